@@ -1,0 +1,149 @@
+//! The document of `lowlat optimize` and `lowlat demo`: the whole run.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::finding::{Finding, NotSeen};
+use crate::op::Target;
+use crate::verdict::Comparison;
+use crate::{Measurement, Schema, Verdict};
+
+/// A whole run, complete enough to be reported again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunDocument {
+    /// `lowlat.optimize`.
+    pub schema: Schema,
+    /// Run id, also the folder's name under `runs/`.
+    pub run: String,
+    /// Wall clock at the start, ns since the epoch.
+    pub started_unix_ns: u64,
+    /// Interface.
+    pub iface: String,
+    /// Driver, version and firmware of the interface, for the report's first line.
+    pub driver: String,
+    /// Driver version.
+    pub driver_version: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Target.
+    pub target: String,
+    /// `true` where nothing was changed.
+    pub dry_run: bool,
+    /// Before anything was changed; `null` when there was no path to measure.
+    pub baseline: Option<Measurement>,
+    /// After the last step, idle.
+    pub result: Option<Measurement>,
+    /// The kept configuration under load.
+    pub loaded: Option<Measurement>,
+    /// The path before any change, under the same load, where it was taken.
+    pub loaded_baseline: Option<Measurement>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// What could not be seen.
+    pub not_seen: Vec<NotSeen>,
+    /// What was tried, in order.
+    pub steps: Vec<StepResult>,
+    /// Every engine on the same path, interleaved in one run.
+    pub engines: Vec<EngineResult>,
+    /// The ten items.
+    pub checklist: Vec<ChecklistItem>,
+    /// 0–100.
+    pub confidence: u8,
+    /// Each rule's share of `confidence`.
+    pub confidence_parts: Vec<ConfidencePart>,
+    /// The goal; `null` when none was given.
+    pub goal_ns: Option<u64>,
+    /// Result P50 ≤ goal; `null` when none was given or nothing was measured.
+    pub goal_met: Option<bool>,
+    /// Expert-level, hardware limit, fix drops first.
+    pub escalations: Vec<String>,
+    /// What to do next.
+    pub next_steps: Vec<String>,
+    /// Only in the demo: what was planted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planted: Option<Vec<Planted>>,
+    /// Only in the demo: the complete state after rollback equals the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_verified: Option<bool>,
+}
+
+/// One tried step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StepResult {
+    /// Knob.
+    pub knob: String,
+    /// 2 kernel, 3 bypass.
+    pub phase: u8,
+    /// Where.
+    pub target: Target,
+    /// Value before.
+    pub before: String,
+    /// Value set, as read back.
+    pub after: String,
+    /// What the A/B test showed.
+    pub verdict: Verdict,
+    /// Left in place.
+    pub kept: bool,
+    /// Relative change of P50, negative is faster.
+    pub p50_change_ratio: Option<f64>,
+    /// Lower end of its 95 % interval.
+    pub p50_change_low: Option<f64>,
+    /// Upper end.
+    pub p50_change_high: Option<f64>,
+    /// The whole comparison; `null` where the setting was refused.
+    pub comparison: Option<Comparison>,
+    /// One sentence: `no difference shown (would have shown 1.2 µs); put back`.
+    pub note: String,
+}
+
+/// One engine on the path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EngineResult {
+    /// `spin`, `io-uring`, `af-xdp`, …
+    pub engine: String,
+    /// Its figures; `null` where it could not run.
+    pub measurement: Option<Measurement>,
+    /// Why it could not run.
+    pub why_not: Option<String>,
+    /// Against `block` on the same path, interleaved.
+    pub against_block: Option<Comparison>,
+    /// What it costs: a core, the kernel's firewall, …
+    pub costs: String,
+}
+
+/// One item of the verification checklist.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChecklistItem {
+    /// The item.
+    pub item: String,
+    /// `null` where it cannot be told.
+    pub met: Option<bool>,
+    /// What was measured or read back.
+    pub evidence: String,
+}
+
+/// One rule of the confidence score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfidencePart {
+    /// What was verified, or was not.
+    pub what: String,
+    /// Points given.
+    pub points: i32,
+    /// Points it could give.
+    pub of: i32,
+    /// Why.
+    pub why: String,
+}
+
+/// One fault the demo planted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Planted {
+    /// For people: `netem delay 400us on the receive side`.
+    pub fault: String,
+    /// The rule that should find it.
+    pub rule: String,
+    /// Found.
+    pub found: bool,
+    /// A step for it was kept; `null` where no knob of ours may touch it.
+    pub fixed: Option<bool>,
+}

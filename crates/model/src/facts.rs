@@ -1,0 +1,353 @@
+//! What the host is: one document, written by `lowlat facts`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Counters, Reading, Schema, Window};
+
+/// Everything that was read of a host. Pure data; rules read nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Facts {
+    /// `lowlat.facts`.
+    pub schema: Schema,
+    /// Version of the lowlat that read them.
+    pub lowlat: String,
+    /// Wall clock at the read, ns since the epoch; 0 for a captured tree that does not tell.
+    pub taken_at_unix_ns: u64,
+    /// The interface in focus, if one was named.
+    pub iface: Option<String>,
+    /// Kernel, machine, virtualization.
+    pub host: Host,
+    /// Processors.
+    pub cpus: Cpus,
+    /// Every interface of the namespace, by name.
+    pub interfaces: BTreeMap<String, Interface>,
+    /// Interrupt lines of `/proc/interrupts` that belong to an interface.
+    pub irqs: Reading<Vec<Irq>>,
+    /// Key in dotted form → text as the kernel gave it, trailing newline cut.
+    pub sysctls: BTreeMap<String, Reading<String>>,
+    /// Queue disciplines of every interface.
+    pub qdiscs: Reading<Vec<Qdisc>>,
+    /// Packet filters on the path.
+    pub filters: Filters,
+    /// Live TCP sockets with their TCP_INFO.
+    pub sockets: Reading<Vec<TcpSocket>>,
+    /// Clock synchronization.
+    pub time: TimeSync,
+    /// Counters at the (later) read.
+    pub counters: Counters,
+    /// Counter growth over a window, if one was taken.
+    pub window: Option<Window>,
+}
+
+/// Kernel, machine, virtualization, memory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Host {
+    /// `uname -r`.
+    pub release: Reading<String>,
+    /// `uname -v`.
+    pub version: Reading<String>,
+    /// `uname -m`.
+    pub machine: Reading<String>,
+    /// `CONFIG_…` → value, of the options that rules ask about (`/proc/config.gz` or `/boot/config-*`).
+    pub config: Reading<BTreeMap<String, String>>,
+    /// Boot parameters.
+    pub cmdline: Reading<String>,
+    /// `true` under PREEMPT_RT (`/sys/kernel/realtime`, else `uname -v`).
+    pub realtime: Reading<bool>,
+    /// `metal`, or the hypervisor's name (`kvm`, `qemu-tcg`, `vmware`, `xen`, `hyperv`, `amazon`, `google`, …).
+    pub virtualization: Reading<String>,
+    /// The clocksource in use.
+    pub clocksource: Reading<String>,
+    /// The name of the network namespace in focus, or `net:[inode]`.
+    pub netns: Reading<String>,
+    /// Hugepages, per node and size in kB: `node0/2048` → total.
+    pub hugepages: Reading<BTreeMap<String, u64>>,
+    /// Boot id of the running kernel.
+    pub boot_id: Reading<String>,
+}
+
+/// Processors, their power policy and their isolation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cpus {
+    /// Online processors.
+    pub online: Reading<Vec<u32>>,
+    /// Model name.
+    pub model: Reading<String>,
+    /// `isolcpus=`.
+    pub isolated: Reading<Vec<u32>>,
+    /// `nohz_full=`.
+    pub nohz_full: Reading<Vec<u32>>,
+    /// `on`, `off`, `forceoff`, `notsupported`, `notimplemented`.
+    pub smt: Reading<String>,
+    /// CPU → its SMT siblings, itself included.
+    pub siblings: BTreeMap<u32, Vec<u32>>,
+    /// CPU → NUMA node.
+    pub node_of: BTreeMap<u32, u32>,
+    /// Per-CPU power policy.
+    pub power: BTreeMap<u32, CpuPower>,
+    /// Idle governor and driver.
+    pub idle_driver: Reading<String>,
+    /// The wake-up latency limit the system holds, µs (`/dev/cpu_dma_latency`); 2000000000 means no limit.
+    pub dma_latency_us: Reading<i64>,
+}
+
+/// One processor's power policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CpuPower {
+    /// cpufreq governor.
+    pub governor: Reading<String>,
+    /// Energy/performance preference.
+    pub epp: Reading<String>,
+    /// Current frequency, kHz.
+    pub cur_khz: Reading<u64>,
+    /// Lowest allowed frequency, kHz.
+    pub min_khz: Reading<u64>,
+    /// Highest allowed frequency, kHz.
+    pub max_khz: Reading<u64>,
+    /// Idle states.
+    pub idle_states: Reading<Vec<IdleState>>,
+    /// Per-CPU resume latency limit (`n/a` is the strictest, `0` is none).
+    pub resume_latency: Reading<String>,
+}
+
+/// One idle state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IdleState {
+    /// `POLL`, `C1`, `C6`, …
+    pub name: String,
+    /// Exit latency, µs.
+    pub latency_us: u64,
+    /// Disabled by the administrator.
+    pub disabled: bool,
+    /// Times entered.
+    pub usage: u64,
+}
+
+/// One network interface.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interface {
+    /// Interface index.
+    pub index: u32,
+    /// `up`, `down`, `unknown`, `lowerlayerdown`, …
+    pub operstate: Reading<String>,
+    /// Administratively up.
+    pub up: bool,
+    /// MTU, bytes.
+    pub mtu: u32,
+    /// Driver kind of a virtual link (`veth`, `bridge`, `vlan`, …), `None` for a device.
+    pub kind: Option<String>,
+    /// Hardware address.
+    pub mac: Reading<String>,
+    /// IPv4 and IPv6 addresses with prefix, `10.0.0.1/24`.
+    pub addresses: Vec<String>,
+    /// Carries a default route.
+    pub default_route: bool,
+    /// Driver name.
+    pub driver: Reading<String>,
+    /// Driver version.
+    pub driver_version: Reading<String>,
+    /// Firmware version.
+    pub firmware: Reading<String>,
+    /// Bus address (`0000:00:03.0`, `virtio1`).
+    pub bus: Reading<String>,
+    /// PCI vendor:device, `8086:10d3`.
+    pub pci_id: Reading<String>,
+    /// NUMA node; -1 from the kernel is [`Reading::Unsupported`].
+    pub numa_node: Reading<u32>,
+    /// Speed, Mbit/s.
+    pub speed_mbps: Reading<u32>,
+    /// `full`, `half`.
+    pub duplex: Reading<String>,
+    /// Highest speed both ends advertise or the port supports, Mbit/s.
+    pub max_speed_mbps: Reading<u32>,
+    /// Feature → state.
+    pub features: Reading<BTreeMap<String, Feature>>,
+    /// Parameter (`rx-usecs`, `adaptive-rx`, …) → value; booleans are 0 and 1. Only what the driver offers.
+    pub coalesce: Reading<BTreeMap<String, u32>>,
+    /// `rx`, `tx`, `rx-mini`, `rx-jumbo` → current and highest.
+    pub rings: Reading<BTreeMap<String, Limit>>,
+    /// `rx`, `tx`, `other`, `combined` → current and highest.
+    pub channels: Reading<BTreeMap<String, Limit>>,
+    /// Pause: `autoneg`, `rx`, `tx`.
+    pub pause: Reading<BTreeMap<String, bool>>,
+    /// Energy-efficient Ethernet: `enabled`, `active`, `tx-lpi-enabled`.
+    pub eee: Reading<BTreeMap<String, bool>>,
+    /// Private flags.
+    pub private_flags: Reading<BTreeMap<String, bool>>,
+    /// Timestamping.
+    pub timestamping: Reading<Timestamping>,
+    /// Receive queues, by index.
+    pub rx_queues: Vec<RxQueue>,
+    /// Transmit queues, by index.
+    pub tx_queues: Vec<TxQueue>,
+    /// XDP program on the interface: `native`, `generic`, `offload`, or `none`.
+    pub xdp: Reading<String>,
+    /// XDP abilities by netdev-genl: `basic`, `redirect`, `xsk-zerocopy`, …
+    pub xdp_features: Reading<Vec<String>>,
+}
+
+/// One offload feature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Feature {
+    /// On now.
+    pub active: bool,
+    /// May be changed.
+    pub changeable: bool,
+}
+
+/// A setting and its highest value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limit {
+    /// Now.
+    pub current: u32,
+    /// Highest the device takes.
+    pub max: u32,
+}
+
+/// What `ethtool -T` shows. What is advertised is not yet what arrives.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Timestamping {
+    /// `hardware-transmit`, `software-receive`, …
+    pub capabilities: Vec<String>,
+    /// `off`, `on`, …
+    pub tx_types: Vec<String>,
+    /// `none`, `all`, …
+    pub rx_filters: Vec<String>,
+    /// PTP hardware clock index.
+    pub phc: Option<u32>,
+}
+
+/// One receive queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RxQueue {
+    /// CPUs of `rps_cpus`; empty means off.
+    pub rps_cpus: Reading<Vec<u32>>,
+    /// `rps_flow_cnt`.
+    pub rps_flow_cnt: Reading<u32>,
+}
+
+/// One transmit queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TxQueue {
+    /// CPUs of `xps_cpus`; empty means off.
+    pub xps_cpus: Reading<Vec<u32>>,
+    /// Byte queue limit: current `limit`.
+    pub bql_limit: Reading<u64>,
+    /// Byte queue limit: `limit_max`.
+    pub bql_limit_max: Reading<u64>,
+}
+
+/// One interrupt line of an interface.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Irq {
+    /// Line number. Not stable across a driver reload: keys for undo use `iface` and `index`.
+    pub irq: u32,
+    /// Interface it serves.
+    pub iface: String,
+    /// Position among the interface's lines.
+    pub index: u32,
+    /// Action name of `/proc/interrupts`.
+    pub action: String,
+    /// `smp_affinity_list`: where it may fire.
+    pub affinity: Reading<Vec<u32>>,
+    /// `effective_affinity_list`: where it does fire.
+    pub effective: Reading<Vec<u32>>,
+    /// How the interface was matched: `msi_irqs`, `action-name`, `napi`, `virtio-parent`.
+    pub matched_by: String,
+}
+
+/// One queue discipline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Qdisc {
+    /// Interface.
+    pub iface: String,
+    /// `pfifo_fast`, `fq_codel`, `netem`, …
+    pub kind: String,
+    /// `root`, `ingress`, `clsact`, or `1:1`.
+    pub parent: String,
+    /// `8001:`, or `0:` for one the kernel made by itself.
+    pub handle: String,
+    /// For people: `limit 1000 delay 400us`.
+    pub summary: String,
+    /// `limit`, `delay_us`, `rate_bps`, … as far as they could be decoded.
+    pub options: BTreeMap<String, u64>,
+    /// Bytes queued now.
+    pub backlog_bytes: u64,
+    /// Packets queued now.
+    pub qlen: u64,
+    /// Dropped since it was made.
+    pub drops: u64,
+    /// Times its limit or rate was met.
+    pub overlimits: u64,
+}
+
+/// Packet filters on the path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Filters {
+    /// nf_tables rules on base chains and what they jump to: `ip filter INPUT` → rules.
+    pub nft_rules: Reading<BTreeMap<String, u64>>,
+    /// Legacy iptables tables in use (`/proc/net/ip_tables_names`).
+    pub iptables_tables: Reading<Vec<String>>,
+    /// Connection tracking entries now.
+    pub conntrack_count: Reading<u64>,
+    /// Connection tracking table size.
+    pub conntrack_max: Reading<u64>,
+    /// Packet sockets (tcpdump and its kin) open in the namespace.
+    pub packet_sockets: Reading<u64>,
+}
+
+/// One TCP socket with its TCP_INFO.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TcpSocket {
+    /// Local address and port.
+    pub local: String,
+    /// Remote address and port.
+    pub remote: String,
+    /// `established`, `listen`, …
+    pub state: String,
+    /// Smoothed RTT, ns.
+    pub srtt_ns: u64,
+    /// RTT variance, ns.
+    pub rttvar_ns: u64,
+    /// Lowest RTT, ns.
+    pub min_rtt_ns: u64,
+    /// Segments retransmitted over the connection's life.
+    pub retransmits: u64,
+    /// Congestion window, segments.
+    pub cwnd: u32,
+    /// Bytes written and not yet sent.
+    pub notsent_bytes: u64,
+    /// Congestion control.
+    pub congestion: String,
+}
+
+/// Clock synchronization.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TimeSync {
+    /// PTP hardware clocks present: `ptp0` → clock name.
+    pub ptp_clocks: Reading<BTreeMap<String, String>>,
+    /// Kernel clock state by `adjtimex`: `true` if synchronized.
+    pub synchronized: Reading<bool>,
+    /// Estimated error by `adjtimex`, ns.
+    pub estimated_error_ns: Reading<u64>,
+    /// Running clock daemons: `ptp4l`, `phc2sys`, `chronyd`, `systemd-timesyncd`, `ntpd`.
+    pub daemons: Reading<Vec<String>>,
+    /// `true` if irqbalance runs.
+    pub irqbalance: Reading<bool>,
+}
+
+impl Facts {
+    /// The interface in focus.
+    pub fn focus(&self) -> Option<(&str, &Interface)> {
+        let name = self.iface.as_deref()?;
+        Some((name, self.interfaces.get(name)?))
+    }
+
+    /// A sysctl's text, if it was read.
+    pub fn sysctl(&self, key: &str) -> Option<&str> {
+        self.sysctls.get(key)?.value().map(String::as_str)
+    }
+}

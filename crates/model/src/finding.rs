@@ -1,0 +1,76 @@
+//! What makes the path slow: findings, their evidence, their remedies.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Schema;
+use crate::op::Target;
+
+/// How much a finding weighs. `check` exits 1 from [`Severity::Warning`] on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Costs latency.
+    Warning,
+    /// Dominates latency, or loses packets.
+    Critical,
+}
+
+/// One fault that a rule found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// The rule's name; `lowlat explain RULE` prints its page.
+    pub rule: String,
+    /// Weight.
+    pub severity: Severity,
+    /// One line, lower case, no full stop.
+    pub title: String,
+    /// What was read that shows it: `netem on eth0 root: delay 400us`.
+    pub evidence: Vec<String>,
+    /// What to do.
+    pub remedy: Remedy,
+}
+
+/// What to do about a finding: words for a person, and settings for the plan where a knob can do it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Remedy {
+    /// Cause and next step.
+    pub advice: String,
+    /// Settings to try, each judged by its own A/B test. Empty where no knob of ours may touch it.
+    pub settings: Vec<Setting>,
+}
+
+/// A knob, where, and the value to try.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Setting {
+    /// Knob name, e.g. `sysctl.net.core.busy_read`.
+    pub knob: String,
+    /// Where.
+    pub target: Target,
+    /// The value, in the knob's own text form.
+    pub value: String,
+}
+
+/// Something a rule or probe could not see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotSeen {
+    /// Which fact.
+    pub fact: String,
+    /// Kind of answer and reason: `denied: reading /proc/… needs root`.
+    pub why: String,
+}
+
+/// The document of `lowlat check`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CheckDocument {
+    /// `lowlat.check`.
+    pub schema: Schema,
+    /// Interface in focus.
+    pub iface: Option<String>,
+    /// Faults found, weightiest first.
+    pub findings: Vec<Finding>,
+    /// What could not be seen, and why.
+    pub not_seen: Vec<NotSeen>,
+}

@@ -1,0 +1,110 @@
+//! What the journal on disk says. One entry per line; framing, checksums and flushing are the apply crate's.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::op::{Locus, State, Target};
+use crate::{Op, Schema};
+
+/// One journal entry.
+///
+/// An `Intent` is on disk before its write; `Done` after its read-back; `Undone` after the prior state was put back
+/// and read again. A torn last line is a write that never began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum JournalEntry {
+    /// First line.
+    Begin {
+        /// `lowlat.journal`.
+        schema: Schema,
+        /// Transaction id, also the file's name.
+        transaction: String,
+        /// Boot id: live settings of an earlier boot are gone by themselves, files are not.
+        boot_id: String,
+        /// Network namespace inode: loci of a namespace are restored only inside it.
+        netns: u64,
+        /// Process id of the writer, for the lock's message.
+        pid: u32,
+        /// Wall clock, ns since the epoch.
+        at_unix_ns: u64,
+    },
+    /// About to write.
+    Intent {
+        /// Counts up from 0.
+        seq: u64,
+        /// Knob the write belongs to.
+        knob: String,
+        /// Where, for people.
+        target: Target,
+        /// The write.
+        op: Op,
+        /// What stands there now; undo puts this back.
+        prior: State,
+    },
+    /// Written and read back.
+    Done {
+        /// The intent's number.
+        seq: u64,
+        /// What stands there after the write; differs from the intent where a driver clamps.
+        read_back: State,
+    },
+    /// The write was refused; nothing changed (read back to be sure).
+    Refused {
+        /// The intent's number.
+        seq: u64,
+        /// The kernel's or driver's answer.
+        why: String,
+    },
+    /// The prior state was put back and read again.
+    Undone {
+        /// The intent's number.
+        seq: u64,
+    },
+    /// A process holds a setting open (`/dev/cpu_dma_latency`).
+    Holder {
+        /// The intent's number.
+        seq: u64,
+        /// Process id.
+        pid: u32,
+        /// Field 22 of `/proc/PID/stat`: tells a reused id from the holder.
+        start_time: u64,
+    },
+    /// `confirm` was given: the changes stay, rollback still knows them.
+    Confirmed {
+        /// Wall clock, ns since the epoch.
+        at_unix_ns: u64,
+    },
+    /// Every intent is undone or refused: nothing of this transaction is left.
+    Closed {
+        /// Wall clock, ns since the epoch.
+        at_unix_ns: u64,
+    },
+}
+
+/// One applied setting as `status` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Applied {
+    /// Knob.
+    pub knob: String,
+    /// Where.
+    pub target: Target,
+    /// Exact place.
+    pub locus: Locus,
+    /// Before lowlat.
+    pub was: String,
+    /// What lowlat set (as read back).
+    pub set: String,
+    /// What is there now, or why it cannot be read.
+    pub now: String,
+    /// `now` is neither what lowlat set nor what was there before.
+    pub changed_by_other: bool,
+}
+
+/// The document of `lowlat status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusDocument {
+    /// `lowlat.status`.
+    pub schema: Schema,
+    /// What stands applied, oldest first.
+    pub applied: Vec<Applied>,
+}

@@ -1,0 +1,32 @@
+//! The data that flows between lowlat's stages, and nothing else.
+//!
+//! ```text
+//! facts → findings → plan → journal → measurement → verdict → report
+//! ```
+//!
+//! Every stage reads the value the stage before it stored and stores its own, so each can be replayed from a file.
+//! This crate does no I/O, reads no clock and holds no thresholds. Times are integers in nanoseconds; every key ends
+//! in its unit.
+
+pub mod counters;
+pub mod document;
+pub mod facts;
+pub mod finding;
+pub mod journal;
+pub mod measurement;
+pub mod op;
+pub mod plan;
+pub mod reading;
+pub mod schema;
+pub mod units;
+pub mod verdict;
+
+pub use counters::{Counters, Window};
+pub use facts::Facts;
+pub use finding::{Finding, NotSeen, Remedy, Severity};
+pub use measurement::{Measurement, Quantiles};
+pub use op::{Locus, Op, State};
+pub use plan::{Plan, PlannedStep, Risk};
+pub use reading::Reading;
+pub use schema::Schema;
+pub use verdict::Verdict;

@@ -1,0 +1,266 @@
+//! Changes to the host as data: where, and to what.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a setting belongs to, as people and plans name it.
+///
+/// Written as text: `host`, `eth0`, `eth0/rx-0`, `eth0/tx-1`, `eth0/irq-2`, `eth0/qdisc-root`, `eth0/qdisc-1:1`,
+/// `cpu3`, `node0`. Interrupts and queues are named by device and position, never by number: numbers change when a
+/// driver reloads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// The whole host.
+    Host,
+    /// An interface.
+    Iface(String),
+    /// A receive queue of an interface.
+    RxQueue(String, u32),
+    /// A transmit queue of an interface.
+    TxQueue(String, u32),
+    /// The n-th interrupt of an interface.
+    Irq(String, u32),
+    /// The place of a queue discipline: interface and parent (`root`, `1:1`).
+    Qdisc(String, String),
+    /// A processor.
+    Cpu(u32),
+    /// A NUMA node.
+    Node(u32),
+}
+
+impl Target {
+    /// The interface this belongs to, if any.
+    pub fn iface(&self) -> Option<&str> {
+        match self {
+            Self::Iface(i) | Self::RxQueue(i, _) | Self::TxQueue(i, _) | Self::Irq(i, _) | Self::Qdisc(i, _) => Some(i),
+            Self::Host | Self::Cpu(_) | Self::Node(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("host"),
+            Self::Iface(i) => f.write_str(i),
+            Self::RxQueue(i, n) => write!(f, "{i}/rx-{n}"),
+            Self::TxQueue(i, n) => write!(f, "{i}/tx-{n}"),
+            Self::Irq(i, n) => write!(f, "{i}/irq-{n}"),
+            Self::Qdisc(i, p) => write!(f, "{i}/qdisc-{p}"),
+            Self::Cpu(n) => write!(f, "cpu{n}"),
+            Self::Node(n) => write!(f, "node{n}"),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let bad = || format!("{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, cpuN or nodeN");
+        if s == "host" {
+            return Ok(Self::Host);
+        }
+        // An interface name never holds a slash (net/core/dev.c, dev_valid_name), so the first one ends it.
+        if let Some((iface, rest)) = s.split_once('/') {
+            let (kind, which) = rest.split_once('-').ok_or_else(bad)?;
+            let n = || which.parse::<u32>().map_err(|_| bad());
+            let iface = iface.to_owned();
+            return match kind {
+                "rx" => Ok(Self::RxQueue(iface, n()?)),
+                "tx" => Ok(Self::TxQueue(iface, n()?)),
+                "irq" => Ok(Self::Irq(iface, n()?)),
+                "qdisc" if !which.is_empty() => Ok(Self::Qdisc(iface, which.to_owned())),
+                _ => Err(bad()),
+            };
+        }
+        for (prefix, make) in [("cpu", Self::Cpu as fn(u32) -> Self), ("node", Self::Node)] {
+            if let Some(n) = s.strip_prefix(prefix).and_then(|n| n.parse().ok()) {
+                return Ok(make(n));
+            }
+        }
+        if s.is_empty() { Err(bad()) } else { Ok(Self::Iface(s.to_owned())) }
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Target {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Target".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, cpuN or nodeN" })
+    }
+}
+
+/// One place in the host that holds a state: what the reading door reads, the writing door writes and the journal
+/// names. A knob maps a [`Target`] to loci.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "at", rename_all = "kebab-case")]
+pub enum Locus {
+    /// A file under `/proc` or `/sys` whose text is the state. Absolute path.
+    File {
+        /// Absolute path.
+        path: String,
+    },
+    /// An offload feature (`ETHTOOL_MSG_FEATURES`): `on` or `off`.
+    Feature {
+        /// Interface.
+        iface: String,
+        /// Kernel name, e.g. `rx-gro`.
+        name: String,
+    },
+    /// A coalescing parameter (`ETHTOOL_MSG_COALESCE`): a number; booleans are 0 and 1.
+    Coalesce {
+        /// Interface.
+        iface: String,
+        /// `rx-usecs`, `adaptive-rx`, …
+        param: String,
+    },
+    /// A ring size (`ETHTOOL_MSG_RINGS`).
+    Ring {
+        /// Interface.
+        iface: String,
+        /// `rx`, `tx`, …
+        param: String,
+    },
+    /// A channel count (`ETHTOOL_MSG_CHANNELS`).
+    Channels {
+        /// Interface.
+        iface: String,
+        /// `combined`, `rx`, `tx`.
+        param: String,
+    },
+    /// Pause (`ETHTOOL_MSG_PAUSE`): `on` or `off`.
+    Pause {
+        /// Interface.
+        iface: String,
+        /// `autoneg`, `rx`, `tx`.
+        param: String,
+    },
+    /// Energy-efficient Ethernet (`ETHTOOL_MSG_EEE`): `on` or `off`.
+    Eee {
+        /// Interface.
+        iface: String,
+    },
+    /// A private flag (`ETHTOOL_MSG_PRIVFLAGS`): `on` or `off`.
+    PrivateFlag {
+        /// Interface.
+        iface: String,
+        /// The driver's name for it.
+        name: String,
+    },
+    /// Hardware timestamping (`SIOCSHWTSTAMP`): `tx=N rx=N`.
+    HwTimestamp {
+        /// Interface.
+        iface: String,
+    },
+    /// The queue discipline at one place.
+    Qdisc {
+        /// Interface.
+        iface: String,
+        /// `root` or `1:1`.
+        parent: String,
+    },
+    /// The n-th interrupt of an interface: a CPU list. The line's number is looked up at each use.
+    IrqAffinity {
+        /// Interface.
+        iface: String,
+        /// Position among the interface's lines.
+        index: u32,
+    },
+    /// The wake-up latency limit, held by a process that keeps `/dev/cpu_dma_latency` open: µs, or `none`.
+    CpuDmaLatency,
+    /// A configuration file that lowlat owns whole (`/etc/sysctl.d/…`, a `.link` file, a boot drop-in).
+    DropIn {
+        /// Absolute path.
+        path: String,
+    },
+}
+
+/// The state at a [`Locus`], complete enough to be put back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Text, byte for byte, without the trailing newline the kernel adds.
+    Text(String),
+    /// A queue discipline, with the kernel's own option bytes, which are sent back unread.
+    Qdisc(QdiscState),
+    /// Nothing is there (a drop-in that does not exist); putting it back removes what is.
+    Nothing,
+}
+
+/// A queue discipline as the kernel dumped it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct QdiscState {
+    /// `fq_codel`, …
+    pub kind: String,
+    /// `8001:`; `0:` means the kernel made it by itself, and putting it back means deleting what is in its place.
+    pub handle: String,
+    /// `TCA_OPTIONS`, lower-case hex; empty where the kernel gave none.
+    pub options_hex: String,
+    /// For people.
+    pub summary: String,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(t) => f.write_str(t),
+            Self::Qdisc(q) if q.summary.is_empty() => f.write_str(&q.kind),
+            Self::Qdisc(q) => write!(f, "{} {}", q.kind, q.summary),
+            Self::Nothing => f.write_str("nothing"),
+        }
+    }
+}
+
+/// One write: put `set` at `locus`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Op {
+    /// Where.
+    pub locus: Locus,
+    /// To what.
+    pub set: State,
+}
+
+impl Op {
+    /// A write of text to a file.
+    pub fn file(path: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { locus: Locus::File { path: path.into() }, set: State::Text(text.into()) }
+    }
+
+    /// A write of text at any locus.
+    pub fn text(locus: Locus, text: impl Into<String>) -> Self {
+        Self { locus, set: State::Text(text.into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_read_as_they_are_written() {
+        for t in ["host", "eth0", "eth0/rx-0", "eth0/tx-12", "e.5/irq-3", "eth0/qdisc-root", "eth0/qdisc-1:1", "cpu3", "node0"] {
+            assert_eq!(t.parse::<Target>().map(|t| t.to_string()).as_deref(), Ok(t));
+        }
+        for t in ["", "eth0/", "eth0/rx-", "eth0/rx-x", "eth0/qdisc-", "eth0/what-1"] {
+            assert!(t.parse::<Target>().is_err(), "{t:?} was taken");
+        }
+    }
+}

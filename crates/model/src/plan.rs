@@ -1,0 +1,72 @@
+//! The ordered steps that findings lead to.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::op::{Op, Target};
+use crate::{Schema, State};
+
+/// What can go wrong when a step is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    /// Reverts cleanly, touches only the path or one setting.
+    Low,
+    /// Host-wide, or other programs feel it.
+    Medium,
+    /// Resets the link, or can cut the connection that gives the order. Needs `--allow-disruptive`.
+    High,
+    /// Takes effect only after a reboot; never applied live.
+    Reboot,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedStep {
+    /// Knob name.
+    pub knob: String,
+    /// 2 for the kernel, 3 for bypass.
+    pub phase: u8,
+    /// Where.
+    pub target: Target,
+    /// The value now, in the knob's text form.
+    pub from: String,
+    /// The value to try.
+    pub to: String,
+    /// What can go wrong.
+    pub risk: Risk,
+    /// The rules that ask for it, and why.
+    pub reason: String,
+    /// What undoes it, for people: a command that works without lowlat.
+    pub undo: String,
+    /// The writes.
+    pub ops: Vec<Op>,
+    /// What stands at each op's locus now, in the same order.
+    pub prior: Vec<State>,
+    /// The link goes down for a moment.
+    pub resets_link: bool,
+}
+
+/// A setting that was asked for and will not be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOut {
+    /// Knob name.
+    pub knob: String,
+    /// Where.
+    pub target: Target,
+    /// Why: already so, inert on this kernel, refused by the driver, conflicts with a step, needs consent.
+    pub why: String,
+}
+
+/// The document of `lowlat plan`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// `lowlat.plan`.
+    pub schema: Schema,
+    /// Interface in focus.
+    pub iface: Option<String>,
+    /// In the order in which they are tried.
+    pub steps: Vec<PlannedStep>,
+    /// What was asked for and is not in `steps`.
+    pub left_out: Vec<LeftOut>,
+}

@@ -1,0 +1,86 @@
+//! What an interleaved A/B test shows.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Schema;
+
+/// The outcome of one step's A/B test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Lower latency, and the interval excludes zero.
+    Better,
+    /// The interval lies within the smallest difference worth having.
+    Same,
+    /// Higher latency, and the interval excludes zero.
+    Worse,
+    /// The interval includes zero and is too wide to call it the same: no difference shown.
+    Unclear,
+    /// The kernel or the driver did not take the setting.
+    Refused,
+}
+
+/// Alternated rounds of two configurations on one path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rounds {
+    /// Name of A (without the change).
+    pub a_name: String,
+    /// Name of B (with it).
+    pub b_name: String,
+    /// In the order in which they ran.
+    pub rounds: Vec<Round>,
+}
+
+/// One round: samples in send order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Round {
+    /// `false` for A, `true` for B.
+    pub is_b: bool,
+    /// RTTs in ns; [`crate::measurement::LOST`] for a lost probe.
+    pub samples_ns: Vec<u64>,
+}
+
+/// One quantile of A against B.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct QuantileDifference {
+    /// 0.5, 0.99, …
+    pub q: f64,
+    /// Quantile of A; `null` where the sample does not bear it or it falls among the lost.
+    pub a_ns: Option<u64>,
+    /// Quantile of B.
+    pub b_ns: Option<u64>,
+    /// B − A: negative is faster.
+    pub diff_ns: Option<i64>,
+    /// Lower end of the 95 % interval of `diff_ns`.
+    pub low_ns: Option<i64>,
+    /// Upper end.
+    pub high_ns: Option<i64>,
+    /// `diff_ns / a_ns`.
+    pub change_ratio: Option<f64>,
+    /// Lower end of the 95 % interval of `change_ratio`.
+    pub change_low: Option<f64>,
+    /// Upper end.
+    pub change_high: Option<f64>,
+    /// What this quantile alone shows.
+    pub verdict: Verdict,
+}
+
+/// The document of `lowlat compare`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Comparison {
+    /// `lowlat.compare`.
+    pub schema: Schema,
+    /// Name of A.
+    pub a: String,
+    /// Name of B.
+    pub b: String,
+    /// Per quantile.
+    pub quantiles: Vec<QuantileDifference>,
+    /// Smallest p50 difference this test would have shown.
+    pub smallest_detectable_ns: Option<u64>,
+    /// The whole: judged on P50 *and* P99.
+    pub verdict: Verdict,
+    /// The verdict in words, e.g. `no difference shown (would have shown 1.2 µs)`.
+    pub words: String,
+}

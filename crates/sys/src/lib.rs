@@ -1,0 +1,43 @@
+//! The one door through which the host is read.
+//!
+//! [`Sys`] has few methods, so that three doors can stand behind it: [`Live`] reads the running host, [`Captured`] a
+//! stored tree, [`Recorder`] wraps either and stores what was read, which is how a captured tree is made. Nothing else
+//! in lowlat opens a file under `/proc`, `/sys`, `/dev` or asks netlink a question; a test holds that.
+//!
+//! Everything typed is built on the five methods, so a captured host answers all of it: [`state`] gives the state at a
+//! [`Locus`](lowlat_model::Locus), [`query`] the typed netlink replies.
+
+mod captured;
+mod live;
+pub mod query;
+mod recorder;
+mod state;
+pub mod store;
+
+pub use captured::Captured;
+pub use live::Live;
+pub use query::NetQuery;
+pub use recorder::Recorder;
+pub use state::state;
+
+use lowlat_model::Reading;
+
+/// A host that can be read. Paths are absolute paths of the host (`/proc/stat`), whatever stands behind.
+pub trait Sys {
+    /// A file's text, as it is.
+    fn read(&self, path: &str) -> Reading<String>;
+    /// A directory's entries, sorted.
+    fn list(&self, path: &str) -> Reading<Vec<String>>;
+    /// Where a symbolic link points, as written in it.
+    fn link_target(&self, path: &str) -> Reading<String>;
+    /// The reply to a kernel query (netlink, ioctl), as JSON: see [`NetQuery`] for each one's shape.
+    fn net(&self, query: &NetQuery) -> Reading<serde_json::Value>;
+    /// `CLOCK_MONOTONIC`, ns. A captured tree gives the stored reading.
+    fn now_ns(&self) -> u64;
+    /// Lets time pass, for counter windows. A captured tree switches to its later reading instead.
+    fn wait(&self, ns: u64);
+    /// A sysctl by its dotted name, trailing newline cut.
+    fn sysctl(&self, key: &str) -> Reading<String> {
+        self.read(&format!("/proc/sys/{}", key.replace('.', "/"))).map(|t| t.trim_end_matches('\n').to_owned())
+    }
+}

@@ -1,0 +1,256 @@
+//! The questions that are not files: netlink and a few ioctls, each with the type of its answer.
+
+use std::collections::BTreeMap;
+
+use lowlat_model::Reading;
+use lowlat_model::facts::{Feature, Limit, Qdisc, TcpSocket, Timestamping};
+use lowlat_model::op::QdiscState;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::Sys;
+
+/// One kernel query. [`NetQuery::name`] is its file name in a captured tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NetQuery {
+    /// `RTM_GETLINK` dump → `Vec<LinkInfo>`.
+    Links,
+    /// `RTM_GETADDR` dump → `Vec<Address>`.
+    Addresses,
+    /// `RTM_GETROUTE` dump → `Vec<Route>`.
+    Routes,
+    /// `RTM_GETQDISC` dump → `Vec<QdiscReply>`.
+    Qdiscs,
+    /// sock_diag → `Vec<TcpSocket>`.
+    TcpSockets,
+    /// nf_tables rule dump → `BTreeMap<String, u64>`: `family table chain` → rules.
+    NftRules,
+    /// `ETHTOOL_GDRVINFO` → [`DriverInfo`].
+    Driver(String),
+    /// `ETHTOOL_MSG_LINKMODES_GET` → [`LinkModes`].
+    LinkModes(String),
+    /// `ETHTOOL_MSG_FEATURES_GET` → `BTreeMap<String, Feature>`.
+    Features(String),
+    /// `ETHTOOL_MSG_COALESCE_GET` → `BTreeMap<String, u32>`.
+    Coalesce(String),
+    /// `ETHTOOL_MSG_RINGS_GET` → `BTreeMap<String, Limit>`.
+    Rings(String),
+    /// `ETHTOOL_MSG_CHANNELS_GET` → `BTreeMap<String, Limit>`.
+    Channels(String),
+    /// `ETHTOOL_MSG_PAUSE_GET` → `BTreeMap<String, bool>`.
+    Pause(String),
+    /// `ETHTOOL_MSG_EEE_GET` → `BTreeMap<String, bool>`.
+    Eee(String),
+    /// `ETHTOOL_MSG_PRIVFLAGS_GET` → `BTreeMap<String, bool>`.
+    PrivateFlags(String),
+    /// `ETHTOOL_MSG_TSINFO_GET` → [`Timestamping`].
+    Timestamping(String),
+    /// `ETHTOOL_GSTATS` → `BTreeMap<String, u64>`.
+    Statistics(String),
+    /// `SIOCGHWTSTAMP` → `BTreeMap<String, u32>`: `tx`, `rx`.
+    HwTimestamp(String),
+    /// netdev-genl `dev-get` → `Vec<String>` of XDP features.
+    XdpFeatures(String),
+    /// `adjtimex` → [`ClockState`].
+    Clock,
+    /// `uname` → [`Uname`].
+    Uname,
+    /// `st_ino` of `/proc/self/ns/net` → `u64`.
+    NetnsInode,
+    /// The four bytes of `/dev/cpu_dma_latency` → `i32`, µs.
+    CpuDmaLatency,
+}
+
+/// One link.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkInfo {
+    /// Index.
+    pub index: u32,
+    /// Name.
+    pub name: String,
+    /// `IFF_UP`.
+    pub up: bool,
+    /// `up`, `down`, …
+    pub operstate: String,
+    /// Bytes.
+    pub mtu: u32,
+    /// `aa:bb:…`.
+    pub mac: Option<String>,
+    /// `IFLA_INFO_KIND`.
+    pub kind: Option<String>,
+    /// `native`, `generic`, `offload`, `multi`, or `none`.
+    pub xdp: String,
+}
+
+/// One address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Address {
+    /// Interface index.
+    pub index: u32,
+    /// `10.0.0.1/24`.
+    pub address: String,
+}
+
+/// One route, as far as lowlat asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    /// `default` or `10.0.0.0/24`.
+    pub destination: String,
+    /// Outgoing interface index.
+    pub oif: Option<u32>,
+    /// Gateway.
+    pub gateway: Option<String>,
+    /// Table.
+    pub table: u32,
+}
+
+/// One queue discipline: for people, and exact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QdiscReply {
+    /// For facts.
+    pub qdisc: Qdisc,
+    /// For undo.
+    pub exact: QdiscState,
+}
+
+/// Driver identity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DriverInfo {
+    /// Name.
+    pub driver: String,
+    /// Version.
+    pub version: String,
+    /// Firmware version; empty where the driver gives none.
+    pub firmware: String,
+    /// Bus address.
+    pub bus: String,
+}
+
+/// Speed and duplex, now and at most.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkModes {
+    /// Mbit/s; `None` where unknown.
+    pub speed_mbps: Option<u32>,
+    /// Highest supported mode, Mbit/s.
+    pub max_speed_mbps: Option<u32>,
+    /// `full`, `half`, `unknown`.
+    pub duplex: String,
+}
+
+/// `adjtimex`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClockState {
+    /// `STA_UNSYNC` is clear.
+    pub synchronized: bool,
+    /// `esterror`, ns.
+    pub estimated_error_ns: u64,
+}
+
+/// `uname`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Uname {
+    /// `-r`.
+    pub release: String,
+    /// `-v`.
+    pub version: String,
+    /// `-m`.
+    pub machine: String,
+}
+
+impl NetQuery {
+    /// File name in a captured tree, without the ending: `links`, `eth0/coalesce`.
+    pub fn name(&self) -> String {
+        let per = |iface: &str, what: &str| format!("{iface}/{what}");
+        match self {
+            Self::Links => "links".into(),
+            Self::Addresses => "addresses".into(),
+            Self::Routes => "routes".into(),
+            Self::Qdiscs => "qdiscs".into(),
+            Self::TcpSockets => "tcp-sockets".into(),
+            Self::NftRules => "nft-rules".into(),
+            Self::Driver(i) => per(i, "driver"),
+            Self::LinkModes(i) => per(i, "link-modes"),
+            Self::Features(i) => per(i, "features"),
+            Self::Coalesce(i) => per(i, "coalesce"),
+            Self::Rings(i) => per(i, "rings"),
+            Self::Channels(i) => per(i, "channels"),
+            Self::Pause(i) => per(i, "pause"),
+            Self::Eee(i) => per(i, "eee"),
+            Self::PrivateFlags(i) => per(i, "private-flags"),
+            Self::Timestamping(i) => per(i, "timestamping"),
+            Self::Statistics(i) => per(i, "statistics"),
+            Self::HwTimestamp(i) => per(i, "hw-timestamp"),
+            Self::XdpFeatures(i) => per(i, "xdp-features"),
+            Self::Clock => "clock".into(),
+            Self::Uname => "uname".into(),
+            Self::NetnsInode => "netns-inode".into(),
+            Self::CpuDmaLatency => "cpu-dma-latency".into(),
+        }
+    }
+}
+
+/// A query's reply in its type. A reply of another shape is [`Reading::Garbled`].
+pub fn typed<T: DeserializeOwned>(sys: &dyn Sys, query: &NetQuery) -> Reading<T> {
+    sys.net(query).and_then(|json| match serde_json::from_value(json) {
+        Ok(v) => Reading::Value(v),
+        Err(e) => Reading::Garbled(format!("{}: {e}", query.name())),
+    })
+}
+
+macro_rules! typed_queries {
+    ($($(#[$doc:meta])* $name:ident($($iface:ident)?) -> $ty:ty = $query:expr;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(sys: &dyn Sys $(, $iface: &str)?) -> Reading<$ty> {
+            typed(sys, &$query)
+        }
+    )*};
+}
+
+typed_queries! {
+    /// All links of the namespace.
+    links() -> Vec<LinkInfo> = NetQuery::Links;
+    /// All addresses.
+    addresses() -> Vec<Address> = NetQuery::Addresses;
+    /// All routes.
+    routes() -> Vec<Route> = NetQuery::Routes;
+    /// All queue disciplines.
+    qdiscs() -> Vec<QdiscReply> = NetQuery::Qdiscs;
+    /// All TCP sockets.
+    tcp_sockets() -> Vec<TcpSocket> = NetQuery::TcpSockets;
+    /// nf_tables rules per chain.
+    nft_rules() -> BTreeMap<String, u64> = NetQuery::NftRules;
+    /// Driver identity.
+    driver(iface) -> DriverInfo = NetQuery::Driver(iface.to_owned());
+    /// Speed and duplex.
+    link_modes(iface) -> LinkModes = NetQuery::LinkModes(iface.to_owned());
+    /// Offload features.
+    features(iface) -> BTreeMap<String, Feature> = NetQuery::Features(iface.to_owned());
+    /// Coalescing.
+    coalesce(iface) -> BTreeMap<String, u32> = NetQuery::Coalesce(iface.to_owned());
+    /// Rings.
+    rings(iface) -> BTreeMap<String, Limit> = NetQuery::Rings(iface.to_owned());
+    /// Channels.
+    channels(iface) -> BTreeMap<String, Limit> = NetQuery::Channels(iface.to_owned());
+    /// Pause.
+    pause(iface) -> BTreeMap<String, bool> = NetQuery::Pause(iface.to_owned());
+    /// Energy-efficient Ethernet.
+    eee(iface) -> BTreeMap<String, bool> = NetQuery::Eee(iface.to_owned());
+    /// Private flags.
+    private_flags(iface) -> BTreeMap<String, bool> = NetQuery::PrivateFlags(iface.to_owned());
+    /// Timestamping abilities.
+    timestamping(iface) -> Timestamping = NetQuery::Timestamping(iface.to_owned());
+    /// Driver statistics.
+    statistics(iface) -> BTreeMap<String, u64> = NetQuery::Statistics(iface.to_owned());
+    /// Hardware timestamping mode.
+    hw_timestamp(iface) -> BTreeMap<String, u32> = NetQuery::HwTimestamp(iface.to_owned());
+    /// XDP features.
+    xdp_features(iface) -> Vec<String> = NetQuery::XdpFeatures(iface.to_owned());
+    /// Clock state.
+    clock() -> ClockState = NetQuery::Clock;
+    /// Kernel identity.
+    uname() -> Uname = NetQuery::Uname;
+    /// Namespace inode.
+    netns_inode() -> u64 = NetQuery::NetnsInode;
+    /// Wake-up latency limit, µs.
+    cpu_dma_latency() -> i32 = NetQuery::CpuDmaLatency;
+}

@@ -1,0 +1,167 @@
+//! How one probe leaves and its answer comes back: the [`Engine`] trait and the socket engines.
+//!
+//! Two things vary on a path, and each has its own list. An **engine** (this crate and `transport-*`) moves bytes:
+//! blocking sockets, spinning, busy polling, epoll, io_uring, AF_XDP. A **peer** (the `peers` crate) says what the
+//! bytes are: lowlat's own far end, sockperf, STAMP, IRTT. A new one of either is one file and one list entry, because
+//! neither knows the other: the prober writes a peer's message into an engine.
+
+pub mod clock;
+
+use std::net::SocketAddr;
+
+/// Nanoseconds on `CLOCK_MONOTONIC`.
+pub type Ns = u64;
+
+/// Protocol under the probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proto {
+    /// Echo request and reply.
+    Icmp,
+    /// Datagrams.
+    Udp,
+    /// A stream; `TCP_NODELAY` is set, and the engine frames by the peer's message length.
+    Tcp,
+}
+
+/// Where to send, and how the socket is to be made.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Protocol.
+    pub proto: Proto,
+    /// Far end; the port is 0 for ICMP.
+    pub remote: SocketAddr,
+    /// Local address to bind to, if not the kernel's choice.
+    pub local: Option<SocketAddr>,
+    /// Interface the path uses (AF_XDP needs it).
+    pub iface: Option<String>,
+    /// DSCP, 0–63.
+    pub dscp: Option<u8>,
+    /// Largest message, bytes.
+    pub max_message: usize,
+    /// Ask the kernel for software (and where there are, hardware) stamps.
+    pub stamps: bool,
+    /// `SO_BUSY_POLL`, µs, for the engines that use it.
+    pub busy_poll_us: Option<u32>,
+}
+
+/// Who read the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StampBy {
+    /// This program, on `CLOCK_MONOTONIC`.
+    User,
+    /// The kernel, on `CLOCK_REALTIME`.
+    Kernel,
+    /// The NIC, on its own clock.
+    Hardware,
+}
+
+/// A stamp the kernel gave for a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StampAt {
+    /// `SCM_TSTAMP_SCHED`: before the queue discipline.
+    TxSched,
+    /// `SCM_TSTAMP_SND`: handed to the driver.
+    TxSoftware,
+    /// Left the NIC.
+    TxHardware,
+    /// `SOF_TIMESTAMPING_RX_SOFTWARE`.
+    RxSoftware,
+    /// Entered the NIC.
+    RxHardware,
+}
+
+/// A transmit stamp, which comes after its send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TxStamp {
+    /// `SOF_TIMESTAMPING_OPT_ID`: counts the sends of this socket from 0.
+    pub id: u32,
+    /// Which.
+    pub at: StampAt,
+    /// ns on the clock of [`StampAt`] (realtime, or the NIC's).
+    pub ns: u64,
+}
+
+/// One received message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Got {
+    /// Its length in the buffer.
+    pub len: usize,
+    /// When this program had it, `CLOCK_MONOTONIC`.
+    pub at: Ns,
+    /// Kernel receive stamp, `CLOCK_REALTIME`, if one came.
+    pub kernel_rx: Option<u64>,
+    /// NIC receive stamp, NIC clock, if one came.
+    pub hardware_rx: Option<u64>,
+}
+
+/// What an engine can do; a prober asks before it plans.
+#[derive(Debug, Clone)]
+pub struct Caps {
+    /// Largest message this path carries in one packet.
+    pub max_message: usize,
+    /// Burns a whole core while it waits.
+    pub spins: bool,
+    /// What it is on this host, in words: `AF_XDP native copy on veth0 queue 0`.
+    pub words: String,
+    /// What it costs its user, in words.
+    pub costs: String,
+}
+
+/// Why an engine could not do what was asked. Each names operation, target, cause and next step.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// This kernel, device or user cannot have the engine; the path itself may be fine.
+    #[error("{engine}: {what}: {why}; {next}")]
+    Unavailable {
+        /// Engine.
+        engine: &'static str,
+        /// Operation and target.
+        what: String,
+        /// Cause.
+        why: String,
+        /// Next step.
+        next: String,
+    },
+    /// The path answered with an error (refused, unreachable).
+    #[error("{what}: {why}; {next}")]
+    Unreachable {
+        /// Operation and target.
+        what: String,
+        /// Cause.
+        why: String,
+        /// Next step.
+        next: String,
+    },
+    /// A system call failed.
+    #[error("{what}: {source}")]
+    Os {
+        /// Operation and target.
+        what: String,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+}
+
+/// Moves messages. One engine is one flow to one far end; it is connected and warm when its constructor returns.
+pub trait Engine {
+    /// What it is and costs here.
+    fn caps(&self) -> &Caps;
+
+    /// Sends one message. Returns when the engine had handed it on, `CLOCK_MONOTONIC`: the actual send time is read
+    /// just *before* the hand-over, so that the send itself counts as latency.
+    fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError>;
+
+    /// The next message, or `None` when `until` (`CLOCK_MONOTONIC`) has passed. Never returns a message cut short.
+    fn recv(&mut self, buf: &mut [u8], until: Ns) -> Result<Option<Got>, EngineError>;
+
+    /// Transmit stamps that have come since the last call; called outside the timed part.
+    fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
+        let _ = out;
+    }
+
+    /// For streams: tells how long the first `buf` bytes' message is, so the engine can frame. Datagram engines never
+    /// call it.
+    fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
+        let _ = message_len;
+    }
+}
