@@ -1,0 +1,454 @@
+//! The command line. Names are the contract; every flag of `measure` and `optimize` is also a key of the config file.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use lowlat_model::units::parse_duration_ns;
+
+/// Measure a network path, find what makes it slow, tune the host with proof and a way back.
+#[derive(Debug, Parser)]
+#[command(name = "lowlat", version, about, max_term_width = 120)]
+pub struct Cli {
+    /// What to do; without one, on a terminal, lowlat asks and then optimizes.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Config file (TOML); every key is the flag's name. Default: /etc/lowlat.toml if it exists.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole job on an embedded lab: private namespaces, planted faults, its own far end.
+    Demo(DemoArgs),
+    /// What the host is, as one JSON document.
+    Facts(FactsArgs),
+    /// What makes it slow: facts to findings; changes nothing.
+    Check(CheckArgs),
+    /// The far end of a measurement.
+    Serve(ServeArgs),
+    /// Measure round trips to a far end.
+    Measure(MeasureArgs),
+    /// Two stored runs, or two engines on one path, alternated.
+    Compare(CompareArgs),
+    /// What the host itself adds: wake-up latency and interruptions per CPU.
+    Noise(NoiseArgs),
+    /// The steps that the findings lead to; changes nothing.
+    Plan(PlanArgs),
+    /// Apply a plan, as one transaction with its way back.
+    Apply(ApplyArgs),
+    /// Keep what `apply --confirm-within` set.
+    Confirm,
+    /// Put back everything lowlat changed.
+    Rollback(RollbackArgs),
+    /// What lowlat changed, and whether it still stands.
+    Status,
+    /// Make what is applied survive a reboot.
+    Persist,
+    /// The main job: measure, find, tune with proof, measure again, report.
+    Optimize(OptimizeArgs),
+    /// What kernel bypass needs, and whether this host has it.
+    Bypass(BypassArgs),
+    /// A knob, rule or NIC family: what, why, cost, versions, source.
+    Explain(ExplainArgs),
+    /// A stored run again.
+    Report(ReportArgs),
+    /// The JSON Schema of a document.
+    Schema(SchemaArgs),
+    /// Keeps /dev/cpu_dma_latency open (started by apply; ended by rollback).
+    #[command(hide = true)]
+    HoldDmaLatency {
+        /// Limit, µs.
+        us: u32,
+    },
+    /// Rolls a transaction back unless it is confirmed in time (started by apply).
+    #[command(hide = true)]
+    RollbackUnlessConfirmed {
+        /// Transaction id.
+        transaction: String,
+        /// Seconds to wait.
+        seconds: u64,
+    },
+    /// The far namespace of the lab (started by demo).
+    #[command(hide = true)]
+    LabFar,
+}
+
+fn duration(text: &str) -> Result<u64, String> {
+    parse_duration_ns(text)
+}
+
+/// `facts`.
+#[derive(Debug, Args)]
+pub struct FactsArgs {
+    /// Interface in focus.
+    #[arg(long)]
+    pub iface: Option<String>,
+    /// Read a captured tree instead of the live host.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Store all that was read as a captured tree, addresses and names masked.
+    #[arg(long, value_name = "DIR", conflicts_with = "root")]
+    pub capture: Option<PathBuf>,
+    /// Also take counter growth over this time.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub window: Option<u64>,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Interface in focus.
+    #[arg(long)]
+    pub iface: Option<String>,
+    /// Use stored facts instead of reading the host.
+    #[arg(long, value_name = "FILE", conflicts_with = "root")]
+    pub facts: Option<PathBuf>,
+    /// Read a captured tree instead of the live host.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Window in which rates are taken; 0ns is refused, `none` takes no rates.
+    #[arg(long, default_value = "1s", value_name = "TIME|none")]
+    pub window: String,
+    /// Latency goal; some rules need it.
+    #[arg(long, value_parser = duration)]
+    pub goal: Option<u64>,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Addresses to bind; default all.
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Vec<IpAddr>,
+    /// Port of lowlat's own protocol, UDP and TCP.
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Spin instead of sleeping; burns a core.
+    #[arg(long)]
+    pub spin: bool,
+    /// CPU to run on.
+    #[arg(long)]
+    pub cpu: Option<u32>,
+    /// Also answer stock sockperf clients (UDP and TCP) on this port.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "11111")]
+    pub sockperf: Option<u16>,
+    /// Also answer STAMP and TWAMP-Light senders on this port.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "862")]
+    pub stamp: Option<u16>,
+    /// Answer only these sources.
+    #[arg(long, value_name = "CIDR")]
+    pub allow: Vec<String>,
+    /// File with the shared key: answer only probes that carry its HMAC.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Most messages per second from one source.
+    #[arg(long, value_name = "PPS")]
+    pub source_limit: Option<u64>,
+    /// Most messages per second in all.
+    #[arg(long, value_name = "PPS")]
+    pub total_limit: Option<u64>,
+}
+
+/// How to reach and probe a far end; shared by `measure`, `compare` and `optimize`.
+#[derive(Debug, Clone, Args)]
+pub struct PathArgs {
+    /// icmp, udp or tcp.
+    #[arg(long, value_enum, default_value_t = ProtoArg::Udp)]
+    pub proto: ProtoArg,
+    /// What the far end speaks: lowlat, sockperf, stamp, irtt (icmp needs none).
+    #[arg(long, default_value = "lowlat")]
+    pub peer: String,
+    /// Message size, bytes.
+    #[arg(long, default_value_t = 64)]
+    pub size: usize,
+    /// CPU the prober runs on.
+    #[arg(long)]
+    pub cpu: Option<u32>,
+    /// A probe is lost after this time.
+    #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
+    pub timeout: u64,
+    /// DSCP of the probes, 0 to 63.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
+    pub dscp: Option<u8>,
+    /// File with the key shared with the far end.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// SO_BUSY_POLL for the engines that use it.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub busy_poll: Option<u64>,
+}
+
+/// Protocol names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProtoArg {
+    /// Echo request.
+    Icmp,
+    /// Datagrams.
+    Udp,
+    /// A stream.
+    Tcp,
+}
+
+/// Modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeArg {
+    /// The next probe leaves when the answer is there.
+    PingPong,
+    /// Probes leave on a plan.
+    OpenLoop,
+}
+
+/// `measure`.
+#[derive(Debug, Args)]
+pub struct MeasureArgs {
+    /// HOST or HOST:PORT.
+    #[arg(required_unless_present = "self_test")]
+    pub target: Option<String>,
+    /// How to probe.
+    #[command(flatten)]
+    pub path: PathArgs,
+    /// block, spin, busy-poll, epoll, io-uring, af-xdp.
+    #[arg(long, default_value = "block")]
+    pub engine: String,
+    /// Interface of the path (af-xdp); default by route.
+    #[arg(long)]
+    pub iface: Option<String>,
+    /// ping-pong or open-loop.
+    #[arg(long, value_enum, default_value_t = ModeArg::PingPong)]
+    pub mode: ModeArg,
+    /// Probes per second (open loop; in ping-pong, the pace).
+    #[arg(long, value_name = "PPS")]
+    pub rate: Option<f64>,
+    /// fixed, poisson or burst:N (open loop).
+    #[arg(long, default_value = "fixed")]
+    pub pattern: String,
+    /// How long to measure.
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    pub duration: u64,
+    /// Stop after this many probes.
+    #[arg(long)]
+    pub count: Option<u64>,
+    /// Leave out the first probes of this time; default: found by a steady-state test.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub warmup: Option<u64>,
+    /// Bulk TCP streams beside the probe.
+    #[arg(long, value_name = "STREAMS", num_args = 0..=1, default_missing_value = "2")]
+    pub load: Option<u32>,
+    /// SCHED_FIFO priority, 1 to 98.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
+    pub rt: Option<u8>,
+    /// Ask for kernel and hardware stamps.
+    #[arg(long)]
+    pub stamps: bool,
+    /// Write every sample to this file.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Store the run in this folder.
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    /// This tool's own floor on this host instead of a path.
+    #[arg(long = "self")]
+    pub self_test: bool,
+}
+
+/// `compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// A stored run, or an engine name.
+    pub a: String,
+    /// A stored run, or an engine name.
+    pub b: String,
+    /// Far end, for two engines.
+    #[arg(long)]
+    pub target: Option<String>,
+    /// How to probe.
+    #[command(flatten)]
+    pub path: PathArgs,
+    /// Interface of the path.
+    #[arg(long)]
+    pub iface: Option<String>,
+    /// Pairs of rounds.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=1000))]
+    pub pairs: u32,
+    /// Length of one round.
+    #[arg(long, value_parser = duration, default_value = "200ms", value_name = "TIME")]
+    pub round: u64,
+}
+
+/// `noise`.
+#[derive(Debug, Args)]
+pub struct NoiseArgs {
+    /// CPUs; default all online.
+    #[arg(long, value_delimiter = ',')]
+    pub cpus: Vec<u32>,
+    /// How long, per CPU.
+    #[arg(long, value_parser = duration, default_value = "2s", value_name = "TIME")]
+    pub duration: u64,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Interface in focus.
+    #[arg(long)]
+    pub iface: Option<String>,
+    /// Use stored facts for the findings.
+    #[arg(long, value_name = "FILE")]
+    pub facts: Option<PathBuf>,
+    /// Latency goal.
+    #[arg(long, value_parser = duration)]
+    pub goal: Option<u64>,
+    /// Show the change each step makes, as a diff (the default on a terminal).
+    #[arg(long)]
+    pub diff: bool,
+    /// Write the plan here, for `apply`.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Also plan steps that reset the link.
+    #[arg(long)]
+    pub allow_disruptive: bool,
+    /// One setting instead of the findings': KNOB TARGET VALUE.
+    #[arg(long, num_args = 3, value_names = ["KNOB", "TARGET", "VALUE"])]
+    pub set: Vec<String>,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The plan.
+    pub plan: PathBuf,
+    /// Go back by itself unless `lowlat confirm` comes within this time.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub confirm_within: Option<u64>,
+}
+
+/// `rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// Also put back what another program has changed since.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `optimize`.
+#[derive(Debug, Clone, Args)]
+pub struct OptimizeArgs {
+    /// Interface of the path.
+    #[arg(long)]
+    pub iface: Option<String>,
+    /// Far end that runs `lowlat serve`: HOST or HOST:PORT.
+    #[arg(long)]
+    pub target: Option<String>,
+    /// The P50 wanted, e.g. 50us.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub goal: Option<u64>,
+    /// The P50 you believe you have now; the report sets it against the measured one.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub present: Option<u64>,
+    /// How to probe.
+    #[command(flatten)]
+    pub path: PathArgs,
+    /// Engine of the baseline and of every A/B test.
+    #[arg(long, default_value = "block")]
+    pub engine: String,
+    /// Facts, findings and the plan; change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Also try steps that reset the link.
+    #[arg(long)]
+    pub allow_disruptive: bool,
+    /// Pairs of rounds per step.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=1000))]
+    pub pairs: u32,
+    /// Length of one round.
+    #[arg(long, value_parser = duration, default_value = "150ms", value_name = "TIME")]
+    pub round: u64,
+    /// Length of baseline and result.
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    pub duration: u64,
+    /// Bulk TCP streams of the measurement under load; 0 leaves it out.
+    #[arg(long, default_value_t = 2)]
+    pub load: u32,
+    /// Engines to show on the same path; `none` leaves them out.
+    #[arg(long, value_delimiter = ',', default_value = "block,spin,io-uring,af-xdp")]
+    pub engines: Vec<String>,
+    /// Put everything back after the report.
+    #[arg(long)]
+    pub rollback: bool,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// netns (seconds, veth) or vm (a minute, real NIC drivers in QEMU).
+    #[arg(long, default_value = "netns")]
+    pub lab: String,
+    /// The P50 wanted.
+    #[arg(long, value_parser = duration, default_value = "100us", value_name = "TIME")]
+    pub goal: u64,
+    /// Also write the report as a page.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// `bypass`.
+#[derive(Debug, Args)]
+pub struct BypassArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: BypassCommand,
+}
+
+/// `bypass` subcommands.
+#[derive(Debug, Subcommand)]
+pub enum BypassCommand {
+    /// What each technique needs, whether this host has it, and what it costs.
+    Check {
+        /// Interface.
+        #[arg(long)]
+        iface: String,
+    },
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Knob, rule, engine or NIC family; without one, the list.
+    pub name: Option<String>,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Run id, folder or file; `last` is the newest.
+    pub run: String,
+    /// text, md, json or html.
+    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
+    pub format: FormatArg,
+}
+
+/// Report formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// For a terminal.
+    Text,
+    /// Markdown.
+    Md,
+    /// The document.
+    Json,
+    /// One page with plots.
+    Html,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// facts, check, plan, measure, compare, noise, optimize, status or journal.
+    pub name: String,
+}

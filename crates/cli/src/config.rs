@@ -1,0 +1,98 @@
+//! The config file: TOML whose keys are the flags' names. Flags win over the file, the file over defaults.
+//!
+//! ```toml
+//! iface = "eth0"
+//! target = "10.0.0.2"
+//! goal = "50us"
+//! engine = "spin"
+//! cpu = 3
+//! ```
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::failure::Failure;
+
+/// Where the file is looked for when none is named.
+const DEFAULT: &str = "/etc/lowlat.toml";
+
+/// The commands whose flags may stand in the file.
+const COMMANDS: &[&str] = &["optimize", "measure", "compare", "check", "facts", "plan", "serve"];
+
+/// Reads the config file that the arguments name (or the default one) and puts its keys in as flags, before those that
+/// the user gave. A key no command knows is refused: a misspelt safety setting must not be ignored.
+pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsString>, Failure> {
+    let named = named_file(&args);
+    let path = named.clone().unwrap_or_else(|| OsString::from(DEFAULT));
+    let path = Path::new(&path);
+    let Some(position) = args.iter().position(|a| COMMANDS.iter().any(|c| a == c)) else { return Ok(args) };
+    let bytes = match lowlat_sys::store::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if named.is_some() => {
+            return Err(Failure::because(e, "name a readable TOML file with --config"));
+        }
+        // The default file need not exist; if it exists and cannot be read, that is an error like any other.
+        Err(e) if e.is_absent() => return Ok(args),
+        Err(e) => return Err(Failure::because(e, "make it readable, or name another file with --config")),
+    };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::new(format!("read config {}: it is not UTF-8 text; write TOML", path.display())))?;
+    let table: BTreeMap<String, toml::Value> = toml::from_str(&text).map_err(|e| {
+        Failure::new(format!("read config {}: {}; write keys as in `goal = \"50us\"`", path.display(), e.message()))
+    })?;
+    let Some(name) = args[position].to_str() else { return Ok(args) };
+    let known = |cmd: &clap::Command, key: &str| cmd.get_arguments().any(|a| a.get_long() == Some(key));
+    let Some(sub) = command.find_subcommand(name) else { return Ok(args) };
+    let mut flags = Vec::new();
+    for (key, value) in &table {
+        if !COMMANDS.iter().filter_map(|c| command.find_subcommand(c)).any(|c| known(c, key)) {
+            return Err(Failure::new(format!("read config {}: there is no setting {key:?}; see `lowlat {name} --help`", path.display())));
+        }
+        let given = args[position..].iter().filter_map(|a| a.to_str()).any(|a| {
+            a.strip_prefix("--").is_some_and(|a| a == key || a.starts_with(&format!("{key}=")))
+        });
+        if given || !known(sub, key) {
+            continue;
+        }
+        match value {
+            toml::Value::Boolean(false) => {}
+            toml::Value::Boolean(true) => flags.push(OsString::from(format!("--{key}"))),
+            toml::Value::Array(items) => {
+                for item in items {
+                    flags.push(OsString::from(format!("--{key}={}", scalar(path, key, item)?)));
+                }
+            }
+            other => flags.push(OsString::from(format!("--{key}={}", scalar(path, key, other)?))),
+        }
+    }
+    let mut merged = args;
+    merged.splice(position + 1..position + 1, flags);
+    Ok(merged)
+}
+
+fn named_file(args: &[OsString]) -> Option<OsString> {
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if arg == "--config" {
+            return args.next().cloned();
+        }
+        if let Some(file) = arg.to_str().and_then(|a| a.strip_prefix("--config=")) {
+            return Some(OsString::from(file));
+        }
+    }
+    None
+}
+
+fn scalar(path: &Path, key: &str, value: &toml::Value) -> Result<String, Failure> {
+    match value {
+        toml::Value::String(s) => Ok(s.clone()),
+        toml::Value::Integer(n) => Ok(n.to_string()),
+        toml::Value::Float(f) => Ok(f.to_string()),
+        other => Err(Failure::new(format!(
+            "read config {}: {key:?} is a {}; write a text, a number, true or false",
+            path.display(),
+            other.type_str()
+        ))),
+    }
+}

@@ -1,0 +1,182 @@
+//! One path: where the far end is, how it is probed, and with which engine. Opens engines and peers by name.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::time::Duration;
+
+use lowlat_peers::Peer;
+use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
+
+use crate::args::{PathArgs, ProtoArg};
+use crate::failure::Failure;
+
+/// Everything needed to open an engine and a peer on one path, again and again.
+#[derive(Debug, Clone)]
+pub struct Path {
+    /// Far end.
+    pub remote: SocketAddr,
+    /// As the user wrote it.
+    pub words: String,
+    /// Protocol.
+    pub proto: Proto,
+    /// Far-end protocol.
+    pub peer: String,
+    /// Message size, bytes.
+    pub size: usize,
+    /// Prober's CPU.
+    pub cpu: Option<u32>,
+    /// A probe is lost after this, ns.
+    pub timeout_ns: u64,
+    /// DSCP.
+    pub dscp: Option<u8>,
+    /// Interface.
+    pub iface: Option<String>,
+    /// Ask for stamps.
+    pub stamps: bool,
+    /// Shared key.
+    pub key: Option<Vec<u8>>,
+    /// SO_BUSY_POLL, µs.
+    pub busy_poll_us: Option<u32>,
+}
+
+/// Every engine of this build, with the crate that has it.
+pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "io-uring-spin", "af-xdp"];
+
+impl Path {
+    /// From the command line; resolves the name and checks what can be checked before a packet leaves.
+    pub fn new(target: &str, args: &PathArgs, iface: Option<&str>) -> Result<Self, Failure> {
+        let proto = match args.proto {
+            ProtoArg::Icmp => Proto::Icmp,
+            ProtoArg::Udp => Proto::Udp,
+            ProtoArg::Tcp => Proto::Tcp,
+        };
+        let peer_name = if proto == Proto::Icmp { "icmp".to_owned() } else { args.peer.clone() };
+        let key = args.key_file.as_deref().map(read_key).transpose()?;
+        let peer = open_peer(&peer_name, args.size, key.as_deref())?;
+        if !peer.protos().contains(&proto) {
+            return Err(Failure::new(format!("probe {peer_name} over {proto:?}: {peer_name} does not run on it; choose another --proto or --peer")));
+        }
+        let (smallest, largest) = peer.message_sizes();
+        if !(smallest..=largest).contains(&args.size) {
+            return Err(Failure::new(format!(
+                "send {} byte messages: {peer_name} takes {smallest} to {largest} bytes; choose another --size",
+                args.size
+            )));
+        }
+        let remote = resolve(target, peer.default_port())?;
+        let busy_poll_us = args.busy_poll.map(|ns| u32::try_from(ns / 1_000).unwrap_or(u32::MAX));
+        Ok(Self {
+            remote,
+            words: target.to_owned(),
+            proto,
+            peer: peer_name,
+            size: args.size,
+            cpu: args.cpu,
+            timeout_ns: args.timeout,
+            dscp: args.dscp,
+            iface: iface.map(str::to_owned),
+            stamps: false,
+            key,
+            busy_poll_us,
+        })
+    }
+
+    /// Opens the named engine on this path.
+    pub fn open(&self, engine: &str) -> Result<Box<dyn Engine>, EngineError> {
+        let endpoint = Endpoint {
+            proto: self.proto,
+            remote: self.remote,
+            local: None,
+            iface: self.iface.clone(),
+            dscp: self.dscp,
+            max_message: self.size,
+            stamps: self.stamps,
+            busy_poll_us: self.busy_poll_us,
+        };
+        match engine {
+            "io-uring" => lowlat_transport_uring::open(&endpoint),
+            "af-xdp" => lowlat_transport_xdp::open(&endpoint),
+            other => lowlat_transport::open(other, &endpoint),
+        }
+    }
+
+    /// A fresh peer for this path.
+    pub fn peer(&self) -> Result<Box<dyn Peer>, Failure> {
+        open_peer(&self.peer, self.size, self.key.as_deref())
+    }
+
+    /// `udp`, `tcp`, `icmp`.
+    pub fn proto_name(&self) -> &'static str {
+        match self.proto {
+            Proto::Icmp => "icmp",
+            Proto::Udp => "udp",
+            Proto::Tcp => "tcp",
+        }
+    }
+
+    /// The address this host uses towards the far end, by route; no packet is sent.
+    pub fn local_address(&self) -> Option<IpAddr> {
+        let any: SocketAddr = if self.remote.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+        let socket = UdpSocket::bind(any).ok()?;
+        // connect() on a datagram socket only looks up the route; port 9 (discard) is never reached.
+        socket.connect((self.remote.ip(), if self.remote.port() == 0 { 9 } else { self.remote.port() })).ok()?;
+        socket.local_addr().ok().map(|a| a.ip())
+    }
+
+    /// The timeout as the standard library writes it.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_nanos(self.timeout_ns)
+    }
+}
+
+fn open_peer(name: &str, size: usize, key: Option<&[u8]>) -> Result<Box<dyn Peer>, Failure> {
+    lowlat_peers::open(name, size, key).map_err(Failure::new)
+}
+
+fn read_key(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+    let key = lowlat_sys::store::read(path)?;
+    let key: Vec<u8> = key.trim_ascii().to_vec();
+    if key.len() < 16 {
+        return Err(Failure::new(format!(
+            "read the key in {}: it has {} bytes, at least 16 are needed; make one with `head -c 32 /dev/urandom | base64`",
+            path.display(),
+            key.len()
+        )));
+    }
+    Ok(key)
+}
+
+fn resolve(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
+    if let Ok(addr) = target.parse::<SocketAddr>() {
+        return Ok(addr);
+    }
+    let bare = target.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, default_port));
+    }
+    let (host, port) = match target.rsplit_once(':') {
+        Some((host, port)) => match port.parse() {
+            Ok(port) => (host, port),
+            Err(_) => return Err(Failure::new(format!("read the target {target:?}: {port:?} is no port; write HOST or HOST:PORT"))),
+        },
+        None => (target, default_port),
+    };
+    let mut found = (host, port)
+        .to_socket_addrs()
+        .map_err(|e| Failure::new(format!("look up the target {target:?}: {e}; write an address, or a name this host resolves")))?;
+    found.next().ok_or_else(|| Failure::new(format!("look up the target {target:?}: the name has no address; write an address")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_with_and_without_a_port() {
+        let at = |t: &str| resolve(t, 7).map(|a| a.to_string()).map_err(|e| e.to_string());
+        assert_eq!(at("10.1.2.3").as_deref(), Ok("10.1.2.3:7"));
+        assert_eq!(at("10.1.2.3:99").as_deref(), Ok("10.1.2.3:99"));
+        assert_eq!(at("fe80::1").as_deref(), Ok("[fe80::1]:7"));
+        assert_eq!(at("[::1]:99").as_deref(), Ok("[::1]:99"));
+        assert!(at("10.1.2.3:many").is_err());
+    }
+}

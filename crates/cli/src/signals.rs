@@ -1,0 +1,37 @@
+//! Ctrl-C and SIGTERM: one flag that every loop looks at. What was applied is rolled back by the command that applied
+//! it; the handler itself only sets the flag, because nothing else is safe in a signal handler.
+#![allow(unsafe_code)] // sigaction has no safe form in libc
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn on_signal(_: libc::c_int) {
+    STOP.store(true, Ordering::SeqCst);
+}
+
+/// The flag that SIGINT, SIGTERM and SIGHUP set, after [`install`].
+pub fn stop() -> &'static AtomicBool {
+    &STOP
+}
+
+/// Installs the handlers, without `SA_RESTART`: a blocking receive must return so that its loop sees the flag.
+pub fn install() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the struct is zeroed and then filled as sigaction(2) asks; the handler only stores to an atomic.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_signal as *const () as libc::sighandler_t;
+            libc::sigemptyset(&raw mut action.sa_mask);
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        }
+    }
+    // A reader of our output that goes away must end us like any other filter, not by a panic in println.
+    // SAFETY: SIGPIPE's default disposition is restored; no handler is involved.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// Whether a stop was asked for.
+pub fn stopped() -> bool {
+    STOP.load(Ordering::SeqCst)
+}
