@@ -15,7 +15,8 @@ pub type Ns = u64;
 /// Protocol under the probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proto {
-    /// Echo request and reply.
+    /// Echo request and reply. The message is the echo's payload: header, checksum, identifier and ICMP sequence number
+    /// are the engine's, since the kernel rewrites the identifier on ping sockets.
     Icmp,
     /// Datagrams.
     Udp,
@@ -34,6 +35,8 @@ pub struct Endpoint {
     pub local: Option<SocketAddr>,
     /// Interface the path uses (AF_XDP needs it).
     pub iface: Option<String>,
+    /// Bind the socket to `iface` (`SO_BINDTODEVICE`): the route may not choose another.
+    pub bind_iface: bool,
     /// DSCP, 0–63.
     pub dscp: Option<u8>,
     /// Largest message, bytes.
@@ -42,6 +45,23 @@ pub struct Endpoint {
     pub stamps: bool,
     /// `SO_BUSY_POLL`, µs, for the engines that use it.
     pub busy_poll_us: Option<u32>,
+}
+
+impl Endpoint {
+    /// An endpoint with the kernel's choice for everything but these.
+    pub fn new(proto: Proto, remote: SocketAddr, max_message: usize) -> Self {
+        Self {
+            proto,
+            remote,
+            local: None,
+            iface: None,
+            bind_iface: false,
+            dscp: None,
+            max_message,
+            stamps: false,
+            busy_poll_us: None,
+        }
+    }
 }
 
 /// Who read the clock.
@@ -157,6 +177,12 @@ pub trait Engine {
     /// Transmit stamps that have come since the last call; called outside the timed part.
     fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
         let _ = out;
+    }
+
+    /// Messages that came to this flow and could not be handed on: longer than the caller's buffer. They are no answers
+    /// of a peer that replies with as many bytes as it got, and are counted rather than lost from sight.
+    fn discarded(&self) -> u64 {
+        0
     }
 
     /// For streams: tells how long the first `buf` bytes' message is, so the engine can frame. Datagram engines never
