@@ -1,0 +1,119 @@
+//! Phase 2: every planned step is tried, judged on the live path, and kept only if it is better.
+
+use lowlat_apply::{Handle, Session, StepError};
+use lowlat_model::document::StepResult;
+use lowlat_model::plan::PlannedStep;
+use lowlat_model::{Plan, Verdict};
+use lowlat_sys::Sys;
+
+use super::{Job, judge, stop_point};
+use crate::failure::Failure;
+use crate::probe::{Ask, Load};
+
+/// Tries the steps in order. Steps that set the same place are alternatives: the first one kept ends their search.
+pub fn prove(
+    job: &Job,
+    sys: &dyn Sys,
+    session: &mut Session,
+    plan: &Plan,
+    results: &mut Vec<StepResult>,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), Failure> {
+    let mut kept: Vec<&PlannedStep> = Vec::new();
+    for step in &plan.steps {
+        stop_point()?;
+        if let Some(first) = kept.iter().find(|k| same_place(k, step)) {
+            say(&format!("  {} on {}: {} was kept there already", step.knob, step.target, first.to));
+            continue;
+        }
+        let result = try_one(job, sys, session, step)?;
+        say(&format!("  {} on {}: {} -> {}: {}", step.knob, step.target, step.from, step.to, result.note));
+        if result.kept {
+            kept.push(step);
+        }
+        results.push(result);
+    }
+    Ok(())
+}
+
+fn same_place(a: &PlannedStep, b: &PlannedStep) -> bool {
+    a.ops.iter().any(|x| b.ops.iter().any(|y| x.locus == y.locus))
+}
+
+fn try_one(job: &Job, sys: &dyn Sys, session: &mut Session, step: &PlannedStep) -> Result<StepResult, Failure> {
+    let mut result = StepResult {
+        knob: step.knob.clone(),
+        phase: step.phase,
+        target: step.target.clone(),
+        before: step.from.clone(),
+        after: step.to.clone(),
+        verdict: Verdict::Refused,
+        kept: false,
+        p50_change_ratio: None,
+        p50_change_low: None,
+        p50_change_high: None,
+        comparison: None,
+        note: String::new(),
+    };
+    let mut applied: Option<Handle> = None;
+    let mut refused: Option<String> = None;
+    let mut read_back: Option<String> = None;
+    // Receive buffers show in bursts, not in single round trips: such a step is judged by the probe it can help.
+    let load = if step.knob.contains("rmem") || step.knob.contains("backlog") { Load::Bursts } else { Load::PingPong };
+    let ask = Ask { duration_ns: job.round_ns, load, ..Ask::new(&job.path, &job.engine) };
+    let rounds = judge::alternate(&ask, &ask, ("without", "with"), job.pairs, &mut |on| {
+        if on && applied.is_none() {
+            match session.apply(sys, step) {
+                Ok(handle) => {
+                    read_back.get_or_insert_with(|| handle.read_back_words());
+                    applied = Some(handle);
+                }
+                Err(StepError::Refused { why }) => {
+                    refused = Some(why.clone());
+                    return Err(Failure::new(why));
+                }
+                Err(fatal) => return Err(Failure::new(fatal.to_string())),
+            }
+        } else if !on && let Some(handle) = applied.take() {
+            session.undo(sys, handle).map_err(|e| Failure::new(e.to_string()))?;
+        }
+        Ok(())
+    });
+    let rounds = match (rounds, refused) {
+        (_, Some(why)) => {
+            result.note = format!("refused: {why}");
+            return Ok(result);
+        }
+        (Err(failure), None) => {
+            if let Some(handle) = applied.take() {
+                session.undo(sys, handle).map_err(|e| Failure::new(e.to_string()))?;
+            }
+            return Err(failure);
+        }
+        (Ok(rounds), None) => rounds,
+    };
+    let comparison = judge::compare(&rounds);
+    result.verdict = comparison.verdict;
+    if let Some(p50) = comparison.quantiles.iter().find(|q| (q.q - 0.5).abs() < 1e-9) {
+        result.p50_change_ratio = p50.change_ratio;
+        result.p50_change_low = p50.change_low;
+        result.p50_change_high = p50.change_high;
+    }
+    if let Some(words) = read_back {
+        result.after = words;
+    }
+    if comparison.verdict == Verdict::Better {
+        if applied.is_none() {
+            session.apply(sys, step).map_err(|e| Failure::new(e.to_string()))?;
+        }
+        result.kept = true;
+        result.note = format!("{}; kept", comparison.words);
+    } else {
+        if let Some(handle) = applied.take() {
+            session.undo(sys, handle).map_err(|e| Failure::new(e.to_string()))?;
+        }
+        result.note = format!("{}; put back", comparison.words);
+    }
+    result.comparison = Some(comparison);
+    Ok(result)
+}
