@@ -5,7 +5,18 @@
 //! bytes are: lowlat's own far end, sockperf, STAMP, IRTT. A new one of either is one file and one list entry, because
 //! neither knows the other: the prober writes a peer's message into an engine.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod block;
+pub mod busy_poll;
 pub mod clock;
+pub mod cmsg;
+pub mod epoll;
+pub mod icmp;
+pub mod os;
+pub mod socket;
+pub mod spin;
+mod stamps;
 
 use std::net::SocketAddr;
 
@@ -189,5 +200,37 @@ pub trait Engine {
     /// call it.
     fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
         let _ = message_len;
+    }
+}
+
+/// One socket engine of this crate.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Name in `--engine` and in results.
+    pub name: &'static str,
+    /// What it costs its user, in words.
+    pub costs: &'static str,
+    /// Makes, connects and warms it.
+    pub open: fn(&Endpoint) -> Result<Box<dyn Engine>, EngineError>,
+}
+
+/// The socket engines, one file each. The heavy ones (io_uring, AF_XDP) live in crates of their own.
+pub const ENGINES: &[Entry] = &[
+    Entry { name: block::NAME, costs: block::COSTS, open: block::open },
+    Entry { name: spin::NAME, costs: spin::COSTS, open: spin::open },
+    Entry { name: busy_poll::NAME, costs: busy_poll::COSTS, open: busy_poll::open },
+    Entry { name: epoll::NAME, costs: epoll::COSTS, open: epoll::open },
+];
+
+/// Opens a socket engine by name.
+pub fn open(name: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    match ENGINES.iter().find(|e| e.name == name) {
+        Some(entry) => (entry.open)(endpoint),
+        None => Err(EngineError::Unavailable {
+            engine: "engine",
+            what: format!("open {name:?}"),
+            why: "there is no socket engine of that name".to_owned(),
+            next: format!("use one of {}", ENGINES.iter().map(|e| e.name).collect::<Vec<_>>().join(", ")),
+        }),
     }
 }

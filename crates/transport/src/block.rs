@@ -1,0 +1,93 @@
+//! `block`: the thread sleeps in the kernel until the answer is there.
+//!
+//! What an ordinary program does, and the line the other engines are held against. One `send` and one `recv` per round
+//! trip: the timeout is the socket's own (`SO_RCVTIMEO`), set anew only when it no longer fits the deadline.
+
+use crate::clock::now;
+use crate::socket::Socket;
+use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, TxStamp, os};
+
+/// Name in `--engine` and in results.
+pub const NAME: &str = "block";
+/// What it costs its user.
+pub const COSTS: &str = "a sleep and a wake-up in each round trip; no CPU while waiting";
+
+/// `SO_RCVTIMEO` counts in ticks of 1–10 ms, so deadlines nearer than this are kept with `ppoll`, whose timer is exact.
+const NEAR_NS: u64 = 100_000_000;
+
+/// Sleeps in `recv`.
+#[derive(Debug)]
+pub struct BlockEngine {
+    socket: Socket,
+    caps: Caps,
+    /// The receive timeout the socket has, ns; 0 for none.
+    armed: u64,
+}
+
+/// Opens it.
+pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    let socket = Socket::connect(NAME, endpoint)?;
+    let caps = socket.caps(false, "sleeping in recv", COSTS);
+    Ok(Box::new(BlockEngine { socket, caps, armed: 0 }))
+}
+
+impl BlockEngine {
+    /// Has a receive give up before the deadline but not uselessly early. Giving up early costs one more turn of the
+    /// loop; giving up late would break the caller's plan.
+    #[inline]
+    fn arm(&mut self, left: u64) -> Result<(), EngineError> {
+        if self.armed <= left && self.armed > left / 4 {
+            return Ok(());
+        }
+        let ns = left - left / 8;
+        os::set_receive_timeout(self.socket.fd(), ns)
+            .map_err(|e| EngineError::Os { what: "SO_RCVTIMEO".to_owned(), source: e })?;
+        self.armed = ns;
+        Ok(())
+    }
+}
+
+impl Engine for BlockEngine {
+    fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    #[inline]
+    fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
+        self.socket.send(message)
+    }
+
+    fn recv(&mut self, buf: &mut [u8], until: Ns) -> Result<Option<Got>, EngineError> {
+        loop {
+            let left = until.saturating_sub(now());
+            let got = if left > NEAR_NS {
+                self.arm(left)?;
+                self.socket.receive(buf, 0)?
+            } else {
+                let got = self.socket.receive(buf, libc::MSG_DONTWAIT)?;
+                if got.is_none() {
+                    if left == 0 {
+                        return Ok(None);
+                    }
+                    self.socket.wait_readable(left)?;
+                }
+                got
+            };
+            if got.is_some() {
+                return Ok(got);
+            }
+        }
+    }
+
+    fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
+        self.socket.tx_stamps(out);
+    }
+
+    fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
+        self.socket.set_framing(message_len);
+    }
+
+    fn discarded(&self) -> u64 {
+        self.socket.discarded()
+    }
+}

@@ -1,0 +1,523 @@
+//! A connected socket, as every socket engine has one: how it is made, and one send or one receive on it.
+//!
+//! Connected datagram sockets, because the kernel then has the route and the peer at hand: 0.6 µs of a round trip on
+//! veth, against the unconnected `sendto`/`recvfrom` that sockperf uses. An engine adds only the way it waits.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use libc::c_int;
+
+use crate::clock::now;
+use crate::icmp::{self, Echo};
+use crate::stamps::Stamps;
+use crate::{Caps, Endpoint, EngineError, Got, Ns, Proto, TxStamp, cmsg, os};
+
+/// Receive buffer asked for: 4 MiB hold the answers of an open loop's burst (about 5000 small datagrams, each charged
+/// with its whole buffer) while the prober is off its CPU.
+const RECEIVE_BUFFER: c_int = 4 << 20;
+/// A connection that takes longer is not one to measure microseconds on.
+const CONNECT_NS: u64 = 3_000_000_000;
+/// A stream whose far end takes nothing for so long is stuck.
+const STUCK_NS: u64 = 5_000_000_000;
+/// Largest message on a stream, bytes; sockperf's limit too.
+const STREAM_MESSAGE_MAX: usize = (1 << 20) - 1;
+/// Room beside the largest message for answers that came together.
+const STREAM_ROOM: usize = 256 << 10;
+
+/// A connected socket and what its protocol needs.
+#[derive(Debug)]
+pub struct Socket {
+    fd: OwnedFd,
+    engine: &'static str,
+    proto: Proto,
+    remote: SocketAddr,
+    max_message: usize,
+    flow: Flow,
+    stamps: Option<Box<Stamps>>,
+    discarded: u64,
+}
+
+#[derive(Debug)]
+enum Flow {
+    Datagram,
+    Echo(Echo),
+    Stream(Stream),
+}
+
+/// Bytes of a stream that have come, and how they fall into messages.
+#[derive(Debug)]
+struct Stream {
+    room: Vec<u8>,
+    start: usize,
+    end: usize,
+    framing: fn(&[u8]) -> Option<usize>,
+}
+
+impl Socket {
+    /// Makes, binds and connects the socket that `endpoint` asks for. `engine` stands in errors.
+    pub fn connect(engine: &'static str, endpoint: &Endpoint) -> Result<Self, EngineError> {
+        let to = endpoint.remote;
+        let v6 = to.is_ipv6();
+        let (fd, raw) = make(engine, endpoint)?;
+        prepare(fd.as_fd(), endpoint)?;
+        let local = endpoint.local.or(match endpoint.proto {
+            // A ping socket's identifier is its "port": binding to 0 has the kernel choose one before the first send.
+            Proto::Icmp if !raw => Some(SocketAddr::new(unspecified(v6), 0)),
+            _ => None,
+        });
+        if let Some(local) = local {
+            os::bind(fd.as_fd(), local).map_err(|e| EngineError::Os { what: format!("bind to {local}"), source: e })?;
+        }
+        match endpoint.proto {
+            Proto::Tcp => connect_stream(fd.as_fd(), to)?,
+            Proto::Udp | Proto::Icmp => {
+                os::connect(fd.as_fd(), to).map_err(|e| path_error("connect to", to, endpoint.proto, e))?;
+            }
+        }
+        let max_message = largest_message(fd.as_fd(), endpoint)?;
+        let stamps = if endpoint.stamps {
+            let stamps = Stamps::enable(fd.as_fd(), endpoint.proto)
+                .map_err(|e| EngineError::Os { what: format!("SO_TIMESTAMPING on the socket to {to}"), source: e })?;
+            Some(Box::new(stamps))
+        } else {
+            None
+        };
+        let flow = match endpoint.proto {
+            Proto::Udp => Flow::Datagram,
+            Proto::Icmp => Flow::Echo(Echo::new(v6, raw, random_id(), max_message.min(endpoint.max_message))),
+            Proto::Tcp => Flow::Stream(Stream {
+                room: vec![0; endpoint.max_message + STREAM_ROOM],
+                start: 0,
+                end: 0,
+                framing: |_| None,
+            }),
+        };
+        Ok(Self { fd, engine, proto: endpoint.proto, remote: to, max_message, flow, stamps, discarded: 0 })
+    }
+
+    /// What an engine on this socket can do; `how` says how it waits.
+    pub fn caps(&self, spins: bool, how: &str, costs: &str) -> Caps {
+        let kind = match &self.flow {
+            Flow::Datagram => "connected UDP socket",
+            Flow::Echo(e) if e.is_raw() => "raw ICMP socket",
+            Flow::Echo(_) => "ICMP ping socket",
+            Flow::Stream(_) => "TCP connection, TCP_NODELAY",
+        };
+        Caps { max_message: self.max_message, spins, words: format!("{kind}, {how}"), costs: costs.to_owned() }
+    }
+
+    /// The descriptor.
+    #[inline]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// See [`crate::Engine::discarded`].
+    pub fn discarded(&self) -> u64 {
+        self.discarded
+    }
+
+    /// See [`crate::Engine::set_framing`].
+    pub fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
+        if let Flow::Stream(s) = &mut self.flow {
+            s.framing = message_len;
+        }
+    }
+
+    /// See [`crate::Engine::tx_stamps`].
+    pub fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
+        if let Some(stamps) = &mut self.stamps {
+            stamps.drain(self.fd.as_fd());
+            stamps.take(out);
+        }
+    }
+
+    /// Sends one message; waits only while the socket's send buffer is full. Answers the time before the hand-over.
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
+        let (at, sent) = match &mut self.flow {
+            Flow::Datagram => (now(), os::send(self.fd.as_fd(), message, 0).map(|_| ())),
+            Flow::Echo(echo) => match echo.wrap(message) {
+                Some(packet) => (now(), os::send(self.fd.as_fd(), packet, 0).map(|_| ())),
+                None => (now(), Err(io::Error::from_raw_os_error(libc::EMSGSIZE))),
+            },
+            Flow::Stream(stream) => (now(), stream.write(self.fd.as_fd(), message)),
+        };
+        match sent {
+            Ok(()) => {
+                if let Some(stamps) = &mut self.stamps {
+                    stamps.sent(message.len());
+                }
+                Ok(at)
+            }
+            Err(e) => Err(self.failed("send to", e)),
+        }
+    }
+
+    /// Whether a whole message of a stream lies ready without another read.
+    #[inline]
+    pub(crate) fn has_message(&self) -> bool {
+        match &self.flow {
+            Flow::Stream(s) => {
+                let have = &s.room[s.start..s.end];
+                (s.framing)(have).is_some_and(|len| len <= have.len())
+            }
+            Flow::Datagram | Flow::Echo(_) => false,
+        }
+    }
+
+    /// One attempt at one message, with the flags of recv(2): `None` if there is none now, the socket's receive timeout
+    /// passed, a signal came, or what came was no whole message. A caller that still has time calls again.
+    #[inline]
+    pub fn receive(&mut self, buf: &mut [u8], flags: c_int) -> Result<Option<Got>, EngineError> {
+        match self.attempt(buf, flags) {
+            Ok(got) => Ok(got),
+            Err(e) => match e.raw_os_error() {
+                Some(libc::EAGAIN | libc::EINTR) => Ok(None),
+                _ => Err(self.failed("receive from", e)),
+            },
+        }
+    }
+
+    #[inline]
+    fn attempt(&mut self, buf: &mut [u8], flags: c_int) -> io::Result<Option<Got>> {
+        let fd = self.fd.as_fd();
+        match &mut self.flow {
+            Flow::Datagram => {
+                let (len, mut got) = one(fd, self.stamps.as_deref_mut(), buf, flags | libc::MSG_TRUNC)?;
+                if len > buf.len() {
+                    self.discarded += 1;
+                    return Ok(None);
+                }
+                got.len = len;
+                Ok(Some(got))
+            }
+            Flow::Echo(echo) => {
+                let (len, mut got) = one(fd, self.stamps.as_deref_mut(), echo.room(), flags | libc::MSG_TRUNC)?;
+                // Not a reply to this flow (a raw socket sees every echo of the host): not counted, not ours.
+                let Some(payload) = echo.unwrap(len) else {
+                    return Ok(None);
+                };
+                let Some(to) = buf.get_mut(..payload.len()) else {
+                    self.discarded += 1;
+                    return Ok(None);
+                };
+                to.copy_from_slice(payload);
+                got.len = payload.len();
+                Ok(Some(got))
+            }
+            Flow::Stream(stream) => {
+                if let Some(len) = stream.message(buf)? {
+                    return Ok(Some(Got { len, at: now(), kernel_rx: None, hardware_rx: None }));
+                }
+                let (len, mut got) = one(fd, self.stamps.as_deref_mut(), stream.free(), flags)?;
+                if len == 0 {
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+                }
+                stream.end += len;
+                Ok(stream.message(buf)?.map(|len| {
+                    got.len = len;
+                    got
+                }))
+            }
+        }
+    }
+
+    /// Sleeps until something may be read, or `ns` have passed. Transmit stamps, which wake it as well, are put aside.
+    pub fn wait_readable(&mut self, ns: u64) -> Result<(), EngineError> {
+        match os::poll(self.fd.as_fd(), libc::POLLIN, ns) {
+            Ok(events) => {
+                self.quiet(events);
+                Ok(())
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(e) => Err(self.failed("wait for", e)),
+        }
+    }
+
+    /// Empties the error queue where its events would keep a poll from sleeping.
+    pub(crate) fn quiet(&mut self, events: i16) {
+        if events & libc::POLLERR != 0
+            && let Some(stamps) = &mut self.stamps
+        {
+            stamps.drain(self.fd.as_fd());
+        }
+    }
+
+    #[cold]
+    fn failed(&self, what: &str, error: io::Error) -> EngineError {
+        if error.raw_os_error() == Some(libc::EMSGSIZE) {
+            return too_long(self.engine, self.remote, None, self.max_message);
+        }
+        path_error(what, self.remote, self.proto, error)
+    }
+}
+
+/// Receives once: plainly, or with the control messages that carry stamps.
+#[inline]
+fn one(fd: BorrowedFd<'_>, stamps: Option<&mut Stamps>, buf: &mut [u8], flags: c_int) -> io::Result<(usize, Got)> {
+    let Some(stamps) = stamps else {
+        let len = os::recv(fd, buf, flags)?;
+        return Ok((len, Got { len, at: now(), kernel_rx: None, hardware_rx: None }));
+    };
+    let got = os::recv_message(fd, buf, &mut stamps.control.0, None, flags)?;
+    let at = now();
+    let control = stamps.control.0.get(..got.control_len).unwrap_or_default();
+    let (kernel_rx, hardware_rx) = cmsg::receive_stamps(control);
+    Ok((got.len, Got { len: got.len, at, kernel_rx, hardware_rx }))
+}
+
+impl Stream {
+    /// Takes the next whole message out of the room.
+    #[inline]
+    fn message(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        let have = &self.room[self.start..self.end];
+        let Some(len) = (self.framing)(have) else {
+            return Ok(None);
+        };
+        // A length that fits nowhere leaves no way to find the next message.
+        if len == 0 || len > buf.len() || len > self.room.len() {
+            return Err(io::Error::from(io::ErrorKind::InvalidData));
+        }
+        let Some(message) = have.get(..len) else {
+            return Ok(None);
+        };
+        buf[..len].copy_from_slice(message);
+        self.start += len;
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+        Ok(Some(len))
+    }
+
+    /// Room behind what has come; never empty, since no message is longer than the room without [`STREAM_ROOM`].
+    #[inline]
+    fn free(&mut self) -> &mut [u8] {
+        if self.room.len() - self.end < self.room.len() - STREAM_ROOM {
+            self.room.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        &mut self.room[self.end..]
+    }
+
+    #[inline]
+    fn write(&mut self, fd: BorrowedFd<'_>, message: &[u8]) -> io::Result<()> {
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+        match os::send(fd, message, flags) {
+            Ok(n) if n == message.len() => Ok(()),
+            Ok(n) => self.write_rest(fd, &message[n..]),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.write_rest(fd, message),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The send buffer is full. Reads on while it waits, or two full sides would wait for each other for ever.
+    #[cold]
+    fn write_rest(&mut self, fd: BorrowedFd<'_>, mut rest: &[u8]) -> io::Result<()> {
+        let give_up = now() + STUCK_NS;
+        while !rest.is_empty() {
+            let left = give_up.saturating_sub(now());
+            if left == 0 {
+                return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
+            }
+            let room = self.end < self.room.len() || self.start > 0;
+            let events = libc::POLLOUT | if room { libc::POLLIN } else { 0 };
+            let ready = os::poll(fd, events, left)?;
+            if ready & libc::POLLIN != 0 {
+                if self.end == self.room.len() {
+                    self.room.copy_within(self.start..self.end, 0);
+                    self.end -= self.start;
+                    self.start = 0;
+                }
+                self.end += match os::recv(fd, &mut self.room[self.end..], libc::MSG_DONTWAIT) {
+                    Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                    Ok(n) => n,
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
+                    Err(e) => return Err(e),
+                };
+            }
+            match os::send(fd, rest, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) {
+                Ok(n) => rest = &rest[n..],
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The socket, and whether it is a raw one.
+fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd, bool), EngineError> {
+    let v6 = endpoint.remote.is_ipv6();
+    let domain = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    let os_error =
+        |what: &str, e| EngineError::Os { what: format!("{what} socket for {}", endpoint.remote), source: e };
+    match endpoint.proto {
+        Proto::Udp => Ok((os::socket(domain, libc::SOCK_DGRAM, 0).map_err(|e| os_error("UDP", e))?, false)),
+        Proto::Tcp => Ok((os::socket(domain, libc::SOCK_STREAM, 0).map_err(|e| os_error("TCP", e))?, false)),
+        Proto::Icmp => {
+            let protocol = if v6 { libc::IPPROTO_ICMPV6 } else { libc::IPPROTO_ICMP };
+            // Ping sockets first: they need no privilege where net.ipv4.ping_group_range has the user's group, and the
+            // kernel keeps other flows' replies away.
+            if let Ok(fd) = os::socket(domain, libc::SOCK_DGRAM, protocol) {
+                return Ok((fd, false));
+            }
+            let fd = os::socket(domain, libc::SOCK_RAW, protocol).map_err(|e| EngineError::Unavailable {
+                engine,
+                what: format!("ICMP socket for {}", endpoint.remote.ip()),
+                why: format!("neither a ping socket nor a raw one: {e}"),
+                next: "run as root, or put your group into sysctl net.ipv4.ping_group_range".to_owned(),
+            })?;
+            only_echo_replies(fd.as_fd(), v6).map_err(|e| os_error("raw ICMP", e))?;
+            Ok((fd, true))
+        }
+    }
+}
+
+/// `ICMP_FILTER` and `ICMP6_FILTER`: bit masks of the types to keep out (linux/icmp.h, RFC 3542 §3.2).
+fn only_echo_replies(fd: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
+    const ICMP_FILTER: c_int = 1;
+    const ICMP6_FILTER: c_int = 1;
+    if v6 {
+        let mut mask = [0xffu8; 32];
+        let word = !(1u32 << (129 % 32));
+        mask[129 / 32 * 4..129 / 32 * 4 + 4].copy_from_slice(&word.to_ne_bytes());
+        os::set_bytes(fd, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &mask)
+    } else {
+        os::set_bytes(fd, libc::SOL_RAW, ICMP_FILTER, &(!1u32).to_ne_bytes())
+    }
+}
+
+/// Options that must stand before the first packet.
+fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
+    let v6 = endpoint.remote.is_ipv6();
+    let set = |level, name, value, words: &str| {
+        os::set_int(fd, level, name, value)
+            .map_err(|e| EngineError::Os { what: format!("{words} on the socket to {}", endpoint.remote), source: e })
+    };
+    if endpoint.bind_iface
+        && let Some(iface) = &endpoint.iface
+    {
+        os::set_bytes(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, iface.as_bytes())
+            .map_err(|e| EngineError::Os { what: format!("bind the socket to interface {iface}"), source: e })?;
+    }
+    if let Some(dscp) = endpoint.dscp {
+        let field = c_int::from(dscp & 63) << 2;
+        if v6 {
+            set(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, field, "IPV6_TCLASS")?;
+        } else {
+            set(libc::IPPROTO_IP, libc::IP_TOS, field, "IP_TOS")?;
+        }
+    }
+    if endpoint.proto == Proto::Tcp {
+        set(libc::IPPROTO_TCP, libc::TCP_NODELAY, 1, "TCP_NODELAY")?;
+        // Only for the start: once answers carry the acknowledgements, forcing them out by themselves adds a packet to
+        // each round trip.
+        set(libc::IPPROTO_TCP, libc::TCP_QUICKACK, 1, "TCP_QUICKACK")?;
+        return Ok(());
+    }
+    // A message in fragments measures something else: the kernel is to say EMSGSIZE instead.
+    if v6 {
+        set(libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO, "IPV6_MTU_DISCOVER")?;
+    } else {
+        set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO, "IP_MTU_DISCOVER")?;
+    }
+    // Beyond net.core.rmem_max with CAP_NET_ADMIN, up to it without.
+    if os::set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER).is_err() {
+        set(libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER, "SO_RCVBUF")?;
+    }
+    Ok(())
+}
+
+fn connect_stream(fd: BorrowedFd<'_>, to: SocketAddr) -> Result<(), EngineError> {
+    let fail = |e| path_error("connect to", to, Proto::Tcp, e);
+    // SO_SNDTIMEO bounds connect(2) (socket(7)), so that the socket need not be non-blocking for it.
+    os::set_send_timeout(fd, CONNECT_NS).map_err(fail)?;
+    os::connect(fd, to).map_err(|e| match e.raw_os_error() {
+        Some(libc::EINPROGRESS) => fail(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+        _ => fail(e),
+    })?;
+    os::set_send_timeout(fd, 0).map_err(fail)
+}
+
+/// What one packet of the path carries; refuses messages that are longer.
+fn largest_message(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<usize, EngineError> {
+    let v6 = endpoint.remote.is_ipv6();
+    let largest = if endpoint.proto == Proto::Tcp {
+        STREAM_MESSAGE_MAX
+    } else {
+        // The path's MTU as the kernel knows it (ip(7), ipv6(7)); of the interface, until a router has said otherwise.
+        let mtu = if v6 {
+            os::get_int(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU)
+        } else {
+            os::get_int(fd, libc::IPPROTO_IP, libc::IP_MTU)
+        };
+        let mtu =
+            mtu.map_err(|e| EngineError::Os { what: format!("read the path MTU to {}", endpoint.remote), source: e })?;
+        let headers = if v6 { 40 } else { 20 } + icmp::HEADER; // UDP's header is as long as ICMP's
+        // 65535 bytes are the most an IP packet's length field holds; loopback's MTU is one more.
+        usize::try_from(mtu).unwrap_or(0).min(65535).saturating_sub(headers)
+    };
+    if endpoint.max_message > largest {
+        return Err(too_long("path", endpoint.remote, Some(endpoint.max_message), largest));
+    }
+    Ok(largest)
+}
+
+fn unspecified(v6: bool) -> IpAddr {
+    if v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
+}
+
+/// A raw socket's echo identifier. Randomly seeded per process and per call by std's hasher.
+fn random_id() -> u16 {
+    use std::hash::{BuildHasher, Hasher};
+    let hash = std::hash::RandomState::new().build_hasher().finish();
+    #[allow(clippy::cast_possible_truncation)] // any 16 bits do
+    let id = hash as u16;
+    id
+}
+
+fn too_long(engine: &'static str, to: SocketAddr, asked: Option<usize>, largest: usize) -> EngineError {
+    EngineError::Unavailable {
+        engine,
+        what: asked.map_or_else(|| format!("send to {to}"), |n| format!("a message of {n} bytes to {to}")),
+        why: format!("one packet of this path carries {largest} bytes"),
+        next: format!("use a size of at most {largest} bytes, or raise the MTU"),
+    }
+}
+
+/// What the path's answer means, and what to do about it.
+#[cold]
+fn path_error(what: &str, to: SocketAddr, proto: Proto, error: io::Error) -> EngineError {
+    let what = format!("{what} {to}");
+    let (why, next) = match (error.kind(), error.raw_os_error()) {
+        (_, Some(libc::ECONNREFUSED)) => (
+            "nothing listens there".to_owned(),
+            "start `lowlat serve` there, or name the port of the far end that runs there",
+        ),
+        (_, Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN)) => {
+            (error.to_string(), "check the address, the route and that the link is up")
+        }
+        (_, Some(libc::EACCES | libc::EPERM)) => {
+            (error.to_string(), "check local packet filters, and that the address is no broadcast address")
+        }
+        (_, Some(libc::ETIMEDOUT)) if proto == Proto::Tcp => (
+            "the far end does not answer".to_owned(),
+            "check the address and packet filters, and that the far end runs",
+        ),
+        (io::ErrorKind::UnexpectedEof, _) | (_, Some(libc::ECONNRESET | libc::EPIPE)) => (
+            "the far end closed the connection".to_owned(),
+            "look at the far end's own output: limits, allow-list, key, protocol",
+        ),
+        (io::ErrorKind::InvalidData, _) => (
+            "the stream does not fall into messages of this protocol".to_owned(),
+            "check that the far end speaks the protocol named with --peer",
+        ),
+        _ => return EngineError::Os { what, source: error },
+    };
+    EngineError::Unreachable { what, why, next: next.to_owned() }
+}

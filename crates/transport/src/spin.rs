@@ -1,0 +1,58 @@
+//! `spin`: asks the socket again and again (`MSG_DONTWAIT`), so that no wake-up stands between answer and program.
+//!
+//! Takes the scheduler and the idle state's exit out of the receive path; the interrupt and the stack stay in it.
+
+use crate::clock::now;
+use crate::socket::Socket;
+use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, TxStamp};
+
+/// Name in `--engine` and in results.
+pub const NAME: &str = "spin";
+/// What it costs its user.
+pub const COSTS: &str = "one core, fully, while it waits";
+
+/// Spins in `recv`.
+#[derive(Debug)]
+pub struct SpinEngine {
+    socket: Socket,
+    caps: Caps,
+}
+
+/// Opens it.
+pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    let socket = Socket::connect(NAME, endpoint)?;
+    let caps = socket.caps(true, "spinning on MSG_DONTWAIT", COSTS);
+    Ok(Box::new(SpinEngine { socket, caps }))
+}
+
+impl Engine for SpinEngine {
+    fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    #[inline]
+    fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
+        self.socket.send(message)
+    }
+
+    fn recv(&mut self, buf: &mut [u8], until: Ns) -> Result<Option<Got>, EngineError> {
+        loop {
+            let got = self.socket.receive(buf, libc::MSG_DONTWAIT)?;
+            if got.is_some() || now() >= until {
+                return Ok(got);
+            }
+        }
+    }
+
+    fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
+        self.socket.tx_stamps(out);
+    }
+
+    fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
+        self.socket.set_framing(message_len);
+    }
+
+    fn discarded(&self) -> u64 {
+        self.socket.discarded()
+    }
+}
