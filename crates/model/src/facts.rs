@@ -187,6 +187,27 @@ pub struct Interface {
     pub xdp: Reading<String>,
     /// XDP abilities by netdev-genl: `basic`, `redirect`, `xsk-zerocopy`, …
     pub xdp_features: Reading<Vec<String>>,
+    /// `gro_flush_timeout`, ns: how long NAPI holds segments and keeps interrupts off when a poll found none.
+    pub gro_flush_timeout_ns: Reading<u64>,
+    /// `napi_defer_hard_irqs`: empty polls before the interrupt is switched on again.
+    pub napi_defer_hard_irqs: Reading<u64>,
+    /// `threaded`: NAPI polls in a kernel thread.
+    pub napi_threaded: Reading<bool>,
+    /// PCI Express link, now and at most.
+    pub pcie: Reading<PcieLink>,
+}
+
+/// A device's PCI Express link as sysfs gives it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PcieLink {
+    /// `current_link_speed`, GT/s.
+    pub speed_gts: f64,
+    /// `max_link_speed` of the device, GT/s.
+    pub max_speed_gts: f64,
+    /// `current_link_width`, lanes.
+    pub width: u32,
+    /// `max_link_width` of the device, lanes.
+    pub max_width: u32,
 }
 
 /// One offload feature.

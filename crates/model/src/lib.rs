@@ -15,6 +15,7 @@ pub mod finding;
 pub mod journal;
 pub mod measurement;
 pub mod op;
+pub mod page;
 pub mod plan;
 pub mod reading;
 pub mod schema;

@@ -60,7 +60,9 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        let bad = || format!("{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, cpuN or nodeN");
+        let bad = || {
+            format!("{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, cpuN or nodeN")
+        };
         if s == "host" {
             return Ok(Self::Host);
         }
@@ -256,7 +258,17 @@ mod tests {
 
     #[test]
     fn targets_read_as_they_are_written() {
-        for t in ["host", "eth0", "eth0/rx-0", "eth0/tx-12", "e.5/irq-3", "eth0/qdisc-root", "eth0/qdisc-1:1", "cpu3", "node0"] {
+        for t in [
+            "host",
+            "eth0",
+            "eth0/rx-0",
+            "eth0/tx-12",
+            "e.5/irq-3",
+            "eth0/qdisc-root",
+            "eth0/qdisc-1:1",
+            "cpu3",
+            "node0",
+        ] {
             assert_eq!(t.parse::<Target>().map(|t| t.to_string()).as_deref(), Ok(t));
         }
         for t in ["", "eth0/", "eth0/rx-", "eth0/rx-x", "eth0/qdisc-", "eth0/what-1"] {
