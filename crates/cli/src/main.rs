@@ -1,1 +1,123 @@
-fn main() {}
+//! `lowlat`: measure a network path, find what makes it slow, tune the host with proof and a way back.
+//!
+//! This crate parses, wires the stages together and prints. It alone knows every stage; it computes nothing.
+#![allow(clippy::print_stdout)] // the one crate that talks to people
+
+mod args;
+mod ask;
+mod commands;
+mod config;
+mod failure;
+mod optimize;
+mod output;
+mod path;
+mod probe;
+mod signals;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::args::{Cli, Command};
+use crate::failure::{Failure, Outcome};
+
+fn main() -> ExitCode {
+    signals::install();
+    match start() {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("lowlat: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn start() -> Outcome {
+    let command = Cli::command();
+    let given: Vec<OsString> = std::env::args_os().collect();
+    let cli = parse(config::merge(given, &command)?)?;
+    let Some(cli) = cli else { return Ok(0) };
+    match cli.command {
+        Some(command) => dispatch(command, cli.json),
+        None if ask::can_ask() => {
+            let answers = commands::interview()?;
+            let args = std::iter::once("lowlat".to_owned()).chain(answers).map(OsString::from).collect();
+            match parse(args)? {
+                Some(Cli { command: Some(command), .. }) => dispatch(command, false),
+                _ => Ok(0),
+            }
+        }
+        None => {
+            output::text(&Cli::command().render_help().to_string());
+            Ok(0)
+        }
+    }
+}
+
+/// Parses; `None` when clap has printed help or the version.
+fn parse(args: Vec<OsString>) -> Result<Option<Cli>, Failure> {
+    let matches = Cli::command().try_get_matches_from(args);
+    match matches.and_then(|m| Cli::from_arg_matches(&m)) {
+        Ok(cli) => Ok(Some(cli)),
+        Err(e) if e.use_stderr() => {
+            // clap's first line says what is wrong; usage and tips would make the one line many.
+            let text = e.to_string();
+            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let missing: Vec<&str> = text.lines().skip(1).take_while(|l| !l.is_empty()).map(str::trim).collect();
+            let what = if missing.is_empty() { first.to_owned() } else { format!("{first} {}", missing.join(" ")) };
+            Err(Failure::new(format!("{what}; see `lowlat --help`")))
+        }
+        Err(e) => {
+            output::text(&e.render().to_string());
+            Ok(None)
+        }
+    }
+}
+
+fn dispatch(command: Command, json: bool) -> Outcome {
+    match command {
+        Command::Demo(a) => commands::demo::run(&a, json),
+        Command::Facts(a) => commands::facts::run(&a),
+        Command::Check(a) => commands::check::run(&a, json),
+        Command::Serve(a) => commands::serve::run(&a, json),
+        Command::Measure(a) => commands::measure::run(&a, json),
+        Command::Compare(a) => commands::compare::run(&a, json),
+        Command::Noise(a) => commands::noise::run(&a, json),
+        Command::Plan(a) => commands::plan::run(&a, json),
+        Command::Apply(a) => commands::apply::run(&a, json),
+        Command::Confirm => commands::apply::confirm(),
+        Command::Rollback(a) => commands::apply::rollback(&a),
+        Command::Status => commands::apply::status(json),
+        Command::Persist => commands::apply::persist(),
+        Command::Optimize(a) => commands::optimize::run(&a, json),
+        Command::Bypass(a) => commands::bypass::run(&a),
+        Command::Explain(a) => commands::explain::run(&a),
+        Command::Report(a) => commands::report::run(&a, json),
+        Command::Schema(a) => commands::schema::run(&a),
+        Command::HoldDmaLatency { us } => commands::apply::hold(us),
+        Command::RollbackUnlessConfirmed { transaction, seconds } => commands::apply::watch(&transaction, seconds),
+        Command::LabFar => commands::demo::far(),
+    }
+}
+
+/// Refuses when not root.
+fn need_root(what: &str, otherwise: &str) -> Result<(), Failure> {
+    if is_root() { Ok(()) } else { Err(Failure::new(format!("{what}: it changes the host and needs root; run it with sudo, {otherwise}"))) }
+}
+
+/// Whether this process may act as root.
+#[allow(unsafe_code)] // geteuid has no safe form in libc
+fn is_root() -> bool {
+    // SAFETY: geteuid takes no arguments and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Wall clock, ns since the epoch; 0 before it.
+fn wall_clock_ns() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .ok()
+        .and_then(|d| u64::try_from(d.as_nanos()).ok())
+        .unwrap_or(0)
+}

@@ -24,7 +24,7 @@ use crate::path::Path;
 use crate::probe::{self, Ask};
 use crate::signals;
 
-pub use preflight::preflight;
+pub use preflight::{interface, interface_known, preflight};
 
 /// What to do, as the flags say it.
 #[derive(Debug, Clone)]
@@ -63,6 +63,8 @@ pub struct Job {
 pub struct Finished {
     /// The document.
     pub document: RunDocument,
+    /// What was planned.
+    pub plan: Plan,
     /// The open transaction, if anything was applied.
     pub session: Option<Session>,
 }
@@ -75,7 +77,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
     let (facts, baseline) = observe(job, sys, say)?;
     let (findings, not_seen) = find(&facts, Some(&baseline), job.goal_ns);
-    let plan = make_plan(&findings, job, sys, &facts);
+    let plan = make_plan(&findings, &facts, sys, job.allow_disruptive, job.allow_host_wide);
     store.save_stage(&run_id, "facts", &facts)?;
     store.save_stage(&run_id, "baseline", &baseline)?;
     store.save_stage(&run_id, "plan", &plan)?;
@@ -97,7 +99,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
         loaded_baseline: None,
     };
     if job.dry_run {
-        return Ok(Finished { document: parts.document(job), session: None });
+        return Ok(Finished { document: parts.document(job), plan: parts.plan, session: None });
     }
 
     let mut session = Session::begin(store, sys)?;
@@ -113,7 +115,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     }
     let document = parts.document(job);
     store.save_stage(&run_id, "run", &document)?;
-    Ok(Finished { document, session: Some(session) })
+    Ok(Finished { document, plan: parts.plan, session: Some(session) })
 }
 
 /// Facts with counters on both sides of the baseline measurement.
@@ -135,7 +137,13 @@ pub fn find(facts: &Facts, baseline: Option<&Measurement>, goal_ns: Option<u64>)
 }
 
 /// Findings to an ordered plan: each setting is resolved against the host, then ordered.
-pub fn make_plan(findings: &[Finding], job: &Job, sys: &dyn Sys, facts: &Facts) -> Plan {
+pub fn make_plan(
+    findings: &[Finding],
+    facts: &Facts,
+    sys: &dyn Sys,
+    allow_disruptive: bool,
+    allow_host_wide: bool,
+) -> Plan {
     let mut steps = Vec::new();
     let mut left_out = Vec::new();
     for finding in findings {
@@ -147,12 +155,12 @@ pub fn make_plan(findings: &[Finding], job: &Job, sys: &dyn Sys, facts: &Facts) 
         }
     }
     let options = lowlat_plan::Options {
-        allow_disruptive: job.allow_disruptive,
-        allow_host_wide: job.allow_host_wide,
+        allow_disruptive,
+        allow_host_wide,
         management_ifaces: facts.interfaces.iter().filter(|(_, i)| i.default_route).map(|(n, _)| n.clone()).collect(),
     };
     let mut plan = lowlat_plan::order(steps, left_out, &options);
-    plan.iface = Some(job.iface.clone());
+    plan.iface.clone_from(&facts.iface);
     plan
 }
 

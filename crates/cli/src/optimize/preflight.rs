@@ -2,6 +2,7 @@
 
 use lowlat_model::Reading;
 use lowlat_sys::store::Store;
+use lowlat_sys::query::LinkInfo;
 use lowlat_sys::{Sys, query};
 
 use super::Job;
@@ -24,8 +25,24 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
     probe::reach(&job.path, &job.engine)
 }
 
-/// Unknown, down, or in another namespace: three different answers.
+/// An interface that packets can leave by. Unknown, down, or in another namespace: three different answers.
 pub fn interface(name: &str, sys: &dyn Sys) -> Result<(), Failure> {
+    let link = find(name, sys)?;
+    if !link.up {
+        return Err(Failure::new(format!("use interface {name:?}: it is down; bring it up with `ip link set {name} up`")));
+    }
+    if matches!(link.operstate.as_str(), "down" | "lowerlayerdown" | "notpresent") {
+        return Err(Failure::new(format!("use interface {name:?}: it has no carrier ({}); check the cable or the other end", link.operstate)));
+    }
+    Ok(())
+}
+
+/// An interface of this namespace, up or down.
+pub fn interface_known(name: &str, sys: &dyn Sys) -> Result<(), Failure> {
+    find(name, sys).map(|_| ())
+}
+
+fn find(name: &str, sys: &dyn Sys) -> Result<LinkInfo, Failure> {
     let links = match query::links(sys) {
         Reading::Value(links) => links,
         other => {
@@ -33,7 +50,7 @@ pub fn interface(name: &str, sys: &dyn Sys) -> Result<(), Failure> {
             return Err(Failure::new(format!("look for interface {name:?}: the kernel's list is {kind}: {why}; run as root")));
         }
     };
-    let Some(link) = links.iter().find(|l| l.name == name) else {
+    let Some(link) = links.iter().find(|l| l.name == name).cloned() else {
         if let Some(netns) = elsewhere(name, sys) {
             return Err(Failure::new(format!(
                 "use interface {name:?}: it is in the network namespace {netns:?}, not in this one; run `ip netns exec {netns} lowlat …`"
@@ -43,13 +60,7 @@ pub fn interface(name: &str, sys: &dyn Sys) -> Result<(), Failure> {
         names.sort_unstable();
         return Err(Failure::new(format!("use interface {name:?}: there is none of that name here; choose of {}", names.join(", "))));
     };
-    if !link.up {
-        return Err(Failure::new(format!("use interface {name:?}: it is down; bring it up with `ip link set {name} up`")));
-    }
-    if matches!(link.operstate.as_str(), "down" | "lowerlayerdown" | "notpresent") {
-        return Err(Failure::new(format!("use interface {name:?}: it has no carrier ({}); check the cable or the other end", link.operstate)));
-    }
-    Ok(())
+    Ok(link)
 }
 
 /// The named namespace (`/run/netns`) that holds an interface of this name, if one can be found.

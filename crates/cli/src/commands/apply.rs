@@ -1,0 +1,106 @@
+//! `apply`, `confirm`, `rollback`, `status`, `persist`: the steps of tuning one by one, each on the journal.
+
+use lowlat_apply::{Session, StepError};
+use lowlat_model::Plan;
+use lowlat_sys::Live;
+use lowlat_sys::store::Store;
+
+use crate::args::{ApplyArgs, RollbackArgs};
+use crate::failure::{Failure, Outcome};
+use crate::{output, signals};
+
+/// `apply`: every step of the plan, or none of them.
+pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
+    let plan: Plan = super::stored(&args.plan, "plan")?;
+    crate::need_root("apply", "or look at it with `lowlat plan --diff`")?;
+    let store = Store::locate()?;
+    store.ensure_writable()?;
+    lowlat_apply::refuse_unfinished(&store)?;
+    let live = Live::new();
+    let mut session = Session::begin(&store, &live)?;
+    if let Some(ns) = args.confirm_within {
+        session.watch(ns.div_ceil(1_000_000_000).max(1))?;
+    }
+    for step in &plan.steps {
+        if signals::stopped() {
+            return Err(back_out(session, &live, "apply: interrupted by a signal".to_owned()));
+        }
+        match session.apply(&live, step) {
+            Ok(handle) => output::progress(&format!("{} on {}: {} -> {}", step.knob, step.target, step.from, handle.read_back_words())),
+            Err(StepError::Refused { why }) => {
+                output::progress(&format!("{} on {}: refused: {why}", step.knob, step.target));
+            }
+            Err(fatal) => return Err(back_out(session, &live, format!("apply {} on {}: {fatal}", step.knob, step.target))),
+        }
+    }
+    session.leave_open()?;
+    if args.confirm_within.is_some() {
+        output::progress("goes back by itself unless `lowlat confirm` comes in time");
+    }
+    status(json)
+}
+
+fn back_out(mut session: Session, live: &Live, why: String) -> Failure {
+    match session.rollback(live) {
+        Ok(r) if r.complete() => Failure::new(format!("{why}; everything that was applied was put back")),
+        Ok(_) => Failure::new(format!("{why}; not everything could be put back; run `lowlat rollback`")),
+        Err(e) => Failure::new(format!("{why}; putting back failed too: {e}; run `lowlat rollback`")),
+    }
+}
+
+/// `confirm`.
+pub fn confirm() -> Outcome {
+    crate::need_root("confirm", "as `apply` was")?;
+    let n = lowlat_apply::confirm(&Store::locate()?)?;
+    if n == 0 {
+        return Err(Failure::new("confirm: nothing waits for it; `lowlat status` shows what is applied"));
+    }
+    output::text("confirmed: the settings stay; `lowlat rollback` still puts them back");
+    Ok(0)
+}
+
+/// `rollback`: from the journal on disk alone.
+pub fn rollback(args: &RollbackArgs) -> Outcome {
+    crate::need_root("rollback", "as the change was")?;
+    let live = Live::new();
+    let report = lowlat_apply::rollback_from_disk(&Store::locate()?, &live, args.force)?;
+    output::text(&report.words());
+    Ok(u8::from(!report.complete()))
+}
+
+/// `status`.
+pub fn status(json: bool) -> Outcome {
+    let document = lowlat_apply::status(&Store::locate()?, &Live::new())?;
+    if json {
+        output::json(&document)?;
+    } else {
+        output::text(&lowlat_report::status(&document));
+    }
+    Ok(0)
+}
+
+/// `persist`.
+pub fn persist() -> Outcome {
+    crate::need_root("persist", "as `apply` was")?;
+    let live = Live::new();
+    let written = lowlat_apply::persist(&Store::locate()?, &live)?;
+    if written.is_empty() {
+        output::text("nothing is applied, so there is nothing to persist");
+    }
+    for line in written {
+        output::text(&line);
+    }
+    Ok(0)
+}
+
+/// Hidden: keeps `/dev/cpu_dma_latency` open until it is ended.
+pub fn hold(us: u32) -> Outcome {
+    lowlat_apply::hold_dma_latency(us).map_err(Failure::new)?;
+    Ok(0)
+}
+
+/// Hidden: the dead-man timer.
+pub fn watch(transaction: &str, seconds: u64) -> Outcome {
+    lowlat_apply::rollback_unless_confirmed(&Store::locate()?, &Live::new(), transaction, seconds)?;
+    Ok(0)
+}

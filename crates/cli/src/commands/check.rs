@@ -1,0 +1,26 @@
+//! `lowlat check`: facts to findings, read-only, as far as this user may see.
+
+use lowlat_model::finding::CheckDocument;
+use lowlat_model::units::parse_duration_ns;
+use lowlat_model::{Schema, Severity};
+
+use crate::args::CheckArgs;
+use crate::failure::{Failure, Outcome};
+use crate::output;
+
+/// Runs the command. Exit 1 when something of weight was found.
+pub fn run(args: &CheckArgs, json: bool) -> Outcome {
+    let window = match args.window.as_str() {
+        "none" => None,
+        text => Some(parse_duration_ns(text).map_err(|e| Failure::new(format!("take rates over {e}, or none")))?),
+    };
+    let facts = super::facts_from(args.facts.as_deref(), args.root.as_deref(), args.iface.as_deref(), window)?;
+    let (findings, not_seen) = crate::optimize::find(&facts, None, args.goal);
+    let document = CheckDocument { schema: Schema::current("check"), iface: facts.iface.clone(), findings, not_seen };
+    if json {
+        output::json(&document)?;
+    } else {
+        output::text(&lowlat_report::check(&document));
+    }
+    Ok(u8::from(document.findings.iter().any(|f| f.severity >= Severity::Warning)))
+}

@@ -1,0 +1,98 @@
+//! One file per command.
+
+pub mod apply;
+pub mod bypass;
+pub mod check;
+pub mod compare;
+pub mod demo;
+pub mod explain;
+pub mod facts;
+pub mod measure;
+pub mod noise;
+pub mod optimize;
+pub mod plan;
+pub mod report;
+pub mod schema;
+pub mod serve;
+
+use lowlat_model::{Facts, Reading};
+use lowlat_sys::{Live, query};
+
+use crate::ask;
+use crate::failure::Failure;
+
+/// Reads a stored document and checks that it is the one that is meant.
+fn stored<T: serde::de::DeserializeOwned>(path: &std::path::Path, name: &str) -> Result<T, Failure> {
+    let at = path.display();
+    let next = "name a file that lowlat wrote";
+    let bytes = lowlat_sys::store::read(path).map_err(|e| Failure::because(e, next))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|e| Failure::new(format!("read {at}: it is no JSON document ({e}); {next}")))?;
+    let schema = value.get("schema").cloned().unwrap_or_default();
+    let schema: lowlat_model::Schema = serde_json::from_value(schema)
+        .map_err(|_| Failure::new(format!("read {at}: it carries no schema; {next}")))?;
+    schema.expect(name).map_err(|why| Failure::new(format!("read {at}: {why}")))?;
+    serde_json::from_value(value).map_err(|e| Failure::new(format!("read {at}: it is damaged ({e}); {next}")))
+}
+
+/// Stored facts, or those of a captured tree, or those of the live host.
+fn facts_from(
+    file: Option<&std::path::Path>,
+    root: Option<&std::path::Path>,
+    iface: Option<&str>,
+    window_ns: Option<u64>,
+) -> Result<Facts, Failure> {
+    if let Some(file) = file {
+        let mut facts: Facts = stored(file, "facts")?;
+        if let Some(iface) = iface {
+            if !facts.interfaces.contains_key(iface) {
+                return Err(Failure::new(format!("look at interface {iface:?}: {} has none of that name; choose of {}", file.display(), names(&facts))));
+            }
+            facts.iface = Some(iface.to_owned());
+        }
+        return Ok(facts);
+    }
+    let facts = match root {
+        Some(root) => lowlat_probes::gather(&lowlat_sys::Captured::open(root)?, iface, window_ns),
+        None => {
+            let live = Live::new();
+            if let Some(iface) = iface {
+                crate::optimize::interface_known(iface, &live)?;
+            }
+            lowlat_probes::gather(&live, iface, window_ns)
+        }
+    };
+    match iface {
+        Some(iface) if !facts.interfaces.contains_key(iface) => {
+            Err(Failure::new(format!("look at interface {iface:?}: there is none of that name; choose of {}", names(&facts))))
+        }
+        _ => Ok(facts),
+    }
+}
+
+fn names(facts: &Facts) -> String {
+    facts.interfaces.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Row A1: the questions, with the interfaces of this host, those with a carrier first.
+pub fn interview() -> Result<Vec<String>, Failure> {
+    let live = Live::new();
+    let Reading::Value(mut links) = query::links(&live) else {
+        return Err(Failure::new("list interfaces: the kernel gave no list; name one with `lowlat optimize --iface IF`"));
+    };
+    links.sort_by_key(|l| (l.name == "lo", !l.up, l.index));
+    let shown: Vec<(String, String)> = links
+        .iter()
+        .map(|l| {
+            let driver = match query::driver(&live, &l.name) {
+                Reading::Value(d) => format!("{} {}, firmware {}", d.driver, d.version, if d.firmware.is_empty() { "not told" } else { &d.firmware }),
+                _ => l.kind.clone().unwrap_or_else(|| "no driver told".to_owned()),
+            };
+            (l.name.clone(), format!("{driver}, {}", l.operstate))
+        })
+        .collect();
+    if let Reading::Value(uname) = query::uname(&live) {
+        crate::output::text(&format!("kernel {} on {}", uname.release, uname.machine));
+    }
+    ask::questions(&shown, &mut std::io::stdin().lock(), &mut std::io::stdout())
+}

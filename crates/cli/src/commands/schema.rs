@@ -1,0 +1,15 @@
+//! `lowlat schema`: the JSON Schema of a document.
+
+use crate::args::SchemaArgs;
+use crate::failure::{Failure, Outcome};
+use crate::output;
+
+/// Runs the command.
+pub fn run(args: &SchemaArgs) -> Outcome {
+    let names: Vec<&str> = lowlat_model::schema::DOCUMENTS.iter().map(|(n, _)| *n).collect();
+    let schema = lowlat_report::schema(&args.name).ok_or_else(|| {
+        Failure::new(format!("print the schema of {:?}: there is no document of that name; choose of {}", args.name, names.join(", ")))
+    })?;
+    output::json(&schema)?;
+    Ok(0)
+}

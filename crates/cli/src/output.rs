@@ -1,0 +1,32 @@
+//! What commands print for people goes to stdout, progress and warnings to stderr; with `--json` stdout holds one
+//! document and nothing else.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Prints text, with exactly one newline at its end.
+pub fn text(text: &str) {
+    println!("{}", text.trim_end_matches('\n'));
+}
+
+/// Prints one JSON document.
+pub fn json<T: Serialize>(document: &T) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(document).map_err(|e| Failure::new(format!("write JSON: {e}; report this as a bug")))?;
+    println!("{text}");
+    Ok(())
+}
+
+/// A line of progress on stderr.
+pub fn progress(line: &str) {
+    let mut err = std::io::stderr().lock();
+    // Nobody may be listening; progress is not worth failing for.
+    let _ = writeln!(err, "{line}");
+}
+
+/// Whether ANSI styles may be used on stdout.
+pub fn styled() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
