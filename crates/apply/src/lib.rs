@@ -1,1 +1,29 @@
-//! placeholder for the brief
+//! Lock, journal, executor, rollback: the only stage that changes the host.
+//!
+//! Applying is a transaction. For each write the prior state is read, the intent (the write and that prior state) is
+//! flushed to an append-only, checksummed journal, the write is made, and the place is read back. Undo puts the prior
+//! state back and reads it again. Rollback needs the journal alone: it works after `kill -9`, and after a reboot for
+//! what outlives one.
+//!
+//! The executor decides nothing: it does the steps it is given, in their order.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod disk;
+mod error;
+pub mod journal;
+pub mod ledger;
+mod log;
+mod places;
+mod rollback;
+mod same;
+pub mod script;
+mod session;
+mod status;
+pub mod writer;
+
+pub use error::{ApplyError, StepError};
+pub use places::words;
+pub use rollback::{Item, NetnsExists, Outcome, Place, RollbackReport, rollback_on};
+pub use same::same;
+pub use session::{Handle, Session};
+pub use status::status_on;

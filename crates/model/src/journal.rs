@@ -60,6 +60,14 @@ pub enum JournalEntry {
         /// The intent's number.
         seq: u64,
     },
+    /// The prior state can no longer be put back, and nothing is left to put it back to: the boot, the namespace or
+    /// the interface that held it is gone.
+    Abandoned {
+        /// The intent's number.
+        seq: u64,
+        /// What is gone.
+        why: String,
+    },
     /// A process holds a setting open (`/dev/cpu_dma_latency`).
     Holder {
         /// The intent's number.

@@ -1,0 +1,143 @@
+//! What stands applied, folded from the journal's entries.
+
+use lowlat_model::journal::JournalEntry;
+use lowlat_model::op::Target;
+use lowlat_model::{Op, State};
+
+use crate::journal::JournalError;
+
+/// The process that holds a setting open. The start time tells a reused process id from the holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HolderId {
+    /// Process id.
+    pub pid: u32,
+    /// Field 22 of `/proc/PID/stat`, clock ticks since boot.
+    pub start_time: u64,
+}
+
+/// One write that was announced and is not undone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// Its number.
+    pub seq: u64,
+    /// Knob.
+    pub knob: String,
+    /// Where, for people.
+    pub target: Target,
+    /// The write.
+    pub op: Op,
+    /// What was there before.
+    pub prior: State,
+    /// What was there after it; `None` if lowlat ended between the write and its read-back, so that it is not known
+    /// whether the write was made.
+    pub read_back: Option<State>,
+    /// Who holds it.
+    pub holder: Option<HolderId>,
+}
+
+impl Standing {
+    /// The state lowlat left there: as read back, else as asked for.
+    pub fn ours(&self) -> &State {
+        self.read_back.as_ref().unwrap_or(&self.op.set)
+    }
+
+    /// A place that a link reset may disturb, journalled beside the reset so that it is put back with it.
+    pub fn is_guard(&self) -> bool {
+        self.op.set == self.prior
+    }
+}
+
+/// One transaction as its journal tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ledger {
+    /// Id; the journal's file name without its ending.
+    pub transaction: String,
+    /// Boot it belongs to.
+    pub boot_id: String,
+    /// Network namespace inode it belongs to.
+    pub netns: u64,
+    /// Who wrote it.
+    pub pid: u32,
+    /// When it began, ns since the epoch.
+    pub at_unix_ns: u64,
+    /// Not undone, oldest first.
+    pub standing: Vec<Standing>,
+    /// The next intent's number.
+    pub next_seq: u64,
+    /// `lowlat confirm` was given, or the command ended as it should.
+    pub confirmed: bool,
+    /// Nothing of it is left.
+    pub closed: bool,
+}
+
+impl Ledger {
+    /// Folds the entries; `None` for a journal whose first entry was cut off: the transaction never began.
+    pub fn fold(entries: &[JournalEntry]) -> Result<Option<Self>, JournalError> {
+        let Some((first, rest)) = entries.split_first() else {
+            return Ok(None);
+        };
+        let JournalEntry::Begin { transaction, boot_id, netns, pid, at_unix_ns, .. } = first else {
+            return Err(JournalError::Corrupt { line: 1, why: "it does not begin a transaction".to_owned() });
+        };
+        let mut ledger = Self {
+            transaction: transaction.clone(),
+            boot_id: boot_id.clone(),
+            netns: *netns,
+            pid: *pid,
+            at_unix_ns: *at_unix_ns,
+            standing: Vec::new(),
+            next_seq: 0,
+            confirmed: false,
+            closed: false,
+        };
+        for (n, entry) in rest.iter().enumerate() {
+            ledger.take(entry).map_err(|why| JournalError::Corrupt { line: n + 2, why })?;
+        }
+        Ok(Some(ledger))
+    }
+
+    /// Takes one entry; a sentence if it contradicts the ones before it.
+    pub fn take(&mut self, entry: &JournalEntry) -> Result<(), String> {
+        if self.closed {
+            return Err("it comes after the end of the transaction".to_owned());
+        }
+        match entry {
+            JournalEntry::Begin { .. } => return Err("it begins a second transaction".to_owned()),
+            JournalEntry::Intent { seq, knob, target, op, prior } => {
+                if *seq != self.next_seq {
+                    return Err(format!("it has number {seq}, the next is {}", self.next_seq));
+                }
+                self.next_seq += 1;
+                self.standing.push(Standing {
+                    seq: *seq,
+                    knob: knob.clone(),
+                    target: target.clone(),
+                    op: op.clone(),
+                    prior: prior.clone(),
+                    read_back: None,
+                    holder: None,
+                });
+            }
+            JournalEntry::Done { seq, read_back } => self.of(*seq)?.read_back = Some(read_back.clone()),
+            JournalEntry::Holder { seq, pid, start_time } => {
+                self.of(*seq)?.holder = Some(HolderId { pid: *pid, start_time: *start_time });
+            }
+            JournalEntry::Refused { seq, .. } | JournalEntry::Undone { seq } | JournalEntry::Abandoned { seq, .. } => {
+                self.of(*seq)?;
+                self.standing.retain(|s| s.seq != *seq);
+            }
+            JournalEntry::Confirmed { .. } => self.confirmed = true,
+            JournalEntry::Closed { .. } => {
+                if !self.standing.is_empty() {
+                    return Err(format!("it ends the transaction with {} writes not undone", self.standing.len()));
+                }
+                self.closed = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn of(&mut self, seq: u64) -> Result<&mut Standing, String> {
+        self.standing.iter_mut().find(|s| s.seq == seq).ok_or_else(|| format!("it speaks of write {seq}, which does not stand"))
+    }
+}

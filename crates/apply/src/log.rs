@@ -1,0 +1,97 @@
+//! An open journal: every entry goes to the ledger and to the disk, intents flushed.
+
+use lowlat_model::Schema;
+use lowlat_model::journal::JournalEntry;
+
+use crate::disk::{Append, Disk};
+use crate::error::ApplyError;
+use crate::journal::{JournalError, decode, encode};
+use crate::ledger::Ledger;
+
+/// A journal that can be appended to.
+pub(crate) struct Log {
+    pub(crate) ledger: Ledger,
+    out: Box<dyn Append>,
+    path: std::path::PathBuf,
+}
+
+impl Log {
+    /// Begins a transaction.
+    pub(crate) fn begin(disk: &dyn Disk, netns: u64, boot_id: &str, pid: u32, now: u64) -> Result<Self, ApplyError> {
+        let newest = names(disk)?.pop().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+        // Ids sort by age even when the wall clock was set back between two transactions.
+        let transaction = format!("{:020}", now.max(newest.saturating_add(1)));
+        let path = disk.path(&transaction);
+        let begin = JournalEntry::Begin {
+            schema: Schema::current("journal"),
+            transaction: transaction.clone(),
+            boot_id: boot_id.to_owned(),
+            netns,
+            pid,
+            at_unix_ns: now,
+        };
+        let write = |error| ApplyError::Write { path: path.clone(), error };
+        let mut out = disk.create(&transaction).map_err(write)?;
+        out.append(&encode(&begin).map_err(write)?, true).map_err(write)?;
+        let ledger = Ledger::fold(&[begin])
+            .map_err(|error| ApplyError::Journal { path: path.clone(), error })?
+            .ok_or_else(|| ApplyError::NoTransaction(transaction))?;
+        Ok(Self { ledger, out, path })
+    }
+
+    /// Goes on with a transaction read from disk.
+    pub(crate) fn resume(disk: &dyn Disk, found: Found) -> Result<Self, ApplyError> {
+        let path = disk.path(&found.ledger.transaction);
+        let out = disk
+            .resume(&found.ledger.transaction, found.whole)
+            .map_err(|error| ApplyError::Write { path: path.clone(), error })?;
+        Ok(Self { ledger: found.ledger, out, path })
+    }
+
+    /// Appends an entry. Intents, holders and the ends of a transaction are flushed before this returns; results need
+    /// not be: one that is lost leaves its intent standing, which makes rollback look again.
+    pub(crate) fn push(&mut self, entry: &JournalEntry) -> Result<(), ApplyError> {
+        let flush = !matches!(entry, JournalEntry::Done { .. } | JournalEntry::Refused { .. } | JournalEntry::Undone { .. });
+        let write = |error| ApplyError::Write { path: self.path.clone(), error };
+        let line = encode(entry).map_err(write)?;
+        self.out.append(&line, flush).map_err(write)?;
+        self.ledger.take(entry).map_err(|why| ApplyError::Journal {
+            path: self.path.clone(),
+            error: JournalError::Corrupt { line: 0, why },
+        })
+    }
+}
+
+/// A transaction read from disk.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) ledger: Ledger,
+    pub(crate) whole: u64,
+    pub(crate) torn: usize,
+}
+
+fn names(disk: &dyn Disk) -> Result<Vec<String>, ApplyError> {
+    disk.names().map_err(|e| ApplyError::Store(format!("list the journals in {}: {e}; run as the user that applied", disk.path("").display())))
+}
+
+/// Every transaction on disk, oldest first. One damaged journal makes the whole read fail: what it holds may stand on
+/// the same places as what the others hold.
+pub(crate) fn read_all(disk: &dyn Disk) -> Result<Vec<Found>, ApplyError> {
+    let mut found = Vec::new();
+    for name in names(disk)? {
+        let path = disk.path(&name);
+        let bytes = disk
+            .read(&name)
+            .map_err(|e| ApplyError::Store(format!("read journal {}: {e}; run as the user that applied", path.display())))?;
+        let journal = |error| ApplyError::Journal { path: path.clone(), error };
+        let decoded = decode(&bytes).map_err(journal)?;
+        if let Some(ledger) = Ledger::fold(&decoded.entries).map_err(journal)? {
+            if ledger.transaction != name {
+                let why = format!("it belongs to transaction {}, the file is named {name}", ledger.transaction);
+                return Err(journal(JournalError::Corrupt { line: 1, why }));
+            }
+            found.push(Found { ledger, whole: decoded.whole as u64, torn: decoded.torn });
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,68 @@
+//! Whether two states are the same although their texts differ: the kernel prints some values in another form than it
+//! takes them in.
+
+use lowlat_model::{Locus, State};
+
+/// Equal in effect.
+///
+/// - runs of blanks are one blank (`tcp_rmem` prints tabs where blanks were written: `proc_dointvec` in
+///   kernel/sysctl.c);
+/// - CPU masks (`rps_cpus`, `xps_cpus`, `smp_affinity`) print zero-padded groups (`%*pb` in lib/vsprintf.c);
+/// - CPU lists print ranges (`%*pbl`).
+pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
+    if a == b {
+        return true;
+    }
+    match (a, b) {
+        (State::Text(a), State::Text(b)) => same_text(locus, a, b),
+        // The handle of a queue discipline that the kernel numbers by itself (8001:, 8002:, …) changes with each
+        // replacement, and the summary is for people; kind and option bytes are what acts.
+        (State::Qdisc(a), State::Qdisc(b)) => a.kind == b.kind && a.options_hex == b.options_hex,
+        _ => false,
+    }
+}
+
+fn same_text(locus: &Locus, a: &str, b: &str) -> bool {
+    match locus {
+        // A file of ours is equal byte for byte or not at all.
+        Locus::DropIn { .. } => false,
+        Locus::IrqAffinity { .. } => same_list(a, b),
+        Locus::File { path } if path.ends_with("_cpus") || path.ends_with("/smp_affinity") => mask(a) == mask(b),
+        Locus::File { path } if path.ends_with("_list") => same_list(a, b),
+        _ => a.split_whitespace().eq(b.split_whitespace()),
+    }
+}
+
+fn same_list(a: &str, b: &str) -> bool {
+    match (lowlat_knobs::cpulist::parse_list(a), lowlat_knobs::cpulist::parse_list(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a.trim() == b.trim(),
+    }
+}
+
+fn mask(text: &str) -> String {
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    digits.trim_start_matches('0').to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, a: &str, b: &str) -> bool {
+        same(&Locus::File { path: path.into() }, &State::Text(a.into()), &State::Text(b.into()))
+    }
+
+    #[test]
+    fn forms_of_one_value() {
+        assert!(file("/proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456", "4096 131072 6291456"));
+        assert!(!file("/proc/sys/net/ipv4/tcp_rmem", "4096 131072 6291456", "4096 131072 629145"));
+        assert!(file("/sys/class/net/e/queues/rx-0/rps_cpus", "00000000,00000003", "3"));
+        assert!(!file("/sys/class/net/e/queues/rx-0/rps_cpus", "00000001,00000003", "3"));
+        let irq = Locus::IrqAffinity { iface: "e".into(), index: 0 };
+        assert!(same(&irq, &State::Text("0-1".into()), &State::Text("0,1".into())));
+        let dropin = Locus::DropIn { path: "/etc/x".into() };
+        assert!(!same(&dropin, &State::Text("a b".into()), &State::Text("a  b".into())));
+        assert!(!same(&dropin, &State::Text(String::new()), &State::Nothing));
+    }
+}

@@ -1,0 +1,35 @@
+//! The way back without lowlat: a plain shell script next to the journal.
+
+use std::fmt::Write as _;
+
+use lowlat_knobs::shell;
+
+use crate::ledger::Ledger;
+
+/// File name beside the journal.
+pub fn name(transaction: &str) -> String {
+    format!("{transaction}.rollback.sh")
+}
+
+/// Restores what was there before the transaction, newest place first. Each place appears once, with what stood there
+/// before its first write.
+pub fn write(ledger: &Ledger) -> String {
+    let mut out = format!(
+        "#!/bin/sh\n# Puts back what lowlat changed in transaction {}, without lowlat.\n\
+         # Run as root, in the same network namespace (inode {}) and before a reboot:\n\
+         # live settings end with the boot {}.\nfailed=0\n",
+        ledger.transaction, ledger.netns, ledger.boot_id
+    );
+    for (n, s) in ledger.standing.iter().enumerate().rev() {
+        if ledger.standing[..n].iter().any(|first| first.op.locus == s.op.locus) {
+            continue;
+        }
+        let command = match s.holder {
+            Some(h) => format!("kill {}", h.pid),
+            None => shell::restore(&s.op.locus, &s.prior),
+        };
+        let _ = write!(out, "\n# {} on {}\n{command} || failed=1\n", s.knob, s.target);
+    }
+    out.push_str("\nexit $failed\n");
+    out
+}
