@@ -1,0 +1,122 @@
+//! The three ways a packet reaches an AF_XDP socket, and which is tried first.
+
+use crate::bpf;
+use crate::netlink::{Link, XDP_BASIC, XSK_ZEROCOPY};
+use crate::xsk::Copying;
+
+/// How packets reach the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Program in the driver, which writes straight into our memory.
+    ZeroCopy,
+    /// Program in the driver; the kernel copies into our memory.
+    NativeCopy,
+    /// Program at the generic hook, after the driver has built a socket buffer; the kernel copies. Any interface.
+    Generic,
+}
+
+impl Mode {
+    /// All, from the one that bypasses most to the one that bypasses least.
+    pub const ALL: [Self; 3] = [Self::ZeroCopy, Self::NativeCopy, Self::Generic];
+
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ZeroCopy => "native zero-copy",
+            Self::NativeCopy => "native copy",
+            Self::Generic => "generic (skb) copy",
+        }
+    }
+
+    pub(crate) fn attach_flags(self) -> u32 {
+        match self {
+            Self::ZeroCopy | Self::NativeCopy => bpf::ATTACH_NATIVE,
+            Self::Generic => bpf::ATTACH_GENERIC,
+        }
+    }
+
+    pub(crate) fn copying(self) -> Copying {
+        match self {
+            Self::ZeroCopy => Copying::Zero,
+            Self::NativeCopy | Self::Generic => Copying::Copy,
+        }
+    }
+}
+
+/// The order in which to try the modes, and why a mode is not tried or not tried first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) modes: Vec<Mode>,
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Decides the order for an interface. `features` is what the driver says by netdev-genl; `None` is a kernel before 6.3,
+/// which cannot say.
+pub(crate) fn order(link: &Link, driver: &str, features: Option<u64>) -> Order {
+    let mut modes = Vec::new();
+    let mut remarks = Vec::new();
+    let offers = |bit: u64| features.is_some_and(|f| f & bit != 0);
+    if offers(XSK_ZEROCOPY) {
+        modes.push(Mode::ZeroCopy);
+    } else if features.is_some() {
+        remarks.push(format!("driver {driver} offers no zero-copy"));
+    } else {
+        remarks.push("zero-copy not tried: kernels before 6.3 do not say whether the driver has it".to_owned());
+    }
+    // A kernel that cannot say is asked by trying; one that says no is believed.
+    if features.is_none() || offers(XDP_BASIC) {
+        modes.push(Mode::NativeCopy);
+    } else {
+        remarks.push(format!("driver {driver} has no native XDP"));
+    }
+    if link.kind == "veth" {
+        // On veth "native" moves each packet through a second ring and a NAPI poll of its own (veth_xmit →
+        // veth_xdp_rx → veth_poll, drivers/net/veth.c) before the program sees it, where the generic hook runs in the
+        // sender's own softirq. Measured on 6.18, 64 B ping-pong p50: generic 2.63 µs, native copy 3.54 µs.
+        modes.insert(0, Mode::Generic);
+        remarks.push("generic first: on veth native adds a NAPI hop and measured slower".to_owned());
+    } else {
+        modes.push(Mode::Generic);
+    }
+    Order { modes, remarks }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(kind: &str) -> Link {
+        Link {
+            index: 1,
+            name: "x".into(),
+            up: true,
+            carrier: true,
+            loopback: false,
+            mac: Some([0; 6]),
+            mtu: 1500,
+            kind: kind.into(),
+            xdp: None,
+        }
+    }
+
+    #[test]
+    fn zero_copy_is_tried_only_when_advertised() {
+        assert_eq!(order(&link(""), "ice", Some(0xf)).modes, Mode::ALL);
+        assert_eq!(order(&link(""), "x", Some(3)).modes, [Mode::NativeCopy, Mode::Generic]);
+        let old = order(&link(""), "ice", None);
+        assert_eq!(old.modes, [Mode::NativeCopy, Mode::Generic]);
+        assert!(old.remarks[0].contains("6.3"));
+    }
+
+    #[test]
+    fn a_driver_without_xdp_gets_the_generic_hook_and_a_reason() {
+        let none = order(&link("vlan"), "802.1Q VLAN Support", Some(0));
+        assert_eq!(none.modes, [Mode::Generic]);
+        assert!(none.remarks.iter().any(|r| r.contains("no native XDP")), "{:?}", none.remarks);
+    }
+
+    #[test]
+    fn veth_starts_generic() {
+        assert_eq!(order(&link("veth"), "veth", Some(0x23)).modes, [Mode::Generic, Mode::NativeCopy]);
+    }
+}

@@ -1,0 +1,131 @@
+//! From an endpoint to what the headers need: interface, local address and port, next hop.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use lowlat_transport::{Endpoint, EngineError, Proto};
+
+use crate::ENGINE;
+use crate::frame::Mac;
+use crate::netlink::{self, Link, Neighbour};
+
+/// How long the neighbour may take to answer: three requests one second apart is the kernel's own limit
+/// (`mcast_solicit`, `retrans_time`; Documentation/networking/ip-sysctl.rst).
+const RESOLVE_LIMIT: Duration = Duration::from_secs(3);
+const RESOLVE_PAUSE: Duration = Duration::from_millis(2);
+
+/// One flow's way out.
+#[derive(Debug)]
+pub(crate) struct Path {
+    pub(crate) link: Link,
+    pub(crate) mac: Mac,
+    pub(crate) next_hop: Mac,
+    pub(crate) local: SocketAddr,
+    /// Holds the local port: the kernel gives it to nobody else, and reports refusals of the far end on it.
+    pub(crate) reserved: UdpSocket,
+}
+
+pub(crate) fn unavailable(what: &str, why: impl Into<String>, next: impl Into<String>) -> EngineError {
+    EngineError::Unavailable { engine: ENGINE, what: what.to_owned(), why: why.into(), next: next.into() }
+}
+
+const USE_SPIN: &str = "use --engine spin";
+
+/// Finds the way, and refuses what AF_XDP cannot do, each with its reason.
+pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
+    let what = format!("open {}", endpoint.remote);
+    let os = |what: String| move |source| EngineError::Os { what, source };
+    if endpoint.proto != Proto::Udp {
+        return Err(unavailable(&what, "AF_XDP carries whole packets and this engine builds UDP only", USE_SPIN));
+    }
+    let remote = endpoint.remote;
+    if remote.port() == 0 || remote.ip().is_unspecified() || remote.ip().is_multicast() {
+        return Err(unavailable(&what, "the target must be one host and one port", "give HOST:PORT"));
+    }
+    if endpoint.local.is_some_and(|l| l.is_ipv4() != remote.is_ipv4()) {
+        return Err(unavailable(&what, "local and remote address are of two families", "give both as IPv4 or IPv6"));
+    }
+
+    let asked = match &endpoint.iface {
+        None => None,
+        Some(name) => Some(read_link(name, &what)?),
+    };
+    let route = netlink::route(remote.ip(), asked.as_ref().map(|l| l.index)).map_err(|e| EngineError::Unreachable {
+        what: format!("find the route to {}", remote.ip()),
+        why: e.to_string(),
+        next: format!("see ip route get {}", remote.ip()),
+    })?;
+    let link = match asked {
+        Some(link) => link,
+        None => read_link(&netlink::name_of(route.oif).unwrap_or_default(), &what)?,
+    };
+    if route.local || link.loopback {
+        return Err(unavailable(
+            &what,
+            "the target is this host itself, and loopback has no queue to bypass",
+            USE_SPIN,
+        ));
+    }
+    if !route.unicast {
+        return Err(unavailable(&what, "the kernel has no unicast route to it", "see ip route get"));
+    }
+    let Some(mac) = link.mac else {
+        return Err(unavailable(&what, format!("{} does not speak Ethernet", link.name), USE_SPIN));
+    };
+    if !link.up {
+        let next = format!("ip link set {} up", link.name);
+        return Err(unavailable(&what, format!("{} is down", link.name), next));
+    }
+
+    let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let local = endpoint.local.unwrap_or(SocketAddr::new(any, 0));
+    let reserved = UdpSocket::bind(local).map_err(os(format!("reserve UDP port on {local}")))?;
+    netlink::bind_to_device(reserved.as_raw_fd(), &link.name).map_err(os(format!("bind to {}", link.name)))?;
+    reserved.connect(remote).map_err(|e| EngineError::Unreachable {
+        what: format!("connect to {remote} through {}", link.name),
+        why: e.to_string(),
+        next: format!("see ip route get {}", remote.ip()),
+    })?;
+    reserved.set_nonblocking(true).map_err(os("make the reserved socket non-blocking".to_owned()))?;
+    let local = reserved.local_addr().map_err(os("read the local address".to_owned()))?;
+
+    let next_hop = resolve(&link, route.gateway.unwrap_or(remote.ip()))?;
+    Ok(Path { link, mac, next_hop, local, reserved })
+}
+
+fn read_link(name: &str, what: &str) -> Result<Link, EngineError> {
+    netlink::link(name)
+        .map_err(|source| EngineError::Os { what: format!("read interface {name}"), source })?
+        .ok_or_else(|| {
+            unavailable(what, format!("no interface {name:?} in this network namespace"), "see ip link for the names")
+        })
+}
+
+/// The MAC address of `ip`, asked for on the link if the kernel does not know it yet.
+pub(crate) fn resolve(link: &Link, ip: IpAddr) -> Result<Mac, EngineError> {
+    let os = |source| EngineError::Os { what: format!("look up neighbour {ip} on {}", link.name), source };
+    let start = Instant::now();
+    let mut asked = false;
+    loop {
+        match netlink::neighbour(link.index, ip).map_err(os)? {
+            Neighbour::Known(mac) => return Ok(mac),
+            // A row that failed before we asked is history; one that fails after is an answer.
+            Neighbour::Failed if asked && start.elapsed() > RESOLVE_LIMIT / 3 => break,
+            Neighbour::Waiting if asked => {}
+            Neighbour::None | Neighbour::Failed | Neighbour::Waiting => {
+                netlink::resolve(link.index, ip).map_err(os)?;
+                asked = true;
+            }
+        }
+        if start.elapsed() > RESOLVE_LIMIT {
+            break;
+        }
+        std::thread::sleep(RESOLVE_PAUSE);
+    }
+    Err(EngineError::Unreachable {
+        what: format!("resolve {ip} on {}", link.name),
+        why: "no neighbour answered".to_owned(),
+        next: format!("see ip neigh show dev {}", link.name),
+    })
+}

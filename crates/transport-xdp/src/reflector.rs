@@ -1,0 +1,61 @@
+//! A far end inside the kernel: an XDP program that sends each probe straight back.
+//!
+//! The answer is the probe's own bytes, so it serves where the peer protocol takes an echo. It takes socket, wake-up
+//! and program of the far end out of the round trip: whoever reports a figure against it says so.
+
+use std::net::SocketAddr;
+
+use crate::attach::{self, Attachment, Refused};
+use crate::mode::{self, Mode};
+use crate::path::unavailable;
+use crate::program::reflect;
+use crate::{EngineError, netlink};
+
+/// A running reflector; dropping it (or the end of the process) takes it off.
+#[derive(Debug)]
+pub struct Reflector {
+    _attachment: Attachment,
+    words: String,
+}
+
+impl Reflector {
+    /// Sends back what comes in on `iface` for UDP `local`.
+    ///
+    /// Native on veth needs NAPI on the other end (a native program or GRO there), or `XDP_TX` drops silently
+    /// (`veth_xdp_xmit`, drivers/net/veth.c), and loses a kernel sender's partial checksums; so veth starts generic.
+    pub fn open(iface: &str, local: SocketAddr, only: Option<Mode>) -> Result<Self, EngineError> {
+        let what = format!("reflect {local} on {iface}");
+        let os = |source| EngineError::Os { what: format!("read interface {iface}"), source };
+        let link = netlink::link(iface).map_err(os)?.ok_or_else(|| {
+            unavailable(&what, format!("no interface {iface:?} in this network namespace"), "see ip link for the names")
+        })?;
+        if link.loopback || link.mac.is_none() {
+            return Err(unavailable(&what, format!("{iface} is no Ethernet interface"), "use lowlat serve without it"));
+        }
+        if let Some(program) = attach::occupant(&link) {
+            return Err(unavailable(&what, format!("{program} is attached"), "nothing was changed"));
+        }
+        let program = reflect(local).map_err(|e| unavailable(&what, e.to_string(), "report this"))?;
+        let driver = netlink::driver(iface).unwrap_or_else(|_| "unknown".to_owned());
+        let features = netlink::xdp_features(link.index).map_err(os)?;
+        let order = only.map_or_else(|| mode::order(&link, &driver, features).modes, |mode| vec![mode]);
+        let mut refusals = Vec::new();
+        // Zero-copy is a matter of sockets, and a reflector has none.
+        for mode in order.into_iter().filter(|m| *m != Mode::ZeroCopy) {
+            match attach::attach(&link, mode, "lowlat_reflect", &program) {
+                Ok(attachment) => {
+                    let hook = if mode == Mode::Generic { "generic" } else { "native" };
+                    let words = format!("{hook} XDP_TX reflector for {local} on {iface}");
+                    return Ok(Self { _attachment: attachment, words });
+                }
+                Err(Refused { what, source }) => refusals.push(format!("{what}: {source}")),
+            }
+        }
+        Err(unavailable(&what, refusals.join("; "), "use lowlat serve without it"))
+    }
+
+    /// What it is on this host.
+    pub fn words(&self) -> &str {
+        &self.words
+    }
+}

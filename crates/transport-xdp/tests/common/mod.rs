@@ -1,0 +1,161 @@
+//! Two private network namespaces joined by a veth pair: `near` (this thread) and `far` (a thread of its own).
+#![allow(unsafe_code)] // unshare, gettid
+#![allow(dead_code)] // each test file uses a part
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use lowlat_transport::{Endpoint, Proto};
+
+pub const NEAR4: &str = "10.231.0.1";
+pub const FAR4: &str = "10.231.0.2";
+pub const NEAR6: &str = "fd00:231::1";
+pub const FAR6: &str = "fd00:231::2";
+
+/// Whether kernel tests can run here; with LOWLAT_REQUIRE_ROOT they must.
+pub fn privileged() -> bool {
+    // SAFETY: geteuid cannot fail and touches no memory.
+    let root = unsafe { libc::geteuid() } == 0;
+    let required = std::env::var_os("LOWLAT_REQUIRE_ROOT").is_some_and(|v| v == "1");
+    assert!(root || !required, "LOWLAT_REQUIRE_ROOT=1, and this user is not root");
+    if !root {
+        eprintln!("not run: needs root");
+    }
+    root
+}
+
+fn unshare() {
+    // SAFETY: plain unshare(2); only this thread changes its network namespace.
+    let got = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    assert_eq!(got, 0, "unshare: {}", std::io::Error::last_os_error());
+}
+
+fn tid() -> libc::pid_t {
+    // SAFETY: gettid cannot fail and touches no memory.
+    unsafe { libc::gettid() }
+}
+
+/// Runs a command in the calling thread's namespace.
+pub fn run(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let out = Command::new(words.next().unwrap()).args(words).output().unwrap();
+    assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+pub struct Lab {
+    jobs: Option<mpsc::Sender<Job>>,
+    far: Option<JoinHandle<()>>,
+}
+
+impl Lab {
+    /// The calling thread enters `near`, and stays there.
+    pub fn new(queues: u32) -> Self {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let (say, hear) = mpsc::channel();
+        let far = std::thread::spawn(move || {
+            unshare();
+            say.send(tid()).unwrap();
+            for job in inbox {
+                job();
+            }
+        });
+        unshare();
+        let far_tid = hear.recv().unwrap();
+        run(&format!(
+            "ip link add va numrxqueues {queues} numtxqueues {queues} type veth peer name vb numrxqueues {queues} \
+             numtxqueues {queues} netns {far_tid}"
+        ));
+        let lab = Self { jobs: Some(jobs), far: Some(far) };
+        lab.far(|| {
+            run(&format!("ip addr add {FAR4}/24 dev vb"));
+            run(&format!("ip addr add {FAR6}/64 dev vb nodad"));
+            run("ip link set vb up");
+            run("ip link set lo up");
+        });
+        run(&format!("ip addr add {NEAR4}/24 dev va"));
+        run(&format!("ip addr add {NEAR6}/64 dev va nodad"));
+        run("ip link set va up");
+        run("ip link set lo up");
+        lab
+    }
+
+    /// Runs `job` in `far` and waits for it.
+    pub fn far<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> R {
+        let (say, hear) = mpsc::channel();
+        self.jobs.as_ref().unwrap().send(Box::new(move || say.send(job()).unwrap())).unwrap();
+        hear.recv().expect("the far end's job panicked")
+    }
+
+    /// An ordinary kernel UDP socket in `far` that sends everything back.
+    pub fn echo(&self, ip: &str) -> Echo {
+        let ip: IpAddr = ip.parse().unwrap();
+        self.far(move || Echo::start(SocketAddr::new(ip, 0)))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        let _ = self.far.take().unwrap().join();
+    }
+}
+
+pub struct Echo {
+    pub address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    pub served: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Echo {
+    pub fn start(address: SocketAddr) -> Self {
+        let socket = UdpSocket::bind(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let address = socket.local_addr().unwrap();
+        let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stopped, count) = (stop.clone(), served.clone());
+        let thread = std::thread::spawn(move || {
+            let mut buf = [0; 65536];
+            while !stopped.load(Ordering::Relaxed) {
+                if let Ok((len, from)) = socket.recv_from(&mut buf) {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    socket.send_to(&buf[..len], from).unwrap();
+                }
+            }
+        });
+        Self { address, stop, served, thread: Some(thread) }
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().unwrap().join();
+    }
+}
+
+pub fn endpoint(remote: SocketAddr) -> Endpoint {
+    Endpoint {
+        proto: Proto::Udp,
+        remote,
+        local: None,
+        iface: Some("va".to_owned()),
+        dscp: None,
+        max_message: 1400,
+        stamps: false,
+        busy_poll_us: None,
+    }
+}
+
+/// XDP programs on an interface, as `ip` shows them.
+pub fn has_program(iface: &str) -> bool {
+    run(&format!("ip link show {iface}")).contains("prog/xdp")
+}
