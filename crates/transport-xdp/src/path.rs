@@ -51,6 +51,11 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
         None => None,
         Some(name) => Some(read_link(name, &what)?),
     };
+    // Before the route: an interface that is down has none, and "no route" would hide the cause.
+    if let Some(link) = asked.as_ref().filter(|l| !l.up) {
+        let next = format!("ip link set {} up", link.name);
+        return Err(unavailable(&what, format!("{} is down", link.name), next));
+    }
     let route = netlink::route(remote.ip(), asked.as_ref().map(|l| l.index)).map_err(|e| EngineError::Unreachable {
         what: format!("find the route to {}", remote.ip()),
         why: e.to_string(),
@@ -73,10 +78,6 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
     let Some(mac) = link.mac else {
         return Err(unavailable(&what, format!("{} does not speak Ethernet", link.name), USE_SPIN));
     };
-    if !link.up {
-        let next = format!("ip link set {} up", link.name);
-        return Err(unavailable(&what, format!("{} is down", link.name), next));
-    }
 
     let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let local = endpoint.local.unwrap_or(SocketAddr::new(any, 0));

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use lowlat_transport::{Endpoint, Proto};
 
-pub const NEAR4: &str = "10.231.0.1";
-pub const FAR4: &str = "10.231.0.2";
-pub const NEAR6: &str = "fd00:231::1";
-pub const FAR6: &str = "fd00:231::2";
+pub(crate) const NEAR4: &str = "10.231.0.1";
+pub(crate) const FAR4: &str = "10.231.0.2";
+pub(crate) const NEAR6: &str = "fd00:231::1";
+pub(crate) const FAR6: &str = "fd00:231::2";
 
 /// Whether kernel tests can run here; with LOWLAT_REQUIRE_ROOT they must.
-pub fn privileged() -> bool {
+pub(crate) fn privileged() -> bool {
     // SAFETY: geteuid cannot fail and touches no memory.
     let root = unsafe { libc::geteuid() } == 0;
     let required = std::env::var_os("LOWLAT_REQUIRE_ROOT").is_some_and(|v| v == "1");
@@ -41,7 +41,7 @@ fn tid() -> libc::pid_t {
 }
 
 /// Runs a command in the calling thread's namespace.
-pub fn run(line: &str) -> String {
+pub(crate) fn run(line: &str) -> String {
     let mut words = line.split_whitespace();
     let out = Command::new(words.next().unwrap()).args(words).output().unwrap();
     assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));
@@ -50,14 +50,14 @@ pub fn run(line: &str) -> String {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-pub struct Lab {
+pub(crate) struct Lab {
     jobs: Option<mpsc::Sender<Job>>,
     far: Option<JoinHandle<()>>,
 }
 
 impl Lab {
     /// The calling thread enters `near`, and stays there.
-    pub fn new(queues: u32) -> Self {
+    pub(crate) fn new(queues: u32) -> Self {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (say, hear) = mpsc::channel();
         let far = std::thread::spawn(move || {
@@ -88,14 +88,14 @@ impl Lab {
     }
 
     /// Runs `job` in `far` and waits for it.
-    pub fn far<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> R {
+    pub(crate) fn far<R: Send + 'static>(&self, job: impl FnOnce() -> R + Send + 'static) -> R {
         let (say, hear) = mpsc::channel();
         self.jobs.as_ref().unwrap().send(Box::new(move || say.send(job()).unwrap())).unwrap();
         hear.recv().expect("the far end's job panicked")
     }
 
     /// An ordinary kernel UDP socket in `far` that sends everything back.
-    pub fn echo(&self, ip: &str) -> Echo {
+    pub(crate) fn echo(&self, ip: &str) -> Echo {
         let ip: IpAddr = ip.parse().unwrap();
         self.far(move || Echo::start(SocketAddr::new(ip, 0)))
     }
@@ -108,15 +108,15 @@ impl Drop for Lab {
     }
 }
 
-pub struct Echo {
-    pub address: SocketAddr,
+pub(crate) struct Echo {
+    pub(crate) address: SocketAddr,
     stop: Arc<AtomicBool>,
-    pub served: Arc<AtomicU64>,
+    pub(crate) served: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Echo {
-    pub fn start(address: SocketAddr) -> Self {
+    pub(crate) fn start(address: SocketAddr) -> Self {
         let socket = UdpSocket::bind(address).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let address = socket.local_addr().unwrap();
@@ -142,20 +142,11 @@ impl Drop for Echo {
     }
 }
 
-pub fn endpoint(remote: SocketAddr) -> Endpoint {
-    Endpoint {
-        proto: Proto::Udp,
-        remote,
-        local: None,
-        iface: Some("va".to_owned()),
-        dscp: None,
-        max_message: 1400,
-        stamps: false,
-        busy_poll_us: None,
-    }
+pub(crate) fn endpoint(remote: SocketAddr) -> Endpoint {
+    Endpoint { iface: Some("va".to_owned()), ..Endpoint::new(Proto::Udp, remote, 1400) }
 }
 
 /// XDP programs on an interface, as `ip` shows them.
-pub fn has_program(iface: &str) -> bool {
+pub(crate) fn has_program(iface: &str) -> bool {
     run(&format!("ip link show {iface}")).contains("prog/xdp")
 }
