@@ -1,1 +1,10 @@
-//! placeholder for the brief
+//! Hosts for tests: [`FakeSys`] answers a probe from memory, [`facts::healthy`] is a host on which no rule fires.
+//!
+//! A rule's test then reads as the sentence it proves: a healthy host, one planted fault, exactly that finding.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod facts;
+mod fake;
+
+pub use fake::FakeSys;
