@@ -1,0 +1,134 @@
+//! TCP sockets with their TCP_INFO (`NETLINK_SOCK_DIAG`).
+
+use std::net::SocketAddr;
+
+use crate::attr::{Attrs, be16_at, u32_at};
+use crate::message::Message;
+use crate::route::ip;
+use crate::socket::{Protocol, Socket};
+use crate::{Error, Malformed};
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+/// sizeof(struct inet_diag_msg).
+const DIAG_MSG: usize = 72;
+const INET_DIAG_INFO: u16 = 2;
+const INET_DIAG_CONG: u16 = 4;
+const IPPROTO_TCP: u8 = 6;
+/// Every state but `TIME_WAIT` (6) and `NEW_SYN_RECV` (12), which are no full sockets and have no TCP_INFO.
+const STATES: u32 = 0x1fff & !(1 << 6) & !(1 << 12);
+
+/// One socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TcpSocket {
+    /// Local address.
+    pub local: SocketAddr,
+    /// Remote address.
+    pub remote: SocketAddr,
+    /// `established`, `listen`, …
+    pub state: &'static str,
+    /// `tcpi_rtt`, µs.
+    pub rtt_us: u32,
+    /// `tcpi_rttvar`, µs.
+    pub rttvar_us: u32,
+    /// `tcpi_min_rtt`, µs; `None` where the kernel has no sample yet or does not tell.
+    pub min_rtt_us: Option<u32>,
+    /// `tcpi_total_retrans`.
+    pub total_retransmits: u32,
+    /// `tcpi_snd_cwnd`, segments.
+    pub cwnd: u32,
+    /// `tcpi_notsent_bytes`.
+    pub notsent_bytes: u32,
+    /// Congestion control.
+    pub congestion: String,
+}
+
+/// All TCP sockets of the namespace, IPv4 and IPv6. Other users' sockets are in the answer too.
+pub fn tcp_sockets() -> Result<Vec<TcpSocket>, Error> {
+    let mut out = Vec::new();
+    let mut socket = Socket::open(Protocol::SockDiag)?;
+    for family in [2u8, 10] {
+        let what = "list the TCP sockets";
+        // struct inet_diag_req_v2: family, protocol, extensions, pad, states, 48 bytes of socket id
+        let mut fixed = [0; 56];
+        fixed[0] = family;
+        fixed[1] = IPPROTO_TCP;
+        fixed[2] = 1 << (INET_DIAG_INFO - 1) | 1 << (INET_DIAG_CONG - 1);
+        fixed[4..8].copy_from_slice(&STATES.to_ne_bytes());
+        for r in socket.dump(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &fixed))? {
+            if r.kind == SOCK_DIAG_BY_FAMILY {
+                out.push(parse(&r.payload).map_err(|e| Error::malformed(what, e))?);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Reads one `struct inet_diag_msg` and its attributes.
+pub fn parse(payload: &[u8]) -> Result<TcpSocket, Malformed> {
+    let short = || Malformed::new("a socket shorter than its header");
+    let Some(&[family, state]) = payload.get(..2) else { return Err(short()) };
+    let addr_len = match family {
+        2 => 4,
+        10 => 16,
+        other => return Err(Malformed::new(format!("a TCP socket of family {other}"))),
+    };
+    // struct inet_diag_sockid at 4: ports (big-endian), source and destination of 16 bytes each, interface, cookie
+    let address = |port: usize, at: usize| {
+        let ip = payload.get(at..at + addr_len).and_then(ip).ok_or_else(short)?;
+        Ok(SocketAddr::new(ip, be16_at(payload, port).ok_or_else(short)?))
+    };
+    let (local, remote) = (address(4, 8)?, address(6, 24)?);
+    let attrs = Attrs::parse(payload.get(DIAG_MSG..).ok_or_else(short)?)?;
+    // struct tcp_info only ever grows; a field past its end is one the kernel does not have.
+    let info = attrs.get(INET_DIAG_INFO).map(|a| a.data).unwrap_or_default();
+    let field = |at: usize| u32_at(info, at);
+    Ok(TcpSocket {
+        local,
+        remote,
+        state: state_name(state),
+        rtt_us: field(68).unwrap_or(0),
+        rttvar_us: field(72).unwrap_or(0),
+        // ~0 until the first sample (net/ipv4/tcp.c, tcp_init_sock).
+        min_rtt_us: field(148).filter(|v| *v != u32::MAX),
+        total_retransmits: field(100).unwrap_or(0),
+        cwnd: field(80).unwrap_or(0),
+        notsent_bytes: field(144).unwrap_or(0),
+        congestion: attrs.text(INET_DIAG_CONG).unwrap_or_default(),
+    })
+}
+
+/// include/net/tcp_states.h.
+fn state_name(state: u8) -> &'static str {
+    const NAMES: [&str; 13] = [
+        "unknown",
+        "established",
+        "syn-sent",
+        "syn-recv",
+        "fin-wait-1",
+        "fin-wait-2",
+        "time-wait",
+        "close",
+        "close-wait",
+        "last-ack",
+        "listen",
+        "closing",
+        "new-syn-recv",
+    ];
+    NAMES.get(usize::from(state)).copied().unwrap_or("unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused_or_read(mut bytes in proptest::collection::vec(any::<u8>(), 0..400), f in prop_oneof![Just(2u8), Just(10)]) {
+            if let Some(b) = bytes.first_mut() {
+                *b = f;
+            }
+            let _ = parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Generic netlink: a family's number, and requests to it.
+
+use crate::Error;
+use crate::attr::{Attrs, tail};
+use crate::message::Message;
+use crate::socket::{Protocol, Socket};
+
+/// Length of `struct genlmsghdr`.
+pub const HEADER: usize = 4;
+const GENL_ID_CTRL: u16 = 16;
+const CTRL_CMD_GETFAMILY: u8 = 3;
+const CTRL_ATTR_FAMILY_ID: u16 = 1;
+const CTRL_ATTR_FAMILY_NAME: u16 = 2;
+
+/// A socket and a family on it.
+#[derive(Debug)]
+pub struct Family {
+    socket: Socket,
+    id: u16,
+    version: u8,
+}
+
+impl Family {
+    /// Looks a family up by name; `EOPNOTSUPP` where this kernel has none of that name.
+    pub fn open(name: &str, version: u8) -> Result<Self, Error> {
+        let what = format!("look up the netlink family {name}");
+        let mut socket = Socket::open(Protocol::Generic)?;
+        let ask = Message::new(GENL_ID_CTRL, 0, &[CTRL_CMD_GETFAMILY, 1, 0, 0]).text(CTRL_ATTR_FAMILY_NAME, name);
+        let replies = socket.ask(&what, ask).map_err(|e| match e.errno() {
+            // The controller says ENOENT for a family it has not heard of.
+            Some(libc::ENOENT) => Error::Refused {
+                what: what.clone(),
+                errno: libc::EOPNOTSUPP,
+                extack: "this kernel has no such family".into(),
+            },
+            _ => e,
+        })?;
+        for r in &replies {
+            let attrs = Attrs::parse(tail(&r.payload, HEADER)).map_err(|e| Error::malformed(&what, e))?;
+            if let Some(id) = attrs.get(CTRL_ATTR_FAMILY_ID).and_then(crate::attr::Attr::u16) {
+                return Ok(Self { socket, id, version });
+            }
+        }
+        Err(Error::malformed(&what, crate::Malformed::new("no family number")))
+    }
+
+    /// One command; gives the attributes of each reply.
+    pub fn ask(
+        &mut self,
+        what: &str,
+        command: u8,
+        write: impl FnOnce(Message) -> Message,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let m = write(Message::new(self.id, 0, &[command, self.version, 0, 0]));
+        let id = self.id;
+        Ok(self
+            .socket
+            .ask(what, m)?
+            .into_iter()
+            .filter(|r| r.kind == id)
+            .map(|r| tail(&r.payload, HEADER).to_vec())
+            .collect())
+    }
+
+    /// A dump; gives the attributes of each reply.
+    pub fn dump(
+        &mut self,
+        what: &str,
+        command: u8,
+        write: impl FnOnce(Message) -> Message,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let m = write(Message::new(self.id, 0, &[command, self.version, 0, 0]));
+        let id = self.id;
+        Ok(self
+            .socket
+            .dump(what, &m)?
+            .into_iter()
+            .filter(|r| r.kind == id)
+            .map(|r| tail(&r.payload, HEADER).to_vec())
+            .collect())
+    }
+}

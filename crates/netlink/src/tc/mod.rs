@@ -1,0 +1,12 @@
+//! Traffic control: queue disciplines and filters.
+//!
+//! [`qdisc`] dumps, puts and deletes; [`options`] reads a kind's `TCA_OPTIONS` for people and writes them for the lab;
+//! [`filter`] redirects what comes in. Options that are put back are the kernel's own bytes, unread.
+
+pub mod filter;
+pub mod options;
+pub mod qdisc;
+mod restore;
+
+pub use qdisc::{Handle, Parent, Qdisc, delete, put, qdiscs};
+pub use restore::{restorable, why_not_restorable};
