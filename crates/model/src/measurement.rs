@@ -38,7 +38,7 @@ pub struct Measurement {
     pub lost: u64,
     /// Answers after the first.
     pub duplicates: u64,
-    /// Answers that overtook an earlier probe's.
+    /// First answers that came after the answer to a later probe (RFC 4737, Type-P-Reordered).
     pub reordered: u64,
     /// Answers that came after the timeout; their probes count as lost.
     pub late: u64,
@@ -98,3 +98,95 @@ pub struct Quantiles {
 
 /// The rank value of a lost probe in sample lists: +∞.
 pub const LOST: u64 = u64::MAX;
+
+/// How many samples a quantile needs: `10 / (1 − q)`, so that ten are expected beyond it, and never fewer than ten.
+///
+/// The mirror image holds for quantiles below the median: ten are expected before it.
+pub fn samples_needed(q: f64) -> u64 {
+    let beyond = q.min(1.0 - q);
+    if beyond <= 0.0 || !beyond.is_finite() {
+        return u64::MAX;
+    }
+    // 10 / (1 − 0.999) is 10 000.000000000009 in binary: the rounding error must not ask for one sample more.
+    let needed = 10.0 / beyond;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // beyond > 0 makes it positive; casts saturate
+    let whole = (needed - needed * 1e-9).ceil() as u64;
+    whole
+}
+
+/// The place of quantile `q` among `n` sorted samples, counted from 0: the nearest-rank definition, `⌈q·n⌉ − 1`. It is
+/// always one of the samples, never an average of two, so a lost probe (+∞) cannot be averaged away.
+pub fn rank(n: usize, q: f64) -> usize {
+    let at = q * n as f64;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 ≤ q·n ≤ n; casts saturate
+    let up = (at - at * 1e-12).ceil() as usize;
+    up.clamp(1, n.max(1)) - 1
+}
+
+impl Quantiles {
+    /// The figures of `samples` (ns, [`LOST`] for a lost probe), in any order; sorts them.
+    ///
+    /// Costs one sort; a caller with very many samples counts them in a histogram instead.
+    pub fn of(samples: &mut [u64]) -> Self {
+        samples.sort_unstable();
+        let received = &samples[..samples.partition_point(|&s| s != LOST)];
+        let sum: u128 = received.iter().map(|&s| u128::from(s)).sum();
+        Self::by_rank(samples.len() as u64, received.len() as u64, sum, |at| {
+            samples.get(usize::try_from(at).unwrap_or(usize::MAX)).copied().unwrap_or(LOST)
+        })
+    }
+
+    /// The figures of `samples` samples of which `received` have a value, with the sum of those, where `at(k)` gives
+    /// the `k`-th smallest from 0 ([`LOST`] from `received` on). For histograms.
+    pub fn by_rank(samples: u64, received: u64, sum_ns: u128, at: impl Fn(u64) -> u64) -> Self {
+        let value = |k: u64| Some(at(k)).filter(|&v| v != LOST);
+        let quantile = |q: f64| {
+            if samples < samples_needed(q) {
+                return None;
+            }
+            value(rank(usize::try_from(samples).unwrap_or(usize::MAX), q) as u64)
+        };
+        let some = received > 0;
+        Self {
+            samples,
+            min_ns: some.then(|| at(0)),
+            p50_ns: quantile(0.5),
+            p90_ns: quantile(0.9),
+            p99_ns: quantile(0.99),
+            p999_ns: quantile(0.999),
+            p9999_ns: quantile(0.9999),
+            p99999_ns: quantile(0.99999),
+            max_ns: if some && received == samples { value(samples - 1) } else { None },
+            mean_ns: some.then(|| u64::try_from(sum_ns / u128::from(received)).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may end by panic
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_needs_ten_samples_beyond_it() {
+        assert_eq!(
+            [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999].map(samples_needed),
+            [20, 100, 1_000, 10_000, 100_000, 1_000_000]
+        );
+        let mut few: Vec<u64> = (1..=999).collect();
+        let mut enough: Vec<u64> = (1..=1_000).collect();
+        assert_eq!(Quantiles::of(&mut few).p99_ns, None);
+        assert_eq!(Quantiles::of(&mut enough).p99_ns, Some(990));
+        assert_eq!(Quantiles::of(&mut enough).p50_ns, Some(500));
+    }
+
+    #[test]
+    fn a_lost_probe_ranks_last_and_hides_nothing() {
+        let mut s: Vec<u64> = (0..1_000).map(|i| if i < 989 { 10 } else { LOST }).collect();
+        let q = Quantiles::of(&mut s);
+        assert_eq!((q.samples, q.p50_ns, q.p99_ns, q.max_ns, q.mean_ns), (1_000, Some(10), None, None, Some(10)));
+        let nothing = Quantiles::of(&mut []);
+        assert_eq!((nothing.samples, nothing.min_ns, nothing.max_ns), (0, None, None));
+        assert_eq!(Quantiles::of(&mut [LOST]).min_ns, None);
+    }
+}

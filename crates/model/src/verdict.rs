@@ -46,9 +46,10 @@ pub struct Round {
 pub struct QuantileDifference {
     /// 0.5, 0.99, …
     pub q: f64,
-    /// Quantile of A; `null` where the sample does not bear it or it falls among the lost.
+    /// Quantile of A in a typical round: the mean over the pairs that remain when those of most extreme difference are
+    /// trimmed. `null` where the sample does not bear it or it falls among the lost.
     pub a_ns: Option<u64>,
-    /// Quantile of B.
+    /// The same of B, over the same pairs, so that `diff_ns` is `b_ns − a_ns`.
     pub b_ns: Option<u64>,
     /// B − A: negative is faster.
     pub diff_ns: Option<i64>,
