@@ -1,7 +1,16 @@
 //! What the bytes of a probe are: one file per far-end protocol, one line per file in [`PEERS`], and the far end
 //! itself (`lowlat serve`).
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod icmp;
+pub mod key;
+pub mod lowlat;
+pub mod serve;
+
 use lowlat_transport::{Engine, EngineError, Ns, Proto};
+
+pub use key::Key;
 
 /// Two clock readings of the far end, on its own clock: only their difference means something here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,4 +61,50 @@ pub trait Peer {
     fn close(&mut self, engine: &mut dyn Engine) {
         let _ = engine;
     }
+}
+
+/// What a peer is made from.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Key shared with the far end.
+    pub key: Option<Key>,
+    /// Length of the probes, bytes; protocols with a handshake agree on it.
+    pub message_len: usize,
+    /// How long the run will take at most, ns, where a handshake asks; 0 for the far end's own limit.
+    pub duration_ns: u64,
+    /// Time between probes, ns, where a handshake asks; 0 for as fast as they go.
+    pub interval_ns: u64,
+}
+
+/// One protocol of far ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// Name in `--peer` and in results.
+    pub name: &'static str,
+    /// Protocols it runs on.
+    pub protos: &'static [Proto],
+    /// Port its far ends use; 0 where it has none.
+    pub default_port: u16,
+    /// Makes one.
+    pub make: fn(&Options) -> Box<dyn Peer>,
+}
+
+/// The protocols, one file each.
+pub const PEERS: &[Entry] = &[lowlat::ENTRY, icmp::ENTRY];
+
+/// A protocol by name.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    PEERS.iter().find(|e| e.name == name)
+}
+
+/// A number nobody can guess, so that answers to other runs and forged ones do not fit: std's hasher keys are seeded
+/// from the kernel's random source.
+pub(crate) fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// `N` bytes at an offset; `None` where the message is too short.
+pub(crate) fn bytes_at<const N: usize>(message: &[u8], at: usize) -> Option<[u8; N]> {
+    message.get(at..at.checked_add(N)?)?.try_into().ok()
 }

@@ -1,0 +1,91 @@
+//! `icmp`: the far host's kernel answers echo requests; nothing needs to run there.
+//!
+//! The payload is `cookie u64 | sequence u64 | padding`, native-endian: it comes back as it left, so the answer is told
+//! by its payload. The header's identifier would not do (the kernel rewrites it on ping sockets) nor its sequence number
+//! (16 bits wrap within a second of an open loop). There are no far stamps: the far kernel's time is part of the figure.
+
+use lowlat_transport::{Ns, Proto};
+
+use crate::{Decoded, Entry, Options, Peer, bytes_at, random};
+
+/// The list entry.
+pub const ENTRY: Entry = Entry { name: "icmp", protos: PROTOS, default_port: 0, make: |o| Box::new(Icmp::new(o)) };
+
+const PROTOS: &[Proto] = &[Proto::Icmp];
+const SHORTEST: usize = 16;
+/// What an echo over IPv4 carries.
+const LONGEST: usize = 65507;
+
+/// Echo probes.
+#[derive(Debug)]
+pub struct Icmp {
+    cookie: u64,
+}
+
+impl Icmp {
+    /// With a new cookie.
+    pub fn new(_: &Options) -> Self {
+        Self { cookie: random() }
+    }
+}
+
+impl Peer for Icmp {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn protos(&self) -> &'static [Proto] {
+        PROTOS
+    }
+
+    fn default_port(&self) -> u16 {
+        0
+    }
+
+    fn message_sizes(&self) -> (usize, usize) {
+        (SHORTEST, LONGEST)
+    }
+
+    fn encode(&mut self, seq: u64, _: Ns, message: &mut [u8]) {
+        message[..8].copy_from_slice(&self.cookie.to_ne_bytes());
+        message[8..16].copy_from_slice(&seq.to_ne_bytes());
+    }
+
+    fn decode(&mut self, message: &[u8]) -> Decoded {
+        match (bytes_at(message, 0), bytes_at(message, 8)) {
+            (Some(cookie), Some(seq)) if u64::from_ne_bytes(cookie) == self.cookie => {
+                Decoded::Reply { seq: u64::from_ne_bytes(seq), far: None }
+            }
+            _ => Decoded::Foreign("an echo of another program"),
+        }
+    }
+
+    fn framing(&self) -> fn(&[u8]) -> Option<usize> {
+        |bytes| Some(bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn our_payload_is_known_again_and_another_runs_is_not() {
+        let (mut a, mut b) = (Icmp::new(&Options::default()), Icmp::new(&Options::default()));
+        let mut m = [0u8; 56];
+        a.encode(5, 0, &mut m);
+        assert_eq!(a.decode(&m), Decoded::Reply { seq: 5, far: None });
+        assert!(matches!(b.decode(&m), Decoded::Foreign(_)));
+        assert!(matches!(a.decode(&m[..15]), Decoded::Foreign(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived_and_none_are_ours(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut peer = Icmp::new(&Options::default());
+            prop_assert!(matches!(peer.decode(&bytes), Decoded::Foreign(_)));
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! `lowlat`: our own far end, over UDP and TCP.
+//!
+//! Probe and answer are of one length and one layout, little-endian, so that the far end answers in place and never
+//! sends more than it got:
+//!
+//! | offset | field | set by |
+//! |---|---|---|
+//! | 0 | magic `LwLt` | near |
+//! | 4 | version `u8` = 1 | near |
+//! | 5 | flags `u8`: 1 answer, 2 tagged, 4 sink | both |
+//! | 6 | zero `u16` | near |
+//! | 8 | length `u32` of the whole message | near |
+//! | 12 | session `u32`: random, so that other runs' answers do not fit | near |
+//! | 16 | sequence number `u64`, from 0 | near |
+//! | 24 | planned send time `u64`, ns, near `CLOCK_MONOTONIC` | near |
+//! | 32 | received `u64`, ns, far `CLOCK_MONOTONIC` | far |
+//! | 40 | sent `u64`, ns, far `CLOCK_MONOTONIC` | far |
+//! | 48 | tag, 16 bytes, if flag 2: HMAC-SHA256 of all else, cut | both |
+//! | then | padding, sent back as it came | near |
+//!
+//! An answer is no probe (flag 1), so two far ends cannot be made to answer each other. A sink request (flag 4, TCP
+//! only) turns its connection into one that is read and thrown away: the bulk load of `--load`.
+
+use lowlat_transport::{Ns, Proto, clock};
+
+use crate::key::{Key, TAG};
+use crate::serve::{Arrival, Ignored, Reflection, Reflector};
+use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random};
+
+/// Port of `lowlat serve`, UDP and TCP: unassigned by IANA, below every ephemeral range.
+pub const DEFAULT_PORT: u16 = 8620;
+
+/// The list entry.
+pub const ENTRY: Entry =
+    Entry { name: "lowlat", protos: PROTOS, default_port: DEFAULT_PORT, make: |o| Box::new(Lowlat::new(o)) };
+
+const PROTOS: &[Proto] = &[Proto::Udp, Proto::Tcp];
+const MAGIC: [u8; 4] = *b"LwLt";
+const VERSION: u8 = 1;
+const ANSWER: u8 = 1;
+const TAGGED: u8 = 2;
+const SINK: u8 = 4;
+/// Header without and with its tag.
+const PLAIN: usize = 48;
+const WITH_TAG: usize = PLAIN + TAG;
+/// Longest message: what a UDP datagram over IPv4 carries.
+const LONGEST: usize = 65507;
+
+/// Probes for `lowlat serve`.
+#[derive(Debug)]
+pub struct Lowlat {
+    key: Option<Key>,
+    session: u32,
+}
+
+impl Lowlat {
+    /// With or without a key.
+    pub fn new(options: &Options) -> Self {
+        #[allow(clippy::cast_possible_truncation)] // any 32 bits do
+        let session = random() as u32;
+        Self { key: options.key.clone(), session }
+    }
+
+    fn header(&self, flags: u8, seq: u64, planned: Ns, message: &mut [u8]) {
+        let tagged = if self.key.is_some() { TAGGED } else { 0 };
+        let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        message[..4].copy_from_slice(&MAGIC);
+        message[4..8].copy_from_slice(&[VERSION, flags | tagged, 0, 0]);
+        message[8..12].copy_from_slice(&length.to_le_bytes());
+        message[12..16].copy_from_slice(&self.session.to_le_bytes());
+        message[16..24].copy_from_slice(&seq.to_le_bytes());
+        message[24..32].copy_from_slice(&planned.to_le_bytes());
+        message[32..48].fill(0);
+        seal(self.key.as_ref(), message);
+    }
+}
+
+/// The message that turns its TCP connection into a sink: sent first, answered by nothing, followed by any bytes.
+pub fn sink_request(key: Option<&Key>) -> Vec<u8> {
+    let peer = Lowlat::new(&Options { key: key.cloned(), ..Options::default() });
+    let mut message = vec![0; if key.is_some() { WITH_TAG } else { PLAIN }];
+    peer.header(SINK, 0, clock::now(), &mut message);
+    message
+}
+
+/// Writes the tag, where there is a key.
+fn seal(key: Option<&Key>, message: &mut [u8]) {
+    if let Some(key) = key {
+        let tag = key.tag(&[&message[..PLAIN], &message[WITH_TAG..]]);
+        message[PLAIN..WITH_TAG].copy_from_slice(&tag);
+    }
+}
+
+/// Why a message is none of this protocol, or not with this key.
+fn refuse(key: Option<&Key>, message: &[u8]) -> Option<Ignored> {
+    let Some([version, flags, 0, 0]) = bytes_at::<4>(message, 4) else {
+        return Some(Ignored::Malformed);
+    };
+    let length = bytes_at::<4>(message, 8).map_or(0, u32::from_le_bytes);
+    if message[..4] != MAGIC
+        || version != VERSION
+        || usize::try_from(length) != Ok(message.len())
+        || message.len() < PLAIN
+    {
+        return Some(Ignored::Malformed);
+    }
+    match (key, flags & TAGGED != 0) {
+        (None, false) => None,
+        // Tagged, and no key here to check it with: answering would look like a check that was passed.
+        (None, true) | (Some(_), false) => Some(Ignored::Unauthenticated),
+        (Some(key), true) => match bytes_at::<TAG>(message, PLAIN) {
+            Some(tag) if key.verify(&[&message[..PLAIN], &message[WITH_TAG..]], &tag) => None,
+            _ => Some(Ignored::Unauthenticated),
+        },
+    }
+}
+
+/// Length of the message at the start of `bytes`. Bytes that are no message get the length 0, which no reader accepts.
+fn framing(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(bytes_at(bytes, 8)?);
+    let length = usize::try_from(length).ok()?;
+    Some(if bytes[..4] == MAGIC && (PLAIN..=LONGEST).contains(&length) { length } else { 0 })
+}
+
+fn u64_at(message: &[u8], at: usize) -> u64 {
+    bytes_at(message, at).map_or(0, u64::from_le_bytes)
+}
+
+impl Peer for Lowlat {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn protos(&self) -> &'static [Proto] {
+        PROTOS
+    }
+
+    fn default_port(&self) -> u16 {
+        DEFAULT_PORT
+    }
+
+    fn message_sizes(&self) -> (usize, usize) {
+        (if self.key.is_some() { WITH_TAG } else { PLAIN }, LONGEST)
+    }
+
+    fn encode(&mut self, seq: u64, planned: Ns, message: &mut [u8]) {
+        self.header(0, seq, planned, message);
+    }
+
+    fn decode(&mut self, message: &[u8]) -> Decoded {
+        match refuse(self.key.as_ref(), message) {
+            Some(Ignored::Unauthenticated) => return Decoded::Foreign("no tag of our key"),
+            Some(_) => return Decoded::Foreign("no lowlat message"),
+            None => {}
+        }
+        if message[5] & ANSWER == 0 {
+            return Decoded::Foreign("a probe, not an answer");
+        }
+        if bytes_at(message, 12) != Some(self.session.to_le_bytes()) {
+            return Decoded::Foreign("an answer to another run");
+        }
+        let far = FarStamps { received_ns: u64_at(message, 32), sent_ns: u64_at(message, 40) };
+        Decoded::Reply { seq: u64_at(message, 16), far: Some(far) }
+    }
+
+    fn framing(&self) -> fn(&[u8]) -> Option<usize> {
+        framing
+    }
+}
+
+/// The far end's side.
+#[derive(Debug)]
+pub struct LowlatReflector {
+    key: Option<Key>,
+}
+
+impl LowlatReflector {
+    /// With a key, only probes tagged with it are answered.
+    pub fn new(key: Option<Key>) -> Self {
+        Self { key }
+    }
+}
+
+impl Reflector for LowlatReflector {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn longest(&self) -> usize {
+        LONGEST
+    }
+
+    fn reflect(&mut self, message: &mut [u8], arrival: &Arrival) -> Reflection {
+        if let Some(why) = refuse(self.key.as_ref(), message) {
+            return Reflection::Ignore(why);
+        }
+        let flags = message[5];
+        if flags & ANSWER != 0 {
+            return Reflection::Ignore(Ignored::Malformed);
+        }
+        if flags & SINK != 0 {
+            return Reflection::Sink;
+        }
+        message[5] = flags | ANSWER;
+        message[32..40].copy_from_slice(&arrival.at.to_le_bytes());
+        message[40..48].copy_from_slice(&clock::now().to_le_bytes());
+        seal(self.key.as_ref(), message);
+        Reflection::Reply(message.len())
+    }
+
+    fn framing(&self) -> fn(&[u8]) -> Option<usize> {
+        framing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(of: &[u8]) -> Option<Key> {
+        Key::new(of)
+    }
+
+    fn arrival() -> Arrival {
+        Arrival { at: 7, ttl: None }
+    }
+
+    fn pair(near: Option<Key>, far: Option<Key>) -> (Lowlat, LowlatReflector) {
+        (Lowlat::new(&Options { key: near, ..Options::default() }), LowlatReflector::new(far))
+    }
+
+    #[test]
+    fn a_probe_comes_back_with_the_far_stamps() {
+        for k in [None, key(b"k")] {
+            let (mut near, mut far) = pair(k.clone(), k);
+            let mut m = [0u8; 100];
+            near.encode(42, 9, &mut m);
+            assert_eq!(framing(&m), Some(100));
+            assert!(matches!(near.decode(&m), Decoded::Foreign(_)), "a probe is no answer");
+            assert_eq!(far.reflect(&mut m, &arrival()), Reflection::Reply(100));
+            let Decoded::Reply { seq: 42, far: Some(stamps) } = near.decode(&m) else {
+                panic!("{:?}", near.decode(&m))
+            };
+            assert!(stamps.received_ns == 7 && stamps.sent_ns > 7);
+            assert_eq!(
+                far.reflect(&mut m, &arrival()),
+                Reflection::Ignore(Ignored::Malformed),
+                "no answer to an answer"
+            );
+        }
+    }
+
+    #[test]
+    fn keys_must_agree_and_runs_do_not_mix() {
+        for (near, far) in [(None, key(b"a")), (key(b"a"), None), (key(b"a"), key(b"b"))] {
+            let (mut near, mut far) = pair(near, far);
+            let mut m = [0u8; 64];
+            near.encode(0, 0, &mut m);
+            assert_eq!(far.reflect(&mut m, &arrival()), Reflection::Ignore(Ignored::Unauthenticated));
+        }
+        let (mut a, mut far) = pair(None, None);
+        let (mut b, _) = pair(None, None);
+        let mut m = [0u8; 64];
+        a.encode(0, 0, &mut m);
+        far.reflect(&mut m, &arrival());
+        assert_eq!(b.decode(&m), Decoded::Foreign("an answer to another run"));
+    }
+
+    #[test]
+    fn a_sink_request_is_one() {
+        for k in [None, key(b"k")] {
+            let mut m = sink_request(k.as_ref());
+            assert_eq!(LowlatReflector::new(k).reflect(&mut m, &arrival()), Reflection::Sink);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived_and_none_are_ours(bytes in proptest::collection::vec(any::<u8>(), 0..200), tagged: bool) {
+            let (mut near, mut far) = pair(if tagged { key(b"k") } else { None }, if tagged { key(b"k") } else { None });
+            prop_assert!(matches!(near.decode(&bytes), Decoded::Foreign(_)));
+            let mut copy = bytes.clone();
+            prop_assert!(matches!(far.reflect(&mut copy, &arrival()), Reflection::Ignore(_)));
+            let _ = framing(&bytes);
+        }
+
+        /// One changed byte: never a panic, and with a key never an answer.
+        #[test]
+        fn a_changed_byte_is_survived_and_shows_where_there_is_a_key(at in 0usize..64, by in 1u8.., cut in 0usize..=64) {
+            let (mut near, mut far) = pair(key(b"k"), key(b"k"));
+            let mut m = [0u8; 64];
+            near.encode(3, 4, &mut m);
+            far.reflect(&mut m, &arrival());
+            let mut changed = m;
+            changed[at] ^= by;
+            prop_assert!(matches!(near.decode(&changed), Decoded::Foreign(_)));
+            if cut < 64 {
+                prop_assert!(matches!(near.decode(&m[..cut]), Decoded::Foreign(_)));
+            }
+            let (mut near, _) = pair(None, None);
+            let _ = near.decode(&changed);
+        }
+    }
+}

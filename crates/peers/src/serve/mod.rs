@@ -1,0 +1,401 @@
+//! The far end: answers probes, and is safe to leave running where anybody can reach it.
+//!
+//! What holds it: it never sends more bytes than it got, and nothing to a probe it does not understand; answers are no
+//! probes, so two far ends cannot be made to answer each other; sources can be limited by address, rate and key; memory
+//! is bounded by the configuration; connections that are slow, half-open or idle are closed; privileges are dropped once
+//! the ports are bound.
+//!
+//! Latency decides how it waits. Sleeping, each datagram socket has a thread of its own, so that a probe costs one
+//! receive and one send and no readiness call; streams share a thread. Spinning, one thread goes round all of them, the
+//! one that was busy last most often.
+
+mod allow;
+mod datagram;
+mod limit;
+mod privilege;
+mod sink;
+mod stats;
+mod stream;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lowlat_transport::{Ns, Proto, os};
+
+pub use self::allow::Cidr;
+use self::datagram::Datagrams;
+use self::limit::Gate;
+use self::sink::Sinks;
+pub use self::stats::{Residence, ServeStats};
+use self::stream::Streams;
+use crate::Key;
+use crate::lowlat::{DEFAULT_PORT, LowlatReflector};
+
+/// When and how a message came.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// It reached this program, `CLOCK_MONOTONIC`.
+    pub at: Ns,
+    /// Its time to live, where the protocol asks for it.
+    pub ttl: Option<u8>,
+}
+
+/// Why a message gets no answer. None of these is an error of the far end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// Not a message of this protocol, or an answer.
+    Malformed,
+    /// No tag of the shared key.
+    Unauthenticated,
+    /// The sender asked for no answer.
+    NoneWanted,
+}
+
+/// What a reflector made of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reflection {
+    /// The first so many bytes of the message, which is now the answer. Never more than came.
+    Reply(usize),
+    /// Nothing is sent.
+    Ignore(Ignored),
+    /// What follows on this connection is to be read and thrown away.
+    Sink,
+}
+
+/// The far side of one protocol.
+pub trait Reflector: Send {
+    /// The protocol.
+    fn name(&self) -> &'static str;
+    /// Longest message, bytes.
+    fn longest(&self) -> usize;
+    /// Whether answers need the arrival's time to live.
+    fn wants_ttl(&self) -> bool {
+        false
+    }
+    /// Turns a message into its answer, in place. Never panics, whatever the bytes, and allocates nothing.
+    fn reflect(&mut self, message: &mut [u8], arrival: &Arrival) -> Reflection;
+    /// For streams, as [`crate::Peer::framing`].
+    fn framing(&self) -> fn(&[u8]) -> Option<usize>;
+}
+
+/// What to serve, to whom.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// Addresses to bind; none means all, of both families.
+    pub bind: Vec<IpAddr>,
+    /// Port of our own protocol, UDP and TCP; 0 takes a free one; `None` serves none.
+    pub port: Option<u16>,
+    /// Port for stock sockperf clients, UDP and TCP.
+    pub sockperf: Option<u16>,
+    /// Port for STAMP and TWAMP-Light senders, UDP.
+    pub stamp: Option<u16>,
+    /// Answer only probes that carry this key's tag.
+    pub key: Option<Key>,
+    /// Answer only these sources; none means all.
+    pub allow: Vec<Cidr>,
+    /// Most messages per second from one source (IPv4 address, IPv6 /64).
+    pub source_limit: Option<u64>,
+    /// Most messages per second in all.
+    pub total_limit: Option<u64>,
+    /// Spin instead of sleeping.
+    pub spin: bool,
+    /// CPU for the answering threads.
+    pub cpu: Option<u32>,
+    /// Become nobody once the ports are bound, if started as root. Changes the whole process.
+    pub drop_privileges: bool,
+    /// Most TCP connections at once; one source may hold a quarter of them.
+    pub max_connections: usize,
+    /// A connection without a whole message for this long is closed, ns.
+    pub idle_timeout_ns: u64,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            bind: Vec::new(),
+            port: Some(DEFAULT_PORT),
+            sockperf: None,
+            stamp: None,
+            key: None,
+            allow: Vec::new(),
+            source_limit: None,
+            total_limit: None,
+            spin: false,
+            cpu: None,
+            drop_privileges: false,
+            max_connections: 256,
+            idle_timeout_ns: 60_000_000_000,
+        }
+    }
+}
+
+/// One bound port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// `lowlat`, `sockperf`, `stamp`.
+    pub protocol: &'static str,
+    /// UDP or TCP.
+    pub proto: Proto,
+    /// Where.
+    pub at: SocketAddr,
+}
+
+/// Why the far end could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration contradicts itself.
+    #[error("serve: {0}")]
+    Config(String),
+    /// A port could not be had.
+    #[error("serve: bind {proto} {at}: {why}; {next}")]
+    Bind {
+        /// `UDP` or `TCP`.
+        proto: &'static str,
+        /// Where.
+        at: SocketAddr,
+        /// Cause.
+        why: String,
+        /// Next step.
+        next: &'static str,
+    },
+    /// Another system call failed.
+    #[error("serve: {what}: {source}")]
+    Os {
+        /// Operation.
+        what: String,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+}
+
+/// A protocol to serve.
+struct Service {
+    name: &'static str,
+    port: u16,
+    udp: bool,
+    tcp: bool,
+    make: fn(Option<Key>) -> Box<dyn Reflector>,
+}
+
+/// Serves until `stop`. Calls `ready` once with what is bound, before the first answer.
+///
+/// # Errors
+/// [`ServeError`] if it cannot start. Once it runs, nothing that comes from the network ends it.
+pub fn run(config: &ServeConfig, stop: &AtomicBool, ready: impl FnOnce(&[Bound])) -> Result<ServeStats, ServeError> {
+    let services = services(config)?;
+    let gate = Gate::new(config);
+    let sinks = Sinks::new().map_err(|e| ServeError::Os { what: "epoll".to_owned(), source: e })?;
+    let mut streams =
+        Streams::new(config, &gate, &sinks).map_err(|e| ServeError::Os { what: "epoll".to_owned(), source: e })?;
+    let mut datagrams = Vec::new();
+    let mut bound = Vec::new();
+    for service in &services {
+        for (ip, family_is_all) in addresses(config) {
+            let Some(sockets) = bind_both(service, ip, family_is_all, &bound)? else { continue };
+            let make = || (service.make)(config.key.clone());
+            let failed = |e| ServeError::Os { what: format!("set up {} on {ip}", service.name), source: e };
+            if let Some((fd, at)) = sockets.udp {
+                bound.push(Bound { protocol: service.name, proto: Proto::Udp, at });
+                datagrams.push(Datagrams::new(fd, at, make(), gate.clone(), config.spin).map_err(failed)?);
+            }
+            if let Some((fd, at)) = sockets.tcp {
+                bound.push(Bound { protocol: service.name, proto: Proto::Tcp, at });
+                streams.listen(fd, make()).map_err(failed)?;
+            }
+        }
+    }
+    if bound.is_empty() {
+        return Err(ServeError::Config("nothing to serve; give a port".to_owned()));
+    }
+    if config.drop_privileges {
+        privilege::drop_all().map_err(|e| ServeError::Os { what: "drop privileges".to_owned(), source: e })?;
+    }
+    if let Some(cpu) = config.cpu {
+        // Tried here, so that a CPU that is not there is an error at the start and not a thread's silent failure.
+        std::thread::scope(|s| s.spawn(|| privilege::pin(cpu)).join())
+            .unwrap_or_else(|_| Err(std::io::Error::other("the trial thread died")))
+            .map_err(|e| ServeError::Os { what: format!("run on CPU {cpu}"), source: e })?;
+    }
+    ready(&bound);
+    Ok(serve(config, stop, datagrams, streams, &sinks))
+}
+
+fn serve(
+    config: &ServeConfig,
+    stop: &AtomicBool,
+    mut datagrams: Vec<Datagrams>,
+    mut streams: Streams<'_>,
+    sinks: &Sinks,
+) -> ServeStats {
+    let pin = || {
+        if let Some(cpu) = config.cpu {
+            // Tried before; if the CPU went away since, running elsewhere is better than not at all.
+            let _ = privilege::pin(cpu);
+        }
+    };
+    let mut total = ServeStats::default();
+    std::thread::scope(|scope| {
+        let mut workers = Vec::new();
+        workers.push(scope.spawn(|| sinks.run(stop)));
+        if config.spin {
+            workers.push(scope.spawn(move || {
+                pin();
+                spin(&mut datagrams, &mut streams, stop)
+            }));
+        } else {
+            for mut socket in datagrams {
+                workers.push(scope.spawn(move || {
+                    pin();
+                    socket.run(stop);
+                    socket.stats
+                }));
+            }
+            workers.push(scope.spawn(move || {
+                pin();
+                while !stop.load(Ordering::Relaxed) {
+                    streams.turn(PATIENCE_NS);
+                }
+                streams.stats
+            }));
+        }
+        for worker in workers {
+            if let Ok(stats) = worker.join() {
+                total.add(&stats);
+            }
+        }
+    });
+    total
+}
+
+/// One thread for everything. The socket that had the last message is asked most often, since the next one is likely to
+/// come there and each empty question elsewhere would stand in its way.
+fn spin(datagrams: &mut [Datagrams], streams: &mut Streams<'_>, stop: &AtomicBool) -> ServeStats {
+    const LOYALTY: usize = 64;
+    let mut hot = 0;
+    while !stop.load(Ordering::Relaxed) {
+        if let Some(socket) = datagrams.get_mut(hot) {
+            for _ in 0..LOYALTY {
+                socket.turn(libc::MSG_DONTWAIT);
+            }
+        }
+        for (i, socket) in datagrams.iter_mut().enumerate() {
+            if i != hot && socket.turn(libc::MSG_DONTWAIT) {
+                hot = i;
+            }
+        }
+        // Likewise for streams: while they are busy, nothing else is asked.
+        let mut quiet = 0;
+        while quiet < LOYALTY && streams.turn(0) {
+            quiet = 0;
+            while quiet < LOYALTY && !streams.turn(0) {
+                quiet += 1;
+            }
+        }
+    }
+    let mut stats = streams.stats.clone();
+    for socket in datagrams.iter() {
+        stats.add(&socket.stats);
+    }
+    stats
+}
+
+fn services(config: &ServeConfig) -> Result<Vec<Service>, ServeError> {
+    let mut list = Vec::new();
+    if let Some(port) = config.port {
+        let make = |key| -> Box<dyn Reflector> { Box::new(LowlatReflector::new(key)) };
+        list.push(Service { name: "lowlat", port, udp: true, tcp: true, make });
+    }
+    let _ = &config.sockperf;
+    Ok(list)
+}
+
+/// The addresses to bind, and whether each stands for its whole family.
+fn addresses(config: &ServeConfig) -> Vec<(IpAddr, bool)> {
+    if config.bind.is_empty() {
+        return vec![(IpAddr::V4(Ipv4Addr::UNSPECIFIED), true), (IpAddr::V6(Ipv6Addr::UNSPECIFIED), true)];
+    }
+    config.bind.iter().map(|ip| (*ip, false)).collect()
+}
+
+/// A service's sockets on one address.
+struct Pair {
+    udp: Option<(OwnedFd, SocketAddr)>,
+    tcp: Option<(OwnedFd, SocketAddr)>,
+}
+
+/// Binds a service's UDP and TCP sockets to one port. Port 0 takes the port that the service already has on another
+/// address, or one that is free for both. `None` where the host has no such address family and was not asked for it.
+fn bind_both(service: &Service, ip: IpAddr, family_is_all: bool, bound: &[Bound]) -> Result<Option<Pair>, ServeError> {
+    let known = bound.iter().find(|b| b.protocol == service.name).map(|b| b.at.port());
+    let mut tries = 16;
+    loop {
+        tries -= 1;
+        let mut port = if service.port == 0 { known.unwrap_or(0) } else { service.port };
+        let mut pair = Pair { udp: None, tcp: None };
+        let mut attempt = || {
+            if service.udp {
+                let got = bind_one(Proto::Udp, SocketAddr::new(ip, port))?;
+                port = got.1.port();
+                pair.udp = Some(got);
+            }
+            if service.tcp {
+                pair.tcp = Some(bind_one(Proto::Tcp, SocketAddr::new(ip, port))?);
+            }
+            Ok(())
+        };
+        match attempt() {
+            Ok(()) => return Ok(Some(pair)),
+            Err((_, _, e)) if family_is_all && ip.is_ipv6() && is_missing(&e) => return Ok(None),
+            // The free UDP port was not free for TCP: take another.
+            Err((_, _, e))
+                if e.raw_os_error() == Some(libc::EADDRINUSE) && service.port == 0 && known.is_none() && tries > 0 => {}
+            Err((proto, at, e)) => return Err(bind_error(proto, at, &e)),
+        }
+    }
+}
+
+fn is_missing(e: &std::io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EPROTONOSUPPORT))
+}
+
+fn bind_error(proto: Proto, at: SocketAddr, e: &std::io::Error) -> ServeError {
+    let next = match e.raw_os_error() {
+        Some(libc::EADDRINUSE) => "stop what listens there (`ss -lnp` names it), or give another port",
+        Some(libc::EACCES | libc::EPERM) => {
+            "ports below net.ipv4.ip_unprivileged_port_start need root; give a higher one"
+        }
+        Some(libc::EADDRNOTAVAIL) => "give an address that an interface of this network namespace has",
+        _ => "give another address or port",
+    };
+    ServeError::Bind { proto: if proto == Proto::Udp { "UDP" } else { "TCP" }, at, why: e.to_string(), next }
+}
+
+type BindFailure = (Proto, SocketAddr, std::io::Error);
+
+fn bind_one(proto: Proto, at: SocketAddr) -> Result<(OwnedFd, SocketAddr), BindFailure> {
+    let attempt = || {
+        let domain = if at.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
+        let kind = if proto == Proto::Udp { libc::SOCK_DGRAM } else { libc::SOCK_STREAM | libc::SOCK_NONBLOCK };
+        let fd = os::socket(domain, kind, 0)?;
+        if at.is_ipv6() {
+            // IPv4 has a socket of its own: mapped addresses would cost each answer a detour through the IPv6 code.
+            os::set_int(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+        }
+        if proto == Proto::Tcp {
+            // Connections in TIME_WAIT from a run before must not keep the port. (On UDP the option would let two far
+            // ends share it.)
+            os::set_int(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
+        }
+        os::bind(fd.as_fd(), at)?;
+        if proto == Proto::Tcp {
+            os::listen(fd.as_fd(), 128)?;
+        }
+        let local = os::local_address(fd.as_fd())?.unwrap_or(at);
+        Ok((fd, local))
+    };
+    attempt().map_err(|e| (proto, at, e))
+}
+
+/// No thread sleeps longer than this without a look at `stop`, ns.
+const PATIENCE_NS: u64 = 100_000_000;

@@ -1,0 +1,308 @@
+//! The TCP connections of the far end, all on one thread, none of which can hold the others.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use lowlat_transport::{Ns, clock, os};
+
+use super::limit::Gate;
+use super::sink::Sinks;
+use super::{Arrival, Ignored, Reflection, Reflector, ServeConfig, ServeStats};
+
+/// Room a connection starts with, bytes.
+const START_ROOM: usize = 4 << 10;
+/// Room of all connections together, bytes.
+const ALL_ROOM: usize = 64 << 20;
+/// A connection that has not sent one whole message by now is closed, ns.
+const FIRST_MESSAGE_NS: u64 = 5_000_000_000;
+/// Time between two looks for idle connections, ns.
+const SWEEP_NS: u64 = 500_000_000;
+/// Tokens from here on are listeners.
+const LISTENERS: u64 = 1 << 32;
+/// Bytes from which every protocol's framing must have told the length.
+const TELLING: usize = 64;
+
+/// Listeners and connections.
+pub(super) struct Streams<'a> {
+    epoll: OwnedFd,
+    gate: Gate,
+    sinks: &'a Sinks,
+    listeners: Vec<Listener>,
+    connections: Vec<Option<Connection>>,
+    room: usize,
+    max: usize,
+    idle_ns: u64,
+    next_sweep: Ns,
+    pub(super) stats: ServeStats,
+}
+
+struct Listener {
+    fd: OwnedFd,
+    reflector: Box<dyn Reflector>,
+}
+
+struct Connection {
+    fd: OwnedFd,
+    listener: usize,
+    peer: IpAddr,
+    /// `room[..have]` has come and is not yet answered.
+    room: Vec<u8>,
+    have: usize,
+    /// The part of an answer that the kernel has not taken; nothing is read meanwhile.
+    unsent: Vec<u8>,
+    last: Ns,
+    proven: bool,
+}
+
+/// What becomes of a connection.
+enum Fate {
+    Stays,
+    Closes,
+    /// With so many bytes read behind the request.
+    Sinks(usize),
+}
+
+impl<'a> Streams<'a> {
+    pub(super) fn new(config: &ServeConfig, gate: &Gate, sinks: &'a Sinks) -> io::Result<Self> {
+        Ok(Self {
+            epoll: os::epoll()?,
+            gate: gate.clone(),
+            sinks,
+            listeners: Vec::new(),
+            connections: Vec::new(),
+            room: 0,
+            max: config.max_connections.max(1),
+            idle_ns: config.idle_timeout_ns,
+            next_sweep: 0,
+            stats: ServeStats::default(),
+        })
+    }
+
+    pub(super) fn listen(&mut self, fd: OwnedFd, reflector: Box<dyn Reflector>) -> io::Result<()> {
+        let token = LISTENERS + self.listeners.len() as u64;
+        os::epoll_add(self.epoll.as_fd(), fd.as_fd(), libc::EPOLLIN, token)?;
+        self.listeners.push(Listener { fd, reflector });
+        Ok(())
+    }
+
+    /// Waits up to `wait_ns` and answers what is there; whether there was something.
+    pub(super) fn turn(&mut self, wait_ns: u64) -> bool {
+        let mut events = [os::Event { events: 0, u64: 0 }; 64];
+        let n = os::epoll_wait(self.epoll.as_fd(), &mut events, wait_ns).unwrap_or(0);
+        for event in &events[..n] {
+            let token = event.u64;
+            if token >= LISTENERS {
+                self.accept(usize::try_from(token - LISTENERS).unwrap_or(usize::MAX));
+            } else if let Ok(slot) = usize::try_from(token) {
+                self.serve(slot);
+            }
+        }
+        if n == 0 || n == events.len() {
+            self.sweep();
+        }
+        n > 0
+    }
+
+    fn serve(&mut self, slot: usize) {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        let Some(listener) = self.listeners.get_mut(connection.listener) else { return };
+        let before = (connection.room.len(), connection.unsent.is_empty());
+        let others = self.room - before.0;
+        let fate = connection.go_on(listener.reflector.as_mut(), &self.gate, &mut self.stats, ALL_ROOM - others);
+        self.room = others + connection.room.len();
+        let fate = match fate {
+            Fate::Stays if connection.unsent.is_empty() != before.1 => {
+                let want = if connection.unsent.is_empty() { libc::EPOLLIN } else { libc::EPOLLOUT };
+                match os::epoll_modify(self.epoll.as_fd(), connection.fd.as_fd(), want, slot as u64) {
+                    Ok(()) => Fate::Stays,
+                    Err(_) => Fate::Closes,
+                }
+            }
+            fate => fate,
+        };
+        match fate {
+            Fate::Stays => {}
+            Fate::Closes => drop(self.take(slot)),
+            Fate::Sinks(already) => {
+                if let Some(connection) = self.take(slot)
+                    && os::epoll_remove(self.epoll.as_fd(), connection.fd.as_fd()).is_ok()
+                {
+                    self.sinks.take(connection.fd, already);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, slot: usize) -> Option<Connection> {
+        let connection = self.connections.get_mut(slot)?.take()?;
+        self.room -= connection.room.len();
+        Some(connection)
+    }
+
+    fn accept(&mut self, listener: usize) {
+        let Some(l) = self.listeners.get(listener) else { return };
+        let Ok((fd, from)) = os::accept(l.fd.as_fd()) else {
+            // Gone again, or no descriptor left: in the latter case the idle ones go first.
+            self.sweep();
+            return;
+        };
+        self.stats.connections += 1;
+        let Some(peer) = from.get().map(|a| a.ip()) else { return };
+        if let Err(why) = self.gate.allowed(peer) {
+            self.stats.shut(why);
+            return;
+        }
+        let open = self.connections.iter().flatten().count() + self.sinks.count();
+        let same = self.connections.iter().flatten().filter(|c| c.peer == peer).count();
+        if open >= self.max || same >= (self.max / 4).max(1) || self.room + START_ROOM > ALL_ROOM {
+            self.stats.connections_refused += 1;
+            return;
+        }
+        let slot = self.connections.iter().position(Option::is_none).unwrap_or(self.connections.len());
+        let ready = os::set_int(fd.as_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)
+            .and_then(|()| os::epoll_add(self.epoll.as_fd(), fd.as_fd(), libc::EPOLLIN, slot as u64));
+        if ready.is_err() {
+            return;
+        }
+        let room = vec![0; START_ROOM];
+        self.room += room.len();
+        let connection =
+            Connection { fd, listener, peer, room, have: 0, unsent: Vec::new(), last: clock::now(), proven: false };
+        if slot == self.connections.len() {
+            self.connections.push(Some(connection));
+        } else {
+            self.connections[slot] = Some(connection);
+        }
+    }
+
+    /// Closes connections that have been silent for too long.
+    fn sweep(&mut self) {
+        let now = clock::now();
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP_NS;
+        for slot in 0..self.connections.len() {
+            let idle = self.connections[slot].as_ref().is_some_and(|c| {
+                let limit = if c.proven { self.idle_ns } else { FIRST_MESSAGE_NS.min(self.idle_ns) };
+                now.saturating_sub(c.last) > limit
+            });
+            if idle {
+                self.stats.connections_idle += 1;
+                drop(self.take(slot));
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// One receive at most, and the answers to what is whole.
+    fn go_on(&mut self, reflector: &mut dyn Reflector, gate: &Gate, stats: &mut ServeStats, room: usize) -> Fate {
+        if self.unsent.is_empty() {
+            match os::recv(self.fd.as_fd(), &mut self.room[self.have..], libc::MSG_DONTWAIT) {
+                Ok(0) => return Fate::Closes,
+                Ok(n) => self.have += n,
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                    return Fate::Stays;
+                }
+                Err(_) => return Fate::Closes,
+            }
+        } else if let Err(fate) = self.flush() {
+            return fate;
+        }
+        let at = clock::now();
+        let framing = reflector.framing();
+        let mut start = 0;
+        let mut fate = Fate::Stays;
+        while self.unsent.is_empty() {
+            let have = self.have - start;
+            let Some(len) = framing(&self.room[start..self.have]) else {
+                if have >= TELLING {
+                    stats.malformed += 1;
+                    fate = Fate::Closes;
+                }
+                break;
+            };
+            if len == 0 || len > reflector.longest() {
+                stats.malformed += 1;
+                fate = Fate::Closes;
+                break;
+            }
+            if len > have {
+                if len > self.room.len() {
+                    if len > room {
+                        stats.connections_refused += 1;
+                        fate = Fate::Closes;
+                        break;
+                    }
+                    self.room.resize(len, 0);
+                }
+                break;
+            }
+            stats.received += 1;
+            self.last = at;
+            self.proven = true;
+            let message = start..start + len;
+            start += len;
+            if let Err(why) = gate.pass(self.peer, at) {
+                stats.shut(why);
+                continue;
+            }
+            match reflector.reflect(&mut self.room[message.clone()], &Arrival { at, ttl: None }) {
+                Reflection::Reply(reply) => {
+                    let answer = message.start..message.start + reply.min(len);
+                    if let Err(closes) = self.answer(answer, stats, at) {
+                        fate = closes;
+                        break;
+                    }
+                }
+                Reflection::Ignore(Ignored::NoneWanted) => stats.ignored(Ignored::NoneWanted),
+                // On a stream there is no next message to hope for after one that makes no sense.
+                Reflection::Ignore(why) => {
+                    stats.ignored(why);
+                    fate = Fate::Closes;
+                    break;
+                }
+                Reflection::Sink => {
+                    fate = Fate::Sinks(self.have - start);
+                    break;
+                }
+            }
+        }
+        self.room.copy_within(start..self.have, 0);
+        self.have -= start;
+        fate
+    }
+
+    #[inline]
+    fn answer(&mut self, answer: std::ops::Range<usize>, stats: &mut ServeStats, at: Ns) -> Result<(), Fate> {
+        let bytes = &self.room[answer];
+        match os::send(self.fd.as_fd(), bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) {
+            Ok(n) if n == bytes.len() => {}
+            Ok(n) => self.unsent.extend_from_slice(&bytes[n..]),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.unsent.extend_from_slice(bytes),
+            Err(_) => {
+                stats.send_failed += 1;
+                return Err(Fate::Closes);
+            }
+        }
+        if stats.times_this() {
+            stats.residence.record(clock::now().saturating_sub(at));
+        }
+        stats.answered += 1;
+        Ok(())
+    }
+
+    /// Sends on what was left.
+    fn flush(&mut self) -> Result<(), Fate> {
+        match os::send(self.fd.as_fd(), &self.unsent, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) {
+            Ok(n) => {
+                self.unsent.drain(..n);
+                Ok(())
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(_) => Err(Fate::Closes),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Our engines and peers against our far end over loopback, which needs no privilege. Counts, never times.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+use lowlat_peers::serve::{self, Bound, ServeConfig, ServeStats};
+use lowlat_peers::{Decoded, Key, Options, find};
+use lowlat_transport::{ENGINES, Endpoint, EngineError, Proto, StampAt, clock};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Runs `near` beside a far end and answers what that counted.
+fn beside(config: ServeConfig, near: impl FnOnce(&[Bound])) -> ServeStats {
+    let stop = AtomicBool::new(false);
+    let (tell, told) = mpsc::channel();
+    std::thread::scope(|s| {
+        let far = s.spawn(|| serve::run(&config, &stop, move |bound| tell.send(bound.to_vec()).unwrap()));
+        let bound = told.recv().expect("the far end did not start");
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| near(&bound)));
+        stop.store(true, Ordering::Relaxed);
+        let stats = far.join().unwrap().unwrap();
+        if let Err(panic) = result {
+            std::panic::resume_unwind(panic);
+        }
+        stats
+    })
+}
+
+fn on_loopback() -> ServeConfig {
+    ServeConfig { bind: vec![IpAddr::from([127, 0, 0, 1])], port: Some(0), ..ServeConfig::default() }
+}
+
+fn port(bound: &[Bound], protocol: &str, proto: Proto) -> SocketAddr {
+    let at = bound.iter().find(|b| b.protocol == protocol && b.proto == proto).expect("not bound").at;
+    let ip = match at.ip() {
+        ip if ip.is_unspecified() && ip.is_ipv4() => IpAddr::from([127, 0, 0, 1]),
+        ip if ip.is_unspecified() => "::1".parse().unwrap(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, at.port())
+}
+
+/// `count` round trips; every one must be answered, in order.
+fn ping_pong(engine: &str, peer: &str, endpoint: &Endpoint, key: Option<Key>, count: u64) -> Result<(), EngineError> {
+    let mut engine = lowlat_transport::open(engine, endpoint)?;
+    let options = Options { key, message_len: endpoint.max_message, ..Options::default() };
+    let mut peer = (find(peer).unwrap().make)(&options);
+    engine.set_framing(peer.framing());
+    peer.open(engine.as_mut(), clock::now() + SECOND)?;
+    let mut message = vec![0u8; endpoint.max_message];
+    let mut buf = vec![0u8; endpoint.max_message];
+    for seq in 0..count {
+        peer.encode(seq, clock::now(), &mut message);
+        let sent = engine.send(&message)?;
+        loop {
+            let got = engine.recv(&mut buf, clock::now() + 2 * SECOND)?.expect("an answer within two seconds");
+            if let Decoded::Reply { seq: answered, .. } = peer.decode(&buf[..got.len]) {
+                assert_eq!(answered, seq);
+                assert!(got.at >= sent);
+                break;
+            }
+        }
+    }
+    peer.close(engine.as_mut());
+    Ok(())
+}
+
+#[test]
+fn every_engine_reaches_our_far_end_by_udp_and_tcp() {
+    for spin in [false, true] {
+        let mut reached = 0;
+        let stats = beside(ServeConfig { spin, ..on_loopback() }, |bound| {
+            for entry in ENGINES {
+                for proto in [Proto::Udp, Proto::Tcp] {
+                    let endpoint = Endpoint::new(proto, port(bound, "lowlat", proto), 256);
+                    match ping_pong(entry.name, "lowlat", &endpoint, None, 50) {
+                        Ok(()) => reached += 50,
+                        // Only busy polling may be refused, and only to an ordinary user.
+                        Err(EngineError::Unavailable { engine: "busy-poll", .. }) => {}
+                        Err(e) => panic!("{}: {e}", entry.name),
+                    }
+                }
+            }
+        });
+        assert!(reached >= 300);
+        assert_eq!((stats.received, stats.answered, stats.malformed), (reached, reached, 0));
+    }
+}
+
+#[test]
+fn a_far_end_on_every_address_answers_from_the_one_that_was_asked() {
+    let config = ServeConfig { bind: Vec::new(), ..on_loopback() };
+    beside(config, |bound| {
+        let to = port(bound, "lowlat", Proto::Udp).port();
+        // Every 127/8 address is local; by route the answer would leave from 127.0.0.1.
+        for ip in ["127.0.0.1", "127.0.0.9", "::1"] {
+            if ip == "::1" && !bound.iter().any(|b| b.at.is_ipv6()) {
+                continue;
+            }
+            let endpoint = Endpoint::new(Proto::Udp, SocketAddr::new(ip.parse().unwrap(), to), 64);
+            ping_pong("block", "lowlat", &endpoint, None, 20).unwrap();
+        }
+    });
+}
+
+#[test]
+fn keys_keep_others_out() {
+    let key = |k: &[u8]| Key::new(k);
+    let stats = beside(ServeConfig { key: key(b"right"), ..on_loopback() }, |bound| {
+        for proto in [Proto::Udp, Proto::Tcp] {
+            let endpoint = Endpoint::new(proto, port(bound, "lowlat", proto), 64);
+            ping_pong("block", "lowlat", &endpoint, key(b"right"), 10).unwrap();
+        }
+        let endpoint = Endpoint::new(Proto::Udp, port(bound, "lowlat", Proto::Udp), 64);
+        let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
+        let mut peer = (find("lowlat").unwrap().make)(&Options { key: key(b"wrong"), ..Options::default() });
+        let mut message = [0; 64];
+        peer.encode(0, 0, &mut message);
+        engine.send(&message).unwrap();
+        assert_eq!(engine.recv(&mut [0; 64], clock::now() + SECOND / 10).unwrap(), None);
+    });
+    assert_eq!((stats.answered, stats.unauthenticated), (20, 1));
+}
+
+#[test]
+fn nobody_there_is_said_with_the_next_step() {
+    // Bound and not listening: the port is ours, so that nothing else answers on it.
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = socket.local_addr().unwrap();
+    let endpoint = Endpoint::new(Proto::Tcp, at, 64);
+    let error = lowlat_transport::open("block", &endpoint).err().expect("nothing listens").to_string();
+    assert!(error.contains("nothing listens there") && error.contains("lowlat serve"), "{error}");
+    drop(socket);
+    let endpoint = Endpoint::new(Proto::Udp, at, 64);
+    for engine in ["block", "spin", "epoll"] {
+        let mut engine = lowlat_transport::open(engine, &endpoint).unwrap();
+        engine.send(&[0; 64]).unwrap();
+        let error = engine.recv(&mut [0; 64], clock::now() + SECOND).expect_err("refused").to_string();
+        assert!(error.contains("nothing listens there") && error.contains("lowlat serve"), "{error}");
+    }
+}
+
+#[test]
+fn a_message_too_long_for_the_path_is_refused_at_the_start() {
+    let endpoint = Endpoint::new(Proto::Udp, "127.0.0.1:9".parse().unwrap(), 65508);
+    let error = lowlat_transport::open("block", &endpoint).err().expect("too long").to_string();
+    assert!(error.contains("65507"), "{error}");
+    let error = lowlat_transport::open("warp", &endpoint).err().expect("no such engine").to_string();
+    assert!(error.contains("warp") && error.contains("block, spin"), "{error}");
+}
+
+#[test]
+fn recv_gives_up_at_its_deadline_and_not_before() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let endpoint = Endpoint::new(Proto::Udp, silent.local_addr().unwrap(), 64);
+    for engine in ["block", "spin", "epoll"] {
+        let mut engine = lowlat_transport::open(engine, &endpoint).unwrap();
+        for ns in [0, 200_000, 30_000_000, 150_000_000] {
+            let until = clock::now() + ns;
+            assert_eq!(engine.recv(&mut [0; 64], until).unwrap(), None);
+            assert!(clock::now() >= until);
+        }
+    }
+}
+
+#[test]
+fn a_datagram_longer_than_the_buffer_is_counted_and_not_cut() {
+    let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let endpoint = Endpoint::new(Proto::Udp, far.local_addr().unwrap(), 64);
+    let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
+    engine.send(&[1; 64]).unwrap();
+    let (_, near) = far.recv_from(&mut [0; 64]).unwrap();
+    far.send_to(&[2; 65], near).unwrap();
+    far.send_to(&[3; 64], near).unwrap();
+    let mut buf = [0; 64];
+    let got = engine.recv(&mut buf, clock::now() + SECOND).unwrap().unwrap();
+    assert_eq!((got.len, buf, engine.discarded()), (64, [3; 64], 1));
+}
+
+#[test]
+fn transmit_stamps_count_the_sends() {
+    beside(on_loopback(), |bound| {
+        for proto in [Proto::Udp, Proto::Tcp] {
+            let mut endpoint = Endpoint::new(proto, port(bound, "lowlat", proto), 64);
+            endpoint.stamps = true;
+            let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
+            let mut peer = (find("lowlat").unwrap().make)(&Options::default());
+            engine.set_framing(peer.framing());
+            let mut stamps = Vec::new();
+            for seq in 0..20 {
+                let mut message = [0; 64];
+                peer.encode(seq, 0, &mut message);
+                engine.send(&message).unwrap();
+                engine.recv(&mut [0; 64], clock::now() + SECOND).unwrap().unwrap();
+            }
+            engine.tx_stamps(&mut stamps);
+            let mut ids: Vec<u32> = stamps.iter().filter(|s| s.at == StampAt::TxSoftware).map(|s| s.id).collect();
+            ids.sort_unstable();
+            assert_eq!(ids, (0..20).collect::<Vec<_>>(), "{proto:?}");
+        }
+    });
+}
+
+#[test]
+fn a_sink_connection_is_read_and_counted_and_probes_go_on() {
+    use std::io::Write;
+    let stats = beside(on_loopback(), |bound| {
+        let at = port(bound, "lowlat", Proto::Tcp);
+        let mut bulk = std::net::TcpStream::connect(at).unwrap();
+        bulk.write_all(&lowlat_peers::lowlat::sink_request(None)).unwrap();
+        bulk.write_all(&vec![7; 3_000_000]).unwrap();
+        ping_pong("block", "lowlat", &Endpoint::new(Proto::Tcp, at, 64), None, 20).unwrap();
+        bulk.shutdown(std::net::Shutdown::Write).unwrap();
+        // The far end closes once it has read to the end.
+        assert_eq!(std::io::Read::read(&mut bulk, &mut [0; 1]).unwrap(), 0);
+    });
+    assert_eq!((stats.sink_bytes, stats.answered), (3_000_000, 20));
+}
+
+#[test]
+fn nonsense_slow_and_half_open_connections_do_not_hold_others() {
+    use std::io::{Read, Write};
+    let stats = beside(ServeConfig { max_connections: 16, ..on_loopback() }, |bound| {
+        let at = port(bound, "lowlat", Proto::Tcp);
+        let mut nonsense = std::net::TcpStream::connect(at).unwrap();
+        nonsense.write_all(b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n").unwrap();
+        assert_eq!(nonsense.read(&mut [0; 1]).unwrap_or(0), 0, "closed");
+        let mut slow = std::net::TcpStream::connect(at).unwrap();
+        slow.write_all(b"LwLt").unwrap();
+        let _silent = std::net::TcpStream::connect(at).unwrap();
+        ping_pong("block", "lowlat", &Endpoint::new(Proto::Tcp, at, 64), None, 20).unwrap();
+        // One source may hold a quarter: two are held, so of six more some are closed at once.
+        let more: Vec<_> = (0..6).map(|_| std::net::TcpStream::connect(at).unwrap()).collect();
+        let closed = more.into_iter().filter_map(|mut c| c.read(&mut [0; 1]).ok()).count();
+        assert!(closed >= 4, "{closed}");
+        let udp = port(bound, "lowlat", Proto::Udp);
+        ping_pong("block", "lowlat", &Endpoint::new(Proto::Udp, udp, 64), None, 20).unwrap();
+    });
+    assert!(stats.malformed >= 1 && stats.connections_refused >= 4, "{stats:?}");
+    assert_eq!(stats.answered, 40);
+}
+
+#[test]
+fn limits_and_the_allow_list_hold_and_are_counted() {
+    let flood = |config| {
+        beside(config, |bound| {
+            let endpoint = Endpoint::new(Proto::Udp, port(bound, "lowlat", Proto::Udp), 64);
+            let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
+            let mut peer = (find("lowlat").unwrap().make)(&Options::default());
+            let mut message = [0; 64];
+            for seq in 0..1000 {
+                peer.encode(seq, 0, &mut message);
+                engine.send(&message).unwrap();
+            }
+            // All were taken once this datagram's fate is known; it needs none of ours.
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        })
+    };
+    let stats = flood(ServeConfig { source_limit: Some(10), ..on_loopback() });
+    assert_eq!(stats.received, 1000);
+    assert!(stats.answered >= 1 && stats.answered < 100 && stats.answered + stats.source_limited == 1000, "{stats:?}");
+    let stats = flood(ServeConfig { allow: vec!["192.0.2.0/24".parse().unwrap()], ..on_loopback() });
+    assert_eq!((stats.not_allowed, stats.answered), (1000, 0));
+}
+
+#[test]
+fn a_taken_port_is_one_clear_line() {
+    let holder = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let config = ServeConfig { port: Some(holder.local_addr().unwrap().port()), ..on_loopback() };
+    let error = serve::run(&config, &AtomicBool::new(true), |_| {}).expect_err("taken").to_string();
+    assert!(error.contains("ss -lnp") && !error.contains('\n'), "{error}");
+}
