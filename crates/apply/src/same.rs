@@ -1,6 +1,7 @@
 //! Whether two states are the same although their texts differ: the kernel prints some values in another form than it
 //! takes them in.
 
+use lowlat_model::op::QdiscState;
 use lowlat_model::{Locus, State};
 
 /// Equal in effect.
@@ -17,9 +18,24 @@ pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
         (State::Text(a), State::Text(b)) => same_text(locus, a, b),
         // The handle of a queue discipline that the kernel numbers by itself (8001:, 8002:, …) changes with each
         // replacement, and the summary is for people; kind and option bytes are what acts.
-        (State::Qdisc(a), State::Qdisc(b)) => a.kind == b.kind && a.options_hex == b.options_hex,
+        //
+        // A wish has no dump yet: without a kind it is "what the kernel makes by itself" (handle 0:), without a handle
+        // it is the kind with its default options.
+        (State::Qdisc(a), State::Qdisc(b)) => match (wish(a), wish(b)) {
+            (false, false) => a.kind == b.kind && a.options_hex == b.options_hex && made_by_kernel(a) == made_by_kernel(b),
+            _ if a.kind.is_empty() || b.kind.is_empty() => made_by_kernel(a) && made_by_kernel(b),
+            _ => a.kind == b.kind,
+        },
         _ => false,
     }
+}
+
+fn wish(q: &QdiscState) -> bool {
+    q.kind.is_empty() || q.handle.is_empty()
+}
+
+fn made_by_kernel(q: &QdiscState) -> bool {
+    q.handle == "0:"
 }
 
 fn same_text(locus: &Locus, a: &str, b: &str) -> bool {

@@ -4,6 +4,27 @@
 //! crate performs them with journal and read-back. The doc comment of a knob is its page in the reference
 //! (`lowlat explain NAME`), so it has the same sections everywhere; a test checks them.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod boot;
+mod bypass;
+mod cpu;
+pub mod cpulist;
+pub mod how;
+mod irq;
+mod memory;
+mod nic;
+mod qdisc;
+mod resolve;
+mod sched;
+pub mod shell;
+mod socket;
+mod steer;
+mod sysctl;
+mod time;
+
+pub use resolve::resolve;
+
 use lowlat_model::op::Target;
 use lowlat_model::{Op, Reading, Risk};
 use lowlat_sys::Sys;
@@ -84,8 +105,109 @@ pub trait Knob: Sync {
     fn undo_by_hand(&self, target: &Target, was: &str) -> String;
 }
 
+/// Declares a knob in a file of its own: the doc comment is its page, the rest its [`Meta`] and its mechanics.
+macro_rules! knob {
+    (
+        $(#[doc = $page:literal])+
+        $name:literal;
+        kernels $kernels:literal; phase $phase:literal; risk $risk:ident; resets_link $resets:literal; standing $standing:ident;
+        place $place:expr;
+        value $value:expr;
+        words $words:literal;
+        refusal $refusal:literal;
+        sources [$($source:literal),+ $(,)?];
+    ) => {
+        $(#[doc = $page])+
+        pub(crate) static KNOB: &$crate::how::Entry = &$crate::how::Entry {
+            meta: $crate::Meta {
+                name: $name,
+                page: lowlat_model::doc_page!($($page)+),
+                kernels: $kernels,
+                phase: $phase,
+                risk: lowlat_model::Risk::$risk,
+                resets_link: $resets,
+                standing: $crate::Standing::$standing,
+                sources: &[$($source),+],
+                file: file!(),
+            },
+            place: $place,
+            value: $value,
+            words: $words,
+            refusal: $refusal,
+        };
+    };
+}
+pub(crate) use knob;
+
 /// Every knob, in the order of the reference.
-pub static KNOBS: &[&dyn Knob] = &[];
+pub static KNOBS: &[&dyn Knob] = &[
+    &sysctl::tcp_low_latency::KNOB,
+    &sysctl::tcp_fastopen::KNOB,
+    &sysctl::tcp_timestamps::KNOB,
+    &sysctl::tcp_sack::KNOB,
+    &sysctl::tcp_window_scaling::KNOB,
+    &sysctl::tcp_delack_min::KNOB,
+    &sysctl::tcp_autocorking::KNOB,
+    &sysctl::tcp_rmem::KNOB,
+    &sysctl::tcp_wmem::KNOB,
+    &sysctl::tcp_slow_start_after_idle::KNOB,
+    &sysctl::tcp_notsent_lowat::KNOB,
+    &sysctl::rmem_max::KNOB,
+    &sysctl::wmem_max::KNOB,
+    &sysctl::rmem_default::KNOB,
+    &sysctl::wmem_default::KNOB,
+    &sysctl::netdev_max_backlog::KNOB,
+    &sysctl::netdev_budget::KNOB,
+    &sysctl::netdev_budget_usecs::KNOB,
+    &sysctl::busy_poll::KNOB,
+    &sysctl::busy_read::KNOB,
+    &sysctl::sched_rt_runtime_us::KNOB,
+    &sysctl::numa_balancing::KNOB,
+    &nic::feature_gro::KNOB,
+    &nic::feature_lro::KNOB,
+    &nic::feature_tso::KNOB,
+    &nic::feature_gso::KNOB,
+    &nic::feature_ntuple::KNOB,
+    &nic::coalesce_adaptive_rx::KNOB,
+    &nic::coalesce_adaptive_tx::KNOB,
+    &nic::coalesce_rx_usecs::KNOB,
+    &nic::coalesce_tx_usecs::KNOB,
+    &nic::ring_rx::KNOB,
+    &nic::ring_tx::KNOB,
+    &nic::channels_combined::KNOB,
+    &nic::hw_timestamping::KNOB,
+    &nic::private_flag_rx_striding_rq::KNOB,
+    &nic::private_flag_rx_cqe_compress::KNOB,
+    &nic::pause::KNOB,
+    &nic::eee::KNOB,
+    &nic::gro_flush_timeout::KNOB,
+    &nic::napi_defer_hard_irqs::KNOB,
+    &qdisc::kind::KNOB,
+    &irq::affinity::KNOB,
+    &steer::rps::KNOB,
+    &steer::rfs::KNOB,
+    &steer::xps::KNOB,
+    &cpu::dma_latency::KNOB,
+    &cpu::governor::KNOB,
+    &cpu::min_frequency::KNOB,
+    &cpu::resume_latency::KNOB,
+    &memory::hugepages::KNOB,
+    &boot::isolcpus::KNOB,
+    &boot::nohz_full::KNOB,
+    &boot::rcu_nocbs::KNOB,
+    &boot::idle::KNOB,
+    &bypass::vfio::KNOB,
+    &bypass::xdp::KNOB,
+    &socket::busy_poll::KNOB,
+    &socket::timestamping::KNOB,
+    &socket::zerocopy::KNOB,
+    &socket::nonblock::KNOB,
+    &socket::sqpoll::KNOB,
+    &socket::iopoll::KNOB,
+    &time::ptp4l::KNOB,
+    &time::phc2sys::KNOB,
+    &sched::rt_priority::KNOB,
+];
 
 /// A knob by its name.
 pub fn find(name: &str) -> Option<&'static dyn Knob> {

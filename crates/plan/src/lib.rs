@@ -1,1 +1,155 @@
-//! placeholder for the brief
+//! Findings to an ordered plan: pure, no I/O, no clock.
+//!
+//! Order (tuning audit, "Ordering"): link errors → drops and queues → placement → power → coalescing → socket →
+//! bypass. A later class is judged on a path that an earlier one has already made quiet.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+use lowlat_model::plan::LeftOut;
+use lowlat_model::{Plan, PlannedStep, Risk, Schema};
+
+/// What the person who asks allows.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Steps that reset the link or may cut a connection.
+    pub allow_disruptive: bool,
+    /// Steps that other programs of the host feel.
+    pub allow_host_wide: bool,
+    /// Interfaces that carry the default route or the login session.
+    pub management_ifaces: Vec<String>,
+}
+
+/// Orders steps, weightiest finding first as they come in; what is not done is left out with the reason.
+///
+/// Two steps that set one place to different values: the one of the weightier finding stays. The same step twice is
+/// one step with both reasons.
+pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &Options) -> Plan {
+    let mut plan = Plan { schema: Schema::current("plan"), iface: None, steps: Vec::new(), left_out };
+    for step in steps {
+        if let Some(why) = refusal(&step, options) {
+            plan.left_out.push(LeftOut { knob: step.knob, target: step.target, why });
+            continue;
+        }
+        if let Some(same) = plan.steps.iter_mut().find(|s| s.knob == step.knob && s.target == step.target && s.ops == step.ops) {
+            if !same.reason.contains(&step.reason) {
+                same.reason = format!("{}; {}", same.reason, step.reason);
+            }
+            continue;
+        }
+        if let Some(first) = plan.steps.iter().find(|s| conflicts(s, &step)) {
+            let why = format!("{} on {} sets the same place to {} for a weightier finding", first.knob, first.target, first.to);
+            plan.left_out.push(LeftOut { knob: step.knob, target: step.target, why });
+            continue;
+        }
+        plan.steps.push(step);
+    }
+    // Stable: within a class the weightier finding stays first.
+    plan.steps.sort_by_key(|s| class(&s.knob));
+    plan
+}
+
+fn conflicts(a: &PlannedStep, b: &PlannedStep) -> bool {
+    if a.knob == b.knob && a.target == b.target {
+        return true;
+    }
+    a.ops.iter().any(|x| b.ops.iter().any(|y| x.locus == y.locus && x.set != y.set))
+}
+
+fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
+    let management = step.target.iface().is_some_and(|i| options.management_ifaces.iter().any(|m| m == i));
+    match step.risk {
+        Risk::Reboot => Some(format!("takes effect only after a reboot, so it cannot be judged now; `lowlat explain {}` shows the file", step.knob)),
+        Risk::High if management && !options.allow_disruptive => Some(
+            "resets the link that carries the default route or the login session; needs --allow-disruptive".to_owned(),
+        ),
+        Risk::High if !options.allow_disruptive => Some("resets the link or may cut a connection; needs --allow-disruptive".to_owned()),
+        Risk::Medium if step.target.iface().is_none() && !options.allow_host_wide => {
+            Some("host-wide, other programs would feel it; needs leave for host-wide changes".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Place in the order; lower is earlier.
+fn class(knob: &str) -> u8 {
+    const ORDER: &[(&str, u8)] = &[
+        ("nic.eee", 0),
+        ("nic.pause", 0),
+        ("qdisc.", 1),
+        ("nic.ring.", 1),
+        ("nic.channels.", 1),
+        ("sysctl.net.core.netdev_", 1),
+        ("sysctl.net.core.rmem_", 1),
+        ("sysctl.net.core.wmem_", 1),
+        ("sysctl.net.ipv4.tcp_rmem", 1),
+        ("sysctl.net.ipv4.tcp_wmem", 1),
+        ("irq.", 2),
+        ("steer.", 2),
+        ("nic.feature.ntuple", 2),
+        ("sysctl.kernel.", 2),
+        ("cpu.", 3),
+        ("nic.", 4),
+        ("sysctl.", 5),
+        ("memory.", 6),
+    ];
+    ORDER.iter().find(|(prefix, _)| knob.starts_with(prefix)).map_or(7, |(_, class)| *class)
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::{Op, State};
+
+    use super::*;
+
+    fn step(knob: &str, target: &str, to: &str, risk: Risk) -> PlannedStep {
+        PlannedStep {
+            knob: knob.into(),
+            phase: 2,
+            target: target.parse().unwrap(),
+            from: "a".into(),
+            to: to.into(),
+            risk,
+            reason: format!("because of {to}"),
+            undo: String::new(),
+            ops: vec![Op::file(format!("/{knob}/{target}"), to)],
+            prior: vec![State::Text("a".into())],
+            resets_link: risk == Risk::High,
+        }
+    }
+
+    fn names(plan: &Plan) -> Vec<&str> {
+        plan.steps.iter().map(|s| s.knob.as_str()).collect()
+    }
+
+    #[test]
+    fn classes_in_order_and_weight_within_a_class() {
+        let low = Risk::Low;
+        let steps = vec![
+            step("nic.coalesce.rx-usecs", "e", "0", low),
+            step("cpu.governor", "cpu0", "performance", low),
+            step("steer.rps", "e/rx-0", "off", low),
+            step("irq.affinity", "e/irq-0", "1", low),
+            step("qdisc.kind", "e/qdisc-root", "fq", low),
+        ];
+        let plan = order(steps, Vec::new(), &Options::default());
+        assert_eq!(names(&plan), ["qdisc.kind", "steer.rps", "irq.affinity", "cpu.governor", "nic.coalesce.rx-usecs"]);
+    }
+
+    #[test]
+    fn the_same_twice_is_one_and_a_conflict_goes_to_the_weightier() {
+        let steps = vec![step("x", "e", "1", Risk::Low), step("x", "e", "1", Risk::Low), step("x", "e", "2", Risk::Low)];
+        let plan = order(steps, Vec::new(), &Options::default());
+        assert_eq!((plan.steps.len(), plan.steps[0].to.as_str()), (1, "1"));
+        assert!(plan.left_out[0].why.contains("weightier"));
+    }
+
+    #[test]
+    fn what_needs_leave_is_left_out_in_words() {
+        let steps = || vec![step("nic.ring.rx", "e", "1", Risk::High), step("boot.idle", "host", "poll", Risk::Reboot), step("sysctl.y", "host", "1", Risk::Medium)];
+        let plan = order(steps(), Vec::new(), &Options { management_ifaces: vec!["e".into()], ..Options::default() });
+        assert!(plan.steps.is_empty());
+        let why: Vec<&str> = plan.left_out.iter().map(|l| l.why.as_str()).collect();
+        assert!(why[0].contains("login session") && why[1].contains("reboot") && why[2].contains("host-wide"), "{why:?}");
+        let all = Options { allow_disruptive: true, allow_host_wide: true, management_ifaces: vec!["e".into()] };
+        assert_eq!(names(&order(steps(), Vec::new(), &all)), ["nic.ring.rx", "sysctl.y"]);
+    }
+}

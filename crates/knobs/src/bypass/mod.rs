@@ -1,0 +1,4 @@
+//! Kernel bypass, explained only.
+
+pub(crate) mod vfio;
+pub(crate) mod xdp;

@@ -1,0 +1,490 @@
+//! The mechanics that knobs of one shape share: where a knob's places are, how its values are written, how it is kept
+//! over a reboot. A knob's file is then its page and the choice of one of each.
+
+use lowlat_model::op::{QdiscState, Target};
+use lowlat_model::{Locus, Op, Reading, State};
+use lowlat_sys::{Sys, query};
+
+use crate::cpulist::{parse_list, parse_mask, print_list, print_mask};
+use crate::{Knob, Meta, Persist, Standing, shell};
+
+/// Where a knob's places are.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    /// A sysctl by its dotted key; target `host`.
+    Sysctl(&'static str),
+    /// A file of `/sys/class/net/IF/`.
+    NetFile(&'static str),
+    /// Offload features; those that the device has and lets change are set together.
+    Features(&'static [&'static str]),
+    /// A coalescing parameter. Fixed microseconds need adaptive moderation of that direction off first.
+    Coalesce(&'static str),
+    /// A ring.
+    Ring(&'static str),
+    /// A channel count.
+    Channels(&'static str),
+    /// Pause parameters.
+    Pause(&'static [&'static str]),
+    /// Energy-efficient Ethernet.
+    Eee,
+    /// A private flag.
+    PrivateFlag(&'static str),
+    /// Hardware timestamping.
+    HwTimestamp,
+    /// A queue discipline's place.
+    Qdisc,
+    /// An interrupt's affinity.
+    Irq,
+    /// A file of `/sys/class/net/IF/queues/rx-N/`.
+    RxFile(&'static str),
+    /// A file of `/sys/class/net/IF/queues/tx-N/`.
+    TxFile(&'static str),
+    /// The wake-up latency limit.
+    DmaLatency,
+    /// A file of `/sys/devices/system/cpu/cpuN/`.
+    CpuFile(&'static str),
+    /// A file of `/sys/devices/system/node/nodeN/`.
+    NodeFile(&'static str),
+    /// A boot parameter, set by a drop-in of the boot loader.
+    Boot(&'static str),
+    /// Nowhere on this host that lowlat may write.
+    Nowhere,
+}
+
+/// What a knob's values are.
+#[derive(Debug, Clone, Copy)]
+pub enum Value {
+    /// A whole number.
+    Number(i64, i64),
+    /// Three whole numbers, rising: minimum, default, maximum, in bytes.
+    Triple,
+    /// `on` or `off`, so in the place too.
+    OnOff,
+    /// `on` or `off`, `1` and `0` in the place.
+    Switch,
+    /// `on` or `off`: `tx=1 rx=1` (HWTSTAMP_TX_ON, HWTSTAMP_FILTER_ALL, include/uapi/linux/net_tstamp.h) or zeros.
+    Stamps,
+    /// A CPU list or `off`, a mask in the place.
+    Mask,
+    /// A CPU list.
+    List,
+    /// One of the words that the file beside it lists.
+    OneOf(&'static str),
+    /// A queue discipline's kind, or `default`.
+    Kind,
+    /// Microseconds or `none`.
+    Limit,
+    /// `n/a` (none may be slept in that has a latency), `0` (no limit) or microseconds.
+    Resume,
+    /// A boot parameter's value.
+    BootText,
+    /// No value: the knob is explained only.
+    None,
+}
+
+/// Queue disciplines whose dumped options, sent back unread, make the same discipline again: tried on a running kernel
+/// by `crates/netlink/tests/kernel_qdisc.rs`, which keeps the same list. Classful ones would come back without their
+/// classes.
+pub const RESTORABLE: &[&str] = &[
+    "pfifo",
+    "bfifo",
+    "pfifo_head_drop",
+    "pfifo_fast",
+    "noqueue",
+    "fq",
+    "fq_codel",
+    "codel",
+    "netem",
+    "tbf",
+    "cake",
+    "sfq",
+    "pie",
+    "fq_pie",
+];
+
+/// Kinds that `qdisc.kind` may put in place: classless, acting with default options.
+pub const SETTABLE: &[&str] = &["fq", "fq_codel", "codel", "pfifo_fast", "pfifo", "noqueue"];
+
+/// A knob made of a page and shared mechanics.
+pub struct Entry {
+    /// What is known of it.
+    pub meta: Meta,
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub value: Value,
+    /// One sentence with `{was}` and `{want}`.
+    pub words: &'static str,
+    /// Why lowlat does not set it; empty for those that act.
+    pub refusal: &'static str,
+}
+
+type Answer<T> = Result<T, String>;
+
+impl Entry {
+    fn loci(&self, sys: &dyn Sys, target: &Target) -> Answer<Vec<Locus>> {
+        let wrong = || format!("{} cannot be set at {target}", self.meta.name);
+        let one = |locus| Ok(vec![locus]);
+        let file = |path: String| Ok(vec![Locus::File { path }]);
+        match (self.place, target) {
+            (Place::Sysctl(key), Target::Host) => file(format!("/proc/sys/{}", key.replace('.', "/"))),
+            (Place::NetFile(name), Target::Iface(i)) => file(format!("/sys/class/net/{i}/{name}")),
+            (Place::RxFile(name), Target::RxQueue(i, n)) => file(format!("/sys/class/net/{i}/queues/rx-{n}/{name}")),
+            (Place::TxFile(name), Target::TxQueue(i, n)) => file(format!("/sys/class/net/{i}/queues/tx-{n}/{name}")),
+            (Place::CpuFile(name), Target::Cpu(n)) => file(format!("/sys/devices/system/cpu/cpu{n}/{name}")),
+            (Place::NodeFile(name), Target::Node(n)) => file(format!("/sys/devices/system/node/node{n}/{name}")),
+            (Place::Features(names), Target::Iface(i)) => {
+                let have = query::features(sys, i);
+                let Reading::Value(have) = &have else {
+                    let (kind, why) = have.why_not().unwrap_or(("garbled", ""));
+                    return Err(format!("the features of {i} are {kind}: {why}"));
+                };
+                let loci: Vec<Locus> = names
+                    .iter()
+                    .filter(|n| have.get(**n).is_some_and(|f| f.changeable))
+                    .map(|n| Locus::Feature { iface: i.clone(), name: (*n).to_owned() })
+                    .collect();
+                if loci.is_empty() { Err(format!("{i} has no feature {} that may be changed", names.join(", "))) } else { Ok(loci) }
+            }
+            (Place::Coalesce(p), Target::Iface(i)) => one(Locus::Coalesce { iface: i.clone(), param: p.to_owned() }),
+            (Place::Ring(p), Target::Iface(i)) => one(Locus::Ring { iface: i.clone(), param: p.to_owned() }),
+            (Place::Channels(p), Target::Iface(i)) => one(Locus::Channels { iface: i.clone(), param: p.to_owned() }),
+            (Place::Pause(ps), Target::Iface(i)) => {
+                Ok(ps.iter().map(|p| Locus::Pause { iface: i.clone(), param: (*p).to_owned() }).collect())
+            }
+            (Place::Eee, Target::Iface(i)) => one(Locus::Eee { iface: i.clone() }),
+            (Place::PrivateFlag(n), Target::Iface(i)) => one(Locus::PrivateFlag { iface: i.clone(), name: n.to_owned() }),
+            (Place::HwTimestamp, Target::Iface(i)) => one(Locus::HwTimestamp { iface: i.clone() }),
+            (Place::Qdisc, Target::Qdisc(i, p)) => one(Locus::Qdisc { iface: i.clone(), parent: p.clone() }),
+            (Place::Irq, Target::Irq(i, n)) => one(Locus::IrqAffinity { iface: i.clone(), index: *n }),
+            (Place::DmaLatency, Target::Host) => one(Locus::CpuDmaLatency),
+            (Place::Boot(p), Target::Host) => one(Locus::DropIn { path: boot_file(p) }),
+            _ => Err(wrong()),
+        }
+    }
+
+    /// The value as the places take it.
+    fn encode(&self, sys: &dyn Sys, loci: &[Locus], want: &str) -> Answer<State> {
+        let want = want.trim();
+        let bad = |what: &str| format!("{want:?} is no value of {}: {what}", self.meta.name);
+        let text = match self.value {
+            Value::Number(min, max) => {
+                let n: i64 = want.parse().map_err(|_| bad("it takes a whole number"))?;
+                if !(min..=max).contains(&n) {
+                    return Err(bad(&format!("it takes {min} to {max}")));
+                }
+                n.to_string()
+            }
+            Value::Triple => {
+                let n: Vec<u64> = want.split_whitespace().map(str::parse).collect::<Result<_, _>>().map_err(|_| bad("it takes three numbers of bytes"))?;
+                let rising = |n: &[u64]| n.windows(2).all(|w| w[0] <= w[1]);
+                if n.len() != 3 || n[0] == 0 || !rising(&n) || n[2] > i32::MAX as u64 {
+                    return Err(bad("it takes three rising numbers of bytes, at most 2147483647"));
+                }
+                n.iter().map(ToString::to_string).collect::<Vec<_>>().join("\t")
+            }
+            Value::OnOff | Value::Switch | Value::Stamps => match (self.value, want) {
+                (Value::OnOff, "on" | "off") => want.to_owned(),
+                (Value::Switch, "on") => "1".to_owned(),
+                (Value::Switch, "off") => "0".to_owned(),
+                (Value::Stamps, "on") => "tx=1 rx=1".to_owned(),
+                (Value::Stamps, "off") => "tx=0 rx=0".to_owned(),
+                _ => return Err(bad("it takes on or off")),
+            },
+            Value::Mask if want == "off" => "0".to_owned(),
+            Value::Mask => print_mask(&parse_list(want)?),
+            Value::List => print_list(&parse_list(want)?),
+            Value::OneOf(beside) => {
+                if want.is_empty() || !want.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+                    return Err(bad("it takes one word"));
+                }
+                if let Some(Locus::File { path }) = loci.first()
+                    && let Some((dir, _)) = path.rsplit_once('/')
+                    && let Reading::Value(offered) = sys.read(&format!("{dir}/{beside}"))
+                    && !offered.split_whitespace().any(|w| w == want)
+                {
+                    return Err(bad(&format!("this host offers {}", offered.trim())));
+                }
+                want.to_owned()
+            }
+            Value::Limit if want == "none" => want.to_owned(),
+            Value::Limit => {
+                // A 32-bit signed number of microseconds (kernel/power/qos.c, cpu_latency_qos_write).
+                want.parse::<u32>().ok().filter(|n| *n <= i32::MAX as u32).ok_or_else(|| bad("it takes microseconds or none"))?.to_string()
+            }
+            Value::Resume if want == "n/a" => want.to_owned(),
+            Value::Resume => want.parse::<u32>().ok().filter(|n| *n <= i32::MAX as u32).ok_or_else(|| bad("it takes n/a, 0 or microseconds"))?.to_string(),
+            Value::Kind => return encode_kind(want).map_err(|why| bad(&why)),
+            Value::BootText => {
+                let Place::Boot(parameter) = self.place else { return Err(bad("it has no boot parameter")) };
+                check_boot(parameter, want).map_err(|why| bad(&why))?;
+                boot_text(parameter, want)
+            }
+            Value::None => return Err(self.refusal.to_owned()),
+        };
+        Ok(State::Text(text))
+    }
+
+    /// The place's text as the knob's value.
+    fn decode(&self, state: &State) -> Reading<String> {
+        let text = match state {
+            State::Qdisc(q) => return Reading::Value(q.kind.clone()),
+            State::Nothing => return Reading::Value("none".to_owned()),
+            State::Text(t) => t.trim(),
+        };
+        let garbled = |why: String| Reading::Garbled(format!("{}: {why}", self.meta.name));
+        match (self.value, text) {
+            (Value::Switch, "0") => Reading::Value("off".to_owned()),
+            (Value::Switch, _) => Reading::Value("on".to_owned()),
+            (Value::Stamps, "tx=0 rx=0") => Reading::Value("off".to_owned()),
+            (Value::Stamps, "tx=1 rx=1") => Reading::Value("on".to_owned()),
+            (Value::Mask, mask) => match parse_mask(mask) {
+                Ok(cpus) if cpus.is_empty() => Reading::Value("off".to_owned()),
+                Ok(cpus) => Reading::Value(print_list(&cpus)),
+                Err(why) => garbled(why),
+            },
+            (Value::Number(..) | Value::Triple, numbers) => Reading::Value(numbers.split_whitespace().collect::<Vec<_>>().join(" ")),
+            (_, other) => Reading::Value(other.to_owned()),
+        }
+    }
+}
+
+fn encode_kind(want: &str) -> Answer<State> {
+    let state = |kind: &str, handle: &str| {
+        Ok(State::Qdisc(QdiscState { kind: kind.into(), handle: handle.into(), options_hex: String::new(), summary: String::new() }))
+    };
+    match want {
+        // What the kernel makes by itself has handle 0:, and deleting what is in its place brings it back.
+        "default" => state("", "0:"),
+        kind if SETTABLE.contains(&kind) => state(kind, ""),
+        _ => Err(format!("it takes default or {}", SETTABLE.join(", "))),
+    }
+}
+
+/// Why the discipline `q` at `iface` could not be put back exactly, if so; `all` are those of the namespace.
+pub fn unrestorable(q: &QdiscState, iface: &str, all: &[query::QdiscReply]) -> Option<String> {
+    // One the kernel made by itself comes back when what replaced it is deleted, also mq with its children.
+    if q.handle == "0:" {
+        return None;
+    }
+    if !RESTORABLE.contains(&q.kind.as_str()) {
+        return Some(format!("{} may hold classes or filters that its dump does not show, so it could not be put back", q.kind));
+    }
+    // struct tc_netem_qopt (include/uapi/linux/pkt_sched.h): latency, limit, loss, gap, duplicate, jitter, 32 bits
+    // each; netem_dump (net/sched/sch_netem.c) leaves the distribution table out, which only acts with jitter.
+    if q.kind == "netem" && q.options_hex.get(40..48).is_none_or(|jitter| jitter != "00000000") {
+        return Some("netem with jitter may hold a delay distribution that the kernel does not show; remove it by hand".to_owned());
+    }
+    let inside = |c: &&query::QdiscReply| c.qdisc.iface == iface && c.qdisc.parent.starts_with(q.handle.as_str());
+    all.iter().find(inside).map(|c| format!("{} hangs inside it at {} and would be lost", c.qdisc.kind, c.qdisc.parent))
+}
+
+fn boot_file(parameter: &str) -> String {
+    format!("/etc/default/grub.d/90-lowlat-{parameter}.cfg")
+}
+
+/// `/etc/default/grub.d/*.cfg` is sourced after `/etc/default/grub` on Debian and Ubuntu (grub-mkconfig).
+fn boot_text(parameter: &str, value: &str) -> String {
+    format!(
+        "# Written by lowlat. Remove this file and run update-grub to undo.\n\
+         GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {parameter}={value}\"\n"
+    )
+}
+
+fn check_boot(parameter: &str, value: &str) -> Answer<()> {
+    if parameter == "idle" {
+        return if matches!(value, "poll" | "halt" | "nomwait") { Ok(()) } else { Err("it takes poll, halt or nomwait".to_owned()) };
+    }
+    // isolcpus takes flags before the list (admin-guide/kernel-parameters.txt: nohz, domain, managed_irq).
+    let list = value.split(',').skip_while(|w| parameter == "isolcpus" && matches!(*w, "nohz" | "domain" | "managed_irq"));
+    let cpus = parse_list(&list.collect::<Vec<_>>().join(","))?;
+    if cpus.contains(&0) { Err("cpu 0 must keep the housekeeping".to_owned()) } else { Ok(()) }
+}
+
+fn numbered(sys: &dyn Sys, dir: &str, prefix: &str) -> Reading<Vec<u32>> {
+    sys.list(dir).map(|names| {
+        let mut n: Vec<u32> = names.iter().filter_map(|n| n.strip_prefix(prefix)?.parse().ok()).collect();
+        n.sort_unstable();
+        n
+    })
+}
+
+fn ifaces(sys: &dyn Sys, iface: Option<&str>) -> Reading<Vec<String>> {
+    match iface {
+        Some(i) => Reading::Value(vec![i.to_owned()]),
+        None => query::links(sys).map(|links| links.into_iter().map(|l| l.name).filter(|n| n != "lo").collect()),
+    }
+}
+
+impl Knob for &'static Entry {
+    fn meta(&self) -> &'static Meta {
+        &self.meta
+    }
+
+    fn targets(&self, sys: &dyn Sys, iface: Option<&str>) -> Reading<Vec<Target>> {
+        let candidates: Reading<Vec<Target>> = match self.place {
+            Place::Sysctl(_) | Place::DmaLatency | Place::Boot(_) => Reading::Value(vec![Target::Host]),
+            Place::Nowhere => return Reading::Unsupported(self.refusal.to_owned()),
+            Place::CpuFile(_) => numbered(sys, "/sys/devices/system/cpu", "cpu").map(|n| n.into_iter().map(Target::Cpu).collect()),
+            Place::NodeFile(_) => numbered(sys, "/sys/devices/system/node", "node").map(|n| n.into_iter().map(Target::Node).collect()),
+            Place::Qdisc => query::qdiscs(sys).map(|all| {
+                let wanted = all.into_iter().filter(|q| iface.is_none_or(|i| i == q.qdisc.iface));
+                wanted.filter(|q| !matches!(q.qdisc.parent.as_str(), "ingress" | "clsact")).map(|q| Target::Qdisc(q.qdisc.iface, q.qdisc.parent)).collect()
+            }),
+            _ => ifaces(sys, iface).map(|names| names.into_iter().flat_map(|i| self.of_iface(sys, &i)).collect()),
+        };
+        candidates.and_then(|all| {
+            let mut last = Reading::Absent(format!("{}: there is no place for it on this host", self.meta.name));
+            let mut found = Vec::new();
+            for target in all {
+                match self.read(sys, &target) {
+                    Reading::Value(_) => found.push(target),
+                    other => last = other.map(|_| Vec::new()),
+                }
+            }
+            if found.is_empty() { last } else { Reading::Value(found) }
+        })
+    }
+
+    fn read(&self, sys: &dyn Sys, target: &Target) -> Reading<String> {
+        if let Place::Boot(parameter) = self.place {
+            // The last one on the line is the one that acts for most parameters, so it is the one shown.
+            let key = format!("{parameter}=");
+            return sys.read("/proc/cmdline").map(|line| {
+                line.split_whitespace().rev().find_map(|w| w.strip_prefix(&key)).unwrap_or("none").to_owned()
+            });
+        }
+        if matches!(self.place, Place::Nowhere) {
+            return Reading::Unsupported(self.refusal.to_owned());
+        }
+        let loci = match self.loci(sys, target) {
+            Ok(loci) => loci,
+            Err(why) => return Reading::Unsupported(why),
+        };
+        let mut values: Vec<String> = Vec::new();
+        for locus in &loci {
+            match lowlat_sys::state(sys, locus).and_then(|s| self.decode(&s)) {
+                Reading::Value(v) if values.last() == Some(&v) => {}
+                Reading::Value(v) => values.push(v),
+                other => return other,
+            }
+        }
+        Reading::Value(values.join(","))
+    }
+
+    fn ops(&self, sys: &dyn Sys, target: &Target, value: &str) -> Result<Vec<Op>, String> {
+        if self.meta.standing != Standing::Acts {
+            return Err(self.refusal.to_owned());
+        }
+        let loci = self.loci(sys, target)?;
+        let set = self.encode(sys, &loci, value)?;
+        if let (Place::Qdisc, Some(locus)) = (self.place, loci.first())
+            && let Reading::Value(State::Qdisc(q)) = lowlat_sys::state(sys, locus)
+            && let Some(why) =
+                unrestorable(&q, target.iface().unwrap_or_default(), &query::qdiscs(sys).into_value().unwrap_or_default())
+        {
+            return Err(why);
+        }
+        let mut ops = Vec::new();
+        if let (Place::Coalesce(param), Target::Iface(i)) = (self.place, target)
+            && let Some(direction) = param.strip_suffix("-usecs")
+        {
+            // A driver that moderates adaptively overwrites a fixed value by itself (networking/net_dim.rst).
+            let adaptive = Locus::Coalesce { iface: i.clone(), param: format!("adaptive-{direction}") };
+            if lowlat_sys::state(sys, &adaptive) == Reading::Value(State::Text("1".to_owned())) {
+                ops.push(Op::text(adaptive, "0"));
+            }
+        }
+        ops.extend(loci.into_iter().map(|locus| Op { locus, set: set.clone() }));
+        Ok(ops)
+    }
+
+    fn persist(&self, target: &Target, value: &str) -> Option<Persist> {
+        if self.meta.standing != Standing::Acts {
+            return None;
+        }
+        let file = |path: String, text: String| Some(Persist::FileWrite(path, text));
+        let plain = |v: &str| match self.value {
+            Value::Mask if v == "off" => Some("0".to_owned()),
+            Value::Mask => parse_list(v).ok().map(|c| print_mask(&c)),
+            _ => Some(v.to_owned()),
+        };
+        match (self.place, target) {
+            (Place::Sysctl(key), _) => Some(Persist::Sysctl(key.to_owned(), value.to_owned())),
+            (Place::CpuFile(name), Target::Cpu(n)) => file(format!("/sys/devices/system/cpu/cpu{n}/{name}"), value.to_owned()),
+            (Place::NodeFile(name), Target::Node(n)) => file(format!("/sys/devices/system/node/node{n}/{name}"), value.to_owned()),
+            (Place::NetFile(name), Target::Iface(i)) => file(format!("/sys/class/net/{i}/{name}"), value.to_owned()),
+            (Place::RxFile(name), Target::RxQueue(i, n)) => file(format!("/sys/class/net/{i}/queues/rx-{n}/{name}"), plain(value)?),
+            (Place::TxFile(name), Target::TxQueue(i, n)) => file(format!("/sys/class/net/{i}/queues/tx-{n}/{name}"), plain(value)?),
+            (Place::Boot(p), _) => Some(Persist::BootParameter(format!("{p}={value}"))),
+            (Place::Nowhere, _) => None,
+            _ => Some(Persist::Unit(self.meta.name.to_owned(), target.clone(), value.to_owned())),
+        }
+    }
+
+    fn explain(&self, was: &str, want: &str) -> String {
+        self.words.replace("{was}", was).replace("{want}", want)
+    }
+
+    fn undo_by_hand(&self, target: &Target, was: &str) -> String {
+        if let Place::Boot(p) = self.place {
+            return format!("rm -f {} && update-grub", boot_file(p));
+        }
+        let (Place::Features(names), Target::Iface(i)) = (self.place, target) else {
+            return self.undo_one(target, was);
+        };
+        let words: Vec<String> = names.iter().map(|n| format!("{n} {was}")).collect();
+        format!("ethtool -K {} {}", shell::quote(i), words.join(" "))
+    }
+}
+
+impl Entry {
+    fn of_iface(&self, sys: &dyn Sys, iface: &str) -> Vec<Target> {
+        let queues = |prefix: &str| numbered(sys, &format!("/sys/class/net/{iface}/queues"), prefix).into_value().unwrap_or_default();
+        match self.place {
+            Place::RxFile(_) => queues("rx-").into_iter().map(|n| Target::RxQueue(iface.to_owned(), n)).collect(),
+            Place::TxFile(_) => queues("tx-").into_iter().map(|n| Target::TxQueue(iface.to_owned(), n)).collect(),
+            Place::Irq => {
+                let at = |index| Locus::IrqAffinity { iface: iface.to_owned(), index };
+                (0..).take_while(|n| lowlat_sys::state(sys, &at(*n)).value().is_some()).map(|n| Target::Irq(iface.to_owned(), n)).collect()
+            }
+            _ => vec![Target::Iface(iface.to_owned())],
+        }
+    }
+
+    fn undo_one(&self, target: &Target, was: &str) -> String {
+        // Only the shape of the place is needed here, so no host is asked.
+        let nowhere = Nothing;
+        let Some(locus) = self.loci(&nowhere, target).ok().and_then(|l| l.into_iter().next()) else {
+            return "nothing to undo".to_owned();
+        };
+        let state = if matches!(self.value, Value::Kind) {
+            State::Qdisc(QdiscState { kind: was.to_owned(), handle: String::new(), options_hex: String::new(), summary: String::new() })
+        } else {
+            self.encode(&nowhere, &[], was).unwrap_or_else(|_| State::Text(was.to_owned()))
+        };
+        shell::restore(&locus, &state)
+    }
+}
+
+/// A host that answers nothing.
+struct Nothing;
+
+impl Sys for Nothing {
+    fn read(&self, path: &str) -> Reading<String> {
+        Reading::Absent(path.to_owned())
+    }
+    fn list(&self, path: &str) -> Reading<Vec<String>> {
+        Reading::Absent(path.to_owned())
+    }
+    fn link_target(&self, path: &str) -> Reading<String> {
+        Reading::Absent(path.to_owned())
+    }
+    fn net(&self, query: &lowlat_sys::NetQuery) -> Reading<serde_json::Value> {
+        Reading::Absent(query.name())
+    }
+    fn now_ns(&self) -> u64 {
+        0
+    }
+    fn wait(&self, _: u64) {}
+}

@@ -1,0 +1,3 @@
+//! Interrupts.
+
+pub(crate) mod affinity;

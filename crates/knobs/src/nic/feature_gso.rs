@@ -1,0 +1,19 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Cuts large sends into segments just before the device.
+    /// ## Why it matters
+    /// A small message may wait behind a large burst. Not a gain everywhere: judged one by one.
+    /// ## Cost
+    /// More CPU per byte for bulk traffic.
+    /// ## Example
+    /// `on -> off` runs `ethtool -K IF gso off`
+    "nic.feature.gso";
+    kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
+    place Place::Features(&["tx-generic-segmentation"]);
+    value Value::OnOff;
+    words "gso goes {was} -> {want}";
+    refusal "";
+    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "net/ethtool/common.c (v6.12): netdev_features_strings"];
+}

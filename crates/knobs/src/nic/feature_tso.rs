@@ -1,0 +1,19 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Lets the device cut large sends into segments.
+    /// ## Why it matters
+    /// A small message may wait behind a large burst on the wire. Not a gain everywhere: judged one by one.
+    /// ## Cost
+    /// More CPU per byte for bulk traffic.
+    /// ## Example
+    /// `on -> off` runs `ethtool -K IF tso off`
+    "nic.feature.tso";
+    kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
+    place Place::Features(&["tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation"]);
+    value Value::OnOff;
+    words "tso goes {was} -> {want}";
+    refusal "";
+    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "net/ethtool/common.c (v6.12): netdev_features_strings"];
+}

@@ -1,0 +1,3 @@
+//! Queue disciplines.
+
+pub(crate) mod kind;

@@ -1,0 +1,3 @@
+//! Scheduling, explained only.
+
+pub(crate) mod rt_priority;

@@ -1,0 +1,77 @@
+//! Undo without lowlat: one shell command for each kind of place.
+
+use lowlat_model::{Locus, State};
+
+/// The command that puts `state` at `locus`. Runs in a POSIX shell as root; `ethtool` and `tc` where they are needed.
+pub fn restore(locus: &Locus, state: &State) -> String {
+    let text = state.to_string();
+    let q = |t: &str| quote(t);
+    match locus {
+        Locus::File { path } => format!("printf '%s\\n' {} > {}", q(&text), q(path)),
+        Locus::Feature { iface, name } => format!("ethtool -K {} {} {}", q(iface), q(name), q(&text)),
+        Locus::Coalesce { iface, param } => {
+            let value = match (param.as_str(), text.as_str()) {
+                ("adaptive-rx" | "adaptive-tx", "0") => "off",
+                ("adaptive-rx" | "adaptive-tx", "1") => "on",
+                (_, other) => other,
+            };
+            format!("ethtool -C {} {} {}", q(iface), q(param), q(value))
+        }
+        Locus::Ring { iface, param } => format!("ethtool -G {} {} {}", q(iface), q(param), q(&text)),
+        Locus::Channels { iface, param } => format!("ethtool -L {} {} {}", q(iface), q(param), q(&text)),
+        Locus::Pause { iface, param } => format!("ethtool -A {} {} {}", q(iface), q(param), q(&text)),
+        Locus::Eee { iface } => format!("ethtool --set-eee {} eee {}", q(iface), q(&text)),
+        Locus::PrivateFlag { iface, name } => format!("ethtool --set-priv-flags {} {} {}", q(iface), q(name), q(&text)),
+        Locus::HwTimestamp { iface } => {
+            let field = |key: &str| text.split_whitespace().find_map(|w| w.strip_prefix(key)).unwrap_or("0").to_owned();
+            format!("hwstamp_ctl -i {} -t {} -r {}", q(iface), q(&field("tx=")), q(&field("rx=")))
+        }
+        Locus::Qdisc { iface, parent } => {
+            let place = if parent == "root" { "root".to_owned() } else { format!("parent {}", q(parent)) };
+            match state {
+                State::Qdisc(d) if d.handle != "0:" => {
+                    format!("tc qdisc replace dev {} {place} {} {}", q(iface), q(&d.kind), safe_words(&d.summary)).trim_end().to_owned()
+                }
+                _ => format!("tc qdisc del dev {} {place}", q(iface)),
+            }
+        }
+        // The n-th line of the device, as the tool counts them: the numbers of msi_irqs in order.
+        Locus::IrqAffinity { iface, index } => format!(
+            "printf '%s\\n' {} > /proc/irq/$(ls /sys/class/net/{}/device/msi_irqs | sort -n | sed -n {}p)/smp_affinity_list",
+            q(&text),
+            q(iface),
+            index + 1
+        ),
+        Locus::CpuDmaLatency => "kill $(pgrep -f 'lowlat hold-dma-latency')".to_owned(),
+        Locus::DropIn { path } => match state {
+            State::Text(t) => format!("printf '%s' {} > {}", q(t), q(path)),
+            _ => format!("rm -f {}", q(path)),
+        },
+    }
+}
+
+/// A word for the shell, as itself where it holds nothing special.
+pub fn quote(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-:=,".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+fn safe_words(text: &str) -> String {
+    text.split_whitespace().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_escapes_the_quotes() {
+        assert_eq!(quote("eth0"), "eth0");
+        assert_eq!(quote("a'; rm -rf /"), "'a'\\''; rm -rf /'");
+        let file = Locus::File { path: "/proc/sys/net/ipv4/tcp_rmem".into() };
+        assert_eq!(
+            restore(&file, &State::Text("4096\t1\t2".into())),
+            "printf '%s\\n' '4096\t1\t2' > /proc/sys/net/ipv4/tcp_rmem"
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! Software packet steering.
+
+pub(crate) mod rfs;
+pub(crate) mod rps;
+pub(crate) mod xps;

@@ -1,0 +1,19 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// CPUs that packets of a receive queue are handed to in software.
+    /// ## Why it matters
+    /// A hand-over costs an inter-processor interrupt and a cold cache; useful only where one core cannot keep up.
+    /// ## Cost
+    /// `off` leaves all of the stack on the interrupt's core.
+    /// ## Example
+    /// `1 -> off` writes `/sys/class/net/IF/queues/rx-N/rps_cpus = 0`
+    "steer.rps";
+    kernels "2.6.35.."; phase 2; risk Low; resets_link false; standing Acts;
+    place Place::RxFile("rps_cpus");
+    value Value::Mask;
+    words "packets are handed to CPUs: {was} -> {want}";
+    refusal "";
+    sources ["https://docs.kernel.org/networking/scaling.html"];
+}

@@ -1,0 +1,19 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// CPUs that send through a transmit queue.
+    /// ## Why it matters
+    /// A core with its own queue shares no lock, and completions come back to it.
+    /// ## Cost
+    /// Uneven use of queues.
+    /// ## Example
+    /// `0 -> 1` writes `/sys/class/net/IF/queues/tx-N/xps_cpus = 2`
+    "steer.xps";
+    kernels "2.6.38.."; phase 2; risk Low; resets_link false; standing Acts;
+    place Place::TxFile("xps_cpus");
+    value Value::Mask;
+    words "sending CPUs: {was} -> {want}";
+    refusal "";
+    sources ["https://docs.kernel.org/networking/scaling.html"];
+}

@@ -1,0 +1,19 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Packets one softirq may take from all polled devices before it yields.
+    /// ## Why it matters
+    /// Column 3 of softnet_stat (time squeezes) grows when it ends too soon.
+    /// ## Cost
+    /// Other softirqs and programs on that CPU wait longer.
+    /// ## Example
+    /// `300 -> 600` writes `/proc/sys/net/core/netdev_budget = 600`
+    "sysctl.net.core.netdev_budget";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::Sysctl("net.core.netdev_budget");
+    value Value::Number(1, 2147483647);
+    words "packets per softirq: {was} -> {want}";
+    refusal "";
+    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html"];
+}

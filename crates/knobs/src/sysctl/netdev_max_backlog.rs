@@ -1,0 +1,20 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Packets each CPU queues for RPS and for devices without NAPI.
+    /// ## Why it matters
+    /// Drops in column 2 of softnet_stat mean that it overflows. It is a depth, not a speed: 300000 hides overload as
+    /// latency.
+    /// ## Cost
+    /// A longer queue.
+    /// ## Example
+    /// `1000 -> 4000` writes `/proc/sys/net/core/netdev_max_backlog = 4000`
+    "sysctl.net.core.netdev_max_backlog";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::Sysctl("net.core.netdev_max_backlog");
+    value Value::Number(1, 2147483647);
+    words "packets queued per CPU: {was} -> {want}";
+    refusal "";
+    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html"];
+}

@@ -1,0 +1,20 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Lets windows exceed 64 KiB (RFC 7323).
+    /// ## Why it matters
+    /// It is on by default on every kernel lowlat runs on, so setting it changes nothing; lowlat reports it where
+    /// somebody switched it off.
+    /// ## Cost
+    /// None at its default.
+    /// ## Example
+    /// `sysctl net.ipv4.tcp_window_scaling` shows it; lowlat does not write it.
+    "sysctl.net.ipv4.tcp_window_scaling";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
+    place Place::Sysctl("net.ipv4.tcp_window_scaling");
+    value Value::Number(0, 2);
+    words "the default is 1 ({was} -> {want})";
+    refusal "tcp_window_scaling is 1 by default; setting it changes nothing";
+    sources ["https://docs.kernel.org/networking/ip-sysctl.html"];
+}

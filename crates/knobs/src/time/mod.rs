@@ -1,0 +1,4 @@
+//! Clock daemons, explained only.
+
+pub(crate) mod phc2sys;
+pub(crate) mod ptp4l;
