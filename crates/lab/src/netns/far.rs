@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::enter::{LabError, die_with_parent, enter_private};
+use super::link::far_half;
+use crate::traffic::Traffic;
 
 /// The near side's handle on the far node. Dropping it ends the child.
 #[derive(Debug)]
@@ -98,11 +100,19 @@ impl FarNode {
         Ok(Self(()))
     }
 
-    /// Answers lines until the near side closes the pipe. `handle` returns the rest of the `ok` line, or an error.
+    /// Answers lines until the near side closes the pipe: `link` and the traffic words itself, the others through
+    /// `handle`, which returns the rest of the `ok` line, or an error.
     pub fn run(self, mut handle: impl FnMut(&str) -> Result<String, String>) {
         for line in std::io::stdin().lock().lines() {
             let Ok(line) = line else { break };
-            match handle(line.trim()) {
+            let answer = match line.trim() {
+                "link" => far_half(),
+                line => match Traffic::parse(line) {
+                    Some(traffic) => traffic.start(),
+                    None => handle(line),
+                },
+            };
+            match answer {
                 Ok(rest) => say(&format!("ok {rest}")),
                 Err(why) => say(&why.replace('\n', " ")),
             }

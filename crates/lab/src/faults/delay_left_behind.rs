@@ -1,0 +1,48 @@
+//! A delay that somebody put in for a test and forgot: what comes in runs through an `ifb` whose queue discipline holds
+//! it back.
+
+use std::time::Duration;
+
+use lowlat_netlink::route::link;
+use lowlat_netlink::tc::qdisc::{self, Handle, Parent};
+use lowlat_netlink::tc::{filter, options};
+
+use super::{Fault, Planted, Site, failed};
+use crate::netns::{LabError, NEAR_LINK};
+
+const IFB: &str = "ifb-test";
+const DELAY: Duration = Duration::from_micros(400);
+/// Without netem: a shaper that lets one small probe pass every 0.4 ms. A 64 byte probe is 106 bytes on the wire as the
+/// shaper counts it (Ethernet, IPv4 and UDP headers), and 106 × 8 bit / 2 Mbit/s = 424 µs.
+const SHAPER_BPS: u64 = 2_000_000;
+const SHAPER_BURST: u32 = 160;
+
+pub(super) struct DelayLeftBehind;
+
+impl Fault for DelayLeftBehind {
+    fn rule(&self) -> &'static str {
+        "netem-on-path"
+    }
+
+    fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
+        let e = failed("plant a delay on the receive side");
+        link::ifb(IFB).map_err(&e)?;
+        link::up(IFB).map_err(&e)?;
+        let netem = options::netem(&options::Netem { delay: DELAY, ..options::Netem::default() });
+        let handle = Handle(0x0020_0000);
+        let (words, rule) = match qdisc::put(IFB, Parent::Root, handle, "netem", Some(&netem)) {
+            Ok(()) => (format!("a netem delay of {} µs left behind on the receive side ({IFB})", DELAY.as_micros()), self.rule()),
+            // ENOENT: this kernel has no netem. The nearest fault it can have is a shaper of a far too small rate.
+            Err(_) => {
+                qdisc::put(IFB, Parent::Root, handle, "tbf", Some(&options::tbf(SHAPER_BPS, SHAPER_BURST, 1 << 16))).map_err(&e)?;
+                (
+                    format!("a {} Mbit/s shaper left behind on the receive side ({IFB}); this kernel has no netem", SHAPER_BPS / 1_000_000),
+                    "shaper-below-line-rate",
+                )
+            }
+        };
+        qdisc::add_ingress(NEAR_LINK).map_err(&e)?;
+        filter::redirect_ingress_udp(NEAR_LINK, IFB, site.probe_port).map_err(&e)?;
+        Ok(Planted { words, rule, traffic: Vec::new() })
+    }
+}

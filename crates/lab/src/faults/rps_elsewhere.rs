@@ -1,0 +1,24 @@
+//! Receive packet steering hands every packet to a CPU on which nobody waits for it.
+
+use super::{Fault, Planted, Site, write};
+use crate::netns::{LabError, NEAR_LINK};
+
+pub(super) struct RpsElsewhere;
+
+impl Fault for RpsElsewhere {
+    fn rule(&self) -> &'static str {
+        "rps-remote-cpu"
+    }
+
+    fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
+        let Some(cpu) = site.other_cpu.filter(|c| *c < 32) else {
+            return Err(LabError::new("plant steering to another CPU", "there is none", "run the demo on two CPUs or more"));
+        };
+        write(&format!("/sys/class/net/{NEAR_LINK}/queues/rx-0/rps_cpus"), &format!("{:x}", 1u32 << cpu))?;
+        Ok(Planted {
+            words: format!("RPS hands what comes in to CPU {cpu}; the probe waits on CPU {}", site.probe_cpu),
+            rule: self.rule(),
+            traffic: Vec::new(),
+        })
+    }
+}
