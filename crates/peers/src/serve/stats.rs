@@ -120,7 +120,8 @@ impl Residence {
 
     /// The quantile `q`, ns, rounded up to its cell; `None` with fewer than `10 / (1 − q)` times.
     pub fn quantile(&self, q: f64) -> Option<u64> {
-        if (self.count as f64) * (1.0 - q) < 10.0 {
+        // 100 × (1 − 0.9) is a little less than 10 in binary.
+        if ((self.count as f64) * (1.0 - q) + 1e-6) < 10.0 {
             return None;
         }
         let rank = self.count as f64 * q;
