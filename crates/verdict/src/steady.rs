@@ -1,0 +1,124 @@
+//! Where a run becomes steady: the warm-up to leave out, and the cool-down.
+
+use lowlat_model::measurement::LOST;
+
+/// Fewest batches the test works on; below, nothing is called warm-up.
+const BATCHES: usize = 20;
+/// Most batches: finer than a hundredth of the run is not needed, and the cost stays linear.
+const MOST_BATCHES: usize = 200;
+
+/// What a run looks like in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steady {
+    /// Samples to leave out at the start.
+    pub warmup: usize,
+    /// Samples to leave out at the end.
+    pub cooldown: usize,
+    /// `false`: the best cut lies beyond half of the run, so it never became steady; nothing is cut then.
+    pub steady: bool,
+}
+
+/// Finds the truncation point by MSER (White 1997, Simulation 69:323, in the batched form of White, Cobb and Spratt
+/// 2000): the cut after which the standard error of what remains is smallest. As Hoad, Robinson and Davies (2010, J. of
+/// the Operational Research Society 61:1365) advise, a cut in the second half means "not steady".
+///
+/// Latencies have spikes that a mean would follow, so the batches' **medians** are judged, not their means: one stall is
+/// no warm-up. A lost probe counts as the run's largest delay.
+pub fn steady(samples: &[u64]) -> Steady {
+    let none = Steady { warmup: 0, cooldown: 0, steady: true };
+    if samples.len() < BATCHES {
+        return none;
+    }
+    let size = (samples.len() / MOST_BATCHES).max(1).max(if samples.len() >= 5 * BATCHES { 5 } else { 1 });
+    let largest = samples.iter().copied().filter(|&s| s != LOST).max().unwrap_or(0);
+    let medians: Vec<f64> = samples
+        .chunks_exact(size)
+        .map(|chunk| {
+            let mut c: Vec<u64> = chunk.iter().map(|&s| if s == LOST { largest } else { s }).collect();
+            let middle = c.len() / 2;
+            *c.select_nth_unstable(middle).1 as f64
+        })
+        .collect();
+    let Some(front) = cut(&medians) else { return Steady { steady: false, ..none } };
+    let mut rest: Vec<f64> = medians[front..].to_vec();
+    rest.reverse();
+    // A run that is not steady towards its end is one that changed, not one that cooled down.
+    let Some(back) = cut(&rest) else { return Steady { warmup: front * size, cooldown: 0, steady: false } };
+    Steady { warmup: front * size, cooldown: back * size, steady: true }
+}
+
+/// The MSER cut, in batches; `None` when it lies beyond the first half. No cut is made unless the level before it
+/// differs from the level after by more than three of the latter's standard deviations: on a steady run MSER trims noise.
+fn cut(series: &[f64]) -> Option<usize> {
+    let n = series.len();
+    let (mut sum, mut squares) = (0.0, 0.0);
+    let mut best = (f64::INFINITY, 0);
+    // From the end: each step adds one batch to what remains. The last five never stand alone (White: too few).
+    for d in (0..n).rev() {
+        sum += series[d];
+        squares += series[d] * series[d];
+        let m = (n - d) as f64;
+        if n - d < 5 {
+            continue;
+        }
+        let error = (squares - sum * sum / m).max(0.0) / (m * m);
+        if error <= best.0 {
+            best = (error, d);
+        }
+    }
+    let d = best.1;
+    if d == 0 {
+        return Some(0);
+    }
+    let level = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    let (before, after) = (level(&series[..d]), level(&series[d..]));
+    let spread = (series[d..].iter().map(|x| (x - after).powi(2)).sum::<f64>() / (n - d) as f64).sqrt();
+    if (before - after).abs() <= 3.0 * spread {
+        return Some(0);
+    }
+    (d <= n / 2).then_some(d)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Random;
+
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn noisy(n: usize, seed: u64, level: impl Fn(usize) -> f64) -> Vec<u64> {
+        let mut r = Random::new(seed);
+        (0..n).map(|i| (level(i) + 100.0 * r.exponential()) as u64).collect()
+    }
+
+    #[test]
+    fn a_warm_up_is_found_and_a_steady_run_is_left_whole() {
+        let warm = steady(&noisy(5_000, 1, |i| 5_000.0 + if i < 600 { 4_000.0 } else { 0.0 }));
+        assert!(warm.steady && (575..=650).contains(&warm.warmup) && warm.cooldown == 0, "{warm:?}");
+        for seed in 0..20 {
+            let flat = steady(&noisy(5_000, seed, |_| 5_000.0));
+            assert_eq!(flat, Steady { warmup: 0, cooldown: 0, steady: true }, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn one_stall_is_no_warm_up() {
+        let mut run = noisy(5_000, 3, |_| 5_000.0);
+        run[40] = 5_000_000;
+        run[2_000] = LOST;
+        assert_eq!(steady(&run).warmup, 0);
+    }
+
+    #[test]
+    fn a_run_that_never_settles_is_told() {
+        let late = steady(&noisy(5_000, 4, |i| if i < 4_000 { 9_000.0 } else { 5_000.0 }));
+        assert!(!late.steady, "{late:?}");
+        assert_eq!(steady(&[]), Steady { warmup: 0, cooldown: 0, steady: true });
+        assert!(steady(&[LOST; 50]).steady);
+    }
+
+    #[test]
+    fn a_cool_down_is_found() {
+        let run = steady(&noisy(5_000, 5, |i| if i >= 4_700 { 9_000.0 } else { 5_000.0 }));
+        assert!(run.steady && run.warmup == 0 && (250..=325).contains(&run.cooldown), "{run:?}");
+    }
+}
