@@ -67,6 +67,30 @@ pub struct RunDocument {
     pub rollback_verified: Option<bool>,
 }
 
+impl RunDocument {
+    /// How much lower the result's P50 is than the baseline's, as a share of the baseline's; negative where it rose.
+    /// `None` where either is `null`.
+    pub fn p50_reduction(&self) -> Option<f64> {
+        self.reduction(|m| m.rtt.p50_ns)
+    }
+
+    /// [`RunDocument::p50_reduction`] for P99.
+    pub fn p99_reduction(&self) -> Option<f64> {
+        self.reduction(|m| m.rtt.p99_ns)
+    }
+
+    /// Result's minus baseline's P99/P50.
+    pub fn jitter_change(&self) -> Option<f64> {
+        Some(self.result.as_ref()?.jitter_ratio? - self.baseline.as_ref()?.jitter_ratio?)
+    }
+
+    fn reduction(&self, of: impl Fn(&Measurement) -> Option<u64>) -> Option<f64> {
+        let before = of(self.baseline.as_ref()?)?;
+        let after = of(self.result.as_ref()?)?;
+        (before > 0).then(|| 1.0 - after as f64 / before as f64)
+    }
+}
+
 /// One tried step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepResult {
@@ -120,6 +144,16 @@ pub struct ChecklistItem {
     pub met: Option<bool>,
     /// What was measured or read back.
     pub evidence: String,
+}
+
+/// The parts of the confidence score that the report's three Yes/No lines show.
+pub mod part {
+    /// `Hardware support verified`.
+    pub const HARDWARE: &str = "hardware support verified";
+    /// `Version compatibility`.
+    pub const VERSIONS: &str = "version compatibility";
+    /// `Benchmarked under load`.
+    pub const LOAD: &str = "benchmarked under load";
 }
 
 /// One rule of the confidence score.
