@@ -1,0 +1,425 @@
+//! The engine: one receive always armed, sends from a fixed set of slots.
+#![allow(unsafe_code)] // submissions name memory that must outlive them
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use io_uring::{cqueue, opcode, squeue, types};
+use lowlat_transport::clock::now;
+use lowlat_transport::socket::Socket;
+use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Got, Ns, Proto};
+
+use crate::buffer::Buffer;
+use crate::ring::{Ring, unavailable};
+use crate::stream::Stream;
+use crate::{COSTS, NAME};
+
+/// Sends that may be in flight; a send completes at once unless the socket's buffer is full.
+const SLOTS: usize = 32;
+/// No datagram is longer, so none is cut short.
+const LARGEST_DATAGRAM: usize = 65_535;
+/// Room for a stream's answers beside the largest message.
+const STREAM_ROOM: usize = 256 << 10;
+/// Looks at the ring between two looks at the clock, which costs 25 ns.
+const SPINS_PER_CLOCK: u32 = 16;
+/// A send that the kernel has not taken for so long is stuck.
+const STUCK_NS: Ns = 5_000_000_000;
+/// How long the end of the engine waits for its requests to be cancelled.
+const CANCEL_NS: Ns = 1_000_000_000;
+
+/// `user_data` of the receive; sends have their slot's number.
+const RECEIVE: u64 = u64::MAX;
+/// `user_data` of a cancel.
+const CANCEL: u64 = u64::MAX - 1;
+
+/// What may be chosen; each is tried, and a refusal is said in the engine's words.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Spin on the completion ring instead of sleeping.
+    pub spin: bool,
+    /// A kernel thread takes the submissions (SQPOLL): no system call to send, and a second core burnt.
+    pub sqpoll: bool,
+    /// Zero-copy send (`IORING_OP_SEND_ZC`, 6.0): no copy, but a second completion and page pinning; below about a page
+    /// it costs more than it saves.
+    pub send_zc: bool,
+}
+
+/// The plain engine: sleeps until the answer is there.
+pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    open_with(endpoint, &Options::default())
+}
+
+/// The engine with options; NAPI busy polling is asked for when the endpoint carries it.
+pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engine>, EngineError> {
+    let what = format!("open {}", endpoint.remote);
+    if endpoint.proto == Proto::Icmp {
+        return Err(unavailable(&what, "this engine carries UDP and TCP".to_owned(), "use --engine spin"));
+    }
+    // Before the socket: a host without io_uring should not see a connection come and go.
+    let mut ring = Ring::new(options)?;
+    let mut plain = endpoint.clone();
+    plain.stamps = false; // they come by recvmsg and the error queue, which this engine does not read
+    let socket = Socket::connect(NAME, &plain)?;
+    let fixed = ring.register(&socket.fd());
+    if let Some(us) = endpoint.busy_poll_us.filter(|us| *us > 0) {
+        ring.busy_poll(us);
+    }
+    let send_zc = options.send_zc && ring.send_zc;
+    if options.send_zc {
+        ring.words.push(if send_zc { "SEND_ZC" } else { "SEND_ZC refused (it needs Linux 6.0)" }.to_owned());
+    }
+    if endpoint.stamps {
+        ring.words.push("no kernel stamps".to_owned());
+    }
+    let spins = options.spin || options.sqpoll;
+    let how = format!("io_uring {}, {}", if options.spin { "spinning" } else { "sleeping" }, ring.words.join(", "));
+    let costs = match (options.spin, options.sqpoll) {
+        (false, false) => COSTS.to_owned(),
+        (true, false) => format!("a whole core while it waits; {COSTS}"),
+        (_, true) => format!("a core for the kernel's submission thread; {COSTS}"),
+    };
+    let mut caps = socket.caps(spins, &how, &costs);
+    let stream = (endpoint.proto == Proto::Tcp).then(|| Stream::new(endpoint.max_message + STREAM_ROOM));
+    // The slots bound a message: nothing is allocated later.
+    caps.max_message = caps.max_message.min(endpoint.max_message);
+    let mut engine = Uring {
+        slots: (0..SLOTS)
+            .map(|_| Slot { buffer: Buffer::new(endpoint.max_message.max(1)), len: 0, busy: false })
+            .collect(),
+        received: Buffer::new(LARGEST_DATAGRAM),
+        armed: false,
+        ready: None,
+        failed: None,
+        ring,
+        socket,
+        stream,
+        caps,
+        fixed,
+        options: Options { send_zc, ..options.clone() },
+        target: endpoint.remote.to_string(),
+        discarded: 0,
+    };
+    engine.arm()?;
+    engine.ring.submit().map_err(|e| engine.os("arm the receive of", e))?;
+    Ok(Box::new(engine))
+}
+
+/// One send.
+#[derive(Debug)]
+struct Slot {
+    buffer: Buffer,
+    len: usize,
+    /// The kernel may still read it.
+    busy: bool,
+}
+
+#[derive(Debug)]
+struct Uring {
+    ring: Ring,
+    socket: Socket,
+    slots: Vec<Slot>,
+    received: Buffer,
+    /// A receive is queued or in flight.
+    armed: bool,
+    /// A datagram of this length is in `received`, seen at this time.
+    ready: Option<(usize, Ns)>,
+    /// What a completion said went wrong, until the caller hears it.
+    failed: Option<io::Error>,
+    stream: Option<Stream>,
+    caps: Caps,
+    fixed: bool,
+    /// As granted, not as asked.
+    options: Options,
+    target: String,
+    discarded: u64,
+}
+
+impl Uring {
+    fn os(&self, what: &str, source: io::Error) -> EngineError {
+        let what = format!("{what} {}", self.target);
+        match source.raw_os_error() {
+            Some(
+                libc::ECONNREFUSED
+                | libc::ECONNRESET
+                | libc::EPIPE
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::ENETDOWN
+                | libc::ETIMEDOUT,
+            ) => EngineError::Unreachable {
+                what,
+                why: source.to_string(),
+                next: "start the far end there, or check its address and port".to_owned(),
+            },
+            _ => EngineError::Os { what, source },
+        }
+    }
+
+    fn request<R>(&self, fixed: impl FnOnce(types::Fixed) -> R, plain: impl FnOnce(types::Fd) -> R) -> R {
+        if self.fixed { fixed(types::Fixed(0)) } else { plain(types::Fd(self.socket.fd().as_raw_fd())) }
+    }
+
+    /// Queues the receive; it goes to the kernel with the next call.
+    fn arm(&mut self) -> Result<(), EngineError> {
+        if self.armed {
+            return Ok(());
+        }
+        let (at, len) = (self.received.pointer(), u32::try_from(self.received.len()).unwrap_or(u32::MAX));
+        let entry = self
+            .request(|f| opcode::Recv::new(f, at, len).build(), |f| opcode::Recv::new(f, at, len).build())
+            .user_data(RECEIVE);
+        // SAFETY: `received` lives as long as the engine, which on its end cancels or leaks what is in flight, and is not
+        // read or armed again before the completion.
+        unsafe { self.ring.push(&entry) }.map_err(|e| self.os("arm the receive of", e))?;
+        self.armed = true;
+        Ok(())
+    }
+
+    fn send_entry(&self, slot: usize, skip: usize) -> squeue::Entry {
+        // The slot's bytes from `skip` on: a stream's send may end short.
+        let at = self.slots[slot].buffer.front(self.slots[slot].len)[skip..].as_ptr();
+        let len = u32::try_from(self.slots[slot].len - skip).unwrap_or(u32::MAX);
+        // A stream's message must leave whole; 5.19 and later go on by themselves, older ones end short.
+        let flags = if self.stream.is_some() { libc::MSG_WAITALL | libc::MSG_NOSIGNAL } else { 0 };
+        let entry = if self.options.send_zc {
+            self.request(
+                |f| opcode::SendZc::new(f, at, len).flags(flags).build(),
+                |f| opcode::SendZc::new(f, at, len).flags(flags).build(),
+            )
+        } else {
+            self.request(
+                |f| opcode::Send::new(f, at, len).flags(flags).build(),
+                |f| opcode::Send::new(f, at, len).flags(flags).build(),
+            )
+        };
+        entry.user_data(slot as u64)
+    }
+
+    /// Takes in one completion.
+    fn complete(&mut self, done: &cqueue::Entry) -> Result<(), EngineError> {
+        let result = done.result();
+        match done.user_data() {
+            RECEIVE => {
+                self.armed = false;
+                let at = now();
+                match usize::try_from(result) {
+                    Ok(0) if self.stream.is_some() => {
+                        self.failed = Some(io::Error::from_raw_os_error(libc::ECONNRESET));
+                    }
+                    Ok(len) => {
+                        if let Some(stream) = &mut self.stream {
+                            if !stream.add(self.received.front(len)) {
+                                let why = "the far end sends bytes that are no messages".to_owned();
+                                return Err(unavailable(&format!("receive from {}", self.target), why, "check --peer"));
+                            }
+                            self.ready = Some((0, at));
+                            self.arm()?;
+                        } else {
+                            self.ready = Some((len, at));
+                        }
+                    }
+                    Err(_) => {
+                        let error = io::Error::from_raw_os_error(-result);
+                        if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR | libc::ECANCELED)) {
+                            self.failed = Some(error);
+                        }
+                    }
+                }
+            }
+            CANCEL => {}
+            slot => {
+                let slot = usize::try_from(slot).unwrap_or(usize::MAX);
+                let Some(entry) = self.slots.get_mut(slot) else { return Ok(()) };
+                // A zero-copy send completes twice; the buffer is ours again with the notification.
+                entry.busy = cqueue::more(done.flags());
+                if cqueue::notif(done.flags()) {
+                    return Ok(());
+                }
+                match usize::try_from(result) {
+                    Ok(sent) if sent < entry.len && self.stream.is_some() => {
+                        let rest = self.send_entry(slot, sent);
+                        self.slots[slot].busy = true;
+                        // SAFETY: as in `send`.
+                        unsafe { self.ring.push(&rest) }.map_err(|e| self.os("send to", e))?;
+                    }
+                    Ok(_) => {}
+                    Err(_) => self.failed = Some(io::Error::from_raw_os_error(-result)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in all completions that are there.
+    #[inline]
+    fn drain(&mut self) -> Result<(), EngineError> {
+        while let Some(done) = self.ring.next() {
+            self.complete(&done)?;
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, what: &str) -> Result<(), EngineError> {
+        self.failed.take().map_or(Ok(()), |error| Err(self.os(what, error)))
+    }
+
+    /// A slot the kernel is done with. A stream's sends must not overtake each other, so it has one in flight.
+    fn free_slot(&mut self) -> Result<usize, EngineError> {
+        let usable = if self.stream.is_some() { 1 } else { SLOTS };
+        let limit = now() + STUCK_NS;
+        loop {
+            if let Some(free) = self.slots[..usable].iter().position(|s| !s.busy) {
+                return Ok(free);
+            }
+            self.drain()?;
+            if self.slots[..usable].iter().all(|s| s.busy) {
+                let at = now();
+                if at >= limit {
+                    return Err(self.os("send to", io::Error::from_raw_os_error(libc::ETIMEDOUT)));
+                }
+                self.ring.wait(limit - at).map_err(|e| self.os("send to", e))?;
+            }
+        }
+    }
+
+    /// A message that is there, copied to `buf`.
+    #[inline]
+    fn take(&mut self, buf: &mut [u8]) -> Result<Option<Got>, EngineError> {
+        let Some((len, at)) = self.ready else { return Ok(None) };
+        let mut got = None;
+        if let Some(stream) = &mut self.stream {
+            while let Some(message) = stream.take() {
+                if let Some(to) = buf.get_mut(..message.len()) {
+                    to.copy_from_slice(message);
+                    got = Some(Got { len: message.len(), at, kernel_rx: None, hardware_rx: None });
+                    break;
+                }
+                self.discarded += 1;
+            }
+            if got.is_none() {
+                self.ready = None;
+            }
+        } else {
+            self.ready = None;
+            match buf.get_mut(..len) {
+                Some(to) => {
+                    to.copy_from_slice(self.received.front(len));
+                    got = Some(Got { len, at, kernel_rx: None, hardware_rx: None });
+                }
+                None => self.discarded += 1,
+            }
+            // The successor: it goes to the kernel with the next send or wait.
+            self.arm()?;
+        }
+        Ok(got)
+    }
+}
+
+impl Engine for Uring {
+    fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
+        let slot = self.free_slot()?;
+        let at = now();
+        if !self.slots[slot].buffer.fill(message) {
+            return Err(self.os("send to", io::Error::from_raw_os_error(libc::EMSGSIZE)));
+        }
+        self.slots[slot].len = message.len();
+        let entry = self.send_entry(slot, 0);
+        self.slots[slot].busy = true;
+        // SAFETY: the slot's buffer lives as long as the engine, which on its end cancels or leaks what is in flight, and
+        // is not written again before its completion says so (`busy`).
+        let queued = unsafe { self.ring.push(&entry) };
+        if let Err(e) = queued {
+            self.slots[slot].busy = false;
+            return Err(self.os("send to", e));
+        }
+        self.ring.submit().map_err(|e| self.os("send to", e))?;
+        // A send that failed at once says so now, like send(2) would; one that is in flight says so at the next call.
+        self.drain()?;
+        self.fail("send to")?;
+        Ok(at)
+    }
+
+    fn recv(&mut self, buf: &mut [u8], until: Ns) -> Result<Option<Got>, EngineError> {
+        let mut spins = 0u32;
+        loop {
+            self.drain()?;
+            if let Some(got) = self.take(buf)? {
+                return Ok(Some(got));
+            }
+            self.fail("receive from")?;
+            self.arm()?;
+            if self.options.spin {
+                if self.ring.wants_call() {
+                    self.ring.submit().map_err(|e| self.os("receive from", e))?;
+                    continue;
+                }
+                spins = spins.wrapping_add(1);
+                std::hint::spin_loop();
+                if !spins.is_multiple_of(SPINS_PER_CLOCK) {
+                    continue;
+                }
+            }
+            let at = now();
+            if at >= until {
+                return Ok(None);
+            }
+            if !self.options.spin {
+                self.ring.wait(until - at).map_err(|e| self.os("receive from", e))?;
+            }
+        }
+    }
+
+    fn discarded(&self) -> u64 {
+        self.discarded
+    }
+
+    fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
+        if let Some(stream) = &mut self.stream {
+            stream.framing = message_len;
+        }
+    }
+}
+
+impl Drop for Uring {
+    /// The end of a ring is asynchronous, and until then the kernel may write to the receive buffer: the receive is
+    /// cancelled and waited for first. What cannot be cancelled in time keeps its memory for ever.
+    fn drop(&mut self) {
+        let limit = now() + CANCEL_NS;
+        if self.armed {
+            let cancel = opcode::AsyncCancel::new(RECEIVE).build().user_data(CANCEL);
+            // SAFETY: a cancel names no memory.
+            let _ = unsafe { self.ring.push(&cancel) };
+        }
+        while self.armed || self.slots.iter().any(|s| s.busy) {
+            while let Some(done) = self.ring.next() {
+                match done.user_data() {
+                    RECEIVE => self.armed = false,
+                    CANCEL => {}
+                    slot => {
+                        if let Some(slot) = usize::try_from(slot).ok().and_then(|s| self.slots.get_mut(s)) {
+                            slot.busy = cqueue::more(done.flags());
+                        }
+                    }
+                }
+            }
+            let at = now();
+            let idle = !self.armed && self.slots.iter().all(|s| !s.busy);
+            if idle || at >= limit || self.ring.wait(limit - at).is_err() {
+                break;
+            }
+        }
+        if self.armed {
+            self.received.leak();
+        }
+        for slot in self.slots.iter_mut().filter(|s| s.busy) {
+            slot.buffer.leak();
+        }
+        if self.fixed {
+            self.ring.unregister();
+        }
+    }
+}

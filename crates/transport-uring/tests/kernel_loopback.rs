@@ -1,0 +1,235 @@
+//! The io_uring engine on a real kernel, against ordinary sockets on loopback: function and counts.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use lowlat_transport::clock::now;
+use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
+use lowlat_transport_uring::{Options, open, open_with};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// io_uring may be forbidden here; under LOWLAT_REQUIRE_ROOT=1 it must not be.
+fn possible() -> bool {
+    let target = UdpSocket::bind("127.0.0.1:0").unwrap();
+    match open(&Endpoint::new(Proto::Udp, target.local_addr().unwrap(), 64)) {
+        Ok(_) => true,
+        Err(e) if std::env::var_os("LOWLAT_REQUIRE_ROOT").is_some_and(|v| v == "1") => panic!("{e}"),
+        Err(e) => {
+            eprintln!("not run: {e}");
+            false
+        }
+    }
+}
+
+fn every_option() -> Vec<Options> {
+    let mut all = Vec::new();
+    for spin in [false, true] {
+        for sqpoll in [false, true] {
+            for send_zc in [false, true] {
+                all.push(Options { spin, sqpoll, send_zc });
+            }
+        }
+    }
+    all
+}
+
+struct Echo {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Echo {
+    fn udp(address: &str) -> Self {
+        let socket = UdpSocket::bind(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let (address, stop) = (socket.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut buf = vec![0; 65536];
+            while !stopped.load(Ordering::Relaxed) {
+                if let Ok((len, from)) = socket.recv_from(&mut buf) {
+                    socket.send_to(&buf[..len], from).unwrap();
+                }
+            }
+        });
+        Self { address, stop, thread: Some(thread) }
+    }
+
+    /// Sends a stream back in pieces of `piece` bytes, so that messages do not come whole.
+    fn tcp(piece: usize, connections: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(false)));
+        let thread = std::thread::spawn(move || {
+            for _ in 0..connections {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.set_nodelay(true).unwrap();
+                let mut buf = vec![0; 65536];
+                while let Ok(len @ 1..) = stream.read(&mut buf) {
+                    for part in buf[..len].chunks(piece) {
+                        stream.write_all(part).unwrap();
+                    }
+                }
+            }
+        });
+        Self { address, stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let joined = self.thread.take().unwrap().join();
+        assert!(joined.is_ok() || std::thread::panicking(), "the far end failed");
+    }
+}
+
+fn message(len: usize) -> Vec<u8> {
+    // The first two bytes say the length, for the stream's framing.
+    let mut m = u16::try_from(len).unwrap().to_be_bytes().to_vec();
+    m.extend((2..len).map(|i| u8::try_from((i * 7 + len) % 251).unwrap()));
+    m
+}
+
+fn framing(bytes: &[u8]) -> Option<usize> {
+    bytes.first_chunk().map(|c| usize::from(u16::from_be_bytes(*c)))
+}
+
+fn round_trips(engine: &mut dyn Engine, sizes: impl IntoIterator<Item = usize>) {
+    let mut buf = vec![0; 65536];
+    for len in sizes {
+        let message = message(len);
+        let sent = engine.send(&message).unwrap();
+        let got = engine.recv(&mut buf, now() + 2 * SECOND).unwrap().expect("an answer within 2 s");
+        assert_eq!(buf[..got.len], message[..], "{len} bytes");
+        assert!(got.at > sent);
+    }
+}
+
+#[test]
+fn udp_answers_with_every_option_and_each_is_said() {
+    if !possible() {
+        return;
+    }
+    for far in ["127.0.0.1:0", "[::1]:0"] {
+        let echo = Echo::udp(far);
+        for options in every_option() {
+            let mut ask = Endpoint::new(Proto::Udp, echo.address, 1400);
+            ask.busy_poll_us = Some(20);
+            let mut engine = open_with(&ask, &options).unwrap();
+            let words = engine.caps().words.clone();
+            assert_eq!(words.contains("SQPOLL"), options.sqpoll, "{words}");
+            assert_eq!(words.contains("SEND_ZC"), options.send_zc, "{words}");
+            assert!(words.contains("TASKRUN") != options.sqpoll || words.contains("default task"), "{words}");
+            assert!(words.contains("NAPI busy polling"), "{words}");
+            assert!(words.contains("registered file"), "{words}");
+            round_trips(engine.as_mut(), (2..=64).chain([1000, 1400]));
+        }
+    }
+}
+
+#[test]
+fn tcp_messages_come_whole_whatever_the_pieces() {
+    if !possible() {
+        return;
+    }
+    let options = every_option();
+    for piece in [1, 3, 65536] {
+        let echo = Echo::tcp(piece, options.len());
+        for options in &options {
+            let mut engine = open_with(&Endpoint::new(Proto::Tcp, echo.address, 20_000), options).unwrap();
+            engine.set_framing(framing);
+            round_trips(engine.as_mut(), [2, 3, 64, 1400, 20_000]);
+        }
+    }
+}
+
+#[test]
+fn messages_sent_ahead_come_in_order_and_none_is_lost() {
+    if !possible() {
+        return;
+    }
+    let echo = Echo::udp("127.0.0.1:0");
+    let mut engine = open(&Endpoint::new(Proto::Udp, echo.address, 64)).unwrap();
+    for i in 0..100u8 {
+        engine.send(&[i]).unwrap();
+    }
+    let mut buf = [0; 64];
+    for i in 0..100u8 {
+        let got = engine.recv(&mut buf, now() + 2 * SECOND).unwrap().unwrap();
+        assert_eq!(buf[..got.len], [i]);
+    }
+    assert!(engine.recv(&mut buf, now() + SECOND / 50).unwrap().is_none());
+}
+
+#[test]
+fn silence_ends_in_time_and_a_refusal_is_an_error() {
+    if !possible() {
+        return;
+    }
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    for options in every_option() {
+        let mut engine = open_with(&Endpoint::new(Proto::Udp, address, 64), &options).unwrap();
+        engine.send(b"anybody?").unwrap();
+        let until = now() + SECOND / 50;
+        assert!(engine.recv(&mut [0; 64], until).unwrap().is_none());
+        assert!(now() >= until, "not before");
+    }
+    drop(silent);
+    let mut engine = open(&Endpoint::new(Proto::Udp, address, 64)).unwrap();
+    let heard = engine.send(b"anybody?").map(drop).and_then(|()| engine.recv(&mut [0; 64], now() + SECOND).map(drop));
+    assert!(matches!(heard, Err(EngineError::Unreachable { .. })), "{heard:?}");
+}
+
+#[test]
+fn a_message_beyond_the_callers_buffer_is_counted_not_cut() {
+    if !possible() {
+        return;
+    }
+    let echo = Echo::udp("127.0.0.1:0");
+    let mut engine = open(&Endpoint::new(Proto::Udp, echo.address, 64)).unwrap();
+    engine.send(&[7; 64]).unwrap();
+    engine.send(&[8; 8]).unwrap();
+    let mut buf = [0; 16];
+    let got = engine.recv(&mut buf, now() + 2 * SECOND).unwrap().unwrap();
+    assert_eq!((buf[..got.len].to_vec(), engine.discarded()), (vec![8; 8], 1));
+    assert!(engine.send(&[0; 65]).is_err(), "beyond what was announced");
+}
+
+#[test]
+fn the_port_is_free_as_soon_as_the_engine_is_gone() {
+    if !possible() {
+        return;
+    }
+    let echo = Echo::udp("127.0.0.1:0");
+    let local = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for _ in 0..20 {
+        let mut ask = Endpoint::new(Proto::Udp, echo.address, 64);
+        ask.local = Some(local);
+        let mut engine = open(&ask).unwrap();
+        round_trips(engine.as_mut(), [8]);
+    }
+}
+
+#[test]
+fn a_closed_stream_is_unreachable_and_icmp_is_refused() {
+    if !possible() {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut engine = open(&Endpoint::new(Proto::Tcp, address, 64)).unwrap();
+    engine.set_framing(framing);
+    drop(listener.accept().unwrap());
+    let heard = engine.recv(&mut [0; 64], now() + SECOND);
+    assert!(matches!(heard, Err(EngineError::Unreachable { .. })), "{heard:?}");
+    let icmp = open(&Endpoint::new(Proto::Icmp, "127.0.0.1:0".parse().unwrap(), 64)).err().unwrap();
+    assert!(matches!(icmp, EngineError::Unavailable { engine: "io-uring", .. }), "{icmp}");
+}
