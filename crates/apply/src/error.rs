@@ -30,7 +30,9 @@ pub enum ApplyError {
         error: std::io::Error,
     },
     /// An earlier transaction was never finished.
-    #[error("begin: the earlier transaction {transaction} was cut off with {standing} settings in place; run `lowlat rollback` to put them back, or `lowlat confirm` to keep them")]
+    #[error(
+        "begin: the earlier transaction {transaction} was cut off with {standing} settings in place; run `lowlat rollback` to put them back, or `lowlat confirm` to keep them"
+    )]
     Unfinished {
         /// Its id.
         transaction: String,
@@ -38,7 +40,9 @@ pub enum ApplyError {
         standing: usize,
     },
     /// What identifies this boot and namespace could not be read.
-    #[error("begin: {what} cannot be read: {why}; without it a rollback could not tell this boot or namespace from another")]
+    #[error(
+        "begin: {what} cannot be read: {why}; without it a rollback could not tell this boot or namespace from another"
+    )]
     Identity {
         /// `the boot id`, `the network namespace`.
         what: &'static str,
@@ -71,7 +75,9 @@ pub enum StepError {
     #[error("interrupted by a signal")]
     Stopped,
     /// The setting is no longer what lowlat set: somebody else changed it, so it was left alone.
-    #[error("{locus} was changed by another program to {now:?} meanwhile and was left alone; stop that program or leave the setting to it")]
+    #[error(
+        "{locus} was changed by another program to {now:?} meanwhile and was left alone; stop that program or leave the setting to it"
+    )]
     ChangedByOther {
         /// Where.
         locus: String,

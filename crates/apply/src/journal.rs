@@ -53,7 +53,10 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, JournalError> {
         if n == 0 {
             expect_schema(json)?;
         }
-        entries.push(serde_json::from_slice(json).map_err(|e| corrupt(format!("its checksum is right and its content is not: {e}")))?);
+        entries.push(
+            serde_json::from_slice(json)
+                .map_err(|e| corrupt(format!("its checksum is right and its content is not: {e}")))?,
+        );
     }
     Ok(Decoded { entries, whole, torn: bytes.len() - whole })
 }
@@ -77,8 +80,8 @@ fn expect_schema(json: &[u8]) -> Result<(), JournalError> {
         entry: String,
         schema: Option<lowlat_model::Schema>,
     }
-    let first: First =
-        serde_json::from_slice(json).map_err(|e| JournalError::Corrupt { line: 1, why: format!("it is no entry: {e}") })?;
+    let first: First = serde_json::from_slice(json)
+        .map_err(|e| JournalError::Corrupt { line: 1, why: format!("it is no entry: {e}") })?;
     match first.schema {
         Some(schema) if first.entry == "begin" => schema.expect("journal").map_err(JournalError::Schema),
         _ => Err(JournalError::Corrupt { line: 1, why: "it does not begin a transaction".to_owned() }),

@@ -138,6 +138,9 @@ impl Ledger {
     }
 
     fn of(&mut self, seq: u64) -> Result<&mut Standing, String> {
-        self.standing.iter_mut().find(|s| s.seq == seq).ok_or_else(|| format!("it speaks of write {seq}, which does not stand"))
+        self.standing
+            .iter_mut()
+            .find(|s| s.seq == seq)
+            .ok_or_else(|| format!("it speaks of write {seq}, which does not stand"))
     }
 }

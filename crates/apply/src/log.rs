@@ -51,7 +51,8 @@ impl Log {
     /// Appends an entry. Intents, holders and the ends of a transaction are flushed before this returns; results need
     /// not be: one that is lost leaves its intent standing, which makes rollback look again.
     pub(crate) fn push(&mut self, entry: &JournalEntry) -> Result<(), ApplyError> {
-        let flush = !matches!(entry, JournalEntry::Done { .. } | JournalEntry::Refused { .. } | JournalEntry::Undone { .. });
+        let flush =
+            !matches!(entry, JournalEntry::Done { .. } | JournalEntry::Refused { .. } | JournalEntry::Undone { .. });
         let write = |error| ApplyError::Write { path: self.path.clone(), error };
         let line = encode(entry).map_err(write)?;
         self.out.append(&line, flush).map_err(write)?;
@@ -71,7 +72,12 @@ pub(crate) struct Found {
 }
 
 fn names(disk: &dyn Disk) -> Result<Vec<String>, ApplyError> {
-    disk.names().map_err(|e| ApplyError::Store(format!("list the journals in {}: {e}; run as the user that applied", disk.path("").display())))
+    disk.names().map_err(|e| {
+        ApplyError::Store(format!(
+            "list the journals in {}: {e}; run as the user that applied",
+            disk.path("").display()
+        ))
+    })
 }
 
 /// Every transaction on disk, oldest first. One damaged journal makes the whole read fail: what it holds may stand on
@@ -80,9 +86,9 @@ pub(crate) fn read_all(disk: &dyn Disk) -> Result<Vec<Found>, ApplyError> {
     let mut found = Vec::new();
     for name in names(disk)? {
         let path = disk.path(&name);
-        let bytes = disk
-            .read(&name)
-            .map_err(|e| ApplyError::Store(format!("read journal {}: {e}; run as the user that applied", path.display())))?;
+        let bytes = disk.read(&name).map_err(|e| {
+            ApplyError::Store(format!("read journal {}: {e}; run as the user that applied", path.display()))
+        })?;
         let journal = |error| ApplyError::Journal { path: path.clone(), error };
         let decoded = decode(&bytes).map_err(journal)?;
         if let Some(ledger) = Ledger::fold(&decoded.entries).map_err(journal)? {

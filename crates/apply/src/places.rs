@@ -25,7 +25,7 @@ pub fn words(locus: &Locus) -> String {
 ///
 /// `/proc/sys/net` shows the reader's namespace (net/sysctl_net.c, `net_ctl_root.lookup`), and so does
 /// `/sys/class/net` for the namespace it was mounted in (net/core/net-sysfs.c, `net_ns_type_operations`).
-pub fn of_namespace(locus: &Locus) -> bool {
+pub(crate) fn of_namespace(locus: &Locus) -> bool {
     match locus {
         Locus::File { path } => path.starts_with("/proc/sys/net/") || path.starts_with("/sys/class/net/"),
         Locus::CpuDmaLatency | Locus::DropIn { .. } => false,
@@ -34,7 +34,7 @@ pub fn of_namespace(locus: &Locus) -> bool {
 }
 
 /// Whether it is still there after a reboot.
-pub fn outlives_boot(locus: &Locus) -> bool {
+pub(crate) fn outlives_boot(locus: &Locus) -> bool {
     matches!(locus, Locus::DropIn { .. })
 }
 

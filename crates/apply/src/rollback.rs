@@ -60,13 +60,17 @@ impl Outcome {
             Self::Restored => "put back and verified".to_owned(),
             Self::AlreadyPrior => "was already as before".to_owned(),
             Self::ChangedByOther { now } => {
-                format!("another program set it to {now:?} meanwhile; left alone, `lowlat rollback --force` puts it back all the same")
+                format!(
+                    "another program set it to {now:?} meanwhile; left alone, `lowlat rollback --force` puts it back all the same"
+                )
             }
             Self::Absent { why } => format!("gone, and its setting with it: {why}"),
             Self::GoneWithBoot => "a live setting of an earlier boot, gone with it".to_owned(),
             Self::GoneWithNamespace => "a setting of a network namespace that is no more".to_owned(),
             Self::OtherNamespace { netns } => {
-                format!("belongs to the network namespace net:[{netns}]; run `lowlat rollback` inside it (`lsns -t net` lists them)")
+                format!(
+                    "belongs to the network namespace net:[{netns}]; run `lowlat rollback` inside it (`lsns -t net` lists them)"
+                )
             }
             Self::Failed { why } => format!("could not be put back: {why}"),
         }
@@ -114,7 +118,15 @@ impl RollbackReport {
             let _ = writeln!(out, "journal {torn}: its last entry was cut off; the write it announces never began");
         }
         for item in self.done.iter().chain(&self.failed) {
-            let _ = writeln!(out, "{} on {}: {} -> {}: {}", item.knob, item.target, words(&item.locus), item.was, item.outcome.words());
+            let _ = writeln!(
+                out,
+                "{} on {}: {} -> {}: {}",
+                item.knob,
+                item.target,
+                words(&item.locus),
+                item.was,
+                item.outcome.words()
+            );
         }
         let (done, failed) = (self.done.len(), self.failed.len());
         let _ = match (done, failed) {
@@ -151,7 +163,9 @@ pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing) -
         (_, Reading::Value(now)) if same(&s.op.locus, &now, &s.prior) => Outcome::Restored,
         (_, Reading::Absent(why)) => Outcome::Absent { why },
         (Err(e), _) => Outcome::Failed { why: e.0 },
-        (Ok(()), Reading::Value(now)) => Outcome::Failed { why: format!("{:?} was written, {now:?} is there", s.prior.to_string()) },
+        (Ok(()), Reading::Value(now)) => {
+            Outcome::Failed { why: format!("{:?} was written, {now:?} is there", s.prior.to_string()) }
+        }
         (Ok(()), other) => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
             Outcome::Failed { why: format!("written, and cannot be read back ({kind}: {why})") }
@@ -168,7 +182,9 @@ pub(crate) fn look_and_put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &St
         Reading::Value(now) if same(&s.op.locus, &now, &s.prior) => Outcome::AlreadyPrior,
         // A write whose read-back is missing may have been clamped, and a guard has seen a link reset: whatever is
         // there came of lowlat's own write.
-        Reading::Value(now) if !force && s.read_back.is_some() && !s.is_guard() && !same(&s.op.locus, &now, s.ours()) => {
+        Reading::Value(now)
+            if !force && s.read_back.is_some() && !s.is_guard() && !same(&s.op.locus, &now, s.ours()) =>
+        {
             Outcome::ChangedByOther { now: now.to_string() }
         }
         Reading::Value(_) => put_back(sys, writer, s),
@@ -194,10 +210,16 @@ pub(crate) fn roll_back<W: Writer>(
         let outcome = if !rules.same_boot && !outlives_boot(&s.op.locus) {
             Outcome::GoneWithBoot
         } else if of_namespace(&s.op.locus) && !rules.same_netns {
-            if rules.netns_gone { Outcome::GoneWithNamespace } else { Outcome::OtherNamespace { netns: log.ledger.netns } }
+            if rules.netns_gone {
+                Outcome::GoneWithNamespace
+            } else {
+                Outcome::OtherNamespace { netns: log.ledger.netns }
+            }
         } else if left.contains(&s.op.locus) {
             // A later write on the same place could not be undone, so what this one left is not what is there.
-            Outcome::ChangedByOther { now: writer.state(sys, &s.op.locus).value().map_or_else(String::new, State::to_string) }
+            Outcome::ChangedByOther {
+                now: writer.state(sys, &s.op.locus).value().map_or_else(String::new, State::to_string),
+            }
         } else {
             look_and_put_back(sys, writer, s, rules.force)
         };

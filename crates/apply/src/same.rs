@@ -22,7 +22,9 @@ pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
         // A wish has no dump yet: without a kind it is "what the kernel makes by itself" (handle 0:), without a handle
         // it is the kind with its default options.
         (State::Qdisc(a), State::Qdisc(b)) => match (wish(a), wish(b)) {
-            (false, false) => a.kind == b.kind && a.options_hex == b.options_hex && made_by_kernel(a) == made_by_kernel(b),
+            (false, false) => {
+                a.kind == b.kind && a.options_hex == b.options_hex && made_by_kernel(a) == made_by_kernel(b)
+            }
             _ if a.kind.is_empty() || b.kind.is_empty() => made_by_kernel(a) && made_by_kernel(b),
             _ => a.kind == b.kind,
         },

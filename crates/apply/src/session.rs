@@ -122,7 +122,8 @@ impl<W: Writer> Session<W> {
         }
         if step.resets_link {
             let guards = handle.seqs.clone();
-            handle.reapplied = self.reapply(sys, |s| earlier.contains(&s.seq) || (guards.contains(&s.seq) && s.is_guard()))?;
+            handle.reapplied =
+                self.reapply(sys, |s| earlier.contains(&s.seq) || (guards.contains(&s.seq) && s.is_guard()))?;
         }
         Ok(())
     }
@@ -150,13 +151,24 @@ impl<W: Writer> Session<W> {
         Ok(seq)
     }
 
-    fn write(&mut self, sys: &dyn Sys, knob: &str, target: &Target, op: &Op, handle: &mut Handle) -> Result<(), StepError> {
+    fn write(
+        &mut self,
+        sys: &dyn Sys,
+        knob: &str,
+        target: &Target,
+        op: &Op,
+        handle: &mut Handle,
+    ) -> Result<(), StepError> {
         let place = words(&op.locus);
         let prior = match self.writer.state(sys, &op.locus) {
             Reading::Value(state) => state,
             other => {
                 let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
-                return Err(StepError::Refused { why: format!("{place} cannot be read before it is changed ({kind}: {why}), so it could not be put back") });
+                return Err(StepError::Refused {
+                    why: format!(
+                        "{place} cannot be read before it is changed ({kind}: {why}), so it could not be put back"
+                    ),
+                });
             }
         };
         if same(&op.locus, &prior, &op.set) {
@@ -216,7 +228,9 @@ impl<W: Writer> Session<W> {
         let place = words(&op.locus);
         let why = match (&error, &now) {
             (Some(error), _) => format!("{place} to {}: {error}", op.set),
-            (None, Reading::Value(_)) => format!("{place} to {}: taken without an error and without effect, it is still {prior}", op.set),
+            (None, Reading::Value(_)) => {
+                format!("{place} to {}: taken without an error and without effect, it is still {prior}", op.set)
+            }
             (None, other) => {
                 let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
                 format!("{place} to {}: cannot be read back ({kind}: {why})", op.set)
@@ -227,7 +241,10 @@ impl<W: Writer> Session<W> {
         };
         // A holder that was started has to end even where its limit shows no effect beside a stricter one.
         let untouched = matches!(&now, Reading::Value(n) if same(&op.locus, n, prior)) && standing.holder.is_none();
-        if !untouched && let outcome @ (Outcome::Failed { .. } | Outcome::Absent { .. }) = put_back(sys, &mut self.writer, &standing) {
+        if !untouched
+            && let outcome @ (Outcome::Failed { .. } | Outcome::Absent { .. }) =
+                put_back(sys, &mut self.writer, &standing)
+        {
             return StepError::Fatal { why: format!("{why}, and putting it back failed: {}", outcome.words()) };
         }
         match self.log.push(&JournalEntry::Refused { seq, why: why.clone() }) {
@@ -238,12 +255,19 @@ impl<W: Writer> Session<W> {
 
     /// Undoes a step, its writes in reverse, each read back.
     pub fn undo(&mut self, sys: &dyn Sys, handle: Handle) -> Result<(), StepError> {
-        let later = |seq: u64, locus: &Locus, s: &Standing| s.seq > seq && &s.op.locus == locus && !handle.seqs.contains(&s.seq);
+        let later = |seq: u64, locus: &Locus, s: &Standing| {
+            s.seq > seq && &s.op.locus == locus && !handle.seqs.contains(&s.seq)
+        };
         let mine: Vec<Standing> =
             self.log.ledger.standing.iter().filter(|s| handle.seqs.contains(&s.seq)).cloned().collect();
         for s in &mine {
             if let Some(above) = self.log.ledger.standing.iter().find(|o| later(s.seq, &s.op.locus, o)) {
-                let why = format!("undo {} of {}: the later step {} stands on the same place; undo that one first", words(&s.op.locus), s.knob, above.knob);
+                let why = format!(
+                    "undo {} of {}: the later step {} stands on the same place; undo that one first",
+                    words(&s.op.locus),
+                    s.knob,
+                    above.knob
+                );
                 return Err(StepError::Fatal { why });
             }
         }
@@ -251,14 +275,20 @@ impl<W: Writer> Session<W> {
         for standing in mine.iter().rev() {
             resets |= standing.is_guard();
             match crate::rollback::look_and_put_back(sys, &mut self.writer, standing, false) {
-                Outcome::Restored | Outcome::AlreadyPrior => self.log.push(&JournalEntry::Undone { seq: standing.seq })?,
+                Outcome::Restored | Outcome::AlreadyPrior => {
+                    self.log.push(&JournalEntry::Undone { seq: standing.seq })?
+                }
                 Outcome::ChangedByOther { now } => {
                     return Err(StepError::ChangedByOther { locus: words(&standing.op.locus), now });
                 }
                 // A queue or interrupt that the reset took away needs no guard any more.
-                Outcome::Absent { why } if standing.is_guard() => self.log.push(&JournalEntry::Abandoned { seq: standing.seq, why })?,
+                Outcome::Absent { why } if standing.is_guard() => {
+                    self.log.push(&JournalEntry::Abandoned { seq: standing.seq, why })?
+                }
                 other => {
-                    return Err(StepError::Fatal { why: format!("undo {} of {}: {}", words(&standing.op.locus), standing.knob, other.words()) });
+                    return Err(StepError::Fatal {
+                        why: format!("undo {} of {}: {}", words(&standing.op.locus), standing.knob, other.words()),
+                    });
                 }
             }
         }
@@ -290,7 +320,12 @@ impl<W: Writer> Session<W> {
                 (Ok(()), Reading::Value(now)) if same(&s.op.locus, &now, s.ours()) => again.push(words(&s.op.locus)),
                 (written, _) => {
                     let why = written.err().map_or_else(|| "it did not keep the value".to_owned(), |e| e.0);
-                    return Err(StepError::Fatal { why: format!("{} was lost in the link reset and cannot be set again: {why}", words(&s.op.locus)) });
+                    return Err(StepError::Fatal {
+                        why: format!(
+                            "{} was lost in the link reset and cannot be set again: {why}",
+                            words(&s.op.locus)
+                        ),
+                    });
                 }
             }
         }

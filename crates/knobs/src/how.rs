@@ -144,7 +144,11 @@ impl Entry {
                     .filter(|n| have.get(**n).is_some_and(|f| f.changeable))
                     .map(|n| Locus::Feature { iface: i.clone(), name: (*n).to_owned() })
                     .collect();
-                if loci.is_empty() { Err(format!("{i} has no feature {} that may be changed", names.join(", "))) } else { Ok(loci) }
+                if loci.is_empty() {
+                    Err(format!("{i} has no feature {} that may be changed", names.join(", ")))
+                } else {
+                    Ok(loci)
+                }
             }
             (Place::Coalesce(p), Target::Iface(i)) => one(Locus::Coalesce { iface: i.clone(), param: p.to_owned() }),
             (Place::Ring(p), Target::Iface(i)) => one(Locus::Ring { iface: i.clone(), param: p.to_owned() }),
@@ -153,7 +157,9 @@ impl Entry {
                 Ok(ps.iter().map(|p| Locus::Pause { iface: i.clone(), param: (*p).to_owned() }).collect())
             }
             (Place::Eee, Target::Iface(i)) => one(Locus::Eee { iface: i.clone() }),
-            (Place::PrivateFlag(n), Target::Iface(i)) => one(Locus::PrivateFlag { iface: i.clone(), name: n.to_owned() }),
+            (Place::PrivateFlag(n), Target::Iface(i)) => {
+                one(Locus::PrivateFlag { iface: i.clone(), name: n.to_owned() })
+            }
             (Place::HwTimestamp, Target::Iface(i)) => one(Locus::HwTimestamp { iface: i.clone() }),
             (Place::Qdisc, Target::Qdisc(i, p)) => one(Locus::Qdisc { iface: i.clone(), parent: p.clone() }),
             (Place::Irq, Target::Irq(i, n)) => one(Locus::IrqAffinity { iface: i.clone(), index: *n }),
@@ -176,7 +182,11 @@ impl Entry {
                 n.to_string()
             }
             Value::Triple => {
-                let n: Vec<u64> = want.split_whitespace().map(str::parse).collect::<Result<_, _>>().map_err(|_| bad("it takes three numbers of bytes"))?;
+                let n: Vec<u64> = want
+                    .split_whitespace()
+                    .map(str::parse)
+                    .collect::<Result<_, _>>()
+                    .map_err(|_| bad("it takes three numbers of bytes"))?;
                 let rising = |n: &[u64]| n.windows(2).all(|w| w[0] <= w[1]);
                 if n.len() != 3 || n[0] == 0 || !rising(&n) || n[2] > i32::MAX as u64 {
                     return Err(bad("it takes three rising numbers of bytes, at most 2147483647"));
@@ -210,10 +220,19 @@ impl Entry {
             Value::Limit if want == "none" => want.to_owned(),
             Value::Limit => {
                 // A 32-bit signed number of microseconds (kernel/power/qos.c, cpu_latency_qos_write).
-                want.parse::<u32>().ok().filter(|n| *n <= i32::MAX as u32).ok_or_else(|| bad("it takes microseconds or none"))?.to_string()
+                want.parse::<u32>()
+                    .ok()
+                    .filter(|n| *n <= i32::MAX as u32)
+                    .ok_or_else(|| bad("it takes microseconds or none"))?
+                    .to_string()
             }
             Value::Resume if want == "n/a" => want.to_owned(),
-            Value::Resume => want.parse::<u32>().ok().filter(|n| *n <= i32::MAX as u32).ok_or_else(|| bad("it takes n/a, 0 or microseconds"))?.to_string(),
+            Value::Resume => want
+                .parse::<u32>()
+                .ok()
+                .filter(|n| *n <= i32::MAX as u32)
+                .ok_or_else(|| bad("it takes n/a, 0 or microseconds"))?
+                .to_string(),
             Value::Kind => return encode_kind(want).map_err(|why| bad(&why)),
             Value::BootText => {
                 let Place::Boot(parameter) = self.place else { return Err(bad("it has no boot parameter")) };
@@ -243,7 +262,9 @@ impl Entry {
                 Ok(cpus) => Reading::Value(print_list(&cpus)),
                 Err(why) => garbled(why),
             },
-            (Value::Number(..) | Value::Triple, numbers) => Reading::Value(numbers.split_whitespace().collect::<Vec<_>>().join(" ")),
+            (Value::Number(..) | Value::Triple, numbers) => {
+                Reading::Value(numbers.split_whitespace().collect::<Vec<_>>().join(" "))
+            }
             (_, other) => Reading::Value(other.to_owned()),
         }
     }
@@ -251,7 +272,12 @@ impl Entry {
 
 fn encode_kind(want: &str) -> Answer<State> {
     let state = |kind: &str, handle: &str| {
-        Ok(State::Qdisc(QdiscState { kind: kind.into(), handle: handle.into(), options_hex: String::new(), summary: String::new() }))
+        Ok(State::Qdisc(QdiscState {
+            kind: kind.into(),
+            handle: handle.into(),
+            options_hex: String::new(),
+            summary: String::new(),
+        }))
     };
     match want {
         // What the kernel makes by itself has handle 0:, and deleting what is in its place brings it back.
@@ -268,12 +294,18 @@ pub fn unrestorable(q: &QdiscState, iface: &str, all: &[query::QdiscReply]) -> O
         return None;
     }
     if !RESTORABLE.contains(&q.kind.as_str()) {
-        return Some(format!("{} may hold classes or filters that its dump does not show, so it could not be put back", q.kind));
+        return Some(format!(
+            "{} may hold classes or filters that its dump does not show, so it could not be put back",
+            q.kind
+        ));
     }
     // struct tc_netem_qopt (include/uapi/linux/pkt_sched.h): latency, limit, loss, gap, duplicate, jitter, 32 bits
     // each; netem_dump (net/sched/sch_netem.c) leaves the distribution table out, which only acts with jitter.
     if q.kind == "netem" && q.options_hex.get(40..48).is_none_or(|jitter| jitter != "00000000") {
-        return Some("netem with jitter may hold a delay distribution that the kernel does not show; remove it by hand".to_owned());
+        return Some(
+            "netem with jitter may hold a delay distribution that the kernel does not show; remove it by hand"
+                .to_owned(),
+        );
     }
     let inside = |c: &&query::QdiscReply| c.qdisc.iface == iface && c.qdisc.parent.starts_with(q.handle.as_str());
     all.iter().find(inside).map(|c| format!("{} hangs inside it at {} and would be lost", c.qdisc.kind, c.qdisc.parent))
@@ -293,10 +325,15 @@ fn boot_text(parameter: &str, value: &str) -> String {
 
 fn check_boot(parameter: &str, value: &str) -> Answer<()> {
     if parameter == "idle" {
-        return if matches!(value, "poll" | "halt" | "nomwait") { Ok(()) } else { Err("it takes poll, halt or nomwait".to_owned()) };
+        return if matches!(value, "poll" | "halt" | "nomwait") {
+            Ok(())
+        } else {
+            Err("it takes poll, halt or nomwait".to_owned())
+        };
     }
     // isolcpus takes flags before the list (admin-guide/kernel-parameters.txt: nohz, domain, managed_irq).
-    let list = value.split(',').skip_while(|w| parameter == "isolcpus" && matches!(*w, "nohz" | "domain" | "managed_irq"));
+    let list =
+        value.split(',').skip_while(|w| parameter == "isolcpus" && matches!(*w, "nohz" | "domain" | "managed_irq"));
     let cpus = parse_list(&list.collect::<Vec<_>>().join(","))?;
     if cpus.contains(&0) { Err("cpu 0 must keep the housekeeping".to_owned()) } else { Ok(()) }
 }
@@ -325,11 +362,18 @@ impl Knob for &'static Entry {
         let candidates: Reading<Vec<Target>> = match self.place {
             Place::Sysctl(_) | Place::DmaLatency | Place::Boot(_) => Reading::Value(vec![Target::Host]),
             Place::Nowhere => return Reading::Unsupported(self.refusal.to_owned()),
-            Place::CpuFile(_) => numbered(sys, "/sys/devices/system/cpu", "cpu").map(|n| n.into_iter().map(Target::Cpu).collect()),
-            Place::NodeFile(_) => numbered(sys, "/sys/devices/system/node", "node").map(|n| n.into_iter().map(Target::Node).collect()),
+            Place::CpuFile(_) => {
+                numbered(sys, "/sys/devices/system/cpu", "cpu").map(|n| n.into_iter().map(Target::Cpu).collect())
+            }
+            Place::NodeFile(_) => {
+                numbered(sys, "/sys/devices/system/node", "node").map(|n| n.into_iter().map(Target::Node).collect())
+            }
             Place::Qdisc => query::qdiscs(sys).map(|all| {
                 let wanted = all.into_iter().filter(|q| iface.is_none_or(|i| i == q.qdisc.iface));
-                wanted.filter(|q| !matches!(q.qdisc.parent.as_str(), "ingress" | "clsact")).map(|q| Target::Qdisc(q.qdisc.iface, q.qdisc.parent)).collect()
+                wanted
+                    .filter(|q| !matches!(q.qdisc.parent.as_str(), "ingress" | "clsact"))
+                    .map(|q| Target::Qdisc(q.qdisc.iface, q.qdisc.parent))
+                    .collect()
             }),
             _ => ifaces(sys, iface).map(|names| names.into_iter().flat_map(|i| self.of_iface(sys, &i)).collect()),
         };
@@ -380,8 +424,11 @@ impl Knob for &'static Entry {
         let set = self.encode(sys, &loci, value)?;
         if let (Place::Qdisc, Some(locus)) = (self.place, loci.first())
             && let Reading::Value(State::Qdisc(q)) = lowlat_sys::state(sys, locus)
-            && let Some(why) =
-                unrestorable(&q, target.iface().unwrap_or_default(), &query::qdiscs(sys).into_value().unwrap_or_default())
+            && let Some(why) = unrestorable(
+                &q,
+                target.iface().unwrap_or_default(),
+                &query::qdiscs(sys).into_value().unwrap_or_default(),
+            )
         {
             return Err(why);
         }
@@ -411,11 +458,19 @@ impl Knob for &'static Entry {
         };
         match (self.place, target) {
             (Place::Sysctl(key), _) => Some(Persist::Sysctl(key.to_owned(), value.to_owned())),
-            (Place::CpuFile(name), Target::Cpu(n)) => file(format!("/sys/devices/system/cpu/cpu{n}/{name}"), value.to_owned()),
-            (Place::NodeFile(name), Target::Node(n)) => file(format!("/sys/devices/system/node/node{n}/{name}"), value.to_owned()),
+            (Place::CpuFile(name), Target::Cpu(n)) => {
+                file(format!("/sys/devices/system/cpu/cpu{n}/{name}"), value.to_owned())
+            }
+            (Place::NodeFile(name), Target::Node(n)) => {
+                file(format!("/sys/devices/system/node/node{n}/{name}"), value.to_owned())
+            }
             (Place::NetFile(name), Target::Iface(i)) => file(format!("/sys/class/net/{i}/{name}"), value.to_owned()),
-            (Place::RxFile(name), Target::RxQueue(i, n)) => file(format!("/sys/class/net/{i}/queues/rx-{n}/{name}"), plain(value)?),
-            (Place::TxFile(name), Target::TxQueue(i, n)) => file(format!("/sys/class/net/{i}/queues/tx-{n}/{name}"), plain(value)?),
+            (Place::RxFile(name), Target::RxQueue(i, n)) => {
+                file(format!("/sys/class/net/{i}/queues/rx-{n}/{name}"), plain(value)?)
+            }
+            (Place::TxFile(name), Target::TxQueue(i, n)) => {
+                file(format!("/sys/class/net/{i}/queues/tx-{n}/{name}"), plain(value)?)
+            }
             (Place::Boot(p), _) => Some(Persist::BootParameter(format!("{p}={value}"))),
             (Place::Nowhere, _) => None,
             _ => Some(Persist::Unit(self.meta.name.to_owned(), target.clone(), value.to_owned())),
@@ -440,13 +495,18 @@ impl Knob for &'static Entry {
 
 impl Entry {
     fn of_iface(&self, sys: &dyn Sys, iface: &str) -> Vec<Target> {
-        let queues = |prefix: &str| numbered(sys, &format!("/sys/class/net/{iface}/queues"), prefix).into_value().unwrap_or_default();
+        let queues = |prefix: &str| {
+            numbered(sys, &format!("/sys/class/net/{iface}/queues"), prefix).into_value().unwrap_or_default()
+        };
         match self.place {
             Place::RxFile(_) => queues("rx-").into_iter().map(|n| Target::RxQueue(iface.to_owned(), n)).collect(),
             Place::TxFile(_) => queues("tx-").into_iter().map(|n| Target::TxQueue(iface.to_owned(), n)).collect(),
             Place::Irq => {
                 let at = |index| Locus::IrqAffinity { iface: iface.to_owned(), index };
-                (0..).take_while(|n| lowlat_sys::state(sys, &at(*n)).value().is_some()).map(|n| Target::Irq(iface.to_owned(), n)).collect()
+                (0..)
+                    .take_while(|n| lowlat_sys::state(sys, &at(*n)).value().is_some())
+                    .map(|n| Target::Irq(iface.to_owned(), n))
+                    .collect()
             }
             _ => vec![Target::Iface(iface.to_owned())],
         }
@@ -459,7 +519,12 @@ impl Entry {
             return "nothing to undo".to_owned();
         };
         let state = if matches!(self.value, Value::Kind) {
-            State::Qdisc(QdiscState { kind: was.to_owned(), handle: String::new(), options_hex: String::new(), summary: String::new() })
+            State::Qdisc(QdiscState {
+                kind: was.to_owned(),
+                handle: String::new(),
+                options_hex: String::new(),
+                summary: String::new(),
+            })
         } else {
             self.encode(&nowhere, &[], was).unwrap_or_else(|_| State::Text(was.to_owned()))
         };

@@ -213,3 +213,6 @@ pub static KNOBS: &[&dyn Knob] = &[
 pub fn find(name: &str) -> Option<&'static dyn Knob> {
     KNOBS.iter().copied().find(|k| k.meta().name == name)
 }
+
+#[cfg(test)]
+mod tests;

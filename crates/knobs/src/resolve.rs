@@ -26,13 +26,16 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
             Reading::Value(state) => prior.push(state),
             other => {
                 let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
-                return Err(left(format!("what is there now cannot be read, so it could not be put back: {kind}: {why}")));
+                return Err(left(format!(
+                    "what is there now cannot be read, so it could not be put back: {kind}: {why}"
+                )));
             }
         }
     }
     let words = |t: &str| t.split_whitespace().collect::<Vec<_>>().join(" ");
     let default = |s: &State| matches!(s, State::Qdisc(q) if q.handle == "0:");
-    let already = if setting.value == "default" { prior.iter().all(default) } else { words(&from) == words(&setting.value) };
+    let already =
+        if setting.value == "default" { prior.iter().all(default) } else { words(&from) == words(&setting.value) };
     if already || ops.iter().zip(&prior).all(|(op, prior)| &op.set == prior) {
         return Err(left(format!("already {from}")));
     }

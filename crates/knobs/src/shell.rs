@@ -30,7 +30,9 @@ pub fn restore(locus: &Locus, state: &State) -> String {
             let place = if parent == "root" { "root".to_owned() } else { format!("parent {}", q(parent)) };
             match state {
                 State::Qdisc(d) if d.handle != "0:" => {
-                    format!("tc qdisc replace dev {} {place} {} {}", q(iface), q(&d.kind), safe_words(&d.summary)).trim_end().to_owned()
+                    format!("tc qdisc replace dev {} {place} {} {}", q(iface), q(&d.kind), safe_words(&d.summary))
+                        .trim_end()
+                        .to_owned()
                 }
                 _ => format!("tc qdisc del dev {} {place}", q(iface)),
             }
@@ -53,7 +55,11 @@ pub fn restore(locus: &Locus, state: &State) -> String {
 /// A word for the shell, as itself where it holds nothing special.
 pub fn quote(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-:=,".contains(&b);
-    if !text.is_empty() && text.bytes().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 fn safe_words(text: &str) -> String {

@@ -29,14 +29,19 @@ pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &Options)
             plan.left_out.push(LeftOut { knob: step.knob, target: step.target, why });
             continue;
         }
-        if let Some(same) = plan.steps.iter_mut().find(|s| s.knob == step.knob && s.target == step.target && s.ops == step.ops) {
+        if let Some(same) =
+            plan.steps.iter_mut().find(|s| s.knob == step.knob && s.target == step.target && s.ops == step.ops)
+        {
             if !same.reason.contains(&step.reason) {
                 same.reason = format!("{}; {}", same.reason, step.reason);
             }
             continue;
         }
         if let Some(first) = plan.steps.iter().find(|s| conflicts(s, &step)) {
-            let why = format!("{} on {} sets the same place to {} for a weightier finding", first.knob, first.target, first.to);
+            let why = format!(
+                "{} on {} sets the same place to {} for a weightier finding",
+                first.knob, first.target, first.to
+            );
             plan.left_out.push(LeftOut { knob: step.knob, target: step.target, why });
             continue;
         }
@@ -57,11 +62,16 @@ fn conflicts(a: &PlannedStep, b: &PlannedStep) -> bool {
 fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
     let management = step.target.iface().is_some_and(|i| options.management_ifaces.iter().any(|m| m == i));
     match step.risk {
-        Risk::Reboot => Some(format!("takes effect only after a reboot, so it cannot be judged now; `lowlat explain {}` shows the file", step.knob)),
+        Risk::Reboot => Some(format!(
+            "takes effect only after a reboot, so it cannot be judged now; `lowlat explain {}` shows the file",
+            step.knob
+        )),
         Risk::High if management && !options.allow_disruptive => Some(
             "resets the link that carries the default route or the login session; needs --allow-disruptive".to_owned(),
         ),
-        Risk::High if !options.allow_disruptive => Some("resets the link or may cut a connection; needs --allow-disruptive".to_owned()),
+        Risk::High if !options.allow_disruptive => {
+            Some("resets the link or may cut a connection; needs --allow-disruptive".to_owned())
+        }
         Risk::Medium if step.target.iface().is_none() && !options.allow_host_wide => {
             Some("host-wide, other programs would feel it; needs leave for host-wide changes".to_owned())
         }
@@ -136,7 +146,8 @@ mod tests {
 
     #[test]
     fn the_same_twice_is_one_and_a_conflict_goes_to_the_weightier() {
-        let steps = vec![step("x", "e", "1", Risk::Low), step("x", "e", "1", Risk::Low), step("x", "e", "2", Risk::Low)];
+        let steps =
+            vec![step("x", "e", "1", Risk::Low), step("x", "e", "1", Risk::Low), step("x", "e", "2", Risk::Low)];
         let plan = order(steps, Vec::new(), &Options::default());
         assert_eq!((plan.steps.len(), plan.steps[0].to.as_str()), (1, "1"));
         assert!(plan.left_out[0].why.contains("weightier"));
@@ -144,11 +155,20 @@ mod tests {
 
     #[test]
     fn what_needs_leave_is_left_out_in_words() {
-        let steps = || vec![step("nic.ring.rx", "e", "1", Risk::High), step("boot.idle", "host", "poll", Risk::Reboot), step("sysctl.y", "host", "1", Risk::Medium)];
+        let steps = || {
+            vec![
+                step("nic.ring.rx", "e", "1", Risk::High),
+                step("boot.idle", "host", "poll", Risk::Reboot),
+                step("sysctl.y", "host", "1", Risk::Medium),
+            ]
+        };
         let plan = order(steps(), Vec::new(), &Options { management_ifaces: vec!["e".into()], ..Options::default() });
         assert!(plan.steps.is_empty());
         let why: Vec<&str> = plan.left_out.iter().map(|l| l.why.as_str()).collect();
-        assert!(why[0].contains("login session") && why[1].contains("reboot") && why[2].contains("host-wide"), "{why:?}");
+        assert!(
+            why[0].contains("login session") && why[1].contains("reboot") && why[2].contains("host-wide"),
+            "{why:?}"
+        );
         let all = Options { allow_disruptive: true, allow_host_wide: true, management_ifaces: vec!["e".into()] };
         assert_eq!(names(&order(steps(), Vec::new(), &all)), ["nic.ring.rx", "sysctl.y"]);
     }

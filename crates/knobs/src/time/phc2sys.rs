@@ -4,9 +4,9 @@ crate::knob! {
     /// ## What it does
     /// Sets the system clock from the device's; `-w` waits for ptp4l.
     /// ## Why it matters
-    /// As ptp4l.
+    /// One-way delays are read from the system clock, which must follow the device's.
     /// ## Cost
-    /// As ptp4l.
+    /// Two daemons that set one clock fight (chrony, systemd-timesyncd).
     /// ## Example
     /// lowlat explains it and never writes it.
     "time.phc2sys";

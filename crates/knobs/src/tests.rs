@@ -1,0 +1,175 @@
+//! What holds for every knob.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lowlat_model::op::Target;
+use lowlat_model::{Op, Reading, State};
+use lowlat_sys::{NetQuery, Sys};
+
+use crate::{KNOBS, Standing, find};
+
+/// A host of files.
+struct Files(BTreeMap<String, String>);
+
+impl Sys for Files {
+    fn read(&self, path: &str) -> Reading<String> {
+        self.0.get(path).cloned().map_or_else(|| Reading::Absent(path.to_owned()), Reading::Value)
+    }
+    fn list(&self, path: &str) -> Reading<Vec<String>> {
+        Reading::Absent(path.to_owned())
+    }
+    fn link_target(&self, path: &str) -> Reading<String> {
+        Reading::Absent(path.to_owned())
+    }
+    fn net(&self, query: &NetQuery) -> Reading<serde_json::Value> {
+        Reading::Absent(query.name())
+    }
+    fn now_ns(&self) -> u64 {
+        0
+    }
+    fn wait(&self, _: u64) {}
+}
+
+fn sections(page: &str) -> BTreeMap<String, String> {
+    let parts = page.split("## ").skip(1).filter_map(|s| s.split_once('\n'));
+    parts.map(|(title, text)| (title.trim().to_owned(), text.trim().to_owned())).collect()
+}
+
+#[test]
+fn every_page_says_all_four_things() {
+    for knob in KNOBS {
+        let m = knob.meta();
+        let have = sections(m.page);
+        for title in ["What it does", "Why it matters", "Cost", "Example"] {
+            let text = have.get(title).unwrap_or_else(|| panic!("{}: no section {title}", m.name));
+            assert!(text.len() > 9, "{}: {title} says nothing: {text:?}", m.name);
+        }
+        assert!(!m.sources.is_empty(), "{}: no source", m.name);
+        for s in m.sources {
+            let kernel_file = s.starts_with("net/") || s.starts_with("kernel/") || s.starts_with("include/");
+            assert!(
+                s.starts_with("https://") || (kernel_file && s.contains("(v")) || s.starts_with("Linux commit "),
+                "{}: {s}",
+                m.name
+            );
+        }
+    }
+}
+
+#[test]
+fn every_file_is_registered_and_every_entry_has_its_file() {
+    let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = BTreeSet::new();
+    for family in std::fs::read_dir(&src).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()) {
+        for file in std::fs::read_dir(family).unwrap().map(|e| e.unwrap().path()) {
+            if !file.ends_with("mod.rs") {
+                files.insert(file.strip_prefix(&src).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    let listed: BTreeSet<String> =
+        KNOBS.iter().map(|k| k.meta().file.rsplit_once("src/").map_or(k.meta().file, |(_, f)| f).to_owned()).collect();
+    assert_eq!(files, listed);
+    assert_eq!(listed.len(), KNOBS.len(), "two entries in one file");
+    let names: BTreeSet<&str> = KNOBS.iter().map(|k| k.meta().name).collect();
+    assert_eq!(names.len(), KNOBS.len(), "a name twice");
+}
+
+#[test]
+fn every_setting_of_the_agreed_list_has_its_entry() {
+    let v4 = "tcp_low_latency tcp_fastopen tcp_timestamps tcp_sack tcp_window_scaling tcp_delack_min tcp_autocorking tcp_rmem tcp_wmem tcp_slow_start_after_idle tcp_notsent_lowat";
+    let core = "rmem_max wmem_max rmem_default wmem_default netdev_max_backlog netdev_budget netdev_budget_usecs busy_poll busy_read";
+    let others = "sysctl.kernel.sched_rt_runtime_us sysctl.kernel.numa_balancing nic.feature.gro nic.feature.lro nic.feature.tso nic.feature.gso nic.feature.ntuple nic.coalesce.adaptive-rx nic.coalesce.adaptive-tx nic.coalesce.rx-usecs nic.coalesce.tx-usecs nic.ring.rx nic.ring.tx nic.channels.combined nic.hw-timestamping nic.private-flag.rx_striding_rq nic.private-flag.rx_cqe_compress nic.pause nic.eee nic.gro-flush-timeout nic.napi-defer-hard-irqs qdisc.kind irq.affinity steer.rps steer.rfs steer.xps cpu.dma-latency cpu.governor cpu.min-frequency cpu.resume-latency memory.hugepages boot.isolcpus boot.nohz_full boot.rcu_nocbs boot.idle bypass.vfio bypass.xdp socket.busy-poll socket.timestamping socket.zerocopy socket.nonblock socket.sqpoll socket.iopoll time.ptp4l time.phc2sys sched.rt-priority";
+    let agreed: BTreeSet<String> = (v4.split(' ').map(|k| format!("sysctl.net.ipv4.{k}")))
+        .chain(core.split(' ').map(|k| format!("sysctl.net.core.{k}")))
+        .chain(others.split(' ').map(str::to_owned))
+        .collect();
+    let names: BTreeSet<String> = KNOBS.iter().map(|k| k.meta().name.to_owned()).collect();
+    assert_eq!(names, agreed);
+}
+
+/// `` `A -> B` writes `PATH = VALUE` `` is run both ways.
+#[test]
+fn documented_examples_do_what_they_say() {
+    let mut ran = BTreeSet::new();
+    for knob in KNOBS {
+        let m = knob.meta();
+        let example = &sections(m.page)["Example"];
+        let Some((change, write)) = example.split_once(" writes ") else { continue };
+        let Some((path, text)) = write.trim_matches('`').split_once(" = ") else { continue };
+        ran.insert(m.name);
+        let (from, to) = change.trim_matches('`').split_once(" -> ").unwrap();
+        let path = path
+            .replace("/IF/", "/eth0/")
+            .replace("rx-N", "rx-0")
+            .replace("tx-N", "tx-0")
+            .replace("cpuN", "cpu0")
+            .replace("nodeN", "node0");
+        let target: Target = ["rx-0", "tx-0"]
+            .iter()
+            .find(|q| path.contains(*q))
+            .map(|q| format!("eth0/{q}"))
+            .or_else(|| path.contains("/eth0/").then(|| "eth0".to_owned()))
+            .or_else(|| path.contains("/cpu0/").then(|| "cpu0".to_owned()))
+            .or_else(|| path.contains("/node0/").then(|| "node0".to_owned()))
+            .unwrap_or_else(|| "host".to_owned())
+            .parse()
+            .unwrap();
+        let ops = |value: &str| {
+            knob.ops(&Files(BTreeMap::new()), &target, value).unwrap_or_else(|e| panic!("{}: {e}", m.name))
+        };
+        let [Op { locus, set: State::Text(there) }] = <[Op; 1]>::try_from(ops(to)).unwrap() else {
+            panic!("{}: not one text", m.name)
+        };
+        assert_eq!(locus, lowlat_model::Locus::File { path: path.clone() }, "{}", m.name);
+        assert_eq!(there.replace('\t', " "), text, "{}", m.name);
+        for value in [to, from] {
+            let [Op { set: State::Text(written), .. }] = <[Op; 1]>::try_from(ops(value)).unwrap() else {
+                panic!("{}", m.name)
+            };
+            let host = Files(BTreeMap::from([(path.clone(), format!("{written}\n"))]));
+            // RPS 1 in the example is a CPU list; what is read is the list again.
+            assert_eq!(knob.read(&host, &target), Reading::Value(value.to_owned()), "{}", m.name);
+        }
+    }
+    // Each knob that acts on one file states what it writes there.
+    for (name, _) in KNOBS.iter().map(|k| (k.meta().name, k.meta().standing)).filter(|(_, s)| *s == Standing::Acts) {
+        let on_a_file =
+            ["sysctl.", "steer.", "memory.", "cpu.governor", "cpu.min", "cpu.resume", "nic.gro-", "nic.napi-"];
+        assert_eq!(ran.contains(name), on_a_file.iter().any(|p| name.starts_with(p)), "{name}");
+    }
+}
+
+#[test]
+fn only_what_acts_is_ever_written() {
+    let targets = ["host", "eth0", "eth0/rx-0", "eth0/tx-0", "eth0/irq-0", "eth0/qdisc-root", "cpu1", "node0"];
+    let values = ["1", "on", "2-3", "4096 131072 262144", "performance", "fq", "none", "2000", "poll", "n/a", "5000"];
+    for knob in KNOBS {
+        let m = knob.meta();
+        let host = Files(BTreeMap::new());
+        let given = targets.iter().any(|t| values.iter().any(|v| knob.ops(&host, &t.parse().unwrap(), v).is_ok()));
+        // Which features a device has can only be asked of a device.
+        let needs_device = m.name.starts_with("nic.feature.");
+        assert_eq!(given, m.standing == Standing::Acts && !needs_device, "{}", m.name);
+    }
+}
+
+#[test]
+fn nonsense_is_refused_in_words() {
+    let host = Files(BTreeMap::new());
+    for (knob, target, value) in [
+        ("sysctl.net.core.busy_read", "host", "-1"),
+        ("sysctl.net.core.busy_read", "host", "fifty"),
+        ("sysctl.net.core.busy_read", "eth0", "50"),
+        ("sysctl.net.ipv4.tcp_rmem", "host", "4096 1 2"),
+        ("qdisc.kind", "eth0/qdisc-root", "htb"),
+        ("steer.rps", "eth0/rx-0", "0-"),
+        ("boot.isolcpus", "host", "0-3"),
+        ("boot.idle", "host", "poll\" rm"),
+        ("cpu.governor", "cpu0", "a b"),
+        ("cpu.dma-latency", "host", "-5"),
+    ] {
+        let why = find(knob).unwrap().ops(&host, &target.parse().unwrap(), value).unwrap_err();
+        assert!(why.len() > 10, "{knob}: {why:?}");
+    }
+}
