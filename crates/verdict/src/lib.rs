@@ -8,6 +8,7 @@
 
 mod blocks;
 mod compare;
+mod counts;
 pub mod jitter;
 mod random;
 mod single;
@@ -16,6 +17,7 @@ mod student;
 mod words;
 
 pub use compare::{Options, compare};
+pub use counts::compare_counts;
 pub use random::Random;
 pub use single::{Interval, interval};
 
