@@ -106,6 +106,7 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
         drive: busy.is_some() && mode != Mode::Generic,
         blocking: options.blocking,
         hot: 0,
+        discarded: 0,
     }))
 }
 
@@ -260,12 +261,14 @@ struct Xdp {
     blocking: bool,
     /// The queue the last answer came on.
     hot: usize,
+    /// Answers longer than the caller's buffer.
+    discarded: u64,
 }
 
 /// What a look at one packet gave.
 enum Seen {
     Message(usize),
-    TooLong(usize),
+    TooLong,
     NotOurs,
 }
 
@@ -291,7 +294,7 @@ impl Xdp {
                             to.copy_from_slice(message);
                             Seen::Message(message.len())
                         }
-                        None => Seen::TooLong(message.len()),
+                        None => Seen::TooLong,
                     },
                     Err(_) => Seen::NotOurs,
                 };
@@ -380,12 +383,7 @@ impl Engine for Xdp {
                 Some((Seen::Message(len), at)) => {
                     return Ok(Some(Got { len, at, kernel_rx: None, hardware_rx: None }));
                 }
-                Some((Seen::TooLong(len), _)) => {
-                    return Err(EngineError::Os {
-                        what: format!("receive {len} bytes from {} into a buffer of {}", self.target, buf.len()),
-                        source: io::Error::from_raw_os_error(libc::EMSGSIZE),
-                    });
-                }
+                Some((Seen::TooLong, _)) => self.discarded += 1,
                 // A wrong checksum is a loss, as on a kernel socket; the prober counts what does not come.
                 Some((Seen::NotOurs, _)) => {}
                 None => {
@@ -417,5 +415,9 @@ impl Engine for Xdp {
                 }
             }
         }
+    }
+
+    fn discarded(&self) -> u64 {
+        self.discarded
     }
 }

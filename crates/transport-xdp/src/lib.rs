@@ -43,5 +43,8 @@ pub use lowlat_transport::EngineError;
 pub use mode::Mode;
 pub use reflector::Reflector;
 
-/// The engine's name.
-pub const ENGINE: &str = "af-xdp";
+/// Name in `--engine` and in results.
+pub const NAME: &str = "af-xdp";
+/// What it costs its user; an open engine's own words say more.
+pub const COSTS: &str = "a core, an XDP program on the interface while it runs, and root; a partial bypass: this one flow \
+                         goes past firewall, routing and sockets";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lowlat_transport::{Endpoint, EngineError, Proto};
 
-use crate::ENGINE;
+use crate::NAME;
 use crate::frame::Mac;
 use crate::netlink::{self, Link, Neighbour};
 
@@ -27,7 +27,7 @@ pub(crate) struct Path {
 }
 
 pub(crate) fn unavailable(what: &str, why: impl Into<String>, next: impl Into<String>) -> EngineError {
-    EngineError::Unavailable { engine: ENGINE, what: what.to_owned(), why: why.into(), next: next.into() }
+    EngineError::Unavailable { engine: NAME, what: what.to_owned(), why: why.into(), next: next.into() }
 }
 
 const USE_SPIN: &str = "use --engine spin";

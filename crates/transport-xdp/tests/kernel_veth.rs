@@ -277,6 +277,46 @@ fn what_it_cannot_do_is_refused_with_a_reason_and_nothing_changed() {
 }
 
 #[test]
+fn an_answer_beyond_the_callers_buffer_is_counted_not_cut() {
+    if !privileged() {
+        return;
+    }
+    let lab = Lab::new(1);
+    let echo = lab.echo(FAR4);
+    let mut engine = open(&endpoint(echo.address)).unwrap();
+    engine.send(&[7; 64]).unwrap();
+    engine.send(&[8; 8]).unwrap();
+    let mut buf = [0; 16];
+    let got = engine.recv(&mut buf, now() + 2 * SECOND).unwrap().unwrap();
+    assert_eq!((buf[..got.len].to_vec(), engine.discarded()), (vec![8; 8], 1));
+    assert!(engine.send(&[0; 1473]).is_err(), "beyond the MTU");
+}
+
+#[test]
+fn a_long_burst_uses_every_frame_many_times_and_loses_none() {
+    if !privileged() {
+        return;
+    }
+    let lab = Lab::new(1);
+    let echo = lab.echo(FAR4);
+    for mode in [Mode::Generic, Mode::NativeCopy] {
+        let mut engine =
+            open_with(&endpoint(echo.address), &Options { mode: Some(mode), ..Options::default() }).unwrap();
+        let mut buf = [0; 64];
+        // 20 in the air, 200 times: 4000 packets through 64 TX and 512 RX frames.
+        for round in 0..200u32 {
+            for i in 0..20u32 {
+                engine.send(&(round * 20 + i).to_be_bytes()).unwrap();
+            }
+            for i in 0..20u32 {
+                let got = engine.recv(&mut buf, now() + 2 * SECOND).unwrap().expect("an answer within 2 s");
+                assert_eq!(buf[..got.len], (round * 20 + i).to_be_bytes());
+            }
+        }
+    }
+}
+
+#[test]
 fn the_probe_tells_what_open_then_does() {
     if !privileged() {
         return;

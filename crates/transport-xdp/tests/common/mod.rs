@@ -123,7 +123,7 @@ impl Echo {
         let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, count) = (stop.clone(), served.clone());
         let thread = std::thread::spawn(move || {
-            let mut buf = [0; 65536];
+            let mut buf = vec![0; 65536];
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok((len, from)) = socket.recv_from(&mut buf) {
                     count.fetch_add(1, Ordering::Relaxed);
