@@ -4,9 +4,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod icmp;
+pub mod irtt;
 pub mod key;
 pub mod lowlat;
 pub mod serve;
+pub mod sockperf;
+pub mod stamp;
 
 use lowlat_transport::{Engine, EngineError, Ns, Proto};
 
@@ -90,7 +93,7 @@ pub struct Entry {
 }
 
 /// The protocols, one file each.
-pub const PEERS: &[Entry] = &[lowlat::ENTRY, icmp::ENTRY];
+pub const PEERS: &[Entry] = &[lowlat::ENTRY, icmp::ENTRY, sockperf::ENTRY, stamp::ENTRY, irtt::ENTRY];
 
 /// A protocol by name.
 pub fn find(name: &str) -> Option<&'static Entry> {
@@ -104,7 +107,47 @@ pub(crate) fn random() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }
 
+/// The sequence number, not above `newest`, whose lower half is `low`; `None` if none can have been sent.
+pub(crate) fn widen(newest: u64, low: u32) -> Option<u64> {
+    #[allow(clippy::cast_possible_truncation)] // the lower half
+    let behind = (newest as u32).wrapping_sub(low);
+    newest.checked_sub(u64::from(behind))
+}
+
 /// `N` bytes at an offset; `None` where the message is too short.
 pub(crate) fn bytes_at<const N: usize>(message: &[u8], at: usize) -> Option<[u8; N]> {
     message.get(at..at.checked_add(N)?)?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_are_widened_to_what_was_sent() {
+        assert_eq!(widen(5, 3), Some(3));
+        assert_eq!(widen(5, 6), None, "not sent yet");
+        assert_eq!(widen((1 << 32) + 1, u32::MAX), Some((1 << 32) - 1), "across the wrap");
+    }
+
+    #[test]
+    fn every_peer_file_is_in_the_list() {
+        let names: Vec<_> = PEERS.iter().map(|p| p.name).collect();
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            if path.is_file() && !["lib", "key"].contains(&name.as_str()) {
+                assert!(names.contains(&name.as_str()), "{name} is not in PEERS");
+            }
+        }
+        for entry in PEERS {
+            let peer = (entry.make)(&Options { message_len: 64, ..Options::default() });
+            assert_eq!(
+                (peer.name(), peer.default_port(), peer.protos()),
+                (entry.name, entry.default_port, entry.protos)
+            );
+            assert_eq!(find(entry.name).map(|e| e.name), Some(entry.name));
+        }
+        assert!(find("nobody").is_none());
+    }
 }

@@ -21,7 +21,7 @@ use lowlat_transport::{Ns, Proto, clock};
 
 use crate::key::{Key, TAG};
 use crate::serve::{Arrival, Ignored, Reflection, Reflector};
-use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random};
+use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random, widen};
 
 /// The list entry.
 pub const ENTRY: Entry =
@@ -93,8 +93,8 @@ fn seal(key: &Key, message: &mut [u8]) {
 #[derive(Debug)]
 pub struct Stamp {
     key: Option<Key>,
-    /// Added to the sequence number and checked in the sender's timestamp field, which we fill with our own number: the
-    /// protocol has no cookie, and the reflector must send the field back unread.
+    /// Stands in the fraction of the sender's timestamp, which the reflector sends back unread: the protocol has no field
+    /// that tells sessions apart, and our own clock reading need not travel.
     cookie: u32,
     /// The newest sequence number sent: the wire has its lower half.
     newest: u64,
@@ -110,13 +110,6 @@ impl Stamp {
 
     fn layout(&self) -> &'static Layout {
         if self.key.is_some() { &AUTHENTICATED_AT } else { &OPEN_AT }
-    }
-
-    /// The sequence number nearest the newest one whose lower half this is.
-    fn widen(&self, low: u32) -> Option<u64> {
-        #[allow(clippy::cast_possible_truncation)] // the lower half
-        let behind = (self.newest as u32).wrapping_sub(low);
-        self.newest.checked_sub(u64::from(behind))
     }
 }
 
@@ -165,14 +158,12 @@ impl Peer for Stamp {
         if long(at.sender_time) & 0xffff_ffff != u64::from(self.cookie) {
             return Decoded::Foreign("an answer to another session");
         }
-        let Some(seq) = bytes_at(message, at.sender_seq).and_then(|b| self.widen(u32::from_be_bytes(b))) else {
+        let Some(seq) = bytes_at(message, at.sender_seq).and_then(|b| widen(self.newest, u32::from_be_bytes(b))) else {
             return Decoded::Foreign("a sequence number that was not sent");
         };
         let error = bytes_at(message, at.error).unwrap_or([0; 2]);
-        let far = FarStamps {
-            received_ns: stamp_ns(long(at.received), error),
-            sent_ns: stamp_ns(long(at.time), error),
-        };
+        let far =
+            FarStamps { received_ns: stamp_ns(long(at.received), error), sent_ns: stamp_ns(long(at.time), error) };
         Decoded::Reply { seq, far: Some(far) }
     }
 

@@ -12,6 +12,7 @@ use lowlat_transport::{ENGINES, Endpoint, EngineError, Proto, StampAt, clock};
 const SECOND: u64 = 1_000_000_000;
 
 /// Runs `near` beside a far end and answers what that counted.
+#[allow(clippy::needless_pass_by_value)] // each test makes its own
 fn beside(config: ServeConfig, near: impl FnOnce(&[Bound])) -> ServeStats {
     let stop = AtomicBool::new(false);
     let (tell, told) = mpsc::channel();
@@ -271,4 +272,26 @@ fn a_taken_port_is_one_clear_line() {
     let config = ServeConfig { port: Some(holder.local_addr().unwrap().port()), ..on_loopback() };
     let error = serve::run(&config, &AtomicBool::new(true), |_| {}).expect_err("taken").to_string();
     assert!(error.contains("ss -lnp") && !error.contains('\n'), "{error}");
+}
+
+#[test]
+fn our_stamp_and_sockperf_peers_reach_our_far_end() {
+    for key in [None, Key::new(b"k")] {
+        let sockperf = if key.is_some() { None } else { Some(0) };
+        let config = ServeConfig { port: None, sockperf, stamp: Some(0), key: key.clone(), ..on_loopback() };
+        let stats = beside(config, |bound| {
+            let at = port(bound, "stamp", Proto::Udp);
+            ping_pong("block", "stamp", &Endpoint::new(Proto::Udp, at, 128), key.clone(), 20).unwrap();
+            if sockperf.is_some() {
+                for proto in [Proto::Udp, Proto::Tcp] {
+                    let at = port(bound, "sockperf", proto);
+                    ping_pong("block", "sockperf", &Endpoint::new(proto, at, 14), None, 20).unwrap();
+                }
+            }
+        });
+        assert_eq!(stats.answered, if key.is_some() { 20 } else { 60 });
+    }
+    let config = ServeConfig { sockperf: Some(0), key: Key::new(b"k"), ..on_loopback() };
+    let error = serve::run(&config, &AtomicBool::new(true), |_| {}).expect_err("a contradiction").to_string();
+    assert!(error.contains("sockperf"), "{error}");
 }

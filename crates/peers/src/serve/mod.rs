@@ -31,6 +31,8 @@ pub use self::stats::{Residence, ServeStats};
 use self::stream::Streams;
 use crate::Key;
 use crate::lowlat::{DEFAULT_PORT, LowlatReflector};
+use crate::sockperf::SockperfReflector;
+use crate::stamp::StampReflector;
 
 /// When and how a message came.
 #[derive(Debug, Clone, Copy)]
@@ -306,7 +308,18 @@ fn services(config: &ServeConfig) -> Result<Vec<Service>, ServeError> {
         let make = |key| -> Box<dyn Reflector> { Box::new(LowlatReflector::new(key)) };
         list.push(Service { name: "lowlat", port, udp: true, tcp: true, make });
     }
-    let _ = &config.sockperf;
+    if let Some(port) = config.sockperf {
+        if config.key.is_some() {
+            return Err(ServeError::Config(
+                "sockperf clients cannot carry a key's tag; leave out either the key or sockperf".to_owned(),
+            ));
+        }
+        list.push(Service { name: "sockperf", port, udp: true, tcp: true, make: |_| Box::new(SockperfReflector) });
+    }
+    if let Some(port) = config.stamp {
+        let make = |key| -> Box<dyn Reflector> { Box::new(StampReflector::new(key)) };
+        list.push(Service { name: "stamp", port, udp: true, tcp: false, make });
+    }
     Ok(list)
 }
 
