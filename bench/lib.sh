@@ -1,0 +1,58 @@
+# Shared by the benchmarks: two network namespaces joined by a veth link, and medians of ratios.
+# Needs root, iproute2 and a release build (`cargo build --release`). Sourced, not run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+BIN=${LOWLAT_BIN:-target/release/lowlat}
+[ -x "$BIN" ] || { echo "bench: $BIN is missing; run cargo build --release" >&2; exit 2; }
+[ "$(id -u)" = 0 ] || { echo "bench: network namespaces need root" >&2; exit 2; }
+NEAR=lowlat-bench-near-$$ FAR=lowlat-bench-far-$$ ADDRESS=198.18.7.2
+PIDS=()
+WORK=$(mktemp -d)
+
+tidy() {
+  for pid in "${PIDS[@]:-}"; do [ -z "$pid" ] || kill "$pid" 2>/dev/null || :; done
+  ip netns del "$NEAR" 2>/dev/null || :
+  ip netns del "$FAR" 2>/dev/null || :
+  rm -rf "$WORK"
+}
+trap tidy EXIT
+
+net() {
+  ip netns add "$NEAR"
+  ip netns add "$FAR"
+  ip -n "$NEAR" link add lan0 type veth peer name lan1 netns "$FAR"
+  ip -n "$NEAR" addr add 198.18.7.1/24 dev lan0
+  ip -n "$FAR" addr add "$ADDRESS/24" dev lan1
+  for ns in "$NEAR" "$FAR"; do ip -n "$ns" link set lo up; done
+  ip -n "$NEAR" link set lan0 up
+  ip -n "$FAR" link set lan1 up
+}
+
+near() { ip netns exec "$NEAR" "$@"; }
+
+# far COMMAND…: starts it in the far namespace; its process id is in $FAR_PID.
+far() {
+  ip netns exec "$FAR" "$@" >"$WORK/far.log" 2>&1 &
+  FAR_PID=$!
+  PIDS+=("$FAR_PID")
+  sleep 0.4
+}
+
+stop_far() {
+  kill "$FAR_PID" 2>/dev/null || :
+  wait "$FAR_PID" 2>/dev/null || :
+}
+
+# json FILE KEY: the first value of KEY inside "rtt".
+json() { awk -v key="\"$2\":" '/"rtt":/ {in_rtt = 1} in_rtt && $1 == key {gsub(/[,"]/, "", $2); print $2; exit}' "$1"; }
+
+# median: of the numbers on standard input.
+median() { sort -g | awk '{v[NR] = $1} END {if (NR) print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; else print "n/a"}'; }
+
+# ratios NAME FILE: FILE holds "ours theirs" per round; prints medians and the median of the ratios, with its range.
+ratios() {
+  awk 'NF == 2 && $1 > 0 && $2 > 0 {print $1 / $2}' "$2" >"$WORK/ratios"
+  printf '%-28s ours %10s  theirs %10s  ratio %.3f  [%.3f..%.3f] of %d pairs\n' "$1" \
+    "$(awk '{print $1}' "$2" | median)" "$(awk '{print $2}' "$2" | median)" \
+    "$(median <"$WORK/ratios")" "$(sort -g "$WORK/ratios" | head -1)" "$(sort -g "$WORK/ratios" | tail -1)" "$(wc -l <"$WORK/ratios")"
+}
