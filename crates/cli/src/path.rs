@@ -1,9 +1,8 @@
 //! One path: where the far end is, how it is probed, and with which engine. Opens engines and peers by name.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-use lowlat_peers::Peer;
+use lowlat_peers::{Key, Options, Peer};
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
 
 use crate::args::{PathArgs, ProtoArg};
@@ -33,7 +32,7 @@ pub struct Path {
     /// Ask for stamps.
     pub stamps: bool,
     /// Shared key.
-    pub key: Option<Vec<u8>>,
+    pub key: Option<Key>,
     /// SO_BUSY_POLL, µs.
     pub busy_poll_us: Option<u32>,
 }
@@ -51,8 +50,12 @@ impl Path {
         };
         let peer_name = if proto == Proto::Icmp { "icmp".to_owned() } else { args.peer.clone() };
         let key = args.key_file.as_deref().map(read_key).transpose()?;
-        let peer = open_peer(&peer_name, args.size, key.as_deref())?;
-        if !peer.protos().contains(&proto) {
+        let entry = lowlat_peers::find(&peer_name).ok_or_else(|| {
+            let names: Vec<&str> = lowlat_peers::PEERS.iter().map(|p| p.name).collect();
+            Failure::new(format!("probe by {peer_name:?}: there is no far-end protocol of that name; choose of {}", names.join(", ")))
+        })?;
+        let peer = (entry.make)(&Options { key: key.clone(), message_len: args.size, ..Options::default() });
+        if !entry.protos.contains(&proto) {
             return Err(Failure::new(format!("probe {peer_name} over {proto:?}: {peer_name} does not run on it; choose another --proto or --peer")));
         }
         let (smallest, largest) = peer.message_sizes();
@@ -82,16 +85,12 @@ impl Path {
 
     /// Opens the named engine on this path.
     pub fn open(&self, engine: &str) -> Result<Box<dyn Engine>, EngineError> {
-        let endpoint = Endpoint {
-            proto: self.proto,
-            remote: self.remote,
-            local: None,
-            iface: self.iface.clone(),
-            dscp: self.dscp,
-            max_message: self.size,
-            stamps: self.stamps,
-            busy_poll_us: self.busy_poll_us,
-        };
+        let mut endpoint = Endpoint::new(self.proto, self.remote);
+        endpoint.iface.clone_from(&self.iface);
+        endpoint.dscp = self.dscp;
+        endpoint.max_message = self.size;
+        endpoint.stamps = self.stamps;
+        endpoint.busy_poll_us = self.busy_poll_us;
         match engine {
             "io-uring" => lowlat_transport_uring::open(&endpoint),
             "af-xdp" => lowlat_transport_xdp::open(&endpoint),
@@ -100,8 +99,11 @@ impl Path {
     }
 
     /// A fresh peer for this path.
-    pub fn peer(&self) -> Result<Box<dyn Peer>, Failure> {
-        open_peer(&self.peer, self.size, self.key.as_deref())
+    pub fn peer(&self, duration_ns: u64) -> Result<Box<dyn Peer>, Failure> {
+        let entry = lowlat_peers::find(&self.peer)
+            .ok_or_else(|| Failure::new(format!("probe by {:?}: there is no far-end protocol of that name; see --peer", self.peer)))?;
+        let options = Options { key: self.key.clone(), message_len: self.size, duration_ns, interval_ns: 0 };
+        Ok((entry.make)(&options))
     }
 
     /// `udp`, `tcp`, `icmp`.
@@ -112,29 +114,12 @@ impl Path {
             Proto::Tcp => "tcp",
         }
     }
-
-    /// The address this host uses towards the far end, by route; no packet is sent.
-    pub fn local_address(&self) -> Option<IpAddr> {
-        let any: SocketAddr = if self.remote.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-        let socket = UdpSocket::bind(any).ok()?;
-        // connect() on a datagram socket only looks up the route; port 9 (discard) is never reached.
-        socket.connect((self.remote.ip(), if self.remote.port() == 0 { 9 } else { self.remote.port() })).ok()?;
-        socket.local_addr().ok().map(|a| a.ip())
-    }
-
-    /// The timeout as the standard library writes it.
-    pub fn timeout(&self) -> Duration {
-        Duration::from_nanos(self.timeout_ns)
-    }
 }
 
-fn open_peer(name: &str, size: usize, key: Option<&[u8]>) -> Result<Box<dyn Peer>, Failure> {
-    lowlat_peers::open(name, size, key).map_err(Failure::new)
-}
-
-fn read_key(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+/// A key shared with the far end, from a file.
+pub fn read_key(path: &std::path::Path) -> Result<Key, Failure> {
     let key = lowlat_sys::store::read(path)?;
-    let key: Vec<u8> = key.trim_ascii().to_vec();
+    let key = key.trim_ascii();
     if key.len() < 16 {
         return Err(Failure::new(format!(
             "read the key in {}: it has {} bytes, at least 16 are needed; make one with `head -c 32 /dev/urandom | base64`",
@@ -142,7 +127,7 @@ fn read_key(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
             key.len()
         )));
     }
-    Ok(key)
+    Key::new(key).ok_or_else(|| Failure::new(format!("read the key in {}: it is empty; put one in", path.display())))
 }
 
 fn resolve(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
