@@ -56,10 +56,10 @@ fn main() {
     let address: SocketAddr = format!("{FAR4}:7007").parse().unwrap();
     let stopped = stop.clone();
     let far = lab.far(move || {
+        let socket = UdpSocket::bind(address).unwrap();
+        socket.set_nonblocking(true).unwrap();
         std::thread::spawn(move || {
             pin(1);
-            let socket = UdpSocket::bind(address).unwrap();
-            socket.set_nonblocking(true).unwrap();
             let mut buf = [0; 2048];
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok((len, from)) = socket.recv_from(&mut buf) {
