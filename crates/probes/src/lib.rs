@@ -1,1 +1,121 @@
-//! placeholder for the brief
+//! What the host is: one file per probe, one line per file in [`PROBES`].
+//!
+//! A probe asks the reading door and turns the kernel's text into facts. It holds no threshold and gives no opinion:
+//! that is the rules' part. Parsers of kernel text are pure functions over `&str` and never panic; what does not read
+//! as its documentation says is [`Reading::Garbled`](lowlat_model::Reading::Garbled), never a zero.
+//!
+//! [`gather`] runs them all. It reads through a [`Moment`](moment::Moment), so each file is read once per moment
+//! however many probes want it, and all probes of one moment see the same text.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod counters;
+mod cpus;
+mod device;
+mod filters;
+mod host;
+mod interfaces;
+mod irqs;
+mod moment;
+mod qdiscs;
+mod queues;
+mod sockets;
+mod sysctls;
+mod text;
+mod timesync;
+
+use lowlat_model::{Counters, Facts, Schema, Window};
+use lowlat_sys::Sys;
+
+use moment::Moment;
+
+/// What is known of a probe before it runs.
+#[derive(Debug)]
+pub struct Probe {
+    /// `host`, `cpus`, `counters/softnet`.
+    pub name: &'static str,
+    /// The page: Markdown, what the probe tells and how to read it.
+    pub page: &'static str,
+    /// Paths and queries it asks for.
+    pub reads: &'static [&'static str],
+    /// Where the formats are documented.
+    pub sources: &'static [&'static str],
+    /// File of the probe.
+    pub file: &'static str,
+}
+
+/// Declares a probe: its doc comment is its page.
+macro_rules! probe {
+    ($(#[doc = $doc:literal])+ pub $id:ident = $name:literal; reads [$($read:literal),+ $(,)?]; sources [$($source:literal),+ $(,)?];) => {
+        $(#[doc = $doc])+
+        pub(crate) static $id: $crate::Probe = $crate::Probe {
+            name: $name,
+            page: lowlat_model::doc_page!($($doc)+),
+            reads: &[$($read),+],
+            sources: &[$($source),+],
+            file: file!(),
+        };
+    };
+}
+pub(crate) use probe;
+
+/// Every probe, in the order of the document.
+pub static PROBES: &[&Probe] = &[
+    &host::HOST,
+    &cpus::CPUS,
+    &interfaces::INTERFACES,
+    &queues::QUEUES,
+    &irqs::IRQS,
+    &sysctls::SYSCTLS,
+    &qdiscs::QDISCS,
+    &filters::FILTERS,
+    &sockets::SOCKETS,
+    &timesync::TIMESYNC,
+    &counters::softnet::SOFTNET,
+    &counters::protocols::PROTOCOLS,
+    &counters::links::LINKS,
+    &counters::interrupts::INTERRUPTS,
+    &counters::processors::PROCESSORS,
+    &counters::idle::IDLE,
+    &counters::memory::MEMORY,
+];
+
+/// Reads the host. With `window_ns`, reads the counters, lets that time pass and reads them again before the rest, so
+/// that the reading itself does not stir what the window shows.
+///
+/// `taken_at_unix_ns` is 0: the wall clock is the caller's.
+pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Facts {
+    let before = window_ns.map(|ns| {
+        let counters = counters(sys);
+        sys.wait(ns);
+        counters
+    });
+    let now = Moment::new(sys);
+    let counters = counters::read(&now);
+    let interfaces = interfaces::read(&now);
+    Facts {
+        schema: Schema::current("facts"),
+        lowlat: env!("CARGO_PKG_VERSION").to_owned(),
+        taken_at_unix_ns: 0,
+        iface: iface.map(str::to_owned),
+        host: host::read(&now),
+        cpus: cpus::read(&now),
+        irqs: irqs::read(&now, interfaces.keys().map(String::as_str)),
+        interfaces,
+        sysctls: sysctls::read(&now),
+        qdiscs: qdiscs::read(&now),
+        filters: filters::read(&now),
+        sockets: sockets::read(&now),
+        time: timesync::read(&now),
+        window: before.map(|before| Window { before, after: counters.clone() }),
+        counters,
+    }
+}
+
+/// Reads the counters alone.
+pub fn counters(sys: &dyn Sys) -> Counters {
+    counters::read(&Moment::new(sys))
+}
+
+#[cfg(test)]
+mod tests;

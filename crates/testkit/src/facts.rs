@@ -308,7 +308,7 @@ fn counters(at_ns: u64, n: u64) -> Counters {
 /// Makes a counter grow by `by` within the window; the group and the key may be new.
 pub fn grow(facts: &mut Facts, group: &str, key: &str, by: u64) {
     let Some(window) = facts.window.as_mut() else { return };
-    let mut set = |counters: &mut Counters, add: u64| {
+    let set = |counters: &mut Counters, add: u64| {
         let slot = counters.groups.entry(group.to_owned()).or_insert_with(|| Value(BTreeMap::new()));
         if let Value(map) = slot {
             let base = map.get(key).copied().unwrap_or(0);
