@@ -6,3 +6,4 @@
 pub mod faults;
 pub mod netns;
 pub mod traffic;
+pub mod vm;

@@ -1,0 +1,149 @@
+//! Where the lab keeps what is slow to make, and the directories of running guests.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::error::LabError;
+
+/// How long one `prepare` waits for another that is downloading.
+const LOCK_WAIT: Duration = Duration::from_secs(900);
+
+/// The lab's directory: `$LOWLAT_CACHE`, else `$XDG_CACHE_HOME/lowlat`, else `~/.cache/lowlat`, each with `vm` below it.
+pub(crate) fn root() -> Result<PathBuf, LabError> {
+    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = set("LOWLAT_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|d| d.join("lowlat")))
+        .or_else(|| set("HOME").map(|d| d.join(".cache/lowlat")))
+        .ok_or_else(|| LabError::BadGuest { detail: "no cache directory: set LOWLAT_CACHE".into() })?;
+    let vm = base.join("vm");
+    make(&vm)?;
+    Ok(vm)
+}
+
+pub(crate) fn make(path: &Path) -> Result<(), LabError> {
+    fs::create_dir_all(path).map_err(LabError::io("create directory", path))
+}
+
+/// `PID-STARTTIME` of a process: a pid alone may have been given to another since.
+fn identity(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // proc_pid_stat(5): field 22 is starttime; the name in field 2 may hold spaces, so count from its bracket.
+    let start = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?;
+    Some(format!("{pid}-{start}"))
+}
+
+fn alive(owner: &str) -> bool {
+    owner.split('-').next().and_then(|p| p.parse().ok()).and_then(identity).is_some_and(|now| now == owner)
+}
+
+fn me() -> String {
+    identity(process::id()).unwrap_or_else(|| process::id().to_string())
+}
+
+/// A directory that vanishes with its value; `sweep` removes those of processes that were killed.
+#[derive(Debug)]
+pub(crate) struct TempDir(PathBuf);
+
+impl TempDir {
+    pub(crate) fn new(cache: &Path) -> Result<Self, LabError> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let path = cache.join("tmp").join(format!("{}-{}", me(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        make(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Removes the temporary directories whose process is gone.
+pub(crate) fn sweep(cache: &Path) {
+    for entry in fs::read_dir(cache.join("tmp")).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.rsplit_once('-').map_or("", |(owner, _)| owner);
+        if !alive(owner) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Held while the cache is filled, so that two processes do not fetch the same packages into one apt directory.
+#[derive(Debug)]
+pub(crate) struct Lock(PathBuf);
+
+impl Lock {
+    pub(crate) fn take(cache: &Path) -> Result<Self, LabError> {
+        let path = cache.join("lock");
+        let since = Instant::now();
+        loop {
+            match fs::OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(mut file) => {
+                    file.write_all(me().as_bytes()).map_err(LabError::io("write", &path))?;
+                    return Ok(Self(path));
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                    let owner = fs::read_to_string(&path).unwrap_or_default();
+                    // An empty file is a lock whose owner is about to write its name, or died just then.
+                    let young = fs::metadata(&path)
+                        .and_then(|m| m.modified())
+                        .is_ok_and(|t| t.elapsed().is_ok_and(|age| age < Duration::from_secs(5)));
+                    if !alive(&owner) && !(owner.is_empty() && young) {
+                        let _ = fs::remove_file(&path);
+                    } else if since.elapsed() > LOCK_WAIT {
+                        return Err(LabError::BadGuest {
+                            detail: format!(
+                                "process {owner} still fills the cache; wait for it, or remove {}",
+                                path.display()
+                            ),
+                        });
+                    } else {
+                        sleep(Duration::from_millis(200));
+                    }
+                }
+                Err(e) => return Err(LabError::io("create", &path)(e)),
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_owner_is_swept_and_a_living_one_kept() {
+        let cache = std::env::temp_dir().join(format!("lowlat-sweep-{}", process::id()));
+        let mine = TempDir::new(&cache).unwrap();
+        let dead = cache.join("tmp/4194304999-1-0");
+        fs::create_dir_all(&dead).unwrap();
+        sweep(&cache);
+        assert!(mine.path().exists());
+        assert!(!dead.exists());
+        let path = mine.path().to_owned();
+        drop(mine);
+        assert!(!path.exists());
+        fs::write(cache.join("lock"), "4194304999-1").unwrap();
+        let lock = Lock::take(&cache).unwrap();
+        drop(lock);
+        assert!(!cache.join("lock").exists());
+        fs::remove_dir_all(&cache).unwrap();
+    }
+}

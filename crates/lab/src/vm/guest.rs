@@ -1,0 +1,238 @@
+//! One guest: what to boot, and what came of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::cache::{self, TempDir};
+use super::error::LabError;
+use super::process::{Ended, Guarded, tied};
+use super::topology::Topology;
+use super::{Kernel, Lab};
+
+/// A console beyond this is a runaway script.
+const CONSOLE_LIMIT: u64 = 64 << 20;
+
+/// A folder of the host at a path of the guest. (The host's whole root is there anyway, read-only.)
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// Folder on the host.
+    pub host: PathBuf,
+    /// Absolute path in the guest.
+    pub guest: String,
+    /// Whether the guest may write to it.
+    pub writable: bool,
+}
+
+/// What to boot and run.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    /// The machine and its network.
+    pub topology: &'static Topology,
+    /// Shell script, run as root in the host's root (an overlay: its writes are lost). `$RESULTS` is the results folder.
+    pub script: String,
+    /// Further folders.
+    pub shares: Vec<Share>,
+    /// Folder of the host that the guest writes its results to; made if absent.
+    pub results_dir: PathBuf,
+    /// Wall time for boot and script together.
+    pub time_limit: Duration,
+    /// Added to the kernel's command line.
+    pub cmdline_extra: String,
+    /// Counted instructions: repeatable guest time. Off gives parallel CPUs and noisy time.
+    pub icount: bool,
+}
+
+impl Guest {
+    /// A guest with no further shares, counted time, and 120 s.
+    pub fn new(topology: &'static Topology, script: impl Into<String>, results_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            topology,
+            script: script.into(),
+            shares: Vec::new(),
+            results_dir: results_dir.into(),
+            time_limit: Duration::from_secs(120),
+            cmdline_extra: String::new(),
+            icount: true,
+        }
+    }
+}
+
+/// What a guest left.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Exit code of the script.
+    pub exit_code: i32,
+    /// Everything on the serial console.
+    pub console: String,
+    /// Wall time from start to power-off.
+    pub wall: Duration,
+    /// Guest uptime when the network modules were loaded and the script could start.
+    pub ready: Option<Duration>,
+    /// The results folder.
+    pub results: PathBuf,
+}
+
+pub(super) fn run(lab: &Lab, guest: &Guest) -> Result<Outcome, LabError> {
+    check(lab, guest)?;
+    let temp = TempDir::new(&lab.cache)?;
+    let control = temp.path().join("ctl");
+    let console = temp.path().join("console");
+    let complaint = temp.path().join("stderr");
+    cache::make(&control)?;
+    cache::make(&guest.results_dir)?;
+    let results = fs::canonicalize(&guest.results_dir).map_err(LabError::io("resolve", &guest.results_dir))?;
+    write_control(&control, guest)?;
+    let mut command = lab.qemu.command();
+    machine_args(&mut command, lab, guest)?;
+    command.args(["-serial", &format!("file:{}", comma_safe(&console)?)]);
+    folder(&mut command, "hostroot", Path::new("/"), false)?;
+    folder(&mut command, "modules", &lab.kernel.modules(), false)?;
+    folder(&mut command, "ctl", &control, false)?;
+    folder(&mut command, "results", &results, true)?;
+    for (index, share) in guest.shares.iter().enumerate() {
+        folder(&mut command, &format!("share{index}"), &share.host, share.writable)?;
+    }
+    let command = guest.topology.host_network.wrap(command, temp.path())?;
+    let mut command = tied(&command);
+    let stderr = fs::File::create(&complaint).map_err(LabError::io("create", &complaint))?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    let start = Instant::now();
+    let failed = |detail: String| LabError::QemuFailed { topology: guest.topology.name.into(), detail };
+    let mut child = Guarded::spawn(&mut command).map_err(|e| failed(e.to_string()))?;
+    let flooded = || fs::metadata(&console).is_ok_and(|m| m.len() > CONSOLE_LIMIT);
+    let ended = child.wait(guest.time_limit, flooded).map_err(|e| failed(e.to_string()))?;
+    let wall = start.elapsed();
+    let text = fs::read(&console).map(|b| String::from_utf8_lossy(&b).replace('\r', "")).unwrap_or_default();
+    let complaint = fs::read_to_string(&complaint).unwrap_or_default();
+    let exit_code = judge(guest, &lab.kernel, &ended, &text, &complaint)?;
+    let ready = marker(&text, "ready").and_then(|s| s.parse().ok()).map(Duration::from_secs_f64);
+    Ok(Outcome { exit_code, console: text, wall, ready, results })
+}
+
+fn check(lab: &Lab, guest: &Guest) -> Result<(), LabError> {
+    let topology = guest.topology;
+    if lab.qemu.major < topology.min_qemu {
+        let (needed, found) = (topology.min_qemu, lab.qemu.major);
+        return Err(LabError::QemuTooOld { topology: topology.name, needed, found });
+    }
+    let bad = |detail: String| Err(LabError::BadGuest { detail });
+    if guest.cmdline_extra.contains('\n') {
+        return bad("the extra command line holds a line break; write it on one line".into());
+    }
+    for share in &guest.shares {
+        if !share.guest.starts_with('/') || share.guest.contains(char::is_whitespace) {
+            return bad(format!("share path {:?} must be absolute and without blanks", share.guest));
+        }
+        if !share.host.is_dir() {
+            return bad(format!("shared folder {} does not exist; create it first", share.host.display()));
+        }
+    }
+    if !topology.setup.is_empty() && !["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"].iter().any(|p| Path::new(p).exists())
+    {
+        return Err(LabError::MissingTool { tool: "ip".into(), package: "iproute2".into() });
+    }
+    Ok(())
+}
+
+fn write_control(dir: &Path, guest: &Guest) -> Result<(), LabError> {
+    let shares = guest.shares.iter().enumerate();
+    let shares: String =
+        shares.map(|(i, s)| format!("share{i} {} {}\n", if s.writable { "rw" } else { "ro" }, s.guest)).collect();
+    let modules = guest.topology.modules.join("\n");
+    let setup = format!("set -e\n{}", guest.topology.setup);
+    for (name, text) in [("shares", &shares), ("modules", &modules), ("setup", &setup), ("script", &guest.script)] {
+        let path = dir.join(name);
+        fs::write(&path, text).map_err(LabError::io("write", path.clone()))?;
+    }
+    Ok(())
+}
+
+fn machine_args(command: &mut Command, lab: &Lab, guest: &Guest) -> Result<(), LabError> {
+    let topology = guest.topology;
+    if guest.icount {
+        // One host thread counts instructions: time in the guest no longer depends on the load of the host.
+        command.args(["-accel", "tcg,thread=single", "-icount", "shift=1,sleep=off"]);
+    } else {
+        command.args(["-accel", "tcg,thread=multi"]);
+    }
+    command.args(["-cpu", "max", "-M", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+    command.args(["-smp", &topology.cpus.to_string(), "-m", "2048"]);
+    command.arg("-kernel").arg(lab.kernel.image()).arg("-initrd").arg(lab.kernel.initramfs(&lab.tools)?);
+    // A panic must end QEMU at once: reboot on panic (kernel-parameters.txt, panic=-1) meets -no-reboot.
+    let cmdline = format!(
+        "console=ttyS0 loglevel=4 panic=-1 oops=panic random.trust_cpu=on {} {}",
+        topology.cmdline, guest.cmdline_extra
+    );
+    command.args(["-append", cmdline.trim()]);
+    command.args(topology.machine);
+    Ok(())
+}
+
+/// QEMU splits its option values at commas.
+fn comma_safe(path: &Path) -> Result<String, LabError> {
+    match path.to_str() {
+        Some(text) => Ok(text.replace(',', ",,")),
+        None => Err(LabError::BadGuest { detail: format!("path {} is not UTF-8; use another", path.display()) }),
+    }
+}
+
+fn folder(command: &mut Command, tag: &str, path: &Path, writable: bool) -> Result<(), LabError> {
+    // security_model=none: as root the same as passthrough, and an ordinary user's guest may still write.
+    // multidevs=remap: the host's root holds several file systems (QEMU, 9pfs documentation).
+    let readonly = if writable { "off" } else { "on" };
+    let path = comma_safe(path)?;
+    command.args([
+        "-fsdev",
+        &format!("local,id={tag},path={path},readonly={readonly},security_model=none,multidevs=remap"),
+        "-device",
+        &format!("virtio-9p-pci,fsdev={tag},mount_tag={tag}"),
+    ]);
+    Ok(())
+}
+
+/// The last value that `init.sh` printed under a name.
+fn marker<'a>(console: &'a str, name: &str) -> Option<&'a str> {
+    console.lines().rev().find_map(|l| l.strip_prefix("lowlat-lab: ")?.strip_prefix(name)).map(str::trim)
+}
+
+fn judge(guest: &Guest, kernel: &Kernel, ended: &Ended, console: &str, complaint: &str) -> Result<i32, LabError> {
+    let topology = guest.topology.name.to_owned();
+    let release = kernel.release.clone();
+    let last = || console.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("").trim().to_owned();
+    if let Some((_, reason)) = console.split_once("Kernel panic - not syncing: ") {
+        let reason = reason.lines().next().unwrap_or("").trim().to_owned();
+        return Err(LabError::Panic { topology, kernel: release, reason });
+    }
+    match ended {
+        Ended::TimedOut => Err(LabError::Hang { topology, kernel: release, limit: guest.time_limit, last: last() }),
+        Ended::Stopped => Err(LabError::ConsoleFlood { topology, limit: CONSOLE_LIMIT }),
+        Ended::Exit(status) if !status.success() => {
+            let detail = complaint.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no message");
+            Err(LabError::QemuFailed { topology, detail: format!("{status}: {}", detail.trim()) })
+        }
+        Ended::Exit(_) => match marker(console, "exit").and_then(|s| s.parse().ok()) {
+            Some(code) => Ok(code),
+            None => Err(LabError::NoExitCode { topology, kernel: release, last: last() }),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_found_and_the_last_one_counts() {
+        let console = "x\nlowlat-lab: ready 3.5\nlowlat-lab: exit 1\nlowlat-lab: exit 7\n[ 1.0] reboot: Power down\n";
+        assert_eq!(marker(console, "exit"), Some("7"));
+        assert_eq!(marker(console, "ready"), Some("3.5"));
+        assert_eq!(marker("nothing", "exit"), None);
+    }
+
+    #[test]
+    fn commas_are_doubled() {
+        assert_eq!(comma_safe(Path::new("/a,b")).unwrap(), "/a,,b");
+    }
+}

@@ -1,0 +1,109 @@
+//! The guest's first root: busybox, the modules needed to reach the host's files, and `init.sh`.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use super::cpio::Cpio;
+use super::error::LabError;
+
+const INIT: &str = include_str!("init.sh");
+/// Modules without which the host's files are out of reach; all others are loaded from there.
+const BOOT_MODULES: [&str; 4] = ["virtio_pci", "9pnet_virtio", "9p", "overlay"];
+/// Commands of `init.sh`, and `modprobe` at the path that the kernel itself calls (`kernel.modprobe`).
+const APPLETS: [&str; 16] = [
+    "sh", "mount", "mkdir", "cat", "cp", "cut", "chroot", "insmod", "modprobe", "ip", "hostname", "sync", "poweroff",
+    "sleep", "ls", "dmesg",
+];
+
+/// The initramfs of the kernel in `dir`, written when its parts changed.
+pub(crate) fn ensure(dir: &Path, modules: &Path, busybox: &[u8]) -> Result<PathBuf, LabError> {
+    let closure = closure(modules, &BOOT_MODULES)?;
+    let mut hash = DefaultHasher::new();
+    (INIT, &closure, APPLETS, busybox).hash(&mut hash);
+    let path = dir.join(format!("initramfs-{:016x}.cpio", hash.finish()));
+    if path.exists() {
+        return Ok(path);
+    }
+    let archive = build(modules, &closure, busybox)?;
+    // Written beside and renamed: another process may be booting from the same cache.
+    let part = dir.join(format!("initramfs.{}.part", std::process::id()));
+    fs::write(&part, archive).map_err(LabError::io("write", &part))?;
+    fs::rename(&part, &path).map_err(LabError::io("rename", &path))?;
+    Ok(path)
+}
+
+fn build(modules: &Path, closure: &[String], busybox: &[u8]) -> Result<Vec<u8>, LabError> {
+    let mut cpio = Cpio::default();
+    for dir in ["bin", "sbin", "dev", "proc", "sys", "lib", "mod"] {
+        cpio.dir(dir);
+    }
+    // The kernel opens /dev/console for init before anything is mounted.
+    cpio.char_device("dev/console", 5, 1);
+    cpio.file("init", 0o755, INIT.as_bytes());
+    cpio.file("bin/busybox", 0o755, busybox);
+    for applet in APPLETS {
+        cpio.symlink(&format!("bin/{applet}"), "busybox");
+    }
+    cpio.symlink("sbin/modprobe", "../bin/busybox");
+    let mut list = String::new();
+    for module in closure {
+        let from = modules.join(module);
+        let name = module.rsplit('/').next().unwrap_or(module);
+        cpio.file(&format!("mod/{name}"), 0o644, &fs::read(&from).map_err(LabError::io("read", &from))?);
+        list.push_str(&format!("/mod/{name}\n"));
+    }
+    cpio.file("boot-modules", 0o644, list.as_bytes());
+    Ok(cpio.finish())
+}
+
+/// The files of `wanted` and of all they depend on, in loading order. Names that are built in need no file.
+fn closure(modules: &Path, wanted: &[&str]) -> Result<Vec<String>, LabError> {
+    let path = modules.join("modules.dep");
+    let text = fs::read_to_string(&path).map_err(LabError::io("read", &path))?;
+    let builtin = fs::read_to_string(modules.join("modules.builtin")).unwrap_or_default();
+    closure_of(&text, &builtin, wanted).map_err(|name| LabError::Kernel {
+        kernel: modules.display().to_string(),
+        detail: format!("module {name} is neither a file nor built in"),
+        cache: modules.into(),
+    })
+}
+
+fn module_name(path: &str) -> String {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    file.split(".ko").next().unwrap_or(file).replace('-', "_")
+}
+
+/// modules.dep(5): each line names a module and all it needs, to be loaded from right to left.
+fn closure_of(dep: &str, builtin: &str, wanted: &[&str]) -> Result<Vec<String>, String> {
+    let mut order: Vec<String> = Vec::new();
+    for name in wanted {
+        let line = dep.lines().filter_map(|l| l.split_once(':')).find(|(file, _)| module_name(file) == *name);
+        let Some((file, needs)) = line else {
+            if builtin.lines().any(|l| module_name(l) == *name) {
+                continue;
+            }
+            return Err((*name).to_owned());
+        };
+        for next in needs.split_whitespace().rev().chain([file]) {
+            if !order.iter().any(|have| have == next) {
+                order.push(next.to_owned());
+            }
+        }
+    }
+    Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEP: &str = "kernel/a/virtio-ring.ko:\nkernel/b/p.ko: kernel/c/q.ko kernel/a/virtio-ring.ko\nkernel/c/q.ko: kernel/a/virtio-ring.ko\n";
+
+    #[test]
+    fn the_closure_is_in_loading_order_and_has_no_doubles() {
+        let got = closure_of(DEP, "kernel/x/in.ko\n", &["p", "q", "virtio_ring", "in"]).unwrap();
+        assert_eq!(got, ["kernel/a/virtio-ring.ko", "kernel/c/q.ko", "kernel/b/p.ko"]);
+        assert_eq!(closure_of(DEP, "", &["nope"]), Err("nope".to_owned()));
+    }
+}

@@ -1,0 +1,254 @@
+//! Stock Debian kernels: image, pruned module tree, initramfs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::apt::{self, Apt};
+use super::cache::TempDir;
+use super::error::LabError;
+use super::initramfs;
+use super::tools::{BASE_SUITES, Tools};
+
+/// A kernel of the lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelChoice {
+    /// 6.1, of Debian 12.
+    V6_1,
+    /// 6.12, of Debian 12's backports.
+    V6_12,
+    /// The newest of Debian 13's backports, 6.18 or later.
+    Newest,
+}
+
+impl KernelChoice {
+    /// All of them, oldest first.
+    pub const ALL: [Self; 3] = [Self::V6_1, Self::V6_12, Self::Newest];
+
+    /// Name, as used in the cache and in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V6_1 => "6.1",
+            Self::V6_12 => "6.12",
+            Self::Newest => "newest",
+        }
+    }
+
+    fn accepts(self, version: &str) -> bool {
+        let mut parts = version.split(['.', '-', '~', '+']).map(|p| p.parse::<u32>().unwrap_or(0));
+        let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        match self {
+            Self::V6_1 => found == (6, 1),
+            Self::V6_12 => found == (6, 12),
+            Self::Newest => found >= (6, 18),
+        }
+    }
+
+    fn suites(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::V6_1 | Self::V6_12 => ("base", &BASE_SUITES),
+            Self::Newest => ("newest", &["trixie-backports"]),
+        }
+    }
+}
+
+/// A kernel in the cache.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    /// What was asked for.
+    pub choice: KernelChoice,
+    /// `uname -r`.
+    pub release: String,
+    dir: PathBuf,
+}
+
+/// Parts of the module tree that a guest may ask for; the rest (graphics, sound, storage) is three quarters of it.
+const KEEP: [&str; 18] = [
+    "arch/x86/crypto",
+    "crypto",
+    "lib",
+    "net",
+    "fs/9p",
+    "fs/netfs",
+    "fs/fscache",
+    "fs/overlayfs",
+    "fs/fuse",
+    "drivers/virtio",
+    "drivers/ptp",
+    "drivers/vfio",
+    "drivers/iommu",
+    "drivers/uio",
+    "drivers/dca",
+    "drivers/i2c/algos",
+    "drivers/net",
+    "drivers/char",
+];
+/// Parts of the kept ones that no lab device uses.
+const DROP: [&str; 6] =
+    ["net/bluetooth", "net/mac80211", "drivers/net/wireless", "drivers/net/can", "drivers/net/usb", "drivers/net/wwan"];
+
+fn keeps(module: &str) -> bool {
+    let under = |dir: &&str| module.strip_prefix(*dir).is_some_and(|rest| rest.starts_with('/'));
+    let vendor = module.strip_prefix("drivers/net/ethernet/").is_some_and(|rest| !rest.starts_with("intel/"));
+    KEEP.iter().any(under) && !DROP.iter().any(under) && !vendor
+}
+
+impl Kernel {
+    /// The kernel in the cache, fetched when it is not there yet.
+    pub(crate) fn open(cache: &Path, tools: &Tools, choice: KernelChoice) -> Result<Self, LabError> {
+        let dir = cache.join(format!("kernel-{}", choice.name()));
+        if !dir.exists() {
+            let temp = TempDir::new(cache)?;
+            let made = temp.path().join("kernel");
+            fetch(cache, tools, choice, &temp.path().join("packages"), &made)?;
+            fs::rename(&made, &dir).map_err(LabError::io("rename", &dir))?;
+        }
+        Self::at(choice, &dir)
+    }
+
+    pub(crate) fn at(choice: KernelChoice, dir: &Path) -> Result<Self, LabError> {
+        let absent = |detail: String| LabError::Kernel { kernel: choice.name().into(), detail, cache: dir.into() };
+        let release = fs::read_to_string(dir.join("release")).map_err(|e| absent(format!("read its release: {e}")))?;
+        let kernel = Self { choice, release: release.trim().into(), dir: dir.into() };
+        match fs::metadata(kernel.image()) {
+            Ok(m) if m.len() > 0 => Ok(kernel),
+            Ok(_) => Err(absent("its image is empty".into())),
+            Err(e) => Err(absent(format!("read its image: {e}"))),
+        }
+    }
+
+    /// The bootable image.
+    pub(crate) fn image(&self) -> PathBuf {
+        self.dir.join("vmlinuz")
+    }
+
+    /// The folder that becomes `/lib/modules` in the guest.
+    pub(crate) fn modules(&self) -> PathBuf {
+        self.dir.join("lib/modules")
+    }
+
+    /// The initramfs, written when the cached one was made from other parts.
+    pub(crate) fn initramfs(&self, tools: &Tools) -> Result<PathBuf, LabError> {
+        initramfs::ensure(&self.dir, &self.modules().join(&self.release), &tools.busybox()?)
+    }
+}
+
+fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, made: &Path) -> Result<(), LabError> {
+    let (name, suites) = choice.suites();
+    let apt = Apt::open(cache, name, &apt::mirror(cache)?, suites)?;
+    let absent = |detail: String| LabError::Kernel { kernel: choice.name().into(), detail, cache: made.into() };
+    let version = apt.versions("linux-image-amd64")?.into_iter().find(|v| choice.accepts(v));
+    let version = version.ok_or_else(|| absent(format!("{} offers no such version", suites.join(", "))))?;
+    apt.unpack_only(&image_packages(&apt, &format!("linux-image-amd64={version}"))?, unpacked)?;
+    let trees = [unpacked.join("lib/modules"), unpacked.join("usr/lib/modules")];
+    let tree = trees.iter().find(|t| t.exists()).ok_or_else(|| absent("its package holds no modules".into()))?;
+    let entry = fs::read_dir(tree).map_err(LabError::io("read", tree))?.flatten().next();
+    let release = entry.ok_or_else(|| absent("its module tree is empty".into()))?.file_name();
+    let release = release.to_string_lossy().into_owned();
+    let images =
+        [unpacked.join(format!("boot/vmlinuz-{release}")), unpacked.join(format!("usr/lib/modules/{release}/vmlinuz"))];
+    let image = images.iter().find(|i| i.exists()).ok_or_else(|| absent("its package holds no image".into()))?;
+    let kept = made.join("lib/modules").join(&release);
+    super::cache::make(&kept)?;
+    fs::copy(image, made.join("vmlinuz")).map_err(LabError::io("copy", image))?;
+    prune(&tree.join(&release), &kept)?;
+    decompress(tools, &kept)?;
+    let mut depmod = tools.command("bin/kmod", "depmod");
+    apt::run(depmod.arg("-b").arg(made).arg(&release), &format!("index the modules of {release}"), made)?;
+    fs::write(made.join("release"), &release).map_err(LabError::io("write", made))
+}
+
+/// The packages with the image and modules: one up to 6.x, several since Debian split them (7.x).
+fn image_packages(apt: &Apt, meta: &str) -> Result<Vec<String>, LabError> {
+    let wanted = |p: &String| ["linux-image-", "linux-binary-", "linux-modules-"].iter().any(|w| p.starts_with(w));
+    let mut found: Vec<String> = apt.depends(meta)?.into_iter().filter(wanted).collect();
+    let mut at = 0;
+    while at < found.len() {
+        for next in apt.depends(&found[at])?.into_iter().filter(wanted) {
+            if !found.contains(&next) {
+                found.push(next);
+            }
+        }
+        at += 1;
+    }
+    Ok(found)
+}
+
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), LabError> {
+    for entry in fs::read_dir(dir).map_err(LabError::io("read", dir))?.flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            walk(&path, found)?;
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Moves the kept modules and the lists beside them.
+fn prune(from: &Path, to: &Path) -> Result<(), LabError> {
+    let mut files = Vec::new();
+    walk(from, &mut files)?;
+    for file in files {
+        let relative = file.strip_prefix(from).unwrap_or(&file);
+        let name = relative.to_string_lossy();
+        let wanted = match name.strip_prefix("kernel/") {
+            Some(module) => keeps(module),
+            None => name.starts_with("modules.builtin") || name == "modules.order",
+        };
+        if wanted {
+            let target = to.join(relative);
+            super::cache::make(target.parent().unwrap_or(to))?;
+            fs::rename(&file, &target).map_err(LabError::io("move", &file))?;
+        }
+    }
+    Ok(())
+}
+
+/// Decompresses the modules once, so that no guest has to do it without KVM.
+fn decompress(tools: &Tools, tree: &Path) -> Result<(), LabError> {
+    let mut files = Vec::new();
+    walk(tree, &mut files)?;
+    files.retain(|f| f.extension().is_some_and(|x| x == "xz"));
+    // 500 paths stay far below the kernel's limit of one argument list.
+    for some in files.chunks(500) {
+        apt::run(tools.command("usr/bin/xz", "xz").arg("-dq").args(some), "decompress the modules", tree)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_apart() {
+        assert!(KernelChoice::V6_1.accepts("6.1.176-1"));
+        assert!(!KernelChoice::V6_1.accepts("6.12.95-1~bpo12+1"));
+        assert!(KernelChoice::V6_12.accepts("6.12.95-1~bpo12+1"));
+        assert!(KernelChoice::Newest.accepts("7.3.4-1~bpo13+1"));
+        assert!(KernelChoice::Newest.accepts("6.18.5-1~bpo13+1"));
+        assert!(!KernelChoice::Newest.accepts("6.12.95-1"));
+    }
+
+    #[test]
+    fn lab_drivers_are_kept_and_others_are_not() {
+        for kept in ["drivers/net/ethernet/intel/igb/igb.ko.xz", "drivers/net/veth.ko.xz", "net/sched/sch_fq.ko.xz"] {
+            assert!(keeps(kept), "{kept}");
+        }
+        for gone in ["drivers/net/ethernet/mellanox/mlx5/core/mlx5_core.ko.xz", "drivers/gpu/a.ko", "library/x.ko"] {
+            assert!(!keeps(gone), "{gone}");
+        }
+    }
+
+    #[test]
+    fn an_absent_image_names_what_to_remove() {
+        let dir = std::env::temp_dir().join(format!("lowlat-kernel-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("release"), "6.12.0-x").unwrap();
+        let error = Kernel::at(KernelChoice::V6_12, &dir).unwrap_err().to_string();
+        assert!(error.starts_with("find kernel 6.12: read its image: "), "{error}");
+        assert!(error.contains(&format!("remove {}", dir.display())), "{error}");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

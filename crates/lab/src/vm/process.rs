@@ -1,0 +1,99 @@
+//! A child that ends with its owner, whatever ends the owner.
+
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A running child; dropped means killed by its own pid and reaped.
+#[derive(Debug)]
+pub(crate) struct Guarded(Child);
+
+/// Why the wait ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// By itself.
+    Exit(ExitStatus),
+    /// Killed at the time limit.
+    TimedOut,
+    /// Killed because `stop` said so.
+    Stopped,
+}
+
+/// `command` under `setpriv --pdeathsig`, so that the kernel ends it also after a `kill -9` of this process
+/// (prctl(2), `PR_SET_PDEATHSIG`). `setpriv` replaces itself by the command: the pid stays ours to kill.
+pub(crate) fn tied(command: &Command) -> Command {
+    let setpriv = ["/usr/bin/setpriv", "/bin/setpriv"].into_iter().find(|p| Path::new(p).exists());
+    let Some(setpriv) = setpriv else { return copy(command, Command::new(command.get_program())) };
+    let mut outer = Command::new(setpriv);
+    outer.args(["--pdeathsig", "KILL"]).arg(command.get_program());
+    copy(command, outer)
+}
+
+fn copy(from: &Command, mut to: Command) -> Command {
+    to.args(from.get_args());
+    for (name, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(name, value),
+            None => to.env_remove(name),
+        };
+    }
+    to
+}
+
+impl Guarded {
+    pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Self> {
+        command.spawn().map(Self)
+    }
+
+    /// Waits until the child ends, `limit` passes, or `stop` answers true.
+    pub(crate) fn wait(&mut self, limit: Duration, mut stop: impl FnMut() -> bool) -> std::io::Result<Ended> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(Ended::Exit(status));
+            }
+            let ended = if start.elapsed() >= limit {
+                Ended::TimedOut
+            } else if stop() {
+                Ended::Stopped
+            } else {
+                sleep(Duration::from_millis(20));
+                continue;
+            };
+            self.0.kill()?;
+            self.0.wait()?;
+            return Ok(ended);
+        }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_past_its_limit_is_killed_and_reaped() {
+        let mut child = Guarded::spawn(&mut tied(Command::new("sleep").arg("60"))).unwrap();
+        let pid = child.0.id();
+        assert_eq!(child.wait(Duration::from_millis(50), || false).unwrap(), Ended::TimedOut);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
+    fn a_dropped_child_is_gone() {
+        let child = Guarded::spawn(&mut tied(Command::new("sleep").arg("60"))).unwrap();
+        let pid = child.0.id();
+        drop(child);
+        assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    }
+}

@@ -1,0 +1,37 @@
+use super::{HostNetwork, PAIR_SETUP, Topology};
+
+/// Two NUMA nodes; both e1000e hang below a bridge of node 1 (CPU 1), so that placement on CPU 0 is remote.
+pub const NUMA: Topology = Topology {
+    name: "numa",
+    summary: "two e1000e on NUMA node 1",
+    cpus: 2,
+    machine: &[
+        "-object",
+        "memory-backend-ram,id=m0,size=1024M",
+        "-object",
+        "memory-backend-ram,id=m1,size=1024M",
+        "-numa",
+        "node,nodeid=0,cpus=0,memdev=m0",
+        "-numa",
+        "node,nodeid=1,cpus=1,memdev=m1",
+        "-device",
+        "pxb-pcie,id=pxb1,bus_nr=128,numa_node=1,bus=pcie.0",
+        "-device",
+        "pcie-root-port,id=rp1,bus=pxb1,chassis=1,slot=1",
+        "-device",
+        "pcie-root-port,id=rp2,bus=pxb1,chassis=2,slot=2",
+        "-netdev",
+        "hubport,id=a0,hubid=0",
+        "-device",
+        "e1000e,netdev=a0,bus=rp1,mac=52:54:00:00:00:01,romfile=",
+        "-netdev",
+        "hubport,id=a1,hubid=0",
+        "-device",
+        "e1000e,netdev=a1,bus=rp2,mac=52:54:00:00:00:02,romfile=",
+    ],
+    cmdline: "",
+    modules: &["e1000e"],
+    setup: PAIR_SETUP,
+    min_qemu: 7,
+    host_network: HostNetwork::None,
+};
