@@ -6,19 +6,24 @@
 //!
 //! Everything typed is built on the five methods, so a captured host answers all of it: [`state`] gives the state at a
 //! [`Locus`](lowlat_model::Locus), [`query`] the typed netlink replies.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod captured;
+mod error;
+pub mod irqs;
 mod live;
+mod mask;
 pub mod query;
 mod recorder;
 mod state;
 pub mod store;
 
 pub use captured::Captured;
+pub use error::{SysError, reading_of_errno};
 pub use live::Live;
 pub use query::NetQuery;
 pub use recorder::Recorder;
-pub use state::state;
+pub use state::{qdisc_restorable, state};
 
 use lowlat_model::Reading;
 

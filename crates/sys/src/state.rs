@@ -1,1 +1,136 @@
-//! placeholder
+//! The state at a locus, complete enough to be put back.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use lowlat_model::op::QdiscState;
+use lowlat_model::{Locus, Reading, State};
+use lowlat_netlink::tc;
+
+use crate::{Sys, irqs, query};
+
+/// `PM_QOS_CPU_LATENCY_DEFAULT_VALUE`, µs: nobody holds a limit (include/linux/pm_qos.h).
+const NO_LATENCY_LIMIT: i32 = 2_000_000_000;
+
+/// What stands at a locus now.
+pub fn state(sys: &dyn Sys, locus: &Locus) -> Reading<State> {
+    match locus {
+        Locus::File { path } => sys.read(path).map(|t| State::Text(without_newline(t))),
+        Locus::Feature { iface, name } => {
+            pick(query::features(sys, iface), name, &format!("feature of {iface}")).map(|f| switch(f.active))
+        }
+        Locus::Coalesce { iface, param } => {
+            pick(query::coalesce(sys, iface), param, &format!("coalescing parameter of {iface}")).map(text)
+        }
+        Locus::Ring { iface, param } => {
+            pick(query::rings(sys, iface), param, &format!("ring of {iface}")).map(|l| text(l.current))
+        }
+        Locus::Channels { iface, param } => {
+            pick(query::channels(sys, iface), param, &format!("channel count of {iface}")).map(|l| text(l.current))
+        }
+        Locus::Pause { iface, param } => {
+            pick(query::pause(sys, iface), param, &format!("pause setting of {iface}")).map(switch)
+        }
+        Locus::Eee { iface } => pick(query::eee(sys, iface), "enabled", &format!("EEE setting of {iface}")).map(switch),
+        Locus::PrivateFlag { iface, name } => {
+            pick(query::private_flags(sys, iface), name, &format!("private flag of {iface}")).map(switch)
+        }
+        Locus::HwTimestamp { iface } => query::hw_timestamp(sys, iface).map(|h| {
+            let get = |k| h.get(k).copied().unwrap_or(0);
+            State::Text(format!("tx={} rx={}", get("tx"), get("rx")))
+        }),
+        Locus::Qdisc { iface, parent } => qdisc(sys, iface, parent).map(State::Qdisc),
+        Locus::IrqAffinity { iface, index } => irqs::of_interface(sys, iface).and_then(|lines| {
+            let at = usize::try_from(*index).unwrap_or(usize::MAX);
+            match lines.get(at) {
+                Some(line) => sys
+                    .read(&format!("/proc/irq/{}/smp_affinity_list", line.irq))
+                    .map(|t| State::Text(without_newline(t))),
+                None => Reading::Absent(format!("{iface} has {} interrupt lines, none at index {index}", lines.len())),
+            }
+        }),
+        Locus::CpuDmaLatency => query::cpu_dma_latency(sys)
+            .map(|us| if us == NO_LATENCY_LIMIT { State::Text("none".to_owned()) } else { text(us) }),
+        Locus::DropIn { path } => match sys.read(path) {
+            Reading::Value(t) => Reading::Value(State::Text(t)),
+            // No file is a state like any other here, and putting it back removes what is.
+            Reading::Absent(_) => Reading::Value(State::Nothing),
+            Reading::Denied(w) => Reading::Denied(w),
+            Reading::Unsupported(w) => Reading::Unsupported(w),
+            Reading::Garbled(w) => Reading::Garbled(w),
+        },
+    }
+}
+
+/// Why what hangs at a place could not be put back exactly, if it were replaced; `Value(None)` where it can be. Asked
+/// before a queue discipline is touched: a knob must leave out a step whose way back is not whole.
+pub fn qdisc_restorable(sys: &dyn Sys, iface: &str, parent: &str) -> Reading<Option<String>> {
+    query::qdiscs(sys).and_then(|all| {
+        let all: Vec<_> = all.into_iter().filter(|q| q.qdisc.iface == iface).collect();
+        let raw: Vec<_> = all.iter().filter_map(raw).collect();
+        match all.iter().position(|q| q.qdisc.parent == parent) {
+            Some(at) if raw.len() == all.len() => {
+                Reading::Value(raw.get(at).and_then(|q| tc::why_not_restorable(q, &raw)))
+            }
+            Some(_) => Reading::Garbled(format!("the queue disciplines of {iface} do not read back")),
+            None => Reading::Absent(format!("nothing hangs at {iface} {parent}")),
+        }
+    })
+}
+
+fn raw(q: &query::QdiscReply) -> Option<tc::Qdisc> {
+    Some(tc::Qdisc {
+        ifindex: 0,
+        kind: q.exact.kind.clone(),
+        handle: q.exact.handle.parse().ok()?,
+        parent: q.qdisc.parent.parse().ok()?,
+        options: Some(bytes_of(&q.exact.options_hex)?),
+        bytes: 0,
+        packets: 0,
+        qlen: 0,
+        backlog: 0,
+        drops: 0,
+        requeues: 0,
+        overlimits: 0,
+    })
+}
+
+/// The bytes of a hexadecimal text; `None` if it is none.
+pub(crate) fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+    if !hex.len().is_multiple_of(2) || !hex.is_ascii() {
+        return None;
+    }
+    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(hex.get(i..i + 2)?, 16).ok()).collect()
+}
+
+fn qdisc(sys: &dyn Sys, iface: &str, parent: &str) -> Reading<QdiscState> {
+    query::qdiscs(sys).and_then(|all| {
+        match all.into_iter().find(|q| q.qdisc.iface == iface && q.qdisc.parent == parent) {
+            Some(q) => Reading::Value(q.exact),
+            None => Reading::Absent(format!("nothing hangs at {iface} {parent}")),
+        }
+    })
+}
+
+fn pick<T>(map: Reading<BTreeMap<String, T>>, key: &str, what: &str) -> Reading<T> {
+    map.and_then(|mut m| match m.remove(key) {
+        Some(v) => Reading::Value(v),
+        None => Reading::Unsupported(format!("{key}: the driver offers no such {what}")),
+    })
+}
+
+fn switch(on: bool) -> State {
+    State::Text(if on { "on" } else { "off" }.to_owned())
+}
+
+fn text(v: impl Display) -> State {
+    State::Text(v.to_string())
+}
+
+/// The kernel ends a value with one newline; more of them would belong to the value.
+fn without_newline(mut t: String) -> String {
+    if t.ends_with('\n') {
+        t.pop();
+    }
+    t
+}

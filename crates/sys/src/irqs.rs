@@ -1,0 +1,123 @@
+//! Which interrupt lines belong to an interface.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lowlat_model::Reading;
+
+use crate::Sys;
+
+/// One line of an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IfaceIrq {
+    /// Line number, good only until the driver reloads.
+    pub irq: u32,
+    /// Action name of `/proc/interrupts`.
+    pub action: String,
+    /// `msi_irqs`, `virtio-parent`, `action-name`.
+    pub matched_by: &'static str,
+}
+
+/// The lines of an interface, ordered by number: the position in this list is the `index` of a
+/// [`Locus::IrqAffinity`](lowlat_model::Locus::IrqAffinity) and the `N` of `IF/irq-N`.
+///
+/// Looked for in this order, the first that gives any wins:
+/// 1. `device/msi_irqs`: a PCI device's own vectors;
+/// 2. `device/../msi_irqs`: the PCI device under a virtio one;
+/// 3. the device's bus name (`virtio2`, `0000:00:03.0`) or the interface's name as a word of the action name, for
+///    drivers on buses without MSI.
+///
+/// Only lines with an action count: a vector that nobody has requested does not fire.
+pub fn of_interface(sys: &dyn Sys, iface: &str) -> Reading<Vec<IfaceIrq>> {
+    let actions = match sys.read("/proc/interrupts") {
+        Reading::Value(text) => actions(&text),
+        other => return other.map(|_| Vec::new()),
+    };
+    let base = format!("/sys/class/net/{iface}");
+    for (dir, matched_by) in [("device/msi_irqs", "msi_irqs"), ("device/../msi_irqs", "virtio-parent")] {
+        let Reading::Value(entries) = sys.list(&format!("{base}/{dir}")) else { continue };
+        let numbers: BTreeSet<u32> = entries.iter().filter_map(|e| e.parse().ok()).collect();
+        let found: Vec<_> = numbers
+            .into_iter()
+            .filter_map(|irq| Some(IfaceIrq { irq, action: actions.get(&irq)?.clone(), matched_by }))
+            .collect();
+        if !found.is_empty() {
+            return Reading::Value(found);
+        }
+    }
+    let device = sys.link_target(&format!("{base}/device")).into_value().unwrap_or_default();
+    let bus = device.rsplit('/').next().unwrap_or_default();
+    let found: Vec<_> = actions
+        .into_iter()
+        .filter(|(_, action)| names(action, iface) || (!bus.is_empty() && names(action, bus)))
+        .map(|(irq, action)| IfaceIrq { irq, action, matched_by: "action-name" })
+        .collect();
+    if found.is_empty() { Reading::Absent(format!("{iface} has no interrupt lines")) } else { Reading::Value(found) }
+}
+
+/// Line number → action name, of the lines that have one.
+///
+/// A line: number and colon, one count per CPU, chip, hardware number and trigger, action names. The chip may hold
+/// blanks, so the action is what follows the trigger word (`…-edge`, `…-level`, `…-fasteoi`; kernel/irq/proc.c,
+/// `show_interrupts`). Several actions on a shared line are separated by a comma and a blank.
+pub fn actions(interrupts: &str) -> BTreeMap<u32, String> {
+    let mut out = BTreeMap::new();
+    let cpus = interrupts.lines().next().map_or(0, |header| header.split_whitespace().count());
+    for line in interrupts.lines().skip(1) {
+        let Some((number, rest)) = line.split_once(':') else { continue };
+        let Ok(irq) = number.trim().parse::<u32>() else { continue };
+        let words: Vec<&str> = rest.split_whitespace().skip(cpus).collect();
+        let trigger = words.iter().position(|w| {
+            w.ends_with("-edge") || w.ends_with("-level") || w.ends_with("-fasteoi") || matches!(*w, "Edge" | "Level")
+        });
+        // Chips without a trigger word: chip, hardware number, action.
+        let action = words.get(trigger.map_or(2, |t| t + 1)..).unwrap_or_default().join(" ");
+        if !action.is_empty() {
+            out.insert(irq, action);
+        }
+    }
+    out
+}
+
+/// Whether a name stands in an action name as a whole word: `eth1` is not in `eth10-rx-0`.
+fn names(action: &str, name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut from = 0;
+    while let Some(at) = action.get(from..).and_then(|rest| rest.find(name)).map(|at| at + from) {
+        let before = action[..at].chars().next_back();
+        let after = action[at + name.len()..].chars().next();
+        if !before.is_some_and(word) && !after.is_some_and(word) {
+            return true;
+        }
+        from = at + name.len().max(1);
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn action_names_of_different_drivers() {
+        let text = "           CPU0       CPU1       \n \
+             38:          0       2185 PCI-MSIX-0000:00:03.0   1-edge      virtio2-input.0\n \
+             24:          1          0  IO-APIC   5-edge      ACPI:Ged\n \
+             30:          1          0  IO-APIC   11-fasteoi   uhci_hcd:usb1, eth0\n \
+             99:          0          0  GICv3 77 Level     arch_timer\n\
+             NMI:          0          0   Non-maskable interrupts\n";
+        let got = actions(text);
+        assert_eq!(got.get(&38).map(String::as_str), Some("virtio2-input.0"));
+        assert_eq!(got.get(&30).map(String::as_str), Some("uhci_hcd:usb1, eth0"));
+        assert_eq!(got.get(&99).map(String::as_str), Some("arch_timer"));
+        assert_eq!(got.len(), 4);
+    }
+
+    #[test]
+    fn a_name_matches_whole_words_only() {
+        assert!(names("eth1-rx-0", "eth1"));
+        assert!(names("uhci_hcd:usb1, eth1", "eth1"));
+        assert!(names("mlx5_comp0@pci:0000:03:00.0", "0000:03:00.0"));
+        assert!(!names("eth10-rx-0", "eth1"));
+        assert!(!names("virtio21-input.0", "virtio2"));
+    }
+}

@@ -1,0 +1,185 @@
+//! Netlink queries of the running host, in the types of [`crate::query`].
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+
+use lowlat_model::Reading;
+use lowlat_model::facts::{Feature, Limit, Qdisc, TcpSocket, Timestamping};
+use lowlat_model::op::QdiscState;
+use lowlat_netlink::{Error, diag, ethtool, netdev, nft, route, tc};
+use serde::Serialize;
+
+use super::{not, os};
+use crate::query::{Address, DriverInfo, LinkInfo, LinkModes, NetQuery, QdiscReply, Route};
+use crate::reading_of_errno;
+
+type Json = Reading<serde_json::Value>;
+
+/// Asks the running host.
+pub(super) fn ask(query: &NetQuery) -> Json {
+    match query {
+        NetQuery::Links => answer(links()),
+        NetQuery::Addresses => answer(addresses()),
+        NetQuery::Routes => answer(routes()),
+        NetQuery::Qdiscs => answer(qdiscs()),
+        NetQuery::TcpSockets => answer(tcp_sockets()),
+        NetQuery::NftRules => answer(nft::rules_per_chain()),
+        NetQuery::Driver(i) => answer(ethtool::ioctl::driver(i).map(|d| DriverInfo {
+            driver: d.driver,
+            version: d.version,
+            firmware: d.firmware,
+            bus: d.bus,
+        })),
+        NetQuery::LinkModes(i) => answer(ethtool::linkmodes::link_modes(i).map(|m| LinkModes {
+            speed_mbps: m.speed_mbps,
+            max_speed_mbps: m.max_speed_mbps,
+            duplex: m.duplex.to_owned(),
+        })),
+        NetQuery::Features(i) => answer(ethtool::features::features(i).map(|f| {
+            f.into_iter()
+                .map(|(name, f)| (name, Feature { active: f.active, changeable: f.changeable }))
+                .collect::<BTreeMap<_, _>>()
+        })),
+        NetQuery::Coalesce(i) => answer(ethtool::coalesce::coalesce(i)),
+        NetQuery::Rings(i) => answer(ethtool::sizes::rings(i).map(limits)),
+        NetQuery::Channels(i) => answer(ethtool::sizes::channels(i).map(limits)),
+        NetQuery::Pause(i) => answer(ethtool::flags::pause(i)),
+        NetQuery::Eee(i) => answer(ethtool::flags::eee(i)),
+        NetQuery::PrivateFlags(i) => answer(ethtool::flags::private_flags(i)),
+        NetQuery::Timestamping(i) => answer(ethtool::tsinfo::timestamping(i).map(|t| Timestamping {
+            capabilities: t.capabilities,
+            tx_types: t.tx_types,
+            rx_filters: t.rx_filters,
+            phc: t.phc,
+        })),
+        NetQuery::Statistics(i) => answer(ethtool::ioctl::statistics(i)),
+        NetQuery::HwTimestamp(i) => answer(
+            ethtool::ioctl::hw_timestamp(i).map(|h| BTreeMap::from([("tx".to_owned(), h.tx), ("rx".to_owned(), h.rx)])),
+        ),
+        NetQuery::XdpFeatures(i) => answer(netdev::xdp_features(i)),
+        NetQuery::Clock => os_answer("ask the clock's state", os::clock()),
+        NetQuery::Uname => os_answer("ask the kernel's name", os::uname()),
+        NetQuery::NetnsInode => {
+            os_answer("look at the network namespace", std::fs::metadata("/proc/thread-self/ns/net").map(|m| m.ino()))
+        }
+        NetQuery::CpuDmaLatency => cpu_dma_latency(),
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Json {
+    match serde_json::to_value(value) {
+        Ok(v) => Reading::Value(v),
+        Err(e) => Reading::Garbled(format!("store a reply: {e}")),
+    }
+}
+
+fn answer<T: Serialize>(result: Result<T, Error>) -> Json {
+    match result {
+        Ok(v) => json(&v),
+        Err(e @ Error::Malformed { .. }) => Reading::Garbled(e.to_string()),
+        Err(e) => reading_of_errno(e.errno(), e.to_string()),
+    }
+}
+
+fn os_answer<T: Serialize>(what: &str, result: std::io::Result<T>) -> Json {
+    match result {
+        Ok(v) => json(&v),
+        Err(e) => reading_of_errno(e.raw_os_error(), format!("{what}: {e}")),
+    }
+}
+
+fn limits(from: BTreeMap<String, ethtool::Limit>) -> BTreeMap<String, Limit> {
+    from.into_iter().map(|(name, l)| (name, Limit { current: l.current, max: l.max })).collect()
+}
+
+fn links() -> Result<Vec<LinkInfo>, Error> {
+    let from = |l: route::link::Link| LinkInfo {
+        index: l.index,
+        name: l.name,
+        up: l.up,
+        operstate: l.operstate.to_owned(),
+        mtu: l.mtu,
+        mac: l.mac,
+        kind: l.kind,
+        xdp: l.xdp.to_owned(),
+    };
+    Ok(route::link::links()?.into_iter().map(from).collect())
+}
+
+fn addresses() -> Result<Vec<Address>, Error> {
+    let from = |a: route::address::Address| Address { index: a.index, address: format!("{}/{}", a.ip, a.prefix) };
+    Ok(route::address::addresses()?.into_iter().map(from).collect())
+}
+
+fn routes() -> Result<Vec<Route>, Error> {
+    let from = |r: route::routes::Route| Route {
+        destination: match r.destination {
+            Some(d) => format!("{d}/{}", r.prefix),
+            None => "default".to_owned(),
+        },
+        oif: r.oif,
+        gateway: r.gateway.map(|g| g.to_string()),
+        table: r.table,
+    };
+    Ok(route::routes::routes()?.into_iter().map(from).collect())
+}
+
+fn qdiscs() -> Result<Vec<QdiscReply>, Error> {
+    let names: BTreeMap<u32, String> = route::link::links()?.into_iter().map(|l| (l.index, l.name)).collect();
+    let from = |q: tc::Qdisc| {
+        // A link that went between the two dumps has no name any more; its queue discipline is gone with it.
+        let iface = names.get(&q.ifindex)?.clone();
+        let bytes = q.options.clone().unwrap_or_default();
+        let decoded = tc::options::decode(&q.kind, &bytes);
+        let parent = if q.kind == "clsact" { "clsact".to_owned() } else { q.parent.to_string() };
+        Some(QdiscReply {
+            qdisc: Qdisc {
+                iface,
+                kind: q.kind.clone(),
+                parent,
+                handle: q.handle.to_string(),
+                summary: decoded.summary.clone(),
+                options: decoded.options,
+                backlog_bytes: u64::from(q.backlog),
+                qlen: u64::from(q.qlen),
+                drops: u64::from(q.drops),
+                overlimits: u64::from(q.overlimits),
+            },
+            exact: QdiscState {
+                kind: q.kind,
+                handle: q.handle.to_string(),
+                options_hex: bytes.iter().map(|b| format!("{b:02x}")).collect(),
+                summary: decoded.summary,
+            },
+        })
+    };
+    Ok(tc::qdiscs()?.into_iter().filter_map(from).collect())
+}
+
+fn tcp_sockets() -> Result<Vec<TcpSocket>, Error> {
+    let ns = |us: u32| u64::from(us) * 1000;
+    let from = |s: diag::TcpSocket| TcpSocket {
+        local: s.local.to_string(),
+        remote: s.remote.to_string(),
+        state: s.state.to_owned(),
+        srtt_ns: ns(s.rtt_us),
+        rttvar_ns: ns(s.rttvar_us),
+        min_rtt_ns: ns(s.min_rtt_us.unwrap_or(0)),
+        retransmits: u64::from(s.total_retransmits),
+        cwnd: s.cwnd,
+        notsent_bytes: u64::from(s.notsent_bytes),
+        congestion: s.congestion,
+    };
+    Ok(diag::tcp_sockets()?.into_iter().map(from).collect())
+}
+
+/// The limit all holders together keep. Reading needs root; opening the device for reading also places a request, one
+/// without effect (`PM_QOS_DEFAULT_VALUE`, kernel/power/qos.c), which ends with the descriptor.
+fn cpu_dma_latency() -> Json {
+    const PATH: &str = "/dev/cpu_dma_latency";
+    let mut bytes = [0; 4];
+    match std::fs::File::open(PATH).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut bytes)) {
+        Ok(()) => json(&i32::from_ne_bytes(bytes)),
+        Err(e) => not(PATH, "read", &e),
+    }
+}

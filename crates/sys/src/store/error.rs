@@ -1,0 +1,79 @@
+//! Why the tool's own files could not be used.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Each names operation, file, cause and next step.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no place to store anything.
+    #[error("find the state directory: neither LOWLAT_STATE nor XDG_STATE_HOME nor HOME is set; set LOWLAT_STATE")]
+    Nowhere,
+    /// The file system refused.
+    #[error("{operation} {}: {}; {}", .path.display(), words(.source), next(.source))]
+    Cannot {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The file is not what was written: cut short, or a bit flipped.
+    #[error("read {}: it is damaged: {why}; use a copy, or make it again", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How it shows.
+        why: String,
+    },
+    /// The file is another program's, another document, or from a newer lowlat.
+    #[error("read {}: {why}", .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        why: String,
+    },
+    /// Another lowlat is changing this host.
+    #[error("lock {}: {holder} holds it; wait for it, or end it and run `lowlat rollback`", .path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// `process 4711`.
+        holder: String,
+    },
+}
+
+impl StoreError {
+    pub(super) fn cannot(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Cannot { operation, path: path.to_owned(), source }
+    }
+
+    pub(super) fn damaged(path: &Path, why: String) -> Self {
+        Self::Damaged { path: path.to_owned(), why }
+    }
+
+    pub(super) fn foreign(path: &Path, why: String) -> Self {
+        Self::Foreign { path: path.to_owned(), why }
+    }
+
+    /// The file is not there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Cannot { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+fn words(e: &io::Error) -> String {
+    e.raw_os_error().map_or_else(|| e.to_string(), lowlat_netlink::errno_text)
+}
+
+fn next(e: &io::Error) -> &'static str {
+    match e.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => "free some space, or set LOWLAT_STATE to a disk that has it",
+        Some(libc::EROFS) => "set LOWLAT_STATE to a disk that can be written",
+        Some(libc::EACCES | libc::EPERM) => "run as root, or set LOWLAT_STATE to a folder of yours",
+        Some(libc::ENOENT) => "check the name",
+        _ => "check the path, or set LOWLAT_STATE to another folder",
+    }
+}

@@ -1,0 +1,361 @@
+//! The tool's own files: stored runs and journals.
+//!
+//! ```text
+//! DIR/lock                       held by whoever changes the host
+//! DIR/runs/ID/STAGE.json         documents, each with STAGE.json.crc32 beside it
+//! DIR/journal/                   the apply crate's
+//! ```
+//!
+//! A document is written to a temporary name, flushed, and renamed into place, so that it is there whole or not at all.
+//! Its checksum stands in a file of its own: the document stays plain JSON for other programs, and a copy without the
+//! checksum still reads.
+
+mod error;
+mod lock;
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use error::StoreError;
+pub use lock::Lock;
+
+/// More than any document of ours; a run file that is longer is none.
+const LONGEST: u64 = 1 << 30;
+
+/// The state directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+impl Store {
+    /// A state directory at a given place.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// `$LOWLAT_STATE`, else `/var/lib/lowlat` for root, else `$XDG_STATE_HOME/lowlat` (`~/.local/state/lowlat` where
+    /// that is not set, as the XDG base directory specification says). Makes nothing.
+    pub fn locate() -> Result<Self, StoreError> {
+        let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        if let Some(dir) = var("LOWLAT_STATE") {
+            return Ok(Self::at(dir));
+        }
+        if lock::effective_uid() == 0 {
+            return Ok(Self::at("/var/lib/lowlat"));
+        }
+        match (var("XDG_STATE_HOME").filter(|d| d.is_absolute()), var("HOME")) {
+            (Some(state), _) => Ok(Self::at(state.join("lowlat"))),
+            (None, Some(home)) => Ok(Self::at(home.join(".local/state/lowlat"))),
+            (None, None) => Err(StoreError::Nowhere),
+        }
+    }
+
+    /// The directory itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where runs are stored.
+    pub fn runs_dir(&self) -> PathBuf {
+        self.dir.join("runs")
+    }
+
+    /// Where journals are stored.
+    pub fn journal_dir(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
+    /// Makes the directories and proves that they can be written: a probe file of 64 KiB is written, flushed and
+    /// removed. A full or read-only disk is found here, before anything is changed.
+    pub fn ensure_writable(&self) -> Result<(), StoreError> {
+        for dir in [self.dir.clone(), self.runs_dir(), self.journal_dir()] {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&dir)
+                .map_err(|e| StoreError::cannot("make", &dir, e))?;
+            let probe = dir.join(format!(".probe.{}", std::process::id()));
+            let written = fresh(&probe).and_then(|mut f| {
+                f.write_all(&vec![0x5a; 64 << 10])?;
+                f.sync_all()
+            });
+            let removed = fs::remove_file(&probe);
+            written.and(removed).map_err(|e| StoreError::cannot("write to", &dir, e))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock, or says who holds it. It ends with the value, and with the process.
+    pub fn lock(&self) -> Result<Lock, StoreError> {
+        lock::take(&self.dir.join("lock"))
+    }
+
+    /// A run's name: when it began (UTC), so that names sort by age. A name that is taken gets `-2`, `-3`, …
+    pub fn new_run_id(&self, started_unix_ns: u64) -> String {
+        let base = stamp(started_unix_ns);
+        let taken = |id: &str| self.runs_dir().join(id).exists();
+        if !taken(&base) {
+            return base;
+        }
+        (2u32..).map(|n| format!("{base}-{n}")).find(|id| !taken(id)).unwrap_or(base)
+    }
+
+    /// The stored runs, oldest first; none where nothing was ever stored.
+    pub fn run_ids(&self) -> Result<Vec<String>, StoreError> {
+        let dir = self.runs_dir();
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(StoreError::cannot("list", &dir, e)),
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|e| StoreError::cannot("list", &dir, e))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') && entry.path().is_dir() {
+                ids.push(name);
+            }
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// Stores one stage of a run as `runs/ID/STAGE.json` with its checksum; gives the file.
+    pub fn save_stage<T: Serialize>(&self, run_id: &str, stage: &str, value: &T) -> Result<PathBuf, StoreError> {
+        let dir = self.runs_dir().join(run_id);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .map_err(|e| StoreError::cannot("make", &dir, e))?;
+        let path = dir.join(format!("{stage}.json"));
+        let mut bytes =
+            serde_json::to_vec_pretty(value).map_err(|e| StoreError::cannot("write", &path, io::Error::other(e)))?;
+        bytes.push(b'\n');
+        write_document(&path, &bytes)?;
+        Ok(path)
+    }
+}
+
+/// Writes a document and its checksum. The old checksum goes first: between the two renames there is a document without
+/// one, never one with another's.
+fn write_document(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let sum = beside(path, ".crc32");
+    match fs::remove_file(&sum) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(StoreError::cannot("replace", &sum, e)),
+        _ => {}
+    }
+    write_atomic(path, bytes)?;
+    write_atomic(&sum, format!("{:08x}\n", crc32fast::hash(bytes)))
+}
+
+/// Puts bytes in a file, whole or not at all, on the medium when it returns: temporary file, flush, rename, flush of the
+/// directory.
+pub fn write_atomic(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<(), StoreError> {
+    let path = path.as_ref();
+    let dir = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let temporary = beside(path, &format!(".{}.tmp", std::process::id()));
+    let done = fresh(&temporary)
+        .and_then(|mut f| {
+            f.write_all(bytes.as_ref())?;
+            f.sync_all()
+        })
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| File::open(dir)?.sync_all());
+    done.map_err(|e| {
+        // The cause is told; a left-over that cannot be removed either adds nothing to it.
+        let _ = fs::remove_file(&temporary);
+        StoreError::cannot("write", path, e)
+    })
+}
+
+fn fresh(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// A file's bytes. Where a checksum stands beside it, it is checked: a flipped bit or a missing end is
+/// [`StoreError::Damaged`].
+pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, StoreError> {
+    let path = path.as_ref();
+    let size = fs::metadata(path).map_err(|e| StoreError::cannot("read", path, e))?;
+    if size.len() > LONGEST {
+        return Err(StoreError::damaged(path, format!("it is {} bytes long", size.len())));
+    }
+    let bytes = fs::read(path).map_err(|e| StoreError::cannot("read", path, e))?;
+    let sum = beside(path, ".crc32");
+    match fs::read_to_string(&sum) {
+        Ok(text) => match u32::from_str_radix(text.trim(), 16) {
+            Ok(want) if want == crc32fast::hash(&bytes) => Ok(bytes),
+            Ok(_) => Err(StoreError::damaged(path, "its checksum does not match".into())),
+            Err(_) => Err(StoreError::damaged(path, format!("its checksum file {} holds none", sum.display()))),
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(bytes),
+        Err(e) => Err(StoreError::cannot("read", &sum, e)),
+    }
+}
+
+/// A document by its name (`optimize`, `plan`, …): checked against damage, a foreign schema and a newer version.
+pub fn read_document<T: DeserializeOwned>(path: impl AsRef<Path>, name: &str) -> Result<T, StoreError> {
+    let path = path.as_ref();
+    let bytes = read(path)?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|e| StoreError::damaged(path, format!("it is no JSON: {e}")))?;
+    let schema: lowlat_model::Schema = value
+        .get("schema")
+        .cloned()
+        .and_then(|s| serde_json::from_value(s).ok())
+        .ok_or_else(|| StoreError::foreign(path, "it carries no schema".into()))?;
+    schema.expect(name).map_err(|why| StoreError::foreign(path, why))?;
+    serde_json::from_value(value).map_err(|e| StoreError::damaged(path, e.to_string()))
+}
+
+/// A file that only grows; each push is on the medium when it returns.
+#[derive(Debug)]
+pub struct Append {
+    path: PathBuf,
+    file: File,
+}
+
+/// Opens a file for [`Append::push`], making it if need be.
+pub fn append(path: impl AsRef<Path>) -> Result<Append, StoreError> {
+    let path = path.as_ref();
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    let file = file.map_err(|e| StoreError::cannot("append to", path, e))?;
+    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+        File::open(dir).and_then(|d| d.sync_all()).map_err(|e| StoreError::cannot("flush", dir, e))?;
+    }
+    Ok(Append { path: path.to_owned(), file })
+}
+
+impl Append {
+    /// Adds bytes in one write and flushes them.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
+        written.map_err(|e| StoreError::cannot("append to", &self.path, e))
+    }
+}
+
+/// `20261124T012345.678Z`.
+fn stamp(unix_ns: u64) -> String {
+    let (days, ns) = (unix_ns / 86_400_000_000_000, unix_ns % 86_400_000_000_000);
+    let s = ns / 1_000_000_000;
+    // Howard Hinnant's civil_from_days, for days from 1970 on.
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
+    let year = yoe + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}{month:02}{day:02}T{:02}{:02}{:02}.{:03}Z",
+        s / 3600,
+        s / 60 % 60,
+        s % 60,
+        ns % 1_000_000_000 / 1_000_000
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lowlat_model::document::Planted;
+    use proptest::prelude::*;
+
+    #[test]
+    fn stamps_are_dates() {
+        assert_eq!(stamp(0), "19700101T000000.000Z");
+        assert_eq!(stamp(1_709_210_096_789_000_000), "20240229T123456.789Z");
+        assert_eq!(stamp(1_798_761_599_999_999_999), "20261231T235959.999Z");
+    }
+
+    #[test]
+    fn two_runs_of_one_moment_do_not_share_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path());
+        assert_eq!(store.run_ids().unwrap(), Vec::<String>::new());
+        let first = store.new_run_id(5);
+        store.save_stage(&first, "run", &1).unwrap();
+        let second = store.new_run_id(5);
+        assert_ne!(first, second);
+        store.save_stage(&second, "run", &2).unwrap();
+        assert_eq!(store.run_ids().unwrap(), [first, second]);
+    }
+
+    #[test]
+    fn a_lock_names_its_holder_and_ends_with_its_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path().join("state"));
+        store.ensure_writable().unwrap();
+        let held = store.lock().unwrap();
+        let refused = store.lock().unwrap_err();
+        assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+        drop(held);
+        store.lock().unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_one_clear_line() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        let e = Store::at(dir.path().join("file/state")).ensure_writable().unwrap_err().to_string();
+        assert!(e.contains("not a directory") && e.contains("LOWLAT_STATE") && !e.contains('\n'), "{e}");
+        // /dev/full takes no byte: the errno of a full disk.
+        let full = StoreError::cannot(
+            "write to",
+            Path::new("/x"),
+            File::create("/dev/full").unwrap().write_all(b"x").unwrap_err(),
+        );
+        assert!(full.to_string().contains("no space left"), "{full}");
+    }
+
+    #[test]
+    fn a_foreign_or_newer_document_is_told_from_a_damaged_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("d.json");
+        let read = || read_document::<serde_json::Value>(&path, "plan").unwrap_err();
+        fs::write(&path, r#"{"schema":{"name":"lowlat.plan","version":999}}"#).unwrap();
+        assert!(matches!(read(), StoreError::Foreign { .. }));
+        fs::write(&path, r#"{"schema":{"name":"lowlat.facts","version":1}}"#).unwrap();
+        assert!(matches!(read(), StoreError::Foreign { .. }));
+        fs::write(&path, r#"{"a":1}"#).unwrap();
+        assert!(matches!(read(), StoreError::Foreign { .. }));
+        fs::write(&path, r#"{"schema":{"na"#).unwrap();
+        assert!(matches!(read(), StoreError::Damaged { .. }));
+        fs::remove_file(&path).unwrap();
+        assert!(read().is_absent());
+    }
+
+    proptest! {
+        #[test]
+        fn a_flipped_bit_or_a_cut_is_damage(at in 0usize..60, bit in 0u8..8, cut in any::<bool>()) {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::at(dir.path());
+            let value = Planted { fault: "f".into(), rule: "r".into(), found: true, fixed: None };
+            let path = store.save_stage("r", "run", &value).unwrap();
+            prop_assert!(read(&path).is_ok());
+            let mut bytes = fs::read(&path).unwrap();
+            let at = at % bytes.len();
+            if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
+            fs::write(&path, bytes).unwrap();
+            let damaged = matches!(read(&path), Err(StoreError::Damaged { .. }));
+            prop_assert!(damaged);
+        }
+    }
+}
