@@ -1,0 +1,247 @@
+//! The process that holds a wake-up latency limit.
+//!
+//! The kernel keeps a limit of `/dev/cpu_dma_latency` as long as the descriptor through which it was written is open
+//! (Documentation/power/pm_qos_interface.rst), so a setting that outlives lowlat needs a process that does. It is this
+//! binary again, with the hidden subcommand [`SUBCOMMAND`], and it holds nothing before it is told to: whoever starts it
+//! can first put its id in the journal ([`prepare`], then [`Prepared::go`]). If the starter dies in between, the holder
+//! sees its pipe close and ends without having touched the device.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::WriteError;
+
+/// The hidden subcommand; the limit in µs follows it.
+pub const SUBCOMMAND: &str = "hold-dma-latency";
+const DEVICE: &str = "/dev/cpu_dma_latency";
+const GO: &[u8] = b"go\n";
+/// The holder's name in `/proc/PID/comm` (15 bytes at most), by which it is known again.
+const COMM: &str = "lowlat-hold";
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A process that holds the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// Process id.
+    pub pid: u32,
+    /// Field 22 of `/proc/PID/stat`: tells a reused id from the holder.
+    pub start_time: u64,
+}
+
+/// A holder that waits for its order. Dropped without [`Prepared::go`], it ends.
+#[derive(Debug)]
+pub struct Prepared {
+    child: Child,
+    holder: Holder,
+    us: i32,
+}
+
+/// Starts a holder with the running binary; it holds nothing yet.
+pub fn prepare(us: i32) -> Result<Prepared, WriteError> {
+    let what = "start the holder of the wake-up latency limit";
+    let program = std::env::current_exe().map_err(|e| WriteError::from_io(what.into(), e))?;
+    let mut command = Command::new(program);
+    command.arg(SUBCOMMAND).arg(us.to_string());
+    prepare_with(command, us)
+}
+
+/// As [`prepare`] with another command, which must end in [`hold`].
+pub fn prepare_with(mut command: Command, us: i32) -> Result<Prepared, WriteError> {
+    let what = "start the holder of the wake-up latency limit";
+    if us < 0 {
+        return Err(WriteError::not_allowed(what, "a limit is 0 µs or more"));
+    }
+    // A process group of its own: Ctrl-C on the starter's terminal is not for the holder, which outlives it.
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+    let mut child = command.spawn().map_err(|e| WriteError::from_io(what.into(), e))?;
+    let pid = child.id();
+    match wait_for_line(&mut child, "ready") {
+        Ok(()) => {}
+        Err(e) => {
+            end(&mut child);
+            return Err(WriteError::from_io(what.into(), e));
+        }
+    }
+    match start_time(pid) {
+        Some(start_time) => Ok(Prepared { child, holder: Holder { pid, start_time }, us }),
+        None => {
+            end(&mut child);
+            Err(WriteError::Io { what: what.into(), source: io::Error::other("the holder ended at once") })
+        }
+    }
+}
+
+impl Prepared {
+    /// Who will hold: what the journal has to know before [`Prepared::go`].
+    pub fn holder(&self) -> Holder {
+        self.holder
+    }
+
+    /// Gives the order. Returns when the limit is held.
+    pub fn go(mut self) -> Result<Holder, WriteError> {
+        let what = format!("hold a wake-up latency limit of {} µs", self.us);
+        let told = match self.child.stdin.as_mut() {
+            Some(stdin) => stdin.write_all(GO).and_then(|()| stdin.flush()),
+            None => Err(io::Error::other("the holder has no pipe")),
+        };
+        told.and_then(|()| wait_for_line(&mut self.child, "held")).map_err(|e| WriteError::from_io(what, e))?;
+        let holder = self.holder;
+        // It has its order; the pipe may close now.
+        self.child.stdin.take();
+        reap_later(self);
+        Ok(holder)
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if self.child.stdin.is_some() {
+            end(&mut self.child);
+        }
+    }
+}
+
+/// Lets the holder go on without its starter. It becomes a zombie of ours when it ends, which [`stop`] takes away.
+fn reap_later(prepared: Prepared) {
+    drop(prepared);
+}
+
+fn end(child: &mut Child) {
+    // Already ended is ended; the wait takes the zombie away.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Reads lines until the wanted one; an `error …` line is the holder's failure in words, preceded by its errno.
+fn wait_for_line(child: &mut Child, want: &str) -> io::Result<()> {
+    let Some(stdout) = child.stdout.take() else { return Err(io::Error::other("the holder has no pipe")) };
+    let mut reader = BufReader::with_capacity(1, stdout);
+    let mut line = String::new();
+    reader.by_ref().take(200).read_line(&mut line)?;
+    child.stdout = Some(reader.into_inner());
+    let line = line.trim();
+    if line == want {
+        return Ok(());
+    }
+    match line.strip_prefix("error ").and_then(|n| n.parse::<i32>().ok()) {
+        Some(errno) => Err(io::Error::from_raw_os_error(errno)),
+        None => Err(io::Error::other(format!("the holder said {line:?} and not {want:?}"))),
+    }
+}
+
+/// Starts a holder and lets it hold at once: for callers that keep no journal.
+pub fn spawn_holder(us: i32) -> Result<Holder, WriteError> {
+    prepare(us)?.go()
+}
+
+/// The holder's side: waits for the order on standard input, opens the device, writes the limit, and keeps the
+/// descriptor until SIGTERM ends the process. Returns only when there is nothing to hold; the caller exits with 0 then.
+pub fn hold(us: i32) -> io::Result<()> {
+    // The name by which `stop` knows it. Only the thread that is asked writes its own name.
+    let _ = std::fs::write("/proc/self/comm", COMM);
+    let mut stdout = io::stdout();
+    writeln!(stdout, "ready")?;
+    stdout.flush()?;
+    let mut order = [0; GO.len()];
+    if io::stdin().read_exact(&mut order).is_err() || order != *GO {
+        return Ok(());
+    }
+    let opened = std::fs::OpenOptions::new().write(true).open(DEVICE).and_then(|mut f| {
+        // Four bytes are a number of the machine's order; any other length is read as hexadecimal text.
+        f.write_all(&us.to_ne_bytes())?;
+        Ok(f)
+    });
+    let device = match opened {
+        Ok(device) => device,
+        Err(e) => {
+            writeln!(stdout, "error {}", e.raw_os_error().unwrap_or(libc::EIO))?;
+            return Err(e);
+        }
+    };
+    writeln!(stdout, "held")?;
+    stdout.flush()?;
+    loop {
+        std::thread::park();
+        // park may wake by itself; the descriptor has to live on.
+        let _ = &device;
+    }
+}
+
+/// What [`stop`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was there and has ended.
+    Ended,
+    /// It was gone already, or its id now is another process's, which was left alone.
+    Gone,
+}
+
+/// Ends a holder after making sure that it is one: same start time, same name.
+pub fn stop(holder: Holder) -> Result<Stopped, WriteError> {
+    let what = format!("end the holder of the wake-up latency limit (process {})", holder.pid);
+    if !is_holder(holder) {
+        return Ok(Stopped::Gone);
+    }
+    signal::terminate(holder.pid).map_err(|e| WriteError::from_io(what.clone(), e))?;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        signal::reap(holder.pid);
+        if !is_holder(holder) {
+            return Ok(Stopped::Ended);
+        }
+        if Instant::now() > until {
+            return Err(WriteError::Io { what, source: io::Error::from_raw_os_error(libc::ETIMEDOUT) });
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// As [`stop`], by id and start time.
+pub fn stop_holder(pid: u32, start_time: u64) -> Result<Stopped, WriteError> {
+    stop(Holder { pid, start_time })
+}
+
+/// Whether this process is that holder and lives.
+pub fn is_holder(holder: Holder) -> bool {
+    let comm = std::fs::read_to_string(format!("/proc/{}/comm", holder.pid)).unwrap_or_default();
+    comm.trim_end() == COMM && start_time(holder.pid) == Some(holder.start_time)
+}
+
+/// Field 22 of `/proc/PID/stat`; `None` where there is no such process, or only its zombie.
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may itself hold blanks and parentheses: count from the last one.
+    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
+    if fields.next()? == "Z" {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+/// Signals.
+mod signal {
+    #![allow(unsafe_code)] // kill and waitpid: std signals only with SIGKILL and only its own Child values
+
+    use std::io;
+
+    /// Sends SIGTERM.
+    pub(super) fn terminate(pid: u32) -> io::Result<()> {
+        let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+        // 0 and negative ids address groups.
+        if pid < 2 {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        // SAFETY: no pointers; the id was just verified to be the holder's.
+        if unsafe { libc::kill(pid, libc::SIGTERM) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Takes the zombie away if the process is a child of ours; of another's child this does nothing.
+    pub(super) fn reap(pid: u32) {
+        if let Ok(pid) = libc::pid_t::try_from(pid) {
+            // SAFETY: a null status is allowed; WNOHANG never blocks.
+            unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) };
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Settings of an interface, by netlink and ioctl.
+
+use lowlat_model::Locus;
+use lowlat_netlink::ethtool::{coalesce, features, flags, ioctl, sizes};
+
+use crate::WriteError;
+
+/// Writes one setting of an interface.
+pub(crate) fn write(locus: &Locus, text: &str) -> Result<(), WriteError> {
+    let what = || format!("set {locus:?} to {text:?}");
+    let on = || match text.trim() {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(WriteError::not_allowed(what(), "it takes on or off")),
+    };
+    let number = || text.trim().parse::<u32>().map_err(|_| WriteError::not_allowed(what(), "it takes a number"));
+    match locus {
+        Locus::Feature { iface, name } => features::set_feature(iface, name, on()?)?,
+        Locus::Coalesce { iface, param } => coalesce::set_coalesce(iface, param, number()?)?,
+        Locus::Ring { iface, param } => sizes::set_ring(iface, param, number()?)?,
+        Locus::Channels { iface, param } => sizes::set_channels(iface, param, number()?)?,
+        Locus::Pause { iface, param } => flags::set_pause(iface, param, on()?)?,
+        Locus::Eee { iface } => flags::set_eee(iface, on()?)?,
+        Locus::PrivateFlag { iface, name } => flags::set_private_flag(iface, name, on()?)?,
+        Locus::HwTimestamp { iface } => {
+            let mode = hw_timestamp(text).ok_or_else(|| WriteError::not_allowed(what(), "it takes tx=N rx=N"))?;
+            ioctl::set_hw_timestamp(iface, mode)?;
+        }
+        _ => return Err(WriteError::not_allowed(what(), "the place does not take a text")),
+    }
+    Ok(())
+}
+
+/// `tx=1 rx=0`.
+fn hw_timestamp(text: &str) -> Option<ioctl::HwTimestamp> {
+    let (mut tx, mut rx) = (None, None);
+    for word in text.split_whitespace() {
+        match word.split_once('=')? {
+            ("tx", n) => tx = Some(n.parse().ok()?),
+            ("rx", n) => rx = Some(n.parse().ok()?),
+            _ => return None,
+        }
+    }
+    Some(ioctl::HwTimestamp { tx: tx?, rx: rx? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_stamping_mode_is_whole_or_refused() {
+        assert_eq!(hw_timestamp("tx=1 rx=12"), Some(ioctl::HwTimestamp { tx: 1, rx: 12 }));
+        for bad in ["", "tx=1", "tx=1 rx=x", "on", "tx=1 rx=1 z=1"] {
+            assert_eq!(hw_timestamp(bad), None, "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_switch_takes_no_number() {
+        let gro = Locus::Feature { iface: "lo".into(), name: "rx-gro".into() };
+        assert!(matches!(write(&gro, "1"), Err(WriteError::NotAllowed { .. })));
+    }
+}

@@ -1,0 +1,56 @@
+//! Queue disciplines: put a kind, put back what was dumped, give the place back to the kernel.
+
+use lowlat_model::op::QdiscState;
+use lowlat_netlink::tc::{self, Handle, Parent};
+
+use crate::WriteError;
+
+/// Puts a queue discipline in its place.
+///
+/// | state | done |
+/// |---|---|
+/// | handle `0:` (kind for people, or empty) at the root or ingress | delete what is there; the kernel's default returns |
+/// | handle `0:` with a kind under a class | put that kind with its defaults: a class left empty drops every packet |
+/// | handle empty | put a fresh one of the kind, the kernel chooses the handle |
+/// | any other | put a fresh one of the kind with this handle and these options, unread |
+///
+/// Empty `options_hex` means the kind's defaults.
+pub(crate) fn put(iface: &str, parent: &str, q: &QdiscState) -> Result<(), WriteError> {
+    let what =
+        || format!("put {} at {iface} {parent}", if q.kind.is_empty() { "the kernel's default" } else { &q.kind });
+    let refuse = |why: String| WriteError::not_allowed(what(), why);
+    let place: Parent = parent.parse().map_err(refuse)?;
+    let handle: Handle = if q.handle.is_empty() { Handle(0) } else { q.handle.parse().map_err(refuse)? };
+    let options = bytes(&q.options_hex).ok_or_else(|| refuse("its options are no hexadecimal text".into()))?;
+    let options = (!options.is_empty()).then_some(options);
+
+    if q.handle == "0:" {
+        if !matches!(place, Parent::Class(_)) {
+            return match tc::delete(iface, place) {
+                // The kernel's own is there already: there is nothing to delete (net/sched/sch_api.c, tc_get_qdisc).
+                Err(e)
+                    if e.errno() == Some(libc::ENOENT)
+                        && tc::qdisc::at(iface, place)?.is_none_or(|q| q.handle.0 == 0) =>
+                {
+                    Ok(())
+                }
+                other => Ok(other?),
+            };
+        }
+        if q.kind.is_empty() {
+            return Err(refuse("under a class the kernel has no default; name a kind".into()));
+        }
+        return Ok(tc::put(iface, place, Handle(0), &q.kind, None)?);
+    }
+    if q.kind.is_empty() {
+        return Err(refuse("it names no kind".into()));
+    }
+    Ok(tc::put(iface, place, handle, &q.kind, options.as_deref())?)
+}
+
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    if !hex.len().is_multiple_of(2) || !hex.is_ascii() {
+        return None;
+    }
+    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(hex.get(i..i + 2)?, 16).ok()).collect()
+}
