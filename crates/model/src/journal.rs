@@ -12,6 +12,7 @@ use crate::{Op, Schema};
 /// and read again. A torn last line is a write that never began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "entry", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // a few entries live at a time, each for one write to disk
 pub enum JournalEntry {
     /// First line.
     Begin {
