@@ -26,7 +26,8 @@ pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
                 a.kind == b.kind && a.options_hex == b.options_hex && made_by_kernel(a) == made_by_kernel(b)
             }
             _ if a.kind.is_empty() || b.kind.is_empty() => made_by_kernel(a) && made_by_kernel(b),
-            _ => a.kind == b.kind,
+            // A wish that names options means these.
+            _ => a.kind == b.kind && (a.options_hex == b.options_hex || !limits(a, b)),
         },
         _ => false,
     }
@@ -34,6 +35,11 @@ pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
 
 fn wish(q: &QdiscState) -> bool {
     q.kind.is_empty() || q.handle.is_empty()
+}
+
+/// Whether the wish names options, which then have to be those of the dump.
+fn limits(a: &QdiscState, b: &QdiscState) -> bool {
+    [a, b].iter().any(|q| wish(q) && !q.options_hex.is_empty())
 }
 
 fn made_by_kernel(q: &QdiscState) -> bool {
@@ -79,6 +85,18 @@ mod tests {
         assert!(!file("/sys/class/net/e/queues/rx-0/rps_cpus", "00000001,00000003", "3"));
         let irq = Locus::IrqAffinity { iface: "e".into(), index: 0 };
         assert!(same(&irq, &State::Text("0-1".into()), &State::Text("0,1".into())));
+        let place = Locus::Qdisc { iface: "e".into(), parent: "root".into() };
+        let fifo = |handle: &str, options: &str| {
+            State::Qdisc(QdiscState {
+                kind: "pfifo".into(),
+                handle: handle.into(),
+                options_hex: options.into(),
+                summary: String::new(),
+            })
+        };
+        assert!(same(&place, &fifo("8001:", "08000000"), &fifo("", "08000000")));
+        assert!(!same(&place, &fifo("8001:", "e8030000"), &fifo("", "08000000")));
+        assert!(same(&place, &fifo("8001:", "e8030000"), &fifo("", "")));
         let dropin = Locus::DropIn { path: "/etc/x".into() };
         assert!(!same(&dropin, &State::Text("a b".into()), &State::Text("a  b".into())));
         assert!(!same(&dropin, &State::Text(String::new()), &State::Nothing));

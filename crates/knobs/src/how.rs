@@ -1,6 +1,8 @@
 //! The mechanics that knobs of one shape share: where a knob's places are, how its values are written, how it is kept
 //! over a reboot. A knob's file is then its page and the choice of one of each.
 
+use std::fmt::Write as _;
+
 use lowlat_model::op::{QdiscState, Target};
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::{Sys, query};
@@ -70,7 +72,7 @@ pub enum Value {
     List,
     /// One of the words that the file beside it lists.
     OneOf(&'static str),
-    /// A queue discipline's kind, or `default`.
+    /// A queue discipline's kind, `pfifo limit N`, or `default`.
     Kind,
     /// Microseconds or `none`.
     Limit,
@@ -82,28 +84,12 @@ pub enum Value {
     None,
 }
 
-/// Queue disciplines whose dumped options, sent back unread, make the same discipline again: tried on a running kernel
-/// by `crates/netlink/tests/kernel_qdisc.rs`, which keeps the same list. Classful ones would come back without their
-/// classes.
-pub const RESTORABLE: &[&str] = &[
-    "pfifo",
-    "bfifo",
-    "pfifo_head_drop",
-    "pfifo_fast",
-    "noqueue",
-    "fq",
-    "fq_codel",
-    "codel",
-    "netem",
-    "tbf",
-    "cake",
-    "sfq",
-    "pie",
-    "fq_pie",
-];
-
 /// Kinds that `qdisc.kind` may put in place: classless, acting with default options.
-pub const SETTABLE: &[&str] = &["fq", "fq_codel", "codel", "pfifo_fast", "pfifo", "noqueue"];
+pub const SETTABLE: &[&str] = &["fq", "fq_codel", "codel", "pfifo_fast", "pfifo", "bfifo", "noqueue"];
+
+/// Those of them whose options are one number, `struct tc_fifo_qopt` (include/uapi/linux/pkt_sched.h): the limit, in
+/// packets for pfifo and in bytes for bfifo (net/sched/sch_fifo.c, `fifo_init` and `fifo_dump`).
+const LIMITED: &[&str] = &["pfifo", "bfifo"];
 
 /// A knob made of a page and shared mechanics.
 pub struct Entry {
@@ -247,7 +233,7 @@ impl Entry {
     /// The place's text as the knob's value.
     fn decode(&self, state: &State) -> Reading<String> {
         let text = match state {
-            State::Qdisc(q) => return Reading::Value(q.kind.clone()),
+            State::Qdisc(q) => return Reading::Value(decode_kind(q)),
             State::Nothing => return Reading::Value("none".to_owned()),
             State::Text(t) => t.trim(),
         };
@@ -271,44 +257,47 @@ impl Entry {
 }
 
 fn encode_kind(want: &str) -> Answer<State> {
-    let state = |kind: &str, handle: &str| {
+    let state = |kind: &str, handle: &str, limit: Option<u32>| {
         Ok(State::Qdisc(QdiscState {
             kind: kind.into(),
             handle: handle.into(),
-            options_hex: String::new(),
-            summary: String::new(),
+            options_hex: limit.map_or_else(String::new, |n| hex(&n.to_ne_bytes())),
+            summary: limit.map_or_else(String::new, |n| format!("limit {n}")),
         }))
     };
-    match want {
+    let words: Vec<&str> = want.split_whitespace().collect();
+    match words.as_slice() {
         // What the kernel makes by itself has handle 0:, and deleting what is in its place brings it back.
-        "default" => state("", "0:"),
-        kind if SETTABLE.contains(&kind) => state(kind, ""),
-        _ => Err(format!("it takes default or {}", SETTABLE.join(", "))),
+        ["default"] => state("", "0:", None),
+        [kind] if SETTABLE.contains(kind) => state(kind, "", None),
+        [kind, "limit", n] if LIMITED.contains(kind) => match n.parse::<u32>() {
+            // A limit of 0 would drop every packet.
+            Ok(n) if n > 0 => state(kind, "", Some(n)),
+            _ => Err("a limit is a whole number from 1".to_owned()),
+        },
+        _ => Err(format!("it takes default, {}, or {} with `limit N`", SETTABLE.join(", "), LIMITED.join(" or "))),
     }
 }
 
-/// Why the discipline `q` at `iface` could not be put back exactly, if so; `all` are those of the namespace.
-pub fn unrestorable(q: &QdiscState, iface: &str, all: &[query::QdiscReply]) -> Option<String> {
-    // One the kernel made by itself comes back when what replaced it is deleted, also mq with its children.
-    if q.handle == "0:" {
-        return None;
+/// A discipline as `qdisc.kind` writes it: with its limit, where that is all it has.
+fn decode_kind(q: &QdiscState) -> String {
+    match (LIMITED.contains(&q.kind.as_str()), limit_of(&q.options_hex)) {
+        (true, Some(limit)) => format!("{} limit {limit}", q.kind),
+        _ => q.kind.clone(),
     }
-    if !RESTORABLE.contains(&q.kind.as_str()) {
-        return Some(format!(
-            "{} may hold classes or filters that its dump does not show, so it could not be put back",
-            q.kind
-        ));
-    }
-    // struct tc_netem_qopt (include/uapi/linux/pkt_sched.h): latency, limit, loss, gap, duplicate, jitter, 32 bits
-    // each; netem_dump (net/sched/sch_netem.c) leaves the distribution table out, which only acts with jitter.
-    if q.kind == "netem" && q.options_hex.get(40..48).is_none_or(|jitter| jitter != "00000000") {
-        return Some(
-            "netem with jitter may hold a delay distribution that the kernel does not show; remove it by hand"
-                .to_owned(),
-        );
-    }
-    let inside = |c: &&query::QdiscReply| c.qdisc.iface == iface && c.qdisc.parent.starts_with(q.handle.as_str());
-    all.iter().find(inside).map(|c| format!("{} hangs inside it at {} and would be lost", c.qdisc.kind, c.qdisc.parent))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, b| {
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
+
+fn limit_of(options_hex: &str) -> Option<u32> {
+    // Hexadecimal text is in memory order, as big-endian numbers are.
+    let bytes = u32::from_str_radix(options_hex, 16).ok().filter(|_| options_hex.len() == 8)?;
+    Some(u32::from_ne_bytes(bytes.to_be_bytes()))
 }
 
 fn boot_file(parameter: &str) -> String {
@@ -422,15 +411,10 @@ impl Knob for &'static Entry {
         }
         let loci = self.loci(sys, target)?;
         let set = self.encode(sys, &loci, value)?;
-        if let (Place::Qdisc, Some(locus)) = (self.place, loci.first())
-            && let Reading::Value(State::Qdisc(q)) = lowlat_sys::state(sys, locus)
-            && let Some(why) = unrestorable(
-                &q,
-                target.iface().unwrap_or_default(),
-                &query::qdiscs(sys).into_value().unwrap_or_default(),
-            )
+        if let (Place::Qdisc, Target::Qdisc(iface, parent)) = (self.place, target)
+            && let Reading::Value(Some(why)) = lowlat_sys::qdisc_restorable(sys, iface, parent)
         {
-            return Err(why);
+            return Err(format!("what hangs at {target} could not be put back: {why}"));
         }
         let mut ops = Vec::new();
         if let (Place::Coalesce(param), Target::Iface(i)) = (self.place, target)
@@ -519,11 +503,12 @@ impl Entry {
             return "nothing to undo".to_owned();
         };
         let state = if matches!(self.value, Value::Kind) {
+            let (kind, options) = was.split_once(' ').unwrap_or((was, ""));
             State::Qdisc(QdiscState {
-                kind: was.to_owned(),
+                kind: kind.to_owned(),
                 handle: String::new(),
                 options_hex: String::new(),
-                summary: String::new(),
+                summary: options.to_owned(),
             })
         } else {
             self.encode(&nowhere, &[], was).unwrap_or_else(|_| State::Text(was.to_owned()))

@@ -34,8 +34,13 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
     }
     let words = |t: &str| t.split_whitespace().collect::<Vec<_>>().join(" ");
     let default = |s: &State| matches!(s, State::Qdisc(q) if q.handle == "0:");
-    let already =
-        if setting.value == "default" { prior.iter().all(default) } else { words(&from) == words(&setting.value) };
+    // A discipline is asked for by its kind alone where its options do not matter.
+    let kind = |s: &State| matches!(s, State::Qdisc(q) if q.kind == setting.value);
+    let already = if setting.value == "default" {
+        prior.iter().all(default)
+    } else {
+        words(&from) == words(&setting.value) || (!prior.is_empty() && prior.iter().all(kind))
+    };
     if already || ops.iter().zip(&prior).all(|(op, prior)| &op.set == prior) {
         return Err(left(format!("already {from}")));
     }

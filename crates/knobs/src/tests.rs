@@ -163,6 +163,8 @@ fn nonsense_is_refused_in_words() {
         ("sysctl.net.core.busy_read", "eth0", "50"),
         ("sysctl.net.ipv4.tcp_rmem", "host", "4096 1 2"),
         ("qdisc.kind", "eth0/qdisc-root", "htb"),
+        ("qdisc.kind", "eth0/qdisc-root", "fq limit 8"),
+        ("qdisc.kind", "eth0/qdisc-root", "pfifo limit 0"),
         ("steer.rps", "eth0/rx-0", "0-"),
         ("boot.isolcpus", "host", "0-3"),
         ("boot.idle", "host", "poll\" rm"),
@@ -172,4 +174,13 @@ fn nonsense_is_refused_in_words() {
         let why = find(knob).unwrap().ops(&host, &target.parse().unwrap(), value).unwrap_err();
         assert!(why.len() > 10, "{knob}: {why:?}");
     }
+}
+
+#[test]
+fn a_fifo_takes_a_limit() {
+    let ops =
+        find("qdisc.kind").unwrap().ops(&Files(BTreeMap::new()), &"eth0/qdisc-root".parse().unwrap(), "pfifo limit 8");
+    let State::Qdisc(q) = ops.unwrap().remove(0).set else { panic!("no discipline") };
+    let bytes: String = 8u32.to_ne_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!((q.kind.as_str(), q.options_hex), ("pfifo", bytes));
 }

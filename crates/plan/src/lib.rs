@@ -20,8 +20,9 @@ pub struct Options {
 
 /// Orders steps, weightiest finding first as they come in; what is not done is left out with the reason.
 ///
-/// Two steps that set one place to different values: the one of the weightier finding stays. The same step twice is
-/// one step with both reasons.
+/// Steps that set one place to different values are *alternatives*: all stay, the weightiest finding's first, and
+/// whoever tries them stops at the first that is kept (`lowlat apply`, which judges nothing, takes the first alone).
+/// The same step twice is one step with both reasons.
 pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &Options) -> Plan {
     let mut plan = Plan { schema: Schema::current("plan"), iface: None, steps: Vec::new(), left_out };
     for step in steps {
@@ -37,26 +38,11 @@ pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &Options)
             }
             continue;
         }
-        if let Some(first) = plan.steps.iter().find(|s| conflicts(s, &step)) {
-            let why = format!(
-                "{} on {} sets the same place to {} for a weightier finding",
-                first.knob, first.target, first.to
-            );
-            plan.left_out.push(LeftOut { knob: step.knob, target: step.target, why });
-            continue;
-        }
         plan.steps.push(step);
     }
     // Stable: within a class the weightier finding stays first.
     plan.steps.sort_by_key(|s| class(&s.knob));
     plan
-}
-
-fn conflicts(a: &PlannedStep, b: &PlannedStep) -> bool {
-    if a.knob == b.knob && a.target == b.target {
-        return true;
-    }
-    a.ops.iter().any(|x| b.ops.iter().any(|y| x.locus == y.locus && x.set != y.set))
 }
 
 fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
@@ -145,12 +131,15 @@ mod tests {
     }
 
     #[test]
-    fn the_same_twice_is_one_and_a_conflict_goes_to_the_weightier() {
-        let steps =
-            vec![step("x", "e", "1", Risk::Low), step("x", "e", "1", Risk::Low), step("x", "e", "2", Risk::Low)];
-        let plan = order(steps, Vec::new(), &Options::default());
-        assert_eq!((plan.steps.len(), plan.steps[0].to.as_str()), (1, "1"));
-        assert!(plan.left_out[0].why.contains("weightier"));
+    fn the_same_twice_is_one_and_alternatives_stay_in_order() {
+        let low = |to: &str| step("x", "e", to, Risk::Low);
+        let mut again = low("1");
+        again.reason = "and because".to_owned();
+        let plan = order(vec![low("1"), again, low("3"), low("2")], Vec::new(), &Options::default());
+        let to: Vec<&str> = plan.steps.iter().map(|s| s.to.as_str()).collect();
+        assert_eq!(to, ["1", "3", "2"]);
+        assert_eq!(plan.steps[0].reason, "because of 1; and because");
+        assert!(plan.left_out.is_empty());
     }
 
     #[test]

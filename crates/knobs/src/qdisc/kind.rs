@@ -3,7 +3,7 @@ use crate::how::{Place, Value};
 crate::knob! {
     /// ## What it does
     /// Decides in which order and when packets leave: `fq_codel`, `fq`, `pfifo_fast`, … or `default`, what the kernel
-    /// would put there.
+    /// would put there. `pfifo limit 8` and `bfifo limit 4096` are a FIFO of so many packets or bytes.
     /// ## Why it matters
     /// A bulk flow in a plain FIFO makes every message wait behind its queue; fq_codel serves flows in turn. A
     /// forgotten netem delays everything.
