@@ -1,1 +1,35 @@
-//! placeholder for the brief
+//! Measuring one path: when each probe leaves, what came back, and what the host itself did meanwhile.
+//!
+//! ```text
+//! Spec ──► Session::round ──► Samples ──► Measurement (model)
+//!            │  Engine (bytes)   │
+//!            │  Peer (meaning)   └─► SampleSink (the full log)
+//! ```
+//!
+//! Three laws hold here. **Nothing is censored**: a probe that was planned is counted, whether it left late, never left,
+//! or never came back; lost ones rank as +∞. **Latency is counted from the plan** as well as from the send, so a stall
+//! of this program shows. **The clock is the engine's**: the loop learns the time from send and receive stamps, so a
+//! simulated engine can run it in no time and to the nanosecond (`testing`).
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
+
+mod error;
+pub mod histogram;
+pub mod interleave;
+pub mod load;
+mod openloop;
+mod pingpong;
+pub mod placement;
+mod random;
+mod samples;
+mod schedule;
+mod session;
+mod spec;
+pub mod testing;
+mod window;
+
+pub use error::MeasureError;
+pub use histogram::Histogram;
+pub use interleave::{Interleave, interleave};
+pub use samples::{Context, Counts, Flags, Probe, SampleSink, Samples};
+pub use session::{Progress, Session, run};
+pub use spec::{Mode, Pattern, Spec, Warmup};

@@ -1,0 +1,81 @@
+//! Why a measurement could not be done.
+
+use lowlat_transport::EngineError;
+
+/// Each names operation, target, cause and next step.
+#[derive(Debug, thiserror::Error)]
+pub enum MeasureError {
+    /// What was asked for cannot be measured.
+    #[error("measure: {what}: {why}; {next}")]
+    Spec {
+        /// The setting and its value.
+        what: String,
+        /// Why not.
+        why: String,
+        /// Next step.
+        next: String,
+    },
+    /// The engine or the path failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Nothing answered.
+    #[error(
+        "measure: no answer to {tries} {peer} probes within {waited_ms} ms each; see that the far end runs (`lowlat serve`), that the address and port are right, and that no firewall is between"
+    )]
+    Silent {
+        /// Far-end protocol.
+        peer: &'static str,
+        /// Probes sent.
+        tries: u32,
+        /// Wait for each.
+        waited_ms: u64,
+    },
+    /// Something answered, in another language.
+    #[error(
+        "measure: the target answered {answers} times, but not as a {peer} far end ({why}); see that its port belongs to one, or name its protocol with --peer"
+    )]
+    Nonsense {
+        /// Far-end protocol.
+        peer: &'static str,
+        /// Messages that came.
+        answers: u64,
+        /// What was wrong with the last.
+        why: &'static str,
+    },
+    /// The path failed many times in a row.
+    #[error(
+        "measure: the path failed {times} times in a row ({last}); see that the interface is up and the far end runs"
+    )]
+    Broken {
+        /// How often.
+        times: u32,
+        /// The last failure.
+        last: String,
+    },
+    /// The thread could not be placed as asked.
+    #[error("{what}: {source}; {next}")]
+    Placement {
+        /// Operation and target.
+        what: String,
+        /// The kernel's answer.
+        source: std::io::Error,
+        /// Next step.
+        next: &'static str,
+    },
+    /// A change between rounds failed.
+    #[error("switch to {side}: {why}")]
+    Toggle {
+        /// Name of the side.
+        side: String,
+        /// Why.
+        why: String,
+    },
+    /// A file or socket of the measurement itself failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// Operation and target.
+        what: String,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+}

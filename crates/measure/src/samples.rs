@@ -1,0 +1,499 @@
+//! What came of each probe, and the figures made from it.
+
+use std::collections::BTreeMap;
+
+use lowlat_model::measurement::LOST;
+use lowlat_model::{Measurement, Quantiles, Schema};
+use lowlat_transport::{Ns, StampAt, TxStamp};
+
+use crate::Spec;
+use crate::histogram::Histogram;
+use crate::window::Class;
+
+/// Marks on a probe.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// Part of the warm-up: kept, left out of the figures.
+    pub const WARMUP: u8 = 1;
+    /// Its answer came after that of a later probe.
+    pub const REORDERED: u8 = 2;
+    /// It was given up, and an answer came after all.
+    pub const LATE: u8 = 4;
+    /// It was planned and could not leave: the socket stayed full, or the run ended behind its plan.
+    pub const UNSENT: u8 = 8;
+    /// It ran while the host was seen interrupting (see `noise`).
+    pub const GAP: u8 = 16;
+    /// Its answer carried a software receive stamp.
+    pub const RX_SOFTWARE: u8 = 32;
+    /// Its answer carried a hardware receive stamp.
+    pub const RX_HARDWARE: u8 = 64;
+
+    /// Whether `mark` is set.
+    #[inline]
+    pub fn has(self, mark: u8) -> bool {
+        self.0 & mark != 0
+    }
+
+    /// Sets marks.
+    #[inline]
+    pub fn set(&mut self, marks: impl Into<Self>) {
+        self.0 |= marks.into().0;
+    }
+}
+
+impl From<u8> for Flags {
+    fn from(marks: u8) -> Self {
+        Self(marks)
+    }
+}
+
+/// One probe. Times are `CLOCK_MONOTONIC`, ns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// When it was to leave.
+    pub planned: Ns,
+    /// When it left.
+    pub sent: Ns,
+    /// When its first answer came in time; [`LOST`] if none did.
+    pub received: Ns,
+    /// The far end's time between receive and send; [`LOST`] if it told none.
+    pub residence: u64,
+    /// Answers after the first.
+    pub duplicates: u16,
+    /// Marks.
+    pub flags: Flags,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { planned: 0, sent: 0, received: LOST, residence: LOST, duplicates: 0, flags: Flags::default() }
+    }
+}
+
+impl Probe {
+    /// An answer came in time.
+    #[inline]
+    pub fn answered(&self) -> bool {
+        self.received != LOST
+    }
+
+    /// Round trip from the actual send; [`LOST`] if lost.
+    #[inline]
+    pub fn rtt(&self) -> u64 {
+        if self.answered() { self.received.saturating_sub(self.sent) } else { LOST }
+    }
+
+    /// Round trip from the planned send.
+    #[inline]
+    pub fn rtt_planned(&self) -> u64 {
+        if self.answered() { self.received.saturating_sub(self.planned) } else { LOST }
+    }
+}
+
+/// Takes the full log: each probe in send order, as soon as it is settled, warm-up included.
+pub trait SampleSink {
+    /// One probe. Called between probes: it must not block for long.
+    fn put(&mut self, probe: &Probe) -> std::io::Result<()>;
+}
+
+/// Counts of a run, warm-up left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Left this program.
+    pub sent: u64,
+    /// Answered in time, first answers only.
+    pub received: u64,
+    /// Left, and not answered in time.
+    pub lost: u64,
+    /// Answers after the first.
+    pub duplicates: u64,
+    /// First answers that came after a later probe's.
+    pub reordered: u64,
+    /// First answers after the timeout.
+    pub late: u64,
+    /// Messages that were no answers.
+    pub foreign: u64,
+    /// Probes of the warm-up.
+    pub warmup: u64,
+    /// Planned, and never left.
+    pub unsent: u64,
+    /// Errors the path gave in the middle of the run (refused, unreachable).
+    pub path_errors: u64,
+}
+
+/// Kernel stamps of one probe; 0 for none. Software stamps are `CLOCK_REALTIME`, hardware ones the NIC's clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ProbeStamps {
+    pub(crate) tx_sched: u64,
+    pub(crate) tx_software: u64,
+    pub(crate) tx_hardware: u64,
+    pub(crate) rx_software: u64,
+    pub(crate) rx_hardware: u64,
+}
+
+/// A measured run.
+#[derive(Debug, Clone, Default)]
+pub struct Samples {
+    probes: Vec<Probe>,
+    keep: usize,
+    first_seq: u64,
+    pub(crate) counts: Counts,
+    rtt: Histogram,
+    rtt_planned: Histogram,
+    has_plan: bool,
+    first_planned: Option<Ns>,
+    last_event: Ns,
+    pub(crate) stamps: Vec<ProbeStamps>,
+    /// Realtime less monotonic, ns, at the start and at the end.
+    pub(crate) realtime: Option<(i64, i64)>,
+    pub(crate) interrupted: bool,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What the figures are of; the prober cannot know it all.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Address and port.
+    pub target: String,
+    /// `udp`, …
+    pub proto: String,
+    /// `lowlat`, …
+    pub peer: String,
+    /// `spin`, …
+    pub engine: String,
+    /// What bends the number.
+    pub environment: BTreeMap<String, String>,
+    /// What weakens it.
+    pub warnings: Vec<String>,
+}
+
+impl Samples {
+    pub(crate) fn new(spec: &Spec, first_seq: u64) -> Self {
+        let expected = spec.expected();
+        let mut probes = Vec::with_capacity(expected);
+        // Touch every page now: a page fault between two probes would be measured as latency.
+        probes.resize(expected, Probe::default());
+        probes.clear();
+        let mut stamps = Vec::new();
+        if spec.stamps {
+            stamps.resize(expected, ProbeStamps::default());
+            stamps.clear();
+        }
+        Self { probes, stamps, keep: spec.keep, first_seq, has_plan: spec.planned(), ..Self::default() }
+    }
+
+    /// Books a settled probe.
+    #[inline]
+    pub(crate) fn book(&mut self, probe: &Probe) {
+        let c = &mut self.counts;
+        self.last_event = self.last_event.max(if probe.answered() { probe.received } else { probe.sent });
+        if probe.flags.has(Flags::WARMUP) {
+            c.warmup += 1;
+        } else {
+            if self.first_planned.is_none() {
+                self.first_planned = Some(probe.planned);
+            }
+            if probe.flags.has(Flags::UNSENT) {
+                c.unsent += 1;
+            } else {
+                c.sent += 1;
+                if probe.answered() {
+                    c.received += 1
+                } else {
+                    c.lost += 1
+                }
+                self.rtt.record(probe.rtt());
+            }
+            if self.has_plan {
+                self.rtt_planned.record(probe.rtt_planned());
+            }
+            c.duplicates += u64::from(probe.duplicates);
+            c.reordered += u64::from(probe.flags.has(Flags::REORDERED));
+            c.late += u64::from(probe.flags.has(Flags::LATE));
+        }
+        if self.probes.len() < self.keep {
+            self.probes.push(*probe);
+        }
+    }
+
+    /// Books an answer to a probe that was booked before.
+    pub(crate) fn book_after(&mut self, seq: u64, class: Class) {
+        let kept = seq.checked_sub(self.first_seq).and_then(|i| self.probes.get_mut(usize::try_from(i).ok()?));
+        if let Some(probe) = kept {
+            if class == Class::Late {
+                probe.flags.set(Flags::LATE);
+            } else {
+                probe.duplicates = probe.duplicates.saturating_add(1);
+            }
+            if probe.flags.has(Flags::WARMUP) {
+                return;
+            }
+        }
+        // A probe of the round before, on the same flow, is this round's late one too: it came in its time.
+        match class {
+            Class::Late => self.counts.late += 1,
+            Class::Duplicate => self.counts.duplicates += 1,
+            Class::First | Class::Unknown => {}
+        }
+    }
+
+    /// The probe about to be booked got these stamps.
+    pub(crate) fn set_stamps(&mut self, seq: u64, set: impl FnOnce(&mut ProbeStamps)) {
+        let Some(i) = seq.checked_sub(self.first_seq).and_then(|i| usize::try_from(i).ok()) else { return };
+        if i < self.keep {
+            if self.stamps.len() <= i {
+                self.stamps.resize(i + 1, ProbeStamps::default());
+            }
+            set(&mut self.stamps[i]);
+        }
+    }
+
+    pub(crate) fn set_tx(&mut self, base_id: u32, stamp: &TxStamp) {
+        let seq = self.first_seq + u64::from(stamp.id.wrapping_sub(base_id));
+        self.set_stamps(seq, |s| match stamp.at {
+            StampAt::TxSched => s.tx_sched = stamp.ns,
+            StampAt::TxSoftware => s.tx_software = stamp.ns,
+            StampAt::TxHardware => s.tx_hardware = stamp.ns,
+            StampAt::RxSoftware | StampAt::RxHardware => {}
+        });
+    }
+
+    /// Counts, warm-up left out.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The kept probes, in send order, warm-up included.
+    pub fn probes(&self) -> &[Probe] {
+        &self.probes
+    }
+
+    /// The run was ended by the stop flag.
+    pub fn interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Every probe was kept one by one, so figures are exact.
+    pub fn complete(&self) -> bool {
+        self.probes.len() as u64 == self.counts.sent + self.counts.unsent + self.counts.warmup
+    }
+
+    fn measured(&self) -> impl Iterator<Item = &Probe> {
+        self.probes.iter().filter(|p| !p.flags.has(Flags::WARMUP))
+    }
+
+    /// Round trips from the actual send, in send order, warm-up left out, [`LOST`] for the lost: what a comparison takes.
+    pub fn rtts(&self) -> Vec<u64> {
+        self.measured().filter(|p| !p.flags.has(Flags::UNSENT)).map(Probe::rtt).collect()
+    }
+
+    /// Round trips from the planned send, the unsent among the lost.
+    pub fn rtts_planned(&self) -> Vec<u64> {
+        self.measured().map(Probe::rtt_planned).collect()
+    }
+
+    /// How late each probe left, ns.
+    pub fn send_errors(&self) -> Vec<u64> {
+        self.measured().filter(|p| !p.flags.has(Flags::UNSENT)).map(|p| p.sent.saturating_sub(p.planned)).collect()
+    }
+
+    /// Calls the first `n` probes warm-up (a steady-state test found it) and counts again. Works where all were kept.
+    pub fn leave_out_first(&mut self, n: usize) {
+        if !self.complete() {
+            return;
+        }
+        for p in self.probes.iter_mut().take(n) {
+            p.flags.set(Flags::WARMUP);
+        }
+        self.recount();
+    }
+
+    /// Leaves the last `n` probes out in the same way.
+    pub fn leave_out_last(&mut self, n: usize) {
+        if !self.complete() {
+            return;
+        }
+        for p in self.probes.iter_mut().rev().take(n) {
+            p.flags.set(Flags::WARMUP);
+        }
+        self.recount();
+    }
+
+    fn recount(&mut self) {
+        let probes = std::mem::take(&mut self.probes);
+        let (foreign, path_errors) = (self.counts.foreign, self.counts.path_errors);
+        self.counts = Counts { foreign, path_errors, ..Counts::default() };
+        self.rtt = Histogram::default();
+        self.rtt_planned = Histogram::default();
+        self.first_planned = None;
+        for p in &probes {
+            self.book(p);
+        }
+        self.probes = probes;
+    }
+
+    /// Marks the probes that were on their way during one of `gaps` (begin, end on `CLOCK_MONOTONIC`, in time order);
+    /// returns how many.
+    pub fn mark_gaps(&mut self, gaps: &[(Ns, Ns)]) -> u64 {
+        let mut marked = 0;
+        for p in &mut self.probes {
+            let end = if p.answered() { p.received } else { p.sent };
+            let first = gaps.partition_point(|g| g.1 < p.planned.min(p.sent));
+            if gaps.get(first).is_some_and(|g| g.0 <= end) {
+                p.flags.set(Flags::GAP);
+                marked += 1;
+            }
+        }
+        marked
+    }
+
+    /// Live figures for a progress line.
+    pub(crate) fn so_far(&self) -> (Counts, Quantiles) {
+        (self.counts, self.rtt.quantiles())
+    }
+
+    /// The document. `rtt_planned` stays empty where the plan is the send.
+    pub fn measurement(&self, spec: &Spec, context: Context) -> Measurement {
+        let c = self.counts;
+        let exact = self.complete();
+        let figures = |samples: Vec<u64>, histogram: &Histogram| {
+            let mut samples = samples;
+            if exact { Quantiles::of(&mut samples) } else { histogram.quantiles() }
+        };
+        let rtt = figures(self.rtts(), &self.rtt);
+        let rtt_planned =
+            if self.has_plan { figures(self.rtts_planned(), &self.rtt_planned) } else { Quantiles::default() };
+        let mut residence: Vec<u64> =
+            self.measured().filter(|p| p.answered() && p.residence != LOST).map(|p| p.residence).collect();
+        let (stamp_coverage, legs, leg_warning) = self.legs();
+        let mut warnings = context.warnings;
+        warnings.extend(self.warnings.iter().cloned());
+        warnings.extend(leg_warning);
+        if !exact {
+            warnings.push(format!(
+                "{} probes, {} kept one by one: figures come from a histogram, at most 0.4 % above the sample",
+                c.sent + c.warmup,
+                self.probes.len()
+            ));
+        }
+        if c.unsent > 0 {
+            warnings.push(format!(
+                "rate above what this host or path bears: {} of {} planned probes could not leave; they rank as lost in rtt_planned",
+                c.unsent,
+                c.sent + c.unsent
+            ));
+        }
+        if c.path_errors > 0 {
+            warnings.push(format!("the path answered {} times with an error (refused or unreachable)", c.path_errors));
+        }
+        if self.interrupted {
+            warnings.push("interrupted: figures are of the part that ran".to_owned());
+        }
+        let in_gaps = self.measured().filter(|p| p.flags.has(Flags::GAP)).count();
+        if in_gaps > 0 {
+            warnings.push(format!("{in_gaps} probes coincide with interruptions of the host"));
+        }
+        let ratio = match (rtt.p99_ns, rtt.p50_ns) {
+            (Some(p99), Some(p50)) if p50 > 0 => Some(p99 as f64 / p50 as f64),
+            _ => None,
+        };
+        Measurement {
+            schema: Schema::current("measure"),
+            target: context.target,
+            proto: context.proto,
+            peer: context.peer,
+            engine: context.engine,
+            mode: spec.mode_name().to_owned(),
+            size_bytes: u32::try_from(spec.size).unwrap_or(u32::MAX),
+            rate_pps: spec.rate_pps(),
+            cpu: spec.cpu,
+            sent: c.sent,
+            received: c.received,
+            lost: c.lost,
+            duplicates: c.duplicates,
+            reordered: c.reordered,
+            late: c.late,
+            foreign: c.foreign,
+            warmup: c.warmup,
+            loss_ratio: (c.sent > 0).then(|| c.lost as f64 / c.sent as f64),
+            duration_ns: self.last_event.saturating_sub(self.first_planned.unwrap_or(self.last_event)),
+            rtt,
+            rtt_planned,
+            jitter_ratio: ratio,
+            residence: Quantiles::of(&mut residence),
+            stamp_coverage,
+            legs,
+            environment: context.environment,
+            warnings,
+        }
+    }
+
+    /// Stamp coverage, and the legs between stamps.
+    ///
+    /// Software stamps are on `CLOCK_REALTIME`, the program's own on `CLOCK_MONOTONIC`: the two are joined by their
+    /// difference, read at both ends of the run. Where it moved by more than a millisecond in between (the wall clock
+    /// was stepped or slewed hard), legs that cross the two clocks are left out, and that is said.
+    fn legs(&self) -> (BTreeMap<String, f64>, BTreeMap<String, Quantiles>, Option<String>) {
+        let mut coverage = BTreeMap::new();
+        let mut legs: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        let answered = self.measured().filter(|p| p.answered()).count();
+        if self.stamps.is_empty() || answered == 0 {
+            return (coverage, BTreeMap::new(), None);
+        }
+        let mut warning = None;
+        let join = self.realtime.filter(|(begin, end)| {
+            let same = begin.abs_diff(*end) <= 1_000_000;
+            if !same {
+                warning = Some("the wall clock was changed during the run: legs between this program and the kernel's stamps are left out".to_owned());
+            }
+            same
+        });
+        let first = self.probes.first().map_or(0, |p| p.sent);
+        let span = self.last_event.saturating_sub(first).max(1) as f64;
+        let mut seen = [0usize; 5];
+        for (p, s) in self.probes.iter().zip(&self.stamps) {
+            if p.flags.has(Flags::WARMUP) || !p.answered() {
+                continue;
+            }
+            let own = |t: Ns| {
+                let (begin, end) = join?;
+                #[allow(clippy::cast_possible_truncation)] // a fraction of a difference below 1 ms
+                let slew = ((end - begin) as f64 * (t.saturating_sub(first) as f64 / span)) as i64;
+                t.checked_add_signed(begin + slew)
+            };
+            let kernel = |t: u64| (t > 0).then_some(t);
+            let points = [
+                ("send", own(p.sent)),
+                ("kernel-tx-sched", kernel(s.tx_sched)),
+                ("kernel-tx", kernel(s.tx_software)),
+                ("kernel-rx", kernel(s.rx_software)),
+                ("recv", own(p.received)),
+            ];
+            for (n, stamp) in
+                seen.iter_mut().zip([s.tx_sched, s.tx_software, s.rx_software, s.tx_hardware, s.rx_hardware])
+            {
+                *n += usize::from(stamp > 0);
+            }
+            let names = ["send→kernel-tx-sched", "kernel-tx-sched→kernel-tx", "kernel-tx→kernel-rx", "kernel-rx→recv"];
+            for (pair, name) in points.windows(2).zip(names) {
+                if let (Some(from), Some(to)) = (pair[0].1, pair[1].1) {
+                    legs.entry(name).or_default().push(to.saturating_sub(from));
+                }
+            }
+            if let (Some(from), Some(to)) = (points[0].1, points[2].1) {
+                legs.entry("send→kernel-tx").or_default().push(to.saturating_sub(from));
+            }
+            if s.tx_hardware > 0 && s.rx_hardware > 0 {
+                legs.entry("wire-tx→wire-rx").or_default().push(s.rx_hardware.saturating_sub(s.tx_hardware));
+            }
+        }
+        let names = ["sched-tx", "software-tx", "software-rx", "hardware-tx", "hardware-rx"];
+        for (name, n) in names.into_iter().zip(seen) {
+            coverage.insert(name.to_owned(), n as f64 / answered as f64);
+        }
+        let legs = legs.into_iter().map(|(name, mut v)| (name.to_owned(), Quantiles::of(&mut v))).collect();
+        (coverage, legs, warning)
+    }
+}

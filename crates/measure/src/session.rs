@@ -1,0 +1,377 @@
+//! One flow to one far end, measured once or in many rounds.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lowlat_model::Quantiles;
+use lowlat_peers::{Decoded, Peer};
+use lowlat_transport::{Engine, EngineError, Got, Ns, TxStamp, clock};
+
+use crate::placement::{Placed, Placement};
+use crate::samples::{Counts, Flags, Samples};
+use crate::{MeasureError, Mode, SampleSink, Spec, openloop, pingpong};
+
+/// How long a wait may last before the stop flag is looked at again.
+pub(crate) const PATIENCE_NS: u64 = 100_000_000;
+/// How often progress is told.
+pub(crate) const PROGRESS_NS: u64 = 250_000_000;
+/// Failures of the path in a row after which it is called broken.
+pub(crate) const FAILURES: u32 = 1_000;
+/// Probes of the greeting.
+const GREETINGS: u32 = 5;
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Since its start, ns.
+    pub elapsed_ns: u64,
+    /// Counts so far.
+    pub counts: Counts,
+    /// Round trips so far.
+    pub rtt: Quantiles,
+    /// Probes a second so far.
+    pub rate_pps: f64,
+}
+
+/// Where a run gets the time that the engine does not tell: at its start only, and the two clocks' difference.
+pub(crate) trait Clocks {
+    fn now(&self) -> Ns;
+    /// Realtime less monotonic, ns.
+    fn realtime_offset(&self) -> Option<i64>;
+}
+
+/// The host's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HostClocks;
+
+impl Clocks for HostClocks {
+    fn now(&self) -> Ns {
+        clock::now()
+    }
+
+    fn realtime_offset(&self) -> Option<i64> {
+        // The tightest of a few bracketed reads: a pre-emption between two clocks would be taken for an offset.
+        let mut best: Option<(u64, i64)> = None;
+        for _ in 0..16 {
+            let before = clock::now();
+            let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+            let after = clock::now();
+            let width = after - before;
+            let offset = i64::try_from(wall.as_nanos()).ok()? - i64::try_from(before + width / 2).ok()?;
+            if best.is_none_or(|(w, _)| width < w) {
+                best = Some((width, offset));
+            }
+        }
+        best.map(|b| b.1)
+    }
+}
+
+/// What both loops work with.
+pub(crate) struct Run<'a> {
+    pub(crate) engine: &'a mut dyn Engine,
+    pub(crate) peer: &'a mut dyn Peer,
+    pub(crate) spec: &'a Spec,
+    pub(crate) log: Option<&'a mut dyn SampleSink>,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) progress: &'a mut dyn FnMut(&Progress),
+    pub(crate) message: &'a mut [u8],
+    pub(crate) buffer: &'a mut [u8],
+    pub(crate) samples: Samples,
+    pub(crate) start: Ns,
+    pub(crate) first_seq: u64,
+    pub(crate) failures: u32,
+    pub(crate) stamps: Stamps,
+}
+
+/// Transmit stamps as they come.
+#[derive(Debug, Default)]
+pub(crate) struct Stamps {
+    drained: Vec<TxStamp>,
+    base: Option<u32>,
+}
+
+/// What came, decoded.
+pub(crate) struct Answer {
+    pub(crate) seq: u64,
+    pub(crate) at: Ns,
+    pub(crate) residence: u64,
+    pub(crate) flags: Flags,
+    pub(crate) got: Got,
+}
+
+impl Run<'_> {
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the next answer. `Ok(None)` when `until` has passed; foreign messages are counted and waited past.
+    #[inline]
+    pub(crate) fn next_answer(&mut self, until: Ns) -> Result<Option<Answer>, MeasureError> {
+        loop {
+            let got = match self.engine.recv(self.buffer, until) {
+                Ok(Some(got)) => got,
+                Ok(None) => return Ok(None),
+                Err(e) => {
+                    self.failed(e)?;
+                    continue;
+                }
+            };
+            self.failures = 0;
+            match self.peer.decode(&self.buffer[..got.len]) {
+                Decoded::Reply { seq, far } => {
+                    let mut flags = Flags::default();
+                    if got.kernel_rx.is_some() {
+                        flags.set(Flags::RX_SOFTWARE);
+                    }
+                    if got.hardware_rx.is_some() {
+                        flags.set(Flags::RX_HARDWARE);
+                    }
+                    let residence = far.map_or(u64::MAX, |f| f.sent_ns.saturating_sub(f.received_ns));
+                    return Ok(Some(Answer { seq, at: got.at, residence, flags, got }));
+                }
+                Decoded::Foreign(_) => {
+                    self.samples.counts.foreign += 1;
+                    if got.at >= until {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// An error of the path in mid-run is counted, not fatal: the far end may be restarting, and that is latency too.
+    /// Anything else ends the run.
+    pub(crate) fn failed(&mut self, error: EngineError) -> Result<(), MeasureError> {
+        let passing = match &error {
+            EngineError::Unreachable { .. } => true,
+            EngineError::Os { source, .. } => full(source),
+            EngineError::Unavailable { .. } => false,
+        };
+        if !passing {
+            return Err(error.into());
+        }
+        if !matches!(error, EngineError::Os { .. }) {
+            self.samples.counts.path_errors += 1;
+        }
+        self.failures += 1;
+        if self.failures >= FAILURES {
+            return Err(MeasureError::Broken { times: self.failures, last: error.to_string() });
+        }
+        Ok(())
+    }
+
+    /// Books a settled probe and logs it.
+    #[inline]
+    pub(crate) fn settle(&mut self, probe: &crate::Probe) -> Result<(), MeasureError> {
+        self.samples.book(probe);
+        if let Some(log) = self.log.as_deref_mut() {
+            log.put(probe).map_err(|source| MeasureError::Io { what: "write the sample log".to_owned(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Between probes: takes the transmit stamps that have come.
+    pub(crate) fn collect_stamps(&mut self) {
+        if !self.spec.stamps {
+            return;
+        }
+        self.engine.tx_stamps(&mut self.stamps.drained);
+        for stamp in self.stamps.drained.drain(..) {
+            // The flow is older than this round: its counter is anchored at the first stamp of the first probe.
+            let base = *self.stamps.base.get_or_insert(stamp.id);
+            self.samples.set_tx(base, &stamp);
+        }
+    }
+
+    /// Keeps the receive stamps of an answer.
+    #[inline]
+    pub(crate) fn keep_rx(&mut self, answer: &Answer) {
+        if self.spec.stamps && answer.flags.0 != 0 {
+            let got = answer.got;
+            self.samples.set_stamps(answer.seq, |s| {
+                s.rx_software = got.kernel_rx.unwrap_or(0);
+                s.rx_hardware = got.hardware_rx.unwrap_or(0);
+            });
+        }
+    }
+
+    pub(crate) fn tell(&mut self, now: Ns) {
+        let (counts, rtt) = self.samples.so_far();
+        let elapsed_ns = now.saturating_sub(self.start);
+        let all = counts.sent + counts.warmup;
+        let rate_pps = if elapsed_ns > 0 { all as f64 * 1e9 / elapsed_ns as f64 } else { 0.0 };
+        (self.progress)(&Progress { elapsed_ns, counts, rtt, rate_pps });
+    }
+
+    /// Probe number of `seq` in this round.
+    pub(crate) fn index(&self, seq: u64) -> u64 {
+        seq - self.first_seq
+    }
+}
+
+/// A full queue: the probe waits, it is not forgotten.
+pub(crate) fn full(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
+}
+
+/// A flow that is open and has answered.
+pub struct Session<'a> {
+    engine: &'a mut dyn Engine,
+    peer: &'a mut dyn Peer,
+    next_seq: u64,
+    message: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+impl std::fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("peer", &self.peer.name())
+            .field("next_seq", &self.next_seq)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Session<'a> {
+    /// Frames, shakes hands, and sends up to five probes of `size` bytes until one is answered within `timeout_ns`.
+    ///
+    /// Silence and answers in another language are told apart ([`MeasureError::Silent`], [`MeasureError::Nonsense`]).
+    pub fn open(
+        engine: &'a mut dyn Engine,
+        peer: &'a mut dyn Peer,
+        size: usize,
+        timeout_ns: u64,
+    ) -> Result<Self, MeasureError> {
+        Self::open_at(engine, peer, size, timeout_ns, &HostClocks)
+    }
+
+    pub(crate) fn open_at(
+        engine: &'a mut dyn Engine,
+        peer: &'a mut dyn Peer,
+        size: usize,
+        timeout_ns: u64,
+        clocks: &dyn Clocks,
+    ) -> Result<Self, MeasureError> {
+        let probe = Spec { size, timeout_ns: timeout_ns.max(1), ..Spec::default() };
+        probe.check(peer.message_sizes())?;
+        engine.set_framing(peer.framing());
+        peer.open(engine, clocks.now().saturating_add(timeout_ns))?;
+        let largest = engine.caps().max_message.max(size);
+        // One byte more than the largest answer: a longer one is then seen to be longer, not taken for it.
+        let mut session = Self { engine, peer, next_seq: 0, message: vec![0; size], buffer: vec![0; largest + 1] };
+        session.greet(timeout_ns, clocks)?;
+        Ok(session)
+    }
+
+    fn greet(&mut self, timeout_ns: u64, clocks: &dyn Clocks) -> Result<(), MeasureError> {
+        let (mut answers, mut why) = (0, "");
+        let mut now = clocks.now();
+        for tries in 1..=GREETINGS {
+            let seq = self.next_seq;
+            self.next_seq += 1;
+            self.peer.encode(seq, now, &mut self.message);
+            let until = self.engine.send(&self.message)?.saturating_add(timeout_ns);
+            while let Some(got) = self.engine.recv(&mut self.buffer, until)? {
+                match self.peer.decode(&self.buffer[..got.len]) {
+                    Decoded::Reply { .. } => return Ok(()),
+                    Decoded::Foreign(reason) => {
+                        answers += 1;
+                        why = reason;
+                    }
+                }
+                if got.at >= until {
+                    break;
+                }
+            }
+            now = until;
+            if tries == GREETINGS && answers > 0 {
+                return Err(MeasureError::Nonsense { peer: self.peer.name(), answers, why });
+            }
+        }
+        Err(MeasureError::Silent { peer: self.peer.name(), tries: GREETINGS, waited_ms: timeout_ns / 1_000_000 })
+    }
+
+    /// Measures once. Rounds of one session follow each other on the same flow, with sequence numbers that go on, so
+    /// that an answer from the round before is known as such.
+    ///
+    /// `progress` is told about four times a second, between probes. When `stop` is set, what was measured so far comes
+    /// back, marked [`Samples::interrupted`].
+    pub fn round(
+        &mut self,
+        spec: &Spec,
+        log: Option<&mut dyn SampleSink>,
+        stop: &AtomicBool,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<Samples, MeasureError> {
+        self.round_at(spec, log, stop, progress, &HostClocks)
+    }
+
+    pub(crate) fn round_at(
+        &mut self,
+        spec: &Spec,
+        log: Option<&mut dyn SampleSink>,
+        stop: &AtomicBool,
+        progress: &mut dyn FnMut(&Progress),
+        clocks: &dyn Clocks,
+    ) -> Result<Samples, MeasureError> {
+        spec.check(self.peer.message_sizes())?;
+        self.message.resize(spec.size, 0);
+        let samples = Samples::new(spec, self.next_seq);
+        let discarded = self.engine.discarded();
+        if spec.stamps {
+            let mut old = Vec::new();
+            self.engine.tx_stamps(&mut old);
+        }
+        let offset = clocks.realtime_offset();
+        let mut run = Run {
+            engine: &mut *self.engine,
+            peer: &mut *self.peer,
+            spec,
+            // Rebuilt, not passed: only a bare reference to a trait object can be shortened, an Option of one cannot.
+            log: match log {
+                Some(log) => Some(log),
+                None => None,
+            },
+            stop,
+            progress,
+            message: &mut self.message,
+            buffer: &mut self.buffer,
+            samples,
+            start: clocks.now(),
+            first_seq: self.next_seq,
+            failures: 0,
+            stamps: Stamps::default(),
+        };
+        let next_seq = match spec.mode {
+            Mode::PingPong { interval_ns } => pingpong::run(&mut run, interval_ns)?,
+            Mode::OpenLoop { rate_pps, pattern } => openloop::run(&mut run, rate_pps, pattern)?,
+        };
+        run.collect_stamps();
+        let mut samples = run.samples;
+        samples.realtime = offset.zip(clocks.realtime_offset());
+        samples.counts.foreign += self.engine.discarded().saturating_sub(discarded);
+        self.next_seq = next_seq;
+        Ok(samples)
+    }
+
+    /// Says farewell, where the protocol has one.
+    pub fn close(self) {
+        self.peer.close(self.engine);
+    }
+}
+
+/// Opens, places this thread as the spec asks, measures once, puts the thread back, and says farewell.
+pub fn run(
+    engine: &mut dyn Engine,
+    peer: &mut dyn Peer,
+    spec: &Spec,
+    log: Option<&mut dyn SampleSink>,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Samples, MeasureError> {
+    let _placed =
+        Placed::take(&Placement { cpu: spec.cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory })?;
+    let mut session = Session::open(engine, peer, spec.size, spec.timeout_ns)?;
+    let samples = session.round(spec, log, stop, progress)?;
+    session.close();
+    Ok(samples)
+}

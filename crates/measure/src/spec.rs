@@ -1,0 +1,207 @@
+//! What to measure.
+
+use lowlat_transport::Ns;
+
+use crate::MeasureError;
+
+/// When probes leave.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mode {
+    /// The next probe leaves when the last came back or was given up; with an interval, not before its planned time.
+    PingPong {
+        /// Time between planned sends, ns; `None` for as fast as answers come.
+        interval_ns: Option<u64>,
+    },
+    /// Probes leave by the clock, whatever came back.
+    OpenLoop {
+        /// Probes a second, over all.
+        rate_pps: f64,
+        /// How they are spread.
+        pattern: Pattern,
+    },
+}
+
+/// How an open loop's probes are spread in time; the mean rate is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pattern {
+    /// Evenly.
+    Fixed,
+    /// Exponential gaps: arrivals do not lock step with anything periodic on the host (RFC 2330 §11.1.1).
+    Poisson,
+    /// `n` back to back, then a pause.
+    Burst(u32),
+}
+
+/// What is left out at the start. It is measured and kept, and marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warmup {
+    /// That many probes.
+    Probes(u64),
+    /// Probes planned in the first so many ns.
+    For(u64),
+}
+
+/// A measurement. [`Spec::default`] is a two-second ping-pong; change what you need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// When probes leave.
+    pub mode: Mode,
+    /// Measured probes (warm-up not counted); whichever of count and duration comes first ends the run.
+    pub count: Option<u64>,
+    /// Measured time, ns (warm-up by time not counted).
+    pub duration_ns: Option<u64>,
+    /// Message length, bytes.
+    pub size: usize,
+    /// Left out.
+    pub warmup: Warmup,
+    /// A probe without an answer for so long is lost, ns.
+    pub timeout_ns: u64,
+    /// CPU to pin to, in [`crate::run`].
+    pub cpu: Option<u32>,
+    /// SCHED_FIFO priority 1–99, in [`crate::run`].
+    pub rt_priority: Option<u8>,
+    /// Lock memory and touch it beforehand, in [`crate::run`].
+    pub lock_memory: bool,
+    /// Of random schedules.
+    pub seed: u64,
+    /// Samples kept one by one (40 bytes each); beyond, only the histogram grows no further.
+    pub keep: usize,
+    /// Collect transmit stamps and work out legs; the endpoint must ask for stamps too.
+    pub stamps: bool,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            mode: Mode::PingPong { interval_ns: None },
+            count: None,
+            duration_ns: Some(2_000_000_000),
+            size: 64,
+            warmup: Warmup::Probes(100),
+            timeout_ns: 1_000_000_000,
+            cpu: None,
+            rt_priority: None,
+            lock_memory: false,
+            seed: 1,
+            keep: 1 << 20,
+            stamps: false,
+        }
+    }
+}
+
+impl Spec {
+    /// Refuses what cannot be measured, before anything is sent.
+    pub fn check(&self, sizes: (usize, usize)) -> Result<(), MeasureError> {
+        let bad = |what: String, why: &str, next: &str| {
+            Err(MeasureError::Spec { what, why: why.to_owned(), next: next.to_owned() })
+        };
+        if !(sizes.0..=sizes.1).contains(&self.size) {
+            return bad(
+                format!("message of {} bytes", self.size),
+                &format!("the far-end protocol carries {} to {}", sizes.0, sizes.1),
+                "choose a size within",
+            );
+        }
+        if self.count.is_none() && self.duration_ns.is_none() {
+            return bad("run without end".into(), "neither count nor duration is given", "give one");
+        }
+        if self.count == Some(0) || self.duration_ns == Some(0) {
+            return bad("run of length 0".into(), "nothing would be measured", "give a count or duration above 0");
+        }
+        if self.timeout_ns == 0 {
+            return bad("timeout 0".into(), "every probe would be lost", "give a timeout above 0");
+        }
+        if self.keep == 0 {
+            return bad("0 kept samples".into(), "there would be no figures", "keep some");
+        }
+        match self.mode {
+            Mode::OpenLoop { rate_pps, .. } if !(rate_pps.is_finite() && rate_pps > 0.0 && rate_pps <= 1e8) => {
+                bad(format!("rate {rate_pps}/s"), "it is not within 0 to 100 million a second", "choose another rate")
+            }
+            Mode::OpenLoop { pattern: Pattern::Burst(0), .. } => {
+                bad("bursts of 0".into(), "nothing would leave", "give a burst of 1 or more")
+            }
+            Mode::PingPong { interval_ns: Some(0) } => {
+                bad("interval 0".into(), "it is no interval", "leave it out, or give one above 0")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `ping-pong` or `open-loop`.
+    pub fn mode_name(&self) -> &'static str {
+        match self.mode {
+            Mode::PingPong { .. } => "ping-pong",
+            Mode::OpenLoop { .. } => "open-loop",
+        }
+    }
+
+    /// The planned rate, where there is a plan.
+    pub fn rate_pps(&self) -> Option<f64> {
+        match self.mode {
+            Mode::PingPong { interval_ns } => interval_ns.map(|ns| 1e9 / ns as f64),
+            Mode::OpenLoop { rate_pps, .. } => Some(rate_pps),
+        }
+    }
+
+    /// There is a plan apart from the answers, so latency from it means something.
+    pub(crate) fn planned(&self) -> bool {
+        self.mode != Mode::PingPong { interval_ns: None }
+    }
+
+    /// Whether probe `index`, planned for `planned`, belongs to the warm-up of a run that began at `start`.
+    #[inline]
+    pub(crate) fn is_warmup(&self, index: u64, planned: Ns, start: Ns) -> bool {
+        match self.warmup {
+            Warmup::Probes(n) => index < n,
+            Warmup::For(ns) => planned < start.saturating_add(ns),
+        }
+    }
+
+    /// Room to make for samples before the first probe: no allocation, and no page fault, between probes.
+    pub(crate) fn expected(&self) -> usize {
+        // The shortest round trip seen on a virtual pair is 1.5 µs; 4 µs a probe is room enough for most.
+        let gap = match self.mode {
+            Mode::PingPong { interval_ns: Some(ns) } => ns as f64,
+            Mode::PingPong { interval_ns: None } => 4_000.0,
+            Mode::OpenLoop { rate_pps, .. } => 1e9 / rate_pps,
+        };
+        let warm_ns = if let Warmup::For(ns) = self.warmup { ns } else { 0 };
+        let warm = if let Warmup::Probes(n) = self.warmup { n } else { 0 };
+        let by_time = self.duration_ns.map_or(f64::INFINITY, |d| (d.saturating_add(warm_ns)) as f64 / gap + 1.0);
+        let by_count = self.count.map_or(f64::INFINITY, |c| c as f64 + warm_ns as f64 / gap);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
+        let n = (by_time.min(by_count) + warm as f64) as usize;
+        n.min(self.keep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_measured_is_refused_in_one_line() {
+        let ok = Spec::default();
+        assert!(ok.check((16, 1_400)).is_ok());
+        let open = |rate_pps, pattern| Spec { mode: Mode::OpenLoop { rate_pps, pattern }, ..Spec::default() };
+        let bad = [
+            Spec { size: 8, ..ok.clone() },
+            Spec { size: 9_000, ..ok.clone() },
+            Spec { count: None, duration_ns: None, ..ok.clone() },
+            Spec { count: Some(0), ..ok.clone() },
+            Spec { timeout_ns: 0, ..ok.clone() },
+            Spec { keep: 0, ..ok.clone() },
+            Spec { mode: Mode::PingPong { interval_ns: Some(0) }, ..ok },
+            open(0.0, Pattern::Fixed),
+            open(-1.0, Pattern::Fixed),
+            open(f64::NAN, Pattern::Poisson),
+            open(1e9, Pattern::Fixed),
+            open(1e3, Pattern::Burst(0)),
+        ];
+        for spec in bad {
+            let line = spec.check((16, 1_400)).unwrap_err().to_string();
+            assert!(!line.contains('\n') && line.contains("; "), "{line}");
+        }
+    }
+}
