@@ -87,7 +87,7 @@ impl RunDocument {
     fn reduction(&self, of: impl Fn(&Measurement) -> Option<u64>) -> Option<f64> {
         let before = of(self.baseline.as_ref()?)?;
         let after = of(self.result.as_ref()?)?;
-        (before > 0).then(|| 1.0 - after as f64 / before as f64)
+        (before > 0).then(|| (before as f64 - after as f64) / before as f64)
     }
 }
 

@@ -6,5 +6,6 @@
 
 pub mod facts;
 mod fake;
+pub mod run;
 
 pub use fake::FakeSys;

@@ -1,0 +1,120 @@
+//! Items 4 and 10: who works on which core, and on which NUMA node.
+
+use std::collections::BTreeSet;
+
+use lowlat_model::document::ChecklistItem;
+use lowlat_model::facts::Irq;
+use lowlat_model::{Facts, Reading};
+
+use super::item;
+use crate::Input;
+use crate::words::cpus;
+
+/// 4: no interrupt of the interface fires on the application's core or on its SMT sibling. The application is the
+/// prober, which stands in for it on this path.
+pub(crate) fn own_cores(input: &Input<'_>) -> ChecklistItem {
+    let name = "IRQs and application on their own cores";
+    let facts = input.now();
+    let Some(app) = input.present().and_then(|m| m.cpu) else {
+        return item(name, None, "the prober was not pinned to a core");
+    };
+    let irqs = match irqs(facts) {
+        Ok(irqs) => irqs,
+        Err(why) => return item(name, None, why),
+    };
+    let mut fire_on = BTreeSet::new();
+    for irq in &irqs {
+        // Where a driver does not tell where an interrupt does fire, it may fire wherever it is allowed to.
+        match irq.effective.value().or(irq.affinity.value()) {
+            Some(on) => fire_on.extend(on),
+            None => return item(name, None, format!("the affinity of {} was not read", irq.action)),
+        }
+    }
+    let core: Vec<u32> = facts.cpus.siblings.get(&app).cloned().unwrap_or_else(|| vec![app]);
+    let shared: Vec<u32> = core.iter().copied().filter(|c| fire_on.contains(c)).collect();
+    let fire_on: Vec<u32> = fire_on.into_iter().collect();
+    let evidence = format!("application on CPU {app}, {} interrupts on CPU {}", irqs.len(), cpus(&fire_on));
+    item(name, Some(shared.is_empty()), evidence)
+}
+
+fn irqs(facts: &Facts) -> Result<Vec<&Irq>, String> {
+    let (iface, _) = facts.focus().ok_or("no interface was in focus")?;
+    match &facts.irqs {
+        Reading::Value(all) => {
+            let own: Vec<&Irq> = all.iter().filter(|i| i.iface == iface).collect();
+            if own.is_empty() { Err(format!("{iface} has no interrupt lines of its own")) } else { Ok(own) }
+        }
+        other => {
+            let (kind, why) = other.why_not().unwrap_or(("absent", ""));
+            Err(format!("interrupts were not read: {kind}: {why}"))
+        }
+    }
+}
+
+/// 10: the application's core is on the NIC's NUMA node. On a host with one node they cannot be apart.
+pub(crate) fn one_node(input: &Input<'_>) -> ChecklistItem {
+    let name = "NIC and application on one NUMA node";
+    let facts = input.now();
+    let nodes: BTreeSet<u32> = facts.cpus.node_of.values().copied().collect();
+    if nodes.len() == 1 {
+        return item(name, Some(true), "the host has one node");
+    }
+    let Some(app) = input.present().and_then(|m| m.cpu) else {
+        return item(name, None, "the prober was not pinned to a core");
+    };
+    let Some((iface, nic)) = facts.focus() else {
+        return item(name, None, "no interface was in focus");
+    };
+    let Some(nic_node) = nic.numa_node.value() else {
+        let (kind, why) = nic.numa_node.why_not().unwrap_or(("absent", ""));
+        return item(name, None, format!("the node of {iface} is not known: {kind}: {why}"));
+    };
+    match facts.cpus.node_of.get(&app) {
+        Some(node) => item(
+            name,
+            Some(node == nic_node),
+            format!("{iface} on node {nic_node}, application on CPU {app} of node {node}"),
+        ),
+        None => item(name, None, format!("the node of CPU {app} was not read")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn an_interrupt_on_the_core_or_its_sibling_is_seen() {
+        let mut run = sample::Run::good(); // application on CPU 2, interrupts on 0 and 1
+        assert_eq!(own_cores(&run.input()).met, Some(true));
+        run.after().cpus.siblings.insert(2, vec![1, 2]);
+        assert_eq!(own_cores(&run.input()).met, Some(false));
+        run.after().cpus.siblings.insert(2, vec![2]);
+        if let Reading::Value(irqs) = &mut run.after().irqs {
+            irqs[0].effective = Reading::Value(vec![2]);
+        }
+        assert_eq!(own_cores(&run.input()).met, Some(false));
+    }
+
+    #[test]
+    fn without_interrupts_or_a_pinned_prober_it_cannot_be_told() {
+        let mut run = sample::Run::good();
+        run.after().irqs = Reading::Value(vec![]);
+        assert_eq!(own_cores(&run.input()).met, None);
+        let mut run = sample::Run::good();
+        run.result.as_mut().unwrap().cpu = None;
+        assert_eq!(own_cores(&run.input()).met, None);
+    }
+
+    #[test]
+    fn nodes_are_compared_only_where_there_are_two() {
+        let mut run = sample::Run::good();
+        run.after().cpus.node_of = (0..4).map(|c| (c, c / 2)).collect(); // NIC on 0, application on CPU 2 of 1
+        assert_eq!(one_node(&run.input()).met, Some(false));
+        run.iface().numa_node = Reading::Value(1);
+        assert_eq!(one_node(&run.input()).met, Some(true));
+        run.iface().numa_node = Reading::Unsupported("the device tells none".into());
+        assert_eq!(one_node(&run.input()).met, None);
+    }
+}

@@ -1,0 +1,55 @@
+//! Item 9: the governor.
+
+use lowlat_model::document::ChecklistItem;
+
+use super::item;
+use crate::Input;
+use crate::words::cpus;
+
+/// 9: every online CPU whose governor could be read runs `performance`.
+pub(crate) fn governor(input: &Input<'_>) -> ChecklistItem {
+    let name = "governor performance";
+    let power = &input.now().cpus.power;
+    let mut slow = Vec::new();
+    let mut read = 0_usize;
+    let mut why_not = None;
+    for (cpu, p) in power {
+        match p.governor.value() {
+            Some(g) => {
+                read += 1;
+                if g != "performance" {
+                    slow.push(*cpu);
+                }
+            }
+            None => why_not = p.governor.why_not().map(|(kind, why)| format!("{kind}: {why}")),
+        }
+    }
+    if !slow.is_empty() {
+        return item(name, Some(false), format!("another governor on CPU {}", cpus(&slow)));
+    }
+    match (read, why_not) {
+        (0, why) => {
+            item(name, None, format!("no governor to read: {}", why.unwrap_or_else(|| "no CPU was read".to_owned())))
+        }
+        (_, Some(why)) => item(name, None, format!("performance on {read} CPUs, not read on the others: {why}")),
+        (_, None) => item(name, Some(true), format!("performance on {read} CPUs")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+    use lowlat_model::Reading;
+
+    #[test]
+    fn one_slow_cpu_is_enough_and_none_to_read_is_no_answer() {
+        let mut run = sample::Run::good();
+        run.after().cpus.power.get_mut(&3).unwrap().governor = Reading::Value("powersave".into());
+        assert_eq!(governor(&run.input()).met, Some(false));
+        for p in run.after().cpus.power.values_mut() {
+            p.governor = Reading::Absent("no cpufreq".into());
+        }
+        assert_eq!(governor(&run.input()).met, None);
+    }
+}

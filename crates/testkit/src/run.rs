@@ -1,0 +1,229 @@
+//! A finished run, for the tests of what comes after it.
+
+use std::collections::BTreeMap;
+
+use lowlat_model::document::{
+    ChecklistItem, ConfidencePart, EngineResult, Planted, RunDocument, StepResult, part as names,
+};
+use lowlat_model::finding::{Remedy, Setting};
+use lowlat_model::op::Target;
+use lowlat_model::verdict::{Comparison, QuantileDifference};
+use lowlat_model::{Finding, Measurement, NotSeen, Quantiles, Schema, Severity, Verdict};
+
+/// A UDP measurement of 20 000 probes without a loss, whose other quantiles stand in a fixed relation to its median.
+pub fn measurement(p50_ns: u64) -> Measurement {
+    let at = |hundredths: u64| Some(p50_ns * hundredths / 100);
+    Measurement {
+        schema: Schema::current("measure"),
+        target: "192.0.2.2:11200".into(),
+        proto: "udp".into(),
+        peer: "lowlat".into(),
+        engine: "block".into(),
+        mode: "ping-pong".into(),
+        size_bytes: 64,
+        rate_pps: None,
+        cpu: Some(2),
+        sent: 20_000,
+        received: 20_000,
+        lost: 0,
+        duplicates: 0,
+        reordered: 0,
+        late: 0,
+        foreign: 0,
+        warmup: 500,
+        loss_ratio: Some(0.0),
+        duration_ns: 5_000_000_000,
+        rtt: Quantiles {
+            samples: 20_000,
+            min_ns: at(80),
+            p50_ns: at(100),
+            p90_ns: at(120),
+            p99_ns: at(150),
+            p999_ns: at(300),
+            p9999_ns: None,
+            p99999_ns: None,
+            max_ns: at(900),
+            mean_ns: at(105),
+        },
+        rtt_planned: Quantiles::default(),
+        jitter_ratio: Some(1.5),
+        residence: Quantiles::default(),
+        stamp_coverage: BTreeMap::new(),
+        legs: BTreeMap::new(),
+        environment: BTreeMap::from([("governor".into(), "performance".into())]),
+        warnings: vec![],
+    }
+}
+
+/// A comparison around A's median: B − A with its interval, all in ns.
+pub fn comparison(a_ns: u64, diff_ns: i64, low_ns: i64, high_ns: i64, verdict: Verdict) -> Comparison {
+    let ratio = |ns: i64| Some(ns as f64 / a_ns as f64);
+    let difference = |q: f64| QuantileDifference {
+        q,
+        a_ns: Some(a_ns),
+        b_ns: a_ns.checked_add_signed(diff_ns),
+        diff_ns: Some(diff_ns),
+        low_ns: Some(low_ns),
+        high_ns: Some(high_ns),
+        change_ratio: ratio(diff_ns),
+        change_low: ratio(low_ns),
+        change_high: ratio(high_ns),
+        verdict,
+    };
+    let words = match verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        _ => "no difference shown (would have shown 4.00 µs)",
+    };
+    Comparison {
+        schema: Schema::current("compare"),
+        a: "without".into(),
+        b: "with".into(),
+        quantiles: vec![difference(0.5), difference(0.99)],
+        smallest_detectable_ns: Some(4_000),
+        verdict,
+        words: words.into(),
+    }
+}
+
+/// A step that its A/B test judged; kept when it was better.
+pub fn step(knob: &str, target: Target, before: &str, after: &str, judged: Comparison) -> StepResult {
+    let p50 = judged.quantiles.first().cloned();
+    let kept = judged.verdict == Verdict::Better;
+    StepResult {
+        knob: knob.into(),
+        phase: 2,
+        target,
+        before: before.into(),
+        after: after.into(),
+        verdict: judged.verdict,
+        kept,
+        p50_change_ratio: p50.as_ref().and_then(|q| q.change_ratio),
+        p50_change_low: p50.as_ref().and_then(|q| q.change_low),
+        p50_change_high: p50.as_ref().and_then(|q| q.change_high),
+        note: format!("{}; {}", judged.words, if kept { "kept" } else { "put back" }),
+        comparison: Some(judged),
+    }
+}
+
+/// A finding with one setting.
+pub fn finding(rule: &str, severity: Severity, knob: &str, target: Target, value: &str) -> Finding {
+    Finding {
+        rule: rule.into(),
+        severity,
+        title: format!("{rule} on the path"),
+        evidence: vec![format!("evidence of {rule}")],
+        remedy: Remedy {
+            advice: format!("mend {rule}"),
+            settings: vec![Setting { knob: knob.into(), target, value: value.into() }],
+        },
+    }
+}
+
+/// A whole run: from 200 µs to 80 µs by one kept step, one put back, one refused; three engines, one of which could
+/// not run; two faults planted.
+pub fn document() -> RunDocument {
+    let better = comparison(200_000, -118_000, -121_000, -115_500, Verdict::Better);
+    let unclear = comparison(82_000, -300, -1_900, 1_400, Verdict::Unclear);
+    let mut refused = step("nic.ring.rx", Target::Iface("eth0".into()), "512", "1024", unclear.clone());
+    refused.verdict = Verdict::Refused;
+    refused.comparison = None;
+    (refused.p50_change_ratio, refused.p50_change_low, refused.p50_change_high) = (None, None, None);
+    refused.note = "refused: write ring rx of eth0: operation not supported".into();
+    let qdisc = Target::Qdisc("eth0".into(), "root".into());
+    RunDocument {
+        schema: Schema::current("optimize"),
+        run: "20260102T030405-1".into(),
+        started_unix_ns: 1_767_323_045_000_000_000,
+        iface: "eth0".into(),
+        driver: "ixgbe".into(),
+        driver_version: "6.12.43-amd64".into(),
+        kernel: "6.12.43-amd64".into(),
+        target: "192.0.2.2 (udp, lowlat)".into(),
+        dry_run: false,
+        baseline: Some(measurement(200_000)),
+        result: Some(measurement(80_000)),
+        loaded: Some(measurement(110_000)),
+        loaded_baseline: Some(measurement(420_000)),
+        findings: vec![
+            finding("netem-on-path", Severity::Critical, "qdisc.kind", qdisc.clone(), "default"),
+            finding("rps-remote-cpu", Severity::Warning, "steer.rps", Target::RxQueue("eth0".into(), 0), "off"),
+        ],
+        not_seen: vec![NotSeen { fact: "SMI count".into(), why: "denied: reading MSR 0x34 needs root".into() }],
+        steps: vec![
+            step("qdisc.kind", qdisc, "netem limit 1000 delay 100us", "fq_codel", better),
+            step("steer.rps", Target::RxQueue("eth0".into(), 0), "3", "off", unclear),
+            refused,
+        ],
+        engines: vec![
+            engine("block", Some(80_000), None, None, "nothing"),
+            engine(
+                "spin",
+                Some(52_000),
+                None,
+                Some(comparison(80_000, -28_000, -29_000, -27_000, Verdict::Better)),
+                "a whole core",
+            ),
+            engine("af-xdp", None, Some("bind AF_XDP to eth0 queue 0: operation not supported"), None, ""),
+        ],
+        checklist: vec![
+            ChecklistItem {
+                item: "baseline documented".into(),
+                met: Some(true),
+                evidence: "median 200 µs over 20000 probes".into(),
+            },
+            ChecklistItem { item: "settings persisted".into(), met: Some(false), evidence: "1 kept, 0 written".into() },
+            ChecklistItem {
+                item: "hardware stamps on where there are any".into(),
+                met: None,
+                evidence: "eth0 has none".into(),
+            },
+        ],
+        confidence: 78,
+        confidence_parts: vec![
+            ConfidencePart {
+                what: names::HARDWARE.into(),
+                points: 15,
+                of: 15,
+                why: "driver, features, rings, coalescing and stamping were read".into(),
+            },
+            ConfidencePart { what: names::VERSIONS.into(), points: 10, of: 10, why: "kernel 6.12.43-amd64".into() },
+            ConfidencePart {
+                what: names::LOAD.into(),
+                points: 0,
+                of: 15,
+                why: "the path was measured idle only".into(),
+            },
+        ],
+        goal_ns: Some(50_000),
+        goal_met: Some(false),
+        escalations: vec!["the baseline is below 100 µs: what is left is expert work".into()],
+        next_steps: vec!["move the application to spin: p50 52.0 µs on this path".into()],
+        planted: Some(vec![
+            Planted { fault: "netem delay 100us".into(), rule: "netem-on-path".into(), found: true, fixed: Some(true) },
+            Planted {
+                fault: "RPS to the wrong core".into(),
+                rule: "rps-remote-cpu".into(),
+                found: true,
+                fixed: Some(false),
+            },
+        ]),
+        rollback_verified: Some(true),
+    }
+}
+
+fn engine(
+    name: &str,
+    p50_ns: Option<u64>,
+    why_not: Option<&str>,
+    against_block: Option<Comparison>,
+    costs: &str,
+) -> EngineResult {
+    EngineResult {
+        engine: name.into(),
+        measurement: p50_ns.map(|p50| Measurement { engine: name.into(), ..measurement(p50) }),
+        why_not: why_not.map(Into::into),
+        against_block,
+        costs: costs.into(),
+    }
+}
