@@ -8,9 +8,20 @@ use crate::journal::JournalError;
 /// the variant says so.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// The tool's own files: lock held, disk full, read-only.
-    #[error("{0}")]
-    Store(String),
+    /// The tool's own files: lock held (and by whom), disk full, read-only.
+    #[error(transparent)]
+    Store(#[from] lowlat_sys::store::StoreError),
+    /// The journals could not be looked at.
+    #[error("{operation} {}: {error}; run as the user that applied", path.display())]
+    Read {
+        /// `list the journals in`, `read journal`.
+        operation: &'static str,
+        /// What.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        error: std::io::Error,
+    },
     /// A journal is damaged or from a newer lowlat.
     #[error("read journal {}: {error}", path.display())]
     Journal {
@@ -52,12 +63,26 @@ pub enum ApplyError {
     /// No transaction of that id.
     #[error("find transaction {0}: there is no journal of that name; `lowlat status` lists what is applied")]
     NoTransaction(String),
-    /// A helper process could not be started.
-    #[error("start {what}: {why}")]
-    Helper {
-        /// Which helper.
-        what: &'static str,
+    /// The dead-man timer could not be started.
+    #[error("start the dead-man timer: {why}; apply without --confirm-within, or from a shell that stays open")]
+    Watch {
         /// The system's answer.
+        why: String,
+    },
+    /// The dead-man timer's time came, and the transaction's lock was never free.
+    #[error("roll {transaction} back: {holder} has held the lock for {seconds} s; end it and run `lowlat rollback`")]
+    Stuck {
+        /// Transaction.
+        transaction: String,
+        /// Who holds it.
+        holder: String,
+        /// How long the timer waited for it.
+        seconds: u64,
+    },
+    /// A file that was to keep the settings could not be written. What was written of them was removed.
+    #[error("persist: {why}; nothing was kept, and what is applied still is")]
+    Persist {
+        /// File and cause.
         why: String,
     },
 }

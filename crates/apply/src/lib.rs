@@ -5,6 +5,10 @@
 //! state back and reads it again. Rollback needs the journal alone: it works after `kill -9`, and after a reboot for
 //! what outlives one.
 //!
+//! The core ([`Session`], [`rollback_on`], [`status_on`]) works on any [`writer::Writer`] and [`disk::Disk`], so that
+//! tests can cut the power anywhere; the functions that take a [`Store`](lowlat_sys::store::Store) are the same on the
+//! live host.
+//!
 //! The executor decides nothing: it does the steps it is given, in their order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -12,18 +16,25 @@ pub mod disk;
 mod error;
 pub mod journal;
 pub mod ledger;
+mod live;
 mod log;
+mod namespaces;
+mod persist;
 mod places;
 mod rollback;
 mod same;
 pub mod script;
 mod session;
 mod status;
+mod watch;
 pub mod writer;
 
 pub use error::{ApplyError, StepError};
+pub use live::{LiveWriter, confirm, hold_dma_latency, refuse_unfinished, rollback_from_disk, status};
+pub use persist::persist;
 pub use places::words;
 pub use rollback::{Item, NetnsExists, Outcome, Place, RollbackReport, rollback_on};
 pub use same::same;
 pub use session::{Handle, Session};
 pub use status::status_on;
+pub use watch::rollback_unless_confirmed;

@@ -13,6 +13,8 @@ pub(crate) struct Log {
     pub(crate) ledger: Ledger,
     out: Box<dyn Append>,
     path: std::path::PathBuf,
+    /// An entry could not be written whole. Nothing may follow it: what comes behind a torn entry is damage.
+    broken: Option<std::io::ErrorKind>,
 }
 
 impl Log {
@@ -36,7 +38,7 @@ impl Log {
         let ledger = Ledger::fold(&[begin])
             .map_err(|error| ApplyError::Journal { path: path.clone(), error })?
             .ok_or_else(|| ApplyError::NoTransaction(transaction))?;
-        Ok(Self { ledger, out, path })
+        Ok(Self { ledger, out, path, broken: None })
     }
 
     /// Goes on with a transaction read from disk.
@@ -45,7 +47,7 @@ impl Log {
         let out = disk
             .resume(&found.ledger.transaction, found.whole)
             .map_err(|error| ApplyError::Write { path: path.clone(), error })?;
-        Ok(Self { ledger: found.ledger, out, path })
+        Ok(Self { ledger: found.ledger, out, path, broken: None })
     }
 
     /// Appends an entry. Intents, holders and the ends of a transaction are flushed before this returns; results need
@@ -54,8 +56,14 @@ impl Log {
         let flush =
             !matches!(entry, JournalEntry::Done { .. } | JournalEntry::Refused { .. } | JournalEntry::Undone { .. });
         let write = |error| ApplyError::Write { path: self.path.clone(), error };
+        if let Some(kind) = self.broken {
+            return Err(write(kind.into()));
+        }
         let line = encode(entry).map_err(write)?;
-        self.out.append(&line, flush).map_err(write)?;
+        if let Err(error) = self.out.append(&line, flush) {
+            self.broken = Some(error.kind());
+            return Err(write(error));
+        }
         self.ledger.take(entry).map_err(|why| ApplyError::Journal {
             path: self.path.clone(),
             error: JournalError::Corrupt { line: 0, why },
@@ -72,11 +80,9 @@ pub(crate) struct Found {
 }
 
 fn names(disk: &dyn Disk) -> Result<Vec<String>, ApplyError> {
-    disk.names().map_err(|e| {
-        ApplyError::Store(format!(
-            "list the journals in {}: {e}; run as the user that applied",
-            disk.path("").display()
-        ))
+    disk.names().map_err(|error| {
+        let path = disk.path("").parent().map(std::path::Path::to_owned).unwrap_or_default();
+        ApplyError::Read { operation: "list the journals in", path, error }
     })
 }
 
@@ -86,8 +92,10 @@ pub(crate) fn read_all(disk: &dyn Disk) -> Result<Vec<Found>, ApplyError> {
     let mut found = Vec::new();
     for name in names(disk)? {
         let path = disk.path(&name);
-        let bytes = disk.read(&name).map_err(|e| {
-            ApplyError::Store(format!("read journal {}: {e}; run as the user that applied", path.display()))
+        let bytes = disk.read(&name).map_err(|error| ApplyError::Read {
+            operation: "read journal",
+            path: path.clone(),
+            error,
         })?;
         let journal = |error| ApplyError::Journal { path: path.clone(), error };
         let decoded = decode(&bytes).map_err(journal)?;

@@ -145,6 +145,8 @@ pub(crate) struct Rules {
     pub(crate) same_boot: bool,
     pub(crate) same_netns: bool,
     pub(crate) netns_gone: bool,
+    /// Files keep settings over a reboot, so that one of an earlier boot may stand again.
+    pub(crate) persisted: bool,
 }
 
 /// Writes the prior state and reads it back.
@@ -196,6 +198,12 @@ pub(crate) fn look_and_put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &St
     }
 }
 
+/// Whether a setting of an earlier boot was set again at this one, by the files of `lowlat persist`.
+fn set_again<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> bool {
+    let now = writer.state(sys, &s.op.locus);
+    s.holder.is_none() && now.value().is_some_and(|n| same(&s.op.locus, n, s.ours()) && !same(&s.op.locus, n, &s.prior))
+}
+
 /// Rolls one transaction back and closes it if nothing is left.
 pub(crate) fn roll_back<W: Writer>(
     sys: &dyn Sys,
@@ -206,9 +214,16 @@ pub(crate) fn roll_back<W: Writer>(
 ) -> Result<RollbackReport, ApplyError> {
     let mut report = RollbackReport::default();
     let mut left: Vec<Locus> = Vec::new();
+    // Going back matters more than noting it: a journal that cannot be written (a full disk) stops nothing here. What
+    // is not noted is looked at again by the next rollback, which finds it as it was.
+    let mut unwritten: Option<ApplyError> = None;
     for s in log.ledger.standing.clone().iter().rev() {
         let outcome = if !rules.same_boot && !outlives_boot(&s.op.locus) {
-            Outcome::GoneWithBoot
+            if rules.persisted && rules.same_netns && set_again(sys, writer, s) {
+                put_back(sys, writer, s)
+            } else {
+                Outcome::GoneWithBoot
+            }
         } else if of_namespace(&s.op.locus) && !rules.same_netns {
             if rules.netns_gone {
                 Outcome::GoneWithNamespace
@@ -224,10 +239,16 @@ pub(crate) fn roll_back<W: Writer>(
             look_and_put_back(sys, writer, s, rules.force)
         };
         let seq = s.seq;
-        match &outcome {
-            Outcome::Restored | Outcome::AlreadyPrior => log.push(&JournalEntry::Undone { seq })?,
-            o if o.settled() => log.push(&JournalEntry::Abandoned { seq, why: o.words() })?,
-            _ => left.push(s.op.locus.clone()),
+        let entry = match &outcome {
+            Outcome::Restored | Outcome::AlreadyPrior => Some(JournalEntry::Undone { seq }),
+            o if o.settled() => Some(JournalEntry::Abandoned { seq, why: o.words() }),
+            _ => {
+                left.push(s.op.locus.clone());
+                None
+            }
+        };
+        if let Some(Err(error)) = entry.map(|entry| log.push(&entry)) {
+            unwritten.get_or_insert(error);
         }
         let item = Item {
             transaction: log.ledger.transaction.clone(),
@@ -238,6 +259,9 @@ pub(crate) fn roll_back<W: Writer>(
             outcome,
         };
         if item.outcome.settled() { report.done.push(item) } else { report.failed.push(item) }
+    }
+    if let Some(error) = unwritten {
+        return Err(error);
     }
     if log.ledger.standing.is_empty() && !log.ledger.closed {
         log.push(&JournalEntry::Closed { at_unix_ns: clock() })?;
@@ -280,6 +304,8 @@ pub fn rollback_on<W: Writer>(
         return Err(ApplyError::NoTransaction(only.to_owned()));
     }
     let mut whole = RollbackReport::default();
+    let mut unwritten: Option<ApplyError> = None;
+    let persisted = found.iter().any(|f| f.ledger.standing.iter().any(|s| s.knob == crate::persist::KNOB));
     for f in found.into_iter().rev() {
         if f.ledger.closed || only.is_some_and(|o| o != f.ledger.transaction) {
             continue;
@@ -293,11 +319,17 @@ pub fn rollback_on<W: Writer>(
             same_boot: f.ledger.boot_id == place.boot_id,
             same_netns,
             netns_gone: !same_netns && place.netns_exists.exists(f.ledger.netns) == Some(false),
+            persisted,
         };
         let mut log = Log::resume(disk, f)?;
-        let report = roll_back(sys, writer, &mut log, &rules, clock)?;
-        whole.done.extend(report.done);
-        whole.failed.extend(report.failed);
+        match roll_back(sys, writer, &mut log, &rules, clock) {
+            Ok(report) => {
+                whole.done.extend(report.done);
+                whole.failed.extend(report.failed);
+            }
+            // The older transactions go back all the same; the first failure is the one that is told.
+            Err(error) => unwritten = unwritten.or(Some(error)),
+        }
     }
-    Ok(whole)
+    unwritten.map_or(Ok(whole), Err)
 }

@@ -10,6 +10,7 @@ use lowlat_sys::Sys;
 use crate::disk::Disk;
 use crate::error::{ApplyError, StepError};
 use crate::ledger::{Ledger, Standing};
+use crate::live::LiveWriter;
 use crate::log::{Log, read_all};
 use crate::places::{disturbed, words};
 use crate::rollback::{Outcome, RollbackReport, Rules, put_back, roll_back};
@@ -18,10 +19,10 @@ use crate::script;
 use crate::writer::Writer;
 
 /// An open transaction. Dropping it writes nothing: what stands, stands in the journal, and `lowlat rollback` finds it.
-pub struct Session<W> {
+pub struct Session<W = LiveWriter> {
     log: Log,
     disk: Box<dyn Disk>,
-    writer: W,
+    pub(crate) writer: W,
     stop: Option<&'static AtomicBool>,
     clock: fn() -> u64,
     watched: bool,
@@ -54,7 +55,7 @@ impl Handle {
 }
 
 impl<W: Writer> Session<W> {
-    /// Begins a transaction on given doors; [`crate::begin`] is the way for the live host.
+    /// Begins a transaction on given doors; [`Session::begin`] is the way for the live host.
     ///
     /// Refuses while an earlier transaction of this boot is unfinished.
     pub fn begin_on(
@@ -83,6 +84,13 @@ impl<W: Writer> Session<W> {
     /// What stands applied.
     pub fn ledger(&self) -> &Ledger {
         &self.log.ledger
+    }
+
+    /// Whether a place of this step was set in this session already: the step is then an alternative to one that
+    /// stands, and whoever applies without judging leaves it out.
+    pub fn already_at(&self, step: &PlannedStep) -> bool {
+        let stands = |op: &Op| self.log.ledger.standing.iter().any(|s| !s.is_guard() && s.op.locus == op.locus);
+        step.ops.iter().any(stands)
     }
 
     /// Where the journal is.
@@ -344,7 +352,7 @@ impl<W: Writer> Session<W> {
 
     /// Puts back everything that stands, newest first, and verifies each.
     pub fn rollback(&mut self, sys: &dyn Sys) -> Result<RollbackReport, ApplyError> {
-        let rules = Rules { force: false, same_boot: true, same_netns: true, netns_gone: false };
+        let rules = Rules { force: false, same_boot: true, same_netns: true, netns_gone: false, persisted: false };
         roll_back(sys, &mut self.writer, &mut self.log, &rules, self.clock)
     }
 

@@ -1,0 +1,164 @@
+//! The live host: the writing door, the state directory and its lock, put together for the command line.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lowlat_model::Op;
+use lowlat_model::journal::{JournalEntry, StatusDocument};
+use lowlat_sys::store::Store;
+use lowlat_sys::{Live, Sys, query};
+use lowlat_sysmut::{LiveMut, holder};
+
+use crate::disk::Folder;
+use crate::error::ApplyError;
+use crate::ledger::HolderId;
+use crate::log::{Log, read_all};
+use crate::namespaces::Visible;
+use crate::rollback::{Place, RollbackReport, rollback_on};
+use crate::session::{Session, refuse_unfinished_on};
+use crate::status::status_on;
+use crate::writer::{BeforeHold, WriteFailure, Writer};
+
+/// The running host behind the executor.
+#[derive(Debug)]
+pub struct LiveWriter {
+    door: LiveMut,
+    pub(crate) store: Store,
+    /// Kept so that its end can be waited for; it outlives this process.
+    pub(crate) watcher: Option<std::process::Child>,
+}
+
+impl LiveWriter {
+    fn new(store: &Store) -> Self {
+        Self { door: lowlat_sysmut::open(), store: store.clone(), watcher: None }
+    }
+}
+
+fn failure(e: impl std::fmt::Display) -> WriteFailure {
+    WriteFailure(e.to_string())
+}
+
+impl Writer for LiveWriter {
+    fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
+        self.door.write(op).map_err(failure)
+    }
+
+    fn hold(&mut self, us: &str, before: BeforeHold<'_>) -> Result<(), WriteFailure> {
+        let us = us
+            .trim()
+            .parse::<i32>()
+            .map_err(|_| WriteFailure("another program holds a limit, which only its own end takes away".to_owned()))?;
+        // It holds nothing yet; dropped on the way out, it ends.
+        let prepared = holder::prepare(us).map_err(failure)?;
+        let id = prepared.holder();
+        before(HolderId { pid: id.pid, start_time: id.start_time }).map_err(failure)?;
+        prepared.go().map(drop).map_err(failure)
+    }
+
+    fn release(&mut self, holder: HolderId) -> Result<(), WriteFailure> {
+        holder::stop_holder(holder.pid, holder.start_time).map(drop).map_err(failure)
+    }
+}
+
+/// Wall clock, ns since the epoch; 0 before it. Journal names and times only: nothing is decided by it.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|d| u64::try_from(d.as_nanos()).ok()).unwrap_or(0)
+}
+
+/// This boot.
+fn boot_id(sys: &dyn Sys) -> Result<String, ApplyError> {
+    identity("the boot id", sys.sysctl("kernel.random.boot_id"))
+}
+
+/// This network namespace.
+pub(crate) fn netns(sys: &dyn Sys) -> Result<u64, ApplyError> {
+    identity("the network namespace", query::netns_inode(sys))
+}
+
+fn identity<T>(what: &'static str, reading: lowlat_model::Reading<T>) -> Result<T, ApplyError> {
+    let why = reading.why_not().map(|(kind, why)| format!("{kind}: {why}"));
+    reading.into_value().ok_or_else(|| ApplyError::Identity { what, why: why.unwrap_or_default() })
+}
+
+fn folder(store: &Store) -> Folder {
+    Folder::new(store.journal_dir())
+}
+
+impl Session<LiveWriter> {
+    /// Begins a transaction on this host: proves that the state directory can be written, takes its lock, refuses while
+    /// an earlier transaction is unfinished, and begins a journal. No setting is touched.
+    pub fn begin(store: &Store, sys: &dyn Sys) -> Result<Self, ApplyError> {
+        let (netns, boot_id) = (netns(sys)?, boot_id(sys)?);
+        store.ensure_writable()?;
+        let lock = Box::new(store.lock()?);
+        Self::begin_on(Box::new(folder(store)), LiveWriter::new(store), lock, netns, &boot_id, now)
+    }
+}
+
+/// Refuses while an earlier transaction is neither confirmed nor rolled back, as [`Session::begin`] will.
+pub fn refuse_unfinished(store: &Store) -> Result<(), ApplyError> {
+    refuse_unfinished_on(&folder(store), &boot_id(&Live::new())?)
+}
+
+/// Marks what stands applied as meant to stay; gives the number of transactions that waited for it. `lowlat rollback`
+/// still puts them back.
+pub fn confirm(store: &Store) -> Result<usize, ApplyError> {
+    let disk = folder(store);
+    let waits = |f: &crate::log::Found| !f.ledger.closed && !f.ledger.confirmed && !f.ledger.standing.is_empty();
+    // A host on which nothing was ever applied has no lock to take.
+    if !read_all(&disk)?.iter().any(waits) {
+        return Ok(0);
+    }
+    let _lock = store.lock()?;
+    let mut confirmed = 0;
+    for found in read_all(&disk)?.into_iter().filter(waits) {
+        Log::resume(&disk, found)?.push(&JournalEntry::Confirmed { at_unix_ns: now() })?;
+        confirmed += 1;
+    }
+    Ok(confirmed)
+}
+
+/// Puts back everything that stands applied, newest first, from the journals on disk alone. `force` also where another
+/// program has changed the setting meanwhile.
+pub fn rollback_from_disk(store: &Store, sys: &dyn Sys, force: bool) -> Result<RollbackReport, ApplyError> {
+    if read_all(&folder(store))?.iter().all(|f| f.ledger.closed) {
+        return Ok(RollbackReport::default());
+    }
+    let _lock = store.lock()?;
+    roll_back_locked(store, sys, None, force)
+}
+
+/// As [`rollback_from_disk`] for all transactions or one, by a caller that holds the lock.
+pub(crate) fn roll_back_locked(
+    store: &Store,
+    sys: &dyn Sys,
+    only: Option<&str>,
+    force: bool,
+) -> Result<RollbackReport, ApplyError> {
+    let boot_id = boot_id(sys)?;
+    let place = Place { netns: netns(sys)?, boot_id: &boot_id, netns_exists: &Visible };
+    rollback_on(sys, &mut LiveWriter::new(store), &folder(store), &place, only, force, now)
+}
+
+/// What stands applied, and whether it still does.
+pub fn status(store: &Store, sys: &dyn Sys) -> Result<StatusDocument, ApplyError> {
+    status_on(sys, &LiveWriter::new(store), &folder(store), &boot_id(sys)?, netns(sys)?)
+}
+
+/// The ledger of one transaction on disk.
+pub(crate) fn transaction(store: &Store, id: &str) -> Result<crate::ledger::Ledger, ApplyError> {
+    let found = read_all(&folder(store))?.into_iter().find(|f| f.ledger.transaction == id);
+    found.map(|f| f.ledger).ok_or_else(|| ApplyError::NoTransaction(id.to_owned()))
+}
+
+/// What stands applied in this boot, oldest first, with the namespace it belongs to.
+pub(crate) fn standing(store: &Store, sys: &dyn Sys) -> Result<Vec<(u64, crate::ledger::Standing)>, ApplyError> {
+    let boot_id = boot_id(sys)?;
+    let all = read_all(&folder(store))?.into_iter().filter(|f| f.ledger.boot_id == boot_id);
+    Ok(all.flat_map(|f| f.ledger.standing.into_iter().map(move |s| (f.ledger.netns, s))).collect())
+}
+
+/// The body of the hidden subcommand that keeps a wake-up latency limit: returns when there is nothing to hold.
+pub fn hold_dma_latency(us: u32) -> Result<(), String> {
+    let us = i32::try_from(us).map_err(|_| format!("hold a wake-up latency limit of {us} µs: at most {}", i32::MAX))?;
+    holder::hold(us).map_err(|e| format!("hold a wake-up latency limit of {us} µs: {e}; run as root"))
+}

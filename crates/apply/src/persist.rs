@@ -1,0 +1,300 @@
+//! Keeping what stands applied over a reboot: files that the host itself reads at boot, without lowlat.
+//!
+//! | what | where |
+//! |---|---|
+//! | sysctls | `/etc/sysctl.d/90-lowlat.conf` |
+//! | files of processors and memory nodes | `/etc/tmpfiles.d/90-lowlat.conf` |
+//! | everything of an interface | `lowlat.service`, which runs when the interface is there |
+//! | the wake-up latency limit | `lowlat-dma-latency.service`, which holds it |
+//!
+//! Files of an interface under `/sys` are not left to tmpfiles: it runs once and early, and a line whose file is not
+//! there yet is passed over in silence (tmpfiles.d(5)).
+//!
+//! The files are written like every other setting: journalled, read back, and removed by `lowlat rollback`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use lowlat_knobs::shell;
+use lowlat_model::op::Target;
+use lowlat_model::{Locus, Op, PlannedStep, Reading, Risk, State};
+use lowlat_sys::Sys;
+use lowlat_sys::store::Store;
+
+use crate::error::ApplyError;
+use crate::ledger::Standing;
+use crate::live::{netns, standing};
+use crate::places::{of_namespace, words};
+use crate::same::same;
+use crate::session::Session;
+
+/// The name under which the journal knows these files.
+pub(crate) const KNOB: &str = "persist";
+
+const SYSCTL: &str = "/etc/sysctl.d/90-lowlat.conf";
+const TMPFILES: &str = "/etc/tmpfiles.d/90-lowlat.conf";
+const SERVICE: &str = "/etc/systemd/system/lowlat.service";
+const HOLDER: &str = "/etc/systemd/system/lowlat-dma-latency.service";
+/// Pulls both services in at boot. A unit is enabled by links, which are no files lowlat could own; a drop-in of the
+/// target says the same (systemd.unit(5), "unit.type.d/").
+const WANTS: &str = "/etc/systemd/system/multi-user.target.d/90-lowlat.conf";
+const HEAD: &str = "# Written by `lowlat persist`; `lowlat rollback` removes it.\n";
+
+/// Writes the files that set again at boot what stands applied now; gives a line for each file, and for each setting
+/// that is not kept. Empty if nothing stands.
+pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Vec<String>, ApplyError> {
+    if standing(store, sys)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut session = Session::begin(store, sys)?;
+    let program = std::env::current_exe().map_or_else(|_| "lowlat".to_owned(), |p| p.display().to_string());
+    // Read again under the lock.
+    let wanted = choose(&standing(store, sys)?, netns(sys)?, |l| lowlat_sys::state(sys, l));
+    let files = wanted.files(&program);
+    let mut lines = wanted.lines;
+    if files.is_empty() {
+        session.leave_open()?;
+        return Ok(lines);
+    }
+    if sys.list("/run/systemd/system").value().is_none() && files.keys().any(|path| *path != SYSCTL) {
+        lines.push("this host does not run systemd, so only sysctls come back at boot".to_owned());
+    }
+    let ops = files.iter().map(|(path, text)| Op::text(Locus::DropIn { path: (*path).to_owned() }, text.as_str()));
+    let step = PlannedStep {
+        knob: KNOB.to_owned(),
+        phase: 2,
+        target: Target::Host,
+        from: String::new(),
+        to: String::new(),
+        risk: Risk::Low,
+        reason: String::new(),
+        undo: String::new(),
+        ops: ops.collect(),
+        prior: Vec::new(),
+        resets_link: false,
+    };
+    match session.apply(sys, &step) {
+        Ok(_) => {}
+        Err(crate::StepError::Apply(error)) => {
+            // The journal's failure is the one to tell; what was written of the files is in it.
+            let _ = session.rollback(sys);
+            return Err(error);
+        }
+        Err(error) => {
+            session.rollback(sys)?;
+            return Err(ApplyError::Persist { why: error.to_string() });
+        }
+    }
+    session.leave_open()?;
+    lines.extend(files.keys().map(|path| format!("wrote {path}")));
+    Ok(lines)
+}
+
+/// What is to be kept, by the way it is kept.
+#[derive(Debug, Default)]
+struct Wanted {
+    sysctls: Vec<(String, String)>,
+    files: Vec<(String, String)>,
+    commands: Vec<String>,
+    ifaces: BTreeSet<String>,
+    hold_us: Option<String>,
+    lines: Vec<String>,
+}
+
+/// The newest value of each place that still stands as lowlat left it.
+fn choose(all: &[(u64, Standing)], here: u64, now: impl Fn(&Locus) -> Reading<State>) -> Wanted {
+    let mut wanted = Wanted::default();
+    for (n, (netns, s)) in all.iter().enumerate() {
+        let locus = &s.op.locus;
+        if s.is_guard() || all[n + 1..].iter().any(|(_, later)| !later.is_guard() && later.op.locus == *locus) {
+            continue;
+        }
+        if let Locus::DropIn { path } = locus {
+            if s.knob != KNOB {
+                wanted.lines.push(format!("{path} keeps itself"));
+            }
+            continue;
+        }
+        if of_namespace(locus) && *netns != here {
+            wanted
+                .lines
+                .push(format!("{} is not kept: it belongs to the network namespace net:[{netns}]", words(locus)));
+            continue;
+        }
+        if s.holder.is_none() && !now(locus).value().is_some_and(|now| same(locus, now, s.ours())) {
+            wanted.lines.push(format!("{} is not kept: it is no longer what lowlat set", words(locus)));
+            continue;
+        }
+        wanted.add(s);
+    }
+    wanted
+}
+
+impl Wanted {
+    fn add(&mut self, s: &Standing) {
+        let value = s.ours().to_string();
+        match &s.op.locus {
+            Locus::CpuDmaLatency => self.hold_us = Some(s.op.set.to_string()),
+            Locus::File { path } => match (path.strip_prefix("/proc/sys/"), path.strip_prefix("/sys/class/net/")) {
+                (Some(key), _) => self.sysctls.push((dotted(key), value)),
+                (None, None) => self.files.push((path.clone(), value)),
+                (None, Some(rest)) => {
+                    self.ifaces.extend(rest.split('/').next().map(str::to_owned));
+                    self.commands.push(shell::restore(&s.op.locus, s.ours()));
+                }
+            },
+            locus => {
+                self.ifaces.extend(s.target.iface().map(str::to_owned));
+                self.commands.push(shell::restore(locus, s.ours()));
+            }
+        }
+    }
+
+    fn files(&self, program: &str) -> BTreeMap<&'static str, String> {
+        let mut out = BTreeMap::new();
+        let mut wants = Vec::new();
+        if !self.sysctls.is_empty() {
+            let lines = self.sysctls.iter().map(|(key, value)| format!("{key} = {}\n", blanks(value)));
+            out.insert(SYSCTL, HEAD.to_owned() + &lines.collect::<String>());
+        }
+        if !self.files.is_empty() {
+            // tmpfiles.d(5): a percent sign in the argument begins a specifier.
+            let lines =
+                self.files.iter().map(|(path, value)| format!("w {path} - - - - {}\n", value.replace('%', "%%")));
+            out.insert(TMPFILES, HEAD.to_owned() + &lines.collect::<String>());
+        }
+        if !self.commands.is_empty() {
+            wants.push("lowlat.service");
+            out.insert(SERVICE, self.service());
+        }
+        if let Some(us) = &self.hold_us {
+            wants.push("lowlat-dma-latency.service");
+            out.insert(HOLDER, holder(program, us));
+        }
+        if !wants.is_empty() {
+            out.insert(WANTS, format!("{HEAD}[Unit]\nWants={}\n", wants.join(" ")));
+        }
+        out
+    }
+
+    fn service(&self) -> String {
+        let devices: Vec<String> =
+            self.ifaces.iter().map(|i| format!("sys-subsystem-net-devices-{}.device", escaped(i))).collect();
+        let devices = devices.join(" ");
+        let mut out = format!(
+            "{HEAD}[Unit]\nDescription=Settings kept by lowlat\nWants={devices}\nAfter={devices} network.target\n\n\
+             [Service]\nType=oneshot\nRemainAfterExit=yes\n"
+        );
+        for command in &self.commands {
+            // The dash: one setting that a new kernel refuses must not keep the others from being set.
+            let _ = writeln!(out, "ExecStart=-/bin/sh -c \"{}\"", quoted(command));
+        }
+        out
+    }
+}
+
+/// The holder waits for its order on standard input, as it does when lowlat starts it.
+fn holder(program: &str, us: &str) -> String {
+    format!(
+        "{HEAD}[Unit]\nDescription=Wake-up latency limit kept by lowlat\n\n[Service]\n\
+         ExecStart=\"{}\" hold-dma-latency {us}\nStandardInput=data\nStandardInputText=go\n",
+        quoted(program)
+    )
+}
+
+/// `net/core/busy_read` as `net.core.busy_read`; with a dot in a name the slashes stay, which sysctl.d(5) allows.
+fn dotted(key: &str) -> String {
+    if key.contains('.') { key.to_owned() } else { key.replace('/', ".") }
+}
+
+fn blanks(value: &str) -> String {
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Inside double quotes of an `ExecStart=` (systemd.service(5), "Command lines"; systemd.unit(5), "Specifiers").
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "$$").replace('%', "%%")
+}
+
+/// A name as part of a unit's name (systemd.unit(5), "String escaping for inclusion in unit names").
+fn escaped(name: &str) -> String {
+    let mut out = String::new();
+    for (n, b) in name.bytes().enumerate() {
+        if b.is_ascii_alphanumeric() || b == b'_' || b == b':' || (b == b'.' && n > 0) {
+            out.push(char::from(b));
+        } else {
+            let _ = write!(out, "\\x{b:02x}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::op::Target;
+
+    use super::*;
+
+    fn stands(knob: &str, target: &str, locus: Locus, to: &str) -> (u64, Standing) {
+        let standing = Standing {
+            seq: 0,
+            knob: knob.into(),
+            target: target.parse::<Target>().unwrap(),
+            op: Op::text(locus, to),
+            prior: State::Text("before".into()),
+            read_back: None,
+            holder: None,
+        };
+        (1, standing)
+    }
+
+    fn file(path: &str) -> Locus {
+        Locus::File { path: path.into() }
+    }
+
+    #[test]
+    fn each_setting_goes_where_the_host_reads_it() {
+        let busy = || file("/proc/sys/net/core/busy_read");
+        let rps = || file("/sys/class/net/lan-0/queues/rx-0/rps_cpus");
+        let governor = || file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+        let elsewhere = (2, stands("x", "host", file("/proc/sys/net/ipv4/tcp_sack"), "1").1);
+        let all = [
+            stands("a", "host", busy(), "20"),
+            stands("a", "host", busy(), "50"),
+            stands("b", "lan-0/rx-0", rps(), "3"),
+            stands("c", "cpu0", governor(), "performance"),
+            stands("d", "host", file("/proc/sys/net/core/rmem_max"), "1"),
+            stands("e", "host", file("/proc/sys/net/ipv4/conf/e.5/forwarding"), "1"),
+            elsewhere,
+        ];
+        let now = |l: &Locus| match l {
+            Locus::File { path } if path.ends_with("rmem_max") => Reading::Value(State::Text("2".into())),
+            Locus::File { path } if path.ends_with("busy_read") => Reading::Value(State::Text("50".into())),
+            l => Reading::Value(all.iter().find(|(_, s)| s.op.locus == *l).unwrap().1.op.set.clone()),
+        };
+        let wanted = choose(&all, 1, now);
+        assert_eq!(wanted.lines.len(), 2, "{:?}", wanted.lines);
+        assert!(wanted.lines[0].contains("no longer") && wanted.lines[1].contains("net:[2]"));
+        let files = wanted.files("/usr/bin/lowlat");
+        assert_eq!(files[SYSCTL], format!("{HEAD}net.core.busy_read = 50\nnet/ipv4/conf/e.5/forwarding = 1\n"));
+        assert!(files[TMPFILES].ends_with("cpufreq/scaling_governor - - - - performance\n"), "{}", files[TMPFILES]);
+        let service = &files[SERVICE];
+        assert!(service.contains("After=sys-subsystem-net-devices-lan\\x2d0.device"), "{service}");
+        assert!(
+            service
+                .contains(r#"ExecStart=-/bin/sh -c "printf '%%s\\n' 3 > /sys/class/net/lan-0/queues/rx-0/rps_cpus""#),
+            "{service}"
+        );
+        assert!(files[WANTS].ends_with("Wants=lowlat.service\n"));
+        assert!(!files.contains_key(HOLDER));
+    }
+
+    #[test]
+    fn a_limit_is_kept_by_a_service_that_is_given_its_order() {
+        let mut limit = stands("cpu.dma-latency", "host", Locus::CpuDmaLatency, "20");
+        limit.1.holder = Some(crate::ledger::HolderId { pid: 9, start_time: 9 });
+        let files = choose(&[limit], 1, |_| Reading::Value(State::Text("0".into()))).files("/opt/a b/lowlat");
+        assert!(files[HOLDER].contains("ExecStart=\"/opt/a b/lowlat\" hold-dma-latency 20\n"), "{}", files[HOLDER]);
+        assert!(files[HOLDER].contains("StandardInputText=go\n"));
+    }
+}
