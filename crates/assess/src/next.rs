@@ -60,6 +60,9 @@ fn to_the_goal(input: &Input<'_>) -> Option<String> {
             let costs = if e.costs.is_empty() { String::new() } else { format!("; it costs {}", e.costs) };
             format!("{missed}: {} {reach} on this path with {}{costs}", e.engine, time(Some(*p50)))
         }
+        None if input.engines.iter().all(|e| e.measurement.is_none()) => {
+            format!("{missed}: measure what bypass would gain on this path (--engines)")
+        }
         None => {
             format!("{missed}, and no engine measured here is faster: look at the far end, the wire and the hardware")
         }
