@@ -120,14 +120,17 @@ impl Socket {
     pub fn batch(&mut self, what: &str, begin: Message, messages: Vec<Message>, end: Message) -> Result<(), Error> {
         let mut bytes = Vec::new();
         let first = self.seq + 2;
-        let count = u32::try_from(messages.len()).map_err(|_| Error::request(what, "too many messages"))?;
+        let messages_len = messages.len();
+        let count = u32::try_from(messages_len).map_err(|_| Error::request(what, "too many messages"))?;
         for (message, flags) in
             std::iter::once((begin, 0)).chain(messages.into_iter().map(|m| (m, ACK))).chain(std::iter::once((end, 0)))
         {
             bytes.extend(self.number(what, message, flags)?);
         }
-        // The default send buffer bounds one datagram (net.core.wmem_default, 212992 bytes).
-        let size = libc::c_int::try_from(bytes.len().saturating_mul(2)).unwrap_or(libc::c_int::MAX);
+        // One datagram has to fit the send buffer, and an acknowledgement of each message the receive buffer, at some
+        // hundred bytes each with the kernel's overhead. Never below the usual default (net.core.wmem_default).
+        let room = bytes.len().saturating_mul(2).max(messages_len.saturating_mul(2048)).max(212_992);
+        let size = libc::c_int::try_from(room).unwrap_or(libc::c_int::MAX);
         // SAFETY: pointer and length describe `size`, which outlives the call.
         unsafe {
             libc::setsockopt(
@@ -137,7 +140,6 @@ impl Socket {
                 (&raw const size).cast(),
                 socklen::<libc::c_int>(),
             );
-            // One acknowledgement costs about 1 kB of receive buffer (skb overhead included).
             libc::setsockopt(
                 self.fd.as_raw_fd(),
                 libc::SOL_SOCKET,

@@ -20,7 +20,7 @@ pub mod store;
 
 pub use captured::Captured;
 pub use error::{SysError, reading_of_errno};
-pub use live::Live;
+pub use live::{Live, links_in};
 pub use query::NetQuery;
 pub use recorder::Recorder;
 pub use state::{qdisc_restorable, state};

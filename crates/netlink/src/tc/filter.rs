@@ -24,11 +24,15 @@ pub fn redirect_ingress(iface: &str, to: &str) -> Result<(), Error> {
 /// As [`redirect_ingress`], but only UDP over IPv4 without options from `source_port`; the rest comes in as before.
 pub fn redirect_ingress_udp(iface: &str, to: &str, source_port: u16) -> Result<(), Error> {
     // Offsets from the IP header: protocol is byte 9, the source port bytes 20 and 21 (no options: IHL is 5).
-    redirect(iface, to, &[
-        (0x0f00_0000, 0x0500_0000, 0),
-        (0x00ff_0000, 0x0011_0000, 8),
-        (0xffff_0000, u32::from(source_port) << 16, 20),
-    ])
+    redirect(
+        iface,
+        to,
+        &[
+            (0x0f00_0000, 0x0500_0000, 0),
+            (0x00ff_0000, 0x0011_0000, 8),
+            (0xffff_0000, u32::from(source_port) << 16, 20),
+        ],
+    )
 }
 
 /// Keys are mask and value in host order, and the offset of their word.

@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn summaries() {
         let n = Netem { delay: Duration::from_micros(400), loss: 0.01, ..Netem::default() };
-        assert_eq!(decode("netem", &netem(&n)).summary, "delay 400us limit 1000 loss 0.9999%");
+        assert_eq!(decode("netem", &netem(&n)).summary, "delay 400us limit 1000 loss 1%");
         assert_eq!(decode("pfifo", &fifo(50)).summary, "limit 50");
         let t = decode("tbf", &tbf(8_000_000, 2000, 10_000));
         assert_eq!(t.options.get("rate_bps"), Some(&8_000_000));

@@ -209,20 +209,21 @@ fn order(
     Socket::open(Protocol::Route)?.ask(what, m).map(drop)
 }
 
-/// Puts a *fresh* queue discipline of a kind in a place, whatever hangs there. `handle` `0:` lets the kernel choose;
+/// Puts a *fresh* queue discipline of a kind in a place, whatever hangs there. `handle` `0:` lets a free one be chosen;
 /// `options` `None` means the kind's defaults.
 ///
-/// The kernel grafts a new one over an old one with another handle in one step. Where the old one has the same handle
-/// it would only be changed, and a change keeps what the options do not name (and some kinds refuse to be changed:
-/// fq_codel its flow count, pfifo_fast everything), so that one is deleted first; for that moment the kernel's default
-/// queues.
+/// The kernel grafts a new one over an old one with another handle in one step. Where the handle is the same, or none is
+/// named and the kind is the same, it would only change the old one (net/sched/sch_api.c, `tc_modify_qdisc`; asking for a
+/// new one with `NLM_F_EXCL` worked until Linux 6.6 and its stable series refused it). A change keeps what the options do
+/// not name, and some kinds refuse it: fq_codel its flow count, pfifo_fast everything. So with the same kind a handle is
+/// chosen here, and with the same handle the old one is deleted first; for that moment the kernel's default queues.
 pub fn put(iface: &str, parent: Parent, handle: Handle, kind: &str, options: Option<&[u8]>) -> Result<(), Error> {
     let what = format!("put {kind} at {iface} {parent}");
     let ifindex = link::index(iface)?;
-    let there = qdiscs()?.into_iter().find(|q| q.ifindex == ifindex && q.parent == parent);
-    // Without a handle in the request a qdisc of the same kind would be changed, not replaced: EXCL asks for a new one
-    // (net/sched/sch_api.c, tc_modify_qdisc, "This magic test requires explanation").
-    let flags = if handle.0 == 0 && there.is_some() { CREATE | REPLACE | EXCL } else { CREATE | REPLACE };
+    let all: Vec<Qdisc> = qdiscs()?.into_iter().filter(|q| q.ifindex == ifindex).collect();
+    let there = all.iter().find(|q| q.parent == parent);
+    let same_kind = there.is_some_and(|q| q.kind == kind && q.handle.0 != 0);
+    let handle = if handle.0 == 0 && same_kind { free_handle(&all) } else { handle };
     if parent == Parent::Ingress || (handle.0 != 0 && there.is_some_and(|q| q.handle == handle)) {
         // ENOENT: there is nothing to make room for.
         match delete(iface, parent) {
@@ -230,7 +231,14 @@ pub fn put(iface: &str, parent: Parent, handle: Handle, kind: &str, options: Opt
             _ => {}
         }
     }
-    order(&what, ifindex, parent, handle, flags, kind, options)
+    order(&what, ifindex, parent, handle, CREATE | REPLACE, kind, options)
+}
+
+/// A handle no queue discipline of the device has. The kernel numbers its own, also those it does not show, from 8000:
+/// upwards (`qdisc_alloc_handle`), and people begin at 1:, so the search begins below the kernel's.
+fn free_handle(all: &[Qdisc]) -> Handle {
+    let major = (1..0x8000).rev().find(|m| all.iter().all(|q| q.handle.major() != *m)).unwrap_or(0);
+    Handle(major << 16)
 }
 
 /// Changes what hangs in a place without making it anew; what the options do not name stays.

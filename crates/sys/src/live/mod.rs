@@ -124,3 +124,8 @@ mod tests {
         assert!(matches!(Live::new().read(path.to_str().unwrap()), Reading::Garbled(w) if w.contains("byte 1")));
     }
 }
+
+/// The names of the links in a named network namespace, to tell a person where an interface went.
+pub fn links_in(netns: &str) -> io::Result<Vec<String>> {
+    os::links_in(netns)
+}

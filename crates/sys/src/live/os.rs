@@ -41,3 +41,19 @@ pub(super) fn uname() -> std::io::Result<Uname> {
     };
     Ok(Uname { release: text(&u.release), version: text(&u.version), machine: text(&u.machine) })
 }
+
+/// The names of the links in a named network namespace (`/run/netns/NAME`). Only a thread that ends with the question
+/// enters it, so nothing else of this process ever is there.
+pub(super) fn links_in(netns: &str) -> std::io::Result<Vec<String>> {
+    let file = std::fs::File::open(format!("/run/netns/{netns}"))?;
+    let asked = std::thread::spawn(move || {
+        use std::os::fd::AsRawFd as _;
+        // SAFETY: setns takes a descriptor, which `file` keeps open, and changes this thread's namespace only.
+        if unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        let links = lowlat_netlink::route::link::links().map_err(|e| std::io::Error::other(e.to_string()))?;
+        Ok(links.into_iter().map(|l| l.name).collect())
+    });
+    asked.join().unwrap_or_else(|_| Err(std::io::Error::other("the asking thread ended early")))
+}
