@@ -22,6 +22,9 @@ pub(super) struct Datagrams {
     /// Control messages are needed: for the address an answer must leave from, or for the time to live.
     control: bool,
     room: Vec<u8>,
+    /// Kept, since clearing it for each empty question of a spinning thread would cost more than the question's code.
+    from: os::Address,
+    ancillary: os::Control<128>,
     pub(super) stats: ServeStats,
 }
 
@@ -56,7 +59,9 @@ impl Datagrams {
         let control = any || reflector.wants_ttl();
         // One byte more than the longest message: what fills it is too long.
         let room = vec![0; reflector.longest().min(65535) + 1];
-        Ok(Self { fd, local, reflector, gate, control, room, stats: ServeStats::default() })
+        let ancillary = os::Control([0; 128]);
+        let from = os::Address::empty();
+        Ok(Self { fd, local, reflector, gate, control, room, from, ancillary, stats: ServeStats::default() })
     }
 
     /// Answers until `stop`.
@@ -69,19 +74,18 @@ impl Datagrams {
     /// Receives once and answers; whether there was something.
     #[inline]
     pub(super) fn turn(&mut self, flags: libc::c_int) -> bool {
-        let mut from = os::Address::empty();
         let mut source = None;
         let mut ttl = None;
         let received = if self.control {
-            let mut control = os::Control([0u8; 128]);
-            os::recv_message(self.fd.as_fd(), &mut self.room, &mut control.0, Some(&mut from), flags).map(|got| {
-                let control = &control.0[..got.control_len.min(128)];
+            let control = &mut self.ancillary.0;
+            os::recv_message(self.fd.as_fd(), &mut self.room, control, Some(&mut self.from), flags).map(|got| {
+                let control = &control[..got.control_len.min(128)];
                 source = cmsg::destination(control);
                 ttl = cmsg::time_to_live(control);
                 got.len
             })
         } else {
-            os::recv_from(self.fd.as_fd(), &mut self.room, flags, &mut from)
+            os::recv_from(self.fd.as_fd(), &mut self.room, flags, &mut self.from)
         };
         let at = clock::now();
         let len = match received {
@@ -92,7 +96,7 @@ impl Datagrams {
             }
         };
         self.stats.received += 1;
-        let Some(peer) = from.get() else {
+        let Some(peer) = self.from.get() else {
             self.stats.malformed += 1;
             return true;
         };
@@ -108,7 +112,7 @@ impl Datagrams {
             return true;
         }
         match self.reflector.reflect(&mut self.room[..len], &Arrival { at, ttl }) {
-            Reflection::Reply(reply) => self.answer(&from, source, reply.min(len), at),
+            Reflection::Reply(reply) => self.answer(source, reply.min(len), at),
             Reflection::Ignore(why) => self.stats.ignored(why),
             Reflection::Sink => self.stats.malformed += 1,
         }
@@ -116,11 +120,11 @@ impl Datagrams {
     }
 
     #[inline]
-    fn answer(&mut self, to: &os::Address, source: Option<os::Source>, len: usize, at: u64) {
+    fn answer(&mut self, source: Option<os::Source>, len: usize, at: u64) {
         // Never waits: a full send buffer must not stop the answers to others.
         let sent = match source {
-            Some(source) => os::send_from(self.fd.as_fd(), &self.room[..len], libc::MSG_DONTWAIT, to, source),
-            None => os::send_to(self.fd.as_fd(), &self.room[..len], libc::MSG_DONTWAIT, to),
+            Some(source) => os::send_from(self.fd.as_fd(), &self.room[..len], libc::MSG_DONTWAIT, &self.from, source),
+            None => os::send_to(self.fd.as_fd(), &self.room[..len], libc::MSG_DONTWAIT, &self.from),
         };
         if sent.is_err() {
             self.stats.send_failed += 1;

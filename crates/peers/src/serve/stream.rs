@@ -3,12 +3,13 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_transport::{Ns, clock, os};
 
 use super::limit::Gate;
 use super::sink::Sinks;
-use super::{Arrival, Ignored, Reflection, Reflector, ServeConfig, ServeStats};
+use super::{Arrival, Ignored, PATIENCE_NS, Reflection, Reflector, ServeConfig, ServeStats};
 
 /// Room a connection starts with, bytes.
 const START_ROOM: usize = 4 << 10;
@@ -18,6 +19,10 @@ const ALL_ROOM: usize = 64 << 20;
 const FIRST_MESSAGE_NS: u64 = 5_000_000_000;
 /// Time between two looks for idle connections, ns.
 const SWEEP_NS: u64 = 500_000_000;
+/// How long the receive of a lone connection sleeps, ns.
+const SOLE_NS: u64 = 10_000_000;
+/// Messages of a lone connection between two looks for others.
+const LOOK_EVERY: u32 = 16;
 /// Tokens from here on are listeners.
 const LISTENERS: u64 = 1 << 32;
 /// Bytes from which every protocol's framing must have told the length.
@@ -30,6 +35,8 @@ pub(super) struct Streams<'a> {
     sinks: &'a Sinks,
     listeners: Vec<Listener>,
     connections: Vec<Option<Connection>>,
+    /// The connection that had the last message.
+    last: usize,
     room: usize,
     max: usize,
     idle_ns: u64,
@@ -71,6 +78,7 @@ impl<'a> Streams<'a> {
             sinks,
             listeners: Vec::new(),
             connections: Vec::new(),
+            last: 0,
             room: 0,
             max: config.max_connections.max(1),
             idle_ns: config.idle_timeout_ns,
@@ -86,6 +94,30 @@ impl<'a> Streams<'a> {
         Ok(())
     }
 
+    /// Answers until `stop`.
+    pub(super) fn run(&mut self, stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) {
+            if !self.turn(PATIENCE_NS) {
+                continue;
+            }
+            // A connection that is alone needs no readiness call: its receive may sleep, for SOLE_NS at most, so that
+            // whoever comes next waits no longer than that.
+            let mut busy = 0u32;
+            while self.connections.iter().flatten().count() == 1 && self.again(0) && !stop.load(Ordering::Relaxed) {
+                busy += 1;
+                if busy.is_multiple_of(LOOK_EVERY) {
+                    self.turn(0);
+                }
+            }
+        }
+    }
+
+    /// Asks the connection that had the last message once more; whether it had another.
+    #[inline]
+    pub(super) fn again(&mut self, flags: libc::c_int) -> bool {
+        self.serve(self.last, flags)
+    }
+
     /// Waits up to `wait_ns` and answers what is there; whether there was something.
     pub(super) fn turn(&mut self, wait_ns: u64) -> bool {
         let mut events = [os::Event { events: 0, u64: 0 }; 64];
@@ -95,7 +127,7 @@ impl<'a> Streams<'a> {
             if token >= LISTENERS {
                 self.accept(usize::try_from(token - LISTENERS).unwrap_or(usize::MAX));
             } else if let Ok(slot) = usize::try_from(token) {
-                self.serve(slot);
+                self.serve(slot, libc::MSG_DONTWAIT);
             }
         }
         if n == 0 || n == events.len() {
@@ -104,12 +136,14 @@ impl<'a> Streams<'a> {
         n > 0
     }
 
-    fn serve(&mut self, slot: usize) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
-        let Some(listener) = self.listeners.get_mut(connection.listener) else { return };
+    /// One receive from a connection, and what follows from it; whether there was a whole message.
+    fn serve(&mut self, slot: usize, flags: libc::c_int) -> bool {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return false };
+        let Some(listener) = self.listeners.get_mut(connection.listener) else { return false };
+        let received = self.stats.received;
         let before = (connection.room.len(), connection.unsent.is_empty());
         let others = self.room - before.0;
-        let fate = connection.go_on(listener.reflector.as_mut(), &self.gate, &mut self.stats, ALL_ROOM - others);
+        let fate = connection.go_on(listener.reflector.as_mut(), &self.gate, &mut self.stats, ALL_ROOM - others, flags);
         self.room = others + connection.room.len();
         let fate = match fate {
             Fate::Stays if connection.unsent.is_empty() != before.1 => {
@@ -132,6 +166,11 @@ impl<'a> Streams<'a> {
                 }
             }
         }
+        if self.stats.received == received {
+            return false;
+        }
+        self.last = slot;
+        true
     }
 
     fn take(&mut self, slot: usize) -> Option<Connection> {
@@ -161,6 +200,7 @@ impl<'a> Streams<'a> {
         }
         let slot = self.connections.iter().position(Option::is_none).unwrap_or(self.connections.len());
         let ready = os::set_int(fd.as_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)
+            .and_then(|()| os::set_receive_timeout(fd.as_fd(), SOLE_NS))
             .and_then(|()| os::epoll_add(self.epoll.as_fd(), fd.as_fd(), libc::EPOLLIN, slot as u64));
         if ready.is_err() {
             return;
@@ -198,9 +238,16 @@ impl<'a> Streams<'a> {
 
 impl Connection {
     /// One receive at most, and the answers to what is whole.
-    fn go_on(&mut self, reflector: &mut dyn Reflector, gate: &Gate, stats: &mut ServeStats, room: usize) -> Fate {
+    fn go_on(
+        &mut self,
+        reflector: &mut dyn Reflector,
+        gate: &Gate,
+        stats: &mut ServeStats,
+        room: usize,
+        flags: libc::c_int,
+    ) -> Fate {
         if self.unsent.is_empty() {
-            match os::recv(self.fd.as_fd(), &mut self.room[self.have..], libc::MSG_DONTWAIT) {
+            match os::recv(self.fd.as_fd(), &mut self.room[self.have..], flags) {
                 Ok(0) => return Fate::Closes,
                 Ok(n) => self.have += n,
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
