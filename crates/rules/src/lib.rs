@@ -3,6 +3,33 @@
 //! A rule is pure: facts (and what was measured) in, findings out. It reads no clock and no file, so a captured host
 //! replays it. A rule is named for the fault, never for the remedy. Its doc comment is its page in the reference.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod clocksource_not_tsc;
+mod eee_active;
+mod governor_not_performance;
+mod gro_flush_without_poller;
+mod idle_state_exit_latency;
+mod interrupt_coalescing;
+mod irq_off_node_or_app_cpu;
+mod link_below_capability;
+mod long_filter_chain;
+mod look;
+mod netem_on_path;
+mod nic_ring_drops;
+mod packet_sockets;
+mod plain_fifo_backlog;
+mod receive_buffer_errors;
+mod retransmits;
+mod rps_remote_cpu;
+mod shaper_below_line_rate;
+mod softnet_drops;
+mod softnet_time_squeeze;
+mod steal_time;
+mod tcp_receive_pruned;
+
+use std::collections::BTreeSet;
+
 use lowlat_model::{Facts, Finding, Measurement, NotSeen};
 
 /// What a rule may look at.
@@ -46,6 +73,90 @@ pub trait Rule: Sync {
     fn check(&self, input: &Input<'_>) -> Seen;
 }
 
+/// Declares a rule: its doc comment is its page, and `look(input, seen)` of the same file is what it does.
+macro_rules! rule {
+    ($(#[doc = $doc:literal])+ pub $id:ident = $name:literal; sources [$($source:literal),+ $(,)?];) => {
+        /// The name, for the findings.
+        const NAME: &str = $name;
+
+        $(#[doc = $doc])+
+        #[derive(Debug)]
+        pub(crate) struct $id;
+
+        impl $crate::Rule for $id {
+            fn meta(&self) -> &'static $crate::Meta {
+                static META: $crate::Meta = $crate::Meta {
+                    name: NAME,
+                    page: lowlat_model::doc_page!($($doc)+),
+                    sources: &[$($source),+],
+                    file: file!(),
+                };
+                &META
+            }
+
+            fn check(&self, input: &$crate::Input<'_>) -> $crate::Seen {
+                let mut seen = $crate::Seen::default();
+                look(input, &mut seen);
+                seen
+            }
+        }
+    };
+}
+pub(crate) use rule;
+
 /// Every rule, in the order in which faults should be mended: link errors, drops, placement, power, coalescing,
 /// sockets.
-pub static RULES: &[&dyn Rule] = &[];
+pub static RULES: &[&dyn Rule] = &[
+    &link_below_capability::LinkBelowCapability,
+    &eee_active::EeeActive,
+    &nic_ring_drops::NicRingDrops,
+    &netem_on_path::NetemOnPath,
+    &shaper_below_line_rate::ShaperBelowLineRate,
+    &plain_fifo_backlog::PlainFifoBacklog,
+    &softnet_drops::SoftnetDrops,
+    &softnet_time_squeeze::SoftnetTimeSqueeze,
+    &rps_remote_cpu::RpsRemoteCpu,
+    &irq_off_node_or_app_cpu::IrqOffNodeOrAppCpu,
+    &steal_time::StealTime,
+    &idle_state_exit_latency::IdleStateExitLatency,
+    &governor_not_performance::GovernorNotPerformance,
+    &clocksource_not_tsc::ClocksourceNotTsc,
+    &interrupt_coalescing::InterruptCoalescing,
+    &gro_flush_without_poller::GroFlushWithoutPoller,
+    &receive_buffer_errors::ReceiveBufferErrors,
+    &tcp_receive_pruned::TcpReceivePruned,
+    &retransmits::Retransmits,
+    &long_filter_chain::LongFilterChain,
+    &packet_sockets::PacketSockets,
+];
+
+/// A rule by its name.
+pub fn find(name: &str) -> Option<&'static dyn Rule> {
+    RULES.iter().copied().find(|r| r.meta().name == name)
+}
+
+/// All rules: findings with the weightiest first and in the order of [`RULES`] where they weigh the same; what could
+/// not be seen is said once, however many rules missed it.
+pub fn check_all(input: &Input<'_>) -> Seen {
+    let mut all = Seen::default();
+    if let Some(name) = input.facts.iface.as_deref()
+        && !input.facts.interfaces.contains_key(name)
+    {
+        all.not_seen.push(NotSeen {
+            fact: format!("interface {name}"),
+            why: "absent: there is no interface of this name in the network namespace".into(),
+        });
+    }
+    for rule in RULES {
+        let seen = rule.check(input);
+        all.findings.extend(seen.findings);
+        all.not_seen.extend(seen.not_seen);
+    }
+    all.findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    let mut said = BTreeSet::new();
+    all.not_seen.retain(|n| said.insert((n.fact.clone(), n.why.clone())));
+    all
+}
+
+#[cfg(test)]
+mod tests;

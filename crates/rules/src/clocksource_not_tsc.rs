@@ -1,0 +1,75 @@
+//! A slow clock.
+
+use lowlat_model::Severity;
+
+use crate::look::finding;
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// An x86 host that counts time with a device (`hpet`, `acpi_pm`), with ticks (`jiffies`) or through the hypervisor
+    /// (`xen`) in place of the processor's own counter.
+    /// ## Why it matters
+    /// Reading the clock then leaves user space, and for a device crosses a slow bus: about a microsecond for each
+    /// read in place of some 20 ns. Programs and kernel read the clock many times for each packet.
+    /// ## Threshold
+    /// The named clock sources. `tsc`, `kvm-clock` and Hyper-V's page are read in user space and are let pass.
+    /// ## Remedy
+    /// Find out why the kernel left the TSC (`dmesg | grep -i tsc`): firmware, a processor without an invariant TSC, a
+    /// virtual machine that was moved. `tsc=reliable` silences the check and mends nothing.
+    pub ClocksourceNotTsc = "clocksource-not-tsc";
+    sources [
+        "https://docs.kernel.org/timers/timekeeping.html",
+        "https://docs.kernel.org/admin-guide/kernel-parameters.html (clocksource=, tsc=)",
+        "arch/x86/include/asm/vdso/clocksource.h (6.12): which are read in user space",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let host = &input.facts.host;
+    let Some(machine) = seen.need("machine", &host.machine) else { return };
+    if machine != "x86_64" && !(machine.starts_with('i') && machine.ends_with("86")) {
+        return;
+    }
+    let Some(clock) = seen.need("clocksource", &host.clocksource) else { return };
+    let severity = match clock.as_str() {
+        "hpet" | "acpi_pm" | "jiffies" | "refined-jiffies" | "pit" => Severity::Warning,
+        "xen" => Severity::Info,
+        _ => return,
+    };
+    seen.found(finding(
+        NAME,
+        severity,
+        format!("time is counted with {clock}, not with the processor's own counter"),
+        vec![format!("current_clocksource = {clock} (/sys/devices/system/clocksource/clocksource0)")],
+        "find out why the kernel left the tsc (dmesg names the reason); do not silence the check with tsc=reliable",
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::healthy;
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn a_device_as_clock() {
+        let mut facts = healthy();
+        facts.host.clocksource = Reading::Value("hpet".into());
+        only(NAME, &facts, &["current_clocksource = hpet (/sys/devices/system/clocksource/clocksource0)"], &[]);
+        facts.host.clocksource = Reading::Value("kvm-clock".into());
+        assert_eq!(rule(NAME, &facts), Seen::default());
+        facts.host.machine = Reading::Value("aarch64".into());
+        facts.host.clocksource = Reading::Value("jiffies".into());
+        assert_eq!(rule(NAME, &facts), Seen::default(), "other machines have other clocks");
+    }
+
+    #[test]
+    fn blind_without_the_file() {
+        let mut facts = healthy();
+        facts.host.clocksource = Reading::Absent("x".into());
+        blind(NAME, &facts, "clocksource", "absent");
+    }
+}

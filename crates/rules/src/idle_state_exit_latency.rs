@@ -1,0 +1,120 @@
+//! Idle states that take too long to leave.
+
+use std::collections::BTreeMap;
+
+use lowlat_model::Severity;
+use lowlat_model::op::Target;
+
+use crate::look::{cpus, finding, set, with, within};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// Idle states that were entered and whose exit latency is more than a tenth of the goal.
+    /// ## Why it matters
+    /// A processor that sleeps when the packet comes must wake before it can take the interrupt. Deep states take
+    /// 50 to 900 µs for that; between two packets of a slow flow the processor has time to reach them.
+    /// ## Threshold
+    /// Exit latency as the driver states it, above a tenth of the goal (a heuristic: one wake-up on each side then
+    /// costs at most a fifth of it), in a state that is enabled and was entered within the counter window.
+    /// ## Remedy
+    /// Hold a wake-up limit of a tenth of the goal through `/dev/cpu_dma_latency`; it ends when the holder closes the
+    /// file. It costs power and may cost other cores their turbo headroom. In a virtual machine the guest's states say
+    /// nothing about what the hypervisor does when the guest halts.
+    pub IdleStateExitLatency = "idle-state-exit-latency";
+    sources [
+        "https://docs.kernel.org/admin-guide/pm/cpuidle.html (idle states, PM QoS)",
+        "https://docs.kernel.org/power/pm_qos_interface.html",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(goal_ns) = input.goal_ns else {
+        seen.missing("latency goal", "absent: no goal was given, and without one no idle state is too slow");
+        return;
+    };
+    let limit_us = goal_ns / 10 / 1_000;
+    let Some(window) = seen.window(input) else { return };
+    // State name and latency → the CPUs that entered it and how often.
+    let mut entered: BTreeMap<(u64, String), (Vec<u32>, u64)> = BTreeMap::new();
+    for (cpu, power) in &input.facts.cpus.power {
+        let Some(states) = seen.need("cpu idle states", &power.idle_states) else { continue };
+        for (n, state) in states.iter().enumerate() {
+            if state.disabled || state.latency_us * 1_000 * 10 <= goal_ns {
+                continue;
+            }
+            let by = seen.growth(window, &format!("cpuidle/cpu{cpu}/state{n}"), "usage").unwrap_or(0);
+            if by > 0 {
+                let slot = entered.entry((state.latency_us, state.name.clone())).or_default();
+                slot.0.push(*cpu);
+                slot.1 += by;
+            }
+        }
+    }
+    if entered.is_empty() {
+        return;
+    }
+    let mut evidence: Vec<String> = entered
+        .iter()
+        .rev()
+        .map(|((latency, name), (on, by))| {
+            format!(
+                "{name} takes {latency} µs to leave and was entered {by} times {} on CPU {}",
+                within(window),
+                cpus(on)
+            )
+        })
+        .collect();
+    evidence.push(format!("the goal is {} µs, a tenth of it {} µs", goal_ns / 1_000, goal_ns as f64 / 10_000.0));
+    let worst_us = entered.keys().next_back().map_or(0, |(latency, _)| *latency);
+    let found = finding(
+        NAME,
+        if worst_us * 1_000 >= goal_ns { Severity::Critical } else { Severity::Warning },
+        "processors fall into idle states that take too long to leave".to_owned(),
+        evidence,
+        "hold a wake-up latency limit while latency matters (/dev/cpu_dma_latency); it costs power and turbo headroom",
+    );
+    seen.found(with(found, [set("cpu.dma-latency", Target::Host, limit_us)]));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::{grow, healthy};
+
+    use super::*;
+    use crate::look::test::{blind, rule_for};
+
+    #[test]
+    fn a_deep_state_that_was_entered() {
+        let mut facts = healthy();
+        assert_eq!(rule_for(NAME, &facts, 50_000), Seen::default(), "C6 is slow, but nobody went there");
+        grow(&mut facts, "cpuidle/cpu1/state2", "usage", 7);
+        grow(&mut facts, "cpuidle/cpu2/state2", "usage", 3);
+        let found = rule_for(NAME, &facts, 50_000).findings.remove(0);
+        assert_eq!(
+            found.evidence,
+            [
+                "C6 takes 133 µs to leave and was entered 10 times in 1000 ms on CPU 1-2",
+                "the goal is 50 µs, a tenth of it 5 µs"
+            ]
+        );
+        assert_eq!(found.severity, Severity::Critical);
+        assert_eq!(
+            (found.remedy.settings[0].knob.as_str(), found.remedy.settings[0].value.as_str()),
+            ("cpu.dma-latency", "5")
+        );
+        assert_eq!(rule_for(NAME, &facts, 1_330_000), Seen::default(), "a tenth of the goal exactly is let pass");
+    }
+
+    #[test]
+    fn blind_without_goal_or_states() {
+        let mut facts = healthy();
+        blind(NAME, &facts, "latency goal", "absent");
+        for power in facts.cpus.power.values_mut() {
+            power.idle_states = Reading::Absent("no cpuidle".into());
+        }
+        let seen = rule_for(NAME, &facts, 50_000);
+        assert!(seen.findings.is_empty() && seen.not_seen[0].why == "absent: no cpuidle");
+    }
+}

@@ -1,0 +1,110 @@
+//! A device that waits before it tells of a packet.
+
+use lowlat_model::Severity;
+use lowlat_model::op::Target;
+use lowlat_model::units::us;
+
+use crate::look::{finding, on_path, set, with};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// Receive interrupts that the device holds back: adaptive coalescing, or a fixed delay above 10 µs.
+    /// ## Why it matters
+    /// A coalescing device waits for more packets before it raises an interrupt, which adds up to `rx-usecs` to the
+    /// packet that came first. Adaptive coalescing changes that delay with the load, so it moves the median *and* P99,
+    /// and makes runs differ.
+    /// ## Threshold
+    /// `adaptive-rx` on, or `rx-usecs` above 10: a heuristic, since below it the delay drowns in the interrupt's own
+    /// cost on most hosts. It is critical when the delay alone is longer than the goal.
+    /// ## Remedy
+    /// Try `adaptive-rx off` and `rx-usecs 0`, and judge both on P50 and P99 of the live path. An interrupt for each
+    /// packet costs processor time, so under high packet rates 2 or 5 µs may do better than 0; a program that polls the
+    /// device itself gains nothing and may lose.
+    pub InterruptCoalescing = "interrupt-coalescing";
+    sources [
+        "https://docs.kernel.org/networking/ethtool-netlink.html (COALESCE_GET)",
+        "https://docs.kernel.org/networking/net_dim.html",
+        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst",
+    ];
+}
+
+const LIMIT_US: u32 = 10;
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    for (name, iface) in on_path(input.facts) {
+        let Some(coalesce) = seen.need_of(input.facts, format!("{name} coalescing"), &iface.coalesce) else { continue };
+        let adaptive = coalesce.get("adaptive-rx").is_some_and(|v| *v != 0);
+        let usecs = coalesce.get("rx-usecs").copied().unwrap_or(0);
+        let mut settings = Vec::new();
+        let mut evidence = Vec::new();
+        if adaptive {
+            evidence.push(format!("{name} adaptive-rx is on"));
+            settings.push(set("nic.coalesce.adaptive-rx", Target::Iface(name.to_owned()), "off"));
+        }
+        if usecs > LIMIT_US {
+            evidence
+                .push(format!("{name} rx-usecs = {usecs}: the first packet waits up to {usecs} µs for its interrupt"));
+            settings.push(set("nic.coalesce.rx-usecs", Target::Iface(name.to_owned()), 0));
+        }
+        if evidence.is_empty() {
+            continue;
+        }
+        if let Some((p50, p99)) = input.baseline.and_then(|b| Some((b.rtt.p50_ns?, b.rtt.p99_ns?))) {
+            evidence.push(format!("measured: P50 {} µs, P99 {} µs", us(p50), us(p99)));
+        }
+        let over_goal = input.goal_ns.is_some_and(|goal| u64::from(usecs) * 1_000 > goal);
+        let found = finding(
+            NAME,
+            if over_goal { Severity::Critical } else { Severity::Warning },
+            format!("{name} holds receive interrupts back"),
+            evidence,
+            "switch adaptive coalescing off and try a delay of 0, then 2 and 5 µs, judged on p50 and p99; an interrupt per packet costs processor time",
+        );
+        seen.found(with(found, settings));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::{healthy, iface};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule, rule_for};
+
+    #[test]
+    fn adaptive_and_slow() {
+        let mut facts = healthy();
+        iface(&mut facts).coalesce =
+            Reading::Value(BTreeMap::from([("adaptive-rx".into(), 1), ("rx-usecs".into(), 64)]));
+        only(
+            NAME,
+            &facts,
+            &["eth0 adaptive-rx is on", "eth0 rx-usecs = 64: the first packet waits up to 64 µs for its interrupt"],
+            &[],
+        );
+        let settings = &rule(NAME, &facts).findings[0].remedy.settings;
+        assert_eq!(settings.iter().map(|s| s.value.as_str()).collect::<Vec<_>>(), ["off", "0"]);
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning);
+        assert_eq!(rule_for(NAME, &facts, 50_000).findings[0].severity, Severity::Critical);
+    }
+
+    #[test]
+    fn ten_microseconds_are_let_pass() {
+        let mut facts = healthy();
+        iface(&mut facts).coalesce = Reading::Value(BTreeMap::from([("rx-usecs".into(), 10)]));
+        assert_eq!(rule(NAME, &facts), Seen::default());
+    }
+
+    #[test]
+    fn blind_where_the_driver_does_not_tell() {
+        let mut facts = healthy();
+        iface(&mut facts).coalesce = Reading::Unsupported("the driver has none".into());
+        blind(NAME, &facts, "eth0 coalescing", "unsupported");
+        facts.iface = None;
+        assert_eq!(rule(NAME, &facts).not_seen, [], "with no interface in focus, what a driver lacks is no news");
+    }
+}

@@ -1,0 +1,178 @@
+//! Interrupts that fire in the wrong place.
+
+use lowlat_model::facts::{Facts, Irq};
+use lowlat_model::op::Target;
+use lowlat_model::{Severity, Window};
+
+use crate::look::{cpus, finding, on_path, set, with};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// Interrupts of the interface that fire off the NUMA node of the device, or on the very core on which the
+    /// application runs.
+    /// ## Why it matters
+    /// Off the node, each descriptor and packet crosses the link between the nodes. On the application's own core the
+    /// interrupt stops the program while it works, and a program that spins keeps the packets' own processing waiting.
+    /// On a sibling of that core the two share its execution units.
+    /// ## Threshold
+    /// Any line that fired in the counter window (without a window, any line) and fires on a CPU of another node, or
+    /// on the CPU that the prober was pinned to, or on its SMT sibling.
+    /// ## Remedy
+    /// Move the line to a CPU of the device's node that is not isolated, not CPU 0 and not the application's. A program
+    /// that sleeps between packets may do as well with the interrupt on its own core: let the A/B test tell.
+    pub IrqOffNodeOrAppCpu = "irq-off-node-or-app-cpu";
+    sources [
+        "https://docs.kernel.org/networking/scaling.html (RSS IRQ configuration)",
+        "https://docs.kernel.org/core-api/irq/irq-affinity.html",
+        "https://rigtorp.se/low-latency-guide/",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let facts = input.facts;
+    let Some(irqs) = seen.need("interrupts of the interfaces", &facts.irqs) else { return };
+    let nodes: std::collections::BTreeSet<u32> = facts.cpus.node_of.values().copied().collect();
+    let app = input.baseline.and_then(|b| b.cpu);
+    for (name, iface) in on_path(facts) {
+        let mine: Vec<&Irq> = irqs.iter().filter(|i| i.iface == name && fired(facts.window.as_ref(), i)).collect();
+        if mine.is_empty() {
+            continue;
+        }
+        // On a host of one node every CPU is on it.
+        let node = if nodes.len() > 1 {
+            seen.need_of(facts, format!("{name} NUMA node"), &iface.numa_node).copied()
+        } else {
+            None
+        };
+        let mut evidence = Vec::new();
+        let mut settings = Vec::new();
+        for (nth, irq) in mine.iter().enumerate() {
+            let Some(at) = seen.need(format!("{name}/irq-{} effective affinity", irq.index), &irq.effective) else {
+                continue;
+            };
+            let reasons = reasons(facts, at, node, app);
+            if reasons.is_empty() {
+                continue;
+            }
+            evidence.push(format!(
+                "{name}/irq-{} ({}) fires on CPU {}: {}",
+                irq.index,
+                irq.action,
+                cpus(at),
+                reasons.join(", ")
+            ));
+            if let Some(cpu) = better(facts, node, app, nth) {
+                settings.push(set("irq.affinity", Target::Irq(name.to_owned(), irq.index), cpu));
+            }
+        }
+        if evidence.is_empty() {
+            continue;
+        }
+        let found = finding(
+            NAME,
+            Severity::Warning,
+            format!("interrupts of {name} fire in the wrong place"),
+            evidence,
+            "keep the interrupts on the device's node and off the application's core; tell irqbalance to leave these lines alone",
+        );
+        seen.found(with(found, settings));
+    }
+}
+
+/// Whether the line fired in the window; without one, it may have.
+fn fired(window: Option<&Window>, irq: &Irq) -> bool {
+    let group = format!("irq/{}", irq.irq);
+    let Some(window) = window else { return true };
+    match window.after.groups.get(&group).and_then(|r| r.value()) {
+        Some(counts) => counts.keys().any(|cpu| window.delta(&group, cpu) != Some(0)),
+        None => true,
+    }
+}
+
+fn reasons(facts: &Facts, at: &[u32], node: Option<u32>, app: Option<u32>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let Some(node) = node
+        && let Some(other) = at.iter().find_map(|c| facts.cpus.node_of.get(c).filter(|n| **n != node))
+    {
+        reasons.push(format!("that is node {other}, the device is on node {node}"));
+    }
+    if let Some(app) = app {
+        if at.contains(&app) {
+            reasons.push("the application runs there".to_owned());
+        } else if facts.cpus.siblings.get(&app).is_some_and(|s| at.iter().any(|c| s.contains(c))) {
+            reasons.push(format!("it shares its core with CPU {app}, where the application runs"));
+        }
+    }
+    reasons
+}
+
+/// A better CPU for the n-th line: on the node, not isolated, not the application's core; CPU 0 only if nothing else
+/// is left.
+fn better(facts: &Facts, node: Option<u32>, app: Option<u32>, nth: usize) -> Option<u32> {
+    let isolated = facts.cpus.isolated.value().map(Vec::as_slice).unwrap_or_default();
+    let core: &[u32] = app.and_then(|a| facts.cpus.siblings.get(&a)).map(Vec::as_slice).unwrap_or_default();
+    let online = facts.cpus.online.value()?;
+    let mut free: Vec<u32> = online
+        .iter()
+        .copied()
+        .filter(|c| node.is_none_or(|n| facts.cpus.node_of.get(c) == Some(&n)))
+        .filter(|c| !isolated.contains(c) && !core.contains(c) && Some(*c) != app)
+        .collect();
+    if free.len() > 1 {
+        free.retain(|c| *c != 0);
+    }
+    (!free.is_empty()).then(|| free[nth % free.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::healthy;
+
+    use super::*;
+    use crate::find;
+    use crate::look::test::{blind, only, rule};
+
+    fn effective(facts: &mut Facts, n: usize, at: Vec<u32>) {
+        let Reading::Value(irqs) = &mut facts.irqs else { panic!() };
+        irqs[n].effective = Reading::Value(at);
+    }
+
+    #[test]
+    fn off_the_node() {
+        let mut facts = healthy();
+        effective(&mut facts, 1, vec![3]);
+        only(NAME, &facts, &["eth0/irq-1 (eth0-TxRx-1) fires on CPU 3: that is node 1, the device is on node 0"], &[]);
+        let setting = rule(NAME, &facts).findings[0].remedy.settings[0].clone();
+        assert_eq!((setting.target.to_string().as_str(), setting.value.as_str()), ("eth0/irq-1", "1"));
+    }
+
+    #[test]
+    fn on_the_applications_core() {
+        let facts = healthy();
+        let baseline = crate::tests::baseline(Some(1));
+        let seen = find(NAME).unwrap().check(&Input { facts: &facts, baseline: Some(&baseline), goal_ns: None });
+        assert_eq!(seen.findings[0].evidence, ["eth0/irq-1 (eth0-TxRx-1) fires on CPU 1: the application runs there"]);
+        assert_eq!(seen.findings[0].remedy.settings[0].value, "0", "CPU 0 is the only other one on the node");
+    }
+
+    #[test]
+    fn a_line_that_is_silent_is_left_alone() {
+        let mut facts = healthy();
+        effective(&mut facts, 1, vec![3]);
+        let window = facts.window.as_mut().unwrap();
+        window.before.groups.insert("irq/41".into(), window.after.groups["irq/41"].clone());
+        assert_eq!(rule(NAME, &facts), Seen::default());
+    }
+
+    #[test]
+    fn blind_without_interrupts_or_affinity() {
+        let mut facts = healthy();
+        let Reading::Value(irqs) = &mut facts.irqs else { panic!() };
+        irqs[0].effective = Reading::Denied("x".into());
+        blind(NAME, &facts, "eth0/irq-0 effective affinity", "denied");
+        facts.irqs = Reading::Denied("x".into());
+        blind(NAME, &facts, "interrupts of the interfaces", "denied");
+    }
+}

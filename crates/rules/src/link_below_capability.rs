@@ -1,0 +1,101 @@
+//! A link slower than its port, or a device slower than its slot allows.
+
+use lowlat_model::Severity;
+
+use crate::look::{finding, on_path};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// A link that runs below the highest speed of its port, at half duplex, or a device whose PCI Express link came up
+    /// slower or narrower than it can.
+    /// ## Why it matters
+    /// Each frame takes longer on a slower wire: 1514 bytes take 12 µs at 1 Gbit/s and 1.2 µs at 10 Gbit/s. A link that
+    /// fell back usually has a bad cable, plug or port, and loses frames too. At half duplex it collides.
+    /// ## Threshold
+    /// Speed now below the highest mode that the port supports; half duplex; PCI Express speed or width below the
+    /// device's own. A port that is meant to run slower (a 10 Gbit/s card on a 1 Gbit/s switch) shows here as well.
+    /// ## Remedy
+    /// Look at cable, transceiver, switch port and slot before tuning anything: this is not a setting of the kernel.
+    pub LinkBelowCapability = "link-below-capability";
+    sources [
+        "https://docs.kernel.org/networking/ethtool-netlink.html (LINKMODES_GET)",
+        "https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-bus-pci (current_link_speed, max_link_width)",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let facts = input.facts;
+    for (name, iface) in on_path(facts) {
+        let mut wire = Vec::new();
+        let speed = seen.need_of(facts, format!("{name} speed"), &iface.speed_mbps);
+        let max = seen.need_of(facts, format!("{name} highest speed"), &iface.max_speed_mbps);
+        if let (Some(speed), Some(max)) = (speed, max)
+            && speed < max
+        {
+            wire.push(format!("{name} runs at {speed} Mbit/s, its port supports {max} Mbit/s"));
+        }
+        if iface.duplex.value().is_some_and(|d| d == "half") {
+            wire.push(format!("{name} runs at half duplex"));
+        }
+        let mut bus = Vec::new();
+        if let Some(pcie) = seen.need_of(facts, format!("{name} PCI Express link"), &iface.pcie) {
+            if pcie.speed_gts < pcie.max_speed_gts {
+                bus.push(format!("{name} PCI Express runs at {} GT/s of {}", pcie.speed_gts, pcie.max_speed_gts));
+            }
+            if pcie.width < pcie.max_width {
+                bus.push(format!("{name} PCI Express runs with {} lanes of {}", pcie.width, pcie.max_width));
+            }
+        }
+        // A narrow slot may be the best the board has; a slow wire costs every frame.
+        let severity = if wire.is_empty() { Severity::Info } else { Severity::Warning };
+        wire.extend(bus);
+        if !wire.is_empty() {
+            seen.found(finding(
+                NAME,
+                severity,
+                format!("{name} runs below what its hardware can do"),
+                wire,
+                "look at cable, transceiver, switch port and slot before tuning: no kernel setting mends this",
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::{healthy, iface};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn a_tenth_of_the_speed() {
+        let mut facts = healthy();
+        iface(&mut facts).speed_mbps = Reading::Value(1_000);
+        only(NAME, &facts, &["eth0 runs at 1000 Mbit/s, its port supports 10000 Mbit/s"], &[]);
+        let found = rule(NAME, &facts).findings.remove(0);
+        assert_eq!((found.severity, found.remedy.settings.len()), (Severity::Warning, 0));
+    }
+
+    #[test]
+    fn half_duplex_and_half_a_slot() {
+        let mut facts = healthy();
+        iface(&mut facts).duplex = Reading::Value("half".into());
+        if let Reading::Value(pcie) = &mut iface(&mut facts).pcie {
+            pcie.width = 4;
+        }
+        let want = ["eth0 runs at half duplex", "eth0 PCI Express runs with 4 lanes of 8"];
+        assert_eq!(rule(NAME, &facts).findings[0].evidence, want);
+        iface(&mut facts).duplex = Reading::Value("full".into());
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn blind_where_the_link_does_not_tell() {
+        let mut facts = healthy();
+        iface(&mut facts).speed_mbps = Reading::Unsupported("a virtual link".into());
+        blind(NAME, &facts, "eth0 speed", "unsupported");
+    }
+}

@@ -1,0 +1,202 @@
+//! What most rules do in the same way: asking for a fact and saying so when there is none, and naming what they found.
+
+use std::fmt::Display;
+
+use lowlat_model::facts::Interface;
+use lowlat_model::finding::Setting;
+use lowlat_model::op::Target;
+use lowlat_model::{Facts, Finding, NotSeen, Reading, Remedy, Severity, Window};
+
+use crate::{Input, Seen};
+
+impl Seen {
+    /// The value, or a note that there is none and why.
+    pub(crate) fn need<'a, T>(&mut self, fact: impl Display, reading: &'a Reading<T>) -> Option<&'a T> {
+        if let Some((kind, why)) = reading.why_not() {
+            self.missing(fact, format!("{kind}: {why}"));
+        }
+        reading.value()
+    }
+
+    /// The same for a fact of one interface. Where no interface is in focus, what its driver does not offer is not
+    /// worth a line; what could not be read is.
+    pub(crate) fn need_of<'a, T>(
+        &mut self,
+        facts: &Facts,
+        fact: impl Display,
+        reading: &'a Reading<T>,
+    ) -> Option<&'a T> {
+        if facts.iface.is_none() && matches!(reading, Reading::Absent(_) | Reading::Unsupported(_)) {
+            return None;
+        }
+        self.need(fact, reading)
+    }
+
+    /// Notes what could not be seen.
+    pub(crate) fn missing(&mut self, fact: impl Display, why: impl Into<String>) {
+        self.not_seen.push(NotSeen { fact: fact.to_string(), why: why.into() });
+    }
+
+    /// The counter window, or a note that none was taken: totals since boot do not tell when something happened.
+    pub(crate) fn window<'a>(&mut self, input: &Input<'a>) -> Option<&'a Window> {
+        if input.facts.window.is_none() {
+            self.missing("counter growth", "absent: no counter window was taken");
+        }
+        input.facts.window.as_ref()
+    }
+
+    /// How much a counter grew, or a note that it cannot be told.
+    pub(crate) fn growth(&mut self, window: &Window, group: &str, key: &str) -> Option<u64> {
+        let grown = window.delta(group, key);
+        if grown.is_none() {
+            self.no_growth(window, group, key);
+        }
+        grown
+    }
+
+    /// Growth of a counter in every group under `prefix`, those that grew; a note where a group cannot be read.
+    pub(crate) fn growth_under(&mut self, window: &Window, prefix: &str, key: &str) -> Vec<(String, u64)> {
+        let groups: Vec<&str> = window.after.groups_under(prefix).collect();
+        if groups.is_empty() {
+            self.missing(format!("counters {prefix}*"), "absent: they were not read");
+        }
+        let mut grown = Vec::new();
+        for group in groups {
+            match window.delta(group, key) {
+                Some(0) => {}
+                Some(by) => grown.push((group.to_owned(), by)),
+                None => self.no_growth(window, group, key),
+            }
+        }
+        grown
+    }
+
+    fn no_growth(&mut self, window: &Window, group: &str, key: &str) {
+        let why = [&window.after, &window.before].into_iter().find_map(|c| match c.groups.get(group) {
+            None => Some("absent: it was not read".to_owned()),
+            Some(reading) => match reading.why_not() {
+                Some((kind, why)) => Some(format!("{kind}: {why}")),
+                None if c.get(group, key).is_none() => Some(format!("unsupported: this kernel does not count {key}")),
+                None => None,
+            },
+        });
+        let why = why.unwrap_or_else(|| "garbled: the counter went backwards within the window".to_owned());
+        self.missing(format!("counter {group} {key}"), why);
+    }
+
+    /// Adds a finding.
+    pub(crate) fn found(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+}
+
+/// A finding without settings.
+pub(crate) fn finding(rule: &str, severity: Severity, title: String, evidence: Vec<String>, advice: &str) -> Finding {
+    let remedy = Remedy { advice: advice.to_owned(), settings: Vec::new() };
+    Finding { rule: rule.to_owned(), severity, title, evidence, remedy }
+}
+
+/// The same with settings.
+pub(crate) fn with(mut finding: Finding, settings: impl IntoIterator<Item = Setting>) -> Finding {
+    finding.remedy.settings.extend(settings);
+    finding
+}
+
+/// A knob, where, and the value to try.
+pub(crate) fn set(knob: &str, target: Target, value: impl Display) -> Setting {
+    Setting { knob: knob.to_owned(), target, value: value.to_string() }
+}
+
+/// The interfaces that the path may use: the one in focus, else all that are up and lead out of the host.
+pub(crate) fn on_path(facts: &Facts) -> Vec<(&str, &Interface)> {
+    if facts.iface.is_some() {
+        return facts.focus().into_iter().collect();
+    }
+    facts.interfaces.iter().filter(|(name, i)| i.up && name.as_str() != "lo").map(|(n, i)| (n.as_str(), i)).collect()
+}
+
+/// `in 1000 ms`
+pub(crate) fn within(window: &Window) -> String {
+    format!("in {} ms", window.duration_ns() / 1_000_000)
+}
+
+/// CPU numbers as people write them: `0-3,8`.
+pub(crate) fn cpus(list: &[u32]) -> String {
+    let mut out = String::new();
+    let mut i = 0;
+    while i < list.len() {
+        let mut j = i;
+        while j + 1 < list.len() && list[j + 1] == list[j] + 1 {
+            j += 1;
+        }
+        if !out.is_empty() {
+            out.push(',');
+        }
+        out.push_str(&list[i].to_string());
+        if j > i {
+            out.push('-');
+            out.push_str(&list[j].to_string());
+        }
+        i = j + 1;
+    }
+    out
+}
+
+/// A sysctl as a number, or a note that it is none.
+pub(crate) fn number(seen: &mut Seen, facts: &Facts, key: &str) -> Option<u64> {
+    let Some(reading) = facts.sysctls.get(key) else {
+        seen.missing(format!("sysctl {key}"), "absent: it was not read");
+        return None;
+    };
+    let text = seen.need(format!("sysctl {key}"), reading)?;
+    let number = text.trim().parse().ok();
+    if number.is_none() {
+        seen.missing(format!("sysctl {key}"), format!("garbled: {text:?} is no number"));
+    }
+    number
+}
+
+#[cfg(test)]
+pub(crate) mod test {
+    //! How rule tests ask.
+
+    use super::{Facts, Input, Seen};
+    use crate::{check_all, find};
+
+    /// One rule on these facts.
+    pub(crate) fn rule(name: &str, facts: &Facts) -> Seen {
+        find(name).unwrap().check(&Input { facts, baseline: None, goal_ns: None })
+    }
+
+    /// The same with a goal.
+    pub(crate) fn rule_for(name: &str, facts: &Facts, goal_ns: u64) -> Seen {
+        find(name).unwrap().check(&Input { facts, baseline: None, goal_ns: Some(goal_ns) })
+    }
+
+    /// The rule fires once with this evidence, and no other rule fires on these facts but those in `also`.
+    pub(crate) fn only(name: &str, facts: &Facts, evidence: &[&str], also: &[&str]) {
+        let all = check_all(&Input { facts, baseline: None, goal_ns: None });
+        let mut fired: Vec<&str> = all.findings.iter().map(|f| f.rule.as_str()).filter(|r| !also.contains(r)).collect();
+        fired.dedup();
+        assert_eq!(fired, [name]);
+        let finding = all.findings.iter().find(|f| f.rule == name).unwrap();
+        assert_eq!(finding.evidence, evidence);
+    }
+
+    /// The rule finds nothing and says that it missed a fact whose name holds `fact`, for a reason of this kind.
+    pub(crate) fn blind(name: &str, facts: &Facts, fact: &str, kind: &str) {
+        let seen = rule(name, facts);
+        assert_eq!(seen.findings, [], "found something without its fact");
+        assert!(
+            seen.not_seen.iter().any(|n| n.fact.contains(fact) && n.why.starts_with(&format!("{kind}: "))),
+            "{:?}",
+            seen.not_seen
+        );
+    }
+
+    #[test]
+    fn cpu_lists_read_well() {
+        assert_eq!(super::cpus(&[0, 1, 2, 4, 7, 8]), "0-2,4,7-8");
+        assert_eq!(super::cpus(&[]), "");
+    }
+}

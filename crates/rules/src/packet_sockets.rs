@@ -1,0 +1,58 @@
+//! Taps on the network.
+
+use lowlat_model::Severity;
+
+use crate::look::finding;
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// Packet sockets that receive: a forgotten tcpdump, an agent that listens to everything, a DHCP or LLDP daemon.
+    /// ## Why it matters
+    /// Each packet that matches is cloned for the socket and run through its filter, on the path of the packet itself.
+    /// One that listens to all protocols (tcpdump) sees what is sent as well.
+    /// ## Threshold
+    /// One is worth knowing. The facts count sockets and do not tell which protocol each one wants, so a DHCP client,
+    /// which costs nothing on a UDP path, is counted like a tcpdump.
+    /// ## Remedy
+    /// `ss -0 -p` names the programs. Stop those that are not needed. lowlat stops no programs.
+    pub PacketSockets = "packet-sockets";
+    sources ["man 7 packet", "net/core/dev.c dev_queue_xmit_nit, deliver_skb (6.12)"];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(count) = seen.need("packet sockets", &input.facts.filters.packet_sockets) else { return };
+    if *count == 0 {
+        return;
+    }
+    seen.found(finding(
+        NAME,
+        Severity::Info,
+        "packet sockets listen on the network".to_owned(),
+        vec![format!("{count} receiving packet sockets (/proc/net/packet)")],
+        "`ss -0 -p` names the programs; stop those that are not needed",
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::healthy;
+
+    use super::*;
+    use crate::look::test::{blind, only};
+
+    #[test]
+    fn one_tap() {
+        let mut facts = healthy();
+        facts.filters.packet_sockets = Reading::Value(1);
+        only(NAME, &facts, &["1 receiving packet sockets (/proc/net/packet)"], &[]);
+    }
+
+    #[test]
+    fn blind_without_the_table() {
+        let mut facts = healthy();
+        facts.filters.packet_sockets = Reading::Denied("x".into());
+        blind(NAME, &facts, "packet sockets", "denied");
+    }
+}

@@ -1,0 +1,174 @@
+//! A first-in-first-out queue that fills up.
+
+use lowlat_model::facts::{Facts, Qdisc};
+use lowlat_model::op::Target;
+use lowlat_model::{Severity, Window};
+
+use crate::look::{finding, set, with, within};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// A plain FIFO (`pfifo`, `bfifo`, `pfifo_fast`, or the one inside a `tbf` that was given none) that drops, or in
+    /// which a packet that comes now waits longer than 100 µs.
+    /// ## Why it matters
+    /// In a FIFO every packet waits for all bytes before it. One bulk transfer fills it to its limit, and each small
+    /// packet then pays the whole queue: 100 frames at 200 Mbit/s are 6 ms. A fair queue lets a sparse flow pass.
+    /// ## Threshold
+    /// Any drop, in the counter window or since the queue was made, or a backlog that takes more than 100 µs at the
+    /// rate of the shaper above it, else at the speed of the link. Where neither rate is known, only drops tell.
+    /// ## Remedy
+    /// `fq_codel` in its place: it schedules flows fairly and keeps each one's queue short. `fq` does the same for a
+    /// host's own paced TCP. Or bound the bulk transfer.
+    pub PlainFifoBacklog = "plain-fifo-backlog";
+    sources [
+        "RFC 8290 (fq_codel)",
+        "RFC 7567 section 4 (queues need active management and flow isolation)",
+        "net/sched/sch_tbf.c tbf_init: a tbf without a child gets a hidden bfifo (6.12)",
+        "https://docs.kernel.org/networking/scaling.html",
+    ];
+}
+
+/// Longest wait in the queue that is no fault, ns.
+const SOJOURN_NS: u64 = 100_000;
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(qdiscs) = seen.need("queue disciplines", &input.facts.qdiscs) else { return };
+    for q in qdiscs {
+        let Some(place) = fifo_at(q, qdiscs) else { continue };
+        let evidence = evidence(input.facts, q, qdiscs);
+        if evidence.is_empty() {
+            continue;
+        }
+        let found = finding(
+            NAME,
+            Severity::Warning,
+            format!("packets queue behind bulk traffic in a plain fifo on {}", q.iface),
+            evidence,
+            "a fair queue (fq_codel) lets small flows pass the bulk transfer; where that cannot be, bound the bulk transfer",
+        );
+        seen.found(with(found, [set("qdisc.kind", Target::Qdisc(q.iface.clone(), place), "fq_codel")]));
+    }
+}
+
+/// Where the FIFO stands, if this is one.
+fn fifo_at(q: &Qdisc, all: &[Qdisc]) -> Option<String> {
+    match q.kind.as_str() {
+        "pfifo" | "bfifo" | "pfifo_fast" | "pfifo_head_drop" => Some(q.parent.clone()),
+        // The hidden one has no entry in the dump; it stands at the only class of the tbf.
+        "tbf" if !all.iter().any(|child| child.iface == q.iface && is_child(child, q)) => {
+            Some(format!("{}1", q.handle))
+        }
+        _ => None,
+    }
+}
+
+/// `1:1` is a class of `1:`.
+fn is_child(child: &Qdisc, parent: &Qdisc) -> bool {
+    parent.handle.len() > 1 && child.parent.starts_with(&parent.handle)
+}
+
+fn evidence(facts: &Facts, q: &Qdisc, all: &[Qdisc]) -> Vec<String> {
+    let name = format!("{} on {} {}", q.kind, q.iface, q.parent);
+    let grown = facts.window.as_ref().and_then(|w| growth(w, q));
+    let mut evidence = Vec::new();
+    match grown {
+        Some((drops, span)) if drops > 0 => evidence.push(format!("{name}: dropped {drops} packets {span}")),
+        // Of a tbf, drops count also what was too large for its bucket; only those of the window are the queue's.
+        _ if q.drops > 0 && q.kind != "tbf" => {
+            evidence.push(format!("{name}: dropped {} packets since it was made", q.drops))
+        }
+        _ => {}
+    }
+    if let Some(rate) = rate_bps(facts, q, all) {
+        let wait_ns = q.backlog_bytes.saturating_mul(8_000_000_000) / rate;
+        if wait_ns > SOJOURN_NS {
+            evidence.push(format!(
+                "{name}: holds {} bytes, which take {} µs at {} Mbit/s",
+                q.backlog_bytes,
+                wait_ns / 1_000,
+                rate / 1_000_000
+            ));
+        }
+    }
+    evidence
+}
+
+fn growth(window: &Window, q: &Qdisc) -> Option<(u64, String)> {
+    Some((window.delta(&format!("qdisc/{}/{}", q.iface, q.parent), "drops")?, within(window)))
+}
+
+/// The rate at which the queue empties: its own, that of the shaper above, else the link's.
+fn rate_bps(facts: &Facts, q: &Qdisc, all: &[Qdisc]) -> Option<u64> {
+    let shaper = all.iter().find(|p| p.iface == q.iface && is_child(q, p)).and_then(|p| p.options.get("rate_bps"));
+    let own = q.options.get("rate_bps").or(shaper).copied();
+    own.or_else(|| facts.interfaces.get(&q.iface)?.speed_mbps.value().map(|m| u64::from(*m) * 1_000_000))
+        .filter(|r| *r > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::{grow, healthy, qdisc};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn drops_in_the_window() {
+        let mut facts = healthy();
+        facts.qdiscs = Reading::Value(vec![qdisc("eth0", "pfifo_fast", "root", "0:")]);
+        assert_eq!(rule(NAME, &facts), Seen::default(), "a fifo that drops nothing is no fault");
+        grow(&mut facts, "qdisc/eth0/root", "drops", 12);
+        only(NAME, &facts, &["pfifo_fast on eth0 root: dropped 12 packets in 1000 ms"], &[]);
+        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].target.to_string(), "eth0/qdisc-root");
+    }
+
+    #[test]
+    fn a_backlog_under_a_shaper_counts_at_the_shapers_rate() {
+        let mut facts = healthy();
+        let mut tbf = qdisc("eth0", "tbf", "root", "1:");
+        tbf.options.insert("rate_bps".into(), 200_000_000);
+        let mut fifo = qdisc("eth0", "pfifo", "1:1", "10:");
+        fifo.backlog_bytes = 151_400;
+        facts.qdiscs = Reading::Value(vec![tbf, fifo.clone()]);
+        only(NAME, &facts, &["pfifo on eth0 1:1: holds 151400 bytes, which take 6056 µs at 200 Mbit/s"], &[]);
+        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].target.to_string(), "eth0/qdisc-1:1");
+        // The same backlog on the bare 10 Gbit/s link takes 121 µs, half of it is no fault.
+        fifo.backlog_bytes /= 2;
+        fifo.parent = "root".into();
+        facts.qdiscs = Reading::Value(vec![fifo]);
+        assert_eq!(rule(NAME, &facts), Seen::default());
+    }
+
+    #[test]
+    fn the_hidden_fifo_of_a_shaper() {
+        let mut facts = healthy();
+        let mut tbf = qdisc("eth0", "tbf", "root", "1:");
+        tbf.options.insert("rate_bps".into(), 100_000_000);
+        tbf.backlog_bytes = 12_500;
+        facts.qdiscs = Reading::Value(vec![tbf]);
+        let found = rule(NAME, &facts).findings.remove(0);
+        assert_eq!(found.remedy.settings[0].target.to_string(), "eth0/qdisc-1:1");
+        assert_eq!(found.evidence, ["tbf on eth0 root: holds 12500 bytes, which take 1000 µs at 100 Mbit/s"]);
+    }
+
+    #[test]
+    fn drops_of_long_ago_are_said_as_such() {
+        let mut facts = healthy();
+        let mut fifo = qdisc("eth0", "bfifo", "root", "5:");
+        fifo.drops = 3;
+        facts.qdiscs = Reading::Value(vec![fifo]);
+        assert_eq!(
+            rule(NAME, &facts).findings[0].evidence,
+            ["bfifo on eth0 root: dropped 3 packets since it was made"]
+        );
+    }
+
+    #[test]
+    fn blind_without_the_dump() {
+        let mut facts = healthy();
+        facts.qdiscs = Reading::Denied("x".into());
+        blind(NAME, &facts, "queue disciplines", "denied");
+    }
+}

@@ -1,0 +1,75 @@
+//! TCP segments sent again.
+
+use lowlat_model::Severity;
+
+use crate::look::{finding, within};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// TCP segments that had to be sent more than once.
+    /// ## Why it matters
+    /// A lost segment costs at least a round trip, and a retransmission timeout (200 ms and more by default) when nothing
+    /// follows it. No latency setting makes up for loss on the path.
+    /// ## Threshold
+    /// More than 0.01 % of the segments sent in the counter window: above it, loss is mended before latency.
+    /// ## Remedy
+    /// Find where packets are lost: the other findings, the switch's counters, the far end. Then tune.
+    pub Retransmits = "retransmits";
+    sources [
+        "RFC 6298 (retransmission timeout)",
+        "https://docs.kernel.org/networking/snmp_counter.html (TcpRetransSegs)",
+        "0.01 %: the loss above which this project mends drops before latency",
+    ];
+}
+
+const RATIO: f64 = 1e-4;
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(window) = seen.window(input) else { return };
+    let again = seen.growth(window, "snmp", "Tcp.RetransSegs");
+    let sent = seen.growth(window, "snmp", "Tcp.OutSegs");
+    let (Some(again), Some(sent)) = (again, sent) else { return };
+    // OutSegs does not count retransmitted segments (RFC 1213, tcpOutSegs), so the ratio is of all that went out.
+    let ratio = again as f64 / (sent + again).max(1) as f64;
+    if ratio <= RATIO {
+        return;
+    }
+    let evidence = vec![format!(
+        "Tcp.RetransSegs grew by {again} and Tcp.OutSegs by {sent} {}: {:.3} % (/proc/net/snmp)",
+        within(window),
+        ratio * 100.0
+    )];
+    seen.found(finding(
+        NAME,
+        Severity::Warning,
+        "tcp segments are lost and sent again".to_owned(),
+        evidence,
+        "find where packets are lost (queues and rings here, the switch, the far end) before tuning for latency",
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::facts::{deny_group, grow, healthy};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn above_a_hundredth_of_a_percent() {
+        let mut facts = healthy();
+        grow(&mut facts, "snmp", "Tcp.RetransSegs", 1);
+        assert_eq!(rule(NAME, &facts), Seen::default(), "1 of 10001 is below");
+        grow(&mut facts, "snmp", "Tcp.RetransSegs", 49);
+        let evidence = "Tcp.RetransSegs grew by 50 and Tcp.OutSegs by 10000 in 1000 ms: 0.498 % (/proc/net/snmp)";
+        only(NAME, &facts, &[evidence], &[]);
+    }
+
+    #[test]
+    fn blind_without_counters() {
+        let mut facts = healthy();
+        deny_group(&mut facts, "snmp");
+        blind(NAME, &facts, "Tcp.RetransSegs", "denied");
+    }
+}

@@ -1,0 +1,93 @@
+//! A traffic shaper slow enough to hold every packet.
+
+use lowlat_model::Severity;
+use lowlat_model::op::Target;
+
+use crate::look::{finding, set, with};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// A token bucket (`tbf`, or `cake` with a rate) whose rate is so low that one small packet takes longer than
+    /// 100 µs to pass.
+    /// ## Why it matters
+    /// A shaper lets a packet go when its tokens have come: at 2 Mbit/s a 106 byte frame needs 424 µs, on an otherwise
+    /// idle line. Shapers of that size are remains of tests or of lines that have long been replaced.
+    /// ## Threshold
+    /// 106 bytes (a 64 byte UDP payload with its Ethernet, IPv4 and UDP headers) at the shaper's rate take more than
+    /// 100 µs, that is, the rate is below 8.48 Mbit/s. The 100 µs are this project's target for a tuned kernel path; a
+    /// shaper above it may be there with reason and is left alone.
+    /// ## Remedy
+    /// Remove the shaper, or set it to the rate of the line. Where the line itself is that slow, the shaper is right
+    /// and the line is the fault.
+    pub ShaperBelowLineRate = "shaper-below-line-rate";
+    sources ["man 8 tc-tbf", "net/sched/sch_tbf.c tbf_dequeue (6.12)", "106 B x 8 bit / 2 Mbit/s = 424 us"];
+}
+
+/// A small probe on the wire, as a shaper counts it (`qdisc_pkt_len` of an Ethernet frame without its checksum).
+const FRAME_BYTES: u64 = 64 + 8 + 20 + 14;
+const LIMIT_NS: u64 = 100_000;
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(qdiscs) = seen.need("queue disciplines", &input.facts.qdiscs) else { return };
+    for q in qdiscs.iter().filter(|q| q.kind == "tbf" || q.kind == "cake") {
+        let Some(rate) = q.options.get("rate_bps").copied().filter(|r| *r > 0) else { continue };
+        let each_ns = FRAME_BYTES * 8 * 1_000_000_000 / rate;
+        if each_ns <= LIMIT_NS {
+            continue;
+        }
+        let found = finding(
+            NAME,
+            Severity::Critical,
+            format!("a shaper on {} lets packets through too slowly", q.iface),
+            vec![format!(
+                "{} on {} {}: rate {} kbit/s, so a {FRAME_BYTES} byte frame takes {} µs",
+                q.kind,
+                q.iface,
+                q.parent,
+                rate / 1_000,
+                each_ns / 1_000
+            )],
+            "remove the shaper, or set its rate to that of the line, and look for the script that puts it there at boot",
+        );
+        seen.found(with(found, [set("qdisc.kind", Target::Qdisc(q.iface.clone(), q.parent.clone()), "default")]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::{healthy, qdisc};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    fn shaped(rate_bps: u64) -> lowlat_model::Facts {
+        let mut facts = healthy();
+        let mut tbf = qdisc("eth0", "tbf", "root", "1:");
+        tbf.options.insert("rate_bps".into(), rate_bps);
+        facts.qdiscs = Reading::Value(vec![tbf]);
+        facts
+    }
+
+    #[test]
+    fn two_megabits() {
+        let facts = shaped(2_000_000);
+        only(NAME, &facts, &["tbf on eth0 root: rate 2000 kbit/s, so a 106 byte frame takes 424 µs"], &[]);
+        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "default");
+    }
+
+    #[test]
+    fn a_line_of_200_megabits_is_left_alone() {
+        assert_eq!(rule(NAME, &shaped(200_000_000)), Seen::default());
+        assert_eq!(rule(NAME, &shaped(8_480_000)), Seen::default());
+        assert_eq!(rule(NAME, &shaped(8_300_000)).findings.len(), 1);
+    }
+
+    #[test]
+    fn blind_without_the_dump() {
+        let mut facts = healthy();
+        facts.qdiscs = Reading::Unsupported("no traffic control in this kernel".into());
+        blind(NAME, &facts, "queue disciplines", "unsupported");
+    }
+}

@@ -1,0 +1,73 @@
+//! Packets dropped between driver and protocol.
+
+use lowlat_model::Severity;
+use lowlat_model::op::Target;
+
+use crate::look::{finding, number, set, with, within};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// Packets that were dropped because a processor's backlog queue was full.
+    /// ## Why it matters
+    /// Received packets that cannot be processed at once (RPS, virtual links, tunnels) wait in a queue of
+    /// `net.core.netdev_max_backlog` packets for each processor. When it is full the kernel drops; the sender then
+    /// waits for a timeout.
+    /// ## Threshold
+    /// Any growth of the second column of `/proc/net/softnet_stat` in the counter window.
+    /// ## Remedy
+    /// Relieve the processor first: it does not keep up. A longer queue turns drops into delay and only bridges bursts,
+    /// so it is raised by one step, not to a number that hides the fault.
+    pub SoftnetDrops = "softnet-drops";
+    sources [
+        "https://docs.kernel.org/admin-guide/sysctl/net.html (netdev_max_backlog)",
+        "net/core/dev.c enqueue_to_backlog (6.12)",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(window) = seen.window(input) else { return };
+    let dropped = seen.growth_under(window, "softnet/", "dropped");
+    if dropped.is_empty() {
+        return;
+    }
+    let evidence = dropped
+        .iter()
+        .map(|(group, by)| format!("{group} dropped {by} packets {} (/proc/net/softnet_stat)", within(window)))
+        .collect();
+    let backlog = number(seen, input.facts, "net.core.netdev_max_backlog");
+    let found = finding(
+        NAME,
+        Severity::Critical,
+        "a processor drops received packets because its backlog is full".to_owned(),
+        evidence,
+        "relieve that processor (move interrupts or rps, spread flows); a longer backlog only bridges bursts",
+    );
+    let longer = backlog.map(|b| set("sysctl.net.core.netdev_max_backlog", Target::Host, b.saturating_mul(2)));
+    seen.found(with(found, longer));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::facts::{deny_group, grow, healthy};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn drops_on_one_processor() {
+        let mut facts = healthy();
+        grow(&mut facts, "softnet/cpu1", "dropped", 3);
+        only(NAME, &facts, &["softnet/cpu1 dropped 3 packets in 1000 ms (/proc/net/softnet_stat)"], &[]);
+        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "2000");
+    }
+
+    #[test]
+    fn blind_without_the_table() {
+        let mut facts = healthy();
+        deny_group(&mut facts, "softnet/cpu0");
+        blind(NAME, &facts, "softnet/cpu0", "denied");
+        facts.window = None;
+        blind(NAME, &facts, "counter growth", "absent");
+    }
+}

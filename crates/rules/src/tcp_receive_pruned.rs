@@ -1,0 +1,87 @@
+//! TCP data thrown away at the receiver.
+
+use lowlat_model::Severity;
+use lowlat_model::op::Target;
+
+use crate::look::{finding, set, with, within};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// TCP segments that arrived and were thrown away, or receive queues that had to be compressed, because a
+    /// connection's receive memory was used up.
+    /// ## Why it matters
+    /// What is thrown away must be sent again, a round trip or a retransmission timeout later; and compressing the
+    /// queue takes time on the processor that receives.
+    /// ## Threshold
+    /// Any growth of `TCPRcvQDrop`, `PruneCalled`, `RcvPruned` or `OfoPruned` in the counter window. On a host that
+    /// keeps up none of them moves.
+    /// ## Remedy
+    /// Make the reader faster first. Then raise the third number of `net.ipv4.tcp_rmem`, the limit that autotuning may
+    /// reach; 32 MiB is what kernels from 6.18 on start with. Its second number is left as it is: older advice of
+    /// 87380 lowers it.
+    pub TcpReceivePruned = "tcp-receive-pruned";
+    sources [
+        "https://docs.kernel.org/networking/snmp_counter.html",
+        "https://docs.kernel.org/networking/ip-sysctl.html (tcp_rmem)",
+        "net/ipv4/tcp_input.c tcp_prune_queue, tcp_data_queue (6.12)",
+        "net/ipv4/tcp.c tcp_init: 6 MiB in 6.12, 32 MiB in 6.18",
+    ];
+}
+
+const COUNTERS: [&str; 4] = ["TCPRcvQDrop", "PruneCalled", "RcvPruned", "OfoPruned"];
+const WANT: u64 = 32 << 20;
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(window) = seen.window(input) else { return };
+    let evidence: Vec<String> = COUNTERS
+        .iter()
+        .filter_map(|key| {
+            let by = seen.growth(window, "netstat", &format!("TcpExt.{key}")).filter(|by| *by > 0)?;
+            Some(format!("TcpExt.{key} grew by {by} {} (/proc/net/netstat)", within(window)))
+        })
+        .collect();
+    if evidence.is_empty() {
+        return;
+    }
+    let rmem = input.facts.sysctls.get("net.ipv4.tcp_rmem").and_then(|r| seen.need("sysctl net.ipv4.tcp_rmem", r));
+    let setting = rmem.and_then(|text| {
+        let [min, default, max] = text.split_whitespace().collect::<Vec<_>>()[..] else { return None };
+        let raise = max.parse::<u64>().ok()? < WANT;
+        raise.then(|| set("sysctl.net.ipv4.tcp_rmem", Target::Host, format!("{min} {default} {WANT}")))
+    });
+    let found = finding(
+        NAME,
+        Severity::Critical,
+        "received tcp data is thrown away for want of receive memory".to_owned(),
+        evidence,
+        "make the program that reads faster; then raise what receive buffers may grow to (net.ipv4.tcp_rmem, third number)",
+    );
+    seen.found(with(found, setting));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::{deny_group, grow, healthy};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn pruned_queues() {
+        let mut facts = healthy();
+        grow(&mut facts, "netstat", "TcpExt.PruneCalled", 9);
+        only(NAME, &facts, &["TcpExt.PruneCalled grew by 9 in 1000 ms (/proc/net/netstat)"], &[]);
+        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "4096 131072 33554432");
+        facts.sysctls.insert("net.ipv4.tcp_rmem".into(), Reading::Value("4096\t131072\t33554432".into()));
+        assert!(rule(NAME, &facts).findings[0].remedy.settings.is_empty(), "it is there already");
+    }
+
+    #[test]
+    fn blind_without_counters() {
+        let mut facts = healthy();
+        deny_group(&mut facts, "netstat");
+        blind(NAME, &facts, "counter netstat", "denied");
+    }
+}

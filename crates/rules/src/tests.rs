@@ -1,0 +1,192 @@
+//! What holds for all rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use lowlat_model::{Measurement, Quantiles, Reading, Schema, Severity};
+use lowlat_testkit::facts::{grow, healthy, iface, qdisc};
+
+use crate::{Input, RULES, Seen, check_all, find};
+
+/// A measured path of which only the prober's CPU matters.
+pub(crate) fn baseline(cpu: Option<u32>) -> Measurement {
+    Measurement {
+        schema: Schema::current("measure"),
+        target: "192.0.2.2:7".into(),
+        proto: "udp".into(),
+        peer: "lowlat".into(),
+        engine: "block".into(),
+        mode: "ping-pong".into(),
+        size_bytes: 64,
+        rate_pps: None,
+        cpu,
+        sent: 0,
+        received: 0,
+        lost: 0,
+        duplicates: 0,
+        reordered: 0,
+        late: 0,
+        foreign: 0,
+        warmup: 0,
+        loss_ratio: None,
+        duration_ns: 0,
+        rtt: Quantiles::default(),
+        rtt_planned: Quantiles::default(),
+        jitter_ratio: None,
+        residence: Quantiles::default(),
+        stamp_coverage: BTreeMap::new(),
+        legs: BTreeMap::new(),
+        environment: BTreeMap::new(),
+        warnings: Vec::new(),
+    }
+}
+
+#[test]
+fn nothing_is_wrong_with_a_healthy_host() {
+    let facts = healthy();
+    let measured = baseline(Some(3));
+    let seen = check_all(&Input { facts: &facts, baseline: Some(&measured), goal_ns: Some(50_000) });
+    assert_eq!(seen, Seen::default());
+}
+
+#[test]
+fn the_weightiest_come_first_and_equals_in_order() {
+    let mut facts = healthy();
+    facts.filters.packet_sockets = Reading::Value(1);
+    facts.host.clocksource = Reading::Value("hpet".into());
+    iface(&mut facts).speed_mbps = Reading::Value(100);
+    grow(&mut facts, "snmp", "Udp.RcvbufErrors", 1);
+    let seen = check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(1_000_000) });
+    let order: Vec<(Severity, &str)> = seen.findings.iter().map(|f| (f.severity, f.rule.as_str())).collect();
+    assert_eq!(
+        order,
+        [
+            (Severity::Critical, "receive-buffer-errors"),
+            (Severity::Warning, "link-below-capability"),
+            (Severity::Warning, "clocksource-not-tsc"),
+            (Severity::Info, "packet-sockets"),
+        ]
+    );
+}
+
+#[test]
+fn what_many_rules_miss_is_said_once() {
+    let mut facts = healthy();
+    facts.window = None;
+    facts.qdiscs = Reading::Denied("the dump needs root".into());
+    let seen = check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(1_000_000) });
+    let said: Vec<String> = seen.not_seen.iter().map(|n| format!("{}: {}", n.fact, n.why)).collect();
+    assert_eq!(
+        said,
+        ["counter growth: absent: no counter window was taken", "queue disciplines: denied: the dump needs root"]
+    );
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_said() {
+    let mut facts = healthy();
+    facts.iface = Some("eth7".into());
+    let seen = check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(1_000_000) });
+    assert_eq!(seen.not_seen[0].fact, "interface eth7");
+}
+
+/// Titles, advice and settings of every rule, each on the fault that its own test plants in much the same way.
+#[test]
+fn findings_follow_the_conventions() {
+    let mut facts = healthy();
+    for (group, key) in [
+        ("snmp", "Udp.RcvbufErrors"),
+        ("snmp", "Tcp.RetransSegs"),
+        ("netstat", "TcpExt.PruneCalled"),
+        ("softnet/cpu0", "dropped"),
+        ("softnet/cpu0", "time_squeeze"),
+        ("link/eth0", "rx_missed_errors"),
+        ("cpu/1", "steal"),
+        ("cpuidle/cpu0/state2", "usage"),
+    ] {
+        grow(&mut facts, group, key, 100);
+    }
+    let mut netem = qdisc("eth0", "netem", "root", "1:");
+    netem.summary = "delay 1ms".into();
+    let mut tbf = qdisc("eth0", "tbf", "2:1", "3:");
+    tbf.options.insert("rate_bps".into(), 1_000_000);
+    let mut fifo = qdisc("eth0", "pfifo", "3:1", "4:");
+    fifo.drops = 1;
+    facts.qdiscs = Reading::Value(vec![netem, tbf, fifo]);
+    facts.filters.nft_rules = Reading::Value(BTreeMap::from([("ip f input".into(), 5_000)]));
+    facts.filters.packet_sockets = Reading::Value(1);
+    facts.host.clocksource = Reading::Value("acpi_pm".into());
+    facts.cpus.power.get_mut(&0).unwrap().governor = Reading::Value("ondemand".into());
+    let eth0 = iface(&mut facts);
+    eth0.speed_mbps = Reading::Value(100);
+    eth0.eee = Reading::Value(BTreeMap::from([("active".into(), true)]));
+    eth0.coalesce = Reading::Value(BTreeMap::from([("rx-usecs".into(), 50)]));
+    eth0.gro_flush_timeout_ns = Reading::Value(1);
+    eth0.rx_queues[0].rps_cpus = Reading::Value(vec![3]);
+    if let Reading::Value(irqs) = &mut facts.irqs {
+        irqs[0].effective = Reading::Value(vec![2]);
+    }
+    let seen = check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(50_000) });
+    let fired: BTreeSet<&str> = seen.findings.iter().map(|f| f.rule.as_str()).collect();
+    let all: BTreeSet<&str> = RULES.iter().map(|r| r.meta().name).collect();
+    assert_eq!(fired, all, "a rule that cannot be made to fire here is not tested for its words");
+    for f in &seen.findings {
+        for text in [&f.title, &f.remedy.advice] {
+            let first = text.chars().next().unwrap();
+            assert!(!first.is_uppercase() && !text.ends_with('.'), "{}: {text:?}", f.rule);
+        }
+        assert!(!f.title.contains('\n') && f.title.len() < 90, "{}: {:?}", f.rule, f.title);
+        assert!(!f.evidence.is_empty() && f.evidence.iter().all(|e| !e.ends_with('.')), "{}", f.rule);
+        for s in &f.remedy.settings {
+            assert!(!s.value.is_empty() && s.knob.contains('.'), "{}: {s:?}", f.rule);
+        }
+    }
+}
+
+#[test]
+fn every_page_has_its_sections_with_content() {
+    for rule in RULES {
+        let meta = rule.meta();
+        let mut sections = meta.page.split("## ").skip(1).map(|s| s.split_once('\n').unwrap());
+        for wanted in ["What it finds", "Why it matters", "Threshold", "Remedy"] {
+            let (title, text) = sections.next().unwrap_or_else(|| panic!("{}: no section {wanted}", meta.name));
+            assert_eq!(title.trim(), wanted, "{}", meta.name);
+            assert!(text.trim().len() > 30, "{}: {wanted} says too little", meta.name);
+        }
+        assert!(sections.next().is_none(), "{}", meta.name);
+        assert!(!meta.sources.is_empty() && meta.sources.iter().all(|s| s.len() > 5), "{}", meta.name);
+    }
+}
+
+#[test]
+fn names_tell_the_fault_and_not_the_remedy() {
+    let mut names = BTreeSet::new();
+    for rule in RULES {
+        let name = rule.meta().name;
+        assert!(names.insert(name), "{name} twice");
+        assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{name}");
+        for remedy in ["use-", "enable-", "disable-", "set-", "prefer-", "avoid-", "no-", "raise-", "lower-", "fix-"] {
+            assert!(!name.starts_with(remedy), "{name} names what to do, not what is wrong");
+        }
+        assert!(std::ptr::eq(find(name).unwrap().meta(), rule.meta()));
+    }
+    assert!(find("no-such-rule").is_none());
+}
+
+#[test]
+fn every_file_is_a_rule_and_every_rule_is_in_the_list() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = BTreeSet::new();
+    for entry in std::fs::read_dir(src).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !["lib.rs", "look.rs", "tests.rs"].contains(&name.as_str()) {
+            files.insert(name.trim_end_matches(".rs").replace('_', "-"));
+        }
+    }
+    let listed: BTreeSet<String> = RULES.iter().map(|r| r.meta().name.to_owned()).collect();
+    assert_eq!(files, listed, "a file is named as its rule, and is in RULES");
+    for rule in RULES {
+        let file = Path::new(rule.meta().file).file_stem().unwrap().to_str().unwrap();
+        assert_eq!(file.replace('_', "-"), rule.meta().name);
+    }
+}
