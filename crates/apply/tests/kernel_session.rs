@@ -1,0 +1,392 @@
+//! The session on a real kernel: every case runs in a process of its own, in network and mount namespaces of its own.
+//!
+//! Needs root. Where namespaces cannot be made it says so and passes, unless `LOWLAT_REQUIRE_ROOT=1`: then it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use lowlat_apply::disk::Folder;
+use lowlat_apply::writer::{BeforeHold, WriteFailure, Writer};
+use lowlat_apply::{ApplyError, Session, ledger};
+use lowlat_knobs::resolve;
+use lowlat_lab::netns::enter_private;
+use lowlat_model::finding::Setting;
+use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
+use lowlat_netlink::route::link;
+use lowlat_netlink::tc::{self, Handle, Parent};
+use lowlat_sys::store::{Store, StoreError};
+use lowlat_sys::{Live, Sys, query, state};
+
+type Case = fn(&Store);
+
+const CASES: &[(&str, Case)] = &[
+    ("applied and put back by another process", applied_and_put_back),
+    ("killed between intent and write", killed_before_the_write),
+    ("killed between write and read-back", killed_after_the_write),
+    ("a second session names the first", a_second_session_names_the_first),
+    ("the dead-man timer puts back", the_timer_puts_back),
+    ("a confirmation ends the timer", a_confirmation_ends_the_timer),
+    ("the held limit ends with the rollback", the_held_limit_ends),
+    ("persisted files come and go", persisted_files_come_and_go),
+    ("settings of another namespace are left alone", another_namespace),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["--case", name, dir] => {
+            let case = CASES.iter().find(|c| c.0 == *name).unwrap().1;
+            enter_private().unwrap();
+            case(&Store::at(*dir));
+        }
+        ["--apply-and-park", at, dir] => apply_and_park(at, &Store::at(*dir)),
+        ["--elsewhere", dir] => elsewhere(&Store::at(*dir)),
+        // What the binary under test is started with by the session itself.
+        ["hold-dma-latency", us] => lowlat_apply::hold_dma_latency(us.parse().unwrap()).unwrap(),
+        ["rollback-unless-confirmed", transaction, seconds] => {
+            let store = Store::locate().unwrap();
+            lowlat_apply::rollback_unless_confirmed(&store, &Live::new(), transaction, seconds.parse().unwrap())
+                .unwrap();
+        }
+        ["--probe"] => {
+            if let Err(e) = enter_private() {
+                println!("{e}");
+                return ExitCode::from(2);
+            }
+        }
+        _ => return all(),
+    }
+    ExitCode::SUCCESS
+}
+
+fn all() -> ExitCode {
+    let me = std::env::current_exe().unwrap();
+    let probe = Command::new(&me).arg("--probe").output().unwrap();
+    if !probe.status.success() {
+        let why = String::from_utf8_lossy(&probe.stdout);
+        println!("kernel_session: not run: {}", why.trim());
+        let required = std::env::var("LOWLAT_REQUIRE_ROOT").is_ok_and(|v| v == "1");
+        return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    let mut failed = 0;
+    for (name, _) in CASES {
+        let dir = tempfile::tempdir().unwrap();
+        let status = Command::new(&me).args(["--case", name]).arg(dir.path()).status().unwrap();
+        println!("case {name} ... {}", if status.success() { "ok" } else { "FAILED" });
+        failed += usize::from(!status.success());
+    }
+    println!("kernel_session: {} cases ran, {failed} failed", CASES.len());
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A veth pair with a FIFO of ours at the root, so that there is something exact to put back.
+fn link_with_fifo() {
+    link::veth("lan0", "lan1").unwrap();
+    link::up("lan0").unwrap();
+    link::up("lan1").unwrap();
+    let fifo = tc::options::fifo(500);
+    tc::put("lan0", Parent::Root, Handle(0x0010_0000), "pfifo", Some(&fifo)).unwrap();
+}
+
+fn file(path: &str) -> Locus {
+    Locus::File { path: path.into() }
+}
+
+fn autocorking() -> Locus {
+    file("/proc/sys/net/ipv4/tcp_autocorking")
+}
+
+fn step(knob: &str, target: &str, value: &str) -> PlannedStep {
+    let setting = Setting { knob: knob.into(), target: target.parse().unwrap(), value: value.into() };
+    resolve(&Live::new(), &setting, "a test").unwrap()
+}
+
+fn steps() -> Vec<PlannedStep> {
+    vec![
+        step("sysctl.net.ipv4.tcp_autocorking", "host", "0"),
+        step("steer.rps", "lan0/rx-0", "0"),
+        step("qdisc.kind", "lan0/qdisc-root", "pfifo limit 8"),
+        step("qdisc.kind", "lan1/qdisc-root", "pfifo"),
+    ]
+}
+
+/// What the steps change: kinds, options and handles, and texts.
+fn seen() -> Vec<State> {
+    let qdisc = |iface: &str| Locus::Qdisc { iface: iface.into(), parent: "root".into() };
+    let places = [autocorking(), file("/sys/class/net/lan0/queues/rx-0/rps_cpus"), qdisc("lan0"), qdisc("lan1")];
+    places.iter().map(|l| state(&Live::new(), l).into_value().unwrap()).collect()
+}
+
+fn text(locus: &Locus) -> String {
+    state(&Live::new(), locus).into_value().unwrap().to_string()
+}
+
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < until, "{what}: not within 30 s");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The child's part: applies up to the point `at`, says so, and waits to be killed.
+fn apply_and_park(at: &str, store: &Store) {
+    let live = Live::new();
+    if at == "all" {
+        let mut session = Session::begin(store, &live).unwrap();
+        for step in steps() {
+            session.apply(&live, &step).unwrap();
+        }
+        park();
+    }
+    store.ensure_writable().unwrap();
+    let lock = Box::new(store.lock().unwrap());
+    let writer = Parking { before: at == "before", door: lowlat_sysmut::open(), wrote: false };
+    let disk = Box::new(Folder::new(store.journal_dir()));
+    let netns = query::netns_inode(&live).into_value().unwrap();
+    let boot = live.sysctl("kernel.random.boot_id").into_value().unwrap();
+    let mut session = Session::begin_on(disk, writer, lock, netns, &boot, || 1).unwrap();
+    session.apply(&live, &steps()[0]).unwrap();
+    unreachable!("the writer parks");
+}
+
+fn park() -> ! {
+    println!("parked");
+    std::io::stdout().flush().unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Stops for ever before its first write, or before the read-back that follows it.
+struct Parking {
+    before: bool,
+    door: lowlat_sysmut::LiveMut,
+    wrote: bool,
+}
+
+impl Writer for Parking {
+    fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
+        if self.wrote { park() } else { state(sys, locus) }
+    }
+    fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
+        if self.before {
+            park();
+        }
+        self.door.write(op).map_err(|e| WriteFailure(e.to_string()))?;
+        self.wrote = true;
+        Ok(())
+    }
+    fn hold(&mut self, _: &str, _: BeforeHold<'_>) -> Result<(), WriteFailure> {
+        unreachable!()
+    }
+    fn release(&mut self, _: ledger::HolderId) -> Result<(), WriteFailure> {
+        unreachable!()
+    }
+}
+
+/// Runs the child to its point and kills it there with SIGKILL.
+fn killed(at: &str, store: &Store) {
+    let me = std::env::current_exe().unwrap();
+    let mut child =
+        Command::new(me).args(["--apply-and-park", at]).arg(store.dir()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), "parked");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn applied_and_put_back(store: &Store) {
+    link_with_fifo();
+    let before = seen();
+    killed("all", store);
+    let after = seen();
+    assert!(before.iter().zip(&after).all(|(b, a)| b != a), "{before:?} {after:?}");
+    assert!(matches!(&after[2], State::Qdisc(q) if q.kind == "pfifo" && q.options_hex != ""), "{after:?}");
+    let status = lowlat_apply::status(store, &Live::new()).unwrap();
+    assert_eq!((status.applied.len(), status.applied.iter().any(|a| a.changed_by_other)), (4, false), "{status:?}");
+    assert!(matches!(lowlat_apply::refuse_unfinished(store), Err(ApplyError::Unfinished { standing: 4, .. })));
+
+    let report = lowlat_apply::rollback_from_disk(store, &Live::new(), false).unwrap();
+    assert!(report.complete() && report.done.len() == 4, "{}", report.words());
+    assert_eq!(seen(), before);
+    lowlat_apply::refuse_unfinished(store).unwrap();
+    assert!(lowlat_apply::status(store, &Live::new()).unwrap().applied.is_empty());
+    let again = lowlat_apply::rollback_from_disk(store, &Live::new(), false).unwrap();
+    assert!(again.done.is_empty() && again.complete());
+}
+
+fn killed_at(at: &str, expect: &str, store: &Store) {
+    link_with_fifo();
+    let before = seen();
+    assert_eq!(before[0], State::Text("1".into()));
+    killed(at, store);
+    assert_eq!(text(&autocorking()), expect);
+    let report = lowlat_apply::rollback_from_disk(store, &Live::new(), false).unwrap();
+    assert!(report.complete() && report.done.len() == 1, "{}", report.words());
+    assert_eq!(seen(), before);
+}
+
+fn killed_before_the_write(store: &Store) {
+    killed_at("before", "1", store);
+}
+
+fn killed_after_the_write(store: &Store) {
+    killed_at("after", "0", store);
+}
+
+fn a_second_session_names_the_first(store: &Store) {
+    let live = Live::new();
+    let first = Session::begin(store, &live).unwrap();
+    let me = format!("process {}", std::process::id());
+    let Err(ApplyError::Store(StoreError::Locked { holder, .. })) = Session::begin(store, &live) else {
+        panic!("a second session began")
+    };
+    assert_eq!(holder, me);
+    drop(first);
+    Session::begin(store, &live).unwrap();
+}
+
+fn the_timer_puts_back(store: &Store) {
+    let live = Live::new();
+    let step = step("sysctl.net.ipv4.tcp_autocorking", "host", "0");
+    let mut session = Session::begin(store, &live).unwrap();
+    session.watch(1).unwrap();
+    session.apply(&live, &step).unwrap();
+    assert!(session.already_at(&step));
+    session.leave_open().unwrap();
+    assert_eq!(text(&autocorking()), "0");
+    // Past its time it waits for the lock: nothing goes back under a session that is still at work.
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(text(&autocorking()), "0");
+    drop(session);
+    wait_until("the rollback by the timer", || text(&autocorking()) == "1");
+    wait_until("the end of the transaction", || lowlat_apply::refuse_unfinished(store).is_ok());
+}
+
+fn a_confirmation_ends_the_timer(store: &Store) {
+    let live = Live::new();
+    let mut session = Session::begin(store, &live).unwrap();
+    session.watch(3600).unwrap();
+    session.apply(&live, &step("sysctl.net.ipv4.tcp_autocorking", "host", "0")).unwrap();
+    session.leave_open().unwrap();
+    let transaction = session.transaction().to_owned();
+    let running = || {
+        std::fs::read_dir("/proc").unwrap().any(|p| {
+            // A zombie, which a timer of this process becomes, has no command line.
+            std::fs::read(p.unwrap().path().join("cmdline")).is_ok_and(|c| {
+                String::from_utf8_lossy(&c).contains(&format!("rollback-unless-confirmed\0{transaction}"))
+            })
+        })
+    };
+    assert!(running());
+    drop(session);
+    assert!(matches!(Session::begin(store, &live), Err(ApplyError::Unfinished { standing: 1, .. })));
+    assert_eq!(lowlat_apply::confirm(store).unwrap(), 1);
+    assert_eq!(lowlat_apply::confirm(store).unwrap(), 0);
+    wait_until("the end of the timer", || !running());
+    assert_eq!(text(&autocorking()), "0");
+    assert!(lowlat_apply::rollback_from_disk(store, &live, false).unwrap().complete());
+    assert_eq!(text(&autocorking()), "1");
+}
+
+fn the_held_limit_ends(store: &Store) {
+    let live = Live::new();
+    // One microsecond below "no limit" (include/linux/pm_qos.h), so that the host does not feel it.
+    let step = PlannedStep { ops: vec![Op::text(Locus::CpuDmaLatency, "1999999999")], ..dma_latency() };
+    let mut session = Session::begin(store, &live).unwrap();
+    session.apply(&live, &step).unwrap();
+    let holder = session.ledger().standing[0].holder.expect("a holder in the journal");
+    drop(session);
+    let comm = || std::fs::read_to_string(format!("/proc/{}/comm", holder.pid)).unwrap_or_default();
+    assert!(comm().starts_with("lowlat"), "{}", comm());
+    assert!(lowlat_apply::confirm(store).unwrap() == 1);
+    let report = lowlat_apply::rollback_from_disk(store, &live, false).unwrap();
+    assert!(report.complete() && report.done.len() == 1, "{}", report.words());
+    assert!(!comm().starts_with("lowlat-hold"), "{}", comm());
+}
+
+fn dma_latency() -> PlannedStep {
+    PlannedStep {
+        knob: "cpu.dma-latency".into(),
+        phase: 2,
+        target: "host".parse().unwrap(),
+        from: "none".into(),
+        to: "1999999999".into(),
+        risk: lowlat_model::Risk::Medium,
+        reason: String::new(),
+        undo: String::new(),
+        ops: Vec::new(),
+        prior: Vec::new(),
+        resets_link: false,
+    }
+}
+
+fn persisted_files_come_and_go(store: &Store) {
+    // An empty /etc of this mount namespace's own.
+    assert!(Command::new("mount").args(["-t", "tmpfs", "none", "/etc"]).status().unwrap().success());
+    let live = Live::new();
+    assert!(lowlat_apply::persist(store, &live).unwrap().is_empty());
+    link_with_fifo();
+    let before = seen();
+    let mut session = Session::begin(store, &live).unwrap();
+    for step in steps() {
+        session.apply(&live, &step).unwrap();
+    }
+    session.leave_open().unwrap();
+    drop(session);
+    let lines = lowlat_apply::persist(store, &live).unwrap();
+    let sysctl = std::fs::read_to_string("/etc/sysctl.d/90-lowlat.conf").unwrap();
+    assert!(sysctl.contains("net.ipv4.tcp_autocorking = 0\n"), "{sysctl}");
+    let unit = std::fs::read_to_string("/etc/systemd/system/lowlat.service").unwrap();
+    assert!(unit.contains("tc qdisc replace dev lan0 root pfifo limit 8"), "{unit}");
+    assert!(Path::new("/etc/systemd/system/multi-user.target.d/90-lowlat.conf").exists());
+    assert_eq!(lines.iter().filter(|l| l.starts_with("wrote ")).count(), 3, "{lines:?}");
+    // What the unit runs at boot sets the same again.
+    let set = seen();
+    tc::put("lan0", Parent::Root, Handle(0), "pfifo", None).unwrap();
+    for line in unit.lines().filter_map(|l| l.strip_prefix("ExecStart=-/bin/sh -c ")) {
+        let command = line.trim_matches('"').replace("%%", "%").replace("\\\\", "\\").replace("$$", "$");
+        assert!(Command::new("/bin/sh").args(["-c", &command]).status().unwrap().success(), "{command}");
+    }
+    let kinds = |s: &[State]| {
+        s.iter()
+            .map(|s| if let State::Qdisc(q) = s { q.options_hex.clone() } else { s.to_string() })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&seen()), kinds(&set));
+    let report = lowlat_apply::rollback_from_disk(store, &live, false).unwrap();
+    assert!(report.complete(), "{}", report.words());
+    assert_eq!(seen(), before);
+    assert!(!Path::new("/etc/sysctl.d/90-lowlat.conf").exists());
+    assert!(!Path::new("/etc/systemd/system/lowlat.service").exists());
+}
+
+fn another_namespace(store: &Store) {
+    link_with_fifo();
+    killed("all", store);
+    let applied = seen();
+    // A process in a namespace of its own: the same names there are other things.
+    let me = std::env::current_exe().unwrap();
+    let status = Command::new(me).arg("--elsewhere").arg(store.dir()).status().unwrap();
+    assert!(status.success());
+    assert_eq!(seen(), applied);
+    assert!(lowlat_apply::rollback_from_disk(store, &Live::new(), false).unwrap().complete());
+}
+
+/// The child's part of [`another_namespace`].
+fn elsewhere(store: &Store) {
+    enter_private().unwrap();
+    let live = Live::new();
+    let report = lowlat_apply::rollback_from_disk(store, &live, true).unwrap();
+    assert_eq!((report.done.len(), report.failed.len()), (0, 4), "{}", report.words());
+    let words = report.words();
+    assert!(words.contains("belongs to the network namespace net:["), "{words}");
+    let status = lowlat_apply::status(store, &live).unwrap();
+    assert!(status.applied.iter().all(|a| a.now.contains("net:[")), "{status:?}");
+}
