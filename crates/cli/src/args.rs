@@ -36,8 +36,6 @@ pub enum Command {
     Measure(MeasureArgs),
     /// Two stored runs, or two engines on one path, alternated.
     Compare(CompareArgs),
-    /// What the host itself adds: wake-up latency and interruptions per CPU.
-    Noise(NoiseArgs),
     /// The steps that the findings lead to; changes nothing.
     Plan(PlanArgs),
     /// Apply a plan, as one transaction with its way back.
@@ -279,17 +277,6 @@ pub struct CompareArgs {
     /// Length of one round.
     #[arg(long, value_parser = duration, default_value = "200ms", value_name = "TIME")]
     pub round: u64,
-}
-
-/// `noise`.
-#[derive(Debug, Args)]
-pub struct NoiseArgs {
-    /// CPUs; default all online.
-    #[arg(long, value_delimiter = ',')]
-    pub cpus: Vec<u32>,
-    /// How long, per CPU.
-    #[arg(long, value_parser = duration, default_value = "2s", value_name = "TIME")]
-    pub duration: u64,
 }
 
 /// `plan`.

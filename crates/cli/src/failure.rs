@@ -51,7 +51,7 @@ from_display!(
     lowlat_sys::SysError,
     lowlat_sys::store::StoreError,
     lowlat_measure::MeasureError,
-    lowlat_peers::ServeError,
+    lowlat_peers::serve::ServeError,
 );
 
 #[cfg(test)]

@@ -38,7 +38,23 @@ pub struct Path {
 }
 
 /// Every engine of this build, with the crate that has it.
-pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "io-uring-spin", "af-xdp"];
+pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
+
+/// The reference page of an engine: the doc comment of its file. What it costs on this host, the engine itself says when
+/// it is opened.
+pub fn engine_page(name: &str) -> Option<String> {
+    let source = match name {
+        "block" => include_str!("../../transport/src/block.rs"),
+        "spin" => include_str!("../../transport/src/spin.rs"),
+        "busy-poll" => include_str!("../../transport/src/busy_poll.rs"),
+        "epoll" => include_str!("../../transport/src/epoll.rs"),
+        "io-uring" => include_str!("../../transport-uring/src/lib.rs"),
+        "af-xdp" => include_str!("../../transport-xdp/src/lib.rs"),
+        _ => return None,
+    };
+    let lines = source.lines().map_while(|l| l.strip_prefix("//!"));
+    Some(lines.map(|l| format!("{}\n", l.strip_prefix(' ').unwrap_or(l))).collect())
+}
 
 impl Path {
     /// From the command line; resolves the name and checks what can be checked before a packet leaves.
@@ -85,10 +101,9 @@ impl Path {
 
     /// Opens the named engine on this path.
     pub fn open(&self, engine: &str) -> Result<Box<dyn Engine>, EngineError> {
-        let mut endpoint = Endpoint::new(self.proto, self.remote);
+        let mut endpoint = Endpoint::new(self.proto, self.remote, self.size);
         endpoint.iface.clone_from(&self.iface);
         endpoint.dscp = self.dscp;
-        endpoint.max_message = self.size;
         endpoint.stamps = self.stamps;
         endpoint.busy_poll_us = self.busy_poll_us;
         match engine {

@@ -10,6 +10,7 @@
 
 mod captured;
 mod error;
+pub mod hex;
 pub mod irqs;
 mod live;
 mod mask;

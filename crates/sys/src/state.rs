@@ -7,7 +7,7 @@ use lowlat_model::op::QdiscState;
 use lowlat_model::{Locus, Reading, State};
 use lowlat_netlink::tc;
 
-use crate::{Sys, irqs, query};
+use crate::{Sys, hex, irqs, query};
 
 /// `PM_QOS_CPU_LATENCY_DEFAULT_VALUE`, µs: nobody holds a limit (include/linux/pm_qos.h).
 const NO_LATENCY_LIMIT: i32 = 2_000_000_000;
@@ -84,7 +84,7 @@ fn raw(q: &query::QdiscReply) -> Option<tc::Qdisc> {
         kind: q.exact.kind.clone(),
         handle: q.exact.handle.parse().ok()?,
         parent: q.qdisc.parent.parse().ok()?,
-        options: Some(bytes_of(&q.exact.options_hex)?),
+        options: Some(hex::bytes_of(&q.exact.options_hex)?),
         bytes: 0,
         packets: 0,
         qlen: 0,
@@ -93,14 +93,6 @@ fn raw(q: &query::QdiscReply) -> Option<tc::Qdisc> {
         requeues: 0,
         overlimits: 0,
     })
-}
-
-/// The bytes of a hexadecimal text; `None` if it is none.
-pub(crate) fn bytes_of(hex: &str) -> Option<Vec<u8>> {
-    if !hex.len().is_multiple_of(2) || !hex.is_ascii() {
-        return None;
-    }
-    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(hex.get(i..i + 2)?, 16).ok()).collect()
 }
 
 fn qdisc(sys: &dyn Sys, iface: &str, parent: &str) -> Reading<QdiscState> {

@@ -164,8 +164,12 @@ pub fn far() -> Outcome {
         let (Ok(port), Ok(cpu)) = (port.parse::<u16>(), cpu.parse::<u32>()) else {
             return Err(format!("{line:?} has a number that is none"));
         };
-        let mut config = ServeConfig { cpu: Some(cpu), spin: *how == "spin", drop_privileges: false, ..ServeConfig::default() };
-        config.port = port;
+        let config = ServeConfig {
+            port: Some(port),
+            cpu: Some(cpu),
+            spin: *how == "spin",
+            ..ServeConfig::default()
+        };
         let (ready, bound) = mpsc::channel();
         std::thread::spawn(move || {
             if let Err(e) = serve::run(&config, &NEVER, |_| {

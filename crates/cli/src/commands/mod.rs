@@ -8,7 +8,6 @@ pub mod demo;
 pub mod explain;
 pub mod facts;
 pub mod measure;
-pub mod noise;
 pub mod optimize;
 pub mod plan;
 pub mod report;

@@ -1,21 +1,46 @@
 //! One A/B test: rounds without and with a change, alternated on the live path.
 
+use std::time::Duration;
+
 use lowlat_model::verdict::{Comparison, Round, Rounds};
+use lowlat_sys::Sys;
 
 use crate::failure::Failure;
 use crate::probe::{self, Ask};
 use crate::signals;
 
+/// What a step is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judge {
+    /// Round trips of the probe.
+    RoundTrips,
+    /// A counter of the host: counter group and key. For faults that lose other programs' packets, which the probe's
+    /// round trips cannot show.
+    Counter(&'static str, &'static str),
+}
+
+/// A receiver that opens its sockets anew takes a changed default only then; this long after a toggle nothing counts.
+const SETTLE: Duration = Duration::from_millis(250);
+
+impl Judge {
+    /// The judge for a step that the named rule asks for.
+    pub fn for_rule(rule: &str) -> Self {
+        match rule {
+            "receive-buffer-errors" => Self::Counter("snmp", "Udp.RcvbufErrors"),
+            "tcp-receive-pruned" => Self::Counter("netstat", "TcpExt.PruneCalled"),
+            _ => Self::RoundTrips,
+        }
+    }
+}
+
 /// Runs `pairs` pairs of rounds. `toggle(true)` brings the change, `toggle(false)` takes it away; each is called only
 /// when the state differs, and pairs run AB, BA, AB, … so that the host's drift falls on both arms alike and one toggle
-/// a pair is enough.
-pub fn alternate(
-    a: &Ask<'_>,
-    b: &Ask<'_>,
-    names: (&str, &str),
+/// a pair is enough. `round(is_b)` is one round.
+fn pairs<T>(
     pairs: u32,
     toggle: &mut dyn FnMut(bool) -> Result<(), Failure>,
-) -> Result<Rounds, Failure> {
+    round: &mut dyn FnMut(bool) -> Result<T, Failure>,
+) -> Result<Vec<(bool, T)>, Failure> {
     let mut rounds = Vec::with_capacity(pairs as usize * 2);
     let mut now = None;
     for pair in 0..pairs {
@@ -27,10 +52,47 @@ pub fn alternate(
                 toggle(is_b)?;
                 now = Some(is_b);
             }
-            rounds.push(Round { is_b, samples_ns: probe::round(if is_b { b } else { a })? });
+            rounds.push((is_b, round(is_b)?));
         }
     }
+    Ok(rounds)
+}
+
+/// Round trips of A and B, alternated.
+pub fn alternate(
+    a: &Ask<'_>,
+    b: &Ask<'_>,
+    names: (&str, &str),
+    count: u32,
+    toggle: &mut dyn FnMut(bool) -> Result<(), Failure>,
+) -> Result<Rounds, Failure> {
+    let rounds = pairs(count, toggle, &mut |is_b| probe::round(if is_b { b } else { a }))?;
+    let rounds = rounds.into_iter().map(|(is_b, samples_ns)| Round { is_b, samples_ns }).collect();
     Ok(Rounds { a_name: names.0.to_owned(), b_name: names.1.to_owned(), rounds })
+}
+
+/// Growth of a counter without and with a change, alternated.
+pub fn alternate_counts(
+    sys: &dyn Sys,
+    (group, key): (&str, &str),
+    round: Duration,
+    count: u32,
+    toggle: &mut dyn FnMut(bool) -> Result<(), Failure>,
+) -> Result<Comparison, Failure> {
+    let read = || {
+        lowlat_probes::counters(sys)
+            .get(group, key)
+            .ok_or_else(|| Failure::new(format!("judge by {key}: the counter cannot be read; see `lowlat facts`")))
+    };
+    let rounds = pairs(count, toggle, &mut |_| {
+        std::thread::sleep(SETTLE);
+        let before = read()?;
+        std::thread::sleep(round);
+        Ok(read()?.saturating_sub(before))
+    })?;
+    let of = |arm: bool| rounds.iter().filter(move |(is_b, _)| *is_b == arm).map(|(_, n)| *n);
+    let paired: Vec<(u64, u64)> = of(false).zip(of(true)).collect();
+    Ok(lowlat_verdict::compare_counts(key, "without", "with", &paired))
 }
 
 /// What the rounds show.

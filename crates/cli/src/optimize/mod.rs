@@ -4,7 +4,7 @@
 //! `runs/<id>/`, so that any stage can be replayed from the file before it.
 
 mod engines;
-mod judge;
+pub mod judge;
 mod preflight;
 mod steps;
 

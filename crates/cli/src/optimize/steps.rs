@@ -6,9 +6,10 @@ use lowlat_model::plan::PlannedStep;
 use lowlat_model::{Plan, Verdict};
 use lowlat_sys::Sys;
 
+use super::judge::Judge;
 use super::{Job, judge, stop_point};
 use crate::failure::Failure;
-use crate::probe::{Ask, Load};
+use crate::probe::Ask;
 
 /// Tries the steps in order. Steps that set the same place are alternatives: the first one kept ends their search.
 pub fn prove(
@@ -58,10 +59,8 @@ fn try_one(job: &Job, sys: &dyn Sys, session: &mut Session, step: &PlannedStep) 
     let mut applied: Option<Handle> = None;
     let mut refused: Option<String> = None;
     let mut read_back: Option<String> = None;
-    // Receive buffers show in bursts, not in single round trips: such a step is judged by the probe it can help.
-    let load = if step.knob.contains("rmem") || step.knob.contains("backlog") { Load::Bursts } else { Load::PingPong };
-    let ask = Ask { duration_ns: job.round_ns, load, ..Ask::new(&job.path, &job.engine) };
-    let rounds = judge::alternate(&ask, &ask, ("without", "with"), job.pairs, &mut |on| {
+    let ask = Ask { duration_ns: job.round_ns, ..Ask::new(&job.path, &job.engine) };
+    let mut toggle = |on: bool| {
         if on && applied.is_none() {
             match session.apply(sys, step) {
                 Ok(handle) => {
@@ -78,8 +77,21 @@ fn try_one(job: &Job, sys: &dyn Sys, session: &mut Session, step: &PlannedStep) 
             session.undo(sys, handle).map_err(|e| Failure::new(e.to_string()))?;
         }
         Ok(())
-    });
-    let rounds = match (rounds, refused) {
+    };
+    let rule = step.reason.split(':').next().unwrap_or_default();
+    let compared = match Judge::for_rule(rule) {
+        Judge::RoundTrips => {
+            judge::alternate(&ask, &ask, ("without", "with"), job.pairs, &mut toggle).map(|r| judge::compare(&r))
+        }
+        Judge::Counter(group, key) => judge::alternate_counts(
+            sys,
+            (group, key),
+            std::time::Duration::from_nanos(job.round_ns),
+            job.pairs,
+            &mut toggle,
+        ),
+    };
+    let comparison = match (compared, refused) {
         (_, Some(why)) => {
             result.note = format!("refused: {why}");
             return Ok(result);
@@ -90,9 +102,8 @@ fn try_one(job: &Job, sys: &dyn Sys, session: &mut Session, step: &PlannedStep) 
             }
             return Err(failure);
         }
-        (Ok(rounds), None) => rounds,
+        (Ok(comparison), None) => comparison,
     };
-    let comparison = judge::compare(&rounds);
     result.verdict = comparison.verdict;
     if let Some(p50) = comparison.quantiles.iter().find(|q| (q.q - 0.5).abs() < 1e-9) {
         result.p50_change_ratio = p50.change_ratio;

@@ -101,6 +101,11 @@ impl Sys for Live {
     }
 }
 
+/// The names of the links in a named network namespace, to tell a person where an interface went.
+pub fn links_in(netns: &str) -> io::Result<Vec<String>> {
+    os::links_in(netns)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,9 +128,4 @@ mod tests {
         fs::write(&path, [0x61, 0xff]).unwrap();
         assert!(matches!(Live::new().read(path.to_str().unwrap()), Reading::Garbled(w) if w.contains("byte 1")));
     }
-}
-
-/// The names of the links in a named network namespace, to tell a person where an interface went.
-pub fn links_in(netns: &str) -> io::Result<Vec<String>> {
-    os::links_in(netns)
 }

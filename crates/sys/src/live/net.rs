@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{not, os};
 use crate::query::{Address, DriverInfo, LinkInfo, LinkModes, NetQuery, QdiscReply, Route};
-use crate::reading_of_errno;
+use crate::{hex, reading_of_errno};
 
 type Json = Reading<serde_json::Value>;
 
@@ -148,7 +148,7 @@ fn qdiscs() -> Result<Vec<QdiscReply>, Error> {
             exact: QdiscState {
                 kind: q.kind,
                 handle: q.handle.to_string(),
-                options_hex: bytes.iter().map(|b| format!("{b:02x}")).collect(),
+                options_hex: hex::text_of(&bytes),
                 summary: decoded.summary,
             },
         })

@@ -104,7 +104,7 @@ impl Store {
         if !taken(&base) {
             return base;
         }
-        (2u32..).map(|n| format!("{base}-{n}")).find(|id| !taken(id)).unwrap_or(base)
+        (2..=u32::MAX).map(|n| format!("{base}-{n}")).find(|id| !taken(id)).unwrap_or(base)
     }
 
     /// The stored runs, oldest first; none where nothing was ever stored.

@@ -1,0 +1,67 @@
+//! `lowlat measure`: round trips to a far end.
+
+use std::io::IsTerminal;
+
+use lowlat_sys::Live;
+
+use crate::args::{MeasureArgs, ModeArg};
+use crate::failure::{Failure, Outcome};
+use crate::path::{ENGINES, Path};
+use crate::probe::{self, Ask};
+use crate::{output, signals};
+
+/// Runs the command. On a signal the figures up to then are printed.
+pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
+    let Some(target) = &args.target else {
+        return Err(Failure::new("measure: no target was given; name the HOST that runs `lowlat serve`"));
+    };
+    if !ENGINES.contains(&args.engine.as_str()) {
+        return Err(Failure::new(format!("measure with engine {:?}: there is none of that name; choose of {}", args.engine, ENGINES.join(", "))));
+    }
+    let live = Live::new();
+    if let Some(iface) = &args.iface {
+        crate::optimize::interface(iface, &live)?;
+    }
+    let mut path = Path::new(target, &args.path, args.iface.as_deref())?;
+    path.stamps = args.stamps;
+    let ask = Ask {
+        duration_ns: args.duration,
+        count: args.count,
+        mode: probe::mode(args.mode == ModeArg::OpenLoop, args.rate, &args.pattern)?,
+        warmup_ns: args.warmup,
+        load_streams: args.load.unwrap_or(0),
+        rt: args.rt,
+        ..Ask::new(&path, &args.engine)
+    };
+    let shown = std::io::stderr().is_terminal() && !json;
+    let (measurement, _) = probe::measure_with(&ask, &live, None, &mut |p| {
+        if shown {
+            eprint!(
+                "\r\x1b[2K{:.1} s  {:.0}/s  p50 {}  p99 {}  lost {}",
+                p.elapsed_ns as f64 / 1e9,
+                p.rate_pps,
+                probe::words(p.rtt.p50_ns),
+                probe::words(p.rtt.p99_ns),
+                p.counts.lost
+            );
+        }
+    })?;
+    if shown {
+        eprintln!();
+    }
+    if let Some(folder) = &args.out {
+        let text = serde_json::to_vec_pretty(&measurement)
+            .map_err(|e| Failure::new(format!("write the run: {e}; report this as a bug")))?;
+        lowlat_sys::store::write_atomic(folder.join("measure.json"), text)
+            .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))?;
+    }
+    if json {
+        output::json(&measurement)?;
+    } else {
+        output::text(&lowlat_report::measurement(&measurement));
+    }
+    if signals::stopped() {
+        output::progress("interrupted: these are the figures up to then");
+    }
+    Ok(0)
+}

@@ -1,0 +1,248 @@
+//! One measurement on a path: opens engine and peer, measures, closes. The wiring between `path` and the measure crate.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use lowlat_measure::load::{Load as Bulk, Running};
+use lowlat_measure::placement::{Placed, Placement};
+use lowlat_measure::{Context, Mode, Pattern, Progress, SampleSink, Samples, Session, Spec, Warmup};
+use lowlat_model::measurement::{Measurement, Quantiles};
+use lowlat_model::units::us;
+use lowlat_model::{Reading, Schema};
+use lowlat_sys::{Sys, query};
+
+use crate::failure::Failure;
+use crate::path::Path;
+use crate::signals;
+
+/// Probes at the start of every measurement that are left out: caches, neighbour entries and the far end's wake-up.
+const WARMUP_PROBES: u64 = 100;
+/// The same in a round of an A/B test, which follows another round on a warm path.
+const WARMUP_ROUND: u64 = 5;
+
+/// What to measure, and how long.
+#[derive(Debug, Clone)]
+pub struct Ask<'a> {
+    /// The path.
+    pub path: &'a Path,
+    /// Engine name.
+    pub engine: &'a str,
+    /// Measured time, ns.
+    pub duration_ns: u64,
+    /// Stop after this many probes.
+    pub count: Option<u64>,
+    /// When probes leave.
+    pub mode: Mode,
+    /// Left out at the start; `None` for the default.
+    pub warmup_ns: Option<u64>,
+    /// Bulk TCP streams beside the probe.
+    pub load_streams: u32,
+    /// SCHED_FIFO priority.
+    pub rt: Option<u8>,
+}
+
+impl<'a> Ask<'a> {
+    /// Two seconds of ping-pong.
+    pub fn new(path: &'a Path, engine: &'a str) -> Self {
+        Self {
+            path,
+            engine,
+            duration_ns: 2_000_000_000,
+            count: None,
+            mode: Mode::PingPong { interval_ns: None },
+            warmup_ns: None,
+            load_streams: 0,
+            rt: None,
+        }
+    }
+
+    fn spec(&self, warmup: u64) -> Spec {
+        Spec {
+            mode: self.mode,
+            count: self.count,
+            duration_ns: Some(self.duration_ns),
+            size: self.path.size,
+            warmup: self.warmup_ns.map_or(Warmup::Probes(warmup), Warmup::For),
+            timeout_ns: self.path.timeout_ns,
+            cpu: self.path.cpu,
+            rt_priority: self.rt,
+            stamps: self.path.stamps,
+            ..Spec::default()
+        }
+    }
+}
+
+/// Measures a path and returns the document.
+pub fn measure(ask: &Ask<'_>, sys: &dyn Sys) -> Result<Measurement, Failure> {
+    let (measurement, _) = measure_with(ask, sys, None, &mut |_| {})?;
+    if signals::stopped() {
+        return Err(Failure::new("measure: interrupted by a signal"));
+    }
+    Ok(measurement)
+}
+
+/// As [`measure`], with a sample log and progress; on a signal, what was measured so far.
+pub fn measure_with(
+    ask: &Ask<'_>,
+    sys: &dyn Sys,
+    log: Option<&mut dyn SampleSink>,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<(Measurement, Samples), Failure> {
+    let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
+    let spec = ask.spec(WARMUP_PROBES);
+    let samples = run(ask, &spec, log, progress)?;
+    let mut context = context(ask.path, ask.engine, sys);
+    if let Some(load) = load {
+        let carried = load.stop();
+        let rate = carried.bytes as f64 * 8.0 / 1e6 / carried.seconds.max(f64::MIN_POSITIVE);
+        context.environment.insert("load".into(), format!("{} TCP streams, {rate:.0} Mbit/s", ask.load_streams));
+        if carried.broken_streams > 0 {
+            context.warnings.push(format!("{} load streams broke before the end", carried.broken_streams));
+        }
+    }
+    if samples.interrupted() {
+        context.warnings.push("interrupted: these are the figures up to then".into());
+    }
+    Ok((samples.measurement(&spec, context), samples))
+}
+
+/// One round of an A/B test: the samples in send order, lost ones as +∞.
+pub fn round(ask: &Ask<'_>) -> Result<Vec<u64>, Failure> {
+    let samples = run(ask, &ask.spec(WARMUP_ROUND), None, &mut |_| {})?;
+    Ok(samples.rtts())
+}
+
+fn run(
+    ask: &Ask<'_>,
+    spec: &Spec,
+    log: Option<&mut dyn SampleSink>,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Samples, Failure> {
+    let mut engine = ask.path.open(ask.engine)?;
+    let mut peer = ask.path.peer(ask.duration_ns)?;
+    let placement = Placement { cpu: spec.cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory };
+    let placed = Placed::take(&placement)?;
+    let mut session = Session::open(engine.as_mut(), peer.as_mut(), spec.size, spec.timeout_ns)
+        .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
+    let samples = session.round(spec, log, signals::stop(), progress)?;
+    session.close();
+    drop(placed);
+    Ok(samples)
+}
+
+/// Whether the target answers at all, and in its protocol.
+pub fn reach(path: &Path, engine: &str) -> Result<(), Failure> {
+    let mut engine_open = path.open(engine)?;
+    let mut peer = path.peer(1_000_000_000)?;
+    let session = Session::open(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns)
+        .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
+    session.close();
+    Ok(())
+}
+
+/// The document of samples that were taken in rounds.
+pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u64, sys: &dyn Sys) -> Measurement {
+    let rtt = lowlat_verdict::quantiles(samples);
+    let lost = samples.iter().filter(|s| **s == lowlat_model::measurement::LOST).count() as u64;
+    let sent = samples.len() as u64;
+    let context = context(path, engine, sys);
+    Measurement {
+        schema: Schema::current("measure"),
+        target: context.target,
+        proto: context.proto,
+        peer: context.peer,
+        engine: context.engine,
+        mode: "ping-pong".to_owned(),
+        size_bytes: u32::try_from(path.size).unwrap_or(u32::MAX),
+        rate_pps: None,
+        cpu: path.cpu,
+        sent,
+        received: sent - lost,
+        lost,
+        duplicates: 0,
+        reordered: 0,
+        late: 0,
+        foreign: 0,
+        warmup: 0,
+        loss_ratio: (sent > 0).then(|| lost as f64 / sent as f64),
+        duration_ns,
+        rtt,
+        rtt_planned: Quantiles::default(),
+        jitter_ratio: lowlat_verdict::jitter_ratio(&rtt),
+        residence: Quantiles::default(),
+        stamp_coverage: BTreeMap::new(),
+        legs: BTreeMap::new(),
+        environment: context.environment,
+        warnings: vec!["measured in rounds, alternated with the other engines; duplicates and stamps are not counted".into()],
+    }
+}
+
+/// Bulk TCP streams to the far end's sink (lowlat's own far end only).
+fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
+    let sink = SocketAddr::new(path.remote.ip(), if path.remote.port() == 0 { lowlat_peers::lowlat::DEFAULT_PORT } else { path.remote.port() });
+    Ok(Bulk { sink, streams, bytes_per_second: None, preamble: lowlat_peers::lowlat::sink_request(path.key.as_ref()) }.start()?)
+}
+
+/// What bends the number, read when it is taken.
+fn context(path: &Path, engine: &str, sys: &dyn Sys) -> Context {
+    let mut environment = BTreeMap::new();
+    let mut note = |key: &str, text: Reading<String>| {
+        let text = match text.why_not() {
+            None => text.into_value().unwrap_or_default().trim().to_owned(),
+            Some((kind, _)) => kind.to_owned(),
+        };
+        environment.insert(key.to_owned(), text);
+    };
+    note("clocksource", sys.read("/sys/devices/system/clocksource/clocksource0/current_clocksource"));
+    let cpu = path.cpu.map_or_else(|| "unpinned".to_owned(), |c| c.to_string());
+    note("cpu", Reading::Value(cpu));
+    let governor = path.cpu.unwrap_or(0);
+    note("governor", sys.read(&format!("/sys/devices/system/cpu/cpu{governor}/cpufreq/scaling_governor")));
+    note("cpu_dma_latency_us", query::cpu_dma_latency(sys).map(|v| v.to_string()));
+    note("busy_read", sys.sysctl("net.core.busy_read"));
+    if let Some(iface) = &path.iface {
+        note("coalesce", query::coalesce(sys, iface).map(|c| format!("{c:?}")));
+        let qdiscs = query::qdiscs(sys).map(|all| {
+            let here = all.iter().filter(|q| q.qdisc.iface == *iface);
+            here.map(|q| format!("{} {} {}", q.qdisc.parent, q.qdisc.kind, q.qdisc.summary)).collect::<Vec<_>>().join("; ")
+        });
+        note("qdisc", qdiscs);
+    }
+    Context {
+        target: path.remote.to_string(),
+        proto: path.proto_name().to_owned(),
+        peer: path.peer.clone(),
+        engine: engine.to_owned(),
+        environment,
+        warnings: Vec::new(),
+    }
+}
+
+/// The mode that the flags name.
+pub fn mode(open_loop: bool, rate: Option<f64>, pattern: &str) -> Result<Mode, Failure> {
+    let bad_rate = |rate: f64| Failure::new(format!("measure at {rate} probes a second: that is no rate; give one above 0"));
+    if let Some(rate) = rate.filter(|r| !(r.is_finite() && *r > 0.0)) {
+        return Err(bad_rate(rate));
+    }
+    if !open_loop {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a positive rate, just checked; casts saturate
+        let interval_ns = rate.map(|r| (1e9 / r).max(1.0) as u64);
+        return Ok(Mode::PingPong { interval_ns });
+    }
+    let Some(rate_pps) = rate else {
+        return Err(Failure::new("measure in open loop: the rate is missing; give --rate PPS"));
+    };
+    let bad = || Failure::new(format!("measure with pattern {pattern:?}: there is none of that name; choose fixed, poisson or burst:N"));
+    let pattern = match pattern.split_once(':') {
+        None if pattern == "fixed" => Pattern::Fixed,
+        None if pattern == "poisson" => Pattern::Poisson,
+        Some(("burst", n)) => Pattern::Burst(n.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?),
+        _ => return Err(bad()),
+    };
+    Ok(Mode::OpenLoop { rate_pps, pattern })
+}
+
+/// `12.3 µs`, or `n/a`.
+pub fn words(ns: Option<u64>) -> String {
+    ns.map_or_else(|| "n/a".to_owned(), |ns| format!("{} µs", us(ns)))
+}
