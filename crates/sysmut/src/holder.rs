@@ -57,18 +57,13 @@ pub fn prepare_with(mut command: Command, us: i32) -> Result<Prepared, WriteErro
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
     let mut child = command.spawn().map_err(|e| WriteError::from_io(what.into(), e))?;
     let pid = child.id();
-    match wait_for_line(&mut child, "ready") {
-        Ok(()) => {}
+    let ready = wait_for_line(&mut child, "ready");
+    let started = start_time(pid).ok_or_else(|| io::Error::other("the holder ended at once"));
+    match ready.and(started) {
+        Ok(start_time) => Ok(Prepared { child, holder: Holder { pid, start_time }, us }),
         Err(e) => {
             end(&mut child);
-            return Err(WriteError::from_io(what.into(), e));
-        }
-    }
-    match start_time(pid) {
-        Some(start_time) => Ok(Prepared { child, holder: Holder { pid, start_time }, us }),
-        None => {
-            end(&mut child);
-            Err(WriteError::Io { what: what.into(), source: io::Error::other("the holder ended at once") })
+            Err(WriteError::from_io(what.into(), e))
         }
     }
 }
@@ -88,9 +83,9 @@ impl Prepared {
         };
         told.and_then(|()| wait_for_line(&mut self.child, "held")).map_err(|e| WriteError::from_io(what, e))?;
         let holder = self.holder;
-        // It has its order; the pipe may close now.
+        // It has its order. The pipe may close now, and without it Drop lets the process live; it becomes a zombie of ours
+        // when it ends, which `stop` takes away.
         self.child.stdin.take();
-        reap_later(self);
         Ok(holder)
     }
 }
@@ -101,11 +96,6 @@ impl Drop for Prepared {
             end(&mut self.child);
         }
     }
-}
-
-/// Lets the holder go on without its starter. It becomes a zombie of ours when it ends, which [`stop`] takes away.
-fn reap_later(prepared: Prepared) {
-    drop(prepared);
 }
 
 fn end(child: &mut Child) {
@@ -141,6 +131,7 @@ pub fn spawn_holder(us: i32) -> Result<Holder, WriteError> {
 pub fn hold(us: i32) -> io::Result<()> {
     // The name by which `stop` knows it. Only the thread that is asked writes its own name.
     let _ = std::fs::write("/proc/self/comm", COMM);
+    signal::let_terminate();
     let mut stdout = io::stdout();
     writeln!(stdout, "ready")?;
     stdout.flush()?;
@@ -225,6 +216,13 @@ mod signal {
     #![allow(unsafe_code)] // kill and waitpid: std signals only with SIGKILL and only its own Child values
 
     use std::io;
+
+    /// Gives SIGTERM its default action back: the command line catches it to look at a flag, and this process has
+    /// nothing that would look.
+    pub(super) fn let_terminate() {
+        // SAFETY: SIG_DFL is a valid disposition, and no handler is involved.
+        unsafe { libc::signal(libc::SIGTERM, libc::SIG_DFL) };
+    }
 
     /// Sends SIGTERM.
     pub(super) fn terminate(pid: u32) -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 use lowlat_model::op::QdiscState;
 use lowlat_netlink::tc::{self, Handle, Parent};
+use lowlat_sys::hex;
 
 use crate::WriteError;
 
@@ -21,7 +22,7 @@ pub(crate) fn put(iface: &str, parent: &str, q: &QdiscState) -> Result<(), Write
     let refuse = |why: String| WriteError::not_allowed(what(), why);
     let place: Parent = parent.parse().map_err(refuse)?;
     let handle: Handle = if q.handle.is_empty() { Handle(0) } else { q.handle.parse().map_err(refuse)? };
-    let options = bytes(&q.options_hex).ok_or_else(|| refuse("its options are no hexadecimal text".into()))?;
+    let options = hex::bytes_of(&q.options_hex).ok_or_else(|| refuse("its options are no hexadecimal text".into()))?;
     let options = (!options.is_empty()).then_some(options);
 
     if q.handle == "0:" {
@@ -46,11 +47,4 @@ pub(crate) fn put(iface: &str, parent: &str, q: &QdiscState) -> Result<(), Write
         return Err(refuse("it names no kind".into()));
     }
     Ok(tc::put(iface, place, handle, &q.kind, options.as_deref())?)
-}
-
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    if !hex.len().is_multiple_of(2) || !hex.is_ascii() {
-        return None;
-    }
-    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(hex.get(i..i + 2)?, 16).ok()).collect()
 }

@@ -10,7 +10,7 @@ use lowlat_model::op::QdiscState;
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_netlink::route::link;
 use lowlat_netlink::tc::{options, restorable};
-use lowlat_sys::{Live, qdisc_restorable, query, state};
+use lowlat_sys::{Live, hex, qdisc_restorable, query, state};
 use lowlat_sysmut::{WriteError, holder, open};
 
 /// Runs `f` in a thread with its own network namespace and its own `/sys`, with a veth pair `a`, `b` that is up.
@@ -58,15 +58,11 @@ fn root() -> Locus {
     Locus::Qdisc { iface: "a".into(), parent: "root".into() }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 fn qdisc(kind: &str, handle: &str, options: &[u8]) -> Op {
     let set = State::Qdisc(QdiscState {
         kind: kind.into(),
         handle: handle.into(),
-        options_hex: hex(options),
+        options_hex: hex::text_of(options),
         summary: String::new(),
     });
     Op { locus: root(), set }
@@ -138,7 +134,7 @@ fn a_dumped_queue_discipline_goes_back_exactly() {
         // Giving back what is the kernel's already is no error.
         live.write(&Op { locus: root(), set: default }).unwrap();
         assert!(exact.len() >= 4, "only {exact:?} could be tried");
-        println!("exact here: {exact:?}; not in this kernel: {lacking:?}");
+        eprintln!("exact here: {exact:?}; not in this kernel: {lacking:?}");
     });
 }
 
