@@ -46,7 +46,10 @@ fn main() -> ExitCode {
         ["--apply-and-park", at, dir] => apply_and_park(at, &Store::at(*dir)),
         ["--elsewhere", dir] => elsewhere(&Store::at(*dir)),
         // What the binary under test is started with by the session itself.
-        ["hold-dma-latency", us] => lowlat_apply::hold_dma_latency(us.parse().unwrap()).unwrap(),
+        ["hold-dma-latency", us] => {
+            catch_sigterm();
+            lowlat_apply::hold_dma_latency(us.parse().unwrap()).unwrap();
+        }
         ["rollback-unless-confirmed", transaction, seconds] => {
             let store = Store::locate().unwrap();
             lowlat_apply::rollback_unless_confirmed(&store, &Live::new(), transaction, seconds.parse().unwrap())
@@ -61,6 +64,14 @@ fn main() -> ExitCode {
         _ => return all(),
     }
     ExitCode::SUCCESS
+}
+
+/// As the command line does for Ctrl-C: a handler that only takes note.
+#[allow(unsafe_code)]
+fn catch_sigterm() {
+    extern "C" fn noted(_: libc::c_int) {}
+    // SAFETY: the handler does nothing, which is safe in any context.
+    unsafe { libc::signal(libc::SIGTERM, noted as *const () as libc::sighandler_t) };
 }
 
 fn all() -> ExitCode {
