@@ -118,6 +118,9 @@ pub struct StepResult {
     pub comparison: Option<Comparison>,
     /// One sentence: `no difference shown (would have shown 1.2 µs); put back`.
     pub note: String,
+    /// The command that undoes it without lowlat; empty where nothing was set.
+    #[serde(default)]
+    pub undo: String,
 }
 
 /// One engine on the path.

@@ -103,6 +103,7 @@ pub fn step(knob: &str, target: Target, before: &str, after: &str, judged: Compa
         p50_change_high: p50.as_ref().and_then(|q| q.change_high),
         note: format!("{}; {}", judged.words, if kept { "kept" } else { "put back" }),
         comparison: Some(judged),
+        undo: format!("undo {knob}"),
     }
 }
 

@@ -55,6 +55,7 @@ fn try_one(job: &Job, sys: &dyn Sys, session: &mut Session, step: &PlannedStep) 
         p50_change_high: None,
         comparison: None,
         note: String::new(),
+        undo: step.undo.clone(),
     };
     let mut applied: Option<Handle> = None;
     let mut refused: Option<String> = None;
