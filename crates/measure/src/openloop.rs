@@ -32,6 +32,7 @@ pub(crate) fn run(run: &mut Run<'_>, rate_pps: f64, pattern: Pattern) -> Result<
     let mut planned = schedule.next().unwrap_or(start);
     let mut retry_at: Option<Ns> = None;
     let mut sending = true;
+    let latest = start.saturating_add(spec.planned_length_ns()).saturating_add(spec.timeout_ns);
     loop {
         if run.stopped() {
             run.samples.interrupted = true;
@@ -51,8 +52,9 @@ pub(crate) fn run(run: &mut Run<'_>, rate_pps: f64, pattern: Pattern) -> Result<
             }
         }
         if sending && now >= planned && retry_at.is_none_or(|at| now >= at) {
-            // Behind by a whole timeout: the rate is above what is borne. The probe stays in the books.
-            let hopeless = now.saturating_sub(planned) > spec.timeout_ns;
+            // The run should have been over for a whole timeout: the rate is above what is borne. What is still planned
+            // stays in the books as never sent. (Before that a stall, however long, only makes probes leave late.)
+            let hopeless = now > latest;
             let mut probe = Probe { planned, sent: planned, ..Probe::default() };
             if warmup {
                 probe.flags.set(Flags::WARMUP);

@@ -158,6 +158,19 @@ impl Spec {
         }
     }
 
+    /// How long the run is by its plan, ns (on average, where the plan is drawn); `u64::MAX` where there is none.
+    pub(crate) fn planned_length_ns(&self) -> u64 {
+        let Some(rate) = self.rate_pps() else { return u64::MAX };
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
+        let lasting = |probes: u64| (probes as f64 * 1e9 / rate) as u64;
+        let warm = match self.warmup {
+            Warmup::Probes(n) => lasting(n),
+            Warmup::For(ns) => ns,
+        };
+        let by_time = self.duration_ns.unwrap_or(u64::MAX);
+        warm.saturating_add(by_time.min(self.count.map_or(u64::MAX, lasting)))
+    }
+
     /// Room to make for samples before the first probe: no allocation, and no page fault, between probes.
     pub(crate) fn expected(&self) -> usize {
         // The shortest round trip seen on a virtual pair is 1.5 µs; 4 µs a probe is room enough for most.

@@ -5,6 +5,8 @@
 //! resampled, so any dependence between the samples inside a round is respected without a model of it; moving blocks
 //! inside the rounds give a floor, for when a handful of pairs agree by luck.
 
+#![allow(clippy::many_single_char_names)] // a, b, k, q, t: the names statistics gives them
+
 use lowlat_model::measurement::{LOST, samples_needed};
 use lowlat_model::verdict::{Comparison, QuantileDifference, Rounds};
 use lowlat_model::{Schema, Verdict};
@@ -77,9 +79,9 @@ pub fn compare(rounds: &Rounds, options: &Options) -> Comparison {
     let mut random = Random::new(options.seed);
     let mut judged: Vec<QuantileDifference> = Vec::with_capacity(QUANTILES.len());
     let mut detectable = None;
-    for q in QUANTILES {
+    for (place, q) in QUANTILES.into_iter().enumerate() {
         let figure = Figure::new(&pairs, q, options, &mut random);
-        if q == 0.5 {
+        if place == 0 {
             detectable = figure.detectable;
         }
         judged.push(figure.judge(q, options));
@@ -391,10 +393,8 @@ fn trimmed(points: impl Iterator<Item = (f64, f64)>, scratch: &mut Vec<(f64, f64
 fn losses(pairs: &[Pair<'_>], options: &Options, random: &mut Random) -> Losses {
     let count = |s: &[u64]| (s.iter().filter(|&&v| v == LOST).count() as u64, s.len() as u64);
     let per_pair: Vec<_> = pairs.iter().map(|(a, b)| (count(a), count(b))).collect();
-    let sum = |f: &dyn Fn(&((u64, u64), (u64, u64))) -> (u64, u64)| {
-        per_pair.iter().map(f).fold((0, 0), |x, y| (x.0 + y.0, x.1 + y.1))
-    };
-    let (a, b) = (sum(&|p| p.0), sum(&|p| p.1));
+    let (a, b) =
+        per_pair.iter().fold(((0, 0), (0, 0)), |(a, b), (x, y)| ((a.0 + x.0, a.1 + x.1), (b.0 + y.0, b.1 + y.1)));
     let ratio = |(lost, sent): (u64, u64)| if sent == 0 { 0.0 } else { lost as f64 / sent as f64 };
     let diff = ratio(b) - ratio(a);
     let mut shows = Verdict::Same;
@@ -449,9 +449,8 @@ fn whole(pairs: usize, judged: &[QuantileDifference], losses: &Losses) -> Verdic
     }
     let better = [middle, tail, losses.shows].contains(&Verdict::Better);
     match (better, losses.shows) {
-        (true, Verdict::Unclear) => Verdict::Unclear,
+        (_, Verdict::Unclear) => Verdict::Unclear,
         (true, _) => Verdict::Better,
-        (false, Verdict::Unclear) => Verdict::Unclear,
         (false, _) if middle == Verdict::Same && tail == Verdict::Same => Verdict::Same,
         (false, _) => Verdict::Unclear,
     }

@@ -19,7 +19,8 @@ pub fn compare_counts(what: &str, a: &str, b: &str, pairs: &[(u64, u64)]) -> Com
     let all = 1u64 << differences.len();
     let extreme = (0..all)
         .filter(|signs| {
-            let sum: i128 = differences.iter().enumerate().map(|(i, d)| if signs >> i & 1 == 1 { -d } else { *d }).sum();
+            let sum: i128 =
+                differences.iter().enumerate().map(|(i, d)| if signs >> i & 1 == 1 { -d } else { *d }).sum();
             sum.abs() >= observed.abs()
         })
         .count();
@@ -33,7 +34,9 @@ pub fn compare_counts(what: &str, a: &str, b: &str, pairs: &[(u64, u64)]) -> Com
         (false, _) => Verdict::Unclear,
     };
     let words = match verdict {
-        Verdict::Better | Verdict::Worse => format!("{what}: {sum_a} -> {sum_b} in {} pairs of rounds (chance {chance:.4})", pairs.len()),
+        Verdict::Better | Verdict::Worse => {
+            format!("{what}: {sum_a} -> {sum_b} in {} pairs of rounds (chance {chance:.4})", pairs.len())
+        }
         Verdict::Same => format!("no difference shown ({what}: none in either)"),
         _ => format!("no difference shown ({what}: {sum_a} and {sum_b} in {} pairs of rounds)", pairs.len()),
     };

@@ -7,6 +7,10 @@ const BATCHES: usize = 20;
 /// Most batches: finer than a hundredth of the run is not needed, and the cost stays linear.
 const MOST_BATCHES: usize = 200;
 
+/// A cut whose squared error is within a quarter of the least is as good: the error of a batch median's variance, from
+/// the hundred batches or so that remain, is about that (√(2/100) and some for the tails).
+const EARLIER: f64 = 1.25;
+
 /// What a run looks like in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Steady {
@@ -52,21 +56,23 @@ pub fn steady(samples: &[u64]) -> Steady {
 fn cut(series: &[f64]) -> Option<usize> {
     let n = series.len();
     let (mut sum, mut squares) = (0.0, 0.0);
-    let mut best = (f64::INFINITY, 0);
-    // From the end: each step adds one batch to what remains. The last five never stand alone (White: too few).
+    let mut errors = Vec::with_capacity(n);
+    // From the end: each step adds one batch to what remains. A tenth of the run, and never fewer than the five of
+    // White, cannot stand for the whole: so few batches agree by luck.
+    let fewest = (n / 10).max(5);
     for d in (0..n).rev() {
         sum += series[d];
         squares += series[d] * series[d];
         let m = (n - d) as f64;
-        if n - d < 5 {
+        if n - d < fewest {
             continue;
         }
         let error = (squares - sum * sum / m).max(0.0) / (m * m);
-        if error <= best.0 {
-            best = (error, d);
-        }
+        errors.push((error, d));
     }
-    let d = best.1;
+    let least = errors.iter().map(|e| e.0).fold(f64::INFINITY, f64::min);
+    // The earliest cut that is about as good: the least one alone lies too late, where noise put it.
+    let d = errors.iter().rev().find(|e| e.0 <= EARLIER * least).map_or(0, |e| e.1);
     if d == 0 {
         return Some(0);
     }

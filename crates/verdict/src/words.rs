@@ -27,8 +27,12 @@ pub(crate) fn words(
         _ if trade => format!("a trade, not better on both: {}, {}", change(middle), change(tail)),
         Verdict::Better | Verdict::Worse => {
             let word = if verdict == Verdict::Better { "better" } else { "worse" };
-            let shown: Vec<String> = [middle, tail].into_iter().filter(|d| d.verdict == verdict).map(change).collect();
-            if shown.is_empty() { format!("{word} by loss alone") } else { format!("{word}: {}", shown.join(", ")) }
+            let mut shown: Vec<String> =
+                [middle, tail].into_iter().filter(|d| d.verdict == verdict).map(change).collect();
+            if losses.shows == verdict {
+                shown.push(if verdict == Verdict::Better { "less loss" } else { "more loss" }.to_owned());
+            }
+            format!("{word}: {}", shown.join(", "))
         }
         Verdict::Same => {
             format!("the same: {}, {}{would}", change(middle), change(tail))

@@ -1,0 +1,217 @@
+//! Every count and figure against a simulated path whose truth is known.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
+
+use lowlat_measure::testing::{Path, SimEngine, simulate};
+use lowlat_measure::{Context, Flags, MeasureError, Mode, Pattern, Samples, Spec, Warmup};
+
+const MS: u64 = 1_000_000;
+
+fn open_loop(rate_pps: f64, pattern: Pattern, seconds: u64) -> Spec {
+    Spec {
+        mode: Mode::OpenLoop { rate_pps, pattern },
+        duration_ns: Some(seconds * 1_000 * MS),
+        warmup: Warmup::Probes(0),
+        timeout_ns: 50 * MS,
+        ..Spec::default()
+    }
+}
+
+fn run(path: Path, spec: &Spec) -> (Samples, SimEngine) {
+    let mut engine = SimEngine::new(path);
+    let samples = simulate(&mut engine, spec, None, &mut |_| {}).unwrap();
+    (samples, engine)
+}
+
+#[test]
+fn an_open_loop_counts_exactly_what_happened() {
+    let path = Path { loss: 0.015, duplicate: 0.02, foreign: 0.005, seed: 3, ..Path::default() };
+    for pattern in [Pattern::Fixed, Pattern::Poisson, Pattern::Burst(8)] {
+        let (samples, engine) = run(path.clone(), &open_loop(50_000.0, pattern, 2));
+        let (c, truth) = (samples.counts(), engine.truth);
+        // The greeting's one probe left before the run.
+        assert_eq!(c.sent + 1, truth.sent, "{pattern:?}");
+        assert_eq!((c.lost, c.duplicates, c.foreign), (truth.lost, truth.duplicated, truth.foreign), "{pattern:?}");
+        assert!(c.lost > 800 && c.duplicates > 1_500 && c.foreign > 300, "{c:?}");
+        assert_eq!(c.received, c.sent - c.lost);
+        assert_eq!((c.late, c.unsent), (0, 0));
+        assert_eq!(samples.rtts().len() as u64, c.sent);
+        let m = samples.measurement(&open_loop(50_000.0, pattern, 2), Context::default());
+        assert_eq!((m.rtt.p99_ns, m.rtt.max_ns), (None, None), "1 % and more lost: P99 falls among them");
+        assert!(m.rtt.p50_ns.is_some() && m.residence.p50_ns == Some(100), "{m:?}");
+    }
+}
+
+#[test]
+fn a_ping_pong_counts_exactly_what_happened() {
+    let spec =
+        Spec { count: Some(20_000), duration_ns: None, warmup: Warmup::Probes(0), timeout_ns: MS, ..Spec::default() };
+    let (samples, engine) =
+        run(Path { loss: 0.01, duplicate: 0.02, foreign: 0.005, seed: 9, ..Path::default() }, &spec);
+    let (c, truth) = (samples.counts(), engine.truth);
+    assert_eq!((c.sent, c.sent + 1), (20_000, truth.sent));
+    assert_eq!((c.lost, c.foreign), (truth.lost, truth.foreign));
+    // The last probe's second answer may come after the end.
+    assert!(truth.duplicated - c.duplicates <= 1, "{c:?} {truth:?}");
+    assert_eq!(c.reordered, 0, "one probe on its way: nothing can be overtaken");
+    let m = samples.measurement(&spec, Context::default());
+    assert_eq!(m.rtt_planned.samples, 0, "without an interval the plan is the send");
+}
+
+#[test]
+fn an_answer_that_is_overtaken_is_reordered_and_one_beyond_the_timeout_is_late() {
+    let held = Path { hold: 0.01, hold_ns: 2 * MS, tail_ns: 0.0, seed: 5, ..Path::default() };
+    let (samples, _) = run(held.clone(), &open_loop(10_000.0, Pattern::Fixed, 1));
+    let c = samples.counts();
+    let held_back = samples.rtts().iter().filter(|&&r| r > MS).count() as u64;
+    assert!(held_back > 50);
+    // The gap is 100 µs and the hold 2 ms: each held answer is overtaken by about twenty, but for those whose own next
+    // twenty were held or which came last.
+    assert!(c.reordered <= held_back && c.reordered + 3 >= held_back, "{c:?} {held_back}");
+    assert_eq!((c.lost, c.late), (0, 0));
+
+    let (samples, _) = run(held, &Spec { timeout_ns: MS, ..open_loop(10_000.0, Pattern::Fixed, 1) });
+    let c = samples.counts();
+    assert_eq!(c.lost, held_back, "the same path, a shorter timeout");
+    assert!(c.late + 20 >= held_back && c.late <= held_back, "{c:?}");
+    assert_eq!(c.duplicates, 0);
+    assert_eq!(samples.probes().iter().filter(|p| p.flags.has(Flags::LATE)).count() as u64, c.late);
+}
+
+#[test]
+fn a_late_answer_to_a_ping_pong_is_told_from_a_duplicate() {
+    let path = Path { hold: 0.02, hold_ns: 3 * MS, tail_ns: 0.0, seed: 6, ..Path::default() };
+    let spec = Spec {
+        mode: Mode::PingPong { interval_ns: Some(MS) },
+        count: Some(5_000),
+        duration_ns: None,
+        warmup: Warmup::Probes(0),
+        timeout_ns: 2 * MS,
+        ..Spec::default()
+    };
+    let (samples, _) = run(path, &spec);
+    let c = samples.counts();
+    assert!(c.lost > 50, "{c:?}");
+    assert!(c.late <= c.lost && c.late + 2 >= c.lost, "{c:?}");
+    assert_eq!((c.duplicates, c.foreign), (0, 0));
+}
+
+/// 300 ms of standstill in 6 s is 5 % of the time, so it must show in the P99 from the plan.
+#[test]
+fn a_frozen_far_end_shows_in_the_planned_tail_and_in_the_actual_one() {
+    let path = Path { freeze: Some((2_000 * MS, 2_300 * MS)), ..Path::default() };
+    let spec = Spec { timeout_ns: 1_000 * MS, ..open_loop(500.0, Pattern::Fixed, 6) };
+    let m = run(path, &spec).0.measurement(&spec, Context::default());
+    assert!(m.rtt_planned.p99_ns.unwrap() > 200 * MS, "{:?}", m.rtt_planned);
+    assert!(m.rtt.p99_ns.unwrap() > 200 * MS, "an open loop goes on sending, so even the actual times show it");
+    assert_eq!(m.lost, 0);
+}
+
+#[test]
+fn a_frozen_client_shows_in_the_planned_tail_alone() {
+    let path = Path { client_freeze: Some((2_000 * MS, 2_300 * MS)), ..Path::default() };
+    let spec = open_loop(500.0, Pattern::Fixed, 6);
+    let m = run(path, &spec).0.measurement(&spec, Context::default());
+    assert!(m.rtt_planned.p99_ns.unwrap() > 200 * MS, "{:?}", m.rtt_planned);
+    assert!(m.rtt.p99_ns.unwrap() < MS, "late senders look innocent from the actual send: {:?}", m.rtt);
+    assert_eq!((m.sent, m.lost), (3_000, 0));
+}
+
+#[test]
+fn a_paced_ping_pong_shows_a_freeze_too() {
+    let path = Path { freeze: Some((2_000 * MS, 2_300 * MS)), ..Path::default() };
+    let spec = Spec {
+        mode: Mode::PingPong { interval_ns: Some(2 * MS) },
+        duration_ns: Some(6_000 * MS),
+        warmup: Warmup::Probes(0),
+        ..Spec::default()
+    };
+    let m = run(path, &spec).0.measurement(&spec, Context::default());
+    assert!(m.rtt_planned.p99_ns.unwrap() > 200 * MS, "{:?}", m.rtt_planned);
+    assert!(m.rtt.p99_ns.unwrap() < MS, "one slow answer of three thousand: a closed loop hides it");
+}
+
+#[test]
+fn a_full_queue_delays_a_probe_and_never_uncounts_it() {
+    let spec = open_loop(10_000.0, Pattern::Fixed, 1);
+    let (samples, engine) = run(Path { full_every: Some(10), ..Path::default() }, &spec);
+    assert_eq!(samples.counts().sent, 10_000);
+    assert_eq!(samples.counts().unsent, 0);
+    assert!(engine.truth.full > 1_000);
+    let late = samples.send_errors().iter().filter(|&&e| e >= 10_000).count();
+    assert!(late > 1_000, "each full queue shows as a late send: {late}");
+    let closed = Spec { count: Some(1_000), duration_ns: None, ..Spec::default() };
+    assert_eq!(run(Path { full_every: Some(10), ..Path::default() }, &closed).0.counts().sent, 1_000);
+}
+
+#[test]
+fn a_rate_above_capacity_is_reported_as_such() {
+    // A send costs 300 ns: 3.3 million a second at the most.
+    let spec = Spec { timeout_ns: 10 * MS, duration_ns: Some(100 * MS), ..open_loop(1e7, Pattern::Fixed, 1) };
+    let (samples, _) = run(Path::default(), &spec);
+    let c = samples.counts();
+    assert_eq!(c.sent + c.unsent, 1_000_000, "every planned probe is in the books");
+    assert!(c.unsent > 500_000, "{c:?}");
+    let m = samples.measurement(&spec, Context::default());
+    assert!(m.warnings.iter().any(|w| w.contains("rate above")), "{:?}", m.warnings);
+    assert_eq!(m.rtt_planned.samples, 1_000_000);
+    assert_eq!(m.rtt_planned.p50_ns, None, "more than half never left: from the plan the median is +∞");
+    assert!(m.rtt.p50_ns.unwrap() < MS, "those that left came back as fast as ever");
+}
+
+#[test]
+fn warm_up_is_kept_marked_and_left_out() {
+    let spec = Spec { warmup: Warmup::Probes(500), count: Some(2_000), duration_ns: None, ..Spec::default() };
+    let (samples, _) = run(Path { loss: 0.1, ..Path::default() }, &spec);
+    let c = samples.counts();
+    assert_eq!((c.warmup, c.sent, samples.probes().len()), (500, 2_000, 2_500));
+    assert!(samples.probes()[..500].iter().all(|p| p.flags.has(Flags::WARMUP)));
+    let by_time = Spec { warmup: Warmup::For(200 * MS), ..open_loop(1_000.0, Pattern::Fixed, 1) };
+    let (mut samples, _) = run(Path { duplicate: 0.1, ..Path::default() }, &by_time);
+    assert_eq!((samples.counts().warmup, samples.counts().sent), (200, 1_000));
+    // A steady-state test found another hundred: all counts follow.
+    let all = samples.counts().duplicates;
+    samples.leave_out_first(300);
+    assert_eq!((samples.counts().warmup, samples.counts().sent), (300, 900));
+    assert!(samples.counts().duplicates < all);
+}
+
+#[test]
+fn beyond_what_is_kept_the_figures_go_on() {
+    let spec = Spec { keep: 1_000, count: Some(50_000), duration_ns: None, ..Spec::default() };
+    let (samples, _) = run(Path::default(), &spec);
+    assert!(!samples.complete() && samples.probes().len() == 1_000);
+    let m = samples.measurement(&spec, Context::default());
+    assert_eq!((m.sent, m.rtt.samples), (50_000, 50_000));
+    let all = run(Path::default(), &Spec { keep: 1 << 20, ..spec.clone() }).0.measurement(&spec, Context::default());
+    let (few, exact) = (m.rtt.p99_ns.unwrap(), all.rtt.p99_ns.unwrap());
+    assert!(few >= exact && few - exact <= exact / 256, "{few} {exact}");
+    assert!(m.warnings.iter().any(|w| w.contains("histogram")));
+}
+
+#[test]
+fn silence_and_nonsense_are_told_apart() {
+    let spec = Spec::default();
+    let silent = simulate(&mut SimEngine::new(Path { loss: 1.0, ..Path::default() }), &spec, None, &mut |_| {});
+    assert!(matches!(silent, Err(MeasureError::Silent { tries: 5, .. })), "{silent:?}");
+    let nonsense =
+        simulate(&mut SimEngine::new(Path { loss: 1.0, foreign: 1.0, ..Path::default() }), &spec, None, &mut |_| {});
+    assert!(matches!(nonsense, Err(MeasureError::Nonsense { answers: 5, .. })), "{nonsense:?}");
+}
+
+#[test]
+fn progress_is_told_and_gaps_mark_what_they_touch() {
+    let mut told = 0;
+    let mut engine = SimEngine::new(Path::default());
+    let spec = open_loop(1_000.0, Pattern::Fixed, 2);
+    let mut samples = simulate(&mut engine, &spec, None, &mut |p| {
+        told += 1;
+        assert!(p.rate_pps > 500.0 && p.counts.sent > 0);
+    })
+    .unwrap();
+    assert!((7..=8).contains(&told), "{told}");
+    let p = samples.probes()[100];
+    assert_eq!(samples.mark_gaps(&[(p.sent + 1, p.sent + 2), (p.sent + 200_000, p.sent + 300_000)]), 1);
+    assert!(samples.probes()[100].flags.has(Flags::GAP));
+    let all = [(0, u64::MAX)];
+    assert_eq!(samples.mark_gaps(&all), 2_000);
+}
