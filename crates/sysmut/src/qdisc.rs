@@ -13,7 +13,7 @@ use crate::WriteError;
 /// | handle `0:` (kind for people, or empty) at the root or ingress | delete what is there; the kernel's default returns |
 /// | handle `0:` with a kind under a class | put that kind with its defaults: a class left empty drops every packet |
 /// | handle empty | put a fresh one of the kind, the kernel chooses the handle |
-/// | any other | put a fresh one of the kind with this handle and these options, unread |
+/// | any other | put a fresh one of the kind with this handle and these dumped options ([`tc::options::as_request`]) |
 ///
 /// Empty `options_hex` means the kind's defaults.
 pub(crate) fn put(iface: &str, parent: &str, q: &QdiscState) -> Result<(), WriteError> {
@@ -23,7 +23,7 @@ pub(crate) fn put(iface: &str, parent: &str, q: &QdiscState) -> Result<(), Write
     let place: Parent = parent.parse().map_err(refuse)?;
     let handle: Handle = if q.handle.is_empty() { Handle(0) } else { q.handle.parse().map_err(refuse)? };
     let options = hex::bytes_of(&q.options_hex).ok_or_else(|| refuse("its options are no hexadecimal text".into()))?;
-    let options = (!options.is_empty()).then_some(options);
+    let options = (!options.is_empty()).then(|| tc::options::as_request(&q.kind, &options));
 
     if q.handle == "0:" {
         if !matches!(place, Parent::Class(_)) {

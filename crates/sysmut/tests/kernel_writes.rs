@@ -90,9 +90,6 @@ fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         ("fq", vec![], vec![]),
         ("codel", vec![], vec![]),
         ("cake", vec![], vec![]),
-        ("sfq", vec![], vec![]),
-        ("pie", vec![], vec![]),
-        ("fq_pie", vec![], vec![]),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! `TCA_OPTIONS` of the kinds lowlat knows: read for people and rules, written for the lab.
 //!
-//! Decoding never decides what is put back: the bytes themselves do.
+//! Decoding never decides what is put back: the bytes themselves do, as [`as_request`] turns them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -193,6 +193,27 @@ fn rate(bps: u64) -> String {
     }
 }
 
+/// A dump's options as the request that makes the kernel dump them again.
+///
+/// The same bytes, but for the times of the CoDel family: the kernel keeps them in units of 1024 ns and rounds down both
+/// ways (include/net/codel.h, `codel_time_to_us`; `codel_change`), so that the default target of 5 ms dumps as 4999 µs,
+/// and 4999 sent back dumps as 4998 (seen on Linux 6.12). One microsecond more names the same unit: with `u` units dumped
+/// as `d = ⌊1.024 u⌋`, `u < (d + 1) / 1.024 < u + 1`.
+pub fn as_request(kind: &str, dump: &[u8]) -> Vec<u8> {
+    let times: &[u16] = match kind {
+        "fq_codel" => &[1, 3, 7],
+        "codel" => &[1, 3, 5],
+        _ => return dump.to_vec(),
+    };
+    let Ok(all) = Attrs::parse(dump) else { return dump.to_vec() };
+    attrs(|m| {
+        all.iter().fold(m, |m, a| match a.u32() {
+            Some(us) if times.contains(&a.kind) => m.u32(a.kind, us.saturating_add(1)),
+            _ => m.attr(a.kind, a.data),
+        })
+    })
+}
+
 /// Options of `pfifo` (packets) and `bfifo` (bytes).
 pub fn fifo(limit: u32) -> Vec<u8> {
     limit.to_ne_bytes().to_vec()
@@ -303,13 +324,24 @@ mod tests {
         #[test]
         fn any_bytes_of_any_kind_are_read_without_panic(kind in 0usize..12, bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(KINDS[kind], &bytes);
-            let _ = netem_may_hide_a_distribution(&bytes);
+            let _ = (netem_may_hide_a_distribution(&bytes), as_request(KINDS[kind], &bytes));
         }
 
         #[test]
         fn attributes_with_any_numbers_are_read_without_panic(kind in 0usize..12, values in proptest::collection::vec((1u16..16, any::<u64>()), 0..10)) {
             let bytes = attrs(|m| values.iter().fold(m, |m, (k, v)| m.attr(*k, &v.to_ne_bytes())));
             let _ = decode(KINDS[kind], &bytes);
+        }
+
+        #[test]
+        fn a_codel_time_sent_back_names_the_same_unit(units in 0u64..4_000_000) {
+            let dumped = |units: u64| u32::try_from((units << 10) / 1000).unwrap();
+            let kept = |us: u32| u64::from(us) * 1000 >> 10;
+            let dump = attrs(|m| m.u32(1, dumped(units)).u32(2, 777));
+            let request = as_request("fq_codel", &dump);
+            let request = Attrs::parse(&request).unwrap();
+            prop_assert_eq!(kept(request.u32(1).unwrap()), units);
+            prop_assert_eq!(request.u32(2), Some(777));
         }
 
         #[test]
