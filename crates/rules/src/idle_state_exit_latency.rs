@@ -37,8 +37,13 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
     // State name and latency → the CPUs that entered it and how often.
     let mut entered: BTreeMap<(u64, String), (Vec<u32>, u64)> = BTreeMap::new();
+    // The reason names one CPU's files; one line per kind tells it for all.
+    let mut unread: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for (cpu, power) in &input.facts.cpus.power {
-        let Some(states) = seen.need("cpu idle states", &power.idle_states) else { continue };
+        if let Some((kind, _)) = power.idle_states.why_not() {
+            unread.entry(kind).or_default().push(*cpu);
+        }
+        let Some(states) = power.idle_states.value() else { continue };
         for (n, state) in states.iter().enumerate() {
             if state.disabled || state.latency_us * 1_000 * 10 <= goal_ns {
                 continue;
@@ -50,6 +55,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
                 slot.1 += by;
             }
         }
+    }
+    for (kind, on) in unread {
+        seen.missing("cpu idle states", format!("{kind}: CPU {} has no readable idle states", cpus(&on)));
     }
     if entered.is_empty() {
         return;
@@ -115,6 +123,7 @@ mod tests {
             power.idle_states = Reading::Absent("no cpuidle".into());
         }
         let seen = rule_for(NAME, &facts, 50_000);
-        assert!(seen.findings.is_empty() && seen.not_seen[0].why == "absent: no cpuidle");
+        let said: Vec<&str> = seen.not_seen.iter().map(|n| n.why.as_str()).collect();
+        assert_eq!((seen.findings.len(), said), (0, vec!["absent: CPU 0-3 has no readable idle states"]));
     }
 }
