@@ -37,7 +37,7 @@ impl Log {
         out.append(&encode(&begin).map_err(write)?, true).map_err(write)?;
         let ledger = Ledger::fold(&[begin])
             .map_err(|error| ApplyError::Journal { path: path.clone(), error })?
-            .ok_or_else(|| ApplyError::NoTransaction(transaction))?;
+            .ok_or(ApplyError::NoTransaction(transaction))?;
         Ok(Self { ledger, out, path, broken: None })
     }
 

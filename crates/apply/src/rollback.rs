@@ -10,7 +10,7 @@ use lowlat_sys::Sys;
 use crate::disk::Disk;
 use crate::error::ApplyError;
 use crate::ledger::Standing;
-use crate::log::{Log, read_all};
+use crate::log::{Found, Log, read_all};
 use crate::places::{of_namespace, outlives_boot, words};
 use crate::same::same;
 use crate::writer::Writer;
@@ -138,13 +138,20 @@ impl RollbackReport {
     }
 }
 
+/// The network namespace of a transaction, seen from where it is rolled back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Netns {
+    Same,
+    Gone,
+    Other,
+}
+
 /// What decides over each write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) force: bool,
     pub(crate) same_boot: bool,
-    pub(crate) same_netns: bool,
-    pub(crate) netns_gone: bool,
+    pub(crate) netns: Netns,
     /// Files keep settings over a reboot, so that one of an earlier boot may stand again.
     pub(crate) persisted: bool,
 }
@@ -204,12 +211,25 @@ fn set_again<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> bool {
     s.holder.is_none() && now.value().is_some_and(|n| same(&s.op.locus, n, s.ours()) && !same(&s.op.locus, n, &s.prior))
 }
 
+/// What stood at each place before the oldest of these writes on it: where that is there again, nothing is left of any
+/// of them, also of those whose undoing could not be noted.
+pub(crate) fn oldest_priors<'a>(oldest_first: impl Iterator<Item = &'a Standing>) -> Vec<(Locus, State)> {
+    let mut floor: Vec<(Locus, State)> = Vec::new();
+    for s in oldest_first.filter(|s| s.holder.is_none()) {
+        if !floor.iter().any(|(locus, _)| *locus == s.op.locus) {
+            floor.push((s.op.locus.clone(), s.prior.clone()));
+        }
+    }
+    floor
+}
+
 /// Rolls one transaction back and closes it if nothing is left.
 pub(crate) fn roll_back<W: Writer>(
     sys: &dyn Sys,
     writer: &mut W,
     log: &mut Log,
-    rules: &Rules,
+    rules: Rules,
+    floor: &[(Locus, State)],
     clock: fn() -> u64,
 ) -> Result<RollbackReport, ApplyError> {
     let mut report = RollbackReport::default();
@@ -219,22 +239,26 @@ pub(crate) fn roll_back<W: Writer>(
     let mut unwritten: Option<ApplyError> = None;
     for s in log.ledger.standing.clone().iter().rev() {
         let outcome = if !rules.same_boot && !outlives_boot(&s.op.locus) {
-            if rules.persisted && rules.same_netns && set_again(sys, writer, s) {
+            if rules.persisted && rules.netns == Netns::Same && set_again(sys, writer, s) {
                 put_back(sys, writer, s)
             } else {
                 Outcome::GoneWithBoot
             }
-        } else if of_namespace(&s.op.locus) && !rules.same_netns {
-            if rules.netns_gone {
-                Outcome::GoneWithNamespace
-            } else {
-                Outcome::OtherNamespace { netns: log.ledger.netns }
-            }
+        } else if of_namespace(&s.op.locus) && rules.netns == Netns::Gone {
+            Outcome::GoneWithNamespace
+        } else if of_namespace(&s.op.locus) && rules.netns == Netns::Other {
+            Outcome::OtherNamespace { netns: log.ledger.netns }
         } else if left.contains(&s.op.locus) {
             // A later write on the same place could not be undone, so what this one left is not what is there.
             Outcome::ChangedByOther {
                 now: writer.state(sys, &s.op.locus).value().map_or_else(String::new, State::to_string),
             }
+        } else if s.holder.is_none()
+            && floor
+                .iter()
+                .any(|(l, was)| *l == s.op.locus && writer.state(sys, l).value().is_some_and(|now| same(l, now, was)))
+        {
+            Outcome::AlreadyPrior
         } else {
             look_and_put_back(sys, writer, s, rules.force)
         };
@@ -306,23 +330,28 @@ pub fn rollback_on<W: Writer>(
     let mut whole = RollbackReport::default();
     let mut unwritten: Option<ApplyError> = None;
     let persisted = found.iter().any(|f| f.ledger.standing.iter().any(|s| s.knob == crate::persist::KNOB));
+    let found: Vec<Found> =
+        found.into_iter().filter(|f| !f.ledger.closed && only.is_none_or(|o| o == f.ledger.transaction)).collect();
+    let floor = oldest_priors(found.iter().flat_map(|f| {
+        f.ledger.standing.iter().filter(|s| {
+            (f.ledger.boot_id == place.boot_id || outlives_boot(&s.op.locus))
+                && (f.ledger.netns == place.netns || !of_namespace(&s.op.locus))
+        })
+    }));
     for f in found.into_iter().rev() {
-        if f.ledger.closed || only.is_some_and(|o| o != f.ledger.transaction) {
-            continue;
-        }
         if f.torn > 0 {
             whole.torn.push(f.ledger.transaction.clone());
         }
-        let same_netns = f.ledger.netns == place.netns;
-        let rules = Rules {
-            force,
-            same_boot: f.ledger.boot_id == place.boot_id,
-            same_netns,
-            netns_gone: !same_netns && place.netns_exists.exists(f.ledger.netns) == Some(false),
-            persisted,
+        let netns = if f.ledger.netns == place.netns {
+            Netns::Same
+        } else if place.netns_exists.exists(f.ledger.netns) == Some(false) {
+            Netns::Gone
+        } else {
+            Netns::Other
         };
+        let rules = Rules { force, same_boot: f.ledger.boot_id == place.boot_id, netns, persisted };
         let mut log = Log::resume(disk, f)?;
-        match roll_back(sys, writer, &mut log, &rules, clock) {
+        match roll_back(sys, writer, &mut log, rules, &floor, clock) {
             Ok(report) => {
                 whole.done.extend(report.done);
                 whole.failed.extend(report.failed);

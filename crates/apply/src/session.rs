@@ -13,7 +13,7 @@ use crate::ledger::{Ledger, Standing};
 use crate::live::LiveWriter;
 use crate::log::{Log, read_all};
 use crate::places::{disturbed, words};
-use crate::rollback::{Outcome, RollbackReport, Rules, put_back, roll_back};
+use crate::rollback::{Netns, Outcome, RollbackReport, Rules, oldest_priors, put_back, roll_back};
 use crate::same::same;
 use crate::script;
 use crate::writer::Writer;
@@ -196,7 +196,7 @@ impl<W: Writer> Session<W> {
                 handle.read_back.push(now);
                 Ok(())
             }
-            (written, now) => Err(self.refused(sys, seq, op, &prior, written.err(), now)),
+            (written, now) => Err(self.refused(sys, seq, op, &prior, written.err().as_deref(), &now)),
         }
     }
 
@@ -230,11 +230,11 @@ impl<W: Writer> Session<W> {
         seq: u64,
         op: &Op,
         prior: &State,
-        error: Option<String>,
-        now: Reading<State>,
+        error: Option<&str>,
+        now: &Reading<State>,
     ) -> StepError {
         let place = words(&op.locus);
-        let why = match (&error, &now) {
+        let why = match (error, now) {
             (Some(error), _) => format!("{place} to {}: {error}", op.set),
             (None, Reading::Value(_)) => {
                 format!("{place} to {}: taken without an error and without effect, it is still {prior}", op.set)
@@ -248,7 +248,7 @@ impl<W: Writer> Session<W> {
             return StepError::Fatal { why };
         };
         // A holder that was started has to end even where its limit shows no effect beside a stricter one.
-        let untouched = matches!(&now, Reading::Value(n) if same(&op.locus, n, prior)) && standing.holder.is_none();
+        let untouched = matches!(now, Reading::Value(n) if same(&op.locus, n, prior)) && standing.holder.is_none();
         if !untouched
             && let outcome @ (Outcome::Failed { .. } | Outcome::Absent { .. }) =
                 put_back(sys, &mut self.writer, &standing)
@@ -263,11 +263,10 @@ impl<W: Writer> Session<W> {
 
     /// Undoes a step, its writes in reverse, each read back.
     pub fn undo(&mut self, sys: &dyn Sys, handle: Handle) -> Result<(), StepError> {
-        let later = |seq: u64, locus: &Locus, s: &Standing| {
-            s.seq > seq && &s.op.locus == locus && !handle.seqs.contains(&s.seq)
-        };
-        let mine: Vec<Standing> =
-            self.log.ledger.standing.iter().filter(|s| handle.seqs.contains(&s.seq)).cloned().collect();
+        let Handle { seqs, .. } = handle;
+        let later =
+            |seq: u64, locus: &Locus, s: &Standing| s.seq > seq && &s.op.locus == locus && !seqs.contains(&s.seq);
+        let mine: Vec<Standing> = self.log.ledger.standing.iter().filter(|s| seqs.contains(&s.seq)).cloned().collect();
         for s in &mine {
             if let Some(above) = self.log.ledger.standing.iter().find(|o| later(s.seq, &s.op.locus, o)) {
                 let why = format!(
@@ -284,14 +283,14 @@ impl<W: Writer> Session<W> {
             resets |= standing.is_guard();
             match crate::rollback::look_and_put_back(sys, &mut self.writer, standing, false) {
                 Outcome::Restored | Outcome::AlreadyPrior => {
-                    self.log.push(&JournalEntry::Undone { seq: standing.seq })?
+                    self.log.push(&JournalEntry::Undone { seq: standing.seq })?;
                 }
                 Outcome::ChangedByOther { now } => {
                     return Err(StepError::ChangedByOther { locus: words(&standing.op.locus), now });
                 }
                 // A queue or interrupt that the reset took away needs no guard any more.
                 Outcome::Absent { why } if standing.is_guard() => {
-                    self.log.push(&JournalEntry::Abandoned { seq: standing.seq, why })?
+                    self.log.push(&JournalEntry::Abandoned { seq: standing.seq, why })?;
                 }
                 other => {
                     return Err(StepError::Fatal {
@@ -352,8 +351,9 @@ impl<W: Writer> Session<W> {
 
     /// Puts back everything that stands, newest first, and verifies each.
     pub fn rollback(&mut self, sys: &dyn Sys) -> Result<RollbackReport, ApplyError> {
-        let rules = Rules { force: false, same_boot: true, same_netns: true, netns_gone: false, persisted: false };
-        roll_back(sys, &mut self.writer, &mut self.log, &rules, self.clock)
+        let rules = Rules { force: false, same_boot: true, netns: Netns::Same, persisted: false };
+        let floor = oldest_priors(self.log.ledger.standing.iter());
+        roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock)
     }
 
     /// Ends the command and leaves what stands in place: confirmed, unless a dead-man timer waits for `lowlat

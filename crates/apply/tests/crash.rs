@@ -44,6 +44,7 @@ struct Machine {
     budget: Option<usize>,
     refuse: Option<String>,
     clamp: Option<u64>,
+    full: bool,
 }
 
 impl Machine {
@@ -64,6 +65,9 @@ struct File(Shared, String);
 impl Append for File {
     fn append(&mut self, bytes: &[u8], _: bool) -> io::Result<()> {
         let mut m = self.0.0.borrow_mut();
+        if m.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let take = m.spend(bytes.len());
         m.files.get_mut(&self.1).unwrap().extend_from_slice(&bytes[..take]);
         if take < bytes.len() { Err(io::Error::other("power cut")) } else { Ok(()) }
@@ -285,5 +289,65 @@ fn the_later_write_on_a_place_is_undone_first() {
     session.apply(&Nowhere, &step(&[0], 60)).unwrap();
     assert!(matches!(session.undo(&Nowhere, first), Err(StepError::Fatal { .. })));
     assert!(session.rollback(&Nowhere).unwrap().complete());
+    assert_eq!(settings(&m)["/proc/sys/net/0"], "0");
+}
+
+#[test]
+fn a_full_disk_stops_no_rollback() {
+    let m = machine();
+    let before = settings(&m);
+    let mut session = begin(&m).unwrap();
+    for (places, value) in [(&[0u8, 1][..], 50), (&[0], 60), (&[2], 70)] {
+        session.apply(&Nowhere, &step(places, value)).unwrap();
+    }
+    drop(session);
+    m.0.borrow_mut().full = true;
+    assert!(matches!(from_disk(&m, 7, "boot", false), Err(lowlat_apply::ApplyError::Write { .. })));
+    assert_eq!(settings(&m), before);
+    // With room again the journal is brought to its end, and place 0, set twice, is not taken for another program's.
+    m.0.borrow_mut().full = false;
+    let report = from_disk(&m, 7, "boot", false).unwrap();
+    assert!(report.complete() && report.done.len() == 4, "{}", report.words());
+    assert!(report.done.iter().all(|i| i.outcome == Outcome::AlreadyPrior));
+    assert_eq!(settings(&m), before);
+    begin(&m).unwrap();
+}
+
+#[test]
+fn what_files_set_again_at_the_next_boot_is_put_back() {
+    let m = machine();
+    let before = settings(&m);
+    let mut session = begin(&m).unwrap();
+    session.apply(&Nowhere, &step(&[0, 1], 50)).unwrap();
+    session.apply(&Nowhere, &PlannedStep { knob: "persist".into(), ..step(&[3], 50) }).unwrap();
+    session.leave_open().unwrap();
+    // The next boot: place 0 is set again, 1 is as the kernel makes it.
+    set(&m, 1, "1");
+    set(&m, 3, "3");
+    let report = from_disk(&m, 7, "next boot", false).unwrap();
+    assert!(report.complete(), "{}", report.words());
+    let of = |place: u8| {
+        let locus = Locus::File { path: format!("/proc/sys/net/{place}") };
+        &report.done.iter().find(|i| i.locus == locus).unwrap().outcome
+    };
+    assert_eq!((of(0), of(1)), (&Outcome::Restored, &Outcome::GoneWithBoot));
+    assert_eq!(settings(&m), before);
+}
+
+#[test]
+fn a_confirmed_transaction_below_does_not_settle_the_one_above() {
+    let m = machine();
+    let mut first = begin(&m).unwrap();
+    first.apply(&Nowhere, &step(&[0], 50)).unwrap();
+    first.leave_open().unwrap();
+    let mut second = begin(&m).unwrap();
+    second.apply(&Nowhere, &step(&[0], 60)).unwrap();
+    let alone = second.transaction().to_owned();
+    drop((first, second));
+    let place = Place { netns: 7, boot_id: "boot", netns_exists: &Unknown };
+    let report = rollback_on(&Nowhere, &mut m.clone(), &m, &place, Some(&alone), false, || 9).unwrap();
+    assert!(report.complete() && report.done.len() == 1, "{}", report.words());
+    assert_eq!(settings(&m)["/proc/sys/net/0"], "50");
+    assert!(from_disk(&m, 7, "boot", false).unwrap().complete());
     assert_eq!(settings(&m)["/proc/sys/net/0"], "0");
 }

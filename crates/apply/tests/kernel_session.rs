@@ -218,7 +218,7 @@ fn applied_and_put_back(store: &Store) {
     killed("all", store);
     let after = seen();
     assert!(before.iter().zip(&after).all(|(b, a)| b != a), "{before:?} {after:?}");
-    assert!(matches!(&after[2], State::Qdisc(q) if q.kind == "pfifo" && q.options_hex != ""), "{after:?}");
+    assert!(matches!(&after[2], State::Qdisc(q) if q.kind == "pfifo" && !q.options_hex.is_empty()), "{after:?}");
     let status = lowlat_apply::status(store, &Live::new()).unwrap();
     assert_eq!((status.applied.len(), status.applied.iter().any(|a| a.changed_by_other)), (4, false), "{status:?}");
     assert!(matches!(lowlat_apply::refuse_unfinished(store), Err(ApplyError::Unfinished { standing: 4, .. })));

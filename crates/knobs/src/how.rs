@@ -208,7 +208,7 @@ impl Entry {
                 // A 32-bit signed number of microseconds (kernel/power/qos.c, cpu_latency_qos_write).
                 want.parse::<u32>()
                     .ok()
-                    .filter(|n| *n <= i32::MAX as u32)
+                    .filter(|n| i32::try_from(*n).is_ok())
                     .ok_or_else(|| bad("it takes microseconds or none"))?
                     .to_string()
             }
@@ -216,7 +216,7 @@ impl Entry {
             Value::Resume => want
                 .parse::<u32>()
                 .ok()
-                .filter(|n| *n <= i32::MAX as u32)
+                .filter(|n| i32::try_from(*n).is_ok())
                 .ok_or_else(|| bad("it takes n/a, 0 or microseconds"))?
                 .to_string(),
             Value::Kind => return encode_kind(want).map_err(|why| bad(&why)),
@@ -239,10 +239,8 @@ impl Entry {
         };
         let garbled = |why: String| Reading::Garbled(format!("{}: {why}", self.meta.name));
         match (self.value, text) {
-            (Value::Switch, "0") => Reading::Value("off".to_owned()),
-            (Value::Switch, _) => Reading::Value("on".to_owned()),
-            (Value::Stamps, "tx=0 rx=0") => Reading::Value("off".to_owned()),
-            (Value::Stamps, "tx=1 rx=1") => Reading::Value("on".to_owned()),
+            (Value::Switch, "0") | (Value::Stamps, "tx=0 rx=0") => Reading::Value("off".to_owned()),
+            (Value::Switch, _) | (Value::Stamps, "tx=1 rx=1") => Reading::Value("on".to_owned()),
             (Value::Mask, mask) => match parse_mask(mask) {
                 Ok(cpus) if cpus.is_empty() => Reading::Value("off".to_owned()),
                 Ok(cpus) => Reading::Value(print_list(&cpus)),
@@ -486,11 +484,8 @@ impl Entry {
             Place::RxFile(_) => queues("rx-").into_iter().map(|n| Target::RxQueue(iface.to_owned(), n)).collect(),
             Place::TxFile(_) => queues("tx-").into_iter().map(|n| Target::TxQueue(iface.to_owned(), n)).collect(),
             Place::Irq => {
-                let at = |index| Locus::IrqAffinity { iface: iface.to_owned(), index };
-                (0..)
-                    .take_while(|n| lowlat_sys::state(sys, &at(*n)).value().is_some())
-                    .map(|n| Target::Irq(iface.to_owned(), n))
-                    .collect()
+                let lines = lowlat_sys::irqs::of_interface(sys, iface).into_value().unwrap_or_default();
+                (0..).zip(lines).map(|(n, _)| Target::Irq(iface.to_owned(), n)).collect()
             }
             _ => vec![Target::Iface(iface.to_owned())],
         }

@@ -12,7 +12,7 @@ crate::knob! {
     "cpu.min-frequency";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::CpuFile("cpufreq/scaling_min_freq");
-    value Value::Number(1, 100000000);
+    value Value::Number(1, 100_000_000);
     words "lowest kHz: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/admin-guide/pm/cpufreq.html"];

@@ -12,7 +12,7 @@ crate::knob! {
     "memory.hugepages";
     kernels "any"; phase 3; risk Medium; resets_link false; standing Acts;
     place Place::NodeFile("hugepages/hugepages-2048kB/nr_hugepages");
-    value Value::Number(0, 16777216);
+    value Value::Number(0, 16_777_216);
     words "2 MiB pages: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/admin-guide/mm/hugetlbpage.html"];

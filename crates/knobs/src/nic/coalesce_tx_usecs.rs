@@ -13,7 +13,7 @@ crate::knob! {
     "nic.coalesce.tx-usecs";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Coalesce("tx-usecs");
-    value Value::Number(0, 1000000);
+    value Value::Number(0, 1_000_000);
     words "tx-usecs: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "https://docs.kernel.org/networking/net_dim.html"];

@@ -13,7 +13,7 @@ crate::knob! {
     "nic.gro-flush-timeout";
     kernels "3.19.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::NetFile("gro_flush_timeout");
-    value Value::Number(0, 1000000000);
+    value Value::Number(0, 1_000_000_000);
     words "ns until a deferred poll: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/networking/napi.html"];

@@ -12,7 +12,7 @@ crate::knob! {
     "nic.napi-defer-hard-irqs";
     kernels "5.8.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::NetFile("napi_defer_hard_irqs");
-    value Value::Number(0, 2147483647);
+    value Value::Number(0, 2_147_483_647);
     words "empty polls before the interrupt: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/networking/napi.html"];

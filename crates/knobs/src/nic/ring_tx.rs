@@ -13,7 +13,7 @@ crate::knob! {
     "nic.ring.tx";
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
     place Place::Ring("tx");
-    value Value::Number(1, 65536);
+    value Value::Number(1, 65_536);
     words "tx descriptors: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "https://github.com/systemd/systemd/issues/28696"];

@@ -13,7 +13,7 @@ crate::knob! {
     "steer.rfs";
     kernels "2.6.35.."; phase 2; risk Low; resets_link false; standing Acts;
     place Place::RxFile("rps_flow_cnt");
-    value Value::Number(0, 1048576);
+    value Value::Number(0, 1_048_576);
     words "followed flows: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/networking/scaling.html"];

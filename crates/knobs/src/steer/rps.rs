@@ -2,7 +2,8 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// CPUs that packets of a receive queue are handed to in software.
+    /// CPUs that packets of a receive queue are handed to in software, by a hash of the flow. `off`, the default,
+    /// handles them where the interrupt came.
     /// ## Why it matters
     /// A hand-over costs an inter-processor interrupt and a cold cache; useful only where one core cannot keep up.
     /// ## Cost

@@ -12,7 +12,7 @@ crate::knob! {
     "sysctl.net.core.netdev_budget";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.netdev_budget");
-    value Value::Number(1, 2147483647);
+    value Value::Number(1, 2_147_483_647);
     words "packets per softirq: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/admin-guide/sysctl/net.html"];

@@ -2,10 +2,10 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds one softirq may take. The kernel refuses less than two clock ticks: 8000 at HZ=250, 20000 at
-    /// HZ=100.
+    /// Microseconds one softirq may take. The default is two clock ticks: 2000 at HZ=1000, 8000 at HZ=250, 20000 at
+    /// HZ=100. Since 6.14, and in the stable kernels of March 2025, less than that is refused.
     /// ## Why it matters
-    /// 8000 is already the default at HZ=250.
+    /// Column 3 of softnet_stat (time squeezes) grows when a softirq ends with work left.
     /// ## Cost
     /// Other softirqs and programs on that CPU wait longer.
     /// ## Example
@@ -13,8 +13,8 @@ crate::knob! {
     "sysctl.net.core.netdev_budget_usecs";
     kernels "4.12.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.netdev_budget_usecs");
-    value Value::Number(2000, 2147483647);
+    value Value::Number(2000, 2_147_483_647);
     words "microseconds per softirq: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html", "net/core/sysctl_net_core.c (v6.12): netdev_budget_usecs_min"];
+    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html", "net/core/hotdata.c (v6.9): netdev_budget_usecs", "Linux commit c180188ec022: the lower bound"];
 }

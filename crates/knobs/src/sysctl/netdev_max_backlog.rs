@@ -13,7 +13,7 @@ crate::knob! {
     "sysctl.net.core.netdev_max_backlog";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.netdev_max_backlog");
-    value Value::Number(1, 2147483647);
+    value Value::Number(1, 2_147_483_647);
     words "packets queued per CPU: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/admin-guide/sysctl/net.html"];

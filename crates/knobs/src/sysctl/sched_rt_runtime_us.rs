@@ -13,7 +13,7 @@ crate::knob! {
     "sysctl.kernel.sched_rt_runtime_us";
     kernels "any"; phase 2; risk High; resets_link false; standing Harmful;
     place Place::Sysctl("kernel.sched_rt_runtime_us");
-    value Value::Number(-1, 2147483647);
+    value Value::Number(-1, 2_147_483_647);
     words "real-time share: {was} -> {want}";
     refusal "-1 lets one spinning real-time task hang the host; keep the limit and give the task its own core";
     sources ["https://docs.kernel.org/scheduler/sched-rt-group.html"];

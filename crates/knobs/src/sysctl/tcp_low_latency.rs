@@ -12,7 +12,7 @@ crate::knob! {
     "sysctl.net.ipv4.tcp_low_latency";
     kernels "..4.13"; phase 2; risk Medium; resets_link false; standing Inert;
     place Place::Sysctl("net.ipv4.tcp_low_latency");
-    value Value::Number(0, 2147483647);
+    value Value::Number(0, 2_147_483_647);
     words "nothing reads it, so {was} -> {want} changes nothing";
     refusal "inert: since Linux 4.14 nothing reads tcp_low_latency";
     sources ["https://docs.kernel.org/networking/ip-sysctl.html", "net/ipv4/sysctl_net_ipv4.c (v6.1, v6.12): sysctl_tcp_low_latency has no reader"];

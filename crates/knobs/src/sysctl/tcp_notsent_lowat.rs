@@ -12,7 +12,7 @@ crate::knob! {
     "sysctl.net.ipv4.tcp_notsent_lowat";
     kernels "3.12.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.ipv4.tcp_notsent_lowat");
-    value Value::Number(0, 4294967295);
+    value Value::Number(0, 4_294_967_295);
     words "unsent bytes before a socket is full: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/networking/ip-sysctl.html"];

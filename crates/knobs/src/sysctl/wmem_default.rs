@@ -13,7 +13,7 @@ crate::knob! {
     "sysctl.net.core.wmem_default";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.wmem_default");
-    value Value::Number(4608, 2147483647);
+    value Value::Number(4608, 2_147_483_647);
     words "socket buffers in bytes: {was} -> {want}";
     refusal "";
     sources ["https://docs.kernel.org/admin-guide/sysctl/net.html", "include/net/sock.h (v6.12): SOCK_MIN_RCVBUF, SOCK_MIN_SNDBUF"];
