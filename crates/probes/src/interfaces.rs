@@ -65,7 +65,7 @@ pub(crate) fn read(sys: &dyn Sys) -> BTreeMap<String, Interface> {
         .map(|link| {
             let own = addresses.remove(&link.index).unwrap_or_default();
             let default_route = default_routes.contains(&link.index);
-            (link.name.clone(), interface(sys, link, own, default_route))
+            (link.name.clone(), interface(sys, &link, own, default_route))
         })
         .collect()
 }
@@ -96,7 +96,7 @@ fn link_by_sysfs(sys: &dyn Sys, name: String) -> Option<LinkInfo> {
     })
 }
 
-fn interface(sys: &dyn Sys, link: LinkInfo, addresses: Vec<String>, default_route: bool) -> Interface {
+fn interface(sys: &dyn Sys, link: &LinkInfo, addresses: Vec<String>, default_route: bool) -> Interface {
     let name = link.name.as_str();
     let driver = query::driver(sys, name);
     let modes = query::link_modes(sys, name);

@@ -80,20 +80,14 @@ pub static PROBES: &[&Probe] = &[
     &counters::memory::MEMORY,
 ];
 
-/// Reads the host. With `window_ns`, reads the counters, lets that time pass and reads them again before the rest, so
-/// that the reading itself does not stir what the window shows.
+/// Reads the host. With `window_ns`, then also reads the counters, lets that time pass and reads them again: the
+/// window holds nothing of the reading itself.
 ///
 /// `taken_at_unix_ns` is 0: the wall clock is the caller's.
 pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Facts {
-    let before = window_ns.map(|ns| {
-        let counters = counters(sys);
-        sys.wait(ns);
-        counters
-    });
     let now = Moment::new(sys);
-    let counters = counters::read(&now);
     let interfaces = interfaces::read(&now);
-    Facts {
+    let mut facts = Facts {
         schema: Schema::current("facts"),
         lowlat: env!("CARGO_PKG_VERSION").to_owned(),
         taken_at_unix_ns: 0,
@@ -107,9 +101,18 @@ pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Fac
         filters: filters::read(&now),
         sockets: sockets::read(&now),
         time: timesync::read(&now),
-        window: before.map(|before| Window { before, after: counters.clone() }),
-        counters,
+        counters: Counters::default(),
+        window: None,
+    };
+    if let Some(ns) = window_ns {
+        let before = counters(sys);
+        sys.wait(ns);
+        facts.counters = counters(sys);
+        facts.window = Some(Window { before, after: facts.counters.clone() });
+    } else {
+        facts.counters = counters::read(&now);
     }
+    facts
 }
 
 /// Reads the counters alone.

@@ -16,7 +16,9 @@ crate::rule! {
     /// and makes runs differ.
     /// ## Threshold
     /// `adaptive-rx` on, or `rx-usecs` above 10: a heuristic, since below it the delay drowns in the interrupt's own
-    /// cost on most hosts. It is critical when the delay alone is longer than the goal.
+    /// cost on most hosts. It is critical when the delay alone is longer than the goal. Some Intel drivers take the
+    /// smallest numbers for modes: `rx-usecs 1` of `ixgbe` and `ixgbevf`, and 1 to 3 of `igb` and `igc`, adapt the
+    /// delay to the load, and are found too.
     /// ## Remedy
     /// Try `adaptive-rx off` and `rx-usecs 0`, and judge both on P50 and P99 of the live path. An interrupt for each
     /// packet costs processor time, so under high packet rates 2 or 5 µs may do better than 0; a program that polls the
@@ -26,10 +28,13 @@ crate::rule! {
         "https://docs.kernel.org/networking/ethtool-netlink.html (COALESCE_GET)",
         "https://docs.kernel.org/networking/net_dim.html",
         "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst",
+        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c ixgbe_set_coalesce, igb/igb_ethtool.c igb_set_coalesce (6.12)",
     ];
 }
 
 const LIMIT_US: u32 = 10;
+/// Drivers whose `rx-usecs` from 1 to this number are modes that adapt, not microseconds.
+const MODES: [(&str, u32); 4] = [("ixgbe", 1), ("ixgbevf", 1), ("igb", 3), ("igc", 3)];
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     for (name, iface) in on_path(input.facts) {
@@ -41,6 +46,11 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         if adaptive {
             evidence.push(format!("{name} adaptive-rx is on"));
             settings.push(set("nic.coalesce.adaptive-rx", Target::Iface(name.to_owned()), "off"));
+        }
+        let driver = iface.driver.value().map(String::as_str).unwrap_or_default();
+        if usecs > 0 && MODES.iter().any(|(name, last)| *name == driver && usecs <= *last) {
+            evidence.push(format!("{name} rx-usecs = {usecs}, which makes {driver} adapt the delay to the load"));
+            settings.push(set("nic.coalesce.rx-usecs", Target::Iface(name.to_owned()), 0));
         }
         if usecs > LIMIT_US {
             evidence
@@ -90,6 +100,15 @@ mod tests {
         assert_eq!(settings.iter().map(|s| s.value.as_str()).collect::<Vec<_>>(), ["off", "0"]);
         assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning);
         assert_eq!(rule_for(NAME, &facts, 50_000).findings[0].severity, Severity::Critical);
+    }
+
+    #[test]
+    fn one_is_a_mode_of_some_drivers() {
+        let mut facts = healthy();
+        iface(&mut facts).coalesce = Reading::Value(BTreeMap::from([("rx-usecs".into(), 1)]));
+        only(NAME, &facts, &["eth0 rx-usecs = 1, which makes ixgbe adapt the delay to the load"], &[]);
+        iface(&mut facts).driver = Reading::Value("mlx5_core".into());
+        assert_eq!(rule(NAME, &facts), Seen::default());
     }
 
     #[test]
