@@ -336,7 +336,7 @@ mod tests {
         #[test]
         fn a_codel_time_sent_back_names_the_same_unit(units in 0u64..4_000_000) {
             let dumped = |units: u64| u32::try_from((units << 10) / 1000).unwrap();
-            let kept = |us: u32| u64::from(us) * 1000 >> 10;
+            let kept = |us: u32| (u64::from(us) * 1000) >> 10;
             let dump = attrs(|m| m.u32(1, dumped(units)).u32(2, 777));
             let request = as_request("fq_codel", &dump);
             let request = Attrs::parse(&request).unwrap();
