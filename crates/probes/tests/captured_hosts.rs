@@ -34,7 +34,7 @@ fn facts(host: &str, window_ns: Option<u64>) -> Facts {
     let all = lowlat_probes::gather(&open(), None, None);
     let focus = all.interfaces.iter().find(|(_, i)| i.default_route).map(|(name, _)| name.clone()).unwrap();
     let mut facts = lowlat_probes::gather(&open(), Some(&focus), window_ns);
-    facts.lowlat = "any".to_owned();
+    "any".clone_into(&mut facts.lowlat);
     facts
 }
 
@@ -62,20 +62,14 @@ fn facts_and_findings_are_as_expected() {
         let facts = facts(&host, Some(1));
         compare(&format!("{host}.facts.json"), &(serde_json::to_string_pretty(&facts).unwrap() + "\n"));
         let seen = check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(GOAL_NS) });
-        let mut text = String::new();
+        let mut lines = Vec::new();
         for f in &seen.findings {
-            text += &format!("{:?} {}: {}\n", f.severity, f.rule, f.title).to_lowercase();
-            for e in &f.evidence {
-                text += &format!("    {e}\n");
-            }
-            for s in &f.remedy.settings {
-                text += &format!("    try {} on {}: {}\n", s.knob, s.target, s.value);
-            }
+            lines.push(format!("{:?} {}: {}", f.severity, f.rule, f.title));
+            lines.extend(f.evidence.iter().map(|e| format!("    {e}")));
+            lines.extend(f.remedy.settings.iter().map(|s| format!("    try {} on {}: {}", s.knob, s.target, s.value)));
         }
-        for n in &seen.not_seen {
-            text += &format!("not seen: {}: {}\n", n.fact, n.why);
-        }
-        compare(&format!("{host}.findings.txt"), &text);
+        lines.extend(seen.not_seen.iter().map(|n| format!("not seen: {}: {}", n.fact, n.why)));
+        compare(&format!("{host}.findings.txt"), &(lines.join("\n") + "\n"));
     }
 }
 
