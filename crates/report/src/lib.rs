@@ -1,1 +1,48 @@
-//! placeholder for the brief
+//! Text, Markdown, JSON and HTML of lowlat's documents.
+//!
+//! This crate prints and never computes: each figure it shows stands in the document, or is one of the document's own
+//! derived figures ([`RunDocument::p50_reduction`]). What was not measured prints as `n/a` with the reason, never as 0.
+//!
+//! A run is first laid out as [`page::Section`]s, which know nothing of a format; [`text`], [`markdown`] and [`html`]
+//! each write the same sections, so that no format can know more than another.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod figures;
+mod html;
+mod other;
+mod page;
+mod run;
+mod schema;
+mod terminal;
+
+pub use html::html;
+pub use other::{check, comparison, facts, measurement, noise, plan, status};
+pub use schema::schema;
+pub use terminal::terminal;
+
+use lowlat_model::document::RunDocument;
+use serde::Serialize;
+
+/// A run as plain text: the brief's block to the letter, and the details after it.
+pub fn text(document: &RunDocument) -> String {
+    let mut out = run::block(document);
+    out.push_str(&page::text(&run::sections(document)));
+    out
+}
+
+/// A run as Markdown: the same block as a code block, the details as headings, tables and lists.
+pub fn markdown(document: &RunDocument) -> String {
+    format!("```text\n{}```\n\n{}", run::block(document), page::markdown(&run::sections(document)))
+}
+
+/// Any document as indented JSON, with a newline at its end.
+///
+/// A document whose map keys are no strings would be an error; lowlat's have none, and the answer to one that had
+/// would be the error as a JSON string.
+pub fn json<T: Serialize>(document: &T) -> String {
+    let mut text = serde_json::to_string_pretty(document)
+        .unwrap_or_else(|e| serde_json::Value::String(format!("write JSON: {e}")).to_string());
+    text.push('\n');
+    text
+}

@@ -1,0 +1,111 @@
+//! How figures look. Each takes what may be missing, and the reason for it.
+
+use lowlat_model::Verdict;
+use lowlat_model::measurement::Measurement;
+use lowlat_model::units::us;
+
+/// `61.7μs` or `n/a (why)`: the unit as the brief's report writes it.
+pub(crate) fn micros(ns: Option<u64>, why: &str) -> String {
+    ns.map_or_else(|| not_known(why), |ns| format!("{}μs", us(ns)))
+}
+
+/// `61.7 µs` or `n/a`: in tables.
+pub(crate) fn time(ns: Option<u64>) -> String {
+    ns.map_or_else(|| "n/a".to_owned(), |ns| format!("{} µs", us(ns)))
+}
+
+/// `-1.90 µs`, `+0.30 µs`: a difference.
+pub(crate) fn signed_time(ns: i64) -> String {
+    let sign = if ns < 0 { "-" } else { "+" };
+    format!("{sign}{} µs", us(ns.unsigned_abs()))
+}
+
+/// `n/a (why)`.
+pub(crate) fn not_known(why: &str) -> String {
+    format!("n/a ({why})")
+}
+
+/// A ratio with two decimals.
+pub(crate) fn ratio(r: Option<f64>, why: &str) -> String {
+    r.map_or_else(|| not_known(why), |r| format!("{r:.2}"))
+}
+
+/// A share as percent without the sign: `0`, `0.0117`, `0.4`, `59.0`. One decimal, or three digits where one decimal
+/// would round a small share to nothing.
+pub(crate) fn percent(ratio: f64) -> String {
+    let p = ratio * 100.0;
+    if p == 0.0 {
+        "0".to_owned()
+    } else if p.abs() >= 0.1 {
+        format!("{p:.1}")
+    } else if p.abs() >= 0.0001 {
+        format!("{p:.4}")
+    } else {
+        format!("{p:.1e}")
+    }
+}
+
+/// A change with its sign: `-59.0 %`.
+pub(crate) fn signed_percent(ratio: f64) -> String {
+    format!("{:+.1} %", ratio * 100.0)
+}
+
+/// A change with its interval: `-59.0 % (-60.5 to -57.8)`.
+pub(crate) fn change(ratio: Option<f64>, low: Option<f64>, high: Option<f64>) -> String {
+    match (ratio, low, high) {
+        (Some(r), Some(l), Some(h)) => {
+            format!("{} ({:+.1} to {:+.1})", signed_percent(r), l * 100.0, h * 100.0)
+        }
+        (Some(r), _, _) => signed_percent(r),
+        _ => "n/a".to_owned(),
+    }
+}
+
+/// Why a measurement has no figure: nothing sent, lost, or too few samples.
+pub(crate) fn why_none(m: &Measurement) -> String {
+    if m.sent == 0 {
+        "nothing was sent".to_owned()
+    } else if m.lost > 0 {
+        format!("{} of {} probes lost", m.lost, m.sent)
+    } else {
+        format!("{} probes do not bear it", m.sent)
+    }
+}
+
+/// A verdict as the reports write it.
+pub(crate) fn verdict(v: Verdict) -> &'static str {
+    match v {
+        Verdict::Better => "better",
+        Verdict::Same => "same",
+        Verdict::Worse => "worse",
+        Verdict::Unclear => "unclear",
+        Verdict::Refused => "refused",
+    }
+}
+
+/// Text from elsewhere on one line: a report's lines are its structure, and a newline in a note must not make one.
+pub(crate) fn line(text: &str) -> String {
+    text.split(['\n', '\r']).map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_shares_do_not_vanish() {
+        for (ratio, text) in
+            [(0.0, "0"), (0.5, "50.0"), (0.000_117, "0.0117"), (1e-8, "1.0e-6"), (-0.05, "-5.0"), (1.0, "100.0")]
+        {
+            assert_eq!(percent(ratio), text);
+        }
+    }
+
+    #[test]
+    fn differences_carry_their_sign() {
+        assert_eq!(signed_time(-1_900), "-1.90 µs");
+        assert_eq!(signed_time(i64::MIN), "-9223372036854776 µs");
+        assert_eq!(change(Some(-0.59), Some(-0.605), Some(-0.5775)), "-59.0 % (-60.5 to -57.8)");
+        assert_eq!(change(None, None, None), "n/a");
+    }
+}

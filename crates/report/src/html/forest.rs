@@ -1,0 +1,71 @@
+//! The forest plot: what each step did to the median, with its interval.
+
+use lowlat_model::Verdict;
+use lowlat_model::document::{RunDocument, StepResult};
+
+use super::scale::{Linear, cut, px};
+use super::writer::Html;
+use crate::figures::{change, line, verdict};
+
+const ROW: f64 = 44.0;
+const TOP: f64 = 6.0;
+const WIDTH: f64 = 520.0;
+const LEFT: f64 = 16.0;
+const RIGHT: f64 = 504.0;
+
+/// The plot; nothing where no step was judged.
+pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
+    let judged: Vec<&StepResult> = d.steps.iter().filter(|s| s.p50_change_ratio.is_some()).collect();
+    if judged.is_empty() {
+        return;
+    }
+    let values = judged.iter().flat_map(|s| [s.p50_change_ratio, s.p50_change_low, s.p50_change_high]).flatten();
+    let axis = Linear::over(values, LEFT, RIGHT);
+    let bottom = TOP + ROW * judged.len() as f64;
+
+    h.open("section", &[]);
+    h.element("h2", &[], "What each step did to the median");
+    h.classed("p", "legend", "change with its 95 % interval; left of the dashed line is faster");
+    h.open("svg", &[("viewBox", &format!("0 0 {WIDTH} {}", px(bottom + 24.0))), ("role", &"img")]);
+    h.element("title", &[], "Change of the median by each step");
+    for tick in axis.ticks() {
+        let x = px(axis.x(tick));
+        let class = if tick == 0.0 { "zero" } else { "grid" };
+        h.empty("line", &[("class", &class), ("x1", &x), ("x2", &x), ("y1", &px(TOP)), ("y2", &px(bottom))]);
+        let words = if tick == 0.0 { "0".to_owned() } else { format!("{:+.0} %", tick * 100.0) };
+        h.element(
+            "text",
+            &[("class", &"soft"), ("x", &x), ("y", &px(bottom + 16.0)), ("text-anchor", &"middle")],
+            &words,
+        );
+    }
+    for (n, step) in judged.iter().enumerate() {
+        row(h, step, &axis, TOP + ROW * n as f64);
+    }
+    h.close("svg");
+    h.close("section");
+}
+
+fn row(h: &mut Html, s: &StepResult, axis: &Linear, top: f64) {
+    let class = match s.verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        _ => "unclear",
+    };
+    let name = format!("{} · {}", line(&s.knob), s.target);
+    h.element("text", &[("x", &px(LEFT)), ("y", &px(top + 14.0))], &cut(&name, 42));
+    let kept = if s.kept { ", kept" } else { ", put back" };
+    let words = format!("{}{kept}", verdict(s.verdict));
+    h.open("text", &[("class", &class), ("x", &px(RIGHT)), ("y", &px(top + 14.0)), ("text-anchor", &"end")]);
+    h.element("title", &[], &change(s.p50_change_ratio, s.p50_change_low, s.p50_change_high));
+    h.text(&words);
+    h.close("text");
+    let y = px(top + 29.0);
+    if let (Some(low), Some(high)) = (s.p50_change_low, s.p50_change_high) {
+        let ci = format!("ci {class}");
+        h.empty("line", &[("class", &ci), ("x1", &px(axis.x(low))), ("x2", &px(axis.x(high))), ("y1", &y), ("y2", &y)]);
+    }
+    if let Some(change) = s.p50_change_ratio {
+        h.empty("circle", &[("class", &class), ("cx", &px(axis.x(change))), ("cy", &y), ("r", &5)]);
+    }
+}
