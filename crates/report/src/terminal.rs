@@ -1,5 +1,7 @@
 //! Reference pages (Markdown) in the terminal.
 
+use std::fmt::Write as _;
+
 /// Columns at which paragraphs are broken.
 const WIDTH: usize = 80;
 
@@ -8,25 +10,26 @@ const WIDTH: usize = 80;
 pub fn terminal(page: &str, styled: bool) -> String {
     let mut out = String::new();
     let mut paragraph = String::new();
-    let mut in_fence = false;
+    let mut within_code = false;
     for raw in page.lines() {
-        let is_fence = raw.trim_start().starts_with("```");
+        let fence = raw.trim_start().starts_with("```");
         let heading = raw.trim_start_matches('#');
-        let is_heading = !in_fence && heading.len() < raw.len() && heading.starts_with(' ');
+        let is_heading = !within_code && heading.len() < raw.len() && heading.starts_with(' ');
         let is_item = raw.trim_start().starts_with("- ") || raw.trim_start().starts_with('|');
-        if is_fence || in_fence || is_heading || is_item || raw.trim().is_empty() {
+        if fence || within_code || is_heading || is_item || raw.trim().is_empty() {
             flush(&mut out, &mut paragraph, styled);
         }
-        if is_fence {
-            in_fence = !in_fence;
-        } else if in_fence {
-            out.push_str(&format!("    {raw}\n"));
+        if fence {
+            within_code = !within_code;
+        } else if within_code {
+            let _ = writeln!(out, "    {raw}");
         } else if is_heading {
             if !out.is_empty() && !out.ends_with("\n\n") {
                 out.push('\n');
             }
             let title = inline(heading.trim(), false);
-            out.push_str(&if styled { format!("\x1b[1m{title}\x1b[0m\n") } else { format!("{title}\n") });
+            let (bold, plain) = if styled { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+            let _ = writeln!(out, "{bold}{title}{plain}");
         } else if raw.trim().is_empty() {
             if !out.is_empty() && !out.ends_with("\n\n") {
                 out.push('\n');
@@ -83,7 +86,7 @@ fn inline(text: &str, styled: bool) -> String {
     let mut out = String::new();
     for (n, piece) in text.split('`').enumerate() {
         if n % 2 == 1 {
-            out.push_str(&format!("\x1b[36m{piece}\x1b[0m"));
+            let _ = write!(out, "\x1b[36m{piece}\x1b[0m");
         } else {
             out.push_str(piece);
         }

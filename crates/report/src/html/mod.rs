@@ -7,10 +7,11 @@ mod ring;
 mod scale;
 mod writer;
 
-use lowlat_model::Measurement;
 use lowlat_model::document::RunDocument;
+use lowlat_model::{Measurement, Severity};
 
 use crate::figures::{line, not_known, percent, time, why_none};
+use crate::other::severity;
 use crate::page::{Block, Section};
 use crate::run;
 use writer::Html;
@@ -39,9 +40,12 @@ pub fn html(d: &RunDocument) -> String {
     plots(&mut h, d);
     list(&mut h, "Next steps", "", "todo", &d.next_steps);
     checklist(&mut h, d);
+    findings(&mut h, d);
     for section in run::sections(d) {
         // Shown above in a form of their own.
-        if !["Before going on", "Goal", "Checklist", "About this run"].contains(&section.title.as_str()) {
+        if !["Before going on", "Goal", "Checklist", "What was found", "About this run"]
+            .contains(&section.title.as_str())
+        {
             write(&mut h, &section);
         }
     }
@@ -134,10 +138,10 @@ fn jitter(h: &mut Html, d: &RunDocument) {
     h.classed("p", "label", "Jitter (P99/P50)");
     let last = d.result.as_ref().or(d.baseline.as_ref());
     h.classed("p", "mid", &last.map_or_else(|| "n/a".to_owned(), of));
-    let lost = |m: &Measurement| m.loss_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{} %", percent(r)));
+    let loss = |m: &Measurement| m.loss_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{} %", percent(r)));
     let before = d.baseline.as_ref().filter(|_| d.result.is_some());
     let from = before.map_or_else(String::new, |m| format!("from {} · ", of(m)));
-    h.classed("p", "note", &format!("{from}loss {}", last.map_or_else(|| "n/a".to_owned(), lost)));
+    h.classed("p", "note", &format!("{from}loss {}", last.map_or_else(|| "n/a".to_owned(), loss)));
     h.close("div");
 }
 
@@ -185,6 +189,33 @@ fn checklist(h: &mut Html, d: &RunDocument) {
     h.close("section");
 }
 
+fn findings(h: &mut Html, d: &RunDocument) {
+    h.open("section", &[]);
+    h.element("h2", &[], "What was found");
+    for f in &d.findings {
+        let weight = match f.severity {
+            Severity::Critical => "bad",
+            Severity::Warning => "warn",
+            Severity::Info => "from",
+        };
+        h.open("div", &[("class", &"finding")]);
+        h.open("p", &[]);
+        h.classed("span", weight, severity(f.severity));
+        h.element("b", &[], &format!(" {} ", line(&f.title)));
+        h.classed("span", "from", &line(&f.rule));
+        h.close("p");
+        for evidence in &f.evidence {
+            h.classed("p", "note", &line(evidence));
+        }
+        h.element("p", &[], &line(&f.remedy.advice));
+        h.close("div");
+    }
+    if d.findings.is_empty() {
+        h.element("p", &[], "No rule found a fault.");
+    }
+    h.close("section");
+}
+
 fn write(h: &mut Html, section: &Section) {
     h.open("section", &[]);
     h.element("h2", &[], &section.title);
@@ -229,8 +260,8 @@ fn write(h: &mut Html, section: &Section) {
 fn verdict_class(cell: &str) -> Option<&'static str> {
     match cell {
         "better" => Some("good"),
-        "worse" | "critical" => Some("bad"),
-        "refused" | "warning" => Some("warn"),
+        "worse" => Some("bad"),
+        "refused" => Some("warn"),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use lowlat_model::finding::CheckDocument;
 use lowlat_model::{Finding, NotSeen, Severity};
 
 use crate::figures::line;
-use crate::page::{Block, Section, Table, text};
+use crate::page::{Block, Section, text};
 
 /// The document as text.
 pub fn check(d: &CheckDocument) -> String {
@@ -39,22 +39,20 @@ pub(crate) fn severity(s: Severity) -> &'static str {
     }
 }
 
-/// Findings as a table.
+/// Findings, one item each: weight, fault, what shows it, and what to do. Evidence is too long for a table's cell.
 pub(crate) fn findings(findings: &[Finding]) -> Block {
-    let rows = findings
-        .iter()
-        .map(|f| {
-            let evidence: Vec<String> = f.evidence.iter().map(|e| line(e)).collect();
-            vec![
-                severity(f.severity).to_owned(),
-                line(&f.rule),
-                line(&f.title),
-                evidence.join("; "),
-                line(&f.remedy.advice),
-            ]
-        })
-        .collect();
-    Table::block(&["weight", "rule", "what", "evidence", "advice"], rows)
+    let item = |f: &Finding| {
+        let evidence: Vec<String> = f.evidence.iter().map(|e| line(e)).collect();
+        format!(
+            "[{}] {}: {} (seen: {}); {}",
+            severity(f.severity),
+            line(&f.rule),
+            line(&f.title),
+            evidence.join("; "),
+            line(&f.remedy.advice)
+        )
+    };
+    Block::List(findings.iter().map(item).collect())
 }
 
 /// What could not be seen, as a list.

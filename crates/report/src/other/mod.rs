@@ -9,7 +9,7 @@ mod plan;
 mod status;
 
 pub use check::check;
-pub(crate) use check::{findings, not_seen};
+pub(crate) use check::{findings, not_seen, severity};
 pub use comparison::comparison;
 pub use facts::facts;
 pub use measurement::measurement;

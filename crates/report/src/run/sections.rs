@@ -12,7 +12,7 @@ pub(crate) fn sections(d: &RunDocument) -> Vec<Section> {
         escalations(d),
         planted(d),
         goal(d),
-        found(d),
+        Some(found(d)),
         kept(d),
         put_back(d),
         load(d),
@@ -22,20 +22,16 @@ pub(crate) fn sections(d: &RunDocument) -> Vec<Section> {
         weakens(d),
         not_seen(d),
         undo(d),
-        about(d),
+        Some(about(d)),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-fn some(title: &str, blocks: Vec<Block>) -> Option<Section> {
-    Some(Section::new(title, blocks))
-}
-
 fn escalations(d: &RunDocument) -> Option<Section> {
     (!d.escalations.is_empty()).then_some(())?;
-    some("Before going on", vec![Block::List(d.escalations.iter().map(|e| line(e)).collect())])
+    Some(Section::new("Before going on", vec![Block::List(d.escalations.iter().map(|e| line(e)).collect())]))
 }
 
 fn planted(d: &RunDocument) -> Option<Section> {
@@ -57,7 +53,7 @@ fn planted(d: &RunDocument) -> Option<Section> {
         };
         blocks.push(Block::Words(words.to_owned()));
     }
-    some("What the demo planted", blocks)
+    Some(Section::new("What the demo planted", blocks))
 }
 
 fn goal(d: &RunDocument) -> Option<Section> {
@@ -68,14 +64,17 @@ fn goal(d: &RunDocument) -> Option<Section> {
         None => "not judged: there is no result to compare it with",
     };
     let result = d.result.as_ref().and_then(|m| m.rtt.p50_ns);
-    some("Goal", vec![Block::Words(format!("{} for the median: {words} ({})", time(Some(goal)), time(result)))])
+    Some(Section::new(
+        "Goal",
+        vec![Block::Words(format!("{} for the median: {words} ({})", time(Some(goal)), time(result)))],
+    ))
 }
 
-fn found(d: &RunDocument) -> Option<Section> {
+fn found(d: &RunDocument) -> Section {
     if d.findings.is_empty() {
-        return some("What was found", vec![Block::Words("No rule found a fault.".to_owned())]);
+        return Section::new("What was found", vec![Block::Words("No rule found a fault.".to_owned())]);
     }
-    some("What was found", vec![crate::other::findings(&d.findings)])
+    Section::new("What was found", vec![crate::other::findings(&d.findings)])
 }
 
 fn steps<'a>(steps: impl Iterator<Item = &'a StepResult>) -> Option<Block> {
@@ -109,11 +108,11 @@ fn note(s: &StepResult) -> String {
 }
 
 fn kept(d: &RunDocument) -> Option<Section> {
-    some("Kept", vec![steps(d.steps.iter().filter(|s| s.kept))?])
+    Some(Section::new("Kept", vec![steps(d.steps.iter().filter(|s| s.kept))?]))
 }
 
 fn put_back(d: &RunDocument) -> Option<Section> {
-    some("Tried and put back", vec![steps(d.steps.iter().filter(|s| !s.kept))?])
+    Some(Section::new("Tried and put back", vec![steps(d.steps.iter().filter(|s| !s.kept))?]))
 }
 
 fn load(d: &RunDocument) -> Option<Section> {
@@ -136,7 +135,7 @@ fn load(d: &RunDocument) -> Option<Section> {
         r[0].push_str(", under load");
         r
     }));
-    some("Idle and under load", vec![Table::block(&["", "P50", "P99", "P99.9", "lost"], rows)])
+    Some(Section::new("Idle and under load", vec![Table::block(&["", "P50", "P99", "P99.9", "lost"], rows)]))
 }
 
 fn engines(d: &RunDocument) -> Option<Section> {
@@ -152,18 +151,18 @@ fn engines(d: &RunDocument) -> Option<Section> {
     let rows = d
         .engines
         .iter()
-        .map(|e| match &e.measurement {
-            Some(m) => vec![line(&e.engine), time(m.rtt.p50_ns), time(m.rtt.p99_ns), against(e), line(&e.costs)],
-            None => {
-                let why = e.why_not.as_deref().unwrap_or("not measured");
-                vec![line(&e.engine), "n/a".to_owned(), "n/a".to_owned(), "-".to_owned(), line(why)]
+        .map(|e| {
+            if let Some(m) = &e.measurement {
+                return vec![line(&e.engine), time(m.rtt.p50_ns), time(m.rtt.p99_ns), against(e), line(&e.costs)];
             }
+            let why = e.why_not.as_deref().unwrap_or("not measured");
+            vec![line(&e.engine), "n/a".to_owned(), "n/a".to_owned(), "-".to_owned(), line(why)]
         })
         .collect();
-    some(
+    Some(Section::new(
         "Engines on the same path",
         vec![Table::block(&["engine", "P50", "P99", "against block (95 %)", "costs, or why it could not run"], rows)],
-    )
+    ))
 }
 
 fn checklist(d: &RunDocument) -> Option<Section> {
@@ -174,7 +173,7 @@ fn checklist(d: &RunDocument) -> Option<Section> {
         None => "n/a",
     };
     let rows = d.checklist.iter().map(|i| vec![met(i.met).to_owned(), line(&i.item), line(&i.evidence)]).collect();
-    some("Checklist", vec![Table::block(&["met", "item", "evidence"], rows)])
+    Some(Section::new("Checklist", vec![Table::block(&["met", "item", "evidence"], rows)]))
 }
 
 fn confidence(d: &RunDocument) -> Option<Section> {
@@ -184,7 +183,7 @@ fn confidence(d: &RunDocument) -> Option<Section> {
         .iter()
         .map(|p| vec![format!("{}/{}", p.points, p.of), line(&p.what), line(&p.why)])
         .collect();
-    some("How the confidence comes about", vec![Table::block(&["points", "what", "why"], rows)])
+    Some(Section::new("How the confidence comes about", vec![Table::block(&["points", "what", "why"], rows)]))
 }
 
 fn weakens(d: &RunDocument) -> Option<Section> {
@@ -196,12 +195,12 @@ fn weakens(d: &RunDocument) -> Option<Section> {
     all.extend(of("under load, before", d.loaded_baseline.as_ref()));
     all.extend(of("under load, after", d.loaded.as_ref()));
     (!all.is_empty()).then_some(())?;
-    some("What weakens the figures", vec![Block::List(all)])
+    Some(Section::new("What weakens the figures", vec![Block::List(all)]))
 }
 
 fn not_seen(d: &RunDocument) -> Option<Section> {
     (!d.not_seen.is_empty()).then_some(())?;
-    some("Not seen", vec![crate::other::not_seen(&d.not_seen)])
+    Some(Section::new("Not seen", vec![crate::other::not_seen(&d.not_seen)]))
 }
 
 fn undo(d: &RunDocument) -> Option<Section> {
@@ -214,11 +213,11 @@ fn undo(d: &RunDocument) -> Option<Section> {
         blocks.push(Block::Words("Without it, last change first:".to_owned()));
         blocks.push(Block::Code(by_hand));
     }
-    some("Undo", blocks)
+    Some(Section::new("Undo", blocks))
 }
 
-fn about(d: &RunDocument) -> Option<Section> {
-    some(
+fn about(d: &RunDocument) -> Section {
+    Section::new(
         "About this run",
         vec![Block::List(vec![
             format!("run {}", line(&d.run)),
