@@ -21,7 +21,10 @@ pub fn questions(
     output: &mut dyn Write,
 ) -> Result<Vec<String>, Failure> {
     let mut say = |text: &str| {
-        output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(|e| Failure::new(format!("ask: {e}; use flags")))
+        output
+            .write_all(text.as_bytes())
+            .and_then(|()| output.flush())
+            .map_err(|e| Failure::new(format!("ask: {e}; use flags")))
     };
     say("lowlat measures a network path and tunes this host for it. Enter keeps what stands in [brackets].\n\n")?;
     for (name, words) in interfaces {
@@ -31,7 +34,9 @@ pub fn questions(
     say(&format!("\nInterface [{first}]: "))?;
     let iface = answer(input, first)?;
     if !interfaces.iter().any(|(n, _)| *n == iface) {
-        return Err(Failure::new(format!("use interface {iface:?}: there is none here of that name; choose one of the list")));
+        return Err(Failure::new(format!(
+            "use interface {iface:?}: there is none here of that name; choose one of the list"
+        )));
     }
     say("Target that runs `lowlat serve` (HOST or HOST:PORT): ")?;
     let target = answer(input, "")?;
@@ -43,7 +48,8 @@ pub fn questions(
     parse_duration_ns(&goal).map_err(|e| Failure::new(format!("read the goal: {e}")))?;
     say("Present latency, if you know it [unknown]: ")?;
     let present = answer(input, "")?;
-    let mut args = vec!["optimize".to_owned(), format!("--iface={iface}"), format!("--target={target}"), format!("--goal={goal}")];
+    let mut args =
+        vec!["optimize".to_owned(), format!("--iface={iface}"), format!("--target={target}"), format!("--goal={goal}")];
     if !present.is_empty() && present != "unknown" {
         parse_duration_ns(&present).map_err(|e| Failure::new(format!("read the present latency: {e}")))?;
         args.push(format!("--present={present}"));
@@ -78,7 +84,9 @@ mod tests {
     fn answers_become_flags() {
         assert_eq!(
             ask("\n10.0.0.2\n20us\n1ms\ntry\n"),
-            Ok(["optimize", "--iface=eth0", "--target=10.0.0.2", "--goal=20us", "--present=1ms"].map(str::to_owned).to_vec())
+            Ok(["optimize", "--iface=eth0", "--target=10.0.0.2", "--goal=20us", "--present=1ms"]
+                .map(str::to_owned)
+                .to_vec())
         );
         assert_eq!(
             ask("lo\n10.0.0.2\n\n\n\n"),

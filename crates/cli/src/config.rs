@@ -47,11 +47,15 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
     let mut flags = Vec::new();
     for (key, value) in &table {
         if !COMMANDS.iter().filter_map(|c| command.find_subcommand(c)).any(|c| known(c, key)) {
-            return Err(Failure::new(format!("read config {}: there is no setting {key:?}; see `lowlat {name} --help`", path.display())));
+            return Err(Failure::new(format!(
+                "read config {}: there is no setting {key:?}; see `lowlat {name} --help`",
+                path.display()
+            )));
         }
-        let given = args[position..].iter().filter_map(|a| a.to_str()).any(|a| {
-            a.strip_prefix("--").is_some_and(|a| a == key || a.starts_with(&format!("{key}=")))
-        });
+        let given = args[position..]
+            .iter()
+            .filter_map(|a| a.to_str())
+            .any(|a| a.strip_prefix("--").is_some_and(|a| a == key || a.starts_with(&format!("{key}="))));
         if given || !known(sub, key) {
             continue;
         }

@@ -102,7 +102,11 @@ fn dispatch(command: Command, json: bool) -> Outcome {
 
 /// Refuses when not root.
 fn need_root(what: &str, otherwise: &str) -> Result<(), Failure> {
-    if is_root() { Ok(()) } else { Err(Failure::new(format!("{what}: it changes the host and needs root; run it with sudo, {otherwise}"))) }
+    if is_root() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("{what}: it changes the host and needs root; run it with sudo, {otherwise}")))
+    }
 }
 
 /// Whether this process may act as root.

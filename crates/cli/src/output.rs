@@ -14,7 +14,8 @@ pub fn text(text: &str) {
 
 /// Prints one JSON document.
 pub fn json<T: Serialize>(document: &T) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(document).map_err(|e| Failure::new(format!("write JSON: {e}; report this as a bug")))?;
+    let text = serde_json::to_string_pretty(document)
+        .map_err(|e| Failure::new(format!("write JSON: {e}; report this as a bug")))?;
     println!("{text}");
     Ok(())
 }

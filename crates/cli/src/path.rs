@@ -68,11 +68,16 @@ impl Path {
         let key = args.key_file.as_deref().map(read_key).transpose()?;
         let entry = lowlat_peers::find(&peer_name).ok_or_else(|| {
             let names: Vec<&str> = lowlat_peers::PEERS.iter().map(|p| p.name).collect();
-            Failure::new(format!("probe by {peer_name:?}: there is no far-end protocol of that name; choose of {}", names.join(", ")))
+            Failure::new(format!(
+                "probe by {peer_name:?}: there is no far-end protocol of that name; choose of {}",
+                names.join(", ")
+            ))
         })?;
         let peer = (entry.make)(&Options { key: key.clone(), message_len: args.size, ..Options::default() });
         if !entry.protos.contains(&proto) {
-            return Err(Failure::new(format!("probe {peer_name} over {proto:?}: {peer_name} does not run on it; choose another --proto or --peer")));
+            return Err(Failure::new(format!(
+                "probe {peer_name} over {proto:?}: {peer_name} does not run on it; choose another --proto or --peer"
+            )));
         }
         let (smallest, largest) = peer.message_sizes();
         if !(smallest..=largest).contains(&args.size) {
@@ -115,8 +120,9 @@ impl Path {
 
     /// A fresh peer for this path.
     pub fn peer(&self, duration_ns: u64) -> Result<Box<dyn Peer>, Failure> {
-        let entry = lowlat_peers::find(&self.peer)
-            .ok_or_else(|| Failure::new(format!("probe by {:?}: there is no far-end protocol of that name; see --peer", self.peer)))?;
+        let entry = lowlat_peers::find(&self.peer).ok_or_else(|| {
+            Failure::new(format!("probe by {:?}: there is no far-end protocol of that name; see --peer", self.peer))
+        })?;
         let options = Options { key: self.key.clone(), message_len: self.size, duration_ns, interval_ns: 0 };
         Ok((entry.make)(&options))
     }
@@ -156,14 +162,20 @@ fn resolve(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
     let (host, port) = match target.rsplit_once(':') {
         Some((host, port)) => match port.parse() {
             Ok(port) => (host, port),
-            Err(_) => return Err(Failure::new(format!("read the target {target:?}: {port:?} is no port; write HOST or HOST:PORT"))),
+            Err(_) => {
+                return Err(Failure::new(format!(
+                    "read the target {target:?}: {port:?} is no port; write HOST or HOST:PORT"
+                )));
+            }
         },
         None => (target, default_port),
     };
-    let mut found = (host, port)
-        .to_socket_addrs()
-        .map_err(|e| Failure::new(format!("look up the target {target:?}: {e}; write an address, or a name this host resolves")))?;
-    found.next().ok_or_else(|| Failure::new(format!("look up the target {target:?}: the name has no address; write an address")))
+    let mut found = (host, port).to_socket_addrs().map_err(|e| {
+        Failure::new(format!("look up the target {target:?}: {e}; write an address, or a name this host resolves"))
+    })?;
+    found.next().ok_or_else(|| {
+        Failure::new(format!("look up the target {target:?}: the name has no address; write an address"))
+    })
 }
 
 #[cfg(test)]

@@ -173,14 +173,20 @@ pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u
         stamp_coverage: BTreeMap::new(),
         legs: BTreeMap::new(),
         environment: context.environment,
-        warnings: vec!["measured in rounds, alternated with the other engines; duplicates and stamps are not counted".into()],
+        warnings: vec![
+            "measured in rounds, alternated with the other engines; duplicates and stamps are not counted".into(),
+        ],
     }
 }
 
 /// Bulk TCP streams to the far end's sink (lowlat's own far end only).
 fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
-    let sink = SocketAddr::new(path.remote.ip(), if path.remote.port() == 0 { lowlat_peers::lowlat::DEFAULT_PORT } else { path.remote.port() });
-    Ok(Bulk { sink, streams, bytes_per_second: None, preamble: lowlat_peers::lowlat::sink_request(path.key.as_ref()) }.start()?)
+    let sink = SocketAddr::new(
+        path.remote.ip(),
+        if path.remote.port() == 0 { lowlat_peers::lowlat::DEFAULT_PORT } else { path.remote.port() },
+    );
+    Ok(Bulk { sink, streams, bytes_per_second: None, preamble: lowlat_peers::lowlat::sink_request(path.key.as_ref()) }
+        .start()?)
 }
 
 /// What bends the number, read when it is taken.
@@ -204,7 +210,9 @@ fn context(path: &Path, engine: &str, sys: &dyn Sys) -> Context {
         note("coalesce", query::coalesce(sys, iface).map(|c| format!("{c:?}")));
         let qdiscs = query::qdiscs(sys).map(|all| {
             let here = all.iter().filter(|q| q.qdisc.iface == *iface);
-            here.map(|q| format!("{} {} {}", q.qdisc.parent, q.qdisc.kind, q.qdisc.summary)).collect::<Vec<_>>().join("; ")
+            here.map(|q| format!("{} {} {}", q.qdisc.parent, q.qdisc.kind, q.qdisc.summary))
+                .collect::<Vec<_>>()
+                .join("; ")
         });
         note("qdisc", qdiscs);
     }
@@ -220,19 +228,25 @@ fn context(path: &Path, engine: &str, sys: &dyn Sys) -> Context {
 
 /// The mode that the flags name.
 pub fn mode(open_loop: bool, rate: Option<f64>, pattern: &str) -> Result<Mode, Failure> {
-    let bad_rate = |rate: f64| Failure::new(format!("measure at {rate} probes a second: that is no rate; give one above 0"));
+    let bad_rate =
+        |rate: f64| Failure::new(format!("measure at {rate} probes a second: that is no rate; give one above 0"));
     if let Some(rate) = rate.filter(|r| !(r.is_finite() && *r > 0.0)) {
         return Err(bad_rate(rate));
     }
     if !open_loop {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a positive rate, just checked; casts saturate
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // a positive rate, just checked; casts saturate
         let interval_ns = rate.map(|r| (1e9 / r).max(1.0) as u64);
         return Ok(Mode::PingPong { interval_ns });
     }
     let Some(rate_pps) = rate else {
         return Err(Failure::new("measure in open loop: the rate is missing; give --rate PPS"));
     };
-    let bad = || Failure::new(format!("measure with pattern {pattern:?}: there is none of that name; choose fixed, poisson or burst:N"));
+    let bad = || {
+        Failure::new(format!(
+            "measure with pattern {pattern:?}: there is none of that name; choose fixed, poisson or burst:N"
+        ))
+    };
     let pattern = match pattern.split_once(':') {
         None if pattern == "fixed" => Pattern::Fixed,
         None if pattern == "poisson" => Pattern::Poisson,

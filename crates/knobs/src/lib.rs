@@ -152,6 +152,7 @@ pub static KNOBS: &[&dyn Knob] = &[
     &sysctl::tcp_wmem::KNOB,
     &sysctl::tcp_slow_start_after_idle::KNOB,
     &sysctl::tcp_notsent_lowat::KNOB,
+    &sysctl::tcp_limit_output_bytes::KNOB,
     &sysctl::rmem_max::KNOB,
     &sysctl::wmem_max::KNOB,
     &sysctl::rmem_default::KNOB,

@@ -78,7 +78,7 @@ fn every_file_is_registered_and_every_entry_has_its_file() {
 
 #[test]
 fn every_setting_of_the_agreed_list_has_its_entry() {
-    let v4 = "tcp_low_latency tcp_fastopen tcp_timestamps tcp_sack tcp_window_scaling tcp_delack_min tcp_autocorking tcp_rmem tcp_wmem tcp_slow_start_after_idle tcp_notsent_lowat";
+    let v4 = "tcp_low_latency tcp_fastopen tcp_timestamps tcp_sack tcp_window_scaling tcp_delack_min tcp_autocorking tcp_rmem tcp_wmem tcp_slow_start_after_idle tcp_notsent_lowat tcp_limit_output_bytes";
     let core = "rmem_max wmem_max rmem_default wmem_default netdev_max_backlog netdev_budget netdev_budget_usecs busy_poll busy_read";
     let others = "sysctl.kernel.sched_rt_runtime_us sysctl.kernel.numa_balancing nic.feature.gro nic.feature.lro nic.feature.tso nic.feature.gso nic.feature.ntuple nic.coalesce.adaptive-rx nic.coalesce.adaptive-tx nic.coalesce.rx-usecs nic.coalesce.tx-usecs nic.ring.rx nic.ring.tx nic.channels.combined nic.hw-timestamping nic.private-flag.rx_striding_rq nic.private-flag.rx_cqe_compress nic.pause nic.eee nic.gro-flush-timeout nic.napi-defer-hard-irqs qdisc.kind irq.affinity steer.rps steer.rfs steer.xps cpu.dma-latency cpu.governor cpu.min-frequency cpu.resume-latency memory.hugepages boot.isolcpus boot.nohz_full boot.rcu_nocbs boot.idle bypass.vfio bypass.xdp socket.busy-poll socket.timestamping socket.zerocopy socket.nonblock socket.sqpoll socket.iopoll time.ptp4l time.phc2sys sched.rt-priority";
     let agreed: BTreeSet<String> = (v4.split(' ').map(|k| format!("sysctl.net.ipv4.{k}")))

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// No traffic of the lab runs longer than this, whatever becomes of its stop flag.
-const LONGEST: Duration = Duration::from_mins(10);
+const LONGEST: Duration = Duration::from_secs(600);
 
 /// What a far node is asked to run, as one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,16 @@ pub enum Traffic {
         /// Time from burst to burst, ms.
         every_ms: u64,
     },
+    /// `stream-bursts PORT COUNT EVERY_MS`: the same over TCP, one small segment each; connects again when the near
+    /// node closes.
+    StreamBursts {
+        /// Near port.
+        port: u16,
+        /// Messages in a burst.
+        count: u32,
+        /// Time from burst to burst, ms.
+        every_ms: u64,
+    },
 }
 
 impl Traffic {
@@ -35,9 +45,16 @@ impl Traffic {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["sink", port] => Some(Self::Sink { port: port.parse().ok()? }),
-            ["bursts", port, count, every] => {
-                Some(Self::Bursts { port: port.parse().ok()?, count: count.parse().ok()?, every_ms: every.parse().ok()? })
-            }
+            ["bursts", port, count, every] => Some(Self::Bursts {
+                port: port.parse().ok()?,
+                count: count.parse().ok()?,
+                every_ms: every.parse().ok()?,
+            }),
+            ["stream-bursts", port, count, every] => Some(Self::StreamBursts {
+                port: port.parse().ok()?,
+                count: count.parse().ok()?,
+                every_ms: every.parse().ok()?,
+            }),
             _ => None,
         }
     }
@@ -47,6 +64,7 @@ impl Traffic {
         match self {
             Self::Sink { port } => format!("sink {port}"),
             Self::Bursts { port, count, every_ms } => format!("bursts {port} {count} {every_ms}"),
+            Self::StreamBursts { port, count, every_ms } => format!("stream-bursts {port} {count} {every_ms}"),
         }
     }
 
@@ -54,7 +72,8 @@ impl Traffic {
     pub(crate) fn start(self) -> Result<String, String> {
         match self {
             Self::Sink { port } => {
-                let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(|e| format!("listen on port {port}: {e}"))?;
+                let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+                    .map_err(|e| format!("listen on port {port}: {e}"))?;
                 std::thread::spawn(move || {
                     for stream in listener.incoming().flatten() {
                         std::thread::spawn(move || discard(stream));
@@ -75,9 +94,33 @@ impl Traffic {
                     }
                 });
             }
+            Self::StreamBursts { port, count, every_ms } => {
+                let to = SocketAddrV4::new(crate::netns::NEAR_ADDRESS, port);
+                let end = Instant::now() + LONGEST;
+                std::thread::spawn(move || {
+                    while Instant::now() < end {
+                        // Refused between two sessions of the reader; then the next try finds it.
+                        let _ = TcpStream::connect(to).and_then(|s| stream_bursts(s, count, every_ms, end));
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                });
+            }
         }
         Ok(String::new())
     }
+}
+
+/// Bursts of small segments until the reader closes.
+fn stream_bursts(mut stream: TcpStream, count: u32, every_ms: u64, end: Instant) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(Duration::from_millis(100)))?;
+    while Instant::now() < end {
+        for _ in 0..count {
+            stream.write_all(&[0x5a; 512])?;
+        }
+        std::thread::sleep(Duration::from_millis(every_ms));
+    }
+    Ok(())
 }
 
 fn discard(mut stream: TcpStream) {
@@ -111,6 +154,29 @@ impl Running {
                     Ok(_) => {}
                     Err(e) if matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
                     Err(_) => break,
+                }
+            }
+        }))
+    }
+
+    /// As [`Running::sleepy_reader`], over TCP: takes one connection for each session.
+    pub fn sleepy_stream_reader(port: u16) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+        listener.set_nonblocking(true)?;
+        Ok(Self::start(move |stop| {
+            let end = Instant::now() + LONGEST;
+            let mut buf = vec![0; 1 << 16];
+            while !stop.load(Ordering::Relaxed) && Instant::now() < end {
+                let Ok((mut stream, _)) = listener.accept() else {
+                    std::thread::sleep(Duration::from_millis(2));
+                    continue;
+                };
+                if stream.set_nonblocking(true).is_err() {
+                    continue;
+                }
+                for _ in 0..20 {
+                    std::thread::sleep(Duration::from_millis(10));
+                    while stream.read(&mut buf).is_ok_and(|n| n > 0) {}
                 }
             }
         }))

@@ -19,7 +19,8 @@ crate::rule! {
     /// rate of the shaper above it, else at the speed of the link. Where neither rate is known, only drops tell.
     /// ## Remedy
     /// `fq_codel` in its place: it schedules flows fairly and keeps each one's queue short. `fq` does the same for a
-    /// host's own paced TCP. Where the kernel has neither, a FIFO of a few frames. Or bound the bulk transfer.
+    /// host's own paced TCP. Where the kernel has neither: a FIFO of a few
+    /// frames, or less data of each local connection in the queue (`tcp_limit_output_bytes`). Or bound the bulk transfer.
     pub PlainFifoBacklog = "plain-fifo-backlog";
     sources [
         "RFC 8290 (fq_codel)",
@@ -32,6 +33,9 @@ crate::rule! {
 /// Frames of the second choice, for kernels without fq_codel: eight are enough for a burst of probes, and at 200 Mbit/s
 /// they hold 0.5 ms of bulk traffic instead of the 6 ms of a hundred.
 const SHORT_FIFO: u32 = 8;
+/// Bytes of each local TCP connection below its socket, for the same kernels: two full frames and their bookkeeping
+/// (`tcp_small_queue_check` always lets two packets through, net/ipv4/tcp_output.c).
+const TCP_BELOW_SOCKET: u32 = 4_096;
 /// Longest wait in the queue that is no fault, ns.
 const SOJOURN_NS: u64 = 100_000;
 
@@ -51,8 +55,12 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             "a fair queue (fq_codel) lets small flows pass the bulk transfer; where that cannot be, bound the bulk transfer",
         );
         let place = Target::Qdisc(q.iface.clone(), place);
-        let settings = ["fq_codel".to_owned(), format!("pfifo limit {SHORT_FIFO}")];
-        seen.found(with(found, settings.map(|kind| set("qdisc.kind", place.clone(), kind))));
+        let settings = [
+            set("qdisc.kind", place.clone(), "fq_codel"),
+            set("qdisc.kind", place, format!("pfifo limit {SHORT_FIFO}")),
+            set("sysctl.net.ipv4.tcp_limit_output_bytes", Target::Host, TCP_BELOW_SOCKET),
+        ];
+        seen.found(with(found, settings));
     }
 }
 

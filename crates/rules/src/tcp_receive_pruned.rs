@@ -18,8 +18,8 @@ crate::rule! {
     /// keeps up none of them moves.
     /// ## Remedy
     /// Make the reader faster first. Then raise the third number of `net.ipv4.tcp_rmem`, the limit that autotuning may
-    /// reach; 32 MiB is what kernels from 6.18 on start with. Its second number is left as it is: older advice of
-    /// 87380 lowers it.
+    /// reach; 32 MiB is what kernels from 6.18 on start with. Its second number, what a connection starts with, is raised
+    /// to the kernel's default of 131072 where somebody lowered it, as older advice of 87380 does.
     pub TcpReceivePruned = "tcp-receive-pruned";
     sources [
         "https://docs.kernel.org/networking/snmp_counter.html",
@@ -31,6 +31,8 @@ crate::rule! {
 
 const COUNTERS: [&str; 4] = ["TCPRcvQDrop", "PruneCalled", "RcvPruned", "OfoPruned"];
 const WANT: u64 = 32 << 20;
+/// What a new connection starts with by default (Documentation/networking/ip-sysctl.rst, tcp_rmem).
+const START: u64 = 131_072;
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
@@ -47,8 +49,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let rmem = input.facts.sysctls.get("net.ipv4.tcp_rmem").and_then(|r| seen.need("sysctl net.ipv4.tcp_rmem", r));
     let setting = rmem.and_then(|text| {
         let [min, default, max] = text.split_whitespace().collect::<Vec<_>>()[..] else { return None };
-        let raise = max.parse::<u64>().ok()? < WANT;
-        raise.then(|| set("sysctl.net.ipv4.tcp_rmem", Target::Host, format!("{min} {default} {WANT}")))
+        let (start, most) = (default.parse::<u64>().ok()?, max.parse::<u64>().ok()?);
+        let want = format!("{min} {} {}", start.max(START), most.max(WANT));
+        (start < START || most < WANT).then(|| set("sysctl.net.ipv4.tcp_rmem", Target::Host, want))
     });
     let found = finding(
         NAME,

@@ -469,8 +469,9 @@ fn losses(pairs: &[Pair<'_>], options: &Options, random: &mut Random) -> Losses 
             let reach = draws.reach((diff, 0.0), options.confidence, stretch);
             (diff - reach[0], diff + reach[1])
         };
-        // Chance allows a count of n to be √n more; where A lost nothing, a loss in B is new.
-        let by_chance = a.0 > 0 && (b.0 as f64 - a.0 as f64) <= ((a.0 + b.0) as f64).sqrt();
+        // Chance allows a count of n to be √n more. A single loss in all is as likely to fall on either side, so by
+        // itself it says nothing; from two on, losses in B alone keep it from being called better.
+        let by_chance = (b.0 as f64 - a.0 as f64) <= ((a.0 + b.0) as f64).sqrt();
         shows = if high < 0.0 {
             Verdict::Better
         } else if low > 0.0 {

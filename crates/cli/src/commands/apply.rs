@@ -26,11 +26,19 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
             return Err(back_out(session, &live, "apply: interrupted by a signal".to_owned()));
         }
         match session.apply(&live, step) {
-            Ok(handle) => output::progress(&format!("{} on {}: {} -> {}", step.knob, step.target, step.from, handle.read_back_words())),
+            Ok(handle) => output::progress(&format!(
+                "{} on {}: {} -> {}",
+                step.knob,
+                step.target,
+                step.from,
+                handle.read_back_words()
+            )),
             Err(StepError::Refused { why }) => {
                 output::progress(&format!("{} on {}: refused: {why}", step.knob, step.target));
             }
-            Err(fatal) => return Err(back_out(session, &live, format!("apply {} on {}: {fatal}", step.knob, step.target))),
+            Err(fatal) => {
+                return Err(back_out(session, &live, format!("apply {} on {}: {fatal}", step.knob, step.target)));
+            }
         }
     }
     session.leave_open()?;

@@ -19,7 +19,9 @@ pub fn run(args: &BypassArgs) -> Outcome {
             output::text(&format!("af-xdp on {iface}: {kind}: {why}"));
         }
     }
-    output::text("AF_XDP is a partial bypass: the probe's flow leaves the kernel's stack, its sockets and its packet filter; all else stays.");
+    output::text(
+        "AF_XDP is a partial bypass: the probe's flow leaves the kernel's stack, its sockets and its packet filter; all else stays.",
+    );
     output::text("io_uring is no bypass: the same stack with fewer system calls.");
     Ok(u8::from(ability.value().is_none()))
 }

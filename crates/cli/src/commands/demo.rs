@@ -92,7 +92,8 @@ pub fn run(args: &DemoArgs, json: bool) -> Outcome {
 
     if let Some(file) = &args.html {
         let page = lowlat_report::html(&document);
-        lowlat_sys::store::write_atomic(file, page.as_bytes()).map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
+        lowlat_sys::store::write_atomic(file, page.as_bytes())
+            .map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
     }
     super::report::print(&document, if json { FormatArg::Json } else { FormatArg::Text })?;
     if document.rollback_verified == Some(true) {
@@ -144,7 +145,13 @@ fn judged(planted: &faults::Planted, document: &lowlat_model::document::RunDocum
         fault: planted.words.clone(),
         rule: planted.rule.to_owned(),
         found: !findings.is_empty(),
-        fixed: if findings.is_empty() { Some(false) } else if asked.is_empty() { None } else { Some(kept) },
+        fixed: if findings.is_empty() {
+            Some(false)
+        } else if asked.is_empty() {
+            None
+        } else {
+            Some(kept)
+        },
     }
 }
 
@@ -164,12 +171,7 @@ pub fn far() -> Outcome {
         let (Ok(port), Ok(cpu)) = (port.parse::<u16>(), cpu.parse::<u32>()) else {
             return Err(format!("{line:?} has a number that is none"));
         };
-        let config = ServeConfig {
-            port: Some(port),
-            cpu: Some(cpu),
-            spin: *how == "spin",
-            ..ServeConfig::default()
-        };
+        let config = ServeConfig { port: Some(port), cpu: Some(cpu), spin: *how == "spin", ..ServeConfig::default() };
         let (ready, bound) = mpsc::channel();
         std::thread::spawn(move || {
             if let Err(e) = serve::run(&config, &NEVER, |_| {
@@ -180,7 +182,8 @@ pub fn far() -> Outcome {
             }
         });
         bound.recv_timeout(Duration::from_secs(5)).map_err(|_| {
-            let why = errors.lock().ok().and_then(|mut e| e.pop()).unwrap_or_else(|| "it did not come up in 5 s".to_owned());
+            let why =
+                errors.lock().ok().and_then(|mut e| e.pop()).unwrap_or_else(|| "it did not come up in 5 s".to_owned());
             format!("serve on port {port}: {why}")
         })?;
         Ok(String::new())

@@ -12,7 +12,11 @@ pub fn run(args: &ExplainArgs) -> Outcome {
     };
     let page = page(name).ok_or_else(|| {
         let near: Vec<&str> = names().filter(|n| n.contains(name.as_str())).collect();
-        let hint = if near.is_empty() { "`lowlat explain` lists them all".to_owned() } else { format!("did you mean {}", near.join(", ")) };
+        let hint = if near.is_empty() {
+            "`lowlat explain` lists them all".to_owned()
+        } else {
+            format!("did you mean {}", near.join(", "))
+        };
         Failure::new(format!("explain {name:?}: there is no knob, rule, engine or NIC family of that name; {hint}"))
     })?;
     output::text(&lowlat_report::terminal(&page, output::styled()));

@@ -16,7 +16,11 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         return Err(Failure::new("measure: no target was given; name the HOST that runs `lowlat serve`"));
     };
     if !ENGINES.contains(&args.engine.as_str()) {
-        return Err(Failure::new(format!("measure with engine {:?}: there is none of that name; choose of {}", args.engine, ENGINES.join(", "))));
+        return Err(Failure::new(format!(
+            "measure with engine {:?}: there is none of that name; choose of {}",
+            args.engine,
+            ENGINES.join(", ")
+        )));
     }
     let live = Live::new();
     if let Some(iface) = &args.iface {

@@ -25,11 +25,11 @@ fn stored<T: serde::de::DeserializeOwned>(path: &std::path::Path, name: &str) ->
     let at = path.display();
     let next = "name a file that lowlat wrote";
     let bytes = lowlat_sys::store::read(path).map_err(|e| Failure::because(e, next))?;
-    let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|e| Failure::new(format!("read {at}: it is no JSON document ({e}); {next}")))?;
+    let value: serde_json::Value = serde_json::from_slice(&bytes)
+        .map_err(|e| Failure::new(format!("read {at}: it is no JSON document ({e}); {next}")))?;
     let schema = value.get("schema").cloned().unwrap_or_default();
-    let schema: lowlat_model::Schema = serde_json::from_value(schema)
-        .map_err(|_| Failure::new(format!("read {at}: it carries no schema; {next}")))?;
+    let schema: lowlat_model::Schema =
+        serde_json::from_value(schema).map_err(|_| Failure::new(format!("read {at}: it carries no schema; {next}")))?;
     schema.expect(name).map_err(|why| Failure::new(format!("read {at}: {why}")))?;
     serde_json::from_value(value).map_err(|e| Failure::new(format!("read {at}: it is damaged ({e}); {next}")))
 }
@@ -45,7 +45,11 @@ fn facts_from(
         let mut facts: Facts = stored(file, "facts")?;
         if let Some(iface) = iface {
             if !facts.interfaces.contains_key(iface) {
-                return Err(Failure::new(format!("look at interface {iface:?}: {} has none of that name; choose of {}", file.display(), names(&facts))));
+                return Err(Failure::new(format!(
+                    "look at interface {iface:?}: {} has none of that name; choose of {}",
+                    file.display(),
+                    names(&facts)
+                )));
             }
             facts.iface = Some(iface.to_owned());
         }
@@ -62,9 +66,10 @@ fn facts_from(
         }
     };
     match iface {
-        Some(iface) if !facts.interfaces.contains_key(iface) => {
-            Err(Failure::new(format!("look at interface {iface:?}: there is none of that name; choose of {}", names(&facts))))
-        }
+        Some(iface) if !facts.interfaces.contains_key(iface) => Err(Failure::new(format!(
+            "look at interface {iface:?}: there is none of that name; choose of {}",
+            names(&facts)
+        ))),
         _ => Ok(facts),
     }
 }
@@ -77,14 +82,21 @@ fn names(facts: &Facts) -> String {
 pub fn interview() -> Result<Vec<String>, Failure> {
     let live = Live::new();
     let Reading::Value(mut links) = query::links(&live) else {
-        return Err(Failure::new("list interfaces: the kernel gave no list; name one with `lowlat optimize --iface IF`"));
+        return Err(Failure::new(
+            "list interfaces: the kernel gave no list; name one with `lowlat optimize --iface IF`",
+        ));
     };
     links.sort_by_key(|l| (l.name == "lo", !l.up, l.index));
     let shown: Vec<(String, String)> = links
         .iter()
         .map(|l| {
             let driver = match query::driver(&live, &l.name) {
-                Reading::Value(d) => format!("{} {}, firmware {}", d.driver, d.version, if d.firmware.is_empty() { "not told" } else { &d.firmware }),
+                Reading::Value(d) => format!(
+                    "{} {}, firmware {}",
+                    d.driver,
+                    d.version,
+                    if d.firmware.is_empty() { "not told" } else { &d.firmware }
+                ),
                 _ => l.kind.clone().unwrap_or_else(|| "no driver told".to_owned()),
             };
             (l.name.clone(), format!("{driver}, {}", l.operstate))

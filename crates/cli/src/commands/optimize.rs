@@ -11,7 +11,9 @@ use crate::path::Path;
 
 /// Runs the command. Exit 1 when the goal was missed.
 pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
-    let missing = |what: &str| Failure::new(format!("optimize: {what} is missing; run `lowlat optimize --iface IF --target HOST --goal 50us`"));
+    let missing = |what: &str| {
+        Failure::new(format!("optimize: {what} is missing; run `lowlat optimize --iface IF --target HOST --goal 50us`"))
+    };
     let iface = args.iface.clone().ok_or_else(|| missing("--iface"))?;
     let target = args.target.clone().ok_or_else(|| missing("--target"))?;
     let live = Live::new();

@@ -17,8 +17,10 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
         _ => planned(&facts, args, &live),
     };
     if let Some(file) = &args.out {
-        let text = serde_json::to_vec_pretty(&plan).map_err(|e| Failure::new(format!("write the plan: {e}; report this as a bug")))?;
-        lowlat_sys::store::write_atomic(file, &text).map_err(|e| Failure::because(e, "name a file that can be written with --out"))?;
+        let text = serde_json::to_vec_pretty(&plan)
+            .map_err(|e| Failure::new(format!("write the plan: {e}; report this as a bug")))?;
+        lowlat_sys::store::write_atomic(file, &text)
+            .map_err(|e| Failure::because(e, "name a file that can be written with --out"))?;
     }
     if json {
         output::json(&plan)?;
@@ -39,8 +41,9 @@ fn one(knob: &str, target: &str, value: &str, live: &Live) -> Result<Plan, Failu
     }
     let target = target.parse().map_err(|e| Failure::new(format!("plan {knob}: {e}")))?;
     let setting = Setting { knob: knob.to_owned(), target, value: value.to_owned() };
-    let step = lowlat_knobs::resolve(live, &setting, "asked for by hand")
-        .map_err(|l| Failure::new(format!("plan {} on {}: {}; see `lowlat explain {}`", l.knob, l.target, l.why, l.knob)))?;
+    let step = lowlat_knobs::resolve(live, &setting, "asked for by hand").map_err(|l| {
+        Failure::new(format!("plan {} on {}: {}; see `lowlat explain {}`", l.knob, l.target, l.why, l.knob))
+    })?;
     let options = lowlat_plan::Options { allow_disruptive: true, allow_host_wide: true, management_ifaces: Vec::new() };
     Ok(lowlat_plan::order(vec![step], Vec::new(), &options))
 }

@@ -45,7 +45,12 @@ fn locate(run: &str) -> Result<PathBuf, Failure> {
     let store = Store::locate()?;
     let runs = store.runs_dir();
     let id = if run == "last" {
-        store.run_ids()?.pop().ok_or_else(|| Failure::new(format!("report the last run: {} holds none; run `lowlat optimize` or `lowlat demo`", runs.display())))?
+        store.run_ids()?.pop().ok_or_else(|| {
+            Failure::new(format!(
+                "report the last run: {} holds none; run `lowlat optimize` or `lowlat demo`",
+                runs.display()
+            ))
+        })?
     } else {
         run.to_owned()
     };
@@ -53,6 +58,10 @@ fn locate(run: &str) -> Result<PathBuf, Failure> {
     if file.is_file() {
         Ok(file)
     } else {
-        Err(Failure::new(format!("report run {run:?}: there is no {}; `ls {}` shows the runs", file.display(), runs.display())))
+        Err(Failure::new(format!(
+            "report run {run:?}: there is no {}; `ls {}` shows the runs",
+            file.display(),
+            runs.display()
+        )))
     }
 }

@@ -8,7 +8,11 @@ use crate::output;
 pub fn run(args: &SchemaArgs) -> Outcome {
     let names: Vec<&str> = lowlat_model::schema::DOCUMENTS.iter().map(|(n, _)| *n).collect();
     let schema = lowlat_report::schema(&args.name).ok_or_else(|| {
-        Failure::new(format!("print the schema of {:?}: there is no document of that name; choose of {}", args.name, names.join(", ")))
+        Failure::new(format!(
+            "print the schema of {:?}: there is no document of that name; choose of {}",
+            args.name,
+            names.join(", ")
+        ))
     })?;
     output::json(&schema)?;
     Ok(0)

@@ -109,7 +109,10 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
         let report = session.rollback(sys);
         return Err(match report {
             Ok(r) if r.complete() => Failure::new(format!("{failure}; everything that was applied was put back")),
-            Ok(r) => Failure::new(format!("{failure}; {} settings could not be put back, see `lowlat status`", r.failed.len())),
+            Ok(r) => Failure::new(format!(
+                "{failure}; {} settings could not be put back, see `lowlat status`",
+                r.failed.len()
+            )),
             Err(e) => Failure::new(format!("{failure}; putting back failed too: {e}; run `lowlat rollback`")),
         });
     }
@@ -126,7 +129,13 @@ fn observe(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<(Facts
     let mut facts = lowlat_probes::gather(sys, Some(&job.iface), None);
     facts.window = Some(Window { before, after: facts.counters.clone() });
     let shown = |v: Option<u64>| v.map_or("n/a".to_owned(), us);
-    say(&format!("baseline: p50 {} µs, p99 {} µs, lost {} of {}", shown(baseline.rtt.p50_ns), shown(baseline.rtt.p99_ns), baseline.lost, baseline.sent));
+    say(&format!(
+        "baseline: p50 {} µs, p99 {} µs, lost {} of {}",
+        shown(baseline.rtt.p50_ns),
+        shown(baseline.rtt.p99_ns),
+        baseline.lost,
+        baseline.sent
+    ));
     Ok((facts, baseline))
 }
 

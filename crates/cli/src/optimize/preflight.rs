@@ -1,8 +1,8 @@
 //! What can be known to fail is found before anything is changed.
 
 use lowlat_model::Reading;
-use lowlat_sys::store::Store;
 use lowlat_sys::query::LinkInfo;
+use lowlat_sys::store::Store;
 use lowlat_sys::{Sys, query};
 
 use super::Job;
@@ -19,7 +19,10 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
     }
     for engine in std::iter::once(&job.engine).chain(&job.engines) {
         if !crate::path::ENGINES.contains(&engine.as_str()) {
-            return Err(Failure::new(format!("use engine {engine:?}: there is none of that name; choose of {}", crate::path::ENGINES.join(", "))));
+            return Err(Failure::new(format!(
+                "use engine {engine:?}: there is none of that name; choose of {}",
+                crate::path::ENGINES.join(", ")
+            )));
         }
     }
     probe::reach(&job.path, &job.engine)
@@ -29,10 +32,15 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
 pub fn interface(name: &str, sys: &dyn Sys) -> Result<(), Failure> {
     let link = find(name, sys)?;
     if !link.up {
-        return Err(Failure::new(format!("use interface {name:?}: it is down; bring it up with `ip link set {name} up`")));
+        return Err(Failure::new(format!(
+            "use interface {name:?}: it is down; bring it up with `ip link set {name} up`"
+        )));
     }
     if matches!(link.operstate.as_str(), "down" | "lowerlayerdown" | "notpresent") {
-        return Err(Failure::new(format!("use interface {name:?}: it has no carrier ({}); check the cable or the other end", link.operstate)));
+        return Err(Failure::new(format!(
+            "use interface {name:?}: it has no carrier ({}); check the cable or the other end",
+            link.operstate
+        )));
     }
     Ok(())
 }
@@ -47,7 +55,9 @@ fn find(name: &str, sys: &dyn Sys) -> Result<LinkInfo, Failure> {
         Reading::Value(links) => links,
         other => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
-            return Err(Failure::new(format!("look for interface {name:?}: the kernel's list is {kind}: {why}; run as root")));
+            return Err(Failure::new(format!(
+                "look for interface {name:?}: the kernel's list is {kind}: {why}; run as root"
+            )));
         }
     };
     let Some(link) = links.iter().find(|l| l.name == name).cloned() else {
@@ -58,7 +68,10 @@ fn find(name: &str, sys: &dyn Sys) -> Result<LinkInfo, Failure> {
         }
         let mut names: Vec<&str> = links.iter().map(|l| l.name.as_str()).collect();
         names.sort_unstable();
-        return Err(Failure::new(format!("use interface {name:?}: there is none of that name here; choose of {}", names.join(", "))));
+        return Err(Failure::new(format!(
+            "use interface {name:?}: there is none of that name here; choose of {}",
+            names.join(", ")
+        )));
     };
     Ok(link)
 }

@@ -12,6 +12,7 @@ pub(crate) mod sched_rt_runtime_us;
 pub(crate) mod tcp_autocorking;
 pub(crate) mod tcp_delack_min;
 pub(crate) mod tcp_fastopen;
+pub(crate) mod tcp_limit_output_bytes;
 pub(crate) mod tcp_low_latency;
 pub(crate) mod tcp_notsent_lowat;
 pub(crate) mod tcp_rmem;

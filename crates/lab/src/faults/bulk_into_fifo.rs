@@ -17,6 +17,9 @@ const BURST_BYTES: u32 = 3_000;
 /// FIFO length in frames: 100 × 1,514 bytes at 200 Mbit/s are 6 ms.
 const FIFO_FRAMES: u32 = 100;
 const SINK_PORT: u16 = 9_009;
+/// One stream cannot fill the queue: TCP keeps about a millisecond of its own data below the socket (TSQ,
+/// net/ipv4/tcp_output.c, `tcp_small_queue_check`), 17 frames at this rate. Six can.
+const STREAMS: usize = 6;
 
 pub(super) struct BulkIntoFifo;
 
@@ -29,16 +32,22 @@ impl Fault for BulkIntoFifo {
         let e = failed("plant a slow line with a plain FIFO");
         let root = Handle(0x0001_0000);
         // The shaper's own limit only sizes the inner queue that the FIFO replaces.
-        qdisc::put(NEAR_LINK, Parent::Root, root, "tbf", Some(&options::tbf(LINE_BPS, BURST_BYTES, 1 << 20))).map_err(&e)?;
+        qdisc::put(NEAR_LINK, Parent::Root, root, "tbf", Some(&options::tbf(LINE_BPS, BURST_BYTES, 1 << 20)))
+            .map_err(&e)?;
         let class = Parent::Class(Handle(root.0 | 1));
         qdisc::put(NEAR_LINK, class, Handle(0x0010_0000), "pfifo", Some(&options::fifo(FIFO_FRAMES))).map_err(&e)?;
         site.far.ask(&Traffic::Sink { port: SINK_PORT }.line())?;
-        let bulk = Running::bulk(SocketAddrV4::new(FAR_ADDRESS, SINK_PORT))
+        let bulk = (0..STREAMS)
+            .map(|_| Running::bulk(SocketAddrV4::new(FAR_ADDRESS, SINK_PORT)))
+            .collect::<Result<Vec<_>, _>>()
             .map_err(|e| LabError::new("start the bulk transfer to the far node", e, "run the demo again"))?;
         Ok(Planted {
-            words: format!("a bulk TCP transfer fills a plain FIFO ({FIFO_FRAMES} frames) in front of a {} Mbit/s line", LINE_BPS / 1_000_000),
+            words: format!(
+                "a bulk transfer of {STREAMS} TCP streams fills a plain FIFO ({FIFO_FRAMES} frames) in front of a {} Mbit/s line",
+                LINE_BPS / 1_000_000
+            ),
             rule: self.rule(),
-            traffic: vec![bulk],
+            traffic: bulk,
         })
     }
 }

@@ -30,16 +30,16 @@ impl Fault for DelayLeftBehind {
         link::up(IFB).map_err(&e)?;
         let netem = options::netem(&options::Netem { delay: DELAY, ..options::Netem::default() });
         let handle = Handle(0x0020_0000);
-        let (words, rule) = match qdisc::put(IFB, Parent::Root, handle, "netem", Some(&netem)) {
-            Ok(()) => (format!("a netem delay of {} µs left behind on the receive side ({IFB})", DELAY.as_micros()), self.rule()),
+        let (words, rule) = if qdisc::put(IFB, Parent::Root, handle, "netem", Some(&netem)).is_ok() {
+            (format!("a netem delay of {} µs left behind on the receive side ({IFB})", DELAY.as_micros()), self.rule())
+        } else {
             // ENOENT: this kernel has no netem. The nearest fault it can have is a shaper of a far too small rate.
-            Err(_) => {
-                qdisc::put(IFB, Parent::Root, handle, "tbf", Some(&options::tbf(SHAPER_BPS, SHAPER_BURST, 1 << 16))).map_err(&e)?;
-                (
-                    format!("a {} Mbit/s shaper left behind on the receive side ({IFB}); this kernel has no netem", SHAPER_BPS / 1_000_000),
-                    "shaper-below-line-rate",
-                )
-            }
+            let shaper = options::tbf(SHAPER_BPS, SHAPER_BURST, 1 << 16);
+            qdisc::put(IFB, Parent::Root, handle, "tbf", Some(&shaper)).map_err(&e)?;
+            let rate = SHAPER_BPS / 1_000_000;
+            let words =
+                format!("a {rate} Mbit/s shaper left behind on the receive side ({IFB}); this kernel has no netem");
+            (words, "shaper-below-line-rate")
         };
         qdisc::add_ingress(NEAR_LINK).map_err(&e)?;
         filter::redirect_ingress_udp(NEAR_LINK, IFB, site.probe_port).map_err(&e)?;

@@ -58,7 +58,8 @@ pub fn all() -> Vec<Box<dyn Fault>> {
 }
 
 fn write(path: &str, text: &str) -> Result<(), LabError> {
-    std::fs::write(Path::new(path), text).map_err(|e| LabError::new(format!("write {text:?} to {path}"), e, "run the demo as root"))
+    std::fs::write(Path::new(path), text)
+        .map_err(|e| LabError::new(format!("write {text:?} to {path}"), e, "run the demo as root"))
 }
 
 fn failed(what: &'static str) -> impl Fn(lowlat_netlink::Error) -> LabError {

@@ -12,7 +12,11 @@ impl Fault for RpsElsewhere {
 
     fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
         let Some(cpu) = site.other_cpu.filter(|c| *c < 32) else {
-            return Err(LabError::new("plant steering to another CPU", "there is none", "run the demo on two CPUs or more"));
+            return Err(LabError::new(
+                "plant steering to another CPU",
+                "there is none",
+                "run the demo on two CPUs or more",
+            ));
         };
         write(&format!("/sys/class/net/{NEAR_LINK}/queues/rx-0/rps_cpus"), &format!("{:x}", 1u32 << cpu))?;
         Ok(Planted {

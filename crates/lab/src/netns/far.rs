@@ -62,10 +62,8 @@ impl Far {
 
     fn line(&mut self) -> Result<String, LabError> {
         let mut line = String::new();
-        let n = self
-            .from
-            .read_line(&mut line)
-            .map_err(|e| LabError::new("hear the far node", e, "run the demo again"))?;
+        let n =
+            self.from.read_line(&mut line).map_err(|e| LabError::new("hear the far node", e, "run the demo again"))?;
         if n == 0 {
             return Err(LabError::new("hear the far node", "it ended", "run the demo again as root"));
         }

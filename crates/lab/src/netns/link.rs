@@ -20,7 +20,9 @@ pub const FAR_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 
 /// Joins the calling process's namespace with the far node's: a veth pair, an address on each end, both up.
 pub fn join(far: &mut Far) -> Result<(), LabError> {
-    let failed = |e: lowlat_netlink::Error| LabError::new("join the nodes by a veth link", e, "load the veth module (`modprobe veth`)");
+    let failed = |e: lowlat_netlink::Error| {
+        LabError::new("join the nodes by a veth link", e, "load the veth module (`modprobe veth`)")
+    };
     link::up("lo").map_err(failed)?;
     link::veth(NEAR_LINK, FAR_LINK).map_err(failed)?;
     let path = format!("/proc/{}/ns/net", far.pid());

@@ -1,0 +1,407 @@
+//! Bad input, given to the built program: exit 2, nothing on stdout, one line on stderr that names the thing and has a
+//! next step, and nothing left in the state directory.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+
+use lowlat_sys::store::Store;
+
+use common::{Scratch, run};
+
+/// Runs each case and collects what is wrong: all of it, so that one run shows every case that fails.
+#[track_caller]
+fn all_refused(scratch: &Scratch, cases: &[(&[&str], &[&str])]) {
+    let before = listing(scratch);
+    let mut wrong = Vec::new();
+    for (args, named) in cases {
+        wrong.extend(run(&mut scratch.lowlat(args)).unlike_a_refusal(named));
+        let after = listing(scratch);
+        if after != before {
+            wrong.push(format!("{args:?} left {after:?} in the state directory"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+/// Every file below the state directory, with its bytes.
+fn listing(scratch: &Scratch) -> Vec<(String, Vec<u8>)> {
+    fn walk(dir: &std::path::Path, out: &mut Vec<(String, Vec<u8>)>) {
+        for entry in fs::read_dir(dir).into_iter().flatten().map(Result::unwrap) {
+            let path = entry.path();
+            let bytes = if path.is_dir() { Vec::new() } else { fs::read(&path).unwrap() };
+            out.push((path.display().to_string(), bytes));
+            walk(&path, out);
+        }
+    }
+    let mut out = Vec::new();
+    walk(&scratch.state(), &mut out);
+    out.sort();
+    out
+}
+
+#[test]
+fn names_that_there_are_none_of() {
+    all_refused(
+        &Scratch::new(),
+        &[
+            (&["frobnicate"], &["frobnicate"]),
+            (&["measure", "127.0.0.1", "--frobnicate"], &["--frobnicate"]),
+            (&["--frobnicate"], &["--frobnicate"]),
+            (&["measure"], &["TARGET"]),
+            (&["bypass"], &["bypass"]),
+            (&["bypass", "check"], &["--iface"]),
+            (&["measure", "127.0.0.1", "--engine", "warp"], &["warp", "block"]),
+            (&["measure", "127.0.0.1", "--peer", "nobody"], &["nobody", "sockperf"]),
+            (&["measure", "127.0.0.1", "--proto", "sctp"], &["sctp"]),
+            (&["measure", "127.0.0.1", "--mode", "sideways"], &["sideways"]),
+            (&["measure", "127.0.0.1", "--proto", "tcp", "--peer", "stamp"], &["stamp"]),
+            (&["compare", "block", "warp", "--target", "127.0.0.1"], &["warp", "spin"]),
+            (&["compare", "block", "spin"], &["--target"]),
+            (
+                &["optimize", "--iface", "lo", "--target", "127.0.0.1", "--engine", "warp", "--dry-run"],
+                &["warp", "block"],
+            ),
+            (
+                &["optimize", "--iface", "lo", "--target", "127.0.0.1", "--engines", "block,warp", "--dry-run"],
+                &["warp"],
+            ),
+            (&["explain", "no-such-knob"], &["no-such-knob"]),
+            (&["schema", "no-such-document"], &["no-such-document", "facts"]),
+            (&["report", "last"], &["last", "runs"]),
+            (&["report", "20200101T000000Z"], &["20200101T000000Z"]),
+            (&["report", "last", "--format", "pdf"], &["pdf"]),
+            (&["demo", "--lab", "moon"], &["moon"]),
+            (&["plan", "--set", "no.such.knob", "host", "1"], &["no.such.knob"]),
+            (&["plan", "--set", "sysctl.net.ipv4.tcp_slow_start_after_idle", "lo/zz-9", "1"], &["lo/zz-9"]),
+            (&["plan", "--set", "sysctl.net.ipv4.tcp_slow_start_after_idle", "host"], &["--set"]),
+            (&["serve", "--bind", "somewhere"], &["somewhere"]),
+            (&["serve", "--allow", "10.0.0.0/99"], &["10.0.0.0/99"]),
+            (&["serve", "--port", "123456"], &["123456"]),
+        ],
+    );
+}
+
+#[test]
+fn an_unknown_interface_is_named_with_those_there_are() {
+    let named: &[&str] = &["nosuch0", "lo"];
+    all_refused(
+        &Scratch::new(),
+        &[
+            (&["facts", "--iface", "nosuch0"], named),
+            (&["check", "--iface", "nosuch0", "--window", "none"], named),
+            (&["plan", "--iface", "nosuch0"], named),
+            (&["measure", "127.0.0.1", "--iface", "nosuch0"], named),
+            (&["compare", "block", "spin", "--target", "127.0.0.1", "--iface", "nosuch0"], named),
+            (&["optimize", "--iface", "nosuch0", "--target", "127.0.0.1", "--dry-run"], named),
+            (&["optimize", "--iface", "nosuch0", "--target", "127.0.0.1"], named),
+            (&["bypass", "check", "--iface", "nosuch0"], named),
+            // Names that the kernel would not take either.
+            (&["facts", "--iface", ""], &["\"\""]),
+            (&["facts", "--iface", "../etc"], &["../etc"]),
+            (&["measure", "127.0.0.1", "--iface", "a-name-longer-than-the-kernel-takes"], &["a-name-longer"]),
+        ],
+    );
+}
+
+#[test]
+fn times_that_are_none() {
+    let goal = |goal: &'static str| ["optimize", "--iface", "lo", "--target", "127.0.0.1", "--dry-run", "--goal", goal];
+    let scratch = Scratch::new();
+    for bad in ["50", "0us", "0", "-50us", "us", "50 parsecs", "", "NaNus", "infs", "1e99s", "99999999999999999999s"] {
+        all_refused(&scratch, &[(&goal(bad), &["--goal"])]);
+    }
+    // With a sign it looks like a flag unless it is tied to its own.
+    all_refused(
+        &scratch,
+        &[
+            (&["optimize", "--iface", "lo", "--target", "127.0.0.1", "--dry-run", "--goal=-50us"], &["-50us"]),
+            (&["check", "--goal", "50", "--window", "none"], &["50"]),
+            (&["check", "--window", "0s"], &["0s"]),
+            (&["check", "--window", "soon"], &["soon"]),
+            (&["measure", "127.0.0.1", "--duration", "0s"], &["0s"]),
+            (&["measure", "127.0.0.1", "--timeout", "5"], &["5"]),
+            (&["demo", "--goal", "50"], &["50"]),
+            (&["apply", "x.json", "--confirm-within", "60"], &["60"]),
+        ],
+    );
+}
+
+#[test]
+fn figures_out_of_range() {
+    all_refused(
+        &Scratch::new(),
+        &[
+            (&["measure", "127.0.0.1", "--size", "0"], &["0", "--size"]),
+            (&["measure", "127.0.0.1", "--size", "1"], &["1", "--size"]),
+            (&["measure", "127.0.0.1", "--size", "100000"], &["100000", "--size"]),
+            (&["measure", "127.0.0.1", "--proto", "icmp", "--size", "70000"], &["70000", "--size"]),
+            (&["measure", "127.0.0.1", "--size", "many"], &["many"]),
+            (&["measure", "127.0.0.1", "--rate", "0"], &["0"]),
+            (&["measure", "127.0.0.1", "--rate", "NaN"], &["NaN"]),
+            (&["measure", "127.0.0.1", "--rate=-5"], &["-5"]),
+            (&["measure", "127.0.0.1", "--rate", "inf"], &["inf"]),
+            (&["measure", "127.0.0.1", "--mode", "open-loop"], &["--rate"]),
+            (&["measure", "127.0.0.1", "--mode", "open-loop", "--rate", "0"], &["0"]),
+            (&["measure", "127.0.0.1", "--mode", "open-loop", "--rate", "10", "--pattern", "burst:0"], &["burst:0"]),
+            (&["measure", "127.0.0.1", "--mode", "open-loop", "--rate", "10", "--pattern", "wave"], &["wave"]),
+            (&["measure", "127.0.0.1", "--count", "0"], &["0"]),
+            (&["measure", "127.0.0.1", "--rt", "99"], &["99"]),
+            (&["measure", "127.0.0.1", "--dscp", "64"], &["64"]),
+            (&["measure", "127.0.0.1:1", "--cpu", "4095"], &["4095"]),
+            (&["compare", "block", "spin", "--target", "127.0.0.1", "--pairs", "3"], &["3"]),
+            (&["optimize", "--iface", "lo", "--target", "127.0.0.1", "--pairs", "0", "--dry-run"], &["0"]),
+        ],
+    );
+}
+
+#[test]
+fn a_target_that_cannot_be_reached_is_named() {
+    let scratch = Scratch::new();
+    // Ports on which nobody listens: bound once to learn a free number, then let go.
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let at = format!("127.0.0.1:{free}");
+    all_refused(
+        &scratch,
+        &[
+            (&["measure", &at, "--timeout", "50ms"], &[&at]),
+            (&["measure", &at, "--timeout", "50ms", "--engine", "spin"], &[&at]),
+            (&["measure", &at, "--timeout", "50ms", "--proto", "tcp"], &[&at]),
+            (&["compare", "block", "spin", "--target", &at, "--timeout", "50ms"], &[&at]),
+            (&["optimize", "--iface", "lo", "--target", &at, "--timeout", "50ms", "--dry-run"], &[&at]),
+            (&["measure", "no-such-host.invalid"], &["no-such-host.invalid"]),
+            (&["measure", "127.0.0.1:many"], &["many"]),
+            (&["measure", "127.0.0.1:70000"], &["70000"]),
+            (&["measure", ""], &["\"\""]),
+            (
+                &["optimize", "--iface", "lo", "--target", "no-such-host.invalid", "--dry-run"],
+                &["no-such-host.invalid"],
+            ),
+            (&["optimize", "--target", "127.0.0.1"], &["--iface"]),
+            (&["optimize", "--iface", "lo"], &["--target"]),
+        ],
+    );
+}
+
+#[test]
+fn a_config_that_cannot_be_used() {
+    let scratch = Scratch::new();
+    let config = |name: &str, text: &[u8]| scratch.file(name, text);
+    let garbage = config("garbage.toml", b"\x00\x01]]]= what\n");
+    let binary = config("binary.toml", b"\xff\xfe\xfa");
+    let half = config("half.toml", b"goal = \"50us\niface = \"lo\"\n");
+    let unknown = config("unknown.toml", b"gaol = \"50us\"\n");
+    let table = config("table.toml", b"[goal]\nns = 5\n");
+    let wrong_type = config("type.toml", b"size = \"many\"\n");
+    let list = config("list.toml", b"goal = [[\"50us\"]]\n");
+    let no_unit = config("unit.toml", b"goal = 50\n");
+    let flag = config("flag.toml", b"dry-run = 3\n");
+    let absent = scratch.name("absent.toml");
+    let folder = scratch.path().to_str().unwrap().to_owned();
+    let optimize = |file: &str| -> Vec<String> {
+        ["optimize", "--iface", "lo", "--target", "127.0.0.1:9", "--timeout", "10ms", "--dry-run", "--config", file]
+            .map(str::to_owned)
+            .to_vec()
+    };
+    let cases: [(&str, &[&str]); 11] = [
+        (&garbage, &[&garbage]),
+        (&binary, &[&binary, "UTF-8"]),
+        (&half, &[&half]),
+        (&unknown, &[&unknown, "gaol"]),
+        (&table, &[&table, "goal"]),
+        (&wrong_type, &["many", "--size"]),
+        (&list, &[&list, "goal"]),
+        (&no_unit, &["50", "--goal"]),
+        (&flag, &["dry-run"]),
+        (&absent, &[&absent]),
+        (&folder, &[&folder]),
+    ];
+    for (file, named) in cases {
+        // `size` is a setting of measure and optimize alike.
+        let args = optimize(file);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        all_refused(&scratch, &[(&args, named)]);
+    }
+}
+
+#[test]
+fn a_stored_run_that_cannot_be_trusted() {
+    let scratch = Scratch::new();
+    let store = Store::at(scratch.state());
+    let document = lowlat_testkit::run::document();
+    let path = store.save_stage("good", "run", &document).unwrap();
+    assert_eq!(run(&mut scratch.lowlat(&["report", "good"])).err, "");
+    let good = fs::read(&path).unwrap();
+    let stored = |id: &str, bytes: &[u8], sum: bool| {
+        let dir = store.runs_dir().join(id);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("run.json"), bytes).unwrap();
+        if sum {
+            fs::copy(store.runs_dir().join("good/run.json.crc32"), dir.join("run.json.crc32")).unwrap();
+        }
+    };
+    let mut flipped = good.clone();
+    let digit = good.windows(3).position(|w| w == b"200").unwrap();
+    flipped[digit] ^= 1;
+    stored("flipped", &flipped, true);
+    stored("truncated", &good[..good.len() / 2], true);
+    stored("truncated-no-sum", &good[..good.len() / 2], false);
+    stored("empty", b"", false);
+    stored("garbage", &[0, 159, 146, 150], false);
+    stored("not-an-object", b"[1, 2]\n", false);
+    stored("no-schema", b"{\"run\": 1}\n", false);
+    let mut newer: serde_json::Value = serde_json::from_slice(&good).unwrap();
+    newer["schema"]["version"] = 99.into();
+    stored("newer", newer.to_string().as_bytes(), false);
+    let mut foreign: serde_json::Value = serde_json::from_slice(&good).unwrap();
+    foreign["schema"]["name"] = "lowlat.facts".into();
+    stored("foreign", foreign.to_string().as_bytes(), false);
+    let mut typed: serde_json::Value = serde_json::from_slice(&good).unwrap();
+    typed["goal_ns"] = "soon".into();
+    stored("wrong-type", typed.to_string().as_bytes(), false);
+    fs::create_dir_all(store.runs_dir().join("no-document")).unwrap();
+    let folder = store.runs_dir().join("truncated").display().to_string();
+    let file = store.runs_dir().join("newer/run.json").display().to_string();
+    all_refused(
+        &scratch,
+        &[
+            (&["report", "flipped"], &["flipped", "checksum"]),
+            (&["report", "truncated"], &["truncated", "checksum"]),
+            (&["report", "truncated", "--format", "json"], &["truncated"]),
+            (&["report", "truncated-no-sum"], &["truncated-no-sum"]),
+            (&["report", "empty"], &["empty"]),
+            (&["report", "garbage"], &["garbage"]),
+            (&["report", "not-an-object"], &["not-an-object"]),
+            (&["report", "no-schema"], &["no-schema", "schema"]),
+            (&["report", "newer"], &["newer", "99"]),
+            (&["report", "foreign"], &["foreign", "lowlat.facts"]),
+            (&["report", "wrong-type"], &["wrong-type"]),
+            (&["report", "no-document"], &["no-document"]),
+            (&["report", &folder], &["truncated"]),
+            (&["report", &file], &["newer", "99"]),
+            (&["report", "/nonexistent/run.json"], &["/nonexistent/run.json"]),
+        ],
+    );
+}
+
+#[test]
+fn documents_that_are_not_what_they_are_given_as() {
+    let scratch = Scratch::new();
+    let facts = run(&mut scratch.lowlat(&["facts"]));
+    let facts = scratch.file("facts.json", &facts.exits(0).out);
+    let foreign = scratch.file("foreign.json", "{\"name\": \"left-pad\", \"version\": \"1.3.0\"}");
+    let list = scratch.file("list.json", "[]");
+    let text = scratch.file("text.json", "hello\n");
+    let old = scratch.file("v0.json", "{\"schema\": {\"name\": \"lowlat.plan\", \"version\": 0}}");
+    let newer = scratch.file("v99.json", "{\"schema\": {\"name\": \"lowlat.plan\", \"version\": 99}}");
+    let bare = scratch.file("bare.json", "{\"schema\": {\"name\": \"lowlat.plan\", \"version\": 1}}");
+    let absent = scratch.name("absent.json");
+    all_refused(
+        &scratch,
+        &[
+            (&["check", "--facts", &foreign], &[&foreign, "schema"]),
+            (&["check", "--facts", &list], &[&list]),
+            (&["check", "--facts", &text], &[&text, "JSON"]),
+            (&["check", "--facts", &absent], &[&absent]),
+            (&["check", "--facts", &bare], &[&bare, "lowlat.plan"]),
+            (&["check", "--facts", &facts, "--iface", "nosuch0"], &["nosuch0"]),
+            (&["plan", "--facts", &foreign], &[&foreign]),
+            (&["plan", "--facts", &text], &[&text]),
+            (&["apply", &facts], &[&facts, "lowlat.facts"]),
+            (&["apply", &foreign], &[&foreign]),
+            (&["apply", &text], &[&text]),
+            (&["apply", &bare], &[&bare]),
+            (&["apply", &old], &[&old]),
+            (&["apply", &newer], &[&newer, "99"]),
+            (&["apply", &absent], &[&absent]),
+            (&["apply"], &["PLAN"]),
+            (&["report", &facts], &[&facts, "lowlat.facts"]),
+        ],
+    );
+}
+
+#[test]
+fn captured_trees_that_are_none() {
+    let scratch = Scratch::new();
+    let empty = scratch.name("empty");
+    fs::create_dir(&empty).unwrap();
+    let absent = scratch.name("absent");
+    let file = scratch.file("file", "not a folder");
+    let taken = scratch.name("file/below");
+    all_refused(
+        &scratch,
+        &[
+            (&["facts", "--root", &absent], &[&absent]),
+            (&["facts", "--root", &empty], &[&empty]),
+            (&["facts", "--root", &file], &[&file]),
+            (&["check", "--root", &absent], &[&absent]),
+            (&["check", "--root", &empty, "--facts", &file], &["--facts"]),
+            (&["facts", "--capture", &taken], &[&taken]),
+        ],
+    );
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let scratch = Scratch::new();
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = udp.local_addr().unwrap().port().to_string();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream_port = tcp.local_addr().unwrap().port().to_string();
+    all_refused(
+        &scratch,
+        &[
+            (&["serve", "--bind", "127.0.0.1", "--port", &port], &[&port]),
+            (&["serve", "--bind", "127.0.0.1", "--port", &stream_port], &[&stream_port]),
+            // An address that is no interface's (RFC 5737).
+            (&["serve", "--bind", "192.0.2.77", "--port", "0"], &["192.0.2.77"]),
+        ],
+    );
+}
+
+#[test]
+fn keys_that_protect_nothing() {
+    let scratch = Scratch::new();
+    let short = scratch.file("short.key", "secret\n");
+    let empty = scratch.file("empty.key", "");
+    let absent = scratch.name("absent.key");
+    all_refused(
+        &scratch,
+        &[
+            (&["serve", "--bind", "127.0.0.1", "--port", "0", "--key-file", &short], &[&short, "16"]),
+            (&["serve", "--bind", "127.0.0.1", "--port", "0", "--key-file", &empty], &[&empty]),
+            (&["serve", "--bind", "127.0.0.1", "--port", "0", "--key-file", &absent], &[&absent]),
+            (&["measure", "127.0.0.1", "--key-file", &short], &[&short, "16"]),
+        ],
+    );
+}
+
+#[test]
+fn places_that_cannot_be_written() {
+    let scratch = Scratch::new();
+    let file = scratch.file("file", "in the way");
+    let below = scratch.name("file/plan.json");
+    let page = scratch.name("absent/plan.json");
+    all_refused(
+        &scratch,
+        &[
+            (
+                &[
+                    "plan",
+                    "--facts",
+                    &scratch.file("f.json", run(&mut scratch.lowlat(&["facts"])).out),
+                    "--out",
+                    &below,
+                ],
+                &[&below],
+            ),
+            (&["plan", "--facts", &scratch.name("f.json"), "--out", &page], &[&page]),
+        ],
+    );
+    // The state directory itself is a file.
+    let mut command = scratch.lowlat(&["report", "last"]);
+    command.env("LOWLAT_STATE", &file);
+    run(&mut command).refuses(&[&file]);
+}

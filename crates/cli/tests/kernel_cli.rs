@@ -1,0 +1,734 @@
+//! The built program on the real kernel: each case in two named namespaces of its own, one far end, one state directory.
+//!
+//! Needs root; without it every case fails.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use common::lab::{FAR, IFACE, Lab};
+use common::{Ran, Scratch, Started, for_anybody, kill, lives, run, until};
+
+/// `optimize` on the lab's path, as short as it goes.
+const OPTIMIZE: &[&str] = &[
+    "optimize",
+    "--iface",
+    IFACE,
+    "--target",
+    FAR,
+    "--timeout",
+    "200ms",
+    "--cpu",
+    "0",
+    "--pairs",
+    "4",
+    "--round",
+    "30ms",
+    "--duration",
+    "300ms",
+    "--load",
+    "0",
+    "--engines",
+    "none",
+];
+
+fn optimize<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    OPTIMIZE.iter().chain(more).copied().collect()
+}
+
+// ---- interfaces, privileges, state directories -------------------------------------------------------------------
+
+#[test]
+fn an_interface_that_is_down_or_has_no_carrier() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    lab.far_ip("link set far0 down");
+    for args in [optimize(&[]), optimize(&["--dry-run"]), vec!["measure", FAR, "--iface", IFACE]] {
+        lab.run(&scratch, &args).refuses(&[IFACE, "carrier"]);
+    }
+    lab.ip(&format!("link set {IFACE} down"));
+    for args in [optimize(&[]), optimize(&["--dry-run"]), vec!["measure", FAR, "--iface", IFACE]] {
+        lab.run(&scratch, &args).refuses(&[IFACE, "down", "ip link set"]);
+    }
+    // What it is can be told all the same.
+    lab.run(&scratch, &["facts", "--iface", IFACE]).exits(0);
+    assert!(!scratch.state().exists());
+}
+
+#[test]
+fn an_interface_of_another_namespace_is_found_there() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let only = format!("x{}", std::process::id());
+    lab.ip(&format!("link set {IFACE} down"));
+    lab.ip(&format!("link set {IFACE} name {only}"));
+    lab.ip(&format!("link set {only} up"));
+    for args in [
+        vec!["optimize", "--iface", &only, "--target", FAR],
+        vec!["optimize", "--iface", &only, "--target", FAR, "--dry-run"],
+        vec!["measure", FAR, "--iface", &only],
+        vec!["facts", "--iface", &only],
+        vec!["check", "--iface", &only, "--window", "none"],
+    ] {
+        run(&mut scratch.lowlat(&args)).refuses(&[&only, &lab.near, "ip netns exec"]);
+    }
+    assert!(!scratch.state().exists());
+}
+
+#[test]
+fn what_needs_root_says_so_and_the_rest_works_without() {
+    let (_lab, scratch) = (Lab::new(), Scratch::new());
+    let copy = for_anybody(&scratch);
+    let nobody = |args: &[&str]| {
+        let mut command = Command::new(&copy);
+        command.args(args).env("LOWLAT_STATE", scratch.state()).stdin(Stdio::null()).uid(65_534).gid(65_534);
+        command
+    };
+    let plan = run(&mut scratch.lowlat(&[
+        "plan",
+        "--json",
+        "--set",
+        "sysctl.net.ipv4.tcp_slow_start_after_idle",
+        "host",
+        "0",
+    ]));
+    let plan = scratch.file("plan.json", &plan.exits(0).out);
+    for args in [
+        vec!["optimize", "--iface", "lo", "--target", "127.0.0.1"],
+        vec!["apply", &plan],
+        vec!["apply", &plan, "--confirm-within", "5s"],
+        vec!["confirm"],
+        vec!["rollback"],
+        vec!["persist"],
+        vec!["demo"],
+    ] {
+        run(&mut nobody(&args)).refuses(&[args[0], "root"]);
+    }
+    assert!(!scratch.state().exists());
+
+    let mut far = Started::new(&mut nobody(&["serve", "--bind", "127.0.0.1", "--port", "27411"]));
+    far.says("over Tcp");
+    run(&mut nobody(&["facts", "--iface", "lo"])).exits(0);
+    let check = run(&mut nobody(&["check", "--json", "--window", "none"]));
+    assert!(matches!(check.code, Some(0 | 1)), "{check:#?}");
+    for not_seen in check.json()["not_seen"].as_array().unwrap() {
+        assert!(not_seen["why"].as_str().is_some_and(|w| !w.is_empty()), "{not_seen}");
+    }
+    for proto in ["udp", "tcp"] {
+        let at = ["measure", "127.0.0.1:27411", "--proto", proto, "--count", "50", "--json"];
+        assert_eq!(run(&mut nobody(&at)).exits(0).json()["received"], 50);
+    }
+    run(&mut nobody(&["optimize", "--iface", "lo", "--target", "127.0.0.1:27411", "--duration", "200ms", "--dry-run"]))
+        .exits(2)
+        .fails(&[&scratch.state().display().to_string()]);
+}
+
+#[test]
+fn files_that_may_not_be_read_are_named() {
+    let (_lab, scratch) = (Lab::new(), Scratch::new());
+    let copy = for_anybody(&scratch);
+    let secret = scratch.file("secret", "goal = \"50us\"\n");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::create_dir_all(scratch.state().join("runs")).unwrap();
+    fs::set_permissions(scratch.state(), fs::Permissions::from_mode(0o700)).unwrap();
+    let state = scratch.state().display().to_string();
+    for (args, named) in [
+        (vec!["measure", "127.0.0.1", "--config", &secret], &*secret),
+        (vec!["check", "--facts", &secret], &*secret),
+        (vec!["report", &secret], &*secret),
+        (vec!["measure", "127.0.0.1", "--key-file", &secret], &*secret),
+        (vec!["report", "last"], &*state),
+        (vec!["status"], &*state),
+    ] {
+        let mut command = Command::new(&copy);
+        command.args(&args).env("LOWLAT_STATE", scratch.state()).stdin(Stdio::null()).uid(65_534).gid(65_534);
+        run(&mut command).refuses(&[named]);
+    }
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_is_found_before_anything_changes() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    lab.plant();
+    let _far = lab.serve(&far_state, &[]);
+    let plan = lab.plan(&scratch, "sysctl.net.ipv4.tcp_slow_start_after_idle", "host", "0");
+    let before = lab.settings();
+    let state = scratch.state().display().to_string();
+    fs::create_dir(scratch.state()).unwrap();
+    // Private to the process: `ip netns exec` gives each its own mount namespace.
+    let full = format!("mount -t tmpfs -o size=16k lowlat-test {state}");
+    let read_only = format!("mount -t tmpfs -o ro lowlat-test {state}");
+    for (mount, why) in [(full, "space"), (read_only, "ead-only")] {
+        for args in [optimize(&[]), vec!["apply", &plan], vec!["demo"]] {
+            run(&mut lab.lowlat_after(&scratch, &mount, &args)).refuses(&[&state, why]);
+        }
+    }
+    before.same_as(&lab.settings());
+    assert_eq!(fs::read_dir(scratch.state()).unwrap().count(), 0);
+}
+
+// ---- far ends -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_target_that_answers_nonsense() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    lab.plant();
+    let before = lab.settings();
+    let garbage: fn(&mut Vec<u8>) = |b| b.iter_mut().for_each(|b| *b = 0xa5);
+    let echo: fn(&mut Vec<u8>) = |_| {};
+    let empty: fn(&mut Vec<u8>) = Vec::clear;
+    let cut: fn(&mut Vec<u8>) = |b| b.truncate(b.len() / 2);
+    for (port, answer) in [(7_501, garbage), (7_502, echo), (7_503, empty), (7_504, cut)] {
+        lab.udp_answers(port, answer);
+        let at = format!("{FAR}:{port}");
+        let mut args = optimize(&[]);
+        *args.iter_mut().find(|a| **a == FAR).unwrap() = &at;
+        lab.run(&scratch, &args).refuses(&[&at]);
+        for engine in ["block", "spin"] {
+            lab.run(&scratch, &["measure", &at, "--timeout", "100ms", "--engine", engine]).refuses(&[&at, "--peer"]);
+        }
+    }
+    lab.tcp_answers(7_505, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    lab.tcp_answers(7_506, b"");
+    for port in [7_505, 7_506] {
+        let at = format!("{FAR}:{port}");
+        lab.run(&scratch, &["measure", &at, "--proto", "tcp", "--timeout", "200ms"]).refuses(&[&at]);
+    }
+    before.same_as(&lab.settings());
+}
+
+#[test]
+fn every_protocol_and_both_ways_of_waiting() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let far = lab.serve(&scratch, &[]);
+    for proto in ["icmp", "udp", "tcp"] {
+        for engine in ["block", "spin"] {
+            let args = ["measure", FAR, "--proto", proto, "--engine", engine, "--count", "300", "--json"];
+            let ran = lab.run(&scratch, &args);
+            let m = ran.exits(0).json();
+            assert_eq!(m["proto"], proto, "{m:#}");
+            assert_eq!(m["engine"], engine);
+            assert_eq!(m["mode"], "ping-pong");
+            assert_eq!(m["peer"], if proto == "icmp" { "icmp" } else { "lowlat" });
+            assert!(m["target"].as_str().unwrap().starts_with(FAR), "{}", m["target"]);
+            assert_eq!(m["schema"]["name"], "lowlat.measure");
+            assert_eq!((&m["sent"], &m["received"], &m["lost"]), (&300.into(), &300.into(), &0.into()), "{m:#}");
+            assert_eq!((&m["duplicates"], &m["reordered"]), (&0.into(), &0.into()));
+            assert_eq!(m["loss_ratio"], 0.0);
+            assert!(m["duration_ns"].as_u64().unwrap() > 0);
+            let at = |q: &str| m["rtt"][q].as_u64().unwrap_or_else(|| panic!("rtt.{q} of {m:#}"));
+            let order = [at("min_ns"), at("p50_ns"), at("p90_ns"), at("max_ns")];
+            assert!(order[0] > 0 && order.is_sorted(), "{order:?}");
+            assert!((order[0]..=order[3]).contains(&at("mean_ns")));
+            // 300 samples bear neither; and ping-pong has no plan. Null, never 0, never left out.
+            for (group, q) in [("rtt", "p999_ns"), ("rtt", "p9999_ns")] {
+                assert_eq!(m[group].get(q), Some(&Value::Null), "{group}.{q} of {m:#}");
+            }
+            for q in ["min_ns", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "p9999_ns", "max_ns", "mean_ns"] {
+                assert_eq!(m["rtt_planned"].get(q), Some(&Value::Null), "rtt_planned.{q} of {m:#}");
+            }
+            assert!(m.get("jitter_ratio").is_some());
+        }
+    }
+    let open = ["measure", FAR, "--mode", "open-loop", "--rate", "500", "--duration", "1s", "--json"];
+    let m = lab.run(&scratch, &open).exits(0).json();
+    assert!(m["rtt_planned"]["p50_ns"].as_u64().unwrap() >= m["rtt"]["min_ns"].as_u64().unwrap(), "{m:#}");
+
+    let text = lab.run(&scratch, &["measure", FAR, "--count", "200", "--out", &scratch.name("run")]);
+    let out = &text.exits(0).out;
+    assert!(out.contains("p50") && out.contains("µs") && out.contains(FAR), "{out}");
+    let stored: Value = serde_json::from_slice(&fs::read(scratch.path().join("run/measure.json")).unwrap()).unwrap();
+    assert_eq!(stored["schema"]["name"], "lowlat.measure");
+
+    far.signal("TERM");
+    let far = far.wait();
+    assert!(far.exits(0).out.contains("answered"), "{far:#?}");
+}
+
+#[test]
+fn an_interrupted_measurement_shows_what_it_has() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    for (engine, signal) in [("block", "INT"), ("spin", "TERM")] {
+        let long = Started::new(
+            &mut lab.lowlat(&scratch, &["measure", FAR, "--engine", engine, "--duration", "60s", "--json"]),
+        );
+        std::thread::sleep(Duration::from_millis(700));
+        long.signal(signal);
+        let m = long.wait();
+        let m = m.exits(0).json();
+        assert!(m["sent"].as_u64().unwrap() > 0, "{m:#}");
+        assert!(m["duration_ns"].as_u64().unwrap() < 30_000_000_000);
+    }
+}
+
+#[test]
+fn a_far_end_with_a_key_answers_nobody_else() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let key = scratch.file("key", "0123456789abcdef0123456789abcdef\n");
+    let other = scratch.file("other", "fedcba9876543210fedcba9876543210\n");
+    let _far = lab.serve(&scratch, &["--key-file", &key]);
+    lab.run(&scratch, &["measure", FAR, "--key-file", &key, "--count", "50"]).exits(0);
+    lab.run(&scratch, &["measure", FAR, "--timeout", "100ms"]).refuses(&[FAR]);
+    lab.run(&scratch, &["measure", FAR, "--key-file", &other, "--timeout", "100ms"]).refuses(&[FAR]);
+}
+
+// ---- findings, plans, the journal ---------------------------------------------------------------------------------
+
+#[test]
+fn a_planted_fault_is_found() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let check = |code: Option<i32>| {
+        let ran = lab.run(&scratch, &["check", "--iface", IFACE, "--window", "none", "--json"]);
+        assert!(code.map_or(matches!(ran.code, Some(0 | 1)), |c| ran.code == Some(c)), "{ran:#?}");
+        ran.json()
+    };
+    let rules = |d: &Value| -> Vec<String> {
+        d["findings"].as_array().unwrap().iter().map(|f| f["rule"].as_str().unwrap().to_owned()).collect()
+    };
+    let clean = check(None);
+    assert!(!rules(&clean).iter().any(|r| r == "rps-remote-cpu"), "{clean:#}");
+    lab.sh(&format!("echo 2 > /sys/class/net/{IFACE}/queues/rx-0/rps_cpus"));
+    let found = check(Some(1));
+    let finding = found["findings"].as_array().unwrap().iter().find(|f| f["rule"] == "rps-remote-cpu").unwrap();
+    assert!(matches!(finding["severity"].as_str(), Some("warning" | "critical")), "{finding:#}");
+    assert!(finding["evidence"].to_string().contains("rps_cpus"), "{finding:#}");
+    assert!(finding["remedy"].to_string().contains("steer.rps"), "{finding:#}");
+    assert!(!finding["title"].as_str().unwrap().is_empty());
+    for f in found["not_seen"].as_array().unwrap() {
+        assert!(f["fact"].is_string() && f["why"].is_string(), "{f}");
+    }
+    // The same finding from stored facts, and in the plan.
+    let facts = lab.run(&scratch, &["facts", "--iface", IFACE]);
+    let facts = scratch.file("facts.json", &facts.exits(0).out);
+    let again = run(&mut scratch.lowlat(&["check", "--facts", &facts, "--json"]));
+    assert!(rules(&again.exits(1).json()).contains(&"rps-remote-cpu".to_owned()));
+    let plan = lab.run(&scratch, &["plan", "--iface", IFACE, "--json"]);
+    let plan = plan.exits(0).json();
+    let step = plan["steps"].as_array().unwrap().iter().find(|s| s["knob"] == "steer.rps").unwrap();
+    for key in ["knob", "target", "from", "to", "risk", "reason", "undo"] {
+        assert!(step.get(key).is_some_and(|v| !v.is_null()), "{key} of {step:#}");
+    }
+    assert_eq!(lab.rps(), "2", "checking and planning changed it");
+    assert!(!scratch.state().exists());
+}
+
+/// Knob, target, value, and a shell command that shows the place.
+const ROUND_TRIPS: &[(&str, &str, &str, &str)] = &[
+    ("sysctl.net.ipv4.tcp_slow_start_after_idle", "host", "0", "cat /proc/sys/net/ipv4/tcp_slow_start_after_idle"),
+    ("steer.rps", "near0/rx-0", "1", "cat /sys/class/net/near0/queues/rx-0/rps_cpus"),
+    ("qdisc.kind", "near0/qdisc-root", "pfifo limit 8", "tc qdisc show dev near0"),
+];
+
+#[test]
+fn plan_apply_status_rollback() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let before = lab.settings();
+    for (knob, target, value, show) in ROUND_TRIPS {
+        let was = lab.sh(show);
+        let plan = lab.plan(&scratch, knob, target, value);
+        assert_eq!(lab.sh(show), was, "planning {knob} changed it");
+        lab.run(&scratch, &["apply", &plan]).exits(0);
+        let set = lab.sh(show);
+        assert_ne!(set, was, "{knob}");
+        let status = lab.run(&scratch, &["status", "--json"]).exits(0).json();
+        let applied = status["applied"].as_array().unwrap();
+        assert_eq!(applied.len(), 1, "{status:#}");
+        let one = &applied[0];
+        assert_eq!((&one["knob"], &one["target"]), (&Value::from(*knob), &Value::from(*target)));
+        assert_eq!(one["set"], one["now"], "{one:#}");
+        assert_ne!(one["was"], one["set"], "{one:#}");
+        assert_eq!(one["changed_by_other"], false);
+        assert!(lab.run(&scratch, &["status"]).exits(0).out.contains(knob));
+        lab.run(&scratch, &["rollback"]).exits(0);
+        assert_eq!(lab.sh(show), was, "{knob}");
+        assert_eq!(lab.applied(&scratch), 0);
+    }
+    // All of them, put back in one go; and once more, when there is nothing left to put back.
+    for (knob, target, value, _) in ROUND_TRIPS {
+        let plan = lab.plan(&scratch, knob, target, value);
+        lab.run(&scratch, &["apply", &plan]).exits(0);
+    }
+    assert_eq!(lab.applied(&scratch), ROUND_TRIPS.len());
+    lab.run(&scratch, &["rollback"]).exits(0);
+    lab.run(&scratch, &["rollback"]).exits(0);
+    assert_eq!(lab.applied(&scratch), 0);
+    before.same_as(&lab.settings());
+}
+
+#[test]
+fn what_another_program_changed_is_told_and_left_alone() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let (knob, target, ..) = ROUND_TRIPS[1];
+    let plan = lab.plan(&scratch, knob, target, "1");
+    lab.run(&scratch, &["apply", &plan]).exits(0);
+    lab.sh(&format!("echo 1 > /sys/class/net/{IFACE}/queues/rx-0/rps_cpus"));
+    let status = lab.run(&scratch, &["status", "--json"]).exits(0).json();
+    assert_eq!(status["applied"][0]["changed_by_other"], true, "{status:#}");
+    lab.run(&scratch, &["rollback"]).exits(1);
+    assert_eq!(lab.rps(), "1", "rollback overwrote what another program set");
+    lab.run(&scratch, &["rollback", "--force"]).exits(0);
+    assert_eq!(lab.rps(), "0");
+    assert_eq!(lab.applied(&scratch), 0);
+}
+
+#[test]
+fn a_value_that_the_kernel_refuses_changes_nothing() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let before = lab.settings();
+    for (knob, target, value) in [
+        ("steer.rps", "near0/rx-0", "many"),
+        ("steer.rps", "near0/rx-77", "1"),
+        ("steer.rps", "nosuch0/rx-0", "1"),
+        ("sysctl.net.ipv4.tcp_slow_start_after_idle", "host", "maybe"),
+        ("sysctl.net.ipv4.tcp_slow_start_after_idle", "host", ""),
+    ] {
+        lab.run(&scratch, &["plan", "--set", knob, target, value]).refuses(&[knob, target]);
+    }
+    before.same_as(&lab.settings());
+}
+
+#[test]
+fn without_a_confirmation_it_goes_back_by_itself() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    lab.run(&scratch, &["confirm"]).refuses(&["confirm", "lowlat status"]);
+    let before = lab.settings();
+    let (knob, target, value, show) = ROUND_TRIPS[0];
+    let plan = lab.plan(&scratch, knob, target, value);
+    let was = lab.sh(show);
+    lab.run(&scratch, &["apply", &plan, "--confirm-within", "2s"]).exits(0);
+    assert_ne!(lab.sh(show), was);
+    until("the setting goes back by itself", || lab.sh(show) == was);
+    until("the journal is closed", || lab.applied(&scratch) == 0);
+    before.same_as(&lab.settings());
+    until("nothing is left running", || lab.pids().is_empty());
+
+    lab.run(&scratch, &["apply", &plan, "--confirm-within", "3s"]).exits(0);
+    lab.run(&scratch, &["confirm"]).exits(0);
+    until("the watcher ends", || lab.pids().is_empty());
+    std::thread::sleep(Duration::from_millis(3_500));
+    assert_ne!(lab.sh(show), was, "a confirmed setting went back");
+    lab.run(&scratch, &["confirm"]).refuses(&["confirm"]);
+    lab.run(&scratch, &["rollback"]).exits(0);
+    before.same_as(&lab.settings());
+}
+
+#[test]
+fn a_journal_that_cannot_be_trusted_is_refused_and_left_alone() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    let _far = lab.serve(&far_state, &[]);
+    let (knob, target, value, show) = ROUND_TRIPS[0];
+    let was = lab.sh(show);
+    let plan = lab.plan(&scratch, knob, target, value);
+    lab.run(&scratch, &["apply", &plan]).exits(0);
+    let set = lab.sh(show);
+    let path = Lab::journal(&scratch);
+    let good = fs::read(&path).unwrap();
+    let lines: Vec<&[u8]> = good.split_inclusive(|b| *b == b'\n').collect();
+    assert!(lines.len() >= 3, "begin, intent, done: {}", String::from_utf8_lossy(&good));
+
+    let flip = |at: usize| {
+        let mut bad = good.clone();
+        bad[at] ^= 4;
+        bad
+    };
+    let json = std::str::from_utf8(lines[0]).unwrap().trim_end().split_once(' ').unwrap().1;
+    let mut newer: Value = serde_json::from_str(json).unwrap();
+    newer["schema"]["version"] = 99.into();
+    let newer = newer.to_string();
+    let newer = format!("{:08x} {newer}\n", common::crc32(newer.as_bytes()));
+    let mut hole = lines[0].to_vec();
+    hole.extend(lines[2..].concat());
+    for (what, bad) in [
+        ("a flipped bit in the first line", flip(40)),
+        ("a flipped bit in the second line", flip(lines[0].len() + 20)),
+        ("a flipped bit in a checksum", flip(lines[0].len() + 2)),
+        ("a line that is missing", hole),
+        ("garbage", b"\x00\xffwhat is this\n".to_vec()),
+        ("a newer version", newer.into_bytes()),
+    ] {
+        fs::write(&path, &bad).unwrap();
+        let name = path.display().to_string();
+        for args in [
+            vec!["rollback"],
+            vec!["rollback", "--force"],
+            vec!["status"],
+            vec!["confirm"],
+            vec!["apply", &plan],
+            optimize(&[]),
+        ] {
+            let ran = lab.run(&scratch, &args);
+            if let Some(wrong) = ran.unlike_a_refusal(&[&name]) {
+                panic!("{what}: {wrong}");
+            }
+        }
+        assert_eq!(fs::read(&path).unwrap(), bad, "{what}: the file was changed");
+        assert_eq!(lab.sh(show), set, "{what}: the setting was changed");
+    }
+    // Cut off within its last line, as by a loss of power: what stands whole is enough to go back.
+    fs::write(&path, &good[..good.len() - 5]).unwrap();
+    lab.run(&scratch, &["rollback"]).exits(0);
+    assert_eq!(lab.sh(show), was);
+}
+
+// ---- optimize: two at once, signals, kill -9 ----------------------------------------------------------------------
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    let _far = lab.serve(&far_state, &[]);
+    lab.plant();
+    let before = lab.settings();
+    let ran = lab.run(&scratch, &optimize(&["--dry-run"]));
+    assert!(ran.exits(0).out.contains("steer.rps"), "{ran:#?}");
+    before.same_as(&lab.settings());
+    assert_eq!(scratch.journals(), []);
+}
+
+#[test]
+fn the_second_optimize_names_the_first() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    let _far = lab.serve(&far_state, &[]);
+    lab.plant();
+    let before = lab.settings();
+    let mut first = Started::new(&mut lab.lowlat(&scratch, &optimize(&["--pairs", "1000"])));
+    first.says("phase 2");
+    let pid = first.pid().to_string();
+    let plan = lab.plan(&scratch, ROUND_TRIPS[0].0, ROUND_TRIPS[0].1, ROUND_TRIPS[0].2);
+    for args in [optimize(&[]), vec!["apply", &plan], vec!["rollback"]] {
+        lab.run(&scratch, &args).refuses(&[&format!("process {pid}")]);
+    }
+    first.signal("INT");
+    first.wait().fails(&["interrupted"]);
+    before.same_as(&lab.settings());
+}
+
+#[test]
+fn a_whole_run_finds_keeps_and_puts_back() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    let _far = lab.serve(&far_state, &[]);
+    lab.plant();
+    let before = lab.settings();
+    let ran = lab.run(&scratch, &optimize(&["--json", "--goal", "1ns", "--engines", "block,spin", "--rollback"]));
+    let run_document = ran.exits(1).json();
+    for key in [
+        "baseline",
+        "result",
+        "loaded",
+        "findings",
+        "steps",
+        "checklist",
+        "confidence",
+        "goal_ns",
+        "goal_met",
+        "next_steps",
+    ] {
+        assert!(run_document.get(key).is_some(), "{key} is left out");
+    }
+    assert_eq!((&run_document["goal_ns"], &run_document["goal_met"]), (&1.into(), &false.into()));
+    assert_eq!(run_document["loaded"], Value::Null, "it was not measured");
+    assert_eq!(run_document["checklist"].as_array().unwrap().len(), 10);
+    let steps = run_document["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|s| s["knob"] == "steer.rps"), "{steps:#?}");
+    for step in steps {
+        for key in [
+            "knob",
+            "phase",
+            "target",
+            "before",
+            "after",
+            "verdict",
+            "kept",
+            "p50_change_ratio",
+            "p50_change_low",
+            "p50_change_high",
+        ] {
+            assert!(step.get(key).is_some(), "{key} of {step:#}");
+        }
+        assert!(["better", "same", "worse", "unclear", "refused"].contains(&step["verdict"].as_str().unwrap()));
+        assert!(step["kept"] == false || step["verdict"] == "better", "{step:#}");
+    }
+    before.same_as(&lab.settings());
+    assert_eq!(lab.applied(&scratch), 0);
+
+    // The same run again, from its file.
+    let id = run_document["run"].as_str().unwrap();
+    assert_eq!(run(&mut scratch.lowlat(&["report", id, "--format", "json"])).exits(1).json(), run_document);
+    assert_eq!(run(&mut scratch.lowlat(&["report", "last", "--json"])).exits(1).json(), run_document);
+    for format in ["text", "md", "html"] {
+        let out = run(&mut scratch.lowlat(&["report", id, "--format", format])).exits(1).out.clone();
+        assert!(out.contains("steer.rps"), "{format}: {out}");
+    }
+}
+
+#[test]
+fn signals_at_any_moment_leave_everything_as_it_was() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    let _far = lab.serve(&far_state, &[]);
+    lab.plant();
+    let before = lab.settings();
+    let slow: &[&str] = &["--pairs", "200", "--round", "40ms"];
+    let quick: &[&str] = &["--engines", "block,spin"];
+    for (line, ms, signal, more) in [
+        ("phase 1", 0, "INT", slow),
+        ("phase 1", 150, "TERM", slow),
+        ("baseline:", 20, "INT", slow),
+        ("phase 2", 0, "TERM", slow),
+        ("phase 2", 60, "INT", slow),
+        ("phase 2", 110, "TERM", slow),
+        ("phase 2", 400, "HUP", slow),
+        ("phase 2", 1_500, "INT", slow),
+        ("phase 3", 0, "TERM", quick),
+        ("phase 3", 250, "INT", quick),
+        ("verify", 0, "INT", quick),
+        ("verify", 100, "TERM", quick),
+    ] {
+        let mut running = Started::new(&mut lab.lowlat(&scratch, &optimize(more)));
+        running.says(line);
+        std::thread::sleep(Duration::from_millis(ms));
+        running.signal(signal);
+        // Impatience must not stop the way back.
+        std::thread::sleep(Duration::from_millis(5));
+        if lives(running.pid()) {
+            kill("INT", running.pid());
+        }
+        let ran = running.wait();
+        eprintln!("{signal} {ms} ms after {line:?}: {}", ran.err.lines().last().unwrap_or_default());
+        ran.fails(&["interrupted"]);
+        before.same_as(&lab.settings());
+        assert_eq!(lab.applied(&scratch), 0, "{signal} {ms} ms after {line:?}");
+        assert!(lab.pids().is_empty(), "something still runs");
+    }
+}
+
+#[test]
+fn killed_half_way_it_goes_back_by_rollback() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    let _far = lab.serve(&far_state, &[]);
+    lab.plant();
+    let before = lab.settings();
+    for round in ["700ms", "1500ms"] {
+        let mut running = Started::new(&mut lab.lowlat(&scratch, &optimize(&["--pairs", "50", "--round", round])));
+        running.says("phase 2");
+        let mut changed = Vec::new();
+        until("a step is applied", || {
+            changed = lab.shell_against(&before);
+            !changed.is_empty()
+        });
+        running.signal("KILL");
+        assert_eq!(running.wait().code, None);
+        assert!(!before.against(&lab.settings()).is_empty(), "nothing stood applied any more: {changed:?}");
+        lab.run(&scratch, &optimize(&[])).refuses(&["lowlat rollback"]);
+        lab.run(&scratch, &["rollback"]).exits(0);
+        before.same_as(&lab.settings());
+        assert_eq!(lab.applied(&scratch), 0);
+        lab.run(&scratch, &optimize(&["--dry-run"])).exits(0);
+    }
+}
+
+// ---- demo ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_killed_demo_leaves_nothing_and_the_next_one_runs() {
+    let (_lab, scratch) = (Lab::new(), Scratch::new());
+    for (line, signal) in [("phase 1", "KILL"), ("phase 2", "KILL"), ("phase 2", "INT"), ("phase 2", "TERM")] {
+        let mut demo = Started::new(&mut scratch.lowlat(&["demo"]));
+        demo.says(line);
+        if line == "phase 2" {
+            // Into the first step, so that something stands applied.
+            std::thread::sleep(Duration::from_millis(700));
+        }
+        let pid = demo.pid();
+        let namespaces: Vec<String> = children(pid).into_iter().chain([pid]).filter_map(netns_of).collect();
+        let nodes = children(pid);
+        assert!(!nodes.is_empty(), "the far node is no child of the demo");
+        let host = netns_of(std::process::id()).unwrap();
+        assert!(!namespaces.contains(&host), "the demo runs in the host's namespace");
+        demo.signal(signal);
+        let ran = demo.wait();
+        if signal == "KILL" {
+            assert_eq!(ran.code, None);
+        } else {
+            ran.fails(&["interrupted"]);
+        }
+        until("the far node ends", || !nodes.iter().any(|p| lives(*p)));
+        until("its namespaces are nobody's", || !all_netns().iter().any(|n| namespaces.contains(n)));
+    }
+}
+
+fn all_pids() -> Vec<u32> {
+    fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let parent = |p: u32| -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{p}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    all_pids().into_iter().filter(|p| parent(*p) == Some(pid)).collect()
+}
+
+fn netns_of(pid: u32) -> Option<String> {
+    fs::read_link(format!("/proc/{pid}/ns/net")).ok().map(|l| l.display().to_string())
+}
+
+fn all_netns() -> Vec<String> {
+    all_pids().into_iter().filter_map(netns_of).collect()
+}
+
+// ---- helpers that only this suite needs -----------------------------------------------------------------------------
+
+impl Lab {
+    /// Writes a plan of one setting.
+    #[track_caller]
+    fn plan(&self, scratch: &Scratch, knob: &str, target: &str, value: &str) -> String {
+        let file = scratch.name(&format!("{knob}.plan.json"));
+        let plan: Ran = self.run(scratch, &["plan", "--set", knob, target, value, "--out", &file, "--json"]);
+        assert_eq!(plan.exits(0).json()["steps"].as_array().unwrap().len(), 1, "{plan:#?}");
+        file
+    }
+
+    /// How many settings stand applied.
+    #[track_caller]
+    fn applied(&self, scratch: &Scratch) -> usize {
+        self.run(scratch, &["status", "--json"]).exits(0).json()["applied"].as_array().unwrap().len()
+    }
+
+    /// The newest journal.
+    fn journal(scratch: &Scratch) -> PathBuf {
+        let dir = scratch.state().join("journal");
+        let all = scratch.journals();
+        let (name, _) = all.iter().rfind(|(_, bytes)| bytes.windows(7).any(|w| w == b"\"begin\"")).unwrap();
+        dir.join(name)
+    }
+
+    /// A service in the far namespace that answers each datagram with what `answer` makes of it.
+    fn udp_answers(&self, port: u16, answer: fn(&mut Vec<u8>)) {
+        let socket = self.in_far(move || std::net::UdpSocket::bind((FAR, port)).unwrap());
+        std::thread::spawn(move || {
+            let mut buf = vec![0; 65_536];
+            while let Ok((n, from)) = socket.recv_from(&mut buf) {
+                let mut bytes = buf[..n].to_vec();
+                answer(&mut bytes);
+                let _ = socket.send_to(&bytes, from);
+            }
+        });
+    }
+
+    /// A service in the far namespace that answers the first bytes of each connection with `answer` and closes it.
+    fn tcp_answers(&self, port: u16, answer: &'static [u8]) {
+        let listener = self.in_far(move || std::net::TcpListener::bind((FAR, port)).unwrap());
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 1024]).and_then(|_| stream.write_all(answer));
+            }
+        });
+    }
+}
