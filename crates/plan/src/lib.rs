@@ -58,11 +58,17 @@ fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
         Risk::High if !options.allow_disruptive => {
             Some("resets the link or may cut a connection; needs --allow-disruptive".to_owned())
         }
-        Risk::Medium if step.target.iface().is_none() && !options.allow_host_wide => {
+        Risk::Medium if step.target.iface().is_none() && !of_namespace(&step.knob) && !options.allow_host_wide => {
             Some("host-wide, other programs would feel it; needs leave for host-wide changes".to_owned())
         }
         _ => None,
     }
+}
+
+/// Settings that every network namespace has of its own: what of `net.ipv4` a namespace shows is its own
+/// (net/ipv4/sysctl_net_ipv4.c, `ipv4_net_table`); the few global ones are not there inside one.
+fn of_namespace(knob: &str) -> bool {
+    knob.starts_with("sysctl.net.ipv4.")
 }
 
 /// Place in the order; lower is earlier.
@@ -76,6 +82,7 @@ fn class(knob: &str) -> u8 {
         ("sysctl.net.core.netdev_", 1),
         ("sysctl.net.core.rmem_", 1),
         ("sysctl.net.core.wmem_", 1),
+        ("sysctl.net.ipv4.tcp_limit_output_bytes", 1),
         ("sysctl.net.ipv4.tcp_rmem", 1),
         ("sysctl.net.ipv4.tcp_wmem", 1),
         ("irq.", 2),

@@ -109,7 +109,8 @@ fn job(goal_ns: u64, cpu: u32) -> Result<Job, Failure> {
         peer: "lowlat".to_owned(),
         size: 64,
         cpu: Some(cpu),
-        timeout: 500_000_000,
+        // Longer than any queue here; a probe that takes longer is lost, and a lost one must not eat a whole round.
+        timeout: 120_000_000,
         dscp: None,
         key_file: None,
         busy_poll: None,

@@ -17,5 +17,5 @@ crate::knob! {
     value Value::Number(0, 2_147_483_647);
     words "bytes of one connection below its socket: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ip-sysctl.html (tcp_limit_output_bytes)", "linux net/ipv4/tcp_output.c tcp_small_queue_check (v6.12)"];
+    sources ["https://docs.kernel.org/networking/ip-sysctl.html (tcp_limit_output_bytes)", "net/ipv4/tcp_output.c (v6.12): tcp_small_queue_check"];
 }
