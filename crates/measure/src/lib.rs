@@ -12,10 +12,14 @@
 //! simulated engine can run it in no time and to the nanosecond (`testing`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
+pub mod clock;
 mod error;
+pub mod export;
+pub mod floor;
 pub mod histogram;
 pub mod interleave;
 pub mod load;
+pub mod log;
 mod openloop;
 mod pingpong;
 pub mod placement;
@@ -24,10 +28,12 @@ mod samples;
 mod schedule;
 mod session;
 mod spec;
+pub mod sweep;
 pub mod testing;
 mod window;
 
 pub use error::MeasureError;
+pub use floor::self_test;
 pub use histogram::Histogram;
 pub use interleave::{Interleave, interleave};
 pub use samples::{Context, Counts, Flags, Probe, SampleSink, Samples};
