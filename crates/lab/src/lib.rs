@@ -5,5 +5,6 @@
 
 pub mod faults;
 pub mod netns;
+mod sockopt;
 pub mod traffic;
 pub mod vm;

@@ -1,5 +1,6 @@
 //! The traffic of the lab's other programs: what runs beside the probe on a real host. Bounded by its thread's process.
 
+use crate::sockopt;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
@@ -27,16 +28,6 @@ pub enum Traffic {
         /// Time from burst to burst, ms.
         every_ms: u64,
     },
-    /// `stream-bursts PORT COUNT EVERY_MS`: the same over TCP, one small segment each; connects again when the near
-    /// node closes.
-    StreamBursts {
-        /// Near port.
-        port: u16,
-        /// Messages in a burst.
-        count: u32,
-        /// Time from burst to burst, ms.
-        every_ms: u64,
-    },
 }
 
 impl Traffic {
@@ -50,11 +41,6 @@ impl Traffic {
                 count: count.parse().ok()?,
                 every_ms: every.parse().ok()?,
             }),
-            ["stream-bursts", port, count, every] => Some(Self::StreamBursts {
-                port: port.parse().ok()?,
-                count: count.parse().ok()?,
-                every_ms: every.parse().ok()?,
-            }),
             _ => None,
         }
     }
@@ -64,7 +50,6 @@ impl Traffic {
         match self {
             Self::Sink { port } => format!("sink {port}"),
             Self::Bursts { port, count, every_ms } => format!("bursts {port} {count} {every_ms}"),
-            Self::StreamBursts { port, count, every_ms } => format!("stream-bursts {port} {count} {every_ms}"),
         }
     }
 
@@ -94,33 +79,9 @@ impl Traffic {
                     }
                 });
             }
-            Self::StreamBursts { port, count, every_ms } => {
-                let to = SocketAddrV4::new(crate::netns::NEAR_ADDRESS, port);
-                let end = Instant::now() + LONGEST;
-                std::thread::spawn(move || {
-                    while Instant::now() < end {
-                        // Refused between two sessions of the reader; then the next try finds it.
-                        let _ = TcpStream::connect(to).and_then(|s| stream_bursts(s, count, every_ms, end));
-                        std::thread::sleep(Duration::from_millis(5));
-                    }
-                });
-            }
         }
         Ok(String::new())
     }
-}
-
-/// Bursts of small segments until the reader closes.
-fn stream_bursts(mut stream: TcpStream, count: u32, every_ms: u64, end: Instant) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(Duration::from_millis(100)))?;
-    while Instant::now() < end {
-        for _ in 0..count {
-            stream.write_all(&[0x5a; 512])?;
-        }
-        std::thread::sleep(Duration::from_millis(every_ms));
-    }
-    Ok(())
 }
 
 fn discard(mut stream: TcpStream) {
@@ -159,38 +120,16 @@ impl Running {
         }))
     }
 
-    /// As [`Running::sleepy_reader`], over TCP: takes one connection for each session.
-    pub fn sleepy_stream_reader(port: u16) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
-        listener.set_nonblocking(true)?;
-        Ok(Self::start(move |stop| {
-            let end = Instant::now() + LONGEST;
-            let mut buf = vec![0; 1 << 16];
-            while !stop.load(Ordering::Relaxed) && Instant::now() < end {
-                let Ok((mut stream, _)) = listener.accept() else {
-                    std::thread::sleep(Duration::from_millis(2));
-                    continue;
-                };
-                if stream.set_nonblocking(true).is_err() {
-                    continue;
-                }
-                for _ in 0..20 {
-                    std::thread::sleep(Duration::from_millis(10));
-                    while stream.read(&mut buf).is_ok_and(|n| n > 0) {}
-                }
-            }
-        }))
-    }
-
     /// A reader of datagrams that looks only every few milliseconds, with whatever receive buffer the host gives a new
-    /// socket, and that opens a new socket for each session of a fifth of a second, as feed handlers do.
-    pub fn sleepy_reader(port: u16) -> std::io::Result<Self> {
-        drop(bind_reader(port)?);
+    /// socket or the one it asks for, and that opens a new socket for each session of a fifth of a second, as feed
+    /// handlers do.
+    pub fn sleepy_reader(port: u16, buffer: Option<i32>) -> std::io::Result<Self> {
+        drop(bind_reader(port, buffer)?);
         Ok(Self::start(move |stop| {
             let end = Instant::now() + LONGEST;
             let mut buf = [0; 2048];
             while !stop.load(Ordering::Relaxed) && Instant::now() < end {
-                let Ok(socket) = bind_reader(port) else { break };
+                let Ok(socket) = bind_reader(port, buffer) else { break };
                 for _ in 0..20 {
                     std::thread::sleep(Duration::from_millis(10));
                     while socket.recv(&mut buf).is_ok() {}
@@ -200,8 +139,11 @@ impl Running {
     }
 }
 
-fn bind_reader(port: u16) -> std::io::Result<UdpSocket> {
+fn bind_reader(port: u16, buffer: Option<i32>) -> std::io::Result<UdpSocket> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    if let Some(bytes) = buffer {
+        sockopt::receive_buffer(&socket, bytes)?;
+    }
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
