@@ -42,7 +42,7 @@ pub enum ApplyError {
     },
     /// An earlier transaction was never finished.
     #[error(
-        "begin: the earlier transaction {transaction} was cut off with {standing} settings in place; run `lowlat rollback` to put them back, or `lowlat confirm` to keep them"
+        "begin: the earlier transaction {transaction} is neither confirmed nor rolled back, and {standing} of its settings stand; run `lowlat rollback` to put them back, or `lowlat confirm` to keep them"
     )]
     Unfinished {
         /// Its id.
