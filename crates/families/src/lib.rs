@@ -1,20 +1,128 @@
-//! NIC families.
+//! NIC families: what to set, what to leave, and what each one's driver does differently.
+//!
+//! One file per family, one line per file in [`FAMILIES`]. A page says only what its sources say or what lowlat
+//! measured itself; it gives no "x % faster", because that belongs to a path and is measured there. What a page
+//! recommends is a value to *try*: the A/B test on the live path decides.
 
-/// A family.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod connectx;
+mod e1000e;
+mod ena;
+mod gve;
+mod i40e;
+mod ice;
+mod igb;
+mod igc;
+mod ixgbe;
+mod virtio;
+
+/// One family of devices that share a driver or nearly so.
 #[derive(Debug)]
 pub struct Family {
-    /// Name.
+    /// `i40e`, `connectx`, …: what `lowlat explain NAME` takes.
     pub name: &'static str,
-    /// Drivers.
+    /// Kernel drivers, as `ethtool -i` names them.
     pub drivers: &'static [&'static str],
-    /// Page.
+    /// The page: Markdown with the sections `Devices`, `Set`, `Leave`, `Know`.
     pub page: &'static str,
-    /// Sources.
+    /// Where the page's facts come from.
     pub sources: &'static [&'static str],
+    /// File of the family, for the code link.
+    pub file: &'static str,
 }
-/// All.
-pub static FAMILIES: &[&Family] = &[];
-/// By name or driver.
+
+/// Every family, in the order of the reference.
+pub static FAMILIES: &[&Family] = &[
+    &ice::FAMILY,
+    &i40e::FAMILY,
+    &ixgbe::FAMILY,
+    &igc::FAMILY,
+    &igb::FAMILY,
+    &e1000e::FAMILY,
+    &connectx::FAMILY,
+    &ena::FAMILY,
+    &gve::FAMILY,
+    &virtio::FAMILY,
+];
+
+/// A family by its name, or by a driver of it.
 pub fn find(name: &str) -> Option<&'static Family> {
-    FAMILIES.iter().copied().find(|f| f.name == name || f.drivers.contains(&name))
+    let by_name = FAMILIES.iter().copied().find(|f| f.name == name);
+    by_name.or_else(|| FAMILIES.iter().copied().find(|f| f.drivers.contains(&name)))
+}
+
+/// Declares a family: its doc comment is its page.
+macro_rules! family {
+    ($(#[doc = $line:literal])+ $name:literal; drivers [$($driver:literal),+ $(,)?]; sources [$($source:literal),+ $(,)?];) => {
+        $(#[doc = $line])+
+        pub(crate) static FAMILY: crate::Family = crate::Family {
+            name: $name,
+            drivers: &[$($driver),+],
+            page: lowlat_model::doc_page!($($line)+),
+            sources: &[$($source),+],
+            file: file!(),
+        };
+    };
+}
+pub(crate) use family;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_page_says_all_four_things_and_where_from() {
+        for f in FAMILIES {
+            for title in ["Devices", "Set", "Leave", "Know"] {
+                let (_, rest) =
+                    f.page.split_once(&format!("## {title}\n")).unwrap_or_else(|| panic!("{}: no {title}", f.name));
+                let text = rest.split("\n## ").next().unwrap_or_default().trim();
+                assert!(text.len() > 20, "{}: {title} says nothing: {text:?}", f.name);
+            }
+            assert!(
+                f.sources
+                    .iter()
+                    .all(|s| s.starts_with("https://") || s.contains("drivers/net/") || s.starts_with("measured")),
+                "{}",
+                f.name
+            );
+            assert!(!f.sources.is_empty() && !f.drivers.is_empty(), "{}", f.name);
+        }
+    }
+
+    #[test]
+    fn every_file_is_registered_and_no_driver_has_two_families() {
+        let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let files: BTreeSet<String> = std::fs::read_dir(src)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .filter(|f| f != "lib.rs")
+            .collect();
+        let listed: BTreeSet<String> =
+            FAMILIES.iter().map(|f| f.file.rsplit('/').next().unwrap_or_default().to_owned()).collect();
+        assert_eq!(files, listed);
+        let drivers: Vec<&str> = FAMILIES.iter().flat_map(|f| f.drivers).copied().collect();
+        let unique: BTreeSet<&str> = drivers.iter().copied().collect();
+        assert_eq!(drivers.len(), unique.len(), "a driver twice");
+    }
+
+    #[test]
+    fn a_family_is_found_by_name_and_by_driver() {
+        for (asked, name) in
+            [("connectx", "connectx"), ("mlx5_core", "connectx"), ("virtio_net", "virtio"), ("igbvf", "igb")]
+        {
+            assert_eq!(find(asked).map(|f| f.name), Some(name), "{asked}");
+        }
+        assert!(find("rtl8139").is_none());
+    }
+
+    #[test]
+    fn no_page_promises_a_gain() {
+        for f in FAMILIES {
+            let promise = f.page.split_whitespace().any(|w| w.ends_with('%') || w == "faster");
+            assert!(!promise, "{}: a gain belongs to a path", f.name);
+        }
+    }
 }

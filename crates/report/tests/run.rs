@@ -198,7 +198,8 @@ prop_compose! {
 
 /// Every run of digits with its decimals.
 fn numbers(text: &str) -> Vec<String> {
-    Regex::new(r"[0-9]+(\.[0-9]+)?").unwrap().find_iter(text).map(|m| m.as_str().to_owned()).collect()
+    static NUMBER: std::sync::LazyLock<Regex> = std::sync::LazyLock::new(|| Regex::new(r"[0-9]+(\.[0-9]+)?").unwrap());
+    NUMBER.find_iter(text).map(|m| m.as_str().to_owned()).collect()
 }
 
 /// Every number that may stand in a report: those of the document, as times, as percent and with two decimals, and the

@@ -1,0 +1,22 @@
+crate::family! {
+    /// ## Devices
+    /// Intel gigabit: 82571 to 82583, and the on-board I217, I218, I219.
+    /// ## Set
+    /// - `nic.coalesce.rx-usecs 0`.
+    /// - `nic.eee off` where it is active.
+    /// - `socket.busy-poll`: a spinning reader takes the interrupt out of the path.
+    /// ## Leave
+    /// - Channels, ntuple rules and native XDP: the driver has none. AF_XDP runs in the generic (skb) mode.
+    /// ## Know
+    /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, 4 a simplified one; none is a microsecond. 2 is
+    ///   refused.
+    /// - In an emulated 82574L the driver accepts hardware stamping and no stamp ever arrives: what is advertised is not
+    ///   yet what comes, so lowlat counts the stamps that did.
+    "e1000e";
+    drivers ["e1000e"];
+    sources [
+        "https://docs.kernel.org/networking/device_drivers/ethernet/intel/e1000e.html",
+        "drivers/net/ethernet/intel/e1000e/ethtool.c e1000_set_coalesce (6.12)",
+        "measured in an emulated 82574L under QEMU 10.0, kernel 6.12: SIOCSHWTSTAMP accepted, 0 stamps",
+    ];
+}

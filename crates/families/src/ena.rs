@@ -1,0 +1,29 @@
+crate::family! {
+    /// ## Devices
+    /// Amazon Elastic Network Adapter, on EC2 instances.
+    /// ## Set
+    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0`, `nic.coalesce.tx-usecs 0`: transmit completions wait
+    ///   64 µs by default; receiving is adaptive on some instance types and not moderated on others.
+    /// - `sysctl.net.core.busy_read` and `sysctl.net.core.busy_poll`, or `socket.busy-poll` for one program (Amazon's
+    ///   guide names 70 µs).
+    /// - `irq.affinity` and the application's core: Amazon's guide puts them on the same vCPU; another core of the same
+    ///   node is the alternative to measure.
+    /// - `cpu.dma-latency`: no deep idle states.
+    /// ## Leave
+    /// - irqbalance running, with the path's cores banned from it: the driver gives no affinity hints, and after a device
+    ///   reset without irqbalance several interrupts may land on one core.
+    /// - `nic.ring.rx` and `nic.channels.combined`, unless drops grow: changing either interrupts traffic for less than a
+    ///   millisecond.
+    /// ## Know
+    /// - `*_allowance_exceeded` counters are limits of the instance size: nothing on the host mends them.
+    /// - Low-latency queues push descriptors and the first 96 bytes into the device; they are negotiated at start, and
+    ///   headers above 96 bytes (IPv6 with extensions and TCP options) are dropped unless large LLQ is on.
+    /// - The PTP clock is off by default (`devlink … enable_phc`) and answers at most 125 reads a second.
+    /// - The device can reset itself; a reset lasts less than a millisecond and may lose packets.
+    "ena";
+    drivers ["ena"];
+    sources [
+        "https://docs.kernel.org/networking/device_drivers/ethernet/amazon/ena.html",
+        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst",
+    ];
+}

@@ -1,0 +1,21 @@
+crate::family! {
+    /// ## Devices
+    /// Intel Ethernet 700 Series: X710, XL710, XXV710, X722, and their virtual functions.
+    /// ## Set
+    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.adaptive-tx off`, `nic.coalesce.rx-usecs 0` and
+    ///   `nic.coalesce.tx-usecs 0`: what the driver's documentation names for lower latency.
+    /// - `nic.feature.ntuple on` with a rule for the hot flow.
+    /// - `irq.affinity`: to cores of the device's own node; the documentation asks for pinned interrupts.
+    /// - `nic.pause`: flow control is on by default. Where the receiver keeps up, a pause frame only stops the sender.
+    /// ## Leave
+    /// - `nic.ring.rx`: unless drops grow.
+    /// - `rx-usecs 125` or `250`, which the documentation also names: they are for forwarding and for idle processors.
+    /// ## Know
+    /// - The first TCP/IPv4 rule (a "sideband" filter) turns ATR off: the automatic steering of *all other* TCP flows to
+    ///   the CPU that sends them ends with it, and comes back when the last such rule is deleted.
+    /// - The hardware counts delays in steps of 4 µs.
+    /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs` (0 is no limit, 235 µs the longest).
+    "i40e";
+    drivers ["i40e", "iavf"];
+    sources ["https://docs.kernel.org/networking/device_drivers/ethernet/intel/i40e.html"];
+}

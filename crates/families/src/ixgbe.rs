@@ -1,0 +1,23 @@
+crate::family! {
+    /// ## Devices
+    /// Intel 10 Gigabit: 82598, 82599, X520, X540, X550, X552, X553, and their virtual functions.
+    /// ## Set
+    /// - `nic.coalesce.rx-usecs 0`: no throttling.
+    /// - `nic.feature.lro off` where it is on: it holds packets to merge them.
+    /// - `nic.feature.ntuple on` with a rule for the hot flow.
+    /// - `nic.pause`: flow control is on by default.
+    /// ## Leave
+    /// - `nic.feature.ntuple off` on a host with rules of its own: it flushes every rule from driver and hardware.
+    /// ## Know
+    /// - `rx-usecs 1` is no microsecond: it makes the driver adapt the delay to the load, on the virtual function's driver
+    ///   (`ixgbevf`) too. 0 turns throttling off.
+    /// - Flow Director's masks work the other way round than subnet masks: a set bit is *ignored*.
+    /// - On 82598 backplane cards at 1 Gbit/s flow control is off, because it can hang transmission.
+    "ixgbe";
+    drivers ["ixgbe", "ixgbevf"];
+    sources [
+        "https://docs.kernel.org/networking/device_drivers/ethernet/intel/ixgbe.html",
+        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c ixgbe_set_coalesce (6.12)",
+        "https://github.com/scylladb/scylladb/issues/1974",
+    ];
+}

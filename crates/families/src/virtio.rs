@@ -1,0 +1,24 @@
+crate::family! {
+    /// ## Devices
+    /// virtio-net: KVM and QEMU guests, and clouds built on them.
+    /// ## Set
+    /// - `nic.coalesce.rx-usecs 0` where the host offers notification coalescing (`VIRTIO_NET_F_NOTF_COAL`).
+    /// - `irq.affinity`: the lines are named `virtioN-input.0`, not after the interface; lowlat finds them through the
+    ///   device.
+    /// - `steer.xps`, `steer.rps`: one queue pair for each core that talks, where the host gives that many.
+    /// ## Leave
+    /// - EEE, pause, link speed, hardware stamps: there are none in the guest.
+    /// - Guest settings as a cure for a busy host: look at steal time first, and at the host's own vhost thread.
+    /// ## Know
+    /// - Each packet crosses the host's kernel or vhost as well: the guest sees and tunes one half of the path.
+    /// - NUMA node and interrupts hang one level above the interface's own `device`, at the PCI function.
+    /// - Native XDP wants one more transmit queue for each CPU; with fewer, what an XDP program sends goes a slower, locked
+    ///   way.
+    "virtio";
+    drivers ["virtio_net"];
+    sources [
+        "https://docs.oasis-open.org/virtio/virtio/v1.2/virtio-v1.2.html (5.1, network device)",
+        "drivers/net/virtio_net.c virtnet_xdp_set (6.12)",
+        "measured on QEMU 7.2 and 10.0 guests: names of the interrupt lines, missing numa_node at the virtio device",
+    ];
+}
