@@ -98,7 +98,6 @@ fn low_confidence(confidence: u8, parts: &[ConfidencePart]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::sample;
 
     fn has(run: &sample::Run, words: &str) -> bool {

@@ -8,6 +8,7 @@ use lowlat_testkit::{facts, run};
 use crate::Input;
 
 /// Owns what an [`Input`] borrows.
+#[allow(clippy::struct_field_names)] // the names are those of `Input`
 pub(crate) struct Run {
     pub(crate) facts: Facts,
     pub(crate) facts_after: Option<Facts>,
