@@ -1,1 +1,48 @@
-fn main() {}
+//! The repository's own tools: `gen` writes the reference pages from the catalogue, `tidy` holds the architecture.
+//!
+//! ```text
+//! cargo run -p xtask -- gen [--check]   write docs/reference/, or name what there is stale
+//! cargo run -p xtask -- tidy            every check of the architecture
+//! ```
+//!
+//! The same checks are tests of this crate, so that `cargo test` alone finds what they find.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+#![allow(clippy::print_stdout)] // a tool for people at a terminal
+
+mod r#gen;
+mod tidy;
+mod tree;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use tree::Tree;
+
+fn main() -> Result<ExitCode> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let wrong = match args[..] {
+        ["gen"] => {
+            let tree = Tree::load()?;
+            let pages = r#gen::pages(&tree)?;
+            let changed = r#gen::write(&tree, &pages)?;
+            println!("{}: {} pages, {changed} changed", r#gen::FOLDER, pages.len());
+            Vec::new()
+        }
+        ["gen", "--check"] => {
+            let tree = Tree::load()?;
+            r#gen::check(&tree, &r#gen::pages(&tree)?)
+        }
+        ["tidy"] => tidy::all(&Tree::load()?),
+        _ => {
+            eprintln!("usage: cargo run -p xtask -- gen [--check] | tidy");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    for line in &wrong {
+        println!("{line}");
+    }
+    Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
