@@ -116,6 +116,16 @@ mod tests {
     }
 
     #[test]
+    fn a_state_that_was_disabled_is_let_pass() {
+        let mut facts = healthy();
+        grow(&mut facts, "cpuidle/cpu1/state2", "usage", 7);
+        if let Reading::Value(states) = &mut facts.cpus.power.get_mut(&1).unwrap().idle_states {
+            states[2].disabled = true;
+        }
+        assert_eq!(rule_for(NAME, &facts, 50_000), Seen::default());
+    }
+
+    #[test]
     fn blind_without_goal_or_states() {
         let mut facts = healthy();
         blind(NAME, &facts, "latency goal", "absent");

@@ -158,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn on_the_siblings_of_the_applications_core() {
+        let mut facts = healthy();
+        for (a, b) in [(1, 2), (2, 1)] {
+            facts.cpus.siblings.insert(a, vec![a, b]);
+        }
+        let baseline = crate::tests::baseline(Some(2));
+        let seen = find(NAME).unwrap().check(&Input { facts: &facts, baseline: Some(&baseline), goal_ns: None });
+        let want = "eth0/irq-1 (eth0-TxRx-1) fires on CPU 1: it shares its core with CPU 2, where the application runs";
+        assert_eq!(seen.findings[0].evidence, [want]);
+    }
+
+    #[test]
     fn a_line_that_is_silent_is_left_alone() {
         let mut facts = healthy();
         effective(&mut facts, 1, vec![3]);

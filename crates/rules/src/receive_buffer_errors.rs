@@ -112,6 +112,16 @@ mod tests {
     }
 
     #[test]
+    fn lost_datagrams_over_ipv6() {
+        let mut facts = healthy();
+        grow(&mut facts, "snmp6", "Udp6RcvbufErrors", 5);
+        assert_eq!(
+            rule(NAME, &facts).findings[0].evidence[0],
+            "Udp6RcvbufErrors grew by 5 in 1000 ms (/proc/net/snmp6)"
+        );
+    }
+
+    #[test]
     fn a_small_default_is_a_fault_by_itself() {
         let mut facts = healthy();
         facts.sysctls.insert("net.core.rmem_default".into(), Reading::Value("4096".into()));

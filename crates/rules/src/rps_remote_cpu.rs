@@ -124,6 +124,21 @@ mod tests {
     }
 
     #[test]
+    fn to_where_the_application_runs_is_no_fault() {
+        let mut facts = healthy();
+        iface(&mut facts).rx_queues[0].rps_cpus = Reading::Value(vec![3]);
+        let check = |app| {
+            let baseline = crate::tests::baseline(Some(app));
+            crate::find(NAME)
+                .unwrap()
+                .check(&Input { facts: &facts, baseline: Some(&baseline), goal_ns: None })
+                .findings
+        };
+        assert_eq!(check(3), []);
+        assert_eq!(check(2)[0].evidence[2], "the prober runs on CPU 2");
+    }
+
+    #[test]
     fn without_a_window_the_mask_is_enough() {
         let mut facts = healthy();
         facts.window = None;
