@@ -71,7 +71,9 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
         }
     }
     let mut merged = args;
-    merged.splice(position + 1..position + 1, flags);
+    let rest = merged.split_off(position + 1);
+    merged.extend(flags);
+    merged.extend(rest);
     Ok(merged)
 }
 

@@ -53,7 +53,7 @@ pub fn engine_page(name: &str) -> Option<String> {
         _ => return None,
     };
     let lines = source.lines().map_while(|l| l.strip_prefix("//!"));
-    Some(lines.map(|l| format!("{}\n", l.strip_prefix(' ').unwrap_or(l))).collect())
+    Some(lines.flat_map(|l| [l.strip_prefix(' ').unwrap_or(l), "\n"]).collect())
 }
 
 impl Path {

@@ -23,7 +23,12 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     }
     for step in &plan.steps {
         if signals::stopped() {
-            return Err(back_out(session, &live, "apply: interrupted by a signal".to_owned()));
+            return Err(back_out(session, live, "apply: interrupted by a signal"));
+        }
+        // Steps for one place are alternatives; nothing is judged here, so the first stands for all.
+        if session.already_at(step) {
+            output::progress(&format!("{} on {}: left out, another step has set this place", step.knob, step.target));
+            continue;
         }
         match session.apply(&live, step) {
             Ok(handle) => output::progress(&format!(
@@ -37,7 +42,7 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
                 output::progress(&format!("{} on {}: refused: {why}", step.knob, step.target));
             }
             Err(fatal) => {
-                return Err(back_out(session, &live, format!("apply {} on {}: {fatal}", step.knob, step.target)));
+                return Err(back_out(session, live, &format!("apply {} on {}: {fatal}", step.knob, step.target)));
             }
         }
     }
@@ -48,8 +53,8 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     status(json)
 }
 
-fn back_out(mut session: Session, live: &Live, why: String) -> Failure {
-    match session.rollback(live) {
+fn back_out(mut session: Session, live: Live, why: &str) -> Failure {
+    match session.rollback(&live) {
         Ok(r) if r.complete() => Failure::new(format!("{why}; everything that was applied was put back")),
         Ok(_) => Failure::new(format!("{why}; not everything could be put back; run `lowlat rollback`")),
         Err(e) => Failure::new(format!("{why}; putting back failed too: {e}; run `lowlat rollback`")),

@@ -74,5 +74,5 @@ fn page(name: &str) -> Option<String> {
 }
 
 fn sources(list: &[&str]) -> String {
-    list.iter().map(|s| format!("- {s}\n")).collect()
+    list.iter().flat_map(|s| ["- ", s, "\n"]).collect()
 }

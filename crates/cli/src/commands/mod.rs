@@ -55,15 +55,14 @@ fn facts_from(
         }
         return Ok(facts);
     }
-    let facts = match root {
-        Some(root) => lowlat_probes::gather(&lowlat_sys::Captured::open(root)?, iface, window_ns),
-        None => {
-            let live = Live::new();
-            if let Some(iface) = iface {
-                crate::optimize::interface_known(iface, &live)?;
-            }
-            lowlat_probes::gather(&live, iface, window_ns)
+    let facts = if let Some(root) = root {
+        lowlat_probes::gather(&lowlat_sys::Captured::open(root)?, iface, window_ns)
+    } else {
+        let live = Live::new();
+        if let Some(iface) = iface {
+            crate::optimize::interface_known(iface, &live)?;
         }
+        lowlat_probes::gather(&live, iface, window_ns)
     };
     match iface {
         Some(iface) if !facts.interfaces.contains_key(iface) => Err(Failure::new(format!(

@@ -13,8 +13,8 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     let facts = super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), None)?;
     let live = Live::new();
     let plan = match args.set.as_slice() {
-        [knob, target, value] => one(knob, target, value, &live)?,
-        _ => planned(&facts, args, &live),
+        [knob, target, value] => one(knob, target, value, live)?,
+        _ => planned(&facts, args, live),
     };
     if let Some(file) = &args.out {
         let text = serde_json::to_vec_pretty(&plan)
@@ -30,18 +30,18 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     Ok(0)
 }
 
-fn planned(facts: &Facts, args: &PlanArgs, live: &Live) -> Plan {
+fn planned(facts: &Facts, args: &PlanArgs, live: Live) -> Plan {
     let (findings, _) = crate::optimize::find(facts, None, args.goal);
-    crate::optimize::make_plan(&findings, facts, live, args.allow_disruptive, true)
+    crate::optimize::make_plan(&findings, facts, &live, args.allow_disruptive, true)
 }
 
-fn one(knob: &str, target: &str, value: &str, live: &Live) -> Result<Plan, Failure> {
+fn one(knob: &str, target: &str, value: &str, live: Live) -> Result<Plan, Failure> {
     if lowlat_knobs::find(knob).is_none() {
         return Err(Failure::new(format!("plan {knob:?}: there is no knob of that name; `lowlat explain` lists them")));
     }
     let target = target.parse().map_err(|e| Failure::new(format!("plan {knob}: {e}")))?;
     let setting = Setting { knob: knob.to_owned(), target, value: value.to_owned() };
-    let step = lowlat_knobs::resolve(live, &setting, "asked for by hand").map_err(|l| {
+    let step = lowlat_knobs::resolve(&live, &setting, "asked for by hand").map_err(|l| {
         Failure::new(format!("plan {} on {}: {}; see `lowlat explain {}`", l.knob, l.target, l.why, l.knob))
     })?;
     let options = lowlat_plan::Options { allow_disruptive: true, allow_host_wide: true, management_ifaces: Vec::new() };

@@ -13,15 +13,14 @@ use lowlat_assess::Assessment;
 use lowlat_knobs::resolve;
 use lowlat_model::document::{EngineResult, RunDocument, StepResult};
 use lowlat_model::measurement::Measurement;
-use lowlat_model::units::us;
 use lowlat_model::{Facts, Finding, NotSeen, Plan, Schema, Window};
 use lowlat_rules::Input;
+use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
-use lowlat_sys::{Sys, query};
 
 use crate::failure::Failure;
 use crate::path::Path;
-use crate::probe::{self, Ask};
+use crate::probe::{self, Ask, words};
 use crate::signals;
 
 pub use preflight::{interface, interface_known, preflight};
@@ -128,11 +127,10 @@ fn observe(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<(Facts
     let baseline = probe::measure(&ask, sys)?;
     let mut facts = lowlat_probes::gather(sys, Some(&job.iface), None);
     facts.window = Some(Window { before, after: facts.counters.clone() });
-    let shown = |v: Option<u64>| v.map_or("n/a".to_owned(), us);
     say(&format!(
-        "baseline: p50 {} µs, p99 {} µs, lost {} of {}",
-        shown(baseline.rtt.p50_ns),
-        shown(baseline.rtt.p99_ns),
+        "baseline: p50 {}, p99 {}, lost {} of {}",
+        words(baseline.rtt.p50_ns),
+        words(baseline.rtt.p99_ns),
         baseline.lost,
         baseline.sent
     ));
@@ -290,14 +288,22 @@ impl Parts {
             goal_ns: job.goal_ns,
             goal_met,
             escalations: assessment.escalations,
-            next_steps: assessment.next_steps,
+            next_steps: present_words(job, &self.baseline).into_iter().chain(assessment.next_steps).collect(),
             planted: None,
             rollback_verified: None,
         }
     }
 }
 
-/// The inode of the namespace this process works in, for messages.
-pub fn netns(sys: &dyn Sys) -> u64 {
-    query::netns_inode(sys).into_value().unwrap_or(0)
+/// What the user believed to have, set against what was measured; said only where they are far apart.
+fn present_words(job: &Job, baseline: &Measurement) -> Option<String> {
+    let (believed, measured) = (job.present_ns?, baseline.rtt.p50_ns?);
+    // A factor of two: below that, the difference of load and hour explains it.
+    (believed.max(measured) > 2 * believed.min(measured)).then(|| {
+        format!(
+            "you gave {} as the present latency, and {} was measured: see which path the figure was of",
+            words(Some(believed)),
+            words(Some(measured))
+        )
+    })
 }

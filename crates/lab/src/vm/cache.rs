@@ -33,8 +33,8 @@ pub(crate) fn make(path: &Path) -> Result<(), LabError> {
 fn identity(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // proc_pid_stat(5): field 22 is starttime; the name in field 2 may hold spaces, so count from its bracket.
-    let start = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?;
-    Some(format!("{pid}-{start}"))
+    let started = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?;
+    Some(format!("{pid}-{started}"))
 }
 
 fn alive(owner: &str) -> bool {
@@ -99,7 +99,7 @@ impl Lock {
                     let young = fs::metadata(&path)
                         .and_then(|m| m.modified())
                         .is_ok_and(|t| t.elapsed().is_ok_and(|age| age < Duration::from_secs(5)));
-                    if !alive(&owner) && !(owner.is_empty() && young) {
+                    if !(alive(&owner) || owner.is_empty() && young) {
                         let _ = fs::remove_file(&path);
                     } else if since.elapsed() > LOCK_WAIT {
                         return Err(LabError::BadGuest {

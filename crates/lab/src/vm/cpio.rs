@@ -34,7 +34,8 @@ impl Cpio {
     fn entry(&mut self, name: &str, mode: u32, device: (u32, u32), data: &[u8]) {
         self.inode += 1;
         // newc holds sizes in 32 bits; the members here are scripts, modules and busybox, far below that.
-        let (size, name_size) = (data.len() as u32, name.len() as u32 + 1);
+        let bits32 = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (size, name_size) = (bits32(data.len()), bits32(name.len() + 1));
         let fields = [self.inode, mode, 0, 0, 1, 0, size, 0, 0, device.0, device.1, name_size, 0];
         self.out.extend_from_slice(b"070701");
         for field in fields {

@@ -138,8 +138,9 @@ fn check(lab: &Lab, guest: &Guest) -> Result<(), LabError> {
 
 fn write_control(dir: &Path, guest: &Guest) -> Result<(), LabError> {
     let shares = guest.shares.iter().enumerate();
-    let shares: String =
+    let shares: Vec<String> =
         shares.map(|(i, s)| format!("share{i} {} {}\n", if s.writable { "rw" } else { "ro" }, s.guest)).collect();
+    let shares = shares.concat();
     let modules = guest.topology.modules.join("\n");
     let setup = format!("set -e\n{}", guest.topology.setup);
     for (name, text) in [("shares", &shares), ("modules", &modules), ("setup", &setup), ("script", &guest.script)] {

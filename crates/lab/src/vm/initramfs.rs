@@ -51,7 +51,7 @@ fn build(modules: &Path, closure: &[String], busybox: &[u8]) -> Result<Vec<u8>, 
         let from = modules.join(module);
         let name = module.rsplit('/').next().unwrap_or(module);
         cpio.file(&format!("mod/{name}"), 0o644, &fs::read(&from).map_err(LabError::io("read", &from))?);
-        list.push_str(&format!("/mod/{name}\n"));
+        list.extend(["/mod/", name, "\n"]);
     }
     cpio.file("boot-modules", 0o644, list.as_bytes());
     Ok(cpio.finish())
