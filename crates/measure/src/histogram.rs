@@ -149,13 +149,13 @@ mod tests {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let mut all: Vec<u64> = (0..20_000).map(|_| (5_000.0 * (2.0 * r.exponential()).exp()) as u64).collect();
         all.extend([LOST; 30]);
-        let (mut one, mut a, mut b) = (Histogram::default(), Histogram::default(), Histogram::default());
+        let (mut one, mut left, mut right) = (Histogram::default(), Histogram::default(), Histogram::default());
         for (i, &s) in all.iter().enumerate() {
             one.record(s);
-            if i % 3 == 0 { a.record(s) } else { b.record(s) }
+            if i % 3 == 0 { left.record(s) } else { right.record(s) }
         }
-        a.merge(&b);
-        assert_eq!(a.quantiles(), one.quantiles());
+        left.merge(&right);
+        assert_eq!(left.quantiles(), one.quantiles());
         let (exact, ours) = (Quantiles::of(&mut all), one.quantiles());
         assert_eq!(
             (ours.samples, ours.min_ns, ours.max_ns, ours.mean_ns),

@@ -17,134 +17,186 @@ const SLACK_NS: u64 = 100_000;
 /// A full queue is tried again after so long.
 const RETRY_NS: u64 = 10_000;
 
+/// Where the loop is.
+struct OpenLoop<'r, 'a> {
+    run: &'r mut Run<'a>,
+    schedule: Schedule,
+    window: Window,
+    /// The latest time known: what send, receive or a wait last told.
+    now: Ns,
+    seq: u64,
+    /// When the next probe is to leave.
+    planned: Ns,
+    /// The queue was full: not before this time again.
+    retry_at: Option<Ns>,
+    /// The run should be over, and a whole timeout more: what has not left by then never will.
+    latest: Ns,
+    sending: bool,
+    measured: u64,
+    measuring_since: Option<Ns>,
+    /// Given up before their timeout, because the window was full.
+    squeezed: u64,
+    told: Ns,
+}
+
 /// Returns the next free sequence number.
 pub(crate) fn run(run: &mut Run<'_>, rate_pps: f64, pattern: Pattern) -> Result<u64, MeasureError> {
-    let spec = run.spec;
-    let start = run.start;
+    let (spec, start, first) = (run.spec, run.start, run.first_seq);
     let mut schedule = Schedule::new(start, rate_pps, pattern, spec.seed);
-    let mut window = Window::new(run.first_seq, rate_pps, spec.timeout_ns);
-    let mut now = start;
-    let mut seq = run.first_seq;
-    let mut told = start;
-    let mut measured = 0u64;
-    let mut measuring_since: Option<Ns> = None;
-    let mut squeezed = 0u64;
-    let mut planned = schedule.next().unwrap_or(start);
-    let mut retry_at: Option<Ns> = None;
-    let mut sending = true;
-    let latest = start.saturating_add(spec.planned_length_ns()).saturating_add(spec.timeout_ns);
-    loop {
-        if run.stopped() {
-            run.samples.interrupted = true;
-            // What is on its way is neither answered nor lost: it is no sample, and is not booked.
-            while let Some((_, probe)) = window.pop(now, false) {
-                run.settle(&probe)?;
-            }
-            break;
-        }
-        let warmup = spec.is_warmup(run.index(seq), planned, start);
-        if sending && !warmup {
-            let since = *measuring_since.get_or_insert(planned);
-            if spec.count.is_some_and(|c| measured >= c)
-                || spec.duration_ns.is_some_and(|d| planned.saturating_sub(since) >= d)
-            {
-                sending = false;
-            }
-        }
-        if sending && now >= planned && retry_at.is_none_or(|at| now >= at) {
-            // The run should have been over for a whole timeout: the rate is above what is borne. What is still planned
-            // stays in the books as never sent. (Before that a stall, however long, only makes probes leave late.)
-            let hopeless = now > latest;
-            let mut probe = Probe { planned, sent: planned, ..Probe::default() };
-            if warmup {
-                probe.flags.set(Flags::WARMUP);
-            }
-            let sent = if hopeless {
-                None
-            } else {
-                run.peer.encode(seq, planned, run.message);
-                match run.engine.send(run.message) {
-                    Ok(sent) => Some(sent),
-                    Err(e) => {
-                        let is_full = matches!(&e, EngineError::Os { source, .. } if full(source));
-                        if is_full {
-                            retry_at = Some(now.saturating_add(RETRY_NS));
-                            run.failures = 0; // bounded by the timeout, not by a count
-                        } else {
-                            run.failed(e)?;
-                        }
-                        if is_full { None } else { Some(now) }
-                    }
-                }
-            };
-            if sent.is_some() || hopeless {
-                retry_at = None;
-                match sent {
-                    Some(at) => {
-                        probe.sent = at;
-                        now = now.max(at);
-                    }
-                    None => probe.flags.set(Flags::UNSENT),
-                }
-                if window.is_full()
-                    && let Some((_, oldest)) = window.pop(now, true)
-                {
-                    squeezed += u64::from(!oldest.answered());
-                    run.settle(&oldest)?;
-                }
-                window.push(probe);
-                seq += 1;
-                measured += u64::from(!warmup);
-                planned = schedule.next().unwrap_or(Ns::MAX);
-            }
-        }
-        // Until the next thing to do; at once when the plan is behind, so that answers are taken even then.
-        let mut until = now.saturating_add(PATIENCE_NS);
-        if sending {
-            until = until.min(retry_at.unwrap_or(planned).max(now));
-        } else {
-            match window.deadline() {
-                Some(deadline) => until = until.min(deadline.saturating_add(1)),
-                None => break,
-            }
-        }
-        match run.next_answer(until)? {
-            Some(answer) => {
-                now = now.max(answer.at);
-                match window.answer(answer.seq, answer.at, answer.residence, answer.flags) {
-                    Class::First => run.keep_rx(&answer),
-                    Class::Unknown => run.samples.counts.foreign += 1,
-                    class => {
-                        // The window keeps it with its probe; what has left the window is booked here.
-                        if window.has_left(answer.seq) {
-                            run.samples.book_after(answer.seq, class);
-                        }
-                    }
-                }
-            }
-            None => now = now.max(until),
-        }
-        while let Some((_, probe)) = window.pop(now, false) {
-            run.settle(&probe)?;
-        }
-        let slack = if sending { planned.saturating_sub(now) } else { u64::MAX };
-        if slack >= SLACK_NS {
-            run.collect_stamps();
-        }
-        let overdue = now.saturating_sub(told);
-        if overdue >= PROGRESS_NS && (slack >= SLACK_NS || overdue >= 4 * PROGRESS_NS) {
-            told = now;
-            run.collect_stamps();
-            run.tell(now);
-        }
-        if !sending && window.is_empty() {
-            break;
-        }
-    }
-    if squeezed > 0 {
-        run.samples.warnings.push(format!(
+    let planned = schedule.next().unwrap_or(start);
+    let mut this = OpenLoop {
+        run,
+        schedule,
+        window: Window::new(first, rate_pps, spec.timeout_ns),
+        now: start,
+        seq: first,
+        planned,
+        retry_at: None,
+        latest: start.saturating_add(spec.planned_length_ns()).saturating_add(spec.timeout_ns),
+        sending: true,
+        measured: 0,
+        measuring_since: None,
+        squeezed: 0,
+        told: start,
+    };
+    while this.step()? {}
+    if this.squeezed > 0 {
+        let squeezed = this.squeezed;
+        this.run.samples.warnings.push(format!(
             "{squeezed} probes were given up before the timeout: more were on their way than the window holds"
         ));
     }
-    Ok(seq)
+    Ok(this.seq)
+}
+
+impl OpenLoop<'_, '_> {
+    /// One send at most, one receive at most; `false` when the run is over.
+    fn step(&mut self) -> Result<bool, MeasureError> {
+        if self.run.stopped() {
+            self.run.samples.interrupted = true;
+            // What is on its way is neither answered nor lost: it is no sample, and is not booked.
+            self.settle()?;
+            return Ok(false);
+        }
+        if self.sending {
+            self.send_when_due()?;
+        }
+        // Until the next thing to do; at once when the plan is behind, so that answers are taken even then.
+        let mut until = self.now.saturating_add(PATIENCE_NS);
+        if self.sending {
+            until = until.min(self.retry_at.unwrap_or(self.planned).max(self.now));
+        } else if let Some(deadline) = self.window.deadline() {
+            until = until.min(deadline.saturating_add(1));
+        } else {
+            return Ok(false);
+        }
+        self.receive(until)?;
+        self.settle()?;
+        self.housekeeping();
+        Ok(self.sending || !self.window.is_empty())
+    }
+
+    /// Sends the next probe if its time has come, and ends the sending if the run's has.
+    fn send_when_due(&mut self) -> Result<(), MeasureError> {
+        let spec = self.run.spec;
+        let warmup = spec.is_warmup(self.seq - self.run.first_seq, self.planned, self.run.start);
+        if !warmup {
+            let since = *self.measuring_since.get_or_insert(self.planned);
+            let enough = spec.count.is_some_and(|c| self.measured >= c);
+            if enough || spec.duration_ns.is_some_and(|d| self.planned.saturating_sub(since) >= d) {
+                self.sending = false;
+                return Ok(());
+            }
+        }
+        if self.now < self.planned || self.retry_at.is_some_and(|at| self.now < at) {
+            return Ok(());
+        }
+        let mut probe = Probe { planned: self.planned, sent: self.planned, ..Probe::default() };
+        if warmup {
+            probe.flags.set(Flags::WARMUP);
+        }
+        // The run should have been over for a whole timeout: the rate is above what is borne. What is still planned
+        // stays in the books as never sent. (Before that a stall, however long, only makes probes leave late.)
+        if self.now > self.latest {
+            probe.flags.set(Flags::UNSENT);
+        } else {
+            match self.hand_on()? {
+                Some(sent) => {
+                    probe.sent = sent;
+                    self.now = self.now.max(sent);
+                }
+                None => return Ok(()), // full: the probe keeps its place and its planned time
+            }
+        }
+        self.retry_at = None;
+        if self.window.is_full()
+            && let Some(oldest) = self.window.pop(self.run.memory, self.now, true)
+        {
+            self.squeezed += u64::from(!oldest.answered());
+            self.run.settle(&oldest)?;
+        }
+        self.window.push(probe);
+        self.seq += 1;
+        self.measured += u64::from(!warmup);
+        self.planned = self.schedule.next().unwrap_or(Ns::MAX);
+        Ok(())
+    }
+
+    /// Gives the probe to the engine; `None` when the queue is full.
+    #[inline]
+    fn hand_on(&mut self) -> Result<Option<Ns>, MeasureError> {
+        self.run.peer.encode(self.seq, self.planned, self.run.message);
+        let error = match self.run.engine.send(self.run.message) {
+            Ok(sent) => return Ok(Some(sent)),
+            Err(error) => error,
+        };
+        if matches!(&error, EngineError::Os { source, .. } if full(source)) {
+            self.retry_at = Some(self.now.saturating_add(RETRY_NS));
+            return Ok(None);
+        }
+        // The path refuses: the probe left and found no way.
+        self.run.failed(error)?;
+        Ok(Some(self.now))
+    }
+
+    #[inline]
+    fn receive(&mut self, until: Ns) -> Result<(), MeasureError> {
+        let Some(answer) = self.run.next_answer(until)? else {
+            self.now = self.now.max(until);
+            return Ok(());
+        };
+        self.now = self.now.max(answer.at);
+        if self.window.has_left(answer.seq) {
+            self.run.straggler(answer.seq, self.seq);
+            return Ok(());
+        }
+        match self.window.answer(answer.seq, answer.at, answer.residence, answer.flags) {
+            Class::First => self.run.keep_rx(&answer),
+            Class::Unknown => self.run.samples.counts.foreign += 1,
+            Class::Late | Class::Duplicate => {} // with its probe, until that is settled
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn settle(&mut self) -> Result<(), MeasureError> {
+        while let Some(probe) = self.window.pop(self.run.memory, self.now, false) {
+            self.run.settle(&probe)?;
+        }
+        Ok(())
+    }
+
+    /// Progress and stamps, when there is time for them before the next send; progress also when it is long overdue.
+    #[inline]
+    fn housekeeping(&mut self) {
+        let slack = if self.sending { self.planned.saturating_sub(self.now) } else { u64::MAX };
+        let overdue = self.now.saturating_sub(self.told);
+        if slack >= SLACK_NS || overdue >= 4 * PROGRESS_NS {
+            self.run.collect_stamps();
+            if overdue >= PROGRESS_NS {
+                self.told = self.now;
+                self.run.tell(self.now);
+            }
+        }
+    }
 }

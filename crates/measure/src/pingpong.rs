@@ -1,158 +1,151 @@
 //! Closed loop: one probe on its way at a time.
 
-use lowlat_transport::Ns;
+use lowlat_transport::{EngineError, Ns};
 
 use crate::MeasureError;
 use crate::samples::{Flags, Probe};
 use crate::session::{PATIENCE_NS, PROGRESS_NS, Run, full};
-use crate::window::{Class, Memory};
+
+/// A full queue is tried again after so long.
+const RETRY_NS: u64 = 20_000;
+
+/// Where the loop is.
+struct PingPong<'r, 'a> {
+    run: &'r mut Run<'a>,
+    /// The latest time known: what send, receive or a wait last told.
+    now: Ns,
+    seq: u64,
+}
+
+/// How an exchange ended.
+enum End {
+    /// Answered, lost, late or never sent: it is in the probe.
+    Settled,
+    /// Stopped while it was on its way: neither answered nor lost, so no sample.
+    Stopped,
+}
 
 /// Returns the next free sequence number.
 pub(crate) fn run(run: &mut Run<'_>, interval_ns: Option<u64>) -> Result<u64, MeasureError> {
-    let spec = run.spec;
-    let start = run.start;
-    let mut memory = Memory::new(0);
-    // Answers to the rounds before this one are late or duplicate, never unknown.
-    memory.close(run.first_seq.saturating_sub(1), false);
-    let mut now = start;
-    let mut seq = run.first_seq;
+    let (spec, start, first) = (run.spec, run.start, run.first_seq);
+    let mut told = start;
     let mut measured = 0u64;
     let mut measuring_since: Option<Ns> = None;
-    let mut told = start;
+    let mut this = PingPong { run, now: start, seq: first };
     loop {
-        if run.stopped() {
-            run.samples.interrupted = true;
-            break;
-        }
-        let index = run.index(seq);
-        let planned = match interval_ns {
-            Some(gap) => start.saturating_add(index.saturating_mul(gap)),
-            None => now,
-        };
+        let index = this.seq - first;
+        let planned = interval_ns.map_or(this.now, |gap| start.saturating_add(index.saturating_mul(gap)));
         let warmup = spec.is_warmup(index, planned, start);
         if !warmup {
             let since = *measuring_since.get_or_insert(planned);
-            if spec.count.is_some_and(|c| measured >= c)
-                || spec.duration_ns.is_some_and(|d| planned.saturating_sub(since) >= d)
-            {
-                break;
+            let enough = spec.count.is_some_and(|c| measured >= c);
+            if enough || spec.duration_ns.is_some_and(|d| planned.saturating_sub(since) >= d) {
+                return Ok(this.seq);
             }
         }
-        // A long pause is waited out in the engine, which takes stragglers meanwhile.
-        while now < planned {
-            if run.stopped() {
-                break;
-            }
-            let until = planned.min(now.saturating_add(PATIENCE_NS));
-            match run.next_answer(until)? {
-                Some(answer) => {
-                    now = now.max(answer.at);
-                    straggler(run, &mut memory, answer.seq, seq);
-                }
-                None => now = until,
-            }
+        this.wait_for(planned)?;
+        if this.run.stopped() {
+            this.run.samples.interrupted = true;
+            return Ok(this.seq);
         }
-        if now < planned {
-            continue; // stopped while waiting: the head of the loop ends the run
-        }
-        run.peer.encode(seq, planned, run.message);
         let mut probe = Probe { planned, ..Probe::default() };
         if warmup {
             probe.flags.set(Flags::WARMUP);
         }
-        let unplanned = interval_ns.is_none();
-        match send(run, now)? {
-            Some(sent) => {
-                probe.sent = sent;
-                if unplanned {
-                    probe.planned = sent;
-                }
-                now = now.max(sent);
-                let deadline = sent.saturating_add(spec.timeout_ns);
-                while now < deadline {
-                    let until = deadline.min(now.saturating_add(PATIENCE_NS));
-                    match run.next_answer(until)? {
-                        Some(answer) => {
-                            now = now.max(answer.at);
-                            if answer.seq == seq {
-                                if answer.at <= deadline {
-                                    probe.received = answer.at;
-                                    probe.residence = answer.residence;
-                                    probe.flags.set(answer.flags);
-                                    run.keep_rx(&answer);
-                                } else {
-                                    probe.flags.set(Flags::LATE);
-                                }
-                                break;
-                            }
-                            straggler(run, &mut memory, answer.seq, seq);
-                        }
-                        None => {
-                            now = until;
-                            if run.stopped() {
-                                break;
-                            }
-                        }
-                    }
-                }
-                if !probe.answered() && now < deadline && !probe.flags.has(Flags::LATE) {
-                    // Stopped while it was on its way: it is neither answered nor lost, so it is no sample.
-                    run.samples.interrupted = true;
-                    return Ok(seq + 1);
-                }
-            }
-            None => {
-                probe.sent = now.saturating_add(spec.timeout_ns);
-                now = probe.sent;
-                probe.flags.set(Flags::UNSENT);
-            }
+        if let End::Stopped = this.exchange(&mut probe)? {
+            this.run.samples.interrupted = true;
+            return Ok(this.seq + 1);
         }
-        memory.close(seq, probe.answered() || probe.flags.has(Flags::LATE));
-        run.settle(&probe)?;
-        run.collect_stamps();
+        if interval_ns.is_none() {
+            probe.planned = probe.sent;
+        }
+        this.run.memory.close(this.seq, probe.answered() || probe.flags.has(Flags::LATE));
+        this.run.settle(&probe)?;
+        this.run.collect_stamps();
         measured += u64::from(!warmup);
-        seq += 1;
-        if now.saturating_sub(told) >= PROGRESS_NS {
-            told = now;
-            run.tell(now);
+        this.seq += 1;
+        if this.now.saturating_sub(told) >= PROGRESS_NS {
+            told = this.now;
+            this.run.tell(this.now);
         }
     }
-    Ok(seq)
 }
 
-/// Sends, waiting out a full queue until the timeout. `None` when it stayed full.
-fn send(run: &mut Run<'_>, mut now: Ns) -> Result<Option<Ns>, MeasureError> {
-    let deadline = now.saturating_add(run.spec.timeout_ns);
-    loop {
-        match run.engine.send(run.message) {
-            Ok(sent) => return Ok(Some(sent)),
-            Err(e) => {
-                let is_full = matches!(&e, lowlat_transport::EngineError::Os { source, .. } if full(source));
-                run.failed(e)?;
-                if !is_full {
-                    // The path refuses: the probe left and found no way.
-                    return Ok(Some(now));
-                }
-                now = now.saturating_add(20_000);
-                if now >= deadline || run.stopped() {
-                    return Ok(None);
-                }
-                // Waiting in the engine lets the queue drain; nothing is on its way, so nothing is missed.
-                let until = now;
-                let _ = run.next_answer(until)?;
+impl PingPong<'_, '_> {
+    /// Waits in the engine, which takes stragglers meanwhile; less long when stopped.
+    fn wait_for(&mut self, planned: Ns) -> Result<(), MeasureError> {
+        while self.now < planned && !self.run.stopped() {
+            let until = planned.min(self.now.saturating_add(PATIENCE_NS));
+            if let Some(answer) = self.run.next_answer(until)? {
+                self.now = self.now.max(answer.at);
+                self.run.straggler(answer.seq, self.seq);
+            } else {
+                self.now = until;
             }
         }
+        Ok(())
     }
-}
 
-/// An answer to another probe than the current one.
-fn straggler(run: &mut Run<'_>, memory: &mut Memory, seq: u64, current: u64) {
-    if seq >= current {
-        run.samples.counts.foreign += 1;
-        return;
+    /// Sends the probe and waits for its answer.
+    #[inline]
+    fn exchange(&mut self, probe: &mut Probe) -> Result<End, MeasureError> {
+        self.run.peer.encode(self.seq, probe.planned, self.run.message);
+        let Some(sent) = self.send()? else {
+            probe.sent = self.now;
+            probe.flags.set(Flags::UNSENT);
+            return Ok(End::Settled);
+        };
+        probe.sent = sent;
+        self.now = self.now.max(sent);
+        let deadline = sent.saturating_add(self.run.spec.timeout_ns);
+        while self.now < deadline {
+            let until = deadline.min(self.now.saturating_add(PATIENCE_NS));
+            let Some(answer) = self.run.next_answer(until)? else {
+                self.now = until;
+                if until < deadline && self.run.stopped() {
+                    return Ok(End::Stopped);
+                }
+                continue;
+            };
+            self.now = self.now.max(answer.at);
+            if answer.seq != self.seq {
+                self.run.straggler(answer.seq, self.seq);
+            } else if answer.at <= deadline {
+                probe.received = answer.at;
+                probe.residence = answer.residence;
+                probe.flags.set(answer.flags);
+                self.run.keep_rx(&answer);
+                break;
+            } else {
+                probe.flags.set(Flags::LATE);
+                break;
+            }
+        }
+        Ok(End::Settled)
     }
-    match memory.answer(seq) {
-        Class::Unknown => run.samples.counts.foreign += 1,
-        class => run.samples.book_after(seq, class),
+
+    /// Hands the probe on, waiting out a full queue until the timeout. `None` when it stayed full.
+    #[inline]
+    fn send(&mut self) -> Result<Option<Ns>, MeasureError> {
+        let deadline = self.now.saturating_add(self.run.spec.timeout_ns);
+        loop {
+            let error = match self.run.engine.send(self.run.message) {
+                Ok(sent) => return Ok(Some(sent)),
+                Err(error) => error,
+            };
+            let is_full = matches!(&error, EngineError::Os { source, .. } if full(source));
+            self.run.failed(error)?;
+            if !is_full {
+                // The path refuses: the probe left and found no way.
+                return Ok(Some(self.now));
+            }
+            let until = self.now.saturating_add(RETRY_NS);
+            if until >= deadline || self.run.stopped() {
+                self.now = until;
+                return Ok(None);
+            }
+            // Waiting in the engine lets the queue drain; what comes now answers an older probe.
+            self.wait_for(until)?;
+        }
     }
 }

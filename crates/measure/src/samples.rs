@@ -119,6 +119,8 @@ pub struct Counts {
     pub warmup: u64,
     /// Planned, and never left.
     pub unsent: u64,
+    /// Answers that belong to a round before this one on the same flow.
+    pub stale: u64,
     /// Errors the path gave in the middle of the run (refused, unreachable).
     pub path_errors: u64,
 }
@@ -199,11 +201,8 @@ impl Samples {
                 c.unsent += 1;
             } else {
                 c.sent += 1;
-                if probe.answered() {
-                    c.received += 1
-                } else {
-                    c.lost += 1
-                }
+                c.received += u64::from(probe.answered());
+                c.lost += u64::from(!probe.answered());
                 self.rtt.record(probe.rtt());
             }
             if self.has_plan {
@@ -231,7 +230,6 @@ impl Samples {
                 return;
             }
         }
-        // A probe of the round before, on the same flow, is this round's late one too: it came in its time.
         match class {
             Class::Late => self.counts.late += 1,
             Class::Duplicate => self.counts.duplicates += 1,
@@ -323,8 +321,8 @@ impl Samples {
 
     fn recount(&mut self) {
         let probes = std::mem::take(&mut self.probes);
-        let (foreign, path_errors) = (self.counts.foreign, self.counts.path_errors);
-        self.counts = Counts { foreign, path_errors, ..Counts::default() };
+        let Counts { foreign, stale, path_errors, .. } = self.counts;
+        self.counts = Counts { foreign, stale, path_errors, ..Counts::default() };
         self.rtt = Histogram::default();
         self.rtt_planned = Histogram::default();
         self.first_planned = None;

@@ -8,6 +8,7 @@ use lowlat_transport::{Engine, EngineError, Got, Ns, TxStamp, clock};
 
 use crate::placement::{Placed, Placement};
 use crate::samples::{Counts, Flags, Samples};
+use crate::window::{Class, Memory};
 use crate::{MeasureError, Mode, SampleSink, Spec, openloop, pingpong};
 
 /// How long a wait may last before the stop flag is looked at again.
@@ -76,6 +77,8 @@ pub(crate) struct Run<'a> {
     pub(crate) message: &'a mut [u8],
     pub(crate) buffer: &'a mut [u8],
     pub(crate) samples: Samples,
+    /// Of this round and those before it on the same flow.
+    pub(crate) memory: &'a mut Memory,
     pub(crate) start: Ns,
     pub(crate) first_seq: u64,
     pub(crate) failures: u32,
@@ -202,9 +205,15 @@ impl Run<'_> {
         (self.progress)(&Progress { elapsed_ns, counts, rtt, rate_pps });
     }
 
-    /// Probe number of `seq` in this round.
-    pub(crate) fn index(&self, seq: u64) -> u64 {
-        seq - self.first_seq
+    /// An answer to another probe than those on their way; `next` is the first that was never sent.
+    pub(crate) fn straggler(&mut self, seq: u64, next: u64) {
+        let class = if seq >= next { Class::Unknown } else { self.memory.answer(seq) };
+        match class {
+            Class::Unknown => self.samples.counts.foreign += 1,
+            // Its round is over and its books are closed; it is told, and not mixed with this round's.
+            _ if seq < self.first_seq => self.samples.counts.stale += 1,
+            class => self.samples.book_after(seq, class),
+        }
     }
 }
 
@@ -218,6 +227,7 @@ pub struct Session<'a> {
     engine: &'a mut dyn Engine,
     peer: &'a mut dyn Peer,
     next_seq: u64,
+    memory: Memory,
     message: Vec<u8>,
     buffer: Vec<u8>,
 }
@@ -257,7 +267,14 @@ impl<'a> Session<'a> {
         peer.open(engine, clocks.now().saturating_add(timeout_ns))?;
         let largest = engine.caps().max_message.max(size);
         // One byte more than the largest answer: a longer one is then seen to be longer, not taken for it.
-        let mut session = Self { engine, peer, next_seq: 0, message: vec![0; size], buffer: vec![0; largest + 1] };
+        let mut session = Self {
+            engine,
+            peer,
+            next_seq: 0,
+            memory: Memory::new(0),
+            message: vec![0; size],
+            buffer: vec![0; largest + 1],
+        };
         session.greet(timeout_ns, clocks)?;
         Ok(session)
     }
@@ -272,7 +289,10 @@ impl<'a> Session<'a> {
             let until = self.engine.send(&self.message)?.saturating_add(timeout_ns);
             while let Some(got) = self.engine.recv(&mut self.buffer, until)? {
                 match self.peer.decode(&self.buffer[..got.len]) {
-                    Decoded::Reply { .. } => return Ok(()),
+                    Decoded::Reply { .. } => {
+                        self.memory.close(seq, true);
+                        return Ok(());
+                    }
                     Decoded::Foreign(reason) => {
                         answers += 1;
                         why = reason;
@@ -283,6 +303,7 @@ impl<'a> Session<'a> {
                 }
             }
             now = until;
+            self.memory.close(seq, false);
             if tries == GREETINGS && answers > 0 {
                 return Err(MeasureError::Nonsense { peer: self.peer.name(), answers, why });
             }
@@ -338,6 +359,7 @@ impl<'a> Session<'a> {
             samples,
             start: clocks.now(),
             first_seq: self.next_seq,
+            memory: &mut self.memory,
             failures: 0,
             stamps: Stamps::default(),
         };

@@ -46,13 +46,16 @@ impl Axis {
     }
 }
 
+/// Measures one spec: its figures, and how many planned probes never left.
+pub type Measure<'a> = dyn FnMut(&Spec) -> Result<(Measurement, u64), MeasureError> + 'a;
+
 /// Measures every point with `measure`, which gives the figures and the number of unsent probes. All points are checked
 /// before the first is measured.
 pub fn sweep(
     axis: &Axis,
     base: &Spec,
     sizes: (usize, usize),
-    measure: &mut dyn FnMut(&Spec) -> Result<(Measurement, u64), MeasureError>,
+    measure: &mut Measure<'_>,
 ) -> Result<Vec<Point>, MeasureError> {
     let specs = axis.specs(base);
     for (_, spec) in &specs {

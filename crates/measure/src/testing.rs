@@ -133,7 +133,7 @@ impl Engine for SimEngine {
 
     fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
         self.sends += 1;
-        if self.path.full_every.is_some_and(|n| self.sends % n == 0) {
+        if self.path.full_every.is_some_and(|n| self.sends.is_multiple_of(n)) {
             self.truth.full += 1;
             self.pass_to(self.clock.get() + self.path.send_cost_ns);
             return Err(EngineError::Os { what: "send".into(), source: std::io::ErrorKind::WouldBlock.into() });

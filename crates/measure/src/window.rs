@@ -42,11 +42,7 @@ impl Memory {
     #[inline]
     pub(crate) fn close(&mut self, seq: u64, answered: bool) {
         let (word, bit) = Self::place(seq);
-        if answered {
-            self.bits[word] |= bit
-        } else {
-            self.bits[word] &= !bit
-        }
+        self.bits[word] = (self.bits[word] & !bit) | if answered { bit } else { 0 };
         self.next = seq + 1;
     }
 
@@ -75,7 +71,6 @@ pub(crate) struct Window {
     base: u64,
     next: u64,
     timeout_ns: u64,
-    memory: Memory,
     highest: Option<u64>,
 }
 
@@ -85,14 +80,7 @@ impl Window {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
         let room = ((rate_pps * timeout_ns as f64 / 1e9 * 1.25).clamp(1024.0, f64::from(1 << 20)) as usize)
             .next_power_of_two();
-        Self {
-            ring: vec![Probe::default(); room],
-            base: first,
-            next: first,
-            timeout_ns,
-            memory: Memory::new(first),
-            highest: None,
-        }
+        Self { ring: vec![Probe::default(); room], base: first, next: first, timeout_ns, highest: None }
     }
 
     fn at(&self, seq: u64) -> usize {
@@ -123,12 +111,9 @@ impl Window {
         seq < self.base
     }
 
-    /// Books an answer. A late one leaves its probe lost.
+    /// Books an answer to a probe in the window. A late one leaves its probe lost.
     pub(crate) fn answer(&mut self, seq: u64, at: Ns, residence: u64, flags: Flags) -> Class {
-        if seq < self.base {
-            return self.memory.answer(seq);
-        }
-        if seq >= self.next {
+        if seq < self.base || seq >= self.next {
             return Class::Unknown;
         }
         let highest = self.highest;
@@ -154,8 +139,8 @@ impl Window {
         Class::First
     }
 
-    /// The oldest probe, when it is settled at `now`: answered, given up, or (`force`) pushed out.
-    pub(crate) fn pop(&mut self, now: Ns, force: bool) -> Option<(u64, Probe)> {
+    /// Takes out the oldest probe, when it is settled at `now`: answered, given up, or (`force`) pushed out.
+    pub(crate) fn pop(&mut self, memory: &mut Memory, now: Ns, force: bool) -> Option<Probe> {
         if self.is_empty() {
             return None;
         }
@@ -168,9 +153,9 @@ impl Window {
         {
             return None;
         }
-        self.memory.close(seq, probe.answered() || probe.flags.has(Flags::LATE));
+        memory.close(seq, probe.answered() || probe.flags.has(Flags::LATE));
         self.base += 1;
-        Some((seq, probe))
+        Some(probe)
     }
 }
 
@@ -195,15 +180,18 @@ mod tests {
         assert_eq!(answer(2, 121), Class::Late);
         assert_eq!(answer(2, 122), Class::Duplicate);
         assert_eq!(answer(9, 122), Class::Unknown);
-        let fates: Vec<_> = std::iter::from_fn(|| w.pop(131, false)).collect();
+        let mut memory = Memory::new(0);
+        let fates: Vec<_> = std::iter::from_fn(|| w.pop(&mut memory, 131, false)).collect();
         assert_eq!(fates.len(), 4);
-        assert!(fates[0].1.flags.has(Flags::REORDERED) && !fates[1].1.flags.has(Flags::REORDERED));
-        assert_eq!(fates[1].1.duplicates, 1);
-        assert!(!fates[2].1.answered() && !fates[3].1.answered());
-        // After they left the window: 3 was never answered, 1 was.
-        assert_eq!(w.answer(3, 500, u64::MAX, Flags::default()), Class::Late);
-        assert_eq!(w.answer(3, 501, u64::MAX, Flags::default()), Class::Duplicate);
-        assert_eq!(w.answer(1, 502, u64::MAX, Flags::default()), Class::Duplicate);
+        assert!(fates[0].flags.has(Flags::REORDERED) && !fates[1].flags.has(Flags::REORDERED));
+        assert_eq!(fates[1].duplicates, 1);
+        assert!(!fates[2].answered() && !fates[3].answered());
+        // After they left the window: 3 was never answered, 1 was, 2 was late.
+        assert!(w.has_left(3));
+        assert_eq!(
+            [3, 3, 1, 2].map(|seq| memory.answer(seq)),
+            [Class::Late, Class::Duplicate, Class::Duplicate, Class::Duplicate]
+        );
     }
 
     #[test]

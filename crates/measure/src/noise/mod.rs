@@ -100,7 +100,8 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
                     first_error.get_or_insert(error);
                 }
                 Err(_) => {
-                    not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why: "its watcher failed".to_owned() })
+                    let why = "its watcher failed".to_owned();
+                    not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why });
                 }
             }
         }

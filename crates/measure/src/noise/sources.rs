@@ -20,11 +20,14 @@ pub struct Sources {
     counts: BTreeMap<String, u64>,
 }
 
+/// Words and count.
+type Rows = Vec<(String, u64)>;
+
 impl Sources {
     /// Reads all four; one that cannot be read is told once in `unread`.
     pub fn read(sys: &dyn Sys, cpu: u32, unread: &mut BTreeMap<String, String>) -> Self {
         let mut counts = BTreeMap::new();
-        let mut take = |path: &str, parse: &dyn Fn(&str) -> Option<Vec<(String, u64)>>| {
+        let mut take = |path: &str, parse: &dyn Fn(&str) -> Option<Rows>| {
             let why = match sys.read(path) {
                 Reading::Value(text) => match parse(&text) {
                     Some(found) => {
@@ -72,7 +75,7 @@ fn column(head: &str, cpu: u32) -> Option<usize> {
 }
 
 /// `/proc/interrupts`: `irq 24 (virtio1-input.0)`, `interrupt LOC (Local timer interrupts)`.
-fn interrupts(text: &str, cpu: u32) -> Option<Vec<(String, u64)>> {
+fn interrupts(text: &str, cpu: u32) -> Option<Rows> {
     let mut lines = text.lines();
     let head = lines.next()?;
     let (column, cpus) = (column(head, cpu)?, head.split_whitespace().count());
@@ -92,7 +95,7 @@ fn interrupts(text: &str, cpu: u32) -> Option<Vec<(String, u64)>> {
 }
 
 /// `/proc/softirqs`: `softirq NET_RX`.
-fn softirqs(text: &str, cpu: u32) -> Option<Vec<(String, u64)>> {
+fn softirqs(text: &str, cpu: u32) -> Option<Rows> {
     let mut lines = text.lines();
     let column = column(lines.next()?, cpu)?;
     let rows = lines.filter_map(|line| {
@@ -103,14 +106,14 @@ fn softirqs(text: &str, cpu: u32) -> Option<Vec<(String, u64)>> {
 }
 
 /// `/proc/stat`: eighth number of the CPU's line (proc_stat(5)).
-fn steal(text: &str, cpu: u32) -> Option<Vec<(String, u64)>> {
+fn steal(text: &str, cpu: u32) -> Option<Rows> {
     let name = format!("cpu{cpu}");
     let line = text.lines().find(|l| l.split_whitespace().next() == Some(&name))?;
     Some(vec![("steal".to_owned(), line.split_whitespace().nth(8)?.parse().ok()?)])
 }
 
 /// `/proc/thread-self/schedstat`: ran ns, waited ns, time slices (Documentation/scheduler/sched-stats.rst).
-fn run_delay(text: &str) -> Option<Vec<(String, u64)>> {
+fn run_delay(text: &str) -> Option<Rows> {
     Some(vec![("another thread".to_owned(), text.split_whitespace().nth(1)?.parse().ok()?)])
 }
 

@@ -36,12 +36,12 @@ pub(super) fn watch(
     let mut read_at = last;
     while last < end && !stop.load(Ordering::Relaxed) {
         let now = clock::now();
-        let step = now - last;
-        seen.watched_ns += step;
-        if step >= spec.gap_threshold_ns {
-            seen.lengths.record(step);
-            seen.stolen_ns += step;
-            let kept = seen.longest.len() < KEPT || seen.longest.last().is_some_and(|g| g.length_ns < step);
+        let jump = now - last;
+        seen.watched_ns += jump;
+        if jump >= spec.gap_threshold_ns {
+            seen.lengths.record(jump);
+            seen.stolen_ns += jump;
+            let kept = seen.longest.len() < KEPT || seen.longest.last().is_some_and(|g| g.length_ns < jump);
             // Telling a cause costs a read; only those that are kept are worth it, and not more often than its share.
             if kept {
                 let cause = (now - read_at >= fresh_for / SHARE).then(|| {
@@ -52,8 +52,8 @@ pub(super) fn watch(
                     fresh_for = FRESH_NS.max((read_at - now) * SHARE);
                     cause
                 });
-                let gap = Gap { at_ns: last - begin, length_ns: step, cause: cause.flatten() };
-                let place = seen.longest.partition_point(|g| g.length_ns >= step);
+                let gap = Gap { at_ns: last - begin, length_ns: jump, cause: cause.flatten() };
+                let place = seen.longest.partition_point(|g| g.length_ns >= jump);
                 seen.longest.insert(place, gap);
                 seen.longest.truncate(KEPT);
                 last = clock::now();
