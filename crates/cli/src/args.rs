@@ -36,6 +36,8 @@ pub enum Command {
     Measure(MeasureArgs),
     /// Two stored runs, or two engines on one path, alternated.
     Compare(CompareArgs),
+    /// What the host itself adds: wake-up latency and interruptions per CPU.
+    Noise(NoiseArgs),
     /// The steps that the findings lead to; changes nothing.
     Plan(PlanArgs),
     /// Apply a plan, as one transaction with its way back.
@@ -277,6 +279,17 @@ pub struct CompareArgs {
     /// Length of one round.
     #[arg(long, value_parser = duration, default_value = "200ms", value_name = "TIME")]
     pub round: u64,
+}
+
+/// `noise`.
+#[derive(Debug, Args)]
+pub struct NoiseArgs {
+    /// CPUs; default all this process may use.
+    #[arg(long, value_delimiter = ',')]
+    pub cpus: Vec<u32>,
+    /// How long: once for the wake-ups of all CPUs, and once per CPU for interruptions.
+    #[arg(long, value_parser = duration, default_value = "2s", value_name = "TIME")]
+    pub duration: u64,
 }
 
 /// `plan`.

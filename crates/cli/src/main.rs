@@ -84,6 +84,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Serve(a) => commands::serve::run(&a, json),
         Command::Measure(a) => commands::measure::run(&a, json),
         Command::Compare(a) => commands::compare::run(&a, json),
+        Command::Noise(a) => commands::noise::run(&a, json),
         Command::Plan(a) => commands::plan::run(&a, json),
         Command::Apply(a) => commands::apply::run(&a, json),
         Command::Confirm => commands::apply::confirm(),

@@ -197,7 +197,7 @@ fn a_config_that_cannot_be_used() {
     let wrong_type = config("type.toml", b"size = \"many\"\n");
     let list = config("list.toml", b"goal = [[\"50us\"]]\n");
     let no_unit = config("unit.toml", b"goal = 50\n");
-    let flag = config("flag.toml", b"dry-run = 3\n");
+    let flag = config("flag.toml", b"allow-disruptive = 3\n");
     let absent = scratch.name("absent.toml");
     let folder = scratch.path().to_str().unwrap().to_owned();
     let optimize = |file: &str| -> Vec<String> {
@@ -214,7 +214,7 @@ fn a_config_that_cannot_be_used() {
         (&wrong_type, &["many", "--size"]),
         (&list, &[&list, "goal"]),
         (&no_unit, &["50", "--goal"]),
-        (&flag, &["dry-run"]),
+        (&flag, &["allow-disruptive"]),
         (&absent, &[&absent]),
         (&folder, &[&folder]),
     ];

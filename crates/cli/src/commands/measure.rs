@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use lowlat_measure::SampleSink;
+use lowlat_measure::log::Writer;
 use lowlat_sys::Live;
 
 use crate::args::{MeasureArgs, ModeArg};
@@ -12,6 +14,9 @@ use crate::{output, signals};
 
 /// Runs the command. On a signal the figures up to then are printed.
 pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
+    if args.self_test {
+        return floors();
+    }
     let Some(target) = &args.target else {
         return Err(Failure::new("measure: no target was given; name the HOST that runs `lowlat serve`"));
     };
@@ -38,7 +43,17 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         ..Ask::new(&path, &args.engine)
     };
     let shown = std::io::stderr().is_terminal() && !json;
-    let (measurement, _) = probe::measure_with(&ask, &live, None, &mut |p| {
+    let mut log = match &args.log {
+        Some(file) => Some(Writer::create(file).map_err(|e| {
+            Failure::new(format!(
+                "write the sample log {}: {e}; name a file that can be written with --log",
+                file.display()
+            ))
+        })?),
+        None => None,
+    };
+    let sink = log.as_mut().map(|log| log as &mut dyn SampleSink);
+    let (measurement, _) = probe::measure_with(&ask, &live, sink, &mut |p| {
         if shown {
             eprint!(
                 "\r\x1b[2K{:.1} s  {:.0}/s  p50 {}  p99 {}  lost {}",
@@ -52,6 +67,12 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     })?;
     if shown {
         eprintln!();
+    }
+    if let (Some(log), Some(file)) = (log, &args.log) {
+        let probes = log.finish().map_err(|e| {
+            Failure::new(format!("finish the sample log {}: {e}; look at the space left there", file.display()))
+        })?;
+        output::progress(&format!("{probes} probes, warm-up included, are in {}", file.display()));
     }
     if let Some(folder) = &args.out {
         let text = serde_json::to_vec_pretty(&measurement)
@@ -68,4 +89,19 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         output::progress("interrupted: these are the figures up to then");
     }
     Ok(0)
+}
+
+/// `measure --self`: what this tool and this host cannot go below.
+fn floors() -> Outcome {
+    let test = lowlat_measure::self_test(100_000)?;
+    output::text(&format!("clock: {} ns a read, resolves {} ns", test.clock.read_ns, test.clock.resolution_ns));
+    output::text(&format!("recording one sample: {:.1} ns", test.record_ns));
+    for floor in &test.floors {
+        output::text(&format!("{}: p50 {} ns, p99 {} ns", floor.what, ns(floor.rtt.p50_ns), ns(floor.rtt.p99_ns)));
+    }
+    Ok(0)
+}
+
+fn ns(value: Option<u64>) -> String {
+    value.map_or_else(|| "n/a".to_owned(), |v| v.to_string())
 }

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod explain;
 pub mod facts;
 pub mod measure;
+pub mod noise;
 pub mod optimize;
 pub mod plan;
 pub mod report;
