@@ -116,7 +116,7 @@ pub struct CheckArgs {
     #[arg(long, default_value = "1s", value_name = "TIME|none")]
     pub window: String,
     /// Latency goal; some rules need it.
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_parser = duration, allow_hyphen_values = true)]
     pub goal: Option<u64>,
 }
 
@@ -302,7 +302,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "FILE")]
     pub facts: Option<PathBuf>,
     /// Latency goal.
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_parser = duration, allow_hyphen_values = true)]
     pub goal: Option<u64>,
     /// Show the change each step makes, as a diff (the default on a terminal).
     #[arg(long)]
@@ -346,7 +346,7 @@ pub struct OptimizeArgs {
     #[arg(long)]
     pub target: Option<String>,
     /// The P50 wanted, e.g. 50us.
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    #[arg(long, value_parser = duration, allow_hyphen_values = true, value_name = "TIME")]
     pub goal: Option<u64>,
     /// The P50 you believe you have now; the report sets it against the measured one.
     #[arg(long, value_parser = duration, value_name = "TIME")]
@@ -390,7 +390,7 @@ pub struct DemoArgs {
     #[arg(long, default_value = "netns")]
     pub lab: String,
     /// The P50 wanted.
-    #[arg(long, value_parser = duration, default_value = "100us", value_name = "TIME")]
+    #[arg(long, value_parser = duration, allow_hyphen_values = true, default_value = "100us", value_name = "TIME")]
     pub goal: u64,
     /// Also write the report as a page.
     #[arg(long, value_name = "FILE")]

@@ -339,6 +339,7 @@ fn captured_trees_that_are_none() {
             (&["check", "--root", &absent], &[&absent]),
             (&["check", "--root", &empty, "--facts", &file], &["--facts"]),
             (&["facts", "--capture", &taken], &[&taken]),
+            (&["measure", "127.0.0.1", "--out", &taken], &[&taken]),
         ],
     );
 }

@@ -31,7 +31,7 @@ fn stored<T: serde::de::DeserializeOwned>(path: &std::path::Path, name: &str) ->
     let schema = value.get("schema").cloned().unwrap_or_default();
     let schema: lowlat_model::Schema =
         serde_json::from_value(schema).map_err(|_| Failure::new(format!("read {at}: it carries no schema; {next}")))?;
-    schema.expect(name).map_err(|why| Failure::new(format!("read {at}: {why}")))?;
+    schema.expect(name).map_err(|why| Failure::new(format!("read {at}: {why}; {next}")))?;
     serde_json::from_value(value).map_err(|e| Failure::new(format!("read {at}: it is damaged ({e}); {next}")))
 }
 
