@@ -57,7 +57,9 @@ fn to_the_goal(input: &Input<'_>) -> Option<String> {
     Some(match faster.first() {
         Some((p50, e)) => {
             let reach = if *p50 <= goal { "reaches it" } else { "comes closest" };
-            let costs = if e.costs.is_empty() { String::new() } else { format!("; it costs {}", e.costs) };
+            // The first clause is the cost; the rest stands beside the engine in the report.
+            let cost = e.costs.split(';').next().unwrap_or_default();
+            let costs = if cost.is_empty() { String::new() } else { format!("; it costs {cost}") };
             format!("{missed}: {} {reach} on this path with {}{costs}", e.engine, time(Some(*p50)))
         }
         None if input.engines.iter().all(|e| e.measurement.is_none()) => {

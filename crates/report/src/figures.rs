@@ -47,7 +47,10 @@ pub(crate) fn percent(ratio: f64) -> String {
 
 /// A change with its sign: `-59.0 %`.
 pub(crate) fn signed_percent(ratio: f64) -> String {
-    format!("{:+.1} %", ratio * 100.0)
+    let text = format!("{:+.1}", ratio * 100.0);
+    // What rounds to nothing has no sign.
+    let text = if matches!(text.as_str(), "+0.0" | "-0.0") { "0.0" } else { &text };
+    format!("{text} %")
 }
 
 /// A change with its interval: `-59.0 % (-60.5 to -57.8)`.
@@ -107,5 +110,6 @@ mod tests {
         assert_eq!(signed_time(i64::MIN), "-9223372036854776 µs");
         assert_eq!(change(Some(-0.59), Some(-0.605), Some(-0.5775)), "-59.0 % (-60.5 to -57.8)");
         assert_eq!(change(None, None, None), "n/a");
+        assert_eq!((signed_percent(-0.000_4), signed_percent(0.0)), ("0.0 %".to_owned(), "0.0 %".to_owned()));
     }
 }

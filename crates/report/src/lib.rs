@@ -3,8 +3,8 @@
 //! This crate prints and never computes: each figure it shows stands in the document, or is one of the document's own
 //! derived figures ([`RunDocument::p50_reduction`]). What was not measured prints as `n/a` with the reason, never as 0.
 //!
-//! A run is first laid out as [`page::Section`]s, which know nothing of a format; [`text`], [`markdown`] and [`html`]
-//! each write the same sections, so that no format can know more than another.
+//! A run is first laid out as sections that know nothing of a format (`page.rs`); [`text()`], [`markdown()`] and
+//! [`html()`] each write the same sections, so that no format can know more than another.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -106,6 +106,17 @@ fn an_undecided_step_says_what_would_have_shown() {
 }
 
 #[test]
+fn what_stands_applied_says_how_it_is_undone() {
+    let mut d = run::document();
+    d.rollback_verified = None;
+    let text = lowlat_report::text(&d);
+    assert!(text.contains(
+        "With lowlat, verified:\n    lowlat rollback\nWithout it, last change first:\n    undo qdisc.kind\n"
+    ));
+    assert!(!lowlat_report::text(&run::document()).contains("lowlat rollback"), "the demo has already put it back");
+}
+
+#[test]
 fn the_page_needs_nothing_else() {
     let page = lowlat_report::html(&full());
     for word in ["<script", "<link", "<img", "<iframe", "@import", "url(", "src=", "href=", "http:", "https:"] {

@@ -75,8 +75,9 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
                 h.empty("circle", &[("class", &class), ("cx", &px(axis.x(*v))), ("cy", &px(y)), ("r", &6)]);
             }
         }
-        let last = after.or(**before);
-        h.element("text", &[("x", &px(RIGHT + 12.0)), ("y", &px(y + 4.0))], &time(last));
+        let last =
+            if after.is_some() || d.result.is_none() { time(after.or(**before)) } else { "lost, or too few".into() };
+        h.element("text", &[("x", &px(RIGHT + 12.0)), ("y", &px(y + 4.0))], &last);
     }
     h.close("svg");
     h.close("section");

@@ -122,6 +122,11 @@ fn figure(h: &mut Html, d: &RunDocument, label: &str, of: fn(&Measurement) -> St
     h.classed("p", "label", label);
     let last = d.result.as_ref().or(d.baseline.as_ref());
     h.classed("p", "mid", &last.map_or_else(|| "n/a".to_owned(), of));
+    if let Some(m) = last.filter(|m| of(m) == "n/a") {
+        h.classed("p", "note", &why_none(m));
+        h.close("div");
+        return;
+    }
     let before = d.baseline.as_ref().filter(|_| d.result.is_some());
     let mut words = before.map_or_else(|| "before any change".to_owned(), |m| format!("from {}", of(m)));
     if let Some(r) = change {
@@ -153,7 +158,9 @@ fn list(h: &mut Html, title: &str, section: &'static str, list: &'static str, it
     h.element("h2", &[], title);
     h.open("ul", &[("class", &list)]);
     for item in items {
-        h.element("li", &[], &line(item));
+        h.open("li", &[]);
+        rich(h, &line(item));
+        h.close("li");
     }
     h.close("ul");
     h.close("section");
@@ -182,7 +189,9 @@ fn checklist(h: &mut Html, d: &RunDocument) {
         };
         h.open("tr", &[]);
         h.classed("td", class, &line(&item.item));
-        h.element("td", &[], &line(&item.evidence));
+        h.open("td", &[]);
+        rich(h, &line(&item.evidence));
+        h.close("td");
         h.close("tr");
     }
     h.close("table");
@@ -225,7 +234,9 @@ fn write(h: &mut Html, section: &Section) {
             Block::List(items) => {
                 h.open("ul", &[]);
                 for item in items {
-                    h.element("li", &[], item);
+                    h.open("li", &[]);
+                    rich(h, item);
+                    h.close("li");
                 }
                 h.close("ul");
             }
@@ -254,6 +265,19 @@ fn write(h: &mut Html, section: &Section) {
         }
     }
     h.close("section");
+}
+
+/// Text whose `` `code` `` is shown as such. A backtick without its partner stays one.
+fn rich(h: &mut Html, text: &str) {
+    let mut rest = text;
+    while let Some((before, code, after)) =
+        rest.split_once('`').and_then(|(before, tail)| tail.split_once('`').map(|(code, after)| (before, code, after)))
+    {
+        h.text(before);
+        h.element("code", &[], code);
+        rest = after;
+    }
+    h.text(rest);
 }
 
 /// Cells that are one judging word are coloured.

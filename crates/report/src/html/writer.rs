@@ -22,7 +22,11 @@ impl Html {
     pub(crate) fn close(&mut self, tag: &'static str) {
         self.out.push_str("</");
         self.out.push_str(tag);
-        self.out.push_str(">\n");
+        self.out.push('>');
+        // A newline after an inline element would show as a blank, before a comma for example.
+        if !matches!(tag, "b" | "code" | "span") {
+            self.out.push('\n');
+        }
     }
 
     /// An element without content (SVG shapes).

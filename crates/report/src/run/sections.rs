@@ -207,6 +207,11 @@ fn undo(d: &RunDocument) -> Option<Section> {
     let by_hand: Vec<String> =
         d.steps.iter().rev().filter(|s| s.kept && !s.undo.is_empty()).map(|s| line(&s.undo)).collect();
     d.steps.iter().any(|s| s.kept).then_some(())?;
+    if d.rollback_verified == Some(true) {
+        let words = "Everything was already put back, and read again to be sure. By hand it would have been:";
+        return (!by_hand.is_empty())
+            .then(|| Section::new("Undo", vec![Block::Words(words.to_owned()), Block::Code(by_hand)]));
+    }
     let mut blocks =
         vec![Block::Words("With lowlat, verified:".to_owned()), Block::Code(vec!["lowlat rollback".to_owned()])];
     if !by_hand.is_empty() {
