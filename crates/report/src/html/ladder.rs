@@ -75,8 +75,7 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
                 h.empty("circle", &[("class", &class), ("cx", &px(axis.x(*v))), ("cy", &px(y)), ("r", &6)]);
             }
         }
-        let last =
-            if after.is_some() || d.result.is_none() { time(after.or(**before)) } else { "lost, or too few".into() };
+        let last = if after.is_some() || d.result.is_none() { time(after.or(**before)) } else { "n/a".into() };
         h.element("text", &[("x", &px(RIGHT + 12.0)), ("y", &px(y + 4.0))], &last);
     }
     h.close("svg");
