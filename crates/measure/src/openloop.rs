@@ -32,6 +32,8 @@ struct OpenLoop<'r, 'a> {
     /// The run should be over, and a whole timeout more: what has not left by then never will.
     latest: Ns,
     sending: bool,
+    /// Sending ended before the plan did.
+    abandoned: bool,
     measured: u64,
     measuring_since: Option<Ns>,
     /// Given up before their timeout, because the window was full.
@@ -54,12 +56,16 @@ pub(crate) fn run(run: &mut Run<'_>, rate_pps: f64, pattern: Pattern) -> Result<
         retry_at: None,
         latest: start.saturating_add(spec.planned_length_ns()).saturating_add(spec.timeout_ns),
         sending: true,
+        abandoned: false,
         measured: 0,
         measuring_since: None,
         squeezed: 0,
         told: start,
     };
     while this.step()? {}
+    if this.abandoned {
+        this.book_unsent()?;
+    }
     if this.squeezed > 0 {
         let squeezed = this.squeezed;
         this.run.samples.warnings.push(format!(
@@ -98,36 +104,23 @@ impl OpenLoop<'_, '_> {
 
     /// Sends the next probe if its time has come, and ends the sending if the run's has.
     fn send_when_due(&mut self) -> Result<(), MeasureError> {
-        let spec = self.run.spec;
-        let warmup = spec.is_warmup(self.seq - self.run.first_seq, self.planned, self.run.start);
-        if !warmup {
-            let since = *self.measuring_since.get_or_insert(self.planned);
-            let enough = spec.count.is_some_and(|c| self.measured >= c);
-            if enough || spec.duration_ns.is_some_and(|d| self.planned.saturating_sub(since) >= d) {
-                self.sending = false;
-                return Ok(());
-            }
-        }
+        let Some(probe) = self.next_probe() else {
+            self.sending = false;
+            return Ok(());
+        };
         if self.now < self.planned || self.retry_at.is_some_and(|at| self.now < at) {
             return Ok(());
         }
-        let mut probe = Probe { planned: self.planned, sent: self.planned, ..Probe::default() };
-        if warmup {
-            probe.flags.set(Flags::WARMUP);
-        }
-        // The run should have been over for a whole timeout: the rate is above what is borne. What is still planned
-        // stays in the books as never sent. (Before that a stall, however long, only makes probes leave late.)
+        // The run should have been over for a whole timeout: the rate is above what is borne. (Before that a stall,
+        // however long, only makes probes leave late.)
         if self.now > self.latest {
-            probe.flags.set(Flags::UNSENT);
-        } else {
-            match self.hand_on()? {
-                Some(sent) => {
-                    probe.sent = sent;
-                    self.now = self.now.max(sent);
-                }
-                None => return Ok(()), // full: the probe keeps its place and its planned time
-            }
+            self.sending = false;
+            self.abandoned = true;
+            return Ok(());
         }
+        // Full: the probe keeps its place and its planned time.
+        let Some(sent) = self.hand_on()? else { return Ok(()) };
+        self.now = self.now.max(sent);
         self.retry_at = None;
         if self.window.is_full()
             && let Some(oldest) = self.window.pop(self.run.memory, self.now, true)
@@ -135,10 +128,38 @@ impl OpenLoop<'_, '_> {
             self.squeezed += u64::from(!oldest.answered());
             self.run.settle(&oldest)?;
         }
-        self.window.push(probe);
+        self.window.push(Probe { sent, ..probe });
+        self.advance(&probe);
+        Ok(())
+    }
+
+    /// The next probe of the plan; `None` when it is done.
+    fn next_probe(&mut self) -> Option<Probe> {
+        let spec = self.run.spec;
+        let mut probe = Probe { planned: self.planned, sent: self.planned, ..Probe::default() };
+        if spec.is_warmup(self.seq - self.run.first_seq, self.planned, self.run.start) {
+            probe.flags.set(Flags::WARMUP);
+            return Some(probe);
+        }
+        let since = *self.measuring_since.get_or_insert(self.planned);
+        let enough = spec.count.is_some_and(|c| self.measured >= c);
+        (!enough && spec.duration_ns.is_none_or(|d| self.planned.saturating_sub(since) < d)).then_some(probe)
+    }
+
+    fn advance(&mut self, probe: &Probe) {
         self.seq += 1;
-        self.measured += u64::from(!warmup);
+        self.measured += u64::from(!probe.flags.has(Flags::WARMUP));
         self.planned = self.schedule.next().unwrap_or(Ns::MAX);
+    }
+
+    /// Books what was planned and never left.
+    fn book_unsent(&mut self) -> Result<(), MeasureError> {
+        while let Some(mut probe) = self.next_probe() {
+            probe.flags.set(Flags::UNSENT);
+            self.run.memory.close(self.seq, false);
+            self.run.settle(&probe)?;
+            self.advance(&probe);
+        }
         Ok(())
     }
 

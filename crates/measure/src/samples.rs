@@ -372,7 +372,7 @@ impl Samples {
         if !exact {
             warnings.push(format!(
                 "{} probes, {} kept one by one: figures come from a histogram, at most 0.4 % above the sample",
-                c.sent + c.warmup,
+                c.sent + c.unsent + c.warmup,
                 self.probes.len()
             ));
         }

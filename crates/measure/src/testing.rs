@@ -236,6 +236,19 @@ impl Clocks for SimClocks {
     }
 }
 
+/// Runs several rounds on one simulated flow, as an A/B test does; `stop` is looked at as in real runs.
+pub fn simulate_rounds(
+    engine: &mut SimEngine,
+    specs: &[Spec],
+    stop: &std::sync::atomic::AtomicBool,
+) -> Result<Vec<Samples>, MeasureError> {
+    let clocks = SimClocks(engine.clock.clone());
+    let mut peer = SimPeer;
+    let first = specs.first().cloned().unwrap_or_default();
+    let mut session = Session::open_at(engine, &mut peer, first.size, first.timeout_ns, &clocks)?;
+    specs.iter().map(|spec| session.round_at(spec, None, stop, &mut |_| {}, &clocks)).collect()
+}
+
 /// Runs `spec` on the simulated path, in simulated time.
 pub fn simulate(
     engine: &mut SimEngine,

@@ -146,11 +146,7 @@ impl Window {
         }
         let seq = self.base;
         let probe = self.ring[self.at(seq)];
-        if !(probe.answered()
-            || force
-            || probe.flags.has(Flags::UNSENT)
-            || now > probe.sent.saturating_add(self.timeout_ns))
-        {
+        if !(probe.answered() || force || now > probe.sent.saturating_add(self.timeout_ns)) {
             return None;
         }
         memory.close(seq, probe.answered() || probe.flags.has(Flags::LATE));

@@ -1,7 +1,9 @@
 //! Every count and figure against a simulated path whose truth is known.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
-use lowlat_measure::testing::{Path, SimEngine, simulate};
+use std::sync::atomic::AtomicBool;
+
+use lowlat_measure::testing::{Path, SimEngine, simulate, simulate_rounds};
 use lowlat_measure::{Context, Flags, MeasureError, Mode, Pattern, Samples, Spec, Warmup};
 
 const MS: u64 = 1_000_000;
@@ -214,4 +216,41 @@ fn progress_is_told_and_gaps_mark_what_they_touch() {
     assert!(samples.probes()[100].flags.has(Flags::GAP));
     let all = [(0, u64::MAX)];
     assert_eq!(samples.mark_gaps(&all), 2_000);
+}
+
+#[test]
+fn an_answer_to_an_earlier_round_is_told_and_mixed_with_none() {
+    // Held answers take 5 ms, the timeout is 1 ms: each lost probe's answer comes while later ones run, the last ones'
+    // in the next round.
+    let path = Path { hold: 0.3, hold_ns: 5 * MS, tail_ns: 0.0, duplicate: 0.1, seed: 8, ..Path::default() };
+    let spec =
+        Spec { count: Some(20), duration_ns: None, warmup: Warmup::Probes(0), timeout_ns: MS, ..Spec::default() };
+    let mut engine = SimEngine::new(path);
+    let rounds = simulate_rounds(&mut engine, &vec![spec; 50], &AtomicBool::new(false)).unwrap();
+    let total = |f: fn(&lowlat_measure::Counts) -> u64| rounds.iter().map(|r| f(&r.counts())).sum::<u64>();
+    assert_eq!((total(|c| c.sent), total(|c| c.foreign)), (1_000, 0));
+    assert!(total(|c| c.stale) > 10, "{}", total(|c| c.stale));
+    for r in &rounds {
+        assert!(r.counts().late <= r.counts().lost, "{:?}", r.counts());
+        assert_eq!(r.counts().reordered, 0);
+    }
+    // Every second answer and every late one is somewhere.
+    let truth = engine.truth;
+    let seen = total(|c| c.received + c.late + c.duplicates + c.stale);
+    let sent_back = truth.sent - truth.lost + truth.duplicated;
+    assert!(sent_back - seen <= 25, "{seen} of {sent_back}: only what came after the last round may be missing");
+}
+
+#[test]
+fn a_stopped_run_gives_what_it_had() {
+    for mode in [Mode::PingPong { interval_ns: None }, Mode::OpenLoop { rate_pps: 1e3, pattern: Pattern::Fixed }] {
+        let spec = Spec { mode, ..Spec::default() };
+        let rounds =
+            simulate_rounds(&mut SimEngine::new(Path::default()), std::slice::from_ref(&spec), &AtomicBool::new(true))
+                .unwrap();
+        assert!(rounds[0].interrupted() && rounds[0].counts().sent == 0);
+        let m = rounds[0].measurement(&spec, Context::default());
+        assert_eq!((m.loss_ratio, m.rtt.p50_ns), (None, None));
+        assert!(m.warnings.iter().any(|w| w.contains("interrupted")));
+    }
 }
