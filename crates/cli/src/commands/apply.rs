@@ -14,8 +14,7 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     let plan: Plan = super::stored(&args.plan, "plan")?;
     crate::need_root("apply", "or look at it with `lowlat plan --diff`")?;
     let store = Store::locate()?;
-    store.ensure_writable()?;
-    lowlat_apply::refuse_unfinished(&store)?;
+    crate::optimize::free_to_change(&store)?;
     let live = Live::new();
     let mut session = Session::begin(&store, &live)?;
     if let Some(ns) = args.confirm_within {

@@ -43,8 +43,7 @@ pub fn run(args: &DemoArgs, json: bool) -> Outcome {
     }
     crate::need_root("demo", "its private namespaces need it")?;
     let store = Store::locate()?;
-    store.ensure_writable()?;
-    lowlat_apply::refuse_unfinished(&store)?;
+    optimize::free_to_change(&store)?;
     netns::enter_private()?;
     let mut far = Far::spawn()?;
     netns::join(&mut far)?;

@@ -23,7 +23,7 @@ use crate::path::Path;
 use crate::probe::{self, Ask, words};
 use crate::signals;
 
-pub use preflight::{interface, interface_known, preflight};
+pub use preflight::{free_to_change, interface, interface_known, preflight};
 
 /// What to do, as the flags say it.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     let run_id = store.new_run_id(started_unix_ns);
 
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
-    let (facts, baseline) = observe(job, sys, say)?;
+    let (facts, baseline) = observe(job, sys, say).map_err(|f| Failure::because(f, "nothing was changed"))?;
     let (findings, not_seen) = find(&facts, Some(&baseline), job.goal_ns);
     let plan = make_plan(&findings, &facts, sys, job.allow_disruptive, job.allow_host_wide);
     store.save_stage(&run_id, "facts", &facts)?;

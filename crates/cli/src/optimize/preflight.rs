@@ -14,8 +14,7 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
     interface(&job.iface, sys)?;
     if !job.dry_run {
         crate::need_root("optimize", "or use --dry-run, which changes nothing")?;
-        store.ensure_writable()?;
-        lowlat_apply::refuse_unfinished(store)?;
+        free_to_change(store)?;
     }
     for engine in std::iter::once(&job.engine).chain(&job.engines) {
         if !crate::path::ENGINES.contains(&engine.as_str()) {
@@ -26,6 +25,15 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
         }
     }
     probe::reach(&job.path, &job.engine)
+}
+
+/// The state directory can be written, no other lowlat is changing this host, and no earlier change waits for its end.
+///
+/// The lock comes before the journal: what a running lowlat has applied is not for the user to roll back under it.
+pub fn free_to_change(store: &Store) -> Result<(), Failure> {
+    store.ensure_writable()?;
+    drop(store.lock()?);
+    Ok(lowlat_apply::refuse_unfinished(store)?)
 }
 
 /// An interface that packets can leave by. Unknown, down, or in another namespace: three different answers.
