@@ -50,11 +50,6 @@ impl Tree {
         path.is_empty() || self.files.contains_key(path) || self.files.keys().any(|f| f.starts_with(&folder))
     }
 
-    /// The file names (not paths) directly in a folder.
-    pub(crate) fn names_in<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = &'a str> {
-        self.files.keys().filter_map(move |f| f.strip_prefix(folder)?.strip_prefix('/')).filter(|f| !f.contains('/'))
-    }
-
     /// This tree with one file more, or another text in it.
     #[cfg(test)]
     pub(crate) fn with(&self, path: &str, text: &str) -> Self {
@@ -77,6 +72,11 @@ impl Tree {
         let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
         Self { root: PathBuf::new(), files }
     }
+}
+
+/// Whether a path ends in `.extension`.
+pub(crate) fn is(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|e| e == extension)
 }
 
 /// The part of a source file that is built into the program: up to its test module.

@@ -109,6 +109,12 @@ pub(crate) fn nic_tuning(tree: &Tree, pages: &mut Pages) {
             let drivers = family.drivers.iter().map(|d| format!("`{d}`")).collect::<Vec<_>>().join(", ");
             let _ = writeln!(page, "| [{0}](families/{0}.md) | {drivers} |", family.name);
         }
+        for family in FAMILIES {
+            let _ = write!(page, "\n### {}\n", family.name);
+            for title in ["Set", "Leave"] {
+                let _ = write!(page, "\n**{title}.**\n\n{}\n", section(family.page, title));
+            }
+        }
     }
     page.push_str("\n## Settings\n\n");
     page.push_str(&knob_table(|m| one_of(m.name, NIC)));

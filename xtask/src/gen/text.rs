@@ -31,7 +31,7 @@ pub(crate) fn cell(text: &str) -> String {
 
 /// A heading and a list; nothing at all when the list is empty.
 pub(crate) fn list(title: &str, items: impl IntoIterator<Item = String>) -> String {
-    let lines: String = items.into_iter().map(|i| format!("- {i}\n")).collect();
+    let lines: String = items.into_iter().fold(String::new(), |all, i| all + "- " + &i + "\n");
     if lines.is_empty() { lines } else { format!("\n## {title}\n{lines}") }
 }
 
@@ -46,11 +46,11 @@ pub(crate) fn source(source: &str) -> String {
 
 /// The `//!` lines of a file as Markdown: links to Rust items become plain code, as a page has no items to link to.
 pub(crate) fn module_docs(text: &str) -> String {
-    let raw: String = text
-        .lines()
-        .map_while(|l| l.strip_prefix("//!"))
-        .map(|l| format!("{}\n", l.strip_prefix(' ').unwrap_or(l)))
-        .collect();
+    let raw: String = text.lines().map_while(|l| l.strip_prefix("//!")).fold(String::new(), |all, l| {
+        all + l.strip_prefix(' ').unwrap_or(l)
+            + "
+"
+    });
     let mut out = String::new();
     let mut rest = raw.as_str();
     while let Some(start) = rest.find("[`") {

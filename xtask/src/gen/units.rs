@@ -127,6 +127,7 @@ pub(crate) fn families(pages: &mut Pages) {
         let drivers = family.drivers.iter().map(|d| format!("`{d}`")).collect::<Vec<_>>().join(", ");
         let mut page = format!("{NOTE}\n# {}\n\nDrivers: {drivers}\n\n{}\n", family.name, family.page.trim());
         page.push_str(&list("Sources", family.sources.iter().map(|s| source(s))));
+        let _ = write!(page, "\nCode: {}\n", code_link(family.file));
         pages.insert(format!("families/{}.md", family.name), page);
     }
 }

@@ -1,0 +1,170 @@
+//! Which crate may import which: the normal dependencies of every manifest against a table.
+//!
+//! The table is exact, so it always says what is true. [`LAWS`] are what the table itself may never come to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::tree::Tree;
+
+/// Manifest folder, and the workspace crates (without `lowlat-`) that it imports.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("netlink", &[]),
+    ("sys", &["model", "netlink"]),
+    // The writing door shares the reading door's text forms: hexadecimal, interface and interrupt names.
+    ("sysmut", &["model", "netlink", "sys"]),
+    ("probes", &["model", "sys"]),
+    ("knobs", &["model", "sys"]),
+    ("rules", &["model"]),
+    ("plan", &["model"]),
+    ("verdict", &["model"]),
+    ("assess", &["model"]),
+    ("families", &["model"]),
+    ("report", &["model"]),
+    ("apply", &["knobs", "model", "sys", "sysmut"]),
+    ("transport", &["model"]),
+    ("transport-uring", &["model", "transport"]),
+    ("transport-xdp", &["model", "transport"]),
+    ("peers", &["model", "transport"]),
+    // Its noise meter names causes: interrupts and idle states, read through the reading door.
+    ("measure", &["model", "peers", "sys", "transport"]),
+    ("lab", &["netlink"]),
+    ("testkit", &["model", "sys"]),
+    (
+        "cli",
+        &[
+            "apply",
+            "assess",
+            "families",
+            "knobs",
+            "lab",
+            "measure",
+            "model",
+            "peers",
+            "plan",
+            "probes",
+            "report",
+            "rules",
+            "sys",
+            "transport",
+            "transport-uring",
+            "transport-xdp",
+            "verdict",
+        ],
+    ),
+    (
+        "xtask",
+        &["families", "knobs", "model", "peers", "probes", "rules", "transport", "transport-uring", "transport-xdp"],
+    ),
+];
+
+/// Crates that compute on stored values: they import the data and nothing else, so that each replays from a file.
+const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "report"];
+
+/// Crates that alone know many others.
+const WIRING: &[&str] = &["cli", "xtask"];
+
+/// Stages: none imports another, since the command line passes them stored values.
+const STAGES: &[&str] = &["probes", "rules", "plan", "apply", "measure", "verdict", "assess", "report"];
+
+/// A law: a sentence, and whether the arrow `from → to` breaks it.
+type Law = (&'static str, fn(&str, &str) -> bool);
+
+/// What no arrow may be, whatever the table says.
+const LAWS: &[Law] = &[
+    ("a pure stage imports the data alone", |from, to| PURE.contains(&from) && to != "model"),
+    ("only apply obtains the writing door", |from, to| to == "sysmut" && from != "apply"),
+    ("stages do not import each other", |from, to| STAGES.contains(&to) && !WIRING.contains(&from)),
+    ("measure names no engine of its own", |from, to| from == "measure" && to.starts_with("transport-")),
+    ("fakes stay in tests", |_, to| to == "testkit"),
+    ("the lab is the demo's and the tests'", |from, to| to == "lab" && from != "cli"),
+    ("nothing imports the command line", |_, to| to == "cli"),
+];
+
+/// The normal dependencies of a manifest, also those under `[target.*]` and `[build-dependencies]`.
+fn imports(manifest: &str) -> Result<BTreeSet<String>, String> {
+    let manifest: toml::Table = manifest.parse().map_err(|e: toml::de::Error| e.message().to_owned())?;
+    let targets = manifest.get("target").and_then(toml::Value::as_table);
+    let tables = std::iter::once(&manifest)
+        .chain(targets.into_iter().flat_map(|t| t.values().filter_map(toml::Value::as_table)));
+    let named = tables
+        .flat_map(|t| ["dependencies", "build-dependencies"].map(|kind| t.get(kind)))
+        .flatten()
+        .filter_map(toml::Value::as_table)
+        .flat_map(|t| t.keys());
+    Ok(named
+        .filter_map(|name| if name == "lowlat" { Some("cli") } else { name.strip_prefix("lowlat-") })
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Each manifest against the table, and the table against the laws.
+pub(super) fn check(tree: &Tree) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let table: BTreeMap<&str, BTreeSet<String>> =
+        ARROWS.iter().map(|(from, to)| (*from, to.iter().map(|t| (*t).to_owned()).collect())).collect();
+    for (path, text) in tree.files(|p| p.ends_with("/Cargo.toml")) {
+        let folder = path.strip_suffix("/Cargo.toml").unwrap_or_default();
+        let name = folder.strip_prefix("crates/").unwrap_or(folder);
+        let imports = match imports(text) {
+            Ok(imports) => imports,
+            Err(e) => {
+                wrong.push(format!("{path}: {e}"));
+                continue;
+            }
+        };
+        for to in &imports {
+            for (law, _) in LAWS.iter().filter(|(_, breaks)| breaks(name, to)) {
+                wrong.push(format!("{path}: {name} → {to}: {law}"));
+            }
+        }
+        match table.get(name) {
+            None => wrong.push(format!("{path}: the crate is not in the table of xtask/src/tidy/arrows.rs")),
+            Some(may) => {
+                for to in imports.difference(may) {
+                    wrong.push(format!("{path}: {name} → {to} is not in the table of xtask/src/tidy/arrows.rs"));
+                }
+                for to in may.difference(&imports) {
+                    wrong.push(format!("{path}: {name} → {to} is in the table and no longer needed: take it out"));
+                }
+            }
+        }
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::proves;
+
+    fn adding(folder: &str, dependency: &str) -> impl Fn(&Tree) -> Tree {
+        let path = format!("crates/{folder}/Cargo.toml");
+        let line = format!("[dependencies]\n{dependency}.workspace = true");
+        move |tree| tree.with(&path, &tree.text(&path).unwrap().replacen("[dependencies]", &line, 1))
+    }
+
+    #[test]
+    fn each_forbidden_arrow_is_refused() {
+        for (from, to, law) in [
+            ("rules", "lowlat-sys", "the data alone"),
+            ("cli", "lowlat-sysmut", "the writing door"),
+            ("knobs", "lowlat-rules", "each other"),
+            ("measure", "lowlat-transport-xdp", "no engine"),
+            ("probes", "lowlat-testkit", "fakes"),
+            ("measure", "lowlat-lab", "the demo's"),
+            ("sys", "lowlat", "the command line"),
+            ("sys", "lowlat-knobs", "not in the table"),
+        ] {
+            proves(check, adding(from, to), law);
+        }
+    }
+
+    #[test]
+    fn an_arrow_that_hides_or_is_gone_and_a_new_crate_are_named() {
+        let hidden = "[target.'cfg(unix)'.dependencies]\nlowlat-sys.workspace = true\n[dependencies]\nlowlat-model = 1";
+        proves(check, |t| t.with("crates/plan/Cargo.toml", hidden), "plan → sys");
+        proves(check, |t| t.with("crates/plan/Cargo.toml", "[package]"), "no longer needed");
+        proves(check, |t| t.with("crates/new/Cargo.toml", "[package]"), "not in the table");
+    }
+}
