@@ -56,12 +56,15 @@ fn the_demo_finds_fixes_and_puts_back() {
     }
 
     let steps = list("steps");
+    let words =
+        |s: &Value| format!("{} on {}: {} -> {}: {}", s["knob"], s["target"], s["before"], s["after"], s["note"]);
+    let told: Vec<String> = steps.iter().map(words).collect();
     let kept: Vec<&Value> = steps.iter().filter(|s| s["kept"] == true).collect();
-    assert!(kept.len() >= 2, "kept: {kept:#?} of {steps:#?}");
+    assert!(kept.len() >= 2, "{} kept of {told:#?}", kept.len());
     for step in &kept {
         assert_eq!(step["verdict"], "better", "{step:#}");
     }
-    assert!(steps.iter().any(|s| s["kept"] == false), "every step was kept: {steps:#?}");
+    assert!(steps.iter().any(|s| s["kept"] == false), "every step was kept: {told:#?}");
     for step in steps.iter().filter(|s| s["verdict"] != "refused") {
         let at = |key: &str| step[key].as_f64();
         if let (Some(low), Some(ratio), Some(high)) =
