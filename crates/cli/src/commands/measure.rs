@@ -42,6 +42,15 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         rt: args.rt,
         ..Ask::new(&path, &args.engine)
     };
+    if let Some(folder) = &args.out {
+        // Found before the measurement takes its time, not after it.
+        std::fs::create_dir_all(folder).map_err(|e| {
+            Failure::new(format!(
+                "store the run in {}: {e}; name a folder that can be written with --out",
+                folder.display()
+            ))
+        })?;
+    }
     let shown = std::io::stderr().is_terminal() && !json;
     let mut log = match &args.log {
         Some(file) => Some(Writer::create(file).map_err(|e| {
