@@ -71,7 +71,8 @@ type Pair<'a> = (&'a [u64], &'a [u64]);
 ///    `unclear`.
 ///
 /// The whole is better when P50 or P99 is and the other is not worse; a change that helps one and hurts the other is
-/// `worse` and told as a trade. More loss in B is never better; less loss is, when no quantile is worse.
+/// `worse` and told as a trade. More loss in B than chance explains is never better; less loss is, when no
+/// quantile is worse.
 ///
 /// Cost: one sort of each round, 48 × 3 operations a sample, and `iterations` × pairs: some 20 ms for ten pairs of 2 000.
 pub fn compare(rounds: &Rounds, options: &Options) -> Comparison {
