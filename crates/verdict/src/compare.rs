@@ -470,9 +470,11 @@ fn losses(pairs: &[Pair<'_>], options: &Options, random: &mut Random) -> Losses 
             let reach = draws.reach((diff, 0.0), options.confidence, stretch);
             (diff - reach[0], diff + reach[1])
         };
-        // Chance allows a count of n to be √n more. A single loss in all is as likely to fall on either side, so by
-        // itself it says nothing; from two on, losses in B alone keep it from being called better.
-        let by_chance = (b.0 as f64 - a.0 as f64) <= ((a.0 + b.0) as f64).sqrt();
+        // Were there no difference, each loss would fall on B with B's share of the probes; one standard deviation above
+        // that is chance. So a single loss says nothing; from two on, losses in B alone keep it from being called better.
+        let total = (a.0 + b.0) as f64;
+        let share = b.1 as f64 / (a.1 + b.1).max(1) as f64;
+        let by_chance = b.0 as f64 <= total * share + (total * share * (1.0 - share)).sqrt();
         shows = if high < 0.0 {
             Verdict::Better
         } else if low > 0.0 {
