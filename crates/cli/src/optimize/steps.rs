@@ -12,6 +12,9 @@ use crate::failure::Failure;
 use crate::probe::Ask;
 
 /// Tries the steps in order. Steps that set the same place are alternatives: the first one kept ends their search.
+///
+/// A large fault hides the smaller ones behind its own noise. So what showed no difference is tried once more when
+/// something was kept after it: the path is quieter then.
 pub fn prove(
     job: &Job,
     sys: &dyn Sys,
@@ -21,20 +24,47 @@ pub fn prove(
     say: &mut dyn FnMut(&str),
 ) -> Result<(), Failure> {
     let mut kept: Vec<&PlannedStep> = Vec::new();
+    // Steps without a difference, with how many had been kept when they were tried.
+    let mut unclear: Vec<(&PlannedStep, usize)> = Vec::new();
     for step in &plan.steps {
-        stop_point()?;
-        if let Some(first) = kept.iter().find(|k| same_place(k, step)) {
-            say(&format!("  {} on {}: {} was kept there already", step.knob, step.target, first.to));
-            continue;
+        if let Some(verdict) = attempt(job, sys, session, step, &mut kept, results, say)?
+            && verdict == Verdict::Unclear
+        {
+            unclear.push((step, kept.len()));
         }
-        let result = try_one(job, sys, session, step)?;
-        say(&format!("  {} on {}: {} -> {}: {}", step.knob, step.target, step.from, step.to, result.note));
-        if result.kept {
-            kept.push(step);
+    }
+    for (step, kept_then) in unclear {
+        if kept.len() > kept_then {
+            say(&format!("  again, now that more is kept: {} on {}", step.knob, step.target));
+            attempt(job, sys, session, step, &mut kept, results, say)?;
         }
-        results.push(result);
     }
     Ok(())
+}
+
+/// One try; `None` where another setting of the same place was kept before.
+fn attempt<'a>(
+    job: &Job,
+    sys: &dyn Sys,
+    session: &mut Session,
+    step: &'a PlannedStep,
+    kept: &mut Vec<&'a PlannedStep>,
+    results: &mut Vec<StepResult>,
+    say: &mut dyn FnMut(&str),
+) -> Result<Option<Verdict>, Failure> {
+    stop_point()?;
+    if let Some(first) = kept.iter().find(|k| same_place(k, step)) {
+        say(&format!("  {} on {}: {} was kept there already", step.knob, step.target, first.to));
+        return Ok(None);
+    }
+    let result = try_one(job, sys, session, step)?;
+    say(&format!("  {} on {}: {} -> {}: {}", step.knob, step.target, step.from, step.to, result.note));
+    if result.kept {
+        kept.push(step);
+    }
+    let verdict = result.verdict;
+    results.push(result);
+    Ok(Some(verdict))
 }
 
 fn same_place(a: &PlannedStep, b: &PlannedStep) -> bool {
