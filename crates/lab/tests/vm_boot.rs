@@ -9,7 +9,7 @@ use lowlat_lab::vm::{Guest, KernelChoice, Lab, LabError, topology};
 /// Mean round trip of 400 pings back to back, in milliseconds, with `usecs` on both ends. With pauses between them
 /// nothing would show: the driver's setting is a least interval between interrupts, and after a pause the first is
 /// immediate (measured: 0.053 and 0.052 ms at 10 ms intervals).
-const PING: &str = r#"
+const PING: &str = r"
 set -e
 rtt() { ping -n -q -f -c 20 10.77.0.2 >/dev/null
 	ping -n -q -f -c 400 10.77.0.2 | sed -n 's|^rtt [^=]*= [0-9.]*/\([0-9.]*\)/.*|\1|p'; }
@@ -20,7 +20,7 @@ for u in 0 1000; do
 	echo $u $(rtt) >> $RESULTS/rtt
 done
 uname -r > $RESULTS/release
-"#;
+";
 
 fn results(name: &str) -> std::path::PathBuf {
     let dir = std::env::temp_dir().join(format!("lowlat-vm-{name}-{}", std::process::id()));
