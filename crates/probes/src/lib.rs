@@ -4,7 +4,7 @@
 //! that is the rules' part. Parsers of kernel text are pure functions over `&str` and never panic; what does not read
 //! as its documentation says is [`Reading::Garbled`](lowlat_model::Reading::Garbled), never a zero.
 //!
-//! [`gather`] runs them all. It reads through a [`Moment`](moment::Moment), so each file is read once per moment
+//! [`gather`] runs them all. It reads through a `Moment`, so each file is read once per moment
 //! however many probes want it, and all probes of one moment see the same text.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
