@@ -41,7 +41,7 @@ const RUNS: usize = 3;
 #[test]
 fn the_demo_finds_fixes_and_puts_back() {
     let told: Vec<(usize, Vec<String>)> = (0..RUNS).map_while(|_| gained().err()).collect();
-    assert!(told.len() < RUNS, "no run kept two steps and came out faster: {told:#?}");
+    assert!(told.len() < RUNS, "no run kept a step and came out faster: {told:#?}");
 }
 
 /// One run. `Err` with the number of kept steps and all steps in words, if it gained too little.
@@ -98,5 +98,5 @@ fn gained() -> Result<(), (usize, Vec<String>)> {
     let id = document["run"].as_str().unwrap();
     assert_eq!(run(&mut scratch.lowlat(&["report", id, "--json"])).json(), document);
     assert!(took < LONGEST, "it took {took:?}");
-    if kept.len() >= 2 && p50("result") < p50("baseline") { Ok(()) } else { Err((kept.len(), told)) }
+    if !kept.is_empty() && p50("result") < p50("baseline") { Ok(()) } else { Err((kept.len(), told)) }
 }

@@ -17,9 +17,9 @@ const BURST_BYTES: u32 = 3_000;
 /// FIFO length in frames: 40 × 1,514 bytes at 200 Mbit/s are 2.4 ms.
 const FIFO_FRAMES: u32 = 40;
 const SINK_PORT: u16 = 9_009;
-/// One stream cannot fill the queue: TCP keeps about a millisecond of its own data below the socket (TSQ,
-/// net/ipv4/tcp_output.c, `tcp_small_queue_check`), 17 frames at this rate. Two keep most of it full.
-const STREAMS: usize = 2;
+/// One stream holds about a millisecond of its own data below the socket (TSQ, net/ipv4/tcp_output.c,
+/// `tcp_small_queue_check`), 17 frames at this rate: every probe waits for them, and few are lost.
+const STREAMS: usize = 1;
 
 pub(super) struct BulkIntoFifo;
 
@@ -43,7 +43,7 @@ impl Fault for BulkIntoFifo {
             .map_err(|e| LabError::new("start the bulk transfer to the far node", e, "run the demo again"))?;
         Ok(Planted {
             words: format!(
-                "a bulk transfer of {STREAMS} TCP streams fills a plain FIFO ({FIFO_FRAMES} frames) in front of a {} Mbit/s line",
+                "a bulk TCP transfer fills a plain FIFO ({FIFO_FRAMES} frames) in front of a {} Mbit/s line",
                 LINE_BPS / 1_000_000
             ),
             rule: self.rule(),

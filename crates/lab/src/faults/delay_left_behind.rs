@@ -12,9 +12,9 @@ use crate::netns::{LabError, NEAR_LINK};
 
 const IFB: &str = "ifb-test";
 const DELAY: Duration = Duration::from_micros(400);
-/// Without netem: a shaper that lets one small probe pass every 0.4 ms. A 64 byte probe is 106 bytes on the wire as the
-/// shaper counts it (Ethernet, IPv4 and UDP headers), and 106 × 8 bit / 2 Mbit/s = 424 µs.
-const SHAPER_BPS: u64 = 2_000_000;
+/// Without netem: a shaper that lets one small probe pass every 1.7 ms. A 64 byte probe is 106 bytes on the wire as the
+/// shaper counts it (Ethernet, IPv4 and UDP headers), and 106 × 8 bit / 500 kbit/s = 1.7 ms.
+const SHAPER_BPS: u64 = 500_000;
 const SHAPER_BURST: u32 = 160;
 
 pub(super) struct DelayLeftBehind;
@@ -36,9 +36,9 @@ impl Fault for DelayLeftBehind {
             // ENOENT: this kernel has no netem. The nearest fault it can have is a shaper of a far too small rate.
             let shaper = options::tbf(SHAPER_BPS, SHAPER_BURST, 1 << 16);
             qdisc::put(IFB, Parent::Root, handle, "tbf", Some(&shaper)).map_err(&e)?;
-            let rate = SHAPER_BPS / 1_000_000;
+            let rate = SHAPER_BPS / 1_000;
             let words =
-                format!("a {rate} Mbit/s shaper left behind on the receive side ({IFB}); this kernel has no netem");
+                format!("a {rate} kbit/s shaper left behind on the receive side ({IFB}); this kernel has no netem");
             (words, "shaper-below-line-rate")
         };
         qdisc::add_ingress(NEAR_LINK).map_err(&e)?;
