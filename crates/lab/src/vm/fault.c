@@ -15,15 +15,19 @@
 static char *dev;
 module_param(dev, charp, 0400);
 MODULE_PARM_DESC(dev, "interface");
-static int begin_err, begin_skip, set_err, set_skip, ignore;
+static int begin_err, begin_skip, begin_times, set_err, set_skip, set_times, ignore;
 module_param(begin_err, int, 0600);
 MODULE_PARM_DESC(begin_err, "errno of every question and change, 0 for none");
 module_param(begin_skip, int, 0600);
 MODULE_PARM_DESC(begin_skip, "how many questions and changes still pass before that");
+module_param(begin_times, int, 0600);
+MODULE_PARM_DESC(begin_times, "how many then fail, 0 for all");
 module_param(set_err, int, 0600);
 MODULE_PARM_DESC(set_err, "errno of every change, 0 for none");
 module_param(set_skip, int, 0600);
 MODULE_PARM_DESC(set_skip, "how many changes still pass before that");
+module_param(set_times, int, 0600);
+MODULE_PARM_DESC(set_times, "how many then fail, 0 for all");
 module_param(ignore, int, 0600);
 MODULE_PARM_DESC(ignore, "changes are taken without effect");
 
@@ -34,20 +38,24 @@ static struct ethtool_ops new_eth;
 static struct net_device_ops new_net;
 
 /* All of it runs under the rtnl lock, so plain counting is enough. */
-static int fails(int err, int *skip)
+static int fails(int *err, int *skip, int *times)
 {
-	if (!err)
+	int now = *err;
+
+	if (!now)
 		return 0;
 	if (*skip > 0) {
 		(*skip)--;
 		return 0;
 	}
-	return -err;
+	if (*times > 0 && --(*times) == 0)
+		*err = 0;
+	return -now;
 }
 
 static int begin(struct net_device *d)
 {
-	int err = fails(begin_err, &begin_skip);
+	int err = fails(&begin_err, &begin_skip, &begin_times);
 
 	if (err)
 		return err;
@@ -56,7 +64,7 @@ static int begin(struct net_device *d)
 
 #define ANSWER(call)                                     \
 	do {                                             \
-		int err = fails(set_err, &set_skip);     \
+		int err = fails(&set_err, &set_skip, &set_times); \
 		if (err)                                 \
 			return err;                      \
 		return ignore ? 0 : (call);              \
@@ -100,7 +108,7 @@ static int set_eee(struct net_device *d, struct ethtool_eee *e)
 
 static int set_features(struct net_device *d, netdev_features_t features)
 {
-	int err = fails(set_err, &set_skip);
+	int err = fails(&set_err, &set_skip, &set_times);
 
 	if (err)
 		return err;

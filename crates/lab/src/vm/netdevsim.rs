@@ -32,7 +32,8 @@ const TOOLS: [&str; 13] = [
 ];
 
 /// Enters that root, with a `/proc` that goes with the process: objtool of 7.3 asks there for its stack's limit.
-const ENTER: &str = r#"mkdir -p "$1/proc" && mount -t proc proc "$1/proc" && exec chroot "$1" /bin/sh /build.sh "$2" "$3""#;
+const ENTER: &str =
+    r#"mkdir -p "$1/proc" && mount -t proc proc "$1/proc" && exec chroot "$1" /bin/sh /build.sh "$2" "$3""#;
 
 /// Runs inside that root. Packages are only unpacked there, never configured, so what their scripts would make is made
 /// here: `awk`, and a `/dev/null`. The mock PTP clock is a module of its own since 6.7 (drivers/ptp/ptp_mock.c), and is not
