@@ -21,6 +21,7 @@ pub mod plan;
 pub mod reading;
 pub mod schema;
 pub mod settings;
+pub mod source;
 pub mod units;
 pub mod verdict;
 
