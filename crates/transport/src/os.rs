@@ -70,6 +70,25 @@ pub fn get_int(fd: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_in
     Ok(value)
 }
 
+/// Datagrams that the kernel dropped at this socket, modulo 2³²: its receive buffer was full, or its filter said no.
+/// `SO_MEMINFO`, cell `SK_MEMINFO_DROPS` (include/uapi/linux/sock_diag.h; Linux 4.12).
+pub fn receive_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    const SK_MEMINFO_DROPS: usize = 8;
+    let mut cells = [0u32; 9];
+    let mut len = len_of(size_of_val(&cells));
+    // SAFETY: the kernel writes at most `len` bytes into `cells`, which outlive the call.
+    unsafe {
+        check_int(libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            cells.as_mut_ptr().cast(),
+            &raw mut len,
+        ))?;
+    }
+    Ok(cells[SK_MEMINFO_DROPS])
+}
+
 /// `SO_RCVTIMEO`; the kernel rounds it up to its tick (socket(7), `sock_set_timeout` in net/core/sock.c).
 pub fn set_receive_timeout(fd: BorrowedFd<'_>, ns: u64) -> io::Result<()> {
     set_timeout(fd, libc::SO_RCVTIMEO, ns)
