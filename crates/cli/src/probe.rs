@@ -172,6 +172,10 @@ pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u
         residence: Quantiles::default(),
         stamp_coverage: BTreeMap::new(),
         legs: BTreeMap::new(),
+        stamps: None,
+        one_way: None,
+        gaps: None,
+        conditions: context.conditions,
         environment: context.environment,
         warnings: vec![
             "measured in rounds, alternated with the other engines; duplicates and stamps are not counted".into(),
@@ -221,6 +225,7 @@ fn context(path: &Path, engine: &str, sys: &dyn Sys) -> Context {
         proto: path.proto_name().to_owned(),
         peer: path.peer.clone(),
         engine: engine.to_owned(),
+        conditions: None,
         environment,
         warnings: Vec::new(),
     }
