@@ -466,7 +466,12 @@ pub fn run(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Samples, MeasureError> {
     let _placed =
-        Placed::take(&Placement { cpu: spec.cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory })?;
+        Placed::take(&Placement {
+        cpu: spec.cpu,
+        rt_priority: spec.rt_priority,
+        lock_memory: spec.lock_memory,
+        ..Placement::default()
+    })?;
     let mut session = Session::open(engine, peer, spec.size, spec.timeout_ns)?;
     let samples = session.round(spec, log, stop, progress)?;
     session.close();
