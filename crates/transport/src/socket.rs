@@ -12,7 +12,7 @@ use libc::c_int;
 use crate::clock::now;
 use crate::icmp::{self, Echo};
 use crate::stamps::Stamps;
-use crate::{Caps, Endpoint, EngineError, Got, Ns, Proto, TxStamp, cmsg, os};
+use crate::{Caps, Endpoint, EngineError, Got, Ns, Proto, StampSet, Stamper, TxStamp, cmsg, os};
 
 /// Receive buffer asked for: 4 MiB hold the answers of an open loop's burst (about 5000 small datagrams, each charged
 /// with its whole buffer) while the prober is off its CPU.
@@ -138,6 +138,11 @@ impl Socket {
         }
     }
 
+    /// See [`crate::Engine::stamper`].
+    pub fn stamper(&mut self) -> Option<&mut dyn Stamper> {
+        if self.stamps.is_some() { Some(self) } else { None }
+    }
+
     /// Sends one message; waits only while the socket's send buffer is full. Answers the time before the hand-over.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
@@ -256,6 +261,23 @@ impl Socket {
             return too_long(self.engine, self.remote, None, self.max_message);
         }
         path_error(what, self.remote, self.proto, error)
+    }
+}
+
+impl Stamper for Socket {
+    fn asks(&self) -> StampSet {
+        self.stamps.as_ref().map_or_else(StampSet::default, |s| s.asks())
+    }
+
+    fn keep(&mut self, kinds: StampSet) -> io::Result<()> {
+        match &mut self.stamps {
+            Some(stamps) => stamps.keep(self.fd.as_fd(), kinds),
+            None => Ok(()),
+        }
+    }
+
+    fn sends(&self) -> u32 {
+        self.stamps.as_ref().map_or(0, |s| s.sends())
     }
 }
 
