@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope,
-};
+use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -46,8 +44,8 @@ impl Calls {
 /// Gives up what can be given up now, and makes the filter that each thread takes on later, since starting threads is
 /// among what it forbids.
 pub(super) fn process() -> Result<(Vec<Confinement>, Option<Calls>), ServeError> {
-    let words = privilege::drop_all()
-        .map_err(|source| ServeError::Os { what: "drop privileges".to_owned(), source })?;
+    let words =
+        privilege::drop_all().map_err(|source| ServeError::Os { what: "drop privileges".to_owned(), source })?;
     let mut done = vec![Confinement { by: "privileges", whole: true, words }, files()];
     let calls = match filter() {
         // A kernel without seccomp filters says so only when one is set: a thread tries it.

@@ -228,8 +228,7 @@ impl<'a> Streams<'a> {
         }
         let room = vec![0; START_ROOM];
         self.room += room.len();
-        let connection =
-            Connection { fd, listener, peer, room, have: 0, unsent: Vec::new(), last: now, proven: false };
+        let connection = Connection { fd, listener, peer, room, have: 0, unsent: Vec::new(), last: now, proven: false };
         if slot == self.connections.len() {
             self.connections.push(Some(connection));
         } else {
