@@ -252,6 +252,9 @@ pub struct MeasureArgs {
     /// Ask for kernel and hardware stamps.
     #[arg(long)]
     pub stamps: bool,
+    /// Also measure, in paired rounds, what taking stamps costs.
+    #[arg(long, requires = "stamps")]
+    pub stamp_cost: bool,
     /// Write every sample to this file.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
