@@ -86,7 +86,10 @@ pub fn choose(path: &Path, sys: &dyn Sys) -> Choice {
             let may: BTreeSet<u32> = all.iter().copied().filter(|c| allowed.contains(c)).collect();
             if may.is_empty() {
                 let all = print_list(&all);
-                (Vec::new(), format!("not chosen: {name} is at NUMA node {node}, whose CPUs {all} this process may not use"))
+                (
+                    Vec::new(),
+                    format!("not chosen: {name} is at NUMA node {node}, whose CPUs {all} this process may not use"),
+                )
             } else {
                 let words = format!("CPUs {}: NUMA node {node}, where {name} is", print_list(&may));
                 (may.into_iter().collect(), words)
@@ -176,11 +179,8 @@ pub fn read(path: &Path, run: &Run, sys: &dyn Sys) -> Conditions {
     let mut not_seen = Vec::new();
     processors(&mut out, &mut not_seen, sys);
     let text = |path: &str| sys.read(path).map(|t| t.trim().to_owned());
-    out.clocksource = keep(
-        &mut not_seen,
-        "clocksource",
-        text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-    );
+    out.clocksource =
+        keep(&mut not_seen, "clocksource", text("/sys/devices/system/clocksource/clocksource0/current_clocksource"));
     // The kernel's PM_QOS_CPU_LATENCY_DEFAULT_VALUE, 2 000 000 000, is "no limit" (include/linux/pm_qos.h).
     let limit = keep(&mut not_seen, "cpu_dma_latency", query::cpu_dma_latency(sys)).map(i64::from);
     out.cpu_dma_latency_us = limit.filter(|us| *us < 2_000_000_000);
@@ -257,11 +257,11 @@ fn interface(out: &mut Conditions, not_seen: &mut Vec<NotSeen>, iface: &str, sys
         };
         lines.iter().map(|l| (format!("{} {}", l.irq, l.action), cpus(l.irq).into_iter().collect())).collect()
     });
-    out.irq_on_prober_cpu =
-        out.irq_cpus.as_ref().map(|irqs| irqs.values().flatten().any(|c| out.cpus.contains(c)));
+    out.irq_on_prober_cpu = out.irq_cpus.as_ref().map(|irqs| irqs.values().flatten().any(|c| out.cpus.contains(c)));
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may end by panic
 mod tests {
     use super::*;
     use lowlat_testkit::FakeSys;
@@ -310,7 +310,8 @@ mod tests {
 
     #[test]
     fn steal_is_a_share_of_the_cpus_meant() {
-        let stat = |steal| FakeSys::new().file("/proc/stat", &format!("cpu 1\ncpu0 0 0 0 100 0 0 0 {steal} 0 0\ncpu1 x\n"));
+        let stat =
+            |steal| FakeSys::new().file("/proc/stat", &format!("cpu 1\ncpu0 0 0 0 100 0 0 0 {steal} 0 0\ncpu1 x\n"));
         let (before, after) = (Ticks::read(&stat(0)), Ticks::read(&stat(50)));
         assert_eq!(before.stolen(&after, &[0]), Some(1.0));
         assert_eq!(before.stolen(&before, &[0]), None, "no tick passed");

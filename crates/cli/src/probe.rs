@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use lowlat_measure::load::{Load as Bulk, Running};
 use lowlat_measure::placement::{Placed, Placement};
 use lowlat_measure::{Context, Mode, Pattern, Progress, SampleSink, Samples, Session, Spec, Warmup};
+use lowlat_model::Schema;
 use lowlat_model::measurement::{Measurement, Quantiles};
 use lowlat_model::units::us;
-use lowlat_model::Schema;
 use lowlat_sys::{Live, Sys};
 
 use crate::conditions::{self, Ticks};

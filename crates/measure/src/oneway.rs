@@ -37,13 +37,15 @@ const AGREEMENT_NS: i64 = 1_000_000;
 /// Fewer windows do not show that two clocks stay together.
 const AGREEMENT_WINDOWS: usize = 4;
 
+/// Lowest and highest possible offset of each window.
+type Bounds = Vec<(i64, i64)>;
+
 /// What the exchanges leave possible.
 #[derive(Debug, Clone)]
 pub struct Offset {
     begin: i64,
     window: i64,
-    /// Lowest and highest possible offset in each window.
-    bounds: Vec<(i64, i64)>,
+    bounds: Bounds,
     /// Least and most drift, as a ratio.
     drift: Option<(f64, f64)>,
     /// Both ends read one clock.
@@ -65,7 +67,7 @@ impl Offset {
         let span = (last.t1 - begin).max(1);
         let drift = drift(exchanges, begin, span, error);
         let rate = drift.map_or(RATE_MAX, |(low, high)| low.abs().max(high.abs()).min(RATE_MAX));
-        let mut best: Option<(i64, i64, Vec<(i64, i64)>)> = None;
+        let mut best: Option<(i64, i64, Bounds)> = None;
         for &window in WINDOWS_NS.iter().filter(|w| **w <= span.max(WINDOWS_NS[0])) {
             let bounds = bounds(exchanges, begin, span, window, rate, error);
             let Some(widest) = bounds.iter().map(|(l, u)| u - l).max() else { continue };
@@ -165,7 +167,7 @@ fn drift(exchanges: &[Exchange], begin: i64, span: i64, error: i64) -> Option<(f
 }
 
 /// The bounds of each window, tightened by their neighbours.
-fn bounds(exchanges: &[Exchange], begin: i64, span: i64, window: i64, rate: f64, error: i64) -> Vec<(i64, i64)> {
+fn bounds(exchanges: &[Exchange], begin: i64, span: i64, window: i64, rate: f64, error: i64) -> Bounds {
     let count = usize::try_from(span / window).unwrap_or(0) + 1;
     // Nothing known yet: half of the range, so that widening cannot overflow.
     let mut bounds = vec![(i64::MIN / 2, i64::MAX / 2); count];

@@ -33,7 +33,8 @@ impl Placed {
     pub fn take(want: &Placement) -> Result<Self, MeasureError> {
         let mut placed = Self { affinity: None, scheduling: None, memory: None, here: std::marker::PhantomData };
         if want.lock_memory {
-            placed.memory = Some(lock_memory().map_err(|e| format!("mlockall: {e}; run as root, or raise RLIMIT_MEMLOCK")));
+            placed.memory =
+                Some(lock_memory().map_err(|e| format!("mlockall: {e}; run as root, or raise RLIMIT_MEMLOCK")));
         }
         if want.cpu.is_none() && !want.cpus.is_empty() {
             let error = |source| MeasureError::Placement {

@@ -188,7 +188,8 @@ fn kinds(
         let why_not = match (able, probed_arrived + arrived) {
             (_, 1..) => None,
             (false, _) if name == FAR_RX => Some(
-                "the far-end protocol carries none (lowlat's does, in messages of 8 bytes more than its header)".to_owned(),
+                "the far-end protocol carries none (lowlat's does, in messages of 8 bytes more than its header)"
+                    .to_owned(),
             ),
             (false, _) if name == "ack-tx" => Some("TCP alone has acknowledgements".to_owned()),
             (false, _) => Some("this engine asks for none".to_owned()),
@@ -261,12 +262,10 @@ fn one_way(
     peer_is_ours: bool,
 ) -> Result<OneWay, &'static str> {
     let signed = |t: u64| i64::try_from(t).unwrap_or(i64::MAX);
-    let mono = |stamp: u64, p: &Probe| {
-        join.filter(|_| stamp > 0).map(|j| signed(stamp) - j.offset(p.sent))
-    };
+    let mono = |stamp: u64, p: &Probe| join.filter(|_| stamp > 0).map(|j| signed(stamp) - j.offset(p.sent));
     let with_far: Vec<_> = pairs.iter().filter(|(_, s)| s.far_recv > 0 && s.far_send > 0).collect();
-    let kernels = with_far.iter().filter(|(p, s)| s.far_rx > 0 && mono(s.tx_software, p).is_some()).count() * 2
-        > with_far.len();
+    let kernels =
+        with_far.iter().filter(|(p, s)| s.far_rx > 0 && mono(s.tx_software, p).is_some()).count() * 2 > with_far.len();
     let exchange = |p: &Probe, s: &ProbeStamps| Exchange {
         t1: mono(s.tx_software, p).unwrap_or(signed(p.sent)),
         t2: signed(if s.far_rx > 0 { s.far_rx } else { s.far_recv }),
@@ -287,7 +286,12 @@ fn one_way(
     let t = |x: u64| (x > 0).then(|| signed(x));
     let mut shown = vec![
         ("send", "far-recv", false, direction(&|p, s| delay(Some(signed(p.sent)), t(s.far_recv), signed(p.sent), 1))),
-        ("far-send", "recv", false, direction(&|p, s| delay(t(s.far_send), Some(signed(p.received)), signed(p.sent), -1))),
+        (
+            "far-send",
+            "recv",
+            false,
+            direction(&|p, s| delay(t(s.far_send), Some(signed(p.received)), signed(p.sent), -1)),
+        ),
     ];
     if kernels {
         let there = direction(&|p, s| delay(mono(s.tx_software, p), t(s.far_rx), signed(p.sent), 1));

@@ -212,9 +212,10 @@ impl Peer for SimPeer {
 
     fn decode(&mut self, message: &[u8]) -> Decoded {
         match message.first_chunk::<8>() {
-            Some(seq) => {
-                Decoded::Reply { seq: u64::from_le_bytes(*seq), far: Some(FarStamps { received_ns: 7, sent_ns: 107, kernel_ns: None }) }
-            }
+            Some(seq) => Decoded::Reply {
+                seq: u64::from_le_bytes(*seq),
+                far: Some(FarStamps { received_ns: 7, sent_ns: 107, kernel_ns: None }),
+            },
             None => Decoded::Foreign("too short"),
         }
     }

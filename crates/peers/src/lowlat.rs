@@ -299,7 +299,10 @@ mod tests {
             near.encode(1, 2, &mut m);
             assert_eq!((near.asks_far_stamp(), far.wants_stamp(&m)), (want.is_some(), want.is_some()));
             assert_eq!(far.reflect(&mut m, &Arrival { kernel: None, ..arrival() }), Reflection::Reply(len));
-            assert!(matches!(near.decode(&m), Decoded::Reply { far: Some(f), .. } if f.kernel_ns.is_none()), "none came");
+            assert!(
+                matches!(near.decode(&m), Decoded::Reply { far: Some(f), .. } if f.kernel_ns.is_none()),
+                "none came"
+            );
             near.encode(1, 2, &mut m);
             far.reflect(&mut m, &arrival());
             assert!(matches!(near.decode(&m), Decoded::Reply { far: Some(f), .. } if f.kernel_ns == want));

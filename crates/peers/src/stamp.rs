@@ -162,12 +162,11 @@ impl Peer for Stamp {
             return Decoded::Foreign("a sequence number that was not sent");
         };
         let error = bytes_at(message, at.error).unwrap_or([0; 2]);
-        let far =
-            FarStamps {
-                received_ns: stamp_ns(long(at.received), error),
-                sent_ns: stamp_ns(long(at.time), error),
-                kernel_ns: None,
-            };
+        let far = FarStamps {
+            received_ns: stamp_ns(long(at.received), error),
+            sent_ns: stamp_ns(long(at.time), error),
+            kernel_ns: None,
+        };
         Decoded::Reply { seq, far: Some(far) }
     }
 
@@ -259,7 +258,10 @@ mod tests {
         let mut m = [0u8; OPEN];
         near.encode(3, 0, &mut m);
         let sent = m;
-        assert_eq!(far.reflect(&mut m, &Arrival { at: clock::now(), ttl: Some(61), kernel: None }), Reflection::Reply(OPEN));
+        assert_eq!(
+            far.reflect(&mut m, &Arrival { at: clock::now(), ttl: Some(61), kernel: None }),
+            Reflection::Reply(OPEN)
+        );
         assert_eq!(m[..4], [0, 0, 0, 3]);
         assert_eq!(m[24..38], sent[..14], "the sender's part comes back");
         assert_eq!((m[14..16].to_vec(), m[40]), (vec![0, 0], 61));

@@ -170,7 +170,11 @@ mod tests {
         };
         assert_eq!(of(4), Some(TxStamp { id: 9, at: StampAt::TxHardware, ns: 2_000_000_007 }));
         assert_eq!(of(2), None, "an ICMP error is no stamp");
-        for (info, at) in [(SCM_TSTAMP_SND, StampAt::TxSoftware), (SCM_TSTAMP_SCHED, StampAt::TxSched), (SCM_TSTAMP_ACK, StampAt::TxAck)] {
+        for (info, at) in [
+            (SCM_TSTAMP_SND, StampAt::TxSoftware),
+            (SCM_TSTAMP_SCHED, StampAt::TxSched),
+            (SCM_TSTAMP_ACK, StampAt::TxAck),
+        ] {
             let mut c = item(libc::SOL_SOCKET, SCM_TIMESTAMPING, &times((3, 1), (0, 0)));
             c.extend(item(libc::SOL_IPV6, libc::IPV6_RECVERR, &error(4, info, 2)));
             assert_eq!(transmit_stamp(&c), Some(TxStamp { id: 2, at, ns: 3_000_000_001 }));

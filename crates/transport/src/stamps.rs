@@ -77,7 +77,8 @@ impl Stamps {
     /// Asks for these kinds alone. The count of sends goes on: it starts anew only when OPT_ID itself is switched on
     /// (`sock_set_timestamping` in net/core/sock.c).
     pub(crate) fn keep(&mut self, fd: BorrowedFd<'_>, kinds: StampSet) -> io::Result<()> {
-        let generated = StampAt::ALL.into_iter().filter(|at| kinds.has(*at)).map(generated).fold(0, |all, one| all | one);
+        let generated =
+            StampAt::ALL.into_iter().filter(|at| kinds.has(*at)).map(generated).fold(0, |all, one| all | one);
         set(fd, REPORTED | self.id_tcp | generated)?;
         self.asks = kinds;
         Ok(())

@@ -63,7 +63,18 @@ impl Datagrams {
         let room = vec![0; reflector.longest().min(65535) + 1];
         let ancillary = os::Control([0; 192]);
         let from = os::Address::empty();
-        Ok(Self { fd, local, reflector, gate, control, room, from, ancillary, stamped: Stamped::default(), stats: ServeStats::default() })
+        Ok(Self {
+            fd,
+            local,
+            reflector,
+            gate,
+            control,
+            room,
+            from,
+            ancillary,
+            stamped: Stamped::default(),
+            stats: ServeStats::default(),
+        })
     }
 
     /// Answers until `stop`.

@@ -209,8 +209,17 @@ impl<'a> Streams<'a> {
         }
         let room = vec![0; START_ROOM];
         self.room += room.len();
-        let connection =
-            Connection { fd, listener, peer, room, have: 0, unsent: Vec::new(), last: clock::now(), proven: false, stamped: Stamped::default() };
+        let connection = Connection {
+            fd,
+            listener,
+            peer,
+            room,
+            have: 0,
+            unsent: Vec::new(),
+            last: clock::now(),
+            proven: false,
+            stamped: Stamped::default(),
+        };
         if slot == self.connections.len() {
             self.connections.push(Some(connection));
         } else {

@@ -47,7 +47,12 @@ fn kinds(stamps: &StampReport) -> Section {
     let row = |k: &StampKind| match (k.ratio, &k.why_not) {
         (Some(ratio), _) => format!("{}: {} of {} ({} %)", line(&k.kind), k.arrived, k.asked, percent(ratio)),
         (None, Some(why)) => format!("{}: none; {}", line(&k.kind), line(why)),
-        (None, None) => format!("{}: {} of {} probes before the run, none asked for in it", line(&k.kind), k.probed_arrived, k.probed),
+        (None, None) => format!(
+            "{}: {} of {} probes before the run, none asked for in it",
+            line(&k.kind),
+            k.probed_arrived,
+            k.probed
+        ),
     };
     let mut list: Vec<String> = stamps.kinds.iter().map(row).collect();
     list.extend(stamps.nic.iter().map(|nic| format!("the NIC's own: {}", line(nic))));
@@ -88,7 +93,11 @@ fn gaps(g: &GapMarks, all: &Quantiles) -> Section {
         return Section::new("Interruptions of the host", vec![Block::Words(line(&g.how))]);
     };
     let longest = g.longest_ns.map(|ns| format!(", longest {}", time(Some(ns)))).unwrap_or_default();
-    let words = format!("{seen} of {} or more{longest}; {marked} probes on their way meanwhile ({})", time(Some(threshold)), line(&g.how));
+    let words = format!(
+        "{seen} of {} or more{longest}; {marked} probes on their way meanwhile ({})",
+        time(Some(threshold)),
+        line(&g.how)
+    );
     let mut blocks = vec![Block::Words(words)];
     if let Some(without) = g.rtt_without.as_ref().filter(|_| marked > 0) {
         let row = |name: &str, q: &Quantiles| {
@@ -115,30 +124,42 @@ fn conditions(c: &Conditions) -> Section {
     say("memory", Some(memory));
     say("interface", c.iface.clone());
     say("governor", c.governor.clone());
-    say("idle states", c.idle_states.as_ref().map(|all| {
-        let all: Vec<String> = all.iter().map(|(name, us)| format!("{name} {us} µs")).collect();
-        if all.is_empty() { "none enabled".to_owned() } else { all.join(", ") }
-    }));
+    say(
+        "idle states",
+        c.idle_states.as_ref().map(|all| {
+            let all: Vec<String> = all.iter().map(|(name, us)| format!("{name} {us} µs")).collect();
+            if all.is_empty() { "none enabled".to_owned() } else { all.join(", ") }
+        }),
+    );
     say("wake-up latency limit", c.cpu_dma_latency_us.map(|us| format!("{us} µs")));
     say("SMT siblings", c.smt_siblings.as_ref().map(|all| if all.is_empty() { "none".to_owned() } else { cpus(all) }));
-    say("interrupts", c.irq_cpus.as_ref().map(|irqs| {
-        let all: Vec<String> = irqs.iter().map(|(name, on)| format!("{name} on CPU {}", cpus(on))).collect();
-        let on = match c.irq_on_prober_cpu {
-            Some(true) => "; one fires on a CPU of the prober",
-            Some(false) => "; none fires on a CPU of the prober",
-            None => "",
-        };
-        format!("{}{on}", all.join(", "))
-    }));
-    say("coalescing", c.coalesce.as_ref().map(|all| {
-        let set: Vec<String> = all.iter().filter(|(_, v)| **v > 0).map(|(k, v)| format!("{k} {v}")).collect();
-        if set.is_empty() { "off".to_owned() } else { set.join(", ") }
-    }));
+    say(
+        "interrupts",
+        c.irq_cpus.as_ref().map(|irqs| {
+            let all: Vec<String> = irqs.iter().map(|(name, on)| format!("{name} on CPU {}", cpus(on))).collect();
+            let on = match c.irq_on_prober_cpu {
+                Some(true) => "; one fires on a CPU of the prober",
+                Some(false) => "; none fires on a CPU of the prober",
+                None => "",
+            };
+            format!("{}{on}", all.join(", "))
+        }),
+    );
+    say(
+        "coalescing",
+        c.coalesce.as_ref().map(|all| {
+            let set: Vec<String> = all.iter().filter(|(_, v)| **v > 0).map(|(k, v)| format!("{k} {v}")).collect();
+            if set.is_empty() { "off".to_owned() } else { set.join(", ") }
+        }),
+    );
     say("queue discipline", c.qdisc.clone());
-    say("offloads", c.offloads.as_ref().map(|all| {
-        let on: Vec<&str> = all.iter().filter(|(_, on)| **on).map(|(name, _)| name.as_str()).collect();
-        if on.is_empty() { "all off".to_owned() } else { format!("{} on", on.join(", ")) }
-    }));
+    say(
+        "offloads",
+        c.offloads.as_ref().map(|all| {
+            let on: Vec<&str> = all.iter().filter(|(_, on)| **on).map(|(name, _)| name.as_str()).collect();
+            if on.is_empty() { "all off".to_owned() } else { format!("{} on", on.join(", ")) }
+        }),
+    );
     say("TCP_NODELAY", c.tcp_nodelay.map(|on| if on { "on" } else { "off" }.to_owned()));
     say("busy_read", c.busy_read_us.map(|us| format!("{us} µs")));
     say("clocksource", c.clocksource.clone());
