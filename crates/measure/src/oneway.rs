@@ -198,6 +198,7 @@ fn rounded_up(ns: f64) -> i64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation)] // a simulated path's times are small
 mod tests {
     use super::*;
     use crate::random::Random;
@@ -233,10 +234,13 @@ mod tests {
             let bound = i64::try_from(found.bound_ns()).unwrap();
             for (e, truth) in exchanges.iter().zip(&there) {
                 let told = e.t2 - e.t1 - found.at(e.t1);
-                assert!((told - truth).abs() <= bound, "{told} for {truth} ± {bound} at {offset} {drift} {back}");
+                assert!(
+                    told.abs_diff(*truth) <= found.bound_ns(),
+                    "{told} for {truth} ± {bound} at {offset} {drift} {back}"
+                );
             }
             // Half of what the two ways have for sure, and what the rates add: no bound that says nothing.
-            assert!(bound <= (4_000 + back) / 2 + 2_000, "{bound} at {drift} {back}");
+            assert!(bound <= i64::midpoint(4_000, back) + 2_000, "{bound} at {drift} {back}");
             if let Some((low, high)) = found.drift {
                 assert!(low <= drift && drift <= high, "{low} {drift} {high}");
             }

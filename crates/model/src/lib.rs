@@ -22,6 +22,7 @@ pub mod plan;
 pub mod reading;
 pub mod schema;
 pub mod settings;
+pub mod source;
 pub mod stamps;
 pub mod units;
 pub mod verdict;

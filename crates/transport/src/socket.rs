@@ -53,6 +53,8 @@ struct Stream {
     start: usize,
     end: usize,
     framing: fn(&[u8]) -> Option<usize>,
+    /// The congestion control is the plain one.
+    plain: bool,
 }
 
 impl Socket {
@@ -92,6 +94,7 @@ impl Socket {
                 start: 0,
                 end: 0,
                 framing: |_| None,
+                plain: os::plain_congestion_control(fd.as_fd()),
             }),
         };
         Ok(Self { fd, engine, proto: endpoint.proto, remote: to, max_message, flow, stamps, discarded: 0 })
@@ -103,6 +106,7 @@ impl Socket {
             Flow::Datagram => "connected UDP socket",
             Flow::Echo(e) if e.is_raw() => "raw ICMP socket",
             Flow::Echo(_) => "ICMP ping socket",
+            Flow::Stream(s) if s.plain => "TCP connection, TCP_NODELAY, reno",
             Flow::Stream(_) => "TCP connection, TCP_NODELAY",
         };
         Caps { max_message: self.max_message, spins, words: format!("{kind}, {how}"), costs: costs.to_owned() }

@@ -9,6 +9,7 @@ use lowlat_transport::{clock, cmsg, os};
 
 use super::limit::Gate;
 use super::stamped::Stamped;
+use super::stats::Board;
 use super::{Arrival, PATIENCE_NS, Reflection, Reflector, ServeStats};
 
 /// Receive buffer asked for; holds a burst of about 5000 small datagrams.
@@ -28,6 +29,9 @@ pub(super) struct Datagrams {
     ancillary: os::Control<192>,
     stamped: Stamped,
     pub(super) stats: ServeStats,
+    pub(super) board: Board,
+    /// The kernel's own count of drops, when it was last asked.
+    drops: u32,
 }
 
 impl Datagrams {
@@ -63,18 +67,9 @@ impl Datagrams {
         let room = vec![0; reflector.longest().min(65535) + 1];
         let ancillary = os::Control([0; 192]);
         let from = os::Address::empty();
-        Ok(Self {
-            fd,
-            local,
-            reflector,
-            gate,
-            control,
-            room,
-            from,
-            ancillary,
-            stamped: Stamped::default(),
-            stats: ServeStats::default(),
-        })
+        let drops = os::receive_drops(fd.as_fd()).unwrap_or(0);
+        let (stamped, stats, board) = (Stamped::default(), ServeStats::default(), Board::default());
+        Ok(Self { fd, local, reflector, gate, control, room, from, ancillary, stamped, stats, board, drops })
     }
 
     /// Answers until `stop`.
@@ -82,6 +77,17 @@ impl Datagrams {
         while !stop.load(Ordering::Relaxed) {
             self.turn(0);
         }
+        self.show(clock::now());
+    }
+
+    /// Shows the counts, with the kernel's drops.
+    #[cold]
+    pub(super) fn show(&mut self, now: u64) {
+        if let Ok(drops) = os::receive_drops(self.fd.as_fd()) {
+            self.stats.kernel_dropped += u64::from(drops.wrapping_sub(self.drops));
+            self.drops = drops;
+        }
+        self.board.show(&self.stats, now);
     }
 
     /// Receives once and answers; whether there was something.
@@ -103,6 +109,9 @@ impl Datagrams {
             os::recv_from(self.fd.as_fd(), &mut self.room, flags, &mut self.from)
         };
         let at = clock::now();
+        if self.board.is_due(at) {
+            self.show(at);
+        }
         let len = match received {
             Ok(len) => len,
             Err(e) => {
