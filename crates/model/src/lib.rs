@@ -21,6 +21,7 @@ pub mod plan;
 pub mod reading;
 pub mod schema;
 pub mod settings;
+pub mod sweep;
 pub mod units;
 pub mod verdict;
 
@@ -33,4 +34,5 @@ pub use op::{Locus, Op, State};
 pub use plan::{Plan, PlannedStep, Risk};
 pub use reading::Reading;
 pub use schema::Schema;
+pub use sweep::SweepDocument;
 pub use verdict::Verdict;

@@ -1,6 +1,6 @@
 //! What alternated rounds show of something that is counted, not timed: drops, errors, interrupts.
 
-use lowlat_model::verdict::Comparison;
+use lowlat_model::verdict::{Comparison, Design};
 use lowlat_model::{Schema, Verdict};
 
 /// Below this two-sided probability of chance, a difference is shown: the counterpart of a 95 % interval.
@@ -48,6 +48,9 @@ pub fn compare_counts(what: &str, a: &str, b: &str, pairs: &[(u64, u64)]) -> Com
         smallest_detectable_ns: None,
         verdict,
         words,
+        design: Design::Alternated,
+        seed: 0,
+        warnings: Vec::new(),
     }
 }
 
