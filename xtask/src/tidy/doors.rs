@@ -52,7 +52,7 @@ const DOORS: &[(&str, &[Way], &str)] = &[
     ("crates/apply/src/persist.rs", &[Environment], "the boot unit names this program's file"),
     ("crates/apply/src/watch.rs", &[Files, Processes, Environment], "starts this program again as the dead-man timer"),
     (
-        "crates/measure/src/log.rs",
+        "crates/measure/src/log/",
         &[Files],
         "the full sample log, written beside the measurement by a thread of its own",
     ),
