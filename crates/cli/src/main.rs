@@ -9,11 +9,14 @@ mod ask;
 mod commands;
 mod config;
 mod failure;
+mod figures;
 mod optimize;
 mod output;
 mod path;
 mod probe;
+mod progress;
 mod signals;
+mod stored;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

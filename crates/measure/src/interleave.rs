@@ -70,7 +70,7 @@ pub fn interleave(
         // A round that was cut short by the same signal has no equal beside it.
         rounds.truncate(rounds.len() / 2 * 2);
     }
-    Ok(Rounds { a_name: how.a_name.clone(), b_name: how.b_name.clone(), rounds })
+    Ok(Rounds { a_name: how.a_name.clone(), b_name: how.b_name.clone(), rounds, seed: how.seed })
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! One measurement after another along an axis: idle states show over the interval, copies and segmentation over the
 //! size, the knee over the rate.
 
+use std::fmt::Write as _;
+
 use lowlat_model::measurement::QuantileInterval;
 use lowlat_model::sweep::{SweepAxis, SweepDocument, SweepPoint};
 use lowlat_model::units::{parse_duration_ns, us};
@@ -159,7 +161,9 @@ fn words(axis: SweepAxis, points: &[SweepPoint], knee: Option<f64>) -> String {
         let above = sorted.iter().find(|p| p.measurement.rate_borne != Some(true)).map(|p| p.at);
         return match (knee, above) {
             (Some(borne), Some(not)) => {
-                format!("the knee lies between {borne:.0} probes a second, which were borne, and {not:.0}, which were not")
+                format!(
+                    "the knee lies between {borne:.0} probes a second, which were borne, and {not:.0}, which were not"
+                )
             }
             (Some(borne), None) => format!("every rate was borne: the knee lies above {borne:.0} probes a second"),
             (None, _) => format!("no rate was borne: the knee lies below {:.0} probes a second", first.at),
@@ -180,9 +184,12 @@ fn words(axis: SweepAxis, points: &[SweepPoint], knee: Option<f64>) -> String {
             let way = if to > from { "rises" } else { "falls" };
             let mut text = format!("P50 {way} from {} µs at {} to {} µs at {}", us(from), ends.0, us(to), ends.1);
             if axis == SweepAxis::Size && last.at > first.at {
-                text.push_str(&format!(": {:.2} ns a byte", (to as f64 - from as f64) / (last.at - first.at)));
+                let slope = (to as f64 - from as f64) / (last.at - first.at);
+                let _ = write!(text, ": {slope:.2} ns a byte");
             } else if axis == SweepAxis::Interval && to > from {
-                text.push_str(": what sleeps between the probes (idle states, interrupts, caches) costs the difference");
+                text.push_str(
+                    ": what sleeps between the probes (idle states, interrupts, caches) costs the difference",
+                );
             }
             text
         }
@@ -245,7 +252,19 @@ mod tests {
             Axis::Interval(vec![10_000, 20_000, 50_000, 100_000, 200_000, 300_000])
         );
         assert_eq!(read("size=64,1472").unwrap(), Axis::Size(vec![64, 1_472]));
-        for bad in ["", "rate", "rate=", "rate=0", "rate=nan", "rate=9..1", "size=-1", "speed=4", "interval=5", "interval=0us..1s", "rate=1..1e300"] {
+        for bad in [
+            "",
+            "rate",
+            "rate=",
+            "rate=0",
+            "rate=nan",
+            "rate=9..1",
+            "size=-1",
+            "speed=4",
+            "interval=5",
+            "interval=0us..1s",
+            "rate=1..1e300",
+        ] {
             let line = read(bad).unwrap_err().to_string();
             assert!(!line.contains('\n') && line.contains("; "), "{bad}: {line}");
         }
@@ -256,14 +275,26 @@ mod tests {
         let point = |at, low, high| SweepPoint {
             at,
             measurement: Measurement {
-                rtt_intervals: vec![QuantileInterval { q: 0.5, at_ns: Some((low + high) / 2), low_ns: Some(low), high_ns: Some(high) }],
+                rtt_intervals: vec![QuantileInterval {
+                    q: 0.5,
+                    at_ns: Some(u64::midpoint(low, high)),
+                    low_ns: Some(low),
+                    high_ns: Some(high),
+                }],
                 ..Measurement::default()
             },
         };
         let far = [point(1e4, 5_000, 5_100), point(1e6, 9_000, 9_200)];
-        assert!(words(SweepAxis::Interval, &far, None).starts_with("P50 rises from 5.05 µs at 10.0 µs to 9.10 µs"), "{}", words(SweepAxis::Interval, &far, None));
+        assert!(
+            words(SweepAxis::Interval, &far, None).starts_with("P50 rises from 5.05 µs at 10.0 µs to 9.10 µs"),
+            "{}",
+            words(SweepAxis::Interval, &far, None)
+        );
         let near = [point(64.0, 5_000, 5_100), point(128.0, 5_050, 5_200)];
         assert!(words(SweepAxis::Size, &near, None).starts_with("no difference of P50 shown between 64 bytes"));
-        assert!(words(SweepAxis::Size, &[point(64.0, 5_000, 5_100), point(1_064.0, 6_000, 6_100)], None).ends_with("1.00 ns a byte"));
+        assert!(
+            words(SweepAxis::Size, &[point(64.0, 5_000, 5_100), point(1_064.0, 6_000, 6_100)], None)
+                .ends_with("1.00 ns a byte")
+        );
     }
 }

@@ -190,12 +190,15 @@ fn the_log_has_what_came_after() {
     let file = std::env::temp_dir().join(format!("lowlat-truth-{}.log", std::process::id()));
     let mut log = lowlat_measure::log::Writer::create(&file, b"{}").unwrap();
     let samples = simulate(&mut SimEngine::new(held), &spec, Some(&mut log), &mut |_| {}).unwrap();
-    log.finish(0, 0, false).unwrap();
+    log.finish(None, false).unwrap();
     let mut reader = lowlat_measure::log::Reader::open(&file).unwrap();
     let back = lowlat_measure::log::samples(&mut reader, true, 1 << 20).unwrap();
     let (c, b) = (samples.counts(), back.counts());
     assert!(c.late > 50 && c.duplicates > 300, "{c:?}");
-    assert_eq!((b.sent, b.lost, b.late, b.duplicates, b.reordered), (c.sent, c.lost, c.late, c.duplicates, c.reordered));
+    assert_eq!(
+        (b.sent, b.lost, b.late, b.duplicates, b.reordered),
+        (c.sent, c.lost, c.late, c.duplicates, c.reordered)
+    );
     assert_eq!(back.rtts_planned(), samples.rtts_planned());
     let events = lowlat_measure::export::afters(&mut lowlat_measure::log::Reader::open(&file).unwrap()).unwrap();
     assert!(events.len() > 300);

@@ -30,6 +30,9 @@ pub struct Rounds {
     pub b_name: String,
     /// In the order in which they ran.
     pub rounds: Vec<Round>,
+    /// That the order was drawn from.
+    #[serde(default)]
+    pub seed: u64,
 }
 
 /// One round: samples in send order.

@@ -49,7 +49,8 @@ fn interval(run: &Ranked, q: f64, confidence: f64, iterations: usize, random: &m
 pub(crate) fn stretch(k: usize, confidence: f64) -> f64 {
     let k = k.max(2);
     // The normal quantile is t's at many degrees of freedom (1000 here: 0.1 % off).
-    student::two_sided(confidence, k - 1) / student::two_sided(confidence, usize::MAX) * (k as f64 / (k - 1) as f64).sqrt()
+    student::two_sided(confidence, k - 1) / student::two_sided(confidence, usize::MAX)
+        * (k as f64 / (k - 1) as f64).sqrt()
 }
 
 #[cfg(test)]
@@ -67,7 +68,8 @@ mod tests {
                 let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
                 let tail = (-x * x / 2.0).exp() / std::f64::consts::TAU.sqrt()
                     * t
-                    * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+                    * (0.319_381_530
+                        + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
                 let uniform = if x > 0.0 { 1.0 - tail } else { tail };
                 (1e6 * uniform) as u64 / tick * tick
             })
@@ -90,9 +92,13 @@ mod tests {
 
     #[test]
     fn the_interval_holds_the_truth_with_and_without_dependence() {
-        for (rho, q, n, least) in
-            [(0.0, 0.5, 2_000, 0.92), (0.5, 0.5, 2_000, 0.91), (0.8, 0.5, 2_000, 0.87), (0.0, 0.99, 2_000, 0.92), (0.5, 0.99, 4_000, 0.88)]
-        {
+        for (rho, q, n, least) in [
+            (0.0, 0.5, 2_000, 0.92),
+            (0.5, 0.5, 2_000, 0.91),
+            (0.8, 0.5, 2_000, 0.87),
+            (0.0, 0.99, 2_000, 0.92),
+            (0.5, 0.99, 4_000, 0.88),
+        ] {
             let c = coverage(rho, q, n, 1, 7);
             assert!((least..=0.99).contains(&c), "rho {rho}, q {q}: covered {c}");
         }

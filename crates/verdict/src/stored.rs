@@ -9,16 +9,15 @@
 use lowlat_model::measurement::{LOST, Measurement, QuantileInterval, samples_needed};
 use lowlat_model::verdict::{Comparison, Design};
 
+use crate::Random;
 use crate::compare::{Draws, FEWEST_PAIRS, Figure, Losses, Options, QUANTILES, document, shown};
 use crate::share::{Ranked, Share};
 use crate::single::stretch;
-use crate::Random;
 
 /// Quantiles beyond those the verdict rests on; shown where both runs bear them.
 const FURTHER: [f64; 2] = [0.999, 0.9999];
 
-const APART: &str =
-    "the two runs were taken one after the other: whatever else changed between them is in the difference; alternate \
+const APART: &str = "the two runs were taken one after the other: whatever else changed between them is in the difference; alternate \
      two live configurations to rule that out";
 
 /// Judges run B against run A: samples in send order, losses as +∞, each with its name.
@@ -36,16 +35,14 @@ pub fn compare_samples(a: (&str, &[u64]), b: (&str, &[u64]), options: &Options) 
         if FURTHER.contains(&q) && !(borne(&x) && borne(&y)) {
             continue;
         }
-        let figure =
-            if borne(&x) && borne(&y) { quantile(&x, &y, q, options, &mut random) } else { Figure::default() };
+        let figure = if borne(&x) && borne(&y) { quantile(&x, &y, q, options, &mut random) } else { Figure::default() };
         if judged.is_empty() {
             detectable = figure.detectable;
         }
         judged.push(figure.judge(q, options));
     }
     let losses = losses(a.1, b.1, options, &mut random);
-    let mut out =
-        document((a.0, b.0), FEWEST_PAIRS, (judged, detectable), &losses, (Design::Samples, options.seed));
+    let mut out = document((a.0, b.0), FEWEST_PAIRS, (judged, detectable), &losses, (Design::Samples, options.seed));
     out.warnings.push(APART.to_owned());
     out
 }
@@ -122,8 +119,7 @@ pub fn compare_figures(a: (&str, &Measurement), b: (&str, &Measurement), options
     let counts = [a.1, b.1].map(|m| (m.lost, m.sent));
     let shows = shown((counts[0], counts[1]), (f64::NEG_INFINITY, f64::INFINITY));
     let losses = Losses { a: counts[0], b: counts[1], shows };
-    let mut out =
-        document((a.0, b.0), FEWEST_PAIRS, (judged, detectable), &losses, (Design::Figures, options.seed));
+    let mut out = document((a.0, b.0), FEWEST_PAIRS, (judged, detectable), &losses, (Design::Figures, options.seed));
     out.warnings.push(APART.to_owned());
     for (name, m) in [a, b] {
         if m.rtt_intervals.is_empty() {
@@ -135,16 +131,13 @@ pub fn compare_figures(a: (&str, &Measurement), b: (&str, &Measurement), options
 
 fn recovered(x: QuantileInterval, y: QuantileInterval, confidence: f64) -> Figure {
     let (Some(a), Some(b)) = (x.at_ns, y.at_ns) else {
-        return Figure::lost(
-            x.low_ns.is_none() && y.high_ns.is_some(),
-            y.low_ns.is_none() && x.high_ns.is_some(),
-        );
+        return Figure::lost(x.low_ns.is_none() && y.high_ns.is_some(), y.low_ns.is_none() && x.high_ns.is_some());
     };
     let [Some(a_low), Some(b_low)] = [x.low_ns, y.low_ns] else { return Figure::default() };
     let (a, b) = (a as f64, b as f64);
-    let below = |from: f64, to: Option<u64>| to.map_or(f64::INFINITY, |to| (to as f64 - from).max(0.0));
+    let reach = |from: f64, to: Option<u64>| to.map_or(f64::INFINITY, |to| (to as f64 - from).max(0.0));
     let (down_a, down_b) = ((a - a_low as f64).max(0.0), (b - b_low as f64).max(0.0));
-    let (up_a, up_b) = (below(a, x.high_ns), below(b, y.high_ns));
+    let (up_a, up_b) = (reach(a, x.high_ns), reach(b, y.high_ns));
     let d = b - a;
     Figure::given((a, b), (d - down_b.hypot(up_a), d + up_b.hypot(down_a)), confidence)
 }
@@ -162,10 +155,10 @@ mod tests {
             .map(|_| {
                 x = 0.5 * x + 0.08 * r.normal();
                 let stall = if r.unit() < 0.02 { 20_000.0 * r.exponential() } else { 0.0 };
-                let lost = r.unit() < loss;
+                let gone = r.unit() < loss;
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
                 let ns = (effect * 10_000.0 * f64::exp(x) + stall) as u64;
-                if lost { LOST } else { ns }
+                if gone { LOST } else { ns }
             })
             .collect()
     }
@@ -233,12 +226,11 @@ mod tests {
         let (clean, lossy) = (run(7, 5_000, 1.0, 0.0), run(8, 5_000, 0.8, 0.03));
         assert_eq!(judge(&clean, &lossy, 1).verdict, Verdict::Worse);
         assert_eq!(judge(&lossy, &clean, 1).quantiles[2].verdict, Verdict::Better);
-        let by_figures = |a: &[u64], b: &[u64]| {
-            compare_figures(("a", &document_of(a)), ("b", &document_of(b)), &Options::default())
-        };
+        let by_figures =
+            |a: &[u64], b: &[u64]| compare_figures(("a", &document_of(a)), ("b", &document_of(b)), &Options::default());
         assert_eq!(by_figures(&clean, &lossy).verdict, Verdict::Worse);
         assert_eq!(judge(&[], &clean, 1).verdict, Verdict::Unclear);
-        assert_eq!(judge(&[LOST; 3_000], &clean, 1).quantiles[0].verdict, Verdict::Better);
+        assert_eq!(judge(&vec![LOST; 3_000], &clean, 1).quantiles[0].verdict, Verdict::Better);
     }
 
     #[test]

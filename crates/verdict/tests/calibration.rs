@@ -49,7 +49,7 @@ fn rounds(host: Host, seed: u64, pairs: usize, samples: usize, effect: impl Fn(f
             rounds.push(Round { is_b, samples_ns });
         }
     }
-    Rounds { a_name: "off".into(), b_name: "on".into(), rounds }
+    Rounds { a_name: "off".into(), b_name: "on".into(), rounds, seed }
 }
 
 fn share(host: Host, trials: u64, pairs: usize, samples: usize, effect: f64, what: &[Verdict]) -> f64 {

@@ -7,7 +7,7 @@
 //! probes = a block of kind 2: probe*
 //! probe  = zigzag(planned − planned before) zigzag(sent − planned) rtt residence duplicates flags:u8
 //! after  = a block of kind 3: (index late:u8)*: one more answer to the probe of that number, which had been written
-//! end    = a block of kind 4: total measured warmup cooldown interrupted:u8: a file without it was cut short
+//! end    = a block of kind 4: total measured warmup cooldown marks:u8: a file without it was cut short
 //! ```
 //!
 //! Numbers in probes and afters are LEB128 varints; `rtt` and `residence` are stored one up, 0 for none; the first
@@ -19,7 +19,7 @@ mod read;
 mod varint;
 mod write;
 
-pub use read::{Block, Reader, samples};
+pub use read::{Block, FileReader, Reader, is_log, samples};
 pub use write::Writer;
 
 use std::io;
@@ -52,8 +52,12 @@ pub struct End {
     pub warmup: u64,
     /// The same at the end.
     pub cooldown: u64,
-    /// The run was ended by a signal.
+    /// The run was ended by a signal (mark 1).
     pub interrupted: bool,
+    /// The steady-state test could look (mark 2)…
+    pub looked: bool,
+    /// …and found a steady state (mark 4).
+    pub steady: bool,
 }
 
 /// Why a log cannot be read on.
@@ -68,9 +72,7 @@ pub enum LogError {
     )]
     Newer(u8),
     /// From a lowlat before the first release.
-    #[error(
-        "read the sample log: it has version {0}, this lowlat reads version {VERSION}; measure again"
-    )]
+    #[error("read the sample log: it has version {0}, this lowlat reads version {VERSION}; measure again")]
     Older(u8),
     /// The file ends in the middle; all before it was given.
     #[error("read the sample log: it is cut short after {good} probes; they can be used, what came after is lost")]

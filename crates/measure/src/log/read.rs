@@ -36,6 +36,9 @@ pub struct Reader<R> {
     done: bool,
 }
 
+/// Of a file.
+pub type FileReader = Reader<BufReader<File>>;
+
 impl Reader<BufReader<File>> {
     /// Opens a file and checks its beginning. Where its end mark is whole, probes that the steady-state test left out
     /// come with their mark.
@@ -47,6 +50,13 @@ impl Reader<BufReader<File>> {
         reader.known = known;
         Ok(reader)
     }
+}
+
+/// Whether a file begins like a sample log.
+pub fn is_log(path: &Path) -> Result<bool, LogError> {
+    let mut start = [0; MAGIC.len()];
+    let got = fill(&mut File::open(path)?, &mut start)?;
+    Ok(got == start.len() && start == *MAGIC)
 }
 
 /// The end mark of a file that can be sought in; `None` where it is not whole.
@@ -62,16 +72,19 @@ fn known_end(file: &mut File) -> Option<End> {
 
 fn take_end(payload: &[u8]) -> Option<End> {
     let at = |i: usize| Some(u64::from_le_bytes(payload.get(i * 8..i * 8 + 8)?.try_into().ok()?));
-    if payload.len() != END || payload[END - 1] > 1 {
+    if payload.len() != END || payload[END - 1] > 7 {
         return None;
     }
     let (total, measured, warmup, cooldown) = (at(0)?, at(1)?, at(2)?, at(3)?);
+    let marked = |mark: u8| payload[END - 1] & mark != 0;
     (measured <= total && warmup.checked_add(cooldown)? <= measured).then_some(End {
         total,
         measured,
         warmup,
         cooldown,
-        interrupted: payload[END - 1] == 1,
+        interrupted: marked(1),
+        looked: marked(2),
+        steady: marked(4),
     })
 }
 

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::samples::{Flags, Probe, SampleSink};
-use std::io::Write;
+use lowlat_model::measurement::SteadyState;
 use proptest::prelude::*;
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 #[derive(Clone, Default)]
@@ -25,7 +26,7 @@ fn logged(probes: &[Probe]) -> Vec<u8> {
     for p in probes {
         writer.put(p).unwrap();
     }
-    assert_eq!(writer.finish(0, 0, false).unwrap(), probes.len() as u64);
+    assert_eq!(writer.finish(None, false).unwrap(), probes.len() as u64);
     std::mem::take(&mut *out.0.lock().unwrap())
 }
 
@@ -73,7 +74,7 @@ fn every_cut_is_seen_and_keeps_whole_blocks() {
         let (good, error) = read(&bytes[..cut]);
         match error {
             Some(LogError::Foreign) => assert!(cut < 10),
-                Some(LogError::Truncated { good: 0 }) if cut < 25 => {}
+            Some(LogError::Truncated { good: 0 }) if cut < 25 => {}
             Some(LogError::Truncated { good: n }) => {
                 assert_eq!(n, good.len() as u64);
                 assert!(n == 9_000 || n % u64::from(BLOCK) == 0, "whole blocks only: {n}");
@@ -155,10 +156,11 @@ fn what_was_left_out_and_what_came_after_is_told() {
     }
     writer.after(3, false).unwrap();
     writer.after(97 * 50, true).unwrap();
-    writer.finish(100, 40, true).unwrap();
+    writer.finish(Some(SteadyState { warmup: 100, cooldown: 40, steady: true }), true).unwrap();
     let mut reader = Reader::open(&file).unwrap();
     assert_eq!(reader.head(), b"{\"target\":\"x\"}");
-    let end = End { total: 9_000, measured: 8_990, warmup: 100, cooldown: 40, interrupted: true };
+    let end =
+        End { total: 9_000, measured: 8_990, warmup: 100, cooldown: 40, interrupted: true, looked: true, steady: true };
     assert_eq!(reader.end(), Some(end), "known before the first probe");
     let back: Vec<Probe> = reader.by_ref().map(Result::unwrap).collect();
     let out: Vec<usize> =

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use lowlat_model::measurement::SteadyState;
+
 use super::{AFTER, BLOCK, BLOCK_HEAD, End, HEAD, LAST, MAGIC, PROBES, VERSION, crc, varint};
 use crate::samples::{Flags, Probe, SampleSink};
 
@@ -90,13 +92,14 @@ impl Writer {
         }
     }
 
-    /// Writes what is left and the end mark, with what the steady-state test left out at the start and at the end;
+    /// Writes what is left and the end mark, with what the steady-state test found (`None` where it could not look);
     /// returns the number of probes. A log that is dropped without it reads as cut short, which it then is.
-    pub fn finish(mut self, warmup: u64, cooldown: u64, interrupted: bool) -> io::Result<u64> {
+    pub fn finish(mut self, found: Option<SteadyState>, interrupted: bool) -> io::Result<u64> {
         self.flush()?;
         let End { total, measured, .. } = self.end;
+        let SteadyState { warmup, cooldown, steady } = found.unwrap_or_default();
         let mut payload: Vec<u8> = [total, measured, warmup, cooldown].iter().flat_map(|v| v.to_le_bytes()).collect();
-        payload.push(u8::from(interrupted));
+        payload.push(u8::from(interrupted) | u8::from(found.is_some()) << 1 | u8::from(steady) << 2);
         self.hand_on(&block(LAST, 1, &payload)?)?;
         self.join()?;
         Ok(total)

@@ -47,4 +47,3 @@ pub(super) fn trimmed(points: impl Iterator<Item = (f64, f64)>, scratch: &mut Ve
     let n = kept.len() as f64;
     (kept.iter().map(|p| p.0).sum::<f64>() / n, kept.iter().map(|p| p.1).sum::<f64>() / n)
 }
-

@@ -74,4 +74,3 @@ impl Groups {
         &self.0[place].1
     }
 }
-

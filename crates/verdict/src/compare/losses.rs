@@ -1,5 +1,7 @@
 //! Losses of both sides.
 
+#![allow(clippy::many_single_char_names)] // a, b, k, x, y: the names statistics gives them
+
 use lowlat_model::Verdict;
 use lowlat_model::measurement::LOST;
 
@@ -51,7 +53,6 @@ pub(super) fn losses(pairs: &[Pair<'_>], options: &Options, random: &mut Random)
     }
     Losses { a, b, shows }
 }
-
 
 /// What losses `(lost, sent)` of A and of B show, when the difference of their shares lies between `low` and `high`.
 pub(crate) fn shown((a, b): ((u64, u64), (u64, u64)), (low, high): (f64, f64)) -> Verdict {
