@@ -123,7 +123,8 @@ impl Path {
         let entry = lowlat_peers::find(&self.peer).ok_or_else(|| {
             Failure::new(format!("probe by {:?}: there is no far-end protocol of that name; see --peer", self.peer))
         })?;
-        let options = Options { key: self.key.clone(), message_len: self.size, duration_ns, interval_ns: 0 };
+        let options =
+            Options { key: self.key.clone(), message_len: self.size, duration_ns, interval_ns: 0, stamps: self.stamps };
         Ok((entry.make)(&options))
     }
 

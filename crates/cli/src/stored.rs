@@ -158,7 +158,7 @@ fn of_log(file: &Path) -> Result<Measurement, Failure> {
         peer: head.peer,
         engine: head.engine,
         environment: head.environment,
-        warnings: Vec::new(),
+        ..Context::default()
     };
     let looked = reader.end().filter(|e| e.looked);
     let steady = looked.map(|e| SteadyState { warmup: e.warmup, cooldown: e.cooldown, steady: e.steady });

@@ -240,7 +240,7 @@ fn child_without_privileges() {
             all.lines().find_map(|l| l.strip_prefix(key)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
         };
         // A port that only root may bind: the order is bind, then drop.
-        let config = ServeConfig { port: Some(862), drop_privileges: true, ..ServeConfig::default() };
+        let config = ServeConfig { port: Some(862), confine: true, ..ServeConfig::default() };
         let stop = AtomicBool::new(true);
         serve::run(&config, &stop, |_| {
             assert_eq!(status("Uid:"), "65534 65534 65534 65534");

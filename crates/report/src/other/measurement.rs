@@ -23,13 +23,10 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
     if let Some(jitter) = jitter(m) {
         sections.push(Section::new("Jitter", vec![jitter]));
     }
-    if !m.stamp_coverage.is_empty() {
-        let list = m.stamp_coverage.iter().map(|(k, r)| format!("{}: {} %", line(k), percent(*r))).collect();
-        sections.push(Section::new("Stamps that came", vec![Block::List(list)]));
-    }
+    sections.extend(super::insight::sections(m));
     if !m.environment.is_empty() {
         let list = m.environment.iter().map(|(k, v)| format!("{}: {}", line(k), line(v))).collect();
-        sections.push(Section::new("What bends the figures", vec![Block::List(list)]));
+        sections.push(Section::new("Beside the probe", vec![Block::List(list)]));
     }
     let idle = m.idle.iter().flat_map(|i| &i.warnings).map(|w| format!("idle: {w}"));
     let warnings: Vec<String> = m.warnings.iter().cloned().chain(idle).map(|w| line(&w)).collect();
@@ -102,7 +99,6 @@ fn quantiles(m: &Measurement) -> Block {
     if m.residence.samples > 0 {
         columns.push(("in the far end".to_owned(), &m.residence));
     }
-    columns.extend(m.legs.iter().map(|(name, q)| (line(name), q)));
     let rows = columns
         .into_iter()
         .map(|(name, q)| {

@@ -7,14 +7,20 @@ use std::path::Path as File;
 
 use lowlat_measure::Progress;
 use lowlat_model::Measurement;
+use lowlat_model::verdict::Comparison;
 use lowlat_sys::{Live, Sys};
 
 use crate::args::{MeasureArgs, ModeArg};
 use crate::failure::{Failure, Outcome};
+use crate::optimize::judge;
 use crate::path::{ENGINES, Path};
 use crate::probe::{self, Ask};
 use crate::progress::Line;
 use crate::{output, signals, stored};
+
+/// Rounds of the stamps' cost: 12 pairs of 100 ms bear a P99 on a path of 100 µs.
+const STAMP_COST_PAIRS: u32 = 12;
+const STAMP_COST_ROUND_NS: u64 = 100_000_000;
 
 /// Runs the command. On a signal the figures up to then are printed.
 pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
@@ -70,8 +76,14 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     }
     // A stored run keeps its samples, so that it can be compared with another.
     let log = args.log.clone().or_else(|| args.out.as_ref().map(|folder| folder.join(stored::SAMPLES)));
-    let measurement = idle_and_loaded(&ask, &live, log.as_deref(), &mut |what, p| shown.tell(what, p))?;
+    let mut measurement = idle_and_loaded(&ask, &live, log.as_deref(), &mut |what, p| shown.tell(what, p))?;
     drop(shown);
+    if args.stamp_cost && !signals::stopped() {
+        let cost = stamp_cost(&path, &args.engine)?;
+        if let Some(stamps) = &mut measurement.stamps {
+            stamps.cost = Some(cost);
+        }
+    }
     if let Some(folder) = &args.out {
         store(folder, "measure.json", &measurement)?;
     }
@@ -103,6 +115,16 @@ fn idle_and_loaded(
     }
     let loaded = probe::measure_with(ask, sys, log, &mut |p| tell("loaded", p))?;
     Ok(Measurement { idle: Some(Box::new(idle)), ..loaded })
+}
+
+/// What taking stamps costs the round trip: rounds without and with them, alternated, on the same path.
+fn stamp_cost(path: &Path, engine: &str) -> Result<Comparison, Failure> {
+    let without = Path { stamps: false, ..path.clone() };
+    let ask = |path| Ask { duration_ns: STAMP_COST_ROUND_NS, ..Ask::new(path, engine) };
+    let how = (STAMP_COST_PAIRS, judge::seed(), judge::OnStop::Fail);
+    let names = ("without stamps", "with stamps");
+    let rounds = judge::alternate(&ask(&without), &ask(path), names, how, &mut |_| Ok(()))?;
+    Ok(judge::compare(&rounds))
 }
 
 /// Writes a document into the run's folder.
