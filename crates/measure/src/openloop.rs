@@ -188,7 +188,7 @@ impl OpenLoop<'_, '_> {
         };
         self.now = self.now.max(answer.at);
         if self.window.has_left(answer.seq) {
-            self.run.straggler(answer.seq, self.seq);
+            self.run.straggler(answer.seq, self.seq)?;
             return Ok(());
         }
         match self.window.answer(answer.seq, answer.at, answer.residence, answer.flags) {
@@ -213,7 +213,7 @@ impl OpenLoop<'_, '_> {
         let slack = if self.sending { self.planned.saturating_sub(self.now) } else { u64::MAX };
         let overdue = self.now.saturating_sub(self.told);
         if slack >= SLACK_NS || overdue >= 4 * PROGRESS_NS {
-            self.run.collect_stamps();
+            self.run.collect_stamps(self.seq);
             if overdue >= PROGRESS_NS {
                 self.told = self.now;
                 self.run.tell(self.now);

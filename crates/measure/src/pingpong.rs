@@ -61,7 +61,7 @@ pub(crate) fn run(run: &mut Run<'_>, interval_ns: Option<u64>) -> Result<u64, Me
         }
         this.run.memory.close(this.seq, probe.answered() || probe.flags.has(Flags::LATE));
         this.run.settle(&probe)?;
-        this.run.collect_stamps();
+        this.run.collect_stamps(this.seq + 1);
         measured += u64::from(!warmup);
         this.seq += 1;
         if this.now.saturating_sub(told) >= PROGRESS_NS {
@@ -78,7 +78,7 @@ impl PingPong<'_, '_> {
             let until = planned.min(self.now.saturating_add(PATIENCE_NS));
             if let Some(answer) = self.run.next_answer(until)? {
                 self.now = self.now.max(answer.at);
-                self.run.straggler(answer.seq, self.seq);
+                self.run.straggler(answer.seq, self.seq)?;
             } else {
                 self.now = until;
             }
@@ -109,7 +109,7 @@ impl PingPong<'_, '_> {
             };
             self.now = self.now.max(answer.at);
             if answer.seq != self.seq {
-                self.run.straggler(answer.seq, self.seq);
+                self.run.straggler(answer.seq, self.seq)?;
             } else if answer.at <= deadline {
                 probe.received = answer.at;
                 probe.residence = answer.residence;

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::measurement::LOST;
-use lowlat_model::{Measurement, Quantiles, Schema};
+use lowlat_model::{Conditions, GapMarks, Measurement, Quantiles, Schema};
 use lowlat_transport::{Ns, StampAt, TxStamp};
 
-use crate::Spec;
 use crate::histogram::Histogram;
+use crate::sends::Sends;
+use crate::stages::{self, Probed};
 use crate::window::Class;
+use crate::{Spec, gaps};
 
 /// Marks on a probe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +31,8 @@ impl Flags {
     pub const RX_SOFTWARE: u8 = 32;
     /// Its answer carried a hardware receive stamp.
     pub const RX_HARDWARE: u8 = 64;
+    /// The steady-state test left it out of the figures; it is counted all the same.
+    pub const UNSTEADY: u8 = 128;
 
     /// Whether `mark` is set.
     #[inline]
@@ -96,6 +100,13 @@ impl Probe {
 pub trait SampleSink {
     /// One probe. Called between probes: it must not block for long.
     fn put(&mut self, probe: &Probe) -> std::io::Result<()>;
+
+    /// One more answer to the probe that was the `index`-th to be put, from 0: a duplicate, or (`late`) the first, after
+    /// its probe was given up.
+    fn after(&mut self, index: u64, late: bool) -> std::io::Result<()> {
+        let _ = (index, late);
+        Ok(())
+    }
 }
 
 /// Counts of a run, warm-up left out.
@@ -125,14 +136,20 @@ pub struct Counts {
     pub path_errors: u64,
 }
 
-/// Kernel stamps of one probe; 0 for none. Software stamps are `CLOCK_REALTIME`, hardware ones the NIC's clock.
+/// Stamps of one probe; 0 for none. Software stamps are `CLOCK_REALTIME`, hardware ones the NIC's clock, far ones the far
+/// end's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ProbeStamps {
     pub(crate) tx_sched: u64,
     pub(crate) tx_software: u64,
     pub(crate) tx_hardware: u64,
+    pub(crate) tx_ack: u64,
     pub(crate) rx_software: u64,
     pub(crate) rx_hardware: u64,
+    /// The far kernel's receive stamp, on the clock of the two that follow.
+    pub(crate) far_rx: u64,
+    pub(crate) far_recv: u64,
+    pub(crate) far_send: u64,
 }
 
 /// A measured run.
@@ -144,12 +161,21 @@ pub struct Samples {
     pub(crate) counts: Counts,
     rtt: Histogram,
     rtt_planned: Histogram,
+    /// How late probes left; only where there is a plan.
+    send_delay: Histogram,
+    sends: Sends,
     has_plan: bool,
     first_planned: Option<Ns>,
     last_event: Ns,
     pub(crate) stamps: Vec<ProbeStamps>,
     /// Realtime less monotonic, ns, at the start and at the end.
     pub(crate) realtime: Option<(i64, i64)>,
+    /// What joining the two may be off by, ns.
+    pub(crate) join_error_ns: u64,
+    /// Which stamps were asked for, and came beforehand.
+    pub(crate) probed: Option<Probed>,
+    /// How interruptions were watched for.
+    pub(crate) gaps: Option<GapMarks>,
     pub(crate) interrupted: bool,
     pub(crate) warnings: Vec<String>,
 }
@@ -165,7 +191,9 @@ pub struct Context {
     pub peer: String,
     /// `spin`, …
     pub engine: String,
-    /// What bends the number.
+    /// Where the run took place.
+    pub conditions: Option<Conditions>,
+    /// What else bends the number.
     pub environment: BTreeMap<String, String>,
     /// What weakens it.
     pub warnings: Vec<String>,
@@ -186,6 +214,16 @@ impl Samples {
         Self { probes, stamps, keep: spec.keep, first_seq, has_plan: spec.planned(), ..Self::default() }
     }
 
+    /// Of a run that is read back.
+    pub(crate) fn replayed(has_plan: bool, keep: usize) -> Self {
+        Self { keep, has_plan, ..Self::default() }
+    }
+
+    /// One more answer to the probe of that number, read back.
+    pub(crate) fn book_again(&mut self, index: u64, late: bool) {
+        self.book_after(index, if late { Class::Late } else { Class::Duplicate });
+    }
+
     /// Books a settled probe.
     #[inline]
     pub(crate) fn book(&mut self, probe: &Probe) {
@@ -203,10 +241,18 @@ impl Samples {
                 c.sent += 1;
                 c.received += u64::from(probe.answered());
                 c.lost += u64::from(!probe.answered());
-                self.rtt.record(probe.rtt());
+                self.sends.book(probe);
+                if self.has_plan {
+                    self.send_delay.record(probe.sent.saturating_sub(probe.planned));
+                }
             }
-            if self.has_plan {
-                self.rtt_planned.record(probe.rtt_planned());
+            if !probe.flags.has(Flags::UNSTEADY) {
+                if !probe.flags.has(Flags::UNSENT) {
+                    self.rtt.record(probe.rtt());
+                }
+                if self.has_plan {
+                    self.rtt_planned.record(probe.rtt_planned());
+                }
             }
             c.duplicates += u64::from(probe.duplicates);
             c.reordered += u64::from(probe.flags.has(Flags::REORDERED));
@@ -219,16 +265,17 @@ impl Samples {
 
     /// Books an answer to a probe that was booked before.
     pub(crate) fn book_after(&mut self, seq: u64, class: Class) {
-        let kept = seq.checked_sub(self.first_seq).and_then(|i| self.probes.get_mut(usize::try_from(i).ok()?));
-        if let Some(probe) = kept {
+        let Some(index) = seq.checked_sub(self.first_seq) else { return };
+        if let Some(probe) = usize::try_from(index).ok().and_then(|i| self.probes.get_mut(i)) {
             if class == Class::Late {
                 probe.flags.set(Flags::LATE);
             } else {
                 probe.duplicates = probe.duplicates.saturating_add(1);
             }
-            if probe.flags.has(Flags::WARMUP) {
-                return;
-            }
+        }
+        // Warm-up probes are the first of the run; the probe itself may not have been kept.
+        if index < self.counts.warmup {
+            return;
         }
         match class {
             Class::Late => self.counts.late += 1,
@@ -248,13 +295,19 @@ impl Samples {
         }
     }
 
-    pub(crate) fn set_tx(&mut self, base_id: u32, stamp: &TxStamp) {
-        let seq = self.first_seq + u64::from(stamp.id.wrapping_sub(base_id));
-        self.set_stamps(seq, |s| match stamp.at {
-            StampAt::TxSched => s.tx_sched = stamp.ns,
-            StampAt::TxSoftware => s.tx_software = stamp.ns,
-            StampAt::TxHardware => s.tx_hardware = stamp.ns,
-            StampAt::RxSoftware | StampAt::RxHardware => {}
+    pub(crate) fn set_tx(&mut self, seq: u64, stamp: &TxStamp) {
+        self.set_stamps(seq, |s| {
+            let place = match stamp.at {
+                StampAt::TxSched => &mut s.tx_sched,
+                StampAt::TxSoftware => &mut s.tx_software,
+                StampAt::TxHardware => &mut s.tx_hardware,
+                StampAt::TxAck => &mut s.tx_ack,
+                StampAt::RxSoftware | StampAt::RxHardware => return,
+            };
+            // The first: a segment that TCP sends again is stamped again.
+            if *place == 0 {
+                *place = stamp.ns;
+            }
         });
     }
 
@@ -266,6 +319,11 @@ impl Samples {
     /// The kept probes, in send order, warm-up included.
     pub fn probes(&self) -> &[Probe] {
         &self.probes
+    }
+
+    /// When the last event was.
+    pub(crate) fn last_event(&self) -> Ns {
+        self.last_event
     }
 
     /// The run was ended by the stop flag.
@@ -282,14 +340,25 @@ impl Samples {
         self.probes.iter().filter(|p| !p.flags.has(Flags::WARMUP))
     }
 
-    /// Round trips from the actual send, in send order, warm-up left out, [`LOST`] for the lost: what a comparison takes.
-    pub fn rtts(&self) -> Vec<u64> {
-        self.measured().filter(|p| !p.flags.has(Flags::UNSENT)).map(Probe::rtt).collect()
+    /// What the figures are made of: measured, and not left out by the steady-state test.
+    fn figured(&self) -> impl Iterator<Item = &Probe> {
+        self.measured().filter(|p| !p.flags.has(Flags::UNSTEADY))
     }
 
-    /// Round trips from the planned send, the unsent among the lost.
+    /// Latencies of every measured probe in send order, for the steady-state test: from the plan where there is one, so
+    /// that a warm-up of the sender shows too.
+    pub fn course(&self) -> Vec<u64> {
+        self.measured().map(|p| if self.has_plan { p.rtt_planned() } else { p.rtt() }).collect()
+    }
+
+    /// Round trips from the actual send, in send order, warm-up left out, [`LOST`] for the lost: what a comparison takes.
+    pub fn rtts(&self) -> Vec<u64> {
+        self.figured().filter(|p| !p.flags.has(Flags::UNSENT)).map(Probe::rtt).collect()
+    }
+
+    /// Round trips from the planned send, the unsent among the lost; empty where the plan is the send.
     pub fn rtts_planned(&self) -> Vec<u64> {
-        self.measured().map(Probe::rtt_planned).collect()
+        if self.has_plan { self.figured().map(Probe::rtt_planned).collect() } else { Vec::new() }
     }
 
     /// How late each probe left, ns.
@@ -297,24 +366,18 @@ impl Samples {
         self.measured().filter(|p| !p.flags.has(Flags::UNSENT)).map(|p| p.sent.saturating_sub(p.planned)).collect()
     }
 
-    /// Calls the first `n` probes warm-up (a steady-state test found it) and counts again. Works where all were kept.
-    pub fn leave_out_first(&mut self, n: usize) {
+    /// Leaves the first and the last so many measured probes out of the figures, as a steady-state test found. They stay
+    /// counted. Nothing happens where not all probes were kept.
+    pub fn leave_out(&mut self, first: u64, last: u64) {
         if !self.complete() {
             return;
         }
-        for p in self.probes.iter_mut().take(n) {
-            p.flags.set(Flags::WARMUP);
-        }
-        self.recount();
-    }
-
-    /// Leaves the last `n` probes out in the same way.
-    pub fn leave_out_last(&mut self, n: usize) {
-        if !self.complete() {
-            return;
-        }
-        for p in self.probes.iter_mut().rev().take(n) {
-            p.flags.set(Flags::WARMUP);
+        let measured = self.probes.iter_mut().filter(|p| !p.flags.has(Flags::WARMUP));
+        let total = self.counts.sent + self.counts.unsent;
+        for (i, p) in (0u64..).zip(measured) {
+            if i < first || i >= total.saturating_sub(last) {
+                p.flags.set(Flags::UNSTEADY);
+            }
         }
         self.recount();
     }
@@ -325,7 +388,9 @@ impl Samples {
         self.counts = Counts { foreign, stale, path_errors, ..Counts::default() };
         self.rtt = Histogram::default();
         self.rtt_planned = Histogram::default();
+        self.send_delay = Histogram::default();
         self.first_planned = None;
+        self.sends = Sends::default();
         for p in &probes {
             self.book(p);
         }
@@ -364,23 +429,15 @@ impl Samples {
         let rtt_planned =
             if self.has_plan { figures(self.rtts_planned(), &self.rtt_planned) } else { Quantiles::default() };
         let mut residence: Vec<u64> =
-            self.measured().filter(|p| p.answered() && p.residence != LOST).map(|p| p.residence).collect();
-        let (stamp_coverage, legs, leg_warning) = self.legs();
+            self.figured().filter(|p| p.answered() && p.residence != LOST).map(|p| p.residence).collect();
+        let shown = stages::show(self, context.peer == lowlat_peers::lowlat::ENTRY.name);
         let mut warnings = context.warnings;
         warnings.extend(self.warnings.iter().cloned());
-        warnings.extend(leg_warning);
         if !exact {
             warnings.push(format!(
                 "{} probes, {} kept one by one: figures come from a histogram, at most 0.4 % above the sample",
                 c.sent + c.unsent + c.warmup,
                 self.probes.len()
-            ));
-        }
-        if c.unsent > 0 {
-            warnings.push(format!(
-                "rate above what this host or path bears: {} of {} planned probes could not leave; they rank as lost in rtt_planned",
-                c.unsent,
-                c.sent + c.unsent
             ));
         }
         if c.path_errors > 0 {
@@ -389,15 +446,11 @@ impl Samples {
         if self.interrupted {
             warnings.push("interrupted: figures are of the part that ran".to_owned());
         }
-        let in_gaps = self.measured().filter(|p| p.flags.has(Flags::GAP)).count();
-        if in_gaps > 0 {
-            warnings.push(format!("{in_gaps} probes coincide with interruptions of the host"));
-        }
         let ratio = match (rtt.p99_ns, rtt.p50_ns) {
             (Some(p99), Some(p50)) if p50 > 0 => Some(p99 as f64 / p50 as f64),
             _ => None,
         };
-        Measurement {
+        let mut out = Measurement {
             schema: Schema::current("measure"),
             target: context.target,
             proto: context.proto,
@@ -421,77 +474,22 @@ impl Samples {
             rtt_planned,
             jitter_ratio: ratio,
             residence: Quantiles::of(&mut residence),
-            stamp_coverage,
-            legs,
+            stamp_coverage: shown.coverage,
+            legs: shown.legs,
+            stamps: shown.report,
+            one_way: shown.one_way,
+            gaps: self.gaps.as_ref().map(|marks| gaps::figures(marks, self.measured())),
+            conditions: context.conditions,
             environment: context.environment,
             warnings,
-        }
-    }
-
-    /// Stamp coverage, and the legs between stamps.
-    ///
-    /// Software stamps are on `CLOCK_REALTIME`, the program's own on `CLOCK_MONOTONIC`: the two are joined by their
-    /// difference, read at both ends of the run. Where it moved by more than a millisecond in between (the wall clock
-    /// was stepped or slewed hard), legs that cross the two clocks are left out, and that is said.
-    fn legs(&self) -> (BTreeMap<String, f64>, BTreeMap<String, Quantiles>, Option<String>) {
-        let mut coverage = BTreeMap::new();
-        let mut legs: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-        let answered = self.measured().filter(|p| p.answered()).count();
-        if self.stamps.is_empty() || answered == 0 {
-            return (coverage, BTreeMap::new(), None);
-        }
-        let mut warning = None;
-        let join = self.realtime.filter(|(begin, end)| {
-            let same = begin.abs_diff(*end) <= 1_000_000;
-            if !same {
-                warning = Some("the wall clock was changed during the run: legs between this program and the kernel's stamps are left out".to_owned());
-            }
-            same
-        });
-        let first = self.probes.first().map_or(0, |p| p.sent);
-        let span = self.last_event.saturating_sub(first).max(1) as f64;
-        let mut seen = [0usize; 5];
-        for (p, s) in self.probes.iter().zip(&self.stamps) {
-            if p.flags.has(Flags::WARMUP) || !p.answered() {
-                continue;
-            }
-            let own = |t: Ns| {
-                let (begin, end) = join?;
-                #[allow(clippy::cast_possible_truncation)] // a fraction of a difference below 1 ms
-                let slew = ((end - begin) as f64 * (t.saturating_sub(first) as f64 / span)) as i64;
-                t.checked_add_signed(begin + slew)
-            };
-            let kernel = |t: u64| (t > 0).then_some(t);
-            let points = [
-                ("send", own(p.sent)),
-                ("kernel-tx-sched", kernel(s.tx_sched)),
-                ("kernel-tx", kernel(s.tx_software)),
-                ("kernel-rx", kernel(s.rx_software)),
-                ("recv", own(p.received)),
-            ];
-            for (n, stamp) in
-                seen.iter_mut().zip([s.tx_sched, s.tx_software, s.rx_software, s.tx_hardware, s.rx_hardware])
-            {
-                *n += usize::from(stamp > 0);
-            }
-            let names = ["send→kernel-tx-sched", "kernel-tx-sched→kernel-tx", "kernel-tx→kernel-rx", "kernel-rx→recv"];
-            for (pair, name) in points.windows(2).zip(names) {
-                if let (Some(from), Some(to)) = (pair[0].1, pair[1].1) {
-                    legs.entry(name).or_default().push(to.saturating_sub(from));
-                }
-            }
-            if let (Some(from), Some(to)) = (points[0].1, points[2].1) {
-                legs.entry("send→kernel-tx").or_default().push(to.saturating_sub(from));
-            }
-            if s.tx_hardware > 0 && s.rx_hardware > 0 {
-                legs.entry("wire-tx→wire-rx").or_default().push(s.rx_hardware.saturating_sub(s.tx_hardware));
-            }
-        }
-        let names = ["sched-tx", "software-tx", "software-rx", "hardware-tx", "hardware-rx"];
-        for (name, n) in names.into_iter().zip(seen) {
-            coverage.insert(name.to_owned(), n as f64 / answered as f64);
-        }
-        let legs = legs.into_iter().map(|(name, mut v)| (name.to_owned(), Quantiles::of(&mut v))).collect();
-        (coverage, legs, warning)
+            unsent: c.unsent,
+            sent_rate_pps: self.sends.rate_pps(),
+            rate_borne: if self.has_plan { self.sends.borne(&c) } else { None },
+            send_delay: self.send_delay.quantiles(),
+            interrupted: self.interrupted,
+            ..Measurement::default()
+        };
+        out.warnings.extend(out.not_borne());
+        out
     }
 }
