@@ -16,7 +16,7 @@ use lowlat_model::Reading;
 use lowlat_model::finding::Setting;
 use lowlat_model::op::Target;
 use lowlat_sys::store::Store;
-use lowlat_sys::{Live, Sys};
+use lowlat_sys::Live;
 use serde::Serialize;
 
 /// What came of one knob.
@@ -37,11 +37,19 @@ struct Tried {
 }
 
 fn main() -> ExitCode {
-    let Some(iface) = std::env::args().nth(1) else {
-        eprintln!("knob_trial: name an interface");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    // The executor starts the program it is in again, as the holder of a wake-up latency limit.
+    if let [command, us] = args.as_slice()
+        && command == "hold-dma-latency"
+    {
+        let held = us.parse().map_err(|_| format!("{us:?} is no number")).and_then(lowlat_apply::hold_dma_latency);
+        return ExitCode::from(u8::from(held.is_err()));
+    }
+    let [iface] = args.as_slice() else {
+        eprintln!("knob_trial: name one interface");
         return ExitCode::from(2);
     };
-    match all(&iface) {
+    match all(iface) {
         Ok(tried) => {
             println!("{}", serde_json::to_string_pretty(&tried).unwrap_or_default());
             ExitCode::SUCCESS
@@ -74,8 +82,9 @@ fn one(session: &mut Session, live: &Live, knob: &'static dyn Knob, iface: &str)
         Reading::Value(targets) => targets,
         other => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
-            let nowhere = ops_refused(knob, live) && matches!(other, Reading::Unsupported(_));
-            let outcome = if nowhere && !meta.name.starts_with("sysctl.") { "outside" } else { absent(kind) };
+            // A knob without a place gives its refusal for both.
+            let nowhere = knob.ops(live, &Target::Host, "0").is_err_and(|refusal| refusal == why);
+            let outcome = if nowhere { "outside" } else { absent(kind) };
             return Tried { outcome, why: why.to_owned(), ..Tried::default() };
         }
     };
@@ -111,10 +120,6 @@ fn one(session: &mut Session, live: &Live, knob: &'static dyn Knob, iface: &str)
 
 fn absent(kind: &str) -> &'static str {
     if matches!(kind, "absent" | "unsupported") { "absent" } else { "refused" }
-}
-
-fn ops_refused(knob: &dyn Knob, sys: &dyn Sys) -> bool {
-    knob.meta().standing != Standing::Acts || knob.ops(sys, &Target::Host, "0").is_err()
 }
 
 /// Values to try: those of the page's example, and neighbours of what stands there.
