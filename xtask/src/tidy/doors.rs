@@ -61,6 +61,12 @@ const DOORS: &[(&str, &[Way], &str)] = &[
         &[Files],
         "the full sample log, written beside the measurement by a thread of its own",
     ),
+    (
+        "crates/measure/src/noise/smi.rs",
+        &[Files],
+        "the register that counts firmware interrupts: eight bytes of a device",
+    ),
+    ("crates/measure/src/noise/trace.rs", &[Files], "a tracefs instance of its own, made on request and removed again"),
     ("crates/lab/src/faults/", &[Files], "plants in the lab's own namespace, beside the journal on purpose"),
     ("crates/lab/src/netns/", &[Files, Processes, Environment], "starts this program again as the far node"),
     ("crates/lab/src/vm/", &[Files, Processes, Environment], "QEMU, kernels and their cache"),
