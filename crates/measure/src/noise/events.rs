@@ -159,7 +159,7 @@ mod tests {
             ]
         );
         assert_eq!(found[0].begin, 100_000_010_000);
-        let cause = |from, to| cause(&found, 100_000_000_000 + from, 100_000_000_000 + to);
+        let cause = |from: u64, to: u64| cause(&found, 100_000_000_000 + from, 100_000_000_000 + to);
         assert_eq!(cause(99_500, 150_500).as_deref(), Some("thread kworker/1:2 50 µs"));
         assert!(cause(9_000, 26_000).unwrap().starts_with("softirq NET_RX 10 µs, interrupt local_timer 4 µs"));
         assert_eq!(cause(50_000, 60_000), None);

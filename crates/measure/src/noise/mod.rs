@@ -19,7 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use lowlat_model::noise::{CpuNoise, NoiseDocument};
 use lowlat_model::{NotSeen, Quantiles, Schema};
 use lowlat_sys::{Sys, query};
-use lowlat_transport::Ns;
 
 use crate::placement::{Placed, Placement, allowed_cpus};
 use crate::{Histogram, MeasureError};
@@ -91,48 +90,7 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
     if let Some(Err(why)) = locked.memory() {
         not_seen.push(NotSeen { fact: "wake-ups with memory locked".to_owned(), why: format!("denied: {why}") });
     }
-    let mut first_error = None;
-    let mut wakeups: BTreeMap<u32, (Quantiles, String)> = BTreeMap::new();
-    std::thread::scope(|scope| {
-        let watchers: Vec<_> = cpus
-            .iter()
-            .map(|&cpu| {
-                (
-                    cpu,
-                    scope.spawn(move || {
-                        let (_placed, policy) = sleeper(cpu, spec)?;
-                        let late = wakeup::watch(spec.duration_ns, spec.interval_ns, stop)?;
-                        Ok::<_, MeasureError>((late, policy))
-                    }),
-                )
-            })
-            .collect();
-        for (cpu, watcher) in watchers {
-            match watcher.join() {
-                Ok(Ok((histogram, policy))) => {
-                    if policy == OTHER && spec.wakeup_priority.is_some() {
-                        let fact = "wake-ups at real-time priority".to_owned();
-                        let why = "denied: SCHED_FIFO needs root or CAP_SYS_NICE".to_owned();
-                        if !not_seen.iter().any(|n: &NotSeen| n.fact == fact) {
-                            not_seen.push(NotSeen { fact, why });
-                        }
-                    }
-                    wakeups.insert(cpu, (histogram.quantiles(), policy));
-                }
-                Ok(Err(error)) => {
-                    not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why: error.to_string() });
-                    first_error.get_or_insert(error);
-                }
-                Err(_) => {
-                    let why = "its watcher failed".to_owned();
-                    not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why });
-                }
-            }
-        }
-    });
-    if let (true, Some(error)) = (wakeups.is_empty(), first_error) {
-        return Err(error);
-    }
+    let wakeups = wakeups(&cpus, spec, stop, &mut not_seen)?;
     let mut watched = Vec::new();
     let mut unread: BTreeMap<String, String> = BTreeMap::new();
     for (cpu, (wakeup, policy)) in wakeups {
@@ -180,6 +138,48 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
     })
 }
 
+/// Wake-ups of all CPUs at once, and how the sleepers were scheduled.
+fn wakeups(
+    cpus: &[u32],
+    spec: &NoiseSpec,
+    stop: &AtomicBool,
+    not_seen: &mut Vec<NotSeen>,
+) -> Result<BTreeMap<u32, (Quantiles, String)>, MeasureError> {
+    let watch = |cpu| {
+        let (_placed, policy) = sleeper(cpu, spec)?;
+        let late = wakeup::watch(spec.duration_ns, spec.interval_ns, stop)?;
+        Ok::<_, MeasureError>((late, policy))
+    };
+    let mut first_error = None;
+    let mut seen = BTreeMap::new();
+    std::thread::scope(|scope| {
+        let watchers: Vec<_> = cpus.iter().map(|&cpu| (cpu, scope.spawn(move || watch(cpu)))).collect();
+        for (cpu, watcher) in watchers {
+            match watcher.join() {
+                Ok(Ok((histogram, policy))) => {
+                    seen.insert(cpu, (histogram.quantiles(), policy));
+                }
+                Ok(Err(error)) => {
+                    not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why: error.to_string() });
+                    first_error.get_or_insert(error);
+                }
+                Err(_) => {
+                    let why = "its watcher failed".to_owned();
+                    not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why });
+                }
+            }
+        }
+    });
+    if let (true, Some(error)) = (seen.is_empty(), first_error) {
+        return Err(error);
+    }
+    if spec.wakeup_priority.is_some() && seen.values().any(|(_, policy)| policy == OTHER) {
+        let why = "denied: SCHED_FIFO needs root or CAP_SYS_NICE".to_owned();
+        not_seen.push(NotSeen { fact: "wake-ups at real-time priority".to_owned(), why });
+    }
+    Ok(seen)
+}
+
 const OTHER: &str = "SCHED_OTHER";
 
 /// Places a sleeper, at real-time priority where it may have it.
@@ -198,22 +198,6 @@ fn sleeper(cpu: u32, spec: &NoiseSpec) -> Result<(Placed, String), MeasureError>
 
 fn place(cpu: u32, spec: &NoiseSpec) -> Placement {
     Placement { cpu: Some(cpu), rt_priority: spec.rt_priority, ..Placement::default() }
-}
-
-/// Interruptions of this thread's CPU as `(begin, end)` on `CLOCK_MONOTONIC`, for
-/// [`Samples::mark_gaps`](crate::Samples::mark_gaps): to be run on a thread pinned beside the probe, until `stop`.
-/// Bounded to the first `most`.
-pub fn gaps_until(stop: &AtomicBool, threshold_ns: u64, most: usize) -> Vec<(Ns, Ns)> {
-    let mut gaps = Vec::with_capacity(most);
-    let mut last = lowlat_transport::clock::now();
-    while !stop.load(Ordering::Relaxed) && gaps.len() < most {
-        let now = lowlat_transport::clock::now();
-        if now - last >= threshold_ns {
-            gaps.push((last, now));
-        }
-        last = now;
-    }
-    gaps
 }
 
 #[cfg(test)]
