@@ -39,7 +39,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     }
     // Which of the two a kernel counts is a matter of its configuration.
     let grown = |key: &&str| window.delta("vmstat", key).is_some_and(|by| by > 0);
-    let keys: Vec<&str> = ["compact_stall", "thp_collapse_alloc"].into_iter().filter(|key| grown(&key)).collect();
+    let keys: Vec<&str> = ["compact_stall", "thp_collapse_alloc"].into_iter().filter(|key| grown(key)).collect();
     let mut evidence = seen.grown(window, "vmstat", &keys, "/proc/vmstat");
     if evidence.is_empty() {
         return;

@@ -97,6 +97,14 @@ impl Seen {
         }
     }
 
+    /// A list of CPUs that are kept quiet. A kernel without the option has no such file, and keeps none quiet.
+    pub(crate) fn quiet(&mut self, fact: &str, reading: &Reading<Vec<u32>>) -> Vec<u32> {
+        match reading {
+            Reading::Absent(_) => Vec::new(),
+            other => self.need(fact, other).cloned().unwrap_or_default(),
+        }
+    }
+
     fn no_growth(&mut self, window: &Window, group: &str, key: &str) {
         let why = [&window.after, &window.before].into_iter().find_map(|c| match c.groups.get(group) {
             None => Some("absent: it was not read".to_owned()),

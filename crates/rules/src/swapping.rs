@@ -30,7 +30,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     }
     // A kernel without swap counts neither.
     let grown = |key: &&str| window.delta("vmstat", key).is_some_and(|by| by > 0);
-    let keys: Vec<&str> = ["pswpin", "pswpout"].into_iter().filter(|key| grown(&key)).collect();
+    let keys: Vec<&str> = ["pswpin", "pswpout"].into_iter().filter(|key| grown(key)).collect();
     let evidence = seen.grown(window, "vmstat", &keys, "/proc/vmstat");
     if evidence.is_empty() {
         return;

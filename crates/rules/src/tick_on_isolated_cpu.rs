@@ -34,8 +34,8 @@ fn named(list: &[u32]) -> String {
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let facts = input.facts;
-    let isolated = seen.need("isolated CPUs", &facts.cpus.isolated).cloned().unwrap_or_default();
-    let full = seen.need("nohz_full CPUs", &facts.cpus.nohz_full).cloned().unwrap_or_default();
+    let isolated = seen.quiet("isolated CPUs", &facts.cpus.isolated);
+    let full = seen.quiet("nohz_full CPUs", &facts.cpus.nohz_full);
     let mut quiet: Vec<u32> = isolated.iter().chain(&full).copied().collect();
     quiet.sort_unstable();
     quiet.dedup();

@@ -27,8 +27,8 @@ crate::rule! {
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let cpus_of = &input.facts.cpus;
-    let isolated = seen.need("isolated CPUs", &cpus_of.isolated).cloned().unwrap_or_default();
-    let full = seen.need("nohz_full CPUs", &cpus_of.nohz_full).cloned().unwrap_or_default();
+    let isolated = seen.quiet("isolated CPUs", &cpus_of.isolated);
+    let full = seen.quiet("nohz_full CPUs", &cpus_of.nohz_full);
     let quiet = |cpu: &u32| isolated.contains(cpu) || full.contains(cpu);
     if isolated.is_empty() && full.is_empty() {
         return;
