@@ -37,6 +37,10 @@ pub(crate) fn baseline(cpu: Option<u32>) -> Measurement {
         residence: Quantiles::default(),
         stamp_coverage: BTreeMap::new(),
         legs: BTreeMap::new(),
+        stamps: None,
+        one_way: None,
+        gaps: None,
+        conditions: None,
         environment: BTreeMap::new(),
         warnings: Vec::new(),
     }
