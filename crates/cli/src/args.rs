@@ -148,11 +148,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// Most messages per second from one source.
-    #[arg(long, value_name = "PPS")]
+    #[arg(long, value_name = "PPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub source_limit: Option<u64>,
     /// Most messages per second in all.
-    #[arg(long, value_name = "PPS")]
+    #[arg(long, value_name = "PPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub total_limit: Option<u64>,
+    /// Tell counts and residence on standard error this often, and not only at the end.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub report: Option<u64>,
 }
 
 /// How to reach and probe a far end; shared by `measure`, `compare` and `optimize`.
@@ -176,6 +179,9 @@ pub struct PathArgs {
     /// DSCP of the probes, 0 to 63.
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
     pub dscp: Option<u8>,
+    /// SO_PRIORITY of the probes: the queue discipline's class and, by a VLAN interface's egress map, the PCP bits.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=15))]
+    pub priority: Option<u8>,
     /// File with the key shared with the far end.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -246,6 +252,9 @@ pub struct MeasureArgs {
     /// Ask for kernel and hardware stamps.
     #[arg(long)]
     pub stamps: bool,
+    /// Also measure, in paired rounds, what taking stamps costs.
+    #[arg(long, requires = "stamps")]
+    pub stamp_cost: bool,
     /// Write every sample to this file.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! `lowlat serve`: the far end.
 
-use lowlat_peers::serve::{self, ServeConfig, ServeStats};
+use lowlat_peers::serve::{self, Bound, Confinement, ServeConfig, ServeStats, Watcher};
 
 use crate::args::ServeArgs;
 use crate::failure::{Failure, Outcome};
@@ -18,7 +18,7 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
         total_limit: args.total_limit,
         spin: args.spin,
         cpu: args.cpu,
-        drop_privileges: crate::is_root(),
+        confine: true,
         ..ServeConfig::default()
     };
     if let Some(port) = args.port {
@@ -27,17 +27,41 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
     for range in &args.allow {
         config.allow.push(range.parse().map_err(|e| Failure::new(format!("serve: {e}")))?);
     }
-    let stats = serve::run(&config, signals::stop(), |bound| {
-        for b in bound {
-            output::progress(&format!("{} over {:?} on {}", b.protocol, b.proto, b.at));
-        }
-    })?;
+    let mut console = Console { every_ns: args.report };
+    let stats = serve::watched(&config, signals::stop(), &mut console)?;
     print(&stats, json)?;
     Ok(0)
 }
 
-fn print(stats: &ServeStats, json: bool) -> Result<(), Failure> {
-    let counts = [
+/// Tells on standard error what is bound and, now and then, how it fares.
+struct Console {
+    every_ns: Option<u64>,
+}
+
+impl Watcher for Console {
+    fn ready(&mut self, bound: &[Bound], confinement: &[Confinement]) {
+        for b in bound {
+            output::progress(&format!("{} over {:?} on {}", b.protocol, b.proto, b.at));
+        }
+        for c in confinement {
+            output::progress(&c.to_string());
+        }
+    }
+
+    fn report(&mut self, stats: &ServeStats) {
+        let counts = counts(stats);
+        let mut words: Vec<String> = told(&counts).map(|(name, count)| format!("{name} {count}")).collect();
+        words.extend(residence(stats));
+        output::progress(&words.join(", "));
+    }
+
+    fn every_ns(&self) -> Option<u64> {
+        self.every_ns
+    }
+}
+
+fn counts(stats: &ServeStats) -> [(&'static str, u64); 15] {
+    [
         ("received", stats.received),
         ("answered", stats.answered),
         ("malformed", stats.malformed),
@@ -53,20 +77,35 @@ fn print(stats: &ServeStats, json: bool) -> Result<(), Failure> {
         ("connections_refused", stats.connections_refused),
         ("connections_idle", stats.connections_idle),
         ("sink_bytes", stats.sink_bytes),
-    ];
-    let residence = |q: f64| stats.residence.quantile(q);
+    ]
+}
+
+/// For people: the two that always say something, and what is not nothing.
+fn told<'a>(counts: &'a [(&'static str, u64)]) -> impl Iterator<Item = &'a (&'static str, u64)> {
+    counts.iter().filter(|(name, count)| *count > 0 || matches!(*name, "received" | "answered"))
+}
+
+fn residence(stats: &ServeStats) -> Option<String> {
+    let (p50, p99) = (stats.residence.quantile(0.5)?, stats.residence.quantile(0.99)?);
+    Some(format!("residence p50 {p50} ns, p99 {p99} ns, max {} ns", stats.residence.max_ns))
+}
+
+fn print(stats: &ServeStats, json: bool) -> Result<(), Failure> {
+    let counts = counts(stats);
     if json {
         let mut document: serde_json::Map<String, serde_json::Value> =
             counts.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
-        document.insert("residence_p50_ns".into(), residence(0.5).into());
-        document.insert("residence_p99_ns".into(), residence(0.99).into());
+        document.insert("residence_p50_ns".into(), stats.residence.quantile(0.5).into());
+        document.insert("residence_p99_ns".into(), stats.residence.quantile(0.99).into());
+        let max = (stats.residence.count > 0).then_some(stats.residence.max_ns);
+        document.insert("residence_max_ns".into(), max.into());
         return output::json(&document);
     }
-    for (name, count) in counts.iter().filter(|(name, count)| *count > 0 || matches!(*name, "received" | "answered")) {
+    for (name, count) in told(&counts) {
         output::text(&format!("{name:<20} {count}"));
     }
-    if let (Some(p50), Some(p99)) = (residence(0.5), residence(0.99)) {
-        output::text(&format!("{:<20} p50 {p50} ns, p99 {p99} ns", "residence"));
+    if let Some(words) = residence(stats) {
+        output::text(&words);
     }
     Ok(())
 }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use lowlat_transport::{clock, cmsg, os};
 
 use super::limit::Gate;
+use super::stamped::Stamped;
+use super::stats::Board;
 use super::{Arrival, PATIENCE_NS, Reflection, Reflector, ServeStats};
 
 /// Receive buffer asked for; holds a burst of about 5000 small datagrams.
@@ -24,8 +26,12 @@ pub(super) struct Datagrams {
     room: Vec<u8>,
     /// Kept, since clearing it for each empty question of a spinning thread would cost more than the question's code.
     from: os::Address,
-    ancillary: os::Control<128>,
+    ancillary: os::Control<192>,
+    stamped: Stamped,
     pub(super) stats: ServeStats,
+    pub(super) board: Board,
+    /// The kernel's own count of drops, when it was last asked.
+    drops: u32,
 }
 
 impl Datagrams {
@@ -59,9 +65,11 @@ impl Datagrams {
         let control = any || reflector.wants_ttl();
         // One byte more than the longest message: what fills it is too long.
         let room = vec![0; reflector.longest().min(65535) + 1];
-        let ancillary = os::Control([0; 128]);
+        let ancillary = os::Control([0; 192]);
         let from = os::Address::empty();
-        Ok(Self { fd, local, reflector, gate, control, room, from, ancillary, stats: ServeStats::default() })
+        let drops = os::receive_drops(fd.as_fd()).unwrap_or(0);
+        let (stamped, stats, board) = (Stamped::default(), ServeStats::default(), Board::default());
+        Ok(Self { fd, local, reflector, gate, control, room, from, ancillary, stamped, stats, board, drops })
     }
 
     /// Answers until `stop`.
@@ -69,6 +77,17 @@ impl Datagrams {
         while !stop.load(Ordering::Relaxed) {
             self.turn(0);
         }
+        self.show(clock::now());
+    }
+
+    /// Shows the counts, with the kernel's drops.
+    #[cold]
+    pub(super) fn show(&mut self, now: u64) {
+        if let Ok(drops) = os::receive_drops(self.fd.as_fd()) {
+            self.stats.kernel_dropped += u64::from(drops.wrapping_sub(self.drops));
+            self.drops = drops;
+        }
+        self.board.show(&self.stats, now);
     }
 
     /// Receives once and answers; whether there was something.
@@ -76,10 +95,12 @@ impl Datagrams {
     pub(super) fn turn(&mut self, flags: libc::c_int) -> bool {
         let mut source = None;
         let mut ttl = None;
-        let received = if self.control {
+        let mut control_len = 0;
+        let received = if self.control || self.stamped.on() {
             let control = &mut self.ancillary.0;
             os::recv_message(self.fd.as_fd(), &mut self.room, control, Some(&mut self.from), flags).map(|got| {
-                let control = &control[..got.control_len.min(128)];
+                control_len = got.control_len.min(control.len());
+                let control = &control[..control_len];
                 source = cmsg::destination(control);
                 ttl = cmsg::time_to_live(control);
                 got.len
@@ -88,6 +109,9 @@ impl Datagrams {
             os::recv_from(self.fd.as_fd(), &mut self.room, flags, &mut self.from)
         };
         let at = clock::now();
+        if self.board.is_due(at) {
+            self.show(at);
+        }
         let len = match received {
             Ok(len) => len,
             Err(e) => {
@@ -111,7 +135,9 @@ impl Datagrams {
             self.stats.malformed += 1;
             return true;
         }
-        match self.reflector.reflect(&mut self.room[..len], &Arrival { at, ttl }) {
+        let kernel = self.stamped.stamp(&self.ancillary.0[..control_len]);
+        self.stamped.asked(self.fd.as_fd(), self.reflector.wants_stamp(&self.room[..len]), at);
+        match self.reflector.reflect(&mut self.room[..len], &Arrival { at, ttl, kernel }) {
             Reflection::Reply(reply) => self.answer(source, reply.min(len), at),
             Reflection::Ignore(why) => self.stats.ignored(why),
             Reflection::Sink => self.stats.malformed += 1,

@@ -2,8 +2,9 @@
 //!
 //! What holds it: it never sends more bytes than it got, and nothing to a probe it does not understand; answers are no
 //! probes, so two far ends cannot be made to answer each other; sources can be limited by address, rate and key; memory
-//! is bounded by the configuration; connections that are slow, half-open or idle are closed; privileges are dropped once
-//! the ports are bound.
+//! is bounded by the configuration; connections that are slow, half-open or idle are closed; once the ports are bound,
+//! privileges are dropped and the process shuts itself off from files, from new connections and from every system call
+//! that answering does not need.
 //!
 //! Latency decides how it waits. Sleeping, each datagram socket has a thread of its own, so that a probe costs one
 //! receive and one send and no readiness call; streams share a thread, which likewise sleeps in
@@ -11,23 +12,28 @@
 //! one that was busy last most often.
 
 mod allow;
+mod confine;
 mod datagram;
 mod limit;
 mod privilege;
 mod sink;
+mod stamped;
 mod stats;
 mod stream;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use lowlat_transport::{Ns, Proto, os};
+use lowlat_transport::{Ns, Proto, clock, os};
 
 pub use self::allow::Cidr;
+pub use self::confine::Confinement;
 use self::datagram::Datagrams;
 use self::limit::Gate;
 use self::sink::Sinks;
+use self::stats::Board;
 pub use self::stats::{Residence, ServeStats};
 use self::stream::Streams;
 use crate::Key;
@@ -42,6 +48,8 @@ pub struct Arrival {
     pub at: Ns,
     /// Its time to live, where the protocol asks for it.
     pub ttl: Option<u8>,
+    /// It reached this host's kernel, `CLOCK_MONOTONIC`, where the sender asks for that.
+    pub kernel: Option<Ns>,
 }
 
 /// Why a message gets no answer. None of these is an error of the far end.
@@ -76,6 +84,11 @@ pub trait Reflector: Send {
     fn wants_ttl(&self) -> bool {
         false
     }
+    /// Whether a message asks for the kernel's receive stamp.
+    fn wants_stamp(&self, message: &[u8]) -> bool {
+        let _ = message;
+        false
+    }
     /// Turns a message into its answer, in place. Never panics, whatever the bytes, and allocates nothing.
     fn reflect(&mut self, message: &mut [u8], arrival: &Arrival) -> Reflection;
     /// For streams, as [`crate::Peer::framing`].
@@ -105,8 +118,9 @@ pub struct ServeConfig {
     pub spin: bool,
     /// CPU for the answering threads.
     pub cpu: Option<u32>,
-    /// Become nobody once the ports are bound, if started as root. Changes the whole process.
-    pub drop_privileges: bool,
+    /// Once the ports are bound, become nobody (if started as root) and give up files, new connections and all system
+    /// calls but those of answering. For good, and for the whole process if it is called on the first thread.
+    pub confine: bool,
     /// Most TCP connections at once; one source may hold a quarter of them.
     pub max_connections: usize,
     /// A connection without a whole message for this long is closed, ns.
@@ -126,7 +140,7 @@ impl Default for ServeConfig {
             total_limit: None,
             spin: false,
             cpu: None,
-            drop_privileges: false,
+            confine: false,
             max_connections: 256,
             idle_timeout_ns: 60_000_000_000,
         }
@@ -181,11 +195,38 @@ struct Service {
     make: fn(Option<Key>) -> Box<dyn Reflector>,
 }
 
-/// Serves until `stop`. Calls `ready` once with what is bound, before the first answer.
+/// Who is told how the far end fares.
+pub trait Watcher {
+    /// It is bound, and confined in these ways; the first answer is still to come.
+    fn ready(&mut self, bound: &[Bound], confinement: &[Confinement]);
+    /// The counts so far; called every [`Watcher::every_ns`].
+    fn report(&mut self, stats: &ServeStats) {
+        let _ = stats;
+    }
+    /// Time between two reports, ns; `None` for none.
+    fn every_ns(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// As [`watched`], for callers that only want to know when it is ready.
+pub fn run(config: &ServeConfig, stop: &AtomicBool, ready: impl FnOnce(&[Bound])) -> Result<ServeStats, ServeError> {
+    struct Once<F>(Option<F>);
+    impl<F: FnOnce(&[Bound])> Watcher for Once<F> {
+        fn ready(&mut self, bound: &[Bound], _: &[Confinement]) {
+            if let Some(ready) = self.0.take() {
+                ready(bound);
+            }
+        }
+    }
+    watched(config, stop, &mut Once(Some(ready)))
+}
+
+/// Serves until `stop`. Tells `watcher` once what is bound, before the first answer.
 ///
 /// # Errors
 /// [`ServeError`] if it cannot start. Once it runs, nothing that comes from the network ends it.
-pub fn run(config: &ServeConfig, stop: &AtomicBool, ready: impl FnOnce(&[Bound])) -> Result<ServeStats, ServeError> {
+pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watcher) -> Result<ServeStats, ServeError> {
     let services = services(config)?;
     let gate = Gate::new(config);
     let sinks = Sinks::new().map_err(|e| ServeError::Os { what: "epoll".to_owned(), source: e })?;
@@ -211,17 +252,19 @@ pub fn run(config: &ServeConfig, stop: &AtomicBool, ready: impl FnOnce(&[Bound])
     if bound.is_empty() {
         return Err(ServeError::Config("nothing to serve; give a port".to_owned()));
     }
-    if config.drop_privileges {
-        privilege::drop_all().map_err(|e| ServeError::Os { what: "drop privileges".to_owned(), source: e })?;
-    }
     if let Some(cpu) = config.cpu {
         // Tried here, so that a CPU that is not there is an error at the start and not a thread's silent failure.
-        std::thread::scope(|s| s.spawn(|| privilege::pin(cpu)).join())
-            .unwrap_or_else(|_| Err(std::io::Error::other("the trial thread died")))
-            .map_err(|e| ServeError::Os { what: format!("run on CPU {cpu}"), source: e })?;
+        tried(|| privilege::pin(cpu)).map_err(|e| ServeError::Os { what: format!("run on CPU {cpu}"), source: e })?;
     }
-    ready(&bound);
-    Ok(serve(config, stop, datagrams, streams, &sinks))
+    let (confinement, calls) = if config.confine { confine::process()? } else { (Vec::new(), None) };
+    watcher.ready(&bound, &confinement);
+    Ok(serve(config, stop, datagrams, streams, &sinks, calls.as_ref(), watcher))
+}
+
+/// Does it on a thread of its own, which ends.
+fn tried(attempt: impl FnOnce() -> std::io::Result<()> + Send) -> std::io::Result<()> {
+    std::thread::scope(|s| s.spawn(attempt).join())
+        .unwrap_or_else(|_| Err(std::io::Error::other("the trial thread died")))
 }
 
 fn serve(
@@ -230,48 +273,71 @@ fn serve(
     mut datagrams: Vec<Datagrams>,
     mut streams: Streams<'_>,
     sinks: &Sinks,
+    calls: Option<&confine::Calls>,
+    watcher: &mut dyn Watcher,
 ) -> ServeStats {
-    let pin = || {
+    // Both were tried before: should they fail now, serving on is better than not at all.
+    let enter = || {
         if let Some(cpu) = config.cpu {
-            // Tried before; if the CPU went away since, running elsewhere is better than not at all.
             let _ = privilege::pin(cpu);
         }
+        if let Some(calls) = calls {
+            let _ = calls.enter();
+        }
     };
-    let mut total = ServeStats::default();
+    let mut boards: Vec<Board> = datagrams.iter().map(|d| d.board.clone()).collect();
+    boards.push(streams.board.clone());
+    let counted = || {
+        let mut total = ServeStats { sink_bytes: sinks.bytes(), ..ServeStats::default() };
+        for board in &boards {
+            total.add(&board.read());
+        }
+        total
+    };
     std::thread::scope(|scope| {
-        let mut workers = Vec::new();
-        workers.push(scope.spawn(|| sinks.run(stop)));
+        scope.spawn(|| {
+            if let Some(calls) = calls {
+                let _ = calls.enter();
+            }
+            sinks.run(stop);
+        });
         if config.spin {
-            workers.push(scope.spawn(move || {
-                pin();
-                spin(&mut datagrams, &mut streams, stop)
-            }));
+            scope.spawn(move || {
+                enter();
+                spin(&mut datagrams, &mut streams, stop);
+            });
         } else {
             for mut socket in datagrams {
-                workers.push(scope.spawn(move || {
-                    pin();
+                scope.spawn(move || {
+                    enter();
                     socket.run(stop);
-                    socket.stats
-                }));
+                });
             }
-            workers.push(scope.spawn(move || {
-                pin();
+            scope.spawn(move || {
+                enter();
                 streams.run(stop);
-                streams.stats
-            }));
+            });
         }
-        for worker in workers {
-            if let Ok(stats) = worker.join() {
-                total.add(&stats);
+        // Its own, once it need not start threads any more.
+        if let Some(calls) = calls {
+            let _ = calls.enter();
+        }
+        let Some(every) = watcher.every_ns() else { return };
+        let mut next = clock::now() + every;
+        while !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_nanos(PATIENCE_NS));
+            if clock::now() >= next {
+                next += every;
+                watcher.report(&counted());
             }
         }
     });
-    total
+    counted()
 }
 
 /// One thread for everything. What had the last message is asked most often, since the next one is likely to come there
 /// and each empty question elsewhere would stand in its way.
-fn spin(datagrams: &mut [Datagrams], streams: &mut Streams<'_>, stop: &AtomicBool) -> ServeStats {
+fn spin(datagrams: &mut [Datagrams], streams: &mut Streams<'_>, stop: &AtomicBool) {
     /// Questions to the busy one between two looks at the others: about 8 µs, so that the looks cost it a twentieth.
     const LOYALTY: usize = 64;
     // The streams stand behind the last datagram socket.
@@ -292,11 +358,11 @@ fn spin(datagrams: &mut [Datagrams], streams: &mut Streams<'_>, stop: &AtomicBoo
             hot = datagrams.len();
         }
     }
-    let mut stats = streams.stats.clone();
-    for socket in datagrams.iter() {
-        stats.add(&socket.stats);
+    let now = clock::now();
+    for socket in datagrams {
+        socket.show(now);
     }
-    stats
+    streams.show(now);
 }
 
 fn services(config: &ServeConfig) -> Result<Vec<Service>, ServeError> {

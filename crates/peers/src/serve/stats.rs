@@ -1,7 +1,40 @@
 //! What the far end did, and what it did not.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lowlat_transport::Ns;
+
 use super::Ignored;
 use super::limit::Shut;
+
+/// How often a thread shows its counts to others, ns: no report is older than this.
+const SHOW_NS: u64 = 250_000_000;
+
+/// Where a thread shows its counts while it runs, so that counting itself shares nothing.
+#[derive(Clone, Default)]
+pub(super) struct Board {
+    shown: Arc<Mutex<ServeStats>>,
+    next: Ns,
+}
+
+impl Board {
+    /// Whether it is time.
+    #[inline]
+    pub(super) fn is_due(&self, now: Ns) -> bool {
+        now >= self.next
+    }
+
+    #[cold]
+    pub(super) fn show(&mut self, stats: &ServeStats, now: Ns) {
+        self.next = now + SHOW_NS;
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone_from(stats);
+    }
+
+    /// What was shown last.
+    pub(super) fn read(&self) -> ServeStats {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 /// Counts over all sockets and connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +59,7 @@ pub struct ServeStats {
     pub send_failed: u64,
     /// Receive calls that failed.
     pub receive_failed: u64,
-    /// Datagrams the kernel dropped because the socket's buffer was full.
+    /// Datagrams the kernel dropped before this program: the socket's buffer was full.
     pub kernel_dropped: u64,
     /// TCP connections taken.
     pub connections: u64,

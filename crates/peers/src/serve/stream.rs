@@ -9,6 +9,8 @@ use lowlat_transport::{Ns, clock, os};
 
 use super::limit::Gate;
 use super::sink::Sinks;
+use super::stamped::Stamped;
+use super::stats::Board;
 use super::{Arrival, Ignored, PATIENCE_NS, Reflection, Reflector, ServeConfig, ServeStats};
 
 /// Room a connection starts with, bytes.
@@ -19,6 +21,9 @@ const ALL_ROOM: usize = 64 << 20;
 const FIRST_MESSAGE_NS: u64 = 5_000_000_000;
 /// Time between two looks for idle connections, ns.
 const SWEEP_NS: u64 = 500_000_000;
+/// Where all places are taken, a connection that was silent for this long gives its place to a newcomer, ns. A prober
+/// is never silent for so long, and whoever holds places without probing cannot keep probers out.
+const YIELD_NS: u64 = 1_000_000_000;
 /// How long the receive of a lone connection sleeps, ns.
 const SOLE_NS: u64 = 10_000_000;
 /// Messages of a lone connection between two looks for others.
@@ -42,6 +47,7 @@ pub(super) struct Streams<'a> {
     idle_ns: u64,
     next_sweep: Ns,
     pub(super) stats: ServeStats,
+    pub(super) board: Board,
 }
 
 struct Listener {
@@ -60,6 +66,7 @@ struct Connection {
     unsent: Vec<u8>,
     last: Ns,
     proven: bool,
+    stamped: Stamped,
 }
 
 /// What becomes of a connection.
@@ -84,6 +91,7 @@ impl<'a> Streams<'a> {
             idle_ns: config.idle_timeout_ns,
             next_sweep: 0,
             stats: ServeStats::default(),
+            board: Board::default(),
         })
     }
 
@@ -110,6 +118,12 @@ impl<'a> Streams<'a> {
                 }
             }
         }
+        self.show(clock::now());
+    }
+
+    /// Shows the counts.
+    pub(super) fn show(&mut self, now: Ns) {
+        self.board.show(&self.stats, now);
     }
 
     /// Asks the connection that had the last message once more; whether it had another.
@@ -130,8 +144,11 @@ impl<'a> Streams<'a> {
                 self.serve(slot, libc::MSG_DONTWAIT);
             }
         }
-        if n == 0 || n == events.len() {
-            self.sweep();
+        // By the clock, not by an empty turn: those that are busy must not keep the silent ones alive.
+        let now = clock::now();
+        self.sweep(now);
+        if self.board.is_due(now) {
+            self.show(now);
         }
         n > 0
     }
@@ -162,7 +179,7 @@ impl<'a> Streams<'a> {
                 if let Some(connection) = self.take(slot)
                     && os::epoll_remove(self.epoll.as_fd(), connection.fd.as_fd()).is_ok()
                 {
-                    self.sinks.take(connection.fd, already);
+                    self.sinks.take(connection.fd, connection.peer, already);
                 }
             }
         }
@@ -182,8 +199,8 @@ impl<'a> Streams<'a> {
     fn accept(&mut self, listener: usize) {
         let Some(l) = self.listeners.get(listener) else { return };
         let Ok((fd, from)) = os::accept(l.fd.as_fd()) else {
-            // Gone again, or no descriptor left: in the latter case the idle ones go first.
-            self.sweep();
+            // Gone again, or no descriptor left: in the latter case a silent one gives up its own.
+            self.yield_one(clock::now());
             return;
         };
         self.stats.connections += 1;
@@ -192,9 +209,15 @@ impl<'a> Streams<'a> {
             self.stats.shut(why);
             return;
         }
-        let open = self.connections.iter().flatten().count() + self.sinks.count();
-        let same = self.connections.iter().flatten().filter(|c| c.peer == peer).count();
-        if open >= self.max || same >= (self.max / 4).max(1) || self.room + START_ROOM > ALL_ROOM {
+        let now = clock::now();
+        let same = self.connections.iter().flatten().filter(|c| c.peer == peer).count() + self.sinks.of(peer);
+        let full = |s: &Self| {
+            s.connections.iter().flatten().count() + s.sinks.count() >= s.max || s.room + START_ROOM > ALL_ROOM
+        };
+        if full(self) {
+            self.yield_one(now);
+        }
+        if same >= (self.max / 4).max(1) || full(self) {
             self.stats.connections_refused += 1;
             return;
         }
@@ -207,8 +230,17 @@ impl<'a> Streams<'a> {
         }
         let room = vec![0; START_ROOM];
         self.room += room.len();
-        let connection =
-            Connection { fd, listener, peer, room, have: 0, unsent: Vec::new(), last: clock::now(), proven: false };
+        let connection = Connection {
+            fd,
+            listener,
+            peer,
+            room,
+            have: 0,
+            unsent: Vec::new(),
+            last: now,
+            proven: false,
+            stamped: Stamped::default(),
+        };
         if slot == self.connections.len() {
             self.connections.push(Some(connection));
         } else {
@@ -217,8 +249,8 @@ impl<'a> Streams<'a> {
     }
 
     /// Closes connections that have been silent for too long.
-    fn sweep(&mut self) {
-        let now = clock::now();
+    #[inline]
+    fn sweep(&mut self, now: Ns) {
         if now < self.next_sweep {
             return;
         }
@@ -233,6 +265,21 @@ impl<'a> Streams<'a> {
                 drop(self.take(slot));
             }
         }
+        self.stats.connections_idle += self.sinks.sweep(now, self.idle_ns);
+    }
+
+    /// Closes the connection that was silent the longest, those that never sent a whole message first, if there is one
+    /// that was silent for [`YIELD_NS`].
+    #[cold]
+    fn yield_one(&mut self, now: Ns) {
+        let silent = self.connections.iter().enumerate().filter_map(|(slot, c)| {
+            let c = c.as_ref()?;
+            (now.saturating_sub(c.last) >= YIELD_NS).then_some((c.proven, c.last, slot))
+        });
+        if let Some((_, _, slot)) = silent.min() {
+            self.stats.connections_idle += 1;
+            drop(self.take(slot));
+        }
     }
 }
 
@@ -246,8 +293,19 @@ impl Connection {
         room: usize,
         flags: libc::c_int,
     ) -> Fate {
+        // Of the newest bytes: it belongs to the last message that this receive brought.
+        let mut kernel = None;
         if self.unsent.is_empty() {
-            match os::recv(self.fd.as_fd(), &mut self.room[self.have..], flags) {
+            let received = if self.stamped.on() {
+                let mut control = os::Control([0; 128]);
+                os::recv_message(self.fd.as_fd(), &mut self.room[self.have..], &mut control.0, None, flags).map(|got| {
+                    kernel = self.stamped.stamp(&control.0[..got.control_len.min(128)]);
+                    got.len
+                })
+            } else {
+                os::recv(self.fd.as_fd(), &mut self.room[self.have..], flags)
+            };
+            match received {
                 Ok(0) => return Fate::Closes,
                 Ok(n) => self.have += n,
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
@@ -296,7 +354,8 @@ impl Connection {
                 stats.shut(why);
                 continue;
             }
-            match reflector.reflect(&mut self.room[message.clone()], &Arrival { at, ttl: None }) {
+            self.stamped.asked(self.fd.as_fd(), reflector.wants_stamp(&self.room[message.clone()]), at);
+            match reflector.reflect(&mut self.room[message.clone()], &Arrival { at, ttl: None, kernel }) {
                 Reflection::Reply(reply) => {
                     let answer = message.start..message.start + reply.min(len);
                     if let Err(closes) = self.answer(answer, stats, at) {

@@ -1,0 +1,181 @@
+//! What the far end shuts itself off from once its ports are bound: privileges, files, new connections, and every system
+//! call that answering does not need. Whoever takes over a thread by a fault of ours finds little to do with it.
+//!
+//! A kernel may lack a part (Landlock is of Linux 5.13 and can be left out of a build; its rules for TCP are of 6.7):
+//! that is said, and the rest is done.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
+};
+
+use super::{ServeError, privilege, tried};
+
+/// One way of confinement, and how far it got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confinement {
+    /// `privileges`, `landlock`, `seccomp`.
+    pub by: &'static str,
+    /// Whether it holds in full.
+    pub whole: bool,
+    /// What holds, or why it does not.
+    pub words: String,
+}
+
+impl fmt::Display for Confinement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.by, self.words)
+    }
+}
+
+/// The system calls of answering, as a filter that each thread takes on.
+pub(super) struct Calls(BpfProgram);
+
+impl Calls {
+    /// Takes the filter on, for the calling thread and for good.
+    pub(super) fn enter(&self) -> std::io::Result<()> {
+        seccompiler::apply_filter(&self.0).map_err(std::io::Error::other)
+    }
+}
+
+/// Gives up what can be given up now, and makes the filter that each thread takes on later, since starting threads is
+/// among what it forbids.
+pub(super) fn process() -> Result<(Vec<Confinement>, Option<Calls>), ServeError> {
+    let words =
+        privilege::drop_all().map_err(|source| ServeError::Os { what: "drop privileges".to_owned(), source })?;
+    let mut done = vec![Confinement { by: "privileges", whole: true, words }, files()];
+    let calls = match filter() {
+        // A kernel without seccomp filters says so only when one is set: a thread tries it.
+        Ok(program) => match tried(|| Calls(program.clone()).enter()) {
+            Ok(()) => Ok(Calls(program)),
+            Err(e) => Err(e.to_string()),
+        },
+        Err(why) => Err(why),
+    };
+    let (calls, words) = match calls {
+        Ok(calls) => (Some(calls), format!("{} system calls are left", CALLS.len() + WITHOUT_CODE.len())),
+        Err(why) => (None, format!("not here ({why}): every system call is left")),
+    };
+    done.push(Confinement { by: "seccomp", whole: calls.is_some(), words });
+    Ok((done, calls))
+}
+
+/// Landlock: no file, no TCP port to bind or to connect to, no signal to other processes.
+fn files() -> Confinement {
+    let ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(ABI::V5))
+        .and_then(|r| r.handle_access(AccessNet::from_all(ABI::V5)))
+        .and_then(|r| r.scope(Scope::from_all(ABI::V6)))
+        .and_then(Ruleset::create)
+        .and_then(landlock::RulesetCreated::restrict_self);
+    let (whole, words) = match ruleset.map(|r| r.ruleset) {
+        Ok(RulesetStatus::FullyEnforced) => (true, "no file, no new TCP port, no signal to others".to_owned()),
+        Ok(RulesetStatus::PartiallyEnforced) => {
+            (false, "no file; this kernel knows only a part of the rest (all of it from Linux 6.12 on)".to_owned())
+        }
+        Ok(RulesetStatus::NotEnforced) => {
+            (false, "not here (this kernel has none or it is off): files are held by nobody's rights alone".to_owned())
+        }
+        Err(e) => (false, format!("not here ({e}): files are held by nobody's rights alone")),
+    };
+    Confinement { by: "landlock", whole, words }
+}
+
+/// What answering needs, and what the C library and Rust need around it. None opens a file, starts a program or a
+/// thread, makes a socket or connects one.
+const CALLS: &[libc::c_long] = &[
+    // Messages.
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_accept4,
+    libc::SYS_setsockopt,
+    libc::SYS_getsockopt,
+    libc::SYS_shutdown,
+    libc::SYS_close,
+    // Waiting.
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_pwait2,
+    libc::SYS_epoll_ctl,
+    libc::SYS_ppoll,
+    libc::SYS_futex,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_restart_syscall,
+    libc::SYS_sched_yield,
+    // The clock, where the vDSO cannot read it.
+    libc::SYS_clock_gettime,
+    libc::SYS_gettimeofday,
+    // Memory.
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    // Words to those who started it, the end of a thread and of the process, and a panic's way out.
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_rseq,
+    libc::SYS_set_robust_list,
+    libc::SYS_getrandom,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_tgkill,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+];
+
+/// Memory may be had, but none that is run as code.
+const WITHOUT_CODE: &[libc::c_long] = &[libc::SYS_mmap, libc::SYS_mprotect];
+
+fn filter() -> Result<BpfProgram, String> {
+    const PROT: u8 = 2;
+    let words = |e: seccompiler::BackendError| e.to_string();
+    let exec = u64::from(libc::PROT_EXEC.unsigned_abs());
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|call| (*call, Vec::new())).collect();
+    for call in WITHOUT_CODE {
+        let plain =
+            SeccompCondition::new(PROT, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(exec), 0).map_err(words)?;
+        rules.insert(*call, vec![SeccompRule::new(vec![plain]).map_err(words)?]);
+    }
+    let arch = match () {
+        () if cfg!(target_arch = "x86_64") => TargetArch::x86_64,
+        () if cfg!(target_arch = "aarch64") => TargetArch::aarch64,
+        () => return Err("no filter for this processor".to_owned()),
+    };
+    // Refused rather than killed: a call that this list forgot costs that call, not all clients their far end.
+    let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, arch).map_err(words)?;
+    filter.try_into().map_err(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_is_a_program_and_no_call_stands_twice() {
+        assert!(filter().is_ok_and(|p| p.len() > CALLS.len()));
+        let mut all: Vec<_> = CALLS.iter().chain(WITHOUT_CODE).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), CALLS.len() + WITHOUT_CODE.len());
+        for never in [libc::SYS_execve, libc::SYS_openat, libc::SYS_socket, libc::SYS_connect, libc::SYS_clone] {
+            assert!(!all.contains(&&never));
+        }
+    }
+}
