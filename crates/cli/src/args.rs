@@ -179,6 +179,9 @@ pub struct PathArgs {
     /// DSCP of the probes, 0 to 63.
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
     pub dscp: Option<u8>,
+    /// SO_PRIORITY of the probes: the queue discipline's class and, by a VLAN interface's egress map, the PCP bits.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=15))]
+    pub priority: Option<u8>,
     /// File with the key shared with the far end.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,

@@ -261,6 +261,7 @@ fn interface(out: &mut Conditions, not_seen: &mut Vec<NotSeen>, iface: &str, sys
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may end by panic
 mod tests {
     use super::*;
     use lowlat_testkit::FakeSys;
@@ -284,6 +285,7 @@ mod tests {
             cpu,
             timeout_ns: 1,
             dscp: None,
+            priority: None,
             iface: Some(iface.into()),
             stamps: false,
             key: None,

@@ -71,6 +71,40 @@ impl Seen {
         grown
     }
 
+    /// A line for each of these counters of one group that grew.
+    pub(crate) fn grown(&mut self, window: &Window, group: &str, keys: &[&str], whence: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        for key in keys {
+            if let Some(by) = self.growth(window, group, key).filter(|by| *by > 0) {
+                lines.push(format!("{key} grew by {by} {} ({whence})", within(window)));
+            }
+        }
+        lines
+    }
+
+    /// Whether a group can be asked: where the host has no such thing that is no fact missed, where it may not be read
+    /// it is.
+    pub(crate) fn counted(&mut self, window: &Window, group: &str) -> bool {
+        match window.after.groups.get(group) {
+            Some(Reading::Value(_)) => true,
+            None | Some(Reading::Absent(_) | Reading::Unsupported(_)) => false,
+            Some(other) => {
+                if let Some((kind, why)) = other.why_not() {
+                    self.missing(format!("counters {group}"), format!("{kind}: {why}"));
+                }
+                false
+            }
+        }
+    }
+
+    /// A list of CPUs that are kept quiet. A kernel without the option has no such file, and keeps none quiet.
+    pub(crate) fn quiet(&mut self, fact: &str, reading: &Reading<Vec<u32>>) -> Vec<u32> {
+        match reading {
+            Reading::Absent(_) => Vec::new(),
+            other => self.need(fact, other).cloned().unwrap_or_default(),
+        }
+    }
+
     fn no_growth(&mut self, window: &Window, group: &str, key: &str) {
         let why = [&window.after, &window.before].into_iter().find_map(|c| match c.groups.get(group) {
             None => Some("absent: it was not read".to_owned()),

@@ -51,6 +51,11 @@ const DOORS: &[(&str, &[Way], &str)] = &[
     ("crates/apply/src/disk.rs", &[Files], "the journal's disk"),
     ("crates/apply/src/persist.rs", &[Environment], "the boot unit names this program's file"),
     ("crates/apply/src/watch.rs", &[Files, Processes, Environment], "starts this program again as the dead-man timer"),
+    (
+        "crates/measure/src/gaps.rs",
+        &[Files],
+        "the prober's own schedstat between probes: one descriptor kept open, since the reading door opens anew each time",
+    ),
     ("crates/measure/src/log/", &[Files], "the full sample log, written beside the measurement by a thread of its own"),
     ("crates/lab/src/faults/", &[Files], "plants in the lab's own namespace, beside the journal on purpose"),
     ("crates/lab/src/netns/", &[Files, Processes, Environment], "starts this program again as the far node"),

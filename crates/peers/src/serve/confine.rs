@@ -9,7 +9,7 @@ use std::fmt;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
 
 use super::{ServeError, privilege, tried};
@@ -152,7 +152,11 @@ fn filter() -> Result<BpfProgram, String> {
             SeccompCondition::new(PROT, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(exec), 0).map_err(words)?;
         rules.insert(*call, vec![SeccompRule::new(vec![plain]).map_err(words)?]);
     }
-    let arch = std::env::consts::ARCH.try_into().map_err(words)?;
+    let arch = match () {
+        () if cfg!(target_arch = "x86_64") => TargetArch::x86_64,
+        () if cfg!(target_arch = "aarch64") => TargetArch::aarch64,
+        () => return Err("no filter for this processor".to_owned()),
+    };
     // Refused rather than killed: a call that this list forgot costs that call, not all clients their far end.
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, arch).map_err(words)?;
