@@ -30,7 +30,8 @@ const TOOLS: [&str; 12] = [
 ];
 
 /// Enters that root, with a `/proc` that goes with the process: objtool of 7.3 asks there for its stack's limit.
-const ENTER: &str = r#"mkdir -p "$1/proc" && mount -t proc proc "$1/proc" && exec chroot "$1" /bin/sh /build.sh "$2" "$3""#;
+const ENTER: &str =
+    r#"mkdir -p "$1/proc" && mount -t proc proc "$1/proc" && exec chroot "$1" /bin/sh /build.sh "$2" "$3""#;
 
 /// Runs inside that root. Packages are only unpacked there, never configured, so what their scripts would make is made
 /// here: `awk`, and a `/dev/null`. The mock PTP clock is a module of its own since 6.7 (drivers/ptp/ptp_mock.c), and is not
@@ -137,7 +138,9 @@ fn source_name(version: &str) -> Option<String> {
 /// netdevsim last: its presence says that all is there.
 fn install(work: &Path, extra: &Path) -> Result<(), LabError> {
     cache::make(extra)?;
-    for (from, name) in [(work.join("ptp_mock.ko"), "ptp_mock.ko"), (work.join("netdevsim/netdevsim.ko"), "netdevsim.ko")] {
+    for (from, name) in
+        [(work.join("ptp_mock.ko"), "ptp_mock.ko"), (work.join("netdevsim/netdevsim.ko"), "netdevsim.ko")]
+    {
         if name == "netdevsim.ko" || from.exists() {
             let part: PathBuf = extra.join(format!("{name}.part"));
             fs::copy(&from, &part).map_err(LabError::io("copy", &from))?;
