@@ -305,6 +305,20 @@ pub struct NoiseArgs {
     /// How long: once for the wake-ups of all CPUs, and once per CPU for interruptions.
     #[arg(long, value_parser = duration, default_value = "2s", value_name = "TIME")]
     pub duration: u64,
+    /// Time between two wake-ups.
+    #[arg(long, value_parser = duration, default_value = "1ms", value_name = "TIME")]
+    pub interval: u64,
+    /// Least length of an interruption that counts.
+    #[arg(long, value_parser = duration, default_value = "1us", value_name = "TIME")]
+    pub threshold: u64,
+    /// SCHED_FIFO priority of sleepers and spinners; default 80 for the sleepers, where allowed, and none for the
+    /// spinners.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
+    pub rt: Option<u8>,
+    /// Watch once more with the kernel's trace points on (in a tracefs instance of its own, removed again), and name who
+    /// interrupts.
+    #[arg(long)]
+    pub trace: bool,
 }
 
 /// `plan`.
