@@ -100,6 +100,7 @@ mod tests {
             transaction: "t".into(),
             boot_id: "b".into(),
             netns: 1,
+            netns_cookie: None,
             pid: 2,
             at_unix_ns: 3,
         };

@@ -1,10 +1,11 @@
 //! What stands applied, folded from the journal's entries.
 
-use lowlat_model::journal::JournalEntry;
+use lowlat_model::journal::{JournalEntry, NetnsId};
 use lowlat_model::op::Target;
 use lowlat_model::{Op, State};
 
 use crate::journal::JournalError;
+use crate::places::{of_namespace, outlives_boot};
 
 /// The process that holds a setting open. The start time tells a reused process id from the holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +55,8 @@ pub struct Ledger {
     pub transaction: String,
     /// Boot it belongs to.
     pub boot_id: String,
-    /// Network namespace inode it belongs to.
-    pub netns: u64,
+    /// Network namespace it belongs to.
+    pub netns: NetnsId,
     /// Who wrote it.
     pub pid: u32,
     /// When it began, ns since the epoch.
@@ -76,13 +77,13 @@ impl Ledger {
         let Some((first, rest)) = entries.split_first() else {
             return Ok(None);
         };
-        let JournalEntry::Begin { transaction, boot_id, netns, pid, at_unix_ns, .. } = first else {
+        let JournalEntry::Begin { transaction, boot_id, netns, netns_cookie, pid, at_unix_ns, .. } = first else {
             return Err(JournalError::Corrupt { line: 1, why: "it does not begin a transaction".to_owned() });
         };
         let mut ledger = Self {
             transaction: transaction.clone(),
             boot_id: boot_id.clone(),
-            netns: *netns,
+            netns: NetnsId { inode: *netns, cookie: *netns_cookie },
             pid: *pid,
             at_unix_ns: *at_unix_ns,
             standing: Vec::new(),
@@ -135,6 +136,14 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// What can still be there: live settings end with their boot, and those of a namespace with it.
+    pub(crate) fn can_stand(&self, boot_id: &str, netns_gone: bool) -> impl Iterator<Item = &Standing> {
+        let same_boot = self.boot_id == boot_id;
+        self.standing
+            .iter()
+            .filter(move |s| (same_boot || outlives_boot(&s.op.locus)) && !(netns_gone && of_namespace(&s.op.locus)))
     }
 
     fn of(&mut self, seq: u64) -> Result<&mut Standing, String> {

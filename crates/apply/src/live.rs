@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lowlat_model::Op;
-use lowlat_model::journal::{JournalEntry, StatusDocument};
+use lowlat_model::journal::{JournalEntry, NetnsId, StatusDocument};
 use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys, query};
 use lowlat_sysmut::{LiveMut, holder};
@@ -70,8 +70,14 @@ fn boot_id(sys: &dyn Sys) -> Result<String, ApplyError> {
 }
 
 /// This network namespace.
-pub(crate) fn netns(sys: &dyn Sys) -> Result<u64, ApplyError> {
-    identity("the network namespace", query::netns_inode(sys))
+pub(crate) fn netns(sys: &dyn Sys) -> Result<NetnsId, ApplyError> {
+    let inode = identity("the network namespace", query::netns_inode(sys))?;
+    Ok(NetnsId { inode, cookie: query::netns_cookie(sys).into_value() })
+}
+
+/// Where this process is: its namespace and boot, for as long as `boot_id` lives.
+fn here<'a>(sys: &dyn Sys, boot_id: &'a str) -> Result<Place<'a>, ApplyError> {
+    Ok(Place { netns: netns(sys)?, boot_id, netns_exists: &Visible })
 }
 
 fn identity<T>(what: &'static str, reading: lowlat_model::Reading<T>) -> Result<T, ApplyError> {
@@ -87,16 +93,17 @@ impl Session<LiveWriter> {
     /// Begins a transaction on this host: proves that the state directory can be written, takes its lock, refuses while
     /// an earlier transaction is unfinished, and begins a journal. No setting is touched.
     pub fn begin(store: &Store, sys: &dyn Sys) -> Result<Self, ApplyError> {
-        let (netns, boot_id) = (netns(sys)?, boot_id(sys)?);
+        let boot_id = boot_id(sys)?;
         store.ensure_writable()?;
         let lock = Box::new(store.lock()?);
-        Self::begin_on(Box::new(folder(store)), LiveWriter::new(store), lock, netns, &boot_id, now)
+        Self::begin_on(Box::new(folder(store)), LiveWriter::new(store), lock, &here(sys, &boot_id)?, now)
     }
 }
 
 /// Refuses while an earlier transaction is neither confirmed nor rolled back, as [`Session::begin`] will.
 pub fn refuse_unfinished(store: &Store) -> Result<(), ApplyError> {
-    refuse_unfinished_on(&folder(store), &boot_id(&Live::new())?)
+    let live = Live::new();
+    refuse_unfinished_on(&folder(store), &here(&live, &boot_id(&live)?)?)
 }
 
 /// Marks what stands applied as meant to stay; gives the number of transactions that waited for it. `lowlat rollback`
@@ -135,13 +142,12 @@ pub(crate) fn roll_back_locked(
     force: bool,
 ) -> Result<RollbackReport, ApplyError> {
     let boot_id = boot_id(sys)?;
-    let place = Place { netns: netns(sys)?, boot_id: &boot_id, netns_exists: &Visible };
-    rollback_on(sys, &mut LiveWriter::new(store), &folder(store), &place, only, force, now)
+    rollback_on(sys, &mut LiveWriter::new(store), &folder(store), &here(sys, &boot_id)?, only, force, now)
 }
 
 /// What stands applied, and whether it still does.
 pub fn status(store: &Store, sys: &dyn Sys) -> Result<StatusDocument, ApplyError> {
-    status_on(sys, &LiveWriter::new(store), &folder(store), &boot_id(sys)?, netns(sys)?)
+    status_on(sys, &LiveWriter::new(store), &folder(store), &here(sys, &boot_id(sys)?)?)
 }
 
 /// The ledger of one transaction on disk.
@@ -151,7 +157,7 @@ pub(crate) fn transaction(store: &Store, id: &str) -> Result<crate::ledger::Ledg
 }
 
 /// What stands applied in this boot, oldest first, with the namespace it belongs to.
-pub(crate) fn standing(store: &Store, sys: &dyn Sys) -> Result<Vec<(u64, crate::ledger::Standing)>, ApplyError> {
+pub(crate) fn standing(store: &Store, sys: &dyn Sys) -> Result<Vec<(NetnsId, crate::ledger::Standing)>, ApplyError> {
     let boot_id = boot_id(sys)?;
     let all = read_all(&folder(store))?.into_iter().filter(|f| f.ledger.boot_id == boot_id);
     Ok(all.flat_map(|f| f.ledger.standing.into_iter().map(move |s| (f.ledger.netns, s))).collect())

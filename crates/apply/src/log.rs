@@ -1,7 +1,7 @@
 //! An open journal: every entry goes to the ledger and to the disk, intents flushed.
 
 use lowlat_model::Schema;
-use lowlat_model::journal::JournalEntry;
+use lowlat_model::journal::{JournalEntry, NetnsId};
 
 use crate::disk::{Append, Disk};
 use crate::error::ApplyError;
@@ -19,7 +19,13 @@ pub(crate) struct Log {
 
 impl Log {
     /// Begins a transaction.
-    pub(crate) fn begin(disk: &dyn Disk, netns: u64, boot_id: &str, pid: u32, now: u64) -> Result<Self, ApplyError> {
+    pub(crate) fn begin(
+        disk: &dyn Disk,
+        netns: NetnsId,
+        boot_id: &str,
+        pid: u32,
+        now: u64,
+    ) -> Result<Self, ApplyError> {
         let newest = names(disk)?.pop().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
         // Ids sort by age even when the wall clock was set back between two transactions.
         let transaction = format!("{:020}", now.max(newest.saturating_add(1)));
@@ -28,7 +34,8 @@ impl Log {
             schema: Schema::current("journal"),
             transaction: transaction.clone(),
             boot_id: boot_id.to_owned(),
-            netns,
+            netns: netns.inode,
+            netns_cookie: netns.cookie,
             pid,
             at_unix_ns: now,
         };

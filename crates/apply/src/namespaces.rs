@@ -1,6 +1,7 @@
 //! Whether a network namespace still exists.
 
-use lowlat_sys::{Live, Sys};
+use lowlat_model::journal::NetnsId;
+use lowlat_sys::{Live, Sys, netns_cookie_at};
 
 use crate::rollback::NetnsExists;
 
@@ -13,14 +14,18 @@ pub(crate) struct Visible;
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 impl NetnsExists for Visible {
-    fn exists(&self, inode: u64) -> Option<bool> {
-        exists(&Live::new(), inode)
+    fn exists(&self, netns: NetnsId) -> Option<bool> {
+        exists(&Live::new(), netns, |path| netns_cookie_at(path).ok())
     }
 }
 
-fn exists(sys: &dyn Sys, inode: u64) -> Option<bool> {
-    let name = format!("net:[{inode}]");
-    let is = |path: String| sys.link_target(&path).into_value().is_some_and(|t| t == name);
+/// `cookie` asks for that of the namespace at a path; `None` leaves the inode to decide.
+fn exists(sys: &dyn Sys, netns: NetnsId, cookie: impl Fn(&str) -> Option<u64>) -> Option<bool> {
+    let name = netns.to_string();
+    let is = |path: String| {
+        sys.link_target(&path).into_value().is_some_and(|t| t == name)
+            && (netns.cookie.is_none() || netns.is(NetnsId { inode: netns.inode, cookie: cookie(&path) }))
+    };
     for pid in sys.list("/proc").into_value()?.iter().filter(|n| n.bytes().all(|b| b.is_ascii_digit())) {
         let descriptors = sys.list(&format!("/proc/{pid}/fd")).into_value().unwrap_or_default();
         let mounted = |text: String| text.lines().any(|l| l.split(' ').nth(3) == Some(name.as_str()));

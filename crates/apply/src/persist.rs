@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use lowlat_knobs::shell;
+use lowlat_model::journal::NetnsId;
 use lowlat_model::op::Target;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, Risk, State};
 use lowlat_sys::Sys;
@@ -102,7 +103,7 @@ struct Wanted {
 }
 
 /// The newest value of each place that still stands as lowlat left it.
-fn choose(all: &[(u64, Standing)], here: u64, now: impl Fn(&Locus) -> Reading<State>) -> Wanted {
+fn choose(all: &[(NetnsId, Standing)], here: NetnsId, now: impl Fn(&Locus) -> Reading<State>) -> Wanted {
     let mut wanted = Wanted::default();
     for (n, (netns, s)) in all.iter().enumerate() {
         let locus = &s.op.locus;
@@ -115,10 +116,8 @@ fn choose(all: &[(u64, Standing)], here: u64, now: impl Fn(&Locus) -> Reading<St
             }
             continue;
         }
-        if of_namespace(locus) && *netns != here {
-            wanted
-                .lines
-                .push(format!("{} is not kept: it belongs to the network namespace net:[{netns}]", words(locus)));
+        if of_namespace(locus) && !netns.is(here) {
+            wanted.lines.push(format!("{} is not kept: it belongs to the network namespace {netns}", words(locus)));
             continue;
         }
         if s.holder.is_none() && !now(locus).value().is_some_and(|now| same(locus, now, s.ours())) {
@@ -235,7 +234,9 @@ mod tests {
 
     use super::*;
 
-    fn stands(knob: &str, target: &str, locus: Locus, to: &str) -> (u64, Standing) {
+    const HERE: NetnsId = NetnsId { inode: 1, cookie: Some(10) };
+
+    fn stands(knob: &str, target: &str, locus: Locus, to: &str) -> (NetnsId, Standing) {
         let standing = Standing {
             seq: 0,
             knob: knob.into(),
@@ -245,7 +246,7 @@ mod tests {
             read_back: None,
             holder: None,
         };
-        (1, standing)
+        (HERE, standing)
     }
 
     fn file(path: &str) -> Locus {
@@ -257,7 +258,8 @@ mod tests {
         let busy = || file("/proc/sys/net/core/busy_read");
         let rps = || file("/sys/class/net/lan-0/queues/rx-0/rps_cpus");
         let governor = || file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
-        let elsewhere = (2, stands("x", "host", file("/proc/sys/net/ipv4/tcp_sack"), "1").1);
+        let elsewhere =
+            (NetnsId { inode: 2, cookie: None }, stands("x", "host", file("/proc/sys/net/ipv4/tcp_sack"), "1").1);
         let all = [
             stands("a", "host", busy(), "20"),
             stands("a", "host", busy(), "50"),
@@ -272,7 +274,7 @@ mod tests {
             Locus::File { path } if path.ends_with("busy_read") => Reading::Value(State::Text("50".into())),
             l => Reading::Value(all.iter().find(|(_, s)| s.op.locus == *l).unwrap().1.op.set.clone()),
         };
-        let wanted = choose(&all, 1, now);
+        let wanted = choose(&all, HERE, now);
         assert_eq!(wanted.lines.len(), 2, "{:?}", wanted.lines);
         assert!(wanted.lines[0].contains("no longer") && wanted.lines[1].contains("net:[2]"));
         let files = wanted.files("/usr/bin/lowlat");
@@ -293,7 +295,7 @@ mod tests {
     fn a_limit_is_kept_by_a_service_that_is_given_its_order() {
         let mut limit = stands("cpu.dma-latency", "host", Locus::CpuDmaLatency, "20");
         limit.1.holder = Some(crate::ledger::HolderId { pid: 9, start_time: 9 });
-        let files = choose(&[limit], 1, |_| Reading::Value(State::Text("0".into()))).files("/opt/a b/lowlat");
+        let files = choose(&[limit], HERE, |_| Reading::Value(State::Text("0".into()))).files("/opt/a b/lowlat");
         assert!(files[HOLDER].contains("ExecStart=\"/opt/a b/lowlat\" hold-dma-latency 20\n"), "{}", files[HOLDER]);
         assert!(files[HOLDER].contains("StandardInputText=go\n"));
     }

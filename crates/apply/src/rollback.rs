@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lowlat_model::journal::JournalEntry;
+use lowlat_model::journal::{JournalEntry, NetnsId};
 use lowlat_model::op::Target;
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::Sys;
@@ -247,7 +247,7 @@ pub(crate) fn roll_back<W: Writer>(
         } else if of_namespace(&s.op.locus) && rules.netns == Netns::Gone {
             Outcome::GoneWithNamespace
         } else if of_namespace(&s.op.locus) && rules.netns == Netns::Other {
-            Outcome::OtherNamespace { netns: log.ledger.netns }
+            Outcome::OtherNamespace { netns: log.ledger.netns.inode }
         } else if left.contains(&s.op.locus) {
             // A later write on the same place could not be undone, so what this one left is not what is there.
             Outcome::ChangedByOther {
@@ -296,18 +296,32 @@ pub(crate) fn roll_back<W: Writer>(
 /// Where a rollback from disk runs.
 #[derive(Debug, Clone)]
 pub struct Place<'a> {
-    /// Inode of the network namespace it runs in.
-    pub netns: u64,
+    /// The network namespace it runs in.
+    pub netns: NetnsId,
     /// Boot id of the running kernel.
     pub boot_id: &'a str,
-    /// Whether a network namespace with this inode exists; `None` where that cannot be told.
+    /// Whether a network namespace exists; `None` where that cannot be told.
     pub netns_exists: &'a dyn NetnsExists,
 }
 
 /// Tells whether a network namespace still exists.
 pub trait NetnsExists: std::fmt::Debug {
     /// `None` where it cannot be told.
-    fn exists(&self, inode: u64) -> Option<bool>;
+    fn exists(&self, netns: NetnsId) -> Option<bool>;
+}
+
+impl Place<'_> {
+    /// Where another namespace stands to this place.
+    pub(crate) fn look(&self, netns: NetnsId) -> Netns {
+        if netns.is(self.netns) {
+            Netns::Same
+        } else if netns.inode == self.netns.inode || self.netns_exists.exists(netns) == Some(false) {
+            // No two namespaces have one inode at the same time, so who had this one's has ended.
+            Netns::Gone
+        } else {
+            Netns::Other
+        }
+    }
 }
 
 /// Rolls every transaction on disk back, newest first, or only one.
@@ -335,20 +349,14 @@ pub fn rollback_on<W: Writer>(
     let floor = oldest_priors(found.iter().flat_map(|f| {
         f.ledger.standing.iter().filter(|s| {
             (f.ledger.boot_id == place.boot_id || outlives_boot(&s.op.locus))
-                && (f.ledger.netns == place.netns || !of_namespace(&s.op.locus))
+                && (f.ledger.netns.is(place.netns) || !of_namespace(&s.op.locus))
         })
     }));
     for f in found.into_iter().rev() {
         if f.torn > 0 {
             whole.torn.push(f.ledger.transaction.clone());
         }
-        let netns = if f.ledger.netns == place.netns {
-            Netns::Same
-        } else if place.netns_exists.exists(f.ledger.netns) == Some(false) {
-            Netns::Gone
-        } else {
-            Netns::Other
-        };
+        let netns = place.look(f.ledger.netns);
         let rules = Rules { force, same_boot: f.ledger.boot_id == place.boot_id, netns, persisted };
         let mut log = Log::resume(disk, f)?;
         match roll_back(sys, writer, &mut log, rules, &floor, clock) {

@@ -13,7 +13,7 @@ use crate::ledger::{Ledger, Standing};
 use crate::live::LiveWriter;
 use crate::log::{Log, read_all};
 use crate::places::{disturbed, words};
-use crate::rollback::{Netns, Outcome, RollbackReport, Rules, oldest_priors, put_back, roll_back};
+use crate::rollback::{Netns, Outcome, Place, RollbackReport, Rules, oldest_priors, put_back, roll_back};
 use crate::same::same;
 use crate::script;
 use crate::writer::Writer;
@@ -57,17 +57,16 @@ impl Handle {
 impl<W: Writer> Session<W> {
     /// Begins a transaction on given doors; [`Session::begin`] is the way for the live host.
     ///
-    /// Refuses while an earlier transaction of this boot is unfinished.
+    /// Refuses while an earlier transaction is unfinished and can still stand.
     pub fn begin_on(
         disk: Box<dyn Disk>,
         writer: W,
         lock: Box<dyn std::any::Any>,
-        netns: u64,
-        boot_id: &str,
+        place: &Place<'_>,
         clock: fn() -> u64,
     ) -> Result<Self, ApplyError> {
-        refuse_unfinished_on(disk.as_ref(), boot_id)?;
-        let log = Log::begin(disk.as_ref(), netns, boot_id, std::process::id(), clock())?;
+        refuse_unfinished_on(disk.as_ref(), place)?;
+        let log = Log::begin(disk.as_ref(), place.netns, place.boot_id, std::process::id(), clock())?;
         Ok(Self { log, disk, writer, stop: None, clock, watched: false, scripted: Vec::new(), _lock: lock })
     }
 
@@ -372,12 +371,15 @@ impl<W: Writer> Session<W> {
 
 /// Refuses while a transaction of this boot stands applied and is neither confirmed nor rolled back: what it left
 /// behind would be taken for the host's own state.
-pub(crate) fn refuse_unfinished_on(disk: &dyn Disk, boot_id: &str) -> Result<(), ApplyError> {
+pub(crate) fn refuse_unfinished_on(disk: &dyn Disk, place: &Place<'_>) -> Result<(), ApplyError> {
     for found in read_all(disk)? {
         let l = found.ledger;
-        let files = l.standing.iter().any(|s| matches!(s.op.locus, Locus::DropIn { .. }));
-        if !l.closed && !l.confirmed && !l.standing.is_empty() && (l.boot_id == boot_id || files) {
-            return Err(ApplyError::Unfinished { transaction: l.transaction, standing: l.standing.len() });
+        if l.closed || l.confirmed || l.standing.is_empty() {
+            continue;
+        }
+        let standing = l.can_stand(place.boot_id, place.look(l.netns) == Netns::Gone).count();
+        if standing > 0 {
+            return Err(ApplyError::Unfinished { transaction: l.transaction, standing });
         }
     }
     Ok(())

@@ -6,28 +6,27 @@ use lowlat_sys::Sys;
 
 use crate::disk::Disk;
 use crate::error::ApplyError;
-use crate::ledger::Standing;
 use crate::log::read_all;
-use crate::places::{of_namespace, outlives_boot};
+use crate::places::of_namespace;
+use crate::rollback::{Netns, Place};
 use crate::same::same;
 use crate::writer::Writer;
 
-/// Reads every journal and the host; writes nothing. Settings that ended with an earlier boot are not listed; those of
-/// another network namespace are, without a look at what is there now.
+/// Reads every journal and the host; writes nothing. Settings that ended with an earlier boot or with their network
+/// namespace are not listed; those of another namespace are, without a look at what is there now.
 pub fn status_on<W: Writer>(
     sys: &dyn Sys,
     writer: &W,
     disk: &dyn Disk,
-    boot_id: &str,
-    netns: u64,
+    place: &Place<'_>,
 ) -> Result<StatusDocument, ApplyError> {
     let mut applied = Vec::new();
     for found in read_all(disk)? {
         let l = &found.ledger;
-        let here = |s: &&Standing| !s.is_guard() && (l.boot_id == boot_id || outlives_boot(&s.op.locus));
-        for s in l.standing.iter().filter(here) {
-            let now = if of_namespace(&s.op.locus) && l.netns != netns {
-                Reading::Unsupported(format!("belongs to the network namespace net:[{}]", l.netns))
+        let netns = place.look(l.netns);
+        for s in l.can_stand(place.boot_id, netns == Netns::Gone).filter(|s| !s.is_guard()) {
+            let now = if of_namespace(&s.op.locus) && netns != Netns::Same {
+                Reading::Unsupported(format!("belongs to the network namespace {}", l.netns))
             } else {
                 writer.state(sys, &s.op.locus)
             };

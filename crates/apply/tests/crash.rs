@@ -10,7 +10,8 @@ use std::rc::Rc;
 use lowlat_apply::disk::{Append, Disk};
 use lowlat_apply::ledger::HolderId;
 use lowlat_apply::writer::{BeforeHold, WriteFailure, Writer};
-use lowlat_apply::{NetnsExists, Outcome, Place, RollbackReport, Session, StepError, rollback_on};
+use lowlat_apply::{NetnsExists, Outcome, Place, RollbackReport, Session, StepError, rollback_on, status_on};
+use lowlat_model::journal::NetnsId;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, Risk, State};
 use lowlat_sys::{NetQuery, Sys};
 use proptest::prelude::*;
@@ -135,9 +136,23 @@ impl Writer for Shared {
 #[derive(Debug)]
 struct Unknown;
 impl NetnsExists for Unknown {
-    fn exists(&self, _: u64) -> Option<bool> {
+    fn exists(&self, _: NetnsId) -> Option<bool> {
         None
     }
+}
+
+#[derive(Debug)]
+struct AllGone;
+impl NetnsExists for AllGone {
+    fn exists(&self, _: NetnsId) -> Option<bool> {
+        Some(false)
+    }
+}
+
+const NETNS: NetnsId = NetnsId { inode: 7, cookie: Some(70) };
+
+fn place(netns: NetnsId) -> Place<'static> {
+    Place { netns, boot_id: "boot", netns_exists: &Unknown }
 }
 
 fn machine() -> Shared {
@@ -164,11 +179,15 @@ fn step(places: &[u8], value: u64) -> PlannedStep {
     }
 }
 
-fn begin(m: &Shared) -> Result<Session<Shared>, lowlat_apply::ApplyError> {
-    Session::begin_on(Box::new(m.clone()), m.clone(), Box::new(()), 7, "boot", || 5)
+fn begin_at(m: &Shared, place: &Place<'_>) -> Result<Session<Shared>, lowlat_apply::ApplyError> {
+    Session::begin_on(Box::new(m.clone()), m.clone(), Box::new(()), place, || 5)
 }
 
-fn from_disk(m: &Shared, netns: u64, boot: &str, force: bool) -> Result<RollbackReport, lowlat_apply::ApplyError> {
+fn begin(m: &Shared) -> Result<Session<Shared>, lowlat_apply::ApplyError> {
+    begin_at(m, &place(NETNS))
+}
+
+fn from_disk(m: &Shared, netns: NetnsId, boot: &str, force: bool) -> Result<RollbackReport, lowlat_apply::ApplyError> {
     let place = Place { netns, boot_id: boot, netns_exists: &Unknown };
     rollback_on(&Nowhere, &mut m.clone(), m, &place, None, force, || 9)
 }
@@ -203,12 +222,12 @@ proptest! {
         }
         // A second cut, during the rollback itself, must not matter either.
         m.0.borrow_mut().budget = Some(cut % 300);
-        let _ = from_disk(&m, 7, "boot", false);
+        let _ = from_disk(&m, NETNS, "boot", false);
         m.0.borrow_mut().budget = None;
-        let report = from_disk(&m, 7, "boot", false).unwrap();
+        let report = from_disk(&m, NETNS, "boot", false).unwrap();
         prop_assert!(report.complete(), "{}", report.words());
         prop_assert_eq!(settings(&m), before);
-        prop_assert!(from_disk(&m, 7, "boot", false).unwrap().done.is_empty(), "a second rollback found something");
+        prop_assert!(from_disk(&m, NETNS, "boot", false).unwrap().done.is_empty(), "a second rollback found something");
     }
 }
 
@@ -238,10 +257,10 @@ fn what_another_program_set_is_left_alone_unless_forced() {
     let before = settings(&m);
     begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
     set(&m, 0, "77");
-    let report = from_disk(&m, 7, "boot", false).unwrap();
+    let report = from_disk(&m, NETNS, "boot", false).unwrap();
     assert!(!report.complete() && matches!(report.failed[0].outcome, Outcome::ChangedByOther { .. }));
     assert_eq!(settings(&m)["/proc/sys/net/0"], "77");
-    assert!(from_disk(&m, 7, "boot", true).unwrap().complete());
+    assert!(from_disk(&m, NETNS, "boot", true).unwrap().complete());
     assert_eq!(settings(&m), before);
 }
 
@@ -250,11 +269,39 @@ fn another_namespace_and_another_boot_are_not_written() {
     let m = machine();
     begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
     let after = settings(&m);
-    let report = from_disk(&m, 8, "boot", true).unwrap();
+    let report = from_disk(&m, NetnsId { inode: 8, cookie: Some(80) }, "boot", true).unwrap();
     assert_eq!(report.failed[0].outcome, Outcome::OtherNamespace { netns: 7 });
-    let report = from_disk(&m, 7, "next boot", true).unwrap();
+    let report = from_disk(&m, NETNS, "next boot", true).unwrap();
     assert_eq!(report.done[0].outcome, Outcome::GoneWithBoot);
     assert_eq!(settings(&m), after);
+}
+
+/// The kernel gives the inode of a namespace that ended to the next one.
+#[test]
+fn a_later_namespace_with_the_same_inode_is_another() {
+    let m = machine();
+    let before = settings(&m);
+    begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
+    // In the same namespace, or where no cookie tells, the transaction stands in the way.
+    assert!(begin(&m).is_err());
+    assert!(begin_at(&m, &place(NetnsId { cookie: None, ..NETNS })).is_err());
+    // Elsewhere too, as long as its namespace may still be there.
+    let elsewhere = NetnsId { inode: 8, cookie: Some(80) };
+    assert!(begin_at(&m, &place(elsewhere)).is_err());
+    let gone = Place { netns_exists: &AllGone, ..place(elsewhere) };
+    assert_eq!(begin_at(&m, &gone).unwrap().ledger().standing.len(), 0);
+
+    let later = NetnsId { cookie: Some(71), ..NETNS };
+    for n in 0..4 {
+        set(&m, n, &before[&format!("/proc/sys/net/{n}")]);
+    }
+    begin_at(&m, &place(later)).unwrap().apply(&Nowhere, &step(&[0], 60)).unwrap();
+    let status = status_on(&Nowhere, &m, &m, &place(later)).unwrap();
+    assert_eq!(status.applied.iter().map(|a| a.set.as_str()).collect::<Vec<_>>(), ["60"]);
+    let report = from_disk(&m, later, "boot", false).unwrap();
+    let outcomes: Vec<_> = report.done.iter().map(|i| i.outcome.clone()).collect();
+    assert_eq!(outcomes, [Outcome::Restored, Outcome::GoneWithNamespace]);
+    assert_eq!(settings(&m), before);
 }
 
 #[test]
@@ -267,7 +314,7 @@ fn a_corrupt_journal_changes_nothing() {
         let bytes = machine.files.values_mut().next().unwrap();
         bytes[40] ^= 1;
     }
-    let error = from_disk(&m, 7, "boot", true).unwrap_err().to_string();
+    let error = from_disk(&m, NETNS, "boot", true).unwrap_err().to_string();
     assert!(error.contains("line 1"), "{error}");
     assert_eq!(settings(&m), after);
 }
@@ -277,7 +324,7 @@ fn an_unfinished_transaction_blocks_the_next() {
     let m = machine();
     begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
     assert!(begin(&m).is_err());
-    from_disk(&m, 7, "boot", false).unwrap();
+    from_disk(&m, NETNS, "boot", false).unwrap();
     begin(&m).unwrap();
 }
 
@@ -302,11 +349,11 @@ fn a_full_disk_stops_no_rollback() {
     }
     drop(session);
     m.0.borrow_mut().full = true;
-    assert!(matches!(from_disk(&m, 7, "boot", false), Err(lowlat_apply::ApplyError::Write { .. })));
+    assert!(matches!(from_disk(&m, NETNS, "boot", false), Err(lowlat_apply::ApplyError::Write { .. })));
     assert_eq!(settings(&m), before);
     // With room again the journal is brought to its end, and place 0, set twice, is not taken for another program's.
     m.0.borrow_mut().full = false;
-    let report = from_disk(&m, 7, "boot", false).unwrap();
+    let report = from_disk(&m, NETNS, "boot", false).unwrap();
     assert!(report.complete() && report.done.len() == 4, "{}", report.words());
     assert!(report.done.iter().all(|i| i.outcome == Outcome::AlreadyPrior));
     assert_eq!(settings(&m), before);
@@ -324,7 +371,7 @@ fn what_files_set_again_at_the_next_boot_is_put_back() {
     // The next boot: place 0 is set again, 1 is as the kernel makes it.
     set(&m, 1, "1");
     set(&m, 3, "3");
-    let report = from_disk(&m, 7, "next boot", false).unwrap();
+    let report = from_disk(&m, NETNS, "next boot", false).unwrap();
     assert!(report.complete(), "{}", report.words());
     let of = |place: u8| {
         let locus = Locus::File { path: format!("/proc/sys/net/{place}") };
@@ -344,10 +391,9 @@ fn a_confirmed_transaction_below_does_not_settle_the_one_above() {
     second.apply(&Nowhere, &step(&[0], 60)).unwrap();
     let alone = second.transaction().to_owned();
     drop((first, second));
-    let place = Place { netns: 7, boot_id: "boot", netns_exists: &Unknown };
-    let report = rollback_on(&Nowhere, &mut m.clone(), &m, &place, Some(&alone), false, || 9).unwrap();
+    let report = rollback_on(&Nowhere, &mut m.clone(), &m, &place(NETNS), Some(&alone), false, || 9).unwrap();
     assert!(report.complete() && report.done.len() == 1, "{}", report.words());
     assert_eq!(settings(&m)["/proc/sys/net/0"], "50");
-    assert!(from_disk(&m, 7, "boot", false).unwrap().complete());
+    assert!(from_disk(&m, NETNS, "boot", false).unwrap().complete());
     assert_eq!(settings(&m)["/proc/sys/net/0"], "0");
 }

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use lowlat_apply::disk::Folder;
 use lowlat_apply::writer::{BeforeHold, WriteFailure, Writer};
-use lowlat_apply::{ApplyError, Session, ledger};
+use lowlat_apply::{ApplyError, NetnsExists, Place, Session, ledger};
 use lowlat_knobs::resolve;
 use lowlat_lab::netns::enter_private;
 use lowlat_model::finding::Setting;
+use lowlat_model::journal::NetnsId;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_netlink::route::link;
 use lowlat_netlink::tc::{self, Handle, Parent};
@@ -32,6 +33,7 @@ const CASES: &[(&str, Case)] = &[
     ("the held limit ends with the rollback", the_held_limit_ends),
     ("persisted files come and go", persisted_files_come_and_go),
     ("settings of another namespace are left alone", another_namespace),
+    ("a namespace that ended stands in nobody's way", ended_namespaces),
 ];
 
 fn main() -> ExitCode {
@@ -44,6 +46,11 @@ fn main() -> ExitCode {
             case(&Store::at(*dir));
         }
         ["--apply-and-park", at, dir] => apply_and_park(at, &Store::at(*dir)),
+        ["--apply-and-park-apart", at, dir] => {
+            enter_private().unwrap();
+            link_with_fifo();
+            apply_and_park(at, &Store::at(*dir));
+        }
         ["--elsewhere", dir] => elsewhere(&Store::at(*dir)),
         // What the binary under test is started with by the session itself.
         ["hold-dma-latency", us] => {
@@ -158,11 +165,23 @@ fn apply_and_park(at: &str, store: &Store) {
     let lock = Box::new(store.lock().unwrap());
     let writer = Parking { before: at == "before", door: lowlat_sysmut::open(), wrote: false };
     let disk = Box::new(Folder::new(store.journal_dir()));
-    let netns = query::netns_inode(&live).into_value().unwrap();
+    let netns = NetnsId {
+        inode: query::netns_inode(&live).into_value().unwrap(),
+        cookie: query::netns_cookie(&live).into_value(),
+    };
     let boot = live.sysctl("kernel.random.boot_id").into_value().unwrap();
-    let mut session = Session::begin_on(disk, writer, lock, netns, &boot, || 1).unwrap();
+    let place = Place { netns, boot_id: &boot, netns_exists: &NotAsked };
+    let mut session = Session::begin_on(disk, writer, lock, &place, || 1).unwrap();
     session.apply(&live, &steps()[0]).unwrap();
     unreachable!("the writer parks");
+}
+
+#[derive(Debug)]
+struct NotAsked;
+impl NetnsExists for NotAsked {
+    fn exists(&self, _: NetnsId) -> Option<bool> {
+        None
+    }
 }
 
 fn park() -> ! {
@@ -202,9 +221,12 @@ impl Writer for Parking {
 
 /// Runs the child to its point and kills it there with SIGKILL.
 fn killed(at: &str, store: &Store) {
+    killed_in("--apply-and-park", at, store);
+}
+
+fn killed_in(how: &str, at: &str, store: &Store) {
     let me = std::env::current_exe().unwrap();
-    let mut child =
-        Command::new(me).args(["--apply-and-park", at]).arg(store.dir()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(me).args([how, at]).arg(store.dir()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "parked");
@@ -388,6 +410,20 @@ fn another_namespace(store: &Store) {
     assert!(status.success());
     assert_eq!(seen(), applied);
     assert!(lowlat_apply::rollback_from_disk(store, &Live::new(), false).unwrap().complete());
+}
+
+/// Each child gets a namespace of its own, most likely with the inode of the one before it, and begins a transaction
+/// where the one before it was killed in the middle of its own.
+fn ended_namespaces(store: &Store) {
+    let live = Live::new();
+    for _ in 0..5 {
+        killed_in("--apply-and-park-apart", "all", store);
+        wait_until("its settings ended with it", || lowlat_apply::status(store, &live).unwrap().applied.is_empty());
+    }
+    lowlat_apply::refuse_unfinished(store).unwrap();
+    let report = lowlat_apply::rollback_from_disk(store, &live, false).unwrap();
+    assert_eq!((report.done.len(), report.complete()), (20, true), "{}", report.words());
+    assert!(report.words().contains("a network namespace that is no more"), "{}", report.words());
 }
 
 /// The child's part of [`another_namespace`].

@@ -179,6 +179,9 @@ pub struct PathArgs {
     /// DSCP of the probes, 0 to 63.
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
     pub dscp: Option<u8>,
+    /// SO_PRIORITY of the probes: the queue discipline's class and, by a VLAN interface's egress map, the PCP bits.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=15))]
+    pub priority: Option<u8>,
     /// File with the key shared with the far end.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -249,6 +252,9 @@ pub struct MeasureArgs {
     /// Ask for kernel and hardware stamps.
     #[arg(long)]
     pub stamps: bool,
+    /// Also measure, in paired rounds, what taking stamps costs.
+    #[arg(long, requires = "stamps")]
+    pub stamp_cost: bool,
     /// Write every sample to this file.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,

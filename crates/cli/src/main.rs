@@ -7,6 +7,7 @@
 mod args;
 mod ask;
 mod commands;
+mod conditions;
 mod config;
 mod failure;
 mod optimize;

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use lowlat_measure::load::{Load as Bulk, Running};
 use lowlat_measure::placement::{Placed, Placement};
 use lowlat_measure::{Context, Mode, Pattern, Progress, SampleSink, Samples, Session, Spec, Warmup};
+use lowlat_model::Schema;
 use lowlat_model::measurement::{Measurement, Quantiles};
 use lowlat_model::units::us;
-use lowlat_model::{Reading, Schema};
-use lowlat_sys::{Sys, query};
+use lowlat_sys::{Live, Sys};
 
+use crate::conditions::{self, Ticks};
 use crate::failure::Failure;
 use crate::path::Path;
 use crate::signals;
@@ -90,8 +91,10 @@ pub fn measure_with(
 ) -> Result<(Measurement, Samples), Failure> {
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
     let spec = ask.spec(WARMUP_PROBES);
-    let samples = run(ask, &spec, log, progress)?;
-    let mut context = context(ask.path, ask.engine, sys);
+    let spec = Spec { lock_memory: true, watch_gaps: true, ..spec };
+    let (samples, place) = run(ask, &spec, log, progress)?;
+    let mut context = context(ask.path, ask.engine);
+    context.conditions = Some(conditions::read(ask.path, &place, sys));
     if let Some(load) = load {
         let carried = load.stop();
         let rate = carried.bytes as f64 * 8.0 / 1e6 / carried.seconds.max(f64::MIN_POSITIVE);
@@ -103,12 +106,17 @@ pub fn measure_with(
     if samples.interrupted() {
         context.warnings.push("interrupted: these are the figures up to then".into());
     }
-    Ok((samples.measurement(&spec, context), samples))
+    let nic = context.conditions.as_ref().and_then(|c| c.hardware_stamps.clone());
+    let mut measurement = samples.measurement(&spec, context);
+    if let Some(stamps) = &mut measurement.stamps {
+        stamps.nic = nic;
+    }
+    Ok((measurement, samples))
 }
 
 /// One round of an A/B test: the samples in send order, lost ones as +∞.
 pub fn round(ask: &Ask<'_>) -> Result<Vec<u64>, Failure> {
-    let samples = run(ask, &ask.spec(WARMUP_ROUND), None, &mut |_| {})?;
+    let (samples, _) = run(ask, &ask.spec(WARMUP_ROUND), None, &mut |_| {})?;
     Ok(samples.rtts())
 }
 
@@ -117,17 +125,24 @@ fn run(
     spec: &Spec,
     log: Option<&mut dyn SampleSink>,
     progress: &mut dyn FnMut(&Progress),
-) -> Result<Samples, Failure> {
+) -> Result<(Samples, conditions::Run), Failure> {
+    let choice = conditions::choose(ask.path, &Live::new());
     let mut engine = ask.path.open(ask.engine)?;
     let mut peer = ask.path.peer(ask.duration_ns)?;
-    let placement = Placement { cpu: spec.cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory };
+    let placement = Placement {
+        cpu: spec.cpu,
+        cpus: choice.cpus.clone(),
+        rt_priority: spec.rt_priority,
+        lock_memory: spec.lock_memory,
+    };
     let placed = Placed::take(&placement)?;
+    let place = conditions::Run::of(choice, &placed, spec.rt_priority, Ticks::read(&Live::new()));
     let mut session = Session::open(engine.as_mut(), peer.as_mut(), spec.size, spec.timeout_ns)
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
     let samples = session.round(spec, log, signals::stop(), progress)?;
     session.close();
     drop(placed);
-    Ok(samples)
+    Ok((samples, place))
 }
 
 /// Whether the target answers at all, and in its protocol.
@@ -145,7 +160,14 @@ pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u
     let rtt = lowlat_verdict::quantiles(samples);
     let lost = samples.iter().filter(|s| **s == lowlat_model::measurement::LOST).count() as u64;
     let sent = samples.len() as u64;
-    let context = context(path, engine, sys);
+    let mut context = context(path, engine);
+    // Taken after the rounds: the CPUs are those that a round would get now.
+    let choice = conditions::choose(path, sys);
+    let anywhere = || lowlat_measure::placement::allowed_cpus().unwrap_or_default();
+    let node = || if choice.cpus.is_empty() { anywhere() } else { choice.cpus.clone() };
+    let cpus = path.cpu.map_or_else(node, |cpu| vec![cpu]);
+    let place = conditions::Run { choice, cpus, ..conditions::Run::default() };
+    context.conditions = Some(conditions::read(path, &place, sys));
     Measurement {
         schema: Schema::current("measure"),
         target: context.target,
@@ -172,6 +194,10 @@ pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u
         residence: Quantiles::default(),
         stamp_coverage: BTreeMap::new(),
         legs: BTreeMap::new(),
+        stamps: None,
+        one_way: None,
+        gaps: None,
+        conditions: context.conditions,
         environment: context.environment,
         warnings: vec![
             "measured in rounds, alternated with the other engines; duplicates and stamps are not counted".into(),
@@ -189,40 +215,14 @@ fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
         .start()?)
 }
 
-/// What bends the number, read when it is taken.
-fn context(path: &Path, engine: &str, sys: &dyn Sys) -> Context {
-    let mut environment = BTreeMap::new();
-    let mut note = |key: &str, text: Reading<String>| {
-        let text = match text.why_not() {
-            None => text.into_value().unwrap_or_default().trim().to_owned(),
-            Some((kind, _)) => kind.to_owned(),
-        };
-        environment.insert(key.to_owned(), text);
-    };
-    note("clocksource", sys.read("/sys/devices/system/clocksource/clocksource0/current_clocksource"));
-    let cpu = path.cpu.map_or_else(|| "unpinned".to_owned(), |c| c.to_string());
-    note("cpu", Reading::Value(cpu));
-    let governor = path.cpu.unwrap_or(0);
-    note("governor", sys.read(&format!("/sys/devices/system/cpu/cpu{governor}/cpufreq/scaling_governor")));
-    note("cpu_dma_latency_us", query::cpu_dma_latency(sys).map(|v| v.to_string()));
-    note("busy_read", sys.sysctl("net.core.busy_read"));
-    if let Some(iface) = &path.iface {
-        note("coalesce", query::coalesce(sys, iface).map(|c| format!("{c:?}")));
-        let qdiscs = query::qdiscs(sys).map(|all| {
-            let here = all.iter().filter(|q| q.qdisc.iface == *iface);
-            here.map(|q| format!("{} {} {}", q.qdisc.parent, q.qdisc.kind, q.qdisc.summary))
-                .collect::<Vec<_>>()
-                .join("; ")
-        });
-        note("qdisc", qdiscs);
-    }
+/// What the figures are of.
+fn context(path: &Path, engine: &str) -> Context {
     Context {
         target: path.remote.to_string(),
         proto: path.proto_name().to_owned(),
         peer: path.peer.clone(),
         engine: engine.to_owned(),
-        environment,
-        warnings: Vec::new(),
+        ..Context::default()
     }
 }
 

@@ -149,6 +149,8 @@ fn figures_out_of_range() {
             (&["measure", "127.0.0.1", "--mode", "open-loop", "--rate", "10", "--pattern", "wave"], &["wave"]),
             (&["measure", "127.0.0.1", "--count", "0"], &["0"]),
             (&["measure", "127.0.0.1", "--rt", "99"], &["99"]),
+            (&["measure", "127.0.0.1", "--rt", "0"], &["0"]),
+            (&["measure", "127.0.0.1", "--stamp-cost"], &["--stamps"]),
             (&["measure", "127.0.0.1", "--dscp", "64"], &["64"]),
             (&["measure", "127.0.0.1:1", "--cpu", "4095"], &["4095"]),
             (&["compare", "block", "spin", "--target", "127.0.0.1", "--pairs", "3"], &["3"]),

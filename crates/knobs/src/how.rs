@@ -47,6 +47,8 @@ pub enum Place {
     CpuFile(&'static str),
     /// A file of `/sys/devices/system/node/nodeN/`.
     NodeFile(&'static str),
+    /// A file of `/sys` that is the whole host's, by its absolute path.
+    HostFile(&'static str),
     /// A boot parameter, set by a drop-in of the boot loader.
     Boot(&'static str),
     /// Nowhere on this host that lowlat may write.
@@ -72,6 +74,8 @@ pub enum Value {
     List,
     /// One of the words that the file beside it lists.
     OneOf(&'static str),
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// A queue discipline's kind, `pfifo limit N`, or `default`.
     Kind,
     /// Microseconds or `none`.
@@ -114,6 +118,7 @@ impl Entry {
         let file = |path: String| Ok(vec![Locus::File { path }]);
         match (self.place, target) {
             (Place::Sysctl(key), Target::Host) => file(format!("/proc/sys/{}", key.replace('.', "/"))),
+            (Place::HostFile(path), Target::Host) => file(path.to_owned()),
             (Place::NetFile(name), Target::Iface(i)) => file(format!("/sys/class/net/{i}/{name}")),
             (Place::RxFile(name), Target::RxQueue(i, n)) => file(format!("/sys/class/net/{i}/queues/rx-{n}/{name}")),
             (Place::TxFile(name), Target::TxQueue(i, n)) => file(format!("/sys/class/net/{i}/queues/tx-{n}/{name}")),
@@ -203,6 +208,8 @@ impl Entry {
                 }
                 want.to_owned()
             }
+            Value::Word(words) if words.contains(&want) => want.to_owned(),
+            Value::Word(words) => return Err(bad(&format!("it takes {}", words.join(", ")))),
             Value::Limit if want == "none" => want.to_owned(),
             Value::Limit => {
                 // A 32-bit signed number of microseconds (kernel/power/qos.c, cpu_latency_qos_write).
@@ -311,12 +318,15 @@ fn boot_text(parameter: &str, value: &str) -> String {
 }
 
 fn check_boot(parameter: &str, value: &str) -> Answer<()> {
-    if parameter == "idle" {
-        return if matches!(value, "poll" | "halt" | "nomwait") {
-            Ok(())
-        } else {
-            Err("it takes poll, halt or nomwait".to_owned())
-        };
+    let words: &[&str] = match parameter {
+        "idle" => &["poll", "halt", "nomwait"],
+        "skew_tick" => &["0", "1"],
+        // Both bound the depth; more than 9 the documentation does not know (admin-guide/kernel-parameters.txt).
+        "intel_idle.max_cstate" | "processor.max_cstate" => &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+        _ => &[],
+    };
+    if !words.is_empty() {
+        return if words.contains(&value) { Ok(()) } else { Err(format!("it takes {}", words.join(", "))) };
     }
     // isolcpus takes flags before the list (admin-guide/kernel-parameters.txt: nohz, domain, managed_irq).
     let list =
@@ -347,7 +357,9 @@ impl Knob for &'static Entry {
 
     fn targets(&self, sys: &dyn Sys, iface: Option<&str>) -> Reading<Vec<Target>> {
         let candidates: Reading<Vec<Target>> = match self.place {
-            Place::Sysctl(_) | Place::DmaLatency | Place::Boot(_) => Reading::Value(vec![Target::Host]),
+            Place::Sysctl(_) | Place::HostFile(_) | Place::DmaLatency | Place::Boot(_) => {
+                Reading::Value(vec![Target::Host])
+            }
             Place::Nowhere => return Reading::Unsupported(self.refusal.to_owned()),
             Place::CpuFile(_) => {
                 numbered(sys, "/sys/devices/system/cpu", "cpu").map(|n| n.into_iter().map(Target::Cpu).collect())
@@ -453,6 +465,7 @@ impl Knob for &'static Entry {
             (Place::TxFile(name), Target::TxQueue(i, n)) => {
                 file(format!("/sys/class/net/{i}/queues/tx-{n}/{name}"), plain(value)?)
             }
+            (Place::HostFile(path), _) => file(path.to_owned(), plain(value)?),
             (Place::Boot(p), _) => Some(Persist::BootParameter(format!("{p}={value}"))),
             (Place::Nowhere, _) => None,
             _ => Some(Persist::Unit(self.meta.name.to_owned(), target.clone(), value.to_owned())),

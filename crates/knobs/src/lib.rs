@@ -14,8 +14,10 @@ pub mod how;
 mod irq;
 mod memory;
 mod nic;
+mod pcie;
 mod qdisc;
 mod resolve;
+mod route;
 mod sched;
 pub mod shell;
 mod socket;
@@ -46,7 +48,9 @@ pub struct Meta {
     pub resets_link: bool,
     /// `acts`, or why nobody should set it: the brief's folklore has an entry too.
     pub standing: Standing,
-    /// Where the facts on the page come from: a URL, a kernel file with its version, or a measurement.
+    /// Other names people know it by: `SO_BUSY_POLL`, `chrt`, `isolcpus`.
+    pub also: &'static [&'static str],
+    /// Where the facts on the page come from, each in a form of [`lowlat_model::source`].
     pub sources: &'static [&'static str],
     /// File of the knob, for the code link.
     pub file: &'static str,
@@ -65,6 +69,19 @@ pub enum Standing {
     Harmful,
     /// Never existed in mainline, or in firmware only: lowlat explains, never writes.
     Elsewhere,
+}
+
+impl Standing {
+    /// What it means to the reader.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Acts => "acts",
+            Self::Default => "default: real, and already set so; setting it changes nothing",
+            Self::Inert => "inert: nothing reads it any more",
+            Self::Harmful => "harmful: lowlat explains it and never sets it",
+            Self::Elsewhere => "elsewhere: no setting lowlat writes; explained only",
+        }
+    }
 }
 
 /// A file that makes a setting survive a reboot.
@@ -115,6 +132,7 @@ macro_rules! knob {
         value $value:expr;
         words $words:literal;
         refusal $refusal:literal;
+        also [$($also:literal),* $(,)?];
         sources [$($source:literal),+ $(,)?];
     ) => {
         $(#[doc = $page])+
@@ -127,6 +145,7 @@ macro_rules! knob {
                 risk: lowlat_model::Risk::$risk,
                 resets_link: $resets,
                 standing: $crate::Standing::$standing,
+                also: &[$($also),*],
                 sources: &[$($source),+],
                 file: file!(),
             },
@@ -153,6 +172,7 @@ pub static KNOBS: &[&dyn Knob] = &[
     &sysctl::tcp_slow_start_after_idle::KNOB,
     &sysctl::tcp_notsent_lowat::KNOB,
     &sysctl::tcp_limit_output_bytes::KNOB,
+    &sysctl::tcp_rto_min_us::KNOB,
     &sysctl::rmem_max::KNOB,
     &sysctl::wmem_max::KNOB,
     &sysctl::rmem_default::KNOB,
@@ -162,8 +182,14 @@ pub static KNOBS: &[&dyn Knob] = &[
     &sysctl::netdev_budget_usecs::KNOB,
     &sysctl::busy_poll::KNOB,
     &sysctl::busy_read::KNOB,
+    &sysctl::default_qdisc::KNOB,
+    &sysctl::rps_sock_flow_entries::KNOB,
+    &sysctl::somaxconn::KNOB,
     &sysctl::sched_rt_runtime_us::KNOB,
     &sysctl::numa_balancing::KNOB,
+    &sysctl::timer_migration::KNOB,
+    &sysctl::stat_interval::KNOB,
+    &sysctl::swappiness::KNOB,
     &nic::feature_gro::KNOB,
     &nic::feature_lro::KNOB,
     &nic::feature_tso::KNOB,
@@ -176,43 +202,85 @@ pub static KNOBS: &[&dyn Knob] = &[
     &nic::ring_rx::KNOB,
     &nic::ring_tx::KNOB,
     &nic::channels_combined::KNOB,
+    &nic::rss::KNOB,
     &nic::hw_timestamping::KNOB,
     &nic::private_flag_rx_striding_rq::KNOB,
     &nic::private_flag_rx_cqe_compress::KNOB,
+    &nic::firmware_advanced_pci::KNOB,
     &nic::pause::KNOB,
     &nic::eee::KNOB,
     &nic::gro_flush_timeout::KNOB,
     &nic::napi_defer_hard_irqs::KNOB,
+    &nic::napi_threaded::KNOB,
+    &nic::bql_limit_max::KNOB,
     &qdisc::kind::KNOB,
     &irq::affinity::KNOB,
+    &irq::irqbalance::KNOB,
     &steer::rps::KNOB,
     &steer::rfs::KNOB,
     &steer::xps::KNOB,
+    &steer::flow_rule::KNOB,
+    &route::quickack::KNOB,
+    &route::rto_min::KNOB,
     &cpu::dma_latency::KNOB,
     &cpu::governor::KNOB,
     &cpu::min_frequency::KNOB,
+    &cpu::max_frequency::KNOB,
+    &cpu::energy_preference::KNOB,
     &cpu::resume_latency::KNOB,
+    &cpu::smt::KNOB,
+    &cpu::workqueue_mask::KNOB,
+    &pcie::aspm_policy::KNOB,
     &memory::hugepages::KNOB,
+    &memory::hugetlbfs::KNOB,
+    &memory::thp::KNOB,
+    &memory::ksm::KNOB,
+    &memory::mlock::KNOB,
+    &memory::numa::KNOB,
     &boot::isolcpus::KNOB,
     &boot::nohz_full::KNOB,
     &boot::rcu_nocbs::KNOB,
     &boot::idle::KNOB,
+    &boot::intel_idle_max_cstate::KNOB,
+    &boot::processor_max_cstate::KNOB,
+    &boot::skew_tick::KNOB,
+    &boot::tsc::KNOB,
+    &boot::mitigations::KNOB,
+    &boot::preempt_rt::KNOB,
     &bypass::vfio::KNOB,
     &bypass::xdp::KNOB,
     &socket::busy_poll::KNOB,
+    &socket::prefer_busy_poll::KNOB,
     &socket::timestamping::KNOB,
     &socket::zerocopy::KNOB,
+    &socket::nodelay::KNOB,
+    &socket::quickack::KNOB,
     &socket::nonblock::KNOB,
     &socket::sqpoll::KNOB,
     &socket::iopoll::KNOB,
+    &socket::uring_napi::KNOB,
+    &socket::send_zc::KNOB,
+    &socket::recv_zc::KNOB,
     &time::ptp4l::KNOB,
     &time::phc2sys::KNOB,
     &sched::rt_priority::KNOB,
+    &sched::affinity::KNOB,
 ];
 
 /// A knob by its name.
 pub fn find(name: &str) -> Option<&'static dyn Knob> {
     KNOBS.iter().copied().find(|k| k.meta().name == name)
+}
+
+/// A knob by a name that people know it by: one of [`Meta::also`], or the last part of its own where that is one
+/// knob's alone (`tcp_rmem`, `busy_read`).
+pub fn find_known(name: &str) -> Option<&'static dyn Knob> {
+    let known = |k: &&dyn Knob| k.meta().also.iter().any(|a| a.eq_ignore_ascii_case(name));
+    let mut tails = KNOBS.iter().copied().filter(|k| k.meta().name.rsplit('.').next() == Some(name));
+    KNOBS.iter().copied().find(known).or_else(|| match (tails.next(), tails.next()) {
+        (Some(one), None) => Some(one),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ impl OpenLoop<'_, '_> {
         let slack = if self.sending { self.planned.saturating_sub(self.now) } else { u64::MAX };
         let overdue = self.now.saturating_sub(self.told);
         if slack >= SLACK_NS || overdue >= 4 * PROGRESS_NS {
-            self.run.collect_stamps();
+            self.run.collect_stamps(self.seq);
             if overdue >= PROGRESS_NS {
                 self.told = self.now;
                 self.run.tell(self.now);

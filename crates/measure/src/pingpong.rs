@@ -61,7 +61,7 @@ pub(crate) fn run(run: &mut Run<'_>, interval_ns: Option<u64>) -> Result<u64, Me
         }
         this.run.memory.close(this.seq, probe.answered() || probe.flags.has(Flags::LATE));
         this.run.settle(&probe)?;
-        this.run.collect_stamps();
+        this.run.collect_stamps(this.seq + 1);
         measured += u64::from(!warmup);
         this.seq += 1;
         if this.now.saturating_sub(told) >= PROGRESS_NS {

@@ -6,13 +6,15 @@ use std::io;
 use crate::MeasureError;
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Placement {
     /// CPU to pin to.
     pub cpu: Option<u32>,
+    /// CPUs to stay on where none is pinned to (a NUMA node's); empty for wherever the thread may run.
+    pub cpus: Vec<u32>,
     /// SCHED_FIFO priority, 1–99.
     pub rt_priority: Option<u8>,
-    /// `mlockall` for what is mapped and what will be.
+    /// `mlockall`. That the kernel refuses is no error: [`Placed::memory`] tells.
     pub lock_memory: bool,
 }
 
@@ -21,7 +23,7 @@ pub struct Placement {
 pub struct Placed {
     affinity: Option<libc::cpu_set_t>,
     scheduling: Option<(libc::c_int, libc::sched_param)>,
-    locked: bool,
+    memory: Option<Result<(), String>>,
     // The guard undoes what was done to *this* thread, so it must not move to another.
     here: std::marker::PhantomData<*const ()>,
 }
@@ -29,17 +31,19 @@ pub struct Placed {
 impl Placed {
     /// Places this thread; on an error nothing stays changed.
     pub fn take(want: &Placement) -> Result<Self, MeasureError> {
-        let mut placed = Self { affinity: None, scheduling: None, locked: false, here: std::marker::PhantomData };
+        let mut placed = Self { affinity: None, scheduling: None, memory: None, here: std::marker::PhantomData };
         if want.lock_memory {
-            // SAFETY: mlockall takes no pointer.
-            check(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) }).map_err(|source| {
-                MeasureError::Placement {
-                    what: "lock memory".to_owned(),
-                    source,
-                    next: "run as root, raise RLIMIT_MEMLOCK, or leave it out",
-                }
-            })?;
-            placed.locked = true;
+            placed.memory =
+                Some(lock_memory().map_err(|e| format!("mlockall: {e}; run as root, or raise RLIMIT_MEMLOCK")));
+        }
+        if want.cpu.is_none() && !want.cpus.is_empty() {
+            let error = |source| MeasureError::Placement {
+                what: format!("stay on CPUs {:?}", want.cpus),
+                source,
+                next: "name one with --cpu",
+            };
+            placed.affinity = Some(affinity().map_err(error)?);
+            set_affinity(&want.cpus).map_err(error)?;
         }
         if let Some(cpu) = want.cpu {
             let error = |source| MeasureError::Placement {
@@ -48,7 +52,7 @@ impl Placed {
                 next: "choose a CPU that is online and allowed to this process (`taskset -p $$` shows them)",
             };
             placed.affinity = Some(affinity().map_err(error)?);
-            set_affinity(cpu).map_err(error)?;
+            set_affinity(&[cpu]).map_err(error)?;
         }
         if let Some(priority) = want.rt_priority {
             let error = |source| MeasureError::Placement {
@@ -63,6 +67,28 @@ impl Placed {
         }
         Ok(placed)
     }
+
+    /// Whether memory is locked, or why not; `None` where that was not asked for.
+    pub fn memory(&self) -> Option<&Result<(), String>> {
+        self.memory.as_ref()
+    }
+}
+
+/// Locks what is mapped, and what will be if that cannot fail later: with a limit on locked memory, `MCL_FUTURE` would
+/// make an allocation beyond it fail (mlockall(2)), so the limit is lifted first, and where it may not be, what is mapped
+/// from now on stays unlocked. Samples' memory is touched before the first probe in any case.
+fn lock_memory() -> io::Result<()> {
+    let lifted = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both structures are live for the calls, which only read the one and write the other. The limit is of this
+    // process alone.
+    let unlimited = unsafe {
+        libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) == 0 && limit.rlim_cur == libc::RLIM_INFINITY
+            || libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const lifted) == 0
+    };
+    let what = if unlimited { libc::MCL_CURRENT | libc::MCL_FUTURE } else { libc::MCL_CURRENT };
+    // SAFETY: mlockall takes no pointer.
+    check(unsafe { libc::mlockall(what) })
 }
 
 impl Drop for Placed {
@@ -75,7 +101,7 @@ impl Drop for Placed {
             // SAFETY: `set` is a valid CPU set of the size given.
             unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
         }
-        if self.locked {
+        if self.memory == Some(Ok(())) {
             // SAFETY: takes nothing. The tool locks memory nowhere else, so there is no earlier lock to keep.
             unsafe { libc::munlockall() };
         }
@@ -94,15 +120,17 @@ fn affinity() -> io::Result<libc::cpu_set_t> {
     Ok(set)
 }
 
-fn set_affinity(cpu: u32) -> io::Result<()> {
-    let cpu = cpu as usize;
-    if cpu >= libc::CPU_SETSIZE.unsigned_abs() as usize {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
+fn set_affinity(cpus: &[u32]) -> io::Result<()> {
     // SAFETY: a cpu_set_t of zeros is the empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `cpu` is below CPU_SETSIZE, so the bit lies within the set.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
+    for &cpu in cpus {
+        let cpu = cpu as usize;
+        if cpu >= libc::CPU_SETSIZE.unsigned_abs() as usize {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        // SAFETY: `cpu` is below CPU_SETSIZE, so the bit lies within the set.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
     // SAFETY: `set` is valid and of the size given.
     check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })
 }
@@ -137,6 +165,14 @@ mod tests {
         {
             let _placed = Placed::take(&Placement { cpu: Some(cpu), ..Placement::default() }).unwrap();
             assert_eq!(allowed_cpus().unwrap(), [cpu]);
+        }
+        assert_eq!(allowed_cpus().unwrap(), before);
+        {
+            let node = Placement { cpus: before.clone(), lock_memory: true, ..Placement::default() };
+            let placed = Placed::take(&node).unwrap();
+            assert_eq!(allowed_cpus().unwrap(), before);
+            // Locked or refused, as the user's limit has it; never an error, and never silence.
+            assert!(placed.memory().is_some());
         }
         assert_eq!(allowed_cpus().unwrap(), before);
     }

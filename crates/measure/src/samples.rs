@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::measurement::LOST;
-use lowlat_model::{Measurement, Quantiles, Schema};
+use lowlat_model::{Conditions, GapMarks, Measurement, Quantiles, Schema};
 use lowlat_transport::{Ns, StampAt, TxStamp};
 
-use crate::Spec;
 use crate::histogram::Histogram;
+use crate::stages::{self, Probed};
 use crate::window::Class;
+use crate::{Spec, gaps};
 
 /// Marks on a probe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -125,14 +126,20 @@ pub struct Counts {
     pub path_errors: u64,
 }
 
-/// Kernel stamps of one probe; 0 for none. Software stamps are `CLOCK_REALTIME`, hardware ones the NIC's clock.
+/// Stamps of one probe; 0 for none. Software stamps are `CLOCK_REALTIME`, hardware ones the NIC's clock, far ones the far
+/// end's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ProbeStamps {
     pub(crate) tx_sched: u64,
     pub(crate) tx_software: u64,
     pub(crate) tx_hardware: u64,
+    pub(crate) tx_ack: u64,
     pub(crate) rx_software: u64,
     pub(crate) rx_hardware: u64,
+    /// The far kernel's receive stamp, on the clock of the two that follow.
+    pub(crate) far_rx: u64,
+    pub(crate) far_recv: u64,
+    pub(crate) far_send: u64,
 }
 
 /// A measured run.
@@ -150,6 +157,12 @@ pub struct Samples {
     pub(crate) stamps: Vec<ProbeStamps>,
     /// Realtime less monotonic, ns, at the start and at the end.
     pub(crate) realtime: Option<(i64, i64)>,
+    /// What joining the two may be off by, ns.
+    pub(crate) join_error_ns: u64,
+    /// Which stamps were asked for, and came beforehand.
+    pub(crate) probed: Option<Probed>,
+    /// How interruptions were watched for.
+    pub(crate) gaps: Option<GapMarks>,
     pub(crate) interrupted: bool,
     pub(crate) warnings: Vec<String>,
 }
@@ -165,7 +178,9 @@ pub struct Context {
     pub peer: String,
     /// `spin`, …
     pub engine: String,
-    /// What bends the number.
+    /// Where the run took place.
+    pub conditions: Option<Conditions>,
+    /// What else bends the number.
     pub environment: BTreeMap<String, String>,
     /// What weakens it.
     pub warnings: Vec<String>,
@@ -248,13 +263,19 @@ impl Samples {
         }
     }
 
-    pub(crate) fn set_tx(&mut self, base_id: u32, stamp: &TxStamp) {
-        let seq = self.first_seq + u64::from(stamp.id.wrapping_sub(base_id));
-        self.set_stamps(seq, |s| match stamp.at {
-            StampAt::TxSched => s.tx_sched = stamp.ns,
-            StampAt::TxSoftware => s.tx_software = stamp.ns,
-            StampAt::TxHardware => s.tx_hardware = stamp.ns,
-            StampAt::RxSoftware | StampAt::RxHardware => {}
+    pub(crate) fn set_tx(&mut self, seq: u64, stamp: &TxStamp) {
+        self.set_stamps(seq, |s| {
+            let place = match stamp.at {
+                StampAt::TxSched => &mut s.tx_sched,
+                StampAt::TxSoftware => &mut s.tx_software,
+                StampAt::TxHardware => &mut s.tx_hardware,
+                StampAt::TxAck => &mut s.tx_ack,
+                StampAt::RxSoftware | StampAt::RxHardware => return,
+            };
+            // The first: a segment that TCP sends again is stamped again.
+            if *place == 0 {
+                *place = stamp.ns;
+            }
         });
     }
 
@@ -266,6 +287,11 @@ impl Samples {
     /// The kept probes, in send order, warm-up included.
     pub fn probes(&self) -> &[Probe] {
         &self.probes
+    }
+
+    /// When the last event was.
+    pub(crate) fn last_event(&self) -> Ns {
+        self.last_event
     }
 
     /// The run was ended by the stop flag.
@@ -365,10 +391,9 @@ impl Samples {
             if self.has_plan { figures(self.rtts_planned(), &self.rtt_planned) } else { Quantiles::default() };
         let mut residence: Vec<u64> =
             self.measured().filter(|p| p.answered() && p.residence != LOST).map(|p| p.residence).collect();
-        let (stamp_coverage, legs, leg_warning) = self.legs();
+        let shown = stages::show(self, context.peer == lowlat_peers::lowlat::ENTRY.name);
         let mut warnings = context.warnings;
         warnings.extend(self.warnings.iter().cloned());
-        warnings.extend(leg_warning);
         if !exact {
             warnings.push(format!(
                 "{} probes, {} kept one by one: figures come from a histogram, at most 0.4 % above the sample",
@@ -388,10 +413,6 @@ impl Samples {
         }
         if self.interrupted {
             warnings.push("interrupted: figures are of the part that ran".to_owned());
-        }
-        let in_gaps = self.measured().filter(|p| p.flags.has(Flags::GAP)).count();
-        if in_gaps > 0 {
-            warnings.push(format!("{in_gaps} probes coincide with interruptions of the host"));
         }
         let ratio = match (rtt.p99_ns, rtt.p50_ns) {
             (Some(p99), Some(p50)) if p50 > 0 => Some(p99 as f64 / p50 as f64),
@@ -421,77 +442,14 @@ impl Samples {
             rtt_planned,
             jitter_ratio: ratio,
             residence: Quantiles::of(&mut residence),
-            stamp_coverage,
-            legs,
+            stamp_coverage: shown.coverage,
+            legs: shown.legs,
+            stamps: shown.report,
+            one_way: shown.one_way,
+            gaps: self.gaps.as_ref().map(|marks| gaps::figures(marks, self.measured())),
+            conditions: context.conditions,
             environment: context.environment,
             warnings,
         }
-    }
-
-    /// Stamp coverage, and the legs between stamps.
-    ///
-    /// Software stamps are on `CLOCK_REALTIME`, the program's own on `CLOCK_MONOTONIC`: the two are joined by their
-    /// difference, read at both ends of the run. Where it moved by more than a millisecond in between (the wall clock
-    /// was stepped or slewed hard), legs that cross the two clocks are left out, and that is said.
-    fn legs(&self) -> (BTreeMap<String, f64>, BTreeMap<String, Quantiles>, Option<String>) {
-        let mut coverage = BTreeMap::new();
-        let mut legs: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-        let answered = self.measured().filter(|p| p.answered()).count();
-        if self.stamps.is_empty() || answered == 0 {
-            return (coverage, BTreeMap::new(), None);
-        }
-        let mut warning = None;
-        let join = self.realtime.filter(|(begin, end)| {
-            let same = begin.abs_diff(*end) <= 1_000_000;
-            if !same {
-                warning = Some("the wall clock was changed during the run: legs between this program and the kernel's stamps are left out".to_owned());
-            }
-            same
-        });
-        let first = self.probes.first().map_or(0, |p| p.sent);
-        let span = self.last_event.saturating_sub(first).max(1) as f64;
-        let mut seen = [0usize; 5];
-        for (p, s) in self.probes.iter().zip(&self.stamps) {
-            if p.flags.has(Flags::WARMUP) || !p.answered() {
-                continue;
-            }
-            let own = |t: Ns| {
-                let (begin, end) = join?;
-                #[allow(clippy::cast_possible_truncation)] // a fraction of a difference below 1 ms
-                let slew = ((end - begin) as f64 * (t.saturating_sub(first) as f64 / span)) as i64;
-                t.checked_add_signed(begin + slew)
-            };
-            let kernel = |t: u64| (t > 0).then_some(t);
-            let points = [
-                ("send", own(p.sent)),
-                ("kernel-tx-sched", kernel(s.tx_sched)),
-                ("kernel-tx", kernel(s.tx_software)),
-                ("kernel-rx", kernel(s.rx_software)),
-                ("recv", own(p.received)),
-            ];
-            for (n, stamp) in
-                seen.iter_mut().zip([s.tx_sched, s.tx_software, s.rx_software, s.tx_hardware, s.rx_hardware])
-            {
-                *n += usize::from(stamp > 0);
-            }
-            let names = ["send→kernel-tx-sched", "kernel-tx-sched→kernel-tx", "kernel-tx→kernel-rx", "kernel-rx→recv"];
-            for (pair, name) in points.windows(2).zip(names) {
-                if let (Some(from), Some(to)) = (pair[0].1, pair[1].1) {
-                    legs.entry(name).or_default().push(to.saturating_sub(from));
-                }
-            }
-            if let (Some(from), Some(to)) = (points[0].1, points[2].1) {
-                legs.entry("send→kernel-tx").or_default().push(to.saturating_sub(from));
-            }
-            if s.tx_hardware > 0 && s.rx_hardware > 0 {
-                legs.entry("wire-tx→wire-rx").or_default().push(s.rx_hardware.saturating_sub(s.tx_hardware));
-            }
-        }
-        let names = ["sched-tx", "software-tx", "software-rx", "hardware-tx", "hardware-rx"];
-        for (name, n) in names.into_iter().zip(seen) {
-            coverage.insert(name.to_owned(), n as f64 / answered as f64);
-        }
-        let legs = legs.into_iter().map(|(name, mut v)| (name.to_owned(), Quantiles::of(&mut v))).collect();
-        (coverage, legs, warning)
     }
 }

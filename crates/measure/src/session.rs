@@ -1,15 +1,18 @@
 //! One flow to one far end, measured once or in many rounds.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::Quantiles;
-use lowlat_peers::{Decoded, Peer};
-use lowlat_transport::{Engine, EngineError, Got, Ns, TxStamp, clock};
+use lowlat_peers::{Decoded, FarStamps, Peer};
+use lowlat_transport::{Engine, EngineError, Got, Ns, StampAt, StampSet, TxStamp, clock};
 
+use crate::gaps::Watch;
 use crate::placement::{Placed, Placement};
 use crate::samples::{Counts, Flags, Samples};
+use crate::stages::{self, Probed};
 use crate::window::{Class, Memory};
-use crate::{MeasureError, Mode, SampleSink, Spec, openloop, pingpong};
+use crate::{MeasureError, Mode, Probe, SampleSink, Spec, Warmup, openloop, pingpong};
 
 /// How long a wait may last before the stop flag is looked at again.
 pub(crate) const PATIENCE_NS: u64 = 100_000_000;
@@ -17,6 +20,13 @@ pub(crate) const PATIENCE_NS: u64 = 100_000_000;
 pub(crate) const PROGRESS_NS: u64 = 250_000_000;
 /// Failures of the path in a row after which it is called broken.
 pub(crate) const FAILURES: u32 = 1_000;
+/// Probes that find out which stamps come.
+const STAMP_PROBES: u64 = 32;
+/// Times that this is tried. The kernel switches its receive stamps on from a work queue (`net_enable_timestamp` in
+/// net/core/dev.c), so packets of the first moments have none.
+const STAMP_ROUNDS: u32 = 4;
+/// How long the last stamps are waited for: a driver may give them from a work queue.
+const STAMPS_COME_NS: u64 = 5_000_000;
 /// Probes of the greeting.
 const GREETINGS: u32 = 5;
 
@@ -36,8 +46,8 @@ pub struct Progress {
 /// Where a run gets the time that the engine does not tell: at its start only, and the two clocks' difference.
 pub(crate) trait Clocks {
     fn now(&self) -> Ns;
-    /// Realtime less monotonic, ns.
-    fn realtime_offset(&self) -> Option<i64>;
+    /// Realtime less monotonic, ns, and what that may be off by.
+    fn realtime_offset(&self) -> Option<(i64, u64)>;
 }
 
 /// The host's.
@@ -49,7 +59,7 @@ impl Clocks for HostClocks {
         clock::now()
     }
 
-    fn realtime_offset(&self) -> Option<i64> {
+    fn realtime_offset(&self) -> Option<(i64, u64)> {
         // The tightest of a few bracketed reads: a pre-emption between two clocks would be taken for an offset.
         let mut best: Option<(u64, i64)> = None;
         for _ in 0..16 {
@@ -62,7 +72,7 @@ impl Clocks for HostClocks {
                 best = Some((width, offset));
             }
         }
-        best.map(|b| b.1)
+        best.map(|(width, offset)| (offset, width / 2 + 1))
     }
 }
 
@@ -83,13 +93,13 @@ pub(crate) struct Run<'a> {
     pub(crate) first_seq: u64,
     pub(crate) failures: u32,
     pub(crate) stamps: Stamps,
+    pub(crate) watch: Option<Watch>,
 }
 
 /// Transmit stamps as they come.
 #[derive(Debug, Default)]
 pub(crate) struct Stamps {
     drained: Vec<TxStamp>,
-    base: Option<u32>,
 }
 
 /// What came, decoded.
@@ -97,6 +107,7 @@ pub(crate) struct Answer {
     pub(crate) seq: u64,
     pub(crate) at: Ns,
     pub(crate) residence: u64,
+    pub(crate) far: Option<FarStamps>,
     pub(crate) flags: Flags,
     pub(crate) got: Got,
 }
@@ -129,7 +140,7 @@ impl Run<'_> {
                         flags.set(Flags::RX_HARDWARE);
                     }
                     let residence = far.map_or(u64::MAX, |f| f.sent_ns.saturating_sub(f.received_ns));
-                    return Ok(Some(Answer { seq, at: got.at, residence, flags, got }));
+                    return Ok(Some(Answer { seq, at: got.at, residence, far, flags, got }));
                 }
                 Decoded::Foreign(_) => {
                     self.samples.counts.foreign += 1;
@@ -164,7 +175,12 @@ impl Run<'_> {
 
     /// Books a settled probe and logs it.
     #[inline]
-    pub(crate) fn settle(&mut self, probe: &crate::Probe) -> Result<(), MeasureError> {
+    pub(crate) fn settle(&mut self, probe: &Probe) -> Result<(), MeasureError> {
+        let mut probe = *probe;
+        if let Some(watch) = &mut self.watch {
+            watch.mark(self.engine, &mut probe);
+        }
+        let probe = &probe;
         self.samples.book(probe);
         if let Some(log) = self.log.as_deref_mut() {
             log.put(probe).map_err(|source| MeasureError::Io { what: "write the sample log".to_owned(), source })?;
@@ -172,27 +188,47 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Between probes: takes the transmit stamps that have come.
-    pub(crate) fn collect_stamps(&mut self) {
+    /// Between probes: takes the transmit stamps that have come; `next` is the first that was never sent.
+    pub(crate) fn collect_stamps(&mut self, next: u64) {
         if !self.spec.stamps {
             return;
         }
         self.engine.tx_stamps(&mut self.stamps.drained);
+        let Some(sends) = self.engine.stamper().map(|s| s.sends()) else { return };
         for stamp in self.stamps.drained.drain(..) {
-            // The flow is older than this round: its counter is anchored at the first stamp of the first probe.
-            let base = *self.stamps.base.get_or_insert(stamp.id);
-            self.samples.set_tx(base, &stamp);
+            // Counted back from the newest send, so that a probe that could not be sent shifts none that come after it.
+            if let Some(seq) = next.checked_sub(u64::from(sends.wrapping_sub(stamp.id))) {
+                self.samples.set_tx(seq, &stamp);
+            }
         }
+    }
+
+    /// The last stamps come a moment after the last answer.
+    fn await_stamps(&mut self, next: u64, now: Ns) -> Result<(), MeasureError> {
+        if !self.spec.stamps || self.engine.stamper().is_none() {
+            return Ok(());
+        }
+        let until = now.saturating_add(STAMPS_COME_NS);
+        while let Some(answer) = self.next_answer(until)? {
+            self.straggler(answer.seq, next);
+        }
+        self.collect_stamps(next);
+        Ok(())
     }
 
     /// Keeps the receive stamps of an answer.
     #[inline]
     pub(crate) fn keep_rx(&mut self, answer: &Answer) {
-        if self.spec.stamps && answer.flags.0 != 0 {
-            let got = answer.got;
+        if self.spec.stamps {
+            let (got, far) = (answer.got, answer.far);
             self.samples.set_stamps(answer.seq, |s| {
                 s.rx_software = got.kernel_rx.unwrap_or(0);
                 s.rx_hardware = got.hardware_rx.unwrap_or(0);
+                if let Some(far) = far {
+                    s.far_rx = far.kernel_ns.unwrap_or(0);
+                    s.far_recv = far.received_ns;
+                    s.far_send = far.sent_ns;
+                }
             });
         }
     }
@@ -230,6 +266,7 @@ pub struct Session<'a> {
     memory: Memory,
     message: Vec<u8>,
     buffer: Vec<u8>,
+    probed: Option<Probed>,
 }
 
 impl std::fmt::Debug for Session<'_> {
@@ -274,6 +311,7 @@ impl<'a> Session<'a> {
             memory: Memory::new(0),
             message: vec![0; size],
             buffer: vec![0; largest + 1],
+            probed: None,
         };
         session.greet(timeout_ns, clocks)?;
         Ok(session)
@@ -336,13 +374,18 @@ impl<'a> Session<'a> {
     ) -> Result<Samples, MeasureError> {
         spec.check(self.peer.message_sizes())?;
         self.message.resize(spec.size, 0);
-        let samples = Samples::new(spec, self.next_seq);
+        if spec.stamps && self.probed.is_none() {
+            self.probe_stamps(spec, stop, clocks)?;
+        }
+        let mut samples = Samples::new(spec, self.next_seq);
+        samples.probed.clone_from(&self.probed);
         let discarded = self.engine.discarded();
         if spec.stamps {
             let mut old = Vec::new();
             self.engine.tx_stamps(&mut old);
         }
         let offset = clocks.realtime_offset();
+        let watch = Watch::new(self.engine, spec.watch_gaps);
         let mut run = Run {
             engine: &mut *self.engine,
             peer: &mut *self.peer,
@@ -362,17 +405,70 @@ impl<'a> Session<'a> {
             memory: &mut self.memory,
             failures: 0,
             stamps: Stamps::default(),
+            watch,
         };
         let next_seq = match spec.mode {
             Mode::PingPong { interval_ns } => pingpong::run(&mut run, interval_ns)?,
             Mode::OpenLoop { rate_pps, pattern } => openloop::run(&mut run, rate_pps, pattern)?,
         };
-        run.collect_stamps();
-        let mut samples = run.samples;
-        samples.realtime = offset.zip(clocks.realtime_offset());
+        run.await_stamps(next_seq, clocks.now())?;
+        let (mut samples, watch) = (run.samples, run.watch);
+        samples.gaps = watch.map(|w| w.finish(self.engine));
+        if let (Some((begin, error)), Some((end, other))) = (offset, clocks.realtime_offset()) {
+            samples.realtime = Some((begin, end));
+            samples.join_error_ns = error.max(other);
+        }
         samples.counts.foreign += self.engine.discarded().saturating_sub(discarded);
         self.next_seq = next_seq;
         Ok(samples)
+    }
+
+    /// Finds out by sending which stamps come, and has the engine ask for those alone: that an option is taken proves
+    /// nothing (e1000e takes SIOCSHWTSTAMP in QEMU and delivers no stamp).
+    fn probe_stamps(&mut self, spec: &Spec, stop: &AtomicBool, clocks: &dyn Clocks) -> Result<(), MeasureError> {
+        let able = self.engine.stamper().map_or_else(StampSet::default, |s| s.asks());
+        let engine = self.engine.caps().words.clone();
+        // Set before the round, which would call this again.
+        self.probed = Some(Probed { engine, able, kept: able, far: self.peer.asks_far_stamp(), ..Probed::default() });
+        let probing = Spec {
+            mode: Mode::PingPong { interval_ns: None },
+            count: Some(STAMP_PROBES),
+            warmup: Warmup::Probes(0),
+            watch_gaps: false,
+            ..spec.clone()
+        };
+        let mut probes = 0;
+        let mut came = BTreeMap::new();
+        for attempt in 0..STAMP_ROUNDS {
+            if attempt > 0 {
+                std::thread::sleep(std::time::Duration::from_nanos(STAMPS_COME_NS));
+            }
+            let samples = self.round_at(&probing, None, stop, &mut |_| {}, clocks)?;
+            probes = samples.counts().received;
+            came = stages::count(samples.stamps.iter());
+            let all = |at: StampAt| !able.has(at) || came.get(at.name()).is_some_and(|n| *n >= probes);
+            if all(StampAt::RxSoftware) && all(StampAt::TxSched) && all(StampAt::TxSoftware) {
+                break;
+            }
+        }
+        let kept: StampSet = StampAt::ALL
+            .into_iter()
+            // The kernel's own receive stamp costs nothing more once it is on, and may have come too late to be seen.
+            .filter(|at| able.has(*at) && (*at == StampAt::RxSoftware || came.get(at.name()).is_some_and(|n| *n > 0)))
+            .collect();
+        if let Some(stamper) = self.engine.stamper()
+            && kept != able
+        {
+            stamper
+                .keep(kept)
+                .map_err(|source| MeasureError::Io { what: "ask for fewer stamps".to_owned(), source })?;
+        }
+        if let Some(probed) = &mut self.probed {
+            probed.kept = kept;
+            probed.probes = probes;
+            probed.came = came;
+        }
+        Ok(())
     }
 
     /// Says farewell, where the protocol has one.
@@ -390,8 +486,12 @@ pub fn run(
     stop: &AtomicBool,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Samples, MeasureError> {
-    let _placed =
-        Placed::take(&Placement { cpu: spec.cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory })?;
+    let _placed = Placed::take(&Placement {
+        cpu: spec.cpu,
+        rt_priority: spec.rt_priority,
+        lock_memory: spec.lock_memory,
+        ..Placement::default()
+    })?;
     let mut session = Session::open(engine, peer, spec.size, spec.timeout_ns)?;
     let samples = session.round(spec, log, stop, progress)?;
     session.close();

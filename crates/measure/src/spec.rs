@@ -68,6 +68,8 @@ pub struct Spec {
     pub keep: usize,
     /// Collect transmit stamps and work out legs; the endpoint must ask for stamps too.
     pub stamps: bool,
+    /// Mark the probes that were on their way while the host was seen interrupting.
+    pub watch_gaps: bool,
 }
 
 impl Default for Spec {
@@ -85,6 +87,7 @@ impl Default for Spec {
             seed: 1,
             keep: 1 << 20,
             stamps: false,
+            watch_gaps: false,
         }
     }
 }

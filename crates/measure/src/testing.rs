@@ -212,9 +212,10 @@ impl Peer for SimPeer {
 
     fn decode(&mut self, message: &[u8]) -> Decoded {
         match message.first_chunk::<8>() {
-            Some(seq) => {
-                Decoded::Reply { seq: u64::from_le_bytes(*seq), far: Some(FarStamps { received_ns: 7, sent_ns: 107 }) }
-            }
+            Some(seq) => Decoded::Reply {
+                seq: u64::from_le_bytes(*seq),
+                far: Some(FarStamps { received_ns: 7, sent_ns: 107, kernel_ns: None }),
+            },
             None => Decoded::Foreign("too short"),
         }
     }
@@ -231,8 +232,8 @@ impl Clocks for SimClocks {
         self.0.get()
     }
 
-    fn realtime_offset(&self) -> Option<i64> {
-        Some(1_700_000_000_000_000_000)
+    fn realtime_offset(&self) -> Option<(i64, u64)> {
+        Some((1_700_000_000_000_000_000, 0))
     }
 }
 

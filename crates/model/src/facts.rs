@@ -67,6 +67,15 @@ pub struct Host {
     pub hugepages: Reading<BTreeMap<String, u64>>,
     /// Boot id of the running kernel.
     pub boot_id: Reading<String>,
+    /// Transparent huge pages: `always`, `madvise`, `never`.
+    #[serde(default = "Reading::<String>::unrecorded")]
+    pub thp: Reading<String>,
+    /// Kernel same-page merging: 0 stopped, 1 runs, 2 stopped and taken apart.
+    #[serde(default = "Reading::<u64>::unrecorded")]
+    pub ksm: Reading<u64>,
+    /// PCI Express power management policy: `default`, `performance`, `powersave`, `powersupersave`.
+    #[serde(default = "Reading::<String>::unrecorded")]
+    pub aspm_policy: Reading<String>,
 }
 
 /// Processors, their power policy and their isolation.
@@ -92,6 +101,9 @@ pub struct Cpus {
     pub idle_driver: Reading<String>,
     /// The wake-up latency limit the system holds, µs (`/dev/cpu_dma_latency`); 2000000000 means no limit.
     pub dma_latency_us: Reading<i64>,
+    /// Where unbound kernel workqueues may run.
+    #[serde(default = "Reading::<Vec<u32>>::unrecorded")]
+    pub workqueue: Reading<Vec<u32>>,
 }
 
 /// One processor's power policy.
@@ -195,6 +207,13 @@ pub struct Interface {
     pub napi_threaded: Reading<bool>,
     /// PCI Express link, now and at most.
     pub pcie: Reading<PcieLink>,
+    /// The device's PCI Express link may sleep in L1 (ASPM).
+    #[serde(default = "Reading::<bool>::unrecorded")]
+    pub aspm_l1: Reading<bool>,
+    /// How the device's memory accesses are translated: `DMA` (strict), `DMA-FQ` (lazy), `identity`; absent without an
+    /// IOMMU.
+    #[serde(default = "Reading::<String>::unrecorded")]
+    pub iommu: Reading<String>,
 }
 
 /// A device's PCI Express link as sysfs gives it.

@@ -22,8 +22,11 @@ pub enum JournalEntry {
         transaction: String,
         /// Boot id: live settings of an earlier boot are gone by themselves, files are not.
         boot_id: String,
-        /// Network namespace inode: loci of a namespace are restored only inside it.
+        /// Inode of the network namespace: loci of a namespace are restored only inside it.
         netns: u64,
+        /// Its cookie, which tells a namespace from a later one that got the same inode; `null` before Linux 5.14.
+        #[serde(default)]
+        netns_cookie: Option<u64>,
         /// Process id of the writer, for the lock's message.
         pid: u32,
         /// Wall clock, ns since the epoch.
@@ -88,6 +91,32 @@ pub enum JournalEntry {
         /// Wall clock, ns since the epoch.
         at_unix_ns: u64,
     },
+}
+
+/// A network namespace.
+///
+/// The inode alone names it while it lives. When it ends, the kernel gives its inode to the next one
+/// (`proc_alloc_inum`, fs/proc/generic.c, an allocator that takes the lowest free number): seen here when a killed demo
+/// was started again. The cookie (`SO_NETNS_COOKIE`, Linux 5.14) is never given twice in a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetnsId {
+    /// `st_ino` of `/proc/self/ns/net`.
+    pub inode: u64,
+    /// `None` where the kernel does not tell.
+    pub cookie: Option<u64>,
+}
+
+impl NetnsId {
+    /// Whether both are the same namespace of one boot; where a cookie is not known, the inode decides.
+    pub fn is(self, other: Self) -> bool {
+        self.inode == other.inode && (self.cookie == other.cookie || self.cookie.is_none() || other.cookie.is_none())
+    }
+}
+
+impl std::fmt::Display for NetnsId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "net:[{}]", self.inode)
+    }
 }
 
 /// One applied setting as `status` shows it.

@@ -8,6 +8,7 @@
 //! This crate does no I/O, reads no clock and holds no thresholds. Times are integers in nanoseconds; every key ends
 //! in its unit.
 
+pub mod conditions;
 pub mod counters;
 pub mod document;
 pub mod facts;
@@ -21,9 +22,12 @@ pub mod plan;
 pub mod reading;
 pub mod schema;
 pub mod settings;
+pub mod source;
+pub mod stamps;
 pub mod units;
 pub mod verdict;
 
+pub use conditions::Conditions;
 pub use counters::{Counters, Window};
 pub use facts::Facts;
 pub use finding::{Finding, NotSeen, Remedy, Severity};
@@ -33,4 +37,5 @@ pub use op::{Locus, Op, State};
 pub use plan::{Plan, PlannedStep, Risk};
 pub use reading::Reading;
 pub use schema::Schema;
+pub use stamps::{GapMarks, OneWay, StampReport};
 pub use verdict::Verdict;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Schema;
+use crate::{Conditions, GapMarks, OneWay, Schema, StampReport};
 
 /// The document of `lowlat measure`.
 ///
@@ -62,7 +62,19 @@ pub struct Measurement {
     pub stamp_coverage: BTreeMap<String, f64>,
     /// Per-leg quantiles from stamps where the path gives them: `send→kernel-tx`, `kernel-rx→recv`, …
     pub legs: BTreeMap<String, Quantiles>,
-    /// What bends the number: governor, coalescing, qdisc, CPU, clock cost, …
+    /// Stamps, stage by stage; `null` where none were asked for.
+    #[serde(default)]
+    pub stamps: Option<StampReport>,
+    /// One-way delays with their bound; `null` where no bound could be found.
+    #[serde(default)]
+    pub one_way: Option<OneWay>,
+    /// Samples that coincide with interruptions of the host, and the figures without them.
+    #[serde(default)]
+    pub gaps: Option<GapMarks>,
+    /// Where the run took place; `null` in documents of older versions.
+    #[serde(default)]
+    pub conditions: Option<Conditions>,
+    /// What else bends the number, in words: load, …
     pub environment: BTreeMap<String, String>,
     /// For people: what weakens these figures.
     pub warnings: Vec<String>,

@@ -310,7 +310,9 @@ impl Peer for Irtt {
         };
         let stamp = |at| bytes_at(message, at).map(u64::from_le_bytes);
         let far = match (stamp(at + 12), stamp(at + 20)) {
-            (Some(received_ns), Some(sent_ns)) if self.stamp_at == BOTH => Some(FarStamps { received_ns, sent_ns }),
+            (Some(received_ns), Some(sent_ns)) if self.stamp_at == BOTH => {
+                Some(FarStamps { received_ns, sent_ns, kernel_ns: None })
+            }
             _ => None,
         };
         Decoded::Reply { seq, far }

@@ -22,6 +22,8 @@ pub struct FarStamps {
     pub received_ns: u64,
     /// The answer left it, ns.
     pub sent_ns: u64,
+    /// The probe reached the far end's kernel, ns, where the protocol carries that and the kernel stamped it.
+    pub kernel_ns: Option<u64>,
 }
 
 /// What a message turned out to be.
@@ -60,6 +62,10 @@ pub trait Peer {
     fn decode(&mut self, message: &[u8]) -> Decoded;
     /// For streams: the length of the message at the start of `bytes`, when enough of it is there to tell.
     fn framing(&self) -> fn(&[u8]) -> Option<usize>;
+    /// Whether its probes ask for the far kernel's receive stamp ([`FarStamps::kernel_ns`]).
+    fn asks_far_stamp(&self) -> bool {
+        false
+    }
     /// Farewell, for protocols that have one.
     fn close(&mut self, engine: &mut dyn Engine) {
         let _ = engine;
@@ -77,6 +83,8 @@ pub struct Options {
     pub duration_ns: u64,
     /// Time between probes, ns, where a handshake asks; 0 for as fast as they go.
     pub interval_ns: u64,
+    /// Ask the far end for its kernel's receive stamp, where the protocol has room for it.
+    pub stamps: bool,
 }
 
 /// One protocol of far ends.

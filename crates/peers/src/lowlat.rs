@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 0 | magic `LwLt` | near |
 //! | 4 | version `u8` = 1 | near |
-//! | 5 | flags `u8`: 1 answer, 2 tagged, 4 sink | both |
+//! | 5 | flags `u8`: 1 answer, 2 tagged, 4 sink, 8 kernel stamp wanted | both |
 //! | 6 | zero `u16` | near |
 //! | 8 | length `u32` of the whole message | near |
 //! | 12 | session `u32`: random, so that other runs' answers do not fit | near |
@@ -16,7 +16,10 @@
 //! | 32 | received `u64`, ns, far `CLOCK_MONOTONIC` | far |
 //! | 40 | sent `u64`, ns, far `CLOCK_MONOTONIC` | far |
 //! | 48 | tag, 16 bytes, if flag 2: HMAC-SHA256 of all else, cut | both |
+//! | then | if flag 8: the far kernel's receive stamp `u64`, ns, far `CLOCK_MONOTONIC`; 0 for none | far |
 //! | then | padding, sent back as it came | near |
+//!
+//! A far end that does not know flag 8 sends those 8 bytes back as they came: zeros, which is "none".
 //!
 //! An answer is no probe (flag 1), so two far ends cannot be made to answer each other. A sink request (flag 4, TCP
 //! only) turns its connection into one that is read and thrown away: the bulk load of `--load`.
@@ -40,6 +43,9 @@ const VERSION: u8 = 1;
 const ANSWER: u8 = 1;
 const TAGGED: u8 = 2;
 const SINK: u8 = 4;
+const KERNEL_STAMP: u8 = 8;
+/// Length of the kernel's stamp.
+const STAMP: usize = 8;
 /// Header without and with its tag.
 const PLAIN: usize = 48;
 const WITH_TAG: usize = PLAIN + TAG;
@@ -51,6 +57,8 @@ const LONGEST: usize = 65507;
 pub struct Lowlat {
     key: Option<Key>,
     session: u32,
+    /// Ask for the far kernel's stamp.
+    stamps: bool,
 }
 
 impl Lowlat {
@@ -58,7 +66,8 @@ impl Lowlat {
     pub fn new(options: &Options) -> Self {
         #[allow(clippy::cast_possible_truncation)] // any 32 bits do
         let session = random() as u32;
-        Self { key: options.key.clone(), session }
+        let room = after_header(options.key.is_some()) + STAMP;
+        Self { key: options.key.clone(), session, stamps: options.stamps && options.message_len >= room }
     }
 
     fn header(&self, flags: u8, seq: u64, planned: Ns, message: &mut [u8]) {
@@ -71,6 +80,9 @@ impl Lowlat {
         message[16..24].copy_from_slice(&seq.to_le_bytes());
         message[24..32].copy_from_slice(&planned.to_le_bytes());
         message[32..48].fill(0);
+        if let Some(stamp) = stamp_place(message) {
+            message[stamp].fill(0);
+        }
         seal(self.key.as_ref(), message);
     }
 }
@@ -122,6 +134,18 @@ fn framing(bytes: &[u8]) -> Option<usize> {
     Some(if bytes[..4] == MAGIC && (PLAIN..=LONGEST).contains(&length) { length } else { 0 })
 }
 
+/// Where padding begins.
+fn after_header(tagged: bool) -> usize {
+    if tagged { WITH_TAG } else { PLAIN }
+}
+
+/// Where the far kernel's stamp stands, in messages that ask for it and have room.
+fn stamp_place(message: &[u8]) -> Option<std::ops::Range<usize>> {
+    let flags = *message.get(5)?;
+    let at = after_header(flags & TAGGED != 0);
+    (flags & KERNEL_STAMP != 0 && message.len() >= at + STAMP).then_some(at..at + STAMP)
+}
+
 fn u64_at(message: &[u8], at: usize) -> u64 {
     bytes_at(message, at).map_or(0, u64::from_le_bytes)
 }
@@ -144,7 +168,7 @@ impl Peer for Lowlat {
     }
 
     fn encode(&mut self, seq: u64, planned: Ns, message: &mut [u8]) {
-        self.header(0, seq, planned, message);
+        self.header(if self.stamps { KERNEL_STAMP } else { 0 }, seq, planned, message);
     }
 
     fn decode(&mut self, message: &[u8]) -> Decoded {
@@ -159,12 +183,17 @@ impl Peer for Lowlat {
         if bytes_at(message, 12) != Some(self.session.to_le_bytes()) {
             return Decoded::Foreign("an answer to another run");
         }
-        let far = FarStamps { received_ns: u64_at(message, 32), sent_ns: u64_at(message, 40) };
+        let kernel_ns = stamp_place(message).map(|at| u64_at(message, at.start)).filter(|ns| *ns > 0);
+        let far = FarStamps { received_ns: u64_at(message, 32), sent_ns: u64_at(message, 40), kernel_ns };
         Decoded::Reply { seq: u64_at(message, 16), far: Some(far) }
     }
 
     fn framing(&self) -> fn(&[u8]) -> Option<usize> {
         framing
+    }
+
+    fn asks_far_stamp(&self) -> bool {
+        self.stamps
     }
 }
 
@@ -202,6 +231,9 @@ impl Reflector for LowlatReflector {
             return Reflection::Sink;
         }
         message[5] = flags | ANSWER;
+        if let (Some(place), Some(stamp)) = (stamp_place(message), arrival.kernel) {
+            message[place].copy_from_slice(&stamp.to_le_bytes());
+        }
         message[32..40].copy_from_slice(&arrival.at.to_le_bytes());
         message[40..48].copy_from_slice(&clock::now().to_le_bytes());
         seal(self.key.as_ref(), message);
@@ -210,6 +242,10 @@ impl Reflector for LowlatReflector {
 
     fn framing(&self) -> fn(&[u8]) -> Option<usize> {
         framing
+    }
+
+    fn wants_stamp(&self, message: &[u8]) -> bool {
+        stamp_place(message).is_some()
     }
 }
 
@@ -224,7 +260,7 @@ mod tests {
     }
 
     fn arrival() -> Arrival {
-        Arrival { at: 7, ttl: None }
+        Arrival { at: 7, ttl: None, kernel: Some(5) }
     }
 
     fn pair(near: Option<Key>, far: Option<Key>) -> (Lowlat, LowlatReflector) {
@@ -244,11 +280,32 @@ mod tests {
                 panic!("{:?}", near.decode(&m))
             };
             assert!(stamps.received_ns == 7 && stamps.sent_ns > 7);
+            assert_eq!(stamps.kernel_ns, None, "not asked for");
             assert_eq!(
                 far.reflect(&mut m, &arrival()),
                 Reflection::Ignore(Ignored::Malformed),
                 "no answer to an answer"
             );
+        }
+    }
+
+    #[test]
+    fn the_far_kernel_s_stamp_comes_to_who_asks_and_has_room() {
+        for (k, len, want) in [(None, 56, Some(5)), (None, 55, None), (key(b"k"), 72, Some(5)), (key(b"k"), 71, None)] {
+            let mut near =
+                Lowlat::new(&Options { key: k.clone(), message_len: len, stamps: true, ..Options::default() });
+            let mut far = LowlatReflector::new(k);
+            let mut m = vec![9; len];
+            near.encode(1, 2, &mut m);
+            assert_eq!((near.asks_far_stamp(), far.wants_stamp(&m)), (want.is_some(), want.is_some()));
+            assert_eq!(far.reflect(&mut m, &Arrival { kernel: None, ..arrival() }), Reflection::Reply(len));
+            assert!(
+                matches!(near.decode(&m), Decoded::Reply { far: Some(f), .. } if f.kernel_ns.is_none()),
+                "none came"
+            );
+            near.encode(1, 2, &mut m);
+            far.reflect(&mut m, &arrival());
+            assert!(matches!(near.decode(&m), Decoded::Reply { far: Some(f), .. } if f.kernel_ns == want));
         }
     }
 

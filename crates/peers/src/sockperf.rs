@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    const NOW: Arrival = Arrival { at: 1, ttl: None };
+    const NOW: Arrival = Arrival { at: 1, ttl: None, kernel: None };
 
     #[test]
     fn the_wire_form_is_that_of_sockperf() {

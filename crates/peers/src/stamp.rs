@@ -162,8 +162,11 @@ impl Peer for Stamp {
             return Decoded::Foreign("a sequence number that was not sent");
         };
         let error = bytes_at(message, at.error).unwrap_or([0; 2]);
-        let far =
-            FarStamps { received_ns: stamp_ns(long(at.received), error), sent_ns: stamp_ns(long(at.time), error) };
+        let far = FarStamps {
+            received_ns: stamp_ns(long(at.received), error),
+            sent_ns: stamp_ns(long(at.time), error),
+            kernel_ns: None,
+        };
         Decoded::Reply { seq, far: Some(far) }
     }
 
@@ -255,7 +258,10 @@ mod tests {
         let mut m = [0u8; OPEN];
         near.encode(3, 0, &mut m);
         let sent = m;
-        assert_eq!(far.reflect(&mut m, &Arrival { at: clock::now(), ttl: Some(61) }), Reflection::Reply(OPEN));
+        assert_eq!(
+            far.reflect(&mut m, &Arrival { at: clock::now(), ttl: Some(61), kernel: None }),
+            Reflection::Reply(OPEN)
+        );
         assert_eq!(m[..4], [0, 0, 0, 3]);
         assert_eq!(m[24..38], sent[..14], "the sender's part comes back");
         assert_eq!((m[14..16].to_vec(), m[40]), (vec![0, 0], 61));
@@ -269,7 +275,7 @@ mod tests {
         let mut m = [0u8; AUTHENTICATED];
         near.encode(9, 0, &mut m);
         let mut other = m;
-        let arrival = Arrival { at: clock::now(), ttl: None };
+        let arrival = Arrival { at: clock::now(), ttl: None, kernel: None };
         let mut stranger = StampReflector::new(Key::new(b"x"));
         assert_eq!(stranger.reflect(&mut other, &arrival), Reflection::Ignore(Ignored::Unauthenticated));
         assert_eq!(far.reflect(&mut m, &arrival), Reflection::Reply(AUTHENTICATED));
@@ -281,7 +287,7 @@ mod tests {
     #[test]
     fn short_senders_get_nothing_and_long_runs_keep_count() {
         let (mut near, mut far) = pair(None);
-        let arrival = Arrival { at: 0, ttl: None };
+        let arrival = Arrival { at: 0, ttl: None, kernel: None };
         assert_eq!(far.reflect(&mut [0; 14], &arrival), Reflection::Ignore(Ignored::Malformed), "no amplification");
         assert_eq!(far.reflect(&mut [0; 41], &arrival), Reflection::Reply(41));
         let seq = (1u64 << 32) + 5;
@@ -297,7 +303,7 @@ mod tests {
             let (mut near, mut far) = pair(if keyed { Key::new(b"k") } else { None });
             let _ = near.decode(&bytes);
             let len = bytes.len();
-            if let Reflection::Reply(n) = far.reflect(&mut bytes, &Arrival { at: 0, ttl: None }) {
+            if let Reflection::Reply(n) = far.reflect(&mut bytes, &Arrival { at: 0, ttl: None, kernel: None }) {
                 prop_assert!(n <= len && !keyed);
             }
         }

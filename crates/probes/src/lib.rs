@@ -29,6 +29,8 @@ use lowlat_sys::Sys;
 
 use moment::Moment;
 
+pub use sysctls::KEYS as SYSCTLS;
+
 /// What is known of a probe before it runs.
 #[derive(Debug)]
 pub struct Probe {
@@ -78,6 +80,10 @@ pub static PROBES: &[&Probe] = &[
     &counters::processors::PROCESSORS,
     &counters::idle::IDLE,
     &counters::memory::MEMORY,
+    &counters::thermal::THERMAL,
+    &counters::cgroup::CGROUP,
+    &counters::conntrack::CONNTRACK,
+    &counters::aer::AER,
 ];
 
 /// Reads the host. With `window_ns`, then also reads the counters, lets that time pass and reads them again: the

@@ -57,6 +57,8 @@ pub enum NetQuery {
     Uname,
     /// `st_ino` of `/proc/self/ns/net` → `u64`.
     NetnsInode,
+    /// `SO_NETNS_COOKIE` of this network namespace → `u64`.
+    NetnsCookie,
     /// The four bytes of `/dev/cpu_dma_latency` → `i32`, µs.
     CpuDmaLatency,
 }
@@ -184,6 +186,7 @@ impl NetQuery {
             Self::Clock => "clock".into(),
             Self::Uname => "uname".into(),
             Self::NetnsInode => "netns-inode".into(),
+            Self::NetnsCookie => "netns-cookie".into(),
             Self::CpuDmaLatency => "cpu-dma-latency".into(),
         }
     }
@@ -251,6 +254,8 @@ typed_queries! {
     uname() -> Uname = NetQuery::Uname;
     /// Namespace inode.
     netns_inode() -> u64 = NetQuery::NetnsInode;
+    /// Namespace cookie: unique in a boot, where an inode is used again.
+    netns_cookie() -> u64 = NetQuery::NetnsCookie;
     /// Wake-up latency limit, µs.
     cpu_dma_latency() -> i32 = NetQuery::CpuDmaLatency;
 }

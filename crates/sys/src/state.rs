@@ -15,7 +15,7 @@ const NO_LATENCY_LIMIT: i32 = 2_000_000_000;
 /// What stands at a locus now.
 pub fn state(sys: &dyn Sys, locus: &Locus) -> Reading<State> {
     match locus {
-        Locus::File { path } => sys.read(path).map(|t| State::Text(without_newline(t))),
+        Locus::File { path } => sys.read(path).map(|t| State::Text(chosen(path, without_newline(t)))),
         Locus::Feature { iface, name } => {
             pick(query::features(sys, iface), name, &format!("feature of {iface}")).map(|f| switch(f.active))
         }
@@ -119,10 +119,37 @@ fn text(v: impl Display) -> State {
     State::Text(v.to_string())
 }
 
+/// Files under `/sys` that list their words put the one that acts in brackets, `always [madvise] never`, and take that
+/// word alone (Documentation/admin-guide/mm/transhuge.rst; drivers/pci/pcie/aspm.c, `pcie_aspm_get_policy`).
+fn chosen(path: &str, text: String) -> String {
+    let inner = |w: &str| w.strip_prefix('[').and_then(|w| w.strip_suffix(']')).map(str::to_owned);
+    let mut words = text.split_whitespace().filter_map(inner);
+    match (words.next(), words.next()) {
+        (Some(one), None) if path.starts_with("/sys/") => one,
+        _ => text,
+    }
+}
+
 /// The kernel ends a value with one newline; more of them would belong to the value.
 fn without_newline(mut t: String) -> String {
     if t.ends_with('\n') {
         t.pop();
     }
     t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+
+    #[test]
+    fn the_word_in_brackets_is_the_state() {
+        let thp = "/sys/kernel/mm/transparent_hugepage/enabled";
+        assert_eq!(chosen(thp, "always [madvise] never".into()), "madvise");
+        assert_eq!(chosen("/sys/module/pcie_aspm/parameters/policy", "[default] performance ".into()), "default");
+        // Not every bracket is a choice.
+        assert_eq!(chosen(thp, "[a] [b]".into()), "[a] [b]");
+        assert_eq!(chosen("/proc/sys/kernel/core_pattern", "core [x]".into()), "core [x]");
+        assert_eq!(chosen(thp, "0".into()), "0");
+    }
 }

@@ -66,6 +66,9 @@ fn host() -> Host {
         netns: Value("net:[4026531840]".into()),
         hugepages: Value(BTreeMap::new()),
         boot_id: Value("00000000-0000-4000-8000-000000000000".into()),
+        thp: Value("madvise".into()),
+        ksm: Value(0),
+        aspm_policy: Value("performance".into()),
     }
 }
 
@@ -81,6 +84,7 @@ fn cpus() -> Cpus {
         power: (0..4).map(|c| (c, power())).collect(),
         idle_driver: Value("intel_idle".into()),
         dma_latency_us: Value(2_000_000_000),
+        workqueue: Value(vec![0, 1, 2, 3]),
     }
 }
 
@@ -139,6 +143,8 @@ fn interface() -> Interface {
         napi_defer_hard_irqs: Value(0),
         napi_threaded: Value(false),
         pcie: Value(PcieLink { speed_gts: 5.0, max_speed_gts: 5.0, width: 8, max_width: 8 }),
+        aspm_l1: Value(false),
+        iommu: Value("identity".into()),
     }
 }
 
@@ -166,6 +172,8 @@ fn loopback() -> Interface {
         pause: Reading::Unsupported(no()),
         eee: Reading::Unsupported(no()),
         pcie: Reading::Absent(no()),
+        aspm_l1: Reading::Absent(no()),
+        iommu: Reading::Absent(no()),
         rx_queues: vec![rx_queue()],
         tx_queues: vec![tx_queue()],
         ..interface()

@@ -50,6 +50,10 @@ pub fn measurement(p50_ns: u64) -> Measurement {
         residence: Quantiles::default(),
         stamp_coverage: BTreeMap::new(),
         legs: BTreeMap::new(),
+        stamps: None,
+        one_way: None,
+        gaps: None,
+        conditions: None,
         environment: BTreeMap::from([("governor".into(), "performance".into())]),
         warnings: vec![],
     }

@@ -7,7 +7,7 @@
 
 use crate::clock::now;
 use crate::socket::Socket;
-use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, TxStamp, os};
+use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, Stamper, TxStamp, os};
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "block";
@@ -92,6 +92,10 @@ impl Engine for BlockEngine {
 
     fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
         self.socket.tx_stamps(out);
+    }
+
+    fn stamper(&mut self) -> Option<&mut dyn Stamper> {
+        self.socket.stamper()
     }
 
     fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {

@@ -36,10 +36,28 @@ pub fn raw() -> Ns {
 #[inline]
 fn read(clock: libc::clockid_t) -> Ns {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is a valid, writable timespec; both clocks exist on every Linux since 2.6.28, so the call cannot fail.
+    // SAFETY: `ts` is a valid, writable timespec; the clocks asked for here exist on every Linux since 2.6.28, so
+    // the call cannot fail.
     unsafe { libc::clock_gettime(clock, &raw mut ts) };
-    #[allow(clippy::cast_sign_loss)] // neither clock is ever negative
+    #[allow(clippy::cast_sign_loss)] // none of them is ever negative
     (ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64)
+}
+
+/// Widest bracket around a reading of `CLOCK_REALTIME` that is believed, ns. Three vDSO reads take 75 ns; what is wider
+/// was interrupted, and the two clocks' difference is off by up to half of it.
+pub const BRACKET_NS: u64 = 1_000;
+
+/// A kernel stamp (`CLOCK_REALTIME`) on the time of [`now`], by the difference of the two clocks now, right to half of
+/// [`BRACKET_NS`]; `None` where the reading was interrupted.
+pub fn to_monotonic(stamp: u64) -> Option<Ns> {
+    let before = now();
+    let wall = read(libc::CLOCK_REALTIME);
+    let after = now();
+    let width = after - before;
+    if width > BRACKET_NS {
+        return None;
+    }
+    (before + width / 2).checked_sub(wall.checked_sub(stamp)?)
 }
 
 /// TSC ticks turned into ns.
@@ -138,6 +156,19 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_stamp_lands_where_it_was_taken() {
+        // Tried a few times: a busy machine may interrupt one reading.
+        let landed = (0..100).any(|_| {
+            let before = now();
+            let stamp = read(libc::CLOCK_REALTIME);
+            let after = now();
+            to_monotonic(stamp).is_some_and(|at| at + BRACKET_NS >= before && at <= after + BRACKET_NS)
+        });
+        assert!(landed);
+        assert_eq!(to_monotonic(u64::MAX), None, "a stamp from the future");
+    }
+
     proptest! {
         /// Against the exact fraction: never above, at most a ns below, and never backwards.
         #[test]
@@ -147,7 +178,7 @@ mod tests {
         ) {
             let multiplier = u64::try_from((1_000_000_000u128 << 32) / u128::from(hz)).unwrap();
             let scale = Scale { base_ticks, base_ns, multiplier };
-            let exact = base_ns + u64::try_from(u128::from(a) * u128::from(multiplier) >> 32).unwrap();
+            let exact = base_ns + u64::try_from((u128::from(a) * u128::from(multiplier)) >> 32).unwrap();
             prop_assert_eq!(scale.at(base_ticks + a), exact);
             prop_assert!(scale.at(base_ticks + a + step) >= scale.at(base_ticks + a));
             // A tick more than a second's is a second more, to the multiplier's rounding.

@@ -18,6 +18,7 @@ const SCM_TIMESTAMPING: c_int = libc::SO_TIMESTAMPING;
 /// include/uapi/linux/errqueue.h.
 const SCM_TSTAMP_SND: u32 = 0;
 const SCM_TSTAMP_SCHED: u32 = 1;
+const SCM_TSTAMP_ACK: u32 = 2;
 const SO_EE_ORIGIN_TIMESTAMPING: u8 = 4;
 
 /// One control message.
@@ -90,6 +91,7 @@ pub fn transmit_stamp(control: &[u8]) -> Option<TxStamp> {
         ((SCM_TSTAMP_SND, id), (_, Some(ns))) => (StampAt::TxHardware, ns, id),
         ((SCM_TSTAMP_SND, id), (Some(ns), None)) => (StampAt::TxSoftware, ns, id),
         ((SCM_TSTAMP_SCHED, id), (Some(ns), _)) => (StampAt::TxSched, ns, id),
+        ((SCM_TSTAMP_ACK, id), (Some(ns), _)) => (StampAt::TxAck, ns, id),
         _ => return None,
     };
     Some(TxStamp { id, at, ns })
@@ -168,6 +170,15 @@ mod tests {
         };
         assert_eq!(of(4), Some(TxStamp { id: 9, at: StampAt::TxHardware, ns: 2_000_000_007 }));
         assert_eq!(of(2), None, "an ICMP error is no stamp");
+        for (info, at) in [
+            (SCM_TSTAMP_SND, StampAt::TxSoftware),
+            (SCM_TSTAMP_SCHED, StampAt::TxSched),
+            (SCM_TSTAMP_ACK, StampAt::TxAck),
+        ] {
+            let mut c = item(libc::SOL_SOCKET, SCM_TIMESTAMPING, &times((3, 1), (0, 0)));
+            c.extend(item(libc::SOL_IPV6, libc::IPV6_RECVERR, &error(4, info, 2)));
+            assert_eq!(transmit_stamp(&c), Some(TxStamp { id: 2, at, ns: 3_000_000_001 }));
+        }
         assert_eq!(transmit_stamp(&when), None);
     }
 

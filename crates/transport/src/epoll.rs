@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::clock::now;
 use crate::socket::Socket;
-use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, TxStamp, os};
+use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, Stamper, TxStamp, os};
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "epoll";
@@ -68,6 +68,10 @@ impl Engine for EpollEngine {
 
     fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
         self.socket.tx_stamps(out);
+    }
+
+    fn stamper(&mut self) -> Option<&mut dyn Stamper> {
+        self.socket.stamper()
     }
 
     fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {

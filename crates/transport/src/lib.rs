@@ -12,6 +12,7 @@ pub mod busy_poll;
 pub mod clock;
 pub mod cmsg;
 pub mod epoll;
+pub mod gaps;
 pub mod icmp;
 pub mod os;
 pub mod socket;
@@ -50,6 +51,8 @@ pub struct Endpoint {
     pub bind_iface: bool,
     /// DSCP, 0–63.
     pub dscp: Option<u8>,
+    /// `SO_PRIORITY`: the queue discipline's class, and on a VLAN interface, by its egress map, the PCP bits.
+    pub priority: Option<u8>,
     /// Largest message, bytes.
     pub max_message: usize,
     /// Ask the kernel for software (and where there are, hardware) stamps.
@@ -68,6 +71,7 @@ impl Endpoint {
             iface: None,
             bind_iface: false,
             dscp: None,
+            priority: None,
             max_message,
             stamps: false,
             busy_poll_us: None,
@@ -95,10 +99,63 @@ pub enum StampAt {
     TxSoftware,
     /// Left the NIC.
     TxHardware,
+    /// `SCM_TSTAMP_ACK`: the far kernel acknowledged the send's last byte (TCP).
+    TxAck,
     /// `SOF_TIMESTAMPING_RX_SOFTWARE`.
     RxSoftware,
     /// Entered the NIC.
     RxHardware,
+}
+
+impl StampAt {
+    /// All of them, in the order of the packet's way.
+    pub const ALL: [Self; 6] =
+        [Self::TxSched, Self::TxSoftware, Self::TxHardware, Self::TxAck, Self::RxHardware, Self::RxSoftware];
+
+    /// Name in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TxSched => "sched-tx",
+            Self::TxSoftware => "software-tx",
+            Self::TxHardware => "hardware-tx",
+            Self::TxAck => "ack-tx",
+            Self::RxSoftware => "software-rx",
+            Self::RxHardware => "hardware-rx",
+        }
+    }
+}
+
+/// Kinds of stamps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StampSet(u8);
+
+impl StampSet {
+    /// With one kind more.
+    #[must_use]
+    pub fn with(self, at: StampAt) -> Self {
+        Self(self.0 | 1 << at as u8)
+    }
+
+    /// Whether it is in.
+    pub fn has(self, at: StampAt) -> bool {
+        self.0 & 1 << at as u8 != 0
+    }
+}
+
+impl FromIterator<StampAt> for StampSet {
+    fn from_iter<I: IntoIterator<Item = StampAt>>(kinds: I) -> Self {
+        kinds.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+/// The stamps of a flow that was opened with [`Endpoint::stamps`].
+pub trait Stamper {
+    /// The kinds it asks for. Whether they come is another question: a prober counts.
+    fn asks(&self) -> StampSet;
+    /// Asks for these kinds alone from the next message on.
+    fn keep(&mut self, kinds: StampSet) -> std::io::Result<()>;
+    /// Sends since stamps were first asked for; the next one's [`TxStamp::id`].
+    fn sends(&self) -> u32;
 }
 
 /// A transmit stamp, which comes after its send.
@@ -188,6 +245,17 @@ pub trait Engine {
     /// Transmit stamps that have come since the last call; called outside the timed part.
     fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
         let _ = out;
+    }
+
+    /// The flow's stamps; `None` where they were not asked for, or this engine has none: stamps come by `recvmsg` and
+    /// the error queue, which io_uring's receives and AF_XDP's rings pass by.
+    fn stamper(&mut self) -> Option<&mut dyn Stamper> {
+        None
+    }
+
+    /// Interruptions this engine saw while it waited; `None` for engines that sleep, which cannot see any.
+    fn gaps(&mut self) -> Option<&mut gaps::Gaps> {
+        None
     }
 
     /// Messages that came to this flow and could not be handed on: longer than the caller's buffer. They are no answers

@@ -12,7 +12,7 @@ use libc::c_int;
 use crate::clock::now;
 use crate::icmp::{self, Echo};
 use crate::stamps::Stamps;
-use crate::{Caps, Endpoint, EngineError, Got, Ns, Proto, TxStamp, cmsg, os};
+use crate::{Caps, Endpoint, EngineError, Got, Ns, Proto, StampSet, Stamper, TxStamp, cmsg, os};
 
 /// Receive buffer asked for: 4 MiB hold the answers of an open loop's burst (about 5000 small datagrams, each charged
 /// with its whole buffer) while the prober is off its CPU.
@@ -138,6 +138,11 @@ impl Socket {
         }
     }
 
+    /// See [`crate::Engine::stamper`].
+    pub fn stamper(&mut self) -> Option<&mut dyn Stamper> {
+        if self.stamps.is_some() { Some(self) } else { None }
+    }
+
     /// Sends one message; waits only while the socket's send buffer is full. Answers the time before the hand-over.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
@@ -256,6 +261,23 @@ impl Socket {
             return too_long(self.engine, self.remote, None, self.max_message);
         }
         path_error(what, self.remote, self.proto, error)
+    }
+}
+
+impl Stamper for Socket {
+    fn asks(&self) -> StampSet {
+        self.stamps.as_ref().map_or_else(StampSet::default, |s| s.asks())
+    }
+
+    fn keep(&mut self, kinds: StampSet) -> io::Result<()> {
+        match &mut self.stamps {
+            Some(stamps) => stamps.keep(self.fd.as_fd(), kinds),
+            None => Ok(()),
+        }
+    }
+
+    fn sends(&self) -> u32 {
+        self.stamps.as_ref().map_or(0, |s| s.sends())
     }
 }
 
@@ -416,6 +438,17 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
         } else {
             set(libc::IPPROTO_IP, libc::IP_TOS, field, "IP_TOS")?;
         }
+    }
+    // After the DSCP: IP_TOS sets the priority too (`__ip_sock_set_tos`, net/ipv4/ip_sockglue.c).
+    if let Some(priority) = endpoint.priority {
+        os::set_int(fd, libc::SOL_SOCKET, libc::SO_PRIORITY, c_int::from(priority)).map_err(|e| {
+            EngineError::Unavailable {
+                engine: "path",
+                what: format!("send to {} at priority {priority}", endpoint.remote),
+                why: e.to_string(),
+                next: "give one of 0 to 6, or run as root (socket(7): beyond 6 needs CAP_NET_ADMIN)".to_owned(),
+            }
+        })?;
     }
     if endpoint.proto == Proto::Tcp {
         set(libc::IPPROTO_TCP, libc::TCP_NODELAY, 1, "TCP_NODELAY")?;

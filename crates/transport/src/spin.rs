@@ -3,8 +3,9 @@
 //! Takes the scheduler and the idle state's exit out of the receive path; the interrupt and the stack stay in it.
 
 use crate::clock::now;
+use crate::gaps::Gaps;
 use crate::socket::Socket;
-use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, TxStamp};
+use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, Stamper, TxStamp};
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "spin";
@@ -16,13 +17,14 @@ pub const COSTS: &str = "one core, fully, while it waits";
 pub struct SpinEngine {
     socket: Socket,
     caps: Caps,
+    gaps: Gaps,
 }
 
 /// Opens it.
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     let socket = Socket::connect(NAME, endpoint)?;
     let caps = socket.caps(true, "spinning on MSG_DONTWAIT", COSTS);
-    Ok(Box::new(SpinEngine { socket, caps }))
+    Ok(Box::new(SpinEngine { socket, caps, gaps: Gaps::new() }))
 }
 
 impl Engine for SpinEngine {
@@ -36,16 +38,29 @@ impl Engine for SpinEngine {
     }
 
     fn recv(&mut self, buf: &mut [u8], until: Ns) -> Result<Option<Got>, EngineError> {
+        let mut last = Ns::MAX;
         loop {
             let got = self.socket.receive(buf, libc::MSG_DONTWAIT)?;
-            if got.is_some() || now() >= until {
+            // The clock is read once a turn in any case, so interruptions show for nothing.
+            let at = got.map_or_else(now, |got| got.at);
+            self.gaps.look(last, at);
+            if got.is_some() || at >= until {
                 return Ok(got);
             }
+            last = at;
         }
     }
 
     fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
         self.socket.tx_stamps(out);
+    }
+
+    fn stamper(&mut self) -> Option<&mut dyn Stamper> {
+        self.socket.stamper()
+    }
+
+    fn gaps(&mut self) -> Option<&mut Gaps> {
+        Some(&mut self.gaps)
     }
 
     fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {

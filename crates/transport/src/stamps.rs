@@ -10,51 +10,92 @@ use std::os::fd::BorrowedFd;
 
 use libc::{c_int, c_uint};
 
-use crate::{Proto, TxStamp, cmsg, os};
+use crate::{Proto, StampAt, StampSet, TxStamp, cmsg, os};
 
-/// Stamps kept between two calls of `tx_stamps`; three come per probe, and a prober collects them at least each second.
+/// Stamps kept between two calls of `tx_stamps`; four come per probe, and a prober collects them at least each second.
 const PENDING: usize = 1 << 14;
 /// TCP sends whose end is remembered, to turn the kernel's byte offsets back into sends.
 const SENDS: usize = 1 << 12;
 
-const COMMON: c_uint = libc::SOF_TIMESTAMPING_TX_SCHED
-    | libc::SOF_TIMESTAMPING_TX_SOFTWARE
-    | libc::SOF_TIMESTAMPING_TX_HARDWARE
-    | libc::SOF_TIMESTAMPING_RX_SOFTWARE
-    | libc::SOF_TIMESTAMPING_RX_HARDWARE
-    | libc::SOF_TIMESTAMPING_SOFTWARE
+/// How stamps are reported: both clocks, counted sends, no copy of the packet, and with both kinds of transmit stamp
+/// rather than the hardware one instead of the software one (OPT_TX_SWHW, Linux 4.13).
+const REPORTED: c_uint = libc::SOF_TIMESTAMPING_SOFTWARE
     | libc::SOF_TIMESTAMPING_RAW_HARDWARE
     | libc::SOF_TIMESTAMPING_OPT_ID
     | libc::SOF_TIMESTAMPING_OPT_TSONLY
-    // Both stamps, not the hardware one instead of the software one (Linux 4.13).
     | libc::SOF_TIMESTAMPING_OPT_TX_SWHW;
+
+fn generated(at: StampAt) -> c_uint {
+    match at {
+        StampAt::TxSched => libc::SOF_TIMESTAMPING_TX_SCHED,
+        StampAt::TxSoftware => libc::SOF_TIMESTAMPING_TX_SOFTWARE,
+        StampAt::TxHardware => libc::SOF_TIMESTAMPING_TX_HARDWARE,
+        StampAt::TxAck => libc::SOF_TIMESTAMPING_TX_ACK,
+        StampAt::RxSoftware => libc::SOF_TIMESTAMPING_RX_SOFTWARE,
+        StampAt::RxHardware => libc::SOF_TIMESTAMPING_RX_HARDWARE,
+    }
+}
 
 /// What a stamped socket needs beside its descriptor.
 #[derive(Debug)]
 pub(crate) struct Stamps {
     /// Room for the control messages of one receive.
     pub(crate) control: os::Control<256>,
+    asks: StampSet,
+    /// `SOF_TIMESTAMPING_OPT_ID_TCP` was taken.
+    id_tcp: c_uint,
+    sends: u32,
     pending: Vec<TxStamp>,
     stream: Option<Sends>,
 }
 
 impl Stamps {
-    /// Asks the kernel for stamps on a connected socket.
+    /// Asks the kernel for every kind of stamp on a connected socket that has sent nothing.
     pub(crate) fn enable(fd: BorrowedFd<'_>, proto: Proto) -> io::Result<Self> {
+        let tcp = proto == Proto::Tcp;
+        let asks = StampAt::ALL.into_iter().filter(|at| tcp || *at != StampAt::TxAck).collect();
+        let mut stamps = Self {
+            control: os::Control([0; 256]),
+            asks,
+            id_tcp: if tcp { libc::SOF_TIMESTAMPING_OPT_ID_TCP } else { 0 },
+            sends: 0,
+            pending: Vec::with_capacity(PENDING),
+            stream: tcp.then(Sends::new),
+        };
         // OPT_ID_TCP (Linux 6.2) counts from the bytes written so far; without it from those acknowledged, which is the
         // same on a connection that has carried nothing.
-        let tcp = if proto == Proto::Tcp { libc::SOF_TIMESTAMPING_OPT_ID_TCP } else { 0 };
-        set(fd, COMMON | tcp).or_else(|e| if tcp == 0 { Err(e) } else { set(fd, COMMON) })?;
-        Ok(Self {
-            control: os::Control([0; 256]),
-            pending: Vec::with_capacity(PENDING),
-            stream: (proto == Proto::Tcp).then(Sends::new),
-        })
+        if let Err(e) = stamps.keep(fd, asks) {
+            if !tcp {
+                return Err(e);
+            }
+            stamps.id_tcp = 0;
+            stamps.keep(fd, asks)?;
+        }
+        Ok(stamps)
     }
 
-    /// Notes a send of `len` bytes; only streams need it.
+    /// Asks for these kinds alone. The count of sends goes on: it starts anew only when OPT_ID itself is switched on
+    /// (`sock_set_timestamping` in net/core/sock.c).
+    pub(crate) fn keep(&mut self, fd: BorrowedFd<'_>, kinds: StampSet) -> io::Result<()> {
+        let generated =
+            StampAt::ALL.into_iter().filter(|at| kinds.has(*at)).map(generated).fold(0, |all, one| all | one);
+        set(fd, REPORTED | self.id_tcp | generated)?;
+        self.asks = kinds;
+        Ok(())
+    }
+
+    pub(crate) fn asks(&self) -> StampSet {
+        self.asks
+    }
+
+    pub(crate) fn sends(&self) -> u32 {
+        self.sends
+    }
+
+    /// Notes a send of `len` bytes.
     #[inline]
     pub(crate) fn sent(&mut self, len: usize) {
+        self.sends = self.sends.wrapping_add(1);
         if let Some(sends) = &mut self.stream {
             sends.push(len);
         }

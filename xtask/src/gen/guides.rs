@@ -10,12 +10,12 @@ use lowlat_rules::RULES;
 
 use super::Pages;
 use super::text::{NOTE, cell, section, sentence};
-use super::units::{engine_facts, probe_file, remedies, standing};
+use super::units::{engine_facts, probe_file, remedies};
 use crate::tree::Tree;
 
 fn knob_row(m: &Meta) -> String {
     let risk = format!("{:?}{}", m.risk, if m.resets_link { ", resets the link" } else { "" }).to_lowercase();
-    let word = standing(m.standing).split(':').next().unwrap_or_default();
+    let word = m.standing.words().split(':').next().unwrap_or_default();
     let does = sentence(section(m.page, "What it does"));
     format!("| [{0}](knobs/{0}.md) | {does} | {word} | {risk} | {1} |\n", m.name, cell(m.kernels))
 }

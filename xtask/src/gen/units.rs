@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use lowlat_families::FAMILIES;
-use lowlat_knobs::{KNOBS, Standing};
+use lowlat_knobs::KNOBS;
 use lowlat_model::Risk;
 use lowlat_peers::PEERS;
 use lowlat_probes::PROBES;
@@ -50,17 +50,6 @@ pub(crate) fn risk(risk: Risk) -> &'static str {
     }
 }
 
-/// What a standing means to the reader.
-pub(crate) fn standing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Acts => "acts",
-        Standing::Default => "default: real, and already set so; setting it changes nothing",
-        Standing::Inert => "inert: nothing reads it any more",
-        Standing::Harmful => "harmful: lowlat explains it and never sets it",
-        Standing::Elsewhere => "elsewhere: no setting lowlat writes; explained only",
-    }
-}
-
 /// Knobs that a rule's remedies name, in the catalogue's order: those that stand as a string in its code.
 pub(crate) fn remedies(tree: &Tree, file: &str) -> Vec<&'static str> {
     let code = product(tree.text(file).unwrap_or_default());
@@ -79,11 +68,14 @@ pub(crate) fn knobs(tree: &Tree, pages: &mut Pages) {
         for (name, value) in [
             ("Kernels", m.kernels),
             ("Phase", if m.phase == 3 { "3, bypass" } else { "2, kernel" }),
-            ("Standing", standing(m.standing)),
+            ("Standing", m.standing.words()),
             ("Risk", risk(m.risk)),
             ("Resets the link", reset),
         ] {
             let _ = writeln!(page, "| {name} | {} |", cell(value));
+        }
+        if !m.also.is_empty() {
+            let _ = writeln!(page, "| Also known as | {} |", cell(&m.also.join(", ")));
         }
         let _ = writeln!(page, "| Code | {} |\n\n{}", code_link(m.file), m.page.trim());
         let rules = RULES.iter().map(|r| r.meta()).filter(|r| remedies(tree, r.file).contains(&m.name));

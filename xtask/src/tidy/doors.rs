@@ -52,6 +52,11 @@ const DOORS: &[(&str, &[Way], &str)] = &[
     ("crates/apply/src/persist.rs", &[Environment], "the boot unit names this program's file"),
     ("crates/apply/src/watch.rs", &[Files, Processes, Environment], "starts this program again as the dead-man timer"),
     (
+        "crates/measure/src/gaps.rs",
+        &[Files],
+        "the prober's own schedstat between probes: one descriptor kept open, since the reading door opens anew each time",
+    ),
+    (
         "crates/measure/src/log.rs",
         &[Files],
         "the full sample log, written beside the measurement by a thread of its own",

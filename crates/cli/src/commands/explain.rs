@@ -17,23 +17,37 @@ pub fn run(args: &ExplainArgs) -> Outcome {
         } else {
             format!("did you mean {}", near.join(", "))
         };
-        Failure::new(format!("explain {name:?}: there is no knob, rule, engine or NIC family of that name; {hint}"))
+        Failure::new(format!("explain {name:?}: there is no page of that name; {hint}"))
     })?;
     output::text(&lowlat_report::terminal(&page, output::styled()));
     Ok(0)
 }
 
+/// Guides over the whole catalogue: the generated pages themselves, which a test of xtask keeps current.
+const GUIDES: [(&str, &str); 3] = [
+    ("optimization-patterns", include_str!("../../../../docs/reference/optimization-patterns.md")),
+    ("kernel-bypass", include_str!("../../../../docs/reference/kernel-bypass.md")),
+    ("nic-tuning", include_str!("../../../../docs/reference/nic-tuning.md")),
+];
+
 fn names() -> impl Iterator<Item = &'static str> {
-    let knobs = lowlat_knobs::KNOBS.iter().map(|k| k.meta().name);
-    let rules = lowlat_rules::RULES.iter().map(|r| r.meta().name);
-    let families = lowlat_families::FAMILIES.iter().map(|f| f.name);
-    let engines = crate::path::ENGINES.iter().copied();
-    knobs.chain(rules).chain(families).chain(engines)
+    all().into_iter().flat_map(|(_, names)| names)
+}
+
+fn all() -> [(&'static str, Vec<&'static str>); 6] {
+    [
+        ("Guides", GUIDES.iter().map(|(name, _)| *name).collect()),
+        ("Knobs", lowlat_knobs::KNOBS.iter().map(|k| k.meta().name).collect()),
+        ("Rules", lowlat_rules::RULES.iter().map(|r| r.meta().name).collect()),
+        ("NIC families", lowlat_families::FAMILIES.iter().map(|f| f.name).collect()),
+        ("Engines", crate::path::ENGINES.to_vec()),
+        ("Probes", lowlat_probes::PROBES.iter().map(|p| p.name).collect()),
+    ]
 }
 
 fn list() -> String {
     let mut out = String::new();
-    let mut section = |title: &str, names: Vec<&str>| {
+    for (title, names) in all() {
         out.push_str(title);
         out.push('\n');
         for name in names {
@@ -41,27 +55,13 @@ fn list() -> String {
             out.push_str(name);
             out.push('\n');
         }
-    };
-    section("Knobs", lowlat_knobs::KNOBS.iter().map(|k| k.meta().name).collect());
-    section("Rules", lowlat_rules::RULES.iter().map(|r| r.meta().name).collect());
-    section("NIC families", lowlat_families::FAMILIES.iter().map(|f| f.name).collect());
-    section("Engines", crate::path::ENGINES.to_vec());
+    }
     out
 }
 
 fn page(name: &str) -> Option<String> {
     if let Some(knob) = lowlat_knobs::find(name) {
-        let m = knob.meta();
-        return Some(format!(
-            "# {}\n\n{}\n\n## Kernels\n{}\n\n## Risk\n{:?}{}\n\n## Standing\n{:?}\n\n## Sources\n{}",
-            m.name,
-            m.page.trim(),
-            m.kernels,
-            m.risk,
-            if m.resets_link { ", resets the link" } else { "" },
-            m.standing,
-            sources(m.sources)
-        ));
+        return Some(knob_page(knob.meta()));
     }
     if let Some(rule) = lowlat_rules::find(name) {
         let m = rule.meta();
@@ -70,9 +70,104 @@ fn page(name: &str) -> Option<String> {
     if let Some(family) = lowlat_families::find(name) {
         return Some(format!("# {}\n\n{}\n\n## Sources\n{}", family.name, family.page.trim(), sources(family.sources)));
     }
-    crate::path::engine_page(name).map(|page| format!("# {name}\n\n{page}"))
+    if let Some(page) = crate::path::engine_page(name) {
+        return Some(format!("# {name}\n\n{page}"));
+    }
+    if let Some(probe) = lowlat_probes::PROBES.iter().find(|p| p.name == name) {
+        let reads: String = probe.reads.iter().flat_map(|r| ["- `", r, "`\n"]).collect();
+        return Some(format!(
+            "# {}\n\n{}\n\n## Reads\n{reads}\n## Sources\n{}",
+            probe.name,
+            probe.page.trim(),
+            sources(probe.sources)
+        ));
+    }
+    if let Some((_, guide)) = GUIDES.iter().find(|(n, _)| *n == name) {
+        return Some(for_terminal(guide));
+    }
+    // Last, what people call it elsewhere: SO_BUSY_POLL, chrt, tcp_rmem.
+    lowlat_knobs::find_known(name).map(|knob| knob_page(knob.meta()))
+}
+
+fn knob_page(m: &lowlat_knobs::Meta) -> String {
+    let also = if m.also.is_empty() { String::new() } else { format!("\n\n## Also known as\n{}", m.also.join(", ")) };
+    format!(
+        "# {}\n\n{}\n\n## Kernels\n{}\n\n## Risk\n{:?}{}\n\n## Standing\n{}{also}\n\n## Sources\n{}",
+        m.name,
+        m.page.trim(),
+        m.kernels,
+        m.risk,
+        if m.resets_link { ", resets the link" } else { "" },
+        m.standing.words(),
+        sources(m.sources)
+    )
+}
+
+/// A page written for a browser, for a terminal: no note to editors, no link targets, and each table row as an item.
+fn for_terminal(page: &str) -> String {
+    let mut out = String::new();
+    for line in page.lines().filter(|l| !l.starts_with("<!--")) {
+        let line = unlinked(line);
+        let Some(row) = line.strip_prefix("| ").and_then(|r| r.strip_suffix(" |")) else {
+            out.push_str(&line);
+            out.push('\n');
+            continue;
+        };
+        let mut cells = row.split(" | ").map(str::trim);
+        let first = cells.next().unwrap_or_default();
+        let rest: Vec<&str> = cells.collect();
+        out.push_str(&format!("- {first}: {}\n", rest.join(" · ")));
+    }
+    // A table's head and its rule say nothing once the rows are items.
+    let keep =
+        |(head, next): &(&str, Option<&str>)| !head.starts_with("|--") && !next.is_some_and(|n| n.starts_with("|--"));
+    let lines: Vec<&str> = out.lines().collect();
+    let pairs = lines.iter().enumerate().map(|(n, l)| (*l, lines.get(n + 1).copied()));
+    pairs.filter(keep).fold(String::new(), |all, (line, _)| all + line + "\n")
+}
+
+/// `[text](target)` as `text`.
+fn unlinked(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('[') {
+        out.push_str(before);
+        match after.split_once("](").and_then(|(text, target)| Some((text, target.split_once(')')?.1))) {
+            Some((text, tail)) if !text.contains('[') => {
+                out.push_str(text);
+                rest = tail;
+            }
+            _ => {
+                out.push('[');
+                rest = after;
+            }
+        }
+    }
+    out + rest
 }
 
 fn sources(list: &[&str]) -> String {
     list.iter().flat_map(|s| ["- ", s, "\n"]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_the_list_has_a_page() {
+        for name in names() {
+            assert!(page(name).is_some_and(|p| p.len() > 100), "{name}");
+        }
+        assert!(page("SO_BUSY_POLL").unwrap().starts_with("# socket.busy-poll\n"));
+        assert_eq!(page("no-such-thing"), None);
+    }
+
+    #[test]
+    fn a_guide_reads_in_a_terminal() {
+        let text =
+            for_terminal("<!-- note -->\n# T\n\n| a | b |\n|---|---|\n| [x](k/x.md) | does `y` |\n\nSee [z](z.md).\n");
+        assert_eq!(text, "# T\n\n- x: does `y`\n\nSee z.\n");
+        assert_eq!(unlinked("a [b] c [d"), "a [b] c [d");
+    }
 }

@@ -4,13 +4,19 @@ use std::io::IsTerminal;
 
 use lowlat_measure::SampleSink;
 use lowlat_measure::log::Writer;
+use lowlat_model::verdict::Comparison;
 use lowlat_sys::Live;
 
 use crate::args::{MeasureArgs, ModeArg};
 use crate::failure::{Failure, Outcome};
+use crate::optimize::judge;
 use crate::path::{ENGINES, Path};
 use crate::probe::{self, Ask};
 use crate::{output, signals};
+
+/// Rounds of the stamps' cost: 12 pairs of 100 ms bear a P99 on a path of 100 µs.
+const STAMP_COST_PAIRS: u32 = 12;
+const STAMP_COST_ROUND_NS: u64 = 100_000_000;
 
 /// Runs the command. On a signal the figures up to then are printed.
 pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
@@ -62,7 +68,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         None => None,
     };
     let sink = log.as_mut().map(|log| log as &mut dyn SampleSink);
-    let (measurement, _) = probe::measure_with(&ask, &live, sink, &mut |p| {
+    let (mut measurement, _) = probe::measure_with(&ask, &live, sink, &mut |p| {
         if shown {
             eprint!(
                 "\r\x1b[2K{:.1} s  {:.0}/s  p50 {}  p99 {}  lost {}",
@@ -76,6 +82,12 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     })?;
     if shown {
         eprintln!();
+    }
+    if args.stamp_cost && !signals::stopped() {
+        let cost = stamp_cost(&path, &args.engine)?;
+        if let Some(stamps) = &mut measurement.stamps {
+            stamps.cost = Some(cost);
+        }
     }
     if let (Some(log), Some(file)) = (log, &args.log) {
         let probes = log.finish().map_err(|e| {
@@ -98,6 +110,15 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         output::progress("interrupted: these are the figures up to then");
     }
     Ok(0)
+}
+
+/// What taking stamps costs the round trip: rounds without and with them, alternated, on the same path.
+fn stamp_cost(path: &Path, engine: &str) -> Result<Comparison, Failure> {
+    let without = Path { stamps: false, ..path.clone() };
+    let ask = |path| Ask { duration_ns: STAMP_COST_ROUND_NS, ..Ask::new(path, engine) };
+    let names = ("without stamps", "with stamps");
+    let rounds = judge::alternate(&ask(&without), &ask(path), names, STAMP_COST_PAIRS, &mut |_| Ok(()))?;
+    Ok(judge::compare(&rounds))
 }
 
 /// `measure --self`: what this tool and this host cannot go below.

@@ -66,10 +66,24 @@ impl Lab {
         ip(&format!("-n {near} link add {IFACE} type veth peer name far0 netns {far}"));
         ip(&format!("-n {near} address add {NEAR}/24 dev {IFACE}"));
         ip(&format!("-n {far} address add {FAR}/24 dev far0"));
+        // No address of IPv6 that comes seconds later, after its duplicate detection.
+        ip(&format!("-n {near} link set {IFACE} addrgenmode none"));
         for (netns, link) in [(near, "lo"), (near, IFACE), (far, "lo"), (far, "far0")] {
             ip(&format!("-n {netns} link set {link} up"));
         }
+        lab.settle();
         lab
+    }
+
+    /// Waits until the link says that it is up, which linkwatch does some time after `ip link set up`: settings are
+    /// compared, and what comes by itself is no difference.
+    #[track_caller]
+    fn settle(&self) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while self.sh(&format!("cat /sys/class/net/{IFACE}/operstate")) != "up" {
+            assert!(Instant::now() < until, "the lab's link is not up after 10 s");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// A shell command in the near namespace, its output trimmed.

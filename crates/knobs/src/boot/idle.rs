@@ -2,18 +2,24 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Chooses the idle routine at boot; `poll` never sleeps.
+    /// x86: chooses the idle routine at boot. `poll` never sleeps, `halt` uses HLT alone, `nomwait` does without MWAIT.
     /// ## Why it matters
-    /// cpu.dma-latency does the same without a reboot and ends with one command.
+    /// cpu.dma-latency does the same without a reboot and ends with one command. The kernel's documentation says of
+    /// `poll`: not recommended.
     /// ## Cost
     /// Full power on every core; SMT siblings lose speed.
     /// ## Example
-    /// `none -> poll` writes `/etc/default/grub.d/90-lowlat-idle.cfg`, which takes effect after `update-grub` and a reboot
+    /// `none -> poll` writes `/etc/default/grub.d/90-lowlat-idle.cfg`, which takes effect after `update-grub` and a
+    /// reboot
     "boot.idle";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("idle");
     value Value::BootText;
     words "idle= goes {was} -> {want} at the next boot";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/kernel-parameters.html"];
+    also ["idle=poll"];
+    sources [
+        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: idle=",
+        "arch/x86/kernel/process.c in linux 6.12: idle_setup",
+    ];
 }

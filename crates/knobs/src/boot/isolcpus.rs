@@ -2,19 +2,25 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Takes CPUs out of the scheduler's balancing at boot.
+    /// Takes CPUs out of the scheduler's balancing at boot (`domain`, the default); flags before the list add `nohz`
+    /// and `managed_irq`.
     /// ## Why it matters
-    /// Nothing else is placed there. The kernel calls it deprecated and prefers cpuset partitions, which need no
-    /// reboot.
+    /// Nothing is placed there that was not pinned. The kernel calls it deprecated: an isolated cpuset partition
+    /// (cgroup v2, `cpuset.cpus.partition = isolated`) does the same without a reboot and can be undone.
     /// ## Cost
     /// CPUs that are lost to everything not pinned.
     /// ## Example
-    /// `none -> 2-3` writes `/etc/default/grub.d/90-lowlat-isolcpus.cfg`, which takes effect after `update-grub` and a reboot
+    /// `none -> 2-3` writes `/etc/default/grub.d/90-lowlat-isolcpus.cfg`, which takes effect after `update-grub` and a
+    /// reboot
     "boot.isolcpus";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("isolcpus");
     value Value::BootText;
     words "isolcpus= goes {was} -> {want} at the next boot";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/kernel-parameters.html"];
+    also ["isolcpus"];
+    sources [
+        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: isolcpus=",
+        "Documentation/admin-guide/cgroup-v2.rst in linux 6.12: cpuset.cpus.partition",
+    ];
 }

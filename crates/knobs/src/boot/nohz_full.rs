@@ -2,19 +2,25 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Stops the clock tick on CPUs that run one task; implies rcu_nocbs there. Needs CONFIG_NO_HZ_FULL.
+    /// Stops the clock tick on CPUs that run one task, and moves RCU callbacks off them as rcu_nocbs does. Needs
+    /// CONFIG_NO_HZ_FULL; the boot CPU cannot be in the list.
     /// ## Why it matters
-    /// The tick interrupts a spinning engine HZ times a second. It makes system calls dearer: fits bypass, suspect for
-    /// kernel sockets.
+    /// The tick interrupts a spinning engine HZ times a second. It makes each way into the kernel and back dearer: fits
+    /// bypass, suspect for kernel sockets.
     /// ## Cost
-    /// Dearer system calls and interrupts on those CPUs.
+    /// Dearer system calls and interrupts on those CPUs; a second task there brings the tick back.
     /// ## Example
-    /// `none -> 2-3` writes `/etc/default/grub.d/90-lowlat-nohz_full.cfg`, which takes effect after `update-grub` and a reboot
+    /// `none -> 2-3` writes `/etc/default/grub.d/90-lowlat-nohz_full.cfg`, which takes effect after `update-grub` and a
+    /// reboot
     "boot.nohz_full";
-    kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
+    kernels "3.10.."; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("nohz_full");
     value Value::BootText;
     words "nohz_full= goes {was} -> {want} at the next boot";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/kernel-parameters.html"];
+    also ["nohz_full"];
+    sources [
+        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: nohz_full=",
+        "Documentation/timers/no_hz.rst in linux 6.12: OMIT SCHEDULING-CLOCK TICKS FOR CPUs WITH ONLY ONE RUNNABLE TASK",
+    ];
 }

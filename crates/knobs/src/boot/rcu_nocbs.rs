@@ -2,18 +2,23 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Moves RCU callbacks off CPUs.
+    /// Moves RCU callbacks off CPUs, into threads that may run elsewhere.
     /// ## Why it matters
     /// They run in softirq on the CPU otherwise. nohz_full does it already.
     /// ## Cost
     /// Kernel threads elsewhere do the work.
     /// ## Example
-    /// `none -> 2-3` writes `/etc/default/grub.d/90-lowlat-rcu_nocbs.cfg`, which takes effect after `update-grub` and a reboot
+    /// `none -> 2-3` writes `/etc/default/grub.d/90-lowlat-rcu_nocbs.cfg`, which takes effect after `update-grub` and a
+    /// reboot
     "boot.rcu_nocbs";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("rcu_nocbs");
     value Value::BootText;
     words "rcu_nocbs= goes {was} -> {want} at the next boot";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/kernel-parameters.html"];
+    also ["rcu_nocbs"];
+    sources [
+        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: rcu_nocbs",
+        "Documentation/timers/no_hz.rst in linux 6.12: RCU IMPLICATIONS",
+    ];
 }

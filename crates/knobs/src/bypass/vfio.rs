@@ -2,12 +2,14 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Gives a device to a program through vfio-pci.
+    /// Gives a PCI device to a program: it is unbound from its driver and bound to vfio-pci, with every other device of
+    /// its IOMMU group.
     /// ## Why it matters
-    /// DPDK drives it without the kernel.
+    /// DPDK then drives it without the kernel. The interface vanishes by design, and that is no fault of a namespace.
     /// ## Cost
-    /// The interface vanishes by design. Never for ConnectX, whose driver works beside the kernel's, nor for the
-    /// interface that carries the login.
+    /// Firewall, routing and sockets are lost for that device. Never for ConnectX, whose DPDK driver works beside the
+    /// kernel's and must not be unbound; never for the interface that carries the default route or the login. Without
+    /// an IOMMU only the unsafe no-IOMMU mode is left.
     /// ## Example
     /// lowlat explains it and never writes it.
     "bypass.vfio";
@@ -16,5 +18,9 @@ crate::knob! {
     value Value::None;
     words "binding belongs to `lowlat bypass bind`, which knows the way back";
     refusal "binding belongs to `lowlat bypass bind`, which knows the way back";
-    sources ["https://docs.kernel.org/driver-api/vfio.html", "https://doc.dpdk.org/guides/linux_gsg/linux_drivers.html"];
+    also ["vfio-pci"];
+    sources [
+        "Documentation/driver-api/vfio.rst in linux 6.12: Groups, Devices, and IOMMUs; VFIO Usage Example",
+        "https://doc.dpdk.org/guides/linux_gsg/linux_drivers.html (Binding and Unbinding Network Ports, Bifurcated Driver)",
+    ];
 }

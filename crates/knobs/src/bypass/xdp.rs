@@ -2,11 +2,12 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Attaches a program that takes packets before the stack.
+    /// Attaches a program to an interface that takes packets before the stack has made anything of them.
     /// ## Why it matters
-    /// AF_XDP gets them without it. `xdp` may attach in generic mode, `xdpdrv` never does.
+    /// An AF_XDP socket gets them from there. `ip link … xdp` falls back to the generic mode, behind the driver, where
+    /// nothing is gained; `xdpdrv` fails instead. A socket without XDP_ZEROCOPY falls back to copying in the same way.
     /// ## Cost
-    /// Packets it takes bypass the firewall.
+    /// What it takes goes past firewall, routing and taps. Attaching resets the queues on some drivers.
     /// ## Example
     /// lowlat explains it and never writes it.
     "bypass.xdp";
@@ -15,5 +16,9 @@ crate::knob! {
     value Value::None;
     words "the af-xdp engine attaches its own program and takes it off again";
     refusal "the af-xdp engine attaches its own program and takes it off again";
-    sources ["https://docs.kernel.org/networking/af_xdp.html"];
+    also ["XDP", "AF_XDP"];
+    sources [
+        "Documentation/networking/af_xdp.rst in linux 6.12: Overview; XDP_COPY and XDP_ZEROCOPY bind flags",
+        "man 8 ip-link (xdp, xdpgeneric, xdpdrv)",
+    ];
 }

@@ -3,10 +3,10 @@ use crate::how::{Place, Value};
 crate::knob! {
     /// ## What it does
     /// Microseconds a sleeping CPU may take to wake, for the whole host, held by a process that keeps
-    /// `/dev/cpu_dma_latency` open.
+    /// `/dev/cpu_dma_latency` open. The smallest of all holders' wishes counts; it ends when the file is closed.
     /// ## Why it matters
-    /// Deep idle states take tens to hundreds of microseconds to leave. This ends by itself with its holder, unlike
-    /// `intel_idle.max_cstate=0`, which only changes the driver.
+    /// Deep idle states take tens to hundreds of microseconds to leave. At 0 the CPUs poll and do not sleep at all. It
+    /// needs no reboot and ends with its holder, unlike `processor.max_cstate` and `intel_idle.max_cstate`.
     /// ## Cost
     /// Power and heat, and less turbo headroom for the busy cores.
     /// ## Example
@@ -17,5 +17,9 @@ crate::knob! {
     value Value::Limit;
     words "wake-up limit in microseconds: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/power/pm_qos_interface.html", "https://docs.kernel.org/admin-guide/pm/cpuidle.html"];
+    also ["/dev/cpu_dma_latency", "cpu_dma_latency"];
+    sources [
+        "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Power Management Quality of Service for CPUs",
+        "kernel/power/qos.c in linux 6.12: cpu_latency_qos_write",
+    ];
 }

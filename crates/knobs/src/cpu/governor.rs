@@ -2,11 +2,13 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// What chooses the CPU's frequency.
+    /// What chooses the CPU's frequency. `performance` asks for the highest the policy allows, `powersave` for the
+    /// lowest, `schedutil` and `ondemand` follow the load. With intel_pstate and amd-pstate in active mode there are
+    /// two, and `powersave` follows the load there.
     /// ## Why it matters
-    /// `powersave` and `schedutil` answer a burst late.
+    /// A governor that follows the load finds the CPU idle between packets and answers the next one late.
     /// ## Cost
-    /// Power. In a guest, and with hardware-managed P-states, it acts differently or not at all.
+    /// Power and heat. A guest has no governor, or one that does nothing.
     /// ## Example
     /// `powersave -> performance` writes `/sys/devices/system/cpu/cpuN/cpufreq/scaling_governor = performance`
     "cpu.governor";
@@ -15,5 +17,10 @@ crate::knob! {
     value Value::OneOf("scaling_available_governors");
     words "the governor goes {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/pm/cpufreq.html"];
+    also ["governor"];
+    sources [
+        "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Generic Scaling Governors",
+        "Documentation/admin-guide/pm/intel_pstate.rst in linux 6.12: Active Mode",
+        "Documentation/admin-guide/pm/amd-pstate.rst in linux 6.12: Active Mode",
+    ];
 }

@@ -6,7 +6,8 @@ crate::knob! {
     /// ## Why it matters
     /// A floor keeps a core from slowing down between bursts.
     /// ## Cost
-    /// Power; a floor at the highest frequency costs turbo on other cores.
+    /// Power. A floor above what the chip can hold together takes turbo from all cores; the same number in floor and
+    /// ceiling (cpu.max-frequency) gives a steady clock without turbo.
     /// ## Example
     /// `800000 -> 2400000` writes `/sys/devices/system/cpu/cpuN/cpufreq/scaling_min_freq = 2400000`
     "cpu.min-frequency";
@@ -15,5 +16,8 @@ crate::knob! {
     value Value::Number(1, 100_000_000);
     words "lowest kHz: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/pm/cpufreq.html"];
+    also ["scaling_min_freq"];
+    sources [
+        "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: scaling_min_freq",
+    ];
 }

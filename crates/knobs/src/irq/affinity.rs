@@ -4,10 +4,11 @@ crate::knob! {
     /// ## What it does
     /// CPUs that may take an interrupt of the device.
     /// ## Why it matters
-    /// The interrupt on the reader's core takes its time; on another node it fetches every packet across the socket
-    /// link.
+    /// The interrupt on the reader's core takes time from it; on another node it fetches every packet across the link
+    /// between the nodes. A program that sleeps between packets may do as well with its interrupt on its own core.
     /// ## Cost
-    /// Managed interrupts refuse (EIO; EPERM from 6.12 on), and irqbalance moves it again unless it is banned there.
+    /// Interrupts that the kernel manages itself (as those of many NVMe and some virtio devices) refuse: EIO in 6.1,
+    /// EPERM in 6.12. irqbalance moves it again unless it is told not to (irq.irqbalance).
     /// ## Example
     /// `0-3 -> 2` writes the list to the line's `smp_affinity_list`
     "irq.affinity";
@@ -16,5 +17,10 @@ crate::knob! {
     value Value::List;
     words "the interrupt goes from CPU {was} to CPU {want}";
     refusal "";
-    sources ["https://docs.kernel.org/core-api/irq/irq-affinity.html", "kernel/irq/proc.c (v6.12): write_irq_affinity"];
+    also ["smp_affinity", "IRQ affinity"];
+    sources [
+        "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",
+        "kernel/irq/proc.c in linux 6.1, 6.12: write_irq_affinity",
+        "kernel/irq/manage.c in linux 6.12: irq_can_set_affinity_usr",
+    ];
 }

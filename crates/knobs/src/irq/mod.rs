@@ -1,3 +1,4 @@
 //! Interrupts.
 
 pub(crate) mod affinity;
+pub(crate) mod irqbalance;

@@ -2,9 +2,10 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// 2 MiB pages set aside on one NUMA node.
+    /// 2 MiB pages set aside on one NUMA node. `vm.nr_hugepages` and the boot parameter spread theirs over all nodes.
     /// ## Why it matters
-    /// DPDK and some engines need them on the device's node; the host-wide count spreads them over all.
+    /// DPDK and some engines keep their packets in them, and want them on the device's node. They make no socket
+    /// faster.
     /// ## Cost
     /// Memory that nothing else can use; a fragmented node gives fewer than asked.
     /// ## Example
@@ -15,5 +16,9 @@ crate::knob! {
     value Value::Number(0, 16_777_216);
     words "2 MiB pages: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/mm/hugetlbpage.html"];
+    also ["hugepages", "nr_hugepages"];
+    sources [
+        "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: Interaction of Task Memory Policy with Huge Page Allocation/Freeing",
+        "https://doc.dpdk.org/guides/linux_gsg/sys_reqs.html (Use of Hugepages in the Linux Environment)",
+    ];
 }

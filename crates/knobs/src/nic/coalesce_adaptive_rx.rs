@@ -4,10 +4,10 @@ crate::knob! {
     /// ## What it does
     /// Lets the driver choose the receive interrupt delay by the load.
     /// ## Why it matters
-    /// The wait is added to each packet that would wake a sleeping reader. Small values are modes, not microseconds, on
-    /// some drivers (e1000e, ixgbe family: 1 to 3).
+    /// Its algorithm ranks bandwidth before packet rate, and packet rate before few interrupts; latency is none of its
+    /// aims. The delay moves with the load, so that the median and P99 move with it and runs differ.
     /// ## Cost
-    /// More interrupts per second; a spinning reader may do better with a longer wait.
+    /// More interrupts under load; a fixed delay has to fit the path.
     /// ## Example
     /// `on -> off` runs `ethtool -C IF adaptive-rx off`
     "nic.coalesce.adaptive-rx";
@@ -16,5 +16,9 @@ crate::knob! {
     value Value::Switch;
     words "adaptive-rx: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "https://docs.kernel.org/networking/net_dim.html"];
+    also ["adaptive-rx"];
+    sources [
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",
+        "Documentation/networking/net_dim.rst in linux 6.12: Net DIM Algorithm",
+    ];
 }

@@ -4,10 +4,9 @@ crate::knob! {
     /// ## What it does
     /// Lets the driver choose the transmit interrupt delay by the load.
     /// ## Why it matters
-    /// The wait is added to each packet that would wake a sleeping reader. Small values are modes, not microseconds, on
-    /// some drivers (e1000e, ixgbe family: 1 to 3).
+    /// The delay of transmit completions then moves with the load, and with it everything that waits for them.
     /// ## Cost
-    /// More interrupts per second; a spinning reader may do better with a longer wait.
+    /// More interrupts under load; a fixed delay has to fit the path.
     /// ## Example
     /// `on -> off` runs `ethtool -C IF adaptive-tx off`
     "nic.coalesce.adaptive-tx";
@@ -16,5 +15,9 @@ crate::knob! {
     value Value::Switch;
     words "adaptive-tx: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "https://docs.kernel.org/networking/net_dim.html"];
+    also ["adaptive-tx"];
+    sources [
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",
+        "Documentation/networking/net_dim.rst in linux 6.12: Net DIM Algorithm",
+    ];
 }

@@ -2,12 +2,16 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds the device waits after a packet before it interrupts.
+    /// Microseconds the device waits after a packet before it interrupts. A fixed value needs adaptive moderation off,
+    /// which lowlat switches off first.
     /// ## Why it matters
-    /// The wait is added to each packet that would wake a sleeping reader. Small values are modes, not microseconds, on
-    /// some drivers (e1000e, ixgbe family: 1 to 3).
+    /// The wait is added to each packet that would wake a sleeping reader. Not every number is a time: 1, 3 and 4 on
+    /// `e1000e`, 1 and 3 on `igb` and `igc`, 1 on `ixgbe` are modes that adapt to the load. `e1000e`, `igb` and `igc`
+    /// refuse 2 and what lies between their modes and 10, so that the smallest delay beside 0 is 10 µs. Drivers clamp
+    /// and round, so what was set is read back.
     /// ## Cost
-    /// More interrupts per second; a spinning reader may do better with a longer wait.
+    /// An interrupt for each packet; at high rates that is processor time the program may need. A program that spins on
+    /// the device (busy polling) takes the packet before the interrupt, and may do better with a longer wait.
     /// ## Example
     /// `50 -> 0` runs `ethtool -C IF rx-usecs 0`
     "nic.coalesce.rx-usecs";
@@ -16,5 +20,11 @@ crate::knob! {
     value Value::Number(0, 1_000_000);
     words "rx-usecs: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "https://docs.kernel.org/networking/net_dim.html"];
+    also ["rx-usecs"];
+    sources [
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",
+        "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_set_coalesce",
+        "drivers/net/ethernet/intel/e1000e/ethtool.c in linux 6.12: e1000_set_coalesce",
+        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_set_coalesce",
+    ];
 }

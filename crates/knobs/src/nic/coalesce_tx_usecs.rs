@@ -4,10 +4,11 @@ crate::knob! {
     /// ## What it does
     /// Microseconds the device waits before it reports sent packets.
     /// ## Why it matters
-    /// The wait is added to each packet that would wake a sleeping reader. Small values are modes, not microseconds, on
-    /// some drivers (e1000e, ixgbe family: 1 to 3).
+    /// The packet itself has left: this delays the freeing of buffers, and with them whatever waits for it (TCP small
+    /// queues, byte queue limits, a full ring). It costs a bulk sender more than a single message. `igb`, `igc` and
+    /// `ixgbe` refuse it, or any change of it, where receive and transmit share one vector: `rx-usecs` then sets both.
     /// ## Cost
-    /// More interrupts per second; a spinning reader may do better with a longer wait.
+    /// More interrupts per second.
     /// ## Example
     /// `50 -> 0` runs `ethtool -C IF tx-usecs 0`
     "nic.coalesce.tx-usecs";
@@ -16,5 +17,10 @@ crate::knob! {
     value Value::Number(0, 1_000_000);
     words "tx-usecs: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "https://docs.kernel.org/networking/net_dim.html"];
+    also ["tx-usecs"];
+    sources [
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",
+        "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_set_coalesce",
+        "drivers/net/ethernet/intel/igc/igc_ethtool.c in linux 6.1, 6.12: igc_ethtool_set_coalesce",
+    ];
 }

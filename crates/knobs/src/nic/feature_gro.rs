@@ -4,7 +4,8 @@ crate::knob! {
     /// ## What it does
     /// Merges received segments of one flow before the stack sees them.
     /// ## Why it matters
-    /// Merging waits for the end of a poll; single small messages gain nothing from it, bulk streams do.
+    /// Packets that may merge wait until the poll ends (with gro_flush_timeout, longer). A single small message gains
+    /// nothing from it; bulk streams lose much without it. Try it by itself: not a gain everywhere.
     /// ## Cost
     /// More CPU per byte for bulk traffic.
     /// ## Example
@@ -15,5 +16,9 @@ crate::knob! {
     value Value::OnOff;
     words "gro goes {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "net/ethtool/common.c (v6.12): netdev_features_strings"];
+    also ["gro"];
+    sources [
+        "net/ethtool/common.c in linux 6.12: netdev_features_strings",
+        "net/core/dev.c in linux 6.12: napi_complete_done (napi_gro_flush)",
+    ];
 }

@@ -15,5 +15,9 @@ crate::knob! {
     value Value::OnOff;
     words "gso goes {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "net/ethtool/common.c (v6.12): netdev_features_strings"];
+    also ["gso"];
+    sources [
+        "net/ethtool/common.c in linux 6.12: netdev_features_strings",
+        "Documentation/networking/segmentation-offloads.rst in linux 6.12: Generic Segmentation Offload",
+    ];
 }

@@ -2,9 +2,9 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Merges received segments in the device, losing header detail.
+    /// Merges received TCP segments in the device or driver; unlike GRO the result cannot always be taken apart again.
     /// ## Why it matters
-    /// It waits in the device and breaks forwarding; switching it off is safe.
+    /// Packets wait to be merged. Routing and bridging need it off in any case. Switching it off is safe.
     /// ## Cost
     /// More CPU per byte for bulk traffic.
     /// ## Example
@@ -15,5 +15,9 @@ crate::knob! {
     value Value::OnOff;
     words "lro goes {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "net/ethtool/common.c (v6.12): netdev_features_strings"];
+    also ["lro"];
+    sources [
+        "net/ethtool/common.c in linux 6.12: netdev_features_strings",
+        "Documentation/networking/segmentation-offloads.rst in linux 6.12: Generic Receive Offload",
+    ];
 }

@@ -2,12 +2,13 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Lets flow rules steer packets to a chosen queue.
+    /// Lets flow rules (`ethtool -N`, steer.flow-rule) and accelerated RFS steer packets to a chosen queue. By itself
+    /// it steers nothing.
     /// ## Why it matters
-    /// A flow that arrives on its reader's core needs no hand-over. On i40e one TCP rule switches ATR off for all
-    /// flows.
+    /// A flow that arrives on its reader's core needs no hand-over. On i40e the first TCP rule switches the automatic
+    /// steering (ATR) off for all other TCP flows.
     /// ## Cost
-    /// A wrong rule sends a flow to the wrong queue.
+    /// A wrong rule sends a flow to the wrong queue; `off` deletes the rules on many drivers (ixgbe, ice).
     /// ## Example
     /// `off -> on` runs `ethtool -K IF ntuple on`
     "nic.feature.ntuple";
@@ -16,5 +17,10 @@ crate::knob! {
     value Value::OnOff;
     words "ntuple goes {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "net/ethtool/common.c (v6.12): netdev_features_strings"];
+    also ["ntuple"];
+    sources [
+        "net/ethtool/common.c in linux 6.12: netdev_features_strings",
+        "Documentation/networking/scaling.rst in linux 6.12: Accelerated RFS Configuration",
+        "Documentation/networking/device_drivers/ethernet/intel/i40e.rst in linux 6.12: Application Targeted Routing (ATR) Perfect Filters",
+    ];
 }

@@ -2,10 +2,11 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Nanoseconds NAPI keeps segments and masks the interrupt after a poll that found nothing, with
-    /// napi_defer_hard_irqs.
+    /// Nanoseconds until the next poll of the device, once a poll was the last: NAPI then keeps the packets that GRO
+    /// may still merge, and with napi_defer_hard_irqs also leaves the interrupt off. 0, the default, means neither.
+    /// From 6.13 on it is also per NAPI, by netlink.
     /// ## Why it matters
-    /// With a busy-polling reader it keeps interrupts away; without one it is pure delay.
+    /// With a program that busy-polls it keeps interrupts away (`SO_PREFER_BUSY_POLL`); without one it is pure delay.
     /// ## Cost
     /// Delay wherever nobody polls.
     /// ## Example
@@ -16,5 +17,10 @@ crate::knob! {
     value Value::Number(0, 1_000_000_000);
     words "ns until a deferred poll: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/napi.html"];
+    also ["gro_flush_timeout"];
+    sources [
+        "Documentation/networking/napi.rst in linux 6.12: Software IRQ coalescing, IRQ mitigation",
+        "net/core/dev.c in linux 6.12: napi_complete_done",
+        "not confirmed: 3.19 as its first release, and 6.13 for the one per NAPI (read: present in 6.1 and 6.12, per NAPI in neither)",
+    ];
 }

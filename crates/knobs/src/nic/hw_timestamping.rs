@@ -4,10 +4,12 @@ crate::knob! {
     /// ## What it does
     /// Lets the device stamp packets with its own clock, sent ones and all received ones.
     /// ## Why it matters
-    /// Shows how much of a delay is the host's. The setting that `ethtool -K rx-timestamping` is said to make does not
-    /// exist.
+    /// Shows how much of a delay is the host's. It is no feature of `ethtool -K`: `rx-timestamping` there is "bit name
+    /// not found". What is set is read back, because drivers widen the filter, refuse it (the 82576 of igb cannot stamp
+    /// all received packets) or accept what they do not deliver; only stamps that arrive count.
     /// ## Cost
-    /// Some devices slow down or give up other features (mlx5: CQE compression). A PTP daemon owns this setting.
+    /// mlx5 switches CQE compression off while a receive filter is on. A PTP daemon owns this setting: changing it
+    /// under `ptp4l` breaks its synchronization.
     /// ## Example
     /// `off -> on` runs `hwstamp_ctl -i IF -t 1 -r 1`
     "nic.hw-timestamping";
@@ -16,5 +18,12 @@ crate::knob! {
     value Value::Stamps;
     words "hardware stamps go {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/timestamping.html"];
+    also ["rx-timestamping"];
+    sources [
+        "Documentation/networking/timestamping.rst in linux 6.12: 3. Hardware Timestamping configuration",
+        "include/uapi/linux/net_tstamp.h in linux 6.12: HWTSTAMP_TX_ON, HWTSTAMP_FILTER_ALL",
+        "drivers/net/ethernet/mellanox/mlx5/core/en_main.c in linux 6.12: mlx5e_hwstamp_config_no_ptp_rx",
+        "measured: linux 6.18, ethtool -K rx-timestamping is refused as an unknown name",
+        "drivers/net/ethernet/intel/igb/igb_ptp.c in linux 6.12: igb_ptp_set_timestamp_mode",
+    ];
 }

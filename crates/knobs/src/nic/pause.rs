@@ -4,9 +4,11 @@ crate::knob! {
     /// ## What it does
     /// Lets the other end stop this one's sending for a moment, and the reverse.
     /// ## Why it matters
-    /// One slow receiver stops every flow on the link.
+    /// A pause frame stops *every* flow on the link for the sake of one receiver that is too slow. Where the receiver
+    /// keeps up there are none.
     /// ## Cost
-    /// Overload drops instead of pausing; many drivers reset the link.
+    /// Overload then drops instead of pausing, and lossless fabrics (RoCE) rely on it. Where it is negotiated this
+    /// changes what is advertised, and the link is negotiated anew.
     /// ## Example
     /// `on -> off` runs `ethtool -A IF rx off`
     "nic.pause";
@@ -15,5 +17,9 @@ crate::knob! {
     value Value::OnOff;
     words "pause frames go {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html"];
+    also ["flow control"];
+    sources [
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: PAUSE_SET",
+        "Documentation/networking/device_drivers/ethernet/intel/i40e.rst in linux 6.12: Flow Control",
+    ];
 }

@@ -2,10 +2,12 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// mlx5: packs completions to save PCIe bandwidth.
+    /// mlx5: packs several receive completions into one entry, to save PCIe bandwidth.
     /// ## Why it matters
-    /// It saves PCIe bandwidth and memory, and by its own commit message adds some software overhead: it may help or
-    /// harm latency, so it is judged on the path.
+    /// Folklore switches it on for latency. By its own commit it adds software overhead, and is meant for slots slower
+    /// than the link, where the driver switches it on by itself. So `off` is the value to try for latency, and the path
+    /// decides. It switches receive hashing off, and cannot be on together with hardware receive stamps or hardware
+    /// GRO.
     /// ## Cost
     /// The driver reopens its queues.
     /// ## Example
@@ -16,5 +18,10 @@ crate::knob! {
     value Value::OnOff;
     words "rx_cqe_compress goes {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/device_drivers/ethernet/mellanox/mlx5/index.html", "Linux commit b797a684b0dd"];
+    also ["rx_cqe_compress"];
+    sources [
+        "linux commit b797a684b0ddeb6f78193c9b1bfae6bd824ec01a: net/mlx5e: Enable CQE compression when PCI is slower than link",
+        "drivers/net/ethernet/mellanox/mlx5/core/en_ethtool.c in linux 6.12: set_pflag_rx_cqe_compress, mlx5e_modify_rx_cqe_compression_locked",
+        "drivers/net/ethernet/mellanox/mlx5/core/en/params.c in linux 6.12: slow_pci_heuristic",
+    ];
 }

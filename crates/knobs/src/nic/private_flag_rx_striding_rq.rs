@@ -2,10 +2,11 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// mlx5: packs several packets into one large receive buffer.
+    /// mlx5: packs many received packets into one large buffer (a "multi-packet" work queue entry) in place of one
+    /// buffer each.
     /// ## Why it matters
-    /// It saves PCIe bandwidth and memory, and by its own commit message adds some software overhead: it may help or
-    /// harm latency, so it is judged on the path.
+    /// It serves packet rate and PCIe bandwidth. Whether it costs or gains latency here no document says: it is judged
+    /// on the path. It cannot be switched off while LRO or hardware GRO is on.
     /// ## Cost
     /// The driver reopens its queues.
     /// ## Example
@@ -16,5 +17,9 @@ crate::knob! {
     value Value::OnOff;
     words "rx_striding_rq goes {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/device_drivers/ethernet/mellanox/mlx5/index.html", "Linux commit b797a684b0dd"];
+    also ["rx_striding_rq"];
+    sources [
+        "drivers/net/ethernet/mellanox/mlx5/core/en_ethtool.c in linux 6.12: set_pflag_rx_striding_rq",
+        "not confirmed: any effect on latency",
+    ];
 }

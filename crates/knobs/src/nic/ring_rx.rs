@@ -4,8 +4,9 @@ crate::knob! {
     /// ## What it does
     /// Descriptors of each receive queue.
     /// ## Why it matters
-    /// A ring that overflows drops (rx_missed, no_buffer). The maximum hides drops behind latency and wastes cache; go
-    /// up one step at a time.
+    /// A ring that overflows drops (`rx_missed_errors` of the kernel, names of the driver's own beside it). The maximum
+    /// hides those drops behind latency, and a ring that does not fit the cache costs a miss for each packet; go up one
+    /// step at a time.
     /// ## Cost
     /// The driver resets its queues: the link may drop for seconds, and affinities and steering are set anew.
     /// ## Example
@@ -16,5 +17,9 @@ crate::knob! {
     value Value::Number(1, 65_536);
     words "rx descriptors: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "https://github.com/systemd/systemd/issues/28696"];
+    also ["ring rx"];
+    sources [
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: RINGS_SET",
+        "https://github.com/systemd/systemd/issues/28696 (tg3: three seconds without carrier after rings are set)",
+    ];
 }

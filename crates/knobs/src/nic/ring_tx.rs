@@ -4,8 +4,9 @@ crate::knob! {
     /// ## What it does
     /// Descriptors of each transmit queue.
     /// ## Why it matters
-    /// A ring that overflows drops (rx_missed, no_buffer). The maximum hides drops behind latency and wastes cache; go
-    /// up one step at a time.
+    /// A full transmit ring stops the queue and packets wait in the queue discipline. A longer ring lets more bulk data
+    /// lie before a message in the device, where no scheduler can reorder it; byte queue limits (nic.bql-limit-max)
+    /// bound that where the driver has them.
     /// ## Cost
     /// The driver resets its queues: the link may drop for seconds, and affinities and steering are set anew.
     /// ## Example
@@ -16,5 +17,9 @@ crate::knob! {
     value Value::Number(1, 65_536);
     words "tx descriptors: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ethtool-netlink.html", "https://github.com/systemd/systemd/issues/28696"];
+    also ["ring tx"];
+    sources [
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: RINGS_SET",
+        "https://github.com/systemd/systemd/issues/28696 (tg3: three seconds without carrier after rings are set)",
+    ];
 }

@@ -17,5 +17,10 @@ crate::knob! {
     value Value::Kind;
     words "queueing goes {was} -> {want}";
     refusal "";
-    sources ["https://man7.org/linux/man-pages/man8/tc.8.html", "net/sched/sch_api.c (v6.12): qdisc_graft"];
+    also ["qdisc", "fq_codel", "fq"];
+    sources [
+        "man 8 tc (QDISCS, CLASSLESS QDISCS)",
+        "RFC 8290 (section 4.2: new flows are served first)",
+        "net/sched/sch_api.c in linux 6.12: qdisc_graft (an interface that is up is stopped, its queue emptied)",
+    ];
 }

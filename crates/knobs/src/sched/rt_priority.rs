@@ -2,11 +2,14 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// `chrt -f 99`: runs a program before all others.
+    /// `chrt -f 99 PROGRAM`: runs a program before all others, those of the kernel's own threads too that have less
+    /// than 99.
     /// ## Why it matters
-    /// A pinned reader on its own core gains nothing; on a shared one it may hang the host.
+    /// A reader that is alone on its core gains nothing. On a core that it shares, a small priority (1 to 10) is enough
+    /// to pass ordinary programs; 99 also passes the interrupt threads and the watchdogs, and a program that spins then
+    /// starves them.
     /// ## Cost
-    /// A spinning program at 99 starves the kernel's threads.
+    /// A spinning program at 99 hangs its core, and what waits for that core.
     /// ## Example
     /// lowlat explains it and never writes it.
     "sched.rt-priority";
@@ -15,5 +18,10 @@ crate::knob! {
     value Value::None;
     words "priority 99 starves the kernel's own threads; `measure --rt` takes a bounded one for its own thread";
     refusal "priority 99 starves the kernel's own threads; `measure --rt` takes a bounded one for its own thread";
-    sources ["https://docs.kernel.org/scheduler/sched-rt-group.html"];
+    also ["chrt", "SCHED_FIFO"];
+    sources [
+        "man 1 chrt (-f)",
+        "man 7 sched (SCHED_FIFO, Limiting the CPU usage of real-time and deadline processes)",
+        "Documentation/scheduler/sched-rt-group.rst in linux 6.12: 0. WARNING",
+    ];
 }

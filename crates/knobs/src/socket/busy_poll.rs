@@ -2,18 +2,22 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// SO_BUSY_POLL: microseconds one socket spins on its queue.
+    /// SO_BUSY_POLL: microseconds a blocking read of this socket spins on its device queue before it sleeps.
     /// ## Why it matters
-    /// As busy_read, for one socket.
+    /// Takes the interrupt and the wake-up out of the path, as busy_read does, for one socket.
     /// ## Cost
-    /// A busy core; raising it needs CAP_NET_ADMIN on older kernels.
+    /// A busy core while it waits. Raising it needs CAP_NET_ADMIN in 6.1, and no privilege in 6.12.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.busy-poll";
-    kernels "any"; phase 2; risk Low; resets_link false; standing Elsewhere;
+    kernels "3.11.."; phase 2; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
     words "a program sets it on its own socket; the busy-poll engine shows what it gains";
     refusal "a program sets it on its own socket; the busy-poll engine shows what it gains";
-    sources ["https://docs.kernel.org/networking/napi.html"];
+    also ["SO_BUSY_POLL"];
+    sources [
+        "Documentation/networking/napi.rst in linux 6.12: Busy polling",
+        "net/core/sock.c in linux 6.1, 6.12: sk_setsockopt, SO_BUSY_POLL",
+    ];
 }

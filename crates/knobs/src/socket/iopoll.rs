@@ -2,18 +2,24 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// IORING_SETUP_IOPOLL: polls for completions of block devices.
+    /// IORING_SETUP_IOPOLL: polls for completions of storage devices.
     /// ## Why it matters
-    /// Not for sockets: a send on such a ring completes with EINVAL.
+    /// Not for sockets: the kernel completes a send or receive on such a ring with EINVAL, and refuses NAPI polling on
+    /// it.
     /// ## Cost
     /// Nothing works.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.iopoll";
-    kernels "any"; phase 3; risk Low; resets_link false; standing Harmful;
+    kernels "5.1.."; phase 3; risk Low; resets_link false; standing Harmful;
     place Place::Nowhere;
     value Value::None;
     words "not for sockets: a send on such a ring completes with EINVAL";
     refusal "not for sockets: a send on such a ring completes with EINVAL";
-    sources ["https://man7.org/linux/man-pages/man2/io_uring_setup.2.html"];
+    also ["IOPOLL"];
+    sources [
+        "man 2 io_uring_setup (IORING_SETUP_IOPOLL)",
+        "io_uring/io_uring.c in linux 6.12: io_init_req (EINVAL for opcodes without iopoll)",
+        "io_uring/napi.c in linux 6.12: io_register_napi",
+    ];
 }

@@ -2,11 +2,12 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// O_NONBLOCK and MSG_DONTWAIT: return at once when nothing is there.
+    /// O_NONBLOCK for a socket, MSG_DONTWAIT for one call: returns at once when nothing is there.
     /// ## Why it matters
-    /// A spinning reader never sleeps; with SO_BUSY_POLL each call polls once.
+    /// A reader that spins so never sleeps, and pays no wake-up. With SO_BUSY_POLL each empty call polls the device
+    /// once.
     /// ## Cost
-    /// A busy core.
+    /// A busy core, and a system call for each look.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.nonblock";
@@ -15,5 +16,9 @@ crate::knob! {
     value Value::None;
     words "a program sets it on its own socket; the spin engine shows what it gains";
     refusal "a program sets it on its own socket; the spin engine shows what it gains";
-    sources ["https://docs.kernel.org/networking/napi.html"];
+    also ["O_NONBLOCK", "MSG_DONTWAIT"];
+    sources [
+        "man 2 recv (MSG_DONTWAIT)",
+        "include/net/busy_poll.h in linux 6.12: sk_busy_loop (without blocking it polls once)",
+    ];
 }

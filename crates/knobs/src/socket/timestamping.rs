@@ -2,11 +2,14 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// SO_TIMESTAMPING: asks for stamps on one socket.
+    /// SO_TIMESTAMPING: asks for stamps of this socket's packets: when they were scheduled, handed to the device, sent
+    /// by it, received.
     /// ## Why it matters
-    /// The measurement uses it.
+    /// It splits a round trip into its stages; lowlat's measurement uses it. Hardware stamps need nic.hw-timestamping
+    /// on the interface as well.
     /// ## Cost
-    /// A message on the error queue per stamp.
+    /// A message on the error queue for each stamp of a sent packet, which has to be read and counts against the
+    /// receive buffer.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.timestamping";
@@ -15,5 +18,8 @@ crate::knob! {
     value Value::None;
     words "a program sets it on its own socket; measure does";
     refusal "a program sets it on its own socket; measure does";
-    sources ["https://docs.kernel.org/networking/timestamping.html"];
+    also ["SO_TIMESTAMPING"];
+    sources [
+        "Documentation/networking/timestamping.rst in linux 6.12: 1.3 SO_TIMESTAMPING; 2.1.1 Transmit timestamps with MSG_ERRQUEUE",
+    ];
 }

@@ -2,18 +2,23 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// SO_ZEROCOPY and MSG_ZEROCOPY: sends from the program's own pages.
+    /// SO_ZEROCOPY, then MSG_ZEROCOPY at each send: sends from the program's own pages.
     /// ## Why it matters
-    /// Pays from about 10 KB on, never for small messages.
+    /// Pays from some 10 kB on, never for small messages: pinning pages costs more than copying them.
     /// ## Cost
-    /// A completion per send; the kernel copies all the same on loopback.
+    /// A notification for each send, and the buffer may not be touched until it came. The kernel may copy all the same
+    /// (loopback, taps, devices without scatter-gather) and says so with SO_EE_CODE_ZEROCOPY_COPIED; `ss` shows nothing
+    /// of it.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.zerocopy";
-    kernels "any"; phase 3; risk Low; resets_link false; standing Elsewhere;
+    kernels "4.14.."; phase 3; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
     words "a program sets it on its own socket";
     refusal "a program sets it on its own socket";
-    sources ["https://docs.kernel.org/networking/msg_zerocopy.html"];
+    also ["SO_ZEROCOPY", "MSG_ZEROCOPY"];
+    sources [
+        "Documentation/networking/msg_zerocopy.rst in linux 6.12: Opportunity and Caveats, Deferred copies, Loopback",
+    ];
 }

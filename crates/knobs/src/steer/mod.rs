@@ -1,5 +1,6 @@
 //! Software packet steering.
 
+pub(crate) mod flow_rule;
 pub(crate) mod rfs;
 pub(crate) mod rps;
 pub(crate) mod xps;

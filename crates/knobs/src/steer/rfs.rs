@@ -2,8 +2,9 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Flows of a receive queue that are followed to the core that reads them; needs rps_cpus and
-    /// rps_sock_flow_entries.
+    /// Flows of one receive queue that are followed to the core that reads them. It needs the table of
+    /// sysctl.net.core.rps_sock_flow_entries; the kernel rounds up to a power of two. With `nic.feature.ntuple on`,
+    /// CONFIG_RFS_ACCEL and a driver that can, the device steers by itself.
     /// ## Why it matters
     /// The stack runs where the reader is.
     /// ## Cost
@@ -16,5 +17,9 @@ crate::knob! {
     value Value::Number(0, 1_048_576);
     words "followed flows: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/scaling.html"];
+    also [];
+    sources [
+        "Documentation/networking/scaling.rst in linux 6.12: RFS: Receive Flow Steering, Accelerated RFS",
+        "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: rps_flow_cnt (2.6.35)",
+    ];
 }

@@ -16,5 +16,9 @@ crate::knob! {
     value Value::Mask;
     words "packets are handed to CPUs: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/scaling.html"];
+    also ["RPS"];
+    sources [
+        "Documentation/networking/scaling.rst in linux 6.12: RPS: Receive Packet Steering",
+        "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: rps_cpus (2.6.35)",
+    ];
 }

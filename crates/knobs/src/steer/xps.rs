@@ -15,5 +15,9 @@ crate::knob! {
     value Value::Mask;
     words "sending CPUs: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/scaling.html"];
+    also ["XPS"];
+    sources [
+        "Documentation/networking/scaling.rst in linux 6.12: XPS: Transmit Packet Steering",
+        "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: xps_cpus (2.6.38)",
+    ];
 }

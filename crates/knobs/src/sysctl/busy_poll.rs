@@ -2,12 +2,15 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds poll, select and epoll spin on device queues, of sockets with SO_BUSY_POLL alone: set it on them, or
-    /// `busy_read` for all.
+    /// Microseconds poll, select and epoll spin on device queues before they sleep. poll and select spin only for
+    /// sockets that have SO_BUSY_POLL, so it is set on them, or `busy_read` for all; epoll spins when this is set, or
+    /// its own parameters (EPIOCSPARAMS, 6.9).
     /// ## Why it matters
-    /// Takes the interrupt and the wake-up out of the receive path, on devices with NAPI.
+    /// Takes the interrupt and the wake-up out of the receive path, on devices with NAPI. 50 for a few sockets, 100 for
+    /// hundreds, says the kernel's documentation.
     /// ## Cost
-    /// A busy core per waiting thread, on the whole host; SO_BUSY_POLL does it for one socket.
+    /// A busy core per waiting thread, on the whole host: it belongs to no network namespace. SO_BUSY_POLL or
+    /// EPIOCSPARAMS do it for one program.
     /// ## Example
     /// `0 -> 50` writes `/proc/sys/net/core/busy_poll = 50`
     "sysctl.net.core.busy_poll";
@@ -16,5 +19,11 @@ crate::knob! {
     value Value::Number(0, 2_147_483_647);
     words "microseconds spun before sleeping: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html", "https://docs.kernel.org/networking/napi.html", "fs/eventpoll.c (v6.9): ep_busy_loop_on"];
+    also [];
+    sources [
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: busy_poll",
+        "Documentation/networking/napi.rst in linux 6.12: Busy polling",
+        "fs/eventpoll.c in linux 6.12: ep_busy_loop_on",
+        "include/net/busy_poll.h in linux 6.12: busy_loop_timeout",
+    ];
 }

@@ -2,12 +2,14 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds a blocking socket read spins on its device queue before it sleeps: the default of SO_BUSY_POLL
-    /// for sockets made afterwards. Those that exist keep theirs.
+    /// Microseconds a blocking socket read spins on its device queue before it sleeps: the default of SO_BUSY_POLL for
+    /// sockets made afterwards. Those that exist keep theirs.
     /// ## Why it matters
-    /// Takes the interrupt and the wake-up out of the receive path, on devices with NAPI.
+    /// Takes the interrupt and the wake-up out of the receive path, on devices with NAPI. The kernel's documentation
+    /// recommends 50 where it is set for the whole host, and the socket option in the first place.
     /// ## Cost
-    /// A busy core per waiting thread, on the whole host; SO_BUSY_POLL does it for one socket.
+    /// A busy core per waiting thread, on the whole host: it belongs to no network namespace. SO_BUSY_POLL does it for
+    /// one socket. Without CONFIG_NET_RX_BUSY_POLL it is not there.
     /// ## Example
     /// `0 -> 50` writes `/proc/sys/net/core/busy_read = 50`
     "sysctl.net.core.busy_read";
@@ -16,5 +18,10 @@ crate::knob! {
     value Value::Number(0, 2_147_483_647);
     words "microseconds spun before sleeping: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html", "https://docs.kernel.org/networking/napi.html", "net/core/sock.c (v6.1): sock_init_data"];
+    also [];
+    sources [
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: busy_read",
+        "Documentation/networking/napi.rst in linux 6.12: Busy polling",
+        "net/core/sock.c in linux 6.1, 6.12: sock_init_data_uid (sk_ll_usec)",
+    ];
 }

@@ -2,7 +2,8 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Packets one softirq may take from all polled devices before it yields.
+    /// Packets one receive softirq may take from all polled devices before it yields; 300 by default. It ends earlier
+    /// when netdev_budget_usecs is used up.
     /// ## Why it matters
     /// Column 3 of softnet_stat (time squeezes) grows when it ends too soon.
     /// ## Cost
@@ -15,5 +16,9 @@ crate::knob! {
     value Value::Number(1, 2_147_483_647);
     words "packets per softirq: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html"];
+    also [];
+    sources [
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_budget",
+        "net/core/dev.c in linux 6.12: net_rx_action",
+    ];
 }

@@ -2,10 +2,12 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds one softirq may take. The default is two clock ticks: 2000 at HZ=1000, 8000 at HZ=250, 20000 at
-    /// HZ=100. Since 6.14, and in the stable kernels of March 2025, less than that is refused.
+    /// Microseconds one receive softirq may take. The default is two clock ticks: 2000 at HZ=1000, 8000 at HZ=250,
+    /// 20000 at HZ=100. Less than that is refused, by 6.14 and by stable kernels that took the same change; older ones
+    /// take it. The time is rounded to clock ticks.
     /// ## Why it matters
-    /// Column 3 of softnet_stat (time squeezes) grows when a softirq ends with work left.
+    /// Column 3 of softnet_stat (time squeezes) grows when a softirq ends with work left. The folklore value of 8000 is
+    /// the default at HZ=250, is refused at HZ=100, and is four times the default at HZ=1000.
     /// ## Cost
     /// Other softirqs and programs on that CPU wait longer.
     /// ## Example
@@ -16,5 +18,11 @@ crate::knob! {
     value Value::Number(2000, 2_147_483_647);
     words "microseconds per softirq: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html", "net/core/hotdata.c (v6.9): netdev_budget_usecs", "Linux commit c180188ec022: the lower bound"];
+    also [];
+    sources [
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_budget_usecs",
+        "net/core/hotdata.c in linux 6.12: netdev_budget_usecs",
+        "net/core/sysctl_net_core.c in linux 6.1, 6.12: netdev_budget_usecs_min (both are stable kernels with the change)",
+        "linux commit c180188ec02281126045414e90d08422a80f75b4: net: set the minimum for net_hotdata.netdev_budget_usecs",
+    ];
 }

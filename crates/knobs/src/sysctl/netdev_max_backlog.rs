@@ -2,7 +2,8 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Packets each CPU queues for RPS and for devices without NAPI.
+    /// Packets each CPU queues for RPS and for devices without NAPI (veth, loopback, tunnels); 1000 by default. Packets
+    /// of a device with NAPI and without RPS never see this queue.
     /// ## Why it matters
     /// Drops in column 2 of softnet_stat mean that it overflows. It is a depth, not a speed: 300000 hides overload as
     /// latency.
@@ -16,5 +17,9 @@ crate::knob! {
     value Value::Number(1, 2_147_483_647);
     words "packets queued per CPU: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html"];
+    also [];
+    sources [
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_max_backlog",
+        "net/core/dev.c in linux 6.1: enqueue_to_backlog; netdev_max_backlog = 1000",
+    ];
 }

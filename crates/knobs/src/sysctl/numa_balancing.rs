@@ -2,9 +2,11 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Unmaps pages from time to time to see which node uses them, and moves them.
+    /// Takes mappings away from time to time to see which node touches the page, and moves it there. 1 is on, 2 orders
+    /// memory tiers; kernels differ in their default.
     /// ## Why it matters
-    /// The page faults interrupt the program that is pinned anyway.
+    /// Each such fault interrupts the program, which is pinned, and its memory with it, in any case (`numa_hint_faults`
+    /// counts them).
     /// ## Cost
     /// Programs that are not pinned lose automatic placement.
     /// ## Example
@@ -15,5 +17,8 @@ crate::knob! {
     value Value::Number(0, 2);
     words "automatic NUMA balancing: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/sysctl/kernel.html"];
+    also [];
+    sources [
+        "Documentation/admin-guide/sysctl/kernel.rst in linux 6.12: numa_balancing",
+    ];
 }

@@ -2,7 +2,8 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Largest receive buffer SO_RCVBUF may ask for, in bytes.
+    /// Largest receive buffer SO_RCVBUF may ask for, in bytes; the kernel doubles what was asked, for its own
+    /// bookkeeping. SO_RCVBUFFORCE goes past it with CAP_NET_ADMIN. 212992 by default on 64-bit hosts.
     /// ## Why it matters
     /// A buffer that overflows in a burst loses packets (UdpRcvbufErrors); a larger one only stores more, it makes
     /// nothing faster.
@@ -16,5 +17,10 @@ crate::knob! {
     value Value::Number(2304, 2_147_483_647);
     words "socket buffers in bytes: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html", "include/net/sock.h (v6.12): SOCK_MIN_RCVBUF, SOCK_MIN_SNDBUF"];
+    also [];
+    sources [
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: rmem_max",
+        "include/net/sock.h in linux 6.1, 6.12: SOCK_MIN_RCVBUF (the lower bound), SK_RMEM_MAX",
+        "net/core/sock.c in linux 6.12: sock_init_data_uid, __sock_set_rcvbuf",
+    ];
 }

@@ -2,10 +2,14 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds of each sched_rt_period_us that real-time tasks may take.
+    /// Microseconds of each sched_rt_period_us that real-time tasks may take: 950000 of 1000000 by default; -1 means
+    /// all.
     /// ## Why it matters
-    /// -1 lets a spinning real-time task starve the kernel's own threads and hang the host. Without RT_GROUP_SCHED,
-    /// Linux 6.12 and later bound it by the fair server instead.
+    /// A real-time task that spins is stopped for the rest of each period, 50 ms in a second: that is why people set
+    /// -1. With -1 it starves the kernel's own threads on that core and may hang the host. An ordinary task that spins
+    /// alone on an isolated core is never throttled, and needs neither. Without CONFIG_RT_GROUP_SCHED, 6.12 has no such
+    /// throttling any more: a deadline server of the ordinary class (debugfs `sched/fair_server`) keeps some time for
+    /// the others.
     /// ## Cost
     /// A hung host.
     /// ## Example
@@ -15,6 +19,11 @@ crate::knob! {
     place Place::Sysctl("kernel.sched_rt_runtime_us");
     value Value::Number(-1, 2_147_483_647);
     words "real-time share: {was} -> {want}";
-    refusal "-1 lets one spinning real-time task hang the host; keep the limit and give the task its own core";
-    sources ["https://docs.kernel.org/scheduler/sched-rt-group.html"];
+    refusal "-1 lets one spinning real-time task hang the host; let it spin as an ordinary task on a core of its own";
+    also ["sched_rt_runtime_us"];
+    sources [
+        "Documentation/scheduler/sched-rt-group.rst in linux 6.12: 2.1 System wide settings, 2.2 Default behaviour",
+        "kernel/sched/rt.c in linux 6.12: rt_throttled is under CONFIG_RT_GROUP_SCHED",
+        "kernel/sched/fair.c in linux 6.12: fair_server",
+    ];
 }

@@ -2,10 +2,12 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Holds a small segment back while an earlier one still waits in the queueing discipline or the device.
+    /// Holds a segment that is not full back while something sent earlier has not been acknowledged *and* bytes of this
+    /// socket still wait in the queue discipline or the device.
     /// ## Why it matters
-    /// A small message behind another waits for a transmit completion. TCP_NODELAY does not switch this off, so both
-    /// are looked at.
+    /// A small message behind another waits for a transmit completion. TCP_NODELAY does not switch this off: they are
+    /// two mechanisms, and a program should set the second itself (socket.nodelay). `TcpExt.TCPAutoCorking` counts how
+    /// often it acted.
     /// ## Cost
     /// More, smaller packets under bulk load.
     /// ## Example
@@ -16,5 +18,9 @@ crate::knob! {
     value Value::Number(0, 1);
     words "small segments are held back: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ip-sysctl.html", "net/ipv4/tcp.c (v6.12): tcp_should_autocork"];
+    also [];
+    sources [
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_autocorking",
+        "net/ipv4/tcp.c in linux 6.12: tcp_should_autocork, tcp_push",
+    ];
 }

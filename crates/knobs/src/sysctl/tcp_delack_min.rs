@@ -4,10 +4,11 @@ crate::knob! {
     /// ## What it does
     /// Nothing: no mainline kernel has it.
     /// ## Why it matters
-    /// Lists copied from vendor kernels name it. Delayed acknowledgements are taken out per route (`quickack 1`) or per
-    /// socket (TCP_QUICKACK).
+    /// Lists copied from vendor kernels name it. What acts in its place: `ip route change … quickack 1` for one route
+    /// (route.quickack), TCP_QUICKACK for one socket (socket.quickack, not sticky), and TCP_DELACK_MAX_US where the
+    /// kernel has that option (absent in 6.12, present in 6.18).
     /// ## Cost
-    /// None; the write fails.
+    /// None; the write fails, because the file is not there.
     /// ## Example
     /// `sysctl net.ipv4.tcp_delack_min` shows it; lowlat does not write it.
     "sysctl.net.ipv4.tcp_delack_min";
@@ -15,6 +16,12 @@ crate::knob! {
     place Place::Sysctl("net.ipv4.tcp_delack_min");
     value Value::None;
     words "no mainline kernel has it";
-    refusal "not in mainline: use `ip route change … quickack 1` or TCP_QUICKACK";
-    sources ["https://docs.kernel.org/networking/ip-sysctl.html", "net/ipv4/sysctl_net_ipv4.c (v6.1, v6.12): no such entry"];
+    refusal "not in mainline: use route.quickack (`ip route change … quickack 1`) or TCP_QUICKACK";
+    also [];
+    sources [
+        "net/ipv4/sysctl_net_ipv4.c in linux 6.1, 6.12: no such entry",
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: no such entry",
+        "include/uapi/linux/tcp.h in linux 6.12: no TCP_DELACK_MAX_US",
+        "measured: linux 6.18, ENOENT for the file; setsockopt TCP_DELACK_MAX_US (46) accepted, with a floor of two clock ticks",
+    ];
 }

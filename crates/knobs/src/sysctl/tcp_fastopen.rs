@@ -2,12 +2,13 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Bit 1 lets clients, bit 2 lets servers carry data in the SYN.
+    /// A bitmap. 1 lets clients send data in the SYN (MSG_FASTOPEN), 2 lets servers accept it; 0x4 goes without a
+    /// cookie, 0x200 accepts without one, 0x400 opens all listeners. The default is 1.
     /// ## Why it matters
-    /// It saves one round trip at connection set-up, and nothing after it; the listener must ask for it with
-    /// TCP_FASTOPEN.
+    /// It saves one round trip at connection set-up and nothing after it. A listener must also ask for it with
+    /// TCP_FASTOPEN, unless 0x400 is set; a client must send with MSG_FASTOPEN.
     /// ## Cost
-    /// Some middleboxes drop a SYN with data.
+    /// Some middleboxes drop a SYN with data; a request in a SYN may arrive twice, so it must be safe to repeat.
     /// ## Example
     /// `1 -> 3` writes `/proc/sys/net/ipv4/tcp_fastopen = 3`
     "sysctl.net.ipv4.tcp_fastopen";
@@ -16,5 +17,10 @@ crate::knob! {
     value Value::Number(0, 8191);
     words "data may travel in the SYN ({was} -> {want})";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ip-sysctl.html"];
+    also [];
+    sources [
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_fastopen",
+        "RFC 7413 (sections 2, 6.3.1)",
+        "net/ipv4/sysctl_net_ipv4.c in linux 6.12: tcp_fastopen, proc_dointvec without bounds",
+    ];
 }

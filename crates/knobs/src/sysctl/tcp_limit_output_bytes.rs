@@ -3,7 +3,9 @@ use crate::how::{Place, Value};
 crate::knob! {
     /// ## What it does
     /// Bytes of its own data that one TCP connection may have below the socket, in the queue discipline and the device
-    /// (TCP small queues).
+    /// (TCP small queues). 1048576 by default up to 6.12, 4194304 on 6.18. It bounds connections without pacing; the
+    /// kernel takes the smaller of this and what the pacing rate sends in about a millisecond, and never less than two
+    /// packets.
     /// ## Why it matters
     /// All bulk connections together may fill the queue that a probe then waits in. A lower bound shortens that queue
     /// at its source, without a single drop, also where the kernel has no fair queue.
@@ -17,5 +19,10 @@ crate::knob! {
     value Value::Number(0, 2_147_483_647);
     words "bytes of one connection below its socket: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ip-sysctl.html (tcp_limit_output_bytes)", "net/ipv4/tcp_output.c (v6.12): tcp_small_queue_check"];
+    also [];
+    sources [
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_limit_output_bytes",
+        "net/ipv4/tcp_output.c in linux 6.12: tcp_small_queue_check",
+        "measured: linux 6.18, default 4194304",
+    ];
 }

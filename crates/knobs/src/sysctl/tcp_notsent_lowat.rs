@@ -2,7 +2,9 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Bytes not yet sent above which a socket is not writable.
+    /// Bytes written and not yet sent from which on a TCP socket counts as not writable and sendmsg adds no new buffer.
+    /// The default is no bound (4294967295); TCP_NOTSENT_LOWAT sets it for one socket. A change acts at once, on
+    /// sockets that exist too.
     /// ## Why it matters
     /// Keeps data in the program, where a newer message can still overtake, instead of in the kernel.
     /// ## Cost
@@ -15,5 +17,9 @@ crate::knob! {
     value Value::Number(0, 4_294_967_295);
     words "unsent bytes before a socket is full: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ip-sysctl.html"];
+    also [];
+    sources [
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_notsent_lowat",
+        "net/ipv4/tcp_ipv4.c in linux 6.12: tcp_sk_init (UINT_MAX)",
+    ];
 }

@@ -2,10 +2,11 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Lets a receiver report which segments arrived out of order (RFC 2018).
+    /// Lets a receiver report which segments arrived out of order (RFC 2018), so that only those that are missing are
+    /// sent again.
     /// ## Why it matters
-    /// It is on by default on every kernel lowlat runs on, so setting it changes nothing; lowlat reports it where
-    /// somebody switched it off.
+    /// It is on by default on every kernel lowlat runs on, so setting it changes nothing. lowlat shows the value it
+    /// found.
     /// ## Cost
     /// None at its default.
     /// ## Example
@@ -13,8 +14,13 @@ crate::knob! {
     "sysctl.net.ipv4.tcp_sack";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
     place Place::Sysctl("net.ipv4.tcp_sack");
-    value Value::Number(0, 2);
+    value Value::Number(0, 255);
     words "the default is 1 ({was} -> {want})";
     refusal "tcp_sack is 1 by default; setting it changes nothing";
-    sources ["https://docs.kernel.org/networking/ip-sysctl.html"];
+    also [];
+    sources [
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_sack",
+        "net/ipv4/tcp_ipv4.c in linux 6.1, 6.12: tcp_sk_init sets sysctl_tcp_sack = 1",
+        "RFC 2018 (section 3)",
+    ];
 }

@@ -2,9 +2,11 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Shrinks the congestion window after an idle time of one retransmission timeout.
+    /// Takes the congestion window back to its start after an idle time of one retransmission timeout (RFC 2861). On by
+    /// default.
     /// ## Why it matters
-    /// A burst after a pause starts with a small window and takes more round trips.
+    /// A burst after a pause starts with a small window and takes more round trips. Messages of one or a few segments
+    /// never fill the window and gain nothing.
     /// ## Cost
     /// Bursts into a path whose state has changed.
     /// ## Example
@@ -12,8 +14,13 @@ crate::knob! {
     "sysctl.net.ipv4.tcp_slow_start_after_idle";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.ipv4.tcp_slow_start_after_idle");
-    value Value::Number(0, 1);
+    value Value::Number(0, 255);
     words "the window is reset after idle: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ip-sysctl.html"];
+    also [];
+    sources [
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_slow_start_after_idle",
+        "net/ipv4/tcp_ipv4.c in linux 6.12: tcp_sk_init (1)",
+        "net/ipv4/tcp_output.c in linux 6.12: tcp_cwnd_restart",
+    ];
 }

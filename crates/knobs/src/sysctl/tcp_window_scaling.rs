@@ -4,8 +4,8 @@ crate::knob! {
     /// ## What it does
     /// Lets windows exceed 64 KiB (RFC 7323).
     /// ## Why it matters
-    /// It is on by default on every kernel lowlat runs on, so setting it changes nothing; lowlat reports it where
-    /// somebody switched it off.
+    /// It is on by default on every kernel lowlat runs on, so setting it changes nothing. lowlat shows the value it
+    /// found.
     /// ## Cost
     /// None at its default.
     /// ## Example
@@ -13,8 +13,13 @@ crate::knob! {
     "sysctl.net.ipv4.tcp_window_scaling";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
     place Place::Sysctl("net.ipv4.tcp_window_scaling");
-    value Value::Number(0, 2);
+    value Value::Number(0, 255);
     words "the default is 1 ({was} -> {want})";
     refusal "tcp_window_scaling is 1 by default; setting it changes nothing";
-    sources ["https://docs.kernel.org/networking/ip-sysctl.html"];
+    also [];
+    sources [
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_window_scaling",
+        "net/ipv4/tcp_ipv4.c in linux 6.1, 6.12: tcp_sk_init sets sysctl_tcp_window_scaling = 1",
+        "RFC 7323 (section 2)",
+    ];
 }

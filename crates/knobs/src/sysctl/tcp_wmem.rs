@@ -2,10 +2,11 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Smallest, first and largest send buffer of a TCP socket, in bytes.
+    /// Smallest, first and largest send buffer of a TCP socket, in bytes. Defaults: 4096, 16384, and up to 4 MiB by
+    /// memory. SO_SNDBUF switches autotuning off for its socket.
     /// ## Why it matters
-    /// A send buffer that is too small blocks the writer. A large one lets more data queue ahead of a message; see
-    /// tcp_notsent_lowat.
+    /// A send buffer that is too small blocks the writer. A large one lets more data queue ahead of a message;
+    /// tcp_notsent_lowat bounds that without a small buffer. The folklore start of 65536 makes no message faster.
     /// ## Cost
     /// Memory per socket; a large maximum lets queues grow.
     /// ## Example
@@ -16,5 +17,9 @@ crate::knob! {
     value Value::Triple;
     words "TCP buffers in bytes: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/networking/ip-sysctl.html"];
+    also [];
+    sources [
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_wmem",
+        "net/ipv4/tcp.c in linux 6.1, 6.12: tcp_init (16 KiB; max_wshare at most 4 MiB)",
+    ];
 }

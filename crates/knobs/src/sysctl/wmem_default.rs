@@ -2,10 +2,12 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Send buffer of a new UDP or raw socket, in bytes.
+    /// Send buffer of a new socket, in bytes: UDP, raw and packet sockets. TCP starts from the second number of
+    /// tcp_wmem instead. 212992 by default on 64-bit hosts.
     /// ## Why it matters
-    /// A buffer that overflows in a burst loses packets (UdpRcvbufErrors); a larger one only stores more, it makes
-    /// nothing faster.
+    /// A sender whose buffer is full blocks, or gets EAGAIN (UdpSndbufErrors). A larger buffer makes nothing faster: it
+    /// lets more wait below the program. 16 MiB for every socket, as tuning lists have it, is queue depth and not
+    /// speed.
     /// ## Cost
     /// Memory, and a longer queue when the reader is slow.
     /// ## Example
@@ -16,5 +18,10 @@ crate::knob! {
     value Value::Number(4608, 2_147_483_647);
     words "socket buffers in bytes: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html", "include/net/sock.h (v6.12): SOCK_MIN_RCVBUF, SOCK_MIN_SNDBUF"];
+    also [];
+    sources [
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: wmem_default",
+        "include/net/sock.h in linux 6.1, 6.12: SOCK_MIN_SNDBUF (the lower bound), SK_WMEM_MAX",
+        "net/core/sock.c in linux 6.12: sock_init_data_uid, __sock_set_rcvbuf",
+    ];
 }

@@ -2,10 +2,11 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Largest send buffer SO_SNDBUF may ask for, in bytes.
+    /// Largest send buffer SO_SNDBUF may ask for, in bytes; the kernel doubles what was asked, for its own bookkeeping.
+    /// 212992 by default on 64-bit hosts.
     /// ## Why it matters
-    /// A buffer that overflows in a burst loses packets (UdpRcvbufErrors); a larger one only stores more, it makes
-    /// nothing faster.
+    /// A sender whose buffer is full blocks, or gets EAGAIN (UdpSndbufErrors). A larger buffer makes nothing faster: it
+    /// lets more wait below the program.
     /// ## Cost
     /// Memory, and a longer queue when the reader is slow.
     /// ## Example
@@ -16,5 +17,10 @@ crate::knob! {
     value Value::Number(4608, 2_147_483_647);
     words "socket buffers in bytes: {was} -> {want}";
     refusal "";
-    sources ["https://docs.kernel.org/admin-guide/sysctl/net.html", "include/net/sock.h (v6.12): SOCK_MIN_RCVBUF, SOCK_MIN_SNDBUF"];
+    also [];
+    sources [
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: wmem_max",
+        "include/net/sock.h in linux 6.1, 6.12: SOCK_MIN_SNDBUF (the lower bound), SK_WMEM_MAX",
+        "net/core/sock.c in linux 6.12: sock_init_data_uid, __sock_set_rcvbuf",
+    ];
 }

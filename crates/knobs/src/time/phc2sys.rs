@@ -2,7 +2,8 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Sets the system clock from the device's; `-w` waits for ptp4l.
+    /// Sets the system clock from the device's. `-w` waits until ptp4l is synchronized, and takes the offset to UTC
+    /// from it.
     /// ## Why it matters
     /// One-way delays are read from the system clock, which must follow the device's.
     /// ## Cost
@@ -15,5 +16,8 @@ crate::knob! {
     value Value::None;
     words "a service of its own; lowlat reads its state";
     refusal "a service of its own; lowlat reads its state";
-    sources ["https://linuxptp.nwtime.org/documentation/phc2sys/"];
+    also ["phc2sys"];
+    sources [
+        "man 8 phc2sys (-w; linuxptp 3.1.1)",
+    ];
 }

@@ -2,9 +2,10 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// The PTP daemon. `-H` uses hardware stamps, `-S` software ones.
+    /// The PTP daemon. `-H`, its default, uses the device's stamps, `-S` software ones.
     /// ## Why it matters
-    /// One-way delays need clocks that agree.
+    /// One-way delays need clocks that agree. `-S`, as tuning lists have it, gives up the device's stamps and with them
+    /// most of the accuracy.
     /// ## Cost
     /// Two daemons that set one clock fight (chrony, systemd-timesyncd).
     /// ## Example
@@ -15,5 +16,8 @@ crate::knob! {
     value Value::None;
     words "a service of its own; lowlat reads its state";
     refusal "a service of its own; lowlat reads its state";
-    sources ["https://linuxptp.nwtime.org/documentation/ptp4l/"];
+    also ["ptp4l"];
+    sources [
+        "man 8 ptp4l (-H, -S; linuxptp 3.1.1)",
+    ];
 }

@@ -16,11 +16,15 @@ const APPLETS: [&str; 16] = [
     "sleep", "ls", "dmesg",
 ];
 
+/// Loaded by themselves these modules would make interfaces of their own, and the name that a test asks for exists already
+/// (drivers/net/ifb.c `numifbs`, drivers/net/dummy.c `numdummies`).
+const MODPROBE_CONF: &str = "options ifb numifbs=0\noptions dummy numdummies=0\n";
+
 /// The initramfs of the kernel in `dir`, written when its parts changed.
 pub(crate) fn ensure(dir: &Path, modules: &Path, busybox: &[u8]) -> Result<PathBuf, LabError> {
     let closure = closure(modules, &BOOT_MODULES)?;
     let mut hash = DefaultHasher::new();
-    (INIT, &closure, APPLETS, busybox).hash(&mut hash);
+    (INIT, &closure, APPLETS, MODPROBE_CONF, busybox).hash(&mut hash);
     let path = dir.join(format!("initramfs-{:016x}.cpio", hash.finish()));
     if path.exists() {
         return Ok(path);
@@ -35,7 +39,7 @@ pub(crate) fn ensure(dir: &Path, modules: &Path, busybox: &[u8]) -> Result<PathB
 
 fn build(modules: &Path, closure: &[String], busybox: &[u8]) -> Result<Vec<u8>, LabError> {
     let mut cpio = Cpio::default();
-    for dir in ["bin", "sbin", "dev", "proc", "sys", "lib", "mod"] {
+    for dir in ["bin", "sbin", "dev", "proc", "sys", "lib", "mod", "etc"] {
         cpio.dir(dir);
     }
     // The kernel opens /dev/console for init before anything is mounted.
@@ -46,6 +50,7 @@ fn build(modules: &Path, closure: &[String], busybox: &[u8]) -> Result<Vec<u8>, 
         cpio.symlink(&format!("bin/{applet}"), "busybox");
     }
     cpio.symlink("sbin/modprobe", "../bin/busybox");
+    cpio.file("etc/modprobe.conf", 0o644, MODPROBE_CONF.as_bytes());
     let mut list = String::new();
     for module in closure {
         let from = modules.join(module);

@@ -33,6 +33,11 @@ impl KernelChoice {
         }
     }
 
+    /// The kernel of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.name() == name)
+    }
+
     fn accepts(self, version: &str) -> bool {
         let mut parts = version.split(['.', '-', '~', '+']).map(|p| p.parse::<u32>().unwrap_or(0));
         let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));

@@ -21,6 +21,7 @@ mod error;
 mod guest;
 mod initramfs;
 mod kernel;
+mod netdevsim;
 mod process;
 mod qemu;
 mod tools;

@@ -146,7 +146,7 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
 }
 
 fn place(cpu: u32, spec: &NoiseSpec) -> Placement {
-    Placement { cpu: Some(cpu), rt_priority: spec.rt_priority, lock_memory: false }
+    Placement { cpu: Some(cpu), rt_priority: spec.rt_priority, ..Placement::default() }
 }
 
 /// Interruptions of this thread's CPU as `(begin, end)` on `CLOCK_MONOTONIC`, for

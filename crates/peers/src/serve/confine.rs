@@ -9,11 +9,9 @@ use std::fmt;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope,
-};
+use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
 
 use super::lane::Seat;
@@ -49,8 +47,8 @@ impl Calls {
 /// Gives up what can be given up now, and makes the filter that each thread takes on later, since starting threads is
 /// among what it forbids.
 pub(super) fn process(seats: &[Arc<Seat>]) -> Result<(Vec<Confinement>, Option<Calls>), ServeError> {
-    let words = privilege::drop_all()
-        .map_err(|source| ServeError::Os { what: "drop privileges".to_owned(), source })?;
+    let words =
+        privilege::drop_all().map_err(|source| ServeError::Os { what: "drop privileges".to_owned(), source })?;
     let mut done = vec![Confinement { by: "privileges", whole: true, words }, files()];
     let calls = match filter(seats) {
         // A kernel without seccomp filters says so only when one is set: a thread tries it.
@@ -169,7 +167,11 @@ fn filter(seats: &[Arc<Seat>]) -> Result<BpfProgram, String> {
         };
         rules.insert(*call, seats.iter().map(of_seat).collect::<Result<_, _>>()?);
     }
-    let arch = std::env::consts::ARCH.try_into().map_err(words)?;
+    let arch = match () {
+        () if cfg!(target_arch = "x86_64") => TargetArch::x86_64,
+        () if cfg!(target_arch = "aarch64") => TargetArch::aarch64,
+        () => return Err("no filter for this processor".to_owned()),
+    };
     // Refused rather than killed: a call that this list forgot costs that call, not all clients their far end.
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, arch).map_err(words)?;

@@ -10,6 +10,7 @@ use lowlat_transport::{clock, cmsg, os};
 
 use super::lane::{self, Seat, Usher};
 use super::limit::Gate;
+use super::stamped::Stamped;
 use super::stats::Board;
 use super::{Arrival, PATIENCE_NS, Reflection, Reflector, ServeStats};
 
@@ -29,7 +30,8 @@ pub(super) struct Datagrams {
     room: Vec<u8>,
     /// Kept, since clearing it for each empty question of a spinning thread would cost more than the question's code.
     from: os::Address,
-    ancillary: os::Control<128>,
+    ancillary: os::Control<192>,
+    stamped: Stamped,
     pub(super) stats: ServeStats,
     pub(super) board: Board,
     /// The kernel's own count of drops, when it was last asked.
@@ -86,13 +88,7 @@ impl Datagrams {
         Self::new(Where::Seat(seat), local, false, reflector, gate)
     }
 
-    fn new(
-        seat: Where,
-        local: SocketAddr,
-        any: bool,
-        reflector: Box<dyn Reflector>,
-        gate: Gate,
-    ) -> io::Result<Self> {
+    fn new(seat: Where, local: SocketAddr, any: bool, reflector: Box<dyn Reflector>, gate: Gate) -> io::Result<Self> {
         let fd = seat.fd();
         let v6 = local.is_ipv6();
         // Bound to every address, the kernel would choose the answer's source by route, and a client that connected to
@@ -113,11 +109,11 @@ impl Datagrams {
         let control = any || reflector.wants_ttl();
         // One byte more than the longest message: what fills it is too long.
         let room = vec![0; reflector.longest().min(65535) + 1];
-        let ancillary = os::Control([0; 128]);
+        let ancillary = os::Control([0; 192]);
         let from = os::Address::empty();
         let drops = os::receive_drops(fd).unwrap_or(0);
-        let (stats, board) = (ServeStats::default(), Board::default());
-        Ok(Self { seat, local, reflector, gate, any, control, room, from, ancillary, stats, board, drops })
+        let (stamped, stats, board) = (Stamped::default(), ServeStats::default(), Board::default());
+        Ok(Self { seat, local, reflector, gate, any, control, room, from, ancillary, stamped, stats, board, drops })
     }
 
     /// A seat that nobody was given yet.
@@ -184,10 +180,12 @@ impl Datagrams {
     fn one(&mut self, flags: libc::c_int) -> Option<(u64, Option<SocketAddr>)> {
         let mut source = None;
         let mut ttl = None;
-        let received = if self.control {
+        let mut control_len = 0;
+        let received = if self.control || self.stamped.on() {
             let control = &mut self.ancillary.0;
             os::recv_message(self.seat.fd(), &mut self.room, control, Some(&mut self.from), flags).map(|got| {
-                let control = &control[..got.control_len.min(128)];
+                control_len = got.control_len.min(control.len());
+                let control = &control[..control_len];
                 source = cmsg::destination(control);
                 ttl = cmsg::time_to_live(control);
                 got.len
@@ -206,30 +204,34 @@ impl Datagrams {
             return None; // receiving was ended
         }
         let at = clock::now();
-        let arrival = Arrival { at, ttl };
+        let kernel = self.stamped.stamp(&self.ancillary.0[..control_len]);
+        let arrival = Arrival { at, ttl, kernel };
         let (reflector, room) = (self.reflector.as_mut(), &mut self.room[..]);
-        let mut judge = Judge { local: self.local, any: self.any, gate: &self.gate, stats: &mut self.stats };
+        let judge = |stats| Judge { local: self.local, any: self.any, gate: &self.gate, stats };
         let mut to_seat = None;
-        match &mut self.seat {
+        let handled = match &mut self.seat {
             Where::Open(fd, usher) => {
                 let to = To { fd: fd.as_fd(), client: &self.from, connected: false, source };
-                if judge.handle(reflector, room, len, &to, &arrival) && usher.note(&self.from) {
+                let handled = judge(&mut self.stats).handle(reflector, room, len, &to, &arrival);
+                if handled.answered && usher.note(&self.from) {
                     to_seat = if self.any {
                         source.map(|source| lane::destination(source, self.local.port()))
                     } else {
                         Some(self.local)
                     };
                 }
+                handled
             }
             Where::Seat(seat) => {
                 let mut held = seat.held();
                 let connected = held.is(&self.from, at);
                 let to = To { fd: seat.fd.as_fd(), client: &self.from, connected, source };
-                judge.stats = &mut held.stats;
-                let answered = judge.handle(reflector, room, len, &to, &arrival);
-                held.stats.seated += u64::from(answered);
+                let handled = judge(&mut held.stats).handle(reflector, room, len, &to, &arrival);
+                held.stats.seated += u64::from(handled.answered);
+                handled
             }
-        }
+        };
+        self.stamped.asked(self.seat.fd(), handled.wants_stamp, at);
         Some((at, to_seat))
     }
 
@@ -292,6 +294,14 @@ impl To<'_> {
     }
 }
 
+/// What became of a message.
+#[derive(Default)]
+struct Handled {
+    answered: bool,
+    /// It asked for the kernel's receive stamps.
+    wants_stamp: bool,
+}
+
 /// Decides about one message.
 struct Judge<'a> {
     local: SocketAddr,
@@ -301,47 +311,48 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Answers the message in `room[..len]`; whether it did.
+    /// Answers the message in `room[..len]`, if it is to be answered.
     #[inline]
     fn handle(
-        &mut self,
+        self,
         reflector: &mut dyn Reflector,
         room: &mut [u8],
         len: usize,
         to: &To<'_>,
         arrival: &Arrival,
-    ) -> bool {
+    ) -> Handled {
         self.stats.received += 1;
         let Some(peer) = to.client.get() else {
             self.stats.malformed += 1;
-            return false;
+            return Handled::default();
         };
         if let Err(why) = self.gate.pass(peer.ip(), arrival.at) {
             self.stats.shut(why);
-            return false;
+            return Handled::default();
         }
         // No answer to port 0 (there is none), to a broadcast (one packet would become many), or to what our own port
         // elsewhere seems to send (two far ends could be set on each other).
         let to_many = self.any && to.source.is_none();
         if len == room.len() || to_many || peer.port() == 0 || peer.port() == self.local.port() {
             self.stats.malformed += 1;
-            return false;
+            return Handled::default();
         }
+        let mut handled = Handled { answered: false, wants_stamp: reflector.wants_stamp(&room[..len]) };
         match reflector.reflect(&mut room[..len], arrival) {
             Reflection::Reply(reply) => {
                 if to.send(&room[..reply.min(len)]).is_err() {
                     self.stats.send_failed += 1;
-                    return false;
+                    return handled;
                 }
                 if self.stats.times_this() {
                     self.stats.residence.record(clock::now().saturating_sub(arrival.at));
                 }
                 self.stats.answered += 1;
-                return true;
+                handled.answered = true;
             }
             Reflection::Ignore(why) => self.stats.ignored(why),
             Reflection::Sink => self.stats.malformed += 1,
         }
-        false
+        handled
     }
 }

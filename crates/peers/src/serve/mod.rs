@@ -18,6 +18,7 @@ mod lane;
 mod limit;
 mod privilege;
 mod sink;
+mod stamped;
 mod stats;
 mod stream;
 
@@ -50,6 +51,8 @@ pub struct Arrival {
     pub at: Ns,
     /// Its time to live, where the protocol asks for it.
     pub ttl: Option<u8>,
+    /// It reached this host's kernel, `CLOCK_MONOTONIC`, where the sender asks for that.
+    pub kernel: Option<Ns>,
 }
 
 /// Why a message gets no answer. None of these is an error of the far end.
@@ -82,6 +85,11 @@ pub trait Reflector: Send {
     fn longest(&self) -> usize;
     /// Whether answers need the arrival's time to live.
     fn wants_ttl(&self) -> bool {
+        false
+    }
+    /// Whether a message asks for the kernel's receive stamp.
+    fn wants_stamp(&self, message: &[u8]) -> bool {
+        let _ = message;
         false
     }
     /// Turns a message into its answer, in place. Never panics, whatever the bytes, and allocates nothing.

@@ -9,6 +9,7 @@ use lowlat_transport::{Ns, clock, os};
 
 use super::limit::Gate;
 use super::sink::Sinks;
+use super::stamped::Stamped;
 use super::stats::Board;
 use super::{Arrival, Ignored, PATIENCE_NS, Reflection, Reflector, ServeConfig, ServeStats};
 
@@ -65,6 +66,7 @@ struct Connection {
     unsent: Vec<u8>,
     last: Ns,
     proven: bool,
+    stamped: Stamped,
 }
 
 /// What becomes of a connection.
@@ -228,8 +230,17 @@ impl<'a> Streams<'a> {
         }
         let room = vec![0; START_ROOM];
         self.room += room.len();
-        let connection =
-            Connection { fd, listener, peer, room, have: 0, unsent: Vec::new(), last: now, proven: false };
+        let connection = Connection {
+            fd,
+            listener,
+            peer,
+            room,
+            have: 0,
+            unsent: Vec::new(),
+            last: now,
+            proven: false,
+            stamped: Stamped::default(),
+        };
         if slot == self.connections.len() {
             self.connections.push(Some(connection));
         } else {
@@ -282,8 +293,19 @@ impl Connection {
         room: usize,
         flags: libc::c_int,
     ) -> Fate {
+        // Of the newest bytes: it belongs to the last message that this receive brought.
+        let mut kernel = None;
         if self.unsent.is_empty() {
-            match os::recv(self.fd.as_fd(), &mut self.room[self.have..], flags) {
+            let received = if self.stamped.on() {
+                let mut control = os::Control([0; 128]);
+                os::recv_message(self.fd.as_fd(), &mut self.room[self.have..], &mut control.0, None, flags).map(|got| {
+                    kernel = self.stamped.stamp(&control.0[..got.control_len.min(128)]);
+                    got.len
+                })
+            } else {
+                os::recv(self.fd.as_fd(), &mut self.room[self.have..], flags)
+            };
+            match received {
                 Ok(0) => return Fate::Closes,
                 Ok(n) => self.have += n,
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
@@ -332,7 +354,8 @@ impl Connection {
                 stats.shut(why);
                 continue;
             }
-            match reflector.reflect(&mut self.room[message.clone()], &Arrival { at, ttl: None }) {
+            self.stamped.asked(self.fd.as_fd(), reflector.wants_stamp(&self.room[message.clone()]), at);
+            match reflector.reflect(&mut self.room[message.clone()], &Arrival { at, ttl: None, kernel }) {
                 Reflection::Reply(reply) => {
                     let answer = message.start..message.start + reply.min(len);
                     if let Err(closes) = self.answer(answer, stats, at) {

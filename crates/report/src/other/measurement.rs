@@ -27,13 +27,10 @@ pub fn measurement(m: &Measurement) -> String {
         m.sent, m.received, m.lost, m.late, m.duplicates, m.reordered, m.foreign
     );
     let mut sections = vec![Section::new("Round trips", vec![quantiles(m)])];
-    if !m.stamp_coverage.is_empty() {
-        let list = m.stamp_coverage.iter().map(|(k, r)| format!("{}: {} %", line(k), percent(*r))).collect();
-        sections.push(Section::new("Stamps that came", vec![Block::List(list)]));
-    }
+    sections.extend(super::insight::sections(m));
     if !m.environment.is_empty() {
         let list = m.environment.iter().map(|(k, v)| format!("{}: {}", line(k), line(v))).collect();
-        sections.push(Section::new("What bends the figures", vec![Block::List(list)]));
+        sections.push(Section::new("Beside the probe", vec![Block::List(list)]));
     }
     if !m.warnings.is_empty() {
         let list = m.warnings.iter().map(|w| line(w)).collect();
@@ -51,7 +48,6 @@ fn quantiles(m: &Measurement) -> Block {
     if m.residence.samples > 0 {
         columns.push(("in the far end".to_owned(), &m.residence));
     }
-    columns.extend(m.legs.iter().map(|(name, q)| (line(name), q)));
     let rows = columns
         .into_iter()
         .map(|(name, q)| {

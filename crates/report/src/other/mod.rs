@@ -3,6 +3,7 @@
 mod check;
 mod comparison;
 mod facts;
+mod insight;
 mod measurement;
 mod noise;
 mod plan;

@@ -106,6 +106,12 @@ pub fn links_in(netns: &str) -> io::Result<Vec<String>> {
     os::links_in(netns)
 }
 
+/// The cookie of the network namespace that `path` leads to (`/proc/PID/ns/net`): an inode is given again when its
+/// namespace has ended, a cookie is not.
+pub fn netns_cookie_at(path: &str) -> io::Result<u64> {
+    os::netns_cookie_at(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,6 +62,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         NetQuery::NetnsInode => {
             os_answer("look at the network namespace", std::fs::metadata("/proc/thread-self/ns/net").map(|m| m.ino()))
         }
+        NetQuery::NetnsCookie => os_answer("ask for the network namespace's cookie", os::netns_cookie()),
         NetQuery::CpuDmaLatency => cpu_dma_latency(),
     }
 }

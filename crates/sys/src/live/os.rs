@@ -42,18 +42,50 @@ pub(super) fn uname() -> std::io::Result<Uname> {
     Ok(Uname { release: text(&u.release), version: text(&u.version), machine: text(&u.machine) })
 }
 
-/// The names of the links in a named network namespace (`/run/netns/NAME`). Only a thread that ends with the question
-/// enters it, so nothing else of this process ever is there.
+/// include/uapi/asm-generic/socket.h, since Linux 5.14; the libc crate does not name it.
+const SO_NETNS_COOKIE: libc::c_int = 71;
+
+/// The cookie of this thread's network namespace.
+pub(super) fn netns_cookie() -> std::io::Result<u64> {
+    use std::os::fd::AsRawFd as _;
+    // Any socket belongs to the namespace of the thread that makes it; this one needs no network.
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 0))?;
+    let mut cookie = 0u64;
+    let mut size = libc::socklen_t::try_from(mem::size_of::<u64>()).unwrap_or(8);
+    // SAFETY: `cookie` and `size` are live and writable, and `size` is that of `cookie`.
+    let got = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_NETNS_COOKIE, (&raw mut cookie).cast(), &raw mut size)
+    };
+    if got < 0 { Err(std::io::Error::last_os_error()) } else { Ok(cookie) }
+}
+
+/// The cookie of the network namespace that `path` leads to (`/proc/PID/ns/net`).
+pub(super) fn netns_cookie_at(path: &str) -> std::io::Result<u64> {
+    in_netns(path, netns_cookie)
+}
+
+/// The names of the links in a named network namespace (`/run/netns/NAME`).
 pub(super) fn links_in(netns: &str) -> std::io::Result<Vec<String>> {
-    let file = std::fs::File::open(format!("/run/netns/{netns}"))?;
+    in_netns(&format!("/run/netns/{netns}"), || {
+        let links = lowlat_netlink::route::link::links().map_err(|e| std::io::Error::other(e.to_string()))?;
+        Ok(links.into_iter().map(|l| l.name).collect())
+    })
+}
+
+/// Asks inside another network namespace. Only a thread that ends with the question enters it, so nothing else of this
+/// process ever is there.
+fn in_netns<T: Send + 'static>(
+    path: &str,
+    ask: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    use std::os::fd::AsRawFd as _;
+    let file = std::fs::File::open(path)?;
     let asked = std::thread::spawn(move || {
-        use std::os::fd::AsRawFd as _;
         // SAFETY: setns takes a descriptor, which `file` keeps open, and changes this thread's namespace only.
         if unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
             return Err(std::io::Error::last_os_error());
         }
-        let links = lowlat_netlink::route::link::links().map_err(|e| std::io::Error::other(e.to_string()))?;
-        Ok(links.into_iter().map(|l| l.name).collect())
+        ask()
     });
     asked.join().unwrap_or_else(|_| Err(std::io::Error::other("the asking thread ended early")))
 }

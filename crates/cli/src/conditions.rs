@@ -1,0 +1,341 @@
+//! Where a measurement takes place: which CPUs the prober gets and why, and what bends its figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, UdpSocket};
+
+use lowlat_knobs::cpulist::{parse_list, print_list};
+use lowlat_measure::placement::Placed;
+use lowlat_model::{Conditions, NotSeen, Reading};
+use lowlat_sys::{Sys, irqs, query};
+use lowlat_transport::Proto;
+
+use crate::path::Path;
+
+/// The CPUs of a measurement, and who chose them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Interface of the path.
+    pub iface: Option<String>,
+    /// Its NUMA node.
+    pub nic_node: Option<u32>,
+    /// The prober may run on these; empty for wherever it may run already.
+    pub cpus: Vec<u32>,
+    /// In words.
+    pub words: String,
+}
+
+/// The interface by which the kernel would send to `to`: that of the source address it would take. Nothing is sent.
+fn route(to: SocketAddr, sys: &dyn Sys) -> Option<String> {
+    let any: SocketAddr = if to.is_ipv6() { ([0u16; 8], 0).into() } else { ([0u8; 4], 0).into() };
+    let socket = UdpSocket::bind(any).ok()?;
+    // Any port does: connecting a datagram socket only looks up the route.
+    socket.connect(SocketAddr::new(to.ip(), 9)).ok()?;
+    let source = socket.local_addr().ok()?.ip();
+    let links = query::links(sys).into_value()?;
+    let name = |index: u32| links.iter().find(|l| l.index == index).map(|l| l.name.clone());
+    // What goes to an address of this host goes by loopback, whichever interface has the address.
+    let addresses = query::addresses(sys).into_value()?;
+    let holder = |ip: std::net::IpAddr| {
+        let text = ip.to_string();
+        addresses.iter().find(|a| a.address.split('/').next() == Some(&text)).map(|a| a.index)
+    };
+    if to.ip().is_loopback() || holder(to.ip()).is_some() {
+        return Some("lo".to_owned());
+    }
+    name(holder(source)?)
+}
+
+/// NUMA node of an interface's device; a virtio device's stands one level up, and -1 means none.
+fn node_of(iface: &str, sys: &dyn Sys) -> Option<u32> {
+    ["device/numa_node", "device/../numa_node"]
+        .iter()
+        .find_map(|file| sys.read(&format!("/sys/class/net/{iface}/{file}")).into_value()?.trim().parse().ok())
+}
+
+/// CPUs of each NUMA node that has any.
+fn nodes(sys: &dyn Sys) -> BTreeMap<u32, BTreeSet<u32>> {
+    let base = "/sys/devices/system/node";
+    let names = sys.list(base).into_value().unwrap_or_default();
+    let node = |name: &String| {
+        let number = name.strip_prefix("node")?.parse().ok()?;
+        Some((number, parse_list(&sys.read(&format!("{base}/{name}/cpulist")).into_value()?).ok()?))
+    };
+    names.iter().filter_map(node).collect()
+}
+
+/// The CPUs for a path: the one that was named, else those of the NIC's node, on a host that has several.
+pub fn choose(path: &Path, sys: &dyn Sys) -> Choice {
+    let iface = path.iface.clone().or_else(|| route(path.remote, sys));
+    let nic_node = iface.as_deref().and_then(|i| node_of(i, sys));
+    let nodes = nodes(sys);
+    let name = iface.as_deref().unwrap_or("the path's interface");
+    let (cpus, words) = match (path.cpu, nic_node) {
+        (Some(cpu), _) => {
+            let here = nodes.iter().find(|(_, cpus)| cpus.contains(&cpu)).map(|(node, _)| *node);
+            let far = match (here, nic_node) {
+                (Some(here), Some(nic)) if here != nic => {
+                    format!("; it is of NUMA node {here}, {name} is at node {nic}: each probe crosses between them")
+                }
+                _ => String::new(),
+            };
+            (Vec::new(), format!("CPU {cpu}, as asked{far}"))
+        }
+        (None, Some(node)) if nodes.len() > 1 => {
+            let allowed = lowlat_measure::placement::allowed_cpus().unwrap_or_default();
+            let all = nodes.get(&node).cloned().unwrap_or_default();
+            let may: BTreeSet<u32> = all.iter().copied().filter(|c| allowed.contains(c)).collect();
+            if may.is_empty() {
+                let all = print_list(&all);
+                (
+                    Vec::new(),
+                    format!("not chosen: {name} is at NUMA node {node}, whose CPUs {all} this process may not use"),
+                )
+            } else {
+                let words = format!("CPUs {}: NUMA node {node}, where {name} is", print_list(&may));
+                (may.into_iter().collect(), words)
+            }
+        }
+        (None, Some(_)) => (Vec::new(), "not pinned: the host has one NUMA node; --cpu pins".to_owned()),
+        (None, None) => (Vec::new(), format!("not pinned: {name} names no NUMA node; --cpu pins")),
+    };
+    Choice { iface, nic_node, cpus, words }
+}
+
+/// Steal and all time of each CPU, in ticks (`/proc/stat`, proc_stat(5)).
+#[derive(Debug, Clone, Default)]
+pub struct Ticks(BTreeMap<u32, (u64, u64)>);
+
+impl Ticks {
+    /// Now.
+    pub fn read(sys: &dyn Sys) -> Self {
+        let text = sys.read("/proc/stat").into_value().unwrap_or_default();
+        let line = |l: &str| {
+            let mut words = l.split_whitespace();
+            let cpu = words.next()?.strip_prefix("cpu")?.parse().ok()?;
+            let ticks: Vec<u64> = words.map_while(|w| w.parse().ok()).collect();
+            // user, nice, system, idle, iowait, irq, softirq, steal; guest times are within user.
+            Some((cpu, (*ticks.get(7)?, ticks.iter().take(8).sum())))
+        };
+        Self(text.lines().filter_map(line).collect())
+    }
+
+    /// Share of the time until `later` that was stolen, over these CPUs; `None` where no tick passed.
+    fn stolen(&self, later: &Self, cpus: &[u32]) -> Option<f64> {
+        let (mut steal, mut all) = (0, 0);
+        for cpu in cpus {
+            let (from, to) = (self.0.get(cpu)?, later.0.get(cpu)?);
+            steal += to.0.saturating_sub(from.0);
+            all += to.1.saturating_sub(from.1);
+        }
+        (all > 0).then(|| steal as f64 / all as f64)
+    }
+}
+
+/// What there is to say about a run besides the path itself.
+#[derive(Debug, Default)]
+pub struct Run {
+    /// The CPUs.
+    pub choice: Choice,
+    /// CPUs the prober had, while it had them.
+    pub cpus: Vec<u32>,
+    /// SCHED_FIFO priority.
+    pub rt: Option<u8>,
+    /// Memory was locked, or why not; `None` where it was not asked for.
+    pub memory: Option<Result<(), String>>,
+    /// At the start.
+    pub ticks: Ticks,
+}
+
+impl Run {
+    /// While placed.
+    pub fn of(choice: Choice, placed: &Placed, rt: Option<u8>, ticks: Ticks) -> Self {
+        let cpus = lowlat_measure::placement::allowed_cpus().unwrap_or_default();
+        Self { choice, cpus, rt, memory: placed.memory().cloned(), ticks }
+    }
+}
+
+/// A reading's value, or its name and reason among `not_seen`.
+fn keep<T>(not_seen: &mut Vec<NotSeen>, fact: &str, reading: Reading<T>) -> Option<T> {
+    if let Some((kind, why)) = reading.why_not() {
+        not_seen.push(NotSeen { fact: fact.to_owned(), why: format!("{kind}: {why}") });
+    }
+    reading.into_value()
+}
+
+/// Reads the conditions of a run that has just ended.
+pub fn read(path: &Path, run: &Run, sys: &dyn Sys) -> Conditions {
+    let mut out = Conditions {
+        iface: run.choice.iface.clone(),
+        cpus: run.cpus.clone(),
+        placement: run.choice.words.clone(),
+        nic_node: run.choice.nic_node,
+        rt_priority: run.rt,
+        memory_locked: matches!(run.memory, Some(Ok(()))),
+        memory_refused: run.memory.clone().and_then(Result::err),
+        steal_ratio: run.ticks.stolen(&Ticks::read(sys), &run.cpus),
+        tcp_nodelay: (path.proto == Proto::Tcp).then_some(true),
+        ..Conditions::default()
+    };
+    let mut not_seen = Vec::new();
+    processors(&mut out, &mut not_seen, sys);
+    let text = |path: &str| sys.read(path).map(|t| t.trim().to_owned());
+    out.clocksource =
+        keep(&mut not_seen, "clocksource", text("/sys/devices/system/clocksource/clocksource0/current_clocksource"));
+    // The kernel's PM_QOS_CPU_LATENCY_DEFAULT_VALUE, 2 000 000 000, is "no limit" (include/linux/pm_qos.h).
+    let limit = keep(&mut not_seen, "cpu_dma_latency", query::cpu_dma_latency(sys)).map(i64::from);
+    out.cpu_dma_latency_us = limit.filter(|us| *us < 2_000_000_000);
+    out.busy_read_us = keep(&mut not_seen, "busy_read", sys.sysctl("net.core.busy_read").parse("net.core.busy_read"));
+    out.clock_sync = keep(&mut not_seen, "clock_sync", query::clock(sys)).map(|c| {
+        let state = if c.synchronized { "synchronized" } else { "not synchronized" };
+        format!("{state}, estimated error {} µs (adjtimex)", c.estimated_error_ns / 1_000)
+    });
+    if let Some(iface) = run.choice.iface.clone() {
+        interface(&mut out, &mut not_seen, &iface, sys);
+    }
+    out.not_seen = not_seen;
+    out
+}
+
+fn processors(out: &mut Conditions, not_seen: &mut Vec<NotSeen>, sys: &dyn Sys) {
+    let nodes = nodes(sys);
+    let mine: BTreeSet<u32> =
+        nodes.iter().filter(|(_, cpus)| out.cpus.iter().any(|c| cpus.contains(c))).map(|(n, _)| *n).collect();
+    out.node = if mine.len() == 1 { mine.first().copied() } else { None };
+    let of = |cpu: u32, file: &str| {
+        sys.read(&format!("/sys/devices/system/cpu/cpu{cpu}/{file}")).map(|t| t.trim().to_owned())
+    };
+    let Some(&first) = out.cpus.first() else { return };
+    out.governor = keep(not_seen, "governor", of(first, "cpufreq/scaling_governor")).map(|governor| {
+        let others = out.cpus.iter().filter_map(|c| of(*c, "cpufreq/scaling_governor").into_value());
+        let all: BTreeSet<String> = others.chain([governor]).collect();
+        all.into_iter().collect::<Vec<_>>().join(", ")
+    });
+    let names = sys.list(&format!("/sys/devices/system/cpu/cpu{first}/cpuidle"));
+    out.idle_states = keep(not_seen, "idle_states", names).map(|names| {
+        let state = |name: &String| {
+            let file = |what: &str| of(first, &format!("cpuidle/{name}/{what}")).into_value();
+            let enabled = file("disable")? == "0";
+            enabled.then_some((file("name")?, file("latency")?.parse().ok()?))
+        };
+        names.iter().filter_map(state).collect()
+    });
+    if let [cpu] = out.cpus[..] {
+        let siblings = of(cpu, "topology/thread_siblings_list");
+        out.smt_siblings = keep(not_seen, "smt_siblings", siblings)
+            .and_then(|t| parse_list(&t).ok())
+            .map(|all| all.into_iter().filter(|c| *c != cpu).collect());
+    }
+}
+
+fn interface(out: &mut Conditions, not_seen: &mut Vec<NotSeen>, iface: &str, sys: &dyn Sys) {
+    out.coalesce = keep(not_seen, "coalesce", query::coalesce(sys, iface));
+    out.qdisc = keep(not_seen, "qdisc", query::qdiscs(sys)).and_then(|all| {
+        let root = all.into_iter().find(|q| q.qdisc.iface == iface && q.qdisc.parent == "root")?;
+        Some(format!("{} {}", root.qdisc.kind, root.qdisc.summary).trim().to_owned())
+    });
+    // Names as in ETHTOOL_MSG_FEATURES: include/linux/netdev_features.h, net/ethtool/common.c.
+    let offloads =
+        [("gro", "rx-gro"), ("lro", "rx-lro"), ("tso", "tx-tcp-segmentation"), ("gso", "tx-generic-segmentation")];
+    out.offloads = keep(not_seen, "offloads", query::features(sys, iface)).map(|all| {
+        offloads.iter().filter_map(|(name, key)| Some(((*name).to_owned(), all.get(*key)?.active))).collect()
+    });
+    out.hardware_stamps = keep(not_seen, "hardware_stamps", query::hw_timestamp(sys, iface)).map(|mode| {
+        let get = |which: &str| mode.get(which).copied().unwrap_or(0);
+        // HWTSTAMP_TX_OFF and HWTSTAMP_FILTER_NONE are 0 (include/uapi/linux/net_tstamp.h).
+        match (get("tx"), get("rx")) {
+            (0, 0) => format!("off; `lowlat plan --set nic.hw-timestamping {iface} on` plans them"),
+            (tx, rx) => format!("on: tx type {tx}, rx filter {rx}"),
+        }
+    });
+    let lines = keep(not_seen, "irq_cpus", irqs::of_interface(sys, iface));
+    out.irq_cpus = lines.map(|lines| {
+        let cpus = |irq: u32| {
+            ["effective_affinity_list", "smp_affinity_list"]
+                .iter()
+                .find_map(|f| parse_list(&sys.read(&format!("/proc/irq/{irq}/{f}")).into_value()?).ok())
+                .unwrap_or_default()
+        };
+        lines.iter().map(|l| (format!("{} {}", l.irq, l.action), cpus(l.irq).into_iter().collect())).collect()
+    });
+    out.irq_on_prober_cpu = out.irq_cpus.as_ref().map(|irqs| irqs.values().flatten().any(|c| out.cpus.contains(c)));
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may end by panic
+mod tests {
+    use super::*;
+    use lowlat_testkit::FakeSys;
+
+    fn host() -> FakeSys {
+        FakeSys::new()
+            .file("/sys/class/net/eth0/device/numa_node", "1\n")
+            .file("/sys/class/net/eth1/device/numa_node", "-1\n")
+            .file("/sys/devices/system/node/node0/cpulist", "0\n")
+            .file("/sys/devices/system/node/node1/cpulist", "1-8000\n")
+            .file("/sys/devices/system/node/has_cpu", "0-1\n")
+    }
+
+    fn path(cpu: Option<u32>, iface: &str) -> Path {
+        Path {
+            remote: ([192, 0, 2, 1], 7).into(),
+            words: "far".into(),
+            proto: Proto::Udp,
+            peer: "lowlat".into(),
+            size: 64,
+            cpu,
+            timeout_ns: 1,
+            dscp: None,
+            iface: Some(iface.into()),
+            stamps: false,
+            key: None,
+            busy_poll_us: None,
+        }
+    }
+
+    #[test]
+    fn the_node_is_the_nic_s_unless_a_cpu_is_named() {
+        let asked = choose(&path(Some(0), "eth0"), &host());
+        assert!(asked.cpus.is_empty() && asked.words.contains("crosses"), "{}", asked.words);
+        let chosen = choose(&path(None, "eth0"), &host());
+        assert_eq!(chosen.nic_node, Some(1));
+        let allowed = lowlat_measure::placement::allowed_cpus().unwrap();
+        let may: Vec<u32> = allowed.into_iter().filter(|c| *c > 0).collect();
+        assert_eq!(chosen.cpus, may);
+        assert!(chosen.words.contains("node 1"), "{}", chosen.words);
+        let none = choose(&path(None, "eth1"), &host());
+        assert!(none.nic_node.is_none() && none.words.contains("no NUMA node"), "{}", none.words);
+        let one = FakeSys::new().file("/sys/class/net/eth0/device/numa_node", "0\n");
+        assert!(choose(&path(None, "eth0"), &one).words.contains("one NUMA node"));
+    }
+
+    #[test]
+    fn steal_is_a_share_of_the_cpus_meant() {
+        let stat =
+            |steal| FakeSys::new().file("/proc/stat", &format!("cpu 1\ncpu0 0 0 0 100 0 0 0 {steal} 0 0\ncpu1 x\n"));
+        let (before, after) = (Ticks::read(&stat(0)), Ticks::read(&stat(50)));
+        assert_eq!(before.stolen(&after, &[0]), Some(1.0));
+        assert_eq!(before.stolen(&before, &[0]), None, "no tick passed");
+        assert_eq!(before.stolen(&after, &[1]), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_null() {
+        let sys = host()
+            .denied("/proc/interrupts")
+            .file("/sys/devices/system/cpu/cpu0/cpuidle/state0/name", "C1\n")
+            .file("/sys/devices/system/cpu/cpu0/cpuidle/state0/latency", "2\n")
+            .file("/sys/devices/system/cpu/cpu0/cpuidle/state0/disable", "0\n")
+            .file("/sys/devices/system/cpu/cpu0/cpuidle/state1/name", "C6\n")
+            .file("/sys/devices/system/cpu/cpu0/cpuidle/state1/latency", "133\n")
+            .file("/sys/devices/system/cpu/cpu0/cpuidle/state1/disable", "1\n")
+            .file("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list", "0,4\n");
+        let path = path(Some(0), "eth0");
+        let run = Run { choice: choose(&path, &sys), cpus: vec![0], ..Run::default() };
+        let c = read(&path, &run, &sys);
+        assert_eq!(c.idle_states, Some(BTreeMap::from([("C1".to_owned(), 2)])));
+        assert_eq!((c.smt_siblings, c.node, c.nic_node), (Some(vec![4]), Some(0), Some(1)));
+        assert_eq!((c.irq_cpus, c.irq_on_prober_cpu, c.governor), (None, None, None));
+        assert!(c.not_seen.iter().any(|n| n.fact == "irq_cpus" && n.why.starts_with("denied")), "{:?}", c.not_seen);
+        assert!(c.not_seen.iter().any(|n| n.fact == "governor" && n.why.starts_with("absent")), "{:?}", c.not_seen);
+    }
+}

@@ -1,0 +1,27 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// A kernel with PREEMPT_RT (`linux-image-rt-amd64` on Debian, `linux-realtime` on Ubuntu): nearly everything in it
+    /// can be preempted, interrupt handlers are threads with priorities.
+    /// ## Why it matters
+    /// It bounds the worst case. The median usually rises a little, since interrupts become threads. It pays where a
+    /// deadline counts, not where the average does. `/sys/kernel/realtime` is 1 and `uname -v` says PREEMPT_RT where it
+    /// runs; `lowlat noise` measures what it bounds.
+    /// ## Cost
+    /// Throughput, and drivers that were never tried with it.
+    /// ## Example
+    /// lowlat explains it and never writes it.
+    "boot.preempt-rt";
+    kernels "any"; phase 2; risk Reboot; resets_link false; standing Elsewhere;
+    place Place::Nowhere;
+    value Value::None;
+    words "another kernel package: install it, boot it, and compare with `lowlat noise` and `lowlat measure`";
+    refusal "another kernel package: install it, boot it, and compare with `lowlat noise` and `lowlat measure`";
+    also ["PREEMPT_RT", "real-time kernel"];
+    sources [
+        "https://wiki.linuxfoundation.org/realtime/documentation/start",
+        "https://packages.debian.org/bookworm/linux-image-rt-amd64",
+        "not confirmed: how much the median rises; measure it on the path",
+    ];
+}

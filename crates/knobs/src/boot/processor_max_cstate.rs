@@ -1,0 +1,25 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Deepest idle state that the ACPI idle driver uses. Where intel_idle drives the CPU it does nothing.
+    /// ## Why it matters
+    /// Together with `intel_idle.max_cstate=0` it is the half that acts. cpu.dma-latency does the same for every
+    /// driver, without a reboot.
+    /// ## Cost
+    /// Power, heat, and turbo headroom of the other cores, until the next boot.
+    /// ## Example
+    /// `none -> 1` writes `/etc/default/grub.d/90-lowlat-processor.max_cstate.cfg`, which takes effect after
+    /// `update-grub` and a reboot
+    "boot.processor.max_cstate";
+    kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
+    place Place::Boot("processor.max_cstate");
+    value Value::BootText;
+    words "processor.max_cstate= goes {was} -> {want} at the next boot";
+    refusal "";
+    also ["processor.max_cstate"];
+    sources [
+        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: processor.max_cstate=",
+        "drivers/acpi/processor_idle.c in linux 6.12: max_cstate",
+    ];
+}

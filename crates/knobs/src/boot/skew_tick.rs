@@ -1,0 +1,23 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// `1` sets the clock ticks of the CPUs off against each other, so that they do not all come at once.
+    /// ## Why it matters
+    /// Ticks that come together meet at the same locks; on many CPUs that shows as jitter at each tick.
+    /// ## Cost
+    /// More power: CPUs wake at different times.
+    /// ## Example
+    /// `none -> 1` writes `/etc/default/grub.d/90-lowlat-skew_tick.cfg`, which takes effect after `update-grub` and a
+    /// reboot
+    "boot.skew_tick";
+    kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
+    place Place::Boot("skew_tick");
+    value Value::BootText;
+    words "skew_tick= goes {was} -> {want} at the next boot";
+    refusal "";
+    also ["skew_tick"];
+    sources [
+        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: skew_tick=",
+    ];
+}

@@ -1,0 +1,27 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// The hint by which a CPU that chooses its own frequency (Intel HWP, AMD CPPC) weighs power against speed:
+    /// `performance`, `balance_performance`, `default`, `balance_power`, `power`.
+    /// ## Why it matters
+    /// With such CPUs the governor `powersave` only passes this hint on. Under the governor `performance` the hint is
+    /// `performance` and every other is refused (EBUSY).
+    /// ## Cost
+    /// Power. The kernel's documentation advises the same hint on all CPUs, unless tasks are pinned.
+    /// ## Example
+    /// `balance_performance -> performance` writes `/sys/devices/system/cpu/cpuN/cpufreq/energy_performance_preference
+    /// = performance`
+    "cpu.energy-preference";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::CpuFile("cpufreq/energy_performance_preference");
+    value Value::OneOf("energy_performance_available_preferences");
+    words "the energy preference goes {was} -> {want}";
+    refusal "";
+    also ["EPP", "energy_performance_preference"];
+    sources [
+        "Documentation/admin-guide/pm/intel_pstate.rst in linux 6.12: Energy vs Performance Hints",
+        "drivers/cpufreq/intel_pstate.c in linux 6.12: store_energy_performance_preference, intel_pstate_set_energy_pref_index (EBUSY)",
+        "drivers/cpufreq/amd-pstate.c in linux 6.12: amd_pstate_set_energy_pref_index (EBUSY)",
+    ];
+}

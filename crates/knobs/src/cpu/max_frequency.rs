@@ -1,0 +1,23 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Highest frequency the governor may choose, kHz.
+    /// ## Why it matters
+    /// Set to the floor (cpu.min-frequency), it fixes the clock: every run has the same frequency, and no core changes
+    /// it in the middle of a message. That trades peak speed for less spread.
+    /// ## Cost
+    /// Speed: everything above it, turbo first, is given up.
+    /// ## Example
+    /// `3600000 -> 2400000` writes `/sys/devices/system/cpu/cpuN/cpufreq/scaling_max_freq = 2400000`
+    "cpu.max-frequency";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::CpuFile("cpufreq/scaling_max_freq");
+    value Value::Number(1, 100_000_000);
+    words "highest kHz: {was} -> {want}";
+    refusal "";
+    also ["scaling_max_freq", "fixed frequency"];
+    sources [
+        "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: scaling_max_freq",
+    ];
+}

@@ -1,0 +1,25 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// `/sys/devices/system/cpu/smt/control`: whether each core runs two threads; `nosmt` at boot, or the firmware's
+    /// switch.
+    /// ## Why it matters
+    /// Two busy threads of one core share its execution units and its first caches: what runs on the sibling shows in
+    /// the tail. Leaving the sibling of a critical core idle, or isolated with it, does the same for that core alone.
+    /// ## Cost
+    /// Half of the logical CPUs. Switching it off live takes CPUs offline: interrupts, affinities and queues move.
+    /// ## Example
+    /// lowlat explains it and never writes it.
+    "cpu.smt";
+    kernels "any"; phase 2; risk High; resets_link false; standing Elsewhere;
+    place Place::Nowhere;
+    value Value::None;
+    words "it takes CPUs offline under running programs; keep the sibling of the critical core idle, or set `nosmt` at boot";
+    refusal "it takes CPUs offline under running programs; keep the sibling of the critical core idle, or set `nosmt` at boot";
+    also ["SMT", "hyper-threading", "nosmt"];
+    sources [
+        "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: /sys/devices/system/cpu/smt",
+        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: nosmt",
+    ];
+}

@@ -1,0 +1,24 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// CPUs on which the kernel's unbound workqueues may run.
+    /// ## Why it matters
+    /// By default that is every CPU but those of `nohz_full` and `isolcpus=domain`. CPUs isolated in another way
+    /// (`isolcpus=nohz`, affinities alone) get deferred kernel work, which interrupts the one task there.
+    /// ## Cost
+    /// The work crowds onto the CPUs that are left.
+    /// ## Example
+    /// `0-3 -> 0-1` writes `/sys/devices/virtual/workqueue/cpumask = 3`
+    "cpu.workqueue-mask";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::HostFile("/sys/devices/virtual/workqueue/cpumask");
+    value Value::Mask;
+    words "unbound kernel work runs on CPUs {was} -> {want}";
+    refusal "";
+    also ["workqueue"];
+    sources [
+        "kernel/workqueue.c in linux 6.12: workqueue_init_early (HK_TYPE_WQ, HK_TYPE_DOMAIN)",
+        "kernel/sched/isolation.c in linux 6.12: housekeeping_nohz_full_setup, housekeeping_isolcpus_setup",
+    ];
+}

@@ -1,0 +1,24 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// `mount -t hugetlbfs none /mnt/huge`: a file system whose files are made of hugepages.
+    /// ## Why it matters
+    /// DPDK maps its memory through it; systemd mounts one at `/dev/hugepages` already, and DPDK finds that by itself
+    /// (`--huge-dir` names another, `--in-memory` needs none).
+    /// ## Cost
+    /// None by itself: the pages are memory.hugepages.
+    /// ## Example
+    /// lowlat explains it and never writes it.
+    "memory.hugetlbfs";
+    kernels "any"; phase 3; risk Medium; resets_link false; standing Elsewhere;
+    place Place::Nowhere;
+    value Value::None;
+    words "a mount of the system: systemd has one at /dev/hugepages, else `mount -t hugetlbfs none /mnt/huge`";
+    refusal "a mount of the system: systemd has one at /dev/hugepages, else `mount -t hugetlbfs none /mnt/huge`";
+    also ["hugetlbfs"];
+    sources [
+        "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: Using Huge Pages",
+        "https://doc.dpdk.org/guides/linux_gsg/sys_reqs.html (Using Hugepages with the DPDK)",
+    ];
+}

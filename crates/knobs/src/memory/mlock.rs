@@ -1,0 +1,23 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// mlockall(MCL_CURRENT | MCL_FUTURE): keeps a program's pages in memory.
+    /// ## Why it matters
+    /// A page that is not there when it is touched is a fault, and a major one reads a disk in the middle of a message.
+    /// Touch buffers before the traffic starts, too: locked memory of the future is faulted in when it is mapped.
+    /// ## Cost
+    /// Memory that cannot be given back; RLIMIT_MEMLOCK or CAP_IPC_LOCK.
+    /// ## Example
+    /// lowlat explains it and never writes it.
+    "memory.mlock";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
+    place Place::Nowhere;
+    value Value::None;
+    words "a program locks its own memory; `measure` does";
+    refusal "a program locks its own memory; `measure` does";
+    also ["mlockall"];
+    sources [
+        "man 2 mlockall (DESCRIPTION, NOTES)",
+    ];
+}

@@ -1,0 +1,24 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// `numactl --cpunodebind=N --membind=N`: runs a program, and takes its memory, on the node of the device
+    /// (`/sys/class/net/IF/device/numa_node`).
+    /// ## Why it matters
+    /// Off the node every packet and descriptor crosses the link between the sockets.
+    /// ## Cost
+    /// The node's cores and memory must be enough.
+    /// ## Example
+    /// lowlat explains it and never writes it.
+    "memory.numa-placement";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
+    place Place::Nowhere;
+    value Value::None;
+    words "a program is started there: `numactl --cpunodebind=N --membind=N PROGRAM`, or `measure --cpu`";
+    refusal "a program is started there: `numactl --cpunodebind=N --membind=N PROGRAM`, or `measure --cpu`";
+    also ["numactl", "NUMA"];
+    sources [
+        "man 8 numactl (--cpunodebind, --membind)",
+        "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: numa_node",
+    ];
+}

@@ -1,0 +1,25 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Most bytes the kernel lets lie in one transmit queue of the device (byte queue limits). The kernel adapts the
+    /// limit by itself below this bound; the bound is practically none by default (1879048192).
+    /// ## Why it matters
+    /// Bytes in the device cannot be overtaken any more: a message waits for all of them. A smaller bound keeps bulk
+    /// data in the queue discipline, where a fair one lets the message pass.
+    /// ## Cost
+    /// A bound too small leaves the line idle between completions. Only drivers that report their completions have it.
+    /// ## Example
+    /// `1879048192 -> 30000` writes `/sys/class/net/IF/queues/tx-N/byte_queue_limits/limit_max = 30000`
+    "nic.bql-limit-max";
+    kernels "3.3.."; phase 2; risk Low; resets_link false; standing Acts;
+    place Place::TxFile("byte_queue_limits/limit_max");
+    value Value::Number(0, 1_879_048_192);
+    words "bytes in the device queue at most: {was} -> {want}";
+    refusal "";
+    also ["BQL"];
+    sources [
+        "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: byte_queue_limits",
+        "include/linux/dynamic_queue_limits.h in linux 6.12: DQL_MAX_LIMIT",
+    ];
+}

@@ -1,0 +1,27 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// `mlxconfig … set ADVANCED_PCI_SETTINGS=1`: a switch of ConnectX firmware that makes further PCI parameters
+    /// visible (MAX_ACC_OUT_READ, the reads that may be outstanding, among them). By itself it tunes nothing.
+    /// ## Why it matters
+    /// Tuning lists name it as a latency setting. What it uncovers serves bandwidth, and NVIDIA's own operator sets
+    /// MAX_ACC_OUT_READ to 0, the device's own choice, on most devices.
+    /// ## Cost
+    /// It is written into the card and outlives the host; it acts after a reset of the firmware or a reboot. A wrong
+    /// PCI parameter may keep the card from coming up.
+    /// ## Example
+    /// lowlat explains it and never writes it.
+    "nic.firmware.advanced-pci-settings";
+    kernels "any"; phase 2; risk Reboot; resets_link false; standing Elsewhere;
+    place Place::Nowhere;
+    value Value::None;
+    words "a setting of the card's firmware: `mlxconfig -d DEVICE query` shows it, and lowlat writes no firmware";
+    refusal "a setting of the card's firmware: `mlxconfig -d DEVICE query` shows it, and lowlat writes no firmware";
+    also ["ADVANCED_PCI_SETTINGS", "mlxconfig"];
+    sources [
+        "https://docs.nvidia.com/networking/display/kubernetes2570/nic-conf-operator/configuration-details.html (pciPerformanceOptimized)",
+        "https://github.com/Mellanox/nic-configuration-operator/blob/main/pkg/configuration/confighandler_test.go (MAX_ACC_OUT_READ is unavailable if ADVANCED_PCI_SETTINGS is disabled)",
+        "not confirmed: any effect of it on latency; NVIDIA's manual of the parameter was not found",
+    ];
+}

@@ -1,0 +1,25 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Polls the device in kernel threads (`napi/IF-N`), one for each NAPI, in place of softirqs.
+    /// ## Why it matters
+    /// A thread can be given a CPU and a priority, and the scheduler sees what it costs. Under load it keeps packet
+    /// work from running in whatever program was interrupted. For one quiet flow it adds a wake-up.
+    /// ## Cost
+    /// A thread switch for each interrupt. Pin each thread beside its interrupt, as the kernel's documentation says;
+    /// new queues make new threads.
+    /// ## Example
+    /// `0 -> 1` writes `/sys/class/net/IF/threaded = 1`
+    "nic.napi-threaded";
+    kernels "5.12.."; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::NetFile("threaded");
+    value Value::Number(0, 1);
+    words "NAPI in threads: {was} -> {want}";
+    refusal "";
+    also ["threaded NAPI"];
+    sources [
+        "Documentation/networking/napi.rst in linux 6.12: Threaded NAPI",
+        "Documentation/ABI/testing/sysfs-class-net in linux 6.12: /sys/class/net/<iface>/threaded (5.12)",
+    ];
+}

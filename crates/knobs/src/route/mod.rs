@@ -1,0 +1,4 @@
+//! Metrics of routes, explained only.
+
+pub(crate) mod quickack;
+pub(crate) mod rto_min;

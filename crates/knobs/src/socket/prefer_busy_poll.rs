@@ -1,0 +1,27 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// SO_PREFER_BUSY_POLL: the program pledges to poll; the kernel leaves the device's interrupt off as long as it
+    /// does. SO_BUSY_POLL_BUDGET sets how many packets a poll may take.
+    /// ## Why it matters
+    /// Without it softirq and the polling program compete for the same queue. It acts only with nic.gro-flush-timeout
+    /// and nic.napi-defer-hard-irqs: the timeout is how long the kernel believes the pledge.
+    /// ## Cost
+    /// CAP_NET_ADMIN. If the program stops polling, packets of that queue wait for the timeout, those of other programs
+    /// too.
+    /// ## Example
+    /// lowlat explains it and never writes it.
+    "socket.prefer-busy-poll";
+    kernels "5.11.."; phase 2; risk Low; resets_link false; standing Elsewhere;
+    place Place::Nowhere;
+    value Value::None;
+    words "a program sets it on its own socket; the af-xdp engine does where the kernel has it";
+    refusal "a program sets it on its own socket; the af-xdp engine does where the kernel has it";
+    also ["SO_PREFER_BUSY_POLL"];
+    sources [
+        "Documentation/networking/napi.rst in linux 6.12: IRQ mitigation",
+        "net/core/sock.c in linux 6.1, 6.12: sk_setsockopt, SO_PREFER_BUSY_POLL",
+        "not confirmed: 5.11 as its first release (read: present in 6.1)",
+    ];
+}

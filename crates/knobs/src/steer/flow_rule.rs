@@ -1,0 +1,26 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// `ethtool -N IF flow-type udp4 dst-port 7 action 3`: a rule of the device that sends one flow to one queue.
+    /// ## Why it matters
+    /// The hot flow arrives on the queue whose interrupt, and whose reader, sit where it is wanted; RSS sends it where
+    /// its hash falls. AF_XDP needs it, to have the flow on the queue of its socket.
+    /// ## Cost
+    /// A rule too wide takes other flows along. Rules are lost with a reset of the device, and the driver says which
+    /// fields it can match: i40e turns its automatic steering off with the first TCP rule, ixgbe inverts masks.
+    /// ## Example
+    /// lowlat explains it and never writes it.
+    "steer.flow-rule";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
+    place Place::Nowhere;
+    value Value::None;
+    words "lowlat writes no flow rules yet: switch `nic.feature.ntuple on`, then `ethtool -N IF flow-type … action QUEUE`; `ethtool -N IF delete ID` takes it back";
+    refusal "lowlat writes no flow rules yet: switch `nic.feature.ntuple on`, then `ethtool -N IF flow-type … action QUEUE`; `ethtool -N IF delete ID` takes it back";
+    also ["flow rule", "ethtool -N"];
+    sources [
+        "man 8 ethtool (-N, --config-ntuple)",
+        "Documentation/networking/device_drivers/ethernet/intel/i40e.rst in linux 6.12: Sideband Perfect Filters",
+        "Documentation/networking/device_drivers/ethernet/intel/ixgbe.rst in linux 6.12: Intel(R) Ethernet Flow Director",
+    ];
+}

@@ -1,0 +1,26 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Size of the table that remembers on which CPU each flow is read; 0, the default, means that there is none. RFS
+    /// needs it, and steer.rfs for each queue, both before it acts; the kernel rounds up to a power of two.
+    /// ## Why it matters
+    /// The stack then runs where the reader is. With `nic.feature.ntuple on` and a driver that has it, the device
+    /// steers by itself (accelerated RFS).
+    /// ## Cost
+    /// 4 bytes an entry, and reordering when a reader moves. The kernel's documentation found 32768 right for a
+    /// moderately loaded server.
+    /// ## Example
+    /// `0 -> 32768` writes `/proc/sys/net/core/rps_sock_flow_entries = 32768`
+    "sysctl.net.core.rps_sock_flow_entries";
+    kernels "2.6.35.."; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::Sysctl("net.core.rps_sock_flow_entries");
+    value Value::Number(0, 536_870_912);
+    words "flows remembered: {was} -> {want}";
+    refusal "";
+    also ["RFS", "aRFS"];
+    sources [
+        "Documentation/networking/scaling.rst in linux 6.12: RFS: Receive Flow Steering, Accelerated RFS",
+        "net/core/sysctl_net_core.c in linux 6.12: rps_sock_flow_sysctl (at most 1 << 29)",
+    ];
+}

@@ -1,0 +1,24 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Seconds between the kernel's gatherings of per-CPU memory statistics; 1 by default.
+    /// ## Why it matters
+    /// Each gathering is work on every CPU that has something to fold in. On a core that spins for hours, one
+    /// interruption a second is one of the last to go.
+    /// ## Cost
+    /// `/proc/vmstat` and the statistics of memory zones lag behind by as much.
+    /// ## Example
+    /// `1 -> 10` writes `/proc/sys/vm/stat_interval = 10`
+    "sysctl.vm.stat_interval";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::Sysctl("vm.stat_interval");
+    value Value::Number(1, 86_400);
+    words "seconds between statistics: {was} -> {want}";
+    refusal "";
+    also ["stat_interval"];
+    sources [
+        "Documentation/admin-guide/sysctl/vm.rst in linux 6.12: stat_interval",
+        "mm/vmstat.c in linux 6.12: vmstat_shepherd",
+    ];
+}

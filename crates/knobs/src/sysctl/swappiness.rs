@@ -1,0 +1,25 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// How willingly the kernel swaps against giving up file pages, 0 to 200; 60 by default.
+    /// ## Why it matters
+    /// A page that was swapped out is a major fault when it is touched: a read from a disk in the middle of a message.
+    /// A latency-critical program locks its memory (memory.mlock) and needs no setting of the host; where it cannot,
+    /// fewer pages are swapped.
+    /// ## Cost
+    /// Under memory pressure the file cache shrinks first; at 0 the kernel swaps only when it must, and may kill
+    /// sooner.
+    /// ## Example
+    /// `60 -> 10` writes `/proc/sys/vm/swappiness = 10`
+    "sysctl.vm.swappiness";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::Sysctl("vm.swappiness");
+    value Value::Number(0, 200);
+    words "willingness to swap: {was} -> {want}";
+    refusal "";
+    also ["swappiness"];
+    sources [
+        "Documentation/admin-guide/sysctl/vm.rst in linux 6.12: swappiness",
+    ];
+}

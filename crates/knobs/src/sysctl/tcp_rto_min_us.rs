@@ -1,0 +1,29 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Smallest retransmission timeout of TCP, in microseconds; 200000 by default. The `rto_min` of a route goes before
+    /// it, then the TCP_BPF_RTO_MIN of a BPF program.
+    /// ## Why it matters
+    /// Where round trips take microseconds, a lost last segment waits 200 ms before it is sent again. It matters only
+    /// where segments are lost; mend the loss first.
+    /// ## Cost
+    /// Too small a timeout sends again what was merely late: a peer may hold an acknowledgement back for 40 ms (its
+    /// delayed ACK), and the kernel bounds its own delayed ACK by this value.
+    /// ## Example
+    /// `200000 -> 5000` writes `/proc/sys/net/ipv4/tcp_rto_min_us = 5000`
+    "sysctl.net.ipv4.tcp_rto_min_us";
+    kernels "6.11.."; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::Sysctl("net.ipv4.tcp_rto_min_us");
+    value Value::Number(1, 2_147_483_647);
+    words "smallest retransmission timeout in microseconds: {was} -> {want}";
+    refusal "";
+    also ["tcp_rto_min_us"];
+    sources [
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rto_min_us",
+        "net/ipv4/sysctl_net_ipv4.c in linux 6.12: tcp_rto_min_us (from 1); no such entry in 6.1",
+        "include/net/tcp.h in linux 6.12: tcp_rto_min",
+        "not confirmed: that 6.11 was the first release with it (read: absent in 6.1, present in 6.12)",
+        "net/ipv4/tcp_output.c in linux 6.12: tcp_delack_max",
+    ];
+}

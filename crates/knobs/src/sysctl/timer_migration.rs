@@ -1,0 +1,22 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Lets timers that are armed on an idle CPU run on a busy one; 1 by default.
+    /// ## Why it matters
+    /// It keeps idle CPUs asleep, and brings other CPUs' timers to a busy one.
+    /// ## Cost
+    /// At 0 each CPU wakes for its own timers: more power, and deeper idle states are left more often.
+    /// ## Example
+    /// `1 -> 0` writes `/proc/sys/kernel/timer_migration = 0`
+    "sysctl.kernel.timer_migration";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::Sysctl("kernel.timer_migration");
+    value Value::Number(0, 1);
+    words "timers may move to busy CPUs: {was} -> {want}";
+    refusal "";
+    also ["timer_migration"];
+    sources [
+        "kernel/time/timer.c in linux 6.12: sysctl_timer_migration, timers_update_migration",
+    ];
+}

@@ -1,0 +1,303 @@
+//! Where the time of a round trip went, from the stamps of each probe.
+//!
+//! ```text
+//! send ─► sched-tx ─► software-tx ─► (wire) ─► far-software-rx ─► far-recv ─► far-send ─► (wire) ─► software-rx ─► recv
+//! ```
+//!
+//! Kernel stamps are on `CLOCK_REALTIME`, this program's own on `CLOCK_MONOTONIC`: the two are joined by their
+//! difference, read at both ends of the run. Far stamps are on the far end's clock. Each stage is a difference of two
+//! readings of one clock (the far end's own time is taken out of what lies between the near stamps), so none needs the
+//! two hosts' clocks to agree.
+
+use std::collections::BTreeMap;
+
+use lowlat_model::stamps::{Stage, StampKind, StampReport};
+use lowlat_model::{OneWay, Quantiles};
+use lowlat_transport::{StampAt, StampSet};
+
+use crate::oneway::{Exchange, Offset};
+use crate::samples::{Flags, Probe, ProbeStamps, Samples};
+
+/// A wall clock that moved further than this in the run was stepped or slewed hard.
+const STEPPED_NS: u64 = 1_000_000;
+
+/// Which kinds came in the phase before the run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Probed {
+    /// The engine, in words.
+    pub(crate) engine: String,
+    /// It can ask for these.
+    pub(crate) able: StampSet,
+    /// It goes on asking for these.
+    pub(crate) kept: StampSet,
+    /// The peer asks the far end for its kernel's stamp.
+    pub(crate) far: bool,
+    /// Probes of the phase.
+    pub(crate) probes: u64,
+    /// How many brought each kind, by its name.
+    pub(crate) came: BTreeMap<&'static str, u64>,
+}
+
+/// What the stamps of a run show.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) report: Option<StampReport>,
+    pub(crate) one_way: Option<OneWay>,
+    /// As the document's `stamp_coverage`.
+    pub(crate) coverage: BTreeMap<String, f64>,
+    /// As the document's `legs`.
+    pub(crate) legs: BTreeMap<String, Quantiles>,
+}
+
+/// Name of the far kernel's receive stamp.
+pub(crate) const FAR_RX: &str = "far-software-rx";
+
+/// A stamp of a probe by its kind; 0 for none.
+fn stamp(s: &ProbeStamps, at: StampAt) -> u64 {
+    match at {
+        StampAt::TxSched => s.tx_sched,
+        StampAt::TxSoftware => s.tx_software,
+        StampAt::TxHardware => s.tx_hardware,
+        StampAt::TxAck => s.tx_ack,
+        StampAt::RxSoftware => s.rx_software,
+        StampAt::RxHardware => s.rx_hardware,
+    }
+}
+
+/// How many of these probes have each kind.
+pub(crate) fn count<'a>(stamps: impl Iterator<Item = &'a ProbeStamps>) -> BTreeMap<&'static str, u64> {
+    let mut came = BTreeMap::new();
+    for s in stamps {
+        for at in StampAt::ALL {
+            *came.entry(at.name()).or_default() += u64::from(stamp(s, at) > 0);
+        }
+        *came.entry(FAR_RX).or_default() += u64::from(s.far_rx > 0);
+    }
+    came
+}
+
+/// The clocks of this host, joined over the run.
+struct Join {
+    first: u64,
+    span: f64,
+    begin: i64,
+    end: i64,
+}
+
+impl Join {
+    fn of(samples: &Samples, pairs: &[(&Probe, &ProbeStamps)]) -> Option<Self> {
+        let (begin, end) = samples.realtime?;
+        let first = pairs.first().map_or(0, |(p, _)| p.sent);
+        let span = samples.last_event().saturating_sub(first).max(1) as f64;
+        (begin.abs_diff(end) <= STEPPED_NS).then_some(Self { first, span, begin, end })
+    }
+
+    /// Realtime less monotonic at `t`.
+    fn offset(&self, t: u64) -> i64 {
+        #[allow(clippy::cast_possible_truncation)] // a fraction of a difference below 1 ms
+        let slew = ((self.end - self.begin) as f64 * (t.saturating_sub(self.first) as f64 / self.span)) as i64;
+        self.begin + slew
+    }
+}
+
+/// A stage in the making: its ends, its words, and whether it is part of the way.
+type Plan = (&'static str, &'static str, &'static str, bool);
+
+const STAGES: [Plan; 9] = [
+    ("send", "sched-tx", "system call and stack, to the queue discipline", true),
+    ("send", "software-tx", "system call and stack, to the driver", true),
+    ("sched-tx", "software-tx", "queue discipline, to the driver", true),
+    ("software-tx", "software-rx", "both wires and the far host, less the far end's own time", true),
+    (FAR_RX, "far-recv", "far kernel, to the far program", true),
+    ("far-recv", "far-send", "far program", true),
+    ("software-rx", "recv", "stack and wake-up, to the program", true),
+    ("software-tx", "ack-tx", "driver, to the far kernel's acknowledgement", false),
+    ("hardware-tx", "hardware-rx", "NIC to NIC, less the far end's own time", false),
+];
+
+/// The lengths of one probe's stages; `Some(Err)` where one came out below zero.
+fn lengths(p: &Probe, s: &ProbeStamps, join: Option<&Join>) -> [Option<Result<u64, ()>>; STAGES.len()] {
+    let own = |t: u64| join.and_then(|j| t.checked_add_signed(j.offset(t)));
+    let some = |t: u64| (t > 0).then_some(t);
+    let between = |from: Option<u64>, to: Option<u64>| Some(to?.checked_sub(from?).ok_or(()));
+    let less = |length: Option<Result<u64, ()>>, part: Option<u64>| match (length?, part) {
+        (Ok(all), Some(part)) => Some(all.checked_sub(part).ok_or(())),
+        (other, _) => Some(other),
+    };
+    let (send, recv) = (own(p.sent), own(p.received));
+    let (sched, tx, rx) = (some(s.tx_sched), some(s.tx_software), some(s.rx_software));
+    // The far end's own time: from its kernel's stamp, else from its program's.
+    let far = some(s.far_send).zip(some(s.far_rx).or(some(s.far_recv))).and_then(|(to, from)| to.checked_sub(from));
+    [
+        between(send, sched),
+        if sched.is_none() { between(send, tx) } else { None },
+        between(sched, tx),
+        less(between(tx, rx), far),
+        between(some(s.far_rx), some(s.far_recv)),
+        between(some(s.far_recv), some(s.far_send)),
+        between(rx, recv),
+        between(tx, some(s.tx_ack)),
+        less(between(some(s.tx_hardware), some(s.rx_hardware)), far),
+    ]
+}
+
+/// Everything the stamps of a run show.
+pub(crate) fn show(samples: &Samples, peer_is_ours: bool) -> Shown {
+    let Some(probed) = &samples.probed else { return Shown::default() };
+    let none = ProbeStamps::default();
+    let pairs: Vec<(&Probe, &ProbeStamps)> = samples
+        .probes()
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| !p.flags.has(Flags::WARMUP) && p.answered())
+        .map(|(i, p)| (p, samples.stamps.get(i).unwrap_or(&none)))
+        .collect();
+    let mut report = StampReport { engine: probed.engine.clone(), ..StampReport::default() };
+    let mut shown = Shown::default();
+    kinds(probed, &pairs, &mut report, &mut shown.coverage);
+    let join = Join::of(samples, &pairs);
+    if join.is_none() && !pairs.is_empty() {
+        report.notes.push(
+            "the wall clock was changed during the run: stages between this program and the kernel's stamps are left out"
+                .to_owned(),
+        );
+    }
+    stages(&pairs, join.as_ref(), &mut report);
+    shown.legs = report.stages.iter().map(|s| (format!("{}→{}", s.from, s.to), s.time)).collect();
+    match one_way(samples, &pairs, join.as_ref(), peer_is_ours) {
+        Ok(found) => shown.one_way = Some(found),
+        Err(why) => report.notes.push(format!("no one-way delays: {why}")),
+    }
+    shown.report = Some(report);
+    shown
+}
+
+fn kinds(
+    probed: &Probed,
+    pairs: &[(&Probe, &ProbeStamps)],
+    report: &mut StampReport,
+    coverage: &mut BTreeMap<String, f64>,
+) {
+    let came = count(pairs.iter().map(|(_, s)| *s));
+    let answered = pairs.len() as u64;
+    let all = StampAt::ALL.map(|at| (at.name(), probed.able.has(at), probed.kept.has(at)));
+    for (name, able, kept) in all.into_iter().chain([(FAR_RX, probed.far, probed.far)]) {
+        let probed_arrived = probed.came.get(name).copied().unwrap_or(0);
+        let arrived = came.get(name).copied().unwrap_or(0);
+        let asked = if kept { answered } else { 0 };
+        let why_not = match (able, probed_arrived + arrived) {
+            (_, 1..) => None,
+            (false, _) if name == FAR_RX => Some(
+                "the far-end protocol carries none (lowlat's does, in messages of 8 bytes more than its header)"
+                    .to_owned(),
+            ),
+            (false, _) if name == "ack-tx" => Some("TCP alone has acknowledgements".to_owned()),
+            (false, _) => Some("this engine asks for none".to_owned()),
+            (true, _) => Some("asked for, and none came".to_owned()),
+        };
+        let ratio = (asked > 0).then(|| arrived as f64 / asked as f64);
+        coverage.insert(name.to_owned(), ratio.unwrap_or(0.0));
+        report.kinds.push(StampKind {
+            kind: name.to_owned(),
+            probed: if able { probed.probes } else { 0 },
+            probed_arrived,
+            asked,
+            arrived,
+            ratio,
+            why_not,
+        });
+    }
+}
+
+fn stages(pairs: &[(&Probe, &ProbeStamps)], join: Option<&Join>, report: &mut StampReport) {
+    let mut times: [Vec<u64>; STAGES.len()] = Default::default();
+    let (mut sums, mut whole) = ([0u64; STAGES.len()], 0u64);
+    // A stage that most probes have is part of the way; the shares are over the probes that have all of those.
+    let all: Vec<_> = pairs.iter().map(|(p, s)| (p.rtt(), lengths(p, s, join))).collect();
+    let mut have = [0usize; STAGES.len()];
+    for (_, lengths) in &all {
+        for (i, length) in lengths.iter().enumerate() {
+            have[i] += usize::from(length.is_some());
+        }
+    }
+    let is_part: Vec<bool> = (0..STAGES.len()).map(|i| STAGES[i].3 && have[i] * 2 > all.len()).collect();
+    for (rtt, lengths) in &all {
+        let mut good = *lengths;
+        for length in &mut good {
+            if *length == Some(Err(())) {
+                report.misplaced += 1;
+                *length = None;
+            }
+        }
+        for (i, length) in good.iter().enumerate() {
+            if let Some(Ok(ns)) = length {
+                times[i].push(*ns);
+            }
+        }
+        if (0..STAGES.len()).all(|i| !is_part[i] || good[i].is_some()) {
+            whole += rtt;
+            for (i, length) in good.iter().enumerate() {
+                sums[i] += length.and_then(Result::ok).unwrap_or(0);
+            }
+        }
+    }
+    for (i, mut times) in times.into_iter().enumerate().filter(|(_, t)| !t.is_empty()) {
+        let (from, to, what, _) = STAGES[i];
+        let share = (is_part[i] && whole > 0).then(|| sums[i] as f64 / whole as f64);
+        report.stages.push(Stage {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            what: what.to_owned(),
+            time: Quantiles::of(&mut times),
+            share,
+        });
+    }
+}
+
+/// One-way delays between the programs, and between the kernels where both ends' kernels stamp.
+fn one_way(
+    samples: &Samples,
+    pairs: &[(&Probe, &ProbeStamps)],
+    join: Option<&Join>,
+    peer_is_ours: bool,
+) -> Result<OneWay, &'static str> {
+    let signed = |t: u64| i64::try_from(t).unwrap_or(i64::MAX);
+    let mono = |stamp: u64, p: &Probe| join.filter(|_| stamp > 0).map(|j| signed(stamp) - j.offset(p.sent));
+    let with_far: Vec<_> = pairs.iter().filter(|(_, s)| s.far_recv > 0 && s.far_send > 0).collect();
+    let kernels =
+        with_far.iter().filter(|(p, s)| s.far_rx > 0 && mono(s.tx_software, p).is_some()).count() * 2 > with_far.len();
+    let exchange = |p: &Probe, s: &ProbeStamps| Exchange {
+        t1: mono(s.tx_software, p).unwrap_or(signed(p.sent)),
+        t2: signed(if s.far_rx > 0 { s.far_rx } else { s.far_recv }),
+        t3: signed(s.far_send),
+        t4: mono(s.rx_software, p).unwrap_or(signed(p.received)),
+    };
+    let mut exchanges: Vec<Exchange> = with_far.iter().map(|(p, s)| exchange(p, s)).collect();
+    exchanges.sort_unstable_by_key(|e| e.t1);
+    // Kernel stamps are joined to the monotonic clock at both ends, each within its bracket.
+    let error = if kernels { samples.join_error_ns + lowlat_transport::clock::BRACKET_NS / 2 } else { 0 };
+    let offset = Offset::of(&exchanges, error, peer_is_ours)?;
+    let delay = |from: Option<i64>, to: Option<i64>, at: i64, sign: i64| {
+        Some(u64::try_from(to? - from? - sign * offset.at(at)).unwrap_or(0))
+    };
+    let direction = |of: &dyn Fn(&Probe, &ProbeStamps) -> Option<u64>| -> Vec<u64> {
+        with_far.iter().filter_map(|(p, s)| of(p, s)).collect()
+    };
+    let t = |x: u64| (x > 0).then(|| signed(x));
+    let mut shown = vec![
+        ("send", "far-recv", false, direction(&|p, s| delay(Some(signed(p.sent)), t(s.far_recv), signed(p.sent), 1))),
+        (
+            "far-send",
+            "recv",
+            false,
+            direction(&|p, s| delay(t(s.far_send), Some(signed(p.received)), signed(p.sent), -1)),
+        ),
+    ];
+    if kernels {
+        let there = direction(&|p, s| delay(mono(s.tx_software, p), t(s.far_rx), signed(p.sent), 1));
+        let back = direction(&|p, s| delay(t(s.far_send), mono(s.rx_software, p), signed(p.sent), -1));
+        shown.push(("software-tx", FAR_RX, true, there));
+        shown.push(("far-send", "software-rx", true, back));
+    }
+    Ok(offset.document(shown))
+}

@@ -1,0 +1,61 @@
+//! Where a run took place, and what bends its figures.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::NotSeen;
+
+/// The conditions of one run. What could not be read is `null`, and named with its reason in `not_seen`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Conditions {
+    /// Interface of the path, given or by route.
+    pub iface: Option<String>,
+    /// CPUs the prober could run on.
+    pub cpus: Vec<u32>,
+    /// Who chose them, in words.
+    pub placement: String,
+    /// NUMA node of those CPUs; `null` where they are of several.
+    pub node: Option<u32>,
+    /// NUMA node of the NIC.
+    pub nic_node: Option<u32>,
+    /// `SCHED_FIFO` priority of the prober.
+    pub rt_priority: Option<u8>,
+    /// Memory was locked.
+    pub memory_locked: bool,
+    /// Why it was not.
+    pub memory_refused: Option<String>,
+    /// cpufreq governors of the prober's CPUs.
+    pub governor: Option<String>,
+    /// Idle states that these CPUs may enter, with their exit latency, µs.
+    pub idle_states: Option<BTreeMap<String, u64>>,
+    /// Wake-up latency limit the system holds, µs (`/dev/cpu_dma_latency`); `null` also for "no limit".
+    pub cpu_dma_latency_us: Option<i64>,
+    /// SMT siblings of the prober's CPU, itself left out; only where it was pinned to one.
+    pub smt_siblings: Option<Vec<u32>>,
+    /// Interrupts of the interface and the CPUs where they fire.
+    pub irq_cpus: Option<BTreeMap<String, Vec<u32>>>,
+    /// One of them fires on a CPU of the prober.
+    pub irq_on_prober_cpu: Option<bool>,
+    /// Coalescing.
+    pub coalesce: Option<BTreeMap<String, u32>>,
+    /// Root queue discipline of the interface.
+    pub qdisc: Option<String>,
+    /// GRO, LRO, TSO, GSO: on or off.
+    pub offloads: Option<BTreeMap<String, bool>>,
+    /// `TCP_NODELAY` of the prober's socket; `null` for other protocols.
+    pub tcp_nodelay: Option<bool>,
+    /// The clocksource in use.
+    pub clocksource: Option<String>,
+    /// `net.core.busy_read`, µs.
+    pub busy_read_us: Option<u64>,
+    /// Share of the run that the hypervisor gave to others, on the prober's CPUs.
+    pub steal_ratio: Option<f64>,
+    /// The NIC's stamping mode (`SIOCGHWTSTAMP`), in words.
+    pub hardware_stamps: Option<String>,
+    /// State of clock synchronization, in words.
+    pub clock_sync: Option<String>,
+    /// What could not be read, and why.
+    pub not_seen: Vec<NotSeen>,
+}
