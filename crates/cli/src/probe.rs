@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use lowlat_measure::clock::Wish;
 use lowlat_measure::load::{Load as Bulk, Running};
 use lowlat_measure::placement::{Placed, Placement};
 use lowlat_measure::{Context, Mode, Pattern, Progress, SampleSink, Samples, Session, Spec, Warmup};
@@ -11,6 +12,7 @@ use lowlat_model::measurement::{Measurement, Quantiles};
 use lowlat_model::units::us;
 use lowlat_sys::{Live, Sys};
 
+use crate::clocks;
 use crate::conditions::{self, Ticks};
 use crate::failure::Failure;
 use crate::path::Path;
@@ -89,12 +91,16 @@ pub fn measure_with(
     log: Option<&mut dyn SampleSink>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<(Measurement, Samples), Failure> {
+    clocks::settle(Wish::Auto, sys);
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
     let spec = ask.spec(WARMUP_PROBES);
     let spec = Spec { lock_memory: true, watch_gaps: true, ..spec };
     let (samples, place) = run(ask, &spec, log, progress)?;
     let mut context = context(ask.path, ask.engine);
     context.conditions = Some(conditions::read(ask.path, &place, sys));
+    let (clock, weakens) = clocks::settle(Wish::Auto, sys).at_end();
+    context.environment.insert("clock".into(), clock);
+    context.warnings.extend(weakens);
     if let Some(load) = load {
         let carried = load.stop();
         let rate = carried.bytes as f64 * 8.0 / 1e6 / carried.seconds.max(f64::MIN_POSITIVE);

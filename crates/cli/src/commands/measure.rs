@@ -3,11 +3,13 @@
 use std::io::IsTerminal;
 
 use lowlat_measure::SampleSink;
+use lowlat_measure::clock::Wish;
 use lowlat_measure::log::Writer;
 use lowlat_model::verdict::Comparison;
 use lowlat_sys::Live;
 
-use crate::args::{MeasureArgs, ModeArg};
+use crate::args::{ClockArg, MeasureArgs, ModeArg};
+use crate::clocks;
 use crate::failure::{Failure, Outcome};
 use crate::optimize::judge;
 use crate::path::{ENGINES, Path};
@@ -20,8 +22,13 @@ const STAMP_COST_ROUND_NS: u64 = 100_000_000;
 
 /// Runs the command. On a signal the figures up to then are printed.
 pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
+    let wish = match args.clock {
+        ClockArg::Auto => Wish::Auto,
+        ClockArg::Kernel => Wish::Kernel,
+        ClockArg::Tsc => Wish::Tsc,
+    };
     if args.self_test {
-        return floors();
+        return floors(wish);
     }
     let Some(target) = &args.target else {
         return Err(Failure::new("measure: no target was given; name the HOST that runs `lowlat serve`"));
@@ -34,6 +41,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         )));
     }
     let live = Live::new();
+    clocks::settle(wish, &live);
     if let Some(iface) = &args.iface {
         crate::optimize::interface(iface, &live)?;
     }
@@ -122,9 +130,18 @@ fn stamp_cost(path: &Path, engine: &str) -> Result<Comparison, Failure> {
 }
 
 /// `measure --self`: what this tool and this host cannot go below.
-fn floors() -> Outcome {
+fn floors(wish: Wish) -> Outcome {
+    let live = Live::new();
+    let clock = clocks::settle(wish, &live);
     let test = lowlat_measure::self_test(100_000)?;
-    output::text(&format!("clock: {} ns a read, resolves {} ns", test.clock.read_ns, test.clock.resolution_ns));
+    let (words, weakens) = clock.at_end();
+    output::text(&format!("clock: {words}"));
+    if !clock.is_tsc() {
+        output::text(&format!("beside it: {}", clocks::of_tsc(&live)));
+    }
+    if let Some(weakens) = weakens {
+        output::progress(&format!("warning: {weakens}"));
+    }
     output::text(&format!("recording one sample: {:.1} ns", test.record_ns));
     for floor in &test.floors {
         output::text(&format!("{}: p50 {} ns, p99 {} ns", floor.what, ns(floor.rtt.p50_ns), ns(floor.rtt.p99_ns)));

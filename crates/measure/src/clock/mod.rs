@@ -86,6 +86,11 @@ impl Chosen {
         }
     }
 
+    /// Whether it is the TSC.
+    pub fn is_tsc(&self) -> bool {
+        self.tsc.is_some()
+    }
+
     /// In words, for the run's document, and what weakens the run, if anything does. Checks a TSC again, over the whole
     /// time since it was calibrated.
     pub fn at_end(&self) -> (String, Option<String>) {
@@ -94,12 +99,28 @@ impl Chosen {
             let why = self.why_not.as_ref().map_or_else(String::new, |why| format!("; {why}"));
             return (format!("CLOCK_MONOTONIC, {cost}{why}"), None);
         };
-        let (ns, ppm) = tsc.pace();
-        let calibrated = format!("TSC, {cost}, {ns:.6} ns a tick within {ppm:.2} ppm of CLOCK_MONOTONIC_RAW");
+        let calibrated = format!("TSC, {cost}, {}", pace_words(tsc));
         match tsc.recheck(&mut Host) {
             Ok(drift) => (format!("{calibrated}; at the end {drift:+.3} ppm off"), None),
             Err(why) => (calibrated, Some(why.to_string())),
         }
+    }
+}
+
+fn pace_words(tsc: &Tsc) -> String {
+    let (ns, ppm) = tsc.pace();
+    format!("{ns:.6} ns a tick within {ppm:.2} ppm of CLOCK_MONOTONIC_RAW")
+}
+
+/// What the TSC would be like, where it is not the clock.
+pub fn tsc_words(clocksources: Option<&str>) -> String {
+    match Tsc::calibrate(&mut Host, clocksources) {
+        Ok(tsc) => {
+            let scale = tsc.scale();
+            let cost = cost_of(|| scale.at(clock::ticks()));
+            format!("TSC, {} ns a read, resolves {} ns, {}", cost.read_ns, cost.resolution_ns, pace_words(&tsc))
+        }
+        Err(why) => why.to_string(),
     }
 }
 
