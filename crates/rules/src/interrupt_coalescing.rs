@@ -17,8 +17,8 @@ crate::rule! {
     /// ## Threshold
     /// `adaptive-rx` on, or `rx-usecs` above 10: a heuristic, since below it the delay drowns in the interrupt's own
     /// cost on most hosts. It is critical when the delay alone is longer than the goal. Some Intel drivers take the
-    /// smallest numbers for modes: `rx-usecs 1` of `ixgbe` and `ixgbevf`, and 1 to 3 of `igb` and `igc`, adapt the
-    /// delay to the load, and are found too.
+    /// smallest numbers for modes: `rx-usecs 1` of `ixgbe` and `ixgbevf`, 1 to 3 of `igb` and `igc`, and 1 to 4
+    /// of `e1000e` adapt the delay to the load, and are found too.
     /// ## Remedy
     /// Try `adaptive-rx off` and `rx-usecs 0`, and judge both on P50 and P99 of the live path. An interrupt for each
     /// packet costs processor time, so under high packet rates 2 or 5 µs may do better than 0; a program that polls the
@@ -28,13 +28,13 @@ crate::rule! {
         "https://docs.kernel.org/networking/ethtool-netlink.html (COALESCE_GET)",
         "https://docs.kernel.org/networking/net_dim.html",
         "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst",
-        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c ixgbe_set_coalesce, igb/igb_ethtool.c igb_set_coalesce (6.12)",
+        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c ixgbe_set_coalesce, igb/igb_ethtool.c igb_set_coalesce, e1000e/ethtool.c e1000_set_coalesce (6.12)",
     ];
 }
 
 const LIMIT_US: u32 = 10;
 /// Drivers whose `rx-usecs` from 1 to this number are modes that adapt, not microseconds.
-const MODES: [(&str, u32); 4] = [("ixgbe", 1), ("ixgbevf", 1), ("igb", 3), ("igc", 3)];
+const MODES: [(&str, u32); 5] = [("ixgbe", 1), ("ixgbevf", 1), ("igb", 3), ("igc", 3), ("e1000e", 4)];
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     for (name, iface) in on_path(input.facts) {

@@ -19,6 +19,7 @@ mod netem_on_path;
 mod nic_ring_drops;
 mod packet_sockets;
 mod plain_fifo_backlog;
+mod reader_asleep_past_goal;
 mod receive_buffer_errors;
 mod retransmits;
 mod rps_remote_cpu;
@@ -123,6 +124,7 @@ pub static RULES: &[&dyn Rule] = &[
     &clocksource_not_tsc::ClocksourceNotTsc,
     &interrupt_coalescing::InterruptCoalescing,
     &gro_flush_without_poller::GroFlushWithoutPoller,
+    &reader_asleep_past_goal::ReaderAsleepPastGoal,
     &receive_buffer_errors::ReceiveBufferErrors,
     &tcp_receive_pruned::TcpReceivePruned,
     &retransmits::Retransmits,
