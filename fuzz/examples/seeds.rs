@@ -1,11 +1,13 @@
 //! Writes those inputs of the corpus that are made of the program's own documents, in their present form:
-//! `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+//! `scripts/fuzz seeds`.
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+// Its runtime has what the instrumentation calls.
+use libfuzzer_sys as _;
 use lowlat_measure::SampleSink;
 use lowlat_model::journal::JournalEntry;
 use lowlat_model::op::Target;

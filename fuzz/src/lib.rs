@@ -78,7 +78,9 @@ mod tests {
     fn names(folder: &str) -> BTreeSet<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let entries = fs::read_dir(folder).expect("the folder is there");
-        entries.map(|e| e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned()).collect()
+        entries
+            .map(|e| e.expect("an entry").path().file_stem().expect("a name").to_string_lossy().into_owned())
+            .collect()
     }
 
     #[test]

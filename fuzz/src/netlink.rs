@@ -18,7 +18,8 @@ pub fn run(mut data: &[u8]) {
         1 => drop((route::link::parse(data), route::address::parse(data), route::routes::parse(data))),
         2 => drop(tc::qdisc::parse(data)),
         3 => {
-            let kinds = ["pfifo", "pfifo_fast", "fq", "fq_codel", "netem", "tbf", "htb", "mq", "mqprio", "etf", "taprio"];
+            let kinds =
+                ["pfifo", "pfifo_fast", "fq", "fq_codel", "netem", "tbf", "htb", "mq", "mqprio", "etf", "taprio"];
             let kind = kinds[usize::from(byte(&mut data)) % kinds.len()];
             let _ = tc::options::decode(kind, data);
             let _ = tc::options::as_request(kind, data);

@@ -41,7 +41,12 @@ impl Sys for Changed<'_> {
     }
 
     fn link_target(&self, path: &str) -> Reading<String> {
-        self.host.links.borrow_mut().entry(path.to_owned()).or_insert_with(|| self.host.stored.link_target(path)).clone()
+        self.host
+            .links
+            .borrow_mut()
+            .entry(path.to_owned())
+            .or_insert_with(|| self.host.stored.link_target(path))
+            .clone()
     }
 
     fn net(&self, query: &NetQuery) -> Reading<serde_json::Value> {
@@ -49,8 +54,7 @@ impl Sys for Changed<'_> {
         self.asked.set(n + 1);
         if n == self.at {
             // A reply of another kernel or a stored tree: any JSON.
-            return serde_json::from_str(self.text)
-                .map_or_else(|e| Reading::Garbled(e.to_string()), Reading::Value);
+            return serde_json::from_str(self.text).map_or_else(|e| Reading::Garbled(e.to_string()), Reading::Value);
         }
         self.host.nets.borrow_mut().entry(query.name()).or_insert_with(|| self.host.stored.net(query)).clone()
     }
