@@ -21,6 +21,8 @@ mod sink;
 mod stamped;
 mod stats;
 mod stream;
+#[doc(hidden)]
+pub mod testing;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
