@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use lowlat_model::facts::TcpSocket;
-use lowlat_model::{Measurement, Quantiles, Reading, Schema, Severity};
+use lowlat_model::{Measurement, Reading, Schema, Severity};
 use lowlat_testkit::facts::{grow, healthy, iface, qdisc};
 
 use crate::{Input, RULES, Seen, check_all, find};
@@ -21,28 +21,7 @@ pub(crate) fn baseline(cpu: Option<u32>) -> Measurement {
         size_bytes: 64,
         rate_pps: None,
         cpu,
-        sent: 0,
-        received: 0,
-        lost: 0,
-        duplicates: 0,
-        reordered: 0,
-        late: 0,
-        foreign: 0,
-        warmup: 0,
-        loss_ratio: None,
-        duration_ns: 0,
-        rtt: Quantiles::default(),
-        rtt_planned: Quantiles::default(),
-        jitter_ratio: None,
-        residence: Quantiles::default(),
-        stamp_coverage: BTreeMap::new(),
-        legs: BTreeMap::new(),
-        stamps: None,
-        one_way: None,
-        gaps: None,
-        conditions: None,
-        environment: BTreeMap::new(),
-        warnings: Vec::new(),
+        ..Measurement::default()
     }
 }
 
