@@ -15,8 +15,8 @@ use lowlat_knobs::{KNOBS, Knob, Standing};
 use lowlat_model::Reading;
 use lowlat_model::finding::Setting;
 use lowlat_model::op::Target;
-use lowlat_sys::store::Store;
 use lowlat_sys::Live;
+use lowlat_sys::store::Store;
 use serde::Serialize;
 
 /// What came of one knob.
@@ -138,14 +138,20 @@ fn candidates(page: &str, was: &str) -> Vec<String> {
     all.extend(["0", "1"].map(str::to_owned));
     all.retain(|v| v != was);
     let mut seen = Vec::new();
-    all.retain(|v| !seen.contains(v) && { seen.push(v.clone()); true });
+    all.retain(|v| {
+        !seen.contains(v) && {
+            seen.push(v.clone());
+            true
+        }
+    });
     all
 }
 
 /// Through the executor. `None`: this value says nothing, another is to be tried.
 fn ask(session: &mut Session, live: &Live, knob: &dyn Knob, target: &Target, was: &str, asked: &str) -> Option<Tried> {
     let setting = Setting { knob: knob.meta().name.to_owned(), target: target.clone(), value: asked.to_owned() };
-    let refused = |why: String, outcome: &'static str| Tried { outcome, asked: asked.to_owned(), why, ..Tried::default() };
+    let refused =
+        |why: String, outcome: &'static str| Tried { outcome, asked: asked.to_owned(), why, ..Tried::default() };
     let step = match lowlat_knobs::resolve(live, &setting, "tried") {
         Ok(step) => step,
         // A value that the knob itself does not take is no answer of the host.
@@ -160,7 +166,13 @@ fn ask(session: &mut Session, live: &Live, knob: &dyn Knob, target: &Target, was
             if undone.is_err() || back != was {
                 return Some(refused(format!("put back, {back:?} is there: {undone:?}"), "stuck"));
             }
-            Some(Tried { outcome: "acts", asked: asked.to_owned(), now, why: handle.clamped.join("; "), ..Tried::default() })
+            Some(Tried {
+                outcome: "acts",
+                asked: asked.to_owned(),
+                now,
+                why: handle.clamped.join("; "),
+                ..Tried::default()
+            })
         }
         Err(StepError::Refused { why }) if why.contains("without effect") => Some(refused(why, "inert")),
         Err(e) => Some(refused(e.to_string(), "refused")),

@@ -17,7 +17,9 @@ use lowlat_lab::vm::KernelChoice;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let asked = |name: &str, all: &[&str]| !wanted.iter().any(|w| all.contains(&w.as_str())) || wanted.iter().any(|w| w == name);
+    let asked = |name: &str, all: &[&str]| {
+        !wanted.iter().any(|w| all.contains(&w.as_str())) || wanted.iter().any(|w| w == name)
+    };
     let kernels: Vec<&str> = KernelChoice::ALL.iter().map(|k| k.name()).collect();
     let drivers: Vec<&str> = vm::DRIVERS.iter().map(|d| d.0).collect();
     if let Some(wrong) = wanted.iter().find(|w| !kernels.contains(&w.as_str()) && !drivers.contains(&w.as_str())) {
@@ -34,7 +36,8 @@ fn main() {
             let tree = fixtures.join(format!("roots/lab-{driver}-{}", kernel.name()));
             let _ = fs::remove_dir_all(&tree);
             fs::create_dir_all(&tree).unwrap();
-            let unpacked = Command::new("tar").arg("-xf").arg(results.path().join("tree.tar")).arg("-C").arg(&tree).status();
+            let unpacked =
+                Command::new("tar").arg("-xf").arg(results.path().join("tree.tar")).arg("-C").arg(&tree).status();
             assert!(unpacked.unwrap().success(), "unpack the capture of {driver} on {}", kernel.name());
             let path = fixtures.join("knobs-on-kernels.json");
             let mut all: record::Record =

@@ -48,7 +48,12 @@ fn read(tree: &Tree) -> Result<Vec<Kernel>> {
     let knobs = |knobs: &Value| -> BTreeMap<String, Tried> {
         let each = knobs.as_object().into_iter().flatten();
         each.map(|(knob, t)| {
-            let tried = Tried { outcome: word(t, "outcome"), asked: word(t, "asked"), now: word(t, "now"), why: word(t, "why") };
+            let tried = Tried {
+                outcome: word(t, "outcome"),
+                asked: word(t, "asked"),
+                now: word(t, "now"),
+                why: word(t, "why"),
+            };
             (knob.clone(), tried)
         })
         .collect()
@@ -104,7 +109,8 @@ pub(crate) fn knobs_on_kernels(tree: &Tree, pages: &mut Pages) -> Result<()> {
     );
     let tried = |k: &Kernel, driver: &str, knob: &str| k.drivers.get(driver).and_then(|all| all.get(knob)).cloned();
     let any = |k: &Kernel, knob: &str| k.drivers.values().find_map(|all| all.get(knob)).cloned();
-    let listed = |m: &Meta| kernels.iter().filter_map(|k| any(k, m.name)).any(|t| !matches!(&*t.outcome, "outside" | "boot"));
+    let listed =
+        |m: &Meta| kernels.iter().filter_map(|k| any(k, m.name)).any(|t| !matches!(&*t.outcome, "outside" | "boot"));
     let link = |m: &Meta| format!("[{0}](knobs/{0}.md)", m.name);
 
     page.push_str("\n## Of the host\n\n| knob |");
@@ -128,10 +134,8 @@ pub(crate) fn knobs_on_kernels(tree: &Tree, pages: &mut Pages) -> Result<()> {
     for m in KNOBS.iter().map(|k| k.meta()).filter(|m| of_driver(m) && listed(m)) {
         let _ = write!(page, "| {} |", link(m));
         for driver in &drivers {
-            let by_kernel: Vec<(String, String)> = kernels
-                .iter()
-                .filter_map(|k| Some((version(&k.release), tried(k, driver, m.name)?.outcome)))
-                .collect();
+            let by_kernel: Vec<(String, String)> =
+                kernels.iter().filter_map(|k| Some((version(&k.release), tried(k, driver, m.name)?.outcome))).collect();
             let _ = write!(page, " {} |", differing(&by_kernel));
         }
         page.push('\n');
@@ -146,7 +150,8 @@ pub(crate) fn knobs_on_kernels(tree: &Tree, pages: &mut Pages) -> Result<()> {
                 let Some(t) = all.get(m.name) else { continue };
                 let clamped = t.outcome == "acts" && t.asked != t.now;
                 if clamped || matches!(&*t.outcome, "refused" | "inert") {
-                    let place = if of_driver(m) { format!("{driver} {}", version(&k.release)) } else { version(&k.release) };
+                    let place =
+                        if of_driver(m) { format!("{driver} {}", version(&k.release)) } else { version(&k.release) };
                     let words = if t.why.is_empty() { format!("{} is read back", t.now) } else { t.why.clone() };
                     let places = rows.entry((t.asked.clone(), words)).or_default();
                     if !places.contains(&place) {
@@ -194,7 +199,10 @@ fn contradictions(kernels: &[Kernel]) -> Vec<String> {
                 // A driver or a machine may lack what the kernel has; a sysctl is the kernel's alone.
                 let missing = m.name.starts_with("sysctl.") && t.outcome == "absent" && !outside && m.kernels != "none";
                 if there && outside {
-                    wrong.push(format!("{} on {driver} {}: {} although its page says {}", m.name, k.release, t.outcome, m.kernels));
+                    wrong.push(format!(
+                        "{} on {driver} {}: {} although its page says {}",
+                        m.name, k.release, t.outcome, m.kernels
+                    ));
                 }
                 if missing {
                     wrong.push(format!("{} on {}: absent although its page says {}", m.name, k.release, m.kernels));
@@ -229,8 +237,10 @@ mod tests {
     fn a_contradiction_is_named() {
         let of = |release: &str, knob: &str, outcome: &str| {
             let tried = Tried { outcome: outcome.into(), asked: String::new(), now: String::new(), why: String::new() };
-            let mut all: BTreeMap<String, Tried> =
-                KNOBS.iter().map(|k| (k.meta().name.to_owned(), Tried { outcome: "inert".into(), ..tried.clone() })).collect();
+            let mut all: BTreeMap<String, Tried> = KNOBS
+                .iter()
+                .map(|k| (k.meta().name.to_owned(), Tried { outcome: "inert".into(), ..tried.clone() }))
+                .collect();
             all.insert(knob.to_owned(), tried);
             vec![Kernel { release: release.into(), drivers: [("d".to_owned(), all)].into() }]
         };
