@@ -15,6 +15,7 @@ mod optimize;
 mod output;
 mod path;
 mod probe;
+mod responder;
 mod signals;
 
 use std::ffi::OsString;
