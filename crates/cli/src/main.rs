@@ -11,12 +11,15 @@ mod commands;
 mod conditions;
 mod config;
 mod failure;
+mod figures;
 mod optimize;
 mod output;
 mod path;
 mod probe;
+mod progress;
 mod responder;
 mod signals;
+mod stored;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

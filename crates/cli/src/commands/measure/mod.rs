@@ -1,12 +1,15 @@
 //! `lowlat measure`: round trips to a far end.
 
-use std::io::IsTerminal;
+mod floors;
+mod sweep;
 
-use lowlat_measure::SampleSink;
+use std::path::Path as File;
+
+use lowlat_measure::Progress;
 use lowlat_measure::clock::Wish;
-use lowlat_measure::log::Writer;
+use lowlat_model::Measurement;
 use lowlat_model::verdict::Comparison;
-use lowlat_sys::Live;
+use lowlat_sys::{Live, Sys};
 
 use crate::args::{ClockArg, MeasureArgs, ModeArg};
 use crate::clocks;
@@ -14,7 +17,8 @@ use crate::failure::{Failure, Outcome};
 use crate::optimize::judge;
 use crate::path::{ENGINES, Path};
 use crate::probe::{self, Ask};
-use crate::{output, signals};
+use crate::progress::Line;
+use crate::{output, signals, stored};
 
 /// Rounds of the stamps' cost: 12 pairs of 100 ms bear a P99 on a path of 100 µs.
 const STAMP_COST_PAIRS: u32 = 12;
@@ -28,7 +32,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         ClockArg::Tsc => Wish::Tsc,
     };
     if args.self_test {
-        return floors(wish);
+        return floors::run(wish);
     }
     let Some(target) = &args.target else {
         return Err(Failure::new("measure: no target was given; name the HOST that runs `lowlat serve`"));
@@ -47,15 +51,24 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     }
     let mut path = Path::new(target, &args.path, args.iface.as_deref())?;
     path.stamps = args.stamps;
+    let pattern = probe::pattern(&args.pattern)?;
+    let axis = args.sweep.as_deref().map(|text| lowlat_measure::sweep::Axis::parse(text, pattern)).transpose()?;
+    let open_loop = args.mode == ModeArg::OpenLoop;
+    let mode = match &axis {
+        // The axis brings its own mode, but for the size, which is swept in the mode that is asked for.
+        Some(axis) if axis.axis() != lowlat_model::sweep::SweepAxis::Size => Ask::new(&path, &args.engine).mode,
+        _ => probe::mode(open_loop, args.rate, pattern)?,
+    };
     let ask = Ask {
         duration_ns: args.duration,
         count: args.count,
-        mode: probe::mode(args.mode == ModeArg::OpenLoop, args.rate, &args.pattern)?,
+        mode,
         warmup_ns: args.warmup,
         load_streams: args.load.unwrap_or(0),
         rt: args.rt,
         ..Ask::new(&path, &args.engine)
     };
+    ask.check()?;
     if let Some(folder) = &args.out {
         // Found before the measurement takes its time, not after it.
         std::fs::create_dir_all(folder).map_err(|e| {
@@ -65,49 +78,22 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
             ))
         })?;
     }
-    let shown = std::io::stderr().is_terminal() && !json;
-    let mut log = match &args.log {
-        Some(file) => Some(Writer::create(file).map_err(|e| {
-            Failure::new(format!(
-                "write the sample log {}: {e}; name a file that can be written with --log",
-                file.display()
-            ))
-        })?),
-        None => None,
-    };
-    let sink = log.as_mut().map(|log| log as &mut dyn SampleSink);
-    let (mut measurement, _) = probe::measure_with(&ask, &live, sink, &mut |p| {
-        if shown {
-            eprint!(
-                "\r\x1b[2K{:.1} s  {:.0}/s  p50 {}  p99 {}  lost {}",
-                p.elapsed_ns as f64 / 1e9,
-                p.rate_pps,
-                probe::words(p.rtt.p50_ns),
-                probe::words(p.rtt.p99_ns),
-                p.counts.lost
-            );
-        }
-    })?;
-    if shown {
-        eprintln!();
+    let shown = Line::new(json);
+    if let Some(axis) = axis {
+        return sweep::run(&ask, &axis, args.out.as_deref(), &live, (shown, json));
     }
+    // A stored run keeps its samples, so that it can be compared with another.
+    let log = args.log.clone().or_else(|| args.out.as_ref().map(|folder| folder.join(stored::SAMPLES)));
+    let mut measurement = idle_and_loaded(&ask, &live, log.as_deref(), &mut |what, p| shown.tell(what, p))?;
+    drop(shown);
     if args.stamp_cost && !signals::stopped() {
         let cost = stamp_cost(&path, &args.engine)?;
         if let Some(stamps) = &mut measurement.stamps {
             stamps.cost = Some(cost);
         }
     }
-    if let (Some(log), Some(file)) = (log, &args.log) {
-        let probes = log.finish().map_err(|e| {
-            Failure::new(format!("finish the sample log {}: {e}; look at the space left there", file.display()))
-        })?;
-        output::progress(&format!("{probes} probes, warm-up included, are in {}", file.display()));
-    }
     if let Some(folder) = &args.out {
-        let text = serde_json::to_vec_pretty(&measurement)
-            .map_err(|e| Failure::new(format!("write the run: {e}; report this as a bug")))?;
-        lowlat_sys::store::write_atomic(folder.join("measure.json"), text)
-            .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))?;
+        store(folder, "measure.json", &measurement)?;
     }
     if json {
         output::json(&measurement)?;
@@ -120,35 +106,39 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     Ok(0)
 }
 
+/// Measures; with a load, first without it, so that both stand side by side.
+fn idle_and_loaded(
+    ask: &Ask<'_>,
+    sys: &dyn Sys,
+    log: Option<&File>,
+    tell: &mut dyn FnMut(&str, &Progress),
+) -> Result<Measurement, Failure> {
+    if ask.load_streams == 0 {
+        return probe::measure_with(ask, sys, log, &mut |p| tell("", p));
+    }
+    let mut idle = probe::measure_with(&Ask { load_streams: 0, ..ask.clone() }, sys, None, &mut |p| tell("idle", p))?;
+    if idle.interrupted {
+        idle.warnings.push("interrupted before the load began: these figures are idle".into());
+        return Ok(idle);
+    }
+    let loaded = probe::measure_with(ask, sys, log, &mut |p| tell("loaded", p))?;
+    Ok(Measurement { idle: Some(Box::new(idle)), ..loaded })
+}
+
 /// What taking stamps costs the round trip: rounds without and with them, alternated, on the same path.
 fn stamp_cost(path: &Path, engine: &str) -> Result<Comparison, Failure> {
     let without = Path { stamps: false, ..path.clone() };
     let ask = |path| Ask { duration_ns: STAMP_COST_ROUND_NS, ..Ask::new(path, engine) };
+    let how = (STAMP_COST_PAIRS, judge::seed(), judge::OnStop::Fail);
     let names = ("without stamps", "with stamps");
-    let rounds = judge::alternate(&ask(&without), &ask(path), names, STAMP_COST_PAIRS, &mut |_| Ok(()))?;
+    let rounds = judge::alternate(&ask(&without), &ask(path), names, how, &mut |_| Ok(()))?;
     Ok(judge::compare(&rounds))
 }
 
-/// `measure --self`: what this tool and this host cannot go below.
-fn floors(wish: Wish) -> Outcome {
-    let live = Live::new();
-    let clock = clocks::settle(wish, &live);
-    let test = lowlat_measure::self_test(100_000)?;
-    let (words, weakens) = clock.at_end();
-    output::text(&format!("clock: {words}"));
-    if !clock.is_tsc() {
-        output::text(&format!("beside it: {}", clocks::of_tsc(&live)));
-    }
-    if let Some(weakens) = weakens {
-        output::progress(&format!("warning: {weakens}"));
-    }
-    output::text(&format!("recording one sample: {:.1} ns", test.record_ns));
-    for floor in &test.floors {
-        output::text(&format!("{}: p50 {} ns, p99 {} ns", floor.what, ns(floor.rtt.p50_ns), ns(floor.rtt.p99_ns)));
-    }
-    Ok(0)
-}
-
-fn ns(value: Option<u64>) -> String {
-    value.map_or_else(|| "n/a".to_owned(), |v| v.to_string())
+/// Writes a document into the run's folder.
+fn store<T: serde::Serialize>(folder: &File, name: &str, document: &T) -> Result<(), Failure> {
+    let text = serde_json::to_vec_pretty(document)
+        .map_err(|e| Failure::new(format!("write the run: {e}; report this as a bug")))?;
+    lowlat_sys::store::write_atomic(folder.join(name), text)
+        .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))
 }
