@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/transport-uring/src/buffer.rs", "memory shared with the kernel"),
     ("crates/transport-uring/src/engine.rs", "submissions name memory that must outlive them"),
     ("crates/transport-uring/src/ring.rs", "submissions name memory that must outlive them"),
-    ("crates/transport-xdp/src/bpf.rs", "bpf(2)"),
+    ("crates/transport-xdp/src/bpf.rs", "bpf(2) and a mapped counter"),
     ("crates/transport-xdp/src/netlink.rs", "netlink sockets and ioctls"),
     ("crates/transport-xdp/src/sockopt.rs", "setsockopt and ppoll"),
     ("crates/transport-xdp/src/xsk.rs", "rings shared with the kernel"),
