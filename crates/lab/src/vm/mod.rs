@@ -24,6 +24,8 @@ mod kernel;
 mod netdevsim;
 mod process;
 mod qemu;
+mod suite;
+mod systemd;
 mod tools;
 pub mod topology;
 
@@ -32,6 +34,7 @@ use std::path::PathBuf;
 pub use error::LabError;
 pub use guest::{Guest, Outcome, Share};
 pub use kernel::{Kernel, KernelChoice};
+pub use suite::Suite;
 pub use topology::Topology;
 
 /// A prepared lab: QEMU, one kernel and the guest's first root are in the cache.
@@ -47,8 +50,13 @@ impl Lab {
     /// Fetches what is not in the cache yet. The first call for a kernel downloads some 140 MB; later ones need no network.
     pub fn prepare(choice: KernelChoice) -> Result<Self, LabError> {
         let cache = cache::root()?;
-        let lock = cache::Lock::take(&cache)?;
         cache::sweep(&cache);
+        // What is there was renamed into place whole, so only who must fetch waits for another that fetches.
+        let lock = if tools::Tools::cached(&cache) && Kernel::cached(&cache, choice) {
+            None
+        } else {
+            Some(cache::Lock::take(&cache)?)
+        };
         let tools = tools::Tools::open(&cache)?;
         let qemu = qemu::Qemu::find(&tools)?;
         let kernel = Kernel::open(&cache, &tools, choice)?;
@@ -64,6 +72,13 @@ impl Lab {
     /// Major version of the QEMU in use.
     pub fn qemu_version(&self) -> u32 {
         self.qemu.major
+    }
+
+    /// A root file system with systemd, udev, `ip`, `tc` and `ethtool`, for a guest that boots it (its script does; give
+    /// the folder as a [`Share`]). Fetched when it is not in the cache yet, some 25 MB.
+    pub fn systemd(&self) -> Result<PathBuf, LabError> {
+        let _lock = cache::Lock::take(&self.cache)?;
+        systemd::open(&self.cache)
     }
 
     /// Boots a guest, runs its script, and gives its exit code, console and results.

@@ -53,7 +53,7 @@ pub fn datagram(data: &[u8]) {
                     let near = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
                     near.connect(at).unwrap();
                     near.set_nonblocking(true).unwrap();
-                    DatagramEnd { far: Datagrams::new(fd, at, reflector, gate, true).unwrap(), near }
+                    DatagramEnd { far: Datagrams::open(fd, at, reflector, gate, true, Vec::new()).unwrap(), near }
                 })
                 .collect(),
         );
