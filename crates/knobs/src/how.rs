@@ -361,6 +361,13 @@ impl Knob for &'static Entry {
                 ops.push(Op::text(adaptive, "0"));
             }
         }
+        if let (Place::Pause(_), Target::Iface(i)) = (self.place, target)
+            && query::pause(sys, i).value().and_then(|p| p.get("autoneg")) == Some(&true)
+        {
+            // What was negotiated stays, whatever is asked, until the negotiation of pause is off (ethtool(8), `-A`;
+            // drivers/net/ethernet/intel/igb/igb_ethtool.c, `igb_set_pauseparam`).
+            ops.push(Op::text(Locus::Pause { iface: i.clone(), param: "autoneg".to_owned() }, "off"));
+        }
         ops.extend(loci.into_iter().map(|locus| Op { locus, set: set.clone() }));
         Ok(ops)
     }
