@@ -1,7 +1,7 @@
 //! What most rules do in the same way: asking for a fact and saying so when there is none, and naming what they found.
 
+use core::net::{IpAddr, SocketAddr};
 use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr};
 
 use lowlat_model::facts::{Interface, Route};
 use lowlat_model::finding::Setting;
