@@ -14,18 +14,8 @@ use super::error::LabError;
 use super::tools::BASE_SUITES;
 
 /// `ethtool`, `tc` and a shell are what a unit of `lowlat persist` calls; the rest boots.
-const PACKAGES: [&str; 10] = [
-    "systemd",
-    "udev",
-    "kmod",
-    "mount",
-    "dash",
-    "coreutils",
-    "grep",
-    "sed",
-    "iproute2",
-    "ethtool",
-];
+const PACKAGES: [&str; 10] =
+    ["systemd", "udev", "kmod", "mount", "dash", "coreutils", "grep", "sed", "iproute2", "ethtool"];
 
 /// The groups that udev's rules name (`50-udev-default.rules`), so that it does not complain of each.
 const GROUPS: [&str; 12] =
@@ -57,7 +47,9 @@ fn finish(tree: &Path) -> Result<(), LabError> {
         fs::write(&path, text).map_err(LabError::io("write", path.clone()))
     };
     let groups: String = GROUPS.iter().enumerate().map(|(gid, g)| format!("{g}:x:{gid}:\n")).collect();
-    let others = |line: fn(usize, &str) -> String| USERS.iter().enumerate().map(move |(n, u)| line(990 + n, u)).collect::<String>();
+    let others = |line: fn(usize, &str) -> String| {
+        USERS.iter().enumerate().map(move |(n, u)| line(990 + n, u)).collect::<String>()
+    };
     write("etc/group", &(groups + &others(|id, u| format!("{u}:x:{id}:\n"))))?;
     let users = others(|id, u| format!("{u}:x:{id}:{id}::/:/usr/sbin/nologin\n"));
     write("etc/passwd", &format!("root:x:0:0:root:/root:/bin/sh\n{users}"))?;
