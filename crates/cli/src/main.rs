@@ -6,6 +6,7 @@
 
 mod args;
 mod ask;
+mod clocks;
 mod commands;
 mod conditions;
 mod config;

@@ -160,18 +160,21 @@ impl Measurement {
             return None;
         }
         let planned = self.sent + self.unsent;
-        let mut parts = Vec::new();
+        let lost = format!("{} of {planned} probes got no answer", self.lost);
+        let (left, rate) = (self.sent_rate_pps.unwrap_or(0.0), self.rate_pps.unwrap_or(0.0));
+        let behind = self.unsent > 0 || left < 0.99 * rate;
+        if !behind {
+            return Some(format!(
+                "the path did not bear the planned rate: {lost}; if it loses as much at a lower --rate, the path itself \
+                 loses (--sweep rate= tells)"
+            ));
+        }
+        let mut parts = vec![format!("{left:.0} a second left of {rate:.0} planned")];
         if self.unsent > 0 {
-            parts.push(format!("{} of {planned} planned probes could not leave", self.unsent));
+            parts.push(format!("{} of {planned} probes could not leave", self.unsent));
         }
-        if self.lost > 0 && self.lost as f64 >= BORNE_LOSS * planned as f64 {
-            parts.push(format!("{} of {planned} got no answer", self.lost));
-        }
-        if let (Some(left), Some(rate)) = (self.sent_rate_pps, self.rate_pps) {
-            if parts.is_empty() {
-                parts.push("the probes left ever later behind their plan".to_owned());
-            }
-            parts.push(format!("{left:.0} a second left of {rate:.0} planned"));
+        if self.lost > 0 {
+            parts.push(lost);
         }
         Some(format!(
             "the rate is above what this host or path bears: {}; take a lower --rate, or find the knee with --sweep rate=",

@@ -159,7 +159,7 @@ pub fn boot(topology: &'static Topology, choice: KernelChoice, program: &Path, s
     }
     let results = Results::new();
     let mut guest = Guest::new(topology, prelude(program) + script, results.path());
-    guest.time_limit = Duration::from_secs(240);
+    guest.time_limit = Duration::from_secs(540);
     guest.icount = false;
     let outcome = lab.run(&guest).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(outcome.exit_code, 0, "{}", outcome.console);

@@ -29,7 +29,7 @@ const INSIDE: &str = "LOWLAT_VM_RESULTS";
 const DEPS: &str = "/run/lowlat/deps";
 const BIN: &str = "/run/lowlat/bin";
 /// Boot and all cases. A guest on a free core needs a quarter of it; tests share their machine.
-const LIMIT: Duration = Duration::from_secs(360);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// A guest and the cases that run in it.
 #[derive(Debug)]
