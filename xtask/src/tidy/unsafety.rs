@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/netlink/src/ethtool/ioctl.rs", "ioctl with structures of <linux/ethtool.h>"),
     ("crates/netlink/src/socket.rs", "netlink sockets"),
     ("crates/peers/src/serve/privilege.rs", "setuid and affinity"),
-    ("crates/sys/src/live/os.rs", "clock_gettime, adjtimex, uname"),
+    ("crates/sys/src/live/os.rs", "clock_gettime, adjtimex, uname, and an ioctl that reads PTP clocks"),
     ("crates/sys/src/store/lock.rs", "flock and geteuid"),
     ("crates/transport-uring/src/buffer.rs", "memory shared with the kernel"),
     ("crates/transport-uring/src/engine.rs", "submissions name memory that must outlive them"),
