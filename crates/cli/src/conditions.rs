@@ -285,6 +285,7 @@ mod tests {
             cpu,
             timeout_ns: 1,
             dscp: None,
+            priority: None,
             iface: Some(iface.into()),
             stamps: false,
             key: None,

@@ -41,6 +41,8 @@ pub enum Place {
     RxFile(&'static str),
     /// A file of `/sys/class/net/IF/queues/tx-N/`.
     TxFile(&'static str),
+    /// A metric of a route.
+    RouteMetric(&'static str),
     /// The wake-up latency limit.
     DmaLatency,
     /// A file of `/sys/devices/system/cpu/cpuN/`.
@@ -153,6 +155,9 @@ impl Entry {
             }
             (Place::HwTimestamp, Target::Iface(i)) => one(Locus::HwTimestamp { iface: i.clone() }),
             (Place::Qdisc, Target::Qdisc(i, p)) => one(Locus::Qdisc { iface: i.clone(), parent: p.clone() }),
+            (Place::RouteMetric(m), Target::Route(i, p)) => {
+                one(Locus::RouteMetric { iface: i.clone(), prefix: p.clone(), metric: m.to_owned() })
+            }
             (Place::Irq, Target::Irq(i, n)) => one(Locus::IrqAffinity { iface: i.clone(), index: *n }),
             (Place::DmaLatency, Target::Host) => one(Locus::CpuDmaLatency),
             (Place::Boot(p), Target::Host) => one(Locus::DropIn { path: boot_file(p) }),
@@ -436,6 +441,13 @@ impl Knob for &'static Entry {
                 ops.push(Op::text(adaptive, "0"));
             }
         }
+        if let (Place::Pause(_), Target::Iface(i)) = (self.place, target)
+            && query::pause(sys, i).value().and_then(|p| p.get("autoneg")) == Some(&true)
+        {
+            // What was negotiated stays, whatever is asked, until the negotiation of pause is off (ethtool(8), `-A`;
+            // drivers/net/ethernet/intel/igb/igb_ethtool.c, `igb_set_pauseparam`).
+            ops.push(Op::text(Locus::Pause { iface: i.clone(), param: "autoneg".to_owned() }, "off"));
+        }
         ops.extend(loci.into_iter().map(|locus| Op { locus, set: set.clone() }));
         Ok(ops)
     }
@@ -496,6 +508,14 @@ impl Entry {
         match self.place {
             Place::RxFile(_) => queues("rx-").into_iter().map(|n| Target::RxQueue(iface.to_owned(), n)).collect(),
             Place::TxFile(_) => queues("tx-").into_iter().map(|n| Target::TxQueue(iface.to_owned(), n)).collect(),
+            Place::RouteMetric(_) => {
+                let index = query::links(sys).into_value().unwrap_or_default().into_iter().find(|l| l.name == iface);
+                let all = query::routes(sys).into_value().unwrap_or_default().into_iter();
+                // The main table's (RT_TABLE_MAIN); those that cannot be set one by one the reading leaves out.
+                let mine =
+                    all.filter(|r| r.table == 254 && r.oif.is_some() && r.oif == index.as_ref().map(|l| l.index));
+                mine.map(|r| Target::Route(iface.to_owned(), r.prefix)).collect()
+            }
             Place::Irq => {
                 let lines = lowlat_sys::irqs::of_interface(sys, iface).into_value().unwrap_or_default();
                 (0..).zip(lines).map(|(n, _)| Target::Irq(iface.to_owned(), n)).collect()

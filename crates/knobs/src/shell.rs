@@ -47,6 +47,17 @@ pub fn restore(locus: &Locus, state: &State) -> String {
             index + 1,
             q(&text)
         ),
+        // The whole route is sent again, as `ip` shows it, with the one word changed.
+        Locus::RouteMetric { iface, prefix, metric } => {
+            let (ip, word) =
+                (if prefix.contains(':') { "ip -6" } else { "ip" }, if metric == "rto_min" { "ms" } else { "" });
+            let set = if text == "0" { String::new() } else { format!(" {metric} {text}{word}") };
+            format!(
+                "{ip} route change $({ip} route show exact {0} dev {1} | sed 's/ {metric} \\(lock \\)*[^ ]*//; s/ linkdown//') dev {1}{set}",
+                q(prefix),
+                q(iface)
+            )
+        }
         Locus::CpuDmaLatency => "kill $(pgrep -x lowlat-hold)".to_owned(),
         Locus::DropIn { path } => match state {
             State::Text(t) => format!("printf '%s' {} > {}", q(t), q(path)),
@@ -72,6 +83,20 @@ fn safe_words(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_keeps_its_other_words() {
+        let at = |prefix: &str, metric: &str| Locus::RouteMetric {
+            iface: "eth0".into(),
+            prefix: prefix.into(),
+            metric: metric.into(),
+        };
+        assert_eq!(
+            restore(&at("192.0.2.0/24", "quickack"), &State::Text("0".into())),
+            "ip route change $(ip route show exact 192.0.2.0/24 dev eth0 | sed 's/ quickack \\(lock \\)*[^ ]*//; s/ linkdown//') dev eth0"
+        );
+        assert!(restore(&at("::/0", "rto_min"), &State::Text("50".into())).ends_with(" dev eth0 rto_min 50ms"));
+    }
 
     #[test]
     fn nothing_escapes_the_quotes() {

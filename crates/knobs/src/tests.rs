@@ -147,7 +147,17 @@ fn documented_examples_do_what_they_say() {
 
 #[test]
 fn only_what_acts_is_ever_written() {
-    let targets = ["host", "eth0", "eth0/rx-0", "eth0/tx-0", "eth0/irq-0", "eth0/qdisc-root", "cpu1", "node0"];
+    let targets = [
+        "host",
+        "eth0",
+        "eth0/rx-0",
+        "eth0/tx-0",
+        "eth0/irq-0",
+        "eth0/qdisc-root",
+        "eth0/route-192.0.2.0/24",
+        "cpu1",
+        "node0",
+    ];
     let values =
         ["1", "on", "2-3", "4096 131072 262144", "performance", "fq", "none", "2000", "poll", "n/a", "5000", "always"];
     for knob in KNOBS {

@@ -183,7 +183,7 @@ impl Run<'_> {
         let probe = &probe;
         self.samples.book(probe);
         if let Some(log) = self.log.as_deref_mut() {
-            log.put(probe).map_err(|source| MeasureError::Io { what: "write the sample log".to_owned(), source })?;
+            log.put(probe).map_err(log_failed)?;
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl Run<'_> {
         }
         let until = now.saturating_add(STAMPS_COME_NS);
         while let Some(answer) = self.next_answer(until)? {
-            self.straggler(answer.seq, next);
+            self.straggler(answer.seq, next)?;
         }
         self.collect_stamps(next);
         Ok(())
@@ -242,15 +242,25 @@ impl Run<'_> {
     }
 
     /// An answer to another probe than those on their way; `next` is the first that was never sent.
-    pub(crate) fn straggler(&mut self, seq: u64, next: u64) {
+    pub(crate) fn straggler(&mut self, seq: u64, next: u64) -> Result<(), MeasureError> {
         let class = if seq >= next { Class::Unknown } else { self.memory.answer(seq) };
         match class {
             Class::Unknown => self.samples.counts.foreign += 1,
             // Its round is over and its books are closed; it is told, and not mixed with this round's.
             _ if seq < self.first_seq => self.samples.counts.stale += 1,
-            class => self.samples.book_after(seq, class),
+            class => {
+                self.samples.book_after(seq, class);
+                if let Some(log) = self.log.as_deref_mut() {
+                    log.after(seq - self.first_seq, class == Class::Late).map_err(log_failed)?;
+                }
+            }
         }
+        Ok(())
     }
+}
+
+fn log_failed(source: std::io::Error) -> MeasureError {
+    MeasureError::Io { what: "write the sample log".to_owned(), source }
 }
 
 /// A full queue: the probe waits, it is not forgotten.

@@ -104,6 +104,16 @@ pub struct Route {
     pub gateway: Option<String>,
     /// Table.
     pub table: u32,
+    /// The destination with its prefix length also for the default route: `0.0.0.0/0`, `::/0`; empty in trees that were
+    /// captured before it was asked.
+    #[serde(default)]
+    pub prefix: String,
+    /// It has several next hops, each of which is an entry here.
+    #[serde(default)]
+    pub multipath: bool,
+    /// Metrics that are set: `rto_min` in ms, `quickack`.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, u32>,
 }
 
 /// One queue discipline: for people, and exact.

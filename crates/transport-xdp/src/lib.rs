@@ -35,6 +35,8 @@ mod path;
 mod program;
 mod reflector;
 mod sockopt;
+#[doc(hidden)]
+pub mod testing;
 mod xsk;
 
 pub use ability::{ModeAbility, XdpAbility, probe};

@@ -9,7 +9,6 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/cli/src/signals.rs", "sigaction"),
     ("crates/lab/src/netns/enter.rs", "unshare, mount and prctl"),
     ("crates/lab/src/sockopt.rs", "setsockopt"),
-    ("crates/measure/src/clock.rs", "rdtsc, and a clock std does not read"),
     ("crates/measure/src/noise/wakeup.rs", "clock_nanosleep and prctl"),
     ("crates/measure/src/placement.rs", "affinity, scheduling class and memory locking"),
     ("crates/netlink/src/ethtool/ioctl.rs", "ioctl with structures of <linux/ethtool.h>"),
@@ -24,7 +23,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/transport-xdp/src/netlink.rs", "netlink sockets and ioctls"),
     ("crates/transport-xdp/src/sockopt.rs", "setsockopt and ppoll"),
     ("crates/transport-xdp/src/xsk.rs", "rings shared with the kernel"),
-    ("crates/transport/src/clock.rs", "the vDSO clock"),
+    ("crates/transport/src/clock.rs", "the vDSO clock and rdtsc"),
     ("crates/transport/src/os.rs", "socket calls std has no form of"),
 ];
 

@@ -60,10 +60,11 @@ impl Watcher for Console {
     }
 }
 
-fn counts(stats: &ServeStats) -> [(&'static str, u64); 15] {
+fn counts(stats: &ServeStats) -> [(&'static str, u64); 16] {
     [
         ("received", stats.received),
         ("answered", stats.answered),
+        ("seated", stats.seated),
         ("malformed", stats.malformed),
         ("unauthenticated", stats.unauthenticated),
         ("none_wanted", stats.none_wanted),

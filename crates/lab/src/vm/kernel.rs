@@ -98,9 +98,14 @@ fn keeps(module: &str) -> bool {
 }
 
 impl Kernel {
+    /// Whether nothing has to be fetched.
+    pub(crate) fn cached(cache: &Path, choice: KernelChoice) -> bool {
+        dir(cache, choice).exists()
+    }
+
     /// The kernel in the cache, fetched when it is not there yet.
     pub(crate) fn open(cache: &Path, tools: &Tools, choice: KernelChoice) -> Result<Self, LabError> {
-        let dir = cache.join(format!("kernel-{}", choice.name()));
+        let dir = dir(cache, choice);
         if !dir.exists() {
             let temp = TempDir::new(cache)?;
             let made = temp.path().join("kernel");
@@ -135,6 +140,10 @@ impl Kernel {
     pub(crate) fn initramfs(&self, tools: &Tools) -> Result<PathBuf, LabError> {
         initramfs::ensure(&self.dir, &self.modules().join(&self.release), &tools.busybox()?)
     }
+}
+
+fn dir(cache: &Path, choice: KernelChoice) -> PathBuf {
+    cache.join(format!("kernel-{}", choice.name()))
 }
 
 fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, made: &Path) -> Result<(), LabError> {

@@ -24,6 +24,7 @@ mod kernel;
 mod netdevsim;
 mod process;
 mod qemu;
+mod suite;
 mod systemd;
 mod tools;
 pub mod topology;
@@ -33,6 +34,7 @@ use std::path::PathBuf;
 pub use error::LabError;
 pub use guest::{Guest, Outcome, Share};
 pub use kernel::{Kernel, KernelChoice};
+pub use suite::Suite;
 pub use topology::Topology;
 
 /// A prepared lab: QEMU, one kernel and the guest's first root are in the cache.
@@ -48,8 +50,13 @@ impl Lab {
     /// Fetches what is not in the cache yet. The first call for a kernel downloads some 140 MB; later ones need no network.
     pub fn prepare(choice: KernelChoice) -> Result<Self, LabError> {
         let cache = cache::root()?;
-        let lock = cache::Lock::take(&cache)?;
         cache::sweep(&cache);
+        // What is there was renamed into place whole, so only who must fetch waits for another that fetches.
+        let lock = if tools::Tools::cached(&cache) && Kernel::cached(&cache, choice) {
+            None
+        } else {
+            Some(cache::Lock::take(&cache)?)
+        };
         let tools = tools::Tools::open(&cache)?;
         let qemu = qemu::Qemu::find(&tools)?;
         let kernel = Kernel::open(&cache, &tools, choice)?;

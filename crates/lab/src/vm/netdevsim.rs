@@ -1,11 +1,12 @@
-//! netdevsim for a kernel of the lab.
+//! Modules that are built for a kernel of the lab: netdevsim, and one that gives a driver's errors on request.
 //!
 //! Debian's kernels come without it (`CONFIG_NETDEVSIM` is not set), but its source is in their source package. It is
 //! built from there on the machine that runs the lab, with the compiler that the kernel's headers name, in a root of
 //! its own: so it is the same module on every host.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::process::Command;
 
 use super::apt::{self, Apt};
@@ -14,8 +15,9 @@ use super::error::LabError;
 use super::{KernelChoice, Lab};
 
 /// What `make` and the kernel's build scripts call; an empty root has nothing, not even what Debian calls essential.
-const TOOLS: [&str; 12] = [
+const TOOLS: [&str; 13] = [
     "base-files",
+    "binutils",
     "bash",
     "coreutils",
     "dash",
@@ -30,7 +32,8 @@ const TOOLS: [&str; 12] = [
 ];
 
 /// Enters that root, with a `/proc` that goes with the process: objtool of 7.3 asks there for its stack's limit.
-const ENTER: &str = r#"mkdir -p "$1/proc" && mount -t proc proc "$1/proc" && exec chroot "$1" /bin/sh /build.sh "$2" "$3""#;
+const ENTER: &str =
+    r#"mkdir -p "$1/proc" && mount -t proc proc "$1/proc" && exec chroot "$1" /bin/sh /build.sh "$2" "$3""#;
 
 /// Runs inside that root. Packages are only unpacked there, never configured, so what their scripts would make is made
 /// here: `awk`, and a `/dev/null`. The mock PTP clock is a module of its own since 6.7 (drivers/ptp/ptp_mock.c), and is not
@@ -44,7 +47,8 @@ source=$2
 mkdir -p /tmp /work
 tar -xJf "/usr/src/$source.tar.xz" -C /work --strip-components=3 "$source/drivers/net/netdevsim" "$source/drivers/ptp/ptp_mock.c" 2>/dev/null || [ -d /work/netdevsim ]
 cd /work
-echo 'obj-m += netdevsim/' > Kbuild
+cp /lowlat_fault.c .
+printf '%s\n' 'obj-m += netdevsim/' 'obj-m += lowlat_fault.o' > Kbuild
 if [ -e ptp_mock.c ]; then
 	echo 'obj-m += ptp_mock.o' >> Kbuild
 	set -- KCFLAGS=-DCONFIG_PTP_1588_CLOCK_MOCK_MODULE=1
@@ -52,37 +56,47 @@ else
 	set --
 fi
 make -s -C "/usr/src/linux-headers-$release" M=/work CONFIG_NETDEVSIM=m CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules 2>/tmp/errors || { grep -i -m 1 error /tmp/errors >&2; exit 1; }
+mkdir /out
 find /work -name '*.ko' -exec strip --strip-debug {} +
+find /work -name '*.ko' -exec cp {} /out ';'
 "#;
 
+/// Stands before a driver and gives its errors: `modprobe lowlat_fault dev=eth0`.
+const FAULT: &str = include_str!("fault.c");
+
 impl Lab {
-    /// Builds netdevsim for the lab's kernel, once: afterwards `netdevsim` is a module that a topology may name. Downloads
-    /// some 230 MB the first time and needs root, for a root of its own.
+    /// Builds netdevsim and `lowlat_fault` for the lab's kernel, once: afterwards they are modules that a topology may
+    /// name. Downloads some 230 MB the first time and needs root, for a root of its own.
     pub fn with_netdevsim(&self) -> Result<(), LabError> {
         let release = &self.kernel.release;
-        let tree = self.kernel.modules().join(release);
-        let extra = tree.join("extra");
-        if extra.join("netdevsim.ko").exists() {
+        let extra = self.kernel.modules().join(release).join("extra");
+        let mut hash = DefaultHasher::new();
+        (BUILD, FAULT).hash(&mut hash);
+        let (made_of, stamp) = (format!("{:016x}", hash.finish()), extra.join("made-of"));
+        let there = || fs::read_to_string(&stamp).is_ok_and(|have| have == made_of);
+        if there() {
             return Ok(());
         }
         let _lock = Lock::take(&self.cache)?;
-        if extra.join("netdevsim.ko").exists() {
+        if there() {
             return Ok(());
         }
         let temp = TempDir::new(&self.cache)?;
         let root = temp.path().join("root");
         let source = unpack(&self.cache, self.kernel.choice, release, &root)?;
-        let script = root.join("build.sh");
-        fs::write(&script, BUILD).map_err(LabError::io("write", &script))?;
+        for (name, text) in [("build.sh", BUILD), ("lowlat_fault.c", FAULT)] {
+            let path = root.join(name);
+            fs::write(&path, text).map_err(LabError::io("write", &path))?;
+        }
         let mut build = Command::new("unshare");
         build.args(["--mount", "--", "/bin/sh", "-c", ENTER, "build"]).arg(&root).args([release, &source]);
         apt::run(&mut build, &format!("build netdevsim for {release}, as root"), &self.cache)?;
-        install(&root.join("work"), &extra)?;
+        install(&root.join("out"), &extra)?;
         let base = self.kernel.modules();
         let base = base.parent().and_then(Path::parent).unwrap_or(&base);
         let mut depmod = self.tools.command("bin/kmod", "depmod");
         apt::run(depmod.arg("-b").arg(base).arg(release), &format!("index the modules of {release}"), &self.cache)?;
-        Ok(())
+        fs::write(&stamp, made_of).map_err(LabError::io("write", &stamp))
     }
 }
 
@@ -134,15 +148,14 @@ fn source_name(version: &str) -> Option<String> {
     Some(format!("linux-source-{}.{}", number(parts.next())?, number(parts.next())?))
 }
 
-/// netdevsim last: its presence says that all is there.
-fn install(work: &Path, extra: &Path) -> Result<(), LabError> {
+/// Each module is renamed into place: another guest may be reading the folder.
+fn install(out: &Path, extra: &Path) -> Result<(), LabError> {
     cache::make(extra)?;
-    for (from, name) in [(work.join("ptp_mock.ko"), "ptp_mock.ko"), (work.join("netdevsim/netdevsim.ko"), "netdevsim.ko")] {
-        if name == "netdevsim.ko" || from.exists() {
-            let part: PathBuf = extra.join(format!("{name}.part"));
-            fs::copy(&from, &part).map_err(LabError::io("copy", &from))?;
-            fs::rename(&part, extra.join(name)).map_err(LabError::io("rename", &part))?;
-        }
+    for entry in fs::read_dir(out).map_err(LabError::io("read", out))?.flatten() {
+        let (from, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        let part = extra.join(format!("{name}.part"));
+        fs::copy(&from, &part).map_err(LabError::io("copy", &from))?;
+        fs::rename(&part, extra.join(name)).map_err(LabError::io("rename", &part))?;
     }
     Ok(())
 }

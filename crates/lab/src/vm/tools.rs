@@ -21,6 +21,11 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
+    /// Whether nothing has to be fetched.
+    pub(crate) fn cached(cache: &Path) -> bool {
+        cache.join("tools").exists()
+    }
+
     /// The tree in the cache, fetched when it is not there yet.
     pub(crate) fn open(cache: &Path) -> Result<Self, LabError> {
         let root = cache.join("tools");

@@ -121,6 +121,13 @@ fn routes() -> Result<Vec<Route>, Error> {
         oif: r.oif,
         gateway: r.gateway.map(|g| g.to_string()),
         table: r.table,
+        prefix: match (r.destination, r.v6) {
+            (Some(d), _) => format!("{d}/{}", r.prefix),
+            (None, false) => "0.0.0.0/0".to_owned(),
+            (None, true) => "::/0".to_owned(),
+        },
+        multipath: r.multipath,
+        metrics: r.metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     };
     Ok(route::routes::routes()?.into_iter().map(from).collect())
 }

@@ -72,7 +72,9 @@ fn configuration(text: &str) -> String {
     let kept = |line: &&str| {
         let unset = line.strip_prefix("# ").and_then(|l| l.strip_suffix(" is not set"));
         let name = |n: &str| n.starts_with("CONFIG_") && n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let value = |v: &str| matches!(v, "y" | "m" | "n") || (!v.is_empty() && v.len() < 12 && v.bytes().all(|b| b.is_ascii_digit()));
+        let value = |v: &str| {
+            matches!(v, "y" | "m" | "n") || (!v.is_empty() && v.len() < 12 && v.bytes().all(|b| b.is_ascii_digit()))
+        };
         unset.is_some_and(name) || line.split_once('=').is_some_and(|(n, v)| name(n) && value(v))
     };
     text.lines().filter(kept).fold(String::new(), |all, line| all + line + "\n")
@@ -117,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_configuration_loses_its_texts() {
-        let text = "CONFIG_HZ=250\n# CONFIG_X is not set\nCONFIG_DEFAULT_HOSTNAME=\"trader7\"\n# by alice\nCONFIG_A=y\n";
+        let text =
+            "CONFIG_HZ=250\n# CONFIG_X is not set\nCONFIG_DEFAULT_HOSTNAME=\"trader7\"\n# by alice\nCONFIG_A=y\n";
         assert_eq!(stored("/boot/config-6.1", text), "CONFIG_HZ=250\n# CONFIG_X is not set\nCONFIG_A=y\n");
         assert_eq!(stored("/proc/config.gz", "no gzip"), "nothing");
     }

@@ -176,7 +176,9 @@ fn wifi_names(sys: &dyn Sys) -> Vec<String> {
         found.extend(ssids.map(|s| s.trim_matches('"').to_owned()));
     }
     for file in names("/var/lib/iwd") {
-        found.extend(["psk", "open", "8021x"].iter().find_map(|e| file.strip_suffix(&format!(".{e}")).map(str::to_owned)));
+        found.extend(
+            ["psk", "open", "8021x"].iter().find_map(|e| file.strip_suffix(&format!(".{e}")).map(str::to_owned)),
+        );
     }
     found
 }
@@ -184,7 +186,14 @@ fn wifi_names(sys: &dyn Sys) -> Vec<String> {
 /// Serial numbers of firmware and boards (Documentation/ABI/testing/sysfs-firmware-dmi-entries, devicetree `serial-number`).
 /// Vendors fill the field with words where they have none.
 fn serials(sys: &dyn Sys) -> Vec<String> {
-    let dmi = ["product_serial", "board_serial", "chassis_serial", "product_asset_tag", "board_asset_tag", "chassis_asset_tag"];
+    let dmi = [
+        "product_serial",
+        "board_serial",
+        "chassis_serial",
+        "product_asset_tag",
+        "board_asset_tag",
+        "chassis_asset_tag",
+    ];
     let mut found: Vec<String> = dmi.iter().map(|f| text(sys, &format!("/sys/class/dmi/id/{f}"))).collect();
     found.push(text(sys, "/proc/device-tree/serial-number"));
     found.retain(|s| s.len() > 3 && s.bytes().any(|b| b.is_ascii_digit()));
@@ -192,9 +201,14 @@ fn serials(sys: &dyn Sys) -> Vec<String> {
 }
 
 fn ids(sys: &dyn Sys) -> Vec<String> {
-    ["/etc/machine-id", "/var/lib/dbus/machine-id", "/sys/class/dmi/id/product_uuid", "/sys/class/dmi/id/product_serial"]
-        .iter()
-        .map(|path| text(sys, path))
-        .filter(|id| id.len() >= 32 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-'))
-        .collect()
+    [
+        "/etc/machine-id",
+        "/var/lib/dbus/machine-id",
+        "/sys/class/dmi/id/product_uuid",
+        "/sys/class/dmi/id/product_serial",
+    ]
+    .iter()
+    .map(|path| text(sys, path))
+    .filter(|id| id.len() >= 32 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-'))
+    .collect()
 }
