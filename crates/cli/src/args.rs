@@ -132,6 +132,9 @@ pub struct ServeArgs {
     /// Spin instead of sleeping; burns a core.
     #[arg(long)]
     pub spin: bool,
+    /// Answer lowlat's own UDP probes where they arrive on this interface, by an XDP program (no key, no limits).
+    #[arg(long, value_name = "IFACE")]
+    pub xdp: Option<String>,
     /// CPU to run on.
     #[arg(long)]
     pub cpu: Option<u32>,
@@ -201,6 +204,17 @@ pub enum ProtoArg {
     Tcp,
 }
 
+/// Clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClockArg {
+    /// The kernel's, unless it is dear and the TSC can be trusted.
+    Auto,
+    /// CLOCK_MONOTONIC.
+    Kernel,
+    /// The processor's time stamp counter, calibrated, if it can be trusted.
+    Tsc,
+}
+
 /// Modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ModeArg {
@@ -264,6 +278,9 @@ pub struct MeasureArgs {
     /// Store the run in this folder: the document, and every sample.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
+    /// Clock: auto takes the kernel's, and the TSC where that is dear.
+    #[arg(long, value_enum, default_value_t = ClockArg::Auto)]
+    pub clock: ClockArg,
     /// This tool's own floor on this host instead of a path.
     #[arg(long = "self")]
     pub self_test: bool,
@@ -305,6 +322,20 @@ pub struct NoiseArgs {
     /// How long: once for the wake-ups of all CPUs, and once per CPU for interruptions.
     #[arg(long, value_parser = duration, default_value = "2s", value_name = "TIME")]
     pub duration: u64,
+    /// Time between two wake-ups.
+    #[arg(long, value_parser = duration, default_value = "1ms", value_name = "TIME")]
+    pub interval: u64,
+    /// Least length of an interruption that counts.
+    #[arg(long, value_parser = duration, default_value = "1us", value_name = "TIME")]
+    pub threshold: u64,
+    /// SCHED_FIFO priority of sleepers and spinners; default 80 for the sleepers, where allowed, and none for the
+    /// spinners.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
+    pub rt: Option<u8>,
+    /// Watch once more with the kernel's trace points on (in a tracefs instance of its own, removed again), and name who
+    /// interrupts.
+    #[arg(long)]
+    pub trace: bool,
 }
 
 /// `plan`.

@@ -141,7 +141,7 @@ const FAULTED: &[(&str, &str)] = &[
 ];
 
 /// Calls after which the driver fails, for each place of a transaction: reading before, writing, reading back, undoing.
-const SKIPS: std::ops::Range<u32> = 0..10;
+const SKIPS: std::ops::Range<u32> = 0..9;
 
 #[test]
 fn a_drivers_errors_change_nothing_and_are_told_apart() {

@@ -397,21 +397,6 @@ impl Samples {
         self.probes = probes;
     }
 
-    /// Marks the probes that were on their way during one of `gaps` (begin, end on `CLOCK_MONOTONIC`, in time order);
-    /// returns how many.
-    pub fn mark_gaps(&mut self, gaps: &[(Ns, Ns)]) -> u64 {
-        let mut marked = 0;
-        for p in &mut self.probes {
-            let end = if p.answered() { p.received } else { p.sent };
-            let first = gaps.partition_point(|g| g.1 < p.planned.min(p.sent));
-            if gaps.get(first).is_some_and(|g| g.0 <= end) {
-                p.flags.set(Flags::GAP);
-                marked += 1;
-            }
-        }
-        marked
-    }
-
     /// Live figures for a progress line.
     pub(crate) fn so_far(&self) -> (Counts, Quantiles) {
         (self.counts, self.rtt.quantiles())

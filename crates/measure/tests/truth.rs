@@ -233,17 +233,25 @@ fn progress_is_told_and_gaps_mark_what_they_touch() {
     let mut told = 0;
     let mut engine = SimEngine::new(Path::default());
     let spec = open_loop(1_000.0, Pattern::Fixed, 2);
-    let mut samples = simulate(&mut engine, &spec, None, &mut |p| {
+    let samples = simulate(&mut engine, &spec, None, &mut |p| {
         told += 1;
         assert!(p.rate_pps > 500.0 && p.counts.sent > 0);
     })
     .unwrap();
     assert!((7..=8).contains(&told), "{told}");
-    let p = samples.probes()[100];
-    assert_eq!(samples.mark_gaps(&[(p.sent + 1, p.sent + 2), (p.sent + 200_000, p.sent + 300_000)]), 1);
-    assert!(samples.probes()[100].flags.has(Flags::GAP));
-    let all = [(0, u64::MAX)];
-    assert_eq!(samples.mark_gaps(&all), 2_000);
+    assert!(samples.probes().iter().all(|p| !p.flags.has(Flags::GAP)), "not watched for");
+    // This program stands still for 10 ms: the probes of that time are marked, and no others.
+    let path = Path { client_freeze: Some((100_000_000, 110_000_000)), ..Path::default() };
+    let watching = Spec { watch_gaps: true, ..spec };
+    let samples = simulate(&mut SimEngine::new(path), &watching, None, &mut |_| {}).unwrap();
+    let marked: Vec<_> = samples.probes().iter().filter(|p| p.flags.has(Flags::GAP)).collect();
+    assert!((10..=12).contains(&marked.len()), "{}", marked.len());
+    let figures = samples.measurement(&watching, Context::default());
+    let gaps = figures.gaps.unwrap();
+    assert_eq!((gaps.seen, gaps.marked), (Some(1), Some(marked.len() as u64)));
+    assert!(gaps.longest_ns.unwrap() >= 9_000_000, "{gaps:?}");
+    assert_eq!(figures.rtt_planned.samples, 2_000, "marked probes stay in the figures");
+    assert_eq!(gaps.rtt_without.unwrap().samples, 2_000 - marked.len() as u64);
 }
 
 #[test]

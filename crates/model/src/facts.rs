@@ -34,6 +34,9 @@ pub struct Facts {
     pub filters: Filters,
     /// Live TCP sockets with their TCP_INFO.
     pub sockets: Reading<Vec<TcpSocket>>,
+    /// Routes of the main table.
+    #[serde(default = "Reading::<Vec<Route>>::unrecorded")]
+    pub routes: Reading<Vec<Route>>,
     /// Clock synchronization.
     pub time: TimeSync,
     /// Counters at the (later) read.
@@ -362,6 +365,19 @@ pub struct TcpSocket {
     pub notsent_bytes: u64,
     /// Congestion control.
     pub congestion: String,
+}
+
+/// One route of the main table; a multipath route gives one for each next hop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Route {
+    /// `192.0.2.0/24`; the default route is `0.0.0.0/0` or `::/0`.
+    pub prefix: String,
+    /// Outgoing interface.
+    pub iface: String,
+    /// Gateway, if there is one.
+    pub gateway: Option<String>,
+    /// Metrics that are set: `rto_min` in ms, `quickack`.
+    pub metrics: BTreeMap<String, u32>,
 }
 
 /// Clock synchronization.

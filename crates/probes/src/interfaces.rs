@@ -253,7 +253,15 @@ mod tests {
             .net(&NetQuery::Addresses, vec![Address { index: 2, address: "192.0.2.1/24".into() }])
             .net(
                 &NetQuery::Routes,
-                vec![Route { destination: "default".into(), oif: Some(2), gateway: None, table: 254 }],
+                vec![Route {
+                    destination: "default".into(),
+                    oif: Some(2),
+                    gateway: None,
+                    table: 254,
+                    prefix: "0.0.0.0/0".into(),
+                    multipath: false,
+                    metrics: BTreeMap::new(),
+                }],
             )
             .net(
                 &NetQuery::Driver("eth0".into()),

@@ -19,6 +19,7 @@ mod irqs;
 mod moment;
 mod qdiscs;
 mod queues;
+mod routes;
 mod sockets;
 mod sysctls;
 mod text;
@@ -72,6 +73,7 @@ pub static PROBES: &[&Probe] = &[
     &qdiscs::QDISCS,
     &filters::FILTERS,
     &sockets::SOCKETS,
+    &routes::ROUTES,
     &timesync::TIMESYNC,
     &counters::softnet::SOFTNET,
     &counters::protocols::PROTOCOLS,
@@ -106,6 +108,7 @@ pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Fac
         qdiscs: qdiscs::read(&now),
         filters: filters::read(&now),
         sockets: sockets::read(&now),
+        routes: routes::read(&now),
         time: timesync::read(&now),
         counters: Counters::default(),
         window: None,

@@ -1,9 +1,10 @@
 //! Acknowledgements that are waited for.
 
 use lowlat_model::Severity;
+use lowlat_model::op::Target;
 use lowlat_model::units::us;
 
-use crate::look::finding;
+use crate::look::{address_of, finding, route_to, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -38,13 +39,19 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         return;
     }
     evidence.push(format!("measured: P99 {} µs over tcp", us(p99)));
-    seen.found(finding(
+    let route = address_of(&baseline.target).and_then(|to| route_to(input.facts, to));
+    let wanted = route.filter(|r| r.metrics.get("quickack") != Some(&1)).map(|r| {
+        evidence.push(format!("the route there is {} over {}, without quickack", r.prefix, r.iface));
+        set("route.quickack", Target::Route(r.iface.clone(), r.prefix.clone()), "on")
+    });
+    let found = finding(
         NAME,
         Severity::Warning,
         "round trips are as long as a delayed acknowledgement".to_owned(),
         evidence,
         "set TCP_NODELAY at the sender and write whole messages; else quickack on the route or TCP_QUICKACK",
-    ));
+    );
+    seen.found(with(found, wanted));
 }
 
 #[cfg(test)]
@@ -70,8 +77,14 @@ mod tests {
         measured.rtt.p99_ns = Some(41_000_000);
         assert_eq!(
             see(&facts, &measured).findings[0].evidence,
-            ["TcpExt.DelayedACKs grew by 30 in 1000 ms (/proc/net/netstat)", "measured: P99 41000 µs over tcp"]
+            [
+                "TcpExt.DelayedACKs grew by 30 in 1000 ms (/proc/net/netstat)",
+                "measured: P99 41000 µs over tcp",
+                "the route there is 192.0.2.0/24 over eth0, without quickack",
+            ]
         );
+        let settings = see(&facts, &measured).findings.remove(0).remedy.settings;
+        assert_eq!(settings[0].target.to_string(), "eth0/route-192.0.2.0/24");
         deny_group(&mut facts, "netstat");
         let blind = see(&facts, &measured);
         assert!(blind.findings.is_empty() && blind.not_seen[0].why.starts_with("denied: "), "{blind:?}");

@@ -4,7 +4,7 @@ use lowlat_model::Severity;
 use lowlat_model::op::Target;
 use lowlat_model::units::us;
 
-use crate::look::{finding, set, with};
+use crate::look::{address_of, finding, route_to, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -44,12 +44,19 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let short = sockets.iter().filter(|s| s.min_rtt_ns > 0 && s.min_rtt_ns < SHORT_NS);
     let Some(nearest) = short.min_by_key(|s| s.min_rtt_ns) else { return };
     evidence.push(format!("{} to {}: least round trip {} µs", nearest.local, nearest.remote, us(nearest.min_rtt_ns)));
-    // A kernel without the sysctl has the route's metric, which is not ours to write.
+    // A kernel without the sysctl has the route's metric.
     let floor = input.facts.sysctl("net.ipv4.tcp_rto_min_us").and_then(|text| text.trim().parse::<u64>().ok());
     if let Some(floor) = floor {
         evidence.push(format!("net.ipv4.tcp_rto_min_us = {floor}"));
     }
-    let lower = floor.filter(|floor| *floor > FLOOR_US);
+    let wanted = match floor {
+        Some(floor) => (floor > FLOOR_US).then(|| set("sysctl.net.ipv4.tcp_rto_min_us", Target::Host, FLOOR_US)),
+        None => address_of(&nearest.remote).and_then(|to| route_to(input.facts, to)).and_then(|r| {
+            let now = r.metrics.get("rto_min").map_or(0, |ms| u64::from(*ms) * 1_000);
+            let lower = now == 0 || now > FLOOR_US;
+            lower.then(|| set("route.rto-min", Target::Route(r.iface.clone(), r.prefix.clone()), FLOOR_US / 1_000))
+        }),
+    };
     let found = finding(
         NAME,
         Severity::Warning,
@@ -57,7 +64,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         evidence,
         "find where packets are lost; then lower the floor of the timeout (net.ipv4.tcp_rto_min_us, or rto_min of the route)",
     );
-    seen.found(with(found, lower.map(|_| set("sysctl.net.ipv4.tcp_rto_min_us", Target::Host, FLOOR_US))));
+    seen.found(with(found, wanted));
 }
 
 #[cfg(test)]
@@ -102,7 +109,12 @@ mod tests {
         );
         assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "50000");
         facts.sysctls.insert("net.ipv4.tcp_rto_min_us".into(), Reading::Absent("before 6.11".into()));
-        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings, [], "only where the kernel has it");
+        let settings = rule(NAME, &facts).findings.remove(0).remedy.settings;
+        assert_eq!(
+            (settings[0].knob.as_str(), settings[0].target.to_string(), settings[0].value.as_str()),
+            ("route.rto-min", "eth0/route-192.0.2.0/24".to_owned(), "50"),
+            "the sysctl only where the kernel has it"
+        );
         facts.sockets = Reading::Value(vec![socket(80_000_000)]);
         assert_eq!(rule(NAME, &facts), Seen::default(), "a long path");
     }

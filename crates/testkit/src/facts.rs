@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::facts::{
-    CpuPower, Cpus, Facts, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc, RxQueue,
+    CpuPower, Cpus, Facts, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc, Route, RxQueue,
     TimeSync, Timestamping, TxQueue,
 };
 use lowlat_model::{Counters, Reading, Schema, Window};
@@ -41,6 +41,7 @@ pub fn healthy() -> Facts {
             packet_sockets: Value(0),
         },
         sockets: Value(vec![]),
+        routes: Value(vec![route("0.0.0.0/0", Some("192.0.2.254")), route("192.0.2.0/24", None)]),
         time: TimeSync {
             ptp_clocks: Value(BTreeMap::from([("ptp0".into(), "0000:3b:00.0".into())])),
             synchronized: Value(true),
@@ -51,6 +52,10 @@ pub fn healthy() -> Facts {
         counters: after.clone(),
         window: Some(Window { before, after }),
     }
+}
+
+fn route(prefix: &str, gateway: Option<&str>) -> Route {
+    Route { prefix: prefix.into(), iface: IFACE.into(), gateway: gateway.map(str::to_owned), metrics: BTreeMap::new() }
 }
 
 fn host() -> Host {

@@ -56,6 +56,12 @@ const DOORS: &[(&str, &[Way], &str)] = &[
         &[Files],
         "the prober's own schedstat between probes: one descriptor kept open, since the reading door opens anew each time",
     ),
+    (
+        "crates/measure/src/noise/smi.rs",
+        &[Files],
+        "the register that counts firmware interrupts: eight bytes of a device",
+    ),
+    ("crates/measure/src/noise/trace.rs", &[Files], "a tracefs instance of its own, made on request and removed again"),
     ("crates/measure/src/log/", &[Files], "the full sample log, written beside the measurement by a thread of its own"),
     ("crates/lab/src/faults/", &[Files], "plants in the lab's own namespace, beside the journal on purpose"),
     ("crates/lab/src/netns/", &[Files, Processes, Environment], "starts this program again as the far node"),
