@@ -38,6 +38,9 @@ fn json<T: serde::Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("a document")
 }
 
+/// Magic, version and the head's block of two bytes.
+const HEAD: usize = 10 + 13 + 2;
+
 fn main() {
     put("run_document", "run", &json(&run::document()));
     put("run_document", "measurement", &json(&run::measurement(12_345)));
@@ -72,8 +75,8 @@ fn main() {
     put("journal", "lines", &[&[1], &lines.join(&b'\n')[..]].concat());
 
     let memory = Memory::default();
-    let mut log = lowlat_measure::log::Writer::to(memory.clone(), b"{}").expect("memory takes all");
-    for n in 0..40 {
+    let mut log = lowlat_measure::log::Writer::to(memory.clone(), b"{}").expect("room");
+    for n in 0..20 {
         let mut probe = lowlat_measure::Probe { planned: n * 1000, sent: n * 1000 + 7, ..Default::default() };
         if n % 3 > 0 {
             probe.received = probe.sent + 20_000 + n;
@@ -81,14 +84,18 @@ fn main() {
         }
         log.put(&probe).expect("room");
     }
-    log.after(3, false).expect("room");
     log.finish(None, false).expect("memory takes all");
     let log = memory.0.lock().expect("one thread").clone();
     put("sample_log", "whole", &[&[0], &log[..]].concat());
-    // Magic, version and head take 25 bytes; then kind, count, length and checksum: behind them lies the block of probes
-    // itself, before the one of answers that came after (15 bytes) and the end mark (46). The kind stands above bit 0.
-    put("sample_log", "block", &[&[1 | 2 << 1, 40], &log[38..log.len() - 61]].concat());
-    put("sample_log", "after", &[&[1 | 3 << 1, 1], &log[log.len() - 48..log.len() - 46]].concat());
-    put("sample_log", "end", &[&[1 | 4 << 1, 1], &log[log.len() - 33..]].concat());
     put("sample_log", "cut", &[&[0], &log[..log.len() / 2]].concat());
+    // The same blocks without their sums: kind, count, length, payload.
+    let mut blocks = vec![1];
+    let mut rest = &log[HEAD..];
+    while let [kind, count, 0, 0, 0, length, 0, 0, 0, _, _, _, _, behind @ ..] = rest {
+        blocks.extend([*kind, *count, *length]);
+        let (payload, next) = behind.split_at(usize::from(*length));
+        blocks.extend(payload);
+        rest = next;
+    }
+    put("sample_log", "blocks", &blocks);
 }

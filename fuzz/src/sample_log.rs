@@ -1,83 +1,73 @@
-//! The sample log: bytes as they are, and as the content of a block whose checksum is right, which is where a damaged
-//! block's bytes seldom get.
+//! The sample log: bytes as they are, and as blocks whose checksums are right, which is where damaged bytes seldom get.
 
-use lowlat_measure::log::Reader;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use lowlat_measure::log::{Block, Reader, Writer};
 
 use crate::byte;
 
-/// `kind u8 | bytes`.
+/// `kind u8 | bytes`; for an odd kind the bytes are blocks: `kind u8 | count u8 | length u8 | payload`.
 pub fn run(mut data: &[u8]) {
-    let kind = byte(&mut data);
-    if kind & 1 == 0 {
+    if byte(&mut data) & 1 == 0 {
         read(data);
         return;
     }
-    let count = u32::from(byte(&mut data)).max(1);
-    let mut log = lowlat_measure_head();
-    // A block of the kind that the other bits name: of probes, of answers that came after, an end mark, or none.
-    let mut block = vec![kind >> 1];
-    block.extend(count.to_le_bytes());
-    block.extend(u32::try_from(data.len()).unwrap_or(u32::MAX).to_le_bytes());
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&block);
-    crc.update(data);
-    log.extend(block);
-    log.extend(crc.finalize().to_le_bytes());
-    log.extend(data);
+    let mut log = beginning();
+    while !data.is_empty() {
+        let (kind, count) = (byte(&mut data), u32::from(byte(&mut data)));
+        let length = usize::from(byte(&mut data)).min(data.len());
+        let (payload, rest) = data.split_at(length);
+        data = rest;
+        let start = log.len();
+        log.push(kind);
+        log.extend(count.to_le_bytes());
+        log.extend(u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+        let sum = crc32fast::hash(&[&log[start..], payload].concat());
+        log.extend(sum.to_le_bytes());
+        log.extend(payload);
+    }
     read(&log);
 }
 
-/// The beginning of every log, as the writer writes it.
-fn lowlat_measure_head() -> Vec<u8> {
-    use std::sync::{Arc, Mutex};
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Vec<u8>>>);
 
-    #[derive(Clone, Default)]
-    struct Into(Arc<Mutex<Vec<u8>>>);
-    impl std::io::Write for Into {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            if let Ok(mut all) = self.0.lock() {
-                all.extend(bytes);
-            }
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
+impl Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().map_err(|_| std::io::ErrorKind::Other)?.extend(bytes);
+        Ok(bytes.len())
     }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Magic, version and head, as the writer writes them.
+fn beginning() -> Vec<u8> {
     thread_local! {
-        static HEAD: Vec<u8> = {
-            let into = Into::default();
-            if let Ok(log) = lowlat_measure::log::Writer::to(into.clone(), b"{}") {
-                let _ = log.finish(None, false);
-            }
-            let all = into.0.lock().map(|all| all.clone()).unwrap_or_default();
-            // Magic and version, and the block of the head: 10, 13 and 2 bytes; then the end mark.
-            all.get(..25).unwrap_or_default().to_vec()
+        static BEGINNING: Vec<u8> = {
+            let memory = Memory::default();
+            // Dropped unfinished: without the end mark.
+            drop(Writer::to(memory.clone(), b"{}").expect("memory takes all"));
+            memory.0.lock().expect("its thread has ended").clone()
         };
     }
-    HEAD.with(Clone::clone)
+    BEGINNING.with(Clone::clone)
 }
 
 fn read(log: &[u8]) {
-    let Ok(reader) = Reader::new(log) else { return };
-    let _ = lowlat_model::log::LogHead::parse(reader.head());
-    let mut probes = 0u64;
-    let mut failed = false;
-    for probe in reader {
-        assert!(!failed, "it went on after an error");
-        failed = probe.is_err();
-        probes += 1;
-    }
-    // A probe takes a byte at least: no log can make work without end.
-    assert!(probes <= log.len() as u64 + 1, "{probes} probes in {} bytes", log.len());
-    // Counted and figured, and as others read it.
-    if let Ok(mut reader) = Reader::new(log) {
-        let _ = lowlat_measure::log::samples(&mut reader, true, 64);
-    }
-    if let Ok(mut reader) = Reader::new(log) {
-        let afters = lowlat_measure::export::afters(&mut reader).unwrap_or_default();
-        if let Ok(mut again) = Reader::new(log) {
-            let _ = lowlat_measure::export::csv(&mut again, &afters, &mut std::io::sink());
+    let Ok(mut reader) = Reader::new(log) else { return };
+    let (mut probes, mut late) = (0, 0);
+    while let Ok(Some(block)) = reader.next_block() {
+        match block {
+            Block::Probes(some) => probes += some.len(),
+            Block::After(some) => late += some.len(),
         }
     }
+    // Each takes a byte at least: no log can make work without end.
+    assert!(probes + late <= log.len(), "{probes} probes and {late} late answers in {} bytes", log.len());
+    assert_eq!(reader.read(), probes as u64);
+    assert!(matches!(reader.next_block(), Ok(None)), "it went on after its end");
 }
