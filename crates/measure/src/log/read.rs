@@ -199,6 +199,10 @@ impl<R: Read> Reader<R> {
                     planned = probe.planned;
                     self.probes.push(probe);
                 }
+                // Before they count: a block that is refused gives none of its probes.
+                if !rest.is_empty() {
+                    return Err(self.corrupt("there is more than it counts"));
+                }
                 self.mark();
                 self.good += u64::from(count);
             }
