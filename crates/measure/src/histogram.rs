@@ -173,7 +173,9 @@ mod tests {
 
     fn of(samples: &[u64]) -> Histogram {
         let mut h = Histogram::default();
-        samples.iter().for_each(|&s| h.record(s));
+        for &s in samples {
+            h.record(s);
+        }
         h
     }
 

@@ -81,10 +81,20 @@ fn cut(series: &[f64]) -> Option<usize> {
     if d == 0 {
         return Some(0);
     }
-    let level = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-    let (before, after) = (level(&series[..d]), level(&series[d..]));
+    // Ranks again, not means: a standstill of some batches is no level, and must not drag all before it out of the
+    // figures, and itself with it. What is left out was off for most of its time: half of it by three standard
+    // deviations, and four fifths of it by one (the end of a slow warm-up is near the level after).
+    let at = |part: &[f64], share: f64| {
+        let mut part = part.to_vec();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a place in the part
+        let place = ((part.len() as f64 * share) as usize).min(part.len() - 1);
+        *part.select_nth_unstable_by(place, f64::total_cmp).1
+    };
+    let after = at(&series[d..], 0.5);
     let spread = (series[d..].iter().map(|x| (x - after).powi(2)).sum::<f64>() / (n - d) as f64).sqrt();
-    if (before - after).abs() <= (3.0 * spread).max(WORTH * after) {
+    let way = if at(&series[..d], 0.5) < after { -1.0 } else { 1.0 };
+    let off: Vec<f64> = series[..d].iter().map(|x| way * (x - after)).collect();
+    if at(&off, 0.5) <= (3.0 * spread).max(WORTH * after) || at(&off, 0.2) <= spread {
         return Some(0);
     }
     (d <= n / 2).then_some(d)
@@ -125,6 +135,19 @@ mod tests {
         assert!(!late.steady, "{late:?}");
         assert_eq!(steady(&[]), Steady { warmup: 0, cooldown: 0, steady: true });
         assert!(steady(&[LOST; 50]).steady);
+    }
+
+    /// A freeze of 300 ms in 6 s at 500 probes a second, wherever it lies: it stays in the figures.
+    #[test]
+    fn a_standstill_is_left_out_nowhere() {
+        for at in (100..2_750).step_by(150) {
+            let mut run = noisy(3_000, 7, |_| 70_000.0);
+            for (i, ns) in run[at..at + 150].iter_mut().enumerate() {
+                *ns += 2_000_000 * (150 - i as u64);
+            }
+            let found = steady(&run);
+            assert_eq!(found, Steady { warmup: 0, cooldown: 0, steady: true }, "at {at}");
+        }
     }
 
     /// A simulated machine repeats to the ns; its level moves by less than anybody cares for.

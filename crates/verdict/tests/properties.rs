@@ -21,13 +21,12 @@ proptest! {
     fn a_quantile_is_a_sample_and_lies_in_its_interval(s in samples(1_500)) {
         let figures = quantiles(&s);
         for i in intervals(&s, &QUANTILES, 0.95, 60, 3) {
-            match i.at_ns {
-                Some(at) => {
-                    prop_assert!(s.contains(&at));
-                    prop_assert!(i.low_ns.is_some_and(|low| low <= at), "{i:?}");
-                    prop_assert!(i.high_ns.is_none_or(|high| at <= high), "{i:?}");
-                }
-                None => prop_assert_eq!(i.high_ns, None),
+            if let Some(at) = i.at_ns {
+                prop_assert!(s.contains(&at));
+                prop_assert!(i.low_ns.is_some_and(|low| low <= at), "{i:?}");
+                prop_assert!(i.high_ns.is_none_or(|high| at <= high), "{i:?}");
+            } else {
+                prop_assert_eq!(i.high_ns, None);
             }
             if i.q.total_cmp(&0.5).is_eq() {
                 prop_assert_eq!(i.at_ns, figures.p50_ns);
