@@ -17,6 +17,7 @@ pub fn words(locus: &Locus) -> String {
         Locus::HwTimestamp { iface } => format!("hardware timestamping of {iface}"),
         Locus::Qdisc { iface, parent } => format!("qdisc {parent} of {iface}"),
         Locus::IrqAffinity { iface, index } => format!("affinity of interrupt {index} of {iface}"),
+        Locus::RouteMetric { iface, prefix, metric } => format!("{metric} of the route to {prefix} over {iface}"),
         Locus::CpuDmaLatency => "the wake-up latency limit".to_owned(),
     }
 }

@@ -184,6 +184,11 @@ impl<W: Writer> Session<W> {
         let seq = self.intent(knob, target, op, &prior)?;
         self.script(&op.locus);
         let written = self.perform(seq, op)?;
+        if op.locus == Locus::CpuDmaLatency {
+            // Only now the script can name the process that holds the limit.
+            self.scripted.retain(|l| *l != op.locus);
+            self.script(&op.locus);
+        }
         let now = self.writer.state(sys, &op.locus);
         match (written, now) {
             (Ok(()), Reading::Value(now)) if !same(&op.locus, &now, &prior) => {
@@ -246,8 +251,11 @@ impl<W: Writer> Session<W> {
         let Some(standing) = self.log.ledger.standing.iter().find(|s| s.seq == seq).cloned() else {
             return StepError::Fatal { why };
         };
-        // A holder that was started has to end even where its limit shows no effect beside a stricter one.
-        let untouched = matches!(now, Reading::Value(n) if same(&op.locus, n, prior)) && standing.holder.is_none();
+        // A holder that was started has to end even where its limit shows no effect beside a stricter one; and a feature
+        // that the driver did not change is still wished for, and would come with the driver's next change
+        // (net/core/dev.c, `__netdev_update_features`: `wanted_features` stays as asked).
+        let leaves_a_trace = standing.holder.is_some() || matches!(op.locus, Locus::Feature { .. });
+        let untouched = !leaves_a_trace && matches!(now, Reading::Value(n) if same(&op.locus, n, prior));
         if !untouched
             && let outcome @ (Outcome::Failed { .. } | Outcome::Absent { .. }) =
                 put_back(sys, &mut self.writer, &standing)

@@ -16,7 +16,7 @@ use lowlat_lab::netns::enter_private;
 use lowlat_model::finding::Setting;
 use lowlat_model::journal::NetnsId;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
-use lowlat_netlink::route::link;
+use lowlat_netlink::route::{address, link};
 use lowlat_netlink::tc::{self, Handle, Parent};
 use lowlat_sys::store::{Store, StoreError};
 use lowlat_sys::{Live, Sys, query, state};
@@ -31,6 +31,7 @@ const CASES: &[(&str, Case)] = &[
     ("the dead-man timer puts back", the_timer_puts_back),
     ("a confirmation ends the timer", a_confirmation_ends_the_timer),
     ("the held limit ends with the rollback", the_held_limit_ends),
+    ("a route's metric goes back, with lowlat and without", a_route_metric),
     ("persisted files come and go", persisted_files_come_and_go),
     ("settings of another namespace are left alone", another_namespace),
     ("a namespace that ended stands in nobody's way", ended_namespaces),
@@ -358,6 +359,35 @@ fn dma_latency() -> PlannedStep {
         prior: Vec::new(),
         resets_link: false,
     }
+}
+
+fn a_route_metric(store: &Store) {
+    link_with_fifo();
+    address::add("lan0", "10.99.0.1".parse().unwrap(), 24).unwrap();
+    let target = "lan0/route-10.99.0.0/24";
+    for (knob, to, metric, there) in
+        [("route.quickack", "on", "quickack", "1"), ("route.rto-min", "50", "rto_min", "50")]
+    {
+        let locus = Locus::RouteMetric { iface: "lan0".into(), prefix: "10.99.0.0/24".into(), metric: metric.into() };
+        for by_hand in [false, true] {
+            assert_eq!(text(&locus), "0");
+            let planned = step(knob, target, to);
+            let mut session = Session::begin(store, &Live::new()).unwrap();
+            session.apply(&Live::new(), &planned).unwrap();
+            session.leave_open().unwrap();
+            drop(session);
+            assert_eq!(text(&locus), there, "{knob}");
+            if by_hand {
+                let sh = Command::new("sh").args(["-c", &planned.undo]).status().unwrap();
+                assert!(sh.success(), "{}", planned.undo);
+                assert_eq!(text(&locus), "0", "{}", planned.undo);
+            }
+            let report = lowlat_apply::rollback_from_disk(store, &Live::new(), false).unwrap();
+            assert!(report.complete(), "{}", report.words());
+        }
+        assert_eq!(text(&locus), "0");
+    }
+    assert!(query::routes(&Live::new()).into_value().unwrap().iter().any(|r| r.prefix == "10.99.0.0/24"));
 }
 
 fn persisted_files_come_and_go(store: &Store) {

@@ -34,7 +34,7 @@ pub enum Command {
     Serve(ServeArgs),
     /// Measure round trips to a far end.
     Measure(MeasureArgs),
-    /// Two stored runs, or two engines on one path, alternated.
+    /// Two stored runs, or two live configurations on one path, alternated.
     Compare(CompareArgs),
     /// What the host itself adds: wake-up latency and interruptions per CPU.
     Noise(NoiseArgs),
@@ -132,6 +132,9 @@ pub struct ServeArgs {
     /// Spin instead of sleeping; burns a core.
     #[arg(long)]
     pub spin: bool,
+    /// Answer lowlat's own UDP probes where they arrive on this interface, by an XDP program (no key, no limits).
+    #[arg(long, value_name = "IFACE")]
+    pub xdp: Option<String>,
     /// CPU to run on.
     #[arg(long)]
     pub cpu: Option<u32>,
@@ -179,6 +182,9 @@ pub struct PathArgs {
     /// DSCP of the probes, 0 to 63.
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
     pub dscp: Option<u8>,
+    /// SO_PRIORITY of the probes: the queue discipline's class and, by a VLAN interface's egress map, the PCP bits.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=15))]
+    pub priority: Option<u8>,
     /// File with the key shared with the far end.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -196,6 +202,17 @@ pub enum ProtoArg {
     Udp,
     /// A stream.
     Tcp,
+}
+
+/// Clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClockArg {
+    /// The kernel's, unless it is dear and the TSC can be trusted.
+    Auto,
+    /// CLOCK_MONOTONIC.
+    Kernel,
+    /// The processor's time stamp counter, calibrated, if it can be trusted.
+    Tsc,
 }
 
 /// Modes.
@@ -240,9 +257,12 @@ pub struct MeasureArgs {
     /// Leave out the first probes of this time; default: found by a steady-state test.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub warmup: Option<u64>,
-    /// Bulk TCP streams beside the probe.
+    /// Measure idle first, then again with bulk TCP streams beside the probe; both stand side by side.
     #[arg(long, value_name = "STREAMS", num_args = 0..=1, default_missing_value = "2")]
     pub load: Option<u32>,
+    /// Measure at each point of an axis: interval=10us,1ms, size=64..1472 or rate=1000..100000; each for --duration.
+    #[arg(long, value_name = "AXIS=POINTS", conflicts_with = "log")]
+    pub sweep: Option<String>,
     /// SCHED_FIFO priority, 1 to 98.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
     pub rt: Option<u8>,
@@ -255,9 +275,12 @@ pub struct MeasureArgs {
     /// Write every sample to this file.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Store the run in this folder.
+    /// Store the run in this folder: the document, and every sample.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
+    /// Clock: auto takes the kernel's, and the TSC where that is dear.
+    #[arg(long, value_enum, default_value_t = ClockArg::Auto)]
+    pub clock: ClockArg,
     /// This tool's own floor on this host instead of a path.
     #[arg(long = "self")]
     pub self_test: bool,
@@ -266,11 +289,11 @@ pub struct MeasureArgs {
 /// `compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// A stored run, or an engine name.
+    /// A stored run (folder, sample log, document), or a live configuration: ENGINE[,KEY=VALUE...].
     pub a: String,
-    /// A stored run, or an engine name.
+    /// The same; keys: cpu, rt, size, dscp, busy-poll, proto, peer, target.
     pub b: String,
-    /// Far end, for two engines.
+    /// Far end, for two live configurations.
     #[arg(long)]
     pub target: Option<String>,
     /// How to probe.
@@ -285,6 +308,9 @@ pub struct CompareArgs {
     /// Length of one round.
     #[arg(long, value_parser = duration, default_value = "200ms", value_name = "TIME")]
     pub round: u64,
+    /// Of the order of the rounds and the resampling; default: drawn, and recorded in the document.
+    #[arg(long)]
+    pub seed: Option<u64>,
 }
 
 /// `noise`.
@@ -296,6 +322,20 @@ pub struct NoiseArgs {
     /// How long: once for the wake-ups of all CPUs, and once per CPU for interruptions.
     #[arg(long, value_parser = duration, default_value = "2s", value_name = "TIME")]
     pub duration: u64,
+    /// Time between two wake-ups.
+    #[arg(long, value_parser = duration, default_value = "1ms", value_name = "TIME")]
+    pub interval: u64,
+    /// Least length of an interruption that counts.
+    #[arg(long, value_parser = duration, default_value = "1us", value_name = "TIME")]
+    pub threshold: u64,
+    /// SCHED_FIFO priority of sleepers and spinners; default 80 for the sleepers, where allowed, and none for the
+    /// spinners.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
+    pub rt: Option<u8>,
+    /// Watch once more with the kernel's trace points on (in a tracefs instance of its own, removed again), and name who
+    /// interrupts.
+    #[arg(long)]
+    pub trace: bool,
 }
 
 /// `plan`.
@@ -432,9 +472,9 @@ pub struct ExplainArgs {
 /// `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Run id, folder or file; `last` is the newest.
+    /// Run id, folder, document or sample log; `last` is the newest.
     pub run: String,
-    /// text, md, json or html.
+    /// text, md, json or html; csv or hlog (HdrHistogram) for the samples.
     #[arg(long, value_enum, default_value_t = FormatArg::Text)]
     pub format: FormatArg,
 }
@@ -450,11 +490,15 @@ pub enum FormatArg {
     Json,
     /// One page with plots.
     Html,
+    /// The samples, one line each.
+    Csv,
+    /// The samples as an HdrHistogram interval log, one histogram a second.
+    Hlog,
 }
 
 /// `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// facts, check, plan, measure, compare, noise, optimize, status or journal.
+    /// facts, check, plan, measure, compare, sweep, noise, optimize, status or journal.
     pub name: String,
 }

@@ -6,15 +6,20 @@
 
 mod args;
 mod ask;
+mod clocks;
 mod commands;
 mod conditions;
 mod config;
 mod failure;
+mod figures;
 mod optimize;
 mod output;
 mod path;
 mod probe;
+mod progress;
+mod responder;
 mod signals;
+mod stored;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

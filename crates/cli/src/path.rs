@@ -27,6 +27,8 @@ pub struct Path {
     pub timeout_ns: u64,
     /// DSCP.
     pub dscp: Option<u8>,
+    /// `SO_PRIORITY`.
+    pub priority: Option<u8>,
     /// Interface.
     pub iface: Option<String>,
     /// Ask for stamps.
@@ -97,6 +99,7 @@ impl Path {
             cpu: args.cpu,
             timeout_ns: args.timeout,
             dscp: args.dscp,
+            priority: args.priority,
             iface: iface.map(str::to_owned),
             stamps: false,
             key,
@@ -109,6 +112,7 @@ impl Path {
         let mut endpoint = Endpoint::new(self.proto, self.remote, self.size);
         endpoint.iface.clone_from(&self.iface);
         endpoint.dscp = self.dscp;
+        endpoint.priority = self.priority;
         endpoint.stamps = self.stamps;
         endpoint.busy_poll_us = self.busy_poll_us;
         match engine {
@@ -141,7 +145,18 @@ impl Path {
 /// A key shared with the far end, from a file.
 pub fn read_key(path: &std::path::Path) -> Result<Key, Failure> {
     let key = lowlat_sys::store::read(path)?;
-    let key = key.trim_ascii();
+    let mut key = key.trim_ascii();
+    // As programs of other kinds write theirs, stamp-suite among them.
+    let bytes;
+    if let Some(hex) = key.strip_prefix(b"hex:") {
+        bytes = unhex(hex).ok_or_else(|| {
+            Failure::new(format!(
+                "read the key in {}: what follows hex: is no even number of hexadecimal digits; mend it",
+                path.display()
+            ))
+        })?;
+        key = &bytes;
+    }
     if key.len() < 16 {
         return Err(Failure::new(format!(
             "read the key in {}: it has {} bytes, at least 16 are needed; make one with `head -c 32 /dev/urandom | base64`",
@@ -152,9 +167,57 @@ pub fn read_key(path: &std::path::Path) -> Result<Key, Failure> {
     Key::new(key).ok_or_else(|| Failure::new(format!("read the key in {}: it is empty; put one in", path.display())))
 }
 
+fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
+    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+/// `ADDRESS%INTERFACE`, `[ADDRESS%INTERFACE]` or `[ADDRESS%INTERFACE]:PORT`: an address, its interface, and the port.
+fn scoped(target: &str) -> Option<(std::net::Ipv6Addr, &str, Option<&str>)> {
+    let (inside, port) = match target.strip_prefix('[') {
+        Some(rest) => {
+            let (inside, behind) = rest.split_once(']')?;
+            (inside, if behind.is_empty() { None } else { Some(behind.strip_prefix(':')?) })
+        }
+        None => (target, None),
+    };
+    let (ip, scope) = inside.split_once('%')?;
+    Some((ip.parse().ok()?, scope, port))
+}
+
 fn resolve(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
+    let found = look_up(target, default_port)?;
+    if let SocketAddr::V6(v6) = found
+        && v6.ip().is_unicast_link_local()
+        && v6.scope_id() == 0
+    {
+        return Err(Failure::new(format!(
+            "reach {target:?}: a link-local address is on every link; write {}%INTERFACE",
+            v6.ip()
+        )));
+    }
+    Ok(found)
+}
+
+fn look_up(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
     if let Ok(addr) = target.parse::<SocketAddr>() {
         return Ok(addr);
+    }
+    let bad_port =
+        |port: &str| Failure::new(format!("read the target {target:?}: {port:?} is no port; write HOST or HOST:PORT"));
+    if let Some((ip, scope, port)) = scoped(target) {
+        let port = port.map_or(Ok(default_port), |p| p.parse().map_err(|_| bad_port(p)))?;
+        // The C library knows the interfaces' names, and says which address has none.
+        let found = (format!("{ip}%{scope}").as_str(), port).to_socket_addrs().ok().and_then(|mut all| all.next());
+        return found.ok_or_else(|| {
+            Failure::new(format!(
+                "read the target {target:?}: there is no interface {scope:?} here; see `ip link` for the names"
+            ))
+        });
     }
     let bare = target.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = bare.parse::<IpAddr>() {
@@ -163,11 +226,7 @@ fn resolve(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
     let (host, port) = match target.rsplit_once(':') {
         Some((host, port)) => match port.parse() {
             Ok(port) => (host, port),
-            Err(_) => {
-                return Err(Failure::new(format!(
-                    "read the target {target:?}: {port:?} is no port; write HOST or HOST:PORT"
-                )));
-            }
+            Err(_) => return Err(bad_port(port)),
         },
         None => (target, default_port),
     };
@@ -184,11 +243,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn hexadecimal_keys_are_whole_bytes() {
+        assert_eq!(unhex(b"00fF"), Some(vec![0, 255]));
+        assert!(unhex(b"0").is_none() && unhex(b"0g").is_none());
+    }
+
+    #[test]
     fn targets_with_and_without_a_port() {
         let at = |t: &str| resolve(t, 7).map(|a| a.to_string()).map_err(|e| e.to_string());
         assert_eq!(at("10.1.2.3").as_deref(), Ok("10.1.2.3:7"));
         assert_eq!(at("10.1.2.3:99").as_deref(), Ok("10.1.2.3:99"));
-        assert_eq!(at("fe80::1").as_deref(), Ok("[fe80::1]:7"));
+        assert_eq!(at("fd00::1").as_deref(), Ok("[fd00::1]:7"));
+        // Interface 1 is the loopback of every namespace.
+        for with in ["fe80::1%lo", "[fe80::1%lo]", "fe80::1%1"] {
+            assert_eq!(at(with).as_deref(), Ok("[fe80::1%1]:7"), "{with}");
+        }
+        assert_eq!(at("[fe80::1%lo]:99").as_deref(), Ok("[fe80::1%1]:99"));
+        for (bad, named) in [("fe80::1", "%INTERFACE"), ("fe80::1%nosuch0", "nosuch0"), ("[fe80::1%lo]:x", "no port")] {
+            assert!(at(bad).is_err_and(|e| e.contains(named)), "{bad}");
+        }
         assert_eq!(at("[::1]:99").as_deref(), Ok("[::1]:99"));
         assert!(at("10.1.2.3:many").is_err());
     }

@@ -1,18 +1,22 @@
 //! One measurement on a path: opens engine and peer, measures, closes. The wiring between `path` and the measure crate.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use lowlat_measure::clock::Wish;
 use lowlat_measure::load::{Load as Bulk, Running};
+use lowlat_measure::log::Writer;
 use lowlat_measure::placement::{Placed, Placement};
 use lowlat_measure::{Context, Mode, Pattern, Progress, SampleSink, Samples, Session, Spec, Warmup};
 use lowlat_model::Schema;
-use lowlat_model::measurement::{Measurement, Quantiles};
+use lowlat_model::log::LogHead;
+use lowlat_model::measurement::Measurement;
 use lowlat_model::units::us;
 use lowlat_sys::{Live, Sys};
 
+use crate::clocks;
 use crate::conditions::{self, Ticks};
 use crate::failure::Failure;
+use crate::figures::{self, Steady};
 use crate::path::Path;
 use crate::signals;
 
@@ -57,25 +61,39 @@ impl<'a> Ask<'a> {
         }
     }
 
-    fn spec(&self, warmup: u64) -> Spec {
-        Spec {
+    /// What the prober is told.
+    pub fn spec(&self) -> Spec {
+        self.spec_with(WARMUP_PROBES)
+    }
+
+    fn spec_with(&self, warmup: u64) -> Spec {
+        let mut spec = Spec {
             mode: self.mode,
             count: self.count,
             duration_ns: Some(self.duration_ns),
             size: self.path.size,
-            warmup: self.warmup_ns.map_or(Warmup::Probes(warmup), Warmup::For),
             timeout_ns: self.path.timeout_ns,
             cpu: self.path.cpu,
             rt_priority: self.rt,
             stamps: self.path.stamps,
             ..Spec::default()
-        }
+        };
+        // At a slow pace a hundred probes would take longer than the run: then what leaves in the first tenth of a second.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
+        let probes = spec.rate_pps().map_or(warmup, |rate| warmup.min((rate * 0.1) as u64).max(WARMUP_ROUND));
+        spec.warmup = self.warmup_ns.map_or(Warmup::Probes(probes), Warmup::For);
+        spec
+    }
+
+    /// Refuses what cannot be measured, before anything is opened, written or sent.
+    pub fn check(&self) -> Result<(), Failure> {
+        Ok(self.spec().check(self.path.peer(self.duration_ns)?.message_sizes())?)
     }
 }
 
 /// Measures a path and returns the document.
 pub fn measure(ask: &Ask<'_>, sys: &dyn Sys) -> Result<Measurement, Failure> {
-    let (measurement, _) = measure_with(ask, sys, None, &mut |_| {})?;
+    let measurement = measure_with(ask, sys, None, &mut |_| {})?;
     if signals::stopped() {
         return Err(Failure::new("measure: interrupted by a signal"));
     }
@@ -86,15 +104,23 @@ pub fn measure(ask: &Ask<'_>, sys: &dyn Sys) -> Result<Measurement, Failure> {
 pub fn measure_with(
     ask: &Ask<'_>,
     sys: &dyn Sys,
-    log: Option<&mut dyn SampleSink>,
+    log: Option<&std::path::Path>,
     progress: &mut dyn FnMut(&Progress),
-) -> Result<(Measurement, Samples), Failure> {
+) -> Result<Measurement, Failure> {
+    ask.check()?;
+    clocks::settle(Wish::Auto, sys);
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
-    let spec = ask.spec(WARMUP_PROBES);
-    let spec = Spec { lock_memory: true, watch_gaps: true, ..spec };
-    let (samples, place) = run(ask, &spec, log, progress)?;
+    let spec = Spec { lock_memory: true, watch_gaps: true, ..ask.spec() };
     let mut context = context(ask.path, ask.engine);
+    let mut open_log = || match log {
+        Some(file) => log_file(file, &spec, &context).map(Some),
+        None => Ok(None),
+    };
+    let (mut samples, log, place) = run(ask, &spec, &mut open_log, progress)?;
     context.conditions = Some(conditions::read(ask.path, &place, sys));
+    let (clock, weakens) = clocks::settle(Wish::Auto, sys).at_end();
+    context.environment.insert("clock".into(), clock);
+    context.warnings.extend(weakens);
     if let Some(load) = load {
         let carried = load.stop();
         let rate = carried.bytes as f64 * 8.0 / 1e6 / carried.seconds.max(f64::MIN_POSITIVE);
@@ -103,29 +129,60 @@ pub fn measure_with(
             context.warnings.push(format!("{} load streams broke before the end", carried.broken_streams));
         }
     }
-    if samples.interrupted() {
-        context.warnings.push("interrupted: these are the figures up to then".into());
-    }
+    let steady = if ask.warmup_ns.is_some() { Steady::Known(None) } else { Steady::Find };
     let nic = context.conditions.as_ref().and_then(|c| c.hardware_stamps.clone());
-    let mut measurement = samples.measurement(&spec, context);
+    let mut measurement = figures::measurement(&mut samples, &spec, context, steady);
     if let Some(stamps) = &mut measurement.stamps {
         stamps.nic = nic;
     }
-    Ok((measurement, samples))
+    if let Some(log) = log {
+        let probes = log.finish(measurement.steady, measurement.interrupted).map_err(|e| {
+            Failure::new(format!("finish the sample log: {e}; look at the space left where it is written"))
+        })?;
+        crate::output::progress(&format!("{probes} probes, warm-up included, are in the sample log"));
+    }
+    Ok(measurement)
+}
+
+/// Begins a log that says what is measured.
+fn log_file(file: &std::path::Path, spec: &Spec, context: &Context) -> Result<Writer, Failure> {
+    let head = LogHead {
+        target: context.target.clone(),
+        proto: context.proto.clone(),
+        peer: context.peer.clone(),
+        engine: context.engine.clone(),
+        mode: spec.mode_name().to_owned(),
+        planned: spec.planned(),
+        rate_pps: spec.rate_pps(),
+        size_bytes: u32::try_from(spec.size).unwrap_or(u32::MAX),
+        cpu: spec.cpu,
+        timeout_ns: spec.timeout_ns,
+        started_unix_ns: crate::wall_clock_ns(),
+        environment: context.environment.clone(),
+    };
+    let head = serde_json::to_vec(&head)
+        .map_err(|e| Failure::new(format!("write the head of the sample log: {e}; report this as a bug")))?;
+    Writer::create(file, &head).map_err(|e| {
+        Failure::new(format!(
+            "write the sample log {}: {e}; name a file that can be written with --log",
+            file.display()
+        ))
+    })
 }
 
 /// One round of an A/B test: the samples in send order, lost ones as +∞.
 pub fn round(ask: &Ask<'_>) -> Result<Vec<u64>, Failure> {
-    let (samples, _) = run(ask, &ask.spec(WARMUP_ROUND), None, &mut |_| {})?;
+    let (samples, ..) = run(ask, &ask.spec_with(WARMUP_ROUND), &mut || Ok(None), &mut |_| {})?;
     Ok(samples.rtts())
 }
 
+/// Opens, places, greets, begins the log (only now: a target that does not answer leaves an old log as it was), measures.
 fn run(
     ask: &Ask<'_>,
     spec: &Spec,
-    log: Option<&mut dyn SampleSink>,
+    open_log: &mut dyn FnMut() -> Result<Option<Writer>, Failure>,
     progress: &mut dyn FnMut(&Progress),
-) -> Result<(Samples, conditions::Run), Failure> {
+) -> Result<(Samples, Option<Writer>, conditions::Run), Failure> {
     let choice = conditions::choose(ask.path, &Live::new());
     let mut engine = ask.path.open(ask.engine)?;
     let mut peer = ask.path.peer(ask.duration_ns)?;
@@ -139,10 +196,12 @@ fn run(
     let place = conditions::Run::of(choice, &placed, spec.rt_priority, Ticks::read(&Live::new()));
     let mut session = Session::open(engine.as_mut(), peer.as_mut(), spec.size, spec.timeout_ns)
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
-    let samples = session.round(spec, log, signals::stop(), progress)?;
+    let mut log = open_log()?;
+    let sink = log.as_mut().map(|log| log as &mut dyn SampleSink);
+    let samples = session.round(spec, sink, signals::stop(), progress)?;
     session.close();
     drop(placed);
-    Ok((samples, place))
+    Ok((samples, log, place))
 }
 
 /// Whether the target answers at all, and in its protocol.
@@ -176,32 +235,20 @@ pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u
         engine: context.engine,
         mode: "ping-pong".to_owned(),
         size_bytes: u32::try_from(path.size).unwrap_or(u32::MAX),
-        rate_pps: None,
         cpu: path.cpu,
         sent,
         received: sent - lost,
         lost,
-        duplicates: 0,
-        reordered: 0,
-        late: 0,
-        foreign: 0,
-        warmup: 0,
         loss_ratio: (sent > 0).then(|| lost as f64 / sent as f64),
         duration_ns,
         rtt,
-        rtt_planned: Quantiles::default(),
         jitter_ratio: lowlat_verdict::jitter_ratio(&rtt),
-        residence: Quantiles::default(),
-        stamp_coverage: BTreeMap::new(),
-        legs: BTreeMap::new(),
-        stamps: None,
-        one_way: None,
-        gaps: None,
         conditions: context.conditions,
         environment: context.environment,
         warnings: vec![
             "measured in rounds, alternated with the other engines; duplicates and stamps are not counted".into(),
         ],
+        ..Measurement::default()
     }
 }
 
@@ -227,7 +274,7 @@ fn context(path: &Path, engine: &str) -> Context {
 }
 
 /// The mode that the flags name.
-pub fn mode(open_loop: bool, rate: Option<f64>, pattern: &str) -> Result<Mode, Failure> {
+pub fn mode(open_loop: bool, rate: Option<f64>, pattern: Pattern) -> Result<Mode, Failure> {
     let bad_rate =
         |rate: f64| Failure::new(format!("measure at {rate} probes a second: that is no rate; give one above 0"));
     if let Some(rate) = rate.filter(|r| !(r.is_finite() && *r > 0.0)) {
@@ -239,21 +286,25 @@ pub fn mode(open_loop: bool, rate: Option<f64>, pattern: &str) -> Result<Mode, F
         let interval_ns = rate.map(|r| (1e9 / r).max(1.0) as u64);
         return Ok(Mode::PingPong { interval_ns });
     }
-    let Some(rate_pps) = rate else {
-        return Err(Failure::new("measure in open loop: the rate is missing; give --rate PPS"));
+    match rate {
+        Some(rate_pps) => Ok(Mode::OpenLoop { rate_pps, pattern }),
+        None => Err(Failure::new("measure in open loop: the rate is missing; give --rate PPS")),
+    }
+}
+
+/// The pattern that the flag names.
+pub fn pattern(text: &str) -> Result<Pattern, Failure> {
+    let pattern = match text.split_once(':') {
+        None if text == "fixed" => Some(Pattern::Fixed),
+        None if text == "poisson" => Some(Pattern::Poisson),
+        Some(("burst", n)) => n.parse().ok().filter(|n| *n > 0).map(Pattern::Burst),
+        _ => None,
     };
-    let bad = || {
+    pattern.ok_or_else(|| {
         Failure::new(format!(
-            "measure with pattern {pattern:?}: there is none of that name; choose fixed, poisson or burst:N"
+            "measure with pattern {text:?}: there is none of that name; choose fixed, poisson or burst:N"
         ))
-    };
-    let pattern = match pattern.split_once(':') {
-        None if pattern == "fixed" => Pattern::Fixed,
-        None if pattern == "poisson" => Pattern::Poisson,
-        Some(("burst", n)) => Pattern::Burst(n.parse().ok().filter(|n| *n > 0).ok_or_else(bad)?),
-        _ => return Err(bad()),
-    };
-    Ok(Mode::OpenLoop { rate_pps, pattern })
+    })
 }
 
 /// `12.3 µs`, or `n/a`.

@@ -8,15 +8,17 @@ crate::family! {
     /// ## Leave
     /// - Channels, ntuple rules and native XDP: the driver has none. AF_XDP runs in the generic (skb) mode.
     /// ## Know
-    /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, 4 a simplified one; none is a microsecond. 2 is
-    ///   refused.
+    /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, 4 a simplified one; none is a microsecond. 3 is
+    ///   the default. 2 and 5 to 9 are refused, so that 10 is the smallest delay beside 0.
+    /// - Receiving and sending share that one delay: `tx-usecs` is no parameter of this driver.
     /// - In an emulated 82574L the driver accepts hardware stamping and no stamp ever arrives: what is advertised is not
     ///   yet what comes, so lowlat counts the stamps that did.
     "e1000e";
     drivers ["e1000e"];
     sources [
-        "https://docs.kernel.org/networking/device_drivers/ethernet/intel/e1000e.html",
-        "drivers/net/ethernet/intel/e1000e/ethtool.c e1000_set_coalesce (6.12)",
-        "measured in an emulated 82574L under QEMU 10.0, kernel 6.12: SIOCSHWTSTAMP accepted, 0 stamps",
+        "Documentation/networking/device_drivers/ethernet/intel/e1000e.rst in linux 6.12: InterruptThrottleRate",
+        "drivers/net/ethernet/intel/e1000e/ethtool.c in linux 6.12: e1000_set_coalesce, e1000_ethtool_ops",
+        "drivers/net/ethernet/intel/e1000e/param.c in linux 6.12: DEFAULT_ITR",
+        "measured: an emulated 82574L under QEMU 10.0, linux 6.12: SIOCSHWTSTAMP accepted, 0 stamps",
     ];
 }

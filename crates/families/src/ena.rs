@@ -18,12 +18,13 @@ crate::family! {
     /// - `*_allowance_exceeded` counters are limits of the instance size: nothing on the host mends them.
     /// - Low-latency queues push descriptors and the first 96 bytes into the device; they are negotiated at start, and
     ///   headers above 96 bytes (IPv6 with extensions and TCP options) are dropped unless large LLQ is on.
-    /// - The PTP clock is off by default (`devlink … enable_phc`) and answers at most 125 reads a second.
+    /// - The driver in 6.12 has no PTP clock; newer ones have one that is off until asked for (`devlink`).
     /// - The device can reset itself; a reset lasts less than a millisecond and may lose packets.
     "ena";
     drivers ["ena"];
     sources [
-        "https://docs.kernel.org/networking/device_drivers/ethernet/amazon/ena.html",
-        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst",
+        "Documentation/networking/device_drivers/ethernet/amazon/ena.rst in linux 6.12: Data Path Interface, Interrupt Moderation",
+        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst (Performance Optimizations FAQs; CPU starvation)",
+        "not confirmed: the limit of 125 reads a second of the PTP clock, which only newer drivers than 6.12 have",
     ];
 }

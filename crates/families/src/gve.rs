@@ -4,8 +4,9 @@ crate::family! {
     /// ## Set
     /// - `irq.affinity`: each notification block has its own interrupt and its own NAPI.
     /// - `socket.busy-poll` for the program that waits.
-    /// - What the driver offers of coalescing and rings differs with its version and queue format: `lowlat facts` shows
-    ///   which parameters this one takes, and only those are planned.
+    /// - `nic.coalesce.rx-usecs 0` where the queue format is DQO: with GQI the driver refuses coalescing, and ring sizes
+    ///   change only where the device allows it. `lowlat facts` shows which parameters this one takes; only those are
+    ///   planned.
     /// ## Leave
     /// - The queue format (GQI or DQO) and the addressing mode (QPL or RDA): the device and the driver agree on them at
     ///   start.
@@ -15,5 +16,8 @@ crate::family! {
     /// - The device can be reset at any time; queue settings may need to be set again.
     "gve";
     drivers ["gve"];
-    sources ["https://docs.kernel.org/networking/device_drivers/ethernet/google/gve.html"];
+    sources [
+        "Documentation/networking/device_drivers/ethernet/google/gve.rst in linux 6.12: Descriptor Formats, Addressing Mode, Device Resets, Interrupts",
+        "drivers/net/ethernet/google/gve/gve_ethtool.c in linux 6.12: gve_set_coalesce, gve_set_ringparam",
+    ];
 }

@@ -17,5 +17,7 @@ crate::family! {
     /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs` (0 is no limit, 235 µs the longest).
     "i40e";
     drivers ["i40e", "iavf"];
-    sources ["https://docs.kernel.org/networking/device_drivers/ethernet/intel/i40e.html"];
+    sources [
+        "Documentation/networking/device_drivers/ethernet/intel/i40e.rst in linux 6.12: ATR Perfect Filters, Flow Control, Interrupt Rate Limiting, Performance Optimization",
+    ];
 }

@@ -19,5 +19,7 @@ crate::family! {
     /// - aRFS and `ethtool -N` rules share one Flow Director; `ntuple off` clears both.
     "ice";
     drivers ["ice"];
-    sources ["https://docs.kernel.org/networking/device_drivers/ethernet/intel/ice.html"];
+    sources [
+        "Documentation/networking/device_drivers/ethernet/intel/ice.rst in linux 6.12: Accelerated Receive Flow Steering, Flow Control, Interrupt Rate Limiting",
+    ];
 }

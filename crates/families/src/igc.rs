@@ -6,16 +6,18 @@ crate::family! {
     /// - `nic.eee off` where it is active: the link sleeps and each first packet pays for its waking.
     /// - `nic.hw-timestamping`: the device stamps both ways and has a PTP clock.
     /// ## Leave
-    /// - `nic.coalesce.tx-usecs`: a queue pair has one delay, so that changing it changes `rx-usecs` too; older kernels
-    ///   refuse it.
+    /// - `nic.coalesce.tx-usecs`: a queue pair has one delay, that of `rx-usecs`; a change of `tx-usecs` is refused.
     /// ## Know
-    /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, not microseconds; 2 is refused.
+    /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, not microseconds; 2 and 4 to 9 are refused, so
+    ///   that 10 is the smallest delay beside 0.
+    /// - Any receive filter stamps all packets.
     /// - There are four registers for transmit stamps: a fast sender gets stamps for some packets only. lowlat counts the
     ///   stamps that came and reports the share.
     "igc";
     drivers ["igc"];
     sources [
-        "drivers/net/ethernet/intel/igc/igc_ethtool.c igc_ethtool_set_coalesce (6.12)",
-        "https://github.com/Linutronix/RTC-Testbench/pull/34",
+        "drivers/net/ethernet/intel/igc/igc_ethtool.c in linux 6.1, 6.12: igc_ethtool_set_coalesce",
+        "drivers/net/ethernet/intel/igc/igc.h in linux 6.12: IGC_MIN_ITR_USECS, IGC_MAX_TX_TSTAMP_REGS",
+        "drivers/net/ethernet/intel/igc/igc_ptp.c in linux 6.12: igc_ptp_set_timestamp_mode",
     ];
 }

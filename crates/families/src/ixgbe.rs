@@ -16,8 +16,9 @@ crate::family! {
     "ixgbe";
     drivers ["ixgbe", "ixgbevf"];
     sources [
-        "https://docs.kernel.org/networking/device_drivers/ethernet/intel/ixgbe.html",
-        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c ixgbe_set_coalesce (6.12)",
-        "https://github.com/scylladb/scylladb/issues/1974",
+        "Documentation/networking/device_drivers/ethernet/intel/ixgbe.rst in linux 6.12: Flow Control, Intel(R) Ethernet Flow Director",
+        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_set_coalesce",
+        "drivers/net/ethernet/intel/ixgbevf/ethtool.c in linux 6.12: ixgbevf_set_coalesce",
+        "https://github.com/scylladb/scylladb/issues/1974 (rx-usecs 1 of ixgbevf)",
     ];
 }

@@ -17,8 +17,8 @@ crate::family! {
     "virtio";
     drivers ["virtio_net"];
     sources [
-        "https://docs.oasis-open.org/virtio/virtio/v1.2/virtio-v1.2.html (5.1, network device)",
-        "drivers/net/virtio_net.c virtnet_xdp_set (6.12)",
-        "measured on QEMU 7.2 and 10.0 guests: names of the interrupt lines, missing numa_node at the virtio device",
+        "https://docs.oasis-open.org/virtio/virtio/v1.2/virtio-v1.2.html (5.1 Network Device)",
+        "drivers/net/virtio_net.c in linux 6.12: virtnet_xdp_set, virtnet_set_coalesce",
+        "measured: QEMU 7.2 and 10.0 guests: names of the interrupt lines, missing numa_node at the virtio device",
     ];
 }

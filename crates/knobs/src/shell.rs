@@ -37,14 +37,28 @@ pub fn restore(locus: &Locus, state: &State) -> String {
                 _ => format!("tc qdisc del dev {} {place}", q(iface)),
             }
         }
-        // The n-th line of the device, as the tool counts them: the numbers of msi_irqs in order.
+        // The n-th line of the device, as the tool counts them (`lowlat_sys::irqs`): only those that are requested, and of
+        // the PCI device below where the device is a virtio one.
         Locus::IrqAffinity { iface, index } => format!(
-            "printf '%s\\n' {} > /proc/irq/$(ls /sys/class/net/{}/device/msi_irqs | sort -n | sed -n {}p)/smp_affinity_list",
-            q(&text),
+            "for d in device device/..; do ls /sys/class/net/{}/$d/msi_irqs 2>/dev/null && break; done | sort -n | \
+             while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n {}p | \
+             {{ read -r i && printf '%s\\n' {} > /proc/irq/$i/smp_affinity_list; }}",
             q(iface),
-            index + 1
+            index + 1,
+            q(&text)
         ),
-        Locus::CpuDmaLatency => "kill $(pgrep -f 'lowlat hold-dma-latency')".to_owned(),
+        // The whole route is sent again, as `ip` shows it, with the one word changed.
+        Locus::RouteMetric { iface, prefix, metric } => {
+            let (ip, word) =
+                (if prefix.contains(':') { "ip -6" } else { "ip" }, if metric == "rto_min" { "ms" } else { "" });
+            let set = if text == "0" { String::new() } else { format!(" {metric} {text}{word}") };
+            format!(
+                "{ip} route change $({ip} route show exact {0} dev {1} | sed 's/ {metric} \\(lock \\)*[^ ]*//; s/ linkdown//') dev {1}{set}",
+                q(prefix),
+                q(iface)
+            )
+        }
+        Locus::CpuDmaLatency => "kill $(pgrep -x lowlat-hold)".to_owned(),
         Locus::DropIn { path } => match state {
             State::Text(t) => format!("printf '%s' {} > {}", q(t), q(path)),
             _ => format!("rm -f {}", q(path)),
@@ -69,6 +83,20 @@ fn safe_words(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_keeps_its_other_words() {
+        let at = |prefix: &str, metric: &str| Locus::RouteMetric {
+            iface: "eth0".into(),
+            prefix: prefix.into(),
+            metric: metric.into(),
+        };
+        assert_eq!(
+            restore(&at("192.0.2.0/24", "quickack"), &State::Text("0".into())),
+            "ip route change $(ip route show exact 192.0.2.0/24 dev eth0 | sed 's/ quickack \\(lock \\)*[^ ]*//; s/ linkdown//') dev eth0"
+        );
+        assert!(restore(&at("::/0", "rto_min"), &State::Text("50".into())).ends_with(" dev eth0 rto_min 50ms"));
+    }
 
     #[test]
     fn nothing_escapes_the_quotes() {

@@ -147,7 +147,17 @@ fn documented_examples_do_what_they_say() {
 
 #[test]
 fn only_what_acts_is_ever_written() {
-    let targets = ["host", "eth0", "eth0/rx-0", "eth0/tx-0", "eth0/irq-0", "eth0/qdisc-root", "cpu1", "node0"];
+    let targets = [
+        "host",
+        "eth0",
+        "eth0/rx-0",
+        "eth0/tx-0",
+        "eth0/irq-0",
+        "eth0/qdisc-root",
+        "eth0/route-192.0.2.0/24",
+        "cpu1",
+        "node0",
+    ];
     let values =
         ["1", "on", "2-3", "4096 131072 262144", "performance", "fq", "none", "2000", "poll", "n/a", "5000", "always"];
     for knob in KNOBS {
@@ -210,6 +220,21 @@ fn the_names_that_people_use_lead_to_the_entry() {
         ("thp", "memory.thp"),
     ] {
         assert_eq!(crate::find_known(asked).map(|k| k.meta().name), Some(name), "{asked}");
+    }
+    // What tuning lists tell people to set, by the words they use.
+    for asked in [
+        "tcp_low_latency tcp_fastopen tcp_timestamps tcp_sack tcp_window_scaling tcp_delack_min tcp_autocorking tcp_rmem",
+        "tcp_wmem rmem_max wmem_max rmem_default wmem_default netdev_max_backlog netdev_budget netdev_budget_usecs",
+        "sched_rt_runtime_us gro lro tso gso ntuple rx-timestamping adaptive-rx adaptive-tx rx-usecs tx-usecs combined",
+        "rx_striding_rq rx_cqe_compress ADVANCED_PCI_SETTINGS smp_affinity isolcpus nohz_full rcu_nocbs governor",
+        "scaling_max_freq irqbalance intel_idle.max_cstate processor.max_cstate PREEMPT_RT chrt hugepages hugetlbfs",
+        "vfio-pci XDP SQPOLL IOPOLL SEND_ZC RECV_ZC SO_BUSY_POLL O_NONBLOCK MSG_DONTWAIT SO_ZEROCOPY MSG_ZEROCOPY",
+        "SO_TIMESTAMPING ptp4l phc2sys numactl taskset EPP SMT THP KSM timer_migration RPS RFS aRFS XPS quickack rto_min",
+    ]
+    .iter()
+    .flat_map(|line| line.split(' '))
+    {
+        assert!(find(asked).or_else(|| crate::find_known(asked)).is_some(), "{asked} has no entry");
     }
     assert!(crate::find_known("no such thing").is_none());
     // The last part of two names is no one's alone, unless one of them claims it.

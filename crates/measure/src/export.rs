@@ -1,31 +1,64 @@
 //! The sample log in the formats of others: CSV, and the HdrHistogram interval log.
 
-use std::io::{self, Write};
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
 use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram as Hdr;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 
+use crate::log::{Block, LogError, Reader};
 use crate::samples::{Flags, Probe};
 
 /// Highest value of an exported histogram, ns: an hour. HdrHistogram has no +∞.
 const HIGHEST_NS: u64 = 3_600_000_000_000;
 
+/// Answers that came after their probe had been written, by the probe's number: how many, and whether one was late.
+pub type Afters = HashMap<u64, (u16, bool)>;
+
+/// The answers of a log that came after their probe had been written: one pass over it. They are few on any path worth
+/// measuring; a path that doubles every answer makes an entry for each.
+pub fn afters<R: Read>(reader: &mut Reader<R>) -> Result<Afters, LogError> {
+    let mut all = Afters::new();
+    while let Some(block) = reader.next_block()? {
+        let Block::After(list) = block else { continue };
+        for (index, late) in list {
+            let entry = all.entry(*index).or_default();
+            if *late {
+                entry.1 = true;
+            } else {
+                entry.0 = entry.0.saturating_add(1);
+            }
+        }
+    }
+    Ok(all)
+}
+
 /// One line per probe: times in ns, empty where there is none.
-pub fn csv<E: From<io::Error>>(probes: impl Iterator<Item = Result<Probe, E>>, out: &mut impl Write) -> Result<u64, E> {
+pub fn csv<E: From<io::Error>>(
+    probes: impl Iterator<Item = Result<Probe, E>>,
+    afters: &Afters,
+    out: &mut impl Write,
+) -> Result<u64, E> {
     writeln!(
         out,
-        "planned_ns,sent_ns,received_ns,rtt_ns,rtt_planned_ns,residence_ns,duplicates,warmup,reordered,late,unsent,gap"
+        "planned_ns,sent_ns,received_ns,rtt_ns,rtt_planned_ns,residence_ns,duplicates,warmup,unsteady,reordered,late,unsent,gap"
     )?;
     let mut n = 0;
     for probe in probes {
-        let p = probe?;
+        let mut p = probe?;
+        if let Some((duplicates, late)) = afters.get(&n) {
+            p.duplicates = p.duplicates.saturating_add(*duplicates);
+            if *late {
+                p.flags.set(Flags::LATE);
+            }
+        }
         let some = |v: u64| if v == u64::MAX { String::new() } else { v.to_string() };
         let flag = |mark| u8::from(p.flags.has(mark));
         writeln!(
             out,
-            "{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{},{},{}",
             p.planned,
             p.sent,
             some(p.received),
@@ -34,6 +67,7 @@ pub fn csv<E: From<io::Error>>(probes: impl Iterator<Item = Result<Probe, E>>, o
             some(p.residence),
             p.duplicates,
             flag(Flags::WARMUP),
+            flag(Flags::UNSTEADY),
             flag(Flags::REORDERED),
             flag(Flags::LATE),
             flag(Flags::UNSENT),
@@ -45,7 +79,8 @@ pub fn csv<E: From<io::Error>>(probes: impl Iterator<Item = Result<Probe, E>>, o
 }
 
 /// The HdrHistogram interval log (V2, deflated, base64), one histogram of round trips per `interval`, three significant
-/// digits: what HdrHistogram's own tools and plotters read. Warm-up is left out.
+/// digits: what HdrHistogram's own tools and plotters read. Warm-up, and what the
+/// steady-state test left out, are left out.
 ///
 /// The format has no place for a lost probe. Each interval's losses stand in a comment line of their own after it, so
 /// they are not lost from sight; a percentile read from this file does not count them.
@@ -81,7 +116,7 @@ pub fn hdr_log<E: From<io::Error>>(
     };
     for probe in probes {
         let p = probe?;
-        if p.flags.has(Flags::WARMUP) {
+        if p.flags.has(Flags::WARMUP) || p.flags.has(Flags::UNSTEADY) {
             continue;
         }
         let origin = *first.get_or_insert(p.planned);
@@ -120,13 +155,13 @@ mod tests {
     #[test]
     fn csv_has_a_line_for_each_and_nothing_for_what_is_not() {
         let mut out = Vec::new();
-        let n = csv(probes().into_iter().map(Ok::<_, io::Error>), &mut out).unwrap();
+        let n = csv(probes().into_iter().map(Ok::<_, io::Error>), &Afters::from([(7, (2, true))]), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((n, lines.len()), (3_000, 3_001));
-        assert_eq!(lines[1], "5000000,5000000,5010000,10000,10000,,0,1,0,0,0,0");
-        assert_eq!(lines[8], "12000000,12000000,,,,,0,1,0,0,0,0");
-        assert!(lines.iter().all(|l| l.split(',').count() == 12));
+        assert_eq!(lines[1], "5000000,5000000,5010000,10000,10000,,0,1,0,0,0,0,0");
+        assert_eq!(lines[8], "12000000,12000000,,,,,2,1,0,0,1,0,0");
+        assert!(lines.iter().all(|l| l.split(',').count() == 13));
     }
 
     #[test]

@@ -37,13 +37,15 @@ const AGREEMENT_NS: i64 = 1_000_000;
 /// Fewer windows do not show that two clocks stay together.
 const AGREEMENT_WINDOWS: usize = 4;
 
+/// Lowest and highest possible offset of each window.
+type Bounds = Vec<(i64, i64)>;
+
 /// What the exchanges leave possible.
 #[derive(Debug, Clone)]
 pub struct Offset {
     begin: i64,
     window: i64,
-    /// Lowest and highest possible offset in each window.
-    bounds: Vec<(i64, i64)>,
+    bounds: Bounds,
     /// Least and most drift, as a ratio.
     drift: Option<(f64, f64)>,
     /// Both ends read one clock.
@@ -65,7 +67,7 @@ impl Offset {
         let span = (last.t1 - begin).max(1);
         let drift = drift(exchanges, begin, span, error);
         let rate = drift.map_or(RATE_MAX, |(low, high)| low.abs().max(high.abs()).min(RATE_MAX));
-        let mut best: Option<(i64, i64, Vec<(i64, i64)>)> = None;
+        let mut best: Option<(i64, i64, Bounds)> = None;
         for &window in WINDOWS_NS.iter().filter(|w| **w <= span.max(WINDOWS_NS[0])) {
             let bounds = bounds(exchanges, begin, span, window, rate, error);
             let Some(widest) = bounds.iter().map(|(l, u)| u - l).max() else { continue };
@@ -165,7 +167,7 @@ fn drift(exchanges: &[Exchange], begin: i64, span: i64, error: i64) -> Option<(f
 }
 
 /// The bounds of each window, tightened by their neighbours.
-fn bounds(exchanges: &[Exchange], begin: i64, span: i64, window: i64, rate: f64, error: i64) -> Vec<(i64, i64)> {
+fn bounds(exchanges: &[Exchange], begin: i64, span: i64, window: i64, rate: f64, error: i64) -> Bounds {
     let count = usize::try_from(span / window).unwrap_or(0) + 1;
     // Nothing known yet: half of the range, so that widening cannot overflow.
     let mut bounds = vec![(i64::MIN / 2, i64::MAX / 2); count];
@@ -196,6 +198,7 @@ fn rounded_up(ns: f64) -> i64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation)] // a simulated path's times are small
 mod tests {
     use super::*;
     use crate::random::Random;
@@ -231,10 +234,13 @@ mod tests {
             let bound = i64::try_from(found.bound_ns()).unwrap();
             for (e, truth) in exchanges.iter().zip(&there) {
                 let told = e.t2 - e.t1 - found.at(e.t1);
-                assert!((told - truth).abs() <= bound, "{told} for {truth} ± {bound} at {offset} {drift} {back}");
+                assert!(
+                    told.abs_diff(*truth) <= found.bound_ns(),
+                    "{told} for {truth} ± {bound} at {offset} {drift} {back}"
+                );
             }
             // Half of what the two ways have for sure, and what the rates add: no bound that says nothing.
-            assert!(bound <= (4_000 + back) / 2 + 2_000, "{bound} at {drift} {back}");
+            assert!(bound <= i64::midpoint(4_000, back) + 2_000, "{bound} at {drift} {back}");
             if let Some((low, high)) = found.drift {
                 assert!(low <= drift && drift <= high, "{low} {drift} {high}");
             }

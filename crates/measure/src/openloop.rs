@@ -188,7 +188,7 @@ impl OpenLoop<'_, '_> {
         };
         self.now = self.now.max(answer.at);
         if self.window.has_left(answer.seq) {
-            self.run.straggler(answer.seq, self.seq);
+            self.run.straggler(answer.seq, self.seq)?;
             return Ok(());
         }
         match self.window.answer(answer.seq, answer.at, answer.residence, answer.flags) {

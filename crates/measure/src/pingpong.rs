@@ -78,7 +78,7 @@ impl PingPong<'_, '_> {
             let until = planned.min(self.now.saturating_add(PATIENCE_NS));
             if let Some(answer) = self.run.next_answer(until)? {
                 self.now = self.now.max(answer.at);
-                self.run.straggler(answer.seq, self.seq);
+                self.run.straggler(answer.seq, self.seq)?;
             } else {
                 self.now = until;
             }
@@ -109,7 +109,7 @@ impl PingPong<'_, '_> {
             };
             self.now = self.now.max(answer.at);
             if answer.seq != self.seq {
-                self.run.straggler(answer.seq, self.seq);
+                self.run.straggler(answer.seq, self.seq)?;
             } else if answer.at <= deadline {
                 probe.received = answer.at;
                 probe.residence = answer.residence;

@@ -7,6 +7,7 @@ use lowlat_model::{Conditions, GapMarks, Measurement, Quantiles, Schema};
 use lowlat_transport::{Ns, StampAt, TxStamp};
 
 use crate::histogram::Histogram;
+use crate::sends::Sends;
 use crate::stages::{self, Probed};
 use crate::window::Class;
 use crate::{Spec, gaps};
@@ -30,6 +31,8 @@ impl Flags {
     pub const RX_SOFTWARE: u8 = 32;
     /// Its answer carried a hardware receive stamp.
     pub const RX_HARDWARE: u8 = 64;
+    /// The steady-state test left it out of the figures; it is counted all the same.
+    pub const UNSTEADY: u8 = 128;
 
     /// Whether `mark` is set.
     #[inline]
@@ -97,6 +100,13 @@ impl Probe {
 pub trait SampleSink {
     /// One probe. Called between probes: it must not block for long.
     fn put(&mut self, probe: &Probe) -> std::io::Result<()>;
+
+    /// One more answer to the probe that was the `index`-th to be put, from 0: a duplicate, or (`late`) the first, after
+    /// its probe was given up.
+    fn after(&mut self, index: u64, late: bool) -> std::io::Result<()> {
+        let _ = (index, late);
+        Ok(())
+    }
 }
 
 /// Counts of a run, warm-up left out.
@@ -151,6 +161,9 @@ pub struct Samples {
     pub(crate) counts: Counts,
     rtt: Histogram,
     rtt_planned: Histogram,
+    /// How late probes left; only where there is a plan.
+    send_delay: Histogram,
+    sends: Sends,
     has_plan: bool,
     first_planned: Option<Ns>,
     last_event: Ns,
@@ -201,6 +214,16 @@ impl Samples {
         Self { probes, stamps, keep: spec.keep, first_seq, has_plan: spec.planned(), ..Self::default() }
     }
 
+    /// Of a run that is read back.
+    pub(crate) fn replayed(has_plan: bool, keep: usize) -> Self {
+        Self { keep, has_plan, ..Self::default() }
+    }
+
+    /// One more answer to the probe of that number, read back.
+    pub(crate) fn book_again(&mut self, index: u64, late: bool) {
+        self.book_after(index, if late { Class::Late } else { Class::Duplicate });
+    }
+
     /// Books a settled probe.
     #[inline]
     pub(crate) fn book(&mut self, probe: &Probe) {
@@ -218,10 +241,18 @@ impl Samples {
                 c.sent += 1;
                 c.received += u64::from(probe.answered());
                 c.lost += u64::from(!probe.answered());
-                self.rtt.record(probe.rtt());
+                self.sends.book(probe);
+                if self.has_plan {
+                    self.send_delay.record(probe.sent.saturating_sub(probe.planned));
+                }
             }
-            if self.has_plan {
-                self.rtt_planned.record(probe.rtt_planned());
+            if !probe.flags.has(Flags::UNSTEADY) {
+                if !probe.flags.has(Flags::UNSENT) {
+                    self.rtt.record(probe.rtt());
+                }
+                if self.has_plan {
+                    self.rtt_planned.record(probe.rtt_planned());
+                }
             }
             c.duplicates += u64::from(probe.duplicates);
             c.reordered += u64::from(probe.flags.has(Flags::REORDERED));
@@ -234,16 +265,17 @@ impl Samples {
 
     /// Books an answer to a probe that was booked before.
     pub(crate) fn book_after(&mut self, seq: u64, class: Class) {
-        let kept = seq.checked_sub(self.first_seq).and_then(|i| self.probes.get_mut(usize::try_from(i).ok()?));
-        if let Some(probe) = kept {
+        let Some(index) = seq.checked_sub(self.first_seq) else { return };
+        if let Some(probe) = usize::try_from(index).ok().and_then(|i| self.probes.get_mut(i)) {
             if class == Class::Late {
                 probe.flags.set(Flags::LATE);
             } else {
                 probe.duplicates = probe.duplicates.saturating_add(1);
             }
-            if probe.flags.has(Flags::WARMUP) {
-                return;
-            }
+        }
+        // Warm-up probes are the first of the run; the probe itself may not have been kept.
+        if index < self.counts.warmup {
+            return;
         }
         match class {
             Class::Late => self.counts.late += 1,
@@ -308,14 +340,25 @@ impl Samples {
         self.probes.iter().filter(|p| !p.flags.has(Flags::WARMUP))
     }
 
-    /// Round trips from the actual send, in send order, warm-up left out, [`LOST`] for the lost: what a comparison takes.
-    pub fn rtts(&self) -> Vec<u64> {
-        self.measured().filter(|p| !p.flags.has(Flags::UNSENT)).map(Probe::rtt).collect()
+    /// What the figures are made of: measured, and not left out by the steady-state test.
+    fn figured(&self) -> impl Iterator<Item = &Probe> {
+        self.measured().filter(|p| !p.flags.has(Flags::UNSTEADY))
     }
 
-    /// Round trips from the planned send, the unsent among the lost.
+    /// Latencies of every measured probe in send order, for the steady-state test: from the plan where there is one, so
+    /// that a warm-up of the sender shows too.
+    pub fn course(&self) -> Vec<u64> {
+        self.measured().map(|p| if self.has_plan { p.rtt_planned() } else { p.rtt() }).collect()
+    }
+
+    /// Round trips from the actual send, in send order, warm-up left out, [`LOST`] for the lost: what a comparison takes.
+    pub fn rtts(&self) -> Vec<u64> {
+        self.figured().filter(|p| !p.flags.has(Flags::UNSENT)).map(Probe::rtt).collect()
+    }
+
+    /// Round trips from the planned send, the unsent among the lost; empty where the plan is the send.
     pub fn rtts_planned(&self) -> Vec<u64> {
-        self.measured().map(Probe::rtt_planned).collect()
+        if self.has_plan { self.figured().map(Probe::rtt_planned).collect() } else { Vec::new() }
     }
 
     /// How late each probe left, ns.
@@ -323,24 +366,18 @@ impl Samples {
         self.measured().filter(|p| !p.flags.has(Flags::UNSENT)).map(|p| p.sent.saturating_sub(p.planned)).collect()
     }
 
-    /// Calls the first `n` probes warm-up (a steady-state test found it) and counts again. Works where all were kept.
-    pub fn leave_out_first(&mut self, n: usize) {
+    /// Leaves the first and the last so many measured probes out of the figures, as a steady-state test found. They stay
+    /// counted. Nothing happens where not all probes were kept.
+    pub fn leave_out(&mut self, first: u64, last: u64) {
         if !self.complete() {
             return;
         }
-        for p in self.probes.iter_mut().take(n) {
-            p.flags.set(Flags::WARMUP);
-        }
-        self.recount();
-    }
-
-    /// Leaves the last `n` probes out in the same way.
-    pub fn leave_out_last(&mut self, n: usize) {
-        if !self.complete() {
-            return;
-        }
-        for p in self.probes.iter_mut().rev().take(n) {
-            p.flags.set(Flags::WARMUP);
+        let measured = self.probes.iter_mut().filter(|p| !p.flags.has(Flags::WARMUP));
+        let total = self.counts.sent + self.counts.unsent;
+        for (i, p) in (0u64..).zip(measured) {
+            if i < first || i >= total.saturating_sub(last) {
+                p.flags.set(Flags::UNSTEADY);
+            }
         }
         self.recount();
     }
@@ -351,26 +388,13 @@ impl Samples {
         self.counts = Counts { foreign, stale, path_errors, ..Counts::default() };
         self.rtt = Histogram::default();
         self.rtt_planned = Histogram::default();
+        self.send_delay = Histogram::default();
         self.first_planned = None;
+        self.sends = Sends::default();
         for p in &probes {
             self.book(p);
         }
         self.probes = probes;
-    }
-
-    /// Marks the probes that were on their way during one of `gaps` (begin, end on `CLOCK_MONOTONIC`, in time order);
-    /// returns how many.
-    pub fn mark_gaps(&mut self, gaps: &[(Ns, Ns)]) -> u64 {
-        let mut marked = 0;
-        for p in &mut self.probes {
-            let end = if p.answered() { p.received } else { p.sent };
-            let first = gaps.partition_point(|g| g.1 < p.planned.min(p.sent));
-            if gaps.get(first).is_some_and(|g| g.0 <= end) {
-                p.flags.set(Flags::GAP);
-                marked += 1;
-            }
-        }
-        marked
     }
 
     /// Live figures for a progress line.
@@ -390,7 +414,7 @@ impl Samples {
         let rtt_planned =
             if self.has_plan { figures(self.rtts_planned(), &self.rtt_planned) } else { Quantiles::default() };
         let mut residence: Vec<u64> =
-            self.measured().filter(|p| p.answered() && p.residence != LOST).map(|p| p.residence).collect();
+            self.figured().filter(|p| p.answered() && p.residence != LOST).map(|p| p.residence).collect();
         let shown = stages::show(self, context.peer == lowlat_peers::lowlat::ENTRY.name);
         let mut warnings = context.warnings;
         warnings.extend(self.warnings.iter().cloned());
@@ -399,13 +423,6 @@ impl Samples {
                 "{} probes, {} kept one by one: figures come from a histogram, at most 0.4 % above the sample",
                 c.sent + c.unsent + c.warmup,
                 self.probes.len()
-            ));
-        }
-        if c.unsent > 0 {
-            warnings.push(format!(
-                "rate above what this host or path bears: {} of {} planned probes could not leave; they rank as lost in rtt_planned",
-                c.unsent,
-                c.sent + c.unsent
             ));
         }
         if c.path_errors > 0 {
@@ -418,7 +435,7 @@ impl Samples {
             (Some(p99), Some(p50)) if p50 > 0 => Some(p99 as f64 / p50 as f64),
             _ => None,
         };
-        Measurement {
+        let mut out = Measurement {
             schema: Schema::current("measure"),
             target: context.target,
             proto: context.proto,
@@ -450,6 +467,14 @@ impl Samples {
             conditions: context.conditions,
             environment: context.environment,
             warnings,
-        }
+            unsent: c.unsent,
+            sent_rate_pps: self.sends.rate_pps(),
+            rate_borne: if self.has_plan { self.sends.borne(&c) } else { None },
+            send_delay: self.send_delay.quantiles(),
+            interrupted: self.interrupted,
+            ..Measurement::default()
+        };
+        out.warnings.extend(out.not_borne());
+        out
     }
 }

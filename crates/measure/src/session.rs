@@ -1,5 +1,6 @@
 //! One flow to one far end, measured once or in many rounds.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::Quantiles;
@@ -21,6 +22,9 @@ pub(crate) const PROGRESS_NS: u64 = 250_000_000;
 pub(crate) const FAILURES: u32 = 1_000;
 /// Probes that find out which stamps come.
 const STAMP_PROBES: u64 = 32;
+/// Times that this is tried. The kernel switches its receive stamps on from a work queue (`net_enable_timestamp` in
+/// net/core/dev.c), so packets of the first moments have none.
+const STAMP_ROUNDS: u32 = 4;
 /// How long the last stamps are waited for: a driver may give them from a work queue.
 const STAMPS_COME_NS: u64 = 5_000_000;
 /// Probes of the greeting.
@@ -179,7 +183,7 @@ impl Run<'_> {
         let probe = &probe;
         self.samples.book(probe);
         if let Some(log) = self.log.as_deref_mut() {
-            log.put(probe).map_err(|source| MeasureError::Io { what: "write the sample log".to_owned(), source })?;
+            log.put(probe).map_err(log_failed)?;
         }
         Ok(())
     }
@@ -206,7 +210,7 @@ impl Run<'_> {
         }
         let until = now.saturating_add(STAMPS_COME_NS);
         while let Some(answer) = self.next_answer(until)? {
-            self.straggler(answer.seq, next);
+            self.straggler(answer.seq, next)?;
         }
         self.collect_stamps(next);
         Ok(())
@@ -238,15 +242,25 @@ impl Run<'_> {
     }
 
     /// An answer to another probe than those on their way; `next` is the first that was never sent.
-    pub(crate) fn straggler(&mut self, seq: u64, next: u64) {
+    pub(crate) fn straggler(&mut self, seq: u64, next: u64) -> Result<(), MeasureError> {
         let class = if seq >= next { Class::Unknown } else { self.memory.answer(seq) };
         match class {
             Class::Unknown => self.samples.counts.foreign += 1,
             // Its round is over and its books are closed; it is told, and not mixed with this round's.
             _ if seq < self.first_seq => self.samples.counts.stale += 1,
-            class => self.samples.book_after(seq, class),
+            class => {
+                self.samples.book_after(seq, class);
+                if let Some(log) = self.log.as_deref_mut() {
+                    log.after(seq - self.first_seq, class == Class::Late).map_err(log_failed)?;
+                }
+            }
         }
+        Ok(())
     }
+}
+
+fn log_failed(source: std::io::Error) -> MeasureError {
+    MeasureError::Io { what: "write the sample log".to_owned(), source }
 }
 
 /// A full queue: the probe waits, it is not forgotten.
@@ -381,7 +395,7 @@ impl<'a> Session<'a> {
             self.engine.tx_stamps(&mut old);
         }
         let offset = clocks.realtime_offset();
-        let watch = Watch::new(self.engine, spec.watch_gaps);
+        let watch = Watch::new(self.engine, spec.watch_gaps, matches!(spec.mode, Mode::OpenLoop { .. }));
         let mut run = Run {
             engine: &mut *self.engine,
             peer: &mut *self.peer,
@@ -433,11 +447,24 @@ impl<'a> Session<'a> {
             watch_gaps: false,
             ..spec.clone()
         };
-        let samples = self.round_at(&probing, None, stop, &mut |_| {}, clocks)?;
-        let came = stages::count(samples.stamps.iter());
+        let mut probes = 0;
+        let mut came = BTreeMap::new();
+        for attempt in 0..STAMP_ROUNDS {
+            if attempt > 0 {
+                std::thread::sleep(std::time::Duration::from_nanos(STAMPS_COME_NS));
+            }
+            let samples = self.round_at(&probing, None, stop, &mut |_| {}, clocks)?;
+            probes = samples.counts().received;
+            came = stages::count(samples.stamps.iter());
+            let all = |at: StampAt| !able.has(at) || came.get(at.name()).is_some_and(|n| *n >= probes);
+            if all(StampAt::RxSoftware) && all(StampAt::TxSched) && all(StampAt::TxSoftware) {
+                break;
+            }
+        }
         let kept: StampSet = StampAt::ALL
             .into_iter()
-            .filter(|at| able.has(*at) && came.get(at.name()).is_some_and(|n| *n > 0))
+            // The kernel's own receive stamp costs nothing more once it is on, and may have come too late to be seen.
+            .filter(|at| able.has(*at) && (*at == StampAt::RxSoftware || came.get(at.name()).is_some_and(|n| *n > 0)))
             .collect();
         if let Some(stamper) = self.engine.stamper()
             && kept != able
@@ -448,7 +475,7 @@ impl<'a> Session<'a> {
         }
         if let Some(probed) = &mut self.probed {
             probed.kept = kept;
-            probed.probes = samples.counts().received;
+            probed.probes = probes;
             probed.came = came;
         }
         Ok(())

@@ -148,7 +148,7 @@ impl Spec {
     }
 
     /// There is a plan apart from the answers, so latency from it means something.
-    pub(crate) fn planned(&self) -> bool {
+    pub fn planned(&self) -> bool {
         self.mode != Mode::PingPong { interval_ns: None }
     }
 

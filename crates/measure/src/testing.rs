@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use lowlat_peers::{Decoded, FarStamps, Peer};
+use lowlat_transport::gaps::Gaps;
 use lowlat_transport::{Caps, Engine, EngineError, Got, Ns, Proto};
 
 use crate::random::Random;
@@ -86,6 +87,7 @@ pub struct SimEngine {
     coming: BinaryHeap<Reverse<(Ns, u64, Vec<u8>)>>,
     sends: u64,
     order: u64,
+    gaps: Gaps,
     /// What happened.
     pub truth: Truth,
 }
@@ -104,18 +106,21 @@ impl SimEngine {
             coming: BinaryHeap::new(),
             sends: 0,
             order: 0,
+            gaps: Gaps::new(),
             truth: Truth::default(),
         }
     }
 
     /// Passes the time to `t`, or beyond a freeze of this program.
-    fn pass_to(&self, t: Ns) {
-        let mut t = t.max(self.clock.get());
+    fn pass_to(&mut self, t: Ns) {
+        let before = self.clock.get();
+        let mut t = t.max(before);
         if let Some((from, to)) = self.path.client_freeze
             && t >= EPOCH + from
             && t < EPOCH + to
         {
             t = EPOCH + to;
+            self.gaps.look(before.max(EPOCH + from), t);
         }
         self.clock.set(t);
     }
@@ -169,6 +174,10 @@ impl Engine for SimEngine {
             self.schedule(at + 1, message.to_vec());
         }
         Ok(sent)
+    }
+
+    fn gaps(&mut self) -> Option<&mut Gaps> {
+        Some(&mut self.gaps)
     }
 
     fn recv(&mut self, buf: &mut [u8], until: Ns) -> Result<Option<Got>, EngineError> {

@@ -154,7 +154,10 @@ fn a_rate_above_capacity_is_reported_as_such() {
     assert_eq!(c.sent + c.unsent, 1_000_000, "every planned probe is in the books");
     assert!(c.unsent > 500_000, "{c:?}");
     let m = samples.measurement(&spec, Context::default());
-    assert!(m.warnings.iter().any(|w| w.contains("rate above")), "{:?}", m.warnings);
+    assert!(m.warnings.iter().any(|w| w.contains("rate is above what this host or path bears")), "{:?}", m.warnings);
+    assert_eq!((m.rate_borne, m.unsent), (Some(false), c.unsent));
+    assert!((3.0e6..3.5e6).contains(&m.sent_rate_pps.unwrap()), "{:?}", m.sent_rate_pps);
+    assert!(m.send_delay.p50_ns.unwrap() > 10 * MS, "{:?}", m.send_delay);
     assert_eq!(m.rtt_planned.samples, 1_000_000);
     assert_eq!(m.rtt_planned.p50_ns, None, "more than half never left: from the plan the median is +∞");
     assert!(m.rtt.p50_ns.unwrap() < MS, "those that left came back as fast as ever");
@@ -170,11 +173,36 @@ fn warm_up_is_kept_marked_and_left_out() {
     let by_time = Spec { warmup: Warmup::For(200 * MS), ..open_loop(1_000.0, Pattern::Fixed, 1) };
     let (mut samples, _) = run(Path { duplicate: 0.1, ..Path::default() }, &by_time);
     assert_eq!((samples.counts().warmup, samples.counts().sent), (200, 1_000));
-    // A steady-state test found another hundred: all counts follow.
-    let all = samples.counts().duplicates;
-    samples.leave_out_first(300);
-    assert_eq!((samples.counts().warmup, samples.counts().sent), (300, 900));
-    assert!(samples.counts().duplicates < all);
+    // What a steady-state test leaves out of the figures stays counted.
+    let counts = samples.counts();
+    samples.leave_out(300, 50);
+    assert_eq!(samples.counts(), counts);
+    let m = samples.measurement(&by_time, Context::default());
+    assert_eq!((m.sent, m.rtt.samples, m.rtt_planned.samples), (1_000, 650, 650));
+    assert_eq!((samples.rtts().len(), samples.rtts_planned().len(), samples.course().len()), (650, 650, 1_000));
+}
+
+/// Duplicates and late answers come when their probe is long in the log: the log has them all the same.
+#[test]
+fn the_log_has_what_came_after() {
+    let held = Path { hold: 0.01, hold_ns: 8 * MS, duplicate: 0.05, tail_ns: 0.0, seed: 5, ..Path::default() };
+    let spec = Spec { timeout_ns: MS, ..open_loop(10_000.0, Pattern::Fixed, 1) };
+    let file = std::env::temp_dir().join(format!("lowlat-truth-{}.log", std::process::id()));
+    let mut log = lowlat_measure::log::Writer::create(&file, b"{}").unwrap();
+    let samples = simulate(&mut SimEngine::new(held), &spec, Some(&mut log), &mut |_| {}).unwrap();
+    log.finish(None, false).unwrap();
+    let mut reader = lowlat_measure::log::Reader::open(&file).unwrap();
+    let back = lowlat_measure::log::samples(&mut reader, true, 1 << 20).unwrap();
+    let (c, b) = (samples.counts(), back.counts());
+    assert!(c.late > 50 && c.duplicates > 300, "{c:?}");
+    assert_eq!(
+        (b.sent, b.lost, b.late, b.duplicates, b.reordered),
+        (c.sent, c.lost, c.late, c.duplicates, c.reordered)
+    );
+    assert_eq!(back.rtts_planned(), samples.rtts_planned());
+    let events = lowlat_measure::export::afters(&mut lowlat_measure::log::Reader::open(&file).unwrap()).unwrap();
+    assert!(events.len() > 300);
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[test]
@@ -205,17 +233,25 @@ fn progress_is_told_and_gaps_mark_what_they_touch() {
     let mut told = 0;
     let mut engine = SimEngine::new(Path::default());
     let spec = open_loop(1_000.0, Pattern::Fixed, 2);
-    let mut samples = simulate(&mut engine, &spec, None, &mut |p| {
+    let samples = simulate(&mut engine, &spec, None, &mut |p| {
         told += 1;
         assert!(p.rate_pps > 500.0 && p.counts.sent > 0);
     })
     .unwrap();
     assert!((7..=8).contains(&told), "{told}");
-    let p = samples.probes()[100];
-    assert_eq!(samples.mark_gaps(&[(p.sent + 1, p.sent + 2), (p.sent + 200_000, p.sent + 300_000)]), 1);
-    assert!(samples.probes()[100].flags.has(Flags::GAP));
-    let all = [(0, u64::MAX)];
-    assert_eq!(samples.mark_gaps(&all), 2_000);
+    assert!(samples.probes().iter().all(|p| !p.flags.has(Flags::GAP)), "not watched for");
+    // This program stands still for 10 ms: the probes of that time are marked, and no others.
+    let path = Path { client_freeze: Some((100_000_000, 110_000_000)), ..Path::default() };
+    let watching = Spec { watch_gaps: true, ..spec };
+    let samples = simulate(&mut SimEngine::new(path), &watching, None, &mut |_| {}).unwrap();
+    let marked: Vec<_> = samples.probes().iter().filter(|p| p.flags.has(Flags::GAP)).collect();
+    assert!((10..=12).contains(&marked.len()), "{}", marked.len());
+    let figures = samples.measurement(&watching, Context::default());
+    let gaps = figures.gaps.unwrap();
+    assert_eq!((gaps.seen, gaps.marked), (Some(1), Some(marked.len() as u64)));
+    assert!(gaps.longest_ns.unwrap() >= 9_000_000, "{gaps:?}");
+    assert_eq!(figures.rtt_planned.samples, 2_000, "marked probes stay in the figures");
+    assert_eq!(gaps.rtt_without.unwrap().samples, 2_000 - marked.len() as u64);
 }
 
 #[test]

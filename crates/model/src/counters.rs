@@ -22,6 +22,10 @@ use crate::Reading;
 /// | `cpu/N` | `user`, `nice`, `system`, `idle`, `iowait`, `irq`, `softirq`, `steal` in USER_HZ ticks | `/proc/stat` |
 /// | `cpuidle/cpuN/stateM` | `usage`, `time_us` | `/sys/devices/system/cpu/cpuN/cpuidle` |
 /// | `vmstat` | `pgmajfault`, `numa_hint_faults`, … | `/proc/vmstat` |
+/// | `thermal/cpuN` | `core_throttle_count`, `package_throttle_count` | `/sys/devices/system/cpu/cpuN/thermal_throttle` |
+/// | `cgroup` | `nr_periods`, `nr_throttled`, `throttled_usec` of lowlat's own control group | `cpu.stat` |
+/// | `conntrack` | `drop`, `early_drop`, `insert_failed` | `/proc/net/stat/nf_conntrack` |
+/// | `aer/IF` | `correctable`, `nonfatal`, `fatal` | `aer_dev_*` of the PCI function |
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Counters {
     /// `CLOCK_MONOTONIC` at the read, in nanoseconds.

@@ -34,6 +34,9 @@ pub struct Facts {
     pub filters: Filters,
     /// Live TCP sockets with their TCP_INFO.
     pub sockets: Reading<Vec<TcpSocket>>,
+    /// Routes of the main table.
+    #[serde(default = "Reading::<Vec<Route>>::unrecorded")]
+    pub routes: Reading<Vec<Route>>,
     /// Clock synchronization.
     pub time: TimeSync,
     /// Counters at the (later) read.
@@ -67,6 +70,15 @@ pub struct Host {
     pub hugepages: Reading<BTreeMap<String, u64>>,
     /// Boot id of the running kernel.
     pub boot_id: Reading<String>,
+    /// Transparent huge pages: `always`, `madvise`, `never`.
+    #[serde(default = "Reading::<String>::unrecorded")]
+    pub thp: Reading<String>,
+    /// Kernel same-page merging: 0 stopped, 1 runs, 2 stopped and taken apart.
+    #[serde(default = "Reading::<u64>::unrecorded")]
+    pub ksm: Reading<u64>,
+    /// PCI Express power management policy: `default`, `performance`, `powersave`, `powersupersave`.
+    #[serde(default = "Reading::<String>::unrecorded")]
+    pub aspm_policy: Reading<String>,
 }
 
 /// Processors, their power policy and their isolation.
@@ -92,6 +104,9 @@ pub struct Cpus {
     pub idle_driver: Reading<String>,
     /// The wake-up latency limit the system holds, µs (`/dev/cpu_dma_latency`); 2000000000 means no limit.
     pub dma_latency_us: Reading<i64>,
+    /// Where unbound kernel workqueues may run.
+    #[serde(default = "Reading::<Vec<u32>>::unrecorded")]
+    pub workqueue: Reading<Vec<u32>>,
 }
 
 /// One processor's power policy.
@@ -195,6 +210,13 @@ pub struct Interface {
     pub napi_threaded: Reading<bool>,
     /// PCI Express link, now and at most.
     pub pcie: Reading<PcieLink>,
+    /// The device's PCI Express link may sleep in L1 (ASPM).
+    #[serde(default = "Reading::<bool>::unrecorded")]
+    pub aspm_l1: Reading<bool>,
+    /// How the device's memory accesses are translated: `DMA` (strict), `DMA-FQ` (lazy), `identity`; absent without an
+    /// IOMMU.
+    #[serde(default = "Reading::<String>::unrecorded")]
+    pub iommu: Reading<String>,
 }
 
 /// A device's PCI Express link as sysfs gives it.
@@ -343,6 +365,19 @@ pub struct TcpSocket {
     pub notsent_bytes: u64,
     /// Congestion control.
     pub congestion: String,
+}
+
+/// One route of the main table; a multipath route gives one for each next hop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Route {
+    /// `192.0.2.0/24`; the default route is `0.0.0.0/0` or `::/0`.
+    pub prefix: String,
+    /// Outgoing interface.
+    pub iface: String,
+    /// Gateway, if there is one.
+    pub gateway: Option<String>,
+    /// Metrics that are set: `rto_min` in ms, `quickack`.
+    pub metrics: BTreeMap<String, u32>,
 }
 
 /// Clock synchronization.

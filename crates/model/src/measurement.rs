@@ -10,7 +10,7 @@ use crate::{Conditions, GapMarks, OneWay, Schema, StampReport};
 /// The document of `lowlat measure`.
 ///
 /// A figure that the sample does not bear, or the path does not give, is `null`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measurement {
     /// `lowlat.measure`.
     pub schema: Schema,
@@ -78,6 +78,109 @@ pub struct Measurement {
     pub environment: BTreeMap<String, String>,
     /// For people: what weakens these figures.
     pub warnings: Vec<String>,
+    /// Planned probes that never left: the rate was above what the host or the path bears. They rank as lost in
+    /// `rtt_planned`.
+    #[serde(default)]
+    pub unsent: u64,
+    /// Probes a second that really left, from the first to the last; `null` below two.
+    #[serde(default)]
+    pub sent_rate_pps: Option<f64>,
+    /// Open loop: whether the planned rate was borne, as the note of [`Measurement::not_borne`] tells; `null` where
+    /// there is no plan.
+    #[serde(default)]
+    pub rate_borne: Option<bool>,
+    /// How late each probe left, behind its plan.
+    #[serde(default)]
+    pub send_delay: Quantiles,
+    /// 95 % intervals of the quantiles of `rtt`, by moving blocks, so that autocorrelation is respected. Only those that
+    /// the sample bears; empty where the samples were not kept one by one.
+    #[serde(default)]
+    pub rtt_intervals: Vec<QuantileInterval>,
+    /// The same of `rtt_planned`.
+    #[serde(default)]
+    pub rtt_planned_intervals: Vec<QuantileInterval>,
+    /// Delay variation of `rtt` in the senses of the RFCs; `null` where the samples were not kept one by one.
+    #[serde(default)]
+    pub jitter: Option<Jitter>,
+    /// What the steady-state test found; `null` where it could not look.
+    #[serde(default)]
+    pub steady: Option<SteadyState>,
+    /// Ended by a signal: the figures are of the part that ran.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// The same path just before, without the load; only where a load was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Box<Measurement>>,
+}
+
+/// A quantile with its interval, ns. `null` at an end means that the end lies among the lost, or beyond the sample.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct QuantileInterval {
+    /// 0.5, 0.99, …
+    pub q: f64,
+    /// The quantile.
+    pub at_ns: Option<u64>,
+    /// Lower end.
+    pub low_ns: Option<u64>,
+    /// Upper end.
+    pub high_ns: Option<u64>,
+}
+
+/// Delay variation. From round trips these are round-trip variations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Jitter {
+    /// Inter-packet delay variation, absolute values (RFC 3393). A pair with a lost packet has none.
+    pub ipdv: Quantiles,
+    /// Packet delay variation: above the run's smallest delay (RFC 5481 §4.2). Lost packets rank as +∞.
+    pub pdv: Quantiles,
+    /// The smoothed interarrival jitter at the end of the run, ns (RFC 3550 §6.4.1); `null` below two answers.
+    pub rfc3550_ns: Option<u64>,
+}
+
+/// What the steady-state test left out of the figures. These probes are counted, and they are in the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SteadyState {
+    /// Probes at the start.
+    pub warmup: u64,
+    /// Probes at the end.
+    pub cooldown: u64,
+    /// `false`: the level still changed in the second half; nothing was left out for it.
+    pub steady: bool,
+}
+
+/// A planned rate counts as borne when less than this share of the planned probes was lost or never left.
+///
+/// The same share as in the usual statement of a highest rate ("at below 0.1 % loss").
+pub const BORNE_LOSS: f64 = 0.001;
+
+impl Measurement {
+    /// In words, why the planned rate was not borne; `None` where it was, or where there is no plan.
+    pub fn not_borne(&self) -> Option<String> {
+        if self.rate_borne != Some(false) {
+            return None;
+        }
+        let planned = self.sent + self.unsent;
+        let lost = format!("{} of {planned} probes got no answer", self.lost);
+        let (left, rate) = (self.sent_rate_pps.unwrap_or(0.0), self.rate_pps.unwrap_or(0.0));
+        let behind = self.unsent > 0 || left < 0.99 * rate;
+        if !behind {
+            return Some(format!(
+                "the path did not bear the planned rate: {lost}; if it loses as much at a lower --rate, the path itself \
+                 loses (--sweep rate= tells)"
+            ));
+        }
+        let mut parts = vec![format!("{left:.0} a second left of {rate:.0} planned")];
+        if self.unsent > 0 {
+            parts.push(format!("{} of {planned} probes could not leave", self.unsent));
+        }
+        if self.lost > 0 {
+            parts.push(lost);
+        }
+        Some(format!(
+            "the rate is above what this host or path bears: {}; take a lower --rate, or find the knee with --sweep rate=",
+            parts.join(", ")
+        ))
+    }
 }
 
 /// Quantiles in nanoseconds; `None` where the sample does not bear one.

@@ -1,5 +1,7 @@
 //! What the host itself adds: the document of `lowlat noise`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +31,9 @@ pub struct CpuNoise {
     pub cpu: u32,
     /// How late a timed sleep woke up (as cyclictest measures).
     pub wakeup: Quantiles,
+    /// Scheduling of the sleeper: `SCHED_FIFO 80`, `SCHED_OTHER`.
+    #[serde(default)]
+    pub wakeup_policy: Option<String>,
     /// How long the interruptions of a spinning thread were (as sysjitter measures).
     pub interruption: Quantiles,
     /// Interruptions, all of them, also those that `gaps` leaves out.
@@ -37,6 +42,39 @@ pub struct CpuNoise {
     pub stolen_ratio: f64,
     /// The longest interruptions, longest first.
     pub gaps: Vec<Gap>,
+    /// What the kernel counted on this CPU during the watch for interruptions: `interrupt LOC (…)` → times.
+    #[serde(default)]
+    pub counted: BTreeMap<String, u64>,
+    /// Who had the CPU instead, from the kernel's trace points, in a watch of its own beside the figures above: tracing
+    /// makes each interruption a little longer. `null` where it was not asked for or could not be had.
+    #[serde(default)]
+    pub traced: Option<Traced>,
+}
+
+/// A traced watch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Traced {
+    /// How long, ns.
+    pub watched_ns: u64,
+    /// Events that found no room in the buffer.
+    pub lost_events: u64,
+    /// Most time first. Times nest: an interrupt's holds that of the softirqs it ended with.
+    pub sources: Vec<TracedSource>,
+    /// The longest interruptions of this watch, with who had the CPU in each.
+    pub gaps: Vec<Gap>,
+}
+
+/// One source of interruptions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TracedSource {
+    /// `irq 24 (eth0-rx-0)`, `softirq NET_RX`, `interrupt local_timer`, `thread kworker/1:2`.
+    pub source: String,
+    /// How often.
+    pub count: u64,
+    /// In all, ns.
+    pub total_ns: u64,
+    /// The longest, ns.
+    pub longest_ns: u64,
 }
 
 /// One interruption.

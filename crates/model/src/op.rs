@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What a setting belongs to, as people and plans name it.
 ///
 /// Written as text: `host`, `eth0`, `eth0/rx-0`, `eth0/tx-1`, `eth0/irq-2`, `eth0/qdisc-root`, `eth0/qdisc-1:1`,
-/// `cpu3`, `node0`. Interrupts and queues are named by device and position, never by number: numbers change when a
+/// `eth0/route-192.0.2.0/24`, `cpu3`, `node0`. Interrupts and queues are named by device and position, never by number: numbers change when a
 /// driver reloads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
@@ -25,6 +25,8 @@ pub enum Target {
     Irq(String, u32),
     /// The place of a queue discipline: interface and parent (`root`, `1:1`).
     Qdisc(String, String),
+    /// A route of the main table: interface and destination (`192.0.2.0/24`, `0.0.0.0/0`).
+    Route(String, String),
     /// A processor.
     Cpu(u32),
     /// A NUMA node.
@@ -35,7 +37,12 @@ impl Target {
     /// The interface this belongs to, if any.
     pub fn iface(&self) -> Option<&str> {
         match self {
-            Self::Iface(i) | Self::RxQueue(i, _) | Self::TxQueue(i, _) | Self::Irq(i, _) | Self::Qdisc(i, _) => Some(i),
+            Self::Iface(i)
+            | Self::RxQueue(i, _)
+            | Self::TxQueue(i, _)
+            | Self::Irq(i, _)
+            | Self::Qdisc(i, _)
+            | Self::Route(i, _) => Some(i),
             Self::Host | Self::Cpu(_) | Self::Node(_) => None,
         }
     }
@@ -50,6 +57,7 @@ impl fmt::Display for Target {
             Self::TxQueue(i, n) => write!(f, "{i}/tx-{n}"),
             Self::Irq(i, n) => write!(f, "{i}/irq-{n}"),
             Self::Qdisc(i, p) => write!(f, "{i}/qdisc-{p}"),
+            Self::Route(i, p) => write!(f, "{i}/route-{p}"),
             Self::Cpu(n) => write!(f, "cpu{n}"),
             Self::Node(n) => write!(f, "node{n}"),
         }
@@ -61,7 +69,9 @@ impl FromStr for Target {
 
     fn from_str(s: &str) -> Result<Self, String> {
         let bad = || {
-            format!("{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, cpuN or nodeN")
+            format!(
+                "{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN"
+            )
         };
         if s == "host" {
             return Ok(Self::Host);
@@ -76,6 +86,7 @@ impl FromStr for Target {
                 "tx" => Ok(Self::TxQueue(iface, n()?)),
                 "irq" => Ok(Self::Irq(iface, n()?)),
                 "qdisc" if !which.is_empty() => Ok(Self::Qdisc(iface, which.to_owned())),
+                "route" if is_prefix(which) => Ok(Self::Route(iface, which.to_owned())),
                 _ => Err(bad()),
             };
         }
@@ -86,6 +97,17 @@ impl FromStr for Target {
         }
         if s.is_empty() { Err(bad()) } else { Ok(Self::Iface(s.to_owned())) }
     }
+}
+
+/// An address, a slash and a length that fits it.
+fn is_prefix(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else { return false };
+    let most = match address.parse::<core::net::IpAddr>() {
+        Ok(core::net::IpAddr::V4(_)) => 32,
+        Ok(core::net::IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    length.parse::<u8>().is_ok_and(|n| n <= most)
 }
 
 impl Serialize for Target {
@@ -106,7 +128,7 @@ impl JsonSchema for Target {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, cpuN or nodeN" })
+        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN" })
     }
 }
 
@@ -178,6 +200,15 @@ pub enum Locus {
         iface: String,
         /// `root` or `1:1`.
         parent: String,
+    },
+    /// A metric of a route of the main table: a number, 0 where it is not set.
+    RouteMetric {
+        /// Interface.
+        iface: String,
+        /// `192.0.2.0/24`, `0.0.0.0/0`.
+        prefix: String,
+        /// `rto_min` (ms), `quickack`.
+        metric: String,
     },
     /// The n-th interrupt of an interface: a CPU list. The line's number is looked up at each use.
     IrqAffinity {
@@ -266,12 +297,23 @@ mod tests {
             "e.5/irq-3",
             "eth0/qdisc-root",
             "eth0/qdisc-1:1",
+            "eth0/route-192.0.2.0/24",
+            "e-1/route-::/0",
             "cpu3",
             "node0",
         ] {
             assert_eq!(t.parse::<Target>().map(|t| t.to_string()).as_deref(), Ok(t));
         }
-        for t in ["", "eth0/", "eth0/rx-", "eth0/rx-x", "eth0/qdisc-", "eth0/what-1"] {
+        for t in [
+            "",
+            "eth0/",
+            "eth0/rx-",
+            "eth0/rx-x",
+            "eth0/qdisc-",
+            "eth0/what-1",
+            "eth0/route-default",
+            "eth0/route-192.0.2.0/33",
+        ] {
             assert!(t.parse::<Target>().is_err(), "{t:?} was taken");
         }
     }

@@ -23,6 +23,11 @@ pub enum Reading<T> {
 }
 
 impl<T> Reading<T> {
+    /// What a document of an older version says of a fact that it did not have yet.
+    pub fn unrecorded() -> Self {
+        Self::Absent("the lowlat that wrote this document did not read it".to_owned())
+    }
+
     /// The value, if there is one.
     pub fn value(&self) -> Option<&T> {
         match self {

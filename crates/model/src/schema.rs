@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `name` and `version` of a document's format. A reader refuses a version above the one it knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Schema {
     /// For example `lowlat.facts`.
     pub name: String,
@@ -19,6 +19,7 @@ pub const DOCUMENTS: &[(&str, u32)] = &[
     ("plan", 1),
     ("measure", 1),
     ("compare", 1),
+    ("sweep", 1),
     ("noise", 1),
     ("optimize", 1),
     ("status", 1),

@@ -30,6 +30,9 @@ pub struct Rounds {
     pub b_name: String,
     /// In the order in which they ran.
     pub rounds: Vec<Round>,
+    /// That the order was drawn from.
+    #[serde(default)]
+    pub seed: u64,
 }
 
 /// One round: samples in send order.
@@ -84,4 +87,26 @@ pub struct Comparison {
     pub verdict: Verdict,
     /// The verdict in words, e.g. `no difference shown (would have shown 1.2 µs)`.
     pub words: String,
+    /// What was set against each other.
+    #[serde(default)]
+    pub design: Design,
+    /// Of the order of the rounds and of the resampling: with it the comparison can be made again.
+    #[serde(default)]
+    pub seed: u64,
+    /// For people: what weakens the comparison.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// What a comparison set against each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Design {
+    /// Rounds of both, alternated in a drawn order: what drifts falls on both.
+    #[default]
+    Alternated,
+    /// The samples of two runs taken one after the other: what changed between them is in the difference too.
+    Samples,
+    /// The figures of two documents and their intervals, where a run's samples are not at hand.
+    Figures,
 }

@@ -15,6 +15,51 @@ use lowlat_netlink::route::{address, link, neighbour, routes};
 use lowlat_netlink::tc::{self, Handle, Parent, options};
 use lowlat_netlink::{diag, netdev, nft};
 
+/// A metric goes on and off again, and the rest of the route stays as it was.
+#[test]
+fn a_metric_of_a_route_and_nothing_else() {
+    use lowlat_netlink::route::metrics;
+    in_netns(|| {
+        link::veth("a", "b").unwrap();
+        link::up("a").unwrap();
+        link::up("b").unwrap();
+        address::add("a", ip(NEAR), 24).unwrap();
+        address::add("a", ip("2001:db8:77::1"), 64).unwrap();
+        routes::add(None, Some(ip(FAR)), Some("a")).unwrap();
+        routes::add(Some((ip("198.51.100.0"), 24)), Some(ip(FAR)), None).unwrap();
+        let before = routes::routes().unwrap();
+        let of = |all: &[routes::Route], to: Option<IpAddr>| -> Vec<(&'static str, u32)> {
+            let mut mine = all.iter().filter(|r| r.destination == to && r.table == 254 && !(to.is_none() && r.v6));
+            let metrics = mine.next().unwrap().metrics.clone();
+            assert!(mine.next().is_none(), "replaced, not added");
+            metrics
+        };
+        // The kernel's own route to the link, the default route, a route with a gateway, and one of IPv6.
+        for (to, length) in [("10.77.0.0", 24), ("0.0.0.0", 0), ("198.51.100.0", 24), ("2001:db8:77::", 64)] {
+            let to = ip(to);
+            let key = (length > 0).then_some(to);
+            metrics::set("a", (to, length), "quickack", 1).unwrap();
+            metrics::set("a", (to, length), "rto_min", 50).unwrap();
+            assert_eq!(of(&routes::routes().unwrap(), key), [("rto_min", 50), ("quickack", 1)], "{to}/{length}");
+            metrics::set("a", (to, length), "quickack", 0).unwrap();
+            assert_eq!(of(&routes::routes().unwrap(), key), [("rto_min", 50)]);
+            metrics::set("a", (to, length), "rto_min", 0).unwrap();
+            // A replaced route moves to the end of the dump of IPv6.
+            let mut after = routes::routes().unwrap();
+            let mut was = before.clone();
+            for all in [&mut after, &mut was] {
+                // Link-local routes come by themselves, when the kernel has tried their address.
+                all.retain(|r| r.table == 254 && r.destination != Some(ip("fe80::")));
+                all.sort_by_key(|r| format!("{r:?}"));
+            }
+            assert_eq!(after, was, "{to}/{length}");
+        }
+        for (to, metric) in [("203.0.113.0", "quickack"), ("10.77.0.0", "mtu")] {
+            assert!(metrics::set("a", (ip(to), 24), metric, 1).is_err(), "{to} {metric}");
+        }
+    });
+}
+
 const NEAR: &str = "10.77.0.1";
 const FAR: &str = "10.77.0.2";
 

@@ -1,114 +1,14 @@
-//! Against the stock programs of Debian (`sockperf`, `irtt`) and the kernel's own echo, each in a network namespace of
-//! its own. Needs root and both programs; `LOWLAT_REQUIRE_ROOT=1` turns their absence into a failure.
+//! Against the stock programs: `sockperf` and `irtt` of Debian, `stamp-suite` of crates.io (another author's STAMP, RFC
+//! 8762 and 8972). Each in a network namespace of its own. Needs root and the programs; `LOWLAT_REQUIRE_ROOT=1` turns
+//! their absence into a failure.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-#![allow(unsafe_code)] // unshare has no safe wrapper in std
-#![allow(clippy::print_stderr)] // the only way for a test to say that it was left out
 
-use std::net::{IpAddr, SocketAddr};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+mod common;
 
-use lowlat_peers::serve::{self, ServeConfig, ServeStats};
-use lowlat_peers::{Decoded, Key, Options, find};
-use lowlat_transport::{Endpoint, EngineError, Proto, clock};
-
-const SECOND: u64 = 1_000_000_000;
-
-/// Runs `test` on a thread in a network namespace of its own, whose loopback is up.
-fn in_namespace(needs: &[&str], test: impl FnOnce() + Send) {
-    std::thread::scope(|s| {
-        s.spawn(|| {
-            // SAFETY: no pointers; changes only this thread.
-            let own = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
-            let missing =
-                needs.iter().find(|p| Command::new("which").arg(p).output().is_ok_and(|o| !o.status.success()));
-            if !own || missing.is_some() {
-                let why =
-                    missing.map_or_else(|| "no right to make a network namespace".to_owned(), |p| format!("no {p}"));
-                assert!(std::env::var_os("LOWLAT_REQUIRE_ROOT").is_none_or(|v| v != "1"), "must run: {why}");
-                eprintln!("left out: {why}");
-                return;
-            }
-            run("ip", &["link", "set", "lo", "up"]);
-            test();
-        })
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    });
-}
-
-fn run(program: &str, args: &[&str]) -> String {
-    let out = Command::new(program).args(args).output().unwrap();
-    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{program} {args:?}: {text}");
-    text
-}
-
-/// A program that ends with the test.
-struct Running(Child);
-
-impl Running {
-    fn start(program: &str, args: &[&str]) -> Self {
-        Self(Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// `count` round trips, all answered.
-fn ping_pong(peer: &str, endpoint: &Endpoint, options: &Options, count: u64) -> Result<u64, EngineError> {
-    let mut engine = lowlat_transport::open("block", endpoint)?;
-    let mut peer = (find(peer).unwrap().make)(options);
-    engine.set_framing(peer.framing());
-    peer.open(engine.as_mut(), clock::now() + 2 * SECOND)?;
-    let mut message = vec![0u8; options.message_len];
-    let mut buf = vec![0u8; options.message_len];
-    let mut stamped = 0;
-    for seq in 0..count {
-        peer.encode(seq, clock::now(), &mut message);
-        engine.send(&message)?;
-        loop {
-            let got = engine.recv(&mut buf, clock::now() + 2 * SECOND)?.expect("an answer within two seconds");
-            if let Decoded::Reply { seq: answered, far } = peer.decode(&buf[..got.len]) {
-                assert_eq!(answered, seq);
-                if let Some(far) = far {
-                    assert!(far.sent_ns >= far.received_ns && far.sent_ns - far.received_ns < SECOND, "{far:?}");
-                    stamped += 1;
-                }
-                break;
-            }
-        }
-    }
-    peer.close(engine.as_mut());
-    Ok(stamped)
-}
-
-/// Again until the program has bound its port.
-fn until_there<T>(mut attempt: impl FnMut() -> Result<T, EngineError>) -> T {
-    let start = Instant::now();
-    loop {
-        match attempt() {
-            Ok(value) => return value,
-            Err(e) => assert!(start.elapsed() < Duration::from_secs(10), "{e}"),
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn options(message_len: usize) -> Options {
-    Options { message_len, ..Options::default() }
-}
-
-fn local(port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::from([127, 0, 0, 1]), port)
-}
+use common::*;
+use lowlat_peers::serve::ServeConfig;
+use lowlat_peers::{Key, Options};
+use lowlat_transport::{Endpoint, Proto};
 
 #[test]
 fn our_peer_reaches_a_stock_sockperf_server() {
@@ -122,24 +22,6 @@ fn our_peer_reaches_a_stock_sockperf_server() {
             }
         }
     });
-}
-
-/// Our far end beside `near`, in the namespace of the calling thread.
-fn beside(config: ServeConfig, near: impl FnOnce()) -> ServeStats {
-    let stop = AtomicBool::new(false);
-    let (tell, told) = mpsc::channel();
-    std::thread::scope(|s| {
-        let far = s.spawn(|| {
-            let config = config;
-            serve::run(&config, &stop, move |_| tell.send(()).unwrap())
-        });
-        told.recv().expect("the far end did not start");
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(near));
-        stop.store(true, Ordering::Relaxed);
-        let stats = far.join().unwrap().unwrap();
-        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        stats
-    })
 }
 
 #[test]
@@ -200,63 +82,94 @@ fn limits_of_a_stock_irtt_server_are_said_before_the_run() {
     });
 }
 
+/// 32 bytes, as both ends' own forms of it.
+const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+fn stamp_key() -> Option<Key> {
+    Key::new(&(0..32).collect::<Vec<u8>>())
+}
+
 #[test]
-fn the_kernel_answers_echo_requests_on_ping_and_raw_sockets() {
-    in_namespace(&[], || {
-        // First as it is, with nobody allowed ping sockets: raw. Then as most distributions have it.
-        for range in ["1 0", "0 2147483647"] {
-            // The setting belongs to this namespace, which ends with the test.
-            std::fs::write("/proc/sys/net/ipv4/ping_group_range", range).unwrap();
-            for ip in ["127.0.0.1", "::1"] {
-                let endpoint = Endpoint::new(Proto::Icmp, SocketAddr::new(ip.parse().unwrap(), 0), 56);
-                let words = lowlat_transport::open("block", &endpoint).unwrap().caps().words.clone();
-                assert_eq!(words.contains("raw"), range == "1 0", "{words}");
-                ping_pong("icmp", &endpoint, &options(56), 100).unwrap();
+fn our_stamp_sender_is_answered_by_another_authors_reflector() {
+    in_namespace(&["stamp-suite"], || {
+        // As RFC 8762 §4 has them: stateless and stateful, both time formats, open and authenticated.
+        let auth = ["-A", "A", "--hmac-key", HEX];
+        for (ip, extra, key) in [
+            ("127.0.0.1", &[][..], false),
+            ("127.0.0.1", &["--stateful-reflector"][..], false),
+            ("127.0.0.1", &["-K", "PTP"][..], false),
+            ("127.0.0.1", &auth[..], true),
+            ("::1", &[][..], false),
+            ("::1", &auth[..], true),
+        ] {
+            let mut args = vec!["-i", "-S", ip, "-o", "862"];
+            args.extend(extra);
+            let _reflector = Running::start("stamp-suite", &args);
+            for len in [if key { 112 } else { 44 }, 200, 1400] {
+                let to = std::net::SocketAddr::new(ip.parse().unwrap(), 862);
+                let endpoint = Endpoint::new(Proto::Udp, to, len);
+                let options = Options { key: stamp_key().filter(|_| key), ..options(len) };
+                let stamped = until_there(|| ping_pong("stamp", &endpoint, &options, 100));
+                assert_eq!(stamped, 100, "every answer carries both stamps: {extra:?}, {len} bytes");
             }
         }
     });
 }
 
+/// Sends `count` probes to our far end and gives what the sender says of the answers, as JSON.
+fn stamp_sender(ip: &str, count: &str, extra: &[&str]) -> String {
+    let mut args = vec!["-r", ip, "-c", count, "-d", "2", "-L", "1", "--output-format", "json"];
+    if ip.contains(':') {
+        args.extend(["-S", "::"]);
+    }
+    args.extend(extra);
+    run("stamp-suite", &args)
+}
+
 #[test]
-fn our_far_end_answers_over_ipv6() {
-    in_namespace(&[], || {
-        let stats = beside(ServeConfig { port: Some(8620), ..ServeConfig::default() }, || {
-            for proto in [Proto::Udp, Proto::Tcp] {
-                let endpoint = Endpoint::new(proto, SocketAddr::new("::1".parse().unwrap(), 8620), 64);
-                assert_eq!(ping_pong("lowlat", &endpoint, &options(64), 50).unwrap(), 50);
-            }
+fn another_authors_stamp_sender_is_answered() {
+    in_namespace(&["stamp-suite"], || {
+        for key in [false, true] {
+            let config = ServeConfig {
+                port: None,
+                stamp: Some(862),
+                key: stamp_key().filter(|_| key),
+                ..ServeConfig::default()
+            };
+            let auth: &[&str] = if key { &["-A", "A", "--hmac-key", HEX] } else { &[] };
+            let stats = beside(config, || {
+                for ip in ["127.0.0.1", "::1"] {
+                    for extra in [&[][..], &["-K", "PTP"], &["--ssid", "4660", "--on-zero-ssid", "stop"]] {
+                        let text = stamp_sender(ip, "100", &[auth, extra].concat());
+                        assert!(text.contains("\"packets_received\":100,\"packets_lost\":0"), "{extra:?}: {text}");
+                        for zero in ["duplicate_replies", "unknown_replies", "reordered_replies"] {
+                            assert!(text.contains(&format!("\"{zero}\":0")), "{zero}: {text}");
+                        }
+                    }
+                    // TLVs of RFC 8972 come back unread, which a sender takes as "not recognized".
+                    let with = [auth, &["--extra-padding", "64", "--timestamp-info"]].concat();
+                    let text = stamp_sender(ip, "20", &with);
+                    assert!(text.contains("\"packets_received\":20,\"packets_lost\":0"), "{text}");
+                    assert!(text.contains("\"malformed\":0"), "{text}");
+                }
+            });
+            assert_eq!((stats.answered, stats.malformed, stats.unauthenticated), (640, 0, 0), "{stats:?}");
+        }
+    });
+}
+
+#[test]
+fn a_stamp_sender_with_another_key_gets_nothing() {
+    in_namespace(&["stamp-suite"], || {
+        let config = ServeConfig { port: None, stamp: Some(862), key: stamp_key(), ..ServeConfig::default() };
+        let stats = beside(config, || {
+            let other = HEX.replace('0', "7");
+            let text = stamp_sender("127.0.0.1", "5", &["-A", "A", "--hmac-key", &other]);
+            assert!(text.contains("\"packets_received\":0"), "{text}");
+            let text = stamp_sender("127.0.0.1", "5", &[]);
+            assert!(text.contains("\"packets_received\":0"), "an open sender: {text}");
         });
-        assert_eq!(stats.answered, 100);
-    });
-}
-
-/// Giving up privileges changes a whole process, so it happens in one of its own: this binary again, with only this.
-#[test]
-#[ignore = "run by the_far_end_gives_up_its_privileges"]
-fn child_without_privileges() {
-    in_namespace(&[], || {
-        let status = |key: &str| {
-            let all = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-            all.lines().find_map(|l| l.strip_prefix(key)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
-        };
-        // A port that only root may bind: the order is bind, then drop.
-        let config = ServeConfig { port: Some(862), confine: true, ..ServeConfig::default() };
-        let stop = AtomicBool::new(true);
-        serve::run(&config, &stop, |_| {
-            assert_eq!(status("Uid:"), "65534 65534 65534 65534");
-            assert_eq!(status("Gid:"), "65534 65534 65534 65534");
-            assert_eq!(status("Groups:"), "");
-            assert_eq!(status("CapEff:"), "0000000000000000");
-            assert_eq!(status("NoNewPrivs:"), "1");
-        })
-        .unwrap();
-    });
-}
-
-#[test]
-fn the_far_end_gives_up_its_privileges() {
-    in_namespace(&[], || {
-        let me = std::env::current_exe().unwrap();
-        run(me.to_str().unwrap(), &["--exact", "child_without_privileges", "--include-ignored"]);
+        // An open packet is shorter than the authenticated one: malformed rather than without its tag.
+        assert_eq!((stats.answered, stats.unauthenticated, stats.malformed), (0, 5, 5), "{stats:?}");
     });
 }

@@ -6,12 +6,12 @@ use lowlat_model::Reading;
 use lowlat_model::facts::{CpuPower, Cpus, IdleState};
 use lowlat_sys::{Sys, query};
 
-use crate::text::{cpu_list, trimmed};
+use crate::text::{cpu_list, cpu_mask, trimmed};
 
 crate::probe! {
     /// Which processors there are, how they are isolated, which share a core or a NUMA node, and how each one saves
     /// power: frequency governor and preference, idle states with their exit latency and use, and the limits that
-    /// programs hold against them.
+    /// programs hold against them. Also where the kernel's unbound workqueues may run.
     ///
     /// In a virtual machine most of the power policy belongs to the host and is absent here.
     pub CPUS = "cpus";
@@ -26,12 +26,13 @@ crate::probe! {
         "/sys/devices/system/node/node*/cpulist",
         "/proc/cpuinfo",
         "net:cpu-dma-latency",
+        "/sys/devices/virtual/workqueue/cpumask",
     ];
     sources [
-        "https://docs.kernel.org/admin-guide/pm/cpuidle.html",
-        "https://docs.kernel.org/admin-guide/pm/cpufreq.html",
-        "https://docs.kernel.org/admin-guide/cputopology.html",
-        "https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-devices-system-cpu",
+        "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Representation of Idle States",
+        "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Policy Interface in sysfs",
+        "Documentation/admin-guide/cputopology.rst in linux 6.12: How CPU topology info is exported via sysfs",
+        "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: smt, isolated, nohz_full",
     ];
 }
 
@@ -60,6 +61,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Cpus {
         power: each.iter().map(|n| (*n, power(sys, *n))).collect(),
         idle_driver: idle_driver(sys),
         dma_latency_us: query::cpu_dma_latency(sys).map(i64::from),
+        workqueue: sys.read("/sys/devices/virtual/workqueue/cpumask").and_then(|t| cpu_mask(&t)),
         online,
     }
 }

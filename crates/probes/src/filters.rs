@@ -20,9 +20,9 @@ crate::probe! {
         "/proc/net/packet",
     ];
     sources [
-        "man 7 packet",
-        "net/packet/af_packet.c packet_seq_show (6.12)",
-        "https://docs.kernel.org/networking/nf_conntrack-sysctl.html",
+        "man 7 packet (ETH_P_ALL; protocol 0 receives nothing)",
+        "net/packet/af_packet.c in linux 6.12: packet_seq_show",
+        "Documentation/networking/nf_conntrack-sysctl.rst in linux 6.12: nf_conntrack_count, nf_conntrack_max",
     ];
 }
 

@@ -7,11 +7,12 @@ use lowlat_model::Reading;
 use lowlat_model::facts::Host;
 use lowlat_sys::{Sys, query};
 
-use crate::text::trimmed;
+use crate::text::{garbled, trimmed};
 
 crate::probe! {
     /// What kernel runs, how it was configured and started, whether it is a real-time kernel, whether the machine is
-    /// metal or virtual, what clock it counts time with, and which hugepages it has.
+    /// metal or virtual, what clock it counts time with, which hugepages it has, and its policies for transparent huge
+    /// pages, same-page merging and the power of PCI Express links.
     ///
     /// The hypervisor is told by the firmware's vendor and product strings, else by `/sys/hypervisor`, else by what
     /// the processor and the clock sources give away. `unknown-hypervisor` means that there surely is one.
@@ -30,11 +31,14 @@ crate::probe! {
         "/sys/devices/system/clocksource/clocksource0/*",
         "/sys/devices/system/node/*/hugepages/*/nr_hugepages",
         "/proc/sys/kernel/random/boot_id",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+        "/sys/kernel/mm/ksm/run",
+        "/sys/module/pcie_aspm/parameters/policy",
     ];
     sources [
-        "https://docs.kernel.org/admin-guide/kernel-parameters.html",
-        "https://docs.kernel.org/admin-guide/mm/hugetlbpage.html",
-        "https://github.com/systemd/systemd/blob/v256/src/basic/virt.c",
+        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: the kernel's command line",
+        "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: nr_hugepages of a node",
+        "https://github.com/systemd/systemd/blob/v256/src/basic/virt.c (detect_vm_dmi_vendor)",
     ];
 }
 
@@ -95,10 +99,23 @@ pub(crate) fn read(sys: &dyn Sys) -> Host {
         netns: query::netns_inode(sys).map(|inode| format!("net:[{inode}]")),
         hugepages: hugepages(sys),
         boot_id: sys.sysctl("kernel.random.boot_id"),
+        thp: chosen(sys, "/sys/kernel/mm/transparent_hugepage/enabled"),
+        ksm: sys.read("/sys/kernel/mm/ksm/run").parse("ksm/run"),
+        aspm_policy: chosen(sys, "/sys/module/pcie_aspm/parameters/policy"),
         machine: uname.map(|u| u.machine),
         release,
         version,
     }
+}
+
+/// A file that lists its words, the one that acts in brackets: `always [madvise] never`.
+fn chosen(sys: &dyn Sys, path: &str) -> Reading<String> {
+    sys.read(path).and_then(|text| {
+        match text.split_whitespace().find_map(|w| w.strip_prefix('[').and_then(|w| w.strip_suffix(']'))) {
+            Some(word) => Reading::Value(word.to_owned()),
+            None => garbled(path, &text),
+        }
+    })
 }
 
 /// From the running kernel itself, else from the file that the distribution put beside its image.

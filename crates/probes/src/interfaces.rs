@@ -14,7 +14,7 @@ use crate::text::{garbled, trimmed};
 crate::probe! {
     /// Every interface of the namespace: link state and addresses, driver and firmware, the device behind it and its
     /// NUMA node, speed now and at most, offloads, rings, channels, coalescing, pause, energy-efficient Ethernet,
-    /// private flags, timestamping, XDP, NAPI deferral and the PCI Express link.
+    /// private flags, timestamping, XDP, NAPI deferral, the PCI Express link and its power, and the IOMMU's mode.
     ///
     /// All of it is asked over netlink and sysfs, never by parsing the text of `ip` or `ethtool`. What a driver does
     /// not offer is `unsupported` with its reason, which is another answer than off or zero.
@@ -36,13 +36,16 @@ crate::probe! {
         "net:IF/xdp-features",
         "/sys/class/net/*",
         "/sys/devices/**/{vendor,device,numa_node,current_link_speed,current_link_width,max_link_speed,max_link_width}",
+        "/sys/devices/**/{link/l1_aspm,iommu_group}",
+        "/sys/kernel/iommu_groups/*/type",
     ];
     sources [
-        "https://docs.kernel.org/networking/ethtool-netlink.html",
-        "https://docs.kernel.org/networking/netlink_spec/netdev.html",
-        "https://docs.kernel.org/networking/napi.html",
-        "https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-class-net",
-        "https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-bus-pci",
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: Message types",
+        "Documentation/netlink/specs/netdev.yaml in linux 6.12: xdp-act",
+        "Documentation/networking/napi.rst in linux 6.12: Software IRQ coalescing, Threaded NAPI",
+        "Documentation/ABI/testing/sysfs-class-net in linux 6.12: operstate, threaded",
+        "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: numa_node, current_link_speed, l1_aspm",
+        "Documentation/ABI/testing/sysfs-kernel-iommu_groups in linux 6.12: type (5.11)",
     ];
 }
 
@@ -152,7 +155,9 @@ fn interface(sys: &dyn Sys, link: &LinkInfo, addresses: Vec<String>, default_rou
         gro_flush_timeout_ns: napi("gro_flush_timeout"),
         napi_defer_hard_irqs: napi("napi_defer_hard_irqs"),
         napi_threaded: napi("threaded").map(|t| t != 0),
-        pcie: device.and_then(|d| pcie(sys, &d)),
+        pcie: device.as_ref().and_then(|d| pcie(sys, d)),
+        aspm_l1: device.as_ref().and_then(|d| aspm_l1(sys, d)),
+        iommu: device.and_then(|d| iommu(sys, &d)),
     }
 }
 
@@ -199,6 +204,20 @@ fn pcie(sys: &dyn Sys, device: &Device) -> Reading<PcieLink> {
     })
 }
 
+/// The file is there only where the link can sleep (drivers/pci/pcie/aspm.c, `aspm_ctrl_attrs_are_visible`).
+fn aspm_l1(sys: &dyn Sys, device: &Device) -> Reading<bool> {
+    pci_path(device).and_then(|pci| sys.read(&format!("{pci}/link/l1_aspm")).parse::<u8>("l1_aspm")).map(|on| on != 0)
+}
+
+/// The group is a link to `…/kernel/iommu_groups/12`, and its `type` file is there from 5.11 on
+/// (Documentation/ABI/testing/sysfs-kernel-iommu_groups).
+fn iommu(sys: &dyn Sys, device: &Device) -> Reading<String> {
+    pci_path(device).and_then(|pci| sys.link_target(&format!("{pci}/iommu_group"))).and_then(|target| {
+        let group = target.rsplit('/').next().unwrap_or_default();
+        trimmed(sys.read(&format!("/sys/kernel/iommu_groups/{group}/type")))
+    })
+}
+
 /// `8.0 GT/s PCIe`, `2.5 GT/s`, or `Unknown`, which a virtual function says (drivers/pci/probe.c, pci_speed_string).
 fn gigatransfers(text: &str) -> Reading<f64> {
     if text.starts_with("Unknown") {
@@ -234,7 +253,15 @@ mod tests {
             .net(&NetQuery::Addresses, vec![Address { index: 2, address: "192.0.2.1/24".into() }])
             .net(
                 &NetQuery::Routes,
-                vec![Route { destination: "default".into(), oif: Some(2), gateway: None, table: 254 }],
+                vec![Route {
+                    destination: "default".into(),
+                    oif: Some(2),
+                    gateway: None,
+                    table: 254,
+                    prefix: "0.0.0.0/0".into(),
+                    multipath: false,
+                    metrics: BTreeMap::new(),
+                }],
             )
             .net(
                 &NetQuery::Driver("eth0".into()),
@@ -257,6 +284,9 @@ mod tests {
             .file(&format!("{pci}/max_link_speed"), "8.0 GT/s PCIe\n")
             .file(&format!("{pci}/current_link_width"), "4\n")
             .file(&format!("{pci}/max_link_width"), "8\n")
+            .file(&format!("{pci}/link/l1_aspm"), "1\n")
+            .link(&format!("{pci}/iommu_group"), "../../../kernel/iommu_groups/12")
+            .file("/sys/kernel/iommu_groups/12/type", "DMA-FQ\n")
             .file("/sys/class/net/eth0/gro_flush_timeout", "20000\n")
             .file("/sys/class/net/eth0/threaded", "0\n")
     }
@@ -272,6 +302,7 @@ mod tests {
         assert!(matches!(eth0.numa_node, Reading::Unsupported(_)), "-1 is not a node");
         assert_eq!((eth0.speed_mbps, eth0.max_speed_mbps), (Reading::Value(1000), Reading::Value(10_000)));
         assert_eq!(eth0.pcie, Reading::Value(PcieLink { speed_gts: 5.0, max_speed_gts: 8.0, width: 4, max_width: 8 }));
+        assert_eq!((eth0.aspm_l1, eth0.iommu), (Reading::Value(true), Reading::Value("DMA-FQ".into())));
         assert_eq!(eth0.gro_flush_timeout_ns, Reading::Value(20_000));
         assert_eq!(eth0.napi_threaded, Reading::Value(false));
         assert!(matches!(eth0.coalesce, Reading::Absent(_)));

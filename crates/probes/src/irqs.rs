@@ -25,9 +25,9 @@ crate::probe! {
         "/sys/class/net/*/device/msi_irqs",
     ];
     sources [
-        "https://docs.kernel.org/core-api/irq/irq-affinity.html",
-        "https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-bus-pci",
-        "kernel/irq/proc.c show_interrupts (6.12)",
+        "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",
+        "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: msi_irqs",
+        "kernel/irq/proc.c in linux 6.12: show_interrupts",
     ];
 }
 

@@ -19,6 +19,7 @@ mod irqs;
 mod moment;
 mod qdiscs;
 mod queues;
+mod routes;
 mod sockets;
 mod sysctls;
 mod text;
@@ -28,6 +29,8 @@ use lowlat_model::{Counters, Facts, Schema, Window};
 use lowlat_sys::Sys;
 
 use moment::Moment;
+
+pub use sysctls::KEYS as SYSCTLS;
 
 /// What is known of a probe before it runs.
 #[derive(Debug)]
@@ -70,6 +73,7 @@ pub static PROBES: &[&Probe] = &[
     &qdiscs::QDISCS,
     &filters::FILTERS,
     &sockets::SOCKETS,
+    &routes::ROUTES,
     &timesync::TIMESYNC,
     &counters::softnet::SOFTNET,
     &counters::protocols::PROTOCOLS,
@@ -78,6 +82,10 @@ pub static PROBES: &[&Probe] = &[
     &counters::processors::PROCESSORS,
     &counters::idle::IDLE,
     &counters::memory::MEMORY,
+    &counters::thermal::THERMAL,
+    &counters::cgroup::CGROUP,
+    &counters::conntrack::CONNTRACK,
+    &counters::aer::AER,
 ];
 
 /// Reads the host. With `window_ns`, then also reads the counters, lets that time pass and reads them again: the
@@ -100,6 +108,7 @@ pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Fac
         qdiscs: qdiscs::read(&now),
         filters: filters::read(&now),
         sockets: sockets::read(&now),
+        routes: routes::read(&now),
         time: timesync::read(&now),
         counters: Counters::default(),
         window: None,

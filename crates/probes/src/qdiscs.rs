@@ -11,7 +11,10 @@ crate::probe! {
     /// A discipline with handle `0:` was put there by the kernel itself (`net.core.default_qdisc`).
     pub QDISCS = "qdiscs";
     reads ["net:qdiscs"];
-    sources ["man 8 tc", "net/sched/sch_api.c tc_dump_qdisc (6.12)"];
+    sources [
+        "man 8 tc (SHOW COMMANDS)",
+        "net/sched/sch_api.c in linux 6.12: tc_dump_qdisc, tc_fill_qdisc",
+    ];
 }
 
 /// All queue disciplines.

@@ -14,8 +14,8 @@ crate::probe! {
     pub QUEUES = "queues";
     reads ["/sys/class/net/*/queues/rx-*/*", "/sys/class/net/*/queues/tx-*/*"];
     sources [
-        "https://docs.kernel.org/networking/scaling.html",
-        "https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-class-net-queues",
+        "Documentation/networking/scaling.rst in linux 6.12: RPS Configuration, XPS Configuration",
+        "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: rps_cpus, xps_cpus, byte_queue_limits",
     ];
 }
 

@@ -11,7 +11,10 @@ crate::probe! {
     /// Round-trip times here include the peer's delayed acknowledgements; `min_rtt` is the best guess at the path.
     pub SOCKETS = "sockets";
     reads ["net:tcp-sockets"];
-    sources ["man 7 sock_diag", "include/uapi/linux/tcp.h struct tcp_info (6.12)"];
+    sources [
+        "man 7 sock_diag (IPv4 and IPv6 sockets)",
+        "include/uapi/linux/tcp.h in linux 6.12: struct tcp_info",
+    ];
 }
 
 /// All TCP sockets of the namespace.

@@ -14,14 +14,15 @@ crate::probe! {
     pub SYSCTLS = "sysctls";
     reads ["/proc/sys/net/core/*", "/proc/sys/net/ipv4/*", "/proc/sys/kernel/*", "/proc/sys/vm/*"];
     sources [
-        "https://docs.kernel.org/admin-guide/sysctl/net.html",
-        "https://docs.kernel.org/networking/ip-sysctl.html",
-        "https://docs.kernel.org/admin-guide/sysctl/kernel.html",
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: /proc/sys/net/core",
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: TCP variables, UDP variables",
+        "Documentation/admin-guide/sysctl/kernel.rst in linux 6.12: numa_balancing",
+        "Documentation/admin-guide/sysctl/vm.rst in linux 6.12: stat_interval, swappiness",
     ];
 }
 
 /// What is read. The first two blocks are the settings people are told to change; the rest is what rules ask about.
-pub(crate) const KEYS: &[&str] = &[
+pub const KEYS: &[&str] = &[
     "net.ipv4.tcp_autocorking",
     "net.ipv4.tcp_delack_min",
     "net.ipv4.tcp_fastopen",
@@ -43,6 +44,8 @@ pub(crate) const KEYS: &[&str] = &[
     "kernel.sched_rt_runtime_us",
     "kernel.numa_balancing",
     "kernel.sched_rt_period_us",
+    "kernel.io_uring_disabled",
+    "kernel.nmi_watchdog",
     "kernel.timer_migration",
     "net.core.bpf_jit_enable",
     "net.core.default_qdisc",
@@ -53,6 +56,7 @@ pub(crate) const KEYS: &[&str] = &[
     "net.core.somaxconn",
     "net.ipv4.ping_group_range",
     "net.ipv4.tcp_congestion_control",
+    "net.ipv4.tcp_limit_output_bytes",
     "net.ipv4.tcp_mem",
     "net.ipv4.tcp_moderate_rcvbuf",
     "net.ipv4.tcp_notsent_lowat",

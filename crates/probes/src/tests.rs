@@ -47,6 +47,9 @@ fn every_probe_is_listed_once_and_has_a_page() {
     for p in PROBES {
         assert!(p.page.len() > 60 && !p.page.starts_with(' '), "{}: {:?}", p.name, p.page);
         assert!(!p.reads.is_empty() && !p.sources.is_empty(), "{}", p.name);
+        for s in p.sources {
+            assert!(lowlat_model::source::has_form(s), "{}: {s:?} is none of {}", p.name, lowlat_model::source::FORMS);
+        }
     }
 }
 

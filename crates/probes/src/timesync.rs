@@ -16,7 +16,11 @@ crate::probe! {
     /// nor is one that `hidepid` hides from this user.
     pub TIMESYNC = "timesync";
     reads ["/sys/class/ptp/*/clock_name", "net:clock", "/proc/*/comm"];
-    sources ["man 2 adjtimex", "https://docs.kernel.org/driver-api/ptp.html", "man 5 proc_pid_comm"];
+    sources [
+        "man 2 adjtimex",
+        "Documentation/driver-api/ptp.rst in linux 6.12: PTP hardware clock infrastructure for Linux",
+        "man 5 proc (/proc/pid/comm)",
+    ];
 }
 
 /// Command names are cut to 15 bytes by the kernel (TASK_COMM_LEN, include/linux/sched.h).

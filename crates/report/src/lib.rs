@@ -17,11 +17,12 @@ mod schema;
 mod terminal;
 
 pub use html::html;
-pub use other::{check, comparison, facts, measurement, noise, plan, status};
+pub use other::{check, comparison, facts, measurement, noise, plan, status, sweep};
 pub use schema::schema;
 pub use terminal::terminal;
 
 use lowlat_model::document::RunDocument;
+use lowlat_model::stored::StoredRun;
 use serde::Serialize;
 
 /// A run as plain text: the brief's block to the letter, and the details after it.
@@ -34,6 +35,34 @@ pub fn text(document: &RunDocument) -> String {
 /// A run as Markdown: the same block as a code block, the details as headings, tables and lists.
 pub fn markdown(document: &RunDocument) -> String {
     format!("```text\n{}```\n\n{}", run::block(document), page::markdown(&run::sections(document)))
+}
+
+/// The formats of [`stored`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For a terminal.
+    Text,
+    /// Markdown.
+    Markdown,
+    /// One page that needs nothing else.
+    Html,
+}
+
+/// A stored document again: the report of a run, or the sections of a measurement, a sweep or a comparison.
+pub fn stored(run: &StoredRun, format: Format) -> String {
+    if let StoredRun::Optimize(document) = run {
+        return match format {
+            Format::Text => text(document),
+            Format::Markdown => markdown(document),
+            Format::Html => html(document),
+        };
+    }
+    let (title, sections) = other::sections(run);
+    match format {
+        Format::Text => page::text(&sections).trim_start().to_owned(),
+        Format::Markdown => page::markdown(&sections),
+        Format::Html => html::page(&title, &sections),
+    }
 }
 
 /// Any document as indented JSON, with a newline at its end.

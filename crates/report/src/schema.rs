@@ -4,7 +4,7 @@ use lowlat_model::document::RunDocument;
 use lowlat_model::finding::CheckDocument;
 use lowlat_model::journal::{JournalEntry, StatusDocument};
 use lowlat_model::verdict::Comparison;
-use lowlat_model::{Facts, Measurement, NoiseDocument, Plan};
+use lowlat_model::{Facts, Measurement, NoiseDocument, Plan, SweepDocument};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -18,6 +18,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "plan" => of::<Plan>(),
         "measure" => of::<Measurement>(),
         "compare" => of::<Comparison>(),
+        "sweep" => of::<SweepDocument>(),
         "noise" => of::<NoiseDocument>(),
         "optimize" => of::<RunDocument>(),
         "status" => of::<StatusDocument>(),

@@ -22,9 +22,9 @@ crate::rule! {
     /// they are not known. It costs power. In most virtual machines the host decides and there is nothing to set.
     pub GovernorNotPerformance = "governor-not-performance";
     sources [
-        "https://docs.kernel.org/admin-guide/pm/cpufreq.html",
-        "https://docs.kernel.org/admin-guide/pm/intel_pstate.html",
-        "https://docs.kernel.org/admin-guide/pm/amd-pstate.html",
+        "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Generic Scaling Governors",
+        "Documentation/admin-guide/pm/intel_pstate.rst in linux 6.12: Active Mode, Energy vs Performance Hints",
+        "Documentation/admin-guide/pm/amd-pstate.rst in linux 6.12: Active Mode",
     ];
 }
 

@@ -21,8 +21,8 @@ crate::rule! {
     /// Set the timeout and the deferral back to 0, or have the program poll (`SO_PREFER_BUSY_POLL`).
     pub GroFlushWithoutPoller = "gro-flush-without-poller";
     sources [
-        "https://docs.kernel.org/networking/napi.html (software IRQ coalescing)",
-        "net/core/dev.c napi_complete_done (6.12)",
+        "Documentation/networking/napi.rst in linux 6.12: Software IRQ coalescing, IRQ mitigation",
+        "net/core/dev.c in linux 6.12: napi_complete_done",
     ];
 }
 

@@ -12,8 +12,8 @@ crate::rule! {
     /// ## What it finds
     /// Idle states that were entered and whose exit latency is more than a tenth of the goal.
     /// ## Why it matters
-    /// A processor that sleeps when the packet comes must wake before it can take the interrupt. Deep states take
-    /// 50 to 900 µs for that; between two packets of a slow flow the processor has time to reach them.
+    /// A processor that sleeps when the packet comes must wake before it can take the interrupt. Deep states take from
+    /// some 50 µs to 2.6 ms for that; between two packets of a slow flow the processor has time to reach them.
     /// ## Threshold
     /// Exit latency as the driver states it, above a tenth of the goal (a heuristic: one wake-up on each side then
     /// costs at most a fifth of it), in a state that is enabled and was entered within the counter window.
@@ -23,8 +23,9 @@ crate::rule! {
     /// nothing about what the hypervisor does when the guest halts.
     pub IdleStateExitLatency = "idle-state-exit-latency";
     sources [
-        "https://docs.kernel.org/admin-guide/pm/cpuidle.html (idle states, PM QoS)",
-        "https://docs.kernel.org/power/pm_qos_interface.html",
+        "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Representation of Idle States; Power Management Quality of Service for CPUs",
+        "drivers/idle/intel_idle.c in linux 6.12: skx_cstates (C6 133 us), hsw_cstates (C10 2600 us)",
+        "heuristic: a tenth of the goal, so that one wake-up on each side costs at most a fifth of it",
     ];
 }
 

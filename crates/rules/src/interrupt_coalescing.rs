@@ -17,24 +17,30 @@ crate::rule! {
     /// ## Threshold
     /// `adaptive-rx` on, or `rx-usecs` above 10: a heuristic, since below it the delay drowns in the interrupt's own
     /// cost on most hosts. It is critical when the delay alone is longer than the goal. Some Intel drivers take the
-    /// smallest numbers for modes: `rx-usecs 1` of `ixgbe` and `ixgbevf`, 1 to 3 of `igb` and `igc`, and 1 to 4
-    /// of `e1000e` adapt the delay to the load, and are found too.
+    /// smallest numbers for modes that adapt the delay to the load, and these are found too: 1 of `ixgbe` and `ixgbevf`,
+    /// up to 3 of `igb`, `igbvf` and `igc`, up to 4 of `e1000` and `e1000e`, whose default is 3.
     /// ## Remedy
     /// Try `adaptive-rx off` and `rx-usecs 0`, and judge both on P50 and P99 of the live path. An interrupt for each
-    /// packet costs processor time, so under high packet rates 2 or 5 µs may do better than 0; a program that polls the
-    /// device itself gains nothing and may lose.
+    /// packet costs processor time, so under high packet rates a few microseconds may do better than 0 (10 is the
+    /// smallest beside 0 that `igb`, `igc` and `e1000e` take); a program that polls the device itself gains nothing and
+    /// may lose.
     pub InterruptCoalescing = "interrupt-coalescing";
     sources [
-        "https://docs.kernel.org/networking/ethtool-netlink.html (COALESCE_GET)",
-        "https://docs.kernel.org/networking/net_dim.html",
-        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst",
-        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c ixgbe_set_coalesce, igb/igb_ethtool.c igb_set_coalesce, e1000e/ethtool.c e1000_set_coalesce (6.12)",
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_GET",
+        "Documentation/networking/net_dim.rst in linux 6.12: Net DIM Algorithm",
+        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst (optimal settings for achieving the best latency)",
+        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_set_coalesce",
+        "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_set_coalesce",
+        "drivers/net/ethernet/intel/e1000e/ethtool.c in linux 6.12: e1000_set_coalesce",
+        "drivers/net/ethernet/intel/igbvf/ethtool.c in linux 6.12: igbvf_set_coalesce",
+        "heuristic: 10 us, below which the delay drowns in the cost of the interrupt itself",
     ];
 }
 
 const LIMIT_US: u32 = 10;
 /// Drivers whose `rx-usecs` from 1 to this number are modes that adapt, not microseconds.
-const MODES: [(&str, u32); 5] = [("ixgbe", 1), ("ixgbevf", 1), ("igb", 3), ("igc", 3), ("e1000e", 4)];
+const MODES: [(&str, u32); 7] =
+    [("ixgbe", 1), ("ixgbevf", 1), ("igb", 3), ("igbvf", 3), ("igc", 3), ("e1000", 4), ("e1000e", 4)];
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     for (name, iface) in on_path(input.facts) {
@@ -69,7 +75,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             if over_goal { Severity::Critical } else { Severity::Warning },
             format!("{name} holds receive interrupts back"),
             evidence,
-            "switch adaptive coalescing off and try a delay of 0, then 2 and 5 µs, judged on p50 and p99; an interrupt per packet costs processor time",
+            "switch adaptive coalescing off and try a delay of 0, then a few microseconds, judged on p50 and p99; an interrupt per packet costs processor time",
         );
         seen.found(with(found, settings));
     }
@@ -109,6 +115,9 @@ mod tests {
         only(NAME, &facts, &["eth0 rx-usecs = 1, which makes ixgbe adapt the delay to the load"], &[]);
         iface(&mut facts).driver = Reading::Value("mlx5_core".into());
         assert_eq!(rule(NAME, &facts), Seen::default());
+        iface(&mut facts).driver = Reading::Value("e1000e".into());
+        iface(&mut facts).coalesce = Reading::Value(BTreeMap::from([("rx-usecs".into(), 3)]));
+        only(NAME, &facts, &["eth0 rx-usecs = 3, which makes e1000e adapt the delay to the load"], &[]);
     }
 
     #[test]

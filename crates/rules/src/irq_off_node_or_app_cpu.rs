@@ -23,8 +23,8 @@ crate::rule! {
     /// that sleeps between packets may do as well with the interrupt on its own core: let the A/B test tell.
     pub IrqOffNodeOrAppCpu = "irq-off-node-or-app-cpu";
     sources [
-        "https://docs.kernel.org/networking/scaling.html (RSS IRQ configuration)",
-        "https://docs.kernel.org/core-api/irq/irq-affinity.html",
+        "Documentation/networking/scaling.rst in linux 6.12: RSS IRQ Configuration",
+        "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",
         "https://rigtorp.se/low-latency-guide/",
     ];
 }

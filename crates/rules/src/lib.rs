@@ -5,29 +5,60 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod autocorking;
+mod busy_poll_without_effect;
+mod busy_smt_sibling;
+mod clock_not_synchronized;
 mod clocksource_not_tsc;
+mod connection_tracking_full;
+mod cpu_quota_throttled;
+mod delayed_acknowledgements;
 mod eee_active;
+mod flow_limit_drops;
+mod generic_xdp;
 mod governor_not_performance;
 mod gro_flush_without_poller;
+mod huge_page_compaction;
 mod idle_state_exit_latency;
+mod instance_allowance_exceeded;
+mod interprocessor_interrupts;
 mod interrupt_coalescing;
+mod interrupts_moved_by_irqbalance;
 mod irq_off_node_or_app_cpu;
 mod link_below_capability;
+mod link_errors;
+mod listen_queue_overflows;
 mod long_filter_chain;
 mod look;
+mod major_faults;
 mod netem_on_path;
 mod nic_ring_drops;
+mod numa_balancing_faults;
 mod packet_sockets;
+mod page_merging_active;
+mod pause_frames;
+mod pci_express_errors;
+mod pci_express_link_sleeps;
 mod plain_fifo_backlog;
 mod reader_asleep_past_goal;
 mod receive_buffer_errors;
+mod retransmission_timeouts;
 mod retransmits;
 mod rps_remote_cpu;
+mod rt_throttling_off;
 mod shaper_below_line_rate;
 mod softnet_drops;
 mod softnet_time_squeeze;
 mod steal_time;
+mod strict_iommu;
+mod swapping;
+mod tcp_backlog_drops;
 mod tcp_receive_pruned;
+mod thermal_throttling;
+mod tick_on_isolated_cpu;
+mod transmit_queue_backlog;
+mod unsent_data_queued;
+mod workqueues_on_isolated_cpus;
 
 use std::collections::BTreeSet;
 
@@ -109,27 +140,58 @@ pub(crate) use rule;
 /// sockets.
 pub static RULES: &[&dyn Rule] = &[
     &link_below_capability::LinkBelowCapability,
+    &link_errors::LinkErrors,
+    &pci_express_errors::PciExpressErrors,
     &eee_active::EeeActive,
     &nic_ring_drops::NicRingDrops,
+    &pause_frames::PauseFrames,
+    &instance_allowance_exceeded::InstanceAllowanceExceeded,
     &netem_on_path::NetemOnPath,
     &shaper_below_line_rate::ShaperBelowLineRate,
     &plain_fifo_backlog::PlainFifoBacklog,
+    &transmit_queue_backlog::TransmitQueueBacklog,
     &softnet_drops::SoftnetDrops,
+    &flow_limit_drops::FlowLimitDrops,
     &softnet_time_squeeze::SoftnetTimeSqueeze,
     &rps_remote_cpu::RpsRemoteCpu,
     &irq_off_node_or_app_cpu::IrqOffNodeOrAppCpu,
+    &interrupts_moved_by_irqbalance::InterruptsMovedByIrqbalance,
+    &tick_on_isolated_cpu::TickOnIsolatedCpu,
+    &interprocessor_interrupts::InterprocessorInterrupts,
+    &workqueues_on_isolated_cpus::WorkqueuesOnIsolatedCpus,
+    &busy_smt_sibling::BusySmtSibling,
     &steal_time::StealTime,
+    &cpu_quota_throttled::CpuQuotaThrottled,
     &idle_state_exit_latency::IdleStateExitLatency,
     &governor_not_performance::GovernorNotPerformance,
+    &thermal_throttling::ThermalThrottling,
     &clocksource_not_tsc::ClocksourceNotTsc,
+    &clock_not_synchronized::ClockNotSynchronized,
+    &rt_throttling_off::RtThrottlingOff,
+    &numa_balancing_faults::NumaBalancingFaults,
+    &huge_page_compaction::HugePageCompaction,
+    &page_merging_active::PageMergingActive,
+    &swapping::Swapping,
+    &major_faults::MajorFaults,
+    &pci_express_link_sleeps::PciExpressLinkSleeps,
+    &strict_iommu::StrictIommu,
     &interrupt_coalescing::InterruptCoalescing,
     &gro_flush_without_poller::GroFlushWithoutPoller,
+    &busy_poll_without_effect::BusyPollWithoutEffect,
     &reader_asleep_past_goal::ReaderAsleepPastGoal,
     &receive_buffer_errors::ReceiveBufferErrors,
     &tcp_receive_pruned::TcpReceivePruned,
+    &tcp_backlog_drops::TcpBacklogDrops,
+    &listen_queue_overflows::ListenQueueOverflows,
     &retransmits::Retransmits,
+    &retransmission_timeouts::RetransmissionTimeouts,
+    &delayed_acknowledgements::DelayedAcknowledgements,
+    &autocorking::Autocorking,
+    &unsent_data_queued::UnsentDataQueued,
     &long_filter_chain::LongFilterChain,
+    &connection_tracking_full::ConnectionTrackingFull,
     &packet_sockets::PacketSockets,
+    &generic_xdp::GenericXdp,
 ];
 
 /// A rule by its name.

@@ -19,8 +19,8 @@ crate::rule! {
     /// Look at cable, transceiver, switch port and slot before tuning anything: this is not a setting of the kernel.
     pub LinkBelowCapability = "link-below-capability";
     sources [
-        "https://docs.kernel.org/networking/ethtool-netlink.html (LINKMODES_GET)",
-        "https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-bus-pci (current_link_speed, max_link_width)",
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: LINKMODES_GET",
+        "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: current_link_speed, max_link_speed, current_link_width, max_link_width",
     ];
 }
 

@@ -20,9 +20,9 @@ crate::rule! {
     /// is. Accept established and latency-critical flows at the top of the chain. lowlat never edits a packet filter.
     pub LongFilterChain = "long-filter-chain";
     sources [
-        "net/netfilter/nf_tables_core.c nft_do_chain (6.12)",
+        "net/netfilter/nf_tables_core.c in linux 6.12: nft_do_chain",
         "https://wiki.nftables.org/wiki-nftables/index.php/Sets",
-        "measured: loopback UDP round trips against rule counts, kernel 6.18, median of 20000, three runs each",
+        "measured: loopback UDP round trips against rule counts, linux 6.18, median of 20000, three runs each",
     ];
 }
 

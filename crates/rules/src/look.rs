@@ -1,8 +1,9 @@
 //! What most rules do in the same way: asking for a fact and saying so when there is none, and naming what they found.
 
+use core::net::{IpAddr, SocketAddr};
 use std::fmt::Display;
 
-use lowlat_model::facts::Interface;
+use lowlat_model::facts::{Interface, Route};
 use lowlat_model::finding::Setting;
 use lowlat_model::op::Target;
 use lowlat_model::{Facts, Finding, NotSeen, Reading, Remedy, Severity, Window};
@@ -71,6 +72,40 @@ impl Seen {
         grown
     }
 
+    /// A line for each of these counters of one group that grew.
+    pub(crate) fn grown(&mut self, window: &Window, group: &str, keys: &[&str], whence: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        for key in keys {
+            if let Some(by) = self.growth(window, group, key).filter(|by| *by > 0) {
+                lines.push(format!("{key} grew by {by} {} ({whence})", within(window)));
+            }
+        }
+        lines
+    }
+
+    /// Whether a group can be asked: where the host has no such thing that is no fact missed, where it may not be read
+    /// it is.
+    pub(crate) fn counted(&mut self, window: &Window, group: &str) -> bool {
+        match window.after.groups.get(group) {
+            Some(Reading::Value(_)) => true,
+            None | Some(Reading::Absent(_) | Reading::Unsupported(_)) => false,
+            Some(other) => {
+                if let Some((kind, why)) = other.why_not() {
+                    self.missing(format!("counters {group}"), format!("{kind}: {why}"));
+                }
+                false
+            }
+        }
+    }
+
+    /// A list of CPUs that are kept quiet. A kernel without the option has no such file, and keeps none quiet.
+    pub(crate) fn quiet(&mut self, fact: &str, reading: &Reading<Vec<u32>>) -> Vec<u32> {
+        match reading {
+            Reading::Absent(_) => Vec::new(),
+            other => self.need(fact, other).cloned().unwrap_or_default(),
+        }
+    }
+
     fn no_growth(&mut self, window: &Window, group: &str, key: &str) {
         let why = [&window.after, &window.before].into_iter().find_map(|c| match c.groups.get(group) {
             None => Some("absent: it was not read".to_owned()),
@@ -113,6 +148,36 @@ pub(crate) fn on_path(facts: &Facts) -> Vec<(&str, &Interface)> {
         return facts.focus().into_iter().collect();
     }
     facts.interfaces.iter().filter(|(name, i)| i.up && name.as_str() != "lo").map(|(n, i)| (n.as_str(), i)).collect()
+}
+
+/// The route of the main table that leads to an address: the longest prefix that holds it. `None` where it is not known,
+/// or where several lead there equally.
+pub(crate) fn route_to(facts: &Facts, to: IpAddr) -> Option<&Route> {
+    let fits = |r: &&Route| prefix(&r.prefix).is_some_and(|p| holds(p, to));
+    let length = |r: &&Route| prefix(&r.prefix).map_or(0, |(_, n)| n);
+    let mut all: Vec<&Route> = facts.routes.value()?.iter().filter(fits).collect();
+    all.sort_by_key(|r| std::cmp::Reverse(length(r)));
+    let (first, second) = (all.first().copied()?, all.get(1));
+    second.is_none_or(|s| length(s) < length(&first)).then_some(first)
+}
+
+fn prefix(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, length) = text.split_once('/')?;
+    Some((address.parse().ok()?, length.parse().ok()?))
+}
+
+fn holds((net, length): (IpAddr, u8), to: IpAddr) -> bool {
+    let (net, to, bits) = match (net, to) {
+        (IpAddr::V4(n), IpAddr::V4(t)) => (u128::from(n.to_bits()), u128::from(t.to_bits()), 32),
+        (IpAddr::V6(n), IpAddr::V6(t)) => (n.to_bits(), t.to_bits(), 128),
+        _ => return false,
+    };
+    u32::from(length) <= bits && (net ^ to).checked_shr(bits - u32::from(length)).unwrap_or(0) == 0
+}
+
+/// The address of `192.0.2.1:7` or `[2001:db8::1]:7`.
+pub(crate) fn address_of(endpoint: &str) -> Option<IpAddr> {
+    endpoint.parse::<SocketAddr>().map(|s| s.ip()).or_else(|_| endpoint.parse()).ok()
 }
 
 /// `in 1000 ms`
@@ -192,6 +257,18 @@ pub(crate) mod test {
             "{:?}",
             seen.not_seen
         );
+    }
+
+    #[test]
+    fn the_longest_prefix_leads_there() {
+        let facts = lowlat_testkit::facts::healthy();
+        let to = |text: &str| super::route_to(&facts, text.parse().unwrap()).map(|r| r.prefix.as_str());
+        assert_eq!(to("192.0.2.77"), Some("192.0.2.0/24"));
+        assert_eq!(to("203.0.113.1"), Some("0.0.0.0/0"));
+        assert_eq!(to("2001:db8::1"), None);
+        assert_eq!(super::address_of("[2001:db8::1]:7").map(|a| a.to_string()).as_deref(), Some("2001:db8::1"));
+        assert_eq!(super::address_of("192.0.2.1:7").map(|a| a.to_string()).as_deref(), Some("192.0.2.1"));
+        assert_eq!(super::address_of("a host"), None);
     }
 
     #[test]

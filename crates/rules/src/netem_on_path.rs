@@ -17,7 +17,10 @@ crate::rule! {
     /// ## Remedy
     /// Remove it: the kernel then puts its default discipline in its place.
     pub NetemOnPath = "netem-on-path";
-    sources ["man 8 tc-netem", "net/sched/sch_netem.c (6.12)"];
+    sources [
+        "man 8 tc-netem (NETEM OPTIONS)",
+        "net/sched/sch_netem.c in linux 6.12: netem_enqueue",
+    ];
 }
 
 /// Options that hurt every packet, as the facts name them.

@@ -16,23 +16,25 @@ crate::rule! {
     /// is too busy or asleep too long, or the ring is too small for the bursts.
     /// ## Threshold
     /// Any growth in the counter window of the kernel's `rx_missed_errors` or `rx_fifo_errors`, or of the driver's own
-    /// counter for it: `rx_no_buffer_count`, `rx_no_dma_resources`, `rx_out_of_buffer`, `rx_discards_phy`,
-    /// `rx_missed_errors`, or a queue's `rx_drops`.
+    /// counter for it: `rx_no_buffer_count` (igb, igc, ixgbe), `rx_no_dma_resources` (ixgbe), `rx_out_of_buffer` and
+    /// `rx_discards_phy` (mlx5), `port_rx_nodesc_drops` (sfc), or a queue's counter that ends in `_rx_drops`.
     /// ## Remedy
     /// Relieve the processor that takes the interrupt. Then the next size of the receive ring: a large ring hides the
     /// fault and spoils the cache, so one step at a time. Changing it resets the device.
     pub NicRingDrops = "nic-ring-drops";
     sources [
-        "https://docs.kernel.org/networking/statistics.html (rx_missed_errors)",
-        "https://docs.kernel.org/networking/device_drivers/ethernet/mellanox/mlx5/counters.html",
-        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c (6.12)",
+        "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_missed_errors, rx_fifo_errors)",
+        "Documentation/networking/device_drivers/ethernet/mellanox/mlx5/counters.rst in linux 6.12: rx_out_of_buffer, rx_discards_phy",
+        "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_gstrings_stats",
+        "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_gstrings_stats",
+        "drivers/net/ethernet/sfc/ef10.c in linux 6.12: port_rx_nodesc_drops",
     ];
 }
 
 /// Names that mean the same in different drivers. `rx_missed_errors` of a driver is the kernel's own again.
 const KERNEL: [&str; 2] = ["rx_missed_errors", "rx_fifo_errors"];
 const DRIVER: [&str; 5] =
-    ["rx_no_buffer_count", "rx_no_dma_resources", "rx_out_of_buffer", "rx_discards_phy", "rx_nodesc_drops"];
+    ["rx_no_buffer_count", "rx_no_dma_resources", "rx_out_of_buffer", "rx_discards_phy", "port_rx_nodesc_drops"];
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };

@@ -17,7 +17,10 @@ crate::rule! {
     /// ## Remedy
     /// `ss -0 -p` names the programs. Stop those that are not needed. lowlat stops no programs.
     pub PacketSockets = "packet-sockets";
-    sources ["man 7 packet", "net/core/dev.c dev_queue_xmit_nit, deliver_skb (6.12)"];
+    sources [
+        "man 7 packet (ETH_P_ALL)",
+        "net/core/dev.c in linux 6.12: dev_queue_xmit_nit, deliver_skb",
+    ];
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {

@@ -23,10 +23,11 @@ crate::rule! {
     /// frames, or less data of each local connection in the queue (`tcp_limit_output_bytes`). Or bound the bulk transfer.
     pub PlainFifoBacklog = "plain-fifo-backlog";
     sources [
-        "RFC 8290 (fq_codel)",
-        "RFC 7567 section 4 (queues need active management and flow isolation)",
-        "net/sched/sch_tbf.c tbf_init: a tbf without a child gets a hidden bfifo (6.12)",
-        "https://docs.kernel.org/networking/scaling.html",
+        "RFC 8290 (section 1)",
+        "RFC 7567 (section 4)",
+        "net/sched/sch_tbf.c in linux 6.12: tbf_change (a tbf without a child gets a hidden bfifo)",
+        "net/ipv4/tcp_output.c in linux 6.12: tcp_small_queue_check",
+        "heuristic: 100 us in the queue, this project's target for a tuned kernel path",
     ];
 }
 

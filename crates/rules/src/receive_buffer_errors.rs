@@ -23,10 +23,10 @@ crate::rule! {
     /// does not help a reader that is too slow throughout.
     pub ReceiveBufferErrors = "receive-buffer-errors";
     sources [
-        "https://docs.kernel.org/admin-guide/sysctl/net.html (rmem_default, rmem_max)",
-        "include/net/sock.h SK_RMEM_MAX = 256 x SKB_TRUESIZE(256) = 212992 (6.12)",
-        "net/ipv4/udp.c __udp_queue_rcv_skb (6.12)",
-        "768 bytes for a 64 byte datagram: measured on veth, 6.18",
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: rmem_default, rmem_max",
+        "include/net/sock.h in linux 6.12: SK_RMEM_MAX = 256 x SKB_TRUESIZE(256) = 212992",
+        "net/ipv4/udp.c in linux 6.12: __udp_queue_rcv_skb",
+        "measured: veth, linux 6.18: a 64 byte datagram is charged with 768 bytes",
     ];
 }
 

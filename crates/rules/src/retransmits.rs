@@ -17,9 +17,11 @@ crate::rule! {
     /// Find where packets are lost: the other findings, the switch's counters, the far end. Then tune.
     pub Retransmits = "retransmits";
     sources [
-        "RFC 6298 (retransmission timeout)",
-        "https://docs.kernel.org/networking/snmp_counter.html (TcpRetransSegs)",
-        "0.01 %: the loss above which this project mends drops before latency",
+        "RFC 6298 (section 2.4)",
+        "RFC 1213 (tcpOutSegs, tcpRetransSegs)",
+        "include/net/tcp.h in linux 6.12: TCP_RTO_MIN (HZ/5, 200 ms)",
+        "net/ipv4/tcp_output.c in linux 6.12: __tcp_retransmit_skb",
+        "heuristic: 0.01 %, the loss above which this project mends drops before latency",
     ];
 }
 

@@ -25,8 +25,8 @@ crate::rule! {
     /// RFS steer to where the application reads.
     pub RpsRemoteCpu = "rps-remote-cpu";
     sources [
-        "https://docs.kernel.org/networking/scaling.html (RPS: receive packet steering)",
-        "net/core/dev.c get_rps_cpu, rps_trigger_softirq (6.12)",
+        "Documentation/networking/scaling.rst in linux 6.12: RPS: Receive Packet Steering",
+        "net/core/dev.c in linux 6.12: get_rps_cpu, rps_trigger_softirq",
     ];
 }
 

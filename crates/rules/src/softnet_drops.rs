@@ -20,8 +20,8 @@ crate::rule! {
     /// so it is raised by one step, not to a number that hides the fault.
     pub SoftnetDrops = "softnet-drops";
     sources [
-        "https://docs.kernel.org/admin-guide/sysctl/net.html (netdev_max_backlog)",
-        "net/core/dev.c enqueue_to_backlog (6.12)",
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_max_backlog",
+        "net/core/dev.c in linux 6.12: enqueue_to_backlog",
     ];
 }
 

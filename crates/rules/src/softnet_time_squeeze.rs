@@ -19,9 +19,9 @@ crate::rule! {
     /// `netdev_budget_usecs` is left alone: its default is two timer ticks, which is also the least it takes.
     pub SoftnetTimeSqueeze = "softnet-time-squeeze";
     sources [
-        "https://docs.kernel.org/admin-guide/sysctl/net.html (netdev_budget)",
-        "net/core/dev.c net_rx_action (6.12)",
-        "https://docs.redhat.com/ (Red Hat Enterprise Linux network performance tuning guide, netdev_budget)",
+        "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_budget, netdev_budget_usecs",
+        "net/core/dev.c in linux 6.12: net_rx_action (time_squeeze)",
+        "heuristic: one a second; single ones happen on any busy host",
     ];
 }
 

@@ -22,10 +22,11 @@ crate::rule! {
     /// to the kernel's default of 131072 where somebody lowered it, as older advice of 87380 does.
     pub TcpReceivePruned = "tcp-receive-pruned";
     sources [
-        "https://docs.kernel.org/networking/snmp_counter.html",
-        "https://docs.kernel.org/networking/ip-sysctl.html (tcp_rmem)",
-        "net/ipv4/tcp_input.c tcp_prune_queue, tcp_data_queue (6.12)",
-        "net/ipv4/tcp.c tcp_init: 6 MiB in 6.12, 32 MiB in 6.18",
+        "Documentation/networking/snmp_counter.rst in linux 6.12: TcpExtTCPRcvQDrop, TcpExtPruneCalled, TcpExtRcvPruned, TcpExtOfoPruned",
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rmem",
+        "net/ipv4/tcp_input.c in linux 6.12: tcp_prune_queue, tcp_data_queue",
+        "net/ipv4/tcp.c in linux 6.12: tcp_init (6 MiB)",
+        "measured: linux 6.18, tcp_rmem 4096 131072 33554432",
     ];
 }
 

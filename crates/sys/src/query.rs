@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
+use lowlat_model::conditions::Ptp;
 use lowlat_model::facts::{Feature, Limit, Qdisc, TcpSocket, Timestamping};
 use lowlat_model::op::QdiscState;
 use serde::de::DeserializeOwned;
@@ -61,6 +62,8 @@ pub enum NetQuery {
     NetnsCookie,
     /// The four bytes of `/dev/cpu_dma_latency` → `i32`, µs.
     CpuDmaLatency,
+    /// `/dev/ptp*` and ptp4l's management socket → `Ptp`.
+    Ptp,
 }
 
 /// One link.
@@ -104,6 +107,16 @@ pub struct Route {
     pub gateway: Option<String>,
     /// Table.
     pub table: u32,
+    /// The destination with its prefix length also for the default route: `0.0.0.0/0`, `::/0`; empty in trees that were
+    /// captured before it was asked.
+    #[serde(default)]
+    pub prefix: String,
+    /// It has several next hops, each of which is an entry here.
+    #[serde(default)]
+    pub multipath: bool,
+    /// Metrics that are set: `rto_min` in ms, `quickack`.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, u32>,
 }
 
 /// One queue discipline: for people, and exact.
@@ -188,6 +201,7 @@ impl NetQuery {
             Self::NetnsInode => "netns-inode".into(),
             Self::NetnsCookie => "netns-cookie".into(),
             Self::CpuDmaLatency => "cpu-dma-latency".into(),
+            Self::Ptp => "ptp".into(),
         }
     }
 }
@@ -258,4 +272,6 @@ typed_queries! {
     netns_cookie() -> u64 = NetQuery::NetnsCookie;
     /// Wake-up latency limit, µs.
     cpu_dma_latency() -> i32 = NetQuery::CpuDmaLatency;
+    /// Clock synchronization by PTP.
+    ptp() -> Ptp = NetQuery::Ptp;
 }

@@ -9,7 +9,7 @@ use lowlat_model::Reading;
 use serde::Serialize;
 
 use crate::captured::{LINK, LINK_READING, LIST, LIST_READING, READING, inside};
-use crate::mask::Mask;
+use crate::mask::{Kept, Mask, kept_command, process_of};
 use crate::{NetQuery, Sys, SysError};
 
 /// Wraps a door and remembers every answer, all five kinds, before and after a wait. [`Recorder::write`] stores them as
@@ -53,9 +53,10 @@ impl<S: Sys> Recorder<S> {
         self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what was read so far as a tree into a new or empty folder. With `mask`, MAC addresses, IP addresses and
-    /// the host's name are replaced, the same by the same; files under `/proc/net` that hold addresses as bare
-    /// hexadecimal digits are left out, and the tree says so.
+    /// Writes what was read so far as a tree into a new or empty folder. With `mask`, hardware and IP addresses, UUIDs,
+    /// host and domain names, user names, names of wireless networks, serial numbers and machine ids are replaced, the
+    /// same by the same; of boot parameters and processes only what lowlat knows is kept; files under `/proc/net` that
+    /// hold addresses as bare hexadecimal digits are left out, and the tree says so.
     pub fn write(&self, dir: impl AsRef<Path>, mask: bool) -> Result<(), SysError> {
         let dir = dir.as_ref();
         make_dir(dir)?;
@@ -63,8 +64,7 @@ impl<S: Sys> Recorder<S> {
         if !empty {
             return Err(write_error(dir, std::io::Error::other("it is not empty")));
         }
-        let host = self.inner.read("/proc/sys/kernel/hostname").into_value().unwrap_or_default();
-        let mut mask = mask.then(|| Mask::new(host.trim()));
+        let mut mask = mask.then(|| Mask::of(&self.inner));
         let layers = self.layers();
         write_layer(dir, &layers.base, &mut mask)?;
         if layers.waited {
@@ -105,51 +105,86 @@ fn hides_in_hex(path: &str) -> bool {
         .any(|p| path.strip_prefix(p).is_some_and(|rest| HEX_TABLES.contains(&rest)))
 }
 
+/// Where a path, a list or a link of the host is stored below `dir`.
+fn at(dir: &Path, path: &str, ending: &str, mask: &mut Option<Mask>) -> PathBuf {
+    let path = match mask {
+        Some(mask) => mask.path(path),
+        None => path.to_owned(),
+    };
+    PathBuf::from(format!("{}/{}{ending}", dir.display(), inside(&path)))
+}
+
 fn write_layer(dir: &Path, layer: &Layer, mask: &mut Option<Mask>) -> Result<(), SysError> {
-    let at = |path: &str, ending: &str| PathBuf::from(format!("{}/{}{ending}", dir.display(), inside(path)));
-    for (path, reading) in &layer.files {
-        match reading {
-            Reading::Value(_) if mask.is_some() && hides_in_hex(path) => {
-                let why: Reading<()> =
-                    Reading::Absent(format!("{path} was left out of the capture: it holds addresses"));
-                put_json(&at(path, READING), &why)?;
-            }
-            Reading::Value(bytes) => match (mask.as_mut(), std::str::from_utf8(bytes)) {
-                (Some(mask), Ok(text)) => put(&at(path, ""), mask.text(text).as_bytes())?,
-                _ => put(&at(path, ""), bytes)?,
-            },
-            other => put_reading(&at(path, READING), other, mask)?,
-        }
-    }
-    for (path, reading) in &layer.lists {
-        match reading {
-            Reading::Value(names) => put_json(&at(path, "").join(LIST), names)?,
-            other => put_reading(&at(path, LIST_READING), other, mask)?,
-        }
-    }
+    write_files(dir, layer, mask)?;
+    write_lists(dir, layer, mask)?;
     for (path, reading) in &layer.links {
         match reading {
-            Reading::Value(target) => put(&at(path, LINK), target.as_bytes())?,
-            other => put_reading(&at(path, LINK_READING), other, mask)?,
+            Reading::Value(target) => {
+                let target = mask.as_mut().map_or_else(|| target.clone(), |m| m.path(target));
+                put(&at(dir, path, LINK, mask), target.as_bytes())?;
+            }
+            other => put_reading(&at(dir, path, LINK_READING, mask), other, mask)?,
         }
     }
     for (query, reading) in &layer.net {
         let name = format!("net/{}", query.name());
         match reading {
             Reading::Value(v) => {
-                // Versions look like addresses (firmware 10.2.0.1) and tell nothing of the host.
-                let versions = matches!(query, NetQuery::Driver(_) | NetQuery::Uname);
-                let v = match mask.as_mut() {
-                    Some(mask) if !versions => mask.json(v.clone()),
-                    _ => v.clone(),
-                };
-                put_json(&at(&name, ".json"), &v)?;
+                let v = mask.as_mut().map_or_else(|| v.clone(), |m| m.reply(query, v.clone()));
+                put_json(&at(dir, &name, ".json", mask), &v)?;
             }
-            other => put_reading(&at(&name, READING), other, mask)?,
+            other => put_reading(&at(dir, &name, READING, mask), other, mask)?,
         }
     }
     if let Some(ns) = layer.now_ns {
         put(&dir.join("now_ns"), ns.to_string().as_bytes())?;
+    }
+    Ok(())
+}
+
+fn write_files(dir: &Path, layer: &Layer, mask: &mut Option<Mask>) -> Result<(), SysError> {
+    for (path, reading) in &layer.files {
+        let Some(mask_of_all) = mask.as_mut() else {
+            match reading {
+                Reading::Value(bytes) => put(&at(dir, path, "", mask), bytes)?,
+                other => put_reading(&at(dir, path, READING, mask), other, mask)?,
+            }
+            continue;
+        };
+        match reading {
+            Reading::Value(_) if hides_in_hex(path) => {
+                let why: Reading<()> =
+                    Reading::Absent(format!("{path} was left out of the capture: it holds addresses"));
+                put_json(&at(dir, path, READING, mask), &why)?;
+            }
+            Reading::Value(bytes) => {
+                if let Kept::Bytes(bytes) = mask_of_all.file(path, bytes) {
+                    put(&at(dir, path, "", mask), &bytes)?;
+                }
+            }
+            // A process of which nothing is kept is not there in the capture, and neither is its refusal.
+            _ if process_of(path).is_some() => {}
+            other => put_reading(&at(dir, path, READING, mask), other, mask)?,
+        }
+    }
+    Ok(())
+}
+
+fn write_lists(dir: &Path, layer: &Layer, mask: &mut Option<Mask>) -> Result<(), SysError> {
+    let known = |entry: &str| match layer.files.get(&format!("/proc/{entry}/comm")) {
+        Some(Reading::Value(comm)) => kept_command(comm),
+        _ => false,
+    };
+    for (path, reading) in &layer.lists {
+        match (reading, mask.as_mut()) {
+            (Reading::Value(names), Some(m)) => {
+                let kept = |n: &&String| path != "/proc" || process_of(&format!("/proc/{n}")).is_none() || known(n);
+                let names: Vec<String> = names.iter().filter(kept).map(|n| m.path(n)).collect();
+                put_json(&at(dir, path, "", mask).join(LIST), &names)?;
+            }
+            (Reading::Value(names), None) => put_json(&at(dir, path, "", mask).join(LIST), names)?,
+            (other, _) => put_reading(&at(dir, path, LIST_READING, mask), other, mask)?,
+        }
     }
     Ok(())
 }

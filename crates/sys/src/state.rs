@@ -51,6 +51,9 @@ pub fn state(sys: &dyn Sys, locus: &Locus) -> Reading<State> {
         }),
         Locus::CpuDmaLatency => query::cpu_dma_latency(sys)
             .map(|us| if us == NO_LATENCY_LIMIT { State::Text("none".to_owned()) } else { text(us) }),
+        Locus::RouteMetric { iface, prefix, metric } => {
+            route(sys, iface, prefix).map(|r| text(r.metrics.get(metric).copied().unwrap_or(0)))
+        }
         Locus::DropIn { path } => match sys.read(path) {
             Reading::Value(t) => Reading::Value(State::Text(t)),
             // No file is a state like any other here, and putting it back removes what is.
@@ -101,6 +104,32 @@ fn qdisc(sys: &dyn Sys, iface: &str, parent: &str) -> Reading<QdiscState> {
             Some(q) => Reading::Value(q.exact),
             None => Reading::Absent(format!("nothing hangs at {iface} {parent}")),
         }
+    })
+}
+
+/// `RT_TABLE_MAIN` (include/uapi/linux/rtnetlink.h).
+const MAIN: u32 = 254;
+
+/// The one route of the main table to a prefix over an interface.
+fn route(sys: &dyn Sys, iface: &str, prefix: &str) -> Reading<query::Route> {
+    query::links(sys).and_then(|links| {
+        let Some(link) = links.into_iter().find(|l| l.name == iface) else {
+            return Reading::Absent(format!("there is no interface {iface}"));
+        };
+        query::routes(sys).and_then(|all| {
+            let mut mine =
+                all.into_iter().filter(|r| r.table == MAIN && r.prefix == prefix && r.oif == Some(link.index));
+            match (mine.next(), mine.next()) {
+                (Some(r), _) if r.multipath => {
+                    Reading::Unsupported(format!("the route to {prefix} has several next hops"))
+                }
+                (Some(r), None) => Reading::Value(r),
+                (Some(_), Some(_)) => {
+                    Reading::Unsupported(format!("there are several routes to {prefix} over {iface}"))
+                }
+                (None, _) => Reading::Absent(format!("there is no route to {prefix} over {iface}")),
+            }
+        })
     })
 }
 

@@ -1,7 +1,8 @@
-//! Settings of an interface, by netlink and ioctl.
+//! Settings of an interface and of its routes, by netlink and ioctl.
 
 use lowlat_model::Locus;
 use lowlat_netlink::ethtool::{coalesce, features, flags, ioctl, sizes};
+use lowlat_netlink::route::metrics;
 
 use crate::WriteError;
 
@@ -25,6 +26,13 @@ pub(crate) fn write(locus: &Locus, text: &str) -> Result<(), WriteError> {
         Locus::HwTimestamp { iface } => {
             let mode = hw_timestamp(text).ok_or_else(|| WriteError::not_allowed(what(), "it takes tx=N rx=N"))?;
             ioctl::set_hw_timestamp(iface, mode)?;
+        }
+        Locus::RouteMetric { iface, prefix, metric } => {
+            let to = prefix
+                .split_once('/')
+                .and_then(|(address, length)| Some((address.parse().ok()?, length.parse().ok()?)))
+                .ok_or_else(|| WriteError::not_allowed(what(), "the route has no prefix"))?;
+            metrics::set(iface, to, metric, number()?)?;
         }
         _ => return Err(WriteError::not_allowed(what(), "the place does not take a text")),
     }

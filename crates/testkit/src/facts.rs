@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::facts::{
-    CpuPower, Cpus, Facts, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc, RxQueue,
+    CpuPower, Cpus, Facts, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc, Route, RxQueue,
     TimeSync, Timestamping, TxQueue,
 };
 use lowlat_model::{Counters, Reading, Schema, Window};
@@ -41,6 +41,7 @@ pub fn healthy() -> Facts {
             packet_sockets: Value(0),
         },
         sockets: Value(vec![]),
+        routes: Value(vec![route("0.0.0.0/0", Some("192.0.2.254")), route("192.0.2.0/24", None)]),
         time: TimeSync {
             ptp_clocks: Value(BTreeMap::from([("ptp0".into(), "0000:3b:00.0".into())])),
             synchronized: Value(true),
@@ -51,6 +52,10 @@ pub fn healthy() -> Facts {
         counters: after.clone(),
         window: Some(Window { before, after }),
     }
+}
+
+fn route(prefix: &str, gateway: Option<&str>) -> Route {
+    Route { prefix: prefix.into(), iface: IFACE.into(), gateway: gateway.map(str::to_owned), metrics: BTreeMap::new() }
 }
 
 fn host() -> Host {
@@ -66,6 +71,9 @@ fn host() -> Host {
         netns: Value("net:[4026531840]".into()),
         hugepages: Value(BTreeMap::new()),
         boot_id: Value("00000000-0000-4000-8000-000000000000".into()),
+        thp: Value("madvise".into()),
+        ksm: Value(0),
+        aspm_policy: Value("performance".into()),
     }
 }
 
@@ -81,6 +89,7 @@ fn cpus() -> Cpus {
         power: (0..4).map(|c| (c, power())).collect(),
         idle_driver: Value("intel_idle".into()),
         dma_latency_us: Value(2_000_000_000),
+        workqueue: Value(vec![0, 1, 2, 3]),
     }
 }
 
@@ -139,6 +148,8 @@ fn interface() -> Interface {
         napi_defer_hard_irqs: Value(0),
         napi_threaded: Value(false),
         pcie: Value(PcieLink { speed_gts: 5.0, max_speed_gts: 5.0, width: 8, max_width: 8 }),
+        aspm_l1: Value(false),
+        iommu: Value("identity".into()),
     }
 }
 
@@ -166,6 +177,8 @@ fn loopback() -> Interface {
         pause: Reading::Unsupported(no()),
         eee: Reading::Unsupported(no()),
         pcie: Reading::Absent(no()),
+        aspm_l1: Reading::Absent(no()),
+        iommu: Reading::Absent(no()),
         rx_queues: vec![rx_queue()],
         tx_queues: vec![tx_queue()],
         ..interface()
@@ -220,6 +233,12 @@ fn sysctls() -> BTreeMap<String, Reading<String>> {
         ("net.core.netdev_budget_usecs", "8000"),
         ("net.core.busy_poll", "0"),
         ("net.core.busy_read", "0"),
+        ("net.core.somaxconn", "4096"),
+        ("net.ipv4.tcp_autocorking", "1"),
+        ("net.ipv4.tcp_notsent_lowat", "4294967295"),
+        ("net.ipv4.tcp_rto_min_us", "200000"),
+        ("kernel.numa_balancing", "0"),
+        ("kernel.sched_rt_runtime_us", "950000"),
         ("net.ipv4.tcp_rmem", "4096\t131072\t6291456"),
         ("net.ipv4.tcp_wmem", "4096\t16384\t4194304"),
     ]
@@ -281,6 +300,10 @@ fn counters(at_ns: u64, n: u64) -> Counters {
             ("TcpExt.OfoPruned", 0),
             ("TcpExt.TCPBacklogDrop", 0),
             ("TcpExt.BusyPollRxPackets", 0),
+            ("TcpExt.TCPAutoCorking", 0),
+            ("TcpExt.TCPTimeouts", 0),
+            ("TcpExt.DelayedACKs", 5),
+            ("TcpExt.ListenOverflows", 0),
         ],
     );
     put(
@@ -291,6 +314,7 @@ fn counters(at_ns: u64, n: u64) -> Counters {
             ("rx_missed_errors", 0),
             ("rx_fifo_errors", 0),
             ("rx_crc_errors", 0),
+            ("rx_frame_errors", 0),
         ],
     );
     put(format!("ethtool/{IFACE}"), &[("rx_missed_errors", 0), ("rx_no_buffer_count", 0), ("rx_no_dma_resources", 0)]);
@@ -301,7 +325,26 @@ fn counters(at_ns: u64, n: u64) -> Counters {
     for line in 0..2 {
         put(format!("irq/{}", 40 + line), &[("cpu0", 100 + n), ("cpu1", 100 + n), ("cpu2", 0), ("cpu3", 0)]);
     }
-    put("vmstat".into(), &[("pgmajfault", 7)]);
+    for (name, by) in [("LOC", 250), ("CAL", 1), ("TLB", 0), ("RES", 1)] {
+        put(format!("irq/{name}"), &["cpu0", "cpu1", "cpu2", "cpu3"].map(|cpu| (cpu, 1_000 + by * n)));
+    }
+    for cpu in 0..4 {
+        put(format!("thermal/cpu{cpu}"), &[("core_throttle_count", 0), ("package_throttle_count", 0)]);
+    }
+    put("cgroup".into(), &[("nr_periods", 0), ("nr_throttled", 0), ("throttled_usec", 0)]);
+    put("conntrack".into(), &[("drop", 0), ("early_drop", 0), ("insert_failed", 0)]);
+    put(format!("aer/{IFACE}"), &[("correctable", 0), ("nonfatal", 0), ("fatal", 0)]);
+    put(
+        "vmstat".into(),
+        &[
+            ("pgmajfault", 7),
+            ("numa_hint_faults", 0),
+            ("pswpin", 0),
+            ("pswpout", 0),
+            ("compact_stall", 0),
+            ("thp_collapse_alloc", 0),
+        ],
+    );
     Counters { at_ns, groups }
 }
 

@@ -7,7 +7,7 @@ use lowlat_model::document::{
 };
 use lowlat_model::finding::{Remedy, Setting};
 use lowlat_model::op::Target;
-use lowlat_model::verdict::{Comparison, QuantileDifference};
+use lowlat_model::verdict::{Comparison, Design, QuantileDifference};
 use lowlat_model::{Finding, Measurement, NotSeen, Quantiles, Schema, Severity, Verdict};
 
 /// A UDP measurement of 20 000 probes without a loss, whose other quantiles stand in a fixed relation to its median.
@@ -45,17 +45,9 @@ pub fn measurement(p50_ns: u64) -> Measurement {
             max_ns: at(900),
             mean_ns: at(105),
         },
-        rtt_planned: Quantiles::default(),
         jitter_ratio: Some(1.5),
-        residence: Quantiles::default(),
-        stamp_coverage: BTreeMap::new(),
-        legs: BTreeMap::new(),
-        stamps: None,
-        one_way: None,
-        gaps: None,
-        conditions: None,
         environment: BTreeMap::from([("governor".into(), "performance".into())]),
-        warnings: vec![],
+        ..Measurement::default()
     }
 }
 
@@ -87,6 +79,9 @@ pub fn comparison(a_ns: u64, diff_ns: i64, low_ns: i64, high_ns: i64, verdict: V
         smallest_detectable_ns: Some(4_000),
         verdict,
         words: words.into(),
+        design: Design::Alternated,
+        seed: 1,
+        warnings: vec![],
     }
 }
 

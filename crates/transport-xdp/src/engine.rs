@@ -83,6 +83,15 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
     wait_for_carrier(&path)?;
 
     let zero_copy = sockets.queues.iter().all(xsk::Xsk::zero_copy);
+    if let Some(priority) = endpoint.priority {
+        for socket in &sockets.queues {
+            sockopt::set_int(socket.raw_fd(), libc::SOL_SOCKET, libc::SO_PRIORITY, libc::c_int::from(priority))
+                .map_err(|source| EngineError::Os { what: format!("{what} at priority {priority}"), source })?;
+        }
+        // Copied packets carry it (`xsk_build_skb`, net/xdp/xsk.c); those of zero copy have no place for it.
+        let told = if zero_copy { "zero copy carries none" } else { "it passes no queue discipline" };
+        remarks.push(format!("priority {priority}: {told}"));
+    }
     if busy.is_some() && mode == Mode::Generic {
         remarks.push("busy polling not used: the generic hook has no NAPI to poll".to_owned());
     }

@@ -56,10 +56,23 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
         let next = format!("ip link set {} up", link.name);
         return Err(unavailable(&what, format!("{} is down", link.name), next));
     }
-    let route = netlink::route(remote.ip(), asked.as_ref().map(|l| l.index)).map_err(|e| EngineError::Unreachable {
-        what: format!("find the route to {}", remote.ip()),
-        why: e.to_string(),
-        next: format!("see ip route get {}", remote.ip()),
+    // A link-local address says itself which link it is on.
+    let scope = match remote {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => Some(v6.scope_id()),
+        _ => None,
+    };
+    if let (Some(link), Some(scope)) = (&asked, scope)
+        && link.index != scope
+    {
+        let why = format!("the target's scope is another interface than {}", link.name);
+        return Err(unavailable(&what, why, "give one of the two"));
+    }
+    let route = netlink::route(remote.ip(), asked.as_ref().map(|l| l.index).or(scope)).map_err(|e| {
+        EngineError::Unreachable {
+            what: format!("find the route to {}", remote.ip()),
+            why: e.to_string(),
+            next: format!("see ip route get {}", remote.ip()),
+        }
     })?;
     let link = match asked {
         Some(link) => link,

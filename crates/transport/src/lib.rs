@@ -51,6 +51,8 @@ pub struct Endpoint {
     pub bind_iface: bool,
     /// DSCP, 0–63.
     pub dscp: Option<u8>,
+    /// `SO_PRIORITY`: the queue discipline's class, and on a VLAN interface, by its egress map, the PCP bits.
+    pub priority: Option<u8>,
     /// Largest message, bytes.
     pub max_message: usize,
     /// Ask the kernel for software (and where there are, hardware) stamps.
@@ -69,6 +71,7 @@ impl Endpoint {
             iface: None,
             bind_iface: false,
             dscp: None,
+            priority: None,
             max_message,
             stamps: false,
             busy_poll_us: None,

@@ -439,6 +439,17 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
             set(libc::IPPROTO_IP, libc::IP_TOS, field, "IP_TOS")?;
         }
     }
+    // After the DSCP: IP_TOS sets the priority too (`__ip_sock_set_tos`, net/ipv4/ip_sockglue.c).
+    if let Some(priority) = endpoint.priority {
+        os::set_int(fd, libc::SOL_SOCKET, libc::SO_PRIORITY, c_int::from(priority)).map_err(|e| {
+            EngineError::Unavailable {
+                engine: "path",
+                what: format!("send to {} at priority {priority}", endpoint.remote),
+                why: e.to_string(),
+                next: "give one of 0 to 6, or run as root (socket(7): beyond 6 needs CAP_NET_ADMIN)".to_owned(),
+            }
+        })?;
+    }
     if endpoint.proto == Proto::Tcp {
         set(libc::IPPROTO_TCP, libc::TCP_NODELAY, 1, "TCP_NODELAY")?;
         // Only for the start: once answers carry the acknowledgements, forcing them out by themselves adds a packet to

@@ -10,7 +10,7 @@ use crate::Random;
 
 /// Longest lag looked at: dependence that lasts longer is drift, which only alternated rounds can show, and the search
 /// stays linear in the samples.
-const LAGS: usize = 256;
+pub(crate) const LAGS: usize = 256;
 
 /// Samples with their ranks, ready to be resampled.
 #[derive(Debug)]
@@ -25,20 +25,14 @@ pub(crate) struct Blocks {
 impl Blocks {
     /// One sort; the block length fits the dependence around the quantiles `qs`.
     pub(crate) fn new(samples: &[u64], qs: &[f64]) -> Self {
-        let mut order: Vec<u32> = (0..u32::try_from(samples.len()).unwrap_or(u32::MAX)).collect();
-        order.sort_unstable_by_key(|&i| samples[i as usize]);
-        let sorted: Vec<u64> = order.iter().map(|&i| samples[i as usize]).collect();
-        let mut ranks = vec![0; samples.len()];
-        for (place, &i) in (0u32..).zip(&order) {
-            ranks[i as usize] = place;
-        }
-        let length = qs.iter().map(|&q| block_length(&ranks, rank(samples.len(), q))).max().unwrap_or(1);
+        let (sorted, ranks) = ranked(samples);
+        let above = |q: f64| {
+            let place = rank(ranks.len(), q);
+            let series: Vec<bool> = ranks.iter().map(|&r| r as usize > place).collect();
+            block_length(&series)
+        };
+        let length = qs.iter().map(|&q| above(q)).max().unwrap_or(1);
         Self { counts: vec![0; sorted.len()], sorted, ranks, length }
-    }
-
-    /// How many independent stretches the samples amount to.
-    pub(crate) fn stretches(&self) -> usize {
-        self.sorted.len() / self.length
     }
 
     /// The quantile of the samples as they are.
@@ -71,7 +65,26 @@ impl Blocks {
     }
 }
 
-/// Block length for the variance of the quantile at `place`, by the automatic rule of Politis and White (2004,
+/// The samples sorted, and the place of each among them. Equal samples are told apart by a hash of their number: in order
+/// of their number they would look like a trend, and a clock of coarse ticks gives many equals.
+pub(crate) fn ranked(samples: &[u64]) -> (Vec<u64>, Vec<u32>) {
+    let mut order: Vec<(u64, u32)> = samples.iter().copied().zip(0u32..).collect();
+    order.sort_unstable_by_key(|&(sample, i)| (sample, scattered(i)));
+    let mut ranks = vec![0; samples.len()];
+    for (place, &(_, i)) in (0u32..).zip(&order) {
+        ranks[i as usize] = place;
+    }
+    (order.into_iter().map(|(sample, _)| sample).collect(), ranks)
+}
+
+/// A one-to-one scattering of u32: the finalizer of MurmurHash3 (Appleby).
+fn scattered(i: u32) -> u32 {
+    let i = (i ^ (i >> 16)).wrapping_mul(0x85eb_ca6b);
+    let i = (i ^ (i >> 13)).wrapping_mul(0xc2b2_ae35);
+    i ^ (i >> 16)
+}
+
+/// Block length for the variance of the mean of `series`, by the automatic rule of Politis and White (2004,
 /// Econometric Reviews 23:53) as corrected by Patton, Politis and White (2009, ibid. 28:372), for the moving-block
 /// bootstrap: `(2 G² / D)^⅓ n^⅓` with `D = 4/3 g²(0)`, where G and g come from the autocovariances under a flat-top
 /// window that ends at twice the last lag with a correlation of weight.
@@ -79,13 +92,13 @@ impl Blocks {
 /// It is applied to "this sample lies above the quantile", not to the samples: that indicator is what a quantile's
 /// variance is made of, and a single huge delay cannot sway it. At most a quarter of the run, so that a resample has some
 /// variety.
-fn block_length(ranks: &[u32], place: usize) -> usize {
-    let n = ranks.len();
+pub(crate) fn block_length(series: &[bool]) -> usize {
+    let n = series.len();
     if n < 8 {
         return 1;
     }
-    let mean = (n - place - 1) as f64 / n as f64;
-    let series: Vec<f64> = ranks.iter().map(|&r| f64::from(u8::from(r as usize > place)) - mean).collect();
+    let mean = series.iter().filter(|&&x| x).count() as f64 / n as f64;
+    let series: Vec<f64> = series.iter().map(|&x| f64::from(u8::from(x)) - mean).collect();
     let covariance = |lag: usize| series.iter().zip(&series[lag..]).map(|(x, y)| x * y).sum::<f64>() / n as f64;
     let mut covariances = vec![covariance(0)];
     if covariances[0] <= 0.0 {

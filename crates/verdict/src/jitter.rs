@@ -3,19 +3,7 @@
 //! From round-trip times these are round-trip variations; from one-way delays, one-way ones.
 
 use lowlat_model::Quantiles;
-use lowlat_model::measurement::LOST;
-use serde::Serialize;
-
-/// The three figures.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Jitter {
-    /// Inter-packet delay variation, absolute values (RFC 3393).
-    pub ipdv: Quantiles,
-    /// Packet delay variation: above the run's smallest delay (RFC 5481 §4.2).
-    pub pdv: Quantiles,
-    /// The smoothed interarrival jitter at the end of the run, ns (RFC 3550 §6.4.1); `None` below two answers.
-    pub rfc3550_ns: Option<u64>,
-}
+use lowlat_model::measurement::{Jitter, LOST};
 
 /// All three.
 pub fn jitter(samples: &[u64]) -> Jitter {

@@ -1,8 +1,9 @@
 //! Samples to verdicts, with confidence intervals. Pure: no I/O, no clock, and every random choice comes from a seed.
 //!
 //! - [`quantiles`]: the figures of one run, each only where the sample bears it.
-//! - [`interval`]: how sure one run's quantile is, autocorrelation respected.
-//! - [`compare`]: what alternated rounds of two configurations show, on P50 *and* P99.
+//! - [`intervals`]: how sure one run's quantiles are, autocorrelation respected.
+//! - [`compare`]: what alternated rounds of two configurations show, on P50 *and* P99; [`compare_samples`] and
+//!   [`compare_figures`]: what two stored runs show.
 //! - [`jitter`]: IPDV, PDV, RFC 3550. [`steady`]: where the warm-up ends.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
@@ -11,15 +12,18 @@ mod compare;
 mod counts;
 pub mod jitter;
 mod random;
+mod share;
 mod single;
 pub mod steady;
+mod stored;
 mod student;
 mod words;
 
 pub use compare::{Options, compare};
 pub use counts::compare_counts;
 pub use random::Random;
-pub use single::{Interval, interval};
+pub use single::{QUANTILES, intervals};
+pub use stored::{compare_figures, compare_samples};
 
 use lowlat_model::Quantiles;
 

@@ -35,7 +35,7 @@ pub(crate) fn words(
             format!("{word}: {}", shown.join(", "))
         }
         Verdict::Same => {
-            format!("the same: {}, {}{would}", change(middle), change(tail))
+            format!("no difference shown{would}: {}, {}, within what is worth having", change(middle), change(tail))
         }
         _ if losses.shows == Verdict::Unclear && opposed.contains(&Verdict::Better) => {
             let shown: Vec<String> =

@@ -1,6 +1,7 @@
 //! `docs/reference/`: pages made from the catalogue's own doc comments, never edited by hand.
 
 mod guides;
+mod record;
 mod text;
 mod units;
 
@@ -28,6 +29,7 @@ pub(crate) fn pages(tree: &Tree) -> Result<Pages> {
     guides::optimization_patterns(tree, &mut pages);
     guides::kernel_bypass(&mut pages);
     guides::nic_tuning(tree, &mut pages);
+    record::knobs_on_kernels(tree, &mut pages)?;
     pages.insert("index.md".to_owned(), guides::index());
     Ok(pages)
 }

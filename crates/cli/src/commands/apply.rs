@@ -9,7 +9,8 @@ use crate::args::{ApplyArgs, RollbackArgs};
 use crate::failure::{Failure, Outcome};
 use crate::{output, signals};
 
-/// `apply`: every step of the plan, or none of them.
+/// `apply`: each step of the plan, a step whole or not at all. Exit 1 where the host refused some, 2 where it refused all:
+/// then nothing is changed. What breaks in the middle takes everything back.
 pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     let plan: Plan = super::stored(&args.plan, "plan")?;
     crate::need_root("apply", "or look at it with `lowlat plan --diff`")?;
@@ -20,6 +21,7 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     if let Some(ns) = args.confirm_within {
         session.watch(ns.div_ceil(1_000_000_000).max(1))?;
     }
+    let (mut applied, mut refused) = (0, None);
     for step in &plan.steps {
         if signals::stopped() {
             return Err(back_out(session, live, "apply: interrupted by a signal"));
@@ -30,15 +32,18 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
             continue;
         }
         match session.apply(&live, step) {
-            Ok(handle) => output::progress(&format!(
-                "{} on {}: {} -> {}",
-                step.knob,
-                step.target,
-                step.from,
-                handle.read_back_words()
-            )),
+            Ok(handle) => {
+                applied += 1;
+                let now = handle.read_back_words();
+                output::progress(&format!("{} on {}: {} -> {now}", step.knob, step.target, step.from));
+            }
             Err(StepError::Refused { why }) => {
-                output::progress(&format!("{} on {}: refused: {why}", step.knob, step.target));
+                let words = format!("{} on {}: refused: {why}", step.knob, step.target);
+                // The only step's refusal is the failure itself, and stands in its line.
+                if plan.steps.len() > 1 {
+                    output::progress(&words);
+                }
+                refused.get_or_insert(words);
             }
             Err(fatal) => {
                 return Err(back_out(session, live, &format!("apply {} on {}: {fatal}", step.knob, step.target)));
@@ -46,10 +51,14 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
         }
     }
     session.leave_open()?;
+    if let (0, Some(words)) = (applied, &refused) {
+        return Err(Failure::new(format!("apply {words}; nothing is changed; see `lowlat explain` for what it takes")));
+    }
     if args.confirm_within.is_some() {
         output::progress("goes back by itself unless `lowlat confirm` comes in time");
     }
-    status(json)
+    status(json)?;
+    Ok(u8::from(refused.is_some()))
 }
 
 fn back_out(mut session: Session, live: Live, why: &str) -> Failure {

@@ -1,35 +1,104 @@
-//! `lowlat compare`: two engines on one live path, alternated.
+//! `lowlat compare`: two stored runs, or two live configurations alternated on one path.
 
+mod side;
+
+use lowlat_model::verdict::Comparison;
+use lowlat_model::{Measurement, Verdict};
 use lowlat_sys::Live;
+use lowlat_verdict::Options;
 
 use crate::args::CompareArgs;
 use crate::failure::{Failure, Outcome};
 use crate::optimize::judge;
-use crate::output;
-use crate::path::{ENGINES, Path};
-use crate::probe::Ask;
+use crate::path::ENGINES;
+use crate::stored::{self, Stored};
+use crate::{output, signals};
+use side::Side;
 
 /// Runs the command. Exit 1 when B is worse than A.
 pub fn run(args: &CompareArgs, json: bool) -> Outcome {
-    for engine in [&args.a, &args.b] {
-        if !ENGINES.contains(&engine.as_str()) {
-            return Err(Failure::new(format!("compare {engine:?}: it is no engine; choose of {}", ENGINES.join(", "))));
+    let comparison = match (Side::is_one(&args.a), Side::is_one(&args.b)) {
+        (true, true) => alternated(args)?,
+        (false, false) => {
+            for name in [&args.a, &args.b] {
+                known(name)?;
+            }
+            let seed = args.seed.unwrap_or_else(judge::seed);
+            runs(&args.a, &args.b, &Options { seed, ..Options::default() })?
         }
+        (live, _) => {
+            let (engine, run) = if live { (&args.a, &args.b) } else { (&args.b, &args.a) };
+            known(run)?;
+            return Err(Failure::new(format!(
+                "compare {engine} with {run}: one is a live engine and the other a stored run; give two of a kind, or \
+                 measure the live one with --out first"
+            )));
+        }
+    };
+    if json {
+        output::json(&comparison)?;
+    } else {
+        output::text(&lowlat_report::comparison(&comparison));
     }
+    if signals::stopped() {
+        output::progress("interrupted: this is what the pairs up to then show");
+    }
+    Ok(u8::from(comparison.verdict == Verdict::Worse))
+}
+
+fn known(name: &str) -> Result<(), Failure> {
+    if stored::exists(name) {
+        return Ok(());
+    }
+    // It may be the id of a run; whatever else it was meant to be, it is none of these.
+    Stored::load(name).map(drop).map_err(|_| {
+        Failure::new(format!(
+            "compare {name:?}: it is neither an engine nor a stored run; choose of {}, or name a folder of `measure \
+             --out`, a sample log or a document",
+            ENGINES.join(", ")
+        ))
+    })
+}
+
+fn runs(a: &str, b: &str, options: &Options) -> Result<Comparison, Failure> {
+    let (run_a, run_b) = (Stored::load(a)?, Stored::load(b)?);
+    let (of_a, of_b) = (run_a.measurement()?, run_b.measurement()?);
+    let mut out = match (run_a.samples()?, run_b.samples()?) {
+        (Some(all_a), Some(all_b)) => lowlat_verdict::compare_samples((a, &all_a), (b, &all_b), options),
+        _ => lowlat_verdict::compare_figures((a, of_a), (b, of_b), options),
+    };
+    let settings = |m: &Measurement| {
+        [
+            ("target", m.target.clone()),
+            ("protocol", m.proto.clone()),
+            ("mode", m.mode.clone()),
+            ("size", m.size_bytes.to_string()),
+            ("rate", m.rate_pps.map_or_else(|| "none".to_owned(), |r| format!("{r:.0}/s"))),
+        ]
+    };
+    for (in_a, in_b) in settings(of_a).into_iter().zip(settings(of_b)).filter(|(x, y)| x != y) {
+        out.warnings.push(format!("the two runs differ in {}: {} and {}", in_a.0, in_a.1, in_b.1));
+    }
+    Ok(out)
+}
+
+fn alternated(args: &CompareArgs) -> Result<Comparison, Failure> {
     let target = args.target.as_deref().ok_or_else(|| {
         Failure::new(format!("compare {} with {}: the far end is missing; give --target HOST", args.a, args.b))
     })?;
     if let Some(iface) = &args.iface {
         crate::optimize::interface(iface, &Live::new())?;
     }
-    let path = Path::new(target, &args.path, args.iface.as_deref())?;
-    let ask = |engine| Ask { duration_ns: args.round, ..Ask::new(&path, engine) };
-    let rounds = judge::alternate(&ask(&args.a), &ask(&args.b), (&args.a, &args.b), args.pairs, &mut |_| Ok(()))?;
-    let comparison = judge::compare(&rounds);
-    if json {
-        output::json(&comparison)?;
-    } else {
-        output::text(&lowlat_report::comparison(&comparison));
+    let side = |text| Side::parse(text, target, &args.path, args.iface.as_deref());
+    let (a, b) = (side(&args.a)?, side(&args.b)?);
+    let (ask_a, ask_b) = (a.ask(args.round), b.ask(args.round));
+    ask_a.check()?;
+    ask_b.check()?;
+    let how = (args.pairs, args.seed.unwrap_or_else(judge::seed), judge::OnStop::Keep);
+    let rounds = judge::alternate(&ask_a, &ask_b, (&args.a, &args.b), how, &mut |_| Ok(()))?;
+    let mut out = judge::compare(&rounds);
+    if signals::stopped() {
+        out.warnings.push(format!("interrupted after {} of {} pairs", rounds.rounds.len() / 2, args.pairs));
     }
-    Ok(u8::from(comparison.verdict == lowlat_model::Verdict::Worse))
+    Ok(out)
 }

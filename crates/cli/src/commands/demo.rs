@@ -113,6 +113,7 @@ fn job(goal_ns: u64, cpu: u32) -> Result<Job, Failure> {
         // Longer than any queue here; a probe that takes longer is lost, and a lost one must not eat a whole round.
         timeout: 120_000_000,
         dscp: None,
+        priority: None,
         key_file: None,
         busy_poll: None,
     };

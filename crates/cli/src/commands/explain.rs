@@ -1,5 +1,7 @@
 //! `lowlat explain`: the reference pages, in the terminal.
 
+use std::fmt::Write as _;
+
 use crate::args::ExplainArgs;
 use crate::failure::{Failure, Outcome};
 use crate::output;
@@ -116,7 +118,7 @@ fn for_terminal(page: &str) -> String {
         let mut cells = row.split(" | ").map(str::trim);
         let first = cells.next().unwrap_or_default();
         let rest: Vec<&str> = cells.collect();
-        out.push_str(&format!("- {first}: {}\n", rest.join(" · ")));
+        let _ = writeln!(out, "- {first}: {}", rest.join(" · "));
     }
     // A table's head and its rule say nothing once the rows are items.
     let keep =
@@ -159,7 +161,7 @@ mod tests {
         for name in names() {
             assert!(page(name).is_some_and(|p| p.len() > 100), "{name}");
         }
-        assert!(page("SO_BUSY_POLL").unwrap().starts_with("# socket.busy-poll\n"));
+        assert!(page("SO_BUSY_POLL").is_some_and(|p| p.starts_with("# socket.busy-poll\n")));
         assert_eq!(page("no-such-thing"), None);
     }
 

@@ -23,16 +23,10 @@ use crate::failure::Failure;
 
 /// Reads a stored document and checks that it is the one that is meant.
 fn stored<T: serde::de::DeserializeOwned>(path: &std::path::Path, name: &str) -> Result<T, Failure> {
-    let at = path.display();
     let next = "name a file that lowlat wrote";
     let bytes = lowlat_sys::store::read(path).map_err(|e| Failure::because(e, next))?;
-    let value: serde_json::Value = serde_json::from_slice(&bytes)
-        .map_err(|e| Failure::new(format!("read {at}: it is no JSON document ({e}); {next}")))?;
-    let schema = value.get("schema").cloned().unwrap_or_default();
-    let schema: lowlat_model::Schema =
-        serde_json::from_value(schema).map_err(|_| Failure::new(format!("read {at}: it carries no schema; {next}")))?;
-    schema.expect(name).map_err(|why| Failure::new(format!("read {at}: {why}; {next}")))?;
-    serde_json::from_value(value).map_err(|e| Failure::new(format!("read {at}: it is damaged ({e}); {next}")))
+    lowlat_model::stored::read(&bytes, name)
+        .map_err(|why| Failure::new(format!("read {}: {why}; {next}", path.display())))
 }
 
 /// Stored facts, or those of a captured tree, or those of the live host.

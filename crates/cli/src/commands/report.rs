@@ -1,20 +1,47 @@
-//! `lowlat report`: a stored run again.
+//! `lowlat report`: a stored run again, or its samples in the formats of others.
 
-use std::path::PathBuf;
+use std::io::{BufWriter, Write};
+use std::time::{Duration, UNIX_EPOCH};
 
+use lowlat_measure::{export, log};
 use lowlat_model::document::RunDocument;
-use lowlat_sys::store::Store;
+use lowlat_model::stored::StoredRun;
 
 use crate::args::{FormatArg, ReportArgs};
 use crate::failure::{Failure, Outcome};
 use crate::output;
+use crate::stored::{self, Stored};
+
+/// One histogram of the HdrHistogram log a second, as its own recorders write them.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs the command. The exit code is the run's own: 1 when its goal was missed.
 pub fn run(args: &ReportArgs, json: bool) -> Outcome {
-    let document: RunDocument = super::stored(&locate(&args.run)?, "optimize")?;
     let format = if json { FormatArg::Json } else { args.format };
-    print(&document, format)?;
-    Ok(exit_code(&document))
+    if matches!(format, FormatArg::Csv | FormatArg::Hlog) {
+        return samples(&args.run, format);
+    }
+    let stored = Stored::load(&args.run)?;
+    match &stored.run {
+        StoredRun::Optimize(document) => {
+            print(document, format)?;
+            Ok(exit_code(document))
+        }
+        other => {
+            match format {
+                FormatArg::Json => match other {
+                    StoredRun::Measure(m) => output::json(m)?,
+                    StoredRun::Sweep(s) => output::json(s)?,
+                    StoredRun::Compare(c) => output::json(c)?,
+                    StoredRun::Optimize(d) => output::json(d)?,
+                },
+                FormatArg::Md => output::text(&lowlat_report::stored(other, lowlat_report::Format::Markdown)),
+                FormatArg::Html => output::text(&lowlat_report::stored(other, lowlat_report::Format::Html)),
+                _ => output::text(&lowlat_report::stored(other, lowlat_report::Format::Text)),
+            }
+            Ok(0)
+        }
+    }
 }
 
 /// 0 when the goal was met or none was given, 1 when it was missed or could not be judged.
@@ -25,43 +52,27 @@ pub fn exit_code(document: &RunDocument) -> u8 {
 /// Prints a run.
 pub fn print(document: &RunDocument, format: FormatArg) -> Result<(), Failure> {
     match format {
-        FormatArg::Text => output::text(&lowlat_report::text(document)),
         FormatArg::Md => output::text(&lowlat_report::markdown(document)),
         FormatArg::Html => output::text(&lowlat_report::html(document)),
         FormatArg::Json => output::json(document)?,
+        _ => output::text(&lowlat_report::text(document)),
     }
     Ok(())
 }
 
-/// A run by id, folder, file, or `last`.
-fn locate(run: &str) -> Result<PathBuf, Failure> {
-    let path = PathBuf::from(run);
-    if path.is_file() {
-        return Ok(path);
-    }
-    if path.is_dir() {
-        return Ok(path.join("run.json"));
-    }
-    let store = Store::locate()?;
-    let runs = store.runs_dir();
-    let id = if run == "last" {
-        store.run_ids()?.pop().ok_or_else(|| {
-            Failure::new(format!(
-                "report the last run: {} holds none; run `lowlat optimize` or `lowlat demo`",
-                runs.display()
-            ))
-        })?
+/// Every sample of a run, to stdout, in constant memory.
+fn samples(run: &str, format: FormatArg) -> Outcome {
+    let file = stored::log_of(run)?;
+    let (mut reader, head) = stored::open(&file)?;
+    let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
+    let of_log = |e: log::LogError| stored::in_file(&file, &e);
+    if format == FormatArg::Hlog {
+        let started = UNIX_EPOCH + Duration::from_nanos(head.started_unix_ns);
+        export::hdr_log(&mut reader, started, INTERVAL, &mut out).map_err(of_log)?;
     } else {
-        run.to_owned()
-    };
-    let file = runs.join(&id).join("run.json");
-    if file.is_file() {
-        Ok(file)
-    } else {
-        Err(Failure::new(format!(
-            "report run {run:?}: there is no {}; `ls {}` shows the runs",
-            file.display(),
-            runs.display()
-        )))
+        let afters = export::afters(&mut stored::open(&file)?.0).map_err(of_log)?;
+        export::csv(&mut reader, &afters, &mut out).map_err(of_log)?;
     }
+    out.flush().map_err(|e| Failure::new(format!("write the samples: {e}; look at where they go")))?;
+    Ok(0)
 }

@@ -8,7 +8,8 @@ use super::{Job, judge, stop_point};
 use crate::failure::Failure;
 use crate::probe::{self, Ask};
 
-/// Rounds of each engine; every engine runs once in each lap, in an order that turns.
+/// Rounds of each engine; every engine runs once in each lap, in an order drawn anew, so that nothing periodic on
+/// the host keeps step with one.
 const LAPS: u32 = 8;
 
 /// Measures each engine of the job. One that cannot run here says why, and the others go on.
@@ -23,10 +24,11 @@ pub fn side_by_side(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Resu
         results.push(EngineResult { engine: engine.clone(), measurement: None, why_not, against_block: None, costs });
     }
     let mut samples: Vec<Vec<Round>> = vec![Vec::new(); results.len()];
-    for lap in 0..LAPS as usize {
-        for turn in 0..results.len() {
+    let seed = judge::seed();
+    let mut random = lowlat_verdict::Random::new(seed);
+    for _ in 0..LAPS {
+        for i in shuffled(results.len(), &mut random) {
             stop_point()?;
-            let i = (turn + lap) % results.len();
             if results[i].why_not.is_some() {
                 continue;
             }
@@ -50,7 +52,7 @@ pub fn side_by_side(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Resu
                 .zip(&samples[i])
                 .flat_map(|(a, b)| [Round { is_b: false, ..a.clone() }, b.clone()])
                 .collect();
-            let rounds = Rounds { a_name: "block".into(), b_name: results[i].engine.clone(), rounds };
+            let rounds = Rounds { a_name: "block".into(), b_name: results[i].engine.clone(), rounds, seed };
             results[i].against_block = Some(judge::compare(&rounds));
         }
         let all: Vec<u64> = samples[i].iter().flat_map(|r| r.samples_ns.iter().copied()).collect();
@@ -60,4 +62,13 @@ pub fn side_by_side(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Resu
         results[i].measurement = Some(measurement);
     }
     Ok(results)
+}
+
+/// The numbers below `n` in an order drawn (Fisher and Yates).
+fn shuffled(n: usize, random: &mut lowlat_verdict::Random) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..n).collect();
+    for i in (1..n).rev() {
+        all.swap(i, random.below(i + 1));
+    }
+    all
 }

@@ -112,7 +112,8 @@ fn try_one(job: &Job, sys: &dyn Sys, session: &mut Session, step: &PlannedStep) 
     let rule = step.reason.split(':').next().unwrap_or_default();
     let compared = match Judge::for_rule(rule) {
         Judge::RoundTrips => {
-            judge::alternate(&ask, &ask, ("without", "with"), job.pairs, &mut toggle).map(|r| judge::compare(&r))
+            let how = (job.pairs, judge::seed(), judge::OnStop::Fail);
+            judge::alternate(&ask, &ask, ("without", "with"), how, &mut toggle).map(|r| judge::compare(&r))
         }
         Judge::Counter(group, key) => judge::alternate_counts(
             sys,

@@ -1,4 +1,4 @@
-//! Metrics of routes, explained only.
+//! Metrics of routes.
 
 pub(crate) mod quickack;
 pub(crate) mod rto_min;

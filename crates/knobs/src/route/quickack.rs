@@ -8,19 +8,21 @@ crate::knob! {
     /// TCP_NODELAY) waits for this host's delayed ACK, 40 ms and more. TCP_QUICKACK does it for one socket, and has to
     /// be set again and again.
     /// ## Cost
-    /// An acknowledgement for each segment.
+    /// An acknowledgement for each segment. The route is sent again whole with the one metric changed; whoever manages
+    /// the network may set it anew. Connections that exist keep what they have.
     /// ## Example
-    /// lowlat explains it and never writes it.
+    /// `off -> on` runs `ip route change PREFIX … quickack 1`
     "route.quickack";
-    kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
-    value Value::None;
-    words "a route belongs to whoever manages the network: `ip route change PREFIX … quickack 1`, and the same without it to undo";
-    refusal "a route belongs to whoever manages the network: `ip route change PREFIX … quickack 1`, and the same without it to undo";
+    kernels "3.11.."; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::RouteMetric("quickack");
+    value Value::Switch;
+    words "acknowledging at once goes {was} -> {want}";
+    refusal "";
     also ["quickack"];
     sources [
-        "man 8 ip-route (quickack BOOL)",
+        "man 8 ip-route (quickack BOOL, Linux 3.11+)",
         "include/uapi/linux/rtnetlink.h in linux 6.12: RTAX_QUICKACK",
         "net/ipv4/tcp_input.c in linux 6.12: tcp_in_quickack_mode",
+        "net/ipv4/fib_trie.c in linux 6.12: fib_table_insert (NLM_F_REPLACE)",
     ];
 }

@@ -2,24 +2,26 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// `ip route change … rto_min 5ms`: smallest retransmission timeout of connections over one route.
+    /// Smallest retransmission timeout of connections over one route, in milliseconds; 0 is the default of 200.
     /// ## Why it matters
-    /// The timeout is 200 ms at least by default. On a path of microseconds, one lost last segment then costs 200 ms.
-    /// It goes before sysctl.net.ipv4.tcp_rto_min_us, and kernels without that sysctl have it too.
+    /// On a path of microseconds, one lost last segment waits 200 ms before it is sent again. It goes before
+    /// sysctl.net.ipv4.tcp_rto_min_us, and kernels without that sysctl have it too.
     /// ## Cost
-    /// Too small a timeout sends again what was merely late, a delayed ACK of the peer among it.
+    /// Too small a timeout sends again what was merely late, a delayed ACK of the peer (40 ms and more) among it. The
+    /// route is sent again whole with the one metric changed; whoever manages the network may set it anew.
     /// ## Example
-    /// lowlat explains it and never writes it.
+    /// `0 -> 50` runs `ip route change PREFIX … rto_min 50ms`
     "route.rto-min";
-    kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
-    value Value::None;
-    words "a route belongs to whoever manages the network: `ip route change PREFIX … rto_min 5ms`, and the same without it to undo";
-    refusal "a route belongs to whoever manages the network: `ip route change PREFIX … rto_min 5ms`, and the same without it to undo";
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
+    place Place::RouteMetric("rto_min");
+    value Value::Number(0, 60_000);
+    words "smallest retransmission timeout in ms (0: the default): {was} -> {want}";
+    refusal "";
     also ["rto_min"];
     sources [
         "man 8 ip-route (rto_min TIME)",
-        "include/net/tcp.h in linux 6.12: tcp_rto_min",
+        "include/net/tcp.h in linux 6.12: tcp_rto_min (a route is heeded where the metric is locked)",
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rto_min_us",
+        "net/ipv4/fib_trie.c in linux 6.12: fib_table_insert (NLM_F_REPLACE)",
     ];
 }

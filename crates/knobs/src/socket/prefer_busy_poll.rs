@@ -16,8 +16,8 @@ crate::knob! {
     kernels "5.11.."; phase 2; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program sets it on its own socket; the af-xdp engine does where the kernel has it";
-    refusal "a program sets it on its own socket; the af-xdp engine does where the kernel has it";
+    words "a program sets it on its own socket; the busy-poll and af-xdp engines do";
+    refusal "a program sets it on its own socket; the busy-poll and af-xdp engines do";
     also ["SO_PREFER_BUSY_POLL"];
     sources [
         "Documentation/networking/napi.rst in linux 6.12: IRQ mitigation",

@@ -21,9 +21,11 @@ mod error;
 mod guest;
 mod initramfs;
 mod kernel;
+mod netdevsim;
 mod process;
 mod qemu;
 mod suite;
+mod systemd;
 mod tools;
 pub mod topology;
 
@@ -70,6 +72,13 @@ impl Lab {
     /// Major version of the QEMU in use.
     pub fn qemu_version(&self) -> u32 {
         self.qemu.major
+    }
+
+    /// A root file system with systemd, udev, `ip`, `tc` and `ethtool`, for a guest that boots it (its script does; give
+    /// the folder as a [`Share`]). Fetched when it is not in the cache yet, some 25 MB.
+    pub fn systemd(&self) -> Result<PathBuf, LabError> {
+        let _lock = cache::Lock::take(&self.cache)?;
+        systemd::open(&self.cache)
     }
 
     /// Boots a guest, runs its script, and gives its exit code, console and results.

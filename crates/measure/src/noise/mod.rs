@@ -6,8 +6,11 @@
 //!
 //! What grew meanwhile in the kernel's own counters tells the cause: see [`sources`].
 
+mod events;
+mod smi;
 pub mod sources;
 mod spin;
+mod trace;
 mod wakeup;
 
 use std::collections::BTreeMap;
@@ -16,7 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use lowlat_model::noise::{CpuNoise, NoiseDocument};
 use lowlat_model::{NotSeen, Quantiles, Schema};
 use lowlat_sys::{Sys, query};
-use lowlat_transport::Ns;
 
 use crate::placement::{Placed, Placement, allowed_cpus};
 use crate::{Histogram, MeasureError};
@@ -33,8 +35,13 @@ pub struct NoiseSpec {
     /// A jump of the clock at least so long is an interruption. 1 µs is 40 clock reads: no loop of a few instructions
     /// takes that long by itself.
     pub gap_threshold_ns: u64,
-    /// SCHED_FIFO priority of the watchers.
+    /// SCHED_FIFO priority of all watchers; refused is an error. A spinner of that kind takes its CPU from everything
+    /// else, and the kernel's own real-time throttling interrupts it (sched_rt_runtime_us).
     pub rt_priority: Option<u8>,
+    /// SCHED_FIFO priority that the sleepers get where the user may have it, if `rt_priority` names none.
+    pub wakeup_priority: Option<u8>,
+    /// Watch once more with the kernel's trace points on, to name who interrupts.
+    pub trace: bool,
 }
 
 impl Default for NoiseSpec {
@@ -45,6 +52,9 @@ impl Default for NoiseSpec {
             interval_ns: 1_000_000,
             gap_threshold_ns: 1_000,
             rt_priority: None,
+            // As `cyclictest -p 80`, the value of its manual's examples and of rt-tests' own wrappers.
+            wakeup_priority: Some(80),
+            trace: false,
         }
     }
 }
@@ -56,6 +66,7 @@ pub(crate) struct Interruptions {
     pub(crate) stolen_ns: u64,
     pub(crate) watched_ns: u64,
     pub(crate) longest: Vec<lowlat_model::noise::Gap>,
+    pub(crate) counted: BTreeMap<String, u64>,
 }
 
 /// Watches the CPUs. A CPU that cannot be watched (offline, not allowed) is told in `not_seen`; only when none can be
@@ -75,57 +86,39 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
         spec.cpus.clone()
     };
     let mut not_seen = Vec::new();
-    let mut first_error = None;
-    let mut wakeups: BTreeMap<u32, Quantiles> = BTreeMap::new();
-    std::thread::scope(|scope| {
-        let watchers: Vec<_> = cpus
-            .iter()
-            .map(|&cpu| {
-                (
-                    cpu,
-                    scope.spawn(move || {
-                        let _placed = Placed::take(&place(cpu, spec))?;
-                        wakeup::watch(spec.duration_ns, spec.interval_ns, stop)
-                    }),
-                )
-            })
-            .collect();
-        for (cpu, watcher) in watchers {
-            match watcher.join() {
-                Ok(Ok(histogram)) => {
-                    wakeups.insert(cpu, histogram.quantiles());
-                }
-                Ok(Err(error)) => {
-                    not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why: error.to_string() });
-                    first_error.get_or_insert(error);
-                }
-                Err(_) => {
-                    let why = "its watcher failed".to_owned();
-                    not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why });
-                }
-            }
-        }
-    });
-    if let (true, Some(error)) = (wakeups.is_empty(), first_error) {
-        return Err(error);
+    let locked = Placed::take(&Placement { lock_memory: true, ..Placement::default() })?;
+    if let Some(Err(why)) = locked.memory() {
+        not_seen.push(NotSeen { fact: "wake-ups with memory locked".to_owned(), why: format!("denied: {why}") });
     }
+    let wakeups = wakeups(&cpus, spec, stop, &mut not_seen)?;
     let mut watched = Vec::new();
     let mut unread: BTreeMap<String, String> = BTreeMap::new();
-    for (cpu, wakeup) in wakeups {
+    for (cpu, (wakeup, policy)) in wakeups {
         let seen = if stop.load(Ordering::Relaxed) {
             Interruptions::default()
         } else {
             let _placed = Placed::take(&place(cpu, spec))?;
             spin::watch(sys, cpu, spec, stop, &mut unread)
         };
+        let traced = if spec.trace && !stop.load(Ordering::Relaxed) {
+            let _placed = Placed::take(&place(cpu, spec))?;
+            spin::traced(sys, cpu, spec, stop)
+                .map_err(|why| unread.insert("who interrupts, by trace points".to_owned(), why))
+                .ok()
+        } else {
+            None
+        };
         let ratio = if seen.watched_ns > 0 { seen.stolen_ns as f64 / seen.watched_ns as f64 } else { 0.0 };
         watched.push(CpuNoise {
             cpu,
             wakeup,
+            wakeup_policy: Some(policy),
             interruption: seen.lengths.quantiles(),
             gaps_seen: seen.lengths.len(),
             stolen_ratio: ratio,
             gaps: seen.longest,
+            counted: seen.counted,
+            traced,
         });
     }
     not_seen.extend(unread.into_iter().map(|(fact, why)| NotSeen { fact, why }));
@@ -145,24 +138,66 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
     })
 }
 
-fn place(cpu: u32, spec: &NoiseSpec) -> Placement {
-    Placement { cpu: Some(cpu), rt_priority: spec.rt_priority, ..Placement::default() }
+/// Wake-ups of all CPUs at once, and how the sleepers were scheduled.
+fn wakeups(
+    cpus: &[u32],
+    spec: &NoiseSpec,
+    stop: &AtomicBool,
+    not_seen: &mut Vec<NotSeen>,
+) -> Result<BTreeMap<u32, (Quantiles, String)>, MeasureError> {
+    let watch = |cpu| {
+        let (_placed, policy) = sleeper(cpu, spec)?;
+        let late = wakeup::watch(spec.duration_ns, spec.interval_ns, stop)?;
+        Ok::<_, MeasureError>((late, policy))
+    };
+    let mut first_error = None;
+    let mut seen = BTreeMap::new();
+    std::thread::scope(|scope| {
+        let watchers: Vec<_> = cpus.iter().map(|&cpu| (cpu, scope.spawn(move || watch(cpu)))).collect();
+        for (cpu, watcher) in watchers {
+            match watcher.join() {
+                Ok(Ok((histogram, policy))) => {
+                    seen.insert(cpu, (histogram.quantiles(), policy));
+                }
+                Ok(Err(error)) => {
+                    not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why: error.to_string() });
+                    first_error.get_or_insert(error);
+                }
+                Err(_) => {
+                    let why = "its watcher failed".to_owned();
+                    not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why });
+                }
+            }
+        }
+    });
+    if let (true, Some(error)) = (seen.is_empty(), first_error) {
+        return Err(error);
+    }
+    if spec.wakeup_priority.is_some() && seen.values().any(|(_, policy)| policy == OTHER) {
+        let why = "denied: SCHED_FIFO needs root or CAP_SYS_NICE".to_owned();
+        not_seen.push(NotSeen { fact: "wake-ups at real-time priority".to_owned(), why });
+    }
+    Ok(seen)
 }
 
-/// Interruptions of this thread's CPU as `(begin, end)` on `CLOCK_MONOTONIC`, for
-/// [`Samples::mark_gaps`](crate::Samples::mark_gaps): to be run on a thread pinned beside the probe, until `stop`.
-/// Bounded to the first `most`.
-pub fn gaps_until(stop: &AtomicBool, threshold_ns: u64, most: usize) -> Vec<(Ns, Ns)> {
-    let mut gaps = Vec::with_capacity(most);
-    let mut last = lowlat_transport::clock::now();
-    while !stop.load(Ordering::Relaxed) && gaps.len() < most {
-        let now = lowlat_transport::clock::now();
-        if now - last >= threshold_ns {
-            gaps.push((last, now));
-        }
-        last = now;
+const OTHER: &str = "SCHED_OTHER";
+
+/// Places a sleeper, at real-time priority where it may have it.
+fn sleeper(cpu: u32, spec: &NoiseSpec) -> Result<(Placed, String), MeasureError> {
+    let at = |rt_priority| Placed::take(&Placement { cpu: Some(cpu), rt_priority, ..Placement::default() });
+    if let Some(priority) = spec.rt_priority {
+        return Ok((at(Some(priority))?, format!("SCHED_FIFO {priority}")));
     }
-    gaps
+    if let Some(priority) = spec.wakeup_priority
+        && let Ok(placed) = at(Some(priority))
+    {
+        return Ok((placed, format!("SCHED_FIFO {priority}")));
+    }
+    Ok((at(None)?, OTHER.to_owned()))
+}
+
+fn place(cpu: u32, spec: &NoiseSpec) -> Placement {
+    Placement { cpu: Some(cpu), rt_priority: spec.rt_priority, ..Placement::default() }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 //! | `/proc/softirqs` | each kind's count for the CPU | NET_RX, TIMER, RCU, … |
 //! | `/proc/stat` | `steal` of the CPU, in USER_HZ ticks | the hypervisor ran somebody else |
 //! | `/proc/thread-self/schedstat` | second number: ns waited on a run queue | another thread ran here |
+//! | `/proc/thread-self/status` | `nonvoluntary_ctxt_switches` | how often that was |
+//! | `/dev/cpu/N/msr` | `MSR_SMI_COUNT` | the firmware ran |
 //!
 //! When none of them grew, it was nothing the kernel sees: firmware (SMI), or a hypervisor that does not report steal.
 
@@ -13,6 +15,8 @@ use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
 use lowlat_sys::Sys;
+
+use super::smi::Smi;
 
 /// Counters of one CPU, by their words for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,8 +28,8 @@ pub struct Sources {
 type Rows = Vec<(String, u64)>;
 
 impl Sources {
-    /// Reads all four; one that cannot be read is told once in `unread`.
-    pub fn read(sys: &dyn Sys, cpu: u32, unread: &mut BTreeMap<String, String>) -> Self {
+    /// Reads them all; one that cannot be read is told once in `unread`.
+    pub(super) fn read(sys: &dyn Sys, cpu: u32, smi: Option<&Smi>, unread: &mut BTreeMap<String, String>) -> Self {
         let mut counts = BTreeMap::new();
         let mut take = |path: &str, parse: &dyn Fn(&str) -> Option<Rows>| {
             let why = match sys.read(path) {
@@ -44,7 +48,20 @@ impl Sources {
         take("/proc/softirqs", &|text| softirqs(text, cpu));
         take("/proc/stat", &|text| steal(text, cpu));
         take("/proc/thread-self/schedstat", &run_delay);
+        take("/proc/thread-self/status", &switches);
+        if let Some(count) = smi.and_then(|s| s.read().ok()) {
+            counts.insert("SMI (firmware)".to_owned(), count);
+        }
         Self { counts }
+    }
+
+    /// What grew from here to `later`, and by how much.
+    pub(super) fn growth(&self, later: &Self) -> BTreeMap<String, u64> {
+        let grown = later.counts.iter().filter_map(|(name, &n)| {
+            let by = n.saturating_sub(self.counts.get(name).copied()?);
+            (by > 0).then(|| (name.clone(), by))
+        });
+        grown.collect()
     }
 
     /// What grew from here to `later`, most first, at most four; `None` when nothing could be read at all.
@@ -52,14 +69,10 @@ impl Sources {
         if later.counts.is_empty() {
             return None;
         }
-        let mut grown: Vec<(&str, u64)> = later
-            .counts
-            .iter()
-            .filter_map(|(name, &n)| {
-                let by = n.saturating_sub(self.counts.get(name).copied()?);
-                (by > 0).then_some((name.as_str(), by))
-            })
-            .collect();
+        let grown = self.growth(later);
+        // Time, not times: it has no rank among counts, and the switch stands for it.
+        let mut grown: Vec<(&str, u64)> =
+            grown.iter().map(|(name, by)| (name.as_str(), *by)).filter(|(name, _)| !name.starts_with("ns ")).collect();
         if grown.is_empty() {
             return Some("no counter grew: firmware (SMI), or a hypervisor that reports no steal".to_owned());
         }
@@ -112,9 +125,15 @@ fn steal(text: &str, cpu: u32) -> Option<Rows> {
     Some(vec![("steal".to_owned(), line.split_whitespace().nth(8)?.parse().ok()?)])
 }
 
+/// `/proc/thread-self/status` (proc_pid_status(5)).
+fn switches(text: &str) -> Option<Rows> {
+    let count = text.lines().find_map(|l| l.strip_prefix("nonvoluntary_ctxt_switches:"))?;
+    Some(vec![("switch to another thread".to_owned(), count.trim().parse().ok()?)])
+}
+
 /// `/proc/thread-self/schedstat`: ran ns, waited ns, time slices (Documentation/scheduler/sched-stats.rst).
 fn run_delay(text: &str) -> Option<Rows> {
-    Some(vec![("another thread".to_owned(), text.split_whitespace().nth(1)?.parse().ok()?)])
+    Some(vec![("ns waited for the CPU".to_owned(), text.split_whitespace().nth(1)?.parse().ok()?)])
 }
 
 #[cfg(test)]
@@ -139,6 +158,7 @@ ERR:          3
         assert_eq!(softirqs("  CPU0 CPU1\nNET_RX: 5 7\n", 1).unwrap(), [("softirq NET_RX".to_owned(), 7)]);
         assert_eq!(steal("cpu 1 2\ncpu1 1 2 3 4 5 6 7 88 9 10\n", 1).unwrap()[0].1, 88);
         assert_eq!(run_delay("123 456 7\n").unwrap()[0].1, 456);
+        assert_eq!(switches("Name:\tx\nnonvoluntary_ctxt_switches:\t12\n").unwrap()[0].1, 12);
         for garbage in ["", "\n", "x", ":::\n:", "CPU0\n1: 99999999999999999999999"] {
             let _ = (interrupts(garbage, 0), softirqs(garbage, 0), steal(garbage, 0), run_delay(garbage));
         }

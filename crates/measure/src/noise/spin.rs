@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lowlat_model::noise::Gap;
+use lowlat_model::noise::{Gap, Traced};
 use lowlat_sys::Sys;
 use lowlat_transport::clock;
 
+use super::smi::Smi;
 use super::sources::Sources;
-use super::{Interruptions, NoiseSpec};
+use super::trace::Trace;
+use super::{Interruptions, NoiseSpec, events};
 
 /// Longest interruptions kept with their times and causes.
 const KEPT: usize = 32;
+/// A traced watch is no longer than this: its buffer is for two seconds.
+const TRACED_NS: u64 = 2_000_000_000;
+/// Interruptions of it that are held while it runs.
+const TRACED_GAPS: usize = 1 << 16;
 /// The counters are read again at least so often, so that a cause is looked for in the last moments only.
 const FRESH_NS: u64 = 2_000_000;
 /// Share of the time that reading counters may take: a twentieth. On a host with hundreds of CPUs and lines one read
@@ -28,9 +34,18 @@ pub(super) fn watch(
     unread: &mut BTreeMap<String, String>,
 ) -> Interruptions {
     let mut seen = Interruptions::default();
+    let smi = match Smi::open(sys, cpu) {
+        Ok(smi) => Some(smi),
+        Err(why) => {
+            unread.entry("firmware's interruptions (SMI)".to_owned()).or_insert(why);
+            None
+        }
+    };
+    let smi = smi.as_ref();
     let begin = clock::now();
     let end = begin.saturating_add(spec.duration_ns);
-    let mut sources = Sources::read(sys, cpu, unread);
+    let mut sources = Sources::read(sys, cpu, smi, unread);
+    let first = sources.clone();
     let mut fresh_for = FRESH_NS.max((clock::now() - begin) * SHARE);
     let mut last = clock::now();
     let mut read_at = last;
@@ -45,7 +60,7 @@ pub(super) fn watch(
             // Telling a cause costs a read; only those that are kept are worth it, and not more often than its share.
             if kept {
                 let cause = (now - read_at >= fresh_for / SHARE).then(|| {
-                    let grown = Sources::read(sys, cpu, unread);
+                    let grown = Sources::read(sys, cpu, smi, unread);
                     let cause = sources.cause(&grown);
                     sources = grown;
                     read_at = clock::now();
@@ -61,7 +76,7 @@ pub(super) fn watch(
             }
         }
         if now - read_at >= fresh_for {
-            sources = Sources::read(sys, cpu, unread);
+            sources = Sources::read(sys, cpu, smi, unread);
             read_at = clock::now();
             fresh_for = FRESH_NS.max((read_at - now) * SHARE);
             last = read_at;
@@ -69,5 +84,40 @@ pub(super) fn watch(
         }
         last = now;
     }
+    seen.counted = first.growth(&Sources::read(sys, cpu, smi, unread));
     seen
+}
+
+/// Spins once more, with the kernel's trace points on, and names who had the CPU in each interruption.
+pub(super) fn traced(sys: &dyn Sys, cpu: u32, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Traced, String> {
+    // The trace names threads by the initial PID namespace's numbers; in another one ours is another thread's.
+    let tid = thread_id(sys).ok_or("garbled: /proc/thread-self names no thread")?;
+    let trace = Trace::begin(cpu)?;
+    let begin = clock::now();
+    let end = begin.saturating_add(spec.duration_ns.min(TRACED_NS));
+    let mut gaps: Vec<(u64, u64)> = Vec::with_capacity(TRACED_GAPS);
+    let mut last = clock::now();
+    while last < end && !stop.load(Ordering::Relaxed) {
+        let now = clock::now();
+        if now - last >= spec.gap_threshold_ns && gaps.len() < TRACED_GAPS {
+            gaps.push((last, now));
+        }
+        last = now;
+    }
+    let watched_ns = clock::now() - begin;
+    let (text, lost_events) = trace.end()?;
+    let intervals = events::intervals(&text, tid);
+    gaps.sort_by_key(|(from, to)| std::cmp::Reverse(to - from));
+    gaps.truncate(KEPT);
+    let gap = |(from, to): &(u64, u64)| Gap {
+        at_ns: from - begin,
+        length_ns: to - from,
+        cause: events::cause(&intervals, *from, *to),
+    };
+    Ok(Traced { watched_ns, lost_events, sources: events::sources(&intervals), gaps: gaps.iter().map(gap).collect() })
+}
+
+/// This thread's number: the link reads `PID/task/TID` (proc_thread-self(5)).
+fn thread_id(sys: &dyn Sys) -> Option<u32> {
+    sys.link_target("/proc/thread-self").into_value()?.rsplit('/').next()?.parse().ok()
 }

@@ -5,10 +5,12 @@
 //! | [`link::links`] | [`link::veth`], [`link::ifb`], [`link::up`], [`link::down`], [`link::rename`], [`link::set_mtu`], [`link::to_netns`], [`link::delete`] |
 //! | [`address::addresses`] | [`address::add`] |
 //! | [`routes::routes`] | [`routes::add`] |
+//! | [`routes::routes`] | [`metrics::set`] |
 //! | | [`neighbour::set`] |
 
 pub mod address;
 pub mod link;
+pub mod metrics;
 pub mod neighbour;
 pub mod routes;
 

@@ -14,6 +14,7 @@ const RTMSG: usize = 12;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
+const RTA_METRICS: u16 = 8;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_TABLE: u16 = 15;
 const RT_TABLE_MAIN: u8 = 254;
@@ -37,6 +38,12 @@ pub struct Route {
     pub table: u32,
     /// `RTN_UNICAST` and so on; local and broadcast routes are in the local table.
     pub kind: u8,
+    /// IPv6; the destination of a default route does not tell.
+    pub v6: bool,
+    /// It has several next hops.
+    pub multipath: bool,
+    /// Metrics that are set, of [`METRICS`](super::metrics::METRICS).
+    pub metrics: Vec<(&'static str, u32)>,
 }
 
 /// All routes of the namespace, IPv4 and IPv6, every table.
@@ -58,7 +65,17 @@ pub fn parse(payload: &[u8]) -> Result<Vec<Route>, Malformed> {
     let table = attrs.u32(RTA_TABLE).unwrap_or_else(|| u32::from(table));
     let destination = attrs.get(RTA_DST).and_then(|a| ip(a.data));
     let gateway = attrs.get(RTA_GATEWAY).and_then(|a| ip(a.data));
-    let one = Route { destination, prefix, oif: attrs.u32(RTA_OIF), gateway, table, kind };
+    let one = Route {
+        destination,
+        prefix,
+        oif: attrs.u32(RTA_OIF),
+        gateway,
+        table,
+        kind,
+        v6: family == 10,
+        multipath: attrs.has(RTA_MULTIPATH),
+        metrics: super::metrics::read(attrs.get(RTA_METRICS))?,
+    };
     let Some(multipath) = attrs.get(RTA_MULTIPATH) else {
         return Ok(vec![one]);
     };

@@ -12,7 +12,9 @@ crate::probe! {
     /// Per CPU and idle state, how often it was entered and how long it lasted altogether.
     pub IDLE = "counters/idle";
     reads ["/sys/devices/system/cpu/cpu*/cpuidle/state*/{usage,time}"];
-    sources ["https://docs.kernel.org/admin-guide/pm/cpuidle.html"];
+    sources [
+        "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Representation of Idle States",
+    ];
 }
 
 pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {

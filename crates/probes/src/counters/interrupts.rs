@@ -13,7 +13,11 @@ crate::probe! {
     /// `RES`, `CAL`, `TLB`), and how often each software interrupt ran.
     pub INTERRUPTS = "counters/interrupts";
     reads ["/proc/interrupts", "/proc/softirqs"];
-    sources ["kernel/irq/proc.c show_interrupts (6.12)", "fs/proc/softirqs.c (6.12)", "man 5 proc_interrupts"];
+    sources [
+        "kernel/irq/proc.c in linux 6.12: show_interrupts",
+        "arch/x86/kernel/irq.c in linux 6.12: arch_show_interrupts (LOC, RES, CAL, TLB)",
+        "fs/proc/softirqs.c in linux 6.12: show_softirqs",
+    ];
 }
 
 pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {

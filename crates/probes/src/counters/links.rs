@@ -16,8 +16,8 @@ crate::probe! {
     pub LINKS = "counters/links";
     reads ["net:links", "/sys/class/net/*/statistics/*", "net:IF/statistics", "net:qdiscs"];
     sources [
-        "https://docs.kernel.org/networking/statistics.html",
-        "https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-class-net-statistics",
+        "Documentation/networking/statistics.rst in linux 6.12: Statistics APIs",
+        "Documentation/ABI/testing/sysfs-class-net-statistics in linux 6.12: all of it is one list",
     ];
 }
 

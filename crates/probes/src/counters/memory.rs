@@ -13,7 +13,9 @@ crate::probe! {
     /// gauges (`nr_free_pages`), which are left out.
     pub MEMORY = "counters/memory";
     reads ["/proc/vmstat"];
-    sources ["mm/vmstat.c (6.12)"];
+    sources [
+        "mm/vmstat.c in linux 6.12: vmstat_text",
+    ];
 }
 
 pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {

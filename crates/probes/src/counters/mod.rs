@@ -1,5 +1,8 @@
 //! Counters, one file per source. The groups and their keys are listed at [`lowlat_model::Counters`].
 
+pub(crate) mod aer;
+pub(crate) mod cgroup;
+pub(crate) mod conntrack;
 pub(crate) mod idle;
 pub(crate) mod interrupts;
 pub(crate) mod links;
@@ -7,6 +10,7 @@ pub(crate) mod memory;
 pub(crate) mod processors;
 pub(crate) mod protocols;
 pub(crate) mod softnet;
+pub(crate) mod thermal;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +31,10 @@ pub(crate) fn read(sys: &dyn Sys) -> Counters {
     processors::read(sys, &mut groups);
     idle::read(sys, &mut groups);
     memory::read(sys, &mut groups);
+    thermal::read(sys, &mut groups);
+    cgroup::read(sys, &mut groups);
+    conntrack::read(sys, &mut groups);
+    aer::read(sys, &mut groups);
     Counters { at_ns, groups }
 }
 

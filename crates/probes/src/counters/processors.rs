@@ -13,7 +13,10 @@ crate::probe! {
     /// softirq, and steal, which is the time a hypervisor gave to others while this CPU wanted to run.
     pub PROCESSORS = "counters/processors";
     reads ["/proc/stat"];
-    sources ["man 5 proc_stat", "fs/proc/stat.c (6.12)"];
+    sources [
+        "man 5 proc (/proc/stat)",
+        "fs/proc/stat.c in linux 6.12: show_stat",
+    ];
 }
 
 pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {

@@ -15,7 +15,11 @@ crate::probe! {
     /// Values below zero (`Tcp.MaxConn` is -1) are settings, not counts, and are left out.
     pub PROTOCOLS = "counters/protocols";
     reads ["/proc/net/snmp", "/proc/net/netstat", "/proc/net/snmp6"];
-    sources ["https://docs.kernel.org/networking/snmp_counter.html", "net/ipv4/proc.c (6.12)", "net/ipv6/proc.c (6.12)"];
+    sources [
+        "Documentation/networking/snmp_counter.rst in linux 6.12: all of it is one list",
+        "net/ipv4/proc.c in linux 6.12: snmp_seq_show, netstat_seq_show",
+        "net/ipv6/proc.c in linux 6.12: snmp6_seq_show",
+    ];
 }
 
 pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {

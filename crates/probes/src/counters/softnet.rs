@@ -19,7 +19,11 @@ crate::probe! {
     /// The counters have 32 bits and wrap. They are the host's, in every network namespace.
     pub SOFTNET = "counters/softnet";
     reads ["/proc/net/softnet_stat", "/sys/devices/system/cpu/online"];
-    sources ["net/core/net-procfs.c softnet_seq_show (5.10, 6.18)", "net/core/dev.c rps_trigger_softirq (6.12)"];
+    sources [
+        "net/core/net-procfs.c in linux 6.1, 6.12: softnet_seq_show",
+        "net/core/dev.c in linux 6.12: rps_trigger_softirq",
+        "measured: linux 6.18, fifteen columns",
+    ];
 }
 
 pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {

@@ -18,22 +18,7 @@ use writer::Html;
 
 /// The page.
 pub fn html(d: &RunDocument) -> String {
-    let mut h = Html::default();
-    h.doctype();
-    h.open("html", &[("lang", &"en")]);
-    h.open("head", &[]);
-    h.empty("meta", &[("charset", &"utf-8")]);
-    h.empty("meta", &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")]);
-    // Held by the browser too: not even an image can be fetched.
-    h.empty(
-        "meta",
-        &[("http-equiv", &"Content-Security-Policy"), ("content", &"default-src 'none'; style-src 'unsafe-inline'")],
-    );
-    h.element("title", &[], &format!("lowlat: {} to {}", line(&d.iface), line(&d.target)));
-    h.style(include_str!("style.css"));
-    h.close("head");
-    h.open("body", &[]);
-    h.open("main", &[]);
+    let mut h = begin(&format!("lowlat: {} to {}", line(&d.iface), line(&d.target)));
     head(&mut h, d);
     cards(&mut h, d);
     list(&mut h, "Before going on", "alert", "", &d.escalations);
@@ -50,6 +35,41 @@ pub fn html(d: &RunDocument) -> String {
         }
     }
     verbatim(&mut h, d);
+    end(h)
+}
+
+/// A page of sections alone.
+pub(crate) fn page(title: &str, sections: &[Section]) -> String {
+    let title = line(title);
+    let mut h = begin(&format!("lowlat: {title}"));
+    h.element("h1", &[], &title);
+    for section in sections {
+        write(&mut h, section);
+    }
+    end(h)
+}
+
+fn begin(title: &str) -> Html {
+    let mut h = Html::default();
+    h.doctype();
+    h.open("html", &[("lang", &"en")]);
+    h.open("head", &[]);
+    h.empty("meta", &[("charset", &"utf-8")]);
+    h.empty("meta", &[("name", &"viewport"), ("content", &"width=device-width, initial-scale=1")]);
+    // Held by the browser too: not even an image can be fetched.
+    h.empty(
+        "meta",
+        &[("http-equiv", &"Content-Security-Policy"), ("content", &"default-src 'none'; style-src 'unsafe-inline'")],
+    );
+    h.element("title", &[], title);
+    h.style(include_str!("style.css"));
+    h.close("head");
+    h.open("body", &[]);
+    h.open("main", &[]);
+    h
+}
+
+fn end(mut h: Html) -> String {
     h.close("main");
     h.close("body");
     h.close("html");

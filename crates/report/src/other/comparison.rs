@@ -1,14 +1,17 @@
 //! `lowlat compare`: quantile by quantile, with the interval.
 
-use std::fmt::Write as _;
-
-use lowlat_model::verdict::Comparison;
+use lowlat_model::verdict::{Comparison, Design};
 
 use crate::figures::{line, signed_time, time, verdict};
-use crate::page::{Section, Table, text};
+use crate::page::{Block, Section, Table, text};
 
 /// The document as text.
 pub fn comparison(c: &Comparison) -> String {
+    text(&sections(c)).trim_start().to_owned()
+}
+
+/// The document laid out.
+pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
     let rows = c
         .quantiles
         .iter()
@@ -18,7 +21,7 @@ pub fn comparison(c: &Comparison) -> String {
                 _ => "n/a".to_owned(),
             };
             vec![
-                format!("P{}", trim(q.q * 100.0)),
+                crate::other::name_of(q.q),
                 time(q.a_ns),
                 time(q.b_ns),
                 q.diff_ns.map_or_else(|| "n/a".to_owned(), signed_time),
@@ -27,17 +30,23 @@ pub fn comparison(c: &Comparison) -> String {
             ]
         })
         .collect();
-    let title = format!("{} against {}", line(&c.b), line(&c.a));
-    let table = Table::block(&["", "a", "b", "difference", "95 % interval", "verdict"], rows);
-    let mut out = text(&[Section::new(&title, vec![table])]).trim_start().to_owned();
-    let _ = writeln!(out, "{}", line(&c.words));
-    let _ =
-        writeln!(out, "Smallest difference of the median that would have shown: {}", time(c.smallest_detectable_ns));
-    out
-}
-
-/// `50`, `99.9`: without the noise of binary fractions.
-fn trim(p: f64) -> String {
-    let text = format!("{p:.4}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    let design = match c.design {
+        Design::Alternated => "rounds alternated in a drawn order",
+        Design::Samples => "two stored runs, by their samples",
+        Design::Figures => "two stored runs, by their figures and intervals",
+    };
+    let mut blocks = vec![
+        Block::Words(format!("a: {}, b: {}", line(&c.a), line(&c.b))),
+        Table::block(&["", "a", "b", "difference", "95 % interval", "verdict"], rows),
+        Block::Words(line(&c.words)),
+        Block::Words(format!(
+            "Smallest difference of the median that would have shown: {}",
+            time(c.smallest_detectable_ns)
+        )),
+        Block::Words(format!("Made of {design}; seed {}", c.seed)),
+    ];
+    if !c.warnings.is_empty() {
+        blocks.push(Block::List(c.warnings.iter().map(|w| line(w)).collect()));
+    }
+    vec![Section::new("Comparison", blocks)]
 }

@@ -1,7 +1,6 @@
 //! `lowlat measure`: one path.
 
-use std::fmt::Write as _;
-
+use lowlat_model::measurement::{QuantileInterval, samples_needed};
 use lowlat_model::{Measurement, Quantiles};
 
 use crate::figures::{line, percent, time};
@@ -9,9 +8,36 @@ use crate::page::{Block, Section, Table, text};
 
 /// The document as text.
 pub fn measurement(m: &Measurement) -> String {
-    let mut out = String::new();
-    let _ = writeln!(
-        out,
+    text(&sections(m)).trim_start().to_owned()
+}
+
+/// The document laid out.
+pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
+    let mut sections = vec![Section::new("Path", path(m))];
+    let mut round_trips = vec![quantiles(m)];
+    round_trips.extend(needs(m).map(Block::Words));
+    sections.push(Section::new("Round trips", round_trips));
+    if !m.rtt_intervals.is_empty() {
+        sections.push(Section::new("95 % intervals, autocorrelation respected", vec![intervals(m)]));
+    }
+    if let Some(jitter) = jitter(m) {
+        sections.push(Section::new("Jitter", vec![jitter]));
+    }
+    sections.extend(super::insight::sections(m));
+    if !m.environment.is_empty() {
+        let list = m.environment.iter().map(|(k, v)| format!("{}: {}", line(k), line(v))).collect();
+        sections.push(Section::new("Beside the probe", vec![Block::List(list)]));
+    }
+    let idle = m.idle.iter().flat_map(|i| &i.warnings).map(|w| format!("idle: {w}"));
+    let warnings: Vec<String> = m.warnings.iter().cloned().chain(idle).map(|w| line(&w)).collect();
+    if !warnings.is_empty() {
+        sections.push(Section::new("What weakens the figures", vec![Block::List(warnings)]));
+    }
+    sections
+}
+
+fn path(m: &Measurement) -> Vec<Block> {
+    let mut blocks = vec![Block::Words(format!(
         "{} over {} ({}, engine {}, {}), {} bytes",
         line(&m.target),
         line(&m.proto),
@@ -19,31 +45,56 @@ pub fn measurement(m: &Measurement) -> String {
         line(&m.engine),
         line(&m.mode),
         m.size_bytes
-    );
+    ))];
+    if let Some(idle) = &m.idle {
+        blocks.push(Block::Words(format!("idle: {}", counts(idle))));
+        blocks.push(Block::Words(format!("loaded: {}", counts(m))));
+    } else {
+        blocks.push(Block::Words(counts(m)));
+    }
+    if let (Some(planned), Some(left)) = (m.rate_pps, m.sent_rate_pps) {
+        let borne = match m.rate_borne {
+            Some(true) => ": borne",
+            Some(false) => ": NOT borne",
+            None => "",
+        };
+        blocks.push(Block::Words(format!("rate: {planned:.0}/s planned, {left:.0}/s left{borne}")));
+    }
+    if let Some(s) = m.steady {
+        let words = if !s.steady {
+            "steady state: none was reached".to_owned()
+        } else if s.warmup + s.cooldown == 0 {
+            format!("steady state: from the first probe to the last ({} probes of warm-up before)", m.warmup)
+        } else {
+            format!(
+                "steady state: the first {} and the last {} probes are counted, but left out of the figures",
+                s.warmup, s.cooldown
+            )
+        };
+        blocks.push(Block::Words(words));
+    }
+    blocks
+}
+
+fn counts(m: &Measurement) -> String {
     let loss = m.loss_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{} %", percent(r)));
-    let _ = writeln!(
-        out,
-        "sent {}, received {}, lost {} ({loss}), late {}, duplicates {}, reordered {}, foreign {}",
+    let unsent = if m.unsent > 0 { format!(", could not leave {}", m.unsent) } else { String::new() };
+    format!(
+        "sent {}, received {}, lost {} ({loss}){unsent}, late {}, duplicates {}, reordered {}, foreign {}",
         m.sent, m.received, m.lost, m.late, m.duplicates, m.reordered, m.foreign
-    );
-    let mut sections = vec![Section::new("Round trips", vec![quantiles(m)])];
-    sections.extend(super::insight::sections(m));
-    if !m.environment.is_empty() {
-        let list = m.environment.iter().map(|(k, v)| format!("{}: {}", line(k), line(v))).collect();
-        sections.push(Section::new("Beside the probe", vec![Block::List(list)]));
-    }
-    if !m.warnings.is_empty() {
-        let list = m.warnings.iter().map(|w| line(w)).collect();
-        sections.push(Section::new("What weakens the figures", vec![Block::List(list)]));
-    }
-    out.push_str(&text(&sections));
-    out
+    )
 }
 
 fn quantiles(m: &Measurement) -> Block {
-    let mut columns: Vec<(String, &Quantiles)> = vec![("from the send".to_owned(), &m.rtt)];
-    if m.rtt_planned.samples > 0 {
-        columns.push(("from the plan".to_owned(), &m.rtt_planned));
+    let mut columns: Vec<(String, &Quantiles)> = Vec::new();
+    for (prefix, m) in m.idle.as_deref().map(|i| ("idle, ", i)).into_iter().chain([(loaded(m), m)]) {
+        columns.push((format!("{prefix}from the send"), &m.rtt));
+        if m.rtt_planned.samples > 0 {
+            columns.push((format!("{prefix}from the plan"), &m.rtt_planned));
+        }
+        if m.send_delay.samples > 0 {
+            columns.push((format!("{prefix}left behind the plan by"), &m.send_delay));
+        }
     }
     if m.residence.samples > 0 {
         columns.push(("in the far end".to_owned(), &m.residence));
@@ -60,4 +111,55 @@ fn quantiles(m: &Measurement) -> Block {
         })
         .collect();
     Table::block(&["", "min", "P50", "P90", "P99", "P99.9", "P99.99", "P99.999", "max", "mean"], rows)
+}
+
+fn loaded(m: &Measurement) -> &'static str {
+    if m.idle.is_some() { "loaded, " } else { "" }
+}
+
+/// The rule, and what the first figure that is missing for want of samples would need.
+fn needs(m: &Measurement) -> Option<String> {
+    let named = [(0.5, "P50"), (0.9, "P90"), (0.99, "P99"), (0.999, "P99.9"), (0.9999, "P99.99"), (0.99999, "P99.999")];
+    let missing: Vec<String> = named
+        .iter()
+        .filter(|(q, _)| m.rtt.samples < samples_needed(*q))
+        .map(|(q, name)| format!("{name} {}", samples_needed(*q)))
+        .collect();
+    (!missing.is_empty() && m.sent > 0).then(|| {
+        format!(
+            "a percentile needs ten samples beyond it; here are {}, and needed are: {}",
+            m.rtt.samples,
+            missing.join(", ")
+        )
+    })
+}
+
+fn intervals(m: &Measurement) -> Block {
+    let both = |name: &str, all: &[QuantileInterval]| -> Vec<Vec<String>> {
+        all.iter()
+            .map(|i| {
+                let high = i.high_ns.map_or_else(|| "beyond the sample or lost".to_owned(), |ns| time(Some(ns)));
+                vec![name.to_owned(), crate::other::name_of(i.q), time(i.at_ns), time(i.low_ns), high]
+            })
+            .collect()
+    };
+    let mut rows = both("from the send", &m.rtt_intervals);
+    rows.extend(both("from the plan", &m.rtt_planned_intervals));
+    Table::block(&["", "", "figure", "low", "high"], rows)
+}
+
+fn jitter(m: &Measurement) -> Option<Block> {
+    let j = m.jitter?;
+    let rows = [("IPDV (RFC 3393), absolute", j.ipdv), ("PDV (RFC 5481), above the least", j.pdv)].map(|(name, q)| {
+        vec![name.to_owned(), time(q.p50_ns), time(q.p90_ns), time(q.p99_ns), time(q.p999_ns), time(q.max_ns)]
+    });
+    let mut rows = rows.to_vec();
+    let alone = |name: &str, value: String| {
+        let mut row = vec![name.to_owned(), value];
+        row.resize(6, String::new());
+        row
+    };
+    rows.push(alone("smoothed (RFC 3550), at the end", time(j.rfc3550_ns)));
+    rows.push(alone("P99/P50", m.jitter_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{r:.2}"))));
+    Some(Table::block(&["", "P50", "P90", "P99", "P99.9", "max"], rows))
 }

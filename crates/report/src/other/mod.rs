@@ -8,6 +8,7 @@ mod measurement;
 mod noise;
 mod plan;
 mod status;
+mod sweep;
 
 pub use check::check;
 pub(crate) use check::{findings, not_seen, severity};
@@ -17,3 +18,24 @@ pub use measurement::measurement;
 pub use noise::noise;
 pub use plan::plan;
 pub use status::status;
+pub use sweep::sweep;
+
+use lowlat_model::stored::StoredRun;
+
+use crate::page::Section;
+
+/// `P50`, `P99.9`: without the noise of binary fractions.
+pub(crate) fn name_of(q: f64) -> String {
+    let text = format!("{:.4}", q * 100.0);
+    format!("P{}", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A stored document laid out, with its title.
+pub(crate) fn sections(run: &StoredRun) -> (String, Vec<Section>) {
+    match run {
+        StoredRun::Measure(m) => (format!("Round trips to {}", m.target), measurement::sections(m)),
+        StoredRun::Sweep(s) => (format!("Sweep over {}", s.axis.name()), sweep::sections(s)),
+        StoredRun::Compare(c) => (format!("{} against {}", c.b, c.a), comparison::sections(c)),
+        StoredRun::Optimize(d) => (format!("{} to {}", d.iface, d.target), crate::run::sections(d)),
+    }
+}

@@ -3,10 +3,12 @@
 use lowlat_model::NoiseDocument;
 
 use crate::figures::{line, percent, time};
-use crate::page::{Section, Table, text};
+use crate::page::{Block, Section, Table, text};
 
 /// Longest interruptions that are listed for each CPU.
 const GAPS: usize = 5;
+/// Sources that are listed for each CPU.
+const SOURCES: usize = 8;
 
 /// The document as text.
 pub fn noise(d: &NoiseDocument) -> String {
@@ -16,6 +18,7 @@ pub fn noise(d: &NoiseDocument) -> String {
         .map(|c| {
             vec![
                 c.cpu.to_string(),
+                c.wakeup_policy.as_deref().map_or_else(|| "n/a".to_owned(), line),
                 time(c.wakeup.p50_ns),
                 time(c.wakeup.p99_ns),
                 time(c.wakeup.max_ns),
@@ -26,13 +29,9 @@ pub fn noise(d: &NoiseDocument) -> String {
             ]
         })
         .collect();
-    let columns = ["cpu", "wake-up P50", "P99", "max", "interruptions", "P50", "max", "time lost"];
-    let title = format!(
-        "Noise over {} a CPU, interruptions from {}",
-        time(Some(d.duration_ns)),
-        time(Some(d.gap_threshold_ns))
-    );
-    let mut sections = vec![Section::new(&title, vec![Table::block(&columns, rows)])];
+    let columns = ["cpu", "sleeper", "wake-up P50", "P99", "max", "interruptions", "P50", "max", "time lost"];
+    let words = format!("{} a CPU; interruptions from {}", time(Some(d.duration_ns)), time(Some(d.gap_threshold_ns)));
+    let mut sections = vec![Section::new("Noise", vec![Block::Words(words), Table::block(&columns, rows)])];
     let gaps: Vec<Vec<String>> = d
         .cpus
         .iter()
@@ -45,6 +44,27 @@ pub fn noise(d: &NoiseDocument) -> String {
     if !gaps.is_empty() {
         sections
             .push(Section::new("Longest interruptions", vec![Table::block(&["cpu", "length", "at", "cause"], gaps)]));
+    }
+    for c in &d.cpus {
+        let Some(traced) = &c.traced else { continue };
+        let rows = traced.sources.iter().take(SOURCES).map(|s| {
+            let share = if traced.watched_ns > 0 { s.total_ns as f64 / traced.watched_ns as f64 } else { 0.0 };
+            let row = [line(&s.source), s.count.to_string(), time(Some(s.total_ns)), time(Some(s.longest_ns))];
+            row.into_iter().chain([format!("{} %", percent(share))]).collect()
+        });
+        let mut blocks = vec![Table::block(&["who", "times", "in all", "longest", "of the time"], rows.collect())];
+        let worst = traced.gaps.iter().take(GAPS).map(|g| {
+            format!(
+                "{}: {}",
+                time(Some(g.length_ns)),
+                g.cause.as_deref().map_or_else(|| "no trace point".to_owned(), line)
+            )
+        });
+        blocks.push(Block::List(worst.collect()));
+        if traced.lost_events > 0 {
+            blocks.push(Block::Words(format!("{} events found no room and are not in this", traced.lost_events)));
+        }
+        sections.push(Section::new(&format!("Who interrupts CPU {}, by trace points", c.cpu), blocks));
     }
     if !d.not_seen.is_empty() {
         sections.push(Section::new("Not seen", vec![super::not_seen(&d.not_seen)]));

@@ -9,7 +9,7 @@ use lowlat_model::op::QdiscState;
 use lowlat_netlink::{Error, diag, ethtool, netdev, nft, route, tc};
 use serde::Serialize;
 
-use super::{not, os};
+use super::{not, os, ptp};
 use crate::query::{Address, DriverInfo, LinkInfo, LinkModes, NetQuery, QdiscReply, Route};
 use crate::{hex, reading_of_errno};
 
@@ -64,6 +64,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         }
         NetQuery::NetnsCookie => os_answer("ask for the network namespace's cookie", os::netns_cookie()),
         NetQuery::CpuDmaLatency => cpu_dma_latency(),
+        NetQuery::Ptp => json(&ptp::state()),
     }
 }
 
@@ -121,6 +122,13 @@ fn routes() -> Result<Vec<Route>, Error> {
         oif: r.oif,
         gateway: r.gateway.map(|g| g.to_string()),
         table: r.table,
+        prefix: match (r.destination, r.v6) {
+            (Some(d), _) => format!("{d}/{}", r.prefix),
+            (None, false) => "0.0.0.0/0".to_owned(),
+            (None, true) => "::/0".to_owned(),
+        },
+        multipath: r.multipath,
+        metrics: r.metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     };
     Ok(route::routes::routes()?.into_iter().map(from).collect())
 }

@@ -1,0 +1,144 @@
+//! `lowlat measure`: round trips to a far end.
+
+mod floors;
+mod sweep;
+
+use std::path::Path as File;
+
+use lowlat_measure::Progress;
+use lowlat_measure::clock::Wish;
+use lowlat_model::Measurement;
+use lowlat_model::verdict::Comparison;
+use lowlat_sys::{Live, Sys};
+
+use crate::args::{ClockArg, MeasureArgs, ModeArg};
+use crate::clocks;
+use crate::failure::{Failure, Outcome};
+use crate::optimize::judge;
+use crate::path::{ENGINES, Path};
+use crate::probe::{self, Ask};
+use crate::progress::Line;
+use crate::{output, signals, stored};
+
+/// Rounds of the stamps' cost: 12 pairs of 100 ms bear a P99 on a path of 100 µs.
+const STAMP_COST_PAIRS: u32 = 12;
+const STAMP_COST_ROUND_NS: u64 = 100_000_000;
+
+/// Runs the command. On a signal the figures up to then are printed.
+pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
+    let wish = match args.clock {
+        ClockArg::Auto => Wish::Auto,
+        ClockArg::Kernel => Wish::Kernel,
+        ClockArg::Tsc => Wish::Tsc,
+    };
+    if args.self_test {
+        return floors::run(wish);
+    }
+    let Some(target) = &args.target else {
+        return Err(Failure::new("measure: no target was given; name the HOST that runs `lowlat serve`"));
+    };
+    if !ENGINES.contains(&args.engine.as_str()) {
+        return Err(Failure::new(format!(
+            "measure with engine {:?}: there is none of that name; choose of {}",
+            args.engine,
+            ENGINES.join(", ")
+        )));
+    }
+    let live = Live::new();
+    clocks::settle(wish, &live);
+    if let Some(iface) = &args.iface {
+        crate::optimize::interface(iface, &live)?;
+    }
+    let mut path = Path::new(target, &args.path, args.iface.as_deref())?;
+    path.stamps = args.stamps;
+    let pattern = probe::pattern(&args.pattern)?;
+    let axis = args.sweep.as_deref().map(|text| lowlat_measure::sweep::Axis::parse(text, pattern)).transpose()?;
+    let open_loop = args.mode == ModeArg::OpenLoop;
+    let mode = match &axis {
+        // The axis brings its own mode, but for the size, which is swept in the mode that is asked for.
+        Some(axis) if axis.axis() != lowlat_model::sweep::SweepAxis::Size => Ask::new(&path, &args.engine).mode,
+        _ => probe::mode(open_loop, args.rate, pattern)?,
+    };
+    let ask = Ask {
+        duration_ns: args.duration,
+        count: args.count,
+        mode,
+        warmup_ns: args.warmup,
+        load_streams: args.load.unwrap_or(0),
+        rt: args.rt,
+        ..Ask::new(&path, &args.engine)
+    };
+    ask.check()?;
+    if let Some(folder) = &args.out {
+        // Found before the measurement takes its time, not after it.
+        std::fs::create_dir_all(folder).map_err(|e| {
+            Failure::new(format!(
+                "store the run in {}: {e}; name a folder that can be written with --out",
+                folder.display()
+            ))
+        })?;
+    }
+    let shown = Line::new(json);
+    if let Some(axis) = axis {
+        return sweep::run(&ask, &axis, args.out.as_deref(), &live, (shown, json));
+    }
+    // A stored run keeps its samples, so that it can be compared with another.
+    let log = args.log.clone().or_else(|| args.out.as_ref().map(|folder| folder.join(stored::SAMPLES)));
+    let mut measurement = idle_and_loaded(&ask, &live, log.as_deref(), &mut |what, p| shown.tell(what, p))?;
+    drop(shown);
+    if args.stamp_cost && !signals::stopped() {
+        let cost = stamp_cost(&path, &args.engine)?;
+        if let Some(stamps) = &mut measurement.stamps {
+            stamps.cost = Some(cost);
+        }
+    }
+    if let Some(folder) = &args.out {
+        store(folder, "measure.json", &measurement)?;
+    }
+    if json {
+        output::json(&measurement)?;
+    } else {
+        output::text(&lowlat_report::measurement(&measurement));
+    }
+    if signals::stopped() {
+        output::progress("interrupted: these are the figures up to then");
+    }
+    Ok(0)
+}
+
+/// Measures; with a load, first without it, so that both stand side by side.
+fn idle_and_loaded(
+    ask: &Ask<'_>,
+    sys: &dyn Sys,
+    log: Option<&File>,
+    tell: &mut dyn FnMut(&str, &Progress),
+) -> Result<Measurement, Failure> {
+    if ask.load_streams == 0 {
+        return probe::measure_with(ask, sys, log, &mut |p| tell("", p));
+    }
+    let mut idle = probe::measure_with(&Ask { load_streams: 0, ..ask.clone() }, sys, None, &mut |p| tell("idle", p))?;
+    if idle.interrupted {
+        idle.warnings.push("interrupted before the load began: these figures are idle".into());
+        return Ok(idle);
+    }
+    let loaded = probe::measure_with(ask, sys, log, &mut |p| tell("loaded", p))?;
+    Ok(Measurement { idle: Some(Box::new(idle)), ..loaded })
+}
+
+/// What taking stamps costs the round trip: rounds without and with them, alternated, on the same path.
+fn stamp_cost(path: &Path, engine: &str) -> Result<Comparison, Failure> {
+    let without = Path { stamps: false, ..path.clone() };
+    let ask = |path| Ask { duration_ns: STAMP_COST_ROUND_NS, ..Ask::new(path, engine) };
+    let how = (STAMP_COST_PAIRS, judge::seed(), judge::OnStop::Fail);
+    let names = ("without stamps", "with stamps");
+    let rounds = judge::alternate(&ask(&without), &ask(path), names, how, &mut |_| Ok(()))?;
+    Ok(judge::compare(&rounds))
+}
+
+/// Writes a document into the run's folder.
+fn store<T: serde::Serialize>(folder: &File, name: &str, document: &T) -> Result<(), Failure> {
+    let text = serde_json::to_vec_pretty(document)
+        .map_err(|e| Failure::new(format!("write the run: {e}; report this as a bug")))?;
+    lowlat_sys::store::write_atomic(folder.join(name), text)
+        .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))
+}

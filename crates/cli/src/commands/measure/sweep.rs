@@ -1,0 +1,48 @@
+//! `measure --sweep`: the same path at several intervals, sizes or rates.
+
+use lowlat_measure::sweep::{Axis, sweep};
+use lowlat_model::sweep::SweepAxis;
+use lowlat_model::units::us;
+use lowlat_sys::Sys;
+
+use crate::failure::{Failure, Outcome};
+use crate::path::Path;
+use crate::probe::{self, Ask};
+use crate::progress::Line;
+use crate::{output, signals};
+
+/// Measures every point; each lasts as long as a single measurement would.
+pub fn run(
+    ask: &Ask<'_>,
+    axis: &Axis,
+    out: Option<&std::path::Path>,
+    sys: &dyn Sys,
+    (shown, json): (Line, bool),
+) -> Outcome {
+    let sizes = ask.path.peer(ask.duration_ns)?.message_sizes();
+    let name = axis.axis();
+    let place = |at: f64| match name {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a duration that was read as one
+        SweepAxis::Interval => format!("interval {} µs", us(at as u64)),
+        SweepAxis::Size => format!("{at:.0} bytes"),
+        SweepAxis::Rate => format!("{at:.0}/s"),
+    };
+    let document = sweep::<Failure>(axis, &ask.spec(), sizes, &mut |at, spec| {
+        let path = Path { size: spec.size, ..ask.path.clone() };
+        let point = Ask { path: &path, mode: spec.mode, ..ask.clone() };
+        probe::measure_with(&point, sys, None, &mut |p| shown.tell(&place(at), p))
+    })?;
+    drop(shown);
+    if let Some(folder) = out {
+        super::store(folder, "sweep.json", &document)?;
+    }
+    if json {
+        output::json(&document)?;
+    } else {
+        output::text(&lowlat_report::sweep(&document));
+    }
+    if signals::stopped() {
+        output::progress("interrupted: the points up to then");
+    }
+    Ok(0)
+}

@@ -1,0 +1,179 @@
+//! Stored runs: where they lie, what they are, and their samples.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use lowlat_measure::log::{self, FileReader};
+use lowlat_measure::{Context, Mode, Pattern, Spec};
+use lowlat_model::Measurement;
+use lowlat_model::log::LogHead;
+use lowlat_model::measurement::SteadyState;
+use lowlat_model::stored::StoredRun;
+use lowlat_sys::store::{self, Store};
+
+use crate::failure::Failure;
+use crate::figures::{self, Steady};
+
+/// The samples of a run that `measure --out` stored, beside its document.
+pub const SAMPLES: &str = "samples.log";
+/// Documents that a folder may hold, in the order in which they are looked for.
+const DOCUMENTS: [&str; 3] = ["measure.json", "sweep.json", "run.json"];
+/// Samples of a log that are held at once, 40 bytes each: up to here figures are exact and have intervals; beyond,
+/// memory stays flat and figures come from histograms.
+const KEEP: usize = 4 << 20;
+
+/// A stored run.
+#[derive(Debug)]
+pub struct Stored {
+    /// As the user named it.
+    pub name: String,
+    /// Its document.
+    pub run: StoredRun,
+    /// Its sample log, where there is one.
+    pub log: Option<PathBuf>,
+}
+
+fn failed(file: &Path, why: impl fmt::Display) -> Failure {
+    Failure::new(format!("read {}: {why}; name a file or folder that lowlat wrote", file.display()))
+}
+
+impl Stored {
+    /// Loads a run by log, file, folder, id, or `last`. A sample log is its own document.
+    pub fn load(name: &str) -> Result<Self, Failure> {
+        let (file, log) = locate(name)?;
+        let run = match &log {
+            Some(log) if *log == file => StoredRun::Measure(Box::new(of_log(log)?)),
+            _ => document(&file)?,
+        };
+        Ok(Self { name: name.to_owned(), run, log })
+    }
+
+    /// The samples of its figures, in send order: round trips from the actual send, lost ones as +∞. `None` where they
+    /// are not at hand.
+    pub fn samples(&self) -> Result<Option<Vec<u64>>, Failure> {
+        let Some(file) = &self.log else { return Ok(None) };
+        let (mut reader, head) = open(file)?;
+        let samples = log::samples(&mut reader, head.planned, KEEP).map_err(|e| in_file(file, &e))?;
+        Ok(samples.complete().then(|| samples.rtts()))
+    }
+
+    /// The one measurement that stands for it.
+    pub fn measurement(&self) -> Result<&Measurement, Failure> {
+        match &self.run {
+            StoredRun::Measure(m) => Ok(m),
+            StoredRun::Optimize(run) => run.result.as_ref().or(run.baseline.as_ref()).ok_or_else(|| {
+                Failure::new(format!("compare {}: this run measured no path; name one that did", self.name))
+            }),
+            StoredRun::Sweep(_) | StoredRun::Compare(_) => Err(Failure::new(format!(
+                "compare {}: it holds no single measurement; name a run of `lowlat measure --out` or its sample log",
+                self.name
+            ))),
+        }
+    }
+}
+
+/// Whether a name can only mean something stored: there is a file, or it is the last run.
+pub fn exists(name: &str) -> bool {
+    name == "last" || Path::new(name).exists()
+}
+
+fn document(file: &Path) -> Result<StoredRun, Failure> {
+    let bytes = store::read(file).map_err(|e| Failure::because(e, "name a file or folder that lowlat wrote"))?;
+    StoredRun::parse(&bytes).map_err(|why| failed(file, why))
+}
+
+/// The document's file, and the sample log's.
+fn locate(name: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
+    let path = PathBuf::from(name);
+    if path.is_file() {
+        let is_log = log::is_log(&path).map_err(|e| in_file(&path, &e))?;
+        let beside = path.file_name().is_some_and(|f| f == DOCUMENTS[0]).then(|| path.with_file_name(SAMPLES));
+        let log = if is_log { Some(path.clone()) } else { beside.filter(|b| b.is_file()) };
+        return Ok((path, log));
+    }
+    if path.is_dir() {
+        let file = DOCUMENTS.iter().map(|d| path.join(d)).find(|f| f.is_file());
+        let log = Some(path.join(SAMPLES)).filter(|f| f.is_file());
+        return match (file, log) {
+            // A run whose end was never written has its samples still.
+            (None, Some(log)) => Ok((log.clone(), Some(log))),
+            (Some(file), log) => Ok((file, log)),
+            (None, None) => Err(failed(&path, format!("it holds none of {}", DOCUMENTS.join(", ")))),
+        };
+    }
+    let store = Store::locate()?;
+    let runs = store.runs_dir();
+    let id = if name == "last" {
+        store.run_ids()?.pop().ok_or_else(|| {
+            Failure::new(format!(
+                "report the last run: {} holds none; run `lowlat optimize` or `lowlat demo`",
+                runs.display()
+            ))
+        })?
+    } else {
+        name.to_owned()
+    };
+    let file = runs.join(&id).join("run.json");
+    if file.is_file() {
+        Ok((file, None))
+    } else {
+        Err(Failure::new(format!(
+            "read run {name:?}: there is no file or folder of that name and no {}; `ls {}` shows the runs",
+            file.display(),
+            runs.display()
+        )))
+    }
+}
+
+/// Opens a log and reads its head.
+pub fn open(file: &Path) -> Result<(FileReader, LogHead), Failure> {
+    let reader = FileReader::open(file).map_err(|e| in_file(file, &e))?;
+    let head = LogHead::parse(reader.head()).map_err(|why| failed(file, why))?;
+    Ok((reader, head))
+}
+
+/// A log's error, with its file.
+pub fn in_file(file: &Path, error: &log::LogError) -> Failure {
+    Failure::new(format!("{}: {error}", file.display()))
+}
+
+/// The document of a log, made from its probes.
+fn of_log(file: &Path) -> Result<Measurement, Failure> {
+    let (mut reader, head) = open(file)?;
+    let mut samples = log::samples(&mut reader, head.planned, KEEP).map_err(|e| in_file(file, &e))?;
+    let spec = Spec {
+        mode: match (head.mode.as_str(), head.rate_pps) {
+            ("open-loop", Some(rate_pps)) => Mode::OpenLoop { rate_pps, pattern: Pattern::Fixed },
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
+            (_, rate) => Mode::PingPong { interval_ns: rate.map(|r| (1e9 / r).round() as u64) },
+        },
+        size: head.size_bytes as usize,
+        cpu: head.cpu,
+        timeout_ns: head.timeout_ns,
+        ..Spec::default()
+    };
+    let context = Context {
+        target: head.target,
+        proto: head.proto,
+        peer: head.peer,
+        engine: head.engine,
+        environment: head.environment,
+        ..Context::default()
+    };
+    let looked = reader.end().filter(|e| e.looked);
+    let steady = looked.map(|e| SteadyState { warmup: e.warmup, cooldown: e.cooldown, steady: e.steady });
+    let mut out = figures::measurement(&mut samples, &spec, context, Steady::Known(steady));
+    out.rate_pps = head.rate_pps;
+    Ok(out)
+}
+
+/// The sample log of a run.
+pub fn log_of(name: &str) -> Result<PathBuf, Failure> {
+    let (file, log) = locate(name)?;
+    log.ok_or_else(|| {
+        Failure::new(format!(
+            "export the samples of {}: this run kept none; measure with --out or --log",
+            file.display()
+        ))
+    })
+}

@@ -1,0 +1,60 @@
+//! What one boot records of a driver on a kernel: a capture of the host, and what came of every knob.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each suite is a crate of its own and uses a part
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use lowlat_lab::vm::{KernelChoice, Topology};
+use serde::{Deserialize, Serialize};
+
+use super::vm::{Results, boot};
+
+/// What came of one knob; the fields of `examples/knob_trial.rs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    pub outcome: String,
+    pub target: String,
+    pub was: String,
+    pub asked: String,
+    pub now: String,
+    pub why: String,
+}
+
+/// Knob by name.
+pub type Knobs = BTreeMap<String, Tried>;
+
+/// One kernel of the lab.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Kernel {
+    pub release: String,
+    /// By driver.
+    pub drivers: BTreeMap<String, Knobs>,
+}
+
+/// By the kernel's name in the lab.
+pub type Record = BTreeMap<String, Kernel>;
+
+/// A default route makes `eth0` the interface in focus; some traffic, so that counters have counted.
+const SCRIPT: &str = "
+ip route add default via 10.77.0.2 dev eth0
+if ip netns list | grep -q far; then ping -n -q -c 20 -i 0.002 10.77.0.2 > /dev/null; fi
+run capture $L facts --iface eth0 --window 200ms --capture /tmp/tree
+run again $L facts --iface eth0 --window 200ms --root /tmp/tree
+run check $L check --iface eth0 --window 200ms --root /tmp/tree --json
+tar -C /tmp/tree -cf $RESULTS/tree.tar . || exit 5
+uname -r > $RESULTS/release
+";
+
+/// Boots a driver on a kernel; `programs` is the folder with `lowlat` and `examples/knob_trial`.
+pub fn record(topology: &'static Topology, kernel: KernelChoice, programs: &Path) -> Results {
+    let trial = format!(
+        "cp '{}' /tmp/knob_trial; run knobs /tmp/knob_trial eth0\n",
+        super::vm::stripped(&programs.join("examples/knob_trial")).display()
+    );
+    boot(topology, kernel, &programs.join("lowlat"), &format!("{SCRIPT}{trial}"))
+}
+
+/// The knobs of a boot.
+pub fn knobs(results: &Results) -> Knobs {
+    serde_json::from_value(results.ran("knobs").exits(0).json()).unwrap()
+}

@@ -1,0 +1,33 @@
+//! Fills the lab's cache: `cargo run -p lowlat-lab --example lab_prepare [-- 6.1|6.12|newest ...]`, all kernels by default,
+//! each with netdevsim. Later runs of the lab then need no network.
+#![allow(clippy::print_stdout)] // a command for people
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use lowlat_lab::vm::{KernelChoice, Lab, LabError};
+
+fn main() -> ExitCode {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(wrong) = asked.iter().find(|a| !KernelChoice::ALL.iter().any(|k| k.name() == a.as_str())) {
+        eprintln!("prepare the lab: no kernel {wrong:?}; it takes 6.1, 6.12, newest");
+        return ExitCode::from(2);
+    }
+    for choice in KernelChoice::ALL.into_iter().filter(|k| asked.is_empty() || asked.iter().any(|a| a == k.name())) {
+        let start = Instant::now();
+        match prepare(choice) {
+            Ok(release) => println!("{}: {release}, {:.0} s", choice.name(), start.elapsed().as_secs_f64()),
+            Err(e) => {
+                eprintln!("{e}");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn prepare(choice: KernelChoice) -> Result<String, LabError> {
+    let lab = Lab::prepare(choice)?;
+    lab.with_netdevsim()?;
+    Ok(lab.kernel().release.clone())
+}

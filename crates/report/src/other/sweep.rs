@@ -1,0 +1,71 @@
+//! `lowlat measure --sweep`: one row a point.
+
+use lowlat_model::SweepDocument;
+use lowlat_model::sweep::SweepAxis;
+
+use crate::figures::{line, percent, time};
+use crate::page::{Block, Section, Table, text};
+
+/// The document as text.
+pub fn sweep(d: &SweepDocument) -> String {
+    text(&sections(d)).trim_start().to_owned()
+}
+
+/// The document laid out.
+pub(crate) fn sections(d: &SweepDocument) -> Vec<Section> {
+    let place = |at: f64| match d.axis {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a duration in ns
+        SweepAxis::Interval => time(Some(at as u64)),
+        SweepAxis::Size => format!("{at:.0} B"),
+        SweepAxis::Rate => format!("{at:.0}/s"),
+    };
+    let rows = d
+        .points
+        .iter()
+        .map(|p| {
+            let m = &p.measurement;
+            // In an open loop the plan is the honest clock; a ping-pong at a pace is about the path after a pause.
+            let planned = m.mode == "open-loop";
+            let q = if planned { m.rtt_planned } else { m.rtt };
+            let mut row = vec![place(p.at), m.sent.to_string()];
+            row.push(m.loss_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{} %", percent(r))));
+            row.extend([q.min_ns, q.p50_ns, q.p90_ns, q.p99_ns, q.p999_ns, q.max_ns].map(time));
+            row.push(if planned { "plan" } else { "send" }.to_owned());
+            row.push(
+                match m.rate_borne {
+                    Some(true) => "yes",
+                    Some(false) => "no",
+                    None => "n/a",
+                }
+                .to_owned(),
+            );
+            row
+        })
+        .collect();
+    let head = d.points.first().map_or_else(String::new, |p| {
+        let m = &p.measurement;
+        format!(
+            "{} over {} ({}, engine {}, {})",
+            line(&m.target),
+            line(&m.proto),
+            line(&m.peer),
+            line(&m.engine),
+            line(&m.mode)
+        )
+    });
+    let columns = [d.axis.name(), "sent", "loss", "min", "P50", "P90", "P99", "P99.9", "max", "counted from", "borne"];
+    let mut blocks = vec![Block::Words(head), Table::block(&columns, rows), Block::Words(line(&d.words))];
+    if d.interrupted {
+        blocks.push(Block::Words("interrupted: points are missing".to_owned()));
+    }
+    let mut sections = vec![Section::new(&format!("Sweep over {}", d.axis.name()), blocks)];
+    let warnings: Vec<String> = d
+        .points
+        .iter()
+        .flat_map(|p| p.measurement.warnings.iter().map(|w| format!("{}: {}", place(p.at), line(w))))
+        .collect();
+    if !warnings.is_empty() {
+        sections.push(Section::new("What weakens the figures", vec![Block::List(warnings)]));
+    }
+    sections
+}

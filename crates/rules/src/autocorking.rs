@@ -1,0 +1,67 @@
+//! Small segments that are held back.
+
+use lowlat_model::Severity;
+use lowlat_model::op::Target;
+
+use crate::look::{finding, number, set, with};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// TCP segments that the kernel held back although the program had written them.
+    /// ## Why it matters
+    /// A segment that is not full waits while an earlier one still lies in the queue or the device. TCP_NODELAY does
+    /// not switch that off. The message leaves when the device reports the earlier one as sent, which may be a
+    /// coalesced interrupt later.
+    /// ## Threshold
+    /// `TCPAutoCorking` grew in the counter window by more than ten a second (a heuristic: single ones happen to any
+    /// bulk writer), with `tcp_autocorking` on.
+    /// ## Remedy
+    /// Write whole messages; a program that batches on purpose corks itself (TCP_CORK, MSG_MORE). Then try
+    /// sysctl.net.ipv4.tcp_autocorking 0 for the whole host.
+    pub Autocorking = "autocorking";
+    sources [
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_autocorking",
+        "net/ipv4/tcp.c in linux 6.12: tcp_should_autocork, tcp_push (TCPAutoCorking)",
+        "heuristic: ten a second",
+    ];
+}
+
+const PER_SECOND: f64 = 10.0;
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(window) = seen.window(input) else { return };
+    let evidence = seen.grown(window, "netstat", &["TcpExt.TCPAutoCorking"], "/proc/net/netstat");
+    if evidence.is_empty() || window.rate("netstat", "TcpExt.TCPAutoCorking").is_none_or(|rate| rate <= PER_SECOND) {
+        return;
+    }
+    let on = number(seen, input.facts, "net.ipv4.tcp_autocorking").is_some_and(|n| n != 0);
+    let found = finding(
+        NAME,
+        Severity::Info,
+        "tcp holds small segments back that were written".to_owned(),
+        evidence,
+        "write whole messages; then try net.ipv4.tcp_autocorking 0",
+    );
+    seen.found(with(found, on.then(|| set("sysctl.net.ipv4.tcp_autocorking", Target::Host, 0))));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::facts::{deny_group, grow, healthy};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn held_back_often() {
+        let mut facts = healthy();
+        grow(&mut facts, "netstat", "TcpExt.TCPAutoCorking", 10);
+        assert_eq!(rule(NAME, &facts), Seen::default());
+        grow(&mut facts, "netstat", "TcpExt.TCPAutoCorking", 90);
+        only(NAME, &facts, &["TcpExt.TCPAutoCorking grew by 100 in 1000 ms (/proc/net/netstat)"], &[]);
+        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "0");
+        deny_group(&mut facts, "netstat");
+        blind(NAME, &facts, "netstat", "denied");
+    }
+}

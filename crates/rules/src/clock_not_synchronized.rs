@@ -1,0 +1,59 @@
+//! A wall clock that nothing steers.
+
+use lowlat_model::Severity;
+
+use crate::look::finding;
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// A kernel clock that does not count as synchronized.
+    /// ## Why it matters
+    /// One-way delays compare two hosts' clocks. A clock that drifts free is off by milliseconds after a day, a
+    /// thousand times what is measured. Round trips do not need it.
+    /// ## Threshold
+    /// The kernel's own flag (STA_UNSYNC of adjtimex). A daemon that sets the clock without telling the kernel leaves
+    /// it set.
+    /// ## Remedy
+    /// Run one daemon: chrony, or ptp4l with phc2sys where the device stamps (time.ptp4l, time.phc2sys). Two fight.
+    pub ClockNotSynchronized = "clock-not-synchronized";
+    sources [
+        "man 2 adjtimex (STA_UNSYNC)",
+        "kernel/time/ntp.c in linux 6.12: STA_UNSYNC",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let time = &input.facts.time;
+    let Some(synchronized) = seen.need("clock synchronization", &time.synchronized) else { return };
+    if *synchronized {
+        return;
+    }
+    let daemons = time.daemons.value().filter(|d| !d.is_empty());
+    let running = daemons.map_or_else(|| "none is seen to run".to_owned(), |d| d.join(", "));
+    seen.found(finding(
+        NAME,
+        Severity::Info,
+        "the clock is not synchronized, so one-way delays mean nothing".to_owned(),
+        vec!["adjtimex: STA_UNSYNC".to_owned(), format!("clock daemons: {running}")],
+        "run one clock daemon (chrony, or ptp4l with phc2sys); round trips do not need it",
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::healthy;
+
+    use super::*;
+    use crate::look::test::{blind, only};
+
+    #[test]
+    fn a_clock_that_drifts() {
+        let mut facts = healthy();
+        facts.time.synchronized = Reading::Value(false);
+        only(NAME, &facts, &["adjtimex: STA_UNSYNC", "clock daemons: chronyd"], &[]);
+        facts.time.synchronized = Reading::Denied("x".into());
+        blind(NAME, &facts, "synchronization", "denied");
+    }
+}

@@ -1,0 +1,98 @@
+//! Interruptions by other processors.
+
+use lowlat_model::Severity;
+
+use crate::look::finding;
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// Interrupts that other processors sent to the CPU of the application or to isolated CPUs: function calls, TLB
+    /// flushes, rescheduling.
+    /// ## Why it matters
+    /// Each one stops the task there for a microsecond or more. They come from programs that unmap memory in threads on
+    /// both sides (TLB), from tracing and profiling, from frequency and firmware drivers (function calls), from
+    /// wake-ups across CPUs (rescheduling).
+    /// ## Threshold
+    /// More than ten a second of one kind in the counter window (a heuristic). Rescheduling is counted on isolated CPUs
+    /// only: on the CPU of a program that sleeps it is the wake-up itself.
+    /// ## Remedy
+    /// Find the source (`trace-cmd record -e ipi:*`, where the kernel has these events): threads of one program on
+    /// quiet and busy CPUs, a profiler, a module. Keep each program's threads on one side.
+    pub InterprocessorInterrupts = "interprocessor-interrupts";
+    sources [
+        "arch/x86/kernel/irq.c in linux 6.12: arch_show_interrupts (RES, CAL, TLB)",
+        "include/trace/events/ipi.h in linux 6.12: ipi_send_cpu",
+        "heuristic: ten a second",
+    ];
+}
+
+const PER_SECOND: f64 = 10.0;
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let facts = input.facts;
+    let app = input.baseline.and_then(|b| b.cpu);
+    let isolated = facts.cpus.isolated.value().cloned().unwrap_or_default();
+    if app.is_none() && isolated.is_empty() {
+        return;
+    }
+    let Some(window) = seen.window(input) else { return };
+    let mut evidence = Vec::new();
+    for (row, what) in [("CAL", "function calls"), ("TLB", "TLB flushes"), ("RES", "rescheduling")] {
+        let group = format!("irq/{row}");
+        if !seen.counted(window, &group) {
+            continue;
+        }
+        let wakes = row == "RES";
+        let quiet = isolated.iter().copied().chain(app.filter(|cpu| !wakes && !isolated.contains(cpu)));
+        for cpu in quiet {
+            let rate = window.rate(&group, &format!("cpu{cpu}")).unwrap_or(0.0);
+            if rate > PER_SECOND {
+                evidence.push(format!(
+                    "CPU {cpu}: {rate:.0} interruptions a second for {what} ({row} of /proc/interrupts)"
+                ));
+            }
+        }
+    }
+    if evidence.is_empty() {
+        return;
+    }
+    seen.found(finding(
+        NAME,
+        Severity::Warning,
+        "other processors interrupt CPUs of the path".to_owned(),
+        evidence,
+        "find who sends them (trace ipi events): threads of one program on both sides, a profiler, a module",
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::facts::{deny_group, grow, healthy};
+
+    use super::*;
+    use crate::tests::baseline;
+
+    #[test]
+    fn on_the_cpu_of_the_application() {
+        let mut facts = healthy();
+        grow(&mut facts, "irq/TLB", "cpu3", 40);
+        grow(&mut facts, "irq/RES", "cpu3", 40);
+        let measured = baseline(Some(3));
+        let see = |facts: &lowlat_model::Facts| {
+            let mut seen = Seen::default();
+            look(&Input { facts, baseline: Some(&measured), goal_ns: None }, &mut seen);
+            seen
+        };
+        let found = see(&facts);
+        assert_eq!(
+            found.findings[0].evidence,
+            ["CPU 3: 40 interruptions a second for TLB flushes (TLB of /proc/interrupts)"],
+            "rescheduling there is the wake-up of the program"
+        );
+        deny_group(&mut facts, "irq/TLB");
+        let blind = see(&facts);
+        assert!(blind.findings.is_empty());
+        assert!(blind.not_seen.iter().any(|n| n.fact == "counters irq/TLB" && n.why.starts_with("denied: ")));
+    }
+}

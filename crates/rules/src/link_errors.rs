@@ -1,0 +1,82 @@
+//! Frames that arrive broken.
+
+use lowlat_model::Severity;
+
+use crate::look::{finding, on_path, within};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// Frames that the device received with a wrong checksum, or broken on the wire.
+    /// ## Why it matters
+    /// A broken frame is lost, and each loss costs a round trip or a timeout. The cause is a cable, a plug, a
+    /// transceiver or a port; tuning mends none of it.
+    /// ## Threshold
+    /// Any growth in the counter window of the kernel's `rx_crc_errors` or `rx_frame_errors`, or of `rx_crc_errors_phy`
+    /// and `rx_symbol_err_phy` of mlx5. A sound link has none.
+    /// ## Remedy
+    /// Clean or change cable and transceiver, try another port, look at the far side's counters. Tune afterwards.
+    pub LinkErrors = "link-errors";
+    sources [
+        "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_crc_errors, rx_frame_errors)",
+        "drivers/net/ethernet/mellanox/mlx5/core/en_stats.c in linux 6.12: rx_crc_errors_phy, rx_symbol_err_phy",
+    ];
+}
+
+const KERNEL: [&str; 2] = ["rx_crc_errors", "rx_frame_errors"];
+const DRIVER: [&str; 2] = ["rx_crc_errors_phy", "rx_symbol_err_phy"];
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(window) = seen.window(input) else { return };
+    for (name, _) in on_path(input.facts) {
+        let mut evidence = seen.grown(window, &format!("link/{name}"), &KERNEL, "kernel counter");
+        // What a driver does not count is no fact missed: the kernel's counters stand for all of them.
+        for key in DRIVER {
+            if let Some(by) = window.delta(&format!("ethtool/{name}"), key).filter(|by| *by > 0) {
+                evidence.push(format!("{key} grew by {by} {} (driver counter)", within(window)));
+            }
+        }
+        if evidence.is_empty() {
+            continue;
+        }
+        seen.found(finding(
+            NAME,
+            Severity::Critical,
+            format!("{name} receives broken frames"),
+            evidence,
+            "look at cable, transceiver, port and the far side before tuning: no kernel setting mends this",
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::facts::{deny_group, grow, healthy};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn broken_frames_of_kernel_and_driver() {
+        let mut facts = healthy();
+        grow(&mut facts, "link/eth0", "rx_crc_errors", 3);
+        grow(&mut facts, "ethtool/eth0", "rx_symbol_err_phy", 4);
+        only(
+            NAME,
+            &facts,
+            &[
+                "rx_crc_errors grew by 3 in 1000 ms (kernel counter)",
+                "rx_symbol_err_phy grew by 4 in 1000 ms (driver counter)",
+            ],
+            &[],
+        );
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Critical);
+    }
+
+    #[test]
+    fn blind_without_the_kernels_counters() {
+        let mut facts = healthy();
+        deny_group(&mut facts, "link/eth0");
+        blind(NAME, &facts, "link/eth0", "denied");
+    }
+}

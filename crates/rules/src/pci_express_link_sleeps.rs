@@ -1,0 +1,81 @@
+//! A bus link that sleeps between packets.
+
+use lowlat_model::op::Target;
+use lowlat_model::{Reading, Severity};
+
+use crate::look::{finding, on_path, set, with};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// A device whose PCI Express link may sleep between transfers (ASPM L1).
+    /// ## Why it matters
+    /// The link has to wake before the device can fetch a descriptor or write a packet. After a pause that is added to
+    /// the first packet, in both directions.
+    /// ## Threshold
+    /// The link's own switch for L1 is on, as the kernel set it up. How long it takes to wake is in the device's
+    /// registers and not in the facts.
+    /// ## Remedy
+    /// The policy `performance` keeps all links awake (pcie.aspm-policy). `pcie_aspm=off` at boot does not: it leaves
+    /// what the firmware set.
+    pub PciExpressLinkSleeps = "pci-express-link-sleeps";
+    sources [
+        "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: /sys/bus/pci/devices/.../link/l1_aspm",
+        "drivers/pci/pcie/aspm.c in linux 6.12: policy_to_aspm_state, pcie_aspm_set_policy",
+        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: pcie_aspm=",
+        "not confirmed: how long a given link takes to wake",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    for (name, iface) in on_path(input.facts) {
+        // The file is there only where the link can sleep.
+        let sleeps = match &iface.aspm_l1 {
+            Reading::Absent(_) | Reading::Unsupported(_) => continue,
+            other => seen.need(format!("{name} PCI Express power management"), other),
+        };
+        if sleeps != Some(&true) {
+            continue;
+        }
+        let mut evidence = vec![format!("{name} link/l1_aspm = 1")];
+        let policy = input.facts.host.aspm_policy.value();
+        evidence.extend(policy.map(|policy| format!("pcie_aspm policy: {policy}")));
+        let settable = policy.filter(|policy| *policy != "performance");
+        let found = finding(
+            NAME,
+            Severity::Warning,
+            format!("the PCI Express link of {name} sleeps between packets"),
+            evidence,
+            "set the aspm policy to performance; where the firmware keeps it to itself, switch it off there",
+        );
+        seen.found(with(found, settable.map(|_| set("pcie.aspm-policy", Target::Host, "performance"))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::facts::{healthy, iface};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn a_link_that_may_sleep() {
+        let mut facts = healthy();
+        facts.host.aspm_policy = Reading::Value("default".into());
+        iface(&mut facts).aspm_l1 = Reading::Value(true);
+        only(NAME, &facts, &["eth0 link/l1_aspm = 1", "pcie_aspm policy: default"], &[]);
+        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "performance");
+        facts.host.aspm_policy = Reading::Absent("no ASPM here".into());
+        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings, [], "there is nothing to write");
+    }
+
+    #[test]
+    fn silent_where_it_cannot_sleep_and_blind_where_it_may_not_be_read() {
+        let mut facts = healthy();
+        iface(&mut facts).aspm_l1 = Reading::Absent("no such file".into());
+        assert_eq!(rule(NAME, &facts), Seen::default());
+        iface(&mut facts).aspm_l1 = Reading::Denied("x".into());
+        blind(NAME, &facts, "power management", "denied");
+    }
+}

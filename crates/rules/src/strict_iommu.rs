@@ -1,0 +1,65 @@
+//! A translation that is taken back for each packet.
+
+use lowlat_model::{Reading, Severity};
+
+use crate::look::{finding, on_path};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// A device whose memory accesses are translated strictly by an IOMMU.
+    /// ## Why it matters
+    /// In strict mode each buffer that is given back costs an invalidation of the IOMMU's cache, which the processor
+    /// waits for. Drivers that keep their buffers mapped (page pools) pay it for sent packets only. It protects the
+    /// host against the device.
+    /// ## Threshold
+    /// The type of the device's IOMMU group is `DMA` (strict). `DMA-FQ` (lazy) and `identity` are let pass. What it
+    /// costs on this path is for a measurement.
+    /// ## Remedy
+    /// Report the trade-off: `iommu.strict=0` or `iommu=pt` at boot trade protection for time. lowlat does not set
+    /// either.
+    pub StrictIommu = "strict-iommu";
+    sources [
+        "Documentation/ABI/testing/sysfs-kernel-iommu_groups in linux 6.12: type",
+        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: iommu.strict=, iommu=",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    for (name, iface) in on_path(input.facts) {
+        // Without an IOMMU, or before 5.11, there is nothing to ask.
+        let kind = match &iface.iommu {
+            Reading::Absent(_) | Reading::Unsupported(_) => continue,
+            other => seen.need(format!("{name} IOMMU mode"), other),
+        };
+        if kind.is_none_or(|kind| kind != "DMA") {
+            continue;
+        }
+        seen.found(finding(
+            NAME,
+            Severity::Info,
+            format!("memory accesses of {name} are translated strictly"),
+            vec![format!("{name} iommu_group type: DMA")],
+            "weigh it: iommu.strict=0 or iommu=pt at boot trade protection against the device for time",
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::facts::{healthy, iface};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn strict_lazy_and_denied() {
+        let mut facts = healthy();
+        iface(&mut facts).iommu = Reading::Value("DMA".into());
+        only(NAME, &facts, &["eth0 iommu_group type: DMA"], &[]);
+        iface(&mut facts).iommu = Reading::Value("DMA-FQ".into());
+        assert_eq!(rule(NAME, &facts), Seen::default());
+        iface(&mut facts).iommu = Reading::Denied("x".into());
+        blind(NAME, &facts, "IOMMU", "denied");
+    }
+}

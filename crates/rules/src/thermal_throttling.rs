@@ -1,0 +1,74 @@
+//! Processors that are too hot.
+
+use lowlat_model::Severity;
+
+use crate::look::{finding, within};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// Processors that were slowed down because their core or package became too hot.
+    /// ## Why it matters
+    /// A throttled processor runs at a fraction of its speed until it has cooled, for everything on it. It shows in the
+    /// tail first, and comes back whenever the load does.
+    /// ## Threshold
+    /// Any growth of a `thermal_throttle` counter in the counter window. Only Intel processors on metal have them;
+    /// without them nothing is found.
+    /// ## Remedy
+    /// Cooling, airflow, the firmware's power limits; fewer busy cores in the package. A fixed lower clock
+    /// (cpu.max-frequency) throttles evenly instead of in jumps.
+    pub ThermalThrottling = "thermal-throttling";
+    sources [
+        "drivers/thermal/intel/therm_throt.c in linux 6.12: core_throttle_count, package_throttle_count",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(window) = seen.window(input) else { return };
+    let groups: Vec<String> = window.after.groups_under("thermal/").map(str::to_owned).collect();
+    let mut evidence = Vec::new();
+    for group in groups {
+        if !seen.counted(window, &group) {
+            continue;
+        }
+        for key in ["core_throttle_count", "package_throttle_count"] {
+            if let Some(by) = window.delta(&group, key).filter(|by| *by > 0) {
+                evidence.push(format!("{group} {key} grew by {by} {}", within(window)));
+            }
+        }
+    }
+    if evidence.is_empty() {
+        return;
+    }
+    seen.found(finding(
+        NAME,
+        Severity::Warning,
+        "processors are slowed down because they are too hot".to_owned(),
+        evidence,
+        "look at cooling and the firmware's power limits; a fixed lower clock throttles evenly instead of in jumps",
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::facts::{deny_group, grow, healthy};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn a_package_that_is_too_hot() {
+        let mut facts = healthy();
+        grow(&mut facts, "thermal/cpu2", "package_throttle_count", 7);
+        only(NAME, &facts, &["thermal/cpu2 package_throttle_count grew by 7 in 1000 ms"], &[]);
+    }
+
+    #[test]
+    fn a_processor_without_the_counters_is_no_fact_missed_and_a_denied_one_is() {
+        let mut facts = healthy();
+        facts.window.as_mut().unwrap().after.groups.retain(|group, _| !group.starts_with("thermal/"));
+        assert_eq!(rule(NAME, &facts), Seen::default());
+        deny_group(&mut facts, "thermal/cpu2");
+        blind(NAME, &facts, "thermal/cpu2", "denied");
+    }
+}
