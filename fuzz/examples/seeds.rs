@@ -72,7 +72,7 @@ fn main() {
     put("journal", "lines", &[&[1], &lines.join(&b'\n')[..]].concat());
 
     let memory = Memory::default();
-    let mut log = lowlat_measure::log::Writer::to(memory.clone());
+    let mut log = lowlat_measure::log::Writer::to(memory.clone(), b"{}").expect("memory takes all");
     for n in 0..40 {
         let mut probe = lowlat_measure::Probe { planned: n * 1000, sent: n * 1000 + 7, ..Default::default() };
         if n % 3 > 0 {
@@ -81,10 +81,14 @@ fn main() {
         }
         log.put(&probe).expect("room");
     }
-    log.finish().expect("memory takes all");
+    log.after(3, false).expect("room");
+    log.finish(None, false).expect("memory takes all");
     let log = memory.0.lock().expect("one thread").clone();
     put("sample_log", "whole", &[&[0], &log[..]].concat());
-    // Magic and version, then length, count and checksum: behind them lies the block itself.
-    put("sample_log", "block", &[&[1, 40], &log[22..log.len() - 20]].concat());
+    // Magic, version and head take 25 bytes; then kind, count, length and checksum: behind them lies the block of probes
+    // itself, before the one of answers that came after (15 bytes) and the end mark (46). The kind stands above bit 0.
+    put("sample_log", "block", &[&[1 | 2 << 1, 40], &log[38..log.len() - 61]].concat());
+    put("sample_log", "after", &[&[1 | 3 << 1, 1], &log[log.len() - 48..log.len() - 46]].concat());
+    put("sample_log", "end", &[&[1 | 4 << 1, 1], &log[log.len() - 33..]].concat());
     put("sample_log", "cut", &[&[0], &log[..log.len() / 2]].concat());
 }

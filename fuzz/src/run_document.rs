@@ -5,6 +5,12 @@ use lowlat_model::{Measurement, NoiseDocument, Plan};
 
 /// A document.
 pub fn run(data: &[u8]) {
+    if let Ok(stored) = lowlat_model::stored::StoredRun::parse(data) {
+        for format in [lowlat_report::Format::Text, lowlat_report::Format::Markdown, lowlat_report::Format::Html] {
+            let page = lowlat_report::stored(&stored, format);
+            assert!(format != lowlat_report::Format::Html || !page.contains("<fuzz>"), "markup stands in the page");
+        }
+    }
     if let Ok(document) = serde_json::from_slice::<RunDocument>(data) {
         let _ = lowlat_report::text(&document);
         let _ = lowlat_report::markdown(&document);

@@ -132,6 +132,9 @@ pub struct ServeArgs {
     /// Spin instead of sleeping; burns a core.
     #[arg(long)]
     pub spin: bool,
+    /// Answer lowlat's own UDP probes where they arrive on this interface, by an XDP program (no key, no limits).
+    #[arg(long, value_name = "IFACE")]
+    pub xdp: Option<String>,
     /// CPU to run on.
     #[arg(long)]
     pub cpu: Option<u32>,

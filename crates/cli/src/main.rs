@@ -17,6 +17,7 @@ mod output;
 mod path;
 mod probe;
 mod progress;
+mod responder;
 mod signals;
 mod stored;
 

@@ -71,7 +71,7 @@ fn what_serve_cannot_start_with() {
         (&["--allow", "10.0.0.1/8"], &["10.0.0.1/8", "10.0.0.0"]),
         (&["--allow", "everybody"], &["everybody"]),
         (&["--allow", "10.0.0.0/8/8"], &["10.0.0.0/8/8"]),
-        (&["--allow", ""], &["--allow"]),
+        (&["--allow", ""], &["\"\""]),
         (&["--source-limit", "0"], &["--source-limit", "0"]),
         (&["--total-limit=-1"], &["--total-limit"]),
         (&["--report", "0s"], &["--report", "0s"]),
@@ -129,7 +129,7 @@ fn the_far_end_tells_how_it_is_confined_and_what_it_did() {
         let mut all = tasks.map(|t| std::fs::read_to_string(t.unwrap().path().join("status")).unwrap_or_default());
         all.all(|text| text.contains("Seccomp:\t2"))
     });
-    for args in [&["measure", FAR, "--count", "500"][..], &["measure", FAR, "--proto", "tcp", "--count", "500"]] {
+    for args in [&["measure", FAR, "--count", "20000"][..], &["measure", FAR, "--proto", "tcp", "--count", "500"]] {
         lab.run(&scratch, args).exits(0);
     }
     lab.run(&scratch, &["measure", FAR, "--peer", "stamp", "--count", "500"]).exits(0);
@@ -138,8 +138,8 @@ fn the_far_end_tells_how_it_is_confined_and_what_it_did() {
     let ran = far.wait();
     let told = ran.exits(0).json();
     let count = |key: &str| told[key].as_u64().unwrap_or_else(|| panic!("{key} of {told:#}"));
-    // Warm-up and the first reach come on top.
-    assert!(count("received") >= 1500 && count("answered") == count("received"), "{told:#}");
+    // Warm-up and the first reach come on top. Every 16th answer is timed, and a P99 needs a thousand of them.
+    assert!(count("received") >= 21_000 && count("answered") == count("received"), "{told:#}");
     assert!(count("residence_p50_ns") > 0 && count("residence_max_ns") >= count("residence_p99_ns"), "{told:#}");
     for nothing in ["malformed", "send_failed", "receive_failed", "kernel_dropped"] {
         assert_eq!(count(nothing), 0, "{told:#}");

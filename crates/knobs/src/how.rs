@@ -69,7 +69,8 @@ pub enum Value {
     OnOff,
     /// `on` or `off`, `1` and `0` in the place.
     Switch,
-    /// `on` or `off`: `tx=1 rx=1` (HWTSTAMP_TX_ON, HWTSTAMP_FILTER_ALL, include/uapi/linux/net_tstamp.h) or zeros.
+    /// `on`, `tx` or `off`: `tx=1 rx=1` (HWTSTAMP_TX_ON, HWTSTAMP_FILTER_ALL, include/uapi/linux/net_tstamp.h), the first
+    /// alone, or zeros.
     Stamps,
     /// A CPU list or `off`, a mask in the place.
     Mask,
@@ -188,7 +189,9 @@ impl Entry {
                 (Value::Switch, "on") => "1".to_owned(),
                 (Value::Switch, "off") => "0".to_owned(),
                 (Value::Stamps, "on") => "tx=1 rx=1".to_owned(),
+                (Value::Stamps, "tx") => "tx=1 rx=0".to_owned(),
                 (Value::Stamps, "off") => "tx=0 rx=0".to_owned(),
+                (Value::Stamps, _) => return Err(bad("it takes on, tx or off")),
                 _ => return Err(bad("it takes on or off")),
             },
             Value::Mask if want == "off" => "0".to_owned(),
@@ -247,6 +250,7 @@ impl Entry {
         match (self.value, text) {
             (Value::Switch, "0") | (Value::Stamps, "tx=0 rx=0") => Reading::Value("off".to_owned()),
             (Value::Switch, _) | (Value::Stamps, "tx=1 rx=1") => Reading::Value("on".to_owned()),
+            (Value::Stamps, "tx=1 rx=0") => Reading::Value("tx".to_owned()),
             (Value::Mask, mask) => match parse_mask(mask) {
                 Ok(cpus) if cpus.is_empty() => Reading::Value("off".to_owned()),
                 Ok(cpus) => Reading::Value(print_list(&cpus)),

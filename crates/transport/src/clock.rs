@@ -48,16 +48,18 @@ fn read(clock: libc::clockid_t) -> Ns {
 pub const BRACKET_NS: u64 = 1_000;
 
 /// A kernel stamp (`CLOCK_REALTIME`) on the time of [`now`], by the difference of the two clocks now, right to half of
-/// [`BRACKET_NS`]; `None` where the reading was interrupted.
+/// [`BRACKET_NS`]; `None` where three readings in a row were interrupted, or the clock takes too long to read.
 pub fn to_monotonic(stamp: u64) -> Option<Ns> {
-    let before = now();
-    let wall = read(libc::CLOCK_REALTIME);
-    let after = now();
-    let width = after - before;
-    if width > BRACKET_NS {
-        return None;
+    for _ in 0..3 {
+        let before = now();
+        let wall = read(libc::CLOCK_REALTIME);
+        let after = now();
+        let width = after - before;
+        if width <= BRACKET_NS {
+            return (before + width / 2).checked_sub(wall.checked_sub(stamp)?);
+        }
     }
-    (before + width / 2).checked_sub(wall.checked_sub(stamp)?)
+    None
 }
 
 /// TSC ticks turned into ns.

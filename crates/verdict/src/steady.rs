@@ -11,6 +11,10 @@ const MOST_BATCHES: usize = 200;
 /// the hundred batches or so that remain, is about that (√(2/100) and some for the tails).
 const EARLIER: f64 = 1.25;
 
+/// A change of level below this share is none worth leaving anything out for: the same as in a comparison
+/// ([`crate::Options::worth_ratio`]). On a path without noise three standard deviations are nothing.
+const WORTH: f64 = 0.02;
+
 /// What a run looks like in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Steady {
@@ -52,7 +56,8 @@ pub fn steady(samples: &[u64]) -> Steady {
 }
 
 /// The MSER cut, in batches; `None` when it lies beyond the first half. No cut is made unless the level before it
-/// differs from the level after by more than three of the latter's standard deviations: on a steady run MSER trims noise.
+/// differs from the level after by more than three of the latter's standard deviations, and by what is worth having: on a
+/// steady run MSER trims noise.
 fn cut(series: &[f64]) -> Option<usize> {
     let n = series.len();
     let (mut sum, mut squares) = (0.0, 0.0);
@@ -79,7 +84,7 @@ fn cut(series: &[f64]) -> Option<usize> {
     let level = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (before, after) = (level(&series[..d]), level(&series[d..]));
     let spread = (series[d..].iter().map(|x| (x - after).powi(2)).sum::<f64>() / (n - d) as f64).sqrt();
-    if (before - after).abs() <= 3.0 * spread {
+    if (before - after).abs() <= (3.0 * spread).max(WORTH * after) {
         return Some(0);
     }
     (d <= n / 2).then_some(d)
@@ -120,6 +125,13 @@ mod tests {
         assert!(!late.steady, "{late:?}");
         assert_eq!(steady(&[]), Steady { warmup: 0, cooldown: 0, steady: true });
         assert!(steady(&[LOST; 50]).steady);
+    }
+
+    /// A simulated machine repeats to the ns; its level moves by less than anybody cares for.
+    #[test]
+    fn a_change_of_nothing_is_none() {
+        let run: Vec<u64> = (0..5_000).map(|i| 73_000 + if i < 3_000 { 200 } else { 0 } + i % 3).collect();
+        assert_eq!(steady(&run), Steady { warmup: 0, cooldown: 0, steady: true });
     }
 
     #[test]

@@ -35,10 +35,15 @@ impl Node {
     /// The program under test.
     #[track_caller]
     pub fn lowlat(&self, args: &str) -> Ran {
+        self.run(&args.split_whitespace().collect::<Vec<_>>())
+    }
+
+    #[track_caller]
+    fn run(&self, args: &[&str]) -> Ran {
         let mut command = Command::new(program());
-        command.args(args.split_whitespace()).env("LOWLAT_STATE", self.scratch.state()).stdin(Stdio::null());
+        command.args(args).env("LOWLAT_STATE", self.scratch.state()).stdin(Stdio::null());
         let ran = run(&mut command);
-        eprintln!("lowlat {args}: exit {:?}\n{}{}", ran.code, ran.err, ran.out);
+        eprintln!("lowlat {}: exit {:?}\n{}{}", args.join(" "), ran.code, ran.err, ran.out);
         ran
     }
 
@@ -66,7 +71,7 @@ impl Node {
         let mut plan = Value::Null;
         for (knob, target, value) in settings {
             let file = self.scratch.name("one.json");
-            self.lowlat(&format!("plan --set {knob} {target} {value} --out {file}")).exits(0);
+            self.run(&["plan", "--set", knob, target, value, "--out", &file]).exits(0);
             plan = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
             steps.extend(plan["steps"].as_array().unwrap().iter().cloned());
         }

@@ -49,7 +49,7 @@ uname -r > $RESULTS/release
 pub fn record(topology: &'static Topology, kernel: KernelChoice, programs: &Path) -> Results {
     let trial = format!(
         "cp '{}' /tmp/knob_trial; run knobs /tmp/knob_trial eth0\n",
-        programs.join("examples/knob_trial").display()
+        super::vm::stripped(&programs.join("examples/knob_trial")).display()
     );
     boot(topology, kernel, &programs.join("lowlat"), &format!("{SCRIPT}{trial}"))
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -151,6 +152,21 @@ fn prelude(program: &Path) -> String {
     )
 }
 
+/// The program without its debug information, which is most of what a guest would have to read; kept beside it.
+pub fn stripped(program: &Path) -> PathBuf {
+    let to = program.with_extension("stripped");
+    let made = |p: &Path| fs::metadata(p).and_then(|m| m.modified()).ok();
+    if made(&to).is_none_or(|t| made(program).is_some_and(|p| p > t)) {
+        let part = program.with_extension(format!("part{}", std::process::id()));
+        let done = Command::new("strip").arg("-o").arg(&part).arg(program).status();
+        if !done.is_ok_and(|s| s.success()) {
+            return program.to_owned();
+        }
+        fs::rename(&part, &to).unwrap();
+    }
+    to
+}
+
 /// Boots `topology` on `choice` and runs `script` in it, with parallel CPUs: what is asked here takes no time into account.
 pub fn boot(topology: &'static Topology, choice: KernelChoice, program: &Path, script: &str) -> Results {
     let lab = Lab::prepare(choice).unwrap_or_else(|e| panic!("{e}"));
@@ -158,7 +174,8 @@ pub fn boot(topology: &'static Topology, choice: KernelChoice, program: &Path, s
         lab.with_netdevsim().unwrap_or_else(|e| panic!("{e}"));
     }
     let results = Results::new();
-    let mut guest = Guest::new(topology, prelude(program) + script, results.path());
+    let program = stripped(program);
+    let mut guest = Guest::new(topology, prelude(&program) + script, results.path());
     guest.time_limit = Duration::from_secs(540);
     guest.icount = false;
     let outcome = lab.run(&guest).unwrap_or_else(|e| panic!("{e}"));

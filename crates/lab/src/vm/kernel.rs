@@ -164,7 +164,10 @@ fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, mad
     let kept = made.join("lib/modules").join(&release);
     super::cache::make(&kept)?;
     fs::copy(image, made.join("vmlinuz")).map_err(LabError::io("copy", image))?;
-    prune(&tree.join(&release), &kept)?;
+    // Since Debian split the package (7.x) the list of what is built in lies beside the image, in the other tree.
+    for tree in trees.iter().map(|t| t.join(&release)).filter(|t| t.exists()) {
+        prune(&tree, &kept)?;
+    }
     decompress(tools, &kept)?;
     let mut depmod = tools.command("bin/kmod", "depmod");
     apt::run(depmod.arg("-b").arg(made).arg(&release), &format!("index the modules of {release}"), made)?;

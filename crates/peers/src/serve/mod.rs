@@ -266,7 +266,9 @@ pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watche
     }
     if let Some(cpu) = config.cpu {
         // Tried here, so that a CPU that is not there is an error at the start and not a thread's silent failure.
-        tried(|| privilege::pin(cpu)).map_err(|e| ServeError::Os { what: format!("run on CPU {cpu}"), source: e })?;
+        tried(|| privilege::pin(cpu)).map_err(|e| {
+            ServeError::Config(format!("run on CPU {cpu}: {e}; name one that `taskset -p $$` has in its mask"))
+        })?;
     }
     let (confinement, calls) = if config.confine { confine::process(&seats)? } else { (Vec::new(), None) };
     watcher.ready(&bound, &confinement);

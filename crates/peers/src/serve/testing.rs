@@ -69,7 +69,7 @@ pub fn datagram(data: &[u8]) {
         // On loopback a datagram is there when its send returns.
         end.far.turn(libc::MSG_DONTWAIT);
         assert_eq!(end.far.stats.received, before + 1, "a message was neither answered nor counted");
-        let mut answer = [0; 65536];
+        let mut answer = vec![0; 65536];
         match end.near.recv(&mut answer) {
             Ok(len) => assert!(len <= message.len(), "{len} bytes for {}", message.len()),
             Err(e) => assert_eq!(e.kind(), ErrorKind::WouldBlock, "{e}"),
