@@ -35,7 +35,7 @@ far() {
   ip netns exec "$FAR" "$@" >"$WORK/far.log" 2>&1 &
   FAR_PID=$!
   PIDS+=("$FAR_PID")
-  sleep 0.4
+  sleep 0.3
 }
 
 stop_far() {

@@ -12,6 +12,7 @@
 //! The executor decides nothing: it does the steps it is given, in their order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod boot;
 pub mod disk;
 mod error;
 pub mod journal;

@@ -8,6 +8,7 @@ use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys, query};
 use lowlat_sysmut::{LiveMut, holder};
 
+use crate::boot::{in_boot_namespace, persisted, set_again};
 use crate::disk::Folder;
 use crate::error::ApplyError;
 use crate::ledger::HolderId;
@@ -156,11 +157,24 @@ pub(crate) fn transaction(store: &Store, id: &str) -> Result<crate::ledger::Ledg
     found.map(|f| f.ledger).ok_or_else(|| ApplyError::NoTransaction(id.to_owned()))
 }
 
-/// What stands applied in this boot, oldest first, with the namespace it belongs to.
-pub(crate) fn standing(store: &Store, sys: &dyn Sys) -> Result<Vec<(NetnsId, crate::ledger::Standing)>, ApplyError> {
-    let boot_id = boot_id(sys)?;
-    let all = read_all(&folder(store))?.into_iter().filter(|f| f.ledger.boot_id == boot_id);
-    Ok(all.flat_map(|f| f.ledger.standing.into_iter().map(move |s| (f.ledger.netns, s))).collect())
+/// What stands applied in this boot, and what the boot has set again from the files of an earlier `lowlat persist`; oldest
+/// first, each with the namespace it belongs to (the present one, for what the boot has set).
+pub(crate) fn kept_or_applied(
+    store: &Store,
+    sys: &dyn Sys,
+) -> Result<Vec<(NetnsId, crate::ledger::Standing)>, ApplyError> {
+    let (boot_id, here) = (boot_id(sys)?, netns(sys)?);
+    let all = read_all(&folder(store))?;
+    let kept = persisted(&all) && in_boot_namespace(sys);
+    let writer = LiveWriter::new(store);
+    let mut out = Vec::new();
+    for found in all {
+        let this_boot = found.ledger.boot_id == boot_id;
+        let netns = if this_boot { found.ledger.netns } else { here };
+        let stands = |s: &crate::ledger::Standing| this_boot || (kept && set_again(sys, &writer, s));
+        out.extend(found.ledger.standing.into_iter().filter(stands).map(|s| (netns, s)));
+    }
+    Ok(out)
 }
 
 /// The body of the hidden subcommand that keeps a wake-up latency limit: returns when there is nothing to hold.

@@ -7,6 +7,10 @@
 //! | everything of an interface | `lowlat.service`, which runs when the interface is there |
 //! | the wake-up latency limit | `lowlat-dma-latency.service`, which holds it |
 //!
+//! The service sets what resets a link first (channels, rings): the rest would be lost in it. Before all it waits until
+//! each interface is up: an interrupt is requested, and its affinity settable, only then (`ndo_open`; an igb without it
+//! answers ENOENT), and `network.target` does not promise it (systemd.special(7)).
+//!
 //! Files of an interface under `/sys` are not left to tmpfiles: it runs once and early, and a line whose file is not
 //! there yet is passed over in silence (tmpfiles.d(5)).
 //!
@@ -22,9 +26,10 @@ use lowlat_model::{Locus, Op, PlannedStep, Reading, Risk, State};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
 
+use crate::boot::in_boot_namespace;
 use crate::error::ApplyError;
 use crate::ledger::Standing;
-use crate::live::{netns, standing};
+use crate::live::{kept_or_applied, netns};
 use crate::places::{of_namespace, words};
 use crate::same::same;
 use crate::session::Session;
@@ -36,6 +41,11 @@ const SYSCTL: &str = "/etc/sysctl.d/90-lowlat.conf";
 const TMPFILES: &str = "/etc/tmpfiles.d/90-lowlat.conf";
 const SERVICE: &str = "/etc/systemd/system/lowlat.service";
 const HOLDER: &str = "/etc/systemd/system/lowlat-dma-latency.service";
+/// The name of the unit in [`HOLDER`].
+pub(crate) const HOLDER_UNIT: &str = "lowlat-dma-latency.service";
+/// Tenths of a second for which the service waits for an interface to come up. The DHCP of a slow switch port takes 30 s
+/// (spanning tree's two forward delays of 15 s, IEEE 802.1D), but an interface is up before it; a minute leaves room.
+const PATIENCE: u32 = 600;
 /// Pulls both services in at boot. A unit is enabled by links, which are no files lowlat could own; a drop-in of the
 /// target says the same (systemd.unit(5), "unit.type.d/").
 const WANTS: &str = "/etc/systemd/system/multi-user.target.d/90-lowlat.conf";
@@ -44,13 +54,15 @@ const HEAD: &str = "# Written by `lowlat persist`; `lowlat rollback` removes it.
 /// Writes the files that set again at boot what stands applied now; gives a line for each file, and for each setting
 /// that is not kept. Empty if nothing stands.
 pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Vec<String>, ApplyError> {
-    if standing(store, sys)?.is_empty() {
+    if kept_or_applied(store, sys)?.is_empty() {
         return Ok(Vec::new());
     }
     let mut session = Session::begin(store, sys)?;
     let program = std::env::current_exe().map_or_else(|_| "lowlat".to_owned(), |p| p.display().to_string());
     // Read again under the lock.
-    let wanted = choose(&standing(store, sys)?, netns(sys)?, |l| lowlat_sys::state(sys, l));
+    let all = kept_or_applied(store, sys)?;
+    let mut wanted = choose(&all, netns(sys)?, in_boot_namespace(sys), |l| lowlat_sys::state(sys, l));
+    wanted.commands.sort_by_key(|c| !c.resets_link);
     let files = wanted.files(&program);
     let mut lines = wanted.lines;
     if files.is_empty() {
@@ -96,18 +108,22 @@ pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Vec<String>, ApplyError> 
 struct Wanted {
     sysctls: Vec<(String, String)>,
     files: Vec<(String, String)>,
-    commands: Vec<String>,
+    commands: Vec<Line>,
     ifaces: BTreeSet<String>,
     hold_us: Option<String>,
     lines: Vec<String>,
 }
 
-/// The newest value of each place that still stands as lowlat left it.
-fn choose(all: &[(NetnsId, Standing)], here: NetnsId, now: impl Fn(&Locus) -> Reading<State>) -> Wanted {
+/// The newest value of each place that still stands as lowlat left it. `boots` is whether the host's boot sets this
+/// namespace.
+fn choose(all: &[(NetnsId, Standing)], here: NetnsId, boots: bool, now: impl Fn(&Locus) -> Reading<State>) -> Wanted {
     let mut wanted = Wanted::default();
     for (n, (netns, s)) in all.iter().enumerate() {
         let locus = &s.op.locus;
-        if s.is_guard() || all[n + 1..].iter().any(|(_, later)| !later.is_guard() && later.op.locus == *locus) {
+        let place = |other: &(NetnsId, Standing)| {
+            !other.1.is_guard() && other.1.op.locus == *locus && (other.0 == *netns || !of_namespace(locus))
+        };
+        if s.is_guard() || all[n + 1..].iter().any(place) {
             continue;
         }
         if let Locus::DropIn { path } = locus {
@@ -116,7 +132,7 @@ fn choose(all: &[(NetnsId, Standing)], here: NetnsId, now: impl Fn(&Locus) -> Re
             }
             continue;
         }
-        if of_namespace(locus) && !netns.is(here) {
+        if of_namespace(locus) && !(netns.is(here) && boots) {
             wanted.lines.push(format!("{} is not kept: it belongs to the network namespace {netns}", words(locus)));
             continue;
         }
@@ -129,6 +145,24 @@ fn choose(all: &[(NetnsId, Standing)], here: NetnsId, now: impl Fn(&Locus) -> Re
     wanted
 }
 
+/// One line of the service.
+#[derive(Debug)]
+struct Line {
+    /// What it resets is set by later lines.
+    resets_link: bool,
+    text: String,
+}
+
+impl Line {
+    fn new(locus: &Locus, state: &State) -> Self {
+        let resets_link = matches!(
+            locus,
+            Locus::Channels { .. } | Locus::Ring { .. } | Locus::PrivateFlag { .. } | Locus::Eee { .. }
+        );
+        Self { resets_link, text: shell::restore(locus, state) }
+    }
+}
+
 impl Wanted {
     fn add(&mut self, s: &Standing) {
         let value = s.ours().to_string();
@@ -139,12 +173,12 @@ impl Wanted {
                 (None, None) => self.files.push((path.clone(), value)),
                 (None, Some(rest)) => {
                     self.ifaces.extend(rest.split('/').next().map(str::to_owned));
-                    self.commands.push(shell::restore(&s.op.locus, s.ours()));
+                    self.commands.push(Line::new(&s.op.locus, s.ours()));
                 }
             },
             locus => {
                 self.ifaces.extend(s.target.iface().map(str::to_owned));
-                self.commands.push(shell::restore(locus, s.ours()));
+                self.commands.push(Line::new(locus, s.ours()));
             }
         }
     }
@@ -182,11 +216,21 @@ impl Wanted {
         let devices = devices.join(" ");
         let mut out = format!(
             "{HEAD}[Unit]\nDescription=Settings kept by lowlat\nWants={devices}\nAfter={devices} network.target\n\n\
-             [Service]\nType=oneshot\nRemainAfterExit=yes\n"
+             [Service]\nType=oneshot\nRemainAfterExit=yes\nTimeoutStartSec={}\n",
+            // A minute for each interface, and the shell commands.
+            60 * self.ifaces.len() + 60,
         );
+        for iface in &self.ifaces {
+            // `carrier` of an interface that is not up cannot be read (net/core/net-sysfs.c, carrier_show).
+            let wait = format!(
+                "n=0; until cat /sys/class/net/{}/carrier || [ $n -ge {PATIENCE} ]; do n=$((n + 1)); sleep 0.1; done",
+                shell::quote(iface)
+            );
+            let _ = writeln!(out, "ExecStartPre=-/bin/sh -c \"{} > /dev/null 2>&1\"", quoted(&wait));
+        }
         for command in &self.commands {
             // The dash: one setting that a new kernel refuses must not keep the others from being set.
-            let _ = writeln!(out, "ExecStart=-/bin/sh -c \"{}\"", quoted(command));
+            let _ = writeln!(out, "ExecStart=-/bin/sh -c \"{}\"", quoted(&command.text));
         }
         out
     }
@@ -274,7 +318,7 @@ mod tests {
             Locus::File { path } if path.ends_with("busy_read") => Reading::Value(State::Text("50".into())),
             l => Reading::Value(all.iter().find(|(_, s)| s.op.locus == *l).unwrap().1.op.set.clone()),
         };
-        let wanted = choose(&all, HERE, now);
+        let wanted = choose(&all, HERE, true, now);
         assert_eq!(wanted.lines.len(), 2, "{:?}", wanted.lines);
         assert!(wanted.lines[0].contains("no longer") && wanted.lines[1].contains("net:[2]"));
         let files = wanted.files("/usr/bin/lowlat");
@@ -295,7 +339,7 @@ mod tests {
     fn a_limit_is_kept_by_a_service_that_is_given_its_order() {
         let mut limit = stands("cpu.dma-latency", "host", Locus::CpuDmaLatency, "20");
         limit.1.holder = Some(crate::ledger::HolderId { pid: 9, start_time: 9 });
-        let files = choose(&[limit], HERE, |_| Reading::Value(State::Text("0".into()))).files("/opt/a b/lowlat");
+        let files = choose(&[limit], HERE, true, |_| Reading::Value(State::Text("0".into()))).files("/opt/a b/lowlat");
         assert!(files[HOLDER].contains("ExecStart=\"/opt/a b/lowlat\" hold-dma-latency 20\n"), "{}", files[HOLDER]);
         assert!(files[HOLDER].contains("StandardInputText=go\n"));
     }

@@ -7,6 +7,7 @@ use lowlat_model::op::Target;
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::Sys;
 
+use crate::boot::{holders, in_boot_namespace, persisted, set_again};
 use crate::disk::Disk;
 use crate::error::ApplyError;
 use crate::ledger::Standing;
@@ -182,6 +183,15 @@ pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing) -
     }
 }
 
+/// As [`put_back`], for what the boot has set again: the limit is held by a unit's process then, not by the journal's.
+fn put_back_of_boot<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing) -> Outcome {
+    if s.op.locus != Locus::CpuDmaLatency {
+        return put_back(sys, writer, s);
+    }
+    let failed = holders(sys).into_iter().find_map(|h| writer.release(h).err());
+    failed.map_or(Outcome::Restored, |e| Outcome::Failed { why: e.0 })
+}
+
 /// Looks at what is there first: another program's value is left alone unless `force`.
 pub(crate) fn look_and_put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, force: bool) -> Outcome {
     if s.op.locus == Locus::CpuDmaLatency {
@@ -203,12 +213,6 @@ pub(crate) fn look_and_put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &St
             Outcome::Failed { why: format!("cannot be read ({kind}: {why})") }
         }
     }
-}
-
-/// Whether a setting of an earlier boot was set again at this one, by the files of `lowlat persist`.
-fn set_again<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> bool {
-    let now = writer.state(sys, &s.op.locus);
-    s.holder.is_none() && now.value().is_some_and(|n| same(&s.op.locus, n, s.ours()) && !same(&s.op.locus, n, &s.prior))
 }
 
 /// What stood at each place before the oldest of these writes on it: where that is there again, nothing is left of any
@@ -239,8 +243,8 @@ pub(crate) fn roll_back<W: Writer>(
     let mut unwritten: Option<ApplyError> = None;
     for s in log.ledger.standing.clone().iter().rev() {
         let outcome = if !rules.same_boot && !outlives_boot(&s.op.locus) {
-            if rules.persisted && rules.netns == Netns::Same && set_again(sys, writer, s) {
-                put_back(sys, writer, s)
+            if rules.persisted && (!of_namespace(&s.op.locus) || in_boot_namespace(sys)) && set_again(sys, writer, s) {
+                put_back_of_boot(sys, writer, s)
             } else {
                 Outcome::GoneWithBoot
             }
@@ -343,7 +347,7 @@ pub fn rollback_on<W: Writer>(
     }
     let mut whole = RollbackReport::default();
     let mut unwritten: Option<ApplyError> = None;
-    let persisted = found.iter().any(|f| f.ledger.standing.iter().any(|s| s.knob == crate::persist::KNOB));
+    let persisted = persisted(&found);
     let found: Vec<Found> =
         found.into_iter().filter(|f| !f.ledger.closed && only.is_none_or(|o| o == f.ledger.transaction)).collect();
     let floor = oldest_priors(found.iter().flat_map(|f| {

@@ -12,7 +12,7 @@ pub fn name(transaction: &str) -> String {
 }
 
 /// Restores what was there before the transaction, newest place first. Each place appears once, with what stood there
-/// before its first write.
+/// before its first write. One whose transaction was closed meanwhile does nothing: what it knows is of the past.
 pub fn write(ledger: &Ledger) -> String {
     let mut out = format!(
         "#!/bin/sh\n# Puts back what lowlat changed in transaction {}, without lowlat.\n\
@@ -25,7 +25,8 @@ pub fn write(ledger: &Ledger) -> String {
             continue;
         }
         let command = match s.holder {
-            Some(h) => format!("kill {}", h.pid),
+            // Gone is as good as ended; an id that another process has now is left alone.
+            Some(h) => format!("if grep -qsx lowlat-hold /proc/{0}/comm; then kill {0}; fi", h.pid),
             None => shell::restore(&s.op.locus, &s.prior),
         };
         let _ = write!(out, "\n# {} on {}\n{command} || failed=1\n", s.knob, s.target);

@@ -184,6 +184,11 @@ impl<W: Writer> Session<W> {
         let seq = self.intent(knob, target, op, &prior)?;
         self.script(&op.locus);
         let written = self.perform(seq, op)?;
+        if op.locus == Locus::CpuDmaLatency {
+            // Only now the script can name the process that holds the limit.
+            self.scripted.retain(|l| *l != op.locus);
+            self.script(&op.locus);
+        }
         let now = self.writer.state(sys, &op.locus);
         match (written, now) {
             (Ok(()), Reading::Value(now)) if !same(&op.locus, &now, &prior) => {

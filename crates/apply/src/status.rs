@@ -4,16 +4,18 @@ use lowlat_model::journal::{Applied, StatusDocument};
 use lowlat_model::{Reading, Schema};
 use lowlat_sys::Sys;
 
+use crate::boot::{in_boot_namespace, persisted, set_again};
 use crate::disk::Disk;
 use crate::error::ApplyError;
+use crate::ledger::Standing;
 use crate::log::read_all;
-use crate::places::of_namespace;
+use crate::places::{of_namespace, outlives_boot};
 use crate::rollback::{Netns, Place};
 use crate::same::same;
 use crate::writer::Writer;
 
 /// Reads every journal and the host; writes nothing. Settings that ended with an earlier boot or with their network
-/// namespace are not listed; those of another namespace are, without a look at what is there now.
+/// namespace are not listed, unless the files of `lowlat persist` have set them again; those of another namespace are, without a look at what is there now.
 pub fn status_on<W: Writer>(
     sys: &dyn Sys,
     writer: &W,
@@ -21,10 +23,23 @@ pub fn status_on<W: Writer>(
     place: &Place<'_>,
 ) -> Result<StatusDocument, ApplyError> {
     let mut applied = Vec::new();
-    for found in read_all(disk)? {
+    let all = read_all(disk)?;
+    let persisted = persisted(&all);
+    for found in all {
         let l = &found.ledger;
-        let netns = place.look(l.netns);
-        for s in l.can_stand(place.boot_id, netns == Netns::Gone).filter(|s| !s.is_guard()) {
+        let earlier = l.boot_id != place.boot_id;
+        let netns = if earlier { Netns::Same } else { place.look(l.netns) };
+        let again = |s: &Standing| {
+            persisted && (!of_namespace(&s.op.locus) || in_boot_namespace(sys)) && set_again(sys, writer, s)
+        };
+        let stands = |s: &&Standing| {
+            if earlier && !outlives_boot(&s.op.locus) {
+                again(s)
+            } else {
+                !(netns == Netns::Gone && of_namespace(&s.op.locus))
+            }
+        };
+        for s in l.standing.iter().filter(|s| !s.is_guard()).filter(stands) {
             let now = if of_namespace(&s.op.locus) && netns != Netns::Same {
                 Reading::Unsupported(format!("belongs to the network namespace {}", l.netns))
             } else {

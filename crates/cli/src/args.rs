@@ -132,6 +132,9 @@ pub struct ServeArgs {
     /// Spin instead of sleeping; burns a core.
     #[arg(long)]
     pub spin: bool,
+    /// Answer lowlat's own UDP probes where they arrive on this interface, by an XDP program (no key, no limits).
+    #[arg(long, value_name = "IFACE")]
+    pub xdp: Option<String>,
     /// CPU to run on.
     #[arg(long)]
     pub cpu: Option<u32>,
@@ -201,6 +204,17 @@ pub enum ProtoArg {
     Tcp,
 }
 
+/// Clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClockArg {
+    /// The kernel's, unless it is dear and the TSC can be trusted.
+    Auto,
+    /// CLOCK_MONOTONIC.
+    Kernel,
+    /// The processor's time stamp counter, calibrated, if it can be trusted.
+    Tsc,
+}
+
 /// Modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ModeArg {
@@ -264,6 +278,9 @@ pub struct MeasureArgs {
     /// Store the run in this folder: the document, and every sample.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
+    /// Clock: auto takes the kernel's, and the TSC where that is dear.
+    #[arg(long, value_enum, default_value_t = ClockArg::Auto)]
+    pub clock: ClockArg,
     /// This tool's own floor on this host instead of a path.
     #[arg(long = "self")]
     pub self_test: bool,

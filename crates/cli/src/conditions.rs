@@ -189,6 +189,7 @@ pub fn read(path: &Path, run: &Run, sys: &dyn Sys) -> Conditions {
         let state = if c.synchronized { "synchronized" } else { "not synchronized" };
         format!("{state}, estimated error {} µs (adjtimex)", c.estimated_error_ns / 1_000)
     });
+    out.ptp = keep(&mut not_seen, "ptp", query::ptp(sys));
     if let Some(iface) = run.choice.iface.clone() {
         interface(&mut out, &mut not_seen, &iface, sys);
     }
@@ -243,7 +244,14 @@ fn interface(out: &mut Conditions, not_seen: &mut Vec<NotSeen>, iface: &str, sys
         let get = |which: &str| mode.get(which).copied().unwrap_or(0);
         // HWTSTAMP_TX_OFF and HWTSTAMP_FILTER_NONE are 0 (include/uapi/linux/net_tstamp.h).
         match (get("tx"), get("rx")) {
-            (0, 0) => format!("off; `lowlat plan --set nic.hw-timestamping {iface} on` plans them"),
+            (0, 0) => {
+                // What the driver says it can stamp of the received: not every one can stamp them all.
+                let all = query::timestamping(sys, iface)
+                    .into_value()
+                    .is_some_and(|t| t.rx_filters.iter().any(|f| f == "all"));
+                let value = if all { "on" } else { "tx" };
+                format!("off; `lowlat plan --set nic.hw-timestamping {iface} {value}` plans them")
+            }
             (tx, rx) => format!("on: tx type {tx}, rx filter {rx}"),
         }
     });

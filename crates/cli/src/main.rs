@@ -6,6 +6,7 @@
 
 mod args;
 mod ask;
+mod clocks;
 mod commands;
 mod conditions;
 mod config;
@@ -16,6 +17,7 @@ mod output;
 mod path;
 mod probe;
 mod progress;
+mod responder;
 mod signals;
 mod stored;
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use lowlat_measure::clock::Wish;
 use lowlat_measure::load::{Load as Bulk, Running};
 use lowlat_measure::log::Writer;
 use lowlat_measure::placement::{Placed, Placement};
@@ -12,6 +13,7 @@ use lowlat_model::measurement::Measurement;
 use lowlat_model::units::us;
 use lowlat_sys::{Live, Sys};
 
+use crate::clocks;
 use crate::conditions::{self, Ticks};
 use crate::failure::Failure;
 use crate::figures::{self, Steady};
@@ -106,6 +108,7 @@ pub fn measure_with(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Measurement, Failure> {
     ask.check()?;
+    clocks::settle(Wish::Auto, sys);
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
     let spec = Spec { lock_memory: true, watch_gaps: true, ..ask.spec() };
     let mut context = context(ask.path, ask.engine);
@@ -115,6 +118,9 @@ pub fn measure_with(
     };
     let (mut samples, log, place) = run(ask, &spec, &mut open_log, progress)?;
     context.conditions = Some(conditions::read(ask.path, &place, sys));
+    let (clock, weakens) = clocks::settle(Wish::Auto, sys).at_end();
+    context.environment.insert("clock".into(), clock);
+    context.warnings.extend(weakens);
     if let Some(load) = load {
         let carried = load.stop();
         let rate = carried.bytes as f64 * 8.0 / 1e6 / carried.seconds.max(f64::MIN_POSITIVE);

@@ -28,7 +28,8 @@ fn hog(scratch: &Scratch) -> Started {
     let sh = scratch.name("planted-hog");
     std::fs::copy("/bin/sh", &sh).unwrap();
     let mut hog = Command::new("taskset");
-    hog.args(["-c", "0", "timeout", "20", &sh, "-c", "while :; do :; done"]);
+    // One process, so that it goes with its handle; and its own limit on processor time, should the test be killed.
+    hog.args(["-c", "0", &sh, "-c", "ulimit -t 20; while :; do :; done"]);
     Started::new(hog.stdin(Stdio::null()))
 }
 

@@ -282,3 +282,40 @@ fn what_stamps_cost_is_measured_when_asked() {
     );
     assert!(measured(&lab, &scratch, &[FAR])["stamps"]["cost"].is_null());
 }
+
+/// Two ptp4l with software stamps, which leave every clock alone (`free_running`); the far one is the master. The near
+/// one's socket is where it always is, in a `/run` of the case's own.
+#[test]
+fn ptp_state_is_told_where_there_is_ptp() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let run_dir = scratch.name("run");
+    std::fs::create_dir(&run_dir).unwrap();
+    let own_run = format!("mount --bind {run_dir} /run");
+    let args = ["measure", FAR, "--count", "50", "--json"];
+    let ask = || run(&mut lab.lowlat_after(&scratch, &own_run, &args)).exits(0).json()["conditions"]["ptp"].clone();
+    let without = ask();
+    assert!(without["ptp4l"].is_null(), "{without:#}");
+    assert!(without["ptp4l_why_not"].as_str().unwrap().starts_with("absent"), "{without:#}");
+
+    let ptp4l = |netns: &str, iface: &str, more: &str| {
+        let fast = "--logAnnounceInterval -2 --logSyncInterval -2 --announceReceiptTimeout 2 --free_running 1";
+        let mut command = Command::new("ip");
+        let script = format!("{own_run} && exec ptp4l -i {iface} -S -2 {fast} {more}");
+        command.args(["netns", "exec", netns, "sh", "-c", &script]).stdin(Stdio::null());
+        Started::new(&mut command)
+    };
+    let _master = ptp4l(&lab.far, "far0", "--priority1 1 --uds_address /run/ptp4l-far");
+    let _slave = ptp4l(&lab.near, IFACE, "-s");
+    let begin = Instant::now();
+    loop {
+        let ptp = ask();
+        if ptp["ptp4l"]["master"].is_string() {
+            assert!(ptp["ptp4l"]["offset_from_master_ns"].is_i64(), "{ptp:#}");
+            assert!(["UNCALIBRATED", "SLAVE"].contains(&ptp["ptp4l"]["state"].as_str().unwrap()), "{ptp:#}");
+            break;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "no master within a minute: {ptp:#}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}

@@ -14,7 +14,7 @@ sleep 3
 measure() {
 	name=$1
 	shift
-	ip netns exec t-near "$LOWLAT" measure 198.18.0.2 --json --duration 60s "$@" >"$RESULTS/$name.json" 2>"$RESULTS/$name.err" ||
+	ip netns exec t-near "$LOWLAT" measure 198.18.0.2 --json "$@" >"$RESULTS/$name.json" 2>"$RESULTS/$name.err" ||
 		echo "$name: exit $?" >>"$RESULTS/failed"
 }
 # Taken off first: `replace` would keep the distribution and the correlations of the one before.
@@ -28,23 +28,23 @@ open_loop() {
 	measure "$name" --mode open-loop --rate "$rate" "$@"
 }
 
-measure base --count 1500
+measure base --duration 60s --count 1500
 netem delay 10ms
-measure delay --count 300
+measure delay --duration 60s --count 300
 netem delay 10ms 2ms distribution normal
-measure normal --count 2000
+measure normal --duration 60s --count 2000
 netem delay 10ms 2ms
-measure uniform --count 1000
+measure uniform --duration 60s --count 1000
 netem loss 5%
-open_loop loss 2000 --count 4000 --timeout 100ms
+open_loop loss 2000 --duration 60s --count 4000 --timeout 100ms
 netem duplicate 5%
-open_loop duplicate 2000 --count 4000 --timeout 100ms
+open_loop duplicate 2000 --duration 60s --count 4000 --timeout 100ms
 # Every fifth packet goes at once, the others 15 ms later: at a gap of 10 ms it overtakes the one before it, no other.
 netem delay 15ms reorder 100% gap 5
-open_loop reorder 100 --count 500
+open_loop reorder 100 --duration 60s --count 500
 # 106 bytes a frame: 1 179 a second.
 netem rate 1mbit limit 50
-open_loop capacity 3000 --count 6000 --timeout 500ms
+open_loop capacity 3000 --duration 60s --count 6000 --timeout 500ms
 tc -n t-near qdisc del dev a0 root
 measure sweep --sweep rate=200,500,1000 --duration 1s
 

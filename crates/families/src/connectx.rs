@@ -26,6 +26,6 @@ crate::family! {
         "drivers/net/ethernet/mellanox/mlx5/core/en_main.c in linux 6.12: mlx5e_build_nic_params (slow_pci_heuristic), mlx5e_hwstamp_config_no_ptp_rx",
         "drivers/net/ethernet/mellanox/mlx5/core/en_ethtool.c in linux 6.12: mlx5e_priv_flags",
         "Documentation/networking/device_drivers/ethernet/mellanox/mlx5/counters.rst in linux 6.12: rx_out_of_buffer, rx_discards_phy, ch[i]_aff_change",
-        "https://doc.dpdk.org/guides/linux_gsg/linux_drivers.html (Bifurcated Driver)",
+        "https://doc.dpdk.org/guides-24.11/linux_gsg/linux_drivers.html (Bifurcated Driver)",
     ];
 }

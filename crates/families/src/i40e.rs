@@ -18,6 +18,6 @@ crate::family! {
     "i40e";
     drivers ["i40e", "iavf"];
     sources [
-        "Documentation/networking/device_drivers/ethernet/intel/i40e.rst in linux 6.12: ATR Perfect Filters, Flow Control, Interrupt Rate Limiting, Performance Optimization",
+        "Documentation/networking/device_drivers/ethernet/intel/i40e.rst in linux 6.12: Application Targeted Routing (ATR) Perfect Filters, Flow Control, Interrupt Rate Limiting, Performance Optimization",
     ];
 }

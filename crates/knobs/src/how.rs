@@ -1,13 +1,14 @@
 //! The mechanics that knobs of one shape share: where a knob's places are, how its values are written, how it is kept
 //! over a reboot. A knob's file is then its page and the choice of one of each.
 
-use std::fmt::Write as _;
-
 use lowlat_model::op::{QdiscState, Target};
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::{Sys, query};
 
 use crate::cpulist::{parse_list, parse_mask, print_list, print_mask};
+use crate::grub::{boot_file, boot_text, check_boot};
+pub use crate::kind::SETTABLE;
+use crate::kind::{decode_kind, encode_kind};
 use crate::{Knob, Meta, Persist, Standing, shell};
 
 /// Where a knob's places are.
@@ -68,7 +69,8 @@ pub enum Value {
     OnOff,
     /// `on` or `off`, `1` and `0` in the place.
     Switch,
-    /// `on` or `off`: `tx=1 rx=1` (HWTSTAMP_TX_ON, HWTSTAMP_FILTER_ALL, include/uapi/linux/net_tstamp.h) or zeros.
+    /// `on`, `tx` or `off`: `tx=1 rx=1` (HWTSTAMP_TX_ON, HWTSTAMP_FILTER_ALL, include/uapi/linux/net_tstamp.h), the first
+    /// alone, or zeros.
     Stamps,
     /// A CPU list or `off`, a mask in the place.
     Mask,
@@ -89,13 +91,6 @@ pub enum Value {
     /// No value: the knob is explained only.
     None,
 }
-
-/// Kinds that `qdisc.kind` may put in place: classless, acting with default options.
-pub const SETTABLE: &[&str] = &["fq", "fq_codel", "codel", "pfifo_fast", "pfifo", "bfifo", "noqueue"];
-
-/// Those of them whose options are one number, `struct tc_fifo_qopt` (include/uapi/linux/pkt_sched.h): the limit, in
-/// packets for pfifo and in bytes for bfifo (net/sched/sch_fifo.c, `fifo_init` and `fifo_dump`).
-const LIMITED: &[&str] = &["pfifo", "bfifo"];
 
 /// A knob made of a page and shared mechanics.
 pub struct Entry {
@@ -194,7 +189,9 @@ impl Entry {
                 (Value::Switch, "on") => "1".to_owned(),
                 (Value::Switch, "off") => "0".to_owned(),
                 (Value::Stamps, "on") => "tx=1 rx=1".to_owned(),
+                (Value::Stamps, "tx") => "tx=1 rx=0".to_owned(),
                 (Value::Stamps, "off") => "tx=0 rx=0".to_owned(),
+                (Value::Stamps, _) => return Err(bad("it takes on, tx or off")),
                 _ => return Err(bad("it takes on or off")),
             },
             Value::Mask if want == "off" => "0".to_owned(),
@@ -253,6 +250,7 @@ impl Entry {
         match (self.value, text) {
             (Value::Switch, "0") | (Value::Stamps, "tx=0 rx=0") => Reading::Value("off".to_owned()),
             (Value::Switch, _) | (Value::Stamps, "tx=1 rx=1") => Reading::Value("on".to_owned()),
+            (Value::Stamps, "tx=1 rx=0") => Reading::Value("tx".to_owned()),
             (Value::Mask, mask) => match parse_mask(mask) {
                 Ok(cpus) if cpus.is_empty() => Reading::Value("off".to_owned()),
                 Ok(cpus) => Reading::Value(print_list(&cpus)),
@@ -264,80 +262,6 @@ impl Entry {
             (_, other) => Reading::Value(other.to_owned()),
         }
     }
-}
-
-fn encode_kind(want: &str) -> Answer<State> {
-    let state = |kind: &str, handle: &str, limit: Option<u32>| {
-        Ok(State::Qdisc(QdiscState {
-            kind: kind.into(),
-            handle: handle.into(),
-            options_hex: limit.map_or_else(String::new, |n| hex(&n.to_ne_bytes())),
-            summary: limit.map_or_else(String::new, |n| format!("limit {n}")),
-        }))
-    };
-    let words: Vec<&str> = want.split_whitespace().collect();
-    match words.as_slice() {
-        // What the kernel makes by itself has handle 0:, and deleting what is in its place brings it back.
-        ["default"] => state("", "0:", None),
-        [kind] if SETTABLE.contains(kind) => state(kind, "", None),
-        [kind, "limit", n] if LIMITED.contains(kind) => match n.parse::<u32>() {
-            // A limit of 0 would drop every packet.
-            Ok(n) if n > 0 => state(kind, "", Some(n)),
-            _ => Err("a limit is a whole number from 1".to_owned()),
-        },
-        _ => Err(format!("it takes default, {}, or {} with `limit N`", SETTABLE.join(", "), LIMITED.join(" or "))),
-    }
-}
-
-/// A discipline as `qdisc.kind` writes it: with its limit, where that is all it has.
-fn decode_kind(q: &QdiscState) -> String {
-    match (LIMITED.contains(&q.kind.as_str()), limit_of(&q.options_hex)) {
-        (true, Some(limit)) => format!("{} limit {limit}", q.kind),
-        _ => q.kind.clone(),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
-}
-
-fn limit_of(options_hex: &str) -> Option<u32> {
-    // Hexadecimal text is in memory order, as big-endian numbers are.
-    let bytes = u32::from_str_radix(options_hex, 16).ok().filter(|_| options_hex.len() == 8)?;
-    Some(u32::from_ne_bytes(bytes.to_be_bytes()))
-}
-
-fn boot_file(parameter: &str) -> String {
-    format!("/etc/default/grub.d/90-lowlat-{parameter}.cfg")
-}
-
-/// `/etc/default/grub.d/*.cfg` is sourced after `/etc/default/grub` on Debian and Ubuntu (grub-mkconfig).
-fn boot_text(parameter: &str, value: &str) -> String {
-    format!(
-        "# Written by lowlat. Remove this file and run update-grub to undo.\n\
-         GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT {parameter}={value}\"\n"
-    )
-}
-
-fn check_boot(parameter: &str, value: &str) -> Answer<()> {
-    let words: &[&str] = match parameter {
-        "idle" => &["poll", "halt", "nomwait"],
-        "skew_tick" => &["0", "1"],
-        // Both bound the depth; more than 9 the documentation does not know (admin-guide/kernel-parameters.txt).
-        "intel_idle.max_cstate" | "processor.max_cstate" => &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-        _ => &[],
-    };
-    if !words.is_empty() {
-        return if words.contains(&value) { Ok(()) } else { Err(format!("it takes {}", words.join(", "))) };
-    }
-    // isolcpus takes flags before the list (admin-guide/kernel-parameters.txt: nohz, domain, managed_irq).
-    let list =
-        value.split(',').skip_while(|w| parameter == "isolcpus" && matches!(*w, "nohz" | "domain" | "managed_irq"));
-    let cpus = parse_list(&list.collect::<Vec<_>>().join(","))?;
-    if cpus.contains(&0) { Err("cpu 0 must keep the housekeeping".to_owned()) } else { Ok(()) }
 }
 
 fn numbered(sys: &dyn Sys, dir: &str, prefix: &str) -> Reading<Vec<u32>> {

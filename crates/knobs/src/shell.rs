@@ -37,12 +37,15 @@ pub fn restore(locus: &Locus, state: &State) -> String {
                 _ => format!("tc qdisc del dev {} {place}", q(iface)),
             }
         }
-        // The n-th line of the device, as the tool counts them: the numbers of msi_irqs in order.
+        // The n-th line of the device, as the tool counts them (`lowlat_sys::irqs`): only those that are requested, and of
+        // the PCI device below where the device is a virtio one.
         Locus::IrqAffinity { iface, index } => format!(
-            "printf '%s\\n' {} > /proc/irq/$(ls /sys/class/net/{}/device/msi_irqs | sort -n | sed -n {}p)/smp_affinity_list",
-            q(&text),
+            "for d in device device/..; do ls /sys/class/net/{}/$d/msi_irqs 2>/dev/null && break; done | sort -n | \
+             while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n {}p | \
+             {{ read -r i && printf '%s\\n' {} > /proc/irq/$i/smp_affinity_list; }}",
             q(iface),
-            index + 1
+            index + 1,
+            q(&text)
         ),
         // The whole route is sent again, as `ip` shows it, with the one word changed.
         Locus::RouteMetric { iface, prefix, metric } => {
@@ -55,7 +58,7 @@ pub fn restore(locus: &Locus, state: &State) -> String {
                 q(iface)
             )
         }
-        Locus::CpuDmaLatency => "kill $(pgrep -f 'lowlat hold-dma-latency')".to_owned(),
+        Locus::CpuDmaLatency => "kill $(pgrep -x lowlat-hold)".to_owned(),
         Locus::DropIn { path } => match state {
             State::Text(t) => format!("printf '%s' {} > {}", q(t), q(path)),
             _ => format!("rm -f {}", q(path)),

@@ -221,6 +221,21 @@ fn the_names_that_people_use_lead_to_the_entry() {
     ] {
         assert_eq!(crate::find_known(asked).map(|k| k.meta().name), Some(name), "{asked}");
     }
+    // What tuning lists tell people to set, by the words they use.
+    for asked in [
+        "tcp_low_latency tcp_fastopen tcp_timestamps tcp_sack tcp_window_scaling tcp_delack_min tcp_autocorking tcp_rmem",
+        "tcp_wmem rmem_max wmem_max rmem_default wmem_default netdev_max_backlog netdev_budget netdev_budget_usecs",
+        "sched_rt_runtime_us gro lro tso gso ntuple rx-timestamping adaptive-rx adaptive-tx rx-usecs tx-usecs combined",
+        "rx_striding_rq rx_cqe_compress ADVANCED_PCI_SETTINGS smp_affinity isolcpus nohz_full rcu_nocbs governor",
+        "scaling_max_freq irqbalance intel_idle.max_cstate processor.max_cstate PREEMPT_RT chrt hugepages hugetlbfs",
+        "vfio-pci XDP SQPOLL IOPOLL SEND_ZC RECV_ZC SO_BUSY_POLL O_NONBLOCK MSG_DONTWAIT SO_ZEROCOPY MSG_ZEROCOPY",
+        "SO_TIMESTAMPING ptp4l phc2sys numactl taskset EPP SMT THP KSM timer_migration RPS RFS aRFS XPS quickack rto_min",
+    ]
+    .iter()
+    .flat_map(|line| line.split(' '))
+    {
+        assert!(find(asked).or_else(|| crate::find_known(asked)).is_some(), "{asked} has no entry");
+    }
     assert!(crate::find_known("no such thing").is_none());
     // The last part of two names is no one's alone, unless one of them claims it.
     assert!(crate::find_known("max_cstate").is_none());

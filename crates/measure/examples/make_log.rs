@@ -36,7 +36,7 @@ fn write(samples: u64, file: &Path) -> std::io::Result<()> {
         let unit = (x >> 11) as f64 / (1u64 << 53) as f64;
         let planned = 1_000_000_000 + i * 10_000;
         let sent = planned + (x & 0x1ff);
-        let rtt = 5_000 + (-(1.0 - unit).ln() * 4_000.0) as u64 + if x & 0xfff == 0 { 2_000_000 } else { 0 };
+        let rtt = 5_000 + (-(1.0 - unit).ln() * 4_000.0) as u64 + if x.trailing_zeros() >= 12 { 2_000_000 } else { 0 };
         log.put(&Probe {
             planned,
             sent,

@@ -13,6 +13,13 @@ use lowlat_transport::{Engine, Ns};
 
 use crate::samples::{Flags, Probe};
 
+/// Asking takes 0.7 µs, which a ping-pong spends between two probes and an open loop may not have: there it is asked at
+/// most so often, and what it tells marks every probe since.
+const OPEN_LOOP_NS: u64 = 50_000;
+
+/// Interruptions kept before those that are over are let go.
+const LIST_MAX: usize = 4_096;
+
 /// What sees them.
 #[derive(Debug)]
 enum Eye {
@@ -31,6 +38,9 @@ pub(crate) struct Watch {
     longest_ns: u64,
     /// Seen by the engine before this round.
     before: u64,
+    /// When the scheduler was last asked, and how often it is at most.
+    asked: Ns,
+    every_ns: u64,
 }
 
 /// How long this thread waited for its CPU so far.
@@ -62,7 +72,7 @@ impl RunDelay {
 
 impl Watch {
     /// `wanted` is false in rounds whose samples go into a comparison.
-    pub(crate) fn new(engine: &mut dyn Engine, wanted: bool) -> Option<Self> {
+    pub(crate) fn new(engine: &mut dyn Engine, wanted: bool, open_loop: bool) -> Option<Self> {
         if !wanted {
             return None;
         }
@@ -79,7 +89,8 @@ impl Watch {
             },
         };
         list.clear();
-        Some(Self { eye, list, seen: 0, longest_ns: 0, before })
+        let every_ns = if open_loop { OPEN_LOOP_NS } else { 0 };
+        Some(Self { eye, list, seen: 0, longest_ns: 0, before, asked: 0, every_ns })
     }
 
     /// Marks a settled probe.
@@ -92,21 +103,30 @@ impl Watch {
                 {
                     gaps.take(&mut self.list);
                 }
-                let begin = probe.planned.min(probe.sent);
-                let end = if probe.answered() { probe.received } else { probe.sent };
-                if self.list.iter().rev().take_while(|g| g.1 >= begin).any(|g| g.0 <= end) {
-                    probe.flags.set(Flags::GAP);
-                }
             }
             Eye::Sleeping(delay) => {
-                let waited = delay.grown();
-                if waited >= THRESHOLD_NS {
-                    self.seen += 1;
-                    self.longest_ns = self.longest_ns.max(waited);
-                    probe.flags.set(Flags::GAP);
+                let now = if probe.answered() { probe.received } else { probe.sent };
+                if now >= self.asked.saturating_add(self.every_ns) {
+                    let waited = delay.grown();
+                    if waited >= THRESHOLD_NS {
+                        self.seen += 1;
+                        self.longest_ns = self.longest_ns.max(waited);
+                        self.list.push((self.asked, now));
+                    }
+                    self.asked = now;
                 }
             }
-            Eye::Blind(_) => {}
+            Eye::Blind(_) => return,
+        }
+        let begin = probe.planned.min(probe.sent);
+        let end = if probe.answered() { probe.received } else { probe.sent };
+        // Probes are settled in the order of their plan: what ended before this one's is of no more use.
+        if self.list.len() >= LIST_MAX {
+            let old = self.list.partition_point(|g| g.1 < begin);
+            self.list.drain(..old);
+        }
+        if self.list.iter().rev().take_while(|g| g.1 >= begin).any(|g| g.0 <= end) {
+            probe.flags.set(Flags::GAP);
         }
     }
 

@@ -168,4 +168,51 @@ mod tests {
         }
         assert_eq!(ours.p999_ns, None, "30 of 20030 lost: P99.9 falls among them");
     }
+
+    use proptest::prelude::*;
+
+    fn of(samples: &[u64]) -> Histogram {
+        let mut h = Histogram::default();
+        for &s in samples {
+            h.record(s);
+        }
+        h
+    }
+
+    fn merged(a: &Histogram, b: &Histogram) -> Histogram {
+        let mut a = a.clone();
+        a.merge(b);
+        a
+    }
+
+    proptest! {
+        /// Merging is associative and commutative, an empty one changes nothing, and all of it equals recording at once.
+        #[test]
+        fn merging_is_recording(
+            a in prop::collection::vec(any::<u64>(), 0..80),
+            b in prop::collection::vec(any::<u64>(), 0..80),
+            c in prop::collection::vec(prop_oneof![Just(LOST), 0u64..5_000], 0..80),
+        ) {
+            let (x, y, z) = (of(&a), of(&b), of(&c));
+            let all: Vec<u64> = a.iter().chain(&b).chain(&c).copied().collect();
+            let whole = of(&all);
+            for h in [merged(&merged(&x, &y), &z), merged(&x, &merged(&y, &z)), merged(&z, &merged(&y, &x))] {
+                prop_assert_eq!(h.quantiles(), whole.quantiles());
+                prop_assert_eq!(h.counts().collect::<Vec<_>>(), whole.counts().collect::<Vec<_>>());
+                prop_assert_eq!((h.len(), h.lost()), (whole.len(), whole.lost()));
+            }
+            prop_assert_eq!(merged(&x, &Histogram::default()).quantiles(), x.quantiles());
+        }
+
+        /// Every rank lies within 1/256 above the sample of that rank, and never above the largest.
+        #[test]
+        fn a_rank_is_near_its_sample(mut all in prop::collection::vec(prop_oneof![any::<u64>(), 0u64..100_000], 1..200)) {
+            let h = of(&all);
+            all.sort_unstable();
+            for (k, &exact) in (0u64..).zip(&all) {
+                let near = h.at(k);
+                prop_assert!(near >= exact && near - exact <= exact / 256, "rank {k}: {near} for {exact}");
+            }
+        }
+    }
 }

@@ -395,7 +395,7 @@ impl<'a> Session<'a> {
             self.engine.tx_stamps(&mut old);
         }
         let offset = clocks.realtime_offset();
-        let watch = Watch::new(self.engine, spec.watch_gaps);
+        let watch = Watch::new(self.engine, spec.watch_gaps, matches!(spec.mode, Mode::OpenLoop { .. }));
         let mut run = Run {
             engine: &mut *self.engine,
             peer: &mut *self.peer,

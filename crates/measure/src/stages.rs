@@ -276,7 +276,9 @@ fn one_way(
     exchanges.sort_unstable_by_key(|e| e.t1);
     // Kernel stamps are joined to the monotonic clock at both ends, each within its bracket.
     let error = if kernels { samples.join_error_ns + lowlat_transport::clock::BRACKET_NS / 2 } else { 0 };
-    let offset = Offset::of(&exchanges, error, peer_is_ours)?;
+    // The TSC is scaled to the monotonic clock's epoch and not bent with it: near it, and not the same.
+    let could_be_same = peer_is_ours && !lowlat_transport::clock::is_tsc();
+    let offset = Offset::of(&exchanges, error, could_be_same)?;
     let delay = |from: Option<i64>, to: Option<i64>, at: i64, sign: i64| {
         Some(u64::try_from(to? - from? - sign * offset.at(at)).unwrap_or(0))
     };

@@ -56,6 +56,44 @@ pub struct Conditions {
     pub hardware_stamps: Option<String>,
     /// State of clock synchronization, in words.
     pub clock_sync: Option<String>,
+    /// PTP on this host; `null` where it could not be asked.
+    #[serde(default)]
+    pub ptp: Option<Ptp>,
     /// What could not be read, and why.
     pub not_seen: Vec<NotSeen>,
+}
+
+/// Clock synchronization by PTP on one host.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ptp {
+    /// Hardware clocks.
+    pub clocks: Vec<HardwareClock>,
+    /// What ptp4l says of itself; `null` where none answers.
+    pub ptp4l: Option<Ptp4l>,
+    /// Why none does.
+    pub ptp4l_why_not: Option<String>,
+}
+
+/// One PTP hardware clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HardwareClock {
+    /// `ptp0`.
+    pub name: String,
+    /// It less `CLOCK_REALTIME`, ns.
+    pub offset_ns: Option<i64>,
+    /// The most that `offset_ns` may be off by, ns: half the time between the system clock's readings around it.
+    pub error_ns: Option<u64>,
+    /// Why it could not be read.
+    pub why_not: Option<String>,
+}
+
+/// ptp4l's state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ptp4l {
+    /// Its first port's: `MASTER`, `SLAVE`, `LISTENING`, …
+    pub state: String,
+    /// Its clock less the master's as last measured, ns; it says nothing unless the state is `SLAVE`.
+    pub offset_from_master_ns: i64,
+    /// The grandmaster's identity, where there is one.
+    pub master: Option<String>,
 }

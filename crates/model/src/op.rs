@@ -102,9 +102,9 @@ impl FromStr for Target {
 /// An address, a slash and a length that fits it.
 fn is_prefix(text: &str) -> bool {
     let Some((address, length)) = text.split_once('/') else { return false };
-    let most = match address.parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(_)) => 32,
-        Ok(std::net::IpAddr::V6(_)) => 128,
+    let most = match address.parse::<core::net::IpAddr>() {
+        Ok(core::net::IpAddr::V4(_)) => 32,
+        Ok(core::net::IpAddr::V6(_)) => 128,
         Err(_) => return false,
     };
     length.parse::<u8>().is_ok_and(|n| n <= most)

@@ -52,6 +52,33 @@ const WITH_TAG: usize = PLAIN + TAG;
 /// Longest message: what a UDP datagram over IPv4 carries.
 const LONGEST: usize = 65507;
 
+/// Where what stands in a message without a key, for a far end that is no Rust program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// The first four bytes.
+    pub magic: [u8; 4],
+    /// The next four of a probe.
+    pub probe: [u8; 4],
+    /// The same of its answer.
+    pub answer: [u8; 4],
+    /// Where the message's length stands.
+    pub length_at: usize,
+    /// Where the far end's two stamps stand, one behind the other.
+    pub stamps_at: usize,
+    /// Shortest message, bytes.
+    pub shortest: usize,
+}
+
+/// Of this protocol.
+pub const LAYOUT: Layout = Layout {
+    magic: MAGIC,
+    probe: [VERSION, 0, 0, 0],
+    answer: [VERSION, ANSWER, 0, 0],
+    length_at: 8,
+    stamps_at: 32,
+    shortest: PLAIN,
+};
+
 /// Probes for `lowlat serve`.
 #[derive(Debug)]
 pub struct Lowlat {
@@ -323,6 +350,26 @@ mod tests {
         a.encode(0, 0, &mut m);
         far.reflect(&mut m, &arrival());
         assert_eq!(b.decode(&m), Decoded::Foreign("an answer to another run"));
+    }
+
+    /// A far end that knows the layout alone answers as ours does.
+    #[test]
+    fn the_layout_is_that_of_the_messages() {
+        let (mut near, mut far) = pair(None, None);
+        let mut m = [0u8; 64];
+        near.encode(3, 4, &mut m);
+        let mut by_layout = m;
+        assert_eq!((m[..4].try_into(), m[4..8].try_into()), (Ok(LAYOUT.magic), Ok(LAYOUT.probe)));
+        assert_eq!(bytes_at(&m, LAYOUT.length_at).map(u32::from_le_bytes), Some(64));
+        assert_eq!(far.reflect(&mut m, &arrival()), Reflection::Reply(64));
+        by_layout[4..8].copy_from_slice(&LAYOUT.answer);
+        let stamps = LAYOUT.stamps_at..LAYOUT.stamps_at + 16;
+        by_layout[stamps.clone()].copy_from_slice(&m[stamps]);
+        assert_eq!(by_layout, m);
+        assert!(matches!(near.decode(&by_layout[..LAYOUT.shortest]), Decoded::Foreign(_)), "its length says 64");
+        let mut short = [0u8; LAYOUT.shortest];
+        near.encode(0, 0, &mut short);
+        assert_eq!(far.reflect(&mut short, &arrival()), Reflection::Reply(LAYOUT.shortest));
     }
 
     #[test]

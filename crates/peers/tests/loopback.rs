@@ -107,6 +107,49 @@ fn a_far_end_on_every_address_answers_from_the_one_that_was_asked() {
 }
 
 #[test]
+fn a_client_alone_is_seated_and_others_notice_nothing() {
+    for (bind, spin) in [(true, false), (true, true), (false, false), (false, true)] {
+        let base = on_loopback();
+        let config = ServeConfig { spin, bind: if bind { base.bind.clone() } else { Vec::new() }, ..base };
+        let stats = beside(config, |bound| {
+            let to = port(bound, "lowlat", Proto::Udp);
+            let at = |ip: &str| Endpoint::new(Proto::Udp, SocketAddr::new(ip.parse().unwrap(), to.port()), 64);
+            ping_pong("block", "lowlat", &at("127.0.0.1"), None, 200).unwrap();
+            // Ten at once while two of the seats are taken, given up, and taken again.
+            std::thread::scope(|s| {
+                for _ in 0..10 {
+                    s.spawn(|| ping_pong("block", "lowlat", &at("127.0.0.1"), None, 300).unwrap());
+                }
+            });
+            ping_pong("block", "lowlat", &at("127.0.0.1"), None, 200).unwrap();
+            if !bind {
+                // A seat is bound to one address; who asks at another is answered from there all the same.
+                ping_pong("block", "lowlat", &at("127.0.0.7"), None, 200).unwrap();
+            }
+        });
+        let sent = if bind { 3400 } else { 3600 };
+        assert_eq!((stats.received, stats.answered, stats.send_failed), (sent, sent, 0), "{stats:?}");
+        assert!(stats.seated >= 100, "{stats:?}");
+    }
+}
+
+#[test]
+fn a_seat_goes_from_a_client_that_went_away_to_the_next() {
+    let stats = beside(on_loopback(), |bound| {
+        let endpoint = Endpoint::new(Proto::Udp, port(bound, "lowlat", Proto::Udp), 64);
+        for _ in 0..2 {
+            for _ in 0..2 {
+                ping_pong("block", "lowlat", &endpoint, None, 200).unwrap();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1100));
+        }
+    });
+    assert_eq!(stats.answered, 800);
+    // 64 of each client's first probes come before its seat; the seats of the second pair were the first's.
+    assert!(stats.seated >= 500, "{stats:?}");
+}
+
+#[test]
 fn keys_keep_others_out() {
     let key = |k: &[u8]| Key::new(k);
     let stats = beside(ServeConfig { key: key(b"right"), ..on_loopback() }, |bound| {

@@ -30,7 +30,7 @@ crate::probe! {
     ];
     sources [
         "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Representation of Idle States",
-        "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Policy Interface in sysfs",
+        "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Policy Interface in ``sysfs``",
         "Documentation/admin-guide/cputopology.rst in linux 6.12: How CPU topology info is exported via sysfs",
         "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: smt, isolated, nohz_full",
     ];

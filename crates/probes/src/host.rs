@@ -36,7 +36,7 @@ crate::probe! {
         "/sys/module/pcie_aspm/parameters/policy",
     ];
     sources [
-        "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: the kernel's command line",
+        "man 5 proc (/proc/cmdline)",
         "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: nr_hugepages of a node",
         "https://github.com/systemd/systemd/blob/v256/src/basic/virt.c (detect_vm_dmi_vendor)",
     ];

@@ -40,11 +40,12 @@ crate::probe! {
         "/sys/kernel/iommu_groups/*/type",
     ];
     sources [
-        "Documentation/networking/ethtool-netlink.rst in linux 6.12: Message types",
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: List of message types",
         "Documentation/netlink/specs/netdev.yaml in linux 6.12: xdp-act",
         "Documentation/networking/napi.rst in linux 6.12: Software IRQ coalescing, Threaded NAPI",
         "Documentation/ABI/testing/sysfs-class-net in linux 6.12: operstate, threaded",
-        "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: numa_node, current_link_speed, l1_aspm",
+        "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: numa_node, l1_aspm",
+        "drivers/pci/pci-sysfs.c in linux 6.12: current_link_speed_show",
         "Documentation/ABI/testing/sysfs-kernel-iommu_groups in linux 6.12: type (5.11)",
     ];
 }

@@ -12,7 +12,7 @@ crate::probe! {
     pub QDISCS = "qdiscs";
     reads ["net:qdiscs"];
     sources [
-        "man 8 tc (SHOW COMMANDS)",
+        "man 8 tc (TC COMMANDS, show)",
         "net/sched/sch_api.c in linux 6.12: tc_dump_qdisc, tc_fill_qdisc",
     ];
 }

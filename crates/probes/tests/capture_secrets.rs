@@ -41,7 +41,7 @@ impl Marks {
             format!("{}.{}", self.host, self.domain),
             format!("br-{}", self.host),
             self.domain.clone(),
-            format!("/home/{}/run", self.user),
+            format!("/srv/people/{}/run", self.user),
             format!("{}@{}", self.user, self.host),
             format!("{}_strategy", self.user),
             self.full_name.clone(),
@@ -125,7 +125,7 @@ impl Marked {
             "/sys/class/dmi/id/product_uuid" | "/proc/sys/kernel/random/boot_id" => format!("{}\n", m.uuid),
             "/etc/passwd" => {
                 format!(
-                    "root:x:0:0:root:/root:/bin/sh\n{0}:x:1000:1000:{1},,,:/home/{0}:/bin/sh\n",
+                    "root:x:0:0:root:/root:/bin/sh\n{0}:x:1000:1000:{1},,,:/srv/people/{0}:/bin/sh\n",
                     m.user, m.full_name
                 )
             }

@@ -20,7 +20,7 @@ crate::rule! {
     pub BusySmtSibling = "busy-smt-sibling";
     sources [
         "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: /sys/devices/system/cpu/smt",
-        "Documentation/admin-guide/cputopology.rst in linux 6.12: thread_siblings_list",
+        "Documentation/ABI/stable/sysfs-devices-system-cpu in linux 6.12: thread_siblings_list",
         "heuristic: a tenth of the window",
     ];
 }

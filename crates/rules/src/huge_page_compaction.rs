@@ -11,7 +11,7 @@ crate::rule! {
     /// Transparent huge pages made by stopping programs or copying their pages.
     /// ## Why it matters
     /// With `always` a page fault may stop to compact memory, and khugepaged copies small pages into a large one behind
-    /// the program's back. Either takes from tens of microseconds to milliseconds.
+    /// the program's back, with its mapping taken away meanwhile.
     /// ## Threshold
     /// The policy is `always`, and `compact_stall` or `thp_collapse_alloc` grew in the counter window.
     /// ## Remedy

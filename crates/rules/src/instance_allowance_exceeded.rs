@@ -14,13 +14,12 @@ crate::rule! {
     /// ## Threshold
     /// Any growth of an `*_allowance_exceeded` counter of the `ena` driver in the counter window.
     /// ## Remedy
-    /// A larger instance, or one with more network; less traffic. Security groups that allow everything are not
-    /// tracked, which frees the connection limit. Nothing on the host mends it.
+    /// A larger instance, or one with more network; less traffic, fewer connections. Nothing on the host mends it.
     pub InstanceAllowanceExceeded = "instance-allowance-exceeded";
     sources [
         "drivers/net/ethernet/amazon/ena/ena_ethtool.c in linux 6.12: ena_stats_eni_strings",
         "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst (queue_stops; pps_allowance_exceeded)",
-        "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitoring-network-performance-ena.html (Metrics for the ENA driver)",
+        "not confirmed: the meaning of each counter by Amazon's own manual, which was not opened",
     ];
 }
 

@@ -17,8 +17,8 @@ crate::rule! {
     /// More than ten a second of one kind in the counter window (a heuristic). Rescheduling is counted on isolated CPUs
     /// only: on the CPU of a program that sleeps it is the wake-up itself.
     /// ## Remedy
-    /// Find the source (`trace-cmd record -e ipi:*` from 6.6 on): threads of one program on quiet and busy CPUs, a
-    /// profiler, a module. Keep each program's threads on one side.
+    /// Find the source (`trace-cmd record -e ipi:*`, where the kernel has these events): threads of one program on
+    /// quiet and busy CPUs, a profiler, a module. Keep each program's threads on one side.
     pub InterprocessorInterrupts = "interprocessor-interrupts";
     sources [
         "arch/x86/kernel/irq.c in linux 6.12: arch_show_interrupts (RES, CAL, TLB)",

@@ -25,7 +25,7 @@ crate::rule! {
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RSS IRQ Configuration",
         "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",
-        "https://rigtorp.se/low-latency-guide/ (Interrupts)",
+        "https://rigtorp.se/low-latency-guide/",
     ];
 }
 

@@ -40,6 +40,7 @@ mod pause_frames;
 mod pci_express_errors;
 mod pci_express_link_sleeps;
 mod plain_fifo_backlog;
+mod reader_asleep_past_goal;
 mod receive_buffer_errors;
 mod retransmission_timeouts;
 mod retransmits;
@@ -177,6 +178,7 @@ pub static RULES: &[&dyn Rule] = &[
     &interrupt_coalescing::InterruptCoalescing,
     &gro_flush_without_poller::GroFlushWithoutPoller,
     &busy_poll_without_effect::BusyPollWithoutEffect,
+    &reader_asleep_past_goal::ReaderAsleepPastGoal,
     &receive_buffer_errors::ReceiveBufferErrors,
     &tcp_receive_pruned::TcpReceivePruned,
     &tcp_backlog_drops::TcpBacklogDrops,

@@ -20,7 +20,7 @@ crate::rule! {
     pub LinkBelowCapability = "link-below-capability";
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: LINKMODES_GET",
-        "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: current_link_speed, max_link_speed, current_link_width, max_link_width",
+        "drivers/pci/pci-sysfs.c in linux 6.12: current_link_speed_show, max_link_speed_show, current_link_width_show, max_link_width_show",
     ];
 }
 

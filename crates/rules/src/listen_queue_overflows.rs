@@ -10,8 +10,8 @@ crate::rule! {
     /// ## What it finds
     /// Handshakes that were finished and dropped because the listener's queue was full.
     /// ## Why it matters
-    /// The client believes that it is connected, sends, and hears nothing: it tries again after a second, then two. No
-    /// setting of the path shows in that.
+    /// The client believes that it is connected. What it sends is dropped until the server sends its part of the
+    /// handshake again, a second later and then two; new clients get no answer at all meanwhile.
     /// ## Threshold
     /// Any growth of `ListenOverflows` in the counter window.
     /// ## Remedy
@@ -20,6 +20,7 @@ crate::rule! {
     pub ListenQueueOverflows = "listen-queue-overflows";
     sources [
         "net/ipv4/tcp_ipv4.c in linux 6.12: tcp_v4_syn_recv_sock (LINUX_MIB_LISTENOVERFLOWS)",
+        "net/ipv4/tcp_input.c in linux 6.12: tcp_conn_request (sk_acceptq_is_full)",
         "Documentation/networking/ip-sysctl.rst in linux 6.12: somaxconn",
         "Documentation/networking/snmp_counter.rst in linux 6.12: TcpExtListenOverflows and TcpExtListenDrops",
     ];

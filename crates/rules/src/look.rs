@@ -1,7 +1,7 @@
 //! What most rules do in the same way: asking for a fact and saying so when there is none, and naming what they found.
 
+use core::net::{IpAddr, SocketAddr};
 use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr};
 
 use lowlat_model::facts::{Interface, Route};
 use lowlat_model::finding::Setting;
@@ -152,7 +152,7 @@ pub(crate) fn on_path(facts: &Facts) -> Vec<(&str, &Interface)> {
 
 /// The route of the main table that leads to an address: the longest prefix that holds it. `None` where it is not known,
 /// or where several lead there equally.
-pub(crate) fn route_to<'a>(facts: &'a Facts, to: IpAddr) -> Option<&'a Route> {
+pub(crate) fn route_to(facts: &Facts, to: IpAddr) -> Option<&Route> {
     let fits = |r: &&Route| prefix(&r.prefix).is_some_and(|p| holds(p, to));
     let length = |r: &&Route| prefix(&r.prefix).map_or(0, |(_, n)| n);
     let mut all: Vec<&Route> = facts.routes.value()?.iter().filter(fits).collect();

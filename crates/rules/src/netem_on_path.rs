@@ -18,7 +18,7 @@ crate::rule! {
     /// Remove it: the kernel then puts its default discipline in its place.
     pub NetemOnPath = "netem-on-path";
     sources [
-        "man 8 tc-netem (NETEM OPTIONS)",
+        "man 8 tc-netem (netem OPTIONS)",
         "net/sched/sch_netem.c in linux 6.12: netem_enqueue",
     ];
 }

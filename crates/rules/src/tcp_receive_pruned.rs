@@ -22,7 +22,8 @@ crate::rule! {
     /// to the kernel's default of 131072 where somebody lowered it, as older advice of 87380 does.
     pub TcpReceivePruned = "tcp-receive-pruned";
     sources [
-        "Documentation/networking/snmp_counter.rst in linux 6.12: TcpExtTCPRcvQDrop, TcpExtPruneCalled, TcpExtRcvPruned, TcpExtOfoPruned",
+        "Documentation/networking/snmp_counter.rst in linux 6.12: TcpExtPruneCalled, TcpExtRcvPruned, TcpExtOfoPruned",
+        "net/ipv4/proc.c in linux 6.12: snmp4_net_list (TCPRcvQDrop)",
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rmem",
         "net/ipv4/tcp_input.c in linux 6.12: tcp_prune_queue, tcp_data_queue",
         "net/ipv4/tcp.c in linux 6.12: tcp_init (6 MiB)",

@@ -156,6 +156,7 @@ fn findings_follow_the_conventions() {
     }
     let mut measured = baseline(Some(3));
     measured.proto = "tcp".into();
+    measured.rtt.p50_ns = Some(90_000);
     measured.rtt.p99_ns = Some(41_000_000);
     let mut seen = check_all(&Input { facts: &facts, baseline: Some(&measured), goal_ns: Some(50_000) });
     // Polling in vain is the opposite fault of deferring for nobody, so it has facts of its own.

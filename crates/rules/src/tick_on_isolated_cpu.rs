@@ -20,7 +20,7 @@ crate::rule! {
     /// set and ticks left, something else is runnable there.
     pub TickOnIsolatedCpu = "tick-on-isolated-cpu";
     sources [
-        "Documentation/timers/no_hz.rst in linux 6.12: OMIT SCHEDULING-CLOCK TICKS FOR CPUs WITH ONLY ONE RUNNABLE TASK",
+        "Documentation/timers/no_hz.rst in linux 6.12: Omit Scheduling-Clock Ticks For CPUs With Only One Runnable Task",
         "arch/x86/kernel/irq.c in linux 6.12: arch_show_interrupts (LOC)",
         "heuristic: two a second",
     ];

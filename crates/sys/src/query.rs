@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
+use lowlat_model::conditions::Ptp;
 use lowlat_model::facts::{Feature, Limit, Qdisc, TcpSocket, Timestamping};
 use lowlat_model::op::QdiscState;
 use serde::de::DeserializeOwned;
@@ -61,6 +62,8 @@ pub enum NetQuery {
     NetnsCookie,
     /// The four bytes of `/dev/cpu_dma_latency` → `i32`, µs.
     CpuDmaLatency,
+    /// `/dev/ptp*` and ptp4l's management socket → `Ptp`.
+    Ptp,
 }
 
 /// One link.
@@ -198,6 +201,7 @@ impl NetQuery {
             Self::NetnsInode => "netns-inode".into(),
             Self::NetnsCookie => "netns-cookie".into(),
             Self::CpuDmaLatency => "cpu-dma-latency".into(),
+            Self::Ptp => "ptp".into(),
         }
     }
 }
@@ -268,4 +272,6 @@ typed_queries! {
     netns_cookie() -> u64 = NetQuery::NetnsCookie;
     /// Wake-up latency limit, µs.
     cpu_dma_latency() -> i32 = NetQuery::CpuDmaLatency;
+    /// Clock synchronization by PTP.
+    ptp() -> Ptp = NetQuery::Ptp;
 }

@@ -22,6 +22,12 @@ pub(crate) const R4: Reg = Reg(4);
 pub(crate) const R5: Reg = Reg(5);
 /// Survives calls.
 pub(crate) const R6: Reg = Reg(6);
+/// Survives calls.
+pub(crate) const R7: Reg = Reg(7);
+/// Survives calls.
+pub(crate) const R8: Reg = Reg(8);
+/// Survives calls.
+pub(crate) const R9: Reg = Reg(9);
 
 /// Width of a memory access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +43,8 @@ pub(crate) enum Width {
 
 /// Helper `bpf_redirect_map` (include/uapi/linux/bpf.h, number 51).
 pub(crate) const HELPER_REDIRECT_MAP: i32 = 51;
+/// Helper `bpf_ktime_get_ns` (include/uapi/linux/bpf.h, number 5): `CLOCK_MONOTONIC`.
+pub(crate) const HELPER_KTIME_GET_NS: i32 = 5;
 
 /// Class `LDX`, mode `MEM`.
 const LDX_MEM: u8 = 0x61;
@@ -48,12 +56,38 @@ const MOV64_REG: u8 = 0xbf;
 const MOV64_IMM: u8 = 0xb7;
 /// `ADD` of an immediate, 64 bits.
 const ADD64_IMM: u8 = 0x07;
+/// `ADD` of a register, 64 bits.
+const ADD64_REG: u8 = 0x0f;
+/// `SUB` of a register, 64 bits.
+const SUB64_REG: u8 = 0x1f;
+/// `RSH` by an immediate, 64 bits.
+const RSH64_IMM: u8 = 0x77;
+/// `MOV` of a register, 32 bits: the upper half becomes 0.
+const MOV32_REG: u8 = 0xbc;
+/// `XOR` with an immediate, 32 bits: the upper half becomes 0.
+const XOR32_IMM: u8 = 0xa4;
+/// `END` to big-endian.
+const TO_BE: u8 = 0xdc;
 /// `AND` of an immediate, 32 bits: the upper half becomes 0.
 const AND32_IMM: u8 = 0x54;
 /// `JGT` on registers, 64 bits, unsigned.
 const JGT64_REG: u8 = 0x2d;
 /// `JNE` with an immediate on the lower 32 bits (class `JMP32`, Linux 5.1).
 const JNE32_IMM: u8 = 0x56;
+/// `JEQ` with an immediate on the lower 32 bits.
+const JEQ32_IMM: u8 = 0x16;
+/// `JGE` with an immediate on the lower 32 bits, unsigned.
+const JGE32_IMM: u8 = 0x36;
+/// `JSET` with an immediate on the lower 32 bits: any of its bits.
+const JSET32_IMM: u8 = 0x46;
+/// `JNE` on registers, 64 bits.
+const JNE64_REG: u8 = 0x5d;
+/// `JA`.
+const JA: u8 = 0x05;
+/// Class `STX`, mode `ATOMIC`, 64 bits; immediate 0 is `ADD`.
+const ATOMIC_DW: u8 = 0xdb;
+/// `src_reg` of an `LD_IMM64` that carries a map's file descriptor and an offset into its first value (Linux 5.2).
+const PSEUDO_MAP_VALUE: u8 = 2;
 /// `LD_IMM64`.
 const LD_IMM64: u8 = 0x18;
 /// `src_reg` of an `LD_IMM64` that carries a map's file descriptor.
@@ -139,6 +173,36 @@ impl Asm {
         self.push(ADD64_IMM, dst, 0, 0, imm)
     }
 
+    /// `dst += src`
+    pub(crate) fn add(&mut self, dst: Reg, src: Reg) -> &mut Self {
+        self.push(ADD64_REG, dst, src.0, 0, 0)
+    }
+
+    /// `dst -= src`
+    pub(crate) fn sub(&mut self, dst: Reg, src: Reg) -> &mut Self {
+        self.push(SUB64_REG, dst, src.0, 0, 0)
+    }
+
+    /// `dst >>= by`
+    pub(crate) fn shift_right(&mut self, dst: Reg, by: i32) -> &mut Self {
+        self.push(RSH64_IMM, dst, 0, 0, by)
+    }
+
+    /// `dst = (u32)src`
+    pub(crate) fn mov32(&mut self, dst: Reg, src: Reg) -> &mut Self {
+        self.push(MOV32_REG, dst, src.0, 0, 0)
+    }
+
+    /// `dst = (u32)dst ^ imm`
+    pub(crate) fn xor32_imm(&mut self, dst: Reg, imm: u32) -> &mut Self {
+        self.push(XOR32_IMM, dst, 0, 0, imm.cast_signed())
+    }
+
+    /// `dst =` its lower 16 bits between network and host order.
+    pub(crate) fn be16(&mut self, dst: Reg) -> &mut Self {
+        self.push(TO_BE, dst, 0, 0, 16)
+    }
+
     /// `dst = dst & imm`, 32 bits.
     pub(crate) fn and32_imm(&mut self, dst: Reg, imm: u32) -> &mut Self {
         self.push(AND32_IMM, dst, 0, 0, imm.cast_signed())
@@ -157,6 +221,46 @@ impl Asm {
     /// `dst = the map behind file descriptor fd` (two slots).
     pub(crate) fn map_fd(&mut self, dst: Reg, fd: i32) -> &mut Self {
         self.push(LD_IMM64, dst, PSEUDO_MAP_FD, 0, fd).push(0, Reg(0), 0, 0, 0)
+    }
+
+    /// `dst = the address of the first value of the map behind fd` (two slots).
+    pub(crate) fn map_value(&mut self, dst: Reg, fd: i32) -> &mut Self {
+        self.push(LD_IMM64, dst, PSEUDO_MAP_VALUE, 0, fd).push(0, Reg(0), 0, 0, 0)
+    }
+
+    /// `lock *(u64 *)(base + off) += src`
+    pub(crate) fn atomic_add(&mut self, base: Reg, off: i16, src: Reg) -> &mut Self {
+        self.push(ATOMIC_DW, base, src.0, off, 0)
+    }
+
+    /// `goto label`
+    pub(crate) fn jump(&mut self, label: Label) -> &mut Self {
+        self.jumps.push((self.slots.len(), label));
+        self.push(JA, Reg(0), 0, 0, 0)
+    }
+
+    /// `if a != b goto label`
+    pub(crate) fn jump_if_not_equal(&mut self, a: Reg, b: Reg, label: Label) -> &mut Self {
+        self.jumps.push((self.slots.len(), label));
+        self.push(JNE64_REG, a, b.0, 0, 0)
+    }
+
+    /// `if (u32)a == imm goto label`
+    pub(crate) fn jump_if(&mut self, a: Reg, imm: u32, label: Label) -> &mut Self {
+        self.jumps.push((self.slots.len(), label));
+        self.push(JEQ32_IMM, a, 0, 0, imm.cast_signed())
+    }
+
+    /// `if (u32)a >= imm goto label`, unsigned.
+    pub(crate) fn jump_if_at_least(&mut self, a: Reg, imm: u32, label: Label) -> &mut Self {
+        self.jumps.push((self.slots.len(), label));
+        self.push(JGE32_IMM, a, 0, 0, imm.cast_signed())
+    }
+
+    /// `if (u32)a & imm goto label`
+    pub(crate) fn jump_if_any(&mut self, a: Reg, imm: u32, label: Label) -> &mut Self {
+        self.jumps.push((self.slots.len(), label));
+        self.push(JSET32_IMM, a, 0, 0, imm.cast_signed())
     }
 
     /// `if a > b goto label`, unsigned.
@@ -249,6 +353,50 @@ mod tests {
                 [0, 0, 0, 0, 0, 0, 0, 0],
                 [0x85, 0, 0, 0, 51, 0, 0, 0],
                 [0xb7, 0, 0, 0, 2, 0, 0, 0],
+                [0x95, 0, 0, 0, 0, 0, 0, 0],
+            ]
+        );
+    }
+
+    /// As above, for what the far end's program needs beside.
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_far_ends_instructions_have_their_published_encoding() {
+        let mut a = Asm::new();
+        let out = a.label();
+        a.add(R6, R7) // r6 += r7
+            .sub(R8, R9) // r8 -= r9
+            .shift_right(R4, 32) // r4 >>= 32
+            .mov32(R4, R8) // w4 = w8
+            .xor32_imm(R4, 0xffff_ffff) // w4 ^= -1
+            .be16(R4) // r4 = be16 r4
+            .jump_if(R4, 5, out) // if w4 == 5 goto +7
+            .jump_if_at_least(R4, 224, out) // if w4 >= 224 goto +6
+            .jump_if_any(R4, 1, out) // if w4 & 1 goto +5
+            .jump_if_not_equal(R4, R5, out) // if r4 != r5 goto +4
+            .map_value(R1, 7) // r1 = map_val(fd 7) ll
+            .atomic_add(R1, 8, R2) // lock *(u64 *)(r1 + 8) += r2
+            .jump(out) // goto +0
+            .place(out)
+            .exit();
+        let slots: Vec<[u8; 8]> = a.finish().unwrap().into_iter().map(bytes).collect();
+        assert_eq!(
+            slots,
+            [
+                [0x0f, 0x76, 0, 0, 0, 0, 0, 0],
+                [0x1f, 0x98, 0, 0, 0, 0, 0, 0],
+                [0x77, 0x04, 0, 0, 32, 0, 0, 0],
+                [0xbc, 0x84, 0, 0, 0, 0, 0, 0],
+                [0xa4, 0x04, 0, 0, 0xff, 0xff, 0xff, 0xff],
+                [0xdc, 0x04, 0, 0, 16, 0, 0, 0],
+                [0x16, 0x04, 7, 0, 5, 0, 0, 0],
+                [0x36, 0x04, 6, 0, 224, 0, 0, 0],
+                [0x46, 0x04, 5, 0, 1, 0, 0, 0],
+                [0x5d, 0x54, 4, 0, 0, 0, 0, 0],
+                [0x18, 0x21, 0, 0, 7, 0, 0, 0],
+                [0, 0, 0, 0, 0, 0, 0, 0],
+                [0xdb, 0x21, 8, 0, 0, 0, 0, 0],
+                [0x05, 0, 0, 0, 0, 0, 0, 0],
                 [0x95, 0, 0, 0, 0, 0, 0, 0],
             ]
         );

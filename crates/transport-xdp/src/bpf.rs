@@ -6,6 +6,8 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::asm::Slot;
 
@@ -17,7 +19,10 @@ const BPF_PROG_TEST_RUN: libc::c_int = 10;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_LINK_CREATE: libc::c_int = 28;
 
+const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_XSKMAP: u32 = 17;
+/// `BPF_F_MMAPABLE` (Linux 5.5).
+const MMAPABLE: u32 = 1 << 10;
 const BPF_PROG_TYPE_XDP: u32 = 6;
 const BPF_XDP: u32 = 37;
 
@@ -29,6 +34,7 @@ pub(crate) const ATTACH_NATIVE: u32 = 1 << 2;
 /// The verifier's log is read only when it refuses; its last lines say why.
 const LOG_BYTES: u32 = 64 * 1024;
 
+#[derive(Clone, Copy)]
 #[repr(C)]
 struct MapCreate {
     map_type: u32,
@@ -109,9 +115,12 @@ fn raw(fd: &OwnedFd) -> u32 {
 /// Kernels before 5.11 charge maps to `RLIMIT_MEMLOCK`, also for root (commit 97306be45fbe "bpf: Switch to memcg-based
 /// memory accounting"), and answer `EPERM`: this process's limit is then raised and the call made once more.
 pub(crate) fn xskmap(queues: u32) -> io::Result<OwnedFd> {
+    map(MapCreate { map_type: BPF_MAP_TYPE_XSKMAP, key_size: 4, value_size: 4, max_entries: queues, map_flags: 0 })
+}
+
+fn map(attr: MapCreate) -> io::Result<OwnedFd> {
     let create = || {
-        let mut attr =
-            MapCreate { map_type: BPF_MAP_TYPE_XSKMAP, key_size: 4, value_size: 4, max_entries: queues, map_flags: 0 };
+        let mut attr = attr;
         bpf(BPF_MAP_CREATE, &mut attr).map(owned)
     };
     match create() {
@@ -124,6 +133,59 @@ pub(crate) fn xskmap(queues: u32) -> io::Result<OwnedFd> {
             create()
         }
         other => other,
+    }
+}
+
+/// One number that a program counts up and this process reads without a system call: a map of one value, mapped into
+/// memory.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    map: OwnedFd,
+    at: NonNull<AtomicU64>,
+}
+
+// SAFETY: the pointer is to a mapping that this value owns; it is only ever read, as an atomic.
+unsafe impl Send for Counter {}
+// SAFETY: as above.
+unsafe impl Sync for Counter {}
+
+/// The mapping's length: the kernel rounds it up to a page anyway.
+const COUNTER_BYTES: usize = 8;
+
+impl Counter {
+    pub(crate) fn new() -> io::Result<Self> {
+        let map = map(MapCreate {
+            map_type: BPF_MAP_TYPE_ARRAY,
+            key_size: 4,
+            value_size: 8,
+            max_entries: 1,
+            map_flags: MMAPABLE,
+        })?;
+        // SAFETY: asks for a new mapping at an address of the kernel's choice; nothing of ours is replaced.
+        let at = unsafe {
+            libc::mmap(std::ptr::null_mut(), COUNTER_BYTES, libc::PROT_READ, libc::MAP_SHARED, map.as_raw_fd(), 0)
+        };
+        match NonNull::new(at) {
+            Some(at) if at.as_ptr() != libc::MAP_FAILED => Ok(Self { map, at: at.cast() }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// For the program.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.map.as_raw_fd()
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        // SAFETY: points to the live mapping of one u64 (page-aligned); the program changes it only atomically.
+        unsafe { self.at.as_ref() }.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        // SAFETY: exactly what mmap gave, and no pointer into it is left.
+        unsafe { libc::munmap(self.at.as_ptr().cast(), COUNTER_BYTES) };
     }
 }
 

@@ -24,6 +24,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod ability;
+mod answer;
 mod asm;
 mod attach;
 mod bpf;
@@ -34,14 +35,19 @@ mod netlink;
 mod path;
 mod program;
 mod reflector;
+mod responder;
 mod sockopt;
+#[doc(hidden)]
+pub mod testing;
 mod xsk;
 
 pub use ability::{ModeAbility, XdpAbility, probe};
+pub use answer::{Answers, Range, Wire};
 pub use engine::{Options, open, open_with};
 pub use lowlat_transport::EngineError;
 pub use mode::Mode;
 pub use reflector::Reflector;
+pub use responder::Responder;
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "af-xdp";

@@ -71,7 +71,7 @@ fn garbled(what: &str) -> io::Error {
 }
 
 /// Type and body of the first message in `bytes`.
-fn message_in(bytes: &[u8]) -> Option<(u16, &[u8])> {
+pub(crate) fn message_in(bytes: &[u8]) -> Option<(u16, &[u8])> {
     let len = u32_at(bytes, 0)? as usize;
     Some((u16_at(bytes, 4)?, bytes.get(NLMSG_HEADER..len)?))
 }
@@ -89,7 +89,7 @@ fn i32_at(b: &[u8], at: usize) -> Option<i32> {
 }
 
 /// The attributes in `bytes` (type without its flag bits, payload); ends at the first that does not fit.
-fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let len = usize::from(u16_at(bytes, 0)?);
         let kind = u16_at(bytes, 2)? & 0x3fff; // NLA_F_NESTED and NLA_F_NET_BYTEORDER off

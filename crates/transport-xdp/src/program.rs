@@ -23,28 +23,28 @@ pub(crate) enum Action {
 }
 
 /// Offsets into `struct xdp_md`.
-mod md {
-    pub(super) const DATA: i16 = 0;
-    pub(super) const DATA_END: i16 = 4;
-    pub(super) const RX_QUEUE_INDEX: i16 = 16;
+pub(crate) mod md {
+    pub(crate) const DATA: i16 = 0;
+    pub(crate) const DATA_END: i16 = 4;
+    pub(crate) const RX_QUEUE_INDEX: i16 = 16;
 }
 
 /// Offsets of what the program looks at. The IP header always starts right behind the Ethernet header.
-mod at {
-    pub(super) const ETHERTYPE: i16 = 12;
-    pub(super) const V4_VERSION_IHL: i16 = 14;
-    pub(super) const V4_FRAGMENT: i16 = 20;
-    pub(super) const V4_PROTOCOL: i16 = 23;
-    pub(super) const V4_SOURCE: i16 = 26;
-    pub(super) const V4_DESTINATION: i16 = 30;
-    pub(super) const V4_PORTS: i16 = 34;
-    pub(super) const V6_NEXT_HEADER: i16 = 20;
-    pub(super) const V6_SOURCE: i16 = 22;
-    pub(super) const V6_DESTINATION: i16 = 38;
-    pub(super) const V6_PORTS: i16 = 54;
+pub(crate) mod at {
+    pub(crate) const ETHERTYPE: i16 = 12;
+    pub(crate) const V4_VERSION_IHL: i16 = 14;
+    pub(crate) const V4_FRAGMENT: i16 = 20;
+    pub(crate) const V4_PROTOCOL: i16 = 23;
+    pub(crate) const V4_SOURCE: i16 = 26;
+    pub(crate) const V4_DESTINATION: i16 = 30;
+    pub(crate) const V4_PORTS: i16 = 34;
+    pub(crate) const V6_NEXT_HEADER: i16 = 20;
+    pub(crate) const V6_SOURCE: i16 = 22;
+    pub(crate) const V6_DESTINATION: i16 = 38;
+    pub(crate) const V6_PORTS: i16 = 54;
 }
 
-const IPPROTO_UDP: u32 = 17;
+pub(crate) const IPPROTO_UDP: u32 = 17;
 
 /// The program for the flow `remote` → `local`: matches go to the socket of their RX queue in the XSKMAP `map_fd`;
 /// those of a queue without a socket, to `without_socket` (the flags argument of `bpf_redirect_map`, Linux 5.3).
@@ -141,7 +141,7 @@ pub(crate) fn reflect(local: SocketAddr) -> Result<Vec<Slot>, AsmError> {
 }
 
 /// Goes on only when the packet has at least `len` bytes.
-fn longer_than(a: &mut Asm, len: usize, otherwise: crate::asm::Label) {
+pub(crate) fn longer_than(a: &mut Asm, len: usize, otherwise: crate::asm::Label) {
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // a header length, below 100
     let len = len as i32;
     a.mov(R5, R2); // r5 = data
@@ -150,20 +150,20 @@ fn longer_than(a: &mut Asm, len: usize, otherwise: crate::asm::Label) {
 }
 
 /// Goes on only when the field at `off` is `want`.
-fn equal(a: &mut Asm, width: Width, off: i16, want: u32, otherwise: crate::asm::Label) {
+pub(crate) fn equal(a: &mut Asm, width: Width, off: i16, want: u32, otherwise: crate::asm::Label) {
     a.load(width, R4, R2, off);
     a.jump_unless(R4, want, otherwise);
 }
 
 /// Goes on only when the 16 bytes at `off` are `want`.
-fn equal_16(a: &mut Asm, off: i16, want: [u8; 16], otherwise: crate::asm::Label) {
+pub(crate) fn equal_16(a: &mut Asm, off: i16, want: [u8; 16], otherwise: crate::asm::Label) {
     for (i, chunk) in (0i16..).zip(want.as_chunks::<4>().0) {
         equal(a, Width::Word, off + 4 * i, word(*chunk), otherwise);
     }
 }
 
 /// Exchanges two fields.
-fn swap(a: &mut Asm, width: Width, x: i16, y: i16) {
+pub(crate) fn swap(a: &mut Asm, width: Width, x: i16, y: i16) {
     a.load(width, R4, R2, x);
     a.load(width, R5, R2, y);
     a.store(width, R2, x, R5);

@@ -5,7 +5,9 @@
 
 use std::net::SocketAddr;
 
+use crate::asm::Slot;
 use crate::attach::{self, Attachment, Refused};
+use crate::frame::Mac;
 use crate::mode::{self, Mode};
 use crate::path::unavailable;
 use crate::program::reflect;
@@ -25,37 +27,47 @@ impl Reflector {
     /// (`veth_xdp_xmit`, drivers/net/veth.c), and loses a kernel sender's partial checksums; so veth starts generic.
     pub fn open(iface: &str, local: SocketAddr, only: Option<Mode>) -> Result<Self, EngineError> {
         let what = format!("reflect {local} on {iface}");
-        let os = |source| EngineError::Os { what: format!("read interface {iface}"), source };
-        let link = netlink::link(iface).map_err(os)?.ok_or_else(|| {
-            unavailable(&what, format!("no interface {iface:?} in this network namespace"), "see ip link for the names")
-        })?;
-        if link.loopback || link.mac.is_none() {
-            return Err(unavailable(&what, format!("{iface} is no Ethernet interface"), "use lowlat serve without it"));
-        }
-        if let Some(program) = attach::occupant(&link) {
-            return Err(unavailable(&what, format!("{program} is attached"), "nothing was changed"));
-        }
         let program = reflect(local).map_err(|e| unavailable(&what, e.to_string(), "report this"))?;
-        let driver = netlink::driver(iface).unwrap_or_else(|_| "unknown".to_owned());
-        let features = netlink::xdp_features(link.index).map_err(os)?;
-        let order = only.map_or_else(|| mode::order(&link, &driver, features).modes, |mode| vec![mode]);
-        let mut refusals = Vec::new();
-        // Zero-copy is a matter of sockets, and a reflector has none.
-        for mode in order.into_iter().filter(|m| *m != Mode::ZeroCopy) {
-            match attach::attach(&link, mode, "lowlat_reflect", &program) {
-                Ok(attachment) => {
-                    let hook = if mode == Mode::Generic { "generic" } else { "native" };
-                    let words = format!("{hook} XDP_TX reflector for {local} on {iface}");
-                    return Ok(Self { _attachment: attachment, words });
-                }
-                Err(Refused { what, source }) => refusals.push(format!("{what}: {source}")),
-            }
-        }
-        Err(unavailable(&what, refusals.join("; "), "use lowlat serve without it"))
+        let (attachment, hook) = attach_free(iface, &what, only, "lowlat_reflect", |_| Ok(program.clone()))?;
+        Ok(Self { _attachment: attachment, words: format!("{hook} XDP_TX reflector for {local} on {iface}") })
     }
 
     /// What it is on this host.
     pub fn words(&self) -> &str {
         &self.words
     }
+}
+
+/// Attaches a far end's program to an interface that has none; says at which hook it is.
+pub(crate) fn attach_free(
+    iface: &str,
+    what: &str,
+    only: Option<Mode>,
+    name: &str,
+    program: impl FnOnce(Mac) -> Result<Vec<Slot>, EngineError>,
+) -> Result<(Attachment, &'static str), EngineError> {
+    const WITHOUT: &str = "use lowlat serve without it";
+    let os = |source| EngineError::Os { what: format!("read interface {iface}"), source };
+    let link = netlink::link(iface).map_err(os)?.ok_or_else(|| {
+        unavailable(what, format!("no interface {iface:?} in this network namespace"), "see ip link for the names")
+    })?;
+    let Some(mac) = link.mac.filter(|_| !link.loopback) else {
+        return Err(unavailable(what, format!("{iface} is no Ethernet interface"), WITHOUT));
+    };
+    if let Some(program) = attach::occupant(&link) {
+        return Err(unavailable(what, format!("{program} is attached"), "nothing was changed"));
+    }
+    let program = program(mac)?;
+    let driver = netlink::driver(iface).unwrap_or_else(|_| "unknown".to_owned());
+    let features = netlink::xdp_features(link.index).map_err(os)?;
+    let order = only.map_or_else(|| mode::order(&link, &driver, features).modes, |mode| vec![mode]);
+    let mut refusals = Vec::new();
+    // Zero-copy is a matter of sockets, and a far end in the kernel has none.
+    for mode in order.into_iter().filter(|m| *m != Mode::ZeroCopy) {
+        match attach::attach(&link, mode, name, &program) {
+            Ok(attachment) => return Ok((attachment, if mode == Mode::Generic { "generic" } else { "native" })),
+            Err(Refused { what, source }) => refusals.push(format!("{what}: {source}")),
+        }
+    }
+    Err(unavailable(what, refusals.join("; "), WITHOUT))
 }

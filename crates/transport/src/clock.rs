@@ -1,24 +1,45 @@
 //! The one clock of the hot path.
 //!
-//! `CLOCK_MONOTONIC` through the vDSO costs 24–26 ns here and is the clock BPF and the kernel's own monotonic stamps
-//! use; the TSC costs 13 ns and must be calibrated. The socket engines use the former.
+//! It is `CLOCK_MONOTONIC` through the vDSO, the clock that BPF and the kernel's own monotonic stamps use, 22–26 ns a
+//! read here; or, where a run asks for it, the processor's time stamp counter (TSC), 10 ns, scaled to the same epoch.
+//! Which one is chosen, calibrated and checked in the `measure` crate; here is only the reading.
+#![allow(unsafe_code)] // the only way to the vDSO clock without a system call, and to the TSC
+
+use std::sync::OnceLock;
 
 use crate::Ns;
 
-/// `CLOCK_MONOTONIC` now, ns.
+/// Set once, at most, for the whole process.
+static SCALE: OnceLock<Scale> = OnceLock::new();
+
+/// The time now, ns: `CLOCK_MONOTONIC`, or the TSC on its scale after [`use_tsc`].
 #[inline]
 pub fn now() -> Ns {
+    match SCALE.get() {
+        None => kernel(),
+        Some(scale) => scale.at(ticks()),
+    }
+}
+
+/// `CLOCK_MONOTONIC` now, ns, whatever [`now`] reads.
+#[inline]
+pub fn kernel() -> Ns {
     read(libc::CLOCK_MONOTONIC)
 }
 
+/// `CLOCK_MONOTONIC_RAW` now, ns: the hardware's own pace, which NTP does not bend.
 #[inline]
-#[allow(unsafe_code)] // the only way to the vDSO clock without a syscall wrapper crate
-fn read(clock: libc::clockid_t) -> u64 {
+pub fn raw() -> Ns {
+    read(libc::CLOCK_MONOTONIC_RAW)
+}
+
+#[inline]
+fn read(clock: libc::clockid_t) -> Ns {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is a valid, writable timespec; both clocks asked for here exist on every Linux, so the call cannot
-    // fail.
+    // SAFETY: `ts` is a valid, writable timespec; the clocks asked for here exist on every Linux since 2.6.28, so
+    // the call cannot fail.
     unsafe { libc::clock_gettime(clock, &raw mut ts) };
-    #[allow(clippy::cast_sign_loss)] // neither clock is before its epoch
+    #[allow(clippy::cast_sign_loss)] // none of them is ever negative
     (ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64)
 }
 
@@ -26,21 +47,115 @@ fn read(clock: libc::clockid_t) -> u64 {
 /// was interrupted, and the two clocks' difference is off by up to half of it.
 pub const BRACKET_NS: u64 = 1_000;
 
-/// A kernel stamp (`CLOCK_REALTIME`) on `CLOCK_MONOTONIC`, by the difference of the two clocks now, right to half of
-/// [`BRACKET_NS`]; `None` where the reading was interrupted.
+/// A kernel stamp (`CLOCK_REALTIME`) on the time of [`now`], by the difference of the two clocks now, right to half of
+/// [`BRACKET_NS`]; `None` where three readings in a row were interrupted, or the clock takes too long to read.
 pub fn to_monotonic(stamp: u64) -> Option<Ns> {
-    let before = now();
-    let wall = read(libc::CLOCK_REALTIME);
-    let after = now();
-    let width = after - before;
-    if width > BRACKET_NS {
-        return None;
+    for _ in 0..3 {
+        let before = now();
+        let wall = read(libc::CLOCK_REALTIME);
+        let after = now();
+        let width = after - before;
+        if width <= BRACKET_NS {
+            return (before + width / 2).checked_sub(wall.checked_sub(stamp)?);
+        }
     }
-    (before + width / 2).checked_sub(wall.checked_sub(stamp)?)
+    None
 }
+
+/// TSC ticks turned into ns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scale {
+    /// TSC at [`Scale::base_ns`].
+    pub base_ticks: u64,
+    /// Time there, ns.
+    pub base_ns: Ns,
+    /// ns a tick, times 2³²: at 3 GHz exact to 1 part in 10⁹.
+    pub multiplier: u64,
+}
+
+impl Scale {
+    /// The time at `ticks`. Exact to 1 ns and the multiplier's rounding for 2³² s; ticks before the base count as it.
+    #[inline]
+    pub fn at(&self, ticks: u64) -> Ns {
+        let since = u128::from(ticks.saturating_sub(self.base_ticks));
+        #[allow(clippy::cast_possible_truncation)] // 2⁶⁴ ns are 584 years
+        let ns = ((since * u128::from(self.multiplier)) >> 32) as u64;
+        self.base_ns + ns
+    }
+}
+
+/// From now on [`now`] reads the TSC, in the whole process. Answers false if that was settled before.
+pub fn use_tsc(scale: Scale) -> bool {
+    SCALE.set(scale).is_ok()
+}
+
+/// Whether [`now`] reads the TSC.
+pub fn is_tsc() -> bool {
+    SCALE.get().is_some()
+}
+
+#[cfg(target_arch = "x86_64")]
+mod tsc {
+    use std::arch::x86_64::{__cpuid, _mm_lfence, _rdtsc};
+
+    /// Whether the TSC runs at one pace, whatever the processor does: "The TSC rate is ensured to be invariant across
+    /// all P-States, C-States, and stop grant transitions" (AMD APM vol. 3, Fn8000_0007 EDX[8]; Intel SDM vol. 3,
+    /// 18.17.1 says the same of the same bit). `None` on another kind of processor.
+    pub fn invariant() -> Option<bool> {
+        #[allow(unused_unsafe)] // safe in newer toolchains
+        // SAFETY: every x86-64 processor has CPUID; leaf 8000_0000h tells whether the next one exists.
+        let (top, power) = unsafe { (__cpuid(0x8000_0000).eax, __cpuid(0x8000_0007).edx) };
+        Some(top >= 0x8000_0007 && power & (1 << 8) != 0)
+    }
+
+    /// The TSC, without a fence: the processor may read it some ns early, as it may in any program that uses it so
+    /// (fences would cost as much as the kernel's clock).
+    #[inline]
+    pub fn ticks() -> u64 {
+        // SAFETY: every x86-64 processor has it, and Linux lets user space read it (CR4.TSD is clear unless a process
+        // asks for it by prctl(PR_SET_TSC)).
+        unsafe { _rdtsc() }
+    }
+
+    /// The TSC, neither before nor after its neighbours (Intel SDM vol. 2, RDTSC).
+    #[inline]
+    pub fn ticks_in_order() -> u64 {
+        // SAFETY: as above; every x86-64 processor has LFENCE.
+        unsafe {
+            _mm_lfence();
+            let ticks = _rdtsc();
+            _mm_lfence();
+            ticks
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod tsc {
+    /// Another kind of processor.
+    pub fn invariant() -> Option<bool> {
+        None
+    }
+
+    /// There is none.
+    #[inline]
+    pub fn ticks() -> u64 {
+        0
+    }
+
+    /// There is none.
+    #[inline]
+    pub fn ticks_in_order() -> u64 {
+        0
+    }
+}
+
+pub use tsc::{invariant, ticks, ticks_in_order};
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -54,5 +169,24 @@ mod tests {
         });
         assert!(landed);
         assert_eq!(to_monotonic(u64::MAX), None, "a stamp from the future");
+    }
+
+    proptest! {
+        /// Against the exact fraction: never above, at most a ns below, and never backwards.
+        #[test]
+        fn a_scale_is_exact_and_never_goes_back(
+            base_ticks in 0u64..1 << 40, base_ns in 0u64..1 << 50, hz in 1_000_000u64..10_000_000_000,
+            a in 0u64..1 << 50, step in 0u64..1_000_000,
+        ) {
+            let multiplier = u64::try_from((1_000_000_000u128 << 32) / u128::from(hz)).unwrap();
+            let scale = Scale { base_ticks, base_ns, multiplier };
+            let exact = base_ns + u64::try_from((u128::from(a) * u128::from(multiplier)) >> 32).unwrap();
+            prop_assert_eq!(scale.at(base_ticks + a), exact);
+            prop_assert!(scale.at(base_ticks + a + step) >= scale.at(base_ticks + a));
+            // A tick more than a second's is a second more, to the multiplier's rounding.
+            let second = scale.at(base_ticks + a + hz) - scale.at(base_ticks + a);
+            prop_assert!(second.abs_diff(1_000_000_000) <= 2 + hz / (1 << 32) + 1, "{}", second);
+            prop_assert_eq!(scale.at(base_ticks.saturating_sub(1)), base_ns);
+        }
     }
 }

@@ -69,7 +69,7 @@ impl Echo {
 
 /// Where the payload of an echo reply lies. `with_ip` says that an IPv4 header stands in front; `id` is checked where
 /// the kernel did not.
-fn reply_payload(packet: &[u8], v6: bool, with_ip: bool, id: Option<u16>) -> Option<Range<usize>> {
+pub fn reply_payload(packet: &[u8], v6: bool, with_ip: bool, id: Option<u16>) -> Option<Range<usize>> {
     let start = if with_ip { usize::from(packet.first()? & 0x0f) * 4 } else { 0 };
     let header = packet.get(start..start + HEADER)?;
     let reply = if v6 { 129 } else { 0 };

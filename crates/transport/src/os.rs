@@ -55,8 +55,8 @@ pub fn set_bytes(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &[u8]) ->
 /// Gives a TCP socket the congestion control `reno`, which is in every kernel and allowed to everybody
 /// (`tcp_allowed_congestion_control`, Documentation/networking/ip-sysctl.rst); whether it took it.
 ///
-/// A round trip of one message is never limited by it, but cubic's clock readings for each acknowledgement are paid: 130
-/// ns of a blocking round trip on one end's CPU, 260 ns spinning, both ends (Linux 6.18, loopback).
+/// A round trip of one message is never limited by it, but cubic reads the clock for each acknowledgement: both ends
+/// together 270 ns of a blocking round trip of 13.2 µs, 260 ns of a spinning one of 7.7 µs (Linux 6.18, loopback).
 pub fn plain_congestion_control(fd: BorrowedFd<'_>) -> bool {
     set_bytes(fd, libc::IPPROTO_TCP, libc::TCP_CONGESTION, b"reno").is_ok()
 }
@@ -142,6 +142,12 @@ impl Address {
         Self { storage: unsafe { zeroed() }, len: len_of(size_of::<libc::sockaddr_storage>()) }
     }
 
+    /// Nothing was written into it: what came had no sender (a receive that was ended has none).
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// The address, if it is of IPv4 or IPv6.
     pub fn get(&self) -> Option<SocketAddr> {
         match c_int::from(self.storage.ss_family) {
@@ -159,6 +165,24 @@ impl Address {
             }
             _ => None,
         }
+    }
+}
+
+impl PartialEq for Address {
+    /// Byte by byte, as far as the kernel wrote: the same client gives the same bytes each time.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.bytes() == other.bytes()
+    }
+}
+
+impl Address {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        let len = usize::try_from(self.len).unwrap_or(0).min(size_of::<libc::sockaddr_storage>());
+        // SAFETY: the storage is plain data, all of which was initialised (to zero, then by whoever wrote an address),
+        // and `len` does not exceed it.
+        unsafe { std::slice::from_raw_parts((&raw const self.storage).cast(), len) }
     }
 }
 
@@ -229,6 +253,13 @@ pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Address)> {
         ))?;
         Ok((OwnedFd::from_raw_fd(new), from))
     }
+}
+
+/// `shutdown` for receiving: whoever sleeps in a receive of it wakes up, now and from now on (also on an unconnected
+/// datagram socket, where it answers `ENOTCONN` and acts all the same: `inet_shutdown`, net/ipv4/af_inet.c).
+pub fn end_receiving(fd: BorrowedFd<'_>) {
+    // SAFETY: no pointers.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RD) };
 }
 
 /// The address a socket is bound to.

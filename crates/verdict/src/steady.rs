@@ -11,6 +11,10 @@ const MOST_BATCHES: usize = 200;
 /// the hundred batches or so that remain, is about that (√(2/100) and some for the tails).
 const EARLIER: f64 = 1.25;
 
+/// A change of level below this share is none worth leaving anything out for: the same as in a comparison
+/// ([`crate::Options::worth_ratio`]). On a path without noise three standard deviations are nothing.
+const WORTH: f64 = 0.02;
+
 /// What a run looks like in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Steady {
@@ -52,7 +56,8 @@ pub fn steady(samples: &[u64]) -> Steady {
 }
 
 /// The MSER cut, in batches; `None` when it lies beyond the first half. No cut is made unless the level before it
-/// differs from the level after by more than three of the latter's standard deviations: on a steady run MSER trims noise.
+/// differs from the level after by more than three of the latter's standard deviations, and by what is worth having: on a
+/// steady run MSER trims noise.
 fn cut(series: &[f64]) -> Option<usize> {
     let n = series.len();
     let (mut sum, mut squares) = (0.0, 0.0);
@@ -76,10 +81,20 @@ fn cut(series: &[f64]) -> Option<usize> {
     if d == 0 {
         return Some(0);
     }
-    let level = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-    let (before, after) = (level(&series[..d]), level(&series[d..]));
+    // Ranks again, not means: a standstill of some batches is no level, and must not drag all before it out of the
+    // figures, and itself with it. What is left out was off for most of its time: half of it by three standard
+    // deviations, and four fifths of it by one (the end of a slow warm-up is near the level after).
+    let at = |part: &[f64], share: f64| {
+        let mut part = part.to_vec();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a place in the part
+        let place = ((part.len() as f64 * share) as usize).min(part.len() - 1);
+        *part.select_nth_unstable_by(place, f64::total_cmp).1
+    };
+    let after = at(&series[d..], 0.5);
     let spread = (series[d..].iter().map(|x| (x - after).powi(2)).sum::<f64>() / (n - d) as f64).sqrt();
-    if (before - after).abs() <= 3.0 * spread {
+    let way = if at(&series[..d], 0.5) < after { -1.0 } else { 1.0 };
+    let off: Vec<f64> = series[..d].iter().map(|x| way * (x - after)).collect();
+    if at(&off, 0.5) <= (3.0 * spread).max(WORTH * after) || at(&off, 0.2) <= spread {
         return Some(0);
     }
     (d <= n / 2).then_some(d)
@@ -120,6 +135,26 @@ mod tests {
         assert!(!late.steady, "{late:?}");
         assert_eq!(steady(&[]), Steady { warmup: 0, cooldown: 0, steady: true });
         assert!(steady(&[LOST; 50]).steady);
+    }
+
+    /// A freeze of 300 ms in 6 s at 500 probes a second, wherever it lies: it stays in the figures.
+    #[test]
+    fn a_standstill_is_left_out_nowhere() {
+        for at in (100..2_750).step_by(150) {
+            let mut run = noisy(3_000, 7, |_| 70_000.0);
+            for (i, ns) in run[at..at + 150].iter_mut().enumerate() {
+                *ns += 2_000_000 * (150 - i as u64);
+            }
+            let found = steady(&run);
+            assert_eq!(found, Steady { warmup: 0, cooldown: 0, steady: true }, "at {at}");
+        }
+    }
+
+    /// A simulated machine repeats to the ns; its level moves by less than anybody cares for.
+    #[test]
+    fn a_change_of_nothing_is_none() {
+        let run: Vec<u64> = (0..5_000).map(|i| 73_000 + if i < 3_000 { 200 } else { 0 } + i % 3).collect();
+        assert_eq!(steady(&run), Steady { warmup: 0, cooldown: 0, steady: true });
     }
 
     #[test]

@@ -10,11 +10,10 @@ use crate::output;
 
 /// Runs the command.
 pub fn run(args: &PlanArgs, json: bool) -> Outcome {
-    let facts = super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), None)?;
     let live = Live::new();
     let plan = match args.set.as_slice() {
         [knob, target, value] => one(knob, target, value, live)?,
-        _ => planned(&facts, args, live),
+        _ => planned(&super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), None)?, args, live),
     };
     if let Some(file) = &args.out {
         let text = serde_json::to_vec_pretty(&plan)

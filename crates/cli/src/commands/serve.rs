@@ -1,11 +1,13 @@
 //! `lowlat serve`: the far end.
 
 use lowlat_peers::serve::{self, Bound, Confinement, ServeConfig, ServeStats, Watcher};
+use lowlat_sys::Live;
+use lowlat_transport_xdp::Responder;
 
 use crate::args::ServeArgs;
 use crate::failure::{Failure, Outcome};
 use crate::path::read_key;
-use crate::{output, signals};
+use crate::{output, responder, signals};
 
 /// Runs the command until a signal ends it; then prints what it did.
 pub fn run(args: &ServeArgs, json: bool) -> Outcome {
@@ -27,19 +29,24 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
     for range in &args.allow {
         config.allow.push(range.parse().map_err(|e| Failure::new(format!("serve: {e}")))?);
     }
-    let mut console = Console { every_ns: args.report };
+    let xdp = args.xdp.as_deref().map(|iface| responder::open(iface, &config, &Live::new())).transpose()?;
+    let mut console = Console { every_ns: args.report, xdp: xdp.as_ref() };
     let stats = serve::watched(&config, signals::stop(), &mut console)?;
-    print(&stats, json)?;
+    print(&stats, xdp.map(|xdp| xdp.answered()), json)?;
     Ok(0)
 }
 
 /// Tells on standard error what is bound and, now and then, how it fares.
-struct Console {
+struct Console<'a> {
     every_ns: Option<u64>,
+    xdp: Option<&'a Responder>,
 }
 
-impl Watcher for Console {
+impl Watcher for Console<'_> {
     fn ready(&mut self, bound: &[Bound], confinement: &[Confinement]) {
+        if let Some(xdp) = self.xdp {
+            output::progress(xdp.words());
+        }
         for b in bound {
             output::progress(&format!("{} over {:?} on {}", b.protocol, b.proto, b.at));
         }
@@ -51,6 +58,7 @@ impl Watcher for Console {
     fn report(&mut self, stats: &ServeStats) {
         let counts = counts(stats);
         let mut words: Vec<String> = told(&counts).map(|(name, count)| format!("{name} {count}")).collect();
+        words.extend(self.xdp.map(|xdp| format!("answered by XDP {}", xdp.answered())));
         words.extend(residence(stats));
         output::progress(&words.join(", "));
     }
@@ -60,10 +68,11 @@ impl Watcher for Console {
     }
 }
 
-fn counts(stats: &ServeStats) -> [(&'static str, u64); 15] {
+fn counts(stats: &ServeStats) -> [(&'static str, u64); 16] {
     [
         ("received", stats.received),
         ("answered", stats.answered),
+        ("seated", stats.seated),
         ("malformed", stats.malformed),
         ("unauthenticated", stats.unauthenticated),
         ("none_wanted", stats.none_wanted),
@@ -90,7 +99,7 @@ fn residence(stats: &ServeStats) -> Option<String> {
     Some(format!("residence p50 {p50} ns, p99 {p99} ns, max {} ns", stats.residence.max_ns))
 }
 
-fn print(stats: &ServeStats, json: bool) -> Result<(), Failure> {
+fn print(stats: &ServeStats, by_xdp: Option<u64>, json: bool) -> Result<(), Failure> {
     let counts = counts(stats);
     if json {
         let mut document: serde_json::Map<String, serde_json::Value> =
@@ -99,10 +108,15 @@ fn print(stats: &ServeStats, json: bool) -> Result<(), Failure> {
         document.insert("residence_p99_ns".into(), stats.residence.quantile(0.99).into());
         let max = (stats.residence.count > 0).then_some(stats.residence.max_ns);
         document.insert("residence_max_ns".into(), max.into());
+        // Beside the sockets' counts, which know nothing of these; null without the program.
+        document.insert("answered_by_xdp".into(), by_xdp.into());
         return output::json(&document);
     }
     for (name, count) in told(&counts) {
         output::text(&format!("{name:<20} {count}"));
+    }
+    if let Some(count) = by_xdp {
+        output::text(&format!("{:<20} {count}", "answered_by_xdp"));
     }
     if let Some(words) = residence(stats) {
         output::text(&words);

@@ -135,6 +135,11 @@ impl Lab {
         Self::inside(&self.near, scratch, args)
     }
 
+    /// The same in the far namespace.
+    pub fn lowlat_far(&self, scratch: &Scratch, args: &[&str]) -> Command {
+        Self::inside(&self.far, scratch, args)
+    }
+
     /// Runs it to its end.
     #[track_caller]
     pub fn run(&self, scratch: &Scratch, args: &[&str]) -> Ran {

@@ -1,6 +1,7 @@
 //! What the suites that start the built program share: its answer, a state directory of its own, the form of a refusal.
 #![allow(dead_code, unreachable_pub)] // each suite is a crate of its own and uses a part
 
+pub mod guest;
 pub mod lab;
 
 use std::fs;

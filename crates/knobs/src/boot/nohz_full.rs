@@ -21,6 +21,6 @@ crate::knob! {
     also ["nohz_full"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: nohz_full=",
-        "Documentation/timers/no_hz.rst in linux 6.12: OMIT SCHEDULING-CLOCK TICKS FOR CPUs WITH ONLY ONE RUNNABLE TASK",
+        "Documentation/timers/no_hz.rst in linux 6.12: Omit Scheduling-Clock Ticks For CPUs With Only One Runnable Task",
     ];
 }

@@ -19,6 +19,6 @@ crate::knob! {
     also ["rcu_nocbs"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: rcu_nocbs",
-        "Documentation/timers/no_hz.rst in linux 6.12: RCU IMPLICATIONS",
+        "Documentation/timers/no_hz.rst in linux 6.12: RCU Implications",
     ];
 }

@@ -21,6 +21,6 @@ crate::knob! {
     also ["vfio-pci"];
     sources [
         "Documentation/driver-api/vfio.rst in linux 6.12: Groups, Devices, and IOMMUs; VFIO Usage Example",
-        "https://doc.dpdk.org/guides/linux_gsg/linux_drivers.html (Binding and Unbinding Network Ports, Bifurcated Driver)",
+        "https://doc.dpdk.org/guides-24.11/linux_gsg/linux_drivers.html (Binding and Unbinding Network Ports to/from the Kernel Modules; Bifurcated Driver)",
     ];
 }

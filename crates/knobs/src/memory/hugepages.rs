@@ -19,6 +19,6 @@ crate::knob! {
     also ["hugepages", "nr_hugepages"];
     sources [
         "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: Interaction of Task Memory Policy with Huge Page Allocation/Freeing",
-        "https://doc.dpdk.org/guides/linux_gsg/sys_reqs.html (Use of Hugepages in the Linux Environment)",
+        "https://doc.dpdk.org/guides-24.11/linux_gsg/sys_reqs.html (Use of Hugepages in the Linux Environment)",
     ];
 }

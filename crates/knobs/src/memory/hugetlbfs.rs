@@ -19,6 +19,6 @@ crate::knob! {
     also ["hugetlbfs"];
     sources [
         "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: Using Huge Pages",
-        "https://doc.dpdk.org/guides/linux_gsg/sys_reqs.html (Using Hugepages with the DPDK)",
+        "https://doc.dpdk.org/guides-24.11/linux_gsg/sys_reqs.html (Using Hugepages with the DPDK)",
     ];
 }

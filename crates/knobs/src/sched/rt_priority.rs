@@ -6,8 +6,8 @@ crate::knob! {
     /// than 99.
     /// ## Why it matters
     /// A reader that is alone on its core gains nothing. On a core that it shares, a small priority (1 to 10) is enough
-    /// to pass ordinary programs; 99 also passes the interrupt threads and the watchdogs, and a program that spins then
-    /// starves them.
+    /// to pass ordinary programs; 99 also passes threaded interrupt handlers, which have 50, and a program that spins
+    /// then starves them.
     /// ## Cost
     /// A spinning program at 99 hangs its core, and what waits for that core.
     /// ## Example
@@ -22,6 +22,7 @@ crate::knob! {
     sources [
         "man 1 chrt (-f)",
         "man 7 sched (SCHED_FIFO, Limiting the CPU usage of real-time and deadline processes)",
+        "kernel/sched/syscalls.c in linux 6.12: sched_set_fifo (MAX_RT_PRIO / 2)",
         "Documentation/scheduler/sched-rt-group.rst in linux 6.12: 0. WARNING",
     ];
 }

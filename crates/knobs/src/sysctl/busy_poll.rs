@@ -9,8 +9,8 @@ crate::knob! {
     /// Takes the interrupt and the wake-up out of the receive path, on devices with NAPI. 50 for a few sockets, 100 for
     /// hundreds, says the kernel's documentation.
     /// ## Cost
-    /// A busy core per waiting thread, on the whole host: it belongs to no network namespace. SO_BUSY_POLL or
-    /// EPIOCSPARAMS do it for one program.
+    /// A busy core per waiting thread, on the whole host: it belongs to no network namespace, and its file is seen in
+    /// the first one alone. SO_BUSY_POLL or EPIOCSPARAMS do it for one program.
     /// ## Example
     /// `0 -> 50` writes `/proc/sys/net/core/busy_poll = 50`
     "sysctl.net.core.busy_poll";

@@ -8,8 +8,8 @@ crate::knob! {
     /// Takes the interrupt and the wake-up out of the receive path, on devices with NAPI. The kernel's documentation
     /// recommends 50 where it is set for the whole host, and the socket option in the first place.
     /// ## Cost
-    /// A busy core per waiting thread, on the whole host: it belongs to no network namespace. SO_BUSY_POLL does it for
-    /// one socket. Without CONFIG_NET_RX_BUSY_POLL it is not there.
+    /// A busy core per waiting thread, on the whole host: it belongs to no network namespace, and its file is seen in
+    /// the first one alone. SO_BUSY_POLL does it for one socket. Without CONFIG_NET_RX_BUSY_POLL it is not there.
     /// ## Example
     /// `0 -> 50` writes `/proc/sys/net/core/busy_read = 50`
     "sysctl.net.core.busy_read";

@@ -4,8 +4,8 @@ crate::knob! {
     /// ## What it does
     /// Seconds between the kernel's gatherings of per-CPU memory statistics; 1 by default.
     /// ## Why it matters
-    /// Each gathering is work on every CPU that has something to fold in. On a core that spins for hours, one
-    /// interruption a second is one of the last to go.
+    /// Each gathering is work on every CPU that has something to fold in: one interruption a second. 6.12 leaves
+    /// isolated CPUs out by itself; 6.1 does not.
     /// ## Cost
     /// `/proc/vmstat` and the statistics of memory zones lag behind by as much.
     /// ## Example
@@ -19,6 +19,6 @@ crate::knob! {
     also ["stat_interval"];
     sources [
         "Documentation/admin-guide/sysctl/vm.rst in linux 6.12: stat_interval",
-        "mm/vmstat.c in linux 6.12: vmstat_shepherd",
+        "mm/vmstat.c in linux 6.1, 6.12: vmstat_shepherd (cpu_is_isolated in 6.12 alone)",
     ];
 }

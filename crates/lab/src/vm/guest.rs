@@ -188,7 +188,8 @@ fn folder(command: &mut Command, tag: &str, path: &Path, writable: bool) -> Resu
         "-fsdev",
         &format!("local,id={tag},path={path},readonly={readonly},security_model=none,multidevs=remap"),
         "-device",
-        &format!("virtio-9p-pci,fsdev={tag},mount_tag={tag}"),
+        // Named: a machine with further buses would put it below the last of them.
+        &format!("virtio-9p-pci,bus=pcie.0,fsdev={tag},mount_tag={tag}"),
     ]);
     Ok(())
 }
@@ -201,7 +202,9 @@ fn marker<'a>(console: &'a str, name: &str) -> Option<&'a str> {
 fn judge(guest: &Guest, kernel: &Kernel, ended: &Ended, console: &str, complaint: &str) -> Result<i32, LabError> {
     let topology = guest.topology.name.to_owned();
     let release = kernel.release.clone();
-    let last = || console.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("").trim().to_owned();
+    // What init says is the cause; the power-off that follows it is not.
+    let init = || console.lines().find_map(|l| l.strip_prefix("lowlat-lab: init failed: "));
+    let last = || init().map_or_else(|| last_line(console), |why| format!("init failed: {why}"));
     if let Some((_, reason)) = console.split_once("Kernel panic - not syncing: ") {
         let reason = reason.lines().next().unwrap_or("").trim().to_owned();
         return Err(LabError::Panic { topology, kernel: release, reason });
@@ -218,6 +221,10 @@ fn judge(guest: &Guest, kernel: &Kernel, ended: &Ended, console: &str, complaint
             None => Err(LabError::NoExitCode { topology, kernel: release, last: last() }),
         },
     }
+}
+
+fn last_line(console: &str) -> String {
+    console.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("").trim().to_owned()
 }
 
 #[cfg(test)]

@@ -42,7 +42,9 @@ mount -t 9p -o $o,cache=none results /root/run/lowlat/results || die "mount resu
 while read -r tag mode path; do
 	[ -n "$tag" ] || continue
 	mkdir -p "/root$path"
-	mount -t 9p -o "$mode,$o,cache=none" "$tag" "/root$path" || die "mount share $path"
+	# What only the host writes may be cached: a program is read once, not at every start.
+	[ "$mode" = ro ] && c= || c=,cache=none
+	mount -t 9p -o "$mode,$o$c" "$tag" "/root$path" || die "mount share $path"
 done </ctl/shares
 cp /ctl/setup /ctl/script /root/run/lowlat/
 cp /bin/busybox /root/run/lowlat/busybox

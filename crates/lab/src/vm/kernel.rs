@@ -66,8 +66,11 @@ pub struct Kernel {
     dir: PathBuf,
 }
 
+/// Raised when what is kept of a package changes, so that a cache of before is not taken.
+const RECIPE: u32 = 2;
+
 /// Parts of the module tree that a guest may ask for; the rest (graphics, sound, storage) is three quarters of it.
-const KEEP: [&str; 18] = [
+const KEEP: [&str; 19] = [
     "arch/x86/crypto",
     "crypto",
     "lib",
@@ -80,6 +83,7 @@ const KEEP: [&str; 18] = [
     "drivers/virtio",
     "drivers/ptp",
     "drivers/vfio",
+    "virt/lib",
     "drivers/iommu",
     "drivers/uio",
     "drivers/dca",
@@ -143,7 +147,7 @@ impl Kernel {
 }
 
 fn dir(cache: &Path, choice: KernelChoice) -> PathBuf {
-    cache.join(format!("kernel-{}", choice.name()))
+    cache.join(format!("kernel-{}-{RECIPE}", choice.name()))
 }
 
 fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, made: &Path) -> Result<(), LabError> {
@@ -164,7 +168,10 @@ fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, mad
     let kept = made.join("lib/modules").join(&release);
     super::cache::make(&kept)?;
     fs::copy(image, made.join("vmlinuz")).map_err(LabError::io("copy", image))?;
-    prune(&tree.join(&release), &kept)?;
+    // Since Debian split the package (7.x) the list of what is built in lies beside the image, in the other tree.
+    for tree in trees.iter().map(|t| t.join(&release)).filter(|t| t.exists()) {
+        prune(&tree, &kept)?;
+    }
     decompress(tools, &kept)?;
     let mut depmod = tools.command("bin/kmod", "depmod");
     apt::run(depmod.arg("-b").arg(made).arg(&release), &format!("index the modules of {release}"), made)?;

@@ -44,9 +44,9 @@ release=$1
 source=$2
 [ -c /dev/null ] || { rm -f /dev/null; umask 0; mknod /dev/null c 1 3; umask 022; }
 [ -e /usr/bin/awk ] || ln -s mawk /usr/bin/awk
-mkdir -p /tmp /work
-tar -xJf "/usr/src/$source.tar.xz" -C /work --strip-components=3 "$source/drivers/net/netdevsim" "$source/drivers/ptp/ptp_mock.c" 2>/dev/null || [ -d /work/netdevsim ]
-cd /work
+mkdir -p /tmp /module
+tar -xJf "/usr/src/$source.tar.xz" -C /module --strip-components=3 "$source/drivers/net/netdevsim" "$source/drivers/ptp/ptp_mock.c" 2>/dev/null || [ -d /module/netdevsim ]
+cd /module
 cp /lowlat_fault.c .
 printf '%s\n' 'obj-m += netdevsim/' 'obj-m += lowlat_fault.o' > Kbuild
 if [ -e ptp_mock.c ]; then
@@ -55,10 +55,10 @@ if [ -e ptp_mock.c ]; then
 else
 	set --
 fi
-make -s -C "/usr/src/linux-headers-$release" M=/work CONFIG_NETDEVSIM=m CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules 2>/tmp/errors || { grep -i -m 1 error /tmp/errors >&2; exit 1; }
+make -s -C "/usr/src/linux-headers-$release" M=/module CONFIG_NETDEVSIM=m CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules 2>/tmp/errors || { grep -i -m 1 error /tmp/errors >&2; exit 1; }
 mkdir /out
-find /work -name '*.ko' -exec strip --strip-debug {} +
-find /work -name '*.ko' -exec cp {} /out ';'
+find /module -name '*.ko' -exec strip --strip-debug {} +
+find /module -name '*.ko' -exec cp {} /out ';'
 "#;
 
 /// Stands before a driver and gives its errors: `modprobe lowlat_fault dev=eth0`.

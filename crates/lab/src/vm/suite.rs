@@ -25,11 +25,13 @@ use super::{Guest, KernelChoice, Lab, LabError, Outcome, Share, Topology};
 
 /// Set in the guest; holds the results folder.
 const INSIDE: &str = "LOWLAT_VM_RESULTS";
+/// Set in the guest; which suite of the binary it was booted for.
+const NAME: &str = "LOWLAT_VM_SUITE";
 /// Where the test binary and the programs stand in the guest: their own paths may be hidden there (below `/tmp`).
 const DEPS: &str = "/run/lowlat/deps";
 const BIN: &str = "/run/lowlat/bin";
 /// Boot and all cases. A guest on a free core needs a quarter of it; tests share their machine.
-const LIMIT: Duration = Duration::from_secs(360);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// A guest and the cases that run in it.
 #[derive(Debug)]
@@ -76,7 +78,10 @@ impl Suite {
     #[track_caller]
     pub fn case(&self, name: &str, body: impl FnOnce()) {
         if let Some(results) = std::env::var_os(INSIDE) {
-            run_inside(Path::new(&results), name, body);
+            // A binary may have several suites; each guest runs its own.
+            if std::env::var(NAME).is_ok_and(|n| n == self.name()) {
+                run_inside(Path::new(&results), name, body);
+            }
             return;
         }
         let booted = match self.booted.get_or_init(|| self.boot().map_err(|e| e.to_string())) {
@@ -94,12 +99,16 @@ impl Suite {
         }
     }
 
+    fn name(&self) -> String {
+        format!("{} on {} {}", self.topology.name, self.kernel.name(), self.cmdline).trim().to_owned()
+    }
+
     fn boot(&self) -> Result<Booted, LabError> {
         let bad = |detail: String| LabError::BadGuest { detail };
         let exe = std::env::current_exe().map_err(|e| bad(format!("find the test program: {e}")))?;
         let (deps, exe) = split(&exe)?;
         let mut shares = vec![Share { host: deps, guest: DEPS.into(), writable: false }];
-        let mut script = format!("export {INSIDE}=$RESULTS\n");
+        let mut script = format!("export {INSIDE}=$RESULTS {NAME}='{}'\n", self.name());
         if let Some((variable, path)) = self.program {
             let (dir, file) = split(Path::new(path))?;
             shares.push(Share { host: dir, guest: BIN.into(), writable: false });
@@ -134,7 +143,7 @@ impl Suite {
             ),
             Err(e) => e.to_string(),
         };
-        println!("guest {} on {}: {} cases, {how}", self.topology.name, self.kernel.name(), booted.cases.len());
+        println!("guest {}: {} cases, {how}", self.name(), booted.cases.len());
         for (name, words) in &booted.cases {
             println!("  {name}: {}", words.lines().take(2).collect::<Vec<_>>().join(", "));
         }
@@ -157,7 +166,8 @@ fn read(results: &Path, console: String) -> Booted {
 fn run_inside(results: &Path, name: &str, body: impl FnOnce()) {
     let file = results.join(format!("case.{name}"));
     let began = uptime();
-    eprintln!("{}", begin(name));
+    // On a line of its own: libtest has begun one for this test.
+    eprintln!("\n{}", begin(name));
     let done = if file.exists() {
         Err("failed\ntwo cases have this name".to_owned())
     } else {

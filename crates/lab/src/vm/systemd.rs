@@ -4,6 +4,7 @@
 //! It is unpacked and not installed, so that it is the same on every host: no maintainer script has run, and what those
 //! make (accounts, above all) is written here.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -46,13 +47,17 @@ fn finish(tree: &Path) -> Result<(), LabError> {
         let path = tree.join(file);
         fs::write(&path, text).map_err(LabError::io("write", path.clone()))
     };
-    let groups: String = GROUPS.iter().enumerate().map(|(gid, g)| format!("{g}:x:{gid}:\n")).collect();
-    let others = |line: fn(usize, &str) -> String| {
-        USERS.iter().enumerate().map(move |(n, u)| line(990 + n, u)).collect::<String>()
-    };
-    write("etc/group", &(groups + &others(|id, u| format!("{u}:x:{id}:\n"))))?;
-    let users = others(|id, u| format!("{u}:x:{id}:{id}::/:/usr/sbin/nologin\n"));
-    write("etc/passwd", &format!("root:x:0:0:root:/root:/bin/sh\n{users}"))?;
+    let mut groups = String::new();
+    let mut users = "root:x:0:0:root:/root:/bin/sh\n".to_owned();
+    for (id, name) in GROUPS.iter().enumerate() {
+        let _ = writeln!(groups, "{name}:x:{id}:");
+    }
+    for (id, name) in (990..).zip(USERS) {
+        let _ = writeln!(groups, "{name}:x:{id}:");
+        let _ = writeln!(users, "{name}:x:{id}:{id}::/:/usr/sbin/nologin");
+    }
+    write("etc/group", &groups)?;
+    write("etc/passwd", &users)?;
     write("etc/machine-id", "6c6f776c617420746865206c61620000\n")?;
     write("etc/os-release", "ID=lab\nPRETTY_NAME=lab\n")?;
     let shell = tree.join("bin/sh");

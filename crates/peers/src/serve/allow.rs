@@ -11,6 +11,16 @@ pub struct Cidr {
 }
 
 impl Cidr {
+    /// Its first address.
+    pub fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// Bits that count.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// Whether an address lies in the range. An IPv4-mapped IPv6 address counts as the IPv4 one it is.
     pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.ip, ip.to_canonical()) {

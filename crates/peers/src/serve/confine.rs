@@ -6,12 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
 
+use super::lane::Seat;
 use super::{ServeError, privilege, tried};
 
 /// One way of confinement, and how far it got.
@@ -43,11 +46,11 @@ impl Calls {
 
 /// Gives up what can be given up now, and makes the filter that each thread takes on later, since starting threads is
 /// among what it forbids.
-pub(super) fn process() -> Result<(Vec<Confinement>, Option<Calls>), ServeError> {
+pub(super) fn process(seats: &[Arc<Seat>]) -> Result<(Vec<Confinement>, Option<Calls>), ServeError> {
     let words =
         privilege::drop_all().map_err(|source| ServeError::Os { what: "drop privileges".to_owned(), source })?;
     let mut done = vec![Confinement { by: "privileges", whole: true, words }, files()];
-    let calls = match filter() {
+    let calls = match filter(seats) {
         // A kernel without seccomp filters says so only when one is set: a thread tries it.
         Ok(program) => match tried(|| Calls(program.clone()).enter()) {
             Ok(()) => Ok(Calls(program)),
@@ -86,7 +89,7 @@ fn files() -> Confinement {
 }
 
 /// What answering needs, and what the C library and Rust need around it. None opens a file, starts a program or a
-/// thread, makes a socket or connects one.
+/// thread, or makes a socket.
 const CALLS: &[libc::c_long] = &[
     // Messages.
     libc::SYS_recvfrom,
@@ -142,7 +145,11 @@ const CALLS: &[libc::c_long] = &[
 /// Memory may be had, but none that is run as code.
 const WITHOUT_CODE: &[libc::c_long] = &[libc::SYS_mmap, libc::SYS_mprotect];
 
-fn filter() -> Result<BpfProgram, String> {
+/// A seat is bound when it is first taken and connected to its client. No other socket may be.
+const OF_SEATS: &[libc::c_long] = &[libc::SYS_bind, libc::SYS_connect];
+
+fn filter(seats: &[Arc<Seat>]) -> Result<BpfProgram, String> {
+    const DESCRIPTOR: u8 = 0;
     const PROT: u8 = 2;
     let words = |e: seccompiler::BackendError| e.to_string();
     let exec = u64::from(libc::PROT_EXEC.unsigned_abs());
@@ -151,6 +158,14 @@ fn filter() -> Result<BpfProgram, String> {
         let plain =
             SeccompCondition::new(PROT, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(exec), 0).map_err(words)?;
         rules.insert(*call, vec![SeccompRule::new(vec![plain]).map_err(words)?]);
+    }
+    for call in OF_SEATS.iter().filter(|_| !seats.is_empty()) {
+        let of_seat = |seat: &Arc<Seat>| {
+            let fd = u64::from(seat.fd.as_raw_fd().unsigned_abs());
+            let is = SeccompCondition::new(DESCRIPTOR, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, fd).map_err(words)?;
+            SeccompRule::new(vec![is]).map_err(words)
+        };
+        rules.insert(*call, seats.iter().map(of_seat).collect::<Result<_, _>>()?);
     }
     let arch = match () {
         () if cfg!(target_arch = "x86_64") => TargetArch::x86_64,
@@ -169,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_filter_is_a_program_and_no_call_stands_twice() {
-        assert!(filter().is_ok_and(|p| p.len() > CALLS.len()));
+        assert!(filter(&[]).is_ok_and(|p| p.len() > CALLS.len()));
         let mut all: Vec<_> = CALLS.iter().chain(WITHOUT_CODE).collect();
         all.sort_unstable();
         all.dedup();

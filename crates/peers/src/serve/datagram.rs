@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_transport::{clock, cmsg, os};
 
+use super::lane::{self, Seat, Usher};
 use super::limit::Gate;
 use super::stamped::Stamped;
 use super::stats::Board;
@@ -15,12 +17,14 @@ use super::{Arrival, PATIENCE_NS, Reflection, Reflector, ServeStats};
 /// Receive buffer asked for; holds a burst of about 5000 small datagrams.
 const BUFFER: libc::c_int = 4 << 20;
 
-/// A bound socket and who answers on it.
+/// A socket and who answers on it.
 pub(super) struct Datagrams {
-    fd: OwnedFd,
+    seat: Where,
     local: SocketAddr,
     reflector: Box<dyn Reflector>,
     gate: Gate,
+    /// Bound to every address of the host, so each message says which one it came to.
+    any: bool,
     /// Control messages are needed: for the address an answer must leave from, or for the time to live.
     control: bool,
     room: Vec<u8>,
@@ -34,42 +38,87 @@ pub(super) struct Datagrams {
     drops: u32,
 }
 
+/// The socket.
+enum Where {
+    /// For everybody.
+    Open(OwnedFd, Usher),
+    /// For one client at a time.
+    Seat(Arc<Seat>),
+}
+
+impl Where {
+    #[inline]
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Open(fd, _) => fd.as_fd(),
+            Self::Seat(seat) => seat.fd.as_fd(),
+        }
+    }
+}
+
 impl Datagrams {
-    pub(super) fn new(
+    /// On a bound socket, whose clients may be given `seats`.
+    pub(super) fn open(
         fd: OwnedFd,
         local: SocketAddr,
         reflector: Box<dyn Reflector>,
         gate: Gate,
         spin: bool,
+        seats: Vec<Arc<Seat>>,
     ) -> io::Result<Self> {
-        let v6 = local.is_ipv6();
-        // Bound to every address, the kernel would choose the answer's source by route, and a client that connected to
-        // another of this host's addresses would not know it.
-        let any = local.ip().is_unspecified();
-        if any && v6 {
-            os::set_int(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
-        } else if any {
-            os::set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
-        }
-        if reflector.wants_ttl() && v6 {
-            os::set_int(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1)?;
-        } else if reflector.wants_ttl() {
-            os::set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_RECVTTL, 1)?;
-        }
-        if os::set_int(fd.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER).is_err() {
-            os::set_int(fd.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER)?;
+        if !seats.is_empty() {
+            // Only now that it is bound: with the option before, a second far end could have bound the same port.
+            os::set_int(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         }
         if !spin {
             os::set_receive_timeout(fd.as_fd(), PATIENCE_NS)?;
+        }
+        let any = local.ip().is_unspecified();
+        Self::new(Where::Open(fd, Usher::new(seats)), local, any, reflector, gate)
+    }
+
+    /// On a seat of the open socket bound to `local`. Its receive sleeps until [`os::end_receiving`]: a timeout's timer
+    /// would cost each round trip 0.1 µs.
+    pub(super) fn seat(
+        seat: Arc<Seat>,
+        local: SocketAddr,
+        reflector: Box<dyn Reflector>,
+        gate: Gate,
+    ) -> io::Result<Self> {
+        Self::new(Where::Seat(seat), local, false, reflector, gate)
+    }
+
+    fn new(seat: Where, local: SocketAddr, any: bool, reflector: Box<dyn Reflector>, gate: Gate) -> io::Result<Self> {
+        let fd = seat.fd();
+        let v6 = local.is_ipv6();
+        // Bound to every address, the kernel would choose the answer's source by route, and a client that connected to
+        // another of this host's addresses would not know it.
+        if any && v6 {
+            os::set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+        } else if any {
+            os::set_int(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        }
+        if reflector.wants_ttl() && v6 {
+            os::set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT, 1)?;
+        } else if reflector.wants_ttl() {
+            os::set_int(fd, libc::IPPROTO_IP, libc::IP_RECVTTL, 1)?;
+        }
+        if os::set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, BUFFER).is_err() {
+            os::set_int(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, BUFFER)?;
         }
         let control = any || reflector.wants_ttl();
         // One byte more than the longest message: what fills it is too long.
         let room = vec![0; reflector.longest().min(65535) + 1];
         let ancillary = os::Control([0; 192]);
         let from = os::Address::empty();
-        let drops = os::receive_drops(fd.as_fd()).unwrap_or(0);
+        let drops = os::receive_drops(fd).unwrap_or(0);
         let (stamped, stats, board) = (Stamped::default(), ServeStats::default(), Board::default());
-        Ok(Self { fd, local, reflector, gate, control, room, from, ancillary, stamped, stats, board, drops })
+        Ok(Self { seat, local, reflector, gate, any, control, room, from, ancillary, stamped, stats, board, drops })
+    }
+
+    /// A seat that nobody was given yet.
+    pub(super) fn is_vacant(&self) -> bool {
+        matches!(&self.seat, Where::Seat(seat) if seat.held().is_vacant())
     }
 
     /// Answers until `stop`.
@@ -83,22 +132,58 @@ impl Datagrams {
     /// Shows the counts, with the kernel's drops.
     #[cold]
     pub(super) fn show(&mut self, now: u64) {
-        if let Ok(drops) = os::receive_drops(self.fd.as_fd()) {
-            self.stats.kernel_dropped += u64::from(drops.wrapping_sub(self.drops));
+        let mut growth = 0;
+        if let Ok(drops) = os::receive_drops(self.seat.fd()) {
+            growth = u64::from(drops.wrapping_sub(self.drops));
             self.drops = drops;
         }
-        self.board.show(&self.stats, now);
+        match &self.seat {
+            Where::Open(..) => {
+                self.stats.kernel_dropped += growth;
+                self.board.show(&self.stats, now);
+            }
+            Where::Seat(seat) => {
+                seat.held().stats.kernel_dropped += growth;
+                self.board.put_off(now);
+            }
+        }
     }
 
     /// Receives once and answers; whether there was something.
     #[inline]
     pub(super) fn turn(&mut self, flags: libc::c_int) -> bool {
+        let Some((at, to_seat)) = self.one(flags) else { return false };
+        if let Some(local) = to_seat {
+            self.give_seat(local, at);
+        }
+        if self.board.is_due(at) {
+            self.show(at);
+        }
+        true
+    }
+
+    /// Seats the client of the last answer.
+    #[cold]
+    fn give_seat(&mut self, local: SocketAddr, now: u64) {
+        /// Messages before the seat's at most: more than the receive buffer holds are a flood.
+        const BEFORE: usize = 8192;
+        let Where::Open(_, usher) = &mut self.seat else { return };
+        let mut usher = std::mem::replace(usher, Usher::new(Vec::new()));
+        usher.seat(local, now, || while_any(BEFORE, || self.one(libc::MSG_DONTWAIT).is_some()));
+        if let Where::Open(_, place) = &mut self.seat {
+            *place = usher;
+        }
+    }
+
+    /// One message: when it came, and if its client is to be seated, the address that it wrote to.
+    #[inline]
+    fn one(&mut self, flags: libc::c_int) -> Option<(u64, Option<SocketAddr>)> {
         let mut source = None;
         let mut ttl = None;
         let mut control_len = 0;
         let received = if self.control || self.stamped.on() {
             let control = &mut self.ancillary.0;
-            os::recv_message(self.fd.as_fd(), &mut self.room, control, Some(&mut self.from), flags).map(|got| {
+            os::recv_message(self.seat.fd(), &mut self.room, control, Some(&mut self.from), flags).map(|got| {
                 control_len = got.control_len.min(control.len());
                 let control = &control[..control_len];
                 source = cmsg::destination(control);
@@ -106,68 +191,168 @@ impl Datagrams {
                 got.len
             })
         } else {
-            os::recv_from(self.fd.as_fd(), &mut self.room, flags, &mut self.from)
+            os::recv_from(self.seat.fd(), &mut self.room, flags, &mut self.from)
         };
-        let at = clock::now();
-        if self.board.is_due(at) {
-            self.show(at);
-        }
         let len = match received {
             Ok(len) => len,
             Err(e) => {
-                self.receive_failed(&e);
-                return false;
+                self.receive_failed(&e, flags);
+                return None;
             }
         };
-        self.stats.received += 1;
-        let Some(peer) = self.from.get() else {
-            self.stats.malformed += 1;
-            return true;
-        };
-        if let Err(why) = self.gate.pass(peer.ip(), at) {
-            self.stats.shut(why);
-            return true;
+        if self.from.is_empty() {
+            return None; // receiving was ended
         }
-        // No answer to port 0 (there is none), to a broadcast (one packet would become many), or to what our own port
-        // elsewhere seems to send (two far ends could be set on each other).
-        let to_many = self.local.ip().is_unspecified() && source.is_none();
-        if len == self.room.len() || to_many || peer.port() == 0 || peer.port() == self.local.port() {
-            self.stats.malformed += 1;
-            return true;
-        }
+        let at = clock::now();
         let kernel = self.stamped.stamp(&self.ancillary.0[..control_len]);
-        self.stamped.asked(self.fd.as_fd(), self.reflector.wants_stamp(&self.room[..len]), at);
-        match self.reflector.reflect(&mut self.room[..len], &Arrival { at, ttl, kernel }) {
-            Reflection::Reply(reply) => self.answer(source, reply.min(len), at),
-            Reflection::Ignore(why) => self.stats.ignored(why),
-            Reflection::Sink => self.stats.malformed += 1,
-        }
-        true
-    }
-
-    #[inline]
-    fn answer(&mut self, source: Option<os::Source>, len: usize, at: u64) {
-        // Never waits: a full send buffer must not stop the answers to others.
-        let sent = match source {
-            Some(source) => os::send_from(self.fd.as_fd(), &self.room[..len], libc::MSG_DONTWAIT, &self.from, source),
-            None => os::send_to(self.fd.as_fd(), &self.room[..len], libc::MSG_DONTWAIT, &self.from),
+        let arrival = Arrival { at, ttl, kernel };
+        let (reflector, room) = (self.reflector.as_mut(), &mut self.room[..]);
+        let judge = |stats| Judge { local: self.local, any: self.any, gate: &self.gate, stats };
+        let mut to_seat = None;
+        let handled = match &mut self.seat {
+            Where::Open(fd, usher) => {
+                let to = To { fd: fd.as_fd(), client: &self.from, connected: false, source };
+                let handled = judge(&mut self.stats).handle(reflector, room, len, &to, &arrival);
+                if handled.answered && usher.note(&self.from) {
+                    to_seat = if self.any {
+                        source.map(|source| lane::destination(source, self.local.port()))
+                    } else {
+                        Some(self.local)
+                    };
+                }
+                handled
+            }
+            Where::Seat(seat) => {
+                let mut held = seat.held();
+                let connected = held.is(&self.from, at);
+                let to = To { fd: seat.fd.as_fd(), client: &self.from, connected, source };
+                let handled = judge(&mut held.stats).handle(reflector, room, len, &to, &arrival);
+                held.stats.seated += u64::from(handled.answered);
+                handled
+            }
         };
-        if sent.is_err() {
-            self.stats.send_failed += 1;
-            return;
-        }
-        if self.stats.times_this() {
-            self.stats.residence.record(clock::now().saturating_sub(at));
-        }
-        self.stats.answered += 1;
+        self.stamped.asked(self.seat.fd(), handled.wants_stamp, at);
+        Some((at, to_seat))
     }
 
     #[cold]
-    fn receive_failed(&mut self, e: &io::Error) {
-        if !matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
-            self.stats.receive_failed += 1;
-            // Out of memory, most likely: asking again at once would not help.
-            std::thread::sleep(std::time::Duration::from_millis(1));
+    fn receive_failed(&mut self, e: &io::Error, flags: libc::c_int) {
+        let now = clock::now();
+        // A spinning thread asks in vain all the time: whoever spins shows the counts itself.
+        if flags & libc::MSG_DONTWAIT == 0 && self.board.is_due(now) {
+            self.show(now);
         }
+        if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
+            return;
+        }
+        // An answer found nobody (ICMP, told on connected sockets only): the client went away.
+        if matches!(&self.seat, Where::Seat(_)) && refused(e) {
+            return;
+        }
+        self.stats.receive_failed += 1;
+        // Out of memory, most likely: asking again at once would not help.
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+/// Again while there is something, `most` times at most.
+fn while_any(most: usize, mut again: impl FnMut() -> bool) {
+    for _ in 0..most {
+        if !again() {
+            return;
+        }
+    }
+}
+
+fn refused(e: &io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::ECONNREFUSED | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EPROTO))
+}
+
+/// Where an answer goes.
+struct To<'a> {
+    fd: BorrowedFd<'a>,
+    client: &'a os::Address,
+    /// The socket is connected to the client.
+    connected: bool,
+    source: Option<os::Source>,
+}
+
+impl To<'_> {
+    /// Never waits: a full send buffer must not stop the answers to others.
+    #[inline]
+    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        const FLAGS: libc::c_int = libc::MSG_DONTWAIT;
+        match self.source {
+            None if self.connected => match os::send(self.fd, bytes, FLAGS) {
+                // The error is of an answer before: told once, and this one has not left yet.
+                Err(e) if refused(&e) => os::send(self.fd, bytes, FLAGS),
+                sent => sent,
+            },
+            Some(source) => os::send_from(self.fd, bytes, FLAGS, self.client, source),
+            None => os::send_to(self.fd, bytes, FLAGS, self.client),
+        }
+    }
+}
+
+/// What became of a message.
+#[derive(Default)]
+struct Handled {
+    answered: bool,
+    /// It asked for the kernel's receive stamps.
+    wants_stamp: bool,
+}
+
+/// Decides about one message.
+struct Judge<'a> {
+    local: SocketAddr,
+    any: bool,
+    gate: &'a Gate,
+    stats: &'a mut ServeStats,
+}
+
+impl Judge<'_> {
+    /// Answers the message in `room[..len]`, if it is to be answered.
+    #[inline]
+    fn handle(
+        self,
+        reflector: &mut dyn Reflector,
+        room: &mut [u8],
+        len: usize,
+        to: &To<'_>,
+        arrival: &Arrival,
+    ) -> Handled {
+        self.stats.received += 1;
+        let Some(peer) = to.client.get() else {
+            self.stats.malformed += 1;
+            return Handled::default();
+        };
+        if let Err(why) = self.gate.pass(peer.ip(), arrival.at) {
+            self.stats.shut(why);
+            return Handled::default();
+        }
+        // No answer to port 0 (there is none), to a broadcast (one packet would become many), or to what our own port
+        // elsewhere seems to send (two far ends could be set on each other).
+        let to_many = self.any && to.source.is_none();
+        if len == room.len() || to_many || peer.port() == 0 || peer.port() == self.local.port() {
+            self.stats.malformed += 1;
+            return Handled::default();
+        }
+        let mut handled = Handled { answered: false, wants_stamp: reflector.wants_stamp(&room[..len]) };
+        match reflector.reflect(&mut room[..len], arrival) {
+            Reflection::Reply(reply) => {
+                if to.send(&room[..reply.min(len)]).is_err() {
+                    self.stats.send_failed += 1;
+                    return handled;
+                }
+                if self.stats.times_this() {
+                    self.stats.residence.record(clock::now().saturating_sub(arrival.at));
+                }
+                self.stats.answered += 1;
+                handled.answered = true;
+            }
+            Reflection::Ignore(why) => self.stats.ignored(why),
+            Reflection::Sink => self.stats.malformed += 1,
+        }
+        handled
     }
 }

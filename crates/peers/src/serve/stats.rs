@@ -30,6 +30,11 @@ impl Board {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone_from(stats);
     }
 
+    /// Nothing to show here; asks again after the same time.
+    pub(super) fn put_off(&mut self, now: Ns) {
+        self.next = now + SHOW_NS;
+    }
+
     /// What was shown last.
     pub(super) fn read(&self) -> ServeStats {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -43,6 +48,8 @@ pub struct ServeStats {
     pub received: u64,
     /// Answers handed to the kernel.
     pub answered: u64,
+    /// Of those, on a socket connected to the client.
+    pub seated: u64,
     /// Not a message of the protocol, too long, or an answer.
     pub malformed: u64,
     /// Without the right tag.
@@ -78,6 +85,7 @@ impl ServeStats {
     pub fn add(&mut self, other: &Self) {
         self.received += other.received;
         self.answered += other.answered;
+        self.seated += other.seated;
         self.malformed += other.malformed;
         self.unauthenticated += other.unauthenticated;
         self.none_wanted += other.none_wanted;

@@ -16,7 +16,7 @@ crate::probe! {
     pub LINKS = "counters/links";
     reads ["net:links", "/sys/class/net/*/statistics/*", "net:IF/statistics", "net:qdiscs"];
     sources [
-        "Documentation/networking/statistics.rst in linux 6.12: Statistics APIs",
+        "Documentation/networking/statistics.rst in linux 6.12: Interface statistics",
         "Documentation/ABI/testing/sysfs-class-net-statistics in linux 6.12: all of it is one list",
     ];
 }

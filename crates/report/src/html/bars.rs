@@ -1,8 +1,9 @@
-//! Engines side by side: the median as a bar, P99 as a mark behind it.
+//! Engines side by side: the median as a bar, P99 as a mark behind it, on a logarithmic axis: on a linear one a single
+//! engine's P99 squeezes all medians together.
 
 use lowlat_model::document::{EngineResult, RunDocument};
 
-use super::scale::{cut, px};
+use super::scale::{Log, cut, mark, px};
 use super::writer::Html;
 use crate::figures::{line, time};
 
@@ -14,29 +15,31 @@ const RIGHT: f64 = 760.0;
 
 /// The plot; nothing where no engine ran.
 pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
-    let longest = d
-        .engines
-        .iter()
-        .filter_map(|e| e.measurement.as_ref())
-        .flat_map(|m| [m.rtt.p50_ns, m.rtt.p99_ns])
-        .flatten()
-        .max();
-    let Some(longest) = longest.filter(|l| *l > 0) else { return };
-    let x = |ns: u64| LEFT + (RIGHT - LEFT) * (ns as f64 / longest as f64).min(1.0);
+    let shown = d.engines.iter().filter_map(|e| e.measurement.as_ref());
+    let Some(axis) = Log::over(shown.flat_map(|m| [m.rtt.p50_ns, m.rtt.p99_ns]).flatten(), LEFT, RIGHT) else { return };
     h.open("section", &[("class", &"wide")]);
     h.element("h2", &[], "Engines on the same path");
-    h.classed("p", "legend", "bar: median · mark: P99 · interleaved in one run");
-    let height = TOP + ROW * d.engines.len() as f64;
-    h.open("svg", &[("viewBox", &format!("0 0 {WIDTH} {}", px(height + 4.0))), ("role", &"img")]);
+    h.classed("p", "legend", "bar: median · mark: P99 · interleaved in one run (logarithmic)");
+    let bottom = TOP + ROW * d.engines.len() as f64;
+    h.open("svg", &[("viewBox", &format!("0 0 {WIDTH} {}", px(bottom + 24.0))), ("role", &"img")]);
     h.element("title", &[], "Median and P99 of each engine");
+    for tick in axis.ticks() {
+        let at = px(axis.x(tick));
+        h.empty("line", &[("class", &"grid"), ("x1", &at), ("x2", &at), ("y1", &px(TOP)), ("y2", &px(bottom))]);
+        h.element(
+            "text",
+            &[("class", &"soft"), ("x", &at), ("y", &px(bottom + 16.0)), ("text-anchor", &"middle")],
+            &mark(tick),
+        );
+    }
     for (n, engine) in d.engines.iter().enumerate() {
-        row(h, engine, TOP + ROW * n as f64, &x);
+        row(h, engine, TOP + ROW * n as f64, axis);
     }
     h.close("svg");
     h.close("section");
 }
 
-fn row(h: &mut Html, e: &EngineResult, top: f64, x: &dyn Fn(u64) -> f64) {
+fn row(h: &mut Html, e: &EngineResult, top: f64, axis: Log) {
     let middle = px(top + 21.0);
     h.element("text", &[("x", &px(LEFT - 12.0)), ("y", &middle), ("text-anchor", &"end")], &cut(&line(&e.engine), 14));
     let Some(m) = &e.measurement else {
@@ -49,7 +52,7 @@ fn row(h: &mut Html, e: &EngineResult, top: f64, x: &dyn Fn(u64) -> f64) {
     };
     let class = if e.engine == "block" { "b" } else { "a" };
     if let Some(p50) = m.rtt.p50_ns {
-        let width = px(x(p50) - LEFT);
+        let width = px(axis.x(p50) - LEFT);
         h.empty(
             "rect",
             &[
@@ -63,7 +66,7 @@ fn row(h: &mut Html, e: &EngineResult, top: f64, x: &dyn Fn(u64) -> f64) {
         );
     }
     if let Some(p99) = m.rtt.p99_ns {
-        let at = px(x(p99));
+        let at = px(axis.x(p99));
         h.empty(
             "line",
             &[("class", &"zero"), ("x1", &at), ("x2", &at), ("y1", &px(top + 4.0)), ("y2", &px(top + 30.0))],
@@ -71,4 +74,34 @@ fn row(h: &mut Html, e: &EngineResult, top: f64, x: &dyn Fn(u64) -> f64) {
     }
     let words = format!("{} · P99 {}", time(m.rtt.p50_ns), time(m.rtt.p99_ns));
     h.element("text", &[("x", &px(RIGHT + 16.0)), ("y", &middle)], &words);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Width of the n-th bar.
+    fn width(page: &str, n: usize) -> f64 {
+        let rect = page.split("<rect ").nth(n + 1).unwrap();
+        rect.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn one_outlier_does_not_squeeze_the_medians() {
+        let mut d = lowlat_testkit::run::document();
+        let mut h = Html::default();
+        let ran: Vec<usize> = (0..d.engines.len()).filter(|n| d.engines[*n].measurement.is_some()).collect();
+        let [first, second, ..] = ran.as_slice() else { panic!("two engines must have run") };
+        for (n, p50, p99) in [(*first, 10_000, 20_000_000), (*second, 20_000, 30_000)] {
+            let m = d.engines[n].measurement.as_mut().unwrap();
+            (m.rtt.p50_ns, m.rtt.p99_ns) = (Some(p50), Some(p99));
+        }
+        d.engines.truncate(2);
+        plot(&mut h, &d);
+        let page = h.finish();
+        let longer = width(&page, 1) - width(&page, 0);
+        // A factor of two among three and a half decades: a linear axis would show a third of a pixel.
+        assert!(longer > 40.0, "{longer}: {page}");
+        assert!(page.contains(">200 µs<"), "{page}");
+    }
 }

@@ -1,5 +1,6 @@
 //! What a measurement shows beside its round trips: stages, stamps, one-way delays, interruptions, conditions.
 
+use lowlat_model::conditions::Ptp;
 use lowlat_model::stamps::{StampKind, StampReport};
 use lowlat_model::{Conditions, GapMarks, Measurement, OneWay, Quantiles};
 
@@ -60,7 +61,7 @@ fn kinds(stamps: &StampReport) -> Section {
     if let Some(cost) = &stamps.cost {
         list.push(format!("what they cost the round trip: {}", line(&cost.words)));
     }
-    Section::new(&format!("Stamps that came ({})", line(&stamps.engine)), vec![Block::List(list)])
+    Section::new("Stamps that came", vec![Block::Words(line(&stamps.engine)), Block::List(list)])
 }
 
 fn one_way(o: &OneWay) -> Section {
@@ -109,6 +110,20 @@ fn gaps(g: &GapMarks, all: &Quantiles) -> Section {
         blocks.push(Table::block(&["", "probes", "P50", "P90", "P99", "P99.9", "P99.99", "max"], rows));
     }
     Section::new("Interruptions of the host", blocks)
+}
+
+/// `ptp4l SLAVE, -12 ns off its master; ptp0 +37000000000 ± 310 ns off the system's clock`; nothing where there is none.
+fn ptp(p: &Ptp) -> Option<String> {
+    let daemon = p.ptp4l.as_ref().map(|d| match d.state.as_str() {
+        "SLAVE" => format!("ptp4l SLAVE, {} off its master", signed_time(d.offset_from_master_ns)),
+        state => format!("ptp4l {}", line(state)),
+    });
+    let clocks = p.clocks.iter().filter_map(|k| {
+        let (offset, error) = (k.offset_ns?, k.error_ns?);
+        Some(format!("{} {} ± {} off the system's clock", line(&k.name), signed_time(offset), time(Some(error))))
+    });
+    let all: Vec<String> = daemon.into_iter().chain(clocks).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn conditions(c: &Conditions) -> Section {
@@ -164,6 +179,7 @@ fn conditions(c: &Conditions) -> Section {
     say("busy_read", c.busy_read_us.map(|us| format!("{us} µs")));
     say("clocksource", c.clocksource.clone());
     say("wall clock", c.clock_sync.clone());
+    say("PTP", c.ptp.as_ref().and_then(ptp));
     say("stolen by the hypervisor", c.steal_ratio.map(|r| format!("{} %", percent(r))));
     say("NIC stamps", c.hardware_stamps.clone());
     let unread: Vec<&str> = c.not_seen.iter().map(|n| n.fact.as_str()).collect();

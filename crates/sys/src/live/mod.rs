@@ -2,6 +2,7 @@
 
 mod net;
 mod os;
+mod ptp;
 
 use std::fs;
 use std::io::{self, Read as _};

@@ -9,7 +9,7 @@ use lowlat_model::op::QdiscState;
 use lowlat_netlink::{Error, diag, ethtool, netdev, nft, route, tc};
 use serde::Serialize;
 
-use super::{not, os};
+use super::{not, os, ptp};
 use crate::query::{Address, DriverInfo, LinkInfo, LinkModes, NetQuery, QdiscReply, Route};
 use crate::{hex, reading_of_errno};
 
@@ -64,6 +64,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         }
         NetQuery::NetnsCookie => os_answer("ask for the network namespace's cookie", os::netns_cookie()),
         NetQuery::CpuDmaLatency => cpu_dma_latency(),
+        NetQuery::Ptp => json(&ptp::state()),
     }
 }
 

@@ -21,7 +21,7 @@ const MEANT: &str = "vm kvm lo eth eth0 eth1 net dev all any none host user root
 /// A word of this host and what stands in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
-    word: String,
+    text: String,
     pub(super) instead: String,
     /// Also inside a longer word. A mere word of letters is looked for by itself only: `alice` is not in `malice`.
     anywhere: bool,
@@ -35,25 +35,25 @@ impl Word {
             return None;
         }
         let anywhere = word.chars().count() >= 6 && !word.chars().all(char::is_alphabetic);
-        Some(Self { word: word.to_owned(), instead: instead.to_owned(), anywhere })
+        Some(Self { text: word.to_owned(), instead: instead.to_owned(), anywhere })
     }
 
     /// Where the word ends if the text begins with it; `before` is the sign before the text.
     pub(super) fn at(&self, before: Option<char>, text: &str) -> Option<usize> {
-        let head = text.get(..self.word.len())?;
-        if !head.eq_ignore_ascii_case(&self.word) {
+        let head = text.get(..self.text.len())?;
+        if !head.eq_ignore_ascii_case(&self.text) {
             return None;
         }
         let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        let stands_alone = !inside(before) && !inside(text[self.word.len()..].chars().next());
-        (self.anywhere || stands_alone).then_some(self.word.len())
+        let stands_alone = !inside(before) && !inside(text[self.text.len()..].chars().next());
+        (self.anywhere || stands_alone).then_some(self.text.len())
     }
 }
 
 /// The longest first, so that no rest of a longer one is left.
 pub(super) fn sorted(mut words: Vec<Word>) -> Vec<Word> {
-    words.sort_by(|a, b| b.word.len().cmp(&a.word.len()).then_with(|| a.word.cmp(&b.word)));
-    words.dedup_by(|a, b| a.word.eq_ignore_ascii_case(&b.word));
+    words.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then_with(|| a.text.cmp(&b.text)));
+    words.dedup_by(|a, b| a.text.eq_ignore_ascii_case(&b.text));
     words
 }
 

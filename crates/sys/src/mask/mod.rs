@@ -150,7 +150,10 @@ mod tests {
         let mut m =
             of(&[("trader7", "host"), ("trader7.desk.example", "host"), ("alice", "user1"), ("Bob's Wi-Fi", "wifi1")]);
         assert_eq!(m.text("TRADER7.desk.example xtrader7y br-trader7"), "host xhosty br-host");
-        assert_eq!(m.text("alice's /home/alice/x alice_run malice"), "user1's /home/user1/x user1_run malice");
+        assert_eq!(
+            m.text("alice's /srv/people/alice/x alice_run malice"),
+            "user1's /srv/people/user1/x user1_run malice"
+        );
         assert_eq!(m.text("ssid=\"bob's wi-fi\""), "ssid=\"wifi1\"");
     }
 

@@ -40,7 +40,10 @@ impl Side {
             match key {
                 "cpu" => args.cpu = Some(number(u32::MAX)?),
                 "size" => args.size = number(u32::MAX)? as usize,
-                "rt" => rt = u8::try_from(number(98)?).ok().filter(|p| *p > 0),
+                "rt" => match number(98)? {
+                    0 => return Err(bad(setting, "is no priority; the least is 1")),
+                    priority => rt = u8::try_from(priority).ok(),
+                },
                 "dscp" => args.dscp = u8::try_from(number(63)?).ok(),
                 "busy-poll" => {
                     let ns = lowlat_model::units::parse_duration_ns(value).map_err(|why| bad(setting, &why))?;

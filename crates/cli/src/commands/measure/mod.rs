@@ -6,11 +6,13 @@ mod sweep;
 use std::path::Path as File;
 
 use lowlat_measure::Progress;
+use lowlat_measure::clock::Wish;
 use lowlat_model::Measurement;
 use lowlat_model::verdict::Comparison;
 use lowlat_sys::{Live, Sys};
 
-use crate::args::{MeasureArgs, ModeArg};
+use crate::args::{ClockArg, MeasureArgs, ModeArg};
+use crate::clocks;
 use crate::failure::{Failure, Outcome};
 use crate::optimize::judge;
 use crate::path::{ENGINES, Path};
@@ -24,8 +26,13 @@ const STAMP_COST_ROUND_NS: u64 = 100_000_000;
 
 /// Runs the command. On a signal the figures up to then are printed.
 pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
+    let wish = match args.clock {
+        ClockArg::Auto => Wish::Auto,
+        ClockArg::Kernel => Wish::Kernel,
+        ClockArg::Tsc => Wish::Tsc,
+    };
     if args.self_test {
-        return floors::run();
+        return floors::run(wish);
     }
     let Some(target) = &args.target else {
         return Err(Failure::new("measure: no target was given; name the HOST that runs `lowlat serve`"));
@@ -38,6 +45,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         )));
     }
     let live = Live::new();
+    clocks::settle(wish, &live);
     if let Some(iface) = &args.iface {
         crate::optimize::interface(iface, &live)?;
     }

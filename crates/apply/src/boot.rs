@@ -1,0 +1,71 @@
+//! What the host's own boot has set again from the files of `lowlat persist`, seen in a later boot.
+
+use lowlat_model::{Locus, Reading};
+use lowlat_sys::{Sys, query};
+
+use crate::ledger::{HolderId, Standing};
+use crate::log::Found;
+use crate::persist::{HOLDER_UNIT, KNOB};
+use crate::same::same;
+use crate::writer::Writer;
+
+/// Where a unit's processes are listed: the one hierarchy, or systemd's own beside others (systemd.io,
+/// CGROUP_DELEGATION.md, "Three Scenarios").
+const HIERARCHIES: [&str; 3] = ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"];
+
+/// Whether files of `lowlat persist` stand.
+pub(crate) fn persisted(found: &[Found]) -> bool {
+    found.iter().any(|f| f.ledger.standing.iter().any(|s| s.knob == KNOB))
+}
+
+/// Whether this process is in the network namespace that the boot sets, which is that of process 1. Where that cannot be
+/// told, it is taken to be so: on most hosts there is no other.
+///
+/// Neither inode nor cookie tells it: both are of one boot, and the first namespace's inode differs between kernels.
+pub(crate) fn in_boot_namespace(sys: &dyn Sys) -> bool {
+    match (sys.link_target("/proc/1/ns/net"), query::netns_inode(sys)) {
+        (Reading::Value(link), Reading::Value(inode)) => link == format!("net:[{inode}]"),
+        _ => true,
+    }
+}
+
+/// Whether a setting of an earlier boot stands again in this one: lowlat's value is there, and not the one before it.
+pub(crate) fn set_again<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> bool {
+    if s.op.locus == Locus::CpuDmaLatency {
+        return !holders(sys).is_empty();
+    }
+    let now = writer.state(sys, &s.op.locus);
+    now.value().is_some_and(|n| same(&s.op.locus, n, s.ours()) && !same(&s.op.locus, n, &s.prior))
+}
+
+/// The processes that the unit of the wake-up latency limit runs.
+pub(crate) fn holders(sys: &dyn Sys) -> Vec<HolderId> {
+    let of_unit =
+        |hierarchy: &&str| sys.read(&format!("{hierarchy}/system.slice/{HOLDER_UNIT}/cgroup.procs")).into_value();
+    let pids = HIERARCHIES.iter().find_map(of_unit).unwrap_or_default();
+    pids.lines().filter_map(|pid| holder(sys, pid.trim().parse().ok()?)).collect()
+}
+
+/// proc_pid_stat(5): field 22 is the start time; the name in field 2 may hold blanks and brackets, so count from its end.
+fn holder(sys: &dyn Sys, pid: u32) -> Option<HolderId> {
+    let stat = sys.read(&format!("/proc/{pid}/stat")).into_value()?;
+    let start_time = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    Some(HolderId { pid, start_time })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lowlat_testkit::FakeSys;
+
+    #[test]
+    fn the_unit_s_processes_are_found_in_either_hierarchy() {
+        for hierarchy in ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd"] {
+            let sys = FakeSys::new()
+                .file(&format!("{hierarchy}/system.slice/lowlat-dma-latency.service/cgroup.procs"), "41\n")
+                .file("/proc/41/stat", "41 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 20\n");
+            assert_eq!(holders(&sys), [HolderId { pid: 41, start_time: 777 }]);
+        }
+        assert_eq!(holders(&FakeSys::new()), []);
+    }
+}

@@ -1,0 +1,148 @@
+//! `lowlat serve` and `lowlat measure` as their users run them, between two namespaces: what does not fit is one line and
+//! exit 2; the far end tells how it is confined and what it did.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::lab::{FAR, Lab};
+use common::{Scratch, Started};
+
+#[test]
+fn a_far_end_of_another_protocol_is_named() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &["--sockperf", "--stamp"]);
+    let key = scratch.file("key", "0123456789abcdef0123456789abcdef\n");
+    let at = |port: u16| format!("{FAR}:{port}");
+    let (ours, sockperf, stamp) = (at(8620), at(11111), at(862));
+    let cases: &[(&str, &[&str])] = &[
+        (&sockperf, &["--peer", "lowlat"]),
+        (&stamp, &["--peer", "lowlat"]),
+        (&ours, &["--peer", "sockperf"]),
+        (&ours, &["--peer", "stamp"]),
+        (&ours, &["--peer", "irtt"]),
+        (&sockperf, &["--peer", "irtt"]),
+        (&stamp, &["--peer", "irtt"]),
+        (&sockperf, &["--peer", "lowlat", "--proto", "tcp"]),
+        (&ours, &["--peer", "sockperf", "--proto", "tcp"]),
+        // One with a key, the other without.
+        (&ours, &["--key-file", &key]),
+        (&stamp, &["--peer", "stamp", "--key-file", &key, "--size", "112"]),
+        // Nothing listens there at all.
+        (&at(9), &["--peer", "stamp"]),
+        (&at(9), &["--proto", "tcp"]),
+    ];
+    for (target, more) in cases {
+        let args = [&["measure", target, "--timeout", "200ms", "--count", "5"], *more].concat();
+        lab.run(&scratch, &args).refuses(&[target]);
+    }
+}
+
+#[test]
+fn a_message_beyond_the_mtu_is_named_with_what_fits() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &["--stamp"]);
+    for engine in ["block", "spin", "busy-poll", "epoll", "io-uring"] {
+        let args = ["measure", FAR, "--engine", engine, "--size", "1473", "--count", "5"];
+        lab.run(&scratch, &args).refuses(&["1473", "1472", FAR]);
+        let args = ["measure", FAR, "--engine", engine, "--size", "1472", "--count", "5"];
+        lab.run(&scratch, &args).exits(0);
+    }
+    for proto in ["icmp", "udp"] {
+        lab.run(&scratch, &["measure", FAR, "--proto", proto, "--size", "1473"]).refuses(&["1473", "1472"]);
+    }
+    lab.run(&scratch, &["measure", FAR, "--engine", "af-xdp", "--size", "1473"]).refuses(&["1473"]);
+    lab.run(&scratch, &["measure", FAR, "--peer", "stamp", "--size", "1473"]).refuses(&["1473", "1472"]);
+    // A stream has no such limit.
+    lab.run(&scratch, &["measure", FAR, "--proto", "tcp", "--size", "9000", "--count", "5"]).exits(0);
+}
+
+#[test]
+fn what_serve_cannot_start_with() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &["--sockperf", "--stamp"]);
+    let key = scratch.file("key", "0123456789abcdef0123456789abcdef\n");
+    let odd = scratch.file("odd", "hex:0123456789abcdef0123456789abcde\n");
+    let none = scratch.file("none", "hex:0123456789abcdefzz23456789abcdef\n");
+    let short = scratch.file("short", "hex:0123456789abcdef\n");
+    let folder = scratch.path().to_str().unwrap();
+    let cases: &[(&[&str], &[&str])] = &[
+        // The first far end has these, in the far namespace; here they are free.
+        (&["--bind", "203.0.113.9"], &["203.0.113.9"]),
+        (&["--allow", "10.0.0.1/8"], &["10.0.0.1/8", "10.0.0.0"]),
+        (&["--allow", "everybody"], &["everybody"]),
+        (&["--allow", "10.0.0.0/8/8"], &["10.0.0.0/8/8"]),
+        (&["--allow", ""], &["\"\""]),
+        (&["--source-limit", "0"], &["--source-limit", "0"]),
+        (&["--total-limit=-1"], &["--total-limit"]),
+        (&["--report", "0s"], &["--report", "0s"]),
+        (&["--key-file", &odd], &[&odd, "hex"]),
+        (&["--key-file", &none], &[&none, "hex"]),
+        (&["--key-file", &short], &[&short, "16"]),
+        (&["--key-file", folder], &[folder]),
+        (&["--key-file", &key, "--sockperf"], &["sockperf", "key"]),
+        (&["--cpu", "4095"], &["4095"]),
+        (&["--port", "65536"], &["65536"]),
+    ];
+    for (args, named) in cases {
+        lab.run(&scratch, &[&["serve"], *args].concat()).refuses(named);
+    }
+    // A second far end beside the first, on each of its ports in turn.
+    let far = |args: &[&str]| {
+        let all = [&["serve"], args].concat();
+        Started::new(&mut lab.lowlat_far(&scratch, &all)).wait()
+    };
+    far(&[]).refuses(&["8620", "ss -lnp"]);
+    far(&["--port", "8621", "--sockperf"]).refuses(&["11111", "ss -lnp"]);
+    far(&["--port", "8621", "--stamp"]).refuses(&["862", "ss -lnp"]);
+}
+
+#[test]
+fn targets_and_priorities_that_cannot_be_had() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["fe80::1"], &["fe80::1", "%INTERFACE"]),
+        (&["fe80::1%nosuch0"], &["nosuch0"]),
+        (&["[fe80::1%lo]:many"], &["many"]),
+        (&[FAR, "--priority", "16"], &["--priority", "16"]),
+        (&[FAR, "--priority=-1"], &["--priority"]),
+        (&[FAR, "--dscp", "64"], &["--dscp", "64"]),
+    ];
+    for (args, named) in cases {
+        lab.run(&scratch, &[&["measure"], *args].concat()).refuses(named);
+    }
+}
+
+#[test]
+fn the_far_end_tells_how_it_is_confined_and_what_it_did() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let mut far = lab.serve(&scratch, &["--stamp", "--report", "200ms", "--json"]);
+    far.says("privileges: user and group 65534");
+    far.says("landlock: ");
+    far.says("seccomp: ");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", far.pid())).unwrap();
+    for held in ["Uid:\t65534\t65534\t65534\t65534", "NoNewPrivs:\t1", "CapEff:\t0000000000000000"] {
+        assert!(status.contains(held), "{held} in {status}");
+    }
+    // Each thread is filtered; the first one too, once the others run.
+    common::until("every thread is filtered", || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", far.pid())).unwrap();
+        let mut all = tasks.map(|t| std::fs::read_to_string(t.unwrap().path().join("status")).unwrap_or_default());
+        all.all(|text| text.contains("Seccomp:\t2"))
+    });
+    for args in [&["measure", FAR, "--count", "20000"][..], &["measure", FAR, "--proto", "tcp", "--count", "500"]] {
+        lab.run(&scratch, args).exits(0);
+    }
+    lab.run(&scratch, &["measure", FAR, "--peer", "stamp", "--count", "500"]).exits(0);
+    far.says("received ");
+    far.signal("TERM");
+    let ran = far.wait();
+    let told = ran.exits(0).json();
+    let count = |key: &str| told[key].as_u64().unwrap_or_else(|| panic!("{key} of {told:#}"));
+    // Warm-up and the first reach come on top. Every 16th answer is timed, and a P99 needs a thousand of them.
+    assert!(count("received") >= 21_000 && count("answered") == count("received"), "{told:#}");
+    assert!(count("residence_p50_ns") > 0 && count("residence_max_ns") >= count("residence_p99_ns"), "{told:#}");
+    for nothing in ["malformed", "send_failed", "receive_failed", "kernel_dropped"] {
+        assert_eq!(count(nothing), 0, "{told:#}");
+    }
+    assert!(ran.err.contains("residence p50"), "{}", ran.err);
+}

@@ -1,0 +1,245 @@
+//! `measure`, `compare` and `report` of stored samples on the real kernel: what one command stores the next one reads.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use common::lab::{FAR, Lab};
+use common::{Scratch, Started, run};
+
+#[test]
+fn a_stored_run_is_reported_compared_and_exported() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let (a, b, alone) = (scratch.name("a"), scratch.name("b"), scratch.name("alone.log"));
+    for out in [&a, &b] {
+        lab.run(&scratch, &["measure", FAR, "--count", "1500", "--duration", "60s", "--out", out]).exits(0);
+    }
+    let open = ["measure", FAR, "--mode", "open-loop", "--rate", "2000", "--pattern", "poisson", "--duration", "1s"];
+    let logged: Vec<&str> = open.iter().copied().chain(["--log", &alone, "--json"]).collect();
+    let live = lab.run(&scratch, &logged).exits(0).json();
+
+    // A log alone says what its run's document says.
+    let back = run(&mut scratch.lowlat(&["report", &alone, "--json"])).exits(0).json();
+    for key in [
+        "target",
+        "mode",
+        "sent",
+        "received",
+        "lost",
+        "duplicates",
+        "reordered",
+        "rtt",
+        "rtt_planned",
+        "rtt_intervals",
+        "send_delay",
+        "steady",
+        "jitter",
+        "rate_borne",
+        "rate_pps",
+        "warmup",
+    ] {
+        assert_eq!(back[key], live[key], "{key}");
+    }
+    let stored: Value = serde_json::from_slice(&fs::read(scratch.path().join("a/measure.json")).unwrap()).unwrap();
+    assert_eq!(run(&mut scratch.lowlat(&["report", &a, "--json"])).exits(0).json(), stored);
+    for format in ["text", "md", "html"] {
+        let out = run(&mut scratch.lowlat(&["report", &a, "--format", format])).exits(0).out.clone();
+        assert!(out.contains("P99") && out.contains("RFC 3393") && out.contains(FAR), "{format}: {out}");
+    }
+
+    // By samples, by figures, and a log against a folder.
+    let document = format!("{a}/measure.json");
+    let lone = scratch.file("lone.json", fs::read(&document).unwrap());
+    for (x, y, design) in [(&a, &b, "samples"), (&lone, &b, "figures"), (&a, &alone, "samples")] {
+        let ran = run(&mut scratch.lowlat(&["compare", x, y, "--json", "--seed", "7"]));
+        assert!(matches!(ran.code, Some(0 | 1)), "{ran:#?}");
+        let c = ran.json();
+        assert_eq!((&c["design"], &c["seed"]), (&design.into(), &7.into()), "{c:#}");
+        for key in ["q", "a_ns", "b_ns", "diff_ns", "low_ns", "high_ns", "verdict"] {
+            assert!(c["quantiles"][0].get(key).is_some_and(|v| !v.is_null()), "{key} of {c:#}");
+        }
+        assert!(c["smallest_detectable_ns"].is_u64(), "{c:#}");
+        assert!(c["warnings"].to_string().contains("one after the other"), "{c:#}");
+    }
+    let same = run(&mut scratch.lowlat(&["compare", &a, &a]));
+    assert!(same.exits(0).out.contains("no difference shown"), "{same:#?}");
+    let differ = run(&mut scratch.lowlat(&["compare", &a, &alone]));
+    assert!(differ.out.contains("differ in mode: ping-pong and open-loop"), "{differ:#?}");
+
+    // Every sample, warm-up included, in the formats of others.
+    let csv = run(&mut scratch.lowlat(&["report", &alone, "--format", "csv"])).exits(0).out.clone();
+    let measured = csv.lines().skip(1).filter(|l| l.split(',').nth(7) == Some("0")).count();
+    assert_eq!(measured as u64, live["sent"].as_u64().unwrap());
+    let hlog = run(&mut scratch.lowlat(&["report", &alone, "--format", "hlog"])).exits(0).out.clone();
+    assert!(hlog.contains("#[StartTime:") && hlog.lines().any(|l| l.contains(",HISTF")), "{hlog}");
+    run(&mut scratch.lowlat(&["report", &lone, "--format", "csv"])).refuses(&["lone.json", "--log"]);
+    run(&mut scratch.lowlat(&["compare", "block", &a, "--target", FAR])).refuses(&["block", &a]);
+}
+
+#[test]
+fn damaged_logs_are_one_line() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let log = scratch.name("good.log");
+    lab.run(&scratch, &["measure", FAR, "--count", "500", "--log", &log]).exits(0);
+    let good = fs::read(&log).unwrap();
+    let mut flipped = good.clone();
+    *flipped.iter_mut().rev().nth(60).unwrap() ^= 4;
+    let (mut newer, mut older) = (good.clone(), good.clone());
+    newer[9] = 77;
+    older[9] = 1;
+    let mut head = good.clone();
+    head[30] = 0;
+    for (name, bytes, word) in [
+        ("cut.log", good[..good.len() / 2].to_vec(), "cut short"),
+        ("endless.log", good[..good.len() - 40].to_vec(), "cut short"),
+        ("flipped.log", flipped, "damaged"),
+        ("newer.log", newer, "version 77"),
+        ("older.log", older, "version 1"),
+        ("head.log", head, "damaged"),
+        ("stub.log", good[..12].to_vec(), "cut short"),
+        ("foreign.log", b"#!/bin/sh\n".to_vec(), "JSON"),
+        ("empty.log", Vec::new(), "JSON"),
+    ] {
+        let bad = scratch.file(name, bytes);
+        for args in [
+            vec!["report", &bad],
+            vec!["report", &bad, "--json"],
+            vec!["compare", &bad, &log],
+            vec!["compare", &log, &bad],
+        ] {
+            run(&mut scratch.lowlat(&args)).refuses(&[name, word]);
+        }
+        // What is whole comes out before the damage is told.
+        let csv = run(&mut scratch.lowlat(&["report", &bad, "--format", "csv"]));
+        assert_eq!(csv.code, Some(2), "{csv:#?}");
+        assert_eq!(csv.err.lines().count(), 1, "{csv:#?}");
+    }
+    // A target that does not answer leaves the log of before as it was.
+    lab.run(&scratch, &["measure", &format!("{FAR}:9"), "--timeout", "20ms", "--log", &log]).exits(2);
+    assert_eq!(fs::read(&log).unwrap(), good);
+}
+
+#[test]
+fn sweeps_are_tables_and_stored_runs() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    for (sweep, axis, points) in [
+        ("interval=200us,2ms", "interval", vec![200_000.0, 2_000_000.0]),
+        ("size=64,1400", "size", vec![64.0, 1_400.0]),
+        ("rate=200..1000", "rate", vec![200.0, 500.0, 1_000.0]),
+    ] {
+        let out = scratch.name(axis);
+        let ran =
+            lab.run(&scratch, &["measure", FAR, "--sweep", sweep, "--duration", "150ms", "--out", &out, "--json"]);
+        let d = ran.exits(0).json();
+        assert_eq!((&d["schema"]["name"], &d["axis"]), (&"lowlat.sweep".into(), &axis.into()));
+        let at: Vec<f64> = d["points"].as_array().unwrap().iter().map(|p| p["at"].as_f64().unwrap()).collect();
+        assert_eq!(at, points);
+        assert!(d["points"][0]["measurement"]["received"].as_u64().unwrap() > 0, "{d:#}");
+        assert_eq!(d["knee_rate_pps"].is_null(), axis != "rate" || d["points"][0]["measurement"]["rate_borne"] != true);
+        let text = run(&mut scratch.lowlat(&["report", &out])).exits(0).out.clone();
+        assert!(text.contains(&format!("SWEEP OVER {}", axis.to_uppercase())), "{text}");
+        assert_eq!(text.lines().filter(|l| l.contains(" µs  ")).count(), points.len(), "{text}");
+        run(&mut scratch.lowlat(&["compare", &out, &out])).refuses(&[&out, "no single measurement"]);
+    }
+}
+
+#[test]
+fn a_load_stands_beside_the_idle_path() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let args = ["measure", FAR, "--load", "2", "--duration", "400ms"];
+    let json: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
+    let m = lab.run(&scratch, &json).exits(0).json();
+    assert!(m["environment"]["load"].as_str().unwrap().contains("2 TCP streams"), "{m:#}");
+    assert!(m["idle"]["received"].as_u64().unwrap() > 0 && m["idle"]["environment"].get("load").is_none(), "{m:#}");
+    let text = lab.run(&scratch, &args).exits(0).out.clone();
+    assert!(text.contains("idle, from the send") && text.contains("loaded, from the send"), "{text}");
+}
+
+#[test]
+fn a_signal_leaves_a_partial_result_that_says_so() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let out = scratch.name("part");
+    let long = Started::new(&mut lab.lowlat(&scratch, &["measure", FAR, "--duration", "60s", "--json", "--out", &out]));
+    std::thread::sleep(Duration::from_millis(700));
+    long.signal("INT");
+    let m = long.wait();
+    let m = m.exits(0).json();
+    assert_eq!(m["interrupted"], true);
+    assert!(m["warnings"].to_string().contains("interrupted"), "{m:#}");
+    // The log is whole, and says it too.
+    let back = run(&mut scratch.lowlat(&["report", &format!("{out}/samples.log"), "--json"])).exits(0).json();
+    assert_eq!((&back["interrupted"], &back["sent"]), (&true.into(), &m["sent"]));
+
+    let pairs = ["compare", "block", "spin", "--target", FAR, "--round", "60ms", "--pairs", "900", "--json"];
+    let long = Started::new(&mut lab.lowlat(&scratch, &pairs));
+    std::thread::sleep(Duration::from_millis(1_500));
+    long.signal("TERM");
+    let c = long.wait();
+    assert!(matches!(c.code, Some(0 | 1)), "{c:#?}");
+    assert!(c.json()["warnings"].to_string().contains("interrupted after"), "{c:#?}");
+
+    let sweep = ["measure", FAR, "--sweep", "size=64,128,256", "--duration", "20s", "--json"];
+    let long = Started::new(&mut lab.lowlat(&scratch, &sweep));
+    std::thread::sleep(Duration::from_millis(700));
+    long.signal("INT");
+    let s = long.wait();
+    let s = s.exits(0).json();
+    assert_eq!((&s["interrupted"], s["points"].as_array().unwrap().len()), (&true.into(), 1), "{s:#}");
+}
+
+/// On a terminal one line that is written over; none where stderr is no terminal, or with `--json`. `script` (util-linux)
+/// gives the terminal.
+#[test]
+fn progress_is_shown_on_a_terminal_alone() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let on_terminal = |more: &str| {
+        let command = format!("{} measure {FAR} --duration 900ms {more} >{}", common::LOWLAT, scratch.name("stdout"));
+        let out = Command::new("ip")
+            .args(["netns", "exec", &lab.near, "script", "-qec", &command, "/dev/null"])
+            .env("LOWLAT_STATE", scratch.state())
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{out:?}");
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    let shown = on_terminal("");
+    assert!(shown.contains("\r\x1b[2K") && shown.contains("/s  P50 ") && shown.contains("  lost 0"), "{shown:?}");
+    assert!(!shown.contains('\n') || shown.lines().count() <= 1, "one line: {shown:?}");
+    assert_eq!(on_terminal("--json"), "");
+    let piped = lab.run(&scratch, &["measure", FAR, "--duration", "600ms"]);
+    assert_eq!(piped.exits(0).err, "");
+}
+
+#[test]
+fn two_live_configurations_differ_in_more_than_the_engine() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let args =
+        ["compare", "block", "block,size=1400,dscp=46", "--target", FAR, "--pairs", "4", "--round", "40ms", "--json"];
+    let ran = lab.run(&scratch, &args);
+    assert!(matches!(ran.code, Some(0 | 1)), "{ran:#?}");
+    let c = ran.json();
+    assert_eq!((&c["design"], &c["b"]), (&"alternated".into(), &"block,size=1400,dscp=46".into()));
+    assert!(c["seed"].as_u64().unwrap() > 0);
+    for (bad, named) in [
+        ("block,size", "has no ="),
+        ("block,size=x", "size=x"),
+        ("block,dscp=64", "dscp=64"),
+        ("block,colour=red", "colour=red"),
+        ("block,rt=0", "rt=0"),
+        ("block,proto=sctp", "proto=sctp"),
+    ] {
+        lab.run(&scratch, &["compare", "block", bad, "--target", FAR]).refuses(&[named]);
+    }
+}

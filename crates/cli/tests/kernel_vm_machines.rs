@@ -1,0 +1,127 @@
+//! The lab's other machines, one boot each: several queues, two NUMA nodes, an isolated CPU, an IOMMU; and the oldest
+//! and the newest kernel.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::LOWLAT;
+use common::guest::*;
+use lowlat_lab::vm::{KernelChoice, Suite, topology};
+
+static VIRTIO: Suite = Suite::new(&topology::VIRTIO_MQ, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
+static NUMA: Suite = Suite::new(&topology::NUMA, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
+static ISOLATED: Suite = Suite::new(&topology::ISOLATED, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
+static IOMMU: Suite = Suite::new(&topology::IOMMU, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
+static OLDEST: Suite = Suite::new(&topology::E1000E_PAIR, KernelChoice::V6_1).program(PROGRAM, LOWLAT);
+static NEWEST: Suite = Suite::new(&topology::IGB_PAIR, KernelChoice::Newest).program(PROGRAM, LOWLAT);
+
+#[test]
+fn virtio_queues_and_interrupts_are_set_and_put_back() {
+    VIRTIO.case("virtio_queues_and_interrupts_are_set_and_put_back", || {
+        let node = Node::new();
+        let now = || field(&sh("ethtool -l eth0 | sed -n '/Current/,$p'"), "Combined:");
+        assert_eq!(now(), "4");
+        let before = captured();
+        // Its interrupts are named by the bus (virtio1-input.0) and hang one level above the interface's device.
+        let irqs = node.lowlat("facts --iface eth0").exits(0).json();
+        let irqs = irqs["irqs"]["value"].as_array().or(irqs["irqs"].as_array()).unwrap().clone();
+        assert!(irqs.iter().filter(|i| i["iface"] == "eth0").count() >= 8, "{irqs:#?}");
+        let said = node.set(&[("irq.affinity", "eth0/irq-1", "2"), ("nic.feature.gro", "eth0", "off")]);
+        assert!(!said.exits(0).err.contains("refused"), "{}", said.err);
+        assert!(differences(&before, &captured()).len() >= 4);
+        node.lowlat("rollback").exits(0);
+        assert_eq!(differences(&before, &captured()), Vec::<String>::new());
+        node.set(&[("nic.channels.combined", "eth0", "2")]).exits(0);
+        assert_eq!(now(), "2");
+        sh(&format!("ping -q -c 3 -i 0.01 {FAR}"));
+        node.lowlat("rollback").exits(0);
+        assert_eq!(now(), "4");
+    });
+}
+
+#[test]
+fn a_nic_on_the_other_node_moves_its_interrupts_there() {
+    NUMA.case("a_nic_on_the_other_node_moves_its_interrupts_there", || {
+        let node = Node::new();
+        assert_eq!(sh("cat /sys/class/net/eth0/device/numa_node"), "1");
+        sh("for i in $(ls /sys/class/net/eth0/device/msi_irqs); do echo 0 > /proc/irq/$i/smp_affinity_list; done");
+        sh(&format!("ping -q -c 3 -i 0.01 {FAR}"));
+        let check = node.lowlat("check --iface eth0 --window none --json").exits(1).json();
+        let found = check["findings"].as_array().unwrap().iter().find(|f| f["rule"] == "irq-off-node-or-app-cpu");
+        let settings = found.unwrap()["remedy"]["settings"].as_array().unwrap().clone();
+        assert!(settings.iter().all(|s| s["value"] == "1"), "{settings:#?}");
+        let plan = node.scratch().name("plan.json");
+        node.lowlat(&format!("plan --iface eth0 --out {plan}")).exits(0);
+        node.lowlat(&format!("apply {plan}")).exits(0);
+        let lists = "for i in $(ls /sys/class/net/eth0/device/msi_irqs); do cat /proc/irq/$i/smp_affinity_list; done";
+        assert_eq!(sh(lists), "1\n1\n1");
+        node.lowlat("rollback").exits(0);
+        assert_eq!(sh(lists), "0\n0\n0");
+    });
+}
+
+#[test]
+fn an_isolated_cpu_is_seen() {
+    ISOLATED.case("an_isolated_cpu_is_seen", || {
+        let node = Node::new();
+        assert_eq!(sh("cat /sys/devices/system/cpu/isolated"), "1");
+        let facts = node.lowlat("facts").exits(0).json();
+        let text = facts["cpus"].to_string();
+        assert!(facts["cpus"]["isolated"].to_string().contains('1'), "{text}");
+        assert!(facts["cpus"]["nohz_full"].to_string().contains('1'), "{text}");
+    });
+}
+
+#[test]
+fn a_nic_behind_an_iommu_has_its_group() {
+    IOMMU.case("a_nic_behind_an_iommu_has_its_group", || {
+        let node = Node::new();
+        assert!(sh("ls /sys/kernel/iommu_groups | wc -l").parse::<u32>().unwrap() > 0);
+        let said = node.lowlat("bypass check --iface eth0").out.clone();
+        assert!(said.to_lowercase().contains("iommu"), "{said}");
+        // vfio-pci takes the far end's device and gives it back.
+        let device = sh("basename $(ip netns exec far readlink -f /sys/class/net/eth1/device)");
+        let at = format!("/sys/bus/pci/devices/{device}");
+        sh(&format!(
+            "ip netns del far; sleep 0.2; echo vfio-pci > {at}/driver_override; echo {device} > {at}/driver/unbind; echo {device} > /sys/bus/pci/drivers_probe"
+        ));
+        assert_eq!(sh(&format!("basename $(readlink {at}/driver)")), "vfio-pci");
+        assert!(sh("ls /dev/vfio").lines().any(|l| l.parse::<u32>().is_ok()), "a group of its own");
+        sh(&format!(
+            "echo > {at}/driver_override; echo {device} > {at}/driver/unbind; echo {device} > /sys/bus/pci/drivers_probe; sleep 0.3"
+        ));
+        assert_eq!(sh(&format!("basename $(readlink {at}/driver)")), "e1000e");
+        sh("sh /run/lowlat/setup");
+    });
+}
+
+#[test]
+fn the_main_job_runs_on_the_oldest_kernel() {
+    OLDEST.case("the_main_job_runs_on_the_oldest_kernel", || main_job("6.1."));
+}
+
+#[test]
+fn the_main_job_runs_on_the_newest_kernel() {
+    NEWEST.case("the_main_job_runs_on_the_newest_kernel", || main_job(""));
+}
+
+/// Finds, proves, keeps, puts back.
+fn main_job(release: &str) {
+    let mut node = Node::new();
+    assert!(sh("uname -r").starts_with(release));
+    let before = captured();
+    let far = node.serve("");
+    sh("ip netns exec far ethtool -C eth1 rx-usecs 0");
+    node.hold_back(1_000);
+    let ask = format!(
+        "optimize --iface eth0 --target {far} --goal 250us --cpu {NEAR_CPU} --duration 300ms --pairs 6 --round 60ms --load 0 --engines none --json"
+    );
+    let run = node.lowlat(&ask).json();
+    let step = steps(&run, "nic.coalesce.rx-usecs").pop().cloned().unwrap();
+    assert_eq!((&step["verdict"], &step["kept"]), (&"better".into(), &true.into()), "{step:#}");
+    node.lowlat("rollback").exits(0);
+    assert_eq!(rx_usecs("eth0"), "1000");
+    sh("ethtool -C eth0 rx-usecs 3");
+    assert_eq!(differences(&before, &captured()), Vec::<String>::new());
+}
