@@ -15,8 +15,8 @@ use lowlat_knobs::{KNOBS, Knob, Standing};
 use lowlat_model::Reading;
 use lowlat_model::finding::Setting;
 use lowlat_model::op::Target;
-use lowlat_sys::Live;
 use lowlat_sys::store::Store;
+use lowlat_sys::{Live, Sys};
 use serde::Serialize;
 
 /// What came of one knob.
@@ -76,7 +76,7 @@ fn all(iface: &str) -> Result<BTreeMap<&'static str, Tried>, String> {
     Ok(tried)
 }
 
-fn one(session: &mut Session, live: &Live, knob: &'static dyn Knob, iface: &str) -> Tried {
+fn one(session: &mut Session, live: &dyn Sys, knob: &'static dyn Knob, iface: &str) -> Tried {
     let meta = knob.meta();
     let targets = match knob.targets(live, Some(iface)) {
         Reading::Value(targets) => targets,
@@ -148,7 +148,14 @@ fn candidates(page: &str, was: &str) -> Vec<String> {
 }
 
 /// Through the executor. `None`: this value says nothing, another is to be tried.
-fn ask(session: &mut Session, live: &Live, knob: &dyn Knob, target: &Target, was: &str, asked: &str) -> Option<Tried> {
+fn ask(
+    session: &mut Session,
+    live: &dyn Sys,
+    knob: &dyn Knob,
+    target: &Target,
+    was: &str,
+    asked: &str,
+) -> Option<Tried> {
     let setting = Setting { knob: knob.meta().name.to_owned(), target: target.clone(), value: asked.to_owned() };
     let refused =
         |why: String, outcome: &'static str| Tried { outcome, asked: asked.to_owned(), why, ..Tried::default() };

@@ -43,7 +43,7 @@ fn main() {
             let mut all: record::Record =
                 fs::read(&path).ok().map(|b| serde_json::from_slice(&b).unwrap()).unwrap_or_default();
             let entry = all.entry(kernel.name().to_owned()).or_default();
-            entry.release = results.text("release").trim().to_owned();
+            results.text("release").trim().clone_into(&mut entry.release);
             entry.drivers.insert(driver.to_owned(), record::knobs(&results));
             fs::write(&path, serde_json::to_string_pretty(&all).unwrap() + "\n").unwrap();
             println!("{driver} on {}: recorded", kernel.name());

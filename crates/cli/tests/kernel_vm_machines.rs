@@ -113,7 +113,7 @@ fn main_job(release: &str) {
     let before = captured();
     let far = node.serve("");
     sh("ip netns exec far ethtool -C eth1 rx-usecs 0");
-    node.hold_back(1_000);
+    Node::hold_back(1_000);
     let ask = format!(
         "optimize --iface eth0 --target {far} --goal 250us --cpu {NEAR_CPU} --duration 300ms --pairs 6 --round 60ms --load 0 --engines none --json"
     );

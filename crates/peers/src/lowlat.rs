@@ -359,7 +359,7 @@ mod tests {
         let mut m = [0u8; 64];
         near.encode(3, 4, &mut m);
         let mut by_layout = m;
-        assert_eq!((m[..4].try_into(), m[4..8].try_into()), (Ok(LAYOUT.magic), Ok(LAYOUT.probe)));
+        assert_eq!((&m[..4], &m[4..8]), (&LAYOUT.magic[..], &LAYOUT.probe[..]));
         assert_eq!(bytes_at(&m, LAYOUT.length_at).map(u32::from_le_bytes), Some(64));
         assert_eq!(far.reflect(&mut m, &arrival()), Reflection::Reply(64));
         by_layout[4..8].copy_from_slice(&LAYOUT.answer);

@@ -445,7 +445,7 @@ fn marks() -> impl Strategy<Value = Marks> {
         "[a-z]{4,8}-qw[a-z]{2}",
     );
     (numbers, texts).prop_map(|((mac, v4, v6, id), (host, domain, user, full_name, ssid, serial, process))| {
-        let hex: String = id.iter().map(|b| format!("{b:02x}")).collect();
+        let hex = id.iter().fold(String::new(), |hex, b| hex + &format!("{b:02x}"));
         Marks {
             host,
             domain,

@@ -85,7 +85,7 @@ impl Node {
     /// The driver of e1000e may have an adaptive value pending from its mode 3, which the next receive interrupt writes
     /// over the new one (e1000e/netdev.c, `e1000_intr_msix_rx`, `set_itr`); so the modes are left first and a packet
     /// sent.
-    pub fn hold_back(&self, usecs: u32) {
+    pub fn hold_back(usecs: u32) {
         sh(&format!(
             "ethtool -C eth0 rx-usecs 0; ping -q -c 2 -i 0.01 {FAR} >/dev/null; ethtool -C eth0 rx-usecs {usecs}"
         ));

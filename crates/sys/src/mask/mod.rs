@@ -124,9 +124,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(secrets: &[(&str, &str)]) -> Mask {
-        let mut mask = Mask::default();
-        mask.words = known::sorted(secrets.iter().filter_map(|(word, instead)| Word::new(word, instead)).collect());
-        mask
+        let words = secrets.iter().filter_map(|(word, instead)| Word::new(word, instead)).collect();
+        Mask { words: known::sorted(words), ..Mask::default() }
     }
 
     #[test]
