@@ -99,7 +99,7 @@ mod tsc {
     use std::arch::x86_64::{__cpuid, _mm_lfence, _rdtsc};
 
     /// Whether the TSC runs at one pace, whatever the processor does: "The TSC rate is ensured to be invariant across
-    /// all P-States, C-States, and stop grant transitions" (AMD APM vol. 3, Fn8000_0007 EDX[8]; Intel SDM vol. 3,
+    /// all P-States, C-States, and stop grant transitions" (AMD APM vol. 3, Fn8000_0007 EDX bit 8; Intel SDM vol. 3,
     /// 18.17.1 says the same of the same bit). `None` on another kind of processor.
     pub fn invariant() -> Option<bool> {
         #[allow(unused_unsafe)] // safe in newer toolchains
