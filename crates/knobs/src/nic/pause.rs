@@ -2,7 +2,8 @@ use crate::how::{Place, Value};
 
 crate::knob! {
     /// ## What it does
-    /// Lets the other end stop this one's sending for a moment, and the reverse.
+    /// Lets the other end stop this one's sending for a moment, and the reverse. Where pause is negotiated, the negotiation is
+    /// switched off first: until then igb takes `rx off` without an error and without effect.
     /// ## Why it matters
     /// A pause frame stops *every* flow on the link for the sake of one receiver that is too slow. Where the receiver
     /// keeps up there are none.
@@ -19,6 +20,7 @@ crate::knob! {
     refusal "";
     also ["flow control"];
     sources [
+        "measured: linux 6.1, 6.12 and 7.3, igb in QEMU, docs/reference/knobs-on-kernels.md",
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: PAUSE_SET",
         "Documentation/networking/device_drivers/ethernet/intel/i40e.rst in linux 6.12: Flow Control",
     ];

@@ -180,7 +180,10 @@ fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, mad
 
 /// The packages with the image and modules: one up to 6.x, several since Debian split them (7.x).
 fn image_packages(apt: &Apt, meta: &str) -> Result<Vec<String>, LabError> {
-    let wanted = |p: &String| ["linux-image-", "linux-binary-", "linux-modules-"].iter().any(|w| p.starts_with(w));
+    // linux-base-RELEASE holds the lists of what is built in (7.x).
+    let wanted = |p: &String| {
+        ["linux-image-", "linux-binary-", "linux-modules-", "linux-base-"].iter().any(|w| p.starts_with(w))
+    };
     let mut found: Vec<String> = apt.depends(meta)?.into_iter().filter(wanted).collect();
     let mut at = 0;
     while at < found.len() {
