@@ -229,9 +229,8 @@ fn probes_that_meet_an_interruption_are_marked_and_kept() {
         let marked = gaps["marked"].as_u64().unwrap();
         assert!(marked > 0 && gaps["seen"].as_u64().unwrap() > 0, "{engine}: {gaps:#}");
         assert!(gaps["longest_ns"].as_u64() >= gaps["threshold_ns"].as_u64(), "{engine}: {gaps:#}");
-        // None of them left the run's own figures.
-        assert_eq!(m["rtt"]["samples"], m["sent"]);
-        assert_eq!(gaps["rtt_without"]["samples"].as_u64().unwrap() + marked, m["sent"].as_u64().unwrap());
+        // None of them left the run's own figures (what the steady-state test left out is in neither).
+        assert_eq!(gaps["rtt_without"]["samples"].as_u64().unwrap() + marked, m["rtt"]["samples"].as_u64().unwrap());
     }
 }
 

@@ -155,13 +155,13 @@ impl Watch {
     }
 }
 
-/// With the figures of a run's measured probes.
-pub(crate) fn figures<'a>(marks: &GapMarks, measured: impl Iterator<Item = &'a Probe>) -> GapMarks {
+/// With the figures of the probes that the run's own figures are made of, so that the two compare.
+pub(crate) fn figures<'a>(marks: &GapMarks, figured: impl Iterator<Item = &'a Probe>) -> GapMarks {
     if marks.threshold_ns.is_none() {
         return marks.clone();
     }
     let (mut marked, mut without) = (0, Vec::new());
-    for p in measured.filter(|p| !p.flags.has(Flags::UNSENT)) {
+    for p in figured.filter(|p| !p.flags.has(Flags::UNSENT)) {
         if p.flags.has(Flags::GAP) {
             marked += 1;
         } else {

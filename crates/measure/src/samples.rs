@@ -463,7 +463,7 @@ impl Samples {
             legs: shown.legs,
             stamps: shown.report,
             one_way: shown.one_way,
-            gaps: self.gaps.as_ref().map(|marks| gaps::figures(marks, self.measured())),
+            gaps: self.gaps.as_ref().map(|marks| gaps::figures(marks, self.figured())),
             conditions: context.conditions,
             environment: context.environment,
             warnings,

@@ -149,7 +149,7 @@ pub(crate) fn show(samples: &Samples, peer_is_ours: bool) -> Shown {
         .probes()
         .iter()
         .enumerate()
-        .filter(|(_, p)| !p.flags.has(Flags::WARMUP) && p.answered())
+        .filter(|(_, p)| !p.flags.has(Flags::WARMUP | Flags::UNSTEADY) && p.answered())
         .map(|(i, p)| (p, samples.stamps.get(i).unwrap_or(&none)))
         .collect();
     let mut report = StampReport { engine: probed.engine.clone(), ..StampReport::default() };

@@ -35,7 +35,7 @@ pub struct StampKind {
     pub probed: u64,
     /// Of those, how many came.
     pub probed_arrived: u64,
-    /// Answered probes of the run that asked for one; 0 where none came in the phase before.
+    /// Answered probes of the run's figures that asked for one; 0 where none came in the phase before.
     pub asked: u64,
     /// Of those, how many came.
     pub arrived: u64,
@@ -108,7 +108,7 @@ pub struct GapMarks {
     pub seen: Option<u64>,
     /// Longest, ns.
     pub longest_ns: Option<u64>,
-    /// Measured probes that were on their way during one.
+    /// Probes of the run's figures that were on their way during one.
     pub marked: Option<u64>,
     /// Round trips without the marked ones. The run's own figures keep them.
     pub rtt_without: Option<Quantiles>,
