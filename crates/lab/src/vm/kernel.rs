@@ -168,7 +168,7 @@ fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, mad
     let kept = made.join("lib/modules").join(&release);
     super::cache::make(&kept)?;
     fs::copy(image, made.join("vmlinuz")).map_err(LabError::io("copy", image))?;
-    // Since Debian split the package (7.x) the list of what is built in lies beside the image, in the other tree.
+    // Parts of a split package may lie in either tree.
     for tree in trees.iter().map(|t| t.join(&release)).filter(|t| t.exists()) {
         prune(&tree, &kept)?;
     }
@@ -178,9 +178,12 @@ fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, mad
     fs::write(made.join("release"), &release).map_err(LabError::io("write", made))
 }
 
-/// The packages with the image and modules: one up to 6.x, several since Debian split them (7.x).
+/// The packages with the image and modules: one up to 6.x, several since Debian split them (7.x);
+/// the list of what is built in is in the base.
 fn image_packages(apt: &Apt, meta: &str) -> Result<Vec<String>, LabError> {
-    let wanted = |p: &String| ["linux-image-", "linux-binary-", "linux-modules-"].iter().any(|w| p.starts_with(w));
+    let wanted = |p: &String| {
+        ["linux-image-", "linux-binary-", "linux-modules-", "linux-base-"].iter().any(|w| p.starts_with(w))
+    };
     let mut found: Vec<String> = apt.depends(meta)?.into_iter().filter(wanted).collect();
     let mut at = 0;
     while at < found.len() {
