@@ -18,7 +18,7 @@ fn a_fault_of_one_end_that_shows_in_p99_is_found_and_fixed() {
         sh("ip netns exec far ethtool -C eth1 rx-usecs 0");
         Node::hold_back(500);
         let ask = format!(
-            "optimize --iface eth0 --target {far} --goal 200us --cpu {NEAR_CPU} --duration 1300ms --pairs 6 --round 120ms --load 0 --engines none --json"
+            "optimize --iface eth0 --target {far} --goal 200us --cpu {NEAR_CPU} --duration 1300ms --pairs 10 --round 300ms --load 0 --engines none --json"
         );
         let run = node.lowlat(&ask);
         let run = run.json();

@@ -168,7 +168,7 @@ fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, mad
     let kept = made.join("lib/modules").join(&release);
     super::cache::make(&kept)?;
     fs::copy(image, made.join("vmlinuz")).map_err(LabError::io("copy", image))?;
-    // Since Debian split the package (7.x) the list of what is built in lies beside the image, in the other tree.
+    // Parts of a split package may lie in either tree.
     for tree in trees.iter().map(|t| t.join(&release)).filter(|t| t.exists()) {
         prune(&tree, &kept)?;
     }
@@ -178,9 +178,9 @@ fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, mad
     fs::write(made.join("release"), &release).map_err(LabError::io("write", made))
 }
 
-/// The packages with the image and modules: one up to 6.x, several since Debian split them (7.x).
+/// The packages with the image and modules: one up to 6.x, several since Debian split them (7.x);
+/// the list of what is built in is in the base.
 fn image_packages(apt: &Apt, meta: &str) -> Result<Vec<String>, LabError> {
-    // linux-base-RELEASE holds the lists of what is built in (7.x).
     let wanted = |p: &String| {
         ["linux-image-", "linux-binary-", "linux-modules-", "linux-base-"].iter().any(|w| p.starts_with(w))
     };
