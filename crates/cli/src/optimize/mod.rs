@@ -6,6 +6,7 @@
 mod engines;
 pub mod judge;
 mod preflight;
+mod route;
 mod steps;
 
 use lowlat_apply::Session;

@@ -9,7 +9,7 @@ use super::Job;
 use crate::failure::Failure;
 use crate::probe;
 
-/// Checks the interface, the privilege, the state directory, an earlier unfinished run and the target, in this order.
+/// Checks the interface, the privilege, the state directory, an earlier unfinished run, the route and the target, in this order.
 pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure> {
     interface(&job.iface, sys)?;
     if !job.dry_run {
@@ -24,6 +24,7 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
             )));
         }
     }
+    super::route::leads_over(&job.iface, job.path.remote.ip(), sys)?;
     probe::reach(&job.path, &job.engine)
 }
 

@@ -1,5 +1,6 @@
 //! `lowlat status`: what stands applied.
 
+use lowlat_model::Locus;
 use lowlat_model::journal::StatusDocument;
 
 use crate::figures::line;
@@ -15,9 +16,50 @@ pub fn status(d: &StatusDocument) -> String {
         .iter()
         .map(|a| {
             let by = if a.changed_by_other { "changed by another" } else { "" };
-            vec![line(&a.knob), a.target.to_string(), line(&a.was), line(&a.set), line(&a.now), by.to_owned()]
+            let [was, set, now] = [&a.was, &a.set, &a.now].map(|v| cut(&line(v)));
+            // A file is told by its path: its text is there to be read.
+            let target = match &a.locus {
+                Locus::DropIn { path } => line(path),
+                _ => a.target.to_string(),
+            };
+            vec![line(&a.knob), target, was, set, now, by.to_owned()]
         })
         .collect();
     let table = Table::block(&["knob", "target", "was", "set", "now", ""], rows);
     text(&[Section::new("Applied", vec![table])]).trim_start().to_owned()
+}
+
+/// A value as wide as the widest setting, a queue discipline's; a file's text is longer.
+const WIDEST: usize = 72;
+
+fn cut(value: &str) -> String {
+    if value.chars().count() <= WIDEST {
+        return value.to_owned();
+    }
+    value.chars().take(WIDEST - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lowlat_model::Schema;
+    use lowlat_model::journal::Applied;
+    use lowlat_model::op::Target;
+
+    #[test]
+    fn a_file_is_told_by_its_path_and_not_by_its_text() {
+        let path = "/etc/systemd/system/lowlat.service".to_owned();
+        let applied = Applied {
+            knob: "persist".into(),
+            target: Target::Host,
+            locus: Locus::DropIn { path: path.clone() },
+            was: "nothing".into(),
+            set: "ExecStart=-/bin/sh -c x\n".repeat(50),
+            now: "ExecStart=-/bin/sh -c x\n".repeat(50),
+            changed_by_other: false,
+        };
+        let told = status(&StatusDocument { schema: Schema::current("status"), applied: vec![applied] });
+        assert!(told.contains(&path), "{told}");
+        assert!(told.lines().all(|l| l.chars().count() < 260), "{told}");
+    }
 }

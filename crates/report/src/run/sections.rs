@@ -58,16 +58,16 @@ fn planted(d: &RunDocument) -> Option<Section> {
 
 fn goal(d: &RunDocument) -> Option<Section> {
     let goal = d.goal_ns?;
-    let words = match d.goal_met {
-        Some(true) => "met",
-        Some(false) => "missed",
-        None => "not judged: there is no result to compare it with",
+    let [before, after] = [&d.baseline, &d.result].map(|m| m.as_ref().and_then(|m| m.rtt.p50_ns));
+    let words = match (d.goal_met, before) {
+        (Some(met), _) => format!("{} ({})", if met { "met" } else { "missed" }, time(after)),
+        (None, Some(before)) if before <= goal => {
+            format!("the baseline's {} meets it; there is no result to judge", time(Some(before)))
+        }
+        (None, Some(before)) => format!("the baseline's {} misses it; there is no result to judge", time(Some(before))),
+        (None, None) => "not judged: nothing was measured".to_owned(),
     };
-    let result = d.result.as_ref().and_then(|m| m.rtt.p50_ns);
-    Some(Section::new(
-        "Goal",
-        vec![Block::Words(format!("{} for the median: {words} ({})", time(Some(goal)), time(result)))],
-    ))
+    Some(Section::new("Goal", vec![Block::Words(format!("{} for the median: {words}", time(Some(goal))))]))
 }
 
 fn found(d: &RunDocument) -> Section {
