@@ -94,6 +94,7 @@ fn covers(destination: &str, target: IpAddr) -> Option<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may end by panic
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
