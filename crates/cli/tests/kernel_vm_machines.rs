@@ -91,22 +91,23 @@ fn a_nic_behind_an_iommu_has_its_group() {
             "echo > {at}/driver_override; echo {device} > {at}/driver/unbind; echo {device} > /sys/bus/pci/drivers_probe; sleep 0.3"
         ));
         assert_eq!(sh(&format!("basename $(readlink {at}/driver)")), "e1000e");
-        sh("sh /run/lowlat/setup");
     });
 }
 
 #[test]
 fn the_main_job_runs_on_the_oldest_kernel() {
-    OLDEST.case("the_main_job_runs_on_the_oldest_kernel", || main_job("6.1."));
+    OLDEST.case("the_main_job_runs_on_the_oldest_kernel", || main_job("6.1.", "80ms"));
 }
 
 #[test]
 fn the_main_job_runs_on_the_newest_kernel() {
-    NEWEST.case("the_main_job_runs_on_the_newest_kernel", || main_job(""));
+    NEWEST.case("the_main_job_runs_on_the_newest_kernel", || main_job("", "300ms"));
 }
 
 /// Finds, proves, keeps, puts back.
-fn main_job(release: &str) {
+///
+/// igb in QEMU holds back for four times the value asked for, so a round that bears a figure is longer there.
+fn main_job(release: &str, round: &str) {
     let mut node = Node::new();
     assert!(sh("uname -r").starts_with(release));
     let before = captured();
@@ -114,7 +115,7 @@ fn main_job(release: &str) {
     sh("ip netns exec far ethtool -C eth1 rx-usecs 0");
     Node::hold_back(1_000);
     let ask = format!(
-        "optimize --iface eth0 --target {far} --goal 250us --cpu {NEAR_CPU} --duration 300ms --pairs 10 --round 80ms --load 0 --engines none --json"
+        "optimize --iface eth0 --target {far} --goal 250us --cpu {NEAR_CPU} --duration 600ms --pairs 10 --round {round} --load 0 --engines none --json"
     );
     let run = node.lowlat(&ask).json();
     let step = steps(&run, "nic.coalesce.rx-usecs").pop().cloned().unwrap();
