@@ -30,12 +30,17 @@ net() {
 
 near() { ip netns exec "$NEAR" "$@"; }
 
-# far COMMAND…: starts it in the far namespace; its process id is in $FAR_PID.
+# far COMMAND…: starts it in the far namespace and waits until it has a socket; its process id is in $FAR_PID.
 far() {
   ip netns exec "$FAR" "$@" >"$WORK/far.log" 2>&1 &
   FAR_PID=$!
   PIDS+=("$FAR_PID")
-  sleep 0.3
+  for _ in $(seq 50); do
+    sleep 0.1
+    if [ -n "$(ip netns exec "$FAR" ss -Hnltu)" ]; then sleep 0.2; return; fi
+  done
+  echo "bench: $1 opened no port in 5 s: $(tail -1 "$WORK/far.log")" >&2
+  exit 2
 }
 
 stop_far() {
