@@ -26,6 +26,13 @@ net() {
   for ns in "$NEAR" "$FAR"; do ip -n "$ns" link set lo up; done
   ip -n "$NEAR" link set lan0 up
   ip -n "$FAR" link set lan1 up
+  # The carrier comes a moment later.
+  for _ in $(seq 50); do
+    if [ -n "$(ip -n "$NEAR" link show lan0 up | grep LOWER_UP)" ] && [ -n "$(ip -n "$FAR" link show lan1 up | grep LOWER_UP)" ]; then return; fi
+    sleep 0.1
+  done
+  echo "bench: the link between the namespaces has no carrier after 5 s" >&2
+  exit 2
 }
 
 near() { ip netns exec "$NEAR" "$@"; }
