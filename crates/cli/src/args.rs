@@ -77,6 +77,20 @@ pub enum Command {
     /// The far namespace of the lab (started by demo).
     #[command(hide = true)]
     LabFar,
+    /// The near end in the lab's virtual machine (started by demo).
+    #[command(hide = true)]
+    LabNear(LabNearArgs),
+}
+
+/// `lab-near`.
+#[derive(Debug, Args)]
+pub struct LabNearArgs {
+    /// The P50 wanted.
+    #[arg(long, value_parser = duration)]
+    pub goal: u64,
+    /// Where the run's document goes.
+    #[arg(long)]
+    pub out: PathBuf,
 }
 
 fn duration(text: &str) -> Result<u64, String> {

@@ -105,6 +105,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::HoldDmaLatency { us } => commands::apply::hold(us),
         Command::RollbackUnlessConfirmed { transaction, seconds } => commands::apply::watch(&transaction, seconds),
         Command::LabFar => commands::demo::far(),
+        Command::LabNear(a) => commands::demo::near(&a),
     }
 }
 

@@ -14,7 +14,7 @@ use common::{LOWLAT, Scratch, Started, for_anybody, kill, run, until};
 /// A shell in a mount namespace of its own with tracefs mounted, which it may not be on the host.
 fn traced(script: &str) -> Command {
     let mut command = Command::new("unshare");
-    let mount = "mount -t tracefs none /sys/kernel/tracing";
+    let mount = "{ mountpoint -q /sys/kernel/tracing || mount -t tracefs none /sys/kernel/tracing; }";
     command.args(["--mount", "sh", "-c", &format!("{mount} && {script}"), LOWLAT]).stdin(Stdio::null());
     command
 }

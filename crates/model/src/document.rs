@@ -59,6 +59,9 @@ pub struct RunDocument {
     pub escalations: Vec<String>,
     /// What to do next.
     pub next_steps: Vec<String>,
+    /// Only in the demo: what its hosts were, and what follows for the figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lab: Option<String>,
     /// Only in the demo: what was planted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planted: Option<Vec<Planted>>,

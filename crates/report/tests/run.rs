@@ -26,7 +26,7 @@ fn dry_run_snapshot() {
     d.steps.clear();
     d.engines.clear();
     (d.result, d.loaded, d.loaded_baseline, d.goal_met) = (None, None, None, None);
-    (d.planted, d.rollback_verified) = (None, None);
+    (d.lab, d.planted, d.rollback_verified) = (None, None, None);
     insta::assert_snapshot!(lowlat_report::text(&d));
 }
 

@@ -208,6 +208,7 @@ pub fn document() -> RunDocument {
                 fixed: Some(false),
             },
         ]),
+        lab: Some("a pair of namespaces: no interrupts.".to_owned()),
         rollback_verified: Some(true),
     }
 }

@@ -291,6 +291,7 @@ impl Parts {
             escalations: assessment.escalations,
             next_steps: present_words(job, &self.baseline).into_iter().chain(assessment.next_steps).collect(),
             planted: None,
+            lab: None,
             rollback_verified: None,
         }
     }

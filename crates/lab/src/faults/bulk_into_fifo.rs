@@ -5,8 +5,8 @@ use std::net::SocketAddrV4;
 use lowlat_netlink::tc::options;
 use lowlat_netlink::tc::qdisc::{self, Handle, Parent};
 
-use super::{Fault, Planted, Site, failed};
-use crate::netns::{FAR_ADDRESS, LabError, NEAR_LINK};
+use super::{Bed, Fault, Planted, Site, failed};
+use crate::netns::{FAR_ADDRESS, LabError};
 use crate::traffic::{Running, Traffic};
 
 /// The line: fast enough to leave the CPUs to the probe, slow enough for one stream to fill it.
@@ -28,14 +28,18 @@ impl Fault for BulkIntoFifo {
         "plain-fifo-backlog"
     }
 
+    fn beds(&self) -> &'static [Bed] {
+        &[Bed::Veth]
+    }
+
     fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
         let e = failed("plant a slow line with a plain FIFO");
         let root = Handle(0x0001_0000);
         // The shaper's own limit only sizes the inner queue that the FIFO replaces.
-        qdisc::put(NEAR_LINK, Parent::Root, root, "tbf", Some(&options::tbf(LINE_BPS, BURST_BYTES, 1 << 20)))
+        qdisc::put(site.link, Parent::Root, root, "tbf", Some(&options::tbf(LINE_BPS, BURST_BYTES, 1 << 20)))
             .map_err(&e)?;
         let class = Parent::Class(Handle(root.0 | 1));
-        qdisc::put(NEAR_LINK, class, Handle(0x0010_0000), "pfifo", Some(&options::fifo(FIFO_FRAMES))).map_err(&e)?;
+        qdisc::put(site.link, class, Handle(0x0010_0000), "pfifo", Some(&options::fifo(FIFO_FRAMES))).map_err(&e)?;
         site.far.ask(&Traffic::Sink { port: SINK_PORT }.line())?;
         let bulk = (0..STREAMS)
             .map(|_| Running::bulk(SocketAddrV4::new(FAR_ADDRESS, SINK_PORT)))

@@ -7,8 +7,8 @@ use lowlat_netlink::route::link;
 use lowlat_netlink::tc::qdisc::{self, Handle, Parent};
 use lowlat_netlink::tc::{filter, options};
 
-use super::{Fault, Planted, Site, failed};
-use crate::netns::{LabError, NEAR_LINK};
+use super::{Bed, Fault, Planted, Site, failed};
+use crate::netns::LabError;
 
 const IFB: &str = "ifb-test";
 const DELAY: Duration = Duration::from_micros(400);
@@ -22,6 +22,10 @@ pub(super) struct DelayLeftBehind;
 impl Fault for DelayLeftBehind {
     fn rule(&self) -> &'static str {
         "netem-on-path"
+    }
+
+    fn beds(&self) -> &'static [Bed] {
+        &[Bed::Veth, Bed::Nic]
     }
 
     fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
@@ -41,8 +45,8 @@ impl Fault for DelayLeftBehind {
                 format!("a {rate} kbit/s shaper left behind on the receive side ({IFB}); this kernel has no netem");
             (words, "shaper-below-line-rate")
         };
-        qdisc::add_ingress(NEAR_LINK).map_err(&e)?;
-        filter::redirect_ingress_udp(NEAR_LINK, IFB, site.probe_port).map_err(&e)?;
+        qdisc::add_ingress(site.link).map_err(&e)?;
+        filter::redirect_ingress_udp(site.link, IFB, site.probe_port).map_err(&e)?;
         Ok(Planted { words, rule, traffic: Vec::new() })
     }
 }

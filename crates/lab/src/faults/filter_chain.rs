@@ -2,7 +2,7 @@
 
 use lowlat_netlink::nft::{self, Hook};
 
-use super::{Fault, Planted, Site, failed};
+use super::{Bed, Fault, Planted, Site, failed};
 use crate::netns::LabError;
 
 const RULES: u16 = 2_000;
@@ -13,6 +13,10 @@ pub(super) struct FilterChain;
 impl Fault for FilterChain {
     fn rule(&self) -> &'static str {
         "long-filter-chain"
+    }
+
+    fn beds(&self) -> &'static [Bed] {
+        &[Bed::Veth]
     }
 
     fn plant(&self, _: &mut Site<'_>) -> Result<Planted, LabError> {

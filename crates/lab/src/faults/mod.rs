@@ -1,9 +1,10 @@
-//! Faults that real hosts have, planted in the near node's namespace: one file each, one line each in [`all`].
+//! Faults that real hosts have, planted at the near node: one file each, one line each in [`all`].
 //!
 //! A fault says openly what it plants and which rule should find it. What the kernel here cannot plant is said, and the
-//! nearest fault that it can is planted instead. Nothing of it reaches beyond the namespace.
+//! nearest fault that it can is planted instead. Nothing of it reaches beyond the node.
 
 mod bulk_into_fifo;
+mod coalescing;
 mod delay_left_behind;
 mod filter_chain;
 mod receive_buffer;
@@ -14,9 +15,20 @@ use std::path::Path;
 use crate::netns::{Far, LabError};
 use crate::traffic::Running;
 
+/// What the near node's link is. Not every fault can be had on each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bed {
+    /// A veth link between namespaces of this host: no interrupts, no coalescing, no rings.
+    Veth,
+    /// A NIC in a virtual machine, whose processor is emulated: bulk traffic would be all it has time for.
+    Nic,
+}
+
 /// Where faults are planted.
 #[derive(Debug)]
 pub struct Site<'a> {
+    /// The near node's interface.
+    pub link: &'a str,
     /// The far node.
     pub far: &'a mut Far,
     /// The far end's port that the probe will use.
@@ -31,6 +43,8 @@ pub struct Site<'a> {
 pub trait Fault {
     /// The rule that should find it.
     fn rule(&self) -> &'static str;
+    /// Where it can be had.
+    fn beds(&self) -> &'static [Bed];
     /// Plants it. Returns what was planted, in words, and the traffic that makes it hurt, which runs until dropped.
     fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError>;
 }
@@ -46,9 +60,15 @@ pub struct Planted {
     pub traffic: Vec<Running>,
 }
 
+/// The faults of a bed, in the order of planting.
+pub fn on(bed: Bed) -> Vec<Box<dyn Fault>> {
+    all().into_iter().filter(|f| f.beds().contains(&bed)).collect()
+}
+
 /// Every fault, in the order of planting.
 pub fn all() -> Vec<Box<dyn Fault>> {
     vec![
+        Box::new(coalescing::Coalescing),
         Box::new(bulk_into_fifo::BulkIntoFifo),
         Box::new(delay_left_behind::DelayLeftBehind),
         Box::new(rps_elsewhere::RpsElsewhere),

@@ -1,6 +1,6 @@
 //! The default receive buffer is too small for the bursts that a feed sends.
 
-use super::{Fault, Planted, Site, write};
+use super::{Bed, Fault, Planted, Site, write};
 use crate::netns::LabError;
 use crate::traffic::{Running, Traffic};
 
@@ -17,6 +17,10 @@ pub(super) struct ReceiveBuffer;
 impl Fault for ReceiveBuffer {
     fn rule(&self) -> &'static str {
         "receive-buffer-errors"
+    }
+
+    fn beds(&self) -> &'static [Bed] {
+        &[Bed::Veth]
     }
 
     fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {

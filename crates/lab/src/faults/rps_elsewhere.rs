@@ -1,13 +1,17 @@
 //! Receive packet steering hands every packet to a CPU on which nobody waits for it.
 
-use super::{Fault, Planted, Site, write};
-use crate::netns::{LabError, NEAR_LINK};
+use super::{Bed, Fault, Planted, Site, write};
+use crate::netns::LabError;
 
 pub(super) struct RpsElsewhere;
 
 impl Fault for RpsElsewhere {
     fn rule(&self) -> &'static str {
         "rps-remote-cpu"
+    }
+
+    fn beds(&self) -> &'static [Bed] {
+        &[Bed::Veth, Bed::Nic]
     }
 
     fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
@@ -18,7 +22,8 @@ impl Fault for RpsElsewhere {
                 "run the demo on two CPUs or more",
             ));
         };
-        write(&format!("/sys/class/net/{NEAR_LINK}/queues/rx-0/rps_cpus"), &format!("{:x}", 1u32 << cpu))?;
+        let link = site.link;
+        write(&format!("/sys/class/net/{link}/queues/rx-0/rps_cpus"), &format!("{:x}", 1u32 << cpu))?;
         Ok(Planted {
             words: format!("RPS hands what comes in to CPU {cpu}; the probe waits on CPU {}", site.probe_cpu),
             rule: self.rule(),

@@ -103,12 +103,11 @@ impl FarNode {
     pub fn run(self, mut handle: impl FnMut(&str) -> Result<String, String>) {
         for line in std::io::stdin().lock().lines() {
             let Ok(line) = line else { break };
-            let answer = match line.trim() {
-                "link" => far_half(),
-                line => match Traffic::parse(line) {
-                    Some(traffic) => traffic.start(),
-                    None => handle(line),
-                },
+            let line = line.trim();
+            let answer = match (line.strip_prefix("link "), Traffic::parse(line)) {
+                (Some(far_link), _) => far_half(far_link),
+                (None, Some(traffic)) => traffic.start(),
+                (None, None) => handle(line),
             };
             match answer {
                 Ok(rest) => say(&format!("ok {rest}")),

@@ -10,4 +10,4 @@ mod link;
 
 pub use enter::{LabError, enter_private};
 pub use far::{Far, FarNode};
-pub use link::{FAR_ADDRESS, FAR_LINK, NEAR_ADDRESS, NEAR_LINK, join};
+pub use link::{FAR_ADDRESS, FAR_LINK, NEAR_ADDRESS, NEAR_LINK, join, join_nics};

@@ -99,6 +99,12 @@ pub enum LabError {
         /// Last line on the console.
         last: String,
     },
+    /// Whoever watched it ended it.
+    #[error("run the script in {topology}: stopped before its end; nothing of it is left")]
+    Stopped {
+        /// Topology name.
+        topology: String,
+    },
     /// The guest flooded its console.
     #[error("run the script in {topology}: console passed {limit} bytes; write to the results directory instead")]
     ConsoleFlood {

@@ -74,7 +74,7 @@ pub struct Outcome {
     pub results: PathBuf,
 }
 
-pub(super) fn run(lab: &Lab, guest: &Guest) -> Result<Outcome, LabError> {
+pub(super) fn run(lab: &Lab, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> Result<Outcome, LabError> {
     check(lab, guest)?;
     let temp = TempDir::new(&lab.cache)?;
     let control = temp.path().join("ctl");
@@ -101,8 +101,15 @@ pub(super) fn run(lab: &Lab, guest: &Guest) -> Result<Outcome, LabError> {
     let start = Instant::now();
     let failed = |detail: String| LabError::QemuFailed { topology: guest.topology.name.into(), detail };
     let mut child = Guarded::spawn(&mut command).map_err(|e| failed(e.to_string()))?;
-    let flooded = || fs::metadata(&console).is_ok_and(|m| m.len() > CONSOLE_LIMIT);
-    let ended = child.wait(guest.time_limit, flooded).map_err(|e| failed(e.to_string()))?;
+    let mut go_on = true;
+    let stop = || {
+        go_on = watch();
+        !go_on || fs::metadata(&console).is_ok_and(|m| m.len() > CONSOLE_LIMIT)
+    };
+    let ended = child.wait(guest.time_limit, stop).map_err(|e| failed(e.to_string()))?;
+    if !go_on {
+        return Err(LabError::Stopped { topology: guest.topology.name.into() });
+    }
     let wall = start.elapsed();
     let text = fs::read(&console).map(|b| String::from_utf8_lossy(&b).replace('\r', "")).unwrap_or_default();
     let complaint = fs::read_to_string(&complaint).unwrap_or_default();

@@ -34,7 +34,7 @@ use std::path::PathBuf;
 pub use error::LabError;
 pub use guest::{Guest, Outcome, Share};
 pub use kernel::{Kernel, KernelChoice};
-pub use suite::Suite;
+pub use suite::{Suite, this_program};
 pub use topology::Topology;
 
 /// A prepared lab: QEMU, one kernel and the guest's first root are in the cache.
@@ -44,6 +44,17 @@ pub struct Lab {
     tools: tools::Tools,
     qemu: qemu::Qemu,
     kernel: Kernel,
+}
+
+/// A folder of [`Lab::scratch`].
+#[derive(Debug)]
+pub struct Scratch(cache::TempDir);
+
+impl Scratch {
+    /// Where it is.
+    pub fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
 }
 
 impl Lab {
@@ -83,6 +94,31 @@ impl Lab {
 
     /// Boots a guest, runs its script, and gives its exit code, console and results.
     pub fn run(&self, guest: &Guest) -> Result<Outcome, LabError> {
-        guest::run(self, guest)
+        guest::run(self, guest, &mut || true)
+    }
+
+    /// As [`Lab::run`]; `watch` is asked some 50 times a second, and when it answers false the guest is ended at once and
+    /// the result is [`LabError::Stopped`].
+    pub fn run_watched(&self, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> Result<Outcome, LabError> {
+        guest::run(self, guest, watch)
+    }
+
+    /// A new empty folder in the cache that vanishes with the value, also (with the next [`Lab::prepare`]) after a kill.
+    pub fn scratch(&self) -> Result<Scratch, LabError> {
+        cache::TempDir::new(&self.cache).map(Scratch)
+    }
+
+    /// What [`Lab::prepare`] will fetch for this kernel, in words; `None` when all is in the cache.
+    pub fn to_fetch(choice: KernelChoice) -> Result<Option<String>, LabError> {
+        let cache = cache::root()?;
+        let missing: Vec<&str> = [
+            (tools::Tools::cached(&cache), "QEMU and busybox"),
+            (Kernel::cached(&cache, choice), "a kernel (some 100 MB)"),
+        ]
+        .into_iter()
+        .filter_map(|(there, what)| (!there).then_some(what))
+        .collect();
+        Ok((!missing.is_empty())
+            .then(|| format!("fetching {} from Debian's packages into {}", missing.join(" and "), cache.display())))
     }
 }

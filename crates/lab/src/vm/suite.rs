@@ -104,9 +104,7 @@ impl Suite {
     }
 
     fn boot(&self) -> Result<Booted, LabError> {
-        let bad = |detail: String| LabError::BadGuest { detail };
-        let exe = std::env::current_exe().map_err(|e| bad(format!("find the test program: {e}")))?;
-        let (deps, exe) = split(&exe)?;
+        let (deps, exe) = this_program()?;
         let mut shares = vec![Share { host: deps, guest: DEPS.into(), writable: false }];
         let mut script = format!("export {INSIDE}=$RESULTS {NAME}='{}'\n", self.name());
         if let Some((variable, path)) = self.program {
@@ -207,6 +205,13 @@ fn tail(text: &str, lines: usize) -> String {
 fn uptime() -> f64 {
     let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
     text.split_whitespace().next().and_then(|s| s.parse().ok()).unwrap_or(0.0)
+}
+
+/// The running program's folder, to be shared with a guest, and its name there.
+pub fn this_program() -> Result<(PathBuf, String), LabError> {
+    let exe = std::env::current_exe()
+        .map_err(|e| LabError::BadGuest { detail: format!("find this program's file: {e}; call it by its path") })?;
+    split(&exe)
 }
 
 fn split(file: &Path) -> Result<(PathBuf, String), LabError> {

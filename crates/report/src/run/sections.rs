@@ -44,7 +44,8 @@ fn planted(d: &RunDocument) -> Option<Section> {
             vec![line(&p.fault), line(&p.rule), yes(p.found), fixed]
         })
         .collect();
-    let mut blocks = vec![Table::block(&["planted fault", "rule", "found", "step kept"], rows)];
+    let mut blocks: Vec<Block> = d.lab.iter().map(|lab| Block::Words(format!("The lab: {lab}"))).collect();
+    blocks.push(Table::block(&["planted fault", "rule", "found", "step kept"], rows));
     if let Some(verified) = d.rollback_verified {
         let words = if verified {
             "Rolled back; the complete state was read again and equals the one before."

@@ -1,0 +1,161 @@
+//! `lowlat demo`: the main job on an embedded lab.
+//!
+//! A node that is nobody's gets faults that real hosts have, and then `optimize` runs there as a user would run it, without
+//! being told what was planted. What differs between the labs is the node: [`netns`] is a pair of private network
+//! namespaces, [`vm`] a virtual machine with two NICs ([`near`] is the part of it that runs inside).
+
+mod far;
+mod near;
+mod netns;
+mod vm;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lowlat_lab::faults::{self, Bed, Site};
+use lowlat_lab::netns::{FAR_ADDRESS, Far, LabError};
+use lowlat_model::document::{Planted, RunDocument};
+use lowlat_model::settings;
+use lowlat_model::{Facts, Verdict};
+use lowlat_sys::Sys;
+use lowlat_sys::store::Store;
+
+use crate::args::{DemoArgs, FormatArg, PathArgs, ProtoArg};
+use crate::failure::{Failure, Outcome};
+use crate::optimize::{self, Finished, Job};
+use crate::output;
+use crate::path::Path;
+
+pub use far::run as far;
+pub use near::run as near;
+
+/// Port of the far end that sleeps: the path of baseline and A/B tests.
+const PORT: u16 = 7_411;
+/// Port of the far end on the path on which the engines are shown.
+const ENGINES_PORT: u16 = 7_412;
+
+impl From<LabError> for Failure {
+    fn from(e: LabError) -> Self {
+        Self::new(e.to_string())
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &DemoArgs, json: bool) -> Outcome {
+    match args.lab.as_str() {
+        "netns" => netns::run(args, json),
+        "vm" => vm::run(args, json),
+        other => Err(Failure::new(format!("demo: there is no lab {other:?}; choose netns or vm"))),
+    }
+}
+
+/// A node with its far end, ready for the job.
+struct Node<'a> {
+    far: &'a mut Far,
+    bed: Bed,
+    link: &'a str,
+    near_cpu: u32,
+    other_cpu: Option<u32>,
+    /// What the far end of the engines' path is asked.
+    engines_far: String,
+    job: Job,
+}
+
+/// Plants the faults, runs the job as if it had not been told, rolls back, and compares with the state before.
+fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, Failure> {
+    let Node { far, bed, link, near_cpu, other_cpu, engines_far, job } = node;
+    let mut site = Site { link, far, probe_port: PORT, probe_cpu: near_cpu, other_cpu };
+    let mut planted = Vec::new();
+    let mut traffic = Vec::new();
+    for fault in faults::on(bed) {
+        match fault.plant(&mut site) {
+            Ok(mut p) => {
+                output::progress(&format!("  - {}", p.words));
+                traffic.append(&mut p.traffic);
+                planted.push(p);
+            }
+            Err(e) => output::progress(&format!("  - (not planted) {e}")),
+        }
+    }
+    // A bulk transfer needs a moment to fill its queue; then the host is as a user would find it.
+    std::thread::sleep(Duration::from_millis(500));
+    let before = lowlat_probes::gather(live, Some(link), None);
+
+    far.ask(&engines_far)?;
+    optimize::preflight(&job, live, store)?;
+    let Finished { mut document, session, .. } = optimize::run(&job, live, store, &mut output::progress)?;
+    let Some(mut session) = session else {
+        return Err(Failure::new("demo: optimize opened no transaction; report this as a bug"));
+    };
+    output::progress("rollback");
+    let report = session.rollback(live)?;
+    let after = lowlat_probes::gather(live, Some(link), None);
+    let different = settings::differences(&before, &after);
+    for line in report.words().lines().chain(different.iter().map(String::as_str)) {
+        output::progress(&format!("  {line}"));
+    }
+    document.rollback_verified = Some(report.complete() && different.is_empty());
+    // What was put back is not there to be persisted.
+    document.next_steps.retain(|step| !step.contains("lowlat persist"));
+    document.planted = Some(planted.iter().map(|p| judged(p, &document)).collect());
+    drop(traffic);
+    Ok(document)
+}
+
+/// Prints the report, and says by the exit code whether the goal was met and everything is as it was.
+fn show(document: &RunDocument, args: &DemoArgs, json: bool) -> Outcome {
+    if let Some(file) = &args.html {
+        let page = lowlat_report::html(document);
+        lowlat_sys::store::write_atomic(file, page.as_bytes())
+            .map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
+    }
+    super::report::print(document, if json { FormatArg::Json } else { FormatArg::Text })?;
+    if document.rollback_verified == Some(true) {
+        Ok(super::report::exit_code(document))
+    } else {
+        Err(Failure::new("demo: the rollback did not restore everything, see the lines above; report this as a bug"))
+    }
+}
+
+/// The path to the far end's port.
+fn path(link: &str, port: u16, cpu: u32) -> Result<Path, Failure> {
+    let args = PathArgs {
+        proto: ProtoArg::Udp,
+        peer: "lowlat".to_owned(),
+        size: 64,
+        cpu: Some(cpu),
+        // Longer than any queue here; a probe that takes longer is lost, and a lost one must not eat a whole round.
+        timeout: 120_000_000,
+        dscp: None,
+        priority: None,
+        key_file: None,
+        busy_poll: None,
+    };
+    Path::new(&SocketAddr::from((FAR_ADDRESS, port)).to_string(), &args, Some(link))
+}
+
+/// Whether a planted fault was found, and whether a step that its rule asked for was kept.
+fn judged(planted: &faults::Planted, document: &lowlat_model::document::RunDocument) -> Planted {
+    let findings: Vec<_> = document.findings.iter().filter(|f| f.rule == planted.rule).collect();
+    let asked: Vec<_> = findings.iter().flat_map(|f| &f.remedy.settings).collect();
+    let kept = document.steps.iter().any(|s| {
+        s.kept && s.verdict == Verdict::Better && asked.iter().any(|a| a.knob == s.knob && a.target == s.target)
+    });
+    Planted {
+        fault: planted.words.clone(),
+        rule: planted.rule.to_owned(),
+        found: !findings.is_empty(),
+        fixed: if findings.is_empty() {
+            Some(false)
+        } else if asked.is_empty() {
+            None
+        } else {
+            Some(kept)
+        },
+    }
+}
+
+fn cpus(sys: &dyn Sys) -> Vec<u32> {
+    let facts: Facts = lowlat_probes::gather(sys, None, None);
+    facts.cpus.online.into_value().filter(|c| !c.is_empty()).unwrap_or_else(|| vec![0])
+}

@@ -1,0 +1,62 @@
+//! The part of the VM lab's demo that runs inside the guest: a whole host, and nobody's but ours.
+
+use lowlat_lab::faults::Bed;
+use lowlat_lab::netns::{self, Far};
+use lowlat_sys::Live;
+use lowlat_sys::store::{self, Store};
+
+use super::{ENGINES_PORT, Node, PORT, path, prove};
+use crate::args::LabNearArgs;
+use crate::failure::{Failure, Outcome};
+use crate::optimize::Job;
+use crate::output;
+
+/// The topology's two linked NICs.
+const LINKS: [&str; 2] = ["eth0", "eth1"];
+/// The two ends run on CPUs of their own: the guest has two.
+const NEAR_CPU: u32 = 1;
+const FAR_CPU: u32 = 0;
+
+/// Runs the job and leaves its document in a file.
+pub fn run(args: &LabNearArgs) -> Outcome {
+    let store = Store::locate()?;
+    let mut far = Far::spawn()?;
+    netns::join_nics(&mut far, LINKS[0], LINKS[1])?;
+    let live = Live::new();
+    far.ask(&format!("serve {PORT} sleep {FAR_CPU}"))?;
+    output::progress("lab: a virtual machine with two e1000e back to back; planted, and not told to optimize:");
+    let node = Node {
+        far: &mut far,
+        bed: Bed::Nic,
+        link: LINKS[0],
+        near_cpu: NEAR_CPU,
+        other_cpu: Some(FAR_CPU),
+        engines_far: format!("serve {ENGINES_PORT} sleep {FAR_CPU}"),
+        job: job(args.goal)?,
+    };
+    let document = prove(node, &live, &store)?;
+    let text = serde_json::to_vec(&document)
+        .map_err(|e| Failure::new(format!("write the run's document: {e}; report this as a bug")))?;
+    store::write_atomic(&args.out, text).map_err(|e| Failure::because(e, "boot again"))?;
+    Ok(0)
+}
+
+fn job(goal_ns: u64) -> Result<Job, Failure> {
+    Ok(Job {
+        iface: LINKS[0].to_owned(),
+        path: path(LINKS[0], PORT, NEAR_CPU)?,
+        engine_path: Some(path(LINKS[0], ENGINES_PORT, NEAR_CPU)?),
+        goal_ns: Some(goal_ns),
+        present_ns: None,
+        engine: "block".to_owned(),
+        dry_run: false,
+        allow_disruptive: true,
+        allow_host_wide: true,
+        // Time is counted in instructions and repeats to some percent, so few samples show much.
+        pairs: 10,
+        round_ns: 80_000_000,
+        duration_ns: 400_000_000,
+        load_streams: 1,
+        engines: ["block", "spin", "busy-poll", "io-uring"].map(str::to_owned).to_vec(),
+    })
+}

@@ -1,0 +1,69 @@
+//! The lab of two private network namespaces joined by a veth link.
+//!
+//! The demo's process goes into private namespaces before it does anything else. Its far end is a child process in a
+//! namespace of its own. Both namespaces vanish with the processes, so an interrupted or killed demo leaves nothing behind.
+
+use lowlat_lab::faults::Bed;
+use lowlat_lab::netns::{self, Far, NEAR_LINK};
+use lowlat_sys::Live;
+use lowlat_sys::store::Store;
+
+use super::{ENGINES_PORT, Node, PORT, cpus, path, prove, show};
+use crate::args::DemoArgs;
+use crate::failure::{Failure, Outcome};
+use crate::optimize::{self, Job};
+use crate::output;
+
+/// What the report says of it.
+const LAB: &str = "two private network namespaces of this host, joined by a veth link. It has no interrupts of a NIC, no \
+                   coalescing and no rings, so the figures claim nothing about one.";
+
+/// Runs the demo there.
+pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
+    crate::need_root("demo", "its private namespaces need it")?;
+    let store = Store::locate()?;
+    optimize::free_to_change(&store)?;
+    netns::enter_private()?;
+    let mut far = Far::spawn()?;
+    netns::join(&mut far)?;
+    let live = Live::new();
+    let cpus = cpus(&live);
+    let (near_cpu, other_cpu) = (cpus[0], cpus.get(1).copied());
+    // On the prober's CPU: with the far end on another, the A/B tests would show wake-ups across CPUs.
+    far.ask(&format!("serve {PORT} sleep {near_cpu}"))?;
+    output::progress("lab: two private network namespaces joined by a veth link; planted, and not told to optimize:");
+    let node = Node {
+        far: &mut far,
+        bed: Bed::Veth,
+        link: NEAR_LINK,
+        near_cpu,
+        other_cpu,
+        engines_far: format!("serve {ENGINES_PORT} spin {}", other_cpu.unwrap_or(near_cpu)),
+        job: job(args.goal, near_cpu)?,
+    };
+    let mut document = prove(node, &live, &store)?;
+    document.lab = Some(LAB.to_owned());
+    store.save_stage(&document.run, "run", &document)?;
+    show(&document, args, json)
+}
+
+fn job(goal_ns: u64, cpu: u32) -> Result<Job, Failure> {
+    Ok(Job {
+        iface: NEAR_LINK.to_owned(),
+        path: path(NEAR_LINK, PORT, cpu)?,
+        engine_path: Some(path(NEAR_LINK, ENGINES_PORT, cpu)?),
+        goal_ns: Some(goal_ns),
+        present_ns: None,
+        engine: "block".to_owned(),
+        dry_run: false,
+        allow_disruptive: true,
+        // A namespace's settings are the lab's own; the host's CPUs are not.
+        allow_host_wide: false,
+        // Many short pairs: the host's speed changes between them, not within.
+        pairs: 12,
+        round_ns: 80_000_000,
+        duration_ns: 2_000_000_000,
+        load_streams: 2,
+        engines: ["block", "spin", "io-uring", "af-xdp"].map(str::to_owned).to_vec(),
+    })
+}
