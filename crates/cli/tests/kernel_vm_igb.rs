@@ -93,3 +93,50 @@ fn a_rollback_restores_everything() {
         assert_eq!(differences(&before, &captured()), Vec::<String>::new());
     });
 }
+
+/// What the far end's classifier saw of the probes to a port, one count for each priority code point asked for.
+fn seen(points: &[u8]) -> Vec<u64> {
+    let text = sh("ip netns exec far tc -s -j filter show dev eth1 ingress");
+    let filters: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let packets = |point: &u8| {
+        let mine =
+            filters.as_array().unwrap().iter().find(|f| f["pref"] == point + 1 && f["options"]["actions"].is_array());
+        let packets = mine.and_then(|f| f.pointer("/options/actions/0/stats/packets"));
+        packets.and_then(serde_json::Value::as_u64).unwrap_or_else(|| panic!("no filter {point}: {text}"))
+    };
+    points.iter().map(packets).collect()
+}
+
+/// SO_PRIORITY becomes the code point that the interface's map says (net/8021q, `egress-qos-map`), and setting the DSCP,
+/// which sets a priority of its own (net/ipv4/ip_sockglue.c, `rt_tos2priority`; for 46 it is 4), does not undo it.
+#[test]
+fn a_priority_is_the_code_point_on_a_vlan_and_the_dscp_stands_beside_it() {
+    SUITE.case("a_priority_is_the_code_point_on_a_vlan_and_the_dscp_stands_beside_it", || {
+        let mut node = Node::new();
+        let far = node.serve("");
+        let port = far.rsplit(':').next().unwrap();
+        sh("ip link add link eth0 name eth0.5 type vlan id 5 egress-qos-map 5:6 && ip addr add 10.78.0.1/24 dev eth0.5 && ip link set eth0.5 up");
+        sh("ip netns exec far sh -ec 'ip link add link eth1 name eth1.5 type vlan id 5; ip addr add 10.78.0.2/24 dev eth1.5; ip link set eth1.5 up; tc qdisc add dev eth1 clsact'");
+        for point in [0, 6] {
+            // Expedited forwarding, 46, is 0xb8 in the byte it shares with ECN.
+            sh(&format!("ip netns exec far tc filter add dev eth1 ingress prio {} protocol 802.1Q flower vlan_id 5 vlan_prio {point} vlan_ethtype ip ip_proto udp dst_port {port} ip_tos 0xb8/0xfc action pass", point + 1));
+        }
+        let ask = |more: &str| {
+            node.lowlat(&format!("measure 10.78.0.2:{port} --cpu {NEAR_CPU} --count 100 --dscp 46 {more} --json")).exits(0);
+        };
+        assert_eq!(seen(&[0, 6]), [0, 0]);
+        ask("--priority 5");
+        let with = seen(&[0, 6]);
+        assert!(with[0] == 0 && with[1] >= 100, "{with:?}");
+        // A priority that the map does not name goes out as 0.
+        ask("--priority 3");
+        let without = seen(&[0, 6]);
+        assert!(without[0] >= 100 && without[1] == with[1], "{with:?} {without:?}");
+        // The AF_XDP engine builds its frames itself, and its socket's priority takes the same way (net/xdp/xsk.c,
+        // `xsk_build_skb`, then the VLAN device's map).
+        ask("--priority 5 --engine af-xdp");
+        let xdp = seen(&[0, 6]);
+        assert!(xdp[1] >= with[1] + 100 && xdp[0] == without[0], "{without:?} {xdp:?}");
+        sh("ip link del eth0.5; ip netns exec far sh -ec 'ip link del eth1.5; tc qdisc del dev eth1 clsact'");
+    });
+}

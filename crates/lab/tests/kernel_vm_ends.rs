@@ -1,0 +1,96 @@
+//! How a guest may end: by its script's exit code, by a panic, and never. Each is told in one line, and nothing is left of
+//! it. (That each machine boots and does what it is for is held by the suites of the command line.)
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lowlat_lab::vm::{Guest, KernelChoice, Lab, LabError, topology};
+
+/// Where a guest of this test leaves its results; it stands in QEMU's arguments too, so that a QEMU left behind is found.
+fn results(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("lowlat-vm-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    dir
+}
+
+fn processes_with(word: &Path) -> Vec<String> {
+    let word = word.to_str().unwrap();
+    let arguments = |pid: String| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter(|pid| pid.parse::<u32>().is_ok())
+        .map(|pid| String::from_utf8_lossy(&arguments(pid)).into_owned())
+        .filter(|line| line.contains(word))
+        .collect()
+}
+
+/// Folders that guests of this process have in the cache now (`vm/tmp/PID-STARTTIME-N`).
+fn folders() -> Vec<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let base = set("LOWLAT_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|d| d.join("lowlat")))
+        .or_else(|| set("HOME").map(|d| d.join(".cache/lowlat")))
+        .unwrap();
+    let mine = format!("{}-", std::process::id());
+    fs::read_dir(base.join("vm/tmp"))
+        .unwrap()
+        .flatten()
+        .filter(|e| e.file_name().to_string_lossy().starts_with(&mine))
+        .map(|e| e.path())
+        .collect()
+}
+
+#[track_caller]
+fn nothing_is_left(dir: &Path) {
+    assert_eq!(processes_with(dir), Vec::<String>::new());
+    assert_eq!(folders(), Vec::<PathBuf>::new());
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn an_exit_code_is_the_scripts() {
+    let dir = results("exit");
+    let lab = Lab::prepare(KernelChoice::V6_12).unwrap();
+    // In the guest's sight while it runs, or the looking for what is left could not fail.
+    let (outcome, seen) = std::thread::scope(|s| {
+        let guest =
+            s.spawn(|| lab.run(&Guest::new(&topology::E1000E_PAIR, "uname -r > $RESULTS/release; exit 7", &dir)));
+        let mut seen = (0, 0);
+        while !guest.is_finished() {
+            seen = (seen.0.max(processes_with(&dir).len()), seen.1.max(folders().len()));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        (guest.join().unwrap().unwrap(), seen)
+    });
+    assert_eq!(outcome.exit_code, 7);
+    assert!(seen.0 >= 1 && seen.1 >= 1, "a running guest was not seen: {seen:?}");
+    let release = fs::read_to_string(dir.join("release")).unwrap();
+    assert!(release.starts_with("6.12.") && release.trim() == lab.kernel().release, "{release}");
+    nothing_is_left(&dir);
+}
+
+#[test]
+fn a_panic_is_one_line_and_leaves_nothing() {
+    let dir = results("panic");
+    let lab = Lab::prepare(KernelChoice::V6_12).unwrap();
+    let error = lab.run(&Guest::new(&topology::E1000E_PAIR, "echo c > /proc/sysrq-trigger", &dir)).unwrap_err();
+    assert!(matches!(&error, LabError::Panic { reason, .. } if reason.contains("sysrq")), "{error}");
+    assert_eq!(error.to_string().lines().count(), 1);
+    nothing_is_left(&dir);
+}
+
+#[test]
+fn a_hang_is_one_line_and_leaves_nothing() {
+    let dir = results("hang");
+    let lab = Lab::prepare(KernelChoice::V6_12).unwrap();
+    let mut guest = Guest::new(&topology::E1000E_PAIR, "while :; do :; done", &dir);
+    guest.time_limit = Duration::from_secs(20);
+    let error = lab.run(&guest).unwrap_err();
+    assert!(matches!(error, LabError::Hang { .. }), "{error}");
+    assert_eq!(error.to_string().lines().count(), 1);
+    nothing_is_left(&dir);
+}
