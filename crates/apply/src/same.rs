@@ -23,7 +23,10 @@ pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
         // it is the kind with its default options.
         (State::Qdisc(a), State::Qdisc(b)) => match (wish(a), wish(b)) {
             (false, false) => {
-                a.kind == b.kind && a.options_hex == b.options_hex && made_by_kernel(a) == made_by_kernel(b)
+                // At the root the kernel's own comes back by deleting what replaced it. Under a class that would leave
+                // noop, which drops all; there it is put back by its kind, and the kernel gives it a number.
+                let place = under_class(locus) || made_by_kernel(a) == made_by_kernel(b);
+                a.kind == b.kind && a.options_hex == b.options_hex && place
             }
             _ if a.kind.is_empty() || b.kind.is_empty() => made_by_kernel(a) && made_by_kernel(b),
             // A wish that names options means these.
@@ -31,6 +34,10 @@ pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
         },
         _ => false,
     }
+}
+
+fn under_class(locus: &Locus) -> bool {
+    matches!(locus, Locus::Qdisc { parent, .. } if parent.contains(':'))
 }
 
 fn wish(q: &QdiscState) -> bool {
@@ -97,6 +104,10 @@ mod tests {
         assert!(same(&place, &fifo("8001:", "08000000"), &fifo("", "08000000")));
         assert!(!same(&place, &fifo("8001:", "e8030000"), &fifo("", "08000000")));
         assert!(same(&place, &fifo("8001:", "e8030000"), &fifo("", "")));
+        // The kernel's own (0:) against the same kind with a number: under a class the same, at the root not.
+        let class = Locus::Qdisc { iface: "e".into(), parent: "1:1".into() };
+        assert!(same(&class, &fifo("0:", "08000000"), &fifo("8001:", "08000000")));
+        assert!(!same(&place, &fifo("0:", "08000000"), &fifo("8001:", "08000000")));
         let dropin = Locus::DropIn { path: "/etc/x".into() };
         assert!(!same(&dropin, &State::Text("a b".into()), &State::Text("a  b".into())));
         assert!(!same(&dropin, &State::Text(String::new()), &State::Nothing));

@@ -397,6 +397,7 @@ pub struct RollbackArgs {
 }
 
 /// `optimize`.
+#[allow(clippy::struct_excessive_bools)] // each is a flag
 #[derive(Debug, Clone, Args)]
 pub struct OptimizeArgs {
     /// Interface of the path.
@@ -423,6 +424,9 @@ pub struct OptimizeArgs {
     /// Also try steps that reset the link.
     #[arg(long)]
     pub allow_disruptive: bool,
+    /// Leave out what other programs of the host would feel: only the interface's own settings are tried.
+    #[arg(long)]
+    pub own_settings_only: bool,
     /// Pairs of rounds per step.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=1000))]
     pub pairs: u32,

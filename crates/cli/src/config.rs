@@ -26,7 +26,9 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
     let named = named_file(&args);
     let path = named.clone().unwrap_or_else(|| OsString::from(DEFAULT));
     let path = Path::new(&path);
-    let Some(position) = args.iter().position(|a| COMMANDS.iter().any(|c| a == c)) else { return Ok(args) };
+    let Some(position) = command_at(&args).filter(|at| COMMANDS.iter().any(|c| args[*at] == *c)) else {
+        return Ok(args);
+    };
     let bytes = match lowlat_sys::store::read(path) {
         Ok(bytes) => bytes,
         Err(e) if named.is_some() => {
@@ -75,6 +77,19 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
     merged.extend(flags);
     merged.extend(rest);
     Ok(merged)
+}
+
+/// Where the command stands: the first word that is no flag, nor `--config`'s value.
+fn command_at(args: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    while let Some(word) = args.get(at) {
+        let word = word.to_string_lossy();
+        if !word.starts_with('-') {
+            return Some(at);
+        }
+        at += if word == "--config" { 2 } else { 1 };
+    }
+    None
 }
 
 fn named_file(args: &[OsString]) -> Option<OsString> {

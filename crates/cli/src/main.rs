@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     match start() {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("lowlat: {failure}");
+            output::progress(&format!("lowlat: {failure}"));
             ExitCode::from(2)
         }
     }

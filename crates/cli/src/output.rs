@@ -9,14 +9,15 @@ use crate::failure::Failure;
 
 /// Prints text, with exactly one newline at its end.
 pub fn text(text: &str) {
-    println!("{}", text.trim_end_matches('\n'));
+    // A reader that went away has read what it wanted.
+    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n'));
 }
 
 /// Prints one JSON document.
 pub fn json<T: Serialize>(document: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| Failure::new(format!("write JSON: {e}; report this as a bug")))?;
-    println!("{text}");
+    self::text(&text);
     Ok(())
 }
 

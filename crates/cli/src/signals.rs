@@ -15,20 +15,26 @@ pub fn stop() -> &'static AtomicBool {
     &STOP
 }
 
-/// Installs the handlers, without `SA_RESTART`: a blocking receive must return so that its loop sees the flag.
+/// Installs the handlers, without `SA_RESTART`: a blocking receive must return so that its loop sees the flag. What is
+/// ignored from the start stays ignored (`nohup`, a shell's background job).
+///
+/// SIGPIPE stays ignored, as Rust's runtime leaves it: a reader of our output that goes away (`| head`) must not end a
+/// process that has settings to put back.
 pub fn install() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: the struct is zeroed and then filled as sigaction(2) asks; the handler only stores to an atomic.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &raw mut action);
+            if action.sa_sigaction == libc::SIG_IGN {
+                continue;
+            }
+            action = std::mem::zeroed();
             action.sa_sigaction = on_signal as *const () as libc::sighandler_t;
             libc::sigemptyset(&raw mut action.sa_mask);
             libc::sigaction(signal, &raw const action, std::ptr::null_mut());
         }
     }
-    // A reader of our output that goes away must end us like any other filter, not by a panic in println.
-    // SAFETY: SIGPIPE's default disposition is restored; no handler is involved.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// Whether a stop was asked for.

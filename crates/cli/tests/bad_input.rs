@@ -85,6 +85,19 @@ fn names_that_there_are_none_of() {
 }
 
 #[test]
+fn a_reader_that_goes_away_ends_no_command() {
+    let mut child = std::process::Command::new(common::LOWLAT)
+        .args(["facts", "--iface", "lo"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    // Neither a signal nor a panic: whoever has settings to put back must live on.
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn an_unknown_interface_is_named_with_those_there_are() {
     let named: &[&str] = &["nosuch0", "lo"];
     all_refused(

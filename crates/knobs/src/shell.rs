@@ -29,11 +29,15 @@ pub fn restore(locus: &Locus, state: &State) -> String {
         Locus::Qdisc { iface, parent } => {
             let place = if parent == "root" { "root".to_owned() } else { format!("parent {}", q(parent)) };
             match state {
-                State::Qdisc(d) if d.handle != "0:" => {
-                    format!("tc qdisc replace dev {} {place} {} {}", q(iface), q(&d.kind), safe_words(&d.summary))
-                        .trim_end()
-                        .to_owned()
-                }
+                // Under a class, deleting would leave noop, which drops every packet.
+                State::Qdisc(d) if d.handle != "0:" || parent.contains(':') => format!(
+                    "tc qdisc replace dev {} {place} {} {}",
+                    q(iface),
+                    q(&d.kind),
+                    tc_words(&d.kind, &d.summary)
+                )
+                .trim_end()
+                .to_owned(),
                 _ => format!("tc qdisc del dev {} {place}", q(iface)),
             }
         }
@@ -76,13 +80,45 @@ pub fn quote(text: &str) -> String {
     }
 }
 
-fn safe_words(text: &str) -> String {
-    text.split_whitespace().map(quote).collect::<Vec<_>>().join(" ")
+/// The options as `tc` takes them. It shows more than it takes: of a tbf's limit and latency it takes one ("Double
+/// limit/latency spec", iproute2 tc/q_tbf.c).
+fn tc_words(kind: &str, summary: &str) -> String {
+    let words: Vec<&str> = summary.split_whitespace().collect();
+    let mut kept: Vec<String> = Vec::new();
+    let mut rest = words.as_slice();
+    while let [word, more @ ..] = rest {
+        rest = more;
+        if kind == "tbf" && *word == "latency" && words.contains(&"limit") {
+            rest = more.get(1..).unwrap_or_default();
+            continue;
+        }
+        kept.push(quote(word));
+    }
+    kept.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_discipline_is_told_as_tc_takes_it() {
+        let at = |parent: &str, kind: &str, handle: &str, summary: &str| {
+            let state = State::Qdisc(lowlat_model::op::QdiscState {
+                kind: kind.into(),
+                handle: handle.into(),
+                options_hex: String::new(),
+                summary: summary.into(),
+            });
+            restore(&Locus::Qdisc { iface: "eth0".into(), parent: parent.into() }, &state)
+        };
+        assert_eq!(
+            at("root", "tbf", "20:", "burst 160b latency 1046016us limit 65536b rate 500Kbit"),
+            "tc qdisc replace dev eth0 root tbf burst 160b limit 65536b rate 500Kbit"
+        );
+        assert_eq!(at("root", "pfifo_fast", "0:", ""), "tc qdisc del dev eth0 root");
+        assert_eq!(at("1:1", "pfifo_fast", "0:", ""), "tc qdisc replace dev eth0 parent 1:1 pfifo_fast");
+    }
 
     #[test]
     fn a_route_keeps_its_other_words() {

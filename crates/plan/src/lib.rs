@@ -14,6 +14,8 @@ pub struct Options {
     pub allow_disruptive: bool,
     /// Steps that other programs of the host feel.
     pub allow_host_wide: bool,
+    /// Steps that act after a reboot only, which nobody can judge before.
+    pub allow_reboot: bool,
     /// Interfaces that carry the default route or the login session.
     pub management_ifaces: Vec<String>,
 }
@@ -48,7 +50,7 @@ pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &Options)
 fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
     let management = step.target.iface().is_some_and(|i| options.management_ifaces.iter().any(|m| m == i));
     match step.risk {
-        Risk::Reboot => Some(format!(
+        Risk::Reboot if !options.allow_reboot => Some(format!(
             "takes effect only after a reboot, so it cannot be judged now; `lowlat explain {}` shows the file",
             step.knob
         )),
@@ -167,7 +169,12 @@ mod tests {
             why[0].contains("login session") && why[1].contains("reboot") && why[2].contains("host-wide"),
             "{why:?}"
         );
-        let all = Options { allow_disruptive: true, allow_host_wide: true, management_ifaces: vec!["e".into()] };
+        let all = Options {
+            allow_disruptive: true,
+            allow_host_wide: true,
+            management_ifaces: vec!["e".into()],
+            ..Options::default()
+        };
         assert_eq!(names(&order(steps(), Vec::new(), &all)), ["nic.ring.rx", "sysctl.y"]);
     }
 }

@@ -84,7 +84,7 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
     caps.max_message = caps.max_message.min(endpoint.max_message);
     let mut engine = Uring {
         slots: (0..SLOTS)
-            .map(|_| Slot { buffer: Buffer::new(endpoint.max_message.max(1)), len: 0, busy: false })
+            .map(|_| Slot { buffer: Buffer::new(endpoint.max_message.max(1)), len: 0, done: 0, busy: false })
             .collect(),
         received: Buffer::new(LARGEST_DATAGRAM),
         armed: false,
@@ -109,6 +109,8 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
 struct Slot {
     buffer: Buffer,
     len: usize,
+    /// Of these, what the kernel has taken.
+    done: usize,
     /// The kernel may still read it.
     busy: bool,
 }
@@ -175,8 +177,9 @@ impl Uring {
         Ok(())
     }
 
-    fn send_entry(&self, slot: usize, skip: usize) -> squeue::Entry {
-        // The slot's bytes from `skip` on: a stream's send may end short.
+    fn send_entry(&self, slot: usize) -> squeue::Entry {
+        // The slot's bytes that are not sent yet: a stream's send may end short.
+        let skip = self.slots[slot].done;
         let at = self.slots[slot].buffer.front(self.slots[slot].len)[skip..].as_ptr();
         let len = u32::try_from(self.slots[slot].len - skip).unwrap_or(u32::MAX);
         // A stream's message must leave whole; 5.19 and later go on by themselves, older ones end short.
@@ -236,8 +239,9 @@ impl Uring {
                     return Ok(());
                 }
                 match usize::try_from(result) {
-                    Ok(sent) if sent < entry.len && self.stream.is_some() => {
-                        let rest = self.send_entry(slot, sent);
+                    Ok(sent) if entry.done + sent < entry.len && self.stream.is_some() => {
+                        entry.done += sent;
+                        let rest = self.send_entry(slot);
                         self.slots[slot].busy = true;
                         // SAFETY: as in `send`.
                         unsafe { self.ring.push(&rest) }.map_err(|e| self.os("send to", e))?;
@@ -326,8 +330,8 @@ impl Engine for Uring {
         if !self.slots[slot].buffer.fill(message) {
             return Err(self.os("send to", io::Error::from_raw_os_error(libc::EMSGSIZE)));
         }
-        self.slots[slot].len = message.len();
-        let entry = self.send_entry(slot, 0);
+        (self.slots[slot].len, self.slots[slot].done) = (message.len(), 0);
+        let entry = self.send_entry(slot);
         self.slots[slot].busy = true;
         // SAFETY: the slot's buffer lives as long as the engine, which on its end cancels or leaks what is in flight, and
         // is not written again before its completion says so (`busy`).

@@ -7,7 +7,7 @@ use super::item;
 use crate::Input;
 
 /// 8: during the last measurement no probe was lost, and no counter of dropped packets on the path grew: softnet, the
-/// interface, its queue disciplines, UDP receive buffers. Counters that could not be read are named; without any of
+/// interface and its ring, its queue disciplines, UDP receive buffers. Counters that could not be read are named; without any of
 /// them it cannot be told.
 pub(crate) fn no_drops(input: &Input<'_>) -> ChecklistItem {
     let name = "no drops";
@@ -41,6 +41,9 @@ fn counted(window: &Window, iface: &str) -> (Vec<(String, u64)>, Vec<String>) {
     let places = [
         ("softnet".to_owned(), window.delta_under("softnet/", "dropped")),
         (format!("{iface} receive"), window.delta(&link, "rx_dropped")),
+        // The NIC had no room left: in its own memory, in its ring.
+        (format!("{iface} missed"), window.delta(&link, "rx_missed_errors")),
+        (format!("{iface} ring"), window.delta(&link, "rx_fifo_errors")),
         ("queue disciplines".to_owned(), window.delta_under(&format!("qdisc/{iface}/"), "drops")),
         ("UDP receive buffers".to_owned(), window.delta("snmp", "Udp.RcvbufErrors")),
     ];
@@ -66,6 +69,8 @@ mod tests {
         for (group, key) in [
             ("softnet/cpu1", "dropped"),
             ("link/eth0", "rx_dropped"),
+            ("link/eth0", "rx_missed_errors"),
+            ("link/eth0", "rx_fifo_errors"),
             ("qdisc/eth0/root", "drops"),
             ("snmp", "Udp.RcvbufErrors"),
         ] {

@@ -27,7 +27,7 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
         engine: args.engine.clone(),
         dry_run: args.dry_run,
         allow_disruptive: args.allow_disruptive,
-        allow_host_wide: true,
+        allow_host_wide: !args.own_settings_only,
         pairs: args.pairs,
         round_ns: args.round,
         duration_ns: args.duration,
@@ -41,8 +41,13 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
         if args.rollback {
             let report = session.rollback(&live)?;
             output::progress(&report.words());
+            if !report.complete() {
+                return Err(Failure::new("optimize: not everything could be put back; see `lowlat status`"));
+            }
         } else {
-            session.leave_open()?;
+            session.leave_open().map_err(|e| {
+                Failure::because(e, "what was kept stands, see `lowlat status`; `lowlat rollback` puts it back")
+            })?;
         }
     }
     if json {

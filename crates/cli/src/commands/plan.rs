@@ -12,7 +12,7 @@ use crate::output;
 pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     let live = Live::new();
     let plan = match args.set.as_slice() {
-        [knob, target, value] => one(knob, target, value, live)?,
+        [knob, target, value] => one(knob, target, value, live, args.allow_disruptive)?,
         _ => planned(&super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), None)?, args, live),
     };
     if let Some(file) = &args.out {
@@ -34,7 +34,7 @@ fn planned(facts: &Facts, args: &PlanArgs, live: Live) -> Plan {
     crate::optimize::make_plan(&findings, facts, &live, args.allow_disruptive, true)
 }
 
-fn one(knob: &str, target: &str, value: &str, live: Live) -> Result<Plan, Failure> {
+fn one(knob: &str, target: &str, value: &str, live: Live, allow_disruptive: bool) -> Result<Plan, Failure> {
     if lowlat_knobs::find(knob).is_none() {
         return Err(Failure::new(format!("plan {knob:?}: there is no knob of that name; `lowlat explain` lists them")));
     }
@@ -43,6 +43,19 @@ fn one(knob: &str, target: &str, value: &str, live: Live) -> Result<Plan, Failur
     let step = lowlat_knobs::resolve(&live, &setting, "asked for by hand").map_err(|l| {
         Failure::new(format!("plan {} on {}: {}; see `lowlat explain {}`", l.knob, l.target, l.why, l.knob))
     })?;
-    let options = lowlat_plan::Options { allow_disruptive: true, allow_host_wide: true, management_ifaces: Vec::new() };
-    Ok(lowlat_plan::order(vec![step], Vec::new(), &options))
+    // To name a step is to ask for what it does, but for cutting off whoever asks.
+    let management_ifaces = crate::optimize::management_ifaces(&lowlat_probes::gather(&live, None, None));
+    let cuts_off = step.target.iface().is_some_and(|i| management_ifaces.iter().any(|m| m == i));
+    let options = lowlat_plan::Options {
+        allow_disruptive: allow_disruptive || !cuts_off,
+        allow_host_wide: true,
+        allow_reboot: true,
+        management_ifaces,
+    };
+    let plan = lowlat_plan::order(vec![step], Vec::new(), &options);
+    // What was asked for by name and is refused is no empty plan.
+    match plan.left_out.first() {
+        Some(l) => Err(Failure::new(format!("plan {} on {}: {}", l.knob, l.target, l.why))),
+        None => Ok(plan),
+    }
 }

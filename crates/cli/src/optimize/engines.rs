@@ -1,5 +1,6 @@
 //! Phase 3: every engine on the same path in one run, each against `block`, interleaved.
 
+use lowlat_model::Facts;
 use lowlat_model::document::EngineResult;
 use lowlat_model::verdict::{Round, Rounds};
 use lowlat_sys::Sys;
@@ -13,11 +14,25 @@ use crate::probe::{self, Ask};
 const LAPS: u32 = 8;
 
 /// Measures each engine of the job. One that cannot run here says why, and the others go on.
-pub fn side_by_side(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<Vec<EngineResult>, Failure> {
+pub fn side_by_side(
+    job: &Job,
+    facts: &Facts,
+    sys: &dyn Sys,
+    say: &mut dyn FnMut(&str),
+) -> Result<Vec<EngineResult>, Failure> {
     let path = job.engine_path.as_ref().unwrap_or(&job.path);
     let mut results: Vec<EngineResult> = Vec::new();
+    let held_back = !job.allow_disruptive && super::management_ifaces(facts).contains(&job.iface);
     for engine in &job.engines {
         let (costs, why_not) = match path.open(engine) {
+            _ if engine == lowlat_transport_xdp::NAME && held_back => (
+                lowlat_transport_xdp::COSTS.to_owned(),
+                Some(format!(
+                    "left out: {} carries the default route, and some drivers reset the link when the XDP program goes on \
+                     and off; --allow-disruptive tries it",
+                    job.iface
+                )),
+            ),
             Ok(open) => (open.caps().costs.clone(), None),
             Err(e) => (String::new(), Some(e.to_string())),
         };

@@ -103,21 +103,27 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     }
 
     let mut session = Session::begin(store, sys)?;
-    let outcome = tune(job, sys, &mut session, &mut parts, say);
-    if let Err(failure) = outcome {
-        // Also the way out of Ctrl-C: what was applied goes back before anything is said.
-        let report = session.rollback(sys);
-        return Err(match report {
-            Ok(r) if r.complete() => Failure::new(format!("{failure}; everything that was applied was put back")),
-            Ok(r) => Failure::new(format!(
-                "{failure}; {} settings could not be put back, see `lowlat status`",
-                r.failed.len()
-            )),
-            Err(e) => Failure::new(format!("{failure}; putting back failed too: {e}; run `lowlat rollback`")),
-        });
-    }
-    let document = parts.document(job);
-    store.save_stage(&run_id, "run", &document)?;
+    session.stop_on(signals::stop());
+    let outcome = tune(job, sys, &mut session, &mut parts, say).and_then(|()| {
+        let document = parts.document(job);
+        store.save_stage(&run_id, "run", &document)?;
+        Ok(document)
+    });
+    let document = match outcome {
+        Ok(document) => document,
+        Err(failure) => {
+            // Also the way out of Ctrl-C: what was applied goes back before anything is said.
+            let report = session.rollback(sys);
+            return Err(match report {
+                Ok(r) if r.complete() => Failure::new(format!("{failure}; everything that was applied was put back")),
+                Ok(r) => Failure::new(format!(
+                    "{failure}; {} settings could not be put back, see `lowlat status`",
+                    r.failed.len()
+                )),
+                Err(e) => Failure::new(format!("{failure}; putting back failed too: {e}; run `lowlat rollback`")),
+            });
+        }
+    };
     Ok(Finished { document, plan: parts.plan, session: Some(session) })
 }
 
@@ -144,6 +150,11 @@ pub fn find(facts: &Facts, baseline: Option<&Measurement>, goal_ns: Option<u64>)
     (seen.findings, seen.not_seen)
 }
 
+/// The interfaces whose loss cuts the host off: those that carry the default route.
+pub fn management_ifaces(facts: &Facts) -> Vec<String> {
+    facts.interfaces.iter().filter(|(_, i)| i.default_route).map(|(name, _)| name.clone()).collect()
+}
+
 /// Findings to an ordered plan: each setting is resolved against the host, then ordered.
 pub fn make_plan(
     findings: &[Finding],
@@ -165,7 +176,8 @@ pub fn make_plan(
     let options = lowlat_plan::Options {
         allow_disruptive,
         allow_host_wide,
-        management_ifaces: facts.interfaces.iter().filter(|(_, i)| i.default_route).map(|(n, _)| n.clone()).collect(),
+        allow_reboot: false,
+        management_ifaces: management_ifaces(facts),
     };
     let mut plan = lowlat_plan::order(steps, left_out, &options);
     plan.iface.clone_from(&facts.iface);
@@ -188,7 +200,7 @@ fn tune(
     steps::prove(job, sys, session, &parts.plan, &mut parts.steps, say)?;
     if !job.engines.is_empty() {
         say("phase 3: engines on the same path, interleaved");
-        parts.engines = engines::side_by_side(job, sys, say)?;
+        parts.engines = engines::side_by_side(job, &parts.facts, sys, say)?;
     }
     stop_point()?;
     say("verify: the kept configuration, idle and under load");

@@ -64,6 +64,19 @@ impl Node {
         format!("{FAR}:{port}")
     }
 
+    /// Runs a command at the far end, on its CPU, as long as the node lives.
+    #[track_caller]
+    pub fn beside(&mut self, command: &str) {
+        let line = format!("netns exec far taskset -c {FAR_CPU} {command}");
+        let child = Command::new("ip")
+            .args(line.split_whitespace())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|e| panic!("ip {line}: {e}"));
+        self.serving.push(child);
+    }
+
     /// Brings a knob to a value by plan and apply, and gives what `apply` said.
     #[track_caller]
     pub fn set(&self, settings: &[(&str, &str, &str)]) -> Ran {
