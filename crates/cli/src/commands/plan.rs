@@ -1,7 +1,7 @@
 //! `lowlat plan`: the steps that the findings lead to; changes nothing.
 
 use lowlat_model::finding::Setting;
-use lowlat_model::{Facts, Plan};
+use lowlat_model::{Facts, Plan, Risk};
 use lowlat_sys::Live;
 
 use crate::args::PlanArgs;
@@ -44,7 +44,10 @@ fn one(knob: &str, target: &str, value: &str, live: Live, allow_disruptive: bool
         Failure::new(format!("plan {} on {}: {}; see `lowlat explain {}`", l.knob, l.target, l.why, l.knob))
     })?;
     // To name a step is to ask for what it does, but for cutting off whoever asks.
-    let management_ifaces = crate::optimize::management_ifaces(&lowlat_probes::gather(&live, None, None));
+    let management_ifaces = match step.risk {
+        Risk::High => crate::optimize::management_ifaces(&lowlat_probes::gather(&live, None, None)),
+        _ => Vec::new(),
+    };
     let cuts_off = step.target.iface().is_some_and(|i| management_ifaces.iter().any(|m| m == i));
     let options = lowlat_plan::Options {
         allow_disruptive: allow_disruptive || !cuts_off,

@@ -53,9 +53,9 @@ fn job(goal_ns: u64) -> Result<Job, Failure> {
         allow_disruptive: true,
         allow_host_wide: true,
         // Time is counted in instructions and repeats to some percent, so few samples show much.
-        pairs: 10,
-        round_ns: 80_000_000,
-        duration_ns: 400_000_000,
+        pairs: 8,
+        round_ns: 50_000_000,
+        duration_ns: 300_000_000,
         load_streams: 1,
         engines: ["block", "spin", "busy-poll", "io-uring"].map(str::to_owned).to_vec(),
     })

@@ -1,0 +1,91 @@
+//! `lowlat demo --lab vm` as a user runs it: whole, stopped half-way, and where the lab cannot be had. Nothing is left of
+//! it each time: no process, no folder.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use common::{Scratch, Started, kill, run, until};
+
+/// Folders of guests of this process's children, in the lab's cache.
+fn folders(cache: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(cache.join("vm/tmp")).into_iter().flatten().flatten().map(|e| e.path()).collect()
+}
+
+fn cache() -> PathBuf {
+    std::env::var_os("LOWLAT_CACHE")
+        .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/lowlat"), PathBuf::from)
+}
+
+/// Machines that share a folder of this lab.
+fn guests() -> usize {
+    let is_one = |pid: &str| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains("mount_tag=hostroot") && line.contains("e1000e")
+    };
+    let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
+    pids.filter(|p| p.bytes().all(|b| b.is_ascii_digit()) && is_one(p)).count()
+}
+
+fn demo(scratch: &Scratch, more: &[&str]) -> std::process::Command {
+    let mut args = vec!["demo", "--lab", "vm"];
+    args.extend(more);
+    scratch.lowlat(&args)
+}
+
+#[test]
+fn the_demo_on_a_real_driver_finds_fixes_and_puts_back() {
+    let scratch = Scratch::new();
+    let page = scratch.name("page.html");
+    let ran = run(&mut demo(&scratch, &["--json", "--goal", "200us", "--html", &page]));
+    let document = ran.exits(0).json();
+    assert_eq!(document["driver"], "e1000e", "{document:#}");
+    let planted = document["planted"].as_array().unwrap();
+    let of = |rule: &str| planted.iter().find(|p| p["rule"] == rule).unwrap_or_else(|| panic!("{planted:#?}"));
+    for rule in ["interrupt-coalescing", "netem-on-path"] {
+        assert_eq!((&of(rule)["found"], &of(rule)["fixed"]), (&Value::Bool(true), &Value::Bool(true)), "{document:#}");
+    }
+    let p50 = |key: &str| document[key]["rtt"]["p50_ns"].as_u64().unwrap();
+    assert!(p50("result") < p50("baseline"), "{document:#}");
+    assert!(document["lab"].as_str().unwrap().contains("claim nothing about a real host"));
+    assert_eq!(document["rollback_verified"], true, "{}", ran.err);
+    assert!(std::fs::read_to_string(&page).unwrap().contains("interrupt-coalescing"));
+    let id = document["run"].as_str().unwrap();
+    assert_eq!(run(&mut scratch.lowlat(&["report", id, "--json"])).json(), document);
+    assert_eq!((guests(), folders(&cache())), (0, Vec::new()));
+}
+
+#[test]
+fn a_demo_that_is_stopped_leaves_no_machine() {
+    let scratch = Scratch::new();
+    let demo = Started::new(&mut demo(&scratch, &[]));
+    until("a guest runs", || guests() == 1 && !folders(&cache()).is_empty());
+    kill("TERM", demo.pid());
+    let ran = demo.wait();
+    assert!(ran.exits(2).err.contains("interrupted by a signal"), "{}", ran.err);
+    assert_eq!((guests(), folders(&cache())), (0, Vec::new()));
+}
+
+#[test]
+fn a_lab_that_cannot_be_had_is_one_line() {
+    let scratch = Scratch::new();
+    let empty = scratch.name("cache");
+    let refused = |variables: &[(&str, &str)], words: &[&str]| {
+        let ran = run(demo(&scratch, &[]).envs(variables.iter().copied()));
+        let line = ran.exits(2).err.lines().last().unwrap();
+        for word in words {
+            assert!(line.contains(word), "{word:?} in {}", ran.err);
+        }
+        // Progress may stand before it; the failure itself is one line.
+        assert_eq!(ran.err.lines().filter(|l| l.starts_with("lowlat: ")).count(), 1, "{}", ran.err);
+        assert_eq!((guests(), folders(Path::new(&empty))), (0, Vec::new()));
+    };
+    // Nothing listens on the discard port.
+    let mirror = "http://127.0.0.1:9/debian";
+    refused(&[("LOWLAT_QEMU", "/nowhere/qemu")], &["/nowhere/qemu", "LOWLAT_QEMU"]);
+    refused(&[("LOWLAT_CACHE", &empty), ("LOWLAT_DEBIAN_MIRROR", mirror)], &["check the network"]);
+}
