@@ -96,12 +96,12 @@ fn a_nic_behind_an_iommu_has_its_group() {
 
 #[test]
 fn the_main_job_runs_on_the_oldest_kernel() {
-    OLDEST.case("the_main_job_runs_on_the_oldest_kernel", || main_job("6.1.", "80ms"));
+    OLDEST.case("the_main_job_runs_on_the_oldest_kernel", || main_job("6.1.", "70ms"));
 }
 
 #[test]
 fn the_main_job_runs_on_the_newest_kernel() {
-    NEWEST.case("the_main_job_runs_on_the_newest_kernel", || main_job("", "200ms"));
+    NEWEST.case("the_main_job_runs_on_the_newest_kernel", || main_job("", "100ms"));
 }
 
 /// Finds, proves, keeps, puts back.
@@ -114,6 +114,8 @@ fn main_job(release: &str, round: &str) {
     let far = node.serve("");
     sh("ip netns exec far ethtool -C eth1 rx-usecs 0");
     Node::hold_back(1_000);
+    // Beside other traffic each answer is held back; alone, the emulated timers let every second one pass at once.
+    node.beside("ping -q -i 0.0004 10.77.0.1");
     let ask = format!(
         "optimize --iface eth0 --target {far} --goal 250us --cpu {NEAR_CPU} --duration 600ms --pairs 8 --round {round} --load 0 --engines none --json"
     );

@@ -9,12 +9,13 @@ use lowlat_sys::Sys;
 use super::judge::Judge;
 use super::{Job, judge, stop_point};
 use crate::failure::Failure;
-use crate::probe::Ask;
+use crate::probe::{Ask, words};
 
 /// Tries the steps in order. Steps that set the same place are alternatives: the first one kept ends their search.
 ///
 /// A large fault hides the smaller ones behind its own noise. So what showed no difference is tried once more when
-/// something was kept after it: the path is quieter then.
+/// something was kept after it: the path is quieter then. And a test that saw next to nothing ([`blind`]) is made once
+/// more with twice the pairs, judged by the new rounds alone.
 pub fn prove(
     job: &Job,
     sys: &dyn Sys,
@@ -25,21 +26,33 @@ pub fn prove(
 ) -> Result<(), Failure> {
     let mut kept: Vec<&PlannedStep> = Vec::new();
     // Steps without a difference, with how many had been kept when they were tried.
-    let mut unclear: Vec<(&PlannedStep, usize)> = Vec::new();
+    let mut unclear: Vec<(&PlannedStep, usize, Option<u64>)> = Vec::new();
     for step in &plan.steps {
         if let Some(verdict) = attempt(job, sys, session, step, &mut kept, results, say)?
             && verdict == Verdict::Unclear
         {
-            unclear.push((step, kept.len()));
+            unclear.push((step, kept.len(), results.last().and_then(blind)));
         }
     }
-    for (step, kept_then) in unclear {
+    let longer = Job { pairs: job.pairs.saturating_mul(2), ..job.clone() };
+    for (step, kept_then, blind) in unclear {
         if kept.len() > kept_then {
             say(&format!("  again, now that more is kept: {} on {}", step.knob, step.target));
             attempt(job, sys, session, step, &mut kept, results, say)?;
+        } else if let Some(ns) = blind {
+            let shown = words(Some(ns));
+            say(&format!("  again and longer, since only {shown} would have shown: {} on {}", step.knob, step.target));
+            attempt(&longer, sys, session, step, &mut kept, results, say)?;
         }
     }
     Ok(())
+}
+
+/// The smallest difference that a test would have shown, where that is a quarter of the median or more.
+fn blind(result: &StepResult) -> Option<u64> {
+    let comparison = result.comparison.as_ref()?;
+    let median = comparison.quantiles.iter().find(|q| (q.q - 0.5).abs() < 1e-9)?.a_ns?;
+    comparison.smallest_detectable_ns.filter(|ns| ns.saturating_mul(4) >= median)
 }
 
 /// One try; `None` where another setting of the same place was kept before.
