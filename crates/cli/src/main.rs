@@ -30,7 +30,6 @@ use crate::args::{Cli, Command};
 use crate::failure::{Failure, Outcome};
 
 fn main() -> ExitCode {
-    signals::install();
     match start() {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -46,9 +45,14 @@ fn start() -> Outcome {
     let cli = parse(config::merge(given, &command)?)?;
     let Some(cli) = cli else { return Ok(0) };
     match cli.command {
-        Some(command) => dispatch(command, cli.json),
+        Some(command) => {
+            signals::install();
+            dispatch(command, cli.json)
+        }
         None if ask::can_ask() => {
+            // Ctrl-C at a question ends the program as it ends any other: nothing was done yet.
             let answers = commands::interview()?;
+            signals::install();
             let args = std::iter::once("lowlat".to_owned()).chain(answers).map(OsString::from).collect();
             match parse(args)? {
                 Some(Cli { command: Some(command), .. }) => dispatch(command, false),

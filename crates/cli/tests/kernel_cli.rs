@@ -32,6 +32,36 @@ fn optimize<'a>(more: &[&'a str]) -> Vec<&'a str> {
     args
 }
 
+// ---- asked on a terminal -------------------------------------------------------------------------------------------
+
+#[test]
+fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    // script(1) is the terminal; what it is given is typed.
+    let typed = |keys: &str| {
+        let state = scratch.state();
+        lab.sh(&format!(
+            "{{ {keys} }} | LOWLAT_STATE={} script -qec {} /dev/null; echo exit $?",
+            state.display(),
+            common::LOWLAT
+        ))
+    };
+    let planned = typed(&format!("sleep 0.5; printf '{IFACE}\\n{FAR}\\n200us\\n\\nplan\\n'; sleep 0.5;"));
+    for words in ["kernel ", "Interface [", "Target", "goal", "[plan/try]", "BASELINE:", IFACE] {
+        assert!(planned.contains(words), "{words:?} in {planned}");
+    }
+    assert!(planned.ends_with("exit 0") || planned.ends_with("exit 1"), "{planned}");
+    let wrong = typed("sleep 0.5; printf 'nosuch0\\n'; sleep 0.5;");
+    assert!(
+        wrong.contains("nosuch0") && wrong.contains("choose one of the list") && wrong.ends_with("exit 2"),
+        "{wrong}"
+    );
+    // 128 and SIGINT's number (script(1), -e).
+    let ended = typed(&format!("sleep 0.5; printf '{IFACE}\\n'; sleep 0.5; printf '\\003'; sleep 0.5;"));
+    assert!(ended.contains("Target") && ended.ends_with("exit 130"), "{ended}");
+}
+
 // ---- interfaces, privileges, state directories -------------------------------------------------------------------
 
 #[test]
