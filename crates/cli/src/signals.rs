@@ -15,8 +15,9 @@ pub fn stop() -> &'static AtomicBool {
     &STOP
 }
 
-/// Installs the handlers, without `SA_RESTART`: a blocking receive must return so that its loop sees the flag. What is
-/// ignored from the start stays ignored (`nohup`, a shell's background job).
+/// Installs the handlers, without `SA_RESTART`: a blocking receive must return so that its loop sees the flag. A
+/// SIGHUP that is ignored from the start stays so (`nohup`). SIGINT does not, though a shell's background jobs begin with it
+/// ignored: whoever sends it by hand wants the settings back.
 ///
 /// SIGPIPE stays ignored, as Rust's runtime leaves it: a reader of our output that goes away (`| head`) must not end a
 /// process that has settings to put back.
@@ -26,7 +27,7 @@ pub fn install() {
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             libc::sigaction(signal, std::ptr::null(), &raw mut action);
-            if action.sa_sigaction == libc::SIG_IGN {
+            if signal == libc::SIGHUP && action.sa_sigaction == libc::SIG_IGN {
                 continue;
             }
             action = std::mem::zeroed();
