@@ -50,7 +50,7 @@ fn start() -> Outcome {
             dispatch(command, cli.json)
         }
         None if ask::can_ask() => {
-            // Ctrl-C at a question ends the program as it ends any other: nothing was done yet.
+            signals::end_at_once();
             let answers = commands::interview()?;
             signals::install();
             let args = std::iter::once("lowlat".to_owned()).chain(answers).map(OsString::from).collect();

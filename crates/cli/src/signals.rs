@@ -38,6 +38,12 @@ pub fn install() {
     }
 }
 
+/// Lets Ctrl-C end the program at once, as while it asks: nothing was done yet.
+pub fn end_at_once() {
+    // SAFETY: SIGINT's default disposition is set; no handler is involved.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+}
+
 /// Whether a stop was asked for.
 pub fn stopped() -> bool {
     STOP.load(Ordering::SeqCst)
