@@ -13,6 +13,9 @@ static VIRTIO: Suite = Suite::new(&topology::VIRTIO_MQ, KernelChoice::V6_12).pro
 static NUMA: Suite = Suite::new(&topology::NUMA, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 static ISOLATED: Suite = Suite::new(&topology::ISOLATED, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 static IOMMU: Suite = Suite::new(&topology::IOMMU, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
+/// The driver's own parameter: 0 is the legacy interrupt (Documentation/networking/device_drivers/ethernet/intel/e1000e.rst).
+static NO_MSI: Suite =
+    Suite::new(&topology::E1000E_PAIR, KernelChoice::V6_12).program(PROGRAM, LOWLAT).cmdline("e1000e.IntMode=0,0");
 static OLDEST: Suite = Suite::new(&topology::E1000E_PAIR, KernelChoice::V6_1).program(PROGRAM, LOWLAT);
 static NEWEST: Suite = Suite::new(&topology::IGB_PAIR, KernelChoice::Newest).program(PROGRAM, LOWLAT);
 
@@ -37,6 +40,28 @@ fn virtio_queues_and_interrupts_are_set_and_put_back() {
         sh(&format!("ping -q -c 3 -i 0.01 {FAR}"));
         node.lowlat("rollback").exits(0);
         assert_eq!(now(), "4");
+    });
+}
+
+#[test]
+fn an_interrupt_without_msi_is_moved_and_put_back() {
+    NO_MSI.case("an_interrupt_without_msi_is_moved_and_put_back", || {
+        let node = Node::new();
+        let lines = sh("grep eth0 /proc/interrupts");
+        assert!(lines.lines().count() == 1 && lines.contains("IO-APIC"), "{lines}");
+        let irq = lines.split(':').next().unwrap().trim().to_owned();
+        let list = || sh(&format!("cat /proc/irq/{irq}/smp_affinity_list"));
+        let before = list();
+        node.set(&[("irq.affinity", "eth0/irq-0", "1")]).exits(0);
+        assert_eq!(list(), "1");
+        let count = interrupts("eth0");
+        sh(&format!("ping -q -c 20 -i 0.002 {FAR}"));
+        assert!(interrupts("eth0") >= count + 20);
+        // And by the script, without lowlat.
+        sh(&format!("sh $(ls {}/journal/*.rollback.sh)", node.scratch().state().display()));
+        assert_eq!(list(), before);
+        node.lowlat("rollback").exits(0);
+        assert_eq!(list(), before);
     });
 }
 

@@ -41,12 +41,13 @@ pub fn restore(locus: &Locus, state: &State) -> String {
                 _ => format!("tc qdisc del dev {} {place}", q(iface)),
             }
         }
-        // The n-th line of the device, as the tool counts them (`lowlat_sys::irqs`): only those that are requested, and of
-        // the PCI device below where the device is a virtio one.
+        // The n-th line of the device, as the tool counts them (`lowlat_sys::irqs`): only those that are requested, of the
+        // PCI device below where the device is a virtio one, and by the interface's name where there is no MSI.
         Locus::IrqAffinity { iface, index } => format!(
-            "for d in device device/..; do ls /sys/class/net/{}/$d/msi_irqs 2>/dev/null && break; done | sort -n | \
-             while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n {}p | \
-             {{ read -r i && printf '%s\\n' {} > /proc/irq/$i/smp_affinity_list; }}",
+            "d=/sys/class/net/{0}/device; case $(readlink $d) in */virtio*) d=$d/..;; esac; \
+             {{ ls $d/msi_irqs 2>/dev/null || sed -n 's/^ *\\([0-9]*\\):.*[ ,]{0}$/\\1/p' /proc/interrupts; }} | sort -n | \
+             while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n {1}p | \
+             {{ read -r i && printf '%s\\n' {2} > /proc/irq/$i/smp_affinity_list; }}",
             q(iface),
             index + 1,
             q(&text)

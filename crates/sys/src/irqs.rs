@@ -22,7 +22,9 @@ pub struct IfaceIrq {
 ///
 /// Looked for in this order, the first that gives any wins:
 /// 1. `device/msi_irqs`: a PCI device's own vectors;
-/// 2. `device/../msi_irqs`: the PCI device under a virtio one;
+/// 2. `device/../msi_irqs`: the PCI device under a virtio one, whose actions are named `virtioN-…`
+///    (drivers/virtio/virtio_pci_common.c, `vp_request_msix_vectors`). Above another device it is the bridge, whose
+///    vectors are not the interface's;
 /// 3. the device's bus name (`virtio2`, `0000:00:03.0`) or the interface's name as a word of the action name, for
 ///    drivers on buses without MSI.
 ///
@@ -33,12 +35,15 @@ pub fn of_interface(sys: &dyn Sys, iface: &str) -> Reading<Vec<IfaceIrq>> {
         other => return other.map(|_| Vec::new()),
     };
     let base = format!("/sys/class/net/{iface}");
-    for (dir, matched_by) in [("device/msi_irqs", "msi_irqs"), ("device/../msi_irqs", "virtio-parent")] {
+    for (dir, matched_by, names) in
+        [("device/msi_irqs", "msi_irqs", ""), ("device/../msi_irqs", "virtio-parent", "virtio")]
+    {
         let Reading::Value(entries) = sys.list(&format!("{base}/{dir}")) else { continue };
         let numbers: BTreeSet<u32> = entries.iter().filter_map(|e| e.parse().ok()).collect();
         let found: Vec<_> = numbers
             .into_iter()
             .filter_map(|irq| Some(IfaceIrq { irq, action: actions.get(&irq)?.clone(), matched_by }))
+            .filter(|line| line.action.starts_with(names))
             .collect();
         if !found.is_empty() {
             return Reading::Value(found);
