@@ -115,9 +115,13 @@ fn every_command_prints_the_document_that_its_schema_allows() {
 fn journalled(scratch: &Scratch, printed: &mut Printed) {
     let schema = lowlat_report::schema("journal").unwrap();
     let journals = scratch.journals();
-    let lines = journals.iter().filter(|(name, _)| name.ends_with(".jsonl")).flat_map(|(_, bytes)| {
-        std::str::from_utf8(bytes).unwrap().lines().map(|l| serde_json::from_str(l.split_once(' ').unwrap().1).unwrap())
-    });
+    let lines =
+        journals.iter().filter(|(name, _)| name.ends_with(lowlat_apply::disk::ENDING)).flat_map(|(_, bytes)| {
+            std::str::from_utf8(bytes)
+                .unwrap()
+                .lines()
+                .map(|l| serde_json::from_str(l.split_once(' ').unwrap().1).unwrap())
+        });
     let mut entries = BTreeSet::new();
     for entry in lines {
         let entry: Value = entry;

@@ -23,7 +23,7 @@ pub fn run(wish: Wish, json: bool) -> Outcome {
             clock: words,
             beside,
             warning: weakens,
-            record_ps: (test.record_ns * 1000.0).round() as u64,
+            record_ps: ps(test.record_ns),
             floors: test.floors.into_iter().map(floor).collect(),
         })?;
         return Ok(0);
@@ -40,6 +40,11 @@ pub fn run(wish: Wish, json: bool) -> Outcome {
         output::text(&format!("{}: p50 {} ns, p99 {} ns", floor.what, ns(floor.rtt.p50_ns), ns(floor.rtt.p99_ns)));
     }
     Ok(0)
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a time, and of nanoseconds
+fn ps(ns: f64) -> u64 {
+    (ns * 1000.0).round() as u64
 }
 
 fn ns(value: Option<u64>) -> String {
