@@ -42,19 +42,20 @@ fn main() -> ExitCode {
 fn start() -> Outcome {
     let command = Cli::command();
     let given: Vec<OsString> = std::env::args_os().collect();
-    let cli = parse(config::merge(given, &command)?)?;
+    let cli = parse(config::merge(given.clone(), &command)?)?;
     let Some(cli) = cli else { return Ok(0) };
     match cli.command {
         Some(command) => {
             signals::install();
             dispatch(command, cli.json)
         }
-        None if ask::can_ask() => {
+        None if ask::can_ask() && !cli.json => {
             // Ctrl-C at a question ends the program as it ends any other: nothing was done yet.
             let answers = commands::interview()?;
             signals::install();
-            let args = std::iter::once("lowlat".to_owned()).chain(answers).map(OsString::from).collect();
-            match parse(args)? {
+            // Behind what was given: a config file counts here as it does without questions.
+            let args = given.into_iter().chain(answers.into_iter().map(OsString::from)).collect();
+            match parse(config::merge(args, &command)?)? {
                 Some(Cli { command: Some(command), .. }) => dispatch(command, false),
                 _ => Ok(0),
             }

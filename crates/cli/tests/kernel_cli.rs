@@ -52,14 +52,41 @@ fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
         assert!(planned.contains(words), "{words:?} in {planned}");
     }
     assert!(planned.ends_with("exit 0") || planned.ends_with("exit 1"), "{planned}");
-    let wrong = typed("sleep 0.5; printf 'nosuch0\\n'; sleep 0.5;");
+    let wrong = typed("sleep 0.5; printf 'nosuch0\\nb\\nnosuch1\\n'; sleep 0.5;");
     assert!(
-        wrong.contains("nosuch0") && wrong.contains("choose one of the list") && wrong.ends_with("exit 2"),
+        wrong.matches("Interface [").count() == 3 && wrong.contains("lowlat: use interface \"nosuch1\""),
         "{wrong}"
     );
+    assert!(wrong.contains("choose one of the list") && wrong.ends_with("exit 2"), "{wrong}");
+    // Told at once, and asked for again.
+    let mended = format!("lo\\n{FAR}\\n\\n");
+    let mended = typed(&format!("sleep 0.5; printf '{mended}'; sleep 0.5; printf '\\004';"));
+    assert!(mended.matches("Target").count() >= 2 && mended.contains("the terminal was closed"), "{mended}");
+    assert!(mended.ends_with("exit 2"), "{mended}");
     // 128 and SIGINT's number (script(1), -e).
     let ended = typed(&format!("sleep 0.5; printf '{IFACE}\\n'; sleep 0.5; printf '\\003'; sleep 0.5;"));
     assert!(ended.contains("Target") && ended.ends_with("exit 130"), "{ended}");
+}
+
+#[test]
+fn on_a_terminal_ctrl_c_in_the_midst_of_a_step_puts_it_back() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    lab.plant();
+    let before = lab.settings();
+    // Typed once the planned shaper is off: a step stands applied then.
+    let config = scratch.file("short.toml", "duration = \"300ms\"\nload = 0\npairs = 1000\nround = \"100ms\"\n");
+    let ended = lab.sh(&format!(
+        "{{ sleep 0.5; printf '{IFACE}\\n{FAR}\\n50us\\n\\ntry\\n'; n=0; \
+           while tc qdisc show dev {IFACE} | grep -q tbf && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.05; done; \
+           printf '\\003'; sleep 2; }} | LOWLAT_STATE={} script -qec '{} --config {config}' /dev/null; echo exit $?",
+        scratch.state().display(),
+        common::LOWLAT
+    ));
+    assert!(ended.contains("phase 2") && ended.contains("everything that was applied was put back"), "{ended}");
+    assert!(ended.ends_with("exit 2"), "{ended}");
+    before.same_as(&lab.settings());
+    assert_eq!(lab.applied(&scratch), 0);
 }
 
 // ---- interfaces, privileges, state directories -------------------------------------------------------------------
