@@ -69,6 +69,8 @@ fn start() -> Outcome {
 
 /// Parses; `None` when clap has printed help or the version.
 fn parse(args: Vec<OsString>) -> Result<Option<Cli>, Failure> {
+    let name =
+        args.iter().skip(1).find_map(|a| Cli::command().find_subcommand(a.to_str()?).map(|c| c.get_name().to_owned()));
     let matches = Cli::command().try_get_matches_from(args);
     match matches.and_then(|m| Cli::from_arg_matches(&m)) {
         Ok(cli) => Ok(Some(cli)),
@@ -78,7 +80,8 @@ fn parse(args: Vec<OsString>) -> Result<Option<Cli>, Failure> {
             let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
             let missing: Vec<&str> = text.lines().skip(1).take_while(|l| !l.is_empty()).map(str::trim).collect();
             let what = if missing.is_empty() { first.to_owned() } else { format!("{first} {}", missing.join(" ")) };
-            Err(Failure::new(format!("{what}; see `lowlat --help`")))
+            let of = name.map_or_else(String::new, |name| format!("{name} "));
+            Err(Failure::new(format!("{what}; see `lowlat {of}--help`")))
         }
         Err(e) => {
             output::text(&e.render().to_string());

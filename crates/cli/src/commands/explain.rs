@@ -24,7 +24,8 @@ pub fn run(args: &ExplainArgs, json: bool) -> Outcome {
     };
     let page = page(name).ok_or_else(|| {
         let near: Vec<&str> = names().filter(|n| n.contains(name.as_str())).collect();
-        let hint = if near.is_empty() {
+        // More than a line holds are no help.
+        let hint = if near.is_empty() || near.len() > 12 {
             "`lowlat explain` lists them all".to_owned()
         } else {
             format!("did you mean {}", near.join(", "))

@@ -24,7 +24,7 @@ use crate::path::Path;
 use crate::probe::{self, Ask, words};
 use crate::signals;
 
-pub use preflight::{free_to_change, interface, interface_known, preflight};
+pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
 pub use route::leads_over;
 
 /// What to do, as the flags say it.
