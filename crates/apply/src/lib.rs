@@ -32,7 +32,7 @@ pub mod writer;
 
 pub use error::{ApplyError, StepError};
 pub use live::{LiveWriter, confirm, hold_dma_latency, refuse_unfinished, rollback_from_disk, status};
-pub use persist::persist;
+pub use persist::{Kept, persist};
 pub use places::words;
 pub use rollback::{Item, NetnsExists, Outcome, Place, RollbackReport, rollback_on};
 pub use same::same;

@@ -51,11 +51,26 @@ const PATIENCE: u32 = 600;
 const WANTS: &str = "/etc/systemd/system/multi-user.target.d/90-lowlat.conf";
 const HEAD: &str = "# Written by `lowlat persist`; `lowlat rollback` removes it.\n";
 
-/// Writes the files that set again at boot what stands applied now; gives a line for each file, and for each setting
-/// that is not kept. Empty if nothing stands.
-pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Vec<String>, ApplyError> {
+/// What [`persist`] did; nothing at all if nothing stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Files written.
+    pub wrote: Vec<String>,
+    /// A line for each setting that is not kept, and what else there is to know.
+    pub remarks: Vec<String>,
+}
+
+impl Kept {
+    /// Nothing stands applied, so nothing was to be kept.
+    pub fn is_empty(&self) -> bool {
+        self.wrote.is_empty() && self.remarks.is_empty()
+    }
+}
+
+/// Writes the files that set again at boot what stands applied now.
+pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Kept, ApplyError> {
     if kept_or_applied(store, sys)?.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Kept::default());
     }
     let mut session = Session::begin(store, sys)?;
     let program = std::env::current_exe().map_or_else(|_| "lowlat".to_owned(), |p| p.display().to_string());
@@ -64,13 +79,13 @@ pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Vec<String>, ApplyError> 
     let mut wanted = choose(&all, netns(sys)?, in_boot_namespace(sys), |l| lowlat_sys::state(sys, l));
     wanted.commands.sort_by_key(|c| !c.resets_link);
     let files = wanted.files(&program);
-    let mut lines = wanted.lines;
+    let mut remarks = wanted.lines;
     if files.is_empty() {
         session.leave_open()?;
-        return Ok(lines);
+        return Ok(Kept { wrote: Vec::new(), remarks });
     }
     if sys.list("/run/systemd/system").value().is_none() && files.keys().any(|path| *path != SYSCTL) {
-        lines.push("this host does not run systemd, so only sysctls come back at boot".to_owned());
+        remarks.push("this host does not run systemd, so only sysctls come back at boot".to_owned());
     }
     let ops = files.iter().map(|(path, text)| Op::text(Locus::DropIn { path: (*path).to_owned() }, text.as_str()));
     let step = PlannedStep {
@@ -99,8 +114,7 @@ pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Vec<String>, ApplyError> 
         }
     }
     session.leave_open()?;
-    lines.extend(files.keys().map(|path| format!("wrote {path}")));
-    Ok(lines)
+    Ok(Kept { wrote: files.into_keys().map(str::to_owned).collect(), remarks })
 }
 
 /// What is to be kept, by the way it is kept.

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use lowlat_model::answer::{PutBack, RollbackDocument};
 use lowlat_model::journal::{JournalEntry, NetnsId};
 use lowlat_model::op::Target;
-use lowlat_model::{Locus, Op, Reading, State};
+use lowlat_model::{Locus, Op, Reading, Schema, State};
 use lowlat_sys::Sys;
 
 use crate::boot::{holders, in_boot_namespace, persisted, set_again};
@@ -53,6 +54,19 @@ impl Outcome {
     /// Nothing of lowlat's is left there.
     pub fn settled(&self) -> bool {
         !matches!(self, Self::ChangedByOther { .. } | Self::OtherNamespace { .. } | Self::Failed { .. })
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Restored => "restored",
+            Self::AlreadyPrior => "already_prior",
+            Self::ChangedByOther { .. } => "changed_by_other",
+            Self::Absent { .. } => "absent",
+            Self::GoneWithBoot => "gone_with_boot",
+            Self::GoneWithNamespace => "gone_with_namespace",
+            Self::OtherNamespace { .. } => "other_namespace",
+            Self::Failed { .. } => "failed",
+        }
     }
 
     /// For people.
@@ -110,6 +124,26 @@ impl RollbackReport {
     /// Everything is as it was before lowlat, or gone.
     pub fn complete(&self) -> bool {
         self.failed.is_empty()
+    }
+
+    /// For programs.
+    pub fn document(&self) -> RollbackDocument {
+        let settings = self.done.iter().chain(&self.failed).map(|item| PutBack {
+            transaction: item.transaction.clone(),
+            knob: item.knob.clone(),
+            target: item.target.clone(),
+            locus: item.locus.clone(),
+            was: item.was.clone(),
+            outcome: item.outcome.name().to_owned(),
+            settled: item.outcome.settled(),
+            words: item.outcome.words(),
+        });
+        RollbackDocument {
+            schema: Schema::current("rollback"),
+            complete: self.complete(),
+            settings: settings.collect(),
+            torn: self.torn.clone(),
+        }
     }
 
     /// For people, a line each.

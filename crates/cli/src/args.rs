@@ -97,6 +97,15 @@ fn duration(text: &str) -> Result<u64, String> {
     parse_duration_ns(text)
 }
 
+/// A round holds some probes before it is compared with another: at the targets of this program (below 1 ms) a shorter
+/// one holds none.
+fn round(text: &str) -> Result<u64, String> {
+    match duration(text)? {
+        ns @ 1_000_000.. => Ok(ns),
+        _ => Err(format!("{text:?} is too short for a round to hold probes; write 1ms or more")),
+    }
+}
+
 /// `facts`.
 #[derive(Debug, Args)]
 pub struct FactsArgs {
@@ -320,7 +329,7 @@ pub struct CompareArgs {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=1000))]
     pub pairs: u32,
     /// Length of one round.
-    #[arg(long, value_parser = duration, default_value = "200ms", value_name = "TIME")]
+    #[arg(long, value_parser = round, default_value = "200ms", value_name = "TIME")]
     pub round: u64,
     /// Of the order of the rounds and the resampling; default: drawn, and recorded in the document.
     #[arg(long)]
@@ -431,7 +440,7 @@ pub struct OptimizeArgs {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=1000))]
     pub pairs: u32,
     /// Length of one round.
-    #[arg(long, value_parser = duration, default_value = "150ms", value_name = "TIME")]
+    #[arg(long, value_parser = round, default_value = "150ms", value_name = "TIME")]
     pub round: u64,
     /// Length of baseline and result.
     #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]

@@ -42,19 +42,20 @@ fn main() -> ExitCode {
 fn start() -> Outcome {
     let command = Cli::command();
     let given: Vec<OsString> = std::env::args_os().collect();
-    let cli = parse(config::merge(given, &command)?)?;
+    let cli = parse(config::merge(given.clone(), &command)?)?;
     let Some(cli) = cli else { return Ok(0) };
     match cli.command {
         Some(command) => {
             signals::install();
             dispatch(command, cli.json)
         }
-        None if ask::can_ask() => {
+        None if ask::can_ask() && !cli.json => {
             signals::end_at_once();
             let answers = commands::interview()?;
             signals::install();
-            let args = std::iter::once("lowlat".to_owned()).chain(answers).map(OsString::from).collect();
-            match parse(args)? {
+            // Behind what was given: a config file counts here as it does without questions.
+            let args = given.into_iter().chain(answers.into_iter().map(OsString::from)).collect();
+            match parse(config::merge(args, &command)?)? {
                 Some(Cli { command: Some(command), .. }) => dispatch(command, false),
                 _ => Ok(0),
             }
@@ -68,6 +69,8 @@ fn start() -> Outcome {
 
 /// Parses; `None` when clap has printed help or the version.
 fn parse(args: Vec<OsString>) -> Result<Option<Cli>, Failure> {
+    let name =
+        args.iter().skip(1).find_map(|a| Cli::command().find_subcommand(a.to_str()?).map(|c| c.get_name().to_owned()));
     let matches = Cli::command().try_get_matches_from(args);
     match matches.and_then(|m| Cli::from_arg_matches(&m)) {
         Ok(cli) => Ok(Some(cli)),
@@ -77,7 +80,8 @@ fn parse(args: Vec<OsString>) -> Result<Option<Cli>, Failure> {
             let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
             let missing: Vec<&str> = text.lines().skip(1).take_while(|l| !l.is_empty()).map(str::trim).collect();
             let what = if missing.is_empty() { first.to_owned() } else { format!("{first} {}", missing.join(" ")) };
-            Err(Failure::new(format!("{what}; see `lowlat --help`")))
+            let of = name.map_or_else(String::new, |name| format!("{name} "));
+            Err(Failure::new(format!("{what}; see `lowlat {of}--help`")))
         }
         Err(e) => {
             output::text(&e.render().to_string());
@@ -97,13 +101,13 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Noise(a) => commands::noise::run(&a, json),
         Command::Plan(a) => commands::plan::run(&a, json),
         Command::Apply(a) => commands::apply::run(&a, json),
-        Command::Confirm => commands::apply::confirm(),
-        Command::Rollback(a) => commands::apply::rollback(&a),
+        Command::Confirm => commands::apply::confirm(json),
+        Command::Rollback(a) => commands::apply::rollback(&a, json),
         Command::Status => commands::apply::status(json),
-        Command::Persist => commands::apply::persist(),
+        Command::Persist => commands::apply::persist(json),
         Command::Optimize(a) => commands::optimize::run(&a, json),
-        Command::Bypass(a) => commands::bypass::run(&a),
-        Command::Explain(a) => commands::explain::run(&a),
+        Command::Bypass(a) => commands::bypass::run(&a, json),
+        Command::Explain(a) => commands::explain::run(&a, json),
         Command::Report(a) => commands::report::run(&a, json),
         Command::Schema(a) => commands::schema::run(&a),
         Command::HoldDmaLatency { us } => commands::apply::hold(us),

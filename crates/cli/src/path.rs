@@ -189,7 +189,8 @@ fn scoped(target: &str) -> Option<(std::net::Ipv6Addr, &str, Option<&str>)> {
     Some((ip.parse().ok()?, scope, port))
 }
 
-fn resolve(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
+/// A target's address.
+pub fn resolve(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
     let found = look_up(target, default_port)?;
     if let SocketAddr::V6(v6) = found
         && v6.ip().is_unicast_link_local()

@@ -104,7 +104,7 @@ pub fn measure(ask: &Ask<'_>, sys: &dyn Sys) -> Result<Measurement, Failure> {
 pub fn measure_with(
     ask: &Ask<'_>,
     sys: &dyn Sys,
-    log: Option<&std::path::Path>,
+    file: Option<&std::path::Path>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Measurement, Failure> {
     ask.check()?;
@@ -112,7 +112,7 @@ pub fn measure_with(
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
     let spec = Spec { lock_memory: true, watch_gaps: true, ..ask.spec() };
     let mut context = context(ask.path, ask.engine);
-    let mut open_log = || match log {
+    let mut open_log = || match file {
         Some(file) => log_file(file, &spec, &context).map(Some),
         None => Ok(None),
     };
@@ -135,9 +135,12 @@ pub fn measure_with(
     if let Some(stamps) = &mut measurement.stamps {
         stamps.nic = nic;
     }
-    if let Some(log) = log {
+    if let Some((log, file)) = log.zip(file) {
         let probes = log.finish(measurement.steady, measurement.interrupted).map_err(|e| {
-            Failure::new(format!("finish the sample log: {e}; look at the space left where it is written"))
+            Failure::new(format!(
+                "finish the sample log {}: {e}; look at the space left where it is written",
+                file.display()
+            ))
         })?;
         crate::output::progress(&format!("{probes} probes, warm-up included, are in the sample log"));
     }

@@ -69,6 +69,7 @@ fn names_that_there_are_none_of() {
                 &["warp"],
             ),
             (&["explain", "no-such-knob"], &["no-such-knob"]),
+            (&["explain", ""], &["\"\"", "lists them all"]),
             (&["schema", "no-such-document"], &["no-such-document", "facts"]),
             (&["report", "last"], &["last", "runs"]),
             (&["report", "20200101T000000Z"], &["20200101T000000Z"]),
@@ -111,6 +112,7 @@ fn an_unknown_interface_is_named_with_those_there_are() {
             (&["optimize", "--iface", "nosuch0", "--target", "127.0.0.1", "--dry-run"], named),
             (&["optimize", "--iface", "nosuch0", "--target", "127.0.0.1"], named),
             (&["bypass", "check", "--iface", "nosuch0"], named),
+            (&["serve", "--bind", "127.0.0.1", "--port", "0", "--xdp", "nosuch0"], named),
             // Names that the kernel would not take either.
             (&["facts", "--iface", ""], &["\"\""]),
             (&["facts", "--iface", "../etc"], &["../etc"]),
@@ -132,6 +134,7 @@ fn times_that_are_none() {
         &[
             (&["optimize", "--iface", "lo", "--target", "127.0.0.1", "--dry-run", "--goal=-50us"], &["-50us"]),
             (&["check", "--goal", "50", "--window", "none"], &["50"]),
+            (&["plan", "--goal", "50"], &["50", "50us"]),
             (&["check", "--window", "0s"], &["0s"]),
             (&["check", "--window", "soon"], &["soon"]),
             (&["measure", "127.0.0.1", "--duration", "0s"], &["0s"]),
@@ -183,6 +186,15 @@ fn figures_out_of_range() {
             (&["measure", "127.0.0.1:1", "--cpu", "4095"], &["4095"]),
             (&["compare", "block", "spin", "--target", "127.0.0.1", "--pairs", "3"], &["3"]),
             (&["optimize", "--iface", "lo", "--target", "127.0.0.1", "--pairs", "0", "--dry-run"], &["0"]),
+            (&["optimize", "--iface", "lo", "--target", "127.0.0.1", "--round", "1us"], &["1us", "1ms"]),
+            (
+                &["optimize", "--iface", "lo", "--target", "127.0.0.1", "--cpu", "4095", "--dry-run"],
+                &["4095", "online"],
+            ),
+            (&["compare", "block", "spin", "--target", "127.0.0.1", "--round", "999us"], &["999us", "1ms"]),
+            (&["noise", "--duration", "0s"], &["0s", "lowlat noise --help"]),
+            (&["noise", "--interval", "10s", "--duration", "1s"], &["10000000", "--interval"]),
+            (&["measure", "127.0.0.1", "--count", "18446744073709551616"], &["18446744073709551616"]),
         ],
     );
 }

@@ -52,14 +52,41 @@ fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
         assert!(planned.contains(words), "{words:?} in {planned}");
     }
     assert!(planned.ends_with("exit 0") || planned.ends_with("exit 1"), "{planned}");
-    let wrong = typed("sleep 0.5; printf 'nosuch0\\n'; sleep 0.5;");
+    let wrong = typed("sleep 0.5; printf 'nosuch0\\nb\\nnosuch1\\n'; sleep 0.5;");
     assert!(
-        wrong.contains("nosuch0") && wrong.contains("choose one of the list") && wrong.ends_with("exit 2"),
+        wrong.matches("Interface [").count() == 3 && wrong.contains("lowlat: use interface \"nosuch1\""),
         "{wrong}"
     );
+    assert!(wrong.contains("choose one of the list") && wrong.ends_with("exit 2"), "{wrong}");
+    // Told at once, and asked for again.
+    let mended = format!("lo\\n{FAR}\\n\\n");
+    let mended = typed(&format!("sleep 0.5; printf '{mended}'; sleep 0.5; printf '\\004';"));
+    assert!(mended.matches("Target").count() >= 2 && mended.contains("the terminal was closed"), "{mended}");
+    assert!(mended.ends_with("exit 2"), "{mended}");
     // 128 and SIGINT's number (script(1), -e).
     let ended = typed(&format!("sleep 0.5; printf '{IFACE}\\n'; sleep 0.5; printf '\\003'; sleep 0.5;"));
     assert!(ended.contains("Target") && ended.ends_with("exit 130"), "{ended}");
+}
+
+#[test]
+fn on_a_terminal_ctrl_c_in_the_midst_of_a_step_puts_it_back() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    lab.plant();
+    let before = lab.settings();
+    // Typed once the planned shaper is off: a step stands applied then.
+    let config = scratch.file("short.toml", "duration = \"300ms\"\nload = 0\npairs = 1000\nround = \"100ms\"\n");
+    let ended = lab.sh(&format!(
+        "{{ sleep 0.5; printf '{IFACE}\\n{FAR}\\n50us\\n\\ntry\\n'; n=0; \
+           while tc qdisc show dev {IFACE} | grep -q tbf && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.05; done; \
+           printf '\\003'; sleep 2; }} | LOWLAT_STATE={} script -qec '{} --config {config}' /dev/null; echo exit $?",
+        scratch.state().display(),
+        common::LOWLAT
+    ));
+    assert!(ended.contains("phase 2") && ended.contains("everything that was applied was put back"), "{ended}");
+    assert!(ended.ends_with("exit 2"), "{ended}");
+    before.same_as(&lab.settings());
+    assert_eq!(lab.applied(&scratch), 0);
 }
 
 // ---- interfaces, privileges, state directories -------------------------------------------------------------------
@@ -100,6 +127,16 @@ fn an_interface_of_another_namespace_is_found_there() {
     ] {
         run(&mut scratch.lowlat(&args)).refuses(&[&only, &lab.near, "ip netns exec"]);
     }
+    // One without a name, as a container's: found by a process in it.
+    let mut inside = Command::new("unshare").args(["--net", "sleep", "60"]).spawn().unwrap();
+    let pid = inside.id().to_string();
+    let host = netns_of(std::process::id());
+    until("it has a namespace of its own", || netns_of(inside.id()) != host);
+    let unnamed = format!("y{pid}");
+    lab.ip(&format!("link add {unnamed} type veth peer name {unnamed}p netns {pid}"));
+    run(&mut scratch.lowlat(&["facts", "--iface", &format!("{unnamed}p")])).refuses(&[&pid, "(sleep)", "nsenter"]);
+    inside.kill().unwrap();
+    inside.wait().unwrap();
     assert!(!scratch.state().exists());
 }
 
@@ -193,6 +230,28 @@ fn a_state_directory_that_cannot_be_written_is_found_before_anything_changes() {
     }
     before.same_as(&lab.settings());
     assert_eq!(fs::read_dir(scratch.state()).unwrap().count(), 0);
+}
+
+#[test]
+fn targets_that_no_way_leads_to() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    lab.plant();
+    let before = lab.settings();
+    // Nobody has the first address; to the second there is no route (RFC 5737).
+    let (silent, no_route) = ("198.18.7.77", "203.0.113.7");
+    for target in [silent, no_route] {
+        let mut job = optimize(&[]);
+        *job.iter_mut().find(|a| **a == FAR).unwrap() = target;
+        let dry = [&job[..], &["--dry-run"]].concat();
+        let short = ["--timeout", "100ms"];
+        let measure = |more: &[&'static str]| [&["measure", target][..], more, &short].concat();
+        for args in [job.clone(), dry, measure(&[]), measure(&["--proto", "tcp"]), measure(&["--proto", "icmp"])] {
+            lab.run(&scratch, &args).refuses(&[target]);
+        }
+    }
+    lab.run(&scratch, &["measure", no_route]).refuses(&["unreachable", "route"]);
+    before.same_as(&lab.settings());
+    assert_eq!(scratch.journals(), []);
 }
 
 // ---- far ends -----------------------------------------------------------------------------------------------------
@@ -382,6 +441,34 @@ fn plan_apply_status_rollback() {
     lab.run(&scratch, &["rollback"]).exits(0);
     assert_eq!(lab.applied(&scratch), 0);
     before.same_as(&lab.settings());
+}
+
+#[test]
+fn an_apply_that_is_interrupted_puts_back_what_it_did() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    // A link of many queues, so that there is a midst.
+    lab.ip("link add many0 numrxqueues 400 type veth peer name many1");
+    let rps = "cat /sys/class/net/many0/queues/rx-*/rps_cpus";
+    let was = lab.sh(rps);
+    let one = lab.plan(&scratch, "steer.rps", "many0/rx-0", "1");
+    let mut plan: Value = serde_json::from_slice(&fs::read(one).unwrap()).unwrap();
+    let first = plan["steps"][0].to_string();
+    let step = |queue: usize| serde_json::from_str(&first.replace("rx-0", &format!("rx-{queue}"))).unwrap();
+    plan["steps"] = (0..400).map(step).collect::<Vec<Value>>().into();
+    let plan = scratch.file("many.json", plan.to_string());
+    for signal in ["INT", "TERM"] {
+        let mut running = Started::new(&mut lab.lowlat(&scratch, &["apply", &plan]));
+        running.says("rx-3:");
+        running.signal(signal);
+        running.wait().fails(&["apply: interrupted", "everything that was applied was put back"]);
+        assert_eq!(lab.sh(rps), was, "{signal}");
+        assert_eq!(lab.applied(&scratch), 0);
+    }
+    // All of it, when nobody interrupts.
+    lab.run(&scratch, &["apply", &plan]).exits(0);
+    assert_eq!(lab.applied(&scratch), 400);
+    lab.run(&scratch, &["rollback"]).exits(0);
+    assert_eq!(lab.sh(rps), was);
 }
 
 #[test]

@@ -123,6 +123,9 @@ fn damaged_logs_are_one_line() {
         assert_eq!(csv.code, Some(2), "{csv:#?}");
         assert_eq!(csv.err.lines().count(), 1, "{csv:#?}");
     }
+    // A disk that fills.
+    let full = ["measure", FAR, "--count", "500", "--log", "/dev/full"];
+    lab.run(&scratch, &full).fails(&["/dev/full", "No space"]);
     // A target that does not answer leaves the log of before as it was.
     lab.run(&scratch, &["measure", &format!("{FAR}:9"), "--timeout", "20ms", "--log", &log]).exits(2);
     assert_eq!(fs::read(&log).unwrap(), good);

@@ -19,7 +19,7 @@ const APPLY: &str = include_str!("guest/persist-apply.sh");
 const BOOT: &str = include_str!("guest/persist-boot.sh");
 
 /// What is set, and how it then shows.
-const SET: [&str; 12] = [
+const SET: [&str; 13] = [
     "slow_start_after_idle 0",
     "busy_read 50",
     "gro off",
@@ -31,6 +31,7 @@ const SET: [&str; 12] = [
     "rps 2",
     "xps 2",
     "hugepages 16",
+    "isolcpus isolcpus=1",
     "dma-latency 20",
 ];
 
@@ -41,6 +42,8 @@ fn guest(lab: &Lab, script: &str, results: &Path, shares: Vec<Share>) -> Outcome
     guest.shares = shares.into_iter().chain([bin]).collect();
 
     guest.time_limit = Duration::from_secs(400);
+    // Nothing is timed, so the CPUs may run beside each other.
+    guest.icount = false;
     // The names of both boots are those that the drivers give.
     guest.cmdline_extra = "net.ifnames=0 printk.devkmsg=on".into();
     let outcome = lab.run(&guest).unwrap();
@@ -70,8 +73,16 @@ fn what_is_kept_comes_back_at_boot_and_goes_by_rollback() {
     assert_eq!(lines("booted"), SET, "{}\n{console}", text("units"));
     // What stands is told, and a second `persist` in this boot loses nothing of the first.
     let status = text("status");
-    for knob in ["busy_read", "nic.ring.rx", "qdisc.kind", "irq.affinity", "steer.rps", "cpu.dma-latency", "hugepages"]
-    {
+    for knob in [
+        "busy_read",
+        "nic.ring.rx",
+        "qdisc.kind",
+        "irq.affinity",
+        "steer.rps",
+        "cpu.dma-latency",
+        "hugepages",
+        "boot.isolcpus",
+    ] {
         assert!(status.contains(knob), "{knob} is not in {status}");
     }
     let kept = text("kept-again");

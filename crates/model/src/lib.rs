@@ -8,6 +8,7 @@
 //! This crate does no I/O, reads no clock and holds no thresholds. Times are integers in nanoseconds; every key ends
 //! in its unit.
 
+pub mod answer;
 pub mod conditions;
 pub mod counters;
 pub mod document;

@@ -23,6 +23,13 @@ pub const DOCUMENTS: &[(&str, u32)] = &[
     ("noise", 1),
     ("optimize", 1),
     ("status", 1),
+    ("rollback", 1),
+    ("confirm", 1),
+    ("persist", 1),
+    ("bypass", 1),
+    ("explain", 1),
+    ("serve", 1),
+    ("self", 1),
     ("journal", 1),
 ];
 

@@ -1,5 +1,8 @@
 //! The JSON Schema of each document (`lowlat schema NAME`).
 
+use lowlat_model::answer::{
+    BypassDocument, ConfirmDocument, ExplainDocument, PersistDocument, RollbackDocument, SelfDocument, ServeDocument,
+};
 use lowlat_model::document::RunDocument;
 use lowlat_model::finding::CheckDocument;
 use lowlat_model::journal::{JournalEntry, StatusDocument};
@@ -22,6 +25,13 @@ pub fn schema(name: &str) -> Option<Value> {
         "noise" => of::<NoiseDocument>(),
         "optimize" => of::<RunDocument>(),
         "status" => of::<StatusDocument>(),
+        "rollback" => of::<RollbackDocument>(),
+        "confirm" => of::<ConfirmDocument>(),
+        "persist" => of::<PersistDocument>(),
+        "bypass" => of::<BypassDocument>(),
+        "explain" => of::<ExplainDocument>(),
+        "serve" => of::<ServeDocument>(),
+        "self" => of::<SelfDocument>(),
         "journal" => of::<JournalEntry>(),
         _ => return None,
     })

@@ -1,7 +1,8 @@
 //! `apply`, `confirm`, `rollback`, `status`, `persist`: the steps of tuning one by one, each on the journal.
 
-use lowlat_apply::{Session, StepError};
-use lowlat_model::Plan;
+use lowlat_apply::{Kept, Session, StepError};
+use lowlat_model::answer::{ConfirmDocument, PersistDocument};
+use lowlat_model::{Plan, Schema};
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
 
@@ -70,22 +71,30 @@ fn back_out(mut session: Session, live: Live, why: &str) -> Failure {
 }
 
 /// `confirm`.
-pub fn confirm() -> Outcome {
+pub fn confirm(json: bool) -> Outcome {
     crate::need_root("confirm", "as `apply` was")?;
     let n = lowlat_apply::confirm(&Store::locate()?)?;
     if n == 0 {
         return Err(Failure::new("confirm: nothing waits for it; `lowlat status` shows what is applied"));
+    }
+    if json {
+        output::json(&ConfirmDocument { schema: Schema::current("confirm"), confirmed: n })?;
+        return Ok(0);
     }
     output::text("confirmed: the settings stay; `lowlat rollback` still puts them back");
     Ok(0)
 }
 
 /// `rollback`: from the journal on disk alone.
-pub fn rollback(args: &RollbackArgs) -> Outcome {
+pub fn rollback(args: &RollbackArgs, json: bool) -> Outcome {
     crate::need_root("rollback", "as the change was")?;
     let live = Live::new();
     let report = lowlat_apply::rollback_from_disk(&Store::locate()?, &live, args.force)?;
-    output::text(&report.words());
+    if json {
+        output::json(&report.document())?;
+    } else {
+        output::text(&report.words());
+    }
     Ok(u8::from(!report.complete()))
 }
 
@@ -101,15 +110,23 @@ pub fn status(json: bool) -> Outcome {
 }
 
 /// `persist`.
-pub fn persist() -> Outcome {
+pub fn persist(json: bool) -> Outcome {
     crate::need_root("persist", "as `apply` was")?;
     let live = Live::new();
-    let written = lowlat_apply::persist(&Store::locate()?, &live)?;
-    if written.is_empty() {
+    let kept = lowlat_apply::persist(&Store::locate()?, &live)?;
+    if json {
+        let Kept { wrote, remarks } = kept;
+        output::json(&PersistDocument { schema: Schema::current("persist"), wrote, remarks })?;
+        return Ok(0);
+    }
+    if kept.is_empty() {
         output::text("nothing is applied, so there is nothing to persist");
     }
-    for line in written {
+    for line in kept.remarks {
         output::text(&line);
+    }
+    for file in kept.wrote {
+        output::text(&format!("wrote {file}"));
     }
     Ok(0)
 }

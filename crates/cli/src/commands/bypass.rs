@@ -1,17 +1,35 @@
 //! `lowlat bypass check`: what each technique needs, whether this host has it, and what it costs. Said before anything
 //! is done.
 
+use lowlat_model::Schema;
+use lowlat_model::answer::{AfXdp, AfXdpMode, BypassDocument};
 use lowlat_sys::Live;
+use lowlat_transport_xdp::XdpAbility;
 
 use crate::args::{BypassArgs, BypassCommand};
 use crate::failure::Outcome;
 use crate::output;
 
+const COSTS: [&str; 2] = [
+    "AF_XDP is a partial bypass: the probe's flow leaves the kernel's stack, its sockets and its packet filter; all else stays.",
+    "io_uring is no bypass: the same stack with fewer system calls.",
+];
+
 /// Runs the command. Exit 1 when AF_XDP is not possible here.
-pub fn run(args: &BypassArgs) -> Outcome {
+pub fn run(args: &BypassArgs, json: bool) -> Outcome {
     let BypassCommand::Check { iface } = &args.command;
     crate::optimize::interface_known(iface, &Live::new())?;
     let ability = lowlat_transport_xdp::probe(iface);
+    let code = u8::from(ability.value().is_none());
+    if json {
+        output::json(&BypassDocument {
+            schema: Schema::current("bypass"),
+            iface: iface.clone(),
+            af_xdp: ability.map(document),
+            costs: COSTS.map(str::to_owned).to_vec(),
+        })?;
+        return Ok(code);
+    }
     match &ability {
         lowlat_model::Reading::Value(a) => output::text(&format!("af-xdp on {iface}: {}", a.words())),
         other => {
@@ -19,9 +37,25 @@ pub fn run(args: &BypassArgs) -> Outcome {
             output::text(&format!("af-xdp on {iface}: {kind}: {why}"));
         }
     }
-    output::text(
-        "AF_XDP is a partial bypass: the probe's flow leaves the kernel's stack, its sockets and its packet filter; all else stays.",
-    );
-    output::text("io_uring is no bypass: the same stack with fewer system calls.");
-    Ok(u8::from(ability.value().is_none()))
+    for cost in COSTS {
+        output::text(cost);
+    }
+    Ok(code)
+}
+
+fn document(ability: XdpAbility) -> AfXdp {
+    let mode = |m: &lowlat_transport_xdp::ModeAbility| AfXdpMode {
+        mode: m.mode.words().to_owned(),
+        possible: m.possible,
+        why: m.why.clone(),
+    };
+    AfXdp {
+        refused: ability.refusal(),
+        modes: ability.modes.iter().map(mode).collect(),
+        driver: ability.driver,
+        rx_queues: ability.rx_queues,
+        features: ability.features,
+        no_busy_poll: ability.busy_poll.err(),
+        remarks: ability.remarks,
+    }
 }

@@ -2,26 +2,42 @@
 
 use std::fmt::Write as _;
 
+use lowlat_model::Schema;
+use lowlat_model::answer::{ExplainDocument, Names};
+
 use crate::args::ExplainArgs;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
 /// Runs the command.
-pub fn run(args: &ExplainArgs) -> Outcome {
+pub fn run(args: &ExplainArgs, json: bool) -> Outcome {
+    let schema = Schema::current("explain");
     let Some(name) = &args.name else {
-        output::text(&list());
+        if json {
+            let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+            let names = all().map(|(group, names)| Names { group: group.to_owned(), names: owned(names) });
+            output::json(&ExplainDocument { schema, name: None, page: None, names: names.to_vec() })?;
+        } else {
+            output::text(&list());
+        }
         return Ok(0);
     };
     let page = page(name).ok_or_else(|| {
         let near: Vec<&str> = names().filter(|n| n.contains(name.as_str())).collect();
-        let hint = if near.is_empty() {
+        // More than a line holds are no help.
+        let hint = if near.is_empty() || near.len() > 12 {
             "`lowlat explain` lists them all".to_owned()
         } else {
             format!("did you mean {}", near.join(", "))
         };
         Failure::new(format!("explain {name:?}: there is no page of that name; {hint}"))
     })?;
-    output::text(&lowlat_report::terminal(&page, output::styled()));
+    if json {
+        let name = Some(name.clone());
+        output::json(&ExplainDocument { schema, name, page: Some(page), names: Vec::new() })?;
+    } else {
+        output::text(&lowlat_report::terminal(&page, output::styled()));
+    }
     Ok(0)
 }
 

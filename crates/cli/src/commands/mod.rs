@@ -91,13 +91,26 @@ pub fn interview() -> Result<Vec<String>, Failure> {
                     d.version,
                     if d.firmware.is_empty() { "not told" } else { &d.firmware }
                 ),
+                _ if l.name == "lo" => "loopback".to_owned(),
                 _ => l.kind.clone().unwrap_or_else(|| "no driver told".to_owned()),
             };
-            (l.name.clone(), format!("{driver}, {}", l.operstate))
+            // Links without a carrier to watch (loopback, tunnels) stay "unknown" (operstates.rst, "TLV IFLA_OPERSTATE").
+            let state = if l.up && l.operstate == "unknown" { "up" } else { &l.operstate };
+            (l.name.clone(), format!("{driver}, {state}"))
         })
         .collect();
     if let Reading::Value(uname) = query::uname(&live) {
         crate::output::text(&format!("kernel {} on {}", uname.release, uname.machine));
     }
-    ask::questions(&shown, &mut std::io::stdin().lock(), &mut std::io::stdout())
+    let known = ask::Known {
+        interfaces: &shown,
+        usable: &|name| crate::optimize::interface(name, &live),
+        leads: &|iface, target| {
+            // The port plays no part in the route.
+            let remote = crate::path::resolve(target, 0)?;
+            crate::optimize::leads_over(iface, remote.ip(), &live)
+        },
+        may_change: crate::is_root(),
+    };
+    ask::questions(&known, &mut std::io::stdin().lock(), &mut std::io::stdout())
 }

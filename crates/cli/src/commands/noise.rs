@@ -1,7 +1,7 @@
 //! `lowlat noise`: what the host itself adds.
 
 use lowlat_measure::NoiseSpec;
-use lowlat_sys::{Live, Sys};
+use lowlat_sys::Live;
 
 use crate::args::NoiseArgs;
 use crate::failure::{Failure, Outcome};
@@ -9,15 +9,14 @@ use crate::{output, signals};
 
 /// Runs the command.
 pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
-    let allowed = lowlat_measure::placement::allowed_cpus()
-        .map_err(|e| Failure::new(format!("watch CPUs: ask which may be used: {e}; run it in another cpuset")))?;
-    if let Some(cpu) = args.cpus.iter().find(|c| !allowed.contains(c)) {
-        let text = |path: &str| Live::new().read(path).into_value().unwrap_or_default().trim().to_owned();
-        let online = text("/sys/devices/system/cpu/online");
-        let allowed: std::collections::BTreeSet<u32> = allowed.into_iter().collect();
+    for cpu in &args.cpus {
+        crate::optimize::cpu_usable("watch", *cpu)?;
+    }
+    if args.interval >= args.duration {
         return Err(Failure::new(format!(
-            "watch CPU {cpu}: it is not online ({online} are) or not allowed to this process; choose of {}",
-            lowlat_knobs::cpulist::print_list(&allowed)
+            "watch wake-ups {} apart for {}: none falls into it; choose a longer --duration or a shorter --interval",
+            crate::probe::words(Some(args.interval)),
+            crate::probe::words(Some(args.duration))
         )));
     }
     let spec = NoiseSpec {

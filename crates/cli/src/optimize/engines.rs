@@ -72,8 +72,7 @@ pub fn side_by_side(
         }
         let all: Vec<u64> = samples[i].iter().flat_map(|r| r.samples_ns.iter().copied()).collect();
         let measurement = probe::measurement_of(path, &results[i].engine, &all, job.round_ns * u64::from(LAPS), sys);
-        let p50 = measurement.rtt.p50_ns.map_or("n/a".to_owned(), lowlat_model::units::us);
-        say(&format!("  {}: p50 {p50} µs", results[i].engine));
+        say(&format!("  {}: p50 {}", results[i].engine, probe::words(measurement.rtt.p50_ns)));
         results[i].measurement = Some(measurement);
     }
     Ok(results)

@@ -24,7 +24,8 @@ use crate::path::Path;
 use crate::probe::{self, Ask, words};
 use crate::signals;
 
-pub use preflight::{free_to_change, interface, interface_known, preflight};
+pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
+pub use route::leads_over;
 
 /// What to do, as the flags say it.
 #[derive(Debug, Clone)]
@@ -193,6 +194,7 @@ fn tune(
     say: &mut dyn FnMut(&str),
 ) -> Result<(), Failure> {
     if job.load_streams > 0 {
+        say(&format!("the path as it is, under load ({} streams)", job.load_streams));
         parts.loaded_baseline = Some(under_load(job, sys)?);
     }
     stop_point()?;

@@ -1,15 +1,18 @@
 //! What can be known to fail is found before anything is changed.
 
+use std::collections::BTreeSet;
+
 use lowlat_model::Reading;
 use lowlat_sys::query::LinkInfo;
 use lowlat_sys::store::Store;
-use lowlat_sys::{Sys, query};
+use lowlat_sys::{Live, Sys, query};
 
 use super::Job;
 use crate::failure::Failure;
 use crate::probe;
 
-/// Checks the interface, the privilege, the state directory, an earlier unfinished run, the route and the target, in this order.
+/// Checks the interface, the privilege, the state directory, an earlier unfinished run, the engines, the CPU, the route and
+/// the target, in this order.
 pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure> {
     interface(&job.iface, sys)?;
     if !job.dry_run {
@@ -24,8 +27,27 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
             )));
         }
     }
+    for path in std::iter::once(&job.path).chain(&job.engine_path) {
+        path.cpu.map_or(Ok(()), |cpu| cpu_usable("pin to", cpu))?;
+    }
     super::route::leads_over(&job.iface, job.path.remote.ip(), sys)?;
     probe::reach(&job.path, &job.engine)
+}
+
+/// A CPU that is online and that this process may run on.
+pub fn cpu_usable(operation: &str, cpu: u32) -> Result<(), Failure> {
+    let allowed = lowlat_measure::placement::allowed_cpus().map_err(|e| {
+        Failure::new(format!("{operation} CPU {cpu}: ask which may be used: {e}; run it in another cpuset"))
+    })?;
+    if allowed.contains(&cpu) {
+        return Ok(());
+    }
+    let online = Live::new().read("/sys/devices/system/cpu/online").into_value().unwrap_or_default();
+    Err(Failure::new(format!(
+        "{operation} CPU {cpu}: it is not online ({} are) or not allowed to this process; choose of {}",
+        online.trim(),
+        lowlat_knobs::cpulist::print_list(&allowed.into_iter().collect())
+    )))
 }
 
 /// The state directory can be written, no other lowlat is changing this host, and no earlier change waits for its end.
@@ -70,9 +92,9 @@ fn find(name: &str, sys: &dyn Sys) -> Result<LinkInfo, Failure> {
         }
     };
     let Some(link) = links.iter().find(|l| l.name == name).cloned() else {
-        if let Some(netns) = elsewhere(name, sys) {
+        if let Some((netns, command)) = elsewhere(name, sys) {
             return Err(Failure::new(format!(
-                "use interface {name:?}: it is in the network namespace {netns:?}, not in this one; run `ip netns exec {netns} lowlat …`"
+                "use interface {name:?}: it is in {netns}, not in this one; run `{command}`"
             )));
         }
         let mut names: Vec<&str> = links.iter().map(|l| l.name.as_str()).collect();
@@ -85,8 +107,25 @@ fn find(name: &str, sys: &dyn Sys) -> Result<LinkInfo, Failure> {
     Ok(link)
 }
 
-/// The named namespace (`/run/netns`) that holds an interface of this name, if one can be found.
-fn elsewhere(name: &str, sys: &dyn Sys) -> Option<String> {
-    let names = sys.list("/run/netns").into_value()?;
-    names.into_iter().find(|ns| lowlat_sys::links_in(ns).is_ok_and(|links| links.iter().any(|l| l == name)))
+/// Where an interface of this name is, and the command that goes there: a named namespace (`/run/netns`), else that of a
+/// process (a container's has no name there).
+fn elsewhere(name: &str, sys: &dyn Sys) -> Option<(String, String)> {
+    let holds = |path: &str| lowlat_sys::links_in(path).is_ok_and(|links| links.iter().any(|l| l == name));
+    let named = sys.list("/run/netns").into_value().unwrap_or_default();
+    if let Some(netns) = named.into_iter().find(|netns| holds(&format!("/run/netns/{netns}"))) {
+        return Some((format!("the network namespace {netns:?}"), format!("ip netns exec {netns} lowlat …")));
+    }
+    let target = |pid: &str| sys.link_target(&format!("/proc/{pid}/ns/net")).into_value();
+    let mut seen: BTreeSet<String> = target("self").into_iter().collect();
+    let pids = sys.list("/proc").into_value()?;
+    let pid = pids
+        .into_iter()
+        .filter(|pid| pid.bytes().all(|b| b.is_ascii_digit()))
+        .filter(|pid| target(pid).is_some_and(|netns| seen.insert(netns)))
+        .find(|pid| holds(&format!("/proc/{pid}/ns/net")))?;
+    let comm = sys.read(&format!("/proc/{pid}/comm")).into_value().unwrap_or_default();
+    Some((
+        format!("the network namespace of process {pid} ({})", comm.trim()),
+        format!("nsenter --net --target {pid} lowlat …"),
+    ))
 }

@@ -1,6 +1,7 @@
 //! What the suites that start the built program share: its answer, a state directory of its own, the form of a refusal.
 #![allow(dead_code, unreachable_pub)] // each suite is a crate of its own and uses a part
 
+pub mod document;
 pub mod guest;
 pub mod lab;
 
@@ -92,9 +93,12 @@ impl Ran {
         }
     }
 
-    /// Its standard output as JSON: one document and nothing else.
+    /// Its standard output as JSON: one document and nothing else, and one that its schema allows.
+    #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:#?}"))
+        let value = serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:#?}"));
+        document::allowed(&value);
+        value
     }
 
     /// Asserts the exit code.

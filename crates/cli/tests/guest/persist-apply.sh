@@ -14,6 +14,7 @@ seen >before
 	set_to steer.xps eth0/tx-0 1
 	set_to cpu.dma-latency host 20
 	set_to memory.hugepages node0 16
+	set_to boot.isolcpus host 1
 } 2>said
 set_to cpu.governor cpu0 performance 2>governor
 seen >set

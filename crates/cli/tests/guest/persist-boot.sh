@@ -36,7 +36,7 @@ done
 mkdir -p $R/etc/systemd/network /etc/systemd/system/multi-user.target.wants
 printf '[Match]\nName=eth0\n[Network]\nAddress=10.77.0.1/24\n' >$R/etc/systemd/network/10-eth0.network
 ln -s /lib/systemd/system/systemd-networkd.service /etc/systemd/system/multi-user.target.wants/
-# Counted time runs on while files are waited for, so no unit's patience says anything here.
+# An emulated machine on a busy host is slow, so no unit's patience says anything here.
 mkdir -p $R/etc/systemd/system.conf.d
 printf '[Manager]\nDefaultTimeoutStartSec=900\n' >$R/etc/systemd/system.conf.d/10-lab.conf
 cat >/etc/systemd/system/booted.service <<END

@@ -1,6 +1,6 @@
 L=/run/lowlat/bin/lowlat
 export LOWLAT_STATE=/var/lib/lowlat
-FOLDERS="etc/sysctl.d etc/tmpfiles.d etc/systemd/system"
+FOLDERS="etc/sysctl.d etc/tmpfiles.d etc/systemd/system etc/default/grub.d"
 # The host's own files are not what is tried here.
 rm -rf $LOWLAT_STATE
 for d in $FOLDERS; do mkdir -p /$d; mount -t tmpfs tmpfs /$d; done
@@ -23,6 +23,7 @@ seen() {
 	echo rps $(cat /sys/class/net/eth0/queues/rx-0/rps_cpus)
 	echo xps $(cat /sys/class/net/eth0/queues/tx-0/xps_cpus)
 	echo hugepages $(cat /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages)
+	echo isolcpus $(cat /etc/default/grub.d/*lowlat* 2>/dev/null | grep -o 'isolcpus=[0-9]*')
 	echo dma-latency $(od -An -td4 -N4 /dev/cpu_dma_latency)
 }
 

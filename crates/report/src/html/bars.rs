@@ -1,5 +1,5 @@
-//! Engines side by side: the median as a bar, P99 as a mark behind it, on a logarithmic axis: on a linear one a single
-//! engine's P99 squeezes all medians together.
+//! Engines side by side, median and P99, on a logarithmic axis: on a linear one a single engine's P99 squeezes all medians
+//! together. Places and no bars: a logarithmic axis has no zero from which a length would mean something.
 
 use lowlat_model::document::{EngineResult, RunDocument};
 
@@ -19,7 +19,7 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
     let Some(axis) = Log::over(shown.flat_map(|m| [m.rtt.p50_ns, m.rtt.p99_ns]).flatten(), LEFT, RIGHT) else { return };
     h.open("section", &[("class", &"wide")]);
     h.element("h2", &[], "Engines on the same path");
-    h.classed("p", "legend", "bar: median · mark: P99 · interleaved in one run (logarithmic)");
+    h.classed("p", "legend", "dot: median · mark: P99 · interleaved in one run (logarithmic)");
     let bottom = TOP + ROW * d.engines.len() as f64;
     h.open("svg", &[("viewBox", &format!("0 0 {WIDTH} {}", px(bottom + 24.0))), ("role", &"img")]);
     h.element("title", &[], "Median and P99 of each engine");
@@ -51,26 +51,19 @@ fn row(h: &mut Html, e: &EngineResult, top: f64, axis: Log) {
         return;
     };
     let class = if e.engine == "block" { "b" } else { "a" };
-    if let Some(p50) = m.rtt.p50_ns {
-        let width = px(axis.x(p50) - LEFT);
-        h.empty(
-            "rect",
-            &[
-                ("class", &class),
-                ("x", &px(LEFT)),
-                ("y", &px(top + 7.0)),
-                ("width", &width),
-                ("height", &20),
-                ("rx", &3),
-            ],
-        );
+    let y = px(top + 17.0);
+    if let (Some(p50), Some(p99)) = (m.rtt.p50_ns, m.rtt.p99_ns) {
+        let (from, to) = (px(axis.x(p50)), px(axis.x(p99)));
+        h.empty("line", &[("class", &"link"), ("x1", &from), ("x2", &to), ("y1", &y), ("y2", &y)]);
     }
     if let Some(p99) = m.rtt.p99_ns {
         let at = px(axis.x(p99));
-        h.empty(
-            "line",
-            &[("class", &"zero"), ("x1", &at), ("x2", &at), ("y1", &px(top + 4.0)), ("y2", &px(top + 30.0))],
-        );
+        let mark = format!("tick {class}");
+        let (y1, y2) = (px(top + 9.0), px(top + 25.0));
+        h.empty("line", &[("class", &mark), ("x1", &at), ("x2", &at), ("y1", &y1), ("y2", &y2)]);
+    }
+    if let Some(p50) = m.rtt.p50_ns {
+        h.empty("circle", &[("class", &class), ("cx", &px(axis.x(p50))), ("cy", &y), ("r", &7)]);
     }
     let words = format!("{} · P99 {}", time(m.rtt.p50_ns), time(m.rtt.p99_ns));
     h.element("text", &[("x", &px(RIGHT + 16.0)), ("y", &middle)], &words);
@@ -80,10 +73,10 @@ fn row(h: &mut Html, e: &EngineResult, top: f64, axis: Log) {
 mod tests {
     use super::*;
 
-    /// Width of the n-th bar.
-    fn width(page: &str, n: usize) -> f64 {
-        let rect = page.split("<rect ").nth(n + 1).unwrap();
-        rect.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+    /// Place of the n-th median.
+    fn at(page: &str, n: usize) -> f64 {
+        let circle = page.split("<circle ").nth(n + 1).unwrap();
+        circle.split("cx=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
     }
 
     #[test]
@@ -99,9 +92,9 @@ mod tests {
         d.engines.truncate(2);
         plot(&mut h, &d);
         let page = h.finish();
-        let longer = width(&page, 1) - width(&page, 0);
+        let farther = at(&page, 1) - at(&page, 0);
         // A factor of two among three and a half decades: a linear axis would show a third of a pixel.
-        assert!(longer > 40.0, "{longer}: {page}");
+        assert!(farther > 40.0, "{farther}: {page}");
         assert!(page.contains(">200 µs<"), "{page}");
     }
 }

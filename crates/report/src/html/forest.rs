@@ -25,7 +25,11 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
 
     h.open("section", &[]);
     h.element("h2", &[], "What each step did to the median");
-    h.classed("p", "legend", "change with its 95 % interval; left of the dashed line is faster");
+    h.classed(
+        "p",
+        "legend",
+        "change with its 95 % interval; left of the dashed line is faster; an arrow goes on beyond the axis",
+    );
     h.open("svg", &[("viewBox", &format!("0 0 {WIDTH} {}", px(bottom + 24.0))), ("role", &"img")]);
     h.element("title", &[], "Change of the median by each step");
     for tick in axis.ticks() {
@@ -64,6 +68,13 @@ fn row(h: &mut Html, s: &StepResult, axis: &Linear, top: f64) {
     if let (Some(low), Some(high)) = (s.p50_change_low, s.p50_change_high) {
         let ci = format!("ci {class}");
         h.empty("line", &[("class", &ci), ("x1", &px(axis.x(low))), ("x2", &px(axis.x(high))), ("y1", &y), ("y2", &y)]);
+        for (end, side) in [low, high].into_iter().filter_map(|end| Some((end, axis.beyond(end)?))) {
+            // An arrow: it goes on.
+            let (tip, middle) = (axis.x(end) + side * 6.0, top + 29.0);
+            let points = [(tip, middle), (tip - side * 9.0, middle - 5.0), (tip - side * 9.0, middle + 5.0)];
+            let points = points.map(|(x, y)| format!("{},{}", px(x), px(y))).join(" ");
+            h.empty("polygon", &[("class", &class), ("points", &points)]);
+        }
     }
     if let Some(change) = s.p50_change_ratio {
         h.empty("circle", &[("class", &class), ("cx", &px(axis.x(change))), ("cy", &y), ("r", &5)]);

@@ -148,7 +148,7 @@ fn figure(h: &mut Html, d: &RunDocument, label: &str, of: fn(&Measurement) -> St
         return;
     }
     let before = d.baseline.as_ref().filter(|_| d.result.is_some());
-    let mut words = before.map_or_else(|| "before any change".to_owned(), |m| format!("from {}", of(m)));
+    let mut words = before.map_or_else(|| "before any change".to_owned(), |m| format!("before: {}", of(m)));
     if let Some(r) = change {
         words.push_str(" · ");
         words.push_str(&reduction(r));
@@ -163,9 +163,9 @@ fn jitter(h: &mut Html, d: &RunDocument) {
     h.classed("p", "label", "Jitter (P99/P50)");
     let last = d.result.as_ref().or(d.baseline.as_ref());
     h.classed("p", "mid", &last.map_or_else(|| "n/a".to_owned(), of));
-    let loss = |m: &Measurement| m.loss_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{} %", percent(r)));
+    let loss = |m: &Measurement| m.loss_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{}\u{a0}%", percent(r)));
     let before = d.baseline.as_ref().filter(|_| d.result.is_some());
-    let from = before.map_or_else(String::new, |m| format!("from {} · ", of(m)));
+    let from = before.map_or_else(String::new, |m| format!("before: {} · ", of(m)));
     h.classed("p", "note", &format!("{from}loss {}", last.map_or_else(|| "n/a".to_owned(), loss)));
     h.close("div");
 }

@@ -45,7 +45,11 @@ impl Log {
     }
 }
 
-/// A linear axis for changes, that always shows zero.
+/// The largest change that a [`Linear`] axis shows in its place: all of it, or as much again.
+const FARTHEST: f64 = 1.0;
+
+/// A linear axis for changes, that always shows zero, and at most what is [`FARTHEST`]: an interval of a test that saw
+/// little reaches much further, and would squeeze all others together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Linear {
     low: f64,
@@ -62,8 +66,20 @@ impl Linear {
             low = low.min(v);
             high = high.max(v);
         }
+        let (low, high) = (low.max(-FARTHEST), high.min(FARTHEST));
         let room = ((high - low) * 0.06).max(0.01);
         Self { low: low - room, high: high + room, x0, x1 }
+    }
+
+    /// Which end of the axis a value lies beyond: `-1.0` the lower, `1.0` the upper.
+    pub(crate) fn beyond(&self, v: f64) -> Option<f64> {
+        if v < self.low {
+            Some(-1.0)
+        } else if v > self.high {
+            Some(1.0)
+        } else {
+            None
+        }
     }
 
     /// Where a value stands, held to the axis.
@@ -131,5 +147,13 @@ mod tests {
         assert!(axis.x(-0.59) > 0.0 && axis.x(0.0) < 100.0);
         assert!(axis.x(f64::NAN).is_finite() && axis.x(f64::INFINITY) <= 100.0);
         assert!(axis.ticks().contains(&0.0));
+    }
+
+    #[test]
+    fn one_wide_interval_does_not_squeeze_the_others() {
+        let axis = Linear::over([-0.2, 0.1, -2.0, 15.0].into_iter(), 0.0, 100.0);
+        assert!(axis.x(0.1) - axis.x(-0.2) > 10.0, "{axis:?}");
+        assert_eq!((axis.beyond(15.0), axis.beyond(-2.0), axis.beyond(0.5)), (Some(1.0), Some(-1.0), None));
+        assert!(axis.ticks().iter().all(|t| t.abs() <= 1.0));
     }
 }

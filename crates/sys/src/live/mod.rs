@@ -102,9 +102,10 @@ impl Sys for Live {
     }
 }
 
-/// The names of the links in a named network namespace, to tell a person where an interface went.
-pub fn links_in(netns: &str) -> io::Result<Vec<String>> {
-    os::links_in(netns)
+/// The names of the links in the network namespace that `path` leads to (`/run/netns/NAME`, `/proc/PID/ns/net`), to tell a
+/// person where an interface went.
+pub fn links_in(path: &str) -> io::Result<Vec<String>> {
+    os::links_in(path)
 }
 
 /// The cookie of the network namespace that `path` leads to (`/proc/PID/ns/net`): an inode is given again when its

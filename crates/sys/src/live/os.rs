@@ -86,9 +86,9 @@ pub(super) fn netns_cookie_at(path: &str) -> std::io::Result<u64> {
     in_netns(path, netns_cookie)
 }
 
-/// The names of the links in a named network namespace (`/run/netns/NAME`).
-pub(super) fn links_in(netns: &str) -> std::io::Result<Vec<String>> {
-    in_netns(&format!("/run/netns/{netns}"), || {
+/// The names of the links in the network namespace that `path` leads to (`/run/netns/NAME`, `/proc/PID/ns/net`).
+pub(super) fn links_in(path: &str) -> std::io::Result<Vec<String>> {
+    in_netns(path, || {
         let links = lowlat_netlink::route::link::links().map_err(|e| std::io::Error::other(e.to_string()))?;
         Ok(links.into_iter().map(|l| l.name).collect())
     })

@@ -1,6 +1,8 @@
 //! `measure --self`: what this tool and this host cannot go below.
 
 use lowlat_measure::clock::Wish;
+use lowlat_model::Schema;
+use lowlat_model::answer::{Floor, SelfDocument};
 use lowlat_sys::Live;
 
 use crate::clocks;
@@ -8,14 +10,27 @@ use crate::failure::Outcome;
 use crate::output;
 
 /// Runs the self-test.
-pub fn run(wish: Wish) -> Outcome {
+pub fn run(wish: Wish, json: bool) -> Outcome {
     let live = Live::new();
     let clock = clocks::settle(wish, &live);
     let test = lowlat_measure::self_test(100_000)?;
     let (words, weakens) = clock.at_end();
+    let beside = (!clock.is_tsc()).then(|| clocks::of_tsc(&live));
+    if json {
+        let floor = |f: lowlat_measure::floor::Floor| Floor { what: f.what.to_owned(), rtt: f.rtt };
+        output::json(&SelfDocument {
+            schema: Schema::current("self"),
+            clock: words,
+            beside,
+            warning: weakens,
+            record_ps: ps(test.record_ns),
+            floors: test.floors.into_iter().map(floor).collect(),
+        })?;
+        return Ok(0);
+    }
     output::text(&format!("clock: {words}"));
-    if !clock.is_tsc() {
-        output::text(&format!("beside it: {}", clocks::of_tsc(&live)));
+    if let Some(beside) = beside {
+        output::text(&format!("beside it: {beside}"));
     }
     if let Some(weakens) = weakens {
         output::progress(&format!("warning: {weakens}"));
@@ -25,6 +40,11 @@ pub fn run(wish: Wish) -> Outcome {
         output::text(&format!("{}: p50 {} ns, p99 {} ns", floor.what, ns(floor.rtt.p50_ns), ns(floor.rtt.p99_ns)));
     }
     Ok(0)
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a time, and of nanoseconds
+fn ps(ns: f64) -> u64 {
+    (ns * 1000.0).round() as u64
 }
 
 fn ns(value: Option<u64>) -> String {

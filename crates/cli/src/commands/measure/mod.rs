@@ -32,7 +32,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         ClockArg::Tsc => Wish::Tsc,
     };
     if args.self_test {
-        return floors::run(wish);
+        return floors::run(wish, json);
     }
     let Some(target) = &args.target else {
         return Err(Failure::new("measure: no target was given; name the HOST that runs `lowlat serve`"));

@@ -1,0 +1,152 @@
+//! `--json`: whatever a command prints is one document that `lowlat schema NAME` allows, and every document there is has
+//! a command here that prints it. (The other suites hold every document they read to its schema too.)
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use common::lab::{FAR, IFACE, Lab};
+use common::{Ran, Scratch, document, run};
+
+/// What was printed: the names of documents.
+#[derive(Default)]
+struct Printed(BTreeSet<String>);
+
+impl Printed {
+    /// Asserts that the one document printed is the one meant, and allowed.
+    #[track_caller]
+    fn is(&mut self, ran: &Ran, name: &str) -> Value {
+        assert!(matches!(ran.code, Some(0 | 1)), "{ran:#?}");
+        let value = ran.json();
+        assert_eq!(document::name(&value), name, "{}", ran.words);
+        self.0.insert(name.to_owned());
+        value
+    }
+}
+
+#[test]
+fn every_command_prints_the_document_that_its_schema_allows() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let far = lab.serve(&scratch, &["--json"]);
+    lab.plant();
+    let mut printed = Printed::default();
+    let file = |name: &str| scratch.name(name);
+    let ask = |args: &str, more: &[&str]| {
+        let all: Vec<&str> = args.split_whitespace().chain(more.iter().copied()).chain(["--json"]).collect();
+        lab.run(&scratch, &all)
+    };
+    let on = ["--iface", IFACE];
+    let (facts, plan, idle, swept) = (file("facts.json"), file("plan.json"), file("idle"), file("swept"));
+
+    let seen = ask("facts --window 50ms", &on);
+    printed.is(&seen, "facts");
+    scratch.file("facts.json", &seen.out);
+    printed.is(&ask("check --window 50ms", &on), "check");
+    printed.is(&ask("check --window none --facts", &[&facts]), "check");
+    printed.is(&ask("plan --facts", &[&facts]), "plan");
+    printed.is(&ask("noise --duration 50ms --cpus 0", &[]), "noise");
+    printed.is(&ask("bypass check", &on), "bypass");
+    printed.is(&ask("bypass check --iface lo", &[]), "bypass");
+    let names = printed.is(&ask("explain", &[]), "explain");
+    let knob = names["names"][1]["names"][0].as_str().unwrap();
+    assert!(printed.is(&ask("explain", &[knob]), "explain")["page"].as_str().unwrap().contains(knob));
+    printed.is(&ask("measure --self", &[]), "self");
+
+    for more in [
+        "--proto icmp",
+        "--proto tcp --engine spin --stamps",
+        "--mode open-loop --rate 2000 --load 1 --stamps",
+        "--engine epoll --dscp 46",
+    ] {
+        let all: Vec<&str> = more.split_whitespace().collect();
+        printed.is(&ask(&format!("measure {FAR} --duration 200ms"), &all), "measure");
+    }
+    printed.is(&ask(&format!("measure {FAR} --duration 200ms --out"), &[&idle]), "measure");
+    printed.is(&ask("report", &[&idle]), "measure");
+    printed.is(&ask(&format!("measure {FAR} --duration 50ms --sweep size=64,512 --out"), &[&swept]), "sweep");
+    printed.is(&ask("report", &[&swept]), "sweep");
+    printed.is(&ask("compare", &[&idle, &idle]), "compare");
+    printed.is(&ask(&format!("compare block spin --target {FAR} --pairs 4 --round 30ms"), &[]), "compare");
+
+    printed.is(&ask("status", &[]), "status");
+    printed.is(&ask("rollback", &[]), "rollback");
+    printed.is(&ask("persist", &[]), "persist");
+    let one = ["--set", "sysctl.net.ipv4.tcp_slow_start_after_idle", "host", "0", "--out", &plan];
+    printed.is(&ask("plan", &one), "plan");
+    printed.is(&ask("apply", &[&plan]), "status");
+    printed.is(&ask("status", &[]), "status");
+    // An /etc of its own, gone with the command: what it wrote there is a file that rollback finds gone.
+    let etc = "mount -t tmpfs none /etc";
+    let kept = printed.is(&run(&mut lab.lowlat_after(&scratch, etc, &["persist", "--json"])), "persist");
+    assert!(kept["wrote"][0].as_str().unwrap().starts_with("/etc/"), "{kept:#}");
+    let back = printed.is(&ask("rollback", &[]), "rollback");
+    let outcome = |knob: &str| back["settings"].as_array().unwrap().iter().find(|s| s["knob"] == knob).unwrap();
+    assert_eq!(outcome(one[1])["outcome"], "restored", "{back:#}");
+    assert_eq!((&outcome("persist")["settled"], &back["complete"]), (&json!(true), &json!(true)), "{back:#}");
+    ask("apply --confirm-within 60s", &[&plan]);
+    assert_eq!(printed.is(&ask("confirm", &[]), "confirm")["confirmed"], 1);
+    printed.is(&ask("rollback", &[]), "rollback");
+
+    let short = format!("optimize --target {FAR} --pairs 4 --round 30ms --duration 300ms --load 0 --engines none");
+    let path = ["--iface", IFACE, "--goal", "50us"];
+    printed.is(&ask(&format!("{short} --dry-run"), &path), "optimize");
+    let done = printed.is(&ask(&short, &path), "optimize");
+    assert_ne!(done["steps"], json!([]), "{done:#}");
+    printed.is(&ask("report last", &[]), "optimize");
+    printed.is(&ask("rollback", &[]), "rollback");
+    journalled(&scratch, &mut printed);
+
+    far.signal("INT");
+    let served = printed.is(&far.wait(), "serve");
+    assert!(served["answered"].as_u64().unwrap() > 0, "{served:#}");
+
+    let all: BTreeSet<String> = lowlat_model::schema::DOCUMENTS.iter().map(|(n, _)| (*n).to_owned()).collect();
+    assert_eq!(printed.0, all);
+    for name in &all {
+        let schema: Value = serde_json::from_str(&run(&mut scratch.lowlat(&["schema", name])).exits(0).out).unwrap();
+        assert_eq!(Some(schema), lowlat_report::schema(name), "{name}");
+    }
+}
+
+/// A journal's lines are `crc32 json`.
+fn journalled(scratch: &Scratch, printed: &mut Printed) {
+    let schema = lowlat_report::schema("journal").unwrap();
+    let journals = scratch.journals();
+    let lines =
+        journals.iter().filter(|(name, _)| name.ends_with(lowlat_apply::disk::ENDING)).flat_map(|(_, bytes)| {
+            std::str::from_utf8(bytes)
+                .unwrap()
+                .lines()
+                .map(|l| serde_json::from_str(l.split_once(' ').unwrap().1).unwrap())
+        });
+    let mut entries = BTreeSet::new();
+    for entry in lines {
+        let entry: Value = entry;
+        document::against(&schema, "journal", &entry);
+        entries.insert(entry["entry"].as_str().unwrap().to_owned());
+    }
+    for wanted in ["begin", "intent", "done", "undone", "confirmed", "closed"] {
+        assert!(entries.contains(wanted), "{wanted} is not in {entries:?}");
+    }
+    printed.0.insert("journal".to_owned());
+}
+
+#[test]
+fn a_document_that_its_schema_does_not_allow_is_refused() {
+    let good = run(&mut Scratch::new().lowlat(&["check", "--window", "none", "--json"])).json();
+    let schema = lowlat_report::schema("check").unwrap();
+    let mut left_out = good.clone();
+    left_out.as_object_mut().unwrap().remove("not_seen");
+    let mut wrong_type = good.clone();
+    wrong_type["findings"] = json!("none");
+    let mut wrong_word = good;
+    wrong_word["findings"] = json!([{"rule": "x", "severity": "dreadful", "title": "", "evidence": []}]);
+    for (bad, named) in [(left_out, "not_seen"), (wrong_type, "/findings"), (wrong_word, "dreadful")] {
+        let refused = std::panic::catch_unwind(|| document::against(&schema, "check", &bad)).unwrap_err();
+        let words = refused.downcast_ref::<String>().unwrap();
+        assert!(words.contains(named), "{named}: {words}");
+    }
+}
