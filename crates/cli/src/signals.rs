@@ -44,6 +44,12 @@ pub fn end_at_once() {
     unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
 }
 
+/// Lets a reader that goes away end the program, like any other filter: for what writes on and on and changes nothing.
+pub fn end_with_the_reader() {
+    // SAFETY: SIGPIPE's default disposition is set; no handler is involved.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 /// Whether a stop was asked for.
 pub fn stopped() -> bool {
     STOP.load(Ordering::SeqCst)

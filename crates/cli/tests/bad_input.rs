@@ -75,6 +75,7 @@ fn names_that_there_are_none_of() {
             (&["report", "20200101T000000Z"], &["20200101T000000Z"]),
             (&["report", "last", "--format", "pdf"], &["pdf"]),
             (&["demo", "--lab", "moon"], &["moon"]),
+            (&["lab-near", "--goal", "1us", "--out", "/nowhere/run.json"], &["no machine of the lab", "--lab vm"]),
             (&["plan", "--set", "no.such.knob", "host", "1"], &["no.such.knob"]),
             (&["plan", "--set", "sysctl.net.ipv4.tcp_slow_start_after_idle", "lo/zz-9", "1"], &["lo/zz-9"]),
             (&["plan", "--set", "sysctl.net.ipv4.tcp_slow_start_after_idle", "host"], &["--set"]),

@@ -45,7 +45,7 @@ pub fn restore(locus: &Locus, state: &State) -> String {
         // PCI device below where the device is a virtio one, and by the interface's name where there is no MSI.
         Locus::IrqAffinity { iface, index } => format!(
             "d=/sys/class/net/{0}/device; case $(readlink $d) in */virtio*) d=$d/..;; esac; \
-             {{ ls $d/msi_irqs 2>/dev/null || sed -n 's/^ *\\([0-9]*\\):.*[ ,]{0}$/\\1/p' /proc/interrupts; }} | sort -n | \
+             {{ ls $d/msi_irqs 2>/dev/null || sed -n 's/^ *\\([0-9]*\\):.*[ ,]{0}\\(,.*\\)*$/\\1/p' /proc/interrupts; }} | sort -n | \
              while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n {1}p | \
              {{ read -r i && printf '%s\\n' {2} > /proc/irq/$i/smp_affinity_list; }}",
             q(iface),

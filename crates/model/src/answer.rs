@@ -163,11 +163,11 @@ pub struct ServeDocument {
     pub connections_idle: u64,
     /// Bytes thrown away on sink connections.
     pub sink_bytes: u64,
-    /// Time from receive to the end of the send; `null` where nothing was answered.
+    /// Time from receive to the end of the send, of every 16th answer: P50. `null` where nothing was answered.
     pub residence_p50_ns: Option<u64>,
-    /// The same.
+    /// Its P99.
     pub residence_p99_ns: Option<u64>,
-    /// The same.
+    /// Its maximum.
     pub residence_max_ns: Option<u64>,
     /// Beside the sockets' counts, which know nothing of these; `null` without the XDP program.
     pub answered_by_xdp: Option<u64>,

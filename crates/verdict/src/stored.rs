@@ -177,6 +177,21 @@ mod tests {
 
     /// Without an effect, two judged quantiles at 95 % each may be wrong in some 8 % of comparisons.
     #[test]
+    fn an_open_end_is_told_and_nothing_is_made_of_it() {
+        let side = |at, low, high| QuantileInterval { q: 0.5, at_ns: Some(at), low_ns: Some(low), high_ns: high };
+        let figure = recovered(side(10_000, 9_900, Some(10_100)), side(20_000, 19_800, None), 0.95);
+        let d = figure.judge(0.5, &Options::default());
+        assert_eq!((d.verdict, d.high_ns, d.change_high), (Verdict::Worse, None, None), "{d:?}");
+        assert!(d.low_ns.is_some_and(|low| low > 9_700), "{d:?}");
+        assert_eq!(figure.detectable, None);
+        let losses = Losses { a: (0, 100), b: (0, 100), shows: Verdict::Same };
+        let words =
+            document(("a", "b"), FEWEST_PAIRS, (vec![d.clone(), d.clone(), d], None), &losses, (Design::Figures, 1))
+                .words;
+        assert!(words.contains("P50 +100.0 % [+97.") && words.contains(", open]"), "{words}");
+    }
+
+    #[test]
     fn two_equal_runs_show_no_difference_and_an_effect_is_found() {
         let wrong = (0..60u64)
             .filter(|&i| {

@@ -61,9 +61,11 @@ pub(crate) fn words(
 
 /// `P50 −12.3 % [−14.1, −10.2]`.
 fn change(d: &QuantileDifference) -> String {
+    let end = |ratio: Option<f64>| ratio.map_or_else(|| "open".to_owned(), bare);
     match (d.change_ratio, d.change_low, d.change_high) {
-        (Some(c), Some(low), Some(high)) => {
-            format!("{} {} [{}, {}]", name(d.q), percent(c), bare(low), bare(high))
+        // An end that the samples do not bear is open.
+        (Some(c), low, high) if low.is_some() || high.is_some() => {
+            format!("{} {} [{}, {}]", name(d.q), percent(c), end(low), end(high))
         }
         _ if d.verdict == Verdict::Better => format!("{} no longer falls among the lost", name(d.q)),
         _ if d.verdict == Verdict::Worse => format!("{} falls among the lost", name(d.q)),

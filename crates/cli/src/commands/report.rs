@@ -10,6 +10,7 @@ use lowlat_model::stored::StoredRun;
 use crate::args::{FormatArg, ReportArgs};
 use crate::failure::{Failure, Outcome};
 use crate::output;
+use crate::signals;
 use crate::stored::{self, Stored};
 
 /// One histogram of the HdrHistogram log a second, as its own recorders write them.
@@ -62,6 +63,7 @@ pub fn print(document: &RunDocument, format: FormatArg) -> Result<(), Failure> {
 
 /// Every sample of a run, to stdout, in constant memory.
 fn samples(run: &str, format: FormatArg) -> Outcome {
+    signals::end_with_the_reader();
     let file = stored::log_of(run)?;
     let (mut reader, head) = stored::open(&file)?;
     let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());

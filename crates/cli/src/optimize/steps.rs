@@ -173,3 +173,19 @@ fn try_one(job: &Job, sys: &dyn Sys, session: &mut Session, step: &PlannedStep) 
     result.comparison = Some(comparison);
     Ok(result)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lowlat_testkit::run::{comparison, step};
+
+    #[test]
+    fn a_test_is_blind_when_a_quarter_of_the_median_would_not_have_shown() {
+        let tried = |detectable| {
+            let mut judged = comparison(10_000, -300, -1_900, 1_400, Verdict::Unclear);
+            judged.smallest_detectable_ns = detectable;
+            blind(&step("steer.rps", lowlat_model::op::Target::Host, "1", "off", judged))
+        };
+        assert_eq!((tried(Some(2_499)), tried(Some(2_500)), tried(None)), (None, Some(2_500), None));
+    }
+}

@@ -52,14 +52,7 @@ impl Node {
     pub fn serve(&mut self, more: &str) -> String {
         static PORT: AtomicU16 = AtomicU16::new(9_100);
         let port = PORT.fetch_add(1, Ordering::Relaxed);
-        let line = format!("netns exec far taskset -c {FAR_CPU} {} serve --port {port} {more}", program());
-        let child = Command::new("ip")
-            .args(line.split_whitespace())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|e| panic!("ip {line}: {e}"));
-        self.serving.push(child);
+        self.beside(&format!("{} serve --port {port} {more}", program()));
         until("the far end listens", || !sh(&format!("ip netns exec far ss -Hlun sport = :{port}")).is_empty());
         format!("{FAR}:{port}")
     }

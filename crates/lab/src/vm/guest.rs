@@ -14,6 +14,16 @@ use super::{Kernel, Lab};
 /// A console beyond this is a runaway script.
 const CONSOLE_LIMIT: u64 = 64 << 20;
 
+/// On the kernel's command line of every guest, and of no other machine. With a dot in its name it is a parameter of a module
+/// that is never loaded, of which the kernel says nothing (kernel/params.c, `parse_args`; init/main.c,
+/// `unknown_bootoption`).
+const MARK: &str = "lowlat.lab=1";
+
+/// Whether this machine is a guest of the lab.
+pub fn inside() -> bool {
+    fs::read_to_string("/proc/cmdline").is_ok_and(|line| line.split_whitespace().any(|word| word == MARK))
+}
+
 /// A folder of the host at a path of the guest. (The host's whole root is there anyway, read-only.)
 #[derive(Debug, Clone)]
 pub struct Share {
@@ -170,7 +180,7 @@ fn machine_args(command: &mut Command, lab: &Lab, guest: &Guest) -> Result<(), L
     command.arg("-kernel").arg(lab.kernel.image()).arg("-initrd").arg(lab.kernel.initramfs(&lab.tools)?);
     // A panic must end QEMU at once: reboot on panic (kernel-parameters.txt, panic=-1) meets -no-reboot.
     let cmdline = format!(
-        "console=ttyS0 loglevel=4 panic=-1 oops=panic random.trust_cpu=on {} {}",
+        "console=ttyS0 loglevel=4 panic=-1 oops=panic random.trust_cpu=on {MARK} {} {}",
         topology.cmdline, guest.cmdline_extra
     );
     command.args(["-append", cmdline.trim()]);

@@ -32,7 +32,7 @@ pub mod topology;
 use std::path::PathBuf;
 
 pub use error::LabError;
-pub use guest::{Guest, Outcome, Share};
+pub use guest::{Guest, Outcome, Share, inside};
 pub use kernel::{Kernel, KernelChoice};
 pub use suite::{Suite, this_program};
 pub use topology::Topology;

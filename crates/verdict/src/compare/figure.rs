@@ -164,13 +164,15 @@ impl Figure {
     pub(crate) fn given((a, b): (f64, f64), (low, high): (f64, f64), confidence: f64) -> Self {
         let share = |ns: f64| if a > 0.0 { ns / a } else { 0.0 };
         let z = student::two_sided(confidence, usize::MAX);
+        let detectable = ((high - low) / 2.0 * (z + student::two_sided(0.6, usize::MAX)) / z).ceil();
+        // With an open end no difference is large enough to have shown surely.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a width; the cast saturates
-        let detectable = ((high - low) / 2.0 * (z + student::two_sided(0.6, usize::MAX)) / z).ceil() as u64;
+        let detectable = detectable.is_finite().then_some(detectable as u64);
         let ratio = (share(b - a), share(low), share(high));
         Self {
             estimate: Some(Estimate { a, b, diff: (b - a, low, high), ratio }),
             lost: (0, 0),
-            detectable: Some(detectable),
+            detectable,
             enough: true,
         }
     }

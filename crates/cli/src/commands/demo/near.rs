@@ -19,6 +19,12 @@ const FAR_CPU: u32 = 0;
 
 /// Runs the job and leaves its document in a file.
 pub fn run(args: &LabNearArgs) -> Outcome {
+    // It takes links apart; started by hand on a host it would take the host's.
+    if !lowlat_lab::vm::inside() {
+        return Err(Failure::new(
+            "lab-near: this is no machine of the lab; run `lowlat demo --lab vm`, which makes one",
+        ));
+    }
     let store = Store::locate()?;
     let mut far = Far::spawn()?;
     netns::join_nics(&mut far, LINKS[0], LINKS[1])?;
