@@ -38,11 +38,11 @@ fn optimize<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
-    // script(1) is the terminal; what it is given is typed.
+    // script(1) is the terminal; what it is given is typed. `exec`, as a shell that waits would die of the Ctrl-C itself.
     let typed = |keys: &str| {
         let state = scratch.state();
         lab.sh(&format!(
-            "{{ {keys} }} | LOWLAT_STATE={} script -qec {} /dev/null; echo exit $?",
+            "{{ {keys} }} | LOWLAT_STATE={} script -qec 'exec {}' /dev/null; echo exit $?",
             state.display(),
             common::LOWLAT
         ))
@@ -79,7 +79,7 @@ fn on_a_terminal_ctrl_c_in_the_midst_of_a_step_puts_it_back() {
     let ended = lab.sh(&format!(
         "{{ sleep 0.5; printf '{IFACE}\\n{FAR}\\n50us\\n\\ntry\\n'; n=0; \
            while tc qdisc show dev {IFACE} | grep -q tbf && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.05; done; \
-           printf '\\003'; sleep 2; }} | LOWLAT_STATE={} script -qec '{} --config {config}' /dev/null; echo exit $?",
+           printf '\\003'; sleep 2; }} | LOWLAT_STATE={} script -qec 'exec {} --config {config}' /dev/null; echo exit $?",
         scratch.state().display(),
         common::LOWLAT
     ));
