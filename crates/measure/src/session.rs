@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::Quantiles;
 use lowlat_peers::{Decoded, FarStamps, Peer};
+use lowlat_transport::thread::WithoutRseq;
 use lowlat_transport::{Engine, EngineError, Got, Ns, StampAt, StampSet, TxStamp, clock};
 
 use crate::gaps::Watch;
@@ -417,10 +418,12 @@ impl<'a> Session<'a> {
             stamps: Stamps::default(),
             watch,
         };
+        let without_rseq = WithoutRseq::take();
         let next_seq = match spec.mode {
             Mode::PingPong { interval_ns } => pingpong::run(&mut run, interval_ns)?,
             Mode::OpenLoop { rate_pps, pattern } => openloop::run(&mut run, rate_pps, pattern)?,
         };
+        drop(without_rseq);
         run.await_stamps(next_seq, clocks.now())?;
         let (mut samples, watch) = (run.samples, run.watch);
         samples.gaps = watch.map(|w| w.finish(self.engine));

@@ -18,6 +18,7 @@ pub mod os;
 pub mod socket;
 pub mod spin;
 mod stamps;
+pub mod thread;
 
 use std::net::SocketAddr;
 

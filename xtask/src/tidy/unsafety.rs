@@ -25,6 +25,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/transport-xdp/src/xsk.rs", "rings shared with the kernel"),
     ("crates/transport/src/clock.rs", "the vDSO clock and rdtsc"),
     ("crates/transport/src/os.rs", "socket calls std has no form of"),
+    ("crates/transport/src/thread.rs", "rseq, unshare, tgkill and sigaction"),
 ];
 
 /// Those of tests and examples, which make namespaces of their own.

@@ -8,7 +8,7 @@
 //!
 //! Latency decides how it waits. Sleeping, each datagram socket has a thread of its own, so that a probe costs one
 //! receive and one send and no readiness call; streams share a thread, which likewise sleeps in
-//! the receive of a connection while that is the only one. Spinning, one thread goes round all of them, the
+//! the receive of a connection while that is the only one (`lone`). Spinning, one thread goes round all of them, the
 //! one that was busy last most often. A client that is alone for a while gets a connected socket (`lane`).
 
 mod allow;
@@ -16,6 +16,7 @@ mod confine;
 mod datagram;
 mod lane;
 mod limit;
+mod lone;
 mod privilege;
 mod sink;
 mod stamped;
@@ -28,8 +29,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
+use lowlat_transport::thread::WithoutRseq;
 use lowlat_transport::{Ns, Proto, clock, os};
 
 pub use self::allow::Cidr;
@@ -37,6 +38,7 @@ pub use self::confine::Confinement;
 use self::datagram::Datagrams;
 use self::lane::{SEATS, Seat};
 use self::limit::Gate;
+use self::lone::{Doorman, Lone};
 use self::sink::Sinks;
 use self::stats::Board;
 pub use self::stats::{Residence, ServeStats};
@@ -270,9 +272,12 @@ pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watche
             ServeError::Config(format!("run on CPU {cpu}: {e}; name one that `taskset -p $$` has in its mask"))
         })?;
     }
+    let lone = Lone::default();
+    let doorman = Doorman::new(&lone, streams.listeners())
+        .map_err(|source| ServeError::Os { what: "watch the listeners".to_owned(), source })?;
     let (confinement, calls) = if config.confine { confine::process(&seats)? } else { (Vec::new(), None) };
     watcher.ready(&bound, &confinement);
-    Ok(serve(config, stop, (datagrams, &seats), streams, &sinks, calls.as_ref(), watcher))
+    Ok(serve(config, stop, (datagrams, &seats), streams, (&sinks, &lone, &doorman), calls.as_ref(), watcher))
 }
 
 /// Does it on a thread of its own, which ends.
@@ -286,12 +291,13 @@ fn serve(
     stop: &AtomicBool,
     (mut datagrams, seats): (Vec<Datagrams>, &[Arc<Seat>]),
     mut streams: Streams<'_>,
-    sinks: &Sinks,
+    (sinks, lone, doorman): (&Sinks, &Lone, &Doorman<'_>),
     calls: Option<&confine::Calls>,
     watcher: &mut dyn Watcher,
 ) -> ServeStats {
     // Both were tried before: should they fail now, serving on is better than not at all.
     let enter = || {
+        std::mem::forget(WithoutRseq::take());
         if let Some(cpu) = config.cpu {
             let _ = privilege::pin(cpu);
         }
@@ -332,7 +338,7 @@ fn serve(
             }
             scope.spawn(move || {
                 enter();
-                streams.run(stop);
+                streams.run(stop, lone);
             });
         }
         // Its own, once it need not start threads any more.
@@ -342,12 +348,13 @@ fn serve(
         let every = watcher.every_ns().unwrap_or(u64::MAX);
         let mut next = clock::now().saturating_add(every);
         while !stop.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_nanos(PATIENCE_NS));
+            doorman.turn(PATIENCE_NS);
             if clock::now() >= next {
                 next += every;
                 watcher.report(&counted());
             }
         }
+        doorman.call();
         // The seats' threads sleep without a timeout.
         for seat in seats {
             os::end_receiving(seat.fd.as_fd());

@@ -1,13 +1,15 @@
-//! The TCP connections of the far end, all on one thread, none of which can hold the others.
+//! The TCP connections of the far end, all on one thread, none of which can hold the others. One that is alone for a while
+//! has the thread to itself (`lone`).
 
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_transport::{Ns, clock, os};
 
 use super::limit::Gate;
+use super::lone::Lone;
 use super::sink::Sinks;
 use super::stamped::Stamped;
 use super::stats::Board;
@@ -24,10 +26,8 @@ const SWEEP_NS: u64 = 500_000_000;
 /// Where all places are taken, a connection that was silent for this long gives its place to a newcomer, ns. A prober
 /// is never silent for so long, and whoever holds places without probing cannot keep probers out.
 const YIELD_NS: u64 = 1_000_000_000;
-/// How long the receive of a lone connection sleeps, ns.
-const SOLE_NS: u64 = 10_000_000;
-/// Messages of a lone connection between two looks for others.
-const LOOK_EVERY: u32 = 16;
+/// Messages in a row from one that is alone before it has the thread to itself.
+const STREAK: u32 = 16;
 /// Tokens from here on are listeners.
 const LISTENERS: u64 = 1 << 32;
 /// Bytes from which every protocol's framing must have told the length.
@@ -42,6 +42,8 @@ pub(super) struct Streams<'a> {
     connections: Vec<Option<Connection>>,
     /// The connection that had the last message.
     last: usize,
+    /// That one is not in the epoll set.
+    devoted: bool,
     room: usize,
     max: usize,
     idle_ns: u64,
@@ -86,6 +88,7 @@ impl<'a> Streams<'a> {
             listeners: Vec::new(),
             connections: Vec::new(),
             last: 0,
+            devoted: false,
             room: 0,
             max: config.max_connections.max(1),
             idle_ns: config.idle_timeout_ns,
@@ -102,23 +105,61 @@ impl<'a> Streams<'a> {
         Ok(())
     }
 
+    /// What listens.
+    pub(super) fn listeners(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.listeners.iter().map(|l| l.fd.as_fd())
+    }
+
     /// Answers until `stop`.
-    pub(super) fn run(&mut self, stop: &AtomicBool) {
+    pub(super) fn run(&mut self, stop: &AtomicBool, lone: &Lone) {
+        let can_be_woken = lone.begin();
+        let mut streak = 0;
         while !stop.load(Ordering::Relaxed) {
-            if !self.turn(PATIENCE_NS) {
-                continue;
-            }
-            // A connection that is alone needs no readiness call: its receive may sleep, for SOLE_NS at most, so that
-            // whoever comes next waits no longer than that.
-            let mut busy = 0u32;
-            while self.connections.iter().flatten().count() == 1 && self.again(0) && !stop.load(Ordering::Relaxed) {
-                busy += 1;
-                if busy.is_multiple_of(LOOK_EVERY) {
-                    self.turn(0);
-                }
+            let before = (self.last, self.stats.received);
+            self.turn(PATIENCE_NS);
+            let went_on = self.stats.received > before.1 && self.last == before.0;
+            streak = if went_on && self.is_alone() { streak + 1 } else { 0 };
+            if streak >= STREAK && can_be_woken {
+                streak = 0;
+                self.devote(self.last, stop, lone);
             }
         }
         self.show(clock::now());
+    }
+
+    fn is_alone(&self) -> bool {
+        self.connections.iter().flatten().count() == 1
+    }
+
+    /// Sleeps in the receive of the only connection, until it is silent, gone or not alone.
+    fn devote(&mut self, slot: usize, stop: &AtomicBool, lone: &Lone) {
+        let Some(Some(connection)) = self.connections.get(slot) else { return };
+        if !connection.unsent.is_empty() || os::epoll_remove(self.epoll.as_fd(), connection.fd.as_fd()).is_err() {
+            return;
+        }
+        self.devoted = true;
+        lone.enter(connection.last);
+        // Whoever came before the doorman was told is seen here, all others by the doorman.
+        if !self.turn(0) {
+            while !stop.load(Ordering::Relaxed) && !lone.called() && self.serve(slot, 0) {
+                let Some(Some(connection)) = self.connections.get(slot) else { break };
+                lone.note(connection.last);
+                if self.board.is_due(connection.last) {
+                    self.show(connection.last);
+                }
+                let Some(Some(connection)) = self.connections.get(slot) else { break };
+                if !connection.unsent.is_empty() {
+                    break;
+                }
+            }
+        }
+        lone.leave();
+        self.devoted = false;
+        let Some(Some(connection)) = self.connections.get(slot) else { return };
+        let want = connection.want();
+        if os::epoll_add(self.epoll.as_fd(), connection.fd.as_fd(), want, slot as u64).is_err() {
+            drop(self.take(slot));
+        }
     }
 
     /// Shows the counts.
@@ -163,9 +204,8 @@ impl<'a> Streams<'a> {
         let fate = connection.go_on(listener.reflector.as_mut(), &self.gate, &mut self.stats, ALL_ROOM - others, flags);
         self.room = others + connection.room.len();
         let fate = match fate {
-            Fate::Stays if connection.unsent.is_empty() != before.1 => {
-                let want = if connection.unsent.is_empty() { libc::EPOLLIN } else { libc::EPOLLOUT };
-                match os::epoll_modify(self.epoll.as_fd(), connection.fd.as_fd(), want, slot as u64) {
+            Fate::Stays if connection.unsent.is_empty() != before.1 && !self.devoted => {
+                match os::epoll_modify(self.epoll.as_fd(), connection.fd.as_fd(), connection.want(), slot as u64) {
                     Ok(()) => Fate::Stays,
                     Err(_) => Fate::Closes,
                 }
@@ -177,7 +217,7 @@ impl<'a> Streams<'a> {
             Fate::Closes => drop(self.take(slot)),
             Fate::Sinks(already) => {
                 if let Some(connection) = self.take(slot)
-                    && os::epoll_remove(self.epoll.as_fd(), connection.fd.as_fd()).is_ok()
+                    && (self.devoted || os::epoll_remove(self.epoll.as_fd(), connection.fd.as_fd()).is_ok())
                 {
                     self.sinks.take(connection.fd, connection.peer, already);
                 }
@@ -223,7 +263,6 @@ impl<'a> Streams<'a> {
         }
         let slot = self.connections.iter().position(Option::is_none).unwrap_or(self.connections.len());
         let ready = os::set_int(fd.as_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, 1)
-            .and_then(|()| os::set_receive_timeout(fd.as_fd(), SOLE_NS))
             .and_then(|()| os::epoll_add(self.epoll.as_fd(), fd.as_fd(), libc::EPOLLIN, slot as u64));
         if ready.is_err() {
             return;
@@ -284,6 +323,11 @@ impl<'a> Streams<'a> {
 }
 
 impl Connection {
+    /// What it waits for.
+    fn want(&self) -> libc::c_int {
+        if self.unsent.is_empty() { libc::EPOLLIN } else { libc::EPOLLOUT }
+    }
+
     /// One receive at most, and the answers to what is whole.
     fn go_on(
         &mut self,
