@@ -222,7 +222,10 @@ mod tests {
             let mine = std::fs::File::open("/dev/null").unwrap();
             let at = format!("/proc/{}/fd/{}", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(&mine));
             assert!(std::fs::read_link("/proc/thread-self/fd/".to_owned() + at.rsplit('/').next().unwrap()).is_ok());
-            assert!(std::fs::read_link(&at).is_ok_and(|to| to != std::path::Path::new("/dev/null")) || std::fs::read_link(&at).is_err());
+            assert!(
+                std::fs::read_link(&at).is_ok_and(|to| to != std::path::Path::new("/dev/null"))
+                    || std::fs::read_link(&at).is_err()
+            );
         })
         .join()
         .unwrap();
