@@ -107,6 +107,44 @@ fn a_far_end_on_every_address_answers_from_the_one_that_was_asked() {
 }
 
 #[test]
+fn a_connection_alone_has_the_thread_to_itself_until_another_comes_or_it_is_silent() {
+    beside(on_loopback(), |bound| {
+        let endpoint = Endpoint::new(Proto::Tcp, port(bound, "lowlat", Proto::Tcp), 64);
+        // Many more than the far end wants to see before it gives one connection its thread.
+        let reach = |count| ping_pong("block", "lowlat", &endpoint, None, count).unwrap();
+        let busy = AtomicBool::new(true);
+        std::thread::scope(|s| {
+            // One that never pauses: without somebody at the door, a newcomer would wait for as long as it goes on.
+            let first = s.spawn(|| {
+                while busy.load(Ordering::Relaxed) {
+                    reach(2_000);
+                }
+            });
+            for _ in 0..20 {
+                reach(100);
+            }
+            busy.store(false, Ordering::Relaxed);
+            first.join().unwrap();
+        });
+        // One that is devoted to and then says nothing, nor leaves.
+        let mut silent = lowlat_transport::open("block", &endpoint).unwrap();
+        let mut peer = (find("lowlat").unwrap().make)(&Options { message_len: 64, ..Options::default() });
+        silent.set_framing(peer.framing());
+        let (mut message, mut buf) = ([0; 64], [0; 64]);
+        for seq in 0..200 {
+            peer.encode(seq, clock::now(), &mut message);
+            silent.send(&message).unwrap();
+            silent.recv(&mut buf, clock::now() + 2 * SECOND).unwrap().expect("an answer within two seconds");
+        }
+        reach(100);
+        // And it is not forgotten.
+        peer.encode(200, clock::now(), &mut message);
+        silent.send(&message).unwrap();
+        silent.recv(&mut buf, clock::now() + 2 * SECOND).unwrap().expect("an answer within two seconds");
+    });
+}
+
+#[test]
 fn a_client_alone_is_seated_and_others_notice_nothing() {
     for (bind, spin) in [(true, false), (true, true), (false, false), (false, true)] {
         let base = on_loopback();

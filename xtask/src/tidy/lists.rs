@@ -108,7 +108,17 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
     wrong.extend(compare(
         "ENGINES",
         &rust_files(tree, "crates/transport/src", false),
-        &["/lib.rs", "/clock.rs", "/cmsg.rs", "/gaps.rs", "/icmp.rs", "/os.rs", "/socket.rs", "/stamps.rs"],
+        &[
+            "/lib.rs",
+            "/clock.rs",
+            "/cmsg.rs",
+            "/gaps.rs",
+            "/icmp.rs",
+            "/os.rs",
+            "/socket.rs",
+            "/stamps.rs",
+            "/thread.rs",
+        ],
         &stems("crates/transport/src", ENGINES.iter().map(|e| e.name)),
     ));
     wrong.extend(compare("faults::all", &rust_files(tree, FAULTS, false), &["/mod.rs"], &faults(tree)));
