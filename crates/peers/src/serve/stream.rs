@@ -144,8 +144,11 @@ impl<'a> Streams<'a> {
             while !stop.load(Ordering::Relaxed) && !lone.called() && self.serve(slot, 0) {
                 let Some(Some(connection)) = self.connections.get(slot) else { break };
                 lone.note(connection.last);
-                if self.board.is_due(connection.last) {
-                    self.show(connection.last);
+                let now = connection.last;
+                if self.board.is_due(now) {
+                    self.show(now);
+                    // The sinks' connections go on beside it.
+                    self.sweep(now);
                 }
                 let Some(Some(connection)) = self.connections.get(slot) else { break };
                 if !connection.unsent.is_empty() {
