@@ -70,17 +70,31 @@ static int begin(struct net_device *d)
 		return ignore ? 0 : (call);              \
 	} while (0)
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 15, 0)
 static int set_coalesce(struct net_device *d, struct ethtool_coalesce *c, struct kernel_ethtool_coalesce *k,
 			struct netlink_ext_ack *x)
 {
 	ANSWER(old_eth->set_coalesce(d, c, k, x));
 }
+#else
+static int set_coalesce(struct net_device *d, struct ethtool_coalesce *c)
+{
+	ANSWER(old_eth->set_coalesce(d, c));
+}
+#endif
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 17, 0)
 static int set_ringparam(struct net_device *d, struct ethtool_ringparam *r, struct kernel_ethtool_ringparam *k,
 			 struct netlink_ext_ack *x)
 {
 	ANSWER(old_eth->set_ringparam(d, r, k, x));
 }
+#else
+static int set_ringparam(struct net_device *d, struct ethtool_ringparam *r)
+{
+	ANSWER(old_eth->set_ringparam(d, r));
+}
+#endif
 
 static int set_channels(struct net_device *d, struct ethtool_channels *c)
 {

@@ -12,6 +12,8 @@ use super::tools::{BASE_SUITES, Tools};
 /// A kernel of the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelChoice {
+    /// 5.10, of Debian 11: the oldest that lowlat is for.
+    V5_10,
     /// 6.1, of Debian 12.
     V6_1,
     /// 6.12, of Debian 12's backports.
@@ -22,11 +24,12 @@ pub enum KernelChoice {
 
 impl KernelChoice {
     /// All of them, oldest first.
-    pub const ALL: [Self; 3] = [Self::V6_1, Self::V6_12, Self::Newest];
+    pub const ALL: [Self; 4] = [Self::V5_10, Self::V6_1, Self::V6_12, Self::Newest];
 
     /// Name, as used in the cache and in messages.
     pub fn name(self) -> &'static str {
         match self {
+            Self::V5_10 => "5.10",
             Self::V6_1 => "6.1",
             Self::V6_12 => "6.12",
             Self::Newest => "newest",
@@ -42,6 +45,7 @@ impl KernelChoice {
         let mut parts = version.split(['.', '-', '~', '+']).map(|p| p.parse::<u32>().unwrap_or(0));
         let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
         match self {
+            Self::V5_10 => found == (5, 10),
             Self::V6_1 => found == (6, 1),
             Self::V6_12 => found == (6, 12),
             Self::Newest => found >= (6, 18),
@@ -50,6 +54,7 @@ impl KernelChoice {
 
     fn suites(self) -> (&'static str, &'static [&'static str]) {
         match self {
+            Self::V5_10 => ("oldest", &["bullseye"]),
             Self::V6_1 | Self::V6_12 => ("base", &BASE_SUITES),
             Self::Newest => ("newest", &["trixie-backports"]),
         }
@@ -70,7 +75,7 @@ pub struct Kernel {
 const RECIPE: u32 = 2;
 
 /// Parts of the module tree that a guest may ask for; the rest (graphics, sound, storage) is three quarters of it.
-const KEEP: [&str; 19] = [
+const KEEP: [&str; 20] = [
     "arch/x86/crypto",
     "crypto",
     "lib",
@@ -82,6 +87,7 @@ const KEEP: [&str; 19] = [
     "fs/fuse",
     "drivers/virtio",
     "drivers/ptp",
+    "drivers/pps",
     "drivers/vfio",
     "virt/lib",
     "drivers/iommu",
@@ -247,6 +253,8 @@ mod tests {
 
     #[test]
     fn versions_are_told_apart() {
+        assert!(KernelChoice::V5_10.accepts("5.10.223-1"));
+        assert!(!KernelChoice::V5_10.accepts("5.1.21-1"));
         assert!(KernelChoice::V6_1.accepts("6.1.176-1"));
         assert!(!KernelChoice::V6_1.accepts("6.12.95-1~bpo12+1"));
         assert!(KernelChoice::V6_12.accepts("6.12.95-1~bpo12+1"));

@@ -103,6 +103,7 @@ impl Lab {
 /// Suites with the kernel's packages and the compiler of the release they were made for.
 fn suites(choice: KernelChoice) -> (&'static str, &'static [&'static str]) {
     match choice {
+        KernelChoice::V5_10 => ("build-5.10", &["bullseye"]),
         KernelChoice::V6_1 => ("build-6.1", &["bookworm"]),
         KernelChoice::V6_12 => ("build-6.12", &["bookworm-backports", "bookworm"]),
         KernelChoice::Newest => ("build-newest", &["trixie-backports", "trixie"]),
