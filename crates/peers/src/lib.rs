@@ -7,6 +7,7 @@ pub mod icmp;
 pub mod irtt;
 pub mod key;
 pub mod lowlat;
+pub mod reflector;
 pub mod serve;
 pub mod sockperf;
 pub mod stamp;

@@ -27,7 +27,7 @@
 use lowlat_transport::{Ns, Proto, clock};
 
 use crate::key::{Key, TAG};
-use crate::serve::{Arrival, Ignored, Reflection, Reflector};
+use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
 use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random};
 
 /// Port of `lowlat serve`, UDP and TCP: unassigned by IANA, below every ephemeral range.

@@ -10,7 +10,7 @@
 
 use lowlat_transport::{Ns, Proto};
 
-use crate::serve::{Arrival, Ignored, Reflection, Reflector};
+use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
 use crate::{Decoded, Entry, Options, Peer, bytes_at};
 
 /// The list entry.

@@ -20,7 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lowlat_transport::{Ns, Proto, clock};
 
 use crate::key::{Key, TAG};
-use crate::serve::{Arrival, Ignored, Reflection, Reflector};
+use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
 use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random, widen};
 
 /// The list entry.

@@ -17,6 +17,7 @@ mod datagram;
 mod lane;
 mod limit;
 mod lone;
+mod ports;
 mod privilege;
 mod sink;
 mod stamped;
@@ -25,13 +26,13 @@ mod stream;
 #[doc(hidden)]
 pub mod testing;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_transport::thread::WithoutRseq;
-use lowlat_transport::{Ns, Proto, clock, os};
+use lowlat_transport::{Proto, clock, os};
 
 pub use self::allow::Cidr;
 pub use self::confine::Confinement;
@@ -39,68 +40,14 @@ use self::datagram::Datagrams;
 use self::lane::{SEATS, Seat};
 use self::limit::Gate;
 use self::lone::{Doorman, Lone};
+use self::ports::{addresses, bind_both, services};
 use self::sink::Sinks;
 use self::stats::Board;
 pub use self::stats::{Residence, ServeStats};
 use self::stream::Streams;
 use crate::Key;
-use crate::lowlat::{DEFAULT_PORT, LowlatReflector};
-use crate::sockperf::SockperfReflector;
-use crate::stamp::StampReflector;
-
-/// When and how a message came.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival {
-    /// It reached this program, `CLOCK_MONOTONIC`.
-    pub at: Ns,
-    /// Its time to live, where the protocol asks for it.
-    pub ttl: Option<u8>,
-    /// It reached this host's kernel, `CLOCK_MONOTONIC`, where the sender asks for that.
-    pub kernel: Option<Ns>,
-}
-
-/// Why a message gets no answer. None of these is an error of the far end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ignored {
-    /// Not a message of this protocol, or an answer.
-    Malformed,
-    /// No tag of the shared key.
-    Unauthenticated,
-    /// The sender asked for no answer.
-    NoneWanted,
-}
-
-/// What a reflector made of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reflection {
-    /// The first so many bytes of the message, which is now the answer. Never more than came.
-    Reply(usize),
-    /// Nothing is sent.
-    Ignore(Ignored),
-    /// What follows on this connection is to be read and thrown away.
-    Sink,
-}
-
-/// The far side of one protocol.
-pub trait Reflector: Send {
-    /// The protocol.
-    fn name(&self) -> &'static str;
-    /// Longest message, bytes.
-    fn longest(&self) -> usize;
-    /// Whether answers need the arrival's time to live.
-    fn wants_ttl(&self) -> bool {
-        false
-    }
-    /// Whether a message asks for the kernel's receive stamp.
-    fn wants_stamp(&self, message: &[u8]) -> bool {
-        let _ = message;
-        false
-    }
-    /// Turns a message into its answer, in place. Never panics, whatever the bytes, and allocates nothing.
-    fn reflect(&mut self, message: &mut [u8], arrival: &Arrival) -> Reflection;
-    /// For streams, as [`crate::Peer::framing`].
-    fn framing(&self) -> fn(&[u8]) -> Option<usize>;
-}
+use crate::lowlat::DEFAULT_PORT;
+pub use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
 
 /// What to serve, to whom.
 #[derive(Debug, Clone)]
@@ -191,15 +138,6 @@ pub enum ServeError {
         /// The kernel's answer.
         source: std::io::Error,
     },
-}
-
-/// A protocol to serve.
-struct Service {
-    name: &'static str,
-    port: u16,
-    udp: bool,
-    tcp: bool,
-    make: fn(Option<Key>) -> Box<dyn Reflector>,
 }
 
 /// Who is told how the far end fares.
@@ -400,116 +338,6 @@ fn spin(datagrams: &mut [Datagrams], streams: &mut Streams<'_>, stop: &AtomicBoo
         socket.show(now);
     }
     streams.show(now);
-}
-
-fn services(config: &ServeConfig) -> Result<Vec<Service>, ServeError> {
-    let mut list = Vec::new();
-    if let Some(port) = config.port {
-        let make = |key| -> Box<dyn Reflector> { Box::new(LowlatReflector::new(key)) };
-        list.push(Service { name: "lowlat", port, udp: true, tcp: true, make });
-    }
-    if let Some(port) = config.sockperf {
-        if config.key.is_some() {
-            return Err(ServeError::Config(
-                "sockperf clients cannot carry a key's tag; leave out either the key or sockperf".to_owned(),
-            ));
-        }
-        list.push(Service { name: "sockperf", port, udp: true, tcp: true, make: |_| Box::new(SockperfReflector) });
-    }
-    if let Some(port) = config.stamp {
-        let make = |key| -> Box<dyn Reflector> { Box::new(StampReflector::new(key)) };
-        list.push(Service { name: "stamp", port, udp: true, tcp: false, make });
-    }
-    Ok(list)
-}
-
-/// The addresses to bind, and whether each stands for its whole family.
-fn addresses(config: &ServeConfig) -> Vec<(IpAddr, bool)> {
-    if config.bind.is_empty() {
-        return vec![(IpAddr::V4(Ipv4Addr::UNSPECIFIED), true), (IpAddr::V6(Ipv6Addr::UNSPECIFIED), true)];
-    }
-    config.bind.iter().map(|ip| (*ip, false)).collect()
-}
-
-/// A service's sockets on one address.
-struct Pair {
-    udp: Option<(OwnedFd, SocketAddr)>,
-    tcp: Option<(OwnedFd, SocketAddr)>,
-}
-
-/// Binds a service's UDP and TCP sockets to one port. Port 0 takes the port that the service already has on another
-/// address, or one that is free for both. `None` where the host has no such address family and was not asked for it.
-fn bind_both(service: &Service, ip: IpAddr, family_is_all: bool, bound: &[Bound]) -> Result<Option<Pair>, ServeError> {
-    let known = bound.iter().find(|b| b.protocol == service.name).map(|b| b.at.port());
-    let mut tries = 16;
-    loop {
-        tries -= 1;
-        let mut port = if service.port == 0 { known.unwrap_or(0) } else { service.port };
-        let mut pair = Pair { udp: None, tcp: None };
-        let mut attempt = || {
-            if service.udp {
-                let got = bind_one(Proto::Udp, SocketAddr::new(ip, port))?;
-                port = got.1.port();
-                pair.udp = Some(got);
-            }
-            if service.tcp {
-                pair.tcp = Some(bind_one(Proto::Tcp, SocketAddr::new(ip, port))?);
-            }
-            Ok(())
-        };
-        match attempt() {
-            Ok(()) => return Ok(Some(pair)),
-            Err((_, _, e)) if family_is_all && ip.is_ipv6() && is_missing(&e) => return Ok(None),
-            // The free UDP port was not free for TCP: take another.
-            Err((_, _, e))
-                if e.raw_os_error() == Some(libc::EADDRINUSE) && service.port == 0 && known.is_none() && tries > 0 => {}
-            Err((proto, at, e)) => return Err(bind_error(proto, at, &e)),
-        }
-    }
-}
-
-fn is_missing(e: &std::io::Error) -> bool {
-    matches!(e.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EPROTONOSUPPORT))
-}
-
-fn bind_error(proto: Proto, at: SocketAddr, e: &std::io::Error) -> ServeError {
-    let next = match e.raw_os_error() {
-        Some(libc::EADDRINUSE) => "stop what listens there (`ss -lnp` names it), or give another port",
-        Some(libc::EACCES | libc::EPERM) => {
-            "ports below net.ipv4.ip_unprivileged_port_start need root; give a higher one"
-        }
-        Some(libc::EADDRNOTAVAIL) => "give an address that an interface of this network namespace has",
-        _ => "give another address or port",
-    };
-    ServeError::Bind { proto: if proto == Proto::Udp { "UDP" } else { "TCP" }, at, why: e.to_string(), next }
-}
-
-type BindFailure = (Proto, SocketAddr, std::io::Error);
-
-fn bind_one(proto: Proto, at: SocketAddr) -> Result<(OwnedFd, SocketAddr), BindFailure> {
-    let attempt = || {
-        let domain = if at.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
-        let kind = if proto == Proto::Udp { libc::SOCK_DGRAM } else { libc::SOCK_STREAM | libc::SOCK_NONBLOCK };
-        let fd = os::socket(domain, kind, 0)?;
-        if at.is_ipv6() {
-            // IPv4 has a socket of its own: mapped addresses would cost each answer a detour through the IPv6 code.
-            os::set_int(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
-        }
-        if proto == Proto::Tcp {
-            // Connections in TIME_WAIT from a run before must not keep the port. (On UDP the option would let two far
-            // ends share it.)
-            os::set_int(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
-        }
-        os::bind(fd.as_fd(), at)?;
-        if proto == Proto::Tcp {
-            // Handed down to the connections.
-            os::plain_congestion_control(fd.as_fd());
-            os::listen(fd.as_fd(), 128)?;
-        }
-        let local = os::local_address(fd.as_fd())?.unwrap_or(at);
-        Ok((fd, local))
-    };
-    attempt().map_err(|e| (proto, at, e))
 }
 
 /// No thread sleeps longer than this without a look at `stop`, ns.

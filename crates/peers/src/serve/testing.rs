@@ -12,9 +12,10 @@ use lowlat_transport::{Proto, os};
 
 use super::datagram::Datagrams;
 use super::limit::Gate;
+use super::ports::bind_one;
 use super::sink::Sinks;
 use super::stream::Streams;
-use super::{Reflector, ServeConfig, bind_one};
+use super::{Reflector, ServeConfig};
 use crate::Key;
 use crate::lowlat::LowlatReflector;
 use crate::sockperf::SockperfReflector;
