@@ -11,7 +11,7 @@ use lowlat_model::{GapMarks, Quantiles};
 use lowlat_transport::gaps::THRESHOLD_NS;
 use lowlat_transport::{Engine, Ns};
 
-use crate::samples::{Flags, Probe};
+use crate::probe::{Flags, Probe};
 
 /// Asking takes 0.7 µs, which a ping-pong spends between two probes and an open loop may not have: there it is asked at
 /// most so often, and what it tells marks every probe since.

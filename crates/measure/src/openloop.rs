@@ -6,9 +6,9 @@
 
 use lowlat_transport::{EngineError, Ns};
 
-use crate::samples::{Flags, Probe};
+use crate::probe::{Flags, Probe};
+use crate::round::{PATIENCE_NS, PROGRESS_NS, Round, full};
 use crate::schedule::Schedule;
-use crate::session::{PATIENCE_NS, PROGRESS_NS, Run, full};
 use crate::window::{Class, Window};
 use crate::{MeasureError, Pattern};
 
@@ -19,7 +19,7 @@ const RETRY_NS: u64 = 10_000;
 
 /// Where the loop is.
 struct OpenLoop<'r, 'a> {
-    run: &'r mut Run<'a>,
+    round: &'r mut Round<'a>,
     schedule: Schedule,
     window: Window,
     /// The latest time known: what send, receive or a wait last told.
@@ -42,12 +42,12 @@ struct OpenLoop<'r, 'a> {
 }
 
 /// Returns the next free sequence number.
-pub(crate) fn run(run: &mut Run<'_>, rate_pps: f64, pattern: Pattern) -> Result<u64, MeasureError> {
-    let (spec, start, first) = (run.spec, run.start, run.first_seq);
+pub(crate) fn run(round: &mut Round<'_>, rate_pps: f64, pattern: Pattern) -> Result<u64, MeasureError> {
+    let (spec, start, first) = (round.spec, round.start, round.first_seq);
     let mut schedule = Schedule::new(start, rate_pps, pattern, spec.seed);
     let planned = schedule.next().unwrap_or(start);
     let mut this = OpenLoop {
-        run,
+        round,
         schedule,
         window: Window::new(first, rate_pps, spec.timeout_ns),
         now: start,
@@ -68,7 +68,7 @@ pub(crate) fn run(run: &mut Run<'_>, rate_pps: f64, pattern: Pattern) -> Result<
     }
     if this.squeezed > 0 {
         let squeezed = this.squeezed;
-        this.run.samples.warnings.push(format!(
+        this.round.samples.warnings.push(format!(
             "{squeezed} probes were given up before the timeout: more were on their way than the window holds"
         ));
     }
@@ -78,8 +78,8 @@ pub(crate) fn run(run: &mut Run<'_>, rate_pps: f64, pattern: Pattern) -> Result<
 impl OpenLoop<'_, '_> {
     /// One send at most, one receive at most; `false` when the run is over.
     fn step(&mut self) -> Result<bool, MeasureError> {
-        if self.run.stopped() {
-            self.run.samples.interrupted = true;
+        if self.round.stopped() {
+            self.round.samples.interrupted = true;
             // What is on its way is neither answered nor lost: it is no sample, and is not booked.
             self.settle()?;
             return Ok(false);
@@ -123,10 +123,10 @@ impl OpenLoop<'_, '_> {
         self.now = self.now.max(sent);
         self.retry_at = None;
         if self.window.is_full()
-            && let Some(oldest) = self.window.pop(self.run.memory, self.now, true)
+            && let Some(oldest) = self.window.pop(self.round.memory, self.now, true)
         {
             self.squeezed += u64::from(!oldest.answered());
-            self.run.settle(&oldest)?;
+            self.round.settle(&oldest)?;
         }
         self.window.push(Probe { sent, ..probe });
         self.advance(&probe);
@@ -135,9 +135,9 @@ impl OpenLoop<'_, '_> {
 
     /// The next probe of the plan; `None` when it is done.
     fn next_probe(&mut self) -> Option<Probe> {
-        let spec = self.run.spec;
+        let spec = self.round.spec;
         let mut probe = Probe { planned: self.planned, sent: self.planned, ..Probe::default() };
-        if spec.is_warmup(self.seq - self.run.first_seq, self.planned, self.run.start) {
+        if spec.is_warmup(self.seq - self.round.first_seq, self.planned, self.round.start) {
             probe.flags.set(Flags::WARMUP);
             return Some(probe);
         }
@@ -156,8 +156,8 @@ impl OpenLoop<'_, '_> {
     fn book_unsent(&mut self) -> Result<(), MeasureError> {
         while let Some(mut probe) = self.next_probe() {
             probe.flags.set(Flags::UNSENT);
-            self.run.memory.close(self.seq, false);
-            self.run.settle(&probe)?;
+            self.round.memory.close(self.seq, false);
+            self.round.settle(&probe)?;
             self.advance(&probe);
         }
         Ok(())
@@ -166,8 +166,8 @@ impl OpenLoop<'_, '_> {
     /// Gives the probe to the engine; `None` when the queue is full.
     #[inline]
     fn hand_on(&mut self) -> Result<Option<Ns>, MeasureError> {
-        self.run.peer.encode(self.seq, self.planned, self.run.message);
-        let error = match self.run.engine.send(self.run.message) {
+        self.round.peer.encode(self.seq, self.planned, self.round.message);
+        let error = match self.round.engine.send(self.round.message) {
             Ok(sent) => return Ok(Some(sent)),
             Err(error) => error,
         };
@@ -176,24 +176,24 @@ impl OpenLoop<'_, '_> {
             return Ok(None);
         }
         // The path refuses: the probe left and found no way.
-        self.run.failed(error)?;
+        self.round.failed(error)?;
         Ok(Some(self.now))
     }
 
     #[inline]
     fn receive(&mut self, until: Ns) -> Result<(), MeasureError> {
-        let Some(answer) = self.run.next_answer(until)? else {
+        let Some(answer) = self.round.next_answer(until)? else {
             self.now = self.now.max(until);
             return Ok(());
         };
         self.now = self.now.max(answer.at);
         if self.window.has_left(answer.seq) {
-            self.run.straggler(answer.seq, self.seq)?;
+            self.round.straggler(answer.seq, self.seq)?;
             return Ok(());
         }
         match self.window.answer(answer.seq, answer.at, answer.residence, answer.flags) {
-            Class::First => self.run.keep_rx(&answer),
-            Class::Unknown => self.run.samples.counts.foreign += 1,
+            Class::First => self.round.keep_rx(&answer),
+            Class::Unknown => self.round.samples.counts.foreign += 1,
             Class::Late | Class::Duplicate => {} // with its probe, until that is settled
         }
         Ok(())
@@ -201,8 +201,8 @@ impl OpenLoop<'_, '_> {
 
     #[inline]
     fn settle(&mut self) -> Result<(), MeasureError> {
-        while let Some(probe) = self.window.pop(self.run.memory, self.now, false) {
-            self.run.settle(&probe)?;
+        while let Some(probe) = self.window.pop(self.round.memory, self.now, false) {
+            self.round.settle(&probe)?;
         }
         Ok(())
     }
@@ -213,10 +213,10 @@ impl OpenLoop<'_, '_> {
         let slack = if self.sending { self.planned.saturating_sub(self.now) } else { u64::MAX };
         let overdue = self.now.saturating_sub(self.told);
         if slack >= SLACK_NS || overdue >= 4 * PROGRESS_NS {
-            self.run.collect_stamps(self.seq);
+            self.round.collect_stamps(self.seq);
             if overdue >= PROGRESS_NS {
                 self.told = self.now;
-                self.run.tell(self.now);
+                self.round.tell(self.now);
             }
         }
     }

@@ -3,15 +3,15 @@
 use lowlat_transport::{EngineError, Ns};
 
 use crate::MeasureError;
-use crate::samples::{Flags, Probe};
-use crate::session::{PATIENCE_NS, PROGRESS_NS, Run, full};
+use crate::probe::{Flags, Probe};
+use crate::round::{PATIENCE_NS, PROGRESS_NS, Round, full};
 
 /// A full queue is tried again after so long.
 const RETRY_NS: u64 = 20_000;
 
 /// Where the loop is.
 struct PingPong<'r, 'a> {
-    run: &'r mut Run<'a>,
+    round: &'r mut Round<'a>,
     /// The latest time known: what send, receive or a wait last told.
     now: Ns,
     seq: u64,
@@ -26,12 +26,12 @@ enum End {
 }
 
 /// Returns the next free sequence number.
-pub(crate) fn run(run: &mut Run<'_>, interval_ns: Option<u64>) -> Result<u64, MeasureError> {
-    let (spec, start, first) = (run.spec, run.start, run.first_seq);
+pub(crate) fn run(round: &mut Round<'_>, interval_ns: Option<u64>) -> Result<u64, MeasureError> {
+    let (spec, start, first) = (round.spec, round.start, round.first_seq);
     let mut told = start;
     let mut measured = 0u64;
     let mut measuring_since: Option<Ns> = None;
-    let mut this = PingPong { run, now: start, seq: first };
+    let mut this = PingPong { round, now: start, seq: first };
     loop {
         let index = this.seq - first;
         let planned = interval_ns.map_or(this.now, |gap| start.saturating_add(index.saturating_mul(gap)));
@@ -44,8 +44,8 @@ pub(crate) fn run(run: &mut Run<'_>, interval_ns: Option<u64>) -> Result<u64, Me
             }
         }
         this.wait_for(planned)?;
-        if this.run.stopped() {
-            this.run.samples.interrupted = true;
+        if this.round.stopped() {
+            this.round.samples.interrupted = true;
             return Ok(this.seq);
         }
         let mut probe = Probe { planned, ..Probe::default() };
@@ -53,20 +53,20 @@ pub(crate) fn run(run: &mut Run<'_>, interval_ns: Option<u64>) -> Result<u64, Me
             probe.flags.set(Flags::WARMUP);
         }
         if let End::Stopped = this.exchange(&mut probe)? {
-            this.run.samples.interrupted = true;
+            this.round.samples.interrupted = true;
             return Ok(this.seq + 1);
         }
         if interval_ns.is_none() {
             probe.planned = probe.sent;
         }
-        this.run.memory.close(this.seq, probe.answered() || probe.flags.has(Flags::LATE));
-        this.run.settle(&probe)?;
-        this.run.collect_stamps(this.seq + 1);
+        this.round.memory.close(this.seq, probe.answered() || probe.flags.has(Flags::LATE));
+        this.round.settle(&probe)?;
+        this.round.collect_stamps(this.seq + 1);
         measured += u64::from(!warmup);
         this.seq += 1;
         if this.now.saturating_sub(told) >= PROGRESS_NS {
             told = this.now;
-            this.run.tell(this.now);
+            this.round.tell(this.now);
         }
     }
 }
@@ -74,11 +74,11 @@ pub(crate) fn run(run: &mut Run<'_>, interval_ns: Option<u64>) -> Result<u64, Me
 impl PingPong<'_, '_> {
     /// Waits in the engine, which takes stragglers meanwhile; less long when stopped.
     fn wait_for(&mut self, planned: Ns) -> Result<(), MeasureError> {
-        while self.now < planned && !self.run.stopped() {
+        while self.now < planned && !self.round.stopped() {
             let until = planned.min(self.now.saturating_add(PATIENCE_NS));
-            if let Some(answer) = self.run.next_answer(until)? {
+            if let Some(answer) = self.round.next_answer(until)? {
                 self.now = self.now.max(answer.at);
-                self.run.straggler(answer.seq, self.seq)?;
+                self.round.straggler(answer.seq, self.seq)?;
             } else {
                 self.now = until;
             }
@@ -89,7 +89,7 @@ impl PingPong<'_, '_> {
     /// Sends the probe and waits for its answer.
     #[inline]
     fn exchange(&mut self, probe: &mut Probe) -> Result<End, MeasureError> {
-        self.run.peer.encode(self.seq, probe.planned, self.run.message);
+        self.round.peer.encode(self.seq, probe.planned, self.round.message);
         let Some(sent) = self.send()? else {
             probe.sent = self.now;
             probe.flags.set(Flags::UNSENT);
@@ -97,24 +97,24 @@ impl PingPong<'_, '_> {
         };
         probe.sent = sent;
         self.now = self.now.max(sent);
-        let deadline = sent.saturating_add(self.run.spec.timeout_ns);
+        let deadline = sent.saturating_add(self.round.spec.timeout_ns);
         while self.now < deadline {
             let until = deadline.min(self.now.saturating_add(PATIENCE_NS));
-            let Some(answer) = self.run.next_answer(until)? else {
+            let Some(answer) = self.round.next_answer(until)? else {
                 self.now = until;
-                if until < deadline && self.run.stopped() {
+                if until < deadline && self.round.stopped() {
                     return Ok(End::Stopped);
                 }
                 continue;
             };
             self.now = self.now.max(answer.at);
             if answer.seq != self.seq {
-                self.run.straggler(answer.seq, self.seq)?;
+                self.round.straggler(answer.seq, self.seq)?;
             } else if answer.at <= deadline {
                 probe.received = answer.at;
                 probe.residence = answer.residence;
                 probe.flags.set(answer.flags);
-                self.run.keep_rx(&answer);
+                self.round.keep_rx(&answer);
                 break;
             } else {
                 probe.flags.set(Flags::LATE);
@@ -127,20 +127,20 @@ impl PingPong<'_, '_> {
     /// Hands the probe on, waiting out a full queue until the timeout. `None` when it stayed full.
     #[inline]
     fn send(&mut self) -> Result<Option<Ns>, MeasureError> {
-        let deadline = self.now.saturating_add(self.run.spec.timeout_ns);
+        let deadline = self.now.saturating_add(self.round.spec.timeout_ns);
         loop {
-            let error = match self.run.engine.send(self.run.message) {
+            let error = match self.round.engine.send(self.round.message) {
                 Ok(sent) => return Ok(Some(sent)),
                 Err(error) => error,
             };
             let is_full = matches!(&error, EngineError::Os { source, .. } if full(source));
-            self.run.failed(error)?;
+            self.round.failed(error)?;
             if !is_full {
                 // The path refuses: the probe left and found no way.
                 return Ok(Some(self.now));
             }
             let until = self.now.saturating_add(RETRY_NS);
-            if until >= deadline || self.run.stopped() {
+            if until >= deadline || self.round.stopped() {
                 self.now = until;
                 return Ok(None);
             }

@@ -3,7 +3,7 @@
 use lowlat_model::measurement::BORNE_LOSS;
 use lowlat_transport::Ns;
 
-use crate::samples::{Counts, Probe};
+use crate::probe::{Counts, Probe};
 
 /// The least delay is kept for so many probes at a time: a queue that never drains shows in it, a stall does not.
 const STRETCH: u32 = 1_024;

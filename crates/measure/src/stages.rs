@@ -16,7 +16,8 @@ use lowlat_model::{OneWay, Quantiles};
 use lowlat_transport::{StampAt, StampSet};
 
 use crate::oneway::{Exchange, Offset};
-use crate::samples::{Flags, Probe, ProbeStamps, Samples};
+use crate::probe::{Flags, Probe, ProbeStamps};
+use crate::samples::Samples;
 
 /// A wall clock that moved further than this in the run was stepped or slewed hard.
 const STEPPED_NS: u64 = 1_000_000;

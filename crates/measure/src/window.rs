@@ -2,7 +2,7 @@
 
 use lowlat_transport::Ns;
 
-use crate::samples::{Flags, Probe};
+use crate::probe::{Flags, Probe};
 
 /// Sequence numbers whose fate is remembered after they left the window, as bits: 2²⁰ of them in 128 KiB. At a million
 /// probes a second that is one second beyond the timeout; an answer older than that is counted as late.

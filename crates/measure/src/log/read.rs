@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use super::{AFTER, BLOCK, BLOCK_HEAD, END, End, HEAD, LAST, LONGEST, LogError, MAGIC, PROBES, VERSION, crc, varint};
-use crate::samples::{Flags, Probe, Samples};
+use crate::probe::{Flags, Probe};
+use crate::samples::Samples;
 
 /// Longest head a reader takes.
 const LONGEST_HEAD: usize = 64 * 1024;
