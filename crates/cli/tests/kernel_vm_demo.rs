@@ -6,29 +6,37 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
+use lowlat_lab::vm::{KernelChoice, Lab};
 use serde_json::Value;
 
 use common::{Scratch, Started, kill, run, until};
 
-/// Folders of guests of this process's children, in the lab's cache.
-fn folders(cache: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(cache.join("vm/tmp")).into_iter().flatten().flatten().map(|e| e.path()).collect()
-}
-
 fn cache() -> PathBuf {
-    std::env::var_os("LOWLAT_CACHE")
-        .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/lowlat"), PathBuf::from)
+    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    set("LOWLAT_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|d| d.join("lowlat")))
+        .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/lowlat"))
 }
 
-/// Machines that share a folder of this lab.
-fn guests() -> usize {
-    let is_one = |pid: &str| {
+/// What a demo has of the machine now: its folders in the lab's cache (`vm/tmp/PID-STARTTIME-N`), and the machines whose
+/// arguments name one. Other suites may have theirs beside it.
+fn held(cache: &Path, demo: u32) -> (usize, usize) {
+    let mine = format!("{demo}-");
+    let folders = std::fs::read_dir(cache.join("vm/tmp")).into_iter().flatten().flatten();
+    let folders = folders.filter(|e| e.file_name().to_string_lossy().starts_with(&mine)).count();
+    let mine = format!("{}/vm/tmp/{demo}-", cache.display());
+    let is_one = |pid: &String| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line);
-        line.contains("mount_tag=hostroot") && line.contains("e1000e")
+        line.contains("mount_tag=hostroot") && line.contains(&mine)
     };
     let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
-    pids.filter(|p| p.bytes().all(|b| b.is_ascii_digit()) && is_one(p)).count()
+    (folders, pids.filter(|p| p.bytes().all(|b| b.is_ascii_digit())).filter(is_one).count())
+}
+
+/// What a demo must fetch is fetched before: how long that takes is no matter of these tests.
+fn fetched() {
+    Lab::prepare(KernelChoice::V6_12).unwrap();
 }
 
 fn demo(scratch: &Scratch, more: &[&str]) -> std::process::Command {
@@ -39,9 +47,12 @@ fn demo(scratch: &Scratch, more: &[&str]) -> std::process::Command {
 
 #[test]
 fn the_demo_on_a_real_driver_finds_fixes_and_puts_back() {
+    fetched();
     let scratch = Scratch::new();
     let page = scratch.name("page.html");
-    let ran = run(&mut demo(&scratch, &["--json", "--goal", "200us", "--html", &page]));
+    let started = Started::new(&mut demo(&scratch, &["--json", "--goal", "200us", "--html", &page]));
+    let pid = started.pid();
+    let ran = started.wait();
     let document = ran.exits(0).json();
     assert_eq!(document["driver"], "e1000e", "{document:#}");
     let planted = document["planted"].as_array().unwrap();
@@ -56,18 +67,20 @@ fn the_demo_on_a_real_driver_finds_fixes_and_puts_back() {
     assert!(std::fs::read_to_string(&page).unwrap().contains("interrupt-coalescing"));
     let id = document["run"].as_str().unwrap();
     assert_eq!(run(&mut scratch.lowlat(&["report", id, "--json"])).json(), document);
-    assert_eq!((guests(), folders(&cache())), (0, Vec::new()));
+    assert_eq!(held(&cache(), pid), (0, 0));
 }
 
 #[test]
 fn a_demo_that_is_stopped_leaves_no_machine() {
+    fetched();
     let scratch = Scratch::new();
     let demo = Started::new(&mut demo(&scratch, &[]));
-    until("a guest runs", || guests() == 1 && !folders(&cache()).is_empty());
-    kill("TERM", demo.pid());
+    let pid = demo.pid();
+    until("a guest runs", || matches!(held(&cache(), pid), (1.., 1)));
+    kill("TERM", pid);
     let ran = demo.wait();
     assert!(ran.exits(2).err.contains("interrupted by a signal"), "{}", ran.err);
-    assert_eq!((guests(), folders(&cache())), (0, Vec::new()));
+    assert_eq!(held(&cache(), pid), (0, 0));
 }
 
 #[test]
@@ -75,14 +88,16 @@ fn a_lab_that_cannot_be_had_is_one_line() {
     let scratch = Scratch::new();
     let empty = scratch.name("cache");
     let refused = |variables: &[(&str, &str)], words: &[&str]| {
-        let ran = run(demo(&scratch, &[]).envs(variables.iter().copied()));
+        let started = Started::new(demo(&scratch, &[]).envs(variables.iter().copied()));
+        let pid = started.pid();
+        let ran = started.wait();
         let line = ran.exits(2).err.lines().last().unwrap();
         for word in words {
             assert!(line.contains(word), "{word:?} in {}", ran.err);
         }
         // Progress may stand before it; the failure itself is one line.
         assert_eq!(ran.err.lines().filter(|l| l.starts_with("lowlat: ")).count(), 1, "{}", ran.err);
-        assert_eq!((guests(), folders(Path::new(&empty))), (0, Vec::new()));
+        assert_eq!((held(&cache(), pid), held(Path::new(&empty), pid)), ((0, 0), (0, 0)));
     };
     // Nothing listens on the discard port.
     let mirror = "http://127.0.0.1:9/debian";

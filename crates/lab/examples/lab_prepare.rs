@@ -1,5 +1,5 @@
 //! Fills the lab's cache: `cargo run -p lowlat-lab --example lab_prepare [-- 6.1|6.12|newest ...]`, all kernels by default,
-//! each with netdevsim. Later runs of the lab then need no network.
+//! each with netdevsim; and the root with systemd. Later runs of the lab then need no network.
 #![allow(clippy::print_stdout)] // a command for people
 
 use std::process::ExitCode;
@@ -29,5 +29,6 @@ fn main() -> ExitCode {
 fn prepare(choice: KernelChoice) -> Result<String, LabError> {
     let lab = Lab::prepare(choice)?;
     lab.with_netdevsim()?;
+    lab.systemd()?;
     Ok(lab.kernel().release.clone())
 }

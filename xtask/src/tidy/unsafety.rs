@@ -9,6 +9,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/cli/src/signals.rs", "sigaction"),
     ("crates/lab/src/netns/enter.rs", "unshare, mount and prctl"),
     ("crates/lab/src/sockopt.rs", "setsockopt"),
+    ("crates/lab/src/vm/lock.rs", "flock"),
     ("crates/measure/src/noise/wakeup.rs", "clock_nanosleep and prctl"),
     ("crates/measure/src/placement.rs", "affinity, scheduling class and memory locking"),
     ("crates/netlink/src/ethtool/ioctl.rs", "ioctl with structures of <linux/ethtool.h>"),

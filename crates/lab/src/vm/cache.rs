@@ -1,17 +1,11 @@
 //! Where the lab keeps what is slow to make, and the directories of running guests.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use super::error::LabError;
-
-/// How long one `prepare` waits for another that is downloading.
-const LOCK_WAIT: Duration = Duration::from_secs(900);
 
 /// The lab's directory: `$LOWLAT_CACHE`, else `$XDG_CACHE_HOME/lowlat`, else `~/.cache/lowlat`, each with `vm` below it.
 pub(crate) fn root() -> Result<PathBuf, LabError> {
@@ -79,51 +73,6 @@ pub(crate) fn sweep(cache: &Path) {
     }
 }
 
-/// Held while the cache is filled, so that two processes do not fetch the same packages into one apt directory.
-#[derive(Debug)]
-pub(crate) struct Lock(PathBuf);
-
-impl Lock {
-    pub(crate) fn take(cache: &Path) -> Result<Self, LabError> {
-        let path = cache.join("lock");
-        let since = Instant::now();
-        loop {
-            match fs::OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(mut file) => {
-                    file.write_all(me().as_bytes()).map_err(LabError::io("write", &path))?;
-                    return Ok(Self(path));
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                    let owner = fs::read_to_string(&path).unwrap_or_default();
-                    // An empty file is a lock whose owner is about to write its name, or died just then.
-                    let young = fs::metadata(&path)
-                        .and_then(|m| m.modified())
-                        .is_ok_and(|t| t.elapsed().is_ok_and(|age| age < Duration::from_secs(5)));
-                    if !(alive(&owner) || owner.is_empty() && young) {
-                        let _ = fs::remove_file(&path);
-                    } else if since.elapsed() > LOCK_WAIT {
-                        return Err(LabError::BadGuest {
-                            detail: format!(
-                                "process {owner} still fills the cache; wait for it, or remove {}",
-                                path.display()
-                            ),
-                        });
-                    } else {
-                        sleep(Duration::from_millis(200));
-                    }
-                }
-                Err(e) => return Err(LabError::io("create", &path)(e)),
-            }
-        }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,10 +89,6 @@ mod tests {
         let path = mine.path().to_owned();
         drop(mine);
         assert!(!path.exists());
-        fs::write(cache.join("lock"), "4194304999-1").unwrap();
-        let lock = Lock::take(&cache).unwrap();
-        drop(lock);
-        assert!(!cache.join("lock").exists());
         fs::remove_dir_all(&cache).unwrap();
     }
 }

@@ -21,6 +21,7 @@ mod error;
 mod guest;
 mod initramfs;
 mod kernel;
+mod lock;
 mod netdevsim;
 mod process;
 mod qemu;
@@ -66,7 +67,7 @@ impl Lab {
         let lock = if tools::Tools::cached(&cache) && Kernel::cached(&cache, choice) {
             None
         } else {
-            Some(cache::Lock::take(&cache)?)
+            Some(lock::Lock::take(&cache)?)
         };
         let tools = tools::Tools::open(&cache)?;
         let qemu = qemu::Qemu::find(&tools)?;
@@ -88,7 +89,7 @@ impl Lab {
     /// A root file system with systemd, udev, `ip`, `tc` and `ethtool`, for a guest that boots it (its script does; give
     /// the folder as a [`Share`]). Fetched when it is not in the cache yet, some 25 MB.
     pub fn systemd(&self) -> Result<PathBuf, LabError> {
-        let _lock = cache::Lock::take(&self.cache)?;
+        let _lock = if systemd::cached(&self.cache) { None } else { Some(lock::Lock::take(&self.cache)?) };
         systemd::open(&self.cache)
     }
 

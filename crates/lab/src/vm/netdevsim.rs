@@ -10,8 +10,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::apt::{self, Apt};
-use super::cache::{self, Lock, TempDir};
+use super::cache::{self, TempDir};
 use super::error::LabError;
+use super::lock::Lock;
 use super::{KernelChoice, Lab};
 
 /// What `make` and the kernel's build scripts call; an empty root has nothing, not even what Debian calls essential.

@@ -24,9 +24,18 @@ const GROUPS: [&str; 12] =
 /// Accounts that units of the boot run as.
 const USERS: [&str; 4] = ["systemd-network", "systemd-resolve", "systemd-timesync", "messagebus"];
 
+fn dir(cache: &Path) -> PathBuf {
+    cache.join("systemd")
+}
+
+/// Whether nothing has to be fetched.
+pub(super) fn cached(cache: &Path) -> bool {
+    dir(cache).exists()
+}
+
 /// The tree in the cache, fetched when it is not there yet.
 pub(super) fn open(cache: &Path) -> Result<PathBuf, LabError> {
-    let root = cache.join("systemd");
+    let root = dir(cache);
     if !root.exists() {
         let apt = Apt::open(cache, "base", &apt::mirror(cache)?, &BASE_SUITES)?;
         let temp = TempDir::new(cache)?;
