@@ -5,10 +5,13 @@ use lowlat_sys::{Sys, query};
 
 use crate::ledger::{HolderId, Standing};
 use crate::log::Found;
-use crate::persist::{HOLDER_UNIT, KNOB};
 use crate::same::same;
 use crate::writer::Writer;
 
+/// The name under which the journal knows the files of `lowlat persist`.
+pub(crate) const KNOB: &str = "persist";
+/// The unit among them that holds a wake-up latency limit.
+pub(crate) const HOLDER_UNIT: &str = "lowlat-dma-latency.service";
 /// Where a unit's processes are listed: the one hierarchy, or systemd's own beside others (systemd.io,
 /// CGROUP_DELEGATION.md, "Three Scenarios").
 const HIERARCHIES: [&str; 3] = ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"];

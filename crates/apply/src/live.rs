@@ -2,63 +2,20 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lowlat_model::Op;
 use lowlat_model::journal::{JournalEntry, NetnsId, StatusDocument};
 use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys, query};
-use lowlat_sysmut::{LiveMut, holder};
+use lowlat_sysmut::holder;
 
 use crate::boot::{in_boot_namespace, persisted, set_again};
 use crate::disk::Folder;
 use crate::error::ApplyError;
-use crate::ledger::HolderId;
+use crate::live_writer::LiveWriter;
 use crate::log::{Log, read_all};
-use crate::namespaces::Visible;
-use crate::rollback::{Place, RollbackReport, rollback_on};
+use crate::namespaces::{Place, Visible};
+use crate::rollback::{RollbackReport, rollback_on};
 use crate::session::{Session, refuse_unfinished_on};
 use crate::status::status_on;
-use crate::writer::{BeforeHold, WriteFailure, Writer};
-
-/// The running host behind the executor.
-#[derive(Debug)]
-pub struct LiveWriter {
-    door: LiveMut,
-    pub(crate) store: Store,
-    /// Kept so that its end can be waited for; it outlives this process.
-    pub(crate) watcher: Option<std::process::Child>,
-}
-
-impl LiveWriter {
-    fn new(store: &Store) -> Self {
-        Self { door: lowlat_sysmut::open(), store: store.clone(), watcher: None }
-    }
-}
-
-fn failure(e: impl std::fmt::Display) -> WriteFailure {
-    WriteFailure(e.to_string())
-}
-
-impl Writer for LiveWriter {
-    fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
-        self.door.write(op).map_err(failure)
-    }
-
-    fn hold(&mut self, us: &str, before: BeforeHold<'_>) -> Result<(), WriteFailure> {
-        let us = us
-            .trim()
-            .parse::<i32>()
-            .map_err(|_| WriteFailure("another program holds a limit, which only its own end takes away".to_owned()))?;
-        // It holds nothing yet; dropped on the way out, it ends.
-        let prepared = holder::prepare(us).map_err(failure)?;
-        let id = prepared.holder();
-        before(HolderId { pid: id.pid, start_time: id.start_time }).map_err(failure)?;
-        prepared.go().map(drop).map_err(failure)
-    }
-
-    fn release(&mut self, holder: HolderId) -> Result<(), WriteFailure> {
-        holder::stop_holder(holder.pid, holder.start_time).map(drop).map_err(failure)
-    }
-}
 
 /// Wall clock, ns since the epoch; 0 before it. Journal names and times only: nothing is decided by it.
 fn now() -> u64 {

@@ -1,9 +1,46 @@
-//! Whether a network namespace still exists.
+//! Where a rollback runs, and how the network namespace of a transaction is seen from there.
 
 use lowlat_model::journal::NetnsId;
 use lowlat_sys::{Live, Sys, netns_cookie_at};
 
-use crate::rollback::NetnsExists;
+/// Where a rollback from disk runs.
+#[derive(Debug, Clone)]
+pub struct Place<'a> {
+    /// The network namespace it runs in.
+    pub netns: NetnsId,
+    /// Boot id of the running kernel.
+    pub boot_id: &'a str,
+    /// Whether a network namespace exists; `None` where that cannot be told.
+    pub netns_exists: &'a dyn NetnsExists,
+}
+
+/// Tells whether a network namespace still exists.
+pub trait NetnsExists: std::fmt::Debug {
+    /// `None` where it cannot be told.
+    fn exists(&self, netns: NetnsId) -> Option<bool>;
+}
+
+impl Place<'_> {
+    /// Where another namespace stands to this place.
+    pub(crate) fn look(&self, netns: NetnsId) -> Netns {
+        if netns.is(self.netns) {
+            Netns::Same
+        } else if netns.inode == self.netns.inode || self.netns_exists.exists(netns) == Some(false) {
+            // No two namespaces have one inode at the same time, so who had this one's has ended.
+            Netns::Gone
+        } else {
+            Netns::Other
+        }
+    }
+}
+
+/// The network namespace of a transaction, seen from where it is rolled back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Netns {
+    Same,
+    Gone,
+    Other,
+}
 
 /// As far as `/proc` shows: a namespace lives as long as a process is in it, a descriptor is open on it, or it is
 /// mounted somewhere (namespaces(7)).

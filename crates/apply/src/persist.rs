@@ -26,7 +26,7 @@ use lowlat_model::{Locus, Op, PlannedStep, Reading, Risk, State};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
 
-use crate::boot::in_boot_namespace;
+use crate::boot::{KNOB, in_boot_namespace};
 use crate::error::ApplyError;
 use crate::ledger::Standing;
 use crate::live::{kept_or_applied, netns};
@@ -34,15 +34,10 @@ use crate::places::{of_namespace, words};
 use crate::same::same;
 use crate::session::Session;
 
-/// The name under which the journal knows these files.
-pub(crate) const KNOB: &str = "persist";
-
 const SYSCTL: &str = "/etc/sysctl.d/90-lowlat.conf";
 const TMPFILES: &str = "/etc/tmpfiles.d/90-lowlat.conf";
 const SERVICE: &str = "/etc/systemd/system/lowlat.service";
 const HOLDER: &str = "/etc/systemd/system/lowlat-dma-latency.service";
-/// The name of the unit in [`HOLDER`].
-pub(crate) const HOLDER_UNIT: &str = "lowlat-dma-latency.service";
 /// Tenths of a second for which the service waits for an interface to come up. The DHCP of a slow switch port takes 30 s
 /// (spanning tree's two forward delays of 15 s, IEEE 802.1D), but an interface is up before it; a minute leaves room.
 const PATIENCE: u32 = 600;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use lowlat_model::answer::{PutBack, RollbackDocument};
-use lowlat_model::journal::{JournalEntry, NetnsId};
+use lowlat_model::journal::JournalEntry;
 use lowlat_model::op::Target;
 use lowlat_model::{Locus, Op, Reading, Schema, State};
 use lowlat_sys::Sys;
@@ -13,6 +13,7 @@ use crate::disk::Disk;
 use crate::error::ApplyError;
 use crate::ledger::Standing;
 use crate::log::{Found, Log, read_all};
+use crate::namespaces::{Netns, Place};
 use crate::places::{of_namespace, outlives_boot, words};
 use crate::same::same;
 use crate::writer::Writer;
@@ -173,14 +174,6 @@ impl RollbackReport {
     }
 }
 
-/// The network namespace of a transaction, seen from where it is rolled back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Netns {
-    Same,
-    Gone,
-    Other,
-}
-
 /// What decides over each write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
@@ -329,37 +322,6 @@ pub(crate) fn roll_back<W: Writer>(
         log.push(&JournalEntry::Closed { at_unix_ns: clock() })?;
     }
     Ok(report)
-}
-
-/// Where a rollback from disk runs.
-#[derive(Debug, Clone)]
-pub struct Place<'a> {
-    /// The network namespace it runs in.
-    pub netns: NetnsId,
-    /// Boot id of the running kernel.
-    pub boot_id: &'a str,
-    /// Whether a network namespace exists; `None` where that cannot be told.
-    pub netns_exists: &'a dyn NetnsExists,
-}
-
-/// Tells whether a network namespace still exists.
-pub trait NetnsExists: std::fmt::Debug {
-    /// `None` where it cannot be told.
-    fn exists(&self, netns: NetnsId) -> Option<bool>;
-}
-
-impl Place<'_> {
-    /// Where another namespace stands to this place.
-    pub(crate) fn look(&self, netns: NetnsId) -> Netns {
-        if netns.is(self.netns) {
-            Netns::Same
-        } else if netns.inode == self.netns.inode || self.netns_exists.exists(netns) == Some(false) {
-            // No two namespaces have one inode at the same time, so who had this one's has ended.
-            Netns::Gone
-        } else {
-            Netns::Other
-        }
-    }
 }
 
 /// Rolls every transaction on disk back, newest first, or only one.

@@ -9,8 +9,8 @@ use crate::disk::Disk;
 use crate::error::ApplyError;
 use crate::ledger::Standing;
 use crate::log::read_all;
+use crate::namespaces::{Netns, Place};
 use crate::places::{of_namespace, outlives_boot};
-use crate::rollback::{Netns, Place};
 use crate::same::same;
 use crate::writer::Writer;
 

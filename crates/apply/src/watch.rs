@@ -11,7 +11,8 @@ use lowlat_sys::Sys;
 use lowlat_sys::store::{Store, StoreError};
 
 use crate::error::ApplyError;
-use crate::live::{LiveWriter, roll_back_locked, transaction};
+use crate::live::{roll_back_locked, transaction};
+use crate::live_writer::LiveWriter;
 use crate::rollback::RollbackReport;
 use crate::session::Session;
 
