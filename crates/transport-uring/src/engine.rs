@@ -10,7 +10,7 @@ use lowlat_transport::socket::Socket;
 use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Got, Ns, Proto};
 
 use crate::buffer::Buffer;
-use crate::ring::{Ring, unavailable};
+use crate::ring::{Options, Ring, unavailable};
 use crate::stream::Stream;
 use crate::{COSTS, NAME};
 
@@ -31,18 +31,6 @@ const CANCEL_NS: Ns = 1_000_000_000;
 const RECEIVE: u64 = u64::MAX;
 /// `user_data` of a cancel.
 const CANCEL: u64 = u64::MAX - 1;
-
-/// What may be chosen; each is tried, and a refusal is said in the engine's words.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Spin on the completion ring instead of sleeping.
-    pub spin: bool,
-    /// A kernel thread takes the submissions (SQPOLL): no system call to send, and a second core burnt.
-    pub sqpoll: bool,
-    /// Zero-copy send (`IORING_OP_SEND_ZC`, 6.0): no copy, but a second completion and page pinning; below about a page
-    /// it costs more than it saves.
-    pub send_zc: bool,
-}
 
 /// The plain engine: sleeps until the answer is there.
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {

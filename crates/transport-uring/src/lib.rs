@@ -31,7 +31,8 @@ mod engine;
 mod ring;
 mod stream;
 
-pub use engine::{Options, open, open_with};
+pub use engine::{open, open_with};
+pub use ring::Options;
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "io-uring";

@@ -9,7 +9,18 @@ use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
 use lowlat_transport::EngineError;
 
 use crate::NAME;
-use crate::engine::Options;
+
+/// What may be chosen; each is tried, and a refusal is said in the engine's words.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Spin on the completion ring instead of sleeping.
+    pub spin: bool,
+    /// A kernel thread takes the submissions (SQPOLL): no system call to send, and a second core burnt.
+    pub sqpoll: bool,
+    /// Zero-copy send (`IORING_OP_SEND_ZC`, 6.0): no copy, but a second completion and page pinning; below about a page
+    /// it costs more than it saves.
+    pub send_zc: bool,
+}
 
 /// Room for the armed receive, the sends in flight, and a cancel.
 pub(crate) const ENTRIES: u32 = 128;

@@ -4,7 +4,7 @@ use lowlat_model::Verdict;
 use lowlat_model::units::us;
 use lowlat_model::verdict::QuantileDifference;
 
-use crate::compare::Losses;
+use crate::compare::losses::Losses;
 use crate::name;
 
 /// The verdict in words, lower case, no full stop.

@@ -8,7 +8,7 @@
 mod draws;
 mod figure;
 mod groups;
-mod losses;
+pub(crate) mod losses;
 
 use lowlat_model::verdict::{Comparison, Design, QuantileDifference, Rounds};
 use lowlat_model::{Schema, Verdict};
