@@ -1,9 +1,11 @@
-//! How a guest may end: by its script's exit code, by a panic, and never. Each is told in one line, and nothing is left of
-//! it. (That each machine boots and does what it is for is held by the suites of the command line.)
+//! How a guest may end: by its script's exit code, by a panic, and never; and one that never came up is started again.
+//! Each is told in one line, and nothing is left of it. (That each machine boots and does what it is for is held by the
+//! suites of the command line.)
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use lowlat_lab::vm::{Guest, KernelChoice, Lab, LabError, topology};
@@ -17,15 +19,12 @@ fn results(name: &str) -> PathBuf {
 
 fn processes_with(word: &Path) -> Vec<String> {
     let word = word.to_str().unwrap();
-    let arguments = |pid: String| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter_map(|e| e.file_name().into_string().ok())
-        .filter(|pid| pid.parse::<u32>().is_ok())
-        .map(|pid| String::from_utf8_lossy(&arguments(pid)).into_owned())
-        .filter(|line| line.contains(word))
-        .collect()
+    let holds = |pid: &String| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(word)
+    };
+    let names = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().into_string().ok());
+    names.filter(|pid| pid.parse::<u32>().is_ok()).filter(holds).collect()
 }
 
 /// Folders that guests of this process have in the cache now (`vm/tmp/PID-STARTTIME-N`).
@@ -70,6 +69,28 @@ fn an_exit_code_is_the_scripts() {
     assert!(seen.0 >= 1 && seen.1 >= 1, "a running guest was not seen: {seen:?}");
     let release = fs::read_to_string(dir.join("release")).unwrap();
     assert!(release.starts_with("6.12.") && release.trim() == lab.kernel().release, "{release}");
+    nothing_is_left(&dir);
+}
+
+#[test]
+fn a_guest_that_sleeps_on_its_way_up_is_started_again() {
+    let dir = results("asleep");
+    let lab = Lab::prepare(KernelChoice::V6_12).unwrap();
+    let outcome = std::thread::scope(|s| {
+        let guest = s.spawn(|| lab.run(&Guest::new(&topology::E1000E_PAIR, "echo up > $RESULTS/up", &dir)));
+        let first = loop {
+            assert!(!guest.is_finished());
+            match processes_with(&dir).pop() {
+                Some(pid) => break pid,
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        // Stopped in its first moments, it does nothing any more.
+        assert!(Command::new("kill").args(["-STOP", &first]).status().unwrap().success());
+        guest.join().unwrap().unwrap()
+    });
+    assert_eq!((outcome.exit_code, outcome.restarts), (0, 1), "{}", outcome.console);
+    assert_eq!(fs::read_to_string(dir.join("up")).unwrap(), "up\n");
     nothing_is_left(&dir);
 }
 

@@ -181,6 +181,7 @@ pub fn boot(topology: &'static Topology, choice: KernelChoice, program: &Path, s
     let outcome = lab.run(&guest).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(outcome.exit_code, 0, "{}", outcome.console);
     fs::write(results.path().join("console"), &outcome.console).unwrap();
-    eprintln!("{} on {}: {:.1} s", topology.name, lab.kernel().release, outcome.wall.as_secs_f64());
+    let (wall, restarted) = (outcome.wall.as_secs_f64(), outcome.restarted());
+    eprintln!("{} on {}: {wall:.1} s{restarted}", topology.name, lab.kernel().release);
     results
 }

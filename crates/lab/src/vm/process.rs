@@ -1,5 +1,6 @@
 //! A child that ends with its owner, whatever ends the owner.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::thread::sleep;
@@ -41,9 +42,51 @@ fn copy(from: &Command, mut to: Command) -> Command {
     to
 }
 
+/// How long a process is looked at before it counts as idle.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// Whether a process does nothing: less than a tenth of a CPU, all through [`IDLE`].
+#[derive(Debug)]
+pub(crate) struct Idle {
+    pid: u32,
+    since: Instant,
+    used: Duration,
+}
+
+impl Idle {
+    pub(crate) fn new(pid: u32) -> Self {
+        Self { pid, since: Instant::now(), used: Duration::ZERO }
+    }
+
+    /// Asked often; true at the end of a span without work.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        let elapsed = self.since.elapsed();
+        if elapsed < IDLE {
+            return false;
+        }
+        let Some(used) = cpu_time(self.pid) else { return false };
+        let worked = used.saturating_sub(self.used);
+        (self.since, self.used) = (Instant::now(), used);
+        worked < elapsed / 10
+    }
+}
+
+/// What a process has used of the CPUs, of all its threads: fields 14 and 15 of proc_pid_stat(5), in hundredths of a second.
+fn cpu_time(pid: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in field 2 may hold spaces, so count from its bracket.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis((next()? + next()?) * 10))
+}
+
 impl Guarded {
     pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Self> {
         command.spawn().map(Self)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// Waits until the child ends, `limit` passes, or `stop` answers true.
@@ -87,6 +130,23 @@ mod tests {
         let pid = child.0.id();
         assert_eq!(child.wait(Duration::from_millis(50), || false).unwrap(), Ended::TimedOut);
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    }
+
+    #[test]
+    fn a_process_that_works_is_told_from_one_that_sleeps() {
+        let worker = Guarded::spawn(Command::new("sh").args(["-c", "while :; do :; done"])).unwrap();
+        let sleeper = Guarded::spawn(Command::new("sleep").arg("60")).unwrap();
+        sleep(Duration::from_millis(500));
+        // A span that began long ago in which the sleeper did nothing, and of the worker as long as it has been there.
+        let idle = |child: &Guarded| Idle {
+            pid: child.id(),
+            since: Instant::now().checked_sub(IDLE).unwrap(),
+            used: Duration::ZERO,
+        };
+        assert!(idle(&sleeper).is_idle());
+        let used = cpu_time(worker.id()).unwrap();
+        assert!(used > Duration::from_millis(50), "{used:?}");
+        assert!(!Idle::new(sleeper.id()).is_idle(), "too early to say");
     }
 
     #[test]

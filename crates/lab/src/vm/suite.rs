@@ -135,9 +135,10 @@ impl Suite {
     fn tell(&self, booted: &Booted, outcome: &Result<Outcome, LabError>) {
         let how = match outcome {
             Ok(o) => format!(
-                "{:.1} s in all, ready after {:.1} s of its own time",
+                "{:.1} s in all, ready after {:.1} s of its own time{}",
                 o.wall.as_secs_f64(),
-                o.ready.unwrap_or_default().as_secs_f64()
+                o.ready.unwrap_or_default().as_secs_f64(),
+                o.restarted()
             ),
             Err(e) => e.to_string(),
         };
