@@ -65,11 +65,15 @@ sleep 0.3
 kill -CONT $job
 wait $job || echo "freeze-client: exit $?" >>"$RESULTS/failed"
 
-open_loop clock 500 --duration 3s --stamps &
+# Many times, so that some probes are under way while it is set: their stamps lie on both sides of the step.
+open_loop clock 500 --duration 6s --stamps &
 job=$!
-sleep 1.5
-date -s '2031-03-04 05:06:07' >/dev/null
-sleep 0.5
-date -s '2021-03-04 05:06:07' >/dev/null
+sleep 1
+i=0
+while [ $i -lt 100 ]; do
+	date -s '2031-03-04 05:06:07' >/dev/null
+	date -s '2021-03-04 05:06:07' >/dev/null
+	i=$((i + 1))
+done
 wait $job
 date +%Y >"$RESULTS/year"

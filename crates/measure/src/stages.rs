@@ -22,6 +22,18 @@ use crate::samples::Samples;
 /// A wall clock that moved further than this in the run was stepped or slewed hard.
 const STEPPED_NS: u64 = 1_000_000;
 
+/// No stage of a probe is longer, ns: what lies on both sides of a step of the wall clock is. The round trip itself is
+/// on the monotonic clock, which is never set.
+fn longest(p: &Probe) -> u64 {
+    p.rtt().saturating_add(STEPPED_NS)
+}
+
+/// The far kernel's receive stamp, unless the far end's wall clock was set between it and the far program's.
+fn far_rx(p: &Probe, s: &ProbeStamps) -> Option<u64> {
+    let plausible = |rx: &u64| s.far_recv.checked_sub(*rx).is_some_and(|length| length <= longest(p));
+    Some(s.far_rx).filter(|rx| *rx > 0).filter(plausible)
+}
+
 /// Which kinds came in the phase before the run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Probed {
@@ -116,11 +128,13 @@ const STAGES: [Plan; 9] = [
     ("hardware-tx", "hardware-rx", "NIC to NIC, less the far end's own time", false),
 ];
 
-/// The lengths of one probe's stages; `Some(Err)` where one came out below zero.
+/// The lengths of one probe's stages; `Some(Err)` where one came out below zero or longer than the round trip.
 fn lengths(p: &Probe, s: &ProbeStamps, join: Option<&Join>) -> [Option<Result<u64, ()>>; STAGES.len()] {
     let own = |t: u64| join.and_then(|j| t.checked_add_signed(j.offset(t)));
     let some = |t: u64| (t > 0).then_some(t);
-    let between = |from: Option<u64>, to: Option<u64>| Some(to?.checked_sub(from?).ok_or(()));
+    let between = |from: Option<u64>, to: Option<u64>| {
+        Some(to?.checked_sub(from?).filter(|length| *length <= longest(p)).ok_or(()))
+    };
     let less = |length: Option<Result<u64, ()>>, part: Option<u64>| match (length?, part) {
         (Ok(all), Some(part)) => Some(all.checked_sub(part).ok_or(())),
         (other, _) => Some(other),
@@ -128,7 +142,7 @@ fn lengths(p: &Probe, s: &ProbeStamps, join: Option<&Join>) -> [Option<Result<u6
     let (send, recv) = (own(p.sent), own(p.received));
     let (sched, tx, rx) = (some(s.tx_sched), some(s.tx_software), some(s.rx_software));
     // The far end's own time: from its kernel's stamp, else from its program's.
-    let far = some(s.far_send).zip(some(s.far_rx).or(some(s.far_recv))).and_then(|(to, from)| to.checked_sub(from));
+    let far = some(s.far_send).zip(far_rx(p, s).or(some(s.far_recv))).and_then(|(to, from)| to.checked_sub(from));
     [
         between(send, sched),
         if sched.is_none() { between(send, tx) } else { None },
@@ -263,13 +277,18 @@ fn one_way(
     peer_is_ours: bool,
 ) -> Result<OneWay, &'static str> {
     let signed = |t: u64| i64::try_from(t).unwrap_or(i64::MAX);
-    let mono = |stamp: u64, p: &Probe| join.filter(|_| stamp > 0).map(|j| signed(stamp) - j.offset(p.sent));
+    // A clock that was set and set back joins well at both ends of the run, and lies in between.
+    let mono = |stamp: u64, p: &Probe| {
+        let at = join.filter(|_| stamp > 0).map(|j| signed(stamp) - j.offset(p.sent))?;
+        let about = signed(p.sent.saturating_sub(STEPPED_NS))..=signed(p.received.saturating_add(STEPPED_NS));
+        about.contains(&at).then_some(at)
+    };
     let with_far: Vec<_> = pairs.iter().filter(|(_, s)| s.far_recv > 0 && s.far_send > 0).collect();
-    let kernels =
-        with_far.iter().filter(|(p, s)| s.far_rx > 0 && mono(s.tx_software, p).is_some()).count() * 2 > with_far.len();
+    let by_kernels = |(p, s): &&&(&Probe, &ProbeStamps)| far_rx(p, s).is_some() && mono(s.tx_software, p).is_some();
+    let kernels = with_far.iter().filter(by_kernels).count() * 2 > with_far.len();
     let exchange = |p: &Probe, s: &ProbeStamps| Exchange {
         t1: mono(s.tx_software, p).unwrap_or(signed(p.sent)),
-        t2: signed(if s.far_rx > 0 { s.far_rx } else { s.far_recv }),
+        t2: signed(far_rx(p, s).unwrap_or(s.far_recv)),
         t3: signed(s.far_send),
         t4: mono(s.rx_software, p).unwrap_or(signed(p.received)),
     };
@@ -297,10 +316,115 @@ fn one_way(
         ),
     ];
     if kernels {
-        let there = direction(&|p, s| delay(mono(s.tx_software, p), t(s.far_rx), signed(p.sent), 1));
+        let there = direction(&|p, s| delay(mono(s.tx_software, p), far_rx(p, s).map(signed), signed(p.sent), 1));
         let back = direction(&|p, s| delay(t(s.far_send), mono(s.rx_software, p), signed(p.sent), -1));
         shown.push(("software-tx", FAR_RX, true, there));
         shown.push(("far-send", "software-rx", true, back));
     }
     Ok(offset.document(shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+    const EPOCH: u64 = 1_700_000_000 * SECOND;
+
+    /// A probe of 60 µs: 10 to the driver, 20 on the wires, 10 in the far kernel, 10 in the far program, 10 back up.
+    fn one() -> (Probe, ProbeStamps) {
+        let probe = Probe { sent: SECOND, received: SECOND + 60_000, ..Probe::default() };
+        let stamps = ProbeStamps {
+            tx_software: EPOCH + 10_000,
+            rx_software: EPOCH + 50_000,
+            far_rx: 5 * SECOND,
+            far_recv: 5 * SECOND + 10_000,
+            far_send: 5 * SECOND + 20_000,
+            ..ProbeStamps::default()
+        };
+        (probe, stamps)
+    }
+
+    fn join() -> Join {
+        let offset = i64::try_from(EPOCH - SECOND).expect("300 years");
+        Join { first: SECOND, span: 1.0, begin: offset, end: offset }
+    }
+
+    fn report(p: &Probe, s: &ProbeStamps, join: Option<&Join>) -> (u64, Vec<(String, Option<u64>)>) {
+        let mut report = StampReport::default();
+        stages(&[(p, s)], join, &mut report);
+        let found = report.stages.iter().map(|s| (format!("{}→{}", s.from, s.to), s.time.max_ns)).collect();
+        (report.misplaced, found)
+    }
+
+    #[test]
+    fn the_stages_of_a_probe_are_its_parts() {
+        let (p, s) = one();
+        let (misplaced, found) = report(&p, &s, Some(&join()));
+        let is = [
+            ("send→software-tx", 10_000),
+            ("software-tx→software-rx", 20_000),
+            ("far-software-rx→far-recv", 10_000),
+            ("far-recv→far-send", 10_000),
+            ("software-rx→recv", 10_000),
+        ];
+        assert_eq!(found, is.map(|(name, ns)| (name.to_owned(), Some(ns))));
+        assert_eq!(misplaced, 0);
+    }
+
+    #[test]
+    fn a_stage_across_a_step_of_the_wall_clock_is_counted_and_in_no_figure() {
+        for set in [EPOCH + 10 * SECOND, EPOCH - 10 * SECOND, EPOCH + 5_000_000] {
+            let (p, mut s) = one();
+            s.rx_software = set + 50_000;
+            let (misplaced, found) = report(&p, &s, None);
+            let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, ["far-software-rx→far-recv", "far-recv→far-send"], "{set}");
+            assert_eq!(misplaced, 1, "{set}");
+        }
+    }
+
+    #[test]
+    fn a_step_of_the_far_wall_clock_takes_its_kernels_stamp_alone() {
+        for set in [3 * SECOND, 7 * SECOND] {
+            let (p, mut s) = one();
+            s.far_rx = set;
+            let (misplaced, found) = report(&p, &s, Some(&join()));
+            assert_eq!(misplaced, 1, "{set}");
+            // The far end's own time is then its program's, and the way there holds its kernel's 10 µs.
+            assert!(found.contains(&("software-tx→software-rx".to_owned(), Some(30_000))), "{found:?}");
+            assert!(!found.iter().any(|(name, _)| name == "far-software-rx→far-recv"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn one_way_delays_take_no_stamp_of_a_clock_that_was_set() {
+        let mut samples = Samples::default();
+        let bent = |s: &mut ProbeStamps| {
+            s.tx_software += 10 * SECOND;
+            s.rx_software += 10 * SECOND;
+            s.far_rx -= SECOND;
+        };
+        let all: Vec<(Probe, ProbeStamps)> = (0..200)
+            .map(|i| {
+                let (mut p, mut s) = one();
+                let later = i * 1_000_000;
+                (p.sent, p.received) = (p.sent + later, p.received + later);
+                for t in [&mut s.tx_software, &mut s.rx_software, &mut s.far_rx, &mut s.far_recv, &mut s.far_send] {
+                    *t += later;
+                }
+                if i == 100 {
+                    bent(&mut s);
+                }
+                (p, s)
+            })
+            .collect();
+        samples.join_error_ns = 500;
+        let pairs: Vec<_> = all.iter().map(|(p, s)| (p, s)).collect();
+        let found = one_way(&samples, &pairs, Some(&join()), false).expect("an offset");
+        assert!(found.bound_ns < 100_000, "{found:#?}");
+        for direction in &found.delays {
+            assert!(direction.time.max_ns.is_some_and(|max| max < 100_000), "{direction:#?}");
+        }
+    }
 }

@@ -17,8 +17,8 @@ pub struct StampReport {
     pub kinds: Vec<StampKind>,
     /// Where the time went, in the order of the packet's way. Each stage lies on one clock.
     pub stages: Vec<Stage>,
-    /// Stages that came out below zero, which shows that a stamp was another packet's or a clock was moved. They are in
-    /// no figure.
+    /// Stages that came out below zero or longer than their round trip, which shows that a stamp was another packet's or
+    /// a clock was set in between. They are in no figure.
     pub misplaced: u64,
     /// What taking stamps costs; `null` unless it was measured.
     pub cost: Option<Comparison>,

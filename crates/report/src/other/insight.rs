@@ -38,7 +38,11 @@ fn stages(stamps: &StampReport) -> Option<Section> {
         .collect();
     let mut blocks = vec![Table::block(&["", "P50", "P90", "P99", "P99.9", "of the mean", "what"], rows)];
     if stamps.misplaced > 0 {
-        let words = format!("{} stages came out below zero and are in no figure", stamps.misplaced);
+        let words = format!(
+            "{} stages came out below zero or longer than their round trip (a clock was set in between, or the stamp was \
+             another packet's) and are in no figure",
+            stamps.misplaced
+        );
         blocks.push(Block::Words(words));
     }
     Some(Section::new("Where the time goes", blocks))
