@@ -2,6 +2,7 @@
 # Needs root, iproute2 and a release build (`cargo build --release`). Sourced, not run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. bench/goals.sh
 BIN=${LOWLAT_BIN:-target/release/lowlat}
 [ -x "$BIN" ] || { echo "bench: $BIN is missing; run cargo build --release" >&2; exit 2; }
 [ "$(id -u)" = 0 ] || { echo "bench: network namespaces need root" >&2; exit 2; }
@@ -61,10 +62,16 @@ json() { awk -v key="\"$2\":" '/"rtt":/ {in_rtt = 1} in_rtt && $1 == key {gsub(/
 # median: of the numbers on standard input.
 median() { sort -g | awk '{v[NR] = $1} END {if (NR) print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; else print "n/a"}'; }
 
-# ratios NAME FILE: FILE holds "ours theirs" per round; prints medians and the median of the ratios, with its range.
+# ratios NAME FILE [BOUND…]: FILE holds "ours theirs" per round; prints medians and the median of the ratios, with its
+# range, and whether that median keeps the goal.
 ratios() {
-  awk 'NF == 2 && $1 > 0 && $2 > 0 {print $1 / $2}' "$2" >"$WORK/ratios"
-  printf '%-28s ours %10s  theirs %10s  ratio %.3f  [%.3f..%.3f] of %d pairs\n' "$1" \
-    "$(awk '{print $1}' "$2" | median)" "$(awk '{print $2}' "$2" | median)" \
-    "$(median <"$WORK/ratios")" "$(sort -g "$WORK/ratios" | head -1)" "$(sort -g "$WORK/ratios" | tail -1)" "$(wc -l <"$WORK/ratios")"
+  local name=$1 file=$2 goal='' VERDICT=
+  shift 2
+  awk 'NF == 2 && $1 > 0 && $2 > 0 {print $1 / $2}' "$file" >"$WORK/ratios"
+  local middle
+  middle=$(median <"$WORK/ratios")
+  if [ $# -gt 0 ]; then held "$name" "$middle" "$@"; goal=" goal $*: $VERDICT"; fi
+  printf '%-30s ours %10s  theirs %10s  ratio %.3f  [%.3f..%.3f] of %d pairs%s\n' "$name" \
+    "$(awk '{print $1}' "$file" | median)" "$(awk '{print $2}' "$file" | median)" \
+    "$middle" "$(sort -g "$WORK/ratios" | head -1)" "$(sort -g "$WORK/ratios" | tail -1)" "$(wc -l <"$WORK/ratios")" "$goal"
 }

@@ -46,6 +46,9 @@ const PATIENCE: u32 = 600;
 const WANTS: &str = "/etc/systemd/system/multi-user.target.d/90-lowlat.conf";
 const HEAD: &str = "# Written by `lowlat persist`; `lowlat rollback` removes it.\n";
 
+/// Where a service's shell looks for programs (systemd.exec(5), `$PATH`), on hosts with and without a merged `/usr`.
+const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
 /// What [`persist`] did; nothing at all if nothing stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -82,6 +85,10 @@ pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Kept, ApplyError> {
     if sys.list("/run/systemd/system").value().is_none() && files.keys().any(|path| *path != SYSCTL) {
         remarks.push("this host does not run systemd, so only sysctls come back at boot".to_owned());
     }
+    remarks.extend(missing(&wanted.commands, |program| {
+        // What is not to be listed does not hold it; a link counts, whatever it leads to.
+        PATH.iter().any(|dir| sys.list(dir).value().is_some_and(|names| names.iter().any(|n| n == program)))
+    }));
     let ops = files.iter().map(|(path, text)| Op::text(Locus::DropIn { path: (*path).to_owned() }, text.as_str()));
     let step = PlannedStep {
         knob: KNOB.to_owned(),
@@ -245,6 +252,31 @@ impl Wanted {
     }
 }
 
+/// A remark for each program that the service's lines run and the host lacks.
+fn missing(commands: &[Line], here: impl Fn(&str) -> bool) -> Vec<String> {
+    let runs = |program: &str| {
+        // The first word of each command; an interface may be named like a program.
+        let firsts = |line: &Line| line.text.split(['|', ';', '&', '(']).any(|c| c.split_whitespace().next() == Some(program));
+        commands.iter().filter(|line| firsts(line)).count()
+    };
+    ["ethtool", "tc", "ip", "hwstamp_ctl"]
+        .into_iter()
+        .map(|program| (program, runs(program)))
+        .filter(|(program, lines)| *lines > 0 && !here(program))
+        .map(|(program, lines)| {
+            let package = match program {
+                "ethtool" => "ethtool",
+                "hwstamp_ctl" => "linuxptp",
+                _ => "iproute2",
+            };
+            format!(
+                "`{program}` is not on this host, and {lines} of the settings in {SERVICE} need it at boot: install the \
+                 package {package}"
+            )
+        })
+        .collect()
+}
+
 /// The holder waits for its order on standard input, as it does when lowlat starts it.
 fn holder(program: &str, us: &str) -> String {
     format!(
@@ -351,5 +383,20 @@ mod tests {
         let files = choose(&[limit], HERE, true, |_| Reading::Value(State::Text("0".into()))).files("/opt/a b/lowlat");
         assert!(files[HOLDER].contains("ExecStart=\"/opt/a b/lowlat\" hold-dma-latency 20\n"), "{}", files[HOLDER]);
         assert!(files[HOLDER].contains("StandardInputText=go\n"));
+    }
+
+    #[test]
+    fn a_program_the_boot_needs_and_the_host_lacks_is_told() {
+        let line = |text: &str| Line { resets_link: false, text: text.to_owned() };
+        let commands = [
+            line("ethtool -K lan0 gro off"),
+            line("ethtool -C lan0 rx-usecs 0"),
+            line("ip route change $(ip route show exact 192.0.2.0/24 dev tc) dev tc"),
+            line("echo 3 > /sys/class/net/tc/queues/rx-0/rps_cpus"),
+        ];
+        assert_eq!(missing(&commands, |_| true), [""; 0]);
+        let told = missing(&commands, |program| program == "ip");
+        assert!(told.len() == 1 && told[0].contains("`ethtool`") && told[0].contains("2 of the settings"), "{told:?}");
+        assert!(missing(&commands, |program| program == "ethtool").iter().any(|r| r.contains("iproute2")));
     }
 }

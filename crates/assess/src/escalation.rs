@@ -18,6 +18,10 @@ const SMALL_GAIN: f64 = 0.20;
 /// Under this score the uncertainty is explained (row G2).
 const LOW_CONFIDENCE: u8 = 60;
 
+/// How often one A/B test of a change that does nothing keeps it: P50 or P99 may seem better, and each lies above its
+/// two-sided interval of 95 % once in forty tests.
+const KEPT_BY_CHANCE: f64 = 2.0 * 0.025;
+
 /// Every escalation that applies.
 pub(crate) fn all(input: &Input<'_>, confidence: u8, parts: &[ConfidencePart]) -> Vec<String> {
     [
@@ -27,6 +31,7 @@ pub(crate) fn all(input: &Input<'_>, confidence: u8, parts: &[ConfidencePart]) -
         expert(input),
         nothing_gained(input),
         small_gain(input),
+        many_tests(input),
         low_confidence(confidence, parts),
     ]
     .into_iter()
@@ -84,6 +89,20 @@ fn small_gain(input: &Input<'_>) -> Option<String> {
     })
 }
 
+/// The tests are not corrected for their number: a corrected one would need several times the rounds to show what it
+/// shows now, and what is kept is measured once more as a whole.
+fn many_tests(input: &Input<'_>) -> Option<String> {
+    let kept = judged(input).filter(|s| s.kept).count();
+    let tried = judged(input).count();
+    let by_chance = tried as f64 * KEPT_BY_CHANCE;
+    (kept > 0 && by_chance >= 0.5).then(|| {
+        format!(
+            "{tried} settings were judged, each on its own at 95 %: if none did anything, about {by_chance:.1} would \
+             still be kept by chance; of the {kept} kept, doubt the smallest gain first"
+        )
+    })
+}
+
 fn low_confidence(confidence: u8, parts: &[ConfidencePart]) -> Option<String> {
     if confidence >= LOW_CONFIDENCE {
         return None;
@@ -133,6 +152,20 @@ mod tests {
         }
         run.baseline = None;
         assert!(has(&run, "30 points"));
+    }
+
+    #[test]
+    fn many_tests_are_told_and_few_are_not() {
+        let mut run = sample::Run::good();
+        let step = run.steps.iter().find(|s| s.phase == 2 && s.kept && s.comparison.is_some()).unwrap().clone();
+        run.steps = vec![step; 9];
+        assert!(!has(&run, "by chance"));
+        run.steps.push(run.steps[0].clone());
+        assert!(has(&run, "10 settings were judged, each on its own at 95 %: if none did anything, about 0.5 would"));
+        for s in &mut run.steps {
+            s.kept = false;
+        }
+        assert!(!has(&run, "by chance"), "nothing was kept");
     }
 
     #[test]
