@@ -256,7 +256,8 @@ impl Wanted {
 fn missing(commands: &[Line], here: impl Fn(&str) -> bool) -> Vec<String> {
     let runs = |program: &str| {
         // The first word of each command; an interface may be named like a program.
-        let firsts = |line: &Line| line.text.split(['|', ';', '&', '(']).any(|c| c.split_whitespace().next() == Some(program));
+        let firsts =
+            |line: &Line| line.text.split(['|', ';', '&', '(']).any(|c| c.split_whitespace().next() == Some(program));
         commands.iter().filter(|line| firsts(line)).count()
     };
     ["ethtool", "tc", "ip", "hwstamp_ctl"]
