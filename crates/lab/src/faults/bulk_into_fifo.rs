@@ -14,8 +14,8 @@ const LINE_BPS: u64 = 200_000_000;
 /// One full frame and a little: the shaper then splits segmentation-offload packets into frames (net/sched/sch_tbf.c,
 /// `tbf_segment`), as a line of that rate would send them.
 const BURST_BYTES: u32 = 3_000;
-/// FIFO length in frames: 40 × 1,514 bytes at 200 Mbit/s are 2.4 ms.
-const FIFO_FRAMES: u32 = 40;
+/// FIFO length in frames: 24 × 1,514 bytes at 200 Mbit/s are 1.5 ms.
+const FIFO_FRAMES: u32 = 24;
 const SINK_PORT: u16 = 9_009;
 /// One stream holds about a millisecond of its own data below the socket (TSQ, net/ipv4/tcp_output.c,
 /// `tcp_small_queue_check`), 17 frames at this rate: every probe waits for them, and few are lost.

@@ -12,9 +12,10 @@ use crate::netns::LabError;
 
 const IFB: &str = "ifb-test";
 const DELAY: Duration = Duration::from_micros(400);
-/// Without netem: a shaper that lets one small probe pass every 1.7 ms. A 64 byte probe is 106 bytes on the wire as the
-/// shaper counts it (Ethernet, IPv4 and UDP headers), and 106 × 8 bit / 500 kbit/s = 1.7 ms.
-const SHAPER_BPS: u64 = 500_000;
+/// Without netem: a shaper that lets one small probe pass every 2.8 ms. A 64 byte probe is 106 bytes on the wire as the
+/// shaper counts it (Ethernet, IPv4 and UDP headers), and 106 × 8 bit / 300 kbit/s = 2.8 ms: more than the wait in the
+/// FIFO of the bulk transfer at its longest, or taking the one away would only show the other.
+const SHAPER_BPS: u64 = 300_000;
 const SHAPER_BURST: u32 = 160;
 
 pub(super) struct DelayLeftBehind;
