@@ -1,5 +1,5 @@
-//! Fills the lab's cache: `cargo run -p lowlat-lab --example lab_prepare [-- 6.1|6.12|newest ...]`, all kernels by default,
-//! each with netdevsim; and the root with systemd. Later runs of the lab then need no network.
+//! Fills the lab's cache: `cargo run -p lowlat-lab --example lab_prepare [-- 5.10|6.1|6.12|newest ...]`, all kernels by default,
+//! each with the modules that are built for it; and the root with systemd. Later runs of the lab then need no network.
 #![allow(clippy::print_stdout)] // a command for people
 
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use lowlat_lab::vm::{KernelChoice, Lab, LabError};
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     if let Some(wrong) = asked.iter().find(|a| !KernelChoice::ALL.iter().any(|k| k.name() == a.as_str())) {
-        eprintln!("prepare the lab: no kernel {wrong:?}; it takes 6.1, 6.12, newest");
+        eprintln!("prepare the lab: no kernel {wrong:?}; it takes 5.10, 6.1, 6.12, newest");
         return ExitCode::from(2);
     }
     for choice in KernelChoice::ALL.into_iter().filter(|k| asked.is_empty() || asked.iter().any(|a| a == k.name())) {
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 
 fn prepare(choice: KernelChoice) -> Result<String, LabError> {
     let lab = Lab::prepare(choice)?;
-    lab.with_netdevsim()?;
+    lab.build_modules()?;
     lab.systemd()?;
     Ok(lab.kernel().release.clone())
 }

@@ -170,9 +170,6 @@ pub fn stripped(program: &Path) -> PathBuf {
 /// Boots `topology` on `choice` and runs `script` in it, with parallel CPUs: what is asked here takes no time into account.
 pub fn boot(topology: &'static Topology, choice: KernelChoice, program: &Path, script: &str) -> Results {
     let lab = Lab::prepare(choice).unwrap_or_else(|e| panic!("{e}"));
-    if topology.modules.contains(&"netdevsim") {
-        lab.with_netdevsim().unwrap_or_else(|e| panic!("{e}"));
-    }
     let results = Results::new();
     let program = stripped(program);
     let mut guest = Guest::new(topology, prelude(&program) + script, results.path());

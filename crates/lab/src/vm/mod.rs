@@ -15,6 +15,7 @@
 //! ```
 
 mod apt;
+mod built;
 mod cache;
 mod cpio;
 mod error;
@@ -22,7 +23,6 @@ mod guest;
 mod initramfs;
 mod kernel;
 mod lock;
-mod netdevsim;
 mod process;
 mod qemu;
 mod suite;
@@ -95,12 +95,15 @@ impl Lab {
 
     /// Boots a guest, runs its script, and gives its exit code, console and results.
     pub fn run(&self, guest: &Guest) -> Result<Outcome, LabError> {
-        guest::run(self, guest, &mut || true)
+        self.run_watched(guest, &mut || true)
     }
 
     /// As [`Lab::run`]; `watch` is asked some 50 times a second, and when it answers false the guest is ended at once and
     /// the result is [`LabError::Stopped`].
     pub fn run_watched(&self, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> Result<Outcome, LabError> {
+        if built::among(guest.topology.modules) {
+            self.build_modules()?;
+        }
         guest::run(self, guest, watch)
     }
 

@@ -1,8 +1,9 @@
-//! Modules that are built for a kernel of the lab: netdevsim, and one that gives a driver's errors on request.
+//! Modules that are built for a kernel of the lab: netdevsim, and two of ours, of which one gives a driver's errors on
+//! request and one hides MSI-X from the drivers.
 //!
-//! Debian's kernels come without it (`CONFIG_NETDEVSIM` is not set), but its source is in their source package. It is
-//! built from there on the machine that runs the lab, with the compiler that the kernel's headers name, in a root of
-//! its own: so it is the same module on every host.
+//! Debian's kernels come without netdevsim (`CONFIG_NETDEVSIM` is not set), but its source is in their source package. All
+//! are built on the machine that runs the lab, with the compiler that the kernel's headers name, in a root of its own: so
+//! they are the same modules on every host.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -48,8 +49,8 @@ source=$2
 mkdir -p /tmp /module
 tar -xJf "/usr/src/$source.tar.xz" -C /module --strip-components=3 "$source/drivers/net/netdevsim" "$source/drivers/ptp/ptp_mock.c" 2>/dev/null || [ -d /module/netdevsim ]
 cd /module
-cp /lowlat_fault.c .
-printf '%s\n' 'obj-m += netdevsim/' 'obj-m += lowlat_fault.o' > Kbuild
+cp /lowlat_fault.c /lowlat_nomsix.c .
+printf '%s\n' 'obj-m += netdevsim/' 'obj-m += lowlat_fault.o' 'obj-m += lowlat_nomsix.o' > Kbuild
 if [ -e ptp_mock.c ]; then
 	echo 'obj-m += ptp_mock.o' >> Kbuild
 	set -- KCFLAGS=-DCONFIG_PTP_1588_CLOCK_MOCK_MODULE=1
@@ -65,14 +66,25 @@ find /module -name '*.ko' -exec cp {} /out ';'
 /// Stands before a driver and gives its errors: `modprobe lowlat_fault dev=eth0`.
 const FAULT: &str = include_str!("fault.c");
 
+/// Before a driver is loaded, its device loses MSI-X.
+const NOMSIX: &str = include_str!("nomsix.c");
+
+/// What a topology may name beside the kernel's own modules.
+const MODULES: [&str; 3] = ["netdevsim", "lowlat_fault", "lowlat_nomsix"];
+
+/// Whether one of these modules is not the kernel's own.
+pub(super) fn among(modules: &[&str]) -> bool {
+    modules.iter().any(|m| MODULES.contains(m))
+}
+
 impl Lab {
-    /// Builds netdevsim and `lowlat_fault` for the lab's kernel, once: afterwards they are modules that a topology may
-    /// name. Downloads some 230 MB the first time and needs root, for a root of its own.
-    pub fn with_netdevsim(&self) -> Result<(), LabError> {
+    /// Builds netdevsim, `lowlat_fault` and `lowlat_nomsix` for the lab's kernel, once. [`Lab::run`] does it for a topology
+    /// that names one of them. Downloads some 230 MB the first time and needs root, for a root of its own.
+    pub fn build_modules(&self) -> Result<(), LabError> {
         let release = &self.kernel.release;
         let extra = self.kernel.modules().join(release).join("extra");
         let mut hash = DefaultHasher::new();
-        (BUILD, FAULT).hash(&mut hash);
+        (BUILD, FAULT, NOMSIX).hash(&mut hash);
         let (made_of, stamp) = (format!("{:016x}", hash.finish()), extra.join("made-of"));
         let there = || fs::read_to_string(&stamp).is_ok_and(|have| have == made_of);
         if there() {
@@ -85,13 +97,13 @@ impl Lab {
         let temp = TempDir::new(&self.cache)?;
         let root = temp.path().join("root");
         let source = unpack(&self.cache, self.kernel.choice, release, &root)?;
-        for (name, text) in [("build.sh", BUILD), ("lowlat_fault.c", FAULT)] {
+        for (name, text) in [("build.sh", BUILD), ("lowlat_fault.c", FAULT), ("lowlat_nomsix.c", NOMSIX)] {
             let path = root.join(name);
             fs::write(&path, text).map_err(LabError::io("write", &path))?;
         }
         let mut build = Command::new("unshare");
         build.args(["--mount", "--", "/bin/sh", "-c", ENTER, "build"]).arg(&root).args([release, &source]);
-        apt::run(&mut build, &format!("build netdevsim for {release}, as root"), &self.cache)?;
+        apt::run(&mut build, &format!("build the lab's modules for {release}, as root"), &self.cache)?;
         install(&root.join("out"), &extra)?;
         let base = self.kernel.modules();
         let base = base.parent().and_then(Path::parent).unwrap_or(&base);
