@@ -98,6 +98,10 @@ fn one(session: &mut Session, live: &dyn Sys, knob: &'static dyn Knob, iface: &s
     }
     let mut last = base;
     for asked in candidates(meta.page, &was) {
+        // The example's 1024 huge pages are most of a guest's memory, and 8 of the 13 s that the whole trial took there.
+        if meta.name == "memory.hugepages" && asked.parse::<u64>().is_ok_and(|n| n > 16) {
+            continue;
+        }
         let next = if meta.standing == Standing::Acts {
             ask(session, live, knob, target, &was, &asked)
         } else {

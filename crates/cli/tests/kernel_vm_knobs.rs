@@ -1,6 +1,6 @@
-//! Every knob of the catalogue tried again in guests, each driver in one: what came of it is what
+//! Every knob of the catalogue tried again in guests, one for each driver on each kernel of the lab: what came of it is what
 //! `fixtures/knobs-on-kernels.json` says, from which `docs/reference/knobs-on-kernels.md` is made. The same boots capture the
-//! guest and read the capture again. All kernels: `LOWLAT_LAB_KERNELS=all`.
+//! guest and read the capture again.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 #[path = "common/record.rs"]
@@ -22,10 +22,8 @@ fn outcomes(knobs: &Knobs) -> Vec<String> {
 fn compare(driver: &str) {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
     let record: Record = serde_json::from_slice(&fs::read(fixtures.join("knobs-on-kernels.json")).unwrap()).unwrap();
-    let all = std::env::var("LOWLAT_LAB_KERNELS").is_ok_and(|k| k == "all");
-    let kernels = KernelChoice::ALL.into_iter().filter(|k| all || *k == KernelChoice::V6_12);
     let topology = vm::DRIVERS.iter().find(|(name, _)| *name == driver).unwrap().1;
-    for kernel in kernels {
+    for kernel in KernelChoice::ALL {
         let programs = Path::new(env!("CARGO_BIN_EXE_lowlat")).parent().unwrap();
         let results = record::record(topology, kernel, programs);
         // That the capture leads to the findings of the host itself is checked by the command.
