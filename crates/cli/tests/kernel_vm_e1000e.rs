@@ -12,7 +12,7 @@ use lowlat_lab::vm::{KernelChoice, Suite, topology};
 static SUITE: Suite = Suite::new(&topology::E1000E_PAIR, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 
 /// Short rounds of counted time: it repeats, so few samples show much.
-const SHORT: &str = "--cpu 1 --duration 250ms --pairs 10 --round 80ms --load 0 --json";
+const SHORT: &str = "--cpu 1 --duration 200ms --pairs 8 --round 50ms --load 0 --json";
 
 #[test]
 fn planted_coalescing_is_found_and_fixed() {

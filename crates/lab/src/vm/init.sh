@@ -16,12 +16,12 @@ for m in $(cat /boot-modules); do insmod "$m" || die "insmod $m"; done
 
 # 512 KiB: with the default message size a read of a large binary takes many more exchanges, each slow without KVM.
 o=trans=virtio,version=9p2000.L,msize=524288,cache=loose
-mkdir -p /lib/modules /host /ctl /rw /root
+mkdir -p /lib/modules /host /ctl /root
 mount -t 9p -o ro,$o modules /lib/modules || die "mount modules"
 mount -t 9p -o ro,$o hostroot /host || die "mount the host's root"
 mount -t 9p -o ro,$o ctl /ctl || die "mount ctl"
-mount -t tmpfs tmpfs /rw
-mkdir /rw/up /rw/work
+# What this first root holds of the host's programs is already above the host's root, in memory.
+mkdir -p /rw/up /rw/work
 mount -t overlay -o lowerdir=/host,upperdir=/rw/up,workdir=/rw/work overlay /root || die "mount overlay"
 for d in dev proc sys; do
 	mkdir -p /root/$d
