@@ -65,15 +65,26 @@ fn all(iface: &str) -> Result<BTreeMap<&'static str, Tried>, String> {
     let live = Live::new();
     let store = Store::locate().map_err(|e| e.to_string())?;
     let mut tried = BTreeMap::new();
+    // One transaction for as many as leave nothing behind: its beginning reads the journals of all before it.
+    let mut open: Option<Session> = None;
     for knob in KNOBS {
-        let mut session = Session::begin(&store, &live).map_err(|e| e.to_string())?;
-        tried.insert(knob.meta().name, one(&mut session, &live, *knob, iface));
-        let report = session.rollback(&live).map_err(|e| e.to_string())?;
-        if !report.complete() {
-            return Err(format!("{}: {}", knob.meta().name, report.words()));
+        let session = match &mut open {
+            Some(session) => session,
+            none => none.insert(Session::begin(&store, &live).map_err(|e| e.to_string())?),
+        };
+        tried.insert(knob.meta().name, one(session, &live, *knob, iface));
+        if !session.ledger().standing.is_empty() {
+            close(session, &live).map_err(|e| format!("{}: {e}", knob.meta().name))?;
+            open = None;
         }
     }
+    open.map_or(Ok(()), |mut session| close(&mut session, &live))?;
     Ok(tried)
+}
+
+fn close(session: &mut Session, live: &dyn Sys) -> Result<(), String> {
+    let report = session.rollback(live).map_err(|e| e.to_string())?;
+    if report.complete() { Ok(()) } else { Err(report.words()) }
 }
 
 fn one(session: &mut Session, live: &dyn Sys, knob: &'static dyn Knob, iface: &str) -> Tried {

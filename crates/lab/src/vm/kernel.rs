@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::apt::{self, Apt};
 use super::cache::TempDir;
 use super::error::LabError;
-use super::initramfs;
 use super::tools::{BASE_SUITES, Tools};
+use super::{image, initramfs};
 
 /// A kernel of the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,10 @@ pub struct Kernel {
 }
 
 /// Raised when what is kept of a package changes, so that a cache of before is not taken.
-const RECIPE: u32 = 2;
+const RECIPE: u32 = 3;
+
+/// A kernel's image in its folder: an ELF file where the package's could be unpacked.
+const IMAGE: &str = "image";
 
 /// Parts of the module tree that a guest may ask for; the rest (graphics, sound, storage) is three quarters of it.
 const KEEP: [&str; 20] = [
@@ -138,7 +141,7 @@ impl Kernel {
 
     /// The bootable image.
     pub(crate) fn image(&self) -> PathBuf {
-        self.dir.join("vmlinuz")
+        self.dir.join(IMAGE)
     }
 
     /// The folder that becomes `/lib/modules` in the guest.
@@ -173,7 +176,11 @@ fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, mad
     let image = images.iter().find(|i| i.exists()).ok_or_else(|| absent("its package holds no image".into()))?;
     let kept = made.join("lib/modules").join(&release);
     super::cache::make(&kept)?;
-    fs::copy(image, made.join("vmlinuz")).map_err(LabError::io("copy", image))?;
+    let bootable = made.join(IMAGE);
+    match image::elf(tools, image, unpacked)? {
+        Some(elf) => fs::write(&bootable, elf).map_err(LabError::io("write", &bootable))?,
+        None => drop(fs::copy(image, &bootable).map_err(LabError::io("copy", image))?),
+    }
     // Parts of a split package may lie in either tree.
     for tree in trees.iter().map(|t| t.join(&release)).filter(|t| t.exists()) {
         prune(&tree, &kept)?;

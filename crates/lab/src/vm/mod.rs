@@ -20,6 +20,7 @@ mod cache;
 mod cpio;
 mod error;
 mod guest;
+mod image;
 mod initramfs;
 mod kernel;
 mod lock;

@@ -9,7 +9,9 @@ use super::cache::TempDir;
 use super::error::LabError;
 
 /// Packages of the tool tree; all from one release, so that it is the same tree on every host.
-const PACKAGES: [&str; 4] = ["qemu-system-x86", "busybox-static", "kmod", "xz-utils"];
+const PACKAGES: [&str; 5] = ["qemu-system-x86", "busybox-static", "kmod", "xz-utils", "zstd"];
+/// Raised with the packages, so that a tree without one of them is not taken.
+const RECIPE: u32 = 2;
 /// The release that the kernels 6.1 and 6.12 come from; its backports carry QEMU 10.0, which has igb (since 8.0).
 pub(crate) const BASE_SUITES: [&str; 2] = ["bookworm", "bookworm-backports"];
 const LIBRARY_DIRS: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
@@ -23,12 +25,12 @@ pub(crate) struct Tools {
 impl Tools {
     /// Whether nothing has to be fetched.
     pub(crate) fn cached(cache: &Path) -> bool {
-        cache.join("tools").exists()
+        dir(cache).exists()
     }
 
     /// The tree in the cache, fetched when it is not there yet.
     pub(crate) fn open(cache: &Path) -> Result<Self, LabError> {
-        let root = cache.join("tools");
+        let root = dir(cache);
         if !root.exists() {
             let apt = Apt::open(cache, "base", &apt::mirror(cache)?, &BASE_SUITES)?;
             let temp = TempDir::new(cache)?;
@@ -52,6 +54,10 @@ impl Tools {
     pub(crate) fn busybox(&self) -> Result<Vec<u8>, LabError> {
         read_first(&[self.path("bin/busybox"), self.path("usr/bin/busybox")])
     }
+}
+
+fn dir(cache: &Path) -> PathBuf {
+    cache.join(format!("tools-{RECIPE}"))
 }
 
 fn relocated(root: &Path, program: &str, argv0: &str) -> Command {
