@@ -26,7 +26,16 @@ pub(crate) fn elf(tools: &Tools, image: &Path, scratch: &Path) -> Result<Option<
     fs::write(&packed, payload).map_err(LabError::io("write", &packed))?;
     let mut command = tools.command(&format!("usr/bin/{program}"), program);
     let elf = apt::run(command.arg("-dcq").arg(&packed), "decompress the image", image)?.stdout;
-    Ok(elf.starts_with(b"\x7fELF").then_some(elf))
+    Ok((elf.starts_with(b"\x7fELF") && has_entry(&elf)).then_some(elf))
+}
+
+/// Whether QEMU will start it: by the ELF note of the PVH entry (xen/interface/elfnote.h, `XEN_ELFNOTE_PHYS32_ENTRY`, 18),
+/// without which it ends at once.
+fn has_entry(elf: &[u8]) -> bool {
+    // elf.h, `Elf64_Nhdr`: length of the name, length of what follows it (a 32- or 64-bit address), kind; then the name.
+    // All in whole words, and so is its place.
+    let notes = [4, 8].map(|length| [[4, 0, 0, 0], [length, 0, 0, 0], [18, 0, 0, 0], *b"Xen\0"].concat());
+    (0..elf.len()).step_by(4).any(|at| notes.iter().any(|note| elf[at..].starts_with(note)))
 }
 
 /// The compressed kernel in a bzImage, without the length that follows it (Documentation/arch/x86/boot.rst: `setup_sects`,
@@ -82,5 +91,11 @@ mod tests {
         let mut wild = image(4, 0, b"x");
         wild[0x24c..0x250].copy_from_slice(&[0; 4]);
         assert_eq!(payload(&wild), None, "shorter than the length behind it");
+    }
+    #[test]
+    fn an_image_without_the_entry_is_left_as_it_is() {
+        let note = |kind: u8| [b"word\x04\0\0\0\x08\0\0\0".as_slice(), &[kind, 0, 0, 0], b"Xen\0 address"].concat();
+        assert!(has_entry(&note(18)));
+        assert!(!has_entry(&note(17)));
     }
 }

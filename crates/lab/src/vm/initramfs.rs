@@ -51,10 +51,10 @@ const LIBRARIES: [&str; 13] = [
     "libselinux.so",
     "libpcre2-8.so",
 ];
+/// Where libraries are, with Debian's folder for the machine's kind and without.
+const LIBRARY_DIRS: [&str; 2] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64"];
 /// The folder that `init.sh` lays over the host's root.
 const ABOVE: &str = "rw/up";
-/// Where libraries are, with and without a folder for the machine's kind (Debian's multiarch).
-const LIBRARY_DIRS: [&str; 3] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"];
 
 /// Loaded by themselves these modules would make interfaces of their own, and the name that a test asks for exists already
 /// (drivers/net/ifb.c `numifbs`, drivers/net/dummy.c `numdummies`).
