@@ -1,6 +1,8 @@
 //! Closed loop: one probe on its way at a time.
 
-use lowlat_transport::{EngineError, Ns};
+use std::ops::ControlFlow;
+
+use lowlat_transport::{EngineError, Exchange, Ns};
 
 use crate::MeasureError;
 use crate::probe::{Flags, Probe};
@@ -90,54 +92,70 @@ impl PingPong<'_, '_> {
     #[inline]
     fn exchange(&mut self, probe: &mut Probe) -> Result<End, MeasureError> {
         self.round.peer.encode(self.seq, probe.planned, self.round.message);
-        let Some(sent) = self.send()? else {
+        let timeout = self.round.spec.timeout_ns;
+        let patience = timeout.min(PATIENCE_NS);
+        let Some(Exchange { sent, got }) = self.send(patience)? else {
             probe.sent = self.now;
             probe.flags.set(Flags::UNSENT);
             return Ok(End::Settled);
         };
         probe.sent = sent;
         self.now = self.now.max(sent);
-        let deadline = sent.saturating_add(self.round.spec.timeout_ns);
-        while self.now < deadline {
-            let until = deadline.min(self.now.saturating_add(PATIENCE_NS));
-            let Some(answer) = self.round.next_answer(until)? else {
+        let deadline = sent.saturating_add(timeout);
+        let mut until = sent.saturating_add(patience);
+        let mut taken = self.round.taken(got, until)?;
+        loop {
+            let answer = match taken {
+                ControlFlow::Break(answer) => answer,
+                ControlFlow::Continue(()) => self.round.next_answer(until)?,
+            };
+            if let Some(answer) = answer {
+                self.now = self.now.max(answer.at);
+                if answer.seq != self.seq {
+                    self.round.straggler(answer.seq, self.seq)?;
+                } else if answer.at <= deadline {
+                    probe.received = answer.at;
+                    probe.residence = answer.residence;
+                    probe.flags.set(answer.flags);
+                    self.round.keep_rx(&answer);
+                    break;
+                } else {
+                    probe.flags.set(Flags::LATE);
+                    break;
+                }
+            } else {
                 self.now = until;
                 if until < deadline && self.round.stopped() {
                     return Ok(End::Stopped);
                 }
-                continue;
-            };
-            self.now = self.now.max(answer.at);
-            if answer.seq != self.seq {
-                self.round.straggler(answer.seq, self.seq)?;
-            } else if answer.at <= deadline {
-                probe.received = answer.at;
-                probe.residence = answer.residence;
-                probe.flags.set(answer.flags);
-                self.round.keep_rx(&answer);
-                break;
-            } else {
-                probe.flags.set(Flags::LATE);
+            }
+            if self.now >= deadline {
                 break;
             }
+            until = deadline.min(self.now.saturating_add(PATIENCE_NS));
+            taken = ControlFlow::Continue(());
         }
         Ok(End::Settled)
     }
 
-    /// Hands the probe on, waiting out a full queue until the timeout. `None` when it stayed full.
+    /// Hands the probe on, waiting out a full queue until the timeout, and waits for its answer a first time, at most
+    /// `patience` ns. `None` when the queue stayed full.
     #[inline]
-    fn send(&mut self) -> Result<Option<Ns>, MeasureError> {
+    fn send(&mut self, patience: u64) -> Result<Option<Exchange>, MeasureError> {
         let deadline = self.now.saturating_add(self.round.spec.timeout_ns);
         loop {
-            let error = match self.round.engine.send(self.round.message) {
-                Ok(sent) => return Ok(Some(sent)),
+            let round = &mut *self.round;
+            let error = match round.engine.exchange(round.message, round.buffer, patience) {
+                Ok(exchange) => return Ok(Some(exchange)),
                 Err(error) => error,
             };
             let is_full = matches!(&error, EngineError::Os { source, .. } if full(source));
             self.round.failed(error)?;
             if !is_full {
                 // The path refuses: the probe left and found no way.
-                return Ok(Some(self.now));
+                let sent = self.now;
+                let got = self.round.engine.recv(self.round.buffer, sent.saturating_add(patience));
+                return Ok(Some(Exchange { sent, got }));
             }
             let until = self.now.saturating_add(RETRY_NS);
             if until >= deadline || self.round.stopped() {

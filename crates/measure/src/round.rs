@@ -1,5 +1,6 @@
 //! One round while it runs: what both loops, ping-pong and open, do with each answer and each error.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::Quantiles;
@@ -78,33 +79,44 @@ impl Round<'_> {
     #[inline]
     pub(crate) fn next_answer(&mut self, until: Ns) -> Result<Option<Answer>, MeasureError> {
         loop {
-            let got = match self.engine.recv(self.buffer, until) {
-                Ok(Some(got)) => got,
-                Ok(None) => return Ok(None),
-                Err(e) => {
-                    self.failed(e)?;
-                    continue;
+            let got = self.engine.recv(self.buffer, until);
+            if let ControlFlow::Break(answer) = self.taken(got, until)? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// What the engine gave while it waited until `until`: an answer, none, or a reason to wait on.
+    #[inline]
+    pub(crate) fn taken(
+        &mut self,
+        got: Result<Option<Got>, EngineError>,
+        until: Ns,
+    ) -> Result<ControlFlow<Option<Answer>>, MeasureError> {
+        let got = match got {
+            Ok(Some(got)) => got,
+            Ok(None) => return Ok(ControlFlow::Break(None)),
+            Err(e) => {
+                self.failed(e)?;
+                return Ok(ControlFlow::Continue(()));
+            }
+        };
+        self.failures = 0;
+        match self.peer.decode(&self.buffer[..got.len]) {
+            Decoded::Reply { seq, far } => {
+                let mut flags = Flags::default();
+                if got.kernel_rx.is_some() {
+                    flags.set(Flags::RX_SOFTWARE);
                 }
-            };
-            self.failures = 0;
-            match self.peer.decode(&self.buffer[..got.len]) {
-                Decoded::Reply { seq, far } => {
-                    let mut flags = Flags::default();
-                    if got.kernel_rx.is_some() {
-                        flags.set(Flags::RX_SOFTWARE);
-                    }
-                    if got.hardware_rx.is_some() {
-                        flags.set(Flags::RX_HARDWARE);
-                    }
-                    let residence = far.map_or(u64::MAX, |f| f.sent_ns.saturating_sub(f.received_ns));
-                    return Ok(Some(Answer { seq, at: got.at, residence, far, flags, got }));
+                if got.hardware_rx.is_some() {
+                    flags.set(Flags::RX_HARDWARE);
                 }
-                Decoded::Foreign(_) => {
-                    self.samples.counts.foreign += 1;
-                    if got.at >= until {
-                        return Ok(None);
-                    }
-                }
+                let residence = far.map_or(u64::MAX, |f| f.sent_ns.saturating_sub(f.received_ns));
+                Ok(ControlFlow::Break(Some(Answer { seq, at: got.at, residence, far, flags, got })))
+            }
+            Decoded::Foreign(_) => {
+                self.samples.counts.foreign += 1;
+                Ok(if got.at >= until { ControlFlow::Break(None) } else { ControlFlow::Continue(()) })
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -109,8 +110,11 @@ impl Capture {
         Self(os::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK, all).unwrap())
     }
 
-    /// DSCPs of the packets to `port` (or echo requests, for 0) that came from the near end.
+    /// DSCPs of the packets to `port` (or echo requests, for 0) that came from the near end; of TCP, those of connections
+    /// that began meanwhile, since the last packets of the one before may come late.
     fn dscps(&self, port: u16) -> Vec<u8> {
+        const SYN: u8 = 2;
+        let mut begun = HashSet::new();
         let mut seen = Vec::new();
         let mut frame = [0u8; 2048];
         while let Ok(len) = os::recv(self.0.as_fd(), &mut frame, 0) {
@@ -122,7 +126,16 @@ impl Capture {
             };
             let to = u16::from_be_bytes([body[2], body[3]]);
             let echo = matches!((protocol, body[0]), (1, 8) | (58, 128));
-            if (port == 0 && echo) || (matches!(protocol, 6 | 17) && to == port) {
+            let from = u16::from_be_bytes([body[0], body[1]]);
+            if protocol == 6 && body[13] & SYN != 0 {
+                begun.insert(from);
+            }
+            let ours = match protocol {
+                6 => to == port && begun.contains(&from),
+                17 => to == port,
+                _ => port == 0 && echo,
+            };
+            if ours {
                 seen.push(dscp);
             }
         }

@@ -12,10 +12,17 @@ use crate::xsk::{BusyPoll, Xsk};
 /// A program on an interface. Dropping it (or the end of the process, however it ends) takes the program off.
 #[derive(Debug)]
 pub(crate) struct Attachment {
-    _link: OwnedFd,
+    link: OwnedFd,
     _program: OwnedFd,
     /// The kernel's number of the program.
     pub(crate) program_id: Option<u32>,
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        // Refused where the right to attach was given up since: then closing does it.
+        let _ = bpf::detach(&self.link);
+    }
 }
 
 /// Sockets, map and program of one flow.
@@ -45,7 +52,7 @@ pub(crate) fn attach(link: &Link, mode: Mode, name: &str, program: &[Slot]) -> R
         what: format!("attach the XDP program to {}{}", link.name, attach_hint(&source)),
         source,
     })?;
-    Ok(Attachment { _link: attached, program_id: bpf::program_id(&program).ok(), _program: program })
+    Ok(Attachment { link: attached, program_id: bpf::program_id(&program).ok(), _program: program })
 }
 
 /// Binds a socket to each of `queues` RX queues in `mode` and redirects the flow to them.

@@ -18,6 +18,7 @@ const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_PROG_TEST_RUN: libc::c_int = 10;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_LINK_CREATE: libc::c_int = 28;
+const BPF_LINK_DETACH: libc::c_int = 34;
 
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_XSKMAP: u32 = 17;
@@ -73,6 +74,11 @@ struct LinkCreate {
     target_ifindex: u32,
     attach_type: u32,
     flags: u32,
+}
+
+#[repr(C)]
+struct LinkDetach {
+    link_fd: u32,
 }
 
 #[repr(C)]
@@ -242,6 +248,13 @@ pub(crate) fn load(program: &[Slot], name: &str) -> Result<OwnedFd, LoadError> {
 pub(crate) fn attach(program: &OwnedFd, ifindex: u32, flags: u32) -> io::Result<OwnedFd> {
     let mut attr = LinkCreate { prog_fd: raw(program), target_ifindex: ifindex, attach_type: BPF_XDP, flags };
     bpf(BPF_LINK_CREATE, &mut attr).map(owned)
+}
+
+/// Takes the program of a link off now (Linux 5.9). Closing the descriptor does so only with its last copy, and a process
+/// that another thread has just forked has one until it executes its program.
+pub(crate) fn detach(link: &OwnedFd) -> io::Result<()> {
+    let mut attr = LinkDetach { link_fd: raw(link) };
+    bpf(BPF_LINK_DETACH, &mut attr).map(|_| ())
 }
 
 /// The kernel's number of a program, as `bpftool prog` shows it.

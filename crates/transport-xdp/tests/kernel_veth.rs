@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{FAR4, FAR6, Lab, NEAR4, endpoint, has_program, privileged, run};
+use common::{FAR4, FAR6, Lab, NEAR4, copies_of_links, endpoint, has_program, privileged, run};
 use lowlat_transport::clock::now;
 use lowlat_transport::{Engine, EngineError, Proto};
 use lowlat_transport_xdp::{Mode, Options, Reflector, open, open_with, probe};
@@ -147,6 +147,19 @@ fn all_other_traffic_flows_while_it_is_attached() {
         }
         round_trips(engine.as_mut());
     }
+}
+
+#[test]
+fn the_program_goes_with_the_engine_whoever_has_a_copy_of_its_link() {
+    if !privileged() {
+        return;
+    }
+    let lab = Lab::new(1);
+    let engine = open(&endpoint(lab.echo(FAR4).address)).unwrap();
+    let copies = copies_of_links();
+    assert!(!copies.is_empty() && has_program("va"));
+    drop(engine);
+    assert!(!has_program("va"));
 }
 
 #[test]

@@ -1,32 +1,36 @@
 //! `block`: the thread sleeps in the kernel until the answer is there.
 //!
 //! What an ordinary program does, and the line the other engines are held against. One `send` and one `recv` per round
-//! trip: the timeout is the socket's own (`SO_RCVTIMEO`), set anew only when it no longer fits the deadline, and the
-//! time left is counted from the send's own clock reading. (A readiness call per round trip, as this engine once made,
-//! cost 15 %.) The measuring thread has given up its restartable sequences meanwhile (`thread`), whose upkeep at each
-//! switch cost another 1 %.
+//! trip: the receive has no timeout but an alarm, set anew only when it no longer fits the deadline, and the time left is
+//! counted from the send's own clock reading. (A readiness call per round trip, as this engine once made, cost 15 %; the
+//! socket's own receive timeout 2 %.) The measuring thread has given up its restartable sequences meanwhile (`thread`),
+//! whose upkeep at each switch cost another 1 %.
 
 use crate::clock::now;
 use crate::socket::Socket;
-use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, Stamper, TxStamp, os};
+use crate::thread::Alarm;
+use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, Stamper, TxStamp};
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "block";
 /// What it costs its user.
 pub const COSTS: &str = "a sleep and a wake-up in each round trip; no CPU while waiting";
 
-/// `SO_RCVTIMEO` counts in ticks of 1–10 ms (`CONFIG_HZ`), and a wait may take two of them more than asked: so it is at
-/// most half of what is left, and deadlines nearer than four of the longest ticks are kept with `ppoll`, whose timer is
-/// exact.
-const NEAR_NS: u64 = 40_000_000;
+/// Deadlines nearer than this are kept with `ppoll`, whose timer ends that very call.
+const NEAR_NS: u64 = 20_000_000;
+/// An alarm that rings sooner than this is put off. The time from the look at it to the receive is far less, so that it
+/// does not ring in between.
+const SOON_NS: u64 = 5_000_000;
 
 /// Sleeps in `recv`.
 #[derive(Debug)]
 pub struct BlockEngine {
     socket: Socket,
     caps: Caps,
-    /// The receive timeout the socket has, ns; 0 for none.
-    armed: u64,
+    /// `None` where the kernel gives none: every deadline is then kept as a near one.
+    alarm: Option<Alarm>,
+    /// When it rings.
+    rings: Ns,
     /// When the last send was, if nothing was asked since.
     sent: Option<Ns>,
 }
@@ -35,22 +39,29 @@ pub struct BlockEngine {
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     let socket = Socket::connect(NAME, endpoint)?;
     let caps = socket.caps(false, "sleeping in recv", COSTS);
-    Ok(Box::new(BlockEngine { socket, caps, armed: 0, sent: None }))
+    Ok(Box::new(BlockEngine { socket, caps, alarm: Alarm::new().ok(), rings: 0, sent: None }))
 }
 
 impl BlockEngine {
-    /// Has a receive give up before the deadline but not uselessly early. Giving up early costs one more turn of the
-    /// loop; giving up late would break the caller's plan.
+    /// Whether a receive from `now` on ends before the deadline, by the alarm; it is set anew if need be. That it rings
+    /// early costs one more turn of the loop.
     #[inline]
-    fn arm(&mut self, left: u64) -> Result<(), EngineError> {
-        if self.armed <= left / 2 && self.armed > left / 8 {
-            return Ok(());
+    fn alarmed(&mut self, now: Ns, until: Ns) -> bool {
+        let left = until.saturating_sub(now);
+        if left <= NEAR_NS {
+            return false;
         }
-        let ns = left / 8 * 3;
-        os::set_receive_timeout(self.socket.fd(), ns)
-            .map_err(|e| EngineError::Os { what: "SO_RCVTIMEO".to_owned(), source: e })?;
-        self.armed = ns;
-        Ok(())
+        if self.rings >= now.saturating_add(SOON_NS) && self.rings <= until - SOON_NS {
+            return true;
+        }
+        self.set(now, left / 2)
+    }
+
+    #[cold]
+    fn set(&mut self, now: Ns, ns: u64) -> bool {
+        let rings = self.alarm.as_mut().is_some_and(|alarm| alarm.set(ns).is_ok());
+        self.rings = if rings { now.saturating_add(ns) } else { 0 };
+        rings
     }
 }
 
@@ -67,21 +78,19 @@ impl Engine for BlockEngine {
     }
 
     fn recv(&mut self, buf: &mut [u8], until: Ns) -> Result<Option<Got>, EngineError> {
-        // Right after a send its own clock reading will do for the first try, which gives up after half of the time
-        // left: a reading less in each round trip.
+        // Right after a send its own clock reading will do for the first try: a reading less in each round trip.
         let mut recent = self.sent.take();
         loop {
-            let left = until.saturating_sub(recent.take().unwrap_or_else(now));
-            let got = if left > NEAR_NS {
-                self.arm(left)?;
+            let now = recent.take().unwrap_or_else(now);
+            let got = if self.alarmed(now, until) {
                 self.socket.receive(buf, 0)?
             } else {
                 let got = self.socket.receive(buf, libc::MSG_DONTWAIT)?;
                 if got.is_none() {
-                    if left == 0 {
+                    if now >= until {
                         return Ok(None);
                     }
-                    self.socket.wait_readable(left)?;
+                    self.socket.wait_readable(until - now)?;
                 }
                 got
             };

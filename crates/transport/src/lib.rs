@@ -231,6 +231,15 @@ pub enum EngineError {
     },
 }
 
+/// What [`Engine::exchange`] did.
+#[derive(Debug)]
+pub struct Exchange {
+    /// As [`Engine::send`] answers it.
+    pub sent: Ns,
+    /// As [`Engine::recv`] answers it.
+    pub got: Result<Option<Got>, EngineError>,
+}
+
 /// Moves messages. One engine is one flow to one far end; it is connected and warm when its constructor returns.
 pub trait Engine {
     /// What it is and costs here.
@@ -242,6 +251,13 @@ pub trait Engine {
 
     /// The next message, or `None` when `until` (`CLOCK_MONOTONIC`) has passed. Never returns a message cut short.
     fn recv(&mut self, buf: &mut [u8], until: Ns) -> Result<Option<Got>, EngineError>;
+
+    /// Sends one message and waits up to `wait` ns for the next: the timed part of a closed loop, which is one call, so
+    /// that no code of the caller stands between the two. `Err` if it was not sent.
+    fn exchange(&mut self, message: &[u8], buf: &mut [u8], wait: u64) -> Result<Exchange, EngineError> {
+        let sent = self.send(message)?;
+        Ok(Exchange { sent, got: self.recv(buf, sent.saturating_add(wait)) })
+    }
 
     /// Transmit stamps that have come since the last call; called outside the timed part.
     fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {

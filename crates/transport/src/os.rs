@@ -5,11 +5,15 @@
 #![allow(unsafe_code)] // system calls that std has no wrapper for, or only one without flags
 
 use std::io;
-use std::mem::{size_of, zeroed};
+use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libc::{c_int, c_void, socklen_t};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
+};
 
 /// `SO_BUSY_POLL_BUDGET`, asm-generic/socket.h; not in the libc crate.
 pub const SO_BUSY_POLL_BUDGET: c_int = 70;
@@ -124,7 +128,7 @@ fn subsecond(ns: u64) -> i64 {
     (ns % 1_000_000_000) as i64
 }
 
-fn timespec(ns: u64) -> libc::timespec {
+pub(crate) fn timespec(ns: u64) -> libc::timespec {
     libc::timespec { tv_sec: seconds(ns), tv_nsec: subsecond(ns) }
 }
 
@@ -270,18 +274,18 @@ pub fn local_address(fd: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
     Ok(at.get())
 }
 
-/// `send` on a connected socket.
+/// `send` on a connected socket. By the kernel's own call: the C library's, where it is a place to cancel the thread at
+/// (pthreads(7)), takes two atomic operations more.
 #[inline]
 pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int) -> io::Result<usize> {
-    // SAFETY: pointer and length are of one live slice, which the kernel only reads.
-    check(unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) })
+    Ok(rustix::net::send(fd, bytes, SendFlags::from_bits_retain(flags.cast_unsigned()))?)
 }
 
 /// `recv`. With `MSG_TRUNC` the answer may exceed the buffer's length.
 #[inline]
 pub fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> io::Result<usize> {
-    // SAFETY: the kernel writes at most `buf.len()` bytes into the slice.
-    check(unsafe { libc::recv(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), flags) })
+    let (_, len) = rustix::net::recv(fd, buf, RecvFlags::from_bits_retain(flags.cast_unsigned()))?;
+    Ok(len)
 }
 
 /// `recvfrom`. With `MSG_TRUNC` the answer may exceed the buffer's length.
@@ -396,6 +400,40 @@ pub fn send_from(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &Address, s
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source(pub IpAddr, pub u32);
 
+/// Two ends of a way for descriptors within this process, and for nothing else: Unix datagram sockets.
+pub fn descriptor_way() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (from, to) = std::os::unix::net::UnixDatagram::pair()?;
+    Ok((from.into(), to.into()))
+}
+
+/// Hands a descriptor on, to a thread that may have another table of them (`SCM_RIGHTS`, unix(7)); fails where the way is
+/// full. The sender's own stays open.
+pub fn send_descriptor(way: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds = [fd];
+    control.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(way, &[io::IoSlice::new(&[0])], &mut control, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Takes the next descriptor from the way, close-on-exec; `None` where there is none.
+pub fn receive_descriptor(way: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    match recvmsg(way, &mut [io::IoSliceMut::new(&mut [0])], &mut control, flags) {
+        Ok(_) => {}
+        Err(rustix::io::Errno::AGAIN) => return Ok(None),
+        Err(e) => return Err(e.into()),
+    }
+    let mut rights = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+        _ => None,
+    });
+    Ok(rights.next().and_then(|mut fds| fds.next()))
+}
+
 /// `ppoll` on one descriptor; answers the events, 0 after the time.
 pub fn poll(fd: BorrowedFd<'_>, events: i16, timeout_ns: u64) -> io::Result<i16> {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
@@ -473,6 +511,20 @@ pub fn epoll_wait(epoll: BorrowedFd<'_>, events: &mut [Event], timeout_ns: u64) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_descriptor_comes_through_the_way() {
+        let (from, to) = descriptor_way().unwrap();
+        assert!(receive_descriptor(to.as_fd()).unwrap().is_none());
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        send_descriptor(from.as_fd(), socket.as_fd()).unwrap();
+        let got = receive_descriptor(to.as_fd()).unwrap().unwrap();
+        assert_eq!(local_address(got.as_fd()).unwrap(), Some(socket.local_addr().unwrap()));
+        assert_ne!(got.as_raw_fd(), socket.as_raw_fd());
+        let full = (0..10_000).find(|_| send_descriptor(from.as_fd(), socket.as_fd()).is_err());
+        assert!(full.is_some(), "it holds a bounded number");
+    }
 
     #[test]
     fn addresses_survive_the_way_through_the_kernel_form() {

@@ -474,11 +474,32 @@ fn connect_stream(fd: BorrowedFd<'_>, to: SocketAddr) -> Result<(), EngineError>
     let fail = |e| path_error("connect to", to, Proto::Tcp, e);
     // SO_SNDTIMEO bounds connect(2) (socket(7)), so that the socket need not be non-blocking for it.
     os::set_send_timeout(fd, CONNECT_NS).map_err(fail)?;
-    os::connect(fd, to).map_err(|e| match e.raw_os_error() {
-        Some(libc::EINPROGRESS) => fail(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
-        _ => fail(e),
-    })?;
+    let began = now();
+    match os::connect(fd, to) {
+        Err(e) if e.kind() == io::ErrorKind::Interrupted => connected(fd, began),
+        Err(e) if e.raw_os_error() == Some(libc::EINPROGRESS) => Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+        other => other,
+    }
+    .map_err(fail)?;
     os::set_send_timeout(fd, 0).map_err(fail)
+}
+
+/// Waits for a connection that goes on in the background because a signal came (connect(2), EINTR).
+#[cold]
+fn connected(fd: BorrowedFd<'_>, began: Ns) -> io::Result<()> {
+    loop {
+        let left = (began + CONNECT_NS).saturating_sub(now());
+        match os::poll(fd, libc::POLLOUT, left) {
+            Ok(0) => return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+            Ok(_) => break,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    match os::get_int(fd, libc::SOL_SOCKET, libc::SO_ERROR)? {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
 }
 
 /// What one packet of the path carries; refuses messages that are longer.
@@ -557,4 +578,34 @@ fn path_error(what: &str, to: SocketAddr, proto: Proto, error: io::Error) -> Eng
         _ => return EngineError::Os { what, source: error },
     };
     EngineError::Unreachable { what, why, next: next.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::thread::Alarm;
+    use std::time::Duration;
+
+    #[test]
+    fn a_signal_does_not_end_a_connect() {
+        let listener = os::socket(libc::AF_INET, libc::SOCK_STREAM, 0).unwrap();
+        os::bind(listener.as_fd(), "127.0.0.1:0".parse().unwrap()).unwrap();
+        os::listen(listener.as_fd(), 0).unwrap();
+        let endpoint = Endpoint::new(Proto::Tcp, os::local_address(listener.as_fd()).unwrap().unwrap(), 64);
+        let _first = Socket::connect("block", &endpoint).unwrap();
+        std::thread::scope(|scope| {
+            // The queue of one is full, so the second waits until the first is taken and its own SYN is sent again.
+            let second = scope.spawn(|| {
+                let mut alarm = Alarm::new().unwrap();
+                alarm.set(20_000_000).unwrap();
+                let began = std::time::Instant::now();
+                let connected = Socket::connect("block", &endpoint);
+                assert!(began.elapsed() > Duration::from_millis(20), "it did not have to wait");
+                connected.map(drop)
+            });
+            std::thread::sleep(Duration::from_millis(100));
+            let _taken = os::accept(listener.as_fd()).unwrap();
+            second.join().unwrap().unwrap();
+        });
+    }
 }

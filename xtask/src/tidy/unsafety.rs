@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/measure/src/placement.rs", "affinity, scheduling class and memory locking"),
     ("crates/netlink/src/ethtool/ioctl.rs", "ioctl with structures of <linux/ethtool.h>"),
     ("crates/netlink/src/socket.rs", "netlink sockets"),
-    ("crates/peers/src/serve/privilege.rs", "setuid and affinity"),
+    ("crates/peers/src/serve/privilege.rs", "setuid, affinity and a thread's own descriptors"),
     ("crates/sys/src/live/os.rs", "clock_gettime, adjtimex, uname, and an ioctl that reads PTP clocks"),
     ("crates/sys/src/store/lock.rs", "flock and geteuid"),
     ("crates/transport-uring/src/buffer.rs", "memory shared with the kernel"),
@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/transport-xdp/src/xsk.rs", "rings shared with the kernel"),
     ("crates/transport/src/clock.rs", "the vDSO clock and rdtsc"),
     ("crates/transport/src/os.rs", "socket calls std has no form of"),
-    ("crates/transport/src/thread.rs", "rseq, unshare, tgkill and sigaction"),
+    ("crates/transport/src/thread.rs", "rseq, close_range, tgkill, sigaction and timers"),
 ];
 
 /// Those of tests and examples, which make namespaces of their own.

@@ -45,10 +45,11 @@ impl Calls {
 }
 
 /// Gives up what can be given up now, and makes the filter that each thread takes on later, since starting threads is
-/// among what it forbids.
-pub(super) fn process(seats: &[Arc<Seat>]) -> Result<(Vec<Confinement>, Option<Calls>), ServeError> {
+/// among what it forbids. Threads that sleep until they answer are put one step ahead before.
+pub(super) fn process(seats: &[Arc<Seat>], sleeping: bool) -> Result<(Vec<Confinement>, Option<Calls>), ServeError> {
+    let ahead = if sleeping && privilege::go_ahead() { "; nice -1" } else { "" };
     let words =
-        privilege::drop_all().map_err(|source| ServeError::Os { what: "drop privileges".to_owned(), source })?;
+        privilege::drop_all().map_err(|source| ServeError::Os { what: "drop privileges".to_owned(), source })? + ahead;
     let mut done = vec![Confinement { by: "privileges", whole: true, words }, files()];
     let calls = match filter(seats) {
         // A kernel without seccomp filters says so only when one is set: a thread tries it.

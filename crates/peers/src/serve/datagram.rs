@@ -116,6 +116,15 @@ impl Datagrams {
         Ok(Self { seat, local, reflector, gate, any, control, room, from, ancillary, stamped, stats, board, drops })
     }
 
+    /// What a thread needs that answers on it: the socket, and the seats that it gives away.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let seats = match &self.seat {
+            Where::Open(_, usher) => usher.seats(),
+            Where::Seat(_) => &[],
+        };
+        seats.iter().map(|seat| seat.fd.as_fd()).chain([self.seat.fd()])
+    }
+
     /// A seat that nobody was given yet.
     pub(super) fn is_vacant(&self) -> bool {
         matches!(&self.seat, Where::Seat(seat) if seat.held().is_vacant())

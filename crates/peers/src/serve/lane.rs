@@ -107,6 +107,11 @@ impl Usher {
         Self { seats, candidate: os::Address::empty(), streak: 0 }
     }
 
+    /// Those it may give away.
+    pub(super) fn seats(&self) -> &[Arc<Seat>] {
+        &self.seats
+    }
+
     /// An answer left to `client`; whether that client is to be seated.
     #[inline]
     pub(super) fn note(&mut self, client: &os::Address) -> bool {

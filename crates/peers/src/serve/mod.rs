@@ -4,7 +4,7 @@
 //! probes, so two far ends cannot be made to answer each other; sources can be limited by address, rate and key; memory
 //! is bounded by the configuration; connections that are slow, half-open or idle are closed; once the ports are bound,
 //! privileges are dropped and the process shuts itself off from files, from new connections and from every system call
-//! that answering does not need.
+//! that answering does not need, and each thread that answers from all descriptors but its own.
 //!
 //! Latency decides how it waits. Sleeping, each datagram socket has a thread of its own, so that a probe costs one
 //! receive and one send and no readiness call; streams share a thread, which likewise sleeps in
@@ -27,7 +27,7 @@ mod stream;
 pub mod testing;
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -44,7 +44,7 @@ use self::ports::{addresses, bind_both, services};
 use self::sink::Sinks;
 use self::stats::Board;
 pub use self::stats::{Residence, ServeStats};
-use self::stream::Streams;
+use self::stream::{AtHome, Streams};
 use crate::Key;
 use crate::lowlat::DEFAULT_PORT;
 pub use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
@@ -213,7 +213,8 @@ pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watche
     let lone = Lone::default();
     let doorman = Doorman::new(&lone, streams.listeners())
         .map_err(|source| ServeError::Os { what: "watch the listeners".to_owned(), source })?;
-    let (confinement, calls) = if config.confine { confine::process(&seats)? } else { (Vec::new(), None) };
+    let (confinement, calls) =
+        if config.confine { confine::process(&seats, !config.spin)? } else { (Vec::new(), None) };
     watcher.ready(&bound, &confinement);
     Ok(serve(config, stop, (datagrams, &seats), streams, (&sinks, &lone, &doorman), calls.as_ref(), watcher))
 }
@@ -234,8 +235,12 @@ fn serve(
     watcher: &mut dyn Watcher,
 ) -> ServeStats {
     // Both were tried before: should they fail now, serving on is better than not at all.
-    let enter = || {
+    let enter = |keep: &[BorrowedFd<'_>]| {
         std::mem::forget(WithoutRseq::take());
+        // In a process of many purposes the copies of others' descriptors would for a moment keep open what they close.
+        if config.confine {
+            privilege::leave_descriptors(keep);
+        }
         if let Some(cpu) = config.cpu {
             let _ = privilege::pin(cpu);
         }
@@ -246,7 +251,8 @@ fn serve(
     let mut boards: Vec<Board> = datagrams.iter().map(|d| d.board.clone()).collect();
     boards.push(streams.board.clone());
     let counted = || {
-        let mut total = ServeStats { sink_bytes: sinks.bytes(), ..ServeStats::default() };
+        let mut total =
+            ServeStats { sink_bytes: sinks.bytes(), connections_idle: sinks.idle(), ..ServeStats::default() };
         for board in &boards {
             total.add(&board.read());
         }
@@ -257,26 +263,28 @@ fn serve(
     };
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            privilege::fall_back();
             if let Some(calls) = calls {
                 let _ = calls.enter();
             }
-            sinks.run(stop);
+            sinks.run(stop, config.idle_timeout_ns);
         });
         if config.spin {
-            scope.spawn(move || {
-                enter();
-                spin(&mut datagrams, &mut streams, stop);
+            scope.spawn(|| {
+                let own = datagrams.iter().flat_map(Datagrams::descriptors).chain(streams.descriptors());
+                enter(&own.collect::<Vec<_>>());
+                spin(&mut datagrams, AtHome(&mut streams).0, stop);
             });
         } else {
-            for mut socket in datagrams {
-                scope.spawn(move || {
-                    enter();
+            for socket in &mut datagrams {
+                scope.spawn(|| {
+                    enter(&socket.descriptors().collect::<Vec<_>>());
                     socket.run(stop);
                 });
             }
-            scope.spawn(move || {
-                enter();
-                streams.run(stop, lone);
+            scope.spawn(|| {
+                enter(&streams.descriptors().collect::<Vec<_>>());
+                AtHome(&mut streams).0.run(stop, lone);
             });
         }
         // Its own, once it need not start threads any more.

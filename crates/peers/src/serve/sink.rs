@@ -1,10 +1,11 @@
 //! Connections that are read and thrown away: the far side of bulk load. They have a thread of their own, so that their
-//! bytes never stand before a probe.
+//! bytes never stand before a probe. They come to it through a socket, because the streams' thread, which accepted them,
+//! may have descriptors of its own (`privilege`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,11 +13,25 @@ use lowlat_transport::{Ns, clock, os};
 
 use super::PATIENCE_NS;
 
+/// Token of the way by which they come.
+const COMING: u64 = u64::MAX;
+
 /// The sink connections.
 pub(super) struct Sinks {
     epoll: OwnedFd,
-    held: Mutex<HashMap<u64, Held>>,
+    /// Where they are put in, and where they come out.
+    way: (OwnedFd, OwnedFd),
+    all: Mutex<All>,
     bytes: AtomicU64,
+    idle: AtomicU64,
+}
+
+#[derive(Default)]
+struct All {
+    /// Of those on their way, in its order.
+    coming: VecDeque<IpAddr>,
+    /// Touched by the sinks' thread alone, which closes what it drops.
+    held: HashMap<u64, Held>,
 }
 
 struct Held {
@@ -28,32 +43,43 @@ struct Held {
 
 impl Sinks {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { epoll: os::epoll()?, held: Mutex::new(HashMap::new()), bytes: AtomicU64::new(0) })
+        let epoll = os::epoll()?;
+        let way = os::descriptor_way()?;
+        os::epoll_add(epoll.as_fd(), way.1.as_fd(), libc::EPOLLIN, COMING)?;
+        let (bytes, idle) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { epoll, way, all: Mutex::default(), bytes, idle })
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<u64, Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over a connection, on which `already` bytes behind the request have been read.
-    pub(super) fn take(&self, fd: OwnedFd, peer: IpAddr, already: usize) {
-        let token = u64::from(fd.as_raw_fd().cast_unsigned());
+    /// What [`Sinks::take`] needs.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.way.0.as_fd()
+    }
+
+    /// Takes over a connection, on which `already` bytes behind the request have been read, and which the caller drops.
+    /// It is closed thereby where too many are on their way.
+    pub(super) fn take(&self, fd: BorrowedFd<'_>, peer: IpAddr, already: usize) {
         self.bytes.fetch_add(already as u64, Ordering::Relaxed);
-        let mut held = self.held();
-        // A connection that cannot be watched is closed by dropping it.
-        if os::epoll_add(self.epoll.as_fd(), fd.as_fd(), libc::EPOLLIN, token).is_ok() {
-            held.insert(token, Held { fd, peer, last: clock::now() });
+        // Held over both, so that addresses and descriptors have one order.
+        let mut all = self.all();
+        if os::send_descriptor(self.way.0.as_fd(), fd).is_ok() {
+            all.coming.push_back(peer);
         }
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.held().len()
+        let all = self.all();
+        all.held.len() + all.coming.len()
     }
 
     /// How many one source has.
     pub(super) fn of(&self, peer: IpAddr) -> usize {
-        self.held().values().filter(|h| h.peer == peer).count()
+        let all = self.all();
+        all.held.values().map(|h| h.peer).chain(all.coming.iter().copied()).filter(|p| *p == peer).count()
     }
 
     /// Bytes read so far.
@@ -61,28 +87,41 @@ impl Sinks {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Closes those that brought nothing for `idle_ns`; how many.
-    pub(super) fn sweep(&self, now: Ns, idle_ns: u64) -> u64 {
-        let mut held = self.held();
-        let before = held.len();
-        held.retain(|_, h| now.saturating_sub(h.last) <= idle_ns);
-        (before - held.len()) as u64
+    /// Closed so far because they brought nothing.
+    pub(super) fn idle(&self) -> u64 {
+        self.idle.load(Ordering::Relaxed)
     }
 
-    /// Reads until `stop`.
-    pub(super) fn run(&self, stop: &AtomicBool) {
+    /// Takes in what has come.
+    fn take_in(&self, all: &mut All, now: Ns) {
+        while let Ok(Some(fd)) = os::receive_descriptor(self.way.1.as_fd()) {
+            let Some(peer) = all.coming.pop_front() else { return };
+            let token = u64::from(fd.as_raw_fd().cast_unsigned());
+            // A connection that cannot be watched is closed by dropping it.
+            if os::epoll_add(self.epoll.as_fd(), fd.as_fd(), libc::EPOLLIN, token).is_ok() {
+                all.held.insert(token, Held { fd, peer, last: now });
+            }
+        }
+    }
+
+    /// Reads until `stop`; closes those that bring nothing for `idle_ns`.
+    pub(super) fn run(&self, stop: &AtomicBool, idle_ns: u64) {
         let mut events = [os::Event { events: 0, u64: 0 }; 16];
         let mut room = vec![0u8; 256 << 10];
         while !stop.load(Ordering::Relaxed) {
             let n = os::epoll_wait(self.epoll.as_fd(), &mut events, PATIENCE_NS).unwrap_or(0);
             let now = clock::now();
-            let mut held = self.held();
+            let mut all = self.all();
             for event in &events[..n] {
                 let token = event.u64;
-                let Some(sink) = held.get_mut(&token) else { continue };
+                if token == COMING {
+                    self.take_in(&mut all, now);
+                    continue;
+                }
+                let Some(sink) = all.held.get_mut(&token) else { continue };
                 match os::recv(sink.fd.as_fd(), &mut room, libc::MSG_DONTWAIT) {
                     Ok(0) => {
-                        held.remove(&token);
+                        all.held.remove(&token);
                     }
                     Ok(n) => {
                         sink.last = now;
@@ -90,10 +129,13 @@ impl Sinks {
                     }
                     Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                     Err(_) => {
-                        held.remove(&token);
+                        all.held.remove(&token);
                     }
                 }
             }
+            let before = all.held.len();
+            all.held.retain(|_, h| now.saturating_sub(h.last) <= idle_ns);
+            self.idle.fetch_add((before - all.held.len()) as u64, Ordering::Relaxed);
         }
     }
 }

@@ -71,6 +71,16 @@ struct Connection {
     stamped: Stamped,
 }
 
+/// The streams on the thread that accepts, which closes the connections when it ends, however it ends: elsewhere their
+/// numbers may be other descriptors (`privilege`).
+pub(super) struct AtHome<'s, 'a>(pub(super) &'s mut Streams<'a>);
+
+impl Drop for AtHome<'_, '_> {
+    fn drop(&mut self) {
+        self.0.connections.clear();
+    }
+}
+
 /// What becomes of a connection.
 enum Fate {
     Stays,
@@ -103,6 +113,11 @@ impl<'a> Streams<'a> {
         os::epoll_add(self.epoll.as_fd(), fd.as_fd(), libc::EPOLLIN, token)?;
         self.listeners.push(Listener { fd, reflector });
         Ok(())
+    }
+
+    /// What a thread needs that answers on these.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.listeners().chain([self.epoll.as_fd(), self.sinks.descriptor()])
     }
 
     /// What listens.
@@ -147,8 +162,6 @@ impl<'a> Streams<'a> {
                 let now = connection.last;
                 if self.board.is_due(now) {
                     self.show(now);
-                    // The sinks' connections go on beside it.
-                    self.sweep(now);
                 }
                 let Some(Some(connection)) = self.connections.get(slot) else { break };
                 if !connection.unsent.is_empty() {
@@ -219,10 +232,11 @@ impl<'a> Streams<'a> {
             Fate::Stays => {}
             Fate::Closes => drop(self.take(slot)),
             Fate::Sinks(already) => {
+                // Out of the set by hand: it stays open elsewhere.
                 if let Some(connection) = self.take(slot)
                     && (self.devoted || os::epoll_remove(self.epoll.as_fd(), connection.fd.as_fd()).is_ok())
                 {
-                    self.sinks.take(connection.fd, connection.peer, already);
+                    self.sinks.take(connection.fd.as_fd(), connection.peer, already);
                 }
             }
         }
@@ -307,7 +321,6 @@ impl<'a> Streams<'a> {
                 drop(self.take(slot));
             }
         }
-        self.stats.connections_idle += self.sinks.sweep(now, self.idle_ns);
     }
 
     /// Closes the connection that was silent the longest, those that never sent a whole message first, if there is one
@@ -367,7 +380,7 @@ impl Connection {
         let framing = reflector.framing();
         let mut start = 0;
         let mut fate = Fate::Stays;
-        while self.unsent.is_empty() {
+        while self.unsent.is_empty() && start < self.have {
             let have = self.have - start;
             let Some(len) = framing(&self.room[start..self.have]) else {
                 if have >= TELLING {
@@ -423,7 +436,9 @@ impl Connection {
                 }
             }
         }
-        self.room.copy_within(start..self.have, 0);
+        if start < self.have {
+            self.room.copy_within(start..self.have, 0);
+        }
         self.have -= start;
         fate
     }

@@ -1,8 +1,9 @@
 //! Two private network namespaces joined by a veth pair: `near` (this thread) and `far` (a thread of its own).
-#![allow(unsafe_code)] // unshare, gettid
+#![allow(unsafe_code)] // unshare, gettid, dup
 #![allow(dead_code)] // each test file uses a part
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,6 +39,22 @@ fn unshare() {
 fn tid() -> libc::pid_t {
     // SAFETY: gettid cannot fail and touches no memory.
     unsafe { libc::gettid() }
+}
+
+/// Copies of this process's BPF links, as a process that is just forked from it has them.
+pub(crate) fn copies_of_links() -> Vec<OwnedFd> {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| {
+        let entry = entry.ok()?;
+        let is_link = std::fs::read_link(entry.path()).ok()?.to_str()?.contains("bpf_link");
+        is_link.then_some(())?;
+        entry.file_name().to_str()?.parse::<RawFd>().ok()
+    });
+    // SAFETY: dup takes no pointer, and what it gives nobody else owns; of a number closed meanwhile it gives none.
+    let copy = |fd| unsafe {
+        let copy = libc::dup(fd);
+        (copy >= 0).then(|| OwnedFd::from_raw_fd(copy))
+    };
+    open.filter_map(copy).collect()
 }
 
 /// Runs a command in the calling thread's namespace.
