@@ -218,7 +218,9 @@ impl Socket {
                 Ok(Some(got))
             }
             Flow::Stream(stream) => {
-                if let Some(len) = stream.message(buf)? {
+                if stream.start < stream.end
+                    && let Some(len) = stream.message(buf)?
+                {
                     return Ok(Some(Got { len, at: now(), kernel_rx: None, hardware_rx: None }));
                 }
                 let (len, mut got) = one(fd, self.stamps.as_deref_mut(), stream.free(), flags)?;
