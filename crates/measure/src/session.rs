@@ -111,8 +111,9 @@ impl<'a> Session<'a> {
             buffer: vec![0; largest + 1],
             probed: None,
         };
-        session.greet(timeout_ns, clocks)?;
-        Ok(session)
+        let greeted = session.greet(timeout_ns, clocks);
+        session.engine.rest();
+        greeted.map(|()| session)
     }
 
     fn greet(&mut self, timeout_ns: u64, clocks: &dyn Clocks) -> Result<(), MeasureError> {
@@ -206,12 +207,14 @@ impl<'a> Session<'a> {
             watch,
         };
         let without_rseq = WithoutRseq::take();
-        let next_seq = match spec.mode {
-            Mode::PingPong { interval_ns } => pingpong::run(&mut round, interval_ns)?,
-            Mode::OpenLoop { rate_pps, pattern } => openloop::run(&mut round, rate_pps, pattern)?,
+        let ended = match spec.mode {
+            Mode::PingPong { interval_ns } => pingpong::run(&mut round, interval_ns),
+            Mode::OpenLoop { rate_pps, pattern } => openloop::run(&mut round, rate_pps, pattern),
         };
         drop(without_rseq);
-        round.await_stamps(next_seq, clocks.now())?;
+        let ended = ended.and_then(|next| round.await_stamps(next, clocks.now()).map(|()| next));
+        round.engine.rest();
+        let next_seq = ended?;
         let (mut samples, watch) = (round.samples, round.watch);
         samples.gaps = watch.map(|w| w.finish(self.engine));
         if let (Some((begin, error)), Some((end, other))) = (offset, clocks.realtime_offset()) {

@@ -100,6 +100,16 @@ impl Engine for BlockEngine {
         }
     }
 
+    fn rest(&mut self) {
+        // What this thread does next may be a call that a signal would end, even one that sets the host.
+        if self.rings > 0
+            && let Some(alarm) = &mut self.alarm
+        {
+            self.rings = 0;
+            alarm.stop();
+        }
+    }
+
     fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
         self.socket.tx_stamps(out);
     }
@@ -114,5 +124,70 @@ impl Engine for BlockEngine {
 
     fn discarded(&self) -> u64 {
         self.socket.discarded()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Proto;
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    /// More than the buffers of both ends hold.
+    const LEN: usize = (1 << 20) - 1;
+    const MORE: usize = 24;
+
+    /// Sends the first message back, and takes [`MORE`] only after a while.
+    fn slow_peer() -> (std::net::SocketAddr, std::thread::JoinHandle<()>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let peer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut room = vec![0; LEN];
+            stream.read_exact(&mut room).unwrap();
+            stream.write_all(&room).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+            for _ in 0..MORE {
+                stream.read_exact(&mut room).unwrap();
+            }
+        });
+        (at, peer)
+    }
+
+    #[test]
+    fn an_alarm_ends_no_send_that_waits_for_room() {
+        let (at, peer) = slow_peer();
+        let mut engine = open(&Endpoint::new(Proto::Tcp, at, LEN)).unwrap();
+        engine.set_framing(|bytes| (!bytes.is_empty()).then_some(LEN));
+        let (message, mut buf) = (vec![1; LEN], vec![0; LEN]);
+        engine.send(&message).unwrap();
+        // The alarm is set for half of this, and rings in the next send.
+        let got = engine.recv(&mut buf, now() + 200_000_000).unwrap();
+        assert_eq!(got.map(|got| got.len), Some(LEN));
+        for _ in 0..MORE {
+            engine.send(&message).unwrap();
+        }
+        drop(engine);
+        peer.join().unwrap();
+    }
+
+    #[test]
+    fn a_rested_engine_sends_its_thread_no_signal() {
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let near = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut engine = open(&Endpoint::new(Proto::Udp, far.local_addr().unwrap(), 64)).unwrap();
+        for rested in [false, true] {
+            engine.send(&[0; 64]).unwrap();
+            let (_, from) = far.recv_from(&mut [0; 64]).unwrap();
+            far.send_to(&[0; 64], from).unwrap();
+            assert!(engine.recv(&mut [0; 64], now() + 100_000_000).unwrap().is_some());
+            if rested {
+                engine.rest();
+            }
+            near.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+            let ended = crate::os::recv(std::os::fd::AsFd::as_fd(&near), &mut [0; 8], 0).unwrap_err();
+            assert_eq!(ended.raw_os_error(), Some(if rested { libc::EAGAIN } else { libc::EINTR }));
+        }
     }
 }

@@ -259,6 +259,9 @@ pub trait Engine {
         Ok(Exchange { sent, got: self.recv(buf, sent.saturating_add(wait)) })
     }
 
+    /// Called when a round has ended, however it ended: nothing of the engine disturbs its thread until it is used again.
+    fn rest(&mut self) {}
+
     /// Transmit stamps that have come since the last call; called outside the timed part.
     fn tx_stamps(&mut self, out: &mut Vec<TxStamp>) {
         let _ = out;

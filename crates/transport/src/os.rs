@@ -417,7 +417,8 @@ pub fn send_descriptor(way: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()
     Ok(())
 }
 
-/// Takes the next descriptor from the way, close-on-exec; `None` where there is none.
+/// Takes the next descriptor from the way, close-on-exec; `None` where there is none. `EMFILE` where one came and this
+/// thread's table has no room, which drops it.
 pub fn receive_descriptor(way: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -431,7 +432,10 @@ pub fn receive_descriptor(way: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
         RecvAncillaryMessage::ScmRights(fds) => Some(fds),
         _ => None,
     });
-    Ok(rights.next().and_then(|mut fds| fds.next()))
+    match rights.next().and_then(|mut fds| fds.next()) {
+        Some(fd) => Ok(Some(fd)),
+        None => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+    }
 }
 
 /// `ppoll` on one descriptor; answers the events, 0 after the time.
@@ -522,6 +526,9 @@ mod tests {
         let got = receive_descriptor(to.as_fd()).unwrap().unwrap();
         assert_eq!(local_address(got.as_fd()).unwrap(), Some(socket.local_addr().unwrap()));
         assert_ne!(got.as_raw_fd(), socket.as_raw_fd());
+        rustix::net::send(&from, &[0], SendFlags::DONTWAIT).unwrap();
+        let without = receive_descriptor(to.as_fd()).unwrap_err();
+        assert_eq!(without.raw_os_error(), Some(libc::EMFILE), "one that came without");
         let full = (0..10_000).find(|_| send_descriptor(from.as_fd(), socket.as_fd()).is_err());
         assert!(full.is_some(), "it holds a bounded number");
     }

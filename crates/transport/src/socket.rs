@@ -147,9 +147,9 @@ impl Socket {
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
         let (at, sent) = match &mut self.flow {
-            Flow::Datagram => (now(), os::send(self.fd.as_fd(), message, 0).map(|_| ())),
+            Flow::Datagram => (now(), datagram(self.fd.as_fd(), message)),
             Flow::Echo(echo) => match echo.wrap(message) {
-                Some(packet) => (now(), os::send(self.fd.as_fd(), packet, 0).map(|_| ())),
+                Some(packet) => (now(), datagram(self.fd.as_fd(), packet)),
                 None => (now(), Err(io::Error::from_raw_os_error(libc::EMSGSIZE))),
             },
             Flow::Stream(stream) => (now(), stream.write(self.fd.as_fd(), message)),
@@ -283,6 +283,17 @@ impl Stamper for Socket {
     }
 }
 
+/// Sends one datagram; again where a signal ended the wait for room, since then it has not left.
+#[inline]
+fn datagram(fd: BorrowedFd<'_>, message: &[u8]) -> io::Result<()> {
+    loop {
+        match os::send(fd, message, 0) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other.map(|_| ()),
+        }
+    }
+}
+
 /// Receives once: plainly, or with the control messages that carry stamps.
 #[inline]
 fn one(fd: BorrowedFd<'_>, stamps: Option<&mut Stamps>, buf: &mut [u8], flags: c_int) -> io::Result<(usize, Got)> {
@@ -354,7 +365,10 @@ impl Stream {
             }
             let room = self.end < self.room.len() || self.start > 0;
             let events = libc::POLLOUT | if room { libc::POLLIN } else { 0 };
-            let ready = os::poll(fd, events, left)?;
+            let ready = match os::poll(fd, events, left) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            };
             if ready & libc::POLLIN != 0 {
                 if self.end == self.room.len() {
                     self.room.copy_within(self.start..self.end, 0);

@@ -212,6 +212,15 @@ impl Alarm {
         // SAFETY: the timer is ours; the structure outlives the call, and the kernel only reads it.
         check(c_long::from(unsafe { libc::timer_settime(self.timer, 0, &raw const time, std::ptr::null_mut()) }))
     }
+
+    /// Rings no more until it is set again.
+    pub fn stop(&mut self) {
+        // SAFETY: itimerspec is plain data for which all zeroes stops the timer (timer_settime(2)), which is ours.
+        unsafe {
+            let never: libc::itimerspec = std::mem::zeroed();
+            libc::timer_settime(self.timer, 0, &raw const never, std::ptr::null_mut());
+        }
+    }
 }
 
 impl Drop for Alarm {

@@ -94,7 +94,16 @@ impl Sinks {
 
     /// Takes in what has come.
     fn take_in(&self, all: &mut All, now: Ns) {
-        while let Ok(Some(fd)) = os::receive_descriptor(self.way.1.as_fd()) {
+        loop {
+            let fd = match os::receive_descriptor(self.way.1.as_fd()) {
+                Ok(Some(fd)) => fd,
+                // One that found no room is gone, and its address with it.
+                Err(e) if e.raw_os_error() == Some(libc::EMFILE) => {
+                    all.coming.pop_front();
+                    continue;
+                }
+                Ok(None) | Err(_) => return,
+            };
             let Some(peer) = all.coming.pop_front() else { return };
             let token = u64::from(fd.as_raw_fd().cast_unsigned());
             // A connection that cannot be watched is closed by dropping it.
