@@ -102,6 +102,7 @@ pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Kept, ApplyError> {
         ops: ops.collect(),
         prior: Vec::new(),
         resets_link: false,
+        ..PlannedStep::default()
     };
     match session.apply(sys, &step) {
         Ok(_) => {}

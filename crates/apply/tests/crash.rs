@@ -176,6 +176,7 @@ fn step(places: &[u8], value: u64) -> PlannedStep {
         ops: places.iter().map(|p| Op::file(format!("/proc/sys/net/{p}"), value.to_string())).collect(),
         prior: Vec::new(),
         resets_link: false,
+        ..PlannedStep::default()
     }
 }
 

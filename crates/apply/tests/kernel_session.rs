@@ -120,7 +120,7 @@ fn autocorking() -> Locus {
 }
 
 fn step(knob: &str, target: &str, value: &str) -> PlannedStep {
-    let setting = Setting { knob: knob.into(), target: target.parse().unwrap(), value: value.into() };
+    let setting = Setting { knob: knob.into(), target: target.parse().unwrap(), value: value.into(), joint: None };
     resolve(&Live::new(), &setting, "a test").unwrap()
 }
 
@@ -358,6 +358,7 @@ fn dma_latency() -> PlannedStep {
         ops: Vec::new(),
         prior: Vec::new(),
         resets_link: false,
+        ..PlannedStep::default()
     }
 }
 

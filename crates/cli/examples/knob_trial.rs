@@ -171,7 +171,8 @@ fn ask(
     was: &str,
     asked: &str,
 ) -> Option<Tried> {
-    let setting = Setting { knob: knob.meta().name.to_owned(), target: target.clone(), value: asked.to_owned() };
+    let setting =
+        Setting { knob: knob.meta().name.to_owned(), target: target.clone(), value: asked.to_owned(), joint: None };
     let refused =
         |why: String, outcome: &'static str| Tried { outcome, asked: asked.to_owned(), why, ..Tried::default() };
     let step = match lowlat_knobs::resolve(live, &setting, "tried") {

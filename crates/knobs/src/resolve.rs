@@ -2,6 +2,7 @@
 
 use lowlat_model::finding::Setting;
 use lowlat_model::plan::LeftOut;
+use lowlat_model::tune::Resets;
 use lowlat_model::{PlannedStep, Reading, State};
 use lowlat_sys::Sys;
 
@@ -61,5 +62,7 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         ops,
         prior,
         resets_link: meta.resets_link,
+        resets: if meta.resets_link { Resets::Link } else { Resets::Nothing },
+        ..PlannedStep::default()
     })
 }

@@ -63,7 +63,7 @@ pub fn interleave(
             }
             let mut samples_ns = round(is_b)?;
             samples_ns.drain(..how.settle.min(samples_ns.len()));
-            rounds.push(Round { is_b, samples_ns });
+            rounds.push(Round { is_b, samples_ns, ..Round::default() });
         }
     }
     if stop.load(Ordering::Relaxed) {

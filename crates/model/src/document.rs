@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::{Finding, NotSeen};
 use crate::op::Target;
+use crate::tune::{Disposition, Headline, Member, Modes, Placement};
 use crate::verdict::Comparison;
-use crate::{Measurement, Schema, Verdict};
+use crate::{GoalResult, Measurement, PathLink, Schema, Verdict};
 
 /// A whole run, complete enough to be reported again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunDocument {
     /// `lowlat.optimize`.
     pub schema: Schema,
@@ -55,6 +56,30 @@ pub struct RunDocument {
     pub goal_ns: Option<u64>,
     /// Result P50 ≤ goal; `null` when none was given or nothing was measured.
     pub goal_met: Option<bool>,
+    /// What the whole kept configuration gained, by an A/B test of its own.
+    #[serde(default)]
+    pub headline: Headline,
+    /// Every goal and whether it was met; the median's is `goal_ns` too.
+    #[serde(default)]
+    pub goals: Vec<GoalResult>,
+    /// Interfaces of the path from the top down.
+    #[serde(default)]
+    pub path: Vec<String>,
+    /// The same with role and kind.
+    #[serde(default)]
+    pub path_links: Vec<PathLink>,
+    /// Faults elsewhere on this host, off the path: told, never acted on.
+    #[serde(default)]
+    pub elsewhere: Vec<Finding>,
+    /// Where the probers ran.
+    #[serde(default)]
+    pub placement: Placement,
+    /// The rounds of the path as it was fall into two groups; `null` where they do not.
+    #[serde(default)]
+    pub modes: Option<Modes>,
+    /// The verdict in five lines: what is slow and why, what was changed, what it gained, the goal, the next command.
+    #[serde(default)]
+    pub verdict_lines: Vec<String>,
     /// Expert-level, hardware limit, fix drops first.
     pub escalations: Vec<String>,
     /// What to do next.
@@ -95,7 +120,7 @@ impl RunDocument {
 }
 
 /// One tried step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepResult {
     /// Knob.
     pub knob: String,
@@ -124,6 +149,24 @@ pub struct StepResult {
     /// The command that undoes it without lowlat; empty where nothing was set.
     #[serde(default)]
     pub undo: String,
+    /// What became of it.
+    #[serde(default)]
+    pub disposition: Disposition,
+    /// Why it was refused, or what reset; `null` where the comparison says it.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// The rules that asked for it.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// The settings of a joint step; empty for a single one.
+    #[serde(default)]
+    pub members: Vec<Member>,
+    /// Which try of the same setting this was, from 1.
+    #[serde(default)]
+    pub attempt: u32,
+    /// Time from the first round to the verdict, ns.
+    #[serde(default)]
+    pub took_ns: u64,
 }
 
 /// One engine on the path.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Counters, Reading, Schema, Window};
+use crate::{Counters, PathLink, Reading, Schema, Window};
 
 /// Everything that was read of a host. Pure data; rules read nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +18,9 @@ pub struct Facts {
     pub taken_at_unix_ns: u64,
     /// The interface in focus, if one was named.
     pub iface: Option<String>,
+    /// The path's interfaces, from the one in focus or the route's own down to the devices; empty where none is in focus.
+    #[serde(default)]
+    pub path: Vec<PathLink>,
     /// Kernel, machine, virtualization.
     pub host: Host,
     /// Processors.

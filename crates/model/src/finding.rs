@@ -51,6 +51,10 @@ pub struct Setting {
     pub target: Target,
     /// The value, in the knob's own text form.
     pub value: String,
+    /// Settings of one finding with the same name here are one step: they act only together. `null` for one that stands
+    /// alone.
+    #[serde(default)]
+    pub joint: Option<String>,
 }
 
 /// Something a rule or probe could not see.
@@ -73,4 +77,10 @@ pub struct CheckDocument {
     pub findings: Vec<Finding>,
     /// What could not be seen, and why.
     pub not_seen: Vec<NotSeen>,
+    /// Faults elsewhere on this host, off the path in focus: told, never acted on.
+    #[serde(default)]
+    pub elsewhere: Vec<Finding>,
+    /// Interfaces of the path from the top down; empty where none is in focus.
+    #[serde(default)]
+    pub path: Vec<String>,
 }

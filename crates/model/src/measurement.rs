@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Conditions, GapMarks, OneWay, Schema, StampReport};
+use crate::tune::Placement;
+use crate::verdict::Flow;
+use crate::{Conditions, GapMarks, GoalResult, OneWay, Schema, StampReport};
 
 /// The document of `lowlat measure`.
 ///
@@ -108,6 +110,15 @@ pub struct Measurement {
     /// Ended by a signal: the figures are of the part that ran.
     #[serde(default)]
     pub interrupted: bool,
+    /// Where the probers ran; `null` in documents of older versions.
+    #[serde(default)]
+    pub placed: Option<Placement>,
+    /// The flow, and where its packets were received.
+    #[serde(default)]
+    pub flow: Flow,
+    /// Goals and whether they were met; empty where none was given.
+    #[serde(default)]
+    pub goals: Vec<GoalResult>,
     /// The same path just before, without the load; only where a load was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<Box<Measurement>>,

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 /// Written as text: `host`, `eth0`, `eth0/rx-0`, `eth0/tx-1`, `eth0/irq-2`, `eth0/qdisc-root`, `eth0/qdisc-1:1`,
 /// `eth0/route-192.0.2.0/24`, `cpu3`, `node0`. Interrupts and queues are named by device and position, never by number: numbers change when a
 /// driver reloads.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// The whole host.
+    #[default]
     Host,
     /// An interface.
     Iface(String),

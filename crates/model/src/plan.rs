@@ -4,13 +4,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::op::{Op, Target};
+use crate::tune::{Member, Resets, Scope};
 use crate::{Schema, State};
 
 /// What can go wrong when a step is applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
     /// Reverts cleanly, touches only the path or one setting.
+    #[default]
     Low,
     /// Host-wide, or other programs feel it.
     Medium,
@@ -21,7 +23,7 @@ pub enum Risk {
 }
 
 /// One step of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedStep {
     /// Knob name.
     pub knob: String,
@@ -45,6 +47,21 @@ pub struct PlannedStep {
     pub prior: Vec<State>,
     /// The link goes down for a moment.
     pub resets_link: bool,
+    /// What resets when it is written, by driver, setting and value.
+    #[serde(default)]
+    pub resets: Resets,
+    /// How far it reaches.
+    #[serde(default)]
+    pub scope: Scope,
+    /// The rules that ask for it, by name.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// The settings of a joint step, in the order of `ops`; empty for a single setting.
+    #[serde(default)]
+    pub members: Vec<Member>,
+    /// Knobs that this one is known to need: tried together when neither helped alone.
+    #[serde(default)]
+    pub needs: Vec<String>,
 }
 
 /// A setting that was asked for and will not be done.

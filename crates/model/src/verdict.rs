@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::Schema;
 
 /// The outcome of one step's A/B test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Lower latency, and the interval excludes zero.
@@ -16,6 +16,7 @@ pub enum Verdict {
     /// Higher latency, and the interval excludes zero.
     Worse,
     /// The interval includes zero and is too wide to call it the same: no difference shown.
+    #[default]
     Unclear,
     /// The kernel or the driver did not take the setting.
     Refused,
@@ -36,12 +37,32 @@ pub struct Rounds {
 }
 
 /// One round: samples in send order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Round {
     /// `false` for A, `true` for B.
     pub is_b: bool,
     /// RTTs in ns; [`crate::measurement::LOST`] for a lost probe.
     pub samples_ns: Vec<u64>,
+    /// RTTs from the planned send time of the probes that left on a plan, spread in time, beside the ping-pong ones; empty
+    /// where there were none. The same `LOST` for a lost probe.
+    #[serde(default)]
+    pub planned_ns: Vec<u64>,
+    /// The flow and where it was received.
+    #[serde(default)]
+    pub flow: Flow,
+}
+
+/// The flow of a round and where the kernel received it: what may differ between rounds of one path.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Flow {
+    /// Source port; `null` where the protocol has none or the engine does not tell.
+    pub source_port: Option<u16>,
+    /// NAPI instance of the last received packet (`SO_INCOMING_NAPI_ID`); `null` where the kernel does not tell.
+    pub napi_id: Option<u32>,
+    /// CPU that handled the last received packet (`SO_INCOMING_CPU`); `null` where the kernel does not tell.
+    pub incoming_cpu: Option<u32>,
+    /// CPU on which the prober ran at the end of the round.
+    pub prober_cpu: Option<u32>,
 }
 
 /// One quantile of A against B.
@@ -71,7 +92,7 @@ pub struct QuantileDifference {
 }
 
 /// The document of `lowlat compare`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// `lowlat.compare`.
     pub schema: Schema,
@@ -96,6 +117,47 @@ pub struct Comparison {
     /// For people: what weakens the comparison.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// How a sequential test went; `null` for other designs.
+    #[serde(default)]
+    pub sequential: Option<Sequential>,
+}
+
+/// Why a sequential test stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// The change is shown to help.
+    Better,
+    /// The change is shown to harm.
+    Worse,
+    /// A difference worth having is excluded.
+    Excluded,
+    /// The pairs allowed were used up.
+    #[default]
+    Exhausted,
+    /// A signal ended it.
+    Interrupted,
+}
+
+/// How a sequential test went. Its error bound holds at whatever pair it stopped.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sequential {
+    /// Pairs of rounds run.
+    pub pairs: u32,
+    /// Pairs allowed.
+    pub most_pairs: u32,
+    /// Why it stopped.
+    pub stopped: Stopped,
+    /// Level of the test: the chance of `better` without an effect is at most this.
+    pub alpha: f64,
+    /// Wealth of the bet that the change helps; `better` from `1 / alpha` on.
+    pub e_better: f64,
+    /// Wealth of the bet that it harms.
+    pub e_worse: f64,
+    /// Smallest difference worth having, as a share of the median.
+    pub worth_ratio: f64,
+    /// The same in ns; the larger of the two counts.
+    pub worth_ns: u64,
 }
 
 /// What a comparison set against each other.
@@ -109,4 +171,6 @@ pub enum Design {
     Samples,
     /// The figures of two documents and their intervals, where a run's samples are not at hand.
     Figures,
+    /// As alternated, looked at after every pair and stopped when it was decided.
+    Sequential,
 }

@@ -120,6 +120,7 @@ mod tests {
             ops: vec![Op::file(format!("/{knob}/{target}"), to)],
             prior: vec![State::Text("a".into())],
             resets_link: risk == Risk::High,
+            ..PlannedStep::default()
         }
     }
 

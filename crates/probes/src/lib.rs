@@ -96,6 +96,7 @@ pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Fac
     let now = Moment::new(sys);
     let interfaces = interfaces::read(&now);
     let mut facts = Facts {
+        path: Vec::new(),
         schema: Schema::current("facts"),
         lowlat: env!("CARGO_PKG_VERSION").to_owned(),
         taken_at_unix_ns: 0,

@@ -139,7 +139,7 @@ pub(crate) fn with(mut finding: Finding, settings: impl IntoIterator<Item = Sett
 
 /// A knob, where, and the value to try.
 pub(crate) fn set(knob: &str, target: Target, value: impl Display) -> Setting {
-    Setting { knob: knob.to_owned(), target, value: value.to_string() }
+    Setting { knob: knob.to_owned(), target, value: value.to_string(), joint: None }
 }
 
 /// The interfaces that the path may use: the one in focus, else all that are up and lead out of the host.

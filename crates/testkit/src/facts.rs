@@ -23,6 +23,12 @@ pub fn healthy() -> Facts {
     let before = counters(0, 0);
     let after = counters(WINDOW_NS, 1);
     Facts {
+        path: vec![lowlat_model::PathLink {
+            name: "eth0".into(),
+            role: lowlat_model::PathRole::Route,
+            kind: None,
+            above: None,
+        }],
         schema: Schema::current("facts"),
         lowlat: "0.0.0".into(),
         taken_at_unix_ns: 0,

@@ -7,8 +7,11 @@ use lowlat_model::document::{
 };
 use lowlat_model::finding::{Remedy, Setting};
 use lowlat_model::op::Target;
+use lowlat_model::tune::{Disposition, Headline};
 use lowlat_model::verdict::{Comparison, Design, QuantileDifference};
-use lowlat_model::{Finding, Measurement, NotSeen, Quantiles, Schema, Severity, Verdict};
+use lowlat_model::{
+    Finding, GoalQuantile, GoalResult, Measurement, NotSeen, PathLink, PathRole, Quantiles, Schema, Severity, Verdict,
+};
 
 /// A UDP measurement of 20 000 probes without a loss, whose other quantiles stand in a fixed relation to its median.
 pub fn measurement(p50_ns: u64) -> Measurement {
@@ -82,6 +85,7 @@ pub fn comparison(a_ns: u64, diff_ns: i64, low_ns: i64, high_ns: i64, verdict: V
         design: Design::Alternated,
         seed: 1,
         warnings: vec![],
+        sequential: None,
     }
 }
 
@@ -103,6 +107,26 @@ pub fn step(knob: &str, target: Target, before: &str, after: &str, judged: Compa
         note: format!("{}; {}", judged.words, if kept { "kept" } else { "put back" }),
         comparison: Some(judged),
         undo: format!("undo {knob}"),
+        disposition: if kept { Disposition::Kept } else { Disposition::PutBack },
+        attempt: 1,
+        ..StepResult::default()
+    }
+}
+
+/// The headline that this test of the whole gives.
+pub fn headline(whole: Comparison) -> Headline {
+    let (p50, p99) = (whole.quantiles.first().cloned(), whole.quantiles.last().cloned());
+    Headline {
+        p50_change_ratio: p50.as_ref().and_then(|q| q.change_ratio),
+        p50_change_low: p50.as_ref().and_then(|q| q.change_low),
+        p50_change_high: p50.as_ref().and_then(|q| q.change_high),
+        p99_change_ratio: p99.as_ref().and_then(|q| q.change_ratio),
+        p99_change_low: p99.as_ref().and_then(|q| q.change_low),
+        p99_change_high: p99.as_ref().and_then(|q| q.change_high),
+        confidence: 0.95,
+        false_keep_bound: Some(0.05),
+        idle: Some(whole),
+        loaded: None,
     }
 }
 
@@ -115,7 +139,7 @@ pub fn finding(rule: &str, severity: Severity, knob: &str, target: Target, value
         evidence: vec![format!("evidence of {rule}")],
         remedy: Remedy {
             advice: format!("mend {rule}"),
-            settings: vec![Setting { knob: knob.into(), target, value: value.into() }],
+            settings: vec![Setting { knob: knob.into(), target, value: value.into(), joint: None }],
         },
     }
 }
@@ -123,6 +147,7 @@ pub fn finding(rule: &str, severity: Severity, knob: &str, target: Target, value
 /// A whole run: from 200 µs to 80 µs by one kept step, one put back, one refused; three engines, one of which could
 /// not run; two faults planted.
 pub fn document() -> RunDocument {
+    let whole = comparison(200_000, -120_000, -123_000, -117_500, Verdict::Better);
     let better = comparison(200_000, -118_000, -121_000, -115_500, Verdict::Better);
     let unclear = comparison(82_000, -300, -1_900, 1_400, Verdict::Unclear);
     let mut refused = step("nic.ring.rx", Target::Iface("eth0".into()), "512", "1024", unclear.clone());
@@ -197,6 +222,15 @@ pub fn document() -> RunDocument {
         ],
         goal_ns: Some(50_000),
         goal_met: Some(false),
+        headline: headline(whole),
+        goals: vec![GoalResult {
+            quantile: GoalQuantile::P50,
+            goal_ns: 50_000,
+            measured_ns: Some(80_000),
+            met: Some(false),
+        }],
+        path: vec!["eth0".into()],
+        path_links: vec![PathLink { name: "eth0".into(), role: PathRole::Route, kind: None, above: None }],
         escalations: vec!["the baseline is below 100 µs: what is left is expert work".into()],
         next_steps: vec!["move the application to spin: p50 52.0 µs on this path".into()],
         planted: Some(vec![
@@ -210,6 +244,7 @@ pub fn document() -> RunDocument {
         ]),
         lab: Some("a pair of namespaces: no interrupts.".to_owned()),
         rollback_verified: Some(true),
+        ..RunDocument::default()
     }
 }
 

@@ -57,6 +57,7 @@ pub fn compare_counts(what: &str, a: &str, b: &str, pairs: &[(u64, u64)]) -> Com
         design: Design::Alternated,
         seed: 0,
         warnings: Vec::new(),
+        sequential: None,
     }
 }
 

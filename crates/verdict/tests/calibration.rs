@@ -46,7 +46,7 @@ fn rounds(host: Host, seed: u64, pairs: usize, samples: usize, effect: impl Fn(f
                     (if is_b { effect(ns, &mut r) } else { ns }) as u64
                 })
                 .collect();
-            rounds.push(Round { is_b, samples_ns });
+            rounds.push(Round { is_b, samples_ns, ..Round::default() });
         }
     }
     Rounds { a_name: "off".into(), b_name: "on".into(), rounds, seed }

@@ -16,7 +16,14 @@ pub fn run(args: &CheckArgs, json: bool) -> Outcome {
     };
     let facts = super::facts_from(args.facts.as_deref(), args.root.as_deref(), args.iface.as_deref(), window)?;
     let (findings, not_seen) = crate::optimize::find(&facts, None, args.goal);
-    let document = CheckDocument { schema: Schema::current("check"), iface: facts.iface.clone(), findings, not_seen };
+    let document = CheckDocument {
+        schema: Schema::current("check"),
+        iface: facts.iface.clone(),
+        findings,
+        not_seen,
+        elsewhere: Vec::new(),
+        path: facts.path.iter().map(|l| l.name.clone()).collect(),
+    };
     if json {
         output::json(&document)?;
     } else {

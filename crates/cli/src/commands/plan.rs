@@ -39,7 +39,7 @@ fn one(knob: &str, target: &str, value: &str, live: Live, allow_disruptive: bool
         return Err(Failure::new(format!("plan {knob:?}: there is no knob of that name; `lowlat explain` lists them")));
     }
     let target = target.parse().map_err(|e| Failure::new(format!("plan {knob}: {e}")))?;
-    let setting = Setting { knob: knob.to_owned(), target, value: value.to_owned() };
+    let setting = Setting { knob: knob.to_owned(), target, value: value.to_owned(), joint: None };
     let step = lowlat_knobs::resolve(&live, &setting, "asked for by hand").map_err(|l| {
         Failure::new(format!("plan {} on {}: {}; see `lowlat explain {}`", l.knob, l.target, l.why, l.knob))
     })?;

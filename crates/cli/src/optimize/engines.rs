@@ -49,7 +49,7 @@ pub fn side_by_side(
             }
             let ask = Ask { duration_ns: job.round_ns, ..Ask::new(path, &results[i].engine) };
             match probe::round(&ask) {
-                Ok(samples_ns) => samples[i].push(Round { is_b: true, samples_ns }),
+                Ok(samples_ns) => samples[i].push(Round { is_b: true, samples_ns, ..Round::default() }),
                 Err(e) => results[i].why_not = Some(e.to_string()),
             }
         }

@@ -91,7 +91,7 @@ pub fn alternate(
     toggle: &mut dyn FnMut(bool) -> Result<(), Failure>,
 ) -> Result<Rounds, Failure> {
     let rounds = pairs(count, seed, on_stop, toggle, &mut |is_b| probe::round(if is_b { b } else { a }))?;
-    let rounds = rounds.into_iter().map(|(is_b, samples_ns)| Round { is_b, samples_ns }).collect();
+    let rounds = rounds.into_iter().map(|(is_b, samples_ns)| Round { is_b, samples_ns, ..Round::default() }).collect();
     Ok(Rounds { a_name: names.0.to_owned(), b_name: names.1.to_owned(), rounds, seed })
 }
 

@@ -307,6 +307,7 @@ impl Parts {
             planted: None,
             lab: None,
             rollback_verified: None,
+            ..RunDocument::default()
         }
     }
 }

@@ -99,6 +99,9 @@ fn try_one(job: &Job, sys: &dyn Sys, session: &mut Session, step: &PlannedStep) 
         comparison: None,
         note: String::new(),
         undo: step.undo.clone(),
+        rules: step.rules.clone(),
+        members: step.members.clone(),
+        ..StepResult::default()
     };
     let mut applied: Option<Handle> = None;
     let mut refused: Option<String> = None;

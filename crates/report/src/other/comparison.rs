@@ -31,7 +31,7 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
         })
         .collect();
     let design = match c.design {
-        Design::Alternated => "rounds alternated in a drawn order",
+        Design::Alternated | Design::Sequential => "rounds alternated in a drawn order",
         Design::Samples => "two stored runs, by their samples",
         Design::Figures => "two stored runs, by their figures and intervals",
     };

@@ -109,6 +109,7 @@ pub(crate) fn document(
         seed,
         warnings: Vec::new(),
         quantiles,
+        sequential: None,
     }
 }
 
