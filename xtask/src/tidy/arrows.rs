@@ -29,6 +29,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Its noise meter names causes: interrupts and idle states, read through the reading door.
     ("measure", &["model", "peers", "sys", "transport"]),
     ("lab", &["netlink"]),
+    // The loop carries values between the stages it alternates, as the command line does for the others.
+    ("tune", &["apply", "model", "sys", "verdict"]),
     ("testkit", &["model", "sys"]),
     (
         "cli",
@@ -62,7 +64,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "report"];
 
 /// Crates that alone know many others.
-const WIRING: &[&str] = &["cli", "xtask"];
+const WIRING: &[&str] = &["cli", "tune", "xtask"];
 
 /// Stages: none imports another, since the command line passes them stored values.
 const STAGES: &[&str] = &["probes", "rules", "plan", "apply", "measure", "verdict", "assess", "report"];

@@ -1,0 +1,1 @@
+//! Where the probers run: decided once, by a stated rule, for the whole run.
