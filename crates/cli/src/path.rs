@@ -107,19 +107,25 @@ impl Path {
         })
     }
 
-    /// Opens the named engine on this path.
+    /// Opens the named engine on this path, from a port of the kernel's choice.
     pub fn open(&self, engine: &str) -> Result<Box<dyn Engine>, EngineError> {
+        open_flow(engine, &self.endpoint())
+    }
+
+    /// Opens the named engine on a flow that a round of an A/B test shares with another: from `source_port`, or from one
+    /// of the kernel's choice if that is 0, and so that the next round can have the same port at once.
+    pub fn open_round(&self, engine: &str, source_port: u16) -> Result<Box<dyn Engine>, EngineError> {
+        open_flow(engine, &Endpoint { source_port, port_is_reused: true, ..self.endpoint() })
+    }
+
+    fn endpoint(&self) -> Endpoint {
         let mut endpoint = Endpoint::new(self.proto, self.remote, self.size);
         endpoint.iface.clone_from(&self.iface);
         endpoint.dscp = self.dscp;
         endpoint.priority = self.priority;
         endpoint.stamps = self.stamps;
         endpoint.busy_poll_us = self.busy_poll_us;
-        match engine {
-            "io-uring" => lowlat_transport_uring::open(&endpoint),
-            "af-xdp" => lowlat_transport_xdp::open(&endpoint),
-            other => lowlat_transport::open(other, &endpoint),
-        }
+        endpoint
     }
 
     /// A fresh peer for this path.
@@ -139,6 +145,14 @@ impl Path {
             Proto::Udp => "udp",
             Proto::Tcp => "tcp",
         }
+    }
+}
+
+fn open_flow(engine: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    match engine {
+        "io-uring" => lowlat_transport_uring::open(endpoint),
+        "af-xdp" => lowlat_transport_xdp::open(endpoint),
+        other => lowlat_transport::open(other, endpoint),
     }
 }
 

@@ -11,7 +11,10 @@ use lowlat_model::Schema;
 use lowlat_model::log::LogHead;
 use lowlat_model::measurement::Measurement;
 use lowlat_model::units::us;
+use lowlat_model::verdict::{Flow, Round};
+use lowlat_peers::Peer;
 use lowlat_sys::{Live, Sys};
+use lowlat_transport::{Engine, Proto};
 
 use crate::clocks;
 use crate::conditions::{self, Ticks};
@@ -24,6 +27,12 @@ use crate::signals;
 const WARMUP_PROBES: u64 = 100;
 /// The same in a round of an A/B test, which follows another round on a warm path.
 const WARMUP_ROUND: u64 = 5;
+
+/// Bulk streams run so long before the first probe of a round: slow start on a path of 10 ms reaches 10 Gbit/s in
+/// ten round trips (RFC 6928: 10 segments at first; doubled in each round trip).
+pub const LOAD_RISES: std::time::Duration = std::time::Duration::from_millis(150);
+/// A sink that takes longer is not there.
+const SINK_ANSWERS: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What to measure, and how long.
 #[derive(Debug, Clone)]
@@ -40,6 +49,10 @@ pub struct Ask<'a> {
     pub mode: Mode,
     /// Left out at the start; `None` for the default.
     pub warmup_ns: Option<u64>,
+    /// In a round of an A/B test: time of the probes on a plan that follow the ping-pong, ns; 0 leaves them out.
+    pub planned_ns: u64,
+    /// In a round of an A/B test: source port of the flow; 0 lets the kernel choose.
+    pub source_port: u16,
     /// Bulk TCP streams beside the probe.
     pub load_streams: u32,
     /// SCHED_FIFO priority.
@@ -56,6 +69,8 @@ impl<'a> Ask<'a> {
             count: None,
             mode: Mode::PingPong { interval_ns: None },
             warmup_ns: None,
+            planned_ns: 0,
+            source_port: 0,
             load_streams: 0,
             rt: None,
         }
@@ -87,6 +102,9 @@ impl<'a> Ask<'a> {
 
     /// Refuses what cannot be measured, before anything is opened, written or sent.
     pub fn check(&self) -> Result<(), Failure> {
+        if self.load_streams > 0 && self.path.proto != Proto::Icmp {
+            load_possible(self.path)?;
+        }
         Ok(self.spec().check(self.path.peer(self.duration_ns)?.message_sizes())?)
     }
 }
@@ -116,7 +134,7 @@ pub fn measure_with(
         Some(file) => log_file(file, &spec, &context).map(Some),
         None => Ok(None),
     };
-    let (mut samples, log, place) = run(ask, &spec, &mut open_log, progress)?;
+    let Ran { mut samples, log, place, flow } = run(ask, &spec, &mut open_log, progress)?;
     context.conditions = Some(conditions::read(ask.path, &place, sys));
     let (clock, weakens) = clocks::settle(Wish::Auto, sys).at_end();
     context.environment.insert("clock".into(), clock);
@@ -132,6 +150,7 @@ pub fn measure_with(
     let steady = if ask.warmup_ns.is_some() { Steady::Known(None) } else { Steady::Find };
     let nic = context.conditions.as_ref().and_then(|c| c.hardware_stamps.clone());
     let mut measurement = figures::measurement(&mut samples, &spec, context, steady);
+    measurement.flow = flow;
     if let Some(stamps) = &mut measurement.stamps {
         stamps.nic = nic;
     }
@@ -175,8 +194,62 @@ fn log_file(file: &std::path::Path, spec: &Spec, context: &Context) -> Result<Wr
 
 /// One round of an A/B test: the samples in send order, lost ones as +∞.
 pub fn round(ask: &Ask<'_>) -> Result<Vec<u64>, Failure> {
-    let (samples, ..) = run(ask, &ask.spec_with(WARMUP_ROUND), &mut || Ok(None), &mut |_| {})?;
-    Ok(samples.rtts())
+    Ok(flow_round(ask)?.samples_ns)
+}
+
+/// One round of an A/B test on one flow: ping-pong for [`Ask::duration_ns`], then probes on a plan for
+/// [`Ask::planned_ns`] ([`lowlat_measure::paced`]), whose latency counts from the planned send. Lost probes, and planned
+/// ones that never left, are [`LOST`](lowlat_model::measurement::LOST).
+///
+/// The flow stays open across both. The other round of the pair takes the same [`Flow::source_port`] by
+/// [`Ask::source_port`]; the plan is drawn from that port, so that it is the same in both. Bulk streams of
+/// [`Ask::load_streams`] run from [`LOAD_RISES`] before the first probe to the last.
+///
+/// On a signal, what was measured so far.
+pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
+    let spec = ask.spec_with(WARMUP_ROUND);
+    let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
+    if load.is_some() {
+        std::thread::sleep(LOAD_RISES);
+    }
+    let choice = conditions::choose(ask.path, &Live::new());
+    let mut engine = ask.path.open_round(ask.engine, ask.source_port)?;
+    let mut peer = ask.path.peer(ask.duration_ns.saturating_add(ask.planned_ns))?;
+    let placed = Placed::take(&placement(&spec, &choice))?;
+    let mut session = open(ask, &spec, engine.as_mut(), peer.as_mut())?;
+    let samples_ns = session.round(&spec, None, signals::stop(), &mut |_| {})?.rtts();
+    let seed = session.flow().source_port.map_or(1, u64::from);
+    let plan = lowlat_measure::paced(&spec, &samples_ns, ask.planned_ns, seed).filter(|_| !signals::stopped());
+    let planned_ns = match plan {
+        Some(plan) => session.round(&plan, None, signals::stop(), &mut |_| {})?.rtts_planned(),
+        None => Vec::new(),
+    };
+    let flow = session.flow();
+    session.close();
+    drop((placed, load));
+    Ok(Round { is_b: false, samples_ns, planned_ns, flow })
+}
+
+fn placement(spec: &Spec, choice: &conditions::Choice) -> Placement {
+    Placement { cpu: spec.cpu, cpus: choice.cpus.clone(), rt_priority: spec.rt_priority, lock_memory: spec.lock_memory }
+}
+
+fn open<'a>(
+    ask: &Ask<'_>,
+    spec: &Spec,
+    engine: &'a mut dyn Engine,
+    peer: &'a mut dyn Peer,
+) -> Result<Session<'a>, Failure> {
+    Session::open(engine, peer, spec.size, spec.timeout_ns)
+        .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))
+}
+
+/// What a run gave.
+struct Ran {
+    samples: Samples,
+    log: Option<Writer>,
+    place: conditions::Run,
+    flow: Flow,
 }
 
 /// Opens, places, greets, begins the log (only now: a target that does not answer leaves an old log as it was), measures.
@@ -185,26 +258,20 @@ fn run(
     spec: &Spec,
     open_log: &mut dyn FnMut() -> Result<Option<Writer>, Failure>,
     progress: &mut dyn FnMut(&Progress),
-) -> Result<(Samples, Option<Writer>, conditions::Run), Failure> {
+) -> Result<Ran, Failure> {
     let choice = conditions::choose(ask.path, &Live::new());
     let mut engine = ask.path.open(ask.engine)?;
     let mut peer = ask.path.peer(ask.duration_ns)?;
-    let placement = Placement {
-        cpu: spec.cpu,
-        cpus: choice.cpus.clone(),
-        rt_priority: spec.rt_priority,
-        lock_memory: spec.lock_memory,
-    };
-    let placed = Placed::take(&placement)?;
+    let placed = Placed::take(&placement(spec, &choice))?;
     let place = conditions::Run::of(choice, &placed, spec.rt_priority, Ticks::read(&Live::new()));
-    let mut session = Session::open(engine.as_mut(), peer.as_mut(), spec.size, spec.timeout_ns)
-        .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
+    let mut session = open(ask, spec, engine.as_mut(), peer.as_mut())?;
     let mut log = open_log()?;
     let sink = log.as_mut().map(|log| log as &mut dyn SampleSink);
     let samples = session.round(spec, sink, signals::stop(), progress)?;
+    let flow = session.flow();
     session.close();
     drop(placed);
-    Ok((samples, log, place))
+    Ok(Ran { samples, log, place, flow })
 }
 
 /// Whether the target answers at all, and in its protocol.
@@ -255,12 +322,38 @@ pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u
     }
 }
 
-/// Bulk TCP streams to the far end's sink (lowlat's own far end only).
+/// Whether the far end can take a bulk load, or why not: only lowlat's own has a sink, and what it wants first would be
+/// nonsense to another. Echoes need no far end, so for them one may be there beside, on its default port; whether it is,
+/// the connection tells.
+pub fn load_possible(path: &Path) -> Result<(), Failure> {
+    let lowlat = lowlat_peers::lowlat::ENTRY.name;
+    if path.peer == lowlat {
+        return Ok(());
+    }
+    let next = "leave the load out with --load 0, or run `lowlat serve` there and probe it";
+    if path.peer != lowlat_peers::icmp::ENTRY.name {
+        return Err(Failure::new(format!(
+            "load {}: its far end speaks {}, and only {lowlat}'s takes bulk streams; {next}",
+            path.words, path.peer
+        )));
+    }
+    std::net::TcpStream::connect_timeout(&sink(path), SINK_ANSWERS).map(drop).map_err(|e| {
+        Failure::new(format!("load {}: no sink for bulk streams answers at {}: {e}; {next}", path.words, sink(path)))
+    })
+}
+
+/// Where bulk streams go.
+fn sink(path: &Path) -> SocketAddr {
+    let port = path.remote.port();
+    let mut sink = path.remote;
+    sink.set_port(if port == 0 { lowlat_peers::lowlat::DEFAULT_PORT } else { port });
+    sink
+}
+
+/// Bulk TCP streams to the far end's sink.
 fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
-    let sink = SocketAddr::new(
-        path.remote.ip(),
-        if path.remote.port() == 0 { lowlat_peers::lowlat::DEFAULT_PORT } else { path.remote.port() },
-    );
+    load_possible(path)?;
+    let sink = sink(path);
     Ok(Bulk { sink, streams, bytes_per_second: None, preamble: lowlat_peers::lowlat::sink_request(path.key.as_ref()) }
         .start()?)
 }

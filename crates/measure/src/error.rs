@@ -62,14 +62,6 @@ pub enum MeasureError {
         /// Next step.
         next: &'static str,
     },
-    /// A change between rounds failed.
-    #[error("switch to {side}: {why}")]
-    Toggle {
-        /// Name of the side.
-        side: String,
-        /// Why.
-        why: String,
-    },
     /// A file or socket of the measurement itself failed.
     #[error("{what}: {source}")]
     Io {

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use lowlat_peers::{Decoded, Peer};
-use lowlat_transport::thread::WithoutRseq;
-use lowlat_transport::{Engine, Ns, StampAt, StampSet, clock};
+use lowlat_transport::thread::{ExactSleeps, WithoutRseq, current_cpu};
+use lowlat_transport::{Engine, Flow, Ns, StampAt, StampSet, clock};
 
 use crate::gaps::Watch;
-use crate::placement::{Placed, Placement};
 use crate::round::{Progress, Round, STAMPS_COME_NS, Stamps};
 use crate::samples::Samples;
 use crate::stages::{self, Probed};
@@ -207,11 +206,12 @@ impl<'a> Session<'a> {
             watch,
         };
         let without_rseq = WithoutRseq::take();
+        let exact = spec.planned().then(ExactSleeps::take);
         let ended = match spec.mode {
             Mode::PingPong { interval_ns } => pingpong::run(&mut round, interval_ns),
             Mode::OpenLoop { rate_pps, pattern } => openloop::run(&mut round, rate_pps, pattern),
         };
-        drop(without_rseq);
+        drop((without_rseq, exact));
         let ended = ended.and_then(|next| round.await_stamps(next, clocks.now()).map(|()| next));
         round.engine.rest();
         let next_seq = ended?;
@@ -274,29 +274,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// The flow, where its last packet was received, and the CPU that this thread runs on. Asked between rounds.
+    pub fn flow(&self) -> Flow {
+        Flow { prober_cpu: current_cpu(), ..self.engine.flow() }
+    }
+
     /// Says farewell, where the protocol has one.
     pub fn close(self) {
         self.peer.close(self.engine);
     }
-}
-
-/// Opens, places this thread as the spec asks, measures once, puts the thread back, and says farewell.
-pub fn run(
-    engine: &mut dyn Engine,
-    peer: &mut dyn Peer,
-    spec: &Spec,
-    log: Option<&mut dyn SampleSink>,
-    stop: &AtomicBool,
-    progress: &mut dyn FnMut(&Progress),
-) -> Result<Samples, MeasureError> {
-    let _placed = Placed::take(&Placement {
-        cpu: spec.cpu,
-        rt_priority: spec.rt_priority,
-        lock_memory: spec.lock_memory,
-        ..Placement::default()
-    })?;
-    let mut session = Session::open(engine, peer, spec.size, spec.timeout_ns)?;
-    let samples = session.round(spec, log, stop, progress)?;
-    session.close();
-    Ok(samples)
 }

@@ -56,11 +56,11 @@ pub struct Spec {
     pub warmup: Warmup,
     /// A probe without an answer for so long is lost, ns.
     pub timeout_ns: u64,
-    /// CPU to pin to, in [`crate::run`].
+    /// CPU that the caller pins this thread to ([`crate::placement`]).
     pub cpu: Option<u32>,
-    /// SCHED_FIFO priority 1–99, in [`crate::run`].
+    /// SCHED_FIFO priority 1–99, which the caller takes.
     pub rt_priority: Option<u8>,
-    /// Lock memory and touch it beforehand, in [`crate::run`].
+    /// The caller locks memory.
     pub lock_memory: bool,
     /// Of random schedules.
     pub seed: u64,

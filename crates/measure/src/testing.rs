@@ -32,6 +32,10 @@ pub struct Path {
     pub foreign: f64,
     /// The far end stands still between these two times after the start, ns: nothing is answered before the second.
     pub freeze: Option<(Ns, Ns)>,
+    /// In each period of the first length, ns, nothing is answered for the second: what would come then comes at its end.
+    pub stall: Option<(u64, u64)>,
+    /// After a silence of the first length, ns, an answer takes the second longer.
+    pub asleep: Option<(u64, u64)>,
     /// This program stands still between these two times: it neither sends nor receives.
     pub client_freeze: Option<(Ns, Ns)>,
     /// What a send costs, ns.
@@ -53,6 +57,8 @@ impl Default for Path {
             hold_ns: 0,
             foreign: 0.0,
             freeze: None,
+            stall: None,
+            asleep: None,
             client_freeze: None,
             send_cost_ns: 300,
             full_every: None,
@@ -86,6 +92,8 @@ pub struct SimEngine {
     /// What will come: when, a tie-breaker, and the bytes.
     coming: BinaryHeap<Reverse<(Ns, u64, Vec<u8>)>>,
     sends: u64,
+    /// When the last answer left the far end.
+    answered: Ns,
     order: u64,
     gaps: Gaps,
     /// What happened.
@@ -105,6 +113,7 @@ impl SimEngine {
             clock: Rc::new(Cell::new(EPOCH)),
             coming: BinaryHeap::new(),
             sends: 0,
+            answered: EPOCH,
             order: 0,
             gaps: Gaps::new(),
             truth: Truth::default(),
@@ -160,6 +169,16 @@ impl Engine for SimEngine {
         {
             at = EPOCH + to + tail;
         }
+        if let Some((period, length)) = self.path.stall {
+            let into = (at - EPOCH) % period;
+            at += length.saturating_sub(into);
+        }
+        if let Some((silence, longer)) = self.path.asleep
+            && sent.saturating_sub(self.answered) >= silence
+        {
+            at += longer;
+        }
+        self.answered = self.answered.max(at);
         if foreign {
             self.truth.foreign += 1;
             self.schedule(at, vec![0xff; 3]);

@@ -55,12 +55,16 @@ pub struct Round {
 /// The flow of a round and where the kernel received it: what may differ between rounds of one path.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flow {
-    /// Source port; `null` where the protocol has none or the engine does not tell.
+    /// Source port; `null` where the protocol has none (ICMP, whose flows differ by the echo identifier) or the engine does
+    /// not tell.
     pub source_port: Option<u16>,
     /// NAPI instance of the last received packet (`SO_INCOMING_NAPI_ID`); `null` where the kernel does not tell.
     pub napi_id: Option<u32>,
     /// CPU that handled the last received packet (`SO_INCOMING_CPU`); `null` where the kernel does not tell.
     pub incoming_cpu: Option<u32>,
+    /// Receive queue of the last received packet, where the engine reads the queues itself (AF_XDP); else `null`.
+    #[serde(default)]
+    pub rx_queue: Option<u32>,
     /// CPU on which the prober ran at the end of the round.
     pub prober_cpu: Option<u32>,
 }

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use io_uring::{cqueue, opcode, squeue, types};
 use lowlat_transport::clock::now;
 use lowlat_transport::socket::Socket;
-use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Got, Ns, Proto};
+use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Flow, Got, Ns, Proto};
 
 use crate::buffer::Buffer;
 use crate::ring::{Options, Ring, unavailable};
@@ -367,6 +367,10 @@ impl Engine for Uring {
 
     fn discarded(&self) -> u64 {
         self.discarded
+    }
+
+    fn flow(&self) -> Flow {
+        self.socket.flow()
     }
 
     fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {

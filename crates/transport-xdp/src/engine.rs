@@ -429,4 +429,13 @@ impl Engine for Xdp {
     fn discarded(&self) -> u64 {
         self.discarded
     }
+
+    /// The receive queue instead of the NAPI id and its CPU: answers do not reach the reserved socket, which would know.
+    fn flow(&self) -> lowlat_transport::Flow {
+        lowlat_transport::Flow {
+            source_port: self.reserved.local_addr().ok().map(|at| at.port()),
+            rx_queue: u32::try_from(self.hot).ok(),
+            ..lowlat_transport::Flow::default()
+        }
+    }
 }

@@ -93,7 +93,10 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
     };
 
     let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let local = endpoint.local.unwrap_or(SocketAddr::new(any, 0));
+    let mut local = endpoint.local.unwrap_or(SocketAddr::new(any, 0));
+    if endpoint.source_port > 0 {
+        local.set_port(endpoint.source_port);
+    }
     let reserved = UdpSocket::bind(local).map_err(os(format!("reserve UDP port on {local}")))?;
     netlink::bind_to_device(reserved.as_raw_fd(), &link.name).map_err(os(format!("bind to {}", link.name)))?;
     reserved.connect(remote).map_err(|e| EngineError::Unreachable {

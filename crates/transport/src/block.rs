@@ -9,7 +9,7 @@
 use crate::clock::now;
 use crate::socket::Socket;
 use crate::thread::Alarm;
-use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, Stamper, TxStamp};
+use crate::{Caps, Endpoint, Engine, EngineError, Flow, Got, Ns, Stamper, TxStamp};
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "block";
@@ -124,6 +124,10 @@ impl Engine for BlockEngine {
 
     fn discarded(&self) -> u64 {
         self.socket.discarded()
+    }
+
+    fn flow(&self) -> Flow {
+        self.socket.flow()
     }
 }
 

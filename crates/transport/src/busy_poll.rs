@@ -11,7 +11,7 @@ use libc::c_int;
 
 use crate::clock::now;
 use crate::socket::Socket;
-use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, Stamper, TxStamp, os};
+use crate::{Caps, Endpoint, Engine, EngineError, Flow, Got, Ns, Stamper, TxStamp, os};
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "busy-poll";
@@ -109,5 +109,9 @@ impl Engine for BusyPollEngine {
 
     fn discarded(&self) -> u64 {
         self.socket.discarded()
+    }
+
+    fn flow(&self) -> Flow {
+        self.socket.flow()
     }
 }

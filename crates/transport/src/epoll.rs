@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use crate::clock::now;
 use crate::socket::Socket;
-use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, Stamper, TxStamp, os};
+use crate::{Caps, Endpoint, Engine, EngineError, Flow, Got, Ns, Stamper, TxStamp, os};
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "epoll";
@@ -80,5 +80,9 @@ impl Engine for EpollEngine {
 
     fn discarded(&self) -> u64 {
         self.socket.discarded()
+    }
+
+    fn flow(&self) -> Flow {
+        self.socket.flow()
     }
 }

@@ -22,6 +22,8 @@ pub mod thread;
 
 use std::net::SocketAddr;
 
+pub use lowlat_model::verdict::Flow;
+
 /// Nanoseconds on `CLOCK_MONOTONIC`.
 pub type Ns = u64;
 
@@ -46,10 +48,15 @@ pub struct Endpoint {
     pub remote: SocketAddr,
     /// Local address to bind to, if not the kernel's choice.
     pub local: Option<SocketAddr>,
+    /// Source port; 0 for the kernel's choice. Overrides that of `local`. ICMP has no ports: there it is the echo's
+    /// identifier, which is what tells one flow of echoes from another.
+    pub source_port: u16,
+    /// Another flow will take this one's source port when it ends: a TCP connection is then closed by a reset, which
+    /// leaves no `TIME_WAIT` behind. The same four-tuple cannot be connected again while one is: off loopback the kernel
+    /// reuses none by default (`tcp_twsk_unique`, net/ipv4/tcp_ipv4.c; `tcp_tw_reuse` 2).
+    pub port_is_reused: bool,
     /// Interface the path uses (AF_XDP needs it).
     pub iface: Option<String>,
-    /// Bind the socket to `iface` (`SO_BINDTODEVICE`): the route may not choose another.
-    pub bind_iface: bool,
     /// DSCP, 0–63.
     pub dscp: Option<u8>,
     /// `SO_PRIORITY`: the queue discipline's class, and on a VLAN interface, by its egress map, the PCP bits.
@@ -69,8 +76,9 @@ impl Endpoint {
             proto,
             remote,
             local: None,
+            source_port: 0,
+            port_is_reused: false,
             iface: None,
-            bind_iface: false,
             dscp: None,
             priority: None,
             max_message,
@@ -282,6 +290,12 @@ pub trait Engine {
     /// of a peer that replies with as many bytes as it got, and are counted rather than lost from sight.
     fn discarded(&self) -> u64 {
         0
+    }
+
+    /// The flow as it is now: its source port, and where the kernel received its last packet. Asked outside the timed part.
+    /// What the engine or the kernel does not tell is `None`; `prober_cpu` is not the engine's to know.
+    fn flow(&self) -> Flow {
+        Flow::default()
     }
 
     /// For streams: tells how long the first `buf` bytes' message is, so the engine can frame. Datagram engines never

@@ -12,13 +12,15 @@ use libc::c_int;
 use crate::clock::now;
 use crate::icmp::{self, Echo};
 use crate::stamps::Stamps;
-use crate::{Caps, Endpoint, EngineError, Got, Ns, Proto, StampSet, Stamper, TxStamp, cmsg, os};
+use crate::{Caps, Endpoint, EngineError, Flow, Got, Ns, Proto, StampSet, Stamper, TxStamp, cmsg, os};
 
 /// Receive buffer asked for: 4 MiB hold the answers of an open loop's burst (about 5000 small datagrams, each charged
 /// with its whole buffer) while the prober is off its CPU.
 const RECEIVE_BUFFER: c_int = 4 << 20;
 /// A connection that takes longer is not one to measure microseconds on.
 const CONNECT_NS: u64 = 3_000_000_000;
+/// A source port that is still taken after so long is somebody else's.
+const PORT_NS: u64 = 200_000_000;
 /// A stream whose far end takes nothing for so long is stuck.
 const STUCK_NS: u64 = 5_000_000_000;
 /// Largest message on a stream, bytes; sockperf's limit too.
@@ -34,13 +36,14 @@ pub struct Socket {
     proto: Proto,
     remote: SocketAddr,
     max_message: usize,
-    flow: Flow,
+    wire: Wire,
     stamps: Option<Box<Stamps>>,
     discarded: u64,
 }
 
+/// How messages travel.
 #[derive(Debug)]
-enum Flow {
+enum Wire {
     Datagram,
     Echo(Echo),
     Stream(Stream),
@@ -64,13 +67,8 @@ impl Socket {
         let v6 = to.is_ipv6();
         let (fd, raw) = make(engine, endpoint)?;
         prepare(fd.as_fd(), endpoint)?;
-        let local = endpoint.local.or(match endpoint.proto {
-            // A ping socket's identifier is its "port": binding to 0 has the kernel choose one before the first send.
-            Proto::Icmp if !raw => Some(SocketAddr::new(unspecified(v6), 0)),
-            _ => None,
-        });
-        if let Some(local) = local {
-            os::bind(fd.as_fd(), local).map_err(|e| EngineError::Os { what: format!("bind to {local}"), source: e })?;
+        if let Some(local) = local(endpoint, raw) {
+            bind(fd.as_fd(), engine, local)?;
         }
         match endpoint.proto {
             Proto::Tcp => connect_stream(fd.as_fd(), to)?,
@@ -86,10 +84,12 @@ impl Socket {
         } else {
             None
         };
-        let flow = match endpoint.proto {
-            Proto::Udp => Flow::Datagram,
-            Proto::Icmp => Flow::Echo(Echo::new(v6, raw, random_id(), max_message.min(endpoint.max_message))),
-            Proto::Tcp => Flow::Stream(Stream {
+        let wire = match endpoint.proto {
+            Proto::Udp => Wire::Datagram,
+            Proto::Icmp => {
+                Wire::Echo(Echo::new(v6, raw, echo_id(endpoint.source_port), max_message.min(endpoint.max_message)))
+            }
+            Proto::Tcp => Wire::Stream(Stream {
                 room: vec![0; endpoint.max_message + STREAM_ROOM],
                 start: 0,
                 end: 0,
@@ -97,17 +97,17 @@ impl Socket {
                 plain: os::plain_congestion_control(fd.as_fd()),
             }),
         };
-        Ok(Self { fd, engine, proto: endpoint.proto, remote: to, max_message, flow, stamps, discarded: 0 })
+        Ok(Self { fd, engine, proto: endpoint.proto, remote: to, max_message, wire, stamps, discarded: 0 })
     }
 
     /// What an engine on this socket can do; `how` says how it waits.
     pub fn caps(&self, spins: bool, how: &str, costs: &str) -> Caps {
-        let kind = match &self.flow {
-            Flow::Datagram => "connected UDP socket",
-            Flow::Echo(e) if e.is_raw() => "raw ICMP socket",
-            Flow::Echo(_) => "ICMP ping socket",
-            Flow::Stream(s) if s.plain => "TCP connection, TCP_NODELAY, reno",
-            Flow::Stream(_) => "TCP connection, TCP_NODELAY",
+        let kind = match &self.wire {
+            Wire::Datagram => "connected UDP socket",
+            Wire::Echo(e) if e.is_raw() => "raw ICMP socket",
+            Wire::Echo(_) => "ICMP ping socket",
+            Wire::Stream(s) if s.plain => "TCP connection, TCP_NODELAY, reno",
+            Wire::Stream(_) => "TCP connection, TCP_NODELAY",
         };
         Caps { max_message: self.max_message, spins, words: format!("{kind}, {how}"), costs: costs.to_owned() }
     }
@@ -118,6 +118,20 @@ impl Socket {
         self.fd.as_fd()
     }
 
+    /// See [`crate::Engine::flow`]. The kernel notes both for connected UDP and for TCP with each received packet
+    /// (`sk_mark_napi_id` and `sk_incoming_cpu_update` in `__udp_queue_rcv_skb`, net/ipv4/udp.c, and `tcp_v4_rcv`,
+    /// net/ipv4/tcp_ipv4.c), and answers 0 where no NAPI instance is behind it, as on loopback.
+    pub fn flow(&self) -> Flow {
+        let option = |name| os::get_int(self.fd(), libc::SOL_SOCKET, name).ok().and_then(|n| u32::try_from(n).ok());
+        let port = os::local_address(self.fd()).ok().flatten().map(|at| at.port());
+        Flow {
+            source_port: port.filter(|port| self.proto != Proto::Icmp && *port > 0),
+            napi_id: option(libc::SO_INCOMING_NAPI_ID).filter(|id| *id > 0),
+            incoming_cpu: option(libc::SO_INCOMING_CPU),
+            ..Flow::default()
+        }
+    }
+
     /// See [`crate::Engine::discarded`].
     pub fn discarded(&self) -> u64 {
         self.discarded
@@ -125,7 +139,7 @@ impl Socket {
 
     /// See [`crate::Engine::set_framing`].
     pub fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
-        if let Flow::Stream(s) = &mut self.flow {
+        if let Wire::Stream(s) = &mut self.wire {
             s.framing = message_len;
         }
     }
@@ -146,13 +160,13 @@ impl Socket {
     /// Sends one message; waits only while the socket's send buffer is full. Answers the time before the hand-over.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
-        let (at, sent) = match &mut self.flow {
-            Flow::Datagram => (now(), datagram(self.fd.as_fd(), message)),
-            Flow::Echo(echo) => match echo.wrap(message) {
+        let (at, sent) = match &mut self.wire {
+            Wire::Datagram => (now(), datagram(self.fd.as_fd(), message)),
+            Wire::Echo(echo) => match echo.wrap(message) {
                 Some(packet) => (now(), datagram(self.fd.as_fd(), packet)),
                 None => (now(), Err(io::Error::from_raw_os_error(libc::EMSGSIZE))),
             },
-            Flow::Stream(stream) => (now(), stream.write(self.fd.as_fd(), message)),
+            Wire::Stream(stream) => (now(), stream.write(self.fd.as_fd(), message)),
         };
         match sent {
             Ok(()) => {
@@ -168,12 +182,12 @@ impl Socket {
     /// Whether a whole message of a stream lies ready without another read.
     #[inline]
     pub(crate) fn has_message(&self) -> bool {
-        match &self.flow {
-            Flow::Stream(s) => {
+        match &self.wire {
+            Wire::Stream(s) => {
                 let have = &s.room[s.start..s.end];
                 (s.framing)(have).is_some_and(|len| len <= have.len())
             }
-            Flow::Datagram | Flow::Echo(_) => false,
+            Wire::Datagram | Wire::Echo(_) => false,
         }
     }
 
@@ -193,8 +207,8 @@ impl Socket {
     #[inline]
     fn attempt(&mut self, buf: &mut [u8], flags: c_int) -> io::Result<Option<Got>> {
         let fd = self.fd.as_fd();
-        match &mut self.flow {
-            Flow::Datagram => {
+        match &mut self.wire {
+            Wire::Datagram => {
                 let (len, mut got) = one(fd, self.stamps.as_deref_mut(), buf, flags | libc::MSG_TRUNC)?;
                 if len > buf.len() {
                     self.discarded += 1;
@@ -203,7 +217,7 @@ impl Socket {
                 got.len = len;
                 Ok(Some(got))
             }
-            Flow::Echo(echo) => {
+            Wire::Echo(echo) => {
                 let (len, mut got) = one(fd, self.stamps.as_deref_mut(), echo.room(), flags | libc::MSG_TRUNC)?;
                 // Not a reply to this flow (a raw socket sees every echo of the host): not counted, not ours.
                 let Some(payload) = echo.unwrap(len) else {
@@ -217,7 +231,7 @@ impl Socket {
                 got.len = payload.len();
                 Ok(Some(got))
             }
-            Flow::Stream(stream) => {
+            Wire::Stream(stream) => {
                 if stream.start < stream.end
                     && let Some(len) = stream.message(buf)?
                 {
@@ -441,12 +455,6 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
         os::set_int(fd, level, name, value)
             .map_err(|e| EngineError::Os { what: format!("{words} on the socket to {}", endpoint.remote), source: e })
     };
-    if endpoint.bind_iface
-        && let Some(iface) = &endpoint.iface
-    {
-        os::set_bytes(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, iface.as_bytes())
-            .map_err(|e| EngineError::Os { what: format!("bind the socket to interface {iface}"), source: e })?;
-    }
     if let Some(dscp) = endpoint.dscp {
         let field = c_int::from(dscp & 63) << 2;
         if v6 {
@@ -467,6 +475,15 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
         })?;
     }
     if endpoint.proto == Proto::Tcp {
+        // A connection of a run before that waits out its end must not keep the port (socket(7)).
+        set(libc::SOL_SOCKET, libc::SO_REUSEADDR, 1, "SO_REUSEADDR")?;
+        if endpoint.port_is_reused {
+            let linger = [1i32.to_ne_bytes(), 0i32.to_ne_bytes()].concat();
+            os::set_bytes(fd, libc::SOL_SOCKET, libc::SO_LINGER, &linger).map_err(|e| EngineError::Os {
+                what: format!("SO_LINGER on the socket to {}", endpoint.remote),
+                source: e,
+            })?;
+        }
         set(libc::IPPROTO_TCP, libc::TCP_NODELAY, 1, "TCP_NODELAY")?;
         // Only for the start: once answers carry the acknowledgements, forcing them out by themselves adds a packet to
         // each round trip.
@@ -484,6 +501,46 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
         set(libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER, "SO_RCVBUF")?;
     }
     Ok(())
+}
+
+/// Where the socket is to be bound; `None` for the kernel's choice at connect.
+fn local(endpoint: &Endpoint, raw: bool) -> Option<SocketAddr> {
+    let any = SocketAddr::new(unspecified(endpoint.remote.is_ipv6()), 0);
+    let mut local = match (endpoint.proto, endpoint.local) {
+        // A raw socket has no port: its identifier is in the messages.
+        (Proto::Icmp, local) if raw => return local,
+        (_, Some(local)) => local,
+        // A ping socket's identifier is its "port": binding to 0 has the kernel choose one before the first send.
+        (Proto::Icmp, None) => any,
+        (_, None) if endpoint.source_port > 0 => any,
+        (_, None) => return None,
+    };
+    if endpoint.source_port > 0 {
+        local.set_port(endpoint.source_port);
+    }
+    Some(local)
+}
+
+/// Binds; a port that is taken is waited for a moment, since the socket that had it may be on its way out (the kernel
+/// drops a registered file of io_uring from a work queue).
+fn bind(fd: BorrowedFd<'_>, engine: &'static str, local: SocketAddr) -> Result<(), EngineError> {
+    let give_up = now() + PORT_NS;
+    loop {
+        match os::bind(fd, local) {
+            Err(e) if e.raw_os_error() == Some(libc::EADDRINUSE) && local.port() > 0 => {
+                if now() >= give_up {
+                    return Err(EngineError::Unavailable {
+                        engine,
+                        what: format!("bind to {local}"),
+                        why: "another socket has that port".to_owned(),
+                        next: format!("end it (`ss -anp 'sport = {}'` shows it), or take another port", local.port()),
+                    });
+                }
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            other => return other.map_err(|e| EngineError::Os { what: format!("bind to {local}"), source: e }),
+        }
+    }
 }
 
 fn connect_stream(fd: BorrowedFd<'_>, to: SocketAddr) -> Result<(), EngineError> {
@@ -546,9 +603,12 @@ fn unspecified(v6: bool) -> IpAddr {
     if v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
 }
 
-/// A raw socket's echo identifier. Randomly seeded per process and per call by std's hasher.
-fn random_id() -> u16 {
+/// A raw socket's echo identifier: the one asked for, else one randomly seeded per process and per call by std's hasher.
+fn echo_id(asked: u16) -> u16 {
     use std::hash::{BuildHasher, Hasher};
+    if asked > 0 {
+        return asked;
+    }
     let hash = std::hash::RandomState::new().build_hasher().finish();
     #[allow(clippy::cast_possible_truncation)] // any 16 bits do
     let id = hash as u16;
@@ -601,6 +661,64 @@ mod tests {
     use super::*;
     use crate::thread::Alarm;
     use std::time::Duration;
+
+    /// A far end that takes connections and keeps them until the other side ends them.
+    fn listener() -> (SocketAddr, std::thread::JoinHandle<()>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let serve = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut byte = [0];
+                if std::io::Read::read(&mut stream.unwrap(), &mut byte).is_ok_and(|n| n > 0) {
+                    return;
+                }
+            }
+        });
+        (at, serve)
+    }
+
+    #[test]
+    fn one_round_s_port_is_the_next_one_s() {
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (tcp, serve) = listener();
+        for (proto, remote) in [(Proto::Udp, udp.local_addr().unwrap()), (Proto::Tcp, tcp)] {
+            let mut endpoint = Endpoint { port_is_reused: true, ..Endpoint::new(proto, remote, 64) };
+            let first = Socket::connect("block", &endpoint).unwrap();
+            endpoint.source_port = first.flow().source_port.unwrap();
+            drop(first);
+            for _ in 0..20 {
+                let next = Socket::connect("block", &endpoint).unwrap();
+                assert_eq!(next.flow().source_port, Some(endpoint.source_port), "{proto:?}");
+            }
+        }
+        let mut last = std::net::TcpStream::connect(tcp).unwrap();
+        std::io::Write::write_all(&mut last, &[1]).unwrap();
+        serve.join().unwrap();
+    }
+
+    #[test]
+    fn a_port_that_another_has_is_refused_in_one_line() {
+        let (far, other) =
+            (std::net::UdpSocket::bind("127.0.0.1:0").unwrap(), std::net::UdpSocket::bind("0.0.0.0:0").unwrap());
+        let source_port = other.local_addr().unwrap().port();
+        let endpoint = Endpoint { source_port, ..Endpoint::new(Proto::Udp, far.local_addr().unwrap(), 64) };
+        let error = Socket::connect("block", &endpoint).unwrap_err().to_string();
+        assert!(error.contains(&source_port.to_string()) && error.contains("another socket") && !error.contains('\n'));
+    }
+
+    #[test]
+    fn a_flow_tells_where_its_last_packet_came_and_nothing_before_it() {
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut near = Socket::connect("block", &Endpoint::new(Proto::Udp, far.local_addr().unwrap(), 64)).unwrap();
+        assert_eq!((near.flow().incoming_cpu, near.flow().napi_id), (None, None));
+        near.send(&[0; 64]).unwrap();
+        let (_, from) = far.recv_from(&mut [0; 64]).unwrap();
+        far.send_to(&[0; 64], from).unwrap();
+        while near.receive(&mut [0; 64], 0).unwrap().is_none() {}
+        let flow = near.flow();
+        assert!(flow.incoming_cpu.is_some(), "{flow:?}");
+        assert_eq!((flow.napi_id, flow.source_port), (None, Some(from.port())), "loopback has no NAPI instance");
+    }
 
     #[test]
     fn a_signal_does_not_end_a_connect() {

@@ -5,7 +5,7 @@
 use crate::clock::now;
 use crate::gaps::Gaps;
 use crate::socket::Socket;
-use crate::{Caps, Endpoint, Engine, EngineError, Got, Ns, Stamper, TxStamp};
+use crate::{Caps, Endpoint, Engine, EngineError, Flow, Got, Ns, Stamper, TxStamp};
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "spin";
@@ -69,5 +69,9 @@ impl Engine for SpinEngine {
 
     fn discarded(&self) -> u64 {
         self.socket.discarded()
+    }
+
+    fn flow(&self) -> Flow {
+        self.socket.flow()
     }
 }

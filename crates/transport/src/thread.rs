@@ -134,6 +134,46 @@ pub unsafe fn own_descriptors(keep: &[RawFd]) -> io::Result<()> {
     Ok(())
 }
 
+/// The CPU that the calling thread runs on; `None` where the kernel does not tell.
+pub fn current_cpu() -> Option<u32> {
+    // SAFETY: takes nothing; -1 is an error (sched_getcpu(3)).
+    u32::try_from(unsafe { libc::sched_getcpu() }).ok()
+}
+
+/// The calling thread's sleeps end as exactly as its timers can, until dropped.
+///
+/// A sleep of an ordinary thread may end 50 µs late (prctl(2), `PR_SET_TIMERSLACK`), so that timers are served together. A
+/// prober that sleeps until a planned send would be late by it at every probe. Round trips without a plan wait for
+/// packets, which no slack delays. Real-time threads have none.
+#[derive(Debug)]
+pub struct ExactSleeps {
+    before: Option<libc::c_ulong>,
+    // It is this thread's.
+    here: PhantomData<*const ()>,
+}
+
+impl ExactSleeps {
+    /// For the calling thread. Where the kernel says no, nothing changes.
+    pub fn take() -> Self {
+        // SAFETY: no pointers; the calls read and set a number of the calling thread's.
+        let before = unsafe {
+            let before = libc::c_ulong::try_from(libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0)).ok();
+            before.filter(|_| libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0) == 0)
+        };
+        Self { before, here: PhantomData }
+    }
+}
+
+impl Drop for ExactSleeps {
+    fn drop(&mut self) {
+        // 0 would be the default, not what was there; a real-time thread reads 0 and has none either way.
+        if let Some(before) = self.before.filter(|ns| *ns > 0) {
+            // SAFETY: as above.
+            unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, before, 0, 0, 0) };
+        }
+    }
+}
+
 /// A thread that another may wake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sleeper(libc::pid_t);
@@ -261,6 +301,18 @@ mod tests {
         })
         .join()
         .unwrap();
+    }
+
+    #[test]
+    fn sleeps_are_exact_until_they_are_not_to_be() {
+        // SAFETY: no pointers.
+        let slack = || unsafe { libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
+        let before = slack();
+        let exact = ExactSleeps::take();
+        assert_eq!(slack(), 1);
+        drop(exact);
+        assert_eq!(slack(), before);
+        assert!(current_cpu().is_some());
     }
 
     #[test]
