@@ -5,7 +5,7 @@ use lowlat_sys::store::Store;
 use lowlat_sysmut::{LiveMut, holder};
 
 use crate::ledger::HolderId;
-use crate::writer::{BeforeHold, WriteFailure, Writer};
+use crate::writer::{BeforeHold, WriteFailure, Writer, one_by_one};
 
 /// The running host behind the executor.
 #[derive(Debug)]
@@ -29,6 +29,11 @@ fn failure(e: impl std::fmt::Display) -> WriteFailure {
 impl Writer for LiveWriter {
     fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
         self.door.write(op).map_err(failure)
+    }
+
+    fn write_together(&mut self, ops: &[Op]) -> Result<(), WriteFailure> {
+        // A driver that refuses them at once may take them one after the other.
+        self.door.write_together(ops).or_else(|_| one_by_one(self, ops))
     }
 
     fn hold(&mut self, us: &str, before: BeforeHold<'_>) -> Result<(), WriteFailure> {

@@ -126,6 +126,7 @@ struct Wanted {
     sysctls: Vec<(String, String)>,
     files: Vec<(String, String)>,
     commands: Vec<Line>,
+    coalescing: Vec<(Locus, State)>,
     ifaces: BTreeSet<String>,
     hold_us: Option<String>,
     lines: Vec<String>,
@@ -159,6 +160,7 @@ fn choose(all: &[(NetnsId, Standing)], here: NetnsId, boots: bool, now: impl Fn(
         }
         wanted.add(s);
     }
+    wanted.coalesce_at_once();
     wanted
 }
 
@@ -167,6 +169,8 @@ fn choose(all: &[(NetnsId, Standing)], here: NetnsId, boots: bool, now: impl Fn(
 struct Line {
     /// What it resets is set by later lines.
     resets_link: bool,
+    /// Settings that no other line sets: 0 for a line that sets several at once before each has its own.
+    settings: usize,
     text: String,
 }
 
@@ -176,7 +180,7 @@ impl Line {
             locus,
             Locus::Channels { .. } | Locus::Ring { .. } | Locus::PrivateFlag { .. } | Locus::Eee { .. }
         );
-        Self { resets_link, text: shell::restore(locus, state) }
+        Self { resets_link, settings: 1, text: shell::restore(locus, state) }
     }
 }
 
@@ -194,8 +198,22 @@ impl Wanted {
                 }
             },
             locus => {
+                if let Locus::Coalesce { .. } = locus {
+                    self.coalescing.push((locus.clone(), s.ours().clone()));
+                }
                 self.ifaces.extend(s.target.iface().map(str::to_owned));
                 self.commands.push(Line::new(locus, s.ours()));
+            }
+        }
+    }
+
+    /// Before the lines of each coalescing parameter, one for all of an interface: a driver may take them only together.
+    fn coalesce_at_once(&mut self) {
+        for iface in &self.ifaces {
+            let mine = |(l, _): &&(Locus, State)| matches!(l, Locus::Coalesce { iface: i, .. } if i == iface);
+            let mine: Vec<(&Locus, &State)> = self.coalescing.iter().filter(mine).map(|(l, s)| (l, s)).collect();
+            if let Some(text) = shell::coalesce_at_once(&mine) {
+                self.commands.insert(0, Line { resets_link: false, settings: 0, text });
             }
         }
     }
@@ -259,7 +277,7 @@ fn missing(commands: &[Line], here: impl Fn(&str) -> bool) -> Vec<String> {
         // The first word of each command; an interface may be named like a program.
         let firsts =
             |line: &Line| line.text.split(['|', ';', '&', '(']).any(|c| c.split_whitespace().next() == Some(program));
-        commands.iter().filter(|line| firsts(line)).count()
+        commands.iter().filter(|line| firsts(line)).map(|line| line.settings).sum::<usize>()
     };
     ["ethtool", "tc", "ip", "hwstamp_ctl"]
         .into_iter()
@@ -379,6 +397,28 @@ mod tests {
     }
 
     #[test]
+    fn coalescing_parameters_of_an_interface_are_set_at_once_and_one_by_one() {
+        let param = |param: &str| Locus::Coalesce { iface: "lan0".into(), param: param.into() };
+        let all = [
+            stands("nic.coalesce.adaptive-rx", "lan0", param("adaptive-rx"), "0"),
+            stands("nic.coalesce.rx-usecs", "lan0", param("rx-usecs"), "0"),
+        ];
+        let now = |l: &Locus| Reading::Value(all.iter().find(|(_, s)| s.op.locus == *l).unwrap().1.op.set.clone());
+        let wanted = choose(&all, HERE, true, now);
+        let lines: Vec<&str> = wanted.commands.iter().map(|c| c.text.as_str()).collect();
+        assert_eq!(
+            lines,
+            [
+                "ethtool -C lan0 adaptive-rx off rx-usecs 0",
+                "ethtool -C lan0 adaptive-rx off",
+                "ethtool -C lan0 rx-usecs 0"
+            ]
+        );
+        let one = choose(&all[..1], HERE, true, now);
+        assert_eq!(one.commands.len(), 1, "one parameter alone needs no line for several");
+    }
+
+    #[test]
     fn a_limit_is_kept_by_a_service_that_is_given_its_order() {
         let mut limit = stands("cpu.dma-latency", "host", Locus::CpuDmaLatency, "20");
         limit.1.holder = Some(crate::ledger::HolderId { pid: 9, start_time: 9 });
@@ -389,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_program_the_boot_needs_and_the_host_lacks_is_told() {
-        let line = |text: &str| Line { resets_link: false, text: text.to_owned() };
+        let line = |text: &str| Line { resets_link: false, settings: 1, text: text.to_owned() };
         let commands = [
             line("ethtool -K lan0 gro off"),
             line("ethtool -C lan0 rx-usecs 0"),

@@ -16,7 +16,7 @@ use crate::log::{Found, Log, read_all};
 use crate::namespaces::{Netns, Place};
 use crate::places::{of_namespace, outlives_boot, words};
 use crate::same::same;
-use crate::writer::Writer;
+use crate::writer::{Writer, together};
 
 /// What became of one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,18 +219,68 @@ fn put_back_of_boot<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing) -> O
     failed.map_or(Outcome::Restored, |e| Outcome::Failed { why: e.0 })
 }
 
-/// Looks at what is there first: another program's value is left alone unless `force`.
-pub(crate) fn look_and_put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, force: bool) -> Outcome {
+/// Whether another program set what is there.
+///
+/// A write whose read-back is missing may have been clamped, and a guard has seen a link reset: whatever is there came
+/// of lowlat's own write.
+fn of_another(s: &Standing, now: &State) -> bool {
+    s.read_back.is_some() && !s.is_guard() && !same(&s.op.locus, now, s.ours())
+}
+
+/// Puts settings back that go out in one request ([`together`]), each run of them at once: what a driver takes together
+/// it may refuse one by one. Gives the numbers of the writes that were tried; what came of each is for
+/// [`look_and_put_back`] to see.
+pub(crate) fn put_back_together<W: Writer>(
+    sys: &dyn Sys,
+    writer: &mut W,
+    newest_first: &[&Standing],
+    force: bool,
+) -> Vec<u64> {
+    let mut tried = Vec::new();
+    let mut seen: Vec<&Locus> = Vec::new();
+    for run in newest_first.chunk_by(|a, b| together(&a.op.locus, &b.op.locus)) {
+        // A place that was set twice goes back one by one, the newest write first.
+        let newest = seen.len();
+        seen.extend(run.iter().map(|s| &s.op.locus));
+        if (newest..seen.len()).any(|n| seen[..n].contains(&seen[n])) {
+            continue;
+        }
+        let due: Vec<&Standing> = run
+            .iter()
+            .copied()
+            .filter(|s| {
+                let now = writer.state(sys, &s.op.locus);
+                let due = |now: &State| !same(&s.op.locus, now, &s.prior) && (force || !of_another(s, now));
+                now.value().is_some_and(due)
+            })
+            .collect();
+        if due.len() < 2 {
+            continue;
+        }
+        let ops: Vec<Op> = due.iter().map(|s| Op { locus: s.op.locus.clone(), set: s.prior.clone() }).collect();
+        // Refused or not: each place is looked at, and put back alone where it has to be.
+        let _ = writer.write_together(&ops);
+        tried.extend(due.iter().map(|s| s.seq));
+    }
+    tried
+}
+
+/// Looks at what is there first: another program's value is left alone unless `force`. `tried` is whether
+/// [`put_back_together`] has written it.
+pub(crate) fn look_and_put_back<W: Writer>(
+    sys: &dyn Sys,
+    writer: &mut W,
+    s: &Standing,
+    tried: bool,
+    force: bool,
+) -> Outcome {
     if s.op.locus == Locus::CpuDmaLatency {
         return put_back(sys, writer, s);
     }
     match writer.state(sys, &s.op.locus) {
+        Reading::Value(now) if tried && same(&s.op.locus, &now, &s.prior) => Outcome::Restored,
         Reading::Value(now) if same(&s.op.locus, &now, &s.prior) => Outcome::AlreadyPrior,
-        // A write whose read-back is missing may have been clamped, and a guard has seen a link reset: whatever is
-        // there came of lowlat's own write.
-        Reading::Value(now)
-            if !force && s.read_back.is_some() && !s.is_guard() && !same(&s.op.locus, &now, s.ours()) =>
-        {
+        Reading::Value(now) if !force && !tried && of_another(s, &now) => {
             Outcome::ChangedByOther { now: now.to_string() }
         }
         Reading::Value(_) => put_back(sys, writer, s),
@@ -268,7 +318,15 @@ pub(crate) fn roll_back<W: Writer>(
     // Going back matters more than noting it: a journal that cannot be written (a full disk) stops nothing here. What
     // is not noted is looked at again by the next rollback, which finds it as it was.
     let mut unwritten: Option<ApplyError> = None;
-    for s in log.ledger.standing.clone().iter().rev() {
+    let standing = log.ledger.standing.clone();
+    let newest_first: Vec<&Standing> = standing.iter().rev().collect();
+    let tried = if rules.same_boot && rules.netns == Netns::Same {
+        put_back_together(sys, writer, &newest_first, rules.force)
+    } else {
+        Vec::new()
+    };
+    for s in newest_first {
+        let tried = tried.contains(&s.seq);
         let outcome = if !rules.same_boot && !outlives_boot(&s.op.locus) {
             if rules.persisted && (!of_namespace(&s.op.locus) || in_boot_namespace(sys)) && set_again(sys, writer, s) {
                 put_back_of_boot(sys, writer, s)
@@ -285,13 +343,14 @@ pub(crate) fn roll_back<W: Writer>(
                 now: writer.state(sys, &s.op.locus).value().map_or_else(String::new, State::to_string),
             }
         } else if s.holder.is_none()
+            && !tried
             && floor
                 .iter()
                 .any(|(l, was)| *l == s.op.locus && writer.state(sys, l).value().is_some_and(|now| same(l, now, was)))
         {
             Outcome::AlreadyPrior
         } else {
-            look_and_put_back(sys, writer, s, rules.force)
+            look_and_put_back(sys, writer, s, tried, rules.force)
         };
         let seq = s.seq;
         let entry = match &outcome {

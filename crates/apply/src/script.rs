@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use lowlat_knobs::shell;
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Standing};
+use crate::writer::together;
 
 /// File name beside the journal.
 pub fn name(transaction: &str) -> String {
@@ -20,9 +21,13 @@ pub fn write(ledger: &Ledger) -> String {
          # live settings end with the boot {}.\nfailed=0\n",
         ledger.transaction, ledger.netns, ledger.boot_id
     );
-    for (n, s) in ledger.standing.iter().enumerate().rev() {
-        if ledger.standing[..n].iter().any(|first| first.op.locus == s.op.locus) {
-            continue;
+    let first = |(n, s): &(usize, &Standing)| !ledger.standing[..*n].iter().any(|first| first.op.locus == s.op.locus);
+    let oldest: Vec<&Standing> = ledger.standing.iter().enumerate().filter(first).map(|(_, s)| s).rev().collect();
+    for (n, s) in oldest.iter().enumerate() {
+        let newer = n.checked_sub(1).and_then(|n| oldest.get(n));
+        if newer.is_none_or(|newer| !together(&newer.op.locus, &s.op.locus)) {
+            let run = oldest[n..].iter().take_while(|o| together(&o.op.locus, &s.op.locus));
+            out.push_str(&at_once(&run.copied().collect::<Vec<_>>()));
         }
         let command = match s.holder {
             // Gone is as good as ended; an id that another process has now is left alone.
@@ -33,4 +38,61 @@ pub fn write(ledger: &Ledger) -> String {
     }
     out.push_str("\nexit $failed\n");
     out
+}
+
+/// Coalescing parameters of one interface in one command, for drivers that check them against each other; the commands
+/// of each that follow put back what a driver takes only alone.
+fn at_once(run: &[&Standing]) -> String {
+    let places: Vec<_> = run.iter().map(|s| (&s.op.locus, &s.prior)).collect();
+    let Some(command) = shell::coalesce_at_once(&places) else { return String::new() };
+    format!("\n# coalescing of one interface: at once, then one by one\n{command} 2>/dev/null || true\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::journal::NetnsId;
+    use lowlat_model::{Locus, Op, State};
+
+    use super::*;
+
+    #[test]
+    fn a_coalescing_group_goes_back_at_once_and_then_one_by_one() {
+        let stands = |seq: u64, locus: Locus, prior: &str| Standing {
+            seq,
+            knob: "k".into(),
+            target: "eth0".parse().unwrap(),
+            op: Op::text(locus, "9"),
+            prior: State::Text(prior.into()),
+            read_back: None,
+            holder: None,
+        };
+        let param = |param: &str| Locus::Coalesce { iface: "eth0".into(), param: param.into() };
+        let mut ledger = Ledger {
+            transaction: "t".into(),
+            boot_id: "b".into(),
+            netns: NetnsId { inode: 1, cookie: None },
+            pid: 1,
+            at_unix_ns: 1,
+            standing: vec![
+                stands(0, param("adaptive-rx"), "1"),
+                stands(1, param("rx-usecs"), "20"),
+                stands(2, Locus::File { path: "/proc/sys/x".into() }, "3"),
+            ],
+            next_seq: 3,
+            confirmed: false,
+            closed: false,
+        };
+        let text = write(&ledger);
+        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part:?} in {text}"));
+        let order = [
+            at("/proc/sys/x"),
+            at("ethtool -C eth0 rx-usecs 20 adaptive-rx on 2>/dev/null || true\n"),
+            at("ethtool -C eth0 rx-usecs 20 || failed=1"),
+            at("ethtool -C eth0 adaptive-rx on || failed=1"),
+        ];
+        assert!(order.is_sorted(), "{text}");
+        // One parameter alone needs no such line.
+        ledger.standing.remove(0);
+        assert!(!write(&ledger).contains("at once"));
+    }
 }

@@ -21,9 +21,32 @@ pub trait Writer {
     }
     /// Performs one write.
     fn write(&mut self, op: &Op) -> Result<(), WriteFailure>;
+    /// Performs several writes that belong together, coalescing parameters of one interface: in one request, and where
+    /// that is refused one after the other, forwards, then backwards. What was written of them on an error is found by
+    /// reading back.
+    fn write_together(&mut self, ops: &[Op]) -> Result<(), WriteFailure> {
+        one_by_one(self, ops)
+    }
     /// Starts the process that holds `/dev/cpu_dma_latency` open at `us`. It must not hold before `before` returned
     /// `Ok`: a holder the journal does not know could never be ended.
     fn hold(&mut self, us: &str, before: BeforeHold<'_>) -> Result<(), WriteFailure>;
     /// Ends a holder; one that is already gone, or whose id now belongs to another process, is no failure.
     fn release(&mut self, holder: HolderId) -> Result<(), WriteFailure>;
+}
+
+/// Whether two writes go out in one request: coalescing parameters of one interface, which drivers check against each
+/// other. i40e takes another delay beside `adaptive-rx 0` and refuses it alone while its moderation is adaptive
+/// (`__i40e_set_coalesce`, drivers/net/ethernet/intel/i40e/i40e_ethtool.c, Linux 6.12); delay and frames that are both 0
+/// would never interrupt (include/uapi/linux/ethtool.h, `struct ethtool_coalesce`).
+pub(crate) fn together(a: &Locus, b: &Locus) -> bool {
+    match (a, b) {
+        (Locus::Coalesce { iface: a, .. }, Locus::Coalesce { iface: b, .. }) => a == b,
+        _ => false,
+    }
+}
+
+/// The order given, then the opposite one; the first refusal is the one that is told.
+pub(crate) fn one_by_one<W: Writer + ?Sized>(writer: &mut W, ops: &[Op]) -> Result<(), WriteFailure> {
+    let forwards = ops.iter().try_for_each(|op| writer.write(op));
+    forwards.or_else(|first| ops.iter().rev().try_for_each(|op| writer.write(op)).map_err(|_| first))
 }

@@ -12,6 +12,7 @@ use lowlat_apply::ledger::HolderId;
 use lowlat_apply::writer::{BeforeHold, WriteFailure, Writer};
 use lowlat_apply::{NetnsExists, Outcome, Place, RollbackReport, Session, StepError, rollback_on, status_on};
 use lowlat_model::journal::NetnsId;
+use lowlat_model::tune::Member;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, Risk, State};
 use lowlat_sys::{NetQuery, Sys};
 use proptest::prelude::*;
@@ -44,6 +45,12 @@ struct Machine {
     /// Journal bytes and host writes until the cut; `None`: never.
     budget: Option<usize>,
     refuse: Option<String>,
+    /// Coalescing parameters come only in one request.
+    together_only: bool,
+    /// Coalescing parameters come only one by one.
+    alone_only: bool,
+    /// What is written to this coalescing parameter in one request with others is ignored, as mlx5 does.
+    deaf_together: Option<String>,
     clamp: Option<u64>,
     full: bool,
 }
@@ -98,32 +105,58 @@ impl Disk for Shared {
     }
 }
 
-impl Writer for Shared {
-    fn state(&self, _: &dyn Sys, locus: &Locus) -> Reading<State> {
-        let Locus::File { path } = locus else { return Reading::Absent("none".into()) };
-        self.0
-            .borrow()
-            .settings
-            .get(path)
-            .map_or_else(|| Reading::Absent("gone".into()), |t| Reading::Value(State::Text(t.clone())))
+/// A place's name among the settings.
+fn key(locus: &Locus) -> String {
+    match locus {
+        Locus::File { path } => path.clone(),
+        Locus::Coalesce { iface, param } => format!("{iface}/{param}"),
+        _ => String::new(),
     }
-    fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
-        let (Locus::File { path }, State::Text(text)) = (&op.locus, &op.set) else {
-            return Err(WriteFailure("kind".into()));
-        };
+}
+
+impl Shared {
+    /// One request: all of it happens, or nothing.
+    fn set(&self, ops: &[Op]) -> Result<(), WriteFailure> {
         let mut m = self.0.borrow_mut();
-        if m.refuse.as_ref() == Some(path) {
+        if ops.iter().any(|op| m.refuse.as_ref() == Some(&key(&op.locus))) {
             return Err(WriteFailure("refused".into()));
         }
         if m.spend(1) == 0 {
             return Err(WriteFailure("power cut".into()));
         }
-        let value = match (m.clamp, text.parse::<u64>()) {
-            (Some(max), Ok(n)) => n.min(max).to_string(),
-            _ => text.clone(),
-        };
-        m.settings.insert(path.clone(), value);
+        for op in ops {
+            let State::Text(text) = &op.set else { return Err(WriteFailure("kind".into())) };
+            let value = match (m.clamp, text.parse::<u64>()) {
+                (Some(max), Ok(n)) => n.min(max).to_string(),
+                _ => text.clone(),
+            };
+            m.settings.insert(key(&op.locus), value);
+        }
         Ok(())
+    }
+}
+
+impl Writer for Shared {
+    fn state(&self, _: &dyn Sys, locus: &Locus) -> Reading<State> {
+        self.0
+            .borrow()
+            .settings
+            .get(&key(locus))
+            .map_or_else(|| Reading::Absent("gone".into()), |t| Reading::Value(State::Text(t.clone())))
+    }
+    fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
+        if self.0.borrow().together_only && matches!(op.locus, Locus::Coalesce { .. }) {
+            return Err(WriteFailure("only with the others".into()));
+        }
+        self.set(std::slice::from_ref(op))
+    }
+    fn write_together(&mut self, ops: &[Op]) -> Result<(), WriteFailure> {
+        let (alone_only, deaf) = (self.0.borrow().alone_only, self.0.borrow().deaf_together.clone());
+        if alone_only {
+            return ops.iter().try_for_each(|op| self.write(op));
+        }
+        let heard = |op: &&Op| ops.len() < 2 || deaf.as_ref() != Some(&key(&op.locus));
+        self.set(&ops.iter().filter(heard).cloned().collect::<Vec<_>>())
     }
     fn hold(&mut self, _: &str, _: BeforeHold<'_>) -> Result<(), WriteFailure> {
         Err(WriteFailure("none".into()))
@@ -161,6 +194,38 @@ fn machine() -> Shared {
         m.0.borrow_mut().settings.insert(format!("/proc/sys/net/{n}"), format!("{n}"));
     }
     m
+}
+
+/// Place 0 is a file, the others are coalescing parameters of one interface.
+fn joint_machine() -> Shared {
+    let m = Shared::default();
+    for (n, key) in ["/proc/sys/net/0", "e/adaptive-rx", "e/rx-usecs", "e/rx-frames"].iter().enumerate() {
+        m.0.borrow_mut().settings.insert((*key).to_owned(), format!("{n}"));
+    }
+    m
+}
+
+/// A joint step over the places of [`joint_machine`], each a member's.
+fn joint(places: &[u8], value: u64) -> PlannedStep {
+    let coalesce = |param: &str| Locus::Coalesce { iface: "e".into(), param: param.into() };
+    let at = |place: &u8| match place {
+        0 => (Locus::File { path: "/proc/sys/net/0".into() }, "sysctl.x", "host"),
+        1 => (coalesce("adaptive-rx"), "nic.coalesce.adaptive-rx", "e"),
+        2 => (coalesce("rx-usecs"), "nic.coalesce.rx-usecs", "e"),
+        _ => (coalesce("rx-frames"), "nic.coalesce.rx-frames", "e"),
+    };
+    let member = |place: &u8| Member {
+        knob: at(place).1.into(),
+        target: at(place).2.parse().unwrap(),
+        from: String::new(),
+        to: value.to_string(),
+        ops: 1,
+    };
+    PlannedStep {
+        members: places.iter().map(member).collect(),
+        ops: places.iter().map(|p| Op::text(at(p).0, value.to_string())).collect(),
+        ..step(&[], value)
+    }
 }
 
 fn step(places: &[u8], value: u64) -> PlannedStep {
@@ -230,6 +295,122 @@ proptest! {
         prop_assert_eq!(settings(&m), before);
         prop_assert!(from_disk(&m, NETNS, "boot", false).unwrap().done.is_empty(), "a second rollback found something");
     }
+}
+
+/// A step of a random run: its places, its value, and whether it is undone.
+type Move = (Vec<u8>, u64, bool);
+
+fn moves(m: &Shared, script: Vec<Move>, make: impl Fn(&[u8], u64) -> PlannedStep) {
+    let Ok(mut session) = begin(m) else { return };
+    for (places, value, undo) in script {
+        match session.apply(&Nowhere, &make(&places, value)) {
+            Ok(handle) if undo => {
+                if session.undo(&Nowhere, handle).is_err() {
+                    break;
+                }
+            }
+            Ok(_) | Err(StepError::Refused { .. }) => {}
+            Err(_) => break,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn a_cut_in_a_joint_step_is_undone_exactly(
+        script in proptest::collection::vec((proptest::collection::vec(0u8..4, 1..5), 10u64..99, any::<bool>()), 1..6),
+        cut in 0usize..4000,
+        clamp in proptest::option::of(20u64..60),
+        together_only in any::<bool>(),
+        alone_only in any::<bool>(),
+        deaf in any::<bool>(),
+        refuse in any::<bool>(),
+    ) {
+        let m = joint_machine();
+        let before = settings(&m);
+        // Places in a row, so that groups of several sizes arise; none twice in one step.
+        let script: Vec<Move> = script.into_iter().map(|(mut places, value, undo)| {
+            places.sort_unstable();
+            places.dedup();
+            (places, value, undo)
+        }).collect();
+        // A driver that takes one parameter only beside others would refuse steps of one, and their undoing.
+        let several = |s: &[Move]| s.iter().all(|(p, ..)| p.iter().filter(|p| **p > 0).count() != 1);
+        {
+            let mut machine = m.0.borrow_mut();
+            machine.clamp = clamp;
+            machine.budget = Some(cut);
+            machine.together_only = together_only && !alone_only && !deaf && clamp.is_none() && several(&script);
+            machine.alone_only = alone_only;
+            machine.deaf_together = deaf.then(|| "e/rx-usecs".to_owned());
+            machine.refuse = refuse.then(|| "e/rx-frames".to_owned());
+        }
+        moves(&m, script, joint);
+        m.0.borrow_mut().budget = Some(cut % 300);
+        let _ = from_disk(&m, NETNS, "boot", false);
+        m.0.borrow_mut().budget = None;
+        let report = from_disk(&m, NETNS, "boot", false).unwrap();
+        prop_assert!(report.complete(), "{}", report.words());
+        prop_assert_eq!(settings(&m), before);
+    }
+}
+
+#[test]
+fn a_driver_that_takes_parameters_only_together_gets_them_so_both_ways() {
+    let m = joint_machine();
+    let before = settings(&m);
+    m.0.borrow_mut().together_only = true;
+    let mut session = begin(&m).unwrap();
+    let handle = session.apply(&Nowhere, &joint(&[1, 2, 3], 50)).unwrap();
+    assert_eq!(handle.read_back_words(), "50");
+    let owners: Vec<&str> = session.ledger().standing.iter().map(|s| s.knob.as_str()).collect();
+    assert_eq!(owners, ["nic.coalesce.adaptive-rx", "nic.coalesce.rx-usecs", "nic.coalesce.rx-frames"]);
+    session.undo(&Nowhere, handle).unwrap();
+    assert_eq!(settings(&m), before);
+    session.apply(&Nowhere, &joint(&[1, 2], 50)).unwrap();
+    let shown = status_on(&Nowhere, &m, &m, &place(NETNS)).unwrap().applied;
+    let shown: Vec<_> = shown.iter().map(|a| (a.knob.as_str(), a.target.to_string())).collect();
+    assert_eq!(shown, [("nic.coalesce.adaptive-rx", "e".to_owned()), ("nic.coalesce.rx-usecs", "e".to_owned())]);
+    drop(session);
+    let report = from_disk(&m, NETNS, "boot", false).unwrap();
+    assert!(report.complete() && report.done.iter().all(|i| i.outcome == Outcome::Restored), "{}", report.words());
+    assert_eq!(settings(&m), before);
+}
+
+#[test]
+fn what_a_driver_ignores_in_one_request_is_written_again() {
+    let m = joint_machine();
+    m.0.borrow_mut().deaf_together = Some("e/rx-usecs".into());
+    let handle = begin(&m).unwrap().apply(&Nowhere, &joint(&[1, 2], 50)).unwrap();
+    assert_eq!(handle.clamped, Vec::<String>::new());
+    assert_eq!(settings(&m)["e/rx-usecs"], "50");
+}
+
+#[test]
+fn one_refused_member_refuses_the_joint_step_and_says_which() {
+    for alone_only in [false, true] {
+        let m = joint_machine();
+        let before = settings(&m);
+        {
+            let mut machine = m.0.borrow_mut();
+            machine.alone_only = alone_only;
+            machine.refuse = Some("e/rx-frames".into());
+        }
+        let mut session = begin(&m).unwrap();
+        let refused = session.apply(&Nowhere, &joint(&[0, 1, 2, 3], 50)).unwrap_err();
+        assert!(matches!(&refused, StepError::Refused { why } if why.contains("refused")), "{refused}");
+        assert_eq!(settings(&m), before);
+        assert!(session.ledger().standing.is_empty());
+    }
+    // Taken without an error and without effect: the member that did not take is the one that is named.
+    let m = joint_machine();
+    m.0.borrow_mut().clamp = Some(3);
+    let refused = begin(&m).unwrap().apply(&Nowhere, &joint(&[1, 2, 3], 50)).unwrap_err();
+    assert!(
+        matches!(&refused, StepError::Refused { why } if why.contains("rx-frames") && why.contains("still 3")),
+        "{refused}"
+    );
 }
 
 #[test]

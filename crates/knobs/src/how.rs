@@ -119,7 +119,10 @@ impl Entry {
             (Place::NetFile(name), Target::Iface(i)) => file(format!("/sys/class/net/{i}/{name}")),
             (Place::RxFile(name), Target::RxQueue(i, n)) => file(format!("/sys/class/net/{i}/queues/rx-{n}/{name}")),
             (Place::TxFile(name), Target::TxQueue(i, n)) => file(format!("/sys/class/net/{i}/queues/tx-{n}/{name}")),
-            (Place::CpuFile(name), Target::Cpu(n)) => file(format!("/sys/devices/system/cpu/cpu{n}/{name}")),
+            (Place::CpuFile(name), Target::Cpu(n)) => {
+                let n = if name.starts_with("cpufreq/") { policy_of(sys, *n) } else { *n };
+                file(format!("/sys/devices/system/cpu/cpu{n}/{name}"))
+            }
             (Place::NodeFile(name), Target::Node(n)) => file(format!("/sys/devices/system/node/node{n}/{name}")),
             (Place::Features(names), Target::Iface(i)) => {
                 let have = query::features(sys, i);
@@ -262,6 +265,16 @@ impl Entry {
             (_, other) => Reading::Value(other.to_owned()),
         }
     }
+}
+
+/// The first CPU of the frequency policy that holds this one: `cpuN/cpufreq` of all its CPUs is one folder
+/// (drivers/cpufreq/cpufreq.c, `add_cpu_dev_symlink`), so that one write sets them all. The CPU itself where the policy
+/// does not tell.
+fn policy_of(sys: &dyn Sys, cpu: u32) -> u32 {
+    let affected = sys.read(&format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/affected_cpus")).into_value();
+    let affected: Vec<u32> =
+        affected.iter().flat_map(|t| t.split_whitespace()).filter_map(|n| n.parse().ok()).collect();
+    affected.iter().copied().filter(|_| affected.contains(&cpu)).min().unwrap_or(cpu)
 }
 
 fn numbered(sys: &dyn Sys, dir: &str, prefix: &str) -> Reading<Vec<u32>> {

@@ -54,6 +54,9 @@ pub struct Meta {
     pub also: &'static [&'static str],
     /// Where the facts on the page come from, each in a form of [`lowlat_model::source`].
     pub sources: &'static [&'static str],
+    /// Knobs that it is known to act only with: where neither helps alone, the two are tried together. The sources say
+    /// why.
+    pub needs: &'static [&'static str],
     /// File of the knob, for the code link.
     pub file: &'static str,
 }
@@ -136,6 +139,7 @@ macro_rules! knob {
         refusal $refusal:literal;
         also [$($also:literal),* $(,)?];
         sources [$($source:literal),+ $(,)?];
+        $(needs [$($needs:literal),+ $(,)?];)?
     ) => {
         $(#[doc = $page])+
         pub(crate) static KNOB: &$crate::how::Entry = &$crate::how::Entry {
@@ -149,6 +153,7 @@ macro_rules! knob {
                 standing: $crate::Standing::$standing,
                 also: &[$($also),*],
                 sources: &[$($source),+],
+                needs: &[$($($needs),+)?],
                 file: file!(),
             },
             place: $place,
@@ -200,6 +205,7 @@ pub static KNOBS: &[&dyn Knob] = &[
     &nic::coalesce_adaptive_rx::KNOB,
     &nic::coalesce_adaptive_tx::KNOB,
     &nic::coalesce_rx_usecs::KNOB,
+    &nic::coalesce_rx_frames::KNOB,
     &nic::coalesce_tx_usecs::KNOB,
     &nic::ring_rx::KNOB,
     &nic::ring_tx::KNOB,

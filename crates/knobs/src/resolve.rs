@@ -63,6 +63,8 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         prior,
         resets_link: meta.resets_link,
         resets: if meta.resets_link { Resets::Link } else { Resets::Nothing },
+        needs: meta.needs.iter().map(|n| (*n).to_owned()).collect(),
+        joint: setting.joint.clone(),
         ..PlannedStep::default()
     })
 }

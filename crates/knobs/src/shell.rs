@@ -9,14 +9,7 @@ pub fn restore(locus: &Locus, state: &State) -> String {
     match locus {
         Locus::File { path } => format!("printf '%s\\n' {} > {}", q(&text), q(path)),
         Locus::Feature { iface, name } => format!("ethtool -K {} {} {}", q(iface), q(name), q(&text)),
-        Locus::Coalesce { iface, param } => {
-            let value = match (param.as_str(), text.as_str()) {
-                ("adaptive-rx" | "adaptive-tx", "0") => "off",
-                ("adaptive-rx" | "adaptive-tx", "1") => "on",
-                (_, other) => other,
-            };
-            format!("ethtool -C {} {} {}", q(iface), q(param), q(value))
-        }
+        Locus::Coalesce { iface, param } => format!("ethtool -C {} {}", q(iface), coalesce_words(param, &text)),
         Locus::Ring { iface, param } => format!("ethtool -G {} {} {}", q(iface), q(param), q(&text)),
         Locus::Channels { iface, param } => format!("ethtool -L {} {} {}", q(iface), q(param), q(&text)),
         Locus::Pause { iface, param } => format!("ethtool -A {} {} {}", q(iface), q(param), q(&text)),
@@ -69,6 +62,35 @@ pub fn restore(locus: &Locus, state: &State) -> String {
             _ => format!("rm -f {}", q(path)),
         },
     }
+}
+
+/// The one command that puts several coalescing parameters of one interface back; `None` for fewer than two, and for
+/// places that are none.
+pub fn coalesce_at_once(places: &[(&Locus, &State)]) -> Option<String> {
+    let words: Option<Vec<(&str, String)>> = places
+        .iter()
+        .map(|(locus, state)| match locus {
+            Locus::Coalesce { iface, param } => Some((iface.as_str(), coalesce_words(param, &state.to_string()))),
+            _ => None,
+        })
+        .collect();
+    let words = words.filter(|w| w.len() > 1)?;
+    let (iface, _) = words.first()?;
+    if words.iter().any(|(other, _)| other != iface) {
+        return None;
+    }
+    let all: Vec<&str> = words.iter().map(|(_, w)| w.as_str()).collect();
+    Some(format!("ethtool -C {} {}", quote(iface), all.join(" ")))
+}
+
+/// A coalescing parameter as `ethtool -C` takes it.
+fn coalesce_words(param: &str, text: &str) -> String {
+    let value = match (param, text) {
+        ("adaptive-rx" | "adaptive-tx", "0") => "off",
+        ("adaptive-rx" | "adaptive-tx", "1") => "on",
+        (_, other) => other,
+    };
+    format!("{} {}", quote(param), quote(value))
 }
 
 /// A word for the shell, as itself where it holds nothing special.

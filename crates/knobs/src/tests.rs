@@ -71,12 +71,26 @@ fn every_file_is_registered_and_every_entry_has_its_file() {
 }
 
 #[test]
+fn what_a_knob_needs_is_another_knob_that_acts() {
+    for knob in KNOBS {
+        let m = knob.meta();
+        for needed in m.needs {
+            let other = find(needed).unwrap_or_else(|| panic!("{} needs {needed}, which is no knob", m.name)).meta();
+            assert!(other.name != m.name && other.standing == Standing::Acts, "{} needs {needed}", m.name);
+        }
+    }
+    let needs = |name: &str| find(name).unwrap().meta().needs;
+    assert!(needs("sysctl.net.core.busy_read").contains(&"nic.napi-defer-hard-irqs"));
+    assert!(needs("steer.rps").contains(&"irq.affinity"));
+}
+
+#[test]
 fn every_setting_of_the_agreed_list_has_its_entry() {
     let v4 = "tcp_low_latency tcp_fastopen tcp_timestamps tcp_sack tcp_window_scaling tcp_delack_min tcp_autocorking tcp_rmem tcp_wmem tcp_slow_start_after_idle tcp_notsent_lowat tcp_limit_output_bytes tcp_rto_min_us";
     let core = "rmem_max wmem_max rmem_default wmem_default netdev_max_backlog netdev_budget netdev_budget_usecs busy_poll busy_read default_qdisc rps_sock_flow_entries somaxconn";
     let kernel =
         "kernel.sched_rt_runtime_us kernel.numa_balancing kernel.timer_migration vm.stat_interval vm.swappiness";
-    let nic = "feature.gro feature.lro feature.tso feature.gso feature.ntuple coalesce.adaptive-rx coalesce.adaptive-tx coalesce.rx-usecs coalesce.tx-usecs ring.rx ring.tx channels.combined rss hw-timestamping private-flag.rx_striding_rq private-flag.rx_cqe_compress firmware.advanced-pci-settings pause eee gro-flush-timeout napi-defer-hard-irqs napi-threaded bql-limit-max";
+    let nic = "feature.gro feature.lro feature.tso feature.gso feature.ntuple coalesce.adaptive-rx coalesce.adaptive-tx coalesce.rx-usecs coalesce.rx-frames coalesce.tx-usecs ring.rx ring.tx channels.combined rss hw-timestamping private-flag.rx_striding_rq private-flag.rx_cqe_compress firmware.advanced-pci-settings pause eee gro-flush-timeout napi-defer-hard-irqs napi-threaded bql-limit-max";
     let boot = "isolcpus nohz_full rcu_nocbs idle intel_idle.max_cstate processor.max_cstate skew_tick tsc mitigations preempt-rt";
     let socket = "busy-poll prefer-busy-poll timestamping zerocopy nodelay quickack nonblock sqpoll iopoll io-uring-napi send-zc recv-zc";
     let others = "qdisc.kind irq.affinity irq.irqbalance steer.rps steer.rfs steer.xps steer.flow-rule route.quickack route.rto-min cpu.dma-latency cpu.governor cpu.min-frequency cpu.max-frequency cpu.energy-preference cpu.resume-latency cpu.smt cpu.workqueue-mask pcie.aspm-policy memory.hugepages memory.hugetlbfs memory.thp memory.ksm memory.mlock memory.numa-placement bypass.vfio bypass.xdp time.ptp4l time.phc2sys sched.rt-priority sched.cpu-affinity";
@@ -239,4 +253,19 @@ fn the_names_that_people_use_lead_to_the_entry() {
     assert!(crate::find_known("no such thing").is_none());
     // The last part of two names is no one's alone, unless one of them claims it.
     assert!(crate::find_known("max_cstate").is_none());
+}
+
+#[test]
+fn cpus_of_one_frequency_policy_are_set_by_one_write() {
+    let cpu = |n: u32, file: &str| format!("/sys/devices/system/cpu/cpu{n}/cpufreq/{file}");
+    let mut files = BTreeMap::new();
+    for n in 0..4 {
+        files.insert(cpu(n, "scaling_governor"), "ondemand\n".to_owned());
+        files.insert(cpu(n, "affected_cpus"), "0 1 2 3\n".to_owned());
+    }
+    files.insert(cpu(5, "scaling_governor"), "ondemand\n".to_owned());
+    let governor = find("cpu.governor").unwrap();
+    let at = |n: u32| governor.ops(&Files(files.clone()), &Target::Cpu(n), "performance").unwrap();
+    assert_eq!(at(3), [Op::file(cpu(0, "scaling_governor"), "performance")]);
+    assert_eq!(at(5), [Op::file(cpu(5, "scaling_governor"), "performance")], "a policy that tells of no CPUs");
 }

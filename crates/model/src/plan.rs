@@ -62,6 +62,24 @@ pub struct PlannedStep {
     /// Knobs that this one is known to need: tried together when neither helped alone.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// The group within its finding that it belongs to ([`crate::finding::Setting::joint`]): steps of one group become
+    /// one step when the plan is ordered.
+    #[serde(default)]
+    pub joint: Option<String>,
+    /// Why something resets, or that it is not known whether it does: `ixgbe: 1 -> 0 changes TXDCTL.WTHRESH`; `null`
+    /// where nothing does.
+    #[serde(default)]
+    pub resets_why: Option<String>,
+}
+
+impl PlannedStep {
+    /// The writes, each with the knob and the target that it belongs to: a member's of a joint step, else the step's
+    /// own.
+    pub fn owned_ops(&self) -> impl Iterator<Item = (&str, &Target, &Op)> {
+        let members = self.members.iter().flat_map(|m| std::iter::repeat_n((m.knob.as_str(), &m.target), m.ops));
+        let owners = members.chain(std::iter::repeat((self.knob.as_str(), &self.target)));
+        self.ops.iter().zip(owners).map(|(op, (knob, target))| (knob, target, op))
+    }
 }
 
 /// A setting that was asked for and will not be done.

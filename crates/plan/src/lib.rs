@@ -4,6 +4,8 @@
 //! bypass. A later class is judged on a path that an earlier one has already made quiet.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod joint;
+
 use lowlat_model::plan::LeftOut;
 use lowlat_model::{Plan, PlannedStep, Risk, Schema};
 
@@ -24,12 +26,13 @@ pub struct Options {
 ///
 /// Steps that set one place to different values are *alternatives*: all stay, the weightiest finding's first, and
 /// whoever tries them stops at the first that is kept (`lowlat apply`, which judges nothing, takes the first alone).
-/// The same step twice is one step with both reasons.
+/// The same step twice is one step with both reasons. Settings that a finding joins are one step, whose members each
+/// keep their own knob and target.
 pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &Options) -> Plan {
     let mut plan = Plan { schema: Schema::current("plan"), iface: None, steps: Vec::new(), left_out };
-    for step in steps {
+    for step in joint::merge(steps) {
         if let Some(why) = refusal(&step, options) {
-            plan.left_out.push(LeftOut { knob: step.knob, target: step.target, why });
+            plan.left_out.extend(left_out_of(step, &why));
             continue;
         }
         if let Some(same) =
@@ -45,6 +48,18 @@ pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &Options)
     // Stable: within a class the weightier finding stays first.
     plan.steps.sort_by_key(|s| class(&s.knob));
     plan
+}
+
+/// One line for a step, and for each knob of a joint one.
+fn left_out_of(step: PlannedStep, why: &str) -> Vec<LeftOut> {
+    let line = |knob, target| LeftOut { knob, target, why: why.to_owned() };
+    let mut out = vec![line(step.knob, step.target)];
+    for m in step.members {
+        if out.iter().all(|l| l.knob != m.knob) {
+            out.push(line(m.knob, m.target));
+        }
+    }
+    out
 }
 
 fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
@@ -152,6 +167,22 @@ mod tests {
         assert_eq!(to, ["1", "3", "2"]);
         assert_eq!(plan.steps[0].reason, "because of 1; and because");
         assert!(plan.left_out.is_empty());
+    }
+
+    #[test]
+    fn a_joint_step_is_refused_whole_and_each_knob_is_told() {
+        let joint = |knob: &str, risk| PlannedStep {
+            reason: "rule: title".into(),
+            joint: Some("pair".into()),
+            ..step(knob, "e", "0", risk)
+        };
+        let both = || vec![joint("nic.coalesce.rx-usecs", Risk::High), joint("nic.coalesce.rx-frames", Risk::Low)];
+        let plan = order(both(), Vec::new(), &Options::default());
+        assert!(plan.steps.is_empty());
+        let told: Vec<&str> = plan.left_out.iter().map(|l| l.knob.as_str()).collect();
+        assert_eq!(told, ["nic.coalesce.rx-usecs", "nic.coalesce.rx-frames"]);
+        let plan = order(both(), Vec::new(), &Options { allow_disruptive: true, ..Options::default() });
+        assert_eq!((plan.steps.len(), plan.steps[0].ops.len()), (1, 2));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use lowlat_model::Severity;
 use lowlat_model::op::Target;
 
-use crate::look::{finding, number, on_path, set, with, within};
+use crate::look::{finding, joint, number, on_path, set, with, within};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -51,7 +51,8 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         "set busy_read and busy_poll back to 0, and let the program that gains ask for it on its own socket",
     );
     let back = set_to.into_iter().filter(|(_, us)| *us > 0);
-    seen.found(with(found, back.map(|(key, _)| set(&format!("sysctl.{key}"), Target::Host, 0))));
+    let back = back.map(|(key, _)| set(&format!("sysctl.{key}"), Target::Host, 0)).collect();
+    seen.found(with(found, joint("busy polling", back)));
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lowlat_model::Severity;
 use lowlat_model::op::Target;
 
-use crate::look::{cpus, finding, on_path, set, with};
+use crate::look::{cpus, finding, joint, on_path, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -19,7 +19,7 @@ crate::rule! {
     /// load through the energy/performance preference.
     /// ## Remedy
     /// `performance` on the processors of the path: the application's and those that take its interrupts, all where
-    /// they are not known. It costs power. In most virtual machines the host decides and there is nothing to set.
+    /// they are not known, as one step: a path is as slow as its slowest processor. It costs power. In most virtual machines the host decides and there is nothing to set.
     pub GovernorNotPerformance = "governor-not-performance";
     sources [
         "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Generic Scaling Governors",
@@ -76,7 +76,8 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         evidence,
         "set the performance governor on the processors of the path; it costs power",
     );
-    seen.found(with(found, slow.into_iter().map(|c| set("cpu.governor", Target::Cpu(c), "performance"))));
+    let settings = slow.into_iter().map(|c| set("cpu.governor", Target::Cpu(c), "performance")).collect();
+    seen.found(with(found, joint("governors", settings)));
 }
 
 #[cfg(test)]
@@ -100,6 +101,8 @@ mod tests {
         let targets =
             |seen: Seen| seen.findings[0].remedy.settings.iter().map(|s| s.target.to_string()).collect::<Vec<_>>();
         assert_eq!(targets(rule(NAME, &facts)), ["cpu1", "cpu2"]);
+        let joint = |s: &lowlat_model::finding::Setting| s.joint.as_deref() == Some("governors");
+        assert!(rule(NAME, &facts).findings[0].remedy.settings.iter().all(joint), "one step");
         // With the application on CPU 2 and interrupts on 0 and 1, both are on the path; with it on 3, only CPU 1 is.
         for (app, want) in [(2, &["cpu1", "cpu2"][..]), (3, &["cpu1"])] {
             let baseline = crate::tests::baseline(Some(app));

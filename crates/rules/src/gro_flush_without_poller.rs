@@ -3,7 +3,7 @@
 use lowlat_model::Severity;
 use lowlat_model::op::Target;
 
-use crate::look::{finding, number, on_path, set, with, within};
+use crate::look::{finding, joint, number, on_path, set, with, within};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -59,7 +59,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             evidence,
             "set the timeout back to 0, or have the program poll (SO_PREFER_BUSY_POLL)",
         );
-        seen.found(with(found, settings));
+        seen.found(with(found, joint(&format!("deferral of {name}"), settings)));
     }
 }
 
@@ -87,7 +87,8 @@ mod tests {
             ],
             &[],
         );
-        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings.len(), 2);
+        let settings = rule(NAME, &facts).findings.remove(0).remedy.settings;
+        assert!(settings.len() == 2 && settings.iter().all(|s| s.joint.as_deref() == Some("deferral of eth0")));
         grow(&mut facts, "netstat", "TcpExt.BusyPollRxPackets", 5);
         assert_eq!(rule(NAME, &facts), Seen::default(), "somebody polls");
     }

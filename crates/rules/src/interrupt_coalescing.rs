@@ -1,27 +1,33 @@
 //! A device that waits before it tells of a packet.
 
+use std::collections::BTreeMap;
+
 use lowlat_model::Severity;
+use lowlat_model::finding::Setting;
 use lowlat_model::op::Target;
 use lowlat_model::units::us;
 
-use crate::look::{finding, on_path, set, with};
+use crate::look::{finding, joint, on_path, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Receive interrupts that the device holds back: adaptive coalescing, or a fixed delay above 10 µs.
+    /// Receive interrupts that the device holds back: adaptive coalescing, a fixed delay above 10 µs, or no delay and
+    /// more than one packet to wait for.
     /// ## Why it matters
     /// A coalescing device waits for more packets before it raises an interrupt, which adds up to `rx-usecs` to the
     /// packet that came first. Adaptive coalescing changes that delay with the load, so it moves the median *and* P99,
-    /// and makes runs differ.
+    /// and makes runs differ. The device interrupts when the delay is over *or* `rx-frames` packets have come; with a
+    /// delay of 0 the packets alone count, and a lone one waits for those that may never follow.
     /// ## Threshold
     /// `adaptive-rx` on, or `rx-usecs` above 10: a heuristic, since below it the delay drowns in the interrupt's own
-    /// cost on most hosts. It is critical when the delay alone is longer than the goal. Some Intel drivers take the
+    /// cost on most hosts; or `rx-frames` above 1 beside `rx-usecs 0`. It is critical when the delay alone is longer than the goal. Some Intel drivers take the
     /// smallest numbers for modes that adapt the delay to the load, and these are found too: 1 of `ixgbe` and `ixgbevf`,
     /// up to 3 of `igb`, `igbvf` and `igc`, up to 4 of `e1000` and `e1000e`, whose default is 3.
     /// ## Remedy
-    /// Try `adaptive-rx off` and `rx-usecs 0`, and judge both on P50 and P99 of the live path. An interrupt for each
-    /// packet costs processor time, so under high packet rates a few microseconds may do better than 0 (10 is the
+    /// Try `adaptive-rx off`, `rx-usecs 0` and, where the driver has it, `rx-frames 1`, as one step, judged on P50 and P99
+    /// of the live path: that is what the kernel calls no coalescing, and each alone can be worse than before. `tg3`
+    /// refuses 0 and gets 1, which waits no longer beside `rx-frames 1`. An interrupt for each packet costs processor time, so under high packet rates a few microseconds may do better than 0 (10 is the
     /// smallest beside 0 that `igb`, `igc` and `e1000e` take); a program that polls the device itself gains nothing and
     /// may lose.
     pub InterruptCoalescing = "interrupt-coalescing";
@@ -29,6 +35,8 @@ crate::rule! {
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_GET",
         "Documentation/networking/net_dim.rst in linux 6.12: Net DIM Algorithm",
         "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst (optimal settings for achieving the best latency)",
+        "include/uapi/linux/ethtool.h in linux 6.12: struct ethtool_coalesce (to disable coalescing, set usecs = 0 and max_frames = 1)",
+        "drivers/net/ethernet/broadcom/tg3.c in linux 6.12: tg3_set_coalesce",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_set_coalesce",
         "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_set_coalesce",
         "drivers/net/ethernet/intel/e1000e/ethtool.c in linux 6.12: e1000_set_coalesce",
@@ -42,42 +50,90 @@ const LIMIT_US: u32 = 10;
 const MODES: [(&str, u32); 7] =
     [("ixgbe", 1), ("ixgbevf", 1), ("igb", 3), ("igbvf", 3), ("igc", 3), ("e1000", 4), ("e1000e", 4)];
 
+/// Receive coalescing of one interface.
+struct Receive<'a> {
+    name: &'a str,
+    driver: &'a str,
+    adaptive: bool,
+    /// µs; 0 where the driver has none.
+    usecs: u32,
+    /// Packets; `None` where the driver has none.
+    frames: Option<u32>,
+}
+
+impl<'a> Receive<'a> {
+    fn of(name: &'a str, driver: &'a str, coalesce: &BTreeMap<String, u32>) -> Self {
+        let get = |key: &str| coalesce.get(key).copied();
+        Self {
+            name,
+            driver,
+            adaptive: get("adaptive-rx").is_some_and(|v| v != 0),
+            usecs: get("rx-usecs").unwrap_or(0),
+            frames: get("rx-frames"),
+        }
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        let Self { name, driver, adaptive, usecs, frames } = self;
+        let mut evidence = Vec::new();
+        if *adaptive {
+            evidence.push(format!("{name} adaptive-rx is on"));
+        }
+        if *usecs > 0 && MODES.iter().any(|(name, last)| name == driver && usecs <= last) {
+            evidence.push(format!("{name} rx-usecs = {usecs}, which makes {driver} adapt the delay to the load"));
+        }
+        if *usecs > LIMIT_US {
+            evidence
+                .push(format!("{name} rx-usecs = {usecs}: the first packet waits up to {usecs} µs for its interrupt"));
+        }
+        if let (0, false, Some(frames @ 2..)) = (*usecs, *adaptive, *frames) {
+            evidence.push(format!(
+                "{name} rx-frames = {frames} beside rx-usecs 0: a packet waits for {} more, however long that takes",
+                frames - 1
+            ));
+        }
+        evidence
+    }
+
+    /// No coalescing at all: each of the three that is not so already.
+    fn off(&self) -> Vec<Setting> {
+        let here = || Target::Iface(self.name.to_owned());
+        let least = if self.driver == "tg3" { 1 } else { 0 };
+        let mut settings = Vec::new();
+        if self.adaptive {
+            settings.push(set("nic.coalesce.adaptive-rx", here(), "off"));
+        }
+        if self.usecs > least {
+            settings.push(set("nic.coalesce.rx-usecs", here(), least));
+        }
+        if self.frames.is_some_and(|f| f != 1) {
+            settings.push(set("nic.coalesce.rx-frames", here(), 1));
+        }
+        joint(&format!("receive coalescing of {}", self.name), settings)
+    }
+}
+
 fn look(input: &Input<'_>, seen: &mut Seen) {
     for (name, iface) in on_path(input.facts) {
         let Some(coalesce) = seen.need_of(input.facts, format!("{name} coalescing"), &iface.coalesce) else { continue };
-        let adaptive = coalesce.get("adaptive-rx").is_some_and(|v| *v != 0);
-        let usecs = coalesce.get("rx-usecs").copied().unwrap_or(0);
-        let mut settings = Vec::new();
-        let mut evidence = Vec::new();
-        if adaptive {
-            evidence.push(format!("{name} adaptive-rx is on"));
-            settings.push(set("nic.coalesce.adaptive-rx", Target::Iface(name.to_owned()), "off"));
-        }
         let driver = iface.driver.value().map(String::as_str).unwrap_or_default();
-        if usecs > 0 && MODES.iter().any(|(name, last)| *name == driver && usecs <= *last) {
-            evidence.push(format!("{name} rx-usecs = {usecs}, which makes {driver} adapt the delay to the load"));
-            settings.push(set("nic.coalesce.rx-usecs", Target::Iface(name.to_owned()), 0));
-        }
-        if usecs > LIMIT_US {
-            evidence
-                .push(format!("{name} rx-usecs = {usecs}: the first packet waits up to {usecs} µs for its interrupt"));
-            settings.push(set("nic.coalesce.rx-usecs", Target::Iface(name.to_owned()), 0));
-        }
+        let receive = Receive::of(name, driver, coalesce);
+        let mut evidence = receive.evidence();
         if evidence.is_empty() {
             continue;
         }
         if let Some((p50, p99)) = input.baseline.and_then(|b| Some((b.rtt.p50_ns?, b.rtt.p99_ns?))) {
             evidence.push(format!("measured: P50 {} µs, P99 {} µs", us(p50), us(p99)));
         }
-        let over_goal = input.goal_ns.is_some_and(|goal| u64::from(usecs) * 1_000 > goal);
+        let over_goal = input.goal_ns.is_some_and(|goal| u64::from(receive.usecs) * 1_000 > goal);
         let found = finding(
             NAME,
             if over_goal { Severity::Critical } else { Severity::Warning },
             format!("{name} holds receive interrupts back"),
             evidence,
-            "switch adaptive coalescing off and try a delay of 0, then a few microseconds, judged on p50 and p99; an interrupt per packet costs processor time",
+            "switch adaptive coalescing off and try a delay of 0 with rx-frames 1, then a few microseconds, judged on p50 and p99; an interrupt per packet costs processor time",
         );
-        seen.found(with(found, settings));
+        seen.found(with(found, receive.off()));
     }
 }
 
@@ -104,6 +160,7 @@ mod tests {
         );
         let settings = &rule(NAME, &facts).findings[0].remedy.settings;
         assert_eq!(settings.iter().map(|s| s.value.as_str()).collect::<Vec<_>>(), ["off", "0"]);
+        assert!(settings.iter().all(|s| s.joint.as_deref() == Some("receive coalescing of eth0")), "one step");
         assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning);
         assert_eq!(rule_for(NAME, &facts, 50_000).findings[0].severity, Severity::Critical);
     }
@@ -118,6 +175,37 @@ mod tests {
         iface(&mut facts).driver = Reading::Value("e1000e".into());
         iface(&mut facts).coalesce = Reading::Value(BTreeMap::from([("rx-usecs".into(), 3)]));
         only(NAME, &facts, &["eth0 rx-usecs = 3, which makes e1000e adapt the delay to the load"], &[]);
+    }
+
+    fn asked(driver: &str, params: &[(&str, u32)]) -> Vec<String> {
+        let mut facts = healthy();
+        iface(&mut facts).driver = Reading::Value(driver.into());
+        iface(&mut facts).coalesce = Reading::Value(params.iter().map(|(p, v)| ((*p).to_owned(), *v)).collect());
+        let settings = rule(NAME, &facts).findings.into_iter().flat_map(|f| f.remedy.settings);
+        settings.map(|s| format!("{} {}", s.knob.trim_start_matches("nic.coalesce."), s.value)).collect()
+    }
+
+    /// A broadcom card with five packets to wait for (Allied Telesis AT-2916 manual), a Mellanox one with 88
+    /// (github.com/Mellanox/sockperf issue 21).
+    #[test]
+    fn the_packets_to_wait_for_go_with_the_delay() {
+        assert_eq!(asked("tg3", &[("rx-usecs", 20), ("rx-frames", 5)]), ["rx-usecs 1", "rx-frames 1"]);
+        assert_eq!(asked("mlx4_en", &[("adaptive-rx", 0), ("rx-usecs", 0), ("rx-frames", 88)]), ["rx-frames 1"]);
+        let mlx5 = [("adaptive-rx", 1), ("rx-usecs", 8), ("rx-frames", 128)];
+        assert_eq!(asked("mlx5_core", &mlx5), ["adaptive-rx off", "rx-usecs 0", "rx-frames 1"]);
+        // Both 0 would never interrupt, so 0 packets become 1 with the delay.
+        assert_eq!(asked("x", &[("rx-usecs", 50), ("rx-frames", 0)]), ["rx-usecs 0", "rx-frames 1"]);
+        // Where nothing waits there is nothing to set.
+        assert_eq!(asked("x", &[("rx-usecs", 0), ("rx-frames", 1)]), [""; 0]);
+        assert_eq!(asked("x", &[("rx-usecs", 8), ("rx-frames", 64)]), [""; 0]);
+    }
+
+    #[test]
+    fn packets_to_wait_for_are_named() {
+        let mut facts = healthy();
+        iface(&mut facts).coalesce = Reading::Value(BTreeMap::from([("rx-usecs".into(), 0), ("rx-frames".into(), 88)]));
+        let words = "eth0 rx-frames = 88 beside rx-usecs 0: a packet waits for 87 more, however long that takes";
+        only(NAME, &facts, &[words], &[]);
     }
 
     #[test]

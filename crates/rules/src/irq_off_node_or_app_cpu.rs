@@ -4,7 +4,7 @@ use lowlat_model::facts::{Facts, Irq};
 use lowlat_model::op::Target;
 use lowlat_model::{Severity, Window};
 
-use crate::look::{cpus, finding, on_path, set, with};
+use crate::look::{cpus, finding, joint, on_path, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -76,7 +76,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             evidence,
             "keep the interrupts on the device's node and off the application's core; tell irqbalance to leave these lines alone",
         );
-        seen.found(with(found, settings));
+        seen.found(with(found, joint(&format!("interrupts of {name}"), settings)));
     }
 }
 
@@ -146,6 +146,7 @@ mod tests {
         only(NAME, &facts, &["eth0/irq-1 (eth0-TxRx-1) fires on CPU 3: that is node 1, the device is on node 0"], &[]);
         let setting = rule(NAME, &facts).findings[0].remedy.settings[0].clone();
         assert_eq!((setting.target.to_string().as_str(), setting.value.as_str()), ("eth0/irq-1", "1"));
+        assert_eq!(setting.joint.as_deref(), Some("interrupts of eth0"), "all lines move in one step");
     }
 
     #[test]

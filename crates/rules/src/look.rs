@@ -142,6 +142,14 @@ pub(crate) fn set(knob: &str, target: Target, value: impl Display) -> Setting {
     Setting { knob: knob.to_owned(), target, value: value.to_string(), joint: None }
 }
 
+/// Settings that act only together, as one step of this name.
+pub(crate) fn joint(name: &str, mut settings: Vec<Setting>) -> Vec<Setting> {
+    for setting in &mut settings {
+        setting.joint = Some(name.to_owned());
+    }
+    settings
+}
+
 /// The interfaces that the path may use: the one in focus, else all that are up and lead out of the host.
 pub(crate) fn on_path(facts: &Facts) -> Vec<(&str, &Interface)> {
     if facts.iface.is_some() {

@@ -6,7 +6,7 @@ use lowlat_model::facts::Facts;
 use lowlat_model::op::Target;
 use lowlat_model::{Severity, Window};
 
-use crate::look::{cpus, finding, on_path, set, with, within};
+use crate::look::{cpus, finding, joint, on_path, set, with, within};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -64,7 +64,8 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
                 evidence,
                 "switch rps off for this queue; where one processor cannot keep up, spread flows by hardware queues (rss)",
             );
-            seen.found(with(found, [set("steer.rps", Target::RxQueue(name.to_owned(), n), "off")]));
+            let off = set("steer.rps", Target::RxQueue(name.to_owned(), n), "off");
+            seen.found(with(found, joint(&format!("RPS of {name}"), vec![off])));
         }
     }
 }

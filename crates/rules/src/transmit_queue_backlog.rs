@@ -3,7 +3,7 @@
 use lowlat_model::op::Target;
 use lowlat_model::{Reading, Severity};
 
-use crate::look::{finding, on_path, set, with};
+use crate::look::{finding, joint, on_path, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -60,7 +60,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             evidence,
             "bound the byte queue limit, with a fair queue discipline before it; watch that bulk traffic keeps its speed",
         );
-        seen.found(with(found, settings));
+        seen.found(with(found, joint(&format!("transmit queues of {name}"), settings)));
     }
 }
 

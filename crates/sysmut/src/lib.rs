@@ -59,6 +59,28 @@ impl LiveMut {
     }
 }
 
+impl LiveMut {
+    /// Performs several writes that the kernel can take in one request: coalescing parameters of one interface, which a
+    /// driver may check against each other. Anything else is refused, and nothing of it is written.
+    pub fn write_together(&mut self, ops: &[Op]) -> Result<(), WriteError> {
+        let mut values: Vec<(&str, &str)> = Vec::new();
+        let mut of: Option<&str> = None;
+        for op in ops {
+            match (&op.locus, &op.set) {
+                (Locus::Coalesce { iface, param }, State::Text(text)) if of.is_none_or(|i| i == iface) => {
+                    of = Some(iface);
+                    values.push((param, text));
+                }
+                (locus, set) => {
+                    let what = format!("write {set} to {locus:?} together with others");
+                    return Err(WriteError::not_allowed(what, "the kernel takes it in a request of its own"));
+                }
+            }
+        }
+        of.map_or(Ok(()), |iface| nic::write_coalescing(iface, &values))
+    }
+}
+
 fn irq_affinity(iface: &str, index: u32, cpus: &str) -> Result<(), WriteError> {
     let what = format!("set the CPUs of interrupt {index} of {iface}");
     let lines = match irqs::of_interface(&Live::new(), iface) {

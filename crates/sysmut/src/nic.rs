@@ -39,6 +39,17 @@ pub(crate) fn write(locus: &Locus, text: &str) -> Result<(), WriteError> {
     Ok(())
 }
 
+/// Writes several coalescing parameters of one interface in one message.
+pub(crate) fn write_coalescing(iface: &str, values: &[(&str, &str)]) -> Result<(), WriteError> {
+    let mut numbers = Vec::new();
+    for (param, text) in values {
+        let what = || format!("set coalescing {param} of {iface} to {text:?}");
+        let number = text.trim().parse().map_err(|_| WriteError::not_allowed(what(), "it takes a number"))?;
+        numbers.push((*param, number));
+    }
+    Ok(coalesce::set_coalesce_many(iface, &numbers)?)
+}
+
 /// `tx=1 rx=0`.
 fn hw_timestamp(text: &str) -> Option<ioctl::HwTimestamp> {
     let (mut tx, mut rx) = (None, None);
@@ -62,6 +73,12 @@ mod tests {
         for bad in ["", "tx=1", "tx=1 rx=x", "on", "tx=1 rx=1 z=1"] {
             assert_eq!(hw_timestamp(bad), None, "{bad:?} was taken");
         }
+    }
+
+    #[test]
+    fn one_bad_value_of_several_sends_nothing() {
+        let bad = write_coalescing("lo", &[("rx-usecs", "0"), ("rx-frames", "many")]);
+        assert!(matches!(bad, Err(WriteError::NotAllowed { .. })));
     }
 
     #[test]

@@ -22,5 +22,7 @@ crate::knob! {
         "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",
         "kernel/irq/proc.c in linux 6.1, 6.12: write_irq_affinity",
         "kernel/irq/manage.c in linux 6.12: irq_can_set_affinity_usr",
+        "Documentation/networking/scaling.rst in linux 6.12: RPS Configuration",
     ];
+    needs ["steer.rps"];
 }

@@ -19,5 +19,7 @@ crate::knob! {
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",
         "Documentation/networking/net_dim.rst in linux 6.12: Net DIM Algorithm",
+        "drivers/net/ethernet/mellanox/mlx5/core/en_ethtool.c in linux 6.12: mlx5e_ethtool_set_coalesce",
     ];
+    needs ["nic.coalesce.tx-usecs"];
 }

@@ -26,5 +26,7 @@ crate::knob! {
         "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_set_coalesce",
         "drivers/net/ethernet/intel/e1000e/ethtool.c in linux 6.12: e1000_set_coalesce",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_set_coalesce",
+        "include/uapi/linux/ethtool.h in linux 6.12: struct ethtool_coalesce",
     ];
+    needs ["nic.coalesce.adaptive-rx", "nic.coalesce.rx-frames"];
 }

@@ -23,4 +23,5 @@ crate::knob! {
         "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_set_coalesce",
         "drivers/net/ethernet/intel/igc/igc_ethtool.c in linux 6.1, 6.12: igc_ethtool_set_coalesce",
     ];
+    needs ["nic.coalesce.adaptive-tx"];
 }

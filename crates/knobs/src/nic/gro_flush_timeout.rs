@@ -22,5 +22,7 @@ crate::knob! {
         "Documentation/networking/napi.rst in linux 6.12: Software IRQ coalescing, IRQ mitigation",
         "net/core/dev.c in linux 6.12: napi_complete_done",
         "not confirmed: 3.19 as its first release, and 6.13 for the one per NAPI (read: present in 6.1 and 6.12, per NAPI in neither)",
+        "Documentation/networking/napi.rst in linux 6.12: IRQ mitigation",
     ];
+    needs ["nic.napi-defer-hard-irqs", "sysctl.net.core.busy_poll", "sysctl.net.core.busy_read"];
 }

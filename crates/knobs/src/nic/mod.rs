@@ -4,6 +4,7 @@ pub(crate) mod bql_limit_max;
 pub(crate) mod channels_combined;
 pub(crate) mod coalesce_adaptive_rx;
 pub(crate) mod coalesce_adaptive_tx;
+pub(crate) mod coalesce_rx_frames;
 pub(crate) mod coalesce_rx_usecs;
 pub(crate) mod coalesce_tx_usecs;
 pub(crate) mod eee;

@@ -21,5 +21,7 @@ crate::knob! {
         "Documentation/networking/napi.rst in linux 6.12: Software IRQ coalescing",
         "net/core/dev.c in linux 6.12: napi_complete_done",
         "not confirmed: 5.8 as its first release (read: present in 6.1)",
+        "Documentation/networking/napi.rst in linux 6.12: IRQ mitigation",
     ];
+    needs ["nic.gro-flush-timeout", "sysctl.net.core.busy_poll", "sysctl.net.core.busy_read"];
 }

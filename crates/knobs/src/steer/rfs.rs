@@ -22,4 +22,5 @@ crate::knob! {
         "Documentation/networking/scaling.rst in linux 6.12: RFS: Receive Flow Steering, Accelerated RFS",
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: rps_flow_cnt (2.6.35)",
     ];
+    needs ["sysctl.net.core.rps_sock_flow_entries"];
 }

@@ -20,5 +20,7 @@ crate::knob! {
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RPS: Receive Packet Steering",
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: rps_cpus (2.6.35)",
+        "Documentation/networking/scaling.rst in linux 6.12: RSS IRQ Configuration",
     ];
+    needs ["irq.affinity"];
 }

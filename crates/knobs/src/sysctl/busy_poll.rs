@@ -25,5 +25,7 @@ crate::knob! {
         "Documentation/networking/napi.rst in linux 6.12: Busy polling",
         "fs/eventpoll.c in linux 6.12: ep_busy_loop_on",
         "include/net/busy_poll.h in linux 6.12: busy_loop_timeout",
+        "Documentation/networking/napi.rst in linux 6.12: IRQ mitigation",
     ];
+    needs ["nic.napi-defer-hard-irqs", "nic.gro-flush-timeout"];
 }

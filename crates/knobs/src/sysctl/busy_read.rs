@@ -23,5 +23,7 @@ crate::knob! {
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: busy_read",
         "Documentation/networking/napi.rst in linux 6.12: Busy polling",
         "net/core/sock.c in linux 6.1, 6.12: sock_init_data_uid (sk_ll_usec)",
+        "Documentation/networking/napi.rst in linux 6.12: IRQ mitigation",
     ];
+    needs ["nic.napi-defer-hard-irqs", "nic.gro-flush-timeout"];
 }

@@ -23,4 +23,5 @@ crate::knob! {
         "Documentation/networking/scaling.rst in linux 6.12: RFS: Receive Flow Steering, Accelerated RFS",
         "net/core/sysctl_net_core.c in linux 6.12: rps_sock_flow_sysctl (at most 1 << 29)",
     ];
+    needs ["steer.rfs"];
 }

@@ -71,11 +71,23 @@ fn short(name: &str, attr: Attr<'_>) -> Malformed {
 
 /// Sets one parameter; the others stay.
 pub fn set_coalesce(iface: &str, param: &str, value: u32) -> Result<(), Error> {
-    let Some((_, kind, width)) = PARAMS.iter().find(|(name, ..)| *name == param) else {
-        return Err(unknown(iface, "coalescing", param, PARAMS.iter().map(|p| p.0)));
-    };
-    set(iface, param, COALESCE_SET, |m| match width {
-        Width::U32 => m.u32(*kind, value),
-        Width::Bool => m.u8(*kind, u8::from(value != 0)),
+    set_coalesce_many(iface, &[(param, value)])
+}
+
+/// Sets several parameters in one message, for drivers that check them against each other; the others stay.
+pub fn set_coalesce_many(iface: &str, values: &[(&str, u32)]) -> Result<(), Error> {
+    let mut attrs = Vec::new();
+    for (param, value) in values {
+        let Some((_, kind, width)) = PARAMS.iter().find(|(name, ..)| name == param) else {
+            return Err(unknown(iface, "coalescing", param, PARAMS.iter().map(|p| p.0)));
+        };
+        attrs.push((*kind, *width, *value));
+    }
+    let names = values.iter().map(|(param, _)| *param).collect::<Vec<_>>().join(" and ");
+    set(iface, &names, COALESCE_SET, |m| {
+        attrs.iter().fold(m, |m, (kind, width, value)| match width {
+            Width::U32 => m.u32(*kind, *value),
+            Width::Bool => m.u8(*kind, u8::from(*value != 0)),
+        })
     })
 }

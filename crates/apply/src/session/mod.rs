@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::journal::JournalEntry;
 use lowlat_model::op::Target;
+use lowlat_model::tune::Resets;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_sys::Sys;
 
@@ -14,10 +15,14 @@ use crate::live_writer::LiveWriter;
 use crate::log::{Log, read_all};
 use crate::namespaces::{Netns, Place};
 use crate::places::{disturbed, words};
-use crate::rollback::{Outcome, RollbackReport, Rules, oldest_priors, put_back, roll_back};
+use crate::rollback::{
+    Outcome, RollbackReport, Rules, look_and_put_back, oldest_priors, put_back, put_back_together, roll_back,
+};
 use crate::same::same;
 use crate::script;
-use crate::writer::Writer;
+use crate::writer::{Writer, together};
+
+mod group;
 
 /// An open transaction. Dropping it writes nothing: what stands, stands in the journal, and `lowlat rollback` finds it.
 pub struct Session<W = LiveWriter> {
@@ -119,16 +124,21 @@ impl<W: Writer> Session<W> {
 
     fn apply_all(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut Handle) -> Result<(), StepError> {
         let earlier: Vec<u64> = self.log.ledger.standing.iter().map(|s| s.seq).collect();
-        if step.resets_link {
+        let resets = step.resets_link || step.resets != Resets::Nothing;
+        if resets {
             self.guard(sys, step, handle)?;
         }
-        for op in &step.ops {
+        let owned: Vec<group::Owned<'_>> = step.owned_ops().collect();
+        for group in owned.chunk_by(|(_, _, a), (_, _, b)| together(&a.locus, &b.locus)) {
             if self.stop.is_some_and(|s| s.load(Ordering::SeqCst)) {
                 return Err(StepError::Stopped);
             }
-            self.write(sys, &step.knob, &step.target, op, handle)?;
+            match group {
+                [(knob, target, op)] => self.write(sys, knob, target, op, handle)?,
+                several => self.write_group(sys, several, handle)?,
+            }
         }
-        if step.resets_link {
+        if resets {
             let guards = handle.seqs.clone();
             handle.reapplied =
                 self.reapply(sys, |s| earlier.contains(&s.seq) || (guards.contains(&s.seq) && s.is_guard()))?;
@@ -167,18 +177,7 @@ impl<W: Writer> Session<W> {
         op: &Op,
         handle: &mut Handle,
     ) -> Result<(), StepError> {
-        let place = words(&op.locus);
-        let prior = match self.writer.state(sys, &op.locus) {
-            Reading::Value(state) => state,
-            other => {
-                let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
-                return Err(StepError::Refused {
-                    why: format!(
-                        "{place} cannot be read before it is changed ({kind}: {why}), so it could not be put back"
-                    ),
-                });
-            }
-        };
+        let prior = self.prior(sys, &op.locus)?;
         if same(&op.locus, &prior, &op.set) {
             return Ok(());
         }
@@ -192,17 +191,36 @@ impl<W: Writer> Session<W> {
         }
         let now = self.writer.state(sys, &op.locus);
         match (written, now) {
-            (Ok(()), Reading::Value(now)) if !same(&op.locus, &now, &prior) => {
-                self.log.push(&JournalEntry::Done { seq, read_back: now.clone() })?;
-                if !same(&op.locus, &now, &op.set) {
-                    handle.clamped.push(format!("{place}: asked {}, got {now}", op.set));
-                }
-                handle.seqs.push(seq);
-                handle.read_back.push(now);
-                Ok(())
-            }
+            (Ok(()), Reading::Value(now)) if !same(&op.locus, &now, &prior) => self.done(seq, op, now, handle),
             (written, now) => Err(self.refused(sys, seq, op, &prior, written.err().as_deref(), &now)),
         }
+    }
+
+    /// What stands at a place before it is changed; without it there is no way back.
+    fn prior(&self, sys: &dyn Sys, locus: &Locus) -> Result<State, StepError> {
+        match self.writer.state(sys, locus) {
+            Reading::Value(state) => Ok(state),
+            other => {
+                let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
+                let place = words(locus);
+                Err(StepError::Refused {
+                    why: format!(
+                        "{place} cannot be read before it is changed ({kind}: {why}), so it could not be put back"
+                    ),
+                })
+            }
+        }
+    }
+
+    /// Notes what a write was read back as.
+    fn done(&mut self, seq: u64, op: &Op, now: State, handle: &mut Handle) -> Result<(), StepError> {
+        self.log.push(&JournalEntry::Done { seq, read_back: now.clone() })?;
+        if !same(&op.locus, &now, &op.set) {
+            handle.clamped.push(format!("{}: asked {}, got {now}", words(&op.locus), op.set));
+        }
+        handle.seqs.push(seq);
+        handle.read_back.push(now);
+        Ok(())
     }
 
     /// The inner `Err` is the host's refusal; the outer one means that the journal could not be written.
@@ -287,9 +305,12 @@ impl<W: Writer> Session<W> {
             }
         }
         let mut resets = false;
-        for standing in mine.iter().rev() {
+        let newest_first: Vec<&Standing> = mine.iter().rev().collect();
+        let tried = put_back_together(sys, &mut self.writer, &newest_first, false);
+        for standing in newest_first {
             resets |= standing.is_guard();
-            match crate::rollback::look_and_put_back(sys, &mut self.writer, standing, false) {
+            let tried = tried.contains(&standing.seq);
+            match look_and_put_back(sys, &mut self.writer, standing, tried, false) {
                 Outcome::Restored | Outcome::AlreadyPrior => {
                     self.log.push(&JournalEntry::Undone { seq: standing.seq })?;
                 }

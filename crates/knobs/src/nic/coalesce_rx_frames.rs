@@ -1,0 +1,28 @@
+use crate::how::{Place, Value};
+
+crate::knob! {
+    /// ## What it does
+    /// Packets after which the device interrupts, however short the wait for `rx-usecs` has been. With `rx-usecs 0` it
+    /// is the only condition: the interrupt then waits for that many packets.
+    /// ## Why it matters
+    /// A lone packet never fills a threshold of several. A delay of 0 alone can so make the wait longer: `tg3` with
+    /// `rx-frames 5` would hold a packet back until four more have come. 1 beside `rx-usecs 0` is an interrupt for each
+    /// packet. 0 beside `rx-usecs 0` is not allowed: no interrupt would ever come.
+    /// ## Cost
+    /// An interrupt for each packet; at high rates that is processor time the program may need.
+    /// ## Example
+    /// `5 -> 1` runs `ethtool -C IF rx-frames 1`
+    "nic.coalesce.rx-frames";
+    kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
+    place Place::Coalesce("rx-frames");
+    value Value::Number(0, 1_000_000);
+    words "rx-frames: {was} -> {want}";
+    refusal "";
+    also ["rx-frames"];
+    sources [
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",
+        "include/uapi/linux/ethtool.h in linux 6.12: struct ethtool_coalesce",
+        "drivers/net/ethernet/broadcom/tg3.c in linux 6.12: tg3_set_coalesce",
+    ];
+    needs ["nic.coalesce.rx-usecs"];
+}
