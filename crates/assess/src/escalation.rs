@@ -1,37 +1,33 @@
-//! What a person must know before going on (rows B12, G2, G3), weightiest first.
+//! What a person must know before going on, weightiest first.
 
-use lowlat_model::document::{ConfidencePart, StepResult};
+use lowlat_model::document::ConfidencePart;
 
-use crate::Input;
-use crate::words::{percent, reduction, time};
+use crate::cause::{self, Cause, LOSS, none_helped};
+use crate::words::{percent, time};
+use crate::{Input, steps};
 
-/// Above this share of lost probes latency is not the first problem (row G3).
-const LOSS: f64 = 0.0001;
-/// Below this the remaining microseconds are in code and hardware, not in settings (row B12).
+/// Below this the remaining microseconds are in code and hardware, not in settings.
 const EXPERT_WORK_NS: u64 = 100_000;
-/// Below this a baseline is expert territory altogether (row G3).
+/// Below this a baseline is expert territory altogether.
 const EXPERT_LEVEL_NS: u64 = 50_000;
-/// Above this something is set wrongly, not merely slowly (row B12).
+/// Above this something is set wrongly, not merely slowly.
 const FAULT_NS: u64 = 10_000_000;
-/// Under this share the kernel's settings are not the bottleneck (phase 2 of the brief).
+/// Under this share the kernel's settings are not the bottleneck.
 const SMALL_GAIN: f64 = 0.20;
-/// Under this score the uncertainty is explained (row G2).
+/// Under this score the uncertainty is explained.
 const LOW_CONFIDENCE: u8 = 60;
 
-/// How often one A/B test of a change that does nothing keeps it: P50 or P99 may seem better, and each lies above its
-/// two-sided interval of 95 % once in forty tests.
-const KEPT_BY_CHANCE: f64 = 2.0 * 0.025;
-
 /// Every escalation that applies.
-pub(crate) fn all(input: &Input<'_>, confidence: u8, parts: &[ConfidencePart]) -> Vec<String> {
+pub(crate) fn all(input: &Input<'_>, confidence: u8, parts: &[ConfidencePart], causes: &[Cause<'_>]) -> Vec<String> {
     [
         loss(input),
         no_baseline(input),
         fault_likely(input),
+        two_modes(input),
         expert(input),
-        nothing_gained(input),
+        nothing_gained(input, causes),
         small_gain(input),
-        many_tests(input),
+        false_keeps(input),
         low_confidence(confidence, parts),
     ]
     .into_iter()
@@ -64,43 +60,59 @@ fn expert(input: &Input<'_>) -> Option<String> {
     Some(format!("the baseline's median is {}: {words}", time(Some(p50))))
 }
 
-/// The kernel steps that an A/B test judged.
-fn judged<'a>(input: &Input<'a>) -> impl Iterator<Item = &'a StepResult> {
-    input.steps.iter().filter(|s| s.phase == 2 && s.comparison.is_some())
+fn two_modes(input: &Input<'_>) -> Option<String> {
+    let modes = input.modes?;
+    Some(format!(
+        "this path has two modes, P50 {} and {}: no single figure describes it; {}",
+        time(Some(modes.fast_ns)),
+        time(Some(modes.slow_ns)),
+        cause::differs(modes)
+    ))
 }
 
-fn nothing_gained(input: &Input<'_>) -> Option<String> {
-    if input.dry_run || judged(input).any(|s| s.kept) {
+/// What is left when no setting helped: the weightiest open cause, and the hardware only where there is none.
+fn nothing_gained(input: &Input<'_>, causes: &[Cause<'_>]) -> Option<String> {
+    let judged = steps::judged(input);
+    if input.dry_run || judged.is_empty() || judged.iter().any(|s| s.kept) {
         return None;
     }
-    let tried = judged(input).count();
-    (tried > 0).then(|| {
-        format!("none of the {tried} kernel settings tried gained anything: the limit is likely the hardware's")
+    let tried = none_helped(judged.len());
+    Some(match causes.first() {
+        Some(Cause::Hardware(_)) if input.engines.iter().all(|e| e.measurement.is_none()) => {
+            format!("{tried}: the limit is likely the hardware's; no bypass engine was measured to tell")
+        }
+        Some(Cause::Hardware(_)) => format!("{tried}: the limit is likely the hardware's"),
+        Some(cause) => format!("{tried}; the cause that stands: {}", cause.words()),
+        None => format!("{tried}, and no cause was found"),
     })
 }
 
+/// A gain is the headline's: what differs between two measurements is drift.
 fn small_gain(input: &Input<'_>) -> Option<String> {
-    let before = input.baseline?.rtt.p50_ns.filter(|b| *b > 0)?;
-    let after = input.result?.rtt.p50_ns?;
-    let gain = reduction(before, after);
+    if input.dry_run || steps::judged(input).is_empty() {
+        return None;
+    }
+    let gain = input.headline.p50_claim().unwrap_or(0.0);
     (gain < SMALL_GAIN).then(|| {
-        let shown = if gain > 0.0 { format!("fell by {}", percent(gain)) } else { "did not fall".to_owned() };
+        let shown = if gain > 0.0 { format!("fell by {}", percent(gain)) } else { "is not shown to fall".to_owned() };
         format!("the median {shown}: the kernel's settings are not the bottleneck; phase 3 (bypass) comes next")
     })
 }
 
-/// The tests are not corrected for their number: a corrected one would need several times the rounds to show what it
-/// shows now, and what is kept is measured once more as a whole.
-fn many_tests(input: &Input<'_>) -> Option<String> {
-    let kept = judged(input).filter(|s| s.kept).count();
-    let tried = judged(input).count();
-    let by_chance = tried as f64 * KEPT_BY_CHANCE;
-    (kept > 0 && by_chance >= 0.5).then(|| {
-        format!(
-            "{tried} settings were judged, each on its own at 95 %: if none did anything, about {by_chance:.1} would \
-             still be kept by chance; of the {kept} kept, doubt the smallest gain first"
-        )
+/// The stated bound over the whole run, retries included.
+fn false_keeps(input: &Input<'_>) -> Option<String> {
+    let bound = input.headline.false_keep_bound?;
+    let kept = steps::kept(input).len();
+    (kept > 0).then(|| {
+        let (count, noun) = (kept, if kept == 1 { "setting was" } else { "settings were" });
+        format!("{count} {noun} kept; chance that any kept step does nothing: at most {}", whole_percent(bound))
     })
+}
+
+/// `5 %`, `2.5 %`.
+pub(crate) fn whole_percent(ratio: f64) -> String {
+    let p = format!("{:.1}", ratio * 100.0);
+    format!("{} %", p.strip_suffix(".0").unwrap_or(&p))
 }
 
 fn low_confidence(confidence: u8, parts: &[ConfidencePart]) -> Option<String> {
@@ -130,8 +142,11 @@ mod tests {
     }
 
     #[test]
-    fn a_good_run_escalates_nothing() {
-        assert_eq!(crate::assess(&sample::Run::good().input()).escalations, Vec::<String>::new());
+    fn a_good_run_states_its_bound_and_nothing_else() {
+        assert_eq!(
+            crate::assess(&sample::Run::good().input()).escalations,
+            ["1 setting was kept; chance that any kept step does nothing: at most 5 %"]
+        );
     }
 
     #[test]
@@ -155,20 +170,6 @@ mod tests {
     }
 
     #[test]
-    fn many_tests_are_told_and_few_are_not() {
-        let mut run = sample::Run::good();
-        let step = run.steps.iter().find(|s| s.phase == 2 && s.kept && s.comparison.is_some()).unwrap().clone();
-        run.steps = vec![step; 9];
-        assert!(!has(&run, "by chance"));
-        run.steps.push(run.steps[0].clone());
-        assert!(has(&run, "10 settings were judged, each on its own at 95 %: if none did anything, about 0.5 would"));
-        for s in &mut run.steps {
-            s.kept = false;
-        }
-        assert!(!has(&run, "by chance"), "nothing was kept");
-    }
-
-    #[test]
     fn loss_comes_first() {
         let mut run = sample::Run::good();
         median(&mut run, 40_000, 39_000);
@@ -181,24 +182,47 @@ mod tests {
     }
 
     #[test]
-    fn a_small_gain_leads_to_phase_three() {
+    fn a_small_gain_leads_to_phase_three_and_comes_from_the_headline() {
         let mut run = sample::Run::good();
-        median(&mut run, 200_000, 160_000);
+        let change = |run: &mut sample::Run, ratio: f64, high: f64| {
+            (run.headline.p50_change_ratio, run.headline.p50_change_high) = (Some(ratio), Some(high));
+        };
+        change(&mut run, -0.2, -0.1);
         assert!(!has(&run, "phase 3"));
-        median(&mut run, 200_000, 160_001);
-        assert!(has(&run, "fell by 20.0 %") && has(&run, "phase 3"));
-        median(&mut run, 200_000, 210_000);
-        assert!(has(&run, "did not fall"));
+        change(&mut run, -0.199, -0.1);
+        assert!(has(&run, "fell by 19.9 %") && has(&run, "phase 3"));
+        // The interval holds 0: whatever the two measurements say, nothing is shown.
+        median(&mut run, 200_000, 20_000);
+        change(&mut run, -0.9, 0.1);
+        assert!(has(&run, "is not shown to fall"));
     }
 
     #[test]
-    fn nothing_kept_means_the_hardware() {
+    fn the_hardware_is_blamed_only_when_nothing_is_open() {
         let mut run = sample::Run::good();
         assert!(!has(&run, "hardware's"));
-        run.steps.retain(|s| !s.kept);
-        assert!(has(&run, "none of the 1 kernel settings"));
+        run = sample::Run::nothing_kept();
+        assert!(!has(&run, "hardware's"), "two findings of weight are open");
+        assert!(has(&run, "the one setting tried gained nothing; the cause that stands: netem-on-path on the path"));
+        run.findings.clear();
+        assert!(has(&run, "the limit is likely the hardware's; no bypass engine was measured to tell"));
+        run.steps.push(run.steps[0].clone());
+        assert!(has(&run, "the one setting tried"), "tried twice, and one setting");
         run.steps.clear();
         assert!(!has(&run, "hardware's"), "nothing was tried, so nothing is known");
+    }
+
+    #[test]
+    fn a_path_with_two_modes_is_called_one() {
+        let mut run = sample::Run::good();
+        run.modes = Some(lowlat_model::tune::Modes {
+            fast_ns: 6_000,
+            slow_ns: 83_800,
+            fast_rounds: 3,
+            slow_rounds: 7,
+            differs: vec!["CPU of the wake-up".into()],
+        });
+        assert!(has(&run, "two modes, P50 6.00 µs and 83.8 µs: no single figure describes it; what differs: CPU of"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a finished run is worth: the checklist of ten, the confidence score, escalations and next steps.
+//! What a finished run is worth: the verdict, the checklist of ten, the confidence score, escalations and next steps.
 //!
 //! Pure: it reads the values the stages before it stored, no file and no clock. Whatever the report says about trust
 //! is decided here; the report prints it. Each rule is one small function that says its points or its condition.
@@ -8,16 +8,20 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod cause;
 mod checklist;
 mod confidence;
 mod escalation;
 mod next;
 #[cfg(test)]
 mod sample;
+mod steps;
+mod verdict;
 mod words;
 
 use lowlat_model::document::{ChecklistItem, ConfidencePart, EngineResult, StepResult};
-use lowlat_model::{Facts, Finding, Measurement};
+use lowlat_model::tune::{Headline, Modes, Placement};
+use lowlat_model::{Facts, Finding, GoalResult, Measurement};
 
 /// What a run left behind.
 #[derive(Debug, Clone, Copy)]
@@ -26,9 +30,9 @@ pub struct Input<'a> {
     pub facts: &'a Facts,
     /// The host with the kept configuration, its window over the result's measurement. `None` in a dry run.
     pub facts_after: Option<&'a Facts>,
-    /// The path before.
+    /// The path before: an arm of the headline's test where something was kept.
     pub baseline: Option<&'a Measurement>,
-    /// The path after, idle.
+    /// The path after, idle: the other arm.
     pub result: Option<&'a Measurement>,
     /// The path after, under load.
     pub loaded: Option<&'a Measurement>,
@@ -38,12 +42,24 @@ pub struct Input<'a> {
     pub steps: &'a [StepResult],
     /// The engines on the same path.
     pub engines: &'a [EngineResult],
-    /// The goal, ns.
-    pub goal_ns: Option<u64>,
+    /// What the whole kept configuration gained; its figures are `null` where nothing was kept.
+    pub headline: &'a Headline,
+    /// Every goal and whether it was met; empty where none was given.
+    pub goals: &'a [GoalResult],
+    /// The rounds of the path as it was fall into two groups.
+    pub modes: Option<&'a Modes>,
+    /// Faults off the path.
+    pub elsewhere: &'a [Finding],
+    /// Interfaces of the path from the top down; empty where it is not known.
+    pub path: &'a [String],
+    /// Where the probers ran.
+    pub placement: &'a Placement,
     /// What was kept was also written so that it survives a reboot.
     pub persisted: bool,
     /// Nothing was to be changed.
     pub dry_run: bool,
+    /// What was kept is put back after the report (`--rollback`, the demo): there is nothing to persist.
+    pub will_be_rolled_back: bool,
 }
 
 impl<'a> Input<'a> {
@@ -57,8 +73,9 @@ impl<'a> Input<'a> {
         self.result.or(self.baseline)
     }
 
-    fn kept(&self) -> impl Iterator<Item = &'a StepResult> {
-        self.steps.iter().filter(|s| s.kept)
+    /// The CPU on which the application's stand-in, the near prober, ran.
+    fn application_cpu(&self) -> Option<u32> {
+        self.placement.near.cpu.or(self.present().and_then(|m| m.cpu))
     }
 }
 
@@ -73,8 +90,10 @@ pub struct Assessment {
     pub parts: Vec<ConfidencePart>,
     /// What a person must know before going on, weightiest first.
     pub escalations: Vec<String>,
-    /// What to do next.
+    /// What to do next, most useful first.
     pub next_steps: Vec<String>,
+    /// The verdict in five lines: `Cause:`, `Changed:`, `Gain:`, `Goal:`, `Next:`.
+    pub verdict_lines: Vec<String>,
 }
 
 /// Judges a run.
@@ -82,7 +101,10 @@ pub fn assess(input: &Input<'_>) -> Assessment {
     let checklist = checklist::ITEMS.iter().map(|item| item(input)).collect::<Vec<_>>();
     let parts = confidence::PARTS.iter().map(|part| part(input)).collect::<Vec<_>>();
     let confidence = confidence::total(&parts);
-    let escalations = escalation::all(input, confidence, &parts);
-    let next_steps = next::all(input, &checklist);
-    Assessment { checklist, confidence, parts, escalations, next_steps }
+    let causes = cause::ranked(input, &checklist);
+    let escalations = escalation::all(input, confidence, &parts, &causes);
+    let next = next::all(input, &checklist);
+    let verdict_lines = verdict::lines(input, &causes, &next);
+    let next_steps = next.into_iter().map(|n| n.text).collect();
+    Assessment { checklist, confidence, parts, escalations, next_steps, verdict_lines }
 }

@@ -2,7 +2,8 @@
 
 use lowlat_model::document::{EngineResult, StepResult};
 use lowlat_model::facts::{Feature, Interface};
-use lowlat_model::{Facts, Finding, Measurement, Reading};
+use lowlat_model::tune::{Headline, Modes, Placement};
+use lowlat_model::{Facts, Finding, GoalQuantile, GoalResult, Measurement, Reading};
 use lowlat_testkit::{facts, run};
 
 use crate::Input;
@@ -18,9 +19,15 @@ pub(crate) struct Run {
     pub(crate) findings: Vec<Finding>,
     pub(crate) steps: Vec<StepResult>,
     pub(crate) engines: Vec<EngineResult>,
-    pub(crate) goal_ns: Option<u64>,
+    pub(crate) headline: Headline,
+    pub(crate) goals: Vec<GoalResult>,
+    pub(crate) modes: Option<Modes>,
+    pub(crate) elsewhere: Vec<Finding>,
+    pub(crate) path: Vec<String>,
+    pub(crate) placement: Placement,
     pub(crate) persisted: bool,
     pub(crate) dry_run: bool,
+    pub(crate) will_be_rolled_back: bool,
 }
 
 impl Run {
@@ -42,10 +49,24 @@ impl Run {
             findings: document.findings,
             steps: document.steps.into_iter().filter(|s| s.comparison.is_some()).collect(),
             engines: vec![],
-            goal_ns: Some(100_000),
+            headline: document.headline,
+            goals: vec![goal(100_000, 80_000)],
+            modes: None,
+            elsewhere: vec![],
+            path: document.path,
+            placement: Placement::default(),
             persisted: true,
             dry_run: false,
+            will_be_rolled_back: false,
         }
+    }
+
+    /// Nothing was kept: no headline, and the path before and after by two measurements.
+    pub(crate) fn nothing_kept() -> Self {
+        let mut run = Self::good();
+        run.steps.retain(|s| !s.kept);
+        run.headline = Headline::default();
+        run
     }
 
     pub(crate) fn after(&mut self) -> &mut Facts {
@@ -66,9 +87,21 @@ impl Run {
             findings: &self.findings,
             steps: &self.steps,
             engines: &self.engines,
-            goal_ns: self.goal_ns,
+            headline: &self.headline,
+            goals: &self.goals,
+            modes: self.modes.as_ref(),
+            elsewhere: &self.elsewhere,
+            path: &self.path,
+            placement: &self.placement,
             persisted: self.persisted,
             dry_run: self.dry_run,
+            will_be_rolled_back: self.will_be_rolled_back,
         }
     }
+}
+
+/// A goal for the median, judged.
+pub(crate) fn goal(goal_ns: u64, measured_ns: u64) -> GoalResult {
+    let quantile = GoalQuantile::P50;
+    GoalResult { quantile, goal_ns, measured_ns: Some(measured_ns), met: Some(measured_ns <= goal_ns) }
 }

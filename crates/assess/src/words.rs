@@ -18,7 +18,22 @@ pub(crate) fn percent(ratio: f64) -> String {
     if p != 0.0 && p.abs() < 0.1 { format!("{p:.3} %") } else { format!("{p:.1} %") }
 }
 
-/// How much lower `after` is, as a share of `before`. One subtraction of integers, so that exactly a half is 0.5.
-pub(crate) fn reduction(before: u64, after: u64) -> f64 {
-    (before as f64 - after as f64) / before as f64
+/// `60.0 % lower [58.8, 61.5]` or `5.0 % higher [3.1, 7.0]`: a change whose interval excludes 0.
+pub(crate) fn claim(reduction: f64, low: Option<f64>, high: Option<f64>) -> String {
+    let interval = match (low, high) {
+        // Of the change, where negative is faster: a reduction's interval has its ends the other way round.
+        (Some(l), Some(h)) if reduction >= 0.0 => format!(" [{:.1}, {:.1}]", -h * 100.0, -l * 100.0),
+        (Some(l), Some(h)) => format!(" [{:.1}, {:.1}]", l * 100.0, h * 100.0),
+        _ => String::new(),
+    };
+    let way = if reduction >= 0.0 { "lower" } else { "higher" };
+    format!("{} {way}{interval}", percent(reduction.abs()))
+}
+
+/// `-0.4 % [-2.3, +1.7]`: a change that is not shown.
+pub(crate) fn change(ratio: f64, low: Option<f64>, high: Option<f64>) -> String {
+    match (low, high) {
+        (Some(l), Some(h)) => format!("{:+.1} % [{:+.1}, {:+.1}]", ratio * 100.0, l * 100.0, h * 100.0),
+        _ => format!("{:+.1} %", ratio * 100.0),
+    }
 }

@@ -141,12 +141,12 @@ fn a_rate_above_capacity_is_reported_as_such() {
     let seconds = m["duration_ns"].as_f64().unwrap() / 1e9;
     within("answers a second", count(&m, "received") / seconds, 1_179.0, 150.0);
     let warnings = m["warnings"].to_string();
-    assert!(warnings.contains("did not bear the planned rate"), "{warnings}");
+    assert!(warnings.contains("did not sustain the planned rate"), "{warnings}");
     assert!(m["rtt_planned"]["p90_ns"].is_null(), "most were lost: {m:#}");
-    // Below it, every rate is borne.
+    // Below it, every rate is sustained.
     let sweep = document("sweep");
     assert_eq!(sweep["knee_rate_pps"], 1_000.0, "{sweep:#}");
-    assert!(sweep["words"].as_str().unwrap().starts_with("every rate was borne"), "{sweep:#}");
+    assert!(sweep["words"].as_str().unwrap().starts_with("every rate was sustained"), "{sweep:#}");
 }
 
 /// 300 ms of 6 s are 5 % of the probes: P99 from the plan lies in the last fifth of the freeze.

@@ -133,19 +133,57 @@ pub fn sweep<E: From<MeasureError>>(
     for (at, spec) in specs {
         let measurement = measure(at, &spec)?;
         interrupted = measurement.interrupted;
-        points.push(SweepPoint { at, measurement });
+        points.push(SweepPoint { at, measurement, sustained: None });
         if interrupted {
             break;
         }
     }
-    let knee_rate_pps = if axis.axis() == SweepAxis::Rate { knee(&points) } else { None };
+    let knee_rate_pps = if axis.axis() == SweepAxis::Rate {
+        judge(&mut points);
+        knee(&points)
+    } else {
+        None
+    };
     let words = words(axis.axis(), &points, knee_rate_pps);
     Ok(SweepDocument { schema: Schema::current("sweep"), axis: axis.axis(), points, knee_rate_pps, words, interrupted })
 }
 
-/// The highest rate that was borne ([`Measurement::rate_borne`]), all lower ones being borne too: above it lies the knee.
+/// A rate counts as sustained while its median is at most this many times the lowest median at a lower rate. In an open
+/// queue the waiting time equals the service time at half the capacity (M/M/1), so twice the latency of a quiet path says
+/// that the knee is passed, long before packets are lost.
+const MEDIAN_FACTOR: u64 = 2;
+/// The same for P99, which scatters more between two runs of one rate.
+const TAIL_FACTOR: u64 = 5;
+
+/// Says of each point whether its rate was sustained: next to nothing was lost ([`Measurement::rate_borne`]), and median
+/// and P99 from the planned send stayed within [`MEDIAN_FACTOR`] and [`TAIL_FACTOR`] of the lowest at a lower rate.
+fn judge(points: &mut [SweepPoint]) {
+    // From the lowest rate up; the points stay in the order in which they were measured.
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by(|a, b| points[*a].at.total_cmp(&points[*b].at));
+    let (mut least_p50, mut least_p99) = (None, None);
+    for n in order {
+        let p = &mut points[n];
+        let q = &p.measurement.rtt_planned;
+        let near = within(q.p50_ns, least_p50, MEDIAN_FACTOR) && within(q.p99_ns, least_p99, TAIL_FACTOR);
+        p.sustained = p.measurement.rate_borne.map(|borne| borne && near);
+        least_p50 = least(least_p50, q.p50_ns);
+        least_p99 = least(least_p99, q.p99_ns);
+    }
+}
+
+/// `true` where there is nothing to compare.
+fn within(now: Option<u64>, least: Option<u64>, factor: u64) -> bool {
+    now.zip(least).is_none_or(|(now, least)| now <= least.saturating_mul(factor))
+}
+
+fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    a.into_iter().chain(b).min()
+}
+
+/// The highest sustained rate ([`SweepPoint::sustained`]), all lower ones being sustained too: above it lies the knee.
 pub fn knee(points: &[SweepPoint]) -> Option<f64> {
-    by_place(points).into_iter().take_while(|p| p.measurement.rate_borne == Some(true)).last().map(|p| p.at)
+    by_place(points).into_iter().take_while(|p| p.sustained == Some(true)).last().map(|p| p.at)
 }
 
 fn by_place(points: &[SweepPoint]) -> Vec<&SweepPoint> {
@@ -158,43 +196,79 @@ fn words(axis: SweepAxis, points: &[SweepPoint], knee: Option<f64>) -> String {
     let sorted = by_place(points);
     let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else { return "no point was measured".to_owned() };
     if axis == SweepAxis::Rate {
-        let above = sorted.iter().find(|p| p.measurement.rate_borne != Some(true)).map(|p| p.at);
-        return match (knee, above) {
-            (Some(borne), Some(not)) => {
-                format!(
-                    "the knee lies between {borne:.0} probes a second, which were borne, and {not:.0}, which were not"
-                )
-            }
-            (Some(borne), None) => format!("every rate was borne: the knee lies above {borne:.0} probes a second"),
-            (None, _) => format!("no rate was borne: the knee lies below {:.0} probes a second", first.at),
-        };
+        return rate_words(&sorted, knee);
     }
-    let place = |at: f64| {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a duration that was read as one
-        let ns = at as u64;
-        if axis == SweepAxis::Interval { format!("{} µs", us(ns)) } else { format!("{at:.0} bytes") }
-    };
-    let median = |p: &SweepPoint| p.measurement.rtt_intervals.iter().find(|i| i.q.total_cmp(&0.5).is_eq()).copied();
+    let ends = (place(axis, first.at), place(axis, last.at));
     let (Some(a), Some(b)) = (median(first), median(last)) else {
-        return "the ends of the sweep bear no interval of the median; measure longer".to_owned();
+        return "too few probes at the ends of the sweep for an interval of the median; measure longer".to_owned();
     };
-    let ends = (place(first.at), place(last.at));
-    match apart(a, b) {
-        Some((from, to)) => {
-            let way = if to > from { "rises" } else { "falls" };
-            let mut text = format!("P50 {way} from {} µs at {} to {} µs at {}", us(from), ends.0, us(to), ends.1);
-            if axis == SweepAxis::Size && last.at > first.at {
-                let slope = (to as f64 - from as f64) / (last.at - first.at);
-                let _ = write!(text, ": {slope:.2} ns a byte");
-            } else if axis == SweepAxis::Interval && to > from {
-                text.push_str(
-                    ": what sleeps between the probes (idle states, interrupts, caches) costs the difference",
-                );
-            }
-            text
-        }
-        None => format!("no difference of P50 shown between {} and {}: their 95 % intervals overlap", ends.0, ends.1),
+    let Some((from, to)) = apart(a, b) else {
+        return format!("no difference of P50 shown between {} and {}: their 95 % intervals overlap", ends.0, ends.1);
+    };
+    let rises = to > from;
+    if let Some(words) = turns(axis, &sorted, rises) {
+        return words;
     }
+    let way = if rises { "rises" } else { "falls" };
+    let mut text = format!("P50 {way} from {} µs at {} to {} µs at {}", us(from), ends.0, us(to), ends.1);
+    let between = sorted.iter().all(|p| median(p).is_some());
+    if axis == SweepAxis::Size && last.at > first.at && between && sorted.len() > 2 {
+        let slope = (to as f64 - from as f64) / (last.at - first.at);
+        let _ = write!(text, ": {slope:.2} ns a byte");
+    } else if axis == SweepAxis::Interval && rises {
+        text.push_str(": what sleeps between the probes (idle states, interrupts, caches) costs the difference");
+    }
+    text
+}
+
+/// Where the knee lies, and whether loss or latency tells it.
+fn rate_words(sorted: &[&SweepPoint], knee: Option<f64>) -> String {
+    let above = sorted.iter().find(|p| p.sustained != Some(true));
+    let why = above.map_or("", |p| match p.measurement.rate_borne {
+        Some(true) => " (its latency is far above that of the lower rates)",
+        Some(false) => " (probes were lost or could not leave)",
+        None => "",
+    });
+    match (knee, above) {
+        (Some(held), Some(p)) => {
+            format!("the knee lies between {held:.0} probes a second, sustained, and {:.0}, not sustained{why}", p.at)
+        }
+        (Some(held), None) => format!("every rate was sustained: the knee lies above {held:.0} probes a second"),
+        (None, Some(p)) => format!("no rate was sustained: the knee lies below {:.0} probes a second{why}", p.at),
+        (None, None) => "no point was measured".to_owned(),
+    }
+}
+
+/// In words, that P50 does not go one way along the axis; `None` where no pair of points is shown to go the other way.
+fn turns(axis: SweepAxis, sorted: &[&SweepPoint], rises: bool) -> Option<String> {
+    let against = sorted.iter().enumerate().any(|(n, early)| {
+        sorted[n + 1..].iter().any(|late| {
+            let shown = median(early).zip(median(late)).and_then(|(a, b)| apart(a, b));
+            shown.is_some_and(|(a, b)| (b > a) != rises)
+        })
+    });
+    let known = || sorted.iter().filter_map(|p| Some((median(p)?.at_ns?, p.at)));
+    let (least, most) = known().min_by_key(|(ns, _)| *ns).zip(known().max_by_key(|(ns, _)| *ns))?;
+    against.then(|| {
+        format!(
+            "P50 goes both ways: lowest with {} µs at {}, highest with {} µs at {}; no slope fits",
+            us(least.0),
+            place(axis, least.1),
+            us(most.0),
+            place(axis, most.1)
+        )
+    })
+}
+
+fn place(axis: SweepAxis, at: f64) -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a duration that was read as one
+    let ns = at as u64;
+    if axis == SweepAxis::Interval { format!("{} µs", us(ns)) } else { format!("{at:.0} bytes") }
+}
+
+/// The interval of a point's median, where it is complete.
+fn median(p: &SweepPoint) -> Option<QuantileInterval> {
+    p.measurement.rtt_intervals.iter().find(|i| i.q.total_cmp(&0.5).is_eq()).copied()
 }
 
 /// The two medians, where their intervals do not overlap.
@@ -226,7 +300,8 @@ mod tests {
         assert_eq!(document.knee_rate_pps, Some(5e5));
         assert_eq!(
             document.words,
-            "the knee lies between 500000 probes a second, which were borne, and 1000000, which were not"
+            "the knee lies between 500000 probes a second, sustained, and 1000000, not sustained (probes were lost or \
+             could not leave)"
         );
         assert!(document.points[4].measurement.not_borne().unwrap().contains("of 1600000 planned"));
         assert_eq!(knee(&[]), None);
@@ -274,6 +349,7 @@ mod tests {
     fn ends_whose_intervals_overlap_show_nothing() {
         let point = |at, low, high| SweepPoint {
             at,
+            sustained: None,
             measurement: Measurement {
                 rtt_intervals: vec![QuantileInterval {
                     q: 0.5,
@@ -292,9 +368,51 @@ mod tests {
         );
         let near = [point(64.0, 5_000, 5_100), point(128.0, 5_050, 5_200)];
         assert!(words(SweepAxis::Size, &near, None).starts_with("no difference of P50 shown between 64 bytes"));
-        assert!(
-            words(SweepAxis::Size, &[point(64.0, 5_000, 5_100), point(1_064.0, 6_000, 6_100)], None)
-                .ends_with("1.00 ns a byte")
+        let size = |points: &[SweepPoint]| words(SweepAxis::Size, points, None);
+        let steady = [point(64.0, 5_000, 5_100), point(564.0, 5_450, 5_650), point(1_064.0, 6_000, 6_100)];
+        assert!(size(&steady).ends_with("1.00 ns a byte"), "{}", size(&steady));
+        assert!(!size(&steady[1..]).contains("a byte"), "two points show no line: {}", size(&steady[1..]));
+        // Slowest at the smallest size and again at the largest: nothing rises by the byte.
+        let bowl = [point(64.0, 5_000, 5_100), point(512.0, 4_000, 4_100), point(1_472.0, 6_000, 6_100)];
+        assert_eq!(
+            size(&bowl),
+            "P50 goes both ways: lowest with 4.05 µs at 512 bytes, highest with 6.05 µs at 1472 bytes; no slope fits"
         );
+    }
+
+    #[test]
+    fn a_rate_whose_latency_explodes_is_not_sustained() {
+        let point = |at, p50_ns, p99_ns, borne| SweepPoint {
+            at,
+            sustained: None,
+            measurement: Measurement {
+                rate_borne: Some(borne),
+                rtt_planned: lowlat_model::Quantiles {
+                    p50_ns: Some(p50_ns),
+                    p99_ns: Some(p99_ns),
+                    ..Default::default()
+                },
+                ..Measurement::default()
+            },
+        };
+        let judged = |mut points: Vec<SweepPoint>| {
+            judge(&mut points);
+            let knee = knee(&points);
+            (knee, words(SweepAxis::Rate, &points, knee))
+        };
+        let (knee, said) = judged(vec![
+            point(1e3, 40_000, 80_000, true),
+            point(1e4, 20_000, 60_000, true), // a busy CPU sleeps less
+            point(5e4, 40_000, 300_000, true),
+            point(1e5, 10_000_000, 12_000_000, true),
+        ]);
+        assert_eq!(knee, Some(5e4), "{said}");
+        assert!(said.contains("100000, not sustained (its latency is far above"), "{said}");
+        let tail = judged(vec![point(1e3, 40_000, 80_000, true), point(1e4, 40_000, 400_001, true)]);
+        assert_eq!(tail.0, Some(1e3), "{}", tail.1);
+        let none = judged(vec![point(1e3, 40_000, 80_000, false)]);
+        assert!(none.0.is_none() && none.1.starts_with("no rate was sustained"), "{}", none.1);
+        let all = judged(vec![point(1e3, 40_000, 80_000, true)]);
+        assert!(all.1.starts_with("every rate was sustained"), "{}", all.1);
     }
 }

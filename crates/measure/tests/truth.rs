@@ -154,7 +154,7 @@ fn a_rate_above_capacity_is_reported_as_such() {
     assert_eq!(c.sent + c.unsent, 1_000_000, "every planned probe is in the books");
     assert!(c.unsent > 500_000, "{c:?}");
     let m = samples.measurement(&spec, Context::default());
-    assert!(m.warnings.iter().any(|w| w.contains("rate is above what this host or path bears")), "{:?}", m.warnings);
+    assert!(m.warnings.iter().any(|w| w.contains("rate is above what this host or path sustains")), "{:?}", m.warnings);
     assert_eq!((m.rate_borne, m.unsent), (Some(false), c.unsent));
     assert!((3.0e6..3.5e6).contains(&m.sent_rate_pps.unwrap()), "{:?}", m.sent_rate_pps);
     assert!(m.send_delay.p50_ns.unwrap() > 10 * MS, "{:?}", m.send_delay);

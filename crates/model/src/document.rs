@@ -95,30 +95,6 @@ pub struct RunDocument {
     pub rollback_verified: Option<bool>,
 }
 
-impl RunDocument {
-    /// How much lower the result's P50 is than the baseline's, as a share of the baseline's; negative where it rose.
-    /// `None` where either is `null`.
-    pub fn p50_reduction(&self) -> Option<f64> {
-        self.reduction(|m| m.rtt.p50_ns)
-    }
-
-    /// [`RunDocument::p50_reduction`] for P99.
-    pub fn p99_reduction(&self) -> Option<f64> {
-        self.reduction(|m| m.rtt.p99_ns)
-    }
-
-    /// Result's minus baseline's P99/P50.
-    pub fn jitter_change(&self) -> Option<f64> {
-        Some(self.result.as_ref()?.jitter_ratio? - self.baseline.as_ref()?.jitter_ratio?)
-    }
-
-    fn reduction(&self, of: impl Fn(&Measurement) -> Option<u64>) -> Option<f64> {
-        let before = of(self.baseline.as_ref()?)?;
-        let after = of(self.result.as_ref()?)?;
-        (before > 0).then(|| (before as f64 - after as f64) / before as f64)
-    }
-}
-
 /// One tried step.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepResult {
@@ -187,12 +163,39 @@ pub struct EngineResult {
 /// One item of the verification checklist.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChecklistItem {
-    /// The item.
+    /// Stable key of the item, one of [`crate::document::item`]; empty in documents of older versions.
+    #[serde(default)]
+    pub id: String,
+    /// The item, in words.
     pub item: String,
     /// `null` where it cannot be told.
     pub met: Option<bool>,
     /// What was measured or read back.
     pub evidence: String,
+}
+
+/// Keys of the ten checklist items ([`ChecklistItem::id`]). The wording of an item may change, its key does not.
+pub mod item {
+    /// A baseline with a median was stored.
+    pub const BASELINE: &str = "baseline";
+    /// The median fell by more than half, or lies below 100 µs.
+    pub const LATENCY: &str = "latency";
+    /// P99 is less than twice the median.
+    pub const JITTER: &str = "jitter";
+    /// Interrupts and application have cores of their own.
+    pub const OWN_CORES: &str = "own-cores";
+    /// Offloads and coalescing do not hold packets back.
+    pub const OFFLOADS: &str = "offloads";
+    /// What was kept survives a reboot.
+    pub const PERSISTED: &str = "persisted";
+    /// Hardware timestamps arrive where the NIC advertises them.
+    pub const STAMPS: &str = "hardware-stamps";
+    /// Nothing was dropped.
+    pub const DROPS: &str = "drops";
+    /// The governor is `performance`.
+    pub const GOVERNOR: &str = "governor";
+    /// NIC and application share a NUMA node.
+    pub const ONE_NODE: &str = "one-node";
 }
 
 /// The parts of the confidence score that the report's three Yes/No lines show.

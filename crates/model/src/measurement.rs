@@ -176,7 +176,7 @@ impl Measurement {
         let behind = self.unsent > 0 || left < 0.99 * rate;
         if !behind {
             return Some(format!(
-                "the path did not bear the planned rate: {lost}; if it loses as much at a lower --rate, the path itself \
+                "the path did not sustain the planned rate: {lost}; if it loses as much at a lower --rate, the path itself \
                  loses (--sweep rate= tells)"
             ));
         }
@@ -188,7 +188,7 @@ impl Measurement {
             parts.push(lost);
         }
         Some(format!(
-            "the rate is above what this host or path bears: {}; take a lower --rate, or find the knee with --sweep rate=",
+            "the rate is above what this host or path sustains: {}; take a lower --rate, or find the knee with --sweep rate=",
             parts.join(", ")
         ))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::document::{
-    ChecklistItem, ConfidencePart, EngineResult, Planted, RunDocument, StepResult, part as names,
+    ChecklistItem, ConfidencePart, EngineResult, Planted, RunDocument, StepResult, item as id, part as names,
 };
 use lowlat_model::finding::{Remedy, Setting};
 use lowlat_model::op::Target;
@@ -193,12 +193,19 @@ pub fn document() -> RunDocument {
         ],
         checklist: vec![
             ChecklistItem {
+                id: id::BASELINE.into(),
                 item: "baseline documented".into(),
                 met: Some(true),
                 evidence: "median 200 µs over 20000 probes".into(),
             },
-            ChecklistItem { item: "settings persisted".into(), met: Some(false), evidence: "1 kept, 0 written".into() },
             ChecklistItem {
+                id: id::PERSISTED.into(),
+                item: "settings persisted".into(),
+                met: Some(false),
+                evidence: "1 kept, 0 written".into(),
+            },
+            ChecklistItem {
+                id: id::STAMPS.into(),
                 item: "hardware stamps on where there are any".into(),
                 met: None,
                 evidence: "eth0 has none".into(),

@@ -1,7 +1,7 @@
 //! Item 8: nothing was dropped.
 
 use lowlat_model::Window;
-use lowlat_model::document::ChecklistItem;
+use lowlat_model::document::{ChecklistItem, item as id};
 
 use super::item;
 use crate::Input;
@@ -10,7 +10,7 @@ use crate::Input;
 /// interface and its ring, its queue disciplines, UDP receive buffers. Counters that could not be read are named; without any of
 /// them it cannot be told.
 pub(crate) fn no_drops(input: &Input<'_>) -> ChecklistItem {
-    let name = "no drops";
+    let name = (id::DROPS, "no drops");
     let Some(m) = input.present() else {
         return item(name, None, "nothing was measured");
     };

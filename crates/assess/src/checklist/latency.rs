@@ -1,14 +1,14 @@
 //! Items 1 to 3: the baseline, what was gained, and the jitter.
 
-use lowlat_model::document::ChecklistItem;
+use lowlat_model::document::{ChecklistItem, item as id};
 
 use super::item;
 use crate::Input;
-use crate::words::{percent, reduction, time};
+use crate::words::{percent, time};
 
 /// 1: a baseline with a median was stored.
 pub(crate) fn baseline_documented(input: &Input<'_>) -> ChecklistItem {
-    let name = "baseline documented";
+    let name = (id::BASELINE, "baseline documented");
     match input.baseline {
         None => item(name, Some(false), "no path was measured before the first change"),
         Some(m) if m.rtt.p50_ns.is_none() => {
@@ -22,36 +22,37 @@ pub(crate) fn baseline_documented(input: &Input<'_>) -> ChecklistItem {
     }
 }
 
-/// 2: the median fell by more than half, or is below 100 µs.
+/// 2: the A/B test of the whole configuration shows the median to fall by more than half, or it is below 100 µs.
 pub(crate) fn latency_down(input: &Input<'_>) -> ChecklistItem {
-    let name = "latency down by more than 50 % or below 100 µs";
+    let name = (id::LATENCY, "latency down by more than 50 % or below 100 µs");
     let Some(result) = input.result else {
         return item(name, None, "the path was not measured again");
     };
     let Some(after) = result.rtt.p50_ns else {
         return item(name, None, format!("{} of {} probes were lost: no median", result.lost, result.sent));
     };
-    match input.baseline.and_then(|m| m.rtt.p50_ns).filter(|b| *b > 0) {
-        Some(before) => {
-            let gain = reduction(before, after);
-            let evidence =
-                format!("median {} to {}: {} reduction", time(Some(before)), time(Some(after)), percent(gain));
-            item(name, Some(gain > 0.5 || after < 100_000), evidence)
+    let low = after < 100_000;
+    let now = format!("median {}", time(Some(after)));
+    match input.headline.p50_claim() {
+        Some(gain) if gain > 0.0 => {
+            item(name, Some(gain > 0.5 || low), format!("{now}, {} lower in the A/B test of the whole", percent(gain)))
         }
-        None if after < 100_000 => item(name, Some(true), format!("median {}", time(Some(after)))),
-        None => item(name, None, format!("median {}, and no baseline to compare with", time(Some(after)))),
+        Some(loss) => item(name, Some(low), format!("{now}, {} higher in the A/B test of the whole", percent(-loss))),
+        None if low => item(name, Some(true), format!("{now}; no reduction shown")),
+        None if input.baseline.is_none() => item(name, None, format!("{now}, and no baseline to compare with")),
+        None => item(name, Some(false), format!("{now}; no reduction shown")),
     }
 }
 
 /// 3: P99 is less than twice the median.
 pub(crate) fn jitter(input: &Input<'_>) -> ChecklistItem {
-    let name = "P99/P50 below 2";
+    let name = (id::JITTER, "P99/P50 below 2");
     let Some(m) = input.present() else {
         return item(name, None, "nothing was measured");
     };
     match m.jitter_ratio {
         Some(ratio) => item(name, Some(ratio < 2.0), format!("{ratio:.2}")),
-        None => item(name, None, format!("{} probes with {} lost bear no P99", m.sent, m.lost)),
+        None => item(name, None, format!("no P99 from {} probes with {} lost", m.sent, m.lost)),
     }
 }
 
@@ -59,19 +60,36 @@ pub(crate) fn jitter(input: &Input<'_>) -> ChecklistItem {
 mod tests {
     use super::*;
     use crate::sample;
+    use lowlat_model::tune::Headline;
 
     #[test]
     fn half_is_not_more_than_half() {
         let mut run = sample::Run::good();
-        let mut set = |before: u64, after: u64| {
-            run.baseline.as_mut().unwrap().rtt.p50_ns = Some(before);
+        let mut set = |change: f64, after: u64| {
+            run.headline = Headline {
+                p50_change_ratio: Some(change),
+                p50_change_low: Some(change - 0.01),
+                p50_change_high: Some(change + 0.01),
+                ..Headline::default()
+            };
             run.result.as_mut().unwrap().rtt.p50_ns = Some(after);
             latency_down(&run.input()).met
         };
-        assert_eq!(set(400_000, 200_000), Some(false));
-        assert_eq!(set(400_000, 199_999), Some(true));
-        assert_eq!(set(100_000, 100_000), Some(false));
-        assert_eq!(set(100_000, 99_999), Some(true));
+        assert_eq!(set(-0.5, 200_000), Some(false));
+        assert_eq!(set(-0.500_01, 200_000), Some(true));
+        assert_eq!(set(0.6, 200_000), Some(false));
+        assert_eq!(set(0.0, 100_000), Some(false));
+        assert_eq!(set(0.0, 99_999), Some(true));
+    }
+
+    #[test]
+    fn what_differs_between_two_measurements_is_no_reduction() {
+        let mut run = sample::Run::good();
+        run.headline = Headline::default();
+        run.baseline.as_mut().unwrap().rtt.p50_ns = Some(800_000);
+        run.result.as_mut().unwrap().rtt.p50_ns = Some(150_000);
+        let item = latency_down(&run.input());
+        assert_eq!((item.met, item.evidence.as_str()), (Some(false), "median 150 µs; no reduction shown"));
     }
 
     #[test]

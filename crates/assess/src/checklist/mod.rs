@@ -1,4 +1,4 @@
-//! The ten items of the verification (row E1), each measured or read back after the run, never assumed.
+//! The ten items of the verification, each measured or read back after the run, never assumed.
 //!
 //! `met` is `null` where it cannot be told, and the evidence says why; a condition that has nothing to hold on (stamps
 //! of a NIC without any, a governor of a host without cpufreq) is `null` too, because a tick would claim a check.
@@ -18,7 +18,7 @@ use crate::Input;
 /// One item.
 type Item = fn(&Input<'_>) -> ChecklistItem;
 
-/// The ten, in the order of the brief.
+/// The ten, in the order of the report.
 pub(crate) static ITEMS: &[Item] = &[
     latency::baseline_documented,
     latency::latency_down,
@@ -32,8 +32,9 @@ pub(crate) static ITEMS: &[Item] = &[
     placement::one_node,
 ];
 
-fn item(item: &str, met: Option<bool>, evidence: impl Into<String>) -> ChecklistItem {
-    ChecklistItem { item: item.to_owned(), met, evidence: evidence.into() }
+/// An item by its key and words.
+fn item((id, item): (&str, &str), met: Option<bool>, evidence: impl Into<String>) -> ChecklistItem {
+    ChecklistItem { id: id.to_owned(), item: item.to_owned(), met, evidence: evidence.into() }
 }
 
 #[cfg(test)]
@@ -47,7 +48,7 @@ mod tests {
         let items: Vec<_> = ITEMS.iter().map(|i| i(&run.input())).collect();
         assert_eq!(items.len(), 10);
         for i in &items {
-            let want = if i.item.starts_with("hardware stamps") { None } else { Some(true) };
+            let want = if i.id == lowlat_model::document::item::STAMPS { None } else { Some(true) };
             assert_eq!(i.met, want, "{i:?}");
             assert!(!i.evidence.is_empty(), "{i:?}");
         }

@@ -1,7 +1,7 @@
 //! Item 5: offloads and coalescing as latency wants them.
 
 use lowlat_model::Verdict;
-use lowlat_model::document::ChecklistItem;
+use lowlat_model::document::{ChecklistItem, item as id};
 
 use super::item;
 use crate::Input;
@@ -14,7 +14,7 @@ const RX_USECS: u32 = 10;
 /// depends on the traffic: the A/B test of their own knob judges them. A coalescing setting that its own A/B test could
 /// not better stands as it is.
 pub(crate) fn offloads(input: &Input<'_>) -> ChecklistItem {
-    let name = "offloads set for latency";
+    let name = (id::OFFLOADS, "offloads set for latency");
     let Some((iface, nic)) = input.now().focus() else {
         return item(name, None, "no interface was in focus");
     };

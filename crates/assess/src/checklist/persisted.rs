@@ -1,15 +1,18 @@
 //! Item 6: what was kept survives a reboot.
 
-use lowlat_model::document::ChecklistItem;
+use lowlat_model::document::{ChecklistItem, item as id};
 
 use super::item;
-use crate::Input;
+use crate::{Input, steps};
 
 /// 6: every kept setting was written to a file that is read at boot.
 pub(crate) fn persisted(input: &Input<'_>) -> ChecklistItem {
-    let name = "settings persisted";
-    let kept = input.kept().count();
+    let name = (id::PERSISTED, "settings persisted");
+    let kept = steps::kept(input).len();
     match (kept, input.persisted) {
+        _ if input.will_be_rolled_back => {
+            item(name, None, format!("{kept} kept and put back after the report, so there is nothing to persist"))
+        }
         (0, _) => item(name, None, "nothing was kept, so there is nothing to persist"),
         (_, true) => item(name, Some(true), format!("{kept} kept and written for the next boot")),
         (_, false) => item(name, Some(false), format!("{kept} kept, live only; `lowlat persist` writes them")),
@@ -26,6 +29,9 @@ mod tests {
         let mut run = sample::Run::good();
         run.persisted = false;
         assert_eq!(persisted(&run.input()).met, Some(false));
+        run.will_be_rolled_back = true;
+        assert_eq!(persisted(&run.input()).met, None);
+        run.will_be_rolled_back = false;
         run.steps.clear();
         assert_eq!(persisted(&run.input()).met, None);
     }

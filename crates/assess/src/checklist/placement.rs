@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lowlat_model::document::ChecklistItem;
+use lowlat_model::document::{ChecklistItem, item as id};
 use lowlat_model::facts::Irq;
 use lowlat_model::{Facts, Reading};
 
@@ -13,9 +13,9 @@ use crate::words::cpus;
 /// 4: no interrupt of the interface fires on the application's core or on its SMT sibling. The application is the
 /// prober, which stands in for it on this path.
 pub(crate) fn own_cores(input: &Input<'_>) -> ChecklistItem {
-    let name = "IRQs and application on their own cores";
+    let name = (id::OWN_CORES, "IRQs and application on their own cores");
     let facts = input.now();
-    let Some(app) = input.present().and_then(|m| m.cpu) else {
+    let Some(app) = input.application_cpu() else {
         return item(name, None, "the prober was not pinned to a core");
     };
     let irqs = match irqs(facts) {
@@ -53,13 +53,13 @@ fn irqs(facts: &Facts) -> Result<Vec<&Irq>, String> {
 
 /// 10: the application's core is on the NIC's NUMA node. On a host with one node they cannot be apart.
 pub(crate) fn one_node(input: &Input<'_>) -> ChecklistItem {
-    let name = "NIC and application on one NUMA node";
+    let name = (id::ONE_NODE, "NIC and application on one NUMA node");
     let facts = input.now();
     let nodes: BTreeSet<u32> = facts.cpus.node_of.values().copied().collect();
     if nodes.len() == 1 {
         return item(name, Some(true), "the host has one node");
     }
-    let Some(app) = input.present().and_then(|m| m.cpu) else {
+    let Some(app) = input.application_cpu() else {
         return item(name, None, "the prober was not pinned to a core");
     };
     let Some((iface, nic)) = facts.focus() else {

@@ -1,6 +1,6 @@
 //! Item 9: the governor.
 
-use lowlat_model::document::ChecklistItem;
+use lowlat_model::document::{ChecklistItem, item as id};
 
 use super::item;
 use crate::Input;
@@ -8,7 +8,7 @@ use crate::words::cpus;
 
 /// 9: every online CPU whose governor could be read runs `performance`.
 pub(crate) fn governor(input: &Input<'_>) -> ChecklistItem {
-    let name = "governor performance";
+    let name = (id::GOVERNOR, "governor performance");
     let power = &input.now().cpus.power;
     let mut slow = Vec::new();
     let mut read = 0_usize;

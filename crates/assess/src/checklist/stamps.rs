@@ -1,6 +1,6 @@
 //! Item 7: hardware stamps.
 
-use lowlat_model::document::ChecklistItem;
+use lowlat_model::document::{ChecklistItem, item as id};
 
 use super::item;
 use crate::Input;
@@ -9,7 +9,7 @@ use crate::words::percent;
 /// 7: where the NIC advertises hardware stamps, some arrived in the measurement. Advertised is not enough: some
 /// drivers accept the setting and never deliver one (e1000e in QEMU does).
 pub(crate) fn hardware_stamps(input: &Input<'_>) -> ChecklistItem {
-    let name = "hardware stamps on where there are any";
+    let name = (id::STAMPS, "hardware stamps on where there are any");
     let Some((iface, nic)) = input.now().focus() else {
         return item(name, None, "no interface was in focus");
     };

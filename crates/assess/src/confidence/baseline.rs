@@ -5,7 +5,7 @@ use lowlat_model::document::ConfidencePart;
 use super::part;
 use crate::{Input, words};
 
-/// 30 points when the path's median was measured before anything was changed, else none (row B12 of the brief).
+/// 30 points when the path's median was measured before anything was changed, else none.
 pub(crate) fn baseline(input: &Input<'_>) -> ConfidencePart {
     let what = "baseline measured";
     match input.baseline {

@@ -5,7 +5,7 @@ use lowlat_model::document::{ConfidencePart, part as names};
 use super::part;
 use crate::{Input, words};
 
-/// 15 points when P99 was measured beside bulk streams with the kept configuration, 8 when the sample bears the median
+/// 15 points when P99 was measured beside bulk streams with the kept configuration, 8 when the sample supports the median
 /// only; an idle path hides queues.
 pub(crate) fn load(input: &Input<'_>) -> ConfidencePart {
     let (points, why) = match input.loaded {
@@ -15,7 +15,7 @@ pub(crate) fn load(input: &Input<'_>) -> ConfidencePart {
             (Some(p50), None) => (
                 8,
                 format!(
-                    "median under load {}; {} probes with {} lost bear no P99",
+                    "median under load {}; {} probes with {} lost are too few for P99",
                     words::time(Some(p50)),
                     m.sent,
                     m.lost

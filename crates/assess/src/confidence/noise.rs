@@ -6,7 +6,7 @@ use super::part;
 use crate::{Input, words};
 
 /// 15 points when the A/B tests would have shown a difference of 5 % of the baseline's median, 8 for 20 % (the
-/// improvement under which the brief calls the kernel's settings not the bottleneck), else none. The median over the
+/// improvement under which the kernel's settings are not the bottleneck), else none. The median over the
 /// tests counts, so that one disturbed test does not decide.
 pub(crate) fn noise(input: &Input<'_>) -> ConfidencePart {
     let what = "noise";
@@ -16,11 +16,16 @@ pub(crate) fn noise(input: &Input<'_>) -> ConfidencePart {
     shown.sort_unstable();
     let p50 = input.baseline.and_then(|m| m.rtt.p50_ns).filter(|p| *p > 0);
     let (Some(&middle), Some(p50)) = (shown.get(shown.len() / 2), p50) else {
-        return part(what, 0, 15, "no A/B test told what it would have shown, so the noise is not known".to_owned());
+        return part(
+            what,
+            0,
+            15,
+            "no A/B test gave its smallest detectable difference, so the noise is unknown".to_owned(),
+        );
     };
     let ratio = middle as f64 / p50 as f64;
     let why = format!(
-        "an A/B test here shows differences from {} on ({} of the median)",
+        "smallest detectable difference of an A/B test here: {} ({} of the median)",
         words::time(Some(middle)),
         words::percent(ratio)
     );

@@ -6,17 +6,21 @@ use lowlat_model::measurement::Measurement;
 use super::part;
 use crate::Input;
 
-/// 15 points when baseline and result each bear P99.9, 8 when each bears P99, else none. Which quantile a sample bears
-/// was decided where it was measured ([`Quantiles`](lowlat_model::Quantiles)): it is `null` where it does not.
+/// 15 points when baseline and result each support P99.9, 8 when each supports P99, else none. Which quantile a sample
+/// supports was decided where it was measured ([`Quantiles`](lowlat_model::Quantiles)): it is `null` where it does not.
 pub(crate) fn samples(input: &Input<'_>) -> ConfidencePart {
     let what = "sample size";
     let both: Vec<&Measurement> = input.baseline.into_iter().chain(input.result).collect();
     let smallest = both.iter().map(|m| m.rtt.samples).min();
     let (points, why) = match smallest {
         None => (0, "nothing was measured".to_owned()),
-        Some(n) if both.iter().all(|m| m.rtt.p999_ns.is_some()) => (15, format!("{n} samples or more bear P99.9")),
-        Some(n) if both.iter().all(|m| m.rtt.p99_ns.is_some()) => (8, format!("{n} samples bear P99 but not P99.9")),
-        Some(n) => (0, format!("{n} samples do not bear P99, or it falls among the lost")),
+        Some(n) if both.iter().all(|m| m.rtt.p999_ns.is_some()) => {
+            (15, format!("{n} samples or more, enough for P99.9"))
+        }
+        Some(n) if both.iter().all(|m| m.rtt.p99_ns.is_some()) => {
+            (8, format!("{n} samples: enough for P99, too few for P99.9"))
+        }
+        Some(n) => (0, format!("{n} samples: too few for P99, or it falls among the lost")),
     };
     part(what, points, 15, why)
 }

@@ -261,6 +261,15 @@ impl Parts {
             (Some(goal), Some(p50)) => Some(p50 <= goal),
             _ => None,
         };
+        let headline = lowlat_model::tune::Headline::default();
+        let placement = lowlat_model::tune::Placement::default();
+        let last = self.result.as_ref().unwrap_or(&self.baseline);
+        let goals: Vec<lowlat_model::GoalResult> = job
+            .goal_ns
+            .map(|goal_ns| lowlat_model::Goal { quantile: lowlat_model::GoalQuantile::P50, goal_ns })
+            .map(|goal| lowlat_model::GoalResult::judge(goal, Some(&last.rtt)))
+            .into_iter()
+            .collect();
         let assessment: Assessment = lowlat_assess::assess(&lowlat_assess::Input {
             facts: &self.facts,
             facts_after: self.facts_after.as_ref(),
@@ -270,9 +279,15 @@ impl Parts {
             findings: &self.findings,
             steps: &self.steps,
             engines: &self.engines,
-            goal_ns: job.goal_ns,
+            headline: &headline,
+            goals: &goals,
+            modes: None,
+            elsewhere: &[],
+            path: std::slice::from_ref(&job.iface),
+            placement: &placement,
             persisted: false,
             dry_run: job.dry_run,
+            will_be_rolled_back: false,
         });
         let mut not_seen = self.not_seen.clone();
         not_seen.extend(self.plan.left_out.iter().map(|l| NotSeen {
@@ -302,6 +317,8 @@ impl Parts {
             confidence_parts: assessment.parts,
             goal_ns: job.goal_ns,
             goal_met,
+            goals,
+            verdict_lines: assessment.verdict_lines,
             escalations: assessment.escalations,
             next_steps: present_words(job, &self.baseline).into_iter().chain(assessment.next_steps).collect(),
             planted: None,
