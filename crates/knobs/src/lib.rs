@@ -18,6 +18,8 @@ mod memory;
 mod nic;
 mod pcie;
 mod qdisc;
+mod reset_table;
+pub mod resets;
 mod resolve;
 mod route;
 mod sched;

@@ -1,12 +1,14 @@
 //! From a setting that a rule asks for to a step that can be applied and undone.
 
 use lowlat_model::finding::Setting;
+use lowlat_model::op::Target;
 use lowlat_model::plan::LeftOut;
 use lowlat_model::tune::Resets;
-use lowlat_model::{PlannedStep, Reading, State};
+use lowlat_model::{Op, PlannedStep, Reading, Risk, State};
 use lowlat_sys::Sys;
 
 use crate::find;
+use crate::resets::{self, Device, Known};
 
 /// Reads what is there now and builds the writes; a setting that is already so, that this host does not have, or that
 /// nobody should set is left out with the reason.
@@ -46,8 +48,9 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         return Err(left(format!("already {from}")));
     }
     let meta = knob.meta();
+    let known = resets_of(sys, &setting.target, &ops, &prior);
     let undo = match (ops.as_slice(), prior.as_slice()) {
-        ([op], [prior]) if meta.risk != lowlat_model::Risk::Reboot => crate::shell::restore(&op.locus, prior),
+        ([op], [prior]) if meta.risk != Risk::Reboot => crate::shell::restore(&op.locus, prior),
         _ => knob.undo_by_hand(&setting.target, &from),
     };
     Ok(PlannedStep {
@@ -56,15 +59,24 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         target: setting.target.clone(),
         from,
         to: setting.value.clone(),
-        risk: meta.risk,
+        risk: if known.resets == Resets::Link { meta.risk.max(Risk::High) } else { meta.risk },
         reason: reason.to_owned(),
         undo,
         ops,
         prior,
-        resets_link: meta.resets_link,
-        resets: if meta.resets_link { Resets::Link } else { Resets::Nothing },
+        resets_link: known.resets == Resets::Link,
+        resets: known.resets,
+        resets_why: known.why,
         needs: meta.needs.iter().map(|n| (*n).to_owned()).collect(),
         joint: setting.joint.clone(),
         ..PlannedStep::default()
     })
+}
+
+/// What the gravest of the writes resets, or its way back.
+fn resets_of(sys: &dyn Sys, target: &Target, ops: &[Op], prior: &[State]) -> Known {
+    let device = target.iface().map(|iface| Device::of(sys, iface)).unwrap_or_default();
+    let each = ops.iter().zip(prior).filter(|(op, prior)| op.set != **prior);
+    let known = each.map(|(op, prior)| resets::of(&device, &op.locus, prior, &op.set));
+    known.reduce(|a, b| if b.resets > a.resets { b } else { a }).unwrap_or_default()
 }

@@ -16,6 +16,7 @@ pub mod facts;
 pub mod finding;
 pub mod goal;
 pub mod journal;
+pub mod link;
 pub mod log;
 pub mod measurement;
 pub mod noise;

@@ -12,6 +12,7 @@ mod captured;
 mod error;
 pub mod hex;
 pub mod irqs;
+pub mod linkwatch;
 mod live;
 mod mask;
 pub mod query;

@@ -52,6 +52,8 @@ pub enum NetQuery {
     HwTimestamp(String),
     /// netdev-genl `dev-get` → `Vec<String>` of XDP features.
     XdpFeatures(String),
+    /// netdev-genl `napi-get` → `Vec<Napi>` (Linux 6.8).
+    Napis(String),
     /// `adjtimex` → [`ClockState`].
     Clock,
     /// `uname` → [`Uname`].
@@ -128,6 +130,15 @@ pub struct QdiscReply {
     pub exact: QdiscState,
 }
 
+/// One NAPI instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Napi {
+    /// Its id, as `SO_INCOMING_NAPI_ID` gives it.
+    pub id: u32,
+    /// Its interrupt, where the driver tells.
+    pub irq: Option<u32>,
+}
+
 /// Driver identity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriverInfo {
@@ -196,6 +207,7 @@ impl NetQuery {
             Self::Statistics(i) => per(i, "statistics"),
             Self::HwTimestamp(i) => per(i, "hw-timestamp"),
             Self::XdpFeatures(i) => per(i, "xdp-features"),
+            Self::Napis(i) => per(i, "napis"),
             Self::Clock => "clock".into(),
             Self::Uname => "uname".into(),
             Self::NetnsInode => "netns-inode".into(),
@@ -262,6 +274,8 @@ typed_queries! {
     hw_timestamp(iface) -> BTreeMap<String, u32> = NetQuery::HwTimestamp(iface.to_owned());
     /// XDP features.
     xdp_features(iface) -> Vec<String> = NetQuery::XdpFeatures(iface.to_owned());
+    /// NAPI instances.
+    napis(iface) -> Vec<Napi> = NetQuery::Napis(iface.to_owned());
     /// Clock state.
     clock() -> ClockState = NetQuery::Clock;
     /// Kernel identity.

@@ -10,7 +10,7 @@ use lowlat_netlink::{Error, diag, ethtool, netdev, nft, route, tc};
 use serde::Serialize;
 
 use super::{not, os, ptp};
-use crate::query::{Address, DriverInfo, LinkInfo, LinkModes, NetQuery, QdiscReply, Route};
+use crate::query::{Address, DriverInfo, LinkInfo, LinkModes, Napi, NetQuery, QdiscReply, Route};
 use crate::{hex, reading_of_errno};
 
 type Json = Reading<serde_json::Value>;
@@ -57,6 +57,9 @@ pub(super) fn ask(query: &NetQuery) -> Json {
             ethtool::ioctl::hw_timestamp(i).map(|h| BTreeMap::from([("tx".to_owned(), h.tx), ("rx".to_owned(), h.rx)])),
         ),
         NetQuery::XdpFeatures(i) => answer(netdev::xdp_features(i)),
+        NetQuery::Napis(i) => answer(
+            netdev::napis(i).map(|all| all.into_iter().map(|n| Napi { id: n.id, irq: n.irq }).collect::<Vec<_>>()),
+        ),
         NetQuery::Clock => os_answer("ask the clock's state", os::clock()),
         NetQuery::Uname => os_answer("ask the kernel's name", os::uname()),
         NetQuery::NetnsInode => {

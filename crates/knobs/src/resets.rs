@@ -1,0 +1,280 @@
+//! What resets when a setting is written or put back: by driver, kind of setting and change of value.
+//!
+//! The rows are in [`TABLE`]; what no row knows gets a cautious answer by its kind, which says that it is not known. A
+//! reset is judged in both directions, because a step that is tried is also put back.
+
+use lowlat_model::op::{Locus, State};
+use lowlat_model::tune::Resets;
+use lowlat_sys::{Sys, query};
+
+pub use crate::reset_table::{Row, TABLE, When};
+
+/// A kind of setting, as drivers handle it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Interrupt coalescing.
+    Coalesce,
+    /// Ring sizes.
+    Ring,
+    /// Channel counts.
+    Channels,
+    /// An offload feature.
+    Feature,
+    /// Pause.
+    Pause,
+    /// Energy-efficient Ethernet.
+    Eee,
+    /// A private flag.
+    PrivateFlag,
+    /// Hardware time stamping.
+    HwTimestamp,
+    /// Attaching an XDP program, and taking it off.
+    Xdp,
+}
+
+impl Kind {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Coalesce => "coalescing",
+            Self::Ring => "rings",
+            Self::Channels => "channels",
+            Self::Feature => "features",
+            Self::Pause => "pause",
+            Self::Eee => "EEE",
+            Self::PrivateFlag => "private flags",
+            Self::HwTimestamp => "hardware time stamping",
+            Self::Xdp => "XDP",
+        }
+    }
+
+    /// Where no row knows the driver. Most drivers free and allocate queues for rings, channels and XDP and negotiate
+    /// the link for pause and EEE; coalescing and time stamping are registers in all but a few.
+    pub fn unknown(self) -> Resets {
+        match self {
+            Self::Ring | Self::Channels | Self::Pause | Self::Eee | Self::PrivateFlag | Self::Xdp => Resets::Link,
+            Self::Coalesce | Self::Feature | Self::HwTimestamp => Resets::Nothing,
+        }
+    }
+}
+
+/// What is known of a reset.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What resets.
+    pub resets: Resets,
+    /// Why, or that it is not known; `None` where nothing is known to.
+    pub why: Option<String>,
+    /// Where it says so; `None` where no row knows it.
+    pub source: Option<&'static str>,
+}
+
+impl Known {
+    const NOTHING: Self = Self { resets: Resets::Nothing, why: None, source: None };
+}
+
+/// A device, as far as the table asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Device {
+    /// As `ethtool -i` names it; empty where it does not tell.
+    pub driver: String,
+    /// Whether LRO is on; `None` where it is not known, which counts as on.
+    pub lro: Option<bool>,
+    /// Whether mlx5 compresses completions; `None` as above.
+    pub cqe_compression: Option<bool>,
+}
+
+impl Device {
+    /// Asks an interface.
+    pub fn of(sys: &dyn Sys, iface: &str) -> Self {
+        let features = query::features(sys, iface).into_value();
+        let flags = query::private_flags(sys, iface).into_value();
+        Self {
+            driver: query::driver(sys, iface).into_value().map(|d| d.driver).unwrap_or_default(),
+            lro: features.map(|f| f.get("rx-lro").is_some_and(|f| f.active)),
+            cqe_compression: flags.map(|f| f.get("rx_cqe_compress").copied().unwrap_or(false)),
+        }
+    }
+}
+
+/// What resets when `locus` of this device goes from one state to the other, or back.
+pub fn of(device: &Device, locus: &Locus, from: &State, to: &State) -> Known {
+    let (kind, name) = match locus {
+        Locus::Coalesce { param, .. } => (Kind::Coalesce, param.as_str()),
+        Locus::Ring { param, .. } => (Kind::Ring, param.as_str()),
+        Locus::Channels { param, .. } => (Kind::Channels, param.as_str()),
+        Locus::Feature { name, .. } => (Kind::Feature, name.as_str()),
+        Locus::Pause { param, .. } => (Kind::Pause, param.as_str()),
+        Locus::Eee { .. } => (Kind::Eee, ""),
+        Locus::PrivateFlag { name, .. } => (Kind::PrivateFlag, name.as_str()),
+        Locus::HwTimestamp { .. } => (Kind::HwTimestamp, ""),
+        // Files, queue disciplines, routes and affinities are the kernel's own: no driver resets for them.
+        _ => return Known::NOTHING,
+    };
+    let fits = |row: &&Row| {
+        row.driver == device.driver
+            && row.kind == kind
+            && (row.only.is_empty() || row.only == name)
+            && changes(device, row.when, name, from, to)
+    };
+    TABLE.iter().find(fits).map_or_else(|| unknown(device, kind, name), |row| known(device, row))
+}
+
+/// What resets when an XDP program is attached to an interface of this driver, for AF_XDP too, and when it is taken off.
+pub fn xdp_attach(driver: &str) -> Known {
+    let device = Device { driver: driver.to_owned(), ..Device::default() };
+    let row = TABLE.iter().find(|row| row.driver == driver && row.kind == Kind::Xdp);
+    row.map_or_else(|| unknown(&device, Kind::Xdp, ""), |row| known(&device, row))
+}
+
+fn known(device: &Device, row: &'static Row) -> Known {
+    let why = (row.resets != Resets::Nothing).then(|| format!("{}: {}", device.driver, row.why));
+    Known { resets: row.resets, why, source: Some(row.source) }
+}
+
+/// Features that the core does itself: switching them reaches no driver that does not ask for it.
+const OF_THE_CORE: &[&str] = &["rx-gro", "tx-generic-segmentation"];
+
+fn unknown(device: &Device, kind: Kind, name: &str) -> Known {
+    // LRO and ntuple filters change receive queues on many drivers; segmentation changes descriptors alone.
+    let resets = match (kind, name) {
+        (Kind::Feature, "rx-lro" | "rx-ntuple-filter") => Resets::Link,
+        _ => kind.unknown(),
+    };
+    if resets == Resets::Nothing || (kind == Kind::Feature && OF_THE_CORE.contains(&name)) {
+        return Known::NOTHING;
+    }
+    let of = match device.driver.as_str() {
+        "" => "a driver that does not tell its name".to_owned(),
+        driver => format!("driver {driver}"),
+    };
+    let why = format!("not known for {of}, so a reset of the link is assumed for its {}", kind.words());
+    Known { resets, why: Some(why), source: None }
+}
+
+/// Whether a change is one that the row speaks of.
+fn changes(device: &Device, when: When, name: &str, from: &State, to: &State) -> bool {
+    let usecs = |state: &State| match state {
+        State::Text(text) => text.trim().parse::<u32>().ok(),
+        _ => None,
+    };
+    // What cannot be read as a number may cross.
+    let crosses = |high: u32| match (usecs(from), usecs(to)) {
+        (Some(a), Some(b)) => (a == 1 || a >= high) != (b == 1 || b >= high),
+        _ => true,
+    };
+    let delay = matches!(name, "rx-usecs" | "tx-usecs");
+    match when {
+        When::Any => true,
+        // Receive and transmit share their vectors by default, and then the one delay is the other.
+        When::IxgbeWriteThreshold => delay && crosses(10),
+        When::IxgbeReceiveSideCoalescing => name == "rx-usecs" && device.lro != Some(false) && crosses(7),
+        When::Mlx5CqeCompression => device.cqe_compression != Some(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coalesce(driver: &str, lro: Option<bool>, from: &str, to: &str) -> Known {
+        let device = Device { driver: driver.into(), lro, cqe_compression: None };
+        let locus = Locus::Coalesce { iface: "e".into(), param: "rx-usecs".into() };
+        of(&device, &locus, &State::Text(from.into()), &State::Text(to.into()))
+    }
+
+    fn feature(driver: &str, name: &str) -> Resets {
+        let device = Device { driver: driver.into(), ..Device::default() };
+        let locus = Locus::Feature { iface: "e".into(), name: name.into() };
+        of(&device, &locus, &State::Text("on".into()), &State::Text("off".into())).resets
+    }
+
+    #[test]
+    fn ixgbe_resets_for_some_changes_of_the_delay_both_ways() {
+        let known = |from, to| coalesce("ixgbe", Some(false), from, to).resets;
+        for (a, b) in [("1", "0"), ("10", "0"), ("50", "9"), ("1", "2")] {
+            assert_eq!((known(a, b), known(b, a)), (Resets::Link, Resets::Link), "{a} and {b}");
+        }
+        for (a, b) in [("0", "2"), ("9", "0"), ("50", "10"), ("50", "1"), ("10", "1")] {
+            assert_eq!((known(a, b), known(b, a)), (Resets::Nothing, Resets::Nothing), "{a} and {b}");
+        }
+        let why = coalesce("ixgbe", Some(false), "1", "0");
+        assert!(why.why.unwrap().starts_with("ixgbe: ") && why.source.unwrap().contains("ixgbe_set_coalesce"));
+        // With LRO on, receive-side coalescing has a threshold of its own; unknown counts as on.
+        assert_eq!(known("0", "8"), Resets::Nothing);
+        assert_eq!(coalesce("ixgbe", Some(true), "0", "8").resets, Resets::Link);
+        assert_eq!(coalesce("ixgbe", None, "0", "8").resets, Resets::Link);
+    }
+
+    #[test]
+    fn drivers_differ_and_what_is_not_known_is_said() {
+        assert_eq!(coalesce("igb", None, "3", "0").resets, Resets::Nothing);
+        let ring = |driver: &str| {
+            let device = Device { driver: driver.into(), ..Device::default() };
+            let locus = Locus::Ring { iface: "e".into(), param: "rx".into() };
+            of(&device, &locus, &State::Text("512".into()), &State::Text("1024".into()))
+        };
+        assert_eq!((ring("tg3").resets, ring("virtio_net").resets), (Resets::Link, Resets::Queues));
+        assert_eq!(ring("netdevsim"), Known { source: ring("netdevsim").source, ..Known::NOTHING });
+        let unknown = ring("rtl8139");
+        assert_eq!((unknown.resets, unknown.source), (Resets::Link, None));
+        assert!(unknown.why.unwrap().starts_with("not known for driver rtl8139"));
+        assert!(ring("").why.unwrap().contains("does not tell its name"));
+    }
+
+    #[test]
+    fn features_of_the_core_reach_no_driver_but_veth() {
+        assert_eq!((feature("ixgbe", "rx-gro"), feature("rtl8139", "rx-gro")), (Resets::Nothing, Resets::Nothing));
+        assert_eq!(feature("veth", "rx-gro"), Resets::Queues);
+        assert_eq!((feature("ixgbe", "rx-lro"), feature("rtl8139", "rx-lro")), (Resets::Link, Resets::Link));
+        assert_eq!(
+            (feature("i40e", "rx-ntuple-filter"), feature("ice", "rx-ntuple-filter")),
+            (Resets::Link, Resets::Nothing)
+        );
+        assert_eq!(feature("rtl8139", "tx-tcp-segmentation"), Resets::Nothing);
+    }
+
+    #[test]
+    fn xdp_resets_by_driver() {
+        let of = |driver: &str| xdp_attach(driver).resets;
+        assert_eq!(
+            (of("igb"), of("igc"), of("mlx5_core"), of("ena")),
+            (Resets::Link, Resets::Link, Resets::Link, Resets::Link)
+        );
+        assert_eq!((of("virtio_net"), of("veth"), of("e1000e")), (Resets::Queues, Resets::Queues, Resets::Nothing));
+        assert!(xdp_attach("rtl8139").why.unwrap().contains("not known for driver rtl8139"));
+    }
+
+    #[test]
+    fn files_and_qdiscs_reset_nothing() {
+        let any = State::Text("1".into());
+        for locus in [
+            Locus::File { path: "/sys/class/net/e/gro_flush_timeout".into() },
+            Locus::IrqAffinity { iface: "e".into(), index: 0 },
+            Locus::Qdisc { iface: "e".into(), parent: "root".into() },
+        ] {
+            assert_eq!(of(&Device::default(), &locus, &any, &any), Known::NOTHING);
+        }
+    }
+
+    #[test]
+    fn every_row_can_be_reached_and_says_where_from() {
+        for (n, row) in TABLE.iter().enumerate() {
+            assert!(lowlat_model::source::has_form(row.source), "{} {:?}: {}", row.driver, row.kind, row.source);
+            assert!(!row.why.is_empty() && !row.why.ends_with('.'));
+            let hides = |earlier: &Row| {
+                earlier.driver == row.driver
+                    && earlier.kind == row.kind
+                    && earlier.when == When::Any
+                    && (earlier.only.is_empty() || earlier.only == row.only)
+            };
+            assert!(
+                !TABLE[..n].iter().any(hides),
+                "{} {:?} {}: an earlier row hides it",
+                row.driver,
+                row.kind,
+                row.only
+            );
+        }
+    }
+}
