@@ -238,6 +238,15 @@ pub fn document() -> RunDocument {
         }],
         path: vec!["eth0".into()],
         path_links: vec![PathLink { name: "eth0".into(), role: PathRole::Route, kind: None, above: None }],
+        verdict_lines: vec![
+            "Cause: netem delays every packet, mended (netem-on-path)".into(),
+            "Changed: 1 setting kept: qdisc.kind on eth0/qdisc-root = fq_codel".into(),
+            "Gain: P50 200 µs to 80.0 µs, 60.0 % lower [58.8, 61.5]; P99 300 µs to 120 µs, 60.0 % lower [58.8, 61.5] \
+             (95 % intervals)"
+                .into(),
+            "Goal: p50 at most 50.0 µs: missed (80.0 µs)".into(),
+            "Next: lowlat explain spin (move the application to spin)".into(),
+        ],
         escalations: vec!["the baseline is below 100 µs: what is left is expert work".into()],
         next_steps: vec!["move the application to spin: p50 52.0 µs on this path".into()],
         planted: Some(vec![

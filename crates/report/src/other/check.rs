@@ -25,7 +25,7 @@ pub fn check(d: &CheckDocument) -> String {
         }
     }
     if !d.not_seen.is_empty() {
-        out.push_str(&text(&[Section::new("Not seen", vec![not_seen(&d.not_seen)])]));
+        out.push_str(&text(&[Section::new("Could not be checked", vec![not_seen(&d.not_seen)])]));
     }
     out
 }

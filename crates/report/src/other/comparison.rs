@@ -39,10 +39,7 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
         Block::Words(format!("a: {}, b: {}", line(&c.a), line(&c.b))),
         Table::block(&["", "a", "b", "difference", "95 % interval", "verdict"], rows),
         Block::Words(line(&c.words)),
-        Block::Words(format!(
-            "Smallest difference of the median that would have shown: {}",
-            time(c.smallest_detectable_ns)
-        )),
+        Block::Words(format!("Smallest detectable difference of the median: {}", time(c.smallest_detectable_ns))),
         Block::Words(format!("Made of {design}; seed {}", c.seed)),
     ];
     if !c.warnings.is_empty() {
