@@ -347,6 +347,8 @@ fn write(h: &mut Html, section: &Section) {
                     for cell in row {
                         match verdict_class(cell) {
                             Some(class) => h.classed("td", class, cell),
+                            // A figure and its unit stay on one line.
+                            None if cell.chars().count() < 10 => h.classed("td", "short", cell),
                             None => h.element("td", &[], cell),
                         }
                     }

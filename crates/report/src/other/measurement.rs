@@ -5,6 +5,7 @@ use lowlat_model::{Measurement, Quantiles};
 
 use crate::figures::{line, percent, time};
 use crate::page::{Block, Section, Table, text};
+use crate::run;
 
 /// The document as text.
 pub fn measurement(m: &Measurement) -> String {
@@ -17,6 +18,9 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
     let mut round_trips = vec![quantiles(m)];
     round_trips.extend(needs(m).map(Block::Words));
     sections.push(Section::new("Round trips", round_trips));
+    if !m.goals.is_empty() {
+        sections.push(run::goal_table(&m.goals));
+    }
     if !m.rtt_intervals.is_empty() {
         sections.push(Section::new("95 % confidence intervals", vec![intervals(m)]));
     }
@@ -24,6 +28,7 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
         sections.push(Section::new("Jitter", vec![jitter]));
     }
     sections.extend(super::insight::sections(m));
+    sections.extend(m.placed.as_ref().and_then(run::placement));
     if !m.environment.is_empty() {
         let list = m.environment.iter().map(|(k, v)| format!("{}: {}", line(k), line(v))).collect();
         sections.push(Section::new("Clock and load", vec![Block::List(list)]));

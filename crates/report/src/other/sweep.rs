@@ -72,3 +72,37 @@ pub(crate) fn sections(d: &SweepDocument) -> Vec<Section> {
     }
     sections
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lowlat_model::sweep::SweepPoint;
+    use lowlat_model::{Measurement, Schema};
+
+    #[test]
+    fn a_rate_says_whether_loss_or_latency_ended_it() {
+        let point = |at, sustained, rate_borne| SweepPoint {
+            at,
+            sustained,
+            measurement: Measurement { rate_borne, mode: "open-loop".into(), ..Measurement::default() },
+        };
+        let told = sweep(&SweepDocument {
+            schema: Schema::current("sweep"),
+            axis: SweepAxis::Rate,
+            points: vec![
+                point(1.0, Some(true), Some(true)),
+                point(2.0, Some(false), Some(true)),
+                point(3.0, Some(false), Some(false)),
+                point(4.0, None, Some(true)),
+            ],
+            knee_rate_pps: Some(1.0),
+            words: String::new(),
+            interrupted: false,
+        });
+        for (rate, word) in [("1/s", "yes"), ("2/s", "no: latency"), ("3/s", "no: loss"), ("4/s", "without loss")] {
+            let row = told.lines().find(|l| l.trim_start().starts_with(rate)).unwrap_or_default();
+            assert!(row.ends_with(word), "{rate}: {told}");
+        }
+        assert!(told.lines().all(|l| l.chars().count() <= 80), "{told}");
+    }
+}

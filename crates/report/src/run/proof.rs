@@ -1,7 +1,7 @@
 //! What bears on the proof: the path, where the probers ran, its modes, the goals, and the test of the whole.
 
 use lowlat_model::document::RunDocument;
-use lowlat_model::tune::Placed;
+use lowlat_model::tune::{Placed, Placement};
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{GoalResult, PathLink, PathRole};
 
@@ -30,8 +30,7 @@ pub(super) fn path(d: &RunDocument) -> Option<Section> {
 }
 
 /// Where the probers ran, and why there.
-pub(super) fn placement(d: &RunDocument) -> Option<Section> {
-    let p = &d.placement;
+pub(crate) fn placement(p: &Placement) -> Option<Section> {
     let placed = |p: &Placed| match (p.why.is_empty(), p.cpu) {
         (false, _) => line(&p.why),
         (true, Some(cpu)) => format!("CPU {cpu}"),
@@ -44,7 +43,7 @@ pub(super) fn placement(d: &RunDocument) -> Option<Section> {
     list.extend(p.far.as_ref().map(|f| format!("far end: {}", placed(f))));
     list.extend(p.far_why_not.as_ref().map(|why| format!("far end not placed: {}", line(why))));
     (!list.is_empty()).then(|| {
-        let words = Block::Words("Pinned once, and the same for every round of this run:".to_owned());
+        let words = Block::Words("Placed once, the same for every round of this run:".to_owned());
         Section::of(Id::Placement, "Placement of the probers", vec![words, Block::List(list)])
     })
 }
@@ -72,6 +71,11 @@ pub(super) fn goals(d: &RunDocument) -> Option<Section> {
     if d.goals.is_empty() {
         return median_goal(d);
     }
+    Some(goal_table(&d.goals))
+}
+
+/// One row a goal.
+pub(crate) fn goal_table(goals: &[GoalResult]) -> Section {
     let row = |g: &GoalResult| {
         let met = match (g.met, g.measured_ns) {
             (Some(true), _) => "met",
@@ -81,8 +85,8 @@ pub(super) fn goals(d: &RunDocument) -> Option<Section> {
         };
         vec![g.quantile.to_string(), time(Some(g.goal_ns)), time(g.measured_ns), met.to_owned()]
     };
-    let table = Table::block(&["", "at most", "measured", ""], d.goals.iter().map(row).collect());
-    Some(Section::of(Id::Goals, "Goals", vec![table]))
+    let table = Table::block(&["", "at most", "measured", ""], goals.iter().map(row).collect());
+    Section::of(Id::Goals, "Goals", vec![table])
 }
 
 /// The goal of a run from before there were several.

@@ -18,7 +18,7 @@ pub(crate) fn sections(d: &RunDocument) -> Vec<Section> {
         load(d),
         engines(d),
         proof::path(d),
-        proof::placement(d),
+        proof::placement(&d.placement),
         checklist(d),
         confidence(d),
         warnings(d),
