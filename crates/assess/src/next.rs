@@ -1,7 +1,7 @@
 //! What to do next, most useful first, each with a command. Nothing that was refused or shown useless comes again.
 
 use lowlat_model::document::{ChecklistItem, EngineResult, StepResult, item as id};
-use lowlat_model::{Finding, GoalResult, Severity};
+use lowlat_model::{Finding, GoalResult};
 
 use crate::Input;
 use crate::cause::{self, LOSS};
@@ -26,9 +26,9 @@ impl Next {
         Self { text: format!("{what_for}: `{command}`"), command, what_for }
     }
 
-    /// `lowlat persist (make what was kept survive a reboot)`.
+    /// `` `lowlat persist` (make what was kept survive a reboot) ``.
     pub(crate) fn command_line(&self) -> String {
-        format!("{} ({})", self.command, self.what_for)
+        format!("`{}` ({})", self.command, self.what_for)
     }
 }
 
@@ -106,11 +106,10 @@ fn for_finding(f: &Finding, standing: &Standing<'_>) -> Option<Next> {
             format!("{}: {} resets the link here; set it while no traffic depends on it", f.rule, by(s)),
             explain,
         )),
-        Standing::Refused(s) if f.severity >= Severity::Warning => {
+        Standing::Refused(s) => {
             let why = s.why.as_deref().map(|w| format!(" ({w})")).unwrap_or_default();
             Some(Next::new(format!("{}: {} was refused{why}; see what else removes the fault", f.rule, by(s)), explain))
         }
-        Standing::Refused(_) => None,
     }
 }
 

@@ -153,7 +153,7 @@ mod tests {
                 "Gain: P50 200 µs to 80.0 µs, 60.0 % lower [58.8, 61.5]; P99 300 µs to 120 µs, 60.0 % lower [58.8, 61.5] \
                  (95 % intervals)",
                 "Goal: p50 at most 100 µs: met (80.0 µs)",
-                "Next: lowlat persist (make what was kept survive a reboot)",
+                "Next: `lowlat persist` (make what was kept survive a reboot)",
             ]
         );
         run.will_be_rolled_back = true;

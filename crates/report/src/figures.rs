@@ -4,7 +4,7 @@ use lowlat_model::Verdict;
 use lowlat_model::measurement::Measurement;
 use lowlat_model::units::us;
 
-/// `61.7μs` or `n/a (why)`: the unit as the brief's report writes it.
+/// `61.7μs` or `n/a (why)`: the unit as the prescribed block writes it.
 pub(crate) fn micros(ns: Option<u64>, why: &str) -> String {
     ns.map_or_else(|| not_known(why), |ns| format!("{}μs", us(ns)))
 }
@@ -12,6 +12,11 @@ pub(crate) fn micros(ns: Option<u64>, why: &str) -> String {
 /// `61.7 µs` or `n/a`: in tables.
 pub(crate) fn time(ns: Option<u64>) -> String {
     ns.map_or_else(|| "n/a".to_owned(), |ns| format!("{} µs", us(ns)))
+}
+
+/// `1.4 s`: a span of seconds.
+pub(crate) fn seconds(ns: u64) -> String {
+    format!("{:.1} s", ns as f64 / 1e9)
 }
 
 /// `-1.90 µs`, `+0.30 µs`: a difference.
@@ -71,7 +76,7 @@ pub(crate) fn why_none(m: &Measurement) -> String {
     } else if m.lost > 0 {
         format!("{} of {} probes lost", m.lost, m.sent)
     } else {
-        format!("{} probes do not bear it", m.sent)
+        format!("{} probes are too few", m.sent)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Text, Markdown, JSON and HTML of lowlat's documents.
 //!
-//! This crate prints and never computes: each figure it shows stands in the document, or is one of the document's own
-//! derived figures ([`RunDocument::p50_reduction`]). What was not measured prints as `n/a` with the reason, never as 0.
+//! This crate prints and never computes: each figure it shows stands in the document. A gain is the headline's
+//! ([`Headline::p50_claim`](lowlat_model::tune::Headline::p50_claim)) and nothing else; baseline and result are never
+//! subtracted from each other. What was not measured prints as `n/a` with the reason, never as 0.
 //!
 //! A run is first laid out as sections that know nothing of a format (`page.rs`); [`text()`], [`markdown()`] and
 //! [`html()`] each write the same sections, so that no format can know more than another.
@@ -9,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod figures;
+mod fill;
 mod html;
 mod other;
 mod page;
@@ -25,16 +27,41 @@ use lowlat_model::document::RunDocument;
 use lowlat_model::stored::StoredRun;
 use serde::Serialize;
 
-/// A run as plain text: the brief's block to the letter, and the details after it.
+/// A run as plain text for a terminal of 80 columns: the verdict, the prescribed block to the letter, the details, and the
+/// verdict again, where a terminal shows it last.
 pub fn text(document: &RunDocument) -> String {
-    let mut out = run::block(document);
-    out.push_str(&page::text(&run::sections(document)));
+    text_at(document, page::WIDTH)
+}
+
+/// [`text()`] for a terminal of `width` columns. No word is broken; tables that do not fit are wrapped, or written row by
+/// row. [`usize::MAX`] breaks no line.
+pub fn text_at(document: &RunDocument, width: usize) -> String {
+    let verdict = run::verdict_text(document, width);
+    let details = page::text_at(&run::sections(document), width);
+    let mut out = String::new();
+    if !verdict.is_empty() {
+        out.push_str(&verdict);
+        out.push('\n');
+    }
+    out.push_str(&run::block(document, width));
+    out.push_str(&details);
+    if !verdict.is_empty() {
+        out.push('\n');
+        out.push_str(&verdict);
+    }
     out
 }
 
-/// A run as Markdown: the same block as a code block, the details as headings, tables and lists.
+/// A run as Markdown: the verdict as a list, the prescribed block as a code block, the details as headings, tables and
+/// lists, and the verdict again.
 pub fn markdown(document: &RunDocument) -> String {
-    format!("```text\n{}```\n\n{}", run::block(document), page::markdown(&run::sections(document)))
+    let verdict = page::labelled(&run::verdict(document));
+    let block = run::block(document, usize::MAX);
+    let details = page::markdown(&run::sections(document));
+    if verdict.is_empty() {
+        return format!("```text\n{block}```\n\n{details}");
+    }
+    format!("{verdict}\n```text\n{block}```\n\n{details}\n## Verdict\n\n{verdict}")
 }
 
 /// The formats of [`stored`].

@@ -2,9 +2,64 @@
 
 use std::fmt::Write as _;
 
+use crate::fill::{fill, longest_word, wrap};
+
+/// Which section it is. What a format shows in a form of its own it leaves out by this, never by the heading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Id {
+    /// Escalations.
+    ReadFirst,
+    /// The demo's faults.
+    Planted,
+    /// Interfaces of the path.
+    Path,
+    /// Where the probers ran.
+    Placement,
+    /// A path with two modes.
+    Modes,
+    /// Goals.
+    Goals,
+    /// The A/B test of the whole configuration.
+    Headline,
+    /// Findings on the path.
+    Findings,
+    /// Findings off the path.
+    Elsewhere,
+    /// Steps kept.
+    Kept,
+    /// Steps put back.
+    PutBack,
+    /// Steps taken out again.
+    TakenOut,
+    /// Steps refused.
+    Refused,
+    /// Steps that reset the link.
+    Reset,
+    /// Idle and under load.
+    Load,
+    /// Engines.
+    Engines,
+    /// The checklist.
+    Checklist,
+    /// The confidence, rule by rule.
+    Confidence,
+    /// Warnings.
+    Warnings,
+    /// What could not be checked.
+    NotSeen,
+    /// How to undo.
+    Undo,
+    /// About the run.
+    About,
+    /// A section of another document.
+    Other,
+}
+
 /// One section of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Section {
+    /// Which.
+    pub(crate) id: Id,
     /// Heading.
     pub(crate) title: String,
     /// What stands under it.
@@ -28,63 +83,120 @@ pub(crate) enum Block {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Table {
     /// Column heads.
-    pub(crate) columns: Vec<&'static str>,
+    pub(crate) columns: Vec<String>,
     /// Rows of cells.
     pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Section {
+    /// A section of a document other than a run.
     pub(crate) fn new(title: &str, blocks: Vec<Block>) -> Self {
-        Self { title: title.to_owned(), blocks }
+        Self::of(Id::Other, title, blocks)
+    }
+
+    /// A section that formats know.
+    pub(crate) fn of(id: Id, title: &str, blocks: Vec<Block>) -> Self {
+        Self { id, title: title.to_owned(), blocks }
     }
 }
 
 impl Table {
     /// A block of it.
-    pub(crate) fn block(columns: &[&'static str], rows: Vec<Vec<String>>) -> Block {
-        Block::Table(Self { columns: columns.to_vec(), rows })
+    pub(crate) fn block<S: ToString>(columns: &[S], rows: Vec<Vec<String>>) -> Block {
+        Block::Table(Self { columns: columns.iter().map(ToString::to_string).collect(), rows })
+    }
+
+    /// Whether a column holds figures alone; those stand at its right edge, so that their units are below each other.
+    fn is_figures(&self, column: usize) -> bool {
+        let figure = |c: &str| c.is_empty() || matches!(c, "n/a" | "-") || c.starts_with(|f: char| f.is_ascii_digit());
+        let short = |c: &str| c.split(' ').count() <= 2;
+        let cells = || self.rows.iter().filter_map(|r| r.get(column));
+        cells().all(|c| figure(c) && short(c)) && cells().any(|c| c.starts_with(|f: char| f.is_ascii_digit()))
     }
 }
 
-/// As plain text: titles in capitals like those of the brief's block, columns aligned.
+/// Columns of a terminal that does not tell its width.
+pub(crate) const WIDTH: usize = 80;
+/// No column is made narrower than this for another one.
+const NARROWEST: usize = 14;
+
+/// As plain text for [`WIDTH`] columns.
 pub(crate) fn text(sections: &[Section]) -> String {
+    text_at(sections, WIDTH)
+}
+
+/// As plain text: titles in capitals like those of the report's block, columns aligned, no word broken. Only commands and
+/// words that are longer go beyond `width`.
+pub(crate) fn text_at(sections: &[Section], width: usize) -> String {
     let mut out = String::new();
     for section in sections {
         let _ = writeln!(out, "\n{}:", section.title.to_uppercase());
         for block in &section.blocks {
             match block {
-                Block::Words(words) => {
-                    let _ = writeln!(out, "{words}");
-                }
-                Block::List(items) => {
-                    for item in items {
-                        let _ = writeln!(out, "- {item}");
-                    }
-                }
+                // The later lines stand off, so that no text of others can begin a line of the report.
+                Block::Words(words) => fill(&mut out, "", words, 2, width),
+                Block::List(items) => items.iter().for_each(|item| fill(&mut out, "- ", item, 2, width)),
                 Block::Code(lines) => {
                     for line in lines {
                         let _ = writeln!(out, "    {line}");
                     }
                 }
-                Block::Table(table) => aligned(&mut out, table),
+                Block::Table(table) => laid_out(&mut out, table, width),
             }
         }
     }
     out
 }
 
-/// Columns padded to their widest cell; the last one runs free, so that no trailing blanks appear.
-fn aligned(out: &mut String, table: &Table) {
-    let head: Vec<String> = table.columns.iter().map(|c| (*c).to_owned()).collect();
-    let all = || std::iter::once(&head).chain(&table.rows);
-    let width = |i: usize| all().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..table.columns.len()).map(width).collect();
-    for row in all() {
-        let mut line = String::from(" ");
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, " {cell:width$} ");
+/// A table in columns where they fit, the widest made narrower by wrapping; else row by row.
+fn laid_out(out: &mut String, table: &Table, width: usize) {
+    match widths(table, width) {
+        Some(widths) => aligned(out, table, &widths),
+        None => stacked(out, table, width),
+    }
+}
+
+/// The width of each column; `None` where they cannot be made to fit.
+fn widths(table: &Table, width: usize) -> Option<Vec<usize>> {
+    let all = || std::iter::once(&table.columns).chain(&table.rows);
+    let most = |i: usize, of: &dyn Fn(&str) -> usize| all().filter_map(|r| r.get(i)).map(|c| of(c)).max().unwrap_or(0);
+    let count = table.columns.len();
+    let least: Vec<usize> = (0..count).map(|i| most(i, &longest_word).max(NARROWEST)).collect();
+    let mut widths: Vec<usize> = (0..count).map(|i| most(i, &|c| c.chars().count())).collect();
+    // One blank before the first column, two between columns.
+    while 2 * count + widths.iter().sum::<usize>() > width {
+        let widest = (0..count).filter(|i| widths[*i] > least[*i]).max_by_key(|i| widths[*i])?;
+        widths[widest] -= 1;
+    }
+    Some(widths)
+}
+
+fn aligned(out: &mut String, table: &Table, widths: &[usize]) {
+    let right: Vec<bool> = (0..widths.len()).map(|i| table.is_figures(i)).collect();
+    for row in std::iter::once(&table.columns).chain(&table.rows) {
+        let cells: Vec<Vec<String>> = row.iter().zip(widths).map(|(cell, w)| wrap(cell, *w)).collect();
+        for n in 0..cells.iter().map(Vec::len).max().unwrap_or(0).max(1) {
+            let mut line = String::from(" ");
+            for ((cell, width), right) in cells.iter().zip(widths).zip(&right) {
+                let part = cell.get(n).map_or("", String::as_str);
+                let _ = if *right { write!(line, " {part:>width$} ") } else { write!(line, " {part:width$} ") };
+            }
+            let _ = writeln!(out, "{}", line.trim_end());
         }
-        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+/// Each row below the other: its first cell, then every other with the name of its column.
+fn stacked(out: &mut String, table: &Table, width: usize) {
+    for row in &table.rows {
+        let mut cells = table.columns.iter().zip(row).filter(|(_, cell)| !matches!(cell.as_str(), "" | "-"));
+        if let Some((_, first)) = cells.next() {
+            fill(out, "  ", first, 6, width);
+        }
+        for (column, cell) in cells {
+            let named = if column.is_empty() { cell.clone() } else { format!("{column}: {cell}") };
+            fill(out, "    ", &named, 6, width);
+        }
     }
 }
 
@@ -116,6 +228,14 @@ pub(crate) fn markdown(sections: &[Section]) -> String {
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
+}
+
+/// Labelled lines as a Markdown list.
+pub(crate) fn labelled(lines: &[(String, String)]) -> String {
+    lines.iter().fold(String::new(), |mut out, (label, words)| {
+        let _ = writeln!(out, "- **{}:** {}", escape(label), escape(words));
+        out
+    })
 }
 
 fn piped(out: &mut String, table: &Table) {
@@ -154,6 +274,27 @@ mod tests {
         let table = Table::block(&["a", "b"], vec![vec!["x|y".into(), "<b>".into()]]);
         let md = markdown(&[Section::new("T", vec![table])]);
         assert!(md.contains(r"| x\|y | \<b\> |"), "{md}");
+    }
+
+    fn rows(width: usize) -> String {
+        let row = |name: &str, ns: &str, why: &str| vec![name.to_owned(), ns.to_owned(), why.to_owned()];
+        let long = "the interrupt fires on another CPU than the one on which the application waits for its packets";
+        let table = Table::block(&["name", "P50", "why"], vec![row("a", "9.00 µs", long), row("b", "120 µs", "-")]);
+        text_at(&[Section::new("T", vec![table])], width)
+    }
+
+    #[test]
+    fn a_table_wraps_and_then_stacks_and_breaks_no_word() {
+        assert_eq!(rows(200).lines().count(), 5, "{}", rows(200));
+        let narrow = rows(60);
+        assert!(narrow.lines().all(|l| l.chars().count() <= 60), "{narrow}");
+        assert!(narrow.contains("  a     9.00 µs  the interrupt fires"), "{narrow}");
+        assert!(narrow.contains("  b      120 µs  -"), "figures stand at the right: {narrow}");
+        let stacked = rows(24);
+        assert!(stacked.contains("  a\n    P50: 9.00 µs\n    why: the interrupt\n"), "{stacked}");
+        for text in [narrow, stacked] {
+            assert!(text.contains("application") && text.contains("interrupt"), "{text}");
+        }
     }
 
     #[test]

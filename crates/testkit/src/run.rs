@@ -180,53 +180,10 @@ pub fn document() -> RunDocument {
             step("steer.rps", Target::RxQueue("eth0".into(), 0), "3", "off", unclear),
             refused,
         ],
-        engines: vec![
-            engine("block", Some(80_000), None, None, "nothing"),
-            engine(
-                "spin",
-                Some(52_000),
-                None,
-                Some(comparison(80_000, -28_000, -29_000, -27_000, Verdict::Better)),
-                "a whole core",
-            ),
-            engine("af-xdp", None, Some("bind AF_XDP to eth0 queue 0: operation not supported"), None, ""),
-        ],
-        checklist: vec![
-            ChecklistItem {
-                id: id::BASELINE.into(),
-                item: "baseline documented".into(),
-                met: Some(true),
-                evidence: "median 200 µs over 20000 probes".into(),
-            },
-            ChecklistItem {
-                id: id::PERSISTED.into(),
-                item: "settings persisted".into(),
-                met: Some(false),
-                evidence: "1 kept, 0 written".into(),
-            },
-            ChecklistItem {
-                id: id::STAMPS.into(),
-                item: "hardware stamps on where there are any".into(),
-                met: None,
-                evidence: "eth0 has none".into(),
-            },
-        ],
+        engines: engines(),
+        checklist: checklist(),
         confidence: 78,
-        confidence_parts: vec![
-            ConfidencePart {
-                what: names::HARDWARE.into(),
-                points: 15,
-                of: 15,
-                why: "driver, features, rings, coalescing and stamping were read".into(),
-            },
-            ConfidencePart { what: names::VERSIONS.into(), points: 10, of: 10, why: "kernel 6.12.43-amd64".into() },
-            ConfidencePart {
-                what: names::LOAD.into(),
-                points: 0,
-                of: 15,
-                why: "the path was measured idle only".into(),
-            },
-        ],
+        confidence_parts: confidence_parts(),
         goal_ns: Some(50_000),
         goal_met: Some(false),
         headline: headline(whole),
@@ -238,6 +195,7 @@ pub fn document() -> RunDocument {
         }],
         path: vec!["eth0".into()],
         path_links: vec![PathLink { name: "eth0".into(), role: PathRole::Route, kind: None, above: None }],
+        verdict_lines: verdict_lines(),
         escalations: vec!["the baseline is below 100 µs: what is left is expert work".into()],
         next_steps: vec!["move the application to spin: p50 52.0 µs on this path".into()],
         planted: Some(vec![
@@ -253,6 +211,72 @@ pub fn document() -> RunDocument {
         rollback_verified: Some(true),
         ..RunDocument::default()
     }
+}
+
+/// Three engines, one of which could not run.
+fn engines() -> Vec<EngineResult> {
+    vec![
+        engine("block", Some(80_000), None, None, "nothing"),
+        engine(
+            "spin",
+            Some(52_000),
+            None,
+            Some(comparison(80_000, -28_000, -29_000, -27_000, Verdict::Better)),
+            "a whole core",
+        ),
+        engine("af-xdp", None, Some("bind AF_XDP to eth0 queue 0: operation not supported"), None, ""),
+    ]
+}
+
+/// One item met, one not, one that cannot be told.
+fn checklist() -> Vec<ChecklistItem> {
+    vec![
+        ChecklistItem {
+            id: id::BASELINE.into(),
+            item: "baseline documented".into(),
+            met: Some(true),
+            evidence: "median 200 µs over 20000 probes".into(),
+        },
+        ChecklistItem {
+            id: id::PERSISTED.into(),
+            item: "settings persisted".into(),
+            met: Some(false),
+            evidence: "1 kept, 0 written".into(),
+        },
+        ChecklistItem {
+            id: id::STAMPS.into(),
+            item: "hardware stamps on where there are any".into(),
+            met: None,
+            evidence: "eth0 has none".into(),
+        },
+    ]
+}
+
+/// The three parts that the report's block shows.
+fn confidence_parts() -> Vec<ConfidencePart> {
+    vec![
+        ConfidencePart {
+            what: names::HARDWARE.into(),
+            points: 15,
+            of: 15,
+            why: "driver, features, rings, coalescing and stamping were read".into(),
+        },
+        ConfidencePart { what: names::VERSIONS.into(), points: 10, of: 10, why: "kernel 6.12.43-amd64".into() },
+        ConfidencePart { what: names::LOAD.into(), points: 0, of: 15, why: "the path was measured idle only".into() },
+    ]
+}
+
+/// The verdict of [`document`].
+fn verdict_lines() -> Vec<String> {
+    vec![
+        "Cause: netem delays every packet, mended (netem-on-path)".into(),
+        "Changed: 1 setting kept: qdisc.kind on eth0/qdisc-root = fq_codel".into(),
+        "Gain: P50 200 µs to 80.0 µs, 60.0 % lower [58.8, 61.5]; P99 300 µs to 120 µs, 60.0 % lower [58.8, 61.5] \
+             (95 % intervals)"
+            .into(),
+        "Goal: p50 at most 50.0 µs: missed (80.0 µs)".into(),
+        "Next: `lowlat explain spin` (move the application to spin)".into(),
+    ]
 }
 
 fn engine(

@@ -6,6 +6,7 @@ use lowlat_model::document::{RunDocument, StepResult};
 use super::scale::{Linear, cut, px};
 use super::writer::Html;
 use crate::figures::{change, line, verdict};
+use crate::run::worse_by;
 
 const ROW: f64 = 44.0;
 const TOP: f64 = 6.0;
@@ -52,6 +53,8 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
 
 fn row(h: &mut Html, s: &StepResult, axis: &Linear, top: f64) {
     let class = match s.verdict {
+        // Worse by another quantile or by loss: the median's mark is not red for it.
+        Verdict::Worse if worse_by(s).is_some() => "unclear",
         Verdict::Better => "better",
         Verdict::Worse => "worse",
         _ => "unclear",
@@ -59,7 +62,9 @@ fn row(h: &mut Html, s: &StepResult, axis: &Linear, top: f64) {
     let name = format!("{} · {}", line(&s.knob), s.target);
     h.element("text", &[("x", &px(LEFT)), ("y", &px(top + 14.0))], &cut(&name, 42));
     let kept = if s.kept { ", kept" } else { ", put back" };
-    let words = format!("{}{kept}", verdict(s.verdict));
+    // A step may be worse by what this plot does not show.
+    let by = worse_by(s).map_or_else(String::new, |by| format!(" ({by})"));
+    let words = format!("{}{by}{kept}", verdict(s.verdict));
     h.open("text", &[("class", &class), ("x", &px(RIGHT)), ("y", &px(top + 14.0)), ("text-anchor", &"end")]);
     h.element("title", &[], &change(s.p50_change_ratio, s.p50_change_low, s.p50_change_high));
     h.text(&words);

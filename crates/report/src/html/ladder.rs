@@ -46,12 +46,14 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
     h.element("h2", &[], "Round trip, quantile by quantile");
     h.open("p", &[("class", &"legend")]);
     h.classed("span", "dot b", "");
-    h.text("before");
+    // Without a kept step these are two measurements of one unchanged path.
+    let kept = d.steps.iter().any(|s| s.kept);
+    h.text(if kept { "before" } else { "at the start" });
     h.classed("span", "dot a", "");
-    h.text("after (logarithmic)");
+    h.text(if kept { "after (logarithmic)" } else { "at the end, nothing changed (logarithmic)" });
     h.close("p");
     h.open("svg", &[("viewBox", &format!("0 0 {WIDTH} {}", px(bottom + 24.0))), ("role", &"img")]);
-    h.element("title", &[], "Quantiles of the round trip before and after");
+    h.element("title", &[], "Quantiles of the round trip, first and last");
     for tick in axis.ticks() {
         let x = px(axis.x(tick));
         h.empty("line", &[("class", &"grid"), ("x1", &x), ("x2", &x), ("y1", &px(TOP)), ("y2", &px(bottom))]);

@@ -12,29 +12,29 @@ use lowlat_model::{Measurement, Severity};
 
 use crate::figures::{line, not_known, percent, time, why_none};
 use crate::other::severity;
-use crate::page::{Block, Section};
+use crate::page::{Block, Id, Section};
 use crate::run;
 use writer::Html;
 
-/// The page.
+/// The page: the verdict first and last, as in the other formats.
 pub fn html(d: &RunDocument) -> String {
     let mut h = begin(&format!("lowlat: {} to {}", line(&d.iface), line(&d.target)));
     head(&mut h, d);
+    verdict(&mut h, d);
     cards(&mut h, d);
-    list(&mut h, "Before going on", "alert", "", &d.escalations);
+    list(&mut h, "Read this first", "alert", "", &d.escalations);
     plots(&mut h, d);
     list(&mut h, "Next steps", "", "todo", &d.next_steps);
     checklist(&mut h, d);
     findings(&mut h, d);
     for section in run::sections(d) {
-        // Shown above in a form of their own.
-        if !["Before going on", "Goal", "Checklist", "What was found", "About this run"]
-            .contains(&section.title.as_str())
-        {
+        // The others are shown above in a form of their own.
+        if !matches!(section.id, Id::ReadFirst | Id::Checklist | Id::Findings | Id::About) {
             write(&mut h, &section);
         }
     }
     verbatim(&mut h, d);
+    verdict(&mut h, d);
     end(h)
 }
 
@@ -92,13 +92,62 @@ fn head(h: &mut Html, d: &RunDocument) {
     );
 }
 
+/// The five lines; nothing for runs of older versions.
+fn verdict(h: &mut Html, d: &RunDocument) {
+    let lines = run::verdict(d);
+    if lines.is_empty() {
+        return;
+    }
+    h.open("section", &[("class", &"verdict")]);
+    h.element("h2", &[], "Verdict");
+    h.open("dl", &[]);
+    for (label, words) in lines {
+        h.element("dt", &[], &label);
+        h.open("dd", &[]);
+        rich(h, &words);
+        h.close("dd");
+    }
+    h.close("dl");
+    h.close("section");
+}
+
 fn cards(h: &mut Html, d: &RunDocument) {
+    let head = &d.headline;
     h.open("div", &[("class", &"cards")]);
     median(h, d);
-    figure(h, d, "P99", |m| time(m.rtt.p99_ns), d.p99_reduction());
+    let p99 = Claim { claimed: head.p99_claim(), low: head.p99_change_low, high: head.p99_change_high };
+    figure(h, d, "P99", |m| m.rtt.p99_ns, &p99);
     jitter(h, d);
     ring::confidence(h, d.confidence);
     h.close("div");
+}
+
+/// A reduction that may be claimed, with the interval of the change.
+struct Claim {
+    claimed: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl Claim {
+    /// `60.0 % lower [58.8, 61.5]`, or `60.9 % slower than the baseline [50.0, 70.0]`.
+    fn words(&self) -> Option<String> {
+        let r = self.claimed?;
+        let words = if r >= 0.0 {
+            format!("{} % lower", percent(r))
+        } else {
+            format!("{} % slower than the baseline", percent(-r))
+        };
+        let (Some(low), Some(high)) = (self.low, self.high) else { return Some(words) };
+        // Of a reduction the ends of the change stand the other way round.
+        let (from, to) = if r >= 0.0 { (-high, -low) } else { (low, high) };
+        Some(format!("{words} [{:.1}, {:.1}]", from * 100.0, to * 100.0))
+    }
+}
+
+/// Something was kept, so that baseline and result are the two arms of one test.
+fn kept(d: &RunDocument) -> bool {
+    d.steps.iter().any(|s| s.kept)
 }
 
 fn median(h: &mut Html, d: &RunDocument) {
@@ -111,47 +160,70 @@ fn median(h: &mut Html, d: &RunDocument) {
     };
     h.open("p", &[("class", &"big")]);
     if d.result.is_some() {
-        h.classed("span", "from", &format!("{} → ", of(d.baseline.as_ref())));
+        if kept(d) {
+            h.classed("span", "from", &format!("{} → ", of(d.baseline.as_ref())));
+        }
         h.text(&of(d.result.as_ref()));
     } else {
         h.text(&of(d.baseline.as_ref()));
     }
     h.close("p");
     h.open("p", &[("class", &"note")]);
-    if let Some(r) = d.p50_reduction() {
-        h.classed("span", if r > 0.0 { "good" } else { "bad" }, &reduction(r));
-        h.text(" · ");
-    }
-    match (d.goal_ns, d.goal_met) {
-        (None, _) => h.text("no goal given"),
-        (goal, Some(true)) => h.classed("span", "good", &format!("goal {} met", time(goal))),
-        (goal, Some(false)) => h.classed("span", "bad", &format!("goal {} missed", time(goal))),
-        (goal, None) => h.text(&format!("goal {} not judged", time(goal))),
+    let head = &d.headline;
+    let claim = Claim { claimed: head.p50_claim(), low: head.p50_change_low, high: head.p50_change_high };
+    match claim.words() {
+        Some(words) => h.classed("span", if claim.claimed > Some(0.0) { "good" } else { "bad" }, &words),
+        None if kept(d) => h.text("no change shown"),
+        None => h.text(&format!("nothing changed; {} at the start", of(d.baseline.as_ref()))),
     }
     h.close("p");
+    goals(h, d);
     h.close("div");
 }
 
-/// `59.0 % lower`, or `5.0 % higher`.
-fn reduction(r: f64) -> String {
-    if r >= 0.0 { format!("{} % lower", percent(r)) } else { format!("{} % higher", percent(-r)) }
+/// Each goal, met or missed.
+fn goals(h: &mut Html, d: &RunDocument) {
+    h.open("p", &[("class", &"note")]);
+    let judged = |h: &mut Html, words: &str, met: Option<bool>| match met {
+        Some(true) => h.classed("span", "good", &format!("{words} met")),
+        Some(false) => h.classed("span", "bad", &format!("{words} missed")),
+        None => h.text(&format!("{words} not judged")),
+    };
+    for (n, g) in d.goals.iter().enumerate() {
+        if n > 0 {
+            h.text(" · ");
+        }
+        judged(h, &format!("goal {} ≤ {}", g.quantile, time(Some(g.goal_ns))), g.met);
+    }
+    match d.goal_ns {
+        _ if !d.goals.is_empty() => {}
+        None => h.text("no goal given"),
+        goal => judged(h, &format!("goal {}", time(goal)), d.goal_met),
+    }
+    h.close("p");
 }
 
-fn figure(h: &mut Html, d: &RunDocument, label: &str, of: fn(&Measurement) -> String, change: Option<f64>) {
+fn figure(h: &mut Html, d: &RunDocument, label: &str, of: fn(&Measurement) -> Option<u64>, claim: &Claim) {
     h.open("div", &[("class", &"card")]);
     h.classed("p", "label", label);
     let last = d.result.as_ref().or(d.baseline.as_ref());
-    h.classed("p", "mid", &last.map_or_else(|| "n/a".to_owned(), of));
-    if let Some(m) = last.filter(|m| of(m) == "n/a") {
+    let figure = last.and_then(of);
+    h.classed("p", "mid", &time(figure));
+    if let Some(m) = last.filter(|_| figure.is_none()) {
         h.classed("p", "note", &why_none(m));
         h.close("div");
         return;
     }
     let before = d.baseline.as_ref().filter(|_| d.result.is_some());
-    let mut words = before.map_or_else(|| "before any change".to_owned(), |m| format!("before: {}", of(m)));
-    if let Some(r) = change {
+    let mut words = before.map_or_else(
+        || "before any change".to_owned(),
+        |m| format!("{}: {}", if kept(d) { "before" } else { "at the start" }, time(of(m))),
+    );
+    if let Some(claim) = claim.words() {
         words.push_str(" · ");
-        words.push_str(&reduction(r));
+        words.push_str(&claim);
+    } else if kept(d) {
+        words.push_str(" · no change shown");
     }
     h.classed("p", "note", &words);
     h.close("div");
@@ -165,7 +237,8 @@ fn jitter(h: &mut Html, d: &RunDocument) {
     h.classed("p", "mid", &last.map_or_else(|| "n/a".to_owned(), of));
     let loss = |m: &Measurement| m.loss_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{}\u{a0}%", percent(r)));
     let before = d.baseline.as_ref().filter(|_| d.result.is_some());
-    let from = before.map_or_else(String::new, |m| format!("before: {} · ", of(m)));
+    let from = before
+        .map_or_else(String::new, |m| format!("{}: {} · ", if kept(d) { "before" } else { "at the start" }, of(m)));
     h.classed("p", "note", &format!("{from}loss {}", last.map_or_else(|| "n/a".to_owned(), loss)));
     h.close("div");
 }
@@ -200,7 +273,7 @@ fn checklist(h: &mut Html, d: &RunDocument) {
     }
     h.open("section", &[]);
     h.element("h2", &[], "Checklist");
-    h.open("table", &[]);
+    h.open("table", &[("class", &"checklist")]);
     for item in &d.checklist {
         let class = match item.met {
             Some(true) => "yes",
@@ -220,7 +293,7 @@ fn checklist(h: &mut Html, d: &RunDocument) {
 
 fn findings(h: &mut Html, d: &RunDocument) {
     h.open("section", &[]);
-    h.element("h2", &[], "What was found");
+    h.element("h2", &[], "Findings");
     for f in &d.findings {
         let weight = match f.severity {
             Severity::Critical => "bad",
@@ -274,6 +347,8 @@ fn write(h: &mut Html, section: &Section) {
                     for cell in row {
                         match verdict_class(cell) {
                             Some(class) => h.classed("td", class, cell),
+                            // A figure and its unit stay on one line.
+                            None if cell.chars().count() < 10 => h.classed("td", "short", cell),
                             None => h.element("td", &[], cell),
                         }
                     }
@@ -310,12 +385,12 @@ fn verdict_class(cell: &str) -> Option<&'static str> {
     }
 }
 
-/// The brief's block, as the terminal shows it.
+/// The prescribed block, as the terminal shows it.
 fn verbatim(h: &mut Html, d: &RunDocument) {
     h.open("section", &[]);
     h.open("details", &[]);
     h.element("summary", &[], "The report as text");
-    h.element("pre", &[], &run::block(d));
+    h.element("pre", &[], &run::block(d, usize::MAX));
     h.close("details");
     h.close("section");
 }

@@ -1,6 +1,6 @@
 //! `lowlat compare`: quantile by quantile, with the interval.
 
-use lowlat_model::verdict::{Comparison, Design};
+use lowlat_model::verdict::{Comparison, Design, Sequential, Stopped};
 
 use crate::figures::{line, signed_time, time, verdict};
 use crate::page::{Block, Section, Table, text};
@@ -39,14 +39,35 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
         Block::Words(format!("a: {}, b: {}", line(&c.a), line(&c.b))),
         Table::block(&["", "a", "b", "difference", "95 % interval", "verdict"], rows),
         Block::Words(line(&c.words)),
-        Block::Words(format!(
-            "Smallest difference of the median that would have shown: {}",
-            time(c.smallest_detectable_ns)
-        )),
+        Block::Words(format!("Smallest detectable difference of the median: {}", time(c.smallest_detectable_ns))),
         Block::Words(format!("Made of {design}; seed {}", c.seed)),
     ];
+    blocks.extend(c.sequential.as_ref().map(|s| Block::Words(stopped(s))));
     if !c.warnings.is_empty() {
         blocks.push(Block::List(c.warnings.iter().map(|w| line(w)).collect()));
     }
     vec![Section::new("Comparison", blocks)]
+}
+
+/// Why a sequential test stopped, and after how many pairs.
+fn stopped(s: &Sequential) -> String {
+    let why = match s.stopped {
+        Stopped::Better => "shown to be faster",
+        Stopped::Worse => "shown to be slower",
+        Stopped::Excluded => "a difference worth having is excluded",
+        Stopped::Exhausted => "the pairs allowed were used up",
+        Stopped::Interrupted => "interrupted by a signal",
+    };
+    format!("Stopped after {} of {} pairs: {why}", s.pairs, s.most_pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequential_test_says_why_it_stopped() {
+        let s = Sequential { pairs: 7, most_pairs: 60, stopped: Stopped::Excluded, ..Sequential::default() };
+        assert_eq!(stopped(&s), "Stopped after 7 of 60 pairs: a difference worth having is excluded");
+    }
 }

@@ -65,7 +65,7 @@ fn kinds(stamps: &StampReport) -> Section {
     if let Some(cost) = &stamps.cost {
         list.push(format!("what they cost the round trip: {}", line(&cost.words)));
     }
-    Section::new("Stamps that came", vec![Block::Words(line(&stamps.engine)), Block::List(list)])
+    Section::new("Timestamps received", vec![Block::Words(line(&stamps.engine)), Block::List(list)])
 }
 
 fn one_way(o: &OneWay) -> Section {
@@ -95,7 +95,7 @@ fn one_way(o: &OneWay) -> Section {
 
 fn gaps(g: &GapMarks, all: &Quantiles) -> Section {
     let (Some(threshold), Some(seen), Some(marked)) = (g.threshold_ns, g.seen, g.marked) else {
-        return Section::new("Interruptions of the host", vec![Block::Words(line(&g.how))]);
+        return Section::new("Host interruptions", vec![Block::Words(line(&g.how))]);
     };
     let longest = g.longest_ns.map(|ns| format!(", longest {}", time(Some(ns)))).unwrap_or_default();
     let words = format!(
@@ -113,7 +113,7 @@ fn gaps(g: &GapMarks, all: &Quantiles) -> Section {
         let rows = vec![row("all probes", all), row("without those", without)];
         blocks.push(Table::block(&["", "probes", "P50", "P90", "P99", "P99.9", "P99.99", "max"], rows));
     }
-    Section::new("Interruptions of the host", blocks)
+    Section::new("Host interruptions", blocks)
 }
 
 /// `ptp4l SLAVE, -12 ns off its master; ptp0 +37000000000 ± 310 ns off the system's clock`; nothing where there is none.
@@ -187,6 +187,6 @@ fn conditions(c: &Conditions) -> Section {
     say("stolen by the hypervisor", c.steal_ratio.map(|r| format!("{} %", percent(r))));
     say("NIC stamps", c.hardware_stamps.clone());
     let unread: Vec<&str> = c.not_seen.iter().map(|n| n.fact.as_str()).collect();
-    say("not seen", (!unread.is_empty()).then(|| unread.join(", ")));
-    Section::new("What bends the figures", vec![Block::List(list)])
+    say("could not be read", (!unread.is_empty()).then(|| unread.join(", ")));
+    Section::new("Measurement conditions", vec![Block::List(list)])
 }

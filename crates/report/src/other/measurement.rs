@@ -5,6 +5,7 @@ use lowlat_model::{Measurement, Quantiles};
 
 use crate::figures::{line, percent, time};
 use crate::page::{Block, Section, Table, text};
+use crate::run;
 
 /// The document as text.
 pub fn measurement(m: &Measurement) -> String {
@@ -17,21 +18,25 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
     let mut round_trips = vec![quantiles(m)];
     round_trips.extend(needs(m).map(Block::Words));
     sections.push(Section::new("Round trips", round_trips));
+    if !m.goals.is_empty() {
+        sections.push(run::goal_table(&m.goals));
+    }
     if !m.rtt_intervals.is_empty() {
-        sections.push(Section::new("95 % intervals, autocorrelation respected", vec![intervals(m)]));
+        sections.push(Section::new("95 % confidence intervals", vec![intervals(m)]));
     }
     if let Some(jitter) = jitter(m) {
         sections.push(Section::new("Jitter", vec![jitter]));
     }
     sections.extend(super::insight::sections(m));
+    sections.extend(m.placed.as_ref().and_then(run::placement));
     if !m.environment.is_empty() {
         let list = m.environment.iter().map(|(k, v)| format!("{}: {}", line(k), line(v))).collect();
-        sections.push(Section::new("Beside the probe", vec![Block::List(list)]));
+        sections.push(Section::new("Clock and load", vec![Block::List(list)]));
     }
     let idle = m.idle.iter().flat_map(|i| &i.warnings).map(|w| format!("idle: {w}"));
     let warnings: Vec<String> = m.warnings.iter().cloned().chain(idle).map(|w| line(&w)).collect();
     if !warnings.is_empty() {
-        sections.push(Section::new("What weakens the figures", vec![Block::List(warnings)]));
+        sections.push(Section::new("Warnings", vec![Block::List(warnings)]));
     }
     sections
 }
@@ -53,16 +58,16 @@ fn path(m: &Measurement) -> Vec<Block> {
         blocks.push(Block::Words(counts(m)));
     }
     if let (Some(planned), Some(left)) = (m.rate_pps, m.sent_rate_pps) {
-        let borne = match m.rate_borne {
-            Some(true) => ": borne",
-            Some(false) => ": NOT borne",
+        let sustained = match m.rate_borne {
+            Some(true) => ": rate sustained",
+            Some(false) => ": rate not sustained",
             None => "",
         };
-        blocks.push(Block::Words(format!("rate: {planned:.0}/s planned, {left:.0}/s left{borne}")));
+        blocks.push(Block::Words(format!("rate: {planned:.0}/s planned, {left:.0}/s sent{sustained}")));
     }
     if let Some(s) = m.steady {
         let words = if !s.steady {
-            "steady state: none was reached".to_owned()
+            "steady state: not reached".to_owned()
         } else if s.warmup + s.cooldown == 0 {
             format!("steady state: from the first probe to the last ({} probes of warm-up before)", m.warmup)
         } else {
@@ -78,12 +83,15 @@ fn path(m: &Measurement) -> Vec<Block> {
 
 fn counts(m: &Measurement) -> String {
     let loss = m.loss_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{} %", percent(r)));
-    let unsent = if m.unsent > 0 { format!(", could not leave {}", m.unsent) } else { String::new() };
+    let unsent = if m.unsent > 0 { format!(", not sent {}", m.unsent) } else { String::new() };
     format!(
         "sent {}, received {}, lost {} ({loss}){unsent}, late {}, duplicates {}, reordered {}, foreign {}",
         m.sent, m.received, m.lost, m.late, m.duplicates, m.reordered, m.foreign
     )
 }
+
+/// A figure's name, and where it stands.
+type Rung = (&'static str, fn(&Quantiles) -> Option<u64>);
 
 fn quantiles(m: &Measurement) -> Block {
     let mut columns: Vec<(String, &Quantiles)> = Vec::new();
@@ -93,24 +101,27 @@ fn quantiles(m: &Measurement) -> Block {
             columns.push((format!("{prefix}from the plan"), &m.rtt_planned));
         }
         if m.send_delay.samples > 0 {
-            columns.push((format!("{prefix}left behind the plan by"), &m.send_delay));
+            columns.push((format!("{prefix}sent behind the plan by"), &m.send_delay));
         }
     }
     if m.residence.samples > 0 {
         columns.push(("in the far end".to_owned(), &m.residence));
     }
-    let rows = columns
-        .into_iter()
-        .map(|(name, q)| {
-            let mut row = vec![name];
-            row.extend(
-                [q.min_ns, q.p50_ns, q.p90_ns, q.p99_ns, q.p999_ns, q.p9999_ns, q.p99999_ns, q.max_ns, q.mean_ns]
-                    .map(time),
-            );
-            row
-        })
-        .collect();
-    Table::block(&["", "min", "P50", "P90", "P99", "P99.9", "P99.99", "P99.999", "max", "mean"], rows)
+    let rungs: [Rung; 9] = [
+        ("min", |q| q.min_ns),
+        ("P50", |q| q.p50_ns),
+        ("P90", |q| q.p90_ns),
+        ("P99", |q| q.p99_ns),
+        ("P99.9", |q| q.p999_ns),
+        ("P99.99", |q| q.p9999_ns),
+        ("P99.999", |q| q.p99999_ns),
+        ("max", |q| q.max_ns),
+        ("mean", |q| q.mean_ns),
+    ];
+    let row =
+        |(name, of): Rung| std::iter::once(name.to_owned()).chain(columns.iter().map(|(_, q)| time(of(q)))).collect();
+    let heads: Vec<&str> = std::iter::once("").chain(columns.iter().map(|(name, _)| name.as_str())).collect();
+    Table::block(&heads, rungs.map(row).to_vec())
 }
 
 fn loaded(m: &Measurement) -> &'static str {
@@ -123,13 +134,13 @@ fn needs(m: &Measurement) -> Option<String> {
     let missing: Vec<String> = named
         .iter()
         .filter(|(q, _)| m.rtt.samples < samples_needed(*q))
-        .map(|(q, name)| format!("{name} {}", samples_needed(*q)))
+        .map(|(q, name)| format!("{name} needs {}", samples_needed(*q)))
         .collect();
     (!missing.is_empty() && m.sent > 0).then(|| {
         format!(
-            "a percentile needs ten samples beyond it; here are {}, and needed are: {}",
-            m.rtt.samples,
-            missing.join(", ")
+            "a percentile needs ten samples beyond it: {}; this run has {} samples",
+            missing.join(", "),
+            m.rtt.samples
         )
     })
 }
@@ -138,7 +149,7 @@ fn intervals(m: &Measurement) -> Block {
     let both = |name: &str, all: &[QuantileInterval]| -> Vec<Vec<String>> {
         all.iter()
             .map(|i| {
-                let high = i.high_ns.map_or_else(|| "beyond the sample or lost".to_owned(), |ns| time(Some(ns)));
+                let high = i.high_ns.map_or_else(|| "beyond the sample, or lost".to_owned(), |ns| time(Some(ns)));
                 vec![name.to_owned(), crate::other::name_of(i.q), time(i.at_ns), time(i.low_ns), high]
             })
             .collect()

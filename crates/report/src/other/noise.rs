@@ -37,7 +37,7 @@ pub fn noise(d: &NoiseDocument) -> String {
         .iter()
         .flat_map(|c| c.gaps.iter().take(GAPS).map(move |g| (c.cpu, g)))
         .map(|(cpu, g)| {
-            let cause = g.cause.as_deref().map_or_else(|| "not told by the kernel".to_owned(), line);
+            let cause = g.cause.as_deref().map_or_else(|| "unknown to the kernel".to_owned(), line);
             vec![cpu.to_string(), time(Some(g.length_ns)), time(Some(g.at_ns)), cause]
         })
         .collect();
@@ -62,12 +62,12 @@ pub fn noise(d: &NoiseDocument) -> String {
         });
         blocks.push(Block::List(worst.collect()));
         if traced.lost_events > 0 {
-            blocks.push(Block::Words(format!("{} events found no room and are not in this", traced.lost_events)));
+            blocks.push(Block::Words(format!("{} events were lost: the trace buffer was full", traced.lost_events)));
         }
         sections.push(Section::new(&format!("Who interrupts CPU {}, by trace points", c.cpu), blocks));
     }
     if !d.not_seen.is_empty() {
-        sections.push(Section::new("Not seen", vec![super::not_seen(&d.not_seen)]));
+        sections.push(Section::new("Could not be checked", vec![super::not_seen(&d.not_seen)]));
     }
     text(&sections).trim_start().to_owned()
 }

@@ -2,9 +2,13 @@
 
 use std::fmt::Write as _;
 
+use lowlat_model::plan::PlannedStep;
+use lowlat_model::tune::Resets;
 use lowlat_model::{Plan, Risk};
 
 use crate::figures::line;
+use crate::fill::fill;
+use crate::page::WIDTH;
 
 /// The plan as a diff: what stands there, what would, why, at what risk, and what undoes it.
 pub fn plan(p: &Plan) -> String {
@@ -16,18 +20,30 @@ pub fn plan(p: &Plan) -> String {
         let _ = writeln!(out, "@@ {} {} on {} @@", n + 1, line(&s.knob), s.target);
         let _ = writeln!(out, "- {}", line(&s.from));
         let _ = writeln!(out, "+ {}", line(&s.to));
-        let link = if s.resets_link { ", resets the link" } else { "" };
-        let _ = writeln!(out, "  risk:   {}{link}", risk(s.risk));
-        let _ = writeln!(out, "  reason: {}", line(&s.reason));
+        for m in &s.members {
+            let _ = writeln!(out, "  with:   {} on {}: {} -> {}", line(&m.knob), m.target, line(&m.from), line(&m.to));
+        }
+        let _ = writeln!(out, "  risk:   {}{}", risk(s.risk), resets(s));
+        fill(&mut out, "  reason: ", &line(&s.reason), 10, WIDTH);
         let _ = writeln!(out, "  undo:   {}", line(&s.undo));
     }
     if !p.left_out.is_empty() {
         let _ = writeln!(out, "\nLEFT OUT:");
         for l in &p.left_out {
-            let _ = writeln!(out, "- {} on {}: {}", line(&l.knob), l.target, line(&l.why));
+            fill(&mut out, "- ", &format!("{} on {}: {}", line(&l.knob), l.target, line(&l.why)), 2, WIDTH);
         }
     }
     out
+}
+
+/// What goes down for a moment when it is written.
+fn resets(s: &PlannedStep) -> &'static str {
+    match s.resets {
+        Resets::Link => ", resets the link",
+        Resets::Queues => ", resets the queues",
+        Resets::Nothing if s.resets_link => ", resets the link",
+        Resets::Nothing => "",
+    }
 }
 
 fn risk(r: Risk) -> &'static str {

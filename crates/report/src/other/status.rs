@@ -9,13 +9,13 @@ use crate::page::{Section, Table, text};
 /// The document as text.
 pub fn status(d: &StatusDocument) -> String {
     if d.applied.is_empty() {
-        return "Nothing of lowlat's is applied.\n".to_owned();
+        return "No lowlat changes are active.\n".to_owned();
     }
     let rows = d
         .applied
         .iter()
         .map(|a| {
-            let by = if a.changed_by_other { "changed by another" } else { "" };
+            let by = if a.changed_by_other { "changed by others" } else { "" };
             let [was, set, now] = [&a.was, &a.set, &a.now].map(|v| cut(&line(v)));
             // A file is told by its path: its text is there to be read.
             let target = match &a.locus {

@@ -29,13 +29,15 @@ pub(crate) fn sections(d: &SweepDocument) -> Vec<Section> {
             let q = if planned { m.rtt_planned } else { m.rtt };
             let mut row = vec![place(p.at), m.sent.to_string()];
             row.push(m.loss_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{} %", percent(r))));
-            row.extend([q.min_ns, q.p50_ns, q.p90_ns, q.p99_ns, q.p999_ns, q.max_ns].map(time));
-            row.push(if planned { "plan" } else { "send" }.to_owned());
+            row.extend([q.p50_ns, q.p90_ns, q.p99_ns, q.p999_ns, q.max_ns].map(time));
             row.push(
-                match m.rate_borne {
-                    Some(true) => "yes",
-                    Some(false) => "no",
-                    None => "n/a",
+                match (p.sustained, m.rate_borne) {
+                    (Some(true), _) => "yes",
+                    (_, Some(false)) => "no: loss",
+                    (Some(false), _) => "no: latency",
+                    // From before latency was judged too.
+                    (None, Some(true)) => "without loss",
+                    (None, None) => "n/a",
                 }
                 .to_owned(),
             );
@@ -45,15 +47,16 @@ pub(crate) fn sections(d: &SweepDocument) -> Vec<Section> {
     let head = d.points.first().map_or_else(String::new, |p| {
         let m = &p.measurement;
         format!(
-            "{} over {} ({}, engine {}, {})",
+            "{} over {} ({}, engine {}, {}); times count from {}",
             line(&m.target),
             line(&m.proto),
             line(&m.peer),
             line(&m.engine),
-            line(&m.mode)
+            line(&m.mode),
+            if m.mode == "open-loop" { "the planned send" } else { "the send" }
         )
     });
-    let columns = [d.axis.name(), "sent", "loss", "min", "P50", "P90", "P99", "P99.9", "max", "counted from", "borne"];
+    let columns = [d.axis.name(), "sent", "loss", "P50", "P90", "P99", "P99.9", "max", "sustained"];
     let mut blocks = vec![Block::Words(head), Table::block(&columns, rows), Block::Words(line(&d.words))];
     if d.interrupted {
         blocks.push(Block::Words("interrupted: points are missing".to_owned()));
@@ -65,7 +68,41 @@ pub(crate) fn sections(d: &SweepDocument) -> Vec<Section> {
         .flat_map(|p| p.measurement.warnings.iter().map(|w| format!("{}: {}", place(p.at), line(w))))
         .collect();
     if !warnings.is_empty() {
-        sections.push(Section::new("What weakens the figures", vec![Block::List(warnings)]));
+        sections.push(Section::new("Warnings", vec![Block::List(warnings)]));
     }
     sections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lowlat_model::sweep::SweepPoint;
+    use lowlat_model::{Measurement, Schema};
+
+    #[test]
+    fn a_rate_says_whether_loss_or_latency_ended_it() {
+        let point = |at, sustained, rate_borne| SweepPoint {
+            at,
+            sustained,
+            measurement: Measurement { rate_borne, mode: "open-loop".into(), ..Measurement::default() },
+        };
+        let told = sweep(&SweepDocument {
+            schema: Schema::current("sweep"),
+            axis: SweepAxis::Rate,
+            points: vec![
+                point(1.0, Some(true), Some(true)),
+                point(2.0, Some(false), Some(true)),
+                point(3.0, Some(false), Some(false)),
+                point(4.0, None, Some(true)),
+            ],
+            knee_rate_pps: Some(1.0),
+            words: String::new(),
+            interrupted: false,
+        });
+        for (rate, word) in [("1/s", "yes"), ("2/s", "no: latency"), ("3/s", "no: loss"), ("4/s", "without loss")] {
+            let row = told.lines().find(|l| l.trim_start().starts_with(rate)).unwrap_or_default();
+            assert!(row.ends_with(word), "{rate}: {told}");
+        }
+        assert!(told.lines().all(|l| l.chars().count() <= 80), "{told}");
+    }
 }

@@ -1,4 +1,4 @@
-//! The block whose lines the brief prescribes to the letter.
+//! The block whose lines are prescribed to the letter, and the verdict around the report.
 
 use std::fmt::Write as _;
 
@@ -6,15 +6,36 @@ use lowlat_model::document::{RunDocument, StepResult, part};
 use lowlat_model::measurement::Measurement;
 
 use crate::figures::{line, micros, not_known, percent, ratio, why_none};
+use crate::fill::fill;
 
-/// From `=== Network Latency Optimization Report ===` to the last next step.
-pub(crate) fn block(d: &RunDocument) -> String {
+/// The verdict's lines as label and words: `Cause`, `Changed`, `Gain`, `Goal`, `Next`. Empty for runs of older versions.
+pub(crate) fn verdict(d: &RunDocument) -> Vec<(String, String)> {
+    let split = |l: &String| {
+        let l = line(l);
+        l.split_once(": ").map_or_else(|| (String::new(), l.clone()), |(label, words)| (label.into(), words.into()))
+    };
+    d.verdict_lines.iter().map(split).collect()
+}
+
+/// The verdict as text, the words below each other.
+pub(crate) fn verdict_text(d: &RunDocument, width: usize) -> String {
+    let lines = verdict(d);
+    let widest = lines.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) + 2;
+    let mut out = String::new();
+    for (label, words) in lines {
+        fill(&mut out, &format!("{:widest$}", format!("{label}:")), &words, widest, width);
+    }
+    out
+}
+
+/// From `=== Network Latency Optimization Report ===` to the last next step. Lines of figures are never broken.
+pub(crate) fn block(d: &RunDocument, width: usize) -> String {
     let mut out = String::from("=== Network Latency Optimization Report ===\n");
     baseline(&mut out, d);
-    applied(&mut out, d);
+    applied(&mut out, d, width);
     results(&mut out, d);
     confidence(&mut out, d);
-    next(&mut out, d);
+    next(&mut out, d, width);
     out
 }
 
@@ -36,11 +57,11 @@ fn baseline(out: &mut String, d: &RunDocument) {
     let _ = writeln!(out, "- Packet Loss: {}", loss(d.baseline.as_ref(), "not measured"));
 }
 
-fn applied(out: &mut String, d: &RunDocument) {
+fn applied(out: &mut String, d: &RunDocument, width: usize) {
     let _ = writeln!(out, "\nOPTIMIZATIONS APPLIED:");
     let kept: Vec<&StepResult> = d.steps.iter().filter(|s| s.kept).collect();
     for (n, step) in kept.iter().enumerate() {
-        let _ = writeln!(out, "{}. [Phase {}] {}", n + 1, step.phase, optimization(step));
+        fill(out, &format!("{}. ", n + 1), &format!("[Phase {}] {}", step.phase, optimization(step)), 3, width);
     }
     if kept.is_empty() {
         let why = if d.dry_run {
@@ -70,24 +91,54 @@ fn results(out: &mut String, d: &RunDocument) {
     let _ = writeln!(out, "\nRESULTS:");
     let missing = if d.dry_run { "dry run: not measured again" } else { "not measured again" };
     let why = d.result.as_ref().map_or_else(|| missing.to_owned(), why_none);
-    let of = |f: fn(&Measurement) -> Option<u64>, reduction: Option<f64>| {
+    let h = &d.headline;
+    let of = |f: fn(&Measurement) -> Option<u64>, claim: Option<f64>, change: [Option<f64>; 3]| {
         let ns = d.result.as_ref().and_then(f);
         let figure = micros(ns, &why);
-        match (ns, reduction) {
-            (None, _) => figure,
-            (Some(_), Some(r)) => format!("{figure} ({}% reduction)", percent(r)),
-            (Some(_), None) => format!("{figure} (reduction n/a: no baseline)"),
-        }
+        if ns.is_none() { figure } else { format!("{figure} {}", shown(d, claim, change)) }
     };
-    let _ = writeln!(out, "- Median Latency: {}", of(|m| m.rtt.p50_ns, d.p50_reduction()));
-    let _ = writeln!(out, "- P99 Latency: {}", of(|m| m.rtt.p99_ns, d.p99_reduction()));
-    let jitter = match (d.result.as_ref().and_then(|m| m.jitter_ratio), d.jitter_change()) {
-        (Some(j), Some(change)) => format!("{j:.2} ({change:+.2})"),
-        (Some(j), None) => format!("{j:.2} (change n/a: no baseline)"),
+    let p50 = of(|m| m.rtt.p50_ns, h.p50_claim(), [h.p50_change_ratio, h.p50_change_low, h.p50_change_high]);
+    let p99 = of(|m| m.rtt.p99_ns, h.p99_claim(), [h.p99_change_ratio, h.p99_change_low, h.p99_change_high]);
+    let _ = writeln!(out, "- Median Latency: {p50}");
+    let _ = writeln!(out, "- P99 Latency: {p99}");
+    let of = |m: &Option<Measurement>| m.as_ref().and_then(|m| m.jitter_ratio);
+    // The two arms of one test may be set against each other; two measurements may not.
+    let proven = h.p50_claim().is_some() || h.p99_claim().is_some();
+    let jitter = match (of(&d.result), of(&d.baseline).filter(|_| proven)) {
+        (Some(after), Some(before)) => format!("{after:.2} ({:+.2})", after - before),
+        (Some(after), None) => format!("{after:.2} {}", shown(d, None, [None; 3])),
         (None, _) => not_known(&why),
     };
     let _ = writeln!(out, "- Jitter (P99/P50): {jitter}");
     let _ = writeln!(out, "- Packet Loss: {}", loss(d.result.as_ref(), missing));
+}
+
+/// `(60.0% reduction) [58.8% to 61.5%, 95% interval]`, or why no reduction is claimed.
+fn shown(d: &RunDocument, claim: Option<f64>, [ratio, low, high]: [Option<f64>; 3]) -> String {
+    let Some(claim) = claim else {
+        return match ratio {
+            _ if !d.steps.iter().any(|s| s.kept) => "(nothing changed)",
+            None if d.headline.idle.is_none() => "(change not tested)",
+            _ => "(no change shown)",
+        }
+        .to_owned();
+    };
+    let faster = claim >= 0.0;
+    let words = if faster {
+        format!("({}% reduction)", percent(claim))
+    } else {
+        format!("({}% slower than the baseline)", percent(-claim))
+    };
+    let (Some(low), Some(high)) = (low, high) else { return words };
+    // Of a reduction the ends of the change stand the other way round.
+    let (from, to) = if faster { (-high, -low) } else { (low, high) };
+    format!("{words} [{:.1}% to {:.1}%, {}% interval]", from * 100.0, to * 100.0, confidence_of(d))
+}
+
+/// `95`: of the headline's intervals.
+fn confidence_of(d: &RunDocument) -> String {
+    let of = d.headline.confidence;
+    format!("{:.0}", if of > 0.0 { of * 100.0 } else { 95.0 })
 }
 
 fn loss(m: Option<&Measurement>, missing: &str) -> String {
@@ -109,10 +160,10 @@ fn confidence(out: &mut String, d: &RunDocument) {
     }
 }
 
-fn next(out: &mut String, d: &RunDocument) {
+fn next(out: &mut String, d: &RunDocument, width: usize) {
     let _ = writeln!(out, "\nNEXT STEPS:");
     for step in &d.next_steps {
-        let _ = writeln!(out, "- [ ] {}", line(step));
+        fill(out, "- [ ] ", &line(step), 6, width);
     }
     if d.next_steps.is_empty() {
         let _ = writeln!(out, "- [x] nothing is open");

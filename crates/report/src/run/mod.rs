@@ -1,7 +1,11 @@
-//! A run: the brief's block, and the sections after it.
+//! A run: the verdict, the prescribed block, and the sections after it.
 
 mod block;
+mod proof;
 mod sections;
+mod steps;
 
-pub(crate) use block::block;
+pub(crate) use block::{block, verdict, verdict_text};
+pub(crate) use proof::{goal_table, placement};
 pub(crate) use sections::sections;
+pub(crate) use steps::worse_by;

@@ -1,37 +1,43 @@
-//! The sections after the brief's block. A section without content is left out.
+//! The sections after the prescribed block. A section without content is left out.
 
-use lowlat_model::Verdict;
-use lowlat_model::document::{EngineResult, RunDocument, StepResult};
+use lowlat_model::document::{EngineResult, RunDocument};
 
+use super::{proof, steps};
 use crate::figures::{change, line, time, verdict};
-use crate::page::{Block, Section, Table};
+use crate::page::{Block, Id, Section, Table};
 
 /// Every section, in the order of the report.
 pub(crate) fn sections(d: &RunDocument) -> Vec<Section> {
-    [
-        escalations(d),
-        planted(d),
-        goal(d),
-        Some(found(d)),
-        kept(d),
-        put_back(d),
+    let mut all: Vec<Section> =
+        [escalations(d), planted(d), proof::headline(d), proof::goals(d), proof::modes(d), Some(found(d))]
+            .into_iter()
+            .flatten()
+            .collect();
+    all.extend(steps::sections(d));
+    let rest = [
         load(d),
         engines(d),
+        proof::path(d),
+        proof::placement(&d.placement),
         checklist(d),
         confidence(d),
-        weakens(d),
+        warnings(d),
         not_seen(d),
+        elsewhere(d),
         undo(d),
         Some(about(d)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    all.extend(rest.into_iter().flatten());
+    all
 }
 
 fn escalations(d: &RunDocument) -> Option<Section> {
     (!d.escalations.is_empty()).then_some(())?;
-    Some(Section::new("Before going on", vec![Block::List(d.escalations.iter().map(|e| line(e)).collect())]))
+    Some(Section::of(
+        Id::ReadFirst,
+        "Read this first",
+        vec![Block::List(d.escalations.iter().map(|e| line(e)).collect())],
+    ))
 }
 
 fn planted(d: &RunDocument) -> Option<Section> {
@@ -54,66 +60,14 @@ fn planted(d: &RunDocument) -> Option<Section> {
         };
         blocks.push(Block::Words(words.to_owned()));
     }
-    Some(Section::new("What the demo planted", blocks))
-}
-
-fn goal(d: &RunDocument) -> Option<Section> {
-    let goal = d.goal_ns?;
-    let [before, after] = [&d.baseline, &d.result].map(|m| m.as_ref().and_then(|m| m.rtt.p50_ns));
-    let words = match (d.goal_met, before) {
-        (Some(met), _) => format!("{} ({})", if met { "met" } else { "missed" }, time(after)),
-        (None, Some(before)) if before <= goal => {
-            format!("the baseline's {} meets it; there is no result to judge", time(Some(before)))
-        }
-        (None, Some(before)) => format!("the baseline's {} misses it; there is no result to judge", time(Some(before))),
-        (None, None) => "not judged: nothing was measured".to_owned(),
-    };
-    Some(Section::new("Goal", vec![Block::Words(format!("{} for the median: {words}", time(Some(goal))))]))
+    Some(Section::of(Id::Planted, "Faults planted by the demo", blocks))
 }
 
 fn found(d: &RunDocument) -> Section {
     if d.findings.is_empty() {
-        return Section::new("What was found", vec![Block::Words("No rule found a fault.".to_owned())]);
+        return Section::of(Id::Findings, "Findings", vec![Block::Words("No rule found a fault.".to_owned())]);
     }
-    Section::new("What was found", vec![crate::other::findings(&d.findings)])
-}
-
-fn steps<'a>(steps: impl Iterator<Item = &'a StepResult>) -> Option<Block> {
-    let rows: Vec<Vec<String>> = steps
-        .map(|s| {
-            vec![
-                line(&s.knob),
-                s.target.to_string(),
-                line(&s.before),
-                line(&s.after),
-                verdict(s.verdict).to_owned(),
-                change(s.p50_change_ratio, s.p50_change_low, s.p50_change_high),
-                note(s),
-            ]
-        })
-        .collect();
-    (!rows.is_empty())
-        .then(|| Table::block(&["knob", "target", "before", "set", "verdict", "median change (95 %)", "note"], rows))
-}
-
-/// The step's own sentence; where it shows no difference and does not say what would have shown, that is added.
-fn note(s: &StepResult) -> String {
-    let note = line(&s.note);
-    let undecided = matches!(s.verdict, Verdict::Unclear | Verdict::Same);
-    match s.comparison.as_ref().and_then(|c| c.smallest_detectable_ns) {
-        Some(ns) if undecided && !note.contains("would have shown") => {
-            format!("no difference shown (would have shown {}); {note}", time(Some(ns)))
-        }
-        _ => note,
-    }
-}
-
-fn kept(d: &RunDocument) -> Option<Section> {
-    Some(Section::new("Kept", vec![steps(d.steps.iter().filter(|s| s.kept))?]))
-}
-
-fn put_back(d: &RunDocument) -> Option<Section> {
-    Some(Section::new("Tried and put back", vec![steps(d.steps.iter().filter(|s| !s.kept))?]))
+    Section::of(Id::Findings, "Findings", vec![crate::other::findings(&d.findings)])
 }
 
 fn load(d: &RunDocument) -> Option<Section> {
@@ -128,15 +82,17 @@ fn load(d: &RunDocument) -> Option<Section> {
             ]
         })
     };
-    let loaded = [row("before", d.loaded_baseline.as_ref()), row("after", d.loaded.as_ref())];
+    // Without a kept step there is no before and after.
+    let kept = d.steps.iter().any(|s| s.kept);
+    let (first, last) = if kept { ("before", "after") } else { ("at the start", "at the end") };
+    let loaded = [
+        row(&format!("{first}, under load"), d.loaded_baseline.as_ref()),
+        row(&format!("{last}, under load"), d.loaded.as_ref()),
+    ];
     loaded.iter().any(Option::is_some).then_some(())?;
-    let idle = [row("before, idle", d.baseline.as_ref()), row("after, idle", d.result.as_ref())];
-    let mut rows: Vec<Vec<String>> = idle.into_iter().flatten().collect();
-    rows.extend(loaded.into_iter().flatten().map(|mut r| {
-        r[0].push_str(", under load");
-        r
-    }));
-    Some(Section::new("Idle and under load", vec![Table::block(&["", "P50", "P99", "P99.9", "lost"], rows)]))
+    let idle = [row(&format!("{first}, idle"), d.baseline.as_ref()), row(&format!("{last}, idle"), d.result.as_ref())];
+    let rows = idle.into_iter().chain(loaded).flatten().collect();
+    Some(Section::of(Id::Load, "Idle and under load", vec![Table::block(&["", "P50", "P99", "P99.9", "lost"], rows)]))
 }
 
 fn engines(d: &RunDocument) -> Option<Section> {
@@ -160,7 +116,8 @@ fn engines(d: &RunDocument) -> Option<Section> {
             vec![line(&e.engine), "n/a".to_owned(), "n/a".to_owned(), "-".to_owned(), line(why)]
         })
         .collect();
-    Some(Section::new(
+    Some(Section::of(
+        Id::Engines,
         "Engines on the same path",
         vec![Table::block(&["engine", "P50", "P99", "against block (95 %)", "costs, or why it could not run"], rows)],
     ))
@@ -174,7 +131,7 @@ fn checklist(d: &RunDocument) -> Option<Section> {
         None => "n/a",
     };
     let rows = d.checklist.iter().map(|i| vec![met(i.met).to_owned(), line(&i.item), line(&i.evidence)]).collect();
-    Some(Section::new("Checklist", vec![Table::block(&["met", "item", "evidence"], rows)]))
+    Some(Section::of(Id::Checklist, "Checklist", vec![Table::block(&["met", "item", "evidence"], rows)]))
 }
 
 fn confidence(d: &RunDocument) -> Option<Section> {
@@ -184,10 +141,10 @@ fn confidence(d: &RunDocument) -> Option<Section> {
         .iter()
         .map(|p| vec![format!("{}/{}", p.points, p.of), line(&p.what), line(&p.why)])
         .collect();
-    Some(Section::new("How the confidence comes about", vec![Table::block(&["points", "what", "why"], rows)]))
+    Some(Section::of(Id::Confidence, "Confidence, rule by rule", vec![Table::block(&["points", "what", "why"], rows)]))
 }
 
-fn weakens(d: &RunDocument) -> Option<Section> {
+fn warnings(d: &RunDocument) -> Option<Section> {
     let of = |what: &str, m: Option<&lowlat_model::Measurement>| -> Vec<String> {
         m.map(|m| m.warnings.iter().map(|w| format!("{what}: {}", line(w))).collect()).unwrap_or_default()
     };
@@ -196,12 +153,19 @@ fn weakens(d: &RunDocument) -> Option<Section> {
     all.extend(of("under load, before", d.loaded_baseline.as_ref()));
     all.extend(of("under load, after", d.loaded.as_ref()));
     (!all.is_empty()).then_some(())?;
-    Some(Section::new("What weakens the figures", vec![Block::List(all)]))
+    Some(Section::of(Id::Warnings, "Warnings", vec![Block::List(all)]))
 }
 
 fn not_seen(d: &RunDocument) -> Option<Section> {
     (!d.not_seen.is_empty()).then_some(())?;
-    Some(Section::new("Not seen", vec![crate::other::not_seen(&d.not_seen)]))
+    Some(Section::of(Id::NotSeen, "Could not be checked", vec![crate::other::not_seen(&d.not_seen)]))
+}
+
+/// Told, never acted on.
+fn elsewhere(d: &RunDocument) -> Option<Section> {
+    (!d.elsewhere.is_empty()).then_some(())?;
+    let words = Block::Words("Off the path of this run, and left as it is:".to_owned());
+    Some(Section::of(Id::Elsewhere, "Elsewhere on this host", vec![words, crate::other::findings(&d.elsewhere)]))
 }
 
 fn undo(d: &RunDocument) -> Option<Section> {
@@ -209,9 +173,9 @@ fn undo(d: &RunDocument) -> Option<Section> {
         d.steps.iter().rev().filter(|s| s.kept && !s.undo.is_empty()).map(|s| line(&s.undo)).collect();
     d.steps.iter().any(|s| s.kept).then_some(())?;
     if d.rollback_verified == Some(true) {
-        let words = "Everything was already put back, and read again to be sure. By hand it would have been:";
+        let words = "Everything is already put back and was read again to check. By hand it would have been:";
         return (!by_hand.is_empty())
-            .then(|| Section::new("Undo", vec![Block::Words(words.to_owned()), Block::Code(by_hand)]));
+            .then(|| Section::of(Id::Undo, "Undo", vec![Block::Words(words.to_owned()), Block::Code(by_hand)]));
     }
     let mut blocks =
         vec![Block::Words("With lowlat, verified:".to_owned()), Block::Code(vec!["lowlat rollback".to_owned()])];
@@ -219,11 +183,12 @@ fn undo(d: &RunDocument) -> Option<Section> {
         blocks.push(Block::Words("Without it, last change first:".to_owned()));
         blocks.push(Block::Code(by_hand));
     }
-    Some(Section::new("Undo", blocks))
+    Some(Section::of(Id::Undo, "Undo", blocks))
 }
 
 fn about(d: &RunDocument) -> Section {
-    Section::new(
+    Section::of(
+        Id::About,
         "About this run",
         vec![Block::List(vec![
             format!("run {}", line(&d.run)),
