@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Counters, PathLink, Reading, Schema, Window};
+use crate::{Counters, NotSeen, PathLink, Reading, Schema, Window};
 
 /// Everything that was read of a host. Pure data; rules read nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,15 @@ pub struct Facts {
     /// The path's interfaces, from the one in focus or the route's own down to the devices; empty where none is in focus.
     #[serde(default)]
     pub path: Vec<PathLink>,
+    /// The target that the path leads to, if one was named: an address.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// What of the path could not be followed, and why.
+    #[serde(default)]
+    pub path_not_seen: Vec<NotSeen>,
+    /// Interfaces by which packets of login sessions leave, where they are known.
+    #[serde(default)]
+    pub login_ifaces: Vec<String>,
     /// Kernel, machine, virtualization.
     pub host: Host,
     /// Processors.
@@ -163,6 +172,9 @@ pub struct Interface {
     pub addresses: Vec<String>,
     /// Carries a default route.
     pub default_route: bool,
+    /// Interfaces directly beneath: slaves, ports, a VLAN's device, the link that a tunnel is bound to.
+    #[serde(default = "Reading::<Vec<String>>::unrecorded")]
+    pub lower: Reading<Vec<String>>,
     /// Driver name.
     pub driver: Reading<String>,
     /// Driver version.

@@ -8,6 +8,7 @@
 //! | [`ethtool`] | features, coalescing, rings, channels, pause, EEE, private flags, time stamping, link modes, statistics |
 //! | [`netdev`] | XDP features |
 //! | [`diag`] | TCP sockets with TCP_INFO |
+//! | [`wireguard`] | peers |
 //! | [`nft`] | nf_tables: rules per chain; a table with rules in one batch |
 //!
 //! Every function opens its own socket in the calling thread's network namespace, so a thread that has entered a
@@ -35,5 +36,6 @@ pub mod nft;
 pub mod route;
 pub mod socket;
 pub mod tc;
+pub mod wireguard;
 
 pub use error::{Error, Malformed, errno_text};

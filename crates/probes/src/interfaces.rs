@@ -8,6 +8,7 @@ use lowlat_sys::query::{self, LinkInfo};
 use lowlat_sys::{NetQuery, Sys};
 
 use crate::device::{self, Device};
+use crate::path::Below;
 use crate::queues;
 use crate::text::{garbled, trimmed};
 
@@ -23,6 +24,7 @@ crate::probe! {
         "net:links",
         "net:addresses",
         "net:routes",
+        "net:stack",
         "net:IF/driver",
         "net:IF/link-modes",
         "net:IF/features",
@@ -52,7 +54,7 @@ crate::probe! {
 
 /// All interfaces, by name. Where the link dump fails, sysfs tells at least which there are.
 pub(crate) fn read(sys: &dyn Sys) -> BTreeMap<String, Interface> {
-    let links = links(sys);
+    let below = Below::read(sys);
     let mut addresses: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     for a in query::addresses(sys).into_value().unwrap_or_default() {
         addresses.entry(a.index).or_default().push(a.address);
@@ -64,12 +66,13 @@ pub(crate) fn read(sys: &dyn Sys) -> BTreeMap<String, Interface> {
         .filter(|r| r.destination == "default")
         .filter_map(|r| r.oif)
         .collect();
-    links
-        .into_iter()
+    below
+        .links()
+        .iter()
         .map(|link| {
             let own = addresses.remove(&link.index).unwrap_or_default();
             let default_route = default_routes.contains(&link.index);
-            (link.name.clone(), interface(sys, &link, own, default_route))
+            (link.name.clone(), interface(sys, link, below.lower(link), own, default_route))
         })
         .collect()
 }
@@ -100,7 +103,13 @@ fn link_by_sysfs(sys: &dyn Sys, name: String) -> Option<LinkInfo> {
     })
 }
 
-fn interface(sys: &dyn Sys, link: &LinkInfo, addresses: Vec<String>, default_route: bool) -> Interface {
+fn interface(
+    sys: &dyn Sys,
+    link: &LinkInfo,
+    lower: Reading<Vec<String>>,
+    addresses: Vec<String>,
+    default_route: bool,
+) -> Interface {
     let name = link.name.as_str();
     let driver = query::driver(sys, name);
     let modes = query::link_modes(sys, name);
@@ -120,6 +129,7 @@ fn interface(sys: &dyn Sys, link: &LinkInfo, addresses: Vec<String>, default_rou
         },
         addresses,
         default_route,
+        lower,
         driver: driver.as_ref().and_then(|d| known(d.driver.clone(), "name")),
         driver_version: driver.as_ref().and_then(|d| known(d.version.clone(), "version")),
         firmware: driver.as_ref().and_then(|d| known(d.firmware.clone(), "firmware")),

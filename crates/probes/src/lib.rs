@@ -17,6 +17,7 @@ mod host;
 mod interfaces;
 mod irqs;
 mod moment;
+pub mod path;
 mod qdiscs;
 mod queues;
 mod routes;
@@ -30,6 +31,7 @@ use lowlat_sys::Sys;
 
 use moment::Moment;
 
+pub use path::{PathProblem, Towards};
 pub use sysctls::KEYS as SYSCTLS;
 
 /// What is known of a probe before it runs.
@@ -74,6 +76,7 @@ pub static PROBES: &[&Probe] = &[
     &filters::FILTERS,
     &sockets::SOCKETS,
     &routes::ROUTES,
+    &path::PATH,
     &timesync::TIMESYNC,
     &counters::softnet::SOFTNET,
     &counters::protocols::PROTOCOLS,
@@ -93,10 +96,19 @@ pub static PROBES: &[&Probe] = &[
 ///
 /// `taken_at_unix_ns` is 0: the wall clock is the caller's.
 pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Facts {
+    gather_path(sys, iface, None, window_ns)
+}
+
+/// As [`gather`], with the path to a target: its route's interfaces and what is beneath them. Without `iface` the route's
+/// own comes into focus.
+pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, window_ns: Option<u64>) -> Facts {
     let now = Moment::new(sys);
     let interfaces = interfaces::read(&now);
     let mut facts = Facts {
         path: Vec::new(),
+        target: None,
+        path_not_seen: Vec::new(),
+        login_ifaces: path::login_ifaces(&now),
         schema: Schema::current("facts"),
         lowlat: env!("CARGO_PKG_VERSION").to_owned(),
         taken_at_unix_ns: 0,
@@ -114,6 +126,7 @@ pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Fac
         counters: Counters::default(),
         window: None,
     };
+    path::fill(&now, &mut facts, target);
     if let Some(ns) = window_ns {
         let before = counters(sys);
         sys.wait(ns);

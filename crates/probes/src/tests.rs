@@ -57,7 +57,7 @@ fn every_probe_is_listed_once_and_has_a_page() {
 fn every_probe_file_is_in_the_list() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut declared = 0;
-    for dir in [src.clone(), src.join("counters")] {
+    for dir in [src.clone(), src.join("counters"), src.join("path")] {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if path.is_file()
@@ -65,8 +65,8 @@ fn every_probe_file_is_in_the_list() {
                 && !path.ends_with("tests.rs")
             {
                 declared += 1;
-                let name = path.file_name().unwrap().to_str().unwrap();
-                assert!(PROBES.iter().any(|p| p.file.ends_with(name)), "{name} declares a probe that is not in PROBES");
+                let name = path.strip_prefix(&src).unwrap().to_str().unwrap();
+                assert!(PROBES.iter().any(|p| p.file.ends_with(&format!("src/{name}"))), "{name} declares a probe that is not in PROBES");
             }
         }
     }

@@ -58,6 +58,7 @@ mod thermal_throttling;
 mod tick_on_isolated_cpu;
 mod transmit_queue_backlog;
 mod unsent_data_queued;
+mod view;
 mod workqueues_on_isolated_cpus;
 
 use std::collections::BTreeSet;
@@ -82,6 +83,8 @@ pub struct Seen {
     pub findings: Vec<Finding>,
     /// Facts it needed and did not get.
     pub not_seen: Vec<NotSeen>,
+    /// Faults of interfaces beside the path, without settings: told, never acted on. Only [`check_all`] gives any.
+    pub elsewhere: Vec<Finding>,
 }
 
 /// What is known of a rule before it runs.
@@ -201,25 +204,56 @@ pub fn find(name: &str) -> Option<&'static dyn Rule> {
 
 /// All rules: findings with the weightiest first and in the order of [`RULES`] where they weigh the same; what could
 /// not be seen is said once, however many rules missed it.
+///
+/// Where a path is in focus, findings are those of its interfaces and of the host; what stands out on other interfaces is
+/// in [`Seen::elsewhere`].
 pub fn check_all(input: &Input<'_>) -> Seen {
     let mut all = Seen::default();
     if let Some(name) = input.facts.iface.as_deref()
         && !input.facts.interfaces.contains_key(name)
     {
-        all.not_seen.push(NotSeen {
-            fact: format!("interface {name}"),
-            why: "absent: there is no interface of this name in the network namespace".into(),
-        });
+        all.missing(format!("interface {name}"), "absent: there is no interface of this name in the network namespace");
     }
+    all.not_seen.extend(input.facts.path_not_seen.iter().cloned());
+    let path = view::path(input.facts);
+    let seen = if path.is_empty() {
+        each(input)
+    } else {
+        let seen = each(&Input { facts: &view::of_path(input.facts, &path), ..*input });
+        all.elsewhere = elsewhere(input.facts, &path, &seen.findings);
+        seen
+    };
+    all.findings = seen.findings;
+    all.not_seen.extend(seen.not_seen);
+    let mut said = BTreeSet::new();
+    all.not_seen.retain(|n| said.insert((n.fact.clone(), n.why.clone())));
+    all
+}
+
+/// Every rule on these facts.
+fn each(input: &Input<'_>) -> Seen {
+    let mut all = Seen::default();
     for rule in RULES {
         let seen = rule.check(input);
         all.findings.extend(seen.findings);
         all.not_seen.extend(seen.not_seen);
     }
     all.findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
-    let mut said = BTreeSet::new();
-    all.not_seen.retain(|n| said.insert((n.fact.clone(), n.why.clone())));
     all
+}
+
+/// Faults of the interfaces beside the path. What is found without any interface is the host's, and so is what the path
+/// shows too; what was measured is the path's, so it is not asked.
+fn elsewhere(facts: &Facts, path: &BTreeSet<String>, found: &[Finding]) -> Vec<Finding> {
+    let look = |facts: &Facts| each(&Input { facts, baseline: None, goal_ns: None }).findings;
+    let hosts = look(&view::of_none(facts));
+    let known = |f: &Finding| hosts.iter().chain(found).any(|k| k.rule == f.rule && k.title == f.title);
+    let mut beside = look(&view::beside(facts, path));
+    beside.retain(|f| !known(f));
+    for f in &mut beside {
+        f.remedy.settings.clear();
+    }
+    beside
 }
 
 #[cfg(test)]

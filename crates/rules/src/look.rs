@@ -6,7 +6,7 @@ use std::fmt::Display;
 use lowlat_model::facts::{Interface, Route};
 use lowlat_model::finding::Setting;
 use lowlat_model::op::Target;
-use lowlat_model::{Facts, Finding, NotSeen, Reading, Remedy, Severity, Window};
+use lowlat_model::{Facts, Finding, NotSeen, PathLink, PathRole, Reading, Remedy, Severity, Window};
 
 use crate::{Input, Seen};
 
@@ -19,15 +19,19 @@ impl Seen {
         reading.value()
     }
 
-    /// The same for a fact of one interface. Where no interface is in focus, what its driver does not offer is not
-    /// worth a line; what could not be read is.
+    /// The same for a fact of one interface, which begins with its name. Where no interface is in focus, what its driver
+    /// does not offer is not worth a line, and neither is it where a device beneath it on the path answers; what could not
+    /// be read is.
     pub(crate) fn need_of<'a, T>(
         &mut self,
         facts: &Facts,
         fact: impl Display,
         reading: &'a Reading<T>,
     ) -> Option<&'a T> {
-        if facts.iface.is_none() && matches!(reading, Reading::Absent(_) | Reading::Unsupported(_)) {
+        let fact = fact.to_string();
+        let of = |iface: &str| fact.strip_prefix(iface).is_some_and(|rest| rest.starts_with([' ', '/']));
+        let stands_on = facts.path.iter().any(|l| l.role != PathRole::Redirect && l.above.as_deref().is_some_and(of));
+        if (facts.iface.is_none() || stands_on) && matches!(reading, Reading::Absent(_) | Reading::Unsupported(_)) {
             return None;
         }
         self.need(fact, reading)
@@ -150,10 +154,15 @@ pub(crate) fn joint(name: &str, mut settings: Vec<Setting>) -> Vec<Setting> {
     settings
 }
 
-/// The interfaces that the path may use: the one in focus, else all that are up and lead out of the host.
+/// The interfaces that the path uses: from the one in focus down to the devices; without a focus all that are up and lead
+/// out of the host.
 pub(crate) fn on_path(facts: &Facts) -> Vec<(&str, &Interface)> {
-    if facts.iface.is_some() {
+    if facts.iface.is_some() && facts.path.is_empty() {
         return facts.focus().into_iter().collect();
+    }
+    if facts.iface.is_some() {
+        let known = |l: &PathLink| facts.interfaces.get_key_value(&l.name).map(|(name, i)| (name.as_str(), i));
+        return facts.path.iter().filter_map(known).collect();
     }
     facts.interfaces.iter().filter(|(name, i)| i.up && name.as_str() != "lo").map(|(n, i)| (n.as_str(), i)).collect()
 }

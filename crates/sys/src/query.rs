@@ -1,6 +1,7 @@
 //! The questions that are not files: netlink and a few ioctls, each with the type of its answer.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use lowlat_model::Reading;
 use lowlat_model::conditions::Ptp;
@@ -20,6 +21,27 @@ pub enum NetQuery {
     Addresses,
     /// `RTM_GETROUTE` dump → `Vec<Route>`.
     Routes,
+    /// `RTM_GETROUTE` of one destination, policy rules included → [`RouteReply`].
+    RouteTo {
+        /// Destination.
+        to: IpAddr,
+        /// Only through this interface.
+        oif: Option<String>,
+        /// From this address of the host.
+        from: Option<IpAddr>,
+    },
+    /// What each link stands on, of an `RTM_GETLINK` dump → `Vec<Stacked>`.
+    Stack,
+    /// `RTM_GETNEIGH` dump → `Vec<Entry>`.
+    Neighbours,
+    /// `RTM_GETNEIGH` dump of `PF_BRIDGE` → `Vec<Entry>`.
+    Forwarding,
+    /// `RTM_GETTFILTER` of what comes in, what goes out and the root → `Vec<Redirects>`.
+    Redirects(String),
+    /// `WG_CMD_GET_DEVICE` → `Vec<Peer>`, without keys.
+    Peers(String),
+    /// `SSH_CONNECTION` of this process → [`Login`].
+    Login,
     /// `RTM_GETQDISC` dump → `Vec<QdiscReply>`.
     Qdiscs,
     /// sock_diag → `Vec<TcpSocket>`.
@@ -121,6 +143,89 @@ pub struct Route {
     pub metrics: BTreeMap<String, u32>,
 }
 
+/// The kernel's route to one destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteReply {
+    /// The destination is an address of this host.
+    pub local: bool,
+    /// Every next hop; empty where there is no route.
+    pub hops: Vec<Hop>,
+    /// Why there is no route.
+    #[serde(default)]
+    pub refused: Option<String>,
+}
+
+/// One next hop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Outgoing interface index.
+    pub oif: Option<u32>,
+    /// Gateway; `None` where the destination is on the link.
+    pub gateway: Option<IpAddr>,
+}
+
+/// What one link stands on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stacked {
+    /// Index.
+    pub index: u32,
+    /// Index of the bond, team or bridge it is a part of.
+    pub master: Option<u32>,
+    /// Index of the link it names as its own: a VLAN's device, a veth's peer.
+    pub link: Option<u32>,
+    /// `link` is an index of another network namespace.
+    #[serde(default)]
+    pub link_elsewhere: bool,
+    /// `vlan`, `vxlan`, …; `None` for a device.
+    pub kind: Option<String>,
+    /// A tunnel's far end, where it has one for all packets.
+    pub remote: Option<IpAddr>,
+    /// Index of the link that a tunnel is bound to.
+    pub bound: Option<u32>,
+}
+
+/// One entry of the neighbour or of a forwarding table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Link index: the neighbour's, or the port behind which the hardware address is.
+    pub index: u32,
+    /// The neighbour's address; of a forwarding entry the far end of the tunnel.
+    pub address: Option<IpAddr>,
+    /// `aa:bb:…`; `None` where nobody answered.
+    pub mac: Option<String>,
+    /// Index of the bridge that the port is a part of.
+    pub master: Option<u32>,
+}
+
+/// Where one filter sends packets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redirects {
+    /// `u32`, `matchall`, `bpf`, …
+    pub kind: String,
+    /// Indexes of the links that packets are redirected to.
+    pub to: Vec<u32>,
+    /// Where packets go cannot be read: a program decides.
+    pub opaque: bool,
+}
+
+/// One WireGuard peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Where packets for it go; `None` before it has been heard of.
+    pub endpoint: Option<IpAddr>,
+    /// Destinations that go to it: `10.9.0.0/16`.
+    pub allowed: Vec<String>,
+}
+
+/// The connection of the login session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// Where the person is.
+    pub peer: IpAddr,
+    /// The address of this host that they came in by.
+    pub local: IpAddr,
+}
+
 /// One queue discipline: for people, and exact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QdiscReply {
@@ -191,6 +296,17 @@ impl NetQuery {
             Self::Links => "links".into(),
             Self::Addresses => "addresses".into(),
             Self::Routes => "routes".into(),
+            Self::RouteTo { to, oif, from } => {
+                let oif = oif.as_ref().map(|o| format!("/over/{o}")).unwrap_or_default();
+                let from = from.map(|f| format!("/from/{f}")).unwrap_or_default();
+                format!("route-to/{to}{oif}{from}")
+            }
+            Self::Login => "login".into(),
+            Self::Stack => "stack".into(),
+            Self::Neighbours => "neighbours".into(),
+            Self::Forwarding => "forwarding".into(),
+            Self::Redirects(i) => per(i, "redirects"),
+            Self::Peers(i) => per(i, "peers"),
             Self::Qdiscs => "qdiscs".into(),
             Self::TcpSockets => "tcp-sockets".into(),
             Self::NftRules => "nft-rules".into(),
@@ -242,6 +358,18 @@ typed_queries! {
     addresses() -> Vec<Address> = NetQuery::Addresses;
     /// All routes.
     routes() -> Vec<Route> = NetQuery::Routes;
+    /// The login session.
+    login() -> Login = NetQuery::Login;
+    /// What each link stands on.
+    stack() -> Vec<Stacked> = NetQuery::Stack;
+    /// All neighbours.
+    neighbours() -> Vec<Entry> = NetQuery::Neighbours;
+    /// All forwarding entries of bridges and vxlans.
+    forwarding() -> Vec<Entry> = NetQuery::Forwarding;
+    /// Where an interface's filters send packets.
+    redirects(iface) -> Vec<Redirects> = NetQuery::Redirects(iface.to_owned());
+    /// An interface's WireGuard peers.
+    peers(iface) -> Vec<Peer> = NetQuery::Peers(iface.to_owned());
     /// All queue disciplines.
     qdiscs() -> Vec<QdiscReply> = NetQuery::Qdiscs;
     /// All TCP sockets.
@@ -288,4 +416,9 @@ typed_queries! {
     cpu_dma_latency() -> i32 = NetQuery::CpuDmaLatency;
     /// Clock synchronization by PTP.
     ptp() -> Ptp = NetQuery::Ptp;
+}
+
+/// The kernel's route to one destination.
+pub fn route_to(sys: &dyn Sys, to: IpAddr) -> Reading<RouteReply> {
+    typed(sys, &NetQuery::RouteTo { to, oif: None, from: None })
 }

@@ -38,6 +38,7 @@ use Way::{Environment, Files, Processes};
 /// File or folder (ending in `/`), the ways it may go, and why.
 const DOORS: &[(&str, &[Way], &str)] = &[
     ("crates/sys/src/live/", &[Files], "the reading door on the running host"),
+    ("crates/sys/src/live/path.rs", &[Environment], "the login session's connection"),
     ("crates/sys/src/captured.rs", &[Files], "the reading door on a stored tree"),
     ("crates/sys/src/recorder.rs", &[Files], "stores a tree"),
     ("crates/sys/src/store/", &[Files, Environment], "the tool's own files, and where they are"),

@@ -84,13 +84,25 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
     wrong.extend(compare(
         "RULES",
         &rust_files(tree, "crates/rules/src", true),
-        &["src/lib.rs", "src/look.rs", "src/tests.rs"],
+        &["src/lib.rs", "src/look.rs", "src/tests.rs", "src/view.rs"],
         &owned(RULES.iter().map(|r| r.meta().file).collect()),
     ));
     wrong.extend(compare(
         "PROBES",
         &rust_files(tree, "crates/probes/src", true),
-        &["/mod.rs", "src/lib.rs", "src/tests.rs", "src/device.rs", "src/moment.rs", "src/text.rs"],
+        &[
+            "/mod.rs",
+            "src/lib.rs",
+            "src/tests.rs",
+            "src/device.rs",
+            "src/moment.rs",
+            "src/text.rs",
+            "path/below.rs",
+            "path/login.rs",
+            "path/reach.rs",
+            "path/tests.rs",
+            "path/walk.rs",
+        ],
         &owned(PROBES.iter().map(|p| p.file).collect()),
     ));
     wrong.extend(compare(

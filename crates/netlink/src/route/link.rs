@@ -101,7 +101,8 @@ fn operstate(state: Option<u8>) -> &'static str {
     }
 }
 
-fn mac_text(bytes: &[u8]) -> String {
+/// `aa:bb:…`
+pub(crate) fn mac_text(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":")
 }
 

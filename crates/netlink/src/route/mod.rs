@@ -7,12 +7,18 @@
 //! | [`routes::routes`] | [`routes::add`] |
 //! | [`routes::routes`] | [`metrics::set`] |
 //! | | [`neighbour::set`] |
+//! | [`lookup::lookup`] | |
+//! | [`stack::stack`] | |
+//! | [`neighbours::neighbours`], [`neighbours::forwarding`] | |
 
 pub mod address;
 pub mod link;
+pub mod lookup;
 pub mod metrics;
 pub mod neighbour;
+pub mod neighbours;
 pub mod routes;
+pub mod stack;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

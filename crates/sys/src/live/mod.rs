@@ -2,6 +2,7 @@
 
 mod net;
 mod os;
+mod path;
 mod ptp;
 
 use std::fs;

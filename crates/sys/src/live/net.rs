@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use lowlat_model::Reading;
 use lowlat_model::facts::{Feature, Limit, Qdisc, TcpSocket, Timestamping};
 use lowlat_model::op::QdiscState;
-use lowlat_netlink::{Error, diag, ethtool, netdev, nft, route, tc};
+use lowlat_netlink::{Error, diag, ethtool, netdev, nft, route, tc, wireguard};
 use serde::Serialize;
 
 use super::{not, os, ptp};
@@ -21,6 +21,13 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         NetQuery::Links => answer(links()),
         NetQuery::Addresses => answer(addresses()),
         NetQuery::Routes => answer(routes()),
+        NetQuery::RouteTo { to, oif, from } => answer(super::path::route_to(*to, oif.as_deref(), *from)),
+        NetQuery::Login => super::path::login().and_then(|l| json(&l)),
+        NetQuery::Stack => answer(super::path::stack()),
+        NetQuery::Neighbours => answer(route::neighbours::neighbours().map(super::path::entries)),
+        NetQuery::Forwarding => answer(route::neighbours::forwarding().map(super::path::entries)),
+        NetQuery::Redirects(i) => answer(super::path::redirects(i)),
+        NetQuery::Peers(i) => answer(wireguard::peers(i).map(super::path::peers)),
         NetQuery::Qdiscs => answer(qdiscs()),
         NetQuery::TcpSockets => answer(tcp_sockets()),
         NetQuery::NftRules => answer(nft::rules_per_chain()),

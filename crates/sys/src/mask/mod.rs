@@ -54,7 +54,11 @@ impl Mask {
         }
         let parts: Vec<String> = path
             .split('/')
-            .map(|part| if self.ifaces.contains(part) { self.text(part) } else { self.addresses(part) })
+            .map(|part| {
+                // `lower_eth0` and `upper_eth0` beside `eth0`.
+                let name = part.strip_prefix("lower_").or_else(|| part.strip_prefix("upper_")).unwrap_or(part);
+                if self.ifaces.contains(name) { self.text(part) } else { self.addresses(part) }
+            })
             .collect();
         parts.join("/")
     }
@@ -75,7 +79,7 @@ impl Mask {
         match query {
             // Versions look like addresses (firmware 10.2.0.1) and tell nothing of the host.
             Q::Driver(_) | Q::Uname => json(value, &mut |t| self.replace_words(t)),
-            Q::Links | Q::Addresses | Q::Routes | Q::Qdiscs | Q::TcpSockets | Q::NftRules => {
+            Q::Links | Q::Stack | Q::Addresses | Q::Routes | Q::Qdiscs | Q::TcpSockets | Q::NftRules => {
                 json(value, &mut |t| self.text(t))
             }
             // The others hold the driver's and the kernel's words and numbers; a host called `rx` is in none of them.
@@ -188,6 +192,7 @@ mod tests {
         let mut m = of(&[("net", "host"), ("trader7", "host")]);
         m.ifaces.insert("br-trader7".into());
         assert_eq!(m.path("/sys/class/net/br-trader7/mtu"), "/sys/class/net/br-host/mtu");
+        assert_eq!(m.path("/sys/class/net/bond0/lower_br-trader7"), "/sys/class/net/bond0/lower_br-host");
         assert_eq!(m.path("/sys/class/net/enx001122334455/mtu"), "/sys/class/net/enx020000000001/mtu");
     }
 

@@ -1,0 +1,124 @@
+//! Where filters send packets: what `mirred` redirects, and what a program decides.
+
+use super::qdisc::tcmsg;
+use crate::attr::{Attrs, tail, u32_at};
+use crate::message::Message;
+use crate::socket::{Protocol, Reply, Socket};
+use crate::{Error, Malformed};
+
+const RTM_NEWTFILTER: u16 = 44;
+const RTM_GETTFILTER: u16 = 46;
+/// Length of `struct tcmsg`.
+const TCMSG: usize = 20;
+const TCA_KIND: u16 = 1;
+const TCA_OPTIONS: u16 = 2;
+const ACT_KIND: u16 = 1;
+const ACT_OPTIONS: u16 = 2;
+const MIRRED_PARMS: u16 = 2;
+/// `struct tc_mirred` (include/uapi/linux/tc_act/tc_mirred.h): five words of `tc_gen`, then what it does and where.
+const MIRRED_ACTION: usize = 20;
+const MIRRED_IFINDEX: usize = 24;
+/// `TCA_EGRESS_REDIR`, `TCA_INGRESS_REDIR`; the mirrors (2, 4) send a copy, and the packet goes its way.
+const REDIRECTS: [u32; 2] = [1, 3];
+
+/// Where a classifier's options hold its actions (include/uapi/linux/pkt_cls.h: `TCA_U32_ACT` and the like).
+const ACTIONS: &[(&str, u16)] = &[
+    ("u32", 7),
+    ("matchall", 2),
+    ("flower", 3),
+    ("basic", 3),
+    ("fw", 4),
+    ("cgroup", 1),
+    ("flow", 9),
+    ("route", 6),
+    ("bpf", 1),
+];
+
+/// One filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redirects {
+    /// `u32`, `matchall`, `bpf`, …
+    pub kind: String,
+    /// Indexes of the links that packets are redirected to.
+    pub to: Vec<u32>,
+    /// Where packets go cannot be read: a program decides (`bpf`), or the classifier is one whose actions are not known.
+    pub opaque: bool,
+}
+
+/// The filters at one place of a link: `parent` as a number, `0xffff_fff2` for what comes in by `ingress` or `clsact`,
+/// `0xffff_fff3` for what goes out by `clsact`, 0 for the root. Empty where nothing hangs there.
+pub fn at(index: u32, parent: u32) -> Result<Vec<Redirects>, Error> {
+    let what = format!("list the filters of link {index}");
+    let message = Message::new(RTM_GETTFILTER, 0, &tcmsg(index, 0, parent, 0));
+    let replies: Vec<Reply> = Socket::open(Protocol::Route)?.dump(&what, &message)?;
+    let mut all = Vec::new();
+    for reply in replies.iter().filter(|r| r.kind == RTM_NEWTFILTER) {
+        all.extend(parse(&reply.payload).map_err(|e| Error::malformed(&what, e))?);
+    }
+    Ok(all)
+}
+
+/// Reads one `RTM_NEWTFILTER` after its netlink header; `None` for the head of a list, which holds no options.
+pub fn parse(payload: &[u8]) -> Result<Option<Redirects>, Malformed> {
+    let attrs = Attrs::parse(tail(payload, TCMSG))?;
+    let Some(kind) = attrs.text(TCA_KIND) else { return Ok(None) };
+    let Some(options) = attrs.get(TCA_OPTIONS) else { return Ok(None) };
+    let options = options.nested()?;
+    let Some((_, at)) = ACTIONS.iter().find(|(name, _)| *name == kind) else {
+        return Ok(Some(Redirects { kind, to: Vec::new(), opaque: true }));
+    };
+    let mut to = Vec::new();
+    let mut opaque = kind == "bpf";
+    for action in options.nested(*at)?.iter() {
+        let action = action.nested()?;
+        match action.text(ACT_KIND).as_deref() {
+            Some("mirred") => to.extend(redirected(action)?),
+            Some("bpf") => opaque = true,
+            _ => {}
+        }
+    }
+    Ok(Some(Redirects { kind, to, opaque }))
+}
+
+fn redirected(action: Attrs<'_>) -> Result<Option<u32>, Malformed> {
+    let Some(parameters) = action.nested(ACT_OPTIONS)?.get(MIRRED_PARMS) else { return Ok(None) };
+    let does = u32_at(parameters.data, MIRRED_ACTION);
+    let index = u32_at(parameters.data, MIRRED_IFINDEX).filter(|i| *i != 0);
+    Ok(index.filter(|_| does.is_some_and(|d| REDIRECTS.contains(&d))))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filter(kind: &str, at: u16, does: u32) -> Redirects {
+        let mirred: Vec<u8> = [0, 0, 4, 0, 0, does, 12].iter().flat_map(|f: &u32| f.to_ne_bytes()).collect();
+        let mut bytes = vec![0; TCMSG];
+        bytes.extend(crate::message::attrs(|m| {
+            m.text(TCA_KIND, kind).nest(TCA_OPTIONS, |m| {
+                m.nest(at, |m| {
+                    m.nest(1, |m| m.text(ACT_KIND, "mirred").nest(ACT_OPTIONS, |m| m.attr(MIRRED_PARMS, &mirred)))
+                })
+            })
+        }));
+        parse(&bytes).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_redirect_is_told_from_a_mirror_and_from_a_program() {
+        assert_eq!(filter("u32", 7, 1).to, [12]);
+        assert_eq!(filter("matchall", 2, 3).to, [12]);
+        assert!(filter("matchall", 2, 2).to.is_empty(), "a mirror sends a copy");
+        assert!(filter("bpf", 1, 1).opaque && filter("unheard-of", 1, 1).opaque);
+        assert!(!filter("flower", 3, 1).opaque);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_no_filter_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes);
+        }
+    }
+}

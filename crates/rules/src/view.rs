@@ -1,0 +1,105 @@
+//! The same host seen in part: what lies on the path, what lies beside it, and what belongs to no interface.
+//!
+//! Rules look at whatever interfaces, queue disciplines and interrupts the facts hold. So that none of them has to ask
+//! whether a thing is on the path, they are given facts that hold nothing else.
+
+use std::collections::BTreeSet;
+
+use lowlat_model::{Counters, Facts, Reading};
+
+/// Counter groups of an interface: `link/eth0`, `qdisc/eth0/root`.
+const OF_INTERFACES: &[&str] = &["link", "ethtool", "aer", "qdisc"];
+
+/// Names of the interfaces of the path; empty where none is in focus. Facts of a version that knew no path have the
+/// interface in focus alone.
+pub(crate) fn path(facts: &Facts) -> BTreeSet<String> {
+    let path: BTreeSet<String> = facts.path.iter().map(|l| l.name.clone()).collect();
+    if path.is_empty() { facts.iface.iter().cloned().collect() } else { path }
+}
+
+/// The facts without what belongs to an interface that is not `kept`.
+fn only(facts: &Facts, kept: impl Fn(&str) -> bool) -> Facts {
+    let mut view = facts.clone();
+    view.interfaces.retain(|name, _| kept(name));
+    view.path.retain(|l| kept(&l.name));
+    retain(&mut view.irqs, |irq| kept(&irq.iface));
+    retain(&mut view.qdiscs, |qdisc| kept(&qdisc.iface));
+    retain(&mut view.routes, |route| kept(&route.iface));
+    counters(&mut view.counters, &kept);
+    if let Some(window) = &mut view.window {
+        counters(&mut window.before, &kept);
+        counters(&mut window.after, &kept);
+    }
+    view
+}
+
+fn retain<T>(reading: &mut Reading<Vec<T>>, kept: impl Fn(&T) -> bool) {
+    if let Reading::Value(all) = reading {
+        all.retain(kept);
+    }
+}
+
+fn counters(counters: &mut Counters, kept: &impl Fn(&str) -> bool) {
+    counters.groups.retain(|group, _| match group.split_once('/') {
+        Some((what, rest)) if OF_INTERFACES.contains(&what) => kept(rest.split('/').next().unwrap_or(rest)),
+        _ => true,
+    });
+}
+
+/// What lies on the path, and what belongs to no interface.
+pub(crate) fn of_path(facts: &Facts, path: &BTreeSet<String>) -> Facts {
+    only(facts, |iface| path.contains(iface))
+}
+
+/// What lies beside the path, and what belongs to no interface. Nothing is in focus.
+pub(crate) fn beside(facts: &Facts, path: &BTreeSet<String>) -> Facts {
+    Facts { iface: None, path: Vec::new(), ..only(facts, |iface| !path.contains(iface)) }
+}
+
+/// What belongs to no interface.
+pub(crate) fn of_none(facts: &Facts) -> Facts {
+    Facts { iface: None, path: Vec::new(), ..only(facts, |_| false) }
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::facts::{grow, healthy, qdisc};
+
+    use super::*;
+
+    #[test]
+    fn everything_of_an_interface_goes_with_it() {
+        let mut facts = healthy();
+        let eth1 = facts.interfaces["eth0"].clone();
+        facts.interfaces.insert("eth1".into(), eth1);
+        if let (Reading::Value(irqs), Reading::Value(qdiscs)) = (&mut facts.irqs, &mut facts.qdiscs) {
+            let mut irq = irqs[0].clone();
+            irq.iface = "eth1".into();
+            irqs.push(irq);
+            qdiscs.push(qdisc("eth1", "tbf", "root", "1:"));
+        }
+        for group in ["link/eth1", "ethtool/eth1", "aer/eth1", "qdisc/eth1/root"] {
+            grow(&mut facts, group, "x", 1);
+        }
+        let path = path(&facts);
+        let view = of_path(&facts, &path);
+        assert_eq!(format!("{view:?}").matches("eth1").count(), 0);
+        let beside = beside(&facts, &path);
+        assert_eq!(beside.interfaces.keys().collect::<Vec<_>>(), ["eth1", "lo"]);
+        assert_eq!((beside.irqs.value().unwrap().len(), beside.qdiscs.value().unwrap().len()), (1, 1));
+        assert!(beside.iface.is_none() && beside.path.is_empty());
+        let window = beside.window.unwrap();
+        assert_eq!(window.delta("qdisc/eth1/root", "x"), Some(1));
+        assert!(!window.after.groups.contains_key("link/eth0") && window.after.groups.contains_key("softnet/cpu0"));
+        assert!(of_none(&facts).interfaces.is_empty());
+    }
+
+    #[test]
+    fn facts_that_know_no_path_have_the_interface_in_focus() {
+        let mut facts = healthy();
+        facts.path.clear();
+        assert_eq!(path(&facts).into_iter().collect::<Vec<_>>(), ["eth0"]);
+        facts.iface = None;
+        assert!(path(&facts).is_empty());
+    }
+}
