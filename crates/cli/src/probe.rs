@@ -1,16 +1,15 @@
 //! One measurement on a path: opens engine and peer, measures, closes. The wiring between `path` and the measure crate.
 
-use std::net::SocketAddr;
-
 use lowlat_measure::clock::Wish;
 use lowlat_measure::load::{Load as Bulk, Running};
 use lowlat_measure::log::Writer;
 use lowlat_measure::placement::{Placed, Placement};
-use lowlat_measure::{Context, Mode, Pattern, Progress, SampleSink, Samples, Session, Spec, Warmup};
+use lowlat_measure::{Context, Mode, Pattern, Probe, Progress, SampleSink, Samples, Session, Spec, Warmup};
 use lowlat_model::Schema;
 use lowlat_model::log::LogHead;
-use lowlat_model::measurement::Measurement;
+use lowlat_model::measurement::{Measurement, samples_needed};
 use lowlat_model::units::us;
+use lowlat_peers::Peer;
 use lowlat_sys::{Live, Sys};
 
 use crate::clocks;
@@ -78,45 +77,82 @@ impl<'a> Ask<'a> {
             stamps: self.path.stamps,
             ..Spec::default()
         };
-        // At a slow pace a hundred probes would take longer than the run: then what leaves in the first tenth of a second.
+        // At a slow pace a hundred probes would take longer than the run: then what leaves in the first tenth of a second,
+        // or the first few in the first tenth of the run.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
-        let probes = spec.rate_pps().map_or(warmup, |rate| warmup.min((rate * 0.1) as u64).max(WARMUP_ROUND));
+        let probes = spec.rate_pps().map_or(warmup, |rate| {
+            let few = WARMUP_ROUND.min((rate * self.duration_ns as f64 / 1e10) as u64);
+            warmup.min((rate * 0.1) as u64).max(few)
+        });
         spec.warmup = self.warmup_ns.map_or(Warmup::Probes(probes), Warmup::For);
         spec
     }
 
     /// Refuses what cannot be measured, before anything is opened, written or sent.
     pub fn check(&self) -> Result<(), Failure> {
-        Ok(self.spec().check(self.path.peer(self.duration_ns)?.message_sizes())?)
+        let spec = self.spec();
+        let once = spec.rate_pps().is_some_and(|rate| rate * (self.duration_ns as f64) < 1e9);
+        if once && self.count != Some(1) {
+            return Err(Failure::new(format!(
+                "measure at {} probes a second for {}: the second probe would leave after the end; choose a higher \
+                 --rate or a longer --duration",
+                spec.rate_pps().unwrap_or_default(),
+                words(Some(self.duration_ns))
+            )));
+        }
+        Ok(spec.check(self.peer()?.message_sizes())?)
+    }
+
+    /// A fresh peer, told how long the run is and how fast probes leave.
+    pub fn peer(&self) -> Result<Box<dyn Peer>, Failure> {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
+        let interval_ns = self.spec().rate_pps().map_or(0, |rate| (1e9 / rate) as u64);
+        self.path.peer(self.duration_ns, interval_ns)
+    }
+
+    /// As slow as the far end allows, and that in words; `None` where it allows what was asked for.
+    fn paced(&self, peer: &str, least_ns: Option<u64>) -> Option<(Self, String)> {
+        let least = least_ns?;
+        let fastest = 1e9 / least as f64;
+        let mode = match self.mode {
+            Mode::PingPong { interval_ns } if interval_ns.is_none_or(|i| i < least) => {
+                Mode::PingPong { interval_ns: Some(least) }
+            }
+            // What comes in bunches comes faster than the mean: evenly spread is the fastest that is answered.
+            Mode::OpenLoop { rate_pps, pattern } if rate_pps > fastest || pattern != Pattern::Fixed => {
+                Mode::OpenLoop { rate_pps: rate_pps.min(fastest), pattern: Pattern::Fixed }
+            }
+            _ => return None,
+        };
+        let every = words(Some(least));
+        Some((Self { mode, ..self.clone() }, format!("the {peer} server allows one probe per {every}; paced to it")))
     }
 }
 
 /// Measures a path and returns the document.
 pub fn measure(ask: &Ask<'_>, sys: &dyn Sys) -> Result<Measurement, Failure> {
-    let measurement = measure_with(ask, sys, None, &mut |_| {})?;
+    let measurement = measure_with(ask, sys, &[], &mut |_| {})?;
     if signals::stopped() {
         return Err(Failure::new("measure: interrupted by a signal"));
     }
     Ok(measurement)
 }
 
-/// As [`measure`], with a sample log and progress; on a signal, what was measured so far.
+/// As [`measure`], with a sample log in each of `files`, and progress; on a signal, what was measured so far.
 pub fn measure_with(
     ask: &Ask<'_>,
     sys: &dyn Sys,
-    file: Option<&std::path::Path>,
+    files: &[&std::path::Path],
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Measurement, Failure> {
     ask.check()?;
     clocks::settle(Wish::Auto, sys);
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
-    let spec = Spec { lock_memory: true, watch_gaps: true, ..ask.spec() };
     let mut context = context(ask.path, ask.engine);
-    let mut open_log = || match file {
-        Some(file) => log_file(file, &spec, &context).map(Some),
-        None => Ok(None),
-    };
-    let (mut samples, log, place) = run(ask, &spec, &mut open_log, progress)?;
+    let as_measured = |ask: &Ask<'_>| Spec { lock_memory: true, watch_gaps: true, ..ask.spec() };
+    let mut open_logs = |spec: &Spec| files.iter().map(|file| log_file(file, spec, &context)).collect();
+    let Ran { mut samples, logs, place, spec, slowed } = run(ask, &as_measured, &mut open_logs, progress)?;
+    context.warnings.extend(slowed);
     context.conditions = Some(conditions::read(ask.path, &place, sys));
     let (clock, weakens) = clocks::settle(Wish::Auto, sys).at_end();
     context.environment.insert("clock".into(), clock);
@@ -135,16 +171,29 @@ pub fn measure_with(
     if let Some(stamps) = &mut measurement.stamps {
         stamps.nic = nic;
     }
-    if let Some((log, file)) = log.zip(file) {
+    for (log, file) in logs.into_iter().zip(files) {
         let probes = log.finish(measurement.steady, measurement.interrupted).map_err(|e| {
             Failure::new(format!(
                 "finish the sample log {}: {e}; look at the space left where it is written",
                 file.display()
             ))
         })?;
-        crate::output::progress(&format!("{probes} probes, warm-up included, are in the sample log"));
+        crate::output::progress(&format!("{probes} probes, warm-up included, are in {}", file.display()));
     }
     Ok(measurement)
+}
+
+/// The same probes into several logs.
+struct Logs<'a>(&'a mut [Writer]);
+
+impl SampleSink for Logs<'_> {
+    fn put(&mut self, probe: &Probe) -> std::io::Result<()> {
+        self.0.iter_mut().try_for_each(|log| log.put(probe))
+    }
+
+    fn after(&mut self, index: u64, late: bool) -> std::io::Result<()> {
+        self.0.iter_mut().try_for_each(|log| log.after(index, late))
+    }
 }
 
 /// Begins a log that says what is measured.
@@ -175,42 +224,86 @@ fn log_file(file: &std::path::Path, spec: &Spec, context: &Context) -> Result<Wr
 
 /// One round of an A/B test: the samples in send order, lost ones as +∞.
 pub fn round(ask: &Ask<'_>) -> Result<Vec<u64>, Failure> {
-    let (samples, ..) = run(ask, &ask.spec_with(WARMUP_ROUND), &mut || Ok(None), &mut |_| {})?;
-    Ok(samples.rtts())
+    let ran = run(ask, &|ask| ask.spec_with(WARMUP_ROUND), &mut |_| Ok(Vec::new()), &mut |_| {})?;
+    Ok(ran.samples.rtts())
 }
 
-/// Opens, places, greets, begins the log (only now: a target that does not answer leaves an old log as it was), measures.
+/// What [`run`] gives.
+struct Ran {
+    samples: Samples,
+    logs: Vec<Writer>,
+    place: conditions::Run,
+    /// As it was measured.
+    spec: Spec,
+    /// That the far end set the pace.
+    slowed: Option<String>,
+}
+
+/// Opens, places, greets, begins the logs (only now: a target that does not answer leaves an old log as it was), measures.
 fn run(
     ask: &Ask<'_>,
-    spec: &Spec,
-    open_log: &mut dyn FnMut() -> Result<Option<Writer>, Failure>,
+    spec: &dyn Fn(&Ask<'_>) -> Spec,
+    open_logs: &mut dyn FnMut(&Spec) -> Result<Vec<Writer>, Failure>,
     progress: &mut dyn FnMut(&Progress),
-) -> Result<(Samples, Option<Writer>, conditions::Run), Failure> {
+) -> Result<Ran, Failure> {
     let choice = conditions::choose(ask.path, &Live::new());
     let mut engine = ask.path.open(ask.engine)?;
-    let mut peer = ask.path.peer(ask.duration_ns)?;
+    let mut peer = ask.peer()?;
+    let asked = spec(ask);
     let placement = Placement {
-        cpu: spec.cpu,
+        cpu: asked.cpu,
         cpus: choice.cpus.clone(),
-        rt_priority: spec.rt_priority,
-        lock_memory: spec.lock_memory,
+        rt_priority: asked.rt_priority,
+        lock_memory: asked.lock_memory,
     };
     let placed = Placed::take(&placement)?;
-    let place = conditions::Run::of(choice, &placed, spec.rt_priority, Ticks::read(&Live::new()));
-    let mut session = Session::open(engine.as_mut(), peer.as_mut(), spec.size, spec.timeout_ns)
+    let place = conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()));
+    let mut session = Session::open(engine.as_mut(), peer.as_mut(), asked.size, asked.timeout_ns)
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
-    let mut log = open_log()?;
-    let sink = log.as_mut().map(|log| log as &mut dyn SampleSink);
-    let samples = session.round(spec, sink, signals::stop(), progress)?;
+    let (spec, slowed) = match ask.paced(&ask.path.peer, session.min_interval()) {
+        Some((slower, words)) => (spec(&slower), Some(words)),
+        None => (asked, None),
+    };
+    let mut logs = open_logs(&spec)?;
+    let mut all = Logs(&mut logs);
+    let sink: Option<&mut dyn SampleSink> = if all.0.is_empty() { None } else { Some(&mut all) };
+    let samples = session.round(&spec, sink, signals::stop(), progress)?;
     session.close();
     drop(placed);
-    Ok((samples, log, place))
+    Ok(Ran { samples, logs, place, spec, slowed })
+}
+
+/// The least time between two probes that the far end answers, ns; `None` where it sets no limit.
+pub fn min_interval(path: &Path, engine: &str) -> Result<Option<u64>, Failure> {
+    let mut engine = path.open(engine)?;
+    let mut peer = path.peer(1_000_000_000, 0)?;
+    let session = Session::open(engine.as_mut(), peer.as_mut(), path.size, path.timeout_ns)
+        .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
+    let least = session.min_interval();
+    session.close();
+    Ok(least)
+}
+
+/// A round that holds enough probes for a median, besides its warm-up, at the pace that the far end allows.
+pub fn round_at_pace(path: &Path, engine: &str, round_ns: u64) -> Result<(u64, Option<String>), Failure> {
+    let Some(least) = min_interval(path, engine)? else { return Ok((round_ns, None)) };
+    let probes = samples_needed(0.5) + 2 * WARMUP_ROUND;
+    let round = round_ns.max(least.saturating_mul(probes));
+    let (every, long) = (words(Some(least)), words(Some(round)));
+    let said =
+        format!("the {} server allows one probe per {every}: rounds are {long} long, for {probes} each", path.peer);
+    Ok((round, (round > round_ns).then_some(said)))
+}
+
+/// Whether bulk streams would find their sink: asks with one, which ends at once.
+pub fn sink_answers(path: &Path) -> Result<(), Failure> {
+    bulk(path, 1).map(drop)
 }
 
 /// Whether the target answers at all, and in its protocol.
 pub fn reach(path: &Path, engine: &str) -> Result<(), Failure> {
     let mut engine_open = path.open(engine)?;
-    let mut peer = path.peer(1_000_000_000)?;
+    let mut peer = path.peer(1_000_000_000, 0)?;
     let session = Session::open(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns)
         .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
     session.close();
@@ -257,12 +350,9 @@ pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u
 
 /// Bulk TCP streams to the far end's sink (lowlat's own far end only).
 fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
-    let sink = SocketAddr::new(
-        path.remote.ip(),
-        if path.remote.port() == 0 { lowlat_peers::lowlat::DEFAULT_PORT } else { path.remote.port() },
-    );
-    Ok(Bulk { sink, streams, bytes_per_second: None, preamble: lowlat_peers::lowlat::sink_request(path.key.as_ref()) }
-        .start()?)
+    let preamble = lowlat_peers::lowlat::sink_request(path.key.as_ref());
+    let load = Bulk { sink: path.sink(), streams, bytes_per_second: None, preamble };
+    load.start().map_err(|e| Failure::because(e, "start `lowlat serve` there, or leave out --load"))
 }
 
 /// What the figures are of.

@@ -13,8 +13,9 @@ use lowlat_apply::Session;
 use lowlat_assess::Assessment;
 use lowlat_knobs::resolve;
 use lowlat_model::document::{EngineResult, RunDocument, StepResult};
+use lowlat_model::goal::all_met;
 use lowlat_model::measurement::Measurement;
-use lowlat_model::{Facts, Finding, NotSeen, Plan, Schema, Window};
+use lowlat_model::{Facts, Finding, Goal, GoalResult, NotSeen, Plan, Schema, Window};
 use lowlat_rules::Input;
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
@@ -36,8 +37,10 @@ pub struct Job {
     pub path: Path,
     /// The path for the engine comparison, where it has a far end of its own; else `path`.
     pub engine_path: Option<Path>,
-    /// Goal, ns.
+    /// The median's goal, ns.
     pub goal_ns: Option<u64>,
+    /// Every goal, lowest quantile first.
+    pub goals: Vec<Goal>,
     /// What the user believes to have now, ns.
     pub present_ns: Option<u64>,
     /// Engine of baseline and A/B tests.
@@ -58,6 +61,17 @@ pub struct Job {
     pub load_streams: u32,
     /// Engines to show.
     pub engines: Vec<String>,
+    /// Smallest difference worth having, as a share of the median.
+    #[allow(dead_code)] // for the judge that stops early
+    pub worth_ratio: f64,
+    /// The same as a time, ns.
+    #[allow(dead_code)] // for the judge that stops early
+    pub worth_ns: u64,
+    /// Chance, over the whole run, that a step without an effect is kept.
+    #[allow(dead_code)] // for the judge that stops early
+    pub alpha: f64,
+    /// What was left out before the run began, and why.
+    pub not_seen: Vec<NotSeen>,
 }
 
 /// What a run leaves behind.
@@ -257,10 +271,9 @@ impl Parts {
             },
             None => "n/a (no such interface)".to_owned(),
         };
-        let goal_met = match (job.goal_ns, self.result.as_ref().and_then(|m| m.rtt.p50_ns)) {
-            (Some(goal), Some(p50)) => Some(p50 <= goal),
-            _ => None,
-        };
+        let result = self.result.as_ref().map(|m| &m.rtt);
+        let goals: Vec<GoalResult> = job.goals.iter().map(|g| GoalResult::judge(*g, result)).collect();
+        let goal_met = all_met(&goals);
         let assessment: Assessment = lowlat_assess::assess(&lowlat_assess::Input {
             facts: &self.facts,
             facts_after: self.facts_after.as_ref(),
@@ -275,6 +288,7 @@ impl Parts {
             dry_run: job.dry_run,
         });
         let mut not_seen = self.not_seen.clone();
+        not_seen.extend(job.not_seen.iter().cloned());
         not_seen.extend(self.plan.left_out.iter().map(|l| NotSeen {
             fact: format!("step {} on {}", l.knob, l.target),
             why: format!("left out: {}", l.why),
@@ -302,6 +316,7 @@ impl Parts {
             confidence_parts: assessment.parts,
             goal_ns: job.goal_ns,
             goal_met,
+            goals,
             escalations: assessment.escalations,
             next_steps: present_words(job, &self.baseline).into_iter().chain(assessment.next_steps).collect(),
             planted: None,
