@@ -4,7 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lowlat_model::goal::check_goals;
 use lowlat_model::units::parse_duration_ns;
+use lowlat_model::{Goal, GoalQuantile};
+
+use crate::failure::Failure;
 
 /// Measure a network path, find what makes it slow, tune the host with proof and a way back.
 #[derive(Debug, Parser)]
@@ -85,9 +89,9 @@ pub enum Command {
 /// `lab-near`.
 #[derive(Debug, Args)]
 pub struct LabNearArgs {
-    /// The P50 wanted.
-    #[arg(long, value_parser = duration)]
-    pub goal: u64,
+    /// The latency wanted.
+    #[command(flatten)]
+    pub goal: GoalArgs,
     /// Where the run's document goes.
     #[arg(long)]
     pub out: PathBuf,
@@ -95,6 +99,121 @@ pub struct LabNearArgs {
 
 fn duration(text: &str) -> Result<u64, String> {
     parse_duration_ns(text)
+}
+
+/// The latency wanted; shared by every command that knows a goal.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GoalArgs {
+    /// Latency wanted: 50us (the median), p99=100us, p99.9=1ms, max=5ms; several times, or separated by commas.
+    #[arg(
+        id = "goal",
+        long = "goal",
+        value_parser = goal,
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        value_name = "[QUANTILE=]TIME"
+    )]
+    goals: Vec<Goal>,
+}
+
+fn goal(text: &str) -> Result<Goal, String> {
+    text.parse()
+}
+
+impl GoalArgs {
+    /// All of them, lowest quantile first. Refuses one quantile twice and goals that contradict each other.
+    pub fn all(&self) -> Result<Vec<Goal>, Failure> {
+        check_goals(&self.goals).map_err(|why| Failure::new(format!("take the goals: {why}")))
+    }
+
+    /// As [`GoalArgs::all`]; where none was given, a median of 100 µs: what the demo's lab reaches once it is mended.
+    pub fn or_the_demos(&self) -> Result<Vec<Goal>, Failure> {
+        match self.all()? {
+            none if none.is_empty() => Ok(vec![Goal { quantile: GoalQuantile::P50, goal_ns: 100_000 }]),
+            goals => Ok(goals),
+        }
+    }
+}
+
+/// The median's goal, ns.
+pub fn median_ns(goals: &[Goal]) -> Option<u64> {
+    goals.iter().find(|g| g.quantile == GoalQuantile::P50).map(|g| g.goal_ns)
+}
+
+/// A difference worth having. A smaller one is not looked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Worth {
+    /// Of the median, as a ratio.
+    pub ratio: f64,
+    /// In ns.
+    pub ns: u64,
+}
+
+impl Default for Worth {
+    fn default() -> Self {
+        Self { ratio: 0.01, ns: 500 }
+    }
+}
+
+fn worth(text: &str) -> Result<Worth, String> {
+    let (mut out, mut seen) = (Worth::default(), (false, false));
+    for part in text.split(',').map(str::trim) {
+        let twice = if part.ends_with('%') {
+            out.ratio = percent(part)?;
+            std::mem::replace(&mut seen.0, true)
+        } else {
+            out.ns = parse_duration_ns(part)?;
+            std::mem::replace(&mut seen.1, true)
+        };
+        if twice {
+            return Err(format!("{text:?} says it twice; write one share and one time, e.g. 1%,0.5us"));
+        }
+    }
+    if out.ratio > 1.0 {
+        return Err(format!("{text:?} is more than the whole; write a share up to 100%"));
+    }
+    Ok(out)
+}
+
+/// `5%` as 0.05; above 0.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok());
+    match number.filter(|n| n.is_finite() && *n > 0.0) {
+        Some(n) => Ok(n / 100.0),
+        None => Err(format!("{text:?} is no share above 0; write one in percent, e.g. 5%")),
+    }
+}
+
+/// Beyond a half the bound says nothing; below a thousandth no run of a sensible length decides anything.
+fn false_keep(text: &str) -> Result<f64, String> {
+    match percent(text)? {
+        share @ 0.001..=0.5 => Ok(share),
+        _ => Err(format!("{text:?} is not within 0.1% to 50%")),
+    }
+}
+
+/// Most streams of a load: each is a thread and a connection, and a hundred fill any path.
+const MOST_STREAMS: i64 = 256;
+
+/// A DSCP as a number or by its name: class selectors (RFC 2474), assured forwarding (RFC 2597), EF (RFC 3246), VA
+/// (RFC 5865), LE (RFC 8622).
+pub fn dscp(text: &str) -> Result<u8, String> {
+    let lower = text.to_ascii_lowercase();
+    let digits = |rest: &str| rest.bytes().map(|b| b.wrapping_sub(b'0')).collect::<Vec<u8>>();
+    let named = match lower.as_str() {
+        "ef" => Some(46),
+        "va" => Some(44),
+        "le" => Some(1),
+        "be" | "df" => Some(0),
+        name => match (name.get(..2), name.get(2..).map(digits).as_deref()) {
+            (Some("cs"), Some([class @ 0..=7])) => Some(class * 8),
+            (Some("af"), Some([class @ 1..=4, drop @ 1..=3])) => Some(class * 8 + drop * 2),
+            _ => None,
+        },
+    };
+    named
+        .or_else(|| text.parse().ok().filter(|n| *n <= 63))
+        .ok_or_else(|| format!("{text:?} is no DSCP; write 0 to 63, or a name: EF, VA, LE, CS0 to CS7, AF11 to AF43"))
 }
 
 /// A round holds some probes before it is compared with another: at the targets of this program (below 1 ms) a shorter
@@ -138,9 +257,9 @@ pub struct CheckArgs {
     /// Window in which rates are taken; 0ns is refused, `none` takes no rates.
     #[arg(long, default_value = "1s", value_name = "TIME|none")]
     pub window: String,
-    /// Latency goal; some rules need it.
-    #[arg(long, value_parser = duration, allow_hyphen_values = true)]
-    pub goal: Option<u64>,
+    /// The latency wanted; some rules look at the median's.
+    #[command(flatten)]
+    pub goal: GoalArgs,
 }
 
 /// `serve`.
@@ -202,8 +321,8 @@ pub struct PathArgs {
     /// A probe is lost after this time.
     #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
     pub timeout: u64,
-    /// DSCP of the probes, 0 to 63.
-    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
+    /// DSCP of the probes: 0 to 63, or a name such as EF, CS6, AF41.
+    #[arg(long, value_parser = dscp)]
     pub dscp: Option<u8>,
     /// SO_PRIORITY of the probes: the queue discipline's class and, by a VLAN interface's egress map, the PCP bits.
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=15))]
@@ -248,11 +367,15 @@ pub enum ModeArg {
 }
 
 /// `measure`.
+#[allow(clippy::struct_excessive_bools)] // each is a flag
 #[derive(Debug, Args)]
 pub struct MeasureArgs {
     /// HOST or HOST:PORT.
-    #[arg(required_unless_present = "self_test")]
+    #[arg(required_unless_present_any = ["self_test", "configured_target"])]
     pub target: Option<String>,
+    /// The config file's `target`, used where the command line names none.
+    #[arg(long, hide = true)]
+    pub configured_target: Option<String>,
     /// How to probe.
     #[command(flatten)]
     pub path: PathArgs,
@@ -281,10 +404,19 @@ pub struct MeasureArgs {
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub warmup: Option<u64>,
     /// Measure idle first, then again with bulk TCP streams beside the probe; both stand side by side.
-    #[arg(long, value_name = "STREAMS", num_args = 0..=1, default_missing_value = "2")]
+    #[arg(
+        long,
+        value_name = "STREAMS",
+        num_args = 0..=1,
+        default_missing_value = "2",
+        value_parser = clap::value_parser!(u32).range(0..=MOST_STREAMS)
+    )]
     pub load: Option<u32>,
+    /// Exit 1 unless every goal is met; one that too few samples bear is not. In open loop from the planned send.
+    #[command(flatten)]
+    pub goal: GoalArgs,
     /// Measure at each point of an axis: interval=10us,1ms, size=64..1472 or rate=1000..100000; each for --duration.
-    #[arg(long, value_name = "AXIS=POINTS", conflicts_with = "log")]
+    #[arg(long, value_name = "AXIS=POINTS", conflicts_with_all = ["log", "load", "goal"])]
     pub sweep: Option<String>,
     /// SCHED_FIFO priority, 1 to 98.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
@@ -301,11 +433,14 @@ pub struct MeasureArgs {
     /// Store the run in this folder: the document, and every sample.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
+    /// Replace the run that --out already holds.
+    #[arg(long, requires = "out")]
+    pub overwrite: bool,
     /// Clock: auto takes the kernel's, and the TSC where that is dear.
     #[arg(long, value_enum, default_value_t = ClockArg::Auto)]
     pub clock: ClockArg,
     /// This tool's own floor on this host instead of a path.
-    #[arg(long = "self")]
+    #[arg(long = "self", conflicts_with_all = ["target", "sweep", "load", "goal", "log", "out", "stamps", "rate", "count"])]
     pub self_test: bool,
 }
 
@@ -325,8 +460,8 @@ pub struct CompareArgs {
     /// Interface of the path.
     #[arg(long)]
     pub iface: Option<String>,
-    /// Pairs of rounds.
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=1000))]
+    /// Most pairs of rounds; fewer where the difference shows sooner.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(4..=1000))]
     pub pairs: u32,
     /// Length of one round.
     #[arg(long, value_parser = round, default_value = "200ms", value_name = "TIME")]
@@ -359,6 +494,12 @@ pub struct NoiseArgs {
     /// interrupts.
     #[arg(long)]
     pub trace: bool,
+    /// Store the run in this folder, for `lowlat report`.
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    /// Replace the run that --out already holds.
+    #[arg(long, requires = "out")]
+    pub overwrite: bool,
 }
 
 /// `plan`.
@@ -370,9 +511,9 @@ pub struct PlanArgs {
     /// Use stored facts for the findings.
     #[arg(long, value_name = "FILE")]
     pub facts: Option<PathBuf>,
-    /// Latency goal.
-    #[arg(long, value_parser = duration, allow_hyphen_values = true)]
-    pub goal: Option<u64>,
+    /// The latency wanted; some rules look at the median's.
+    #[command(flatten)]
+    pub goal: GoalArgs,
     /// Show the change each step makes, as a diff (the default on a terminal).
     #[arg(long)]
     pub diff: bool,
@@ -383,7 +524,7 @@ pub struct PlanArgs {
     #[arg(long)]
     pub allow_disruptive: bool,
     /// One setting instead of the findings': KNOB TARGET VALUE.
-    #[arg(long, num_args = 3, value_names = ["KNOB", "TARGET", "VALUE"])]
+    #[arg(long, num_args = 3, value_names = ["KNOB", "TARGET", "VALUE"], allow_hyphen_values = true)]
     pub set: Vec<String>,
 }
 
@@ -415,9 +556,9 @@ pub struct OptimizeArgs {
     /// Far end that runs `lowlat serve`: HOST or HOST:PORT.
     #[arg(long)]
     pub target: Option<String>,
-    /// The P50 wanted, e.g. 50us.
-    #[arg(long, value_parser = duration, allow_hyphen_values = true, value_name = "TIME")]
-    pub goal: Option<u64>,
+    /// The latency wanted.
+    #[command(flatten)]
+    pub goal: GoalArgs,
     /// The P50 you believe you have now; the report sets it against the measured one.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub present: Option<u64>,
@@ -436,18 +577,25 @@ pub struct OptimizeArgs {
     /// Leave out what other programs of the host would feel: only the interface's own settings are tried.
     #[arg(long)]
     pub own_settings_only: bool,
-    /// Pairs of rounds per step.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(4..=1000))]
+    /// Most pairs of rounds per step; a step whose effect shows sooner takes fewer.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(4..=1000))]
     pub pairs: u32,
+    /// Smallest difference worth having, as a share of the median, a time, or both: 1%,0.5us.
+    #[arg(long, value_parser = worth, default_value = "1%,0.5us", value_name = "SHARE|TIME")]
+    pub worth: Worth,
+    /// Chance, over the whole run, that a step without an effect is kept.
+    #[arg(long, value_parser = false_keep, default_value = "5%", value_name = "SHARE")]
+    pub false_keep: f64,
     /// Length of one round.
     #[arg(long, value_parser = round, default_value = "150ms", value_name = "TIME")]
     pub round: u64,
     /// Length of baseline and result.
     #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
     pub duration: u64,
-    /// Bulk TCP streams of the measurement under load; 0 leaves it out.
-    #[arg(long, default_value_t = 2)]
-    pub load: u32,
+    /// Bulk TCP streams of the measurement under load, which need `lowlat serve` at the far end; 0 leaves it out.
+    /// Default: 2 where it runs there.
+    #[arg(long, value_name = "STREAMS", value_parser = clap::value_parser!(u32).range(0..=MOST_STREAMS))]
+    pub load: Option<u32>,
     /// Engines to show on the same path; `none` leaves them out.
     #[arg(long, value_delimiter = ',', default_value = "block,spin,io-uring,af-xdp")]
     pub engines: Vec<String>,
@@ -462,9 +610,9 @@ pub struct DemoArgs {
     /// netns (seconds, veth) or vm (a minute, real NIC drivers in QEMU).
     #[arg(long, default_value = "netns")]
     pub lab: String,
-    /// The P50 wanted.
-    #[arg(long, value_parser = duration, allow_hyphen_values = true, default_value = "100us", value_name = "TIME")]
-    pub goal: u64,
+    /// The latency wanted; default: a median of 100us.
+    #[command(flatten)]
+    pub goal: GoalArgs,
     /// Also write the report as a page.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
@@ -526,6 +674,12 @@ pub enum FormatArg {
 /// `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// facts, check, plan, measure, compare, sweep, noise, optimize, status or journal.
+    #[arg(help = documents())]
     pub name: String,
+}
+
+/// The names of all documents.
+fn documents() -> String {
+    let names: Vec<&str> = lowlat_model::schema::DOCUMENTS.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
 }

@@ -56,7 +56,8 @@ pub fn questions(known: &Known<'_>, input: &mut dyn BufRead, output: &mut dyn Wr
     let time = |what: &'static str| {
         move |text: &str| parse_duration_ns(text).map(drop).map_err(|e| Failure::new(format!("read the {what}: {e}")))
     };
-    let goal = talk.ask("Latency goal for the median round trip [50us]: ", "50us", &time("goal"))?;
+    let goal =
+        talk.ask("Latency goal: of the median, or by quantile as in p99=100us,max=1ms [50us]: ", "50us", &goals)?;
     let present = talk.ask("Present latency, if you know it [unknown]: ", "unknown", &|text| match text {
         "unknown" => Ok(()),
         text => time("present latency")(text),
@@ -83,6 +84,13 @@ pub fn questions(known: &Known<'_>, input: &mut dyn BufRead, output: &mut dyn Wr
     let words: Vec<_> = args.iter().map(|a| lowlat_knobs::shell::quote(a)).collect();
     talk.say(&format!("\nThe same without questions: lowlat {}\n\n", words.join(" ")))?;
     Ok(args)
+}
+
+/// What `--goal` takes.
+fn goals(text: &str) -> Result<(), Failure> {
+    let goals: Result<Vec<_>, String> = text.split(',').map(str::parse).collect();
+    let set = goals.and_then(|goals| lowlat_model::goal::check_goals(&goals));
+    set.map(drop).map_err(|e| Failure::new(format!("read the goal: {e}")))
 }
 
 struct Talk<'a> {
@@ -162,6 +170,8 @@ mod tests {
     fn answers_become_flags() {
         let given = ["optimize", "--iface=eth0", "--target=10.0.0.2", "--goal=20us", "--present=1ms"];
         assert_eq!(ask("\n10.0.0.2\n20us\n1ms\ntry\n"), Ok(flags(&given)));
+        let tail = ["optimize", "--iface=eth0", "--target=10.0.0.2", "--goal=20us,p99=1ms"];
+        assert_eq!(ask("\n10.0.0.2\n20us,p99=1ms\n\ntry\n"), Ok(flags(&tail)));
         let kept = ["optimize", "--iface=eth0", "--target=10.0.0.2", "--goal=50us", "--dry-run"];
         assert_eq!(ask("\n10.0.0.2\n\n\n\n"), Ok(flags(&kept)));
         let (args, said) = ask_as(b"\n10.0.0.2\n\n\n", false);
@@ -171,14 +181,14 @@ mod tests {
 
     #[test]
     fn a_wrong_answer_is_told_and_asked_for_again() {
-        let all = "nosuch0\nlo\neth0\n\nnowhere\n10.0.0.2\n50\n-5us\n20us\nsoon\n1ms\nperhaps\ntry\n";
+        let all = "nosuch0\nlo\neth0\n\nnowhere\n10.0.0.2\n50\np98=5us\n20us\nsoon\n1ms\nperhaps\ntry\n";
         let (args, said) = ask_as(all.as_bytes(), true);
         assert_eq!(
             args,
             Ok(flags(&["optimize", "--iface=eth0", "--target=10.0.0.2", "--goal=20us", "--present=1ms"])),
             "{said}"
         );
-        for told in ["nosuch0", "it is lo", "no target", "not over eth0", "no unit", "-5us", "soon", "perhaps"] {
+        for told in ["nosuch0", "it is lo", "no target", "not over eth0", "no unit", "p98", "soon", "perhaps"] {
             assert!(said.contains(told), "{told}: {said}");
         }
         assert_eq!(said.matches("Interface [eth0]: ").count(), 3, "{said}");

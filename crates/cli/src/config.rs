@@ -26,9 +26,11 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
     let named = named_file(&args);
     let path = named.clone().unwrap_or_else(|| OsString::from(DEFAULT));
     let path = Path::new(&path);
-    let Some(position) = command_at(&args).filter(|at| COMMANDS.iter().any(|c| args[*at] == *c)) else {
+    let position = command_at(&args).filter(|at| COMMANDS.iter().any(|c| args[*at] == *c));
+    // A file that is named is read whatever the command, so that a wrong name is never passed over.
+    if position.is_none() && (named.is_none() || args.iter().any(|a| a == "--help" || a == "-h")) {
         return Ok(args);
-    };
+    }
     let bytes = match lowlat_sys::store::read(path) {
         Ok(bytes) => bytes,
         Err(e) if named.is_some() => {
@@ -43,27 +45,41 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
     let table: BTreeMap<String, toml::Value> = toml::from_str(&text).map_err(|e| {
         Failure::new(format!("read config {}: {}; write keys as in `goal = \"50us\"`", path.display(), e.message()))
     })?;
-    let Some(name) = args[position].to_str() else { return Ok(args) };
+    let name = position.and_then(|at| args[at].to_str()).unwrap_or_default();
     let known = |cmd: &clap::Command, key: &str| cmd.get_arguments().any(|a| a.get_long() == Some(key));
-    let Some(sub) = command.find_subcommand(name) else { return Ok(args) };
-    let mut flags = Vec::new();
+    let sub = command.find_subcommand(name);
+    let (mut flags, mut bare) = (Vec::new(), Vec::new());
     for (key, value) in &table {
         if !COMMANDS.iter().filter_map(|c| command.find_subcommand(c)).any(|c| known(c, key)) {
             return Err(Failure::new(format!(
-                "read config {}: there is no setting {key:?}; see `lowlat {name} --help`",
-                path.display()
+                "read config {}: there is no setting {key:?}; see `lowlat {} --help`",
+                path.display(),
+                if name.is_empty() { "optimize" } else { name }
             )));
         }
+        let (Some(position), Some(sub)) = (position, sub) else { continue };
+        // The target of `measure` is no flag, and the one on the command line may stand anywhere.
+        let key = if name == "measure" && key == "target" { "configured-target" } else { key };
         let given = args[position..]
             .iter()
             .filter_map(|a| a.to_str())
             .any(|a| a.strip_prefix("--").is_some_and(|a| a == key || a.starts_with(&format!("{key}="))));
-        if given || !known(sub, key) {
-            continue;
-        }
+        let Some(arg) = sub.get_arguments().find(|a| a.get_long() == Some(key)).filter(|_| !given) else { continue };
         match value {
             toml::Value::Boolean(false) => {}
-            toml::Value::Boolean(true) => flags.push(OsString::from(format!("--{key}"))),
+            toml::Value::Boolean(true) if !arg.get_action().takes_values() => {
+                flags.push(OsString::from(format!("--{key}")));
+            }
+            // A flag whose value may be left out stands last, where no word of the user's is taken for its value.
+            toml::Value::Boolean(true) if arg.get_num_args().is_some_and(|n| n.min_values() == 0) => {
+                bare.push(OsString::from(format!("--{key}")));
+            }
+            toml::Value::Boolean(true) => {
+                return Err(Failure::new(format!(
+                    "read config {}: {key:?} is true, and takes a value; write it as in `{key} = \"…\"`",
+                    path.display()
+                )));
+            }
             toml::Value::Array(items) => {
                 for item in items {
                     flags.push(OsString::from(format!("--{key}={}", scalar(path, key, item)?)));
@@ -72,10 +88,12 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
             other => flags.push(OsString::from(format!("--{key}={}", scalar(path, key, other)?))),
         }
     }
+    let Some(position) = position else { return Ok(args) };
     let mut merged = args;
     let rest = merged.split_off(position + 1);
     merged.extend(flags);
     merged.extend(rest);
+    merged.extend(bare);
     Ok(merged)
 }
 

@@ -7,6 +7,7 @@
 mod args;
 mod ask;
 mod clocks;
+mod combinations;
 mod commands;
 mod conditions;
 mod config;
@@ -72,22 +73,29 @@ fn parse(args: Vec<OsString>) -> Result<Option<Cli>, Failure> {
     let name =
         args.iter().skip(1).find_map(|a| Cli::command().find_subcommand(a.to_str()?).map(|c| c.get_name().to_owned()));
     let matches = Cli::command().try_get_matches_from(args);
-    match matches.and_then(|m| Cli::from_arg_matches(&m)) {
-        Ok(cli) => Ok(Some(cli)),
-        Err(e) if e.use_stderr() => {
-            // clap's first line says what is wrong; usage and tips would make the one line many.
-            let text = e.to_string();
-            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            let missing: Vec<&str> = text.lines().skip(1).take_while(|l| !l.is_empty()).map(str::trim).collect();
-            let what = if missing.is_empty() { first.to_owned() } else { format!("{first} {}", missing.join(" ")) };
-            let of = name.map_or_else(String::new, |name| format!("{name} "));
-            Err(Failure::new(format!("{what}; see `lowlat {of}--help`")))
-        }
+    match matches.and_then(|m| Cli::from_arg_matches(&m).map(|cli| (cli, m))) {
+        Ok((cli, matches)) => combinations::check(&matches).map(|()| Some(cli)),
+        Err(e) if e.use_stderr() => Err(refusal(&e.to_string(), name.as_deref())),
         Err(e) => {
             output::text(&e.render().to_string());
             Ok(None)
         }
     }
+}
+
+/// What clap says, in one line: its first line, what is missing, and the name that was meant.
+fn refusal(text: &str, command: Option<&str>) -> Failure {
+    let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let missing: Vec<&str> = text.lines().skip(1).take_while(|l| !l.is_empty()).map(str::trim).collect();
+    let what = if missing.is_empty() { first.to_owned() } else { format!("{first} {}", missing.join(" ")) };
+    // clap_builder, error/format.rs: "tip: a similar subcommand exists: 'measure'".
+    let similar = text.lines().find_map(|l| {
+        let tip = l.trim().strip_prefix("tip: ").filter(|t| t.contains("similar"))?;
+        tip.split_once(": ").map(|(_, names)| names)
+    });
+    let meant = similar.map_or_else(String::new, |names| format!("write {names}, or "));
+    let of = command.map_or_else(String::new, |name| format!("{name} "));
+    Failure::new(format!("{what}; {meant}see `lowlat {of}--help`"))
 }
 
 fn dispatch(command: Command, json: bool) -> Outcome {
@@ -140,4 +148,24 @@ fn wall_clock_ns() -> u64 {
         .ok()
         .and_then(|d| u64::try_from(d.as_nanos()).ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_word_gets_the_one_that_was_meant() {
+        let said = |args: &[&str]| {
+            let args = std::iter::once("lowlat").chain(args.iter().copied()).map(OsString::from).collect();
+            parse(args).map(drop).map_err(|e| e.to_string()).err().unwrap_or_default()
+        };
+        for (args, meant) in [
+            (&["mesure", "h"][..], "; write 'measure', or see"),
+            (&["measure", "h", "--duratoin", "1s"], "; write '--duration', or see `lowlat measure --help`"),
+            (&["frobnicate"], "'frobnicate'; see `lowlat --help`"),
+        ] {
+            assert!(said(args).contains(meant), "{args:?}: {}", said(args));
+        }
+    }
 }

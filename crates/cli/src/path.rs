@@ -89,6 +89,12 @@ impl Path {
             )));
         }
         let remote = resolve(target, peer.default_port())?;
+        if proto == Proto::Icmp && remote.port() != 0 {
+            return Err(Failure::new(format!(
+                "probe {target:?} over ICMP: an echo request has no port; leave out :{}, or choose --proto udp",
+                remote.port()
+            )));
+        }
         let busy_poll_us = args.busy_poll.map(|ns| u32::try_from(ns / 1_000).unwrap_or(u32::MAX));
         Ok(Self {
             remote,
@@ -128,14 +134,21 @@ impl Path {
         endpoint
     }
 
-    /// A fresh peer for this path.
-    pub fn peer(&self, duration_ns: u64) -> Result<Box<dyn Peer>, Failure> {
+    /// A fresh peer for this path, for a run of that length; `interval_ns` is the time between probes, 0 for as fast as
+    /// they go.
+    pub fn peer(&self, duration_ns: u64, interval_ns: u64) -> Result<Box<dyn Peer>, Failure> {
         let entry = lowlat_peers::find(&self.peer).ok_or_else(|| {
             Failure::new(format!("probe by {:?}: there is no far-end protocol of that name; see --peer", self.peer))
         })?;
         let options =
-            Options { key: self.key.clone(), message_len: self.size, duration_ns, interval_ns: 0, stamps: self.stamps };
+            Options { key: self.key.clone(), message_len: self.size, duration_ns, interval_ns, stamps: self.stamps };
         Ok((entry.make)(&options))
+    }
+
+    /// Where bulk streams would go: the sink of a `lowlat serve`. Another protocol's port is not its port.
+    pub fn sink(&self) -> SocketAddr {
+        let own = self.peer == lowlat_peers::lowlat::ENTRY.name;
+        SocketAddr::new(self.remote.ip(), if own { self.remote.port() } else { lowlat_peers::lowlat::DEFAULT_PORT })
     }
 
     /// `udp`, `tcp`, `icmp`.
@@ -225,6 +238,12 @@ fn look_up(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
     let bad_port =
         |port: &str| Failure::new(format!("read the target {target:?}: {port:?} is no port; write HOST or HOST:PORT"));
     if let Some((ip, scope, port)) = scoped(target) {
+        // The C library takes a name as a scope for these alone (glibc, inet/inet6_scopeid_pton.c).
+        if !ip.is_unicast_link_local() {
+            return Err(Failure::new(format!(
+                "read the target {target:?}: only a link-local address (fe80::/10) has an interface behind it; write {ip}"
+            )));
+        }
         let port = port.map_or(Ok(default_port), |p| p.parse().map_err(|_| bad_port(p)))?;
         // The C library knows the interfaces' names, and says which address has none.
         let found = (format!("{ip}%{scope}").as_str(), port).to_socket_addrs().ok().and_then(|mut all| all.next());
@@ -234,9 +253,14 @@ fn look_up(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
             ))
         });
     }
-    let bare = target.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(ip) = bare.parse::<IpAddr>() {
+    let bare = target.strip_prefix('[').and_then(|t| t.strip_suffix(']')).filter(|t| t.contains(':'));
+    if let Ok(ip) = bare.unwrap_or(target).parse::<IpAddr>() {
         return Ok(SocketAddr::new(ip, default_port));
+    }
+    if target.contains(['[', ']']) {
+        return Err(Failure::new(format!(
+            "read the target {target:?}: its brackets hold no IPv6 address; write [ADDRESS] or [ADDRESS]:PORT"
+        )));
     }
     let (host, port) = match target.rsplit_once(':') {
         Some((host, port)) => match port.parse() {
@@ -278,6 +302,11 @@ mod tests {
             assert!(at(bad).is_err_and(|e| e.contains(named)), "{bad}");
         }
         assert_eq!(at("[::1]:99").as_deref(), Ok("[::1]:99"));
+        assert_eq!(at("[fd02::2]").as_deref(), Ok("[fd02::2]:7"));
         assert!(at("10.1.2.3:many").is_err());
+        for bad in ["[fd02::2", "fd02::2]", "[[fd02::2]]", "[10.1.2.3]", "[fd02::2]9"] {
+            assert!(at(bad).is_err_and(|e| e.contains("brackets")), "{bad}: {:?}", at(bad));
+        }
+        assert!(at("fd77::2%lo").is_err_and(|e| e.contains("only a link-local") && e.contains("write fd77::2")));
     }
 }

@@ -1,20 +1,19 @@
 //! One measurement on a path: opens engine and peer, measures, closes. The wiring between `path` and the measure crate.
 
-use std::net::SocketAddr;
-
 use lowlat_measure::clock::Wish;
 use lowlat_measure::load::{Load as Bulk, Running};
 use lowlat_measure::log::Writer;
 use lowlat_measure::placement::{Placed, Placement};
-use lowlat_measure::{Context, Mode, Pattern, Progress, SampleSink, Samples, Session, Spec, Warmup};
+use lowlat_measure::{Context, Mode, Pattern, Probe, Progress, SampleSink, Samples, Session, Spec, Warmup};
 use lowlat_model::Schema;
 use lowlat_model::log::LogHead;
-use lowlat_model::measurement::Measurement;
+use lowlat_model::measurement::{Measurement, samples_needed};
 use lowlat_model::units::us;
 use lowlat_model::verdict::{Flow, Round};
 use lowlat_peers::Peer;
 use lowlat_sys::{Live, Sys};
-use lowlat_transport::{Engine, Proto};
+use lowlat_transport::Engine;
+use lowlat_tune::Summary;
 
 use crate::clocks;
 use crate::conditions::{self, Ticks};
@@ -31,8 +30,6 @@ const WARMUP_ROUND: u64 = 5;
 /// Bulk streams run so long before the first probe of a round: slow start on a path of 10 ms reaches 10 Gbit/s in
 /// ten round trips (RFC 6928: 10 segments at first; doubled in each round trip).
 pub const LOAD_RISES: std::time::Duration = std::time::Duration::from_millis(150);
-/// A sink that takes longer is not there.
-const SINK_ANSWERS: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What to measure, and how long.
 #[derive(Debug, Clone)]
@@ -93,48 +90,82 @@ impl<'a> Ask<'a> {
             stamps: self.path.stamps,
             ..Spec::default()
         };
-        // At a slow pace a hundred probes would take longer than the run: then what leaves in the first tenth of a second.
+        // At a slow pace a hundred probes would take longer than the run: then what leaves in the first tenth of a second,
+        // or the first few in the first tenth of the run.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
-        let probes = spec.rate_pps().map_or(warmup, |rate| warmup.min((rate * 0.1) as u64).max(WARMUP_ROUND));
+        let probes = spec.rate_pps().map_or(warmup, |rate| {
+            let few = WARMUP_ROUND.min((rate * self.duration_ns as f64 / 1e10) as u64);
+            warmup.min((rate * 0.1) as u64).max(few)
+        });
         spec.warmup = self.warmup_ns.map_or(Warmup::Probes(probes), Warmup::For);
         spec
     }
 
     /// Refuses what cannot be measured, before anything is opened, written or sent.
     pub fn check(&self) -> Result<(), Failure> {
-        if self.load_streams > 0 && self.path.proto != Proto::Icmp {
-            load_possible(self.path)?;
+        let spec = self.spec();
+        let once = spec.rate_pps().is_some_and(|rate| rate * (self.duration_ns as f64) < 1e9);
+        if once && self.count != Some(1) {
+            return Err(Failure::new(format!(
+                "measure at {} probes a second for {}: the second probe would leave after the end; choose a higher \
+                 --rate or a longer --duration",
+                spec.rate_pps().unwrap_or_default(),
+                words(Some(self.duration_ns))
+            )));
         }
-        Ok(self.spec().check(self.path.peer(self.duration_ns)?.message_sizes())?)
+        Ok(spec.check(self.peer()?.message_sizes())?)
+    }
+
+    /// A fresh peer, told how long the run is and how fast probes leave.
+    pub fn peer(&self) -> Result<Box<dyn Peer>, Failure> {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
+        let interval_ns = self.spec().rate_pps().map_or(0, |rate| (1e9 / rate) as u64);
+        self.path.peer(self.duration_ns, interval_ns)
+    }
+
+    /// As slow as the far end allows, and that in words; `None` where it allows what was asked for.
+    fn paced(&self, peer: &str, least_ns: Option<u64>) -> Option<(Self, String)> {
+        let least = least_ns?;
+        let fastest = 1e9 / least as f64;
+        let mode = match self.mode {
+            Mode::PingPong { interval_ns } if interval_ns.is_none_or(|i| i < least) => {
+                Mode::PingPong { interval_ns: Some(least) }
+            }
+            // What comes in bunches comes faster than the mean: evenly spread is the fastest that is answered.
+            Mode::OpenLoop { rate_pps, pattern } if rate_pps > fastest || pattern != Pattern::Fixed => {
+                Mode::OpenLoop { rate_pps: rate_pps.min(fastest), pattern: Pattern::Fixed }
+            }
+            _ => return None,
+        };
+        let every = words(Some(least));
+        Some((Self { mode, ..self.clone() }, format!("the {peer} server allows one probe per {every}; paced to it")))
     }
 }
 
 /// Measures a path and returns the document.
 pub fn measure(ask: &Ask<'_>, sys: &dyn Sys) -> Result<Measurement, Failure> {
-    let measurement = measure_with(ask, sys, None, &mut |_| {})?;
+    let measurement = measure_with(ask, sys, &[], &mut |_| {})?;
     if signals::stopped() {
         return Err(Failure::new("measure: interrupted by a signal"));
     }
     Ok(measurement)
 }
 
-/// As [`measure`], with a sample log and progress; on a signal, what was measured so far.
+/// As [`measure`], with a sample log in each of `files`, and progress; on a signal, what was measured so far.
 pub fn measure_with(
     ask: &Ask<'_>,
     sys: &dyn Sys,
-    file: Option<&std::path::Path>,
+    files: &[&std::path::Path],
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Measurement, Failure> {
     ask.check()?;
     clocks::settle(Wish::Auto, sys);
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
-    let spec = Spec { lock_memory: true, watch_gaps: true, ..ask.spec() };
     let mut context = context(ask.path, ask.engine);
-    let mut open_log = || match file {
-        Some(file) => log_file(file, &spec, &context).map(Some),
-        None => Ok(None),
-    };
-    let Ran { mut samples, log, place, flow } = run(ask, &spec, &mut open_log, progress)?;
+    let as_measured = |ask: &Ask<'_>| Spec { lock_memory: true, watch_gaps: true, ..ask.spec() };
+    let mut open_logs = |spec: &Spec| files.iter().map(|file| log_file(file, spec, &context)).collect();
+    let Ran { mut samples, logs, place, spec, slowed, flow } = run(ask, &as_measured, &mut open_logs, progress)?;
+    context.warnings.extend(slowed);
     context.conditions = Some(conditions::read(ask.path, &place, sys));
     let (clock, weakens) = clocks::settle(Wish::Auto, sys).at_end();
     context.environment.insert("clock".into(), clock);
@@ -154,16 +185,29 @@ pub fn measure_with(
     if let Some(stamps) = &mut measurement.stamps {
         stamps.nic = nic;
     }
-    if let Some((log, file)) = log.zip(file) {
+    for (log, file) in logs.into_iter().zip(files) {
         let probes = log.finish(measurement.steady, measurement.interrupted).map_err(|e| {
             Failure::new(format!(
                 "finish the sample log {}: {e}; look at the space left where it is written",
                 file.display()
             ))
         })?;
-        crate::output::progress(&format!("{probes} probes, warm-up included, are in the sample log"));
+        crate::output::progress(&format!("{probes} probes, warm-up included, are in {}", file.display()));
     }
     Ok(measurement)
+}
+
+/// The same probes into several logs.
+struct Logs<'a>(&'a mut [Writer]);
+
+impl SampleSink for Logs<'_> {
+    fn put(&mut self, probe: &Probe) -> std::io::Result<()> {
+        self.0.iter_mut().try_for_each(|log| log.put(probe))
+    }
+
+    fn after(&mut self, index: u64, late: bool) -> std::io::Result<()> {
+        self.0.iter_mut().try_for_each(|log| log.after(index, late))
+    }
 }
 
 /// Begins a log that says what is measured.
@@ -192,11 +236,6 @@ fn log_file(file: &std::path::Path, spec: &Spec, context: &Context) -> Result<Wr
     })
 }
 
-/// One round of an A/B test: the samples in send order, lost ones as +∞.
-pub fn round(ask: &Ask<'_>) -> Result<Vec<u64>, Failure> {
-    Ok(flow_round(ask)?.samples_ns)
-}
-
 /// One round of an A/B test on one flow: ping-pong for [`Ask::duration_ns`], then probes on a plan for
 /// [`Ask::planned_ns`] ([`lowlat_measure::paced`]), whose latency counts from the planned send. Lost probes, and planned
 /// ones that never left, are [`LOST`](lowlat_model::measurement::LOST).
@@ -207,19 +246,23 @@ pub fn round(ask: &Ask<'_>) -> Result<Vec<u64>, Failure> {
 ///
 /// On a signal, what was measured so far.
 pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
-    let spec = ask.spec_with(WARMUP_ROUND);
+    let asked = ask.spec_with(WARMUP_ROUND);
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
     if load.is_some() {
         std::thread::sleep(LOAD_RISES);
     }
     let choice = conditions::choose(ask.path, &Live::new());
     let mut engine = ask.path.open_round(ask.engine, ask.source_port)?;
-    let mut peer = ask.path.peer(ask.duration_ns.saturating_add(ask.planned_ns))?;
-    let placed = Placed::take(&placement(&spec, &choice))?;
-    let mut session = open(ask, &spec, engine.as_mut(), peer.as_mut())?;
+    let mut peer = Ask { duration_ns: ask.duration_ns.saturating_add(ask.planned_ns), ..ask.clone() }.peer()?;
+    let placed = Placed::take(&placement(&asked, &choice))?;
+    let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
+    // A far end that sets the pace gets none on a plan: what it allows is a plan already.
+    let slower = ask.paced(&ask.path.peer, session.min_interval()).map(|(slower, _)| slower.spec_with(WARMUP_ROUND));
+    let planned_wanted = if slower.is_some() { 0 } else { ask.planned_ns };
+    let spec = slower.unwrap_or(asked);
     let samples_ns = session.round(&spec, None, signals::stop(), &mut |_| {})?.rtts();
     let seed = session.flow().source_port.map_or(1, u64::from);
-    let plan = lowlat_measure::paced(&spec, &samples_ns, ask.planned_ns, seed).filter(|_| !signals::stopped());
+    let plan = lowlat_measure::paced(&spec, &samples_ns, planned_wanted, seed).filter(|_| !signals::stopped());
     let planned_ns = match plan {
         Some(plan) => session.round(&plan, None, signals::stop(), &mut |_| {})?.rtts_planned(),
         None => Vec::new(),
@@ -244,40 +287,77 @@ fn open<'a>(
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))
 }
 
-/// What a run gave.
+/// What [`run`] gives.
 struct Ran {
     samples: Samples,
-    log: Option<Writer>,
+    logs: Vec<Writer>,
     place: conditions::Run,
+    /// As it was measured.
+    spec: Spec,
+    /// That the far end set the pace.
+    slowed: Option<String>,
     flow: Flow,
 }
 
-/// Opens, places, greets, begins the log (only now: a target that does not answer leaves an old log as it was), measures.
+/// Opens, places, greets, begins the logs (only now: a target that does not answer leaves an old log as it was), measures.
 fn run(
     ask: &Ask<'_>,
-    spec: &Spec,
-    open_log: &mut dyn FnMut() -> Result<Option<Writer>, Failure>,
+    spec: &dyn Fn(&Ask<'_>) -> Spec,
+    open_logs: &mut dyn FnMut(&Spec) -> Result<Vec<Writer>, Failure>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Ran, Failure> {
     let choice = conditions::choose(ask.path, &Live::new());
     let mut engine = ask.path.open(ask.engine)?;
-    let mut peer = ask.path.peer(ask.duration_ns)?;
-    let placed = Placed::take(&placement(spec, &choice))?;
-    let place = conditions::Run::of(choice, &placed, spec.rt_priority, Ticks::read(&Live::new()));
-    let mut session = open(ask, spec, engine.as_mut(), peer.as_mut())?;
-    let mut log = open_log()?;
-    let sink = log.as_mut().map(|log| log as &mut dyn SampleSink);
-    let samples = session.round(spec, sink, signals::stop(), progress)?;
+    let mut peer = ask.peer()?;
+    let asked = spec(ask);
+    let placed = Placed::take(&placement(&asked, &choice))?;
+    let place = conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()));
+    let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
+    let (spec, slowed) = match ask.paced(&ask.path.peer, session.min_interval()) {
+        Some((slower, words)) => (spec(&slower), Some(words)),
+        None => (asked, None),
+    };
+    let mut logs = open_logs(&spec)?;
+    let mut all = Logs(&mut logs);
+    let sink: Option<&mut dyn SampleSink> = if all.0.is_empty() { None } else { Some(&mut all) };
+    let samples = session.round(&spec, sink, signals::stop(), progress)?;
     let flow = session.flow();
     session.close();
     drop(placed);
-    Ok(Ran { samples, log, place, flow })
+    Ok(Ran { samples, logs, place, spec, slowed, flow })
+}
+
+/// The least time between two probes that the far end answers, ns; `None` where it sets no limit.
+pub fn min_interval(path: &Path, engine: &str) -> Result<Option<u64>, Failure> {
+    let mut engine = path.open(engine)?;
+    let mut peer = path.peer(1_000_000_000, 0)?;
+    let session = Session::open(engine.as_mut(), peer.as_mut(), path.size, path.timeout_ns)
+        .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
+    let least = session.min_interval();
+    session.close();
+    Ok(least)
+}
+
+/// A round that holds enough probes for a median, besides its warm-up, at the pace that the far end allows.
+pub fn round_at_pace(path: &Path, engine: &str, round_ns: u64) -> Result<(u64, Option<String>), Failure> {
+    let Some(least) = min_interval(path, engine)? else { return Ok((round_ns, None)) };
+    let probes = samples_needed(0.5) + 2 * WARMUP_ROUND;
+    let round = round_ns.max(least.saturating_mul(probes));
+    let (every, long) = (words(Some(least)), words(Some(round)));
+    let said =
+        format!("the {} server allows one probe per {every}: rounds are {long} long, for {probes} each", path.peer);
+    Ok((round, (round > round_ns).then_some(said)))
+}
+
+/// Whether bulk streams would find their sink: asks with one, which ends at once.
+pub fn sink_answers(path: &Path) -> Result<(), Failure> {
+    bulk(path, 1).map(drop)
 }
 
 /// Whether the target answers at all, and in its protocol.
 pub fn reach(path: &Path, engine: &str) -> Result<(), Failure> {
     let mut engine_open = path.open(engine)?;
-    let mut peer = path.peer(1_000_000_000)?;
+    let mut peer = path.peer(1_000_000_000, 0)?;
     let session = Session::open(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns)
         .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
     session.close();
@@ -285,10 +365,14 @@ pub fn reach(path: &Path, engine: &str) -> Result<(), Failure> {
 }
 
 /// The document of samples that were taken in rounds.
-pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u64, sys: &dyn Sys) -> Measurement {
-    let rtt = lowlat_verdict::quantiles(samples);
-    let lost = samples.iter().filter(|s| **s == lowlat_model::measurement::LOST).count() as u64;
-    let sent = samples.len() as u64;
+pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: &dyn Sys) -> Measurement {
+    let pooled = |samples: fn(&Round) -> &[u64]| -> Vec<u64> {
+        rounds.iter().flat_map(|r| samples(r).iter().copied()).collect()
+    };
+    let (samples, planned) = (pooled(|r| &r.samples_ns), pooled(|r| &r.planned_ns));
+    let rtt = lowlat_verdict::quantiles(&samples);
+    let lost = samples.iter().chain(&planned).filter(|s| **s == lowlat_model::measurement::LOST).count() as u64;
+    let sent = (samples.len() + planned.len()) as u64;
     let mut context = context(path, engine);
     // Taken after the rounds: the CPUs are those that a round would get now.
     let choice = conditions::choose(path, sys);
@@ -297,6 +381,9 @@ pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u
     let cpus = path.cpu.map_or_else(node, |cpu| vec![cpu]);
     let place = conditions::Run { choice, cpus, ..conditions::Run::default() };
     context.conditions = Some(conditions::read(path, &place, sys));
+    if of.load_streams > 0 {
+        context.environment.insert("load".into(), format!("{} TCP streams", of.load_streams));
+    }
     Measurement {
         schema: Schema::current("measure"),
         target: context.target,
@@ -310,52 +397,23 @@ pub fn measurement_of(path: &Path, engine: &str, samples: &[u64], duration_ns: u
         received: sent - lost,
         lost,
         loss_ratio: (sent > 0).then(|| lost as f64 / sent as f64),
-        duration_ns,
+        duration_ns: of.duration_ns,
         rtt,
+        rtt_planned: lowlat_verdict::quantiles(&planned),
         jitter_ratio: lowlat_verdict::jitter_ratio(&rtt),
+        flow: rounds.last().map(|r| r.flow.clone()).unwrap_or_default(),
         conditions: context.conditions,
         environment: context.environment,
-        warnings: vec![
-            "measured in rounds, alternated with the other engines; duplicates and stamps are not counted".into(),
-        ],
+        warnings: vec![format!("{}; duplicates and stamps are not counted", of.words)],
         ..Measurement::default()
     }
 }
 
-/// Whether the far end can take a bulk load, or why not: only lowlat's own has a sink, and what it wants first would be
-/// nonsense to another. Echoes need no far end, so for them one may be there beside, on its default port; whether it is,
-/// the connection tells.
-pub fn load_possible(path: &Path) -> Result<(), Failure> {
-    let lowlat = lowlat_peers::lowlat::ENTRY.name;
-    if path.peer == lowlat {
-        return Ok(());
-    }
-    let next = "leave the load out with --load 0, or run `lowlat serve` there and probe it";
-    if path.peer != lowlat_peers::icmp::ENTRY.name {
-        return Err(Failure::new(format!(
-            "load {}: its far end speaks {}, and only {lowlat}'s takes bulk streams; {next}",
-            path.words, path.peer
-        )));
-    }
-    std::net::TcpStream::connect_timeout(&sink(path), SINK_ANSWERS).map(drop).map_err(|e| {
-        Failure::new(format!("load {}: no sink for bulk streams answers at {}: {e}; {next}", path.words, sink(path)))
-    })
-}
-
-/// Where bulk streams go.
-fn sink(path: &Path) -> SocketAddr {
-    let port = path.remote.port();
-    let mut sink = path.remote;
-    sink.set_port(if port == 0 { lowlat_peers::lowlat::DEFAULT_PORT } else { port });
-    sink
-}
-
-/// Bulk TCP streams to the far end's sink.
-fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
-    load_possible(path)?;
-    let sink = sink(path);
-    Ok(Bulk { sink, streams, bytes_per_second: None, preamble: lowlat_peers::lowlat::sink_request(path.key.as_ref()) }
-        .start()?)
+/// Bulk TCP streams to the sink of a `lowlat serve` there.
+pub fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
+    let preamble = lowlat_peers::lowlat::sink_request(path.key.as_ref());
+    let load = Bulk { sink: path.sink(), streams, bytes_per_second: None, preamble };
+    load.start().map_err(|e| Failure::because(e, "start `lowlat serve` there, or leave out --load"))
 }
 
 /// What the figures are of.

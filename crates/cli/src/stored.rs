@@ -17,10 +17,52 @@ use crate::figures::{self, Steady};
 /// The samples of a run that `measure --out` stored, beside its document.
 pub const SAMPLES: &str = "samples.log";
 /// Documents that a folder may hold, in the order in which they are looked for.
-const DOCUMENTS: [&str; 3] = ["measure.json", "sweep.json", "run.json"];
+const DOCUMENTS: [&str; 4] = ["measure.json", "sweep.json", "noise.json", "run.json"];
 /// Samples of a log that are held at once, 40 bytes each: up to here figures are exact and have intervals; beyond,
 /// memory stays flat and figures come from histograms.
 const KEEP: usize = 4 << 20;
+
+/// The samples of a sweep's point, counted from 1, beside its document.
+pub fn samples_of(point: u32) -> String {
+    format!("samples-{point:02}.log")
+}
+
+/// Makes the folder of `--out`, before the measurement takes its time. A run that it holds is not lost by a second use of
+/// a name: it is refused unless it may be overwritten, and then removed, so that no part of it stays.
+pub fn make_room(folder: &Path, overwrite: bool) -> Result<(), Failure> {
+    let cannot = |e: std::io::Error| {
+        Failure::new(format!(
+            "store the run in {}: {e}; name a folder that can be written with --out",
+            folder.display()
+        ))
+    };
+    std::fs::create_dir_all(folder).map_err(cannot)?;
+    for entry in std::fs::read_dir(folder).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let document = name.strip_suffix(".crc32").unwrap_or(&name);
+        if !(DOCUMENTS.contains(&document) || (name.starts_with("samples") && name.ends_with(".log"))) {
+            continue;
+        }
+        if !overwrite {
+            return Err(Failure::new(format!(
+                "store the run in {}: it holds a run already ({name}); name another folder, or add --overwrite",
+                folder.display()
+            )));
+        }
+        std::fs::remove_file(entry.path()).map_err(cannot)?;
+    }
+    Ok(())
+}
+
+/// Writes a document into a run's folder.
+pub fn save<T: serde::Serialize>(folder: &Path, name: &str, document: &T) -> Result<(), Failure> {
+    let text = serde_json::to_vec_pretty(document)
+        .map_err(|e| Failure::new(format!("write the run: {e}; report this as a bug")))?;
+    store::write_atomic(folder.join(name), text)
+        .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))
+}
 
 /// A stored run.
 #[derive(Debug)]
@@ -64,7 +106,7 @@ impl Stored {
             StoredRun::Optimize(run) => run.result.as_ref().or(run.baseline.as_ref()).ok_or_else(|| {
                 Failure::new(format!("compare {}: this run measured no path; name one that did", self.name))
             }),
-            StoredRun::Sweep(_) | StoredRun::Compare(_) => Err(Failure::new(format!(
+            StoredRun::Sweep(_) | StoredRun::Compare(_) | StoredRun::Noise(_) => Err(Failure::new(format!(
                 "compare {}: it holds no single measurement; name a run of `lowlat measure --out` or its sample log",
                 self.name
             ))),
@@ -103,16 +145,7 @@ fn locate(name: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
     }
     let store = Store::locate()?;
     let runs = store.runs_dir();
-    let id = if name == "last" {
-        store.run_ids()?.pop().ok_or_else(|| {
-            Failure::new(format!(
-                "report the last run: {} holds none; run `lowlat optimize` or `lowlat demo`",
-                runs.display()
-            ))
-        })?
-    } else {
-        name.to_owned()
-    };
+    let id = if name == "last" { last(&store)? } else { name.to_owned() };
     let file = runs.join(&id).join("run.json");
     if file.is_file() {
         Ok((file, None))
@@ -123,6 +156,27 @@ fn locate(name: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
             runs.display()
         )))
     }
+}
+
+/// The newest run that came to its end. Those that did not, and are newer, are told.
+fn last(store: &Store) -> Result<String, Failure> {
+    let runs = store.runs_dir();
+    let mut unfinished = Vec::new();
+    for id in store.run_ids()?.into_iter().rev() {
+        if runs.join(&id).join("run.json").is_file() {
+            if !unfinished.is_empty() {
+                let names = unfinished.join(", ");
+                crate::output::progress(&format!("left out: {names}, which did not come to an end; this is {id}"));
+            }
+            return Ok(id);
+        }
+        unfinished.push(id);
+    }
+    let none = if unfinished.is_empty() { "none" } else { "none that came to its end" };
+    Err(Failure::new(format!(
+        "report the last run: {} holds {none}; run `lowlat optimize` or `lowlat demo`",
+        runs.display()
+    )))
 }
 
 /// Opens a log and reads its head.
@@ -171,9 +225,12 @@ fn of_log(file: &Path) -> Result<Measurement, Failure> {
 pub fn log_of(name: &str) -> Result<PathBuf, Failure> {
     let (file, log) = locate(name)?;
     log.ok_or_else(|| {
-        Failure::new(format!(
-            "export the samples of {}: this run kept none; measure with --out or --log",
-            file.display()
-        ))
+        let first = file.with_file_name(samples_of(1));
+        let (why, next) = if first.is_file() {
+            ("a sweep has them point by point", format!("name one of its logs, e.g. {}", first.display()))
+        } else {
+            ("this run kept none", "measure with --out or --log".to_owned())
+        };
+        Failure::new(format!("export the samples of {}: {why}; {next}", file.display()))
     })
 }

@@ -20,7 +20,7 @@ pub enum MeasureError {
     Engine(#[from] EngineError),
     /// Nothing answered.
     #[error(
-        "measure: no answer to {tries} {peer} probes within {waited_ms} ms each; see that the far end runs (`lowlat serve`), that the address and port are right, and that no firewall is between"
+        "measure: no answer to {tries} {peer} probes within {waited_ms} ms each; see that {}, and that no firewall is between", far_end(.peer)
     )]
     Silent {
         /// Far-end protocol.
@@ -70,4 +70,30 @@ pub enum MeasureError {
         /// The kernel's answer.
         source: std::io::Error,
     },
+}
+
+/// What must be so for a far end of this protocol to answer.
+fn far_end(peer: &str) -> &'static str {
+    match peer {
+        "icmp" => "the address is right, that the far host answers echo requests (net.ipv4.icmp_echo_ignore_all)",
+        "sockperf" => "`sockperf server` runs there, that the address and port are right",
+        "stamp" => "a STAMP or TWAMP-Light reflector runs there, that the address and port are right",
+        "irtt" => "`irtt server` runs there, that the address and port are right",
+        _ => "the far end runs (`lowlat serve`), that the address and port are right",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_advised_by_its_protocol() {
+        let of = |peer| MeasureError::Silent { peer, tries: 5, waited_ms: 50 }.to_string();
+        assert!(of("lowlat").contains("lowlat serve"));
+        for (peer, advice) in [("icmp", "echo"), ("irtt", "irtt server"), ("stamp", "STAMP"), ("sockperf", "sockperf")]
+        {
+            assert!(of(peer).contains(advice) && !of(peer).contains("lowlat serve"), "{}", of(peer));
+        }
+    }
 }

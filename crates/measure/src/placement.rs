@@ -58,7 +58,7 @@ impl Placed {
             let error = |source| MeasureError::Placement {
                 what: format!("take real-time priority {priority}"),
                 source,
-                next: "choose 1 to 99, and run as root or with CAP_SYS_NICE; a spinning real-time thread needs a CPU of its own",
+                next: "choose 1 to 98, and run as root or with CAP_SYS_NICE; a spinning real-time thread needs a CPU of its own",
             };
             placed.scheduling = Some(scheduling().map_err(error)?);
             let param = libc::sched_param { sched_priority: i32::from(priority) };

@@ -115,6 +115,11 @@ impl<'a> Session<'a> {
         greeted.map(|()| session)
     }
 
+    /// The least time between two probes that the far end answers, ns; `None` where it sets no limit.
+    pub fn min_interval(&self) -> Option<u64> {
+        self.peer.min_interval()
+    }
+
     fn greet(&mut self, timeout_ns: u64, clocks: &dyn Clocks) -> Result<(), MeasureError> {
         let (mut answers, mut why) = (0, "");
         let mut now = clocks.now();

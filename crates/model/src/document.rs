@@ -54,7 +54,8 @@ pub struct RunDocument {
     pub confidence_parts: Vec<ConfidencePart>,
     /// The goal; `null` when none was given.
     pub goal_ns: Option<u64>,
-    /// Result P50 ≤ goal; `null` when none was given or nothing was measured.
+    /// Every goal was met by the result; `false` where one was missed, `null` where none was given or one could not be
+    /// judged.
     pub goal_met: Option<bool>,
     /// What the whole kept configuration gained, by an A/B test of its own.
     #[serde(default)]

@@ -45,6 +45,20 @@ impl GoalQuantile {
         }
     }
 
+    /// How many samples it needs, losses included; one for the slowest.
+    pub fn samples_needed(self) -> u64 {
+        let needed = crate::measurement::samples_needed;
+        match self {
+            Self::P50 => needed(0.5),
+            Self::P90 => needed(0.9),
+            Self::P99 => needed(0.99),
+            Self::P999 => needed(0.999),
+            Self::P9999 => needed(0.9999),
+            Self::P99999 => needed(0.99999),
+            Self::Max => 1,
+        }
+    }
+
     /// The figure of this quantile, ns; `None` where the sample does not support it.
     pub fn of(self, quantiles: &Quantiles) -> Option<u64> {
         match self {
@@ -172,18 +186,7 @@ impl GoalResult {
     /// since lost probes rank as +∞.
     pub fn judge(goal: Goal, measured: Option<&Quantiles>) -> Self {
         let at = measured.and_then(|q| goal.quantile.of(q));
-        let supported = measured.is_some_and(|q| {
-            let needed = match goal.quantile {
-                GoalQuantile::P50 => crate::measurement::samples_needed(0.5),
-                GoalQuantile::P90 => crate::measurement::samples_needed(0.9),
-                GoalQuantile::P99 => crate::measurement::samples_needed(0.99),
-                GoalQuantile::P999 => crate::measurement::samples_needed(0.999),
-                GoalQuantile::P9999 => crate::measurement::samples_needed(0.9999),
-                GoalQuantile::P99999 => crate::measurement::samples_needed(0.99999),
-                GoalQuantile::Max => 1,
-            };
-            q.samples >= needed
-        });
+        let supported = measured.is_some_and(|q| q.samples >= goal.quantile.samples_needed());
         let met = match at {
             Some(ns) => Some(ns <= goal.goal_ns),
             None if supported => Some(false),

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::document::RunDocument;
 use crate::verdict::Comparison;
-use crate::{Measurement, Schema, SweepDocument};
+use crate::{Measurement, NoiseDocument, Schema, SweepDocument};
 
 /// A document that can be printed or compared again.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub enum StoredRun {
     Sweep(Box<SweepDocument>),
     /// `lowlat compare`.
     Compare(Box<Comparison>),
+    /// `lowlat noise`.
+    Noise(Box<NoiseDocument>),
     /// `lowlat optimize` and `lowlat demo`.
     Optimize(Box<RunDocument>),
 }
@@ -27,6 +29,7 @@ impl StoredRun {
             "lowlat.measure" => Self::Measure(Box::new(known(value, &schema, "measure")?)),
             "lowlat.sweep" => Self::Sweep(Box::new(known(value, &schema, "sweep")?)),
             "lowlat.compare" => Self::Compare(Box::new(known(value, &schema, "compare")?)),
+            "lowlat.noise" => Self::Noise(Box::new(known(value, &schema, "noise")?)),
             "lowlat.optimize" => Self::Optimize(Box::new(known(value, &schema, "optimize")?)),
             other => return Err(format!("it is a {other:?} document, not a run")),
         })

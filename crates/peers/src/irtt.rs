@@ -6,9 +6,10 @@
 //! its own field zeroed.
 //!
 //! The handshake tells the server length, interval, duration and which stamps we want, and the server cuts each to its
-//! limits. What it cuts would make another run than the one that was asked for, so it is an error with the server's
-//! option that lifts it; by default a server takes no more than one probe per 10 ms. Of the optional fields only the two
-//! monotonic stamps are asked for.
+//! limits. A shorter run or message than was asked for is an error with the server's option that lifts it. A longer
+//! interval is taken ([`Peer::min_interval`]): a server without `-i` takes no more than one probe per 10 ms (`defaults.go`,
+//! `DefaultMinInterval`) and answers none that come faster (`sconn.go`, `ShortInterval`). Of the optional fields only the
+//! two monotonic stamps are asked for.
 
 use lowlat_transport::{Engine, EngineError, Ns, Proto, clock};
 
@@ -54,6 +55,8 @@ pub struct Irtt {
     token: u64,
     /// Which stamps the server grants.
     stamp_at: i64,
+    /// The server's own limit, where it is above what was asked for.
+    min_interval: Option<Ns>,
     newest: u64,
 }
 
@@ -71,7 +74,7 @@ struct Granted {
 impl Irtt {
     /// With a key, with its HMAC.
     pub fn new(options: &Options) -> Self {
-        Self { options: options.clone(), token: 0, stamp_at: BOTH, newest: 0 }
+        Self { options: options.clone(), token: 0, stamp_at: BOTH, min_interval: None, newest: 0 }
     }
 
     fn key(&self) -> Option<&Key> {
@@ -150,13 +153,6 @@ impl Irtt {
         if flags & CLOSE != 0 || granted.version != 1 {
             return Err((format!("it speaks protocol version {}, not 1", granted.version), "use IRTT 0.9 there"));
         }
-        if granted.interval > self.interval() {
-            let us = granted.interval / 1000;
-            return Err((
-                format!("it takes no more than one probe per {us} µs"),
-                "start it with `irtt server -i 0`, or probe at a lower --rate",
-            ));
-        }
         if granted.duration < self.duration() && self.options.duration_ns != 0 {
             let ms = granted.duration / 1_000_000;
             return Err((
@@ -171,6 +167,7 @@ impl Irtt {
             ));
         }
         self.token = token;
+        self.min_interval = Some(granted.interval).filter(|i| *i > self.interval()).and_then(|i| Ns::try_from(i).ok());
         self.stamp_at = if granted.clock == MONOTONIC { granted.stamp_at } else { 0 };
         Ok(())
     }
@@ -322,6 +319,10 @@ impl Peer for Irtt {
         |bytes| Some(bytes.len())
     }
 
+    fn min_interval(&self) -> Option<Ns> {
+        self.min_interval
+    }
+
     fn close(&mut self, engine: &mut dyn Engine) {
         let mut packet = vec![0; self.token_at() + 8];
         self.start(CLOSE, &mut packet);
@@ -364,12 +365,23 @@ mod tests {
             peer(None).take(OPEN | REPLY, 1, granted).map_err(|(why, next)| format!("{why}; {next}"))
         };
         assert_eq!(error(&good), Ok(()));
-        assert!(
-            error(&Granted { interval: 10_000_000, ..good })
-                .is_err_and(|e| e.contains("10000 µs") && e.contains("-i 0"))
-        );
         let good = Granted { version: 1, duration: i64::MAX, interval: 1, length: 64, stamp_at: 3, clock: 2 };
         assert!(error(&Granted { length: 60, ..good }).is_err_and(|e| e.contains("60 bytes")));
+    }
+
+    #[test]
+    fn a_longer_interval_than_asked_for_is_the_pace_and_no_error() {
+        let granted =
+            |interval| Granted { version: 1, duration: i64::MAX, interval, length: 64, stamp_at: 3, clock: 2 };
+        let pace = |asked, given| {
+            let options = Options { message_len: 64, interval_ns: asked, ..Options::default() };
+            let mut peer = Irtt::new(&options);
+            peer.take(OPEN | REPLY, 1, &granted(given)).map(|()| peer.min_interval())
+        };
+        assert_eq!(pace(0, 10_000_000), Ok(Some(10_000_000)));
+        assert_eq!(pace(20_000_000, 20_000_000), Ok(None), "as asked for");
+        assert_eq!(pace(0, 1), Ok(None), "a server with -i 0");
+        assert_eq!(pace(1_000_000, 10_000_000), Ok(Some(10_000_000)));
     }
 
     proptest! {

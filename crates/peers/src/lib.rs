@@ -67,6 +67,11 @@ pub trait Peer {
     fn asks_far_stamp(&self) -> bool {
         false
     }
+    /// The least time between two probes that the far end answers, ns, known once [`Peer::open`] has returned; `None`
+    /// where it sets no limit. Probes that come faster are not answered and count as lost.
+    fn min_interval(&self) -> Option<Ns> {
+        None
+    }
     /// Farewell, for protocols that have one.
     fn close(&mut self, engine: &mut dyn Engine) {
         let _ = engine;

@@ -629,6 +629,9 @@ fn too_long(engine: &'static str, to: SocketAddr, asked: Option<usize>, largest:
 fn path_error(what: &str, to: SocketAddr, proto: Proto, error: io::Error) -> EngineError {
     let what = format!("{what} {to}");
     let (why, next) = match (error.kind(), error.raw_os_error()) {
+        (_, Some(libc::ECONNREFUSED)) if proto == Proto::Icmp => {
+            ("the far host refuses it".to_owned(), "check the address and packet filters")
+        }
         (_, Some(libc::ECONNREFUSED)) => (
             "nothing listens there".to_owned(),
             "start `lowlat serve` there, or name the port of the far end that runs there",

@@ -14,8 +14,9 @@ pub fn run(args: &CheckArgs, json: bool) -> Outcome {
         "none" => None,
         text => Some(parse_duration_ns(text).map_err(|e| Failure::new(format!("take rates over {e}, or none")))?),
     };
+    let goal_ns = super::median_goal("check", &args.goal)?;
     let facts = super::facts_from(args.facts.as_deref(), args.root.as_deref(), args.iface.as_deref(), window)?;
-    let (findings, not_seen) = crate::optimize::find(&facts, None, args.goal);
+    let (findings, not_seen) = crate::optimize::find(&facts, None, goal_ns);
     let document = CheckDocument {
         schema: Schema::current("check"),
         iface: facts.iface.clone(),

@@ -91,9 +91,11 @@ fn alternated(args: &CompareArgs) -> Result<Comparison, Failure> {
     }
     let side = |text| Side::parse(text, target, &args.path, args.iface.as_deref());
     let (a, b) = (side(&args.a)?, side(&args.b)?);
-    let (ask_a, ask_b) = (a.ask(args.round), b.ask(args.round));
-    ask_a.check()?;
-    ask_b.check()?;
+    a.ask(args.round).check()?;
+    b.ask(args.round).check()?;
+    // Both sides get rounds of one length: those that the slower far end needs.
+    let round_ns = a.round_at_pace(args.round)?.max(b.round_at_pace(args.round)?);
+    let (ask_a, ask_b) = (a.ask(round_ns), b.ask(round_ns));
     let how = (args.pairs, args.seed.unwrap_or_else(judge::seed), judge::OnStop::Keep);
     let rounds = judge::alternate(&ask_a, &ask_b, (&args.a, &args.b), how, &mut |_| Ok(()))?;
     let mut out = judge::compare(&rounds);

@@ -15,9 +15,10 @@ pub mod report;
 pub mod schema;
 pub mod serve;
 
-use lowlat_model::{Facts, Reading};
+use lowlat_model::{Facts, Goal, GoalQuantile, Reading};
 use lowlat_sys::{Live, query};
 
+use crate::args::GoalArgs;
 use crate::ask;
 use crate::failure::Failure;
 
@@ -27,6 +28,17 @@ fn stored<T: serde::de::DeserializeOwned>(path: &std::path::Path, name: &str) ->
     let bytes = lowlat_sys::store::read(path).map_err(|e| Failure::because(e, next))?;
     lowlat_model::stored::read(&bytes, name)
         .map_err(|why| Failure::new(format!("read {}: {why}; {next}", path.display())))
+}
+
+/// The median's goal, ns: the only one that the rules know. Others are said to have no part.
+fn median_goal(command: &str, goals: &GoalArgs) -> Result<Option<u64>, Failure> {
+    let (median, others): (Vec<Goal>, _) = goals.all()?.into_iter().partition(|g| g.quantile == GoalQuantile::P50);
+    if !others.is_empty() {
+        let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+        let others = others.join(", ");
+        crate::output::progress(&format!("{command}: the rules look at the median's goal alone, not at {others}"));
+    }
+    Ok(median.first().map(|g| g.goal_ns))
 }
 
 /// Stored facts, or those of a captured tree, or those of the live host.

@@ -5,7 +5,7 @@ use lowlat_sys::Live;
 
 use crate::args::NoiseArgs;
 use crate::failure::{Failure, Outcome};
-use crate::{output, signals};
+use crate::{output, signals, stored};
 
 /// Runs the command.
 pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
@@ -19,6 +19,9 @@ pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
             crate::probe::words(Some(args.duration))
         )));
     }
+    if let Some(folder) = &args.out {
+        stored::make_room(folder, args.overwrite)?;
+    }
     let spec = NoiseSpec {
         cpus: args.cpus.clone(),
         duration_ns: args.duration,
@@ -29,6 +32,9 @@ pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
         ..NoiseSpec::default()
     };
     let document = lowlat_measure::noise(&Live::new(), &spec, signals::stop())?;
+    if let Some(folder) = &args.out {
+        stored::save(folder, "noise.json", &document)?;
+    }
     if json {
         output::json(&document)?;
     } else {

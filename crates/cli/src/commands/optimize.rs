@@ -1,42 +1,33 @@
 //! `lowlat optimize`: the main job on a real interface.
 
+use lowlat_model::NotSeen;
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
 
-use crate::args::{FormatArg, OptimizeArgs};
+use crate::args::{FormatArg, OptimizeArgs, median_ns};
 use crate::failure::{Failure, Outcome};
 use crate::optimize::{self, Finished, Job};
-use crate::output;
 use crate::path::Path;
+use crate::{output, probe};
 
-/// Runs the command. Exit 1 when the goal was missed.
+/// Streams of the measurement under load, where none were asked for and the far end can take them.
+const STREAMS: u32 = 2;
+
+/// Runs the command. Exit 1 when a goal was missed.
 pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
-    let missing = |what: &str| {
-        Failure::new(format!("optimize: {what} is missing; run `lowlat optimize --iface IF --target HOST --goal 50us`"))
-    };
-    let iface = args.iface.clone().ok_or_else(|| missing("--iface"))?;
-    let target = args.target.clone().ok_or_else(|| missing("--target"))?;
     let live = Live::new();
-    optimize::interface(&iface, &live)?;
-    let job = Job {
-        path: Path::new(&target, &args.path, Some(&iface))?,
-        iface,
-        engine_path: None,
-        goal_ns: args.goal,
-        present_ns: args.present,
-        engine: args.engine.clone(),
-        dry_run: args.dry_run,
-        allow_disruptive: args.allow_disruptive,
-        allow_host_wide: !args.own_settings_only,
-        pairs: args.pairs,
-        round_ns: args.round,
-        duration_ns: args.duration,
-        load_streams: args.load,
-        engines: args.engines.iter().filter(|e| *e != "none").cloned().collect(),
-    };
+    let mut job = job(args, live)?;
     let store = Store::locate()?;
     optimize::preflight(&job, &live, &store)?;
+    settle(&mut job, args)?;
+    if args.dry_run {
+        // The others have proved it by now.
+        store.ensure_writable()?;
+    }
     let Finished { document, plan, session } = optimize::run(&job, &live, &store, &mut output::progress)?;
+    if args.dry_run {
+        store.save_stage(&document.run, "run", &document)?;
+    }
     if let Some(mut session) = session {
         if args.rollback {
             let report = session.rollback(&live)?;
@@ -59,4 +50,63 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
         super::report::print(&document, FormatArg::Text)?;
     }
     Ok(super::report::exit_code(&document))
+}
+
+/// What the flags ask for.
+fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
+    let missing = |what: &str| {
+        Failure::new(format!("optimize: {what} is missing; run `lowlat optimize --iface IF --target HOST --goal 50us`"))
+    };
+    let iface = args.iface.clone().ok_or_else(|| missing("--iface"))?;
+    let target = args.target.clone().ok_or_else(|| missing("--target"))?;
+    let goals = args.goal.all()?;
+    optimize::interface(&iface, &live)?;
+    Ok(Job {
+        path: Path::new(&target, &args.path, Some(&iface))?,
+        iface,
+        engine_path: None,
+        goal_ns: median_ns(&goals),
+        goals,
+        present_ns: args.present,
+        engine: args.engine.clone(),
+        dry_run: args.dry_run,
+        allow_disruptive: args.allow_disruptive,
+        allow_host_wide: !args.own_settings_only,
+        pairs: args.pairs,
+        round_ns: args.round,
+        duration_ns: args.duration,
+        load_streams: args.load.unwrap_or(STREAMS),
+        engines: args.engines.iter().filter(|e| *e != "none").cloned().collect(),
+        worth_ratio: args.worth.ratio,
+        worth_ns: args.worth.ns,
+        alpha: args.false_keep,
+        not_seen: Vec::new(),
+    })
+}
+
+/// What depends on the far end: whether it takes a load, and how fast it answers. Asked before anything is measured, so
+/// that no run ends in its middle for it.
+fn settle(job: &mut Job, args: &OptimizeArgs) -> Result<(), Failure> {
+    // A dry run measures no load.
+    if job.load_streams > 0 && !job.dry_run {
+        match (probe::sink_answers(&job.path), args.load) {
+            (Ok(()), _) => {}
+            (Err(no), Some(_)) => return Err(no),
+            (Err(_), None) => {
+                let why = format!("no `lowlat serve` takes bulk streams at {}", job.path.sink());
+                output::progress(&format!("without the measurement under load: {why}"));
+                job.load_streams = 0;
+                job.not_seen.push(NotSeen { fact: "the path under load".to_owned(), why });
+            }
+        }
+    }
+    // Only a protocol with a handshake can set a pace; the others are not asked.
+    if job.path.peer == lowlat_peers::irtt::ENTRY.name {
+        let (round_ns, words) = probe::round_at_pace(&job.path, &job.engine, job.round_ns)?;
+        if let Some(words) = words {
+            output::progress(&words);
+        }
+        job.round_ns = round_ns;
+    }
+    Ok(())
 }

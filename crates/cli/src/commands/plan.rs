@@ -11,9 +11,12 @@ use crate::output;
 /// Runs the command.
 pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     let live = Live::new();
-    let plan = match args.set.as_slice() {
-        [knob, target, value] => one(knob, target, value, live, args.allow_disruptive)?,
-        _ => planned(&super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), None)?, args, live),
+    let goal_ns = super::median_goal("plan", &args.goal)?;
+    let plan = if let [knob, target, value] = args.set.as_slice() {
+        one(knob, target, value, live, args.allow_disruptive)?
+    } else {
+        let facts = super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), None)?;
+        planned(&facts, goal_ns, args.allow_disruptive, live)
     };
     if let Some(file) = &args.out {
         let text = serde_json::to_vec_pretty(&plan)
@@ -29,12 +32,16 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     Ok(0)
 }
 
-fn planned(facts: &Facts, args: &PlanArgs, live: Live) -> Plan {
-    let (findings, _) = crate::optimize::find(facts, None, args.goal);
-    crate::optimize::make_plan(&findings, facts, &live, args.allow_disruptive, true)
+fn planned(facts: &Facts, goal_ns: Option<u64>, allow_disruptive: bool, live: Live) -> Plan {
+    let (findings, _) = crate::optimize::find(facts, None, goal_ns);
+    crate::optimize::make_plan(&findings, facts, &live, allow_disruptive, true)
 }
 
 fn one(knob: &str, target: &str, value: &str, live: Live, allow_disruptive: bool) -> Result<Plan, Failure> {
+    // A target may begin with a hyphen, as an interface's name may; three words of which one is a flag are two.
+    if let Some(flag) = [knob, target, value].into_iter().find(|w| w.starts_with("--")) {
+        return Err(Failure::new(format!("plan --set: {flag:?} is a flag; give three words: --set KNOB TARGET VALUE")));
+    }
     if lowlat_knobs::find(knob).is_none() {
         return Err(Failure::new(format!("plan {knob:?}: there is no knob of that name; `lowlat explain` lists them")));
     }

@@ -4,7 +4,9 @@ use std::io::{BufWriter, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
 use lowlat_measure::{export, log};
+use lowlat_model::GoalResult;
 use lowlat_model::document::RunDocument;
+use lowlat_model::goal::all_met;
 use lowlat_model::stored::StoredRun;
 
 use crate::args::{FormatArg, ReportArgs};
@@ -34,20 +36,28 @@ pub fn run(args: &ReportArgs, json: bool) -> Outcome {
                     StoredRun::Measure(m) => output::json(m)?,
                     StoredRun::Sweep(s) => output::json(s)?,
                     StoredRun::Compare(c) => output::json(c)?,
+                    StoredRun::Noise(n) => output::json(n)?,
                     StoredRun::Optimize(d) => output::json(d)?,
                 },
                 FormatArg::Md => output::text(&lowlat_report::stored(other, lowlat_report::Format::Markdown)),
                 FormatArg::Html => output::text(&lowlat_report::stored(other, lowlat_report::Format::Html)),
                 _ => output::text(&lowlat_report::stored(other, lowlat_report::Format::Text)),
             }
-            Ok(0)
+            Ok(if let StoredRun::Measure(m) = other { missed(&m.goals) } else { 0 })
         }
     }
 }
 
-/// 0 when the goal was met or none was given, 1 when it was missed or could not be judged.
+/// 0 when every goal was met or none was given, 1 when one was missed or could not be judged.
 pub fn exit_code(document: &RunDocument) -> u8 {
-    u8::from(!document.dry_run && document.goal_ns.is_some() && document.goal_met != Some(true))
+    // The one goal of older documents is not in the list.
+    let wanted = document.goal_ns.is_some() || !document.goals.is_empty();
+    u8::from(!document.dry_run && wanted && document.goal_met != Some(true))
+}
+
+/// The same of a measurement: a goal that too few probes bear is not met.
+pub fn missed(goals: &[GoalResult]) -> u8 {
+    u8::from(!goals.is_empty() && all_met(goals) != Some(true))
 }
 
 /// Prints a run.

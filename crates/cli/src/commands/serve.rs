@@ -28,6 +28,13 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
     if let Some(port) = args.port {
         config.port = Some(port);
     }
+    // Linux binds a datagram socket to them, and answers would leave with a source that no probe can have been sent to.
+    let nobodys = |ip: &&std::net::IpAddr| ip.is_multicast() || **ip == std::net::Ipv4Addr::BROADCAST;
+    if let Some(ip) = args.bind.iter().find(nobodys) {
+        return Err(Failure::new(format!(
+            "serve on {ip}: it is a group's address, not one of this host; name an address that `ip address` shows"
+        )));
+    }
     for range in &args.allow {
         config.allow.push(range.parse().map_err(|e| Failure::new(format!("serve: {e}")))?);
     }

@@ -47,13 +47,20 @@ impl FromStr for Cidr {
         let (ip, prefix) = text.split_once('/').map_or((text, None), |(ip, p)| (ip, Some(p)));
         let ip: IpAddr = ip.parse().map_err(|_| bad("no address before the slash"))?;
         let most = if ip.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
+        let prefix: u8 = match prefix {
             None => most,
             Some(p) => {
                 p.parse().ok().filter(|p| *p <= most).ok_or_else(|| bad(&format!("the prefix is not 0 to {most}")))?
             }
         };
         let zero = if ip.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+        // Sources are compared in their own family, so a range of IPv4-mapped addresses is the IPv4 range it means.
+        if let (IpAddr::V6(v6), Some(v4)) = (ip, prefix.checked_sub(96))
+            && let Some(mapped) = v6.to_ipv4_mapped()
+        {
+            let (own, text) = (IpAddr::V4(mapped), format!("{mapped}/{v4}"));
+            return if network(own, v4) == own { Ok(Self { ip: own, prefix: v4 }) } else { text.parse() };
+        }
         let range = Self { ip, prefix };
         // 10.0.0.1/8 is more often a slip than a wish for the whole of 10.0.0.0/8.
         let host_is_zero = (0..=most).any(|p| p == prefix) && network(ip, prefix) == ip;
@@ -84,6 +91,9 @@ mod tests {
     fn ranges_hold_what_they_say() {
         let has = |range: &str, ip: &str| range.parse::<Cidr>().unwrap().contains(ip.parse().unwrap());
         assert!(has("10.0.0.0/8", "10.255.1.2") && !has("10.0.0.0/8", "11.0.0.0"));
+        assert!(has("::ffff:198.18.1.0/120", "198.18.1.7") && !has("::ffff:198.18.1.0/120", "198.18.2.7"));
+        assert!(has("::ffff:198.18.1.1", "198.18.1.1") && !has("::ffff:198.18.1.1", "198.18.1.2"));
+        assert!("::ffff:198.18.1.1/120".parse::<Cidr>().is_err_and(|e| e.contains("198.18.1.0")));
         assert!(has("192.0.2.1", "192.0.2.1") && !has("192.0.2.1", "192.0.2.2"));
         assert!(has("0.0.0.0/0", "1.2.3.4") && !has("0.0.0.0/0", "::1"));
         assert!(has("fd00::/8", "fdff::1") && !has("fd00::/8", "fe80::1"));

@@ -19,7 +19,11 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
     round_trips.extend(needs(m).map(Block::Words));
     sections.push(Section::new("Round trips", round_trips));
     if !m.goals.is_empty() {
-        sections.push(run::goal_table(&m.goals));
+        let planned = m.rtt_planned.samples > 0;
+        let (figures, from) =
+            if planned { (&m.rtt_planned, "from the planned send") } else { (&m.rtt, "from the send") };
+        let lines = super::goals::lines(&m.goals, figures);
+        sections.push(Section::new(&format!("Goals, {from}"), vec![Block::List(lines)]));
     }
     if !m.rtt_intervals.is_empty() {
         sections.push(Section::new("95 % confidence intervals", vec![intervals(m)]));

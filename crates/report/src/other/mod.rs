@@ -3,6 +3,7 @@
 mod check;
 mod comparison;
 mod facts;
+mod goals;
 mod insight;
 mod measurement;
 mod noise;
@@ -36,6 +37,7 @@ pub(crate) fn sections(run: &StoredRun) -> (String, Vec<Section>) {
         StoredRun::Measure(m) => (format!("Round trips to {}", m.target), measurement::sections(m)),
         StoredRun::Sweep(s) => (format!("Sweep over {}", s.axis.name()), sweep::sections(s)),
         StoredRun::Compare(c) => (format!("{} against {}", c.b, c.a), comparison::sections(c)),
+        StoredRun::Noise(n) => ("What the host itself adds".to_owned(), noise::sections(n)),
         StoredRun::Optimize(d) => (format!("{} to {}", d.iface, d.target), crate::run::sections(d)),
     }
 }

@@ -12,6 +12,11 @@ const SOURCES: usize = 8;
 
 /// The document as text.
 pub fn noise(d: &NoiseDocument) -> String {
+    text(&sections(d)).trim_start().to_owned()
+}
+
+/// The document laid out.
+pub(crate) fn sections(d: &NoiseDocument) -> Vec<Section> {
     let rows = d
         .cpus
         .iter()
@@ -69,5 +74,5 @@ pub fn noise(d: &NoiseDocument) -> String {
     if !d.not_seen.is_empty() {
         sections.push(Section::new("Could not be checked", vec![super::not_seen(&d.not_seen)]));
     }
-    text(&sections).trim_start().to_owned()
+    sections
 }

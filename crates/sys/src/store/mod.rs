@@ -97,17 +97,19 @@ impl Store {
         lock::take(&self.dir.join("lock"))
     }
 
-    /// A run's name: when it began (UTC), so that names sort by age. A name that is taken gets `-2`, `-3`, …
+    /// A run's name: when it began (UTC). Where a run of that moment or a later one is stored already, because two began at
+    /// once or the clock was set back, the newest one's name with `-2`, `-3`, …: names stand in the order of the runs.
     pub fn new_run_id(&self, started_unix_ns: u64) -> String {
         let base = stamp(started_unix_ns);
-        let taken = |id: &str| self.runs_dir().join(id).exists();
-        if !taken(&base) {
-            return base;
+        // A folder that cannot be listed cannot be written either, which is told where it is written.
+        let newest = self.run_ids().unwrap_or_default().pop();
+        match newest.as_deref().and_then(place) {
+            Some((newest, n)) if newest >= base.as_str() => format!("{newest}-{}", n.saturating_add(1)),
+            _ => base,
         }
-        (2..=u32::MAX).map(|n| format!("{base}-{n}")).find(|id| !taken(id)).unwrap_or(base)
     }
 
-    /// The stored runs, oldest first; none where nothing was ever stored.
+    /// The stored runs, oldest first; none where nothing was ever stored. Folders of other names come before them.
     pub fn run_ids(&self) -> Result<Vec<String>, StoreError> {
         let dir = self.runs_dir();
         let entries = match fs::read_dir(&dir) {
@@ -123,7 +125,7 @@ impl Store {
                 ids.push(name);
             }
         }
-        ids.sort();
+        ids.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
         Ok(ids)
     }
 
@@ -251,6 +253,21 @@ impl Append {
     }
 }
 
+/// The two parts of a run's name: the moment, and which of those it is, from 1. `None` for a name of another kind.
+fn place(id: &str) -> Option<(&str, u32)> {
+    let (moment, n) = match id.split_once('-') {
+        Some((moment, n)) => (moment, n.parse().ok()?),
+        None => (id, 1),
+    };
+    let form = |(i, b): (usize, u8)| match i {
+        8 => b == b'T',
+        15 => b == b'.',
+        19 => b == b'Z',
+        _ => b.is_ascii_digit(),
+    };
+    (moment.len() == 20 && moment.bytes().enumerate().all(form)).then_some((moment, n))
+}
+
 /// `20261124T012345.678Z`.
 fn stamp(unix_ns: u64) -> String {
     let (days, ns) = (unix_ns / 86_400_000_000_000, unix_ns % 86_400_000_000_000);
@@ -296,6 +313,23 @@ mod tests {
         assert_ne!(first, second);
         store.save_stage(&second, "run", &2).unwrap();
         assert_eq!(store.run_ids().unwrap(), [first, second]);
+    }
+
+    #[test]
+    fn runs_stand_in_their_order_also_when_the_clock_was_set_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path());
+        let mut begun = Vec::new();
+        // Twelve of one moment: the tenth stands behind the second, and not before it.
+        for ns in [5_000_000_000_000; 12].into_iter().chain([7_000_000, 6_000_000_000_000]) {
+            let id = store.new_run_id(ns);
+            store.save_stage(&id, "run", &1).unwrap();
+            begun.push(id);
+        }
+        store.save_stage("by hand", "run", &1).unwrap();
+        assert_eq!(store.run_ids().unwrap()[1..], begun);
+        assert_eq!(store.run_ids().unwrap()[0], "by hand");
+        assert_eq!(begun.last().map(String::as_str), Some("19700101T014000.000Z"), "a later moment is named by itself");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::args::{PathArgs, ProtoArg};
 use crate::failure::Failure;
 use crate::path::{ENGINES, Path};
-use crate::probe::Ask;
+use crate::probe::{self, Ask};
 
 /// `ENGINE[,KEY=VALUE…]`, ready to measure.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Side {
                     0 => return Err(bad(setting, "is no priority; the least is 1")),
                     priority => rt = u8::try_from(priority).ok(),
                 },
-                "dscp" => args.dscp = u8::try_from(number(63)?).ok(),
+                "dscp" => args.dscp = Some(crate::args::dscp(value).map_err(|why| bad(setting, &format!("({why})")))?),
                 "busy-poll" => {
                     let ns = lowlat_model::units::parse_duration_ns(value).map_err(|why| bad(setting, &why))?;
                     args.busy_poll = Some(ns);
@@ -63,6 +63,19 @@ impl Side {
             }
         }
         Ok(Self { engine, path: Path::new(&target, &args, iface)?, rt })
+    }
+
+    /// The length of a round that holds enough probes at the far end's pace, ns; said where it is longer.
+    pub fn round_at_pace(&self, round_ns: u64) -> Result<u64, Failure> {
+        // Only a protocol with a handshake can set a pace; the others are not asked.
+        if self.path.peer != lowlat_peers::irtt::ENTRY.name {
+            return Ok(round_ns);
+        }
+        let (round_ns, words) = probe::round_at_pace(&self.path, &self.engine, round_ns)?;
+        if let Some(words) = words {
+            crate::output::progress(&words);
+        }
+        Ok(round_ns)
     }
 
     /// One round of it.

@@ -2,11 +2,12 @@
 
 use lowlat_lab::faults::Bed;
 use lowlat_lab::netns::{self, Far};
+use lowlat_model::Goal;
 use lowlat_sys::Live;
 use lowlat_sys::store::{self, Store};
 
 use super::{ENGINES_PORT, Node, PORT, path, prove};
-use crate::args::LabNearArgs;
+use crate::args::{LabNearArgs, Worth, median_ns};
 use crate::failure::{Failure, Outcome};
 use crate::optimize::Job;
 use crate::output;
@@ -38,7 +39,7 @@ pub fn run(args: &LabNearArgs) -> Outcome {
         near_cpu: NEAR_CPU,
         other_cpu: Some(FAR_CPU),
         engines_far: format!("serve {ENGINES_PORT} sleep {FAR_CPU}"),
-        job: job(args.goal)?,
+        job: job(args.goal.or_the_demos()?)?,
     };
     let document = prove(node, &live, &store)?;
     let text = serde_json::to_vec(&document)
@@ -47,12 +48,13 @@ pub fn run(args: &LabNearArgs) -> Outcome {
     Ok(0)
 }
 
-fn job(goal_ns: u64) -> Result<Job, Failure> {
+fn job(goals: Vec<Goal>) -> Result<Job, Failure> {
     Ok(Job {
         iface: LINKS[0].to_owned(),
         path: path(LINKS[0], PORT, NEAR_CPU)?,
         engine_path: Some(path(LINKS[0], ENGINES_PORT, NEAR_CPU)?),
-        goal_ns: Some(goal_ns),
+        goal_ns: median_ns(&goals),
+        goals,
         present_ns: None,
         engine: "block".to_owned(),
         dry_run: false,
@@ -64,5 +66,9 @@ fn job(goal_ns: u64) -> Result<Job, Failure> {
         duration_ns: 300_000_000,
         load_streams: 1,
         engines: ["block", "spin", "busy-poll", "io-uring"].map(str::to_owned).to_vec(),
+        worth_ratio: Worth::default().ratio,
+        worth_ns: Worth::default().ns,
+        alpha: 0.05,
+        not_seen: Vec::new(),
     })
 }

@@ -5,11 +5,12 @@
 
 use lowlat_lab::faults::Bed;
 use lowlat_lab::netns::{self, Far, NEAR_LINK};
+use lowlat_model::Goal;
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
 
 use super::{ENGINES_PORT, Node, PORT, cpus, path, prove, show};
-use crate::args::DemoArgs;
+use crate::args::{DemoArgs, Worth, median_ns};
 use crate::failure::{Failure, Outcome};
 use crate::optimize::{self, Job};
 use crate::output;
@@ -39,7 +40,7 @@ pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
         near_cpu,
         other_cpu,
         engines_far: format!("serve {ENGINES_PORT} spin {}", other_cpu.unwrap_or(near_cpu)),
-        job: job(args.goal, near_cpu)?,
+        job: job(args.goal.or_the_demos()?, near_cpu)?,
     };
     let mut document = prove(node, &live, &store)?;
     document.lab = Some(LAB.to_owned());
@@ -47,12 +48,13 @@ pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
     show(&document, args, json)
 }
 
-fn job(goal_ns: u64, cpu: u32) -> Result<Job, Failure> {
+fn job(goals: Vec<Goal>, cpu: u32) -> Result<Job, Failure> {
     Ok(Job {
         iface: NEAR_LINK.to_owned(),
         path: path(NEAR_LINK, PORT, cpu)?,
         engine_path: Some(path(NEAR_LINK, ENGINES_PORT, cpu)?),
-        goal_ns: Some(goal_ns),
+        goal_ns: median_ns(&goals),
+        goals,
         present_ns: None,
         engine: "block".to_owned(),
         dry_run: false,
@@ -65,5 +67,9 @@ fn job(goal_ns: u64, cpu: u32) -> Result<Job, Failure> {
         duration_ns: 2_000_000_000,
         load_streams: 2,
         engines: ["block", "spin", "io-uring", "af-xdp"].map(str::to_owned).to_vec(),
+        worth_ratio: Worth::default().ratio,
+        worth_ns: Worth::default().ns,
+        alpha: 0.05,
+        not_seen: Vec::new(),
     })
 }

@@ -30,6 +30,7 @@ impl From<LabError> for Failure {
 
 /// Runs the demo there.
 pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
+    let goals = args.goal.or_the_demos()?;
     let runs = Store::locate()?;
     runs.ensure_writable()?;
     let (folder, program) = this_program()?;
@@ -38,10 +39,11 @@ pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
     }
     let lab = Lab::prepare(KERNEL)?;
     let scratch = lab.scratch()?;
+    let goals: Vec<String> = goals.iter().map(|g| format!("{}={}ns", g.quantile, g.goal_ns)).collect();
+    let goals = goals.join(",");
     let script = format!(
         "ip netns exec far ip link set eth1 netns 1 || exit 2\nip addr flush dev eth0\n\
-         LOWLAT_STATE=/run/lowlat/state {BIN}/{program} lab-near --goal {}ns --out $RESULTS/{DOCUMENT} 2>$RESULTS/{WORDS}",
-        args.goal
+         LOWLAT_STATE=/run/lowlat/state {BIN}/{program} lab-near --goal {goals} --out $RESULTS/{DOCUMENT} 2>$RESULTS/{WORDS}"
     );
     let mut guest = Guest::new(&topology::E1000E_PAIR, script, scratch.path());
     guest.shares = vec![Share { host: folder, guest: BIN.into(), writable: false }];

@@ -7,8 +7,8 @@ use std::path::Path as File;
 
 use lowlat_measure::Progress;
 use lowlat_measure::clock::Wish;
-use lowlat_model::Measurement;
 use lowlat_model::verdict::Comparison;
+use lowlat_model::{Goal, GoalResult, Measurement};
 use lowlat_sys::{Live, Sys};
 
 use crate::args::{ClockArg, MeasureArgs, ModeArg};
@@ -34,9 +34,10 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if args.self_test {
         return floors::run(wish, json);
     }
-    let Some(target) = &args.target else {
+    let Some(target) = args.target.as_ref().or(args.configured_target.as_ref()) else {
         return Err(Failure::new("measure: no target was given; name the HOST that runs `lowlat serve`"));
     };
+    let goals = args.goal.all()?;
     if !ENGINES.contains(&args.engine.as_str()) {
         return Err(Failure::new(format!(
             "measure with engine {:?}: there is none of that name; choose of {}",
@@ -69,23 +70,22 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         ..Ask::new(&path, &args.engine)
     };
     ask.check()?;
+    if ask.load_streams > 0 {
+        probe::sink_answers(&path)?;
+    }
     if let Some(folder) = &args.out {
-        // Found before the measurement takes its time, not after it.
-        std::fs::create_dir_all(folder).map_err(|e| {
-            Failure::new(format!(
-                "store the run in {}: {e}; name a folder that can be written with --out",
-                folder.display()
-            ))
-        })?;
+        stored::make_room(folder, args.overwrite)?;
     }
     let shown = Line::new(json);
     if let Some(axis) = axis {
         return sweep::run(&ask, &axis, args.out.as_deref(), &live, (shown, json));
     }
     // A stored run keeps its samples, so that it can be compared with another.
-    let log = args.log.clone().or_else(|| args.out.as_ref().map(|folder| folder.join(stored::SAMPLES)));
-    let mut measurement = idle_and_loaded(&ask, &live, log.as_deref(), &mut |what, p| shown.tell(what, p))?;
+    let own = args.out.as_ref().map(|folder| folder.join(stored::SAMPLES));
+    let logs: Vec<&File> = own.as_deref().into_iter().chain(args.log.as_deref()).collect();
+    let mut measurement = idle_and_loaded(&ask, &live, &logs, &mut |what, p| shown.tell(what, p))?;
     drop(shown);
+    measurement.goals = judged(&goals, &measurement);
     if args.stamp_cost && !signals::stopped() {
         let cost = stamp_cost(&path, &args.engine)?;
         if let Some(stamps) = &mut measurement.stamps {
@@ -93,7 +93,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         }
     }
     if let Some(folder) = &args.out {
-        store(folder, "measure.json", &measurement)?;
+        stored::save(folder, "measure.json", &measurement)?;
     }
     if json {
         output::json(&measurement)?;
@@ -103,25 +103,33 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if signals::stopped() {
         output::progress("interrupted: these are the figures up to then");
     }
-    Ok(0)
+    Ok(super::report::missed(&measurement.goals))
+}
+
+/// The goals, judged on what a user of the path would have seen: in open loop from the planned send, since what waits
+/// behind a stall waits in his queue.
+fn judged(goals: &[Goal], measurement: &Measurement) -> Vec<GoalResult> {
+    let planned = measurement.rtt_planned.samples > 0;
+    let figures = if planned { &measurement.rtt_planned } else { &measurement.rtt };
+    goals.iter().map(|goal| GoalResult::judge(*goal, Some(figures))).collect()
 }
 
 /// Measures; with a load, first without it, so that both stand side by side.
 fn idle_and_loaded(
     ask: &Ask<'_>,
     sys: &dyn Sys,
-    log: Option<&File>,
+    logs: &[&File],
     tell: &mut dyn FnMut(&str, &Progress),
 ) -> Result<Measurement, Failure> {
     if ask.load_streams == 0 {
-        return probe::measure_with(ask, sys, log, &mut |p| tell("", p));
+        return probe::measure_with(ask, sys, logs, &mut |p| tell("", p));
     }
-    let mut idle = probe::measure_with(&Ask { load_streams: 0, ..ask.clone() }, sys, None, &mut |p| tell("idle", p))?;
+    let mut idle = probe::measure_with(&Ask { load_streams: 0, ..ask.clone() }, sys, &[], &mut |p| tell("idle", p))?;
     if idle.interrupted {
         idle.warnings.push("interrupted before the load began: these figures are idle".into());
         return Ok(idle);
     }
-    let loaded = probe::measure_with(ask, sys, log, &mut |p| tell("loaded", p))?;
+    let loaded = probe::measure_with(ask, sys, logs, &mut |p| tell("loaded", p))?;
     Ok(Measurement { idle: Some(Box::new(idle)), ..loaded })
 }
 
@@ -133,12 +141,4 @@ fn stamp_cost(path: &Path, engine: &str) -> Result<Comparison, Failure> {
     let names = ("without stamps", "with stamps");
     let rounds = judge::alternate(&ask(&without), &ask(path), names, how, &mut |_| Ok(()))?;
     Ok(judge::compare(&rounds))
-}
-
-/// Writes a document into the run's folder.
-fn store<T: serde::Serialize>(folder: &File, name: &str, document: &T) -> Result<(), Failure> {
-    let text = serde_json::to_vec_pretty(document)
-        .map_err(|e| Failure::new(format!("write the run: {e}; report this as a bug")))?;
-    lowlat_sys::store::write_atomic(folder.join(name), text)
-        .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))
 }

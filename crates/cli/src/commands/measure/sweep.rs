@@ -9,7 +9,7 @@ use crate::failure::{Failure, Outcome};
 use crate::path::Path;
 use crate::probe::{self, Ask};
 use crate::progress::Line;
-use crate::{output, signals};
+use crate::{output, signals, stored};
 
 /// Measures every point; each lasts as long as a single measurement would.
 pub fn run(
@@ -19,7 +19,7 @@ pub fn run(
     sys: &dyn Sys,
     (shown, json): (Line, bool),
 ) -> Outcome {
-    let sizes = ask.path.peer(ask.duration_ns)?.message_sizes();
+    let sizes = ask.peer()?.message_sizes();
     let name = axis.axis();
     let place = |at: f64| match name {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a duration that was read as one
@@ -27,14 +27,21 @@ pub fn run(
         SweepAxis::Size => format!("{at:.0} bytes"),
         SweepAxis::Rate => format!("{at:.0}/s"),
     };
+    for (_, spec) in axis.specs(&ask.spec()) {
+        Ask { mode: spec.mode, ..ask.clone() }.check()?;
+    }
+    let mut number = 0;
     let document = sweep::<Failure>(axis, &ask.spec(), sizes, &mut |at, spec| {
         let path = Path { size: spec.size, ..ask.path.clone() };
         let point = Ask { path: &path, mode: spec.mode, ..ask.clone() };
-        probe::measure_with(&point, sys, None, &mut |p| shown.tell(&place(at), p))
+        number += 1;
+        let log = out.map(|folder| folder.join(stored::samples_of(number)));
+        let logs: Vec<&std::path::Path> = log.as_deref().into_iter().collect();
+        probe::measure_with(&point, sys, &logs, &mut |p| shown.tell(&place(at), p))
     })?;
     drop(shown);
     if let Some(folder) = out {
-        super::store(folder, "sweep.json", &document)?;
+        stored::save(folder, "sweep.json", &document)?;
     }
     if json {
         output::json(&document)?;

@@ -1,0 +1,98 @@
+//! Flags that take no effect together. What was asked for and would not be done is refused, never dropped.
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use crate::args::{ModeArg, ProtoArg};
+use crate::failure::Failure;
+
+/// Refuses flags of which one would make the other mean nothing. Those that never go together stand at the flags
+/// themselves (`conflicts_with`); here are the ones for which it depends on a value.
+pub fn check(matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("measure", given)) => of_path("measure", given).and_then(|()| of_measure(given)),
+        Some((name @ ("compare" | "optimize"), given)) => of_path(name, given),
+        _ => Ok(()),
+    }
+}
+
+fn has(given: &ArgMatches, flag: &str) -> bool {
+    given.value_source(flag) == Some(ValueSource::CommandLine)
+}
+
+fn refused(command: &str, flags: &str, why: &str, next: &str) -> Failure {
+    Failure::new(format!("{command} with {flags}: {why}; {next}"))
+}
+
+fn of_path(command: &str, given: &ArgMatches) -> Result<(), Failure> {
+    let icmp = given.get_one::<ProtoArg>("proto") == Some(&ProtoArg::Icmp);
+    if icmp && has(given, "peer") {
+        let why = "an echo request is answered by the far host's kernel, not by a program";
+        return Err(refused(command, "--proto icmp and --peer", why, "leave out one of them"));
+    }
+    Ok(())
+}
+
+fn of_measure(given: &ArgMatches) -> Result<(), Failure> {
+    let no = |flags: &str, why: &str, next: &str| Err(refused("measure", flags, why, next));
+    if let Some(text) = given.get_one::<String>("sweep") {
+        let axis = text.split('=').next().unwrap_or_default();
+        if axis == "size" && has(given, "size") {
+            return no("--sweep size= and --size", "the sweep names the sizes", "leave out --size");
+        }
+        let flag = ["rate", "mode"].into_iter().find(|f| has(given, f));
+        if let Some(flag) = flag.filter(|_| matches!(axis, "rate" | "interval")) {
+            let why = "the sweep says when probes leave";
+            return no(&format!("--sweep {axis}= and --{flag}"), why, &format!("leave out --{flag}"));
+        }
+        if axis == "rate" {
+            return Ok(());
+        }
+    }
+    if has(given, "pattern") && given.get_one::<ModeArg>("mode") != Some(&ModeArg::OpenLoop) {
+        let why = "in ping-pong the next probe waits for the last answer, so there is no pattern";
+        return no("--pattern", why, "add --mode open-loop, or leave out --pattern");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may end by panic
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::args::Cli;
+
+    fn checked(line: &str) -> Result<(), String> {
+        let words = std::iter::once("lowlat").chain(line.split_whitespace());
+        check(&Cli::command().try_get_matches_from(words).unwrap()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_would_mean_nothing_is_refused_and_what_means_something_is_not() {
+        for line in [
+            "measure h --proto icmp --peer lowlat",
+            "optimize --proto icmp --peer stamp",
+            "compare a b --proto icmp --peer stamp",
+            "measure h --pattern poisson",
+            "measure h --sweep interval=1ms --pattern poisson",
+            "measure h --sweep interval=1ms --rate 5",
+            "measure h --sweep rate=5,6 --mode open-loop",
+            "measure h --sweep size=64,128 --size 64",
+        ] {
+            assert!(checked(line).is_err_and(|e| e.contains("; ")), "{line}");
+        }
+        for line in [
+            "measure h",
+            "measure h --proto icmp",
+            "measure h --peer stamp",
+            "measure h --mode open-loop --rate 5 --pattern poisson",
+            "measure h --sweep rate=5,6 --pattern poisson",
+            "measure h --sweep size=64,128 --mode open-loop --rate 100",
+            "status",
+        ] {
+            assert_eq!(checked(line), Ok(()), "{line}");
+        }
+    }
+}
