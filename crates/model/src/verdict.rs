@@ -69,13 +69,28 @@ pub struct Flow {
     pub prober_cpu: Option<u32>,
 }
 
+/// Where the time of a round trip begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Clock {
+    /// The actual send of a ping-pong probe.
+    #[default]
+    Send,
+    /// The planned send of a probe on a plan, spread in time.
+    Planned,
+}
+
 /// One quantile of A against B.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QuantileDifference {
-    /// 0.5, 0.99, …
+    /// 0.5, 0.99, …; 1 is the slowest round trip of a round.
     pub q: f64,
+    /// Of which probes. Those of `send` come first.
+    #[serde(default)]
+    pub from: Clock,
     /// Quantile of A in a typical round: the mean over the pairs that remain when those of most extreme difference are
-    /// trimmed. `null` where the sample does not bear it or it falls among the lost.
+    /// trimmed (in a sequential test the geometric mean). `null` where the sample does not bear it or it falls among the
+    /// lost.
     pub a_ns: Option<u64>,
     /// The same of B, over the same pairs, so that `diff_ns` is `b_ns − a_ns`.
     pub b_ns: Option<u64>,
@@ -106,7 +121,8 @@ pub struct Comparison {
     pub b: String,
     /// Per quantile.
     pub quantiles: Vec<QuantileDifference>,
-    /// Smallest p50 difference this test would have shown.
+    /// Smallest p50 difference this test can show. Fixed design: one that it shows with a chance of 80 %. Sequential: half
+    /// the width of the interval where it stopped.
     pub smallest_detectable_ns: Option<u64>,
     /// The whole: judged on P50 *and* P99.
     pub verdict: Verdict,
@@ -136,6 +152,8 @@ pub enum Stopped {
     Worse,
     /// A difference worth having is excluded.
     Excluded,
+    /// The pairs that were left would hardly have shown an effect, judged by those so far.
+    Futile,
     /// The pairs allowed were used up.
     #[default]
     Exhausted,
@@ -162,6 +180,21 @@ pub struct Sequential {
     pub worth_ratio: f64,
     /// The same in ns; the larger of the two counts.
     pub worth_ns: u64,
+    /// Probes lost without the change, ping-pong and planned together.
+    #[serde(default)]
+    pub a_lost: u64,
+    /// Probes sent without the change.
+    #[serde(default)]
+    pub a_sent: u64,
+    /// Probes lost with the change.
+    #[serde(default)]
+    pub b_lost: u64,
+    /// Probes sent with the change.
+    #[serde(default)]
+    pub b_sent: u64,
+    /// What the losses alone show: `better` for fewer, `worse` for more, `same` where none was lost, else `unclear`.
+    #[serde(default)]
+    pub loss: Verdict,
 }
 
 /// What a comparison set against each other.

@@ -59,6 +59,7 @@ pub fn comparison(a_ns: u64, diff_ns: i64, low_ns: i64, high_ns: i64, verdict: V
     let ratio = |ns: i64| Some(ns as f64 / a_ns as f64);
     let difference = |q: f64| QuantileDifference {
         q,
+        from: lowlat_model::verdict::Clock::Send,
         a_ns: Some(a_ns),
         b_ns: a_ns.checked_add_signed(diff_ns),
         diff_ns: Some(diff_ns),

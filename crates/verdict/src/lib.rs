@@ -2,8 +2,9 @@
 //!
 //! - [`quantiles`]: the figures of one run, each only where the sample bears it.
 //! - [`intervals`]: how sure one run's quantiles are, autocorrelation respected.
-//! - [`compare`]: what alternated rounds of two configurations show, on P50 *and* P99; [`compare_samples`] and
-//!   [`compare_figures`]: what two stored runs show.
+//! - [`sequential`]: what alternated rounds of two configurations show, looked at after every pair, with the chance of a
+//!   false find bounded. [`compare_samples`] and [`compare_figures`]: what two stored runs show. [`compare`]: a number of
+//!   pairs fixed beforehand.
 //! - [`jitter`]: IPDV, PDV, RFC 3550. [`steady`]: where the warm-up ends.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
@@ -12,6 +13,7 @@ mod compare;
 mod counts;
 pub mod jitter;
 mod random;
+pub mod sequential;
 mod share;
 mod single;
 pub mod steady;

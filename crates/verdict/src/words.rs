@@ -2,10 +2,100 @@
 
 use lowlat_model::Verdict;
 use lowlat_model::units::us;
-use lowlat_model::verdict::QuantileDifference;
+use lowlat_model::verdict::{Clock, QuantileDifference, Sequential, Stopped};
 
 use crate::compare::losses::Losses;
 use crate::name;
+
+/// `P99`, `planned P99`, `maximum`.
+pub(crate) fn quantile(q: f64, from: Clock) -> String {
+    let name = if q >= 1.0 { "maximum".to_owned() } else { name(q) };
+    match from {
+        Clock::Send => name,
+        Clock::Planned => format!("planned {name}"),
+    }
+}
+
+/// What a sequential test shows, in words, lower case, no full stop.
+pub(crate) fn sequential(verdict: Verdict, test: &Sequential, judged: &[&QuantileDifference]) -> String {
+    let of = |v: Verdict| -> Vec<String> {
+        let loss = (test.loss == v && v != Verdict::Same).then(|| loss(test));
+        judged.iter().filter(|d| d.verdict == v).map(|d| change(d)).chain(loss).collect()
+    };
+    let (better, worse) = (of(Verdict::Better), of(Verdict::Worse));
+    let pairs = format!("{} {} of rounds", test.pairs, if test.pairs == 1 { "pair" } else { "pairs" });
+    let smallest = smallest_detectable(judged.first().and_then(|d| half_width(d)));
+    let mut parts = vec![match verdict {
+        Verdict::Worse if !better.is_empty() => {
+            format!("a trade, not better on all: {}", [better, worse].concat().join(", "))
+        }
+        Verdict::Better | Verdict::Worse => {
+            let (word, shown) = if verdict == Verdict::Better { ("better", better) } else { ("worse", worse) };
+            // The average can decide a little before any quantile does alone.
+            let shown = if shown.is_empty() { judged.iter().take(2).map(|d| change(d)).collect() } else { shown };
+            format!("{word}: {}", shown.join(", "))
+        }
+        Verdict::Same => {
+            let all: Vec<String> = judged.iter().map(|d| change(d)).collect();
+            format!("no difference worth having: {}", all.join(", "))
+        }
+        _ if test.stopped == Stopped::Excluded => {
+            let all: Vec<String> = judged.iter().filter(|d| d.change_low.is_some()).map(|d| change(d)).collect();
+            format!("no improvement worth having: {}", all.join(", "))
+        }
+        _ if !better.is_empty() => {
+            format!("not called better, because something else may be worse: {}", better.join(", "))
+        }
+        _ if test.stopped == Stopped::Interrupted => format!("interrupted, no difference shown{smallest}"),
+        _ => format!("no difference shown{smallest}"),
+    }];
+    if verdict == Verdict::Better {
+        parts.extend(judged.iter().filter(|d| d.verdict == Verdict::Unclear && d.diff_ns.is_some()).map(|d| open(d)));
+    }
+    if !matches!(test.loss, Verdict::Better | Verdict::Worse) && (test.a_lost, test.b_lost) != (0, 0) {
+        parts.push(loss(test));
+    }
+    parts.push(pairs);
+    parts.join("; ")
+}
+
+/// Half of the interval's width, ns.
+fn half_width(d: &QuantileDifference) -> Option<u64> {
+    Some(d.high_ns?.saturating_sub(d.low_ns?).unsigned_abs().div_ceil(2))
+}
+
+fn smallest_detectable(ns: Option<u64>) -> String {
+    ns.map(|ns| format!(" (smallest detectable difference {} µs)", us(ns))).unwrap_or_default()
+}
+
+fn loss(test: &Sequential) -> String {
+    loss_change((test.a_lost, test.a_sent), (test.b_lost, test.b_sent))
+}
+
+/// `loss 0 → 0.06 %`, of `(lost, sent)`.
+fn loss_change(a: (u64, u64), b: (u64, u64)) -> String {
+    let share = |(lost, sent): (u64, u64)| match (lost, sent) {
+        (0, _) | (_, 0) => "0".to_owned(),
+        _ => {
+            let percent = 100.0 * lost as f64 / sent as f64;
+            // Two digits that carry meaning, however rare: 0.0012 %.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped to 0..=6
+            let decimals = (1.0 - percent.log10().floor()).clamp(0.0, 6.0) as usize;
+            format!("{percent:.decimals$}")
+        }
+    };
+    format!("loss {} → {} %", share(a), share(b))
+}
+
+/// What is not shown of a quantile beside one that is: `P99 not shown to change [−4.1, +6.0] %`.
+fn open(d: &QuantileDifference) -> String {
+    match (d.change_low, d.change_high) {
+        (Some(low), Some(high)) => {
+            format!("{} not shown to change [{}, {}]", quantile(d.q, d.from), bare(low), bare(high))
+        }
+        _ => format!("{} not shown to change", quantile(d.q, d.from)),
+    }
+}
 
 /// The verdict in words, lower case, no full stop.
 pub(crate) fn words(
@@ -19,7 +109,7 @@ pub(crate) fn words(
         return format!("no difference shown: {pairs} pairs of rounds, at least 4 are needed");
     }
     let (Some(middle), Some(tail)) = (judged.first(), judged.last()) else { return "nothing was compared".to_owned() };
-    let would = detectable.map(|ns| format!(" (would have shown {} µs)", us(ns))).unwrap_or_default();
+    let smallest = smallest_detectable(detectable);
     let mut parts = Vec::new();
     let opposed = [middle.verdict, tail.verdict];
     let trade = opposed.contains(&Verdict::Better) && opposed.contains(&Verdict::Worse);
@@ -35,42 +125,52 @@ pub(crate) fn words(
             format!("{word}: {}", shown.join(", "))
         }
         Verdict::Same => {
-            format!("no difference shown{would}: {}, {}, within what is worth having", change(middle), change(tail))
+            format!("no difference shown{smallest}: {}, {}, within what is worth having", change(middle), change(tail))
         }
         _ if losses.shows == Verdict::Unclear && opposed.contains(&Verdict::Better) => {
             let shown: Vec<String> =
                 [middle, tail].into_iter().filter(|d| d.verdict == Verdict::Better).map(change).collect();
             format!("not called better, because it may lose more: {}", shown.join(", "))
         }
-        _ => format!("no difference shown{would}"),
+        _ => format!("no difference shown{smallest}"),
     });
     if verdict == Verdict::Better && !trade {
-        for d in [middle, tail].into_iter().filter(|d| d.verdict == Verdict::Unclear && d.diff_ns.is_some()) {
-            let most = d.change_high.map(|h| format!(" (at most {})", percent(h))).unwrap_or_default();
-            parts.push(format!("{} not shown to change{most}", name(d.q)));
-        }
+        let beside = [middle, tail].into_iter().filter(|d| d.verdict == Verdict::Unclear && d.diff_ns.is_some());
+        parts.extend(beside.map(open));
     }
     if tail.diff_ns.is_none() && tail.verdict == Verdict::Unclear {
         parts.push(format!("{} not judged: too few samples, or it falls among the lost", name(tail.q)));
     }
     if losses.a.0 != losses.b.0 {
-        parts.push(format!("lost {} of {} without, {} of {} with", losses.a.0, losses.a.1, losses.b.0, losses.b.1));
+        parts.push(loss_change(losses.a, losses.b));
     }
     parts.join("; ")
 }
 
-/// `P50 −12.3 % [−14.1, −10.2]`.
+/// `P50 −12.3 % [−14.1, −10.2]`; with one open end `P50 at least 10.2 % lower`.
 fn change(d: &QuantileDifference) -> String {
-    let end = |ratio: Option<f64>| ratio.map_or_else(|| "open".to_owned(), bare);
+    let name = quantile(d.q, d.from);
     match (d.change_ratio, d.change_low, d.change_high) {
+        (Some(c), Some(low), Some(high)) => format!("{name} {} [{}, {}]", percent(c), bare(low), bare(high)),
         // An end that the samples do not bear is open.
+        (Some(_), None, Some(high)) if high < 0.0 => format!("{name} at least {} lower", percent_of(-high)),
+        (Some(_), Some(low), None) if low > 0.0 => format!("{name} at least {} higher", percent_of(low)),
         (Some(c), low, high) if low.is_some() || high.is_some() => {
-            format!("{} {} [{}, {}]", name(d.q), percent(c), end(low), end(high))
+            let end = |ratio: Option<f64>| ratio.map_or_else(|| "open".to_owned(), bare);
+            format!("{name} {} [{}, {}]", percent(c), end(low), end(high))
         }
-        _ if d.verdict == Verdict::Better => format!("{} no longer falls among the lost", name(d.q)),
-        _ if d.verdict == Verdict::Worse => format!("{} falls among the lost", name(d.q)),
-        _ => format!("{} not judged", name(d.q)),
+        (Some(_), ..) if d.verdict == Verdict::Better => format!("{name} lower, by how much the sample cannot say"),
+        (Some(_), ..) if d.verdict == Verdict::Worse => format!("{name} higher, by how much the sample cannot say"),
+        (None, ..) if d.verdict == Verdict::Better => format!("fewer lost or slow beyond {name}"),
+        (None, ..) if d.verdict == Verdict::Worse => format!("more lost or slow beyond {name}"),
+        _ => format!("{name} not judged"),
     }
+}
+
+/// Without a sign, as few decimals as it needs: `96`, `0.4`.
+fn percent_of(ratio: f64) -> String {
+    let rounded = (ratio * 1e3).round() / 10.0;
+    if rounded >= 10.0 { format!("{rounded:.0} %") } else { format!("{rounded} %") }
 }
 
 fn percent(ratio: f64) -> String {

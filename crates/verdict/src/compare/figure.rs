@@ -4,7 +4,7 @@
 
 use lowlat_model::Verdict;
 use lowlat_model::measurement::{LOST, samples_needed};
-use lowlat_model::verdict::QuantileDifference;
+use lowlat_model::verdict::{Clock, QuantileDifference};
 
 use super::draws::{Draws, trim, trimmed};
 use super::groups::{Groups, INNER, Side, per_group};
@@ -191,27 +191,16 @@ impl Figure {
         };
         let Some(e) = self.estimate else {
             let verdict = by_loss.unwrap_or(Verdict::Unclear);
-            return QuantileDifference {
-                q,
-                a_ns: None,
-                b_ns: None,
-                diff_ns: None,
-                low_ns: None,
-                high_ns: None,
-                change_ratio: None,
-                change_low: None,
-                change_high: None,
-                verdict,
-            };
+            return QuantileDifference { q, verdict, ..QuantileDifference::default() };
         };
         let worth = (e.a * options.worth_ratio).max(options.worth_floor_ns as f64);
         let mut verdict = if !self.enough {
             Verdict::Unclear
         } else if e.diff.1 >= -worth && e.diff.2 <= worth {
             Verdict::Same
-        } else if e.diff.2 < 0.0 && e.ratio.2 < 0.0 {
+        } else if e.ratio.2 < 0.0 {
             Verdict::Better
-        } else if e.diff.1 > 0.0 && e.ratio.1 > 0.0 {
+        } else if e.ratio.1 > 0.0 {
             Verdict::Worse
         } else {
             Verdict::Unclear
@@ -229,6 +218,7 @@ impl Figure {
         let finite = |v: f64| v.is_finite().then_some(v);
         QuantileDifference {
             q,
+            from: Clock::Send,
             a_ns: Some(a_ns),
             b_ns: Some(b_ns),
             diff_ns: Some(b_ns.cast_signed() - a_ns.cast_signed()), // so that the three figures agree to the ns
