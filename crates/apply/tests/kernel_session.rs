@@ -15,11 +15,13 @@ use lowlat_knobs::resolve;
 use lowlat_lab::netns::enter_private;
 use lowlat_model::finding::Setting;
 use lowlat_model::journal::NetnsId;
+use lowlat_model::link::{LinkChangeKind, changes};
+use lowlat_model::tune::Resets;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_netlink::route::{address, link};
 use lowlat_netlink::tc::{self, Handle, Parent};
 use lowlat_sys::store::{Store, StoreError};
-use lowlat_sys::{Live, Sys, query, state};
+use lowlat_sys::{Live, Sys, linkwatch, query, state};
 
 type Case = fn(&Store);
 
@@ -27,6 +29,8 @@ const CASES: &[(&str, Case)] = &[
     ("applied and put back by another process", applied_and_put_back),
     ("killed between intent and write", killed_before_the_write),
     ("killed between write and read-back", killed_after_the_write),
+    ("a joint step goes in and out whole", a_joint_step),
+    ("a link that goes down and up is noticed, a quiet toggle is not", links_are_watched),
     ("a second session names the first", a_second_session_names_the_first),
     ("the dead-man timer puts back", the_timer_puts_back),
     ("a confirmation ends the timer", a_confirmation_ends_the_timer),
@@ -272,6 +276,89 @@ fn killed_before_the_write(store: &Store) {
 
 fn killed_after_the_write(store: &Store) {
     killed_at("after", "0", store);
+}
+
+/// GRO with its partners and a sysctl, as one step: veth makes its NAPI instances anew for it, and keeps its carrier.
+fn a_joint_step(store: &Store) {
+    link_with_fifo();
+    let live = Live::new();
+    let gro = || Locus::Feature { iface: "lan0".into(), name: "rx-gro".into() };
+    let timeout = || file("/sys/class/net/lan0/gro_flush_timeout");
+    let there = || [text(&gro()), text(&timeout()), text(&autocorking())];
+    let before = there();
+    let other = if before[0] == "on" { "off" } else { "on" };
+    let joint = |knob: &str, target: &str, value: &str| PlannedStep {
+        joint: Some("GRO of lan0".into()),
+        ..step(knob, target, value)
+    };
+    let steps = vec![
+        joint("nic.feature.gro", "lan0", other),
+        joint("nic.gro-flush-timeout", "lan0", "20000"),
+        joint("sysctl.net.ipv4.tcp_autocorking", "host", "0"),
+    ];
+    let plan = lowlat_plan::order(steps, Vec::new(), &lowlat_plan::Options::default());
+    let [whole] = plan.steps.as_slice() else { panic!("{} steps: {:?}", plan.steps.len(), plan.left_out) };
+    assert_eq!((whole.members.len(), whole.resets, whole.resets_link), (3, Resets::Queues, false));
+
+    let watched = ["lan0".to_owned(), "lan1".to_owned()];
+    let links = linkwatch::snapshot(&live, &watched);
+    let mut session = Session::begin(store, &live).unwrap();
+    let handle = session.apply(&live, whole).unwrap();
+    assert_eq!(there(), [other, "20000", "0"]);
+    let changed = changes(&links, &linkwatch::snapshot(&live, &watched));
+    assert!(!changed.iter().any(|c| c.beyond(whole.resets)), "{changed:?}");
+    session.undo(&live, handle).unwrap();
+    assert_eq!(there(), before);
+
+    session.apply(&live, whole).unwrap();
+    session.leave_open().unwrap();
+    drop(session);
+    let shown = lowlat_apply::status(store, &live).unwrap().applied;
+    let shown: Vec<_> = shown.iter().map(|a| (a.knob.as_str(), a.target.to_string())).collect();
+    let (gro, sysctl) =
+        (("nic.feature.gro", "lan0".to_owned()), ("sysctl.net.ipv4.tcp_autocorking", "host".to_owned()));
+    assert_eq!(shown, [gro, ("nic.gro-flush-timeout", "lan0".to_owned()), sysctl]);
+    assert!(lowlat_apply::rollback_from_disk(store, &live, false).unwrap().complete());
+    assert_eq!(there(), before);
+
+    // One member that the kernel refuses takes the others back with it. tcp_autocorking takes a byte (`proc_dou8vec_minmax`).
+    let mut refused = whole.clone();
+    refused.ops[2] = Op::text(autocorking(), "7777");
+    let mut session = Session::begin(store, &live).unwrap();
+    assert!(matches!(session.apply(&live, &refused), Err(lowlat_apply::StepError::Refused { .. })));
+    assert_eq!(there(), before);
+}
+
+fn links_are_watched(store: &Store) {
+    link_with_fifo();
+    let live = Live::new();
+    let watched = ["lan0".to_owned()];
+    wait_until("the link to be up", || text(&file("/sys/class/net/lan0/operstate")) == "up");
+    let before = linkwatch::snapshot(&live, &watched);
+    let lan0 = &before.interfaces["lan0"];
+    assert!(lan0.carrier_changes.value().is_some() && lan0.tx_timeouts.value().is_some(), "{lan0:?}");
+    let now = || changes(&before, &linkwatch::snapshot(&live, &watched));
+
+    let mut session = Session::begin(store, &live).unwrap();
+    let quiet = step("steer.rps", "lan0/rx-0", "0");
+    let handle = session.apply(&live, &quiet).unwrap();
+    assert_eq!(now(), []);
+    session.undo(&live, handle).unwrap();
+    assert_eq!(now(), []);
+
+    link::down("lan0").unwrap();
+    assert_eq!(linkwatch::wait_for_link(&live, &before, 20_000_000), ["lan0"]);
+    link::up("lan0").unwrap();
+    assert_eq!(linkwatch::wait_for_link(&live, &before, 5_000_000_000), [""; 0]);
+    let changed = now();
+    let carrier = changed.iter().find(|c| c.what == LinkChangeKind::Carrier).expect("the carrier went and came");
+    assert!(
+        carrier.beyond(Resets::Queues) && carrier.to_string().starts_with("lan0: the link went down and up"),
+        "{carrier}"
+    );
+
+    link::delete("lan0").unwrap();
+    assert!(now().iter().any(|c| c.what == LinkChangeKind::Gone), "{:?}", now());
 }
 
 fn a_second_session_names_the_first(store: &Store) {

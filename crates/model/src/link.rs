@@ -142,7 +142,9 @@ pub fn changes(before: &LinkState, after: &LinkState) -> Vec<LinkChange> {
         if let Some((from, to)) = number(&old.carrier_changes, &new.carrier_changes) {
             change(LinkChangeKind::Carrier, from, to);
         }
-        if let Some((from, to)) = differ(&old.operstate, &new.operstate) {
+        // The kernel notes the state of a link late (net/core/link_watch.c, `linkwatch_schedule_work`): one that came up
+        // long ago may say so only now.
+        if let Some((from, to)) = differ(&old.operstate, &new.operstate).filter(|(_, to)| *to != "up") {
             change(LinkChangeKind::Operstate, from.clone(), to.clone());
         }
         if let Some((from, to)) = number(&old.tx_timeouts, &new.tx_timeouts) {
@@ -248,6 +250,13 @@ mod tests {
             said(|s| s.irqs = Reading::Value(vec![40, 52])),
             ["eth0: its interrupts were requested anew (numbers 40-41 → 40,52)"]
         );
+    }
+
+    #[test]
+    fn a_link_whose_coming_up_is_noted_late_has_not_changed() {
+        let mut before = state();
+        before.operstate = Reading::Value("unknown".into());
+        assert_eq!(changes(&of(before), &of(state())), []);
     }
 
     #[test]
