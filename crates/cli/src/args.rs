@@ -586,10 +586,16 @@ pub struct OptimizeArgs {
     /// Chance, over the whole run, that a step without an effect is kept.
     #[arg(long, value_parser = false_keep, default_value = "5%", value_name = "SHARE")]
     pub false_keep: f64,
-    /// Length of one round.
-    #[arg(long, value_parser = round, default_value = "150ms", value_name = "TIME")]
+    /// Ping-pong part of one round; longer where the path is so slow that it would hold fewer than 40 probes.
+    #[arg(long, value_parser = round, default_value = "50ms", value_name = "TIME")]
     pub round: u64,
-    /// Length of baseline and result.
+    /// Also try this setting, beside those that the findings ask for; may be given several times.
+    #[arg(long = "try", num_args = 3, value_names = ["KNOB", "TARGET", "VALUE"], allow_hyphen_values = true)]
+    pub also_try: Vec<String>,
+    /// Run all the pairs of every test, as a fixed design would: for comparison.
+    #[arg(long, hide = true)]
+    pub fixed: bool,
+    /// Length of the baseline, and of each arm of the final test.
     #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
     pub duration: u64,
     /// Bulk TCP streams of the measurement under load, which need `lowlat serve` at the far end; 0 leaves it out.
@@ -616,6 +622,9 @@ pub struct DemoArgs {
     /// Also write the report as a page.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Run all the pairs of every test, as a fixed design would: for comparison.
+    #[arg(long, hide = true)]
+    pub fixed: bool,
 }
 
 /// `bypass`.

@@ -52,6 +52,8 @@ from_display!(
     lowlat_sys::store::StoreError,
     lowlat_measure::MeasureError,
     lowlat_peers::serve::ServeError,
+    lowlat_tune::TuneError,
+    lowlat_probes::PathProblem,
 );
 
 #[cfg(test)]

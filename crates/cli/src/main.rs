@@ -4,8 +4,10 @@
 #![allow(clippy::print_stdout)] // the one crate that talks to people
 #![allow(unreachable_pub)] // a binary has no outside: `pub` here means "for the other modules"
 
+mod ab;
 mod args;
 mod ask;
+mod bench;
 mod clocks;
 mod combinations;
 mod commands;

@@ -70,6 +70,9 @@ pub struct PlannedStep {
     /// where nothing does.
     #[serde(default)]
     pub resets_why: Option<String>,
+    /// What its A/B test is judged by.
+    #[serde(default)]
+    pub judged_by: JudgedBy,
 }
 
 impl PlannedStep {
@@ -80,6 +83,22 @@ impl PlannedStep {
         let owners = members.chain(std::iter::repeat((self.knob.as_str(), &self.target)));
         self.ops.iter().zip(owners).map(|(op, (knob, target))| (knob, target, op))
     }
+}
+
+/// What the A/B test of a step is judged by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgedBy {
+    /// Round trips of the probe.
+    #[default]
+    RoundTrips,
+    /// Growth of a counter, for faults that lose other programs' packets, which the probe's round trips cannot show.
+    Counter {
+        /// Counter group, e.g. `snmp`.
+        group: String,
+        /// Key within it, e.g. `Udp.RcvbufErrors`.
+        key: String,
+    },
 }
 
 /// A setting that was asked for and will not be done.

@@ -96,6 +96,9 @@ pub struct Meta {
     pub page: &'static str,
     /// Where threshold and facts come from.
     pub sources: &'static [&'static str],
+    /// The counter that judges its steps, by group and key, where the probe's round trips cannot show the fault: it loses
+    /// other programs' packets.
+    pub counted_by: Option<(&'static str, &'static str)>,
     /// File of the rule.
     pub file: &'static str,
 }
@@ -110,7 +113,9 @@ pub trait Rule: Sync {
 
 /// Declares a rule: its doc comment is its page, and `look(input, seen)` of the same file is what it does.
 macro_rules! rule {
-    ($(#[doc = $doc:literal])+ pub $id:ident = $name:literal; sources [$($source:literal),+ $(,)?];) => {
+    (@counted) => { None };
+    (@counted $group:literal $key:literal) => { Some(($group, $key)) };
+    ($(#[doc = $doc:literal])+ pub $id:ident = $name:literal; $(counted_by $group:literal $key:literal;)? sources [$($source:literal),+ $(,)?];) => {
         /// The name, for the findings.
         const NAME: &str = $name;
 
@@ -124,6 +129,7 @@ macro_rules! rule {
                     name: NAME,
                     page: lowlat_model::doc_page!($($doc)+),
                     sources: &[$($source),+],
+                    counted_by: $crate::rule!(@counted $($group $key)?),
                     file: file!(),
                 };
                 &META

@@ -22,6 +22,7 @@ crate::rule! {
     /// `net.core.rmem_default`; `net.core.rmem_max` bounds what a program may ask for. A buffer bridges a burst; it
     /// does not help a reader that is too slow throughout.
     pub ReceiveBufferErrors = "receive-buffer-errors";
+    counted_by "snmp" "Udp.RcvbufErrors";
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: rmem_default, rmem_max",
         "include/net/sock.h in linux 6.12: SK_RMEM_MAX = 256 x SKB_TRUESIZE(256) = 212992",

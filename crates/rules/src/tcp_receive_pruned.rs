@@ -21,6 +21,7 @@ crate::rule! {
     /// reach; 32 MiB is what kernels from 6.18 on start with. Its second number, what a connection starts with, is raised
     /// to the kernel's default of 131072 where somebody lowered it, as older advice of 87380 does.
     pub TcpReceivePruned = "tcp-receive-pruned";
+    counted_by "netstat" "TcpExt.PruneCalled";
     sources [
         "Documentation/networking/snmp_counter.rst in linux 6.12: TcpExtPruneCalled, TcpExtRcvPruned, TcpExtOfoPruned",
         "net/ipv4/proc.c in linux 6.12: snmp4_net_list (TCPRcvQDrop)",

@@ -1,6 +1,7 @@
 //! What the loop measures with.
 
 use lowlat_model::Measurement;
+use lowlat_model::tune::Resets;
 use lowlat_model::verdict::Round;
 
 /// A measurement that could not be made. One line: operation, target, cause, next step.
@@ -9,26 +10,60 @@ use lowlat_model::verdict::Round;
 pub struct BenchError(pub String);
 
 /// One round of an A/B test.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RoundAsk {
+    /// Engine; `None` for the run's own.
+    pub engine: Option<String>,
     /// Time of ping-pong probes, ns.
     pub ping_pong_ns: u64,
     /// Time of probes on a plan, spread in time, ns; 0 leaves them out.
     pub planned_ns: u64,
     /// Source port of the flow; 0 lets the kernel choose. Both rounds of a pair use the same.
     pub source_port: u16,
-    /// Bulk TCP streams beside the probe.
-    pub load_streams: u32,
 }
 
-/// A path that can be measured, and the host's counters beside it.
+/// What rounds are summed up as.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Engine; `None` for the run's own.
+    pub engine: Option<String>,
+    /// Time that the rounds took together, ns.
+    pub duration_ns: u64,
+    /// Bulk TCP streams beside them.
+    pub load_streams: u32,
+    /// For people: what the rounds were of.
+    pub words: String,
+}
+
+/// What the links of the path went through since the last look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkReport {
+    /// The severest of it.
+    pub resets: Resets,
+    /// Each change, in words.
+    pub changes: Vec<String>,
+}
+
+/// A path that can be measured, and the host's counters and links beside it.
 pub trait Bench {
     /// One round: its samples, and the flow they were of. `is_b` is left `false`.
     fn round(&mut self, ask: &RoundAsk) -> Result<Round, BenchError>;
-    /// A whole measurement, idle or under load.
-    fn measure(&mut self, duration_ns: u64, load_streams: u32) -> Result<Measurement, BenchError>;
+    /// A source port for the next pair; 0 where the protocol has none or the kernel's choice is as good.
+    fn source_port(&mut self) -> Result<u16, BenchError>;
+    /// Starts bulk streams to the far end, until [`Bench::stop_load`].
+    fn start_load(&mut self, streams: u32) -> Result<(), BenchError>;
+    /// Ends them.
+    fn stop_load(&mut self);
+    /// The figures of rounds, as a document.
+    fn summarize(&mut self, rounds: &[&Round], of: &Summary) -> Measurement;
     /// A counter of the host, by counter group and key.
     fn counter(&mut self, group: &str, key: &str) -> Result<u64, BenchError>;
+    /// What the path's links went through since the last call.
+    fn links(&mut self) -> LinkReport;
+    /// Waits until the path's links are up again.
+    fn await_links(&mut self, within_ns: u64) -> Result<(), BenchError>;
+    /// Why the path is no longer the one the run began on: its route changed, or an interface went.
+    fn path_lost(&mut self) -> Option<String>;
     /// Monotonic time, ns.
     fn now_ns(&self) -> u64;
     /// Lets time pass.

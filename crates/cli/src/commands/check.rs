@@ -16,13 +16,13 @@ pub fn run(args: &CheckArgs, json: bool) -> Outcome {
     };
     let goal_ns = super::median_goal("check", &args.goal)?;
     let facts = super::facts_from(args.facts.as_deref(), args.root.as_deref(), args.iface.as_deref(), window)?;
-    let (findings, not_seen) = crate::optimize::find(&facts, None, goal_ns);
+    let seen = crate::optimize::find(&facts, None, goal_ns);
     let document = CheckDocument {
         schema: Schema::current("check"),
         iface: facts.iface.clone(),
-        findings,
-        not_seen,
-        elsewhere: Vec::new(),
+        findings: seen.findings,
+        not_seen: seen.not_seen,
+        elsewhere: seen.elsewhere,
         path: facts.path.iter().map(|l| l.name.clone()).collect(),
     };
     if json {

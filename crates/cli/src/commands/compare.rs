@@ -5,11 +5,11 @@ mod side;
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{Measurement, Verdict};
 use lowlat_sys::Live;
-use lowlat_verdict::Options;
+use lowlat_verdict::{Options, sequential};
 
+use crate::ab::{self, OnStop};
 use crate::args::CompareArgs;
 use crate::failure::{Failure, Outcome};
-use crate::optimize::judge;
 use crate::path::ENGINES;
 use crate::stored::{self, Stored};
 use crate::{output, signals};
@@ -23,7 +23,7 @@ pub fn run(args: &CompareArgs, json: bool) -> Outcome {
             for name in [&args.a, &args.b] {
                 known(name)?;
             }
-            let seed = args.seed.unwrap_or_else(judge::seed);
+            let seed = args.seed.unwrap_or_else(ab::seed);
             runs(&args.a, &args.b, &Options { seed, ..Options::default() })?
         }
         (live, _) => {
@@ -96,11 +96,15 @@ fn alternated(args: &CompareArgs) -> Result<Comparison, Failure> {
     // Both sides get rounds of one length: those that the slower far end needs.
     let round_ns = a.round_at_pace(args.round)?.max(b.round_at_pace(args.round)?);
     let (ask_a, ask_b) = (a.ask(round_ns), b.ask(round_ns));
-    let how = (args.pairs, args.seed.unwrap_or_else(judge::seed), judge::OnStop::Keep);
-    let rounds = judge::alternate(&ask_a, &ask_b, (&args.a, &args.b), how, &mut |_| Ok(()))?;
-    let mut out = judge::compare(&rounds);
+    let options = sequential::Options {
+        seed: args.seed.unwrap_or_else(ab::seed),
+        most_pairs: args.pairs,
+        ..sequential::Options::default()
+    };
+    let mut out = ab::alternated((&ask_a, &ask_b), (&args.a, &args.b), options, OnStop::Keep, &Live::new())?;
     if signals::stopped() {
-        out.warnings.push(format!("interrupted after {} of {} pairs", rounds.rounds.len() / 2, args.pairs));
+        let pairs = out.sequential.as_ref().map_or(0, |s| s.pairs);
+        out.warnings.push(format!("interrupted after {pairs} of {} pairs", args.pairs));
     }
     Ok(out)
 }

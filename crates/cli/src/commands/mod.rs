@@ -120,7 +120,7 @@ pub fn interview() -> Result<Vec<String>, Failure> {
         leads: &|iface, target| {
             // The port plays no part in the route.
             let remote = crate::path::resolve(target, 0)?;
-            crate::optimize::leads_over(iface, remote.ip(), &live)
+            Ok(lowlat_probes::path::leads_over(&live, iface, remote.into())?)
         },
         may_change: crate::is_root(),
     };

@@ -1,10 +1,12 @@
 //! `lowlat optimize`: the main job on a real interface.
 
 use lowlat_model::NotSeen;
+use lowlat_model::tune::Scope;
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
+use lowlat_tune::Limits;
 
-use crate::args::{FormatArg, OptimizeArgs, median_ns};
+use crate::args::{FormatArg, OptimizeArgs};
 use crate::failure::{Failure, Outcome};
 use crate::optimize::{self, Finished, Job};
 use crate::path::Path;
@@ -25,9 +27,6 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
         store.ensure_writable()?;
     }
     let Finished { document, plan, session } = optimize::run(&job, &live, &store, &mut output::progress)?;
-    if args.dry_run {
-        store.save_stage(&document.run, "run", &document)?;
-    }
     if let Some(mut session) = session {
         if args.rollback {
             let report = session.rollback(&live)?;
@@ -65,22 +64,29 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
         path: Path::new(&target, &args.path, Some(&iface))?,
         iface,
         engine_path: None,
-        goal_ns: median_ns(&goals),
         goals,
         present_ns: args.present,
         engine: args.engine.clone(),
         dry_run: args.dry_run,
         allow_disruptive: args.allow_disruptive,
-        allow_host_wide: !args.own_settings_only,
-        pairs: args.pairs,
-        round_ns: args.round,
+        reach: if args.own_settings_only { Scope::Interface } else { Scope::Host },
+        limits: Limits {
+            false_keep: args.false_keep,
+            worth_ratio: args.worth.ratio,
+            worth_ns: args.worth.ns,
+            most_pairs: args.pairs,
+            fixed: args.fixed,
+            round_ns: args.round,
+            headline_ns: args.duration,
+            load_streams: args.load.unwrap_or(STREAMS),
+            seed: crate::ab::seed(),
+            goals: optimize::goal_quantiles(&goals),
+        },
         duration_ns: args.duration,
-        load_streams: args.load.unwrap_or(STREAMS),
         engines: args.engines.iter().filter(|e| *e != "none").cloned().collect(),
-        worth_ratio: args.worth.ratio,
-        worth_ns: args.worth.ns,
-        alpha: args.false_keep,
+        asked: super::plan::settings("optimize --try", &args.also_try)?,
         not_seen: Vec::new(),
+        rolls_back: args.rollback,
     })
 }
 
@@ -88,25 +94,25 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
 /// that no run ends in its middle for it.
 fn settle(job: &mut Job, args: &OptimizeArgs) -> Result<(), Failure> {
     // A dry run measures no load.
-    if job.load_streams > 0 && !job.dry_run {
+    if job.limits.load_streams > 0 && !job.dry_run {
         match (probe::sink_answers(&job.path), args.load) {
             (Ok(()), _) => {}
             (Err(no), Some(_)) => return Err(no),
             (Err(_), None) => {
                 let why = format!("no `lowlat serve` takes bulk streams at {}", job.path.sink());
                 output::progress(&format!("without the measurement under load: {why}"));
-                job.load_streams = 0;
+                job.limits.load_streams = 0;
                 job.not_seen.push(NotSeen { fact: "the path under load".to_owned(), why });
             }
         }
     }
     // Only a protocol with a handshake can set a pace; the others are not asked.
     if job.path.peer == lowlat_peers::irtt::ENTRY.name {
-        let (round_ns, words) = probe::round_at_pace(&job.path, &job.engine, job.round_ns)?;
+        let (round_ns, words) = probe::round_at_pace(&job.path, &job.engine, job.limits.round_ns)?;
         if let Some(words) = words {
             output::progress(&words);
         }
-        job.round_ns = round_ns;
+        job.limits.round_ns = round_ns;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `lowlat plan`: the steps that the findings lead to; changes nothing.
 
 use lowlat_model::finding::Setting;
+use lowlat_model::tune::Scope;
 use lowlat_model::{Facts, Plan, Risk};
 use lowlat_sys::Live;
 
@@ -12,8 +13,8 @@ use crate::output;
 pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     let live = Live::new();
     let goal_ns = super::median_goal("plan", &args.goal)?;
-    let plan = if let [knob, target, value] = args.set.as_slice() {
-        one(knob, target, value, live, args.allow_disruptive)?
+    let plan = if let [setting] = settings("plan --set", &args.set)?.as_slice() {
+        one(setting, live, args.allow_disruptive)?
     } else {
         let facts = super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), None)?;
         planned(&facts, goal_ns, args.allow_disruptive, live)
@@ -33,21 +34,37 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
 }
 
 fn planned(facts: &Facts, goal_ns: Option<u64>, allow_disruptive: bool, live: Live) -> Plan {
-    let (findings, _) = crate::optimize::find(facts, None, goal_ns);
-    crate::optimize::make_plan(&findings, facts, &live, allow_disruptive, true)
+    let findings = crate::optimize::find(facts, None, goal_ns).findings;
+    let options = crate::optimize::plan_options(facts, allow_disruptive, Scope::Host);
+    crate::optimize::make_plan(&findings, &[], facts, &live, &options)
 }
 
-fn one(knob: &str, target: &str, value: &str, live: Live, allow_disruptive: bool) -> Result<Plan, Failure> {
-    // A target may begin with a hyphen, as an interface's name may; three words of which one is a flag are two.
-    if let Some(flag) = [knob, target, value].into_iter().find(|w| w.starts_with("--")) {
-        return Err(Failure::new(format!("plan --set: {flag:?} is a flag; give three words: --set KNOB TARGET VALUE")));
+/// The settings that a flag of three words names, which may be given several times.
+pub fn settings(flag: &str, words: &[String]) -> Result<Vec<Setting>, Failure> {
+    let one = |[knob, target, value]: &[String; 3]| {
+        // A target may begin with a hyphen, as an interface's name may; three words of which one is a flag are two.
+        if let Some(other) = [knob, target, value].into_iter().find(|w| w.starts_with("--")) {
+            return Err(Failure::new(format!(
+                "{flag} {knob}: {other:?} is a flag; give three words: KNOB TARGET VALUE"
+            )));
+        }
+        if lowlat_knobs::find(knob).is_none() {
+            return Err(Failure::new(format!(
+                "{flag} {knob:?}: there is no knob of that name; `lowlat explain` lists them"
+            )));
+        }
+        let target = target.parse().map_err(|e| Failure::new(format!("{flag} {knob}: {e}")))?;
+        Ok(Setting { knob: knob.clone(), target, value: value.clone(), joint: None })
+    };
+    let (triples, rest) = words.as_chunks::<3>();
+    if let Some(word) = rest.first() {
+        return Err(Failure::new(format!("{flag} {word}: give three words: KNOB TARGET VALUE")));
     }
-    if lowlat_knobs::find(knob).is_none() {
-        return Err(Failure::new(format!("plan {knob:?}: there is no knob of that name; `lowlat explain` lists them")));
-    }
-    let target = target.parse().map_err(|e| Failure::new(format!("plan {knob}: {e}")))?;
-    let setting = Setting { knob: knob.to_owned(), target, value: value.to_owned(), joint: None };
-    let step = lowlat_knobs::resolve(&live, &setting, "asked for by hand").map_err(|l| {
+    triples.iter().map(one).collect()
+}
+
+fn one(setting: &Setting, live: Live, allow_disruptive: bool) -> Result<Plan, Failure> {
+    let step = lowlat_knobs::resolve(&live, setting, "asked for by hand").map_err(|l| {
         Failure::new(format!("plan {} on {}: {}; see `lowlat explain {}`", l.knob, l.target, l.why, l.knob))
     })?;
     // To name a step is to ask for what it does, but for cutting off whoever asks.

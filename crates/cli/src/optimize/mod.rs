@@ -1,64 +1,33 @@
 //! The main job: baseline → findings → plan → each step proved on the live path → engines → result → report.
 //!
-//! This module only wires the stages together; each stage's own crate computes, and each stage's value is stored under
-//! `runs/<id>/`, so that any stage can be replayed from the file before it.
+//! This module only wires the stages together; each stage's own crate computes ([`lowlat_tune`] the loop), and each
+//! stage's value is stored under `runs/<id>/`, so that any stage can be replayed from the file before it.
 
+mod document;
 mod engines;
-pub mod judge;
+mod job;
 mod preflight;
-mod route;
-mod steps;
 
 use lowlat_apply::Session;
-use lowlat_assess::Assessment;
 use lowlat_knobs::resolve;
-use lowlat_model::document::{EngineResult, RunDocument, StepResult};
+use lowlat_model::document::RunDocument;
+use lowlat_model::finding::Setting;
 use lowlat_model::measurement::Measurement;
-use lowlat_model::{Facts, Finding, NotSeen, Plan, Schema, Window};
-use lowlat_rules::Input;
+use lowlat_model::plan::JudgedBy;
+use lowlat_model::tune::Scope;
+use lowlat_model::{Facts, Finding, Plan, PlannedStep, Window};
+use lowlat_rules::{Input, Seen};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
 
+use crate::bench::LiveBench;
 use crate::failure::Failure;
-use crate::path::Path;
 use crate::probe::{self, Ask, words};
 use crate::signals;
+use document::Parts;
 
+pub use job::{Job, goal_quantiles};
 pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
-pub use route::leads_over;
-
-/// What to do, as the flags say it.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// Interface.
-    pub iface: String,
-    /// The path.
-    pub path: Path,
-    /// The path for the engine comparison, where it has a far end of its own; else `path`.
-    pub engine_path: Option<Path>,
-    /// Goal, ns.
-    pub goal_ns: Option<u64>,
-    /// What the user believes to have now, ns.
-    pub present_ns: Option<u64>,
-    /// Engine of baseline and A/B tests.
-    pub engine: String,
-    /// Change nothing.
-    pub dry_run: bool,
-    /// Try steps that reset the link.
-    pub allow_disruptive: bool,
-    /// Try steps that reach beyond the interface's own network namespace.
-    pub allow_host_wide: bool,
-    /// Pairs of rounds per step.
-    pub pairs: u32,
-    /// Round length, ns.
-    pub round_ns: u64,
-    /// Baseline and result length, ns.
-    pub duration_ns: u64,
-    /// Streams of the loaded measurement; 0 leaves it out.
-    pub load_streams: u32,
-    /// Engines to show.
-    pub engines: Vec<String>,
-}
 
 /// What a run leaves behind.
 pub struct Finished {
@@ -76,31 +45,33 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     let run_id = store.new_run_id(started_unix_ns);
 
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
-    let (facts, baseline) = observe(job, sys, say).map_err(|f| Failure::because(f, "nothing was changed"))?;
-    let (findings, not_seen) = find(&facts, Some(&baseline), job.goal_ns);
-    let plan = make_plan(&findings, &facts, sys, job.allow_disruptive, job.allow_host_wide);
+    let (facts, observed) = observe(job, sys, say).map_err(|f| Failure::because(f, "nothing was changed"))?;
+    let seen = find(&facts, Some(&observed), job.median_goal_ns());
+    let plan =
+        make_plan(&seen.findings, &job.asked, &facts, sys, &plan_options(&facts, job.allow_disruptive, job.reach));
     store.save_stage(&run_id, "facts", &facts)?;
-    store.save_stage(&run_id, "baseline", &baseline)?;
+    store.save_stage(&run_id, "baseline", &observed)?;
     store.save_stage(&run_id, "plan", &plan)?;
-    say(&format!("{} findings, {} steps to try", findings.len(), plan.steps.len()));
+    say(&format!("{} findings, {} steps to try", seen.findings.len(), plan.steps.len()));
 
     let mut parts = Parts {
         run: run_id.clone(),
         started_unix_ns,
         facts,
         facts_after: None,
-        baseline,
-        findings,
-        not_seen,
+        observed,
+        findings: seen.findings,
+        elsewhere: seen.elsewhere,
+        not_seen: seen.not_seen,
         plan,
-        steps: Vec::new(),
+        placement: lowlat_model::tune::Placement::default(),
         engines: Vec::new(),
-        result: None,
-        loaded: None,
-        loaded_baseline: None,
+        tuned: None,
     };
     if job.dry_run {
-        return Ok(Finished { document: parts.document(job), plan: parts.plan, session: None });
+        let document = parts.document(job);
+        store.save_stage(&run_id, "run", &document)?;
+        return Ok(Finished { document, plan: parts.plan, session: None });
     }
 
     let mut session = Session::begin(store, sys)?;
@@ -112,20 +83,20 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     });
     let document = match outcome {
         Ok(document) => document,
-        Err(failure) => {
-            // Also the way out of Ctrl-C: what was applied goes back before anything is said.
-            let report = session.rollback(sys);
-            return Err(match report {
-                Ok(r) if r.complete() => Failure::new(format!("{failure}; everything that was applied was put back")),
-                Ok(r) => Failure::new(format!(
-                    "{failure}; {} settings could not be put back, see `lowlat status`",
-                    r.failed.len()
-                )),
-                Err(e) => Failure::new(format!("{failure}; putting back failed too: {e}; run `lowlat rollback`")),
-            });
-        }
+        Err(failure) => return Err(undone(&failure, &mut session, sys)),
     };
     Ok(Finished { document, plan: parts.plan, session: Some(session) })
+}
+
+/// Puts everything back, and says whether that worked. Also the way out of Ctrl-C.
+fn undone(failure: &Failure, session: &mut Session, sys: &dyn Sys) -> Failure {
+    match session.rollback(sys) {
+        Ok(r) if r.complete() => Failure::new(format!("{failure}; everything that was applied was put back")),
+        Ok(r) => {
+            Failure::new(format!("{failure}; {} settings could not be put back, see `lowlat status`", r.failed.len()))
+        }
+        Err(e) => Failure::new(format!("{failure}; putting back failed too: {e}; run `lowlat rollback`")),
+    }
 }
 
 /// Facts with counters on both sides of the baseline measurement.
@@ -133,7 +104,7 @@ fn observe(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<(Facts
     let before = lowlat_probes::counters(sys);
     let ask = Ask { duration_ns: job.duration_ns, ..Ask::new(&job.path, &job.engine) };
     let baseline = probe::measure(&ask, sys)?;
-    let mut facts = lowlat_probes::gather(sys, Some(&job.iface), None);
+    let mut facts = lowlat_probes::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
     facts.window = Some(Window { before, after: facts.counters.clone() });
     say(&format!(
         "baseline: p50 {}, p99 {}, lost {} of {}",
@@ -146,9 +117,8 @@ fn observe(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<(Facts
 }
 
 /// The rules over facts and baseline.
-pub fn find(facts: &Facts, baseline: Option<&Measurement>, goal_ns: Option<u64>) -> (Vec<Finding>, Vec<NotSeen>) {
-    let seen = lowlat_rules::check_all(&Input { facts, baseline, goal_ns });
-    (seen.findings, seen.not_seen)
+pub fn find(facts: &Facts, baseline: Option<&Measurement>, goal_ns: Option<u64>) -> Seen {
+    lowlat_rules::check_all(&Input { facts, baseline, goal_ns })
 }
 
 /// The interfaces whose loss cuts the host off: those that carry the default route.
@@ -156,33 +126,53 @@ pub fn management_ifaces(facts: &Facts) -> Vec<String> {
     facts.interfaces.iter().filter(|(_, i)| i.default_route).map(|(name, _)| name.clone()).collect()
 }
 
-/// Findings to an ordered plan: each setting is resolved against the host, then ordered.
-pub fn make_plan(
-    findings: &[Finding],
-    facts: &Facts,
-    sys: &dyn Sys,
-    allow_disruptive: bool,
-    allow_host_wide: bool,
-) -> Plan {
-    let mut steps = Vec::new();
-    let mut left_out = Vec::new();
-    for finding in findings {
-        for setting in &finding.remedy.settings {
-            match resolve(sys, setting, &format!("{}: {}", finding.rule, finding.title)) {
-                Ok(step) => steps.push(step),
-                Err(why) => left_out.push(why),
-            }
-        }
-    }
-    let options = lowlat_plan::Options {
+/// What may be planned on this host.
+pub fn plan_options(facts: &Facts, allow_disruptive: bool, reach: Scope) -> lowlat_plan::Options {
+    lowlat_plan::Options {
         allow_disruptive,
-        allow_host_wide,
+        allow_host_wide: reach == Scope::Host,
         allow_reboot: false,
         management_ifaces: management_ifaces(facts),
-    };
-    let mut plan = lowlat_plan::order(steps, left_out, &options);
+    }
+}
+
+/// Findings, and what was asked for beside them, to an ordered plan: each setting is resolved against the host, then
+/// ordered.
+pub fn make_plan(
+    findings: &[Finding],
+    asked: &[Setting],
+    facts: &Facts,
+    sys: &dyn Sys,
+    options: &lowlat_plan::Options,
+) -> Plan {
+    let found = findings.iter().flat_map(|f| {
+        let reason = format!("{}: {}", f.rule, f.title);
+        f.remedy.settings.iter().map(move |setting| (setting, Some(f.rule.as_str()), reason.clone()))
+    });
+    let asked = asked.iter().map(|setting| (setting, None, "asked for by --try".to_owned()));
+    let mut steps = Vec::new();
+    let mut left_out = Vec::new();
+    for (setting, rule, reason) in found.chain(asked) {
+        match resolve(sys, setting, &reason) {
+            Ok(step) => steps.push(PlannedStep {
+                rules: rule.map(str::to_owned).into_iter().collect(),
+                judged_by: rule.map(judged_by).unwrap_or_default(),
+                ..step
+            }),
+            Err(why) => left_out.push(why),
+        }
+    }
+    let mut plan = lowlat_plan::order(steps, left_out, options);
     plan.iface.clone_from(&facts.iface);
     plan
+}
+
+/// What a rule's steps are judged by.
+fn judged_by(rule: &str) -> JudgedBy {
+    match lowlat_rules::find(rule).and_then(|r| r.meta().counted_by) {
+        Some((group, key)) => JudgedBy::Counter { group: group.to_owned(), key: key.to_owned() },
+        None => JudgedBy::RoundTrips,
+    }
 }
 
 /// Everything that changes the host.
@@ -193,151 +183,21 @@ fn tune(
     parts: &mut Parts,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), Failure> {
-    if job.load_streams > 0 {
-        say(&format!("the path as it is, under load ({} streams)", job.load_streams));
-        parts.loaded_baseline = Some(under_load(job, sys)?);
-    }
-    stop_point()?;
+    let before = lowlat_probes::counters(sys);
+    let mut bench = LiveBench::new(&job.path, &job.engine, sys, &parts.facts.path);
+    let median_ns = parts.observed.rtt.p50_ns;
     say("phase 2: each step with and without, alternated on the live path");
-    steps::prove(job, sys, session, &parts.plan, &mut parts.steps, say)?;
+    let tuned = lowlat_tune::tune(&mut bench, sys, session, &parts.plan, (&job.limits, median_ns), say)?;
+    let after_ns = tuned.result.as_ref().and_then(|m| m.rtt.p50_ns).or(median_ns);
+    parts.tuned = Some(tuned);
     if !job.engines.is_empty() {
         say("phase 3: engines on the same path, interleaved");
-        parts.engines = engines::side_by_side(job, &parts.facts, sys, say)?;
+        let trials = engines::trials(job, &parts.facts);
+        let mut bench = LiveBench::new(job.engine_path.as_ref().unwrap_or(&job.path), &job.engine, sys, &[]);
+        parts.engines = lowlat_tune::side_by_side(&mut bench, &job.limits, after_ns, &trials, say)?;
     }
-    stop_point()?;
-    say("verify: the kept configuration, idle and under load");
-    let ask = Ask { duration_ns: job.duration_ns, ..Ask::new(&job.path, &job.engine) };
-    let before = lowlat_probes::counters(sys);
-    parts.result = Some(probe::measure(&ask, sys)?);
-    let mut after = lowlat_probes::gather(sys, Some(&job.iface), None);
+    let mut after = lowlat_probes::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
     after.window = Some(Window { before, after: after.counters.clone() });
     parts.facts_after = Some(after);
-    stop_point()?;
-    if job.load_streams > 0 {
-        parts.loaded = Some(under_load(job, sys)?);
-    }
-    stop_point()
-}
-
-/// The same measurement beside bulk TCP streams (row E2).
-fn under_load(job: &Job, sys: &dyn Sys) -> Result<Measurement, Failure> {
-    let ask = Ask { duration_ns: job.duration_ns, load_streams: job.load_streams, ..Ask::new(&job.path, &job.engine) };
-    probe::measure(&ask, sys)
-}
-
-/// A failure if a stop was asked for.
-fn stop_point() -> Result<(), Failure> {
     if signals::stopped() { Err(Failure::new("optimize: interrupted by a signal")) } else { Ok(()) }
-}
-
-/// The run as it grows.
-struct Parts {
-    run: String,
-    started_unix_ns: u64,
-    facts: Facts,
-    facts_after: Option<Facts>,
-    baseline: Measurement,
-    findings: Vec<Finding>,
-    not_seen: Vec<NotSeen>,
-    plan: Plan,
-    steps: Vec<StepResult>,
-    engines: Vec<EngineResult>,
-    result: Option<Measurement>,
-    loaded: Option<Measurement>,
-    loaded_baseline: Option<Measurement>,
-}
-
-impl Parts {
-    fn document(&self, job: &Job) -> RunDocument {
-        let focus = self.facts.interfaces.get(&job.iface);
-        let text = |r: Option<&lowlat_model::Reading<String>>| match r {
-            Some(r) => match r.why_not() {
-                None => r.value().cloned().unwrap_or_default(),
-                Some((kind, _)) => format!("n/a ({kind})"),
-            },
-            None => "n/a (no such interface)".to_owned(),
-        };
-        let goal_met = match (job.goal_ns, self.result.as_ref().and_then(|m| m.rtt.p50_ns)) {
-            (Some(goal), Some(p50)) => Some(p50 <= goal),
-            _ => None,
-        };
-        let headline = lowlat_model::tune::Headline::default();
-        let placement = lowlat_model::tune::Placement::default();
-        let last = self.result.as_ref().unwrap_or(&self.baseline);
-        let goals: Vec<lowlat_model::GoalResult> = job
-            .goal_ns
-            .map(|goal_ns| lowlat_model::Goal { quantile: lowlat_model::GoalQuantile::P50, goal_ns })
-            .map(|goal| lowlat_model::GoalResult::judge(goal, Some(&last.rtt)))
-            .into_iter()
-            .collect();
-        let assessment: Assessment = lowlat_assess::assess(&lowlat_assess::Input {
-            facts: &self.facts,
-            facts_after: self.facts_after.as_ref(),
-            baseline: Some(&self.baseline),
-            result: self.result.as_ref(),
-            loaded: self.loaded.as_ref(),
-            findings: &self.findings,
-            steps: &self.steps,
-            engines: &self.engines,
-            headline: &headline,
-            goals: &goals,
-            modes: None,
-            elsewhere: &[],
-            path: std::slice::from_ref(&job.iface),
-            placement: &placement,
-            persisted: false,
-            dry_run: job.dry_run,
-            will_be_rolled_back: false,
-        });
-        let mut not_seen = self.not_seen.clone();
-        not_seen.extend(self.plan.left_out.iter().map(|l| NotSeen {
-            fact: format!("step {} on {}", l.knob, l.target),
-            why: format!("left out: {}", l.why),
-        }));
-        RunDocument {
-            schema: Schema::current("optimize"),
-            run: self.run.clone(),
-            started_unix_ns: self.started_unix_ns,
-            iface: job.iface.clone(),
-            driver: text(focus.map(|i| &i.driver)),
-            driver_version: text(focus.map(|i| &i.driver_version)),
-            kernel: text(Some(&self.facts.host.release)),
-            target: job.path.words.clone(),
-            dry_run: job.dry_run,
-            baseline: Some(self.baseline.clone()),
-            result: self.result.clone(),
-            loaded: self.loaded.clone(),
-            loaded_baseline: self.loaded_baseline.clone(),
-            findings: self.findings.clone(),
-            not_seen,
-            steps: self.steps.clone(),
-            engines: self.engines.clone(),
-            checklist: assessment.checklist,
-            confidence: assessment.confidence,
-            confidence_parts: assessment.parts,
-            goal_ns: job.goal_ns,
-            goal_met,
-            goals,
-            verdict_lines: assessment.verdict_lines,
-            escalations: assessment.escalations,
-            next_steps: present_words(job, &self.baseline).into_iter().chain(assessment.next_steps).collect(),
-            planted: None,
-            lab: None,
-            rollback_verified: None,
-            ..RunDocument::default()
-        }
-    }
-}
-
-/// What the user believed to have, set against what was measured; said only where they are far apart.
-fn present_words(job: &Job, baseline: &Measurement) -> Option<String> {
-    let (believed, measured) = (job.present_ns?, baseline.rtt.p50_ns?);
-    // A factor of two: below that, the difference of load and hour explains it.
-    (believed.max(measured) > 2 * believed.min(measured)).then(|| {
-        format!(
-            "you gave {} as the present latency, and {} was measured: see which path the figure was of",
-            words(Some(believed)),
-            words(Some(measured))
-        )
-    })
 }

@@ -80,6 +80,8 @@ impl Side {
 
     /// One round of it.
     pub fn ask(&self, round_ns: u64) -> Ask<'_> {
-        Ask { duration_ns: round_ns, rt: self.rt, ..Ask::new(&self.path, &self.engine) }
+        // Two thirds ping-pong, one third on a plan.
+        let planned_ns = round_ns / 3;
+        Ask { duration_ns: round_ns - planned_ns, planned_ns, rt: self.rt, ..Ask::new(&self.path, &self.engine) }
     }
 }

@@ -3,11 +3,13 @@
 use lowlat_lab::faults::Bed;
 use lowlat_lab::netns::{self, Far};
 use lowlat_model::Goal;
+use lowlat_model::tune::Scope;
 use lowlat_sys::Live;
 use lowlat_sys::store::{self, Store};
+use lowlat_tune::Limits;
 
 use super::{ENGINES_PORT, Node, PORT, path, prove};
-use crate::args::{LabNearArgs, Worth, median_ns};
+use crate::args::LabNearArgs;
 use crate::failure::{Failure, Outcome};
 use crate::optimize::Job;
 use crate::output;
@@ -53,22 +55,25 @@ fn job(goals: Vec<Goal>) -> Result<Job, Failure> {
         iface: LINKS[0].to_owned(),
         path: path(LINKS[0], PORT, NEAR_CPU)?,
         engine_path: Some(path(LINKS[0], ENGINES_PORT, NEAR_CPU)?),
-        goal_ns: median_ns(&goals),
         goals,
         present_ns: None,
         engine: "block".to_owned(),
         dry_run: false,
         allow_disruptive: true,
-        allow_host_wide: true,
+        reach: Scope::Host,
         // Time is counted in instructions and repeats to some percent, so few samples show much.
-        pairs: 8,
-        round_ns: 50_000_000,
+        limits: Limits {
+            most_pairs: 40,
+            round_ns: 30_000_000,
+            headline_ns: 300_000_000,
+            load_streams: 1,
+            seed: crate::ab::seed(),
+            ..Limits::default()
+        },
         duration_ns: 300_000_000,
-        load_streams: 1,
         engines: ["block", "spin", "busy-poll", "io-uring"].map(str::to_owned).to_vec(),
-        worth_ratio: Worth::default().ratio,
-        worth_ns: Worth::default().ns,
-        alpha: 0.05,
+        asked: Vec::new(),
         not_seen: Vec::new(),
+        rolls_back: true,
     })
 }

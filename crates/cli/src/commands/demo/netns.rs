@@ -5,12 +5,13 @@
 
 use lowlat_lab::faults::Bed;
 use lowlat_lab::netns::{self, Far, NEAR_LINK};
-use lowlat_model::Goal;
+use lowlat_model::tune::Scope;
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
+use lowlat_tune::Limits;
 
 use super::{ENGINES_PORT, Node, PORT, cpus, path, prove, show};
-use crate::args::{DemoArgs, Worth, median_ns};
+use crate::args::DemoArgs;
 use crate::failure::{Failure, Outcome};
 use crate::optimize::{self, Job};
 use crate::output;
@@ -40,7 +41,7 @@ pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
         near_cpu,
         other_cpu,
         engines_far: format!("serve {ENGINES_PORT} spin {}", other_cpu.unwrap_or(near_cpu)),
-        job: job(args.goal.or_the_demos()?, near_cpu)?,
+        job: job(args, near_cpu)?,
     };
     let mut document = prove(node, &live, &store)?;
     document.lab = Some(LAB.to_owned());
@@ -48,28 +49,32 @@ pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
     show(&document, args, json)
 }
 
-fn job(goals: Vec<Goal>, cpu: u32) -> Result<Job, Failure> {
+fn job(args: &DemoArgs, cpu: u32) -> Result<Job, Failure> {
     Ok(Job {
         iface: NEAR_LINK.to_owned(),
         path: path(NEAR_LINK, PORT, cpu)?,
         engine_path: Some(path(NEAR_LINK, ENGINES_PORT, cpu)?),
-        goal_ns: median_ns(&goals),
-        goals,
+        goals: args.goal.or_the_demos()?,
         present_ns: None,
         engine: "block".to_owned(),
         dry_run: false,
         allow_disruptive: true,
         // A namespace's settings are the lab's own; the host's CPUs are not.
-        allow_host_wide: false,
+        reach: Scope::Namespace,
         // Many short pairs: the host's speed changes between them, not within.
-        pairs: 12,
-        round_ns: 80_000_000,
+        limits: Limits {
+            most_pairs: 60,
+            round_ns: 40_000_000,
+            headline_ns: 2_000_000_000,
+            load_streams: 2,
+            seed: crate::ab::seed(),
+            fixed: args.fixed,
+            ..Limits::default()
+        },
         duration_ns: 2_000_000_000,
-        load_streams: 2,
         engines: ["block", "spin", "io-uring", "af-xdp"].map(str::to_owned).to_vec(),
-        worth_ratio: Worth::default().ratio,
-        worth_ns: Worth::default().ns,
-        alpha: 0.05,
+        asked: Vec::new(),
         not_seen: Vec::new(),
+        rolls_back: true,
     })
 }

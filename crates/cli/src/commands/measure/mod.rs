@@ -10,11 +10,12 @@ use lowlat_measure::clock::Wish;
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{Goal, GoalResult, Measurement};
 use lowlat_sys::{Live, Sys};
+use lowlat_verdict::sequential::Options;
 
+use crate::ab::{self, OnStop};
 use crate::args::{ClockArg, MeasureArgs, ModeArg};
 use crate::clocks;
 use crate::failure::{Failure, Outcome};
-use crate::optimize::judge;
 use crate::path::{ENGINES, Path};
 use crate::probe::{self, Ask};
 use crate::progress::Line;
@@ -87,7 +88,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     drop(shown);
     measurement.goals = judged(&goals, &measurement);
     if args.stamp_cost && !signals::stopped() {
-        let cost = stamp_cost(&path, &args.engine)?;
+        let cost = stamp_cost(&path, &args.engine, &live)?;
         if let Some(stamps) = &mut measurement.stamps {
             stamps.cost = Some(cost);
         }
@@ -133,12 +134,12 @@ fn idle_and_loaded(
     Ok(Measurement { idle: Some(Box::new(idle)), ..loaded })
 }
 
-/// What taking stamps costs the round trip: rounds without and with them, alternated, on the same path.
-fn stamp_cost(path: &Path, engine: &str) -> Result<Comparison, Failure> {
+/// What taking stamps costs the round trip: rounds without and with them, alternated, on the same path. All pairs are
+/// run: the figure wanted is the difference, not whether there is one.
+fn stamp_cost(path: &Path, engine: &str, sys: &dyn Sys) -> Result<Comparison, Failure> {
     let without = Path { stamps: false, ..path.clone() };
     let ask = |path| Ask { duration_ns: STAMP_COST_ROUND_NS, ..Ask::new(path, engine) };
-    let how = (STAMP_COST_PAIRS, judge::seed(), judge::OnStop::Fail);
-    let names = ("without stamps", "with stamps");
-    let rounds = judge::alternate(&ask(&without), &ask(path), names, how, &mut |_| Ok(()))?;
-    Ok(judge::compare(&rounds))
+    let options =
+        Options { seed: ab::seed(), least_pairs: STAMP_COST_PAIRS, most_pairs: STAMP_COST_PAIRS, ..Options::default() };
+    ab::alternated((&ask(&without), &ask(path)), ("without stamps", "with stamps"), options, OnStop::Fail, sys)
 }

@@ -1,0 +1,59 @@
+//! Two live configurations, alternated: what `compare` and the stamps' cost are made of.
+
+use lowlat_model::verdict::{Comparison, Round};
+use lowlat_sys::Sys;
+use lowlat_tune::{Halt, Pairing, TuneError, alternate};
+use lowlat_verdict::sequential::{Coins, Options, Test};
+
+use crate::bench::LiveBench;
+use crate::failure::Failure;
+use crate::probe::{self, Ask};
+
+/// What a signal does to a test that is running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStop {
+    /// It is given up.
+    Fail,
+    /// The whole pairs so far stand.
+    Keep,
+}
+
+/// A seed for one test: recorded with it, so that its order can be made again.
+pub fn seed() -> u64 {
+    // Within 53 bits: a reader of JSON may hold numbers as doubles.
+    (crate::wall_clock_ns() ^ u64::from(std::process::id()).rotate_left(32)) & ((1 << 53) - 1)
+}
+
+/// Rounds of A and B, alternated until the test stops.
+pub fn alternated(
+    (a, b): (&Ask<'_>, &Ask<'_>),
+    names: (&str, &str),
+    options: Options,
+    on_stop: OnStop,
+    sys: &dyn Sys,
+) -> Result<Comparison, Failure> {
+    let mut coins = Coins::new(options.seed);
+    let mut test = Test::new(names, options);
+    let mut bench = LiveBench::new(a.path, a.engine, sys, &[]);
+    let ended = alternate(
+        &mut bench,
+        &mut coins,
+        &mut Pairing {
+            switch: &mut |_, _| Ok(()),
+            round: &mut |_, is_b, source_port| {
+                let ask = Ask { source_port, ..(if is_b { b } else { a }).clone() };
+                let round = probe::flow_round(&ask).map_err(|f| lowlat_tune::BenchError(f.to_string()))?;
+                Ok(Round { is_b, ..round })
+            },
+            push: &mut |a: Round, b: Round| test.push(a, b),
+        },
+    );
+    match ended {
+        Ok(_) => {}
+        Err(Halt::Fail(TuneError::Interrupted)) if on_stop == OnStop::Keep => test.interrupt(),
+        Err(Halt::Fail(TuneError::Interrupted)) => return Err(Failure::new("A/B test: interrupted by a signal")),
+        Err(Halt::Fail(error)) => return Err(error.into()),
+        Err(Halt::Refused(why) | Halt::Reset(why)) => return Err(Failure::new(why)),
+    }
+    Ok(test.comparison())
+}

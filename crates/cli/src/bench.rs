@@ -1,0 +1,141 @@
+//! The loop's bench on a live path: probes, bulk load, counters, links and route.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
+use std::time::Duration;
+
+use lowlat_measure::load::Running;
+use lowlat_model::PathLink;
+use lowlat_model::link::{self, LinkState};
+use lowlat_model::measurement::Measurement;
+use lowlat_model::verdict::Round;
+use lowlat_sys::{Sys, linkwatch};
+use lowlat_transport::{Proto, clock};
+use lowlat_tune::{Bench, BenchError, LinkReport, RoundAsk, Summary};
+
+use crate::failure::Failure;
+use crate::path::Path;
+use crate::probe::{self, Ask};
+use crate::signals;
+
+/// One path, measured again and again on the same placement.
+pub struct LiveBench<'a> {
+    path: &'a Path,
+    engine: &'a str,
+    sys: &'a dyn Sys,
+    /// The path as it was when the run began, and the names of its interfaces.
+    links: Vec<PathLink>,
+    watched: Vec<String>,
+    last: LinkState,
+    load: Option<Running>,
+}
+
+impl std::fmt::Debug for LiveBench<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveBench")
+            .field("path", &self.path.words)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> LiveBench<'a> {
+    /// On this path, of these interfaces; none where they are not to be watched.
+    pub fn new(path: &'a Path, engine: &'a str, sys: &'a dyn Sys, links: &[PathLink]) -> Self {
+        let watched: Vec<String> = links.iter().map(|l| l.name.clone()).collect();
+        let last = linkwatch::snapshot(sys, &watched);
+        Self { path, engine, sys, links: links.to_vec(), watched, last, load: None }
+    }
+}
+
+impl Bench for LiveBench<'_> {
+    fn round(&mut self, ask: &RoundAsk) -> Result<Round, BenchError> {
+        let engine = ask.engine.as_deref().unwrap_or(self.engine);
+        let ask = Ask {
+            duration_ns: ask.ping_pong_ns,
+            planned_ns: ask.planned_ns,
+            source_port: ask.source_port,
+            ..Ask::new(self.path, engine)
+        };
+        probe::flow_round(&ask).map_err(broken)
+    }
+
+    fn source_port(&mut self) -> Result<u16, BenchError> {
+        let any: IpAddr =
+            if self.path.remote.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        // The kernel draws a free one; it is bound again a moment later, by each round of the pair.
+        let drawn = match self.path.proto {
+            Proto::Icmp => return Ok(0),
+            Proto::Udp => UdpSocket::bind((any, 0)).and_then(|s| s.local_addr()),
+            Proto::Tcp => TcpListener::bind((any, 0)).and_then(|s| s.local_addr()),
+        };
+        drawn.map(|a| a.port()).map_err(|e| {
+            BenchError(format!("draw a source port for a pair of rounds: {e}; free some ports or descriptors"))
+        })
+    }
+
+    fn start_load(&mut self, streams: u32) -> Result<(), BenchError> {
+        self.load = Some(probe::bulk(self.path, streams).map_err(broken)?);
+        std::thread::sleep(probe::LOAD_RISES);
+        Ok(())
+    }
+
+    fn stop_load(&mut self) {
+        if let Some(load) = self.load.take() {
+            load.stop();
+        }
+    }
+
+    fn summarize(&mut self, rounds: &[&Round], of: &Summary) -> Measurement {
+        let engine = of.engine.as_deref().unwrap_or(self.engine);
+        probe::summary(self.path, engine, rounds, of, self.sys)
+    }
+
+    fn counter(&mut self, group: &str, key: &str) -> Result<u64, BenchError> {
+        lowlat_probes::counters(self.sys)
+            .get(group, key)
+            .ok_or_else(|| BenchError(format!("judge by {key}: the counter cannot be read; see `lowlat facts`")))
+    }
+
+    fn links(&mut self) -> LinkReport {
+        let now = linkwatch::snapshot(self.sys, &self.watched);
+        let changes = link::changes(&self.last, &now);
+        self.last = now;
+        LinkReport {
+            resets: changes.iter().map(|c| c.what.resets()).max().unwrap_or_default(),
+            changes: changes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn await_links(&mut self, within_ns: u64) -> Result<(), BenchError> {
+        let down = linkwatch::wait_for_link(self.sys, &self.last, within_ns);
+        if down.is_empty() {
+            return Ok(());
+        }
+        let waited = Duration::from_nanos(within_ns);
+        Err(BenchError(format!(
+            "wait for {} after a setting was toggled: no link for {waited:?}; check the cable and the far port",
+            down.join(" and ")
+        )))
+    }
+
+    fn path_lost(&mut self) -> Option<String> {
+        lowlat_probes::path::path_changed(self.sys, &self.links, Some(self.path.remote.into()))
+    }
+
+    fn now_ns(&self) -> u64 {
+        clock::now()
+    }
+
+    fn wait(&mut self, ns: u64) {
+        std::thread::sleep(Duration::from_nanos(ns));
+    }
+
+    fn stopped(&self) -> bool {
+        signals::stopped()
+    }
+}
+
+/// A failure as the loop carries it: already one line.
+fn broken(failure: Failure) -> BenchError {
+    BenchError(failure.to_string())
+}

@@ -1,0 +1,65 @@
+//! What `optimize` is asked to do.
+
+use lowlat_model::finding::Setting;
+use lowlat_model::tune::Scope;
+use lowlat_model::{Goal, GoalQuantile, NotSeen};
+use lowlat_tune::Limits;
+
+use crate::path::Path;
+
+/// What to do, as the flags say it.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Interface.
+    pub iface: String,
+    /// The path.
+    pub path: Path,
+    /// The path for the engine comparison, where it has a far end of its own; else `path`.
+    pub engine_path: Option<Path>,
+    /// Goals, lowest quantile first, free of contradictions.
+    pub goals: Vec<Goal>,
+    /// What the user believes to have now, ns.
+    pub present_ns: Option<u64>,
+    /// Engine of baseline and A/B tests.
+    pub engine: String,
+    /// Change nothing.
+    pub dry_run: bool,
+    /// Try steps that reset the link.
+    pub allow_disruptive: bool,
+    /// How far a step may reach: the path's own interfaces, the network namespace, or the host.
+    pub reach: Scope,
+    /// How the steps and the whole are judged.
+    pub limits: Limits,
+    /// Baseline length, ns.
+    pub duration_ns: u64,
+    /// Engines to show.
+    pub engines: Vec<String>,
+    /// Settings to try beside those that the findings ask for.
+    pub asked: Vec<Setting>,
+    /// What was left out before the run began, and why: a load where the far end has no sink.
+    pub not_seen: Vec<NotSeen>,
+    /// Everything is put back after the report, so nothing is there to be persisted.
+    pub rolls_back: bool,
+}
+
+/// The quantiles of goals, as the judge takes them: 1 for the slowest round trip.
+pub fn goal_quantiles(goals: &[Goal]) -> Vec<f64> {
+    let share = |q: GoalQuantile| match q {
+        GoalQuantile::P50 => 0.5,
+        GoalQuantile::P90 => 0.9,
+        GoalQuantile::P99 => 0.99,
+        GoalQuantile::P999 => 0.999,
+        GoalQuantile::P9999 => 0.9999,
+        GoalQuantile::P99999 => 0.99999,
+        GoalQuantile::Max => 1.0,
+    };
+    // P50 and P99 are judged anyway.
+    goals.iter().map(|g| share(g.quantile)).filter(|q| *q != 0.5 && *q != 0.99).collect()
+}
+
+impl Job {
+    /// The goal of the median, ns.
+    pub fn median_goal_ns(&self) -> Option<u64> {
+        self.goals.iter().find(|g| g.quantile == GoalQuantile::P50).map(|g| g.goal_ns)
+    }
+}

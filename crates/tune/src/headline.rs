@@ -1,0 +1,194 @@
+//! The headline: the whole kept configuration in against all of it out, alternated. What the report claims is this test.
+
+use lowlat_apply::writer::Writer;
+use lowlat_model::Measurement;
+use lowlat_model::plan::JudgedBy;
+use lowlat_model::tune::{Headline, Modes};
+use lowlat_model::verdict::{Comparison, Round, Stopped};
+
+use crate::alternate::Halt;
+use crate::steps::{Kept, Tried, put_in};
+use crate::trial::{Bundle, Rig, Shown, Trial, stopped};
+use crate::{RoundAsk, Summary, TuneError};
+
+/// Pairs of the headline: short enough rounds that drift falls on both sides, and enough of them for an interval.
+const PAIRS: u32 = 20;
+/// Level of the headline's own test and of its intervals.
+const ALPHA: f64 = 0.05;
+
+/// The two arms of the headline, and what it shows.
+#[derive(Debug, Default)]
+pub(crate) struct Proof {
+    pub(crate) headline: Headline,
+    pub(crate) baseline: Option<Measurement>,
+    pub(crate) result: Option<Measurement>,
+    pub(crate) loaded_baseline: Option<Measurement>,
+    pub(crate) loaded: Option<Measurement>,
+    pub(crate) modes: Option<Modes>,
+}
+
+/// Alternates everything kept with the original state, idle and, where asked for, under load. Where nothing is kept, the
+/// path is measured as it stands.
+///
+/// A whole that is shown to be worse is put back, and the results say so.
+pub(crate) fn prove<W: Writer>(
+    rig: &mut Rig<'_, W>,
+    tried: &mut Tried,
+    say: &mut dyn FnMut(&str),
+) -> Result<Proof, TuneError> {
+    let mut proof = Proof {
+        headline: Headline {
+            confidence: 1.0 - ALPHA,
+            false_keep_bound: Some(tried.online.bound()),
+            ..Headline::default()
+        },
+        ..Proof::default()
+    };
+    if tried.kept.is_empty() {
+        unchanged(rig, &mut proof, say)?;
+        return Ok(proof);
+    }
+    say("headline: everything kept against the state before the run, alternated");
+    let idle = whole(rig, tried)?;
+    let modes = |is_b: bool| {
+        let rounds: Vec<Round> = idle.rounds.iter().filter(|r| r.is_b == is_b).cloned().collect();
+        modes_pending(&rounds)
+    };
+    proof.modes = modes(true).or_else(|| modes(false));
+    if stopped(&idle.comparison) == Stopped::Worse {
+        say(&format!("  the whole is worse than before the run: {}; everything is put back", idle.comparison.words));
+        put_all_back(rig, tried, &idle.comparison.words)?;
+        unchanged(rig, &mut proof, say)?;
+        return Ok(proof);
+    }
+    say(&format!("  idle: {}", idle.comparison.words));
+    (proof.baseline, proof.result) = arms(rig, &idle, 0);
+    fill(&mut proof.headline, idle.comparison);
+    let streams = rig.limits.load_streams;
+    if streams > 0 {
+        rig.bench.start_load(streams)?;
+        let shown = whole(rig, tried);
+        rig.bench.stop_load();
+        let shown = shown?;
+        say(&format!("  under load ({streams} streams): {}", shown.comparison.words));
+        (proof.loaded_baseline, proof.loaded) = arms(rig, &shown, streams);
+        proof.headline.loaded = Some(shown.comparison);
+    }
+    Ok(proof)
+}
+
+/// One test of everything kept; it stands again afterwards.
+fn whole<W: Writer>(rig: &mut Rig<'_, W>, tried: &mut Tried) -> Result<Shown, TuneError> {
+    let (parts, results): (Vec<_>, Vec<_>) =
+        tried.kept.drain(..).map(|Kept { step, handle, result }| ((step, handle), result)).unzip();
+    let mut bundle = Bundle::standing(parts);
+    let ping_pong_ns = rig.limits.headline_ns / u64::from(PAIRS);
+    let ask = RoundAsk { ping_pong_ns, planned_ns: ping_pong_ns / 2, ..RoundAsk::default() };
+    // All pairs are run: both arms are figures of the report and want their samples.
+    let trial = Trial {
+        judged_by: &JudgedBy::RoundTrips,
+        alpha: ALPHA,
+        least_pairs: PAIRS,
+        most_pairs: PAIRS,
+        ask,
+        fixed: true,
+    };
+    let shown = rig.alternate(&mut bundle, &trial).map_err(|halt| match halt {
+        Halt::Fail(error) => error,
+        Halt::Refused(why) | Halt::Reset(why) => {
+            crate::BenchError(format!("alternate everything kept: {why}; run it again")).into()
+        }
+    })?;
+    put_in(rig, &mut bundle)?;
+    if let Some(parts) = bundle.into_standing() {
+        tried.kept =
+            parts.into_iter().zip(results).map(|((step, handle), result)| Kept { step, handle, result }).collect();
+    }
+    Ok(shown)
+}
+
+/// The path as it stands, in rounds, so that two modes show; idle and under load.
+fn unchanged<W: Writer>(rig: &mut Rig<'_, W>, proof: &mut Proof, say: &mut dyn FnMut(&str)) -> Result<(), TuneError> {
+    say("nothing is kept: the path is measured as it stands");
+    let idle = rounds(rig)?;
+    proof.modes = modes_pending(&idle);
+    proof.result = Some(sum(rig, &idle.iter().collect::<Vec<_>>(), 0));
+    let streams = rig.limits.load_streams;
+    if streams > 0 {
+        rig.bench.start_load(streams)?;
+        let loaded = rounds(rig);
+        rig.bench.stop_load();
+        proof.loaded = Some(sum(rig, &loaded?.iter().collect::<Vec<_>>(), streams));
+    }
+    Ok(())
+}
+
+fn rounds<W: Writer>(rig: &mut Rig<'_, W>) -> Result<Vec<Round>, TuneError> {
+    let ping_pong_ns = rig.limits.headline_ns / u64::from(PAIRS);
+    let mut rounds = Vec::new();
+    for _ in 0..PAIRS {
+        if rig.bench.stopped() {
+            return Err(TuneError::Interrupted);
+        }
+        if let Some(why) = rig.bench.path_lost() {
+            return Err(TuneError::PathLost(why));
+        }
+        let source_port = rig.bench.source_port()?;
+        rounds.push(rig.bench.round(&RoundAsk { ping_pong_ns, source_port, ..RoundAsk::default() })?);
+    }
+    Ok(rounds)
+}
+
+/// Both arms as measurements: without, with.
+fn arms<W: Writer>(rig: &mut Rig<'_, W>, shown: &Shown, streams: u32) -> (Option<Measurement>, Option<Measurement>) {
+    let mut arm = |is_b: bool| {
+        let rounds: Vec<&Round> = shown.rounds.iter().filter(|r| r.is_b == is_b).collect();
+        (!rounds.is_empty()).then(|| sum(rig, &rounds, streams))
+    };
+    (arm(false), arm(true))
+}
+
+fn sum<W: Writer>(rig: &mut Rig<'_, W>, rounds: &[&Round], load_streams: u32) -> Measurement {
+    let of = Summary {
+        duration_ns: rig.limits.headline_ns,
+        load_streams,
+        words: "measured in rounds, alternated with the other arm of the test".to_owned(),
+        ..Summary::default()
+    };
+    rig.bench.summarize(rounds, &of)
+}
+
+/// The whole is out, and every result that was kept says why it is not any more.
+fn put_all_back<W: Writer>(rig: &mut Rig<'_, W>, tried: &mut Tried, why: &str) -> Result<(), TuneError> {
+    let mut results = Vec::new();
+    let parts = tried.kept.drain(..).map(|k| {
+        results.push(k.result);
+        (k.step, k.handle)
+    });
+    let mut bundle = Bundle::standing(parts.collect());
+    rig.clear(&mut bundle)?;
+    for at in results {
+        let row = &mut tried.results[at];
+        (row.kept, row.disposition) = (false, lowlat_model::tune::Disposition::TakenOut);
+        row.why = Some(format!("all kept settings together were worse: {why}"));
+    }
+    Ok(())
+}
+
+fn fill(headline: &mut Headline, idle: Comparison) {
+    let of = |q: f64| idle.quantiles.iter().find(|d| (d.q - q).abs() < 1e-9).cloned();
+    if let Some(p50) = of(0.5) {
+        headline.p50_change_ratio = p50.change_ratio;
+        headline.p50_change_low = p50.change_low;
+        headline.p50_change_high = p50.change_high;
+    }
+    if let Some(p99) = of(0.99) {
+        headline.p99_change_ratio = p99.change_ratio;
+        headline.p99_change_low = p99.change_low;
+        headline.p99_change_high = p99.change_high;
+    }
+    headline.idle = Some(idle);
+}
+fn modes_pending(_: &[Round]) -> Option<Modes> {
+    None
+}

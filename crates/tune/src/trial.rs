@@ -1,0 +1,285 @@
+//! One A/B test of something that can be put in and taken out.
+
+use lowlat_apply::writer::Writer;
+use lowlat_apply::{Handle, Session, StepError};
+use lowlat_model::PlannedStep;
+use lowlat_model::plan::JudgedBy;
+use lowlat_model::tune::Resets;
+use lowlat_model::verdict::{Comparison, Round, Stopped};
+use lowlat_sys::Sys;
+use lowlat_verdict::sequential::{Coins, CountTest, Options, Test};
+
+use crate::alternate::{Halt, Pairing, alternate};
+use crate::{Bench, Limits, LinkReport, RoundAsk, TuneError};
+
+/// A link that went down for a setting has this long to come up again. Copper autonegotiation takes two to three seconds
+/// (IEEE 802.3 clause 28 timers and the drivers' link watch); a switch port that relearns may take longer.
+const LINK_UP_NS: u64 = 15_000_000_000;
+/// After a toggle that resets something: rounds of this length until the path is steady.
+const SETTLE_ROUND_NS: u64 = 20_000_000;
+/// Two neighbouring settling rounds whose medians differ by less than this share are called steady.
+const STEADY_WITHIN: f64 = 0.25;
+/// Most settling rounds.
+const MOST_SETTLING: u32 = 100;
+/// A receiver that opens its sockets anew takes a changed default only then; this long after a toggle no count counts.
+const COUNT_SETTLE_NS: u64 = 250_000_000;
+/// Fewest pairs of a test: below six pairs of one sign no coin is called unfair at any usual level (2⁻⁵ > 0.025).
+const LEAST_PAIRS: u32 = 6;
+
+/// Everything a trial works with.
+pub(crate) struct Rig<'a, W: Writer> {
+    pub(crate) bench: &'a mut dyn Bench,
+    pub(crate) sys: &'a dyn Sys,
+    pub(crate) session: &'a mut Session<W>,
+    pub(crate) limits: &'a Limits,
+    /// Tests so far: each draws its coins from a seed of its own.
+    pub(crate) tests: u64,
+    /// Median of the path as it stands, ns: how long a round has to be.
+    pub(crate) median_ns: Option<u64>,
+}
+
+/// Steps that go in and out as one.
+pub(crate) struct Bundle {
+    parts: Vec<(PlannedStep, Option<Handle>)>,
+    /// What the first step's writes were read back as, when it was first applied.
+    pub(crate) read_back: Option<String>,
+}
+
+impl Bundle {
+    /// A step that is not applied.
+    pub(crate) fn new(step: PlannedStep) -> Self {
+        Self { parts: vec![(step, None)], read_back: None }
+    }
+
+    /// Steps that stand, in the order in which they were applied.
+    pub(crate) fn standing(parts: Vec<(PlannedStep, Handle)>) -> Self {
+        Self { parts: parts.into_iter().map(|(s, h)| (s, Some(h))).collect(), read_back: None }
+    }
+
+    /// The steps with their handles, all of them applied; `None` where one is not.
+    pub(crate) fn into_standing(self) -> Option<Vec<(PlannedStep, Handle)>> {
+        self.parts.into_iter().map(|(s, h)| Some((s, h?))).collect()
+    }
+
+    fn resets(&self) -> Resets {
+        self.parts.iter().map(|(s, _)| s.resets).max().unwrap_or_default()
+    }
+
+    /// Applies what is not applied, in order. A refusal leaves the bundle out as a whole.
+    pub(crate) fn put_in<W: Writer>(&mut self, session: &mut Session<W>, sys: &dyn Sys) -> Result<(), Halt> {
+        for i in 0..self.parts.len() {
+            let (step, handle) = &mut self.parts[i];
+            if handle.is_some() {
+                continue;
+            }
+            match session.apply(sys, step) {
+                Ok(done) => {
+                    self.read_back.get_or_insert_with(|| done.read_back_words());
+                    *handle = Some(done);
+                }
+                Err(StepError::Refused { why }) => {
+                    self.take_out(session, sys)?;
+                    return Err(Halt::Refused(why));
+                }
+                Err(fatal) => return Err(TuneError::from(fatal).into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Undoes what is applied, last first.
+    pub(crate) fn take_out<W: Writer>(&mut self, session: &mut Session<W>, sys: &dyn Sys) -> Result<(), TuneError> {
+        for (_, handle) in self.parts.iter_mut().rev() {
+            if let Some(handle) = handle.take() {
+                session.undo(sys, handle)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a trial is judged by, and how.
+pub(crate) struct Trial<'a> {
+    pub(crate) judged_by: &'a JudgedBy,
+    pub(crate) alpha: f64,
+    pub(crate) least_pairs: u32,
+    pub(crate) most_pairs: u32,
+    pub(crate) ask: RoundAsk,
+    /// All pairs are run, whatever they show.
+    pub(crate) fixed: bool,
+}
+
+/// What a trial showed.
+pub(crate) struct Shown {
+    pub(crate) comparison: Comparison,
+    pub(crate) e_value: f64,
+    pub(crate) took_ns: u64,
+    /// The rounds, in pairs: A, B, A, B, …; none where a counter was the judge.
+    pub(crate) rounds: Vec<Round>,
+}
+
+impl<W: Writer> Rig<'_, W> {
+    /// A round of the length that the path needs, with probes on a plan beside the ping-pong ones.
+    pub(crate) fn ask(&self) -> RoundAsk {
+        let ping_pong_ns = self.limits.round_for(self.median_ns);
+        RoundAsk { ping_pong_ns, planned_ns: ping_pong_ns / 2, ..RoundAsk::default() }
+    }
+
+    /// A trial of a step at this level.
+    pub(crate) fn trial<'t>(&self, judged_by: &'t JudgedBy, alpha: f64) -> Trial<'t> {
+        Trial {
+            judged_by,
+            alpha,
+            least_pairs: LEAST_PAIRS.min(self.limits.most_pairs),
+            most_pairs: self.limits.most_pairs,
+            ask: self.ask(),
+            fixed: self.limits.fixed,
+        }
+    }
+
+    /// Tests the bundle in against out, alternated. It ends wherever the last round left it.
+    pub(crate) fn alternate(&mut self, bundle: &mut Bundle, trial: &Trial<'_>) -> Result<Shown, Halt> {
+        self.tests += 1;
+        let seed = self.limits.seed.wrapping_add(self.tests) & ((1 << 53) - 1);
+        let options = Options {
+            alpha: trial.alpha,
+            worth_ratio: self.limits.worth_ratio,
+            worth_floor_ns: self.limits.worth_ns,
+            least_pairs: if trial.fixed { trial.most_pairs } else { trial.least_pairs },
+            most_pairs: trial.most_pairs,
+            seed,
+            goals: self.limits.goals.clone(),
+            ..Options::default()
+        };
+        let started = self.bench.now_ns();
+        // What moved before this test is no doing of its toggles.
+        let _ = self.bench.links();
+        let mut shown = match trial.judged_by {
+            JudgedBy::RoundTrips => self.by_round_trips(bundle, trial, options)?,
+            JudgedBy::Counter { group, key } => self.by_counter(bundle, trial, options, (group, key))?,
+        };
+        shown.took_ns = self.bench.now_ns().saturating_sub(started);
+        Ok(shown)
+    }
+
+    fn by_round_trips(&mut self, bundle: &mut Bundle, trial: &Trial<'_>, options: Options) -> Result<Shown, Halt> {
+        let mut coins = Coins::new(options.seed);
+        let mut test = Test::new(("without", "with"), options);
+        let mut rounds = Vec::new();
+        let (session, sys) = (&mut *self.session, self.sys);
+        alternate(
+            self.bench,
+            &mut coins,
+            &mut Pairing {
+                switch: &mut |bench, on| switch(bench, session, sys, bundle, on),
+                round: &mut |bench, is_b, source_port| {
+                    let round = bench.round(&RoundAsk { source_port, ..trial.ask.clone() })?;
+                    Ok(Round { is_b, ..round })
+                },
+                push: &mut |a: Round, b: Round| {
+                    rounds.extend([a.clone(), b.clone()]);
+                    test.push(a, b)
+                },
+            },
+        )?;
+        Ok(Shown { comparison: test.comparison(), e_value: test.e_value(), took_ns: 0, rounds })
+    }
+
+    fn by_counter(
+        &mut self,
+        bundle: &mut Bundle,
+        trial: &Trial<'_>,
+        options: Options,
+        (group, key): (&str, &str),
+    ) -> Result<Shown, Halt> {
+        let mut coins = Coins::new(options.seed);
+        let mut test = CountTest::new(key, ("without", "with"), options);
+        let (session, sys) = (&mut *self.session, self.sys);
+        alternate(
+            self.bench,
+            &mut coins,
+            &mut Pairing {
+                switch: &mut |bench, on| switch(bench, session, sys, bundle, on),
+                round: &mut |bench, _, _| {
+                    bench.wait(COUNT_SETTLE_NS);
+                    let before = bench.counter(group, key)?;
+                    bench.wait(trial.ask.ping_pong_ns + trial.ask.planned_ns);
+                    Ok(bench.counter(group, key)?.saturating_sub(before))
+                },
+                push: &mut |a: u64, b: u64| test.push(a, b),
+            },
+        )?;
+        Ok(Shown { comparison: test.comparison(), e_value: test.e_value(), took_ns: 0, rounds: Vec::new() })
+    }
+
+    /// Puts a trial's loose ends in order: out, links up, path steady.
+    pub(crate) fn clear(&mut self, bundle: &mut Bundle) -> Result<(), TuneError> {
+        bundle.take_out(self.session, self.sys)?;
+        self.bench.await_links(LINK_UP_NS)?;
+        settle(self.bench)?;
+        let _ = self.bench.links();
+        Ok(())
+    }
+}
+
+/// Brings the bundle in or out, looks at what the links went through, and waits until the path is steady.
+fn switch<W: Writer>(
+    bench: &mut dyn Bench,
+    session: &mut Session<W>,
+    sys: &dyn Sys,
+    bundle: &mut Bundle,
+    on: bool,
+) -> Result<(), Halt> {
+    if on {
+        bundle.put_in(session, sys)?
+    } else {
+        bundle.take_out(session, sys)?
+    }
+    let announced = bundle.resets();
+    if announced == Resets::Link {
+        bench.await_links(LINK_UP_NS)?;
+    }
+    let LinkReport { resets, changes } = bench.links();
+    if resets > announced {
+        return Err(Halt::Reset(changes.join("; ")));
+    }
+    if announced > Resets::Nothing {
+        settle(bench)?;
+    }
+    Ok(())
+}
+
+/// Short rounds until two neighbours agree, so that what a reset stirred up is in no sample.
+fn settle(bench: &mut dyn Bench) -> Result<(), TuneError> {
+    let ask = RoundAsk { ping_pong_ns: SETTLE_ROUND_NS, ..RoundAsk::default() };
+    let mut last: Option<u64> = None;
+    for _ in 0..MOST_SETTLING {
+        if bench.stopped() {
+            return Err(TuneError::Interrupted);
+        }
+        let mut samples = bench.round(&ask)?.samples_ns;
+        samples.sort_unstable();
+        let median = samples.get(samples.len() / 2).copied().filter(|m| *m != lowlat_model::measurement::LOST);
+        if let (Some(before), Some(now)) = (last, median) {
+            let (low, high) = (before.min(now) as f64, before.max(now) as f64);
+            if high <= low * (1.0 + STEADY_WITHIN) {
+                return Ok(());
+            }
+        }
+        last = median;
+    }
+    Err(crate::BenchError(
+        "measure the path after a setting was toggled: it is not steady; look at the link and run it again".to_owned(),
+    )
+    .into())
+}
+
+/// Whether a test that ended so shows the change to help.
+pub(crate) fn helped(stopped: Stopped) -> bool {
+    stopped == Stopped::Better
+}
+
+/// Why the test of a comparison stopped.
+pub(crate) fn stopped(comparison: &Comparison) -> Stopped {
+    comparison.sequential.as_ref().map_or(Stopped::Exhausted, |s| s.stopped)
+}

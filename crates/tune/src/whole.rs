@@ -1,0 +1,57 @@
+//! The whole loop: forward, together, backward, headline.
+
+use lowlat_apply::Session;
+use lowlat_apply::writer::Writer;
+use lowlat_model::document::StepResult;
+use lowlat_model::tune::{Headline, Modes};
+use lowlat_model::{Measurement, Plan};
+use lowlat_sys::Sys;
+
+use crate::steps::Tried;
+use crate::trial::Rig;
+use crate::{Bench, Limits, TuneError, backward, headline, partners, steps};
+
+/// What the loop leaves: the kept steps stand in the session.
+#[derive(Debug)]
+pub struct Tuned {
+    /// Every try, in order.
+    pub steps: Vec<StepResult>,
+    /// What the whole gained.
+    pub headline: Headline,
+    /// The path without what was kept: the headline's first arm; `None` where nothing was kept.
+    pub baseline: Option<Measurement>,
+    /// The path with it, or as it stands where nothing was kept.
+    pub result: Option<Measurement>,
+    /// The first arm under load.
+    pub loaded_baseline: Option<Measurement>,
+    /// The second arm under load, or the path as it stands.
+    pub loaded: Option<Measurement>,
+    /// The path has two modes.
+    pub modes: Option<Modes>,
+}
+
+/// Runs the loop. On an error the caller rolls the session back; the loop leaves it as the journal says.
+pub fn tune<W: Writer>(
+    bench: &mut dyn Bench,
+    sys: &dyn Sys,
+    session: &mut Session<W>,
+    plan: &Plan,
+    (limits, median_ns): (&Limits, Option<u64>),
+    say: &mut dyn FnMut(&str),
+) -> Result<Tuned, TuneError> {
+    let mut rig = Rig { bench, sys, session, limits, tests: 0, median_ns };
+    let mut tried = Tried::new(limits.false_keep);
+    steps::forward(&mut rig, plan, &mut tried, say)?;
+    partners::together_where_needed(&mut rig, &mut tried, say)?;
+    backward::backward(&mut rig, &mut tried, say)?;
+    let proof = headline::prove(&mut rig, &mut tried, say)?;
+    Ok(Tuned {
+        steps: tried.results,
+        headline: proof.headline,
+        baseline: proof.baseline,
+        result: proof.result,
+        loaded_baseline: proof.loaded_baseline,
+        loaded: proof.loaded,
+        modes: proof.modes,
+    })
+}

@@ -1,0 +1,214 @@
+//! The whole loop on a simulated host and path: what is planted is found, what does nothing is not kept, what resets is
+//! noticed, what is killed is undone.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)] // a test may end by panic
+
+mod sim;
+
+use std::collections::BTreeMap;
+
+use lowlat_model::Verdict;
+use lowlat_model::tune::Disposition;
+use lowlat_tune::TuneError;
+use lowlat_verdict::Random;
+use sim::{Event, counted, host, limits, plan, rollback, run, settings, step};
+
+type Settings = BTreeMap<String, String>;
+
+fn on(settings: &Settings, name: &str) -> bool {
+    settings.get(name).is_some_and(|v| v == "1")
+}
+
+/// 50 µs, whatever is set.
+fn indifferent(_: &Settings, _: &mut Random) -> (f64, f64) {
+    (50_000.0, 52_000.0)
+}
+
+/// `good` takes 30 % off, `bad` adds 20 %, `nothing` does nothing.
+fn ordinary(s: &Settings, _: &mut Random) -> (f64, f64) {
+    let factor = (if on(s, "good") { 0.7 } else { 1.0 }) * (if on(s, "bad") { 1.2 } else { 1.0 });
+    (50_000.0 * factor, 52_000.0 * factor)
+}
+
+#[test]
+fn a_planted_effect_is_found_and_a_null_is_not_kept() {
+    let host = host(&["good", "bad", "nothing"]);
+    let plan = plan(vec![step("nothing"), step("good"), step("bad")]);
+    let tuned = run(&host, ordinary, &plan, &limits(1)).unwrap();
+    let of = |name: &str| tuned.steps.iter().rfind(|s| s.knob == name).unwrap();
+    assert_eq!((of("good").verdict, of("good").disposition), (Verdict::Better, Disposition::Kept));
+    assert_eq!((of("bad").verdict, of("bad").disposition), (Verdict::Worse, Disposition::PutBack));
+    assert!(!of("nothing").kept && of("nothing").verdict != Verdict::Better);
+    assert_eq!(of("good").rules, ["rule-of-good"]);
+    let s = settings(&host);
+    assert_eq!((on(&s, "good"), on(&s, "bad"), on(&s, "nothing")), (true, false, false));
+    let h = &tuned.headline;
+    let (low, high) = (h.p50_change_low.unwrap(), h.p50_change_high.unwrap());
+    assert!(low < -0.3 + 0.03 && high > -0.3 - 0.03 && high < -0.2, "{h:?}");
+    assert!(h.p50_claim().is_some_and(|c| (0.25..0.35).contains(&c)), "{h:?}");
+    // Baseline and result are the two arms of the headline.
+    let p50 = |m: &Option<lowlat_model::Measurement>| m.as_ref().unwrap().rtt.p50_ns.unwrap() as f64;
+    let ratio = p50(&tuned.result) / p50(&tuned.baseline);
+    assert!((0.65..0.75).contains(&ratio), "{ratio}");
+}
+
+#[test]
+fn a_run_without_an_effect_keeps_and_claims_nothing() {
+    let (mut kept, mut claims) = (0, 0);
+    for seed in 0..10 {
+        let host = host(&["a", "b", "c"]);
+        let plan = plan(vec![step("a"), step("b"), step("c")]);
+        let limits = lowlat_tune::Limits { most_pairs: 20, ..limits(100 + seed) };
+        let tuned = run(&host, indifferent, &plan, &limits).unwrap();
+        kept += tuned.steps.iter().filter(|s| s.kept).count();
+        claims += usize::from(tuned.headline.p50_change_ratio.is_some() || tuned.baseline.is_some());
+        assert!(settings(&host).values().all(|v| v == "0"));
+        assert!(tuned.result.is_some(), "the path as it stands is measured");
+        assert_eq!(tuned.headline.false_keep_bound, Some(0.05));
+    }
+    assert_eq!((kept, claims), (0, 0));
+}
+
+/// Every second answer is held back by 200 µs, but only where probes are spread in time.
+fn hidden(s: &Settings, random: &mut Random) -> (f64, f64) {
+    let held = if on(s, "deferral") || random.unit() < 0.5 { 0.0 } else { 200_000.0 };
+    (50_000.0, 52_000.0 + held)
+}
+
+#[test]
+fn a_fault_that_ping_pong_steps_around_is_found_from_the_plan() {
+    let host = host(&["deferral"]);
+    let tuned = run(&host, hidden, &plan(vec![step("deferral")]), &limits(3)).unwrap();
+    assert!(tuned.steps[0].kept, "{:?}", tuned.steps[0]);
+}
+
+#[test]
+fn an_unannounced_reset_stops_the_step_and_puts_it_back() {
+    let host = host(&["good", "nic"]);
+    host.0.borrow_mut().events.insert("nic".into(), Event::LinkReset);
+    let tuned = run(&host, ordinary, &plan(vec![step("nic"), step("good")]), &limits(4)).unwrap();
+    assert_eq!((tuned.steps[0].disposition, tuned.steps[0].kept), (Disposition::Reset, false));
+    assert!(tuned.steps[0].why.as_ref().unwrap().contains("went down and up"), "{:?}", tuned.steps[0]);
+    // In once, and out: it was not toggled on.
+    assert_eq!(host.0.borrow().writes.iter().filter(|w| w.starts_with("nic=")).count(), 2);
+    assert!(tuned.steps[1].kept);
+}
+
+#[test]
+fn an_announced_reset_is_no_surprise() {
+    let host = host(&["good"]);
+    host.0.borrow_mut().events.insert("good".into(), Event::LinkReset);
+    let mut announced = step("good");
+    announced.resets = lowlat_model::tune::Resets::Link;
+    let tuned = run(&host, ordinary, &plan(vec![announced]), &limits(5)).unwrap();
+    assert!(tuned.steps[0].kept, "{:?}", tuned.steps[0]);
+}
+
+#[test]
+fn a_refused_step_is_told_and_the_run_goes_on() {
+    let host = host(&["good", "bad"]);
+    host.0.borrow_mut().refuse = Some("bad".into());
+    let tuned = run(&host, ordinary, &plan(vec![step("bad"), step("good")]), &limits(6)).unwrap();
+    assert_eq!((tuned.steps[0].verdict, tuned.steps[0].disposition), (Verdict::Refused, Disposition::Refused));
+    assert!(tuned.steps[0].why.as_ref().unwrap().contains("not supported"));
+    assert!(tuned.steps[1].kept);
+}
+
+#[test]
+fn a_path_that_goes_in_mid_run_ends_it_with_everything_put_back() {
+    let host = host(&["good", "bad"]);
+    host.0.borrow_mut().events.insert("bad".into(), Event::RouteLost);
+    let error = run(&host, ordinary, &plan(vec![step("good"), step("bad")]), &limits(7)).unwrap_err();
+    assert!(matches!(error, TuneError::PathLost(_)) && !error.to_string().contains('\n'), "{error}");
+    assert!(settings(&host).values().all(|v| v == "0"));
+}
+
+#[test]
+fn a_signal_ends_it_with_everything_put_back() {
+    let host = host(&["good", "bad"]);
+    host.0.borrow_mut().events.insert("bad".into(), Event::Signal);
+    let error = run(&host, ordinary, &plan(vec![step("good"), step("bad")]), &limits(8)).unwrap_err();
+    assert!(matches!(error, TuneError::Interrupted), "{error}");
+    assert!(settings(&host).values().all(|v| v == "0"));
+}
+
+#[test]
+fn a_kill_at_any_point_is_undone_from_the_disk() {
+    let plan = plan(vec![step("good"), step("nothing"), step("other")]);
+    let limits = lowlat_tune::Limits { most_pairs: 8, headline_ns: 200_000_000, ..limits(9) };
+    let whole = host(&["good", "nothing", "other"]);
+    run(&whole, ordinary, &plan, &limits).unwrap();
+    let mut cut = 0;
+    // A journal line is some 300 bytes, so these steps fall before, within and after lines and writes.
+    for budget in (1..60_000).step_by(611) {
+        let host = host(&["good", "nothing", "other"]);
+        host.0.borrow_mut().budget = Some(budget);
+        cut += u32::from(run(&host, ordinary, &plan, &limits).is_err());
+        let report = rollback(&host);
+        assert!(report.complete(), "{budget}: {}", report.words());
+        assert!(settings(&host).values().all(|v| v == "0"), "{budget}: {:?}", settings(&host));
+    }
+    assert!(cut > 20, "{cut} runs were cut short");
+}
+
+/// `poll` and `defer` help only together.
+fn needy(s: &Settings, _: &mut Random) -> (f64, f64) {
+    let factor = if on(s, "poll") && on(s, "defer") { 0.6 } else { 1.0 };
+    (50_000.0 * factor, 52_000.0 * factor)
+}
+
+#[test]
+fn partners_that_need_each_other_are_tried_together() {
+    let host = host(&["poll", "defer"]);
+    let mut poll = step("poll");
+    poll.needs = vec!["defer".into()];
+    let limits = lowlat_tune::Limits { most_pairs: 16, ..limits(10) };
+    let tuned = run(&host, needy, &plan(vec![poll.clone(), step("defer")]), &limits).unwrap();
+    let last = tuned.steps.last().unwrap();
+    assert!(last.kept, "{last:?}");
+    assert_eq!(last.members.iter().map(|m| m.knob.as_str()).collect::<Vec<_>>(), ["poll", "defer"]);
+    // What needs nobody is not tried with others.
+    poll.needs.clear();
+    let tuned = run(&sim::host(&["poll", "defer"]), needy, &plan(vec![poll, step("defer")]), &limits).unwrap();
+    assert!(tuned.steps.iter().all(|s| !s.kept && s.members.is_empty()));
+}
+
+/// `first` and `second` are two ways to the same 30 %: beside `second`, `first` does nothing.
+fn redundant(s: &Settings, _: &mut Random) -> (f64, f64) {
+    let factor = if on(s, "second") {
+        0.6
+    } else if on(s, "first") {
+        0.7
+    } else {
+        1.0
+    };
+    (50_000.0 * factor, 52_000.0 * factor)
+}
+
+#[test]
+fn what_no_longer_helps_beside_the_others_is_taken_out() {
+    let host = host(&["first", "second"]);
+    // Worth having from 5 % on: that much can be excluded within these pairs.
+    let limits = lowlat_tune::Limits { worth_ratio: 0.05, worth_ns: 2_500, most_pairs: 100, ..limits(11) };
+    let tuned = run(&host, redundant, &plan(vec![step("first"), step("second")]), &limits).unwrap();
+    assert_eq!(tuned.steps[0].disposition, Disposition::TakenOut, "{:?}", tuned.steps[0]);
+    assert_eq!(tuned.steps[1].disposition, Disposition::Kept);
+    let s = settings(&host);
+    assert_eq!((on(&s, "first"), on(&s, "second")), (false, true));
+}
+
+#[test]
+fn a_counter_judges_where_round_trips_cannot_see() {
+    let host = host(&["drops"]);
+    let tuned = run(&host, indifferent, &plan(vec![counted("drops")]), &limits(12)).unwrap();
+    assert!(tuned.steps[0].kept, "{:?}", tuned.steps[0]);
+}
+
+#[test]
+fn the_first_kept_alternative_ends_the_search() {
+    let host = host(&["good"]);
+    let mut other = step("good");
+    other.to = "2".into();
+    other.ops = vec![lowlat_model::Op::file("good", "2")];
+    let tuned = run(&host, ordinary, &plan(vec![step("good"), other]), &limits(13)).unwrap();
+    assert_eq!(tuned.steps.len(), 1);
+}
