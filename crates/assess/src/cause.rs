@@ -76,29 +76,42 @@ fn findings<'a>(input: &Input<'a>) -> Vec<(f64, Cause<'a>)> {
     all
 }
 
-/// The engine that is far faster on this path, one that only waits differently before one that goes around the sockets:
-/// where the former suffices, the sockets are not the cause.
+/// What an engine that is far faster shows. The best engine on the sockets tells what waiting costs, the best one around
+/// them what the sockets cost beyond that; the larger part is the cause.
 fn faster_engine<'a>(input: &Input<'a>) -> Option<Cause<'a>> {
-    let far = |e: &'a EngineResult| share(input, e).filter(|s| *s <= FAR_FASTER).map(|s| (e, s));
-    let fastest = |around: bool| {
+    let best = |around: bool| {
         let of_kind = input.engines.iter().filter(move |e| AROUND_SOCKETS.contains(&e.engine.as_str()) == around);
-        of_kind.filter_map(far).min_by(|(_, a), (_, b)| a.total_cmp(b))
+        of_kind.filter_map(|e| Some((e, share(input, e)?))).min_by(|(_, a), (_, b)| a.total_cmp(b))
     };
-    match (fastest(false), fastest(true)) {
-        (Some((e, s)), _) => Some(Cause::Waiting(e, s)),
-        (None, Some((e, s))) => Some(Cause::SocketPath(e, s)),
+    let (waits, around) = (best(false), best(true));
+    let far = |e: Option<(&EngineResult, f64)>| e.is_some_and(|(_, share)| share <= FAR_FASTER);
+    if !far(waits) && !far(around) {
+        return None;
+    }
+    // Without a faster engine on the sockets all of it is theirs.
+    let on_sockets = waits.map_or(1.0, |(_, share)| share.min(1.0));
+    match (waits, around) {
+        (_, Some((e, share))) if on_sockets - share > 1.0 - on_sockets => Some(Cause::SocketPath(e, share)),
+        (Some((e, share)), _) => Some(Cause::Waiting(e, share)),
+        (None, Some((e, share))) => Some(Cause::SocketPath(e, share)),
         (None, None) => None,
     }
 }
 
-/// The engine's median as a share of what `block` needs in the same interleaved run, where that is shown; else of the
-/// path as it stands.
+/// The engine's median as a share of the path's: of what `block` needs in the same interleaved run where the path was
+/// measured with that, and the difference is shown; else of the path as it stands.
 fn share(input: &Input<'_>, e: &EngineResult) -> Option<f64> {
-    if let Some(c) = &e.against_block {
+    let present = input.present()?;
+    if e.engine == present.engine {
+        return None;
+    }
+    if present.engine == "block"
+        && let Some(c) = &e.against_block
+    {
         let p50 = c.quantiles.iter().find(|q| (q.q - 0.5).abs() < 1e-9)?;
         return p50.change_ratio.filter(|_| p50.verdict == Verdict::Better).map(|r| 1.0 + r);
     }
-    let now = input.present()?.rtt.p50_ns.filter(|p| *p > 0)?;
+    let now = present.rtt.p50_ns.filter(|p| *p > 0)?;
     let engine = e.measurement.as_ref()?.rtt.p50_ns?;
     Some(engine as f64 / now as f64)
 }
@@ -223,6 +236,25 @@ mod tests {
         assert!(first(&quick).starts_with("waiting for the packet"), "{}", first(&quick));
         quick.engines.iter_mut().find(|e| e.engine == "spin").unwrap().engine = "af-xdp".into();
         assert_eq!(first(&quick), "the kernel's socket path: af-xdp needs 40.0 % of the median on the same path");
+    }
+
+    #[test]
+    fn of_waiting_and_sockets_the_larger_part_is_the_cause() {
+        let mut run = fruitless();
+        run.engines = run::document().engines;
+        let mut against = |engine: &str, gain: i64| {
+            let test = run::comparison(100_000, -gain, -gain - 500, -gain + 500, Verdict::Better);
+            run.engines.iter_mut().find(|e| e.engine == engine).unwrap().against_block = Some(test);
+            first(&run)
+        };
+        against("spin", 20_000);
+        assert!(against("af-xdp", 90_000).starts_with("the kernel's socket path: af-xdp needs 10.0 %"));
+        assert!(
+            against("spin", 60_000).starts_with("waiting for the packet (interrupt and wake-up): spin needs 40.0 %")
+        );
+        // The path was measured spinning already: it does not wait.
+        run.result.as_mut().unwrap().engine = "spin".into();
+        assert!(!first(&run).contains("spin needs"), "{}", first(&run));
     }
 
     #[test]

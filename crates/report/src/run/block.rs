@@ -69,7 +69,7 @@ fn applied(out: &mut String, d: &RunDocument, width: usize) {
         } else if d.steps.is_empty() {
             "no step was tried"
         } else {
-            "no step tried was better; all were put back"
+            "nothing that was tried was kept"
         };
         let _ = writeln!(out, "none ({why})");
     }
