@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lowlat_model::finding::CheckDocument;
+use lowlat_model::finding::{CheckDocument, Setting};
 use lowlat_model::{Finding, NotSeen, Severity};
 
 use crate::figures::line;
@@ -20,14 +20,37 @@ pub fn check(d: &CheckDocument) -> String {
             let _ = writeln!(out, "    seen:   {}", line(evidence));
         }
         let _ = writeln!(out, "    advice: {}", line(&f.remedy.advice));
-        for s in &f.remedy.settings {
-            let _ = writeln!(out, "    try:    {} on {} = {}", line(&s.knob), s.target, line(&s.value));
+        for group in f.remedy.settings.chunk_by(|a, b| a.joint.is_some() && a.joint == b.joint) {
+            let _ = writeln!(out, "    try:    {}", tried(group));
         }
     }
     if !d.not_seen.is_empty() {
         out.push_str(&text(&[Section::new("Not seen", vec![not_seen(&d.not_seen)])]));
     }
     out
+}
+
+/// Most settings of one step that are named one by one.
+const NAMED: usize = 4;
+
+/// Settings that are one step, on one line: `cpu.governor on cpu0, cpu1 = performance, as one step`.
+fn tried(group: &[Setting]) -> String {
+    let Some(first) = group.first() else { return String::new() };
+    let alike = group.iter().all(|s| s.knob == first.knob && s.value == first.value);
+    let named = |words: &dyn Fn(&Setting) -> String| {
+        let mut all: Vec<String> = group.iter().take(NAMED).map(words).collect();
+        if group.len() > NAMED {
+            all.push(format!("{} more", group.len() - NAMED));
+        }
+        all.join(", ")
+    };
+    let each = |s: &Setting| format!("{} on {} = {}", line(&s.knob), s.target, line(&s.value));
+    let words = if alike {
+        format!("{} on {} = {}", line(&first.knob), named(&|s| s.target.to_string()), line(&first.value))
+    } else {
+        named(&each)
+    };
+    if group.len() > 1 { format!("{words}, as one step") } else { words }
 }
 
 /// `critical`, `warning`, `info`.
@@ -58,4 +81,24 @@ pub(crate) fn findings(findings: &[Finding]) -> Block {
 /// What could not be seen, as a list.
 pub(crate) fn not_seen(list: &[NotSeen]) -> Block {
     Block::List(list.iter().map(|n| format!("{}: {}", line(&n.fact), line(&n.why))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(knob: &str, target: &str, value: &str) -> Setting {
+        let target = target.parse().unwrap();
+        Setting { knob: knob.into(), target, value: value.into(), joint: Some("group".into()) }
+    }
+
+    #[test]
+    fn settings_of_one_step_are_one_line() {
+        let all: Vec<Setting> = (0..64).map(|n| setting("cpu.governor", &format!("cpu{n}"), "performance")).collect();
+        assert_eq!(tried(&all[..2]), "cpu.governor on cpu0, cpu1 = performance, as one step");
+        assert_eq!(tried(&all), "cpu.governor on cpu0, cpu1, cpu2, cpu3, 60 more = performance, as one step");
+        assert_eq!(tried(&all[..1]), "cpu.governor on cpu0 = performance");
+        let pair = [setting("nic.coalesce.rx-usecs", "eth0", "0"), setting("nic.coalesce.rx-frames", "eth0", "1")];
+        assert_eq!(tried(&pair), "nic.coalesce.rx-usecs on eth0 = 0, nic.coalesce.rx-frames on eth0 = 1, as one step");
+    }
 }

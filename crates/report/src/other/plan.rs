@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use lowlat_model::tune::Resets;
 use lowlat_model::{Plan, Risk};
 
 use crate::figures::line;
@@ -16,8 +17,16 @@ pub fn plan(p: &Plan) -> String {
         let _ = writeln!(out, "@@ {} {} on {} @@", n + 1, line(&s.knob), s.target);
         let _ = writeln!(out, "- {}", line(&s.from));
         let _ = writeln!(out, "+ {}", line(&s.to));
-        let link = if s.resets_link { ", resets the link" } else { "" };
+        let link = match s.resets {
+            Resets::Link => ", resets the link",
+            _ if s.resets_link => ", resets the link",
+            Resets::Queues => ", resets the queues",
+            Resets::Nothing => "",
+        };
         let _ = writeln!(out, "  risk:   {}{link}", risk(s.risk));
+        if let Some(why) = &s.resets_why {
+            let _ = writeln!(out, "  resets: {}", line(why));
+        }
         let _ = writeln!(out, "  reason: {}", line(&s.reason));
         let _ = writeln!(out, "  undo:   {}", line(&s.undo));
     }
