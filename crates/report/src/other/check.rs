@@ -1,6 +1,6 @@
 //! `lowlat check`: findings, their evidence and remedies, and what could not be seen.
 
-use lowlat_model::finding::CheckDocument;
+use lowlat_model::finding::{CheckDocument, Setting};
 use lowlat_model::{Finding, NotSeen, Severity};
 
 use crate::figures::line;
@@ -20,9 +20,8 @@ pub fn check(d: &CheckDocument) -> String {
             fill(&mut out, "    seen:   ", &line(evidence), 12, WIDTH);
         }
         fill(&mut out, "    advice: ", &line(&f.remedy.advice), 12, WIDTH);
-        for s in &f.remedy.settings {
-            let setting = format!("{} on {} = {}", line(&s.knob), s.target, line(&s.value));
-            fill(&mut out, "    try:    ", &setting, 12, WIDTH);
+        for group in f.remedy.settings.chunk_by(|a, b| a.joint.is_some() && a.joint == b.joint) {
+            fill(&mut out, "    try:    ", &tried(group), 12, WIDTH);
         }
     }
     let mut more = Vec::new();
@@ -35,6 +34,29 @@ pub fn check(d: &CheckDocument) -> String {
     }
     out.push_str(&text(&more));
     out
+}
+
+/// Most settings of one step that are named one by one.
+const NAMED: usize = 4;
+
+/// Settings that are one step, on one line: `cpu.governor on cpu0, cpu1 = performance, as one step`.
+fn tried(group: &[Setting]) -> String {
+    let Some(first) = group.first() else { return String::new() };
+    let alike = group.iter().all(|s| s.knob == first.knob && s.value == first.value);
+    let named = |words: &dyn Fn(&Setting) -> String| {
+        let mut all: Vec<String> = group.iter().take(NAMED).map(words).collect();
+        if group.len() > NAMED {
+            all.push(format!("{} more", group.len() - NAMED));
+        }
+        all.join(", ")
+    };
+    let each = |s: &Setting| format!("{} on {} = {}", line(&s.knob), s.target, line(&s.value));
+    let words = if alike {
+        format!("{} on {} = {}", line(&first.knob), named(&|s| s.target.to_string()), line(&first.value))
+    } else {
+        named(&each)
+    };
+    if group.len() > 1 { format!("{words}, as one step") } else { words }
 }
 
 /// `critical`, `warning`, `info`.
@@ -88,5 +110,20 @@ mod tests {
         assert!(told.starts_with("No fault found.\n\nELSEWHERE ON THIS HOST:\nOff the path (bond0, eth0):"), "{told}");
         d.elsewhere.clear();
         assert_eq!(check(&d), "No fault found.\n");
+    }
+
+    fn setting(knob: &str, target: &str, value: &str) -> Setting {
+        let target = target.parse().unwrap();
+        Setting { knob: knob.into(), target, value: value.into(), joint: Some("group".into()) }
+    }
+
+    #[test]
+    fn settings_of_one_step_are_one_line() {
+        let all: Vec<Setting> = (0..64).map(|n| setting("cpu.governor", &format!("cpu{n}"), "performance")).collect();
+        assert_eq!(tried(&all[..2]), "cpu.governor on cpu0, cpu1 = performance, as one step");
+        assert_eq!(tried(&all), "cpu.governor on cpu0, cpu1, cpu2, cpu3, 60 more = performance, as one step");
+        assert_eq!(tried(&all[..1]), "cpu.governor on cpu0 = performance");
+        let pair = [setting("nic.coalesce.rx-usecs", "eth0", "0"), setting("nic.coalesce.rx-frames", "eth0", "1")];
+        assert_eq!(tried(&pair), "nic.coalesce.rx-usecs on eth0 = 0, nic.coalesce.rx-frames on eth0 = 1, as one step");
     }
 }

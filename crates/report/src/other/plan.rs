@@ -24,6 +24,9 @@ pub fn plan(p: &Plan) -> String {
             let _ = writeln!(out, "  with:   {} on {}: {} -> {}", line(&m.knob), m.target, line(&m.from), line(&m.to));
         }
         let _ = writeln!(out, "  risk:   {}{}", risk(s.risk), resets(s));
+        if let Some(why) = &s.resets_why {
+            fill(&mut out, "  resets: ", &line(why), 10, WIDTH);
+        }
         fill(&mut out, "  reason: ", &line(&s.reason), 10, WIDTH);
         let _ = writeln!(out, "  undo:   {}", line(&s.undo));
     }
