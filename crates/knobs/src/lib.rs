@@ -21,6 +21,7 @@ mod qdisc;
 mod resolve;
 mod route;
 mod sched;
+mod scope;
 pub mod shell;
 mod socket;
 mod steer;

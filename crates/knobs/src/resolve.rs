@@ -50,6 +50,7 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         ([op], [prior]) if meta.risk != lowlat_model::Risk::Reboot => crate::shell::restore(&op.locus, prior),
         _ => knob.undo_by_hand(&setting.target, &from),
     };
+    let scope = crate::scope::of(&ops);
     Ok(PlannedStep {
         knob: setting.knob.clone(),
         phase: meta.phase,
@@ -61,6 +62,7 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         undo,
         ops,
         prior,
+        scope,
         resets_link: meta.resets_link,
         resets: if meta.resets_link { Resets::Link } else { Resets::Nothing },
         ..PlannedStep::default()

@@ -66,7 +66,10 @@ fn every_probe_file_is_in_the_list() {
             {
                 declared += 1;
                 let name = path.strip_prefix(&src).unwrap().to_str().unwrap();
-                assert!(PROBES.iter().any(|p| p.file.ends_with(&format!("src/{name}"))), "{name} declares a probe that is not in PROBES");
+                assert!(
+                    PROBES.iter().any(|p| p.file.ends_with(&format!("src/{name}"))),
+                    "{name} declares a probe that is not in PROBES"
+                );
             }
         }
     }

@@ -14,14 +14,15 @@ pub fn run(args: &CheckArgs, json: bool) -> Outcome {
         "none" => None,
         text => Some(parse_duration_ns(text).map_err(|e| Failure::new(format!("take rates over {e}, or none")))?),
     };
-    let facts = super::facts_from(args.facts.as_deref(), args.root.as_deref(), args.iface.as_deref(), window)?;
-    let (findings, not_seen) = crate::optimize::find(&facts, None, args.goal);
+    let (file, root) = (args.facts.as_deref(), args.root.as_deref());
+    let facts = super::facts_from(file, root, args.iface.as_deref(), args.target.as_deref(), window)?;
+    let seen = lowlat_rules::check_all(&lowlat_rules::Input { facts: &facts, baseline: None, goal_ns: args.goal });
     let document = CheckDocument {
         schema: Schema::current("check"),
         iface: facts.iface.clone(),
-        findings,
-        not_seen,
-        elsewhere: Vec::new(),
+        findings: seen.findings,
+        not_seen: seen.not_seen,
+        elsewhere: seen.elsewhere,
         path: facts.path.iter().map(|l| l.name.clone()).collect(),
     };
     if json {

@@ -28,6 +28,7 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
         dry_run: args.dry_run,
         allow_disruptive: args.allow_disruptive,
         allow_host_wide: !args.own_settings_only,
+        own_settings_only: args.own_settings_only,
         pairs: args.pairs,
         round_ns: args.round,
         duration_ns: args.duration,

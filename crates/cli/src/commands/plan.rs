@@ -13,7 +13,11 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     let live = Live::new();
     let plan = match args.set.as_slice() {
         [knob, target, value] => one(knob, target, value, live, args.allow_disruptive)?,
-        _ => planned(&super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), None)?, args, live),
+        _ => planned(
+            &super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), args.target.as_deref(), None)?,
+            args,
+            live,
+        ),
     };
     if let Some(file) = &args.out {
         let text = serde_json::to_vec_pretty(&plan)
@@ -31,7 +35,7 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
 
 fn planned(facts: &Facts, args: &PlanArgs, live: Live) -> Plan {
     let (findings, _) = crate::optimize::find(facts, None, args.goal);
-    crate::optimize::make_plan(&findings, facts, &live, args.allow_disruptive, true)
+    crate::optimize::make_plan(&findings, facts, &live, args.allow_disruptive, true, false)
 }
 
 fn one(knob: &str, target: &str, value: &str, live: Live, allow_disruptive: bool) -> Result<Plan, Failure> {
@@ -54,6 +58,7 @@ fn one(knob: &str, target: &str, value: &str, live: Live, allow_disruptive: bool
         allow_host_wide: true,
         allow_reboot: true,
         management_ifaces,
+        ..lowlat_plan::Options::default()
     };
     let plan = lowlat_plan::order(vec![step], Vec::new(), &options);
     // What was asked for by name and is refused is no empty plan.

@@ -48,6 +48,8 @@ pub struct Job {
     pub allow_disruptive: bool,
     /// Try steps that reach beyond the interface's own network namespace.
     pub allow_host_wide: bool,
+    /// Try nothing but settings of the path's own interfaces.
+    pub own_settings_only: bool,
     /// Pairs of rounds per step.
     pub pairs: u32,
     /// Round length, ns.
@@ -78,7 +80,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
     let (facts, baseline) = observe(job, sys, say).map_err(|f| Failure::because(f, "nothing was changed"))?;
     let (findings, not_seen) = find(&facts, Some(&baseline), job.goal_ns);
-    let plan = make_plan(&findings, &facts, sys, job.allow_disruptive, job.allow_host_wide);
+    let plan = make_plan(&findings, &facts, sys, job.allow_disruptive, job.allow_host_wide, job.own_settings_only);
     store.save_stage(&run_id, "facts", &facts)?;
     store.save_stage(&run_id, "baseline", &baseline)?;
     store.save_stage(&run_id, "plan", &plan)?;
@@ -133,7 +135,7 @@ fn observe(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<(Facts
     let before = lowlat_probes::counters(sys);
     let ask = Ask { duration_ns: job.duration_ns, ..Ask::new(&job.path, &job.engine) };
     let baseline = probe::measure(&ask, sys)?;
-    let mut facts = lowlat_probes::gather(sys, Some(&job.iface), None);
+    let mut facts = lowlat_probes::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
     facts.window = Some(Window { before, after: facts.counters.clone() });
     say(&format!(
         "baseline: p50 {}, p99 {}, lost {} of {}",
@@ -151,9 +153,9 @@ pub fn find(facts: &Facts, baseline: Option<&Measurement>, goal_ns: Option<u64>)
     (seen.findings, seen.not_seen)
 }
 
-/// The interfaces whose loss cuts the host off: those that carry the default route.
+/// The interfaces whose loss cuts the host off: those of the default route and of login sessions, and what is beneath.
 pub fn management_ifaces(facts: &Facts) -> Vec<String> {
-    facts.interfaces.iter().filter(|(_, i)| i.default_route).map(|(name, _)| name.clone()).collect()
+    lowlat_plan::management_ifaces(facts)
 }
 
 /// Findings to an ordered plan: each setting is resolved against the host, then ordered.
@@ -163,6 +165,7 @@ pub fn make_plan(
     sys: &dyn Sys,
     allow_disruptive: bool,
     allow_host_wide: bool,
+    own_settings_only: bool,
 ) -> Plan {
     let mut steps = Vec::new();
     let mut left_out = Vec::new();
@@ -178,7 +181,9 @@ pub fn make_plan(
         allow_disruptive,
         allow_host_wide,
         allow_reboot: false,
+        own_settings_only,
         management_ifaces: management_ifaces(facts),
+        path: facts.path.iter().map(|l| l.name.clone()).collect(),
     };
     let mut plan = lowlat_plan::order(steps, left_out, &options);
     plan.iface.clone_from(&facts.iface);
@@ -209,7 +214,7 @@ fn tune(
     let ask = Ask { duration_ns: job.duration_ns, ..Ask::new(&job.path, &job.engine) };
     let before = lowlat_probes::counters(sys);
     parts.result = Some(probe::measure(&ask, sys)?);
-    let mut after = lowlat_probes::gather(sys, Some(&job.iface), None);
+    let mut after = lowlat_probes::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
     after.window = Some(Window { before, after: after.counters.clone() });
     parts.facts_after = Some(after);
     stop_point()?;

@@ -24,10 +24,25 @@ pub fn check(d: &CheckDocument) -> String {
             let _ = writeln!(out, "    try:    {} on {} = {}", line(&s.knob), s.target, line(&s.value));
         }
     }
+    if d.path.len() > 1 {
+        let _ = writeln!(out, "Path: {}", d.path.iter().map(|p| line(p)).collect::<Vec<_>>().join(", "));
+    }
+    if !d.elsewhere.is_empty() {
+        out.push_str(&text(&[Section::new("Elsewhere on this host", vec![elsewhere(&d.elsewhere)])]));
+    }
     if !d.not_seen.is_empty() {
         out.push_str(&text(&[Section::new("Not seen", vec![not_seen(&d.not_seen)])]));
     }
     out
+}
+
+/// What stands out off the path: weight, fault and what shows it. Nothing is advised: nobody measured there.
+pub(crate) fn elsewhere(findings: &[Finding]) -> Block {
+    let item = |f: &Finding| {
+        let evidence: Vec<String> = f.evidence.iter().map(|e| line(e)).collect();
+        format!("[{}] {}: {} (seen: {})", severity(f.severity), line(&f.rule), line(&f.title), evidence.join("; "))
+    };
+    Block::List(findings.iter().map(item).collect())
 }
 
 /// `critical`, `warning`, `info`.

@@ -58,6 +58,7 @@ fn job(goal_ns: u64) -> Result<Job, Failure> {
         dry_run: false,
         allow_disruptive: true,
         allow_host_wide: true,
+        own_settings_only: false,
         // Time is counted in instructions and repeats to some percent, so few samples show much.
         pairs: 8,
         round_ns: 50_000_000,

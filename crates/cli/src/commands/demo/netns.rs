@@ -59,6 +59,7 @@ fn job(goal_ns: u64, cpu: u32) -> Result<Job, Failure> {
         allow_disruptive: true,
         // A namespace's settings are the lab's own; the host's CPUs are not.
         allow_host_wide: false,
+        own_settings_only: false,
         // Many short pairs: the host's speed changes between them, not within.
         pairs: 12,
         round_ns: 80_000_000,
