@@ -231,6 +231,9 @@ pub struct FactsArgs {
     /// Interface in focus.
     #[arg(long)]
     pub iface: Option<String>,
+    /// The far end: the kernel's route to it says which interfaces are looked at.
+    #[arg(long, value_name = "HOST", conflicts_with = "capture")]
+    pub target: Option<String>,
     /// Read a captured tree instead of the live host.
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
@@ -248,6 +251,9 @@ pub struct CheckArgs {
     /// Interface in focus.
     #[arg(long)]
     pub iface: Option<String>,
+    /// The far end: the kernel's route to it says which interfaces are looked at.
+    #[arg(long, value_name = "HOST", conflicts_with = "facts")]
+    pub target: Option<String>,
     /// Use stored facts instead of reading the host.
     #[arg(long, value_name = "FILE", conflicts_with = "root")]
     pub facts: Option<PathBuf>,
@@ -508,6 +514,9 @@ pub struct PlanArgs {
     /// Interface in focus.
     #[arg(long)]
     pub iface: Option<String>,
+    /// The far end: the kernel's route to it says which interfaces are looked at.
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["facts", "set"])]
+    pub target: Option<String>,
     /// Use stored facts for the findings.
     #[arg(long, value_name = "FILE")]
     pub facts: Option<PathBuf>,

@@ -23,6 +23,7 @@ pub mod resets;
 mod resolve;
 mod route;
 mod sched;
+mod scope;
 pub mod shell;
 mod socket;
 mod steer;

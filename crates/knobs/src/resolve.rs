@@ -53,6 +53,7 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         ([op], [prior]) if meta.risk != Risk::Reboot => crate::shell::restore(&op.locus, prior),
         _ => knob.undo_by_hand(&setting.target, &from),
     };
+    let scope = crate::scope::of(&ops);
     Ok(PlannedStep {
         knob: setting.knob.clone(),
         phase: meta.phase,
@@ -64,6 +65,7 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         undo,
         ops,
         prior,
+        scope,
         resets_link: known.resets == Resets::Link,
         resets: known.resets,
         resets_why: known.why,

@@ -1,11 +1,11 @@
 //! What the host is: one document, written by `lowlat facts`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Counters, NotSeen, PathLink, Reading, Schema, Window};
+use crate::{Counters, NotSeen, PathLink, PathRole, Reading, Schema, Window};
 
 /// Everything that was read of a host. Pure data; rules read nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -415,6 +415,24 @@ impl Facts {
     pub fn focus(&self) -> Option<(&str, &Interface)> {
         let name = self.iface.as_deref()?;
         Some((name, self.interfaces.get(name)?))
+    }
+
+    /// An interface and everything beneath it that is known, from the top down; all ports of a bridge, and no
+    /// redirections. Empty where there is no such interface.
+    pub fn beneath(&self, iface: &str) -> Vec<PathLink> {
+        let mut links: Vec<PathLink> = Vec::new();
+        let mut next: VecDeque<(String, Option<String>)> = VecDeque::from([(iface.to_owned(), None)]);
+        while let Some((name, above)) = next.pop_front() {
+            let Some(interface) = self.interfaces.get(&name) else { continue };
+            if links.iter().any(|l| l.name == name) {
+                continue;
+            }
+            let lower = interface.lower.value().into_iter().flatten();
+            next.extend(lower.map(|l| (l.clone(), Some(name.clone()))));
+            let role = if above.is_some() { PathRole::Lower } else { PathRole::Route };
+            links.push(PathLink { name, role, kind: interface.kind.clone(), above });
+        }
+        links
     }
 
     /// A sysctl's text, if it was read.

@@ -5,9 +5,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod joint;
+mod management;
 
 use lowlat_model::plan::LeftOut;
+use lowlat_model::tune::Scope;
 use lowlat_model::{Plan, PlannedStep, Risk, Schema};
+
+pub use management::management_ifaces;
 
 /// What the person who asks allows.
 #[derive(Debug, Clone, Default)]
@@ -18,8 +22,12 @@ pub struct Options {
     pub allow_host_wide: bool,
     /// Steps that act after a reboot only, which nobody can judge before.
     pub allow_reboot: bool,
-    /// Interfaces that carry the default route or the login session.
+    /// Nothing but settings of the path's own interfaces, whatever its risk.
+    pub own_settings_only: bool,
+    /// Interfaces whose loss may cut the host off, see [`management_ifaces`].
     pub management_ifaces: Vec<String>,
+    /// Interfaces of the path: a step on any other is left out. Empty where there is no path in focus, and then none is.
+    pub path: Vec<String>,
 }
 
 /// Orders steps, weightiest finding first as they come in; what is not done is left out with the reason.
@@ -63,6 +71,29 @@ fn left_out_of(step: PlannedStep, why: &str) -> Vec<LeftOut> {
 }
 
 fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
+    beyond(step, options).or_else(|| at_risk(step, options))
+}
+
+/// Why a step reaches farther than it may.
+fn beyond(step: &PlannedStep, options: &Options) -> Option<String> {
+    if let Some(iface) =
+        step.target.iface().filter(|i| !options.path.is_empty() && !options.path.iter().any(|p| p == i))
+    {
+        return Some(format!("{iface} is not on the path ({})", options.path.join(", ")));
+    }
+    let whose = match step.scope {
+        Scope::Interface => return None,
+        Scope::Namespace => "the whole network namespace has it",
+        Scope::Host => "the whole host has it",
+    };
+    if options.own_settings_only {
+        return Some(format!("left out by --own-settings-only: {whose}"));
+    }
+    let felt = step.risk == Risk::Medium && step.scope == Scope::Host && !options.allow_host_wide;
+    felt.then(|| "left out: the whole host has it, and other programs would feel it".to_owned())
+}
+
+fn at_risk(step: &PlannedStep, options: &Options) -> Option<String> {
     let management = step.target.iface().is_some_and(|i| options.management_ifaces.iter().any(|m| m == i));
     match step.risk {
         Risk::Reboot if !options.allow_reboot => Some(format!(
@@ -70,22 +101,15 @@ fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
             step.knob
         )),
         Risk::High if management && !options.allow_disruptive => Some(
-            "resets the link that carries the default route or the login session; needs --allow-disruptive".to_owned(),
+            "resets a link that carries the default route or a login session, itself or by what stands on it; needs \
+             --allow-disruptive"
+                .to_owned(),
         ),
         Risk::High if !options.allow_disruptive => {
             Some("resets the link or may cut a connection; needs --allow-disruptive".to_owned())
         }
-        Risk::Medium if step.target.iface().is_none() && !of_namespace(&step.knob) && !options.allow_host_wide => {
-            Some("host-wide, other programs would feel it; needs leave for host-wide changes".to_owned())
-        }
         _ => None,
     }
-}
-
-/// Settings that every network namespace has of its own: what of `net.ipv4` a namespace shows is its own
-/// (net/ipv4/sysctl_net_ipv4.c, `ipv4_net_table`); the few global ones are not there inside one.
-fn of_namespace(knob: &str) -> bool {
-    knob.starts_with("sysctl.net.ipv4.")
 }
 
 /// Place in the order; lower is earlier.
@@ -135,6 +159,7 @@ mod tests {
             ops: vec![Op::file(format!("/{knob}/{target}"), to)],
             prior: vec![State::Text("a".into())],
             resets_link: risk == Risk::High,
+            scope: if target == "host" { Scope::Host } else { Scope::Interface },
             ..PlannedStep::default()
         }
     }
@@ -208,5 +233,41 @@ mod tests {
             ..Options::default()
         };
         assert_eq!(names(&order(steps(), Vec::new(), &all)), ["nic.ring.rx", "sysctl.y"]);
+    }
+
+    #[test]
+    fn own_settings_only_leaves_out_what_reaches_beyond_the_interface_whatever_its_risk() {
+        let mut namespace = step("sysctl.net.ipv4.tcp_sack", "host", "1", Risk::Low);
+        namespace.scope = Scope::Namespace;
+        let steps = vec![
+            step("cpu.governor", "cpu0", "performance", Risk::Low),
+            step("sysctl.y", "host", "1", Risk::Medium),
+            namespace,
+            step("qdisc.kind", "e/qdisc-root", "fq", Risk::Low),
+        ];
+        let steps: Vec<PlannedStep> = steps
+            .into_iter()
+            .map(|s| if s.knob == "cpu.governor" { PlannedStep { scope: Scope::Host, ..s } } else { s })
+            .collect();
+        let own = Options { own_settings_only: true, allow_host_wide: true, ..Options::default() };
+        let plan = order(steps.clone(), Vec::new(), &own);
+        assert_eq!(names(&plan), ["qdisc.kind"]);
+        assert!(plan.left_out.iter().all(|l| l.why.starts_with("left out by --own-settings-only: ")), "{plan:?}");
+        // Without it, and without leave for the host's, the namespace's own are tried.
+        let plan = order(steps, Vec::new(), &Options::default());
+        assert_eq!(names(&plan), ["qdisc.kind", "cpu.governor", "sysctl.net.ipv4.tcp_sack"]);
+    }
+
+    #[test]
+    fn a_step_off_the_path_is_left_out_with_the_path() {
+        let steps = vec![
+            step("qdisc.kind", "e1/qdisc-root", "fq", Risk::Low),
+            step("irq.affinity", "e0/irq-0", "1", Risk::Low),
+            step("cpu.governor", "cpu0", "performance", Risk::Low),
+        ];
+        let options = Options { path: vec!["bond0".into(), "e0".into()], ..Options::default() };
+        let plan = order(steps, Vec::new(), &options);
+        assert_eq!(names(&plan), ["irq.affinity", "cpu.governor"]);
+        assert_eq!(plan.left_out[0].why, "e1 is not on the path (bond0, e0)");
     }
 }

@@ -15,7 +15,8 @@ pub fn run(args: &CheckArgs, json: bool) -> Outcome {
         text => Some(parse_duration_ns(text).map_err(|e| Failure::new(format!("take rates over {e}, or none")))?),
     };
     let goal_ns = super::median_goal("check", &args.goal)?;
-    let facts = super::facts_from(args.facts.as_deref(), args.root.as_deref(), args.iface.as_deref(), window)?;
+    let (file, root) = (args.facts.as_deref(), args.root.as_deref());
+    let facts = super::facts_from(file, root, args.iface.as_deref(), args.target.as_deref(), window)?;
     let seen = crate::optimize::find(&facts, None, goal_ns);
     let document = CheckDocument {
         schema: Schema::current("check"),

@@ -11,7 +11,8 @@ use crate::output;
 /// Runs the command.
 pub fn run(args: &FactsArgs) -> Outcome {
     let Some(dir) = &args.capture else {
-        let facts = super::facts_from(None, args.root.as_deref(), args.iface.as_deref(), args.window)?;
+        let facts =
+            super::facts_from(None, args.root.as_deref(), args.iface.as_deref(), args.target.as_deref(), args.window)?;
         output::json(&facts)?;
         return Ok(0);
     };

@@ -16,7 +16,7 @@ pub mod schema;
 pub mod serve;
 
 use lowlat_model::{Facts, Goal, GoalQuantile, Reading};
-use lowlat_sys::{Live, query};
+use lowlat_sys::{Live, Sys, query};
 
 use crate::args::GoalArgs;
 use crate::ask;
@@ -41,35 +41,34 @@ fn median_goal(command: &str, goals: &GoalArgs) -> Result<Option<u64>, Failure> 
     Ok(median.first().map(|g| g.goal_ns))
 }
 
-/// Stored facts, or those of a captured tree, or those of the live host.
+/// Stored facts, or those of a captured tree, or those of the live host; with the path over an interface, to a target, or
+/// both.
 fn facts_from(
     file: Option<&std::path::Path>,
     root: Option<&std::path::Path>,
     iface: Option<&str>,
+    target: Option<&str>,
     window_ns: Option<u64>,
 ) -> Result<Facts, Failure> {
     if let Some(file) = file {
-        let mut facts: Facts = stored(file, "facts")?;
-        if let Some(iface) = iface {
-            if !facts.interfaces.contains_key(iface) {
-                return Err(Failure::new(format!(
-                    "look at interface {iface:?}: {} has none of that name; choose of {}",
-                    file.display(),
-                    names(&facts)
-                )));
-            }
-            facts.iface = Some(iface.to_owned());
-        }
-        return Ok(facts);
+        return stored_facts(file, iface);
     }
+    // The port plays no part in the route.
+    let target = target.map(|t| crate::path::resolve(t, 0)).transpose()?.map(lowlat_probes::Towards::from);
+    let gather = |sys: &dyn Sys| -> Result<Facts, Failure> {
+        if let (Some(iface), Some(target)) = (iface, target) {
+            lowlat_probes::path::leads_over(sys, iface, target).map_err(|e| Failure::new(e.to_string()))?;
+        }
+        Ok(lowlat_probes::gather_path(sys, iface, target, window_ns))
+    };
     let facts = if let Some(root) = root {
-        lowlat_probes::gather(&lowlat_sys::Captured::open(root)?, iface, window_ns)
+        gather(&lowlat_sys::Captured::open(root)?)?
     } else {
         let live = Live::new();
         if let Some(iface) = iface {
             crate::optimize::interface_known(iface, &live)?;
         }
-        lowlat_probes::gather(&live, iface, window_ns)
+        gather(&live)?
     };
     match iface {
         Some(iface) if !facts.interfaces.contains_key(iface) => Err(Failure::new(format!(
@@ -78,6 +77,26 @@ fn facts_from(
         ))),
         _ => Ok(facts),
     }
+}
+
+/// Facts of a file. With another interface than the file's, the path is what the file says is beneath that one.
+fn stored_facts(file: &std::path::Path, iface: Option<&str>) -> Result<Facts, Failure> {
+    let mut facts: Facts = stored(file, "facts")?;
+    let Some(iface) = iface else { return Ok(facts) };
+    if !facts.interfaces.contains_key(iface) {
+        return Err(Failure::new(format!(
+            "look at interface {iface:?}: {} has none of that name; choose of {}",
+            file.display(),
+            names(&facts)
+        )));
+    }
+    if facts.iface.as_deref() != Some(iface) {
+        facts.path = facts.beneath(iface);
+        facts.path_not_seen.clear();
+        facts.target = None;
+        facts.iface = Some(iface.to_owned());
+    }
+    Ok(facts)
 }
 
 fn names(facts: &Facts) -> String {

@@ -16,7 +16,8 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     let plan = if let [setting] = settings("plan --set", &args.set)?.as_slice() {
         one(setting, live, args.allow_disruptive)?
     } else {
-        let facts = super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), None)?;
+        let (file, target) = (args.facts.as_deref(), args.target.as_deref());
+        let facts = super::facts_from(file, None, args.iface.as_deref(), target, None)?;
         planned(&facts, goal_ns, args.allow_disruptive, live)
     };
     if let Some(file) = &args.out {
@@ -78,6 +79,7 @@ fn one(setting: &Setting, live: Live, allow_disruptive: bool) -> Result<Plan, Fa
         allow_host_wide: true,
         allow_reboot: true,
         management_ifaces,
+        ..lowlat_plan::Options::default()
     };
     let plan = lowlat_plan::order(vec![step], Vec::new(), &options);
     // What was asked for by name and is refused is no empty plan.

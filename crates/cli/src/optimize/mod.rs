@@ -121,9 +121,9 @@ pub fn find(facts: &Facts, baseline: Option<&Measurement>, goal_ns: Option<u64>)
     lowlat_rules::check_all(&Input { facts, baseline, goal_ns })
 }
 
-/// The interfaces whose loss cuts the host off: those that carry the default route.
+/// The interfaces whose loss cuts the host off: those of the default route and of login sessions, and what is beneath.
 pub fn management_ifaces(facts: &Facts) -> Vec<String> {
-    facts.interfaces.iter().filter(|(_, i)| i.default_route).map(|(name, _)| name.clone()).collect()
+    lowlat_plan::management_ifaces(facts)
 }
 
 /// What may be planned on this host.
@@ -132,7 +132,9 @@ pub fn plan_options(facts: &Facts, allow_disruptive: bool, reach: Scope) -> lowl
         allow_disruptive,
         allow_host_wide: reach == Scope::Host,
         allow_reboot: false,
+        own_settings_only: reach == Scope::Interface,
         management_ifaces: management_ifaces(facts),
+        path: facts.path.iter().map(|l| l.name.clone()).collect(),
     }
 }
 

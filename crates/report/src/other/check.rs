@@ -24,10 +24,13 @@ pub fn check(d: &CheckDocument) -> String {
             fill(&mut out, "    try:    ", &tried(group), 12, WIDTH);
         }
     }
+    if d.path.len() > 1 {
+        let path = d.path.iter().map(|p| line(p)).collect::<Vec<_>>().join(", ");
+        fill(&mut out, "Path: ", &path, 6, WIDTH);
+    }
     let mut more = Vec::new();
     if !d.elsewhere.is_empty() {
-        let words = Block::Words(format!("Off the path ({}):", d.path.join(", ")));
-        more.push(Section::new("Elsewhere on this host", vec![words, findings(&d.elsewhere)]));
+        more.push(Section::new("Elsewhere on this host", vec![elsewhere(&d.elsewhere)]));
     }
     if !d.not_seen.is_empty() {
         more.push(Section::new("Could not be checked", vec![not_seen(&d.not_seen)]));
@@ -57,6 +60,13 @@ fn tried(group: &[Setting]) -> String {
         named(&each)
     };
     if group.len() > 1 { format!("{words}, as one step") } else { words }
+/// What stands out off the path: weight, fault and what shows it. Nothing is advised: nobody measured there.
+pub(crate) fn elsewhere(findings: &[Finding]) -> Block {
+    let item = |f: &Finding| {
+        let evidence: Vec<String> = f.evidence.iter().map(|e| line(e)).collect();
+        format!("[{}] {}: {} (seen: {})", severity(f.severity), line(&f.rule), line(&f.title), evidence.join("; "))
+    };
+    Block::List(findings.iter().map(item).collect())
 }
 
 /// `critical`, `warning`, `info`.

@@ -52,6 +52,9 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         crate::optimize::interface(iface, &live)?;
     }
     let mut path = Path::new(target, &args.path, args.iface.as_deref())?;
+    if let Some(iface) = &args.iface {
+        lowlat_probes::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
+    }
     path.stamps = args.stamps;
     let pattern = probe::pattern(&args.pattern)?;
     let axis = args.sweep.as_deref().map(|text| lowlat_measure::sweep::Axis::parse(text, pattern)).transpose()?;
