@@ -3,25 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
 
-use lowlat_knobs::cpulist::{parse_list, print_list};
+use lowlat_knobs::cpulist::{parse_list, parse_mask};
 use lowlat_measure::placement::Placed;
-use lowlat_model::{Conditions, NotSeen, Reading};
+use lowlat_model::{Conditions, NotSeen, Reading, tune};
 use lowlat_sys::{Sys, irqs, query};
 use lowlat_transport::Proto;
+use lowlat_tune::placement;
 
 use crate::path::Path;
 
-/// The CPUs of a measurement, and who chose them.
+/// Where a measurement takes place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
     /// Interface of the path.
     pub iface: Option<String>,
     /// Its NUMA node.
     pub nic_node: Option<u32>,
-    /// The prober may run on these; empty for wherever it may run already.
-    pub cpus: Vec<u32>,
-    /// In words.
-    pub words: String,
+    /// Where the prober runs, and why.
+    pub near: tune::Placed,
 }
 
 /// The interface by which the kernel would send to `to`: that of the source address it would take. Nothing is sent.
@@ -63,42 +62,88 @@ fn nodes(sys: &dyn Sys) -> BTreeMap<u32, BTreeSet<u32>> {
     names.iter().filter_map(node).collect()
 }
 
-/// The CPUs for a path: the one that was named, else those of the NIC's node, on a host that has several.
+/// The path's interface, and the CPU that was decided on or, where nothing was yet, that the rule gives now
+/// ([`placement::near`]).
 pub fn choose(path: &Path, sys: &dyn Sys) -> Choice {
     let iface = path.iface.clone().or_else(|| route(path.remote, sys));
-    let nic_node = iface.as_deref().and_then(|i| node_of(i, sys));
-    let nodes = nodes(sys);
-    let name = iface.as_deref().unwrap_or("the path's interface");
-    let (cpus, words) = match (path.cpu, nic_node) {
-        (Some(cpu), _) => {
-            let here = nodes.iter().find(|(_, cpus)| cpus.contains(&cpu)).map(|(node, _)| *node);
-            let far = match (here, nic_node) {
-                (Some(here), Some(nic)) if here != nic => {
-                    format!("; it is of NUMA node {here}, {name} is at node {nic}: each probe crosses between them")
-                }
-                _ => String::new(),
-            };
-            (Vec::new(), format!("CPU {cpu}, as asked{far}"))
+    let nic = nic(iface.as_deref(), sys);
+    let decided = path.placed.as_ref().map(|p| p.near.clone());
+    let near = decided.unwrap_or_else(|| placement::near(&cpus(sys), &nic, path.cpu));
+    Choice { iface, nic_node: nic.node, near }
+}
+
+/// The CPUs of this host, and those that this process may use. Isolated ones are in no thread's affinity to begin with;
+/// they count where the kernel lets a thread go there, unless the user has kept this process to fewer CPUs than the rest.
+pub fn cpus(sys: &dyn Sys) -> placement::Cpus {
+    let list = |path: &str| sys.read(path).into_value().and_then(|t| parse_list(&t).ok()).unwrap_or_default();
+    let cpu = |file: &str| list(&format!("/sys/devices/system/cpu/{file}"));
+    let (online, isolated) = (cpu("online"), cpu("isolated"));
+    let mut allowed: BTreeSet<u32> =
+        lowlat_measure::placement::allowed_cpus().unwrap_or_default().into_iter().collect();
+    if online.difference(&isolated).all(|c| allowed.contains(c)) {
+        allowed.extend(lowlat_measure::placement::pinnable(isolated.iter().copied()));
+    }
+    let shared = |file: &str| {
+        let of = |c: &u32| (*c, cpu(&format!("cpu{c}/{file}")));
+        allowed.iter().map(of).filter(|(_, with)| !with.is_empty()).collect::<BTreeMap<_, _>>()
+    };
+    placement::Cpus {
+        isolated,
+        nohz_full: cpu("nohz_full"),
+        cores: shared("topology/thread_siblings_list"),
+        // The third level is the last on the processors that have one (Documentation/ABI/testing/sysfs-devices-system-cpu).
+        caches: shared("cache/index3/shared_cpu_list"),
+        nodes: nodes(sys),
+        allowed,
+    }
+}
+
+/// The interface of a path and where it is received.
+pub fn nic(iface: Option<&str>, sys: &dyn Sys) -> placement::Nic {
+    let Some(iface) = iface else { return placement::Nic::default() };
+    let mut out = placement::Nic { name: iface.to_owned(), ..placement::Nic::default() };
+    for link in with_lower(iface, sys) {
+        out.node = out.node.or_else(|| node_of(&link, sys));
+        let lines = irqs::of_interface(sys, &link).into_value().unwrap_or_default();
+        // The lines of reception, where the driver names them: `virtio0-input.0` (drivers/net/virtio_net.c), `eth0-rx-0`,
+        // `eth0-TxRx-0`; else all.
+        let receives = |action: &str| {
+            let action = action.to_ascii_lowercase();
+            action.contains("rx") || action.contains("input")
+        };
+        let named = lines.iter().any(|l| receives(&l.action));
+        let lines = lines.iter().filter(|l| !named || receives(&l.action));
+        out.interrupts.extend(lines.flat_map(|l| irq_cpus(l.irq, sys)));
+        let queues = sys.list(&format!("/sys/class/net/{link}/queues")).into_value().unwrap_or_default();
+        for queue in queues.iter().filter(|q| q.starts_with("rx-")) {
+            let mask = sys.read(&format!("/sys/class/net/{link}/queues/{queue}/rps_cpus")).into_value();
+            out.rps.extend(mask.and_then(|m| parse_mask(&m).ok()).unwrap_or_default());
         }
-        (None, Some(node)) if nodes.len() > 1 => {
-            let allowed = lowlat_measure::placement::allowed_cpus().unwrap_or_default();
-            let all = nodes.get(&node).cloned().unwrap_or_default();
-            let may: BTreeSet<u32> = all.iter().copied().filter(|c| allowed.contains(c)).collect();
-            if may.is_empty() {
-                let all = print_list(&all);
-                (
-                    Vec::new(),
-                    format!("not chosen: {name} is at NUMA node {node}, whose CPUs {all} this process may not use"),
-                )
-            } else {
-                let words = format!("CPUs {}: NUMA node {node}, where {name} is", print_list(&may));
-                (may.into_iter().collect(), words)
+    }
+    out
+}
+
+/// An interface and those below it (`lower_*`: a bond's slaves, a VLAN's device), each once.
+fn with_lower(iface: &str, sys: &dyn Sys) -> Vec<String> {
+    let mut all = vec![iface.to_owned()];
+    let mut at = 0;
+    while let Some(link) = all.get(at).cloned() {
+        for name in sys.list(&format!("/sys/class/net/{link}")).into_value().unwrap_or_default() {
+            if let Some(lower) = name.strip_prefix("lower_").filter(|l| !all.iter().any(|a| a == l)) {
+                all.push(lower.to_owned());
             }
         }
-        (None, Some(_)) => (Vec::new(), "not pinned: the host has one NUMA node; --cpu pins".to_owned()),
-        (None, None) => (Vec::new(), format!("not pinned: {name} names no NUMA node; --cpu pins")),
-    };
-    Choice { iface, nic_node, cpus, words }
+        at += 1;
+    }
+    all
+}
+
+/// CPUs where an interrupt fires, or where the kernel does not tell, where it may.
+fn irq_cpus(irq: u32, sys: &dyn Sys) -> BTreeSet<u32> {
+    ["effective_affinity_list", "smp_affinity_list"]
+        .iter()
+        .find_map(|f| parse_list(&sys.read(&format!("/proc/irq/{irq}/{f}")).into_value()?).ok())
+        .unwrap_or_default()
 }
 
 /// Steal and all time of each CPU, in ticks (`/proc/stat`, proc_stat(5)).
@@ -167,7 +212,7 @@ pub fn read(path: &Path, run: &Run, sys: &dyn Sys) -> Conditions {
     let mut out = Conditions {
         iface: run.choice.iface.clone(),
         cpus: run.cpus.clone(),
-        placement: run.choice.words.clone(),
+        placement: run.choice.near.why.clone(),
         nic_node: run.choice.nic_node,
         rt_priority: run.rt,
         memory_locked: matches!(run.memory, Some(Ok(()))),
@@ -257,13 +302,7 @@ fn interface(out: &mut Conditions, not_seen: &mut Vec<NotSeen>, iface: &str, sys
     });
     let lines = keep(not_seen, "irq_cpus", irqs::of_interface(sys, iface));
     out.irq_cpus = lines.map(|lines| {
-        let cpus = |irq: u32| {
-            ["effective_affinity_list", "smp_affinity_list"]
-                .iter()
-                .find_map(|f| parse_list(&sys.read(&format!("/proc/irq/{irq}/{f}")).into_value()?).ok())
-                .unwrap_or_default()
-        };
-        lines.iter().map(|l| (format!("{} {}", l.irq, l.action), cpus(l.irq).into_iter().collect())).collect()
+        lines.iter().map(|l| (format!("{} {}", l.irq, l.action), irq_cpus(l.irq, sys).into_iter().collect())).collect()
     });
     out.irq_on_prober_cpu = out.irq_cpus.as_ref().map(|irqs| irqs.values().flatten().any(|c| out.cpus.contains(c)));
 }
@@ -298,23 +337,51 @@ mod tests {
             stamps: false,
             key: None,
             busy_poll_us: None,
+            placed: None,
         }
     }
 
     #[test]
-    fn the_node_is_the_nic_s_unless_a_cpu_is_named() {
+    fn the_prober_is_placed_by_the_nic_unless_a_cpu_is_named() {
         let asked = choose(&path(Some(0), "eth0"), &host());
-        assert!(asked.cpus.is_empty() && asked.words.contains("crosses"), "{}", asked.words);
-        let chosen = choose(&path(None, "eth0"), &host());
-        assert_eq!(chosen.nic_node, Some(1));
+        assert_eq!((asked.near.cpu, asked.nic_node), (Some(0), Some(1)));
+        assert!(asked.near.why.contains("crosses"), "{}", asked.near.why);
         let allowed = lowlat_measure::placement::allowed_cpus().unwrap();
-        let may: Vec<u32> = allowed.into_iter().filter(|c| *c > 0).collect();
-        assert_eq!(chosen.cpus, may);
-        assert!(chosen.words.contains("node 1"), "{}", chosen.words);
+        let chosen = choose(&path(None, "eth0"), &host());
+        assert!(chosen.near.cpu.is_some_and(|c| allowed.contains(&c)), "{:?}", chosen.near);
+        assert!(chosen.near.why.starts_with("CPU "), "{}", chosen.near.why);
         let none = choose(&path(None, "eth1"), &host());
-        assert!(none.nic_node.is_none() && none.words.contains("no NUMA node"), "{}", none.words);
-        let one = FakeSys::new().file("/sys/class/net/eth0/device/numa_node", "0\n");
-        assert!(choose(&path(None, "eth0"), &one).words.contains("one NUMA node"));
+        assert!(none.nic_node.is_none() && none.near.cpu == chosen.near.cpu, "{none:?}");
+        // What was decided stands, whatever the host says later.
+        let placed = tune::Placement {
+            near: tune::Placed { cpu: Some(77), why: "CPU 77: decided".into() },
+            ..tune::Placement::default()
+        };
+        let stays = choose(&Path { placed: Some(placed), ..path(None, "eth0") }, &host());
+        assert_eq!((stays.near.cpu, stays.near.why.as_str()), (Some(77), "CPU 77: decided"));
+    }
+
+    #[test]
+    fn where_a_path_is_received_is_read_down_to_the_device() {
+        let sys = FakeSys::new()
+            .file("/sys/class/net/bond0/lower_eth0", "")
+            .file("/sys/class/net/eth0/device/numa_node", "1\n")
+            .file("/sys/class/net/eth0/device/msi_irqs/40", "")
+            .file("/sys/class/net/eth0/device/msi_irqs/41", "")
+            .file("/sys/class/net/eth0/queues/rx-0/rps_cpus", "00000000,00000000\n")
+            .file(
+                "/proc/interrupts",
+                "      CPU0 CPU1\n 40: 1 0 PCI-MSI 1-edge eth0-rx-0\n 41: 0 1 PCI-MSI 2-edge eth0-tx-0\n",
+            )
+            .file("/proc/irq/40/effective_affinity_list", "3\n")
+            .file("/proc/irq/41/effective_affinity_list", "4\n");
+        let got = nic(Some("bond0"), &sys);
+        assert_eq!((got.name.as_str(), got.node), ("bond0", Some(1)));
+        assert_eq!(got.interrupts, BTreeSet::from([3]), "the sending queue's line says nothing of reception");
+        assert!(got.rps.is_empty());
+        let rps = sys.file("/sys/class/net/eth0/queues/rx-0/rps_cpus", "6\n");
+        assert_eq!(nic(Some("bond0"), &rps).rps, BTreeSet::from([1, 2]));
+        assert_eq!(nic(None, &FakeSys::new()), placement::Nic::default());
     }
 
     #[test]

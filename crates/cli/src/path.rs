@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
+use lowlat_model::tune::Placement;
 use lowlat_peers::{Key, Options, Peer};
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
 
@@ -21,8 +22,10 @@ pub struct Path {
     pub peer: String,
     /// Message size, bytes.
     pub size: usize,
-    /// Prober's CPU.
+    /// Prober's CPU, if one was asked for.
     pub cpu: Option<u32>,
+    /// Where the probers run, once that is decided ([`crate::probe::place`]): then for every round of the run.
+    pub placed: Option<Placement>,
     /// A probe is lost after this, ns.
     pub timeout_ns: u64,
     /// DSCP.
@@ -103,6 +106,7 @@ impl Path {
             peer: peer_name,
             size: args.size,
             cpu: args.cpu,
+            placed: None,
             timeout_ns: args.timeout,
             dscp: args.dscp,
             priority: args.priority,

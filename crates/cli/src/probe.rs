@@ -5,11 +5,11 @@ use lowlat_measure::load::{Load as Bulk, Running};
 use lowlat_measure::log::Writer;
 use lowlat_measure::placement::{Placed, Placement};
 use lowlat_measure::{Context, Mode, Pattern, Probe, Progress, SampleSink, Samples, Session, Spec, Warmup};
-use lowlat_model::Schema;
 use lowlat_model::log::LogHead;
 use lowlat_model::measurement::{Measurement, samples_needed};
 use lowlat_model::units::us;
 use lowlat_model::verdict::{Flow, Round};
+use lowlat_model::{Schema, tune};
 use lowlat_peers::Peer;
 use lowlat_sys::{Live, Sys};
 use lowlat_transport::Engine;
@@ -85,7 +85,7 @@ impl<'a> Ask<'a> {
             duration_ns: Some(self.duration_ns),
             size: self.path.size,
             timeout_ns: self.path.timeout_ns,
-            cpu: self.path.cpu,
+            cpu: self.path.placed.as_ref().and_then(|p| p.near.cpu).or(self.path.cpu),
             rt_priority: self.rt,
             stamps: self.path.stamps,
             ..Spec::default()
@@ -142,6 +142,14 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// Decides where the probers run. Call it once for a run and keep the answer in [`Path::placed`], so that every round,
+/// with and without load and with every engine, runs on the same CPUs; a measurement of a path without it decides for
+/// itself.
+pub fn place(path: &Path, sys: &dyn Sys) -> tune::Placement {
+    let near = conditions::choose(path, sys).near;
+    tune::Placement { near, far: None, far_why_not: None }
+}
+
 /// Measures a path and returns the document.
 pub fn measure(ask: &Ask<'_>, sys: &dyn Sys) -> Result<Measurement, Failure> {
     let measurement = measure_with(ask, sys, &[], &mut |_| {})?;
@@ -160,6 +168,9 @@ pub fn measure_with(
 ) -> Result<Measurement, Failure> {
     ask.check()?;
     clocks::settle(Wish::Auto, sys);
+    let placed = ask.path.placed.clone().unwrap_or_else(|| place(ask.path, sys));
+    let path = Path { placed: Some(placed.clone()), ..ask.path.clone() };
+    let ask = &Ask { path: &path, ..ask.clone() };
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
     let mut context = context(ask.path, ask.engine);
     let as_measured = |ask: &Ask<'_>| Spec { lock_memory: true, watch_gaps: true, ..ask.spec() };
@@ -182,6 +193,7 @@ pub fn measure_with(
     let nic = context.conditions.as_ref().and_then(|c| c.hardware_stamps.clone());
     let mut measurement = figures::measurement(&mut samples, &spec, context, steady);
     measurement.flow = flow;
+    measurement.placed = Some(placed);
     if let Some(stamps) = &mut measurement.stamps {
         stamps.nic = nic;
     }
@@ -251,10 +263,11 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     if load.is_some() {
         std::thread::sleep(LOAD_RISES);
     }
-    let choice = conditions::choose(ask.path, &Live::new());
+    let decided = ask.path.placed.as_ref().map(|p| p.near.clone());
+    let near = decided.unwrap_or_else(|| conditions::choose(ask.path, &Live::new()).near);
     let mut engine = ask.path.open_round(ask.engine, ask.source_port)?;
     let mut peer = Ask { duration_ns: ask.duration_ns.saturating_add(ask.planned_ns), ..ask.clone() }.peer()?;
-    let placed = Placed::take(&placement(&asked, &choice))?;
+    let placed = Placed::take(&placement(&asked, near.cpu))?;
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
     // A far end that sets the pace gets none on a plan: what it allows is a plan already.
     let slower = ask.paced(&ask.path.peer, session.min_interval()).map(|(slower, _)| slower.spec_with(WARMUP_ROUND));
@@ -273,8 +286,8 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     Ok(Round { is_b: false, samples_ns, planned_ns, flow })
 }
 
-fn placement(spec: &Spec, choice: &conditions::Choice) -> Placement {
-    Placement { cpu: spec.cpu, cpus: choice.cpus.clone(), rt_priority: spec.rt_priority, lock_memory: spec.lock_memory }
+fn placement(spec: &Spec, cpu: Option<u32>) -> Placement {
+    Placement { cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory }
 }
 
 fn open<'a>(
@@ -310,7 +323,7 @@ fn run(
     let mut engine = ask.path.open(ask.engine)?;
     let mut peer = ask.peer()?;
     let asked = spec(ask);
-    let placed = Placed::take(&placement(&asked, &choice))?;
+    let placed = Placed::take(&placement(&asked, choice.near.cpu))?;
     let place = conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()));
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
     let (spec, slowed) = match ask.paced(&ask.path.peer, session.min_interval()) {
@@ -374,11 +387,12 @@ pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: 
     let lost = samples.iter().chain(&planned).filter(|s| **s == lowlat_model::measurement::LOST).count() as u64;
     let sent = (samples.len() + planned.len()) as u64;
     let mut context = context(path, engine);
-    // Taken after the rounds: the CPUs are those that a round would get now.
     let choice = conditions::choose(path, sys);
+    let cpu = choice.near.cpu;
     let anywhere = || lowlat_measure::placement::allowed_cpus().unwrap_or_default();
-    let node = || if choice.cpus.is_empty() { anywhere() } else { choice.cpus.clone() };
-    let cpus = path.cpu.map_or_else(node, |cpu| vec![cpu]);
+    let cpus = cpu.map_or_else(anywhere, |cpu| vec![cpu]);
+    let near = choice.near.clone();
+    let placed = path.placed.clone().unwrap_or_else(|| tune::Placement { near, ..Default::default() });
     let place = conditions::Run { choice, cpus, ..conditions::Run::default() };
     context.conditions = Some(conditions::read(path, &place, sys));
     if of.load_streams > 0 {
@@ -392,7 +406,8 @@ pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: 
         engine: context.engine,
         mode: "ping-pong".to_owned(),
         size_bytes: u32::try_from(path.size).unwrap_or(u32::MAX),
-        cpu: path.cpu,
+        cpu,
+        placed: Some(placed),
         sent,
         received: sent - lost,
         lost,

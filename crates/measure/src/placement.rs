@@ -10,8 +10,6 @@ use crate::MeasureError;
 pub struct Placement {
     /// CPU to pin to.
     pub cpu: Option<u32>,
-    /// CPUs to stay on where none is pinned to (a NUMA node's); empty for wherever the thread may run.
-    pub cpus: Vec<u32>,
     /// SCHED_FIFO priority, 1–99.
     pub rt_priority: Option<u8>,
     /// `mlockall`. That the kernel refuses is no error: [`Placed::memory`] tells.
@@ -36,15 +34,6 @@ impl Placed {
             placed.memory =
                 Some(lock_memory().map_err(|e| format!("mlockall: {e}; run as root, or raise RLIMIT_MEMLOCK")));
         }
-        if want.cpu.is_none() && !want.cpus.is_empty() {
-            let error = |source| MeasureError::Placement {
-                what: format!("stay on CPUs {:?}", want.cpus),
-                source,
-                next: "name one with --cpu",
-            };
-            placed.affinity = Some(affinity().map_err(error)?);
-            set_affinity(&want.cpus).map_err(error)?;
-        }
         if let Some(cpu) = want.cpu {
             let error = |source| MeasureError::Placement {
                 what: format!("pin to CPU {cpu}"),
@@ -52,7 +41,7 @@ impl Placed {
                 next: "choose a CPU that is online and allowed to this process (`taskset -p $$` shows them)",
             };
             placed.affinity = Some(affinity().map_err(error)?);
-            set_affinity(&[cpu]).map_err(error)?;
+            set_affinity(cpu).map_err(error)?;
         }
         if let Some(priority) = want.rt_priority {
             let error = |source| MeasureError::Placement {
@@ -120,17 +109,15 @@ fn affinity() -> io::Result<libc::cpu_set_t> {
     Ok(set)
 }
 
-fn set_affinity(cpus: &[u32]) -> io::Result<()> {
+fn set_affinity(cpu: u32) -> io::Result<()> {
     // SAFETY: a cpu_set_t of zeros is the empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    for &cpu in cpus {
-        let cpu = cpu as usize;
-        if cpu >= libc::CPU_SETSIZE.unsigned_abs() as usize {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
-        }
-        // SAFETY: `cpu` is below CPU_SETSIZE, so the bit lies within the set.
-        unsafe { libc::CPU_SET(cpu, &mut set) };
+    let cpu = cpu as usize;
+    if cpu >= libc::CPU_SETSIZE.unsigned_abs() as usize {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
+    // SAFETY: `cpu` is below CPU_SETSIZE, so the bit lies within the set.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
     // SAFETY: `set` is valid and of the size given.
     check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })
 }
@@ -154,6 +141,13 @@ pub fn allowed_cpus() -> io::Result<Vec<u32>> {
     Ok((0..libc::CPU_SETSIZE.unsigned_abs()).filter(|&c| unsafe { libc::CPU_ISSET(c as usize, &set) }).collect())
 }
 
+/// Which of `cpus` a thread of this process can be pinned to, found by trying: an isolated CPU is in no thread's affinity
+/// to begin with, and whether the cpuset has it only the kernel knows. The calling thread stays where it is.
+pub fn pinnable(cpus: impl IntoIterator<Item = u32> + Send) -> Vec<u32> {
+    let tried = |cpus: &mut dyn Iterator<Item = u32>| cpus.filter(|cpu| set_affinity(*cpu).is_ok()).collect();
+    std::thread::scope(|s| s.spawn(|| tried(&mut cpus.into_iter())).join().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,13 +162,19 @@ mod tests {
         }
         assert_eq!(allowed_cpus().unwrap(), before);
         {
-            let node = Placement { cpus: before.clone(), lock_memory: true, ..Placement::default() };
-            let placed = Placed::take(&node).unwrap();
+            let placed = Placed::take(&Placement { lock_memory: true, ..Placement::default() }).unwrap();
             assert_eq!(allowed_cpus().unwrap(), before);
             // Locked or refused, as the user's limit has it; never an error, and never silence.
             assert!(placed.memory().is_some());
         }
         assert_eq!(allowed_cpus().unwrap(), before);
+    }
+
+    #[test]
+    fn what_can_be_pinned_to_is_found_by_trying() {
+        let before = allowed_cpus().unwrap();
+        assert_eq!(pinnable(before.iter().copied().chain([1_023, 5_000])), before);
+        assert_eq!(allowed_cpus().unwrap(), before, "the caller was not moved");
     }
 
     #[test]

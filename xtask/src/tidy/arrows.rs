@@ -51,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
             "transport-uring",
             "transport-xdp",
+            "tune",
             "verdict",
         ],
     ),

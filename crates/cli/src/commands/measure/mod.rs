@@ -80,6 +80,9 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if let Some(folder) = &args.out {
         stored::make_room(folder, args.overwrite)?;
     }
+    // Once, so that idle, loaded and every point of a sweep run on the same CPUs.
+    let path = Path { placed: Some(probe::place(&path, &live)), ..path.clone() };
+    let ask = Ask { path: &path, ..ask };
     let shown = Line::new(json);
     if let Some(axis) = axis {
         return sweep::run(&ask, &axis, args.out.as_deref(), &live, (shown, json));
