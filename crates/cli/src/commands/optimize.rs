@@ -59,6 +59,7 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
     let iface = args.iface.clone().ok_or_else(|| missing("--iface"))?;
     let target = args.target.clone().ok_or_else(|| missing("--target"))?;
     let goals = args.goal.all()?;
+    let quantiles = optimize::goal_quantiles(&goals);
     optimize::interface(&iface, &live)?;
     Ok(Job {
         path: Path::new(&target, &args.path, Some(&iface))?,
@@ -80,7 +81,7 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
             headline_ns: args.duration,
             load_streams: args.load.unwrap_or(STREAMS),
             seed: crate::ab::seed(),
-            goals: optimize::goal_quantiles(&goals),
+            goals: quantiles,
         },
         duration_ns: args.duration,
         engines: args.engines.iter().filter(|e| *e != "none").cloned().collect(),

@@ -42,6 +42,14 @@ pub struct Finished {
 /// Runs the whole job. On any failure, and on a stop, everything that was applied is put back before it returns.
 pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -> Result<Finished, Failure> {
     let started_unix_ns = crate::wall_clock_ns();
+    // Decided once: every round of the run, idle and under load and with every engine, runs there.
+    let placement = probe::place(&job.path, sys);
+    let mut job = job.clone();
+    for path in std::iter::once(&mut job.path).chain(&mut job.engine_path) {
+        path.placed = Some(placement.clone());
+    }
+    let job = &job;
+    say(&format!("prober: {}", placement.near.why));
     let run_id = store.new_run_id(started_unix_ns);
 
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
@@ -64,7 +72,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
         elsewhere: seen.elsewhere,
         not_seen: seen.not_seen,
         plan,
-        placement: lowlat_model::tune::Placement::default(),
+        placement,
         engines: Vec::new(),
         tuned: None,
     };

@@ -60,6 +60,8 @@ fn tried(group: &[Setting]) -> String {
         named(&each)
     };
     if group.len() > 1 { format!("{words}, as one step") } else { words }
+}
+
 /// What stands out off the path: weight, fault and what shows it. Nothing is advised: nobody measured there.
 pub(crate) fn elsewhere(findings: &[Finding]) -> Block {
     let item = |f: &Finding| {

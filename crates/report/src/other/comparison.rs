@@ -55,6 +55,7 @@ fn stopped(s: &Sequential) -> String {
         Stopped::Better => "shown to be faster",
         Stopped::Worse => "shown to be slower",
         Stopped::Excluded => "a difference worth having is excluded",
+        Stopped::Futile => "the pairs left would hardly have shown an effect",
         Stopped::Exhausted => "the pairs allowed were used up",
         Stopped::Interrupted => "interrupted by a signal",
     };

@@ -6,6 +6,6 @@ mod sections;
 mod steps;
 
 pub(crate) use block::{block, verdict, verdict_text};
-pub(crate) use proof::{goal_table, placement};
+pub(crate) use proof::placement;
 pub(crate) use sections::sections;
 pub(crate) use steps::worse_by;
