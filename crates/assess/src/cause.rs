@@ -226,6 +226,8 @@ mod tests {
         open.findings.push(run::finding("long-filter-chain", Severity::Warning, "none", Target::Host, ""));
         open.findings[0].remedy.settings.clear();
         assert_eq!(first(&open), "long-filter-chain on the path (long-filter-chain)");
+        let blamed = |run: &sample::Run| ranked(&run.input(), &[]).iter().any(|c| matches!(c, Cause::Hardware(_)));
+        assert!(blamed(&run) && !blamed(&open), "not even as a lesser cause");
         let mut modes = fruitless();
         modes.modes = Some(Modes { fast_ns: 6_000, slow_ns: 83_000, fast_rounds: 4, slow_rounds: 6, differs: vec![] });
         assert!(first(&modes).starts_with("the path has two modes: P50 6.00 µs in 4 rounds and 83.0 µs in 6"));

@@ -92,6 +92,9 @@ fn small_gain(input: &Input<'_>) -> Option<String> {
     if input.dry_run || steps::judged(input).is_empty() {
         return None;
     }
+    if !steps::kept(input).is_empty() && input.headline.p50_change_ratio.is_none() {
+        return None; // the whole was not tested, so nothing is known of its gain
+    }
     let gain = input.headline.p50_claim().unwrap_or(0.0);
     (gain < SMALL_GAIN).then(|| {
         let shown = if gain > 0.0 { format!("fell by {}", percent(gain)) } else { "is not shown to fall".to_owned() };
@@ -195,6 +198,8 @@ mod tests {
         median(&mut run, 200_000, 20_000);
         change(&mut run, -0.9, 0.1);
         assert!(has(&run, "is not shown to fall"));
+        run.headline.p50_change_ratio = None;
+        assert!(!has(&run, "phase 3"), "the whole was not tested");
     }
 
     #[test]

@@ -34,10 +34,23 @@ pub(crate) fn longest_word(text: &str) -> usize {
     words(text).map(|w| w.chars().count()).max().unwrap_or(0)
 }
 
-/// The words of a text. A figure and its unit are one.
+/// Commands in backticks stay on one line up to this length, so that they can be copied.
+const COMMAND: usize = 60;
+
+/// The words of a text. A figure and its unit are one, and so is a short command in backticks.
 fn words(text: &str) -> impl Iterator<Item = String> {
     let mut all: Vec<String> = Vec::new();
-    for word in text.split(' ').filter(|w| !w.is_empty()) {
+    let parts: Vec<&str> = text.split(' ').filter(|w| !w.is_empty()).collect();
+    let mut at = 0;
+    while at < parts.len() {
+        let length = command(&parts[at..]);
+        if length > 1 {
+            all.push(parts[at..at + length].join(" "));
+            at += length;
+            continue;
+        }
+        let word = parts[at];
+        at += 1;
         let unit = word.trim_end_matches([',', ';', '.', ')', ':']);
         let behind_figure = all.last().is_some_and(|last| last.ends_with(|c: char| c.is_ascii_digit()));
         match all.last_mut() {
@@ -51,6 +64,26 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     all.into_iter()
 }
 
+/// How many words from the first on are a command: those up to the closing backtick. 0 where none opens, none closes or it
+/// is too long.
+fn command(parts: &[&str]) -> usize {
+    let odd = |w: &str| w.matches('`').count() % 2 == 1;
+    if !parts.first().is_some_and(|w| odd(w)) {
+        return 0;
+    }
+    let mut length = 0;
+    for (n, word) in parts.iter().enumerate() {
+        length += word.chars().count() + 1;
+        if length > COMMAND {
+            return 0;
+        }
+        if n > 0 && odd(word) {
+            return n + 1;
+        }
+    }
+    0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +93,14 @@ mod tests {
         assert_eq!(wrap("the median is 80.0 µs, which is low", 16), ["the median is", "80.0 µs, which", "is low"]);
         assert_eq!(wrap("averyveryverylongword x", 8), ["averyveryverylongword", "x"]);
         assert_eq!((wrap("", 8), longest_word("a 12.0 % b")), (vec![String::new()], 6));
+    }
+
+    #[test]
+    fn a_command_stays_on_one_line_where_it_can() {
+        assert_eq!(wrap("see why: `lowlat explain x`; then", 20), ["see why:", "`lowlat explain x`;", "then"]);
+        let long = format!("`{}`", "word ".repeat(20));
+        assert!(wrap(&long, 20).len() > 3);
+        assert_eq!(wrap("a ` b c", 3), ["a `", "b c"], "one that never closes is none");
     }
 
     #[test]

@@ -218,6 +218,8 @@ fn a_run_of_an_older_version_still_renders_and_claims_nothing() {
     let text = lowlat_report::text(&d);
     assert!(text.starts_with("=== Network Latency Optimization Report ===\n"), "{text}");
     assert!(text.contains("- Median Latency: 80.0\u{3bc}s (change not tested)\n"), "{text}");
+    let page = lowlat_report::html(&d);
+    assert!(page.contains("change not tested; 200 µs at the start") && !page.contains("200 µs → "), "{page}");
     for title in ["KEPT:", "TRIED AND PUT BACK:", "REFUSED:", "GOALS:", "CHECKLIST:"] {
         assert!(text.contains(title), "{title}: {text}");
     }

@@ -31,16 +31,16 @@ fn stages(stamps: &StampReport) -> Option<Section> {
             let q = &s.time;
             let mut row = vec![format!("{} → {}", line(&s.from), line(&s.to))];
             row.extend([q.p50_ns, q.p90_ns, q.p99_ns, q.p999_ns].map(time));
-            row.push(s.share.map_or_else(|| "beside the way".to_owned(), |r| format!("{} %", percent(r))));
+            row.push(s.share.map_or_else(|| "not on the path".to_owned(), |r| format!("{} %", percent(r))));
             row.push(line(&s.what));
             row
         })
         .collect();
-    let mut blocks = vec![Table::block(&["", "P50", "P90", "P99", "P99.9", "of the mean", "what"], rows)];
+    let mut blocks = vec![Table::block(&["", "P50", "P90", "P99", "P99.9", "share of the mean", "what"], rows)];
     if stamps.misplaced > 0 {
         let words = format!(
-            "{} stages came out below zero or longer than their round trip (a clock was set in between, or the stamp was \
-             another packet's) and are in no figure",
+            "left out: {} stages below zero or longer than their round trip (the clock was set in between, or the stamp \
+             was another packet's)",
             stamps.misplaced
         );
         blocks.push(Block::Words(words));
@@ -63,7 +63,7 @@ fn kinds(stamps: &StampReport) -> Section {
     list.extend(stamps.nic.iter().map(|nic| format!("the NIC's own: {}", line(nic))));
     list.extend(stamps.notes.iter().map(|n| line(n)));
     if let Some(cost) = &stamps.cost {
-        list.push(format!("what they cost the round trip: {}", line(&cost.words)));
+        list.push(format!("cost to the round trip: {}", line(&cost.words)));
     }
     Section::new("Timestamps received", vec![Block::Words(line(&stamps.engine)), Block::List(list)])
 }
@@ -87,7 +87,7 @@ fn one_way(o: &OneWay) -> Section {
             _ => String::new(),
         };
         let offset = signed_time(o.offset_ns);
-        format!("far clock {offset} ± {} off ours{drift}; {}", time(Some(o.bound_ns)), line(&o.method))
+        format!("far clock offset {offset} ± {}{drift}; {}", time(Some(o.bound_ns)), line(&o.method))
     };
     let table = Table::block(&["", "bound", "min", "P50", "P90", "P99", "max"], rows);
     Section::new("One-way delays", vec![table, Block::Words(clocks)])
@@ -99,7 +99,7 @@ fn gaps(g: &GapMarks, all: &Quantiles) -> Section {
     };
     let longest = g.longest_ns.map(|ns| format!(", longest {}", time(Some(ns)))).unwrap_or_default();
     let words = format!(
-        "{seen} of {} or more{longest}; {marked} probes on their way meanwhile ({})",
+        "{seen} interruptions of {} or more{longest}; {marked} probes were in flight during one ({})",
         time(Some(threshold)),
         line(&g.how)
     );
@@ -110,7 +110,7 @@ fn gaps(g: &GapMarks, all: &Quantiles) -> Section {
             row.extend([q.p50_ns, q.p90_ns, q.p99_ns, q.p999_ns, q.p9999_ns, q.max_ns].map(time));
             row
         };
-        let rows = vec![row("all probes", all), row("without those", without)];
+        let rows = vec![row("all probes", all), row("without those in flight", without)];
         blocks.push(Table::block(&["", "probes", "P50", "P90", "P99", "P99.9", "P99.99", "max"], rows));
     }
     Section::new("Host interruptions", blocks)
