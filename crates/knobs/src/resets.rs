@@ -48,6 +48,22 @@ impl Kind {
         }
     }
 
+    /// The kind of a knob's setting; `None` where no driver has a say.
+    pub fn of_knob(knob: &str) -> Option<Self> {
+        const PREFIXES: &[(&str, Kind)] = &[
+            ("nic.coalesce.", Kind::Coalesce),
+            ("nic.ring.", Kind::Ring),
+            ("nic.channels.", Kind::Channels),
+            ("nic.feature.", Kind::Feature),
+            ("nic.pause", Kind::Pause),
+            ("nic.eee", Kind::Eee),
+            ("nic.private-flag.", Kind::PrivateFlag),
+            ("nic.hw-timestamping", Kind::HwTimestamp),
+            ("bypass.xdp", Kind::Xdp),
+        ];
+        PREFIXES.iter().find(|(prefix, _)| knob.starts_with(prefix)).map(|(_, kind)| *kind)
+    }
+
     /// Where no row knows the driver. Most drivers free and allocate queues for rings, channels and XDP and negotiate
     /// the link for pause and EEE; coalescing and time stamping are registers in all but a few.
     pub fn unknown(self) -> Resets {
@@ -243,6 +259,17 @@ mod tests {
         );
         assert_eq!((of("virtio_net"), of("veth"), of("e1000e")), (Resets::Queues, Resets::Queues, Resets::Nothing));
         assert!(xdp_attach("rtl8139").why.unwrap().contains("not known for driver rtl8139"));
+    }
+
+    #[test]
+    fn a_knob_that_a_driver_sets_has_its_kind() {
+        assert_eq!(Kind::of_knob("nic.coalesce.rx-usecs"), Some(Kind::Coalesce));
+        assert_eq!(Kind::of_knob("nic.gro-flush-timeout"), None);
+        // Each kind but XDP, which is no setting of lowlat's plans, has a knob that acts.
+        for row in TABLE.iter().filter(|row| row.kind != Kind::Xdp) {
+            let knob = |k: &&&dyn crate::Knob| Kind::of_knob(k.meta().name) == Some(row.kind);
+            assert!(crate::KNOBS.iter().find(knob).is_some(), "{:?} has no knob", row.kind);
+        }
     }
 
     #[test]

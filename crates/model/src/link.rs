@@ -180,16 +180,16 @@ fn anew<'a>(a: &'a Reading<Vec<u32>>, b: &'a Reading<Vec<u32>>) -> Option<(&'a [
 }
 
 /// `8193-8196`, or `none`.
-fn numbers(list: &[u32]) -> String {
-    let sorted: Vec<u32> = list.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let runs = sorted.chunk_by(|a, b| a.checked_add(1) == Some(*b));
-    let words: Vec<String> = runs
-        .filter_map(|run| match run {
-            [] => None,
-            [one] => Some(one.to_string()),
-            [first, .., last] => Some(format!("{first}-{last}")),
-        })
-        .collect();
+fn numbers(of: &[u32]) -> String {
+    let sorted: Vec<u32> = of.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut words = Vec::new();
+    for run in sorted.chunk_by(|a, b| a.checked_add(1) == Some(*b)) {
+        match run {
+            [] => {}
+            [one] => words.push(one.to_string()),
+            [first, .., last] => words.push(format!("{first}-{last}")),
+        }
+    }
     if words.is_empty() { "none".to_owned() } else { words.join(",") }
 }
 

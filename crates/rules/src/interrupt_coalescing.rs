@@ -98,7 +98,7 @@ impl<'a> Receive<'a> {
     /// No coalescing at all: each of the three that is not so already.
     fn off(&self) -> Vec<Setting> {
         let here = || Target::Iface(self.name.to_owned());
-        let least = if self.driver == "tg3" { 1 } else { 0 };
+        let least = u32::from(self.driver == "tg3");
         let mut settings = Vec::new();
         if self.adaptive {
             settings.push(set("nic.coalesce.adaptive-rx", here(), "off"));

@@ -81,7 +81,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
 }
 
 /// Whether the line fired in the window; without one, it may have.
-fn fired(window: Option<&Window>, irq: &Irq) -> bool {
+pub(crate) fn fired(window: Option<&Window>, irq: &Irq) -> bool {
     let group = format!("irq/{}", irq.irq);
     let Some(window) = window else { return true };
     match window.after.groups.get(&group).and_then(|r| r.value()) {
@@ -110,19 +110,24 @@ fn reasons(facts: &Facts, at: &[u32], node: Option<u32>, app: Option<u32>) -> Ve
 /// A better CPU for the n-th line: on the node, not isolated, not the application's core; CPU 0 only if nothing else
 /// is left.
 fn better(facts: &Facts, node: Option<u32>, app: Option<u32>, nth: usize) -> Option<u32> {
-    let isolated = facts.cpus.isolated.value().map(Vec::as_slice).unwrap_or_default();
-    let core: &[u32] = app.and_then(|a| facts.cpus.siblings.get(&a)).map(Vec::as_slice).unwrap_or_default();
-    let online = facts.cpus.online.value()?;
-    let mut free: Vec<u32> = online
-        .iter()
-        .copied()
-        .filter(|c| node.is_none_or(|n| facts.cpus.node_of.get(c) == Some(&n)))
-        .filter(|c| !isolated.contains(c) && !core.contains(c) && Some(*c) != app)
-        .collect();
+    let mut free = free(facts, node, app);
     if free.len() > 1 {
         free.retain(|c| *c != 0);
     }
     (!free.is_empty()).then(|| free[nth % free.len()])
+}
+
+/// CPUs that may take interrupts: on the node, not isolated, not the application's core.
+pub(crate) fn free(facts: &Facts, node: Option<u32>, app: Option<u32>) -> Vec<u32> {
+    let isolated = facts.cpus.isolated.value().map(Vec::as_slice).unwrap_or_default();
+    let core: &[u32] = app.and_then(|a| facts.cpus.siblings.get(&a)).map(Vec::as_slice).unwrap_or_default();
+    let online = facts.cpus.online.value().map(Vec::as_slice).unwrap_or_default();
+    online
+        .iter()
+        .copied()
+        .filter(|c| node.is_none_or(|n| facts.cpus.node_of.get(c) == Some(&n)))
+        .filter(|c| !isolated.contains(c) && !core.contains(c) && Some(*c) != app)
+        .collect()
 }
 
 #[cfg(test)]

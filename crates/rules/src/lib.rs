@@ -24,6 +24,7 @@ mod instance_allowance_exceeded;
 mod interprocessor_interrupts;
 mod interrupt_coalescing;
 mod interrupts_moved_by_irqbalance;
+mod interrupts_on_one_cpu;
 mod irq_off_node_or_app_cpu;
 mod link_below_capability;
 mod link_errors;
@@ -164,6 +165,7 @@ pub static RULES: &[&dyn Rule] = &[
     &softnet_time_squeeze::SoftnetTimeSqueeze,
     &rps_remote_cpu::RpsRemoteCpu,
     &irq_off_node_or_app_cpu::IrqOffNodeOrAppCpu,
+    &interrupts_on_one_cpu::InterruptsOnOneCpu,
     &interrupts_moved_by_irqbalance::InterruptsMovedByIrqbalance,
     &tick_on_isolated_cpu::TickOnIsolatedCpu,
     &interprocessor_interrupts::InterprocessorInterrupts,

@@ -282,7 +282,9 @@ fn findings_follow_the_conventions() {
     eth0.tx_queues[0].bql_limit = Reading::Value(1 << 20);
     eth0.rx_queues[0].rps_cpus = Reading::Value(vec![3]);
     if let Reading::Value(irqs) = &mut facts.irqs {
-        irqs[0].effective = Reading::Value(vec![2]);
+        for irq in irqs {
+            irq.effective = Reading::Value(vec![2]);
+        }
     }
     let mut measured = baseline(Some(3));
     measured.proto = "tcp".into();

@@ -2,6 +2,7 @@
 
 mod guides;
 mod record;
+mod resets;
 mod text;
 mod units;
 
@@ -30,6 +31,7 @@ pub(crate) fn pages(tree: &Tree) -> Result<Pages> {
     guides::kernel_bypass(&mut pages);
     guides::nic_tuning(tree, &mut pages);
     record::knobs_on_kernels(tree, &mut pages)?;
+    resets::resets(&mut pages);
     pages.insert("index.md".to_owned(), guides::index());
     Ok(pages)
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use lowlat_families::FAMILIES;
 use lowlat_knobs::KNOBS;
+use lowlat_knobs::resets::Kind;
 use lowlat_model::Risk;
 use lowlat_peers::PEERS;
 use lowlat_probes::PROBES;
@@ -63,7 +64,11 @@ fn code_link(file: &str) -> String {
 pub(crate) fn knobs(tree: &Tree, pages: &mut Pages) {
     for knob in KNOBS {
         let m = knob.meta();
-        let reset = if m.resets_link { "yes, for a moment" } else { "no" };
+        let reset = match (Kind::of_knob(m.name), m.resets_link) {
+            (Some(_), _) => "as the driver does: see [resets](../resets.md)",
+            (None, true) => "yes, for a moment",
+            (None, false) => "no",
+        };
         let mut page = format!("{NOTE}\n# {}\n\n| | |\n|---|---|\n", m.name);
         for (name, value) in [
             ("Kernels", m.kernels),
@@ -76,6 +81,10 @@ pub(crate) fn knobs(tree: &Tree, pages: &mut Pages) {
         }
         if !m.also.is_empty() {
             let _ = writeln!(page, "| Also known as | {} |", cell(&m.also.join(", ")));
+        }
+        if !m.needs.is_empty() {
+            let needs = m.needs.iter().map(|n| format!("[{n}]({n}.md)")).collect::<Vec<_>>().join(", ");
+            let _ = writeln!(page, "| Acts with | {needs} |");
         }
         let _ = writeln!(page, "| Code | {} |\n\n{}", code_link(m.file), m.page.trim());
         let rules = RULES.iter().map(|r| r.meta()).filter(|r| remedies(tree, r.file).contains(&m.name));

@@ -77,6 +77,8 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             "src/how.rs",
             "src/kind.rs",
             "src/resolve.rs",
+            "src/reset_table.rs",
+            "src/resets.rs",
             "src/scope.rs",
             "src/shell.rs",
         ],

@@ -42,10 +42,11 @@ pub fn run(args: &ExplainArgs, json: bool) -> Outcome {
 }
 
 /// Guides over the whole catalogue: the generated pages themselves, which a test of xtask keeps current.
-const GUIDES: [(&str, &str); 3] = [
+const GUIDES: [(&str, &str); 4] = [
     ("optimization-patterns", include_str!("../../../../docs/reference/optimization-patterns.md")),
     ("kernel-bypass", include_str!("../../../../docs/reference/kernel-bypass.md")),
     ("nic-tuning", include_str!("../../../../docs/reference/nic-tuning.md")),
+    ("resets", include_str!("../../../../docs/reference/resets.md")),
 ];
 
 fn names() -> impl Iterator<Item = &'static str> {
@@ -109,8 +110,10 @@ fn page(name: &str) -> Option<String> {
 
 fn knob_page(m: &lowlat_knobs::Meta) -> String {
     let also = if m.also.is_empty() { String::new() } else { format!("\n\n## Also known as\n{}", m.also.join(", ")) };
+    let acts_with =
+        if m.needs.is_empty() { String::new() } else { format!("\n\n## Acts with\n{}", m.needs.join(", ")) };
     format!(
-        "# {}\n\n{}\n\n## Kernels\n{}\n\n## Risk\n{:?}{}\n\n## Standing\n{}{also}\n\n## Sources\n{}",
+        "# {}\n\n{}\n\n## Kernels\n{}\n\n## Risk\n{:?}{}\n\n## Standing\n{}{also}{acts_with}\n\n## Sources\n{}",
         m.name,
         m.page.trim(),
         m.kernels,
