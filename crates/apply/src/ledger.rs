@@ -65,6 +65,8 @@ pub struct Ledger {
     pub standing: Vec<Standing>,
     /// The next intent's number.
     pub next_seq: u64,
+    /// When the dead-man timer puts it back, ns of `CLOCK_MONOTONIC`; `None` where none runs.
+    pub due_ns: Option<u64>,
     /// `lowlat confirm` was given, or the command ended as it should.
     pub confirmed: bool,
     /// Nothing of it is left.
@@ -88,6 +90,7 @@ impl Ledger {
             at_unix_ns: *at_unix_ns,
             standing: Vec::new(),
             next_seq: 0,
+            due_ns: None,
             confirmed: false,
             closed: false,
         };
@@ -127,6 +130,7 @@ impl Ledger {
                 self.of(*seq)?;
                 self.standing.retain(|s| s.seq != *seq);
             }
+            JournalEntry::Watched { due_ns } => self.due_ns = Some(*due_ns),
             JournalEntry::Confirmed { .. } => self.confirmed = true,
             JournalEntry::Closed { .. } => {
                 if !self.standing.is_empty() {

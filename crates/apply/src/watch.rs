@@ -7,8 +7,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use lowlat_sys::Sys;
 use lowlat_sys::store::{Store, StoreError};
+use lowlat_sys::{Live, Sys};
 
 use crate::error::ApplyError;
 use crate::live::{roll_back_locked, transaction};
@@ -52,8 +52,8 @@ impl Session<LiveWriter> {
             return Err(ApplyError::Watch { why });
         }
         self.writer.watcher = Some(child);
-        self.set_watched();
-        Ok(())
+        // The timer began to count a moment ago; it is due no later than this.
+        self.set_watched(Live::new().now_ns().saturating_add(seconds.saturating_mul(1_000_000_000)))
     }
 }
 

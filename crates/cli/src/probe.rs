@@ -137,7 +137,7 @@ impl<'a> Ask<'a> {
             }
             _ => return None,
         };
-        let every = words(Some(least));
+        let every = ms(least);
         Some((Self { mode, ..self.clone() }, format!("the {peer} server allows one probe per {every}; paced to it")))
     }
 }
@@ -356,15 +356,19 @@ pub fn round_at_pace(path: &Path, engine: &str, round_ns: u64) -> Result<(u64, O
     let Some(least) = min_interval(path, engine)? else { return Ok((round_ns, None)) };
     let probes = samples_needed(0.5) + 2 * WARMUP_ROUND;
     let round = round_ns.max(least.saturating_mul(probes));
-    let (every, long) = (words(Some(least)), words(Some(round)));
+    let (every, long) = (ms(least), ms(round));
     let said =
         format!("the {} server allows one probe per {every}: rounds are {long} long, for {probes} each", path.peer);
     Ok((round, (round > round_ns).then_some(said)))
 }
 
-/// Whether bulk streams would find their sink: asks with one, which ends at once.
+/// Whether bulk streams would find their sink.
 pub fn sink_answers(path: &Path) -> Result<(), Failure> {
-    bulk(path, 1).map(drop)
+    load(path, 1).reach().map_err(no_sink)
+}
+
+fn no_sink(error: lowlat_measure::MeasureError) -> Failure {
+    Failure::because(error, "start `lowlat serve` there, or leave out --load")
 }
 
 /// Whether the target answers at all, and in its protocol.
@@ -426,9 +430,12 @@ pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: 
 
 /// Bulk TCP streams to the sink of a `lowlat serve` there.
 pub fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
+    load(path, streams).start().map_err(no_sink)
+}
+
+fn load(path: &Path, streams: u32) -> Bulk {
     let preamble = lowlat_peers::lowlat::sink_request(path.key.as_ref());
-    let load = Bulk { sink: path.sink(), streams, bytes_per_second: None, preamble };
-    load.start().map_err(|e| Failure::because(e, "start `lowlat serve` there, or leave out --load"))
+    Bulk { sink: path.sink(), streams, bytes_per_second: None, preamble }
 }
 
 /// What the figures are of.
@@ -474,6 +481,11 @@ pub fn pattern(text: &str) -> Result<Pattern, Failure> {
             "measure with pattern {text:?}: there is none of that name; choose fixed, poisson or burst:N"
         ))
     })
+}
+
+/// `10 ms`.
+fn ms(ns: u64) -> String {
+    format!("{} ms", ns as f64 / 1e6)
 }
 
 /// `12.3 µs`, or `n/a`.

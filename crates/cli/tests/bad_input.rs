@@ -147,6 +147,196 @@ fn times_that_are_none() {
 }
 
 #[test]
+fn goals_that_cannot_be_taken() {
+    let optimize = |goal: &'static [&'static str]| -> Vec<&'static str> {
+        [&["optimize", "--iface", "lo", "--target", "127.0.0.1", "--dry-run"], goal].concat()
+    };
+    let scratch = Scratch::new();
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--goal", "p98=50us"], &["p98", "p99.9"]),
+        (&["--goal", "fast=50us"], &["fast", "max"]),
+        (&["--goal", "p99="], &["--goal"]),
+        (&["--goal", "50us,"], &["--goal"]),
+        (&["--goal", "50us,p50=60us"], &["p50", "same quantile"]),
+        (&["--goal", "p99=1ms", "--goal", "p99=2ms"], &["p99", "same quantile"]),
+        (&["--goal", "p99=40us", "--goal", "50us"], &["p99", "p50", "contradicts"]),
+        (&["--goal", "max=1ms,p99.9=2ms"], &["max", "p99.9", "contradicts"]),
+        (&["--worth", "1"], &["--worth", "no unit"]),
+        (&["--worth", "1%,2%"], &["--worth", "twice"]),
+        (&["--worth", "0%"], &["--worth"]),
+        (&["--worth", "200%"], &["--worth", "100%"]),
+        (&["--false-keep", "0.01%"], &["--false-keep", "0.1%"]),
+        (&["--false-keep", "51%"], &["--false-keep", "50%"]),
+        (&["--false-keep", "0.05"], &["--false-keep", "5%"]),
+    ];
+    for (given, named) in cases {
+        all_refused(&scratch, &[(&optimize(given), named)]);
+        if given[0] == "--goal" {
+            for command in [&["measure", "127.0.0.1"][..], &["check", "--window", "none"], &["plan"], &["demo"]] {
+                all_refused(&scratch, &[(&[command, given].concat(), named)]);
+            }
+        }
+    }
+    // In the config file as on the command line.
+    let twice = scratch.file("twice.toml", "goal = [\"50us\", \"p50=60us\"]\n");
+    all_refused(&scratch, &[(&[&optimize(&[])[..], &["--config", &twice]].concat(), &["same quantile"])]);
+}
+
+#[test]
+fn flags_that_mean_nothing_together() {
+    let scratch = Scratch::new();
+    let at = "127.0.0.1";
+    all_refused(
+        &scratch,
+        &[
+            (&["measure", at, "--sweep", "size=64,128", "--load", "2"], &["--sweep", "--load"]),
+            (&["measure", at, "--sweep", "size=64,128", "--size", "64"], &["--sweep", "--size"]),
+            (&["measure", at, "--sweep", "rate=10,20", "--rate", "5"], &["--sweep", "--rate"]),
+            (&["measure", at, "--sweep", "interval=1ms", "--rate", "5"], &["--sweep", "--rate"]),
+            (&["measure", at, "--sweep", "size=64,128", "--goal", "1ms"], &["--sweep", "--goal"]),
+            (&["measure", at, "--pattern", "poisson"], &["--pattern", "open-loop"]),
+            (&["measure", at, "--proto", "icmp", "--peer", "lowlat"], &["icmp", "--peer"]),
+            (&["measure", "127.0.0.1:9", "--proto", "icmp"], &["127.0.0.1:9", "port"]),
+            (&["measure", "[::1]:9", "--proto", "icmp"], &["[::1]:9", "port"]),
+            (&["measure", at, "--self"], &["--self"]),
+            (&["measure", "--self", "--out", &scratch.name("run")], &["--self", "--out"]),
+            (&["measure", at, "--overwrite"], &["--out"]),
+            (&["plan", "--set", "nic.gro-flush-timeout", "v0", "--diff"], &["--diff", "three words"]),
+        ],
+    );
+}
+
+#[test]
+fn a_pace_that_ends_before_its_second_probe() {
+    all_refused(
+        &Scratch::new(),
+        &[
+            (&["measure", "127.0.0.1:9", "--rate", "0.1", "--duration", "1s"], &["0.1", "--duration"]),
+            (&["measure", "127.0.0.1:9", "--rate", "1e-300"], &["--rate"]),
+            (&["measure", "127.0.0.1:9", "--rate", "-0"], &["--rate"]),
+            (&["measure", "127.0.0.1:9", "--mode", "open-loop", "--rate", "1e-300"], &["--rate"]),
+            (&["measure", "127.0.0.1:9", "--sweep", "interval=1ms,10s", "--duration", "1s"], &["--duration"]),
+        ],
+    );
+}
+
+#[test]
+fn addresses_that_are_none() {
+    all_refused(
+        &Scratch::new(),
+        &[
+            (&["measure", "[fd02::2"], &["[fd02::2", "brackets"]),
+            (&["measure", "fd02::2]"], &["fd02::2]", "brackets"]),
+            (&["measure", "fd77::2%lo"], &["fd77::2%lo", "link-local"]),
+            (&["measure", "-0"], &["-0"]),
+            (&["measure", "127.0.0.1", "--dscp", "AF44"], &["AF44", "EF"]),
+            (&["serve", "--bind", "224.0.0.1"], &["224.0.0.1", "group"]),
+            (&["serve", "--bind", "ff02::1"], &["ff02::1", "group"]),
+            (&["serve", "--bind", "255.255.255.255"], &["255.255.255.255"]),
+            (&["serve", "--allow", "::ffff:198.18.1.1/120"], &["198.18.1.0"]),
+            (&["measure", "127.0.0.1", "--load", "100000"], &["--load", "256"]),
+        ],
+    );
+}
+
+#[test]
+fn a_mistyped_word_gets_the_one_that_was_meant() {
+    all_refused(
+        &Scratch::new(),
+        &[
+            (&["mesure", "127.0.0.1"], &["'mesure'", "'measure'"]),
+            (&["measure", "127.0.0.1", "--duratoin", "1s"], &["'--duratoin'", "'--duration'"]),
+        ],
+    );
+}
+
+#[test]
+fn a_named_config_is_read_whatever_the_command() {
+    let scratch = Scratch::new();
+    let absent = scratch.name("absent.toml");
+    let typo = scratch.file("typo.toml", "gaol = \"50us\"\n");
+    for command in [&["status"][..], &["rollback"], &["schema", "facts"], &["explain"], &["report", "last"], &["demo"]]
+    {
+        all_refused(
+            &scratch,
+            &[
+                (&[command, &["--config", &absent]].concat(), &[&absent]),
+                (&[command, &["--config", &typo]].concat(), &[&typo, "gaol"]),
+            ],
+        );
+    }
+    // What takes a value takes no word of the command line for it.
+    let bare = scratch.file("bare.toml", "size = true\n");
+    all_refused(&scratch, &[(&["measure", "127.0.0.1:9", "--config", &bare], &[&bare, "size", "true"])]);
+    // The target of the config file counts where none is named, and only there.
+    let target = scratch.file("target.toml", "target = \"no-such-host.invalid\"\n");
+    all_refused(&scratch, &[(&["measure", "--config", &target], &["no-such-host.invalid"])]);
+    all_refused(&scratch, &[(&["measure", "127.0.0.1:many", "--config", &target], &["127.0.0.1:many"])]);
+}
+
+#[test]
+fn a_stored_run_is_overwritten_by_nobody() {
+    let scratch = Scratch::new();
+    let out = scratch.name("run");
+    let noise = ["noise", "--duration", "50ms", "--out", &out];
+    let ran = run(&mut scratch.lowlat(&noise));
+    assert!(ran.exits(0).out.contains("NOISE"), "{ran:#?}");
+    let first = fs::read(scratch.path().join("run/noise.json")).unwrap();
+    all_refused(
+        &scratch,
+        &[(&noise, &[&out, "--overwrite"]), (&["measure", "127.0.0.1:9", "--out", &out], &[&out, "--overwrite"])],
+    );
+    assert_eq!(fs::read(scratch.path().join("run/noise.json")).unwrap(), first);
+    // Again from its folder and its file, in each format.
+    let printed = run(&mut scratch.lowlat(&["report", &out]));
+    assert_eq!(printed.exits(0).out, ran.out);
+    assert_eq!(run(&mut scratch.lowlat(&["report", &out, "--json"])).exits(0).json()["schema"]["name"], "lowlat.noise");
+    for format in ["md", "html"] {
+        let out = run(&mut scratch.lowlat(&["report", &format!("{out}/noise.json"), "--format", format]));
+        assert!(out.exits(0).out.contains("wake-up P50"), "{out:#?}");
+    }
+    run(&mut scratch.lowlat(&[&noise[..], &["--overwrite"]].concat())).exits(0);
+    assert_ne!(fs::read(scratch.path().join("run/noise.json")).unwrap(), first);
+}
+
+#[test]
+fn the_last_run_is_the_newest_that_came_to_its_end() {
+    let scratch = Scratch::new();
+    let store = Store::at(scratch.state());
+    let mut document = lowlat_testkit::run::document();
+    let mut begun = Vec::new();
+    // The second began after the clock was set back; the third was killed before its end.
+    for (at, stage) in
+        [(2_000_000_000_000_000, "run"), (1_000_000_000_000_000, "run"), (3_000_000_000_000_000, "facts")]
+    {
+        document.run = store.new_run_id(at);
+        store.save_stage(&document.run, stage, &document).unwrap();
+        begun.push(document.run.clone());
+    }
+    let last = run(&mut scratch.lowlat(&["report", "last", "--json"]));
+    assert_eq!(last.json()["run"], begun[1], "{last:#?}");
+    assert!(last.err.contains(&begun[2]) && last.err.contains("did not come to an end"), "{last:#?}");
+}
+
+#[test]
+fn where_nothing_was_ever_applied_the_place_is_named() {
+    let scratch = Scratch::new();
+    let state = scratch.state().display().to_string();
+    let never = run(&mut scratch.lowlat(&["status"]));
+    assert!(never.exits(0).out.contains(&state) && never.out.contains("nothing was ever applied"), "{never:#?}");
+    fs::create_dir(scratch.state()).unwrap();
+    assert_eq!(run(&mut scratch.lowlat(&["status"])).exits(0).out, "Nothing of lowlat's is applied.\n");
+}
+
+#[test]
+fn the_help_of_schema_names_every_document() {
+    let help = run(&mut Scratch::new().lowlat(&["schema", "--help"])).exits(0).out.clone();
+    for (name, _) in lowlat_model::schema::DOCUMENTS {
+        assert!(help.contains(name), "{name}: {help}");
+    }
+}
+
+#[test]
 fn figures_out_of_range() {
     all_refused(
         &Scratch::new(),

@@ -518,8 +518,12 @@ fn without_a_confirmation_it_goes_back_by_itself() {
     before.same_as(&lab.settings());
     until("nothing is left running", || lab.pids().is_empty());
 
-    lab.run(&scratch, &["apply", &plan, "--confirm-within", "3s"]).exits(0);
+    let waits = lab.run(&scratch, &["apply", &plan, "--confirm-within", "3s"]);
+    assert!(waits.exits(0).out.contains("reverts in 3 s unless confirmed"), "{waits:#?}");
+    let left = lab.run(&scratch, &["status", "--json"]).json()["pending"][0]["left_ns"].as_u64();
+    assert!(left.is_some_and(|ns| ns <= 3_000_000_000), "{left:?}");
     lab.run(&scratch, &["confirm"]).exits(0);
+    assert_eq!(lab.run(&scratch, &["status", "--json"]).json()["pending"], serde_json::json!([]));
     until("the watcher ends", || lab.pids().is_empty());
     std::thread::sleep(Duration::from_millis(3_500));
     assert_ne!(lab.sh(show), was, "a confirmed setting went back");
@@ -598,6 +602,96 @@ fn a_dry_run_changes_nothing() {
     assert!(ran.exits(0).out.contains("steer.rps"), "{ran:#?}");
     before.same_as(&lab.settings());
     assert_eq!(scratch.journals(), []);
+    // It is a run like another: the newest, and it can be read again.
+    let last = run(&mut scratch.lowlat(&["report", "last"]));
+    assert!(last.exits(0).out.contains(FAR), "{last:#?}");
+    assert_eq!(run(&mut scratch.lowlat(&["report", "last", "--json"])).exits(0).json()["dry_run"], true);
+}
+
+#[test]
+fn goals_of_a_measurement_set_its_exit() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let config = scratch.file("goal.toml", &format!("target = \"{FAR}\"\ngoal = [\"10s\", \"p99=10s\"]\n"));
+    let ask = |args: &[&str]| lab.run(&scratch, &[&["measure", "--count", "1200", "--duration", "60s"], args].concat());
+    let met = ask(&["--config", &config]);
+    assert!(met.exits(0).out.contains("p50 ≤") && met.out.matches(": met, ").count() == 2, "{met:#?}");
+    let out = scratch.name("missed");
+    let missed = ask(&[FAR, "--goal", "1ns,max=10s", "--out", &out]);
+    assert!(missed.exits(1).out.contains(": missed, ") && missed.out.contains("max ≤"), "{missed:#?}");
+    assert!(run(&mut scratch.lowlat(&["report", &out])).exits(1).out.contains(": missed, "));
+    // Too few for it: not met either, and it says why.
+    let open = ["--mode", "open-loop", "--rate", "2000", "--goal", "p99.9=10s", "--json"];
+    let few = ask(&[&[FAR], &open[..]].concat());
+    assert_eq!(few.exits(1).json()["goals"][0]["met"], Value::Null);
+    let few = ask(&[&[FAR], &open[..open.len() - 1]].concat());
+    assert!(few.exits(1).out.contains("p99.9 needs 10,000 samples; this run has 1,"), "{few:#?}");
+    assert!(few.out.contains("GOALS, FROM THE PLANNED SEND"), "{few:#?}");
+}
+
+#[test]
+fn a_stock_irtt_server_sets_the_pace_and_it_is_said() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _server = Started::new(Command::new("ip").args(["netns", "exec", &lab.far, "irtt", "server", "-b", ":2112"]));
+    let here = ["measure", FAR, "--peer", "irtt", "--duration", "600ms", "--json"];
+    until("the server answers", || lab.run(&scratch, &here).code == Some(0));
+    for more in [&[][..], &["--mode", "open-loop", "--rate", "5000", "--pattern", "poisson"]] {
+        let m = lab.run(&scratch, &[&here[..], more].concat()).exits(0).json();
+        assert!(m["warnings"].to_string().contains("one probe per 10 ms; paced to it"), "{m:#}");
+        assert!(m["received"].as_u64().unwrap() >= 30 && m["lost"] == 0, "{m:#}");
+    }
+    // At a pace that it allows there is nothing to say.
+    let m = lab.run(&scratch, &[&here[..], &["--rate", "50"]].concat()).exits(0).json();
+    assert!(!m["warnings"].to_string().contains("paced"), "{m:#}");
+    let pairs = ["compare", "block", "block", "--target", FAR, "--peer", "irtt", "--pairs", "4", "--round", "20ms"];
+    let said = lab.run(&scratch, &pairs);
+    assert!(said.code != Some(2) && said.err.contains("rounds are 300 ms long"), "{said:#?}");
+}
+
+#[test]
+fn where_nothing_takes_a_load_it_is_left_out_and_said() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let job = ["optimize", "--iface", IFACE, "--target", FAR, "--proto", "icmp", "--own-settings-only", "--pairs", "4"];
+    let short = ["--round", "30ms", "--duration", "300ms", "--engines", "none"];
+    let job = [&job[..], &short].concat();
+    let ran = lab.run(&scratch, &[&job[..], &["--rollback", "--json"]].concat());
+    let d = ran.exits(0).json();
+    assert!(ran.err.contains("without the measurement under load"), "{ran:#?}");
+    assert!(d["not_seen"].to_string().contains("the path under load") && d["loaded"].is_null(), "{d:#}");
+    lab.run(&scratch, &[&job[..], &["--load", "2"]].concat()).refuses(&[FAR, "lowlat serve"]);
+    lab.run(&scratch, &["measure", FAR, "--proto", "icmp", "--load", "2"]).refuses(&[FAR, "lowlat serve"]);
+    // And where somebody does, it is there.
+    let _far = lab.serve(&scratch, &[]);
+    let d = lab.run(&scratch, &[&job[..], &["--rollback", "--json"]].concat()).exits(0).json();
+    assert!(d["loaded"]["received"].as_u64().unwrap() > 0, "{d:#}");
+}
+
+#[test]
+fn a_run_keeps_its_samples_wherever_else_they_go() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let (both, log, swept) = (scratch.name("both"), scratch.name("f.log"), scratch.name("swept"));
+    lab.run(&scratch, &["measure", FAR, "--count", "200", "--out", &both, "--log", &log]).exits(0);
+    assert_eq!(fs::read(format!("{both}/samples.log")).unwrap(), fs::read(&log).unwrap());
+    lab.run(&scratch, &["measure", FAR, "--duration", "100ms", "--sweep", "size=64,512", "--out", &swept]).exits(0);
+    for point in ["samples-01.log", "samples-02.log"] {
+        let csv = run(&mut scratch.lowlat(&["report", &format!("{swept}/{point}"), "--format", "csv"]));
+        assert!(csv.exits(0).out.lines().count() > 10, "{point}");
+    }
+    run(&mut scratch.lowlat(&["report", &swept, "--format", "csv"])).refuses(&["samples-01.log"]);
+}
+
+#[test]
+fn root_of_a_namespace_is_not_told_to_become_root() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let plan = lab.plan(&scratch, "sysctl.net.core.busy_read", "host", "50");
+    // A user namespace's root owns none of the host's settings.
+    let script = format!("exec {} apply {plan}", common::LOWLAT);
+    let mut inside = Command::new("unshare");
+    inside.args(["--user", "--map-root-user", "sh", "-c", &script]).env("LOWLAT_STATE", scratch.name("inside"));
+    let refused = run(inside.stdin(Stdio::null()));
+    assert!(refused.code == Some(2) && !refused.err.contains("run as root"), "{refused:#?}");
+    assert!(refused.err.contains("even root may not here"), "{refused:#?}");
 }
 
 #[test]

@@ -49,8 +49,12 @@ pub struct Carried {
 }
 
 impl Load {
-    /// Connects every stream, then starts them together.
-    pub fn start(&self) -> Result<Running, MeasureError> {
+    /// Whether the sink takes the streams: connects them, sends nothing but the preamble, and lets them go.
+    pub fn reach(&self) -> Result<(), MeasureError> {
+        self.connect().map(drop)
+    }
+
+    fn connect(&self) -> Result<Vec<TcpStream>, MeasureError> {
         let mut streams = Vec::new();
         for _ in 0..self.streams.max(1) {
             let error = |source| MeasureError::Io {
@@ -62,6 +66,12 @@ impl Load {
             stream.write_all(&self.preamble).map_err(error)?;
             streams.push(stream);
         }
+        Ok(streams)
+    }
+
+    /// Connects every stream, then starts them together.
+    pub fn start(&self) -> Result<Running, MeasureError> {
+        let streams = self.connect()?;
         let running = Running {
             stop: Arc::default(),
             sent: Arc::default(),

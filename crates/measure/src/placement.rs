@@ -31,8 +31,10 @@ impl Placed {
     pub fn take(want: &Placement) -> Result<Self, MeasureError> {
         let mut placed = Self { affinity: None, scheduling: None, memory: None, here: std::marker::PhantomData };
         if want.lock_memory {
-            placed.memory =
-                Some(lock_memory().map_err(|e| format!("mlockall: {e}; run as root, or raise RLIMIT_MEMLOCK")));
+            placed.memory = Some(lock_memory().map_err(|e| {
+                let next = lowlat_sys::store::next_where_denied();
+                format!("mlockall: {e}; {next}, or raise RLIMIT_MEMLOCK")
+            }));
         }
         if let Some(cpu) = want.cpu {
             let error = |source| MeasureError::Placement {
@@ -47,7 +49,7 @@ impl Placed {
             let error = |source| MeasureError::Placement {
                 what: format!("take real-time priority {priority}"),
                 source,
-                next: "choose 1 to 98, and run as root or with CAP_SYS_NICE; a spinning real-time thread needs a CPU of its own",
+                next: "choose 1 to 98, and run with CAP_SYS_NICE, as root of the host has it; a spinning real-time thread needs a CPU of its own",
             };
             placed.scheduling = Some(scheduling().map_err(error)?);
             let param = libc::sched_param { sched_priority: i32::from(priority) };

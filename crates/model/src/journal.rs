@@ -81,6 +81,11 @@ pub enum JournalEntry {
         /// Field 22 of `/proc/PID/stat`: tells a reused id from the holder.
         start_time: u64,
     },
+    /// A dead-man timer runs: the changes go back at its end unless `confirm` comes first.
+    Watched {
+        /// When they go back, ns of `CLOCK_MONOTONIC` of this boot.
+        due_ns: u64,
+    },
     /// `confirm` was given: the changes stay, rollback still knows them.
     Confirmed {
         /// Wall clock, ns since the epoch.
@@ -145,4 +150,16 @@ pub struct StatusDocument {
     pub schema: Schema,
     /// What stands applied, oldest first.
     pub applied: Vec<Applied>,
+    /// What waits for `lowlat confirm`, and goes back by itself unless it comes.
+    #[serde(default)]
+    pub pending: Vec<Pending>,
+}
+
+/// A transaction that a dead-man timer watches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pending {
+    /// Its id.
+    pub transaction: String,
+    /// Until it goes back, ns; 0 where the time is over and it still stands.
+    pub left_ns: u64,
 }

@@ -45,7 +45,7 @@ pub use noise::NoiseDocument;
 pub use op::{Locus, Op, State};
 pub use path::{PathLink, PathRole};
 pub use plan::{Plan, PlannedStep, Risk};
-pub use reading::Reading;
+pub use reading::{Reading, next_where_denied};
 pub use schema::Schema;
 pub use stamps::{GapMarks, OneWay, StampReport};
 pub use sweep::SweepDocument;

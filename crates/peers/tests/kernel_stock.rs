@@ -7,8 +7,8 @@ mod common;
 
 use common::*;
 use lowlat_peers::serve::ServeConfig;
-use lowlat_peers::{Key, Options};
-use lowlat_transport::{Endpoint, Proto};
+use lowlat_peers::{Key, Options, find};
+use lowlat_transport::{Endpoint, Proto, clock};
 
 #[test]
 fn our_peer_reaches_a_stock_sockperf_server() {
@@ -71,14 +71,20 @@ fn our_peer_reaches_a_stock_irtt_server_with_and_without_a_key() {
 }
 
 #[test]
-fn limits_of_a_stock_irtt_server_are_said_before_the_run() {
+fn limits_of_a_stock_irtt_server_are_known_before_the_run() {
     in_namespace(&["irtt"], || {
         let _server = Running::start("irtt", &["server", "-b", "127.0.0.1:2112"]);
         let endpoint = Endpoint::new(Proto::Udp, local(2112), 64);
         let slow = Options { interval_ns: 20_000_000, duration_ns: SECOND, ..options(64) };
         until_there(|| ping_pong("irtt", &endpoint, &slow, 3));
-        let error = ping_pong("irtt", &endpoint, &options(64), 3).unwrap_err().to_string();
-        assert!(error.contains("10000 µs") && error.contains("-i 0"), "{error}");
+        // By default one probe per 10 ms, whatever was asked for (irtt-server(1), `-i`).
+        for (asked, least) in [(0, Some(10_000_000)), (10_000_000, None), (20_000_000, None)] {
+            let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
+            let mut peer = (find("irtt").unwrap().make)(&Options { interval_ns: asked, ..options(64) });
+            peer.open(engine.as_mut(), clock::now() + 2 * SECOND).unwrap();
+            assert_eq!(peer.min_interval(), least, "asked for {asked}");
+            peer.close(engine.as_mut());
+        }
     });
 }
 

@@ -20,7 +20,7 @@ pub enum WriteError {
         extack: String,
     },
     /// This user may not.
-    #[error("{what}: {why}; run as root")]
+    #[error("{what}: {why}; {}", lowlat_sys::store::next_where_denied())]
     Denied {
         /// Operation and target.
         what: String,

@@ -18,6 +18,12 @@ use rustix::net::{
 /// `SO_BUSY_POLL_BUDGET`, asm-generic/socket.h; not in the libc crate.
 pub const SO_BUSY_POLL_BUDGET: c_int = 70;
 
+/// What to do where the kernel says that this user may not.
+pub fn next_where_denied() -> &'static str {
+    // SAFETY: geteuid takes no arguments and cannot fail.
+    lowlat_model::next_where_denied(unsafe { libc::geteuid() } == 0)
+}
+
 /// Turns −1 into the errno, and a count into `usize`.
 #[inline]
 fn check(n: isize) -> io::Result<usize> {

@@ -426,7 +426,7 @@ fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd, bool), En
                 engine,
                 what: format!("ICMP socket for {}", endpoint.remote.ip()),
                 why: format!("neither a ping socket nor a raw one: {e}"),
-                next: "run as root, or put your group into sysctl net.ipv4.ping_group_range".to_owned(),
+                next: format!("{}, or put your group into sysctl net.ipv4.ping_group_range", os::next_where_denied()),
             })?;
             only_echo_replies(fd.as_fd(), v6).map_err(|e| os_error("raw ICMP", e))?;
             Ok((fd, true))
@@ -470,7 +470,10 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
                 engine: "path",
                 what: format!("send to {} at priority {priority}", endpoint.remote),
                 why: e.to_string(),
-                next: "give one of 0 to 6, or run as root (socket(7): beyond 6 needs CAP_NET_ADMIN)".to_owned(),
+                next: format!(
+                    "give one of 0 to 6 (socket(7): beyond needs CAP_NET_ADMIN), or {}",
+                    os::next_where_denied()
+                ),
             }
         })?;
     }

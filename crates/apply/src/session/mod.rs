@@ -103,9 +103,11 @@ impl<W: Writer> Session<W> {
         self.disk.path(self.transaction())
     }
 
-    /// Marks that a dead-man timer runs: [`Session::leave_open`] then leaves the confirmation to `lowlat confirm`.
-    pub fn set_watched(&mut self) {
+    /// Notes that a dead-man timer runs until `due_ns` (`CLOCK_MONOTONIC`): [`Session::leave_open`] then leaves the
+    /// confirmation to `lowlat confirm`, and `lowlat status` tells how long it waits.
+    pub fn set_watched(&mut self, due_ns: u64) -> Result<(), ApplyError> {
         self.watched = true;
+        self.log.push(&JournalEntry::Watched { due_ns })
     }
 
     /// Applies a step: all of its writes, or none of them.

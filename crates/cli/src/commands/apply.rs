@@ -89,9 +89,12 @@ pub fn confirm(json: bool) -> Outcome {
 pub fn rollback(args: &RollbackArgs, json: bool) -> Outcome {
     crate::need_root("rollback", "as the change was")?;
     let live = Live::new();
-    let report = lowlat_apply::rollback_from_disk(&Store::locate()?, &live, args.force)?;
+    let store = Store::locate()?;
+    let report = lowlat_apply::rollback_from_disk(&store, &live, args.force)?;
     if json {
         output::json(&report.document())?;
+    } else if !store.is_there() {
+        output::text(&nothing_ever(&store));
     } else {
         output::text(&report.words());
     }
@@ -100,13 +103,21 @@ pub fn rollback(args: &RollbackArgs, json: bool) -> Outcome {
 
 /// `status`.
 pub fn status(json: bool) -> Outcome {
-    let document = lowlat_apply::status(&Store::locate()?, &Live::new())?;
+    let store = Store::locate()?;
+    let document = lowlat_apply::status(&store, &Live::new())?;
     if json {
         output::json(&document)?;
+    } else if !store.is_there() {
+        output::text(&nothing_ever(&store));
     } else {
         output::text(&lowlat_report::status(&document));
     }
     Ok(0)
+}
+
+/// Where there is no state directory; another user's, or one that LOWLAT_STATE named then, is not looked at.
+fn nothing_ever(store: &Store) -> String {
+    format!("No state directory at {}: nothing was ever applied by this user.", store.dir().display())
 }
 
 /// `persist`.

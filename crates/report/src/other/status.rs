@@ -4,11 +4,11 @@ use lowlat_model::Locus;
 use lowlat_model::journal::StatusDocument;
 
 use crate::figures::line;
-use crate::page::{Section, Table, text};
+use crate::page::{Block, Section, Table, text};
 
 /// The document as text.
 pub fn status(d: &StatusDocument) -> String {
-    if d.applied.is_empty() {
+    if d.applied.is_empty() && d.pending.is_empty() {
         return "No lowlat changes are active.\n".to_owned();
     }
     let rows = d
@@ -26,7 +26,12 @@ pub fn status(d: &StatusDocument) -> String {
         })
         .collect();
     let table = Table::block(&["knob", "target", "was", "set", "now", ""], rows);
-    text(&[Section::new("Applied", vec![table])]).trim_start().to_owned()
+    let waits = d.pending.iter().map(|p| match p.left_ns.div_ceil(1_000_000_000) {
+        0 => "its time to be confirmed is over and it still stands: run `lowlat rollback`".to_owned(),
+        s => format!("reverts in {s} s unless confirmed: `lowlat confirm` keeps it"),
+    });
+    let blocks = waits.map(Block::Words).chain([table]).collect();
+    text(&[Section::new("Applied", blocks)]).trim_start().to_owned()
 }
 
 /// A value as wide as the widest setting, a queue discipline's; a file's text is longer.
@@ -43,7 +48,7 @@ fn cut(value: &str) -> String {
 mod tests {
     use super::*;
     use lowlat_model::Schema;
-    use lowlat_model::journal::Applied;
+    use lowlat_model::journal::{Applied, Pending};
     use lowlat_model::op::Target;
 
     #[test]
@@ -58,8 +63,21 @@ mod tests {
             now: "ExecStart=-/bin/sh -c x\n".repeat(50),
             changed_by_other: false,
         };
-        let told = status(&StatusDocument { schema: Schema::current("status"), applied: vec![applied] });
+        let told =
+            status(&StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: Vec::new() });
         assert!(told.contains(&path), "{told}");
         assert!(told.lines().all(|l| l.chars().count() < 260), "{told}");
+    }
+
+    #[test]
+    fn what_waits_for_its_confirmation_says_how_long() {
+        let told = |left_ns: Option<u64>| {
+            let pending = left_ns.map(|left_ns| Pending { transaction: "1".into(), left_ns });
+            let pending = pending.into_iter().collect();
+            status(&StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending })
+        };
+        assert!(told(Some(41_200_000_000)).contains("reverts in 42 s unless confirmed"), "{}", told(Some(1)));
+        assert!(told(Some(0)).contains("time to be confirmed is over"), "{}", told(Some(0)));
+        assert_eq!(told(None), "Nothing of lowlat's is applied.\n");
     }
 }

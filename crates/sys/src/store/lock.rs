@@ -49,7 +49,7 @@ pub(super) fn take(path: &Path) -> Result<Lock, StoreError> {
 }
 
 /// Effective user id.
-pub(super) fn effective_uid() -> u32 {
+pub(crate) fn effective_uid() -> u32 {
     // SAFETY: no arguments, cannot fail.
     unsafe { libc::geteuid() }
 }

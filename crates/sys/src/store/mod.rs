@@ -28,6 +28,11 @@ pub use lock::Lock;
 /// More than any document of ours; a run file that is longer is none.
 const LONGEST: u64 = 1 << 30;
 
+/// What to do where the kernel says that this user may not.
+pub fn next_where_denied() -> &'static str {
+    lowlat_model::next_where_denied(lock::effective_uid() == 0)
+}
+
 /// The state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
@@ -55,6 +60,11 @@ impl Store {
             (None, Some(home)) => Ok(Self::at(home.join(".local/state/lowlat"))),
             (None, None) => Err(StoreError::Nowhere),
         }
+    }
+
+    /// Whether the directory is there; where it is not, nothing was ever stored or changed.
+    pub fn is_there(&self) -> bool {
+        self.dir.is_dir()
     }
 
     /// The directory itself.
