@@ -11,6 +11,7 @@ mod commands;
 mod conditions;
 mod config;
 mod failure;
+mod far;
 mod figures;
 mod optimize;
 mod output;
