@@ -135,11 +135,6 @@ impl GoalArgs {
     }
 }
 
-/// The median's goal, ns.
-pub fn median_ns(goals: &[Goal]) -> Option<u64> {
-    goals.iter().find(|g| g.quantile == GoalQuantile::P50).map(|g| g.goal_ns)
-}
-
 /// A difference worth having. A smaller one is not looked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Worth {

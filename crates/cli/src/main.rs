@@ -14,6 +14,7 @@ mod commands;
 mod conditions;
 mod config;
 mod failure;
+mod far;
 mod figures;
 mod optimize;
 mod output;

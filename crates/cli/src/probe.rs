@@ -18,6 +18,7 @@ use lowlat_tune::Summary;
 use crate::clocks;
 use crate::conditions::{self, Ticks};
 use crate::failure::Failure;
+use crate::far;
 use crate::figures::{self, Steady};
 use crate::path::Path;
 use crate::signals;
@@ -142,12 +143,47 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// Decides where the probers run. Call it once for a run and keep the answer in [`Path::placed`], so that every round,
-/// with and without load and with every engine, runs on the same CPUs; a measurement of a path without it decides for
-/// itself.
-pub fn place(path: &Path, sys: &dyn Sys) -> tune::Placement {
+/// Decides where the probers run, and asks the far end to stay on its CPU for `lasting_ns`. Call it once for a run and keep
+/// the answer in [`Path::placed`], so that every round, with and without load and with every engine, runs on the same CPUs.
+/// A run that lasts longer than it said asks again; one that is over gives the place back ([`far::release`]), which
+/// [`Held`] does by itself.
+pub fn place(path: &Path, lasting_ns: u64, sys: &dyn Sys) -> tune::Placement {
     let near = conditions::choose(path, sys).near;
-    tune::Placement { near, far: None, far_why_not: None }
+    match far::place(path, &near, lasting_ns, sys) {
+        Ok(far) => tune::Placement { near, far: Some(far), far_why_not: None },
+        Err(why) => tune::Placement { near, far: None, far_why_not: Some(why) },
+    }
+}
+
+/// A path whose probers are placed until this is dropped.
+#[derive(Debug)]
+pub struct Held(Path);
+
+impl Held {
+    /// Places both ends as [`place`] does.
+    pub fn take(path: &Path, lasting_ns: u64, sys: &dyn Sys) -> Self {
+        Self(Path { placed: Some(place(path, lasting_ns, sys)), ..path.clone() })
+    }
+
+    /// The path, with its placement.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // What was not granted is not there to be given back.
+        if self.0.placed.as_ref().is_some_and(|p| p.far.is_some()) {
+            far::release(&self.0);
+        }
+    }
+}
+
+/// Where the prober of a path runs that nobody has placed yet: its far end was not asked.
+fn near_only(path: &Path, sys: &dyn Sys) -> tune::Placement {
+    let near = conditions::choose(path, sys).near;
+    tune::Placement { near, far: None, far_why_not: Some("the far end was not asked".to_owned()) }
 }
 
 /// Measures a path and returns the document.
@@ -168,7 +204,7 @@ pub fn measure_with(
 ) -> Result<Measurement, Failure> {
     ask.check()?;
     clocks::settle(Wish::Auto, sys);
-    let placed = ask.path.placed.clone().unwrap_or_else(|| place(ask.path, sys));
+    let placed = ask.path.placed.clone().unwrap_or_else(|| near_only(ask.path, sys));
     let path = Path { placed: Some(placed.clone()), ..ask.path.clone() };
     let ask = &Ask { path: &path, ..ask.clone() };
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
@@ -395,8 +431,7 @@ pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: 
     let cpu = choice.near.cpu;
     let anywhere = || lowlat_measure::placement::allowed_cpus().unwrap_or_default();
     let cpus = cpu.map_or_else(anywhere, |cpu| vec![cpu]);
-    let near = choice.near.clone();
-    let placed = path.placed.clone().unwrap_or_else(|| tune::Placement { near, ..Default::default() });
+    let placed = path.placed.clone().unwrap_or_else(|| near_only(path, sys));
     let place = conditions::Run { choice, cpus, ..conditions::Run::default() };
     context.conditions = Some(conditions::read(path, &place, sys));
     if of.load_streams > 0 {

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 0 | magic `LwLt` | near |
 //! | 4 | version `u8` = 1 | near |
-//! | 5 | flags `u8`: 1 answer, 2 tagged, 4 sink, 8 kernel stamp wanted | both |
+//! | 5 | flags `u8`: 1 answer, 2 tagged, 4 sink, 8 kernel stamp wanted, 16 placement ([`place`]) | both |
 //! | 6 | zero `u16` | near |
 //! | 8 | length `u32` of the whole message | near |
 //! | 12 | session `u32`: random, so that other runs' answers do not fit | near |
@@ -24,10 +24,15 @@
 //! An answer is no probe (flag 1), so two far ends cannot be made to answer each other. A sink request (flag 4, TCP
 //! only) turns its connection into one that is read and thrown away: the bulk load of `--load`.
 
+pub mod place;
+
+use std::sync::Arc;
+
 use lowlat_transport::{Ns, Proto, clock};
 
 use crate::key::{Key, TAG};
 use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
+use crate::serve::Desk;
 use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random};
 
 /// Port of `lowlat serve`, UDP and TCP: unassigned by IANA, below every ephemeral range.
@@ -44,6 +49,7 @@ const ANSWER: u8 = 1;
 const TAGGED: u8 = 2;
 const SINK: u8 = 4;
 const KERNEL_STAMP: u8 = 8;
+const PLACE: u8 = 16;
 /// Length of the kernel's stamp.
 const STAMP: usize = 8;
 /// Header without and with its tag.
@@ -207,6 +213,9 @@ impl Peer for Lowlat {
         if message[5] & ANSWER == 0 {
             return Decoded::Foreign("a probe, not an answer");
         }
+        if message[5] & PLACE != 0 {
+            return Decoded::Foreign("an answer to a placement request");
+        }
         if bytes_at(message, 12) != Some(self.session.to_le_bytes()) {
             return Decoded::Foreign("an answer to another run");
         }
@@ -228,12 +237,18 @@ impl Peer for Lowlat {
 #[derive(Debug)]
 pub struct LowlatReflector {
     key: Option<Key>,
+    desk: Arc<Desk>,
 }
 
 impl LowlatReflector {
     /// With a key, only probes tagged with it are answered.
     pub fn new(key: Option<Key>) -> Self {
-        Self { key }
+        Self::with_desk(key, Arc::new(Desk::new(None, None)))
+    }
+
+    /// As [`LowlatReflector::new`]; placement requests are decided at `desk`.
+    pub fn with_desk(key: Option<Key>, desk: Arc<Desk>) -> Self {
+        Self { key, desk }
     }
 }
 
@@ -256,6 +271,17 @@ impl Reflector for LowlatReflector {
         }
         if flags & SINK != 0 {
             return Reflection::Sink;
+        }
+        if flags & PLACE != 0 {
+            let tagged = flags & TAGGED != 0;
+            let Some(request) = place::read(tagged, message) else {
+                return Reflection::Ignore(Ignored::Malformed);
+            };
+            let answer = self.desk.ask(&request, arrival.at);
+            message[5] = flags | ANSWER;
+            place::write(tagged, message, answer);
+            seal(self.key.as_ref(), message);
+            return Reflection::Reply(message.len());
         }
         message[5] = flags | ANSWER;
         if let (Some(place), Some(stamp)) = (stamp_place(message), arrival.kernel) {

@@ -178,8 +178,7 @@ fn describe(result: &mut StepResult, comparison: Comparison, kept: bool) {
         result.p50_change_low = p50.change_low;
         result.p50_change_high = p50.change_high;
     }
-    let pairs = comparison.sequential.as_ref().map_or(0, |s| s.pairs);
     let end = if kept { "kept" } else { "put back" };
-    result.note = format!("{}; {pairs} pairs; {end}", comparison.words);
+    result.note = format!("{}; {end}", comparison.words);
     result.comparison = Some(comparison);
 }

@@ -8,6 +8,7 @@ use lowlat_transport_xdp::Responder;
 
 use crate::args::ServeArgs;
 use crate::failure::{Failure, Outcome};
+use crate::far;
 use crate::path::read_key;
 use crate::{output, responder, signals};
 
@@ -22,6 +23,7 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
         total_limit: args.total_limit,
         spin: args.spin,
         cpu: args.cpu,
+        places: Some(far::places(&Live::new())),
         confine: true,
         ..ServeConfig::default()
     };

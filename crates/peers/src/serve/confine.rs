@@ -60,7 +60,9 @@ pub(super) fn process(seats: &[Arc<Seat>], sleeping: bool) -> Result<(Vec<Confin
         Err(why) => Err(why),
     };
     let (calls, words) = match calls {
-        Ok(calls) => (Some(calls), format!("{} system calls are left", CALLS.len() + WITHOUT_CODE.len())),
+        Ok(calls) => {
+            (Some(calls), format!("{} system calls are left", CALLS.len() + WITHOUT_CODE.len() + OF_ITSELF.len()))
+        }
         Err(why) => (None, format!("not here ({why}): every system call is left")),
     };
     done.push(Confinement { by: "seccomp", whole: calls.is_some(), words });
@@ -146,11 +148,15 @@ const CALLS: &[libc::c_long] = &[
 /// Memory may be had, but none that is run as code.
 const WITHOUT_CODE: &[libc::c_long] = &[libc::SYS_mmap, libc::SYS_mprotect];
 
+/// A thread may choose the CPUs it runs on itself, for a prober that asks for a placement, and no other's.
+const OF_ITSELF: &[libc::c_long] = &[libc::SYS_sched_setaffinity];
+
 /// A seat is bound when it is first taken and connected to its client. No other socket may be.
 const OF_SEATS: &[libc::c_long] = &[libc::SYS_bind, libc::SYS_connect];
 
 fn filter(seats: &[Arc<Seat>]) -> Result<BpfProgram, String> {
     const DESCRIPTOR: u8 = 0;
+    const THREAD: u8 = 0;
     const PROT: u8 = 2;
     let words = |e: seccompiler::BackendError| e.to_string();
     let exec = u64::from(libc::PROT_EXEC.unsigned_abs());
@@ -159,6 +165,11 @@ fn filter(seats: &[Arc<Seat>]) -> Result<BpfProgram, String> {
         let plain =
             SeccompCondition::new(PROT, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(exec), 0).map_err(words)?;
         rules.insert(*call, vec![SeccompRule::new(vec![plain]).map_err(words)?]);
+    }
+    for call in OF_ITSELF {
+        // 0 is the calling thread (sched_setaffinity(2)).
+        let own = SeccompCondition::new(THREAD, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0).map_err(words)?;
+        rules.insert(*call, vec![SeccompRule::new(vec![own]).map_err(words)?]);
     }
     for call in OF_SEATS.iter().filter(|_| !seats.is_empty()) {
         let of_seat = |seat: &Arc<Seat>| {

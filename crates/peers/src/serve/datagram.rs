@@ -12,7 +12,7 @@ use super::lane::{self, Seat, Usher};
 use super::limit::Gate;
 use super::stamped::Stamped;
 use super::stats::Board;
-use super::{Arrival, PATIENCE_NS, Reflection, Reflector, ServeStats};
+use super::{Arrival, Desk, Follower, PATIENCE_NS, Reflection, Reflector, ServeStats};
 
 /// Receive buffer asked for; holds a burst of about 5000 small datagrams.
 const BUFFER: libc::c_int = 4 << 20;
@@ -23,6 +23,7 @@ pub(super) struct Datagrams {
     local: SocketAddr,
     reflector: Box<dyn Reflector>,
     gate: Gate,
+    follower: Follower,
     /// Bound to every address of the host, so each message says which one it came to.
     any: bool,
     /// Control messages are needed: for the address an answer must leave from, or for the time to live.
@@ -62,7 +63,7 @@ impl Datagrams {
         fd: OwnedFd,
         local: SocketAddr,
         reflector: Box<dyn Reflector>,
-        gate: Gate,
+        at_door: (Gate, &Arc<Desk>),
         spin: bool,
         seats: Vec<Arc<Seat>>,
     ) -> io::Result<Self> {
@@ -74,7 +75,7 @@ impl Datagrams {
             os::set_receive_timeout(fd.as_fd(), PATIENCE_NS)?;
         }
         let any = local.ip().is_unspecified();
-        Self::new(Where::Open(fd, Usher::new(seats)), local, any, reflector, gate)
+        Self::new(Where::Open(fd, Usher::new(seats)), local, any, reflector, at_door)
     }
 
     /// On a seat of the open socket bound to `local`. Its receive sleeps until [`os::end_receiving`]: a timeout's timer
@@ -83,12 +84,18 @@ impl Datagrams {
         seat: Arc<Seat>,
         local: SocketAddr,
         reflector: Box<dyn Reflector>,
-        gate: Gate,
+        at_door: (Gate, &Arc<Desk>),
     ) -> io::Result<Self> {
-        Self::new(Where::Seat(seat), local, false, reflector, gate)
+        Self::new(Where::Seat(seat), local, false, reflector, at_door)
     }
 
-    fn new(seat: Where, local: SocketAddr, any: bool, reflector: Box<dyn Reflector>, gate: Gate) -> io::Result<Self> {
+    fn new(
+        seat: Where,
+        local: SocketAddr,
+        any: bool,
+        reflector: Box<dyn Reflector>,
+        (gate, desk): (Gate, &Arc<Desk>),
+    ) -> io::Result<Self> {
         let fd = seat.fd();
         let v6 = local.is_ipv6();
         // Bound to every address, the kernel would choose the answer's source by route, and a client that connected to
@@ -113,7 +120,23 @@ impl Datagrams {
         let from = os::Address::empty();
         let drops = os::receive_drops(fd).unwrap_or(0);
         let (stamped, stats, board) = (Stamped::default(), ServeStats::default(), Board::default());
-        Ok(Self { seat, local, reflector, gate, any, control, room, from, ancillary, stamped, stats, board, drops })
+        let follower = Follower::new(desk.clone());
+        Ok(Self {
+            seat,
+            local,
+            reflector,
+            gate,
+            follower,
+            any,
+            control,
+            room,
+            from,
+            ancillary,
+            stamped,
+            stats,
+            board,
+            drops,
+        })
     }
 
     /// What a thread needs that answers on it: the socket, and the seats that it gives away.
@@ -141,6 +164,7 @@ impl Datagrams {
     /// Shows the counts, with the kernel's drops.
     #[cold]
     pub(super) fn show(&mut self, now: u64) {
+        self.follower.look(now);
         let mut growth = 0;
         if let Ok(drops) = os::receive_drops(self.seat.fd()) {
             growth = u64::from(drops.wrapping_sub(self.drops));
@@ -165,6 +189,7 @@ impl Datagrams {
         if let Some(local) = to_seat {
             self.give_seat(local, at);
         }
+        self.follower.follow();
         if self.board.is_due(at) {
             self.show(at);
         }

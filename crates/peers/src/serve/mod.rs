@@ -17,6 +17,7 @@ mod datagram;
 mod lane;
 mod limit;
 mod lone;
+mod place;
 mod ports;
 mod privilege;
 mod sink;
@@ -40,6 +41,8 @@ use self::datagram::Datagrams;
 use self::lane::{SEATS, Seat};
 use self::limit::Gate;
 use self::lone::{Doorman, Lone};
+use self::place::Follower;
+pub use self::place::{Desk, LONGEST_S, Places};
 use self::ports::{addresses, bind_both, services};
 use self::sink::Sinks;
 use self::stats::Board;
@@ -72,6 +75,8 @@ pub struct ServeConfig {
     pub spin: bool,
     /// CPU for the answering threads.
     pub cpu: Option<u32>,
+    /// CPUs that a prober may have it placed on; `None` for no placement at a prober's request.
+    pub places: Option<Places>,
     /// Once the ports are bound, become nobody (if started as root) and give up files, new connections and all system
     /// calls but those of answering. For good, and for the whole process if it is called on the first thread.
     pub confine: bool,
@@ -94,6 +99,7 @@ impl Default for ServeConfig {
             total_limit: None,
             spin: false,
             cpu: None,
+            places: None,
             confine: false,
             max_connections: 256,
             idle_timeout_ns: 60_000_000_000,
@@ -174,26 +180,28 @@ pub fn run(config: &ServeConfig, stop: &AtomicBool, ready: impl FnOnce(&[Bound])
 pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watcher) -> Result<ServeStats, ServeError> {
     let services = services(config)?;
     let gate = Gate::new(config);
+    let desk = Arc::new(Desk::new(config.places.clone(), config.cpu));
     let sinks = Sinks::new().map_err(|e| ServeError::Os { what: "epoll".to_owned(), source: e })?;
-    let mut streams =
-        Streams::new(config, &gate, &sinks).map_err(|e| ServeError::Os { what: "epoll".to_owned(), source: e })?;
+    let mut streams = Streams::new(config, &gate, &sinks, &desk)
+        .map_err(|e| ServeError::Os { what: "epoll".to_owned(), source: e })?;
     let mut datagrams = Vec::new();
     let mut seats = Vec::new();
     let mut bound = Vec::new();
     for service in &services {
         for (ip, family_is_all) in addresses(config) {
             let Some(sockets) = bind_both(service, ip, family_is_all, &bound)? else { continue };
-            let make = || (service.make)(config.key.clone());
+            let make = || (service.make)(config.key.clone(), &desk);
             let failed = |e| ServeError::Os { what: format!("set up {} on {ip}", service.name), source: e };
             if let Some((fd, at)) = sockets.udp {
                 bound.push(Bound { protocol: service.name, proto: Proto::Udp, at });
                 let own = (0..SEATS).map(|_| Seat::new(at).map(Arc::new));
                 let own = own.collect::<Result<Vec<_>, _>>().map_err(failed)?;
                 for seat in &own {
-                    datagrams.push(Datagrams::seat(seat.clone(), at, make(), gate.clone()).map_err(failed)?);
+                    datagrams.push(Datagrams::seat(seat.clone(), at, make(), (gate.clone(), &desk)).map_err(failed)?);
                 }
                 seats.extend(own.iter().cloned());
-                datagrams.push(Datagrams::open(fd, at, make(), gate.clone(), config.spin, own).map_err(failed)?);
+                datagrams
+                    .push(Datagrams::open(fd, at, make(), (gate.clone(), &desk), config.spin, own).map_err(failed)?);
             }
             if let Some((fd, at)) = sockets.tcp {
                 bound.push(Bound { protocol: service.name, proto: Proto::Tcp, at });

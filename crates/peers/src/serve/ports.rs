@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use lowlat_transport::{Proto, os};
 
-use super::{Bound, ServeConfig, ServeError};
+use super::{Bound, Desk, ServeConfig, ServeError};
 use crate::Key;
 use crate::lowlat::LowlatReflector;
 use crate::reflector::Reflector;
@@ -18,13 +19,14 @@ pub(super) struct Service {
     port: u16,
     udp: bool,
     tcp: bool,
-    pub(super) make: fn(Option<Key>) -> Box<dyn Reflector>,
+    pub(super) make: fn(Option<Key>, &Arc<Desk>) -> Box<dyn Reflector>,
 }
 
 pub(super) fn services(config: &ServeConfig) -> Result<Vec<Service>, ServeError> {
     let mut list = Vec::new();
     if let Some(port) = config.port {
-        let make = |key| -> Box<dyn Reflector> { Box::new(LowlatReflector::new(key)) };
+        let make =
+            |key, desk: &Arc<Desk>| -> Box<dyn Reflector> { Box::new(LowlatReflector::with_desk(key, desk.clone())) };
         list.push(Service { name: "lowlat", port, udp: true, tcp: true, make });
     }
     if let Some(port) = config.sockperf {
@@ -33,10 +35,10 @@ pub(super) fn services(config: &ServeConfig) -> Result<Vec<Service>, ServeError>
                 "sockperf clients cannot carry a key's tag; leave out either the key or sockperf".to_owned(),
             ));
         }
-        list.push(Service { name: "sockperf", port, udp: true, tcp: true, make: |_| Box::new(SockperfReflector) });
+        list.push(Service { name: "sockperf", port, udp: true, tcp: true, make: |_, _| Box::new(SockperfReflector) });
     }
     if let Some(port) = config.stamp {
-        let make = |key| -> Box<dyn Reflector> { Box::new(StampReflector::new(key)) };
+        let make = |key, _: &Arc<Desk>| -> Box<dyn Reflector> { Box::new(StampReflector::new(key)) };
         list.push(Service { name: "stamp", port, udp: true, tcp: false, make });
     }
     Ok(list)

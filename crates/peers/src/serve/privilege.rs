@@ -90,14 +90,32 @@ pub(super) fn leave_descriptors(keep: &[BorrowedFd<'_>]) {
 
 /// Binds the calling thread to one CPU.
 pub(super) fn pin(cpu: u32) -> io::Result<()> {
-    let cpu = usize::try_from(cpu).unwrap_or(usize::MAX);
-    if cpu >= 8 * size_of::<libc::cpu_set_t>() {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    spread(&[cpu])
+}
+
+/// Lets the calling thread run on these CPUs.
+pub(super) fn spread(cpus: &[u32]) -> io::Result<()> {
+    // SAFETY: cpu_set_t is plain data for which all zeroes is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for cpu in cpus {
+        let cpu = usize::try_from(*cpu).unwrap_or(usize::MAX);
+        if cpu >= 8 * size_of::<libc::cpu_set_t>() {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        // SAFETY: `cpu` is within the set, as just checked.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
     }
-    // SAFETY: cpu_set_t is plain data for which all zeroes is the empty set; `cpu` is within it, as just checked.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
-        check(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set))
-    }
+    // SAFETY: the set is live for the call, which only reads it.
+    check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })
+}
+
+/// The CPUs that the calling thread may run on.
+#[cfg(test)]
+pub(super) fn allowed() -> io::Result<Vec<u32>> {
+    // SAFETY: as in `spread`; the kernel writes at most the size given.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    check(unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) })?;
+    // SAFETY: the index is below CPU_SETSIZE.
+    Ok((0..libc::CPU_SETSIZE.unsigned_abs()).filter(|c| unsafe { libc::CPU_ISSET(*c as usize, &set) }).collect())
 }

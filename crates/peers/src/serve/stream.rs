@@ -4,6 +4,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_transport::{Ns, clock, os};
@@ -13,7 +14,7 @@ use super::lone::Lone;
 use super::sink::Sinks;
 use super::stamped::Stamped;
 use super::stats::Board;
-use super::{Arrival, Ignored, PATIENCE_NS, Reflection, Reflector, ServeConfig, ServeStats};
+use super::{Arrival, Desk, Follower, Ignored, PATIENCE_NS, Reflection, Reflector, ServeConfig, ServeStats};
 
 /// Room a connection starts with, bytes.
 const START_ROOM: usize = 4 << 10;
@@ -37,6 +38,7 @@ const TELLING: usize = 64;
 pub(super) struct Streams<'a> {
     epoll: OwnedFd,
     gate: Gate,
+    follower: Follower,
     sinks: &'a Sinks,
     listeners: Vec<Listener>,
     connections: Vec<Option<Connection>>,
@@ -90,10 +92,11 @@ enum Fate {
 }
 
 impl<'a> Streams<'a> {
-    pub(super) fn new(config: &ServeConfig, gate: &Gate, sinks: &'a Sinks) -> io::Result<Self> {
+    pub(super) fn new(config: &ServeConfig, gate: &Gate, sinks: &'a Sinks, desk: &Arc<Desk>) -> io::Result<Self> {
         Ok(Self {
             epoll: os::epoll()?,
             gate: gate.clone(),
+            follower: Follower::new(desk.clone()),
             sinks,
             listeners: Vec::new(),
             connections: Vec::new(),
@@ -180,6 +183,7 @@ impl<'a> Streams<'a> {
 
     /// Shows the counts.
     pub(super) fn show(&mut self, now: Ns) {
+        self.follower.look(now);
         self.board.show(&self.stats, now);
     }
 
@@ -244,6 +248,7 @@ impl<'a> Streams<'a> {
             return false;
         }
         self.last = slot;
+        self.follower.follow();
         true
     }
 

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use lowlat_transport::{Proto, os};
 
@@ -15,7 +16,7 @@ use super::limit::Gate;
 use super::ports::bind_one;
 use super::sink::Sinks;
 use super::stream::Streams;
-use super::{Reflector, ServeConfig};
+use super::{Desk, Reflector, ServeConfig};
 use crate::Key;
 use crate::lowlat::LowlatReflector;
 use crate::sockperf::SockperfReflector;
@@ -31,6 +32,11 @@ fn reflectors() -> Vec<Box<dyn Reflector>> {
         Box::new(LowlatReflector::new(key())),
         Box::new(StampReflector::new(key())),
     ]
+}
+
+/// Places nobody: the harness's own thread is not to be moved.
+fn no_desk() -> Arc<Desk> {
+    Arc::new(Desk::new(None, None))
 }
 
 fn bind(proto: Proto) -> (OwnedFd, SocketAddr) {
@@ -54,7 +60,7 @@ pub fn datagram(data: &[u8]) {
                     let near = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
                     near.connect(at).unwrap();
                     near.set_nonblocking(true).unwrap();
-                    DatagramEnd { far: Datagrams::open(fd, at, reflector, gate, true, Vec::new()).unwrap(), near }
+                    DatagramEnd { far: Datagrams::open(fd, at, reflector, (gate, &no_desk()), true, Vec::new()).unwrap(), near }
                 })
                 .collect(),
         );
@@ -87,7 +93,7 @@ pub fn stream(data: &[u8]) {
             let gate = Gate::new(&config);
             // Leaked, once per thread: the handler borrows it for as long as it lives.
             let sinks: &'static Sinks = Box::leak(Box::new(Sinks::new().unwrap()));
-            let mut streams = Streams::new(&config, &gate, sinks).unwrap();
+            let mut streams = Streams::new(&config, &gate, sinks, &no_desk()).unwrap();
             let mut at = Vec::new();
             for reflector in reflectors() {
                 let (fd, address) = bind(Proto::Tcp);

@@ -25,6 +25,12 @@ use crate::{output, signals, stored};
 const STAMP_COST_PAIRS: u32 = 12;
 const STAMP_COST_ROUND_NS: u64 = 100_000_000;
 
+/// The far end is asked to stay where it is for so many times the length of a run: a sweep has some ten points, and an idle
+/// run stands beside a loaded one.
+const LEASE_RUNS: u64 = 16;
+/// And so much longer, ns: handshakes, stamps' cost, what a busy host adds.
+const LEASE_MARGIN_NS: u64 = 20_000_000_000;
+
 /// Runs the command. On a signal the figures up to then are printed.
 pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     let wish = match args.clock {
@@ -81,8 +87,10 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         stored::make_room(folder, args.overwrite)?;
     }
     // Once, so that idle, loaded and every point of a sweep run on the same CPUs.
-    let path = Path { placed: Some(probe::place(&path, &live)), ..path.clone() };
-    let ask = Ask { path: &path, ..ask };
+    let lasting_ns = args.duration.saturating_add(args.warmup.unwrap_or(0)).saturating_mul(LEASE_RUNS);
+    let held = probe::Held::take(&path, lasting_ns.saturating_add(LEASE_MARGIN_NS), &live);
+    let path = held.path();
+    let ask = Ask { path, ..ask };
     let shown = Line::new(json);
     if let Some(axis) = axis {
         return sweep::run(&ask, &axis, args.out.as_deref(), &live, (shown, json));
@@ -94,7 +102,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     drop(shown);
     measurement.goals = judged(&goals, &measurement);
     if args.stamp_cost && !signals::stopped() {
-        let cost = stamp_cost(&path, &args.engine, &live)?;
+        let cost = stamp_cost(path, &args.engine, &live)?;
         if let Some(stamps) = &mut measurement.stamps {
             stamps.cost = Some(cost);
         }
