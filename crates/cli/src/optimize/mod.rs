@@ -29,6 +29,9 @@ use document::Parts;
 pub use job::{Job, goal_quantiles};
 pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
 
+/// How long the far end is asked to stay where it is, ns; it is released when the run is over.
+const LASTING_NS: u64 = 1_800_000_000_000;
+
 /// What a run leaves behind.
 pub struct Finished {
     /// The document.
@@ -43,13 +46,17 @@ pub struct Finished {
 pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -> Result<Finished, Failure> {
     let started_unix_ns = crate::wall_clock_ns();
     // Decided once: every round of the run, idle and under load and with every engine, runs there.
-    let placement = probe::place(&job.path, sys);
-    let mut job = job.clone();
-    for path in std::iter::once(&mut job.path).chain(&mut job.engine_path) {
-        path.placed = Some(placement.clone());
+    let held = probe::Held::take(&job.path, LASTING_NS, sys);
+    let engines_held = job.engine_path.as_ref().map(|path| probe::Held::take(path, LASTING_NS, sys));
+    let placement = held.path().placed.clone().unwrap_or_default();
+    let engine_path = engines_held.as_ref().map(|held| held.path().clone());
+    let job = &Job { path: held.path().clone(), engine_path, ..job.clone() };
+    say(&format!("near end: {}", placement.near.why));
+    match (&placement.far, &placement.far_why_not) {
+        (Some(far), _) => say(&format!("far end: {}", far.why)),
+        (None, Some(why)) => say(&format!("far end: not placed: {why}")),
+        (None, None) => {}
     }
-    let job = &job;
-    say(&format!("prober: {}", placement.near.why));
     let run_id = store.new_run_id(started_unix_ns);
 
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
