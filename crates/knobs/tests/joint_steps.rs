@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lowlat_model::tune::Resets;
+use lowlat_model::tune::{Resets, Scope};
 use lowlat_model::{Plan, Reading, Risk};
 use lowlat_plan::Options;
 use lowlat_rules::{Input, check_all};
@@ -91,7 +91,7 @@ impl Sys for Planted {
 }
 
 fn all() -> Options {
-    Options { allow_disruptive: true, allow_host_wide: true, ..Options::default() }
+    Options { allow_disruptive: true, reach: Scope::Host, ..Options::default() }
 }
 
 /// 64 processors, one policy each (github.com/scylladb/scylladb issue 1895).
@@ -118,7 +118,7 @@ fn one_policy_is_one_write() {
 #[test]
 fn ixgbe_out_of_its_adaptive_mode_needs_consent() {
     let host = Planted::ixgbe().coalesce(serde_json::json!({"rx-usecs": 1, "tx-usecs": 0}));
-    let plan = host.plan("interrupt-coalescing", &Options { allow_host_wide: true, ..Options::default() });
+    let plan = host.plan("interrupt-coalescing", &Options { reach: Scope::Host, ..Options::default() });
     assert!(plan.steps.is_empty(), "{:?}", plan.steps);
     assert!(plan.left_out[0].why.contains("--allow-disruptive"), "{:?}", plan.left_out);
     let plan = host.plan("interrupt-coalescing", &all());

@@ -18,12 +18,10 @@ pub use management::management_ifaces;
 pub struct Options {
     /// Steps that reset the link or may cut a connection.
     pub allow_disruptive: bool,
-    /// Steps that other programs of the host feel.
-    pub allow_host_wide: bool,
+    /// How far a step may reach, whatever its risk: the path's interfaces alone, the network namespace, or the host.
+    pub reach: Scope,
     /// Steps that act after a reboot only, which nobody can judge before.
     pub allow_reboot: bool,
-    /// Nothing but settings of the path's own interfaces, whatever its risk.
-    pub own_settings_only: bool,
     /// Interfaces whose loss may cut the host off, see [`management_ifaces`].
     pub management_ifaces: Vec<String>,
     /// Interfaces of the path: a step on any other is left out. Empty where there is no path in focus, and then none is.
@@ -71,6 +69,10 @@ fn left_out_of(step: PlannedStep, why: &str) -> Vec<LeftOut> {
 }
 
 fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
+    // What waits for a reboot is no question of reach: nobody could judge it now.
+    if step.risk == Risk::Reboot {
+        return at_risk(step, options);
+    }
     beyond(step, options).or_else(|| at_risk(step, options))
 }
 
@@ -86,11 +88,13 @@ fn beyond(step: &PlannedStep, options: &Options) -> Option<String> {
         Scope::Namespace => "the whole network namespace has it",
         Scope::Host => "the whole host has it",
     };
-    if options.own_settings_only {
-        return Some(format!("left out by --own-settings-only: {whose}"));
+    if step.scope <= options.reach {
+        return None;
     }
-    let felt = step.risk == Risk::Medium && step.scope == Scope::Host && !options.allow_host_wide;
-    felt.then(|| "left out: the whole host has it, and other programs would feel it".to_owned())
+    Some(match options.reach {
+        Scope::Interface => format!("left out by --own-settings-only: {whose}"),
+        Scope::Namespace | Scope::Host => format!("left out: {whose}"),
+    })
 }
 
 fn at_risk(step: &PlannedStep, options: &Options) -> Option<String> {
@@ -219,16 +223,17 @@ mod tests {
                 step("sysctl.y", "host", "1", Risk::Medium),
             ]
         };
-        let plan = order(steps(), Vec::new(), &Options { management_ifaces: vec!["e".into()], ..Options::default() });
+        let namespace = Options { reach: Scope::Namespace, management_ifaces: vec!["e".into()], ..Options::default() };
+        let plan = order(steps(), Vec::new(), &namespace);
         assert!(plan.steps.is_empty());
         let why: Vec<&str> = plan.left_out.iter().map(|l| l.why.as_str()).collect();
         assert!(
-            why[0].contains("login session") && why[1].contains("reboot") && why[2].contains("host-wide"),
+            why[0].contains("login session") && why[1].contains("reboot") && why[2].contains("the whole host"),
             "{why:?}"
         );
         let all = Options {
             allow_disruptive: true,
-            allow_host_wide: true,
+            reach: Scope::Host,
             management_ifaces: vec!["e".into()],
             ..Options::default()
         };
@@ -249,13 +254,14 @@ mod tests {
             .into_iter()
             .map(|s| if s.knob == "cpu.governor" { PlannedStep { scope: Scope::Host, ..s } } else { s })
             .collect();
-        let own = Options { own_settings_only: true, allow_host_wide: true, ..Options::default() };
+        let own = Options { reach: Scope::Interface, ..Options::default() };
         let plan = order(steps.clone(), Vec::new(), &own);
         assert_eq!(names(&plan), ["qdisc.kind"]);
         assert!(plan.left_out.iter().all(|l| l.why.starts_with("left out by --own-settings-only: ")), "{plan:?}");
-        // Without it, and without leave for the host's, the namespace's own are tried.
-        let plan = order(steps, Vec::new(), &Options::default());
-        assert_eq!(names(&plan), ["qdisc.kind", "cpu.governor", "sysctl.net.ipv4.tcp_sack"]);
+        // With a namespace's reach its own are tried too, with the host's all.
+        let reaching = |reach| order(steps.clone(), Vec::new(), &Options { reach, ..Options::default() });
+        assert_eq!(names(&reaching(Scope::Namespace)), ["qdisc.kind", "sysctl.net.ipv4.tcp_sack"]);
+        assert_eq!(reaching(Scope::Host).steps.len(), 4);
     }
 
     #[test]

@@ -28,12 +28,17 @@ impl From<BenchError> for Halt {
     }
 }
 
+/// Brings side A (`false`) or B (`true`) about.
+pub type Switch<'a> = &'a mut dyn FnMut(&mut dyn Bench, bool) -> Result<(), Halt>;
+/// One round of a side, on the flow of this source port.
+pub type OneRound<'a, T> = &'a mut dyn FnMut(&mut dyn Bench, bool, u16) -> Result<T, Halt>;
+
 /// What is alternated.
 pub struct Pairing<'a, T> {
-    /// Brings side A (`false`) or B (`true`) about; called only when the side changes.
-    pub switch: &'a mut dyn FnMut(&mut dyn Bench, bool) -> Result<(), Halt>,
-    /// One round of a side, on the flow of this source port.
-    pub round: &'a mut dyn FnMut(&mut dyn Bench, bool, u16) -> Result<T, Halt>,
+    /// Called only when the side changes.
+    pub switch: Switch<'a>,
+    /// Called twice a pair.
+    pub round: OneRound<'a, T>,
     /// A whole pair, A first whichever ran first.
     pub push: &'a mut dyn FnMut(T, T) -> Next,
 }

@@ -27,7 +27,7 @@ mod steps;
 mod trial;
 mod whole;
 
-pub use alternate::{Halt, Pairing, alternate};
+pub use alternate::{Halt, OneRound, Pairing, Switch, alternate};
 pub use bench::{Bench, BenchError, LinkReport, RoundAsk, Summary};
 pub use engines::{EngineTrial, side_by_side};
 pub use error::TuneError;

@@ -23,8 +23,8 @@ const STEADY_WITHIN: f64 = 0.25;
 const MOST_SETTLING: u32 = 100;
 /// A receiver that opens its sockets anew takes a changed default only then; this long after a toggle no count counts.
 const COUNT_SETTLE_NS: u64 = 250_000_000;
-/// Fewest pairs of a test: below six pairs of one sign no coin is called unfair at any usual level (2⁻⁵ > 0.025).
-const LEAST_PAIRS: u32 = 6;
+/// Fewest pairs of a test: an effect of less than four pairs is one moment of the host.
+const LEAST_PAIRS: u32 = 4;
 
 /// Everything a trial works with.
 pub(crate) struct Rig<'a, W: Writer> {
@@ -231,9 +231,9 @@ fn switch<W: Writer>(
     on: bool,
 ) -> Result<(), Halt> {
     if on {
-        bundle.put_in(session, sys)?
+        bundle.put_in(session, sys)?;
     } else {
-        bundle.take_out(session, sys)?
+        bundle.take_out(session, sys)?;
     }
     let announced = bundle.resets();
     if announced == Resets::Link {

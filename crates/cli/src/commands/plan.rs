@@ -76,7 +76,7 @@ fn one(setting: &Setting, live: Live, allow_disruptive: bool) -> Result<Plan, Fa
     let cuts_off = step.target.iface().is_some_and(|i| management_ifaces.iter().any(|m| m == i));
     let options = lowlat_plan::Options {
         allow_disruptive: allow_disruptive || !cuts_off,
-        allow_host_wide: true,
+        reach: Scope::Host,
         allow_reboot: true,
         management_ifaces,
         ..lowlat_plan::Options::default()

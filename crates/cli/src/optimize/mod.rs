@@ -145,9 +145,8 @@ pub fn management_ifaces(facts: &Facts) -> Vec<String> {
 pub fn plan_options(facts: &Facts, allow_disruptive: bool, reach: Scope) -> lowlat_plan::Options {
     lowlat_plan::Options {
         allow_disruptive,
-        allow_host_wide: reach == Scope::Host,
+        reach,
         allow_reboot: false,
-        own_settings_only: reach == Scope::Interface,
         management_ifaces: management_ifaces(facts),
         path: facts.path.iter().map(|l| l.name.clone()).collect(),
     }

@@ -104,8 +104,8 @@ mod tests {
     fn masters_links_and_far_ends() {
         let slave = link(3, |m| m.u32(IFLA_MASTER, 9));
         assert_eq!((slave.master, slave.link, slave.kind), (Some(9), None, None));
-        let vlan = link(4, |m| m.u32(IFLA_LINK, 3).nest(IFLA_LINKINFO, |m| m.text(IFLA_INFO_KIND, "vlan")));
-        assert_eq!((vlan.link, vlan.link_elsewhere), (Some(3), false));
+        let tagged = link(4, |m| m.u32(IFLA_LINK, 3).nest(IFLA_LINKINFO, |m| m.text(IFLA_INFO_KIND, "vlan")));
+        assert_eq!((tagged.link, tagged.link_elsewhere), (Some(3), false));
         let peer = link(4, |m| m.u32(IFLA_LINK, 3).u32(IFLA_LINK_NETNSID, 0));
         assert!(peer.link_elsewhere);
         let vxlan = link(5, |m| {
