@@ -43,14 +43,15 @@ fn line(truth: &str, host: Host, effect: Effect, alpha: f64, trials: u64) {
     let (mut better, mut worse, mut fixed_better) = (0, 0, 0);
     let mut pairs = Vec::new();
     for seed in 0..trials {
-        let test = run(&mut Path::new(host, seed), effect, Options { alpha, seed: 1_000 + seed, ..Options::default() });
+        let test =
+            run(&mut Path::new(host, seed), effect, Options { alpha, seed: 1_000_000 + seed, ..Options::default() });
         pairs.push(test.pairs());
         match test.comparison().verdict {
             Verdict::Better => better += 1,
             Verdict::Worse => worse += 1,
             _ => {}
         }
-        fixed_better += u64::from(fixed(&mut Path::new(host, seed), effect, alpha, 1_000 + seed));
+        fixed_better += u64::from(fixed(&mut Path::new(host, seed), effect, alpha, 1_000_000 + seed));
     }
     pairs.sort_unstable();
     let share = |n: u64| n as f64 / trials.max(1) as f64;
@@ -82,9 +83,9 @@ fn fixed(path: &mut Path, effect: Effect, alpha: f64, seed: u64) -> bool {
         }
     }
     differences.iter().any(|d| {
-        let seen: f64 = d.iter().sum();
+        let observed: f64 = d.iter().sum();
         let lower = (0..FLIPS)
-            .filter(|_| d.iter().map(|d| if random.unit() < 0.5 { -d } else { *d }).sum::<f64>() <= seen + 1e-12)
+            .filter(|_| d.iter().map(|d| if random.unit() < 0.5 { -d } else { *d }).sum::<f64>() <= observed + 1e-12)
             .count();
         (lower as f64 + 1.0) / (f64::from(FLIPS) + 1.0) <= alpha / 2.0
     })

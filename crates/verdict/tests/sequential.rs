@@ -14,11 +14,16 @@ fn options(alpha: f64, seed: u64) -> Options {
     Options { alpha, seed, ..Options::default() }
 }
 
+/// The coins of a test are never those of its path.
+fn test_of(host: Host, seed: u64, effect: Effect, alpha: f64) -> Test {
+    run(&mut Path::new(host, seed), effect, options(alpha, 1_000_000 + seed))
+}
+
 /// Verdicts and pairs of `trials` tests.
 fn trials(host: Host, effect: Effect, alpha: f64, trials: u64) -> Vec<(Verdict, u32)> {
     (0..trials)
         .map(|seed| {
-            let test = run(&mut Path::new(host, seed), effect, options(alpha, 10_000 + seed));
+            let test = test_of(host, seed, effect, alpha);
             (test.comparison().verdict, test.pairs())
         })
         .collect()
@@ -49,8 +54,7 @@ fn without_an_effect_false_finds_stay_within_the_level() {
 /// Every wealth is an e-value, so its mean is at most 1 without an effect, whenever a test stopped.
 #[test]
 fn the_mean_e_value_without_an_effect_is_at_most_one() {
-    let e: Vec<f64> =
-        (0..400).map(|s| run(&mut Path::new(Host::Period(2), s), NONE, options(0.05, 50_000 + s)).e_value()).collect();
+    let e: Vec<f64> = (0..400).map(|s| test_of(Host::Period(2), s, NONE, 0.05).e_value()).collect();
     let mean = e.iter().sum::<f64>() / e.len() as f64;
     let deviation = (e.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / e.len() as f64).sqrt();
     assert!(mean <= 1.0 + 2.5 * deviation / (e.len() as f64).sqrt(), "mean {mean}");
@@ -73,7 +77,7 @@ fn large_effects_are_found_in_a_few_pairs() {
 fn harm_is_shown_soon_and_named() {
     let all = trials(Host::White, faster(-0.2), 0.005, 40);
     assert!(share(&all, Verdict::Worse) >= 0.85 && median_pairs(&all) <= 8, "{:.2}", share(&all, Verdict::Worse));
-    let c = run(&mut Path::new(Host::White, 3), faster(-0.3), options(0.005, 3)).comparison();
+    let c = test_of(Host::White, 3, faster(-0.3), 0.005).comparison();
     assert!(c.words.starts_with("worse: P50 +"), "{}", c.words);
 }
 
@@ -89,7 +93,7 @@ fn a_trade_is_not_kept() {
         assert!(share(&all, Verdict::Worse) >= 0.9, "{what}: worse in {:.2}", share(&all, Verdict::Worse));
     }
     let effect = Effect { body: 0.8, stalls: 0.8, loss: 0.01 };
-    let c = run(&mut Path::new(Host::White, 1), effect, options(0.005, 1)).comparison();
+    let c = test_of(Host::White, 1, effect, 0.005).comparison();
     assert!(c.words.starts_with("a trade") && c.words.contains("loss 0 → "), "{}", c.words);
 }
 
@@ -98,7 +102,7 @@ fn a_trade_is_not_kept() {
 fn the_interval_holds_the_truth_where_the_test_stopped() {
     let mut held = 0;
     for seed in 0..150 {
-        let c = run(&mut Path::new(Host::Drift, seed), faster(0.1), options(0.05, seed)).comparison();
+        let c = test_of(Host::Drift, seed, faster(0.1), 0.05).comparison();
         let d = &c.quantiles[0];
         held += u32::from(d.change_low.is_none_or(|l| l <= -0.1) && d.change_high.is_none_or(|h| h >= -0.1));
         if c.verdict == Verdict::Better {
@@ -117,7 +121,7 @@ fn a_run_of_steps_without_an_effect_keeps_none() {
             let mut path = Path::new(Host::Drift, run_seed);
             let mut online = Online::new(0.05);
             (0..12).any(|step| {
-                let test = run(&mut path, NONE, options(online.level(), 100 * run_seed + step));
+                let test = run(&mut path, NONE, options(online.level(), 1_000_000 + 100 * run_seed + step));
                 online.record(test.e_value())
             })
         })

@@ -77,7 +77,6 @@ impl Path {
         let mut level = 0.05 * r.normal();
         let mut lost = 0;
         match self.host {
-            Host::White => {}
             Host::Drift => {
                 self.level = 0.95 * self.level + 0.2 * (1.0f64 - 0.95 * 0.95).sqrt() * r.normal();
                 level += self.level;
@@ -89,7 +88,7 @@ impl Path {
                 level += if self.slow { 0.34 } else { 0.0 };
             }
             Host::LossBursts if r.unit() < 0.1 => lost = 1 + r.below(self.probes.0 / 20),
-            Host::Spikes | Host::Period(_) | Host::LossBursts => {}
+            Host::White | Host::Spikes | Host::Period(_) | Host::LossBursts => {}
         }
         let stall = 0.03 * (0.25 * r.normal()).exp();
         let mut sample = |planned: bool| {
@@ -110,7 +109,7 @@ impl Path {
     }
 }
 
-/// Runs one test to its end.
+/// Runs one test to its end. The seed of the options must not be the path's: the coins know nothing of the path.
 pub fn run(path: &mut Path, effect: Effect, options: Options) -> Test {
     let mut coins = Coins::new(options.seed);
     let mut test = Test::new(("without", "with"), options);
