@@ -1,77 +1,98 @@
-//! scratch
+//! Prints how often the sequential judge is wrong, what it finds and after how many pairs, as the table of docs/judge.md.
+//!
+//! `cargo run -p lowlat-verdict --release --example judge_table -- [TRIALS]`
 #![allow(clippy::print_stdout)] // an example prints
-mod sim;
-use lowlat_model::verdict::Stopped;
-use lowlat_verdict::sequential::Options;
-use sim::*;
 
-fn line(host: Host, effect: Effect, alpha: f64, trials: u64, probes: (usize, usize)) -> String {
-    let mut pairs = Vec::new();
-    let mut counts = [0u32; 5];
-    for seed in 0..trials {
-        let mut path = Path::new(host, 1_000 + seed);
-        path.probes = probes;
-        let t = run(&mut path, effect, Options { alpha, seed: 7 * seed + 1, ..Options::default() });
-        let s = t.comparison().sequential.unwrap().stopped;
-        counts[match s {
-            Stopped::Better => 0,
-            Stopped::Worse => 1,
-            Stopped::Excluded => 2,
-            Stopped::Futile => 3,
-            _ => 4,
-        }] += 1;
-        pairs.push(t.pairs());
-    }
-    pairs.sort_unstable();
-    let n = pairs.len();
-    let mean: f64 = pairs.iter().map(|&p| f64::from(p)).sum::<f64>() / n as f64;
-    format!(
-        "better {:.3} worse {:.3} excl {:.3} futile {:.3} exh {:.3} | pairs med {} p90 {} mean {mean:.1}",
-        f64::from(counts[0]) / n as f64,
-        f64::from(counts[1]) / n as f64,
-        f64::from(counts[2]) / n as f64,
-        f64::from(counts[3]) / n as f64,
-        f64::from(counts[4]) / n as f64,
-        pairs[n / 2],
-        pairs[n * 9 / 10]
-    )
-}
+mod sim;
+
+use lowlat_model::Verdict;
+use lowlat_model::verdict::Round;
+use lowlat_verdict::Random;
+use lowlat_verdict::sequential::{Coins, Options};
+use sim::{Effect, HOSTS, Host, NONE, Path, faster, run};
+
+/// Pairs of the fixed design beside it: the default of `optimize` before there was a sequential judge.
+const FIXED_PAIRS: usize = 10;
 
 fn main() {
-    let trials: u64 = std::env::args().nth(1).and_then(|s| s.parse().ok()).unwrap_or(300);
-    for probes in [(1000, 0), (1000, 300)] {
-        for alpha in [0.05, 0.005] {
-            for (name, host) in HOSTS {
-                println!("{probes:?} {alpha} null {name:26} {}", line(host, NONE, alpha, trials, probes));
+    let trials: u64 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1_000);
+    println!("{trials} tests a line; at most 60 pairs; rounds of 1000 probes.\n");
+    println!("| truth | level | better | worse | pairs: median, P90 | fixed, {FIXED_PAIRS} pairs: better |");
+    println!("|---|---|---|---|---|---|");
+    for alpha in [0.05, 0.005] {
+        for (name, host) in HOSTS {
+            line(&format!("no effect, {name}"), host, NONE, alpha, trials);
+        }
+        for percent in [50, 20, 10, 5, 2] {
+            for (name, host) in [("white noise", Host::White), ("drift AR(0.95)", Host::Drift)] {
+                line(&format!("−{percent} %, {name}"), host, faster(f64::from(percent) / 100.0), alpha, trials);
             }
-            for share in [0.5, 0.2, 0.1, 0.05, 0.02] {
-                println!(
-                    "{probes:?} {alpha} -{share} white {}",
-                    line(Host::White, faster(share), alpha, trials, probes)
-                );
-                println!(
-                    "{probes:?} {alpha} -{share} drift {}",
-                    line(Host::Drift, faster(share), alpha, trials, probes)
-                );
-            }
-            for stalls in [1.2, 1.5, 2.0, 3.0] {
-                println!(
-                    "{probes:?} {alpha} trade body -20% stalls x{stalls} {}",
-                    line(Host::White, Effect { body: 0.8, stalls, loss: 0.0 }, alpha, trials, probes)
-                );
-            }
-            for loss in [0.0001, 0.001, 0.01] {
-                println!(
-                    "{probes:?} {alpha} trade body -20% loss {loss} {}",
-                    line(Host::White, Effect { body: 0.8, stalls: 0.8, loss }, alpha, trials, probes)
-                );
-            }
-            println!("{probes:?} {alpha} worse 20% {}", line(Host::White, faster(-0.2), alpha, trials, probes));
-            println!("{probes:?} {alpha} worse 5% {}", line(Host::White, faster(-0.05), alpha, trials, probes));
-            println!(
-                "{probes:?} {alpha} stalls gone {}",
-                line(Host::White, Effect { body: 1.0, stalls: 0.2, loss: 0.0 }, alpha, trials, probes)
-            );
+        }
+        line("+20 %", Host::White, faster(-0.2), alpha, trials);
+        line("only the stalls go", Host::White, Effect { stalls: 0.2, ..NONE }, alpha, trials);
+        let trade = |stalls, loss| Effect { body: 0.8, stalls, loss };
+        line("median −20 %, stalls × 1.5", Host::White, trade(1.5, 0.0), alpha, trials);
+        line("median −20 %, stalls × 2", Host::White, trade(2.0, 0.0), alpha, trials);
+        line("median −20 %, stalls × 4", Host::White, trade(4.0, 0.0), alpha, trials);
+        line("median −20 %, new loss 0.03 %", Host::White, trade(0.8, 0.0003), alpha, trials);
+        line("median −20 %, new loss 0.1 %", Host::White, trade(0.8, 0.001), alpha, trials);
+    }
+}
+
+fn line(truth: &str, host: Host, effect: Effect, alpha: f64, trials: u64) {
+    let (mut better, mut worse, mut fixed_better) = (0, 0, 0);
+    let mut pairs = Vec::new();
+    for seed in 0..trials {
+        let test =
+            run(&mut Path::new(host, seed), effect, Options { alpha, seed: 1_000_000 + seed, ..Options::default() });
+        pairs.push(test.pairs());
+        match test.comparison().verdict {
+            Verdict::Better => better += 1,
+            Verdict::Worse => worse += 1,
+            _ => {}
+        }
+        fixed_better += u64::from(fixed(&mut Path::new(host, seed), effect, alpha, 1_000_000 + seed));
+    }
+    pairs.sort_unstable();
+    let share = |n: u64| n as f64 / trials.max(1) as f64;
+    let at = |q: usize| pairs.get(pairs.len() * q / 100).copied().unwrap_or(0);
+    println!(
+        "| {truth} | {alpha} | {:.3} | {:.3} | {}, {} | {:.3} |",
+        share(better),
+        share(worse),
+        at(50),
+        at(90),
+        share(fixed_better)
+    );
+}
+
+/// A fixed number of pairs, looked at once: is the mean of the differences of P50, or of P99, so low by chance? By random
+/// sign flips, half of the level each, which asks nothing of the noise either.
+fn fixed(path: &mut Path, effect: Effect, alpha: f64, seed: u64) -> bool {
+    const FLIPS: u32 = 4_000;
+    let mut coins = Coins::new(seed);
+    let mut random = Random::new(seed);
+    let mut differences = [Vec::new(), Vec::new()];
+    for _ in 0..FIXED_PAIRS {
+        let b_first = coins.b_first();
+        let (first, second) = if b_first { (effect, NONE) } else { (NONE, effect) };
+        let (first, second) = (path.round(first), path.round(second));
+        let (a, b) = if b_first { (second, first) } else { (first, second) };
+        for (out, q) in differences.iter_mut().zip([0.5, 0.99]) {
+            out.push(log_quantile(&b, q) - log_quantile(&a, q));
         }
     }
+    differences.iter().any(|d| {
+        let observed: f64 = d.iter().sum();
+        let lower = (0..FLIPS)
+            .filter(|_| d.iter().map(|d| if random.unit() < 0.5 { -d } else { *d }).sum::<f64>() <= observed + 1e-12)
+            .count();
+        (lower as f64 + 1.0) / (f64::from(FLIPS) + 1.0) <= alpha / 2.0
+    })
+}
+
+fn log_quantile(round: &Round, q: f64) -> f64 {
+    let mut sorted = round.samples_ns.clone();
+    sorted.sort_unstable();
+    sorted.get(lowlat_model::measurement::rank(sorted.len(), q)).map_or(0.0, |&ns| (ns as f64).min(1e9).ln())
 }

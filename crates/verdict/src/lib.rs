@@ -12,6 +12,7 @@ mod blocks;
 mod compare;
 mod counts;
 pub mod jitter;
+mod modes;
 mod random;
 pub mod sequential;
 mod share;
@@ -23,6 +24,7 @@ mod words;
 
 pub use compare::{Options, compare};
 pub use counts::compare_counts;
+pub use modes::modes;
 pub use random::Random;
 pub use single::{QUANTILES, intervals};
 pub use stored::{compare_figures, compare_samples};

@@ -1,5 +1,5 @@
 //! A simulated path, as noisy as hosts are: shared by the calibration tests and the examples.
-#![allow(dead_code)] // each of its users needs a part
+#![allow(dead_code, unreachable_pub)] // included by path; each of its users needs a part
 
 use lowlat_model::measurement::LOST;
 use lowlat_model::verdict::Round;
@@ -68,15 +68,15 @@ impl Path {
         Self { host, random, rounds: 0, level, slow, probes: (1_000, 0) }
     }
 
-    /// One round of probes: a median of some 10 µs that varies by 5 % from round to round, and one probe in a hundred
-    /// or so in a stall of some 10 µs, whose chance varies from round to round too (so P99 varies by some 15 %).
+    /// One round of probes: a median of some 10 µs that varies by 5 % from round to round, and three probes in a hundred in
+    /// a stall of some 10 µs. How many there are varies from round to round too, so P99 of 1000 probes varies by some
+    /// 30 %.
     pub fn round(&mut self, effect: Effect) -> Round {
         let r = &mut self.random;
         self.rounds += 1;
         let mut level = 0.05 * r.normal();
         let mut lost = 0;
         match self.host {
-            Host::White => {}
             Host::Drift => {
                 self.level = 0.95 * self.level + 0.2 * (1.0f64 - 0.95 * 0.95).sqrt() * r.normal();
                 level += self.level;
@@ -88,15 +88,15 @@ impl Path {
                 level += if self.slow { 0.34 } else { 0.0 };
             }
             Host::LossBursts if r.unit() < 0.1 => lost = 1 + r.below(self.probes.0 / 20),
-            Host::Spikes | Host::Period(_) | Host::LossBursts => {}
+            Host::White | Host::Spikes | Host::Period(_) | Host::LossBursts => {}
         }
-        let stall = 0.02 * (0.5 * r.normal()).exp();
+        let stall = 0.03 * (0.25 * r.normal()).exp();
         let mut sample = |planned: bool| {
             if effect.loss > 0.0 && r.unit() < effect.loss {
                 return LOST;
             }
             let stalled = r.unit();
-            let stalled = if stalled < stall { 10_000.0 * (0.5 - (stalled / stall).ln()) } else { 0.0 };
+            let stalled = if stalled < stall { -10_000.0 * (stalled / stall).ln() } else { 0.0 };
             let base = if planned { 12_000.0 } else { 10_000.0 } * (1.0 + 0.1 * r.unit());
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
             let ns = (level.exp() * (base * effect.body + stalled * effect.stalls)) as u64;
@@ -109,7 +109,7 @@ impl Path {
     }
 }
 
-/// Runs one test to its end.
+/// Runs one test to its end. The seed of the options must not be the path's: the coins know nothing of the path.
 pub fn run(path: &mut Path, effect: Effect, options: Options) -> Test {
     let mut coins = Coins::new(options.seed);
     let mut test = Test::new(("without", "with"), options);

@@ -4,7 +4,7 @@ use lowlat_model::verdict::{Comparison, Design, Sequential, Stopped};
 use lowlat_model::{Schema, Verdict};
 
 use super::bet::{Side, Stream};
-use super::test::LEANS;
+use super::test::{FOLLOWED, FORESEEN_FROM};
 use super::{Next, Options};
 
 /// Pairs without a single count on either side after which nothing is left to find.
@@ -79,8 +79,8 @@ impl CountTest {
         } else if self.pairs >= options.most_pairs {
             Some(Stopped::Exhausted)
         } else {
-            let hopeless = self.bets.foreseen(options.most_pairs - self.pairs) < target;
-            let harms = self.bets.wealth(0.0, Side::Above) >= LEANS;
+            let hopeless = self.pairs >= FORESEEN_FROM && self.bets.foreseen(options.most_pairs - self.pairs) < target;
+            let harms = self.bets.wealth(0.0, Side::Above) >= FOLLOWED;
             (hopeless && !harms).then_some(Stopped::Futile)
         }
     }
