@@ -227,40 +227,68 @@ fn of_another(s: &Standing, now: &State) -> bool {
     s.read_back.is_some() && !s.is_guard() && !same(&s.op.locus, now, s.ours())
 }
 
-/// Puts settings back that go out in one request ([`together`]), each run of them at once: what a driver takes together
-/// it may refuse one by one. Gives the numbers of the writes that were tried; what came of each is for
-/// [`look_and_put_back`] to see.
+/// Standing writes, newest first, in the runs that go back in one request ([`together`]). A run holds no place twice: of
+/// two writes on one place, the older one goes back when the newer one has.
+pub(crate) fn runs<'a>(newest_first: impl Iterator<Item = &'a Standing>) -> Vec<Vec<&'a Standing>> {
+    let mut runs: Vec<Vec<&Standing>> = Vec::new();
+    for s in newest_first {
+        let fits = |run: &&mut Vec<&Standing>| {
+            run.last().is_some_and(|last| together(&last.op.locus, &s.op.locus))
+                && run.iter().all(|other| other.op.locus != s.op.locus)
+        };
+        match runs.last_mut().filter(fits) {
+            Some(run) => run.push(s),
+            None => runs.push(vec![s]),
+        }
+    }
+    runs
+}
+
+/// Puts settings back at once that go out in one request, for what a driver takes together it may refuse one by one:
+/// each to the state beside it. Gives the numbers of the writes that were tried; what came of each is for the caller to
+/// see.
 pub(crate) fn put_back_together<W: Writer>(
     sys: &dyn Sys,
     writer: &mut W,
-    newest_first: &[&Standing],
+    run: &[(&Standing, &State)],
     force: bool,
 ) -> Vec<u64> {
+    let is_due = |(s, to): &&(&Standing, &State)| {
+        let due = |now: &State| !same(&s.op.locus, now, to) && (force || !of_another(s, now));
+        writer.state(sys, &s.op.locus).value().is_some_and(due)
+    };
+    let due: Vec<(&Standing, &State)> = run.iter().filter(is_due).copied().collect();
+    if due.len() < 2 {
+        return Vec::new();
+    }
+    let ops: Vec<Op> = due.iter().map(|(s, to)| Op { locus: s.op.locus.clone(), set: (*to).clone() }).collect();
+    // Refused or not: each place is looked at, and put back alone where it has to be.
+    let _ = writer.write_together(&ops);
+    due.iter().map(|(s, _)| s.seq).collect()
+}
+
+/// Puts the places of each interface that go out in one request back to what stood there before all of these writes,
+/// whatever number of steps set them. Gives the places that were tried.
+fn put_back_to_the_floor<W: Writer>(
+    sys: &dyn Sys,
+    writer: &mut W,
+    standing: &[Standing],
+    floor: &[(Locus, State)],
+    force: bool,
+) -> Vec<Locus> {
+    let mut newest: Vec<(&Standing, &State)> = Vec::new();
+    for s in standing.iter().rev().filter(|s| together(&s.op.locus, &s.op.locus)) {
+        let was = floor.iter().find(|(locus, _)| *locus == s.op.locus);
+        if let Some((_, was)) = was.filter(|_| newest.iter().all(|(o, _)| o.op.locus != s.op.locus)) {
+            newest.push((s, was));
+        }
+    }
+    newest.sort_by(|(a, _), (b, _)| a.target.cmp(&b.target));
     let mut tried = Vec::new();
-    let mut seen: Vec<&Locus> = Vec::new();
-    for run in newest_first.chunk_by(|a, b| together(&a.op.locus, &b.op.locus)) {
-        // A place that was set twice goes back one by one, the newest write first.
-        let newest = seen.len();
-        seen.extend(run.iter().map(|s| &s.op.locus));
-        if (newest..seen.len()).any(|n| seen[..n].contains(&seen[n])) {
-            continue;
-        }
-        let due: Vec<&Standing> = run
-            .iter()
-            .copied()
-            .filter(|s| {
-                let now = writer.state(sys, &s.op.locus);
-                let due = |now: &State| !same(&s.op.locus, now, &s.prior) && (force || !of_another(s, now));
-                now.value().is_some_and(due)
-            })
-            .collect();
-        if due.len() < 2 {
-            continue;
-        }
-        let ops: Vec<Op> = due.iter().map(|s| Op { locus: s.op.locus.clone(), set: s.prior.clone() }).collect();
-        // Refused or not: each place is looked at, and put back alone where it has to be.
-        let _ = writer.write_together(&ops);
-        tried.extend(due.iter().map(|s| s.seq));
+    for run in newest.chunk_by(|(a, _), (b, _)| together(&a.op.locus, &b.op.locus)) {
+        let seqs = put_back_together(sys, writer, run, force);
+        let of = |(s, _): &&(&Standing, &State)| seqs.contains(&s.seq);
+        tried.extend(run.iter().filter(of).map(|(s, _)| s.op.locus.clone()));
     }
     tried
 }
@@ -319,14 +347,13 @@ pub(crate) fn roll_back<W: Writer>(
     // is not noted is looked at again by the next rollback, which finds it as it was.
     let mut unwritten: Option<ApplyError> = None;
     let standing = log.ledger.standing.clone();
-    let newest_first: Vec<&Standing> = standing.iter().rev().collect();
     let tried = if rules.same_boot && rules.netns == Netns::Same {
-        put_back_together(sys, writer, &newest_first, rules.force)
+        put_back_to_the_floor(sys, writer, &standing, floor, rules.force)
     } else {
         Vec::new()
     };
-    for s in newest_first {
-        let tried = tried.contains(&s.seq);
+    for s in standing.iter().rev() {
+        let tried = tried.contains(&s.op.locus);
         let outcome = if !rules.same_boot && !outlives_boot(&s.op.locus) {
             if rules.persisted && (!of_namespace(&s.op.locus) || in_boot_namespace(sys)) && set_again(sys, writer, s) {
                 put_back_of_boot(sys, writer, s)
@@ -343,14 +370,13 @@ pub(crate) fn roll_back<W: Writer>(
                 now: writer.state(sys, &s.op.locus).value().map_or_else(String::new, State::to_string),
             }
         } else if s.holder.is_none()
-            && !tried
             && floor
                 .iter()
                 .any(|(l, was)| *l == s.op.locus && writer.state(sys, l).value().is_some_and(|now| same(l, now, was)))
         {
-            Outcome::AlreadyPrior
+            if tried { Outcome::Restored } else { Outcome::AlreadyPrior }
         } else {
-            look_and_put_back(sys, writer, s, tried, rules.force)
+            look_and_put_back(sys, writer, s, false, rules.force)
         };
         let seq = s.seq;
         let entry = match &outcome {

@@ -2,8 +2,9 @@ crate::family! {
     /// ## Devices
     /// Intel 10 Gigabit: 82598, 82599, X520, X540, X550, X552, X553, and their virtual functions.
     /// ## Set
-    /// - `nic.coalesce.rx-usecs 0`: no throttling.
-    /// - `nic.feature.lro off` where it is on: it holds packets to merge them.
+    /// - `nic.coalesce.rx-usecs 0`: no throttling. From the default 1, and from 10 µs and more, the driver resets the
+    ///   device for it, and again on the way back.
+    /// - `nic.feature.lro off` where it is on: it holds packets to merge them. The driver resets the device for it.
     /// - `nic.feature.ntuple on` with a rule for the hot flow.
     /// - `nic.pause`: flow control is on by default.
     /// ## Leave

@@ -1,5 +1,6 @@
 //! One transaction while it is open: apply, undo, roll back.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::journal::JournalEntry;
@@ -16,7 +17,7 @@ use crate::log::{Log, read_all};
 use crate::namespaces::{Netns, Place};
 use crate::places::{disturbed, words};
 use crate::rollback::{
-    Outcome, RollbackReport, Rules, look_and_put_back, oldest_priors, put_back, put_back_together, roll_back,
+    Outcome, RollbackReport, Rules, look_and_put_back, oldest_priors, put_back, put_back_together, roll_back, runs,
 };
 use crate::same::same;
 use crate::script;
@@ -151,8 +152,11 @@ impl<W: Writer> Session<W> {
     /// Journals what a link reset may disturb, before it happens: rings and channels are freed and allocated anew, and
     /// with them interrupt affinity, RPS and XPS (tuning audit, "rings/channels").
     fn guard(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut Handle) -> Result<(), StepError> {
-        let Some(iface) = step.target.iface() else { return Ok(()) };
-        for locus in disturbed(sys, iface, |l| self.writer.state(sys, l)) {
+        let members = step.owned_ops().filter_map(|(_, target, _)| target.iface());
+        let ifaces: BTreeSet<&str> = members.chain(step.target.iface()).collect();
+        let places: Vec<Locus> =
+            ifaces.into_iter().flat_map(|iface| disturbed(sys, iface, |l| self.writer.state(sys, l))).collect();
+        for locus in places {
             if self.log.ledger.standing.iter().any(|s| s.op.locus == locus) {
                 continue;
             }
@@ -307,33 +311,37 @@ impl<W: Writer> Session<W> {
             }
         }
         let mut resets = false;
-        let newest_first: Vec<&Standing> = mine.iter().rev().collect();
-        let tried = put_back_together(sys, &mut self.writer, &newest_first, false);
-        for standing in newest_first {
-            resets |= standing.is_guard();
-            let tried = tried.contains(&standing.seq);
-            match look_and_put_back(sys, &mut self.writer, standing, tried, false) {
-                Outcome::Restored | Outcome::AlreadyPrior => {
-                    self.log.push(&JournalEntry::Undone { seq: standing.seq })?;
-                }
-                Outcome::ChangedByOther { now } => {
-                    return Err(StepError::ChangedByOther { locus: words(&standing.op.locus), now });
-                }
-                // A queue or interrupt that the reset took away needs no guard any more.
-                Outcome::Absent { why } if standing.is_guard() => {
-                    self.log.push(&JournalEntry::Abandoned { seq: standing.seq, why })?;
-                }
-                other => {
-                    return Err(StepError::Fatal {
-                        why: format!("undo {} of {}: {}", words(&standing.op.locus), standing.knob, other.words()),
-                    });
-                }
+        for run in runs(mine.iter().rev()) {
+            let back: Vec<(&Standing, &State)> = run.iter().map(|s| (*s, &s.prior)).collect();
+            let tried = put_back_together(sys, &mut self.writer, &back, false);
+            for standing in run {
+                resets |= standing.is_guard();
+                let tried = tried.contains(&standing.seq);
+                self.undo_one(sys, standing, tried)?;
             }
         }
         if resets {
             self.reapply(sys, |_| true)?;
         }
         Ok(())
+    }
+
+    /// Puts one write back and notes it.
+    fn undo_one(&mut self, sys: &dyn Sys, standing: &Standing, tried: bool) -> Result<(), StepError> {
+        let entry = match look_and_put_back(sys, &mut self.writer, standing, tried, false) {
+            Outcome::Restored | Outcome::AlreadyPrior => JournalEntry::Undone { seq: standing.seq },
+            Outcome::ChangedByOther { now } => {
+                return Err(StepError::ChangedByOther { locus: words(&standing.op.locus), now });
+            }
+            // A queue or interrupt that the reset took away needs no guard any more.
+            Outcome::Absent { why } if standing.is_guard() => JournalEntry::Abandoned { seq: standing.seq, why },
+            other => {
+                return Err(StepError::Fatal {
+                    why: format!("undo {} of {}: {}", words(&standing.op.locus), standing.knob, other.words()),
+                });
+            }
+        };
+        Ok(self.log.push(&entry)?)
     }
 
     /// Puts those of the standing writes in place again that a link reset had undone; gives their names.
