@@ -164,7 +164,7 @@ mod tests {
             parse(args).map(drop).map_err(|e| e.to_string()).err().unwrap_or_default()
         };
         for (args, meant) in [
-            (&["mesure", "h"][..], "; write 'measure', or see"),
+            (&["mesure", "h"][..], "'measure', or see `lowlat --help`"),
             (&["measure", "h", "--duratoin", "1s"], "; write '--duration', or see `lowlat measure --help`"),
             (&["frobnicate"], "'frobnicate'; see `lowlat --help`"),
         ] {

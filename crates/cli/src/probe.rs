@@ -108,10 +108,10 @@ impl<'a> Ask<'a> {
         let once = spec.rate_pps().is_some_and(|rate| rate * (self.duration_ns as f64) < 1e9);
         if once && self.count != Some(1) {
             return Err(Failure::new(format!(
-                "measure at {} probes a second for {}: the second probe would leave after the end; choose a higher \
+                "measure at {:?} probes a second for {}: the second probe would leave after the end; choose a higher \
                  --rate or a longer --duration",
                 spec.rate_pps().unwrap_or_default(),
-                words(Some(self.duration_ns))
+                ms(self.duration_ns)
             )));
         }
         Ok(spec.check(self.peer()?.message_sizes())?)
@@ -210,7 +210,11 @@ pub fn measure_with(
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
     let mut context = context(ask.path, ask.engine);
     let as_measured = |ask: &Ask<'_>| Spec { lock_memory: true, watch_gaps: true, ..ask.spec() };
-    let mut open_logs = |spec: &Spec| files.iter().map(|file| log_file(file, spec, &context)).collect();
+    let mut open_logs = |spec: &Spec| {
+        // One moment for all: they are copies of one another.
+        let started = crate::wall_clock_ns();
+        files.iter().map(|file| log_file(file, spec, &context, started)).collect()
+    };
     let Ran { mut samples, logs, place, spec, slowed, flow } = run(ask, &as_measured, &mut open_logs, progress)?;
     context.warnings.extend(slowed);
     context.conditions = Some(conditions::read(ask.path, &place, sys));
@@ -259,7 +263,7 @@ impl SampleSink for Logs<'_> {
 }
 
 /// Begins a log that says what is measured.
-fn log_file(file: &std::path::Path, spec: &Spec, context: &Context) -> Result<Writer, Failure> {
+fn log_file(file: &std::path::Path, spec: &Spec, context: &Context, started_unix_ns: u64) -> Result<Writer, Failure> {
     let head = LogHead {
         target: context.target.clone(),
         proto: context.proto.clone(),
@@ -271,7 +275,7 @@ fn log_file(file: &std::path::Path, spec: &Spec, context: &Context) -> Result<Wr
         size_bytes: u32::try_from(spec.size).unwrap_or(u32::MAX),
         cpu: spec.cpu,
         timeout_ns: spec.timeout_ns,
-        started_unix_ns: crate::wall_clock_ns(),
+        started_unix_ns,
         environment: context.environment.clone(),
     };
     let head = serde_json::to_vec(&head)

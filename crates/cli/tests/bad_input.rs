@@ -213,7 +213,7 @@ fn a_pace_that_ends_before_its_second_probe() {
         &[
             (&["measure", "127.0.0.1:9", "--rate", "0.1", "--duration", "1s"], &["0.1", "--duration"]),
             (&["measure", "127.0.0.1:9", "--rate", "1e-300"], &["--rate"]),
-            (&["measure", "127.0.0.1:9", "--rate", "-0"], &["--rate"]),
+            (&["measure", "127.0.0.1:9", "--rate=-0"], &["rate"]),
             (&["measure", "127.0.0.1:9", "--mode", "open-loop", "--rate", "1e-300"], &["--rate"]),
             (&["measure", "127.0.0.1:9", "--sweep", "interval=1ms,10s", "--duration", "1s"], &["--duration"]),
         ],

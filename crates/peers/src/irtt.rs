@@ -7,9 +7,9 @@
 //!
 //! The handshake tells the server length, interval, duration and which stamps we want, and the server cuts each to its
 //! limits. A shorter run or message than was asked for is an error with the server's option that lifts it. A longer
-//! interval is taken ([`Peer::min_interval`]): a server without `-i` takes no more than one probe per 10 ms (`defaults.go`,
-//! `DefaultMinInterval`) and answers none that come faster (`sconn.go`, `ShortInterval`). Of the optional fields only the
-//! two monotonic stamps are asked for.
+//! interval is kept: a server without `-i` takes no more than one probe per 10 ms (`defaults.go`, `DefaultMinInterval`)
+//! and answers none that come faster (`sconn.go`, `ShortInterval`). Of the optional fields only the two monotonic stamps
+//! are asked for.
 
 use lowlat_transport::{Engine, EngineError, Ns, Proto, clock};
 

@@ -52,7 +52,7 @@ pub(crate) fn prove<W: Writer>(
     let idle = whole(rig, tried)?;
     let modes = |is_b: bool| {
         let rounds: Vec<Round> = idle.rounds.iter().filter(|r| r.is_b == is_b).cloned().collect();
-        modes_pending(&rounds)
+        lowlat_verdict::modes(&rounds)
     };
     proof.modes = modes(true).or_else(|| modes(false));
     if stopped(&idle.comparison) == Stopped::Worse {
@@ -111,7 +111,7 @@ fn whole<W: Writer>(rig: &mut Rig<'_, W>, tried: &mut Tried) -> Result<Shown, Tu
 fn unchanged<W: Writer>(rig: &mut Rig<'_, W>, proof: &mut Proof, say: &mut dyn FnMut(&str)) -> Result<(), TuneError> {
     say("nothing is kept: the path is measured as it stands");
     let idle = rounds(rig)?;
-    proof.modes = modes_pending(&idle);
+    proof.modes = lowlat_verdict::modes(&idle);
     proof.result = Some(sum(rig, &idle.iter().collect::<Vec<_>>(), 0));
     let streams = rig.limits.load_streams;
     if streams > 0 {
@@ -188,7 +188,4 @@ fn fill(headline: &mut Headline, idle: Comparison) {
         headline.p99_change_high = p99.change_high;
     }
     headline.idle = Some(idle);
-}
-fn modes_pending(_: &[Round]) -> Option<Modes> {
-    None
 }

@@ -42,6 +42,7 @@ impl From<LabError> for Failure {
 
 /// Runs the command.
 pub fn run(args: &DemoArgs, json: bool) -> Outcome {
+    args.goal.or_the_demos()?;
     match args.lab.as_str() {
         "netns" => netns::run(args, json),
         "vm" => vm::run(args, json),
