@@ -12,7 +12,6 @@ use lowlat_sys::{Sys, linkwatch};
 use lowlat_transport::{Proto, clock};
 use lowlat_tune::{Bench, BenchError, LinkReport, RoundAsk, Summary};
 
-use crate::failure::Failure;
 use crate::path::Path;
 use crate::probe::{self, Ask};
 use crate::signals;
@@ -56,7 +55,7 @@ impl Bench for LiveBench<'_> {
             source_port: ask.source_port,
             ..Ask::new(self.path, engine)
         };
-        probe::flow_round(&ask).map_err(broken)
+        probe::flow_round(&ask).map_err(|failure| BenchError(failure.to_string()))
     }
 
     fn source_port(&mut self) -> Result<u16, BenchError> {
@@ -74,7 +73,7 @@ impl Bench for LiveBench<'_> {
     }
 
     fn start_load(&mut self, streams: u32) -> Result<(), BenchError> {
-        self.load = Some(probe::bulk(self.path, streams).map_err(broken)?);
+        self.load = Some(probe::bulk(self.path, streams).map_err(|failure| BenchError(failure.to_string()))?);
         std::thread::sleep(probe::LOAD_RISES);
         Ok(())
     }
@@ -133,9 +132,4 @@ impl Bench for LiveBench<'_> {
     fn stopped(&self) -> bool {
         signals::stopped()
     }
-}
-
-/// A failure as the loop carries it: already one line.
-fn broken(failure: Failure) -> BenchError {
-    BenchError(failure.to_string())
 }

@@ -612,7 +612,7 @@ fn a_dry_run_changes_nothing() {
 fn goals_of_a_measurement_set_its_exit() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
-    let config = scratch.file("goal.toml", &format!("target = \"{FAR}\"\ngoal = [\"10s\", \"p99=10s\"]\n"));
+    let config = scratch.file("goal.toml", format!("target = \"{FAR}\"\ngoal = [\"10s\", \"p99=10s\"]\n"));
     let ask = |args: &[&str]| lab.run(&scratch, &[&["measure", "--count", "1200", "--duration", "60s"], args].concat());
     let met = ask(&["--config", &config]);
     assert!(met.exits(0).out.contains("p50 ≤") && met.out.matches(": met, ").count() == 2, "{met:#?}");

@@ -45,18 +45,22 @@ impl GoalQuantile {
         }
     }
 
-    /// How many samples it needs, losses included; one for the slowest.
-    pub fn samples_needed(self) -> u64 {
-        let needed = crate::measurement::samples_needed;
+    /// The share of round trips that it is not exceeded by: 0.99 for P99, 1 for the slowest.
+    pub fn share(self) -> f64 {
         match self {
-            Self::P50 => needed(0.5),
-            Self::P90 => needed(0.9),
-            Self::P99 => needed(0.99),
-            Self::P999 => needed(0.999),
-            Self::P9999 => needed(0.9999),
-            Self::P99999 => needed(0.99999),
-            Self::Max => 1,
+            Self::P50 => 0.5,
+            Self::P90 => 0.9,
+            Self::P99 => 0.99,
+            Self::P999 => 0.999,
+            Self::P9999 => 0.9999,
+            Self::P99999 => 0.99999,
+            Self::Max => 1.0,
         }
+    }
+
+    /// Round trips that a run must have for this figure.
+    pub fn samples_needed(self) -> u64 {
+        if self == Self::Max { 1 } else { crate::measurement::samples_needed(self.share()) }
     }
 
     /// The figure of this quantile, ns; `None` where the sample does not support it.
