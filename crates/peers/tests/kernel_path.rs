@@ -58,6 +58,44 @@ fn everything() -> ServeConfig {
     ServeConfig { sockperf: Some(11111), stamp: Some(862), ..ServeConfig::default() }
 }
 
+/// Round after round on one flow: the same port for every engine and protocol that has ports, also right after the last
+/// round, and over a link that is no loopback, where the kernel reuses no connection that waits out its end.
+#[test]
+fn rounds_follow_each_other_on_one_port() {
+    in_namespace(&[], || {
+        let far = Far::new();
+        let served = far.serve(everything());
+        for engine in ENGINES {
+            for proto in [Proto::Udp, Proto::Tcp].into_iter().filter(|proto| carries(engine, *proto)) {
+                let to = SocketAddr::new(FAR4.parse().unwrap(), 8620);
+                let mut endpoint = Endpoint { port_is_reused: true, ..Endpoint::new(proto, to, 64) };
+                let mut first = open(engine, &endpoint).unwrap();
+                round_trips(first.as_mut(), "lowlat", &options(64), 20).unwrap();
+                endpoint.source_port = first.flow().source_port.unwrap();
+                drop(first);
+                for round in 0..4 {
+                    let mut next =
+                        open(engine, &endpoint).unwrap_or_else(|e| panic!("{engine} {proto:?} {round}: {e}"));
+                    round_trips(next.as_mut(), "lowlat", &options(64), 20).unwrap();
+                    let flow = next.flow();
+                    assert_eq!(flow.source_port, Some(endpoint.source_port), "{engine} {proto:?}");
+                    assert_eq!(flow.incoming_cpu.is_some(), engine != "af-xdp", "{engine} {proto:?}: {flow:?}");
+                    assert_eq!(flow.rx_queue.is_some(), engine == "af-xdp", "{engine}: {flow:?}");
+                }
+            }
+        }
+        // An echo's flow is its identifier: what was asked for is on the wire, and no port is claimed.
+        let icmp = Endpoint {
+            source_port: 4_711,
+            ..Endpoint::new(Proto::Icmp, SocketAddr::new(FAR4.parse().unwrap(), 0), 64)
+        };
+        let mut engine = open("block", &icmp).unwrap();
+        round_trips(engine.as_mut(), "icmp", &options(64), 5).unwrap();
+        assert_eq!(engine.flow().source_port, None);
+        served.end();
+    });
+}
+
 #[test]
 fn every_engine_and_peer_reaches_every_kind_of_address() {
     in_namespace(&[], || {

@@ -14,7 +14,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::*;
-use lowlat_peers::serve::{self, Bound, Confinement, ServeConfig, ServeStats, Watcher};
+use lowlat_peers::lowlat::place::{Answer, Request, ask, message_len};
+use lowlat_peers::serve::{self, Bound, Confinement, Places, ServeConfig, ServeStats, Watcher};
 use lowlat_transport::{Endpoint, Proto, clock, os};
 
 fn far4(port: u16) -> SocketAddr {
@@ -319,6 +320,52 @@ fn what_the_kernel_drops_is_counted() {
     });
 }
 
+/// The answer of the far end at `to` to a placement request.
+fn ask_place(to: SocketAddr, request: Request) -> Option<Answer> {
+    let endpoint = Endpoint::new(Proto::Udp, to, message_len(None));
+    let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
+    ask(engine.as_mut(), None, &request, clock::now() + 2 * SECOND).unwrap()
+}
+
+/// A placement is one client's at a time, and whoever the far end does not answer places nothing. Requests of any length
+/// get no more bytes than they have.
+#[test]
+fn a_placement_is_one_client_s_and_its_requests_amplify_nothing() {
+    in_namespace(&[], || {
+        let far = Far::new();
+        let config = ServeConfig {
+            places: Some(Places { alone: Some(0), before: vec![0], ..Places::default() }),
+            allow: vec!["198.18.7.1/32".parse().unwrap()],
+            ..ServeConfig::default()
+        };
+        let served = far.serve(config);
+        let request = |client, seconds| Request { client, host: 0, cpu: Some(1), seconds };
+        let ask = |client, seconds| ask_place(far4(8620), request(client, seconds));
+        assert_eq!(ask(1, 60), Some(Answer::ByRule(0)));
+        assert_eq!(ask(2, 60), Some(Answer::Busy));
+        assert_eq!(ask(1, 0), Some(Answer::Released));
+        assert_eq!(ask(2, 60), Some(Answer::ByRule(0)));
+        // From a source that is not allowed: silence, and the lease stays.
+        let mut sound = probe(80);
+        sound[5] |= 16;
+        Forger::new().send(&forged("198.18.9.9".parse().unwrap(), 4_000, 8620, &sound));
+        assert_eq!(ask(1, 60), Some(Answer::Busy));
+        // Long ones: as many bytes come back, and none to one too short to be a request.
+        let near = UdpSocket::bind((NEAR4, 0)).unwrap();
+        near.connect(far4(8620)).unwrap();
+        near.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut room = vec![0; 65_536];
+        for (len, back) in [(48, None), (79, None), (80, Some(80)), (1_400, Some(1_400))] {
+            let mut message = probe(len);
+            message[5] |= 16;
+            near.send(&message).unwrap();
+            assert_eq!(near.recv(&mut room).ok(), back, "{len} bytes");
+        }
+        let stats = served.end();
+        assert!(stats.not_allowed >= 1 && stats.malformed >= 2, "{stats:?}");
+    });
+}
+
 /// Tells what the far end looked like from inside when it was ready.
 struct Inside {
     tell: mpsc::Sender<()>,
@@ -378,13 +425,18 @@ fn child_confined() {
                 .collect()
         };
         let spin = std::env::var_os("LOWLAT_TEST_SPIN").is_some();
+        let placed = std::env::var_os("LOWLAT_TEST_PLACE").is_some();
+        let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap());
+        let before: Vec<u32> = (0..cpus).collect();
+        let last = before[before.len() - 1];
         {
             let config = ServeConfig {
                 sockperf: Some(11111),
                 stamp: Some(862),
                 confine: true,
                 spin,
-                cpu: Some(0),
+                cpu: (!placed).then_some(0),
+                places: Some(Places { alone: Some(last), before, ..Places::default() }),
                 ..ServeConfig::default()
             };
             let stop = AtomicBool::new(false);
@@ -397,6 +449,8 @@ fn child_confined() {
                 });
                 told.recv().expect("the far end did not start");
                 let done = std::panic::catch_unwind(|| {
+                    let answer = ask_place(local(8620), Request { client: 1, host: 0, cpu: None, seconds: 60 });
+                    assert_eq!(answer, Some(if placed { Answer::ByRule(last) } else { Answer::Fixed(0) }));
                     for (peer, proto, port) in [
                         ("lowlat", Proto::Udp, 8620),
                         ("lowlat", Proto::Tcp, 8620),
@@ -422,6 +476,10 @@ fn child_confined() {
                     // The threads that serve, and the one that waits for them: filtered, and nobody without capabilities.
                     let filtered: Vec<_> = tasks().into_iter().filter(|t| t["Seccomp"] == "2").collect();
                     assert!(filtered.len() >= if spin { 3 } else { 5 }, "{}", filtered.len());
+                    // Those that had messages: the open socket's thread, its seat's, and the streams'.
+                    let there = if placed { last } else { 0 }.to_string();
+                    let pinned = filtered.iter().filter(|t| t["Cpus_allowed_list"] == there).count();
+                    assert!(pinned >= if spin { 1 } else { 3 }, "{pinned} threads are on CPU {there}");
                     for task in filtered {
                         assert_eq!(task["Uid"], "65534 65534 65534 65534");
                         assert_eq!(task["Gid"], "65534 65534 65534 65534");
@@ -435,7 +493,7 @@ fn child_confined() {
                 stop.store(true, Ordering::Relaxed);
                 let (stats, reports) = far.join().unwrap();
                 done.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                assert_eq!((stats.answered, stats.send_failed, stats.receive_failed), (5200, 0, 0), "{stats:?}");
+                assert_eq!((stats.answered, stats.send_failed, stats.receive_failed), (5201, 0, 0), "{stats:?}");
                 assert_eq!(stats.sink_bytes, 100_000);
                 assert!(reports >= 1);
             });
@@ -449,6 +507,7 @@ fn the_far_end_confines_itself_and_serves_on() {
         let me = std::env::current_exe().unwrap();
         let me = me.to_str().unwrap();
         run(me, &["--exact", "child_confined", "--include-ignored"]);
+        run("env", &["LOWLAT_TEST_PLACE=1", me, "--exact", "child_confined", "--include-ignored"]);
         run("env", &["LOWLAT_TEST_SPIN=1", me, "--exact", "child_confined", "--include-ignored"]);
     });
 }
