@@ -79,6 +79,7 @@ mod tests {
                 stands(2, Locus::File { path: "/proc/sys/x".into() }, "3"),
             ],
             next_seq: 3,
+            due_ns: None,
             confirmed: false,
             closed: false,
         };

@@ -2,7 +2,7 @@
 //! applied without one write beside it.
 //!
 //! `bench/off-path` runs it alone and prints what it did.
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)] // a test
 
 mod common;
 
