@@ -32,7 +32,7 @@ struct Host {
 }
 
 impl Host {
-    fn link(mut self, name: &str, kind: Option<&str>, stacked: Stacked) -> Self {
+    fn link(mut self, name: &str, kind: Option<&str>, mut stacked: Stacked) -> Self {
         let index = u32::try_from(self.links.len()).unwrap() + 1;
         self.links.push(LinkInfo {
             index,
@@ -44,7 +44,8 @@ impl Host {
             kind: kind.map(str::to_owned),
             xdp: "none".into(),
         });
-        self.stack.push(Stacked { index, kind: kind.map(str::to_owned), ..stacked });
+        (stacked.index, stacked.kind) = (index, kind.map(str::to_owned));
+        self.stack.push(stacked);
         self
     }
 
