@@ -69,7 +69,7 @@ fn median(samples: &[u64]) -> Option<u64> {
 /// What separates the groups, in words.
 fn differs(fast: &[(u64, &Flow)], slow: &[(u64, &Flow)]) -> Vec<String> {
     type Field = fn(&Flow) -> Option<u32>;
-    let fields: [(&str, Field); 4] = [
+    let fields: [(&str, Field); 5] = [
         ("CPU of the prober", |f| f.prober_cpu),
         ("CPU that received", |f| f.incoming_cpu),
         ("receive queue (NAPI id)", |f| f.napi_id),
