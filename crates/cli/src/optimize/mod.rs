@@ -28,6 +28,7 @@ pub use preflight::{cpu_usable, free_to_change, interface, interface_known, pref
 pub use route::leads_over;
 
 /// What to do, as the flags say it.
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own; none excludes another
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Interface.
