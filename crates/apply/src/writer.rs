@@ -1,5 +1,7 @@
 //! The writing side as the executor sees it, so that tests can stand an in-memory host behind it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::Sys;
 
@@ -49,4 +51,48 @@ pub(crate) fn together(a: &Locus, b: &Locus) -> bool {
 pub(crate) fn one_by_one<W: Writer + ?Sized>(writer: &mut W, ops: &[Op]) -> Result<(), WriteFailure> {
     let forwards = ops.iter().try_for_each(|op| writer.write(op));
     forwards.or_else(|first| ops.iter().rev().try_for_each(|op| writer.write(op)).map_err(|_| first))
+}
+
+/// A writer that lists what is asked of it and hands it on to another: for tests of what may be written. Clones share one
+/// list, so one clone goes into a session and the other tells what it did.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder<W> {
+    inner: W,
+    asked: Arc<Mutex<Vec<Op>>>,
+}
+
+impl<W> Recorder<W> {
+    /// Wraps a writer.
+    pub fn new(inner: W) -> Self {
+        Self { inner, asked: Arc::default() }
+    }
+
+    /// Every write that was asked for, made or refused, in order; a holder's is one at its locus.
+    pub fn asked(&self) -> Vec<Op> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, op: Op) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(op);
+    }
+}
+
+impl<W: Writer> Writer for Recorder<W> {
+    fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
+        self.inner.state(sys, locus)
+    }
+
+    fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
+        self.note(op.clone());
+        self.inner.write(op)
+    }
+
+    fn hold(&mut self, us: &str, before: BeforeHold<'_>) -> Result<(), WriteFailure> {
+        self.note(Op::text(Locus::CpuDmaLatency, us));
+        self.inner.hold(us, before)
+    }
+
+    fn release(&mut self, holder: HolderId) -> Result<(), WriteFailure> {
+        self.inner.release(holder)
+    }
 }

@@ -78,6 +78,6 @@ mod tests {
         };
         assert!(told(Some(41_200_000_000)).contains("reverts in 42 s unless confirmed"), "{}", told(Some(1)));
         assert!(told(Some(0)).contains("time to be confirmed is over"), "{}", told(Some(0)));
-        assert_eq!(told(None), "Nothing of lowlat's is applied.\n");
+        assert_eq!(told(None), "No lowlat changes are active.\n");
     }
 }
