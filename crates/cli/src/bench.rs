@@ -52,6 +52,7 @@ impl Bench for LiveBench<'_> {
         let ask = Ask {
             duration_ns: ask.ping_pong_ns,
             planned_ns: ask.planned_ns,
+            median_ns: ask.median_ns,
             source_port: ask.source_port,
             ..Ask::new(self.path, engine)
         };

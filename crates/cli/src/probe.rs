@@ -49,6 +49,9 @@ pub struct Ask<'a> {
     pub warmup_ns: Option<u64>,
     /// In a round of an A/B test: time of the probes on a plan that follow the ping-pong, ns; 0 leaves them out.
     pub planned_ns: u64,
+    /// In a round of an A/B test: the median that the rate of the plan is derived from, ns, the same in both rounds of a
+    /// pair; `None` derives it from the round itself.
+    pub median_ns: Option<u64>,
     /// In a round of an A/B test: source port of the flow; 0 lets the kernel choose.
     pub source_port: u16,
     /// Bulk TCP streams beside the probe.
@@ -68,6 +71,7 @@ impl<'a> Ask<'a> {
             mode: Mode::PingPong { interval_ns: None },
             warmup_ns: None,
             planned_ns: 0,
+            median_ns: None,
             source_port: 0,
             load_streams: 0,
             rt: None,
@@ -315,7 +319,8 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     let spec = slower.unwrap_or(asked);
     let samples_ns = session.round(&spec, None, signals::stop(), &mut |_| {})?.rtts();
     let seed = session.flow().source_port.map_or(1, u64::from);
-    let plan = lowlat_measure::paced(&spec, &samples_ns, planned_wanted, seed).filter(|_| !signals::stopped());
+    let plan = lowlat_measure::paced(&spec, &samples_ns, ask.median_ns, (planned_wanted, seed))
+        .filter(|_| !signals::stopped());
     let planned_ns = match plan {
         Some(plan) => session.round(&plan, None, signals::stop(), &mut |_| {})?.rtts_planned(),
         None => Vec::new(),

@@ -23,10 +23,21 @@ const WARMUP: u64 = 5;
 
 /// The plan that follows `ping_pong` on the same flow, whose round trips were `rtts_ns` ([`LOST`] for a lost probe);
 /// `None` where fewer than half were answered, since there is nothing to derive a rate from, or `duration_ns` is 0.
-pub fn paced(ping_pong: &Spec, rtts_ns: &[u64], duration_ns: u64, seed: u64) -> Option<Spec> {
-    let mut sorted = rtts_ns.to_vec();
-    sorted.sort_unstable();
-    let median = sorted.get(rank(sorted.len(), 0.5)).copied().filter(|ns| *ns != LOST)?;
+///
+/// Rounds that are compared need one rate: a side that is faster would else be sent more, and its queues be compared with
+/// those of a slower pace. `median_ns` is then the median that the rate of both is derived from.
+pub fn paced(
+    ping_pong: &Spec,
+    rtts_ns: &[u64],
+    median_ns: Option<u64>,
+    (duration_ns, seed): (u64, u64),
+) -> Option<Spec> {
+    let own = || {
+        let mut sorted = rtts_ns.to_vec();
+        sorted.sort_unstable();
+        sorted.get(rank(sorted.len(), 0.5)).copied().filter(|ns| *ns != LOST)
+    };
+    let median = median_ns.or_else(own)?;
     // A far end that allows ping-pong no shorter interval allows the plan none.
     let interval = if let Mode::PingPong { interval_ns } = ping_pong.mode { interval_ns.unwrap_or(0) } else { 0 };
     let gap = median.saturating_mul(MEDIANS).max(LEAST_GAP_NS).max(interval).max(duration_ns / MOST);
@@ -57,7 +68,7 @@ mod tests {
     fn both(path: &Path) -> (Quantiles, Quantiles) {
         let spec = ping_pong();
         let rtts = simulate(&mut SimEngine::new(path.clone()), &spec, None, &mut |_| {}).unwrap().rtts();
-        let plan = paced(&spec, &rtts, 300_000_000, 7).unwrap();
+        let plan = paced(&spec, &rtts, None, (300_000_000, 7)).unwrap();
         let rounds =
             simulate_rounds(&mut SimEngine::new(path.clone()), &[spec, plan], &AtomicBool::new(false)).unwrap();
         (Quantiles::of(&mut rounds[0].rtts()), Quantiles::of(&mut rounds[1].rtts_planned()))
@@ -81,6 +92,13 @@ mod tests {
     }
 
     #[test]
+    fn rounds_that_are_compared_are_sent_at_one_rate() {
+        let rate = |rtt: u64, median| paced(&ping_pong(), &[rtt; 40], median, (300_000_000, 7)).unwrap().rate_pps();
+        assert_eq!(rate(20_000, Some(400_000)), rate(400_000, Some(400_000)));
+        assert_ne!(rate(20_000, None), rate(400_000, None));
+    }
+
+    #[test]
     fn a_path_without_a_fault_shows_none_on_the_plan() {
         let (closed, planned) = both(&Path::default());
         let (a, b) = (closed.p99_ns.unwrap(), planned.p99_ns.unwrap());
@@ -90,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_rate_is_one_that_the_path_bears() {
-        let rate = |rtt: u64, spec: &Spec| match paced(spec, &[rtt; 9], 1_000_000_000, 1).map(|s| s.mode) {
+        let rate = |rtt: u64, spec: &Spec| match paced(spec, &[rtt; 9], None, (1_000_000_000, 1)).map(|s| s.mode) {
             Some(Mode::OpenLoop { rate_pps, pattern: Pattern::Poisson }) => rate_pps,
             other => panic!("{other:?}"),
         };
@@ -98,9 +116,12 @@ mod tests {
         assert!((rate(1_000_000, &ping_pong()) - 250.0).abs() < 1e-6, "one in four medians");
         let slow = Spec { mode: Mode::PingPong { interval_ns: Some(10_000_000) }, ..ping_pong() };
         assert!((rate(5_000, &slow) - 100.0).abs() < 1e-6, "not below the interval of ping-pong");
-        assert!(paced(&ping_pong(), &[5_000; 9], 0, 1).is_none(), "not asked for");
-        assert!(paced(&ping_pong(), &[], 1_000, 1).is_none() && paced(&ping_pong(), &[LOST; 3], 1_000, 1).is_none());
-        let other = paced(&ping_pong(), &[5_000; 9], 60_000_000_000, 1).unwrap();
+        assert!(paced(&ping_pong(), &[5_000; 9], None, (0, 1)).is_none(), "not asked for");
+        assert!(
+            paced(&ping_pong(), &[], None, (1_000, 1)).is_none()
+                && paced(&ping_pong(), &[LOST; 3], None, (1_000, 1)).is_none()
+        );
+        let other = paced(&ping_pong(), &[5_000; 9], None, (60_000_000_000, 1)).unwrap();
         assert!(other.rate_pps().unwrap() * 60.0 <= MOST as f64 + 1.0, "its memory is bounded");
     }
 }

@@ -18,6 +18,9 @@ pub struct RoundAsk {
     pub ping_pong_ns: u64,
     /// Time of probes on a plan, spread in time, ns; 0 leaves them out.
     pub planned_ns: u64,
+    /// The median that the rate of the plan is derived from, ns; `None` derives it from the round itself. Rounds that are
+    /// compared have one rate.
+    pub median_ns: Option<u64>,
     /// Source port of the flow; 0 lets the kernel choose. Both rounds of a pair use the same.
     pub source_port: u16,
 }

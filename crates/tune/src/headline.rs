@@ -83,7 +83,8 @@ fn whole<W: Writer>(rig: &mut Rig<'_, W>, tried: &mut Tried) -> Result<Shown, Tu
         tried.kept.drain(..).map(|Kept { step, handle, result }| ((step, handle), result)).unzip();
     let mut bundle = Bundle::standing(parts);
     let ping_pong_ns = rig.limits.headline_ns / u64::from(PAIRS);
-    let ask = RoundAsk { ping_pong_ns, planned_ns: ping_pong_ns / 2, ..RoundAsk::default() };
+    let median_ns = rig.first_median_ns;
+    let ask = RoundAsk { ping_pong_ns, planned_ns: ping_pong_ns / 2, median_ns, ..RoundAsk::default() };
     // All pairs are run: both arms are figures of the report and want their samples.
     let trial = Trial {
         judged_by: &JudgedBy::RoundTrips,

@@ -34,7 +34,9 @@ pub(crate) struct Rig<'a, W: Writer> {
     pub(crate) limits: &'a Limits,
     /// Tests so far: each draws its coins from a seed of its own.
     pub(crate) tests: u64,
-    /// Median of the path as it stands, ns: how long a round has to be.
+    /// Median of the path before the run, ns.
+    pub(crate) first_median_ns: Option<u64>,
+    /// Median of the path as it stands, ns: how long a round has to be, and how fast its plan.
     pub(crate) median_ns: Option<u64>,
 }
 
@@ -122,7 +124,7 @@ impl<W: Writer> Rig<'_, W> {
     /// A round of the length that the path needs, with probes on a plan beside the ping-pong ones.
     pub(crate) fn ask(&self) -> RoundAsk {
         let ping_pong_ns = self.limits.round_for(self.median_ns);
-        RoundAsk { ping_pong_ns, planned_ns: ping_pong_ns / 2, ..RoundAsk::default() }
+        RoundAsk { ping_pong_ns, planned_ns: ping_pong_ns / 2, median_ns: self.median_ns, ..RoundAsk::default() }
     }
 
     /// A trial of a step at this level.

@@ -39,7 +39,7 @@ pub fn tune<W: Writer>(
     (limits, median_ns): (&Limits, Option<u64>),
     say: &mut dyn FnMut(&str),
 ) -> Result<Tuned, TuneError> {
-    let mut rig = Rig { bench, sys, session, limits, tests: 0, median_ns };
+    let mut rig = Rig { bench, sys, session, limits, tests: 0, first_median_ns: median_ns, median_ns };
     let mut tried = Tried::new(limits.false_keep);
     steps::forward(&mut rig, plan, &mut tried, say)?;
     partners::together_where_needed(&mut rig, &mut tried, say)?;
