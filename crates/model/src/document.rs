@@ -121,7 +121,7 @@ pub struct StepResult {
     pub p50_change_high: Option<f64>,
     /// The whole comparison; `null` where the setting was refused.
     pub comparison: Option<Comparison>,
-    /// One sentence: `no difference shown (would have shown 1.2 µs); put back`.
+    /// One sentence: `no difference shown (smallest detectable difference 1.2 µs); put back`.
     pub note: String,
     /// The command that undoes it without lowlat; empty where nothing was set.
     #[serde(default)]

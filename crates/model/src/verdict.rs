@@ -22,20 +22,6 @@ pub enum Verdict {
     Refused,
 }
 
-/// Alternated rounds of two configurations on one path.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Rounds {
-    /// Name of A (without the change).
-    pub a_name: String,
-    /// Name of B (with it).
-    pub b_name: String,
-    /// In the order in which they ran.
-    pub rounds: Vec<Round>,
-    /// That the order was drawn from.
-    #[serde(default)]
-    pub seed: u64,
-}
-
 /// One round: samples in send order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Round {
@@ -121,8 +107,8 @@ pub struct Comparison {
     pub b: String,
     /// Per quantile.
     pub quantiles: Vec<QuantileDifference>,
-    /// Smallest p50 difference this test can show. Fixed design: one that it shows with a chance of 80 %. Sequential: half
-    /// the width of the interval where it stopped.
+    /// Smallest p50 difference this test can show. Two stored runs: one that they show with a chance of 80 %.
+    /// Sequential: half the width of the interval where it stopped.
     pub smallest_detectable_ns: Option<u64>,
     /// The whole: judged on P50 *and* P99.
     pub verdict: Verdict,

@@ -73,7 +73,7 @@ pub fn comparison(a_ns: u64, diff_ns: i64, low_ns: i64, high_ns: i64, verdict: V
     let words = match verdict {
         Verdict::Better => "better",
         Verdict::Worse => "worse",
-        _ => "no difference shown (would have shown 4.00 µs)",
+        _ => "no difference shown (smallest detectable difference 4.00 µs)",
     };
     Comparison {
         schema: Schema::current("compare"),

@@ -1,69 +1,12 @@
-//! Moving blocks inside one run of samples: resampling that keeps neighbours together.
+//! How long the blocks must be in which one run of samples is resampled, so that neighbours stay together.
 //!
 //! Latencies in send order depend on their neighbours (a stall hits several probes in a row), so resampling single
 //! samples would call the figures surer than they are. The moving-block bootstrap (Künsch 1989, Annals of Statistics
 //! 17:1217) draws whole stretches instead.
 
-use lowlat_model::measurement::rank;
-
-use crate::Random;
-
 /// Longest lag looked at: dependence that lasts longer is drift, which only alternated rounds can show, and the search
 /// stays linear in the samples.
 pub(crate) const LAGS: usize = 256;
-
-/// Samples with their ranks, ready to be resampled.
-#[derive(Debug)]
-pub(crate) struct Blocks {
-    sorted: Vec<u64>,
-    /// Place of each sample, in send order, among the sorted.
-    ranks: Vec<u32>,
-    length: usize,
-    counts: Vec<u32>,
-}
-
-impl Blocks {
-    /// One sort; the block length fits the dependence around the quantiles `qs`.
-    pub(crate) fn new(samples: &[u64], qs: &[f64]) -> Self {
-        let (sorted, ranks) = ranked(samples);
-        let above = |q: f64| {
-            let place = rank(ranks.len(), q);
-            let series: Vec<bool> = ranks.iter().map(|&r| r as usize > place).collect();
-            block_length(&series)
-        };
-        let length = qs.iter().map(|&q| above(q)).max().unwrap_or(1);
-        Self { counts: vec![0; sorted.len()], sorted, ranks, length }
-    }
-
-    /// The quantile of the samples as they are.
-    pub(crate) fn quantile(&self, q: f64) -> u64 {
-        self.sorted[rank(self.sorted.len(), q)]
-    }
-
-    /// The quantiles `qs` (ascending) of one resample, appended to `out`. Costs about three operations a sample.
-    pub(crate) fn resample(&mut self, qs: &[f64], random: &mut Random, out: &mut Vec<u64>) {
-        let n = self.ranks.len();
-        self.counts.fill(0);
-        let mut drawn = 0;
-        while drawn < n {
-            let start = random.below(n - self.length + 1);
-            let take = self.length.min(n - drawn);
-            for &r in &self.ranks[start..start + take] {
-                self.counts[r as usize] += 1;
-            }
-            drawn += take;
-        }
-        let (mut seen, mut at) = (0usize, 0usize);
-        for &q in qs {
-            let want = rank(n, q) + 1;
-            while seen < want {
-                seen += self.counts[at] as usize;
-                at += 1;
-            }
-            out.push(self.sorted[at - 1]);
-        }
-    }
-}
 
 /// The samples sorted, and the place of each among them. Equal samples are told apart by a hash of their number: in order
 /// of their number they would look like a trend, and a clock of coarse ticks gives many equals.
@@ -141,33 +84,20 @@ pub(crate) fn block_length(series: &[bool]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_resample_of_blocks_holds_only_neighbours_and_the_right_number() {
-        let samples: Vec<u64> = (0..400).map(|i| i * 10).collect();
-        let mut blocks = Blocks::new(&samples, &[0.5]);
-        assert_eq!(blocks.quantile(0.5), 1_990);
-        assert!(blocks.length >= 50, "a trend is all dependence: long blocks, {}", blocks.length);
-        let mut out = Vec::new();
-        blocks.resample(&[0.5, 0.9], &mut Random::new(1), &mut out);
-        assert_eq!(blocks.counts.iter().sum::<u32>(), 400);
-        assert!(out[0] <= out[1]);
-    }
+    use crate::Random;
 
     #[test]
     fn blocks_grow_with_dependence() {
         let length = |rho: f64| {
             let mut r = Random::new(3);
             let mut x = 0.0;
-            let series: Vec<u64> = (0..4_000)
+            let above: Vec<bool> = (0..4_000)
                 .map(|_| {
                     x = rho * x + r.normal();
-                    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-                    let v = (1e6 + 1e4 * x) as u64;
-                    v
+                    x > 0.0
                 })
                 .collect();
-            Blocks::new(&series, &[0.5]).length
+            block_length(&above)
         };
         assert!(length(0.0) <= 4, "{}", length(0.0));
         assert!(length(0.9) > 2 * length(0.5), "{} {}", length(0.9), length(0.5));

@@ -3,14 +3,12 @@
 //! - [`quantiles`]: the figures of one run, each only where the sample bears it.
 //! - [`intervals`]: how sure one run's quantiles are, autocorrelation respected.
 //! - [`sequential`]: what alternated rounds of two configurations show, looked at after every pair, with the chance of a
-//!   false find bounded. [`compare_samples`] and [`compare_figures`]: what two stored runs show. [`compare`]: a number of
-//!   pairs fixed beforehand.
+//!   false find bounded. [`compare_samples`] and [`compare_figures`]: what two stored runs show.
 //! - [`jitter`]: IPDV, PDV, RFC 3550. [`steady`]: where the warm-up ends.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
 mod blocks;
 mod compare;
-mod counts;
 pub mod jitter;
 mod modes;
 mod random;
@@ -22,8 +20,7 @@ mod stored;
 mod student;
 mod words;
 
-pub use compare::{Options, compare};
-pub use counts::compare_counts;
+pub use compare::Options;
 pub use modes::modes;
 pub use random::Random;
 pub use single::{QUANTILES, intervals};

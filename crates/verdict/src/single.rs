@@ -13,7 +13,7 @@ pub const QUANTILES: [f64; 6] = [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
 ///
 /// The share of samples at or below the quantile is resampled by moving blocks `iterations` times (1 000 is usual); the
 /// interval of that share, read off the sorted samples, is the quantile's (Woodruff 1952, J. of the American Statistical
-/// Association 47:635). It is stretched by `t / z · √(k / (k − 1))` for few stretches, as in [`crate::compare`].
+/// Association 47:635). It is stretched by `t / z · √(k / (k − 1))` for few stretches.
 ///
 /// Covers the truth in 92 to 97 % of runs at a lag-one correlation up to 0.5 and in some 90 % at 0.8 (2 000 samples,
 /// simulated in this crate's tests): strong dependence leaves few independent stretches. Drift that is slower than the

@@ -2,7 +2,7 @@
 //!
 //! Two runs taken one after the other differ in more than what was meant to differ: the host's speed, its neighbours. The
 //! intervals here hold what each run shows of its own noise, and that is said beside the verdict. Alternated rounds
-//! ([`crate::compare`]) are the better experiment.
+//! ([`crate::sequential`]) are the better experiment.
 
 #![allow(clippy::many_single_char_names)] // a, b, k, q: the names statistics gives them
 
@@ -10,7 +10,7 @@ use lowlat_model::measurement::{LOST, Measurement, QuantileInterval, samples_nee
 use lowlat_model::verdict::{Comparison, Design};
 
 use crate::Random;
-use crate::compare::{Draws, FEWEST_PAIRS, Figure, Losses, Options, QUANTILES, document, shown};
+use crate::compare::{Draws, Figure, Losses, Options, QUANTILES, document, shown};
 use crate::share::{Ranked, Share};
 use crate::single::stretch;
 
@@ -23,8 +23,7 @@ const APART: &str = "the two runs were taken one after the other: whatever else 
 /// Judges run B against run A: samples in send order, losses as +∞, each with its name.
 ///
 /// Each side's share below its quantile is resampled by moving blocks on its own, the resampled share is read off the
-/// sorted samples, and the difference of the two is the draw; interval and verdict are made of the draws as in
-/// [`crate::compare`].
+/// sorted samples, and the difference of the two is the draw. The interval is made of the percentiles of the draws.
 pub fn compare_samples(a: (&str, &[u64]), b: (&str, &[u64]), options: &Options) -> Comparison {
     let mut random = Random::new(options.seed);
     let (x, y) = (Ranked::new(a.1), Ranked::new(b.1));
@@ -42,7 +41,7 @@ pub fn compare_samples(a: (&str, &[u64]), b: (&str, &[u64]), options: &Options) 
         judged.push(figure.judge(q, options));
     }
     let losses = losses(a.1, b.1, options, &mut random);
-    let mut out = document((a.0, b.0), FEWEST_PAIRS, (judged, detectable), &losses, (Design::Samples, options.seed));
+    let mut out = document((a.0, b.0), (judged, detectable), &losses, (Design::Samples, options.seed));
     out.warnings.push(APART.to_owned());
     out
 }
@@ -72,7 +71,7 @@ fn quantile(x: &Ranked, y: &Ranked, q: f64, options: &Options, random: &mut Rand
         draws.push((x.beyond(q - da).min(most_a) as f64, y.beyond(q - db).min(most_b) as f64));
     }
     let k = shares[0].stretches().min(shares[1].stretches());
-    Figure::finish((a as f64, b as f64), draws, None, (k, k.saturating_sub(1)), (0, 0), options)
+    Figure::finish((a as f64, b as f64), draws, k, options)
 }
 
 fn losses(a: &[u64], b: &[u64], options: &Options, random: &mut Random) -> Losses {
@@ -119,7 +118,7 @@ pub fn compare_figures(a: (&str, &Measurement), b: (&str, &Measurement), options
     let counts = [a.1, b.1].map(|m| (m.lost, m.sent));
     let shows = shown((counts[0], counts[1]), (f64::NEG_INFINITY, f64::INFINITY));
     let losses = Losses { a: counts[0], b: counts[1], shows };
-    let mut out = document((a.0, b.0), FEWEST_PAIRS, (judged, detectable), &losses, (Design::Figures, options.seed));
+    let mut out = document((a.0, b.0), (judged, detectable), &losses, (Design::Figures, options.seed));
     out.warnings.push(APART.to_owned());
     for (name, m) in [a, b] {
         if m.rtt_intervals.is_empty() {
@@ -185,9 +184,7 @@ mod tests {
         assert!(d.low_ns.is_some_and(|low| low > 9_700), "{d:?}");
         assert_eq!(figure.detectable, None);
         let losses = Losses { a: (0, 100), b: (0, 100), shows: Verdict::Same };
-        let words =
-            document(("a", "b"), FEWEST_PAIRS, (vec![d.clone(), d.clone(), d], None), &losses, (Design::Figures, 1))
-                .words;
+        let words = document(("a", "b"), (vec![d.clone(), d.clone(), d], None), &losses, (Design::Figures, 1)).words;
         assert!(words.contains("P50 at least 98 % higher"), "{words}");
     }
 

@@ -1,4 +1,4 @@
-//! Student's t, for intervals from few pairs.
+//! Student's t, for intervals from few stretches of a run.
 
 /// The value that |T| stays below with probability `confidence`, for `df` degrees of freedom (at least 1).
 ///

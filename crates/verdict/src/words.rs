@@ -97,17 +97,13 @@ fn open(d: &QuantileDifference) -> String {
     }
 }
 
-/// The verdict in words, lower case, no full stop.
+/// What two stored runs show, in words, lower case, no full stop.
 pub(crate) fn words(
-    pairs: usize,
     judged: &[QuantileDifference],
     losses: &Losses,
     verdict: Verdict,
     detectable: Option<u64>,
 ) -> String {
-    if pairs < 4 {
-        return format!("no difference shown: {pairs} pairs of rounds, at least 4 are needed");
-    }
     let (Some(middle), Some(tail)) = (judged.first(), judged.last()) else { return "nothing was compared".to_owned() };
     let smallest = smallest_detectable(detectable);
     let mut parts = Vec::new();

@@ -3,6 +3,8 @@
 
 use lowlat_model::Measurement;
 use lowlat_model::measurement::LOST;
+use lowlat_model::verdict::Round;
+use lowlat_verdict::sequential::{self, Next, Test};
 use lowlat_verdict::{
     Options, QUANTILES, compare_figures, compare_samples, intervals, jitter, quantiles, steady::steady,
 };
@@ -65,6 +67,34 @@ proptest! {
         }
         let same = compare_samples(("a", &a), ("a", &a), &options);
         prop_assert!(same.words.starts_with("no difference shown"), "{}", same.words);
+    }
+
+    /// Whatever the rounds hold, a test ends within its pairs, its figures agree, and the same rounds give the same.
+    #[test]
+    fn a_test_of_any_rounds_ends_and_its_figures_agree(rounds in prop::collection::vec((samples(120), samples(120)), 1..9)) {
+        let judge = || {
+            let options = sequential::Options { most_pairs: 24, ..sequential::Options::default() };
+            let mut test = Test::new(("a", "b"), options);
+            let round = |s: &[u64]| Round { samples_ns: s.to_vec(), ..Round::default() };
+            let mut pairs = rounds.iter().cycle();
+            while let Some((a, b)) = pairs.next().filter(|_| test.pairs() <= 24) {
+                if test.push(round(a), round(b)) != Next::More {
+                    break;
+                }
+            }
+            (test.pairs(), test.comparison())
+        };
+        let (pairs, c) = judge();
+        prop_assert!(pairs <= 24, "{pairs}");
+        for d in &c.quantiles {
+            if d.a_ns.max(d.b_ns).is_some_and(|v| v < 1 << 53) {
+                prop_assert_eq!(d.diff_ns, Some(d.b_ns.unwrap().cast_signed() - d.a_ns.unwrap().cast_signed()));
+                // The ends are rounded on their own.
+                prop_assert!(d.low_ns.is_none_or(|low| low <= d.diff_ns.unwrap() + 1), "{d:?}");
+                prop_assert!(d.high_ns.is_none_or(|high| high >= d.diff_ns.unwrap() - 1), "{d:?}");
+            }
+        }
+        prop_assert_eq!(c, judge().1);
     }
 
     #[test]

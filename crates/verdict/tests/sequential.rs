@@ -97,6 +97,20 @@ fn a_trade_is_not_kept() {
     assert!(c.words.starts_with("a trade") && c.words.contains("loss 0 → "), "{}", c.words);
 }
 
+/// One probe in 250 is lost without the change and none with it: better, though nothing is faster. Turned round it is worse.
+#[test]
+fn fewer_losses_are_better_and_more_are_worse() {
+    let lossy = Effect { loss: 0.004, ..NONE };
+    for (a, b, verdict) in [(lossy, NONE, Verdict::Better), (NONE, lossy, Verdict::Worse)] {
+        let mut path = Path::new(Host::White, 7);
+        let mut test = Test::new(("without", "with"), options(0.05, 1));
+        while test.push(path.round(a), path.round(b)) == Next::More {}
+        let c = test.comparison();
+        assert_eq!((c.verdict, c.sequential.as_ref().unwrap().loss), (verdict, verdict), "{}", c.words);
+        assert!(c.words.contains("loss "), "{}", c.words);
+    }
+}
+
 /// The interval holds the truth at the moment of stopping, which is chosen by what was seen.
 #[test]
 fn the_interval_holds_the_truth_where_the_test_stopped() {

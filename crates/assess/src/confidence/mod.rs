@@ -7,7 +7,7 @@
 //! | [`versions`] | 10 | the kernel's release was read and is 5.10 or newer |
 //! | [`load`] | 15 | P99 was measured with bulk streams beside the probe; 8 points where the sample supports the median only |
 //! | [`samples`] | 15 | baseline and result each support P99.9; 8 points where they support P99 |
-//! | [`noise`] | 15 | the A/B tests can detect 5 % of the baseline's median; 8 points for 20 % |
+//! | [`noise`] | 15 | the A/B tests can detect 5 % of the median of the path as it stood; 8 points for 20 % |
 //!
 //! The weight of the first says that a run without a baseline proves nothing. The others are judgements: a
 //! figure that was never taken under load, or from too few samples, or on a host too noisy to tell a tenth apart,

@@ -69,4 +69,18 @@ mod tests {
         let turns = order.windows(2).filter(|w| w[0] != w[1]).count();
         assert!((4_850..=5_150).contains(&firsts) && (4_850..=5_150).contains(&turns), "{firsts} {turns}");
     }
+    /// A disturbance that returns every few rounds falls on both sides alike, whatever its phase. With the fixed order AB,
+    /// BA, AB, … one of every four rounds is always the same side's.
+    #[test]
+    fn nothing_periodic_keeps_step_with_a_side() {
+        let rounds: Vec<bool> = Coins::new(9).take(10_000).flat_map(|b_first| [b_first, !b_first]).collect();
+        for period in [2, 3, 4, 6, 8] {
+            for phase in 0..period {
+                let hit: Vec<bool> = rounds.iter().copied().skip(phase).step_by(period).collect();
+                let on_b = hit.iter().filter(|b| **b).count() as f64 / hit.len() as f64;
+                // Four standard deviations of 2500 fair coins are 0.04.
+                assert!((0.46..0.54).contains(&on_b), "period {period} phase {phase}: {on_b}");
+            }
+        }
+    }
 }
