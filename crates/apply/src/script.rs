@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use lowlat_knobs::shell;
 
-use crate::ledger::Ledger;
+use crate::ledger::{HolderId, Ledger};
 
 /// File name beside the journal.
 pub fn name(transaction: &str) -> String {
@@ -24,7 +24,11 @@ pub fn write(ledger: &Ledger) -> String {
         if ledger.standing[..n].iter().any(|first| first.op.locus == s.op.locus) {
             continue;
         }
-        let command = match s.holder {
+        let command = match &s.holder {
+            // The pipe is the same in every process-id namespace; opened for both ways it never waits (fifo(7)).
+            Some(HolderId { token: Some(token), .. }) => {
+                format!("h=${{0%/*}}/hold-{token}\nif [ -p \"$h\" ]; then echo end 1<>\"$h\"; fi")
+            }
             // Gone is as good as ended; an id that another process has now is left alone.
             Some(h) => format!("if grep -qsx lowlat-hold /proc/{0}/comm; then kill {0}; fi", h.pid),
             None => shell::restore(&s.op.locus, &s.prior),

@@ -2,14 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lowlat_model::journal::JournalEntry;
+use lowlat_model::journal::{Beside, JournalEntry};
 use lowlat_model::op::Target;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_sys::Sys;
 
+use crate::device::{self, Whereabouts};
 use crate::disk::Disk;
 use crate::error::{ApplyError, StepError};
-use crate::ledger::{Ledger, Standing};
+use crate::ledger::{HolderId, Ledger, Standing};
 use crate::live_writer::LiveWriter;
 use crate::log::{Log, read_all};
 use crate::namespaces::{Netns, Place};
@@ -140,22 +141,34 @@ impl<W: Writer> Session<W> {
     /// with them interrupt affinity, RPS and XPS (tuning audit, "rings/channels").
     fn guard(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut Handle) -> Result<(), StepError> {
         let Some(iface) = step.target.iface() else { return Ok(()) };
-        for locus in disturbed(sys, iface, |l| self.writer.state(sys, l)) {
-            if self.log.ledger.standing.iter().any(|s| s.op.locus == locus) {
+        let places = disturbed(sys, iface, |l| self.writer.state(sys, l));
+        for locus in places.map_err(|why| StepError::Refused { why })? {
+            let stands = self.log.ledger.standing.iter().any(|s| s.op.locus == locus);
+            // What the step itself sets is put back as its own.
+            if stands || step.ops.iter().any(|op| op.locus == locus) {
                 continue;
             }
             let Reading::Value(state) = self.writer.state(sys, &locus) else { continue };
-            let seq = self.intent(&step.knob, &step.target, &Op { locus, set: state.clone() }, &state)?;
-            self.log.push(&JournalEntry::Done { seq, read_back: state })?;
+            let seq = self.intent(sys, &step.knob, &step.target, &Op { locus, set: state.clone() }, &state, &[])?;
+            self.log.push(&JournalEntry::Done { seq, read_back: state, beside: Vec::new() })?;
             handle.seqs.push(seq);
         }
         Ok(())
     }
 
-    fn intent(&mut self, knob: &str, target: &Target, op: &Op, prior: &State) -> Result<u64, ApplyError> {
+    fn intent(
+        &mut self,
+        sys: &dyn Sys,
+        knob: &str,
+        target: &Target,
+        op: &Op,
+        prior: &State,
+        beside: &[Beside],
+    ) -> Result<u64, ApplyError> {
         let seq = self.log.ledger.next_seq;
-        let (knob, target) = (knob.to_owned(), target.clone());
-        self.log.push(&JournalEntry::Intent { seq, knob, target, op: op.clone(), prior: prior.clone() })?;
+        let (knob, target, device) = (knob.to_owned(), target.clone(), device::of(sys, &op.locus));
+        let (op, prior, beside) = (op.clone(), prior.clone(), beside.to_vec());
+        self.log.push(&JournalEntry::Intent { seq, knob, target, op, prior, device, beside })?;
         Ok(seq)
     }
 
@@ -182,7 +195,10 @@ impl<W: Writer> Session<W> {
         if same(&op.locus, &prior, &op.set) {
             return Ok(());
         }
-        let seq = self.intent(knob, target, op, &prior)?;
+        // Looked at again here, and not only when the step was planned: more may hang there by now.
+        let beside =
+            self.writer.beside(sys, op).map_err(|why| StepError::Refused { why: format!("{place}: {why}") })?;
+        let seq = self.intent(sys, knob, target, op, &prior, &beside)?;
         self.script(&op.locus);
         let written = self.perform(seq, op)?;
         if op.locus == Locus::CpuDmaLatency {
@@ -192,8 +208,9 @@ impl<W: Writer> Session<W> {
         }
         let now = self.writer.state(sys, &op.locus);
         match (written, now) {
-            (Ok(()), Reading::Value(now)) if !same(&op.locus, &now, &prior) => {
-                self.log.push(&JournalEntry::Done { seq, read_back: now.clone() })?;
+            (Ok(()), Reading::Value(now)) if acted(op, &now, &prior) => {
+                let beside = changed(&self.writer, sys, &beside);
+                self.log.push(&JournalEntry::Done { seq, read_back: now.clone(), beside })?;
                 if !same(&op.locus, &now, &op.set) {
                     handle.clamped.push(format!("{place}: asked {}, got {now}", op.set));
                 }
@@ -216,7 +233,8 @@ impl<W: Writer> Session<W> {
         let log = &mut self.log;
         let mut journal: Option<ApplyError> = None;
         let held = self.writer.hold(us, &mut |holder| {
-            log.push(&JournalEntry::Holder { seq, pid: holder.pid, start_time: holder.start_time }).map_err(|e| {
+            let HolderId { pid, start_time, token } = holder;
+            log.push(&JournalEntry::Holder { seq, pid, start_time, token }).map_err(|e| {
                 let text = e.to_string();
                 journal = Some(e);
                 std::io::Error::other(text)
@@ -252,18 +270,19 @@ impl<W: Writer> Session<W> {
         let Some(standing) = self.log.ledger.standing.iter().find(|s| s.seq == seq).cloned() else {
             return StepError::Fatal { why };
         };
-        // A holder that was started has to end even where its limit shows no effect beside a stricter one; and a feature
-        // that the driver did not change is still wished for, and would come with the driver's next change
-        // (net/core/dev.c, `__netdev_update_features`: `wanted_features` stays as asked).
-        let leaves_a_trace = standing.holder.is_some() || matches!(op.locus, Locus::Feature { .. });
-        let untouched = !leaves_a_trace && matches!(now, Reading::Value(n) if same(&op.locus, n, prior));
+        // A holder that was started has to end even where its limit shows no effect beside a stricter one.
+        let untouched = standing.holder.is_none()
+            && matches!(now, Reading::Value(n) if same(&op.locus, n, prior))
+            && changed(&self.writer, sys, &standing.beside).is_empty();
+        // What cannot be noted shows with the next entry, which cannot be noted either.
+        let mut noted = Ok(());
         if !untouched
             && let outcome @ (Outcome::Failed { .. } | Outcome::Absent { .. }) =
-                put_back(sys, &mut self.writer, &standing)
+                put_back(sys, &mut self.writer, &standing, false, &mut |e| noted = self.log.push(e))
         {
             return StepError::Fatal { why: format!("{why}, and putting it back failed: {}", outcome.words()) };
         }
-        match self.log.push(&JournalEntry::Refused { seq, why: why.clone() }) {
+        match noted.and_then(|()| self.log.push(&JournalEntry::Refused { seq, why: why.clone() })) {
             Ok(()) => StepError::Refused { why },
             Err(e) => e.into(),
         }
@@ -272,6 +291,7 @@ impl<W: Writer> Session<W> {
     /// Undoes a step, its writes in reverse, each read back.
     pub fn undo(&mut self, sys: &dyn Sys, handle: Handle) -> Result<(), StepError> {
         let Handle { seqs, .. } = handle;
+        self.locate(sys);
         let later =
             |seq: u64, locus: &Locus, s: &Standing| s.seq > seq && &s.op.locus == locus && !seqs.contains(&s.seq);
         let mine: Vec<Standing> = self.log.ledger.standing.iter().filter(|s| seqs.contains(&s.seq)).cloned().collect();
@@ -289,7 +309,8 @@ impl<W: Writer> Session<W> {
         let mut resets = false;
         for standing in mine.iter().rev() {
             resets |= standing.is_guard();
-            match crate::rollback::look_and_put_back(sys, &mut self.writer, standing, false) {
+            let mut note = |e: &JournalEntry| drop(self.log.push(e));
+            match crate::rollback::look_and_put_back(sys, &mut self.writer, standing, false, &mut note) {
                 Outcome::Restored | Outcome::AlreadyPrior => {
                     self.log.push(&JournalEntry::Undone { seq: standing.seq })?;
                 }
@@ -316,10 +337,12 @@ impl<W: Writer> Session<W> {
     /// Puts those of the standing writes in place again that a link reset had undone; gives their names.
     fn reapply(&mut self, sys: &dyn Sys, which: impl Fn(&Standing) -> bool) -> Result<Vec<String>, StepError> {
         let mut again = Vec::new();
+        self.locate(sys);
         let standing: Vec<Standing> = self.log.ledger.standing.iter().filter(|s| which(s)).cloned().collect();
         for (n, s) in standing.iter().enumerate() {
             // Only the newest write on a place says what should be there now.
-            if standing[n + 1..].iter().any(|later| later.op.locus == s.op.locus) || s.holder.is_some() {
+            let later = standing[n + 1..].iter().any(|later| later.op.locus == s.op.locus);
+            if later || s.holder.is_some() || !matches!(s.at, None | Some(Whereabouts::Here(_))) {
                 continue;
             }
             let Reading::Value(now) = self.writer.state(sys, &s.op.locus) else { continue };
@@ -347,6 +370,11 @@ impl<W: Writer> Session<W> {
         Ok(again)
     }
 
+    /// Finds the interfaces of what stands: since it was written they may have got other names.
+    fn locate(&mut self, sys: &dyn Sys) {
+        device::locate(sys, &self.writer, &mut self.log.ledger, true);
+    }
+
     fn script(&mut self, locus: &Locus) {
         if self.scripted.contains(locus) {
             return;
@@ -360,6 +388,7 @@ impl<W: Writer> Session<W> {
     /// Puts back everything that stands, newest first, and verifies each.
     pub fn rollback(&mut self, sys: &dyn Sys) -> Result<RollbackReport, ApplyError> {
         let rules = Rules { force: false, same_boot: true, netns: Netns::Same, persisted: false };
+        self.locate(sys);
         let floor = oldest_priors(self.log.ledger.standing.iter());
         roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock)
     }
@@ -376,6 +405,24 @@ impl<W: Writer> Session<W> {
         }
         if self.watched { Ok(()) } else { self.log.push(&JournalEntry::Confirmed { at_unix_ns }) }
     }
+}
+
+/// Whether a write had an effect. A feature that another setting keeps from coming keeps the wish: that alone is none.
+fn acted(op: &Op, now: &State, prior: &State) -> bool {
+    if same(&op.locus, now, prior) {
+        return false;
+    }
+    let in_force = |s: &State| s.to_string().split(' ').next().map(str::to_owned);
+    !matches!(op.locus, Locus::Feature { .. }) || in_force(now) != in_force(prior) || in_force(now) == in_force(&op.set)
+}
+
+/// Those of the places beside a write that are no longer as they were, as they are now.
+fn changed<W: Writer>(writer: &W, sys: &dyn Sys, beside: &[Beside]) -> Vec<Beside> {
+    let differs = |was: &Beside| {
+        let state = writer.state(sys, &was.locus).into_value()?;
+        (!same(&was.locus, &state, &was.state)).then(|| Beside { locus: was.locus.clone(), state })
+    };
+    beside.iter().filter_map(differs).collect()
 }
 
 /// Refuses while a transaction of this boot stands applied and is neither confirmed nor rolled back: what it left

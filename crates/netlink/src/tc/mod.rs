@@ -9,4 +9,4 @@ pub mod qdisc;
 mod restore;
 
 pub use qdisc::{Handle, Parent, Qdisc, delete, put, qdiscs};
-pub use restore::{restorable, why_not_restorable};
+pub use restore::{attached, restorable, why_not_restorable};
