@@ -120,13 +120,12 @@ pub(crate) fn locate<W: Writer>(sys: &dyn Sys, writer: &W, ledger: &mut Ledger, 
     for s in &mut ledger.standing {
         let Some(device) = s.device.clone() else { continue };
         let plain = Device { irq: None, ..device.clone() };
-        let at = match known.iter().find(|(d, _)| *d == plain) {
-            Some((_, at)) => at.clone(),
-            None => {
-                let at = writer.find(sys, &plain, netns, same_netns);
-                known.push((plain, at.clone()));
-                at
-            }
+        let at = if let Some((_, at)) = known.iter().find(|(d, _)| *d == plain) {
+            at.clone()
+        } else {
+            let at = writer.find(sys, &plain, netns, same_netns);
+            known.push((plain, at.clone()));
+            at
         };
         s.at = Some(place(sys, writer, s, &device, at));
     }

@@ -286,7 +286,10 @@ fn settle<W: Writer>(sys: &dyn Sys, writer: &mut W, wanted: Vec<Beside>) -> Outc
         match (written, writer.state(sys, &locus)) {
             (_, Reading::Value(now)) if same(&locus, &now, &state) => outcome = Outcome::Restored,
             (written, now) => {
-                let now = now.value().map_or_else(|| "cannot be read".to_owned(), |n| format!("is {n}"));
+                let now = match (&now, now.why_not()) {
+                    (Reading::Value(n), _) => format!("is {n}"),
+                    (_, why) => format!("cannot be read: {}", why.unwrap_or_default().1),
+                };
                 let why = written.err().map_or_else(String::new, |e| format!(" ({e})"));
                 return Outcome::Failed { why: format!("{} was {state} and {now}{why}", words(&locus)) };
             }

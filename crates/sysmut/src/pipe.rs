@@ -35,7 +35,7 @@ pub(crate) fn make(dir: &Path) -> io::Result<(String, PathBuf)> {
     }
     let mut random = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let token: String = random.iter().map(|b| format!("{b:02x}")).collect();
+    let token = lowlat_sys::hex::text_of(&random);
     let at = path(dir, &token).ok_or_else(|| io::Error::other("the token is none"))?;
     let name = CString::new(at.as_os_str().as_bytes())?;
     // SAFETY: `name` is a NUL-terminated string that outlives the call.
