@@ -5,7 +5,7 @@ use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::{Live, Sys, irqs, query};
 
 use crate::ledger::{HolderId, Ledger, Standing};
-use crate::namespaces::all_namespaces;
+use crate::namespaces::{Netns, all_namespaces};
 use crate::writer::{BeforeHold, WriteFailure, Writer};
 
 /// Where an interface is now.
@@ -13,7 +13,9 @@ use crate::writer::{BeforeHold, WriteFailure, Writer};
 pub enum Whereabouts {
     /// In this namespace, under this name.
     Here(String),
-    /// In another namespace.
+    /// In the namespace that it was recorded in, which is not this one.
+    Home,
+    /// In another namespace, which it was moved to.
     Elsewhere {
         /// What leads to it: `/run/netns/NAME`, `/proc/PID/ns/net`.
         netns: String,
@@ -71,17 +73,18 @@ pub(crate) fn find_here(sys: &dyn Sys, wanted: &Device, same_netns: bool) -> Opt
     links(sys).into_iter().map(|l| device(sys, l)).find(is).map(|d| d.name)
 }
 
-/// Where an interface of the running host is, in any namespace that can be entered. `netns` is the one that it was
-/// recorded in.
-pub(crate) fn find_live(sys: &dyn Sys, device: &Device, netns: NetnsId, same_netns: bool) -> Whereabouts {
+/// Where an interface of the running host is, in any namespace that can be entered. `home` is the one that it was recorded
+/// in, where that is another than this one and still there.
+pub(crate) fn find_live(sys: &dyn Sys, device: &Device, home: Option<NetnsId>, same_netns: bool) -> Whereabouts {
     if let Some(name) = find_here(sys, device, same_netns) {
         return Whereabouts::Here(name);
     }
     let all = all_namespaces(sys);
     let mut why = all.hidden;
     for (id, path) in all.paths {
-        let (device, recorded) = (device.clone(), id == netns.inode);
+        let (device, recorded) = (device.clone(), home.is_some_and(|home| home.inode == id));
         match lowlat_sys::in_netns(&path, move || Ok(find_here(&Live::new(), &device, recorded))) {
+            Ok(Some(_)) if recorded => return Whereabouts::Home,
             Ok(Some(name)) => return Whereabouts::Elsewhere { netns: path, name },
             Ok(None) => {}
             // It ended while it was looked for, and its virtual interfaces with it.
@@ -113,9 +116,10 @@ pub(crate) fn irq_position(sys: &dyn Sys, device: &Device, name: &str) -> Option
 }
 
 /// Finds the interface of each standing write of this boot, and names its places by what it is called now. Those whose
-/// interface was not recorded stay as they are. `same_netns`: the transaction is of this namespace.
-pub(crate) fn locate<W: Writer>(sys: &dyn Sys, writer: &W, ledger: &mut Ledger, same_netns: bool) {
-    let netns = ledger.netns;
+/// interface was not recorded stay as they are, and so do those of another namespace that it has not left. `netns` is
+/// where the transaction's namespace stands.
+pub(crate) fn locate<W: Writer>(sys: &dyn Sys, writer: &W, ledger: &mut Ledger, netns: Netns) {
+    let home = (netns == Netns::Other).then_some(ledger.netns);
     let mut known: Vec<(Device, Whereabouts)> = Vec::new();
     for s in &mut ledger.standing {
         let Some(device) = s.device.clone() else { continue };
@@ -123,11 +127,11 @@ pub(crate) fn locate<W: Writer>(sys: &dyn Sys, writer: &W, ledger: &mut Ledger, 
         let at = if let Some((_, at)) = known.iter().find(|(d, _)| *d == plain) {
             at.clone()
         } else {
-            let at = writer.find(sys, &plain, netns, same_netns);
+            let at = writer.find(sys, &plain, home, netns == Netns::Same);
             known.push((plain, at.clone()));
             at
         };
-        s.at = Some(place(sys, writer, s, &device, at));
+        s.at = (at != Whereabouts::Home).then(|| place(sys, writer, s, &device, at));
     }
 }
 

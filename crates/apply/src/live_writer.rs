@@ -30,8 +30,8 @@ fn failure(e: impl std::fmt::Display) -> WriteFailure {
 }
 
 impl Writer for LiveWriter {
-    fn find(&self, sys: &dyn Sys, device: &Device, netns: NetnsId, same_netns: bool) -> Whereabouts {
-        device::find_live(sys, device, netns, same_netns)
+    fn find(&self, sys: &dyn Sys, device: &Device, home: Option<NetnsId>, same_netns: bool) -> Whereabouts {
+        device::find_live(sys, device, home, same_netns)
     }
 
     fn irq(&self, sys: &dyn Sys, device: &Device, name: &str, netns: Option<&str>) -> Option<u32> {

@@ -497,8 +497,8 @@ pub fn rollback_on<W: Writer>(
     let mut found: Vec<Found> =
         found.into_iter().filter(|f| !f.ledger.closed && only.is_none_or(|o| o == f.ledger.transaction)).collect();
     for f in found.iter_mut().filter(|f| f.ledger.boot_id == place.boot_id) {
-        let same_netns = place.look(f.ledger.netns) == Netns::Same;
-        device::locate(sys, writer, &mut f.ledger, same_netns);
+        let netns = place.look(f.ledger.netns);
+        device::locate(sys, writer, &mut f.ledger, netns);
     }
     let floor = oldest_priors(found.iter().flat_map(|f| {
         f.ledger.standing.iter().filter(|s| {

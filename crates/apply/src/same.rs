@@ -49,10 +49,11 @@ fn limits(a: &QdiscState, b: &QdiscState) -> bool {
     [a, b].iter().any(|q| wish(q) && !q.options_hex.is_empty())
 }
 
-/// A handle below 8000: was chosen by somebody, who may name it again (`qdisc_alloc_handle`, net/sched/sch_api.c).
+/// A low handle was chosen by somebody, who may name it again. The kernel numbers from 8000: up (`qdisc_alloc_handle`,
+/// net/sched/sch_api.c), lowlat from 7fff: down (`lowlat_netlink::tc::put`).
 fn numbered(a: &QdiscState, b: &QdiscState) -> bool {
     let number = |q: &QdiscState| u32::from_str_radix(q.handle.trim_end_matches(':'), 16).unwrap_or(0);
-    let chosen = |q: &QdiscState| (1..0x8000).contains(&number(q));
+    let chosen = |q: &QdiscState| (1..0x7f00).contains(&number(q));
     (!chosen(a) && !chosen(b)) || a.handle == b.handle
 }
 
@@ -116,6 +117,14 @@ mod tests {
         let class = Locus::Qdisc { iface: "e".into(), parent: "1:1".into() };
         assert!(same(&class, &fifo("0:", "08000000"), &fifo("8001:", "08000000")));
         assert!(!same(&place, &fifo("0:", "08000000"), &fifo("8001:", "08000000")));
+        // A handle that somebody chose is part of it, and so is what hangs there.
+        assert!(same(&place, &fifo("7fff:", "08000000"), &fifo("8001:", "08000000")));
+        assert!(!same(&place, &fifo("5:", "08000000"), &fifo("8001:", "08000000")));
+        let mut carrying = fifo("5:", "08000000");
+        if let State::Qdisc(q) = &mut carrying {
+            q.carries.push("a rate estimator".into());
+        }
+        assert!(!same(&place, &fifo("5:", "08000000"), &carrying));
         let dropin = Locus::DropIn { path: "/etc/x".into() };
         assert!(!same(&dropin, &State::Text("a b".into()), &State::Text("a  b".into())));
         assert!(!same(&dropin, &State::Text(String::new()), &State::Nothing));

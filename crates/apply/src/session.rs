@@ -372,7 +372,7 @@ impl<W: Writer> Session<W> {
 
     /// Finds the interfaces of what stands: since it was written they may have got other names.
     fn locate(&mut self, sys: &dyn Sys) {
-        device::locate(sys, &self.writer, &mut self.log.ledger, true);
+        device::locate(sys, &self.writer, &mut self.log.ledger, Netns::Same);
     }
 
     fn script(&mut self, locus: &Locus) {

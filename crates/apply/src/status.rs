@@ -28,8 +28,8 @@ pub fn status_on<W: Writer>(
     let persisted = persisted(&all);
     for mut found in all {
         if found.ledger.boot_id == place.boot_id && !found.ledger.closed {
-            let same_netns = place.look(found.ledger.netns) == Netns::Same;
-            device::locate(sys, writer, &mut found.ledger, same_netns);
+            let netns = place.look(found.ledger.netns);
+            device::locate(sys, writer, &mut found.ledger, netns);
         }
         let l = &found.ledger;
         let earlier = l.boot_id != place.boot_id;
@@ -55,7 +55,7 @@ pub fn status_on<W: Writer>(
                 Some(Whereabouts::Hidden { why }) => {
                     Reading::Absent(format!("its interface is not in this network namespace, and {why}"))
                 }
-                None => writer.state(sys, &s.op.locus),
+                Some(Whereabouts::Home) | None => writer.state(sys, &s.op.locus),
             };
             let changed_by_other =
                 now.value().is_some_and(|n| !same(&s.op.locus, n, s.ours()) && !same(&s.op.locus, n, &s.prior));

@@ -26,9 +26,10 @@ pub trait Writer {
     fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
         crate::beside::of(sys, op)
     }
-    /// Where an interface is now, which was recorded in the namespace `netns`. Here only the present one is looked at.
-    fn find(&self, sys: &dyn Sys, device: &Device, netns: NetnsId, same_netns: bool) -> Whereabouts {
-        let _ = netns;
+    /// Where an interface is now. `same_netns`: it was recorded in this namespace; `home`: in that one, which is another.
+    /// Here only the present one is looked at.
+    fn find(&self, sys: &dyn Sys, device: &Device, home: Option<NetnsId>, same_netns: bool) -> Whereabouts {
+        let _ = home;
         let here = device::find_here(sys, device, same_netns);
         here.map_or_else(|| Whereabouts::Hidden { why: "no other is looked at".to_owned() }, Whereabouts::Here)
     }

@@ -150,7 +150,7 @@ impl Writer for Shared {
         };
         Ok(PARTS.iter().map(|p| of(p)).collect())
     }
-    fn find(&self, _: &dyn Sys, device: &Device, _: NetnsId, _: bool) -> Whereabouts {
+    fn find(&self, _: &dyn Sys, device: &Device, _: Option<NetnsId>, _: bool) -> Whereabouts {
         let known = self.0.borrow().links.get(&device.index).cloned();
         known.unwrap_or_else(|| Whereabouts::Hidden { why: "others are not shown".into() })
     }
