@@ -12,7 +12,9 @@
 //! The executor decides nothing: it does the steps it is given, in their order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod beside;
 mod boot;
+mod device;
 pub mod disk;
 mod error;
 pub mod journal;
@@ -31,6 +33,7 @@ mod status;
 mod watch;
 pub mod writer;
 
+pub use device::Whereabouts;
 pub use error::{ApplyError, StepError};
 pub use live::{confirm, hold_dma_latency, refuse_unfinished, rollback_from_disk, status};
 pub use live_writer::LiveWriter;

@@ -134,10 +134,11 @@ pub(crate) fn kept_or_applied(
     Ok(out)
 }
 
-/// The body of the hidden subcommand that keeps a wake-up latency limit: returns when there is nothing to hold.
-pub fn hold_dma_latency(us: u32) -> Result<(), String> {
+/// The body of the hidden subcommand that keeps a wake-up latency limit: returns when there is nothing to hold. `pipe` is
+/// what it is known and ended by; none where the boot started it.
+pub fn hold_dma_latency(us: u32, pipe: Option<&std::path::Path>) -> Result<(), String> {
     let us = i32::try_from(us).map_err(|_| format!("hold a wake-up latency limit of {us} µs: at most {}", i32::MAX))?;
-    holder::hold(us).map_err(|e| {
+    holder::hold(us, pipe).map_err(|e| {
         format!("hold a wake-up latency limit of {us} µs: {e}; {}", lowlat_sys::store::next_where_denied())
     })
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use lowlat_knobs::shell;
 
-use crate::ledger::{Ledger, Standing};
+use crate::ledger::{HolderId, Ledger, Standing};
 use crate::writer::together;
 
 /// File name beside the journal.
@@ -29,7 +29,11 @@ pub fn write(ledger: &Ledger) -> String {
             let run = oldest[n..].iter().take_while(|o| together(&o.op.locus, &s.op.locus));
             out.push_str(&at_once(&run.copied().collect::<Vec<_>>()));
         }
-        let command = match s.holder {
+        let command = match &s.holder {
+            // The pipe is the same in every process-id namespace; opened for both ways it never waits (fifo(7)).
+            Some(HolderId { token: Some(token), .. }) => {
+                format!("h=${{0%/*}}/hold-{token}\nif [ -p \"$h\" ]; then echo end 1<>\"$h\"; fi")
+            }
             // Gone is as good as ended; an id that another process has now is left alone.
             Some(h) => format!("if grep -qsx lowlat-hold /proc/{0}/comm; then kill {0}; fi", h.pid),
             None => shell::restore(&s.op.locus, &s.prior),

@@ -5,6 +5,7 @@ use lowlat_model::{Reading, Schema};
 use lowlat_sys::Sys;
 
 use crate::boot::{in_boot_namespace, persisted, set_again};
+use crate::device::{self, Whereabouts};
 use crate::disk::Disk;
 use crate::error::ApplyError;
 use crate::ledger::Standing;
@@ -25,7 +26,11 @@ pub fn status_on<W: Writer>(
     let (mut applied, mut pending) = (Vec::new(), Vec::new());
     let all = read_all(disk)?;
     let persisted = persisted(&all);
-    for found in all {
+    for mut found in all {
+        if found.ledger.boot_id == place.boot_id && !found.ledger.closed {
+            let netns = place.look(found.ledger.netns);
+            device::locate(sys, writer, &mut found.ledger, netns);
+        }
         let l = &found.ledger;
         let earlier = l.boot_id != place.boot_id;
         let waits = !earlier && !l.confirmed && !l.closed && !l.standing.is_empty();
@@ -41,14 +46,21 @@ pub fn status_on<W: Writer>(
             if earlier && !outlives_boot(&s.op.locus) {
                 again(s)
             } else {
-                !(netns == Netns::Gone && of_namespace(&s.op.locus))
+                matches!(s.at, Some(Whereabouts::Here(_))) || !(netns == Netns::Gone && of_namespace(&s.op.locus))
             }
         };
         for s in l.standing.iter().filter(|s| !s.is_guard()).filter(stands) {
-            let now = if of_namespace(&s.op.locus) && netns != Netns::Same {
-                Reading::Unsupported(format!("belongs to the network namespace {}", l.netns))
-            } else {
-                writer.state(sys, &s.op.locus)
+            let now = match &s.at {
+                Some(Whereabouts::Here(_)) => writer.state(sys, &s.op.locus),
+                Some(Whereabouts::Elsewhere { netns, .. }) => writer.state_in(netns, &s.op.locus),
+                Some(Whereabouts::Gone { why }) => Reading::Absent(why.clone()),
+                _ if of_namespace(&s.op.locus) && netns != Netns::Same => {
+                    Reading::Unsupported(format!("belongs to the network namespace {}", l.netns))
+                }
+                Some(Whereabouts::Hidden { why }) => {
+                    Reading::Absent(format!("its interface is not in this network namespace, and {why}"))
+                }
+                Some(Whereabouts::Home) | None => writer.state(sys, &s.op.locus),
             };
             let changed_by_other =
                 now.value().is_some_and(|n| !same(&s.op.locus, n, s.ours()) && !same(&s.op.locus, n, &s.prior));

@@ -58,9 +58,9 @@ fn main() -> ExitCode {
         }
         ["--elsewhere", dir] => elsewhere(&Store::at(*dir)),
         // What the binary under test is started with by the session itself.
-        ["hold-dma-latency", us] => {
+        ["hold-dma-latency", us, pipe] => {
             catch_sigterm();
-            lowlat_apply::hold_dma_latency(us.parse().unwrap()).unwrap();
+            lowlat_apply::hold_dma_latency(us.parse().unwrap(), Some(Path::new(pipe))).unwrap();
         }
         ["rollback-unless-confirmed", transaction, seconds] => {
             let store = Store::locate().unwrap();
@@ -219,7 +219,7 @@ impl Writer for Parking {
     fn hold(&mut self, _: &str, _: BeforeHold<'_>) -> Result<(), WriteFailure> {
         unreachable!()
     }
-    fn release(&mut self, _: ledger::HolderId) -> Result<(), WriteFailure> {
+    fn release(&mut self, _: &ledger::HolderId) -> Result<bool, WriteFailure> {
         unreachable!()
     }
 }
@@ -422,7 +422,7 @@ fn the_held_limit_ends(store: &Store) {
     let step = PlannedStep { ops: vec![Op::text(Locus::CpuDmaLatency, "1999999999")], ..dma_latency() };
     let mut session = Session::begin(store, &live).unwrap();
     session.apply(&live, &step).unwrap();
-    let holder = session.ledger().standing[0].holder.expect("a holder in the journal");
+    let holder = session.ledger().standing[0].holder.clone().expect("a holder in the journal");
     drop(session);
     let comm = || std::fs::read_to_string(format!("/proc/{}/comm", holder.pid)).unwrap_or_default();
     assert!(comm().starts_with("lowlat"), "{}", comm());

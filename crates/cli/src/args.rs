@@ -69,6 +69,8 @@ pub enum Command {
     HoldDmaLatency {
         /// Limit, µs.
         us: u32,
+        /// The pipe that it is known and ended by.
+        pipe: Option<std::path::PathBuf>,
     },
     /// Rolls a transaction back unless it is confirmed in time (started by apply).
     #[command(hide = true)]

@@ -121,7 +121,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Explain(a) => commands::explain::run(&a, json),
         Command::Report(a) => commands::report::run(&a, json),
         Command::Schema(a) => commands::schema::run(&a),
-        Command::HoldDmaLatency { us } => commands::apply::hold(us),
+        Command::HoldDmaLatency { us, pipe } => commands::apply::hold(us, pipe.as_deref()),
         Command::RollbackUnlessConfirmed { transaction, seconds } => commands::apply::watch(&transaction, seconds),
         Command::LabFar => commands::demo::far(),
         Command::LabNear(a) => commands::demo::near(&a),

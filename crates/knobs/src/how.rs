@@ -474,6 +474,7 @@ impl Entry {
                 handle: String::new(),
                 options_hex: String::new(),
                 summary: options.to_owned(),
+                carries: Vec::new(),
             })
         } else {
             self.encode(&nowhere, &[], was).unwrap_or_else(|_| State::Text(was.to_owned()))

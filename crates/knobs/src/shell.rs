@@ -8,7 +8,11 @@ pub fn restore(locus: &Locus, state: &State) -> String {
     let q = |t: &str| quote(t);
     match locus {
         Locus::File { path } => format!("printf '%s\\n' {} > {}", q(&text), q(path)),
-        Locus::Feature { iface, name } => format!("ethtool -K {} {} {}", q(iface), q(name), q(&text)),
+        // The wish is what is set, where it differs from what is in force.
+        Locus::Feature { iface, name } => {
+            let wish = text.split_once(" [requested ").map_or(text.as_str(), |(_, wish)| wish.trim_end_matches(']'));
+            format!("ethtool -K {} {} {}", q(iface), q(name), q(wish))
+        }
         Locus::Coalesce { iface, param } => format!("ethtool -C {} {}", q(iface), coalesce_words(param, &text)),
         Locus::Ring { iface, param } => format!("ethtool -G {} {} {}", q(iface), q(param), q(&text)),
         Locus::Channels { iface, param } => format!("ethtool -L {} {} {}", q(iface), q(param), q(&text)),
@@ -56,7 +60,18 @@ pub fn restore(locus: &Locus, state: &State) -> String {
                 q(iface)
             )
         }
-        Locus::CpuDmaLatency => "kill $(pgrep -x lowlat-hold)".to_owned(),
+        // No tool of the distributions sets it (ethtool 6.15; ynl is in the kernel's tree alone).
+        Locus::Napi { iface, id, param } => {
+            let words =
+                format!("NAPI instance {id} of {iface}: {param} was {text}, which only lowlat rollback puts back");
+            format!("{{ echo {} >&2; false; }}", q(&words))
+        }
+        Locus::Rss { iface } => {
+            let words = format!("the RSS table of {iface} is put back by lowlat rollback alone");
+            format!("{{ echo {} >&2; false; }}", q(&words))
+        }
+        // Which process it will be is not known before it runs; its journal's script names it.
+        Locus::CpuDmaLatency => "lowlat rollback".to_owned(),
         Locus::DropIn { path } => match state {
             State::Text(t) => format!("printf '%s' {} > {}", q(t), q(path)),
             _ => format!("rm -f {}", q(path)),
@@ -132,6 +147,7 @@ mod tests {
                 handle: handle.into(),
                 options_hex: String::new(),
                 summary: summary.into(),
+                carries: Vec::new(),
             });
             restore(&Locus::Qdisc { iface: "eth0".into(), parent: parent.into() }, &state)
         };

@@ -143,8 +143,8 @@ pub fn persist(json: bool) -> Outcome {
 }
 
 /// Hidden: keeps `/dev/cpu_dma_latency` open until it is ended.
-pub fn hold(us: u32) -> Outcome {
-    lowlat_apply::hold_dma_latency(us).map_err(Failure::new)?;
+pub fn hold(us: u32, pipe: Option<&std::path::Path>) -> Outcome {
+    lowlat_apply::hold_dma_latency(us, pipe).map_err(Failure::new)?;
     Ok(0)
 }
 

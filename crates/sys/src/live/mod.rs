@@ -115,6 +115,12 @@ pub fn netns_cookie_at(path: &str) -> io::Result<u64> {
     os::netns_cookie_at(path)
 }
 
+/// Acts in the network namespace that `path` leads to, with a `/sys` that shows it. Only a thread that ends with the act
+/// enters it, so nothing else of this process ever is there.
+pub fn in_netns<T: Send + 'static>(path: &str, act: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    os::in_netns_with_sys(path, act)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
