@@ -1,6 +1,6 @@
 //! What stands applied, folded from the journal's entries.
 
-use lowlat_model::journal::{JournalEntry, NetnsId};
+use lowlat_model::journal::{Guard, JournalEntry, NetnsId};
 use lowlat_model::op::Target;
 use lowlat_model::{Op, State};
 
@@ -69,6 +69,8 @@ pub struct Ledger {
     pub confirmed: bool,
     /// Nothing of it is left.
     pub closed: bool,
+    /// Who puts it back unless it is confirmed in time.
+    pub guard: Option<Guard>,
 }
 
 impl Ledger {
@@ -90,6 +92,7 @@ impl Ledger {
             next_seq: 0,
             confirmed: false,
             closed: false,
+            guard: None,
         };
         for (n, entry) in rest.iter().enumerate() {
             ledger.take(entry).map_err(|why| JournalError::Corrupt { line: n + 2, why })?;
@@ -127,6 +130,7 @@ impl Ledger {
                 self.of(*seq)?;
                 self.standing.retain(|s| s.seq != *seq);
             }
+            JournalEntry::Guarded { guard } => self.guard = Some(guard.clone()),
             JournalEntry::Confirmed { .. } => self.confirmed = true,
             JournalEntry::Closed { .. } => {
                 if !self.standing.is_empty() {

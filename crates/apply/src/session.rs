@@ -103,6 +103,11 @@ impl<W: Writer> Session<W> {
         self.watched = true;
     }
 
+    /// Appends an entry that is no write of this session.
+    pub(crate) fn note(&mut self, entry: &JournalEntry) -> Result<(), ApplyError> {
+        self.log.push(entry)
+    }
+
     /// Applies a step: all of its writes, or none of them.
     pub fn apply(&mut self, sys: &dyn Sys, step: &PlannedStep) -> Result<Handle, StepError> {
         let mut handle = Handle { seqs: Vec::new(), read_back: Vec::new(), clamped: Vec::new(), reapplied: Vec::new() };
@@ -122,11 +127,12 @@ impl<W: Writer> Session<W> {
         if step.resets_link {
             self.guard(sys, step, handle)?;
         }
-        for op in &step.ops {
+        for (n, op) in step.ops.iter().enumerate() {
             if self.stop.is_some_and(|s| s.load(Ordering::SeqCst)) {
                 return Err(StepError::Stopped);
             }
-            self.write(sys, &step.knob, &step.target, op, handle)?;
+            let (knob, target) = step.setting_of(n);
+            self.write(sys, knob, target, op, handle)?;
         }
         if step.resets_link {
             let guards = handle.seqs.clone();

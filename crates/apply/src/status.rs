@@ -61,5 +61,5 @@ pub fn status_on<W: Writer>(
             });
         }
     }
-    Ok(StatusDocument { schema: Schema::current("status"), applied })
+    Ok(StatusDocument { schema: Schema::current("status"), applied, pending: Vec::new() })
 }

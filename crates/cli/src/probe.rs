@@ -197,8 +197,11 @@ fn run(
     };
     let placed = Placed::take(&placement)?;
     let place = conditions::Run::of(choice, &placed, spec.rt_priority, Ticks::read(&Live::new()));
-    let mut session = Session::open(engine.as_mut(), peer.as_mut(), spec.size, spec.timeout_ns)
+    let mut session =
+        Session::open_unless(engine.as_mut(), peer.as_mut(), spec.size, spec.timeout_ns, signals::stop())
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
+    // From here on a signal ends the round, and what was measured so far is told.
+    signals::at_stake();
     let mut log = open_log()?;
     let sink = log.as_mut().map(|log| log as &mut dyn SampleSink);
     let samples = session.round(spec, sink, signals::stop(), progress)?;
@@ -211,7 +214,8 @@ fn run(
 pub fn reach(path: &Path, engine: &str) -> Result<(), Failure> {
     let mut engine_open = path.open(engine)?;
     let mut peer = path.peer(1_000_000_000)?;
-    let session = Session::open(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns)
+    let session =
+        Session::open_unless(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
         .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
     session.close();
     Ok(())
@@ -262,7 +266,7 @@ fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
         if path.remote.port() == 0 { lowlat_peers::lowlat::DEFAULT_PORT } else { path.remote.port() },
     );
     Ok(Bulk { sink, streams, bytes_per_second: None, preamble: lowlat_peers::lowlat::sink_request(path.key.as_ref()) }
-        .start()?)
+        .start_unless(signals::stop())?)
 }
 
 /// What the figures are of.

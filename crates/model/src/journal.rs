@@ -81,6 +81,11 @@ pub enum JournalEntry {
         /// Field 22 of `/proc/PID/stat`: tells a reused id from the holder.
         start_time: u64,
     },
+    /// A guard waits: what stands goes back at its deadline unless `confirm` comes first. A later one takes its place.
+    Guarded {
+        /// Who, and until when.
+        guard: Guard,
+    },
     /// `confirm` was given: the changes stay, rollback still knows them.
     Confirmed {
         /// Wall clock, ns since the epoch.
@@ -91,6 +96,48 @@ pub enum JournalEntry {
         /// Wall clock, ns since the epoch.
         at_unix_ns: u64,
     },
+}
+
+/// The process that puts a transaction back unless it is confirmed in time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Guard {
+    /// Process id.
+    pub pid: u32,
+    /// Field 22 of `/proc/PID/stat`.
+    pub start_time: u64,
+    /// Drawn anew for each guard; stands on its command line and in its file beside the journal.
+    pub token: String,
+    /// `CLOCK_BOOTTIME` of the journal's boot, ns: this one decides.
+    pub deadline_boot_ns: u64,
+    /// The same by the wall clock, ns since the epoch: for people.
+    pub deadline_unix_ns: u64,
+    /// The process that applies the transaction; 0 for a guard that another command started again.
+    pub applier_pid: u32,
+    /// Its start time.
+    pub applier_start_time: u64,
+    /// Target that is watched.
+    #[serde(default)]
+    pub watch: Option<String>,
+    /// The path to it counts as cut when no answer came for this long, ns.
+    #[serde(default)]
+    pub lost_after_ns: u64,
+}
+
+/// A transaction that waits for `lowlat confirm`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pending {
+    /// Its id.
+    pub transaction: String,
+    /// Settings that go back.
+    pub settings: usize,
+    /// Time left, ns; 0 when it has passed.
+    pub left_ns: u64,
+    /// When it ends by the wall clock, ns since the epoch.
+    pub deadline_unix_ns: u64,
+    /// Whether the guard that puts it back lives; if not, the next lowlat that root runs takes its place.
+    pub guarded: bool,
+    /// Target that is watched.
+    pub watch: Option<String>,
 }
 
 /// A network namespace.
@@ -145,4 +192,7 @@ pub struct StatusDocument {
     pub schema: Schema,
     /// What stands applied, oldest first.
     pub applied: Vec<Applied>,
+    /// What goes back by itself unless it is confirmed.
+    #[serde(default)]
+    pub pending: Vec<Pending>,
 }

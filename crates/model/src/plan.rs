@@ -64,6 +64,18 @@ pub struct PlannedStep {
     pub needs: Vec<String>,
 }
 
+impl PlannedStep {
+    /// The knob and the target that the n-th write belongs to: its member's, or the step's own.
+    pub fn setting_of(&self, n: usize) -> (&str, &Target) {
+        let mut before = 0;
+        let member = self.members.iter().find(|m| {
+            before += m.ops;
+            n < before
+        });
+        member.map_or((&self.knob, &self.target), |m| (&m.knob, &m.target))
+    }
+}
+
 /// A setting that was asked for and will not be done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LeftOut {

@@ -16,8 +16,7 @@ mod run;
 mod schema;
 mod terminal;
 
-pub use html::html;
-pub use other::{check, comparison, facts, measurement, noise, plan, status, sweep};
+pub use figures::{is_hidden, visible};
 pub use schema::schema;
 pub use terminal::terminal;
 
@@ -29,12 +28,45 @@ use serde::Serialize;
 pub fn text(document: &RunDocument) -> String {
     let mut out = run::block(document);
     out.push_str(&page::text(&run::sections(document)));
-    out
+    visible(&out)
+}
+
+/// A run as one page that needs nothing else.
+pub fn html(document: &RunDocument) -> String {
+    visible(&html::html(document))
+}
+
+macro_rules! documents {
+    ($($(#[doc = $words:literal])+ $name:ident($document:ty);)+) => {$(
+        $(#[doc = $words])+
+        pub fn $name(document: &$document) -> String {
+            visible(&other::$name(document))
+        }
+    )+};
+}
+
+documents! {
+    /// Findings as text.
+    check(lowlat_model::finding::CheckDocument);
+    /// A comparison as text.
+    comparison(lowlat_model::verdict::Comparison);
+    /// A host as text.
+    facts(lowlat_model::Facts);
+    /// A measurement as text.
+    measurement(lowlat_model::Measurement);
+    /// Noise as text.
+    noise(lowlat_model::noise::NoiseDocument);
+    /// A plan as text.
+    plan(lowlat_model::Plan);
+    /// What stands applied, and what goes back by itself, as text.
+    status(lowlat_model::journal::StatusDocument);
+    /// A sweep as text.
+    sweep(lowlat_model::SweepDocument);
 }
 
 /// A run as Markdown: the same block as a code block, the details as headings, tables and lists.
 pub fn markdown(document: &RunDocument) -> String {
-    format!("```text\n{}```\n\n{}", run::block(document), page::markdown(&run::sections(document)))
+    visible(&format!("```text\n{}```\n\n{}", run::block(document), page::markdown(&run::sections(document))))
 }
 
 /// The formats of [`stored`].
@@ -58,11 +90,11 @@ pub fn stored(run: &StoredRun, format: Format) -> String {
         };
     }
     let (title, sections) = other::sections(run);
-    match format {
+    visible(&match format {
         Format::Text => page::text(&sections).trim_start().to_owned(),
         Format::Markdown => page::markdown(&sections),
         Format::Html => html::page(&title, &sections),
-    }
+    })
 }
 
 /// Any document as indented JSON, with a newline at its end.

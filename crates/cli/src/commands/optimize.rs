@@ -36,6 +36,7 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
     };
     let store = Store::locate()?;
     optimize::preflight(&job, &live, &store)?;
+    crate::signals::at_stake();
     let Finished { document, plan, session } = optimize::run(&job, &live, &store, &mut output::progress)?;
     if let Some(mut session) = session {
         if args.rollback {

@@ -3,6 +3,7 @@
 use lowlat_model::finding::Setting;
 use lowlat_model::{Facts, Plan, Risk};
 use lowlat_sys::Live;
+use lowlat_sys::store::{Output, StoreError};
 
 use crate::args::PlanArgs;
 use crate::failure::{Failure, Outcome};
@@ -11,15 +12,15 @@ use crate::output;
 /// Runs the command.
 pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     let live = Live::new();
+    let out = args.out.as_deref().map(Output::prove).transpose().map_err(unwritable)?;
     let plan = match args.set.as_slice() {
         [knob, target, value] => one(knob, target, value, live, args.allow_disruptive)?,
         _ => planned(&super::facts_from(args.facts.as_deref(), None, args.iface.as_deref(), None)?, args, live),
     };
-    if let Some(file) = &args.out {
+    if let Some(out) = out {
         let text = serde_json::to_vec_pretty(&plan)
             .map_err(|e| Failure::new(format!("write the plan: {e}; report this as a bug")))?;
-        lowlat_sys::store::write_atomic(file, &text)
-            .map_err(|e| Failure::because(e, "name a file that can be written with --out"))?;
+        out.write(&text).map_err(unwritable)?;
     }
     if json {
         output::json(&plan)?;
@@ -27,6 +28,10 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
         output::text(&lowlat_report::plan(&plan));
     }
     Ok(0)
+}
+
+fn unwritable(e: StoreError) -> Failure {
+    Failure::because(e, "name a file that can be written with --out")
 }
 
 fn planned(facts: &Facts, args: &PlanArgs, live: Live) -> Plan {

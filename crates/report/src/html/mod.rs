@@ -17,7 +17,7 @@ use crate::run;
 use writer::Html;
 
 /// The page.
-pub fn html(d: &RunDocument) -> String {
+pub(crate) fn html(d: &RunDocument) -> String {
     let mut h = begin(&format!("lowlat: {} to {}", line(&d.iface), line(&d.target)));
     head(&mut h, d);
     cards(&mut h, d);

@@ -7,7 +7,7 @@ use crate::figures::{line, percent, time};
 use crate::page::{Block, Section, Table, text};
 
 /// The document as text.
-pub fn measurement(m: &Measurement) -> String {
+pub(crate) fn measurement(m: &Measurement) -> String {
     text(&sections(m)).trim_start().to_owned()
 }
 

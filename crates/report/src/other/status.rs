@@ -1,14 +1,14 @@
 //! `lowlat status`: what stands applied.
 
 use lowlat_model::Locus;
-use lowlat_model::journal::StatusDocument;
+use lowlat_model::journal::{Pending, StatusDocument};
 
 use crate::figures::line;
 use crate::page::{Section, Table, text};
 
 /// The document as text.
-pub fn status(d: &StatusDocument) -> String {
-    if d.applied.is_empty() {
+pub(crate) fn status(d: &StatusDocument) -> String {
+    if d.applied.is_empty() && d.pending.is_empty() {
         return "Nothing of lowlat's is applied.\n".to_owned();
     }
     let rows = d
@@ -26,7 +26,24 @@ pub fn status(d: &StatusDocument) -> String {
         })
         .collect();
     let table = Table::block(&["knob", "target", "was", "set", "now", ""], rows);
-    text(&[Section::new("Applied", vec![table])]).trim_start().to_owned()
+    let mut out = text(&[Section::new("Applied", vec![table])]).trim_start().to_owned();
+    for p in &d.pending {
+        out.push_str(&pending(p));
+    }
+    out
+}
+
+/// What goes back by itself, and when.
+fn pending(p: &Pending) -> String {
+    let left_s = p.left_ns.div_ceil(1_000_000_000);
+    let cut = p.watch.as_ref().map_or_else(String::new, |t| format!(", and at once when {} stops answering", line(t)));
+    match (p.left_ns, p.guarded) {
+        (0, _) => "Not confirmed in time: its settings go back now.\n".to_owned(),
+        (_, true) => format!("reverts in {left_s} s unless you run `lowlat confirm`{cut}\n"),
+        (_, false) => format!(
+            "should revert in {left_s} s, but its guard was killed: run `lowlat confirm` to keep it, or `lowlat rollback`\n"
+        ),
+    }
 }
 
 /// A value as wide as the widest setting, a queue discipline's; a file's text is longer.
@@ -58,8 +75,21 @@ mod tests {
             now: "ExecStart=-/bin/sh -c x\n".repeat(50),
             changed_by_other: false,
         };
-        let told = status(&StatusDocument { schema: Schema::current("status"), applied: vec![applied] });
+        let told = status(&StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: Vec::new() });
         assert!(told.contains(&path), "{told}");
         assert!(told.lines().all(|l| l.chars().count() < 260), "{told}");
+    }
+
+    #[test]
+    fn what_waits_for_a_confirmation_says_until_when_and_who_watches() {
+        let told = |left_ns: u64, guarded: bool, watch: Option<&str>| {
+            let pending = Pending { settings: 1, left_ns, guarded, watch: watch.map(str::to_owned), ..Pending::default() };
+            status(&StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending: vec![pending] })
+        };
+        let plain = told(19_200_000_000, true, None);
+        assert!(plain.contains("reverts in 20 s unless you run `lowlat confirm`\n"), "{plain}");
+        assert!(told(1, true, Some("gate\x1b[2J")).contains("when gate[2J stops answering"));
+        assert!(told(1, false, None).contains("its guard was killed"));
+        assert!(told(0, true, None).contains("Not confirmed in time"));
     }
 }

@@ -77,6 +77,9 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
                 folder.display()
             ))
         })?;
+        let document = if axis.is_some() { "sweep.json" } else { "measure.json" };
+        lowlat_sys::store::Output::prove(&folder.join(document))
+            .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))?;
     }
     let shown = Line::new(json);
     if let Some(axis) = axis {
