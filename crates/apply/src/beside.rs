@@ -36,13 +36,11 @@ pub fn of(sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
         Locus::Pause { iface, param } => {
             names(&query::pause(sys, iface), param).map(|param| Locus::Pause { iface: iface.clone(), param }).collect()
         }
-        Locus::File { path } => match (op.locus.iface(), path.rsplit_once('/')) {
-            (Some(iface), Some((_, file))) => napis(sys, iface, file)?,
+        Locus::File { path } => match (op.locus.iface(), path.strip_suffix(GOVERNOR)) {
+            (Some(iface), _) => napis(sys, iface, path.rsplit_once('/').map_or("", |(_, file)| file))?,
             // intel_pstate in active mode sets the preference with the governor
             // (Documentation/admin-guide/pm/intel_pstate.rst, "Energy vs Performance Hints").
-            (None, Some((dir, "scaling_governor"))) => {
-                vec![Locus::File { path: format!("{dir}/energy_performance_preference") }]
-            }
+            (None, Some(dir)) => vec![Locus::File { path: format!("{dir}{PREFERENCE}") }],
             _ => Vec::new(),
         },
         _ => Vec::new(),
@@ -95,15 +93,46 @@ fn features(sys: &dyn Sys, iface: &str, name: &str) -> Vec<Locus> {
     places
 }
 
+/// Whether a write at the first place may change the second: what [`of`] may give, without a host to ask.
+pub(crate) fn may_change(own: &Locus, other: &Locus) -> bool {
+    match (own, other) {
+        (Locus::Feature { iface: a, name }, Locus::Feature { iface: b, name: beside }) => {
+            a == b || (name == "rx-lro" && beside == name)
+        }
+        (Locus::Coalesce { iface: a, .. }, Locus::Coalesce { iface: b, .. })
+        | (Locus::Ring { iface: a, .. }, Locus::Ring { iface: b, .. })
+        | (Locus::Channels { iface: a, .. }, Locus::Channels { iface: b, .. })
+        | (Locus::Pause { iface: a, .. }, Locus::Pause { iface: b, .. }) => a == b,
+        (Locus::File { path }, Locus::Napi { iface, param, .. }) => {
+            let file =
+                path.strip_prefix("/sys/class/net/").and_then(|p| p.strip_prefix(iface.as_str())?.strip_prefix('/'));
+            file.and_then(napi_param) == Some(param.as_str())
+        }
+        (Locus::File { path }, Locus::File { path: beside }) => {
+            let dir = path.strip_suffix(GOVERNOR);
+            dir.is_some() && dir == beside.strip_suffix(PREFERENCE)
+        }
+        _ => false,
+    }
+}
+
+const GOVERNOR: &str = "/scaling_governor";
+const PREFERENCE: &str = "/energy_performance_preference";
+
+/// The value of each NAPI instance that a file of the device overwrites.
+fn napi_param(file: &str) -> Option<&'static str> {
+    match file {
+        "gro_flush_timeout" => Some("gro-flush-timeout"),
+        "napi_defer_hard_irqs" => Some("defer-hard-irqs"),
+        "threaded" => Some("threaded"),
+        _ => None,
+    }
+}
+
 /// A device value of NAPI is written into each instance: net/core/dev.h (`netdev_set_gro_flush_timeout`,
 /// `netdev_set_defer_hard_irqs`), net/core/dev.c (`netif_set_threaded`). A kernel without values of their own tells none.
 fn napis(sys: &dyn Sys, iface: &str, file: &str) -> Result<Vec<Locus>, String> {
-    let param = match file {
-        "gro_flush_timeout" => "gro-flush-timeout",
-        "napi_defer_hard_irqs" => "defer-hard-irqs",
-        "threaded" => "threaded",
-        _ => return Ok(Vec::new()),
-    };
+    let Some(param) = napi_param(file) else { return Ok(Vec::new()) };
     match query::napis(sys, iface) {
         Reading::Value(all) => {
             let have = all.into_iter().filter(|napi| napi.values.contains_key(param));

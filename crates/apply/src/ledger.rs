@@ -1,6 +1,6 @@
 //! What stands applied, folded from the journal's entries.
 
-use lowlat_model::journal::{Beside, Device, JournalEntry, NetnsId};
+use lowlat_model::journal::{Beside, Device, Guard, JournalEntry, NetnsId};
 use lowlat_model::op::Target;
 use lowlat_model::{Op, State};
 
@@ -76,12 +76,12 @@ pub struct Ledger {
     pub standing: Vec<Standing>,
     /// The next intent's number.
     pub next_seq: u64,
-    /// When the dead-man timer puts it back, ns of `CLOCK_MONOTONIC`; `None` where none runs.
-    pub due_ns: Option<u64>,
     /// `lowlat confirm` was given, or the command ended as it should.
     pub confirmed: bool,
     /// Nothing of it is left.
     pub closed: bool,
+    /// Who puts it back unless it is confirmed in time.
+    pub guard: Option<Guard>,
 }
 
 impl Ledger {
@@ -101,9 +101,9 @@ impl Ledger {
             at_unix_ns: *at_unix_ns,
             standing: Vec::new(),
             next_seq: 0,
-            due_ns: None,
             confirmed: false,
             closed: false,
+            guard: None,
         };
         for (n, entry) in rest.iter().enumerate() {
             ledger.take(entry).map_err(|why| JournalError::Corrupt { line: n + 2, why })?;
@@ -155,7 +155,7 @@ impl Ledger {
                 self.of(*seq)?;
                 self.standing.retain(|s| s.seq != *seq);
             }
-            JournalEntry::Watched { due_ns } => self.due_ns = Some(*due_ns),
+            JournalEntry::Guarded { guard } => self.guard = Some(guard.clone()),
             JournalEntry::Confirmed { .. } => self.confirmed = true,
             JournalEntry::Closed { .. } => {
                 if !self.standing.is_empty() {

@@ -129,6 +129,8 @@ pub struct RollbackReport {
     pub failed: Vec<Item>,
     /// Entries that were cut off in the middle: the writes they announce never began.
     pub torn: Vec<String>,
+    /// Why a journal could not be brought to its end; the settings went back all the same.
+    pub unwritten: Option<String>,
 }
 
 impl RollbackReport {
@@ -154,6 +156,7 @@ impl RollbackReport {
             complete: self.complete(),
             settings: settings.collect(),
             torn: self.torn.clone(),
+            unwritten: self.unwritten.clone(),
         }
     }
 
@@ -174,6 +177,9 @@ impl RollbackReport {
                 item.was,
                 item.outcome.words()
             );
+        }
+        if let Some(why) = &self.unwritten {
+            let _ = writeln!(out, "the settings went back, and the journal could not be told: {why}");
         }
         let (done, failed) = (self.done.len(), self.failed.len());
         let _ = match (done, failed) {
@@ -540,7 +546,6 @@ pub(crate) fn roll_back<W: Writer>(
     let mut left: Vec<Locus> = Vec::new();
     // Going back matters more than noting it: a journal that cannot be written (a full disk) stops nothing here. What
     // is not noted is looked at again by the next rollback, which finds it as it was.
-    let mut unwritten: Option<ApplyError> = None;
     let standing = log.ledger.standing.clone();
     let is_here = |s: &Standing| match &s.at {
         Some(at) => matches!(at, Whereabouts::Here(_)),
@@ -549,7 +554,7 @@ pub(crate) fn roll_back<W: Writer>(
     let tried = {
         let mut note = |entry: &JournalEntry| {
             if let Err(error) = log.push(entry) {
-                unwritten.get_or_insert(error);
+                report.unwritten.get_or_insert(error.to_string());
             }
         };
         let here = standing.iter().filter(|s| rules.same_boot && is_here(s));
@@ -559,7 +564,7 @@ pub(crate) fn roll_back<W: Writer>(
         let tried = tried.iter().find(|(locus, _)| *locus == s.op.locus).map(|(_, beside)| beside);
         let mut note = |entry: &JournalEntry| {
             if let Err(error) = log.push(entry) {
-                unwritten.get_or_insert(error);
+                report.unwritten.get_or_insert(error.to_string());
             }
         };
         let outcome = if !rules.same_boot && !outlives_boot(&s.op.locus) {
@@ -600,7 +605,7 @@ pub(crate) fn roll_back<W: Writer>(
             }
         };
         if let Some(Err(error)) = entry.map(|entry| log.push(&entry)) {
-            unwritten.get_or_insert(error);
+            report.unwritten.get_or_insert(error.to_string());
         }
         let item = Item {
             transaction: log.ledger.transaction.clone(),
@@ -616,11 +621,11 @@ pub(crate) fn roll_back<W: Writer>(
         };
         if item.outcome.settled() { report.done.push(item) } else { report.failed.push(item) }
     }
-    if let Some(error) = unwritten {
-        return Err(error);
-    }
-    if log.ledger.standing.is_empty() && !log.ledger.closed {
-        log.push(&JournalEntry::Closed { at_unix_ns: clock() })?;
+    if log.ledger.standing.is_empty()
+        && !log.ledger.closed
+        && let Err(error) = log.push(&JournalEntry::Closed { at_unix_ns: clock() })
+    {
+        report.unwritten.get_or_insert(error.to_string());
     }
     Ok(report)
 }
@@ -643,7 +648,6 @@ pub fn rollback_on<W: Writer>(
         return Err(ApplyError::NoTransaction(only.to_owned()));
     }
     let mut whole = RollbackReport::default();
-    let mut unwritten: Option<ApplyError> = None;
     let persisted = persisted(&found);
     let mut found: Vec<Found> =
         found.into_iter().filter(|f| !f.ledger.closed && only.is_none_or(|o| o == f.ledger.transaction)).collect();
@@ -664,15 +668,12 @@ pub fn rollback_on<W: Writer>(
         }
         let netns = place.look(f.ledger.netns);
         let rules = Rules { force, same_boot: f.ledger.boot_id == place.boot_id, netns, persisted };
-        let mut log = Log::resume(disk, f)?;
-        match roll_back(sys, writer, &mut log, rules, &floor, clock) {
-            Ok(report) => {
-                whole.done.extend(report.done);
-                whole.failed.extend(report.failed);
-            }
-            // The older transactions go back all the same; the first failure is the one that is told.
-            Err(error) => unwritten = unwritten.or(Some(error)),
-        }
+        let mut log = Log::resume(disk, f);
+        let report = roll_back(sys, writer, &mut log, rules, &floor, clock)?;
+        whole.done.extend(report.done);
+        whole.failed.extend(report.failed);
+        // The first failure is the one that is told.
+        whole.unwritten = whole.unwritten.or(report.unwritten);
     }
-    unwritten.map_or(Ok(whole), Err)
+    Ok(whole)
 }

@@ -38,7 +38,8 @@ pub fn write(ledger: &Ledger) -> String {
             Some(h) => format!("if grep -qsx lowlat-hold /proc/{0}/comm; then kill {0}; fi", h.pid),
             None => shell::restore(&s.op.locus, &s.prior),
         };
-        let _ = write!(out, "\n# {} on {}\n{command} || failed=1\n", s.knob, s.target);
+        let what = shell::comment(&format!("{} on {}", s.knob, s.target));
+        let _ = write!(out, "\n# {what}\n{command} || failed=1\n");
     }
     out.push_str("\nexit $failed\n");
     out
@@ -83,7 +84,6 @@ mod tests {
                 stands(2, Locus::File { path: "/proc/sys/x".into() }, "3"),
             ],
             next_seq: 3,
-            due_ns: None,
             confirmed: false,
             closed: false,
         };

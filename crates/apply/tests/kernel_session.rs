@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use lowlat_apply::disk::Folder;
 use lowlat_apply::writer::{BeforeHold, WriteFailure, Writer};
-use lowlat_apply::{ApplyError, NetnsExists, Place, Session, ledger};
+use lowlat_apply::{ApplyError, NetnsExists, Orders, Place, Session, ledger};
 use lowlat_knobs::resolve;
 use lowlat_lab::netns::enter_private;
 use lowlat_model::finding::Setting;
@@ -62,10 +62,15 @@ fn main() -> ExitCode {
             catch_sigterm();
             lowlat_apply::hold_dma_latency(us.parse().unwrap(), Some(Path::new(pipe))).unwrap();
         }
-        ["rollback-unless-confirmed", transaction, seconds] => {
+        ["rollback-unless-confirmed", transaction, token, deadline] => {
             let store = Store::locate().unwrap();
-            lowlat_apply::rollback_unless_confirmed(&store, &Live::new(), transaction, seconds.parse().unwrap())
-                .unwrap();
+            let orders = Orders {
+                transaction: (*transaction).into(),
+                token: (*token).into(),
+                deadline_boot_ns: deadline.parse().unwrap(),
+                watch: None,
+            };
+            lowlat_apply::rollback_unless_confirmed(&store, &Live::new(), &orders, &mut || true).unwrap();
         }
         ["--probe"] => {
             if let Err(e) = enter_private() {
@@ -377,7 +382,7 @@ fn the_timer_puts_back(store: &Store) {
     let live = Live::new();
     let step = step("sysctl.net.ipv4.tcp_autocorking", "host", "0");
     let mut session = Session::begin(store, &live).unwrap();
-    session.watch(1).unwrap();
+    session.watch(1, None).unwrap();
     session.apply(&live, &step).unwrap();
     assert!(session.already_at(&step));
     session.leave_open().unwrap();
@@ -393,7 +398,7 @@ fn the_timer_puts_back(store: &Store) {
 fn a_confirmation_ends_the_timer(store: &Store) {
     let live = Live::new();
     let mut session = Session::begin(store, &live).unwrap();
-    session.watch(3600).unwrap();
+    session.watch(3600, None).unwrap();
     session.apply(&live, &step("sysctl.net.ipv4.tcp_autocorking", "host", "0")).unwrap();
     session.leave_open().unwrap();
     let transaction = session.transaction().to_owned();

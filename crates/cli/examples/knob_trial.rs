@@ -39,10 +39,12 @@ struct Tried {
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     // The executor starts the program it is in again, as the holder of a wake-up latency limit.
-    if let [command, us] = args.as_slice()
+    if let [command, us, pipe @ ..] = args.as_slice()
         && command == "hold-dma-latency"
     {
-        let held = us.parse().map_err(|_| format!("{us:?} is no number")).and_then(lowlat_apply::hold_dma_latency);
+        let pipe = pipe.first().map(std::path::Path::new);
+        let us = us.parse().map_err(|_| format!("{us:?} is no number"));
+        let held = us.and_then(|us| lowlat_apply::hold_dma_latency(us, pipe));
         return ExitCode::from(u8::from(held.is_err()));
     }
     let [iface] = args.as_slice() else {

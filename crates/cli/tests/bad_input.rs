@@ -325,7 +325,7 @@ fn where_nothing_was_ever_applied_the_place_is_named() {
     let never = run(&mut scratch.lowlat(&["status"]));
     assert!(never.exits(0).out.contains(&state) && never.out.contains("nothing was ever applied"), "{never:#?}");
     fs::create_dir(scratch.state()).unwrap();
-    assert_eq!(run(&mut scratch.lowlat(&["status"])).exits(0).out, "Nothing of lowlat's is applied.\n");
+    assert_eq!(run(&mut scratch.lowlat(&["status"])).exits(0).out, "No lowlat changes are active.\n");
 }
 
 #[test]

@@ -519,7 +519,7 @@ fn without_a_confirmation_it_goes_back_by_itself() {
     until("nothing is left running", || lab.pids().is_empty());
 
     let waits = lab.run(&scratch, &["apply", &plan, "--confirm-within", "3s"]);
-    assert!(waits.exits(0).out.contains("reverts in 3 s unless confirmed"), "{waits:#?}");
+    assert!(waits.exits(0).out.contains("reverts in 3 s unless you run `lowlat confirm`"), "{waits:#?}");
     let left = lab.run(&scratch, &["status", "--json"]).json()["pending"][0]["left_ns"].as_u64();
     assert!(left.is_some_and(|ns| ns <= 3_000_000_000), "{left:?}");
     lab.run(&scratch, &["confirm"]).exits(0);

@@ -389,6 +389,33 @@ impl Knob for &'static Entry {
         Ok(ops)
     }
 
+    fn owns(&self, target: &Target, locus: &Locus) -> bool {
+        if self.meta.standing != Standing::Acts {
+            return false;
+        }
+        match (self.place, target, locus) {
+            (Place::Features(names), Target::Iface(i), Locus::Feature { iface, name }) => {
+                i == iface && names.contains(&name.as_str())
+            }
+            // Beside its own, what has to be off before it acts: see `ops`.
+            (Place::Coalesce(own), Target::Iface(i), Locus::Coalesce { iface, param }) => {
+                let adaptive = own.strip_suffix("-usecs").map(|direction| format!("adaptive-{direction}"));
+                i == iface && (param == own || adaptive.as_ref() == Some(param))
+            }
+            (Place::Pause(own), Target::Iface(i), Locus::Pause { iface, param }) => {
+                i == iface && (own.contains(&param.as_str()) || param == "autoneg")
+            }
+            // The file of the policy's first CPU: see `policy_of`.
+            (Place::CpuFile(own), Target::Cpu(n), Locus::File { path }) if own.starts_with("cpufreq/") => {
+                let first = path
+                    .strip_prefix("/sys/devices/system/cpu/cpu")
+                    .and_then(|p| p.strip_suffix(own)?.strip_suffix('/'));
+                first.and_then(|f| f.parse::<u32>().ok().filter(|m| m.to_string() == f)).is_some_and(|m| m <= *n)
+            }
+            _ => self.loci(&Nothing, target).is_ok_and(|loci| loci.contains(locus)),
+        }
+    }
+
     fn persist(&self, target: &Target, value: &str) -> Option<Persist> {
         if self.meta.standing != Standing::Acts {
             return None;

@@ -103,10 +103,10 @@ pub enum JournalEntry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
     },
-    /// A dead-man timer runs: the changes go back at its end unless `confirm` comes first.
-    Watched {
-        /// When they go back, ns of `CLOCK_MONOTONIC` of this boot.
-        due_ns: u64,
+    /// A guard waits: what stands goes back at its deadline unless `confirm` comes first. A later one takes its place.
+    Guarded {
+        /// Who, and until when.
+        guard: Guard,
     },
     /// `confirm` was given: the changes stay, rollback still knows them.
     Confirmed {
@@ -168,6 +168,48 @@ impl Device {
     }
 }
 
+/// The process that puts a transaction back unless it is confirmed in time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Guard {
+    /// Process id.
+    pub pid: u32,
+    /// Field 22 of `/proc/PID/stat`.
+    pub start_time: u64,
+    /// Drawn anew for each guard; stands on its command line and in its file beside the journal.
+    pub token: String,
+    /// `CLOCK_BOOTTIME` of the journal's boot, ns: this one decides.
+    pub deadline_boot_ns: u64,
+    /// The same by the wall clock, ns since the epoch: for people.
+    pub deadline_unix_ns: u64,
+    /// The process that applies the transaction; 0 for a guard that another command started again.
+    pub applier_pid: u32,
+    /// Its start time.
+    pub applier_start_time: u64,
+    /// Target that is watched.
+    #[serde(default)]
+    pub watch: Option<String>,
+    /// The path to it counts as cut when no answer came for this long, ns.
+    #[serde(default)]
+    pub lost_after_ns: u64,
+}
+
+/// A transaction that waits for `lowlat confirm`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pending {
+    /// Its id.
+    pub transaction: String,
+    /// Settings that go back.
+    pub settings: usize,
+    /// Time left, ns; 0 when it has passed.
+    pub left_ns: u64,
+    /// When it ends by the wall clock, ns since the epoch.
+    pub deadline_unix_ns: u64,
+    /// Whether the guard that puts it back lives; if not, the next lowlat that root runs takes its place.
+    pub guarded: bool,
+    /// Target that is watched.
+    pub watch: Option<String>,
+}
+
 /// A network namespace.
 ///
 /// The inode alone names it while it lives. When it ends, the kernel gives its inode to the next one
@@ -220,16 +262,7 @@ pub struct StatusDocument {
     pub schema: Schema,
     /// What stands applied, oldest first.
     pub applied: Vec<Applied>,
-    /// What waits for `lowlat confirm`, and goes back by itself unless it comes.
+    /// What goes back by itself unless it is confirmed.
     #[serde(default)]
     pub pending: Vec<Pending>,
-}
-
-/// A transaction that a dead-man timer watches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Pending {
-    /// Its id.
-    pub transaction: String,
-    /// Until it goes back, ns; 0 where the time is over and it still stands.
-    pub left_ns: u64,
 }

@@ -1,9 +1,9 @@
 //! One transaction while it is open: apply, undo, roll back.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lowlat_model::journal::{Beside, JournalEntry};
+use lowlat_model::journal::{Beside, Guard, JournalEntry};
 use lowlat_model::op::Target;
 use lowlat_model::tune::Resets;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
@@ -105,11 +105,11 @@ impl<W: Writer> Session<W> {
         self.disk.path(self.transaction())
     }
 
-    /// Notes that a dead-man timer runs until `due_ns` (`CLOCK_MONOTONIC`): [`Session::leave_open`] then leaves the
-    /// confirmation to `lowlat confirm`, and `lowlat status` tells how long it waits.
-    pub fn set_watched(&mut self, due_ns: u64) -> Result<(), ApplyError> {
+    /// Notes that a guard waits: [`Session::leave_open`] then leaves the confirmation to `lowlat confirm`, and `lowlat
+    /// status` tells how long it waits.
+    pub(crate) fn set_guarded(&mut self, guard: Guard) -> Result<(), ApplyError> {
         self.watched = true;
-        self.log.push(&JournalEntry::Watched { due_ns })
+        self.log.push(&JournalEntry::Guarded { guard })
     }
 
     /// Applies a step: all of its writes, or none of them.
@@ -153,21 +153,29 @@ impl<W: Writer> Session<W> {
     /// Journals what a link reset may disturb, before it happens: rings and channels are freed and allocated anew, and
     /// with them interrupt affinity, RPS and XPS (tuning audit, "rings/channels").
     fn guard(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut Handle) -> Result<(), StepError> {
-        let members = step.owned_ops().filter_map(|(_, target, _)| target.iface());
-        let ifaces: BTreeSet<&str> = members.chain(step.target.iface()).collect();
-        let mut places: Vec<Locus> = Vec::new();
-        for iface in ifaces {
-            let of = disturbed(sys, iface, |l| self.writer.state(sys, l));
-            places.extend(of.map_err(|why| StepError::Refused { why })?);
+        // Each under a setting of its own interface: so it is known as lowlat's when the journal is read.
+        let own = std::iter::once((step.knob.as_str(), &step.target));
+        let settings = step.owned_ops().map(|(knob, target, _)| (knob, target)).chain(own);
+        let mut owners: BTreeMap<&str, (&str, &Target)> = BTreeMap::new();
+        for (knob, target) in settings {
+            if let Some(iface) = target.iface() {
+                owners.entry(iface).or_insert((knob, target));
+            }
         }
-        for locus in places {
+        let mut places: Vec<(&str, &Target, Locus)> = Vec::new();
+        for (iface, (knob, target)) in owners {
+            let of = disturbed(sys, iface, |l| self.writer.state(sys, l));
+            let of = of.map_err(|why| StepError::Refused { why })?;
+            places.extend(of.into_iter().map(|locus| (knob, target, locus)));
+        }
+        for (knob, target, locus) in places {
             let stands = self.log.ledger.standing.iter().any(|s| s.op.locus == locus);
             // What the step itself sets is put back as its own.
             if stands || step.ops.iter().any(|op| op.locus == locus) {
                 continue;
             }
             let Reading::Value(state) = self.writer.state(sys, &locus) else { continue };
-            let seq = self.intent(sys, &step.knob, &step.target, &Op { locus, set: state.clone() }, &state, &[])?;
+            let seq = self.intent(sys, knob, target, &Op { locus, set: state.clone() }, &state, &[])?;
             self.log.push(&JournalEntry::Done { seq, read_back: state, beside: Vec::new() })?;
             handle.seqs.push(seq);
         }
