@@ -37,6 +37,7 @@ const CASES: &[(&str, Case)] = &[
     ("an interface is followed into another namespace", moved),
     ("an interface that is gone is said to be", gone),
     ("a session follows a rename", renamed_in_a_session),
+    ("the script beside the journal follows a rename", renamed_by_script),
     ("a limit's holder ends from another process-id namespace", holder_elsewhere),
     ("a sysfs of another namespace is not written", foreign_sysfs),
 ];
@@ -361,6 +362,30 @@ fn renamed_in_a_session(store: &Store) {
     assert_eq!((text(&rps("w0")).as_str(), text(&rps("v0")).as_str()), ("0", "1"));
 }
 
+fn script(store: &Store) -> std::path::PathBuf {
+    let all = std::fs::read_dir(store.journal_dir()).unwrap().flatten().map(|e| e.path());
+    all.filter(|p| p.extension().is_some_and(|e| e == "sh")).max().unwrap()
+}
+
+fn renamed_by_script(store: &Store) {
+    steered(store);
+    rename("v0", "w0");
+    impostor("1");
+    assert!(Command::new("sh").arg(script(store)).status().unwrap().success());
+    assert_eq!((text(&rps("w0")).as_str(), text(&rps("v0")).as_str()), ("0", "1"));
+    assert_eq!(roll_back(store), [Outcome::AlreadyPrior]);
+    // Gone: it says so, and writes nothing.
+    steered_again(store);
+    link::delete("w0").unwrap();
+    let out = Command::new("sh").arg(script(store)).output().unwrap();
+    assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("w0 is not in this"), "{out:?}");
+    assert_eq!(text(&rps("v0")), "1");
+}
+
+fn steered_again(store: &Store) {
+    apply(store, &planned("steer.rps", "w0/rx-0", "0").unwrap()).unwrap();
+}
+
 struct Parked(Child);
 
 impl Drop for Parked {
@@ -451,9 +476,7 @@ fn holder_elsewhere(store: &Store) {
 
     // The script that stands beside the journal ends it too, by the same pipe.
     apply(store, &step).unwrap();
-    let script = std::fs::read_dir(store.journal_dir()).unwrap().flatten().map(|e| e.path());
-    let script = script.filter(|p| p.extension().is_some_and(|e| e == "sh")).max().unwrap();
-    assert!(Command::new("sh").arg(script).status().unwrap().success());
+    assert!(Command::new("sh").arg(script(store)).status().unwrap().success());
     let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while limit() != before {
         assert!(std::time::Instant::now() < until, "the holder still holds {}", limit());

@@ -459,7 +459,9 @@ impl Knob for &'static Entry {
         let (Place::Features(names), Target::Iface(i)) = (self.place, target) else {
             return self.undo_one(target, was);
         };
-        let words: Vec<String> = names.iter().map(|n| format!("{n} {was}")).collect();
+        // The wish is what is set, where it differs from what is in force.
+        let wish = was.split_once(" [requested ").map_or(was, |(_, wish)| wish.trim_end_matches(']'));
+        let words: Vec<String> = names.iter().map(|n| format!("{n} {wish}")).collect();
         format!("ethtool -K {} {}", shell::quote(i), words.join(" "))
     }
 }
