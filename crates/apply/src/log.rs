@@ -127,7 +127,11 @@ pub(crate) fn read_all(disk: &dyn Disk) -> Result<Vec<Found>, ApplyError> {
                 let why = format!("it belongs to transaction {}, the file is named {name}", ledger.transaction);
                 return Err(journal(JournalError::Corrupt { line: 1, why }));
             }
-            ledger.standing.iter().try_for_each(|s| disk.trust(s)).map_err(|why| journal(JournalError::Foreign(why)))?;
+            ledger
+                .standing
+                .iter()
+                .try_for_each(|s| disk.trust(s))
+                .map_err(|why| journal(JournalError::Foreign(why)))?;
             found.push(Found { ledger, whole: decoded.whole as u64, torn: decoded.torn });
         }
     }

@@ -98,7 +98,7 @@ impl<W: Writer> Session<W> {
         self.disk.path(self.transaction())
     }
 
-    /// Marks that a dead-man timer runs: [`Session::leave_open`] then leaves the confirmation to `lowlat confirm`.
+    /// Marks that a guard waits: [`Session::leave_open`] then leaves the confirmation to `lowlat confirm`.
     pub fn set_watched(&mut self) {
         self.watched = true;
     }
@@ -370,7 +370,7 @@ impl<W: Writer> Session<W> {
         roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock)
     }
 
-    /// Ends the command and leaves what stands in place: confirmed, unless a dead-man timer waits for `lowlat
+    /// Ends the command and leaves what stands in place: confirmed, unless a guard waits for `lowlat
     /// confirm`; closed, if nothing stands.
     pub fn leave_open(&mut self) -> Result<(), ApplyError> {
         if self.log.ledger.closed {

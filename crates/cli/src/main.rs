@@ -118,7 +118,8 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Schema(a) => commands::schema::run(&a),
         Command::HoldDmaLatency { us } => commands::apply::hold(us),
         Command::RollbackUnlessConfirmed { transaction, token, deadline_boot_ns, watch, lost_after_ns } => {
-            let watch = watch.zip(lost_after_ns).map(|(target, lost_after_ns)| lowlat_apply::Watch { target, lost_after_ns });
+            let watch =
+                watch.zip(lost_after_ns).map(|(target, lost_after_ns)| lowlat_apply::Watch { target, lost_after_ns });
             commands::guard::run(&lowlat_apply::Orders { transaction, token, deadline_boot_ns, watch })
         }
         Command::LabFar => commands::demo::far(),

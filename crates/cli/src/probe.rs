@@ -197,8 +197,7 @@ fn run(
     };
     let placed = Placed::take(&placement)?;
     let place = conditions::Run::of(choice, &placed, spec.rt_priority, Ticks::read(&Live::new()));
-    let mut session =
-        Session::open_unless(engine.as_mut(), peer.as_mut(), spec.size, spec.timeout_ns, signals::stop())
+    let mut session = Session::open_unless(engine.as_mut(), peer.as_mut(), spec.size, spec.timeout_ns, signals::stop())
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
     // From here on a signal ends the round, and what was measured so far is told.
     signals::at_stake();
@@ -216,7 +215,7 @@ pub fn reach(path: &Path, engine: &str) -> Result<(), Failure> {
     let mut peer = path.peer(1_000_000_000)?;
     let session =
         Session::open_unless(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
-        .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
+            .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
     session.close();
     Ok(())
 }

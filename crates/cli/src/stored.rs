@@ -136,7 +136,9 @@ pub fn open(file: &Path) -> Result<(FileReader, LogHead), Failure> {
 
 /// What is said of a log without its end.
 pub fn cut_short(probes: u64) -> String {
-    format!("the sample log is cut short, as a killed run leaves it: the figures are of the {probes} probes before the cut")
+    format!(
+        "the sample log is cut short, as a killed run leaves it: the figures are of the {probes} probes before the cut"
+    )
 }
 
 /// A log's error, with its file.

@@ -58,7 +58,8 @@ pub fn restore(locus: &Locus, state: &State) -> String {
         Locus::RouteMetric { iface, prefix, metric } => {
             let (ip, word) =
                 (if prefix.contains(':') { "ip -6" } else { "ip" }, if metric == "rto_min" { "ms" } else { "" });
-            let set = if text == "0" { String::new() } else { format!(" {} {}", q(metric), q(&format!("{text}{word}"))) };
+            let set =
+                if text == "0" { String::new() } else { format!(" {} {}", q(metric), q(&format!("{text}{word}"))) };
             format!(
                 "{ip} route change $({ip} route show exact {0} dev {1} | sed {2}) dev {1}{set}",
                 q(prefix),

@@ -178,7 +178,9 @@ impl Sys for Captured {
             }
         }
         let stored = format!("{path}{LINK}");
-        let text = self.find(&stored, READING, |at| bytes(at).and_then(|b| String::from_utf8(b).map_err(io::Error::other)).map(Some));
+        let text = self.find(&stored, READING, |at| {
+            bytes(at).and_then(|b| String::from_utf8(b).map_err(io::Error::other)).map(Some)
+        });
         match text {
             Reading::Absent(_) => self.find(path, LINK_READING, |_| Ok(None)),
             other => other,

@@ -31,8 +31,8 @@ use crate::rollback::{Outcome, RollbackReport};
 use crate::session::Session;
 use process::Process;
 
-pub(crate) use attend::{late_s, pending};
 pub use attend::{Attended, attend};
+pub(crate) use attend::{late_s, pending};
 pub use orders::{Orders, Watch};
 
 /// Between two looks at the journal, the clock and the target.
@@ -260,10 +260,10 @@ fn take_over(store: &Store, id: &str) -> Result<lowlat_sys::store::Lock, ApplyEr
             Err(e @ StoreError::Locked { .. }) => e,
             Err(other) => return Err(other.into()),
         };
-        let applier = transaction(store, id).ok().and_then(|l| l.guard).map(|g| Process {
-            pid: g.applier_pid,
-            start_time: g.applier_start_time,
-        });
+        let applier = transaction(store, id)
+            .ok()
+            .and_then(|l| l.guard)
+            .map(|g| Process { pid: g.applier_pid, start_time: g.applier_start_time });
         let holder = store.lock_holder().and_then(Process::of);
         let waited = boottime_ns().saturating_sub(began);
         match holder {

@@ -70,8 +70,7 @@ mod tests {
 
     #[test]
     fn orders_are_words_and_no_two_tokens_are_alike() {
-        let mut orders =
-            Orders { transaction: "1".into(), token: token(), deadline_boot_ns: 7, watch: None };
+        let mut orders = Orders { transaction: "1".into(), token: token(), deadline_boot_ns: 7, watch: None };
         assert_eq!(orders.words()[..2], [SUBCOMMAND, "1"]);
         assert_eq!((orders.words().len(), orders.token.len()), (4, 16));
         orders.watch = Some(Watch { target: "192.0.2.1".into(), lost_after_ns: 9 });
@@ -82,7 +81,9 @@ mod tests {
     #[test]
     fn the_unit_knows_its_state_directory_and_ends_at_once_at_shutdown() {
         let options = unit("00042", Path::new("/var/lib/lowlat"));
-        for option in ["--unit=lowlat-guard-00042", "--setenv=LOWLAT_STATE=/var/lib/lowlat", "--property=TimeoutStopSec=2s"] {
+        for option in
+            ["--unit=lowlat-guard-00042", "--setenv=LOWLAT_STATE=/var/lib/lowlat", "--property=TimeoutStopSec=2s"]
+        {
             assert!(options.iter().any(|o| o == option), "{option}: {options:?}");
         }
     }

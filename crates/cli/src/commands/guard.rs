@@ -58,7 +58,8 @@ fn answers(target: &str) -> bool {
         key_file: None,
         busy_poll: None,
     };
-    Path::new(target, &args, None).and_then(|path| probe::reach(&path, "block")).is_ok()
+    // Not `block`, whose waits a signal ends: the guard takes none.
+    Path::new(target, &args, None).and_then(|path| probe::reach(&path, "epoll")).is_ok()
 }
 
 /// Hidden: the guard.
@@ -79,9 +80,9 @@ pub fn attend(confirm: bool) -> Result<(), Failure> {
         return Ok(());
     }
     // What is wrong with a journal, the command that needs it says.
-    let Ok(attended) = Store::locate().map_err(Failure::from).and_then(|store| {
-        Ok(lowlat_apply::attend(&store, &Live::new())?)
-    }) else {
+    let Ok(attended) =
+        Store::locate().map_err(Failure::from).and_then(|store| Ok(lowlat_apply::attend(&store, &Live::new())?))
+    else {
         return Ok(());
     };
     for one in attended {
@@ -106,10 +107,7 @@ pub fn attend(confirm: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn went_back(
-    transaction: &str,
-    report: &Result<lowlat_apply::RollbackReport, lowlat_apply::ApplyError>,
-) -> String {
+fn went_back(transaction: &str, report: &Result<lowlat_apply::RollbackReport, lowlat_apply::ApplyError>) -> String {
     let late = format!("transaction {transaction} was not confirmed in time and its guard is gone");
     match report {
         Ok(r) if r.complete() && r.unwritten.is_none() => format!("{late}; its settings were put back now"),

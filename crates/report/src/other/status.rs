@@ -75,7 +75,8 @@ mod tests {
             now: "ExecStart=-/bin/sh -c x\n".repeat(50),
             changed_by_other: false,
         };
-        let told = status(&StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: Vec::new() });
+        let told =
+            status(&StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: Vec::new() });
         assert!(told.contains(&path), "{told}");
         assert!(told.lines().all(|l| l.chars().count() < 260), "{told}");
     }
@@ -83,7 +84,8 @@ mod tests {
     #[test]
     fn what_waits_for_a_confirmation_says_until_when_and_who_watches() {
         let told = |left_ns: u64, guarded: bool, watch: Option<&str>| {
-            let pending = Pending { settings: 1, left_ns, guarded, watch: watch.map(str::to_owned), ..Pending::default() };
+            let pending =
+                Pending { settings: 1, left_ns, guarded, watch: watch.map(str::to_owned), ..Pending::default() };
             status(&StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending: vec![pending] })
         };
         let plain = told(19_200_000_000, true, None);

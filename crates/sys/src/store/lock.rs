@@ -50,7 +50,8 @@ pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
     if let Some(file) = &mut file {
         // Overwritten and then cut, so that a full disk has room for it.
         let note = format!("{}\n", std::process::id());
-        let _ = file.rewind().and_then(|()| file.write_all(note.as_bytes())).and_then(|()| file.set_len(note.len() as u64));
+        let _ =
+            file.rewind().and_then(|()| file.write_all(note.as_bytes())).and_then(|()| file.set_len(note.len() as u64));
     }
     Ok(Lock { _held: held })
 }

@@ -173,11 +173,8 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 /// device without an end.
 pub fn open_regular(path: &Path) -> Result<File, StoreError> {
     let cannot = |e| StoreError::cannot("read", path, e);
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .map_err(cannot)?;
+    let file =
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(cannot)?;
     let kind = file.metadata().map_err(cannot)?.file_type();
     let what = match kind {
         k if k.is_file() => return Ok(file),

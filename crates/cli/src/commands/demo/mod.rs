@@ -108,8 +108,7 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
 fn show(document: &RunDocument, html: Option<Output>, json: bool) -> Outcome {
     if let Some(file) = html {
         let page = lowlat_report::html(document);
-        file.write(page.as_bytes())
-            .map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
+        file.write(page.as_bytes()).map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
     }
     super::report::print(document, if json { FormatArg::Json } else { FormatArg::Text })?;
     if document.rollback_verified == Some(true) {
