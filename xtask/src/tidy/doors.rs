@@ -52,7 +52,11 @@ const DOORS: &[(&str, &[Way], &str)] = &[
     ("crates/sysmut/src/pipe.rs", &[Files], "the pipe by which that holder is known and ended"),
     ("crates/apply/src/disk.rs", &[Files], "the journal's disk"),
     ("crates/apply/src/persist.rs", &[Environment], "the boot unit names this program's file"),
-    ("crates/apply/src/watch.rs", &[Files, Processes, Environment], "starts this program again as the dead-man timer"),
+    (
+        "crates/apply/src/guard/",
+        &[Files, Processes, Environment],
+        "starts this program again as the guard, and knows who runs",
+    ),
     (
         "crates/measure/src/gaps.rs",
         &[Files],

@@ -457,7 +457,7 @@ impl<W: Writer> Session<W> {
         roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock)
     }
 
-    /// Ends the command and leaves what stands in place: confirmed, unless a dead-man timer waits for `lowlat
+    /// Ends the command and leaves what stands in place: confirmed, unless a guard waits for `lowlat
     /// confirm`; closed, if nothing stands.
     pub fn leave_open(&mut self) -> Result<(), ApplyError> {
         if self.log.ledger.closed {
