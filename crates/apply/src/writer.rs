@@ -1,5 +1,7 @@
 //! The writing side as the executor sees it, so that tests can stand an in-memory host behind it.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use lowlat_model::journal::{Beside, Device, NetnsId};
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::Sys;
@@ -88,4 +90,83 @@ pub(crate) fn together(a: &Locus, b: &Locus) -> bool {
 pub(crate) fn one_by_one<W: Writer + ?Sized>(writer: &mut W, ops: &[Op]) -> Result<(), WriteFailure> {
     let forwards = ops.iter().try_for_each(|op| writer.write(op));
     forwards.or_else(|first| ops.iter().rev().try_for_each(|op| writer.write(op)).map_err(|_| first))
+}
+
+/// A writer that lists what is asked of it and hands it on to another: for tests of what may be written. Clones share one
+/// list, so one clone goes into a session and the other tells what it did.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder<W> {
+    inner: W,
+    asked: Arc<Mutex<Vec<Op>>>,
+}
+
+impl<W> Recorder<W> {
+    /// Wraps a writer.
+    pub fn new(inner: W) -> Self {
+        Self { inner, asked: Arc::default() }
+    }
+
+    /// Every write that was asked for, made or refused, in order; a holder's is one at its locus.
+    pub fn asked(&self) -> Vec<Op> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, op: Op) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(op);
+    }
+}
+
+impl<W: Writer> Writer for Recorder<W> {
+    fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
+        self.inner.state(sys, locus)
+    }
+
+    fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
+        self.inner.beside(sys, op)
+    }
+
+    fn find(&self, sys: &dyn Sys, device: &Device, home: Option<NetnsId>, same_netns: bool) -> Whereabouts {
+        self.inner.find(sys, device, home, same_netns)
+    }
+
+    fn irq(&self, sys: &dyn Sys, device: &Device, name: &str, netns: Option<&str>) -> Option<u32> {
+        self.inner.irq(sys, device, name, netns)
+    }
+
+    fn state_in(&self, netns: &str, locus: &Locus) -> Reading<State> {
+        self.inner.state_in(netns, locus)
+    }
+
+    fn beside_in(&self, netns: &str, op: &Op) -> Result<Vec<Beside>, String> {
+        self.inner.beside_in(netns, op)
+    }
+
+    fn write_in(&mut self, netns: &str, op: &Op) -> Result<(), WriteFailure> {
+        self.note(op.clone());
+        self.inner.write_in(netns, op)
+    }
+
+    fn write_together_in(&mut self, netns: &str, ops: &[Op]) -> Result<(), WriteFailure> {
+        ops.iter().for_each(|op| self.note(op.clone()));
+        self.inner.write_together_in(netns, ops)
+    }
+
+    fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
+        self.note(op.clone());
+        self.inner.write(op)
+    }
+
+    fn write_together(&mut self, ops: &[Op]) -> Result<(), WriteFailure> {
+        ops.iter().for_each(|op| self.note(op.clone()));
+        self.inner.write_together(ops)
+    }
+
+    fn hold(&mut self, us: &str, before: BeforeHold<'_>) -> Result<(), WriteFailure> {
+        self.note(Op::text(Locus::CpuDmaLatency, us));
+        self.inner.hold(us, before)
+    }
+
+    fn release(&mut self, holder: &HolderId) -> Result<bool, WriteFailure> {
+        self.inner.release(holder)
+    }
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use lowlat_apply::disk::{Append, Disk};
 use lowlat_apply::ledger::HolderId;
-use lowlat_apply::writer::{BeforeHold, WriteFailure, Writer};
+use lowlat_apply::writer::{BeforeHold, Recorder, WriteFailure, Writer};
 use lowlat_apply::{
     NetnsExists, Outcome, Place, RollbackReport, Session, StepError, Whereabouts, rollback_on, status_on,
 };
@@ -312,6 +312,28 @@ fn settings(m: &Shared) -> BTreeMap<String, String> {
 
 fn set(m: &Shared, place: u8, value: &str) {
     m.0.borrow_mut().settings.insert(format!("/proc/sys/net/{place}"), value.into());
+}
+
+/// What is applied and what is put back both go by the writing door, and a recorder there lists each write.
+#[test]
+fn a_recorder_at_the_door_lists_every_write() {
+    let m = machine();
+    let recorder = Recorder::new(m.clone());
+    let mut session =
+        Session::begin_on(Box::new(m.clone()), recorder.clone(), Box::new(()), &place(NETNS), || 5).unwrap();
+    let handle = session.apply(&Nowhere, &step(&[1, 2], 50)).unwrap();
+    m.0.borrow_mut().refuse = Some("/proc/sys/net/3".into());
+    assert!(session.apply(&Nowhere, &step(&[3], 60)).is_err());
+    session.undo(&Nowhere, handle).unwrap();
+    let asked: Vec<String> = recorder
+        .asked()
+        .iter()
+        .map(|op| match &op.locus {
+            Locus::File { path } => format!("{} {}", path.trim_start_matches("/proc/sys/net/"), op.set),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(asked, ["1 50", "2 50", "3 60", "2 2", "1 1"]);
 }
 
 proptest! {

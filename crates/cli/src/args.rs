@@ -618,7 +618,7 @@ pub struct OptimizeArgs {
     /// Also try steps that reset the link.
     #[arg(long)]
     pub allow_disruptive: bool,
-    /// Leave out what other programs of the host would feel: only the interface's own settings are tried.
+    /// Try only settings of the path's own interfaces: nothing that the network namespace or the host shares.
     #[arg(long)]
     pub own_settings_only: bool,
     /// Most pairs of rounds per step; a step whose effect shows sooner takes fewer.

@@ -1,11 +1,12 @@
 //! Where a measurement takes place: which CPUs the prober gets and why, and what bends its figures.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 
 use lowlat_knobs::cpulist::{parse_list, parse_mask};
 use lowlat_measure::placement::Placed;
 use lowlat_model::{Conditions, NotSeen, Reading, tune};
+use lowlat_probes::path;
 use lowlat_sys::{Sys, irqs, query};
 use lowlat_transport::Proto;
 use lowlat_tune::placement;
@@ -23,25 +24,13 @@ pub struct Choice {
     pub near: tune::Placed,
 }
 
-/// The interface by which the kernel would send to `to`: that of the source address it would take. Nothing is sent.
+/// The interface by which the kernel sends to `to`; the first of several next hops.
 fn route(to: SocketAddr, sys: &dyn Sys) -> Option<String> {
-    let any: SocketAddr = if to.is_ipv6() { ([0u16; 8], 0).into() } else { ([0u8; 4], 0).into() };
-    let socket = UdpSocket::bind(any).ok()?;
-    // Any port does: connecting a datagram socket only looks up the route.
-    socket.connect(SocketAddr::new(to.ip(), 9)).ok()?;
-    let source = socket.local_addr().ok()?.ip();
-    let links = query::links(sys).into_value()?;
-    let name = |index: u32| links.iter().find(|l| l.index == index).map(|l| l.name.clone());
-    // What goes to an address of this host goes by loopback, whichever interface has the address.
-    let addresses = query::addresses(sys).into_value()?;
-    let holder = |ip: std::net::IpAddr| {
-        let text = ip.to_string();
-        addresses.iter().find(|a| a.address.split('/').next() == Some(&text)).map(|a| a.index)
-    };
-    if to.ip().is_loopback() || holder(to.ip()).is_some() {
-        return Some("lo".to_owned());
+    match path::route_of(sys, to.into()) {
+        path::Route::Local => Some("lo".to_owned()),
+        path::Route::Out(hops) => hops.into_iter().next().map(|h| h.iface),
+        path::Route::Refused(_) | path::Route::Unknown(_) => None,
     }
-    name(holder(source)?)
 }
 
 /// NUMA node of an interface's device; a virtio device's stands one level up, and -1 means none.

@@ -156,6 +156,73 @@ fn sweeps_are_tables_and_stored_runs() {
     }
 }
 
+/// Both ends are placed, the document says where and why, and the far end's place is given back.
+#[test]
+fn both_ends_are_placed_and_the_reason_is_said() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let args = ["measure", FAR, "--duration", "200ms", "--json"];
+    let measure = |more: &[&str]| {
+        let all: Vec<&str> = args.iter().chain(more).copied().collect();
+        lab.run(&scratch, &all).exits(0).json()
+    };
+    let first = measure(&[]);
+    let (near, far) = (&first["placed"]["near"], &first["placed"]["far"]);
+    let cpu = near["cpu"].as_u64().unwrap();
+    assert!(near["why"].as_str().unwrap().starts_with(&format!("CPU {cpu}: ")), "{near}");
+    assert_eq!((&first["cpu"], &first["flow"]["prober_cpu"]), (&cpu.into(), &cpu.into()), "{:#}", first["flow"]);
+    assert!(first["flow"]["source_port"].as_u64().unwrap() > 0 && first["flow"]["incoming_cpu"].is_u64());
+    assert_eq!(first["conditions"]["placement"], near["why"]);
+    if std::thread::available_parallelism().unwrap().get() > 1 {
+        assert!(far["cpu"].as_u64().unwrap() != cpu && far["why"].as_str().unwrap().contains("same host"), "{far}");
+        // Given back: the next prober is another client, and gets the same.
+        assert_eq!(measure(&["--engine", "spin"])["placed"], first["placed"]);
+        // Held: another one is told so, and is measured all the same.
+        let long = Started::new(&mut lab.lowlat(&scratch, &["measure", FAR, "--duration", "60s", "--json"]));
+        std::thread::sleep(Duration::from_millis(700));
+        let second = measure(&[]);
+        assert_eq!(second["placed"]["far_why_not"], "the far end is placed for another client");
+        assert!(second["received"].as_u64().unwrap() > 0);
+        long.signal("INT");
+        long.wait();
+        assert_eq!(measure(&[])["placed"], first["placed"]);
+    }
+    assert_eq!(measure(&["--cpu", "0"])["placed"]["near"]["why"], "CPU 0, as asked");
+}
+
+/// Far ends that cannot be asked: the run goes on, and the document says why they were not.
+#[test]
+fn a_far_end_that_cannot_be_placed_is_said_and_measured() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let why = |args: &[&str]| {
+        let all: Vec<&str> =
+            ["measure"].iter().chain(args).chain(&["--duration", "200ms", "--json"]).copied().collect();
+        let m = lab.run(&scratch, &all).exits(0).json();
+        assert!(m["received"].as_u64().unwrap() > 0 && m["placed"]["far"].is_null(), "{m:#}");
+        m["placed"]["far_why_not"].as_str().unwrap().to_owned()
+    };
+    assert!(why(&[FAR, "--proto", "icmp"]).contains("far kernel"));
+    let far = lab.serve(&scratch, &["--sockperf", "11111"]);
+    let sockperf = format!("{FAR}:11111");
+    assert!(why(&[&sockperf, "--peer", "sockperf"]).contains("sockperf"));
+    lab.run(&scratch, &["measure", &sockperf, "--peer", "sockperf", "--load", "1"])
+        .refuses(&["load", "sockperf", "--load 0"]);
+    far.signal("TERM");
+    far.wait();
+    // What a far end of before does with a request: answers it like a probe.
+    let socket = lab.in_far(|| std::net::UdpSocket::bind((FAR, 8620)).unwrap());
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let old = std::thread::spawn(move || {
+        let mut room = [0; 2048];
+        while let Ok((len, from)) = socket.recv_from(&mut room) {
+            room[5] |= 1;
+            socket.send_to(&room[..len], from).unwrap();
+        }
+    });
+    assert_eq!(why(&[FAR]), "the far end is too old for placement requests");
+    old.join().unwrap();
+}
+
 #[test]
 fn a_load_stands_beside_the_idle_path() {
     let (lab, scratch) = (Lab::new(), Scratch::new());

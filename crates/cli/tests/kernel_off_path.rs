@@ -147,7 +147,7 @@ fn thirty_topologies_and_no_write_beside_the_path() {
         assert_eq!(beside(&lab, &others), before, "topology {n}: put back");
     }
     assert!(planted > 0 && writes > 0, "the soak did nothing");
-    println!(
+    eprintln!(
         "off-path: {TOPOLOGIES} topologies, {planted} faults on the path, all found; {writes} writes, 0 beside it"
     );
 }

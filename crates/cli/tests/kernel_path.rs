@@ -176,3 +176,28 @@ fn an_ifb_is_on_the_path_where_a_filter_leads_to_it() {
     assert_eq!(names(&found, "elsewhere", "title"), ["a shaper on ifb-off lets packets through too slowly"]);
     assert_eq!(interfaces(&planned(&lab, &["--target", FAR])), ["ifb-on"]);
 }
+
+/// A route that goes another way, an interface that is set down and one that goes: each is one line.
+#[test]
+fn a_path_that_changes_is_noticed() {
+    use lowlat_probes::path::{find, path_changed};
+    let lab = Lab::new();
+    let target = || "198.18.7.1".parse::<std::net::IpAddr>().unwrap().into();
+    let before = lab.in_far(move || find(&lowlat_sys::Live::new(), None, Some(target())).unwrap().links);
+    assert_eq!(before.iter().map(|l| l.name.as_str()).collect::<Vec<_>>(), ["far0"]);
+    let now = || {
+        let before = before.clone();
+        lab.in_far(move || path_changed(&lowlat_sys::Live::new(), &before, Some(target())))
+    };
+    assert_eq!(now(), None);
+    lab.far_ip("link add other0 type veth peer name other1");
+    lab.far_ip("link set other0 up");
+    lab.far_ip("route add 198.18.7.1/32 dev other0");
+    assert_eq!(now().unwrap(), "the route to 198.18.7.1 leaves by other0 now, and left by far0 before");
+    lab.far_ip("route delete 198.18.7.1/32 dev other0");
+    assert_eq!(now(), None);
+    lab.far_ip("link set far0 down");
+    assert_eq!(now().unwrap(), "interface far0 was set down");
+    lab.far_ip("link delete far0");
+    assert_eq!(now().unwrap(), "interface far0 is gone");
+}

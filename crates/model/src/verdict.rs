@@ -126,7 +126,7 @@ pub struct Comparison {
     pub smallest_detectable_ns: Option<u64>,
     /// The whole: judged on P50 *and* P99.
     pub verdict: Verdict,
-    /// The verdict in words, e.g. `no difference shown (would have shown 1.2 µs)`.
+    /// The verdict in words, e.g. `no difference shown (smallest detectable difference 1.2 µs)`.
     pub words: String,
     /// What was set against each other.
     #[serde(default)]

@@ -14,6 +14,7 @@ use lowlat_model::{Plan, PlannedStep, Risk, Schema};
 pub use management::management_ifaces;
 
 /// What the person who asks allows.
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own; none excludes another
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Steps that reset the link or may cut a connection.

@@ -13,6 +13,8 @@ use crate::netlink::{self, Link, Neighbour};
 /// How long the neighbour may take to answer: three requests one second apart is the kernel's own limit
 /// (`mcast_solicit`, `retrans_time`; Documentation/networking/ip-sysctl.rst).
 const RESOLVE_LIMIT: Duration = Duration::from_secs(3);
+/// A source port that is still taken after so long is somebody else's.
+const PORT_LIMIT: Duration = Duration::from_millis(200);
 const RESOLVE_PAUSE: Duration = Duration::from_millis(2);
 
 /// One flow's way out.
@@ -97,7 +99,7 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
     if endpoint.source_port > 0 {
         local.set_port(endpoint.source_port);
     }
-    let reserved = UdpSocket::bind(local).map_err(os(format!("reserve UDP port on {local}")))?;
+    let reserved = reserve(local).map_err(os(format!("reserve UDP port on {local}")))?;
     netlink::bind_to_device(reserved.as_raw_fd(), &link.name).map_err(os(format!("bind to {}", link.name)))?;
     reserved.connect(remote).map_err(|e| EngineError::Unreachable {
         what: format!("connect to {remote} through {}", link.name),
@@ -109,6 +111,20 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
 
     let next_hop = resolve(&link, route.gateway.unwrap_or(remote.ip()))?;
     Ok(Path { link, mac, next_hop, local, reserved })
+}
+
+/// Binds; a port that is taken is waited for a moment: the socket that had it may be on its way out, held by a child that
+/// was forked and has not begun its program yet.
+fn reserve(local: SocketAddr) -> std::io::Result<UdpSocket> {
+    let start = Instant::now();
+    loop {
+        match UdpSocket::bind(local) {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && local.port() > 0 && start.elapsed() < PORT_LIMIT => {
+            }
+            other => return other,
+        }
+        std::thread::sleep(RESOLVE_PAUSE);
+    }
 }
 
 fn read_link(name: &str, what: &str) -> Result<Link, EngineError> {

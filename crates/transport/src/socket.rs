@@ -524,8 +524,8 @@ fn local(endpoint: &Endpoint, raw: bool) -> Option<SocketAddr> {
     Some(local)
 }
 
-/// Binds; a port that is taken is waited for a moment, since the socket that had it may be on its way out (the kernel
-/// drops a registered file of io_uring from a work queue).
+/// Binds; a port that is taken is waited for a moment, since the socket that had it may be on its way out: a registered file
+/// of io_uring goes from a work queue, and a child that was forked holds a copy until it begins its program.
 fn bind(fd: BorrowedFd<'_>, engine: &'static str, local: SocketAddr) -> Result<(), EngineError> {
     let give_up = now() + PORT_NS;
     loop {

@@ -69,10 +69,11 @@ fn median(samples: &[u64]) -> Option<u64> {
 /// What separates the groups, in words.
 fn differs(fast: &[(u64, &Flow)], slow: &[(u64, &Flow)]) -> Vec<String> {
     type Field = fn(&Flow) -> Option<u32>;
-    let fields: [(&str, Field); 4] = [
+    let fields: [(&str, Field); 5] = [
         ("CPU of the prober", |f| f.prober_cpu),
         ("CPU that received", |f| f.incoming_cpu),
         ("receive queue (NAPI id)", |f| f.napi_id),
+        ("receive queue", |f| f.rx_queue),
         ("source port", |f| f.source_port.map(u32::from)),
     ];
     fields
@@ -112,7 +113,7 @@ mod tests {
     }
 
     fn on(cpu: u32, port: u16) -> Flow {
-        Flow { prober_cpu: Some(cpu), source_port: Some(port), incoming_cpu: Some(0), napi_id: None }
+        Flow { prober_cpu: Some(cpu), source_port: Some(port), incoming_cpu: Some(0), ..Flow::default() }
     }
 
     #[test]

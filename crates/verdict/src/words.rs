@@ -182,3 +182,83 @@ fn bare(ratio: f64) -> String {
     let rounded = (ratio * 1e3).round() / 10.0;
     if rounded < 0.0 { format!("−{:.1}", -rounded) } else { format!("+{:.1}", rounded.abs()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn d(q: f64, ratio: f64, low: Option<f64>, high: Option<f64>, verdict: Verdict) -> QuantileDifference {
+        let ns = |r: f64| {
+            #[allow(clippy::cast_possible_truncation)] // small
+            let ns = (r * 10_000.0) as i64;
+            ns
+        };
+        QuantileDifference {
+            q,
+            a_ns: Some(10_000),
+            b_ns: Some(10_000),
+            diff_ns: Some(ns(ratio)),
+            low_ns: low.map(ns),
+            high_ns: high.map(ns),
+            change_ratio: Some(ratio),
+            change_low: low,
+            change_high: high,
+            verdict,
+            ..QuantileDifference::default()
+        }
+    }
+
+    fn test(stopped: Stopped) -> Sequential {
+        Sequential { pairs: 9, stopped, loss: Verdict::Same, ..Sequential::default() }
+    }
+
+    #[test]
+    fn an_open_end_reads_as_a_bound() {
+        let tail = |low, high, verdict| change(&d(0.99, -0.97, low, high, verdict));
+        assert_eq!(tail(None, Some(-0.96), Verdict::Better), "P99 at least 96 % lower");
+        assert_eq!(tail(Some(1.6), None, Verdict::Worse), "P99 at least 160 % higher");
+        assert_eq!(tail(None, Some(0.2), Verdict::Unclear), "P99 −97.0 % [open, +20.0]");
+        assert_eq!(tail(None, None, Verdict::Better), "P99 lower, by how much the sample cannot say");
+        let lost = QuantileDifference { q: 0.99, verdict: Verdict::Worse, ..QuantileDifference::default() };
+        assert_eq!(change(&lost), "more lost or slow beyond P99");
+    }
+
+    #[test]
+    fn the_sentences() {
+        let p50 = d(0.5, -0.123, Some(-0.141), Some(-0.102), Verdict::Better);
+        let p99 = d(0.99, 0.01, Some(-0.041), Some(0.06), Verdict::Unclear);
+        let say = |v, t: &Sequential, q: &[&QuantileDifference]| sequential(v, t, q);
+        assert_eq!(
+            say(Verdict::Better, &test(Stopped::Better), &[&p50, &p99]),
+            "better: P50 −12.3 % [−14.1, −10.2]; P99 not shown to change [−4.1, +6.0]; 9 pairs of rounds"
+        );
+        let worse = d(0.99, 3.0, Some(1.6), Some(46.44), Verdict::Worse);
+        let lossy =
+            Sequential { b_lost: 10, b_sent: 17_491, a_sent: 8_022, loss: Verdict::Worse, ..test(Stopped::Worse) };
+        assert_eq!(
+            say(Verdict::Worse, &lossy, &[&p50, &worse]),
+            "a trade, not better on all: P50 −12.3 % [−14.1, −10.2], P99 +300.0 % [+160.0, +4644.0], loss 0 → 0.057 %; 9 pairs of \
+             rounds"
+        );
+        assert_eq!(
+            say(Verdict::Unclear, &test(Stopped::Futile), &[&p99, &p99]),
+            "no difference shown (smallest detectable difference 0.51 µs); 9 pairs of rounds"
+        );
+        assert_eq!(
+            say(Verdict::Unclear, &test(Stopped::Exhausted), &[&p50, &p99]),
+            "not called better, because something else may be worse: P50 −12.3 % [−14.1, −10.2]; 9 pairs of rounds"
+        );
+        assert!(
+            say(Verdict::Unclear, &test(Stopped::Interrupted), &[]).starts_with("interrupted, no difference shown")
+        );
+        let planned = QuantileDifference { from: Clock::Planned, ..p50 };
+        assert!(say(Verdict::Better, &test(Stopped::Better), &[&planned]).starts_with("better: planned P50 −12.3 %"));
+    }
+
+    #[test]
+    fn losses_are_shares_with_two_digits() {
+        assert_eq!(loss_change((0, 8_022), (10, 17_491)), "loss 0 → 0.057 %");
+        assert_eq!(loss_change((1, 3), (100, 100)), "loss 33 → 100 %");
+        assert_eq!(loss_change((3, 1_000_000), (0, 0)), "loss 0.00030 → 0 %");
+    }
+}

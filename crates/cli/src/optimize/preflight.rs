@@ -39,7 +39,8 @@ pub fn cpu_usable(operation: &str, cpu: u32) -> Result<(), Failure> {
     let allowed = lowlat_measure::placement::allowed_cpus().map_err(|e| {
         Failure::new(format!("{operation} CPU {cpu}: ask which may be used: {e}; run it in another cpuset"))
     })?;
-    if allowed.contains(&cpu) {
+    // An isolated CPU is in no thread's affinity to begin with, and may be pinned to.
+    if allowed.contains(&cpu) || !lowlat_measure::placement::pinnable([cpu]).is_empty() {
         return Ok(());
     }
     let online = Live::new().read("/sys/devices/system/cpu/online").into_value().unwrap_or_default();

@@ -108,13 +108,13 @@ mod tests {
         assert_eq!((tagged.link, tagged.link_elsewhere), (Some(3), false));
         let peer = link(4, |m| m.u32(IFLA_LINK, 3).u32(IFLA_LINK_NETNSID, 0));
         assert!(peer.link_elsewhere);
-        let vxlan = link(5, |m| {
+        let tunnel = link(5, |m| {
             m.nest(IFLA_LINKINFO, |m| {
                 m.text(IFLA_INFO_KIND, "vxlan")
                     .nest(IFLA_INFO_DATA, |m| m.u32(1, 77).attr(2, &[192, 0, 2, 9]).u32(3, 2))
             })
         });
-        assert_eq!((vxlan.remote, vxlan.bound), (Some("192.0.2.9".parse().unwrap()), Some(2)));
+        assert_eq!((tunnel.remote, tunnel.bound), (Some("192.0.2.9".parse().unwrap()), Some(2)));
         let six = link(5, |m| {
             m.nest(IFLA_LINKINFO, |m| m.text(IFLA_INFO_KIND, "vxlan").nest(IFLA_INFO_DATA, |m| m.attr(16, &[1; 16])))
         });

@@ -10,7 +10,7 @@ use lowlat_sys::Sys;
 
 pub(crate) use below::Below;
 pub(crate) use login::login_ifaces;
-pub use reach::{PathProblem, Route, Towards, leads_over, path_changed, route_of};
+pub use reach::{Hop, PathProblem, Route, Towards, leads_over, path_changed, route_of};
 use walk::Walk;
 
 crate::probe! {

@@ -32,7 +32,7 @@ struct Host {
 }
 
 impl Host {
-    fn link(mut self, name: &str, kind: Option<&str>, stacked: Stacked) -> Self {
+    fn link(mut self, name: &str, kind: Option<&str>, stacked: &Stacked) -> Self {
         let index = u32::try_from(self.links.len()).unwrap() + 1;
         self.links.push(LinkInfo {
             index,
@@ -44,20 +44,20 @@ impl Host {
             kind: kind.map(str::to_owned),
             xdp: "none".into(),
         });
-        self.stack.push(Stacked { index, kind: kind.map(str::to_owned), ..stacked });
+        self.stack.push(Stacked { index, kind: kind.map(str::to_owned), ..stacked.clone() });
         self
     }
 
     fn device(self, name: &str) -> Self {
-        self.link(name, None, Stacked::default())
+        self.link(name, None, &Stacked::default())
     }
 
     fn slave(self, name: &str, master: u32) -> Self {
-        self.link(name, None, Stacked { master: Some(master), ..Stacked::default() })
+        self.link(name, None, &Stacked { master: Some(master), ..Stacked::default() })
     }
 
     fn on(self, name: &str, kind: &str, link: u32) -> Self {
-        self.link(name, Some(kind), Stacked { link: Some(link), ..Stacked::default() })
+        self.link(name, Some(kind), &Stacked { link: Some(link), ..Stacked::default() })
     }
 
     fn route(mut self, target: &str, oifs: &[u32], gateway: Option<&str>) -> Self {
@@ -120,7 +120,7 @@ fn facts_of(found: &Found) -> Vec<&str> {
 fn a_vlan_on_a_bond_leads_to_both_slaves() {
     let host = Host::default()
         .device("lo")
-        .link("bond0", Some("bond"), Stacked::default())
+        .link("bond0", Some("bond"), &Stacked::default())
         .slave("eth0", 2)
         .slave("eth1", 2)
         .device("eth2")
@@ -142,7 +142,7 @@ fn a_vlan_on_a_bond_leads_to_both_slaves() {
 
 #[test]
 fn sysfs_tells_where_the_link_dump_does_not_and_another_namespaces_sysfs_is_not_heeded() {
-    let host = Host::default().device("lo").device("eth0").link("bond0", Some("bond"), Stacked::default());
+    let host = Host::default().device("lo").device("eth0").link("bond0", Some("bond"), &Stacked::default());
     let old = |index: &str| {
         FakeSys::new()
             .net(&NetQuery::Links, &host.links)
@@ -159,7 +159,7 @@ fn sysfs_tells_where_the_link_dump_does_not_and_another_namespaces_sysfs_is_not_
 fn of_a_bridge_the_port_behind_which_the_next_hop_is() {
     let host = Host::default()
         .device("lo")
-        .link("br0", Some("bridge"), Stacked::default())
+        .link("br0", Some("bridge"), &Stacked::default())
         .slave("eth0", 2)
         .slave("eth1", 2)
         .route("203.0.113.9", &[2], Some("192.0.2.254"));
@@ -191,7 +191,7 @@ fn macvlan_and_ipvlan_stand_on_their_device_and_a_veth_on_nothing() {
 #[test]
 fn a_device_in_another_namespace_is_said() {
     let below = Stacked { link: Some(1), link_elsewhere: true, ..Stacked::default() };
-    let host = Host::default().device("eth0").link("mv0", Some("macvlan"), below).route("10.0.0.2", &[2], None);
+    let host = Host::default().device("eth0").link("mv0", Some("macvlan"), &below).route("10.0.0.2", &[2], None);
     let found = host.path("10.0.0.2");
     assert_eq!(words(&found), ["mv0 Route"]);
     assert!(found.not_seen[0].why.contains("another network namespace"), "{found:?}");
@@ -204,7 +204,7 @@ fn a_tunnel_leads_to_the_route_of_its_far_end() {
         Host::default()
             .device("eth0")
             .device("eth1")
-            .link("t0", Some(kind), remote)
+            .link("t0", Some(kind), &remote)
             .route("10.9.0.1", &[3], None)
             .route("192.0.2.9", &[2], None)
     };
@@ -215,7 +215,7 @@ fn a_tunnel_leads_to_the_route_of_its_far_end() {
     let host = Host::default()
         .device("eth0")
         .device("eth1")
-        .link("vx0", Some("vxlan"), Stacked::default())
+        .link("vx0", Some("vxlan"), &Stacked::default())
         .route("10.9.0.1", &[3], None)
         .route("192.0.2.8", &[1], None)
         .route("192.0.2.9", &[2], None)
@@ -226,7 +226,7 @@ fn a_tunnel_leads_to_the_route_of_its_far_end() {
         .forwards(3, "02:bb:00:00:00:01", None, Some("192.0.2.9"))
         .path("10.9.0.1");
     assert_eq!(words(&known), ["vx0 Route", "vx0 > eth1 Lower"]);
-    let nowhere = Host::default().link("g0", Some("gre"), Stacked::default()).route("10.9.0.1", &[1], None);
+    let nowhere = Host::default().link("g0", Some("gre"), &Stacked::default()).route("10.9.0.1", &[1], None);
     assert_eq!(facts_of(&nowhere.path("10.9.0.1")), ["path beneath g0"]);
 }
 
@@ -235,7 +235,7 @@ fn wireguard_leads_to_the_peer_that_the_address_belongs_to() {
     let host = Host::default()
         .device("eth0")
         .device("eth1")
-        .link("wg0", Some("wireguard"), Stacked::default())
+        .link("wg0", Some("wireguard"), &Stacked::default())
         .route("10.9.0.1", &[3], None)
         .route("192.0.2.8", &[1], None)
         .route("192.0.2.9", &[2], None);
@@ -277,8 +277,8 @@ fn an_ifb_is_on_the_path_where_a_filter_of_the_path_leads_to_it() {
     let host = Host::default()
         .device("eth0")
         .device("eth1")
-        .link("ifb0", Some("ifb"), ifb())
-        .link("ifb1", Some("ifb"), ifb())
+        .link("ifb0", Some("ifb"), &ifb())
+        .link("ifb1", Some("ifb"), &ifb())
         .route("10.0.0.2", &[1], None);
     let found = host.clone().filter("eth0", "u32", &[3]).filter("eth1", "u32", &[4]).path("10.0.0.2");
     assert_eq!(words(&found), ["eth0 Route", "eth0 > ifb0 Redirect"]);
@@ -299,7 +299,7 @@ fn an_ifb_is_on_the_path_where_a_filter_of_the_path_leads_to_it() {
 fn loops_end_and_many_ports_are_cut() {
     let mut host = Host::default().on("a", "vlan", 2).on("b", "vlan", 1).route("10.0.0.2", &[1], None);
     assert_eq!(words(&host.path("10.0.0.2")), ["a Route", "a > b Lower"]);
-    host = Host::default().link("br0", Some("bridge"), Stacked::default()).route("10.0.0.2", &[1], None);
+    host = Host::default().link("br0", Some("bridge"), &Stacked::default()).route("10.0.0.2", &[1], None);
     for n in 0..400 {
         host = host.slave(&format!("p{n}"), 1);
     }
@@ -404,7 +404,7 @@ fn without_the_kernels_answer_the_tables_tell_and_it_is_said() {
 fn a_path_that_changed_is_told_in_one_line() {
     let host = Host::default()
         .device("lo")
-        .link("bond0", Some("bond"), Stacked::default())
+        .link("bond0", Some("bond"), &Stacked::default())
         .slave("eth0", 2)
         .slave("eth1", 2)
         .device("eth2")

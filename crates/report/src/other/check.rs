@@ -119,8 +119,11 @@ mod tests {
             path: vec!["bond0".into(), "eth0".into()],
         };
         let told = check(&d);
-        assert!(told.starts_with("No fault found.\n\nELSEWHERE ON THIS HOST:\nOff the path (bond0, eth0):"), "{told}");
+        assert!(told.starts_with("No fault found.\nPath: bond0, eth0\n\nELSEWHERE ON THIS HOST:\n"), "{told}");
+        assert!(told.contains("netem-on-path") && !told.contains("try:"), "{told}");
         d.elsewhere.clear();
+        assert_eq!(check(&d), "No fault found.\nPath: bond0, eth0\n");
+        d.path.truncate(1);
         assert_eq!(check(&d), "No fault found.\n");
     }
 
