@@ -406,6 +406,7 @@ pub(crate) fn roll_back<W: Writer>(
     // is not noted is looked at again by the next rollback, which finds it as it was.
     let mut unwritten: Option<ApplyError> = None;
     for s in log.ledger.standing.clone().iter().rev() {
+        let s = &device::line(sys, writer, s);
         let mut note = |entry: &JournalEntry| {
             if let Err(error) = log.push(entry) {
                 unwritten.get_or_insert(error);

@@ -309,6 +309,7 @@ impl<W: Writer> Session<W> {
         let mut resets = false;
         for standing in mine.iter().rev() {
             resets |= standing.is_guard();
+            let standing = &device::line(sys, &self.writer, standing);
             let mut note = |e: &JournalEntry| drop(self.log.push(e));
             match crate::rollback::look_and_put_back(sys, &mut self.writer, standing, false, &mut note) {
                 Outcome::Restored | Outcome::AlreadyPrior => {
@@ -342,6 +343,7 @@ impl<W: Writer> Session<W> {
         for (n, s) in standing.iter().enumerate() {
             // Only the newest write on a place says what should be there now.
             let later = standing[n + 1..].iter().any(|later| later.op.locus == s.op.locus);
+            let s = &device::line(sys, &self.writer, s);
             if later || s.holder.is_some() || !matches!(s.at, None | Some(Whereabouts::Here(_))) {
                 continue;
             }
