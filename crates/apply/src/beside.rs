@@ -127,3 +127,98 @@ fn rules_lost(sys: &dyn Sys, iface: &str, name: &str, set: &State) -> Result<(),
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use lowlat_model::facts::{Feature, Limit};
+    use lowlat_sys::NetQuery;
+    use lowlat_sys::query::{LinkInfo, XskSocket};
+    use lowlat_testkit::FakeSys;
+
+    use super::*;
+    use crate::places::disturbed;
+
+    fn host() -> FakeSys {
+        let link = |index: u32, name: &str| LinkInfo {
+            index,
+            name: name.into(),
+            up: true,
+            operstate: "up".into(),
+            mtu: 1500,
+            mac: None,
+            kind: None,
+            xdp: "none".into(),
+        };
+        FakeSys::new().net(&NetQuery::Links, vec![link(3, "eth0"), link(4, "eth1")])
+    }
+
+    fn off(name: &str) -> Op {
+        Op::text(Locus::Feature { iface: "eth0".into(), name: name.into() }, "off")
+    }
+
+    #[test]
+    fn what_a_link_reset_may_lose_for_good_is_refused() {
+        let reset = |sys: FakeSys| disturbed(&sys, "eth0", |l| lowlat_sys::state(&sys, l)).map(drop);
+        let xsk = |index| vec![XskSocket { index, queue: 1, inode: 77 }];
+        assert_eq!(reset(host()), Ok(()));
+        assert_eq!(reset(host().net(&NetQuery::FlowRules("eth0".into()), 0)), Ok(()));
+        assert_eq!(reset(host().net(&NetQuery::XskSockets, xsk(4))), Ok(()));
+        assert!(
+            reset(host().net(&NetQuery::FlowRules("eth0".into()), 2)).unwrap_err().contains("2 receive flow rules")
+        );
+        assert!(reset(host().net(&NetQuery::XskSockets, xsk(3))).unwrap_err().contains("AF_XDP socket"));
+        let own = xsk(3)[0].inode;
+        let ours = host()
+            .net(&NetQuery::XskSockets, xsk(3))
+            .file("/proc/self/fd/5", "")
+            .link("/proc/self/fd/5", &format!("socket:[{own}]"));
+        assert_eq!(reset(ours), Ok(()));
+        let napis = |v: u64| BTreeMap::from([(8193u32, BTreeMap::from([("gro-flush-timeout", v)]))]);
+        let device = || host().file("/sys/class/net/eth0/gro_flush_timeout", "0\n");
+        assert_eq!(reset(device().net(&NetQuery::Napis("eth0".into()), napis(0))), Ok(()));
+        assert!(
+            reset(device().net(&NetQuery::Napis("eth0".into()), napis(7))).unwrap_err().contains("NAPI instance 8193")
+        );
+    }
+
+    #[test]
+    fn flow_rules_are_not_dropped_with_their_feature() {
+        let sys = host().net(&NetQuery::FlowRules("eth0".into()), 2);
+        assert!(of(&sys, &off("rx-ntuple-filter")).unwrap_err().contains("2 receive flow rules"));
+        assert_eq!(of(&sys, &off("rx-gro")), Ok(Vec::new()));
+        assert_eq!(of(&host(), &off("rx-ntuple-filter")), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_may_change_beside_a_write_is_told_with_what_stands_there() {
+        let feature = |active| Feature { active, changeable: true };
+        let features = BTreeMap::from([("rx-lro", feature(true)), ("rx-gro", feature(true))]);
+        let lower = BTreeMap::from([("rx-lro", feature(true)), ("rx-gro", feature(true))]);
+        let rings =
+            BTreeMap::from([("rx", Limit { current: 256, max: 512 }), ("tx", Limit { current: 128, max: 512 })]);
+        let sys = host()
+            .net(&NetQuery::Features("eth0".into()), features)
+            .net(&NetQuery::Features("eth1".into()), lower)
+            .net(&NetQuery::Rings("eth0".into()), rings)
+            .file("/sys/class/net/eth0/lower_eth1", "");
+        let words = |op: &Op| {
+            let all = of(&sys, op).unwrap();
+            all.iter().map(|b| format!("{} = {}", crate::words(&b.locus), b.state)).collect::<Vec<_>>()
+        };
+        assert_eq!(words(&off("rx-gro")), ["feature rx-lro of eth0 = on"]);
+        assert_eq!(words(&off("rx-lro")), ["feature rx-gro of eth0 = on", "feature rx-lro of eth1 = on"]);
+        let ring = Op::text(Locus::Ring { iface: "eth0".into(), param: "rx".into() }, "512");
+        assert_eq!(words(&ring), ["ring tx of eth0 = 128"]);
+        assert!(words(&Op::file("/proc/sys/net/core/busy_read", "50")).is_empty());
+    }
+
+    #[test]
+    fn an_interface_of_another_namespace_s_sysfs_is_not_written() {
+        let op = Op::file("/sys/class/net/eth0/gro_flush_timeout", "1");
+        let shown = |index: &str| host().file("/sys/class/net/eth0/ifindex", index);
+        assert_eq!(of(&shown("3\n"), &op), Ok(Vec::new()));
+        assert!(of(&shown("9\n"), &op).unwrap_err().contains("another network namespace"));
+    }
+}
