@@ -133,8 +133,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use lowlat_model::facts::{Feature, Limit};
+    use lowlat_model::op::QdiscState;
     use lowlat_sys::NetQuery;
-    use lowlat_sys::query::{LinkInfo, XskSocket};
+    use lowlat_sys::query::{LinkInfo, QdiscReply, XskSocket};
     use lowlat_testkit::FakeSys;
 
     use super::*;
@@ -220,5 +221,46 @@ mod tests {
         let shown = |index: &str| host().file("/sys/class/net/eth0/ifindex", index);
         assert_eq!(of(&shown("3\n"), &op), Ok(Vec::new()));
         assert!(of(&shown("9\n"), &op).unwrap_err().contains("another network namespace"));
+    }
+
+    /// A queue discipline at a place, `root` or a class.
+    fn at(parent: &str, kind: &str, handle: &str, carries: &[&str]) -> QdiscReply {
+        QdiscReply {
+            qdisc: lowlat_testkit::facts::qdisc("eth0", kind, parent, handle),
+            exact: QdiscState {
+                kind: kind.into(),
+                handle: handle.into(),
+                options_hex: String::new(),
+                summary: String::new(),
+                carries: carries.iter().map(|c| (*c).to_owned()).collect(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_queue_discipline_is_replaced_only_where_it_comes_back_whole() {
+        let op = |parent: &str| Op {
+            locus: Locus::Qdisc { iface: "eth0".into(), parent: parent.into() },
+            set: State::Nothing,
+        };
+        let on = |all: &[QdiscReply]| of(&host().net(&NetQuery::Qdiscs, all), &op("root"));
+        assert_eq!(on(&[at("root", "tbf", "5:", &[])]), Ok(Vec::new()));
+        assert!(on(&[at("root", "tbf", "5:", &["filters (u32)"])]).unwrap_err().contains("filters (u32)"));
+        assert!(on(&[at("root", "htb", "5:", &[])]).is_err());
+        assert!(on(&[at("root", "tbf", "5:", &[]), at("5:1", "bfifo", "6:", &[])]).unwrap_err().contains("bfifo"));
+        assert!(on(&[]).unwrap_err().contains("cannot be read"));
+        // What the kernel made comes back by deleting, if it would make the same again.
+        let mq = [at("root", "mq", "0:", &[]), at("0:1", "fq_codel", "0:", &[])];
+        let with_default = |all: &[QdiscReply], default: &str| {
+            let sys = host().net(&NetQuery::Qdiscs, all).file("/proc/sys/net/core/default_qdisc", default);
+            of(&sys, &op("root"))
+        };
+        let one = [at("root", "fq_codel", "0:", &[])];
+        for made in [&mq[..], &one[..]] {
+            assert_eq!(on(made), Ok(Vec::new()));
+            assert_eq!(with_default(made, "fq_codel\n"), Ok(Vec::new()));
+            assert!(with_default(made, "fq\n").unwrap_err().contains("would now make fq"));
+        }
+        assert_eq!(with_default(&[at("root", "noqueue", "0:", &[])], "fq\n"), Ok(Vec::new()));
     }
 }
