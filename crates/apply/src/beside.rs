@@ -114,6 +114,39 @@ fn napis(sys: &dyn Sys, iface: &str, file: &str) -> Result<Vec<Locus>, String> {
     }
 }
 
+/// Ending the threads of NAPI ends their affinity, priority and policy, and the threads that come with the way back are new
+/// ones (`napi_kthread_create`, net/core/dev.c). Asked only before lowlat ends them; those that it started itself go as
+/// they came.
+pub(crate) fn threads_placed(sys: &dyn Sys, op: &Op) -> Result<(), String> {
+    let Locus::File { path } = &op.locus else { return Ok(()) };
+    let (Some(iface), true) = (op.locus.iface(), path.ends_with("/threaded") && op.set.to_string() == "0") else {
+        return Ok(());
+    };
+    // proc_pid_comm(5): 15 bytes, until Linux 5.17 also of kernel threads.
+    let name = format!("napi/{iface}-");
+    let name = name.get(..15).unwrap_or(&name);
+    let as_made = placement(sys, "2");
+    for pid in sys.list("/proc").into_value().unwrap_or_default() {
+        let is = sys.read(&format!("/proc/{pid}/comm")).into_value().is_some_and(|comm| comm.starts_with(name));
+        if is && as_made.is_some() && placement(sys, &pid) != as_made {
+            return Err(format!("its thread {pid} was given CPUs or a priority, which would end with it"));
+        }
+    }
+    Ok(())
+}
+
+/// Allowed CPUs, nice value, real-time priority and policy (proc_pid_status(5); fields 19, 40 and 41 of proc_pid_stat(5)).
+/// A kernel thread begins with those of kthreadd, process 2.
+fn placement(sys: &dyn Sys, pid: &str) -> Option<Vec<String>> {
+    let status = sys.read(&format!("/proc/{pid}/status")).into_value()?;
+    let cpus = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:"))?.trim().to_owned();
+    let stat = sys.read(&format!("/proc/{pid}/stat")).into_value()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    // The state, field 3, is the first of them.
+    let field = |n: usize| fields.get(n - 3).map(|f| (*f).to_owned());
+    Some(vec![cpus, field(19)?, field(40)?, field(41)?])
+}
+
 /// Drivers drop the receive flow rules with the feature that carries them (`igb_set_features`, `ixgbe_set_features`), and
 /// lowlat cannot put a rule back.
 fn rules_lost(sys: &dyn Sys, iface: &str, name: &str, set: &State) -> Result<(), String> {
@@ -221,6 +254,29 @@ mod tests {
         let shown = |index: &str| host().file("/sys/class/net/eth0/ifindex", index);
         assert_eq!(of(&shown("3\n"), &op), Ok(Vec::new()));
         assert!(of(&shown("9\n"), &op).unwrap_err().contains("another network namespace"));
+    }
+
+    #[test]
+    fn threads_that_somebody_placed_are_not_ended() {
+        let stat = |rt: &str, policy: &str| {
+            format!("7 (napi/eth0-8193) S {} 0 {} {rt} {policy} 0", "0 ".repeat(15).trim(), "0 ".repeat(20).trim())
+        };
+        let host = |cpus: &str, rt: &str, policy: &str| {
+            let status = |cpus: &str| format!("Name:\tx\nCpus_allowed_list:\t{cpus}\n");
+            FakeSys::new()
+                .file("/proc/2/comm", "kthreadd\n")
+                .file("/proc/2/status", &status("0-3"))
+                .file("/proc/2/stat", &stat("0", "0"))
+                .file("/proc/7/comm", "napi/eth0-8193\n")
+                .file("/proc/7/status", &status(cpus))
+                .file("/proc/7/stat", &stat(rt, policy))
+        };
+        let end = |iface: &str| Op::file(format!("/sys/class/net/{iface}/threaded"), "0");
+        assert_eq!(threads_placed(&host("0-3", "0", "0"), &end("eth0")), Ok(()));
+        assert!(threads_placed(&host("3", "0", "0"), &end("eth0")).unwrap_err().contains("thread 7"));
+        assert!(threads_placed(&host("0-3", "50", "1"), &end("eth0")).is_err());
+        assert_eq!(threads_placed(&host("3", "0", "0"), &end("eth1")), Ok(()));
+        assert_eq!(threads_placed(&host("3", "0", "0"), &Op::file("/sys/class/net/eth0/threaded", "1")), Ok(()));
     }
 
     /// A queue discipline at a place, `root` or a class.

@@ -210,6 +210,8 @@ pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, f
         Locus::Qdisc { .. } => Vec::new(),
         _ => match writer.beside(sys, &op) {
             Ok(present) => present,
+            // What would be lost is another program's; a place that may be another interface's is never forced.
+            Err(_) if force && matches!(op.locus, Locus::Feature { .. }) => Vec::new(),
             Err(why) => return Outcome::Failed { why },
         },
     };

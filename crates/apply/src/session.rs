@@ -7,6 +7,7 @@ use lowlat_model::op::Target;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_sys::Sys;
 
+use crate::beside::threads_placed;
 use crate::device::{self, Whereabouts};
 use crate::disk::Disk;
 use crate::error::{ApplyError, StepError};
@@ -196,8 +197,8 @@ impl<W: Writer> Session<W> {
             return Ok(());
         }
         // Looked at again here, and not only when the step was planned: more may hang there by now.
-        let beside =
-            self.writer.beside(sys, op).map_err(|why| StepError::Refused { why: format!("{place}: {why}") })?;
+        let beside = threads_placed(sys, op).and_then(|()| self.writer.beside(sys, op));
+        let beside = beside.map_err(|why| StepError::Refused { why: format!("{place}: {why}") })?;
         let seq = self.intent(sys, knob, target, op, &prior, &beside)?;
         self.script(&op.locus);
         let written = self.perform(seq, op)?;
