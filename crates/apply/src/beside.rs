@@ -143,6 +143,39 @@ fn napis(sys: &dyn Sys, iface: &str, file: &str) -> Result<Vec<Locus>, String> {
     }
 }
 
+/// Ending the threads of NAPI ends their affinity, priority and policy, and the threads that come with the way back are new
+/// ones (`napi_kthread_create`, net/core/dev.c). Asked only before lowlat ends them; those that it started itself go as
+/// they came.
+pub(crate) fn threads_placed(sys: &dyn Sys, op: &Op) -> Result<(), String> {
+    let Locus::File { path } = &op.locus else { return Ok(()) };
+    let (Some(iface), true) = (op.locus.iface(), path.ends_with("/threaded") && op.set.to_string() == "0") else {
+        return Ok(());
+    };
+    // proc_pid_comm(5): 15 bytes, until Linux 5.17 also of kernel threads.
+    let name = format!("napi/{iface}-");
+    let name = name.get(..15).unwrap_or(&name);
+    let as_made = placement(sys, "2");
+    for pid in sys.list("/proc").into_value().unwrap_or_default() {
+        let is = sys.read(&format!("/proc/{pid}/comm")).into_value().is_some_and(|comm| comm.starts_with(name));
+        if is && as_made.is_some() && placement(sys, &pid) != as_made {
+            return Err(format!("its thread {pid} was given CPUs or a priority, which would end with it"));
+        }
+    }
+    Ok(())
+}
+
+/// Allowed CPUs, nice value, real-time priority and policy (proc_pid_status(5); fields 19, 40 and 41 of proc_pid_stat(5)).
+/// A kernel thread begins with those of kthreadd, process 2.
+fn placement(sys: &dyn Sys, pid: &str) -> Option<Vec<String>> {
+    let status = sys.read(&format!("/proc/{pid}/status")).into_value()?;
+    let cpus = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:"))?.trim().to_owned();
+    let stat = sys.read(&format!("/proc/{pid}/stat")).into_value()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    // The state, field 3, is the first of them.
+    let field = |n: usize| fields.get(n - 3).map(|f| (*f).to_owned());
+    Some(vec![cpus, field(19)?, field(40)?, field(41)?])
+}
+
 /// Drivers drop the receive flow rules with the feature that carries them (`igb_set_features`, `ixgbe_set_features`), and
 /// lowlat cannot put a rule back.
 fn rules_lost(sys: &dyn Sys, iface: &str, name: &str, set: &State) -> Result<(), String> {
@@ -154,5 +187,166 @@ fn rules_lost(sys: &dyn Sys, iface: &str, name: &str, set: &State) -> Result<(),
             "{iface} has {n} receive flow rules, which would be lost; remove them first (`ethtool -n {iface}`)"
         )),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use lowlat_model::facts::{Feature, Limit};
+    use lowlat_model::op::QdiscState;
+    use lowlat_sys::NetQuery;
+    use lowlat_sys::query::{LinkInfo, Napi, QdiscReply, XskSocket};
+    use lowlat_testkit::FakeSys;
+
+    use super::*;
+    use crate::places::disturbed;
+
+    fn host() -> FakeSys {
+        let link = |index: u32, name: &str| LinkInfo {
+            index,
+            name: name.into(),
+            up: true,
+            operstate: "up".into(),
+            mtu: 1500,
+            mac: None,
+            kind: None,
+            xdp: "none".into(),
+        };
+        FakeSys::new().net(&NetQuery::Links, vec![link(3, "eth0"), link(4, "eth1")])
+    }
+
+    fn off(name: &str) -> Op {
+        Op::text(Locus::Feature { iface: "eth0".into(), name: name.into() }, "off")
+    }
+
+    #[test]
+    fn what_a_link_reset_may_lose_for_good_is_refused() {
+        let reset = |sys: FakeSys| disturbed(&sys, "eth0", |l| lowlat_sys::state(&sys, l)).map(drop);
+        let xsk = |index| vec![XskSocket { index, queue: 1, inode: 77 }];
+        assert_eq!(reset(host()), Ok(()));
+        assert_eq!(reset(host().net(&NetQuery::FlowRules("eth0".into()), 0)), Ok(()));
+        assert_eq!(reset(host().net(&NetQuery::XskSockets, xsk(4))), Ok(()));
+        assert!(
+            reset(host().net(&NetQuery::FlowRules("eth0".into()), 2)).unwrap_err().contains("2 receive flow rules")
+        );
+        assert!(reset(host().net(&NetQuery::XskSockets, xsk(3))).unwrap_err().contains("AF_XDP socket"));
+        let own = xsk(3)[0].inode;
+        let ours = host()
+            .net(&NetQuery::XskSockets, xsk(3))
+            .file("/proc/self/fd/5", "")
+            .link("/proc/self/fd/5", &format!("socket:[{own}]"));
+        assert_eq!(reset(ours), Ok(()));
+        let napis =
+            |v: u64| vec![Napi { id: 8193, irq: None, values: BTreeMap::from([("gro-flush-timeout".to_owned(), v)]) }];
+        let device = || host().file("/sys/class/net/eth0/gro_flush_timeout", "0\n");
+        assert_eq!(reset(device().net(&NetQuery::Napis("eth0".into()), napis(0))), Ok(()));
+        assert!(
+            reset(device().net(&NetQuery::Napis("eth0".into()), napis(7))).unwrap_err().contains("NAPI instance 8193")
+        );
+    }
+
+    #[test]
+    fn flow_rules_are_not_dropped_with_their_feature() {
+        let sys = host().net(&NetQuery::FlowRules("eth0".into()), 2);
+        assert!(of(&sys, &off("rx-ntuple-filter")).unwrap_err().contains("2 receive flow rules"));
+        assert_eq!(of(&sys, &off("rx-gro")), Ok(Vec::new()));
+        assert_eq!(of(&host(), &off("rx-ntuple-filter")), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_may_change_beside_a_write_is_told_with_what_stands_there() {
+        let feature = |active| Feature { active, changeable: true };
+        let features = BTreeMap::from([("rx-lro", feature(true)), ("rx-gro", feature(true))]);
+        let lower = BTreeMap::from([("rx-lro", feature(true)), ("rx-gro", feature(true))]);
+        let rings =
+            BTreeMap::from([("rx", Limit { current: 256, max: 512 }), ("tx", Limit { current: 128, max: 512 })]);
+        let sys = host()
+            .net(&NetQuery::Features("eth0".into()), features)
+            .net(&NetQuery::Features("eth1".into()), lower)
+            .net(&NetQuery::Rings("eth0".into()), rings)
+            .file("/sys/class/net/eth0/lower_eth1", "");
+        let words = |op: &Op| {
+            let all = of(&sys, op).unwrap();
+            all.iter().map(|b| format!("{} = {}", crate::words(&b.locus), b.state)).collect::<Vec<_>>()
+        };
+        assert_eq!(words(&off("rx-gro")), ["feature rx-lro of eth0 = on"]);
+        assert_eq!(words(&off("rx-lro")), ["feature rx-gro of eth0 = on", "feature rx-lro of eth1 = on"]);
+        let ring = Op::text(Locus::Ring { iface: "eth0".into(), param: "rx".into() }, "512");
+        assert_eq!(words(&ring), ["ring tx of eth0 = 128"]);
+        assert!(words(&Op::file("/proc/sys/net/core/busy_read", "50")).is_empty());
+    }
+
+    #[test]
+    fn an_interface_of_another_namespace_s_sysfs_is_not_written() {
+        let op = Op::file("/sys/class/net/eth0/gro_flush_timeout", "1");
+        let shown = |index: &str| host().file("/sys/class/net/eth0/ifindex", index);
+        assert_eq!(of(&shown("3\n"), &op), Ok(Vec::new()));
+        assert!(of(&shown("9\n"), &op).unwrap_err().contains("another network namespace"));
+    }
+
+    #[test]
+    fn threads_that_somebody_placed_are_not_ended() {
+        let stat = |rt: &str, policy: &str| {
+            format!("7 (napi/eth0-8193) S {} 0 {} {rt} {policy} 0", "0 ".repeat(15).trim(), "0 ".repeat(20).trim())
+        };
+        let host = |cpus: &str, rt: &str, policy: &str| {
+            let status = |cpus: &str| format!("Name:\tx\nCpus_allowed_list:\t{cpus}\n");
+            FakeSys::new()
+                .file("/proc/2/comm", "kthreadd\n")
+                .file("/proc/2/status", &status("0-3"))
+                .file("/proc/2/stat", &stat("0", "0"))
+                .file("/proc/7/comm", "napi/eth0-8193\n")
+                .file("/proc/7/status", &status(cpus))
+                .file("/proc/7/stat", &stat(rt, policy))
+        };
+        let end = |iface: &str| Op::file(format!("/sys/class/net/{iface}/threaded"), "0");
+        assert_eq!(threads_placed(&host("0-3", "0", "0"), &end("eth0")), Ok(()));
+        assert!(threads_placed(&host("3", "0", "0"), &end("eth0")).unwrap_err().contains("thread 7"));
+        assert!(threads_placed(&host("0-3", "50", "1"), &end("eth0")).is_err());
+        assert_eq!(threads_placed(&host("3", "0", "0"), &end("eth1")), Ok(()));
+        assert_eq!(threads_placed(&host("3", "0", "0"), &Op::file("/sys/class/net/eth0/threaded", "1")), Ok(()));
+    }
+
+    /// A queue discipline at a place, `root` or a class.
+    fn at(parent: &str, kind: &str, handle: &str, carries: &[&str]) -> QdiscReply {
+        QdiscReply {
+            qdisc: lowlat_testkit::facts::qdisc("eth0", kind, parent, handle),
+            exact: QdiscState {
+                kind: kind.into(),
+                handle: handle.into(),
+                options_hex: String::new(),
+                summary: String::new(),
+                carries: carries.iter().map(|c| (*c).to_owned()).collect(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_queue_discipline_is_replaced_only_where_it_comes_back_whole() {
+        let op = |parent: &str| Op {
+            locus: Locus::Qdisc { iface: "eth0".into(), parent: parent.into() },
+            set: State::Nothing,
+        };
+        let on = |all: &[QdiscReply]| of(&host().net(&NetQuery::Qdiscs, all), &op("root"));
+        assert_eq!(on(&[at("root", "tbf", "5:", &[])]), Ok(Vec::new()));
+        assert!(on(&[at("root", "tbf", "5:", &["filters (u32)"])]).unwrap_err().contains("filters (u32)"));
+        assert!(on(&[at("root", "htb", "5:", &[])]).is_err());
+        assert!(on(&[at("root", "tbf", "5:", &[]), at("5:1", "bfifo", "6:", &[])]).unwrap_err().contains("bfifo"));
+        assert!(on(&[]).unwrap_err().contains("cannot be read"));
+        // What the kernel made comes back by deleting, if it would make the same again.
+        let mq = [at("root", "mq", "0:", &[]), at("0:1", "fq_codel", "0:", &[])];
+        let with_default = |all: &[QdiscReply], default: &str| {
+            let sys = host().net(&NetQuery::Qdiscs, all).file("/proc/sys/net/core/default_qdisc", default);
+            of(&sys, &op("root"))
+        };
+        let one = [at("root", "fq_codel", "0:", &[])];
+        for made in [&mq[..], &one[..]] {
+            assert_eq!(on(made), Ok(Vec::new()));
+            assert_eq!(with_default(made, "fq_codel\n"), Ok(Vec::new()));
+            assert!(with_default(made, "fq\n").unwrap_err().contains("would now make fq"));
+        }
+        assert_eq!(with_default(&[at("root", "noqueue", "0:", &[])], "fq\n"), Ok(Vec::new()));
     }
 }

@@ -123,7 +123,7 @@ pub(crate) fn locate<W: Writer>(sys: &dyn Sys, writer: &W, ledger: &mut Ledger, 
     let mut known: Vec<(Device, Whereabouts)> = Vec::new();
     for s in &mut ledger.standing {
         let Some(device) = s.device.clone() else { continue };
-        let plain = Device { irq: None, ..device.clone() };
+        let plain = Device { irq: None, ..device };
         let at = if let Some((_, at)) = known.iter().find(|(d, _)| *d == plain) {
             at.clone()
         } else {
@@ -131,28 +131,37 @@ pub(crate) fn locate<W: Writer>(sys: &dyn Sys, writer: &W, ledger: &mut Ledger, 
             known.push((plain, at.clone()));
             at
         };
-        s.at = (at != Whereabouts::Home).then(|| place(sys, writer, s, &device, at));
+        name_places(s, &at);
+        s.at = (at != Whereabouts::Home).then_some(at);
     }
 }
 
-fn place<W: Writer>(sys: &dyn Sys, writer: &W, s: &mut Standing, device: &Device, at: Whereabouts) -> Whereabouts {
-    let (name, netns) = match &at {
-        Whereabouts::Here(name) => (name, None),
-        Whereabouts::Elsewhere { netns, name } => (name, Some(netns.as_str())),
-        _ => return at,
-    };
+/// Names the places of a write by what its interface is called there.
+fn name_places(s: &mut Standing, at: &Whereabouts) {
+    let (Whereabouts::Here(name) | Whereabouts::Elsewhere { name, .. }) = at else { return };
     let called = s.op.locus.iface().map(str::to_owned);
     let others = s.beside.iter_mut().chain(s.changed.iter_mut().flatten()).map(|b| &mut b.locus);
     // A port below a bond is another interface; its places keep their name.
     for locus in others.chain([&mut s.op.locus]).filter(|l| l.iface() == called.as_deref()) {
         *locus = locus.on(name);
     }
-    let (Locus::IrqAffinity { index, .. }, Some(action)) = (&mut s.op.locus, &device.irq) else { return at };
-    match writer.irq(sys, device, name, netns) {
+}
+
+/// A standing write with its interrupt line where it is now. Asked right before it is used: a line goes and comes with the
+/// queues of its interface.
+pub(crate) fn line<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> Standing {
+    let mut s = s.clone();
+    let (Locus::IrqAffinity { iface, index }, Some(device)) = (&mut s.op.locus, &s.device) else { return s };
+    let (Some(action), Some(at)) = (&device.irq, &s.at) else { return s };
+    let netns = if let Whereabouts::Elsewhere { netns, .. } = at { Some(netns.as_str()) } else { None };
+    match writer.irq(sys, device, iface, netns) {
         Some(now) => *index = now,
-        None => return Whereabouts::Gone { why: format!("{name} has no interrupt {action} any more") },
+        None if matches!(at, Whereabouts::Here(_) | Whereabouts::Elsewhere { .. }) => {
+            s.at = Some(Whereabouts::Gone { why: format!("{iface} has no interrupt {action} any more") });
+        }
+        None => {}
     }
-    at
+    s
 }
 
 /// As the executor sees the host from another namespace, which an interface was moved to.
@@ -179,5 +188,28 @@ impl<W: Writer> Writer for There<'_, W> {
     }
     fn release(&mut self, holder: &HolderId) -> Result<bool, WriteFailure> {
         self.writer.release(holder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::FakeSys;
+
+    use super::*;
+
+    fn interrupts(names: &[&str]) -> FakeSys {
+        let lines = names.iter().enumerate().map(|(n, name)| format!(" {}: 0 PCI-MSI {n}-edge {name}\n", 40 + n));
+        FakeSys::new().file("/proc/interrupts", &format!("     CPU0\n{}", lines.collect::<String>()))
+    }
+
+    #[test]
+    fn a_line_is_known_by_its_action_and_not_by_its_position() {
+        let device = Device { name: "eth0".into(), irq: Some("eth0-rx-1".into()), ..Device::default() };
+        let at = |names: &[&str], now: &str| irq_position(&interrupts(names), &device, now);
+        assert_eq!(at(&["eth0-rx-0", "eth0-rx-1"], "eth0"), Some(1));
+        assert_eq!(at(&["eth0-rx-1", "eth0-rx-2"], "eth0"), Some(0));
+        // The driver names its lines anew when the link comes up again under another name.
+        assert_eq!(at(&["wan0-tx-0", "wan0-rx-1"], "wan0"), Some(1));
+        assert_eq!(at(&["eth0-rx-0"], "eth0"), None);
     }
 }

@@ -216,6 +216,8 @@ pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, f
         Locus::Qdisc { .. } => Vec::new(),
         _ => match writer.beside(sys, &op) {
             Ok(present) => present,
+            // What would be lost is another program's; a place that may be another interface's is never forced.
+            Err(_) if force && matches!(op.locus, Locus::Feature { .. }) => Vec::new(),
             Err(why) => return Outcome::Failed { why },
         },
     };
@@ -313,21 +315,28 @@ fn write_run<W: Writer>(
         return Vec::new();
     }
     let ops: Vec<Op> = due.iter().map(|(s, to)| Op { locus: s.op.locus.clone(), set: (*to).clone() }).collect();
-    let mut wanted: Vec<(u64, Vec<Beside>)> = Vec::new();
-    for ((s, _), op) in due.iter().zip(&ops) {
+    // One for all of them: as each, newest first, would leave it to the next.
+    let mut wanted: Vec<Beside> = Vec::new();
+    for op in &ops {
         // What may not be written at once may not be written alone either, and is told there.
         let Ok(present) = writer.beside(sys, op) else { return Vec::new() };
-        let mut beside = wanted_beside(sys, writer, s, present, force);
-        // The others of the run go back by themselves.
-        beside.retain(|b| ops.iter().all(|op| op.locus != b.locus));
-        if !beside.is_empty() {
-            note(&JournalEntry::Undoing { seq: s.seq, beside: as_recorded(s, &beside) });
+        let new = present.into_iter().filter(|p| wanted.iter().all(|w| w.locus != p.locus));
+        wanted.extend(new.collect::<Vec<_>>());
+    }
+    for (s, _) in &due {
+        wanted = wanted_beside(sys, writer, s, wanted, force);
+    }
+    // The others of the run go back by themselves.
+    wanted.retain(|b| ops.iter().all(|op| op.locus != b.locus));
+    if !wanted.is_empty() {
+        for (s, _) in &due {
+            note(&JournalEntry::Undoing { seq: s.seq, beside: as_recorded(s, &wanted) });
         }
-        wanted.push((s.seq, beside));
     }
     // Refused or not: each place is looked at, and put back alone where it has to be.
     let _ = writer.write_together(&ops);
-    wanted.into_iter().map(|(seq, beside)| (seq, settle(sys, writer, beside))).collect()
+    let beside = settle(sys, writer, wanted);
+    due.iter().map(|(s, _)| (s.seq, beside.clone())).collect()
 }
 
 /// Puts the places of each interface that go out in one request back to what stood there before all of these writes,
@@ -561,6 +570,13 @@ pub(crate) fn roll_back<W: Writer>(
         put_back_to_the_floor(sys, writer, here, floor, rules.force, &mut note)
     };
     for s in standing.iter().rev() {
+        let mut s = device::line(sys, writer, s);
+        if is_here(&s) {
+            // What went back to what stood before all of these writes is not put to what stood between two of them.
+            let at_the_floor = |b: &Beside| tried.iter().any(|(locus, _)| *locus == b.locus);
+            s.beside.retain(|b| !at_the_floor(b));
+        }
+        let s = &s;
         let tried = tried.iter().find(|(locus, _)| *locus == s.op.locus).map(|(_, beside)| beside);
         let mut note = |entry: &JournalEntry| {
             if let Err(error) = log.push(entry) {

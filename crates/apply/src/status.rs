@@ -45,6 +45,7 @@ pub fn status_on<W: Writer>(
             }
         };
         for s in l.standing.iter().filter(|s| !s.is_guard()).filter(stands) {
+            let s = &device::line(sys, writer, s);
             let now = match &s.at {
                 Some(Whereabouts::Here(_)) => writer.state(sys, &s.op.locus),
                 Some(Whereabouts::Elsewhere { netns, .. }) => writer.state_in(netns, &s.op.locus),

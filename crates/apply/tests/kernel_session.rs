@@ -16,7 +16,7 @@ use lowlat_lab::netns::enter_private;
 use lowlat_model::finding::Setting;
 use lowlat_model::journal::NetnsId;
 use lowlat_model::link::{LinkChangeKind, changes};
-use lowlat_model::tune::Resets;
+use lowlat_model::tune::{Resets, Scope};
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_netlink::route::{address, link};
 use lowlat_netlink::tc::{self, Handle, Parent};
@@ -33,6 +33,7 @@ const CASES: &[(&str, Case)] = &[
     ("a link that goes down and up is noticed, a quiet toggle is not", links_are_watched),
     ("a second session names the first", a_second_session_names_the_first),
     ("the guard puts back", the_timer_puts_back),
+    ("an applier past its time is ended", an_applier_past_its_time_is_ended),
     ("a confirmation ends the guard", a_confirmation_ends_the_timer),
     ("the held limit ends with the rollback", the_held_limit_ends),
     ("a route's metric goes back, with lowlat and without", a_route_metric),
@@ -171,6 +172,12 @@ fn apply_and_park(at: &str, store: &Store) {
         }
         park();
     }
+    if at == "guarded" {
+        let mut session = Session::begin(store, &live).unwrap();
+        session.watch(1, None).unwrap();
+        session.apply(&live, &step("sysctl.net.ipv4.tcp_autocorking", "host", "0")).unwrap();
+        park();
+    }
     store.ensure_writable().unwrap();
     let lock = Box::new(store.lock().unwrap());
     let writer = Parking { before: at == "before", door: lowlat_sysmut::open(), wrote: false };
@@ -301,7 +308,8 @@ fn a_joint_step(store: &Store) {
         joint("nic.gro-flush-timeout", "lan0", "20000"),
         joint("sysctl.net.ipv4.tcp_autocorking", "host", "0"),
     ];
-    let plan = lowlat_plan::order(steps, Vec::new(), &lowlat_plan::Options::default());
+    let plan =
+        lowlat_plan::order(steps, Vec::new(), &lowlat_plan::Options { reach: Scope::Namespace, ..Default::default() });
     let [whole] = plan.steps.as_slice() else { panic!("{} steps: {:?}", plan.steps.len(), plan.left_out) };
     assert_eq!((whole.members.len(), whole.resets, whole.resets_link), (3, Resets::Queues, false));
 
@@ -387,11 +395,22 @@ fn the_timer_puts_back(store: &Store) {
     assert!(session.already_at(&step));
     session.leave_open().unwrap();
     assert_eq!(text(&autocorking()), "0");
-    // Past its time it waits for the lock: nothing goes back under a session that is still at work.
-    std::thread::sleep(Duration::from_millis(1500));
-    assert_eq!(text(&autocorking()), "0");
     drop(session);
     wait_until("the rollback by the timer", || text(&autocorking()) == "1");
+    wait_until("the end of the transaction", || lowlat_apply::refuse_unfinished(store).is_ok());
+}
+
+/// Past its time nothing waits for a session that still holds the lock: it may be stopped, or hang.
+fn an_applier_past_its_time_is_ended(store: &Store) {
+    let me = std::env::current_exe().unwrap();
+    let mut child = Command::new(me);
+    let mut child =
+        child.args(["--apply-and-park", "guarded"]).arg(store.dir()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!((line.trim(), text(&autocorking()).as_str()), ("parked", "0"));
+    wait_until("the rollback by the guard", || text(&autocorking()) == "1");
+    assert!(!child.wait().unwrap().success(), "it ended by itself");
     wait_until("the end of the transaction", || lowlat_apply::refuse_unfinished(store).is_ok());
 }
 

@@ -144,7 +144,8 @@ fn candidates(page: &str, was: &str) -> Vec<String> {
     let example = page.split_once("## Example\n").map_or("", |(_, rest)| rest);
     let change = example.split('`').nth(1).and_then(|c| c.split_once(" -> "));
     let mut all: Vec<String> = change.map(|(a, b)| vec![b.trim().to_owned(), a.trim().to_owned()]).unwrap_or_default();
-    match was {
+    // A feature that is kept from what was asked for says so behind it.
+    match was.split(' ').next().unwrap_or_default() {
         "on" => all.push("off".into()),
         "off" => all.push("on".into()),
         _ => {}

@@ -266,3 +266,35 @@ pub struct StatusDocument {
     #[serde(default)]
     pub pending: Vec<Pending>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_is_known_by_its_object_and_else_by_index_and_more() {
+        let text = |t: &str| Some(t.to_owned());
+        let nic = Device {
+            name: "eth0".into(),
+            index: 2,
+            mac: text("02:00:00:00:00:01"),
+            path: text("0000:3b:00.0"),
+            inode: Some(77),
+            irq: None,
+        };
+        let renamed = Device { name: "wan0".into(), index: 9, mac: text("02:00:00:00:00:09"), ..nic.clone() };
+        assert!(nic.is(&renamed, true) && nic.is(&renamed, false));
+        assert!(!nic.is(&Device { inode: Some(78), ..nic.clone() }, true));
+        // Where one inode is not known: in one namespace index and address or path, across namespaces address and path.
+        let old = Device { inode: None, ..nic.clone() };
+        assert!(old.is(&nic, true) && old.is(&nic, false));
+        assert!(!old.is(&Device { index: 3, ..nic.clone() }, true));
+        assert!(old.is(&Device { mac: None, ..nic.clone() }, true));
+        let other = Device { mac: text("02:00:00:00:00:02"), path: None, inode: Some(78), ..nic.clone() };
+        assert!(!old.is(&other, true), "an index that was given again");
+        // The two ports of one device.
+        assert!(!old.is(&Device { mac: text("02:00:00:00:00:02"), ..nic.clone() }, false));
+        let virtual_one = Device { path: None, ..old.clone() };
+        assert!(!virtual_one.is(&virtual_one.clone(), false), "an address alone is easily had twice");
+    }
+}

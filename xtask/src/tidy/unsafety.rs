@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/transport-xdp/src/netlink.rs", "netlink sockets and ioctls"),
     ("crates/transport-xdp/src/sockopt.rs", "setsockopt and ppoll"),
     ("crates/transport-xdp/src/xsk.rs", "rings shared with the kernel"),
+    ("crates/sysmut/src/pipe.rs", "mkfifo"),
     ("crates/transport/src/clock.rs", "the vDSO clock and rdtsc"),
     ("crates/transport/src/os.rs", "socket calls std has no form of"),
     ("crates/transport/src/thread.rs", "rseq, close_range, tgkill, sigaction and timers"),
@@ -34,6 +35,7 @@ const ROOMS: &[(&str, &str)] = &[
 
 /// Those of tests and examples, which make namespaces of their own.
 const TESTS: &[(&str, &str)] = &[
+    ("crates/apply/tests/kernel_recorded.rs", "setns"),
     ("crates/apply/tests/kernel_session.rs", "a signal handler"),
     ("crates/cli/tests/common/lab.rs", "setns"),
     ("crates/netlink/tests/common/mod.rs", "unshare"),
@@ -41,7 +43,6 @@ const TESTS: &[(&str, &str)] = &[
     ("crates/peers/tests/kernel_path.rs", "system calls that change one thread"),
     ("crates/peers/tests/kernel_serve.rs", "raw packets"),
     ("crates/sysmut/src/holder.rs", "kill and waitpid, in its test module"),
-    ("crates/sysmut/src/pipe.rs", "mkfifo"),
     ("crates/sysmut/tests/kernel_writes.rs", "unshare and mount"),
     ("crates/transport-xdp/examples/veth_ratio.rs", "affinity"),
     ("crates/transport-xdp/tests/common/mod.rs", "unshare"),

@@ -9,6 +9,7 @@ use lowlat_model::tune::Resets;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_sys::Sys;
 
+use crate::beside::threads_placed;
 use crate::device::{self, Whereabouts};
 use crate::disk::Disk;
 use crate::error::{ApplyError, StepError};
@@ -246,7 +247,7 @@ impl<W: Writer> Session<W> {
     /// What a write may change besides its own place; without a way back for it the write is not made.
     fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, StepError> {
         let refused = |why| StepError::Refused { why: format!("{}: {why}", words(&op.locus)) };
-        self.writer.beside(sys, op).map_err(refused)
+        threads_placed(sys, op).and_then(|()| self.writer.beside(sys, op)).map_err(refused)
     }
 
     /// Notes what a write was read back as, and what it changed besides.
@@ -372,6 +373,7 @@ impl<W: Writer> Session<W> {
 
     /// Puts one write back and notes it.
     fn undo_one(&mut self, sys: &dyn Sys, standing: &Standing, tried: Option<&Outcome>) -> Result<(), StepError> {
+        let standing = &device::line(sys, &self.writer, standing);
         let mut note = |e: &JournalEntry| drop(self.log.push(e));
         let entry = match look_and_put_back(sys, &mut self.writer, standing, tried, false, &mut note) {
             Outcome::Restored | Outcome::AlreadyPrior => JournalEntry::Undone { seq: standing.seq },
@@ -401,17 +403,20 @@ impl<W: Writer> Session<W> {
         };
         let newest: Vec<&Standing> = standing.iter().enumerate().filter(newest).map(|(_, s)| s).collect();
         for run in newest.chunk_by(|a, b| together(&a.op.locus, &b.op.locus)) {
-            again.extend(self.set_again(sys, run)?);
+            let run: Vec<Standing> = run.iter().map(|s| device::line(sys, &self.writer, s)).collect();
+            again.extend(self.set_again(sys, &run)?);
         }
         Ok(again)
     }
 
     /// Sets again what is not as lowlat left it, of settings that go out in one request.
-    fn set_again(&mut self, sys: &dyn Sys, run: &[&Standing]) -> Result<Vec<String>, StepError> {
-        let is_lost = |s: &&&Standing| {
-            self.writer.state(sys, &s.op.locus).value().is_some_and(|now| !same(&s.op.locus, now, s.ours()))
+    fn set_again(&mut self, sys: &dyn Sys, run: &[Standing]) -> Result<Vec<String>, StepError> {
+        let is_lost = |s: &&Standing| {
+            // An interrupt that the reset took away is lost with its queue.
+            matches!(s.at, None | Some(Whereabouts::Here(_)))
+                && self.writer.state(sys, &s.op.locus).value().is_some_and(|now| !same(&s.op.locus, now, s.ours()))
         };
-        let lost: Vec<&Standing> = run.iter().filter(is_lost).copied().collect();
+        let lost: Vec<&Standing> = run.iter().filter(is_lost).collect();
         // No new intent: the standing one still says what was there before lowlat, and a crash in between is met by
         // rollback like one between intent and read-back only if the value is known, which it is: ours, or what the
         // driver's reset left.
