@@ -367,7 +367,7 @@ impl<W: Writer> Session<W> {
     pub fn rollback(&mut self, sys: &dyn Sys) -> Result<RollbackReport, ApplyError> {
         let rules = Rules { force: false, same_boot: true, netns: Netns::Same, persisted: false };
         let floor = oldest_priors(self.log.ledger.standing.iter());
-        roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock)
+        Ok(roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock))
     }
 
     /// Ends the command and leaves what stands in place: confirmed, unless a guard waits for `lowlat
