@@ -550,7 +550,7 @@ pub(crate) fn roll_back<W: Writer>(
     rules: Rules,
     floor: &[(Locus, State)],
     clock: fn() -> u64,
-) -> Result<RollbackReport, ApplyError> {
+) -> RollbackReport {
     let mut report = RollbackReport::default();
     let mut left: Vec<Locus> = Vec::new();
     // Going back matters more than noting it: a journal that cannot be written (a full disk) stops nothing here. What
@@ -643,7 +643,7 @@ pub(crate) fn roll_back<W: Writer>(
     {
         report.unwritten.get_or_insert(error.to_string());
     }
-    Ok(report)
+    report
 }
 
 /// Rolls every transaction on disk back, newest first, or only one.
@@ -685,7 +685,7 @@ pub fn rollback_on<W: Writer>(
         let netns = place.look(f.ledger.netns);
         let rules = Rules { force, same_boot: f.ledger.boot_id == place.boot_id, netns, persisted };
         let mut log = Log::resume(disk, f);
-        let report = roll_back(sys, writer, &mut log, rules, &floor, clock)?;
+        let report = roll_back(sys, writer, &mut log, rules, &floor, clock);
         whole.done.extend(report.done);
         whole.failed.extend(report.failed);
         // The first failure is the one that is told.

@@ -71,8 +71,7 @@ fn no_control_character_of_a_document_reaches_a_report() {
     for format in [Format::Text, Format::Markdown, Format::Html] {
         clean("stored", &lowlat_report::stored(&stored, format));
     }
-    let facts = lowlat_testkit::facts::healthy();
-    clean("facts", &lowlat_report::facts(&spoil(&facts).0));
+    clean("facts", &lowlat_report::facts(&spoil(&lowlat_testkit::facts::healthy()).0));
 }
 
 #[test]

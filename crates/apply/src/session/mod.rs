@@ -459,7 +459,7 @@ impl<W: Writer> Session<W> {
         let rules = Rules { force: false, same_boot: true, netns: Netns::Same, persisted: false };
         self.locate(sys);
         let floor = oldest_priors(self.log.ledger.standing.iter());
-        roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock)
+        Ok(roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock))
     }
 
     /// Ends the command and leaves what stands in place: confirmed, unless a guard waits for `lowlat
