@@ -39,7 +39,7 @@ pub fn alternated(
         &mut bench,
         &mut coins,
         &mut Pairing {
-            switch: &mut |_, _| Ok(()),
+            switch: &mut |_, _, _| Ok(()),
             round: &mut |_, is_b, source_port| {
                 let ask = Ask { source_port, ..(if is_b { b } else { a }).clone() };
                 let round = probe::flow_round(&ask).map_err(|f| lowlat_tune::BenchError(f.to_string()))?;

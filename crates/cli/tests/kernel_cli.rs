@@ -770,6 +770,101 @@ fn a_whole_run_finds_keeps_and_puts_back() {
     }
 }
 
+/// The headline is a test of its own: what is kept is claimed with an interval, and baseline and result are its two arms.
+#[test]
+fn a_planted_shaper_is_kept_and_the_headline_claims_it_with_an_interval() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    let _far = lab.serve(&far_state, &[]);
+    lab.plant();
+    let before = lab.settings();
+    let asked = ["--json", "--pairs", "60", "--duration", "1s", "--goal", "10ms,p99=10s", "--rollback"];
+    let document = lab.run(&scratch, &optimize(&asked)).exits(0).json();
+    let steps = document["steps"].as_array().unwrap();
+    let kept = steps.iter().find(|s| s["kept"] == true).unwrap_or_else(|| panic!("nothing was kept: {steps:#?}"));
+    assert_eq!((&kept["disposition"], &kept["verdict"]), (&"kept".into(), &"better".into()));
+    assert!(kept["comparison"]["sequential"]["e_better"].as_f64().unwrap() > 20.0, "{kept:#}");
+    let headline = &document["headline"];
+    let of = |key: &str| headline[key].as_f64().unwrap_or_else(|| panic!("{key} of {headline:#}"));
+    assert!(of("p50_change_low") <= of("p50_change_ratio") && of("p50_change_ratio") <= of("p50_change_high"));
+    assert!(of("p50_change_high") < 0.0 && of("false_keep_bound") <= 0.05, "{headline:#}");
+    let p50 = |arm: &str| document[arm]["rtt"]["p50_ns"].as_f64().unwrap();
+    let arms = p50("result") / p50("baseline") - 1.0;
+    assert!((arms - of("p50_change_ratio")).abs() < 0.1, "{arms} and {headline:#}");
+    assert_eq!(document["path"], serde_json::json!([IFACE]));
+    assert_eq!(document["goals"].as_array().unwrap().len(), 2);
+    assert!(document["placement"]["near"]["why"].as_str().unwrap().contains("CPU 0"), "{}", document["placement"]);
+    before.same_as(&lab.settings());
+}
+
+/// The null case: nothing is planted, and settings are tried that a UDP probe cannot feel.
+#[test]
+fn with_nothing_to_find_nothing_is_kept_and_nothing_is_claimed() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    let _far = lab.serve(&far_state, &[]);
+    let before = lab.settings();
+    let tries = ["--try", "sysctl.net.ipv4.tcp_autocorking", "host", "0"];
+    let more = ["--try", "sysctl.net.ipv4.tcp_slow_start_after_idle", "host", "0"];
+    let run_json = |form: &[&str]| {
+        let asked: Vec<&str> =
+            ["--pairs", "12", "--rollback"].iter().chain(&tries).chain(&more).chain(form).copied().collect();
+        lab.run(&scratch, &optimize(&asked))
+    };
+    let document = run_json(&["--json"]).exits(0).json();
+    let steps = document["steps"].as_array().unwrap();
+    assert!(steps.len() >= 2 && steps.iter().all(|s| s["kept"] == false), "{steps:#?}");
+    for key in ["p50_change_ratio", "p50_change_low", "p50_change_high", "p99_change_ratio"] {
+        assert_eq!(document["headline"][key], Value::Null, "{key}");
+    }
+    let text = run(&mut scratch.lowlat(&["report", "last"])).exits(0).out.clone();
+    assert!(text.contains("nothing changed; the path stands at"), "{text}");
+    assert!(!text.contains("% reduction"), "{text}");
+    before.same_as(&lab.settings());
+}
+
+/// A fault on an interface that is not the path's is told, and never touched.
+#[test]
+fn a_shaper_beside_the_path_is_told_and_never_touched() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    let _far = lab.serve(&far_state, &[]);
+    lab.sh("ip link add beside0 type veth peer name beside1 && ip link set beside0 up && ip link set beside1 up");
+    lab.sh("tc qdisc add dev beside0 root tbf rate 300kbit burst 1600 limit 65536");
+    let qdisc = || lab.sh("tc qdisc show dev beside0");
+    let shaped = qdisc();
+    assert!(shaped.contains("tbf"), "{shaped}");
+    for more in [&["--own-settings-only"][..], &[]] {
+        let asked: Vec<&str> = ["--json", "--rollback"].iter().chain(more).copied().collect();
+        let document = lab.run(&scratch, &optimize(&asked)).exits(0).json();
+        let all = document["steps"].as_array().unwrap();
+        assert!(all.iter().all(|s| !s["target"].as_str().unwrap().starts_with("beside")), "{all:#?}");
+        let elsewhere = document["elsewhere"].to_string();
+        assert!(elsewhere.contains("beside0"), "{elsewhere}");
+        assert!(!document["findings"].to_string().contains("beside0"));
+        assert_eq!(qdisc(), shaped);
+    }
+    let writes: Vec<String> =
+        scratch.journals().into_iter().map(|(_, b)| String::from_utf8_lossy(&b).into_owned()).collect();
+    assert!(writes.iter().all(|journal| !journal.contains("beside0")), "{writes:#?}");
+}
+
+#[test]
+fn an_interface_that_goes_down_in_mid_run_ends_it_with_everything_put_back() {
+    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+    let _far = lab.serve(&far_state, &[]);
+    lab.plant();
+    let shapers = || lab.sh(&format!("tc qdisc show dev {IFACE}; cat /sys/class/net/{IFACE}/queues/rx-0/rps_cpus"));
+    let before = shapers();
+    let mut running = Started::new(&mut lab.lowlat(&scratch, &optimize(&["--pairs", "400", "--round", "20ms"])));
+    running.says("phase 2");
+    std::thread::sleep(Duration::from_millis(300));
+    lab.ip(&format!("link set {IFACE} down"));
+    let ran = running.wait();
+    ran.fails(&["everything that was applied was put back"]);
+    assert!(ran.err.lines().last().unwrap().starts_with("lowlat: "), "{}", ran.err);
+    lab.ip(&format!("link set {IFACE} up"));
+    assert_eq!(shapers(), before);
+    assert_eq!(lab.applied(&scratch), 0);
+}
+
 #[test]
 fn signals_at_any_moment_leave_everything_as_it_was() {
     let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
@@ -778,6 +873,7 @@ fn signals_at_any_moment_leave_everything_as_it_was() {
     let before = lab.settings();
     let slow: &[&str] = &["--pairs", "200", "--round", "40ms"];
     let quick: &[&str] = &["--engines", "block,spin"];
+    let proven: &[&str] = &["--pairs", "40", "--duration", "1s"];
     for (line, ms, signal, more) in [
         ("phase 1", 0, "INT", slow),
         ("phase 1", 150, "TERM", slow),
@@ -789,8 +885,8 @@ fn signals_at_any_moment_leave_everything_as_it_was() {
         ("phase 2", 1_500, "INT", slow),
         ("phase 3", 0, "TERM", quick),
         ("phase 3", 250, "INT", quick),
-        ("verify", 0, "INT", quick),
-        ("verify", 100, "TERM", quick),
+        ("headline:", 0, "INT", proven),
+        ("headline:", 300, "TERM", proven),
     ] {
         let mut running = Started::new(&mut lab.lowlat(&scratch, &optimize(more)));
         running.says(line);

@@ -5,6 +5,10 @@ use lowlat_verdict::sequential::{Coins, Next};
 
 use crate::{Bench, BenchError, TuneError};
 
+/// Before every round, whether a setting was toggled or not, ns: longer than the writes of a step and what they leave in
+/// caches, queues and the prober's own run queue.
+const SETTLE_NS: u64 = 2_000_000;
+
 /// Why an alternation ended before its test did.
 #[derive(Debug)]
 pub enum Halt {
@@ -28,14 +32,16 @@ impl From<BenchError> for Halt {
     }
 }
 
-/// Brings side A (`false`) or B (`true`) about.
-pub type Switch<'a> = &'a mut dyn FnMut(&mut dyn Bench, bool) -> Result<(), Halt>;
+/// Makes side A (`false`) or B (`true`) ready for a round; the last argument says whether it has to be brought about, or
+/// stands already.
+pub type Switch<'a> = &'a mut dyn FnMut(&mut dyn Bench, bool, bool) -> Result<(), Halt>;
 /// One round of a side, on the flow of this source port.
 pub type OneRound<'a, T> = &'a mut dyn FnMut(&mut dyn Bench, bool, u16) -> Result<T, Halt>;
 
 /// What is alternated.
 pub struct Pairing<'a, T> {
-    /// Called only when the side changes.
+    /// Called before every round. What a toggle stirs up has to settle alike before each of them: where the side stays
+    /// nothing is toggled, and a disturbance that only some rounds have would be taken for an effect.
     pub switch: Switch<'a>,
     /// Called twice a pair.
     pub round: OneRound<'a, T>,
@@ -67,10 +73,9 @@ pub fn alternate<T>(bench: &mut dyn Bench, coins: &mut Coins, pairing: &mut Pair
             if bench.stopped() {
                 return Err(TuneError::Interrupted.into());
             }
-            if standing != Some(is_b) {
-                (pairing.switch)(bench, is_b)?;
-                standing = Some(is_b);
-            }
+            (pairing.switch)(bench, is_b, standing != Some(is_b))?;
+            standing = Some(is_b);
+            bench.wait(SETTLE_NS);
             let round = (pairing.round)(bench, is_b, port)?;
             if bench.stopped() {
                 // The signal may have cut the round short.

@@ -171,7 +171,7 @@ impl<W: Writer> Rig<'_, W> {
             self.bench,
             &mut coins,
             &mut Pairing {
-                switch: &mut |bench, on| switch(bench, session, sys, bundle, on),
+                switch: &mut |bench, on, changes| switch((bench, sys), session, bundle, (on, changes)),
                 round: &mut |bench, is_b, source_port| {
                     let round = bench.round(&RoundAsk { source_port, ..trial.ask.clone() })?;
                     Ok(Round { is_b, ..round })
@@ -199,7 +199,7 @@ impl<W: Writer> Rig<'_, W> {
             self.bench,
             &mut coins,
             &mut Pairing {
-                switch: &mut |bench, on| switch(bench, session, sys, bundle, on),
+                switch: &mut |bench, on, changes| switch((bench, sys), session, bundle, (on, changes)),
                 round: &mut |bench, _, _| {
                     bench.wait(COUNT_SETTLE_NS);
                     let before = bench.counter(group, key)?;
@@ -222,26 +222,28 @@ impl<W: Writer> Rig<'_, W> {
     }
 }
 
-/// Brings the bundle in or out, looks at what the links went through, and waits until the path is steady.
+/// Brings the bundle in or out where it has to change, looks at what the links went through, and waits until the path is
+/// steady: after a step that resets something before every round, so that both sides wait alike.
 fn switch<W: Writer>(
-    bench: &mut dyn Bench,
+    (bench, sys): (&mut dyn Bench, &dyn Sys),
     session: &mut Session<W>,
-    sys: &dyn Sys,
     bundle: &mut Bundle,
-    on: bool,
+    (on, changes): (bool, bool),
 ) -> Result<(), Halt> {
-    if on {
-        bundle.put_in(session, sys)?;
-    } else {
-        bundle.take_out(session, sys)?;
-    }
     let announced = bundle.resets();
-    if announced == Resets::Link {
-        bench.await_links(LINK_UP_NS)?;
-    }
-    let LinkReport { resets, changes } = bench.links();
-    if resets > announced {
-        return Err(Halt::Reset(changes.join("; ")));
+    if changes {
+        if on {
+            bundle.put_in(session, sys)?;
+        } else {
+            bundle.take_out(session, sys)?;
+        }
+        if announced == Resets::Link {
+            bench.await_links(LINK_UP_NS)?;
+        }
+        let LinkReport { resets, changes } = bench.links();
+        if resets > announced {
+            return Err(Halt::Reset(changes.join("; ")));
+        }
     }
     if announced > Resets::Nothing {
         settle(bench)?;

@@ -15,6 +15,9 @@ use crate::stored::{self, Stored};
 use crate::{output, signals};
 use side::Side;
 
+/// Fewest pairs of a comparison of two engines, which is no one of many tests as a step of `optimize` is.
+const LEAST_PAIRS: u32 = 8;
+
 /// Runs the command. Exit 1 when B is worse than A.
 pub fn run(args: &CompareArgs, json: bool) -> Outcome {
     let comparison = match (Side::is_one(&args.a), Side::is_one(&args.b)) {
@@ -98,6 +101,8 @@ fn alternated(args: &CompareArgs) -> Result<Comparison, Failure> {
     let (ask_a, ask_b) = (a.ask(round_ns), b.ask(round_ns));
     let options = sequential::Options {
         seed: args.seed.unwrap_or_else(ab::seed),
+        // A trade that is hidden by noise shows with more pairs (docs/judge.md).
+        least_pairs: LEAST_PAIRS.min(args.pairs),
         most_pairs: args.pairs,
         ..sequential::Options::default()
     };
