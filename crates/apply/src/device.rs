@@ -89,6 +89,7 @@ pub(crate) fn find_live(sys: &dyn Sys, device: &Device, home: Option<NetnsId>, s
             Ok(None) => {}
             // It ended while it was looked for, and its virtual interfaces with it.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) if all_namespaces(sys).paths.iter().all(|(now, _)| *now != id) => {}
             Err(e) => why = why.or(Some(format!("{path} cannot be entered: {e}"))),
         }
     }

@@ -111,6 +111,10 @@ impl<W> Recorder<W> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn note_all(&self, ops: &[Op]) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(ops);
+    }
+
     fn note(&self, op: Op) {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(op);
     }
@@ -147,7 +151,7 @@ impl<W: Writer> Writer for Recorder<W> {
     }
 
     fn write_together_in(&mut self, netns: &str, ops: &[Op]) -> Result<(), WriteFailure> {
-        ops.iter().for_each(|op| self.note(op.clone()));
+        self.note_all(ops);
         self.inner.write_together_in(netns, ops)
     }
 
@@ -157,7 +161,7 @@ impl<W: Writer> Writer for Recorder<W> {
     }
 
     fn write_together(&mut self, ops: &[Op]) -> Result<(), WriteFailure> {
-        ops.iter().for_each(|op| self.note(op.clone()));
+        self.note_all(ops);
         self.inner.write_together(ops)
     }
 

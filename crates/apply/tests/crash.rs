@@ -40,6 +40,17 @@ impl Sys for Nowhere {
 }
 
 /// The machine: settings, disk, and how much may still happen before the power is cut.
+/// How a driver takes coalescing parameters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Takes {
+    #[default]
+    Anyhow,
+    /// Only in one request.
+    Together,
+    /// Only one by one.
+    Alone,
+}
+
 #[derive(Default)]
 struct Machine {
     settings: BTreeMap<String, String>,
@@ -47,18 +58,14 @@ struct Machine {
     /// Journal bytes and host writes until the cut; `None`: never.
     budget: Option<usize>,
     refuse: Option<String>,
-    /// Coalescing parameters come only in one request.
-    together_only: bool,
-    /// Coalescing parameters come only one by one.
-    alone_only: bool,
+    takes: Takes,
     /// What is written to this coalescing parameter in one request with others is ignored, as mlx5 does.
     deaf_together: Option<String>,
     clamp: Option<u64>,
     full: bool,
-    /// A write of `/proc/sys/net/0` is written into `/side/0` and `/side/1` too, as a device's value is into its parts.
+    /// A write of `/proc/sys/net/0` is written into `/side/0` and `/side/1` too, as a device's value is into its parts, and
+    /// one of `e/adaptive-rx` into `e/tx-usecs`, as a driver adapts one parameter to another.
     spreads: bool,
-    /// A write of `e/adaptive-rx` is written into `e/tx-usecs` too, as a driver may adapt one parameter to another.
-    adapts: bool,
     /// Where interfaces are; one that is not listed is hidden.
     links: BTreeMap<u32, Whereabouts>,
 }
@@ -140,8 +147,8 @@ impl Shared {
             };
             let key = key(&op.locus);
             let spreads: &[&str] = match key.as_str() {
-                WHOLE if m.spreads => &PARTS,
-                "e/adaptive-rx" if m.adapts => &[ADAPTED],
+                WHOLE if m.spreads && m.settings.contains_key(PARTS[0]) => &PARTS,
+                "e/adaptive-rx" if m.spreads => &[ADAPTED],
                 _ => &[],
             };
             for part in spreads {
@@ -166,14 +173,14 @@ impl Writer for Shared {
     }
     fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
         let checked = matches!(op.locus, Locus::Coalesce { .. }) && key(&op.locus) != ADAPTED;
-        if self.0.borrow().together_only && checked {
+        if self.0.borrow().takes == Takes::Together && checked {
             return Err(WriteFailure("only with the others".into()));
         }
         self.set(std::slice::from_ref(op))
     }
     fn write_together(&mut self, ops: &[Op]) -> Result<(), WriteFailure> {
-        let (alone_only, deaf) = (self.0.borrow().alone_only, self.0.borrow().deaf_together.clone());
-        if alone_only {
+        let (takes, deaf) = (self.0.borrow().takes, self.0.borrow().deaf_together.clone());
+        if takes == Takes::Alone {
             return ops.iter().try_for_each(|op| self.write(op));
         }
         let heard = |op: &&Op| ops.len() < 2 || deaf.as_ref() != Some(&key(&op.locus));
@@ -183,11 +190,11 @@ impl Writer for Shared {
         let (own, m) = (key(&op.locus), self.0.borrow());
         let coalesce = |param: &str| Locus::Coalesce { iface: "e".into(), param: param.into() };
         let places: Vec<Locus> = match &op.locus {
-            Locus::File { path } if m.spreads && path == WHOLE => {
+            Locus::File { path } if m.spreads && path == WHOLE && m.settings.contains_key(PARTS[0]) => {
                 PARTS.iter().map(|p| Locus::File { path: (*p).into() }).collect()
             }
             // As the live host's: all the others of the interface.
-            Locus::Coalesce { .. } if m.adapts => {
+            Locus::Coalesce { .. } if m.spreads => {
                 let others = m.settings.keys().filter(|k| **k != own);
                 others.filter_map(|k| k.strip_prefix("e/")).map(coalesce).collect()
             }
@@ -401,7 +408,7 @@ proptest! {
         alone_only in any::<bool>(),
         deaf in any::<bool>(),
         refuse in any::<bool>(),
-        adapts in any::<bool>(),
+        spreads in any::<bool>(),
     ) {
         let m = joint_machine();
         let before = settings(&m);
@@ -417,9 +424,12 @@ proptest! {
             let mut machine = m.0.borrow_mut();
             machine.clamp = clamp;
             machine.budget = Some(cut);
-            machine.together_only = together_only && !alone_only && !deaf && clamp.is_none() && several(&script);
-            machine.alone_only = alone_only;
-            machine.adapts = adapts;
+            machine.takes = match () {
+                () if alone_only => Takes::Alone,
+                () if together_only && !deaf && clamp.is_none() && several(&script) => Takes::Together,
+                () => Takes::Anyhow,
+            };
+            machine.spreads = spreads;
             machine.deaf_together = deaf.then(|| "e/rx-usecs".to_owned());
             machine.refuse = refuse.then(|| "e/rx-frames".to_owned());
         }
@@ -437,7 +447,7 @@ proptest! {
 fn a_driver_that_takes_parameters_only_together_gets_them_so_both_ways() {
     let m = joint_machine();
     let before = settings(&m);
-    m.0.borrow_mut().together_only = true;
+    m.0.borrow_mut().takes = Takes::Together;
     let mut session = begin(&m).unwrap();
     let handle = session.apply(&Nowhere, &joint(&[1, 2, 3], 50)).unwrap();
     assert_eq!(handle.read_back_words(), "50");
@@ -459,11 +469,11 @@ fn a_driver_that_takes_parameters_only_together_gets_them_so_both_ways() {
 fn what_a_joint_step_changed_besides_goes_back_and_what_came_later_stays() {
     let m = joint_machine();
     let before = settings(&m);
-    for mode in [(false, false), (true, false), (false, true)] {
+    for takes in [Takes::Anyhow, Takes::Together, Takes::Alone] {
         {
             let mut machine = m.0.borrow_mut();
-            machine.adapts = true;
-            (machine.together_only, machine.alone_only) = mode;
+            machine.spreads = true;
+            machine.takes = takes;
         }
         let mut session = begin(&m).unwrap();
         let handle = session.apply(&Nowhere, &joint(&[1, 2, 3], 50)).unwrap();
@@ -495,12 +505,12 @@ fn what_a_driver_ignores_in_one_request_is_written_again() {
 
 #[test]
 fn one_refused_member_refuses_the_joint_step_and_says_which() {
-    for alone_only in [false, true] {
+    for takes in [Takes::Anyhow, Takes::Alone] {
         let m = joint_machine();
         let before = settings(&m);
         {
             let mut machine = m.0.borrow_mut();
-            machine.alone_only = alone_only;
+            machine.takes = takes;
             machine.refuse = Some("e/rx-frames".into());
         }
         let mut session = begin(&m).unwrap();
