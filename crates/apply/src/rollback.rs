@@ -328,10 +328,10 @@ fn write_run<W: Writer>(
     }
     // The others of the run go back by themselves.
     wanted.retain(|b| ops.iter().all(|op| op.locus != b.locus));
-    if !wanted.is_empty() {
-        for (s, _) in &due {
-            note(&JournalEntry::Undoing { seq: s.seq, beside: as_recorded(s, &wanted) });
-        }
+    // The newest goes back first, also after a crash. Noted with an older one it would outlast what writes between the two
+    // have yet to put back.
+    if let Some((s, _)) = due.first().filter(|_| !wanted.is_empty()) {
+        note(&JournalEntry::Undoing { seq: s.seq, beside: as_recorded(s, &wanted) });
     }
     // Refused or not: each place is looked at, and put back alone where it has to be.
     let _ = writer.write_together(&ops);
@@ -542,6 +542,12 @@ pub(crate) fn oldest_priors<'a>(oldest_first: impl Iterator<Item = &'a Standing>
     floor
 }
 
+/// Whether at a place that these writes changed stands again what stood there before all of them.
+fn is_at_the_floor<W: Writer>(sys: &dyn Sys, writer: &W, floor: &[(Locus, State)], locus: &Locus) -> bool {
+    let was = floor.iter().find(|(l, _)| l == locus);
+    was.is_some_and(|(l, was)| writer.state(sys, l).value().is_some_and(|now| same(l, now, was)))
+}
+
 /// Rolls one transaction back and closes it if nothing is left.
 pub(crate) fn roll_back<W: Writer>(
     sys: &dyn Sys,
@@ -572,9 +578,8 @@ pub(crate) fn roll_back<W: Writer>(
     for s in standing.iter().rev() {
         let mut s = device::line(sys, writer, s);
         if is_here(&s) {
-            // What went back to what stood before all of these writes is not put to what stood between two of them.
-            let at_the_floor = |b: &Beside| tried.iter().any(|(locus, _)| *locus == b.locus);
-            s.beside.retain(|b| !at_the_floor(b));
+            // What is back to what stood before all of these writes is not put to what stood between two of them.
+            s.beside.retain(|b| !is_at_the_floor(sys, writer, floor, &b.locus));
         }
         let s = &s;
         let tried = tried.iter().find(|(locus, _)| *locus == s.op.locus).map(|(_, beside)| beside);
@@ -602,11 +607,7 @@ pub(crate) fn roll_back<W: Writer>(
             Outcome::ChangedByOther {
                 now: writer.state(sys, &s.op.locus).value().map_or_else(String::new, State::to_string),
             }
-        } else if s.holder.is_none()
-            && floor
-                .iter()
-                .any(|(l, was)| *l == s.op.locus && writer.state(sys, l).value().is_some_and(|now| same(l, now, was)))
-        {
+        } else if s.holder.is_none() && is_at_the_floor(sys, writer, floor, &s.op.locus) {
             with_tried(put_beside_back(sys, writer, s, rules.force), tried)
         } else {
             look_and_put_back(sys, writer, s, None, rules.force, &mut note)
