@@ -85,16 +85,10 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     }
     if let Some(folder) = &args.out {
         // Found before the measurement takes its time, not after it.
-        std::fs::create_dir_all(folder).map_err(|e| {
-            Failure::new(format!(
-                "store the run in {}: {e}; name a folder that can be written with --out",
-                folder.display()
-            ))
-        })?;
+        stored::make_room(folder, args.overwrite)?;
         let document = if axis.is_some() { "sweep.json" } else { "measure.json" };
         lowlat_sys::store::Output::prove(&folder.join(document))
             .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))?;
-        stored::make_room(folder, args.overwrite)?;
     }
     // Once, so that idle, loaded and every point of a sweep run on the same CPUs.
     let lasting_ns = args.duration.saturating_add(args.warmup.unwrap_or(0)).saturating_mul(LEASE_RUNS);
