@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 // Its runtime has what the instrumentation calls.
 use libfuzzer_sys as _;
 use lowlat_measure::SampleSink;
-use lowlat_model::journal::JournalEntry;
+use lowlat_model::journal::{Beside, Device, JournalEntry};
 use lowlat_model::op::Target;
-use lowlat_model::{Op, Schema, State};
+use lowlat_model::{Locus, Op, Schema, State};
 use lowlat_testkit::{facts, run};
 
 #[derive(Clone, Default)]
@@ -47,6 +47,10 @@ fn main() {
     put("facts", "healthy", &json(&facts::healthy()));
 
     let op = Op::file("/proc/sys/net/core/busy_read", "50");
+    let beside = || Beside {
+        locus: Locus::Napi { iface: "eth0".into(), id: 8193, param: "gro-flush-timeout".into() },
+        state: State::Text("0".into()),
+    };
     let entries = [
         JournalEntry::Begin {
             schema: Schema::current("journal"),
@@ -63,8 +67,11 @@ fn main() {
             target: Target::Host,
             op,
             prior: State::Text("0".into()),
+            device: Some(Device { name: "eth0".into(), index: 2, inode: Some(77), ..Device::default() }),
+            beside: vec![beside()],
         },
-        JournalEntry::Done { seq: 0, read_back: State::Text("50".into()) },
+        JournalEntry::Done { seq: 0, read_back: State::Text("50".into()), beside: vec![beside()] },
+        JournalEntry::Undoing { seq: 0, beside: vec![beside()] },
         JournalEntry::Refused { seq: 1, why: "no".into() },
         JournalEntry::Undone { seq: 0 },
         JournalEntry::Closed { at_unix_ns: 5 },

@@ -53,7 +53,7 @@ pub(crate) fn holders(sys: &dyn Sys) -> Vec<HolderId> {
 fn holder(sys: &dyn Sys, pid: u32) -> Option<HolderId> {
     let stat = sys.read(&format!("/proc/{pid}/stat")).into_value()?;
     let start_time = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
-    Some(HolderId { pid, start_time })
+    Some(HolderId { pid, start_time, token: None })
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
             let sys = FakeSys::new()
                 .file(&format!("{hierarchy}/system.slice/lowlat-dma-latency.service/cgroup.procs"), "41\n")
                 .file("/proc/41/stat", "41 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 20\n");
-            assert_eq!(holders(&sys), [HolderId { pid: 41, start_time: 777 }]);
+            assert_eq!(holders(&sys), [HolderId { pid: 41, start_time: 777, token: None }]);
         }
         assert_eq!(holders(&FakeSys::new()), []);
     }

@@ -1,8 +1,12 @@
 //! Where journals live, so that tests can cut the power at any byte.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use lowlat_sys::store::{Dir, OFlags};
+
+use crate::ledger::Standing;
 
 /// An append-only file.
 pub trait Append {
@@ -24,12 +28,17 @@ pub trait Disk {
     fn side_file(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
     /// Full path, for messages.
     fn path(&self, name: &str) -> PathBuf;
+    /// Whether a write that a journal here tells of can be lowlat's own.
+    fn trust(&self, _: &Standing) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// The ending of a journal's file name.
 pub const ENDING: &str = ".jsonl";
 
-/// A folder of the real file system.
+/// A folder of the real file system, opened anew at each call and looked at each time: it and its files are ours, and
+/// nobody else can write them ([`Dir`]).
 #[derive(Debug, Clone)]
 pub struct Folder {
     dir: PathBuf,
@@ -41,10 +50,13 @@ impl Folder {
         Self { dir: dir.into() }
     }
 
-    fn sync_dir(&self) -> io::Result<()> {
-        File::open(&self.dir)?.sync_all()
+    fn open(&self) -> io::Result<Dir> {
+        Dir::open(&self.dir)
     }
 }
+
+/// More than any journal: a write takes some hundred bytes, and an hour of A/B tests some ten thousand writes.
+const LONGEST: u64 = 256 << 20;
 
 struct OnDisk(File);
 
@@ -59,34 +71,28 @@ impl Append for OnDisk {
 
 impl Disk for Folder {
     fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        let entries = match std::fs::read_dir(&self.dir) {
+        let dir = match self.open() {
             // Nothing was ever applied.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(names),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other?,
         };
-        for entry in entries {
-            let name = entry?.file_name();
-            if let Some(name) = name.to_str().and_then(|n| n.strip_suffix(ENDING)) {
-                names.push(name.to_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
+        let name = |n: std::ffi::OsString| n.to_str().and_then(|n| n.strip_suffix(ENDING)).map(str::to_owned);
+        Ok(dir.names()?.into_iter().filter_map(name).collect())
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(self.path(name))
+        self.open()?.read(&file_name(name), LONGEST)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn Append>> {
-        let file = options().create_new(true).open(self.path(name))?;
-        self.sync_dir()?;
+        let dir = self.open()?;
+        let file = dir.create(&file_name(name), OFlags::APPEND)?;
+        dir.sync()?;
         Ok(Box::new(OnDisk(file)))
     }
 
     fn resume(&self, name: &str, whole: u64) -> io::Result<Box<dyn Append>> {
-        let file = options().open(self.path(name))?;
+        let file = self.open()?.open_file(&file_name(name), OFlags::WRONLY | OFlags::APPEND)?;
         if file.metadata()?.len() > whole {
             file.set_len(whole)?;
             file.sync_all()?;
@@ -95,22 +101,18 @@ impl Disk for Folder {
     }
 
     fn side_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.dir.join(name);
-        let new = self.dir.join(format!(".{name}.new"));
-        std::fs::write(&new, bytes)?;
-        std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-        std::fs::rename(new, path)
+        self.open()?.replace(name, bytes, 0o700, false)
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        Path::new(&self.dir).join(format!("{name}{ENDING}"))
+        self.dir.join(file_name(name))
+    }
+
+    fn trust(&self, standing: &Standing) -> Result<(), String> {
+        crate::trust::standing(standing)
     }
 }
 
-/// Journals are for root's eyes: they name every setting that was changed.
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.append(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+fn file_name(name: &str) -> String {
+    format!("{name}{ENDING}")
 }

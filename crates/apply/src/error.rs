@@ -63,21 +63,17 @@ pub enum ApplyError {
     /// No transaction of that id.
     #[error("find transaction {0}: there is no journal of that name; `lowlat status` lists what is applied")]
     NoTransaction(String),
-    /// The dead-man timer could not be started.
-    #[error("start the dead-man timer: {why}; apply without --confirm-within, or from a shell that stays open")]
+    /// `confirm` came after the deadline.
+    #[error("confirm: the time for it ran out {late_s} s ago, and the settings go back; run `lowlat status`")]
+    TooLate {
+        /// Seconds since.
+        late_s: u64,
+    },
+    /// The guard could not be started.
+    #[error("start the guard of --confirm-within: {why}; nothing is applied; run it again, or apply without it")]
     Watch {
         /// The system's answer.
         why: String,
-    },
-    /// The dead-man timer's time came, and the transaction's lock was never free.
-    #[error("roll {transaction} back: {holder} has held the lock for {seconds} s; end it and run `lowlat rollback`")]
-    Stuck {
-        /// Transaction.
-        transaction: String,
-        /// Who holds it.
-        holder: String,
-        /// How long the timer waited for it.
-        seconds: u64,
     },
     /// A file that was to keep the settings could not be written. What was written of them was removed.
     #[error("persist: {why}; nothing was kept, and what is applied still is")]

@@ -18,6 +18,9 @@ pub enum JournalError {
         /// What is wrong with it.
         why: String,
     },
+    /// It tells of a write that lowlat cannot have made.
+    #[error("{0}; nothing was changed; find out who wrote it before you trust its script")]
+    Foreign(String),
     /// Written by a newer lowlat, or not a journal.
     #[error("line 1: {0}; nothing was changed")]
     Schema(String),

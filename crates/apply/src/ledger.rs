@@ -1,19 +1,22 @@
 //! What stands applied, folded from the journal's entries.
 
-use lowlat_model::journal::{JournalEntry, NetnsId};
+use lowlat_model::journal::{Beside, Device, Guard, JournalEntry, NetnsId};
 use lowlat_model::op::Target;
 use lowlat_model::{Op, State};
 
+use crate::device::Whereabouts;
 use crate::journal::JournalError;
 use crate::places::{of_namespace, outlives_boot};
 
 /// The process that holds a setting open. The start time tells a reused process id from the holder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HolderId {
     /// Process id.
     pub pid: u32,
     /// Field 22 of `/proc/PID/stat`, clock ticks since boot.
     pub start_time: u64,
+    /// The name of its pipe in the state directory; `None` for one that has none.
+    pub token: Option<String>,
 }
 
 /// One write that was announced and is not undone.
@@ -34,6 +37,14 @@ pub struct Standing {
     pub read_back: Option<State>,
     /// Who holds it.
     pub holder: Option<HolderId>,
+    /// The interface it belongs to.
+    pub device: Option<Device>,
+    /// Other places that the write may have changed, with what was there before it.
+    pub beside: Vec<Beside>,
+    /// Those of them that it changed, with what was there after it; `None` as for `read_back`.
+    pub changed: Option<Vec<Beside>>,
+    /// Where the interface is now, once it was looked for; its places have its present name then.
+    pub at: Option<Whereabouts>,
 }
 
 impl Standing {
@@ -65,12 +76,12 @@ pub struct Ledger {
     pub standing: Vec<Standing>,
     /// The next intent's number.
     pub next_seq: u64,
-    /// When the dead-man timer puts it back, ns of `CLOCK_MONOTONIC`; `None` where none runs.
-    pub due_ns: Option<u64>,
     /// `lowlat confirm` was given, or the command ended as it should.
     pub confirmed: bool,
     /// Nothing of it is left.
     pub closed: bool,
+    /// Who puts it back unless it is confirmed in time.
+    pub guard: Option<Guard>,
 }
 
 impl Ledger {
@@ -90,9 +101,9 @@ impl Ledger {
             at_unix_ns: *at_unix_ns,
             standing: Vec::new(),
             next_seq: 0,
-            due_ns: None,
             confirmed: false,
             closed: false,
+            guard: None,
         };
         for (n, entry) in rest.iter().enumerate() {
             ledger.take(entry).map_err(|why| JournalError::Corrupt { line: n + 2, why })?;
@@ -107,7 +118,7 @@ impl Ledger {
         }
         match entry {
             JournalEntry::Begin { .. } => return Err("it begins a second transaction".to_owned()),
-            JournalEntry::Intent { seq, knob, target, op, prior } => {
+            JournalEntry::Intent { seq, knob, target, op, prior, device, beside } => {
                 if *seq != self.next_seq {
                     return Err(format!("it has number {seq}, the next is {}", self.next_seq));
                 }
@@ -120,17 +131,31 @@ impl Ledger {
                     prior: prior.clone(),
                     read_back: None,
                     holder: None,
+                    device: device.clone(),
+                    beside: beside.clone(),
+                    changed: None,
+                    at: None,
                 });
             }
-            JournalEntry::Done { seq, read_back } => self.of(*seq)?.read_back = Some(read_back.clone()),
-            JournalEntry::Holder { seq, pid, start_time } => {
-                self.of(*seq)?.holder = Some(HolderId { pid: *pid, start_time: *start_time });
+            JournalEntry::Done { seq, read_back, beside } => {
+                let standing = self.of(*seq)?;
+                standing.read_back = Some(read_back.clone());
+                standing.changed = Some(beside.clone());
+            }
+            JournalEntry::Holder { seq, pid, start_time, token } => {
+                self.of(*seq)?.holder = Some(HolderId { pid: *pid, start_time: *start_time, token: token.clone() });
+            }
+            // From here on whatever is there came of the way back, and all of it goes where it shall.
+            JournalEntry::Undoing { seq, beside } => {
+                let standing = self.of(*seq)?;
+                standing.beside.clone_from(beside);
+                standing.changed = None;
             }
             JournalEntry::Refused { seq, .. } | JournalEntry::Undone { seq } | JournalEntry::Abandoned { seq, .. } => {
                 self.of(*seq)?;
                 self.standing.retain(|s| s.seq != *seq);
             }
-            JournalEntry::Watched { due_ns } => self.due_ns = Some(*due_ns),
+            JournalEntry::Guarded { guard } => self.guard = Some(guard.clone()),
             JournalEntry::Confirmed { .. } => self.confirmed = true,
             JournalEntry::Closed { .. } => {
                 if !self.standing.is_empty() {

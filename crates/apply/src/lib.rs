@@ -12,9 +12,12 @@
 //! The executor decides nothing: it does the steps it is given, in their order.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod beside;
 mod boot;
+mod device;
 pub mod disk;
 mod error;
+mod guard;
 pub mod journal;
 pub mod ledger;
 mod live;
@@ -28,10 +31,12 @@ mod same;
 pub mod script;
 mod session;
 mod status;
-mod watch;
+mod trust;
 pub mod writer;
 
+pub use device::Whereabouts;
 pub use error::{ApplyError, StepError};
+pub use guard::{Attended, Orders, Watch, attend, rollback_unless_confirmed};
 pub use live::{confirm, hold_dma_latency, refuse_unfinished, rollback_from_disk, status};
 pub use live_writer::LiveWriter;
 pub use namespaces::{NetnsExists, Place};
@@ -41,4 +46,4 @@ pub use rollback::{Item, Outcome, RollbackReport, rollback_on};
 pub use same::same;
 pub use session::{Handle, Session};
 pub use status::status_on;
-pub use watch::rollback_unless_confirmed;
+pub use trust::plan as check_plan;

@@ -18,12 +18,12 @@ use crate::session::{Session, refuse_unfinished_on};
 use crate::status::status_on;
 
 /// Wall clock, ns since the epoch; 0 before it. Journal names and times only: nothing is decided by it.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|d| u64::try_from(d.as_nanos()).ok()).unwrap_or(0)
 }
 
 /// This boot.
-fn boot_id(sys: &dyn Sys) -> Result<String, ApplyError> {
+pub(crate) fn boot_id(sys: &dyn Sys) -> Result<String, ApplyError> {
     identity("the boot id", sys.sysctl("kernel.random.boot_id"))
 }
 
@@ -43,7 +43,7 @@ fn identity<T>(what: &'static str, reading: lowlat_model::Reading<T>) -> Result<
     reading.into_value().ok_or_else(|| ApplyError::Identity { what, why: why.unwrap_or_default() })
 }
 
-fn folder(store: &Store) -> Folder {
+pub(crate) fn folder(store: &Store) -> Folder {
     Folder::new(store.journal_dir())
 }
 
@@ -76,7 +76,11 @@ pub fn confirm(store: &Store) -> Result<usize, ApplyError> {
     let _lock = store.lock()?;
     let mut confirmed = 0;
     for found in read_all(&disk)?.into_iter().filter(waits) {
-        Log::resume(&disk, found)?.push(&JournalEntry::Confirmed { at_unix_ns: now() })?;
+        // Its guard waits for the lock now, or was killed and the next lowlat takes its place.
+        if let Some(late_s) = crate::guard::late_s(&found.ledger, &boot_id(&Live::new())?) {
+            return Err(ApplyError::TooLate { late_s });
+        }
+        Log::resume(&disk, found).push(&JournalEntry::Confirmed { at_unix_ns: now() })?;
         confirmed += 1;
     }
     Ok(confirmed)
@@ -105,7 +109,9 @@ pub(crate) fn roll_back_locked(
 
 /// What stands applied, and whether it still does.
 pub fn status(store: &Store, sys: &dyn Sys) -> Result<StatusDocument, ApplyError> {
-    status_on(sys, &LiveWriter::new(store), &folder(store), &here(sys, &boot_id(sys)?)?)
+    let mut document = status_on(sys, &LiveWriter::new(store), &folder(store), &here(sys, &boot_id(sys)?)?)?;
+    document.pending = crate::guard::pending(store, sys)?;
+    Ok(document)
 }
 
 /// The ledger of one transaction on disk.
@@ -134,10 +140,11 @@ pub(crate) fn kept_or_applied(
     Ok(out)
 }
 
-/// The body of the hidden subcommand that keeps a wake-up latency limit: returns when there is nothing to hold.
-pub fn hold_dma_latency(us: u32) -> Result<(), String> {
+/// The body of the hidden subcommand that keeps a wake-up latency limit: returns when there is nothing to hold. `pipe` is
+/// what it is known and ended by; none where the boot started it.
+pub fn hold_dma_latency(us: u32, pipe: Option<&std::path::Path>) -> Result<(), String> {
     let us = i32::try_from(us).map_err(|_| format!("hold a wake-up latency limit of {us} µs: at most {}", i32::MAX))?;
-    holder::hold(us).map_err(|e| {
+    holder::hold(us, pipe).map_err(|e| {
         format!("hold a wake-up latency limit of {us} µs: {e}; {}", lowlat_sys::store::next_where_denied())
     })
 }

@@ -14,7 +14,7 @@ pub(crate) struct Log {
     out: Box<dyn Append>,
     path: std::path::PathBuf,
     /// An entry could not be written whole. Nothing may follow it: what comes behind a torn entry is damage.
-    broken: Option<std::io::ErrorKind>,
+    broken: Option<std::io::Error>,
 }
 
 impl Log {
@@ -48,13 +48,15 @@ impl Log {
         Ok(Self { ledger, out, path, broken: None })
     }
 
-    /// Goes on with a transaction read from disk.
-    pub(crate) fn resume(disk: &dyn Disk, found: Found) -> Result<Self, ApplyError> {
+    /// Goes on with a transaction read from disk. A journal that cannot be opened to write (a read-only disk) takes no
+    /// entry, and each [`Log::push`] says so: going back needs none.
+    pub(crate) fn resume(disk: &dyn Disk, found: Found) -> Self {
         let path = disk.path(&found.ledger.transaction);
-        let out = disk
-            .resume(&found.ledger.transaction, found.whole)
-            .map_err(|error| ApplyError::Write { path: path.clone(), error })?;
-        Ok(Self { ledger: found.ledger, out, path, broken: None })
+        let (out, broken): (Box<dyn Append>, _) = match disk.resume(&found.ledger.transaction, found.whole) {
+            Ok(out) => (out, None),
+            Err(error) => (Box::new(Closed), Some(error)),
+        };
+        Self { ledger: found.ledger, out, path, broken }
     }
 
     /// Appends an entry. Intents, holders and the ends of a transaction are flushed before this returns; results need
@@ -63,12 +65,12 @@ impl Log {
         let flush =
             !matches!(entry, JournalEntry::Done { .. } | JournalEntry::Refused { .. } | JournalEntry::Undone { .. });
         let write = |error| ApplyError::Write { path: self.path.clone(), error };
-        if let Some(kind) = self.broken {
-            return Err(write(kind.into()));
+        if let Some(error) = &self.broken {
+            return Err(write(again(error)));
         }
         let line = encode(entry).map_err(write)?;
         if let Err(error) = self.out.append(&line, flush) {
-            self.broken = Some(error.kind());
+            self.broken = Some(again(&error));
             return Err(write(error));
         }
         self.ledger.take(entry).map_err(|why| ApplyError::Journal {
@@ -76,6 +78,20 @@ impl Log {
             error: JournalError::Corrupt { line: 0, why },
         })
     }
+}
+
+/// A journal that takes nothing.
+struct Closed;
+
+impl Append for Closed {
+    fn append(&mut self, _: &[u8], _: bool) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+}
+
+/// The same error once more.
+fn again(error: &std::io::Error) -> std::io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error)
 }
 
 /// A transaction read from disk.
@@ -111,6 +127,11 @@ pub(crate) fn read_all(disk: &dyn Disk) -> Result<Vec<Found>, ApplyError> {
                 let why = format!("it belongs to transaction {}, the file is named {name}", ledger.transaction);
                 return Err(journal(JournalError::Corrupt { line: 1, why }));
             }
+            ledger
+                .standing
+                .iter()
+                .try_for_each(|s| disk.trust(s))
+                .map_err(|why| journal(JournalError::Foreign(why)))?;
             found.push(Found { ledger, whole: decoded.whole as u64, torn: decoded.torn });
         }
     }

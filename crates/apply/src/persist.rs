@@ -350,6 +350,10 @@ mod tests {
             prior: State::Text("before".into()),
             read_back: None,
             holder: None,
+            device: None,
+            beside: Vec::new(),
+            changed: None,
+            at: None,
         };
         (HERE, standing)
     }
@@ -421,7 +425,7 @@ mod tests {
     #[test]
     fn a_limit_is_kept_by_a_service_that_is_given_its_order() {
         let mut limit = stands("cpu.dma-latency", "host", Locus::CpuDmaLatency, "20");
-        limit.1.holder = Some(crate::ledger::HolderId { pid: 9, start_time: 9 });
+        limit.1.holder = Some(crate::ledger::HolderId { pid: 9, start_time: 9, token: None });
         let files = choose(&[limit], HERE, true, |_| Reading::Value(State::Text("0".into()))).files("/opt/a b/lowlat");
         assert!(files[HOLDER].contains("ExecStart=\"/opt/a b/lowlat\" hold-dma-latency 20\n"), "{}", files[HOLDER]);
         assert!(files[HOLDER].contains("StandardInputText=go\n"));

@@ -3,15 +3,16 @@
 use std::fmt::Write as _;
 
 use lowlat_model::answer::{PutBack, RollbackDocument};
-use lowlat_model::journal::JournalEntry;
+use lowlat_model::journal::{Beside, JournalEntry};
 use lowlat_model::op::Target;
 use lowlat_model::{Locus, Op, Reading, Schema, State};
 use lowlat_sys::Sys;
 
 use crate::boot::{holders, in_boot_namespace, persisted, set_again};
+use crate::device::{self, There, Whereabouts};
 use crate::disk::Disk;
 use crate::error::ApplyError;
-use crate::ledger::Standing;
+use crate::ledger::{HolderId, Standing};
 use crate::log::{Found, Log, read_all};
 use crate::namespaces::{Netns, Place};
 use crate::places::{of_namespace, outlives_boot, words};
@@ -39,6 +40,11 @@ pub enum Outcome {
     GoneWithBoot,
     /// It was a setting of a network namespace that is no more.
     GoneWithNamespace,
+    /// `--force` was given and its interface cannot be found: it is no longer kept.
+    GivenUp {
+        /// What is not known.
+        why: String,
+    },
     /// It belongs to another network namespace: left alone.
     OtherNamespace {
         /// Inode of that namespace.
@@ -65,6 +71,7 @@ impl Outcome {
             Self::Absent { .. } => "absent",
             Self::GoneWithBoot => "gone_with_boot",
             Self::GoneWithNamespace => "gone_with_namespace",
+            Self::GivenUp { .. } => "given_up",
             Self::OtherNamespace { .. } => "other_namespace",
             Self::Failed { .. } => "failed",
         }
@@ -83,6 +90,7 @@ impl Outcome {
             Self::Absent { why } => format!("gone, and its setting with it: {why}"),
             Self::GoneWithBoot => "a live setting of an earlier boot, gone with it".to_owned(),
             Self::GoneWithNamespace => "a setting of a network namespace that is no more".to_owned(),
+            Self::GivenUp { why } => format!("given up, as --force asks: {why}"),
             Self::OtherNamespace { netns } => {
                 format!(
                     "belongs to the network namespace net:[{netns}]; run `lowlat rollback` inside it (`lsns -t net` lists them)"
@@ -102,8 +110,10 @@ pub struct Item {
     pub knob: String,
     /// Where, for people.
     pub target: Target,
-    /// Exact place.
+    /// Exact place, by the present name of its interface.
     pub locus: Locus,
+    /// What leads to the network namespace that the interface was moved to; `None` where it is in this one.
+    pub netns: Option<String>,
     /// What was put back.
     pub was: String,
     /// What became of it.
@@ -119,6 +129,8 @@ pub struct RollbackReport {
     pub failed: Vec<Item>,
     /// Entries that were cut off in the middle: the writes they announce never began.
     pub torn: Vec<String>,
+    /// Why a journal could not be brought to its end; the settings went back all the same.
+    pub unwritten: Option<String>,
 }
 
 impl RollbackReport {
@@ -144,6 +156,7 @@ impl RollbackReport {
             complete: self.complete(),
             settings: settings.collect(),
             torn: self.torn.clone(),
+            unwritten: self.unwritten.clone(),
         }
     }
 
@@ -154,15 +167,19 @@ impl RollbackReport {
             let _ = writeln!(out, "journal {torn}: its last entry was cut off; the write it announces never began");
         }
         for item in self.done.iter().chain(&self.failed) {
+            let there = item.netns.as_ref().map_or_else(String::new, |n| format!(" in {n}"));
             let _ = writeln!(
                 out,
-                "{} on {}: {} -> {}: {}",
+                "{} on {}: {}{there} -> {}: {}",
                 item.knob,
                 item.target,
                 words(&item.locus),
                 item.was,
                 item.outcome.words()
             );
+        }
+        if let Some(why) = &self.unwritten {
+            let _ = writeln!(out, "the settings went back, and the journal could not be told: {why}");
         }
         let (done, failed) = (self.done.len(), self.failed.len());
         let _ = match (done, failed) {
@@ -184,20 +201,37 @@ pub(crate) struct Rules {
     pub(crate) persisted: bool,
 }
 
-/// Writes the prior state and reads it back.
-pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing) -> Outcome {
+/// What takes a journal's entry. Going back matters more than noting it, so a failure to note stops nothing.
+pub(crate) type Note<'a> = &'a mut dyn FnMut(&JournalEntry);
+
+/// Writes the prior state and reads it back, with all that the write may have changed beside it.
+pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, force: bool, note: Note<'_>) -> Outcome {
     if s.op.locus == Locus::CpuDmaLatency {
-        // What is held ends with its holder; without one the write never began. The limit itself may be anything
-        // afterwards, for other programs hold theirs.
-        return match s.holder.map_or(Ok(()), |h| writer.release(h)) {
-            Ok(()) => Outcome::Restored,
-            Err(e) => Outcome::Failed { why: e.0 },
-        };
+        return release(sys, writer, s, s.holder.as_ref());
     }
-    let written = writer.write(&Op { locus: s.op.locus.clone(), set: s.prior.clone() });
+    let op = Op { locus: s.op.locus.clone(), set: s.prior.clone() };
+    // The way back destroys too: what another program has set beside it since goes back as it is now. What hangs at a
+    // queue discipline of lowlat's was looked at with its state.
+    let present = match &op.locus {
+        Locus::Qdisc { .. } => Vec::new(),
+        _ => match writer.beside(sys, &op) {
+            Ok(present) => present,
+            // What would be lost is another program's; a place that may be another interface's is never forced.
+            Err(_) if force && matches!(op.locus, Locus::Feature { .. }) => Vec::new(),
+            Err(why) => return Outcome::Failed { why },
+        },
+    };
+    let wanted = wanted_beside(sys, writer, s, present, force);
+    if !wanted.is_empty() {
+        note(&JournalEntry::Undoing { seq: s.seq, beside: as_recorded(s, &wanted) });
+    }
+    let written = writer.write(&op);
     match (written, writer.state(sys, &s.op.locus)) {
         // What counts is what is there, not what the write said.
-        (_, Reading::Value(now)) if same(&s.op.locus, &now, &s.prior) => Outcome::Restored,
+        (_, Reading::Value(now)) if same(&s.op.locus, &now, &s.prior) => match settle(sys, writer, wanted) {
+            Outcome::AlreadyPrior => Outcome::Restored,
+            other => other,
+        },
         (_, Reading::Absent(why)) => Outcome::Absent { why },
         (Err(e), _) => Outcome::Failed { why: e.0 },
         (Ok(()), Reading::Value(now)) => {
@@ -210,13 +244,14 @@ pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing) -
     }
 }
 
-/// As [`put_back`], for what the boot has set again: the limit is held by a unit's process then, not by the journal's.
-fn put_back_of_boot<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing) -> Outcome {
-    if s.op.locus != Locus::CpuDmaLatency {
-        return put_back(sys, writer, s);
-    }
-    let failed = holders(sys).into_iter().find_map(|h| writer.release(h).err());
-    failed.map_or(Outcome::Restored, |e| Outcome::Failed { why: e.0 })
+/// The places under the name that the journal knows the interface by.
+fn as_recorded(s: &Standing, beside: &[Beside]) -> Vec<Beside> {
+    let (now, then) = (s.op.locus.iface(), s.device.as_ref().map(|d| d.name.as_str()));
+    let named = |b: &Beside| match then {
+        Some(then) if b.locus.iface() == now => Beside { locus: b.locus.on(then), state: b.state.clone() },
+        _ => b.clone(),
+    };
+    beside.iter().map(named).collect()
 }
 
 /// Whether another program set what is there.
@@ -232,8 +267,9 @@ fn of_another(s: &Standing, now: &State) -> bool {
 pub(crate) fn runs<'a>(newest_first: impl Iterator<Item = &'a Standing>) -> Vec<Vec<&'a Standing>> {
     let mut runs: Vec<Vec<&Standing>> = Vec::new();
     for s in newest_first {
+        // Two namespaces may have an interface of the same name.
         let fits = |run: &&mut Vec<&Standing>| {
-            run.last().is_some_and(|last| together(&last.op.locus, &s.op.locus))
+            run.last().is_some_and(|last| together(&last.op.locus, &s.op.locus) && last.at == s.at)
                 && run.iter().all(|other| other.op.locus != s.op.locus)
         };
         match runs.last_mut().filter(fits) {
@@ -245,14 +281,31 @@ pub(crate) fn runs<'a>(newest_first: impl Iterator<Item = &'a Standing>) -> Vec<
 }
 
 /// Puts settings back at once that go out in one request, for what a driver takes together it may refuse one by one:
-/// each to the state beside it. Gives the numbers of the writes that were tried; what came of each is for the caller to
-/// see.
+/// each to the state beside it. Gives the numbers of the writes that were tried, with what became of the places that
+/// going back may have changed beside them; what came of each write itself is for the caller to see.
 pub(crate) fn put_back_together<W: Writer>(
     sys: &dyn Sys,
     writer: &mut W,
     run: &[(&Standing, &State)],
     force: bool,
-) -> Vec<u64> {
+    note: Note<'_>,
+) -> Vec<(u64, Outcome)> {
+    match run.first().map(|(s, _)| &s.at) {
+        Some(None | Some(Whereabouts::Here(_))) => write_run(sys, writer, run, force, note),
+        Some(Some(Whereabouts::Elsewhere { netns, .. })) => {
+            write_run(sys, &mut There { writer, netns }, run, force, note)
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn write_run<W: Writer>(
+    sys: &dyn Sys,
+    writer: &mut W,
+    run: &[(&Standing, &State)],
+    force: bool,
+    note: Note<'_>,
+) -> Vec<(u64, Outcome)> {
     let is_due = |(s, to): &&(&Standing, &State)| {
         let due = |now: &State| !same(&s.op.locus, now, to) && (force || !of_another(s, now));
         writer.state(sys, &s.op.locus).value().is_some_and(due)
@@ -262,56 +315,213 @@ pub(crate) fn put_back_together<W: Writer>(
         return Vec::new();
     }
     let ops: Vec<Op> = due.iter().map(|(s, to)| Op { locus: s.op.locus.clone(), set: (*to).clone() }).collect();
+    // One for all of them: as each, newest first, would leave it to the next.
+    let mut wanted: Vec<Beside> = Vec::new();
+    for op in &ops {
+        // What may not be written at once may not be written alone either, and is told there.
+        let Ok(present) = writer.beside(sys, op) else { return Vec::new() };
+        let new = present.into_iter().filter(|p| wanted.iter().all(|w| w.locus != p.locus));
+        wanted.extend(new.collect::<Vec<_>>());
+    }
+    for (s, _) in &due {
+        wanted = wanted_beside(sys, writer, s, wanted, force);
+    }
+    // The others of the run go back by themselves.
+    wanted.retain(|b| ops.iter().all(|op| op.locus != b.locus));
+    // The newest goes back first, also after a crash. Noted with an older one it would outlast what writes between the two
+    // have yet to put back.
+    if let Some((s, _)) = due.first().filter(|_| !wanted.is_empty()) {
+        note(&JournalEntry::Undoing { seq: s.seq, beside: as_recorded(s, &wanted) });
+    }
     // Refused or not: each place is looked at, and put back alone where it has to be.
     let _ = writer.write_together(&ops);
-    due.iter().map(|(s, _)| s.seq).collect()
+    let beside = settle(sys, writer, wanted);
+    due.iter().map(|(s, _)| (s.seq, beside.clone())).collect()
 }
 
 /// Puts the places of each interface that go out in one request back to what stood there before all of these writes,
-/// whatever number of steps set them. Gives the places that were tried.
-fn put_back_to_the_floor<W: Writer>(
+/// whatever number of steps set them. Gives the places that were tried, each as [`put_back_together`] does.
+fn put_back_to_the_floor<'a, W: Writer>(
     sys: &dyn Sys,
     writer: &mut W,
-    standing: &[Standing],
+    here: impl DoubleEndedIterator<Item = &'a Standing>,
     floor: &[(Locus, State)],
     force: bool,
-) -> Vec<Locus> {
+    note: Note<'_>,
+) -> Vec<(Locus, Outcome)> {
     let mut newest: Vec<(&Standing, &State)> = Vec::new();
-    for s in standing.iter().rev().filter(|s| together(&s.op.locus, &s.op.locus)) {
+    for s in here.rev().filter(|s| together(&s.op.locus, &s.op.locus)) {
         let was = floor.iter().find(|(locus, _)| *locus == s.op.locus);
         if let Some((_, was)) = was.filter(|_| newest.iter().all(|(o, _)| o.op.locus != s.op.locus)) {
             newest.push((s, was));
         }
     }
-    newest.sort_by(|(a, _), (b, _)| a.target.cmp(&b.target));
+    newest.sort_by(|(a, _), (b, _)| a.op.locus.iface().cmp(&b.op.locus.iface()));
     let mut tried = Vec::new();
     for run in newest.chunk_by(|(a, _), (b, _)| together(&a.op.locus, &b.op.locus)) {
-        let seqs = put_back_together(sys, writer, run, force);
-        let of = |(s, _): &&(&Standing, &State)| seqs.contains(&s.seq);
-        tried.extend(run.iter().filter(of).map(|(s, _)| s.op.locus.clone()));
+        for (seq, beside) in put_back_together(sys, writer, run, force, note) {
+            let of = run.iter().find(|(s, _)| s.seq == seq);
+            tried.extend(of.map(|(s, _)| (s.op.locus.clone(), beside)));
+        }
     }
     tried
 }
 
-/// Looks at what is there first: another program's value is left alone unless `force`. `tried` is whether
-/// [`put_back_together`] has written it.
+/// What became of a write with the places beside it, some of which [`put_back_together`] has settled.
+fn with_tried(found: Outcome, tried: Option<&Outcome>) -> Outcome {
+    match (found, tried) {
+        (Outcome::AlreadyPrior | Outcome::Restored, Some(failed @ Outcome::Failed { .. })) => failed.clone(),
+        (Outcome::AlreadyPrior, Some(_)) => Outcome::Restored,
+        (found, _) => found,
+    }
+}
+
+/// What shall stand at the other places of a write: at those that it changed what was there before it, unless another
+/// program has set them since, and at the others what is there now, which is in `present`.
+fn wanted_beside<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing, present: Vec<Beside>, force: bool) -> Vec<Beside> {
+    let mut wanted = present;
+    for was in &s.beside {
+        let now = match wanted.iter().find(|p| p.locus == was.locus) {
+            Some(p) => Reading::Value(p.state.clone()),
+            None => writer.state(sys, &was.locus),
+        };
+        let left =
+            |c: &Beside| c.locus == was.locus && (force || now.value().is_none_or(|n| same(&c.locus, n, &c.state)));
+        // Without a read-back it is not known what the write changed, and whatever is there came of it.
+        if s.changed.as_ref().is_none_or(|changed| changed.iter().any(left)) {
+            wanted.retain(|p| p.locus != was.locus);
+            wanted.push(was.clone());
+        }
+    }
+    wanted
+}
+
+/// As [`put_back`], where the place itself is as it was already.
+fn put_beside_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, force: bool) -> Outcome {
+    let wanted = wanted_beside(sys, writer, s, Vec::new(), force);
+    settle(sys, writer, wanted)
+}
+
+/// Puts each of these places to what shall stand there; `AlreadyPrior` where all of them are so.
+fn settle<W: Writer>(sys: &dyn Sys, writer: &mut W, wanted: Vec<Beside>) -> Outcome {
+    let mut outcome = Outcome::AlreadyPrior;
+    let settled = |writer: &W, b: &Beside| match writer.state(sys, &b.locus) {
+        Reading::Value(now) => same(&b.locus, &now, &b.state),
+        // The instance, or the queue, is gone with what it had.
+        other => matches!(other, Reading::Absent(_)),
+    };
+    for run in wanted.chunk_by(|a, b| together(&a.locus, &b.locus)) {
+        let off = run.iter().filter(|b| !settled(writer, b));
+        let ops: Vec<Op> = off.map(|b| Op { locus: b.locus.clone(), set: b.state.clone() }).collect();
+        if ops.len() > 1 {
+            outcome = Outcome::Restored;
+            // Refused or not: each is looked at below.
+            let _ = writer.write_together(&ops);
+        }
+    }
+    for beside in wanted {
+        if settled(writer, &beside) {
+            continue;
+        }
+        let Beside { locus, state } = beside;
+        let written = writer.write(&Op { locus: locus.clone(), set: state.clone() });
+        match (written, writer.state(sys, &locus)) {
+            (_, Reading::Value(now)) if same(&locus, &now, &state) => outcome = Outcome::Restored,
+            (written, now) => {
+                let now = match (&now, now.why_not()) {
+                    (Reading::Value(n), _) => format!("is {n}"),
+                    (_, why) => format!("cannot be read: {}", why.unwrap_or_default().1),
+                };
+                let why = written.err().map_or_else(String::new, |e| format!(" ({e})"));
+                return Outcome::Failed { why: format!("{} was {state} and {now}{why}", words(&locus)) };
+            }
+        }
+    }
+    outcome
+}
+
+/// Ends a holder, and looks at the limit where its end was not seen.
+fn release<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, holder: Option<&HolderId>) -> Outcome {
+    // Without a holder in the journal the write never began.
+    let Some(holder) = holder else { return Outcome::Restored };
+    let seen = match writer.release(holder) {
+        Ok(seen) => seen,
+        Err(e) => return Outcome::Failed { why: e.0 },
+    };
+    let number = |s: &State| s.to_string().parse::<u32>().ok();
+    match writer.state(sys, &Locus::CpuDmaLatency) {
+        // The limit may be anything then, for other programs hold theirs.
+        Reading::Value(_) if seen => Outcome::Restored,
+        Reading::Value(now) if number(&now).is_none_or(|now| Some(now) > number(&s.op.set)) => Outcome::Restored,
+        Reading::Value(now) => Outcome::Failed {
+            why: format!(
+                "the limit is still {now} µs, and the process that held {} is not seen here (process {}); where it runs in another process-id namespace, roll back there",
+                s.op.set, holder.pid
+            ),
+        },
+        other => {
+            let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
+            Outcome::Failed { why: format!("the limit cannot be read again ({kind}: {why})") }
+        }
+    }
+}
+
+/// As [`put_back`], for what the boot has set again: the limit is held by a unit's process then, not by the journal's.
+fn put_back_of_boot<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, note: Note<'_>) -> Outcome {
+    if s.op.locus != Locus::CpuDmaLatency {
+        return put_back(sys, writer, s, false, note);
+    }
+    let outcomes = holders(sys).into_iter().map(|h| release(sys, writer, s, Some(&h)));
+    outcomes.into_iter().find(|o| *o != Outcome::Restored).unwrap_or(Outcome::Restored)
+}
+
+/// Looks at what is there first, where the interface is now: another program's value is left alone unless `force`.
+/// `tried` is what [`put_back_together`] said, where it has written it.
 pub(crate) fn look_and_put_back<W: Writer>(
     sys: &dyn Sys,
     writer: &mut W,
     s: &Standing,
-    tried: bool,
+    tried: Option<&Outcome>,
     force: bool,
+    note: Note<'_>,
+) -> Outcome {
+    match (&s.at, &s.device) {
+        (Some(Whereabouts::Gone { why }), _) => Outcome::Absent { why: why.clone() },
+        (Some(Whereabouts::Elsewhere { netns, .. }), _) => {
+            look(sys, &mut There { writer, netns }, s, tried, force, note)
+        }
+        (Some(Whereabouts::Hidden { why }), Some(device)) => {
+            let why = format!("{} is not found in this network namespace, and {why}", device::words(device));
+            if force {
+                return Outcome::GivenUp { why };
+            }
+            Outcome::Failed {
+                why: format!("{why}; run `lowlat rollback` where it is, or give it up with `lowlat rollback --force`"),
+            }
+        }
+        _ => look(sys, writer, s, tried, force, note),
+    }
+}
+
+fn look<W: Writer>(
+    sys: &dyn Sys,
+    writer: &mut W,
+    s: &Standing,
+    tried: Option<&Outcome>,
+    force: bool,
+    note: Note<'_>,
 ) -> Outcome {
     if s.op.locus == Locus::CpuDmaLatency {
-        return put_back(sys, writer, s);
+        return put_back(sys, writer, s, force, note);
     }
     match writer.state(sys, &s.op.locus) {
-        Reading::Value(now) if tried && same(&s.op.locus, &now, &s.prior) => Outcome::Restored,
-        Reading::Value(now) if same(&s.op.locus, &now, &s.prior) => Outcome::AlreadyPrior,
-        Reading::Value(now) if !force && !tried && of_another(s, &now) => {
+        Reading::Value(now) if same(&s.op.locus, &now, &s.prior) => {
+            with_tried(put_beside_back(sys, writer, s, force), tried)
+        }
+        Reading::Value(now) if !force && tried.is_none() && of_another(s, &now) => {
             Outcome::ChangedByOther { now: now.to_string() }
         }
-        Reading::Value(_) => put_back(sys, writer, s),
+        Reading::Value(_) => with_tried(put_back(sys, writer, s, force, note), tried),
         Reading::Absent(why) => Outcome::Absent { why },
         other => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
@@ -332,6 +542,12 @@ pub(crate) fn oldest_priors<'a>(oldest_first: impl Iterator<Item = &'a Standing>
     floor
 }
 
+/// Whether at a place that these writes changed stands again what stood there before all of them.
+fn is_at_the_floor<W: Writer>(sys: &dyn Sys, writer: &W, floor: &[(Locus, State)], locus: &Locus) -> bool {
+    let was = floor.iter().find(|(l, _)| l == locus);
+    was.is_some_and(|(l, was)| writer.state(sys, l).value().is_some_and(|now| same(l, now, was)))
+}
+
 /// Rolls one transaction back and closes it if nothing is left.
 pub(crate) fn roll_back<W: Writer>(
     sys: &dyn Sys,
@@ -340,43 +556,61 @@ pub(crate) fn roll_back<W: Writer>(
     rules: Rules,
     floor: &[(Locus, State)],
     clock: fn() -> u64,
-) -> Result<RollbackReport, ApplyError> {
+) -> RollbackReport {
     let mut report = RollbackReport::default();
     let mut left: Vec<Locus> = Vec::new();
     // Going back matters more than noting it: a journal that cannot be written (a full disk) stops nothing here. What
     // is not noted is looked at again by the next rollback, which finds it as it was.
-    let mut unwritten: Option<ApplyError> = None;
     let standing = log.ledger.standing.clone();
-    let tried = if rules.same_boot && rules.netns == Netns::Same {
-        put_back_to_the_floor(sys, writer, &standing, floor, rules.force)
-    } else {
-        Vec::new()
+    let is_here = |s: &Standing| match &s.at {
+        Some(at) => matches!(at, Whereabouts::Here(_)),
+        None => rules.netns == Netns::Same,
+    };
+    let tried = {
+        let mut note = |entry: &JournalEntry| {
+            if let Err(error) = log.push(entry) {
+                report.unwritten.get_or_insert(error.to_string());
+            }
+        };
+        let here = standing.iter().filter(|s| rules.same_boot && is_here(s));
+        put_back_to_the_floor(sys, writer, here, floor, rules.force, &mut note)
     };
     for s in standing.iter().rev() {
-        let tried = tried.contains(&s.op.locus);
+        let mut s = device::line(sys, writer, s);
+        if is_here(&s) {
+            // What is back to what stood before all of these writes is not put to what stood between two of them.
+            s.beside.retain(|b| !is_at_the_floor(sys, writer, floor, &b.locus));
+        }
+        let s = &s;
+        let tried = tried.iter().find(|(locus, _)| *locus == s.op.locus).map(|(_, beside)| beside);
+        let mut note = |entry: &JournalEntry| {
+            if let Err(error) = log.push(entry) {
+                report.unwritten.get_or_insert(error.to_string());
+            }
+        };
         let outcome = if !rules.same_boot && !outlives_boot(&s.op.locus) {
             if rules.persisted && (!of_namespace(&s.op.locus) || in_boot_namespace(sys)) && set_again(sys, writer, s) {
-                put_back_of_boot(sys, writer, s)
+                put_back_of_boot(sys, writer, s, &mut note)
             } else {
                 Outcome::GoneWithBoot
             }
-        } else if of_namespace(&s.op.locus) && rules.netns == Netns::Gone {
+        } else if matches!(&s.at, Some(Whereabouts::Gone { .. })) && rules.netns == Netns::Gone {
             Outcome::GoneWithNamespace
-        } else if of_namespace(&s.op.locus) && rules.netns == Netns::Other {
+        } else if matches!(&s.at, Some(at) if !matches!(at, Whereabouts::Here(_))) {
+            look_and_put_back(sys, writer, s, None, rules.force, &mut note)
+        } else if s.at.is_none() && of_namespace(&s.op.locus) && rules.netns == Netns::Gone {
+            Outcome::GoneWithNamespace
+        } else if s.at.is_none() && of_namespace(&s.op.locus) && rules.netns == Netns::Other {
             Outcome::OtherNamespace { netns: log.ledger.netns.inode }
         } else if left.contains(&s.op.locus) {
             // A later write on the same place could not be undone, so what this one left is not what is there.
             Outcome::ChangedByOther {
                 now: writer.state(sys, &s.op.locus).value().map_or_else(String::new, State::to_string),
             }
-        } else if s.holder.is_none()
-            && floor
-                .iter()
-                .any(|(l, was)| *l == s.op.locus && writer.state(sys, l).value().is_some_and(|now| same(l, now, was)))
-        {
-            if tried { Outcome::Restored } else { Outcome::AlreadyPrior }
+        } else if s.holder.is_none() && is_at_the_floor(sys, writer, floor, &s.op.locus) {
+            with_tried(put_beside_back(sys, writer, s, rules.force), tried)
         } else {
-            look_and_put_back(sys, writer, s, false, rules.force)
+            look_and_put_back(sys, writer, s, None, rules.force, &mut note)
         };
         let seq = s.seq;
         let entry = match &outcome {
@@ -388,25 +622,29 @@ pub(crate) fn roll_back<W: Writer>(
             }
         };
         if let Some(Err(error)) = entry.map(|entry| log.push(&entry)) {
-            unwritten.get_or_insert(error);
+            report.unwritten.get_or_insert(error.to_string());
         }
         let item = Item {
             transaction: log.ledger.transaction.clone(),
             knob: s.knob.clone(),
             target: s.target.clone(),
             locus: s.op.locus.clone(),
+            netns: match &s.at {
+                Some(Whereabouts::Elsewhere { netns, .. }) => Some(netns.clone()),
+                _ => None,
+            },
             was: s.prior.to_string(),
             outcome,
         };
         if item.outcome.settled() { report.done.push(item) } else { report.failed.push(item) }
     }
-    if let Some(error) = unwritten {
-        return Err(error);
+    if log.ledger.standing.is_empty()
+        && !log.ledger.closed
+        && let Err(error) = log.push(&JournalEntry::Closed { at_unix_ns: clock() })
+    {
+        report.unwritten.get_or_insert(error.to_string());
     }
-    if log.ledger.standing.is_empty() && !log.ledger.closed {
-        log.push(&JournalEntry::Closed { at_unix_ns: clock() })?;
-    }
-    Ok(report)
+    report
 }
 
 /// Rolls every transaction on disk back, newest first, or only one.
@@ -427,14 +665,18 @@ pub fn rollback_on<W: Writer>(
         return Err(ApplyError::NoTransaction(only.to_owned()));
     }
     let mut whole = RollbackReport::default();
-    let mut unwritten: Option<ApplyError> = None;
     let persisted = persisted(&found);
-    let found: Vec<Found> =
+    let mut found: Vec<Found> =
         found.into_iter().filter(|f| !f.ledger.closed && only.is_none_or(|o| o == f.ledger.transaction)).collect();
+    for f in found.iter_mut().filter(|f| f.ledger.boot_id == place.boot_id) {
+        let netns = place.look(f.ledger.netns);
+        device::locate(sys, writer, &mut f.ledger, netns);
+    }
     let floor = oldest_priors(found.iter().flat_map(|f| {
         f.ledger.standing.iter().filter(|s| {
             (f.ledger.boot_id == place.boot_id || outlives_boot(&s.op.locus))
-                && (f.ledger.netns.is(place.netns) || !of_namespace(&s.op.locus))
+                && (matches!(s.at, Some(Whereabouts::Here(_)))
+                    || (s.at.is_none() && (f.ledger.netns.is(place.netns) || !of_namespace(&s.op.locus))))
         })
     }));
     for f in found.into_iter().rev() {
@@ -443,15 +685,12 @@ pub fn rollback_on<W: Writer>(
         }
         let netns = place.look(f.ledger.netns);
         let rules = Rules { force, same_boot: f.ledger.boot_id == place.boot_id, netns, persisted };
-        let mut log = Log::resume(disk, f)?;
-        match roll_back(sys, writer, &mut log, rules, &floor, clock) {
-            Ok(report) => {
-                whole.done.extend(report.done);
-                whole.failed.extend(report.failed);
-            }
-            // The older transactions go back all the same; the first failure is the one that is told.
-            Err(error) => unwritten = unwritten.or(Some(error)),
-        }
+        let mut log = Log::resume(disk, f);
+        let report = roll_back(sys, writer, &mut log, rules, &floor, clock);
+        whole.done.extend(report.done);
+        whole.failed.extend(report.failed);
+        // The first failure is the one that is told.
+        whole.unwritten = whole.unwritten.or(report.unwritten);
     }
-    unwritten.map_or(Ok(whole), Err)
+    Ok(whole)
 }

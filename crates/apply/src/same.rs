@@ -17,7 +17,7 @@ pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
     match (a, b) {
         (State::Text(a), State::Text(b)) => same_text(locus, a, b),
         // The handle of a queue discipline that the kernel numbers by itself (8001:, 8002:, …) changes with each
-        // replacement, and the summary is for people; kind and option bytes are what acts.
+        // replacement, and the summary is for people; kind, option bytes and what hangs there are what acts.
         //
         // A wish has no dump yet: without a kind it is "what the kernel makes by itself" (handle 0:), without a handle
         // it is the kind with its default options.
@@ -26,7 +26,7 @@ pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
                 // At the root the kernel's own comes back by deleting what replaced it. Under a class that would leave
                 // noop, which drops all; there it is put back by its kind, and the kernel gives it a number.
                 let place = under_class(locus) || made_by_kernel(a) == made_by_kernel(b);
-                a.kind == b.kind && a.options_hex == b.options_hex && place
+                a.kind == b.kind && a.options_hex == b.options_hex && place && numbered(a, b) && a.carries == b.carries
             }
             _ if a.kind.is_empty() || b.kind.is_empty() => made_by_kernel(a) && made_by_kernel(b),
             // A wish that names options means these.
@@ -47,6 +47,14 @@ fn wish(q: &QdiscState) -> bool {
 /// Whether the wish names options, which then have to be those of the dump.
 fn limits(a: &QdiscState, b: &QdiscState) -> bool {
     [a, b].iter().any(|q| wish(q) && !q.options_hex.is_empty())
+}
+
+/// A low handle was chosen by somebody, who may name it again. The kernel numbers from 8000: up (`qdisc_alloc_handle`,
+/// net/sched/sch_api.c), lowlat from 7fff: down (`lowlat_netlink::tc::put`).
+fn numbered(a: &QdiscState, b: &QdiscState) -> bool {
+    let number = |q: &QdiscState| u32::from_str_radix(q.handle.trim_end_matches(':'), 16).unwrap_or(0);
+    let chosen = |q: &QdiscState| (1..0x7f00).contains(&number(q));
+    (!chosen(a) && !chosen(b)) || a.handle == b.handle
 }
 
 fn made_by_kernel(q: &QdiscState) -> bool {
@@ -99,6 +107,7 @@ mod tests {
                 handle: handle.into(),
                 options_hex: options.into(),
                 summary: String::new(),
+                carries: Vec::new(),
             })
         };
         assert!(same(&place, &fifo("8001:", "08000000"), &fifo("", "08000000")));
@@ -108,6 +117,14 @@ mod tests {
         let class = Locus::Qdisc { iface: "e".into(), parent: "1:1".into() };
         assert!(same(&class, &fifo("0:", "08000000"), &fifo("8001:", "08000000")));
         assert!(!same(&place, &fifo("0:", "08000000"), &fifo("8001:", "08000000")));
+        // A handle that somebody chose is part of it, and so is what hangs there.
+        assert!(same(&place, &fifo("7fff:", "08000000"), &fifo("8001:", "08000000")));
+        assert!(!same(&place, &fifo("5:", "08000000"), &fifo("8001:", "08000000")));
+        let mut carrying = fifo("5:", "08000000");
+        if let State::Qdisc(q) = &mut carrying {
+            q.carries.push("a rate estimator".into());
+        }
+        assert!(!same(&place, &fifo("5:", "08000000"), &carrying));
         let dropin = Locus::DropIn { path: "/etc/x".into() };
         assert!(!same(&dropin, &State::Text("a b".into()), &State::Text("a  b".into())));
         assert!(!same(&dropin, &State::Text(String::new()), &State::Nothing));

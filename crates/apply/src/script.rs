@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use lowlat_knobs::shell;
+use lowlat_model::Locus;
 
-use crate::ledger::{Ledger, Standing};
+use crate::ledger::{HolderId, Ledger, Standing};
 use crate::writer::together;
 
 /// File name beside the journal.
@@ -21,20 +22,21 @@ pub fn write(ledger: &Ledger) -> String {
          # live settings end with the boot {}.\nfailed=0\n",
         ledger.transaction, ledger.netns, ledger.boot_id
     );
+    if ledger.standing.iter().any(|s| inode(s).is_some()) {
+        out.push_str(CALLED);
+    }
     let first = |(n, s): &(usize, &Standing)| !ledger.standing[..*n].iter().any(|first| first.op.locus == s.op.locus);
     let oldest: Vec<&Standing> = ledger.standing.iter().enumerate().filter(first).map(|(_, s)| s).rev().collect();
-    for (n, s) in oldest.iter().enumerate() {
-        let newer = n.checked_sub(1).and_then(|n| oldest.get(n));
-        if newer.is_none_or(|newer| !together(&newer.op.locus, &s.op.locus)) {
-            let run = oldest[n..].iter().take_while(|o| together(&o.op.locus, &s.op.locus));
-            out.push_str(&at_once(&run.copied().collect::<Vec<_>>()));
+    for run in oldest.chunk_by(|a, b| together(&a.op.locus, &b.op.locus) && inode(a) == inode(b)) {
+        out.push_str(&at_once(run));
+        for s in run {
+            let what = shell::comment(&format!("{} on {}", s.knob, s.target));
+            let _ = write!(out, "\n# {what}\n{} || failed=1\n", command(s));
+            // Only lowlat can give a single NAPI instance its value; where it is the device's, the write above did.
+            for b in s.beside.iter().filter(|b| matches!(b.locus, Locus::Napi { .. }) && b.state != s.prior) {
+                let _ = writeln!(out, "{} || failed=1", shell::restore(&b.locus, &b.state));
+            }
         }
-        let command = match s.holder {
-            // Gone is as good as ended; an id that another process has now is left alone.
-            Some(h) => format!("if grep -qsx lowlat-hold /proc/{0}/comm; then kill {0}; fi", h.pid),
-            None => shell::restore(&s.op.locus, &s.prior),
-        };
-        let _ = write!(out, "\n# {} on {}\n{command} || failed=1\n", s.knob, s.target);
     }
     out.push_str("\nexit $failed\n");
     out
@@ -43,15 +45,69 @@ pub fn write(ledger: &Ledger) -> String {
 /// Coalescing parameters of one interface in one command, for drivers that check them against each other; the commands
 /// of each that follow put back what a driver takes only alone.
 fn at_once(run: &[&Standing]) -> String {
-    let places: Vec<_> = run.iter().map(|s| (&s.op.locus, &s.prior)).collect();
-    let Some(command) = shell::coalesce_at_once(&places) else { return String::new() };
-    format!("\n# coalescing of one interface: at once, then one by one\n{command} 2>/dev/null || true\n")
+    let Some(newest) = run.first() else { return String::new() };
+    let command = by_present_name(newest, |called| {
+        let loci: Vec<Locus> =
+            run.iter().map(|s| called.map_or_else(|| s.op.locus.clone(), |name| s.op.locus.on(name))).collect();
+        let places: Vec<_> = loci.iter().zip(run.iter().map(|s| &s.prior)).collect();
+        shell::coalesce_at_once(&places)
+    });
+    command.map_or_else(String::new, |command| {
+        format!("\n# coalescing of one interface: at once, then one by one\n{command} 2>/dev/null || true\n")
+    })
 }
+
+/// The present name of an interface, by the inode of its directory in sysfs, which a rename keeps.
+const CALLED: &str = r#"called() {
+  for d in /sys/class/net/*/.; do
+    n=$(ls -di "$d" | tr -d ' ')
+    if [ "${n%%/*}" = "$1" ]; then d=${d%/.}; echo "${d##*/}"; return 0; fi
+  done
+  echo "interface $2 is not in this network namespace any more" >&2
+  return 1
+}
+"#;
+
+fn inode(s: &Standing) -> Option<(u64, &str)> {
+    let device = s.device.as_ref()?;
+    Some((device.inode?, device.name.as_str()))
+}
+
+fn command(s: &Standing) -> String {
+    match &s.holder {
+        // The pipe is the same in every process-id namespace; opened for both ways it never waits (fifo(7)).
+        Some(HolderId { token: Some(token), .. }) => {
+            return format!("h=${{0%/*}}/hold-{token}\nif [ -p \"$h\" ]; then echo end 1<>\"$h\"; fi");
+        }
+        // Gone is as good as ended; an id that another process has now is left alone.
+        Some(h) => return format!("if grep -qsx lowlat-hold /proc/{0}/comm; then kill {0}; fi", h.pid),
+        None => {}
+    }
+    // What a shell cannot put back is told by the name it had.
+    let told = matches!(s.op.locus, Locus::Napi { .. } | Locus::Rss { .. });
+    let restore = |called: Option<&str>| match called {
+        Some(name) => Some(shell::restore(&s.op.locus.on(name), &s.prior)),
+        None => Some(shell::restore(&s.op.locus, &s.prior)),
+    };
+    if told { restore(None) } else { by_present_name(s, restore) }.unwrap_or_default()
+}
+
+/// A command whose interface is found when it runs; by the name that it had where more is not known of it.
+fn by_present_name(s: &Standing, command: impl Fn(Option<&str>) -> Option<String>) -> Option<String> {
+    let Some((inode, name)) = inode(s) else { return command(None) };
+    let text = command(Some(STANDS_FOR))?;
+    // In the pattern of sed the name stands between single quotes.
+    let text = text.replace(&format!("[ ,]{STANDS_FOR}"), r#"[ ,]'"$i"'"#).replace(STANDS_FOR, r#""$i""#);
+    Some(format!("i=$(called {inode} {}) && {{\n{text}\n}}", shell::quote(name)))
+}
+
+/// Stands for the interface's name until it is known; no word that a shell would quote, and longer than a name can be.
+const STANDS_FOR: &str = "THE_INTERFACE_OF_THIS_COMMAND";
 
 #[cfg(test)]
 mod tests {
-    use lowlat_model::journal::NetnsId;
-    use lowlat_model::{Locus, Op, State};
+    use lowlat_model::journal::{Beside, Device, JournalEntry, NetnsId};
+    use lowlat_model::{Op, Schema, State};
 
     use super::*;
 
@@ -65,6 +121,10 @@ mod tests {
             prior: State::Text(prior.into()),
             read_back: None,
             holder: None,
+            device: None,
+            beside: Vec::new(),
+            changed: None,
+            at: None,
         };
         let param = |param: &str| Locus::Coalesce { iface: "eth0".into(), param: param.into() };
         let mut ledger = Ledger {
@@ -79,9 +139,9 @@ mod tests {
                 stands(2, Locus::File { path: "/proc/sys/x".into() }, "3"),
             ],
             next_seq: 3,
-            due_ns: None,
             confirmed: false,
             closed: false,
+            guard: None,
         };
         let text = write(&ledger);
         let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part:?} in {text}"));
@@ -92,8 +152,62 @@ mod tests {
             at("ethtool -C eth0 adaptive-rx on || failed=1"),
         ];
         assert!(order.is_sorted(), "{text}");
+        // A renamed interface is found for both, and what it cannot do at once is no failure.
+        for s in &mut ledger.standing[..2] {
+            s.device = Some(Device { name: "eth0".into(), inode: Some(77), ..Device::default() });
+        }
+        let text = write(&ledger);
+        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part:?} in {text}"));
+        let called = "i=$(called 77 eth0) && {\n";
+        let order = [
+            at("called() {"),
+            at(&format!("{called}ethtool -C \"$i\" rx-usecs 20 adaptive-rx on\n}} 2>/dev/null || true\n")),
+            at(&format!("{called}ethtool -C \"$i\" rx-usecs 20\n}} || failed=1")),
+        ];
+        assert!(order.is_sorted(), "{text}");
         // One parameter alone needs no such line.
         ledger.standing.remove(0);
         assert!(!write(&ledger).contains("at once"));
+    }
+
+    #[test]
+    fn an_interface_is_called_by_its_present_name() {
+        let of = |locus: Locus, was: &str| {
+            let begin = JournalEntry::Begin {
+                schema: Schema::current("journal"),
+                transaction: "t".into(),
+                boot_id: "b".into(),
+                netns: 1,
+                netns_cookie: None,
+                pid: 1,
+                at_unix_ns: 0,
+            };
+            let intent = JournalEntry::Intent {
+                seq: 0,
+                knob: "k".into(),
+                target: "eth0".parse().unwrap(),
+                op: Op::text(locus, "x"),
+                prior: State::Text(was.into()),
+                device: Some(Device { name: "eth0".into(), inode: Some(77), ..Device::default() }),
+                beside: ["5", "9"]
+                    .map(|v| Beside {
+                        locus: Locus::Napi { iface: "eth0".into(), id: 8193, param: "gro-flush-timeout".into() },
+                        state: State::Text(v.into()),
+                    })
+                    .into(),
+            };
+            write(&Ledger::fold(&[begin, intent]).unwrap().unwrap())
+        };
+        let text = of(Locus::File { path: "/sys/class/net/eth0/gro_flush_timeout".into() }, "9");
+        assert!(
+            text.contains("i=$(called 77 eth0) && {\nprintf '%s\\n' 9 > /sys/class/net/\"$i\"/gro_flush_timeout\n}"),
+            "{text}"
+        );
+        assert!(text.contains("gro-flush-timeout was 5") && !text.contains("gro-flush-timeout was 9"), "{text}");
+        let text = of(Locus::Ring { iface: "eth0".into(), param: "rx".into() }, "9");
+        assert!(text.contains("ethtool -G \"$i\" rx 9"), "{text}");
+        let text = of(Locus::IrqAffinity { iface: "eth0".into(), index: 0 }, "9");
+        assert!(text.contains("d=/sys/class/net/\"$i\"/device") && text.contains("[ ,]'\"$i\"'\\("), "{text}");
+        assert!(!text.contains(STANDS_FOR), "{text}");
     }
 }

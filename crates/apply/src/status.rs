@@ -1,10 +1,11 @@
 //! What stands applied, and whether it still does.
 
-use lowlat_model::journal::{Applied, Pending, StatusDocument};
+use lowlat_model::journal::{Applied, StatusDocument};
 use lowlat_model::{Reading, Schema};
 use lowlat_sys::Sys;
 
 use crate::boot::{in_boot_namespace, persisted, set_again};
+use crate::device::{self, Whereabouts};
 use crate::disk::Disk;
 use crate::error::ApplyError;
 use crate::ledger::Standing;
@@ -22,17 +23,16 @@ pub fn status_on<W: Writer>(
     disk: &dyn Disk,
     place: &Place<'_>,
 ) -> Result<StatusDocument, ApplyError> {
-    let (mut applied, mut pending) = (Vec::new(), Vec::new());
+    let mut applied = Vec::new();
     let all = read_all(disk)?;
     let persisted = persisted(&all);
-    for found in all {
+    for mut found in all {
+        if found.ledger.boot_id == place.boot_id && !found.ledger.closed {
+            let netns = place.look(found.ledger.netns);
+            device::locate(sys, writer, &mut found.ledger, netns);
+        }
         let l = &found.ledger;
         let earlier = l.boot_id != place.boot_id;
-        let waits = !earlier && !l.confirmed && !l.closed && !l.standing.is_empty();
-        if let Some(due) = l.due_ns.filter(|_| waits) {
-            let left_ns = due.saturating_sub(sys.now_ns());
-            pending.push(Pending { transaction: l.transaction.clone(), left_ns });
-        }
         let netns = if earlier { Netns::Same } else { place.look(l.netns) };
         let again = |s: &Standing| {
             persisted && (!of_namespace(&s.op.locus) || in_boot_namespace(sys)) && set_again(sys, writer, s)
@@ -41,14 +41,22 @@ pub fn status_on<W: Writer>(
             if earlier && !outlives_boot(&s.op.locus) {
                 again(s)
             } else {
-                !(netns == Netns::Gone && of_namespace(&s.op.locus))
+                matches!(s.at, Some(Whereabouts::Here(_))) || !(netns == Netns::Gone && of_namespace(&s.op.locus))
             }
         };
         for s in l.standing.iter().filter(|s| !s.is_guard()).filter(stands) {
-            let now = if of_namespace(&s.op.locus) && netns != Netns::Same {
-                Reading::Unsupported(format!("belongs to the network namespace {}", l.netns))
-            } else {
-                writer.state(sys, &s.op.locus)
+            let s = &device::line(sys, writer, s);
+            let now = match &s.at {
+                Some(Whereabouts::Here(_)) => writer.state(sys, &s.op.locus),
+                Some(Whereabouts::Elsewhere { netns, .. }) => writer.state_in(netns, &s.op.locus),
+                Some(Whereabouts::Gone { why }) => Reading::Absent(why.clone()),
+                _ if of_namespace(&s.op.locus) && netns != Netns::Same => {
+                    Reading::Unsupported(format!("belongs to the network namespace {}", l.netns))
+                }
+                Some(Whereabouts::Hidden { why }) => {
+                    Reading::Absent(format!("its interface is not in this network namespace, and {why}"))
+                }
+                Some(Whereabouts::Home) | None => writer.state(sys, &s.op.locus),
             };
             let changed_by_other =
                 now.value().is_some_and(|n| !same(&s.op.locus, n, s.ours()) && !same(&s.op.locus, n, &s.prior));
@@ -66,5 +74,6 @@ pub fn status_on<W: Writer>(
             });
         }
     }
-    Ok(StatusDocument { schema: Schema::current("status"), applied, pending })
+    // What waits for a confirmation is known by its guard, on the live host: `live::status` adds it.
+    Ok(StatusDocument { schema: Schema::current("status"), applied, pending: Vec::new() })
 }

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lowlat_model::journal::{Beside, Device, NetnsId};
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::Sys;
 
+use crate::device::{self, Whereabouts};
 use crate::ledger::HolderId;
 
 /// Why a write was not made.
@@ -21,6 +23,42 @@ pub trait Writer {
     fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
         lowlat_sys::state(sys, locus)
     }
+    /// The other places that a write may change, with what stands there; in words, why it may not be made. Asked right
+    /// before the write.
+    fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
+        crate::beside::of(sys, op)
+    }
+    /// Where an interface is now. `same_netns`: it was recorded in this namespace; `home`: in that one, which is another.
+    /// Here only the present one is looked at.
+    fn find(&self, sys: &dyn Sys, device: &Device, home: Option<NetnsId>, same_netns: bool) -> Whereabouts {
+        let _ = home;
+        let here = device::find_here(sys, device, same_netns);
+        here.map_or_else(|| Whereabouts::Hidden { why: "no other is looked at".to_owned() }, Whereabouts::Here)
+    }
+    /// The position of a recorded interrupt line of an interface that is called `name`, in the namespace that it is in.
+    fn irq(&self, sys: &dyn Sys, device: &Device, name: &str, netns: Option<&str>) -> Option<u32> {
+        if netns.is_some() { None } else { device::irq_position(sys, device, name) }
+    }
+    /// As [`Writer::state`], in another network namespace, by what leads to it.
+    fn state_in(&self, netns: &str, locus: &Locus) -> Reading<State> {
+        let _ = locus;
+        Reading::Unsupported(format!("{netns} cannot be entered"))
+    }
+    /// As [`Writer::beside`], in another network namespace.
+    fn beside_in(&self, netns: &str, op: &Op) -> Result<Vec<Beside>, String> {
+        let _ = op;
+        Err(format!("{netns} cannot be entered"))
+    }
+    /// As [`Writer::write`], in another network namespace.
+    fn write_in(&mut self, netns: &str, op: &Op) -> Result<(), WriteFailure> {
+        let _ = op;
+        Err(WriteFailure(format!("{netns} cannot be entered")))
+    }
+    /// As [`Writer::write_together`], in another network namespace.
+    fn write_together_in(&mut self, netns: &str, ops: &[Op]) -> Result<(), WriteFailure> {
+        let _ = ops;
+        Err(WriteFailure(format!("{netns} cannot be entered")))
+    }
     /// Performs one write.
     fn write(&mut self, op: &Op) -> Result<(), WriteFailure>;
     /// Performs several writes that belong together, coalescing parameters of one interface: in one request, and where
@@ -32,8 +70,9 @@ pub trait Writer {
     /// Starts the process that holds `/dev/cpu_dma_latency` open at `us`. It must not hold before `before` returned
     /// `Ok`: a holder the journal does not know could never be ended.
     fn hold(&mut self, us: &str, before: BeforeHold<'_>) -> Result<(), WriteFailure>;
-    /// Ends a holder; one that is already gone, or whose id now belongs to another process, is no failure.
-    fn release(&mut self, holder: HolderId) -> Result<(), WriteFailure>;
+    /// Ends a holder. `true`: its end was seen. `false`: no trace of it is found here, which is no failure; it may have
+    /// ended before, or be where it is not seen.
+    fn release(&mut self, holder: &HolderId) -> Result<bool, WriteFailure>;
 }
 
 /// Whether two writes go out in one request: coalescing parameters of one interface, which drivers check against each
@@ -72,6 +111,10 @@ impl<W> Recorder<W> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn note_all(&self, ops: &[Op]) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(ops);
+    }
+
     fn note(&self, op: Op) {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(op);
     }
@@ -82,9 +125,44 @@ impl<W: Writer> Writer for Recorder<W> {
         self.inner.state(sys, locus)
     }
 
+    fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
+        self.inner.beside(sys, op)
+    }
+
+    fn find(&self, sys: &dyn Sys, device: &Device, home: Option<NetnsId>, same_netns: bool) -> Whereabouts {
+        self.inner.find(sys, device, home, same_netns)
+    }
+
+    fn irq(&self, sys: &dyn Sys, device: &Device, name: &str, netns: Option<&str>) -> Option<u32> {
+        self.inner.irq(sys, device, name, netns)
+    }
+
+    fn state_in(&self, netns: &str, locus: &Locus) -> Reading<State> {
+        self.inner.state_in(netns, locus)
+    }
+
+    fn beside_in(&self, netns: &str, op: &Op) -> Result<Vec<Beside>, String> {
+        self.inner.beside_in(netns, op)
+    }
+
+    fn write_in(&mut self, netns: &str, op: &Op) -> Result<(), WriteFailure> {
+        self.note(op.clone());
+        self.inner.write_in(netns, op)
+    }
+
+    fn write_together_in(&mut self, netns: &str, ops: &[Op]) -> Result<(), WriteFailure> {
+        self.note_all(ops);
+        self.inner.write_together_in(netns, ops)
+    }
+
     fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
         self.note(op.clone());
         self.inner.write(op)
+    }
+
+    fn write_together(&mut self, ops: &[Op]) -> Result<(), WriteFailure> {
+        self.note_all(ops);
+        self.inner.write_together(ops)
     }
 
     fn hold(&mut self, us: &str, before: BeforeHold<'_>) -> Result<(), WriteFailure> {
@@ -92,7 +170,7 @@ impl<W: Writer> Writer for Recorder<W> {
         self.inner.hold(us, before)
     }
 
-    fn release(&mut self, holder: HolderId) -> Result<(), WriteFailure> {
+    fn release(&mut self, holder: &HolderId) -> Result<bool, WriteFailure> {
         self.inner.release(holder)
     }
 }

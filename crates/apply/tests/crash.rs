@@ -10,8 +10,10 @@ use std::rc::Rc;
 use lowlat_apply::disk::{Append, Disk};
 use lowlat_apply::ledger::HolderId;
 use lowlat_apply::writer::{BeforeHold, Recorder, WriteFailure, Writer};
-use lowlat_apply::{NetnsExists, Outcome, Place, RollbackReport, Session, StepError, rollback_on, status_on};
-use lowlat_model::journal::NetnsId;
+use lowlat_apply::{
+    NetnsExists, Outcome, Place, RollbackReport, Session, StepError, Whereabouts, rollback_on, status_on,
+};
+use lowlat_model::journal::{Beside, Device, JournalEntry, NetnsId};
 use lowlat_model::tune::Member;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, Risk, State};
 use lowlat_sys::{NetQuery, Sys};
@@ -38,6 +40,17 @@ impl Sys for Nowhere {
 }
 
 /// The machine: settings, disk, and how much may still happen before the power is cut.
+/// How a driver takes coalescing parameters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Takes {
+    #[default]
+    Anyhow,
+    /// Only in one request.
+    Together,
+    /// Only one by one.
+    Alone,
+}
+
 #[derive(Default)]
 struct Machine {
     settings: BTreeMap<String, String>,
@@ -45,14 +58,16 @@ struct Machine {
     /// Journal bytes and host writes until the cut; `None`: never.
     budget: Option<usize>,
     refuse: Option<String>,
-    /// Coalescing parameters come only in one request.
-    together_only: bool,
-    /// Coalescing parameters come only one by one.
-    alone_only: bool,
+    takes: Takes,
     /// What is written to this coalescing parameter in one request with others is ignored, as mlx5 does.
     deaf_together: Option<String>,
     clamp: Option<u64>,
     full: bool,
+    /// A write of `/proc/sys/net/0` is written into `/side/0` and `/side/1` too, as a device's value is into its parts, and
+    /// one of `e/adaptive-rx` into `e/tx-usecs`, as a driver adapts one parameter to another.
+    spreads: bool,
+    /// Where interfaces are; one that is not listed is hidden.
+    links: BTreeMap<u32, Whereabouts>,
 }
 
 impl Machine {
@@ -130,7 +145,19 @@ impl Shared {
                 (Some(max), Ok(n)) => n.min(max).to_string(),
                 _ => text.clone(),
             };
-            m.settings.insert(key(&op.locus), value);
+            let key = key(&op.locus);
+            let spreads: &[&str] = match key.as_str() {
+                WHOLE if m.spreads && m.settings.contains_key(PARTS[0]) => &PARTS,
+                "e/adaptive-rx" if m.spreads => &[ADAPTED],
+                _ => &[],
+            };
+            for part in spreads {
+                // The power may go between two of them.
+                if m.spend(1) > 0 {
+                    m.settings.insert((*part).into(), value.clone());
+                }
+            }
+            m.settings.insert(key, value);
         }
         Ok(())
     }
@@ -145,26 +172,54 @@ impl Writer for Shared {
             .map_or_else(|| Reading::Absent("gone".into()), |t| Reading::Value(State::Text(t.clone())))
     }
     fn write(&mut self, op: &Op) -> Result<(), WriteFailure> {
-        if self.0.borrow().together_only && matches!(op.locus, Locus::Coalesce { .. }) {
+        let checked = matches!(op.locus, Locus::Coalesce { .. }) && key(&op.locus) != ADAPTED;
+        if self.0.borrow().takes == Takes::Together && checked {
             return Err(WriteFailure("only with the others".into()));
         }
         self.set(std::slice::from_ref(op))
     }
     fn write_together(&mut self, ops: &[Op]) -> Result<(), WriteFailure> {
-        let (alone_only, deaf) = (self.0.borrow().alone_only, self.0.borrow().deaf_together.clone());
-        if alone_only {
+        let (takes, deaf) = (self.0.borrow().takes, self.0.borrow().deaf_together.clone());
+        if takes == Takes::Alone {
             return ops.iter().try_for_each(|op| self.write(op));
         }
         let heard = |op: &&Op| ops.len() < 2 || deaf.as_ref() != Some(&key(&op.locus));
         self.set(&ops.iter().filter(heard).cloned().collect::<Vec<_>>())
     }
+    fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
+        let (own, m) = (key(&op.locus), self.0.borrow());
+        let coalesce = |param: &str| Locus::Coalesce { iface: "e".into(), param: param.into() };
+        let places: Vec<Locus> = match &op.locus {
+            Locus::File { path } if m.spreads && path == WHOLE && m.settings.contains_key(PARTS[0]) => {
+                PARTS.iter().map(|p| Locus::File { path: (*p).into() }).collect()
+            }
+            // As the live host's: all the others of the interface.
+            Locus::Coalesce { .. } if m.spreads => {
+                let others = m.settings.keys().filter(|k| **k != own);
+                others.filter_map(|k| k.strip_prefix("e/")).map(coalesce).collect()
+            }
+            _ => Vec::new(),
+        };
+        Ok(places
+            .into_iter()
+            .map(|locus| Beside { state: self.state(sys, &locus).into_value().unwrap(), locus })
+            .collect())
+    }
+    fn find(&self, _: &dyn Sys, device: &Device, _: Option<NetnsId>, _: bool) -> Whereabouts {
+        let known = self.0.borrow().links.get(&device.index).cloned();
+        known.unwrap_or_else(|| Whereabouts::Hidden { why: "others are not shown".into() })
+    }
     fn hold(&mut self, _: &str, _: BeforeHold<'_>) -> Result<(), WriteFailure> {
         Err(WriteFailure("none".into()))
     }
-    fn release(&mut self, _: HolderId) -> Result<(), WriteFailure> {
-        Ok(())
+    fn release(&mut self, _: &HolderId) -> Result<bool, WriteFailure> {
+        Ok(true)
     }
 }
+
+const WHOLE: &str = "/proc/sys/net/0";
+const PARTS: [&str; 2] = ["/side/0", "/side/1"];
+const ADAPTED: &str = "e/tx-usecs";
 
 #[derive(Debug)]
 struct Unknown;
@@ -199,7 +254,7 @@ fn machine() -> Shared {
 /// Place 0 is a file, the others are coalescing parameters of one interface.
 fn joint_machine() -> Shared {
     let m = Shared::default();
-    for (n, key) in ["/proc/sys/net/0", "e/adaptive-rx", "e/rx-usecs", "e/rx-frames"].iter().enumerate() {
+    for (n, key) in ["/proc/sys/net/0", "e/adaptive-rx", "e/rx-usecs", "e/rx-frames", ADAPTED].iter().enumerate() {
         m.0.borrow_mut().settings.insert((*key).to_owned(), format!("{n}"));
     }
     m
@@ -295,8 +350,13 @@ proptest! {
         script in proptest::collection::vec((proptest::collection::vec(0u8..4, 1..3), 10u64..99, any::<bool>()), 1..8),
         cut in 0usize..4000,
         clamp in proptest::option::of(20u64..60),
+        spreads in any::<bool>(),
     ) {
         let m = machine();
+        m.0.borrow_mut().spreads = spreads;
+        for (part, value) in PARTS.iter().zip(["7", "0"]) {
+            m.0.borrow_mut().settings.insert((*part).into(), value.into());
+        }
         let before = settings(&m);
         m.0.borrow_mut().clamp = clamp;
         m.0.borrow_mut().budget = Some(cut);
@@ -348,6 +408,7 @@ proptest! {
         alone_only in any::<bool>(),
         deaf in any::<bool>(),
         refuse in any::<bool>(),
+        spreads in any::<bool>(),
     ) {
         let m = joint_machine();
         let before = settings(&m);
@@ -363,8 +424,12 @@ proptest! {
             let mut machine = m.0.borrow_mut();
             machine.clamp = clamp;
             machine.budget = Some(cut);
-            machine.together_only = together_only && !alone_only && !deaf && clamp.is_none() && several(&script);
-            machine.alone_only = alone_only;
+            machine.takes = match () {
+                () if alone_only => Takes::Alone,
+                () if together_only && !deaf && clamp.is_none() && several(&script) => Takes::Together,
+                () => Takes::Anyhow,
+            };
+            machine.spreads = spreads;
             machine.deaf_together = deaf.then(|| "e/rx-usecs".to_owned());
             machine.refuse = refuse.then(|| "e/rx-frames".to_owned());
         }
@@ -382,7 +447,7 @@ proptest! {
 fn a_driver_that_takes_parameters_only_together_gets_them_so_both_ways() {
     let m = joint_machine();
     let before = settings(&m);
-    m.0.borrow_mut().together_only = true;
+    m.0.borrow_mut().takes = Takes::Together;
     let mut session = begin(&m).unwrap();
     let handle = session.apply(&Nowhere, &joint(&[1, 2, 3], 50)).unwrap();
     assert_eq!(handle.read_back_words(), "50");
@@ -401,6 +466,35 @@ fn a_driver_that_takes_parameters_only_together_gets_them_so_both_ways() {
 }
 
 #[test]
+fn what_a_joint_step_changed_besides_goes_back_and_what_came_later_stays() {
+    let m = joint_machine();
+    let before = settings(&m);
+    for takes in [Takes::Anyhow, Takes::Together, Takes::Alone] {
+        {
+            let mut machine = m.0.borrow_mut();
+            machine.spreads = true;
+            machine.takes = takes;
+        }
+        let mut session = begin(&m).unwrap();
+        let handle = session.apply(&Nowhere, &joint(&[1, 2, 3], 50)).unwrap();
+        assert_eq!(settings(&m)[ADAPTED], "50");
+        session.undo(&Nowhere, handle).unwrap();
+        assert_eq!(settings(&m), before, "undone");
+        session.apply(&Nowhere, &joint(&[1, 2, 3], 50)).unwrap();
+        drop(session);
+        assert!(from_disk(&m, NETNS, "boot", false).unwrap().complete());
+        assert_eq!(settings(&m), before, "rolled back");
+        begin(&m).unwrap().apply(&Nowhere, &joint(&[1, 2, 3], 50)).unwrap();
+        m.0.borrow_mut().settings.insert(ADAPTED.into(), "88".into());
+        let report = from_disk(&m, NETNS, "boot", false).unwrap();
+        assert!(report.complete(), "{}", report.words());
+        assert_eq!(settings(&m)[ADAPTED], "88", "another program's value was lost");
+        m.0.borrow_mut().settings.insert(ADAPTED.into(), before[ADAPTED].clone());
+        assert_eq!(settings(&m), before, "another program's value kept");
+    }
+}
+
+#[test]
 fn what_a_driver_ignores_in_one_request_is_written_again() {
     let m = joint_machine();
     m.0.borrow_mut().deaf_together = Some("e/rx-usecs".into());
@@ -411,12 +505,12 @@ fn what_a_driver_ignores_in_one_request_is_written_again() {
 
 #[test]
 fn one_refused_member_refuses_the_joint_step_and_says_which() {
-    for alone_only in [false, true] {
+    for takes in [Takes::Anyhow, Takes::Alone] {
         let m = joint_machine();
         let before = settings(&m);
         {
             let mut machine = m.0.borrow_mut();
-            machine.alone_only = alone_only;
+            machine.takes = takes;
             machine.refuse = Some("e/rx-frames".into());
         }
         let mut session = begin(&m).unwrap();
@@ -553,12 +647,13 @@ fn a_full_disk_stops_no_rollback() {
     }
     drop(session);
     m.0.borrow_mut().full = true;
-    assert!(matches!(from_disk(&m, NETNS, "boot", false), Err(lowlat_apply::ApplyError::Write { .. })));
+    let report = from_disk(&m, NETNS, "boot", false).unwrap();
+    assert!(report.complete() && report.unwritten.is_some() && report.words().contains("journal"), "{report:?}");
     assert_eq!(settings(&m), before);
     // With room again the journal is brought to its end, and place 0, set twice, is not taken for another program's.
     m.0.borrow_mut().full = false;
     let report = from_disk(&m, NETNS, "boot", false).unwrap();
-    assert!(report.complete() && report.done.len() == 4, "{}", report.words());
+    assert!(report.complete() && report.unwritten.is_none() && report.done.len() == 4, "{}", report.words());
     assert!(report.done.iter().all(|i| i.outcome == Outcome::AlreadyPrior));
     assert_eq!(settings(&m), before);
     begin(&m).unwrap();
@@ -582,6 +677,117 @@ fn what_files_set_again_at_the_next_boot_is_put_back() {
         &report.done.iter().find(|i| i.locus == locus).unwrap().outcome
     };
     assert_eq!((of(0), of(1)), (&Outcome::Restored, &Outcome::GoneWithBoot));
+    assert_eq!(settings(&m), before);
+}
+
+#[test]
+fn what_another_program_set_beside_it_is_neither_undone_nor_overwritten() {
+    let m = machine();
+    m.0.borrow_mut().spreads = true;
+    let put = |path: &str, value: &str| m.0.borrow_mut().settings.insert(path.into(), value.into());
+    for (part, value) in PARTS.iter().zip(["7", "0"]) {
+        put(part, value);
+    }
+    begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
+    assert_eq!((settings(&m)[PARTS[0]].as_str(), settings(&m)[PARTS[1]].as_str()), ("50", "50"));
+    put(PARTS[1], "88");
+    let report = from_disk(&m, NETNS, "boot", false).unwrap();
+    assert!(report.complete(), "{}", report.words());
+    // The way back wrote 0 into both; what was there before lowlat, and what came after it, is back.
+    let now = settings(&m);
+    assert_eq!((now[WHOLE].as_str(), now[PARTS[0]].as_str(), now[PARTS[1]].as_str()), ("0", "7", "88"));
+}
+
+/// A transaction whose writes belong to an interface with index 3; what it left is given by its place's present name.
+fn on_an_interface(m: &Shared) {
+    let mut entries = vec![JournalEntry::Begin {
+        schema: lowlat_model::Schema::current("journal"),
+        transaction: "00000000000000000009".into(),
+        boot_id: "boot".into(),
+        netns: NETNS.inode,
+        netns_cookie: NETNS.cookie,
+        pid: 1,
+        at_unix_ns: 9,
+    }];
+    let path = "/sys/class/net/old/queues/rx-0/rps_cpus";
+    entries.push(JournalEntry::Intent {
+        seq: 0,
+        knob: "steer.rps".into(),
+        target: "old/rx-0".parse().unwrap(),
+        op: Op::file(path, "1"),
+        prior: State::Text("0".into()),
+        device: Some(Device { name: "old".into(), index: 3, inode: Some(33), ..Device::default() }),
+        beside: Vec::new(),
+    });
+    entries.push(JournalEntry::Done { seq: 0, read_back: State::Text("1".into()), beside: Vec::new() });
+    let bytes = entries.iter().flat_map(|e| lowlat_apply::journal::encode(e).unwrap()).collect();
+    m.0.borrow_mut().files.insert("00000000000000000009".into(), bytes);
+    // Another interface has the name now, with the value that was there before.
+    m.0.borrow_mut().settings.insert(path.into(), "1".into());
+}
+
+#[test]
+fn a_rollback_follows_the_interface_and_not_its_name() {
+    let m = machine();
+    on_an_interface(&m);
+    let new = "/sys/class/net/new/queues/rx-0/rps_cpus";
+    m.0.borrow_mut().settings.insert(new.into(), "1".into());
+    m.0.borrow_mut().links.insert(3, Whereabouts::Here("new".into()));
+    let report = from_disk(&m, NETNS, "boot", false).unwrap();
+    assert!(report.complete(), "{}", report.words());
+    assert_eq!(settings(&m)[new], "0");
+    assert_eq!(settings(&m)["/sys/class/net/old/queues/rx-0/rps_cpus"], "1", "another interface was written");
+}
+
+#[test]
+fn an_interface_that_is_not_found_keeps_the_journal_open_until_it_is_given_up() {
+    let m = machine();
+    on_an_interface(&m);
+    for _ in 0..2 {
+        let report = from_disk(&m, NETNS, "boot", false).unwrap();
+        assert!(!report.complete() && report.words().contains("is not found"), "{}", report.words());
+        assert!(begin(&m).is_err(), "the journal was closed");
+    }
+    assert_eq!(settings(&m)["/sys/class/net/old/queues/rx-0/rps_cpus"], "1", "another interface was written");
+    let report = from_disk(&m, NETNS, "boot", true).unwrap();
+    assert!(matches!(report.done[0].outcome, Outcome::GivenUp { .. }), "{}", report.words());
+    begin(&m).unwrap();
+}
+
+#[test]
+fn an_interface_that_is_gone_ends_its_settings() {
+    let m = machine();
+    on_an_interface(&m);
+    m.0.borrow_mut().links.insert(3, Whereabouts::Gone { why: "interface old is no more".into() });
+    let report = from_disk(&m, NETNS, "boot", false).unwrap();
+    assert!(matches!(report.done[0].outcome, Outcome::Absent { .. }), "{}", report.words());
+    assert_eq!(settings(&m)["/sys/class/net/old/queues/rx-0/rps_cpus"], "1", "another interface was written");
+}
+
+#[test]
+fn an_older_journal_without_what_is_recorded_now_still_goes_back() {
+    let lines = [
+        r#"{"entry":"begin","schema":{"name":"lowlat.journal","version":1},"transaction":"00000000000000000005","boot_id":"boot","netns":7,"netns_cookie":70,"pid":1,"at_unix_ns":5}"#,
+        r#"{"entry":"intent","seq":0,"knob":"k","target":"host","op":{"locus":{"at":"file","path":"/proc/sys/net/0"},"set":{"text":"50"}},"prior":{"text":"0"}}"#,
+        r#"{"entry":"done","seq":0,"read_back":{"text":"50"}}"#,
+        r#"{"entry":"intent","seq":1,"knob":"q","target":"e/qdisc-root","op":{"locus":{"at":"qdisc","iface":"e","parent":"root"},"set":{"qdisc":{"kind":"fq","handle":"","options_hex":"","summary":""}}},"prior":{"qdisc":{"kind":"pfifo","handle":"5:","options_hex":"","summary":""}}}"#,
+        r#"{"entry":"holder","seq":1,"pid":4,"start_time":5}"#,
+        r#"{"entry":"refused","seq":1,"why":"no"}"#,
+    ];
+    let line = |l: &&str| {
+        format!(
+            "{:08x} {l}
+",
+            crc32fast::hash(l.as_bytes())
+        )
+        .into_bytes()
+    };
+    let m = machine();
+    let before = settings(&m);
+    m.0.borrow_mut().files.insert("00000000000000000005".into(), lines.iter().flat_map(line).collect());
+    set(&m, 0, "50");
+    let report = from_disk(&m, NETNS, "boot", false).unwrap();
+    assert!(report.complete() && report.done.len() == 1, "{}", report.words());
     assert_eq!(settings(&m), before);
 }
 

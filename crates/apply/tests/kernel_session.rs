@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use lowlat_apply::disk::Folder;
 use lowlat_apply::writer::{BeforeHold, WriteFailure, Writer};
-use lowlat_apply::{ApplyError, NetnsExists, Place, Session, ledger};
+use lowlat_apply::{ApplyError, NetnsExists, Orders, Place, Session, ledger};
 use lowlat_knobs::resolve;
 use lowlat_lab::netns::enter_private;
 use lowlat_model::finding::Setting;
 use lowlat_model::journal::NetnsId;
 use lowlat_model::link::{LinkChangeKind, changes};
-use lowlat_model::tune::Resets;
+use lowlat_model::tune::{Resets, Scope};
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_netlink::route::{address, link};
 use lowlat_netlink::tc::{self, Handle, Parent};
@@ -32,8 +32,9 @@ const CASES: &[(&str, Case)] = &[
     ("a joint step goes in and out whole", a_joint_step),
     ("a link that goes down and up is noticed, a quiet toggle is not", links_are_watched),
     ("a second session names the first", a_second_session_names_the_first),
-    ("the dead-man timer puts back", the_timer_puts_back),
-    ("a confirmation ends the timer", a_confirmation_ends_the_timer),
+    ("the guard puts back", the_timer_puts_back),
+    ("an applier past its time is ended", an_applier_past_its_time_is_ended),
+    ("a confirmation ends the guard", a_confirmation_ends_the_timer),
     ("the held limit ends with the rollback", the_held_limit_ends),
     ("a route's metric goes back, with lowlat and without", a_route_metric),
     ("persisted files come and go", persisted_files_come_and_go),
@@ -58,14 +59,19 @@ fn main() -> ExitCode {
         }
         ["--elsewhere", dir] => elsewhere(&Store::at(*dir)),
         // What the binary under test is started with by the session itself.
-        ["hold-dma-latency", us] => {
+        ["hold-dma-latency", us, pipe] => {
             catch_sigterm();
-            lowlat_apply::hold_dma_latency(us.parse().unwrap()).unwrap();
+            lowlat_apply::hold_dma_latency(us.parse().unwrap(), Some(Path::new(pipe))).unwrap();
         }
-        ["rollback-unless-confirmed", transaction, seconds] => {
+        ["rollback-unless-confirmed", transaction, token, deadline] => {
             let store = Store::locate().unwrap();
-            lowlat_apply::rollback_unless_confirmed(&store, &Live::new(), transaction, seconds.parse().unwrap())
-                .unwrap();
+            let orders = Orders {
+                transaction: (*transaction).into(),
+                token: (*token).into(),
+                deadline_boot_ns: deadline.parse().unwrap(),
+                watch: None,
+            };
+            lowlat_apply::rollback_unless_confirmed(&store, &Live::new(), &orders, &mut || true).unwrap();
         }
         ["--probe"] => {
             if let Err(e) = enter_private() {
@@ -166,6 +172,12 @@ fn apply_and_park(at: &str, store: &Store) {
         }
         park();
     }
+    if at == "guarded" {
+        let mut session = Session::begin(store, &live).unwrap();
+        session.watch(1, None).unwrap();
+        session.apply(&live, &step("sysctl.net.ipv4.tcp_autocorking", "host", "0")).unwrap();
+        park();
+    }
     store.ensure_writable().unwrap();
     let lock = Box::new(store.lock().unwrap());
     let writer = Parking { before: at == "before", door: lowlat_sysmut::open(), wrote: false };
@@ -219,7 +231,7 @@ impl Writer for Parking {
     fn hold(&mut self, _: &str, _: BeforeHold<'_>) -> Result<(), WriteFailure> {
         unreachable!()
     }
-    fn release(&mut self, _: ledger::HolderId) -> Result<(), WriteFailure> {
+    fn release(&mut self, _: &ledger::HolderId) -> Result<bool, WriteFailure> {
         unreachable!()
     }
 }
@@ -296,7 +308,8 @@ fn a_joint_step(store: &Store) {
         joint("nic.gro-flush-timeout", "lan0", "20000"),
         joint("sysctl.net.ipv4.tcp_autocorking", "host", "0"),
     ];
-    let plan = lowlat_plan::order(steps, Vec::new(), &lowlat_plan::Options::default());
+    let plan =
+        lowlat_plan::order(steps, Vec::new(), &lowlat_plan::Options { reach: Scope::Namespace, ..Default::default() });
     let [whole] = plan.steps.as_slice() else { panic!("{} steps: {:?}", plan.steps.len(), plan.left_out) };
     assert_eq!((whole.members.len(), whole.resets, whole.resets_link), (3, Resets::Queues, false));
 
@@ -377,23 +390,34 @@ fn the_timer_puts_back(store: &Store) {
     let live = Live::new();
     let step = step("sysctl.net.ipv4.tcp_autocorking", "host", "0");
     let mut session = Session::begin(store, &live).unwrap();
-    session.watch(1).unwrap();
+    session.watch(1, None).unwrap();
     session.apply(&live, &step).unwrap();
     assert!(session.already_at(&step));
     session.leave_open().unwrap();
-    assert_eq!(text(&autocorking()), "0");
-    // Past its time it waits for the lock: nothing goes back under a session that is still at work.
-    std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(text(&autocorking()), "0");
     drop(session);
     wait_until("the rollback by the timer", || text(&autocorking()) == "1");
     wait_until("the end of the transaction", || lowlat_apply::refuse_unfinished(store).is_ok());
 }
 
+/// Past its time nothing waits for a session that still holds the lock: it may be stopped, or hang.
+fn an_applier_past_its_time_is_ended(store: &Store) {
+    let me = std::env::current_exe().unwrap();
+    let mut child = Command::new(me);
+    let mut child =
+        child.args(["--apply-and-park", "guarded"]).arg(store.dir()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!((line.trim(), text(&autocorking()).as_str()), ("parked", "0"));
+    wait_until("the rollback by the guard", || text(&autocorking()) == "1");
+    assert!(!child.wait().unwrap().success(), "it ended by itself");
+    wait_until("the end of the transaction", || lowlat_apply::refuse_unfinished(store).is_ok());
+}
+
 fn a_confirmation_ends_the_timer(store: &Store) {
     let live = Live::new();
     let mut session = Session::begin(store, &live).unwrap();
-    session.watch(3600).unwrap();
+    session.watch(3600, None).unwrap();
     session.apply(&live, &step("sysctl.net.ipv4.tcp_autocorking", "host", "0")).unwrap();
     session.leave_open().unwrap();
     let transaction = session.transaction().to_owned();
@@ -422,7 +446,7 @@ fn the_held_limit_ends(store: &Store) {
     let step = PlannedStep { ops: vec![Op::text(Locus::CpuDmaLatency, "1999999999")], ..dma_latency() };
     let mut session = Session::begin(store, &live).unwrap();
     session.apply(&live, &step).unwrap();
-    let holder = session.ledger().standing[0].holder.expect("a holder in the journal");
+    let holder = session.ledger().standing[0].holder.clone().expect("a holder in the journal");
     drop(session);
     let comm = || std::fs::read_to_string(format!("/proc/{}/comm", holder.pid)).unwrap_or_default();
     assert!(comm().starts_with("lowlat"), "{}", comm());

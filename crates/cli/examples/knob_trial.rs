@@ -39,10 +39,12 @@ struct Tried {
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     // The executor starts the program it is in again, as the holder of a wake-up latency limit.
-    if let [command, us] = args.as_slice()
+    if let [command, us, pipe @ ..] = args.as_slice()
         && command == "hold-dma-latency"
     {
-        let held = us.parse().map_err(|_| format!("{us:?} is no number")).and_then(lowlat_apply::hold_dma_latency);
+        let pipe = pipe.first().map(std::path::Path::new);
+        let us = us.parse().map_err(|_| format!("{us:?} is no number"));
+        let held = us.and_then(|us| lowlat_apply::hold_dma_latency(us, pipe));
         return ExitCode::from(u8::from(held.is_err()));
     }
     let [iface] = args.as_slice() else {
@@ -142,7 +144,8 @@ fn candidates(page: &str, was: &str) -> Vec<String> {
     let example = page.split_once("## Example\n").map_or("", |(_, rest)| rest);
     let change = example.split('`').nth(1).and_then(|c| c.split_once(" -> "));
     let mut all: Vec<String> = change.map(|(a, b)| vec![b.trim().to_owned(), a.trim().to_owned()]).unwrap_or_default();
-    match was {
+    // A feature that is kept from what was asked for says so behind it.
+    match was.split(' ').next().unwrap_or_default() {
         "on" => all.push("off".into()),
         "off" => all.push("on".into()),
         _ => {}

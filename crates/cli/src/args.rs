@@ -25,6 +25,34 @@ pub struct Cli {
     pub config: Option<PathBuf>,
 }
 
+impl Command {
+    /// Commands that change nothing, and that a signal may end at any moment; `measure` and `optimize` say by themselves
+    /// from when on it may not.
+    pub fn only_tells(&self) -> bool {
+        matches!(
+            self,
+            Self::Facts(_)
+                | Self::Check(_)
+                | Self::Measure(_)
+                | Self::Plan(_)
+                | Self::Optimize(_)
+                | Self::Status
+                | Self::Bypass(_)
+                | Self::Explain(_)
+                | Self::Report(_)
+                | Self::Schema(_)
+        )
+    }
+
+    /// Commands that lowlat starts itself.
+    pub fn is_hidden(&self) -> bool {
+        matches!(
+            self,
+            Self::HoldDmaLatency { .. } | Self::RollbackUnlessConfirmed { .. } | Self::LabFar | Self::LabNear(_)
+        )
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -69,14 +97,22 @@ pub enum Command {
     HoldDmaLatency {
         /// Limit, µs.
         us: u32,
+        /// The pipe that it is known and ended by.
+        pipe: Option<std::path::PathBuf>,
     },
     /// Rolls a transaction back unless it is confirmed in time (started by apply).
     #[command(hide = true)]
     RollbackUnlessConfirmed {
         /// Transaction id.
         transaction: String,
-        /// Seconds to wait.
-        seconds: u64,
+        /// By which the guard is known again.
+        token: String,
+        /// When it goes back, by the clock of this boot, ns.
+        deadline_boot_ns: u64,
+        /// What it watches meanwhile.
+        watch: Option<String>,
+        /// The path to it counts as cut after this long, ns.
+        lost_after_ns: Option<u64>,
     },
     /// The far namespace of the lab (started by demo).
     #[command(hide = true)]
@@ -540,6 +576,10 @@ pub struct ApplyArgs {
     /// Go back by itself unless `lowlat confirm` comes within this time.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub confirm_within: Option<u64>,
+    /// Meanwhile, go back at once when TARGET (default: the default gateway) answers no ping for 2 s; for 10 s where a
+    /// step resets the link.
+    #[arg(long, value_name = "TARGET", num_args = 0..=1, default_missing_value = "", requires = "confirm_within")]
+    pub watch: Option<String>,
 }
 
 /// `rollback`.

@@ -102,6 +102,12 @@ fn refusal(text: &str, command: Option<&str>) -> Failure {
 }
 
 fn dispatch(command: Command, json: bool) -> Outcome {
+    if !command.only_tells() {
+        signals::at_stake();
+    }
+    if !command.is_hidden() {
+        commands::guard::attend(matches!(command, Command::Confirm))?;
+    }
     match command {
         Command::Demo(a) => commands::demo::run(&a, json),
         Command::Facts(a) => commands::facts::run(&a),
@@ -121,8 +127,12 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Explain(a) => commands::explain::run(&a, json),
         Command::Report(a) => commands::report::run(&a, json),
         Command::Schema(a) => commands::schema::run(&a),
-        Command::HoldDmaLatency { us } => commands::apply::hold(us),
-        Command::RollbackUnlessConfirmed { transaction, seconds } => commands::apply::watch(&transaction, seconds),
+        Command::HoldDmaLatency { us, pipe } => commands::apply::hold(us, pipe.as_deref()),
+        Command::RollbackUnlessConfirmed { transaction, token, deadline_boot_ns, watch, lost_after_ns } => {
+            let watch =
+                watch.zip(lost_after_ns).map(|(target, lost_after_ns)| lowlat_apply::Watch { target, lost_after_ns });
+            commands::guard::run(&lowlat_apply::Orders { transaction, token, deadline_boot_ns, watch })
+        }
         Command::LabFar => commands::demo::far(),
         Command::LabNear(a) => commands::demo::near(&a),
     }

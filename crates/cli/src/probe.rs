@@ -341,8 +341,11 @@ fn open<'a>(
     engine: &'a mut dyn Engine,
     peer: &'a mut dyn Peer,
 ) -> Result<Session<'a>, Failure> {
-    Session::open(engine, peer, spec.size, spec.timeout_ns)
-        .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))
+    let session = Session::open_unless(engine, peer, spec.size, spec.timeout_ns, signals::stop())
+        .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
+    // From here on a signal ends the round, and what was measured so far is told.
+    signals::at_stake();
+    Ok(session)
 }
 
 /// What [`run`] gives.
@@ -389,7 +392,7 @@ fn run(
 pub fn min_interval(path: &Path, engine: &str) -> Result<Option<u64>, Failure> {
     let mut engine = path.open(engine)?;
     let mut peer = path.peer(1_000_000_000, 0)?;
-    let session = Session::open(engine.as_mut(), peer.as_mut(), path.size, path.timeout_ns)
+    let session = Session::open_unless(engine.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
         .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
     let least = session.min_interval();
     session.close();
@@ -409,7 +412,7 @@ pub fn round_at_pace(path: &Path, engine: &str, round_ns: u64) -> Result<(u64, O
 
 /// Whether bulk streams would find their sink.
 pub fn sink_answers(path: &Path) -> Result<(), Failure> {
-    load(path, 1).reach().map_err(no_sink)
+    load(path, 1).reach_unless(signals::stop()).map_err(no_sink)
 }
 
 fn no_sink(error: lowlat_measure::MeasureError) -> Failure {
@@ -420,8 +423,9 @@ fn no_sink(error: lowlat_measure::MeasureError) -> Failure {
 pub fn reach(path: &Path, engine: &str) -> Result<(), Failure> {
     let mut engine_open = path.open(engine)?;
     let mut peer = path.peer(1_000_000_000, 0)?;
-    let session = Session::open(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns)
-        .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
+    let session =
+        Session::open_unless(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
+            .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
     session.close();
     Ok(())
 }
@@ -474,7 +478,7 @@ pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: 
 
 /// Bulk TCP streams to the sink of a `lowlat serve` there.
 pub fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
-    load(path, streams).start().map_err(no_sink)
+    load(path, streams).start_unless(signals::stop()).map_err(no_sink)
 }
 
 fn load(path: &Path, streams: u32) -> Bulk {

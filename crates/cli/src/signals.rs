@@ -1,13 +1,33 @@
 //! Ctrl-C and SIGTERM: one flag that every loop looks at. What was applied is rolled back by the command that applied
-//! it; the handler itself only sets the flag, because nothing else is safe in a signal handler.
+//! it; the handler only sets the flag.
+//!
+//! As long as nothing is at stake ([`at_stake`]), there is nothing to wind down, and the handler ends the program itself,
+//! whatever call it waits in: a name server, a connection, a window of rates. write(2) and _exit(2) are safe in a handler
+//! (signal-safety(7)).
 #![allow(unsafe_code)] // sigaction has no safe form in libc
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Something would be left half-done or untold.
+static AT_STAKE: AtomicBool = AtomicBool::new(false);
+const ENDED: &[u8] = b"lowlat: interrupted by a signal: nothing was changed; run it again\n";
+
 extern "C" fn on_signal(_: libc::c_int) {
     STOP.store(true, Ordering::SeqCst);
+    if !AT_STAKE.load(Ordering::SeqCst) {
+        // SAFETY: both calls are safe in a signal handler; the bytes are static.
+        unsafe {
+            libc::write(2, ENDED.as_ptr().cast(), ENDED.len());
+            libc::_exit(2);
+        }
+    }
+}
+
+/// From now on a signal only sets the flag, and the loops that look at it put back, remove or tell what they have to.
+pub fn at_stake() {
+    AT_STAKE.store(true, Ordering::SeqCst);
 }
 
 /// The flag that SIGINT, SIGTERM and SIGHUP set, after [`install`].
@@ -22,6 +42,7 @@ pub fn stop() -> &'static AtomicBool {
 /// SIGPIPE stays ignored, as Rust's runtime leaves it: a reader of our output that goes away (`| head`) must not end a
 /// process that has settings to put back.
 pub fn install() {
+    lowlat_sys::end_waits_on(&STOP);
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: the struct is zeroed and then filled as sigaction(2) asks; the handler only stores to an atomic.
         unsafe {

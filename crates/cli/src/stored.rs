@@ -181,9 +181,18 @@ fn last(store: &Store) -> Result<String, Failure> {
 
 /// Opens a log and reads its head.
 pub fn open(file: &Path) -> Result<(FileReader, LogHead), Failure> {
-    let reader = FileReader::open(file).map_err(|e| in_file(file, &e))?;
+    let mut reader = FileReader::open(file).map_err(|e| in_file(file, &e))?;
+    // A run that was killed has its whole blocks.
+    reader.to_the_cut();
     let head = LogHead::parse(reader.head()).map_err(|why| failed(file, why))?;
     Ok((reader, head))
+}
+
+/// What is said of a log without its end.
+pub fn cut_short(probes: u64) -> String {
+    format!(
+        "the sample log is cut short, as a killed run leaves it: the figures are of the {probes} probes before the cut"
+    )
 }
 
 /// A log's error, with its file.
@@ -218,6 +227,10 @@ fn of_log(file: &Path) -> Result<Measurement, Failure> {
     let steady = looked.map(|e| SteadyState { warmup: e.warmup, cooldown: e.cooldown, steady: e.steady });
     let mut out = figures::measurement(&mut samples, &spec, context, Steady::Known(steady));
     out.rate_pps = head.rate_pps;
+    if reader.is_cut() {
+        out.interrupted = true;
+        out.warnings.push(cut_short(reader.read()));
+    }
     Ok(out)
 }
 

@@ -221,7 +221,7 @@ fn a_state_directory_that_cannot_be_written_is_found_before_anything_changes() {
     let state = scratch.state().display().to_string();
     fs::create_dir(scratch.state()).unwrap();
     // Private to the process: `ip netns exec` gives each its own mount namespace.
-    let full = format!("mount -t tmpfs -o size=16k lowlat-test {state}");
+    let full = format!("mount -t tmpfs -o mode=700,size=16k lowlat-test {state}");
     let read_only = format!("mount -t tmpfs -o ro lowlat-test {state}");
     for (mount, why) in [(full, "space"), (read_only, "ead-only")] {
         for args in [optimize(&[]), vec!["apply", &plan], vec!["demo"]] {
@@ -519,7 +519,7 @@ fn without_a_confirmation_it_goes_back_by_itself() {
     until("nothing is left running", || lab.pids().is_empty());
 
     let waits = lab.run(&scratch, &["apply", &plan, "--confirm-within", "3s"]);
-    assert!(waits.exits(0).out.contains("reverts in 3 s unless confirmed"), "{waits:#?}");
+    assert!(waits.exits(0).out.contains("reverts in 3 s unless you run `lowlat confirm`"), "{waits:#?}");
     let left = lab.run(&scratch, &["status", "--json"]).json()["pending"][0]["left_ns"].as_u64();
     assert!(left.is_some_and(|ns| ns <= 3_000_000_000), "{left:?}");
     lab.run(&scratch, &["confirm"]).exits(0);

@@ -389,6 +389,33 @@ impl Knob for &'static Entry {
         Ok(ops)
     }
 
+    fn owns(&self, target: &Target, locus: &Locus) -> bool {
+        if self.meta.standing != Standing::Acts {
+            return false;
+        }
+        match (self.place, target, locus) {
+            (Place::Features(names), Target::Iface(i), Locus::Feature { iface, name }) => {
+                i == iface && names.contains(&name.as_str())
+            }
+            // Beside its own, what has to be off before it acts: see `ops`.
+            (Place::Coalesce(own), Target::Iface(i), Locus::Coalesce { iface, param }) => {
+                let adaptive = own.strip_suffix("-usecs").map(|direction| format!("adaptive-{direction}"));
+                i == iface && (param == own || adaptive.as_ref() == Some(param))
+            }
+            (Place::Pause(own), Target::Iface(i), Locus::Pause { iface, param }) => {
+                i == iface && (own.contains(&param.as_str()) || param == "autoneg")
+            }
+            // The file of the policy's first CPU: see `policy_of`.
+            (Place::CpuFile(own), Target::Cpu(n), Locus::File { path }) if own.starts_with("cpufreq/") => {
+                let first = path
+                    .strip_prefix("/sys/devices/system/cpu/cpu")
+                    .and_then(|p| p.strip_suffix(own)?.strip_suffix('/'));
+                first.and_then(|f| f.parse::<u32>().ok().filter(|m| m.to_string() == f)).is_some_and(|m| m <= *n)
+            }
+            _ => self.loci(&Nothing, target).is_ok_and(|loci| loci.contains(locus)),
+        }
+    }
+
     fn persist(&self, target: &Target, value: &str) -> Option<Persist> {
         if self.meta.standing != Standing::Acts {
             return None;
@@ -432,7 +459,9 @@ impl Knob for &'static Entry {
         let (Place::Features(names), Target::Iface(i)) = (self.place, target) else {
             return self.undo_one(target, was);
         };
-        let words: Vec<String> = names.iter().map(|n| format!("{n} {was}")).collect();
+        // The wish is what is set, where it differs from what is in force.
+        let wish = was.split_once(" [requested ").map_or(was, |(_, wish)| wish.trim_end_matches(']'));
+        let words: Vec<String> = names.iter().map(|n| format!("{n} {wish}")).collect();
         format!("ethtool -K {} {}", shell::quote(i), words.join(" "))
     }
 }
@@ -474,6 +503,7 @@ impl Entry {
                 handle: String::new(),
                 options_hex: String::new(),
                 summary: options.to_owned(),
+                carries: Vec::new(),
             })
         } else {
             self.encode(&nowhere, &[], was).unwrap_or_else(|_| State::Text(was.to_owned()))

@@ -20,6 +20,7 @@ pub(crate) fn encode_kind(want: &str) -> Result<State, String> {
             handle: handle.into(),
             options_hex: limit.map_or_else(String::new, |n| hex(&n.to_ne_bytes())),
             summary: limit.map_or_else(String::new, |n| format!("limit {n}")),
+            carries: Vec::new(),
         }))
     };
     let words: Vec<&str> = want.split_whitespace().collect();

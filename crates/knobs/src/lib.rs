@@ -33,7 +33,7 @@ mod time;
 pub use resolve::resolve;
 
 use lowlat_model::op::Target;
-use lowlat_model::{Op, Reading, Risk};
+use lowlat_model::{Locus, Op, Reading, Risk};
 use lowlat_sys::Sys;
 
 /// What is known of a knob before it is asked anything.
@@ -119,6 +119,9 @@ pub trait Knob: Sync {
     /// The writes that bring `target` to `value`, in order. A value that is none for this knob is refused with a
     /// sentence. Only [`Standing::Acts`] knobs give ops.
     fn ops(&self, sys: &dyn Sys, target: &Target, value: &str) -> Result<Vec<Op>, String>;
+
+    /// Whether a write at this place can be one of this knob's for that target; asks no host.
+    fn owns(&self, target: &Target, locus: &Locus) -> bool;
 
     /// What makes it survive a reboot; `None` where nothing can.
     fn persist(&self, target: &Target, value: &str) -> Option<Persist>;

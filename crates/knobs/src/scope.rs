@@ -54,6 +54,8 @@ fn of_locus(locus: &Locus) -> Scope {
         | Locus::HwTimestamp { .. }
         | Locus::Qdisc { .. }
         | Locus::RouteMetric { .. }
+        | Locus::Rss { .. }
+        | Locus::Napi { .. }
         | Locus::IrqAffinity { .. } => Scope::Interface,
         Locus::CpuDmaLatency | Locus::DropIn { .. } => Scope::Host,
     }

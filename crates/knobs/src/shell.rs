@@ -8,7 +8,11 @@ pub fn restore(locus: &Locus, state: &State) -> String {
     let q = |t: &str| quote(t);
     match locus {
         Locus::File { path } => format!("printf '%s\\n' {} > {}", q(&text), q(path)),
-        Locus::Feature { iface, name } => format!("ethtool -K {} {} {}", q(iface), q(name), q(&text)),
+        // The wish is what is set, where it differs from what is in force.
+        Locus::Feature { iface, name } => {
+            let wish = text.split_once(" [requested ").map_or(text.as_str(), |(_, wish)| wish.trim_end_matches(']'));
+            format!("ethtool -K {} {} {}", q(iface), q(name), q(wish))
+        }
         Locus::Coalesce { iface, param } => format!("ethtool -C {} {}", q(iface), coalesce_words(param, &text)),
         Locus::Ring { iface, param } => format!("ethtool -G {} {} {}", q(iface), q(param), q(&text)),
         Locus::Channels { iface, param } => format!("ethtool -L {} {} {}", q(iface), q(param), q(&text)),
@@ -37,26 +41,41 @@ pub fn restore(locus: &Locus, state: &State) -> String {
         // The n-th line of the device, as the tool counts them (`lowlat_sys::irqs`): only those that are requested, of the
         // PCI device below where the device is a virtio one, and by the interface's name where there is no MSI.
         Locus::IrqAffinity { iface, index } => format!(
-            "d=/sys/class/net/{0}/device; case $(readlink $d) in */virtio*) d=$d/..;; esac; \
-             {{ ls $d/msi_irqs 2>/dev/null || sed -n 's/^ *\\([0-9]*\\):.*[ ,]{0}\\(,.*\\)*$/\\1/p' /proc/interrupts; }} | sort -n | \
+            "d=/sys/class/net/{0}/device; case $(readlink \"$d\") in */virtio*) d=$d/..;; esac; \
+             {{ ls \"$d/msi_irqs\" 2>/dev/null || sed -n {3} /proc/interrupts; }} | sort -n | \
              while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n {1}p | \
              {{ read -r i && printf '%s\\n' {2} > /proc/irq/$i/smp_affinity_list; }}",
             q(iface),
             index + 1,
-            q(&text)
+            q(&text),
+            // A name may hold what means something to the shell or to sed (net/core/dev.c, dev_valid_name).
+            quote(&format!("s/^ *\\([0-9]*\\):.*[ ,]{}\\(,.*\\)*$/\\1/p", literal(iface)))
         ),
         // The whole route is sent again, as `ip` shows it, with the one word changed.
         Locus::RouteMetric { iface, prefix, metric } => {
             let (ip, word) =
                 (if prefix.contains(':') { "ip -6" } else { "ip" }, if metric == "rto_min" { "ms" } else { "" });
-            let set = if text == "0" { String::new() } else { format!(" {metric} {text}{word}") };
+            let set =
+                if text == "0" { String::new() } else { format!(" {} {}", q(metric), q(&format!("{text}{word}"))) };
             format!(
-                "{ip} route change $({ip} route show exact {0} dev {1} | sed 's/ {metric} \\(lock \\)*[^ ]*//; s/ linkdown//') dev {1}{set}",
+                "{ip} route change $({ip} route show exact {0} dev {1} | sed {2}) dev {1}{set}",
                 q(prefix),
-                q(iface)
+                q(iface),
+                quote(&format!("s/ {} \\(lock \\)*[^ ]*//; s/ linkdown//", literal(metric)))
             )
         }
-        Locus::CpuDmaLatency => "kill $(pgrep -x lowlat-hold)".to_owned(),
+        // No tool of the distributions sets it (ethtool 6.15; ynl is in the kernel's tree alone).
+        Locus::Napi { iface, id, param } => {
+            let words =
+                format!("NAPI instance {id} of {iface}: {param} was {text}, which only lowlat rollback puts back");
+            format!("{{ echo {} >&2; false; }}", q(&words))
+        }
+        Locus::Rss { iface } => {
+            let words = format!("the RSS table of {iface} is put back by lowlat rollback alone");
+            format!("{{ echo {} >&2; false; }}", q(&words))
+        }
+        // Which process it will be is not known before it runs; its journal's script names it.
+        Locus::CpuDmaLatency => "lowlat rollback".to_owned(),
         Locus::DropIn { path } => match state {
             State::Text(t) => format!("printf '%s' {} > {}", q(t), q(path)),
             _ => format!("rm -f {}", q(path)),
@@ -91,6 +110,23 @@ fn coalesce_words(param: &str, text: &str) -> String {
         (_, other) => other,
     };
     format!("{} {}", quote(param), quote(value))
+}
+
+/// A text as one line of a comment.
+pub fn comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A text as a basic regular expression of `sed` that matches it alone.
+fn literal(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if "\\.*[]^$/".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// A word for the shell, as itself where it holds nothing special.
@@ -132,6 +168,7 @@ mod tests {
                 handle: handle.into(),
                 options_hex: String::new(),
                 summary: summary.into(),
+                carries: Vec::new(),
             });
             restore(&Locus::Qdisc { iface: "eth0".into(), parent: parent.into() }, &state)
         };

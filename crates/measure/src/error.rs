@@ -15,6 +15,9 @@ pub enum MeasureError {
         /// Next step.
         next: String,
     },
+    /// The stop flag was set before the far end answered.
+    #[error("interrupted by a signal")]
+    Stopped,
     /// The engine or the path failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,9 @@ use crate::MeasureError;
 /// One write; large enough to keep the segmentation offload busy, small enough that a stop is seen soon.
 const CHUNK: usize = 64 * 1024;
 /// A write that stays stuck so long looks at the stop flag.
-const STUCK: Duration = Duration::from_millis(200);
+const STUCK: Duration = Duration::from_millis(100);
+/// A sink that takes longer to connect to is none.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What load to put on the path.
 #[derive(Debug, Clone)]
@@ -49,19 +52,20 @@ pub struct Carried {
 }
 
 impl Load {
-    /// Whether the sink takes the streams: connects them, sends nothing but the preamble, and lets them go.
-    pub fn reach(&self) -> Result<(), MeasureError> {
-        self.connect().map(drop)
+    /// Whether the sink takes the streams: connects them, sends nothing but the preamble, and lets them go. Ends within a
+    /// tenth of a second after `stop` is set.
+    pub fn reach_unless(&self, stop: &AtomicBool) -> Result<(), MeasureError> {
+        self.connect(stop).map(drop)
     }
 
-    fn connect(&self) -> Result<Vec<TcpStream>, MeasureError> {
+    fn connect(&self, stop: &AtomicBool) -> Result<Vec<TcpStream>, MeasureError> {
         let mut streams = Vec::new();
         for _ in 0..self.streams.max(1) {
             let error = |source| MeasureError::Io {
                 what: format!("load: connect to the sink at {} (the far end must run `lowlat serve`)", self.sink),
                 source,
             };
-            let mut stream = TcpStream::connect_timeout(&self.sink, Duration::from_secs(3)).map_err(error)?;
+            let mut stream = connect(self.sink, stop).map_err(error)?;
             stream.set_write_timeout(Some(STUCK)).map_err(error)?;
             stream.write_all(&self.preamble).map_err(error)?;
             streams.push(stream);
@@ -71,7 +75,12 @@ impl Load {
 
     /// Connects every stream, then starts them together.
     pub fn start(&self) -> Result<Running, MeasureError> {
-        let streams = self.connect()?;
+        self.start_unless(&AtomicBool::new(false))
+    }
+
+    /// As [`Load::start`]; ends within a tenth of a second after `stop` is set.
+    pub fn start_unless(&self, stop: &AtomicBool) -> Result<Running, MeasureError> {
+        let streams = self.connect(stop)?;
         let running = Running {
             stop: Arc::default(),
             sent: Arc::default(),
@@ -90,6 +99,23 @@ impl Load {
             }));
         }
         Ok(running)
+    }
+}
+
+/// Connects in a thread of its own, which is left to itself when `stop` is set: no call of std both waits for a
+/// connection and looks at a flag.
+fn connect(sink: SocketAddr, stop: &AtomicBool) -> std::io::Result<TcpStream> {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(TcpStream::connect_timeout(&sink, PATIENCE)));
+    loop {
+        match receive.recv_timeout(STUCK) {
+            Ok(connected) => return connected,
+            Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => {
+                return Err(std::io::Error::new(std::io::ErrorKind::Interrupted, "interrupted by a signal"));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(std::io::Error::other("the connecting thread ended")),
+        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! One flow to one far end, measured once or in many rounds.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_peers::{Decoded, Peer};
 use lowlat_transport::thread::{ExactSleeps, WithoutRseq, current_cpu};
 use lowlat_transport::{Engine, Flow, Ns, StampAt, StampSet, clock};
 
 use crate::gaps::Watch;
-use crate::round::{Progress, Round, STAMPS_COME_NS, Stamps};
+use crate::round::{PATIENCE_NS, Progress, Round, STAMPS_COME_NS, Stamps};
 use crate::samples::Samples;
 use crate::stages::{self, Probed};
 use crate::window::Memory;
@@ -85,7 +85,18 @@ impl<'a> Session<'a> {
         size: usize,
         timeout_ns: u64,
     ) -> Result<Self, MeasureError> {
-        Self::open_at(engine, peer, size, timeout_ns, &HostClocks)
+        Self::open_unless(engine, peer, size, timeout_ns, &AtomicBool::new(false))
+    }
+
+    /// As [`Session::open`]; ends within a tenth of a second after `stop` is set ([`MeasureError::Stopped`]).
+    pub fn open_unless(
+        engine: &'a mut dyn Engine,
+        peer: &'a mut dyn Peer,
+        size: usize,
+        timeout_ns: u64,
+        stop: &AtomicBool,
+    ) -> Result<Self, MeasureError> {
+        Self::open_until(engine, peer, size, timeout_ns, (&HostClocks, stop))
     }
 
     pub(crate) fn open_at(
@@ -94,6 +105,16 @@ impl<'a> Session<'a> {
         size: usize,
         timeout_ns: u64,
         clocks: &dyn Clocks,
+    ) -> Result<Self, MeasureError> {
+        Self::open_until(engine, peer, size, timeout_ns, (clocks, &AtomicBool::new(false)))
+    }
+
+    fn open_until(
+        engine: &'a mut dyn Engine,
+        peer: &'a mut dyn Peer,
+        size: usize,
+        timeout_ns: u64,
+        (clocks, stop): (&dyn Clocks, &AtomicBool),
     ) -> Result<Self, MeasureError> {
         let probe = Spec { size, timeout_ns: timeout_ns.max(1), ..Spec::default() };
         probe.check(peer.message_sizes())?;
@@ -110,7 +131,7 @@ impl<'a> Session<'a> {
             buffer: vec![0; largest + 1],
             probed: None,
         };
-        let greeted = session.greet(timeout_ns, clocks);
+        let greeted = session.greet(timeout_ns, clocks, stop);
         session.engine.rest();
         greeted.map(|()| session)
     }
@@ -120,7 +141,7 @@ impl<'a> Session<'a> {
         self.peer.min_interval()
     }
 
-    fn greet(&mut self, timeout_ns: u64, clocks: &dyn Clocks) -> Result<(), MeasureError> {
+    fn greet(&mut self, timeout_ns: u64, clocks: &dyn Clocks, stop: &AtomicBool) -> Result<(), MeasureError> {
         let (mut answers, mut why) = (0, "");
         let mut now = clocks.now();
         for tries in 1..=GREETINGS {
@@ -128,7 +149,20 @@ impl<'a> Session<'a> {
             self.next_seq += 1;
             self.peer.encode(seq, now, &mut self.message);
             let until = self.engine.send(&self.message)?.saturating_add(timeout_ns);
-            while let Some(got) = self.engine.recv(&mut self.buffer, until)? {
+            loop {
+                // In short waits, so that the flag is looked at.
+                let short = until.min(now.saturating_add(PATIENCE_NS));
+                let Some(got) = self.engine.recv(&mut self.buffer, short)? else {
+                    if stop.load(Ordering::Relaxed) {
+                        return Err(MeasureError::Stopped);
+                    }
+                    now = short;
+                    if short >= until {
+                        break;
+                    }
+                    continue;
+                };
+                now = now.max(got.at);
                 match self.peer.decode(&self.buffer[..got.len]) {
                     Decoded::Reply { .. } => {
                         self.memory.close(seq, true);

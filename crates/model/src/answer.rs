@@ -17,6 +17,9 @@ pub struct RollbackDocument {
     pub settings: Vec<PutBack>,
     /// Transactions whose journal ends in the middle of an entry: the write that it announces never began.
     pub torn: Vec<String>,
+    /// Why a journal could not be brought to its end, though the settings went back; `null` where it could.
+    #[serde(default)]
+    pub unwritten: Option<String>,
 }
 
 /// One setting of a rollback.

@@ -44,6 +44,13 @@ pub enum JournalEntry {
         op: Op,
         /// What stands there now; undo puts this back.
         prior: State,
+        /// The interface that the place belongs to, as the kernel knows it: undo follows it under another name and into
+        /// another namespace. `null` where it belongs to none, and in journals before it was recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<Device>,
+        /// Other places that the write may change, with what stands there now.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        beside: Vec<Beside>,
     },
     /// Written and read back.
     Done {
@@ -51,6 +58,9 @@ pub enum JournalEntry {
         seq: u64,
         /// What stands there after the write; differs from the intent where a driver clamps.
         read_back: State,
+        /// Those of the intent's other places that the write changed, with what stands there after it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        beside: Vec<Beside>,
     },
     /// The write was refused; nothing changed (read back to be sure).
     Refused {
@@ -58,6 +68,14 @@ pub enum JournalEntry {
         seq: u64,
         /// The kernel's or driver's answer.
         why: String,
+    },
+    /// About to put the prior state back, which overwrites other places too.
+    Undoing {
+        /// The intent's number.
+        seq: u64,
+        /// Those places, with what shall stand there in the end: what was there before lowlat, or what another program has
+        /// set since.
+        beside: Vec<Beside>,
     },
     /// The prior state was put back and read again.
     Undone {
@@ -80,11 +98,15 @@ pub enum JournalEntry {
         pid: u32,
         /// Field 22 of `/proc/PID/stat`: tells a reused id from the holder.
         start_time: u64,
+        /// The name of its pipe in the state directory, by which it is known in every process-id namespace; `null` in
+        /// journals before it had one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
     },
-    /// A dead-man timer runs: the changes go back at its end unless `confirm` comes first.
-    Watched {
-        /// When they go back, ns of `CLOCK_MONOTONIC` of this boot.
-        due_ns: u64,
+    /// A guard waits: what stands goes back at its deadline unless `confirm` comes first. A later one takes its place.
+    Guarded {
+        /// Who, and until when.
+        guard: Guard,
     },
     /// `confirm` was given: the changes stay, rollback still knows them.
     Confirmed {
@@ -96,6 +118,96 @@ pub enum JournalEntry {
         /// Wall clock, ns since the epoch.
         at_unix_ns: u64,
     },
+}
+
+/// A place and what stands there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Beside {
+    /// Where.
+    pub locus: Locus,
+    /// What stands there.
+    pub state: State,
+}
+
+/// An interface as the kernel knows it, whatever it is called.
+///
+/// Its directory in sysfs is one object from registration to the end: a rename and a move to another namespace keep its
+/// inode (`kernfs_rename_ns`, fs/kernfs/dir.c), and numbers are given in turn, with a generation beside them
+/// (`__kernfs_new_node`). So where both inodes are known, they decide. Otherwise the index does within a namespace,
+/// together with the address or the device's path: an index can be asked for by number when a link is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Device {
+    /// Its name when it was written to.
+    pub name: String,
+    /// Index in its namespace.
+    pub index: u32,
+    /// Link-layer address, `aa:bb:…`.
+    #[serde(default)]
+    pub mac: Option<String>,
+    /// Where `/sys/class/net/NAME/device` leads; none for a virtual link.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Inode of its directory in sysfs; `null` where `/sys` does not show this namespace.
+    #[serde(default)]
+    pub inode: Option<u64>,
+    /// For an interrupt of it: the action's name, which tells the line when numbers and positions have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub irq: Option<String>,
+}
+
+impl Device {
+    /// Whether both are one interface. `same_netns`: both were read in one namespace, so that their indices compare.
+    pub fn is(&self, other: &Self, same_netns: bool) -> bool {
+        if let (Some(a), Some(b)) = (self.inode, other.inode) {
+            return a == b;
+        }
+        let known = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+        let (mac, path) = (known(&self.mac, &other.mac), known(&self.path, &other.path));
+        // Two ports of one device share its path, so the path alone does not tell.
+        if same_netns { self.index == other.index && (mac || path) } else { mac && path }
+    }
+}
+
+/// The process that puts a transaction back unless it is confirmed in time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Guard {
+    /// Process id.
+    pub pid: u32,
+    /// Field 22 of `/proc/PID/stat`.
+    pub start_time: u64,
+    /// Drawn anew for each guard; stands on its command line and in its file beside the journal.
+    pub token: String,
+    /// `CLOCK_BOOTTIME` of the journal's boot, ns: this one decides.
+    pub deadline_boot_ns: u64,
+    /// The same by the wall clock, ns since the epoch: for people.
+    pub deadline_unix_ns: u64,
+    /// The process that applies the transaction; 0 for a guard that another command started again.
+    pub applier_pid: u32,
+    /// Its start time.
+    pub applier_start_time: u64,
+    /// Target that is watched.
+    #[serde(default)]
+    pub watch: Option<String>,
+    /// The path to it counts as cut when no answer came for this long, ns.
+    #[serde(default)]
+    pub lost_after_ns: u64,
+}
+
+/// A transaction that waits for `lowlat confirm`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pending {
+    /// Its id.
+    pub transaction: String,
+    /// Settings that go back.
+    pub settings: usize,
+    /// Time left, ns; 0 when it has passed.
+    pub left_ns: u64,
+    /// When it ends by the wall clock, ns since the epoch.
+    pub deadline_unix_ns: u64,
+    /// Whether the guard that puts it back lives; if not, the next lowlat that root runs takes its place.
+    pub guarded: bool,
+    /// Target that is watched.
+    pub watch: Option<String>,
 }
 
 /// A network namespace.
@@ -150,16 +262,39 @@ pub struct StatusDocument {
     pub schema: Schema,
     /// What stands applied, oldest first.
     pub applied: Vec<Applied>,
-    /// What waits for `lowlat confirm`, and goes back by itself unless it comes.
+    /// What goes back by itself unless it is confirmed.
     #[serde(default)]
     pub pending: Vec<Pending>,
 }
 
-/// A transaction that a dead-man timer watches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Pending {
-    /// Its id.
-    pub transaction: String,
-    /// Until it goes back, ns; 0 where the time is over and it still stands.
-    pub left_ns: u64,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_is_known_by_its_object_and_else_by_index_and_more() {
+        let text = |t: &str| Some(t.to_owned());
+        let nic = Device {
+            name: "eth0".into(),
+            index: 2,
+            mac: text("02:00:00:00:00:01"),
+            path: text("0000:3b:00.0"),
+            inode: Some(77),
+            irq: None,
+        };
+        let renamed = Device { name: "wan0".into(), index: 9, mac: text("02:00:00:00:00:09"), ..nic.clone() };
+        assert!(nic.is(&renamed, true) && nic.is(&renamed, false));
+        assert!(!nic.is(&Device { inode: Some(78), ..nic.clone() }, true));
+        // Where one inode is not known: in one namespace index and address or path, across namespaces address and path.
+        let old = Device { inode: None, ..nic.clone() };
+        assert!(old.is(&nic, true) && old.is(&nic, false));
+        assert!(!old.is(&Device { index: 3, ..nic.clone() }, true));
+        assert!(old.is(&Device { mac: None, ..nic.clone() }, true));
+        let other = Device { mac: text("02:00:00:00:00:02"), path: None, inode: Some(78), ..nic.clone() };
+        assert!(!old.is(&other, true), "an index that was given again");
+        // The two ports of one device.
+        assert!(!old.is(&Device { mac: text("02:00:00:00:00:02"), ..nic.clone() }, false));
+        let virtual_one = Device { path: None, ..old.clone() };
+        assert!(!virtual_one.is(&virtual_one.clone(), false), "an address alone is easily had twice");
+    }
 }

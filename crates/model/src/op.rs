@@ -143,7 +143,8 @@ pub enum Locus {
         /// Absolute path.
         path: String,
     },
-    /// An offload feature (`ETHTOOL_MSG_FEATURES`): `on` or `off`.
+    /// An offload feature (`ETHTOOL_MSG_FEATURES`): `on` or `off`, followed by `[requested on]` or `[requested off]` where
+    /// another setting keeps it from what was asked for.
     Feature {
         /// Interface.
         iface: String,
@@ -218,6 +219,22 @@ pub enum Locus {
         /// Position among the interface's lines.
         index: u32,
     },
+    /// A value of one NAPI instance (`NETDEV_CMD_NAPI_SET`, Linux 6.13), which a write of the device's own value
+    /// overwrites: a number.
+    Napi {
+        /// Interface.
+        iface: String,
+        /// NAPI id.
+        id: u32,
+        /// `gro-flush-timeout`, `defer-hard-irqs`, `threaded`.
+        param: String,
+    },
+    /// Where received flows go (`ETHTOOL_SRSSH`): table, key and function as the kernel gave them, lower-case hex. Put back
+    /// where a link reset lost it; no knob sets it.
+    Rss {
+        /// Interface.
+        iface: String,
+    },
     /// The wake-up latency limit, held by a process that keeps `/dev/cpu_dma_latency` open: µs, or `none`.
     CpuDmaLatency,
     /// A configuration file that lowlat owns whole (`/etc/sysctl.d/…`, a `.link` file, a boot drop-in).
@@ -226,6 +243,60 @@ pub enum Locus {
         path: String,
     },
 }
+
+impl Locus {
+    /// The interface that the place belongs to.
+    pub fn iface(&self) -> Option<&str> {
+        match self {
+            Self::Feature { iface, .. }
+            | Self::Coalesce { iface, .. }
+            | Self::Ring { iface, .. }
+            | Self::Channels { iface, .. }
+            | Self::Pause { iface, .. }
+            | Self::Eee { iface }
+            | Self::PrivateFlag { iface, .. }
+            | Self::HwTimestamp { iface }
+            | Self::Rss { iface }
+            | Self::Qdisc { iface, .. }
+            | Self::RouteMetric { iface, .. }
+            | Self::IrqAffinity { iface, .. }
+            | Self::Napi { iface, .. } => Some(iface),
+            Self::File { path } => path.strip_prefix(NET_CLASS)?.split('/').next(),
+            Self::CpuDmaLatency | Self::DropIn { .. } => None,
+        }
+    }
+
+    /// The same place of the same interface under another name.
+    #[must_use]
+    pub fn on(&self, name: &str) -> Self {
+        let mut there = self.clone();
+        match &mut there {
+            Self::Feature { iface, .. }
+            | Self::Coalesce { iface, .. }
+            | Self::Ring { iface, .. }
+            | Self::Channels { iface, .. }
+            | Self::Pause { iface, .. }
+            | Self::Eee { iface }
+            | Self::PrivateFlag { iface, .. }
+            | Self::HwTimestamp { iface }
+            | Self::Rss { iface }
+            | Self::Qdisc { iface, .. }
+            | Self::RouteMetric { iface, .. }
+            | Self::IrqAffinity { iface, .. }
+            | Self::Napi { iface, .. } => name.clone_into(iface),
+            Self::File { path } => {
+                if let Some((_, rest)) = path.strip_prefix(NET_CLASS).and_then(|p| p.split_once('/')) {
+                    *path = format!("{NET_CLASS}{name}/{rest}");
+                }
+            }
+            Self::CpuDmaLatency | Self::DropIn { .. } => {}
+        }
+        there
+    }
+}
+
+/// Where sysfs has the interfaces of the namespace that it was mounted in.
+const NET_CLASS: &str = "/sys/class/net/";
 
 /// The state at a [`Locus`], complete enough to be put back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -250,14 +321,23 @@ pub struct QdiscState {
     pub options_hex: String,
     /// For people.
     pub summary: String,
+    /// What else hangs there, in words, that kind and options do not bring back: a size table, filters, inner queue
+    /// disciplines. Where it is not empty, the place is not touched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carries: Vec<String>,
 }
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(t) => f.write_str(t),
-            Self::Qdisc(q) if q.summary.is_empty() => f.write_str(&q.kind),
-            Self::Qdisc(q) => write!(f, "{} {}", q.kind, q.summary),
+            Self::Qdisc(q) => {
+                f.write_str(&q.kind)?;
+                if !q.summary.is_empty() {
+                    write!(f, " {}", q.summary)?;
+                }
+                if q.carries.is_empty() { Ok(()) } else { write!(f, " with {}", q.carries.join(", ")) }
+            }
             Self::Nothing => f.write_str("nothing"),
         }
     }

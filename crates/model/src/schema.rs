@@ -30,7 +30,7 @@ pub const DOCUMENTS: &[(&str, u32)] = &[
     ("explain", 1),
     ("serve", 1),
     ("self", 1),
-    ("journal", 1),
+    ("journal", 2),
 ];
 
 impl Schema {

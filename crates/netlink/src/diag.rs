@@ -1,8 +1,8 @@
-//! TCP sockets with their TCP_INFO (`NETLINK_SOCK_DIAG`).
+//! TCP sockets with their TCP_INFO, and AF_XDP sockets (`NETLINK_SOCK_DIAG`).
 
 use std::net::SocketAddr;
 
-use crate::attr::{Attrs, be16_at, u32_at};
+use crate::attr::{Attrs, be16_at, tail, u32_at};
 use crate::message::Message;
 use crate::route::ip;
 use crate::socket::{Protocol, Socket};
@@ -115,6 +115,48 @@ fn state_name(state: u8) -> &'static str {
         "new-syn-recv",
     ];
     NAMES.get(usize::from(state)).copied().unwrap_or("unknown")
+}
+
+/// One AF_XDP socket that is bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct XskSocket {
+    /// Interface index.
+    pub ifindex: u32,
+    /// Queue.
+    pub queue: u32,
+    /// Inode.
+    pub inode: u32,
+}
+
+/// The AF_XDP sockets of the namespace. A kernel without their diagnosis (`CONFIG_XDP_SOCKETS_DIAG`) says `ENOENT`.
+pub fn xsk_sockets() -> Result<Vec<XskSocket>, Error> {
+    let what = "list the AF_XDP sockets";
+    // struct xdp_diag_req: family, protocol, padding, inode, what to show (XDP_SHOW_INFO), cookie
+    let mut request = [0; 20];
+    request[0] = AF_XDP;
+    request[8..12].copy_from_slice(&1u32.to_ne_bytes());
+    let replies = Socket::open(Protocol::SockDiag)?.dump(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &request))?;
+    let mut out = Vec::new();
+    for r in replies.iter().filter(|r| r.kind == SOCK_DIAG_BY_FAMILY) {
+        out.extend(parse_xsk(&r.payload).map_err(|e| Error::malformed(what, e))?);
+    }
+    Ok(out)
+}
+
+const AF_XDP: u8 = 44;
+/// sizeof(struct xdp_diag_msg): family, type, padding, inode, cookie.
+const XDP_DIAG_MSG: usize = 16;
+const XDP_DIAG_INFO: u16 = 1;
+
+/// Reads one reply after its netlink header; `None` for a socket that is bound to nothing.
+pub fn parse_xsk(payload: &[u8]) -> Result<Option<XskSocket>, Malformed> {
+    let inode = u32_at(payload, 4).ok_or_else(|| Malformed::new("an AF_XDP socket shorter than its header"))?;
+    let attrs = Attrs::parse(tail(payload, XDP_DIAG_MSG))?;
+    let info = attrs.get(XDP_DIAG_INFO).map(|a| a.data).unwrap_or_default();
+    Ok(match (u32_at(info, 0), u32_at(info, 4)) {
+        (Some(ifindex), Some(queue)) if ifindex != 0 => Some(XskSocket { ifindex, queue, inode }),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! The `netdev` family (Linux 6.3): what XDP can do on a device.
+//! The `netdev` family (Linux 6.3): what XDP can do on a device, and the values of each NAPI instance.
+
+use std::collections::BTreeMap;
 
 use crate::attr::{Attr, Attrs};
 use crate::genl::Family;
@@ -7,11 +9,18 @@ use crate::{Error, Malformed};
 
 const CMD_DEV_GET: u8 = 1;
 const CMD_NAPI_GET: u8 = 11;
+const CMD_NAPI_SET: u8 = 14;
 const A_DEV_IFINDEX: u16 = 1;
 const A_DEV_XDP_FEATURES: u16 = 3;
 const A_NAPI_IFINDEX: u16 = 1;
 const A_NAPI_ID: u16 = 2;
 const A_NAPI_IRQ: u16 = 3;
+
+/// Values of one instance that can be set, and their attributes (include/uapi/linux/netdev.h): the first two since Linux
+/// 6.13, the third since 6.14, the last since 6.17. A write of the device's own value overwrites that of each instance
+/// (`netdev_set_gro_flush_timeout`, net/core/dev.h; `netif_set_threaded`, net/core/dev.c).
+pub const NAPI_PARAMS: &[(&str, u16)] =
+    &[("defer-hard-irqs", 5), ("gro-flush-timeout", 6), ("irq-suspend-timeout", 7), ("threaded", 8)];
 
 /// Bits of `enum netdev_xdp_act` (include/uapi/linux/netdev.h, Linux 6.12), in order.
 const XDP_FEATURES: &[&str] = &["basic", "redirect", "ndo-xmit", "xsk-zerocopy", "hw-offload", "rx-sg", "ndo-xmit-sg"];
@@ -38,7 +47,7 @@ pub fn parse_xdp_features(attrs: &[u8]) -> Result<Vec<String>, Malformed> {
 }
 
 /// One NAPI instance (Linux 6.8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Napi {
     /// Interface index.
     pub ifindex: u32,
@@ -46,6 +55,8 @@ pub struct Napi {
     pub id: u32,
     /// Its interrupt, where the driver tells.
     pub irq: Option<u32>,
+    /// Its own values, by the names of [`NAPI_PARAMS`]; only those that the kernel tells.
+    pub values: BTreeMap<String, u64>,
 }
 
 /// The NAPI instances of an interface.
@@ -56,11 +67,28 @@ pub fn napis(iface: &str) -> Result<Vec<Napi>, Error> {
     replies.iter().map(|r| parse_napi(r).map_err(|e| Error::malformed(&what, e))).collect()
 }
 
+/// Sets one value of one instance.
+pub fn set_napi(id: u32, param: &str, value: u64) -> Result<(), Error> {
+    let what = format!("set {param} of NAPI instance {id}");
+    let Some((_, kind)) = NAPI_PARAMS.iter().find(|(name, _)| *name == param) else {
+        return Err(Error::request(&what, format!("there is no parameter {param:?}")));
+    };
+    // An unsigned number of either width (`NLA_UINT`), where it fits in four bytes in four: defer-hard-irqs takes no more.
+    let narrow = u32::try_from(value).map(u32::to_ne_bytes);
+    let wide = value.to_ne_bytes();
+    let data = narrow.as_ref().map_or(wide.as_slice(), <[u8; 4]>::as_slice);
+    Family::open("netdev", 1)?.ask(&what, CMD_NAPI_SET, |m| m.u32(A_NAPI_ID, id).attr(*kind, data)).map(drop)
+}
+
 /// Reads the attributes of a `napi-get` reply.
 pub fn parse_napi(attrs: &[u8]) -> Result<Napi, Malformed> {
     let attrs = Attrs::parse(attrs)?;
     match (attrs.u32(A_NAPI_IFINDEX), attrs.u32(A_NAPI_ID)) {
-        (Some(ifindex), Some(id)) => Ok(Napi { ifindex, id, irq: attrs.u32(A_NAPI_IRQ) }),
+        (Some(ifindex), Some(id)) => {
+            let value = |(name, kind): &(&str, u16)| Some(((*name).to_owned(), attrs.get(*kind)?.uint()?));
+            let values = NAPI_PARAMS.iter().filter_map(value).collect();
+            Ok(Napi { ifindex, id, irq: attrs.u32(A_NAPI_IRQ), values })
+        }
         _ => Err(Malformed::new("a NAPI instance without its id")),
     }
 }
@@ -75,6 +103,14 @@ mod tests {
         fn any_bytes_are_refused_or_read(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = (parse_xdp_features(&bytes), parse_napi(&bytes));
         }
+    }
+
+    #[test]
+    fn an_instance_has_the_values_that_the_kernel_tells() {
+        let reply = crate::message::attrs(|m| m.u32(1, 3).u32(2, 8193).u32(5, 2).attr(6, &77_000u64.to_ne_bytes()));
+        let napi = parse_napi(&reply).unwrap();
+        let values: Vec<_> = napi.values.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        assert_eq!((napi.id, values), (8193, vec![("defer-hard-irqs", 2), ("gro-flush-timeout", 77_000)]));
     }
 
     #[test]

@@ -93,7 +93,20 @@ pub(crate) fn verdict(v: Verdict) -> &'static str {
 
 /// Text from elsewhere on one line: a report's lines are its structure, and a newline in a note must not make one.
 pub(crate) fn line(text: &str) -> String {
-    text.split(['\n', '\r']).map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
+    let lines: Vec<&str> = text.split(['\n', '\r']).map(str::trim).filter(|l| !l.is_empty()).collect();
+    visible(&lines.join("; "))
+}
+
+/// Whether a character commands a terminal or hides what stands beside it: the control characters of ASCII and Latin-1
+/// but for newline and tab (ECMA-48), and those that turn the direction of writing (Unicode Standard Annex 9).
+pub fn is_hidden(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text without what [`is_hidden`]: stored documents come from anywhere.
+pub fn visible(text: &str) -> String {
+    text.chars().filter(|c| !is_hidden(*c)).collect()
 }
 
 #[cfg(test)]

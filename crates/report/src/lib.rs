@@ -18,8 +18,7 @@ mod run;
 mod schema;
 mod terminal;
 
-pub use html::html;
-pub use other::{check, comparison, facts, measurement, noise, plan, status, sweep};
+pub use figures::{is_hidden, visible};
 pub use schema::schema;
 pub use terminal::terminal;
 
@@ -49,7 +48,40 @@ pub fn text_at(document: &RunDocument, width: usize) -> String {
         out.push('\n');
         out.push_str(&verdict);
     }
-    out
+    visible(&out)
+}
+
+/// A run as one page that needs nothing else.
+pub fn html(document: &RunDocument) -> String {
+    visible(&html::html(document))
+}
+
+macro_rules! documents {
+    ($($(#[doc = $words:literal])+ $name:ident($document:ty);)+) => {$(
+        $(#[doc = $words])+
+        pub fn $name(document: &$document) -> String {
+            visible(&other::$name(document))
+        }
+    )+};
+}
+
+documents! {
+    /// Findings as text.
+    check(lowlat_model::finding::CheckDocument);
+    /// A comparison as text.
+    comparison(lowlat_model::verdict::Comparison);
+    /// A host as text.
+    facts(lowlat_model::Facts);
+    /// A measurement as text.
+    measurement(lowlat_model::Measurement);
+    /// Noise as text.
+    noise(lowlat_model::noise::NoiseDocument);
+    /// A plan as text.
+    plan(lowlat_model::Plan);
+    /// What stands applied, and what goes back by itself, as text.
+    status(lowlat_model::journal::StatusDocument);
+    /// A sweep as text.
+    sweep(lowlat_model::SweepDocument);
 }
 
 /// A run as Markdown: the verdict as a list, the prescribed block as a code block, the details as headings, tables and
@@ -59,9 +91,9 @@ pub fn markdown(document: &RunDocument) -> String {
     let block = run::block(document, usize::MAX);
     let details = page::markdown(&run::sections(document));
     if verdict.is_empty() {
-        return format!("```text\n{block}```\n\n{details}");
+        return visible(&format!("```text\n{block}```\n\n{details}"));
     }
-    format!("{verdict}\n```text\n{block}```\n\n{details}\n## Verdict\n\n{verdict}")
+    visible(&format!("{verdict}\n```text\n{block}```\n\n{details}\n## Verdict\n\n{verdict}"))
 }
 
 /// The formats of [`stored`].
@@ -85,11 +117,11 @@ pub fn stored(run: &StoredRun, format: Format) -> String {
         };
     }
     let (title, sections) = other::sections(run);
-    match format {
+    visible(&match format {
         Format::Text => page::text(&sections).trim_start().to_owned(),
         Format::Markdown => page::markdown(&sections),
         Format::Html => html::page(&title, &sections),
-    }
+    })
 }
 
 /// Any document as indented JSON, with a newline at its end.

@@ -83,7 +83,7 @@ impl Captured {
                 Err(e) => return Reading::Garbled(format!("{path}: stored as {}: {}", at.display(), words(&e))),
             }
             let reading = with(&at, reading_ending);
-            match self.guarded(&reading, &|p| fs::read(p).map(Some)) {
+            match self.guarded(&reading, &|p| bytes(p).map(Some)) {
                 Ok(Some(bytes)) => {
                     return match serde_json::from_slice::<Reading<()>>(&bytes) {
                         Ok(Reading::Value(())) => {
@@ -109,6 +109,14 @@ impl Captured {
             Err(e) => absent(e),
         }
     }
+}
+
+/// No file of a host is longer that lowlat reads.
+const LONGEST: u64 = 64 << 20;
+
+/// What is stored is a regular file; a FIFO in its place is not waited for.
+fn bytes(at: &Path) -> io::Result<Vec<u8>> {
+    Ok(crate::store::read_bounded(at, LONGEST)?)
 }
 
 fn absent<T>(e: io::Error) -> io::Result<Option<T>> {
@@ -146,7 +154,7 @@ impl Sys for Captured {
     }
 
     fn read_bytes(&self, path: &str) -> Reading<Vec<u8>> {
-        self.find(path, READING, |at| if at.is_dir() { Ok(None) } else { fs::read(at).map(Some) })
+        self.find(path, READING, |at| if at.is_dir() { Ok(None) } else { bytes(at).map(Some) })
     }
 
     fn list(&self, path: &str) -> Reading<Vec<String>> {
@@ -154,7 +162,7 @@ impl Sys for Captured {
             if !at.is_dir() {
                 return Ok(None);
             }
-            match fs::read(at.join(LIST)) {
+            match bytes(&at.join(LIST)) {
                 Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::other),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => plain_names(at).map(Some),
                 Err(e) => Err(e),
@@ -170,7 +178,9 @@ impl Sys for Captured {
             }
         }
         let stored = format!("{path}{LINK}");
-        let text = self.find(&stored, READING, |at| fs::read_to_string(at).map(Some));
+        let text = self.find(&stored, READING, |at| {
+            bytes(at).and_then(|b| String::from_utf8(b).map_err(io::Error::other)).map(Some)
+        });
         match text {
             Reading::Absent(_) => self.find(path, LINK_READING, |_| Ok(None)),
             other => other,
@@ -181,7 +191,7 @@ impl Sys for Captured {
         // The reading of net/links is net/links.reading.json, the reply net/links.json.
         for layer in self.layers() {
             let at = layer.join(inside(&format!("net/{}.json", query.name())));
-            match self.guarded(&at, &|p| fs::read(p).map(Some)) {
+            match self.guarded(&at, &|p| bytes(p).map(Some)) {
                 Ok(Some(bytes)) => {
                     return match serde_json::from_slice(&bytes) {
                         Ok(v) => Reading::Value(v),

@@ -22,7 +22,7 @@ pub mod store;
 
 pub use captured::Captured;
 pub use error::{SysError, reading_of_errno};
-pub use live::{Live, links_in, netns_cookie_at};
+pub use live::{Live, end_waits_on, in_netns, links_in, netns_cookie_at};
 pub use query::NetQuery;
 pub use recorder::Recorder;
 pub use state::{qdisc_restorable, state};

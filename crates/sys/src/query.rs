@@ -54,6 +54,16 @@ pub enum NetQuery {
     LinkModes(String),
     /// `ETHTOOL_MSG_FEATURES_GET` → `BTreeMap<String, Feature>`.
     Features(String),
+    /// `ETHTOOL_MSG_FEATURES_GET` → `BTreeMap<String, bool>`: what was asked for, of the features that may be changed.
+    WantedFeatures(String),
+    /// `ETHTOOL_GRXCLSRLCNT` → `u32`: receive flow rules.
+    FlowRules(String),
+    /// `ETHTOOL_GRSSH` → `String`: the RSS table, key and function as lower-case hex, to be sent back unread.
+    Rss(String),
+    /// sock_diag → `Vec<XskSocket>`.
+    XskSockets,
+    /// The inode of the interface's directory in sysfs → `u64`.
+    SysfsInode(String),
     /// `ETHTOOL_MSG_COALESCE_GET` → `BTreeMap<String, u32>`.
     Coalesce(String),
     /// `ETHTOOL_MSG_RINGS_GET` → `BTreeMap<String, Limit>`.
@@ -236,12 +246,27 @@ pub struct QdiscReply {
 }
 
 /// One NAPI instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Napi {
     /// Its id, as `SO_INCOMING_NAPI_ID` gives it.
     pub id: u32,
     /// Its interrupt, where the driver tells.
     pub irq: Option<u32>,
+    /// Its own values, by the kernel's names: `gro-flush-timeout`, ns; `defer-hard-irqs`; `threaded`. Those that the kernel
+    /// does not keep per instance are not there.
+    #[serde(default)]
+    pub values: BTreeMap<String, u64>,
+}
+
+/// One AF_XDP socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XskSocket {
+    /// Interface index.
+    pub index: u32,
+    /// Queue.
+    pub queue: u32,
+    /// Inode of the socket, as `/proc/PID/fd` shows it.
+    pub inode: u32,
 }
 
 /// Driver identity.
@@ -313,6 +338,11 @@ impl NetQuery {
             Self::Driver(i) => per(i, "driver"),
             Self::LinkModes(i) => per(i, "link-modes"),
             Self::Features(i) => per(i, "features"),
+            Self::WantedFeatures(i) => per(i, "wanted-features"),
+            Self::FlowRules(i) => per(i, "flow-rules"),
+            Self::Rss(i) => per(i, "rss"),
+            Self::XskSockets => "xsk-sockets".into(),
+            Self::SysfsInode(i) => per(i, "sysfs-inode"),
             Self::Coalesce(i) => per(i, "coalesce"),
             Self::Rings(i) => per(i, "rings"),
             Self::Channels(i) => per(i, "channels"),
@@ -382,6 +412,16 @@ typed_queries! {
     link_modes(iface) -> LinkModes = NetQuery::LinkModes(iface.to_owned());
     /// Offload features.
     features(iface) -> BTreeMap<String, Feature> = NetQuery::Features(iface.to_owned());
+    /// Which offload features were asked for, of those that may be changed.
+    wanted_features(iface) -> BTreeMap<String, bool> = NetQuery::WantedFeatures(iface.to_owned());
+    /// The number of receive flow rules.
+    flow_rules(iface) -> u32 = NetQuery::FlowRules(iface.to_owned());
+    /// The RSS table, key and function.
+    rss(iface) -> String = NetQuery::Rss(iface.to_owned());
+    /// AF_XDP sockets that are bound.
+    xsk_sockets() -> Vec<XskSocket> = NetQuery::XskSockets;
+    /// What names an interface's object in sysfs for as long as it exists.
+    sysfs_inode(iface) -> u64 = NetQuery::SysfsInode(iface.to_owned());
     /// Coalescing.
     coalesce(iface) -> BTreeMap<String, u32> = NetQuery::Coalesce(iface.to_owned());
     /// Rings.

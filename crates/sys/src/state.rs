@@ -16,9 +16,8 @@ const NO_LATENCY_LIMIT: i32 = 2_000_000_000;
 pub fn state(sys: &dyn Sys, locus: &Locus) -> Reading<State> {
     match locus {
         Locus::File { path } => sys.read(path).map(|t| State::Text(chosen(path, without_newline(t)))),
-        Locus::Feature { iface, name } => {
-            pick(query::features(sys, iface), name, &format!("feature of {iface}")).map(|f| switch(f.active))
-        }
+        Locus::Feature { iface, name } => pick(query::features(sys, iface), name, &format!("feature of {iface}"))
+            .map(|f| feature(f.active, query::wanted_features(sys, iface).value().and_then(|w| w.get(name)).copied())),
         Locus::Coalesce { iface, param } => {
             pick(query::coalesce(sys, iface), param, &format!("coalescing parameter of {iface}")).map(text)
         }
@@ -49,6 +48,21 @@ pub fn state(sys: &dyn Sys, locus: &Locus) -> Reading<State> {
                 None => Reading::Absent(format!("{iface} has {} interrupt lines, none at index {index}", lines.len())),
             }
         }),
+        Locus::Rss { iface } => query::rss(sys, iface).map(State::Text),
+        Locus::Napi { iface, id, param } => {
+            query::napis(sys, iface).and_then(|all| match all.iter().find(|n| n.id == *id) {
+                Some(napi) => match napi.values.get(param) {
+                    Some(value) => Reading::Value(text(value)),
+                    None => Reading::Unsupported(format!("{param}: this kernel has no such value of a NAPI instance")),
+                },
+                // Of a link that is down none is shown, and what it was told may come back with it (`netdev_nl_napi_dump_one`,
+                // net/core/netdev-genl.c; `napi_restore_config`, net/core/dev.c).
+                None if query::links(sys).value().is_some_and(|l| l.iter().any(|l| l.name == *iface && !l.up)) => {
+                    Reading::Unsupported(format!("{iface} is down, and its NAPI instances show only while it is up"))
+                }
+                None => Reading::Absent(format!("{iface} has no NAPI instance {id}")),
+            })
+        }
         Locus::CpuDmaLatency => query::cpu_dma_latency(sys)
             .map(|us| if us == NO_LATENCY_LIMIT { State::Text("none".to_owned()) } else { text(us) }),
         Locus::RouteMetric { iface, prefix, metric } => {
@@ -66,19 +80,34 @@ pub fn state(sys: &dyn Sys, locus: &Locus) -> Reading<State> {
 }
 
 /// Why what hangs at a place could not be put back exactly, if it were replaced; `Value(None)` where it can be. Asked
-/// before a queue discipline is touched: a knob must leave out a step whose way back is not whole.
+/// when a step is planned, and again right before the place is touched: what hangs there may have grown meanwhile.
 pub fn qdisc_restorable(sys: &dyn Sys, iface: &str, parent: &str) -> Reading<Option<String>> {
     query::qdiscs(sys).and_then(|all| {
         let all: Vec<_> = all.into_iter().filter(|q| q.qdisc.iface == iface).collect();
         let raw: Vec<_> = all.iter().filter_map(raw).collect();
         match all.iter().position(|q| q.qdisc.parent == parent) {
-            Some(at) if raw.len() == all.len() => {
-                Reading::Value(raw.get(at).and_then(|q| tc::why_not_restorable(q, &raw)))
-            }
+            Some(at) if raw.len() == all.len() => Reading::Value(
+                raw.get(at).and_then(|q| tc::why_not_restorable(q, &raw).or_else(|| not_the_default(sys, q, &raw))),
+            ),
             Some(_) => Reading::Garbled(format!("the queue disciplines of {iface} do not read back")),
             None => Reading::Absent(format!("nothing hangs at {iface} {parent}")),
         }
     })
+}
+
+/// What the kernel made by itself comes back by deleting what replaced it, as long as it would make the same again:
+/// `net.core.default_qdisc` may have been changed since. Devices without a queue keep `noqueue` whatever it says
+/// (`attach_one_default_qdisc`, net/sched/sch_generic.c), and `mq` gives it to its classes (`mq_init`,
+/// net/sched/sch_mq.c). A namespace that does not show the sysctl cannot tell.
+fn not_the_default(sys: &dyn Sys, q: &tc::Qdisc, all: &[tc::Qdisc]) -> Option<String> {
+    if q.handle.0 != 0 || q.parent != tc::Parent::Root || q.kind == "noqueue" {
+        return None;
+    }
+    let default = sys.sysctl("net.core.default_qdisc").into_value()?;
+    // Classes beyond the queues in use get pfifo_fast (`get_default_qdisc_ops`), so the first one tells.
+    let first = all.iter().filter(|c| c.handle.0 == 0 && matches!(c.parent, tc::Parent::Class(p) if p.major() == 0));
+    let made = if q.kind == "mq" { first.map(|c| &c.kind).next()? } else { &q.kind };
+    (*made != default).then(|| format!("the kernel made {made} and would now make {default} (net.core.default_qdisc)"))
 }
 
 fn raw(q: &query::QdiscReply) -> Option<tc::Qdisc> {
@@ -95,6 +124,7 @@ fn raw(q: &query::QdiscReply) -> Option<tc::Qdisc> {
         drops: 0,
         requeues: 0,
         overlimits: 0,
+        carries: q.exact.carries.clone(),
     })
 }
 
@@ -142,6 +172,16 @@ fn pick<T>(map: Reading<BTreeMap<String, T>>, key: &str, what: &str) -> Reading<
 
 fn switch(on: bool) -> State {
     State::Text(if on { "on" } else { "off" }.to_owned())
+}
+
+/// As `ethtool -k` prints it. The wish stays with the device, and comes true with whatever change lets it
+/// (`__netdev_update_features`, net/core/dev.c), so it is part of the state.
+fn feature(active: bool, wanted: Option<bool>) -> State {
+    let word = |on: bool| if on { "on" } else { "off" };
+    match wanted {
+        Some(wanted) if wanted != active => State::Text(format!("{} [requested {}]", word(active), word(wanted))),
+        _ => switch(active),
+    }
 }
 
 fn text(v: impl Display) -> State {

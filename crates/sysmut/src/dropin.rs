@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use lowlat_sys::store;
@@ -46,11 +45,10 @@ pub(crate) fn put(root: &Path, path: &str, text: &str) -> Result<(), WriteError>
     if let Some(dir) = at.parent() {
         fs::create_dir_all(dir).map_err(fail)?;
     }
-    store::write_atomic(&at, text).map_err(|e| match e {
+    store::write_config(&at, text.as_bytes(), 0o644).map_err(|e| match e {
         store::StoreError::Cannot { source, .. } => fail(source),
         other => fail(io::Error::other(other)),
-    })?;
-    fs::set_permissions(&at, fs::Permissions::from_mode(0o644)).map_err(fail)
+    })
 }
 
 /// Removes a drop-in; one that is not there is removed already. A folder that this leaves empty stays: others may have
@@ -58,6 +56,7 @@ pub(crate) fn put(root: &Path, path: &str, text: &str) -> Result<(), WriteError>
 pub(crate) fn remove(root: &Path, path: &str) -> Result<(), WriteError> {
     let what = format!("remove {path}");
     let at = place(root, path, &what)?;
+    store::remove_leftovers(&at).map_err(|e| WriteError::from_io(what.clone(), io::Error::other(e)))?;
     match fs::remove_file(&at) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(WriteError::from_io(what, e)),
@@ -79,6 +78,8 @@ fn no_link(at: &Path, what: &str) -> Result<(), WriteError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::LiveMut;
     use lowlat_model::{Locus, Op, State};

@@ -4,16 +4,19 @@
 //! (Documentation/power/pm_qos_interface.rst), so a setting that outlives lowlat needs a process that does. It is this
 //! binary again, with the hidden subcommand [`SUBCOMMAND`], and it holds nothing before it is told to: whoever starts it
 //! can first put its id in the journal ([`prepare`], then [`Prepared::go`]). If the starter dies in between, the holder
-//! sees its pipe close and ends without having touched the device.
+//! sees its standard input close and ends without having touched the device. It is known again by a token, the name of a
+//! pipe in the state directory, which is good where its process id is not.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::WriteError;
+use crate::pipe::{self, Told};
 
-/// The hidden subcommand; the limit in µs follows it.
+/// The hidden subcommand; the limit in µs and the path of the holder's pipe follow it.
 pub const SUBCOMMAND: &str = "hold-dma-latency";
 const DEVICE: &str = "/dev/cpu_dma_latency";
 const GO: &[u8] = b"go\n";
@@ -36,34 +39,41 @@ pub struct Prepared {
     child: Child,
     holder: Holder,
     us: i32,
+    token: String,
+    pipe: PathBuf,
 }
 
-/// Starts a holder with the running binary; it holds nothing yet.
-pub fn prepare(us: i32) -> Result<Prepared, WriteError> {
+/// Starts a holder with the running binary; it holds nothing yet. Its pipe is made in `dir`, which must exist.
+pub fn prepare(us: i32, dir: &Path) -> Result<Prepared, WriteError> {
     let what = "start the holder of the wake-up latency limit";
     let program = std::env::current_exe().map_err(|e| WriteError::from_io(what.into(), e))?;
     let mut command = Command::new(program);
     command.arg(SUBCOMMAND).arg(us.to_string());
-    prepare_with(command, us)
+    prepare_with(command, us, dir)
 }
 
-/// As [`prepare`] with another command, which must end in [`hold`].
-pub fn prepare_with(mut command: Command, us: i32) -> Result<Prepared, WriteError> {
+/// As [`prepare`] with another command, which must end in [`hold`]; the pipe's path is added to it.
+pub fn prepare_with(mut command: Command, us: i32, dir: &Path) -> Result<Prepared, WriteError> {
     let what = "start the holder of the wake-up latency limit";
     if us < 0 {
         return Err(WriteError::not_allowed(what, "a limit is 0 µs or more"));
     }
     // A process group of its own: Ctrl-C on the starter's terminal is not for the holder, which outlives it.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
-    let mut child = command.spawn().map_err(|e| WriteError::from_io(what.into(), e))?;
+    let io = |e| WriteError::from_io(what.into(), e);
+    let dir = std::path::absolute(dir).map_err(io)?;
+    let (token, pipe) = pipe::make(&dir).map_err(io)?;
+    let mut child = command.arg(&pipe).spawn().map_err(io)?;
     let pid = child.id();
     let ready = wait_for_line(&mut child, "ready");
     let started = start_time(pid).ok_or_else(|| io::Error::other("the holder ended at once"));
     match ready.and(started) {
-        Ok(start_time) => Ok(Prepared { child, holder: Holder { pid, start_time }, us }),
+        Ok(start_time) => Ok(Prepared { child, holder: Holder { pid, start_time }, us, token, pipe }),
         Err(e) => {
             end(&mut child);
-            Err(WriteError::from_io(what.into(), e))
+            // Without a reader the next one removes it.
+            let _ = std::fs::remove_file(pipe);
+            Err(io(e))
         }
     }
 }
@@ -72,6 +82,11 @@ impl Prepared {
     /// Who will hold: what the journal has to know before [`Prepared::go`].
     pub fn holder(&self) -> Holder {
         self.holder
+    }
+
+    /// The name of its pipe: what the journal knows it by where its id is another's.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// Gives the order. Returns when the limit is held.
@@ -94,6 +109,7 @@ impl Drop for Prepared {
     fn drop(&mut self) {
         if self.child.stdin.is_some() {
             end(&mut self.child);
+            let _ = std::fs::remove_file(&self.pipe);
         }
     }
 }
@@ -121,17 +137,14 @@ fn wait_for_line(child: &mut Child, want: &str) -> io::Result<()> {
     }
 }
 
-/// Starts a holder and lets it hold at once: for callers that keep no journal.
-pub fn spawn_holder(us: i32) -> Result<Holder, WriteError> {
-    prepare(us)?.go()
-}
-
 /// The holder's side: waits for the order on standard input, opens the device, writes the limit, and keeps the
-/// descriptor until SIGTERM ends the process. Returns only when there is nothing to hold; the caller exits with 0 then.
-pub fn hold(us: i32) -> io::Result<()> {
+/// descriptor until SIGTERM or its pipe ends the process. Returns when there is nothing to hold, or nothing more; the
+/// caller exits with 0 then. A holder without a pipe is one that the boot started: its unit ends it.
+pub fn hold(us: i32, at: Option<&Path>) -> io::Result<()> {
     // The name by which `stop` knows it. Only the thread that is asked writes its own name.
     let _ = std::fs::write("/proc/self/comm", COMM);
     signal::let_terminate();
+    let pipe = at.map(pipe::open).transpose()?;
     let mut stdout = io::stdout();
     writeln!(stdout, "ready")?;
     stdout.flush()?;
@@ -153,6 +166,11 @@ pub fn hold(us: i32) -> io::Result<()> {
     };
     writeln!(stdout, "held")?;
     stdout.flush()?;
+    if let Some(pipe) = &pipe {
+        let told = pipe::wait(pipe);
+        drop(device);
+        return told;
+    }
     loop {
         std::thread::park();
         // park may wake by itself; the descriptor has to live on.
@@ -189,9 +207,35 @@ pub fn stop(holder: Holder) -> Result<Stopped, WriteError> {
     }
 }
 
-/// As [`stop`], by id and start time.
-pub fn stop_holder(pid: u32, start_time: u64) -> Result<Stopped, WriteError> {
-    stop(Holder { pid, start_time })
+/// As [`stop`], by the holder's token: also where its id is another's, or none. [`Stopped::Ended`] is the kernel's word that
+/// nobody has its pipe open; [`Stopped::Gone`] says only that no trace of it is found here.
+pub fn stop_by_token(holder: Holder, dir: &Path, token: &str) -> Result<Stopped, WriteError> {
+    let what = format!("end the holder of the wake-up latency limit ({token})");
+    let io = |e| WriteError::from_io(what.clone(), e);
+    let Some(at) = pipe::path(dir, token) else {
+        return Err(WriteError::not_allowed(what, "its token is none; the journal is not lowlat's"));
+    };
+    let begun = Instant::now();
+    let mut told = pipe::end(&at).map_err(io)?;
+    if told == Told::NoPipe {
+        return stop(holder);
+    }
+    while told == Told::Lives {
+        // One that was stopped reads nothing, and ends all the same.
+        if begun.elapsed() > PATIENCE / 5 && is_holder(holder) {
+            signal::kill(holder.pid).map_err(io)?;
+        }
+        if begun.elapsed() > PATIENCE {
+            let why = format!("it was told by its pipe {} and still runs", at.display());
+            return Err(WriteError::Io { what, source: io::Error::new(io::ErrorKind::TimedOut, why) });
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        signal::reap(holder.pid);
+        told = pipe::tell(&at).map_err(io)?;
+    }
+    // One that cannot be removed is removed by the next holder that is started.
+    let _ = std::fs::remove_file(at);
+    Ok(Stopped::Ended)
 }
 
 /// Whether this process is that holder and lives.
@@ -226,13 +270,22 @@ mod signal {
 
     /// Sends SIGTERM.
     pub(super) fn terminate(pid: u32) -> io::Result<()> {
+        send(pid, libc::SIGTERM)
+    }
+
+    /// Sends SIGKILL.
+    pub(super) fn kill(pid: u32) -> io::Result<()> {
+        send(pid, libc::SIGKILL)
+    }
+
+    fn send(pid: u32, signal: libc::c_int) -> io::Result<()> {
         let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
         // 0 and negative ids address groups.
         if pid < 2 {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
         // SAFETY: no pointers; the id was just verified to be the holder's.
-        if unsafe { libc::kill(pid, libc::SIGTERM) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if unsafe { libc::kill(pid, signal) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     /// Takes the zombie away if the process is a child of ours; of another's child this does nothing.

@@ -10,6 +10,7 @@ mod error;
 mod file;
 pub mod holder;
 mod nic;
+mod pipe;
 mod qdisc;
 
 use std::path::PathBuf;

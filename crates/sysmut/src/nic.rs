@@ -2,6 +2,7 @@
 
 use lowlat_model::Locus;
 use lowlat_netlink::ethtool::{coalesce, features, flags, ioctl, sizes};
+use lowlat_netlink::netdev;
 use lowlat_netlink::route::metrics;
 
 use crate::WriteError;
@@ -9,14 +10,14 @@ use crate::WriteError;
 /// Writes one setting of an interface.
 pub(crate) fn write(locus: &Locus, text: &str) -> Result<(), WriteError> {
     let what = || format!("set {locus:?} to {text:?}");
-    let on = || match text.trim() {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err(WriteError::not_allowed(what(), "it takes on or off")),
-    };
+    let on = || switch(text).ok_or_else(|| WriteError::not_allowed(what(), SWITCH));
     let number = || text.trim().parse::<u32>().map_err(|_| WriteError::not_allowed(what(), "it takes a number"));
     match locus {
-        Locus::Feature { iface, name } => features::set_feature(iface, name, on()?)?,
+        // Only the wish is written; whether it comes true is the kernel's.
+        Locus::Feature { iface, name } => {
+            let wish = text.split_once(" [requested ").map_or(text.trim(), |(_, wish)| wish.trim_end_matches(']'));
+            features::set_feature(iface, name, switch(wish).ok_or_else(|| WriteError::not_allowed(what(), SWITCH))?)?;
+        }
         Locus::Coalesce { iface, param } => coalesce::set_coalesce(iface, param, number()?)?,
         Locus::Ring { iface, param } => sizes::set_ring(iface, param, number()?)?,
         Locus::Channels { iface, param } => sizes::set_channels(iface, param, number()?)?,
@@ -26,6 +27,15 @@ pub(crate) fn write(locus: &Locus, text: &str) -> Result<(), WriteError> {
         Locus::HwTimestamp { iface } => {
             let mode = hw_timestamp(text).ok_or_else(|| WriteError::not_allowed(what(), "it takes tx=N rx=N"))?;
             ioctl::set_hw_timestamp(iface, mode)?;
+        }
+        Locus::Rss { iface } => {
+            let saved = lowlat_sys::hex::bytes_of(text)
+                .ok_or_else(|| WriteError::not_allowed(what(), "it is no hexadecimal text"))?;
+            ioctl::set_rss(iface, &saved)?;
+        }
+        Locus::Napi { id, param, .. } => {
+            let value = text.trim().parse().map_err(|_| WriteError::not_allowed(what(), "it takes a number"))?;
+            netdev::set_napi(*id, param, value)?;
         }
         Locus::RouteMetric { iface, prefix, metric } => {
             let to = prefix
@@ -48,6 +58,16 @@ pub(crate) fn write_coalescing(iface: &str, values: &[(&str, &str)]) -> Result<(
         numbers.push((*param, number));
     }
     Ok(coalesce::set_coalesce_many(iface, &numbers)?)
+}
+
+const SWITCH: &str = "it takes on or off";
+
+fn switch(text: &str) -> Option<bool> {
+    match text.trim() {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
 }
 
 /// `tx=1 rx=0`.

@@ -64,6 +64,7 @@ fn qdisc(kind: &str, handle: &str, options: &[u8]) -> Op {
         handle: handle.into(),
         options_hex: hex::text_of(options),
         summary: String::new(),
+        carries: Vec::new(),
     });
     Op { locus: root(), set }
 }
@@ -194,14 +195,17 @@ fn a_holder_holds_only_when_told_and_ends_when_told() {
         c
     };
 
-    let prepared = holder::prepare_with(command(), 37).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let prepared = holder::prepare_with(command(), 37, dir.path()).unwrap();
     let id = prepared.holder();
     assert!(holder::is_holder(id));
     assert_eq!(limit(), before, "it does not hold before it is told");
     drop(prepared);
     assert!(!holder::is_holder(id), "it ends with its starter");
 
-    let id = holder::prepare_with(command(), 37).unwrap().go().unwrap();
+    let prepared = holder::prepare_with(command(), 37, dir.path()).unwrap();
+    let token = prepared.token().to_owned();
+    let id = prepared.go().unwrap();
     assert_eq!(limit(), before.min(37));
     // A reused id is another process: its start time differs.
     let stranger = holder::Holder { start_time: id.start_time + 1, ..id };
@@ -213,4 +217,16 @@ fn a_holder_holds_only_when_told_and_ends_when_told() {
     assert_eq!(holder::stop(id).unwrap(), holder::Stopped::Ended);
     assert_eq!(limit(), before);
     assert_eq!(holder::stop(id).unwrap(), holder::Stopped::Gone);
+    assert_eq!(holder::stop_by_token(id, dir.path(), &token).unwrap(), holder::Stopped::Ended);
+
+    // By its token alone, as from another process-id namespace, where its id is none; also one that is stopped.
+    let prepared = holder::prepare_with(command(), 37, dir.path()).unwrap();
+    let token = prepared.token().to_owned();
+    prepared.go().unwrap();
+    assert_eq!(limit(), before.min(37));
+    let elsewhere = holder::Holder { pid: 1, start_time: 0 };
+    assert_eq!(holder::stop_by_token(elsewhere, dir.path(), &token).unwrap(), holder::Stopped::Ended);
+    assert_eq!(limit(), before);
+    assert!(holder::stop_by_token(elsewhere, dir.path(), "../x").is_err());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -49,9 +49,14 @@ const DOORS: &[(&str, &[Way], &str)] = &[
         &[Files, Processes, Environment],
         "starts this program again as the holder of a latency limit",
     ),
+    ("crates/sysmut/src/pipe.rs", &[Files], "the pipe by which that holder is known and ended"),
     ("crates/apply/src/disk.rs", &[Files], "the journal's disk"),
     ("crates/apply/src/persist.rs", &[Environment], "the boot unit names this program's file"),
-    ("crates/apply/src/watch.rs", &[Files, Processes, Environment], "starts this program again as the dead-man timer"),
+    (
+        "crates/apply/src/guard/",
+        &[Files, Processes, Environment],
+        "starts this program again as the guard, and knows who runs",
+    ),
     (
         "crates/measure/src/gaps.rs",
         &[Files],

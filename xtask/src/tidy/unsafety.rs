@@ -5,6 +5,7 @@ use crate::tree::{Tree, is};
 /// The rooms of the program.
 const ROOMS: &[(&str, &str)] = &[
     // The command line is no place for it by the rule of the house; both are one call that std has no form of.
+    ("crates/apply/src/guard/steadfast.rs", "sigprocmask"),
     ("crates/cli/src/main.rs", "geteuid"),
     ("crates/cli/src/signals.rs", "sigaction"),
     ("crates/lab/src/netns/enter.rs", "unshare, mount and prctl"),
@@ -15,8 +16,10 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/netlink/src/ethtool/ioctl.rs", "ioctl with structures of <linux/ethtool.h>"),
     ("crates/netlink/src/socket.rs", "netlink sockets"),
     ("crates/peers/src/serve/privilege.rs", "setuid, affinity and a thread's own descriptors"),
-    ("crates/sys/src/live/os.rs", "clock_gettime, adjtimex, uname, and an ioctl that reads PTP clocks"),
-    ("crates/sys/src/store/lock.rs", "flock and geteuid"),
+    (
+        "crates/sys/src/live/os.rs",
+        "clock_gettime, adjtimex, uname, an ioctl that reads PTP clocks, and a thread that enters another network namespace",
+    ),
     ("crates/transport-uring/src/buffer.rs", "memory shared with the kernel"),
     ("crates/transport-uring/src/engine.rs", "submissions name memory that must outlive them"),
     ("crates/transport-uring/src/ring.rs", "submissions name memory that must outlive them"),
@@ -24,6 +27,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/transport-xdp/src/netlink.rs", "netlink sockets and ioctls"),
     ("crates/transport-xdp/src/sockopt.rs", "setsockopt and ppoll"),
     ("crates/transport-xdp/src/xsk.rs", "rings shared with the kernel"),
+    ("crates/sysmut/src/pipe.rs", "mkfifo"),
     ("crates/transport/src/clock.rs", "the vDSO clock and rdtsc"),
     ("crates/transport/src/os.rs", "socket calls std has no form of"),
     ("crates/transport/src/thread.rs", "rseq, close_range, tgkill, sigaction and timers"),
@@ -31,6 +35,7 @@ const ROOMS: &[(&str, &str)] = &[
 
 /// Those of tests and examples, which make namespaces of their own.
 const TESTS: &[(&str, &str)] = &[
+    ("crates/apply/tests/kernel_recorded.rs", "setns"),
     ("crates/apply/tests/kernel_session.rs", "a signal handler"),
     ("crates/cli/tests/common/lab.rs", "setns"),
     ("crates/netlink/tests/common/mod.rs", "unshare"),

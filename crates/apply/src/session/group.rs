@@ -1,10 +1,11 @@
 //! Settings that go out in one request: coalescing parameters of one interface, which drivers check against each other.
 
+use lowlat_model::journal::Beside;
 use lowlat_model::op::Target;
-use lowlat_model::{Op, Reading, State};
+use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::Sys;
 
-use super::{Handle, Session};
+use super::{Handle, Session, acted};
 use crate::error::StepError;
 use crate::same::same;
 use crate::writer::{WriteFailure, Writer};
@@ -17,6 +18,8 @@ struct Open<'a> {
     seq: u64,
     op: &'a Op,
     prior: State,
+    /// What the write may change besides; the others of the group have entries of their own.
+    beside: Vec<Beside>,
 }
 
 impl<W: Writer> Session<W> {
@@ -28,23 +31,30 @@ impl<W: Writer> Session<W> {
         group: &[Owned<'_>],
         handle: &mut Handle,
     ) -> Result<(), StepError> {
-        let mut open = Vec::new();
-        for (knob, target, op) in group {
+        // All are looked at before the first is announced: one that may not be written refuses the group untouched.
+        let mut looked = Vec::new();
+        for owned in group {
+            let (_, _, op) = owned;
             let prior = self.prior(sys, &op.locus)?;
-            if same(&op.locus, &prior, &op.set) {
-                continue;
+            if !same(&op.locus, &prior, &op.set) {
+                looked.push((owned, prior, self.beside(sys, op)?));
             }
-            let seq = self.intent(knob, target, op, &prior)?;
+        }
+        let written: Vec<&Locus> = looked.iter().map(|((_, _, op), ..)| &op.locus).collect();
+        let mut open = Vec::new();
+        for ((knob, target, op), prior, mut beside) in looked {
+            beside.retain(|b| !written.contains(&&b.locus));
+            let seq = self.intent(sys, knob, target, op, &prior, &beside)?;
             self.script(&op.locus);
-            open.push(Open { seq, op, prior });
+            open.push(Open { seq, op, prior, beside });
         }
         let written = self.write_open(sys, &open);
         let now: Vec<Reading<State>> = open.iter().map(|o| self.writer.state(sys, &o.op.locus)).collect();
-        let took = |o: &Open<'_>, now: &Reading<State>| now.value().is_some_and(|n| !same(&o.op.locus, n, &o.prior));
+        let took = |o: &Open<'_>, now: &Reading<State>| now.value().is_some_and(|n| acted(o.op, n, &o.prior));
         if written.is_ok() && open.iter().zip(&now).all(|(o, now)| took(o, now)) {
             for (o, now) in open.iter().zip(now) {
                 if let Reading::Value(now) = now {
-                    self.done(o.seq, o.op, now, handle)?;
+                    self.done(sys, o.seq, o.op, now, &o.beside, handle)?;
                 }
             }
             return Ok(());

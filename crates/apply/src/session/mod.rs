@@ -1,17 +1,19 @@
 //! One transaction while it is open: apply, undo, roll back.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lowlat_model::journal::JournalEntry;
+use lowlat_model::journal::{Beside, Guard, JournalEntry};
 use lowlat_model::op::Target;
 use lowlat_model::tune::Resets;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_sys::Sys;
 
+use crate::beside::threads_placed;
+use crate::device::{self, Whereabouts};
 use crate::disk::Disk;
 use crate::error::{ApplyError, StepError};
-use crate::ledger::{Ledger, Standing};
+use crate::ledger::{HolderId, Ledger, Standing};
 use crate::live_writer::LiveWriter;
 use crate::log::{Log, read_all};
 use crate::namespaces::{Netns, Place};
@@ -104,11 +106,11 @@ impl<W: Writer> Session<W> {
         self.disk.path(self.transaction())
     }
 
-    /// Notes that a dead-man timer runs until `due_ns` (`CLOCK_MONOTONIC`): [`Session::leave_open`] then leaves the
-    /// confirmation to `lowlat confirm`, and `lowlat status` tells how long it waits.
-    pub fn set_watched(&mut self, due_ns: u64) -> Result<(), ApplyError> {
+    /// Notes that a guard waits: [`Session::leave_open`] then leaves the confirmation to `lowlat confirm`, and `lowlat
+    /// status` tells how long it waits.
+    pub(crate) fn set_guarded(&mut self, guard: Guard) -> Result<(), ApplyError> {
         self.watched = true;
-        self.log.push(&JournalEntry::Watched { due_ns })
+        self.log.push(&JournalEntry::Guarded { guard })
     }
 
     /// Applies a step: all of its writes, or none of them.
@@ -152,26 +154,48 @@ impl<W: Writer> Session<W> {
     /// Journals what a link reset may disturb, before it happens: rings and channels are freed and allocated anew, and
     /// with them interrupt affinity, RPS and XPS (tuning audit, "rings/channels").
     fn guard(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut Handle) -> Result<(), StepError> {
-        let members = step.owned_ops().filter_map(|(_, target, _)| target.iface());
-        let ifaces: BTreeSet<&str> = members.chain(step.target.iface()).collect();
-        let places: Vec<Locus> =
-            ifaces.into_iter().flat_map(|iface| disturbed(sys, iface, |l| self.writer.state(sys, l))).collect();
-        for locus in places {
-            if self.log.ledger.standing.iter().any(|s| s.op.locus == locus) {
+        // Each under a setting of its own interface: so it is known as lowlat's when the journal is read.
+        let own = std::iter::once((step.knob.as_str(), &step.target));
+        let settings = step.owned_ops().map(|(knob, target, _)| (knob, target)).chain(own);
+        let mut owners: BTreeMap<&str, (&str, &Target)> = BTreeMap::new();
+        for (knob, target) in settings {
+            if let Some(iface) = target.iface() {
+                owners.entry(iface).or_insert((knob, target));
+            }
+        }
+        let mut places: Vec<(&str, &Target, Locus)> = Vec::new();
+        for (iface, (knob, target)) in owners {
+            let of = disturbed(sys, iface, |l| self.writer.state(sys, l));
+            let of = of.map_err(|why| StepError::Refused { why })?;
+            places.extend(of.into_iter().map(|locus| (knob, target, locus)));
+        }
+        for (knob, target, locus) in places {
+            let stands = self.log.ledger.standing.iter().any(|s| s.op.locus == locus);
+            // What the step itself sets is put back as its own.
+            if stands || step.ops.iter().any(|op| op.locus == locus) {
                 continue;
             }
             let Reading::Value(state) = self.writer.state(sys, &locus) else { continue };
-            let seq = self.intent(&step.knob, &step.target, &Op { locus, set: state.clone() }, &state)?;
-            self.log.push(&JournalEntry::Done { seq, read_back: state })?;
+            let seq = self.intent(sys, knob, target, &Op { locus, set: state.clone() }, &state, &[])?;
+            self.log.push(&JournalEntry::Done { seq, read_back: state, beside: Vec::new() })?;
             handle.seqs.push(seq);
         }
         Ok(())
     }
 
-    fn intent(&mut self, knob: &str, target: &Target, op: &Op, prior: &State) -> Result<u64, ApplyError> {
+    fn intent(
+        &mut self,
+        sys: &dyn Sys,
+        knob: &str,
+        target: &Target,
+        op: &Op,
+        prior: &State,
+        beside: &[Beside],
+    ) -> Result<u64, ApplyError> {
         let seq = self.log.ledger.next_seq;
-        let (knob, target) = (knob.to_owned(), target.clone());
-        self.log.push(&JournalEntry::Intent { seq, knob, target, op: op.clone(), prior: prior.clone() })?;
+        let (knob, target, device) = (knob.to_owned(), target.clone(), device::of(sys, &op.locus));
+        let (op, prior, beside) = (op.clone(), prior.clone(), beside.to_vec());
+        self.log.push(&JournalEntry::Intent { seq, knob, target, op, prior, device, beside })?;
         Ok(seq)
     }
 
@@ -187,7 +211,9 @@ impl<W: Writer> Session<W> {
         if same(&op.locus, &prior, &op.set) {
             return Ok(());
         }
-        let seq = self.intent(knob, target, op, &prior)?;
+        // Looked at again here, and not only when the step was planned: more may hang there by now.
+        let beside = self.beside(sys, op)?;
+        let seq = self.intent(sys, knob, target, op, &prior, &beside)?;
         self.script(&op.locus);
         let written = self.perform(seq, op)?;
         if op.locus == Locus::CpuDmaLatency {
@@ -197,7 +223,7 @@ impl<W: Writer> Session<W> {
         }
         let now = self.writer.state(sys, &op.locus);
         match (written, now) {
-            (Ok(()), Reading::Value(now)) if !same(&op.locus, &now, &prior) => self.done(seq, op, now, handle),
+            (Ok(()), Reading::Value(now)) if acted(op, &now, &prior) => self.done(sys, seq, op, now, &beside, handle),
             (written, now) => Err(self.refused(sys, seq, op, &prior, written.err().as_deref(), &now)),
         }
     }
@@ -218,9 +244,24 @@ impl<W: Writer> Session<W> {
         }
     }
 
-    /// Notes what a write was read back as.
-    fn done(&mut self, seq: u64, op: &Op, now: State, handle: &mut Handle) -> Result<(), StepError> {
-        self.log.push(&JournalEntry::Done { seq, read_back: now.clone() })?;
+    /// What a write may change besides its own place; without a way back for it the write is not made.
+    fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, StepError> {
+        let refused = |why| StepError::Refused { why: format!("{}: {why}", words(&op.locus)) };
+        threads_placed(sys, op).and_then(|()| self.writer.beside(sys, op)).map_err(refused)
+    }
+
+    /// Notes what a write was read back as, and what it changed besides.
+    fn done(
+        &mut self,
+        sys: &dyn Sys,
+        seq: u64,
+        op: &Op,
+        now: State,
+        beside: &[Beside],
+        handle: &mut Handle,
+    ) -> Result<(), StepError> {
+        let beside = changed(&self.writer, sys, beside);
+        self.log.push(&JournalEntry::Done { seq, read_back: now.clone(), beside })?;
         if !same(&op.locus, &now, &op.set) {
             handle.clamped.push(format!("{}: asked {}, got {now}", words(&op.locus), op.set));
         }
@@ -240,7 +281,8 @@ impl<W: Writer> Session<W> {
         let log = &mut self.log;
         let mut journal: Option<ApplyError> = None;
         let held = self.writer.hold(us, &mut |holder| {
-            log.push(&JournalEntry::Holder { seq, pid: holder.pid, start_time: holder.start_time }).map_err(|e| {
+            let HolderId { pid, start_time, token } = holder;
+            log.push(&JournalEntry::Holder { seq, pid, start_time, token }).map_err(|e| {
                 let text = e.to_string();
                 journal = Some(e);
                 std::io::Error::other(text)
@@ -276,18 +318,19 @@ impl<W: Writer> Session<W> {
         let Some(standing) = self.log.ledger.standing.iter().find(|s| s.seq == seq).cloned() else {
             return StepError::Fatal { why };
         };
-        // A holder that was started has to end even where its limit shows no effect beside a stricter one; and a feature
-        // that the driver did not change is still wished for, and would come with the driver's next change
-        // (net/core/dev.c, `__netdev_update_features`: `wanted_features` stays as asked).
-        let leaves_a_trace = standing.holder.is_some() || matches!(op.locus, Locus::Feature { .. });
-        let untouched = !leaves_a_trace && matches!(now, Reading::Value(n) if same(&op.locus, n, prior));
+        // A holder that was started has to end even where its limit shows no effect beside a stricter one.
+        let untouched = standing.holder.is_none()
+            && matches!(now, Reading::Value(n) if same(&op.locus, n, prior))
+            && changed(&self.writer, sys, &standing.beside).is_empty();
+        // What cannot be noted shows with the next entry, which cannot be noted either.
+        let mut noted = Ok(());
         if !untouched
             && let outcome @ (Outcome::Failed { .. } | Outcome::Absent { .. }) =
-                put_back(sys, &mut self.writer, &standing)
+                put_back(sys, &mut self.writer, &standing, false, &mut |e| noted = self.log.push(e))
         {
             return StepError::Fatal { why: format!("{why}, and putting it back failed: {}", outcome.words()) };
         }
-        match self.log.push(&JournalEntry::Refused { seq, why: why.clone() }) {
+        match noted.and_then(|()| self.log.push(&JournalEntry::Refused { seq, why: why.clone() })) {
             Ok(()) => StepError::Refused { why },
             Err(e) => e.into(),
         }
@@ -296,6 +339,7 @@ impl<W: Writer> Session<W> {
     /// Undoes a step, its writes in reverse, each read back.
     pub fn undo(&mut self, sys: &dyn Sys, handle: Handle) -> Result<(), StepError> {
         let Handle { seqs, .. } = handle;
+        self.locate(sys);
         let later =
             |seq: u64, locus: &Locus, s: &Standing| s.seq > seq && &s.op.locus == locus && !seqs.contains(&s.seq);
         let mine: Vec<Standing> = self.log.ledger.standing.iter().filter(|s| seqs.contains(&s.seq)).cloned().collect();
@@ -313,10 +357,11 @@ impl<W: Writer> Session<W> {
         let mut resets = false;
         for run in runs(mine.iter().rev()) {
             let back: Vec<(&Standing, &State)> = run.iter().map(|s| (*s, &s.prior)).collect();
-            let tried = put_back_together(sys, &mut self.writer, &back, false);
+            let mut note = |e: &JournalEntry| drop(self.log.push(e));
+            let tried = put_back_together(sys, &mut self.writer, &back, false, &mut note);
             for standing in run {
                 resets |= standing.is_guard();
-                let tried = tried.contains(&standing.seq);
+                let tried = tried.iter().find(|(seq, _)| *seq == standing.seq).map(|(_, beside)| beside);
                 self.undo_one(sys, standing, tried)?;
             }
         }
@@ -327,8 +372,10 @@ impl<W: Writer> Session<W> {
     }
 
     /// Puts one write back and notes it.
-    fn undo_one(&mut self, sys: &dyn Sys, standing: &Standing, tried: bool) -> Result<(), StepError> {
-        let entry = match look_and_put_back(sys, &mut self.writer, standing, tried, false) {
+    fn undo_one(&mut self, sys: &dyn Sys, standing: &Standing, tried: Option<&Outcome>) -> Result<(), StepError> {
+        let standing = &device::line(sys, &self.writer, standing);
+        let mut note = |e: &JournalEntry| drop(self.log.push(e));
+        let entry = match look_and_put_back(sys, &mut self.writer, standing, tried, false, &mut note) {
             Outcome::Restored | Outcome::AlreadyPrior => JournalEntry::Undone { seq: standing.seq },
             Outcome::ChangedByOther { now } => {
                 return Err(StepError::ChangedByOther { locus: words(&standing.op.locus), now });
@@ -347,35 +394,54 @@ impl<W: Writer> Session<W> {
     /// Puts those of the standing writes in place again that a link reset had undone; gives their names.
     fn reapply(&mut self, sys: &dyn Sys, which: impl Fn(&Standing) -> bool) -> Result<Vec<String>, StepError> {
         let mut again = Vec::new();
+        self.locate(sys);
         let standing: Vec<Standing> = self.log.ledger.standing.iter().filter(|s| which(s)).cloned().collect();
-        for (n, s) in standing.iter().enumerate() {
-            // Only the newest write on a place says what should be there now.
-            if standing[n + 1..].iter().any(|later| later.op.locus == s.op.locus) || s.holder.is_some() {
-                continue;
-            }
-            let Reading::Value(now) = self.writer.state(sys, &s.op.locus) else { continue };
-            if same(&s.op.locus, &now, s.ours()) {
-                continue;
-            }
-            // No new intent: the standing one still says what was there before lowlat, and a crash in between is
-            // met by rollback like one between intent and read-back only if the value is known, which it is: ours,
-            // or what the driver's reset left.
-            let op = Op { locus: s.op.locus.clone(), set: s.ours().clone() };
-            let written = self.writer.write(&op);
-            match (written, self.writer.state(sys, &s.op.locus)) {
-                (Ok(()), Reading::Value(now)) if same(&s.op.locus, &now, s.ours()) => again.push(words(&s.op.locus)),
-                (written, _) => {
-                    let why = written.err().map_or_else(|| "it did not keep the value".to_owned(), |e| e.0);
-                    return Err(StepError::Fatal {
-                        why: format!(
-                            "{} was lost in the link reset and cannot be set again: {why}",
-                            words(&s.op.locus)
-                        ),
-                    });
-                }
-            }
+        // Only the newest write on a place says what should be there now.
+        let newest = |(n, s): &(usize, &Standing)| {
+            let later = standing[n + 1..].iter().any(|later| later.op.locus == s.op.locus);
+            !later && s.holder.is_none() && matches!(s.at, None | Some(Whereabouts::Here(_)))
+        };
+        let newest: Vec<&Standing> = standing.iter().enumerate().filter(newest).map(|(_, s)| s).collect();
+        for run in newest.chunk_by(|a, b| together(&a.op.locus, &b.op.locus)) {
+            let run: Vec<Standing> = run.iter().map(|s| device::line(sys, &self.writer, s)).collect();
+            again.extend(self.set_again(sys, &run)?);
         }
         Ok(again)
+    }
+
+    /// Sets again what is not as lowlat left it, of settings that go out in one request.
+    fn set_again(&mut self, sys: &dyn Sys, run: &[Standing]) -> Result<Vec<String>, StepError> {
+        let is_lost = |s: &&Standing| {
+            // An interrupt that the reset took away is lost with its queue.
+            matches!(s.at, None | Some(Whereabouts::Here(_)))
+                && self.writer.state(sys, &s.op.locus).value().is_some_and(|now| !same(&s.op.locus, now, s.ours()))
+        };
+        let lost: Vec<&Standing> = run.iter().filter(is_lost).collect();
+        // No new intent: the standing one still says what was there before lowlat, and a crash in between is met by
+        // rollback like one between intent and read-back only if the value is known, which it is: ours, or what the
+        // driver's reset left.
+        let ops: Vec<Op> = lost.iter().map(|s| Op { locus: s.op.locus.clone(), set: s.ours().clone() }).collect();
+        let written = match ops.as_slice() {
+            [] => Ok(()),
+            [op] => self.writer.write(op),
+            several => self.writer.write_together(several),
+        };
+        let kept = |s: &&&Standing| {
+            self.writer.state(sys, &s.op.locus).value().is_some_and(|now| same(&s.op.locus, now, s.ours()))
+        };
+        let gone = lost.iter().find(|s| !kept(s));
+        let failed = written.err().map(|e| e.0);
+        let Some(s) = gone.or(lost.first().filter(|_| failed.is_some())) else {
+            return Ok(lost.iter().map(|s| words(&s.op.locus)).collect());
+        };
+        let why = failed.unwrap_or_else(|| "it did not keep the value".to_owned());
+        let place = words(&s.op.locus);
+        Err(StepError::Fatal { why: format!("{place} was lost in the link reset and cannot be set again: {why}") })
+    }
+
+    /// Finds the interfaces of what stands: since it was written they may have got other names.
+    fn locate(&mut self, sys: &dyn Sys) {
+        device::locate(sys, &self.writer, &mut self.log.ledger, Netns::Same);
     }
 
     fn script(&mut self, locus: &Locus) {
@@ -391,11 +457,12 @@ impl<W: Writer> Session<W> {
     /// Puts back everything that stands, newest first, and verifies each.
     pub fn rollback(&mut self, sys: &dyn Sys) -> Result<RollbackReport, ApplyError> {
         let rules = Rules { force: false, same_boot: true, netns: Netns::Same, persisted: false };
+        self.locate(sys);
         let floor = oldest_priors(self.log.ledger.standing.iter());
-        roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock)
+        Ok(roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock))
     }
 
-    /// Ends the command and leaves what stands in place: confirmed, unless a dead-man timer waits for `lowlat
+    /// Ends the command and leaves what stands in place: confirmed, unless a guard waits for `lowlat
     /// confirm`; closed, if nothing stands.
     pub fn leave_open(&mut self) -> Result<(), ApplyError> {
         if self.log.ledger.closed {
@@ -407,6 +474,24 @@ impl<W: Writer> Session<W> {
         }
         if self.watched { Ok(()) } else { self.log.push(&JournalEntry::Confirmed { at_unix_ns }) }
     }
+}
+
+/// Whether a write had an effect. A feature that another setting keeps from coming keeps the wish: that alone is none.
+fn acted(op: &Op, now: &State, prior: &State) -> bool {
+    if same(&op.locus, now, prior) {
+        return false;
+    }
+    let in_force = |s: &State| s.to_string().split(' ').next().map(str::to_owned);
+    !matches!(op.locus, Locus::Feature { .. }) || in_force(now) != in_force(prior) || in_force(now) == in_force(&op.set)
+}
+
+/// Those of the places beside a write that are no longer as they were, as they are now.
+fn changed<W: Writer>(writer: &W, sys: &dyn Sys, beside: &[Beside]) -> Vec<Beside> {
+    let differs = |was: &Beside| {
+        let state = writer.state(sys, &was.locus).into_value()?;
+        (!same(&was.locus, &state, &was.state)).then(|| Beside { locus: was.locus.clone(), state })
+    };
+    beside.iter().filter_map(differs).collect()
 }
 
 /// Refuses while a transaction of this boot stands applied and is neither confirmed nor rolled back: what it left

@@ -18,9 +18,12 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     let store = Store::locate()?;
     crate::optimize::free_to_change(&store)?;
     let live = Live::new();
+    lowlat_apply::check_plan(&live, &plan)
+        .map_err(|why| Failure::new(format!("apply {}: {why}; make the plan again", args.plan.display())))?;
+    let watch = args.watch.as_deref().map(|target| super::guard::watch(target, &plan, &live)).transpose()?;
     let mut session = Session::begin(&store, &live)?;
     if let Some(ns) = args.confirm_within {
-        session.watch(ns.div_ceil(1_000_000_000).max(1))?;
+        session.watch(ns.div_ceil(1_000_000_000).max(1), watch)?;
     }
     let (mut applied, mut refused) = (0, None);
     for step in &plan.steps {
@@ -51,12 +54,12 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
             }
         }
     }
+    if args.confirm_within.is_some() && applied > 0 && !session.guarded() {
+        return Err(back_out(session, live, "apply: its guard was killed"));
+    }
     session.leave_open()?;
     if let (0, Some(words)) = (applied, &refused) {
         return Err(Failure::new(format!("apply {words}; nothing is changed; see `lowlat explain` for what it takes")));
-    }
-    if args.confirm_within.is_some() {
-        output::progress("goes back by itself unless `lowlat confirm` comes in time");
     }
     status(json)?;
     Ok(u8::from(refused.is_some()))
@@ -98,7 +101,7 @@ pub fn rollback(args: &RollbackArgs, json: bool) -> Outcome {
     } else {
         output::text(&report.words());
     }
-    Ok(u8::from(!report.complete()))
+    Ok(u8::from(!report.complete() || report.unwritten.is_some()))
 }
 
 /// `status`.
@@ -143,13 +146,7 @@ pub fn persist(json: bool) -> Outcome {
 }
 
 /// Hidden: keeps `/dev/cpu_dma_latency` open until it is ended.
-pub fn hold(us: u32) -> Outcome {
-    lowlat_apply::hold_dma_latency(us).map_err(Failure::new)?;
-    Ok(0)
-}
-
-/// Hidden: the dead-man timer.
-pub fn watch(transaction: &str, seconds: u64) -> Outcome {
-    lowlat_apply::rollback_unless_confirmed(&Store::locate()?, &Live::new(), transaction, seconds)?;
+pub fn hold(us: u32, pipe: Option<&std::path::Path>) -> Outcome {
+    lowlat_apply::hold_dma_latency(us, pipe).map_err(Failure::new)?;
     Ok(0)
 }

@@ -36,7 +36,7 @@ pub fn run(args: &ExplainArgs, json: bool) -> Outcome {
         let name = Some(name.clone());
         output::json(&ExplainDocument { schema, name, page: Some(page), names: Vec::new() })?;
     } else {
-        output::text(&lowlat_report::terminal(&page, output::styled()));
+        output::page(&lowlat_report::terminal(&page, output::styled()));
     }
     Ok(0)
 }

@@ -7,6 +7,7 @@ pub mod compare;
 pub mod demo;
 pub mod explain;
 pub mod facts;
+pub mod guard;
 pub mod measure;
 pub mod noise;
 pub mod optimize;

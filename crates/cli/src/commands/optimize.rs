@@ -26,6 +26,7 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
         // The others have proved it by now.
         store.ensure_writable()?;
     }
+    crate::signals::at_stake();
     let Finished { document, plan, session } = optimize::run(&job, &live, &store, &mut output::progress)?;
     if let Some(mut session) = session {
         if args.rollback {

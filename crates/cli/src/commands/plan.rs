@@ -4,6 +4,7 @@ use lowlat_model::finding::Setting;
 use lowlat_model::tune::Scope;
 use lowlat_model::{Facts, Plan, Risk};
 use lowlat_sys::Live;
+use lowlat_sys::store::{Output, StoreError};
 
 use crate::args::PlanArgs;
 use crate::failure::{Failure, Outcome};
@@ -12,6 +13,7 @@ use crate::output;
 /// Runs the command.
 pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     let live = Live::new();
+    let out = args.out.as_deref().map(Output::prove).transpose().map_err(unwritable)?;
     let goal_ns = super::median_goal("plan", &args.goal)?;
     let plan = if let [setting] = settings("plan --set", &args.set)?.as_slice() {
         one(setting, live, args.allow_disruptive)?
@@ -20,11 +22,10 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
         let facts = super::facts_from(file, None, args.iface.as_deref(), target, None)?;
         planned(&facts, goal_ns, args.allow_disruptive, live)
     };
-    if let Some(file) = &args.out {
+    if let Some(out) = out {
         let text = serde_json::to_vec_pretty(&plan)
             .map_err(|e| Failure::new(format!("write the plan: {e}; report this as a bug")))?;
-        lowlat_sys::store::write_atomic(file, &text)
-            .map_err(|e| Failure::because(e, "name a file that can be written with --out"))?;
+        out.write(&text).map_err(unwritable)?;
     }
     if json {
         output::json(&plan)?;
@@ -32,6 +33,10 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
         output::text(&lowlat_report::plan(&plan));
     }
     Ok(0)
+}
+
+fn unwritable(e: StoreError) -> Failure {
+    Failure::because(e, "name a file that can be written with --out")
 }
 
 fn planned(facts: &Facts, goal_ns: Option<u64>, allow_disruptive: bool, live: Live) -> Plan {

@@ -85,6 +85,9 @@ fn samples(run: &str, format: FormatArg) -> Outcome {
         let afters = export::afters(&mut stored::open(&file)?.0).map_err(of_log)?;
         export::csv(&mut reader, &afters, &mut out).map_err(of_log)?;
     }
+    if reader.is_cut() {
+        output::progress(&stored::cut_short(reader.read()));
+    }
     out.flush().map_err(|e| Failure::new(format!("write the samples: {e}; look at where they go")))?;
     Ok(0)
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
@@ -36,6 +37,9 @@ pub struct Reader<R> {
     good: u64,
     measured: u64,
     done: bool,
+    /// A missing end counts as one.
+    to_the_cut: bool,
+    cut: bool,
 }
 
 /// Of a file.
@@ -45,7 +49,7 @@ impl Reader<BufReader<File>> {
     /// Opens a file and checks its beginning. Where its end mark is whole, probes that the steady-state test left out
     /// come with their mark.
     pub fn open(path: &Path) -> Result<Self, LogError> {
-        let mut file = File::open(path)?;
+        let mut file = open(path)?;
         let known = known_end(&mut file);
         file.seek(SeekFrom::Start(0))?;
         let mut reader = Self::new(BufReader::with_capacity(1 << 18, file))?;
@@ -54,10 +58,15 @@ impl Reader<BufReader<File>> {
     }
 }
 
+/// A FIFO without a writer is not waited for; it is no file to seek in either way.
+fn open(path: &Path) -> io::Result<File> {
+    std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+}
+
 /// Whether a file begins like a sample log.
 pub fn is_log(path: &Path) -> Result<bool, LogError> {
     let mut start = [0; MAGIC.len()];
-    let got = fill(&mut File::open(path)?, &mut start)?;
+    let got = fill(&mut open(path)?, &mut start)?;
     Ok(got == start.len() && start == *MAGIC)
 }
 
@@ -116,6 +125,8 @@ impl<R: Read> Reader<R> {
             good: 0,
             measured: 0,
             done: false,
+            to_the_cut: false,
+            cut: false,
         };
         let (kind, _) = this.load()?;
         if kind != HEAD || this.payload.len() > LONGEST_HEAD {
@@ -128,6 +139,17 @@ impl<R: Read> Reader<R> {
     /// What was measured, as the writer was given it.
     pub fn head(&self) -> &[u8] {
         &self.head
+    }
+
+    /// Takes the last whole block of a log whose end is missing for its end, as a killed run leaves it; a log without
+    /// one whole block of probes stays an error.
+    pub fn to_the_cut(&mut self) {
+        self.to_the_cut = true;
+    }
+
+    /// Whether the end was missing, once all was read.
+    pub fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// The end mark, once all was read, or from the beginning where the file could be looked at from its end.
@@ -176,6 +198,11 @@ impl<R: Read> Reader<R> {
             Ok(AFTER) => Ok(Some(Block::After(&self.afters))),
             Ok(_) => {
                 self.done = true;
+                Ok(None)
+            }
+            Err(LogError::Truncated { good }) if self.to_the_cut && good > 0 => {
+                (self.done, self.cut) = (true, true);
+                self.probes.clear();
                 Ok(None)
             }
             Err(e) => {
@@ -284,7 +311,10 @@ impl<R: Read> Iterator for Reader<R> {
             match self.next_block() {
                 Ok(Some(Block::Probes(_))) => self.next = 0,
                 Ok(Some(Block::After(_))) => {}
-                Ok(None) => return None,
+                Ok(None) => {
+                    self.next = 0;
+                    return None;
+                }
                 Err(e) => {
                     self.next = 0;
                     return Some(Err(e));

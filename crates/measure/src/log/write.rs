@@ -1,7 +1,8 @@
 //! Writing a log.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -30,7 +31,18 @@ pub struct Writer {
 impl Writer {
     /// Makes (or empties) the file. `head` says what is measured, as JSON; at most 64 KiB.
     pub fn create(path: &Path, head: &[u8]) -> io::Result<Self> {
-        Self::to(File::create(path)?, head)
+        // A FIFO that nobody reads would be waited for for ever (open(2), ENXIO); a link may lead to what is not to be
+        // overwritten, but for the devices' own (/dev/stdout).
+        let link = std::fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink()) && !path.starts_with("/dev");
+        let nofollow = if link { libc::O_NOFOLLOW } else { 0 };
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY | nofollow;
+        let file = OpenOptions::new().write(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+        match file.metadata()?.file_type() {
+            kind if kind.is_file() => file.set_len(0)?,
+            // Written to without waiting, a FIFO or a terminal would give up where its reader is slow.
+            _ => return Self::to(OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open(path)?, head),
+        }
+        Self::to(file, head)
     }
 
     /// Writes to anything; for tests and pipes.

@@ -15,6 +15,16 @@ const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GSTATS: u32 = 0x1d;
 const ETHTOOL_GSSET_INFO: u32 = 0x37;
+const ETHTOOL_GRXCLSRLCNT: u32 = 0x2e;
+const ETHTOOL_GRSSH: u32 = 0x46;
+const ETHTOOL_SRSSH: u32 = 0x47;
+/// sizeof(struct ethtool_rxnfc) and the offset of its `rule_cnt`, of include/uapi/linux/ethtool.h.
+const RXNFC: usize = 192;
+const RXNFC_RULE_CNT: usize = 184;
+/// sizeof(struct ethtool_rxfh) without its table and key.
+const RXFH: usize = 24;
+/// More table entries or key bytes than any driver has.
+const MAX_RSS: u32 = 65_536;
 const ETH_SS_STATS: u32 = 1;
 const ETH_GSTRING_LEN: usize = 32;
 /// sizeof(struct ethtool_drvinfo).
@@ -152,6 +162,55 @@ pub fn parse_statistics(names: &[u8], values: &[u8]) -> Result<BTreeMap<String, 
         out.insert(key, value);
     }
     Ok(out)
+}
+
+/// The number of receive flow rules (`ETHTOOL_GRXCLSRLCNT`, `ethtool -n`).
+pub fn flow_rules(iface: &str) -> Result<u32, Error> {
+    let what = format!("count the receive flow rules of {iface}");
+    // struct ethtool_rxnfc: command, flow type, u64 data, one rule's specification, then the count (`rule_cnt`)
+    let mut data = vec![0; RXNFC];
+    data[..4].copy_from_slice(&ETHTOOL_GRXCLSRLCNT.to_ne_bytes());
+    ioctl(&what, iface, SIOCETHTOOL, &mut data)?;
+    u32_at(&data, RXNFC_RULE_CNT).ok_or_else(|| Error::malformed(&what, Malformed::new("no count")))
+}
+
+/// Where received flows go: the table, the key and the function (`ETHTOOL_GRSSH`, `ethtool -x`), as its bytes from
+/// `indir_size` on, which are sent back unread.
+pub fn rss(iface: &str) -> Result<Vec<u8>, Error> {
+    let what = format!("ask the RSS table of {iface}");
+    // struct ethtool_rxfh: command, context, table entries, key bytes, function and others; then the table and the key.
+    // With sizes of 0 only the sizes are told (net/ethtool/ioctl.c, `ethtool_get_rxfh`).
+    let mut sizes = vec![0; RXFH];
+    sizes[..4].copy_from_slice(&ETHTOOL_GRSSH.to_ne_bytes());
+    ioctl(&what, iface, SIOCETHTOOL, &mut sizes)?;
+    let (entries, key) = (u32_at(&sizes, 8).unwrap_or(0), u32_at(&sizes, 12).unwrap_or(0));
+    if entries > MAX_RSS || key > MAX_RSS {
+        return Err(Error::malformed(&what, Malformed::new(format!("{entries} entries and a key of {key} bytes"))));
+    }
+    if entries == 0 && key == 0 {
+        return Err(Error::Refused { what, errno: libc::EOPNOTSUPP, extack: "the driver has none".into() });
+    }
+    let room = usize::try_from(entries).unwrap_or(0) * 4 + usize::try_from(key).unwrap_or(0);
+    let mut data = vec![0; RXFH + room];
+    data[..16].copy_from_slice(&sizes[..16]);
+    ioctl(&what, iface, SIOCETHTOOL, &mut data)?;
+    Ok(data.split_off(8))
+}
+
+/// Puts back what [`rss`] gave (`ETHTOOL_SRSSH`).
+pub fn set_rss(iface: &str, saved: &[u8]) -> Result<(), Error> {
+    let what = format!("set the RSS table of {iface}");
+    let (Some(entries), Some(key)) = (u32_at(saved, 0), u32_at(saved, 4)) else {
+        return Err(Error::request(&what, "it is shorter than its header"));
+    };
+    let room = u64::from(entries) * 4 + u64::from(key);
+    if u64::try_from(saved.len()).ok() != Some(room + (RXFH as u64 - 8)) {
+        return Err(Error::request(&what, "its length is not that of its table and key"));
+    }
+    let mut data = vec![0; 8];
+    data[..4].copy_from_slice(&ETHTOOL_SRSSH.to_ne_bytes());
+    data.extend_from_slice(saved);
+    ioctl(&what, iface, SIOCETHTOOL, &mut data)
 }
 
 /// The hardware time stamping mode: `struct hwtstamp_config` without its flags, which are zero on all drivers but bonds.

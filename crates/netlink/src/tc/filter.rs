@@ -1,16 +1,33 @@
 //! Filters: what comes in on one link is sent out through another.
 
-use super::qdisc::tcmsg;
+use super::qdisc::{Handle, tcmsg};
 use crate::Error;
+use crate::attr::{Attrs, tail};
 use crate::message::{CREATE, EXCL, Message};
 use crate::route::link;
 use crate::socket::{Protocol, Socket};
 
 const RTM_NEWTFILTER: u16 = 44;
+const RTM_GETTFILTER: u16 = 46;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
 /// `ETH_P_ALL`, big-endian in the lower half of `tcm_info`.
 const ALL_PROTOCOLS: u32 = 0x0003_u16.to_be() as u32;
+
+/// The kinds of the filters that hang at a queue discipline, one for each; none where the kind takes none, or the
+/// kernel has no filters (`tc_dump_tfilter`, net/sched/cls_api.c).
+///
+/// A filter of `u32` shows its hash tables as entries of their own, so the number is not that of `tc filter add` calls.
+pub fn filters(ifindex: u32, handle: Handle) -> Result<Vec<String>, Error> {
+    let what = "list the filters of a queue discipline";
+    let m = Message::new(RTM_GETTFILTER, 0, &tcmsg(ifindex, 0, handle.0, 0));
+    let replies = match Socket::open(Protocol::Route)?.dump(what, &m) {
+        Err(e) if e.errno() == Some(libc::EOPNOTSUPP) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let kind = |payload: &[u8]| Some(Attrs::parse(tail(payload, 20)).ok()?.text(TCA_KIND).unwrap_or_default());
+    Ok(replies.iter().filter(|r| r.kind == RTM_NEWTFILTER).filter_map(|r| kind(&r.payload)).collect())
+}
 
 /// Redirects every packet that comes in on `iface` to the transmit side of `to` (an `ifb`), so that a queue discipline
 /// there shapes what comes in. Needs the `ingress` queue discipline ([`super::qdisc::add_ingress`]).

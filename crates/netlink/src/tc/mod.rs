@@ -10,4 +10,4 @@ pub mod redirects;
 mod restore;
 
 pub use qdisc::{Handle, Parent, Qdisc, delete, put, qdiscs};
-pub use restore::{restorable, why_not_restorable};
+pub use restore::{attached, restorable, why_not_restorable};

@@ -18,7 +18,9 @@ const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
 const TCA_STATS2: u16 = 7;
 const TCA_STATS_BASIC: u16 = 1;
+const TCA_STATS_RATE_EST: u16 = 2;
 const TCA_STATS_QUEUE: u16 = 3;
+const TCA_STATS_RATE_EST64: u16 = 5;
 const TCA_STATS_PKT64: u16 = 8;
 
 /// `8001:`, `1:10`, `0:`: major and minor number in hexadecimal.
@@ -133,6 +135,9 @@ pub struct Qdisc {
     pub requeues: u32,
     /// Times its limit or rate was met.
     pub overlimits: u32,
+    /// What else it carries, in words, that its kind and options do not bring back: a size table, a shared block, a
+    /// rate estimator, an attribute that this build has no name for.
+    pub carries: Vec<String>,
 }
 
 /// All queue disciplines of the namespace that the kernel shows by default (not the inner ones it made by itself for
@@ -181,7 +186,26 @@ pub fn parse(payload: &[u8]) -> Result<Qdisc, Malformed> {
         drops: q(8),
         requeues: q(12),
         overlimits: q(16),
+        carries: carried(&attrs, &stats),
     })
+}
+
+/// What a dump holds beside kind, options and counters (`tc_fill_qdisc`, net/sched/sch_api.c). A dump of a size table
+/// leaves its data out (`qdisc_dump_stab`), and one of an estimator its interval, so neither can be sent back.
+fn carried(attrs: &Attrs<'_>, stats: &Attrs<'_>) -> Vec<String> {
+    let name = |kind: u16| match kind {
+        // TCA_KIND, TCA_OPTIONS, TCA_STATS, TCA_XSTATS, TCA_STATS2, TCA_PAD, and TCA_HW_OFFLOAD, which the driver decides.
+        TCA_KIND | TCA_OPTIONS | 3 | 4 | TCA_STATS2 | 9 | 12 => None,
+        8 => Some("a size table (stab)".to_owned()),
+        13 => Some("a shared ingress block".to_owned()),
+        14 => Some("a shared egress block".to_owned()),
+        other => Some(format!("attribute {other}, which this lowlat does not know")),
+    };
+    let mut out: Vec<String> = attrs.iter().filter_map(|a| name(a.kind)).collect();
+    if stats.has(TCA_STATS_RATE_EST) || stats.has(TCA_STATS_RATE_EST64) {
+        out.push("a rate estimator".to_owned());
+    }
+    out
 }
 
 pub(super) fn tcmsg(ifindex: u32, handle: u32, parent: u32, info: u32) -> [u8; TCMSG] {
@@ -286,6 +310,20 @@ mod tests {
             let p = Parent::from_number(n);
             prop_assert_eq!(p.to_string().parse(), Ok(p));
         }
+    }
+
+    #[test]
+    fn what_options_do_not_bring_back_is_named() {
+        let dump = |more: fn(Message) -> Message| {
+            let m = Message::new(RTM_NEWQDISC, 0, &tcmsg(2, 0x5_0000, Handle::ROOT.0, 2)).text(TCA_KIND, "tbf");
+            let bytes = more(m.attr(TCA_OPTIONS, &[1]).attr(12, &[0])).finish(1, 0).unwrap();
+            parse(tail(&bytes, 16)).unwrap().carries
+        };
+        assert!(dump(|m| m.nest(TCA_STATS2, |m| m.attr(TCA_STATS_BASIC, &[0; 16]))).is_empty());
+        assert_eq!(dump(|m| m.nest(8, |m| m.attr(1, &[0; 24]))), ["a size table (stab)"]);
+        assert_eq!(dump(|m| m.u32(14, 7)), ["a shared egress block"]);
+        assert_eq!(dump(|m| m.nest(TCA_STATS2, |m| m.attr(TCA_STATS_RATE_EST, &[0; 8]))), ["a rate estimator"]);
+        assert!(dump(|m| m.u32(99, 7))[0].contains("attribute 99"));
     }
 
     #[test]

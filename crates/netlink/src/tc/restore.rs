@@ -20,25 +20,42 @@ pub fn restorable(kind: &str) -> bool {
     RESTORABLE.contains(&kind)
 }
 
+/// What hangs at this queue discipline beside its kind and options, in words, and would be lost if it were replaced:
+/// what its dump carries, and the queue disciplines that somebody put inside it.
+///
+/// An inner one that the kernel made by itself (handle `0:`) comes back with it; so does one of the kind and options of
+/// such a sibling, which is what a class of `mq` gets back when it was set and put back alone.
+pub fn attached(q: &Qdisc, all: &[Qdisc]) -> Vec<String> {
+    let inside =
+        |c: &&Qdisc| c.ifindex == q.ifindex && matches!(c.parent, Parent::Class(p) if p.major() == q.handle.major());
+    let as_made = |c: &Qdisc| {
+        let sibling = |s: &Qdisc| s.handle.0 == 0 && s.kind == c.kind && s.options == c.options;
+        c.handle.0 == 0 || all.iter().filter(inside).any(sibling)
+    };
+    let children = all.iter().filter(inside).filter(|c| !as_made(c) || !c.carries.is_empty());
+    let mut words = q.carries.clone();
+    for child in children.map(|c| format!("{} inside it at {}", c.kind, c.parent)) {
+        if !words.contains(&child) {
+            words.push(child);
+        }
+    }
+    words
+}
+
 /// Why this queue discipline, among all of the namespace, could not be put back exactly; `None` if it can be.
 ///
 /// One the kernel made by itself (handle `0:`) at the root comes back when what replaced it is deleted, also `mq` with
-/// all its children.
+/// all the children that the kernel made.
 pub fn why_not_restorable(q: &Qdisc, all: &[Qdisc]) -> Option<String> {
-    if q.parent == Parent::Root && q.handle.0 == 0 {
-        return None;
-    }
-    if !restorable(&q.kind) {
+    let by_kernel = q.parent == Parent::Root && q.handle.0 == 0;
+    if !by_kernel && !restorable(&q.kind) {
         return Some(format!("{} may hold classes or filters that its dump does not show", q.kind));
     }
     if q.kind == "netem" && q.options.as_deref().is_some_and(netem_may_hide_a_distribution) {
         return Some("netem with jitter may hold a delay distribution that the kernel does not show".to_owned());
     }
-    let child = all.iter().find(|c| {
-        c.ifindex == q.ifindex
-            && matches!(c.parent, Parent::Class(p) if q.handle.0 != 0 && p.major() == q.handle.major())
-    });
-    child.map(|c| format!("{} hangs inside it at {}", c.kind, c.parent))
+    let attached = attached(q, all);
+    (!attached.is_empty()).then(|| format!("{} has {}", q.kind, attached.join(", ")))
 }
 
 #[cfg(test)]
@@ -60,6 +77,7 @@ mod tests {
             drops: 0,
             requeues: 0,
             overlimits: 0,
+            carries: Vec::new(),
         }
     }
 
@@ -69,6 +87,18 @@ mod tests {
         let child = qdisc("pfifo", 0x2_0000, Parent::Class(Handle(0x1_0001)));
         assert_eq!(why_not_restorable(&tbf, std::slice::from_ref(&tbf)), None);
         assert!(why_not_restorable(&tbf, &[tbf.clone(), child]).is_some());
+    }
+
+    #[test]
+    fn what_somebody_put_under_the_kernels_own_does_not_come_back() {
+        let mq = qdisc("mq", 0, Parent::Root);
+        let child = |kind: &str, handle: u32, n: u32| qdisc(kind, handle, Parent::Class(Handle(n)));
+        let made = [mq.clone(), child("fq_codel", 0, 1), child("fq_codel", 0, 2)];
+        assert_eq!(why_not_restorable(&mq, &made), None);
+        let set = [mq.clone(), child("pfifo", 0x8001_0000, 1), child("fq_codel", 0, 2)];
+        assert_eq!(why_not_restorable(&mq, &set).as_deref(), Some("mq has pfifo inside it at 0:1"));
+        let set_and_back = [mq.clone(), child("fq_codel", 0x8001_0000, 1), child("fq_codel", 0, 2)];
+        assert_eq!(why_not_restorable(&mq, &set_and_back), None);
     }
 
     #[test]

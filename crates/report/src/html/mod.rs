@@ -18,7 +18,7 @@ use crate::run;
 use writer::Html;
 
 /// The page: the verdict first and last, as in the other formats.
-pub fn html(d: &RunDocument) -> String {
+pub(crate) fn html(d: &RunDocument) -> String {
     let mut h = begin(&format!("lowlat: {} to {}", line(&d.iface), line(&d.target)));
     head(&mut h, d);
     verdict(&mut h, d);

@@ -8,7 +8,7 @@ use crate::fill::fill;
 use crate::page::{Block, Section, WIDTH, text};
 
 /// The document as text.
-pub fn check(d: &CheckDocument) -> String {
+pub(crate) fn check(d: &CheckDocument) -> String {
     let mut out = String::new();
     if d.findings.is_empty() {
         out.push_str("No fault found.\n");

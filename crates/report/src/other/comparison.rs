@@ -6,7 +6,7 @@ use crate::figures::{line, signed_time, time, verdict};
 use crate::page::{Block, Section, Table, text};
 
 /// The document as text.
-pub fn comparison(c: &Comparison) -> String {
+pub(crate) fn comparison(c: &Comparison) -> String {
     text(&sections(c)).trim_start().to_owned()
 }
 

@@ -9,7 +9,7 @@ use crate::figures::line;
 use crate::page::{Section, Table, text};
 
 /// The host, its processors and each interface, in short.
-pub fn facts(f: &Facts) -> String {
+pub(crate) fn facts(f: &Facts) -> String {
     let host = vec![
         vec!["kernel".to_owned(), show(&f.host.release)],
         vec!["machine".to_owned(), show(&f.host.machine)],

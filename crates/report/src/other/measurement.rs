@@ -8,7 +8,7 @@ use crate::page::{Block, Section, Table, text};
 use crate::run;
 
 /// The document as text.
-pub fn measurement(m: &Measurement) -> String {
+pub(crate) fn measurement(m: &Measurement) -> String {
     text(&sections(m)).trim_start().to_owned()
 }
 

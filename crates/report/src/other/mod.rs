@@ -11,15 +11,15 @@ mod plan;
 mod status;
 mod sweep;
 
-pub use check::check;
+pub(crate) use check::check;
 pub(crate) use check::{findings, not_seen, severity};
-pub use comparison::comparison;
-pub use facts::facts;
-pub use measurement::measurement;
-pub use noise::noise;
-pub use plan::plan;
-pub use status::status;
-pub use sweep::sweep;
+pub(crate) use comparison::comparison;
+pub(crate) use facts::facts;
+pub(crate) use measurement::measurement;
+pub(crate) use noise::noise;
+pub(crate) use plan::plan;
+pub(crate) use status::status;
+pub(crate) use sweep::sweep;
 
 use lowlat_model::stored::StoredRun;
 

@@ -11,7 +11,7 @@ const GAPS: usize = 5;
 const SOURCES: usize = 8;
 
 /// The document as text.
-pub fn noise(d: &NoiseDocument) -> String {
+pub(crate) fn noise(d: &NoiseDocument) -> String {
     text(&sections(d)).trim_start().to_owned()
 }
 

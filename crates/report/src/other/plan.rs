@@ -11,7 +11,7 @@ use crate::fill::fill;
 use crate::page::WIDTH;
 
 /// The plan as a diff: what stands there, what would, why, at what risk, and what undoes it.
-pub fn plan(p: &Plan) -> String {
+pub(crate) fn plan(p: &Plan) -> String {
     let mut out = String::new();
     if p.steps.is_empty() {
         out.push_str("Nothing to change.\n");

@@ -1,13 +1,13 @@
 //! `lowlat status`: what stands applied.
 
 use lowlat_model::Locus;
-use lowlat_model::journal::StatusDocument;
+use lowlat_model::journal::{Pending, StatusDocument};
 
 use crate::figures::line;
-use crate::page::{Block, Section, Table, text};
+use crate::page::{Section, Table, text};
 
 /// The document as text.
-pub fn status(d: &StatusDocument) -> String {
+pub(crate) fn status(d: &StatusDocument) -> String {
     if d.applied.is_empty() && d.pending.is_empty() {
         return "No lowlat changes are active.\n".to_owned();
     }
@@ -26,12 +26,24 @@ pub fn status(d: &StatusDocument) -> String {
         })
         .collect();
     let table = Table::block(&["knob", "target", "was", "set", "now", ""], rows);
-    let waits = d.pending.iter().map(|p| match p.left_ns.div_ceil(1_000_000_000) {
-        0 => "its time to be confirmed is over and it still stands: run `lowlat rollback`".to_owned(),
-        s => format!("reverts in {s} s unless confirmed: `lowlat confirm` keeps it"),
-    });
-    let blocks = waits.map(Block::Words).chain([table]).collect();
-    text(&[Section::new("Applied", blocks)]).trim_start().to_owned()
+    let mut out = text(&[Section::new("Applied", vec![table])]).trim_start().to_owned();
+    for p in &d.pending {
+        out.push_str(&pending(p));
+    }
+    out
+}
+
+/// What goes back by itself, and when.
+fn pending(p: &Pending) -> String {
+    let left_s = p.left_ns.div_ceil(1_000_000_000);
+    let cut = p.watch.as_ref().map_or_else(String::new, |t| format!(", and at once when {} stops answering", line(t)));
+    match (p.left_ns, p.guarded) {
+        (0, _) => "Not confirmed in time: its settings go back now.\n".to_owned(),
+        (_, true) => format!("reverts in {left_s} s unless you run `lowlat confirm`{cut}\n"),
+        (_, false) => format!(
+            "should revert in {left_s} s, but its guard was killed: run `lowlat confirm` to keep it, or `lowlat rollback`\n"
+        ),
+    }
 }
 
 /// A value as wide as the widest setting, a queue discipline's; a file's text is longer.
@@ -70,14 +82,18 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_its_confirmation_says_how_long() {
-        let told = |left_ns: Option<u64>| {
-            let pending = left_ns.map(|left_ns| Pending { transaction: "1".into(), left_ns });
-            let pending = pending.into_iter().collect();
-            status(&StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending })
+    fn what_waits_for_a_confirmation_says_until_when_and_who_watches() {
+        let told = |left_ns: u64, guarded: bool, watch: Option<&str>| {
+            let pending =
+                Pending { settings: 1, left_ns, guarded, watch: watch.map(str::to_owned), ..Pending::default() };
+            status(&StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending: vec![pending] })
         };
-        assert!(told(Some(41_200_000_000)).contains("reverts in 42 s unless confirmed"), "{}", told(Some(1)));
-        assert!(told(Some(0)).contains("time to be confirmed is over"), "{}", told(Some(0)));
-        assert_eq!(told(None), "No lowlat changes are active.\n");
+        let plain = told(19_200_000_000, true, None);
+        assert!(plain.contains("reverts in 20 s unless you run `lowlat confirm`\n"), "{plain}");
+        assert!(told(1, true, Some("gate\x1b[2J")).contains("when gate[2J stops answering"));
+        assert!(told(1, false, None).contains("its guard was killed"));
+        assert!(told(0, true, None).contains("Not confirmed in time"));
+        let nothing = StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending: Vec::new() };
+        assert_eq!(status(&nothing), "No lowlat changes are active.\n");
     }
 }

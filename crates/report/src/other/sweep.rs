@@ -7,7 +7,7 @@ use crate::figures::{line, percent, time};
 use crate::page::{Block, Section, Table, text};
 
 /// The document as text.
-pub fn sweep(d: &SweepDocument) -> String {
+pub(crate) fn sweep(d: &SweepDocument) -> String {
     text(&sections(d)).trim_start().to_owned()
 }
 

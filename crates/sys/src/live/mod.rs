@@ -8,6 +8,8 @@ mod ptp;
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::Reading;
 
@@ -99,8 +101,23 @@ impl Sys for Live {
     }
 
     fn wait(&self, ns: u64) {
-        std::thread::sleep(std::time::Duration::from_nanos(ns));
+        let mut left = std::time::Duration::from_nanos(ns);
+        while !left.is_zero() && !WAIT_NO_MORE.get().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            let step = left.min(LOOK);
+            std::thread::sleep(step);
+            left -= step;
+        }
     }
+}
+
+/// Between two looks at the flag of [`end_waits_on`].
+const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
+static WAIT_NO_MORE: OnceLock<&'static AtomicBool> = OnceLock::new();
+
+/// Makes every wait of the live host ([`Sys::wait`]) end soon after a flag is set. For the program's own stop flag; the
+/// first one counts.
+pub fn end_waits_on(stop: &'static AtomicBool) {
+    let _ = WAIT_NO_MORE.set(stop);
 }
 
 /// The names of the links in the network namespace that `path` leads to (`/run/netns/NAME`, `/proc/PID/ns/net`), to tell a
@@ -113,6 +130,12 @@ pub fn links_in(path: &str) -> io::Result<Vec<String>> {
 /// namespace has ended, a cookie is not.
 pub fn netns_cookie_at(path: &str) -> io::Result<u64> {
     os::netns_cookie_at(path)
+}
+
+/// Acts in the network namespace that `path` leads to, with a `/sys` that shows it. Only a thread that ends with the act
+/// enters it, so nothing else of this process ever is there.
+pub fn in_netns<T: Send + 'static>(path: &str, act: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    os::in_netns_with_sys(path, act)
 }
 
 #[cfg(test)]

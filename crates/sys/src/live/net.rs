@@ -10,7 +10,7 @@ use lowlat_netlink::{Error, diag, ethtool, netdev, nft, route, tc, wireguard};
 use serde::Serialize;
 
 use super::{not, os, ptp};
-use crate::query::{Address, DriverInfo, LinkInfo, LinkModes, Napi, NetQuery, QdiscReply, Route};
+use crate::query::{Address, DriverInfo, LinkInfo, LinkModes, Napi, NetQuery, QdiscReply, Route, XskSocket};
 use crate::{hex, reading_of_errno};
 
 type Json = Reading<serde_json::Value>;
@@ -47,6 +47,21 @@ pub(super) fn ask(query: &NetQuery) -> Json {
                 .map(|(name, f)| (name, Feature { active: f.active, changeable: f.changeable }))
                 .collect::<BTreeMap<_, _>>()
         })),
+        NetQuery::WantedFeatures(i) => answer(ethtool::features::features(i).map(|f| {
+            let changeable = f.into_iter().filter(|(_, f)| f.changeable);
+            changeable.map(|(name, f)| (name, f.wanted)).collect::<BTreeMap<_, _>>()
+        })),
+        NetQuery::FlowRules(i) => answer(ethtool::ioctl::flow_rules(i)),
+        NetQuery::Rss(i) => answer(ethtool::ioctl::rss(i).map(|bytes| hex::text_of(&bytes))),
+        NetQuery::XskSockets => answer(diag::xsk_sockets().map(|all| {
+            let from = |s: diag::XskSocket| XskSocket { index: s.ifindex, queue: s.queue, inode: s.inode };
+            all.into_iter().map(from).collect::<Vec<_>>()
+        })),
+        NetQuery::SysfsInode(i) => {
+            // With the closing dot it is the directory and not the link to it.
+            let dir = format!("/sys/class/net/{i}/.");
+            os_answer(&format!("look at {dir}"), std::fs::metadata(&dir).map(|m| m.ino()))
+        }
         NetQuery::Coalesce(i) => answer(ethtool::coalesce::coalesce(i)),
         NetQuery::Rings(i) => answer(ethtool::sizes::rings(i).map(limits)),
         NetQuery::Channels(i) => answer(ethtool::sizes::channels(i).map(limits)),
@@ -64,9 +79,10 @@ pub(super) fn ask(query: &NetQuery) -> Json {
             ethtool::ioctl::hw_timestamp(i).map(|h| BTreeMap::from([("tx".to_owned(), h.tx), ("rx".to_owned(), h.rx)])),
         ),
         NetQuery::XdpFeatures(i) => answer(netdev::xdp_features(i)),
-        NetQuery::Napis(i) => answer(
-            netdev::napis(i).map(|all| all.into_iter().map(|n| Napi { id: n.id, irq: n.irq }).collect::<Vec<_>>()),
-        ),
+        NetQuery::Napis(i) => answer(netdev::napis(i).map(|all| {
+            let from = |n: netdev::Napi| Napi { id: n.id, irq: n.irq, values: n.values };
+            all.into_iter().map(from).collect::<Vec<_>>()
+        })),
         NetQuery::Clock => os_answer("ask the clock's state", os::clock()),
         NetQuery::Uname => os_answer("ask the kernel's name", os::uname()),
         NetQuery::NetnsInode => {
@@ -145,7 +161,8 @@ fn routes() -> Result<Vec<Route>, Error> {
 
 fn qdiscs() -> Result<Vec<QdiscReply>, Error> {
     let names: BTreeMap<u32, String> = route::link::links()?.into_iter().map(|l| (l.index, l.name)).collect();
-    let from = |q: tc::Qdisc| {
+    let all = with_filters(tc::qdiscs()?)?;
+    let from = |q: &tc::Qdisc| {
         // A link that went between the two dumps has no name any more; its queue discipline is gone with it.
         let iface = names.get(&q.ifindex)?.clone();
         let bytes = q.options.clone().unwrap_or_default();
@@ -165,14 +182,30 @@ fn qdiscs() -> Result<Vec<QdiscReply>, Error> {
                 overlimits: u64::from(q.overlimits),
             },
             exact: QdiscState {
-                kind: q.kind,
+                kind: q.kind.clone(),
                 handle: q.handle.to_string(),
                 options_hex: hex::text_of(&bytes),
                 summary: decoded.summary,
+                carries: tc::attached(q, &all),
             },
         })
     };
-    Ok(tc::qdiscs()?.into_iter().filter_map(from).collect())
+    Ok(all.iter().filter_map(from).collect())
+}
+
+/// Adds to each queue discipline the filters that hang at it. They hang at a handle, so those without one are not asked;
+/// nor are the hooks for what comes in, at which filters are what everybody expects.
+fn with_filters(mut all: Vec<tc::Qdisc>) -> Result<Vec<tc::Qdisc>, Error> {
+    for q in all.iter_mut().filter(|q| q.handle.0 != 0 && q.parent != tc::Parent::Ingress) {
+        match tc::filter::filters(q.ifindex, q.handle) {
+            Ok(kinds) if kinds.is_empty() => {}
+            Ok(kinds) => q.carries.push(format!("filters ({})", kinds.join(", "))),
+            // The link or the queue discipline went between the two dumps.
+            Err(e) if matches!(e.errno(), Some(libc::ENODEV | libc::EINVAL | libc::ENOENT)) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(all)
 }
 
 fn tcp_sockets() -> Result<Vec<TcpSocket>, Error> {

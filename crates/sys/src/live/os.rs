@@ -100,14 +100,37 @@ fn in_netns<T: Send + 'static>(
     path: &str,
     ask: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
-    use std::os::fd::AsRawFd as _;
     let file = std::fs::File::open(path)?;
     let asked = std::thread::spawn(move || {
-        // SAFETY: setns takes a descriptor, which `file` keeps open, and changes this thread's namespace only.
-        if unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
-            return Err(std::io::Error::last_os_error());
-        }
+        enter(&file)?;
         ask()
     });
     asked.join().unwrap_or_else(|_| Err(std::io::Error::other("the asking thread ended early")))
+}
+
+fn enter(netns: &std::fs::File) -> std::io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+    // SAFETY: setns takes a descriptor, which `netns` keeps open, and changes this thread's namespace only.
+    if unsafe { libc::setns(netns.as_raw_fd(), libc::CLONE_NEWNET) } == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
+}
+
+/// As [`in_netns`], with a `/sys` that shows the namespace. The thread gets mounts of its own, which end with it.
+pub(super) fn in_netns_with_sys<T: Send + 'static>(
+    path: &str,
+    act: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    in_netns(path, || {
+        let null = std::ptr::null();
+        // SAFETY: unshare takes no pointers; the mounts take C strings that live on. All of it concerns this thread.
+        let failed = unsafe {
+            libc::unshare(libc::CLONE_NEWNS) != 0
+                || libc::mount(null, c"/".as_ptr(), null, libc::MS_REC | libc::MS_PRIVATE, null.cast()) != 0
+                || libc::mount(c"sysfs".as_ptr(), c"/sys".as_ptr(), c"sysfs".as_ptr(), 0, null.cast()) != 0
+        };
+        if failed { Err(std::io::Error::last_os_error()) } else { act() }
+    })
 }

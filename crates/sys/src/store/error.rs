@@ -19,6 +19,22 @@ pub enum StoreError {
         /// The system's answer.
         source: io::Error,
     },
+    /// It is no regular file, and only such are read.
+    #[error("read {}: it is {what}; name a regular file", .path.display())]
+    NotRegular {
+        /// The name.
+        path: PathBuf,
+        /// `a pipe`, `a device`, `a folder`.
+        what: &'static str,
+    },
+    /// A place that output was to go to cannot take it.
+    #[error("write to {}: {why}; name a file in a folder that can be written", .path.display())]
+    Output {
+        /// The place.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The file is not what was written: cut short, or a bit flipped.
     #[error("read {}: it is damaged: {why}; use a copy, or make it again", .path.display())]
     Damaged {
@@ -61,6 +77,15 @@ impl StoreError {
     /// The file is not there.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Cannot { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+impl From<StoreError> for io::Error {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::Cannot { source, .. } => source,
+            other => Self::other(other.to_string()),
+        }
     }
 }
 

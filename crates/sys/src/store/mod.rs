@@ -10,23 +10,30 @@
 //! Its checksum stands in a file of its own: the document stays plain JSON for other programs, and a copy without the
 //! checksum still reads.
 
+mod dir;
 mod error;
 mod lock;
+mod output;
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use dir::Dir;
 pub use error::StoreError;
 pub use lock::Lock;
+pub use output::Output;
+/// How a file of a [`Dir`] is opened.
+pub use rustix::fs::OFlags;
 
-/// More than any document of ours; a run file that is longer is none.
-const LONGEST: u64 = 1 << 30;
+/// More than any document of ours (the facts of a host with a thousand queues are some megabytes); what is longer is
+/// none.
+const LONGEST: u64 = 64 << 20;
 
 /// What to do where the kernel says that this user may not.
 pub fn next_where_denied() -> &'static str {
@@ -52,7 +59,7 @@ impl Store {
         if let Some(dir) = var("LOWLAT_STATE") {
             return Ok(Self::at(dir));
         }
-        if lock::effective_uid() == 0 {
+        if rustix::process::geteuid().is_root() {
             return Ok(Self::at("/var/lib/lowlat"));
         }
         match (var("XDG_STATE_HOME").filter(|d| d.is_absolute()), var("HOME")) {
@@ -82,29 +89,24 @@ impl Store {
         self.dir.join("journal")
     }
 
-    /// Makes the directories and proves that they can be written: a probe file of 64 KiB is written, flushed and
-    /// removed. A full or read-only disk is found here, before anything is changed.
+    /// Makes the directories and proves that they are ours and can be written: a probe file of 64 KiB is written,
+    /// flushed and removed. A full or read-only disk is found here, before anything is changed.
     pub fn ensure_writable(&self) -> Result<(), StoreError> {
-        for dir in [self.dir.clone(), self.runs_dir(), self.journal_dir()] {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&dir)
-                .map_err(|e| StoreError::cannot("make", &dir, e))?;
-            let probe = dir.join(format!(".probe.{}", std::process::id()));
-            let written = fresh(&probe).and_then(|mut f| {
-                f.write_all(&vec![0x5a; 64 << 10])?;
-                f.sync_all()
-            });
-            let removed = fs::remove_file(&probe);
-            written.and(removed).map_err(|e| StoreError::cannot("write to", &dir, e))?;
+        for path in [self.dir.clone(), self.runs_dir(), self.journal_dir()] {
+            let dir = Dir::make(&path).map_err(|e| StoreError::cannot("make", &path, e))?;
+            dir.prove_writable().map_err(|e| dir.cannot("write to", e))?;
         }
         Ok(())
     }
 
     /// Takes the lock, or says who holds it. It ends with the value, and with the process.
     pub fn lock(&self) -> Result<Lock, StoreError> {
-        lock::take(&self.dir.join("lock"))
+        lock::take(&self.dir)
+    }
+
+    /// The process that holds the lock; `None` where nobody does, or a process that cannot be seen from here.
+    pub fn lock_holder(&self) -> Option<u32> {
+        lock::holder_of(&self.dir)
     }
 
     /// A run's name: when it began (UTC). Where a run of that moment or a later one is stored already, because two began at
@@ -121,78 +123,58 @@ impl Store {
 
     /// The stored runs, oldest first; none where nothing was ever stored. Folders of other names come before them.
     pub fn run_ids(&self) -> Result<Vec<String>, StoreError> {
-        let dir = self.runs_dir();
-        let entries = match fs::read_dir(&dir) {
-            Ok(entries) => entries,
+        let path = self.runs_dir();
+        let cannot = |e| StoreError::cannot("list", &path, e);
+        let dir = match Dir::open(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(StoreError::cannot("list", &dir, e)),
+            other => other.map_err(cannot)?,
         };
-        let mut ids = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|e| StoreError::cannot("list", &dir, e))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') && entry.path().is_dir() {
-                ids.push(name);
-            }
-        }
+        let names = dir.names().map_err(cannot)?.into_iter().map(|n| n.to_string_lossy().into_owned());
+        let mut ids: Vec<String> = names.filter(|n| !n.starts_with('.') && path.join(n).is_dir()).collect();
         ids.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
         Ok(ids)
     }
 
     /// Stores one stage of a run as `runs/ID/STAGE.json` with its checksum; gives the file.
+    ///
+    /// The old checksum goes first: between the two renames there is a document without one, never one with another's.
     pub fn save_stage<T: Serialize>(&self, run_id: &str, stage: &str, value: &T) -> Result<PathBuf, StoreError> {
-        let dir = self.runs_dir().join(run_id);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&dir)
-            .map_err(|e| StoreError::cannot("make", &dir, e))?;
-        let path = dir.join(format!("{stage}.json"));
-        let mut bytes =
-            serde_json::to_vec_pretty(value).map_err(|e| StoreError::cannot("write", &path, io::Error::other(e)))?;
+        let path = self.runs_dir().join(run_id);
+        let dir = Dir::make(&path).map_err(|e| StoreError::cannot("make", &path, e))?;
+        let name = format!("{stage}.json");
+        let path = path.join(&name);
+        let cannot = |e| StoreError::cannot("write", &path, e);
+        let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| cannot(io::Error::other(e)))?;
         bytes.push(b'\n');
-        write_document(&path, &bytes)?;
+        let (sum, text) = (format!("{name}.crc32"), format!("{:08x}\n", crc32fast::hash(&bytes)));
+        dir.remove(&sum)
+            .and_then(|()| dir.replace(&name, &bytes, 0o600, true))
+            .and_then(|()| dir.replace(&sum, text.as_bytes(), 0o600, true))
+            .map_err(cannot)?;
         Ok(path)
     }
 }
 
-/// Writes a document and its checksum. The old checksum goes first: between the two renames there is a document without
-/// one, never one with another's.
-fn write_document(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let sum = beside(path, ".crc32");
-    match fs::remove_file(&sum) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(StoreError::cannot("replace", &sum, e)),
-        _ => {}
-    }
-    write_atomic(path, bytes)?;
-    write_atomic(&sum, format!("{:08x}\n", crc32fast::hash(bytes)))
-}
-
 /// Puts bytes in a file, whole or not at all, on the medium when it returns: temporary file, flush, rename, flush of the
-/// directory.
+/// directory. A device or a FIFO is written to and never replaced: see [`Output`].
 pub fn write_atomic(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<(), StoreError> {
-    let path = path.as_ref();
-    let dir = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    let temporary = beside(path, &format!(".{}.tmp", std::process::id()));
-    let done = fresh(&temporary)
-        .and_then(|mut f| {
-            f.write_all(bytes.as_ref())?;
-            f.sync_all()
-        })
-        .and_then(|()| fs::rename(&temporary, path))
-        .and_then(|()| File::open(dir)?.sync_all());
-    done.map_err(|e| {
-        // The cause is told; a left-over that cannot be removed either adds nothing to it.
-        let _ = fs::remove_file(&temporary);
-        StoreError::cannot("write", path, e)
-    })
+    Output::prove(path.as_ref())?.write(bytes.as_ref())
 }
 
-fn fresh(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+/// As [`write_atomic`] for a configuration file with these permissions; what a killed earlier writing of it left is
+/// removed.
+pub fn write_config(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    remove_leftovers(path)?;
+    Output::prove(path)?.mode(mode).write(bytes)
+}
+
+/// Removes what a killed writing of this file left beside it. Only for files that one process writes at a time.
+pub fn remove_leftovers(path: &Path) -> Result<(), StoreError> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    match dir::sweep(dir, name) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StoreError::cannot("clean up beside", path, e)),
+        _ => Ok(()),
+    }
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -201,24 +183,42 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Opens a regular file to read. Anything else is refused and not waited for: a FIFO without a writer, a terminal, a
+/// device without an end.
+pub fn open_regular(path: &Path) -> Result<File, StoreError> {
+    let cannot = |e| StoreError::cannot("read", path, e);
+    let file =
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(cannot)?;
+    let kind = file.metadata().map_err(cannot)?.file_type();
+    let what = match kind {
+        k if k.is_file() => return Ok(file),
+        k if k.is_dir() => "a folder",
+        k if k.is_fifo() => "a pipe",
+        k if k.is_char_device() || k.is_block_device() => "a device",
+        _ => "no file",
+    };
+    Err(StoreError::NotRegular { path: path.to_owned(), what })
+}
+
+/// The bytes of a regular file; more than `longest` are an error.
+pub fn read_bounded(path: &Path, longest: u64) -> Result<Vec<u8>, StoreError> {
+    dir::bounded(&open_regular(path)?, longest).map_err(|e| StoreError::cannot("read", path, e))
+}
+
 /// A file's bytes. Where a checksum stands beside it, it is checked: a flipped bit or a missing end is
 /// [`StoreError::Damaged`].
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, StoreError> {
     let path = path.as_ref();
-    let size = fs::metadata(path).map_err(|e| StoreError::cannot("read", path, e))?;
-    if size.len() > LONGEST {
-        return Err(StoreError::damaged(path, format!("it is {} bytes long", size.len())));
-    }
-    let bytes = fs::read(path).map_err(|e| StoreError::cannot("read", path, e))?;
+    let bytes = read_bounded(path, LONGEST)?;
     let sum = beside(path, ".crc32");
-    match fs::read_to_string(&sum) {
-        Ok(text) => match u32::from_str_radix(text.trim(), 16) {
-            Ok(want) if want == crc32fast::hash(&bytes) => Ok(bytes),
-            Ok(_) => Err(StoreError::damaged(path, "its checksum does not match".into())),
-            Err(_) => Err(StoreError::damaged(path, format!("its checksum file {} holds none", sum.display()))),
+    match read_bounded(&sum, 64) {
+        Ok(text) => match std::str::from_utf8(&text).ok().and_then(|t| u32::from_str_radix(t.trim(), 16).ok()) {
+            Some(want) if want == crc32fast::hash(&bytes) => Ok(bytes),
+            Some(_) => Err(StoreError::damaged(path, "its checksum does not match".into())),
+            None => Err(StoreError::damaged(path, format!("its checksum file {} holds none", sum.display()))),
         },
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(bytes),
-        Err(e) => Err(StoreError::cannot("read", &sum, e)),
+        Err(e) if e.is_absent() => Ok(bytes),
+        Err(e) => Err(e),
     }
 }
 
@@ -235,32 +235,6 @@ pub fn read_document<T: DeserializeOwned>(path: impl AsRef<Path>, name: &str) ->
         .ok_or_else(|| StoreError::foreign(path, "it carries no schema".into()))?;
     schema.expect(name).map_err(|why| StoreError::foreign(path, why))?;
     serde_json::from_value(value).map_err(|e| StoreError::damaged(path, e.to_string()))
-}
-
-/// A file that only grows; each push is on the medium when it returns.
-#[derive(Debug)]
-pub struct Append {
-    path: PathBuf,
-    file: File,
-}
-
-/// Opens a file for [`Append::push`], making it if need be.
-pub fn append(path: impl AsRef<Path>) -> Result<Append, StoreError> {
-    let path = path.as_ref();
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    let file = file.map_err(|e| StoreError::cannot("append to", path, e))?;
-    if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-        File::open(dir).and_then(|d| d.sync_all()).map_err(|e| StoreError::cannot("flush", dir, e))?;
-    }
-    Ok(Append { path: path.to_owned(), file })
-}
-
-impl Append {
-    /// Adds bytes in one write and flushes them.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_data());
-        written.map_err(|e| StoreError::cannot("append to", &self.path, e))
-    }
 }
 
 /// The two parts of a run's name: the moment, and which of those it is, from 1. `None` for a name of another kind.
@@ -301,6 +275,9 @@ fn stamp(unix_ns: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
     use super::*;
     use lowlat_model::document::Planted;
     use proptest::prelude::*;

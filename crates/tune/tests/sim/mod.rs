@@ -125,8 +125,8 @@ impl Writer for Host {
     fn hold(&mut self, _: &str, _: BeforeHold<'_>) -> Result<(), WriteFailure> {
         Err(WriteFailure("none".into()))
     }
-    fn release(&mut self, _: HolderId) -> Result<(), WriteFailure> {
-        Ok(())
+    fn release(&mut self, _: &HolderId) -> Result<bool, WriteFailure> {
+        Ok(true)
     }
 }
 

@@ -18,7 +18,7 @@ use lowlat_model::document::{Planted, RunDocument};
 use lowlat_model::settings;
 use lowlat_model::{Facts, Verdict};
 use lowlat_sys::Sys;
-use lowlat_sys::store::Store;
+use lowlat_sys::store::{Output, Store};
 
 use crate::args::{DemoArgs, FormatArg, PathArgs, ProtoArg};
 use crate::failure::{Failure, Outcome};
@@ -43,9 +43,11 @@ impl From<LabError> for Failure {
 /// Runs the command.
 pub fn run(args: &DemoArgs, json: bool) -> Outcome {
     args.goal.or_the_demos()?;
+    let html = args.html.as_deref().map(Output::prove).transpose();
+    let html = html.map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
     match args.lab.as_str() {
-        "netns" => netns::run(args, json),
-        "vm" => vm::run(args, json),
+        "netns" => netns::run(args, html, json),
+        "vm" => vm::run(args, html, json),
         other => Err(Failure::new(format!("demo: there is no lab {other:?}; choose netns or vm"))),
     }
 }
@@ -104,11 +106,10 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
 }
 
 /// Prints the report, and says by the exit code whether the goal was met and everything is as it was.
-fn show(document: &RunDocument, args: &DemoArgs, json: bool) -> Outcome {
-    if let Some(file) = &args.html {
+fn show(document: &RunDocument, html: Option<Output>, json: bool) -> Outcome {
+    if let Some(file) = html {
         let page = lowlat_report::html(document);
-        lowlat_sys::store::write_atomic(file, page.as_bytes())
-            .map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
+        file.write(page.as_bytes()).map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
     }
     super::report::print(document, if json { FormatArg::Json } else { FormatArg::Text })?;
     if document.rollback_verified == Some(true) {

@@ -7,7 +7,7 @@ use lowlat_lab::faults::Bed;
 use lowlat_lab::netns::{self, Far, NEAR_LINK};
 use lowlat_model::tune::Scope;
 use lowlat_sys::Live;
-use lowlat_sys::store::Store;
+use lowlat_sys::store::{Output, Store};
 use lowlat_tune::Limits;
 
 use super::{ENGINES_PORT, Node, PORT, cpus, path, prove, show};
@@ -21,7 +21,7 @@ const LAB: &str = "two private network namespaces of this host, joined by a veth
                    coalescing and no rings, so the figures claim nothing about one.";
 
 /// Runs the demo there.
-pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
+pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome {
     crate::need_root("demo", "its private namespaces need it")?;
     let store = Store::locate()?;
     optimize::free_to_change(&store)?;
@@ -46,7 +46,7 @@ pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
     let mut document = prove(node, &live, &store)?;
     document.lab = Some(LAB.to_owned());
     store.save_stage(&document.run, "run", &document)?;
-    show(&document, args, json)
+    show(&document, html, json)
 }
 
 fn job(args: &DemoArgs, cpu: u32) -> Result<Job, Failure> {

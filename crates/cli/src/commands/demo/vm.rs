@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lowlat_lab::vm::{Guest, KernelChoice, Lab, LabError, Share, this_program, topology};
 use lowlat_model::document::RunDocument;
-use lowlat_sys::store::{self, Store};
+use lowlat_sys::store::{self, Output, Store};
 
 use super::show;
 use crate::args::DemoArgs;
@@ -29,7 +29,7 @@ impl From<LabError> for Failure {
 }
 
 /// Runs the demo there.
-pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
+pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome {
     let goals = args.goal.or_the_demos()?;
     let runs = Store::locate()?;
     runs.ensure_writable()?;
@@ -82,7 +82,7 @@ pub(super) fn run(args: &DemoArgs, json: bool) -> Outcome {
         lab.qemu_version()
     ));
     runs.save_stage(&document.run, "run", &document)?;
-    show(&document, args, json)
+    show(&document, html, json)
 }
 
 /// Hands on what the guest writes, line by line.

@@ -84,7 +84,11 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         probe::sink_answers(&path)?;
     }
     if let Some(folder) = &args.out {
+        // Found before the measurement takes its time, not after it.
         stored::make_room(folder, args.overwrite)?;
+        let document = if axis.is_some() { "sweep.json" } else { "measure.json" };
+        lowlat_sys::store::Output::prove(&folder.join(document))
+            .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))?;
     }
     // Once, so that idle, loaded and every point of a sweep run on the same CPUs.
     let lasting_ns = args.duration.saturating_add(args.warmup.unwrap_or(0)).saturating_mul(LEASE_RUNS);
