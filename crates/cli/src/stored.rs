@@ -111,6 +111,8 @@ fn locate(name: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
             ))
         })?
     } else {
+        // Looks at whose the folder is.
+        store.run_ids()?;
         name.to_owned()
     };
     let file = runs.join(&id).join("run.json");

@@ -190,12 +190,23 @@ pub fn rollback_unless_confirmed(
     let failed = |e: io::Error| ApplyError::Watch { why: e.to_string() };
     transaction(store, id)?;
     steadfast::be().map_err(failed)?;
-    let _alive = say_so(store, orders).map_err(failed)?;
+    let alive = say_so(store, orders).map_err(failed)?;
+    let done = wait(store, orders, answers).map_or_else(|| Ok(RollbackReport::default()), |()| go_back(store, sys, id));
+    if settled(store, id) {
+        // It has served; a killed guard's tells the next lowlat that there was one.
+        let _ = Dir::open(&store.journal_dir()).and_then(|d| d.remove(&file_name(id)));
+    }
+    drop(alive);
+    done
+}
+
+/// Waits until it is time to go back; `None` where it was settled before.
+fn wait(store: &Store, orders: &Orders, answers: &mut dyn FnMut() -> bool) -> Option<()> {
     let lost_after = orders.watch.as_ref().map(|w| w.lost_after_ns);
     let mut heard = boottime_ns();
     while boottime_ns() < orders.deadline_boot_ns {
-        if settled(store, id) {
-            return Ok(RollbackReport::default());
+        if settled(store, &orders.transaction) {
+            return None;
         }
         if let Some(lost_after) = lost_after {
             if answers() {
@@ -208,7 +219,7 @@ pub fn rollback_unless_confirmed(
         }
         std::thread::sleep(STEP.min(Duration::from_nanos(orders.deadline_boot_ns.saturating_sub(boottime_ns()))));
     }
-    go_back(store, sys, id)
+    Some(())
 }
 
 /// A journal that cannot be read now may be readable later, and is not one that was confirmed.
