@@ -235,17 +235,15 @@ fn say_so(store: &Store, orders: &Orders) -> io::Result<std::fs::File> {
     let me = Process::this().ok_or_else(|| io::Error::other("its own start time cannot be read"))?;
     let dir = Dir::open(&store.journal_dir())?;
     let mut file = dir.open_or_create(&file_name(&orders.transaction), OFlags::RDWR)?;
-    let lock = || rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive);
-    // Who asks whether a guard lives holds it for a moment.
-    let tries = std::iter::repeat_with(lock).take(20);
-    let taken = tries
-        .inspect(|t| {
-            if t.is_err() {
-                std::thread::sleep(STEP / 10)
-            }
-        })
-        .find(Result::is_ok);
-    taken.ok_or_else(|| io::Error::other("another guard waits"))??;
+    let mut tries = 0;
+    while let Err(e) = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        // Who asks whether a guard lives holds it for a moment.
+        tries += 1;
+        if e != rustix::io::Errno::WOULDBLOCK || tries > 20 {
+            return Err(e.into());
+        }
+        std::thread::sleep(STEP / 10);
+    }
     file.set_len(0)?;
     file.write_all(format!("{} {} {}\n", me.pid, me.start_time, orders.token).as_bytes())?;
     Ok(file)
