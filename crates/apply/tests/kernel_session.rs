@@ -390,11 +390,14 @@ fn the_timer_puts_back(store: &Store) {
     let live = Live::new();
     let step = step("sysctl.net.ipv4.tcp_autocorking", "host", "0");
     let mut session = Session::begin(store, &live).unwrap();
-    session.watch(1, None).unwrap();
+    assert!(!session.guarded());
+    session.watch(2, None).unwrap();
+    assert!(session.guarded());
     session.apply(&live, &step).unwrap();
     assert!(session.already_at(&step));
     session.leave_open().unwrap();
     assert_eq!(text(&autocorking()), "0");
+    // Past its time it would end a session that still holds the lock, and this one is of the test's own process.
     drop(session);
     wait_until("the rollback by the timer", || text(&autocorking()) == "1");
     wait_until("the end of the transaction", || lowlat_apply::refuse_unfinished(store).is_ok());

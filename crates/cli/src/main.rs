@@ -102,11 +102,12 @@ fn refusal(text: &str, command: Option<&str>) -> Failure {
 }
 
 fn dispatch(command: Command, json: bool) -> Outcome {
-    if !command.only_tells() {
-        signals::at_stake();
-    }
+    signals::at_stake();
     if !command.is_hidden() {
         commands::guard::attend(matches!(command, Command::Confirm))?;
+    }
+    if command.only_tells() {
+        signals::at_ease()?;
     }
     match command {
         Command::Demo(a) => commands::demo::run(&a, json),

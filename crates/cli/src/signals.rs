@@ -8,6 +8,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::failure::Failure;
+
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Something would be left half-done or untold.
@@ -33,6 +35,12 @@ pub fn at_stake() {
 /// The flag that SIGINT, SIGTERM and SIGHUP set, after [`install`].
 pub fn stop() -> &'static AtomicBool {
     &STOP
+}
+
+/// From now on a signal ends the program; one that has come already is the failure.
+pub fn at_ease() -> Result<(), Failure> {
+    AT_STAKE.store(false, Ordering::SeqCst);
+    if stopped() { Err(Failure::new("interrupted by a signal: nothing was changed; run it again")) } else { Ok(()) }
 }
 
 /// Installs the handlers, without `SA_RESTART`: a blocking receive must return so that its loop sees the flag. A

@@ -145,7 +145,13 @@ fn locate(name: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
     }
     let store = Store::locate()?;
     let runs = store.runs_dir();
-    let id = if name == "last" { last(&store)? } else { name.to_owned() };
+    let id = if name == "last" {
+        last(&store)?
+    } else {
+        // Looks at whose the folder is.
+        store.run_ids()?;
+        name.to_owned()
+    };
     let file = runs.join(&id).join("run.json");
     if file.is_file() {
         Ok((file, None))

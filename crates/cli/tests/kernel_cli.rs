@@ -221,8 +221,8 @@ fn a_state_directory_that_cannot_be_written_is_found_before_anything_changes() {
     let state = scratch.state().display().to_string();
     fs::create_dir(scratch.state()).unwrap();
     // Private to the process: `ip netns exec` gives each its own mount namespace.
-    let full = format!("mount -t tmpfs -o mode=700,size=16k lowlat-test {state}");
-    let read_only = format!("mount -t tmpfs -o ro lowlat-test {state}");
+    let full = format!("mount -t tmpfs -o size=16k,mode=700 lowlat-test {state}");
+    let read_only = format!("mount -t tmpfs -o ro,mode=700 lowlat-test {state}");
     for (mount, why) in [(full, "space"), (read_only, "ead-only")] {
         for args in [optimize(&[]), vec!["apply", &plan], vec!["demo"]] {
             run(&mut lab.lowlat_after(&scratch, &mount, &args)).refuses(&[&state, why]);

@@ -116,6 +116,15 @@ fn a_killed_guard_is_told_and_its_place_taken() {
 fn a_guard_that_is_stopped_is_replaced() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let plan = plan(&lab, &scratch);
+    // Before its time: another one takes its place.
+    lab.run(&scratch, &["apply", &plan, "--confirm-within", "3s"]).exits(0);
+    let early = guard(&scratch);
+    kill("STOP", early);
+    until("it is stopped", || fs::read_to_string(format!("/proc/{early}/stat")).is_ok_and(|s| s.contains(") T ")));
+    let ran = lab.run(&scratch, &["status"]);
+    assert!(ran.exits(0).err.contains("another one waits"), "{ran:#?}");
+    until("the second guard goes back", || lab.rps() == "0");
+    // After it.
     lab.run(&scratch, &["apply", &plan, "--confirm-within", "1s"]).exits(0);
     let stopped = guard(&scratch);
     kill("STOP", stopped);

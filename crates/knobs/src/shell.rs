@@ -204,4 +204,47 @@ mod tests {
             "printf '%s\\n' '4096\t1\t2' > /proc/sys/net/ipv4/tcp_rmem"
         );
     }
+
+    /// Names and values that a shell would act on, at every kind of place; nothing outside the shell can be run.
+    #[test]
+    fn no_name_and_no_value_is_a_command() {
+        let dir = std::env::temp_dir().join(format!("lowlat-shell-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        for bad in
+            ["x;:>P;", "a'b;:>P;'c", "$(:>P)", "`:>P`", "x\n:>P\n#", "\";:>P;\"", "|:>P", "&:>P&", "-e s/x/y/w P"]
+        {
+            let (iface, param, path) = (bad.to_owned(), bad.to_owned(), format!("/nonexistent/{bad}"));
+            let qdisc = State::Qdisc(lowlat_model::op::QdiscState {
+                kind: bad.into(),
+                handle: "1:".into(),
+                options_hex: String::new(),
+                summary: bad.into(),
+            });
+            let places = [
+                Locus::File { path: path.clone() },
+                Locus::Feature { iface: iface.clone(), name: bad.into() },
+                Locus::Coalesce { iface: iface.clone(), param: param.clone() },
+                Locus::Ring { iface: iface.clone(), param: param.clone() },
+                Locus::Channels { iface: iface.clone(), param: param.clone() },
+                Locus::Pause { iface: iface.clone(), param },
+                Locus::Eee { iface: iface.clone() },
+                Locus::PrivateFlag { iface: iface.clone(), name: bad.into() },
+                Locus::HwTimestamp { iface: iface.clone() },
+                Locus::Qdisc { iface: iface.clone(), parent: bad.into() },
+                Locus::IrqAffinity { iface: iface.clone(), index: 0 },
+                Locus::RouteMetric { iface, prefix: bad.into(), metric: bad.into() },
+                Locus::DropIn { path },
+            ];
+            for locus in &places {
+                for state in [&State::Text(bad.into()), &State::Text(format!("tx={bad} rx={bad}")), &qdisc] {
+                    let script = format!("# {}\n{}", comment(bad), restore(locus, state));
+                    let mut sh = std::process::Command::new("/bin/sh");
+                    sh.args(["-c", &script]).current_dir(&dir).env("PATH", "/nonexistent");
+                    sh.output().unwrap();
+                    assert!(!dir.join("P").exists(), "{script}");
+                }
+            }
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

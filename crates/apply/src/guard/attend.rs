@@ -58,6 +58,13 @@ fn works(store: &Store, ledger: &Ledger, guard: &Guard) -> bool {
     lives(store, &ledger.transaction) && Process { pid: guard.pid, start_time: guard.start_time }.runs()
 }
 
+/// Ends a guard that is there and does not do its work.
+fn end(store: &Store, transaction: &str, guard: &Guard) {
+    if lives(store, transaction) {
+        Process { pid: guard.pid, start_time: guard.start_time }.end();
+    }
+}
+
 /// Takes the place of guards that were killed, stopped or hang. Where a deadline has passed, the transaction is put back;
 /// where it has not, another guard is started for the time that is left. Every lowlat begins with it.
 pub fn attend(store: &Store, sys: &dyn Sys) -> Result<Vec<Attended>, ApplyError> {
@@ -72,6 +79,8 @@ pub fn attend(store: &Store, sys: &dyn Sys) -> Result<Vec<Attended>, ApplyError>
         match (left(&ledger, &guard, &boot), works(store, &ledger, &guard)) {
             (Some(_), true) => {}
             (Some(left_ns), false) => {
+                // Stopped by a signal, it holds its file still.
+                end(store, &transaction, &guard);
                 let failed = rearm(store, &transaction, &guard).err();
                 done.push(Attended::Rearmed { transaction, left_ns, failed });
             }
@@ -85,10 +94,8 @@ pub fn attend(store: &Store, sys: &dyn Sys) -> Result<Vec<Attended>, ApplyError>
                 if settled(store, &transaction) {
                     continue;
                 }
-                if lives(store, &transaction) {
-                    Process { pid: guard.pid, start_time: guard.start_time }.end();
-                }
-                let report = go_back(store, sys, &transaction);
+                end(store, &transaction, &guard);
+                let report = go_back(store, sys, &transaction, 2 * LOCK_PATIENCE_NS);
                 done.push(Attended::WentBack { transaction, report });
             }
         }

@@ -42,6 +42,8 @@ const READY: Duration = Duration::from_secs(5);
 /// How long a due rollback waits for another lowlat that holds the lock and is not the one that applied: a `rollback` or
 /// `confirm` is done in that time, or hangs.
 const LOCK_PATIENCE_NS: u64 = 5_000_000_000;
+/// How long the guard waits for a lock whose holder it cannot end.
+const PATIENCE_NS: u64 = 24 * 3_600_000_000_000;
 /// Tries to put back what could not be put back at once: a driver that resets its link is busy for some seconds.
 const TRIES: u32 = 10;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
@@ -188,12 +190,24 @@ pub fn rollback_unless_confirmed(
     let failed = |e: io::Error| ApplyError::Watch { why: e.to_string() };
     transaction(store, id)?;
     steadfast::be().map_err(failed)?;
-    let _alive = say_so(store, orders).map_err(failed)?;
+    let alive = say_so(store, orders).map_err(failed)?;
+    let done = wait(store, orders, answers)
+        .map_or_else(|| Ok(RollbackReport::default()), |()| go_back(store, sys, id, PATIENCE_NS));
+    if settled(store, id) {
+        // It has served; a killed guard's tells the next lowlat that there was one.
+        let _ = Dir::open(&store.journal_dir()).and_then(|d| d.remove(&file_name(id)));
+    }
+    drop(alive);
+    done
+}
+
+/// Waits until it is time to go back; `None` where it was settled before.
+fn wait(store: &Store, orders: &Orders, answers: &mut dyn FnMut() -> bool) -> Option<()> {
     let lost_after = orders.watch.as_ref().map(|w| w.lost_after_ns);
     let mut heard = boottime_ns();
     while boottime_ns() < orders.deadline_boot_ns {
-        if settled(store, id) {
-            return Ok(RollbackReport::default());
+        if settled(store, &orders.transaction) {
+            return None;
         }
         if let Some(lost_after) = lost_after {
             if answers() {
@@ -206,7 +220,7 @@ pub fn rollback_unless_confirmed(
         }
         std::thread::sleep(STEP.min(Duration::from_nanos(orders.deadline_boot_ns.saturating_sub(boottime_ns()))));
     }
-    go_back(store, sys, id)
+    Some(())
 }
 
 /// A journal that cannot be read now may be readable later, and is not one that was confirmed.
@@ -219,19 +233,27 @@ fn say_so(store: &Store, orders: &Orders) -> io::Result<std::fs::File> {
     let me = Process::this().ok_or_else(|| io::Error::other("its own start time cannot be read"))?;
     let dir = Dir::open(&store.journal_dir())?;
     let mut file = dir.open_or_create(&file_name(&orders.transaction), OFlags::RDWR)?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+    let mut tries = 0;
+    while let Err(e) = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        // Who asks whether a guard lives holds it for a moment.
+        tries += 1;
+        if e != rustix::io::Errno::WOULDBLOCK || tries > 20 {
+            return Err(e.into());
+        }
+        std::thread::sleep(STEP / 10);
+    }
     file.set_len(0)?;
     file.write_all(format!("{} {} {}\n", me.pid, me.start_time, orders.token).as_bytes())?;
     Ok(file)
 }
 
 /// Puts a transaction back, whatever stands in the way: who holds the lock is waited for or ended, what cannot be put back
-/// yet is tried again.
-fn go_back(store: &Store, sys: &dyn Sys, id: &str) -> Result<RollbackReport, ApplyError> {
+/// yet is tried again. `patience` is for a lock whose holder cannot be seen from here, in another container.
+fn go_back(store: &Store, sys: &dyn Sys, id: &str, patience: u64) -> Result<RollbackReport, ApplyError> {
     let mut tries = 0;
     loop {
         tries += 1;
-        let lock = take_over(store, id)?;
+        let lock = take_over(store, id, patience)?;
         if settled(store, id) {
             return Ok(RollbackReport::default());
         }
@@ -250,7 +272,7 @@ fn go_back(store: &Store, sys: &dyn Sys, id: &str) -> Result<RollbackReport, App
 
 /// Takes the lock. The lowlat that applied the transaction is ended where it still holds it: it is stopped, hangs, or is
 /// slower than its own deadline, and its journal says what to put back. Another lowlat gets [`LOCK_PATIENCE_NS`].
-fn take_over(store: &Store, id: &str) -> Result<lowlat_sys::store::Lock, ApplyError> {
+fn take_over(store: &Store, id: &str, patience: u64) -> Result<lowlat_sys::store::Lock, ApplyError> {
     let began = boottime_ns();
     loop {
         let error = match store.lock() {
@@ -267,7 +289,7 @@ fn take_over(store: &Store, id: &str) -> Result<lowlat_sys::store::Lock, ApplyEr
         match holder {
             Some(holder) if applier == Some(holder) => holder.end(),
             Some(holder) if waited >= LOCK_PATIENCE_NS && holder.is_this_program() => holder.end(),
-            _ if waited >= 2 * LOCK_PATIENCE_NS => return Err(error.into()),
+            _ if waited >= patience => return Err(error.into()),
             _ => {}
         }
         std::thread::sleep(STEP / 5);
