@@ -219,6 +219,7 @@ mod tests {
                 handle: "1:".into(),
                 options_hex: String::new(),
                 summary: bad.into(),
+                carries: Vec::new(),
             });
             let places = [
                 Locus::File { path: path.clone() },
