@@ -12,7 +12,7 @@ use lowlat_lab::vm::{KernelChoice, Suite, topology};
 static SUITE: Suite = Suite::new(&topology::E1000E_PAIR, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 
 /// Short rounds of counted time: it repeats, so few samples show much.
-const SHORT: &str = "--cpu 1 --duration 200ms --pairs 8 --round 50ms --load 0 --json";
+const SHORT: &str = "--cpu 1 --duration 200ms --pairs 24 --round 25ms --worth 10%,1us --load 0 --json";
 
 #[test]
 fn planted_coalescing_is_found_and_fixed() {
@@ -29,7 +29,7 @@ fn planted_coalescing_is_found_and_fixed() {
         let found = found["findings"].as_array().unwrap().iter().find(|f| f["rule"] == "interrupt-coalescing").cloned();
         assert_eq!(found.as_ref().map(|f| f["severity"].clone()), Some("critical".into()), "{found:#?}");
 
-        let run = node.lowlat(&format!("optimize --iface eth0 --target {far} --goal 200us --cpu 1 --duration 200ms --pairs 8 --round 60ms --load 0 --engines none --json"));
+        let run = node.lowlat(&format!("optimize --iface eth0 --target {far} --goal 200us --cpu 1 --duration 200ms --pairs 24 --round 25ms --worth 10%,1us --load 0 --engines none --json"));
         let run = run.exits(0).json();
         let step = steps(&run, "nic.coalesce.rx-usecs").pop().cloned().unwrap();
         assert_eq!((&step["verdict"], &step["kept"]), (&"better".into(), &true.into()), "{step:#}");

@@ -164,7 +164,7 @@ fn main_job(release: &str, round: &str) {
     // Beside other traffic each answer is held back; alone, the emulated timers let every second one pass at once.
     node.beside("ping -q -i 0.0004 10.77.0.1");
     let ask = format!(
-        "optimize --iface eth0 --target {far} --goal 250us --cpu {NEAR_CPU} --duration 600ms --pairs 8 --round {round} --load 0 --engines none --json"
+        "optimize --iface eth0 --target {far} --goal 250us --cpu {NEAR_CPU} --duration 600ms --pairs 24 --round {round} --worth 10%,1us --load 0 --engines none --json"
     );
     let run = node.lowlat(&ask).json();
     let step = steps(&run, "nic.coalesce.rx-usecs").pop().cloned().unwrap();

@@ -259,7 +259,15 @@ fn the_labels_are_symmetric() {
             (path.round(NONE), path.round(faster(0.1)))
         })
         .collect();
-    let options = Options { least_pairs: 8, most_pairs: 8, goals: vec![0.999, 1.0], ..Options::default() };
+    // Harm has a margin of what is worth having, and gain has none: without a margin both are the same bets.
+    let options = Options {
+        least_pairs: 8,
+        most_pairs: 8,
+        goals: vec![0.999, 1.0],
+        worth_ratio: 0.0,
+        worth_floor_ns: 0,
+        ..Options::default()
+    };
     let judge = |turn: bool| {
         let mut test = Test::new(("a", "b"), options.clone());
         for (a, b) in rounds.clone() {
@@ -271,4 +279,19 @@ fn the_labels_are_symmetric() {
     let (one, other) = (judge(false), judge(true));
     assert!((one.e_better - other.e_worse).abs() < 1e-9 * one.e_better, "{one:?} {other:?}");
     assert!((one.e_worse - other.e_better).abs() < 1e-9 * one.e_better, "{one:?} {other:?}");
+}
+
+/// A loss smaller than what is worth having is no harm, however surely it is there.
+#[test]
+fn a_loss_that_is_not_worth_mending_is_no_harm() {
+    let pairs = |worth_ratio: f64| {
+        let mut test = Test::new(("a", "b"), Options { worth_ratio, worth_floor_ns: 0, ..Options::default() });
+        for _ in 0..60 {
+            let round = |ns: u64| Round { samples_ns: vec![ns; 2_000], ..Round::default() };
+            test.push(round(100_000), round(103_000));
+        }
+        test.comparison().sequential.unwrap().stopped
+    };
+    assert_eq!(pairs(0.01), Stopped::Worse);
+    assert_ne!(pairs(0.10), Stopped::Worse);
 }

@@ -163,7 +163,7 @@ impl Ran {
 }
 
 /// Longest that any command here may take; one that hangs is killed and fails its test.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Runs a command to its end.
 #[track_caller]

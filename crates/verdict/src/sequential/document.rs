@@ -49,7 +49,7 @@ impl Test {
             stopped,
             alpha: options.alpha,
             e_better: self.wealth(Side::Below),
-            e_worse: self.wealth(Side::Above),
+            e_worse: self.harm(),
             worth_ratio: options.worth_ratio,
             worth_ns,
             a_lost: self.loss.a.0,

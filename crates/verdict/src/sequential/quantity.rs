@@ -72,6 +72,11 @@ impl Quantity {
         }
     }
 
+    /// Whether a round does not bear the quantile.
+    pub(super) fn is_grouped(&self) -> bool {
+        self.grouped.is_some()
+    }
+
     /// The differences of the logarithm, per pair or group: what the interval is made of.
     pub(super) fn logs(&self) -> &Stream {
         self.grouped.as_ref().map_or(&self.bets, |g| &g.ends)

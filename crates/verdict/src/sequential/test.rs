@@ -57,7 +57,8 @@ impl Sorted {
 ///
 /// Push pairs of rounds, each in the order that the next of the [`super::Coins`] says, until it says stop:
 ///
-/// - **worse**: the average wealth of the bets that the quantities rise reaches `1 / (1 − confidence)`. So harm is shown
+/// - **worse**: the average wealth of the bets that the quantities rise, by more than what is worth having, reaches
+///   `1 / (1 − confidence)`. So harm is shown
 ///   falsely in at most 5 % of tests. Where another quantity is better, it is a trade, and worse.
 /// - **excluded**: in every latency quantile that is judged the interval lies above an improvement of the smallest size worth
 ///   having, and A's losses hold nothing that B might mend.
@@ -181,13 +182,28 @@ impl Test {
         }
     }
 
+    /// Weight and wealth of the bets that each quantity rises, by more than what is worth having: a loss that small is no
+    /// harm, as a gain that small is no gain. What a round does not bear is bet on by counts, which have no such margin.
+    fn harms(&self) -> impl Iterator<Item = (f64, f64)> {
+        let quantiles = self.quantities.iter().filter(|q| q.weight > 0.0).map(|q| {
+            let margin = if q.is_grouped() { 0.0 } else { self.worth(q) };
+            (q.weight, q.bets.wealth(margin, Side::Above))
+        });
+        quantiles.chain([(self.loss.weight, self.loss.bets.wealth(0.0, Side::Above))])
+    }
+
+    /// The average wealth of the bets on harm.
+    pub(super) fn harm(&self) -> f64 {
+        if self.pairs == 0 { 1.0 } else { self.harms().map(|(weight, wealth)| weight * wealth).sum() }
+    }
+
     fn decide(&self) -> Option<Stopped> {
         let options = &self.options;
         if self.pairs < options.least_pairs {
             return None;
         }
         let target = 1.0 / options.alpha;
-        if self.wealth(Side::Above) >= 1.0 / (1.0 - options.confidence) {
+        if self.harm() >= 1.0 / (1.0 - options.confidence) {
             return Some(Stopped::Worse);
         }
         if self.is_excluded() {
@@ -205,12 +221,12 @@ impl Test {
         let left = options.most_pairs - self.pairs;
         let foreseen: f64 = self.judged().map(|(weight, bets)| weight * bets.foreseen(left)).sum();
         // What may be harm is followed until it is shown or gone: that is worth telling.
-        (foreseen < target && self.wealth(Side::Above) < FOLLOWED).then_some(Stopped::Futile)
+        (foreseen < target && self.harm() < FOLLOWED).then_some(Stopped::Futile)
     }
 
     /// Whether some quantity may be harmed; see [`LEANS`].
     pub(super) fn leans_to_harm(&self) -> bool {
-        self.judged().any(|(_, bets)| bets.wealth(0.0, Side::Above) >= LEANS)
+        self.harms().any(|(_, wealth)| wealth >= LEANS)
     }
 
     /// Whether some quantity's interval lies below 0 and is not within what is not worth having.

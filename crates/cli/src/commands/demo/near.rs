@@ -63,10 +63,12 @@ fn job(goals: Vec<Goal>) -> Result<Job, Failure> {
         reach: Scope::Host,
         // Time is counted in instructions and repeats to some percent, so few samples show much.
         limits: Limits {
-            most_pairs: 40,
-            round_ns: 30_000_000,
+            most_pairs: 24,
+            round_ns: 20_000_000,
             headline_ns: 300_000_000,
             load_streams: 1,
+            // What an interrupt more costs in instructions says nothing about a real host.
+            worth_ratio: 0.1,
             seed: crate::ab::seed(),
             ..Limits::default()
         },
