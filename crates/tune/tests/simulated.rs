@@ -137,9 +137,10 @@ fn a_kill_at_any_point_is_undone_from_the_disk() {
     let limits = lowlat_tune::Limits { most_pairs: 8, headline_ns: 200_000_000, ..limits(9) };
     let whole = host(&["good", "nothing", "other"]);
     run(&whole, ordinary, &plan, &limits).unwrap();
+    let spent = whole.0.borrow().spent;
     let mut cut = 0;
-    // A journal line is some 300 bytes, so these steps fall before, within and after lines and writes.
-    for budget in (1..60_000).step_by(611) {
+    // Some fifty moments over the whole run, before, within and after journal lines and writes.
+    for budget in (1..spent).step_by(spent / 50 + 1) {
         let host = host(&["good", "nothing", "other"]);
         host.0.borrow_mut().budget = Some(budget);
         cut += u32::from(run(&host, ordinary, &plan, &limits).is_err());

@@ -39,7 +39,9 @@ pub(crate) enum Event {
 pub(crate) struct Machine {
     pub(crate) settings: BTreeMap<String, String>,
     files: BTreeMap<String, Vec<u8>>,
-    /// Host writes and journal bytes until the power is cut.
+    /// Host writes and journal bytes so far.
+    pub(crate) spent: usize,
+    /// The same until the power is cut.
     pub(crate) budget: Option<usize>,
     pub(crate) refuse: Option<String>,
     pub(crate) events: BTreeMap<String, Event>,
@@ -51,6 +53,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     fn spend(&mut self, n: usize) -> usize {
+        self.spent += n;
         let Some(left) = &mut self.budget else { return n };
         let take = n.min(*left);
         *left -= take;
