@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lowlat_model::Facts;
 use lowlat_model::settings::differences;
