@@ -630,7 +630,7 @@ pub struct OptimizeArgs {
     /// Chance, over the whole run, that a step without an effect is kept.
     #[arg(long, value_parser = false_keep, default_value = "5%", value_name = "SHARE")]
     pub false_keep: f64,
-    /// Ping-pong part of one round; longer where the path is so slow that it would hold fewer than 40 probes.
+    /// Ping-pong part of one round; longer where the path is so slow that it would hold fewer than 24 probes.
     #[arg(long, value_parser = round, default_value = "50ms", value_name = "TIME")]
     pub round: u64,
     /// Also try this setting, beside those that the findings ask for; may be given several times.

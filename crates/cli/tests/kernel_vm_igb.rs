@@ -26,7 +26,7 @@ fn a_fault_of_one_end_that_shows_in_p99_is_found_and_fixed() {
         let (p50, p99) = (number(&spread, "/rtt/p50_ns"), number(&spread, "/rtt/p99_ns"));
         assert!(p99 >= 4.0 * p50, "the fault hides from the median: P50 {p50}, P99 {p99}");
         let ask = format!(
-            "optimize --iface eth0 --target {far} --goal 200us --cpu {NEAR_CPU} --duration 1300ms --pairs 24 --round 60ms --worth 10%,1us --load 0 --engines none --json"
+            "optimize --iface eth0 --target {far} --goal 200us --cpu {NEAR_CPU} --duration 1300ms --pairs 16 --round 60ms --worth 10%,1us --load 0 --engines none --json"
         );
         let run = node.lowlat(&ask);
         let run = run.json();

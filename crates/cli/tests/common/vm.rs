@@ -175,7 +175,16 @@ pub fn boot(topology: &'static Topology, choice: KernelChoice, program: &Path, s
     let mut guest = Guest::new(topology, prelude(&program) + script, results.path());
     guest.time_limit = Duration::from_secs(540);
     guest.icount = false;
-    let outcome = lab.run(&guest).unwrap_or_else(|e| panic!("{e}"));
+    let outcome = lab.run(&guest).or_else(|e| {
+        // QEMU 10's parallel TCG now and then ends by an assertion of its own (iotlb_to_section in system/physmem.c): the
+        // guest did nothing to it, and the next start is another draw. A second time is a failure.
+        if !e.to_string().contains("iotlb_to_section") {
+            return Err(e);
+        }
+        eprintln!("{}: {e}; started again", topology.name);
+        lab.run(&guest)
+    });
+    let outcome = outcome.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(outcome.exit_code, 0, "{}", outcome.console);
     fs::write(results.path().join("console"), &outcome.console).unwrap();
     let (wall, restarted) = (outcome.wall.as_secs_f64(), outcome.restarted());
