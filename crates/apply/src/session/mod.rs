@@ -396,10 +396,18 @@ impl<W: Writer> Session<W> {
         let mut again = Vec::new();
         self.locate(sys);
         let standing: Vec<Standing> = self.log.ledger.standing.iter().filter(|s| which(s)).cloned().collect();
+        // A table that spreads over more queues than there are now is refused by the driver. It goes back with the channels.
+        let channels: Vec<&str> = (self.log.ledger.standing.iter())
+            .filter(|s| !s.is_guard() && matches!(s.op.locus, Locus::Channels { .. }))
+            .filter_map(|s| s.op.locus.iface())
+            .collect();
+        let of_other_queues = |s: &Standing| {
+            matches!(s.op.locus, Locus::Rss { .. }) && s.op.locus.iface().is_some_and(|i| channels.contains(&i))
+        };
         // Only the newest write on a place says what should be there now.
         let newest = |(n, s): &(usize, &Standing)| {
             let later = standing[n + 1..].iter().any(|later| later.op.locus == s.op.locus);
-            !later && s.holder.is_none() && matches!(s.at, None | Some(Whereabouts::Here(_)))
+            !later && !of_other_queues(s) && s.holder.is_none() && matches!(s.at, None | Some(Whereabouts::Here(_)))
         };
         let newest: Vec<&Standing> = standing.iter().enumerate().filter(newest).map(|(_, s)| s).collect();
         for run in newest.chunk_by(|a, b| together(&a.op.locus, &b.op.locus)) {
