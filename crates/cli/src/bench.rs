@@ -53,6 +53,7 @@ impl Bench for LiveBench<'_> {
             duration_ns: ask.ping_pong_ns,
             planned_ns: ask.planned_ns,
             median_ns: ask.median_ns,
+            timeout_ns: ask.timeout_ns,
             source_port: ask.source_port,
             ..Ask::new(self.path, engine)
         };

@@ -52,6 +52,9 @@ pub struct Ask<'a> {
     /// In a round of an A/B test: the median that the rate of the plan is derived from, ns, the same in both rounds of a
     /// pair; `None` derives it from the round itself.
     pub median_ns: Option<u64>,
+    /// In a round of an A/B test: an answer later than this counts as lost, ns; `None` for the timeout of the path. It may
+    /// only be shorter.
+    pub timeout_ns: Option<u64>,
     /// In a round of an A/B test: source port of the flow; 0 lets the kernel choose.
     pub source_port: u16,
     /// Bulk TCP streams beside the probe.
@@ -72,6 +75,7 @@ impl<'a> Ask<'a> {
             warmup_ns: None,
             planned_ns: 0,
             median_ns: None,
+            timeout_ns: None,
             source_port: 0,
             load_streams: 0,
             rt: None,
@@ -89,7 +93,7 @@ impl<'a> Ask<'a> {
             count: self.count,
             duration_ns: Some(self.duration_ns),
             size: self.path.size,
-            timeout_ns: self.path.timeout_ns,
+            timeout_ns: self.timeout_ns.unwrap_or(u64::MAX).min(self.path.timeout_ns),
             cpu: self.path.placed.as_ref().and_then(|p| p.near.cpu).or(self.path.cpu),
             rt_priority: self.rt,
             stamps: self.path.stamps,
@@ -341,7 +345,7 @@ fn open<'a>(
     engine: &'a mut dyn Engine,
     peer: &'a mut dyn Peer,
 ) -> Result<Session<'a>, Failure> {
-    let session = Session::open_unless(engine, peer, spec.size, spec.timeout_ns, signals::stop())
+    let session = Session::open_unless(engine, peer, spec.size, ask.path.timeout_ns, signals::stop())
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
     // From here on a signal ends the round, and what was measured so far is told.
     signals::at_stake();

@@ -8,6 +8,7 @@ mod common;
 use common::LOWLAT;
 use common::guest::*;
 use lowlat_lab::vm::{KernelChoice, Suite, topology};
+use serde_json::Value;
 
 static SUITE: Suite = Suite::new(&topology::E1000E_PAIR, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 
@@ -238,18 +239,17 @@ fn busy_polling_is_proposed_and_gains_half() {
         sh("sysctl -qw net.core.busy_read=0");
         // QEMU hands packets over in a thread of the host, which others may keep waiting: that hides a gain, and makes none.
         let mut told = Vec::new();
-        for _ in 0..3 {
-            let run = node.lowlat(&format!("optimize --iface eth0 --target {far} --goal 50us {SHORT} --engines none"));
-            let run = run.exits(1).json();
+        let halved = (0..3).any(|_| {
+            let said = node.lowlat(&format!("optimize --iface eth0 --target {far} --goal 50us {SHORT} --engines none"));
+            let run = said.exits(1).json();
             let step = steps(&run, "sysctl.net.core.busy_read").pop().cloned().unwrap();
-            assert_eq!((&step["verdict"], &step["kept"]), (&"better".into(), &true.into()), "{step:#}");
             node.lowlat("rollback").exits(0);
-            told.push((number(&run, "/baseline/rtt/p50_ns"), number(&run, "/result/rtt/p50_ns")));
-            if told.last().is_some_and(|(before, after)| *before >= 1.5 * after) {
-                break;
-            }
-        }
+            let p50 = ["/baseline/rtt/p50_ns", "/result/rtt/p50_ns"].map(|at| run.pointer(at).and_then(Value::as_f64));
+            told.push(format!("P50 {p50:?}\n{}", said.err));
+            let halved = matches!(p50, [Some(before), Some(after)] if before >= 1.5 * after);
+            step["verdict"] == "better" && step["kept"] == true && halved
+        });
         sh("for i in $(sed -n 's/^ *\\([0-9]*\\):.*eth[01].*/\\1/p' /proc/interrupts); do echo 0-1 > /proc/irq/$i/smp_affinity_list; done");
-        assert!(told.iter().any(|(before, after)| *before >= 1.5 * after), "P50 {told:?}");
+        assert!(halved, "{}", told.join("\n"));
     });
 }

@@ -166,6 +166,9 @@ pub struct Sequential {
     pub worth_ratio: f64,
     /// The same in ns; the larger of the two counts.
     pub worth_ns: u64,
+    /// When a probe counted as lost, ns, where that is earlier than the timeout of the path.
+    #[serde(default)]
+    pub timeout_ns: Option<u64>,
     /// Probes lost without the change, ping-pong and planned together.
     #[serde(default)]
     pub a_lost: u64,

@@ -21,6 +21,8 @@ pub struct RoundAsk {
     /// The median that the rate of the plan is derived from, ns; `None` derives it from the round itself. Rounds that are
     /// compared have one rate.
     pub median_ns: Option<u64>,
+    /// An answer later than this counts as lost, ns; `None` for the timeout of the path.
+    pub timeout_ns: Option<u64>,
     /// Source port of the flow; 0 lets the kernel choose. Both rounds of a pair use the same.
     pub source_port: u16,
 }

@@ -55,8 +55,14 @@ pub fn side_by_side(
                 continue;
             }
             let engine = Some(results[i].engine.clone());
-            match bench.round(&RoundAsk { engine, ping_pong_ns, planned_ns: ping_pong_ns / 2, median_ns, source_port })
-            {
+            match bench.round(&RoundAsk {
+                engine,
+                ping_pong_ns,
+                planned_ns: ping_pong_ns / 2,
+                median_ns,
+                source_port,
+                timeout_ns: None,
+            }) {
                 Ok(round) => rounds[i].push(Round { is_b: true, ..round }),
                 Err(why) => results[i].why_not = Some(why.to_string()),
             }

@@ -2,6 +2,11 @@
 
 /// Longest round of ping-pong, ns. Half a second of a pair on each side is the most that one look may cost.
 const LONGEST_ROUND_NS: u64 = 500_000_000;
+/// Shortest timeout of a probe in a step's trial, ns. A lost probe costs its timeout, and a tenth of a round's probes may be
+/// lost on the very path that is to be mended: at the second of a measurement, the demo's trials mostly waited.
+const LEAST_TIMEOUT_NS: u64 = 50_000_000;
+/// The same in medians of the path. An answer as late as that ranks with the lost ones in every quantile that is judged.
+const TIMEOUT_MEDIANS: u64 = 20;
 /// Probes a round should hold, so that it bears its median (20 samples) with some to spare.
 const PROBES_A_ROUND: u64 = 24;
 
@@ -53,6 +58,11 @@ impl Limits {
         let wanted = median_ns.unwrap_or(0).saturating_mul(PROBES_A_ROUND);
         self.round_ns.max(wanted.min(LONGEST_ROUND_NS))
     }
+
+    /// When a probe of a step's trial counts as lost on a path with this median, ns.
+    pub(crate) fn timeout_for(median_ns: Option<u64>) -> u64 {
+        median_ns.unwrap_or(0).saturating_mul(TIMEOUT_MEDIANS).max(LEAST_TIMEOUT_NS)
+    }
 }
 
 #[cfg(test)]
@@ -66,5 +76,12 @@ mod tests {
         assert_eq!(limits.round_for(Some(2_800_000)), 67_200_000);
         assert_eq!(limits.round_for(Some(90_000_000)), LONGEST_ROUND_NS);
         assert_eq!(limits.round_for(None), 50_000_000);
+    }
+
+    #[test]
+    fn a_lost_probe_is_waited_for_no_longer_than_an_answer_could_matter() {
+        assert_eq!(Limits::timeout_for(None), LEAST_TIMEOUT_NS);
+        assert_eq!(Limits::timeout_for(Some(60_000)), LEAST_TIMEOUT_NS);
+        assert_eq!(Limits::timeout_for(Some(40_000_000)), 800_000_000);
     }
 }

@@ -124,7 +124,14 @@ impl<W: Writer> Rig<'_, W> {
     /// A round of the length that the path needs, with probes on a plan beside the ping-pong ones.
     pub(crate) fn ask(&self) -> RoundAsk {
         let ping_pong_ns = self.limits.round_for(self.median_ns);
-        RoundAsk { ping_pong_ns, planned_ns: ping_pong_ns / 2, median_ns: self.median_ns, ..RoundAsk::default() }
+        RoundAsk {
+            ping_pong_ns,
+            planned_ns: ping_pong_ns / 2,
+            median_ns: self.median_ns,
+            // The slower of the two that are known: a step tried again is compared with what was there before it.
+            timeout_ns: Some(Limits::timeout_for(self.first_median_ns.max(self.median_ns))),
+            ..RoundAsk::default()
+        }
     }
 
     /// A trial of a step at this level.
@@ -151,6 +158,7 @@ impl<W: Writer> Rig<'_, W> {
             most_pairs: trial.most_pairs,
             seed,
             goals: self.limits.goals.clone(),
+            timeout_ns: trial.ask.timeout_ns,
             ..Options::default()
         };
         let started = self.bench.now_ns();

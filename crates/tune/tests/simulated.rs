@@ -68,6 +68,24 @@ fn a_run_without_an_effect_keeps_and_claims_nothing() {
     assert_eq!((kept, claims), (0, 0));
 }
 
+/// As [`ordinary`], with one probe in 300 lost.
+fn lossy(s: &Settings, random: &mut Random) -> (f64, f64) {
+    if random.unit() < 1.0 / 300.0 { (f64::INFINITY, f64::INFINITY) } else { ordinary(s, random) }
+}
+
+#[test]
+fn what_a_path_loses_costs_a_trial_no_second_each() {
+    let host = host(&["good"]);
+    let tuned = run(&host, lossy, &plan(vec![step("good")]), &limits(9)).unwrap();
+    let good = &tuned.steps[0];
+    let test = good.comparison.as_ref().unwrap().sequential.as_ref().unwrap();
+    assert!(good.kept && test.a_lost + test.b_lost > 10, "{test:?}");
+    // Two rounds of 50 and 25 ms a pair, and at most 50 ms for what was lost last in each: the path's second would be
+    // waited for in nearly every one of them.
+    assert!(good.took_ns <= u64::from(test.pairs) * 300_000_000, "{} ns for {} pairs", good.took_ns, test.pairs);
+    assert!(good.note.contains("lost or over 50 ms"), "{}", good.note);
+}
+
 /// Every second answer is held back by 200 µs, but only where probes are spread in time.
 fn hidden(s: &Settings, random: &mut Random) -> (f64, f64) {
     let held = if on(s, "deferral") || random.unit() < 0.5 { 0.0 } else { 200_000.0 };

@@ -69,11 +69,12 @@ fn smallest_detectable(ns: Option<u64>) -> String {
 }
 
 fn loss(test: &Sequential) -> String {
-    loss_change((test.a_lost, test.a_sent), (test.b_lost, test.b_sent))
+    let what = test.timeout_ns.map_or("loss".to_owned(), |ns| format!("lost or over {} ms", ns / 1_000_000));
+    loss_change(&what, (test.a_lost, test.a_sent), (test.b_lost, test.b_sent))
 }
 
 /// `loss 0 → 0.06 %`, of `(lost, sent)`.
-fn loss_change(a: (u64, u64), b: (u64, u64)) -> String {
+fn loss_change(what: &str, a: (u64, u64), b: (u64, u64)) -> String {
     let share = |(lost, sent): (u64, u64)| match (lost, sent) {
         (0, _) | (_, 0) => "0".to_owned(),
         _ => {
@@ -84,7 +85,7 @@ fn loss_change(a: (u64, u64), b: (u64, u64)) -> String {
             format!("{percent:.decimals$}")
         }
     };
-    format!("loss {} → {} %", share(a), share(b))
+    format!("{what} {} → {} %", share(a), share(b))
 }
 
 /// What is not shown of a quantile beside one that is: `P99 not shown to change [−4.1, +6.0] %`.
@@ -138,7 +139,7 @@ pub(crate) fn words(
         parts.push(format!("{} not judged: too few samples, or it falls among the lost", name(tail.q)));
     }
     if losses.a.0 != losses.b.0 {
-        parts.push(loss_change(losses.a, losses.b));
+        parts.push(loss_change("loss", losses.a, losses.b));
     }
     parts.join("; ")
 }
@@ -253,8 +254,8 @@ mod tests {
 
     #[test]
     fn losses_are_shares_with_two_digits() {
-        assert_eq!(loss_change((0, 8_022), (10, 17_491)), "loss 0 → 0.057 %");
-        assert_eq!(loss_change((1, 3), (100, 100)), "loss 33 → 100 %");
-        assert_eq!(loss_change((3, 1_000_000), (0, 0)), "loss 0.00030 → 0 %");
+        assert_eq!(loss_change("loss", (0, 8_022), (10, 17_491)), "loss 0 → 0.057 %");
+        assert_eq!(loss_change("lost or over 50 ms", (1, 3), (100, 100)), "lost or over 50 ms 33 → 100 %");
+        assert_eq!(loss_change("loss", (3, 1_000_000), (0, 0)), "loss 0.00030 → 0 %");
     }
 }

@@ -22,6 +22,7 @@ pub(crate) use status::status;
 pub(crate) use sweep::sweep;
 
 use lowlat_model::stored::StoredRun;
+use lowlat_model::verdict::{Clock, QuantileDifference};
 
 use crate::page::Section;
 
@@ -29,6 +30,15 @@ use crate::page::Section;
 pub(crate) fn name_of(q: f64) -> String {
     let text = format!("{:.4}", q * 100.0);
     format!("P{}", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// `P99`, `planned P99`.
+pub(crate) fn quantile_of(q: &QuantileDifference) -> String {
+    let name = name_of(q.q);
+    match q.from {
+        Clock::Send => name,
+        Clock::Planned => format!("planned {name}"),
+    }
 }
 
 /// A stored document laid out, with its title.

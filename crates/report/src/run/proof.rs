@@ -2,7 +2,7 @@
 
 use lowlat_model::document::RunDocument;
 use lowlat_model::tune::{Placed, Placement};
-use lowlat_model::verdict::Comparison;
+use lowlat_model::verdict::{Comparison, QuantileDifference};
 use lowlat_model::{GoalResult, PathLink, PathRole};
 
 use crate::figures::{change, line, seconds, time, verdict};
@@ -136,10 +136,10 @@ pub(super) fn headline(d: &RunDocument) -> Option<Section> {
 }
 
 fn rows(name: &str, test: &Comparison) -> Vec<Vec<String>> {
-    let row = |q: &lowlat_model::verdict::QuantileDifference| {
+    let row = |q: &QuantileDifference| {
         vec![
             name.to_owned(),
-            crate::other::name_of(q.q),
+            crate::other::quantile_of(q),
             time(q.a_ns),
             time(q.b_ns),
             change(q.change_ratio, q.change_low, q.change_high),

@@ -148,7 +148,7 @@ fn place() -> Place<'static> {
     Place { netns: NETNS, boot_id: "boot", netns_exists: &Unknown }
 }
 
-/// How the path's round trips come about.
+/// How the path's round trips come about: ping-pong and planned, ns; infinite for a lost probe.
 pub(crate) type Path = fn(&BTreeMap<String, String>, &mut Random) -> (f64, f64);
 
 /// A path whose ping-pong and planned round trips, ns, are a function of the settings, with drifting noise on top.
@@ -169,9 +169,9 @@ impl SimBench {
         Self { host: host.clone(), path, random, drift: 0.0, now_ns: 0, resets_seen: 0, load: 0, rounds: 0 }
     }
 
-    fn samples(&mut self, duration_ns: u64, planned: bool) -> Vec<u64> {
+    fn samples(&mut self, duration_ns: u64, timeout_ns: u64, planned: bool) -> Vec<u64> {
         let mut all = Vec::new();
-        let mut spent = 0;
+        let (mut spent, mut waited) = (0, 0);
         // A slow drift that both rounds of a pair share for the most part.
         self.drift = 0.95 * self.drift + 0.02 * self.random.normal();
         // At most as many as a real round keeps apart; more would only cost the test its time.
@@ -181,12 +181,18 @@ impl SimBench {
             let base = if planned { from_plan } else { ping_pong };
             let jitter =
                 0.03 * self.random.normal() + if self.random.unit() < 0.003 { self.random.exponential() } else { 0.0 };
+            if base.is_infinite() {
+                all.push(LOST);
+                spent += timeout_ns;
+                waited = spent.saturating_sub(duration_ns);
+                continue;
+            }
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
             let ns = (base * f64::exp(self.drift + jitter)) as u64;
             all.push(ns);
             spent += ns;
         }
-        self.now_ns += duration_ns;
+        self.now_ns += duration_ns + waited;
         all
     }
 }
@@ -194,8 +200,9 @@ impl SimBench {
 impl Bench for SimBench {
     fn round(&mut self, ask: &RoundAsk) -> Result<Round, BenchError> {
         self.rounds += 1;
-        let samples_ns = self.samples(ask.ping_pong_ns, false);
-        let planned_ns = if ask.planned_ns > 0 { self.samples(ask.planned_ns, true) } else { Vec::new() };
+        let timeout_ns = ask.timeout_ns.unwrap_or(1_000_000_000);
+        let samples_ns = self.samples(ask.ping_pong_ns, timeout_ns, false);
+        let planned_ns = if ask.planned_ns > 0 { self.samples(ask.planned_ns, timeout_ns, true) } else { Vec::new() };
         let flow = Flow { source_port: Some(ask.source_port), ..Flow::default() };
         Ok(Round { is_b: false, samples_ns, planned_ns, flow })
     }

@@ -52,6 +52,7 @@ impl Test {
             e_worse: self.harm(),
             worth_ratio: options.worth_ratio,
             worth_ns,
+            timeout_ns: options.timeout_ns,
             a_lost: self.loss.a.0,
             a_sent: self.loss.a.1,
             b_lost: self.loss.b.0,

@@ -52,6 +52,8 @@ pub struct Options {
     pub seed: u64,
     /// Quantiles that are judged besides P50 and P99: those of goals. 1 is the slowest round trip of a round.
     pub goals: Vec<f64>,
+    /// Where rounds give a probe up earlier than the path's own timeout: when, ns. What is lost is then lost or later.
+    pub timeout_ns: Option<u64>,
 }
 
 impl Default for Options {
@@ -65,6 +67,7 @@ impl Default for Options {
             confidence: 0.95,
             seed: 0,
             goals: Vec::new(),
+            timeout_ns: None,
         }
     }
 }
