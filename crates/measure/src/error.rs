@@ -23,14 +23,14 @@ pub enum MeasureError {
     Engine(#[from] EngineError),
     /// Nothing answered.
     #[error(
-        "measure: no answer to {tries} {peer} probes within {waited_ms} ms each; see that {}, and that no firewall is between", far_end(.peer)
+        "measure: no answer to {tries} {peer} probes within {waited_ms} ms; see that {}, and that no firewall is between", far_end(.peer)
     )]
     Silent {
         /// Far-end protocol.
         peer: &'static str,
         /// Probes sent.
         tries: u32,
-        /// Wait for each.
+        /// Wait for all of them together, ms.
         waited_ms: u64,
     },
     /// Something answered, in another language.

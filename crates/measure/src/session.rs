@@ -19,8 +19,17 @@ const STAMP_PROBES: u64 = 32;
 /// Times that this is tried. The kernel switches its receive stamps on from a work queue (`net_enable_timestamp` in
 /// net/core/dev.c), so packets of the first moments have none.
 const STAMP_ROUNDS: u32 = 4;
-/// Probes of the greeting.
-const GREETINGS: u32 = 5;
+/// Probes of the greeting. The first waits a sixteenth of the timeout and each next one twice as long, up to the timeout:
+/// a round that is opened on a lossy path would else wait a whole timeout for each greeting that is lost, and all of them
+/// together wait 4.9 timeouts, as long as five full ones.
+const GREETINGS: u32 = 8;
+/// Doublings before a greeting waits the whole timeout.
+const GREETING_DOUBLES: u32 = 4;
+
+/// How long greeting `n` (from 1) is waited for, ns.
+fn greeting_wait(n: u32, timeout_ns: u64) -> u64 {
+    timeout_ns >> GREETING_DOUBLES.saturating_sub(n - 1)
+}
 
 /// Where a run gets the time that the engine does not tell: at its start only, and the two clocks' difference.
 pub(crate) trait Clocks {
@@ -76,7 +85,8 @@ impl std::fmt::Debug for Session<'_> {
 }
 
 impl<'a> Session<'a> {
-    /// Frames, shakes hands, and sends up to five probes of `size` bytes until one is answered within `timeout_ns`.
+    /// Frames, shakes hands, and sends up to eight probes of `size` bytes until one is answered: the first is waited for
+    /// a sixteenth of `timeout_ns`, each next one twice as long, up to the whole.
     ///
     /// Silence and answers in another language are told apart ([`MeasureError::Silent`], [`MeasureError::Nonsense`]).
     pub fn open(
@@ -148,7 +158,7 @@ impl<'a> Session<'a> {
             let seq = self.next_seq;
             self.next_seq += 1;
             self.peer.encode(seq, now, &mut self.message);
-            let until = self.engine.send(&self.message)?.saturating_add(timeout_ns);
+            let until = self.engine.send(&self.message)?.saturating_add(greeting_wait(tries, timeout_ns));
             loop {
                 // In short waits, so that the flag is looked at.
                 let short = until.min(now.saturating_add(PATIENCE_NS));
@@ -183,7 +193,11 @@ impl<'a> Session<'a> {
                 return Err(MeasureError::Nonsense { peer: self.peer.name(), answers, why });
             }
         }
-        Err(MeasureError::Silent { peer: self.peer.name(), tries: GREETINGS, waited_ms: timeout_ns / 1_000_000 })
+        Err(MeasureError::Silent {
+            peer: self.peer.name(),
+            tries: GREETINGS,
+            waited_ms: (1..=GREETINGS).map(|n| greeting_wait(n, timeout_ns)).sum::<u64>() / 1_000_000,
+        })
     }
 
     /// Measures once. Rounds of one session follow each other on the same flow, with sequence numbers that go on, so

@@ -222,10 +222,10 @@ fn beyond_what_is_kept_the_figures_go_on() {
 fn silence_and_nonsense_are_told_apart() {
     let spec = Spec::default();
     let silent = simulate(&mut SimEngine::new(Path { loss: 1.0, ..Path::default() }), &spec, None, &mut |_| {});
-    assert!(matches!(silent, Err(MeasureError::Silent { tries: 5, .. })), "{silent:?}");
+    assert!(matches!(silent, Err(MeasureError::Silent { tries: 8, waited_ms: 4_937, .. })), "{silent:?}");
     let nonsense =
         simulate(&mut SimEngine::new(Path { loss: 1.0, foreign: 1.0, ..Path::default() }), &spec, None, &mut |_| {});
-    assert!(matches!(nonsense, Err(MeasureError::Nonsense { answers: 5, .. })), "{nonsense:?}");
+    assert!(matches!(nonsense, Err(MeasureError::Nonsense { answers: 8, .. })), "{nonsense:?}");
 }
 
 #[test]

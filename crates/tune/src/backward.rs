@@ -7,7 +7,7 @@ use lowlat_model::verdict::Stopped;
 use crate::TuneError;
 use crate::alternate::Halt;
 use crate::steps::Tried;
-use crate::trial::{Bundle, Rig, stopped};
+use crate::trial::{Bundle, HARM, Rig, Trial, stopped};
 
 /// Takes each kept step out and in again beside the others. A step goes when its harm is shown, or when a gain worth
 /// having is excluded; where the test runs out of pairs undecided it stays, since it was shown to help once.
@@ -26,6 +26,8 @@ pub(crate) fn backward<W: Writer>(
     if results.len() < 2 {
         return Ok(());
     }
+    // Each of these steps was shown to help. So that chance takes none of them out, the harm of all is shown at one level.
+    let harm = HARM / results.len() as f64;
     say("each kept setting is taken out once and tested against the whole");
     for result in results {
         let mut parts = Vec::new();
@@ -37,7 +39,7 @@ pub(crate) fn backward<W: Writer>(
         let Some((first, _)) = parts.first() else { continue };
         let name = format!("{} on {}", first.knob, first.target);
         let judged_by = first.judged_by.clone();
-        let trial = rig.trial(&judged_by, rig.limits.false_keep);
+        let trial = Trial { harm, ..rig.trial(&judged_by, rig.limits.false_keep) };
         let mut bundle = Bundle::standing(parts);
         let goes = match rig.alternate(&mut bundle, &trial) {
             Err(Halt::Fail(fatal)) => return Err(fatal),

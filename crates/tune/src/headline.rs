@@ -8,7 +8,7 @@ use lowlat_model::verdict::{Comparison, Round, Stopped};
 
 use crate::alternate::Halt;
 use crate::steps::{Kept, Tried, put_in};
-use crate::trial::{Bundle, Rig, Shown, Trial, stopped};
+use crate::trial::{Bundle, HARM, Rig, Shown, Trial, stopped};
 use crate::{RoundAsk, Summary, TuneError};
 
 /// Pairs of the headline: short enough rounds that drift falls on both sides, and enough of them for an interval.
@@ -89,6 +89,7 @@ fn whole<W: Writer>(rig: &mut Rig<'_, W>, tried: &mut Tried) -> Result<Shown, Tu
     let trial = Trial {
         judged_by: &JudgedBy::RoundTrips,
         alpha: ALPHA,
+        harm: HARM,
         least_pairs: PAIRS,
         most_pairs: PAIRS,
         ask,

@@ -23,6 +23,8 @@ const STEADY_WITHIN: f64 = 0.25;
 const MOST_SETTLING: u32 = 100;
 /// A receiver that opens its sockets anew takes a changed default only then; this long after a toggle no count counts.
 const COUNT_SETTLE_NS: u64 = 250_000_000;
+/// Chance that harm is shown of a change that does none: of one test, and of all tests of the backward pass together.
+pub(crate) const HARM: f64 = 0.05;
 /// Fewest pairs of a test: an effect of less than four pairs is one moment of the host.
 const LEAST_PAIRS: u32 = 4;
 
@@ -104,6 +106,8 @@ impl Bundle {
 pub(crate) struct Trial<'a> {
     pub(crate) judged_by: &'a JudgedBy,
     pub(crate) alpha: f64,
+    /// Level of *worse*.
+    pub(crate) harm: f64,
     pub(crate) least_pairs: u32,
     pub(crate) most_pairs: u32,
     pub(crate) ask: RoundAsk,
@@ -139,6 +143,7 @@ impl<W: Writer> Rig<'_, W> {
         Trial {
             judged_by,
             alpha,
+            harm: HARM,
             least_pairs: LEAST_PAIRS.min(self.limits.most_pairs),
             most_pairs: self.limits.most_pairs,
             ask: self.ask(),
@@ -152,6 +157,7 @@ impl<W: Writer> Rig<'_, W> {
         let seed = self.limits.seed.wrapping_add(self.tests) & ((1 << 53) - 1);
         let options = Options {
             alpha: trial.alpha,
+            harm: trial.harm,
             worth_ratio: self.limits.worth_ratio,
             worth_floor_ns: self.limits.worth_ns,
             least_pairs: if trial.fixed { trial.most_pairs } else { trial.least_pairs },

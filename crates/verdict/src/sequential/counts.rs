@@ -70,7 +70,7 @@ impl CountTest {
             return None;
         }
         let target = 1.0 / options.alpha;
-        if self.bets.wealth(0.0, Side::Above) >= 1.0 / (1.0 - options.confidence) {
+        if self.bets.wealth(0.0, Side::Above) >= 1.0 / options.harm {
             Some(Stopped::Worse)
         } else if self.e_value() >= target {
             Some(Stopped::Better)

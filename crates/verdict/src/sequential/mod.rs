@@ -46,8 +46,10 @@ pub struct Options {
     pub least_pairs: u32,
     /// Pairs allowed.
     pub most_pairs: u32,
-    /// Confidence of the intervals, and of *worse*.
+    /// Confidence of the intervals.
     pub confidence: f64,
+    /// Level of *worse*: the chance that harm is shown of a change that does none is at most this.
+    pub harm: f64,
     /// The seed of the [`Coins`], for the document.
     pub seed: u64,
     /// Quantiles that are judged besides P50 and P99: those of goals. 1 is the slowest round trip of a round.
@@ -65,6 +67,7 @@ impl Default for Options {
             least_pairs: 4,
             most_pairs: 60,
             confidence: 0.95,
+            harm: 0.05,
             seed: 0,
             goals: Vec::new(),
             timeout_ns: None,

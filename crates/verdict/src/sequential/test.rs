@@ -58,8 +58,8 @@ impl Sorted {
 /// Push pairs of rounds, each in the order that the next of the [`super::Coins`] says, until it says stop:
 ///
 /// - **worse**: the average wealth of the bets that the quantities rise, by more than what is worth having, reaches
-///   `1 / (1 − confidence)`. So harm is shown
-///   falsely in at most 5 % of tests. Where another quantity is better, it is a trade, and worse.
+///   `1 / harm`. So harm is shown
+///   falsely in at most 5 % of tests, or what else [`Options::harm`] is. Where another quantity is better, it is a trade, and worse.
 /// - **excluded**: in every latency quantile that is judged the interval lies above an improvement of the smallest size worth
 ///   having, and A's losses hold nothing that B might mend.
 /// - **better**: the average wealth of the bets that the quantities fall reaches `1 / alpha`; the interval of one of them
@@ -203,7 +203,7 @@ impl Test {
             return None;
         }
         let target = 1.0 / options.alpha;
-        if self.harm() >= 1.0 / (1.0 - options.confidence) {
+        if self.harm() >= 1.0 / options.harm {
             return Some(Stopped::Worse);
         }
         if self.is_excluded() {
