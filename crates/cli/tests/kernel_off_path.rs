@@ -88,6 +88,35 @@ fn beside(lab: &Lab, ifaces: &[String]) -> String {
     lab.sh(&format!("{}; true", ifaces.iter().map(one).collect::<Vec<_>>().join(";")))
 }
 
+/// Writes that journals tell of; none may name an interface beside the path.
+fn journalled(scratch: &Scratch, others: &[String]) -> usize {
+    let of = |(name, journal): (String, Vec<u8>)| {
+        let text = String::from_utf8_lossy(&journal).into_owned();
+        let off = others.iter().find(|o| text.contains(o.as_str()));
+        assert!(off.is_none(), "{name} wrote to {off:?}: {text}");
+        text.matches("\"locus\"").count()
+    };
+    scratch.journals().into_iter().map(of).sum()
+}
+
+/// The whole loop, with short rounds: what it toggles in its trials is on the path too. The number of its writes.
+fn the_loop(lab: &Lab, iface: &str, others: &[String], before: &str) -> usize {
+    let (near, far) = (Scratch::new(), Scratch::new());
+    let _serve = lab.serve(&far, &[]);
+    // A bridge has a carrier once its port forwards.
+    common::until("the path has a carrier", || lab.sh(&format!("cat /sys/class/net/{iface}/carrier")) == "1");
+    let ask = ["optimize", "--iface", iface, "--target", FAR, "--goal", "1us", "--own-settings-only"];
+    let short = ["--pairs", "4", "--round", "5ms", "--duration", "100ms", "--load", "0", "--engines", "none", "--json"];
+    let run = lab.run(&near, &[&ask[..], &short[..]].concat());
+    assert!(run.json()["steps"].as_array().is_some_and(|s| !s.is_empty()), "{run:?}");
+    let writes = journalled(&near, others);
+    assert!(writes > 0, "{run:?}");
+    assert_eq!(beside(lab, others), before, "optimize");
+    lab.run(&near, &["rollback"]);
+    assert_eq!(beside(lab, others), before, "optimize, put back");
+    writes
+}
+
 fn list(document: &Value, field: &str, of: &str) -> Vec<String> {
     document[field].as_array().unwrap().iter().map(|v| v[of].as_str().unwrap().to_owned()).collect()
 }
@@ -95,7 +124,7 @@ fn list(document: &Value, field: &str, of: &str) -> Vec<String> {
 #[test]
 fn thirty_topologies_and_no_write_beside_the_path() {
     let mut draw = Draw(0x2545_f491_4f6c_dd1d);
-    let (mut planted, mut writes) = (0, 0);
+    let (mut planted, mut writes, mut tried) = (0, 0, 0);
     for n in 0..TOPOLOGIES {
         let (lab, scratch) = (Lab::new(), Scratch::new());
         let (target, mut on) = path(&lab, &mut draw);
@@ -135,19 +164,19 @@ fn thirty_topologies_and_no_write_beside_the_path() {
         if steps > 0 {
             let file = scratch.file("plan.json", serde_json::to_vec(&plan).unwrap());
             lab.run(&scratch, &["apply", &file]).exits(0);
-            for (name, journal) in scratch.journals() {
-                let text = String::from_utf8_lossy(&journal);
-                let off = others.iter().find(|o| text.contains(o.as_str()));
-                assert!(off.is_none(), "topology {n}: {name} wrote to {off:?}");
-                writes += text.matches("\"locus\"").count();
-            }
+            writes += journalled(&scratch, &others);
             assert_eq!(beside(&lab, &others), before, "topology {n}: applied");
             lab.run(&scratch, &["rollback"]).exits(0);
         }
         assert_eq!(beside(&lab, &others), before, "topology {n}: put back");
+        // The vxlan has no far end.
+        if n % 3 == 0 && target == FAR && steps > 0 {
+            tried += the_loop(&lab, on[0], &others, &before);
+        }
     }
-    assert!(planted > 0 && writes > 0, "the soak did nothing");
+    assert!(planted > 0 && writes > 0 && tried > 0, "the soak did nothing");
     eprintln!(
-        "off-path: {TOPOLOGIES} topologies, {planted} faults on the path, all found; {writes} writes, 0 beside it"
+        "off-path: {TOPOLOGIES} topologies, {planted} faults on the path, all found; {writes} writes, 0 beside it; \
+         {tried} more by optimize"
     );
 }
