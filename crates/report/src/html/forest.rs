@@ -2,6 +2,7 @@
 
 use lowlat_model::Verdict;
 use lowlat_model::document::{RunDocument, StepResult};
+use lowlat_model::tune::Disposition;
 
 use super::scale::{Linear, cut, px};
 use super::writer::Html;
@@ -61,7 +62,11 @@ fn row(h: &mut Html, s: &StepResult, axis: &Linear, top: f64) {
     };
     let name = format!("{} · {}", line(&s.knob), s.target);
     h.element("text", &[("x", &px(LEFT)), ("y", &px(top + 14.0))], &cut(&name, 42));
-    let kept = if s.kept { ", kept" } else { ", put back" };
+    let kept = match s.disposition {
+        _ if s.kept => ", kept",
+        Disposition::TakenOut => ", taken out again",
+        _ => ", put back",
+    };
     // A step may be worse by what this plot does not show.
     let by = worse_by(s).map_or_else(String::new, |by| format!(" ({by})"));
     let words = format!("{}{by}{kept}", verdict(s.verdict));
