@@ -110,6 +110,7 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
         flow,
         caps,
         target: endpoint.remote.to_string(),
+        where_refused: endpoint.where_refused,
         iface: path.link.name,
         reserved: path.reserved,
         drive: busy.is_some() && mode != Mode::Generic,
@@ -267,6 +268,8 @@ struct Xdp {
     flow: Flow,
     caps: Caps,
     target: String,
+    /// What to do where nothing listens there.
+    where_refused: &'static str,
     iface: String,
     reserved: UdpSocket,
     /// Run the driver's receive path from here (preferred busy polling).
@@ -330,7 +333,7 @@ impl Xdp {
             Err(e) => Err(EngineError::Unreachable {
                 what: format!("receive from {}", self.target),
                 why: e.to_string(),
-                next: "start the far end there, or check its port".to_owned(),
+                next: self.where_refused.to_owned(),
             }),
             Ok(_) => Err(unavailable(
                 &format!("receive from {}", self.target),

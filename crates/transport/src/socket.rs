@@ -35,6 +35,7 @@ pub struct Socket {
     engine: &'static str,
     proto: Proto,
     remote: SocketAddr,
+    where_refused: &'static str,
     max_message: usize,
     wire: Wire,
     stamps: Option<Box<Stamps>>,
@@ -71,9 +72,10 @@ impl Socket {
             bind(fd.as_fd(), engine, local)?;
         }
         match endpoint.proto {
-            Proto::Tcp => connect_stream(fd.as_fd(), to)?,
+            Proto::Tcp => connect_stream(fd.as_fd(), endpoint)?,
             Proto::Udp | Proto::Icmp => {
-                os::connect(fd.as_fd(), to).map_err(|e| path_error("connect to", to, endpoint.proto, e))?;
+                os::connect(fd.as_fd(), to)
+                    .map_err(|e| path_error("connect to", to, (endpoint.proto, endpoint.where_refused), e))?;
             }
         }
         let max_message = largest_message(fd.as_fd(), endpoint)?;
@@ -97,7 +99,8 @@ impl Socket {
                 plain: os::plain_congestion_control(fd.as_fd()),
             }),
         };
-        Ok(Self { fd, engine, proto: endpoint.proto, remote: to, max_message, wire, stamps, discarded: 0 })
+        let (proto, where_refused) = (endpoint.proto, endpoint.where_refused);
+        Ok(Self { fd, engine, proto, remote: to, where_refused, max_message, wire, stamps, discarded: 0 })
     }
 
     /// What an engine on this socket can do; `how` says how it waits.
@@ -276,7 +279,7 @@ impl Socket {
         if error.raw_os_error() == Some(libc::EMSGSIZE) {
             return too_long(self.engine, self.remote, None, self.max_message);
         }
-        path_error(what, self.remote, self.proto, error)
+        path_error(what, self.remote, (self.proto, self.where_refused), error)
     }
 }
 
@@ -546,8 +549,9 @@ fn bind(fd: BorrowedFd<'_>, engine: &'static str, local: SocketAddr) -> Result<(
     }
 }
 
-fn connect_stream(fd: BorrowedFd<'_>, to: SocketAddr) -> Result<(), EngineError> {
-    let fail = |e| path_error("connect to", to, Proto::Tcp, e);
+fn connect_stream(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
+    let to = endpoint.remote;
+    let fail = |e| path_error("connect to", to, (Proto::Tcp, endpoint.where_refused), e);
     // SO_SNDTIMEO bounds connect(2) (socket(7)), so that the socket need not be non-blocking for it.
     os::set_send_timeout(fd, CONNECT_NS).map_err(fail)?;
     let began = now();
@@ -627,18 +631,20 @@ fn too_long(engine: &'static str, to: SocketAddr, asked: Option<usize>, largest:
     }
 }
 
-/// What the path's answer means, and what to do about it.
+/// What the path's answer means, and what to do about it; `where_refused` is what to do where nothing listens.
 #[cold]
-fn path_error(what: &str, to: SocketAddr, proto: Proto, error: io::Error) -> EngineError {
+fn path_error(
+    what: &str,
+    to: SocketAddr,
+    (proto, where_refused): (Proto, &'static str),
+    error: io::Error,
+) -> EngineError {
     let what = format!("{what} {to}");
     let (why, next) = match (error.kind(), error.raw_os_error()) {
         (_, Some(libc::ECONNREFUSED)) if proto == Proto::Icmp => {
             ("the far host refuses it".to_owned(), "check the address and packet filters")
         }
-        (_, Some(libc::ECONNREFUSED)) => (
-            "nothing listens there".to_owned(),
-            "start `lowlat serve` there, or name the port of the far end that runs there",
-        ),
+        (_, Some(libc::ECONNREFUSED)) => ("nothing listens there".to_owned(), where_refused),
         (_, Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN)) => {
             (error.to_string(), "check the address, the route and that the link is up")
         }
