@@ -41,7 +41,7 @@ pub fn run(args: &CompareArgs, json: bool) -> Outcome {
     if json {
         output::json(&comparison)?;
     } else {
-        output::text(&lowlat_report::comparison(&comparison));
+        output::text(&lowlat_report::comparison(&comparison, output::width()));
     }
     if signals::stopped() {
         output::progress("interrupted: this is what the pairs up to then show");

@@ -3,11 +3,11 @@
 use lowlat_model::verdict::{Comparison, Design, Sequential, Stopped};
 
 use crate::figures::{line, signed_time, time, verdict};
-use crate::page::{Block, Section, Table, text};
+use crate::page::{Block, Section, Table, text_at};
 
 /// The document as text.
-pub(crate) fn comparison(c: &Comparison) -> String {
-    text(&sections(c)).trim_start().to_owned()
+pub(crate) fn comparison(c: &Comparison, width: usize) -> String {
+    text_at(&sections(c), width).trim_start().to_owned()
 }
 
 /// The document laid out.
