@@ -141,6 +141,23 @@ fn an_interface_of_another_namespace_is_found_there() {
 }
 
 #[test]
+fn several_settings_that_are_asked_for_are_one_plan() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let before = lab.settings();
+    let file = scratch.name("plan.json");
+    let idle = ["--set", "sysctl.net.ipv4.tcp_slow_start_after_idle", "host", "0"];
+    let corking = ["--set", "sysctl.net.ipv4.tcp_autocorking", "host", "0"];
+    let plan = lab.run(&scratch, &[&["plan", "--json", "--out", &file][..], &idle, &corking].concat()).exits(0).json();
+    let mut knobs: Vec<&str> = plan["steps"].as_array().unwrap().iter().map(|s| s["knob"].as_str().unwrap()).collect();
+    knobs.sort_unstable();
+    assert_eq!(knobs, [corking[1], idle[1]]);
+    lab.run(&scratch, &["apply", &file]).exits(0);
+    assert_eq!(lab.sh("cat /proc/sys/net/ipv4/tcp_autocorking /proc/sys/net/ipv4/tcp_slow_start_after_idle"), "0\n0");
+    lab.run(&scratch, &["rollback"]).exits(0);
+    before.same_as(&lab.settings());
+}
+
+#[test]
 fn what_needs_root_says_so_and_the_rest_works_without() {
     let (_lab, scratch) = (Lab::new(), Scratch::new());
     let copy = for_anybody(&scratch);
