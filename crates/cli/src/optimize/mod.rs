@@ -51,12 +51,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     let placement = held.path().placed.clone().unwrap_or_default();
     let engine_path = engines_held.as_ref().map(|held| held.path().clone());
     let job = &Job { path: held.path().clone(), engine_path, ..job.clone() };
-    say(&format!("near end: {}", placement.near.why));
-    match (&placement.far, &placement.far_why_not) {
-        (Some(far), _) => say(&format!("far end: {}", far.why)),
-        (None, Some(why)) => say(&format!("far end: not placed: {why}")),
-        (None, None) => {}
-    }
+    probe::where_placed(&placement).iter().for_each(|line| say(line));
     let run_id = store.new_run_id(started_unix_ns);
 
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
