@@ -4,6 +4,7 @@ use std::io;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
+use lowlat_model::Capability;
 use lowlat_transport::clock::now;
 use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Got, Ns};
 
@@ -129,7 +130,7 @@ fn possible(what: &str) -> Result<(), EngineError> {
         Some(libc::EPERM) => unavailable(
             what,
             "AF_XDP needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF",
-            lowlat_transport::os::next_where_denied(),
+            lowlat_transport::os::next_where_denied(&[Capability::NetRaw, Capability::NetAdmin, Capability::Bpf]),
         ),
         _ => unavailable(what, e.to_string(), "use --engine spin"),
     })

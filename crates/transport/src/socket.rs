@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use libc::c_int;
+use lowlat_model::Capability;
 
 use crate::clock::now;
 use crate::icmp::{self, Echo};
@@ -429,7 +430,10 @@ fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd, bool), En
                 engine,
                 what: format!("ICMP socket for {}", endpoint.remote.ip()),
                 why: format!("neither a ping socket nor a raw one: {e}"),
-                next: format!("{}, or put your group into sysctl net.ipv4.ping_group_range", os::next_where_denied()),
+                next: format!(
+                    "put your group into sysctl net.ipv4.ping_group_range; for a raw socket, {}",
+                    os::next_where_denied(&[Capability::NetRaw])
+                ),
             })?;
             only_echo_replies(fd.as_fd(), v6).map_err(|e| os_error("raw ICMP", e))?;
             Ok((fd, true))
@@ -474,8 +478,8 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
                 what: format!("send to {} at priority {priority}", endpoint.remote),
                 why: e.to_string(),
                 next: format!(
-                    "give one of 0 to 6 (socket(7): beyond needs CAP_NET_ADMIN), or {}",
-                    os::next_where_denied()
+                    "give one of 0 to 6 (socket(7)); beyond, {}",
+                    os::next_where_denied(&[Capability::NetAdmin])
                 ),
             }
         })?;
