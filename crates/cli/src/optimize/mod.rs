@@ -26,6 +26,7 @@ use crate::probe::{self, Ask, words};
 use crate::signals;
 use document::Parts;
 
+pub use engines::xdp_resets;
 pub use job::{Job, goal_quantiles};
 pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
 
@@ -203,8 +204,10 @@ fn tune(
     parts.tuned = Some(tuned);
     if !job.engines.is_empty() {
         say("phase 3: engines on the same path, interleaved");
+        // It looks at the links before the trials do something to them.
+        let path = job.engine_path.as_ref().unwrap_or(&job.path);
+        let mut bench = LiveBench::new(path, &job.engine, sys, &parts.facts.path);
         let trials = engines::trials(job, &parts.facts);
-        let mut bench = LiveBench::new(job.engine_path.as_ref().unwrap_or(&job.path), &job.engine, sys, &[]);
         parts.engines = lowlat_tune::side_by_side(&mut bench, &job.limits, after_ns, &trials, say)?;
     }
     let mut after = lowlat_probes::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
