@@ -208,10 +208,9 @@ fn no_line_is_wider_than_the_terminal() {
         let text = lowlat_report::text_at(&d, width);
         fits("full", &text);
         assert!(text.contains("columns cannot") || text.contains("columns\n"), "{text}");
-        for (what, d) in
-            [("run", run::document()), ("dry run", dry_run()), ("nothing kept", nothing_kept()), ("slower", slower())]
-        {
-            fits(what, &lowlat_report::text_at(&d, width));
+        for document in [run::document, dry_run, nothing_kept, slower] {
+            let d = document();
+            fits(&d.run, &lowlat_report::text_at(&d, width));
         }
         let measured = stored(run::measurement(80_000));
         fits("measurement", &lowlat_report::stored(&measured, Format::Text, width));

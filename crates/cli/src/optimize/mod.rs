@@ -52,7 +52,9 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     let placement = held.path().placed.clone().unwrap_or_default();
     let engine_path = engines_held.as_ref().map(|held| held.path().clone());
     let job = &Job { path: held.path().clone(), engine_path, ..job.clone() };
-    probe::where_placed(&placement).iter().for_each(|line| say(line));
+    for line in probe::where_placed(&placement) {
+        say(&line);
+    }
     let run_id = store.new_run_id(started_unix_ns);
 
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
