@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use lowlat_model::Capability;
 use lowlat_model::journal::{JournalEntry, NetnsId, StatusDocument};
 use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys, query};
@@ -145,6 +146,9 @@ pub(crate) fn kept_or_applied(
 pub fn hold_dma_latency(us: u32, pipe: Option<&std::path::Path>) -> Result<(), String> {
     let us = i32::try_from(us).map_err(|_| format!("hold a wake-up latency limit of {us} µs: at most {}", i32::MAX))?;
     holder::hold(us, pipe).map_err(|e| {
-        format!("hold a wake-up latency limit of {us} µs: {e}; {}", lowlat_sys::store::next_where_denied())
+        format!(
+            "hold a wake-up latency limit of {us} µs: {e}; {}",
+            lowlat_sys::next_where_denied(&[Capability::DacOverride])
+        )
     })
 }

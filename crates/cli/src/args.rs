@@ -563,7 +563,7 @@ pub struct PlanArgs {
     /// Also plan steps that reset the link.
     #[arg(long)]
     pub allow_disruptive: bool,
-    /// One setting instead of the findings': KNOB TARGET VALUE.
+    /// This setting instead of the findings': KNOB TARGET VALUE; may be given several times.
     #[arg(long, num_args = 3, value_names = ["KNOB", "TARGET", "VALUE"], allow_hyphen_values = true)]
     pub set: Vec<String>,
 }

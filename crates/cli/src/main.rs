@@ -29,6 +29,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
+use lowlat_model::capability::{self, Capability};
 
 use crate::args::{Cli, Command};
 use crate::failure::{Failure, Outcome};
@@ -139,20 +140,29 @@ fn dispatch(command: Command, json: bool) -> Outcome {
     }
 }
 
-/// Refuses when not root.
-fn need_root(what: &str, otherwise: &str) -> Result<(), Failure> {
-    if is_root() {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("{what}: it changes the host and needs root; run it with sudo, {otherwise}")))
+/// What a change of the host needs, by what it changes: interfaces and the network's settings, files of root. Which of the
+/// two a plan or a journal needs, its writes say.
+const OF_A_CHANGE: [Capability; 2] = [Capability::NetAdmin, Capability::DacOverride];
+
+/// Refuses where this process lacks any of the capabilities that the command needs.
+fn need(what: &str, needed: &[Capability], otherwise: &str) -> Result<(), Failure> {
+    match capability::missing(needed, lowlat_sys::effective_capabilities()) {
+        None => Ok(()),
+        Some(lacks) => Err(Failure::new(format!(
+            "{what}: it changes the host, and this process lacks {lacks}; run it with sudo, {otherwise}"
+        ))),
     }
 }
 
-/// Whether this process may act as root.
-#[allow(unsafe_code)] // geteuid has no safe form in libc
-fn is_root() -> bool {
-    // SAFETY: geteuid takes no arguments and cannot fail.
-    unsafe { libc::geteuid() == 0 }
+/// Refuses where this process can change nothing.
+fn need_change(what: &str, otherwise: &str) -> Result<(), Failure> {
+    if may_change() { Ok(()) } else { need(what, &OF_A_CHANGE, otherwise) }
+}
+
+/// Whether this process can change anything.
+fn may_change() -> bool {
+    let effective = lowlat_sys::effective_capabilities();
+    OF_A_CHANGE.iter().any(|c| c.is_in(effective))
 }
 
 /// Wall clock, ns since the epoch; 0 before it.

@@ -35,7 +35,43 @@ pub fn progress(line: &str) {
     let _ = writeln!(err, "{}", lowlat_report::visible(line));
 }
 
-/// Whether ANSI styles may be used on stdout.
+/// No report is made narrower: its prescribed lines would not fit.
+const NARROWEST: usize = 60;
+
+/// Columns of what is printed on stdout: those that COLUMNS names, else the terminal's, and [`lowlat_report::WIDTH`] where
+/// it is none, so that a file is the same wherever it was written.
+pub fn width() -> usize {
+    let stdout = std::io::stdout();
+    if !stdout.is_terminal() {
+        return lowlat_report::WIDTH;
+    }
+    let told = rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col);
+    columns(told, std::env::var("COLUMNS").ok().as_deref())
+}
+
+/// The columns of a terminal that tells `told`; a new pseudo-terminal tells 0. COLUMNS comes first: it is the user's wish
+/// (POSIX.1-2017, XBD 8.3).
+fn columns(told: Option<u16>, named: Option<&str>) -> usize {
+    let named = named.and_then(|text| text.trim().parse().ok()).filter(|columns| *columns > 0);
+    let told = told.filter(|columns| *columns > 0).map(usize::from);
+    named.or(told).unwrap_or(lowlat_report::WIDTH).max(NARROWEST)
+}
+
+/// Whether ANSI styles may be used on stdout (no-color.org: an empty NO_COLOR is none).
 pub fn styled() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_are_those_named_or_the_terminal_s() {
+        assert_eq!((columns(Some(132), Some("100")), columns(None, Some("100"))), (100, 100));
+        for nothing in [None, Some(""), Some("0"), Some("0x50"), Some("-1")] {
+            assert_eq!((columns(Some(132), nothing), columns(Some(0), nothing)), (132, 80), "{nothing:?}");
+        }
+        assert_eq!((columns(Some(20), None), columns(None, Some("20"))), (60, 60));
+    }
 }

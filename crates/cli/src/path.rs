@@ -135,6 +135,9 @@ impl Path {
         endpoint.priority = self.priority;
         endpoint.stamps = self.stamps;
         endpoint.busy_poll_us = self.busy_poll_us;
+        if let Some(entry) = lowlat_peers::find(&self.peer) {
+            endpoint.where_refused = entry.where_refused;
+        }
         endpoint
     }
 

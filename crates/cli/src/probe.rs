@@ -188,6 +188,17 @@ impl Drop for Held {
     }
 }
 
+/// Where the ends of a run are, in lines for people.
+pub fn where_placed(placement: &tune::Placement) -> Vec<String> {
+    let near = (!placement.near.why.is_empty()).then(|| format!("near end: {}", placement.near.why));
+    let far = match (&placement.far, &placement.far_why_not) {
+        (Some(far), _) => Some(format!("far end: {}", far.why)),
+        (None, Some(why)) => Some(format!("far end: not placed: {why}")),
+        (None, None) => None,
+    };
+    near.into_iter().chain(far).collect()
+}
+
 /// Where the prober of a path runs that nobody has placed yet: its far end was not asked.
 fn near_only(path: &Path, sys: &dyn Sys) -> tune::Placement {
     let near = conditions::choose(path, sys).near;

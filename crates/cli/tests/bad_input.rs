@@ -6,6 +6,7 @@ mod common;
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
+use std::process::{Command, Stdio};
 
 use lowlat_sys::store::Store;
 
@@ -318,6 +319,39 @@ fn the_last_run_is_the_newest_that_came_to_its_end() {
     assert!(last.err.contains(&begun[2]) && last.err.contains("did not come to an end"), "{last:#?}");
 }
 
+/// On a pseudo-terminal that script(1) makes; it is of bsdutils, which every Debian has.
+#[test]
+fn a_report_is_as_wide_as_its_terminal_and_a_file_s_has_80_columns() {
+    let scratch = Scratch::new();
+    let store = Store::at(scratch.state());
+    let mut document = lowlat_testkit::run::document();
+    document.run = store.new_run_id(1_000_000_000_000_000);
+    let long =
+        "a step of many words that goes on and on until no terminal has as many columns as it has letters ".repeat(4);
+    document.next_steps.push(long);
+    store.save_stage(&document.run, "run", &document).unwrap();
+    let widest = |text: &str| text.lines().map(|l| l.trim_end().chars().count()).max().unwrap();
+    let on_terminal = |columns: u32, named: &str| {
+        let line = format!("stty cols {columns} && {} report last", env!("CARGO_BIN_EXE_lowlat"));
+        let mut command = Command::new("script");
+        command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).env("LOWLAT_STATE", scratch.state());
+        if named.is_empty() {
+            command.env_remove("COLUMNS")
+        } else {
+            command.env("COLUMNS", named)
+        };
+        let ran = run(&mut command);
+        // The exit code is the run's: its goal was missed.
+        widest(&ran.exits(1).out)
+    };
+    assert!((110..=120).contains(&on_terminal(120, "")), "{}", on_terminal(120, ""));
+    assert!((90..=100).contains(&on_terminal(120, "100")));
+    assert!((70..=80).contains(&on_terminal(0, "")), "one that does not tell");
+    assert!((50..=60).contains(&on_terminal(20, "")), "no narrower than this");
+    let file = run(scratch.lowlat(&["report", "last"]).env("COLUMNS", "120"));
+    assert!((70..=80).contains(&widest(&file.out)), "{}", file.out);
+}
+
 #[test]
 fn where_nothing_was_ever_applied_the_place_is_named() {
     let scratch = Scratch::new();
@@ -416,6 +450,28 @@ fn a_target_that_cannot_be_reached_is_named() {
             (&["optimize", "--iface", "lo"], &["--target"]),
         ],
     );
+}
+
+#[test]
+fn who_refuses_is_advised_by_its_protocol() {
+    let scratch = Scratch::new();
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let at = format!("127.0.0.1:{free}");
+    for (peer, proto, start, port) in [
+        ("lowlat", "udp", "`lowlat serve`", "8620"),
+        ("lowlat", "tcp", "`lowlat serve`", "8620"),
+        ("sockperf", "udp", "`sockperf server`", "11111"),
+        ("sockperf", "tcp", "`sockperf server`", "11111"),
+        ("irtt", "udp", "`irtt server`", "2112"),
+        ("stamp", "udp", "a STAMP or TWAMP-Light reflector", "862"),
+    ] {
+        for engine in ["block", "spin", "epoll", "busy-poll"] {
+            let args = ["measure", &at, "--peer", peer, "--proto", proto, "--engine", engine];
+            let ran = run(&mut scratch.lowlat(&args));
+            ran.refuses(&[&at, "nothing listens there", &format!("start {start} there"), port]);
+            assert!(peer == "lowlat" || !ran.err.contains("lowlat serve"), "{}", ran.err);
+        }
+    }
 }
 
 #[test]

@@ -48,7 +48,10 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     printed.is(&ask("check --window none --facts", &[&facts]), "check");
     printed.is(&ask("plan --facts", &[&facts]), "plan");
     printed.is(&ask("noise --duration 50ms --cpus 0", &[]), "noise");
-    printed.is(&ask("bypass check", &on), "bypass");
+    let bypass = printed.is(&ask("bypass check", &on), "bypass");
+    assert_eq!(bypass["af_xdp"]["value"]["attaching_resets"], "queues", "{bypass:#}");
+    let said = lab.run(&scratch, &[&["bypass", "check"][..], &on].concat()).exits(0).out.clone();
+    assert!(said.contains(&format!("Attaching an XDP program to {IFACE}, and taking it off, frees")), "{said}");
     printed.is(&ask("bypass check --iface lo", &[]), "bypass");
     let names = printed.is(&ask("explain", &[]), "explain");
     let knob = names["names"][1]["names"][0].as_str().unwrap();

@@ -190,6 +190,37 @@ fn both_ends_are_placed_and_the_reason_is_said() {
     assert_eq!(measure(&["--cpu", "0"])["placed"]["near"]["why"], "CPU 0, as asked");
 }
 
+/// A comparison asks its far end for one place, and both sides have it; a side's own `cpu=` moves its prober alone.
+#[test]
+fn both_sides_of_a_comparison_run_at_one_place() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let compare = |a: &str, b: &str| {
+        let args = ["compare", a, b, "--target", FAR, "--pairs", "4", "--round", "20ms", "--json"];
+        let ran = lab.run(&scratch, &args);
+        assert!(matches!(ran.code, Some(0 | 1)), "{ran:#?}");
+        (ran.json(), ran.err.clone())
+    };
+    let (document, said) = compare("block", "spin");
+    let placed = document["placed"].as_array().unwrap();
+    assert_eq!((placed.len(), &placed[0]), (2, &placed[1]), "{document:#}");
+    let near = placed[0]["near"]["cpu"].as_u64().unwrap();
+    assert!(said.contains(&format!("near end: CPU {near}: ")) && said.contains("\nfar end: CPU "), "{said}");
+    if std::thread::available_parallelism().unwrap().get() > 1 {
+        let far = &placed[0]["far"];
+        assert!(far["cpu"].as_u64().unwrap() != near && far["why"].as_str().unwrap().contains("same host"), "{far}");
+        // Asked by tcp and udp, it is one far end; it was given back, and stands where it stood.
+        let (over, _) = compare("block", "block,proto=tcp");
+        assert_eq!((&over["placed"][0], &over["placed"][1]), (&placed[0], &placed[0]), "{over:#}");
+        // Where one side asks for the far end's own CPU, both keep the far end, and it is said.
+        let crossed = format!("block,cpu={}", far["cpu"]);
+        let (document, said) = compare("block", &crossed);
+        assert_eq!((&document["placed"][1]["far"], &document["placed"][1]["near"]["cpu"]), (far, &far["cpu"]));
+        assert!(document["warnings"].to_string().contains("the prober of b shares CPU"), "{document:#}");
+        assert!(said.contains("a: near end: ") && said.contains("b: near end: "), "{said}");
+    }
+}
+
 /// Far ends that cannot be asked: the run goes on, and the document says why they were not.
 #[test]
 fn a_far_end_that_cannot_be_placed_is_said_and_measured() {
@@ -220,6 +251,12 @@ fn a_far_end_that_cannot_be_placed_is_said_and_measured() {
         }
     });
     assert_eq!(why(&[FAR]), "the far end is too old for placement requests");
+    let pairs = ["compare", "block", "spin", "--target", FAR, "--pairs", "4", "--round", "20ms", "--json"];
+    let compared = lab.run(&scratch, &pairs);
+    assert!(compared.err.contains("far end: not placed: the far end is too old"), "{compared:#?}");
+    for placed in compared.json()["placed"].as_array().unwrap() {
+        assert_eq!(placed["far_why_not"], "the far end is too old for placement requests");
+    }
     old.join().unwrap();
 }
 

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use lowlat_model::Capability;
+
 use crate::MeasureError;
 
 /// What is asked for.
@@ -32,8 +34,10 @@ impl Placed {
         let mut placed = Self { affinity: None, scheduling: None, memory: None, here: std::marker::PhantomData };
         if want.lock_memory {
             placed.memory = Some(lock_memory().map_err(|e| {
-                let next = lowlat_sys::store::next_where_denied();
-                format!("mlockall: {e}; {next}, or raise RLIMIT_MEMLOCK")
+                format!(
+                    "mlockall: {e}; raise RLIMIT_MEMLOCK; {}",
+                    lowlat_sys::next_where_denied(&[Capability::IpcLock])
+                )
             }));
         }
         if let Some(cpu) = want.cpu {
@@ -49,7 +53,7 @@ impl Placed {
             let error = |source| MeasureError::Placement {
                 what: format!("take real-time priority {priority}"),
                 source,
-                next: "choose 1 to 98, and run with CAP_SYS_NICE, as root of the host has it; a spinning real-time thread needs a CPU of its own",
+                next: "choose 1 to 98, and run with CAP_SYS_NICE, as sudo gives it on the host; a spinning real-time thread needs a CPU of its own",
             };
             placed.scheduling = Some(scheduling().map_err(error)?);
             let param = libc::sched_param { sched_priority: i32::from(priority) };

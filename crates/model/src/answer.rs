@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::op::Target;
+use crate::tune::Resets;
 use crate::{Locus, Quantiles, Reading, Schema};
 
 /// The document of `lowlat rollback`.
@@ -92,6 +93,12 @@ pub struct AfXdp {
     pub no_busy_poll: Option<String>,
     /// Each mode, in the order in which the engine tries them.
     pub modes: Vec<AfXdpMode>,
+    /// What resets when an XDP program is attached, and when it is taken off.
+    #[serde(default)]
+    pub attaching_resets: Resets,
+    /// Why, or that it is not known for this driver; `null` where nothing is known to reset.
+    #[serde(default)]
+    pub attaching_resets_why: Option<String>,
     /// What else there is to say.
     pub remarks: Vec<String>,
 }

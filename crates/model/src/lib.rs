@@ -9,6 +9,7 @@
 //! in its unit.
 
 pub mod answer;
+pub mod capability;
 pub mod conditions;
 pub mod counters;
 pub mod document;
@@ -35,6 +36,7 @@ pub mod tune;
 pub mod units;
 pub mod verdict;
 
+pub use capability::Capability;
 pub use conditions::Conditions;
 pub use counters::{Counters, Window};
 pub use facts::Facts;
@@ -45,7 +47,7 @@ pub use noise::NoiseDocument;
 pub use op::{Locus, Op, State};
 pub use path::{PathLink, PathRole};
 pub use plan::{Plan, PlannedStep, Risk};
-pub use reading::{Reading, next_where_denied};
+pub use reading::Reading;
 pub use schema::Schema;
 pub use stamps::{GapMarks, OneWay, StampReport};
 pub use sweep::SweepDocument;

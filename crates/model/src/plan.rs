@@ -76,6 +76,11 @@ pub struct PlannedStep {
 }
 
 impl PlannedStep {
+    /// The interfaces it writes to: its own, and those of a joint step's members.
+    pub fn ifaces(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.target).chain(self.members.iter().map(|m| &m.target)).filter_map(Target::iface)
+    }
+
     /// The writes, each with the knob and the target that it belongs to: a member's of a joint step, else the step's
     /// own.
     pub fn owned_ops(&self) -> impl Iterator<Item = (&str, &Target, &Op)> {

@@ -22,12 +22,6 @@ pub enum Reading<T> {
     Garbled(String),
 }
 
-/// What to do where the kernel says that this user may not (`EACCES`, `EPERM`). Told to become root, root learns nothing:
-/// the capabilities of a container or of a user namespace are not those of the host (user_namespaces(7)).
-pub fn next_where_denied(root: bool) -> &'static str {
-    if root { "even root may not here: in a container or a user namespace, run it on the host" } else { "run as root" }
-}
-
 impl<T> Reading<T> {
     /// What a document of an older version says of a fact that it did not have yet.
     pub fn unrecorded() -> Self {

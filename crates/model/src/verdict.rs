@@ -126,6 +126,9 @@ pub struct Comparison {
     /// How a sequential test went; `null` for other designs.
     #[serde(default)]
     pub sequential: Option<Sequential>,
+    /// Where the probers of A ran, and those of B; empty where it is the run's, and for stored runs.
+    #[serde(default)]
+    pub placed: Vec<crate::tune::Placement>,
 }
 
 /// Why a sequential test stopped.

@@ -9,7 +9,13 @@ use lowlat_transport::{Ns, Proto};
 use crate::{Decoded, Entry, Options, Peer, bytes_at, random};
 
 /// The list entry.
-pub const ENTRY: Entry = Entry { name: "icmp", protos: PROTOS, default_port: 0, make: |o| Box::new(Icmp::new(o)) };
+pub const ENTRY: Entry = Entry {
+    name: "icmp",
+    protos: PROTOS,
+    default_port: 0,
+    where_refused: "let the far host answer echo requests (net.ipv4.icmp_echo_ignore_all)",
+    make: |o| Box::new(Icmp::new(o)),
+};
 
 const PROTOS: &[Proto] = &[Proto::Icmp];
 const SHORTEST: usize = 16;

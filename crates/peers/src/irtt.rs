@@ -17,8 +17,13 @@ use crate::key::{Key, TAG};
 use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, widen};
 
 /// The list entry.
-pub const ENTRY: Entry =
-    Entry { name: "irtt", protos: PROTOS, default_port: DEFAULT_PORT, make: |o| Box::new(Irtt::new(o)) };
+pub const ENTRY: Entry = Entry {
+    name: "irtt",
+    protos: PROTOS,
+    default_port: DEFAULT_PORT,
+    where_refused: "start `irtt server` there (port 2112 by default), or name the port of the one that runs there",
+    make: |o| Box::new(Irtt::new(o)),
+};
 
 /// IRTT's own default.
 pub const DEFAULT_PORT: u16 = 2112;

@@ -102,6 +102,8 @@ pub struct Entry {
     pub protos: &'static [Proto],
     /// Port its far ends use; 0 where it has none.
     pub default_port: u16,
+    /// What to do where nothing listens at its port.
+    pub where_refused: &'static str,
     /// Makes one.
     pub make: fn(&Options) -> Box<dyn Peer>,
 }
@@ -161,6 +163,8 @@ mod tests {
                 (entry.name, entry.default_port, entry.protos)
             );
             assert_eq!(find(entry.name).map(|e| e.name), Some(entry.name));
+            let port = entry.default_port.to_string();
+            assert!(port == "0" || entry.where_refused.contains(&port), "{}", entry.where_refused);
         }
         assert!(find("nobody").is_none());
     }

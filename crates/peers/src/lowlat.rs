@@ -39,8 +39,13 @@ use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random};
 pub const DEFAULT_PORT: u16 = 8620;
 
 /// The list entry.
-pub const ENTRY: Entry =
-    Entry { name: "lowlat", protos: PROTOS, default_port: DEFAULT_PORT, make: |o| Box::new(Lowlat::new(o)) };
+pub const ENTRY: Entry = Entry {
+    name: "lowlat",
+    protos: PROTOS,
+    default_port: DEFAULT_PORT,
+    where_refused: "start `lowlat serve` there (port 8620 by default), or name the port of the one that runs there",
+    make: |o| Box::new(Lowlat::new(o)),
+};
 
 const PROTOS: &[Proto] = &[Proto::Udp, Proto::Tcp];
 const MAGIC: [u8; 4] = *b"LwLt";

@@ -14,8 +14,13 @@ use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
 use crate::{Decoded, Entry, Options, Peer, bytes_at};
 
 /// The list entry.
-pub const ENTRY: Entry =
-    Entry { name: "sockperf", protos: PROTOS, default_port: DEFAULT_PORT, make: |o| Box::new(Sockperf::new(o)) };
+pub const ENTRY: Entry = Entry {
+    name: "sockperf",
+    protos: PROTOS,
+    default_port: DEFAULT_PORT,
+    where_refused: "start `sockperf server` there (`--tcp` for TCP; port 11111 by default), or name the port of the one that runs there",
+    make: |o| Box::new(Sockperf::new(o)),
+};
 
 /// sockperf's own default.
 pub const DEFAULT_PORT: u16 = 11111;

@@ -24,8 +24,13 @@ use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
 use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random, widen};
 
 /// The list entry.
-pub const ENTRY: Entry =
-    Entry { name: "stamp", protos: PROTOS, default_port: DEFAULT_PORT, make: |o| Box::new(Stamp::new(o)) };
+pub const ENTRY: Entry = Entry {
+    name: "stamp",
+    protos: PROTOS,
+    default_port: DEFAULT_PORT,
+    where_refused: "start a STAMP or TWAMP-Light reflector there (port 862 by default), or name the port of the one that runs there",
+    make: |o| Box::new(Stamp::new(o)),
+};
 
 /// RFC 8762 §4.1.
 pub const DEFAULT_PORT: u16 = 862;

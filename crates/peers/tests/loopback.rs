@@ -213,14 +213,14 @@ fn nobody_there_is_said_with_the_next_step() {
     let at = socket.local_addr().unwrap();
     let endpoint = Endpoint::new(Proto::Tcp, at, 64);
     let error = lowlat_transport::open("block", &endpoint).err().expect("nothing listens").to_string();
-    assert!(error.contains("nothing listens there") && error.contains("lowlat serve"), "{error}");
+    assert!(error.contains("nothing listens there") && error.contains("start the far end there"), "{error}");
     drop(socket);
     let endpoint = Endpoint::new(Proto::Udp, at, 64);
     for engine in ["block", "spin", "epoll"] {
         let mut engine = lowlat_transport::open(engine, &endpoint).unwrap();
         engine.send(&[0; 64]).unwrap();
         let error = engine.recv(&mut [0; 64], clock::now() + SECOND).expect_err("refused").to_string();
-        assert!(error.contains("nothing listens there") && error.contains("lowlat serve"), "{error}");
+        assert!(error.contains("nothing listens there") && error.contains("start the far end there"), "{error}");
     }
 }
 

@@ -79,9 +79,8 @@ fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
 
 /// Why a step reaches farther than it may.
 fn beyond(step: &PlannedStep, options: &Options) -> Option<String> {
-    if let Some(iface) =
-        step.target.iface().filter(|i| !options.path.is_empty() && !options.path.iter().any(|p| p == i))
-    {
+    let off_the_path = |i: &&str| !options.path.is_empty() && !options.path.iter().any(|p| p == i);
+    if let Some(iface) = step.ifaces().find(off_the_path) {
         return Some(format!("{iface} is not on the path ({})", options.path.join(", ")));
     }
     let whose = match step.scope {
@@ -99,7 +98,7 @@ fn beyond(step: &PlannedStep, options: &Options) -> Option<String> {
 }
 
 fn at_risk(step: &PlannedStep, options: &Options) -> Option<String> {
-    let management = step.target.iface().is_some_and(|i| options.management_ifaces.iter().any(|m| m == i));
+    let management = step.ifaces().any(|i| options.management_ifaces.iter().any(|m| m == i));
     match step.risk {
         Risk::Reboot if !options.allow_reboot => Some(format!(
             "takes effect only after a reboot, so it cannot be judged now; `lowlat explain {}` shows the file",
@@ -213,6 +212,29 @@ mod tests {
         assert_eq!(told, ["nic.coalesce.rx-usecs", "nic.coalesce.rx-frames"]);
         let plan = order(both(), Vec::new(), &Options { allow_disruptive: true, ..Options::default() });
         assert_eq!((plan.steps.len(), plan.steps[0].ops.len()), (1, 2));
+    }
+
+    #[test]
+    fn every_interface_of_a_joint_step_is_looked_at() {
+        let joint = |target: &str, risk| PlannedStep {
+            reason: "rule: title".into(),
+            joint: Some("lines".into()),
+            ..step("nic.coalesce.rx-usecs", target, "0", risk)
+        };
+        let of = |path: &[&str]| Options {
+            management_ifaces: vec!["e1".into()],
+            path: path.iter().map(|p| (*p).to_owned()).collect(),
+            ..Options::default()
+        };
+        let both = || vec![joint("e0", Risk::High), joint("e1", Risk::High)];
+        let plan = order(both(), Vec::new(), &of(&[]));
+        assert!(plan.steps.is_empty() && plan.left_out[0].why.contains("login session"), "{plan:?}");
+        let plan = order(vec![joint("e0", Risk::Low), joint("e1", Risk::Low)], Vec::new(), &of(&["e0"]));
+        assert!(plan.steps.is_empty() && plan.left_out[0].why == "e1 is not on the path (e0)", "{plan:?}");
+        assert_eq!(
+            order(vec![joint("e0", Risk::Low), joint("e1", Risk::Low)], Vec::new(), &of(&["e0", "e1"])).steps.len(),
+            1
+        );
     }
 
     #[test]

@@ -4,7 +4,8 @@
 pub(crate) fn fill(out: &mut String, lead: &str, text: &str, hang: usize, width: usize) {
     let mut line = lead.to_owned();
     let mut fresh = true;
-    for word in words(text) {
+    // A command that fits on no line of its own is broken at its blanks like other words.
+    for word in words(text, COMMAND.min(width.saturating_sub(hang.max(line.chars().count())))) {
         if !fresh && line.chars().count() + 1 + word.chars().count() > width {
             out.push_str(line.trim_end());
             out.push('\n');
@@ -31,19 +32,19 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// Columns of the longest word.
 pub(crate) fn longest_word(text: &str) -> usize {
-    words(text).map(|w| w.chars().count()).max().unwrap_or(0)
+    words(text, COMMAND).map(|w| w.chars().count()).max().unwrap_or(0)
 }
 
 /// Commands in backticks stay on one line up to this length, so that they can be copied.
 const COMMAND: usize = 60;
 
-/// The words of a text. A figure and its unit are one, and so is a short command in backticks.
-fn words(text: &str) -> impl Iterator<Item = String> {
+/// The words of a text. A figure and its unit are one, and so is a command in backticks of up to `longest` columns.
+fn words(text: &str, longest: usize) -> impl Iterator<Item = String> {
     let mut all: Vec<String> = Vec::new();
     let parts: Vec<&str> = text.split(' ').filter(|w| !w.is_empty()).collect();
     let mut at = 0;
     while at < parts.len() {
-        let length = command(&parts[at..]);
+        let length = command(&parts[at..], longest);
         if length > 1 {
             all.push(parts[at..at + length].join(" "));
             at += length;
@@ -66,15 +67,15 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 
 /// How many words from the first on are a command: those up to the closing backtick. 0 where none opens, none closes or it
 /// is too long.
-fn command(parts: &[&str]) -> usize {
+fn command(parts: &[&str], longest: usize) -> usize {
     let odd = |w: &str| w.matches('`').count() % 2 == 1;
     if !parts.first().is_some_and(|w| odd(w)) {
         return 0;
     }
     let mut length = 0;
     for (n, word) in parts.iter().enumerate() {
-        length += word.chars().count() + 1;
-        if length > COMMAND {
+        length += usize::from(n > 0) + word.chars().count();
+        if length > longest {
             return 0;
         }
         if n > 0 && odd(word) {
@@ -100,6 +101,9 @@ mod tests {
         assert_eq!(wrap("see why: `lowlat explain x`; then", 20), ["see why:", "`lowlat explain x`;", "then"]);
         let long = format!("`{}`", "word ".repeat(20));
         assert!(wrap(&long, 20).len() > 3);
+        let mut out = String::new();
+        fill(&mut out, "- ", "`lowlat explain x`", 2, 18);
+        assert_eq!(out, "- `lowlat explain\n  x`\n", "one that fits on no line");
         assert_eq!(wrap("a ` b c", 3), ["a `", "b c"], "one that never closes is none");
     }
 

@@ -19,6 +19,7 @@ mod schema;
 mod terminal;
 
 pub use figures::{is_hidden, visible};
+pub use page::WIDTH;
 pub use schema::schema;
 pub use terminal::terminal;
 
@@ -26,13 +27,13 @@ use lowlat_model::document::RunDocument;
 use lowlat_model::stored::StoredRun;
 use serde::Serialize;
 
-/// A run as plain text for a terminal of 80 columns: the verdict, the prescribed block to the letter, the details, and the
+/// A run as plain text for a terminal of [`WIDTH`] columns: the verdict, the prescribed block to the letter, the details, and the
 /// verdict again, where a terminal shows it last.
 pub fn text(document: &RunDocument) -> String {
-    text_at(document, page::WIDTH)
+    text_at(document, WIDTH)
 }
 
-/// [`text()`] for a terminal of `width` columns. No word is broken; tables that do not fit are wrapped, or written row by
+/// [`text()`] for a terminal of `width` columns. No word is broken, nor a prescribed line; tables that do not fit are wrapped, or written row by
 /// row. [`usize::MAX`] breaks no line.
 pub fn text_at(document: &RunDocument, width: usize) -> String {
     let verdict = run::verdict_text(document, width);
@@ -59,28 +60,28 @@ pub fn html(document: &RunDocument) -> String {
 macro_rules! documents {
     ($($(#[doc = $words:literal])+ $name:ident($document:ty);)+) => {$(
         $(#[doc = $words])+
-        pub fn $name(document: &$document) -> String {
-            visible(&other::$name(document))
+        pub fn $name(document: &$document, width: usize) -> String {
+            visible(&other::$name(document, width))
         }
     )+};
 }
 
 documents! {
-    /// Findings as text.
+    /// Findings as text for a terminal of `width` columns.
     check(lowlat_model::finding::CheckDocument);
-    /// A comparison as text.
+    /// A comparison as text for a terminal of `width` columns.
     comparison(lowlat_model::verdict::Comparison);
-    /// A host as text.
+    /// A host as text for a terminal of `width` columns.
     facts(lowlat_model::Facts);
-    /// A measurement as text.
+    /// A measurement as text for a terminal of `width` columns.
     measurement(lowlat_model::Measurement);
-    /// Noise as text.
+    /// Noise as text for a terminal of `width` columns.
     noise(lowlat_model::noise::NoiseDocument);
-    /// A plan as text.
+    /// A plan as text for a terminal of `width` columns.
     plan(lowlat_model::Plan);
-    /// What stands applied, and what goes back by itself, as text.
+    /// What stands applied, and what goes back by itself, as text for a terminal of `width` columns.
     status(lowlat_model::journal::StatusDocument);
-    /// A sweep as text.
+    /// A sweep as text for a terminal of `width` columns.
     sweep(lowlat_model::SweepDocument);
 }
 
@@ -107,18 +108,19 @@ pub enum Format {
     Html,
 }
 
-/// A stored document again: the report of a run, or the sections of a measurement, a sweep or a comparison.
-pub fn stored(run: &StoredRun, format: Format) -> String {
+/// A stored document again: the report of a run, or the sections of a measurement, a sweep or a comparison. `width` is the
+/// text's alone.
+pub fn stored(run: &StoredRun, format: Format, width: usize) -> String {
     if let StoredRun::Optimize(document) = run {
         return match format {
-            Format::Text => text(document),
+            Format::Text => text_at(document, width),
             Format::Markdown => markdown(document),
             Format::Html => html(document),
         };
     }
     let (title, sections) = other::sections(run);
     visible(&match format {
-        Format::Text => page::text(&sections).trim_start().to_owned(),
+        Format::Text => page::text_at(&sections, width).trim_start().to_owned(),
         Format::Markdown => page::markdown(&sections),
         Format::Html => html::page(&title, &sections),
     })

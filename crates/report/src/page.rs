@@ -116,14 +116,9 @@ impl Table {
 }
 
 /// Columns of a terminal that does not tell its width.
-pub(crate) const WIDTH: usize = 80;
+pub const WIDTH: usize = 80;
 /// No column is made narrower than this for another one.
 const NARROWEST: usize = 14;
-
-/// As plain text for [`WIDTH`] columns.
-pub(crate) fn text(sections: &[Section]) -> String {
-    text_at(sections, WIDTH)
-}
 
 /// As plain text: titles in capitals like those of the report's block, columns aligned, no word broken. Only commands and
 /// words that are longer go beyond `width`.

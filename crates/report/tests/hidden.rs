@@ -5,7 +5,7 @@ use lowlat_model::document::RunDocument;
 use lowlat_model::journal::{Applied, Pending, StatusDocument};
 use lowlat_model::stored::StoredRun;
 use lowlat_model::{Locus, Measurement, Plan, PlannedStep, Schema};
-use lowlat_report::{Format, is_hidden};
+use lowlat_report::{Format, WIDTH, is_hidden};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -66,12 +66,12 @@ fn no_control_character_of_a_document_reaches_a_report() {
     clean("markdown", &lowlat_report::markdown(&run));
     clean("html", &lowlat_report::html(&run));
     let measured: Measurement = spoil(run.baseline.as_ref().unwrap()).0;
-    clean("measurement", &lowlat_report::measurement(&measured));
+    clean("measurement", &lowlat_report::measurement(&measured, WIDTH));
     let stored = StoredRun::Measure(Box::new(measured));
     for format in [Format::Text, Format::Markdown, Format::Html] {
-        clean("stored", &lowlat_report::stored(&stored, format));
+        clean("stored", &lowlat_report::stored(&stored, format, WIDTH));
     }
-    clean("facts", &lowlat_report::facts(&spoil(&lowlat_testkit::facts::healthy()).0));
+    clean("facts", &lowlat_report::facts(&spoil(&lowlat_testkit::facts::healthy()).0, WIDTH));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn no_control_character_of_a_plan_or_a_status_reaches_a_report() {
     let plan = Plan { schema: Schema::current("plan"), iface: Some(words()), steps: vec![step], left_out: Vec::new() };
     let (plan, spoilt) = spoil(&plan);
     assert!(spoilt >= 8, "{spoilt}");
-    clean("plan", &lowlat_report::plan(&plan));
+    clean("plan", &lowlat_report::plan(&plan, WIDTH));
     let applied = Applied {
         knob: words(),
         target: "eth0".parse().unwrap(),
@@ -102,5 +102,5 @@ fn no_control_character_of_a_plan_or_a_status_reaches_a_report() {
     };
     let pending = Pending { watch: Some(words()), left_ns: 1, guarded: true, ..Pending::default() };
     let status = StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: vec![pending] };
-    clean("status", &lowlat_report::status(&spoil(&status).0));
+    clean("status", &lowlat_report::status(&spoil(&status).0, WIDTH));
 }

@@ -5,7 +5,9 @@
 use lowlat_model::Verdict;
 use lowlat_model::document::{RunDocument, StepResult};
 use lowlat_model::op::Target;
+use lowlat_model::stored::StoredRun;
 use lowlat_model::tune::{Disposition, Headline, Modes, Placed};
+use lowlat_report::Format;
 use lowlat_testkit::run;
 use proptest::prelude::*;
 use regex::Regex;
@@ -22,6 +24,10 @@ fn markdown_snapshot() {
 
 #[test]
 fn dry_run_snapshot() {
+    insta::assert_snapshot!(lowlat_report::text(&dry_run()));
+}
+
+fn dry_run() -> RunDocument {
     let mut d = run::document();
     d.dry_run = true;
     d.steps.clear();
@@ -29,7 +35,7 @@ fn dry_run_snapshot() {
     (d.result, d.loaded, d.loaded_baseline, d.goal_met) = (None, None, None, None);
     (d.headline, d.goals, d.verdict_lines) = (Headline::default(), vec![], vec![]);
     (d.lab, d.planted, d.rollback_verified) = (None, None, None);
-    insta::assert_snapshot!(lowlat_report::text(&d));
+    d
 }
 
 /// The prescribed block, line by line; `μ` is U+03BC as there.
@@ -155,12 +161,18 @@ fn an_interval_that_holds_zero_claims_nothing() {
     }
 }
 
-#[test]
-fn a_slower_configuration_is_called_slower() {
+/// The whole was kept, and is slower.
+fn slower() -> RunDocument {
     let mut d = run::document();
     let h = &mut d.headline;
     (h.p50_change_ratio, h.p50_change_low, h.p50_change_high) = (Some(0.609), Some(0.5), Some(0.7));
-    let text = lowlat_report::text(&d);
+    d
+}
+
+#[test]
+fn a_slower_configuration_is_called_slower() {
+    let d = slower();
+    let text = lowlat_report::text_at(&d, usize::MAX);
     assert!(text.contains("80.0\u{3bc}s (60.9% slower than the baseline) [50.0% to 70.0%, 95% interval]\n"), "{text}");
     assert!(lowlat_report::html(&d).contains("60.9 % slower than the baseline [50.0, 70.0]"));
 }
@@ -183,19 +195,35 @@ fn the_verdict_stands_first_and_last() {
 }
 
 #[test]
-fn nothing_but_commands_is_wider_than_the_terminal() {
+fn no_line_is_wider_than_the_terminal() {
     let mut d = full();
     d.next_steps.push("a step of many words that a terminal of eighty columns cannot show on one line of it".into());
+    d.next_steps.push("look again: `lowlat explain sysctl.net.ipv4.tcp_limit_output_bytes`".into());
+    let stored = |m| StoredRun::Measure(Box::new(m));
     for width in [60, 80, 120] {
+        let fits = |what: &str, text: &str| {
+            let wide: Vec<&str> = text.lines().filter(|l| l.chars().count() > width).collect();
+            assert!(wide.is_empty(), "{what} at {width}: {wide:#?}");
+        };
         let text = lowlat_report::text_at(&d, width);
-        let wide: Vec<&str> = text
-            .lines()
-            // Lines of figures stand to the letter.
-            .filter(|l| l.chars().count() > width && !l.starts_with("- Interface") && !l.contains("% interval]"))
-            .collect();
-        assert!(wide.is_empty(), "{width}: {wide:#?}");
+        fits("full", &text);
         assert!(text.contains("columns cannot") || text.contains("columns\n"), "{text}");
+        for document in [run::document, dry_run, nothing_kept, slower] {
+            let d = document();
+            fits(&d.run, &lowlat_report::text_at(&d, width));
+        }
+        let measured = stored(run::measurement(80_000));
+        fits("measurement", &lowlat_report::stored(&measured, Format::Text, width));
+        fits("facts", &lowlat_report::facts(&lowlat_testkit::facts::healthy(), width));
     }
+}
+
+/// The prescribed part of a line stands whole at any width; only its interval may stand below.
+#[test]
+fn an_interval_that_does_not_fit_stands_below_its_line() {
+    let text = lowlat_report::text_at(&slower(), 80);
+    let below = "- Median Latency: 80.0\u{3bc}s (60.9% slower than the baseline)\n  [50.0% to 70.0%, 95% interval]\n";
+    assert!(text.contains(below), "{text}");
 }
 
 /// A run as lowlat stored it before there was a headline: none of the newer keys is in it.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use lowlat_model::Capability;
 use lowlat_netlink::{Error, errno_text};
 
 /// Each names operation and target. After any of them nothing is assumed: read the place back.
@@ -19,13 +20,15 @@ pub enum WriteError {
         /// The kernel's own words; empty where it gave none.
         extack: String,
     },
-    /// This user may not.
-    #[error("{what}: {why}; {}", lowlat_sys::store::next_where_denied())]
+    /// This process may not.
+    #[error("{what}: {why}; {}", lowlat_sys::next_where_denied(&[*.needs]))]
     Denied {
         /// Operation and target.
         what: String,
         /// The kernel's answer.
         why: String,
+        /// The capability that the operation asks for.
+        needs: Capability,
     },
     /// There is no such place on this host.
     #[error("{what}: {why}")]
@@ -57,6 +60,13 @@ fn words(extack: &str) -> String {
     if extack.is_empty() { String::new() } else { format!(" ({})", extack.trim_end_matches('.')) }
 }
 
+/// What a file asks for: those of the network `CAP_NET_ADMIN` in the user namespace of their network namespace
+/// (`netdev_store`, net/core/net-sysfs.c; `net_ctl_permissions`, net/sysctl_net.c), others to be root's or to be forced.
+fn of_file(what: &str) -> Capability {
+    let of_network = ["/proc/sys/net/", "/sys/class/net/"].into_iter().any(|root| what.contains(root));
+    if of_network { Capability::NetAdmin } else { Capability::DacOverride }
+}
+
 impl WriteError {
     pub(crate) fn not_allowed(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::NotAllowed { what: what.into(), why: why.into() }
@@ -64,22 +74,27 @@ impl WriteError {
 
     /// The error behind a failed file operation.
     pub(crate) fn from_io(what: String, source: io::Error) -> Self {
+        let needs = of_file(&what);
+        Self::needing(needs, what, source)
+    }
+
+    fn needing(needs: Capability, what: String, source: io::Error) -> Self {
         match source.raw_os_error() {
             Some(errno @ (libc::ENOSPC | libc::EDQUOT)) if !what.contains("/sys/") && !what.contains("/proc/") => {
                 // On a real file system these mean a full disk; below /proc and /sys they are a refusal.
                 let _ = errno;
                 Self::Io { what, source }
             }
-            Some(errno) => Self::from_errno(what, errno, String::new()),
+            Some(errno) => Self::from_errno(needs, what, errno, String::new()),
             None => Self::Io { what, source },
         }
     }
 
     /// The error behind an errno.
-    pub(crate) fn from_errno(what: String, errno: i32, extack: String) -> Self {
+    fn from_errno(needs: Capability, what: String, errno: i32, extack: String) -> Self {
         let text = errno_text(errno);
         match errno {
-            libc::EACCES | libc::EPERM => Self::Denied { what, why: format!("{text}{}", words(&extack)) },
+            libc::EACCES | libc::EPERM => Self::Denied { what, why: format!("{text}{}", words(&extack)), needs },
             libc::ENOENT | libc::ENODEV | libc::ENXIO => {
                 Self::Absent { what, why: format!("{text}{}", words(&extack)) }
             }
@@ -91,10 +106,33 @@ impl WriteError {
 impl From<Error> for WriteError {
     fn from(e: Error) -> Self {
         match e {
-            Error::Refused { what, errno, extack } => Self::from_errno(what, errno, extack),
-            Error::Os { what, source } => Self::from_io(what, source),
+            Error::Refused { what, errno, extack } => Self::from_errno(Capability::NetAdmin, what, errno, extack),
+            Error::Os { what, source } => Self::needing(Capability::NetAdmin, what, source),
             Error::Malformed { what, source } => Self::Io { what, source: io::Error::other(source) },
             Error::Request { what, why } => Self::NotAllowed { what, why },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denied_write_names_what_it_asks_for() {
+        let denied = || io::Error::from_raw_os_error(libc::EACCES);
+        let needs = |e: WriteError| match e {
+            WriteError::Denied { needs, .. } => needs,
+            other => panic!("{other}"),
+        };
+        let file = |path: &str| needs(WriteError::from_io(format!("write \"1\" to {path}"), denied()));
+        assert_eq!(file("/sys/class/net/eth0/gro_flush_timeout"), Capability::NetAdmin);
+        assert_eq!(file("/proc/sys/net/core/busy_read"), Capability::NetAdmin);
+        assert_eq!(file("/proc/sys/vm/nr_hugepages"), Capability::DacOverride);
+        assert_eq!(file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"), Capability::DacOverride);
+        let refused = Error::Refused { what: "ring of eth0".into(), errno: libc::EPERM, extack: String::new() };
+        assert_eq!(needs(refused.into()), Capability::NetAdmin);
+        let os = Error::Os { what: "open netlink".into(), source: denied() };
+        assert_eq!(needs(os.into()), Capability::NetAdmin);
     }
 }

@@ -85,6 +85,7 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
         fixed,
         options: Options { send_zc, ..options.clone() },
         target: endpoint.remote.to_string(),
+        where_refused: endpoint.where_refused,
         discarded: 0,
     };
     engine.arm()?;
@@ -121,6 +122,8 @@ struct Uring {
     /// As granted, not as asked.
     options: Options,
     target: String,
+    /// What to do where nothing listens there.
+    where_refused: &'static str,
     discarded: u64,
 }
 
@@ -128,9 +131,13 @@ impl Uring {
     fn os(&self, what: &str, source: io::Error) -> EngineError {
         let what = format!("{what} {}", self.target);
         match source.raw_os_error() {
+            Some(libc::ECONNREFUSED) => EngineError::Unreachable {
+                what,
+                why: "nothing listens there".to_owned(),
+                next: self.where_refused.to_owned(),
+            },
             Some(
-                libc::ECONNREFUSED
-                | libc::ECONNRESET
+                libc::ECONNRESET
                 | libc::EPIPE
                 | libc::EHOSTUNREACH
                 | libc::ENETUNREACH

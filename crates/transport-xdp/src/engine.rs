@@ -4,6 +4,7 @@ use std::io;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
+use lowlat_model::Capability;
 use lowlat_transport::clock::now;
 use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Got, Ns};
 
@@ -110,6 +111,7 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
         flow,
         caps,
         target: endpoint.remote.to_string(),
+        where_refused: endpoint.where_refused,
         iface: path.link.name,
         reserved: path.reserved,
         drive: busy.is_some() && mode != Mode::Generic,
@@ -128,7 +130,7 @@ fn possible(what: &str) -> Result<(), EngineError> {
         Some(libc::EPERM) => unavailable(
             what,
             "AF_XDP needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF",
-            lowlat_transport::os::next_where_denied(),
+            lowlat_transport::os::next_where_denied(&[Capability::NetRaw, Capability::NetAdmin, Capability::Bpf]),
         ),
         _ => unavailable(what, e.to_string(), "use --engine spin"),
     })
@@ -267,6 +269,8 @@ struct Xdp {
     flow: Flow,
     caps: Caps,
     target: String,
+    /// What to do where nothing listens there.
+    where_refused: &'static str,
     iface: String,
     reserved: UdpSocket,
     /// Run the driver's receive path from here (preferred busy polling).
@@ -330,7 +334,7 @@ impl Xdp {
             Err(e) => Err(EngineError::Unreachable {
                 what: format!("receive from {}", self.target),
                 why: e.to_string(),
-                next: "start the far end there, or check its port".to_owned(),
+                next: self.where_refused.to_owned(),
             }),
             Ok(_) => Err(unavailable(
                 &format!("receive from {}", self.target),

@@ -8,6 +8,7 @@
 use std::fmt::Write as _;
 
 use libc::c_int;
+use lowlat_model::Capability;
 
 use crate::clock::now;
 use crate::socket::Socket;
@@ -41,7 +42,7 @@ pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
         engine: NAME,
         what: format!("SO_BUSY_POLL of {us} µs"),
         why: e.to_string(),
-        next: format!("{} (it needs CAP_NET_ADMIN), or use --engine spin", os::next_where_denied()),
+        next: format!("use --engine spin; {}", os::next_where_denied(&[Capability::NetAdmin])),
     })?;
     let mut how = format!("busy polling {us} µs, each receive polls the queue");
     if os::set_int(socket.fd(), libc::SOL_SOCKET, libc::SO_PREFER_BUSY_POLL, 1).is_err() {

@@ -67,6 +67,9 @@ pub struct Endpoint {
     pub stamps: bool,
     /// `SO_BUSY_POLL`, µs, for the engines that use it.
     pub busy_poll_us: Option<u32>,
+    /// What to do where nothing listens at `remote`, for the error that says so: which far end to start depends on the
+    /// protocol of the probes, which no engine knows.
+    pub where_refused: &'static str,
 }
 
 impl Endpoint {
@@ -84,6 +87,7 @@ impl Endpoint {
             max_message,
             stamps: false,
             busy_poll_us: None,
+            where_refused: "start the far end there, or name the port of the one that runs there",
         }
     }
 }

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libc::{c_int, c_void, socklen_t};
+use lowlat_model::Capability;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
@@ -18,10 +19,10 @@ use rustix::net::{
 /// `SO_BUSY_POLL_BUDGET`, asm-generic/socket.h; not in the libc crate.
 pub const SO_BUSY_POLL_BUDGET: c_int = 70;
 
-/// What to do where the kernel says that this user may not.
-pub fn next_where_denied() -> &'static str {
-    // SAFETY: geteuid takes no arguments and cannot fail.
-    lowlat_model::next_where_denied(unsafe { libc::geteuid() } == 0)
+/// What to do where the kernel says that this process may not do what needs these.
+pub fn next_where_denied(needed: &[Capability]) -> String {
+    let effective = rustix::thread::capabilities(None).map_or(0, |sets| sets.effective.bits());
+    lowlat_model::capability::next_where_denied(needed, effective)
 }
 
 /// Turns −1 into the errno, and a count into `usize`.

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use libc::c_int;
+use lowlat_model::Capability;
 
 use crate::clock::now;
 use crate::icmp::{self, Echo};
@@ -35,6 +36,7 @@ pub struct Socket {
     engine: &'static str,
     proto: Proto,
     remote: SocketAddr,
+    where_refused: &'static str,
     max_message: usize,
     wire: Wire,
     stamps: Option<Box<Stamps>>,
@@ -71,9 +73,10 @@ impl Socket {
             bind(fd.as_fd(), engine, local)?;
         }
         match endpoint.proto {
-            Proto::Tcp => connect_stream(fd.as_fd(), to)?,
+            Proto::Tcp => connect_stream(fd.as_fd(), endpoint)?,
             Proto::Udp | Proto::Icmp => {
-                os::connect(fd.as_fd(), to).map_err(|e| path_error("connect to", to, endpoint.proto, e))?;
+                os::connect(fd.as_fd(), to)
+                    .map_err(|e| path_error("connect to", to, (endpoint.proto, endpoint.where_refused), e))?;
             }
         }
         let max_message = largest_message(fd.as_fd(), endpoint)?;
@@ -97,7 +100,8 @@ impl Socket {
                 plain: os::plain_congestion_control(fd.as_fd()),
             }),
         };
-        Ok(Self { fd, engine, proto: endpoint.proto, remote: to, max_message, wire, stamps, discarded: 0 })
+        let (proto, where_refused) = (endpoint.proto, endpoint.where_refused);
+        Ok(Self { fd, engine, proto, remote: to, where_refused, max_message, wire, stamps, discarded: 0 })
     }
 
     /// What an engine on this socket can do; `how` says how it waits.
@@ -276,7 +280,7 @@ impl Socket {
         if error.raw_os_error() == Some(libc::EMSGSIZE) {
             return too_long(self.engine, self.remote, None, self.max_message);
         }
-        path_error(what, self.remote, self.proto, error)
+        path_error(what, self.remote, (self.proto, self.where_refused), error)
     }
 }
 
@@ -426,7 +430,10 @@ fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd, bool), En
                 engine,
                 what: format!("ICMP socket for {}", endpoint.remote.ip()),
                 why: format!("neither a ping socket nor a raw one: {e}"),
-                next: format!("{}, or put your group into sysctl net.ipv4.ping_group_range", os::next_where_denied()),
+                next: format!(
+                    "put your group into sysctl net.ipv4.ping_group_range; for a raw socket, {}",
+                    os::next_where_denied(&[Capability::NetRaw])
+                ),
             })?;
             only_echo_replies(fd.as_fd(), v6).map_err(|e| os_error("raw ICMP", e))?;
             Ok((fd, true))
@@ -471,8 +478,8 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
                 what: format!("send to {} at priority {priority}", endpoint.remote),
                 why: e.to_string(),
                 next: format!(
-                    "give one of 0 to 6 (socket(7): beyond needs CAP_NET_ADMIN), or {}",
-                    os::next_where_denied()
+                    "give one of 0 to 6 (socket(7)); beyond, {}",
+                    os::next_where_denied(&[Capability::NetAdmin])
                 ),
             }
         })?;
@@ -546,8 +553,9 @@ fn bind(fd: BorrowedFd<'_>, engine: &'static str, local: SocketAddr) -> Result<(
     }
 }
 
-fn connect_stream(fd: BorrowedFd<'_>, to: SocketAddr) -> Result<(), EngineError> {
-    let fail = |e| path_error("connect to", to, Proto::Tcp, e);
+fn connect_stream(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
+    let to = endpoint.remote;
+    let fail = |e| path_error("connect to", to, (Proto::Tcp, endpoint.where_refused), e);
     // SO_SNDTIMEO bounds connect(2) (socket(7)), so that the socket need not be non-blocking for it.
     os::set_send_timeout(fd, CONNECT_NS).map_err(fail)?;
     let began = now();
@@ -627,18 +635,20 @@ fn too_long(engine: &'static str, to: SocketAddr, asked: Option<usize>, largest:
     }
 }
 
-/// What the path's answer means, and what to do about it.
+/// What the path's answer means, and what to do about it; `where_refused` is what to do where nothing listens.
 #[cold]
-fn path_error(what: &str, to: SocketAddr, proto: Proto, error: io::Error) -> EngineError {
+fn path_error(
+    what: &str,
+    to: SocketAddr,
+    (proto, where_refused): (Proto, &'static str),
+    error: io::Error,
+) -> EngineError {
     let what = format!("{what} {to}");
     let (why, next) = match (error.kind(), error.raw_os_error()) {
         (_, Some(libc::ECONNREFUSED)) if proto == Proto::Icmp => {
             ("the far host refuses it".to_owned(), "check the address and packet filters")
         }
-        (_, Some(libc::ECONNREFUSED)) => (
-            "nothing listens there".to_owned(),
-            "start `lowlat serve` there, or name the port of the far end that runs there",
-        ),
+        (_, Some(libc::ECONNREFUSED)) => ("nothing listens there".to_owned(), where_refused),
         (_, Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN)) => {
             (error.to_string(), "check the address, the route and that the link is up")
         }

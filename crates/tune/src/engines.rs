@@ -1,11 +1,13 @@
 //! Every engine on the same path in one run, each against `block`, interleaved.
 
 use lowlat_model::document::EngineResult;
+use lowlat_model::tune::Resets;
 use lowlat_model::verdict::Round;
 use lowlat_verdict::Random;
 use lowlat_verdict::sequential::{Options, Test};
 
-use crate::{Bench, Limits, RoundAsk, Summary, TuneError};
+use crate::trial::{LINK_UP_NS, settle};
+use crate::{Bench, Limits, LinkReport, RoundAsk, Summary, TuneError};
 
 /// Rounds of each engine. Every engine runs once in each lap, in an order drawn anew, so which of two runs first is a
 /// fair coin, and nothing periodic on the host keeps step with one.
@@ -13,8 +15,13 @@ const LAPS: u32 = 12;
 /// The engine that the others are compared with.
 const AGAINST: &str = "block";
 
+/// Settling is begun so often, when the path does not answer yet or is not steady.
+const SETTLINGS: u32 = 5;
+/// Time between two of them, ns: a switch that saw the link go may take a second until it forwards again.
+const BETWEEN_SETTLINGS_NS: u64 = 500_000_000;
+
 /// An engine to be tried, or why it is not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineTrial {
     /// Name.
     pub engine: String,
@@ -22,9 +29,24 @@ pub struct EngineTrial {
     pub costs: String,
     /// Why it is left out.
     pub why_not: Option<String>,
+    /// What opening and closing it resets, for one that attaches a program to the interface; `None` for one that attaches
+    /// nothing.
+    pub attach: Option<Attach>,
+}
+
+/// What attaching an engine's program to the path's interface does, and taking it off.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attach {
+    /// What resets.
+    pub resets: Resets,
+    /// Why, or that it is not known; `None` where nothing is known to.
+    pub why: Option<String>,
 }
 
 /// Measures each engine. One that cannot run says why, and the others go on.
+///
+/// A reset that attaching announces is waited for, and the path settles before the next round. One that nothing announced
+/// ends the engine that attaches, and is told of any other.
 pub fn side_by_side(
     bench: &mut dyn Bench,
     limits: &Limits,
@@ -32,19 +54,15 @@ pub fn side_by_side(
     trials: &[EngineTrial],
     say: &mut dyn FnMut(&str),
 ) -> Result<Vec<EngineResult>, TuneError> {
-    let mut results: Vec<EngineResult> = trials
-        .iter()
-        .map(|t| EngineResult {
-            engine: t.engine.clone(),
-            measurement: None,
-            why_not: t.why_not.clone(),
-            against_block: None,
-            costs: t.costs.clone(),
-        })
-        .collect();
+    let mut results: Vec<EngineResult> = trials.iter().map(untried).collect();
     let ping_pong_ns = limits.round_for(median_ns).max(limits.headline_ns / 50);
     let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); results.len()];
     let mut random = Random::new(limits.seed);
+    // Each was opened once to see that it can be.
+    for (trial, result) in trials.iter().zip(&mut results).filter(|(t, _)| t.attach.is_some()) {
+        announce(trial, say);
+        result.why_not = result.why_not.take().or(recover(bench, trial, say)?);
+    }
     for _ in 0..LAPS {
         let source_port = bench.source_port()?;
         for i in shuffled(results.len(), &mut random) {
@@ -66,8 +84,88 @@ pub fn side_by_side(
                 Ok(round) => rounds[i].push(Round { is_b: true, ..round }),
                 Err(why) => results[i].why_not = Some(why.to_string()),
             }
+            // Also after one that failed: its program was on and is off again.
+            let unannounced = recover(bench, &trials[i], say)?;
+            results[i].why_not = results[i].why_not.take().or(unannounced);
         }
     }
+    judge(bench, (limits, ping_pong_ns), &rounds, &mut results, say);
+    Ok(results)
+}
+
+fn untried(trial: &EngineTrial) -> EngineResult {
+    EngineResult {
+        engine: trial.engine.clone(),
+        measurement: None,
+        why_not: trial.why_not.clone(),
+        against_block: None,
+        costs: trial.costs.clone(),
+    }
+}
+
+/// Says what attaching will reset, before it does.
+fn announce(trial: &EngineTrial, say: &mut dyn FnMut(&str)) {
+    let Some(Attach { resets: Resets::Link, why }) = trial.attach.as_ref().filter(|_| trial.why_not.is_none()) else {
+        return;
+    };
+    let why = why.as_deref().unwrap_or("the driver does so");
+    say(&format!(
+        "  {}: attaching its XDP program resets the link, and so does taking it off ({why}); each time the link is \
+         waited for and the path settles",
+        trial.engine
+    ));
+}
+
+/// After a round of an engine, or its trial: waits for the link and settles the path where attaching resets something.
+/// Why the engine cannot go on, where a reset came that nothing announced.
+fn recover(bench: &mut dyn Bench, trial: &EngineTrial, say: &mut dyn FnMut(&str)) -> Result<Option<String>, TuneError> {
+    let announced = trial.attach.as_ref().map_or(Resets::Nothing, |a| a.resets);
+    if announced == Resets::Link {
+        bench.await_links(LINK_UP_NS)?;
+    }
+    let LinkReport { resets, changes } = bench.links();
+    let unannounced = resets > announced;
+    if unannounced {
+        bench.await_links(LINK_UP_NS)?;
+        let _ = bench.links();
+    }
+    if announced.max(resets) > Resets::Nothing {
+        steady(bench, say)?;
+    }
+    if !unannounced {
+        return Ok(None);
+    }
+    let what = changes.join("; ");
+    if trial.attach.is_some() {
+        return Ok(Some(format!(
+            "attaching its XDP program reset what nothing announced: {what}; it is not tried again"
+        )));
+    }
+    say(&format!("  during a round of {}, which attaches nothing: {what}", trial.engine));
+    Ok(None)
+}
+
+/// Settles the path as far as it does: figures of a path that stays unsteady show it themselves.
+fn steady(bench: &mut dyn Bench, say: &mut dyn FnMut(&str)) -> Result<(), TuneError> {
+    for _ in 0..SETTLINGS {
+        match settle(bench, Some(AGAINST)) {
+            Ok(()) => return Ok(()),
+            Err(TuneError::Interrupted) => return Err(TuneError::Interrupted),
+            Err(_) => bench.wait(BETWEEN_SETTLINGS_NS),
+        }
+    }
+    say("  the path is not steady after a reset; the rounds that follow are measured all the same");
+    Ok(())
+}
+
+/// Figures of each engine's rounds, and the test of each against [`AGAINST`].
+fn judge(
+    bench: &mut dyn Bench,
+    (limits, ping_pong_ns): (&Limits, u64),
+    rounds: &[Vec<Round>],
+    results: &mut [EngineResult],
+    say: &mut dyn FnMut(&str),
+) {
     let against = results.iter().position(|r| r.engine == AGAINST && r.why_not.is_none());
     for i in 0..results.len() {
         if let Some(why) = &results[i].why_not {
@@ -94,7 +192,6 @@ pub fn side_by_side(
         say(&format!("  {}: p50 {p50}", results[i].engine));
         results[i].measurement = Some(measurement);
     }
-    Ok(results)
 }
 
 /// The numbers below `n` in an order drawn (Fisher and Yates).

@@ -29,7 +29,7 @@ mod whole;
 
 pub use alternate::{Halt, OneRound, Pairing, Switch, alternate};
 pub use bench::{Bench, BenchError, LinkReport, RoundAsk, Summary};
-pub use engines::{EngineTrial, side_by_side};
+pub use engines::{Attach, EngineTrial, side_by_side};
 pub use error::TuneError;
 pub use limits::Limits;
 pub use whole::{Tuned, tune};

@@ -14,7 +14,7 @@ use crate::{Bench, Limits, LinkReport, RoundAsk, TuneError};
 
 /// A link that went down for a setting has this long to come up again. Copper autonegotiation takes two to three seconds
 /// (IEEE 802.3 clause 28 timers and the drivers' link watch); a switch port that relearns may take longer.
-const LINK_UP_NS: u64 = 15_000_000_000;
+pub(crate) const LINK_UP_NS: u64 = 15_000_000_000;
 /// After a toggle that resets something: rounds of this length until the path is steady.
 const SETTLE_ROUND_NS: u64 = 20_000_000;
 /// Two neighbouring settling rounds whose medians differ by less than this share are called steady.
@@ -232,7 +232,7 @@ impl<W: Writer> Rig<'_, W> {
     pub(crate) fn clear(&mut self, bundle: &mut Bundle) -> Result<(), TuneError> {
         bundle.take_out(self.session, self.sys)?;
         self.bench.await_links(LINK_UP_NS)?;
-        settle(self.bench)?;
+        settle(self.bench, None)?;
         let _ = self.bench.links();
         Ok(())
     }
@@ -262,14 +262,16 @@ fn switch<W: Writer>(
         }
     }
     if announced > Resets::Nothing {
-        settle(bench)?;
+        settle(bench, None)?;
     }
     Ok(())
 }
 
-/// Short rounds until two neighbours agree, so that what a reset stirred up is in no sample.
-fn settle(bench: &mut dyn Bench) -> Result<(), TuneError> {
-    let ask = RoundAsk { ping_pong_ns: SETTLE_ROUND_NS, ..RoundAsk::default() };
+/// Short rounds until two neighbours agree, so that what a reset stirred up is in no sample; `engine` is none for the run's
+/// own.
+pub(crate) fn settle(bench: &mut dyn Bench, engine: Option<&str>) -> Result<(), TuneError> {
+    let engine = engine.map(str::to_owned);
+    let ask = RoundAsk { engine, ping_pong_ns: SETTLE_ROUND_NS, ..RoundAsk::default() };
     let mut last: Option<u64> = None;
     for _ in 0..MOST_SETTLING {
         if bench.stopped() {

@@ -4,9 +4,8 @@ use crate::tree::{Tree, is};
 
 /// The rooms of the program.
 const ROOMS: &[(&str, &str)] = &[
-    // The command line is no place for it by the rule of the house; both are one call that std has no form of.
+    // The command line is no place for it by the rule of the house; signals are one call that std has no form of.
     ("crates/apply/src/guard/steadfast.rs", "sigprocmask"),
-    ("crates/cli/src/main.rs", "geteuid"),
     ("crates/cli/src/signals.rs", "sigaction"),
     ("crates/lab/src/netns/enter.rs", "unshare, mount and prctl"),
     ("crates/lab/src/sockopt.rs", "setsockopt"),

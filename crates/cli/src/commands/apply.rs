@@ -14,7 +14,7 @@ use crate::{output, signals};
 /// then nothing is changed. What breaks in the middle takes everything back.
 pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     let plan: Plan = super::stored(&args.plan, "plan")?;
-    crate::need_root("apply", "or look at it with `lowlat plan --diff`")?;
+    crate::need_change("apply", "or look at it with `lowlat plan --diff`")?;
     let store = Store::locate()?;
     crate::optimize::free_to_change(&store)?;
     let live = Live::new();
@@ -75,7 +75,7 @@ fn back_out(mut session: Session, live: Live, why: &str) -> Failure {
 
 /// `confirm`.
 pub fn confirm(json: bool) -> Outcome {
-    crate::need_root("confirm", "as `apply` was")?;
+    crate::need_change("confirm", "as `apply` was")?;
     let n = lowlat_apply::confirm(&Store::locate()?)?;
     if n == 0 {
         return Err(Failure::new("confirm: nothing waits for it; `lowlat status` shows what is applied"));
@@ -90,7 +90,7 @@ pub fn confirm(json: bool) -> Outcome {
 
 /// `rollback`: from the journal on disk alone.
 pub fn rollback(args: &RollbackArgs, json: bool) -> Outcome {
-    crate::need_root("rollback", "as the change was")?;
+    crate::need_change("rollback", "as the change was")?;
     let live = Live::new();
     let store = Store::locate()?;
     let report = lowlat_apply::rollback_from_disk(&store, &live, args.force)?;
@@ -113,7 +113,7 @@ pub fn status(json: bool) -> Outcome {
     } else if !store.is_there() {
         output::text(&nothing_ever(&store));
     } else {
-        output::text(&lowlat_report::status(&document));
+        output::text(&lowlat_report::status(&document, output::width()));
     }
     Ok(0)
 }
@@ -125,7 +125,7 @@ fn nothing_ever(store: &Store) -> String {
 
 /// `persist`.
 pub fn persist(json: bool) -> Outcome {
-    crate::need_root("persist", "as `apply` was")?;
+    crate::need_change("persist", "as `apply` was")?;
     let live = Live::new();
     let kept = lowlat_apply::persist(&Store::locate()?, &live)?;
     if json {

@@ -1,6 +1,7 @@
 //! `lowlat bypass check`: what each technique needs, whether this host has it, and what it costs. Said before anything
 //! is done.
 
+use lowlat_knobs::resets;
 use lowlat_model::Schema;
 use lowlat_model::answer::{AfXdp, AfXdpMode, BypassDocument};
 use lowlat_sys::Live;
@@ -31,7 +32,12 @@ pub fn run(args: &BypassArgs, json: bool) -> Outcome {
         return Ok(code);
     }
     match &ability {
-        lowlat_model::Reading::Value(a) => output::text(&format!("af-xdp on {iface}: {}", a.words())),
+        lowlat_model::Reading::Value(a) => {
+            output::text(&format!("af-xdp on {iface}: {}", a.words()));
+            let known = resets::xdp_attach(&a.driver);
+            let does = crate::optimize::xdp_resets(known.resets, known.why.as_deref());
+            output::text(&format!("Attaching an XDP program to {iface}, and taking it off, {does}."));
+        }
         other => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
             output::text(&format!("af-xdp on {iface}: {kind}: {why}"));
@@ -44,12 +50,15 @@ pub fn run(args: &BypassArgs, json: bool) -> Outcome {
 }
 
 fn document(ability: XdpAbility) -> AfXdp {
+    let attaching = resets::xdp_attach(&ability.driver);
     let mode = |m: &lowlat_transport_xdp::ModeAbility| AfXdpMode {
         mode: m.mode.words().to_owned(),
         possible: m.possible,
         why: m.why.clone(),
     };
     AfXdp {
+        attaching_resets: attaching.resets,
+        attaching_resets_why: attaching.why,
         refused: ability.refusal(),
         modes: ability.modes.iter().map(mode).collect(),
         driver: ability.driver,

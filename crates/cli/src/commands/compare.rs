@@ -2,6 +2,7 @@
 
 mod side;
 
+use lowlat_model::tune::Placement;
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{Measurement, Verdict};
 use lowlat_sys::Live;
@@ -11,12 +12,15 @@ use crate::ab::{self, OnStop};
 use crate::args::CompareArgs;
 use crate::failure::{Failure, Outcome};
 use crate::path::ENGINES;
+use crate::probe;
 use crate::stored::{self, Stored};
 use crate::{output, signals};
 use side::Side;
 
 /// Fewest pairs of a comparison of two engines, which is no one of many tests as a step of `optimize` is.
 const LEAST_PAIRS: u32 = 8;
+/// Opening a round, a TCP connection to a far host included, takes no longer, ns.
+const OPENS_NS: u64 = 200_000_000;
 
 /// Runs the command. Exit 1 when B is worse than A.
 pub fn run(args: &CompareArgs, json: bool) -> Outcome {
@@ -41,7 +45,7 @@ pub fn run(args: &CompareArgs, json: bool) -> Outcome {
     if json {
         output::json(&comparison)?;
     } else {
-        output::text(&lowlat_report::comparison(&comparison));
+        output::text(&lowlat_report::comparison(&comparison, output::width()));
     }
     if signals::stopped() {
         output::progress("interrupted: this is what the pairs up to then show");
@@ -93,11 +97,16 @@ fn alternated(args: &CompareArgs) -> Result<Comparison, Failure> {
         crate::optimize::interface(iface, &Live::new())?;
     }
     let side = |text| Side::parse(text, target, &args.path, args.iface.as_deref());
-    let (a, b) = (side(&args.a)?, side(&args.b)?);
+    let (mut a, mut b) = (side(&args.a)?, side(&args.b)?);
     a.ask(args.round).check()?;
     b.ask(args.round).check()?;
     // Both sides get rounds of one length: those that the slower far end needs.
     let round_ns = a.round_at_pace(args.round)?.max(b.round_at_pace(args.round)?);
+    a.reach()?;
+    b.reach()?;
+    let _held = side::hold(&mut a, &mut b, lasting_ns(args.pairs, round_ns), &Live::new());
+    let placed = [a.placed(), b.placed()];
+    tell(&placed);
     let (ask_a, ask_b) = (a.ask(round_ns), b.ask(round_ns));
     let options = sequential::Options {
         seed: args.seed.unwrap_or_else(ab::seed),
@@ -106,10 +115,29 @@ fn alternated(args: &CompareArgs) -> Result<Comparison, Failure> {
         most_pairs: args.pairs,
         ..sequential::Options::default()
     };
+    let uneven = side::uneven([&placed[0], &placed[1]]);
     let mut out = ab::alternated((&ask_a, &ask_b), (&args.a, &args.b), options, OnStop::Keep, &Live::new())?;
+    out.warnings.extend(uneven);
+    out.placed = placed.to_vec();
     if signals::stopped() {
         let pairs = out.sequential.as_ref().map_or(0, |s| s.pairs);
         out.warnings.push(format!("interrupted after {pairs} of {} pairs", args.pairs));
     }
     Ok(out)
+}
+
+/// Longest a comparison takes, ns: a round takes its length, and what opens, warms up and settles it not longer.
+fn lasting_ns(pairs: u32, round_ns: u64) -> u64 {
+    round_ns.max(OPENS_NS).saturating_mul(4 * u64::from(pairs))
+}
+
+/// Says where both sides run.
+fn tell(placed: &[Placement; 2]) {
+    let [a, b] = placed;
+    let named: &[(&str, &Placement)] = if a == b { &[("", a)] } else { &[("a: ", a), ("b: ", b)] };
+    for (name, placement) in named {
+        for line in probe::where_placed(placement) {
+            output::progress(&format!("{name}{line}"));
+        }
+    }
 }

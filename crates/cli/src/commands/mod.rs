@@ -16,7 +16,7 @@ pub mod report;
 pub mod schema;
 pub mod serve;
 
-use lowlat_model::{Facts, Goal, GoalQuantile, Reading};
+use lowlat_model::{Capability, Facts, Goal, GoalQuantile, Reading};
 use lowlat_sys::{Live, Sys, query};
 
 use crate::args::GoalArgs;
@@ -142,7 +142,7 @@ pub fn interview() -> Result<Vec<String>, Failure> {
             let remote = crate::path::resolve(target, 0)?;
             Ok(lowlat_probes::path::leads_over(&live, iface, remote.into())?)
         },
-        may_change: crate::is_root(),
+        may_change: Capability::NetAdmin.is_in(lowlat_sys::effective_capabilities()),
     };
     ask::questions(&known, &mut std::io::stdin().lock(), &mut std::io::stdout())
 }

@@ -2,9 +2,9 @@
 
 use lowlat_model::finding::Setting;
 use lowlat_model::tune::Scope;
-use lowlat_model::{Facts, Plan, Risk};
-use lowlat_sys::Live;
+use lowlat_model::{Facts, Plan, PlannedStep, Risk};
 use lowlat_sys::store::{Output, StoreError};
+use lowlat_sys::{Live, Sys};
 
 use crate::args::PlanArgs;
 use crate::failure::{Failure, Outcome};
@@ -15,12 +15,13 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     let live = Live::new();
     let out = args.out.as_deref().map(Output::prove).transpose().map_err(unwritable)?;
     let goal_ns = super::median_goal("plan", &args.goal)?;
-    let plan = if let [setting] = settings("plan --set", &args.set)?.as_slice() {
-        one(setting, live, args.allow_disruptive)?
-    } else {
+    let asked = settings("plan --set", &args.set)?;
+    let plan = if asked.is_empty() {
         let (file, target) = (args.facts.as_deref(), args.target.as_deref());
         let facts = super::facts_from(file, None, args.iface.as_deref(), target, None)?;
         planned(&facts, goal_ns, args.allow_disruptive, live)
+    } else {
+        by_hand(&asked, &live, args.allow_disruptive)?
     };
     if let Some(out) = out {
         let text = serde_json::to_vec_pretty(&plan)
@@ -30,7 +31,7 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     if json {
         output::json(&plan)?;
     } else {
-        output::text(&lowlat_report::plan(&plan));
+        output::text(&lowlat_report::plan(&plan, output::width()));
     }
     Ok(0)
 }
@@ -69,27 +70,93 @@ pub fn settings(flag: &str, words: &[String]) -> Result<Vec<Setting>, Failure> {
     triples.iter().map(one).collect()
 }
 
-fn one(setting: &Setting, live: Live, allow_disruptive: bool) -> Result<Plan, Failure> {
-    let step = lowlat_knobs::resolve(&live, setting, "asked for by hand").map_err(|l| {
-        Failure::new(format!("plan {} on {}: {}; see `lowlat explain {}`", l.knob, l.target, l.why, l.knob))
-    })?;
-    // To name a step is to ask for what it does, but for cutting off whoever asks.
-    let management_ifaces = match step.risk {
-        Risk::High => crate::optimize::management_ifaces(&lowlat_probes::gather(&live, None, None)),
-        _ => Vec::new(),
-    };
-    let cuts_off = step.target.iface().is_some_and(|i| management_ifaces.iter().any(|m| m == i));
-    let options = lowlat_plan::Options {
-        allow_disruptive: allow_disruptive || !cuts_off,
+/// A plan of what was asked for by name, in the plan's own order. One that is refused refuses the whole: what was asked for
+/// is never left out in silence.
+fn by_hand(settings: &[Setting], sys: &dyn Sys, allow_disruptive: bool) -> Result<Plan, Failure> {
+    let mut steps = settings.iter().map(|setting| step(setting, sys)).collect::<Result<Vec<_>, _>>()?;
+    for (n, a) in steps.iter().enumerate() {
+        if let Some(b) = steps[n + 1..].iter().find(|b| contradict(a, b)) {
+            return Err(Failure::new(format!(
+                "plan --set: {} on {} to {} and {} on {} to {} are two values for one place; leave out one",
+                a.knob, a.target, a.to, b.knob, b.target, b.to
+            )));
+        }
+    }
+    if steps.iter().any(|s| s.risk == Risk::High) {
+        let management_ifaces = crate::optimize::management_ifaces(&lowlat_probes::gather(sys, None, None));
+        let cuts_off = |s: &PlannedStep| s.ifaces().any(|i| management_ifaces.iter().any(|m| m == i));
+        // To name a step is to ask for what it does, but for cutting off whoever asks.
+        let (asks, rest): (Vec<_>, Vec<_>) = steps.into_iter().partition(|s| s.risk == Risk::High && cuts_off(s));
+        let options = lowlat_plan::Options { allow_disruptive, management_ifaces, ..anything() };
+        steps = complete(lowlat_plan::order(asks, Vec::new(), &options))?.steps;
+        steps.extend(rest);
+    }
+    complete(lowlat_plan::order(steps, Vec::new(), &anything()))
+}
+
+/// What may be planned that was asked for by name.
+fn anything() -> lowlat_plan::Options {
+    lowlat_plan::Options {
+        allow_disruptive: true,
         reach: Scope::Host,
         allow_reboot: true,
-        management_ifaces,
         ..lowlat_plan::Options::default()
-    };
-    let plan = lowlat_plan::order(vec![step], Vec::new(), &options);
-    // What was asked for by name and is refused is no empty plan.
+    }
+}
+
+fn step(setting: &Setting, sys: &dyn Sys) -> Result<PlannedStep, Failure> {
+    lowlat_knobs::resolve(sys, setting, "asked for by hand").map_err(|l| {
+        Failure::new(format!("plan {} on {}: {}; see `lowlat explain {}`", l.knob, l.target, l.why, l.knob))
+    })
+}
+
+/// Whether two steps bring one place to different values: one of them would undo the other.
+fn contradict(a: &PlannedStep, b: &PlannedStep) -> bool {
+    a.ops.iter().any(|x| b.ops.iter().any(|y| x.locus == y.locus && x.set != y.set))
+}
+
+/// What was asked for by name and is refused is no empty plan.
+fn complete(plan: Plan) -> Result<Plan, Failure> {
     match plan.left_out.first() {
         Some(l) => Err(Failure::new(format!("plan {} on {}: {}", l.knob, l.target, l.why))),
         None => Ok(plan),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test may end by panic
+mod tests {
+    use lowlat_testkit::FakeSys;
+
+    use super::*;
+
+    fn asked(words: &str) -> Result<Plan, String> {
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        let sys = FakeSys::new()
+            .file("/proc/sys/net/ipv4/tcp_autocorking", "1\n")
+            .file("/proc/sys/net/ipv4/tcp_notsent_lowat", "4294967295\n")
+            .file("/proc/sys/net/ipv4/tcp_slow_start_after_idle", "1\n");
+        let settings = settings("plan --set", &words).unwrap();
+        by_hand(&settings, &sys, false).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn every_setting_that_is_asked_for_is_planned() {
+        let (corking, idle) = ("sysctl.net.ipv4.tcp_autocorking", "sysctl.net.ipv4.tcp_slow_start_after_idle");
+        let plan = asked(&format!("{corking} host 0 {idle} host 0")).unwrap();
+        let knobs: Vec<&str> = plan.steps.iter().map(|s| s.knob.as_str()).collect();
+        assert_eq!(knobs, [corking, idle]);
+        assert_eq!(asked(&format!("{corking} host 0")).unwrap().steps.len(), 1);
+        assert_eq!(asked(&format!("{corking} host 0 {corking} host 0")).unwrap().steps.len(), 1, "the same twice");
+    }
+
+    #[test]
+    fn one_that_cannot_be_planned_refuses_the_whole() {
+        let (corking, idle) = ("sysctl.net.ipv4.tcp_autocorking", "sysctl.net.ipv4.tcp_slow_start_after_idle");
+        let why = asked(&format!("{corking} host 0 {idle} host 1")).unwrap_err();
+        assert!(why.contains(idle) && why.contains("already"), "{why}");
+        let unsent = "sysctl.net.ipv4.tcp_notsent_lowat";
+        let why = asked(&format!("{unsent} host 16384 {unsent} host 131072")).unwrap_err();
+        assert!(why.contains("two values for one place"), "{why}");
     }
 }

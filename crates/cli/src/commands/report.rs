@@ -8,6 +8,7 @@ use lowlat_model::GoalResult;
 use lowlat_model::document::RunDocument;
 use lowlat_model::goal::all_met;
 use lowlat_model::stored::StoredRun;
+use lowlat_report::Format;
 
 use crate::args::{FormatArg, ReportArgs};
 use crate::failure::{Failure, Outcome};
@@ -31,6 +32,7 @@ pub fn run(args: &ReportArgs, json: bool) -> Outcome {
             Ok(exit_code(document))
         }
         other => {
+            let stored_as = |format| lowlat_report::stored(other, format, output::width());
             match format {
                 FormatArg::Json => match other {
                     StoredRun::Measure(m) => output::json(m)?,
@@ -39,9 +41,9 @@ pub fn run(args: &ReportArgs, json: bool) -> Outcome {
                     StoredRun::Noise(n) => output::json(n)?,
                     StoredRun::Optimize(d) => output::json(d)?,
                 },
-                FormatArg::Md => output::text(&lowlat_report::stored(other, lowlat_report::Format::Markdown)),
-                FormatArg::Html => output::text(&lowlat_report::stored(other, lowlat_report::Format::Html)),
-                _ => output::text(&lowlat_report::stored(other, lowlat_report::Format::Text)),
+                FormatArg::Md => output::text(&stored_as(Format::Markdown)),
+                FormatArg::Html => output::text(&stored_as(Format::Html)),
+                _ => output::text(&stored_as(Format::Text)),
             }
             Ok(if let StoredRun::Measure(m) = other { missed(&m.goals) } else { 0 })
         }
@@ -66,7 +68,7 @@ pub fn print(document: &RunDocument, format: FormatArg) -> Result<(), Failure> {
         FormatArg::Md => output::text(&lowlat_report::markdown(document)),
         FormatArg::Html => output::text(&lowlat_report::html(document)),
         FormatArg::Json => output::json(document)?,
-        _ => output::text(&lowlat_report::text(document)),
+        _ => output::text(&lowlat_report::text_at(document, output::width())),
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ use crate::probe::{self, Ask, words};
 use crate::signals;
 use document::Parts;
 
+pub use engines::xdp_resets;
 pub use job::{Job, goal_quantiles};
 pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
 
@@ -51,11 +52,8 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     let placement = held.path().placed.clone().unwrap_or_default();
     let engine_path = engines_held.as_ref().map(|held| held.path().clone());
     let job = &Job { path: held.path().clone(), engine_path, ..job.clone() };
-    say(&format!("near end: {}", placement.near.why));
-    match (&placement.far, &placement.far_why_not) {
-        (Some(far), _) => say(&format!("far end: {}", far.why)),
-        (None, Some(why)) => say(&format!("far end: not placed: {why}")),
-        (None, None) => {}
+    for line in probe::where_placed(&placement) {
+        say(&line);
     }
     let run_id = store.new_run_id(started_unix_ns);
 
@@ -208,8 +206,10 @@ fn tune(
     parts.tuned = Some(tuned);
     if !job.engines.is_empty() {
         say("phase 3: engines on the same path, interleaved");
+        // It looks at the links before the trials do something to them.
+        let path = job.engine_path.as_ref().unwrap_or(&job.path);
+        let mut bench = LiveBench::new(path, &job.engine, sys, &parts.facts.path);
         let trials = engines::trials(job, &parts.facts);
-        let mut bench = LiveBench::new(job.engine_path.as_ref().unwrap_or(&job.path), &job.engine, sys, &[]);
         parts.engines = lowlat_tune::side_by_side(&mut bench, &job.limits, after_ns, &trials, say)?;
     }
     let mut after = lowlat_probes::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lowlat_model::Reading;
+use lowlat_model::{Capability, Reading};
 use lowlat_sys::query::LinkInfo;
 use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys, query};
@@ -16,7 +16,7 @@ use crate::probe;
 pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure> {
     interface(&job.iface, sys)?;
     if !job.dry_run {
-        crate::need_root("optimize", "or use --dry-run, which changes nothing")?;
+        crate::need("optimize", &[Capability::NetAdmin], "or use --dry-run, which changes nothing")?;
         free_to_change(store)?;
     }
     for engine in std::iter::once(&job.engine).chain(&job.engines) {
@@ -88,7 +88,8 @@ fn find(name: &str, sys: &dyn Sys) -> Result<LinkInfo, Failure> {
         other => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
             return Err(Failure::new(format!(
-                "look for interface {name:?}: the kernel's list is {kind}: {why}; run as root"
+                "look for interface {name:?}: the kernel's list is {kind}: {why}; run it outside of the sandbox that forbids \
+                 netlink (listing interfaces needs no capability)"
             )));
         }
     };

@@ -79,7 +79,7 @@ pub fn all() -> Vec<Box<dyn Fault>> {
 
 fn write(path: &str, text: &str) -> Result<(), LabError> {
     std::fs::write(Path::new(path), text)
-        .map_err(|e| LabError::new(format!("write {text:?} to {path}"), e, "run the demo as root"))
+        .map_err(|e| LabError::new(format!("write {text:?} to {path}"), e, "run the demo where the lab's own network settings can be written (CAP_NET_ADMIN, and no read-only /proc/sys)"))
 }
 
 fn failed(what: &'static str) -> impl Fn(lowlat_netlink::Error) -> LabError {

@@ -4,6 +4,8 @@
 use std::ffi::CStr;
 use std::io;
 
+use rustix::thread::CapabilitySet;
+
 /// The lab could not be built. Names operation, target, cause and next step.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {why}; {next}")]
@@ -29,7 +31,8 @@ impl LabError {
 /// would stay behind. `/sys` is mounted anew because a sysfs mount shows the namespace it was mounted from
 /// (kernel, fs/sysfs/mount.c, `sysfs_init_fs_context`); the mount is private, so the host's stays as it is.
 pub fn enter_private() -> Result<(), LabError> {
-    let next = "run as root (or with CAP_SYS_ADMIN), and outside containers that forbid namespaces";
+    let has = rustix::thread::capabilities(None).is_ok_and(|c| c.effective.contains(CapabilitySet::SYS_ADMIN));
+    let next = next(has);
     // SAFETY: unshare only changes this process's own namespaces and takes no pointers.
     if unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS) } != 0 {
         return Err(LabError::new("make private network and mount namespaces", io::Error::last_os_error(), next));
@@ -38,6 +41,16 @@ pub fn enter_private() -> Result<(), LabError> {
         .map_err(|e| LabError::new("make mounts private", e, next))?;
     mount(c"sysfs", c"/sys", Some(c"sysfs"), libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC)
         .map_err(|e| LabError::new("mount the namespace's own /sys", e, next))
+}
+
+/// What to do where the kernel makes no namespaces for a process that has, or has not, the capability they need
+/// (unshare(2), mount(2)).
+fn next(has_sys_admin: bool) -> &'static str {
+    if has_sys_admin {
+        "CAP_SYS_ADMIN, which this process has, is not enough: run it outside of the container that forbids namespaces"
+    } else {
+        "this process lacks CAP_SYS_ADMIN; give it that, as sudo does"
+    }
 }
 
 /// Asks the kernel to end this process when its parent ends; `false` if the parent is gone already.
@@ -55,4 +68,15 @@ fn mount(source: &CStr, target: &CStr, kind: Option<&CStr>, flags: libc::c_ulong
     // SAFETY: all pointers are to NUL-terminated strings that outlive the call; the data argument may be null.
     let rc = unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind, flags, std::ptr::null()) };
     if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next;
+
+    #[test]
+    fn only_who_lacks_the_capability_is_told_to_get_it() {
+        assert!(next(false).contains("lacks CAP_SYS_ADMIN") && !next(false).contains("root"));
+        assert!(next(true).contains("container") && !next(true).contains("sudo"));
+    }
 }

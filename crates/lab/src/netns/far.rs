@@ -65,7 +65,11 @@ impl Far {
         let n =
             self.from.read_line(&mut line).map_err(|e| LabError::new("hear the far node", e, "run the demo again"))?;
         if n == 0 {
-            return Err(LabError::new("hear the far node", "it ended", "run the demo again as root"));
+            return Err(LabError::new(
+                "hear the far node",
+                "it ended",
+                "run the demo again; what it said last stands above",
+            ));
         }
         Ok(line.trim_end().to_owned())
     }

@@ -174,7 +174,7 @@ fn wakeups(
         return Err(error);
     }
     if spec.wakeup_priority.is_some() && seen.values().any(|(_, policy)| policy == OTHER) {
-        let why = "denied: SCHED_FIFO needs root or CAP_SYS_NICE".to_owned();
+        let why = "denied: SCHED_FIFO needs CAP_SYS_NICE".to_owned();
         not_seen.push(NotSeen { fact: "wake-ups at real-time priority".to_owned(), why });
     }
     Ok(seen)

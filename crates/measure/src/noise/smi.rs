@@ -22,7 +22,9 @@ impl Smi {
         let path = format!("/dev/cpu/{cpu}/msr");
         let file = File::open(&path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => format!("absent: {path}; the msr module is not loaded"),
-            std::io::ErrorKind::PermissionDenied => format!("denied: {path} needs root"),
+            std::io::ErrorKind::PermissionDenied => {
+                format!("denied: {path} needs CAP_SYS_RAWIO, and its owner or CAP_DAC_OVERRIDE")
+            }
             _ => format!("unsupported: {path}: {e}"),
         })?;
         let smi = Self(file);

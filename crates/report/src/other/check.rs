@@ -5,28 +5,28 @@ use lowlat_model::{Finding, NotSeen, Severity};
 
 use crate::figures::line;
 use crate::fill::fill;
-use crate::page::{Block, Section, WIDTH, text};
+use crate::page::{Block, Section, text_at};
 
 /// The document as text.
-pub(crate) fn check(d: &CheckDocument) -> String {
+pub(crate) fn check(d: &CheckDocument, width: usize) -> String {
     let mut out = String::new();
     if d.findings.is_empty() {
         out.push_str("No fault found.\n");
     }
     for f in &d.findings {
         let head = format!("{}: {}", line(&f.rule), line(&f.title));
-        fill(&mut out, &format!("[{}] ", severity(f.severity)), &head, 4, WIDTH);
+        fill(&mut out, &format!("[{}] ", severity(f.severity)), &head, 4, width);
         for evidence in &f.evidence {
-            fill(&mut out, "    seen:   ", &line(evidence), 12, WIDTH);
+            fill(&mut out, "    seen:   ", &line(evidence), 12, width);
         }
-        fill(&mut out, "    advice: ", &line(&f.remedy.advice), 12, WIDTH);
+        fill(&mut out, "    advice: ", &line(&f.remedy.advice), 12, width);
         for group in f.remedy.settings.chunk_by(|a, b| a.joint.is_some() && a.joint == b.joint) {
-            fill(&mut out, "    try:    ", &tried(group), 12, WIDTH);
+            fill(&mut out, "    try:    ", &tried(group), 12, width);
         }
     }
     if d.path.len() > 1 {
         let path = d.path.iter().map(|p| line(p)).collect::<Vec<_>>().join(", ");
-        fill(&mut out, "Path: ", &path, 6, WIDTH);
+        fill(&mut out, "Path: ", &path, 6, width);
     }
     let mut more = Vec::new();
     if !d.elsewhere.is_empty() {
@@ -35,7 +35,7 @@ pub(crate) fn check(d: &CheckDocument) -> String {
     if !d.not_seen.is_empty() {
         more.push(Section::new("Could not be checked", vec![not_seen(&d.not_seen)]));
     }
-    out.push_str(&text(&more));
+    out.push_str(&text_at(&more, width));
     out
 }
 
@@ -118,13 +118,13 @@ mod tests {
             elsewhere: vec![finding("netem-on-path", Severity::Critical, "qdisc.kind", Target::Host, "default")],
             path: vec!["bond0".into(), "eth0".into()],
         };
-        let told = check(&d);
+        let told = check(&d, 80);
         assert!(told.starts_with("No fault found.\nPath: bond0, eth0\n\nELSEWHERE ON THIS HOST:\n"), "{told}");
         assert!(told.contains("netem-on-path") && !told.contains("try:"), "{told}");
         d.elsewhere.clear();
-        assert_eq!(check(&d), "No fault found.\nPath: bond0, eth0\n");
+        assert_eq!(check(&d, 80), "No fault found.\nPath: bond0, eth0\n");
         d.path.truncate(1);
-        assert_eq!(check(&d), "No fault found.\n");
+        assert_eq!(check(&d, 80), "No fault found.\n");
     }
 
     fn setting(knob: &str, target: &str, value: &str) -> Setting {

@@ -1,13 +1,15 @@
 //! `lowlat compare`: quantile by quantile, with the interval.
 
+use lowlat_model::tune::Placement;
 use lowlat_model::verdict::{Comparison, Design, Sequential, Stopped};
 
 use crate::figures::{line, signed_time, time, verdict};
-use crate::page::{Block, Section, Table, text};
+use crate::page::{Block, Section, Table, text_at};
+use crate::run;
 
 /// The document as text.
-pub(crate) fn comparison(c: &Comparison) -> String {
-    text(&sections(c)).trim_start().to_owned()
+pub(crate) fn comparison(c: &Comparison, width: usize) -> String {
+    text_at(&sections(c), width).trim_start().to_owned()
 }
 
 /// The document laid out.
@@ -46,7 +48,18 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
     if !c.warnings.is_empty() {
         blocks.push(Block::List(c.warnings.iter().map(|w| line(w)).collect()));
     }
-    vec![Section::new("Comparison", blocks)]
+    let mut sections = vec![Section::new("Comparison", blocks)];
+    let [a, b] = c.placed.as_slice() else { return sections };
+    if a == b {
+        sections.extend(run::placement(a));
+    } else {
+        let of = |name: &str, p: &Placement| {
+            run::placement(p).map(|s| Section { title: format!("{}, {name}", s.title), ..s })
+        };
+        sections.extend(of("a", a));
+        sections.extend(of("b", b));
+    }
+    sections
 }
 
 /// Why a sequential test stopped, and after how many pairs.

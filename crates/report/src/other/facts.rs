@@ -6,10 +6,10 @@ use lowlat_model::facts::Interface;
 use lowlat_model::{Facts, Reading};
 
 use crate::figures::line;
-use crate::page::{Section, Table, text};
+use crate::page::{Section, Table, text_at};
 
 /// The host, its processors and each interface, in short.
-pub(crate) fn facts(f: &Facts) -> String {
+pub(crate) fn facts(f: &Facts, width: usize) -> String {
     let host = vec![
         vec!["kernel".to_owned(), show(&f.host.release)],
         vec!["machine".to_owned(), show(&f.host.machine)],
@@ -52,7 +52,7 @@ pub(crate) fn facts(f: &Facts) -> String {
         let columns = ["interface", "parent", "kind", "options", "queued", "drops"];
         sections.push(Section::new("Queue disciplines", vec![Table::block(&columns, qdiscs)]));
     }
-    text(&sections).trim_start().to_owned()
+    text_at(&sections, width).trim_start().to_owned()
 }
 
 fn interface(i: &Interface) -> crate::page::Block {

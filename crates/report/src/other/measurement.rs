@@ -4,12 +4,12 @@ use lowlat_model::measurement::{QuantileInterval, samples_needed};
 use lowlat_model::{Measurement, Quantiles};
 
 use crate::figures::{line, percent, time};
-use crate::page::{Block, Section, Table, text};
+use crate::page::{Block, Section, Table, text_at};
 use crate::run;
 
 /// The document as text.
-pub(crate) fn measurement(m: &Measurement) -> String {
-    text(&sections(m)).trim_start().to_owned()
+pub(crate) fn measurement(m: &Measurement, width: usize) -> String {
+    text_at(&sections(m), width).trim_start().to_owned()
 }
 
 /// The document laid out.

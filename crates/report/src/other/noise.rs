@@ -3,7 +3,7 @@
 use lowlat_model::NoiseDocument;
 
 use crate::figures::{line, percent, time};
-use crate::page::{Block, Section, Table, text};
+use crate::page::{Block, Section, Table, text_at};
 
 /// Longest interruptions that are listed for each CPU.
 const GAPS: usize = 5;
@@ -11,8 +11,8 @@ const GAPS: usize = 5;
 const SOURCES: usize = 8;
 
 /// The document as text.
-pub(crate) fn noise(d: &NoiseDocument) -> String {
-    text(&sections(d)).trim_start().to_owned()
+pub(crate) fn noise(d: &NoiseDocument, width: usize) -> String {
+    text_at(&sections(d), width).trim_start().to_owned()
 }
 
 /// The document laid out.

@@ -8,10 +8,9 @@ use lowlat_model::{Plan, Risk};
 
 use crate::figures::line;
 use crate::fill::fill;
-use crate::page::WIDTH;
 
 /// The plan as a diff: what stands there, what would, why, at what risk, and what undoes it.
-pub(crate) fn plan(p: &Plan) -> String {
+pub(crate) fn plan(p: &Plan, width: usize) -> String {
     let mut out = String::new();
     if p.steps.is_empty() {
         out.push_str("Nothing to change.\n");
@@ -25,15 +24,15 @@ pub(crate) fn plan(p: &Plan) -> String {
         }
         let _ = writeln!(out, "  risk:   {}{}", risk(s.risk), resets(s));
         if let Some(why) = &s.resets_why {
-            fill(&mut out, "  resets: ", &line(why), 10, WIDTH);
+            fill(&mut out, "  resets: ", &line(why), 10, width);
         }
-        fill(&mut out, "  reason: ", &line(&s.reason), 10, WIDTH);
+        fill(&mut out, "  reason: ", &line(&s.reason), 10, width);
         let _ = writeln!(out, "  undo:   {}", line(&s.undo));
     }
     if !p.left_out.is_empty() {
         let _ = writeln!(out, "\nLEFT OUT:");
         for l in &p.left_out {
-            fill(&mut out, "- ", &format!("{} on {}: {}", line(&l.knob), l.target, line(&l.why)), 2, WIDTH);
+            fill(&mut out, "- ", &format!("{} on {}: {}", line(&l.knob), l.target, line(&l.why)), 2, width);
         }
     }
     out

@@ -4,10 +4,10 @@ use lowlat_model::Locus;
 use lowlat_model::journal::{Pending, StatusDocument};
 
 use crate::figures::line;
-use crate::page::{Section, Table, text};
+use crate::page::{Section, Table, text_at};
 
 /// The document as text.
-pub(crate) fn status(d: &StatusDocument) -> String {
+pub(crate) fn status(d: &StatusDocument, width: usize) -> String {
     if d.applied.is_empty() && d.pending.is_empty() {
         return "No lowlat changes are active.\n".to_owned();
     }
@@ -26,7 +26,7 @@ pub(crate) fn status(d: &StatusDocument) -> String {
         })
         .collect();
     let table = Table::block(&["knob", "target", "was", "set", "now", ""], rows);
-    let mut out = text(&[Section::new("Applied", vec![table])]).trim_start().to_owned();
+    let mut out = text_at(&[Section::new("Applied", vec![table])], width).trim_start().to_owned();
     for p in &d.pending {
         out.push_str(&pending(p));
     }
@@ -75,8 +75,10 @@ mod tests {
             now: "ExecStart=-/bin/sh -c x\n".repeat(50),
             changed_by_other: false,
         };
-        let told =
-            status(&StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: Vec::new() });
+        let told = status(
+            &StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: Vec::new() },
+            80,
+        );
         assert!(told.contains(&path), "{told}");
         assert!(told.lines().all(|l| l.chars().count() < 260), "{told}");
     }
@@ -86,7 +88,10 @@ mod tests {
         let told = |left_ns: u64, guarded: bool, watch: Option<&str>| {
             let pending =
                 Pending { settings: 1, left_ns, guarded, watch: watch.map(str::to_owned), ..Pending::default() };
-            status(&StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending: vec![pending] })
+            status(
+                &StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending: vec![pending] },
+                80,
+            )
         };
         let plain = told(19_200_000_000, true, None);
         assert!(plain.contains("reverts in 20 s unless you run `lowlat confirm`\n"), "{plain}");
@@ -94,6 +99,6 @@ mod tests {
         assert!(told(1, false, None).contains("its guard was killed"));
         assert!(told(0, true, None).contains("Not confirmed in time"));
         let nothing = StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending: Vec::new() };
-        assert_eq!(status(&nothing), "No lowlat changes are active.\n");
+        assert_eq!(status(&nothing, 80), "No lowlat changes are active.\n");
     }
 }

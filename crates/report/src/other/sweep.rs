@@ -4,11 +4,11 @@ use lowlat_model::SweepDocument;
 use lowlat_model::sweep::SweepAxis;
 
 use crate::figures::{line, percent, time};
-use crate::page::{Block, Section, Table, text};
+use crate::page::{Block, Section, Table, text_at};
 
 /// The document as text.
-pub(crate) fn sweep(d: &SweepDocument) -> String {
-    text(&sections(d)).trim_start().to_owned()
+pub(crate) fn sweep(d: &SweepDocument, width: usize) -> String {
+    text_at(&sections(d), width).trim_start().to_owned()
 }
 
 /// The document laid out.
@@ -86,19 +86,22 @@ mod tests {
             sustained,
             measurement: Measurement { rate_borne, mode: "open-loop".into(), ..Measurement::default() },
         };
-        let told = sweep(&SweepDocument {
-            schema: Schema::current("sweep"),
-            axis: SweepAxis::Rate,
-            points: vec![
-                point(1.0, Some(true), Some(true)),
-                point(2.0, Some(false), Some(true)),
-                point(3.0, Some(false), Some(false)),
-                point(4.0, None, Some(true)),
-            ],
-            knee_rate_pps: Some(1.0),
-            words: String::new(),
-            interrupted: false,
-        });
+        let told = sweep(
+            &SweepDocument {
+                schema: Schema::current("sweep"),
+                axis: SweepAxis::Rate,
+                points: vec![
+                    point(1.0, Some(true), Some(true)),
+                    point(2.0, Some(false), Some(true)),
+                    point(3.0, Some(false), Some(false)),
+                    point(4.0, None, Some(true)),
+                ],
+                knee_rate_pps: Some(1.0),
+                words: String::new(),
+                interrupted: false,
+            },
+            80,
+        );
         for (rate, word) in [("1/s", "yes"), ("2/s", "no: latency"), ("3/s", "no: loss"), ("4/s", "without loss")] {
             let row = told.lines().find(|l| l.trim_start().starts_with(rate)).unwrap_or_default();
             assert!(row.ends_with(word), "{rate}: {told}");

@@ -28,12 +28,13 @@ pub(crate) fn verdict_text(d: &RunDocument, width: usize) -> String {
     out
 }
 
-/// From `=== Network Latency Optimization Report ===` to the last next step. Lines of figures are never broken.
+/// From `=== Network Latency Optimization Report ===` to the last next step. What is prescribed of a line of figures is
+/// never broken; an interval that does not fit behind it stands below.
 pub(crate) fn block(d: &RunDocument, width: usize) -> String {
     let mut out = String::from("=== Network Latency Optimization Report ===\n");
     baseline(&mut out, d);
     applied(&mut out, d, width);
-    results(&mut out, d);
+    results(&mut out, d, width);
     confidence(&mut out, d);
     next(&mut out, d, width);
     out
@@ -87,7 +88,7 @@ fn optimization(step: &StepResult) -> String {
     }
 }
 
-fn results(out: &mut String, d: &RunDocument) {
+fn results(out: &mut String, d: &RunDocument, width: usize) {
     let _ = writeln!(out, "\nRESULTS:");
     let missing = if d.dry_run { "dry run: not measured again" } else { "not measured again" };
     let why = d.result.as_ref().map_or_else(|| missing.to_owned(), why_none);
@@ -95,33 +96,45 @@ fn results(out: &mut String, d: &RunDocument) {
     let of = |f: fn(&Measurement) -> Option<u64>, claim: Option<f64>, change: [Option<f64>; 3]| {
         let ns = d.result.as_ref().and_then(f);
         let figure = micros(ns, &why);
-        if ns.is_none() { figure } else { format!("{figure} {}", shown(d, claim, change)) }
+        if ns.is_none() {
+            return (figure, None);
+        }
+        let (words, interval) = shown(d, claim, change);
+        (format!("{figure} {words}"), interval)
+    };
+    let mut put = |name: &str, (words, interval): (String, Option<String>)| {
+        let head = format!("- {name}: {words}");
+        let _ = match interval {
+            None => writeln!(out, "{head}"),
+            Some(i) if head.chars().count() + 1 + i.chars().count() > width => writeln!(out, "{head}\n  {i}"),
+            Some(i) => writeln!(out, "{head} {i}"),
+        };
     };
     let p50 = of(|m| m.rtt.p50_ns, h.p50_claim(), [h.p50_change_ratio, h.p50_change_low, h.p50_change_high]);
     let p99 = of(|m| m.rtt.p99_ns, h.p99_claim(), [h.p99_change_ratio, h.p99_change_low, h.p99_change_high]);
-    let _ = writeln!(out, "- Median Latency: {p50}");
-    let _ = writeln!(out, "- P99 Latency: {p99}");
+    put("Median Latency", p50);
+    put("P99 Latency", p99);
     let of = |m: &Option<Measurement>| m.as_ref().and_then(|m| m.jitter_ratio);
     // The two arms of one test may be set against each other; two measurements may not.
     let proven = h.p50_claim().is_some() || h.p99_claim().is_some();
     let jitter = match (of(&d.result), of(&d.baseline).filter(|_| proven)) {
         (Some(after), Some(before)) => format!("{after:.2} ({:+.2})", after - before),
-        (Some(after), None) => format!("{after:.2} {}", shown(d, None, [None; 3])),
+        (Some(after), None) => format!("{after:.2} {}", shown(d, None, [None; 3]).0),
         (None, _) => not_known(&why),
     };
-    let _ = writeln!(out, "- Jitter (P99/P50): {jitter}");
-    let _ = writeln!(out, "- Packet Loss: {}", loss(d.result.as_ref(), missing));
+    put("Jitter (P99/P50)", (jitter, None));
+    put("Packet Loss", (loss(d.result.as_ref(), missing), None));
 }
 
-/// `(60.0% reduction) [58.8% to 61.5%, 95% interval]`, or why no reduction is claimed.
-fn shown(d: &RunDocument, claim: Option<f64>, [ratio, low, high]: [Option<f64>; 3]) -> String {
+/// `(60.0% reduction)` and `[58.8% to 61.5%, 95% interval]`, or why no reduction is claimed.
+fn shown(d: &RunDocument, claim: Option<f64>, [ratio, low, high]: [Option<f64>; 3]) -> (String, Option<String>) {
     let Some(claim) = claim else {
-        return match ratio {
+        let why = match ratio {
             _ if !d.steps.iter().any(|s| s.kept) => "(nothing changed)",
             None if d.headline.idle.is_none() => "(change not tested)",
             _ => "(no change shown)",
-        }
-        .to_owned();
+        };
+        return (why.to_owned(), None);
     };
     let faster = claim >= 0.0;
     let words = if faster {
@@ -129,10 +142,11 @@ fn shown(d: &RunDocument, claim: Option<f64>, [ratio, low, high]: [Option<f64>; 
     } else {
         format!("({}% slower than the baseline)", percent(-claim))
     };
-    let (Some(low), Some(high)) = (low, high) else { return words };
+    let (Some(low), Some(high)) = (low, high) else { return (words, None) };
     // Of a reduction the ends of the change stand the other way round.
     let (from, to) = if faster { (-high, -low) } else { (low, high) };
-    format!("{words} [{:.1}% to {:.1}%, {}% interval]", from * 100.0, to * 100.0, confidence_of(d))
+    let interval = format!("[{:.1}% to {:.1}%, {}% interval]", from * 100.0, to * 100.0, confidence_of(d));
+    (words, Some(interval))
 }
 
 /// `95`: of the headline's intervals.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lowlat_model::Capability;
+
 /// Each names operation, file, cause and next step.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -10,7 +12,7 @@ pub enum StoreError {
     #[error("find the state directory: neither LOWLAT_STATE nor XDG_STATE_HOME nor HOME is set; set LOWLAT_STATE")]
     Nowhere,
     /// The file system refused.
-    #[error("{operation} {}: {}; {}", .path.display(), words(.source), next(.source, super::lock::effective_uid() == 0))]
+    #[error("{operation} {}: {}; {}", .path.display(), words(.source), next(.source, crate::effective_capabilities()))]
     Cannot {
         /// What was tried.
         operation: &'static str,
@@ -93,14 +95,16 @@ fn words(e: &io::Error) -> String {
     e.raw_os_error().map_or_else(|| e.to_string(), lowlat_netlink::errno_text)
 }
 
-fn next(e: &io::Error, root: bool) -> &'static str {
+fn next(e: &io::Error, capabilities: u64) -> &'static str {
     match e.raw_os_error() {
         Some(libc::ENOSPC | libc::EDQUOT) => "free some space, or set LOWLAT_STATE to a disk that has it",
         Some(libc::EROFS) => "set LOWLAT_STATE to a disk that can be written",
-        Some(libc::EACCES | libc::EPERM) if root => {
-            "even root may not there: set LOWLAT_STATE to a folder that it may write"
+        Some(libc::EACCES | libc::EPERM) if Capability::DacOverride.is_in(capabilities) => {
+            "CAP_DAC_OVERRIDE, which this process has, is not enough there: set LOWLAT_STATE to a folder that it may write"
         }
-        Some(libc::EACCES | libc::EPERM) => "run as root, or set LOWLAT_STATE to a folder of yours",
+        Some(libc::EACCES | libc::EPERM) => {
+            "set LOWLAT_STATE to a folder of yours; in others' folders this process lacks CAP_DAC_OVERRIDE, which sudo gives"
+        }
         Some(libc::ENOENT) => "check the name",
         _ => "check the path, or set LOWLAT_STATE to another folder",
     }

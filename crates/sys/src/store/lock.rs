@@ -56,11 +56,6 @@ pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
     Ok(Lock { _held: held })
 }
 
-/// Effective user id.
-pub(crate) fn effective_uid() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
 /// A disk on which nothing new can be made.
 fn full_or_read_only(e: &io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::EROFS | libc::ENOSPC | libc::EDQUOT))

@@ -35,11 +35,6 @@ pub use rustix::fs::OFlags;
 /// none.
 const LONGEST: u64 = 64 << 20;
 
-/// What to do where the kernel says that this user may not.
-pub fn next_where_denied() -> &'static str {
-    lowlat_model::next_where_denied(lock::effective_uid() == 0)
-}
-
 /// The state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {

@@ -49,6 +49,12 @@ pub(crate) struct Machine {
     pub(crate) lost: bool,
     pub(crate) signal: bool,
     pub(crate) writes: Vec<String>,
+    /// What opening an engine does, by its name.
+    pub(crate) opens: BTreeMap<String, Event>,
+    /// A reset that nobody waited for spoils the rounds that follow.
+    pub(crate) stirred: bool,
+    /// Rounds of each engine, and waits for the link, in their order.
+    pub(crate) seen: Vec<String>,
 }
 
 impl Machine {
@@ -200,9 +206,22 @@ impl SimBench {
 impl Bench for SimBench {
     fn round(&mut self, ask: &RoundAsk) -> Result<Round, BenchError> {
         self.rounds += 1;
+        let engine = ask.engine.clone().unwrap_or_default();
+        if self.host.0.borrow().opens.get(&engine) == Some(&Event::LinkReset) {
+            self.host.0.borrow_mut().resets += 1;
+        }
+        let settles = ask.planned_ns == 0;
+        self.host.0.borrow_mut().seen.push(if settles { "settle".into() } else { engine.clone() });
         let timeout_ns = ask.timeout_ns.unwrap_or(1_000_000_000);
         let samples_ns = self.samples(ask.ping_pong_ns, timeout_ns, false);
         let planned_ns = if ask.planned_ns > 0 { self.samples(ask.planned_ns, timeout_ns, true) } else { Vec::new() };
+        {
+            let mut m = self.host.0.borrow_mut();
+            if m.stirred && !settles {
+                m.seen.push(format!("spoilt {engine}"));
+            }
+            m.stirred = m.opens.get(&engine) == Some(&Event::LinkReset) || (m.stirred && !settles);
+        }
         let flow = Flow { source_port: Some(ask.source_port), ..Flow::default() };
         Ok(Round { is_b: false, samples_ns, planned_ns, flow })
     }
@@ -243,6 +262,7 @@ impl Bench for SimBench {
         LinkReport { resets: Resets::Link, changes: vec!["eth0: the link went down and up".into()] }
     }
     fn await_links(&mut self, _: u64) -> Result<(), BenchError> {
+        self.host.0.borrow_mut().seen.push("await".into());
         Ok(())
     }
     fn path_lost(&mut self) -> Option<String> {

@@ -1,9 +1,14 @@
 //! One live configuration: an engine, and what differs from the command line's settings.
 
+use lowlat_model::tune::Placement;
+use lowlat_sys::Sys;
+
 use crate::args::{PathArgs, ProtoArg};
+use crate::conditions;
 use crate::failure::Failure;
+use crate::far;
 use crate::path::{ENGINES, Path};
-use crate::probe::{self, Ask};
+use crate::probe::{self, Ask, Held};
 
 /// `ENGINE[,KEY=VALUE…]`, ready to measure.
 #[derive(Debug)]
@@ -65,6 +70,16 @@ impl Side {
         Ok(Self { engine, path: Path::new(&target, &args, iface)?, rt })
     }
 
+    /// Whether the target answers.
+    pub fn reach(&self) -> Result<(), Failure> {
+        probe::reach(&self.path, &self.engine)
+    }
+
+    /// Where its probers run, once [`hold`] has decided it.
+    pub fn placed(&self) -> Placement {
+        self.path.placed.clone().unwrap_or_default()
+    }
+
     /// The length of a round that holds enough probes at the far end's pace, ns; said where it is longer.
     pub fn round_at_pace(&self, round_ns: u64) -> Result<u64, Failure> {
         // Only a protocol with a handshake can set a pace; the others are not asked.
@@ -83,5 +98,59 @@ impl Side {
         // Two thirds ping-pong, one third on a plan.
         let planned_ns = round_ns / 3;
         Ask { duration_ns: round_ns - planned_ns, planned_ns, rt: self.rt, ..Ask::new(&self.path, &self.engine) }
+    }
+}
+
+/// Decides where both sides run, for `lasting_ns` and as long as the answer lives: by one rule, and at a far end that both
+/// ask at one place, so that a difference is none of the CPUs. Only a side's own `cpu=` makes one.
+pub fn hold(a: &mut Side, b: &mut Side, lasting_ns: u64, sys: &dyn Sys) -> Vec<Held> {
+    let mut all = vec![Held::take(&a.path, lasting_ns, sys)];
+    a.path = all[0].path().clone();
+    let one_far_end = (a.path.remote, &a.path.peer) == (b.path.remote, &b.path.peer);
+    if one_far_end {
+        // A second request would move it for the first one too.
+        b.path.placed = Some(Placement { near: conditions::choose(&b.path, sys).near, ..a.placed() });
+    } else {
+        all.push(Held::take(&b.path, lasting_ns, sys));
+        b.path = all[1].path().clone();
+    }
+    all
+}
+
+/// What the placement of both sides does to the comparison, where it does something.
+pub fn uneven([a, b]: [&Placement; 2]) -> Vec<String> {
+    let mut out = Vec::new();
+    if a.far.as_ref().map(|p| p.cpu) != b.far.as_ref().map(|p| p.cpu) {
+        out.push("the far ends of a and b are not placed alike: part of a difference may be theirs".to_owned());
+    }
+    for (name, placement) in [("a", a), ("b", b)] {
+        let far = placement.far.as_ref().filter(|far| far::is_beside(far) && far.cpu == placement.near.cpu);
+        if let Some(cpu) = far.and_then(|far| far.cpu) {
+            out.push(format!("the prober of {name} shares CPU {cpu} with the far end on this host"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::tune::Placed;
+
+    use super::*;
+
+    #[test]
+    fn what_placement_does_to_a_comparison_is_said() {
+        let at = |cpu: u32, why: &str| Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}") };
+        let of = |near: u32, far: Option<Placed>| Placement { near: at(near, "x"), far, far_why_not: None };
+        let a = of(1, Some(at(2, "by the same rule, on the far end's host")));
+        assert!(uneven([&a, &a]).is_empty());
+        assert!(uneven([&of(1, None), &of(1, None)]).is_empty(), "both as they come");
+        let said = uneven([&a, &of(1, None)]);
+        assert!(said.len() == 1 && said[0].contains("not placed alike"), "{said:?}");
+        // CPU 2 of another host is another CPU.
+        assert!(uneven([&a, &of(2, a.far.clone())]).is_empty());
+        let beside = Some(at(2, far::BESIDE));
+        let said = uneven([&of(1, beside.clone()), &of(2, beside)]);
+        assert_eq!(said, ["the prober of b shares CPU 2 with the far end on this host"]);
     }
 }

@@ -5,6 +5,7 @@
 
 use lowlat_lab::faults::Bed;
 use lowlat_lab::netns::{self, Far, NEAR_LINK};
+use lowlat_model::Capability;
 use lowlat_model::tune::Scope;
 use lowlat_sys::Live;
 use lowlat_sys::store::{Output, Store};
@@ -22,7 +23,7 @@ const LAB: &str = "two private network namespaces of this host, joined by a veth
 
 /// Runs the demo there.
 pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome {
-    crate::need_root("demo", "its private namespaces need it")?;
+    crate::need("demo", &[Capability::SysAdmin, Capability::NetAdmin], "its private namespaces need it")?;
     let store = Store::locate()?;
     optimize::free_to_change(&store)?;
     netns::enter_private()?;

@@ -117,7 +117,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if json {
         output::json(&measurement)?;
     } else {
-        output::text(&lowlat_report::measurement(&measurement));
+        output::text(&lowlat_report::measurement(&measurement, output::width()));
     }
     if signals::stopped() {
         output::progress("interrupted: these are the figures up to then");
