@@ -6,7 +6,7 @@ use lowlat_rules::Input;
 /// A document.
 pub fn run(data: &[u8]) {
     let Ok(facts) = serde_json::from_slice::<Facts>(data) else { return };
-    let _ = lowlat_report::facts(&facts);
+    let _ = lowlat_report::facts(&facts, lowlat_report::WIDTH);
     for goal_ns in [None, Some(50_000)] {
         let _ = lowlat_rules::check_all(&Input { facts: &facts, baseline: None, goal_ns });
     }

@@ -7,7 +7,7 @@ use lowlat_model::{Measurement, NoiseDocument, Plan};
 pub fn run(data: &[u8]) {
     if let Ok(stored) = lowlat_model::stored::StoredRun::parse(data) {
         for format in [lowlat_report::Format::Text, lowlat_report::Format::Markdown, lowlat_report::Format::Html] {
-            let page = lowlat_report::stored(&stored, format);
+            let page = lowlat_report::stored(&stored, format, lowlat_report::WIDTH);
             assert!(format != lowlat_report::Format::Html || !page.contains("<fuzz>"), "markup stands in the page");
         }
     }
@@ -19,12 +19,12 @@ pub fn run(data: &[u8]) {
         let _ = lowlat_report::json(&document);
     }
     if let Ok(measurement) = serde_json::from_slice::<Measurement>(data) {
-        let _ = lowlat_report::measurement(&measurement);
+        let _ = lowlat_report::measurement(&measurement, lowlat_report::WIDTH);
     }
     if let Ok(noise) = serde_json::from_slice::<NoiseDocument>(data) {
-        let _ = lowlat_report::noise(&noise);
+        let _ = lowlat_report::noise(&noise, lowlat_report::WIDTH);
     }
     if let Ok(plan) = serde_json::from_slice::<Plan>(data) {
-        let _ = lowlat_report::plan(&plan);
+        let _ = lowlat_report::plan(&plan, lowlat_report::WIDTH);
     }
 }
