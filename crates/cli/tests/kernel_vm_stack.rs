@@ -84,6 +84,12 @@ fn planned(node: &Node, target: &str) -> Vec<String> {
     steps(&plan, "nic.coalesce.rx-usecs").iter().map(|s| s["target"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Waits until an address answers: a link comes up, a tunnel greets.
+#[track_caller]
+fn answers(address: &str) {
+    common::until(address, || try_sh(&format!("ping -q -c 1 -W 1 {address}")).is_ok());
+}
+
 /// `wg0` at both ends, 10.81.0.1 and 10.81.0.2, which has 203.0.113.1 too; gone when dropped.
 struct WireGuard;
 
@@ -101,7 +107,7 @@ impl WireGuard {
         sh(
             "ip addr add 10.81.0.1/24 dev wg0; ip link set wg0 up; ip netns exec far sh -ec 'ip addr add 10.81.0.2/24 dev wg0; ip addr add 203.0.113.1/32 dev wg0; ip link set wg0 up'",
         );
-        sh("ping -q -c 2 -i 0.01 10.81.0.2");
+        answers("10.81.0.2");
         Self
     }
 }
@@ -112,16 +118,15 @@ impl Drop for WireGuard {
     }
 }
 
-/// Everything of each NIC of the near end and of what stands on them that lowlat may change.
-fn all_captured() -> String {
-    let nics = sh(r"
+/// What lowlat may change of each NIC of the near end, and what stands on them.
+fn nics() -> String {
+    sh(r"
 for i in eth0 eth2 eth3; do
-for o in c g l k a T; do echo; echo ethtool -$o; ethtool -$o $i 2>&1; done
-ethtool -x $i; grep -H . /sys/class/net/$i/queues/*/*ps_* /sys/class/net/$i/*gro*
+for o in c g l k x T; do echo; echo ethtool -$o; ethtool -$o $i 2>&1; done
+grep -H . /sys/class/net/$i/queues/*/*ps_* /sys/class/net/$i/*gro* /proc/irq/[0-9]*/smp_affinity_list
 done
 ip -d link show bond0; ip -d link show bond0.5; ethtool -k bond0; ethtool -k bond0.5; cat /sys/class/net/bond0/bonding/active_slave
-");
-    format!("{}\n{nics}", captured())
+")
 }
 
 #[test]
@@ -182,7 +187,7 @@ fn what_stands_on_the_vlan_leads_to_the_ports_too() {
         delay("eth0", 1_000);
         sh("ip link add link bond0.5 name mv0 type macvlan mode bridge; ip addr add 10.80.0.1/24 dev mv0; ip link set mv0 up");
         sh("ip netns exec far ip addr add 10.80.0.2/24 dev eth1.5");
-        sh("ping -q -c 2 -i 0.01 10.80.0.2");
+        answers("10.80.0.2");
         let _tunnel = WireGuard::new("10.81.0.0/24", "0");
         for (top, target) in [("mv0", "10.80.0.2"), ("wg0", "10.81.0.2")] {
             let found = check(&node, target);
@@ -206,7 +211,8 @@ fn a_tunnel_for_everything_leads_to_the_ports_and_protects_them() {
         sh("ip route add default dev wg0 table 51820; ip rule add not fwmark 51820 table 51820; ip rule add table main suppress_prefixlength 0");
         // Its own far end is reached by the default route of the other table alone.
         sh("ip netns exec far ip addr add 198.51.100.9/32 dev lo; ip route add 198.51.100.0/24 via 10.77.0.2 table 77; ip rule add fwmark 51820 table 77");
-        sh("wg set wg0 peer $(wg pubkey < /tmp/far.key) endpoint 198.51.100.9:51820; ping -q -c 2 -i 0.01 203.0.113.1");
+        sh("wg set wg0 peer $(wg pubkey < /tmp/far.key) endpoint 198.51.100.9:51820");
+        answers("203.0.113.1");
         let found = check(&node, "203.0.113.1");
         assert_eq!(path(&found), [&["wg0"][..], &PATH].concat(), "{found:#}");
         assert_eq!(delayed(&found), [holds_back(&["eth0"]), holds_back(&[])], "{found:#}");
@@ -230,8 +236,8 @@ fn a_setting_beneath_is_kept_proven_and_put_back() {
         delay("eth3", 1_000);
         // Without other traffic a ping-pong steps around: every second answer passes at once.
         node.beside("ping -q -i 0.0004 10.77.0.1");
-        let before = all_captured();
-        let run = node.lowlat(&format!("optimize --iface bond0.5 --target {far} --goal 200us --cpu {NEAR_CPU} --duration 200ms --pairs 20 --round 25ms --worth 10%,1us --load 0 --engines none --json"));
+        let before = [captured(), nics()];
+        let run = node.lowlat(&format!("optimize --iface bond0.5 --target {far} --goal 200us --cpu {NEAR_CPU} --duration 200ms --pairs 14 --round 25ms --worth 10%,1us --load 0 --engines none --json"));
         assert!(run.code.is_some_and(|c| c < 2), "{run:?}");
         let run = run.json();
         let of = |iface: &str| {
@@ -247,7 +253,9 @@ fn a_setting_beneath_is_kept_proven_and_put_back() {
         let (before_ns, after_ns) = (number(&run, "/baseline/rtt/p50_ns"), number(&run, "/result/rtt/p50_ns"));
         assert!(before_ns >= 3.0 * after_ns, "P50 {before_ns} -> {after_ns}");
         node.lowlat("rollback").exits(0);
-        assert_eq!(differences(&before, &all_captured()), Vec::<String>::new());
+        for (before, after) in before.iter().zip([captured(), nics()]) {
+            assert_eq!(differences(before, &after), Vec::<String>::new());
+        }
         assert_eq!(rx_usecs("eth0"), "250");
     });
 }
@@ -270,18 +278,24 @@ fn ports_beneath_the_default_route_are_reset_by_a_flag_alone() {
             }
             set("", "eth3", knob, value).exits(0);
         }
-        let before = all_captured();
-        for (knob, value) in disruptive {
-            set("--allow-disruptive", "eth0", knob, value).exits(0);
-            node.lowlat(&format!("apply {}", node.scratch().name("one.json"))).exits(0);
-            common::until("the path is there", || try_sh(&format!("ping -q -c 1 -W 1 {FAR}")).is_ok());
-            assert!(!differences(&before, &all_captured()).is_empty());
-            node.lowlat("rollback").exits(0);
-            common::until("the path is there", || try_sh(&format!("ping -q -c 1 -W 1 {FAR}")).is_ok());
-        }
-        // The bond went over to the other port, and stays there until it is told.
-        common::until("eth0 is back", || try_sh("echo eth0 > /sys/class/net/bond0/bonding/active_slave").is_ok());
-        assert_eq!(differences(&before, &all_captured()), Vec::<String>::new());
+        // Without a primary the bond would go over to the other port and stay there, which nothing puts back.
+        let before = nics();
+        set("--allow-disruptive", "eth0", "nic.ring.rx", "512").exits(0);
+        let said = node.lowlat(&format!("apply {}", node.scratch().name("one.json")));
+        assert!(said.err.contains("refused") && said.err.contains("type bond primary eth0"), "{said:?}");
+        node.lowlat("rollback").exits(0);
+        assert_eq!(differences(&before, &nics()), Vec::<String>::new());
+        sh("ip link set bond0 type bond primary eth0");
+        let before = nics();
+        set("--allow-disruptive", "eth0", "nic.channels.combined", "1").exits(0);
+        node.lowlat(&format!("apply {}", node.scratch().name("one.json"))).exits(0);
+        assert_eq!(field(&sh("ethtool -l eth0 | sed -n '/Current/,$p'"), "Combined:"), "1");
+        answers(FAR);
+        node.lowlat("rollback").exits(0);
+        common::until("the bond is back", || sh("cat /sys/class/net/bond0/bonding/active_slave") == "eth0");
+        answers(FAR);
+        assert_eq!(differences(&before, &nics()), Vec::<String>::new());
+        sh("echo > /sys/class/net/bond0/bonding/primary");
         sh("ip route del default");
     });
 }
