@@ -237,7 +237,7 @@ fn a_setting_beneath_is_kept_proven_and_put_back() {
         // Without other traffic a ping-pong steps around: every second answer passes at once.
         node.beside("ping -q -i 0.0004 10.77.0.1");
         let before = [captured(), nics()];
-        let run = node.lowlat(&format!("optimize --iface bond0.5 --target {far} --goal 200us --cpu {NEAR_CPU} --duration 200ms --pairs 14 --round 25ms --worth 10%,1us --load 0 --engines none --json"));
+        let run = node.lowlat(&format!("optimize --iface bond0.5 --target {far} --goal 200us --cpu {NEAR_CPU} --duration 200ms --pairs 14 --round 25ms --worth 10%,1us --load 0 --engines none --own-settings-only --json"));
         assert!(run.code.is_some_and(|c| c < 2), "{run:?}");
         let run = run.json();
         let of = |iface: &str| {
