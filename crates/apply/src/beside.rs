@@ -251,6 +251,29 @@ mod tests {
     }
 
     #[test]
+    fn a_bond_that_would_stay_with_another_port_keeps_this_one_up() {
+        let bond = |active: &str, slaves: &str, primary: &str, reselect: &str| {
+            let file = |sys: FakeSys, name: &str, text: &str| {
+                sys.file(&format!("/sys/class/net/eth0/master/bonding/{name}"), &format!("{text}\n"))
+            };
+            let all =
+                [("active_slave", active), ("slaves", slaves), ("primary", primary), ("primary_reselect", reselect)];
+            let sys = all.into_iter().fold(host(), |sys, (name, text)| file(sys, name, text));
+            let sys = sys.link("/sys/class/net/eth0/master", "../../../../virtual/net/bond0");
+            disturbed(&sys, "eth0", |l| lowlat_sys::state(&sys, l)).map(drop)
+        };
+        for [primary, reselect] in [["", "always 0"], ["eth1", "always 0"], ["eth0", "failure 2"]] {
+            let why = bond("eth0", "eth0 eth1", primary, reselect).unwrap_err();
+            assert!(why.contains("bond0 sends by") && why.ends_with("primary eth0`)"), "{why}");
+        }
+        // It comes back by itself, it is the backup, it is alone, or all ports are sent by.
+        assert_eq!(bond("eth0", "eth0 eth1", "eth0", "always 0"), Ok(()));
+        assert_eq!(bond("eth1", "eth0 eth1", "", "always 0"), Ok(()));
+        assert_eq!(bond("eth0", "eth0", "", "always 0"), Ok(()));
+        assert_eq!(bond("", "eth0 eth1", "", "always 0"), Ok(()));
+    }
+
+    #[test]
     fn flow_rules_are_not_dropped_with_their_feature() {
         let sys = host().net(&NetQuery::FlowRules("eth0".into()), 2);
         assert!(of(&sys, &off("rx-ntuple-filter")).unwrap_err().contains("2 receive flow rules"));

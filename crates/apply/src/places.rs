@@ -82,14 +82,35 @@ const TX_FILES: &[&str] = &[
     "byte_queue_limits/hold_time",
 ];
 
-/// What lowlat can see and could not put back: flow rules, values of single NAPI instances, AF_XDP sockets of other
-/// programs. Some drivers keep them over a reset and some do not, and none tells before.
+/// The bond that sends by this interface alone and would stay with another port once this one was down: it comes back by itself
+/// to a primary, as long as that is chosen anew always (drivers/net/bonding/bond_main.c, `bond_choose_primary_or_current`).
+/// Modes that send by all ports name no active one (`bond_uses_primary`).
+fn goes_over(sys: &dyn Sys, iface: &str) -> Option<String> {
+    let master = format!("/sys/class/net/{iface}/master");
+    let of = |file: &str| sys.read(&format!("{master}/bonding/{file}")).into_value();
+    let active = of("active_slave")?.trim() == iface && of("slaves")?.split_whitespace().any(|s| s != iface);
+    let returns = of("primary").is_some_and(|p| p.trim() == iface)
+        && of("primary_reselect").is_some_and(|r| r.split_whitespace().next() == Some("always"));
+    let name = || Some(sys.link_target(&master).into_value()?.rsplit('/').next()?.to_owned());
+    (active && !returns).then(|| name().unwrap_or_else(|| "its bond".to_owned()))
+}
+
+/// What lowlat can see and could not put back: flow rules, the active port of a bond, values of single NAPI instances, AF_XDP
+/// sockets of other programs. Some drivers keep them over a reset and some do not, and none tells before.
 fn lost_for_good(sys: &dyn Sys, iface: &str) -> Result<(), String> {
     let may = |what: String, next: &str| Err(format!("the link reset may lose {what}; {next}"));
     if let Reading::Value(n) = query::flow_rules(sys, iface)
         && n > 0
     {
         return may(format!("{n} receive flow rules"), &format!("remove them first (`ethtool -n {iface}`)"));
+    }
+    if let Some(bond) = goes_over(sys, iface) {
+        return may(
+            format!(
+                "the place of {iface} as the port that {bond} sends by, which would go over to another and stay there"
+            ),
+            &format!("make it the primary first (`ip link set {bond} type bond primary {iface}`)"),
+        );
     }
     let device = |file: &str| {
         let text = sys.read(&format!("/sys/class/net/{iface}/{file}")).into_value()?;

@@ -1,4 +1,5 @@
-//! What igb shows and e1000e does not: queues, and a fault of one end that hides from the median.
+//! What igb shows and e1000e does not: queues, and a fault of one end that hides from the median; so do far ends that hold
+//! answers back.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,6 +7,7 @@ mod common;
 
 use common::LOWLAT;
 use common::guest::*;
+use common::holds;
 use lowlat_lab::vm::{KernelChoice, Suite, topology};
 
 static SUITE: Suite = Suite::new(&topology::IGB_PAIR, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
@@ -36,6 +38,36 @@ fn a_fault_of_one_end_that_shows_in_p99_is_found_and_fixed() {
         assert_eq!((&step["verdict"], &step["kept"]), (&"better".into(), &true.into()), "{step:#}");
         let after = number(&run, "/result/rtt/p99_ns");
         assert!(p99 >= 4.0 * after, "P99 {p99} -> {after}");
+    });
+}
+
+/// Two answers of five are late, never two together. (Of every second one the median of a ping-pong would be now the one and
+/// now the other.) So the median is a prompt one, and hides the rest.
+#[test]
+fn answers_that_are_held_back_one_by_one_show_on_the_plan() {
+    SUITE.case("answers_that_are_held_back_one_by_one_show_on_the_plan", || {
+        let (node, _link) = (Node::new(), holds::Link::new());
+        holds::answers(9_001, |_| false);
+        holds::answers(9_002, |n| matches!(n % 5, 1 | 3));
+        let comparison = holds::compared(&node, [9_001, 9_002]);
+        holds::shows_on_the_plan(&comparison);
+        let (a, b, _) = holds::quantile(&comparison, 0.5, "send");
+        assert!(a < 0.1 && b < 0.1, "{a} {b}: {comparison:#}");
+    });
+}
+
+/// A far end that stands still for a tenth of the time: ping-pong takes one sample of each standstill, of hundreds.
+#[test]
+fn a_far_end_that_stands_still_now_and_then_shows_on_the_plan_alone() {
+    SUITE.case("a_far_end_that_stands_still_now_and_then_shows_on_the_plan_alone", || {
+        let (node, _link) = (Node::new(), holds::Link::new());
+        let _far = [(9_003, false), (9_004, true)].map(|(port, halting)| holds::Serving::new(port, halting));
+        let comparison = holds::compared(&node, [9_003, 9_004]);
+        holds::shows_on_the_plan(&comparison);
+        for q in [0.5, 0.99] {
+            let (a, b, _) = holds::quantile(&comparison, q, "send");
+            assert!(a < 0.1 && b < 0.1, "{q}: {a} {b}: {comparison:#}");
+        }
     });
 }
 

@@ -172,7 +172,8 @@ pub struct Interface {
     pub addresses: Vec<String>,
     /// Carries a default route.
     pub default_route: bool,
-    /// Interfaces directly beneath: slaves, ports, a VLAN's device, the link that a tunnel is bound to.
+    /// Interfaces directly beneath: slaves, ports, a VLAN's device, the link that a tunnel is bound to or by which its far
+    /// ends are reached.
     #[serde(default = "Reading::<Vec<String>>::unrecorded")]
     pub lower: Reading<Vec<String>>,
     /// Driver name.

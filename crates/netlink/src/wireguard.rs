@@ -10,6 +10,7 @@ use crate::{Error, Malformed};
 // include/uapi/linux/wireguard.h
 const GET_DEVICE: u8 = 0;
 const DEVICE_IFNAME: u16 = 2;
+const DEVICE_FWMARK: u16 = 7;
 const DEVICE_PEERS: u16 = 8;
 const PEER_PUBLIC_KEY: u16 = 1;
 const PEER_ENDPOINT: u16 = 4;
@@ -24,6 +25,8 @@ pub struct Peer {
     pub endpoint: Option<IpAddr>,
     /// Destinations that go to it: address and prefix length.
     pub allowed: Vec<(IpAddr, u8)>,
+    /// Mark of the packets to it, which policy rules may ask for; 0 for none. The interface has one for all its peers.
+    pub mark: u32,
 }
 
 /// The peers of a WireGuard interface. Needs CAP_NET_ADMIN in its namespace.
@@ -38,15 +41,19 @@ pub fn peers(iface: &str) -> Result<Vec<Peer>, Error> {
 /// under the same key and without its endpoint.
 pub fn parse<'a>(replies: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Peer>, Malformed> {
     let mut peers: Vec<(Vec<u8>, Peer)> = Vec::new();
+    let mut mark = 0;
     for reply in replies {
-        for attr in Attrs::parse(reply)?.nested(DEVICE_PEERS)?.iter() {
+        let device = Attrs::parse(reply)?;
+        // Only the first message has what is the interface's (drivers/net/wireguard/netlink.c, `wg_get_device_dump`).
+        mark = device.u32(DEVICE_FWMARK).unwrap_or(mark);
+        for attr in device.nested(DEVICE_PEERS)?.iter() {
             let attrs = attr.nested()?;
             let key = attrs.get(PEER_PUBLIC_KEY).map(|a| a.data.to_vec()).unwrap_or_default();
             let allowed = allowed(attrs)?;
             match peers.last_mut().filter(|(last, _)| *last == key && !key.is_empty()) {
                 Some((_, peer)) => peer.allowed.extend(allowed),
                 None => {
-                    peers.push((key, Peer { endpoint: attrs.get(PEER_ENDPOINT).and_then(endpoint), allowed }));
+                    peers.push((key, Peer { endpoint: attrs.get(PEER_ENDPOINT).and_then(endpoint), allowed, mark }));
                 }
             }
         }
@@ -91,7 +98,7 @@ mod tests {
             }
         };
         let first = crate::message::attrs(|m| {
-            m.nest(DEVICE_PEERS, |m| {
+            m.u32(DEVICE_FWMARK, 51_820).nest(DEVICE_PEERS, |m| {
                 m.nest(0, |m| to([10, 9, 0, 0], 16)(m.attr(PEER_PUBLIC_KEY, &[7; 32]).attr(PEER_ENDPOINT, &address)))
             })
         });
@@ -105,7 +112,8 @@ mod tests {
         assert_eq!(peers.len(), 2, "the second message goes on with the first peer");
         assert_eq!(peers[0].endpoint, Some("192.0.2.9".parse().unwrap()));
         assert_eq!(peers[0].allowed, [("10.9.0.0".parse().unwrap(), 16), ("10.8.0.0".parse().unwrap(), 24)]);
-        assert_eq!(peers[1], Peer::default());
+        assert_eq!(peers[1], Peer { mark: 51_820, ..Peer::default() });
+        assert_eq!(peers[0].mark, 51_820);
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use lowlat_sys::query::{self, LinkInfo};
 use lowlat_sys::{NetQuery, Sys};
 
 use crate::device::{self, Device};
-use crate::path::Below;
+use crate::path::{self, Below};
 use crate::queues;
 use crate::text::{garbled, trimmed};
 
@@ -25,6 +25,8 @@ crate::probe! {
         "net:addresses",
         "net:routes",
         "net:stack",
+        "net:route-to/*",
+        "net:IF/peers",
         "net:IF/driver",
         "net:IF/link-modes",
         "net:IF/features",
@@ -72,7 +74,7 @@ pub(crate) fn read(sys: &dyn Sys) -> BTreeMap<String, Interface> {
         .map(|link| {
             let own = addresses.remove(&link.index).unwrap_or_default();
             let default_route = default_routes.contains(&link.index);
-            (link.name.clone(), interface(sys, link, below.lower(link), own, default_route))
+            (link.name.clone(), interface(sys, link, path::beneath(sys, &below, link), own, default_route))
         })
         .collect()
 }

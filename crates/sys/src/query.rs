@@ -29,6 +29,8 @@ pub enum NetQuery {
         oif: Option<String>,
         /// From this address of the host.
         from: Option<IpAddr>,
+        /// Of packets with this mark.
+        mark: Option<u32>,
     },
     /// What each link stands on, of an `RTM_GETLINK` dump → `Vec<Stacked>`.
     Stack,
@@ -225,6 +227,9 @@ pub struct Peer {
     pub endpoint: Option<IpAddr>,
     /// Destinations that go to it: `10.9.0.0/16`.
     pub allowed: Vec<String>,
+    /// Mark of the packets to it; 0 for none.
+    #[serde(default)]
+    pub mark: u32,
 }
 
 /// The connection of the login session.
@@ -321,10 +326,11 @@ impl NetQuery {
             Self::Links => "links".into(),
             Self::Addresses => "addresses".into(),
             Self::Routes => "routes".into(),
-            Self::RouteTo { to, oif, from } => {
+            Self::RouteTo { to, oif, from, mark } => {
                 let oif = oif.as_ref().map(|o| format!("/over/{o}")).unwrap_or_default();
                 let from = from.map(|f| format!("/from/{f}")).unwrap_or_default();
-                format!("route-to/{to}{oif}{from}")
+                let mark = mark.map(|m| format!("/mark/{m}")).unwrap_or_default();
+                format!("route-to/{to}{oif}{from}{mark}")
             }
             Self::Login => "login".into(),
             Self::Stack => "stack".into(),
@@ -458,7 +464,8 @@ typed_queries! {
     ptp() -> Ptp = NetQuery::Ptp;
 }
 
-/// The kernel's route to one destination.
-pub fn route_to(sys: &dyn Sys, to: IpAddr) -> Reading<RouteReply> {
-    typed(sys, &NetQuery::RouteTo { to, oif: None, from: None })
+/// The kernel's route to one destination, of packets with `mark`; 0 for none.
+pub fn route_to(sys: &dyn Sys, to: IpAddr, mark: u32) -> Reading<RouteReply> {
+    let mark = (mark != 0).then_some(mark);
+    typed(sys, &NetQuery::RouteTo { to, oif: None, from: None, mark })
 }

@@ -126,7 +126,7 @@ impl Drop for Node {
     }
 }
 
-fn program() -> String {
+pub fn program() -> String {
     std::env::var(PROGRAM).unwrap_or_else(|_| panic!("{PROGRAM} is not set: this runs inside a guest only"))
 }
 

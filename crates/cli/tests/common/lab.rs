@@ -104,18 +104,10 @@ impl Lab {
         ip(&format!("-n {} {args}", self.far));
     }
 
-    /// Runs `make` on a thread that has entered the far namespace: a socket stays in the namespace it was made in.
+    /// Runs `make` on a thread that has entered the far namespace.
     #[track_caller]
     pub fn in_far<T: Send + 'static>(&self, make: impl FnOnce() -> T + Send + 'static) -> T {
-        let netns = File::open(format!("/run/netns/{}", self.far)).unwrap();
-        let thread = std::thread::spawn(move || {
-            use std::os::fd::AsRawFd as _;
-            // SAFETY: `netns` is an open descriptor of this frame; setns changes this thread alone, which ends with it.
-            let rc = unsafe { libc::setns(netns.as_raw_fd(), libc::CLONE_NEWNET) };
-            assert_eq!(rc, 0, "enter the far namespace: {}", std::io::Error::last_os_error());
-            make()
-        });
-        thread.join().unwrap()
+        in_netns(&self.far, make)
     }
 
     /// What runs in the near namespace.
@@ -214,6 +206,20 @@ impl Drop for Lab {
             let _ = Command::new("ip").args(["netns", "del", netns]).status();
         }
     }
+}
+
+/// Runs `make` on a thread that has entered a named namespace: a socket stays in the namespace it was made in.
+#[track_caller]
+pub fn in_netns<T: Send + 'static>(name: &str, make: impl FnOnce() -> T + Send + 'static) -> T {
+    let netns = File::open(format!("/run/netns/{name}")).unwrap();
+    let thread = std::thread::spawn(move || {
+        use std::os::fd::AsRawFd as _;
+        // SAFETY: `netns` is an open descriptor of this frame; setns changes this thread alone, which ends with it.
+        let rc = unsafe { libc::setns(netns.as_raw_fd(), libc::CLONE_NEWNET) };
+        assert_eq!(rc, 0, "enter a network namespace: {}", std::io::Error::last_os_error());
+        make()
+    });
+    thread.join().unwrap()
 }
 
 fn pids(netns: &str) -> Vec<u32> {

@@ -3,6 +3,7 @@
 
 pub mod document;
 pub mod guest;
+pub mod holds;
 pub mod lab;
 
 use std::fs;

@@ -57,8 +57,8 @@ const LIBRARY_DIRS: [&str; 2] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64"];
 const ABOVE: &str = "rw/up";
 
 /// Loaded by themselves these modules would make interfaces of their own, and the name that a test asks for exists already
-/// (drivers/net/ifb.c `numifbs`, drivers/net/dummy.c `numdummies`).
-const MODPROBE_CONF: &str = "options ifb numifbs=0\noptions dummy numdummies=0\n";
+/// (drivers/net/ifb.c `numifbs`, drivers/net/dummy.c `numdummies`, drivers/net/bonding/bond_main.c `max_bonds`).
+const MODPROBE_CONF: &str = "options ifb numifbs=0\noptions dummy numdummies=0\noptions bonding max_bonds=0\n";
 
 /// The initramfs of the kernel in `dir`, written when its parts changed.
 pub(crate) fn ensure(dir: &Path, modules: &Path, busybox: &[u8]) -> Result<PathBuf, LabError> {

@@ -15,6 +15,7 @@ const RTMSG: usize = 12;
 const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
+const RTA_MARK: u16 = 16;
 const RTA_VIA: u16 = 18;
 /// Answer with the entry of the forwarding table and all its next hops, not with the one that this lookup took
 /// (include/uapi/linux/rtnetlink.h, `RTM_F_FIB_MATCH`; `inet_rtm_getroute` and `inet6_rtm_getroute` heed it).
@@ -41,9 +42,9 @@ pub struct Lookup {
     pub refused: Option<String>,
 }
 
-/// Asks for the route to `to`, through interface `oif` and from address `from` where they are given. Mark and user of a
-/// packet are not part of the question, so rules that ask for them (`ip rule … fwmark`, `uidrange`) do not match.
-pub fn lookup(to: IpAddr, oif: Option<&str>, from: Option<IpAddr>) -> Result<Lookup, Error> {
+/// Asks for the route to `to`, through interface `oif`, from address `from` and of packets with `mark` where they are given.
+/// The user of a packet is not part of the question, so rules that ask for it (`ip rule … uidrange`) do not match.
+pub fn lookup(to: IpAddr, oif: Option<&str>, from: Option<IpAddr>, mark: Option<u32>) -> Result<Lookup, Error> {
     let what = format!("look up the route to {to}");
     let bits = |ip: IpAddr| if ip.is_ipv4() { 32 } else { 128 };
     let mut fixed = [0; RTMSG];
@@ -57,6 +58,9 @@ pub fn lookup(to: IpAddr, oif: Option<&str>, from: Option<IpAddr>) -> Result<Loo
     }
     if let Some(oif) = oif {
         m = m.u32(RTA_OIF, link::index(oif)?);
+    }
+    if let Some(mark) = mark {
+        m = m.u32(RTA_MARK, mark);
     }
     match Socket::open(Protocol::Route)?.ask(&what, m) {
         Ok(replies) => match replies.iter().find(|r| r.kind == RTM_NEWROUTE) {

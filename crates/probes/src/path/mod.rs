@@ -5,8 +5,11 @@ mod login;
 mod reach;
 mod walk;
 
-use lowlat_model::{Facts, NotSeen, PathLink, PathRole};
+use std::collections::BTreeSet;
+
+use lowlat_model::{Facts, NotSeen, PathLink, PathRole, Reading};
 use lowlat_sys::Sys;
+use lowlat_sys::query::LinkInfo;
 
 pub(crate) use below::Below;
 pub(crate) use login::login_ifaces;
@@ -104,6 +107,20 @@ pub fn find(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>) -> Resu
         }
     }
     Ok(walk.finish())
+}
+
+/// The links directly beneath one: those that the kernel names, and of a tunnel the interfaces of the routes to its far ends.
+pub(crate) fn beneath(sys: &dyn Sys, below: &Below<'_>, link: &LinkInfo) -> Reading<Vec<String>> {
+    let named = below.lower(link);
+    if !Walk::tunnels(link) {
+        return named;
+    }
+    let mut walk = Walk::new(sys, below);
+    walk.from(&link.name);
+    let links = walk.finish().links;
+    let under = links.into_iter().filter(|l| l.role == PathRole::Lower && l.above.as_deref() == Some(&link.name));
+    let under: BTreeSet<String> = under.map(|l| l.name).chain(named.value().into_iter().flatten().cloned()).collect();
+    if under.is_empty() { named } else { Reading::Value(under.into_iter().collect()) }
 }
 
 /// Fills the path into facts. Where the route leads elsewhere the path is that of the interface alone, and the facts say

@@ -125,7 +125,7 @@ pub(super) fn ask(sys: &dyn Sys, below: &Below<'_>, target: Towards, iface: Opti
         Some(name) => Some(name.to_owned()),
         None => iface.filter(|_| link_local).map(str::to_owned),
     };
-    match query::typed::<RouteReply>(sys, &NetQuery::RouteTo { to: target.ip, oif, from: None }) {
+    match query::typed::<RouteReply>(sys, &NetQuery::RouteTo { to: target.ip, oif, from: None, mark: None }) {
         Reading::Value(reply) => (interpret(reply, below), None),
         other => {
             let (kind, why) = other.why_not().unwrap_or(("absent", ""));

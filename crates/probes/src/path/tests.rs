@@ -93,7 +93,7 @@ impl Host {
             sys = sys.net(&NetQuery::Redirects(link.name.clone()), filters);
         }
         for (target, reply) in &self.routes {
-            sys = sys.net(&NetQuery::RouteTo { to: ip(target), oif: None, from: None }, reply);
+            sys = sys.net(&NetQuery::RouteTo { to: ip(target), oif: None, from: None, mark: None }, reply);
         }
         sys
     }
@@ -239,7 +239,8 @@ fn wireguard_leads_to_the_peer_that_the_address_belongs_to() {
         .route("10.9.0.1", &[3], None)
         .route("192.0.2.8", &[1], None)
         .route("192.0.2.9", &[2], None);
-    let peer = |endpoint: &str, net: &str| Peer { endpoint: Some(ip(endpoint)), allowed: vec![net.to_owned()] };
+    let peer =
+        |endpoint: &str, net: &str| Peer { endpoint: Some(ip(endpoint)), allowed: vec![net.to_owned()], mark: 0 };
     let peers = vec![peer("192.0.2.8", "0.0.0.0/0"), peer("192.0.2.9", "10.9.0.0/16")];
     let sys = host.sys().net(&NetQuery::Peers("wg0".into()), &peers);
     let found = find(&sys, None, Some(to("10.9.0.1"))).unwrap();
@@ -248,8 +249,35 @@ fn wireguard_leads_to_the_peer_that_the_address_belongs_to() {
     let denied = host.sys().net_reading(&NetQuery::Peers("wg0".into()), Reading::Denied("needs root".into()));
     let found = find(&denied, None, Some(to("10.9.0.1"))).unwrap();
     assert_eq!((words(&found).len(), facts_of(&found)), (1, vec!["path beneath wg0"]));
-    assert_eq!(walk::endpoints(&peers, Some(ip("203.0.113.1"))), [ip("192.0.2.8")]);
+    assert_eq!(walk::endpoints(&peers, Some(ip("203.0.113.1"))), [(ip("192.0.2.8"), 0)]);
     assert_eq!(walk::endpoints(&peers, None).len(), 2);
+}
+
+/// As wg-quick(8) sets a tunnel up for everything: what has no mark goes into it, and its own packets have one.
+#[test]
+fn a_tunnel_for_everything_stands_on_the_way_of_its_own_packets() {
+    let host = Host::default()
+        .device("eth0")
+        .link("wg0", Some("wireguard"), &Stacked::default())
+        .route("203.0.113.1", &[2], None)
+        .route("192.0.2.8", &[2], None);
+    let peers = |mark| [Peer { endpoint: Some(ip("192.0.2.8")), allowed: vec!["0.0.0.0/0".to_owned()], mark }].to_vec();
+    let sys = |mark| host.sys().net(&NetQuery::Peers("wg0".into()), peers(mark));
+    let marked = NetQuery::RouteTo { to: ip("192.0.2.8"), oif: None, from: None, mark: Some(51_820) };
+    let reply = RouteReply { hops: vec![Hop { oif: Some(1), gateway: None }], ..RouteReply::default() };
+    let full = sys(51_820).net(&marked, reply);
+    assert_eq!(words(&find(&full, None, Some(to("203.0.113.1"))).unwrap()), ["wg0 Route", "wg0 > eth0 Lower"]);
+    // Where the rules ask for something else than a mark, that is said.
+    let found = find(&sys(0), None, Some(to("203.0.113.1"))).unwrap();
+    assert_eq!(
+        (words(&found), facts_of(&found)),
+        (vec!["wg0 Route".to_owned()], vec!["route to 192.0.2.8, the far end of wg0"])
+    );
+    // What is beneath a tunnel is beneath it without a target too, for whoever comes in by it.
+    let facts = crate::gather(&full, None, None);
+    assert_eq!(facts.interfaces["wg0"].lower, Reading::Value(vec!["eth0".to_owned()]));
+    let names: Vec<String> = facts.beneath("wg0").into_iter().map(|l| l.name).collect();
+    assert_eq!(names, ["wg0", "eth0"]);
 }
 
 #[test]

@@ -90,6 +90,11 @@ impl<'a> Walk<'a> {
         self.go();
     }
 
+    /// Whether packets on a link leave by the route to its far end.
+    pub(super) fn tunnels(link: &LinkInfo) -> bool {
+        link.kind.as_deref().is_some_and(|k| TUNNELS.contains(&k) || matches!(k, "vxlan" | "wireguard"))
+    }
+
     /// Whether an interface is on the path.
     pub(super) fn has(&self, iface: &str) -> bool {
         self.links.iter().any(|l| l.name == iface)
@@ -226,14 +231,14 @@ impl<'a> Walk<'a> {
             return self.tunnel(link);
         }
         for remote in remotes {
-            self.underlay(link, remote);
+            self.underlay(link, remote, 0);
         }
     }
 
     fn tunnel(&mut self, link: &LinkInfo) {
         let stacked = self.below.stacked(link.index);
         match (stacked.and_then(|s| s.remote), self.below.lower(link)) {
-            (Some(remote), _) => self.underlay(link, remote),
+            (Some(remote), _) => self.underlay(link, remote, 0),
             (None, Reading::Value(lower)) if !lower.is_empty() => {
                 self.push(lower, PathRole::Lower, &link.name, &Bound::default());
             }
@@ -257,25 +262,34 @@ impl<'a> Walk<'a> {
         if endpoints.is_empty() {
             return self.note(fact, "absent: no peer's endpoint is known");
         }
-        for endpoint in endpoints {
-            self.underlay(link, endpoint);
+        for (endpoint, mark) in endpoints {
+            self.underlay(link, endpoint, mark);
         }
     }
 
     /// A route that leaves by a VRF is looked up once more in the VRF's own table (Documentation/networking/vrf.rst).
     fn vrf(&mut self, link: &LinkInfo, bound: &Bound) {
         let Some(to) = bound.to else { return self.lower(link, bound) };
-        let question = NetQuery::RouteTo { to, oif: Some(link.name.clone()), from: None };
+        let question = NetQuery::RouteTo { to, oif: Some(link.name.clone()), from: None, mark: None };
         match query::typed::<RouteReply>(self.sys, &question) {
             Reading::Value(reply) => self.hops(link, to, &reply),
             _ => self.lower(link, bound),
         }
     }
 
-    /// The route to the far end of a tunnel.
-    fn underlay(&mut self, link: &LinkInfo, remote: IpAddr) {
-        match query::route_to(self.sys, remote) {
-            Reading::Value(reply) => self.hops(link, remote, &reply),
+    /// The route to the far end of a tunnel, of packets with `mark` (0 for none): by it rules send the tunnel's own packets
+    /// another way than what goes into the tunnel (wg-quick(8), `Table` and `FwMark`).
+    fn underlay(&mut self, link: &LinkInfo, remote: IpAddr, mark: u32) {
+        match query::route_to(self.sys, remote, mark) {
+            Reading::Value(reply) => {
+                if reply.hops.iter().any(|h| h.oif == Some(link.index)) {
+                    let name = &link.name;
+                    let why =
+                        format!("unsupported: it leads into {name} itself, whose own packets a rule sends another way");
+                    self.note(format!("route to {remote}, the far end of {name}"), why);
+                }
+                self.hops(link, remote, &reply);
+            }
             other => {
                 let (kind, why) = other.why_not().unwrap_or(("absent", ""));
                 let why = format!("{kind}: {why}");
@@ -354,11 +368,12 @@ pub(super) fn far_ends(forwarding: &[Entry], vxlan: u32, macs: &[String]) -> Vec
     if known.is_empty() { of(&|mac| mac == "00:00:00:00:00:00") } else { known }
 }
 
-/// The endpoints that packets to an address go to: of the peer with the longest prefix that holds it (WireGuard's
-/// cryptokey routing); of every peer where no address is known.
-pub(super) fn endpoints(peers: &[Peer], to: Option<IpAddr>) -> Vec<IpAddr> {
-    let Some(to) = to else { return peers.iter().filter_map(|p| p.endpoint).collect() };
+/// The endpoints that packets to an address go to, each with the mark of the packets to it: of the peer with the longest
+/// prefix that holds it (WireGuard's cryptokey routing); of every peer where no address is known.
+pub(super) fn endpoints(peers: &[Peer], to: Option<IpAddr>) -> Vec<(IpAddr, u32)> {
+    let end = |p: &Peer| Some((p.endpoint?, p.mark));
+    let Some(to) = to else { return peers.iter().filter_map(end).collect() };
     let longest = |p: &Peer| p.allowed.iter().filter_map(|net| covers(net, to)).max();
     let best = peers.iter().filter_map(|p| Some((longest(p)?, p))).max_by_key(|(length, _)| *length);
-    best.and_then(|(_, p)| p.endpoint).into_iter().collect()
+    best.and_then(|(_, p)| end(p)).into_iter().collect()
 }

@@ -21,7 +21,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         NetQuery::Links => answer(links()),
         NetQuery::Addresses => answer(addresses()),
         NetQuery::Routes => answer(routes()),
-        NetQuery::RouteTo { to, oif, from } => answer(super::path::route_to(*to, oif.as_deref(), *from)),
+        NetQuery::RouteTo { to, oif, from, mark } => answer(super::path::route_to(*to, oif.as_deref(), *from, *mark)),
         NetQuery::Login => super::path::login().and_then(|l| json(&l)),
         NetQuery::Stack => answer(super::path::stack()),
         NetQuery::Neighbours => answer(route::neighbours::neighbours().map(super::path::entries)),

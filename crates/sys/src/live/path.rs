@@ -13,8 +13,13 @@ use crate::query::{Entry, Hop, Login, Peer, Redirects, RouteReply, Stacked};
 /// `clsact` (`TC_H_MIN_EGRESS`), and the root (include/uapi/linux/pkt_sched.h).
 const PLACES: [u32; 3] = [0xffff_fff2, 0xffff_fff3, 0];
 
-pub(super) fn route_to(to: IpAddr, oif: Option<&str>, from: Option<IpAddr>) -> Result<RouteReply, Error> {
-    let found = lookup::lookup(to, oif, from)?;
+pub(super) fn route_to(
+    to: IpAddr,
+    oif: Option<&str>,
+    from: Option<IpAddr>,
+    mark: Option<u32>,
+) -> Result<RouteReply, Error> {
+    let found = lookup::lookup(to, oif, from, mark)?;
     let hops = found.hops.into_iter().map(|h| Hop { oif: h.oif, gateway: h.gateway }).collect();
     Ok(RouteReply { local: found.local, hops, refused: found.refused })
 }
@@ -56,6 +61,7 @@ pub(super) fn peers(all: Vec<wireguard::Peer>) -> Vec<Peer> {
     let from = |p: wireguard::Peer| Peer {
         endpoint: p.endpoint,
         allowed: p.allowed.into_iter().map(|(net, bits)| format!("{net}/{bits}")).collect(),
+        mark: p.mark,
     };
     all.into_iter().map(from).collect()
 }

@@ -2,6 +2,7 @@
 
 mod e1000e_pair;
 mod host_network;
+mod igb_four;
 mod igb_pair;
 mod iommu;
 mod isolated;
@@ -10,6 +11,7 @@ mod virtio_mq;
 
 pub use e1000e_pair::E1000E_PAIR;
 pub use host_network::HostNetwork;
+pub use igb_four::IGB_FOUR;
 pub use igb_pair::IGB_PAIR;
 pub use iommu::IOMMU;
 pub use isolated::ISOLATED;
@@ -40,7 +42,7 @@ pub struct Topology {
 }
 
 /// All topologies.
-pub const ALL: [&Topology; 6] = [&E1000E_PAIR, &IGB_PAIR, &VIRTIO_MQ, &NUMA, &ISOLATED, &IOMMU];
+pub const ALL: [&Topology; 7] = [&E1000E_PAIR, &IGB_PAIR, &IGB_FOUR, &VIRTIO_MQ, &NUMA, &ISOLATED, &IOMMU];
 
 /// Finds a topology by its name.
 pub fn by_name(name: &str) -> Option<&'static Topology> {

@@ -1,0 +1,301 @@
+//! A path that is stacked: a VLAN on an active-backup bond of two igb, and a macvlan or WireGuard on top of it. What lies
+//! beneath is found, named, tuned and protected; what lies beside is told and left alone.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::LOWLAT;
+use common::guest::*;
+use lowlat_lab::vm::{KernelChoice, Suite, topology};
+use serde_json::{Value, json};
+
+static SUITE: Suite = Suite::new(&topology::IGB_FOUR, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
+
+/// The path to the far end, from the top down.
+const PATH: [&str; 4] = ["bond0.5", "bond0", "eth0", "eth2"];
+
+/// The NICs of the near end: the bond's two ports, and the one beside.
+const NICS: [&str; 3] = ["eth0", "eth2", "eth3"];
+
+/// `rx-usecs` of the near end's NICs, put back when dropped.
+struct Delays([String; 3]);
+
+impl Delays {
+    /// None holds anything back. (As its driver starts it, each adapts to the load, which is a finding of its own.)
+    fn none() -> Self {
+        let before = Self(NICS.map(rx_usecs));
+        for nic in NICS {
+            delay(nic, 0);
+        }
+        before
+    }
+}
+
+impl Drop for Delays {
+    fn drop(&mut self) {
+        for (nic, usecs) in NICS.iter().zip(&self.0) {
+            let _ = try_sh(&format!("ethtool -C {nic} rx-usecs {usecs}"));
+        }
+    }
+}
+
+#[track_caller]
+fn delay(nic: &str, usecs: u32) {
+    sh(&format!("ethtool -C {nic} rx-usecs {usecs}"));
+}
+
+/// `check` of the path to a far end.
+#[track_caller]
+fn check(node: &Node, target: &str) -> Value {
+    let ran = node.lowlat(&format!("check --target {target} --goal 200us --window none --json"));
+    assert!(ran.code.is_some_and(|c| c < 2), "{ran:?}");
+    ran.json()
+}
+
+/// Names of the path's interfaces.
+#[track_caller]
+fn path(document: &Value) -> Vec<String> {
+    let name = |p: &Value| p.as_str().or(p["name"].as_str()).unwrap().to_owned();
+    document["path"].as_array().unwrap().iter().map(name).collect()
+}
+
+/// Titles of a rule's findings, of one list of a document.
+#[track_caller]
+fn titles(document: &Value, list: &str, rule: &str) -> Vec<String> {
+    let found = document[list].as_array().unwrap().iter().filter(|f| f["rule"] == rule);
+    found.map(|f| f["title"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What both lists of a document say of delayed interrupts.
+#[track_caller]
+fn delayed(document: &Value) -> [Vec<String>; 2] {
+    ["findings", "elsewhere"].map(|list| titles(document, list, "interrupt-coalescing"))
+}
+
+fn holds_back(nics: &[&str]) -> Vec<String> {
+    nics.iter().map(|nic| format!("{nic} holds receive interrupts back")).collect()
+}
+
+/// The interfaces whose `rx-usecs` a plan for a path would set.
+#[track_caller]
+fn planned(node: &Node, target: &str) -> Vec<String> {
+    let plan = node.lowlat(&format!("plan --target {target} --goal 200us --json")).exits(0).json();
+    steps(&plan, "nic.coalesce.rx-usecs").iter().map(|s| s["target"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Waits until an address answers: a link comes up, a tunnel greets.
+#[track_caller]
+fn answers(address: &str) {
+    common::until(address, || try_sh(&format!("ping -q -c 1 -W 1 {address}")).is_ok());
+}
+
+/// `wg0` at both ends, 10.81.0.1 and 10.81.0.2, which has 203.0.113.1 too; gone when dropped.
+struct WireGuard;
+
+impl WireGuard {
+    fn new(allowed: &str, mark: &str) -> Self {
+        sh(
+            "umask 077; wg genkey > /tmp/near.key; wg genkey > /tmp/far.key; ip link add wg0 type wireguard; ip netns exec far ip link add wg0 type wireguard",
+        );
+        sh(&format!(
+            "wg set wg0 private-key /tmp/near.key fwmark {mark} peer $(wg pubkey < /tmp/far.key) endpoint {FAR}:51820 allowed-ips {allowed}"
+        ));
+        sh(
+            "ip netns exec far wg set wg0 private-key /tmp/far.key listen-port 51820 peer $(wg pubkey < /tmp/near.key) allowed-ips 10.81.0.1/32",
+        );
+        sh(
+            "ip addr add 10.81.0.1/24 dev wg0; ip link set wg0 up; ip netns exec far sh -ec 'ip addr add 10.81.0.2/24 dev wg0; ip addr add 203.0.113.1/32 dev wg0; ip link set wg0 up'",
+        );
+        answers("10.81.0.2");
+        Self
+    }
+}
+
+impl Drop for WireGuard {
+    fn drop(&mut self) {
+        let _ = try_sh("ip link del wg0; ip netns exec far ip link del wg0");
+    }
+}
+
+/// What lowlat may change of each NIC of the near end, and what stands on them.
+fn nics() -> String {
+    sh(r"
+for i in eth0 eth2 eth3; do
+for o in c g l k x T; do echo; echo ethtool -$o; ethtool -$o $i 2>&1; done
+grep -H . /sys/class/net/$i/queues/*/*ps_* /sys/class/net/$i/*gro* /proc/irq/[0-9]*/smp_affinity_list
+done
+ip -d link show bond0; ip -d link show bond0.5; ethtool -k bond0; ethtool -k bond0.5; cat /sys/class/net/bond0/bonding/active_slave
+")
+}
+
+#[test]
+fn the_path_goes_down_from_the_vlan_to_both_ports() {
+    SUITE.case("the_path_goes_down_from_the_vlan_to_both_ports", || {
+        let node = Node::new();
+        let facts = node.lowlat(&format!("facts --target {FAR}")).exits(0).json();
+        let links = facts["path"].as_array().unwrap();
+        let told: Vec<[&str; 4]> = links
+            .iter()
+            .map(|l| ["name", "role", "kind", "above"].map(|field| l[field].as_str().unwrap_or("none")))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ["bond0.5", "route", "vlan", "none"],
+                ["bond0", "lower", "bond", "bond0.5"],
+                ["eth0", "lower", "none", "bond0"],
+                ["eth2", "lower", "none", "bond0"],
+            ]
+        );
+        assert_eq!(facts["path_not_seen"], json!([]), "{:#}", facts["path_not_seen"]);
+        assert_eq!(path(&check(&node, FAR)), PATH);
+    });
+}
+
+#[test]
+fn a_fault_beneath_is_named_where_it_lies_and_one_beside_is_elsewhere() {
+    SUITE.case("a_fault_beneath_is_named_where_it_lies_and_one_beside_is_elsewhere", || {
+        let node = Node::new();
+        let _delays = Delays::none();
+        assert_eq!(delayed(&check(&node, FAR)), [holds_back(&[]), holds_back(&[])]);
+        for (nic, beneath, beside) in
+            [("eth0", &["eth0"][..], &[][..]), ("eth2", &["eth2"], &[]), ("eth3", &[], &["eth3"])]
+        {
+            delay(nic, 1_000);
+            let found = check(&node, FAR);
+            assert_eq!(delayed(&found), [holds_back(beneath), holds_back(beside)], "{found:#}");
+            assert_eq!(planned(&node, FAR), beneath);
+            delay(nic, 0);
+        }
+        for (nic, list, not) in [("eth2", "findings", "elsewhere"), ("eth3", "elsewhere", "findings")] {
+            sh(&format!("tc qdisc add dev {nic} root tbf rate 2mbit burst 1600 limit 65536"));
+            let found = check(&node, FAR);
+            let [here, there] = [list, not].map(|l| titles(&found, l, "shaper-below-line-rate"));
+            assert_eq!(here, [format!("a shaper on {nic} lets packets through too slowly")], "{found:#}");
+            assert_eq!(there, Vec::<String>::new(), "{found:#}");
+            sh(&format!("tc qdisc del dev {nic} root"));
+        }
+    });
+}
+
+#[test]
+fn what_stands_on_the_vlan_leads_to_the_ports_too() {
+    SUITE.case("what_stands_on_the_vlan_leads_to_the_ports_too", || {
+        let node = Node::new();
+        let _delays = Delays::none();
+        delay("eth0", 1_000);
+        sh("ip link add link bond0.5 name mv0 type macvlan mode bridge; ip addr add 10.80.0.1/24 dev mv0; ip link set mv0 up");
+        sh("ip netns exec far ip addr add 10.80.0.2/24 dev eth1.5");
+        answers("10.80.0.2");
+        let _tunnel = WireGuard::new("10.81.0.0/24", "0");
+        for (top, target) in [("mv0", "10.80.0.2"), ("wg0", "10.81.0.2")] {
+            let found = check(&node, target);
+            assert_eq!(path(&found), [&[top][..], &PATH].concat(), "{found:#}");
+            assert_eq!(delayed(&found), [holds_back(&["eth0"]), holds_back(&[])], "{top}: {found:#}");
+            assert_eq!(planned(&node, target), ["eth0"], "{top}");
+        }
+        sh("ip link del mv0; ip netns exec far ip addr del 10.80.0.2/24 dev eth1.5");
+    });
+}
+
+/// As wg-quick(8) sets it up: all goes into the tunnel but the tunnel's own packets, which a mark tells. Who comes in by it
+/// would be cut off by what resets a port beneath.
+#[test]
+fn a_tunnel_for_everything_leads_to_the_ports_and_protects_them() {
+    SUITE.case("a_tunnel_for_everything_leads_to_the_ports_and_protects_them", || {
+        let node = Node::new();
+        let _delays = Delays::none();
+        delay("eth0", 1_000);
+        let _tunnel = WireGuard::new("0.0.0.0/0", "51820");
+        sh("ip route add default dev wg0 table 51820; ip rule add not fwmark 51820 table 51820; ip rule add table main suppress_prefixlength 0");
+        // Its own far end is reached by the default route of the other table alone.
+        sh("ip netns exec far ip addr add 198.51.100.9/32 dev lo; ip route add 198.51.100.0/24 via 10.77.0.2 table 77; ip rule add fwmark 51820 table 77");
+        sh("wg set wg0 peer $(wg pubkey < /tmp/far.key) endpoint 198.51.100.9:51820");
+        answers("203.0.113.1");
+        let found = check(&node, "203.0.113.1");
+        assert_eq!(path(&found), [&["wg0"][..], &PATH].concat(), "{found:#}");
+        assert_eq!(delayed(&found), [holds_back(&["eth0"]), holds_back(&[])], "{found:#}");
+        let set = |iface: &str| node.lowlat(&format!("plan --set nic.ring.rx {iface} 512"));
+        for port in ["eth0", "eth2"] {
+            set(port).refuses(&[port, "default route", "--allow-disruptive"]);
+        }
+        set("eth3").exits(0);
+        sh("for rule in 'fwmark 51820 table 77' 'table main suppress_prefixlength 0' 'not fwmark 51820 table 51820'; do ip rule del $rule; done; ip route flush table 77; ip netns exec far ip addr del 198.51.100.9/32 dev lo");
+    });
+}
+
+#[test]
+fn a_setting_beneath_is_kept_proven_and_put_back() {
+    SUITE.case("a_setting_beneath_is_kept_proven_and_put_back", || {
+        let mut node = Node::new();
+        let far = node.serve("");
+        sh("ip netns exec far ethtool -C eth1 rx-usecs 0");
+        let _delays = Delays::none();
+        Node::hold_back(250);
+        delay("eth3", 1_000);
+        // Without other traffic a ping-pong steps around: every second answer passes at once.
+        node.beside("ping -q -i 0.0004 10.77.0.1");
+        let before = [captured(), nics()];
+        let run = node.lowlat(&format!("optimize --iface bond0.5 --target {far} --goal 200us --cpu {NEAR_CPU} --duration 200ms --pairs 14 --round 25ms --worth 10%,1us --load 0 --engines none --own-settings-only --json"));
+        assert!(run.code.is_some_and(|c| c < 2), "{run:?}");
+        let run = run.json();
+        let of = |iface: &str| {
+            let all = steps(&run, "nic.coalesce.rx-usecs");
+            all.into_iter().filter(|s| s["target"] == iface).cloned().collect::<Vec<_>>()
+        };
+        let step = of("eth0").pop().unwrap();
+        assert_eq!((&step["verdict"], &step["kept"]), (&"better".into(), &true.into()), "{step:#}");
+        assert_eq!(of("eth3"), Vec::<Value>::new());
+        assert_eq!(rx_usecs("eth0"), "0");
+        assert_eq!(rx_usecs("eth3"), "1000");
+        assert_eq!(run["headline"]["idle"]["verdict"], "better", "{:#}", run["headline"]);
+        let (before_ns, after_ns) = (number(&run, "/baseline/rtt/p50_ns"), number(&run, "/result/rtt/p50_ns"));
+        assert!(before_ns >= 3.0 * after_ns, "P50 {before_ns} -> {after_ns}");
+        node.lowlat("rollback").exits(0);
+        for (before, after) in before.iter().zip([captured(), nics()]) {
+            assert_eq!(differences(before, &after), Vec::<String>::new());
+        }
+        assert_eq!(rx_usecs("eth0"), "250");
+    });
+}
+
+#[test]
+fn ports_beneath_the_default_route_are_reset_by_a_flag_alone() {
+    SUITE.case("ports_beneath_the_default_route_are_reset_by_a_flag_alone", || {
+        let node = Node::new();
+        let set = |more: &str, iface: &str, knob: &str, value: &str| {
+            node.lowlat(&format!("plan --set {knob} {iface} {value} --out {} {more}", node.scratch().name("one.json")))
+        };
+        let disruptive = [("nic.ring.rx", "512"), ("nic.channels.combined", "1")];
+        for (knob, value) in disruptive {
+            set("", "eth0", knob, value).exits(0);
+        }
+        sh("ip route add default via 10.77.0.2");
+        for (knob, value) in disruptive {
+            for iface in ["eth0", "eth2"] {
+                set("", iface, knob, value).refuses(&[knob, iface, "default route", "--allow-disruptive"]);
+            }
+            set("", "eth3", knob, value).exits(0);
+        }
+        // Without a primary the bond would go over to the other port and stay there, which nothing puts back.
+        let before = nics();
+        set("--allow-disruptive", "eth0", "nic.ring.rx", "512").exits(0);
+        let said = node.lowlat(&format!("apply {}", node.scratch().name("one.json")));
+        assert!(said.err.contains("refused") && said.err.contains("type bond primary eth0"), "{said:?}");
+        node.lowlat("rollback").exits(0);
+        assert_eq!(differences(&before, &nics()), Vec::<String>::new());
+        sh("ip link set bond0 type bond primary eth0");
+        let before = nics();
+        set("--allow-disruptive", "eth0", "nic.channels.combined", "1").exits(0);
+        node.lowlat(&format!("apply {}", node.scratch().name("one.json"))).exits(0);
+        assert_eq!(field(&sh("ethtool -l eth0 | sed -n '/Current/,$p'"), "Combined:"), "1");
+        answers(FAR);
+        node.lowlat("rollback").exits(0);
+        common::until("the bond is back", || sh("cat /sys/class/net/bond0/bonding/active_slave") == "eth0");
+        answers(FAR);
+        assert_eq!(differences(&before, &nics()), Vec::<String>::new());
+        sh("echo > /sys/class/net/bond0/bonding/primary");
+        sh("ip route del default");
+    });
+}
