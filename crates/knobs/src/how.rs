@@ -9,7 +9,7 @@ use crate::cpulist::{parse_list, parse_mask, print_list, print_mask};
 use crate::grub::{boot_file, boot_text, check_boot};
 pub use crate::kind::SETTABLE;
 use crate::kind::{decode_kind, encode_kind};
-use crate::{Knob, Meta, Persist, Standing, shell};
+use crate::{Meta, Standing, shell};
 
 /// Where a knob's places are.
 #[derive(Debug, Clone, Copy)]
@@ -92,23 +92,22 @@ pub enum Value {
     None,
 }
 
-/// A knob made of a page and shared mechanics.
-pub struct Entry {
+/// One knob: its page, its place and its values.
+#[derive(Debug)]
+pub struct Knob {
     /// What is known of it.
     pub meta: Meta,
     /// Where.
     pub place: Place,
     /// What.
     pub value: Value,
-    /// One sentence with `{was}` and `{want}`.
-    pub words: &'static str,
     /// Why lowlat does not set it; empty for those that act.
     pub refusal: &'static str,
 }
 
 type Answer<T> = Result<T, String>;
 
-impl Entry {
+impl Knob {
     fn loci(&self, sys: &dyn Sys, target: &Target) -> Answer<Vec<Locus>> {
         let wrong = || format!("{} cannot be set at {target}", self.meta.name);
         let one = |locus| Ok(vec![locus]);
@@ -292,12 +291,9 @@ fn ifaces(sys: &dyn Sys, iface: Option<&str>) -> Reading<Vec<String>> {
     }
 }
 
-impl Knob for &'static Entry {
-    fn meta(&self) -> &'static Meta {
-        &self.meta
-    }
-
-    fn targets(&self, sys: &dyn Sys, iface: Option<&str>) -> Reading<Vec<Target>> {
+impl Knob {
+    /// Where on this host it can be set. Empty means it is not here; the reading says why.
+    pub fn targets(&self, sys: &dyn Sys, iface: Option<&str>) -> Reading<Vec<Target>> {
         let candidates: Reading<Vec<Target>> = match self.place {
             Place::Sysctl(_) | Place::HostFile(_) | Place::DmaLatency | Place::Boot(_) => {
                 Reading::Value(vec![Target::Host])
@@ -331,7 +327,8 @@ impl Knob for &'static Entry {
         })
     }
 
-    fn read(&self, sys: &dyn Sys, target: &Target) -> Reading<String> {
+    /// The value now, in the knob's text form.
+    pub fn read(&self, sys: &dyn Sys, target: &Target) -> Reading<String> {
         if let Place::Boot(parameter) = self.place {
             // The last one on the line is the one that acts for most parameters, so it is the one shown.
             let key = format!("{parameter}=");
@@ -357,7 +354,9 @@ impl Knob for &'static Entry {
         Reading::Value(values.join(","))
     }
 
-    fn ops(&self, sys: &dyn Sys, target: &Target, value: &str) -> Result<Vec<Op>, String> {
+    /// The writes that bring `target` to `value`, in order. A value that is none for this knob is refused with a
+    /// sentence. Only [`Standing::Acts`] knobs give ops.
+    pub fn ops(&self, sys: &dyn Sys, target: &Target, value: &str) -> Result<Vec<Op>, String> {
         if self.meta.standing != Standing::Acts {
             return Err(self.refusal.to_owned());
         }
@@ -389,7 +388,8 @@ impl Knob for &'static Entry {
         Ok(ops)
     }
 
-    fn owns(&self, target: &Target, locus: &Locus) -> bool {
+    /// Whether a write at this place can be one of this knob's for that target; asks no host.
+    pub fn owns(&self, target: &Target, locus: &Locus) -> bool {
         if self.meta.standing != Standing::Acts {
             return false;
         }
@@ -416,43 +416,8 @@ impl Knob for &'static Entry {
         }
     }
 
-    fn persist(&self, target: &Target, value: &str) -> Option<Persist> {
-        if self.meta.standing != Standing::Acts {
-            return None;
-        }
-        let file = |path: String, text: String| Some(Persist::FileWrite(path, text));
-        let plain = |v: &str| match self.value {
-            Value::Mask if v == "off" => Some("0".to_owned()),
-            Value::Mask => parse_list(v).ok().map(|c| print_mask(&c)),
-            _ => Some(v.to_owned()),
-        };
-        match (self.place, target) {
-            (Place::Sysctl(key), _) => Some(Persist::Sysctl(key.to_owned(), value.to_owned())),
-            (Place::CpuFile(name), Target::Cpu(n)) => {
-                file(format!("/sys/devices/system/cpu/cpu{n}/{name}"), value.to_owned())
-            }
-            (Place::NodeFile(name), Target::Node(n)) => {
-                file(format!("/sys/devices/system/node/node{n}/{name}"), value.to_owned())
-            }
-            (Place::NetFile(name), Target::Iface(i)) => file(format!("/sys/class/net/{i}/{name}"), value.to_owned()),
-            (Place::RxFile(name), Target::RxQueue(i, n)) => {
-                file(format!("/sys/class/net/{i}/queues/rx-{n}/{name}"), plain(value)?)
-            }
-            (Place::TxFile(name), Target::TxQueue(i, n)) => {
-                file(format!("/sys/class/net/{i}/queues/tx-{n}/{name}"), plain(value)?)
-            }
-            (Place::HostFile(path), _) => file(path.to_owned(), plain(value)?),
-            (Place::Boot(p), _) => Some(Persist::BootParameter(format!("{p}={value}"))),
-            (Place::Nowhere, _) => None,
-            _ => Some(Persist::Unit(self.meta.name.to_owned(), target.clone(), value.to_owned())),
-        }
-    }
-
-    fn explain(&self, was: &str, want: &str) -> String {
-        self.words.replace("{was}", was).replace("{want}", want)
-    }
-
-    fn undo_by_hand(&self, target: &Target, was: &str) -> String {
+    /// The command that undoes it without lowlat.
+    pub fn undo_by_hand(&self, target: &Target, was: &str) -> String {
         if let Place::Boot(p) = self.place {
             return format!("rm -f {} && update-grub", boot_file(p));
         }
@@ -466,7 +431,7 @@ impl Knob for &'static Entry {
     }
 }
 
-impl Entry {
+impl Knob {
     fn of_iface(&self, sys: &dyn Sys, iface: &str) -> Vec<Target> {
         let queues = |prefix: &str| {
             numbered(sys, &format!("/sys/class/net/{iface}/queues"), prefix).into_value().unwrap_or_default()

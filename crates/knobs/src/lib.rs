@@ -1,6 +1,6 @@
 //! The catalogue: one file per knob, one line per file in [`KNOBS`].
 //!
-//! A knob describes; it never writes. `read` asks the reading door, `ops` gives the writes as data, and the apply
+//! A [`Knob`] describes; it never writes. `read` asks the reading door, `ops` gives the writes as data, and the apply
 //! crate performs them with journal and read-back. The doc comment of a knob is its page in the reference
 //! (`lowlat explain NAME`), so it has the same sections everywhere; a test checks them.
 
@@ -30,11 +30,10 @@ mod steer;
 mod sysctl;
 mod time;
 
+pub use how::Knob;
 pub use resolve::resolve;
 
-use lowlat_model::op::Target;
-use lowlat_model::{Locus, Op, Reading, Risk};
-use lowlat_sys::Sys;
+use lowlat_model::Risk;
 
 /// What is known of a knob before it is asked anything.
 #[derive(Debug)]
@@ -51,7 +50,7 @@ pub struct Meta {
     pub risk: Risk,
     /// The link goes down for a moment.
     pub resets_link: bool,
-    /// `acts`, or why nobody should set it: the brief's folklore has an entry too.
+    /// `acts`, or why nobody should set it: folklore has an entry too.
     pub standing: Standing,
     /// Other names people know it by: `SO_BUSY_POLL`, `chrt`, `isolcpus`.
     pub also: &'static [&'static str],
@@ -92,47 +91,6 @@ impl Standing {
     }
 }
 
-/// A file that makes a setting survive a reboot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Persist {
-    /// A line of `/etc/sysctl.d/90-lowlat.conf`: key, value.
-    Sysctl(String, String),
-    /// A `tmpfiles.d`-style write at boot: path, text.
-    FileWrite(String, String),
-    /// A line `lowlat`'s systemd unit runs at boot through `lowlat apply --boot`: knob, target, value.
-    Unit(String, Target, String),
-    /// A boot parameter, written as a drop-in of the boot loader.
-    BootParameter(String),
-}
-
-/// One knob.
-pub trait Knob: Sync {
-    /// What is known of it.
-    fn meta(&self) -> &'static Meta;
-
-    /// Where on this host it can be set. Empty means it is not here; the reading says why.
-    fn targets(&self, sys: &dyn Sys, iface: Option<&str>) -> Reading<Vec<Target>>;
-
-    /// The value now, in the knob's text form.
-    fn read(&self, sys: &dyn Sys, target: &Target) -> Reading<String>;
-
-    /// The writes that bring `target` to `value`, in order. A value that is none for this knob is refused with a
-    /// sentence. Only [`Standing::Acts`] knobs give ops.
-    fn ops(&self, sys: &dyn Sys, target: &Target, value: &str) -> Result<Vec<Op>, String>;
-
-    /// Whether a write at this place can be one of this knob's for that target; asks no host.
-    fn owns(&self, target: &Target, locus: &Locus) -> bool;
-
-    /// What makes it survive a reboot; `None` where nothing can.
-    fn persist(&self, target: &Target, value: &str) -> Option<Persist>;
-
-    /// What the change does, in one sentence for the report.
-    fn explain(&self, was: &str, want: &str) -> String;
-
-    /// The command that undoes it without lowlat.
-    fn undo_by_hand(&self, target: &Target, was: &str) -> String;
-}
-
 /// Declares a knob in a file of its own: the doc comment is its page, the rest its [`Meta`] and its mechanics.
 macro_rules! knob {
     (
@@ -141,14 +99,13 @@ macro_rules! knob {
         kernels $kernels:literal; phase $phase:literal; risk $risk:ident; resets_link $resets:literal; standing $standing:ident;
         place $place:expr;
         value $value:expr;
-        words $words:literal;
-        refusal $refusal:literal;
+        $(refusal $refusal:literal;)?
         also [$($also:literal),* $(,)?];
         sources [$($source:literal),+ $(,)?];
         $(needs [$($needs:literal),+ $(,)?];)?
     ) => {
         $(#[doc = $page])+
-        pub(crate) static KNOB: &$crate::how::Entry = &$crate::how::Entry {
+        pub(crate) static KNOB: $crate::Knob = $crate::Knob {
             meta: $crate::Meta {
                 name: $name,
                 page: lowlat_model::doc_page!($($page)+),
@@ -164,15 +121,14 @@ macro_rules! knob {
             },
             place: $place,
             value: $value,
-            words: $words,
-            refusal: $refusal,
+            refusal: concat!($($refusal)?),
         };
     };
 }
 pub(crate) use knob;
 
 /// Every knob, in the order of the reference.
-pub static KNOBS: &[&dyn Knob] = &[
+pub static KNOBS: &[&Knob] = &[
     &sysctl::tcp_low_latency::KNOB,
     &sysctl::tcp_fastopen::KNOB,
     &sysctl::tcp_timestamps::KNOB,
@@ -282,15 +238,15 @@ pub static KNOBS: &[&dyn Knob] = &[
 ];
 
 /// A knob by its name.
-pub fn find(name: &str) -> Option<&'static dyn Knob> {
-    KNOBS.iter().copied().find(|k| k.meta().name == name)
+pub fn find(name: &str) -> Option<&'static Knob> {
+    KNOBS.iter().copied().find(|k| k.meta.name == name)
 }
 
 /// A knob by a name that people know it by: one of [`Meta::also`], or the last part of its own where that is one
 /// knob's alone (`tcp_rmem`, `busy_read`).
-pub fn find_known(name: &str) -> Option<&'static dyn Knob> {
-    let known = |k: &&dyn Knob| k.meta().also.iter().any(|a| a.eq_ignore_ascii_case(name));
-    let mut tails = KNOBS.iter().copied().filter(|k| k.meta().name.rsplit('.').next() == Some(name));
+pub fn find_known(name: &str) -> Option<&'static Knob> {
+    let known = |k: &&Knob| k.meta.also.iter().any(|a| a.eq_ignore_ascii_case(name));
+    let mut tails = KNOBS.iter().copied().filter(|k| k.meta.name.rsplit('.').next() == Some(name));
     KNOBS.iter().copied().find(known).or_else(|| match (tails.next(), tails.next()) {
         (Some(one), None) => Some(one),
         _ => None,

@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(Kind::of_knob("nic.gro-flush-timeout"), None);
         // Each kind but XDP, which is no setting of lowlat's plans, has a knob that acts.
         for row in TABLE.iter().filter(|row| row.kind != Kind::Xdp) {
-            let knob = |k: &&&dyn crate::Knob| Kind::of_knob(k.meta().name) == Some(row.kind);
+            let knob = |k: &&&crate::Knob| Kind::of_knob(k.meta.name) == Some(row.kind);
             assert!(crate::KNOBS.iter().find(knob).is_some(), "{:?} has no knob", row.kind);
         }
     }

@@ -47,7 +47,7 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
     if already || ops.iter().zip(&prior).all(|(op, prior)| &op.set == prior) {
         return Err(left(format!("already {from}")));
     }
-    let meta = knob.meta();
+    let meta = &knob.meta;
     let known = resets_of(sys, &setting.target, &ops, &prior);
     let undo = match (ops.as_slice(), prior.as_slice()) {
         ([op], [prior]) if meta.risk != Risk::Reboot => crate::shell::restore(&op.locus, prior),

@@ -38,7 +38,7 @@ fn sections(page: &str) -> BTreeMap<String, String> {
 #[test]
 fn every_page_says_all_four_things() {
     for knob in KNOBS {
-        let m = knob.meta();
+        let m = &knob.meta;
         let have = sections(m.page);
         for title in ["What it does", "Why it matters", "Cost", "Example"] {
             let text = have.get(title).unwrap_or_else(|| panic!("{}: no section {title}", m.name));
@@ -63,23 +63,23 @@ fn every_file_is_registered_and_every_entry_has_its_file() {
         }
     }
     let listed: BTreeSet<String> =
-        KNOBS.iter().map(|k| k.meta().file.rsplit_once("src/").map_or(k.meta().file, |(_, f)| f).to_owned()).collect();
+        KNOBS.iter().map(|k| k.meta.file.rsplit_once("src/").map_or(k.meta.file, |(_, f)| f).to_owned()).collect();
     assert_eq!(files, listed);
     assert_eq!(listed.len(), KNOBS.len(), "two entries in one file");
-    let names: BTreeSet<&str> = KNOBS.iter().map(|k| k.meta().name).collect();
+    let names: BTreeSet<&str> = KNOBS.iter().map(|k| k.meta.name).collect();
     assert_eq!(names.len(), KNOBS.len(), "a name twice");
 }
 
 #[test]
 fn what_a_knob_needs_is_another_knob_that_acts() {
     for knob in KNOBS {
-        let m = knob.meta();
+        let m = &knob.meta;
         for needed in m.needs {
-            let other = find(needed).unwrap_or_else(|| panic!("{} needs {needed}, which is no knob", m.name)).meta();
+            let other = &find(needed).unwrap_or_else(|| panic!("{} needs {needed}, which is no knob", m.name)).meta;
             assert!(other.name != m.name && other.standing == Standing::Acts, "{} needs {needed}", m.name);
         }
     }
-    let needs = |name: &str| find(name).unwrap().meta().needs;
+    let needs = |name: &str| find(name).unwrap().meta.needs;
     assert!(needs("sysctl.net.core.busy_read").contains(&"nic.napi-defer-hard-irqs"));
     assert!(needs("steer.rps").contains(&"irq.affinity"));
 }
@@ -103,7 +103,7 @@ fn every_setting_of_the_agreed_list_has_its_entry() {
         .chain(under("socket.", socket))
         .chain(under("", others))
         .collect();
-    let names: BTreeSet<String> = KNOBS.iter().map(|k| k.meta().name.to_owned()).collect();
+    let names: BTreeSet<String> = KNOBS.iter().map(|k| k.meta.name.to_owned()).collect();
     assert_eq!(names, agreed);
 }
 
@@ -112,7 +112,7 @@ fn every_setting_of_the_agreed_list_has_its_entry() {
 fn documented_examples_do_what_they_say() {
     let mut ran = BTreeSet::new();
     for knob in KNOBS {
-        let m = knob.meta();
+        let m = &knob.meta;
         let example = sections(m.page)["Example"].split_whitespace().collect::<Vec<_>>().join(" ");
         let Some((change, write)) = example.split_once(" writes ") else { continue };
         let Some((path, text)) = write.trim_matches('`').split_once(" = ") else { continue };
@@ -152,7 +152,7 @@ fn documented_examples_do_what_they_say() {
         }
     }
     // Each knob that acts on one file states what it writes there.
-    for (name, _) in KNOBS.iter().map(|k| (k.meta().name, k.meta().standing)).filter(|(_, s)| *s == Standing::Acts) {
+    for (name, _) in KNOBS.iter().map(|k| (k.meta.name, k.meta.standing)).filter(|(_, s)| *s == Standing::Acts) {
         let on_a_file = ["sysctl.", "steer.", "memory.", "cpu.", "pcie.", "nic.gro-", "nic.napi-", "nic.bql-"];
         let held = name == "cpu.dma-latency";
         assert_eq!(ran.contains(name), !held && on_a_file.iter().any(|p| name.starts_with(p)), "{name}");
@@ -175,7 +175,7 @@ fn only_what_acts_is_ever_written() {
     let values =
         ["1", "on", "2-3", "4096 131072 262144", "performance", "fq", "none", "2000", "poll", "n/a", "5000", "always"];
     for knob in KNOBS {
-        let m = knob.meta();
+        let m = &knob.meta;
         let host = Files(BTreeMap::new());
         let given = targets.iter().any(|t| values.iter().any(|v| knob.ops(&host, &t.parse().unwrap(), v).is_ok()));
         // Which features a device has can only be asked of a device.
@@ -221,7 +221,7 @@ fn a_fifo_takes_a_limit() {
 #[test]
 fn the_names_that_people_use_lead_to_the_entry() {
     let mut said = BTreeSet::new();
-    for also in KNOBS.iter().flat_map(|k| k.meta().also) {
+    for also in KNOBS.iter().flat_map(|k| k.meta.also) {
         assert!(said.insert(also.to_lowercase()), "{also} twice");
     }
     for (asked, name) in [
@@ -233,7 +233,7 @@ fn the_names_that_people_use_lead_to_the_entry() {
         ("isolcpus", "boot.isolcpus"),
         ("thp", "memory.thp"),
     ] {
-        assert_eq!(crate::find_known(asked).map(|k| k.meta().name), Some(name), "{asked}");
+        assert_eq!(crate::find_known(asked).map(|k| k.meta.name), Some(name), "{asked}");
     }
     // What tuning lists tell people to set, by the words they use.
     for asked in [

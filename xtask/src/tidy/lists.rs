@@ -56,7 +56,7 @@ fn faults(tree: &Tree) -> Vec<String> {
 
 /// A setting that the catalogue knows is one that the facts show.
 fn unread_sysctls() -> Vec<String> {
-    let keys = KNOBS.iter().filter_map(|k| k.meta().name.strip_prefix("sysctl."));
+    let keys = KNOBS.iter().filter_map(|k| k.meta.name.strip_prefix("sysctl."));
     let unread = keys.filter(|key| !lowlat_probes::SYSCTLS.contains(key));
     unread.map(|key| format!("crates/probes/src/sysctls.rs: {key} has a knob and is not read")).collect()
 }
@@ -82,7 +82,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             "src/scope.rs",
             "src/shell.rs",
         ],
-        &owned(KNOBS.iter().map(|k| k.meta().file).collect()),
+        &owned(KNOBS.iter().map(|k| k.meta.file).collect()),
     ));
     wrong.extend(compare(
         "RULES",

@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("idle");
     value Value::BootText;
-    words "idle= goes {was} -> {want} at the next boot";
-    refusal "";
     also ["idle=poll"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: idle=",

@@ -17,8 +17,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("intel_idle.max_cstate");
     value Value::BootText;
-    words "intel_idle.max_cstate= goes {was} -> {want} at the next boot";
-    refusal "";
     also ["intel_idle.max_cstate"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: intel_idle.max_cstate=",

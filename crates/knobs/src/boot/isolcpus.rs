@@ -16,8 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("isolcpus");
     value Value::BootText;
-    words "isolcpus= goes {was} -> {want} at the next boot";
-    refusal "";
     also ["isolcpus"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: isolcpus=",

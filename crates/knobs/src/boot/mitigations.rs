@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Harmful;
     place Place::Boot("mitigations");
     value Value::None;
-    words "mitigations= goes {was} -> {want}";
     refusal "it gives up the separation between programs; lowlat shows what it costs and never switches it off";
     also ["mitigations"];
     sources [

@@ -16,8 +16,6 @@ crate::knob! {
     kernels "3.10.."; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("nohz_full");
     value Value::BootText;
-    words "nohz_full= goes {was} -> {want} at the next boot";
-    refusal "";
     also ["nohz_full"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: nohz_full=",

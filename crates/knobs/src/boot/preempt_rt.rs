@@ -16,7 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "another kernel package: install it, boot it, and compare with `lowlat noise` and `lowlat measure`";
     refusal "another kernel package: install it, boot it, and compare with `lowlat noise` and `lowlat measure`";
     also ["PREEMPT_RT", "real-time kernel"];
     sources [

@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("processor.max_cstate");
     value Value::BootText;
-    words "processor.max_cstate= goes {was} -> {want} at the next boot";
-    refusal "";
     also ["processor.max_cstate"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: processor.max_cstate=",

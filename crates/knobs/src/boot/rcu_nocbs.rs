@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("rcu_nocbs");
     value Value::BootText;
-    words "rcu_nocbs= goes {was} -> {want} at the next boot";
-    refusal "";
     also ["rcu_nocbs"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: rcu_nocbs",

@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place Place::Boot("skew_tick");
     value Value::BootText;
-    words "skew_tick= goes {was} -> {want} at the next boot";
-    refusal "";
     also ["skew_tick"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: skew_tick=",

@@ -15,7 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Harmful;
     place Place::Boot("tsc");
     value Value::None;
-    words "tsc= goes {was} -> {want}";
     refusal "it silences a check and mends no clock; find out why the kernel left the tsc";
     also ["tsc=reliable"];
     sources [

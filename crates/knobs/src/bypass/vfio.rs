@@ -16,7 +16,6 @@ crate::knob! {
     kernels "any"; phase 3; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "binding belongs to `lowlat bypass bind`, which knows the way back";
     refusal "binding belongs to `lowlat bypass bind`, which knows the way back";
     also ["vfio-pci"];
     sources [

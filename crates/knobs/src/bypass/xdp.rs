@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 3; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "the af-xdp engine attaches its own program and takes it off again";
     refusal "the af-xdp engine attaches its own program and takes it off again";
     also ["XDP", "AF_XDP"];
     sources [

@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::DmaLatency;
     value Value::Limit;
-    words "wake-up limit in microseconds: {was} -> {want}";
-    refusal "";
     also ["/dev/cpu_dma_latency", "cpu_dma_latency"];
     sources [
         "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Power Management Quality of Service for CPUs",

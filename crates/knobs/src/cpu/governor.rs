@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::CpuFile("cpufreq/scaling_governor");
     value Value::OneOf("scaling_available_governors");
-    words "the governor goes {was} -> {want}";
-    refusal "";
     also ["governor"];
     sources [
         "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Generic Scaling Governors",

@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::CpuFile("cpufreq/scaling_max_freq");
     value Value::Number(1, 100_000_000);
-    words "highest kHz: {was} -> {want}";
-    refusal "";
     also ["scaling_max_freq", "fixed frequency"];
     sources [
         "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: scaling_max_freq",

@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::CpuFile("power/pm_qos_resume_latency_us");
     value Value::Resume;
-    words "wake-up limit of this CPU: {was} -> {want}";
-    refusal "";
     also ["pm_qos_resume_latency_us"];
     sources [
         "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Power Management Quality of Service for CPUs",

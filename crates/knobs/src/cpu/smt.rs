@@ -15,7 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "it takes CPUs offline under running programs; keep the sibling of the critical core idle, or set `nosmt` at boot";
     refusal "it takes CPUs offline under running programs; keep the sibling of the critical core idle, or set `nosmt` at boot";
     also ["SMT", "hyper-threading", "nosmt"];
     sources [

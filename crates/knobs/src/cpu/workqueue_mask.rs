@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::HostFile("/sys/devices/virtual/workqueue/cpumask");
     value Value::Mask;
-    words "unbound kernel work runs on CPUs {was} -> {want}";
-    refusal "";
     also ["workqueue"];
     sources [
         "kernel/workqueue.c in linux 6.12: workqueue_init_early (HK_TYPE_WQ, HK_TYPE_DOMAIN)",

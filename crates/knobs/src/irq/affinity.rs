@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Irq;
     value Value::List;
-    words "the interrupt goes from CPU {was} to CPU {want}";
-    refusal "";
     also ["smp_affinity", "IRQ affinity"];
     sources [
         "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",

@@ -18,7 +18,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "ban the path's CPUs (IRQBALANCE_BANNED_CPULIST) or lines (--banirq) in its own configuration; the file is not lowlat's";
     refusal "ban the path's CPUs (IRQBALANCE_BANNED_CPULIST) or lines (--banirq) in its own configuration; the file is not lowlat's";
     also [];
     sources [

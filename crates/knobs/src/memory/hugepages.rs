@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 3; risk Medium; resets_link false; standing Acts;
     place Place::NodeFile("hugepages/hugepages-2048kB/nr_hugepages");
     value Value::Number(0, 16_777_216);
-    words "2 MiB pages: {was} -> {want}";
-    refusal "";
     also ["hugepages", "nr_hugepages"];
     sources [
         "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: Interaction of Task Memory Policy with Huge Page Allocation/Freeing",

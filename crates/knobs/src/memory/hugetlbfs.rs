@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 3; risk Medium; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a mount of the system: systemd has one at /dev/hugepages, else `mount -t hugetlbfs none /mnt/huge`";
     refusal "a mount of the system: systemd has one at /dev/hugepages, else `mount -t hugetlbfs none /mnt/huge`";
     also ["hugetlbfs"];
     sources [

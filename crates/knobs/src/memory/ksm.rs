@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::HostFile("/sys/kernel/mm/ksm/run");
     value Value::Number(0, 2);
-    words "same-page merging goes {was} -> {want}";
-    refusal "";
     also ["KSM"];
     sources [
         "Documentation/admin-guide/mm/ksm.rst in linux 6.12: KSM daemon sysfs interface",

@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program locks its own memory; `measure` does";
     refusal "a program locks its own memory; `measure` does";
     also ["mlockall"];
     sources [

@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program is started there: `numactl --cpunodebind=N --membind=N PROGRAM`, or `measure --cpu`";
     refusal "a program is started there: `numactl --cpunodebind=N --membind=N PROGRAM`, or `measure --cpu`";
     also ["numactl", "NUMA"];
     sources [

@@ -16,8 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::HostFile("/sys/kernel/mm/transparent_hugepage/enabled");
     value Value::Word(&["always", "madvise", "never"]);
-    words "transparent huge pages go {was} -> {want}";
-    refusal "";
     also ["THP", "transparent_hugepage"];
     sources [
         "Documentation/admin-guide/mm/transhuge.rst in linux 6.12: Global THP controls",

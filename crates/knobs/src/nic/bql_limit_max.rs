@@ -15,8 +15,6 @@ crate::knob! {
     kernels "3.3.."; phase 2; risk Low; resets_link false; standing Acts;
     place Place::TxFile("byte_queue_limits/limit_max");
     value Value::Number(0, 1_879_048_192);
-    words "bytes in the device queue at most: {was} -> {want}";
-    refusal "";
     also ["BQL"];
     sources [
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: byte_queue_limits",

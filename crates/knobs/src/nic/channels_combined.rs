@@ -16,8 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
     place Place::Channels("combined");
     value Value::Number(1, 4096);
-    words "queue pairs: {was} -> {want}";
-    refusal "";
     also ["channels", "combined", "RSS"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: CHANNELS_SET",

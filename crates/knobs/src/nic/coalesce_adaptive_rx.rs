@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Coalesce("adaptive-rx");
     value Value::Switch;
-    words "adaptive-rx: {was} -> {want}";
-    refusal "";
     also ["adaptive-rx"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",

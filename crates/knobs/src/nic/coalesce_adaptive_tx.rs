@@ -13,8 +13,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Coalesce("adaptive-tx");
     value Value::Switch;
-    words "adaptive-tx: {was} -> {want}";
-    refusal "";
     also ["adaptive-tx"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",

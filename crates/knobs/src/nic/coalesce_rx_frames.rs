@@ -16,8 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Coalesce("rx-frames");
     value Value::Number(0, 1_000_000);
-    words "rx-frames: {was} -> {want}";
-    refusal "";
     also ["rx-frames"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",

@@ -20,8 +20,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Coalesce("rx-usecs");
     value Value::Number(0, 1_000_000);
-    words "rx-usecs: {was} -> {want}";
-    refusal "";
     also ["rx-usecs"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",

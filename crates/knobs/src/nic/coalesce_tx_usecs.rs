@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Coalesce("tx-usecs");
     value Value::Number(0, 1_000_000);
-    words "tx-usecs: {was} -> {want}";
-    refusal "";
     also ["tx-usecs"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",

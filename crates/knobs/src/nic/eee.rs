@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
     place Place::Eee;
     value Value::OnOff;
-    words "energy-efficient ethernet goes {was} -> {want}";
-    refusal "";
     also ["EEE"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: EEE_SET",

@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Features(&["rx-gro"]);
     value Value::OnOff;
-    words "gro goes {was} -> {want}";
-    refusal "";
     also ["gro"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",

@@ -13,8 +13,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Features(&["tx-generic-segmentation"]);
     value Value::OnOff;
-    words "gso goes {was} -> {want}";
-    refusal "";
     also ["gso"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",

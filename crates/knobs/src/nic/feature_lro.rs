@@ -13,8 +13,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Features(&["rx-lro"]);
     value Value::OnOff;
-    words "lro goes {was} -> {want}";
-    refusal "";
     also ["lro"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",

@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Features(&["rx-ntuple-filter"]);
     value Value::OnOff;
-    words "ntuple goes {was} -> {want}";
-    refusal "";
     also ["ntuple"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",

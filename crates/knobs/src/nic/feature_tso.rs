@@ -13,8 +13,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Features(&["tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation"]);
     value Value::OnOff;
-    words "tso goes {was} -> {want}";
-    refusal "";
     also ["tso"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",

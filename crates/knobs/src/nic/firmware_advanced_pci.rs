@@ -16,7 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a setting of the card's firmware: `mlxconfig -d DEVICE query` shows it, and lowlat writes no firmware";
     refusal "a setting of the card's firmware: `mlxconfig -d DEVICE query` shows it, and lowlat writes no firmware";
     also ["ADVANCED_PCI_SETTINGS", "mlxconfig"];
     sources [

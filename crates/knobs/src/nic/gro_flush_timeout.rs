@@ -15,8 +15,6 @@ crate::knob! {
     kernels "3.19.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::NetFile("gro_flush_timeout");
     value Value::Number(0, 1_000_000_000);
-    words "ns until a deferred poll: {was} -> {want}";
-    refusal "";
     also ["gro_flush_timeout"];
     sources [
         "Documentation/networking/napi.rst in linux 6.12: Software IRQ coalescing, IRQ mitigation",

@@ -17,8 +17,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::HwTimestamp;
     value Value::Stamps;
-    words "hardware stamps go {was} -> {want}";
-    refusal "";
     also ["rx-timestamping"];
     sources [
         "Documentation/networking/timestamping.rst in linux 6.12: 3. Hardware Timestamping configuration",

@@ -14,8 +14,6 @@ crate::knob! {
     kernels "5.8.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::NetFile("napi_defer_hard_irqs");
     value Value::Number(0, 2_147_483_647);
-    words "empty polls before the interrupt: {was} -> {want}";
-    refusal "";
     also ["napi_defer_hard_irqs"];
     sources [
         "Documentation/networking/napi.rst in linux 6.12: Software IRQ coalescing",

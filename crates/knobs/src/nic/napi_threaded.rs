@@ -15,8 +15,6 @@ crate::knob! {
     kernels "5.12.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::NetFile("threaded");
     value Value::Number(0, 1);
-    words "NAPI in threads: {was} -> {want}";
-    refusal "";
     also ["threaded NAPI"];
     sources [
         "Documentation/networking/napi.rst in linux 6.12: Threaded NAPI",

@@ -16,8 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
     place Place::Pause(&["rx", "tx"]);
     value Value::OnOff;
-    words "pause frames go {was} -> {want}";
-    refusal "";
     also ["flow control"];
     sources [
         "measured: linux 6.1, 6.12 and 7.3, igb in QEMU, docs/reference/knobs-on-kernels.md",

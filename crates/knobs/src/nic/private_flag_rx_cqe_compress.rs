@@ -16,8 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
     place Place::PrivateFlag("rx_cqe_compress");
     value Value::OnOff;
-    words "rx_cqe_compress goes {was} -> {want}";
-    refusal "";
     also ["rx_cqe_compress"];
     sources [
         "linux commit b797a684b0ddeb6f78193c9b1bfae6bd824ec01a: net/mlx5e: Enable CQE compression when PCI is slower than link",

@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
     place Place::PrivateFlag("rx_striding_rq");
     value Value::OnOff;
-    words "rx_striding_rq goes {was} -> {want}";
-    refusal "";
     also ["rx_striding_rq"];
     sources [
         "drivers/net/ethernet/mellanox/mlx5/core/en_ethtool.c in linux 6.12: set_pflag_rx_striding_rq",

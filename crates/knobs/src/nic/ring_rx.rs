@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
     place Place::Ring("rx");
     value Value::Number(1, 65_536);
-    words "rx descriptors: {was} -> {want}";
-    refusal "";
     also ["ring rx"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: RINGS_SET",

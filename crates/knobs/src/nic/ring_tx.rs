@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
     place Place::Ring("tx");
     value Value::Number(1, 65_536);
-    words "tx descriptors: {was} -> {want}";
-    refusal "";
     also ["ring tx"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: RINGS_SET",

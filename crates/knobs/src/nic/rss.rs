@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "the table belongs to all flows of the host; `ethtool -X IF equal N`, then a rule for the hot flow (steer.flow-rule)";
     refusal "the table belongs to all flows of the host; `ethtool -X IF equal N`, then a rule for the hot flow (steer.flow-rule)";
     also ["indirection table"];
     sources [

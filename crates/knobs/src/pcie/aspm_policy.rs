@@ -16,8 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::HostFile("/sys/module/pcie_aspm/parameters/policy");
     value Value::Word(&["default", "performance", "powersave", "powersupersave"]);
-    words "the ASPM policy goes {was} -> {want}";
-    refusal "";
     also ["ASPM", "pcie_aspm"];
     sources [
         "drivers/pci/pcie/aspm.c in linux 6.12: policy_str, pcie_aspm_set_policy",

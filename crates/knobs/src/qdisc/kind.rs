@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Qdisc;
     value Value::Kind;
-    words "queueing goes {was} -> {want}";
-    refusal "";
     also ["qdisc", "fq_codel", "fq"];
     sources [
         "man 8 tc (QDISCS, CLASSLESS QDISCS)",

@@ -16,8 +16,6 @@ crate::knob! {
     kernels "3.11.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::RouteMetric("quickack");
     value Value::Switch;
-    words "acknowledging at once goes {was} -> {want}";
-    refusal "";
     also ["quickack"];
     sources [
         "man 8 ip-route (quickack BOOL, Linux 3.11+)",

@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::RouteMetric("rto_min");
     value Value::Number(0, 60_000);
-    words "smallest retransmission timeout in ms (0: the default): {was} -> {want}";
-    refusal "";
     also ["rto_min"];
     sources [
         "man 8 ip-route (rto_min TIME)",

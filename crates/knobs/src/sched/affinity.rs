@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program is started there: `taskset -c N PROGRAM`, or `measure --cpu N`";
     refusal "a program is started there: `taskset -c N PROGRAM`, or `measure --cpu N`";
     also ["taskset"];
     sources [

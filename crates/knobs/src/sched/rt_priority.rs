@@ -16,7 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Harmful;
     place Place::Nowhere;
     value Value::None;
-    words "priority 99 starves the kernel's own threads; `measure --rt` takes a bounded one for its own thread";
     refusal "priority 99 starves the kernel's own threads; `measure --rt` takes a bounded one for its own thread";
     also ["chrt", "SCHED_FIFO"];
     sources [

@@ -13,7 +13,6 @@ crate::knob! {
     kernels "3.11.."; phase 2; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program sets it on its own socket; the busy-poll engine shows what it gains";
     refusal "a program sets it on its own socket; the busy-poll engine shows what it gains";
     also ["SO_BUSY_POLL"];
     sources [

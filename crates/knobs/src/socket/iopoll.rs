@@ -14,7 +14,6 @@ crate::knob! {
     kernels "5.1.."; phase 3; risk Low; resets_link false; standing Harmful;
     place Place::Nowhere;
     value Value::None;
-    words "not for sockets: a send on such a ring completes with EINVAL";
     refusal "not for sockets: a send on such a ring completes with EINVAL";
     also ["IOPOLL"];
     sources [

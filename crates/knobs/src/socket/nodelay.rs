@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program sets it on its own socket; every engine of lowlat does";
     refusal "a program sets it on its own socket; every engine of lowlat does";
     also ["TCP_NODELAY", "Nagle"];
     sources [

@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program sets it on its own socket; the spin engine shows what it gains";
     refusal "a program sets it on its own socket; the spin engine shows what it gains";
     also ["O_NONBLOCK", "MSG_DONTWAIT"];
     sources [

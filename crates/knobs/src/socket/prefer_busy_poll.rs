@@ -16,7 +16,6 @@ crate::knob! {
     kernels "5.11.."; phase 2; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program sets it on its own socket; the busy-poll and af-xdp engines do";
     refusal "a program sets it on its own socket; the busy-poll and af-xdp engines do";
     also ["SO_PREFER_BUSY_POLL"];
     sources [

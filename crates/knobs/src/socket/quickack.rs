@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program sets it on its own socket, again after each read; for a whole route see route.quickack";
     refusal "a program sets it on its own socket, again after each read; for a whole route see route.quickack";
     also ["TCP_QUICKACK"];
     sources [

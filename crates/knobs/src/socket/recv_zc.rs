@@ -14,7 +14,6 @@ crate::knob! {
     kernels "6.15.."; phase 3; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "it needs header split, a queue of its own and flow steering; few devices have them, and small messages gain nothing";
     refusal "it needs header split, a queue of its own and flow steering; few devices have them, and small messages gain nothing";
     also ["RECV_ZC", "zcrx"];
     sources [

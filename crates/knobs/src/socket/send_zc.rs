@@ -13,7 +13,6 @@ crate::knob! {
     kernels "6.0.."; phase 3; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program chooses it for its own sends; the io-uring engine shows what it gains";
     refusal "a program chooses it for its own sends; the io-uring engine shows what it gains";
     also ["SEND_ZC"];
     sources [

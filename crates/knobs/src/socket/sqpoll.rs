@@ -14,7 +14,6 @@ crate::knob! {
     kernels "5.1.."; phase 3; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program chooses it for its own ring; the io-uring engine shows what it gains";
     refusal "a program chooses it for its own ring; the io-uring engine shows what it gains";
     also ["SQPOLL"];
     sources [

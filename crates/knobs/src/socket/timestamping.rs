@@ -16,7 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program sets it on its own socket; measure does";
     refusal "a program sets it on its own socket; measure does";
     also ["SO_TIMESTAMPING"];
     sources [

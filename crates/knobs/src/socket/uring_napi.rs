@@ -13,7 +13,6 @@ crate::knob! {
     kernels "6.9.."; phase 3; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program registers it for its own ring; the io-uring engine shows what it gains";
     refusal "a program registers it for its own ring; the io-uring engine shows what it gains";
     also ["REGISTER_NAPI"];
     sources [

@@ -15,7 +15,6 @@ crate::knob! {
     kernels "4.14.."; phase 3; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a program sets it on its own socket";
     refusal "a program sets it on its own socket";
     also ["SO_ZEROCOPY", "MSG_ZEROCOPY"];
     sources [

@@ -15,7 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "lowlat writes no flow rules yet: switch `nic.feature.ntuple on`, then `ethtool -N IF flow-type … action QUEUE`; `ethtool -N IF delete ID` takes it back";
     refusal "lowlat writes no flow rules yet: switch `nic.feature.ntuple on`, then `ethtool -N IF flow-type … action QUEUE`; `ethtool -N IF delete ID` takes it back";
     also ["flow rule", "ethtool -N"];
     sources [

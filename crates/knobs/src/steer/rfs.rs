@@ -15,8 +15,6 @@ crate::knob! {
     kernels "2.6.35.."; phase 2; risk Low; resets_link false; standing Acts;
     place Place::RxFile("rps_flow_cnt");
     value Value::Number(0, 1_048_576);
-    words "followed flows: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RFS: Receive Flow Steering, Accelerated RFS",

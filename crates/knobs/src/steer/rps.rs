@@ -14,8 +14,6 @@ crate::knob! {
     kernels "2.6.35.."; phase 2; risk Low; resets_link false; standing Acts;
     place Place::RxFile("rps_cpus");
     value Value::Mask;
-    words "packets are handed to CPUs: {was} -> {want}";
-    refusal "";
     also ["RPS"];
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RPS: Receive Packet Steering",

@@ -13,8 +13,6 @@ crate::knob! {
     kernels "2.6.38.."; phase 2; risk Low; resets_link false; standing Acts;
     place Place::TxFile("xps_cpus");
     value Value::Mask;
-    words "sending CPUs: {was} -> {want}";
-    refusal "";
     also ["XPS"];
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: XPS: Transmit Packet Steering",

@@ -16,8 +16,6 @@ crate::knob! {
     kernels "3.11.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.busy_read");
     value Value::Number(0, 2_147_483_647);
-    words "microseconds spun before sleeping: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: busy_read",

@@ -15,8 +15,6 @@ crate::knob! {
     kernels "3.12.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.default_qdisc");
     value Value::Word(crate::how::SETTABLE);
-    words "queueing of interfaces that come up later goes {was} -> {want}";
-    refusal "";
     also ["default_qdisc"];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: default_qdisc",

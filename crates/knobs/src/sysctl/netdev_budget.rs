@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.netdev_budget");
     value Value::Number(1, 2_147_483_647);
-    words "packets per softirq: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_budget",

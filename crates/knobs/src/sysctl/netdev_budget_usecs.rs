@@ -16,8 +16,6 @@ crate::knob! {
     kernels "4.12.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.netdev_budget_usecs");
     value Value::Number(2000, 2_147_483_647);
-    words "microseconds per softirq: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_budget_usecs",

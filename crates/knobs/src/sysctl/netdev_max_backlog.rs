@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.netdev_max_backlog");
     value Value::Number(1, 2_147_483_647);
-    words "packets queued per CPU: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_max_backlog",

@@ -15,8 +15,6 @@ crate::knob! {
     kernels "3.13.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("kernel.numa_balancing");
     value Value::Number(0, 2);
-    words "automatic NUMA balancing: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/kernel.rst in linux 6.12: numa_balancing",

@@ -16,8 +16,6 @@ crate::knob! {
     kernels "2.6.35.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.rps_sock_flow_entries");
     value Value::Number(0, 536_870_912);
-    words "flows remembered: {was} -> {want}";
-    refusal "";
     also ["RFS", "aRFS"];
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RFS: Receive Flow Steering, Accelerated RFS",

@@ -18,7 +18,6 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link false; standing Harmful;
     place Place::Sysctl("kernel.sched_rt_runtime_us");
     value Value::Number(-1, 2_147_483_647);
-    words "real-time share: {was} -> {want}";
     refusal "-1 lets one spinning real-time task hang the host; let it spin as an ordinary task on a core of its own";
     also ["sched_rt_runtime_us"];
     sources [

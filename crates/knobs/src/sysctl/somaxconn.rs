@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.somaxconn");
     value Value::Number(0, 2_147_483_647);
-    words "longest listen queue: {was} -> {want}";
-    refusal "";
     also ["somaxconn"];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: somaxconn",

@@ -14,8 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("vm.stat_interval");
     value Value::Number(1, 86_400);
-    words "seconds between statistics: {was} -> {want}";
-    refusal "";
     also ["stat_interval"];
     sources [
         "Documentation/admin-guide/sysctl/vm.rst in linux 6.12: stat_interval",

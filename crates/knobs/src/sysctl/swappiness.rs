@@ -16,8 +16,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("vm.swappiness");
     value Value::Number(0, 200);
-    words "willingness to swap: {was} -> {want}";
-    refusal "";
     also ["swappiness"];
     sources [
         "Documentation/admin-guide/sysctl/vm.rst in linux 6.12: swappiness",

@@ -16,8 +16,6 @@ crate::knob! {
     kernels "3.14.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.ipv4.tcp_autocorking");
     value Value::Number(0, 1);
-    words "small segments are held back: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_autocorking",

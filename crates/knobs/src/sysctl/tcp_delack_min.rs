@@ -15,7 +15,6 @@ crate::knob! {
     kernels "none"; phase 2; risk Medium; resets_link false; standing Elsewhere;
     place Place::Sysctl("net.ipv4.tcp_delack_min");
     value Value::None;
-    words "no mainline kernel has it";
     refusal "not in mainline: use route.quickack (`ip route change … quickack 1`) or TCP_QUICKACK";
     also [];
     sources [

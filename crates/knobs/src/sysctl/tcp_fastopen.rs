@@ -15,8 +15,6 @@ crate::knob! {
     kernels "3.7.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.ipv4.tcp_fastopen");
     value Value::Number(0, 8191);
-    words "data may travel in the SYN ({was} -> {want})";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_fastopen",

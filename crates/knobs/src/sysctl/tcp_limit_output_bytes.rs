@@ -17,8 +17,6 @@ crate::knob! {
     kernels "3.6.."; phase 2; risk Low; resets_link false; standing Acts;
     place Place::Sysctl("net.ipv4.tcp_limit_output_bytes");
     value Value::Number(0, 2_147_483_647);
-    words "bytes of one connection below its socket: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_limit_output_bytes",

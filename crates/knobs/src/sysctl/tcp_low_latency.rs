@@ -14,7 +14,6 @@ crate::knob! {
     kernels "none since 4.14"; phase 2; risk Medium; resets_link false; standing Inert;
     place Place::Sysctl("net.ipv4.tcp_low_latency");
     value Value::Number(0, 2_147_483_647);
-    words "nothing reads it, so {was} -> {want} changes nothing";
     refusal "inert: nothing in the kernel reads tcp_low_latency";
     also [];
     sources [

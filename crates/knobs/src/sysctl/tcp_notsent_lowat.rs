@@ -15,8 +15,6 @@ crate::knob! {
     kernels "3.12.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.ipv4.tcp_notsent_lowat");
     value Value::Number(0, 4_294_967_295);
-    words "unsent bytes before a socket is full: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_notsent_lowat",

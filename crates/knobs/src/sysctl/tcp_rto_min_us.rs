@@ -16,8 +16,6 @@ crate::knob! {
     kernels "6.11.."; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.ipv4.tcp_rto_min_us");
     value Value::Number(1, 2_147_483_647);
-    words "smallest retransmission timeout in microseconds: {was} -> {want}";
-    refusal "";
     also ["tcp_rto_min_us"];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rto_min_us",

@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.ipv4.tcp_slow_start_after_idle");
     value Value::Number(0, 255);
-    words "the window is reset after idle: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_slow_start_after_idle",

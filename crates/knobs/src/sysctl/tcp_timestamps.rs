@@ -15,7 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
     place Place::Sysctl("net.ipv4.tcp_timestamps");
     value Value::Number(0, 255);
-    words "the default is 1 ({was} -> {want})";
     refusal "tcp_timestamps is 1 by default; setting it changes nothing";
     also [];
     sources [

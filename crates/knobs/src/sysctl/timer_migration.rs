@@ -13,8 +13,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("kernel.timer_migration");
     value Value::Number(0, 1);
-    words "timers may move to busy CPUs: {was} -> {want}";
-    refusal "";
     also ["timer_migration"];
     sources [
         "kernel/time/timer.c in linux 6.12: sysctl_timer_migration, timers_update_migration",

@@ -15,8 +15,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place Place::Sysctl("net.core.wmem_max");
     value Value::Number(4608, 2_147_483_647);
-    words "socket buffers in bytes: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: wmem_max",

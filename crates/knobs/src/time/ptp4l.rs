@@ -14,7 +14,6 @@ crate::knob! {
     kernels "any"; phase 2; risk Low; resets_link false; standing Elsewhere;
     place Place::Nowhere;
     value Value::None;
-    words "a service of its own; lowlat reads its state";
     refusal "a service of its own; lowlat reads its state";
     also ["ptp4l"];
     sources [
