@@ -60,7 +60,7 @@ pub(crate) fn standing(s: &Standing) -> Result<(), String> {
         return Err(format!("{} is no place of {:?} at {}", crate::words(locus), s.knob, s.target));
     }
     let mut others = s.beside.iter().chain(s.changed.iter().flatten());
-    match others.find(|b| !crate::beside::may_change(locus, &b.locus)) {
+    match others.find(|b| !lowlat_settings::at(locus).may_change(&b.locus)) {
         Some(b) => Err(format!("a write of {} does not change {}", crate::words(locus), crate::words(&b.locus))),
         None => Ok(()),
     }

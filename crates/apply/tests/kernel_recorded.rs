@@ -21,8 +21,9 @@ use lowlat_netlink::route::link;
 use lowlat_netlink::socket::{Protocol, Socket};
 use lowlat_netlink::tc::{self, Handle, Parent};
 use lowlat_netlink::{Error, netdev};
+use lowlat_settings::state;
 use lowlat_sys::store::Store;
-use lowlat_sys::{Live, query, state};
+use lowlat_sys::{Live, query};
 
 type Case = fn(&Store);
 

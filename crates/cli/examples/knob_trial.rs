@@ -74,7 +74,7 @@ fn all(iface: &str) -> Result<BTreeMap<&'static str, Tried>, String> {
             Some(session) => session,
             none => none.insert(Session::begin(&store, &live).map_err(|e| e.to_string())?),
         };
-        tried.insert(knob.meta.name, one(session, &live, *knob, iface));
+        tried.insert(knob.meta.name, one(session, &live, knob, iface));
         if !session.ledger().standing.is_empty() {
             close(session, &live).map_err(|e| format!("{}: {e}", knob.meta.name))?;
             open = None;
@@ -166,14 +166,7 @@ fn candidates(page: &str, was: &str) -> Vec<String> {
 }
 
 /// Through the executor. `None`: this value says nothing, another is to be tried.
-fn ask(
-    session: &mut Session,
-    live: &dyn Sys,
-    knob: &Knob,
-    target: &Target,
-    was: &str,
-    asked: &str,
-) -> Option<Tried> {
+fn ask(session: &mut Session, live: &dyn Sys, knob: &Knob, target: &Target, was: &str, asked: &str) -> Option<Tried> {
     let setting =
         Setting { knob: knob.meta.name.to_owned(), target: target.clone(), value: asked.to_owned(), joint: None };
     let refused =

@@ -9,29 +9,25 @@
 mod boot;
 mod bypass;
 mod cpu;
-pub mod cpulist;
-mod grub;
-pub mod how;
+mod entry;
 mod irq;
-mod kind;
 mod memory;
 mod nic;
 mod pcie;
 mod qdisc;
-mod reset_table;
-pub mod resets;
 mod resolve;
 mod route;
 mod sched;
-mod scope;
-pub mod shell;
 mod socket;
 mod steer;
 mod sysctl;
 mod time;
+mod value;
 
-pub use how::Knob;
+pub use entry::Knob;
+pub use lowlat_settings::{cpulist, resets, shell};
 pub use resolve::resolve;
+pub use value::Value;
 
 use lowlat_model::Risk;
 
@@ -119,7 +115,7 @@ macro_rules! knob {
                 needs: &[$($($needs),+)?],
                 file: file!(),
             },
-            place: $place,
+            place: &$place,
             value: $value,
             refusal: concat!($($refusal)?),
         };

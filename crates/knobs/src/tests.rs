@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lowlat_model::op::Target;
+use lowlat_model::plan::Order;
 use lowlat_model::{Op, Reading, State};
+use lowlat_settings::Part;
+use lowlat_settings::resets::TABLE;
 use lowlat_sys::{NetQuery, Sys};
 
 use crate::{KNOBS, Standing, find};
@@ -85,26 +88,54 @@ fn what_a_knob_needs_is_another_knob_that_acts() {
 }
 
 #[test]
-fn every_setting_of_the_agreed_list_has_its_entry() {
-    let v4 = "tcp_low_latency tcp_fastopen tcp_timestamps tcp_sack tcp_window_scaling tcp_delack_min tcp_autocorking tcp_rmem tcp_wmem tcp_slow_start_after_idle tcp_notsent_lowat tcp_limit_output_bytes tcp_rto_min_us";
-    let core = "rmem_max wmem_max rmem_default wmem_default netdev_max_backlog netdev_budget netdev_budget_usecs busy_poll busy_read default_qdisc rps_sock_flow_entries somaxconn";
-    let kernel =
-        "kernel.sched_rt_runtime_us kernel.numa_balancing kernel.timer_migration vm.stat_interval vm.swappiness";
-    let nic = "feature.gro feature.lro feature.tso feature.gso feature.ntuple coalesce.adaptive-rx coalesce.adaptive-tx coalesce.rx-usecs coalesce.rx-frames coalesce.tx-usecs ring.rx ring.tx channels.combined rss hw-timestamping private-flag.rx_striding_rq private-flag.rx_cqe_compress firmware.advanced-pci-settings pause eee gro-flush-timeout napi-defer-hard-irqs napi-threaded bql-limit-max";
-    let boot = "isolcpus nohz_full rcu_nocbs idle intel_idle.max_cstate processor.max_cstate skew_tick tsc mitigations preempt-rt";
-    let socket = "busy-poll prefer-busy-poll timestamping zerocopy nodelay quickack nonblock sqpoll iopoll io-uring-napi send-zc recv-zc";
-    let others = "qdisc.kind irq.affinity irq.irqbalance steer.rps steer.rfs steer.xps steer.flow-rule route.quickack route.rto-min cpu.dma-latency cpu.governor cpu.min-frequency cpu.max-frequency cpu.energy-preference cpu.resume-latency cpu.smt cpu.workqueue-mask pcie.aspm-policy memory.hugepages memory.hugetlbfs memory.thp memory.ksm memory.mlock memory.numa-placement bypass.vfio bypass.xdp time.ptp4l time.phc2sys sched.rt-priority sched.cpu-affinity";
-    let under = |prefix: &'static str, names: &'static str| names.split(' ').map(move |k| format!("{prefix}{k}"));
-    let agreed: BTreeSet<String> = under("sysctl.net.ipv4.", v4)
-        .chain(under("sysctl.net.core.", core))
-        .chain(under("sysctl.", kernel))
-        .chain(under("nic.", nic))
-        .chain(under("boot.", boot))
-        .chain(under("socket.", socket))
-        .chain(under("", others))
-        .collect();
-    let names: BTreeSet<String> = KNOBS.iter().map(|k| k.meta.name.to_owned()).collect();
-    assert_eq!(names, agreed);
+fn a_knob_that_a_driver_sets_has_its_part() {
+    let part = |name: &str| find(name).unwrap().place.part();
+    assert_eq!(part("nic.coalesce.rx-usecs"), Some(Part::Coalesce));
+    assert_eq!(part("nic.gro-flush-timeout"), None);
+    for row in TABLE {
+        assert!(KNOBS.iter().any(|k| k.place.part() == Some(row.part)), "{:?} has no knob", row.part);
+    }
+}
+
+/// Each kind brings its place in a plan; within a kind a few differ.
+#[test]
+fn what_is_tried_first_makes_the_path_quiet_for_the_rest() {
+    let order = |name: &str| find(name).unwrap().place.order();
+    for (name, wanted) in [
+        ("nic.eee", Order::Link),
+        ("nic.pause", Order::Link),
+        ("qdisc.kind", Order::Queues),
+        ("nic.ring.rx", Order::Queues),
+        ("nic.channels.combined", Order::Queues),
+        ("nic.bql-limit-max", Order::Queues),
+        ("sysctl.net.core.netdev_budget", Order::Queues),
+        ("sysctl.net.core.rmem_default", Order::Queues),
+        ("sysctl.net.ipv4.tcp_rmem", Order::Queues),
+        ("sysctl.net.ipv4.tcp_limit_output_bytes", Order::Queues),
+        ("irq.affinity", Order::Placement),
+        ("steer.rps", Order::Placement),
+        ("steer.rfs", Order::Placement),
+        ("steer.xps", Order::Placement),
+        ("nic.feature.ntuple", Order::Placement),
+        ("sysctl.kernel.numa_balancing", Order::Placement),
+        ("cpu.governor", Order::Power),
+        ("cpu.dma-latency", Order::Power),
+        ("cpu.workqueue-mask", Order::Power),
+        ("pcie.aspm-policy", Order::Power),
+        ("nic.coalesce.rx-usecs", Order::Interrupts),
+        ("nic.feature.gro", Order::Interrupts),
+        ("nic.hw-timestamping", Order::Interrupts),
+        ("nic.private-flag.rx_cqe_compress", Order::Interrupts),
+        ("nic.napi-threaded", Order::Interrupts),
+        ("sysctl.net.core.busy_read", Order::Kernel),
+        ("sysctl.vm.swappiness", Order::Kernel),
+        ("memory.thp", Order::Memory),
+        ("memory.hugepages", Order::Memory),
+        ("route.quickack", Order::Last),
+        ("boot.idle", Order::Last),
+    ] {
+        assert_eq!(order(name), wanted, "{name}");
+    }
 }
 
 /// `` `A -> B` writes `PATH = VALUE` `` is run both ways.

@@ -244,23 +244,30 @@ pub enum Locus {
     },
 }
 
+/// The loci that name their interface.
+macro_rules! of_interface {
+    ($iface:ident) => {
+        Self::Feature { $iface, .. }
+            | Self::Coalesce { $iface, .. }
+            | Self::Ring { $iface, .. }
+            | Self::Channels { $iface, .. }
+            | Self::Pause { $iface, .. }
+            | Self::Eee { $iface }
+            | Self::PrivateFlag { $iface, .. }
+            | Self::HwTimestamp { $iface }
+            | Self::Rss { $iface }
+            | Self::Qdisc { $iface, .. }
+            | Self::RouteMetric { $iface, .. }
+            | Self::IrqAffinity { $iface, .. }
+            | Self::Napi { $iface, .. }
+    };
+}
+
 impl Locus {
     /// The interface that the place belongs to.
     pub fn iface(&self) -> Option<&str> {
         match self {
-            Self::Feature { iface, .. }
-            | Self::Coalesce { iface, .. }
-            | Self::Ring { iface, .. }
-            | Self::Channels { iface, .. }
-            | Self::Pause { iface, .. }
-            | Self::Eee { iface }
-            | Self::PrivateFlag { iface, .. }
-            | Self::HwTimestamp { iface }
-            | Self::Rss { iface }
-            | Self::Qdisc { iface, .. }
-            | Self::RouteMetric { iface, .. }
-            | Self::IrqAffinity { iface, .. }
-            | Self::Napi { iface, .. } => Some(iface),
+            of_interface!(iface) => Some(iface),
             Self::File { path } => path.strip_prefix(NET_CLASS)?.split('/').next(),
             Self::CpuDmaLatency | Self::DropIn { .. } => None,
         }
@@ -271,19 +278,7 @@ impl Locus {
     pub fn on(&self, name: &str) -> Self {
         let mut there = self.clone();
         match &mut there {
-            Self::Feature { iface, .. }
-            | Self::Coalesce { iface, .. }
-            | Self::Ring { iface, .. }
-            | Self::Channels { iface, .. }
-            | Self::Pause { iface, .. }
-            | Self::Eee { iface }
-            | Self::PrivateFlag { iface, .. }
-            | Self::HwTimestamp { iface }
-            | Self::Rss { iface }
-            | Self::Qdisc { iface, .. }
-            | Self::RouteMetric { iface, .. }
-            | Self::IrqAffinity { iface, .. }
-            | Self::Napi { iface, .. } => name.clone_into(iface),
+            of_interface!(iface) => name.clone_into(iface),
             Self::File { path } => {
                 if let Some((_, rest)) = path.strip_prefix(NET_CLASS).and_then(|p| p.split_once('/')) {
                     *path = format!("{NET_CLASS}{name}/{rest}");

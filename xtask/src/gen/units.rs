@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use lowlat_families::FAMILIES;
 use lowlat_knobs::KNOBS;
-use lowlat_knobs::resets::Kind;
 use lowlat_model::Risk;
 use lowlat_peers::PEERS;
 use lowlat_probes::PROBES;
@@ -64,7 +63,7 @@ fn code_link(file: &str) -> String {
 pub(crate) fn knobs(tree: &Tree, pages: &mut Pages) {
     for knob in KNOBS {
         let m = &knob.meta;
-        let reset = match (Kind::of_knob(m.name), m.resets_link) {
+        let reset = match (knob.place.part(), m.resets_link) {
             (Some(_), _) => "as the driver does: see [resets](../resets.md)",
             (None, true) => "yes, for a moment",
             (None, false) => "no",

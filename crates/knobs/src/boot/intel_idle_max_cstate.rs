@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::boot;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -15,8 +17,8 @@ crate::knob! {
     /// `update-grub` and a reboot
     "boot.intel_idle.max_cstate";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
-    place Place::Boot("intel_idle.max_cstate");
-    value Value::BootText;
+    place boot::Parameter("intel_idle.max_cstate");
+    value Value::Boot("intel_idle.max_cstate");
     also ["intel_idle.max_cstate"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: intel_idle.max_cstate=",

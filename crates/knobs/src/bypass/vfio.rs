@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,7 +16,7 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "bypass.vfio";
     kernels "any"; phase 3; risk Low; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
     refusal "binding belongs to `lowlat bypass bind`, which knows the way back";
     also ["vfio-pci"];

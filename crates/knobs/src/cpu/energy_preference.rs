@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::cpu_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,7 +16,7 @@ crate::knob! {
     /// = performance`
     "cpu.energy-preference";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::CpuFile("cpufreq/energy_performance_preference");
+    place cpu_file::CpuFile("cpufreq/energy_performance_preference");
     value Value::OneOf("energy_performance_available_preferences");
     also ["EPP", "energy_performance_preference"];
     sources [

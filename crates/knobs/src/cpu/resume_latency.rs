@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::cpu_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,7 +14,7 @@ crate::knob! {
     /// `0 -> n/a` writes `/sys/devices/system/cpu/cpuN/power/pm_qos_resume_latency_us = n/a`
     "cpu.resume-latency";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::CpuFile("power/pm_qos_resume_latency_us");
+    place cpu_file::CpuFile("power/pm_qos_resume_latency_us");
     value Value::Resume;
     also ["pm_qos_resume_latency_us"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::host_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,7 +14,7 @@ crate::knob! {
     /// `0-3 -> 0-1` writes `/sys/devices/virtual/workqueue/cpumask = 3`
     "cpu.workqueue-mask";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::HostFile("/sys/devices/virtual/workqueue/cpumask");
+    place host_file::HostFile("/sys/devices/virtual/workqueue/cpumask");
     value Value::Mask;
     also ["workqueue"];
     sources [

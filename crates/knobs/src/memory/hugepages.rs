@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::host_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,7 +14,7 @@ crate::knob! {
     /// `0 -> 1024` writes `/sys/devices/system/node/nodeN/hugepages/hugepages-2048kB/nr_hugepages = 1024`
     "memory.hugepages";
     kernels "any"; phase 3; risk Medium; resets_link false; standing Acts;
-    place Place::NodeFile("hugepages/hugepages-2048kB/nr_hugepages");
+    place host_file::NodeFile("hugepages/hugepages-2048kB/nr_hugepages");
     value Value::Number(0, 16_777_216);
     also ["hugepages", "nr_hugepages"];
     sources [

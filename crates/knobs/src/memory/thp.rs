@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::host_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,7 +16,7 @@ crate::knob! {
     /// `always -> madvise` writes `/sys/kernel/mm/transparent_hugepage/enabled = madvise`
     "memory.thp";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::HostFile("/sys/kernel/mm/transparent_hugepage/enabled");
+    place host_file::HostFile("/sys/kernel/mm/transparent_hugepage/enabled");
     value Value::Word(&["always", "madvise", "never"]);
     also ["THP", "transparent_hugepage"];
     sources [

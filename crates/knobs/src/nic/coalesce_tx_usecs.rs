@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::coalesce;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,7 +15,7 @@ crate::knob! {
     /// `50 -> 0` runs `ethtool -C IF tx-usecs 0`
     "nic.coalesce.tx-usecs";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Coalesce("tx-usecs");
+    place coalesce::Param("tx-usecs");
     value Value::Number(0, 1_000_000);
     also ["tx-usecs"];
     sources [

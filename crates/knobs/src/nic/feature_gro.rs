@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::feature;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,7 +14,7 @@ crate::knob! {
     /// `on -> off` runs `ethtool -K IF gro off`
     "nic.feature.gro";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Features(&["rx-gro"]);
+    place feature::Features(&["rx-gro"]);
     value Value::OnOff;
     also ["gro"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::feature;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -11,7 +13,7 @@ crate::knob! {
     /// `on -> off` runs `ethtool -K IF gso off`
     "nic.feature.gso";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Features(&["tx-generic-segmentation"]);
+    place feature::Features(&["tx-generic-segmentation"]);
     value Value::OnOff;
     also ["gso"];
     sources [

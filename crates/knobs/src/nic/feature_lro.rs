@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::feature;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -11,7 +13,7 @@ crate::knob! {
     /// `on -> off` runs `ethtool -K IF lro off`
     "nic.feature.lro";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Features(&["rx-lro"]);
+    place feature::Features(&["rx-lro"]);
     value Value::OnOff;
     also ["lro"];
     sources [

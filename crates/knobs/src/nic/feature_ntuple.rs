@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::feature;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,7 +15,7 @@ crate::knob! {
     /// `off -> on` runs `ethtool -K IF ntuple on`
     "nic.feature.ntuple";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Features(&["rx-ntuple-filter"]);
+    place feature::Features(&["rx-ntuple-filter"]);
     value Value::OnOff;
     also ["ntuple"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::feature;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -11,7 +13,7 @@ crate::knob! {
     /// `on -> off` runs `ethtool -K IF tso off`
     "nic.feature.tso";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Features(&["tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation"]);
+    place feature::Features(&["tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation"]);
     value Value::OnOff;
     also ["tso"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::napi;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,7 +15,7 @@ crate::knob! {
     /// `0 -> 1` writes `/sys/class/net/IF/threaded = 1`
     "nic.napi-threaded";
     kernels "5.12.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::NetFile("threaded");
+    place napi::Device("threaded");
     value Value::Number(0, 1);
     also ["threaded NAPI"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::pause;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,7 +16,7 @@ crate::knob! {
     /// `on -> off` runs `ethtool -A IF rx off`
     "nic.pause";
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
-    place Place::Pause(&["rx", "tx"]);
+    place pause::Pause(&["rx", "tx"]);
     value Value::OnOff;
     also ["flow control"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::private_flag;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,7 +16,7 @@ crate::knob! {
     /// `off -> on` runs `ethtool --set-priv-flags IF rx_cqe_compress on`
     "nic.private-flag.rx_cqe_compress";
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
-    place Place::PrivateFlag("rx_cqe_compress");
+    place private_flag::Flag("rx_cqe_compress");
     value Value::OnOff;
     also ["rx_cqe_compress"];
     sources [

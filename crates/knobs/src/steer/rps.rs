@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::net_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,7 +14,7 @@ crate::knob! {
     /// `1 -> off` writes `/sys/class/net/IF/queues/rx-N/rps_cpus = 0`
     "steer.rps";
     kernels "2.6.35.."; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::RxFile("rps_cpus");
+    place net_file::RxFile("rps_cpus");
     value Value::Mask;
     also ["RPS"];
     sources [
