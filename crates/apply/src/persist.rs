@@ -150,6 +150,10 @@ fn choose(all: &[(NetnsId, Standing)], here: NetnsId, boots: bool, now: impl Fn(
             }
             continue;
         }
+        if let AtBoot::Never { why } = kind.at_boot() {
+            wanted.lines.push(format!("{} is not kept: {why}", words(locus)));
+            continue;
+        }
         if kind.of_namespace() && !(netns.is(here) && boots) {
             wanted.lines.push(format!("{} is not kept: it belongs to the network namespace {netns}", words(locus)));
             continue;
@@ -186,7 +190,7 @@ impl Wanted {
                 self.kept.push((locus.clone(), s.ours().clone()));
                 self.commands.push(Line { resets_link: resets, settings: 1, text: undo(locus, s.ours()) });
             }
-            AtBoot::Itself => {}
+            AtBoot::Itself | AtBoot::Never { .. } => {}
         }
     }
 

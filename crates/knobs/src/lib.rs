@@ -1,4 +1,4 @@
-//! The catalogue: one file per knob, one line per file in [`KNOBS`].
+//! The catalogue: one file per knob, one line per file in the list of its family.
 //!
 //! A [`Knob`] describes; it never writes. `read` asks the reading door, `ops` gives the writes as data, and the apply
 //! crate performs them with journal and read-back. The doc comment of a knob is its page in the reference
@@ -123,115 +123,50 @@ macro_rules! knob {
 }
 pub(crate) use knob;
 
-/// Every knob, in the order of the reference.
-pub static KNOBS: &[&Knob] = &[
-    &sysctl::tcp_low_latency::KNOB,
-    &sysctl::tcp_fastopen::KNOB,
-    &sysctl::tcp_timestamps::KNOB,
-    &sysctl::tcp_sack::KNOB,
-    &sysctl::tcp_window_scaling::KNOB,
-    &sysctl::tcp_delack_min::KNOB,
-    &sysctl::tcp_autocorking::KNOB,
-    &sysctl::tcp_rmem::KNOB,
-    &sysctl::tcp_wmem::KNOB,
-    &sysctl::tcp_slow_start_after_idle::KNOB,
-    &sysctl::tcp_notsent_lowat::KNOB,
-    &sysctl::tcp_limit_output_bytes::KNOB,
-    &sysctl::tcp_rto_min_us::KNOB,
-    &sysctl::rmem_max::KNOB,
-    &sysctl::wmem_max::KNOB,
-    &sysctl::rmem_default::KNOB,
-    &sysctl::wmem_default::KNOB,
-    &sysctl::netdev_max_backlog::KNOB,
-    &sysctl::netdev_budget::KNOB,
-    &sysctl::netdev_budget_usecs::KNOB,
-    &sysctl::busy_poll::KNOB,
-    &sysctl::busy_read::KNOB,
-    &sysctl::default_qdisc::KNOB,
-    &sysctl::rps_sock_flow_entries::KNOB,
-    &sysctl::somaxconn::KNOB,
-    &sysctl::sched_rt_runtime_us::KNOB,
-    &sysctl::numa_balancing::KNOB,
-    &sysctl::timer_migration::KNOB,
-    &sysctl::stat_interval::KNOB,
-    &sysctl::swappiness::KNOB,
-    &nic::feature_gro::KNOB,
-    &nic::feature_lro::KNOB,
-    &nic::feature_tso::KNOB,
-    &nic::feature_gso::KNOB,
-    &nic::feature_ntuple::KNOB,
-    &nic::coalesce_adaptive_rx::KNOB,
-    &nic::coalesce_adaptive_tx::KNOB,
-    &nic::coalesce_rx_usecs::KNOB,
-    &nic::coalesce_rx_frames::KNOB,
-    &nic::coalesce_tx_usecs::KNOB,
-    &nic::ring_rx::KNOB,
-    &nic::ring_tx::KNOB,
-    &nic::channels_combined::KNOB,
-    &nic::rss::KNOB,
-    &nic::hw_timestamping::KNOB,
-    &nic::private_flag_rx_striding_rq::KNOB,
-    &nic::private_flag_rx_cqe_compress::KNOB,
-    &nic::firmware_advanced_pci::KNOB,
-    &nic::pause::KNOB,
-    &nic::eee::KNOB,
-    &nic::gro_flush_timeout::KNOB,
-    &nic::napi_defer_hard_irqs::KNOB,
-    &nic::napi_threaded::KNOB,
-    &nic::bql_limit_max::KNOB,
-    &qdisc::kind::KNOB,
-    &irq::affinity::KNOB,
-    &irq::irqbalance::KNOB,
-    &steer::rps::KNOB,
-    &steer::rfs::KNOB,
-    &steer::xps::KNOB,
-    &steer::flow_rule::KNOB,
-    &route::quickack::KNOB,
-    &route::rto_min::KNOB,
-    &cpu::dma_latency::KNOB,
-    &cpu::governor::KNOB,
-    &cpu::min_frequency::KNOB,
-    &cpu::max_frequency::KNOB,
-    &cpu::energy_preference::KNOB,
-    &cpu::resume_latency::KNOB,
-    &cpu::smt::KNOB,
-    &cpu::workqueue_mask::KNOB,
-    &pcie::aspm_policy::KNOB,
-    &memory::hugepages::KNOB,
-    &memory::hugetlbfs::KNOB,
-    &memory::thp::KNOB,
-    &memory::ksm::KNOB,
-    &memory::mlock::KNOB,
-    &memory::numa::KNOB,
-    &boot::isolcpus::KNOB,
-    &boot::nohz_full::KNOB,
-    &boot::rcu_nocbs::KNOB,
-    &boot::idle::KNOB,
-    &boot::intel_idle_max_cstate::KNOB,
-    &boot::processor_max_cstate::KNOB,
-    &boot::skew_tick::KNOB,
-    &boot::tsc::KNOB,
-    &boot::mitigations::KNOB,
-    &boot::preempt_rt::KNOB,
-    &bypass::vfio::KNOB,
-    &bypass::xdp::KNOB,
-    &socket::busy_poll::KNOB,
-    &socket::prefer_busy_poll::KNOB,
-    &socket::timestamping::KNOB,
-    &socket::zerocopy::KNOB,
-    &socket::nodelay::KNOB,
-    &socket::quickack::KNOB,
-    &socket::nonblock::KNOB,
-    &socket::sqpoll::KNOB,
-    &socket::iopoll::KNOB,
-    &socket::uring_napi::KNOB,
-    &socket::send_zc::KNOB,
-    &socket::recv_zc::KNOB,
-    &time::ptp4l::KNOB,
-    &time::phc2sys::KNOB,
-    &sched::rt_priority::KNOB,
-    &sched::affinity::KNOB,
+/// The families, in the order of the reference.
+const FAMILIES: &[&[&Knob]] = &[
+    sysctl::KNOBS,
+    nic::KNOBS,
+    qdisc::KNOBS,
+    irq::KNOBS,
+    steer::KNOBS,
+    route::KNOBS,
+    cpu::KNOBS,
+    pcie::KNOBS,
+    memory::KNOBS,
+    boot::KNOBS,
+    bypass::KNOBS,
+    socket::KNOBS,
+    time::KNOBS,
+    sched::KNOBS,
 ];
+
+/// Every knob, in the order of the reference.
+pub static KNOBS: &[&Knob] = &all::<{ count() }>();
+
+const fn count() -> usize {
+    let (mut n, mut family) = (0, 0);
+    while family < FAMILIES.len() {
+        n += FAMILIES[family].len();
+        family += 1;
+    }
+    n
+}
+
+const fn all<const N: usize>() -> [&'static Knob; N] {
+    let mut all = [FAMILIES[0][0]; N];
+    let (mut n, mut family) = (0, 0);
+    while family < FAMILIES.len() {
+        let mut knob = 0;
+        while knob < FAMILIES[family].len() {
+            all[n] = FAMILIES[family][knob];
+            n += 1;
+            knob += 1;
+        }
+        family += 1;
+    }
+    all
+}
 
 /// A knob by its name.
 pub fn find(name: &str) -> Option<&'static Knob> {

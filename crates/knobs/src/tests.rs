@@ -192,26 +192,19 @@ fn documented_examples_do_what_they_say() {
 
 #[test]
 fn only_what_acts_is_ever_written() {
-    let targets = [
-        "host",
-        "eth0",
-        "eth0/rx-0",
-        "eth0/tx-0",
-        "eth0/irq-0",
-        "eth0/qdisc-root",
-        "eth0/route-192.0.2.0/24",
-        "cpu1",
-        "node0",
-    ];
-    let values =
-        ["1", "on", "2-3", "4096 131072 262144", "performance", "fq", "none", "2000", "poll", "n/a", "5000", "always"];
+    let host = Files(BTreeMap::new());
     for knob in KNOBS {
         let m = &knob.meta;
-        let host = Files(BTreeMap::new());
-        let given = targets.iter().any(|t| values.iter().any(|v| knob.ops(&host, &t.parse().unwrap(), v).is_ok()));
-        // Which features a device has can only be asked of a device.
-        let needs_device = m.name.starts_with("nic.feature.");
+        let example = sections(m.page)["Example"].split_whitespace().collect::<Vec<_>>().join(" ");
+        // `A -> B`
+        let to = example.split('`').nth(1).and_then(|change| Some(change.split_once(" -> ")?.1.to_owned()));
+        let values: Vec<&str> = to.iter().map(String::as_str).chain(["1", "on", "2-3", "none", "5000"]).collect();
+        let targets = || Target::EXAMPLES.iter().map(|t| t.parse::<Target>().unwrap());
+        let given = targets().any(|t| values.iter().any(|v| knob.ops(&host, &t, v).is_ok()));
+        // Which features and instances a device has can only be asked of a device.
+        let needs_device = targets().any(|t| knob.place.loci(&host, &t).is_err());
         assert_eq!(given, m.standing == Standing::Acts && !needs_device, "{}", m.name);
+        assert!(!needs_device || m.name.starts_with("nic."), "{}", m.name);
     }
 }
 

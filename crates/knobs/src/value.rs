@@ -2,7 +2,7 @@
 
 use lowlat_model::{Locus, Reading, State};
 use lowlat_settings::cpulist::{parse_list, parse_mask, print_list, print_mask};
-use lowlat_settings::{boot, qdisc};
+use lowlat_settings::qdisc;
 use lowlat_sys::Sys;
 
 /// What a knob's values are.
@@ -27,14 +27,12 @@ pub enum Value {
     OneOf(&'static str),
     /// One of these words.
     Word(&'static [&'static str]),
-    /// A queue discipline's kind, `pfifo limit N`, or `default`.
-    Kind,
     /// Microseconds or `none`.
     Limit,
     /// `n/a` (none may be slept in that has a latency), `0` (no limit) or microseconds.
     Resume,
-    /// A boot parameter's value, by the parameter's name.
-    Boot(&'static str),
+    /// A form that the kind alone knows.
+    Own(fn(&str) -> Result<State, String>),
     /// No value: the knob is explained only.
     None,
 }
@@ -108,8 +106,7 @@ impl Value {
                 .filter(|n| i32::try_from(*n).is_ok())
                 .ok_or_else(|| bad("it takes n/a, 0 or microseconds"))?
                 .to_string(),
-            Self::Kind => return qdisc::encode(want).map_err(|why| bad(&why)),
-            Self::Boot(parameter) => return boot::encode(parameter, want).map_err(|why| bad(&why)),
+            Self::Own(encode) => return encode(want).map_err(|why| bad(&why)),
             Self::None => return Err(format!("{knob} is explained only")),
         };
         Ok(State::Text(text))

@@ -35,6 +35,35 @@ pub enum Target {
 }
 
 impl Target {
+    /// One of each form.
+    pub const EXAMPLES: &[&str] = &[
+        "host",
+        "eth0",
+        "eth0/rx-0",
+        "eth0/tx-12",
+        "e.5/irq-3",
+        "eth0/qdisc-root",
+        "eth0/qdisc-1:1",
+        "eth0/route-192.0.2.0/24",
+        "e-1/route-::/0",
+        "cpu3",
+        "node0",
+    ];
+
+    /// What several of its form are called.
+    pub fn plural(&self) -> &'static str {
+        match self {
+            Self::Host => "settings",
+            Self::Iface(_) => "interfaces",
+            Self::RxQueue(..) | Self::TxQueue(..) => "queues",
+            Self::Irq(..) => "interrupts",
+            Self::Qdisc(..) => "qdiscs",
+            Self::Route(..) => "routes",
+            Self::Cpu(_) => "CPUs",
+            Self::Node(_) => "nodes",
+        }
+    }
+
     /// The interface this belongs to, if any.
     pub fn iface(&self) -> Option<&str> {
         match self {
@@ -365,20 +394,8 @@ mod tests {
 
     #[test]
     fn targets_read_as_they_are_written() {
-        for t in [
-            "host",
-            "eth0",
-            "eth0/rx-0",
-            "eth0/tx-12",
-            "e.5/irq-3",
-            "eth0/qdisc-root",
-            "eth0/qdisc-1:1",
-            "eth0/route-192.0.2.0/24",
-            "e-1/route-::/0",
-            "cpu3",
-            "node0",
-        ] {
-            assert_eq!(t.parse::<Target>().map(|t| t.to_string()).as_deref(), Ok(t));
+        for t in Target::EXAMPLES {
+            assert_eq!(t.parse::<Target>().map(|t| t.to_string()).as_deref(), Ok(*t));
         }
         for t in [
             "",

@@ -169,4 +169,9 @@ pub enum AtBoot {
     Holder,
     /// It is a file of the boot already.
     Itself,
+    /// Not at all.
+    Never {
+        /// Why not.
+        why: &'static str,
+    },
 }

@@ -6,7 +6,7 @@ use lowlat_model::plan::Order;
 use lowlat_model::{Locus, Reading, State};
 use lowlat_sys::{Sys, query};
 
-use crate::{Kind, Place, Write, net_file, text};
+use crate::{AtBoot, Kind, Place, Write, net_file, text};
 
 /// An interface's own value, by the name of its file.
 #[derive(Debug)]
@@ -168,5 +168,8 @@ impl Kind for At<'_> {
     }
     fn undone_by_shell(&self) -> bool {
         false
+    }
+    fn at_boot(&self) -> AtBoot {
+        AtBoot::Never { why: "no tool of the distributions sets a single NAPI instance" }
     }
 }

@@ -4,7 +4,7 @@
 use lowlat_model::{Locus, Reading, State};
 use lowlat_sys::{Sys, hex, query};
 
-use crate::{Kind, Write, text};
+use crate::{AtBoot, Kind, Write, text};
 
 /// The table of an interface.
 pub fn of(iface: &str) -> Locus {
@@ -36,5 +36,8 @@ impl Kind for At<'_> {
     /// A table that spreads over more queues than there are now is refused by the driver.
     fn goes_with(&self, other: &Locus) -> bool {
         matches!(other, Locus::Channels { iface, .. } if iface == self.iface)
+    }
+    fn at_boot(&self) -> AtBoot {
+        AtBoot::Never { why: "it was only put back" }
     }
 }

@@ -16,7 +16,7 @@ crate::knob! {
     "boot.idle";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place boot::Parameter("idle");
-    value Value::Boot("idle");
+    value Value::Own(|value| boot::encode("idle", value));
     also ["idle=poll"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: idle=",

@@ -18,7 +18,7 @@ crate::knob! {
     "boot.intel_idle.max_cstate";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place boot::Parameter("intel_idle.max_cstate");
-    value Value::Boot("intel_idle.max_cstate");
+    value Value::Own(|value| boot::encode("intel_idle.max_cstate", value));
     also ["intel_idle.max_cstate"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: intel_idle.max_cstate=",

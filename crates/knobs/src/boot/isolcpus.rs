@@ -17,7 +17,7 @@ crate::knob! {
     "boot.isolcpus";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place boot::Parameter("isolcpus");
-    value Value::Boot("isolcpus");
+    value Value::Own(|value| boot::encode("isolcpus", value));
     also ["isolcpus"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: isolcpus=",

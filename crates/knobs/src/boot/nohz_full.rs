@@ -17,7 +17,7 @@ crate::knob! {
     "boot.nohz_full";
     kernels "3.10.."; phase 2; risk Reboot; resets_link false; standing Acts;
     place boot::Parameter("nohz_full");
-    value Value::Boot("nohz_full");
+    value Value::Own(|value| boot::encode("nohz_full", value));
     also ["nohz_full"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: nohz_full=",

@@ -16,7 +16,7 @@ crate::knob! {
     "boot.processor.max_cstate";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place boot::Parameter("processor.max_cstate");
-    value Value::Boot("processor.max_cstate");
+    value Value::Own(|value| boot::encode("processor.max_cstate", value));
     also ["processor.max_cstate"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: processor.max_cstate=",

@@ -15,7 +15,7 @@ crate::knob! {
     "boot.rcu_nocbs";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place boot::Parameter("rcu_nocbs");
-    value Value::Boot("rcu_nocbs");
+    value Value::Own(|value| boot::encode("rcu_nocbs", value));
     also ["rcu_nocbs"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: rcu_nocbs",

@@ -15,7 +15,7 @@ crate::knob! {
     "boot.skew_tick";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
     place boot::Parameter("skew_tick");
-    value Value::Boot("skew_tick");
+    value Value::Own(|value| boot::encode("skew_tick", value));
     also ["skew_tick"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: skew_tick=",

@@ -16,7 +16,7 @@ crate::knob! {
     "qdisc.kind";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
     place qdisc::Discipline;
-    value Value::Kind;
+    value Value::Own(qdisc::encode);
     also ["qdisc", "fq_codel", "fq"];
     sources [
         "man 8 tc (QDISCS, CLASSLESS QDISCS)",
