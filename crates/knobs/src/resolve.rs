@@ -5,7 +5,6 @@ use lowlat_model::op::Target;
 use lowlat_model::plan::LeftOut;
 use lowlat_model::tune::Resets;
 use lowlat_model::{Op, PlannedStep, Reading, Risk, State};
-use lowlat_settings::qdisc;
 use lowlat_settings::resets::{self, Device, Known};
 use lowlat_sys::Sys;
 
@@ -37,12 +36,8 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         }
     }
     let words = |t: &str| t.split_whitespace().collect::<Vec<_>>().join(" ");
-    let already = if setting.value == "default" {
-        qdisc::all_by_kernel(&prior)
-    } else {
-        words(&from) == words(&setting.value) || qdisc::all_of_kind(&prior, &setting.value)
-    };
-    if already || ops.iter().zip(&prior).all(|(op, prior)| &op.set == prior) {
+    let stands = |(op, prior): (&Op, &State)| lowlat_settings::same(&op.locus, &op.set, prior);
+    if words(&from) == words(&setting.value) || ops.iter().zip(&prior).all(stands) {
         return Err(left(format!("already {from}")));
     }
     let meta = &knob.meta;

@@ -140,17 +140,6 @@ fn numbered(a: &QdiscState, b: &QdiscState) -> bool {
     (!chosen(a) && !chosen(b)) || a.handle == b.handle
 }
 
-/// Whether what stands at every place is what the kernel makes by itself.
-pub fn all_by_kernel(states: &[State]) -> bool {
-    states.iter().all(|s| matches!(s, State::Qdisc(q) if made_by_kernel(q)))
-}
-
-/// Whether it is of this kind at every place, and there is one: a discipline is asked for by its kind alone where its
-/// options do not matter.
-pub fn all_of_kind(states: &[State], kind: &str) -> bool {
-    !states.is_empty() && states.iter().all(|s| matches!(s, State::Qdisc(q) if q.kind == kind))
-}
-
 /// The options as `tc` takes them. It shows more than it takes: of a tbf's limit and latency it takes one ("Double
 /// limit/latency spec", iproute2 tc/q_tbf.c).
 fn tc_words(kind: &str, summary: &str) -> String {
