@@ -187,6 +187,13 @@ pub enum Locus {
         /// `rx-usecs`, `adaptive-rx`, …
         param: String,
     },
+    /// Coalescing of one direction, whole: `adaptive-rx=0 rx-usecs=8 rx-frames=128`, written in one message.
+    Moderation {
+        /// Interface.
+        iface: String,
+        /// `rx`, `tx`.
+        direction: String,
+    },
     /// A ring size (`ETHTOOL_MSG_RINGS`).
     Ring {
         /// Interface.
@@ -278,6 +285,7 @@ macro_rules! of_interface {
     ($iface:ident) => {
         Self::Feature { $iface, .. }
             | Self::Coalesce { $iface, .. }
+            | Self::Moderation { $iface, .. }
             | Self::Ring { $iface, .. }
             | Self::Channels { $iface, .. }
             | Self::Pause { $iface, .. }

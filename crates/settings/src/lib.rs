@@ -31,6 +31,7 @@ pub mod feature;
 pub mod host_file;
 pub mod hw_timestamp;
 pub mod irq_affinity;
+pub mod moderation;
 pub mod napi;
 pub mod net_file;
 pub mod pause;
@@ -59,6 +60,7 @@ pub fn at(locus: &Locus) -> Box<dyn Kind + '_> {
         Locus::File { path } => file(path),
         Locus::Feature { iface, name } => Box::new(feature::At { iface, name }),
         Locus::Coalesce { iface, param } => Box::new(coalesce::At { iface, param }),
+        Locus::Moderation { iface, direction } => Box::new(moderation::At { iface, direction }),
         Locus::Ring { iface, param } => Box::new(ring::At { iface, param }),
         Locus::Channels { iface, param } => Box::new(channels::At { iface, param }),
         Locus::Pause { iface, param } => Box::new(pause::At { iface, param }),

@@ -4,6 +4,7 @@ mod bql_limit_max;
 mod channels_combined;
 mod coalesce_adaptive_rx;
 mod coalesce_adaptive_tx;
+mod coalesce_rx;
 mod coalesce_rx_frames;
 mod coalesce_rx_usecs;
 mod coalesce_tx_usecs;
@@ -39,6 +40,7 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &coalesce_rx_usecs::KNOB,
     &coalesce_rx_frames::KNOB,
     &coalesce_tx_usecs::KNOB,
+    &coalesce_rx::KNOB,
     &ring_rx::KNOB,
     &ring_tx::KNOB,
     &channels_combined::KNOB,
