@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// What a setting belongs to, as people and plans name it.
 ///
-/// Written as text: `host`, `eth0`, `eth0/rx-0`, `eth0/tx-1`, `eth0/irq-2`, `eth0/qdisc-root`, `eth0/qdisc-1:1`,
-/// `eth0/route-192.0.2.0/24`, `cpu3`, `node0`. Interrupts and queues are named by device and position, never by number: numbers change when a
-/// driver reloads.
+/// Written as text: `host`, `eth0`, `eth0/rx-0`, `eth0/tx-1`, `eth0/irq-2`, `eth0/napi-0`, `eth0/qdisc-root`,
+/// `eth0/qdisc-1:1`, `eth0/route-192.0.2.0/24`, `cpu3`, `node0`. Interrupts, queues and NAPI instances are named by device
+/// and position, never by number: numbers change when a driver reloads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// The whole host.
@@ -24,6 +24,8 @@ pub enum Target {
     TxQueue(String, u32),
     /// The n-th interrupt of an interface.
     Irq(String, u32),
+    /// The n-th NAPI instance of an interface.
+    Napi(String, u32),
     /// The place of a queue discipline: interface and parent (`root`, `1:1`).
     Qdisc(String, String),
     /// A route of the main table: interface and destination (`192.0.2.0/24`, `0.0.0.0/0`).
@@ -42,6 +44,7 @@ impl Target {
         "eth0/rx-0",
         "eth0/tx-12",
         "e.5/irq-3",
+        "eth0/napi-0",
         "eth0/qdisc-root",
         "eth0/qdisc-1:1",
         "eth0/route-192.0.2.0/24",
@@ -57,6 +60,7 @@ impl Target {
             Self::Iface(_) => "interfaces",
             Self::RxQueue(..) | Self::TxQueue(..) => "queues",
             Self::Irq(..) => "interrupts",
+            Self::Napi(..) => "NAPI instances",
             Self::Qdisc(..) => "qdiscs",
             Self::Route(..) => "routes",
             Self::Cpu(_) => "CPUs",
@@ -71,6 +75,7 @@ impl Target {
             | Self::RxQueue(i, _)
             | Self::TxQueue(i, _)
             | Self::Irq(i, _)
+            | Self::Napi(i, _)
             | Self::Qdisc(i, _)
             | Self::Route(i, _) => Some(i),
             Self::Host | Self::Cpu(_) | Self::Node(_) => None,
@@ -86,6 +91,7 @@ impl fmt::Display for Target {
             Self::RxQueue(i, n) => write!(f, "{i}/rx-{n}"),
             Self::TxQueue(i, n) => write!(f, "{i}/tx-{n}"),
             Self::Irq(i, n) => write!(f, "{i}/irq-{n}"),
+            Self::Napi(i, n) => write!(f, "{i}/napi-{n}"),
             Self::Qdisc(i, p) => write!(f, "{i}/qdisc-{p}"),
             Self::Route(i, p) => write!(f, "{i}/route-{p}"),
             Self::Cpu(n) => write!(f, "cpu{n}"),
@@ -100,7 +106,7 @@ impl FromStr for Target {
     fn from_str(s: &str) -> Result<Self, String> {
         let bad = || {
             format!(
-                "{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN"
+                "{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN"
             )
         };
         if s == "host" {
@@ -115,6 +121,7 @@ impl FromStr for Target {
                 "rx" => Ok(Self::RxQueue(iface, n()?)),
                 "tx" => Ok(Self::TxQueue(iface, n()?)),
                 "irq" => Ok(Self::Irq(iface, n()?)),
+                "napi" => Ok(Self::Napi(iface, n()?)),
                 "qdisc" if !which.is_empty() => Ok(Self::Qdisc(iface, which.to_owned())),
                 "route" if is_prefix(which) => Ok(Self::Route(iface, which.to_owned())),
                 _ => Err(bad()),
@@ -158,7 +165,7 @@ impl JsonSchema for Target {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN" })
+        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN" })
     }
 }
 
@@ -255,14 +262,14 @@ pub enum Locus {
         /// Position among the interface's lines.
         index: u32,
     },
-    /// A value of one NAPI instance (`NETDEV_CMD_NAPI_SET`, Linux 6.13), which a write of the device's own value
-    /// overwrites: a number.
+    /// A value of one NAPI instance (`NETDEV_CMD_NAPI_SET`, Linux 6.13): a number. A write of the device's own value
+    /// overwrites it.
     Napi {
         /// Interface.
         iface: String,
         /// NAPI id.
         id: u32,
-        /// `gro-flush-timeout`, `defer-hard-irqs`, `threaded`.
+        /// `gro-flush-timeout`, `defer-hard-irqs`, `irq-suspend-timeout`, `threaded`.
         param: String,
     },
     /// Where received flows go (`ETHTOOL_SRSSH`): table, key and function as the kernel gave them, lower-case hex. Put back

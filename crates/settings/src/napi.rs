@@ -6,20 +6,83 @@ use lowlat_model::plan::Order;
 use lowlat_model::{Locus, Reading, State};
 use lowlat_sys::{Sys, query};
 
+use crate::place::{Blank, of_ifaces};
 use crate::{AtBoot, Kind, Place, Write, net_file, text};
 
-/// An interface's own value, by the name of its file.
+/// A value of the interface, by the name of its file; at a target of one instance that one's own.
 #[derive(Debug)]
 pub struct Device(pub &'static str);
 
 impl Place for Device {
-    fn loci(&self, _: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
-        let Target::Iface(iface) = target else { return Ok(Vec::new()) };
-        Ok(vec![Locus::File { path: format!("{}{iface}/{}", net_file::ROOT, self.0) }])
+    fn loci(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
+        match (target, param_of(self.0)) {
+            (Target::Iface(iface), _) => {
+                Ok(vec![Locus::File { path: format!("{}{iface}/{}", net_file::ROOT, self.0) }])
+            }
+            (_, Some(param)) => Instance(param).loci(sys, target),
+            _ => Ok(Vec::new()),
+        }
+    }
+    fn targets(&self, sys: &dyn Sys, iface: Option<&str>) -> Reading<Vec<Target>> {
+        of_ifaces(sys, iface, |iface| {
+            let whole = Target::Iface(iface.to_owned());
+            std::iter::once(whole).chain(instances(sys, iface)).collect()
+        })
+    }
+    fn owns(&self, target: &Target, locus: &Locus) -> bool {
+        match target {
+            Target::Iface(_) => self.loci(&Blank, target).is_ok_and(|loci| loci.contains(locus)),
+            _ => param_of(self.0).is_some_and(|param| Instance(param).owns(target, locus)),
+        }
     }
     fn order(&self) -> Order {
         Order::Interrupts
     }
+}
+
+/// A value that only instances have, by the kernel's name for it.
+#[derive(Debug)]
+pub struct Instance(pub &'static str);
+
+impl Place for Instance {
+    fn loci(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
+        let Target::Napi(iface, n) = target else { return Ok(Vec::new()) };
+        let all = ids(sys, iface);
+        let Reading::Value(ids) = &all else {
+            let (kind, why) = all.why_not().unwrap_or(("garbled", ""));
+            return Err(format!("the NAPI instances of {iface} are {kind}: {why}"));
+        };
+        match usize::try_from(*n).ok().and_then(|n| ids.get(n)) {
+            Some(id) => Ok(vec![of(iface, *id, self.0)]),
+            None => Err(format!("{iface} has {} NAPI instances, none at position {n}", ids.len())),
+        }
+    }
+    fn targets(&self, sys: &dyn Sys, iface: Option<&str>) -> Reading<Vec<Target>> {
+        of_ifaces(sys, iface, |iface| instances(sys, iface).collect())
+    }
+    /// Which instance is at the position a host alone could say.
+    fn owns(&self, target: &Target, locus: &Locus) -> bool {
+        matches!((target, locus), (Target::Napi(i, _), Locus::Napi { iface, param, .. })
+            if i == iface && param == self.0)
+    }
+    fn order(&self) -> Order {
+        Order::Interrupts
+    }
+}
+
+/// The ids of an interface's instances, rising: drivers make them in the order of their queues (`napi_hash_add`,
+/// net/core/dev.c, counts up).
+fn ids(sys: &dyn Sys, iface: &str) -> Reading<Vec<u32>> {
+    query::napis(sys, iface).map(|all| {
+        let mut ids: Vec<u32> = all.into_iter().map(|n| n.id).collect();
+        ids.sort_unstable();
+        ids
+    })
+}
+
+fn instances(sys: &dyn Sys, iface: &str) -> impl Iterator<Item = Target> + use<> {
+    let (count, iface) = (ids(sys, iface).into_value().unwrap_or_default().len(), iface.to_owned());
+    (0..).take(count).map(move |n| Target::Napi(iface.clone(), n))
 }
 
 /// Files of the interface, each with the value of an instance that it overwrites: net/core/dev.h
@@ -29,6 +92,9 @@ const FILES: &[(&str, &str)] = &[
     ("napi_defer_hard_irqs", "defer-hard-irqs"),
     ("threaded", "threaded"),
 ];
+
+/// What instances alone have.
+const SUSPEND: &str = "irq-suspend-timeout";
 
 /// The value of each instance that a file overwrites; `None` where it overwrites none.
 pub(crate) fn param_of(file: &str) -> Option<&'static str> {
@@ -42,7 +108,9 @@ pub fn own_value(sys: &dyn Sys, iface: &str) -> Option<String> {
         text.trim().parse::<u64>().ok()
     };
     let waits = FILES.iter().filter(|(_, param)| ["gro-flush-timeout", "defer-hard-irqs"].contains(param));
-    let whole: Vec<(&str, u64)> = waits.filter_map(|(file, param)| Some((*param, device(file)?))).collect();
+    let mut whole: Vec<(&str, u64)> = waits.filter_map(|(file, param)| Some((*param, device(file)?))).collect();
+    // The device has none for all of them, and an instance begins without.
+    whole.push((SUSPEND, 0));
     let all = query::napis(sys, iface).into_value().unwrap_or_default();
     all.into_iter().find_map(|query::Napi { id, values, .. }| {
         let own = whole.iter().find(|(param, whole)| values.get(*param).is_some_and(|v| v != whole));
@@ -81,8 +149,10 @@ impl Kind for OfDevice<'_> {
         if self.param != "threaded" || set.to_string() != "0" {
             return None;
         }
-        let pid = placed_thread(sys, self.iface)?;
-        Some(format!("its thread {pid} was given CPUs or a priority, which would end with it"))
+        // proc_pid_comm(5): 15 bytes, until Linux 5.17 also of kernel threads.
+        let name = format!("napi/{}-", self.iface);
+        let name = name.get(..15).unwrap_or(&name);
+        placed_thread(sys, |comm| comm.starts_with(name))
     }
     /// A kernel without values of their own tells none.
     fn beside(&self, sys: &dyn Sys) -> Result<Vec<Locus>, String> {
@@ -105,16 +175,14 @@ fn of(iface: &str, id: u32, param: &str) -> Locus {
     Locus::Napi { iface: iface.to_owned(), id, param: param.to_owned() }
 }
 
-/// A thread of the interface's NAPI that somebody gave CPUs or a priority.
-fn placed_thread(sys: &dyn Sys, iface: &str) -> Option<String> {
-    // proc_pid_comm(5): 15 bytes, until Linux 5.17 also of kernel threads.
-    let name = format!("napi/{iface}-");
-    let name = name.get(..15).unwrap_or(&name);
+/// A thread of NAPI that somebody gave CPUs or a priority, in words.
+fn placed_thread(sys: &dyn Sys, is: impl Fn(&str) -> bool) -> Option<String> {
     let as_made = placement(sys, "2")?;
-    sys.list("/proc").into_value().unwrap_or_default().into_iter().find(|pid| {
-        let is = sys.read(&format!("/proc/{pid}/comm")).into_value().is_some_and(|comm| comm.starts_with(name));
-        is && placement(sys, pid).as_ref() != Some(&as_made)
-    })
+    let pid = sys.list("/proc").into_value().unwrap_or_default().into_iter().find(|pid| {
+        sys.read(&format!("/proc/{pid}/comm")).into_value().is_some_and(|comm| is(comm.trim_end()))
+            && placement(sys, pid).as_ref() != Some(&as_made)
+    })?;
+    Some(format!("its thread {pid} was given CPUs or a priority, which would end with it"))
 }
 
 /// Allowed CPUs, nice value, real-time priority and policy (proc_pid_status(5); fields 19, 40 and 41 of proc_pid_stat(5)).
@@ -168,6 +236,11 @@ impl Kind for At<'_> {
     }
     fn undone_by_shell(&self) -> bool {
         false
+    }
+    /// As for the interface's own; kernels that have threads of single instances give them their whole name.
+    fn refused_at_first(&self, sys: &dyn Sys, set: &State) -> Option<String> {
+        let ends = self.param == "threaded" && set.to_string() == "0";
+        ends.then(|| placed_thread(sys, |comm| comm == format!("napi/{}-{}", self.iface, self.id)))?
     }
     fn at_boot(&self) -> AtBoot {
         AtBoot::Never { why: "no tool of the distributions sets a single NAPI instance" }

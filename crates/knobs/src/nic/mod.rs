@@ -17,6 +17,7 @@ mod feature_tso;
 mod firmware_advanced_pci;
 mod gro_flush_timeout;
 mod hw_timestamping;
+mod irq_suspend_timeout;
 mod napi_defer_hard_irqs;
 mod napi_threaded;
 mod pause;
@@ -54,5 +55,6 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &gro_flush_timeout::KNOB,
     &napi_defer_hard_irqs::KNOB,
     &napi_threaded::KNOB,
+    &irq_suspend_timeout::KNOB,
     &bql_limit_max::KNOB,
 ];
