@@ -73,6 +73,10 @@ mod tests {
         assert!(
             reset(device().net(&NetQuery::Napis("eth0".into()), napis(7))).unwrap_err().contains("NAPI instance 8193")
         );
+        let suspends = BTreeMap::from([("irq-suspend-timeout".to_owned(), 9)]);
+        let napis = vec![Napi { id: 8193, irq: None, values: suspends }];
+        let lost = reset(host().net(&NetQuery::Napis("eth0".into()), napis)).unwrap_err();
+        assert!(lost.contains("the own irq-suspend-timeout of NAPI instance 8193"), "{lost}");
     }
 
     #[test]

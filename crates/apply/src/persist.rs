@@ -391,6 +391,15 @@ mod tests {
     }
 
     #[test]
+    fn what_no_boot_can_set_is_said_and_not_written() {
+        let locus = Locus::Napi { iface: "lan0".into(), id: 8193, param: "defer-hard-irqs".into() };
+        let all = [stands("nic.napi-defer-hard-irqs", "lan0/napi-0", locus, "2")];
+        let wanted = choose(&all, HERE, true, |_| Reading::Value(State::Text("2".into())));
+        assert!(wanted.commands.is_empty() && wanted.files("lowlat").is_empty());
+        assert!(wanted.lines[0].contains("is not kept: no tool"), "{:?}", wanted.lines);
+    }
+
+    #[test]
     fn coalescing_parameters_of_an_interface_are_set_at_once_and_one_by_one() {
         let param = |param: &str| Locus::Coalesce { iface: "lan0".into(), param: param.into() };
         let all = [

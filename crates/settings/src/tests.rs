@@ -5,7 +5,7 @@ use lowlat_model::tune::Scope;
 use lowlat_model::{Locus, Op, State};
 
 use crate::shell::comment;
-use crate::{same, scope, undo};
+use crate::{Write, same, scope, undo, undo_all, write_together};
 
 #[test]
 fn a_queue_discipline_is_told_as_tc_takes_it() {
@@ -67,6 +67,9 @@ fn no_name_and_no_value_is_a_command() {
             Locus::HwTimestamp { iface: iface.clone() },
             Locus::Qdisc { iface: iface.clone(), parent: bad.into() },
             Locus::IrqAffinity { iface: iface.clone(), index: 0 },
+            Locus::Moderation { iface: iface.clone(), direction: bad.into() },
+            Locus::Napi { iface: iface.clone(), id: 1, param: bad.into() },
+            Locus::Rss { iface: iface.clone() },
             Locus::RouteMetric { iface, prefix: bad.into(), metric: bad.into() },
             Locus::DropIn { path },
         ];
@@ -141,4 +144,31 @@ fn a_write_reaches_as_far_as_its_place() {
     assert_eq!(scope(&[Op::text(irq, "1"), Op::file("/proc/sys/net/ipv4/tcp_sack", "1")]), Scope::Namespace);
     assert_eq!(scope(&[Op::text(Locus::CpuDmaLatency, "0")]), Scope::Host);
     assert_eq!(scope(&[]), Scope::Host, "what is not known to be narrow is wide");
+}
+
+fn coalesce(iface: &str, param: &str, value: &str) -> Op {
+    Op::text(Locus::Coalesce { iface: iface.into(), param: param.into() }, value)
+}
+
+#[test]
+fn only_what_the_kernel_takes_in_one_request_is_one_write() {
+    let pair = [coalesce("eth0", "rx-usecs", "0"), coalesce("eth0", "rx-frames", "1")];
+    let values = vec![("rx-usecs".to_owned(), 0), ("rx-frames".to_owned(), 1)];
+    assert_eq!(write_together(&pair), Ok(Some(Write::Coalesce { iface: "eth0".into(), values })));
+    assert_eq!(write_together(&[]), Ok(None));
+    let ring = Op::text(Locus::Ring { iface: "eth0".into(), param: "rx".into() }, "512");
+    for other in [coalesce("eth0", "rx-frames", "many"), coalesce("eth1", "rx-frames", "1"), ring.clone()] {
+        assert!(write_together(&[pair[0].clone(), other.clone()]).is_err(), "{other:?} was taken");
+    }
+    assert!(write_together(&[ring]).is_err());
+}
+
+#[test]
+fn several_writes_are_undone_whole_and_backwards() {
+    let text = |t: &str| State::Text(t.into());
+    let ops = [coalesce("eth0", "adaptive-rx", "0"), coalesce("eth0", "rx-usecs", "0"), Op::file("/proc/sys/x", "1")];
+    assert_eq!(
+        undo_all(&ops, &[text("1"), text("8"), text("0")]),
+        "printf '%s\\n' 0 > /proc/sys/x; ethtool -C eth0 rx-usecs 8 adaptive-rx on"
+    );
 }
