@@ -425,4 +425,33 @@ mod tests {
             assert!(t.parse::<Target>().is_err(), "{t:?} was taken");
         }
     }
+
+    /// Journals of earlier versions name places so, and have to be read for as long as a change of theirs may stand.
+    #[test]
+    fn a_journal_names_each_place_as_it_always_did() {
+        for json in [
+            r#"{"at":"file","path":"/proc/sys/net/core/busy_read"}"#,
+            r#"{"at":"feature","iface":"eth0","name":"rx-gro"}"#,
+            r#"{"at":"coalesce","iface":"eth0","param":"rx-usecs"}"#,
+            r#"{"at":"moderation","iface":"eth0","direction":"rx"}"#,
+            r#"{"at":"ring","iface":"eth0","param":"rx"}"#,
+            r#"{"at":"channels","iface":"eth0","param":"combined"}"#,
+            r#"{"at":"pause","iface":"eth0","param":"autoneg"}"#,
+            r#"{"at":"eee","iface":"eth0"}"#,
+            r#"{"at":"private-flag","iface":"eth0","name":"rx_cqe_compress"}"#,
+            r#"{"at":"hw-timestamp","iface":"eth0"}"#,
+            r#"{"at":"qdisc","iface":"eth0","parent":"root"}"#,
+            r#"{"at":"route-metric","iface":"eth0","prefix":"192.0.2.0/24","metric":"quickack"}"#,
+            r#"{"at":"irq-affinity","iface":"eth0","index":0}"#,
+            r#"{"at":"napi","iface":"eth0","id":8193,"param":"threaded"}"#,
+            r#"{"at":"rss","iface":"eth0"}"#,
+            r#"{"at":"cpu-dma-latency"}"#,
+            r#"{"at":"drop-in","path":"/etc/sysctl.d/90-lowlat.conf"}"#,
+        ] {
+            let Ok(locus) = serde_json::from_str::<Locus>(json) else { panic!("{json} is not read") };
+            assert_eq!(serde_json::to_string(&locus).ok().as_deref(), Some(json));
+            let here = locus.iface().map(|_| "eth0");
+            assert_eq!((locus.iface(), locus.on("wan0").iface()), (here, here.map(|_| "wan0")), "{json}");
+        }
+    }
 }

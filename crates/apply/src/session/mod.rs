@@ -151,7 +151,7 @@ impl<W: Writer> Session<W> {
     }
 
     /// Journals what a link reset may disturb, before it happens: rings and channels are freed and allocated anew, and
-    /// with them interrupt affinity, RPS and XPS (tuning audit, "rings/channels").
+    /// with them interrupt affinity, RPS and XPS.
     fn guard(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut Handle) -> Result<(), StepError> {
         // Each under a setting of its own interface: so it is known as lowlat's when the journal is read.
         let own = std::iter::once((step.knob.as_str(), &step.target));

@@ -18,7 +18,7 @@ crate::knob! {
     kernels "any"; phase 3; risk Low; resets_link false; standing Elsewhere;
     place Nowhere;
     value Value::None;
-    refusal "binding belongs to `lowlat bypass bind`, which knows the way back";
+    refusal "binding takes the interface from the kernel, and lowlat has no command for it yet";
     also ["vfio-pci"];
     sources [
         "Documentation/driver-api/vfio.rst in linux 6.12: Groups, Devices, and IOMMUs; VFIO Usage Example",
