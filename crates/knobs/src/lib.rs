@@ -25,7 +25,7 @@ mod time;
 mod value;
 
 pub use entry::Knob;
-pub use lowlat_settings::{cpulist, resets, shell};
+pub use lowlat_settings::{cpulist, shell};
 pub use resolve::resolve;
 pub use value::Value;
 

@@ -50,18 +50,7 @@ impl Value {
                 }
                 n.to_string()
             }
-            Self::Triple => {
-                let n: Vec<u64> = want
-                    .split_whitespace()
-                    .map(str::parse)
-                    .collect::<Result<_, _>>()
-                    .map_err(|_| bad("it takes three numbers of bytes"))?;
-                let rising = |n: &[u64]| n.windows(2).all(|w| w[0] <= w[1]);
-                if n.len() != 3 || n[0] == 0 || !rising(&n) || n[2] > i32::MAX as u64 {
-                    return Err(bad("it takes three rising numbers of bytes, at most 2147483647"));
-                }
-                n.iter().map(ToString::to_string).collect::<Vec<_>>().join("\t")
-            }
+            Self::Triple => triple(want).map_err(bad)?,
             Self::OnOff | Self::Switch | Self::Stamps => match (self, want) {
                 (Self::OnOff, "on" | "off") => want.to_owned(),
                 (Self::Switch, "on") => "1".to_owned(),
@@ -75,37 +64,13 @@ impl Value {
             Self::Mask if want == "off" => "0".to_owned(),
             Self::Mask => print_mask(&parse_list(want)?),
             Self::List => print_list(&parse_list(want)?),
-            Self::OneOf(beside) => {
-                if want.is_empty() || !want.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
-                    return Err(bad("it takes one word"));
-                }
-                if let Some(Locus::File { path }) = loci.first()
-                    && let Some((dir, _)) = path.rsplit_once('/')
-                    && let Reading::Value(offered) = sys.read(&format!("{dir}/{beside}"))
-                    && !offered.split_whitespace().any(|w| w == want)
-                {
-                    return Err(bad(&format!("this host offers {}", offered.trim())));
-                }
-                want.to_owned()
-            }
+            Self::OneOf(beside) => one_of(sys, loci, beside, want).map_err(|why| bad(&why))?,
             Self::Word(words) if words.contains(&want) => want.to_owned(),
             Self::Word(words) => return Err(bad(&format!("it takes {}", words.join(", ")))),
             Self::Limit if want == "none" => want.to_owned(),
-            Self::Limit => {
-                // A 32-bit signed number of microseconds (kernel/power/qos.c, cpu_latency_qos_write).
-                want.parse::<u32>()
-                    .ok()
-                    .filter(|n| i32::try_from(*n).is_ok())
-                    .ok_or_else(|| bad("it takes microseconds or none"))?
-                    .to_string()
-            }
+            Self::Limit => micros(want).ok_or_else(|| bad("it takes microseconds or none"))?,
             Self::Resume if want == "n/a" => want.to_owned(),
-            Self::Resume => want
-                .parse::<u32>()
-                .ok()
-                .filter(|n| i32::try_from(*n).is_ok())
-                .ok_or_else(|| bad("it takes n/a, 0 or microseconds"))?
-                .to_string(),
+            Self::Resume => micros(want).ok_or_else(|| bad("it takes n/a, 0 or microseconds"))?,
             Self::Own(encode) => return encode(want).map_err(|why| bad(&why)),
             Self::None => return Err(format!("{knob} is explained only")),
         };
@@ -135,4 +100,34 @@ impl Value {
             (_, other) => Reading::Value(other.to_owned()),
         }
     }
+}
+
+fn triple(want: &str) -> Result<String, &'static str> {
+    let n: Result<Vec<u64>, _> = want.split_whitespace().map(str::parse).collect();
+    let n = n.map_err(|_| "it takes three numbers of bytes")?;
+    let rising = |n: &[u64]| n.windows(2).all(|w| w[0] <= w[1]);
+    if n.len() != 3 || n[0] == 0 || !rising(&n) || n[2] > i32::MAX as u64 {
+        return Err("it takes three rising numbers of bytes, at most 2147483647");
+    }
+    Ok(n.iter().map(ToString::to_string).collect::<Vec<_>>().join("\t"))
+}
+
+/// A word that the file beside the place lists, where it does.
+fn one_of(sys: &dyn Sys, loci: &[Locus], beside: &str, want: &str) -> Result<String, String> {
+    if want.is_empty() || !want.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        return Err("it takes one word".to_owned());
+    }
+    if let Some(Locus::File { path }) = loci.first()
+        && let Some((dir, _)) = path.rsplit_once('/')
+        && let Reading::Value(offered) = sys.read(&format!("{dir}/{beside}"))
+        && !offered.split_whitespace().any(|w| w == want)
+    {
+        return Err(format!("this host offers {}", offered.trim()));
+    }
+    Ok(want.to_owned())
+}
+
+/// A 32-bit signed number of microseconds that is none below 0 (kernel/power/qos.c, cpu_latency_qos_write).
+fn micros(want: &str) -> Option<String> {
+    want.parse::<u32>().ok().filter(|n| i32::try_from(*n).is_ok()).map(|n| n.to_string())
 }
