@@ -3,194 +3,18 @@
 //! Asked right before each write: a plan may be old. A place whose way back is not whole is refused here, untouched;
 //! other places that the write may change are recorded with it, and put back with it.
 
+use lowlat_model::Op;
 use lowlat_model::journal::Beside;
-use lowlat_model::{Locus, Op, Reading, State};
-use lowlat_sys::{Sys, query};
+use lowlat_sys::Sys;
 
 /// The other places that a write may change, with what stands there; in words, why it may not be made.
 pub fn of(sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
-    shows_this_namespace(sys, &op.locus)?;
-    let places = match &op.locus {
-        Locus::Qdisc { iface, parent } => {
-            return match lowlat_sys::qdisc_restorable(sys, iface, parent) {
-                Reading::Value(None) => Ok(Vec::new()),
-                Reading::Value(Some(why)) => Err(format!("what hangs there could not be put back: {why}")),
-                other => Err(not_known("what hangs there", &other)),
-            };
-        }
-        Locus::Feature { iface, name } => {
-            rules_lost(sys, iface, name, &op.set)?;
-            features(sys, iface, name)
-        }
-        // The driver gets all values of its kind in one structure, and may adapt the others to the new one
-        // (include/linux/ethtool.h: `set_coalesce`, `set_ringparam`, `set_channels`, `set_pauseparam`).
-        Locus::Coalesce { iface, param } => names(&query::coalesce(sys, iface), param)
-            .map(|param| Locus::Coalesce { iface: iface.clone(), param })
-            .collect(),
-        Locus::Ring { iface, param } => {
-            names(&query::rings(sys, iface), param).map(|param| Locus::Ring { iface: iface.clone(), param }).collect()
-        }
-        Locus::Channels { iface, param } => names(&query::channels(sys, iface), param)
-            .map(|param| Locus::Channels { iface: iface.clone(), param })
-            .collect(),
-        // What is sent and taken under negotiation is the negotiation's answer and no setting: e1000e on 7.3 says another
-        // one after each (measured), and nothing written brings the former back.
-        Locus::Pause { param, .. } if param == "autoneg" => Vec::new(),
-        Locus::Pause { iface, param } => {
-            names(&query::pause(sys, iface), param).map(|param| Locus::Pause { iface: iface.clone(), param }).collect()
-        }
-        Locus::File { path } => match (op.locus.iface(), path.strip_suffix(GOVERNOR)) {
-            (Some(iface), _) => napis(sys, iface, path.rsplit_once('/').map_or("", |(_, file)| file))?,
-            // intel_pstate in active mode sets the preference with the governor
-            // (Documentation/admin-guide/pm/intel_pstate.rst, "Energy vs Performance Hints").
-            (None, Some(dir)) => vec![Locus::File { path: format!("{dir}{PREFERENCE}") }],
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
-    };
-    let there = |locus: Locus| Some(Beside { state: lowlat_sys::state(sys, &locus).into_value()?, locus });
-    Ok(places.into_iter().filter_map(there).collect())
-}
-
-fn not_known<T>(what: &str, reading: &Reading<T>) -> String {
-    let (kind, why) = reading.why_not().unwrap_or(("garbled", ""));
-    format!("{what} cannot be read before it is changed ({kind}: {why}), so it could not be put back")
-}
-
-fn names<'a, T>(
-    all: &'a Reading<std::collections::BTreeMap<String, T>>,
-    but: &'a str,
-) -> impl Iterator<Item = String> + use<'a, T> {
-    all.value().into_iter().flat_map(|m| m.keys()).filter(move |name| *name != but).cloned()
-}
-
-/// A sysfs that was mounted in another namespace shows that one's interfaces under the same names
-/// (net/core/net-sysfs.c, `net_ns_type_operations`).
-fn shows_this_namespace(sys: &dyn Sys, locus: &Locus) -> Result<(), String> {
-    let (Locus::File { .. }, Some(iface)) = (locus, locus.iface()) else { return Ok(()) };
-    let shown = sys.read(&format!("/sys/class/net/{iface}/ifindex")).into_value();
-    let index = query::links(sys).into_value().and_then(|l| l.into_iter().find(|l| l.name == iface)).map(|l| l.index);
-    match (shown.and_then(|t| t.trim().parse::<u32>().ok()), index) {
-        (Some(shown), index) if index != Some(shown) => Err(format!(
-            "/sys shows the interfaces of another network namespace; enter this one with `ip netns exec`, which mounts its own ({iface} is index {shown} there)"
-        )),
-        _ => Ok(()),
+    let kind = lowlat_settings::at(&op.locus);
+    if let Some(why) = kind.refused(sys, &op.set) {
+        return Err(why);
     }
-}
-
-/// One feature may stand in another's way (`netdev_fix_features`, net/core/dev.c), and large receive offload of a bridge,
-/// bond or VLAN device is also taken from the devices below it (`netdev_sync_lower_features`), where it does not return.
-fn features(sys: &dyn Sys, iface: &str, name: &str) -> Vec<Locus> {
-    let of = |iface: &str, wanted: &dyn Fn(&str) -> bool| -> Vec<Locus> {
-        let have = query::features(sys, iface).into_value().unwrap_or_default();
-        let changeable = have.into_iter().filter(|(n, f)| f.changeable && wanted(n));
-        changeable.map(|(name, _)| Locus::Feature { iface: iface.to_owned(), name }).collect()
-    };
-    let mut places = of(iface, &|n| n != name);
-    if name == "rx-lro" {
-        let entries = sys.list(&format!("/sys/class/net/{iface}")).into_value().unwrap_or_default();
-        for lower in entries.iter().filter_map(|e| e.strip_prefix("lower_")) {
-            places.extend(of(lower, &|n| n == name));
-        }
-    }
-    places
-}
-
-/// Whether a write at the first place may change the second: what [`of`] may give, without a host to ask.
-pub(crate) fn may_change(own: &Locus, other: &Locus) -> bool {
-    match (own, other) {
-        (Locus::Feature { iface: a, name }, Locus::Feature { iface: b, name: beside }) => {
-            a == b || (name == "rx-lro" && beside == name)
-        }
-        (Locus::Coalesce { iface: a, .. }, Locus::Coalesce { iface: b, .. })
-        | (Locus::Ring { iface: a, .. }, Locus::Ring { iface: b, .. })
-        | (Locus::Channels { iface: a, .. }, Locus::Channels { iface: b, .. })
-        | (Locus::Pause { iface: a, .. }, Locus::Pause { iface: b, .. }) => a == b,
-        (Locus::File { path }, Locus::Napi { iface, param, .. }) => {
-            let file =
-                path.strip_prefix("/sys/class/net/").and_then(|p| p.strip_prefix(iface.as_str())?.strip_prefix('/'));
-            file.and_then(napi_param) == Some(param.as_str())
-        }
-        (Locus::File { path }, Locus::File { path: beside }) => {
-            let dir = path.strip_suffix(GOVERNOR);
-            dir.is_some() && dir == beside.strip_suffix(PREFERENCE)
-        }
-        _ => false,
-    }
-}
-
-const GOVERNOR: &str = "/scaling_governor";
-const PREFERENCE: &str = "/energy_performance_preference";
-
-/// The value of each NAPI instance that a file of the device overwrites.
-fn napi_param(file: &str) -> Option<&'static str> {
-    match file {
-        "gro_flush_timeout" => Some("gro-flush-timeout"),
-        "napi_defer_hard_irqs" => Some("defer-hard-irqs"),
-        "threaded" => Some("threaded"),
-        _ => None,
-    }
-}
-
-/// A device value of NAPI is written into each instance: net/core/dev.h (`netdev_set_gro_flush_timeout`,
-/// `netdev_set_defer_hard_irqs`), net/core/dev.c (`netif_set_threaded`). A kernel without values of their own tells none.
-fn napis(sys: &dyn Sys, iface: &str, file: &str) -> Result<Vec<Locus>, String> {
-    let Some(param) = napi_param(file) else { return Ok(Vec::new()) };
-    match query::napis(sys, iface) {
-        Reading::Value(all) => {
-            let have = all.into_iter().filter(|napi| napi.values.contains_key(param));
-            Ok(have.map(|n| Locus::Napi { iface: iface.to_owned(), id: n.id, param: param.to_owned() }).collect())
-        }
-        Reading::Unsupported(_) | Reading::Absent(_) => Ok(Vec::new()),
-        other => Err(not_known("what its NAPI instances have", &other)),
-    }
-}
-
-/// Ending the threads of NAPI ends their affinity, priority and policy, and the threads that come with the way back are new
-/// ones (`napi_kthread_create`, net/core/dev.c). Asked only before lowlat ends them; those that it started itself go as
-/// they came.
-pub(crate) fn threads_placed(sys: &dyn Sys, op: &Op) -> Result<(), String> {
-    let Locus::File { path } = &op.locus else { return Ok(()) };
-    let (Some(iface), true) = (op.locus.iface(), path.ends_with("/threaded") && op.set.to_string() == "0") else {
-        return Ok(());
-    };
-    // proc_pid_comm(5): 15 bytes, until Linux 5.17 also of kernel threads.
-    let name = format!("napi/{iface}-");
-    let name = name.get(..15).unwrap_or(&name);
-    let as_made = placement(sys, "2");
-    for pid in sys.list("/proc").into_value().unwrap_or_default() {
-        let is = sys.read(&format!("/proc/{pid}/comm")).into_value().is_some_and(|comm| comm.starts_with(name));
-        if is && as_made.is_some() && placement(sys, &pid) != as_made {
-            return Err(format!("its thread {pid} was given CPUs or a priority, which would end with it"));
-        }
-    }
-    Ok(())
-}
-
-/// Allowed CPUs, nice value, real-time priority and policy (proc_pid_status(5); fields 19, 40 and 41 of proc_pid_stat(5)).
-/// A kernel thread begins with those of kthreadd, process 2.
-fn placement(sys: &dyn Sys, pid: &str) -> Option<Vec<String>> {
-    let status = sys.read(&format!("/proc/{pid}/status")).into_value()?;
-    let cpus = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:"))?.trim().to_owned();
-    let stat = sys.read(&format!("/proc/{pid}/stat")).into_value()?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    // The state, field 3, is the first of them.
-    let field = |n: usize| fields.get(n - 3).map(|f| (*f).to_owned());
-    Some(vec![cpus, field(19)?, field(40)?, field(41)?])
-}
-
-/// Drivers drop the receive flow rules with the feature that carries them (`igb_set_features`, `ixgbe_set_features`), and
-/// lowlat cannot put a rule back.
-fn rules_lost(sys: &dyn Sys, iface: &str, name: &str, set: &State) -> Result<(), String> {
-    if name != "rx-ntuple-filter" || set.to_string() != "off" {
-        return Ok(());
-    }
-    match query::flow_rules(sys, iface) {
-        Reading::Value(n) if n > 0 => Err(format!(
-            "{iface} has {n} receive flow rules, which would be lost; remove them first (`ethtool -n {iface}`)"
-        )),
-        _ => Ok(()),
-    }
+    let there = |locus| Some(Beside { state: lowlat_settings::state(sys, &locus).into_value()?, locus });
+    Ok(kind.beside(sys)?.into_iter().filter_map(there).collect())
 }
 
 #[cfg(test)]
@@ -199,6 +23,7 @@ mod tests {
 
     use lowlat_model::facts::{Feature, Limit};
     use lowlat_model::op::QdiscState;
+    use lowlat_model::{Locus, State};
     use lowlat_sys::NetQuery;
     use lowlat_sys::query::{LinkInfo, Napi, QdiscReply, XskSocket};
     use lowlat_testkit::FakeSys;
@@ -226,7 +51,7 @@ mod tests {
 
     #[test]
     fn what_a_link_reset_may_lose_for_good_is_refused() {
-        let reset = |sys: FakeSys| disturbed(&sys, "eth0", |l| lowlat_sys::state(&sys, l)).map(drop);
+        let reset = |sys: FakeSys| disturbed(&sys, "eth0", |l| lowlat_settings::state(&sys, l)).map(drop);
         let xsk = |index| vec![XskSocket { index, queue: 1, inode: 77 }];
         assert_eq!(reset(host()), Ok(()));
         assert_eq!(reset(host().net(&NetQuery::FlowRules("eth0".into()), 0)), Ok(()));
@@ -248,6 +73,10 @@ mod tests {
         assert!(
             reset(device().net(&NetQuery::Napis("eth0".into()), napis(7))).unwrap_err().contains("NAPI instance 8193")
         );
+        let suspends = BTreeMap::from([("irq-suspend-timeout".to_owned(), 9)]);
+        let napis = vec![Napi { id: 8193, irq: None, values: suspends }];
+        let lost = reset(host().net(&NetQuery::Napis("eth0".into()), napis)).unwrap_err();
+        assert!(lost.contains("the own irq-suspend-timeout of NAPI instance 8193"), "{lost}");
     }
 
     #[test]
@@ -260,7 +89,7 @@ mod tests {
                 [("active_slave", active), ("slaves", slaves), ("primary", primary), ("primary_reselect", reselect)];
             let sys = all.into_iter().fold(host(), |sys, (name, text)| file(sys, name, text));
             let sys = sys.link("/sys/class/net/eth0/master", "../../../../virtual/net/bond0");
-            disturbed(&sys, "eth0", |l| lowlat_sys::state(&sys, l)).map(drop)
+            disturbed(&sys, "eth0", |l| lowlat_settings::state(&sys, l)).map(drop)
         };
         for [primary, reselect] in [["", "always 0"], ["eth1", "always 0"], ["eth0", "failure 2"]] {
             let why = bond("eth0", "eth0 eth1", primary, reselect).unwrap_err();
@@ -327,12 +156,13 @@ mod tests {
                 .file("/proc/7/status", &status(cpus))
                 .file("/proc/7/stat", &stat(rt, policy))
         };
+        let threads_placed = |sys: &FakeSys, op: &Op| lowlat_settings::at(&op.locus).refused_at_first(sys, &op.set);
         let end = |iface: &str| Op::file(format!("/sys/class/net/{iface}/threaded"), "0");
-        assert_eq!(threads_placed(&host("0-3", "0", "0"), &end("eth0")), Ok(()));
-        assert!(threads_placed(&host("3", "0", "0"), &end("eth0")).unwrap_err().contains("thread 7"));
-        assert!(threads_placed(&host("0-3", "50", "1"), &end("eth0")).is_err());
-        assert_eq!(threads_placed(&host("3", "0", "0"), &end("eth1")), Ok(()));
-        assert_eq!(threads_placed(&host("3", "0", "0"), &Op::file("/sys/class/net/eth0/threaded", "1")), Ok(()));
+        assert_eq!(threads_placed(&host("0-3", "0", "0"), &end("eth0")), None);
+        assert!(threads_placed(&host("3", "0", "0"), &end("eth0")).unwrap().contains("thread 7"));
+        assert!(threads_placed(&host("0-3", "50", "1"), &end("eth0")).is_some());
+        assert_eq!(threads_placed(&host("3", "0", "0"), &end("eth1")), None);
+        assert_eq!(threads_placed(&host("3", "0", "0"), &Op::file("/sys/class/net/eth0/threaded", "1")), None);
     }
 
     /// A queue discipline at a place, `root` or a class.

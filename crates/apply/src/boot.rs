@@ -1,11 +1,11 @@
 //! What the host's own boot has set again from the files of `lowlat persist`, seen in a later boot.
 
-use lowlat_model::{Locus, Reading};
+use lowlat_model::Reading;
+use lowlat_settings::{at, same};
 use lowlat_sys::{Sys, query};
 
 use crate::ledger::{HolderId, Standing};
 use crate::log::Found;
-use crate::same::same;
 use crate::writer::Writer;
 
 /// The name under which the journal knows the files of `lowlat persist`.
@@ -34,7 +34,7 @@ pub(crate) fn in_boot_namespace(sys: &dyn Sys) -> bool {
 
 /// Whether a setting of an earlier boot stands again in this one: lowlat's value is there, and not the one before it.
 pub(crate) fn set_again<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> bool {
-    if s.op.locus == Locus::CpuDmaLatency {
+    if at(&s.op.locus).is_held() {
         return !holders(sys).is_empty();
     }
     let now = writer.state(sys, &s.op.locus);

@@ -38,9 +38,9 @@ pub enum Whereabouts {
 pub(crate) fn of(sys: &dyn Sys, locus: &Locus) -> Option<Device> {
     let iface = locus.iface()?;
     let mut device = named(sys, iface)?;
-    if let Locus::IrqAffinity { index, .. } = locus {
+    if let Some(index) = lowlat_settings::at(locus).line() {
         let lines = irqs::of_interface(sys, iface).into_value().unwrap_or_default();
-        device.irq = lines.into_iter().nth(usize::try_from(*index).ok()?).map(|line| line.action);
+        device.irq = lines.into_iter().nth(usize::try_from(index).ok()?).map(|line| line.action);
     }
     Some(device)
 }
@@ -152,11 +152,14 @@ fn name_places(s: &mut Standing, at: &Whereabouts) {
 /// queues of its interface.
 pub(crate) fn line<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> Standing {
     let mut s = s.clone();
-    let (Locus::IrqAffinity { iface, index }, Some(device)) = (&mut s.op.locus, &s.device) else { return s };
+    let (Some(iface), Some(device)) = (s.op.locus.iface().map(str::to_owned), &s.device) else { return s };
     let (Some(action), Some(at)) = (&device.irq, &s.at) else { return s };
     let netns = if let Whereabouts::Elsewhere { netns, .. } = at { Some(netns.as_str()) } else { None };
-    match writer.irq(sys, device, iface, netns) {
-        Some(now) => *index = now,
+    match writer.irq(sys, device, &iface, netns) {
+        Some(now) => {
+            let there = lowlat_settings::at(&s.op.locus).on_line(now);
+            s.op.locus = there.unwrap_or(s.op.locus);
+        }
         None if matches!(at, Whereabouts::Here(_) | Whereabouts::Elsewhere { .. }) => {
             s.at = Some(Whereabouts::Gone { why: format!("{iface} has no interrupt {action} any more") });
         }

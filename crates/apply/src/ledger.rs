@@ -6,7 +6,6 @@ use lowlat_model::{Op, State};
 
 use crate::device::Whereabouts;
 use crate::journal::JournalError;
-use crate::places::{of_namespace, outlives_boot};
 
 /// The process that holds a setting open. The start time tells a reused process id from the holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,9 +169,10 @@ impl Ledger {
     /// What can still be there: live settings end with their boot, and those of a namespace with it.
     pub(crate) fn can_stand(&self, boot_id: &str, netns_gone: bool) -> impl Iterator<Item = &Standing> {
         let same_boot = self.boot_id == boot_id;
-        self.standing
-            .iter()
-            .filter(move |s| (same_boot || outlives_boot(&s.op.locus)) && !(netns_gone && of_namespace(&s.op.locus)))
+        self.standing.iter().filter(move |s| {
+            let kind = lowlat_settings::at(&s.op.locus);
+            (same_boot || kind.outlives_boot()) && !(netns_gone && kind.of_namespace())
+        })
     }
 
     fn of(&mut self, seq: u64) -> Result<&mut Standing, String> {

@@ -42,7 +42,7 @@ impl Writer for LiveWriter {
 
     fn state_in(&self, netns: &str, locus: &Locus) -> Reading<State> {
         let locus = locus.clone();
-        let asked = in_netns(netns, move || Ok(lowlat_sys::state(&Live::new(), &locus)));
+        let asked = in_netns(netns, move || Ok(lowlat_settings::state(&Live::new(), &locus)));
         asked.unwrap_or_else(|e| Reading::Denied(format!("enter {netns}: {e}")))
     }
 

@@ -19,10 +19,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use lowlat_knobs::shell;
 use lowlat_model::journal::NetnsId;
 use lowlat_model::op::Target;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, Risk, State};
+use lowlat_settings::{AtBoot, at, same, shell, undo, undo_together, words};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
 
@@ -30,8 +30,6 @@ use crate::boot::{KNOB, in_boot_namespace};
 use crate::error::ApplyError;
 use crate::ledger::Standing;
 use crate::live::{kept_or_applied, netns};
-use crate::places::{of_namespace, words};
-use crate::same::same;
 use crate::session::Session;
 
 const SYSCTL: &str = "/etc/sysctl.d/90-lowlat.conf";
@@ -74,7 +72,7 @@ pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Kept, ApplyError> {
     let program = std::env::current_exe().map_or_else(|_| "lowlat".to_owned(), |p| p.display().to_string());
     // Read again under the lock.
     let all = kept_or_applied(store, sys)?;
-    let mut wanted = choose(&all, netns(sys)?, in_boot_namespace(sys), |l| lowlat_sys::state(sys, l));
+    let mut wanted = choose(&all, netns(sys)?, in_boot_namespace(sys), |l| lowlat_settings::state(sys, l));
     wanted.commands.sort_by_key(|c| !c.resets_link);
     let files = wanted.files(&program);
     let mut remarks = wanted.lines;
@@ -126,7 +124,8 @@ struct Wanted {
     sysctls: Vec<(String, String)>,
     files: Vec<(String, String)>,
     commands: Vec<Line>,
-    coalescing: Vec<(Locus, State)>,
+    /// Those of `commands`, as they stand.
+    kept: Vec<(Locus, State)>,
     ifaces: BTreeSet<String>,
     hold_us: Option<String>,
     lines: Vec<String>,
@@ -138,19 +137,24 @@ fn choose(all: &[(NetnsId, Standing)], here: NetnsId, boots: bool, now: impl Fn(
     let mut wanted = Wanted::default();
     for (n, (netns, s)) in all.iter().enumerate() {
         let locus = &s.op.locus;
+        let kind = at(locus);
         let place = |other: &(NetnsId, Standing)| {
-            !other.1.is_guard() && other.1.op.locus == *locus && (other.0 == *netns || !of_namespace(locus))
+            !other.1.is_guard() && other.1.op.locus == *locus && (other.0 == *netns || !kind.of_namespace())
         };
         if s.is_guard() || all[n + 1..].iter().any(place) {
             continue;
         }
-        if let Locus::DropIn { path } = locus {
+        if kind.at_boot() == AtBoot::Itself {
             if s.knob != KNOB {
-                wanted.lines.push(format!("{path} keeps itself"));
+                wanted.lines.push(format!("{} keeps itself", words(locus)));
             }
             continue;
         }
-        if of_namespace(locus) && !(netns.is(here) && boots) {
+        if let AtBoot::Never { why } = kind.at_boot() {
+            wanted.lines.push(format!("{} is not kept: {why}", words(locus)));
+            continue;
+        }
+        if kind.of_namespace() && !(netns.is(here) && boots) {
             wanted.lines.push(format!("{} is not kept: it belongs to the network namespace {netns}", words(locus)));
             continue;
         }
@@ -160,7 +164,7 @@ fn choose(all: &[(NetnsId, Standing)], here: NetnsId, boots: bool, now: impl Fn(
         }
         wanted.add(s);
     }
-    wanted.coalesce_at_once();
+    wanted.set_at_once();
     wanted
 }
 
@@ -174,48 +178,34 @@ struct Line {
     text: String,
 }
 
-impl Line {
-    fn new(locus: &Locus, state: &State) -> Self {
-        let resets_link = matches!(
-            locus,
-            Locus::Channels { .. } | Locus::Ring { .. } | Locus::PrivateFlag { .. } | Locus::Eee { .. }
-        );
-        Self { resets_link, settings: 1, text: shell::restore(locus, state) }
-    }
-}
-
 impl Wanted {
     fn add(&mut self, s: &Standing) {
-        let value = s.ours().to_string();
-        match &s.op.locus {
-            Locus::CpuDmaLatency => self.hold_us = Some(s.op.set.to_string()),
-            Locus::File { path } => match (path.strip_prefix("/proc/sys/"), path.strip_prefix("/sys/class/net/")) {
-                (Some(key), _) => self.sysctls.push((dotted(key), value)),
-                (None, None) => self.files.push((path.clone(), value)),
-                (None, Some(rest)) => {
-                    self.ifaces.extend(rest.split('/').next().map(str::to_owned));
-                    self.commands.push(Line::new(&s.op.locus, s.ours()));
-                }
-            },
-            locus => {
-                if let Locus::Coalesce { .. } = locus {
-                    self.coalescing.push((locus.clone(), s.ours().clone()));
-                }
-                self.ifaces.extend(s.target.iface().map(str::to_owned));
-                self.commands.push(Line::new(locus, s.ours()));
+        let (locus, value) = (&s.op.locus, s.ours().to_string());
+        match at(locus).at_boot() {
+            AtBoot::Holder => self.hold_us = Some(s.op.set.to_string()),
+            AtBoot::Sysctl(key) => self.sysctls.push((dotted(&key), value)),
+            AtBoot::Tmpfile(path) => self.files.push((path, value)),
+            AtBoot::Command { resets } => {
+                self.ifaces.extend(locus.iface().map(str::to_owned));
+                self.kept.push((locus.clone(), s.ours().clone()));
+                self.commands.push(Line { resets_link: resets, settings: 1, text: undo(locus, s.ours()) });
             }
+            AtBoot::Itself | AtBoot::Never { .. } => {}
         }
     }
 
-    /// Before the lines of each coalescing parameter, one for all of an interface: a driver may take them only together.
-    fn coalesce_at_once(&mut self) {
-        for iface in &self.ifaces {
-            let mine = |(l, _): &&(Locus, State)| matches!(l, Locus::Coalesce { iface: i, .. } if i == iface);
-            let mine: Vec<(&Locus, &State)> = self.coalescing.iter().filter(mine).map(|(l, s)| (l, s)).collect();
-            if let Some(text) = shell::coalesce_at_once(&mine) {
-                self.commands.insert(0, Line { resets_link: false, settings: 0, text });
-            }
+    /// Before the lines of what is written together, one for all of it: a driver may take them only so.
+    fn set_at_once(&mut self) {
+        let mut rest: Vec<(&Locus, &State)> = self.kept.iter().map(|(l, s)| (l, s)).collect();
+        let mut lines = Vec::new();
+        while let Some((first, _)) = rest.first().copied() {
+            let (mine, others) =
+                rest.into_iter().partition(|(l, _)| *l == first || lowlat_settings::together(first, l));
+            rest = others;
+            let mine: Vec<(&Locus, &State)> = mine;
+            lines.extend(undo_together(&mine).map(|text| Line { resets_link: false, settings: 0, text }));
         }
+        self.commands.splice(0..0, lines);
     }
 
     fn files(&self, program: &str) -> BTreeMap<&'static str, String> {
@@ -398,6 +388,15 @@ mod tests {
         );
         assert!(files[WANTS].ends_with("Wants=lowlat.service\n"));
         assert!(!files.contains_key(HOLDER));
+    }
+
+    #[test]
+    fn what_no_boot_can_set_is_said_and_not_written() {
+        let locus = Locus::Napi { iface: "lan0".into(), id: 8193, param: "defer-hard-irqs".into() };
+        let all = [stands("nic.napi-defer-hard-irqs", "lan0/napi-0", locus, "2")];
+        let wanted = choose(&all, HERE, true, |_| Reading::Value(State::Text("2".into())));
+        assert!(wanted.commands.is_empty() && wanted.files("lowlat").is_empty());
+        assert!(wanted.lines[0].contains("is not kept: no tool"), "{:?}", wanted.lines);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use lowlat_model::answer::{PutBack, RollbackDocument};
 use lowlat_model::journal::{Beside, JournalEntry};
 use lowlat_model::op::Target;
 use lowlat_model::{Locus, Op, Reading, Schema, State};
+use lowlat_settings::{at, same, together, words};
 use lowlat_sys::Sys;
 
 use crate::boot::{holders, in_boot_namespace, persisted, set_again};
@@ -15,9 +16,7 @@ use crate::error::ApplyError;
 use crate::ledger::{HolderId, Standing};
 use crate::log::{Found, Log, read_all};
 use crate::namespaces::{Netns, Place};
-use crate::places::{of_namespace, outlives_boot, words};
-use crate::same::same;
-use crate::writer::{Writer, together};
+use crate::writer::Writer;
 
 /// What became of one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,20 +205,18 @@ pub(crate) type Note<'a> = &'a mut dyn FnMut(&JournalEntry);
 
 /// Writes the prior state and reads it back, with all that the write may have changed beside it.
 pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, force: bool, note: Note<'_>) -> Outcome {
-    if s.op.locus == Locus::CpuDmaLatency {
+    let kind = at(&s.op.locus);
+    if kind.is_held() {
         return release(sys, writer, s, s.holder.as_ref());
     }
     let op = Op { locus: s.op.locus.clone(), set: s.prior.clone() };
-    // The way back destroys too: what another program has set beside it since goes back as it is now. What hangs at a
-    // queue discipline of lowlat's was looked at with its state.
-    let present = match &op.locus {
-        Locus::Qdisc { .. } => Vec::new(),
-        _ => match writer.beside(sys, &op) {
-            Ok(present) => present,
-            // What would be lost is another program's; a place that may be another interface's is never forced.
-            Err(_) if force && matches!(op.locus, Locus::Feature { .. }) => Vec::new(),
-            Err(why) => return Outcome::Failed { why },
-        },
+    // The way back destroys too: what another program has set beside it since goes back as it is now.
+    let present = if kind.looks_beside_again() { writer.beside(sys, &op) } else { Ok(Vec::new()) };
+    let present = match present {
+        Ok(present) => present,
+        // What would be lost is another program's; a place that may be another interface's is never forced.
+        Err(_) if force && kind.forced_back() => Vec::new(),
+        Err(why) => return Outcome::Failed { why },
     };
     let wanted = wanted_beside(sys, writer, s, present, force);
     if !wanted.is_empty() {
@@ -449,7 +446,7 @@ fn release<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, holder: Optio
         Err(e) => return Outcome::Failed { why: e.0 },
     };
     let number = |s: &State| s.to_string().parse::<u32>().ok();
-    match writer.state(sys, &Locus::CpuDmaLatency) {
+    match writer.state(sys, &s.op.locus) {
         // The limit may be anything then, for other programs hold theirs.
         Reading::Value(_) if seen => Outcome::Restored,
         Reading::Value(now) if number(&now).is_none_or(|now| Some(now) > number(&s.op.set)) => Outcome::Restored,
@@ -468,7 +465,7 @@ fn release<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, holder: Optio
 
 /// As [`put_back`], for what the boot has set again: the limit is held by a unit's process then, not by the journal's.
 fn put_back_of_boot<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, note: Note<'_>) -> Outcome {
-    if s.op.locus != Locus::CpuDmaLatency {
+    if !at(&s.op.locus).is_held() {
         return put_back(sys, writer, s, false, note);
     }
     let outcomes = holders(sys).into_iter().map(|h| release(sys, writer, s, Some(&h)));
@@ -511,7 +508,7 @@ fn look<W: Writer>(
     force: bool,
     note: Note<'_>,
 ) -> Outcome {
-    if s.op.locus == Locus::CpuDmaLatency {
+    if at(&s.op.locus).is_held() {
         return put_back(sys, writer, s, force, note);
     }
     match writer.state(sys, &s.op.locus) {
@@ -588,8 +585,11 @@ pub(crate) fn roll_back<W: Writer>(
                 report.unwritten.get_or_insert(error.to_string());
             }
         };
-        let outcome = if !rules.same_boot && !outlives_boot(&s.op.locus) {
-            if rules.persisted && (!of_namespace(&s.op.locus) || in_boot_namespace(sys)) && set_again(sys, writer, s) {
+        let outcome = if !rules.same_boot && !at(&s.op.locus).outlives_boot() {
+            if rules.persisted
+                && (!at(&s.op.locus).of_namespace() || in_boot_namespace(sys))
+                && set_again(sys, writer, s)
+            {
                 put_back_of_boot(sys, writer, s, &mut note)
             } else {
                 Outcome::GoneWithBoot
@@ -598,9 +598,9 @@ pub(crate) fn roll_back<W: Writer>(
             Outcome::GoneWithNamespace
         } else if matches!(&s.at, Some(at) if !matches!(at, Whereabouts::Here(_))) {
             look_and_put_back(sys, writer, s, None, rules.force, &mut note)
-        } else if s.at.is_none() && of_namespace(&s.op.locus) && rules.netns == Netns::Gone {
+        } else if s.at.is_none() && at(&s.op.locus).of_namespace() && rules.netns == Netns::Gone {
             Outcome::GoneWithNamespace
-        } else if s.at.is_none() && of_namespace(&s.op.locus) && rules.netns == Netns::Other {
+        } else if s.at.is_none() && at(&s.op.locus).of_namespace() && rules.netns == Netns::Other {
             Outcome::OtherNamespace { netns: log.ledger.netns.inode }
         } else if left.contains(&s.op.locus) {
             // A later write on the same place could not be undone, so what this one left is not what is there.
@@ -674,9 +674,9 @@ pub fn rollback_on<W: Writer>(
     }
     let floor = oldest_priors(found.iter().flat_map(|f| {
         f.ledger.standing.iter().filter(|s| {
-            (f.ledger.boot_id == place.boot_id || outlives_boot(&s.op.locus))
+            (f.ledger.boot_id == place.boot_id || at(&s.op.locus).outlives_boot())
                 && (matches!(s.at, Some(Whereabouts::Here(_)))
-                    || (s.at.is_none() && (f.ledger.netns.is(place.netns) || !of_namespace(&s.op.locus))))
+                    || (s.at.is_none() && (f.ledger.netns.is(place.netns) || !at(&s.op.locus).of_namespace())))
         })
     }));
     for f in found.into_iter().rev() {

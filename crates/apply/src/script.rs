@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use lowlat_knobs::shell;
 use lowlat_model::Locus;
+use lowlat_settings::{at, shell, together, undo, undo_together};
 
 use crate::ledger::{HolderId, Ledger, Standing};
-use crate::writer::together;
 
 /// File name beside the journal.
 pub fn name(transaction: &str) -> String {
@@ -33,8 +32,8 @@ pub fn write(ledger: &Ledger) -> String {
             let what = shell::comment(&format!("{} on {}", s.knob, s.target));
             let _ = write!(out, "\n# {what}\n{} || failed=1\n", command(s));
             // Only lowlat can give a single NAPI instance its value; where it is the device's, the write above did.
-            for b in s.beside.iter().filter(|b| matches!(b.locus, Locus::Napi { .. }) && b.state != s.prior) {
-                let _ = writeln!(out, "{} || failed=1", shell::restore(&b.locus, &b.state));
+            for b in s.beside.iter().filter(|b| !at(&b.locus).undone_by_shell() && b.state != s.prior) {
+                let _ = writeln!(out, "{} || failed=1", undo(&b.locus, &b.state));
             }
         }
     }
@@ -50,7 +49,7 @@ fn at_once(run: &[&Standing]) -> String {
         let loci: Vec<Locus> =
             run.iter().map(|s| called.map_or_else(|| s.op.locus.clone(), |name| s.op.locus.on(name))).collect();
         let places: Vec<_> = loci.iter().zip(run.iter().map(|s| &s.prior)).collect();
-        shell::coalesce_at_once(&places)
+        undo_together(&places)
     });
     command.map_or_else(String::new, |command| {
         format!("\n# coalescing of one interface: at once, then one by one\n{command} 2>/dev/null || true\n")
@@ -84,12 +83,11 @@ fn command(s: &Standing) -> String {
         None => {}
     }
     // What a shell cannot put back is told by the name it had.
-    let told = matches!(s.op.locus, Locus::Napi { .. } | Locus::Rss { .. });
     let restore = |called: Option<&str>| match called {
-        Some(name) => Some(shell::restore(&s.op.locus.on(name), &s.prior)),
-        None => Some(shell::restore(&s.op.locus, &s.prior)),
+        Some(name) => Some(undo(&s.op.locus.on(name), &s.prior)),
+        None => Some(undo(&s.op.locus, &s.prior)),
     };
-    if told { restore(None) } else { by_present_name(s, restore) }.unwrap_or_default()
+    if at(&s.op.locus).undone_by_shell() { by_present_name(s, restore) } else { restore(None) }.unwrap_or_default()
 }
 
 /// A command whose interface is found when it runs; by the name that it had where more is not known of it.

@@ -2,6 +2,7 @@
 
 use lowlat_model::journal::{Applied, StatusDocument};
 use lowlat_model::{Reading, Schema};
+use lowlat_settings::{at, same};
 use lowlat_sys::Sys;
 
 use crate::boot::{in_boot_namespace, persisted, set_again};
@@ -11,8 +12,6 @@ use crate::error::ApplyError;
 use crate::ledger::Standing;
 use crate::log::read_all;
 use crate::namespaces::{Netns, Place};
-use crate::places::{of_namespace, outlives_boot};
-use crate::same::same;
 use crate::writer::Writer;
 
 /// Reads every journal and the host; writes nothing. Settings that ended with an earlier boot or with their network
@@ -35,13 +34,13 @@ pub fn status_on<W: Writer>(
         let earlier = l.boot_id != place.boot_id;
         let netns = if earlier { Netns::Same } else { place.look(l.netns) };
         let again = |s: &Standing| {
-            persisted && (!of_namespace(&s.op.locus) || in_boot_namespace(sys)) && set_again(sys, writer, s)
+            persisted && (!at(&s.op.locus).of_namespace() || in_boot_namespace(sys)) && set_again(sys, writer, s)
         };
         let stands = |s: &&Standing| {
-            if earlier && !outlives_boot(&s.op.locus) {
+            if earlier && !at(&s.op.locus).outlives_boot() {
                 again(s)
             } else {
-                matches!(s.at, Some(Whereabouts::Here(_))) || !(netns == Netns::Gone && of_namespace(&s.op.locus))
+                matches!(s.at, Some(Whereabouts::Here(_))) || !(netns == Netns::Gone && at(&s.op.locus).of_namespace())
             }
         };
         for s in l.standing.iter().filter(|s| !s.is_guard()).filter(stands) {
@@ -50,7 +49,7 @@ pub fn status_on<W: Writer>(
                 Some(Whereabouts::Here(_)) => writer.state(sys, &s.op.locus),
                 Some(Whereabouts::Elsewhere { netns, .. }) => writer.state_in(netns, &s.op.locus),
                 Some(Whereabouts::Gone { why }) => Reading::Absent(why.clone()),
-                _ if of_namespace(&s.op.locus) && netns != Netns::Same => {
+                _ if at(&s.op.locus).of_namespace() && netns != Netns::Same => {
                     Reading::Unsupported(format!("belongs to the network namespace {}", l.netns))
                 }
                 Some(Whereabouts::Hidden { why }) => {

@@ -3,7 +3,8 @@
 
 use lowlat_knobs::find;
 use lowlat_model::op::Target;
-use lowlat_model::{Locus, Op, Plan, PlannedStep};
+use lowlat_model::{Op, Plan, PlannedStep};
+use lowlat_settings::AtBoot;
 use lowlat_sys::Sys;
 
 use crate::boot::KNOB as PERSIST;
@@ -50,17 +51,19 @@ fn setting(sys: &dyn Sys, name: &str, target: &Target, to: &str, ops: &[Op]) -> 
 /// Whether a journal's write can be lowlat's own, and the places beside it: those are put back too.
 pub(crate) fn standing(s: &Standing) -> Result<(), String> {
     let locus = &s.op.locus;
-    let ours = match locus {
-        Locus::DropIn { .. } if s.knob == PERSIST => true,
+    let ours = if s.knob == PERSIST && lowlat_settings::at(locus).at_boot() == AtBoot::Itself {
+        true
+    } else if s.is_guard() {
         // What a link reset may disturb is journalled beside it, under the knob that resets.
-        _ if s.is_guard() => locus.iface().is_some() && locus.iface() == s.target.iface(),
-        _ => find(&s.knob).is_some_and(|k| k.owns(&s.target, locus)),
+        locus.iface().is_some() && locus.iface() == s.target.iface()
+    } else {
+        find(&s.knob).is_some_and(|k| k.owns(&s.target, locus))
     };
     if !ours {
         return Err(format!("{} is no place of {:?} at {}", crate::words(locus), s.knob, s.target));
     }
     let mut others = s.beside.iter().chain(s.changed.iter().flatten());
-    match others.find(|b| !crate::beside::may_change(locus, &b.locus)) {
+    match others.find(|b| !lowlat_settings::at(locus).may_change(&b.locus)) {
         Some(b) => Err(format!("a write of {} does not change {}", crate::words(locus), crate::words(&b.locus))),
         None => Ok(()),
     }
@@ -69,7 +72,7 @@ pub(crate) fn standing(s: &Standing) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use lowlat_model::journal::Beside;
-    use lowlat_model::{Schema, State};
+    use lowlat_model::{Locus, Schema, State};
     use lowlat_testkit::FakeSys;
 
     use super::*;

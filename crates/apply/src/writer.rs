@@ -21,7 +21,7 @@ pub type BeforeHold<'a> = &'a mut dyn FnMut(HolderId) -> std::io::Result<()>;
 pub trait Writer {
     /// The state at a locus, complete enough to be put back.
     fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
-        lowlat_sys::state(sys, locus)
+        lowlat_settings::state(sys, locus)
     }
     /// The other places that a write may change, with what stands there; in words, why it may not be made. Asked right
     /// before the write.
@@ -73,17 +73,6 @@ pub trait Writer {
     /// Ends a holder. `true`: its end was seen. `false`: no trace of it is found here, which is no failure; it may have
     /// ended before, or be where it is not seen.
     fn release(&mut self, holder: &HolderId) -> Result<bool, WriteFailure>;
-}
-
-/// Whether two writes go out in one request: coalescing parameters of one interface, which drivers check against each
-/// other. i40e takes another delay beside `adaptive-rx 0` and refuses it alone while its moderation is adaptive
-/// (`__i40e_set_coalesce`, drivers/net/ethernet/intel/i40e/i40e_ethtool.c, Linux 6.12); delay and frames that are both 0
-/// would never interrupt (include/uapi/linux/ethtool.h, `struct ethtool_coalesce`).
-pub(crate) fn together(a: &Locus, b: &Locus) -> bool {
-    match (a, b) {
-        (Locus::Coalesce { iface: a, .. }, Locus::Coalesce { iface: b, .. }) => a == b,
-        _ => false,
-    }
 }
 
 /// The order given, then the opposite one; the first refusal is the one that is told.

@@ -21,8 +21,9 @@ use lowlat_netlink::route::link;
 use lowlat_netlink::socket::{Protocol, Socket};
 use lowlat_netlink::tc::{self, Handle, Parent};
 use lowlat_netlink::{Error, netdev};
+use lowlat_settings::state;
 use lowlat_sys::store::Store;
-use lowlat_sys::{Live, query, state};
+use lowlat_sys::{Live, query};
 
 type Case = fn(&Store);
 
@@ -32,6 +33,7 @@ const CASES: &[(&str, Case)] = &[
     ("what another program hung at ours is not thrown away", hung_at_ours),
     ("a refused feature leaves the wish as it was", a_refused_feature),
     ("each NAPI instance gets its own value back", own_napi_values),
+    ("one NAPI instance is set alone and put back, without its thread where somebody placed it", one_napi_instance),
     ("a link reset gives its queues' settings back, and is refused where it cannot", a_link_reset),
     ("a renamed interface is followed, and another of its name is not written", renamed),
     ("an interface is followed into another namespace", moved),
@@ -293,6 +295,55 @@ fn own_napi_values(store: &Store) {
     // A veth makes its instances anew, and the old ones' values went with them.
     link::up("v0").unwrap();
     roll_back(store);
+}
+
+/// NAPI id → all that the kernel keeps for it.
+fn napi_values() -> Vec<(u32, std::collections::BTreeMap<String, u64>)> {
+    let mut all = query::napis(&Live::new(), "v0").into_value().unwrap();
+    all.sort_by_key(|n| n.id);
+    all.into_iter().map(|n| (n.id, n.values)).collect()
+}
+
+fn one_napi_instance(store: &Store) {
+    sizes::set_channels("v0", "rx", 2).unwrap();
+    if !napi_with_its_own(77_000) {
+        return;
+    }
+    let before = napi_values();
+    assert!(before.len() > 1, "{before:?}");
+    for (knob, param, file, value) in [
+        ("nic.gro-flush-timeout", "gro-flush-timeout", "gro_flush_timeout", 50_000),
+        ("nic.napi-defer-hard-irqs", "defer-hard-irqs", "napi_defer_hard_irqs", 2),
+        ("nic.irq-suspend-timeout", "irq-suspend-timeout", "", 20_000_000),
+        ("nic.napi-threaded", "threaded", "threaded", 1),
+    ] {
+        if !before[0].1.contains_key(param) {
+            println!("NOT RUN: this kernel has no {param} of single NAPI instances");
+            assert!(planned(knob, "v0/napi-0", &value.to_string()).is_err());
+            continue;
+        }
+        let whole = || std::fs::read_to_string(format!("/sys/class/net/v0/{file}")).unwrap_or_default();
+        let device = whole();
+        apply(store, &planned(knob, "v0/napi-0", &value.to_string()).unwrap()).unwrap();
+        let mut expected = before.clone();
+        expected[0].1.insert(param.to_owned(), value);
+        assert_eq!((napi_values(), whole()), (expected, device.clone()), "{knob}");
+        assert_eq!(roll_back(store), [Outcome::Restored]);
+        assert_eq!((napi_values(), whole()), (before.clone(), device), "{knob}");
+    }
+    let none = planned("nic.gro-flush-timeout", "v0/napi-99", "1").unwrap_err();
+    assert!(none.why.contains("none at position 99"), "{}", none.why);
+    if !before[0].1.contains_key("threaded") {
+        return;
+    }
+    // A thread that somebody placed is not ended.
+    netdev::set_napi(before[0].0, "threaded", 1).unwrap();
+    let thread = format!("napi/v0-{}", before[0].0);
+    let pid = Command::new("pgrep").args(["-x", &thread]).output().unwrap().stdout;
+    let pid = String::from_utf8(pid).unwrap();
+    assert!(Command::new("renice").args(["-n", "5", "-p", pid.trim()]).status().unwrap().success());
+    let refused = apply(store, &planned("nic.napi-threaded", "v0/napi-0", "0").unwrap()).unwrap_err();
+    assert!(refused.to_string().contains(&format!("its thread {}", pid.trim())), "{refused}");
 }
 
 fn a_link_reset(store: &Store) {

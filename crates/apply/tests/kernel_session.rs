@@ -20,8 +20,9 @@ use lowlat_model::tune::{Resets, Scope};
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_netlink::route::{address, link};
 use lowlat_netlink::tc::{self, Handle, Parent};
+use lowlat_settings::state;
 use lowlat_sys::store::{Store, StoreError};
-use lowlat_sys::{Live, Sys, linkwatch, query, state};
+use lowlat_sys::{Live, Sys, linkwatch, query};
 
 type Case = fn(&Store);
 

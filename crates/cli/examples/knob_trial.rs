@@ -74,9 +74,9 @@ fn all(iface: &str) -> Result<BTreeMap<&'static str, Tried>, String> {
             Some(session) => session,
             none => none.insert(Session::begin(&store, &live).map_err(|e| e.to_string())?),
         };
-        tried.insert(knob.meta().name, one(session, &live, *knob, iface));
+        tried.insert(knob.meta.name, one(session, &live, knob, iface));
         if !session.ledger().standing.is_empty() {
-            close(session, &live).map_err(|e| format!("{}: {e}", knob.meta().name))?;
+            close(session, &live).map_err(|e| format!("{}: {e}", knob.meta.name))?;
             open = None;
         }
     }
@@ -89,8 +89,8 @@ fn close(session: &mut Session, live: &dyn Sys) -> Result<(), String> {
     if report.complete() { Ok(()) } else { Err(report.words()) }
 }
 
-fn one(session: &mut Session, live: &dyn Sys, knob: &'static dyn Knob, iface: &str) -> Tried {
-    let meta = knob.meta();
+fn one(session: &mut Session, live: &dyn Sys, knob: &'static Knob, iface: &str) -> Tried {
+    let meta = &knob.meta;
     let targets = match knob.targets(live, Some(iface)) {
         Reading::Value(targets) => targets,
         other => {
@@ -166,16 +166,9 @@ fn candidates(page: &str, was: &str) -> Vec<String> {
 }
 
 /// Through the executor. `None`: this value says nothing, another is to be tried.
-fn ask(
-    session: &mut Session,
-    live: &dyn Sys,
-    knob: &dyn Knob,
-    target: &Target,
-    was: &str,
-    asked: &str,
-) -> Option<Tried> {
+fn ask(session: &mut Session, live: &dyn Sys, knob: &Knob, target: &Target, was: &str, asked: &str) -> Option<Tried> {
     let setting =
-        Setting { knob: knob.meta().name.to_owned(), target: target.clone(), value: asked.to_owned(), joint: None };
+        Setting { knob: knob.meta.name.to_owned(), target: target.clone(), value: asked.to_owned(), joint: None };
     let refused =
         |why: String, outcome: &'static str| Tried { outcome, asked: asked.to_owned(), why, ..Tried::default() };
     let step = match lowlat_knobs::resolve(live, &setting, "tried") {

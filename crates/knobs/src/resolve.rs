@@ -5,10 +5,10 @@ use lowlat_model::op::Target;
 use lowlat_model::plan::LeftOut;
 use lowlat_model::tune::Resets;
 use lowlat_model::{Op, PlannedStep, Reading, Risk, State};
+use lowlat_settings::resets::{self, Device, Known};
 use lowlat_sys::Sys;
 
 use crate::find;
-use crate::resets::{self, Device, Known};
 
 /// Reads what is there now and builds the writes; a setting that is already so, that this host does not have, or that
 /// nobody should set is left out with the reason.
@@ -25,7 +25,7 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
     };
     let mut prior: Vec<State> = Vec::with_capacity(ops.len());
     for op in &ops {
-        match lowlat_sys::state(sys, &op.locus) {
+        match lowlat_settings::state(sys, &op.locus) {
             Reading::Value(state) => prior.push(state),
             other => {
                 let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
@@ -36,24 +36,12 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         }
     }
     let words = |t: &str| t.split_whitespace().collect::<Vec<_>>().join(" ");
-    let default = |s: &State| matches!(s, State::Qdisc(q) if q.handle == "0:");
-    // A discipline is asked for by its kind alone where its options do not matter.
-    let kind = |s: &State| matches!(s, State::Qdisc(q) if q.kind == setting.value);
-    let already = if setting.value == "default" {
-        prior.iter().all(default)
-    } else {
-        words(&from) == words(&setting.value) || (!prior.is_empty() && prior.iter().all(kind))
-    };
-    if already || ops.iter().zip(&prior).all(|(op, prior)| &op.set == prior) {
+    let stands = |(op, prior): (&Op, &State)| lowlat_settings::same(&op.locus, &op.set, prior);
+    if words(&from) == words(&setting.value) || ops.iter().zip(&prior).all(stands) {
         return Err(left(format!("already {from}")));
     }
-    let meta = knob.meta();
+    let meta = &knob.meta;
     let known = resets_of(sys, &setting.target, &ops, &prior);
-    let undo = match (ops.as_slice(), prior.as_slice()) {
-        ([op], [prior]) if meta.risk != Risk::Reboot => crate::shell::restore(&op.locus, prior),
-        _ => knob.undo_by_hand(&setting.target, &from),
-    };
-    let scope = crate::scope::of(&ops);
     Ok(PlannedStep {
         knob: setting.knob.clone(),
         phase: meta.phase,
@@ -62,10 +50,11 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         to: setting.value.clone(),
         risk: if known.resets == Resets::Link { meta.risk.max(Risk::High) } else { meta.risk },
         reason: reason.to_owned(),
-        undo,
+        undo: knob.place.undo(&ops, &prior),
+        scope: lowlat_settings::scope(&ops),
+        order: knob.place.order(),
         ops,
         prior,
-        scope,
         resets_link: known.resets == Resets::Link,
         resets: known.resets,
         resets_why: known.why,

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lowlat_model::op::Target;
+use lowlat_model::plan::Order;
 use lowlat_model::{Op, Reading, State};
+use lowlat_settings::Part;
+use lowlat_settings::resets::TABLE;
 use lowlat_sys::{NetQuery, Sys};
 
 use crate::{KNOBS, Standing, find};
@@ -38,7 +41,7 @@ fn sections(page: &str) -> BTreeMap<String, String> {
 #[test]
 fn every_page_says_all_four_things() {
     for knob in KNOBS {
-        let m = knob.meta();
+        let m = &knob.meta;
         let have = sections(m.page);
         for title in ["What it does", "Why it matters", "Cost", "Example"] {
             let text = have.get(title).unwrap_or_else(|| panic!("{}: no section {title}", m.name));
@@ -63,48 +66,76 @@ fn every_file_is_registered_and_every_entry_has_its_file() {
         }
     }
     let listed: BTreeSet<String> =
-        KNOBS.iter().map(|k| k.meta().file.rsplit_once("src/").map_or(k.meta().file, |(_, f)| f).to_owned()).collect();
+        KNOBS.iter().map(|k| k.meta.file.rsplit_once("src/").map_or(k.meta.file, |(_, f)| f).to_owned()).collect();
     assert_eq!(files, listed);
     assert_eq!(listed.len(), KNOBS.len(), "two entries in one file");
-    let names: BTreeSet<&str> = KNOBS.iter().map(|k| k.meta().name).collect();
+    let names: BTreeSet<&str> = KNOBS.iter().map(|k| k.meta.name).collect();
     assert_eq!(names.len(), KNOBS.len(), "a name twice");
 }
 
 #[test]
 fn what_a_knob_needs_is_another_knob_that_acts() {
     for knob in KNOBS {
-        let m = knob.meta();
+        let m = &knob.meta;
         for needed in m.needs {
-            let other = find(needed).unwrap_or_else(|| panic!("{} needs {needed}, which is no knob", m.name)).meta();
+            let other = &find(needed).unwrap_or_else(|| panic!("{} needs {needed}, which is no knob", m.name)).meta;
             assert!(other.name != m.name && other.standing == Standing::Acts, "{} needs {needed}", m.name);
         }
     }
-    let needs = |name: &str| find(name).unwrap().meta().needs;
+    let needs = |name: &str| find(name).unwrap().meta.needs;
     assert!(needs("sysctl.net.core.busy_read").contains(&"nic.napi-defer-hard-irqs"));
     assert!(needs("steer.rps").contains(&"irq.affinity"));
 }
 
 #[test]
-fn every_setting_of_the_agreed_list_has_its_entry() {
-    let v4 = "tcp_low_latency tcp_fastopen tcp_timestamps tcp_sack tcp_window_scaling tcp_delack_min tcp_autocorking tcp_rmem tcp_wmem tcp_slow_start_after_idle tcp_notsent_lowat tcp_limit_output_bytes tcp_rto_min_us";
-    let core = "rmem_max wmem_max rmem_default wmem_default netdev_max_backlog netdev_budget netdev_budget_usecs busy_poll busy_read default_qdisc rps_sock_flow_entries somaxconn";
-    let kernel =
-        "kernel.sched_rt_runtime_us kernel.numa_balancing kernel.timer_migration vm.stat_interval vm.swappiness";
-    let nic = "feature.gro feature.lro feature.tso feature.gso feature.ntuple coalesce.adaptive-rx coalesce.adaptive-tx coalesce.rx-usecs coalesce.rx-frames coalesce.tx-usecs ring.rx ring.tx channels.combined rss hw-timestamping private-flag.rx_striding_rq private-flag.rx_cqe_compress firmware.advanced-pci-settings pause eee gro-flush-timeout napi-defer-hard-irqs napi-threaded bql-limit-max";
-    let boot = "isolcpus nohz_full rcu_nocbs idle intel_idle.max_cstate processor.max_cstate skew_tick tsc mitigations preempt-rt";
-    let socket = "busy-poll prefer-busy-poll timestamping zerocopy nodelay quickack nonblock sqpoll iopoll io-uring-napi send-zc recv-zc";
-    let others = "qdisc.kind irq.affinity irq.irqbalance steer.rps steer.rfs steer.xps steer.flow-rule route.quickack route.rto-min cpu.dma-latency cpu.governor cpu.min-frequency cpu.max-frequency cpu.energy-preference cpu.resume-latency cpu.smt cpu.workqueue-mask pcie.aspm-policy memory.hugepages memory.hugetlbfs memory.thp memory.ksm memory.mlock memory.numa-placement bypass.vfio bypass.xdp time.ptp4l time.phc2sys sched.rt-priority sched.cpu-affinity";
-    let under = |prefix: &'static str, names: &'static str| names.split(' ').map(move |k| format!("{prefix}{k}"));
-    let agreed: BTreeSet<String> = under("sysctl.net.ipv4.", v4)
-        .chain(under("sysctl.net.core.", core))
-        .chain(under("sysctl.", kernel))
-        .chain(under("nic.", nic))
-        .chain(under("boot.", boot))
-        .chain(under("socket.", socket))
-        .chain(under("", others))
-        .collect();
-    let names: BTreeSet<String> = KNOBS.iter().map(|k| k.meta().name.to_owned()).collect();
-    assert_eq!(names, agreed);
+fn a_knob_that_a_driver_sets_has_its_part() {
+    let part = |name: &str| find(name).unwrap().place.part();
+    assert_eq!(part("nic.coalesce.rx-usecs"), Some(Part::Coalesce));
+    assert_eq!(part("nic.gro-flush-timeout"), None);
+    for row in TABLE {
+        assert!(KNOBS.iter().any(|k| k.place.part() == Some(row.part)), "{:?} has no knob", row.part);
+    }
+}
+
+/// Each kind brings its place in a plan; within a kind a few differ.
+#[test]
+fn what_is_tried_first_makes_the_path_quiet_for_the_rest() {
+    let order = |name: &str| find(name).unwrap().place.order();
+    for (name, wanted) in [
+        ("nic.eee", Order::Link),
+        ("nic.pause", Order::Link),
+        ("qdisc.kind", Order::Queues),
+        ("nic.ring.rx", Order::Queues),
+        ("nic.channels.combined", Order::Queues),
+        ("nic.bql-limit-max", Order::Queues),
+        ("sysctl.net.core.netdev_budget", Order::Queues),
+        ("sysctl.net.core.rmem_default", Order::Queues),
+        ("sysctl.net.ipv4.tcp_rmem", Order::Queues),
+        ("sysctl.net.ipv4.tcp_limit_output_bytes", Order::Queues),
+        ("irq.affinity", Order::Placement),
+        ("steer.rps", Order::Placement),
+        ("steer.rfs", Order::Placement),
+        ("steer.xps", Order::Placement),
+        ("nic.feature.ntuple", Order::Placement),
+        ("sysctl.kernel.numa_balancing", Order::Placement),
+        ("cpu.governor", Order::Power),
+        ("cpu.dma-latency", Order::Power),
+        ("cpu.workqueue-mask", Order::Power),
+        ("pcie.aspm-policy", Order::Power),
+        ("nic.coalesce.rx-usecs", Order::Interrupts),
+        ("nic.feature.gro", Order::Interrupts),
+        ("nic.hw-timestamping", Order::Interrupts),
+        ("nic.private-flag.rx_cqe_compress", Order::Interrupts),
+        ("nic.napi-threaded", Order::Interrupts),
+        ("sysctl.net.core.busy_read", Order::Kernel),
+        ("sysctl.vm.swappiness", Order::Kernel),
+        ("memory.thp", Order::Memory),
+        ("memory.hugepages", Order::Memory),
+        ("route.quickack", Order::Last),
+        ("boot.idle", Order::Last),
+    ] {
+        assert_eq!(order(name), wanted, "{name}");
+    }
 }
 
 /// `` `A -> B` writes `PATH = VALUE` `` is run both ways.
@@ -112,7 +143,7 @@ fn every_setting_of_the_agreed_list_has_its_entry() {
 fn documented_examples_do_what_they_say() {
     let mut ran = BTreeSet::new();
     for knob in KNOBS {
-        let m = knob.meta();
+        let m = &knob.meta;
         let example = sections(m.page)["Example"].split_whitespace().collect::<Vec<_>>().join(" ");
         let Some((change, write)) = example.split_once(" writes ") else { continue };
         let Some((path, text)) = write.trim_matches('`').split_once(" = ") else { continue };
@@ -152,7 +183,7 @@ fn documented_examples_do_what_they_say() {
         }
     }
     // Each knob that acts on one file states what it writes there.
-    for (name, _) in KNOBS.iter().map(|k| (k.meta().name, k.meta().standing)).filter(|(_, s)| *s == Standing::Acts) {
+    for (name, _) in KNOBS.iter().map(|k| (k.meta.name, k.meta.standing)).filter(|(_, s)| *s == Standing::Acts) {
         let on_a_file = ["sysctl.", "steer.", "memory.", "cpu.", "pcie.", "nic.gro-", "nic.napi-", "nic.bql-"];
         let held = name == "cpu.dma-latency";
         assert_eq!(ran.contains(name), !held && on_a_file.iter().any(|p| name.starts_with(p)), "{name}");
@@ -161,26 +192,19 @@ fn documented_examples_do_what_they_say() {
 
 #[test]
 fn only_what_acts_is_ever_written() {
-    let targets = [
-        "host",
-        "eth0",
-        "eth0/rx-0",
-        "eth0/tx-0",
-        "eth0/irq-0",
-        "eth0/qdisc-root",
-        "eth0/route-192.0.2.0/24",
-        "cpu1",
-        "node0",
-    ];
-    let values =
-        ["1", "on", "2-3", "4096 131072 262144", "performance", "fq", "none", "2000", "poll", "n/a", "5000", "always"];
+    let host = Files(BTreeMap::new());
     for knob in KNOBS {
-        let m = knob.meta();
-        let host = Files(BTreeMap::new());
-        let given = targets.iter().any(|t| values.iter().any(|v| knob.ops(&host, &t.parse().unwrap(), v).is_ok()));
-        // Which features a device has can only be asked of a device.
-        let needs_device = m.name.starts_with("nic.feature.");
-        assert_eq!(given, m.standing == Standing::Acts && !needs_device, "{}", m.name);
+        let m = &knob.meta;
+        let example = sections(m.page)["Example"].split_whitespace().collect::<Vec<_>>().join(" ");
+        // `A -> B`
+        let to = example.split('`').nth(1).and_then(|change| Some(change.split_once(" -> ")?.1.to_owned()));
+        let values: Vec<&str> = to.iter().map(String::as_str).chain(["1", "on", "2-3", "none", "5000"]).collect();
+        let targets = || Target::EXAMPLES.iter().map(|t| t.parse::<Target>().unwrap());
+        let given = targets().any(|t| values.iter().any(|v| knob.ops(&host, &t, v).is_ok()));
+        // Which features and instances a device has can only be asked of a device.
+        let needs_device = targets().any(|t| knob.place.loci(&host, &t).is_err());
+        assert!(!needs_device || m.name.starts_with("nic."), "{}", m.name);
+        assert!(if m.standing == Standing::Acts { given || needs_device } else { !given }, "{}", m.name);
     }
 }
 
@@ -221,7 +245,7 @@ fn a_fifo_takes_a_limit() {
 #[test]
 fn the_names_that_people_use_lead_to_the_entry() {
     let mut said = BTreeSet::new();
-    for also in KNOBS.iter().flat_map(|k| k.meta().also) {
+    for also in KNOBS.iter().flat_map(|k| k.meta.also) {
         assert!(said.insert(also.to_lowercase()), "{also} twice");
     }
     for (asked, name) in [
@@ -233,7 +257,7 @@ fn the_names_that_people_use_lead_to_the_entry() {
         ("isolcpus", "boot.isolcpus"),
         ("thp", "memory.thp"),
     ] {
-        assert_eq!(crate::find_known(asked).map(|k| k.meta().name), Some(name), "{asked}");
+        assert_eq!(crate::find_known(asked).map(|k| k.meta.name), Some(name), "{asked}");
     }
     // What tuning lists tell people to set, by the words they use.
     for asked in [

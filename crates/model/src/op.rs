@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// What a setting belongs to, as people and plans name it.
 ///
-/// Written as text: `host`, `eth0`, `eth0/rx-0`, `eth0/tx-1`, `eth0/irq-2`, `eth0/qdisc-root`, `eth0/qdisc-1:1`,
-/// `eth0/route-192.0.2.0/24`, `cpu3`, `node0`. Interrupts and queues are named by device and position, never by number: numbers change when a
-/// driver reloads.
+/// Written as text: `host`, `eth0`, `eth0/rx-0`, `eth0/tx-1`, `eth0/irq-2`, `eth0/napi-0`, `eth0/qdisc-root`,
+/// `eth0/qdisc-1:1`, `eth0/route-192.0.2.0/24`, `cpu3`, `node0`. Interrupts, queues and NAPI instances are named by device
+/// and position, never by number: numbers change when a driver reloads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// The whole host.
@@ -24,6 +24,8 @@ pub enum Target {
     TxQueue(String, u32),
     /// The n-th interrupt of an interface.
     Irq(String, u32),
+    /// The n-th NAPI instance of an interface.
+    Napi(String, u32),
     /// The place of a queue discipline: interface and parent (`root`, `1:1`).
     Qdisc(String, String),
     /// A route of the main table: interface and destination (`192.0.2.0/24`, `0.0.0.0/0`).
@@ -35,6 +37,37 @@ pub enum Target {
 }
 
 impl Target {
+    /// One of each form.
+    pub const EXAMPLES: &[&str] = &[
+        "host",
+        "eth0",
+        "eth0/rx-0",
+        "eth0/tx-12",
+        "e.5/irq-3",
+        "eth0/napi-0",
+        "eth0/qdisc-root",
+        "eth0/qdisc-1:1",
+        "eth0/route-192.0.2.0/24",
+        "e-1/route-::/0",
+        "cpu3",
+        "node0",
+    ];
+
+    /// What several of its form are called.
+    pub fn plural(&self) -> &'static str {
+        match self {
+            Self::Host => "settings",
+            Self::Iface(_) => "interfaces",
+            Self::RxQueue(..) | Self::TxQueue(..) => "queues",
+            Self::Irq(..) => "interrupts",
+            Self::Napi(..) => "NAPI instances",
+            Self::Qdisc(..) => "qdiscs",
+            Self::Route(..) => "routes",
+            Self::Cpu(_) => "CPUs",
+            Self::Node(_) => "nodes",
+        }
+    }
+
     /// The interface this belongs to, if any.
     pub fn iface(&self) -> Option<&str> {
         match self {
@@ -42,6 +75,7 @@ impl Target {
             | Self::RxQueue(i, _)
             | Self::TxQueue(i, _)
             | Self::Irq(i, _)
+            | Self::Napi(i, _)
             | Self::Qdisc(i, _)
             | Self::Route(i, _) => Some(i),
             Self::Host | Self::Cpu(_) | Self::Node(_) => None,
@@ -57,6 +91,7 @@ impl fmt::Display for Target {
             Self::RxQueue(i, n) => write!(f, "{i}/rx-{n}"),
             Self::TxQueue(i, n) => write!(f, "{i}/tx-{n}"),
             Self::Irq(i, n) => write!(f, "{i}/irq-{n}"),
+            Self::Napi(i, n) => write!(f, "{i}/napi-{n}"),
             Self::Qdisc(i, p) => write!(f, "{i}/qdisc-{p}"),
             Self::Route(i, p) => write!(f, "{i}/route-{p}"),
             Self::Cpu(n) => write!(f, "cpu{n}"),
@@ -71,7 +106,7 @@ impl FromStr for Target {
     fn from_str(s: &str) -> Result<Self, String> {
         let bad = || {
             format!(
-                "{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN"
+                "{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN"
             )
         };
         if s == "host" {
@@ -86,6 +121,7 @@ impl FromStr for Target {
                 "rx" => Ok(Self::RxQueue(iface, n()?)),
                 "tx" => Ok(Self::TxQueue(iface, n()?)),
                 "irq" => Ok(Self::Irq(iface, n()?)),
+                "napi" => Ok(Self::Napi(iface, n()?)),
                 "qdisc" if !which.is_empty() => Ok(Self::Qdisc(iface, which.to_owned())),
                 "route" if is_prefix(which) => Ok(Self::Route(iface, which.to_owned())),
                 _ => Err(bad()),
@@ -129,7 +165,7 @@ impl JsonSchema for Target {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN" })
+        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN" })
     }
 }
 
@@ -157,6 +193,13 @@ pub enum Locus {
         iface: String,
         /// `rx-usecs`, `adaptive-rx`, …
         param: String,
+    },
+    /// Coalescing of one direction, whole: `adaptive-rx=0 rx-usecs=8 rx-frames=128`, written in one message.
+    Moderation {
+        /// Interface.
+        iface: String,
+        /// `rx`, `tx`.
+        direction: String,
     },
     /// A ring size (`ETHTOOL_MSG_RINGS`).
     Ring {
@@ -219,14 +262,14 @@ pub enum Locus {
         /// Position among the interface's lines.
         index: u32,
     },
-    /// A value of one NAPI instance (`NETDEV_CMD_NAPI_SET`, Linux 6.13), which a write of the device's own value
-    /// overwrites: a number.
+    /// A value of one NAPI instance (`NETDEV_CMD_NAPI_SET`, Linux 6.13): a number. A write of the device's own value
+    /// overwrites it.
     Napi {
         /// Interface.
         iface: String,
         /// NAPI id.
         id: u32,
-        /// `gro-flush-timeout`, `defer-hard-irqs`, `threaded`.
+        /// `gro-flush-timeout`, `defer-hard-irqs`, `irq-suspend-timeout`, `threaded`.
         param: String,
     },
     /// Where received flows go (`ETHTOOL_SRSSH`): table, key and function as the kernel gave them, lower-case hex. Put back
@@ -244,23 +287,31 @@ pub enum Locus {
     },
 }
 
+/// The loci that name their interface.
+macro_rules! of_interface {
+    ($iface:ident) => {
+        Self::Feature { $iface, .. }
+            | Self::Coalesce { $iface, .. }
+            | Self::Moderation { $iface, .. }
+            | Self::Ring { $iface, .. }
+            | Self::Channels { $iface, .. }
+            | Self::Pause { $iface, .. }
+            | Self::Eee { $iface }
+            | Self::PrivateFlag { $iface, .. }
+            | Self::HwTimestamp { $iface }
+            | Self::Rss { $iface }
+            | Self::Qdisc { $iface, .. }
+            | Self::RouteMetric { $iface, .. }
+            | Self::IrqAffinity { $iface, .. }
+            | Self::Napi { $iface, .. }
+    };
+}
+
 impl Locus {
     /// The interface that the place belongs to.
     pub fn iface(&self) -> Option<&str> {
         match self {
-            Self::Feature { iface, .. }
-            | Self::Coalesce { iface, .. }
-            | Self::Ring { iface, .. }
-            | Self::Channels { iface, .. }
-            | Self::Pause { iface, .. }
-            | Self::Eee { iface }
-            | Self::PrivateFlag { iface, .. }
-            | Self::HwTimestamp { iface }
-            | Self::Rss { iface }
-            | Self::Qdisc { iface, .. }
-            | Self::RouteMetric { iface, .. }
-            | Self::IrqAffinity { iface, .. }
-            | Self::Napi { iface, .. } => Some(iface),
+            of_interface!(iface) => Some(iface),
             Self::File { path } => path.strip_prefix(NET_CLASS)?.split('/').next(),
             Self::CpuDmaLatency | Self::DropIn { .. } => None,
         }
@@ -271,19 +322,7 @@ impl Locus {
     pub fn on(&self, name: &str) -> Self {
         let mut there = self.clone();
         match &mut there {
-            Self::Feature { iface, .. }
-            | Self::Coalesce { iface, .. }
-            | Self::Ring { iface, .. }
-            | Self::Channels { iface, .. }
-            | Self::Pause { iface, .. }
-            | Self::Eee { iface }
-            | Self::PrivateFlag { iface, .. }
-            | Self::HwTimestamp { iface }
-            | Self::Rss { iface }
-            | Self::Qdisc { iface, .. }
-            | Self::RouteMetric { iface, .. }
-            | Self::IrqAffinity { iface, .. }
-            | Self::Napi { iface, .. } => name.clone_into(iface),
+            of_interface!(iface) => name.clone_into(iface),
             Self::File { path } => {
                 if let Some((_, rest)) = path.strip_prefix(NET_CLASS).and_then(|p| p.split_once('/')) {
                     *path = format!("{NET_CLASS}{name}/{rest}");
@@ -370,20 +409,8 @@ mod tests {
 
     #[test]
     fn targets_read_as_they_are_written() {
-        for t in [
-            "host",
-            "eth0",
-            "eth0/rx-0",
-            "eth0/tx-12",
-            "e.5/irq-3",
-            "eth0/qdisc-root",
-            "eth0/qdisc-1:1",
-            "eth0/route-192.0.2.0/24",
-            "e-1/route-::/0",
-            "cpu3",
-            "node0",
-        ] {
-            assert_eq!(t.parse::<Target>().map(|t| t.to_string()).as_deref(), Ok(t));
+        for t in Target::EXAMPLES {
+            assert_eq!(t.parse::<Target>().map(|t| t.to_string()).as_deref(), Ok(*t));
         }
         for t in [
             "",
@@ -396,6 +423,35 @@ mod tests {
             "eth0/route-192.0.2.0/33",
         ] {
             assert!(t.parse::<Target>().is_err(), "{t:?} was taken");
+        }
+    }
+
+    /// Journals of earlier versions name places so, and have to be read for as long as a change of theirs may stand.
+    #[test]
+    fn a_journal_names_each_place_as_it_always_did() {
+        for json in [
+            r#"{"at":"file","path":"/proc/sys/net/core/busy_read"}"#,
+            r#"{"at":"feature","iface":"eth0","name":"rx-gro"}"#,
+            r#"{"at":"coalesce","iface":"eth0","param":"rx-usecs"}"#,
+            r#"{"at":"moderation","iface":"eth0","direction":"rx"}"#,
+            r#"{"at":"ring","iface":"eth0","param":"rx"}"#,
+            r#"{"at":"channels","iface":"eth0","param":"combined"}"#,
+            r#"{"at":"pause","iface":"eth0","param":"autoneg"}"#,
+            r#"{"at":"eee","iface":"eth0"}"#,
+            r#"{"at":"private-flag","iface":"eth0","name":"rx_cqe_compress"}"#,
+            r#"{"at":"hw-timestamp","iface":"eth0"}"#,
+            r#"{"at":"qdisc","iface":"eth0","parent":"root"}"#,
+            r#"{"at":"route-metric","iface":"eth0","prefix":"192.0.2.0/24","metric":"quickack"}"#,
+            r#"{"at":"irq-affinity","iface":"eth0","index":0}"#,
+            r#"{"at":"napi","iface":"eth0","id":8193,"param":"threaded"}"#,
+            r#"{"at":"rss","iface":"eth0"}"#,
+            r#"{"at":"cpu-dma-latency"}"#,
+            r#"{"at":"drop-in","path":"/etc/sysctl.d/90-lowlat.conf"}"#,
+        ] {
+            let Ok(locus) = serde_json::from_str::<Locus>(json) else { panic!("{json} is not read") };
+            assert_eq!(serde_json::to_string(&locus).ok().as_deref(), Some(json));
+            let here = locus.iface().map(|_| "eth0");
+            assert_eq!((locus.iface(), locus.on("wan0").iface()), (here, here.map(|_| "wan0")), "{json}");
         }
     }
 }

@@ -73,6 +73,31 @@ pub struct PlannedStep {
     /// What its A/B test is judged by.
     #[serde(default)]
     pub judged_by: JudgedBy,
+    /// When it is tried; a stored plan has its steps in order already.
+    #[serde(skip)]
+    pub order: Order,
+}
+
+/// When a step is tried, earliest first: a later one is judged on a path that an earlier one has already made quiet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// What the link negotiates: pause, energy-efficient Ethernet.
+    Link,
+    /// Where packets are dropped or queue.
+    Queues,
+    /// Which CPU does what.
+    Placement,
+    /// What sleeps.
+    Power,
+    /// When the device interrupts, and what it takes from the CPU.
+    Interrupts,
+    /// The kernel's own network settings.
+    Kernel,
+    /// Memory management.
+    Memory,
+    /// What is no live setting of the host: routes, boot parameters, sockets.
+    #[default]
+    Last,
 }
 
 impl PlannedStep {

@@ -16,8 +16,8 @@ const A_NAPI_IFINDEX: u16 = 1;
 const A_NAPI_ID: u16 = 2;
 const A_NAPI_IRQ: u16 = 3;
 
-/// Values of one instance that can be set, and their attributes (include/uapi/linux/netdev.h): the first two since Linux
-/// 6.13, the third since 6.14, the last since 6.17. A write of the device's own value overwrites that of each instance
+/// Values of one instance that can be set, and their attributes (include/uapi/linux/netdev.h): the first three since Linux
+/// 6.13, the last since 6.17. A write of the device's own value overwrites that of each instance
 /// (`netdev_set_gro_flush_timeout`, net/core/dev.h; `netif_set_threaded`, net/core/dev.c).
 pub const NAPI_PARAMS: &[(&str, u16)] =
     &[("defer-hard-irqs", 5), ("gro-flush-timeout", 6), ("irq-suspend-timeout", 7), ("threaded", 8)];

@@ -1,7 +1,6 @@
 //! Settings that act only together are one step.
 
 use lowlat_model::PlannedStep;
-use lowlat_model::op::Target;
 use lowlat_model::tune::Member;
 
 /// Most values that are named one by one; of more, the first ones and how many there are.
@@ -88,17 +87,7 @@ fn words(members: &[Member], value: impl Fn(&Member) -> &String) -> String {
 }
 
 fn noun(member: &Member) -> &'static str {
-    match member.target {
-        Target::Cpu(_) if is_frequency(&member.knob) => "policies",
-        Target::Cpu(_) => "CPUs",
-        Target::Node(_) => "nodes",
-        Target::Irq(..) => "interrupts",
-        Target::RxQueue(..) | Target::TxQueue(..) => "queues",
-        Target::Qdisc(..) => "qdiscs",
-        Target::Route(..) => "routes",
-        Target::Iface(_) => "interfaces",
-        Target::Host => "settings",
-    }
+    if is_frequency(&member.knob) { "policies" } else { member.target.plural() }
 }
 
 /// Settings of a frequency policy, which may hold several CPUs (drivers/cpufreq/cpufreq.c, `cpufreq_policy_alloc`).

@@ -1,7 +1,6 @@
 //! Findings to an ordered plan: pure, no I/O, no clock.
 //!
-//! Order (tuning audit, "Ordering"): link errors → drops and queues → placement → power → coalescing → socket →
-//! bypass. A later class is judged on a path that an earlier one has already made quiet.
+//! Steps come in the order of [`Order`](lowlat_model::plan::Order), which each brings from its kind.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod joint;
@@ -53,7 +52,7 @@ pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &Options)
         plan.steps.push(step);
     }
     // Stable: within a class the weightier finding stays first.
-    plan.steps.sort_by_key(|s| class(&s.knob));
+    plan.steps.sort_by_key(|s| s.order);
     plan
 }
 
@@ -116,36 +115,9 @@ fn at_risk(step: &PlannedStep, options: &Options) -> Option<String> {
     }
 }
 
-/// Place in the order; lower is earlier.
-fn class(knob: &str) -> u8 {
-    const ORDER: &[(&str, u8)] = &[
-        ("nic.eee", 0),
-        ("nic.pause", 0),
-        ("qdisc.", 1),
-        ("nic.ring.", 1),
-        ("nic.bql-", 1),
-        ("nic.channels.", 1),
-        ("sysctl.net.core.netdev_", 1),
-        ("sysctl.net.core.rmem_", 1),
-        ("sysctl.net.core.wmem_", 1),
-        ("sysctl.net.ipv4.tcp_limit_output_bytes", 1),
-        ("sysctl.net.ipv4.tcp_rmem", 1),
-        ("sysctl.net.ipv4.tcp_wmem", 1),
-        ("irq.", 2),
-        ("steer.", 2),
-        ("nic.feature.ntuple", 2),
-        ("sysctl.kernel.", 2),
-        ("cpu.", 3),
-        ("pcie.", 3),
-        ("nic.", 4),
-        ("sysctl.", 5),
-        ("memory.", 6),
-    ];
-    ORDER.iter().find(|(prefix, _)| knob.starts_with(prefix)).map_or(7, |(_, class)| *class)
-}
-
 #[cfg(test)]
 mod tests {
+    use lowlat_model::plan::Order;
     use lowlat_model::{Op, State};
 
     use super::*;
@@ -168,19 +140,23 @@ mod tests {
         }
     }
 
+    fn ordered(step: PlannedStep, order: Order) -> PlannedStep {
+        PlannedStep { order, ..step }
+    }
+
     fn names(plan: &Plan) -> Vec<&str> {
         plan.steps.iter().map(|s| s.knob.as_str()).collect()
     }
 
     #[test]
-    fn classes_in_order_and_weight_within_a_class() {
+    fn steps_come_in_their_order_and_by_weight_within_it() {
         let low = Risk::Low;
         let steps = vec![
-            step("nic.coalesce.rx-usecs", "e", "0", low),
-            step("cpu.governor", "cpu0", "performance", low),
-            step("steer.rps", "e/rx-0", "off", low),
-            step("irq.affinity", "e/irq-0", "1", low),
-            step("qdisc.kind", "e/qdisc-root", "fq", low),
+            ordered(step("nic.coalesce.rx-usecs", "e", "0", low), Order::Interrupts),
+            ordered(step("cpu.governor", "cpu0", "performance", low), Order::Power),
+            ordered(step("steer.rps", "e/rx-0", "off", low), Order::Placement),
+            ordered(step("irq.affinity", "e/irq-0", "1", low), Order::Placement),
+            ordered(step("qdisc.kind", "e/qdisc-root", "fq", low), Order::Queues),
         ];
         let plan = order(steps, Vec::new(), &Options::default());
         assert_eq!(names(&plan), ["qdisc.kind", "steer.rps", "irq.affinity", "cpu.governor", "nic.coalesce.rx-usecs"]);
@@ -271,7 +247,7 @@ mod tests {
             step("cpu.governor", "cpu0", "performance", Risk::Low),
             step("sysctl.y", "host", "1", Risk::Medium),
             namespace,
-            step("qdisc.kind", "e/qdisc-root", "fq", Risk::Low),
+            ordered(step("qdisc.kind", "e/qdisc-root", "fq", Risk::Low), Order::Queues),
         ];
         let steps: Vec<PlannedStep> = steps
             .into_iter()

@@ -4,8 +4,8 @@
 //! stored tree, [`Recorder`] wraps either and stores what was read, which is how a captured tree is made. Nothing else
 //! in lowlat opens a file under `/proc`, `/sys`, `/dev` or asks netlink a question; a test holds that.
 //!
-//! Everything typed is built on the five methods, so a captured host answers all of it: [`state`] gives the state at a
-//! [`Locus`](lowlat_model::Locus), [`query`] the typed netlink replies.
+//! Everything typed is built on the five methods, so a captured host answers all of it; [`query`] has the typed netlink
+//! replies.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod captured;
@@ -18,7 +18,7 @@ mod mask;
 mod privilege;
 pub mod query;
 mod recorder;
-mod state;
+mod restorable;
 pub mod store;
 
 pub use captured::Captured;
@@ -27,7 +27,7 @@ pub use live::{Live, end_waits_on, in_netns, links_in, netns_cookie_at};
 pub use privilege::{effective_capabilities, next_where_denied};
 pub use query::NetQuery;
 pub use recorder::Recorder;
-pub use state::{qdisc_restorable, state};
+pub use restorable::qdisc_restorable;
 
 use lowlat_model::Reading;
 

@@ -1,7 +1,8 @@
 //! The one door through which the host is written. Only the apply crate obtains it.
 //!
-//! [`LiveMut::write`] performs one [`Op`] and believes nothing: a driver may clamp, round or ignore what it is told, so
-//! the caller reads the place back through `lowlat_sys::state`. What it writes is bounded by lists, not by good
+//! [`LiveMut::write`] performs one [`Op`], which its kind turns into the description of a write, and believes nothing: a
+//! driver may clamp, round or ignore what it is told, so the caller reads the place back through
+//! `lowlat_settings::state`. What it writes is bounded by lists, not by good
 //! intentions: files under `/proc/sys`, `/proc/irq` and `/sys`, and drop-ins in the folders of [`dropin::FOLDERS`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -9,13 +10,16 @@ pub mod dropin;
 mod error;
 mod file;
 pub mod holder;
-mod nic;
 mod pipe;
 mod qdisc;
 
 use std::path::PathBuf;
 
-use lowlat_model::{Locus, Op, Reading, State};
+use lowlat_model::{Op, Reading};
+use lowlat_netlink::ethtool::{coalesce, features, flags, ioctl, sizes};
+use lowlat_netlink::netdev;
+use lowlat_netlink::route::metrics;
+use lowlat_settings::Write;
 use lowlat_sys::{Live, irqs};
 
 pub use error::WriteError;
@@ -40,45 +44,50 @@ impl LiveMut {
 
     /// Performs one write.
     ///
-    /// A [`Locus::CpuDmaLatency`] is no write but a process that holds a descriptor: [`holder::prepare`].
+    /// What is held is no write but a process that holds a descriptor: [`holder::prepare`].
     pub fn write(&mut self, op: &Op) -> Result<(), WriteError> {
-        match (&op.locus, &op.set) {
-            (Locus::File { path }, State::Text(text)) => file::write(path, text),
-            (Locus::IrqAffinity { iface, index }, State::Text(cpus)) => irq_affinity(iface, *index, cpus),
-            (Locus::Qdisc { iface, parent }, State::Qdisc(q)) => qdisc::put(iface, parent, q),
-            (Locus::DropIn { path }, State::Text(text)) => dropin::put(&self.root, path, text),
-            (Locus::DropIn { path }, State::Nothing) => dropin::remove(&self.root, path),
-            (Locus::CpuDmaLatency, _) => Err(WriteError::not_allowed(
-                "hold the wake-up latency limit",
-                "it takes a process that keeps /dev/cpu_dma_latency open; start a holder",
-            )),
-            (_, State::Text(text)) => nic::write(&op.locus, text),
-            (locus, set) => {
-                Err(WriteError::not_allowed(format!("write {set} to {locus:?}"), "the place does not take it"))
-            }
-        }
+        let what = || format!("set {} to {:?}", lowlat_settings::words(&op.locus), op.set.to_string());
+        let write = lowlat_settings::write(op).map_err(|why| WriteError::not_allowed(what(), why))?;
+        self.perform(&write)
     }
-}
 
-impl LiveMut {
     /// Performs several writes that the kernel can take in one request: coalescing parameters of one interface, which a
     /// driver may check against each other. Anything else is refused, and nothing of it is written.
     pub fn write_together(&mut self, ops: &[Op]) -> Result<(), WriteError> {
-        let mut values: Vec<(&str, &str)> = Vec::new();
-        let mut of: Option<&str> = None;
-        for op in ops {
-            match (&op.locus, &op.set) {
-                (Locus::Coalesce { iface, param }, State::Text(text)) if of.is_none_or(|i| i == iface) => {
-                    of = Some(iface);
-                    values.push((param, text));
-                }
-                (locus, set) => {
-                    let what = format!("write {set} to {locus:?} together with others");
-                    return Err(WriteError::not_allowed(what, "the kernel takes it in a request of its own"));
-                }
+        let what = || {
+            let places: Vec<String> = ops.iter().map(|op| lowlat_settings::words(&op.locus)).collect();
+            format!("set {} together", places.join(" and "))
+        };
+        let write = lowlat_settings::write_together(ops).map_err(|why| WriteError::not_allowed(what(), why))?;
+        write.map_or(Ok(()), |write| self.perform(&write))
+    }
+
+    /// The one place where a description of a write becomes one.
+    fn perform(&self, write: &Write) -> Result<(), WriteError> {
+        match write {
+            Write::Line { path, text } => file::write(path, text)?,
+            Write::IrqAffinity { iface, index, cpus } => irq_affinity(iface, *index, cpus)?,
+            Write::Qdisc { iface, parent, state } => qdisc::put(iface, parent, state)?,
+            Write::Own { path, text } => dropin::put(&self.root, path, text)?,
+            Write::RemoveOwn { path } => dropin::remove(&self.root, path)?,
+            Write::Feature { iface, name, on } => features::set_feature(iface, name, *on)?,
+            Write::Coalesce { iface, values } => {
+                let values: Vec<(&str, u32)> = values.iter().map(|(param, value)| (param.as_str(), *value)).collect();
+                coalesce::set_coalesce_many(iface, &values)?;
             }
+            Write::Ring { iface, param, value } => sizes::set_ring(iface, param, *value)?,
+            Write::Channels { iface, param, value } => sizes::set_channels(iface, param, *value)?,
+            Write::Pause { iface, param, on } => flags::set_pause(iface, param, *on)?,
+            Write::Eee { iface, on } => flags::set_eee(iface, *on)?,
+            Write::PrivateFlag { iface, name, on } => flags::set_private_flag(iface, name, *on)?,
+            Write::HwTimestamp { iface, tx, rx } => {
+                ioctl::set_hw_timestamp(iface, ioctl::HwTimestamp { tx: *tx, rx: *rx })?;
+            }
+            Write::Rss { iface, table } => ioctl::set_rss(iface, table)?,
+            Write::Napi { id, param, value } => netdev::set_napi(*id, param, *value)?,
+            Write::RouteMetric { iface, to, metric, value } => metrics::set(iface, *to, metric, *value)?,
         }
-        of.map_or(Ok(()), |iface| nic::write_coalescing(iface, &values))
+        Ok(())
     }
 }
 

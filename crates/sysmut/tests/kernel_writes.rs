@@ -10,7 +10,8 @@ use lowlat_model::op::QdiscState;
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_netlink::route::link;
 use lowlat_netlink::tc::{options, restorable};
-use lowlat_sys::{Live, hex, qdisc_restorable, query, state};
+use lowlat_settings::state;
+use lowlat_sys::{Live, hex, qdisc_restorable, query};
 use lowlat_sysmut::{WriteError, holder, open};
 
 /// Runs `f` in a thread with its own network namespace and its own `/sys`, with a veth pair `a`, `b` that is up.

@@ -21,7 +21,7 @@ fn knob_row(m: &Meta) -> String {
 }
 
 fn knob_table(wanted: impl Fn(&Meta) -> bool) -> String {
-    let rows: String = KNOBS.iter().map(|k| k.meta()).filter(|m| wanted(m)).map(knob_row).collect();
+    let rows: String = KNOBS.iter().map(|k| &k.meta).filter(|m| wanted(m)).map(knob_row).collect();
     format!("| setting | what it does | standing | risk | kernels |\n|---|---|---|---|---|\n{rows}")
 }
 
@@ -84,11 +84,11 @@ pub(crate) fn kernel_bypass(pages: &mut Pages) {
         let _ = writeln!(page, "| [{0}](engines/{0}.md) | {1} |", engine.name, cell(engine.costs));
     }
     page.push_str("\n## What goes past the kernel, and what that loses\n");
-    for m in KNOBS.iter().map(|k| k.meta()).filter(|m| m.name.starts_with("bypass.")) {
+    for m in KNOBS.iter().map(|k| &k.meta).filter(|m| m.name.starts_with("bypass.")) {
         page.push_str(&at_length(m));
     }
     page.push_str("\n## What a program can ask of its sockets without bypass\n");
-    for m in KNOBS.iter().map(|k| k.meta()).filter(|m| m.name.starts_with("socket.")) {
+    for m in KNOBS.iter().map(|k| &k.meta).filter(|m| m.name.starts_with("socket.")) {
         page.push_str(&at_length(m));
     }
     page.push_str("\n## What the host must give\n\n");
@@ -123,7 +123,7 @@ pub(crate) fn nic_tuning(tree: &Tree, pages: &mut Pages) {
         let _ = writeln!(page, "| [{0}](rules/{0}.md) | {1} |", m.name, sentence(section(m.page, "What it finds")));
     }
     page.push_str("\n## What each setting does and costs\n");
-    for m in KNOBS.iter().map(|k| k.meta()).filter(|m| one_of(m.name, NIC)) {
+    for m in KNOBS.iter().map(|k| &k.meta).filter(|m| one_of(m.name, NIC)) {
         page.push_str(&at_length(m));
     }
     pages.insert("nic-tuning.md".to_owned(), page);
@@ -147,7 +147,7 @@ pub(crate) fn index() -> String {
     };
     let entry = |folder: &str, name: &str| (name.to_owned(), format!("{folder}/{name}.md"));
     part("Rules", RULES.iter().map(|r| entry("rules", r.meta().name)).collect());
-    part("Knobs", KNOBS.iter().map(|k| entry("knobs", k.meta().name)).collect());
+    part("Knobs", KNOBS.iter().map(|k| entry("knobs", k.meta.name)).collect());
     part("Engines", engine_facts().iter().map(|e| entry("engines", e.name)).collect());
     part("Far ends", PEERS.iter().map(|p| entry("peers", p.name)).collect());
     part("NIC families", FAMILIES.iter().map(|f| entry("families", f.name)).collect());

@@ -118,7 +118,7 @@ pub(crate) fn knobs_on_kernels(tree: &Tree, pages: &mut Pages) -> Result<()> {
         let _ = write!(page, " {} |", version(&k.release));
     }
     let _ = writeln!(page, "\n|---|{}", "---|".repeat(kernels.len()));
-    for m in KNOBS.iter().map(|k| k.meta()).filter(|m| !of_driver(m) && listed(m)) {
+    for m in KNOBS.iter().map(|k| &k.meta).filter(|m| !of_driver(m) && listed(m)) {
         let _ = write!(page, "| {} |", link(m));
         for k in &kernels {
             let _ = write!(page, " {} |", any(k, m.name).map_or_else(|| "–".to_owned(), |t| t.outcome));
@@ -131,7 +131,7 @@ pub(crate) fn knobs_on_kernels(tree: &Tree, pages: &mut Pages) -> Result<()> {
         let _ = write!(page, " {driver} |");
     }
     let _ = writeln!(page, "\n|---|{}", "---|".repeat(drivers.len()));
-    for m in KNOBS.iter().map(|k| k.meta()).filter(|m| of_driver(m) && listed(m)) {
+    for m in KNOBS.iter().map(|k| &k.meta).filter(|m| of_driver(m) && listed(m)) {
         let _ = write!(page, "| {} |", link(m));
         for driver in &drivers {
             let by_kernel: Vec<(String, String)> =
@@ -142,7 +142,7 @@ pub(crate) fn knobs_on_kernels(tree: &Tree, pages: &mut Pages) -> Result<()> {
     }
 
     page.push_str("\n## Refused, inert, or taken as another value\n\n| knob | where | asked | the host's words |\n|---|---|---|---|\n");
-    for m in KNOBS.iter().map(|k| k.meta()) {
+    for m in KNOBS.iter().map(|k| &k.meta) {
         // The same words of several kernels and drivers stand in one row.
         let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
         for k in &kernels {
@@ -167,7 +167,7 @@ pub(crate) fn knobs_on_kernels(tree: &Tree, pages: &mut Pages) -> Result<()> {
 
     let named = |outcome: &str| {
         let of = |m: &&Meta| kernels.iter().filter_map(|k| any(k, m.name)).any(|t| t.outcome == outcome);
-        KNOBS.iter().map(|k| k.meta()).filter(of).map(link).collect::<Vec<_>>().join(", ")
+        KNOBS.iter().map(|k| &k.meta).filter(of).map(link).collect::<Vec<_>>().join(", ")
     };
     let _ = write!(
         page,
@@ -184,7 +184,7 @@ pub(crate) fn knobs_on_kernels(tree: &Tree, pages: &mut Pages) -> Result<()> {
 #[cfg(test)]
 fn contradictions(kernels: &[Kernel]) -> Vec<String> {
     let mut wrong = Vec::new();
-    for m in KNOBS.iter().map(|k| k.meta()) {
+    for m in KNOBS.iter().map(|k| &k.meta) {
         let (from, to) = m.kernels.split_once("..").unwrap_or((m.kernels, m.kernels));
         let bound = |text: &str| number(text.split_whitespace().next().unwrap_or_default());
         for k in kernels {
@@ -239,7 +239,7 @@ mod tests {
             let tried = Tried { outcome: outcome.into(), asked: String::new(), now: String::new(), why: String::new() };
             let mut all: BTreeMap<String, Tried> = KNOBS
                 .iter()
-                .map(|k| (k.meta().name.to_owned(), Tried { outcome: "inert".into(), ..tried.clone() }))
+                .map(|k| (k.meta.name.to_owned(), Tried { outcome: "inert".into(), ..tried.clone() }))
                 .collect();
             all.insert(knob.to_owned(), tried);
             vec![Kernel { release: release.into(), drivers: [("d".to_owned(), all)].into() }]

@@ -2,22 +2,23 @@
 
 use std::fmt::Write as _;
 
-use lowlat_knobs::resets::{Kind, TABLE, When};
 use lowlat_model::tune::Resets;
+use lowlat_settings::Part;
+use lowlat_settings::resets::{TABLE, When};
 
 use super::Pages;
 use super::text::{NOTE, cell};
 
-const KINDS: &[Kind] = &[
-    Kind::Coalesce,
-    Kind::Ring,
-    Kind::Channels,
-    Kind::Feature,
-    Kind::Pause,
-    Kind::Eee,
-    Kind::PrivateFlag,
-    Kind::HwTimestamp,
-    Kind::Xdp,
+const PARTS: &[Part] = &[
+    Part::Coalesce,
+    Part::Ring,
+    Part::Channels,
+    Part::Feature,
+    Part::Pause,
+    Part::Eee,
+    Part::PrivateFlag,
+    Part::HwTimestamp,
+    Part::Xdp,
 ];
 
 fn words(resets: Resets) -> &'static str {
@@ -44,14 +45,14 @@ pub(crate) fn resets(pages: &mut Pages) {
          needs `--allow-disruptive`. A driver that takes its carrier off on the way counts as resetting the link, whether or \
          not the wire goes down.\n\n## Drivers that are not in the table\n\n| setting | assumed to reset |\n|---|---|\n"
     );
-    for kind in KINDS {
+    for part in PARTS {
         let note =
-            if *kind == Kind::Feature { "nothing; the link for LRO and ntuple filters" } else { words(kind.unknown()) };
-        let _ = writeln!(page, "| {} | {note} |", kind.words());
+            if *part == Part::Feature { "nothing; the link for LRO and ntuple filters" } else { words(part.unknown()) };
+        let _ = writeln!(page, "| {} | {note} |", part.words());
     }
     page.push_str("\n## By driver\n\n| driver | setting | resets | because | source |\n|---|---|---|---|---|\n");
     for row in TABLE {
-        let mut setting = row.kind.words().to_owned();
+        let mut setting = row.part.words().to_owned();
         for more in [row.only, condition(row.when)].into_iter().filter(|more| !more.is_empty()) {
             let _ = write!(setting, ", {more}");
         }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use lowlat_families::FAMILIES;
 use lowlat_knobs::KNOBS;
-use lowlat_knobs::resets::Kind;
 use lowlat_model::Risk;
 use lowlat_peers::PEERS;
 use lowlat_probes::PROBES;
@@ -54,7 +53,7 @@ pub(crate) fn risk(risk: Risk) -> &'static str {
 /// Knobs that a rule's remedies name, in the catalogue's order: those that stand as a string in its code.
 pub(crate) fn remedies(tree: &Tree, file: &str) -> Vec<&'static str> {
     let code = product(tree.text(file).unwrap_or_default());
-    KNOBS.iter().map(|k| k.meta().name).filter(|name| code.contains(&format!("\"{name}\""))).collect()
+    KNOBS.iter().map(|k| k.meta.name).filter(|name| code.contains(&format!("\"{name}\""))).collect()
 }
 
 fn code_link(file: &str) -> String {
@@ -63,8 +62,8 @@ fn code_link(file: &str) -> String {
 
 pub(crate) fn knobs(tree: &Tree, pages: &mut Pages) {
     for knob in KNOBS {
-        let m = knob.meta();
-        let reset = match (Kind::of_knob(m.name), m.resets_link) {
+        let m = &knob.meta;
+        let reset = match (knob.place.part(), m.resets_link) {
             (Some(_), _) => "as the driver does: see [resets](../resets.md)",
             (None, true) => "yes, for a moment",
             (None, false) => "no",

@@ -11,17 +11,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("netlink", &[]),
     ("sys", &["model", "netlink"]),
-    // The writing door shares the reading door's text forms: hexadecimal, interface and interrupt names.
-    ("sysmut", &["model", "netlink", "sys"]),
+    // The kinds of settings: they read through the reading door and give each write as data. Without netlink they send
+    // nothing.
+    ("settings", &["model", "sys"]),
+    // The writing door performs what a kind describes, and shares the reading door's text forms: hexadecimal, interface
+    // and interrupt names.
+    ("sysmut", &["model", "netlink", "settings", "sys"]),
     ("probes", &["model", "sys"]),
-    ("knobs", &["model", "sys"]),
+    ("knobs", &["model", "settings", "sys"]),
     ("rules", &["model"]),
     ("plan", &["model"]),
     ("verdict", &["model"]),
     ("assess", &["model"]),
     ("families", &["model"]),
     ("report", &["model"]),
-    ("apply", &["knobs", "model", "sys", "sysmut"]),
+    ("apply", &["knobs", "model", "settings", "sys", "sysmut"]),
     ("transport", &["model"]),
     ("transport-uring", &["model", "transport"]),
     ("transport-xdp", &["model", "transport"]),
@@ -57,7 +61,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "xtask",
-        &["families", "knobs", "model", "peers", "probes", "rules", "transport", "transport-uring", "transport-xdp"],
+        &[
+            "families",
+            "knobs",
+            "model",
+            "peers",
+            "probes",
+            "rules",
+            "settings",
+            "transport",
+            "transport-uring",
+            "transport-xdp",
+        ],
     ),
 ];
 
@@ -77,6 +92,7 @@ type Law = (&'static str, fn(&str, &str) -> bool);
 const LAWS: &[Law] = &[
     ("a pure stage imports the data alone", |from, to| PURE.contains(&from) && to != "model"),
     ("only apply obtains the writing door", |from, to| to == "sysmut" && from != "apply"),
+    ("a kind of setting describes its write and sends nothing", |from, to| from == "settings" && to == "netlink"),
     ("stages do not import each other", |from, to| STAGES.contains(&to) && !WIRING.contains(&from)),
     ("measure names no engine of its own", |from, to| from == "measure" && to.starts_with("transport-")),
     ("fakes stay in tests", |_, to| to == "testkit"),
@@ -153,6 +169,7 @@ mod tests {
         for (from, to, law) in [
             ("rules", "lowlat-sys", "the data alone"),
             ("cli", "lowlat-sysmut", "the writing door"),
+            ("settings", "lowlat-netlink", "sends nothing"),
             ("knobs", "lowlat-rules", "each other"),
             ("measure", "lowlat-transport-xdp", "no engine"),
             ("probes", "lowlat-testkit", "fakes"),

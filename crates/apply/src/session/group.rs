@@ -3,11 +3,11 @@
 use lowlat_model::journal::Beside;
 use lowlat_model::op::Target;
 use lowlat_model::{Locus, Op, Reading, State};
+use lowlat_settings::same;
 use lowlat_sys::Sys;
 
 use super::{Handle, Session, acted};
 use crate::error::StepError;
-use crate::same::same;
 use crate::writer::{WriteFailure, Writer};
 
 /// A write with the knob and the target that it belongs to.

@@ -7,9 +7,9 @@ use lowlat_model::journal::{Beside, Guard, JournalEntry};
 use lowlat_model::op::Target;
 use lowlat_model::tune::Resets;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
+use lowlat_settings::{at, same, together, words};
 use lowlat_sys::Sys;
 
-use crate::beside::threads_placed;
 use crate::device::{self, Whereabouts};
 use crate::disk::Disk;
 use crate::error::{ApplyError, StepError};
@@ -17,13 +17,12 @@ use crate::ledger::{HolderId, Ledger, Standing};
 use crate::live_writer::LiveWriter;
 use crate::log::{Log, read_all};
 use crate::namespaces::{Netns, Place};
-use crate::places::{disturbed, words};
+use crate::places::disturbed;
 use crate::rollback::{
     Outcome, RollbackReport, Rules, look_and_put_back, oldest_priors, put_back, put_back_together, roll_back, runs,
 };
-use crate::same::same;
 use crate::script;
-use crate::writer::{Writer, together};
+use crate::writer::Writer;
 
 mod group;
 
@@ -152,7 +151,7 @@ impl<W: Writer> Session<W> {
     }
 
     /// Journals what a link reset may disturb, before it happens: rings and channels are freed and allocated anew, and
-    /// with them interrupt affinity, RPS and XPS (tuning audit, "rings/channels").
+    /// with them interrupt affinity, RPS and XPS.
     fn guard(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut Handle) -> Result<(), StepError> {
         // Each under a setting of its own interface: so it is known as lowlat's when the journal is read.
         let own = std::iter::once((step.knob.as_str(), &step.target));
@@ -216,7 +215,7 @@ impl<W: Writer> Session<W> {
         let seq = self.intent(sys, knob, target, op, &prior, &beside)?;
         self.script(&op.locus);
         let written = self.perform(seq, op)?;
-        if op.locus == Locus::CpuDmaLatency {
+        if at(&op.locus).is_held() {
             // Only now the script can name the process that holds the limit.
             self.scripted.retain(|l| *l != op.locus);
             self.script(&op.locus);
@@ -247,7 +246,10 @@ impl<W: Writer> Session<W> {
     /// What a write may change besides its own place; without a way back for it the write is not made.
     fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, StepError> {
         let refused = |why| StepError::Refused { why: format!("{}: {why}", words(&op.locus)) };
-        threads_placed(sys, op).and_then(|()| self.writer.beside(sys, op)).map_err(refused)
+        match at(&op.locus).refused_at_first(sys, &op.set) {
+            Some(why) => Err(refused(why)),
+            None => self.writer.beside(sys, op).map_err(refused),
+        }
     }
 
     /// Notes what a write was read back as, and what it changed besides.
@@ -272,10 +274,10 @@ impl<W: Writer> Session<W> {
 
     /// The inner `Err` is the host's refusal; the outer one means that the journal could not be written.
     fn perform(&mut self, seq: u64, op: &Op) -> Result<Result<(), String>, StepError> {
-        let State::Text(us) = (match &op.locus {
-            Locus::CpuDmaLatency => &op.set,
-            _ => return Ok(self.writer.write(op).map_err(|e| e.0)),
-        }) else {
+        if !at(&op.locus).is_held() {
+            return Ok(self.writer.write(op).map_err(|e| e.0));
+        }
+        let State::Text(us) = &op.set else {
             return Ok(Err("the wake-up latency limit is a number of microseconds or none".to_owned()));
         };
         let log = &mut self.log;
@@ -396,18 +398,13 @@ impl<W: Writer> Session<W> {
         let mut again = Vec::new();
         self.locate(sys);
         let standing: Vec<Standing> = self.log.ledger.standing.iter().filter(|s| which(s)).cloned().collect();
-        // A table that spreads over more queues than there are now is refused by the driver. It goes back with the channels.
-        let channels: Vec<&str> = (self.log.ledger.standing.iter())
-            .filter(|s| !s.is_guard() && matches!(s.op.locus, Locus::Channels { .. }))
-            .filter_map(|s| s.op.locus.iface())
-            .collect();
-        let of_other_queues = |s: &Standing| {
-            matches!(s.op.locus, Locus::Rss { .. }) && s.op.locus.iface().is_some_and(|i| channels.contains(&i))
-        };
+        // What goes back only with another setting of this transaction is left to that one's way back.
+        let set: Vec<&Locus> = self.log.ledger.standing.iter().filter(|s| !s.is_guard()).map(|s| &s.op.locus).collect();
+        let goes_with_another = |s: &Standing| set.iter().any(|other| at(&s.op.locus).goes_with(other));
         // Only the newest write on a place says what should be there now.
         let newest = |(n, s): &(usize, &Standing)| {
             let later = standing[n + 1..].iter().any(|later| later.op.locus == s.op.locus);
-            !later && !of_other_queues(s) && s.holder.is_none() && matches!(s.at, None | Some(Whereabouts::Here(_)))
+            !later && !goes_with_another(s) && s.holder.is_none() && matches!(s.at, None | Some(Whereabouts::Here(_)))
         };
         let newest: Vec<&Standing> = standing.iter().enumerate().filter(newest).map(|(_, s)| s).collect();
         for run in newest.chunk_by(|a, b| together(&a.op.locus, &b.op.locus)) {
@@ -484,13 +481,9 @@ impl<W: Writer> Session<W> {
     }
 }
 
-/// Whether a write had an effect. A feature that another setting keeps from coming keeps the wish: that alone is none.
+/// Whether a write had an effect.
 fn acted(op: &Op, now: &State, prior: &State) -> bool {
-    if same(&op.locus, now, prior) {
-        return false;
-    }
-    let in_force = |s: &State| s.to_string().split(' ').next().map(str::to_owned);
-    !matches!(op.locus, Locus::Feature { .. }) || in_force(now) != in_force(prior) || in_force(now) == in_force(&op.set)
+    at(&op.locus).acted(&op.set, now, prior)
 }
 
 /// Those of the places beside a write that are no longer as they were, as they are now.

@@ -56,7 +56,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 fn all() -> [(&'static str, Vec<&'static str>); 6] {
     [
         ("Guides", GUIDES.iter().map(|(name, _)| *name).collect()),
-        ("Knobs", lowlat_knobs::KNOBS.iter().map(|k| k.meta().name).collect()),
+        ("Knobs", lowlat_knobs::KNOBS.iter().map(|k| k.meta.name).collect()),
         ("Rules", lowlat_rules::RULES.iter().map(|r| r.meta().name).collect()),
         ("NIC families", lowlat_families::FAMILIES.iter().map(|f| f.name).collect()),
         ("Engines", crate::path::ENGINES.to_vec()),
@@ -80,7 +80,7 @@ fn list() -> String {
 
 fn page(name: &str) -> Option<String> {
     if let Some(knob) = lowlat_knobs::find(name) {
-        return Some(knob_page(knob.meta()));
+        return Some(knob_page(&knob.meta));
     }
     if let Some(rule) = lowlat_rules::find(name) {
         let m = rule.meta();
@@ -105,7 +105,7 @@ fn page(name: &str) -> Option<String> {
         return Some(for_terminal(guide));
     }
     // Last, what people call it elsewhere: SO_BUSY_POLL, chrt, tcp_rmem.
-    lowlat_knobs::find_known(name).map(|knob| knob_page(knob.meta()))
+    lowlat_knobs::find_known(name).map(|knob| knob_page(&knob.meta))
 }
 
 fn knob_page(m: &lowlat_knobs::Meta) -> String {

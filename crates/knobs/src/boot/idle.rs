@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::boot;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// reboot
     "boot.idle";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
-    place Place::Boot("idle");
-    value Value::BootText;
-    words "idle= goes {was} -> {want} at the next boot";
-    refusal "";
+    place boot::Parameter("idle");
+    value Value::Own(|value| boot::encode("idle", value));
     also ["idle=poll"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: idle=",

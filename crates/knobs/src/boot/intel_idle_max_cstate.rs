@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::boot;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -15,10 +17,8 @@ crate::knob! {
     /// `update-grub` and a reboot
     "boot.intel_idle.max_cstate";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
-    place Place::Boot("intel_idle.max_cstate");
-    value Value::BootText;
-    words "intel_idle.max_cstate= goes {was} -> {want} at the next boot";
-    refusal "";
+    place boot::Parameter("intel_idle.max_cstate");
+    value Value::Own(|value| boot::encode("intel_idle.max_cstate", value));
     also ["intel_idle.max_cstate"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: intel_idle.max_cstate=",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::boot;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// reboot
     "boot.isolcpus";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
-    place Place::Boot("isolcpus");
-    value Value::BootText;
-    words "isolcpus= goes {was} -> {want} at the next boot";
-    refusal "";
+    place boot::Parameter("isolcpus");
+    value Value::Own(|value| boot::encode("isolcpus", value));
     also ["isolcpus"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: isolcpus=",

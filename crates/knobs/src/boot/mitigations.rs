@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::boot;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// `grep . /sys/devices/system/cpu/vulnerabilities/*` shows what acts; lowlat does not write it.
     "boot.mitigations";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Harmful;
-    place Place::Boot("mitigations");
+    place boot::Parameter("mitigations");
     value Value::None;
-    words "mitigations= goes {was} -> {want}";
     refusal "it gives up the separation between programs; lowlat shows what it costs and never switches it off";
     also ["mitigations"];
     sources [

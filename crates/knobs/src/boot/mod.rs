@@ -1,12 +1,28 @@
 //! Boot parameters.
 
-pub(crate) mod idle;
-pub(crate) mod intel_idle_max_cstate;
-pub(crate) mod isolcpus;
-pub(crate) mod mitigations;
-pub(crate) mod nohz_full;
-pub(crate) mod preempt_rt;
-pub(crate) mod processor_max_cstate;
-pub(crate) mod rcu_nocbs;
-pub(crate) mod skew_tick;
-pub(crate) mod tsc;
+mod idle;
+mod intel_idle_max_cstate;
+mod isolcpus;
+mod mitigations;
+mod nohz_full;
+mod preempt_rt;
+mod processor_max_cstate;
+mod rcu_nocbs;
+mod skew_tick;
+mod tsc;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[
+    &isolcpus::KNOB,
+    &nohz_full::KNOB,
+    &rcu_nocbs::KNOB,
+    &idle::KNOB,
+    &intel_idle_max_cstate::KNOB,
+    &processor_max_cstate::KNOB,
+    &skew_tick::KNOB,
+    &tsc::KNOB,
+    &mitigations::KNOB,
+    &preempt_rt::KNOB,
+];

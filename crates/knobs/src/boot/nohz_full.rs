@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::boot;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// reboot
     "boot.nohz_full";
     kernels "3.10.."; phase 2; risk Reboot; resets_link false; standing Acts;
-    place Place::Boot("nohz_full");
-    value Value::BootText;
-    words "nohz_full= goes {was} -> {want} at the next boot";
-    refusal "";
+    place boot::Parameter("nohz_full");
+    value Value::Own(|value| boot::encode("nohz_full", value));
     also ["nohz_full"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: nohz_full=",

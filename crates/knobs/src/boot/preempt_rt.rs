@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,9 +16,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "boot.preempt-rt";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "another kernel package: install it, boot it, and compare with `lowlat noise` and `lowlat measure`";
     refusal "another kernel package: install it, boot it, and compare with `lowlat noise` and `lowlat measure`";
     also ["PREEMPT_RT", "real-time kernel"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::boot;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `update-grub` and a reboot
     "boot.processor.max_cstate";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
-    place Place::Boot("processor.max_cstate");
-    value Value::BootText;
-    words "processor.max_cstate= goes {was} -> {want} at the next boot";
-    refusal "";
+    place boot::Parameter("processor.max_cstate");
+    value Value::Own(|value| boot::encode("processor.max_cstate", value));
     also ["processor.max_cstate"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: processor.max_cstate=",

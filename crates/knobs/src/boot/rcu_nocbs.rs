@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::boot;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// reboot
     "boot.rcu_nocbs";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
-    place Place::Boot("rcu_nocbs");
-    value Value::BootText;
-    words "rcu_nocbs= goes {was} -> {want} at the next boot";
-    refusal "";
+    place boot::Parameter("rcu_nocbs");
+    value Value::Own(|value| boot::encode("rcu_nocbs", value));
     also ["rcu_nocbs"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: rcu_nocbs",

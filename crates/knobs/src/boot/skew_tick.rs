@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::boot;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// reboot
     "boot.skew_tick";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Acts;
-    place Place::Boot("skew_tick");
-    value Value::BootText;
-    words "skew_tick= goes {was} -> {want} at the next boot";
-    refusal "";
+    place boot::Parameter("skew_tick");
+    value Value::Own(|value| boot::encode("skew_tick", value));
     also ["skew_tick"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: skew_tick=",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::boot;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,9 +15,8 @@ crate::knob! {
     /// `dmesg | grep -i tsc` shows what the kernel found; lowlat does not write it.
     "boot.tsc";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Harmful;
-    place Place::Boot("tsc");
+    place boot::Parameter("tsc");
     value Value::None;
-    words "tsc= goes {was} -> {want}";
     refusal "it silences a check and mends no clock; find out why the kernel left the tsc";
     also ["tsc=reliable"];
     sources [

@@ -1,4 +1,9 @@
 //! Kernel bypass, explained only.
 
-pub(crate) mod vfio;
-pub(crate) mod xdp;
+mod vfio;
+mod xdp;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[&vfio::KNOB, &xdp::KNOB];

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,9 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "bypass.vfio";
     kernels "any"; phase 3; risk Low; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "binding belongs to `lowlat bypass bind`, which knows the way back";
-    refusal "binding belongs to `lowlat bypass bind`, which knows the way back";
+    refusal "binding takes the interface from the kernel, and lowlat has no command for it yet";
     also ["vfio-pci"];
     sources [
         "Documentation/driver-api/vfio.rst in linux 6.12: Groups, Devices, and IOMMUs; VFIO Usage Example",

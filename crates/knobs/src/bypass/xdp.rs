@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::{ByEngine, Part};
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "bypass.xdp";
     kernels "any"; phase 3; risk Low; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place ByEngine(Part::Xdp);
     value Value::None;
-    words "the af-xdp engine attaches its own program and takes it off again";
     refusal "the af-xdp engine attaches its own program and takes it off again";
     also ["XDP", "AF_XDP"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::dma_latency;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `none -> 0` holds `/dev/cpu_dma_latency` open at 0
     "cpu.dma-latency";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::DmaLatency;
+    place dma_latency::Limit;
     value Value::Limit;
-    words "wake-up limit in microseconds: {was} -> {want}";
-    refusal "";
     also ["/dev/cpu_dma_latency", "cpu_dma_latency"];
     sources [
         "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Power Management Quality of Service for CPUs",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::cpu_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// = performance`
     "cpu.energy-preference";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::CpuFile("cpufreq/energy_performance_preference");
+    place cpu_file::CpuFile("cpufreq/energy_performance_preference");
     value Value::OneOf("energy_performance_available_preferences");
-    words "the energy preference goes {was} -> {want}";
-    refusal "";
     also ["EPP", "energy_performance_preference"];
     sources [
         "Documentation/admin-guide/pm/intel_pstate.rst in linux 6.12: Energy vs Performance Hints",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::cpu_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `powersave -> performance` writes `/sys/devices/system/cpu/cpuN/cpufreq/scaling_governor = performance`
     "cpu.governor";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::CpuFile("cpufreq/scaling_governor");
+    place cpu_file::CpuFile("cpufreq/scaling_governor");
     value Value::OneOf("scaling_available_governors");
-    words "the governor goes {was} -> {want}";
-    refusal "";
     also ["governor"];
     sources [
         "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Generic Scaling Governors",

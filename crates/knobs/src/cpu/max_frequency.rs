@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::cpu_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `3600000 -> 2400000` writes `/sys/devices/system/cpu/cpuN/cpufreq/scaling_max_freq = 2400000`
     "cpu.max-frequency";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::CpuFile("cpufreq/scaling_max_freq");
+    place cpu_file::CpuFile("cpufreq/scaling_max_freq");
     value Value::Number(1, 100_000_000);
-    words "highest kHz: {was} -> {want}";
-    refusal "";
     also ["scaling_max_freq", "fixed frequency"];
     sources [
         "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: scaling_max_freq",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::cpu_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `800000 -> 2400000` writes `/sys/devices/system/cpu/cpuN/cpufreq/scaling_min_freq = 2400000`
     "cpu.min-frequency";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::CpuFile("cpufreq/scaling_min_freq");
+    place cpu_file::CpuFile("cpufreq/scaling_min_freq");
     value Value::Number(1, 100_000_000);
-    words "lowest kHz: {was} -> {want}";
-    refusal "";
     also ["scaling_min_freq"];
     sources [
         "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: scaling_min_freq",

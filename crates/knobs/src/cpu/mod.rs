@@ -1,10 +1,24 @@
 //! Processor power and idle.
 
-pub(crate) mod dma_latency;
-pub(crate) mod energy_preference;
-pub(crate) mod governor;
-pub(crate) mod max_frequency;
-pub(crate) mod min_frequency;
-pub(crate) mod resume_latency;
-pub(crate) mod smt;
-pub(crate) mod workqueue_mask;
+mod dma_latency;
+mod energy_preference;
+mod governor;
+mod max_frequency;
+mod min_frequency;
+mod resume_latency;
+mod smt;
+mod workqueue_mask;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[
+    &dma_latency::KNOB,
+    &governor::KNOB,
+    &min_frequency::KNOB,
+    &max_frequency::KNOB,
+    &energy_preference::KNOB,
+    &resume_latency::KNOB,
+    &smt::KNOB,
+    &workqueue_mask::KNOB,
+];

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::cpu_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `0 -> n/a` writes `/sys/devices/system/cpu/cpuN/power/pm_qos_resume_latency_us = n/a`
     "cpu.resume-latency";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::CpuFile("power/pm_qos_resume_latency_us");
+    place cpu_file::CpuFile("power/pm_qos_resume_latency_us");
     value Value::Resume;
-    words "wake-up limit of this CPU: {was} -> {want}";
-    refusal "";
     also ["pm_qos_resume_latency_us"];
     sources [
         "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Power Management Quality of Service for CPUs",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,9 +15,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "cpu.smt";
     kernels "any"; phase 2; risk High; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "it takes CPUs offline under running programs; keep the sibling of the critical core idle, or set `nosmt` at boot";
     refusal "it takes CPUs offline under running programs; keep the sibling of the critical core idle, or set `nosmt` at boot";
     also ["SMT", "hyper-threading", "nosmt"];
     sources [

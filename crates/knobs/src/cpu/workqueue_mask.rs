@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::host_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `0-3 -> 0-1` writes `/sys/devices/virtual/workqueue/cpumask = 3`
     "cpu.workqueue-mask";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::HostFile("/sys/devices/virtual/workqueue/cpumask");
+    place host_file::HostFile("/sys/devices/virtual/workqueue/cpumask");
     value Value::Mask;
-    words "unbound kernel work runs on CPUs {was} -> {want}";
-    refusal "";
     also ["workqueue"];
     sources [
         "kernel/workqueue.c in linux 6.12: workqueue_init_early (HK_TYPE_WQ, HK_TYPE_DOMAIN)",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::irq_affinity;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `0-3 -> 2` writes the list to the line's `smp_affinity_list`
     "irq.affinity";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Irq;
+    place irq_affinity::Line;
     value Value::List;
-    words "the interrupt goes from CPU {was} to CPU {want}";
-    refusal "";
     also ["smp_affinity", "IRQ affinity"];
     sources [
         "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",

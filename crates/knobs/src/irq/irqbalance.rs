@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -16,9 +18,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "irq.irqbalance";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "ban the path's CPUs (IRQBALANCE_BANNED_CPULIST) or lines (--banirq) in its own configuration; the file is not lowlat's";
     refusal "ban the path's CPUs (IRQBALANCE_BANNED_CPULIST) or lines (--banirq) in its own configuration; the file is not lowlat's";
     also [];
     sources [

@@ -1,4 +1,9 @@
 //! Interrupts.
 
-pub(crate) mod affinity;
-pub(crate) mod irqbalance;
+mod affinity;
+mod irqbalance;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[&affinity::KNOB, &irqbalance::KNOB];

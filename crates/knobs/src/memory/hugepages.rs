@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::host_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `0 -> 1024` writes `/sys/devices/system/node/nodeN/hugepages/hugepages-2048kB/nr_hugepages = 1024`
     "memory.hugepages";
     kernels "any"; phase 3; risk Medium; resets_link false; standing Acts;
-    place Place::NodeFile("hugepages/hugepages-2048kB/nr_hugepages");
+    place host_file::NodeFile("hugepages/hugepages-2048kB/nr_hugepages");
     value Value::Number(0, 16_777_216);
-    words "2 MiB pages: {was} -> {want}";
-    refusal "";
     also ["hugepages", "nr_hugepages"];
     sources [
         "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: Interaction of Task Memory Policy with Huge Page Allocation/Freeing",

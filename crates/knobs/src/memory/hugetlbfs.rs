@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "memory.hugetlbfs";
     kernels "any"; phase 3; risk Medium; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "a mount of the system: systemd has one at /dev/hugepages, else `mount -t hugetlbfs none /mnt/huge`";
     refusal "a mount of the system: systemd has one at /dev/hugepages, else `mount -t hugetlbfs none /mnt/huge`";
     also ["hugetlbfs"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::host_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `1 -> 0` writes `/sys/kernel/mm/ksm/run = 0`
     "memory.ksm";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::HostFile("/sys/kernel/mm/ksm/run");
+    place host_file::HostFile("/sys/kernel/mm/ksm/run");
     value Value::Number(0, 2);
-    words "same-page merging goes {was} -> {want}";
-    refusal "";
     also ["KSM"];
     sources [
         "Documentation/admin-guide/mm/ksm.rst in linux 6.12: KSM daemon sysfs interface",

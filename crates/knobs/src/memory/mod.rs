@@ -1,8 +1,14 @@
 //! Memory.
 
-pub(crate) mod hugepages;
-pub(crate) mod hugetlbfs;
-pub(crate) mod ksm;
-pub(crate) mod mlock;
-pub(crate) mod numa;
-pub(crate) mod thp;
+mod hugepages;
+mod hugetlbfs;
+mod ksm;
+mod mlock;
+mod numa;
+mod thp;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] =
+    &[&hugepages::KNOB, &hugetlbfs::KNOB, &thp::KNOB, &ksm::KNOB, &mlock::KNOB, &numa::KNOB];

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "memory.numa-placement";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "a program is started there: `numactl --cpunodebind=N --membind=N PROGRAM`, or `measure --cpu`";
     refusal "a program is started there: `numactl --cpunodebind=N --membind=N PROGRAM`, or `measure --cpu`";
     also ["numactl", "NUMA"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::host_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `always -> madvise` writes `/sys/kernel/mm/transparent_hugepage/enabled = madvise`
     "memory.thp";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::HostFile("/sys/kernel/mm/transparent_hugepage/enabled");
+    place host_file::HostFile("/sys/kernel/mm/transparent_hugepage/enabled");
     value Value::Word(&["always", "madvise", "never"]);
-    words "transparent huge pages go {was} -> {want}";
-    refusal "";
     also ["THP", "transparent_hugepage"];
     sources [
         "Documentation/admin-guide/mm/transhuge.rst in linux 6.12: Global THP controls",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::net_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `1879048192 -> 30000` writes `/sys/class/net/IF/queues/tx-N/byte_queue_limits/limit_max = 30000`
     "nic.bql-limit-max";
     kernels "3.3.."; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::TxFile("byte_queue_limits/limit_max");
+    place net_file::TxFile("byte_queue_limits/limit_max");
     value Value::Number(0, 1_879_048_192);
-    words "bytes in the device queue at most: {was} -> {want}";
-    refusal "";
     also ["BQL"];
     sources [
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: byte_queue_limits",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::channels;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `8 -> 4` runs `ethtool -L IF combined 4`
     "nic.channels.combined";
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
-    place Place::Channels("combined");
+    place channels::Channels("combined");
     value Value::Number(1, 4096);
-    words "queue pairs: {was} -> {want}";
-    refusal "";
     also ["channels", "combined", "RSS"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: CHANNELS_SET",

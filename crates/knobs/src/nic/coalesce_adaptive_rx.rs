@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::coalesce;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `on -> off` runs `ethtool -C IF adaptive-rx off`
     "nic.coalesce.adaptive-rx";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Coalesce("adaptive-rx");
+    place coalesce::Param("adaptive-rx");
     value Value::Switch;
-    words "adaptive-rx: {was} -> {want}";
-    refusal "";
     also ["adaptive-rx"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",

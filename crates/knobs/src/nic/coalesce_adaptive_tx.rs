@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::coalesce;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -11,10 +13,8 @@ crate::knob! {
     /// `on -> off` runs `ethtool -C IF adaptive-tx off`
     "nic.coalesce.adaptive-tx";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Coalesce("adaptive-tx");
+    place coalesce::Param("adaptive-tx");
     value Value::Switch;
-    words "adaptive-tx: {was} -> {want}";
-    refusal "";
     also ["adaptive-tx"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::coalesce;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `5 -> 1` runs `ethtool -C IF rx-frames 1`
     "nic.coalesce.rx-frames";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Coalesce("rx-frames");
+    place coalesce::Param("rx-frames");
     value Value::Number(0, 1_000_000);
-    words "rx-frames: {was} -> {want}";
-    refusal "";
     also ["rx-frames"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",

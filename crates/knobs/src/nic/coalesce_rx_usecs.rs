@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::coalesce;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -18,10 +20,8 @@ crate::knob! {
     /// `50 -> 0` runs `ethtool -C IF rx-usecs 0`
     "nic.coalesce.rx-usecs";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Coalesce("rx-usecs");
+    place coalesce::Param("rx-usecs");
     value Value::Number(0, 1_000_000);
-    words "rx-usecs: {was} -> {want}";
-    refusal "";
     also ["rx-usecs"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",

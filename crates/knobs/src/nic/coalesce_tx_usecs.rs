@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::coalesce;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `50 -> 0` runs `ethtool -C IF tx-usecs 0`
     "nic.coalesce.tx-usecs";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Coalesce("tx-usecs");
+    place coalesce::Param("tx-usecs");
     value Value::Number(0, 1_000_000);
-    words "tx-usecs: {was} -> {want}";
-    refusal "";
     also ["tx-usecs"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::eee;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `on -> off` runs `ethtool --set-eee IF eee off`
     "nic.eee";
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
-    place Place::Eee;
+    place eee::Eee;
     value Value::OnOff;
-    words "energy-efficient ethernet goes {was} -> {want}";
-    refusal "";
     also ["EEE"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: EEE_SET",

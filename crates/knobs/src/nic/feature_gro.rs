@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::feature;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `on -> off` runs `ethtool -K IF gro off`
     "nic.feature.gro";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Features(&["rx-gro"]);
+    place feature::Features(&["rx-gro"]);
     value Value::OnOff;
-    words "gro goes {was} -> {want}";
-    refusal "";
     also ["gro"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",

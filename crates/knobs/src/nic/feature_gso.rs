@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::feature;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -11,10 +13,8 @@ crate::knob! {
     /// `on -> off` runs `ethtool -K IF gso off`
     "nic.feature.gso";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Features(&["tx-generic-segmentation"]);
+    place feature::Features(&["tx-generic-segmentation"]);
     value Value::OnOff;
-    words "gso goes {was} -> {want}";
-    refusal "";
     also ["gso"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",

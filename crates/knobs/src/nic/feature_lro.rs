@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::feature;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -11,10 +13,8 @@ crate::knob! {
     /// `on -> off` runs `ethtool -K IF lro off`
     "nic.feature.lro";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Features(&["rx-lro"]);
+    place feature::Features(&["rx-lro"]);
     value Value::OnOff;
-    words "lro goes {was} -> {want}";
-    refusal "";
     also ["lro"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",

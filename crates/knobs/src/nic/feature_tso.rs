@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::feature;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -11,10 +13,8 @@ crate::knob! {
     /// `on -> off` runs `ethtool -K IF tso off`
     "nic.feature.tso";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Features(&["tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation"]);
+    place feature::Features(&["tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation"]);
     value Value::OnOff;
-    words "tso goes {was} -> {want}";
-    refusal "";
     also ["tso"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",

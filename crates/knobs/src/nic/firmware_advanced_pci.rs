@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,9 +16,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "nic.firmware.advanced-pci-settings";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "a setting of the card's firmware: `mlxconfig -d DEVICE query` shows it, and lowlat writes no firmware";
     refusal "a setting of the card's firmware: `mlxconfig -d DEVICE query` shows it, and lowlat writes no firmware";
     also ["ADVANCED_PCI_SETTINGS", "mlxconfig"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::hw_timestamp;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -15,10 +17,8 @@ crate::knob! {
     /// `off -> on` runs `hwstamp_ctl -i IF -t 1 -r 1`
     "nic.hw-timestamping";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::HwTimestamp;
+    place hw_timestamp::Mode;
     value Value::Stamps;
-    words "hardware stamps go {was} -> {want}";
-    refusal "";
     also ["rx-timestamping"];
     sources [
         "Documentation/networking/timestamping.rst in linux 6.12: 3. Hardware Timestamping configuration",

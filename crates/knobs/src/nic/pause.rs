@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::pause;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `on -> off` runs `ethtool -A IF rx off`
     "nic.pause";
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
-    place Place::Pause(&["rx", "tx"]);
+    place pause::Pause(&["rx", "tx"]);
     value Value::OnOff;
-    words "pause frames go {was} -> {want}";
-    refusal "";
     also ["flow control"];
     sources [
         "measured: linux 6.1, 6.12 and 7.3, igb in QEMU, docs/reference/knobs-on-kernels.md",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::private_flag;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `off -> on` runs `ethtool --set-priv-flags IF rx_cqe_compress on`
     "nic.private-flag.rx_cqe_compress";
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
-    place Place::PrivateFlag("rx_cqe_compress");
+    place private_flag::Flag("rx_cqe_compress");
     value Value::OnOff;
-    words "rx_cqe_compress goes {was} -> {want}";
-    refusal "";
     also ["rx_cqe_compress"];
     sources [
         "linux commit b797a684b0ddeb6f78193c9b1bfae6bd824ec01a: net/mlx5e: Enable CQE compression when PCI is slower than link",

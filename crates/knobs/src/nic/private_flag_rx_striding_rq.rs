@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::private_flag;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `off -> on` runs `ethtool --set-priv-flags IF rx_striding_rq on`
     "nic.private-flag.rx_striding_rq";
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
-    place Place::PrivateFlag("rx_striding_rq");
+    place private_flag::Flag("rx_striding_rq");
     value Value::OnOff;
-    words "rx_striding_rq goes {was} -> {want}";
-    refusal "";
     also ["rx_striding_rq"];
     sources [
         "drivers/net/ethernet/mellanox/mlx5/core/en_ethtool.c in linux 6.12: set_pflag_rx_striding_rq",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::ring;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `512 -> 1024` runs `ethtool -G IF rx 1024`
     "nic.ring.rx";
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
-    place Place::Ring("rx");
+    place ring::Ring("rx");
     value Value::Number(1, 65_536);
-    words "rx descriptors: {was} -> {want}";
-    refusal "";
     also ["ring rx"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: RINGS_SET",

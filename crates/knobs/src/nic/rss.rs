@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "nic.rss";
     kernels "any"; phase 2; risk High; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "the table belongs to all flows of the host; `ethtool -X IF equal N`, then a rule for the hot flow (steer.flow-rule)";
     refusal "the table belongs to all flows of the host; `ethtool -X IF equal N`, then a rule for the hot flow (steer.flow-rule)";
     also ["indirection table"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::host_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `default -> performance` writes `/sys/module/pcie_aspm/parameters/policy = performance`
     "pcie.aspm-policy";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::HostFile("/sys/module/pcie_aspm/parameters/policy");
+    place host_file::HostFile("/sys/module/pcie_aspm/parameters/policy");
     value Value::Word(&["default", "performance", "powersave", "powersupersave"]);
-    words "the ASPM policy goes {was} -> {want}";
-    refusal "";
     also ["ASPM", "pcie_aspm"];
     sources [
         "drivers/pci/pcie/aspm.c in linux 6.12: policy_str, pcie_aspm_set_policy",

@@ -1,3 +1,8 @@
 //! The bus.
 
-pub(crate) mod aspm_policy;
+mod aspm_policy;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[&aspm_policy::KNOB];

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::qdisc;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `pfifo_fast -> fq_codel` runs `tc qdisc replace dev IF root fq_codel`
     "qdisc.kind";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Qdisc;
-    value Value::Kind;
-    words "queueing goes {was} -> {want}";
-    refusal "";
+    place qdisc::Discipline;
+    value Value::Own(qdisc::encode);
     also ["qdisc", "fq_codel", "fq"];
     sources [
         "man 8 tc (QDISCS, CLASSLESS QDISCS)",

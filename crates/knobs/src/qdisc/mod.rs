@@ -1,3 +1,8 @@
 //! Queue disciplines.
 
-pub(crate) mod kind;
+mod kind;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[&kind::KNOB];

@@ -1,4 +1,9 @@
 //! Metrics of routes.
 
-pub(crate) mod quickack;
-pub(crate) mod rto_min;
+mod quickack;
+mod rto_min;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[&quickack::KNOB, &rto_min::KNOB];

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::route_metric;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `off -> on` runs `ip route change PREFIX … quickack 1`
     "route.quickack";
     kernels "3.11.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::RouteMetric("quickack");
+    place route_metric::Metric("quickack");
     value Value::Switch;
-    words "acknowledging at once goes {was} -> {want}";
-    refusal "";
     also ["quickack"];
     sources [
         "man 8 ip-route (quickack BOOL, Linux 3.11+)",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::route_metric;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `0 -> 50` runs `ip route change PREFIX … rto_min 50ms`
     "route.rto-min";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::RouteMetric("rto_min");
+    place route_metric::Metric("rto_min");
     value Value::Number(0, 60_000);
-    words "smallest retransmission timeout in ms (0: the default): {was} -> {want}";
-    refusal "";
     also ["rto_min"];
     sources [
         "man 8 ip-route (rto_min TIME)",

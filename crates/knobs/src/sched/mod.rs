@@ -1,4 +1,9 @@
 //! Scheduling, explained only.
 
-pub(crate) mod affinity;
-pub(crate) mod rt_priority;
+mod affinity;
+mod rt_priority;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[&rt_priority::KNOB, &affinity::KNOB];

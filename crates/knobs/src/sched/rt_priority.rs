@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,9 +16,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "sched.rt-priority";
     kernels "any"; phase 2; risk Low; resets_link false; standing Harmful;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "priority 99 starves the kernel's own threads; `measure --rt` takes a bounded one for its own thread";
     refusal "priority 99 starves the kernel's own threads; `measure --rt` takes a bounded one for its own thread";
     also ["chrt", "SCHED_FIFO"];
     sources [

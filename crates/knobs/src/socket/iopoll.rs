@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "socket.iopoll";
     kernels "5.1.."; phase 3; risk Low; resets_link false; standing Harmful;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "not for sockets: a send on such a ring completes with EINVAL";
     refusal "not for sockets: a send on such a ring completes with EINVAL";
     also ["IOPOLL"];
     sources [

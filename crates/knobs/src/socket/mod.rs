@@ -1,14 +1,32 @@
 //! Socket options, which only a program can set: explained only.
 
-pub(crate) mod busy_poll;
-pub(crate) mod iopoll;
-pub(crate) mod nodelay;
-pub(crate) mod nonblock;
-pub(crate) mod prefer_busy_poll;
-pub(crate) mod quickack;
-pub(crate) mod recv_zc;
-pub(crate) mod send_zc;
-pub(crate) mod sqpoll;
-pub(crate) mod timestamping;
-pub(crate) mod uring_napi;
-pub(crate) mod zerocopy;
+mod busy_poll;
+mod iopoll;
+mod nodelay;
+mod nonblock;
+mod prefer_busy_poll;
+mod quickack;
+mod recv_zc;
+mod send_zc;
+mod sqpoll;
+mod timestamping;
+mod uring_napi;
+mod zerocopy;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[
+    &busy_poll::KNOB,
+    &prefer_busy_poll::KNOB,
+    &timestamping::KNOB,
+    &zerocopy::KNOB,
+    &nodelay::KNOB,
+    &quickack::KNOB,
+    &nonblock::KNOB,
+    &sqpoll::KNOB,
+    &iopoll::KNOB,
+    &uring_napi::KNOB,
+    &send_zc::KNOB,
+    &recv_zc::KNOB,
+];

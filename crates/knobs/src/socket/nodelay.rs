@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "socket.nodelay";
     kernels "any"; phase 2; risk Low; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "a program sets it on its own socket; every engine of lowlat does";
     refusal "a program sets it on its own socket; every engine of lowlat does";
     also ["TCP_NODELAY", "Nagle"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,9 +16,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "socket.prefer-busy-poll";
     kernels "5.11.."; phase 2; risk Low; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "a program sets it on its own socket; the busy-poll and af-xdp engines do";
     refusal "a program sets it on its own socket; the busy-poll and af-xdp engines do";
     also ["SO_PREFER_BUSY_POLL"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "socket.recv-zc";
     kernels "6.15.."; phase 3; risk Low; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "it needs header split, a queue of its own and flow steering; few devices have them, and small messages gain nothing";
     refusal "it needs header split, a queue of its own and flow steering; few devices have them, and small messages gain nothing";
     also ["RECV_ZC", "zcrx"];
     sources [

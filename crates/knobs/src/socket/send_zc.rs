@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -11,9 +13,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "socket.send-zc";
     kernels "6.0.."; phase 3; risk Low; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "a program chooses it for its own sends; the io-uring engine shows what it gains";
     refusal "a program chooses it for its own sends; the io-uring engine shows what it gains";
     also ["SEND_ZC"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "socket.sqpoll";
     kernels "5.1.."; phase 3; risk Low; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "a program chooses it for its own ring; the io-uring engine shows what it gains";
     refusal "a program chooses it for its own ring; the io-uring engine shows what it gains";
     also ["SQPOLL"];
     sources [

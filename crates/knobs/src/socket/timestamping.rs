@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,9 +16,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "socket.timestamping";
     kernels "any"; phase 2; risk Low; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "a program sets it on its own socket; measure does";
     refusal "a program sets it on its own socket; measure does";
     also ["SO_TIMESTAMPING"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,9 +15,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "socket.zerocopy";
     kernels "4.14.."; phase 3; risk Low; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "a program sets it on its own socket";
     refusal "a program sets it on its own socket";
     also ["SO_ZEROCOPY", "MSG_ZEROCOPY"];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,9 +15,8 @@ crate::knob! {
     /// lowlat explains it and never writes it.
     "steer.flow-rule";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Elsewhere;
-    place Place::Nowhere;
+    place Nowhere;
     value Value::None;
-    words "lowlat writes no flow rules yet: switch `nic.feature.ntuple on`, then `ethtool -N IF flow-type … action QUEUE`; `ethtool -N IF delete ID` takes it back";
     refusal "lowlat writes no flow rules yet: switch `nic.feature.ntuple on`, then `ethtool -N IF flow-type … action QUEUE`; `ethtool -N IF delete ID` takes it back";
     also ["flow rule", "ethtool -N"];
     sources [

@@ -1,6 +1,11 @@
 //! Software packet steering.
 
-pub(crate) mod flow_rule;
-pub(crate) mod rfs;
-pub(crate) mod rps;
-pub(crate) mod xps;
+mod flow_rule;
+mod rfs;
+mod rps;
+mod xps;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[&rps::KNOB, &rfs::KNOB, &xps::KNOB, &flow_rule::KNOB];

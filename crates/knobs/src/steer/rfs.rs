@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::net_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `0 -> 4096` writes `/sys/class/net/IF/queues/rx-N/rps_flow_cnt = 4096`
     "steer.rfs";
     kernels "2.6.35.."; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::RxFile("rps_flow_cnt");
+    place net_file::RxFile("rps_flow_cnt");
     value Value::Number(0, 1_048_576);
-    words "followed flows: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RFS: Receive Flow Steering, Accelerated RFS",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::net_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `1 -> off` writes `/sys/class/net/IF/queues/rx-N/rps_cpus = 0`
     "steer.rps";
     kernels "2.6.35.."; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::RxFile("rps_cpus");
+    place net_file::RxFile("rps_cpus");
     value Value::Mask;
-    words "packets are handed to CPUs: {was} -> {want}";
-    refusal "";
     also ["RPS"];
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RPS: Receive Packet Steering",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::net_file;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -11,10 +13,8 @@ crate::knob! {
     /// `0 -> 1` writes `/sys/class/net/IF/queues/tx-N/xps_cpus = 2`
     "steer.xps";
     kernels "2.6.38.."; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::TxFile("xps_cpus");
+    place net_file::TxFile("xps_cpus");
     value Value::Mask;
-    words "sending CPUs: {was} -> {want}";
-    refusal "";
     also ["XPS"];
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: XPS: Transmit Packet Steering",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -15,10 +17,8 @@ crate::knob! {
     /// `0 -> 50` writes `/proc/sys/net/core/busy_poll = 50`
     "sysctl.net.core.busy_poll";
     kernels "3.11.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.core.busy_poll");
+    place sysctl::Key("net.core.busy_poll");
     value Value::Number(0, 2_147_483_647);
-    words "microseconds spun before sleeping: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: busy_poll",

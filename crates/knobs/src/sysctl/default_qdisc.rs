@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `pfifo_fast -> fq_codel` writes `/proc/sys/net/core/default_qdisc = fq_codel`
     "sysctl.net.core.default_qdisc";
     kernels "3.12.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.core.default_qdisc");
-    value Value::Word(crate::how::SETTABLE);
-    words "queueing of interfaces that come up later goes {was} -> {want}";
-    refusal "";
+    place sysctl::Key("net.core.default_qdisc");
+    value Value::Word(lowlat_settings::qdisc::SETTABLE);
     also ["default_qdisc"];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: default_qdisc",

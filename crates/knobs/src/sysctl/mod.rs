@@ -1,32 +1,68 @@
 //! Kernel parameters under `/proc/sys`.
 
-pub(crate) mod busy_poll;
-pub(crate) mod busy_read;
-pub(crate) mod default_qdisc;
-pub(crate) mod netdev_budget;
-pub(crate) mod netdev_budget_usecs;
-pub(crate) mod netdev_max_backlog;
-pub(crate) mod numa_balancing;
-pub(crate) mod rmem_default;
-pub(crate) mod rmem_max;
-pub(crate) mod rps_sock_flow_entries;
-pub(crate) mod sched_rt_runtime_us;
-pub(crate) mod somaxconn;
-pub(crate) mod stat_interval;
-pub(crate) mod swappiness;
-pub(crate) mod tcp_autocorking;
-pub(crate) mod tcp_delack_min;
-pub(crate) mod tcp_fastopen;
-pub(crate) mod tcp_limit_output_bytes;
-pub(crate) mod tcp_low_latency;
-pub(crate) mod tcp_notsent_lowat;
-pub(crate) mod tcp_rmem;
-pub(crate) mod tcp_rto_min_us;
-pub(crate) mod tcp_sack;
-pub(crate) mod tcp_slow_start_after_idle;
-pub(crate) mod tcp_timestamps;
-pub(crate) mod tcp_window_scaling;
-pub(crate) mod tcp_wmem;
-pub(crate) mod timer_migration;
-pub(crate) mod wmem_default;
-pub(crate) mod wmem_max;
+mod busy_poll;
+mod busy_read;
+mod default_qdisc;
+mod netdev_budget;
+mod netdev_budget_usecs;
+mod netdev_max_backlog;
+mod numa_balancing;
+mod rmem_default;
+mod rmem_max;
+mod rps_sock_flow_entries;
+mod sched_rt_runtime_us;
+mod somaxconn;
+mod stat_interval;
+mod swappiness;
+mod tcp_autocorking;
+mod tcp_delack_min;
+mod tcp_fastopen;
+mod tcp_limit_output_bytes;
+mod tcp_low_latency;
+mod tcp_notsent_lowat;
+mod tcp_rmem;
+mod tcp_rto_min_us;
+mod tcp_sack;
+mod tcp_slow_start_after_idle;
+mod tcp_timestamps;
+mod tcp_window_scaling;
+mod tcp_wmem;
+mod timer_migration;
+mod wmem_default;
+mod wmem_max;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[
+    &tcp_low_latency::KNOB,
+    &tcp_fastopen::KNOB,
+    &tcp_timestamps::KNOB,
+    &tcp_sack::KNOB,
+    &tcp_window_scaling::KNOB,
+    &tcp_delack_min::KNOB,
+    &tcp_autocorking::KNOB,
+    &tcp_rmem::KNOB,
+    &tcp_wmem::KNOB,
+    &tcp_slow_start_after_idle::KNOB,
+    &tcp_notsent_lowat::KNOB,
+    &tcp_limit_output_bytes::KNOB,
+    &tcp_rto_min_us::KNOB,
+    &rmem_max::KNOB,
+    &wmem_max::KNOB,
+    &rmem_default::KNOB,
+    &wmem_default::KNOB,
+    &netdev_max_backlog::KNOB,
+    &netdev_budget::KNOB,
+    &netdev_budget_usecs::KNOB,
+    &busy_poll::KNOB,
+    &busy_read::KNOB,
+    &default_qdisc::KNOB,
+    &rps_sock_flow_entries::KNOB,
+    &somaxconn::KNOB,
+    &sched_rt_runtime_us::KNOB,
+    &numa_balancing::KNOB,
+    &timer_migration::KNOB,
+    &stat_interval::KNOB,
+    &swappiness::KNOB,
+];

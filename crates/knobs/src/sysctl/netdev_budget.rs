@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `300 -> 600` writes `/proc/sys/net/core/netdev_budget = 600`
     "sysctl.net.core.netdev_budget";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.core.netdev_budget");
+    place sysctl::Key("net.core.netdev_budget");
     value Value::Number(1, 2_147_483_647);
-    words "packets per softirq: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_budget",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `2000 -> 8000` writes `/proc/sys/net/core/netdev_budget_usecs = 8000`
     "sysctl.net.core.netdev_budget_usecs";
     kernels "4.12.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.core.netdev_budget_usecs");
+    place sysctl::Key("net.core.netdev_budget_usecs");
     value Value::Number(2000, 2_147_483_647);
-    words "microseconds per softirq: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_budget_usecs",

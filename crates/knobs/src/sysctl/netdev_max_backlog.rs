@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `1000 -> 4000` writes `/proc/sys/net/core/netdev_max_backlog = 4000`
     "sysctl.net.core.netdev_max_backlog";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.core.netdev_max_backlog");
+    place sysctl::Key("net.core.netdev_max_backlog");
     value Value::Number(1, 2_147_483_647);
-    words "packets queued per CPU: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_max_backlog",

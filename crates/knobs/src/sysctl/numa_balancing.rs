@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `1 -> 0` writes `/proc/sys/kernel/numa_balancing = 0`
     "sysctl.kernel.numa_balancing";
     kernels "3.13.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("kernel.numa_balancing");
+    place sysctl::Key("kernel.numa_balancing");
     value Value::Number(0, 2);
-    words "automatic NUMA balancing: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/kernel.rst in linux 6.12: numa_balancing",

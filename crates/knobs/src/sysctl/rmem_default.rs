@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `212992 -> 1048576` writes `/proc/sys/net/core/rmem_default = 1048576`
     "sysctl.net.core.rmem_default";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.core.rmem_default");
+    place sysctl::Key("net.core.rmem_default");
     value Value::Number(2304, 2_147_483_647);
-    words "socket buffers in bytes: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: rmem_default",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `0 -> 32768` writes `/proc/sys/net/core/rps_sock_flow_entries = 32768`
     "sysctl.net.core.rps_sock_flow_entries";
     kernels "2.6.35.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.core.rps_sock_flow_entries");
+    place sysctl::Key("net.core.rps_sock_flow_entries");
     value Value::Number(0, 536_870_912);
-    words "flows remembered: {was} -> {want}";
-    refusal "";
     also ["RFS", "aRFS"];
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RFS: Receive Flow Steering, Accelerated RFS",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -16,9 +18,8 @@ crate::knob! {
     /// `sysctl kernel.sched_rt_runtime_us` shows it; lowlat does not write it.
     "sysctl.kernel.sched_rt_runtime_us";
     kernels "any"; phase 2; risk High; resets_link false; standing Harmful;
-    place Place::Sysctl("kernel.sched_rt_runtime_us");
+    place sysctl::Key("kernel.sched_rt_runtime_us");
     value Value::Number(-1, 2_147_483_647);
-    words "real-time share: {was} -> {want}";
     refusal "-1 lets one spinning real-time task hang the host; let it spin as an ordinary task on a core of its own";
     also ["sched_rt_runtime_us"];
     sources [

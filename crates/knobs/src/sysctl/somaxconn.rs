@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `4096 -> 8192` writes `/proc/sys/net/core/somaxconn = 8192`
     "sysctl.net.core.somaxconn";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.core.somaxconn");
+    place sysctl::Key("net.core.somaxconn");
     value Value::Number(0, 2_147_483_647);
-    words "longest listen queue: {was} -> {want}";
-    refusal "";
     also ["somaxconn"];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: somaxconn",

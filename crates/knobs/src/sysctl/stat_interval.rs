@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,10 +14,8 @@ crate::knob! {
     /// `1 -> 10` writes `/proc/sys/vm/stat_interval = 10`
     "sysctl.vm.stat_interval";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("vm.stat_interval");
+    place sysctl::Key("vm.stat_interval");
     value Value::Number(1, 86_400);
-    words "seconds between statistics: {was} -> {want}";
-    refusal "";
     also ["stat_interval"];
     sources [
         "Documentation/admin-guide/sysctl/vm.rst in linux 6.12: stat_interval",

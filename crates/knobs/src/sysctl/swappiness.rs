@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `60 -> 10` writes `/proc/sys/vm/swappiness = 10`
     "sysctl.vm.swappiness";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("vm.swappiness");
+    place sysctl::Key("vm.swappiness");
     value Value::Number(0, 200);
-    words "willingness to swap: {was} -> {want}";
-    refusal "";
     also ["swappiness"];
     sources [
         "Documentation/admin-guide/sysctl/vm.rst in linux 6.12: swappiness",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `1 -> 0` writes `/proc/sys/net/ipv4/tcp_autocorking = 0`
     "sysctl.net.ipv4.tcp_autocorking";
     kernels "3.14.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.ipv4.tcp_autocorking");
+    place sysctl::Key("net.ipv4.tcp_autocorking");
     value Value::Number(0, 1);
-    words "small segments are held back: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_autocorking",

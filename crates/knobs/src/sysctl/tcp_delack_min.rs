@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,9 +15,8 @@ crate::knob! {
     /// `sysctl net.ipv4.tcp_delack_min` shows it; lowlat does not write it.
     "sysctl.net.ipv4.tcp_delack_min";
     kernels "none"; phase 2; risk Medium; resets_link false; standing Elsewhere;
-    place Place::Sysctl("net.ipv4.tcp_delack_min");
+    place sysctl::Key("net.ipv4.tcp_delack_min");
     value Value::None;
-    words "no mainline kernel has it";
     refusal "not in mainline: use route.quickack (`ip route change … quickack 1`) or TCP_QUICKACK";
     also [];
     sources [

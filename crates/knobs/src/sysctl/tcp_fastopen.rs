@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `1 -> 3` writes `/proc/sys/net/ipv4/tcp_fastopen = 3`
     "sysctl.net.ipv4.tcp_fastopen";
     kernels "3.7.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.ipv4.tcp_fastopen");
+    place sysctl::Key("net.ipv4.tcp_fastopen");
     value Value::Number(0, 8191);
-    words "data may travel in the SYN ({was} -> {want})";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_fastopen",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -15,10 +17,8 @@ crate::knob! {
     /// `4194304 -> 4096` writes `/proc/sys/net/ipv4/tcp_limit_output_bytes = 4096`
     "sysctl.net.ipv4.tcp_limit_output_bytes";
     kernels "3.6.."; phase 2; risk Low; resets_link false; standing Acts;
-    place Place::Sysctl("net.ipv4.tcp_limit_output_bytes");
+    place sysctl::Key("net.ipv4.tcp_limit_output_bytes");
     value Value::Number(0, 2_147_483_647);
-    words "bytes of one connection below its socket: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_limit_output_bytes",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// `sysctl net.ipv4.tcp_low_latency` shows it; lowlat does not write it.
     "sysctl.net.ipv4.tcp_low_latency";
     kernels "none since 4.14"; phase 2; risk Medium; resets_link false; standing Inert;
-    place Place::Sysctl("net.ipv4.tcp_low_latency");
+    place sysctl::Key("net.ipv4.tcp_low_latency");
     value Value::Number(0, 2_147_483_647);
-    words "nothing reads it, so {was} -> {want} changes nothing";
     refusal "inert: nothing in the kernel reads tcp_low_latency";
     also [];
     sources [

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `4294967295 -> 16384` writes `/proc/sys/net/ipv4/tcp_notsent_lowat = 16384`
     "sysctl.net.ipv4.tcp_notsent_lowat";
     kernels "3.12.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.ipv4.tcp_notsent_lowat");
+    place sysctl::Key("net.ipv4.tcp_notsent_lowat");
     value Value::Number(0, 4_294_967_295);
-    words "unsent bytes before a socket is full: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_notsent_lowat",

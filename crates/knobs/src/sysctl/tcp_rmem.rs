@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `4096 131072 6291456 -> 4096 131072 16777216` writes `/proc/sys/net/ipv4/tcp_rmem = 4096 131072 16777216`
     "sysctl.net.ipv4.tcp_rmem";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.ipv4.tcp_rmem");
+    place sysctl::Key("net.ipv4.tcp_rmem");
     value Value::Triple;
-    words "TCP buffers in bytes: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rmem",

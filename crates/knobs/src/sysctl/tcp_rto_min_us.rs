@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `200000 -> 5000` writes `/proc/sys/net/ipv4/tcp_rto_min_us = 5000`
     "sysctl.net.ipv4.tcp_rto_min_us";
     kernels "6.11.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.ipv4.tcp_rto_min_us");
+    place sysctl::Key("net.ipv4.tcp_rto_min_us");
     value Value::Number(1, 2_147_483_647);
-    words "smallest retransmission timeout in microseconds: {was} -> {want}";
-    refusal "";
     also ["tcp_rto_min_us"];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rto_min_us",

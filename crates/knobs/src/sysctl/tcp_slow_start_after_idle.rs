@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `1 -> 0` writes `/proc/sys/net/ipv4/tcp_slow_start_after_idle = 0`
     "sysctl.net.ipv4.tcp_slow_start_after_idle";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.ipv4.tcp_slow_start_after_idle");
+    place sysctl::Key("net.ipv4.tcp_slow_start_after_idle");
     value Value::Number(0, 255);
-    words "the window is reset after idle: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_slow_start_after_idle",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -12,9 +14,8 @@ crate::knob! {
     /// `sysctl net.ipv4.tcp_window_scaling` shows it; lowlat does not write it.
     "sysctl.net.ipv4.tcp_window_scaling";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
-    place Place::Sysctl("net.ipv4.tcp_window_scaling");
+    place sysctl::Key("net.ipv4.tcp_window_scaling");
     value Value::Number(0, 255);
-    words "the default is 1 ({was} -> {want})";
     refusal "tcp_window_scaling is 1 by default; setting it changes nothing";
     also [];
     sources [

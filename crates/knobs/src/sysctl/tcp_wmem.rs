@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `4096 16384 4194304 -> 4096 16384 16777216` writes `/proc/sys/net/ipv4/tcp_wmem = 4096 16384 16777216`
     "sysctl.net.ipv4.tcp_wmem";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.ipv4.tcp_wmem");
+    place sysctl::Key("net.ipv4.tcp_wmem");
     value Value::Triple;
-    words "TCP buffers in bytes: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_wmem",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -11,10 +13,8 @@ crate::knob! {
     /// `1 -> 0` writes `/proc/sys/kernel/timer_migration = 0`
     "sysctl.kernel.timer_migration";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("kernel.timer_migration");
+    place sysctl::Key("kernel.timer_migration");
     value Value::Number(0, 1);
-    words "timers may move to busy CPUs: {was} -> {want}";
-    refusal "";
     also ["timer_migration"];
     sources [
         "kernel/time/timer.c in linux 6.12: sysctl_timer_migration, timers_update_migration",

@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -14,10 +16,8 @@ crate::knob! {
     /// `212992 -> 1048576` writes `/proc/sys/net/core/wmem_default = 1048576`
     "sysctl.net.core.wmem_default";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.core.wmem_default");
+    place sysctl::Key("net.core.wmem_default");
     value Value::Number(4608, 2_147_483_647);
-    words "socket buffers in bytes: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: wmem_default",

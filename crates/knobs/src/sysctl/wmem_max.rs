@@ -1,4 +1,6 @@
-use crate::how::{Place, Value};
+use lowlat_settings::sysctl;
+
+use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
@@ -13,10 +15,8 @@ crate::knob! {
     /// `212992 -> 4194304` writes `/proc/sys/net/core/wmem_max = 4194304`
     "sysctl.net.core.wmem_max";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place Place::Sysctl("net.core.wmem_max");
+    place sysctl::Key("net.core.wmem_max");
     value Value::Number(4608, 2_147_483_647);
-    words "socket buffers in bytes: {was} -> {want}";
-    refusal "";
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: wmem_max",

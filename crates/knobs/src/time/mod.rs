@@ -1,4 +1,9 @@
 //! Clock daemons, explained only.
 
-pub(crate) mod phc2sys;
-pub(crate) mod ptp4l;
+mod phc2sys;
+mod ptp4l;
+
+use crate::Knob;
+
+/// In the order of the reference.
+pub(crate) const KNOBS: &[&Knob] = &[&ptp4l::KNOB, &phc2sys::KNOB];

@@ -5,16 +5,16 @@
 
 use lowlat_model::tune::Resets::{self, Link, Nothing, Queues};
 
-use crate::resets::Kind::{self, Channels, Coalesce, Eee, Feature, HwTimestamp, Pause, PrivateFlag, Ring, Xdp};
+use crate::Part::{self, Channels, Coalesce, Eee, Feature, HwTimestamp, Pause, PrivateFlag, Ring, Xdp};
 
-/// One row: what a kind of setting resets on a driver.
+/// One row: what a setting resets on a driver.
 #[derive(Debug)]
 pub struct Row {
     /// As `ethtool -i` names it.
     pub driver: &'static str,
-    /// The kind of setting.
-    pub kind: Kind,
-    /// Its parameter, feature or flag; empty for all of the kind.
+    /// The part of the driver.
+    pub part: Part,
+    /// Its parameter, feature or flag; empty for all of the part.
     pub only: &'static str,
     /// Which changes of it.
     pub when: When,
@@ -41,12 +41,12 @@ pub enum When {
     Mlx5CqeCompression,
 }
 
-/// Rows as text: drivers, kind, its one parameter, its condition, what resets, what the driver does, and where it says so.
+/// Rows as text: drivers, part, its one parameter, its condition, what resets, what the driver does, and where it says so.
 macro_rules! table {
-    ($($driver:literal $kind:ident $($only:literal)? $(if $when:ident)? => $resets:ident: $why:literal from $source:literal;)+) => {
+    ($($driver:literal $part:ident $($only:literal)? $(if $when:ident)? => $resets:ident: $why:literal from $source:literal;)+) => {
         &[$(Row {
             driver: $driver,
-            kind: $kind,
+            part: $part,
             only: table!(@only $($only)?),
             when: table!(@when $($when)?),
             resets: $resets,

@@ -8,71 +8,7 @@ use lowlat_model::tune::Resets;
 use lowlat_sys::{Sys, query};
 
 pub use crate::reset_table::{Row, TABLE, When};
-
-/// A kind of setting, as drivers handle it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Interrupt coalescing.
-    Coalesce,
-    /// Ring sizes.
-    Ring,
-    /// Channel counts.
-    Channels,
-    /// An offload feature.
-    Feature,
-    /// Pause.
-    Pause,
-    /// Energy-efficient Ethernet.
-    Eee,
-    /// A private flag.
-    PrivateFlag,
-    /// Hardware time stamping.
-    HwTimestamp,
-    /// Attaching an XDP program, and taking it off.
-    Xdp,
-}
-
-impl Kind {
-    /// For people.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Coalesce => "coalescing",
-            Self::Ring => "rings",
-            Self::Channels => "channels",
-            Self::Feature => "features",
-            Self::Pause => "pause",
-            Self::Eee => "EEE",
-            Self::PrivateFlag => "private flags",
-            Self::HwTimestamp => "hardware time stamping",
-            Self::Xdp => "XDP",
-        }
-    }
-
-    /// The kind of a knob's setting; `None` where no driver has a say.
-    pub fn of_knob(knob: &str) -> Option<Self> {
-        const PREFIXES: &[(&str, Kind)] = &[
-            ("nic.coalesce.", Kind::Coalesce),
-            ("nic.ring.", Kind::Ring),
-            ("nic.channels.", Kind::Channels),
-            ("nic.feature.", Kind::Feature),
-            ("nic.pause", Kind::Pause),
-            ("nic.eee", Kind::Eee),
-            ("nic.private-flag.", Kind::PrivateFlag),
-            ("nic.hw-timestamping", Kind::HwTimestamp),
-            ("bypass.xdp", Kind::Xdp),
-        ];
-        PREFIXES.iter().find(|(prefix, _)| knob.starts_with(prefix)).map(|(_, kind)| *kind)
-    }
-
-    /// Where no row knows the driver. Most drivers free and allocate queues for rings, channels and XDP and negotiate
-    /// the link for pause and EEE; coalescing and time stamping are registers in all but a few.
-    pub fn unknown(self) -> Resets {
-        match self {
-            Self::Ring | Self::Channels | Self::Pause | Self::Eee | Self::PrivateFlag | Self::Xdp => Resets::Link,
-            Self::Coalesce | Self::Feature | Self::HwTimestamp => Resets::Nothing,
-        }
-    }
-}
+use crate::{Asked, Part};
 
 /// What is known of a reset.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -113,34 +49,30 @@ impl Device {
     }
 }
 
-/// What resets when `locus` of this device goes from one state to the other, or back.
+/// What resets when `locus` of this device goes from one state to the other, or back: the gravest that any part of its
+/// driver is known for. Files, queue disciplines, routes and affinities are the kernel's own: no driver resets for them.
 pub fn of(device: &Device, locus: &Locus, from: &State, to: &State) -> Known {
-    let (kind, name) = match locus {
-        Locus::Coalesce { param, .. } => (Kind::Coalesce, param.as_str()),
-        Locus::Ring { param, .. } => (Kind::Ring, param.as_str()),
-        Locus::Channels { param, .. } => (Kind::Channels, param.as_str()),
-        Locus::Feature { name, .. } => (Kind::Feature, name.as_str()),
-        Locus::Pause { param, .. } => (Kind::Pause, param.as_str()),
-        Locus::Eee { .. } => (Kind::Eee, ""),
-        Locus::PrivateFlag { name, .. } => (Kind::PrivateFlag, name.as_str()),
-        Locus::HwTimestamp { .. } => (Kind::HwTimestamp, ""),
-        // Files, queue disciplines, routes and affinities are the kernel's own: no driver resets for them.
-        _ => return Known::NOTHING,
-    };
+    let kind = crate::at(locus);
+    let each = kind.asked(from, to);
+    let known = each.iter().map(|asked| of_asked(device, asked));
+    known.reduce(|a, b| if b.resets > a.resets { b } else { a }).unwrap_or_default()
+}
+
+fn of_asked(device: &Device, asked: &Asked<'_>) -> Known {
     let fits = |row: &&Row| {
         row.driver == device.driver
-            && row.kind == kind
-            && (row.only.is_empty() || row.only == name)
-            && changes(device, row.when, name, from, to)
+            && row.part == asked.part
+            && (row.only.is_empty() || row.only == asked.name)
+            && changes(device, row.when, asked)
     };
-    TABLE.iter().find(fits).map_or_else(|| unknown(device, kind, name), |row| known(device, row))
+    TABLE.iter().find(fits).map_or_else(|| unknown(device, asked.part, asked.name), |row| known(device, row))
 }
 
 /// What resets when an XDP program is attached to an interface of this driver, for AF_XDP too, and when it is taken off.
 pub fn xdp_attach(driver: &str) -> Known {
     let device = Device { driver: driver.to_owned(), ..Device::default() };
-    let row = TABLE.iter().find(|row| row.driver == driver && row.kind == Kind::Xdp);
-    row.map_or_else(|| unknown(&device, Kind::Xdp, ""), |row| known(&device, row))
+    let row = TABLE.iter().find(|row| row.driver == driver && row.part == Part::Xdp);
+    row.map_or_else(|| unknown(&device, Part::Xdp, ""), |row| known(&device, row))
 }
 
 fn known(device: &Device, row: &'static Row) -> Known {
@@ -151,31 +83,29 @@ fn known(device: &Device, row: &'static Row) -> Known {
 /// Features that the core does itself: switching them reaches no driver that does not ask for it.
 const OF_THE_CORE: &[&str] = &["rx-gro", "tx-generic-segmentation"];
 
-fn unknown(device: &Device, kind: Kind, name: &str) -> Known {
+fn unknown(device: &Device, part: Part, name: &str) -> Known {
     // LRO and ntuple filters change receive queues on many drivers; segmentation changes descriptors alone.
-    let resets = match (kind, name) {
-        (Kind::Feature, "rx-lro" | "rx-ntuple-filter") => Resets::Link,
-        _ => kind.unknown(),
+    let resets = match (part, name) {
+        (Part::Feature, "rx-lro" | "rx-ntuple-filter") => Resets::Link,
+        _ => part.unknown(),
     };
-    if resets == Resets::Nothing || (kind == Kind::Feature && OF_THE_CORE.contains(&name)) {
+    if resets == Resets::Nothing || (part == Part::Feature && OF_THE_CORE.contains(&name)) {
         return Known::NOTHING;
     }
     let of = match device.driver.as_str() {
         "" => "a driver that does not tell its name".to_owned(),
         driver => format!("driver {driver}"),
     };
-    let why = format!("not known for {of}, so a reset of the link is assumed for its {}", kind.words());
+    let why = format!("not known for {of}, so a reset of the link is assumed for its {}", part.words());
     Known { resets, why: Some(why), source: None }
 }
 
 /// Whether a change is one that the row speaks of.
-fn changes(device: &Device, when: When, name: &str, from: &State, to: &State) -> bool {
-    let usecs = |state: &State| match state {
-        State::Text(text) => text.trim().parse::<u32>().ok(),
-        _ => None,
-    };
+fn changes(device: &Device, when: When, asked: &Asked<'_>) -> bool {
+    let usecs = |text: &str| text.trim().parse::<u32>().ok();
+    let name = asked.name;
     // What cannot be read as a number may cross.
-    let crosses = |high: u32| match (usecs(from), usecs(to)) {
+    let crosses = |high: u32| match (usecs(&asked.from), usecs(&asked.to)) {
         (Some(a), Some(b)) => (a == 1 || a >= high) != (b == 1 || b >= high),
         _ => true,
     };
@@ -262,17 +192,6 @@ mod tests {
     }
 
     #[test]
-    fn a_knob_that_a_driver_sets_has_its_kind() {
-        assert_eq!(Kind::of_knob("nic.coalesce.rx-usecs"), Some(Kind::Coalesce));
-        assert_eq!(Kind::of_knob("nic.gro-flush-timeout"), None);
-        // Each kind but XDP, which is no setting of lowlat's plans, has a knob that acts.
-        for row in TABLE.iter().filter(|row| row.kind != Kind::Xdp) {
-            let knob = |k: &&&dyn crate::Knob| Kind::of_knob(k.meta().name) == Some(row.kind);
-            assert!(crate::KNOBS.iter().find(knob).is_some(), "{:?} has no knob", row.kind);
-        }
-    }
-
-    #[test]
     fn files_and_qdiscs_reset_nothing() {
         let any = State::Text("1".into());
         for locus in [
@@ -287,11 +206,11 @@ mod tests {
     #[test]
     fn every_row_can_be_reached_and_says_where_from() {
         for (n, row) in TABLE.iter().enumerate() {
-            assert!(lowlat_model::source::has_form(row.source), "{} {:?}: {}", row.driver, row.kind, row.source);
+            assert!(lowlat_model::source::has_form(row.source), "{} {:?}: {}", row.driver, row.part, row.source);
             assert!(!row.why.is_empty() && !row.why.ends_with('.'));
             let hides = |earlier: &Row| {
                 earlier.driver == row.driver
-                    && earlier.kind == row.kind
+                    && earlier.part == row.part
                     && earlier.when == When::Any
                     && (earlier.only.is_empty() || earlier.only == row.only)
             };
@@ -299,7 +218,7 @@ mod tests {
                 !TABLE[..n].iter().any(hides),
                 "{} {:?} {}: an earlier row hides it",
                 row.driver,
-                row.kind,
+                row.part,
                 row.only
             );
         }

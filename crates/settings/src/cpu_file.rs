@@ -1,0 +1,103 @@
+//! Files of `/sys/devices/system/cpu/cpuN/`.
+
+use lowlat_model::op::Target;
+use lowlat_model::plan::Order;
+use lowlat_model::tune::Scope;
+use lowlat_model::{Locus, Reading, State};
+use lowlat_sys::Sys;
+
+use crate::place::numbered;
+use crate::{AtBoot, Kind, Place, Write, text};
+
+/// Where the processors are.
+pub(crate) const ROOT: &str = "/sys/devices/system/cpu/";
+
+/// A file by its name below `cpuN`. Those of `cpufreq/` are of the frequency policy, which may hold several CPUs.
+#[derive(Debug)]
+pub struct CpuFile(pub &'static str);
+
+impl CpuFile {
+    fn is_of_policy(&self) -> bool {
+        self.0.starts_with("cpufreq/")
+    }
+}
+
+impl Place for CpuFile {
+    fn loci(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
+        let Target::Cpu(n) = target else { return Ok(Vec::new()) };
+        let n = if self.is_of_policy() { policy_of(sys, *n) } else { *n };
+        Ok(vec![Locus::File { path: format!("{ROOT}cpu{n}/{}", self.0) }])
+    }
+    fn targets(&self, sys: &dyn Sys, _: Option<&str>) -> Reading<Vec<Target>> {
+        numbered(sys, ROOT.trim_end_matches('/'), "cpu").map(|n| n.into_iter().map(Target::Cpu).collect())
+    }
+    fn owns(&self, target: &Target, locus: &Locus) -> bool {
+        let (Target::Cpu(n), Locus::File { path }) = (target, locus) else { return false };
+        // The file of the policy's first CPU: see `policy_of`.
+        let of = path.strip_prefix(ROOT).and_then(|p| p.strip_prefix("cpu")?.strip_suffix(self.0)?.strip_suffix('/'));
+        let of = of.and_then(|f| f.parse::<u32>().ok().filter(|m| m.to_string() == f));
+        of.is_some_and(|m| if self.is_of_policy() { m <= *n } else { m == *n })
+    }
+    fn order(&self) -> Order {
+        Order::Power
+    }
+}
+
+/// The first CPU of the frequency policy that holds this one: `cpuN/cpufreq` of all its CPUs is one folder
+/// (drivers/cpufreq/cpufreq.c, `add_cpu_dev_symlink`), so that one write sets them all. The CPU itself where the policy
+/// does not tell.
+fn policy_of(sys: &dyn Sys, cpu: u32) -> u32 {
+    let affected = sys.read(&format!("{ROOT}cpu{cpu}/cpufreq/affected_cpus")).into_value();
+    let affected: Vec<u32> =
+        affected.iter().flat_map(|t| t.split_whitespace()).filter_map(|n| n.parse().ok()).collect();
+    affected.iter().copied().filter(|_| affected.contains(&cpu)).min().unwrap_or(cpu)
+}
+
+#[derive(Debug)]
+pub(crate) struct At<'a> {
+    pub(crate) path: &'a str,
+}
+
+const GOVERNOR: &str = "/scaling_governor";
+const PREFERENCE: &str = "/energy_performance_preference";
+
+impl At<'_> {
+    /// intel_pstate in active mode sets the preference with the governor (Documentation/admin-guide/pm/intel_pstate.rst,
+    /// "Energy vs Performance Hints").
+    fn preference(&self) -> Option<String> {
+        self.path.strip_suffix(GOVERNOR).map(|dir| format!("{dir}{PREFERENCE}"))
+    }
+}
+
+impl Kind for At<'_> {
+    fn words(&self) -> String {
+        self.path.to_owned()
+    }
+    fn read(&self, sys: &dyn Sys) -> Reading<State> {
+        text::read(sys, self.path)
+    }
+    fn write(&self, set: &State) -> Result<Write, String> {
+        text::line(self.path, set)
+    }
+    fn undo(&self, was: &State) -> String {
+        text::undo(self.path, was)
+    }
+    fn same(&self, a: &State, b: &State) -> bool {
+        text::same_in(self.path, a, b)
+    }
+    fn scope(&self) -> Scope {
+        Scope::Host
+    }
+    fn of_namespace(&self) -> bool {
+        false
+    }
+    fn beside(&self, _: &dyn Sys) -> Result<Vec<Locus>, String> {
+        Ok(self.preference().map(|path| Locus::File { path }).into_iter().collect())
+    }
+    fn may_change(&self, other: &Locus) -> bool {
+        matches!(other, Locus::File { path } if self.preference().as_ref() == Some(path))
+    }
+    fn at_boot(&self) -> AtBoot {
+        AtBoot::Tmpfile(self.path.to_owned())
+    }
+}
