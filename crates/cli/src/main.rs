@@ -1,6 +1,7 @@
 //! `lowlat`: measure a network path, find what makes it slow, tune the host with proof and a way back.
 //!
 //! This crate parses, wires the stages together and prints. It alone knows every stage; it computes nothing.
+#![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // the one crate that talks to people
 #![allow(unreachable_pub)] // a binary has no outside: `pub` here means "for the other modules"
 
@@ -149,10 +150,8 @@ fn need_root(what: &str, otherwise: &str) -> Result<(), Failure> {
 }
 
 /// Whether this process may act as root.
-#[allow(unsafe_code)] // geteuid has no safe form in libc
 fn is_root() -> bool {
-    // SAFETY: geteuid takes no arguments and cannot fail.
-    unsafe { libc::geteuid() == 0 }
+    lowlat_os::identity::is_root()
 }
 
 /// Wall clock, ns since the epoch; 0 before it.

@@ -4,6 +4,7 @@
 //! crate performs them with journal and read-back. The doc comment of a knob is its page in the reference
 //! (`lowlat explain NAME`), so it has the same sections everywhere; a test checks them.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod boot;

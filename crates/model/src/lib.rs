@@ -8,6 +8,8 @@
 //! This crate does no I/O, reads no clock and holds no thresholds. Times are integers in nanoseconds; every key ends
 //! in its unit.
 
+#![forbid(unsafe_code)]
+
 pub mod answer;
 pub mod conditions;
 pub mod counters;

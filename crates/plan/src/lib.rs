@@ -2,6 +2,7 @@
 //!
 //! Order (tuning audit, "Ordering"): link errors → drops and queues → placement → power → coalescing → socket →
 //! bypass. A later class is judged on a path that an earlier one has already made quiet.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod joint;

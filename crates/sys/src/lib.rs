@@ -6,6 +6,7 @@
 //!
 //! Everything typed is built on the five methods, so a captured host answers all of it: [`state`] gives the state at a
 //! [`Locus`](lowlat_model::Locus), [`query`] the typed netlink replies.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod captured;

@@ -3,6 +3,7 @@
 //! [`LiveMut::write`] performs one [`Op`] and believes nothing: a driver may clamp, round or ignore what it is told, so
 //! the caller reads the place back through `lowlat_sys::state`. What it writes is bounded by lists, not by good
 //! intentions: files under `/proc/sys`, `/proc/irq` and `/sys`, and drop-ins in the folders of [`dropin::FOLDERS`].
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod dropin;

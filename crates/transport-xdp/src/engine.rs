@@ -128,7 +128,7 @@ fn possible(what: &str) -> Result<(), EngineError> {
         Some(libc::EPERM) => unavailable(
             what,
             "AF_XDP needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF",
-            lowlat_transport::os::next_where_denied(),
+            lowlat_transport::next_where_denied(),
         ),
         _ => unavailable(what, e.to_string(), "use --engine spin"),
     })

@@ -41,7 +41,7 @@ pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
         engine: NAME,
         what: format!("SO_BUSY_POLL of {us} µs"),
         why: e.to_string(),
-        next: format!("{} (it needs CAP_NET_ADMIN), or use --engine spin", os::next_where_denied()),
+        next: format!("{} (it needs CAP_NET_ADMIN), or use --engine spin", crate::next_where_denied()),
     })?;
     let mut how = format!("busy polling {us} µs, each receive polls the queue");
     if os::set_int(socket.fd(), libc::SOL_SOCKET, libc::SO_PREFER_BUSY_POLL, 1).is_err() {

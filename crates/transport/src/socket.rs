@@ -426,7 +426,10 @@ fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd, bool), En
                 engine,
                 what: format!("ICMP socket for {}", endpoint.remote.ip()),
                 why: format!("neither a ping socket nor a raw one: {e}"),
-                next: format!("{}, or put your group into sysctl net.ipv4.ping_group_range", os::next_where_denied()),
+                next: format!(
+                    "{}, or put your group into sysctl net.ipv4.ping_group_range",
+                    crate::next_where_denied()
+                ),
             })?;
             only_echo_replies(fd.as_fd(), v6).map_err(|e| os_error("raw ICMP", e))?;
             Ok((fd, true))
@@ -472,7 +475,7 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
                 why: e.to_string(),
                 next: format!(
                     "give one of 0 to 6 (socket(7): beyond needs CAP_NET_ADMIN), or {}",
-                    os::next_where_denied()
+                    crate::next_where_denied()
                 ),
             }
         })?;

@@ -5,6 +5,7 @@
 //! - [`sequential`]: what alternated rounds of two configurations show, looked at after every pair, with the chance of a
 //!   false find bounded. [`compare_samples`] and [`compare_figures`]: what two stored runs show.
 //! - [`jitter`]: IPDV, PDV, RFC 3550. [`steady`]: where the warm-up ends.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
 mod blocks;

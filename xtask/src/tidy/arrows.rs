@@ -9,10 +9,11 @@ use crate::tree::Tree;
 /// Manifest folder, and the workspace crates (without `lowlat-`) that it imports.
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("netlink", &[]),
-    ("sys", &["model", "netlink"]),
+    ("os", &[]),
+    ("netlink", &["os"]),
+    ("sys", &["model", "netlink", "os"]),
     // The writing door shares the reading door's text forms: hexadecimal, interface and interrupt names.
-    ("sysmut", &["model", "netlink", "sys"]),
+    ("sysmut", &["model", "netlink", "os", "sys"]),
     ("probes", &["model", "sys"]),
     ("knobs", &["model", "sys"]),
     ("rules", &["model"]),
@@ -21,14 +22,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("assess", &["model"]),
     ("families", &["model"]),
     ("report", &["model"]),
-    ("apply", &["knobs", "model", "sys", "sysmut"]),
-    ("transport", &["model"]),
+    ("apply", &["knobs", "model", "os", "sys", "sysmut"]),
+    ("transport", &["model", "os"]),
     ("transport-uring", &["model", "transport"]),
     ("transport-xdp", &["model", "transport"]),
-    ("peers", &["model", "transport"]),
+    ("peers", &["model", "os", "transport"]),
     // Its noise meter names causes: interrupts and idle states, read through the reading door.
-    ("measure", &["model", "peers", "sys", "transport"]),
-    ("lab", &["netlink"]),
+    ("measure", &["model", "os", "peers", "sys", "transport"]),
+    ("lab", &["netlink", "os"]),
     // The loop carries values between the stages it alternates, as the command line does for the others.
     ("tune", &["apply", "model", "sys", "verdict"]),
     ("testkit", &["model", "sys"]),
@@ -42,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "lab",
             "measure",
             "model",
+            "os",
             "peers",
             "plan",
             "probes",
