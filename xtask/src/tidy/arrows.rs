@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("apply", &["knobs", "model", "os", "sys", "sysmut"]),
     ("transport", &["model", "os"]),
     ("transport-uring", &["model", "transport"]),
-    ("transport-xdp", &["model", "transport"]),
+    ("transport-xdp", &["model", "netlink", "os", "transport"]),
     ("peers", &["model", "os", "transport"]),
     // Its noise meter names causes: interrupts and idle states, read through the reading door.
     ("measure", &["model", "os", "peers", "sys", "transport"]),
