@@ -1,33 +1,37 @@
 //! The kernel's clocks, and the processor's time stamp counter.
-#![allow(unsafe_code)] // the counter, and adjtimex, have no safe form
+#![allow(unsafe_code)] // the counter and adjtimex have no safe form, and the clocks none that survives confinement
 
 use std::io;
-
-use rustix::time::{ClockId, clock_gettime};
 
 /// `CLOCK_MONOTONIC`, ns; from the vDSO, so mostly without a system call.
 #[inline]
 pub fn monotonic() -> u64 {
-    read(ClockId::Monotonic)
+    read(libc::CLOCK_MONOTONIC)
 }
 
 /// `CLOCK_MONOTONIC_RAW`, ns: the hardware's own pace, which NTP does not bend.
 #[inline]
 pub fn monotonic_raw() -> u64 {
-    read(ClockId::MonotonicRaw)
+    read(libc::CLOCK_MONOTONIC_RAW)
 }
 
 /// `CLOCK_REALTIME`, ns since the epoch.
 #[inline]
 pub fn realtime() -> u64 {
-    read(ClockId::Realtime)
+    read(libc::CLOCK_REALTIME)
 }
 
+/// By the C library, which finds the vDSO when it is loaded. rustix looks for it at the first read, by a prctl or in
+/// `/proc/self/auxv`; a thread that may do neither then makes a system call of each read, 5 % of a spinning round trip of
+/// 5.8 µs with a confined far end (Linux 6.18, veth).
 #[inline]
-fn read(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock);
+fn read(clock: libc::clockid_t) -> u64 {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `ts` is a valid, writable timespec; the clocks asked for here exist on every Linux since 2.6.28, so
+    // the call cannot fail.
+    unsafe { libc::clock_gettime(clock, &raw mut ts) };
     #[allow(clippy::cast_sign_loss)] // none of them is ever negative
-    (time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+    (ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64)
 }
 
 /// The kernel's view of its clock (adjtimex(2)).
