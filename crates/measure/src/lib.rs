@@ -28,7 +28,6 @@ mod paced;
 mod pingpong;
 pub mod placement;
 mod probe;
-mod random;
 mod round;
 mod samples;
 mod schedule;

@@ -11,7 +11,6 @@
 
 mod captured;
 mod error;
-pub mod hex;
 pub mod irqs;
 pub mod linkwatch;
 mod live;
@@ -24,6 +23,7 @@ pub mod store;
 pub use captured::Captured;
 pub use error::{SysError, reading_of_errno};
 pub use live::{Live, end_waits_on, in_netns, links_in, netns_cookie_at};
+pub use lowlat_model::hex;
 pub use query::NetQuery;
 pub use recorder::Recorder;
 pub use state::{qdisc_restorable, state};

@@ -12,7 +12,6 @@ mod blocks;
 mod compare;
 pub mod jitter;
 mod modes;
-mod random;
 pub mod sequential;
 mod share;
 mod single;
@@ -22,8 +21,8 @@ mod student;
 mod words;
 
 pub use compare::Options;
+pub use lowlat_model::random::Random;
 pub use modes::modes;
-pub use random::Random;
 pub use single::{QUANTILES, intervals};
 pub use stored::{compare_figures, compare_samples};
 
