@@ -109,7 +109,8 @@ impl Lab {
     pub fn in_far<T: Send + 'static>(&self, make: impl FnOnce() -> T + Send + 'static) -> T {
         let netns = File::open(format!("/run/netns/{}", self.far)).unwrap();
         let thread = std::thread::spawn(move || {
-            lowlat_os::namespace::enter_network(netns.as_fd()).expect("enter the far namespace");
+            lowlat_os::namespace::enter_network(netns.as_fd())
+                .unwrap_or_else(|e| panic!("enter the far namespace: {e}"));
             make()
         });
         thread.join().unwrap()
