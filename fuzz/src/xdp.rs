@@ -1,4 +1,4 @@
-//! Frames as they come from an AF_XDP ring, of both families; and the engine's own netlink answers.
+//! Frames as they come from an AF_XDP ring, of both families.
 
 use std::net::SocketAddr;
 
@@ -14,5 +14,4 @@ pub fn run(mut data: &[u8]) {
     if let (Ok(local), Ok(remote)) = (local, remote) {
         testing::frame(local, remote, data);
     }
-    testing::netlink(data);
 }

@@ -7,6 +7,7 @@
 //!
 //! The same checks are tests of this crate, so that `cargo test` alone finds what they find.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 #![allow(clippy::print_stdout)] // a tool for people at a terminal
 

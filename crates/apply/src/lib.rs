@@ -10,6 +10,7 @@
 //! live host.
 //!
 //! The executor decides nothing: it does the steps it is given, in their order.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod beside;

@@ -557,10 +557,7 @@ fn foreign_sysfs(_: &Store) {
     assert_eq!(text(&rps("v0")), "0");
 }
 
-#[allow(unsafe_code)]
 fn enter_net_only(netns: &str) {
-    use std::os::fd::AsRawFd as _;
     let file = std::fs::File::open(netns).unwrap();
-    // SAFETY: setns takes a descriptor, which `file` keeps open, and changes this thread's namespace only.
-    assert_eq!(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) }, 0);
+    lowlat_os::namespace::enter_network(file.as_fd()).unwrap();
 }

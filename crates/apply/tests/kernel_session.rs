@@ -86,11 +86,8 @@ fn main() -> ExitCode {
 }
 
 /// As the command line does for Ctrl-C: a handler that only takes note.
-#[allow(unsafe_code)]
 fn catch_sigterm() {
-    extern "C" fn noted(_: libc::c_int) {}
-    // SAFETY: the handler does nothing, which is safe in any context.
-    unsafe { libc::signal(libc::SIGTERM, noted as *const () as libc::sighandler_t) };
+    lowlat_os::signal::only_interrupts(libc::SIGTERM).unwrap();
 }
 
 fn all() -> ExitCode {

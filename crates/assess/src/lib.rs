@@ -6,6 +6,7 @@
 //! The three states matter everywhere: *met* and *not met* are claims and need something measured or read back;
 //! what can be neither is `null`, with the reason as its evidence.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod cause;

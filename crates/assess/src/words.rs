@@ -1,15 +1,11 @@
 //! Small phrases that several rules use.
 
+pub(crate) use lowlat_model::cpus::print_list as cpus;
 use lowlat_model::units::us;
 
 /// `61.7 µs`, or `n/a`.
 pub(crate) fn time(ns: Option<u64>) -> String {
     ns.map_or_else(|| "n/a".to_owned(), |ns| format!("{} µs", us(ns)))
-}
-
-/// `0`, `0-3`, `0, 2`.
-pub(crate) fn cpus(list: &[u32]) -> String {
-    list.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A ratio as percent, with as many decimals as a small one needs.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use lowlat_knobs::cpulist::{parse_list, parse_mask};
 use lowlat_measure::placement::Placed;
+use lowlat_model::cpus::{parse_list, parse_mask};
 use lowlat_model::{Conditions, NotSeen, Reading, tune};
 use lowlat_probes::path;
 use lowlat_sys::{Sys, irqs, query};

@@ -1,6 +1,7 @@
 //! `lowlat`: measure a network path, find what makes it slow, tune the host with proof and a way back.
 //!
 //! This crate parses, wires the stages together and prints. It alone knows every stage; it computes nothing.
+#![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)] // the one crate that talks to people
 #![allow(unreachable_pub)] // a binary has no outside: `pub` here means "for the other modules"
 

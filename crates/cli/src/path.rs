@@ -186,7 +186,7 @@ pub fn read_key(path: &std::path::Path) -> Result<Key, Failure> {
     // As programs of other kinds write theirs, stamp-suite among them.
     let bytes;
     if let Some(hex) = key.strip_prefix(b"hex:") {
-        bytes = unhex(hex).ok_or_else(|| {
+        bytes = std::str::from_utf8(hex).ok().and_then(lowlat_model::hex::bytes_of).ok_or_else(|| {
             Failure::new(format!(
                 "read the key in {}: what follows hex: is no even number of hexadecimal digits; mend it",
                 path.display()
@@ -202,15 +202,6 @@ pub fn read_key(path: &std::path::Path) -> Result<Key, Failure> {
         )));
     }
     Key::new(key).ok_or_else(|| Failure::new(format!("read the key in {}: it is empty; put one in", path.display())))
-}
-
-fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
-    let digit = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let (pairs, rest) = digits.as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
 /// `ADDRESS%INTERFACE`, `[ADDRESS%INTERFACE]` or `[ADDRESS%INTERFACE]:PORT`: an address, its interface, and the port.
@@ -290,12 +281,6 @@ fn look_up(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hexadecimal_keys_are_whole_bytes() {
-        assert_eq!(unhex(b"00fF"), Some(vec![0, 255]));
-        assert!(unhex(b"0").is_none() && unhex(b"0g").is_none());
-    }
 
     #[test]
     fn targets_with_and_without_a_port() {

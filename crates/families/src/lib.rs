@@ -4,6 +4,7 @@
 //! measured itself; it gives no "x % faster", because that belongs to a path and is measured there. What a page
 //! recommends is a value to *try*: the A/B test on the live path decides.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod connectx;

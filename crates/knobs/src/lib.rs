@@ -4,6 +4,7 @@
 //! crate performs them with journal and read-back. The doc comment of a knob is its page in the reference
 //! (`lowlat explain NAME`), so it has the same sections everywhere; a test checks them.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod boot;
@@ -25,7 +26,7 @@ mod time;
 mod value;
 
 pub use entry::Knob;
-pub use lowlat_settings::{cpulist, resets, shell};
+pub use lowlat_settings::{resets, shell};
 pub use resolve::resolve;
 pub use value::Value;
 

@@ -1,7 +1,7 @@
 //! The forms of values: as a person writes one, and as the places take it.
 
+use lowlat_model::cpus::{parse_list, parse_mask, print_list, print_mask};
 use lowlat_model::{Locus, Reading, State};
-use lowlat_settings::cpulist::{parse_list, parse_mask, print_list, print_mask};
 use lowlat_settings::qdisc;
 use lowlat_sys::Sys;
 

@@ -1,12 +1,13 @@
 //! The traffic of the lab's other programs: what runs beside the probe on a real host. Bounded by its thread's process.
 
-use crate::sockopt;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 
 /// No traffic of the lab runs longer than this, whatever becomes of its stop flag.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -142,7 +143,8 @@ impl Running {
 fn bind_reader(port: u16, buffer: Option<i32>) -> std::io::Result<UdpSocket> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
     if let Some(bytes) = buffer {
-        sockopt::receive_buffer(&socket, bytes)?;
+        // `SO_RCVBUF`: the kernel doubles it for its own bookkeeping (socket(7)).
+        set_socket_recv_buffer_size(&socket, usize::try_from(bytes).unwrap_or(0))?;
     }
     socket.set_nonblocking(true)?;
     Ok(socket)

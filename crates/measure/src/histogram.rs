@@ -126,7 +126,7 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use lowlat_model::random::Random;
 
     #[test]
     fn cells_tile_all_values() {

@@ -201,7 +201,7 @@ fn rounded_up(ns: f64) -> i64 {
 #[allow(clippy::cast_possible_truncation)] // a simulated path's times are small
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use lowlat_model::random::Random;
 
     /// A path of uneven ways between clocks that differ and drift; with each exchange, the true delay of its way there.
     fn path(offset: i64, drift: f64, back_ns: i64, seed: u64) -> (Vec<Exchange>, Vec<i64>) {

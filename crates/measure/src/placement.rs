@@ -1,9 +1,12 @@
 //! Where the measuring thread runs, and putting it back.
-#![allow(unsafe_code)] // affinity, scheduling class and memory locking have no safe wrapper in std
 
 use std::io;
 
 use lowlat_model::Capability;
+pub use lowlat_os::cpu::allowed as allowed_cpus;
+use lowlat_os::cpu::{Affinity, Scheduling, pin};
+use rustix::mm::{MlockAllFlags, mlockall, munlockall};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::MeasureError;
 
@@ -21,8 +24,8 @@ pub struct Placement {
 /// This thread, placed. Dropping it puts affinity, scheduling class and memory locking back as they were.
 #[derive(Debug)]
 pub struct Placed {
-    affinity: Option<libc::cpu_set_t>,
-    scheduling: Option<(libc::c_int, libc::sched_param)>,
+    affinity: Option<Affinity>,
+    scheduling: Option<Scheduling>,
     memory: Option<Result<(), String>>,
     // The guard undoes what was done to *this* thread, so it must not move to another.
     here: std::marker::PhantomData<*const ()>,
@@ -46,8 +49,8 @@ impl Placed {
                 source,
                 next: "choose a CPU that is online and allowed to this process (`taskset -p $$` shows them)",
             };
-            placed.affinity = Some(affinity().map_err(error)?);
-            set_affinity(cpu).map_err(error)?;
+            placed.affinity = Some(Affinity::now().map_err(error)?);
+            pin(cpu).map_err(error)?;
         }
         if let Some(priority) = want.rt_priority {
             let error = |source| MeasureError::Placement {
@@ -55,10 +58,8 @@ impl Placed {
                 source,
                 next: "choose 1 to 98, and run with CAP_SYS_NICE, as sudo gives it on the host; a spinning real-time thread needs a CPU of its own",
             };
-            placed.scheduling = Some(scheduling().map_err(error)?);
-            let param = libc::sched_param { sched_priority: i32::from(priority) };
-            // SAFETY: `param` is valid for the call; 0 names this thread.
-            check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const param) }).map_err(error)?;
+            placed.scheduling = Some(Scheduling::now().map_err(error)?);
+            Scheduling::fifo(priority).take().map_err(error)?;
         }
         Ok(placed)
     }
@@ -73,84 +74,33 @@ impl Placed {
 /// make an allocation beyond it fail (mlockall(2)), so the limit is lifted first, and where it may not be, what is mapped
 /// from now on stays unlocked. Samples' memory is touched before the first probe in any case.
 fn lock_memory() -> io::Result<()> {
-    let lifted = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both structures are live for the calls, which only read the one and write the other. The limit is of this
-    // process alone.
-    let unlimited = unsafe {
-        libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) == 0 && limit.rlim_cur == libc::RLIM_INFINITY
-            || libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const lifted) == 0
-    };
-    let what = if unlimited { libc::MCL_CURRENT | libc::MCL_FUTURE } else { libc::MCL_CURRENT };
-    // SAFETY: mlockall takes no pointer.
-    check(unsafe { libc::mlockall(what) })
+    // The limit is of this process alone.
+    let unlimited = Rlimit { current: None, maximum: None };
+    let all = getrlimit(Resource::Memlock).current.is_none() || setrlimit(Resource::Memlock, unlimited).is_ok();
+    let future = if all { MlockAllFlags::FUTURE } else { MlockAllFlags::empty() };
+    Ok(mlockall(MlockAllFlags::CURRENT | future)?)
 }
 
 impl Drop for Placed {
     fn drop(&mut self) {
-        if let Some((policy, param)) = self.scheduling {
-            // SAFETY: `param` is valid for the call. Going back to what this thread had before needs no privilege.
-            unsafe { libc::sched_setscheduler(0, policy, &raw const param) };
+        // Going back to what this thread had before needs no privilege.
+        if let Some(before) = self.scheduling {
+            let _ = before.take();
         }
-        if let Some(set) = self.affinity {
-            // SAFETY: `set` is a valid CPU set of the size given.
-            unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+        if let Some(before) = self.affinity {
+            let _ = before.take();
         }
+        // The tool locks memory nowhere else, so there is no earlier lock to keep.
         if self.memory == Some(Ok(())) {
-            // SAFETY: takes nothing. The tool locks memory nowhere else, so there is no earlier lock to keep.
-            unsafe { libc::munlockall() };
+            let _ = munlockall();
         }
     }
-}
-
-fn check(ret: libc::c_int) -> io::Result<()> {
-    if ret == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-fn affinity() -> io::Result<libc::cpu_set_t> {
-    // SAFETY: a cpu_set_t of zeros is the empty set.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: `set` is writable and of the size given.
-    check(unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) })?;
-    Ok(set)
-}
-
-fn set_affinity(cpu: u32) -> io::Result<()> {
-    // SAFETY: a cpu_set_t of zeros is the empty set.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    let cpu = cpu as usize;
-    if cpu >= libc::CPU_SETSIZE.unsigned_abs() as usize {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
-    // SAFETY: `cpu` is below CPU_SETSIZE, so the bit lies within the set.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
-    // SAFETY: `set` is valid and of the size given.
-    check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })
-}
-
-fn scheduling() -> io::Result<(libc::c_int, libc::sched_param)> {
-    // SAFETY: takes no pointer; 0 names this thread.
-    let policy = unsafe { libc::sched_getscheduler(0) };
-    if policy < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let mut param = libc::sched_param { sched_priority: 0 };
-    // SAFETY: `param` is writable.
-    check(unsafe { libc::sched_getparam(0, &raw mut param) })?;
-    Ok((policy, param))
-}
-
-/// The CPUs this thread may run on.
-pub fn allowed_cpus() -> io::Result<Vec<u32>> {
-    let set = affinity()?;
-    // SAFETY: the index is below CPU_SETSIZE, so the bit lies within the set.
-    Ok((0..libc::CPU_SETSIZE.unsigned_abs()).filter(|&c| unsafe { libc::CPU_ISSET(c as usize, &set) }).collect())
 }
 
 /// Which of `cpus` a thread of this process can be pinned to, found by trying: an isolated CPU is in no thread's affinity
 /// to begin with, and whether the cpuset has it only the kernel knows. The calling thread stays where it is.
 pub fn pinnable(cpus: impl IntoIterator<Item = u32> + Send) -> Vec<u32> {
-    let tried = |cpus: &mut dyn Iterator<Item = u32>| cpus.filter(|cpu| set_affinity(*cpu).is_ok()).collect();
+    let tried = |cpus: &mut dyn Iterator<Item = u32>| cpus.filter(|cpu| pin(*cpu).is_ok()).collect();
     std::thread::scope(|s| s.spawn(|| tried(&mut cpus.into_iter())).join().unwrap_or_default())
 }
 

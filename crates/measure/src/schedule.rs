@@ -3,7 +3,7 @@
 use lowlat_transport::Ns;
 
 use crate::Pattern;
-use crate::random::Random;
+use lowlat_model::random::Random;
 
 /// Planned send times, without end.
 #[derive(Debug, Clone)]

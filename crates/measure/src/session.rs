@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lowlat_os::cpu;
 use lowlat_peers::{Decoded, Peer};
-use lowlat_transport::thread::{ExactSleeps, WithoutRseq, current_cpu};
+use lowlat_transport::thread::{ExactSleeps, WithoutRseq};
 use lowlat_transport::{Engine, Flow, Ns, StampAt, StampSet, clock};
 
 use crate::gaps::Watch;
@@ -329,7 +330,7 @@ impl<'a> Session<'a> {
 
     /// The flow, where its last packet was received, and the CPU that this thread runs on. Asked between rounds.
     pub fn flow(&self) -> Flow {
-        Flow { prober_cpu: current_cpu(), ..self.engine.flow() }
+        Flow { prober_cpu: cpu::current(), ..self.engine.flow() }
     }
 
     /// Says farewell, where the protocol has one.

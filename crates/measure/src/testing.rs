@@ -9,9 +9,9 @@ use lowlat_peers::{Decoded, FarStamps, Peer};
 use lowlat_transport::gaps::Gaps;
 use lowlat_transport::{Caps, Engine, EngineError, Got, Ns, Proto};
 
-use crate::random::Random;
 use crate::session::Clocks;
 use crate::{MeasureError, Progress, SampleSink, Samples, Session, Spec};
+use lowlat_model::random::Random;
 
 /// What the simulated path does.
 #[derive(Debug, Clone)]

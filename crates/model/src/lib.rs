@@ -6,16 +6,22 @@
 //!
 //! Every stage reads the value the stage before it stored and stores its own, so each can be replayed from a file.
 //! This crate does no I/O, reads no clock and holds no thresholds. Times are integers in nanoseconds; every key ends
-//! in its unit.
+//! in its unit. What several stages write in one form has that form here: CPU lists and masks ([`cpus`]), bytes as text
+//! ([`hex`]), and the numbers that follow from a stored seed ([`random`]).
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod answer;
 pub mod capability;
 pub mod conditions;
 pub mod counters;
+pub mod cpus;
 pub mod document;
 pub mod facts;
 pub mod finding;
 pub mod goal;
+pub mod hex;
 pub mod journal;
 pub mod link;
 pub mod log;
@@ -25,6 +31,7 @@ pub mod op;
 pub mod page;
 pub mod path;
 pub mod plan;
+pub mod random;
 pub mod reading;
 pub mod schema;
 pub mod settings;

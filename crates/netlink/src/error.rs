@@ -71,10 +71,6 @@ impl Error {
         }
     }
 
-    pub(crate) fn os(what: &str) -> Self {
-        Self::Os { what: what.to_owned(), source: io::Error::last_os_error() }
-    }
-
     pub(crate) fn malformed(what: &str, source: Malformed) -> Self {
         Self::Malformed { what: what.to_owned(), source }
     }

@@ -23,6 +23,7 @@
 //! (`link/attribute.rs`): one of an unexpected length fails the whole message. lowlat runs on kernels from 5.10 to ones
 //! that do not exist yet and wants eight attributes of a link. That crate alone also took 27 to 29 s to compile in a trial.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod attr;

@@ -1,9 +1,16 @@
 //! One netlink socket: a request, its replies, its acknowledgement.
-#![allow(unsafe_code)] // socket, bind, setsockopt, send and recv on AF_NETLINK: std has no netlink sockets
 
 use std::io;
-use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
+
+use lowlat_os::socket::set_int;
+use rustix::io::Errno;
+use rustix::net::netlink::{self, SocketAddrNetlink};
+use rustix::net::sockopt::{
+    Timeout, set_socket_recv_buffer_size_force, set_socket_send_buffer_size_force, set_socket_timeout,
+};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recvfrom, sendto, socket_with};
 
 use crate::Error;
 use crate::message::{ACK, DUMP, Message, split, status};
@@ -49,51 +56,21 @@ impl Socket {
     /// Opens a socket. Fails with `EPROTONOSUPPORT` where the kernel lacks the protocol.
     pub fn open(protocol: Protocol) -> Result<Self, Error> {
         let number = match protocol {
-            Protocol::Route => libc::NETLINK_ROUTE,
-            Protocol::SockDiag => libc::NETLINK_SOCK_DIAG,
-            Protocol::Netfilter => libc::NETLINK_NETFILTER,
-            Protocol::Generic => libc::NETLINK_GENERIC,
+            Protocol::Route => None, // NETLINK_ROUTE is 0
+            Protocol::SockDiag => Some(netlink::SOCK_DIAG),
+            Protocol::Netfilter => Some(netlink::NETFILTER),
+            Protocol::Generic => Some(netlink::GENERIC),
         };
         let what = "open a netlink socket";
-        // SAFETY: no pointers; the result is checked before it is owned.
-        let raw = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, number) };
-        if raw < 0 {
-            return Err(Error::os(what));
-        }
-        // SAFETY: `raw` is a fresh descriptor that nothing else owns.
-        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+        let failed = |e: Errno| os(what, e.into());
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, number).map_err(failed)?;
         // Words with the errno, and the request not echoed in full. Kernels from 4.20 on have all three; an older one
         // only gives fewer words.
-        for (option, value) in
-            [(libc::NETLINK_EXT_ACK, 1), (libc::NETLINK_CAP_ACK, 1), (libc::NETLINK_GET_STRICT_CHK, 1)]
-        {
-            let value: libc::c_int = value;
-            // SAFETY: pointer and length describe `value`, which outlives the call.
-            unsafe {
-                libc::setsockopt(
-                    fd.as_raw_fd(),
-                    libc::SOL_NETLINK,
-                    option,
-                    (&raw const value).cast(),
-                    socklen::<libc::c_int>(),
-                );
-            }
+        for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
+            let _ = set_int(fd.as_fd(), libc::SOL_NETLINK, option, 1);
         }
         // The kernel answers at once; a reply that never comes must not hang a tool that has to roll back.
-        let limit = libc::timeval { tv_sec: 10, tv_usec: 0 };
-        // SAFETY: pointer and length describe `limit`, which outlives the call.
-        let r = unsafe {
-            libc::setsockopt(
-                fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_RCVTIMEO,
-                (&raw const limit).cast(),
-                socklen::<libc::timeval>(),
-            )
-        };
-        if r < 0 {
-            return Err(Error::os(what));
-        }
+        set_socket_timeout(&fd, Timeout::Recv, Some(Duration::from_secs(10))).map_err(failed)?;
         Ok(Self { fd, seq: 0 })
     }
 
@@ -130,24 +107,9 @@ impl Socket {
         // One datagram has to fit the send buffer, and an acknowledgement of each message the receive buffer, at some
         // hundred bytes each with the kernel's overhead. Never below the usual default (net.core.wmem_default).
         let room = bytes.len().saturating_mul(2).max(messages_len.saturating_mul(2048)).max(212_992);
-        let size = libc::c_int::try_from(room).unwrap_or(libc::c_int::MAX);
-        // SAFETY: pointer and length describe `size`, which outlives the call.
-        unsafe {
-            libc::setsockopt(
-                self.fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_SNDBUFFORCE,
-                (&raw const size).cast(),
-                socklen::<libc::c_int>(),
-            );
-            libc::setsockopt(
-                self.fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_RCVBUFFORCE,
-                (&raw const size).cast(),
-                socklen::<libc::c_int>(),
-            );
-        }
+        let room = room.min(i32::MAX.unsigned_abs() as usize);
+        let _ = set_socket_send_buffer_size_force(&self.fd, room);
+        let _ = set_socket_recv_buffer_size_force(&self.fd, room);
         self.transmit(what, &bytes)?;
         let mut missing = count;
         while missing > 0 {
@@ -182,29 +144,16 @@ impl Socket {
     }
 
     fn transmit(&self, what: &str, bytes: &[u8]) -> Result<(), Error> {
-        // SAFETY: an all-zero sockaddr_nl is a valid value: it addresses the kernel.
-        let mut kernel: libc::sockaddr_nl = unsafe { mem::zeroed() };
-        kernel.nl_family = libc::sa_family_t::try_from(libc::AF_NETLINK).unwrap_or_default();
-        // SAFETY: both pointers and lengths describe live values of this frame.
-        let n = unsafe {
-            libc::sendto(
-                self.fd.as_raw_fd(),
-                bytes.as_ptr().cast(),
-                bytes.len(),
-                0,
-                (&raw const kernel).cast(),
-                socklen::<libc::sockaddr_nl>(),
-            )
-        };
-        if n < 0 { Err(Error::os(what)) } else { Ok(()) }
+        let kernel = SocketAddrNetlink::new(0, 0);
+        sendto(&self.fd, bytes, SendFlags::empty(), &kernel).map(drop).map_err(|e| os(what, e.into()))
     }
 
     /// One datagram from the kernel, whole: its length is asked first.
     fn receive(&self, what: &str) -> Result<Vec<u8>, Error> {
         loop {
-            let len = self.recv_once(&mut [], libc::MSG_PEEK | libc::MSG_TRUNC).map_err(|source| os(what, source))?.0;
+            let len = self.recv_once(&mut [], RecvFlags::PEEK | RecvFlags::TRUNC).map_err(|source| os(what, source))?.0;
             let mut buf = vec![0; len];
-            let (n, from_kernel) = self.recv_once(&mut buf, 0).map_err(|source| os(what, source))?;
+            let (n, from_kernel) = self.recv_once(&mut buf, RecvFlags::empty()).map_err(|source| os(what, source))?;
             // Any process may send to our port; only the kernel's word counts.
             if from_kernel {
                 buf.truncate(n);
@@ -213,30 +162,16 @@ impl Socket {
         }
     }
 
-    fn recv_once(&self, buf: &mut [u8], flags: libc::c_int) -> io::Result<(usize, bool)> {
+    fn recv_once(&self, buf: &mut [u8], flags: RecvFlags) -> io::Result<(usize, bool)> {
         loop {
-            // SAFETY: an all-zero sockaddr_nl is a valid value.
-            let mut from: libc::sockaddr_nl = unsafe { mem::zeroed() };
-            let mut from_len = socklen::<libc::sockaddr_nl>();
-            // SAFETY: pointers and lengths describe `buf` and `from`, which outlive the call.
-            let n = unsafe {
-                libc::recvfrom(
-                    self.fd.as_raw_fd(),
-                    buf.as_mut_ptr().cast(),
-                    buf.len(),
-                    flags,
-                    (&raw mut from).cast(),
-                    &raw mut from_len,
-                )
-            };
-            if let Ok(n) = usize::try_from(n) {
-                return Ok((n, from.nl_pid == 0));
-            }
-            let e = io::Error::last_os_error();
-            match e.kind() {
-                io::ErrorKind::Interrupted => {}
-                io::ErrorKind::WouldBlock => return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
-                _ => return Err(e),
+            match recvfrom(&self.fd, &mut *buf, flags) {
+                Ok((_, len, from)) => {
+                    let from = from.and_then(|a| SocketAddrNetlink::try_from(a).ok());
+                    return Ok((len, from.is_some_and(|a| a.pid() == 0)));
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => return Err(Errno::TIMEDOUT.into()),
+                Err(e) => return Err(e.into()),
             }
         }
     }
@@ -269,9 +204,4 @@ impl Socket {
 
 fn os(what: &str, source: io::Error) -> Error {
     Error::Os { what: what.to_owned(), source }
-}
-
-#[allow(clippy::cast_possible_truncation)] // sizes of small C structures
-const fn socklen<T>() -> libc::socklen_t {
-    mem::size_of::<T>() as libc::socklen_t
 }

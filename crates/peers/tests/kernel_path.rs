@@ -1,7 +1,6 @@
 //! The ways of a probe on real kernel paths between two namespaces: every engine and every peer over IPv4, IPv6 and
 //! link-local addresses; what DSCP and priority make of the packets, read off the wire; ICMP without privilege.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-#![allow(unsafe_code)] // system calls that change one thread have no safe wrapper
 
 mod common;
 
@@ -13,6 +12,7 @@ use common::*;
 use lowlat_peers::Options;
 use lowlat_peers::serve::ServeConfig;
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto, os};
+use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 const ENGINES: [&str; 6] = ["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
 
@@ -245,13 +245,10 @@ fn the_priority_is_on_every_packet_and_the_dscp_does_not_change_it() {
 
 /// Becomes nobody, this thread alone: the C library's calls would take the whole process along.
 fn become_nobody() {
-    const NOBODY: libc::uid_t = 65534;
-    // SAFETY: no pointers but the empty group list, whose length is 0.
-    unsafe {
-        assert_eq!(libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()), 0);
-        assert_eq!(libc::syscall(libc::SYS_setresgid, NOBODY, NOBODY, NOBODY), 0);
-        assert_eq!(libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY), 0);
-    }
+    let (user, group) = (Uid::from_raw(65534), Gid::from_raw(65534));
+    set_thread_groups(&[]).unwrap();
+    set_thread_res_gid(group, group, group).unwrap();
+    set_thread_res_uid(user, user, user).unwrap();
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Our far end where it is attacked: forged sources, nonsense, oversized messages, connections that hold their place.
 //! Honest clients must stay served and memory bounded. Counts, never times.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-#![allow(unsafe_code)] // raw packets
 
 mod common;
 

@@ -7,6 +7,7 @@
 //! [`gather`] runs them all. It reads through a `Moment`, so each file is read once per moment
 //! however many probes want it, and all probes of one moment see the same text.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod counters;

@@ -1,6 +1,6 @@
 //! The small formats that many kernel files share.
 
-use lowlat_model::Reading;
+use lowlat_model::{Reading, cpus};
 
 /// A CPU list as `%*pbl` prints it: `0-3,8`, empty for none.
 ///
@@ -11,32 +11,13 @@ pub(crate) fn cpu_list(text: &str) -> Reading<Vec<u32>> {
     if text.is_empty() || text == "(null)" {
         return Reading::Value(Vec::new());
     }
-    let mut cpus = Vec::new();
-    for part in text.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (Ok(first), Ok(last)) = (first.trim().parse::<u32>(), last.trim().parse::<u32>()) else {
-            return garbled("CPU list", text);
-        };
-        // NR_CPUS is at most 8192 (arch/x86/Kconfig); a longer range is no CPU list and would only eat memory.
-        if first > last || last >= 65_536 {
-            return garbled("CPU list", text);
-        }
-        cpus.extend(first..=last);
-    }
-    cpus.sort_unstable();
-    cpus.dedup();
-    Reading::Value(cpus)
+    cpus::parse_list(text).map_or_else(|_| garbled("CPU list", text), |cpus| Reading::Value(cpus.into_iter().collect()))
 }
 
 /// A CPU mask as `%*pb` prints it: hexadecimal words of 32 bits with commas between them, the highest first.
 pub(crate) fn cpu_mask(text: &str) -> Reading<Vec<u32>> {
     let text = text.trim();
-    let mut cpus = Vec::new();
-    for (word, hex) in (0u32..).zip(text.rsplit(',')) {
-        let Ok(bits) = u32::from_str_radix(hex, 16) else { return garbled("CPU mask", text) };
-        cpus.extend((0..32).filter(|bit| bits >> bit & 1 == 1).map(|bit| word * 32 + bit));
-    }
-    Reading::Value(cpus)
+    cpus::parse_mask(text).map_or_else(|_| garbled("CPU mask", text), |cpus| Reading::Value(cpus.into_iter().collect()))
 }
 
 /// Trims what the kernel put around one value.

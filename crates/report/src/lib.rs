@@ -7,6 +7,7 @@
 //! A run is first laid out as sections that know nothing of a format (`page.rs`); [`text()`], [`markdown()`] and
 //! [`html()`] each write the same sections, so that no format can know more than another.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod figures;

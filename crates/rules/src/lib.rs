@@ -3,6 +3,7 @@
 //! A rule is pure: facts (and what was measured) in, findings out. It reads no clock and no file, so a captured host
 //! replays it. A rule is named for the fault, never for the remedy. Its doc comment is its page in the reference.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod autocorking;

@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use std::fmt::Display;
 
+pub(crate) use lowlat_model::cpus::print_list as cpus;
 use lowlat_model::facts::{Interface, Route};
 use lowlat_model::finding::Setting;
 use lowlat_model::op::Target;
@@ -202,28 +203,6 @@ pub(crate) fn within(window: &Window) -> String {
     format!("in {} ms", window.duration_ns() / 1_000_000)
 }
 
-/// CPU numbers as people write them: `0-3,8`.
-pub(crate) fn cpus(list: &[u32]) -> String {
-    let mut out = String::new();
-    let mut i = 0;
-    while i < list.len() {
-        let mut j = i;
-        while j + 1 < list.len() && list[j + 1] == list[j] + 1 {
-            j += 1;
-        }
-        if !out.is_empty() {
-            out.push(',');
-        }
-        out.push_str(&list[i].to_string());
-        if j > i {
-            out.push('-');
-            out.push_str(&list[j].to_string());
-        }
-        i = j + 1;
-    }
-    out
-}
-
 /// A sysctl as a number, or a note that it is none.
 pub(crate) fn number(seen: &mut Seen, facts: &Facts, key: &str) -> Option<u64> {
     let Some(reading) = facts.sysctls.get(key) else {
@@ -286,11 +265,5 @@ pub(crate) mod test {
         assert_eq!(super::address_of("[2001:db8::1]:7").map(|a| a.to_string()).as_deref(), Some("2001:db8::1"));
         assert_eq!(super::address_of("192.0.2.1:7").map(|a| a.to_string()).as_deref(), Some("192.0.2.1"));
         assert_eq!(super::address_of("a host"), None);
-    }
-
-    #[test]
-    fn cpu_lists_read_well() {
-        assert_eq!(super::cpus(&[0, 1, 2, 4, 7, 8]), "0-2,4,7-8");
-        assert_eq!(super::cpus(&[]), "");
     }
 }

@@ -43,8 +43,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             }
             let mut evidence = vec![format!("{name}/rx-{n} rps_cpus names CPU {}", cpus(mask))];
             if !fire.is_empty() {
-                evidence
-                    .push(format!("its interrupts fire on CPU {}", cpus(&fire.iter().copied().collect::<Vec<_>>())));
+                evidence.push(format!("its interrupts fire on CPU {}", cpus(&fire)));
             }
             if let Some(app) = app {
                 evidence.push(format!("the prober runs on CPU {app}"));

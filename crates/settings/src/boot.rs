@@ -5,7 +5,7 @@ use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::Sys;
 
 use crate::Place;
-use crate::cpulist::parse_list;
+use lowlat_model::cpus::parse_list;
 
 /// A parameter by its name.
 #[derive(Debug)]

@@ -7,9 +7,9 @@
 //!
 //! Nothing here writes. A kind reads through the reading door and gives its write as data ([`Write`]), which the writing
 //! door performs within its own lists.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-pub mod cpulist;
 mod driver;
 mod kind;
 mod place;

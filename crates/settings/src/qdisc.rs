@@ -1,7 +1,5 @@
 //! Queue disciplines: what hangs at the root of an interface, or at a class.
 
-use std::fmt::Write as _;
-
 use lowlat_model::op::{QdiscState, Target};
 use lowlat_model::plan::Order;
 use lowlat_model::{Locus, Op, Reading, State};
@@ -170,7 +168,7 @@ pub fn encode(want: &str) -> Result<State, String> {
         Ok(State::Qdisc(QdiscState {
             kind: kind.into(),
             handle: handle.into(),
-            options_hex: limit.map_or_else(String::new, |n| hex(&n.to_ne_bytes())),
+            options_hex: limit.map_or_else(String::new, |n| lowlat_model::hex::text_of(&n.to_ne_bytes())),
             summary: limit.map_or_else(String::new, |n| format!("limit {n}")),
             carries: Vec::new(),
         }))
@@ -195,13 +193,6 @@ pub fn decode(q: &QdiscState) -> String {
         (true, Some(limit)) => format!("{} limit {limit}", q.kind),
         _ => q.kind.clone(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
 }
 
 fn limit_of(options_hex: &str) -> Option<u32> {

@@ -6,9 +6,9 @@ use std::fmt::Display;
 use lowlat_model::{Reading, State};
 use lowlat_sys::Sys;
 
-use crate::cpulist::parse_list;
 use crate::shell::quote;
 use crate::{Write, shell};
+use lowlat_model::cpus::parse_list;
 
 /// A value as the state that it is.
 pub(crate) fn text(v: impl Display) -> State {

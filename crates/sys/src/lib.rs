@@ -6,11 +6,11 @@
 //!
 //! Everything typed is built on the five methods, so a captured host answers all of it; [`query`] has the typed netlink
 //! replies.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod captured;
 mod error;
-pub mod hex;
 pub mod irqs;
 pub mod linkwatch;
 mod live;
@@ -24,6 +24,7 @@ pub mod store;
 pub use captured::Captured;
 pub use error::{SysError, reading_of_errno};
 pub use live::{Live, end_waits_on, in_netns, links_in, netns_cookie_at};
+pub use lowlat_model::hex;
 pub use privilege::{effective_capabilities, next_where_denied};
 pub use query::NetQuery;
 pub use recorder::Recorder;

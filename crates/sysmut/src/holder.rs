@@ -257,42 +257,41 @@ fn start_time(pid: u32) -> Option<u64> {
 
 /// Signals.
 mod signal {
-    #![allow(unsafe_code)] // kill and waitpid: std signals only with SIGKILL and only its own Child values
-
     use std::io;
+
+    use rustix::io::Errno;
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
     /// Gives SIGTERM its default action back: the command line catches it to look at a flag, and this process has
     /// nothing that would look.
     pub(super) fn let_terminate() {
-        // SAFETY: SIG_DFL is a valid disposition, and no handler is involved.
-        unsafe { libc::signal(libc::SIGTERM, libc::SIG_DFL) };
+        // Cannot fail for a signal that can be caught.
+        let _ = lowlat_os::signal::by_default(libc::SIGTERM);
     }
 
     /// Sends SIGTERM.
     pub(super) fn terminate(pid: u32) -> io::Result<()> {
-        send(pid, libc::SIGTERM)
+        send(pid, Signal::TERM)
     }
 
     /// Sends SIGKILL.
     pub(super) fn kill(pid: u32) -> io::Result<()> {
-        send(pid, libc::SIGKILL)
+        send(pid, Signal::KILL)
     }
 
-    fn send(pid: u32, signal: libc::c_int) -> io::Result<()> {
-        let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
-        // 0 and negative ids address groups.
-        if pid < 2 {
-            return Err(io::Error::from_raw_os_error(libc::ESRCH));
-        }
-        // SAFETY: no pointers; the id was just verified to be the holder's.
-        if unsafe { libc::kill(pid, signal) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    /// Process 1 is nobody's holder, and 0 is none.
+    fn process(pid: u32) -> Option<Pid> {
+        i32::try_from(pid).ok().and_then(Pid::from_raw).filter(|pid| *pid != Pid::INIT)
+    }
+
+    fn send(pid: u32, signal: Signal) -> io::Result<()> {
+        Ok(kill_process(process(pid).ok_or(Errno::SRCH)?, signal)?)
     }
 
     /// Takes the zombie away if the process is a child of ours; of another's child this does nothing.
     pub(super) fn reap(pid: u32) {
-        if let Ok(pid) = libc::pid_t::try_from(pid) {
-            // SAFETY: a null status is allowed; WNOHANG never blocks.
-            unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) };
+        if let Some(pid) = process(pid) {
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! driver may clamp, round or ignore what it is told, so the caller reads the place back through
 //! `lowlat_settings::state`. What it writes is bounded by lists, not by good
 //! intentions: files under `/proc/sys`, `/proc/irq` and `/sys`, and drop-ins in the folders of [`dropin::FOLDERS`].
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod dropin;

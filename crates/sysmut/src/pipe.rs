@@ -4,14 +4,13 @@
 //! the state directory is the same for all who see that directory. The holder keeps it open for reading and writing, so
 //! the kernel itself says whether it lives: opening a FIFO for writing without waiting fails with `ENXIO` where nobody
 //! reads it (fifo(7)). What is written to it ends the holder.
-#![allow(unsafe_code)] // mkfifo: std has no form of it
 
-use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, mkfifoat};
 
 const PREFIX: &str = "hold-";
 /// What ends a holder.
@@ -37,11 +36,7 @@ pub(crate) fn make(dir: &Path) -> io::Result<(String, PathBuf)> {
     File::open("/dev/urandom")?.read_exact(&mut random)?;
     let token = lowlat_sys::hex::text_of(&random);
     let at = path(dir, &token).ok_or_else(|| io::Error::other("the token is none"))?;
-    let name = CString::new(at.as_os_str().as_bytes())?;
-    // SAFETY: `name` is a NUL-terminated string that outlives the call.
-    if unsafe { libc::mkfifo(name.as_ptr(), 0o600) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    mkfifoat(CWD, &at, Mode::RUSR | Mode::WUSR)?;
     Ok((token, at))
 }
 

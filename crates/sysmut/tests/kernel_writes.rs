@@ -1,6 +1,5 @@
 //! What is written is there, and what is put back is what was there: on a real kernel, in namespaces of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-#![allow(unsafe_code)] // unshare and mount, for a namespace with its own /sys
 
 use std::io;
 use std::process::Command;
@@ -10,6 +9,7 @@ use lowlat_model::op::QdiscState;
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_netlink::route::link;
 use lowlat_netlink::tc::{options, restorable};
+use lowlat_os::namespace;
 use lowlat_settings::state;
 use lowlat_sys::{Live, hex, qdisc_restorable, query};
 use lowlat_sysmut::{WriteError, holder, open};
@@ -37,22 +37,9 @@ fn in_netns(f: impl FnOnce() + Send) {
 }
 
 fn enter() -> io::Result<()> {
-    // SAFETY: the first call takes no pointers, the mounts take C strings that live on; all of it concerns this thread.
-    unsafe {
-        if libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS) < 0
-            || libc::mount(
-                std::ptr::null(),
-                c"/".as_ptr(),
-                std::ptr::null(),
-                libc::MS_REC | libc::MS_PRIVATE,
-                std::ptr::null(),
-            ) < 0
-            || libc::mount(c"sysfs".as_ptr(), c"/sys".as_ptr(), c"sysfs".as_ptr(), 0, std::ptr::null()) < 0
-        {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
+    namespace::own_network()?;
+    namespace::own_mounts()?;
+    namespace::mount_sys()
 }
 
 fn root() -> Locus {

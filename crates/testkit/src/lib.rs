@@ -2,6 +2,7 @@
 //!
 //! A rule's test then reads as the sentence it proves: a healthy host, one planted fault, exactly that finding.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod facts;

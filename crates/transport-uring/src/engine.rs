@@ -156,6 +156,15 @@ impl Uring {
         if self.fixed { fixed(types::Fixed(0)) } else { plain(types::Fd(self.socket.fd().as_raw_fd())) }
     }
 
+    /// Queues a receive, a slot's send, or a cancel.
+    #[inline]
+    fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
+        // SAFETY: a cancel names no memory. The others name `received` and a slot's buffer, which live as long as the
+        // engine; on its end it cancels or leaks what is in flight. `received` is not read or armed again before its
+        // completion (`armed`), and a slot not written again before its own (`busy`).
+        unsafe { self.ring.push(entry) }
+    }
+
     /// Queues the receive; it goes to the kernel with the next call.
     fn arm(&mut self) -> Result<(), EngineError> {
         if self.armed {
@@ -165,9 +174,7 @@ impl Uring {
         let entry = self
             .request(|f| opcode::Recv::new(f, at, len).build(), |f| opcode::Recv::new(f, at, len).build())
             .user_data(RECEIVE);
-        // SAFETY: `received` lives as long as the engine, which on its end cancels or leaks what is in flight, and is not
-        // read or armed again before the completion.
-        unsafe { self.ring.push(&entry) }.map_err(|e| self.os("arm the receive of", e))?;
+        self.push(&entry).map_err(|e| self.os("arm the receive of", e))?;
         self.armed = true;
         Ok(())
     }
@@ -238,8 +245,7 @@ impl Uring {
                         entry.done += sent;
                         let rest = self.send_entry(slot);
                         self.slots[slot].busy = true;
-                        // SAFETY: as in `send`.
-                        unsafe { self.ring.push(&rest) }.map_err(|e| self.os("send to", e))?;
+                        self.push(&rest).map_err(|e| self.os("send to", e))?;
                     }
                     Ok(_) => {}
                     Err(_) => self.failed = Some(io::Error::from_raw_os_error(-result)),
@@ -328,10 +334,7 @@ impl Engine for Uring {
         (self.slots[slot].len, self.slots[slot].done) = (message.len(), 0);
         let entry = self.send_entry(slot);
         self.slots[slot].busy = true;
-        // SAFETY: the slot's buffer lives as long as the engine, which on its end cancels or leaks what is in flight, and
-        // is not written again before its completion says so (`busy`).
-        let queued = unsafe { self.ring.push(&entry) };
-        if let Err(e) = queued {
+        if let Err(e) = self.push(&entry) {
             self.slots[slot].busy = false;
             return Err(self.os("send to", e));
         }
@@ -394,8 +397,7 @@ impl Drop for Uring {
         let limit = now() + CANCEL_NS;
         if self.armed {
             let cancel = opcode::AsyncCancel::new(RECEIVE).build().user_data(CANCEL);
-            // SAFETY: a cancel names no memory.
-            let _ = unsafe { self.ring.push(&cancel) };
+            let _ = self.push(&cancel);
         }
         while self.armed || self.slots.iter().any(|s| s.busy) {
             while let Some(done) = self.ring.next() {

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 
 use io_uring::types::{Napi, SubmitArgs, Timespec};
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
-use lowlat_transport::EngineError;
+use lowlat_transport::{EngineError, os};
 
 use crate::NAME;
 
@@ -149,7 +149,7 @@ impl Ring {
             let limit = Timespec::new().sec(ns / 1_000_000_000).nsec((ns % 1_000_000_000) as u32);
             self.inner.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&limit)).map(drop)
         } else {
-            self.inner.submit().and_then(|_| poll(self.inner.as_raw_fd(), ns))
+            self.inner.submit().and_then(|_| poll(&self.inner, ns))
         };
         match got {
             Err(e) if !matches!(e.raw_os_error(), Some(libc::ETIME | libc::EINTR)) => Err(e),
@@ -214,14 +214,8 @@ pub(crate) fn unavailable(what: &str, why: String, next: &str) -> EngineError {
 }
 
 /// Sleeps until the ring has a completion: the way to wait with a limit before 5.11.
-fn poll(fd: std::os::fd::RawFd, ns: u64) -> io::Result<()> {
-    let mut one = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    #[allow(clippy::cast_possible_wrap)] // seconds, and a remainder below 10^9
-    let limit =
-        libc::timespec { tv_sec: (ns / 1_000_000_000) as libc::time_t, tv_nsec: (ns % 1_000_000_000) as libc::c_long };
-    // SAFETY: one valid pollfd and a valid timespec; no signal mask.
-    let got = unsafe { libc::ppoll(&raw mut one, 1, &raw const limit, std::ptr::null()) };
-    if got < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+fn poll(ring: &IoUring, ns: u64) -> io::Result<()> {
+    os::wait_readable(&mut [os::Waiting::on(ring)], ns).map(drop)
 }
 
 #[cfg(test)]
@@ -240,7 +234,7 @@ mod tests {
     fn a_wait_ends_in_time_with_and_without_the_timeout_argument() {
         let Ok(mut ring) = Ring::new(&Options::default()) else { return }; // forbidden here; the engine's tests say so
         ring.wait(1_000_000).unwrap();
-        poll(ring.inner.as_raw_fd(), 1_000_000).unwrap();
+        poll(&ring.inner, 1_000_000).unwrap();
         assert!(ring.next().is_none());
     }
 }

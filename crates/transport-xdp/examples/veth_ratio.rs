@@ -3,7 +3,6 @@
 //!
 //! Rows: each engine against a spinning kernel socket as far end, and against an XDP reflector as far end. Both ends are
 //! pinned, to CPU 0 and 1.
-#![allow(unsafe_code)] // CPU affinity
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)] // an example that prints and may stop
 
 #[path = "../tests/common/mod.rs"]
@@ -14,17 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{FAR4, Lab, NEAR4, endpoint, privileged};
+use lowlat_os::cpu::pin;
 use lowlat_transport::{Engine, clock::now};
 use lowlat_transport_xdp::{Mode, Options, Reflector, open_with};
-
-fn pin(cpu: usize) {
-    // SAFETY: the set is a local plain structure, valid for the calls.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
-        assert_eq!(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set), 0);
-    }
-}
 
 /// One round of ping-pong; its p50 and p99, ns.
 fn round(engine: &mut dyn Engine, probes: usize) -> (u64, u64) {
@@ -59,7 +50,7 @@ fn main() {
         let socket = UdpSocket::bind(address).unwrap();
         socket.set_nonblocking(true).unwrap();
         std::thread::spawn(move || {
-            pin(1);
+            pin(1).unwrap();
             let mut buf = [0; 2048];
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok((len, from)) = socket.recv_from(&mut buf) {
@@ -68,7 +59,7 @@ fn main() {
             }
         })
     });
-    pin(0);
+    pin(0).unwrap();
     let xdp = |mode| Options { mode: Some(mode), ..Options::default() };
     let open_xdp = |mode| open_with(&endpoint(address), &xdp(mode)).unwrap();
     let spin = || lowlat_transport::open("spin", &endpoint(address)).unwrap();

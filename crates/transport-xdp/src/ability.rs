@@ -1,12 +1,13 @@
 //! Whether AF_XDP is possible on an interface, and why not if not. Looks only: attaches nothing, binds nothing.
 
 use lowlat_model::Reading;
+use lowlat_netlink::route::link;
 
 use crate::asm::{Asm, R0};
 use crate::mode::{self, Mode};
 use crate::program::Action;
 use crate::xsk::{self, BusyPoll};
-use crate::{attach, bpf, netlink};
+use crate::{attach, bpf, device};
 
 /// Whether one mode is possible, as far as can be told without trying it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,12 +64,12 @@ impl XdpAbility {
 
 /// What AF_XDP can do on `iface`, for this user, on this kernel.
 pub fn probe(iface: &str) -> Reading<XdpAbility> {
-    let link = match netlink::link(iface) {
+    let link = match link::named(iface) {
         Ok(Some(link)) => link,
         Ok(None) => return Reading::Absent(format!("no interface {iface:?} in this network namespace")),
-        Err(e) => return Reading::Garbled(format!("read interface {iface}: {e}")),
+        Err(e) => return Reading::Garbled(e.to_string()),
     };
-    if link.loopback || link.mac.is_none() {
+    if link.loopback || link.ethernet.is_none() {
         return Reading::Unsupported(format!("{iface} is no Ethernet interface"));
     }
     if let Err(e) = xsk::socket_possible() {
@@ -80,39 +81,36 @@ pub fn probe(iface: &str) -> Reading<XdpAbility> {
             _ => Reading::Unsupported(format!("AF_XDP socket: {e}")),
         };
     }
-    let driver = netlink::driver(iface).unwrap_or_else(|_| "unknown".to_owned());
-    let bits = match netlink::xdp_features(link.index) {
-        Ok(bits) => bits,
+    let driver = device::driver(iface);
+    let features = match device::xdp_features(iface) {
+        Ok(features) => features,
         Err(e) => return Reading::Garbled(format!("XDP features of {iface}: {e}")),
     };
-    let order = mode::order(&link, &driver, bits);
+    let order = mode::order(&link, &driver, features.as_deref());
     Reading::Value(XdpAbility {
-        rx_queues: netlink::rx_queues(iface).unwrap_or(1).max(1),
-        features: bits.map(names),
+        rx_queues: device::rx_queues(iface),
         occupied_by: attach::occupant(&link),
         programs: programs_possible(),
         busy_poll: xsk::busy_poll_possible(BusyPoll { us: 20, budget: 8 }).map_err(|e| e.to_string()),
-        modes: abilities(&order.modes, bits),
+        modes: abilities(&order.modes, features.is_some()),
+        features,
         remarks: order.remarks,
         driver,
     })
 }
 
-fn names(bits: u64) -> Vec<String> {
-    netlink::XDP_FEATURES.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| (*name).to_owned()).collect()
-}
-
-fn abilities(tried: &[Mode], bits: Option<u64>) -> Vec<ModeAbility> {
+/// `told`: the kernel says what the driver can do.
+fn abilities(tried: &[Mode], told: bool) -> Vec<ModeAbility> {
     let untried = Mode::ALL.into_iter().filter(|m| !tried.contains(m));
     tried
         .iter()
         .copied()
         .chain(untried)
         .map(|mode| {
-            let (possible, why) = match (mode, bits) {
+            let (possible, why) = match (mode, told) {
                 (Mode::Generic, _) => (Some(true), "any interface has it"),
-                (_, None) => (None, "this kernel does not say (before 6.3)"),
-                (m, Some(_)) if tried.contains(&m) => (Some(true), "the driver offers it"),
+                (_, false) => (None, "this kernel does not say (before 6.3)"),
+                (m, true) if tried.contains(&m) => (Some(true), "the driver offers it"),
                 _ => (Some(false), "the driver does not offer it"),
             };
             ModeAbility { mode, possible, why: why.to_owned() }
@@ -143,8 +141,8 @@ mod tests {
 
     #[test]
     fn an_old_kernel_is_not_a_driver_without_zero_copy() {
-        let of = |bits| abilities(&[Mode::NativeCopy, Mode::Generic], bits).pop().unwrap();
-        assert_eq!((of(None).mode, of(None).possible), (Mode::ZeroCopy, None));
-        assert_eq!(of(Some(3)).possible, Some(false));
+        let of = |told| abilities(&[Mode::NativeCopy, Mode::Generic], told).pop().unwrap();
+        assert_eq!((of(false).mode, of(false).possible), (Mode::ZeroCopy, None));
+        assert_eq!(of(true).possible, Some(false));
     }
 }

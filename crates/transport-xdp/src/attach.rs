@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use lowlat_netlink::route::link::Link;
+
 use crate::asm::{AsmError, Slot};
 use crate::bpf::{self, LoadError};
 use crate::mode::Mode;
-use crate::netlink::{Attached, Link};
 use crate::xsk::{BusyPoll, Xsk};
 
 /// A program on an interface. Dropping it (or the end of the process, however it ends) takes the program off.
@@ -76,7 +77,7 @@ pub(crate) fn open(
     }
     let map = bpf::xskmap(queues).map_err(|source| Refused { what: "create the XSKMAP".to_owned(), source })?;
     for (queue, socket) in (0..).zip(&sockets) {
-        bpf::xskmap_set(&map, queue, socket.raw_fd())
+        bpf::xskmap_set(&map, queue, socket.fd())
             .map_err(|source| Refused { what: format!("put queue {queue} into the XSKMAP"), source })?;
     }
     let program = program(map.as_raw_fd())
@@ -104,12 +105,11 @@ fn bind_hint(error: &io::Error) -> &'static str {
 
 /// The program that is already on an interface, for an error text.
 pub(crate) fn occupant(link: &Link) -> Option<String> {
-    let (how, id) = link.xdp?;
-    let how = match how {
-        Attached::Native => "native",
-        Attached::Generic => "generic",
-        Attached::Offload => "offloaded",
-        Attached::Several => "several",
+    let how = match link.xdp {
+        "none" => return None,
+        "offload" => "offloaded",
+        "multi" => "several",
+        how => how,
     };
-    Some(id.map_or_else(|| format!("{how} XDP programs"), |id| format!("XDP program {id} ({how})")))
+    Some(link.xdp_program.map_or_else(|| format!("{how} XDP programs"), |id| format!("XDP program {id} ({how})")))
 }

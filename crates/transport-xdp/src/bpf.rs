@@ -5,11 +5,15 @@
 #![allow(unsafe_code)] // bpf(2) has no safe wrapper
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::mm::ProtFlags;
+use rustix::process::{Resource, Rlimit, setrlimit};
+
 use crate::asm::Slot;
+use crate::mapping::Mapping;
 
 const BPF_MAP_CREATE: libc::c_int = 0;
 const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
@@ -131,11 +135,7 @@ fn map(attr: MapCreate) -> io::Result<OwnedFd> {
     };
     match create() {
         Err(e) if e.raw_os_error() == Some(libc::EPERM) => {
-            let all = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-            // SAFETY: `all` is a valid rlimit that outlives the call.
-            if unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const all) } != 0 {
-                return Err(e);
-            }
+            setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None }).map_err(|_| e)?;
             create()
         }
         other => other,
@@ -148,9 +148,10 @@ fn map(attr: MapCreate) -> io::Result<OwnedFd> {
 pub(crate) struct Counter {
     map: OwnedFd,
     at: NonNull<AtomicU64>,
+    _memory: Mapping,
 }
 
-// SAFETY: the pointer is to a mapping that this value owns; it is only ever read, as an atomic.
+// SAFETY: the pointer is into the mapping that this value owns; it is only ever read, as an atomic.
 unsafe impl Send for Counter {}
 // SAFETY: as above.
 unsafe impl Sync for Counter {}
@@ -167,14 +168,9 @@ impl Counter {
             max_entries: 1,
             map_flags: MMAPABLE,
         })?;
-        // SAFETY: asks for a new mapping at an address of the kernel's choice; nothing of ours is replaced.
-        let at = unsafe {
-            libc::mmap(std::ptr::null_mut(), COUNTER_BYTES, libc::PROT_READ, libc::MAP_SHARED, map.as_raw_fd(), 0)
-        };
-        match NonNull::new(at) {
-            Some(at) if at.as_ptr() != libc::MAP_FAILED => Ok(Self { map, at: at.cast() }),
-            _ => Err(io::Error::last_os_error()),
-        }
+        let memory = Mapping::of(map.as_fd(), 0, COUNTER_BYTES, ProtFlags::READ)?;
+        let at = memory.place(0, 1).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+        Ok(Self { map, at, _memory: memory })
     }
 
     /// For the program.
@@ -188,15 +184,9 @@ impl Counter {
     }
 }
 
-impl Drop for Counter {
-    fn drop(&mut self) {
-        // SAFETY: exactly what mmap gave, and no pointer into it is left.
-        unsafe { libc::munmap(self.at.as_ptr().cast(), COUNTER_BYTES) };
-    }
-}
-
 /// Puts socket `socket` at `queue`.
-pub(crate) fn xskmap_set(map: &OwnedFd, queue: u32, socket: RawFd) -> io::Result<()> {
+pub(crate) fn xskmap_set(map: &OwnedFd, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+    let socket = socket.as_raw_fd();
     let mut attr = Element {
         map_fd: raw(map),
         pad: 0,

@@ -5,16 +5,18 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use lowlat_model::Capability;
+use lowlat_netlink::route::link;
+use lowlat_os::socket::{Waiting, set_int, wait_readable};
 use lowlat_transport::clock::now;
 use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Got, Ns};
 
 use crate::attach::{self, Refused, Sockets};
+use crate::device;
 use crate::frame::{ETH_LEN, Flow};
 use crate::mode::{self, Mode};
 use crate::path::{self, Path, unavailable};
 use crate::program::{Action, redirect_flow};
 use crate::xsk::{self, BusyPoll, CHUNKS, HEADROOM};
-use crate::{netlink, sockopt};
 
 /// Looks at the rings between two looks at the clock, which costs 25 ns.
 const SPINS_PER_CLOCK: u32 = 16;
@@ -59,16 +61,15 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
         .ok_or_else(|| unavailable(&what, "local and remote address are of two families", "give both of one family"))?;
     let (chunk, max_message) = sizes(endpoint, &path, &flow, &what)?;
 
-    let driver = netlink::driver(&path.link.name).unwrap_or_else(|_| "unknown".to_owned());
-    let features = netlink::xdp_features(path.link.index)
+    let driver = device::driver(&path.link.name);
+    let features = device::xdp_features(&path.link.name)
         .map_err(|source| EngineError::Os { what: format!("ask {} for its XDP features", path.link.name), source })?;
-    let mut order = mode::order(&path.link, &driver, features);
+    let mut order = mode::order(&path.link, &driver, features.as_deref());
     if let Some(only) = options.mode {
         order = mode::Order { modes: vec![only], remarks: Vec::new() };
     }
     let mut remarks = order.remarks;
-    // A driver that cannot tell its channels has one queue.
-    let all_queues = netlink::rx_queues(&path.link.name).unwrap_or(1).max(1);
+    let all_queues = device::rx_queues(&path.link.name);
     let queues = all_queues.min(options.max_queues.max(1));
     if queues < all_queues {
         remarks.push(format!("only {queues} of {all_queues} RX queues covered: answers on the others are an error"));
@@ -86,7 +87,7 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
     let zero_copy = sockets.queues.iter().all(xsk::Xsk::zero_copy);
     if let Some(priority) = endpoint.priority {
         for socket in &sockets.queues {
-            sockopt::set_int(socket.raw_fd(), libc::SOL_SOCKET, libc::SO_PRIORITY, libc::c_int::from(priority))
+            set_int(socket.fd(), libc::SOL_SOCKET, libc::SO_PRIORITY, libc::c_int::from(priority))
                 .map_err(|source| EngineError::Os { what: format!("{what} at priority {priority}"), source })?;
         }
         // Copied packets carry it (`xsk_build_skb`, net/xdp/xsk.c); those of zero copy have no place for it.
@@ -102,12 +103,11 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
         words: words(&path, mode, zero_copy, queues, sockets.attachment.program_id, &remarks),
         costs: costs(&path, mode, options),
     };
-    let pollfds =
-        sockets.queues.iter().map(|s| libc::pollfd { fd: s.raw_fd(), events: libc::POLLIN, revents: 0 }).collect();
+    let waiting = sockets.queues.iter().map(|s| Waiting::on(&s.fd())).collect();
     drain(&path.reserved);
     Ok(Box::new(Xdp {
         sockets,
-        pollfds,
+        waiting,
         flow,
         caps,
         target: endpoint.remote.to_string(),
@@ -130,7 +130,7 @@ fn possible(what: &str) -> Result<(), EngineError> {
         Some(libc::EPERM) => unavailable(
             what,
             "AF_XDP needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF",
-            lowlat_transport::os::next_where_denied(&[Capability::NetRaw, Capability::NetAdmin, Capability::Bpf]),
+            lowlat_transport::next_where_denied(&[Capability::NetRaw, Capability::NetAdmin, Capability::Bpf]),
         ),
         _ => unavailable(what, e.to_string(), "use --engine spin"),
     })
@@ -148,7 +148,7 @@ fn free_of_programs(what: &str, path: &Path) -> Result<(), EngineError> {
 fn sizes(endpoint: &Endpoint, path: &Path, flow: &Flow, what: &str) -> Result<(usize, usize), EngineError> {
     let headers = flow.header_len();
     let frame = endpoint.max_message + headers;
-    let mtu = path.link.mtu;
+    let mtu = usize::try_from(path.link.mtu).unwrap_or(usize::MAX - ETH_LEN);
     if frame > mtu + ETH_LEN {
         let why = format!("a message of {} bytes exceeds the MTU of {} ({mtu})", endpoint.max_message, path.link.name);
         return Err(unavailable(what, why, "use a smaller --size: this engine does not fragment"));
@@ -196,7 +196,7 @@ fn first_that_works(
         }
     }
     // Somebody may have attached since we looked.
-    if let Ok(Some(link)) = netlink::link(&path.link.name)
+    if let Ok(Some(link)) = link::named(&path.link.name)
         && let Some(program) = attach::occupant(&link)
     {
         refusals.push(format!("{program} is attached to {}", link.name));
@@ -208,7 +208,8 @@ fn wait_for_carrier(path: &Path) -> Result<(), EngineError> {
     let name = &path.link.name;
     let start = Instant::now();
     loop {
-        let link = netlink::link(name).map_err(|source| EngineError::Os { what: format!("read {name}"), source })?;
+        let link = link::named(name)
+            .map_err(|e| EngineError::Os { what: format!("read {name}"), source: device::plain(e) })?;
         if link.is_some_and(|l| l.carrier) {
             return Ok(());
         }
@@ -265,7 +266,7 @@ fn drain(reserved: &UdpSocket) {
 struct Xdp {
     // First: the program goes before anything else of the flow.
     sockets: Sockets,
-    pollfds: Vec<libc::pollfd>,
+    waiting: Vec<Waiting>,
     flow: Flow,
     caps: Caps,
     target: String,
@@ -423,8 +424,8 @@ impl Engine for Xdp {
                 socket.wake_rx();
             }
             if self.blocking {
-                match sockopt::wait_readable(&mut self.pollfds, until - at) {
-                    Ok(()) => {}
+                match wait_readable(&mut self.waiting, until - at) {
+                    Ok(_) => {}
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                     Err(source) => {
                         return Err(EngineError::Os { what: format!("wait for {}", self.target), source });

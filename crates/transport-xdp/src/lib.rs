@@ -28,15 +28,15 @@ mod answer;
 mod asm;
 mod attach;
 mod bpf;
+mod device;
 mod engine;
 mod frame;
+mod mapping;
 mod mode;
-mod netlink;
 mod path;
 mod program;
 mod reflector;
 mod responder;
-mod sockopt;
 #[doc(hidden)]
 pub mod testing;
 mod xsk;

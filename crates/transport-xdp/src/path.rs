@@ -1,14 +1,17 @@
 //! From an endpoint to what the headers need: interface, local address and port, next hop.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
+use lowlat_netlink::route::link::{self, Link};
+use lowlat_netlink::route::{lookup, neighbour, neighbours};
+use lowlat_os::socket::set_bytes;
 use lowlat_transport::{Endpoint, EngineError, Proto};
 
 use crate::NAME;
+use crate::device::plain;
 use crate::frame::Mac;
-use crate::netlink::{self, Link, Neighbour};
 
 /// How long the neighbour may take to answer: three requests one second apart is the kernel's own limit
 /// (`mcast_solicit`, `retrans_time`; Documentation/networking/ip-sysctl.rst).
@@ -69,16 +72,23 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
         let why = format!("the target's scope is another interface than {}", link.name);
         return Err(unavailable(&what, why, "give one of the two"));
     }
-    let route = netlink::route(remote.ip(), asked.as_ref().map(|l| l.index).or(scope)).map_err(|e| {
-        EngineError::Unreachable {
-            what: format!("find the route to {}", remote.ip()),
-            why: e.to_string(),
-            next: format!("see ip route get {}", remote.ip()),
-        }
-    })?;
+    let unreachable = |why: String| EngineError::Unreachable {
+        what: format!("find the route to {}", remote.ip()),
+        why,
+        next: format!("see ip route get {}", remote.ip()),
+    };
+    let route = lookup::taken(remote.ip(), asked.as_ref().map(|l| l.index).or(scope))
+        .map_err(|e| unreachable(plain(e).to_string()))?;
+    if let Some(why) = route.refused {
+        return Err(unreachable(why));
+    }
+    let hop = route.hops.first().and_then(|hop| Some((hop.oif?, hop.gateway)));
+    let Some((oif, gateway)) = hop else { return Err(unreachable("it leads to no interface".to_owned())) };
     let link = match asked {
         Some(link) => link,
-        None => read_link(&netlink::name_of(route.oif).unwrap_or_default(), &what)?,
+        None => link::numbered(oif)
+            .map_err(|e| EngineError::Os { what: format!("read interface {oif}"), source: plain(e) })?
+            .ok_or_else(|| unreachable("its interface is gone".to_owned()))?,
     };
     if route.local || link.loopback {
         return Err(unavailable(
@@ -90,7 +100,7 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
     if !route.unicast {
         return Err(unavailable(&what, "the kernel has no unicast route to it", "see ip route get"));
     }
-    let Some(mac) = link.mac else {
+    let Some(mac) = link.ethernet else {
         return Err(unavailable(&what, format!("{} does not speak Ethernet", link.name), USE_SPIN));
     };
 
@@ -100,7 +110,9 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
         local.set_port(endpoint.source_port);
     }
     let reserved = reserve(local).map_err(os(format!("reserve UDP port on {local}")))?;
-    netlink::bind_to_device(reserved.as_raw_fd(), &link.name).map_err(os(format!("bind to {}", link.name)))?;
+    // So that another interface never answers for it.
+    set_bytes(reserved.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTODEVICE, link.name.as_bytes())
+        .map_err(os(format!("bind to {}", link.name)))?;
     reserved.connect(remote).map_err(|e| EngineError::Unreachable {
         what: format!("connect to {remote} through {}", link.name),
         why: e.to_string(),
@@ -109,7 +121,7 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
     reserved.set_nonblocking(true).map_err(os("make the reserved socket non-blocking".to_owned()))?;
     let local = reserved.local_addr().map_err(os("read the local address".to_owned()))?;
 
-    let next_hop = resolve(&link, route.gateway.unwrap_or(remote.ip()))?;
+    let next_hop = resolve(&link, gateway.unwrap_or(remote.ip()))?;
     Ok(Path { link, mac, next_hop, local, reserved })
 }
 
@@ -128,8 +140,8 @@ fn reserve(local: SocketAddr) -> std::io::Result<UdpSocket> {
 }
 
 fn read_link(name: &str, what: &str) -> Result<Link, EngineError> {
-    netlink::link(name)
-        .map_err(|source| EngineError::Os { what: format!("read interface {name}"), source })?
+    link::named(name)
+        .map_err(|e| EngineError::Os { what: format!("read interface {name}"), source: plain(e) })?
         .ok_or_else(|| {
             unavailable(what, format!("no interface {name:?} in this network namespace"), "see ip link for the names")
         })
@@ -137,19 +149,23 @@ fn read_link(name: &str, what: &str) -> Result<Link, EngineError> {
 
 /// The MAC address of `ip`, asked for on the link if the kernel does not know it yet.
 pub(crate) fn resolve(link: &Link, ip: IpAddr) -> Result<Mac, EngineError> {
-    let os = |source| EngineError::Os { what: format!("look up neighbour {ip} on {}", link.name), source };
+    let os = |e| EngineError::Os { what: format!("look up neighbour {ip} on {}", link.name), source: plain(e) };
     let start = Instant::now();
     let mut asked = false;
     loop {
-        match netlink::neighbour(link.index, ip).map_err(os)? {
-            Neighbour::Known(mac) => return Ok(mac),
-            // A row that failed before we asked is history; one that fails after is an answer.
-            Neighbour::Failed if asked && start.elapsed() > RESOLVE_LIMIT / 3 => break,
-            Neighbour::Waiting if asked => {}
-            Neighbour::None | Neighbour::Failed | Neighbour::Waiting => {
-                netlink::resolve(link.index, ip).map_err(os)?;
-                asked = true;
-            }
+        let entry = neighbours::get(link.index, ip).map_err(os)?;
+        let (gone, failed) = (entry.is_none(), entry.as_ref().is_some_and(|e| e.failed));
+        if let Some(mac) = entry.and_then(|e| e.ethernet) {
+            return Ok(mac);
+        }
+        // A row that failed before we asked is history; one that fails after is an answer.
+        if failed && asked && start.elapsed() > RESOLVE_LIMIT / 3 {
+            break;
+        }
+        // Asked again where it failed or is gone, and left to wait where it is being asked for.
+        if !asked || failed || gone {
+            neighbour::resolve(link.index, ip).map_err(os)?;
+            asked = true;
         }
         if start.elapsed() > RESOLVE_LIMIT {
             break;

@@ -5,13 +5,15 @@
 
 use std::net::SocketAddr;
 
+use lowlat_netlink::route::link;
+
 use crate::asm::Slot;
 use crate::attach::{self, Attachment, Refused};
 use crate::frame::Mac;
 use crate::mode::{self, Mode};
 use crate::path::unavailable;
 use crate::program::reflect;
-use crate::{EngineError, netlink};
+use crate::{EngineError, device};
 
 /// A running reflector; dropping it (or the end of the process) takes it off.
 #[derive(Debug)]
@@ -48,19 +50,19 @@ pub(crate) fn attach_free(
 ) -> Result<(Attachment, &'static str), EngineError> {
     const WITHOUT: &str = "use lowlat serve without it";
     let os = |source| EngineError::Os { what: format!("read interface {iface}"), source };
-    let link = netlink::link(iface).map_err(os)?.ok_or_else(|| {
+    let link = link::named(iface).map_err(device::plain).map_err(os)?.ok_or_else(|| {
         unavailable(what, format!("no interface {iface:?} in this network namespace"), "see ip link for the names")
     })?;
-    let Some(mac) = link.mac.filter(|_| !link.loopback) else {
+    let Some(mac) = link.ethernet.filter(|_| !link.loopback) else {
         return Err(unavailable(what, format!("{iface} is no Ethernet interface"), WITHOUT));
     };
     if let Some(program) = attach::occupant(&link) {
         return Err(unavailable(what, format!("{program} is attached"), "nothing was changed"));
     }
     let program = program(mac)?;
-    let driver = netlink::driver(iface).unwrap_or_else(|_| "unknown".to_owned());
-    let features = netlink::xdp_features(link.index).map_err(os)?;
-    let order = only.map_or_else(|| mode::order(&link, &driver, features).modes, |mode| vec![mode]);
+    let driver = device::driver(iface);
+    let features = device::xdp_features(iface).map_err(os)?;
+    let order = only.map_or_else(|| mode::order(&link, &driver, features.as_deref()).modes, |mode| vec![mode]);
     let mut refusals = Vec::new();
     // Zero-copy is a matter of sockets, and a far end in the kernel has none.
     for mode in order.into_iter().filter(|m| *m != Mode::ZeroCopy) {

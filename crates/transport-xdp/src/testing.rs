@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use crate::frame::Flow;
-use crate::netlink;
 
 /// A frame as it came from the ring, for one flow. A payload must lie inside the frame, and a frame that the flow itself
 /// wrote is no answer of its far end.
@@ -22,12 +21,5 @@ pub fn frame(local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
         {
             assert_eq!(flow.payload(&room[..len]).ok(), Some(bytes));
         }
-    }
-}
-
-/// A netlink answer.
-pub fn netlink(bytes: &[u8]) {
-    if let Some((_, body)) = netlink::message_in(bytes) {
-        assert!(netlink::attributes(body).count() <= body.len() / 4 + 1);
     }
 }

@@ -4,15 +4,28 @@
 //! producer and one consumer: the producer writes the entry, then its index with release order; the consumer reads the
 //! index with acquire order, then the entry. We produce on *fill* and *tx*, the kernel on *rx* and *completion*.
 //! Whatever the kernel's indices say, every access is masked to the ring and every frame checked against the UMEM.
-#![allow(unsafe_code)] // shared memory rings and raw socket options
+#![allow(unsafe_code)] // rings in memory shared with the kernel
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::sockopt::set_int;
+use lowlat_os::socket::{SO_BUSY_POLL_BUDGET, SO_PREFER_BUSY_POLL, set_int};
+use rustix::io::Errno;
+use rustix::mm::ProtFlags;
+use rustix::net::sockopt::{
+    set_xdp_rx_ring_size, set_xdp_tx_ring_size, set_xdp_umem_completion_ring_size, set_xdp_umem_fill_ring_size,
+    set_xdp_umem_reg, xdp_mmap_offsets, xdp_options,
+};
+use rustix::net::xdp::{
+    SocketAddrXdp, SocketAddrXdpFlags, XDP_PGOFF_RX_RING, XDP_PGOFF_TX_RING, XDP_UMEM_PGOFF_COMPLETION_RING,
+    XDP_UMEM_PGOFF_FILL_RING, XdpDesc, XdpDescOptions, XdpOptionsFlags, XdpRingOffset, XdpUmemReg, XdpUmemRegFlags,
+};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
+
+use crate::mapping::Mapping;
 
 /// Frames that wait for packets, a power of two: 512 cover a 10 µs stall at 10 GbE line rate of small packets, and are
 /// the default ring size of the common drivers (ixgbe, i40e: 512).
@@ -29,40 +42,6 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The two chunk sizes that every driver takes in aligned mode: a page must hold whole chunks.
 pub(crate) const CHUNKS: [usize; 2] = [2048, 4096];
 
-/// A memory mapping, unmapped when dropped.
-#[derive(Debug)]
-struct Mapping {
-    at: NonNull<u8>,
-    len: usize,
-}
-
-impl Mapping {
-    fn new(len: usize, flags: libc::c_int, fd: RawFd, offset: libc::off_t) -> io::Result<Self> {
-        // SAFETY: asks the kernel for a new mapping at an address of its choice; nothing of ours is replaced.
-        let at = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len,
-                libc::PROT_READ | libc::PROT_WRITE,
-                flags | libc::MAP_POPULATE,
-                fd,
-                offset,
-            )
-        };
-        match NonNull::new(at.cast::<u8>()) {
-            Some(at) if at.as_ptr().cast::<libc::c_void>() != libc::MAP_FAILED => Ok(Self { at, len }),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: `at` and `len` are exactly what mmap gave, and every pointer into it lives in the owner of this value.
-        unsafe { libc::munmap(self.at.as_ptr().cast(), self.len) };
-    }
-}
-
 /// One ring of `size` entries of type `T`. The side that is ours is also kept in `ours`, so that it is never re-read
 /// from shared memory.
 #[derive(Debug)]
@@ -77,73 +56,62 @@ struct Ring<T> {
 }
 
 impl<T: Copy> Ring<T> {
-    fn map(fd: RawFd, offset: libc::off_t, size: u32, at: libc::xdp_ring_offset) -> io::Result<Self> {
+    fn map(fd: BorrowedFd<'_>, offset: u64, size: u32, at: &XdpRingOffset) -> io::Result<Self> {
         let bad = || io::Error::new(io::ErrorKind::InvalidData, "ring offsets outside the mapping");
-        let place = |o: u64| usize::try_from(o).map_err(|_| bad());
-        let (producer, consumer, flags, desc) =
-            (place(at.producer)?, place(at.consumer)?, place(at.flags)?, place(at.desc)?);
-        let len = desc.checked_add(size as usize * size_of::<T>()).ok_or_else(bad)?;
-        let word = size_of::<u32>();
-        let aligned = [producer, consumer, flags].iter().all(|o| o % word == 0 && o + word <= len);
-        if !aligned || desc % align_of::<T>() != 0 {
-            return Err(bad());
-        }
-        let map = Mapping::new(len, libc::MAP_SHARED, fd, offset)?;
-        // SAFETY: the four offsets were checked to lie aligned inside the mapping, which lives as long as the ring.
-        unsafe {
-            Ok(Self {
-                producer: map.at.add(producer).cast(),
-                consumer: map.at.add(consumer).cast(),
-                flags: map.at.add(flags).cast(),
-                entries: map.at.add(desc).cast(),
-                mask: size - 1,
-                ours: 0,
-                _map: map,
-            })
-        }
+        let entries = size as usize;
+        let len = at.desc.checked_add((entries * size_of::<T>()) as u64).and_then(|len| usize::try_from(len).ok());
+        let map = Mapping::of(fd, offset, len.ok_or_else(bad)?, ProtFlags::READ | ProtFlags::WRITE)?;
+        let word = |at| map.place(at, 1).ok_or_else(bad);
+        Ok(Self {
+            producer: word(at.producer)?,
+            consumer: word(at.consumer)?,
+            // Every kernel that has XDP links (5.9) has the flags (5.4).
+            flags: word(at.flags.ok_or_else(bad)?)?,
+            entries: map.place(at.desc, entries).ok_or_else(bad)?,
+            mask: size - 1,
+            ours: 0,
+            _map: map,
+        })
     }
 
-    fn producer(&self) -> &AtomicU32 {
-        // SAFETY: points into the live mapping (see `map`); the kernel accesses it only atomically.
-        unsafe { self.producer.as_ref() }
-    }
-
-    fn consumer(&self) -> &AtomicU32 {
-        // SAFETY: as `producer`.
-        unsafe { self.consumer.as_ref() }
+    /// One of the ring's three words.
+    #[inline]
+    fn word(&self, which: impl Fn(&Self) -> NonNull<AtomicU32>) -> &AtomicU32 {
+        // SAFETY: one of the words that `map` found inside the mapping, which lives as long as the ring; the kernel accesses
+        // it only atomically.
+        unsafe { which(self).as_ref() }
     }
 
     /// The kernel sleeps and wants a system call (`XDP_RING_NEED_WAKEUP`).
     #[inline]
     fn needs_wakeup(&self) -> bool {
-        // SAFETY: as `producer`.
-        unsafe { self.flags.as_ref() }.load(Ordering::Relaxed) & libc::XDP_RING_NEED_WAKEUP != 0
+        self.word(|r| r.flags).load(Ordering::Relaxed) & libc::XDP_RING_NEED_WAKEUP != 0
     }
 
     /// Produces one entry; false when the ring is full.
     #[inline]
     fn push(&mut self, entry: T) -> bool {
-        if self.ours.wrapping_sub(self.consumer().load(Ordering::Acquire)) > self.mask {
+        if self.ours.wrapping_sub(self.word(|r| r.consumer).load(Ordering::Acquire)) > self.mask {
             return false;
         }
         // SAFETY: masked to the ring's entries; the slot is ours until the producer index passes it.
         unsafe { self.entries.add((self.ours & self.mask) as usize).write(entry) };
         self.ours = self.ours.wrapping_add(1);
-        self.producer().store(self.ours, Ordering::Release);
+        self.word(|r| r.producer).store(self.ours, Ordering::Release);
         true
     }
 
     /// Consumes one entry.
     #[inline]
     fn pop(&mut self) -> Option<T> {
-        if self.producer().load(Ordering::Acquire) == self.ours {
+        if self.word(|r| r.producer).load(Ordering::Acquire) == self.ours {
             return None;
         }
         // SAFETY: masked to the ring's entries; acquire order makes the kernel's write of the slot visible, and it does
         // not touch the slot again until the consumer index passes it.
         let entry = unsafe { self.entries.add((self.ours & self.mask) as usize).read() };
         self.ours = self.ours.wrapping_add(1);
-        self.consumer().store(self.ours, Ordering::Release);
+        self.word(|r| r.consumer).store(self.ours, Ordering::Release);
         Some(entry)
     }
 }
@@ -169,8 +137,8 @@ pub(crate) struct BusyPoll {
 /// A bound AF_XDP socket with its own UMEM.
 #[derive(Debug)]
 pub(crate) struct Xsk {
-    rx: Ring<libc::xdp_desc>,
-    tx: Ring<libc::xdp_desc>,
+    rx: Ring<XdpDesc>,
+    tx: Ring<XdpDesc>,
     fill: Ring<u64>,
     completion: Ring<u64>,
     /// Addresses of frames free for sending.
@@ -193,39 +161,28 @@ impl Xsk {
         chunk: usize,
         busy: Option<BusyPoll>,
     ) -> io::Result<Self> {
-        // SAFETY: plain socket(2); the descriptor is checked before it is owned.
-        let fd = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: just made, owned by nobody else.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        let raw = fd.as_raw_fd();
-
+        let fd = new_socket()?;
         let frames = RX_FRAMES + TX_FRAMES;
-        let umem = Mapping::new(frames as usize * chunk, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)?;
-        let reg = libc::xdp_umem_reg {
-            addr: umem.at.as_ptr() as u64,
-            len: umem.len as u64,
+        let umem = Mapping::anonymous(frames as usize * chunk)?;
+        let memory = XdpUmemReg {
+            addr: umem.start().as_ptr() as u64,
+            len: umem.len() as u64,
             chunk_size: u32::try_from(chunk).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?,
             headroom: 0,
-            flags: 0,
+            flags: XdpUmemRegFlags::empty(),
             tx_metadata_len: 0,
         };
-        set(raw, libc::XDP_UMEM_REG, &reg)?;
-        set(raw, libc::XDP_UMEM_FILL_RING, &RX_FRAMES)?;
-        set(raw, libc::XDP_UMEM_COMPLETION_RING, &TX_FRAMES)?;
-        set(raw, libc::XDP_RX_RING, &RX_FRAMES)?;
-        set(raw, libc::XDP_TX_RING, &TX_FRAMES)?;
+        set_xdp_umem_reg(&fd, memory)?;
+        set_xdp_umem_fill_ring_size(&fd, RX_FRAMES)?;
+        set_xdp_umem_completion_ring_size(&fd, TX_FRAMES)?;
+        set_xdp_rx_ring_size(&fd, RX_FRAMES)?;
+        set_xdp_tx_ring_size(&fd, TX_FRAMES)?;
 
-        let offsets: libc::xdp_mmap_offsets = get(raw, libc::XDP_MMAP_OFFSETS)?;
-        #[allow(clippy::cast_possible_wrap)] // constants of the ABI, below 2^33
-        let (fill_at, completion_at) =
-            (libc::XDP_UMEM_PGOFF_FILL_RING as libc::off_t, libc::XDP_UMEM_PGOFF_COMPLETION_RING as libc::off_t);
-        let rx = Ring::map(raw, libc::XDP_PGOFF_RX_RING, RX_FRAMES, offsets.rx)?;
-        let tx = Ring::map(raw, libc::XDP_PGOFF_TX_RING, TX_FRAMES, offsets.tx)?;
-        let mut fill = Ring::map(raw, fill_at, RX_FRAMES, offsets.fr)?;
-        let completion = Ring::map(raw, completion_at, TX_FRAMES, offsets.cr)?;
+        let offsets = xdp_mmap_offsets(&fd)?;
+        let rx = Ring::map(fd.as_fd(), XDP_PGOFF_RX_RING, RX_FRAMES, &offsets.rx)?;
+        let tx = Ring::map(fd.as_fd(), XDP_PGOFF_TX_RING, TX_FRAMES, &offsets.tx)?;
+        let mut fill = Ring::map(fd.as_fd(), XDP_UMEM_PGOFF_FILL_RING, RX_FRAMES, &offsets.fr)?;
+        let completion = Ring::map(fd.as_fd(), XDP_UMEM_PGOFF_COMPLETION_RING, TX_FRAMES, &offsets.cr)?;
 
         // Before bind: igb's zero-copy receives nothing when the fill ring is empty at bind (seen on 7.3).
         for frame in 0..RX_FRAMES {
@@ -234,11 +191,10 @@ impl Xsk {
         let free = (RX_FRAMES..frames).map(|f| u64::from(f) * chunk as u64).collect();
 
         if let Some(busy) = busy {
-            set_busy_poll(raw, busy)?; // before bind: drivers look at it there
+            set_busy_poll(fd.as_fd(), busy)?; // before bind: drivers look at it there
         }
-        bind(raw, ifindex, queue, copying)?;
-        let options: libc::xdp_options = get(raw, libc::XDP_OPTIONS)?;
-        let zero_copy = options.flags & libc::XDP_OPTIONS_ZEROCOPY != 0;
+        bind(&fd, ifindex, queue, copying)?;
+        let zero_copy = xdp_options(&fd)?.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY);
         Ok(Self { rx, tx, fill, completion, free, chunk, zero_copy, fd, umem })
     }
 
@@ -248,8 +204,8 @@ impl Xsk {
     }
 
     /// For poll(2) and the XSKMAP.
-    pub(crate) fn raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Takes back the frames that were sent.
@@ -270,10 +226,10 @@ impl Xsk {
         let Some(addr) = self.free.pop() else { return false };
         // SAFETY: `addr` is a chunk of the UMEM that is on no ring (it was in `free`), so the kernel does not touch it;
         // `&mut self` excludes a second slice.
-        let frame = unsafe { std::slice::from_raw_parts_mut(self.umem.at.add(at(addr)).as_ptr(), self.chunk) };
+        let frame = unsafe { std::slice::from_raw_parts_mut(self.umem.start().add(at(addr)).as_ptr(), self.chunk) };
         let sent = write(frame)
             .and_then(|len| u32::try_from(len).ok())
-            .is_some_and(|len| self.tx.push(libc::xdp_desc { addr, len, options: 0 }));
+            .is_some_and(|len| self.tx.push(XdpDesc { addr, len, options: XdpDescOptions::empty() }));
         if !sent {
             self.free.push(addr);
         }
@@ -287,9 +243,8 @@ impl Xsk {
         if self.zero_copy && !self.tx.needs_wakeup() {
             return Ok(());
         }
-        // SAFETY: no buffer and no address are passed.
-        let got = unsafe { libc::sendto(self.raw_fd(), std::ptr::null(), 0, libc::MSG_DONTWAIT, std::ptr::null(), 0) };
-        if got < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        send(&self.fd, &[], SendFlags::DONTWAIT)?;
+        Ok(())
     }
 
     /// Takes one received packet, shows it to `look` and gives its frame back to the kernel.
@@ -301,7 +256,8 @@ impl Xsk {
         }
         // SAFETY: [addr, addr + len) was checked to lie in one chunk of the UMEM; the frame is ours from the RX ring
         // until it is pushed on the fill ring below, after the slice's last use.
-        let packet = unsafe { std::slice::from_raw_parts(self.umem.at.add(at(desc.addr)).as_ptr(), desc.len as usize) };
+        let packet =
+            unsafe { std::slice::from_raw_parts(self.umem.start().add(at(desc.addr)).as_ptr(), desc.len as usize) };
         let result = look(packet);
         // Never full: it has a slot for each RX frame, and this one is not on it.
         self.fill.push(desc.addr - desc.addr % self.chunk as u64);
@@ -319,23 +275,14 @@ impl Xsk {
     /// Runs the driver's receive path in this thread: with busy polling set, this is where the packets come from.
     #[inline]
     pub(crate) fn poll_driver(&self) {
-        // SAFETY: no buffer and no address are passed; errors (EAGAIN above all) mean "nothing yet".
-        unsafe {
-            libc::recvfrom(
-                self.raw_fd(),
-                std::ptr::null_mut(),
-                0,
-                libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-            )
-        };
+        // Errors (EAGAIN above all) mean "nothing yet".
+        let _ = recv(&self.fd, &mut [0u8; 0], RecvFlags::DONTWAIT);
     }
 
     #[inline]
     fn frame_in_bounds(&self, addr: u64, len: u32) -> bool {
         let chunk = self.chunk as u64;
-        addr < self.umem.len as u64 && addr % chunk + u64::from(len) <= chunk
+        addr < self.umem.len() as u64 && addr % chunk + u64::from(len) <= chunk
     }
 }
 
@@ -345,87 +292,37 @@ fn at(addr: u64) -> usize {
     addr as usize
 }
 
-/// include/uapi/asm-generic/socket.h, Linux 5.11; libc has no names for them.
-const SO_PREFER_BUSY_POLL: libc::c_int = 69;
-const SO_BUSY_POLL_BUDGET: libc::c_int = 70;
+fn new_socket() -> io::Result<OwnedFd> {
+    Ok(socket_with(AddressFamily::XDP, SocketType::RAW, SocketFlags::CLOEXEC, None)?)
+}
 
 /// Whether this kernel and user can have an AF_XDP socket at all.
 pub(crate) fn socket_possible() -> io::Result<()> {
-    // SAFETY: plain socket(2); the descriptor is closed by its owner at once.
-    let fd = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: just made, owned by nobody else.
-    drop(unsafe { OwnedFd::from_raw_fd(fd) });
-    Ok(())
+    new_socket().map(drop)
 }
 
 /// Whether this kernel (5.11) and user may ask a socket to busy poll.
 pub(crate) fn busy_poll_possible(busy: BusyPoll) -> io::Result<()> {
-    // SAFETY: plain socket(2); the descriptor is checked before it is owned.
-    let fd = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: just made, owned by nobody else.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    set_busy_poll(fd.as_raw_fd(), busy)
+    set_busy_poll(new_socket()?.as_fd(), busy)
 }
 
-fn set_busy_poll(fd: RawFd, busy: BusyPoll) -> io::Result<()> {
+fn set_busy_poll(fd: BorrowedFd<'_>, busy: BusyPoll) -> io::Result<()> {
     set_int(fd, libc::SOL_SOCKET, SO_PREFER_BUSY_POLL, 1)?;
     set_int(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, busy.us.cast_signed())?;
     set_int(fd, libc::SOL_SOCKET, SO_BUSY_POLL_BUDGET, busy.budget.cast_signed())
 }
 
-fn bind(fd: RawFd, ifindex: u32, queue: u32, copying: Copying) -> io::Result<()> {
+fn bind(fd: &OwnedFd, ifindex: u32, queue: u32, copying: Copying) -> io::Result<()> {
     let mode = match copying {
-        Copying::Zero => libc::XDP_ZEROCOPY,
-        Copying::Copy => libc::XDP_COPY,
+        Copying::Zero => SocketAddrXdpFlags::XDP_ZEROCOPY,
+        Copying::Copy => SocketAddrXdpFlags::XDP_COPY,
     };
-    let address = libc::sockaddr_xdp {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 44
-        sxdp_family: libc::AF_XDP as u16,
-        sxdp_flags: mode | libc::XDP_USE_NEED_WAKEUP,
-        sxdp_ifindex: ifindex,
-        sxdp_queue_id: queue,
-        sxdp_shared_umem_fd: 0,
-    };
-    let mut tries = 0;
-    loop {
-        // SAFETY: `address` is a valid sockaddr_xdp and the length is its own.
-        let got = unsafe { libc::bind(fd, (&raw const address).cast(), len_of::<libc::sockaddr_xdp>()) };
-        if got == 0 {
-            return Ok(());
+    let address = SocketAddrXdp::new(mode | SocketAddrXdpFlags::XDP_USE_NEED_WAKEUP, ifindex, queue);
+    for _ in 1..BUSY_TRIES {
+        match rustix::net::bind(fd, &address) {
+            Err(Errno::BUSY) => std::thread::sleep(BUSY_PAUSE),
+            other => return Ok(other?),
         }
-        let error = io::Error::last_os_error();
-        tries += 1;
-        if error.raw_os_error() != Some(libc::EBUSY) || tries == BUSY_TRIES {
-            return Err(error);
-        }
-        std::thread::sleep(BUSY_PAUSE);
     }
-}
-
-/// Sizes of the kernel's structures, all below 200 bytes.
-#[allow(clippy::cast_possible_truncation)]
-const fn len_of<T>() -> libc::socklen_t {
-    size_of::<T>() as libc::socklen_t
-}
-
-fn set<T>(fd: RawFd, option: libc::c_int, value: &T) -> io::Result<()> {
-    // SAFETY: `value` is a live object and the length is its own.
-    let got = unsafe { libc::setsockopt(fd, libc::SOL_XDP, option, std::ptr::from_ref(value).cast(), len_of::<T>()) };
-    if got == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Only for the kernel's plain structures of integers, which all-zero bytes are valid for.
-fn get<T: Copy>(fd: RawFd, option: libc::c_int) -> io::Result<T> {
-    // SAFETY: callers pass libc's xdp_* structures of integers; zero is a valid value of each.
-    let mut value: T = unsafe { std::mem::zeroed() };
-    let mut len = len_of::<T>();
-    // SAFETY: `value` is writable for `len` bytes, which is its own size.
-    let got = unsafe { libc::getsockopt(fd, libc::SOL_XDP, option, (&raw mut value).cast(), &raw mut len) };
-    if got == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+    Ok(rustix::net::bind(fd, &address)?)
 }

@@ -42,7 +42,7 @@ pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
         engine: NAME,
         what: format!("SO_BUSY_POLL of {us} µs"),
         why: e.to_string(),
-        next: format!("use --engine spin; {}", os::next_where_denied(&[Capability::NetAdmin])),
+        next: format!("use --engine spin; {}", crate::next_where_denied(&[Capability::NetAdmin])),
     })?;
     let mut how = format!("busy polling {us} µs, each receive polls the queue");
     if os::set_int(socket.fd(), libc::SOL_SOCKET, libc::SO_PREFER_BUSY_POLL, 1).is_err() {

@@ -3,9 +3,11 @@
 //! It is `CLOCK_MONOTONIC` through the vDSO, the clock that BPF and the kernel's own monotonic stamps use, 22–26 ns a
 //! read here; or, where a run asks for it, the processor's time stamp counter (TSC), 10 ns, scaled to the same epoch.
 //! Which one is chosen, calibrated and checked in the `measure` crate; here is only the reading.
-#![allow(unsafe_code)] // the only way to the vDSO clock without a system call, and to the TSC
 
 use std::sync::OnceLock;
+
+use lowlat_os::clock::realtime;
+pub use lowlat_os::clock::{invariant, ticks, ticks_in_order};
 
 use crate::Ns;
 
@@ -24,23 +26,13 @@ pub fn now() -> Ns {
 /// `CLOCK_MONOTONIC` now, ns, whatever [`now`] reads.
 #[inline]
 pub fn kernel() -> Ns {
-    read(libc::CLOCK_MONOTONIC)
+    lowlat_os::clock::monotonic()
 }
 
 /// `CLOCK_MONOTONIC_RAW` now, ns: the hardware's own pace, which NTP does not bend.
 #[inline]
 pub fn raw() -> Ns {
-    read(libc::CLOCK_MONOTONIC_RAW)
-}
-
-#[inline]
-fn read(clock: libc::clockid_t) -> Ns {
-    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is a valid, writable timespec; the clocks asked for here exist on every Linux since 2.6.28, so
-    // the call cannot fail.
-    unsafe { libc::clock_gettime(clock, &raw mut ts) };
-    #[allow(clippy::cast_sign_loss)] // none of them is ever negative
-    (ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64)
+    lowlat_os::clock::monotonic_raw()
 }
 
 /// Widest bracket around a reading of `CLOCK_REALTIME` that is believed, ns. Three vDSO reads take 75 ns; what is wider
@@ -52,7 +44,7 @@ pub const BRACKET_NS: u64 = 1_000;
 pub fn to_monotonic(stamp: u64) -> Option<Ns> {
     for _ in 0..3 {
         let before = now();
-        let wall = read(libc::CLOCK_REALTIME);
+        let wall = realtime();
         let after = now();
         let width = after - before;
         if width <= BRACKET_NS {
@@ -94,64 +86,6 @@ pub fn is_tsc() -> bool {
     SCALE.get().is_some()
 }
 
-#[cfg(target_arch = "x86_64")]
-mod tsc {
-    use std::arch::x86_64::{__cpuid, _mm_lfence, _rdtsc};
-
-    /// Whether the TSC runs at one pace, whatever the processor does: "The TSC rate is ensured to be invariant across
-    /// all P-States, C-States, and stop grant transitions" (AMD APM vol. 3, Fn8000_0007 EDX bit 8; Intel SDM vol. 3,
-    /// 18.17.1 says the same of the same bit). `None` on another kind of processor.
-    pub fn invariant() -> Option<bool> {
-        #[allow(unused_unsafe)] // safe in newer toolchains
-        // SAFETY: every x86-64 processor has CPUID; leaf 8000_0000h tells whether the next one exists.
-        let (top, power) = unsafe { (__cpuid(0x8000_0000).eax, __cpuid(0x8000_0007).edx) };
-        Some(top >= 0x8000_0007 && power & (1 << 8) != 0)
-    }
-
-    /// The TSC, without a fence: the processor may read it some ns early, as it may in any program that uses it so
-    /// (fences would cost as much as the kernel's clock).
-    #[inline]
-    pub fn ticks() -> u64 {
-        // SAFETY: every x86-64 processor has it, and Linux lets user space read it (CR4.TSD is clear unless a process
-        // asks for it by prctl(PR_SET_TSC)).
-        unsafe { _rdtsc() }
-    }
-
-    /// The TSC, neither before nor after its neighbours (Intel SDM vol. 2, RDTSC).
-    #[inline]
-    pub fn ticks_in_order() -> u64 {
-        // SAFETY: as above; every x86-64 processor has LFENCE.
-        unsafe {
-            _mm_lfence();
-            let ticks = _rdtsc();
-            _mm_lfence();
-            ticks
-        }
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-mod tsc {
-    /// Another kind of processor.
-    pub fn invariant() -> Option<bool> {
-        None
-    }
-
-    /// There is none.
-    #[inline]
-    pub fn ticks() -> u64 {
-        0
-    }
-
-    /// There is none.
-    #[inline]
-    pub fn ticks_in_order() -> u64 {
-        0
-    }
-}
-
-pub use tsc::{invariant, ticks, ticks_in_order};
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -163,7 +97,7 @@ mod tests {
         // Tried a few times: a busy machine may interrupt one reading.
         let landed = (0..100).any(|_| {
             let before = now();
-            let stamp = read(libc::CLOCK_REALTIME);
+            let stamp = realtime();
             let after = now();
             to_monotonic(stamp).is_some_and(|at| at + BRACKET_NS >= before && at <= after + BRACKET_NS)
         });

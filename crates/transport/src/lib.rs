@@ -5,6 +5,7 @@
 //! bytes are: lowlat's own far end, sockperf, STAMP, IRTT. A new one of either is one file and one list entry, because
 //! neither knows the other: the prober writes a peer's message into an engine.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod block;
@@ -14,15 +15,20 @@ pub mod cmsg;
 pub mod epoll;
 pub mod gaps;
 pub mod icmp;
-pub mod os;
 pub mod socket;
 pub mod spin;
 mod stamps;
-pub mod thread;
 
 use std::net::SocketAddr;
 
 pub use lowlat_model::verdict::Flow;
+// The system calls of the engines, which far ends and probers share.
+pub use lowlat_os::{socket as os, thread};
+
+/// What to do where the kernel says that this process may not do what needs these.
+pub fn next_where_denied(needed: &[lowlat_model::Capability]) -> String {
+    lowlat_model::capability::next_where_denied(needed, lowlat_os::identity::effective_capabilities())
+}
 
 /// Nanoseconds on `CLOCK_MONOTONIC`.
 pub type Ns = u64;

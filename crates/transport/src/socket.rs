@@ -432,7 +432,7 @@ fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd, bool), En
                 why: format!("neither a ping socket nor a raw one: {e}"),
                 next: format!(
                     "put your group into sysctl net.ipv4.ping_group_range; for a raw socket, {}",
-                    os::next_where_denied(&[Capability::NetRaw])
+                    crate::next_where_denied(&[Capability::NetRaw])
                 ),
             })?;
             only_echo_replies(fd.as_fd(), v6).map_err(|e| os_error("raw ICMP", e))?;
@@ -479,7 +479,7 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
                 why: e.to_string(),
                 next: format!(
                     "give one of 0 to 6 (socket(7)); beyond, {}",
-                    os::next_where_denied(&[Capability::NetAdmin])
+                    crate::next_where_denied(&[Capability::NetAdmin])
                 ),
             }
         })?;

@@ -11,6 +11,7 @@
 //! Every claim is an A/B test of its own: rounds with and without the change, in pairs whose order a fair coin decides,
 //! looked at after every pair ([`lowlat_verdict::sequential`]). Over all steps of a run the chance of keeping one that
 //! does nothing is bounded, and the bound is stated.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
 mod alternate;

@@ -5,13 +5,13 @@
 //! - [`sequential`]: what alternated rounds of two configurations show, looked at after every pair, with the chance of a
 //!   false find bounded. [`compare_samples`] and [`compare_figures`]: what two stored runs show.
 //! - [`jitter`]: IPDV, PDV, RFC 3550. [`steady`]: where the warm-up ends.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
 mod blocks;
 mod compare;
 pub mod jitter;
 mod modes;
-mod random;
 pub mod sequential;
 mod share;
 mod single;
@@ -21,8 +21,8 @@ mod student;
 mod words;
 
 pub use compare::Options;
+pub use lowlat_model::random::Random;
 pub use modes::modes;
-pub use random::Random;
 pub use single::{QUANTILES, intervals};
 pub use stored::{compare_figures, compare_samples};
 

@@ -9,14 +9,15 @@ use crate::tree::Tree;
 /// Manifest folder, and the workspace crates (without `lowlat-`) that it imports.
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("netlink", &[]),
-    ("sys", &["model", "netlink"]),
+    ("os", &[]),
+    ("netlink", &["os"]),
+    ("sys", &["model", "netlink", "os"]),
     // The kinds of settings: they read through the reading door and give each write as data. Without netlink they send
     // nothing.
     ("settings", &["model", "sys"]),
     // The writing door performs what a kind describes, and shares the reading door's text forms: hexadecimal, interface
     // and interrupt names.
-    ("sysmut", &["model", "netlink", "settings", "sys"]),
+    ("sysmut", &["model", "netlink", "os", "settings", "sys"]),
     ("probes", &["model", "sys"]),
     ("knobs", &["model", "settings", "sys"]),
     ("rules", &["model"]),
@@ -25,14 +26,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("assess", &["model"]),
     ("families", &["model"]),
     ("report", &["model"]),
-    ("apply", &["knobs", "model", "settings", "sys", "sysmut"]),
-    ("transport", &["model"]),
+    ("apply", &["knobs", "model", "os", "settings", "sys", "sysmut"]),
+    ("transport", &["model", "os"]),
     ("transport-uring", &["model", "transport"]),
-    ("transport-xdp", &["model", "transport"]),
-    ("peers", &["model", "transport"]),
+    ("transport-xdp", &["model", "netlink", "os", "transport"]),
+    ("peers", &["model", "os", "transport"]),
     // Its noise meter names causes: interrupts and idle states, read through the reading door.
-    ("measure", &["model", "peers", "sys", "transport"]),
-    ("lab", &["netlink"]),
+    ("measure", &["model", "os", "peers", "sys", "transport"]),
+    ("lab", &["netlink", "os"]),
     // The loop carries values between the stages it alternates, as the command line does for the others.
     ("tune", &["apply", "model", "sys", "verdict"]),
     ("testkit", &["model", "sys"]),
@@ -46,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "lab",
             "measure",
             "model",
+            "os",
             "peers",
             "plan",
             "probes",

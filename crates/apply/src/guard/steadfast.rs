@@ -1,5 +1,4 @@
 //! What makes the guard outlive what it was started from.
-#![allow(unsafe_code)] // sigprocmask has no safe form in std or rustix
 
 use std::io;
 
@@ -9,7 +8,7 @@ use rustix::mm::MlockAllFlags;
 /// not chosen where memory runs out, and its memory kept from being paged out. The last two need privileges that a
 /// container may lack, and are helps, not needs.
 pub(super) fn be() -> io::Result<()> {
-    block_all()?;
+    lowlat_os::signal::block_all()?;
     match rustix::process::setsid() {
         // A service of systemd leads its session already (setsid(2), EPERM).
         Ok(_) | Err(rustix::io::Errno::PERM) => {}
@@ -18,14 +17,4 @@ pub(super) fn be() -> io::Result<()> {
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
     let _ = rustix::mm::mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE);
     Ok(())
-}
-
-fn block_all() -> io::Result<()> {
-    // SAFETY: the set is zeroed and then filled as sigfillset(3) asks, and outlives the call; no old set is asked for.
-    let rc = unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut())
-    };
-    if rc == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(rc)) }
 }

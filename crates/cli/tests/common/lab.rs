@@ -1,8 +1,8 @@
 //! Two named network namespaces joined by a veth pair. The names hold this process's id; both go when the lab is
 //! dropped, also on a panic, and those of a killed suite when the next one begins.
-#![allow(unsafe_code)] // setns has no safe form in libc
 
 use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -213,10 +213,7 @@ impl Drop for Lab {
 pub fn in_netns<T: Send + 'static>(name: &str, make: impl FnOnce() -> T + Send + 'static) -> T {
     let netns = File::open(format!("/run/netns/{name}")).unwrap();
     let thread = std::thread::spawn(move || {
-        use std::os::fd::AsRawFd as _;
-        // SAFETY: `netns` is an open descriptor of this frame; setns changes this thread alone, which ends with it.
-        let rc = unsafe { libc::setns(netns.as_raw_fd(), libc::CLONE_NEWNET) };
-        assert_eq!(rc, 0, "enter a network namespace: {}", std::io::Error::last_os_error());
+        lowlat_os::namespace::enter_network(netns.as_fd()).unwrap_or_else(|e| panic!("enter a network namespace: {e}"));
         make()
     });
     thread.join().unwrap()

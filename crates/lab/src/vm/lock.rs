@@ -1,13 +1,14 @@
 //! One process at a time fills the cache.
-#![allow(unsafe_code)] // flock: std's File::try_lock is newer than the oldest Rust this builds with
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::fd::AsRawFd as _;
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::process;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::error::LabError;
 
@@ -31,11 +32,9 @@ impl Lock {
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(LabError::io("create", &path))?;
         let since = Instant::now();
-        // SAFETY: `file` is an open descriptor of this frame; flock takes no pointers.
-        while unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } < 0 {
-            let e = io::Error::last_os_error();
-            if e.raw_os_error() != Some(libc::EWOULDBLOCK) {
-                return Err(LabError::io("lock", &path)(e));
+        while let Err(e) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if e != Errno::WOULDBLOCK {
+                return Err(LabError::io("lock", &path)(e.into()));
             }
             if since.elapsed() >= patience {
                 let mut owner = String::new();

@@ -4,9 +4,12 @@
 //! somebody else traces stays as it is, and it is removed with all that was set in it. One that a killed run left is
 //! removed by the next.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use lowlat_model::cpus::print_mask;
 
 /// Where tracefs may be mounted (Documentation/trace/ftrace.rst, "The File System").
 const MOUNTS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
@@ -46,7 +49,7 @@ impl Trace {
         self.write("trace_clock", "mono")?;
         self.write("buffer_size_kb", &LEAST_KIB.to_string())?;
         self.write(&format!("per_cpu/cpu{}/buffer_size_kb", self.cpu), &ROOM_KIB.to_string())?;
-        self.write("tracing_cpumask", &mask(self.cpu))?;
+        self.write("tracing_cpumask", &print_mask(&BTreeSet::from([self.cpu])))?;
         let set: Vec<_> = EVENTS.iter().map(|e| self.write(&format!("events/{e}"), "1")).collect();
         if let Some(Err(why)) = set.iter().find(|_| set.iter().all(Result::is_err)) {
             return Err(why.clone());
@@ -94,15 +97,6 @@ fn sweep(instances: &Path) {
     }
 }
 
-/// The mask with one CPU, in words of 32 bits (`cpumask_parse_user`).
-fn mask(cpu: u32) -> String {
-    let mut text = format!("{:x}", 1u32 << (cpu % 32));
-    for _ in 0..cpu / 32 {
-        text.push_str(",00000000");
-    }
-    text
-}
-
 fn why(path: &Path, e: &io::Error) -> String {
     let kind = match e.kind() {
         io::ErrorKind::NotFound => "absent",
@@ -110,14 +104,4 @@ fn why(path: &Path, e: &io::Error) -> String {
         _ => "unsupported",
     };
     format!("{kind}: {}: {e}", path.display())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn masks_of_one_cpu() {
-        assert_eq!((mask(0), mask(5), mask(33)), ("1".to_owned(), "20".to_owned(), "2,00000000".to_owned()));
-    }
 }

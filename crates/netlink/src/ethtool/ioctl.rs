@@ -1,16 +1,12 @@
 //! What only the old interface gives: driver identity, driver statistics, the hardware time stamping mode.
-#![allow(unsafe_code)] // ioctl with structures of <linux/ethtool.h> and <linux/net_tstamp.h>
 
 use std::collections::BTreeMap;
-use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
+
+use lowlat_os::ioctl::{Request, interface};
 
 use crate::attr::{tail, u32_at};
 use crate::{Error, Malformed};
 
-const SIOCETHTOOL: libc::c_ulong = 0x8946;
-const SIOCSHWTSTAMP: libc::c_ulong = 0x89b0;
-const SIOCGHWTSTAMP: libc::c_ulong = 0x89b1;
 const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GSTATS: u32 = 0x1d;
@@ -32,32 +28,17 @@ const DRVINFO: usize = 196;
 /// More statistics than any driver has: a count above it is a broken driver, not a reason to allocate.
 const MAX_STATS: u32 = 65_536;
 
-/// `struct ifreq` with a pointer in its union.
-#[repr(C)]
-struct IfReq {
-    name: [u8; 16],
-    data: *mut u8,
-    rest: [u8; 16],
-}
-
 /// Runs an ioctl that reads and writes `data` in place.
-fn ioctl(what: &str, iface: &str, request: libc::c_ulong, data: &mut [u8]) -> Result<(), Error> {
-    // Any socket of the namespace will do.
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).map_err(|source| Error::Os { what: what.to_owned(), source })?;
-    let mut request_block = IfReq { name: [0; 16], data: data.as_mut_ptr(), rest: [0; 16] };
+fn ioctl(what: &str, iface: &str, request: Request, data: &mut [u8]) -> Result<(), Error> {
     // 15 bytes and a zero (IFNAMSIZ).
-    if iface.len() >= request_block.name.len() {
+    if iface.len() > 15 {
         return Err(Error::request(what, "the interface name is longer than 15 bytes"));
     }
-    request_block.name[..iface.len()].copy_from_slice(iface.as_bytes());
-    // SAFETY: `request_block` has the layout of struct ifreq on 64-bit Linux and points to `data`; every caller's buffer
-    // is as long as the request makes the kernel read and write.
-    let r = unsafe { libc::ioctl(socket.as_raw_fd(), request as _, &raw mut request_block) };
-    if r < 0 {
-        let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
-        return Err(Error::Refused { what: what.to_owned(), errno, extack: String::new() });
-    }
-    Ok(())
+    interface(iface, request, data).map_err(|e| Error::Refused {
+        what: what.to_owned(),
+        errno: e.raw_os_error().unwrap_or(libc::EIO),
+        extack: String::new(),
+    })
 }
 
 /// Driver identity.
@@ -78,7 +59,7 @@ pub fn driver(iface: &str) -> Result<Driver, Error> {
     let what = format!("ask the driver of {iface}");
     let mut data = vec![0; DRVINFO];
     data[..4].copy_from_slice(&ETHTOOL_GDRVINFO.to_ne_bytes());
-    ioctl(&what, iface, SIOCETHTOOL, &mut data)?;
+    ioctl(&what, iface, Request::Ethtool, &mut data)?;
     parse_driver(&data).map_err(|e| Error::malformed(&what, e))
 }
 
@@ -107,13 +88,13 @@ pub fn statistics(iface: &str) -> Result<BTreeMap<String, u64>, Error> {
     names[..4].copy_from_slice(&ETHTOOL_GSTRINGS.to_ne_bytes());
     names[4..8].copy_from_slice(&ETH_SS_STATS.to_ne_bytes());
     names[8..12].copy_from_slice(&count.to_ne_bytes());
-    ioctl(&what, iface, SIOCETHTOOL, &mut names)?;
+    ioctl(&what, iface, Request::Ethtool, &mut names)?;
 
     // struct ethtool_stats: command, count, values
     let mut values = vec![0; 8 + n * 8];
     values[..4].copy_from_slice(&ETHTOOL_GSTATS.to_ne_bytes());
     values[4..8].copy_from_slice(&count.to_ne_bytes());
-    ioctl(&what, iface, SIOCETHTOOL, &mut values)?;
+    ioctl(&what, iface, Request::Ethtool, &mut values)?;
     parse_statistics(&names, &values).map_err(|e| Error::malformed(&what, e))
 }
 
@@ -122,7 +103,7 @@ fn stats_count(what: &str, iface: &str) -> Result<u32, Error> {
     let mut info = vec![0; 20];
     info[..4].copy_from_slice(&ETHTOOL_GSSET_INFO.to_ne_bytes());
     info[8..16].copy_from_slice(&(1u64 << ETH_SS_STATS).to_ne_bytes());
-    ioctl(what, iface, SIOCETHTOOL, &mut info)?;
+    ioctl(what, iface, Request::Ethtool, &mut info)?;
     let there = u32_at(&info, 8).unwrap_or(0) >> ETH_SS_STATS & 1 == 1;
     match u32_at(&info, 16) {
         Some(count) if there && count <= MAX_STATS => Ok(count),
@@ -170,7 +151,7 @@ pub fn flow_rules(iface: &str) -> Result<u32, Error> {
     // struct ethtool_rxnfc: command, flow type, u64 data, one rule's specification, then the count (`rule_cnt`)
     let mut data = vec![0; RXNFC];
     data[..4].copy_from_slice(&ETHTOOL_GRXCLSRLCNT.to_ne_bytes());
-    ioctl(&what, iface, SIOCETHTOOL, &mut data)?;
+    ioctl(&what, iface, Request::Ethtool, &mut data)?;
     u32_at(&data, RXNFC_RULE_CNT).ok_or_else(|| Error::malformed(&what, Malformed::new("no count")))
 }
 
@@ -182,7 +163,7 @@ pub fn rss(iface: &str) -> Result<Vec<u8>, Error> {
     // With sizes of 0 only the sizes are told (net/ethtool/ioctl.c, `ethtool_get_rxfh`).
     let mut sizes = vec![0; RXFH];
     sizes[..4].copy_from_slice(&ETHTOOL_GRSSH.to_ne_bytes());
-    ioctl(&what, iface, SIOCETHTOOL, &mut sizes)?;
+    ioctl(&what, iface, Request::Ethtool, &mut sizes)?;
     let (entries, key) = (u32_at(&sizes, 8).unwrap_or(0), u32_at(&sizes, 12).unwrap_or(0));
     if entries > MAX_RSS || key > MAX_RSS {
         return Err(Error::malformed(&what, Malformed::new(format!("{entries} entries and a key of {key} bytes"))));
@@ -193,7 +174,7 @@ pub fn rss(iface: &str) -> Result<Vec<u8>, Error> {
     let room = usize::try_from(entries).unwrap_or(0) * 4 + usize::try_from(key).unwrap_or(0);
     let mut data = vec![0; RXFH + room];
     data[..16].copy_from_slice(&sizes[..16]);
-    ioctl(&what, iface, SIOCETHTOOL, &mut data)?;
+    ioctl(&what, iface, Request::Ethtool, &mut data)?;
     Ok(data.split_off(8))
 }
 
@@ -210,7 +191,7 @@ pub fn set_rss(iface: &str, saved: &[u8]) -> Result<(), Error> {
     let mut data = vec![0; 8];
     data[..4].copy_from_slice(&ETHTOOL_SRSSH.to_ne_bytes());
     data.extend_from_slice(saved);
-    ioctl(&what, iface, SIOCETHTOOL, &mut data)
+    ioctl(&what, iface, Request::Ethtool, &mut data)
 }
 
 /// The hardware time stamping mode: `struct hwtstamp_config` without its flags, which are zero on all drivers but bonds.
@@ -225,7 +206,7 @@ pub struct HwTimestamp {
 /// `SIOCGHWTSTAMP`.
 pub fn hw_timestamp(iface: &str) -> Result<HwTimestamp, Error> {
     let mut data = [0; 12];
-    ioctl(&format!("ask the hardware time stamping of {iface}"), iface, SIOCGHWTSTAMP, &mut data)?;
+    ioctl(&format!("ask the hardware time stamping of {iface}"), iface, Request::Timestamping, &mut data)?;
     Ok(HwTimestamp { tx: u32_at(&data, 4).unwrap_or(0), rx: u32_at(&data, 8).unwrap_or(0) })
 }
 
@@ -234,7 +215,7 @@ pub fn set_hw_timestamp(iface: &str, mode: HwTimestamp) -> Result<(), Error> {
     let mut data = [0; 12];
     data[4..8].copy_from_slice(&mode.tx.to_ne_bytes());
     data[8..12].copy_from_slice(&mode.rx.to_ne_bytes());
-    ioctl(&format!("set the hardware time stamping of {iface}"), iface, SIOCSHWTSTAMP, &mut data)
+    ioctl(&format!("set the hardware time stamping of {iface}"), iface, Request::SetTimestamping, &mut data)
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{dump, order, read_all};
-use crate::attr::{Attrs, tail, u32_at};
+use crate::attr::{Attrs, tail, u16_at, u32_at};
 use crate::message::{CREATE, EXCL, Message};
+use crate::socket::{Protocol, Socket};
 use crate::{Error, Malformed};
 
 const RTM_NEWLINK: u16 = 16;
@@ -13,6 +14,11 @@ const RTM_GETLINK: u16 = 18;
 /// Length of `struct ifinfomsg`.
 const IFINFO: usize = 16;
 const IFF_UP: u32 = 1;
+const IFF_LOOPBACK: u32 = 8;
+/// Has a carrier (include/uapi/linux/if.h).
+const IFF_LOWER_UP: u32 = 1 << 16;
+/// `ARPHRD_ETHER`, of `ifi_type`.
+const ETHERNET: u16 = 1;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
@@ -25,6 +31,7 @@ const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_XDP_ATTACHED: u16 = 2;
+const IFLA_XDP_PROG_ID: u16 = 4;
 
 /// One link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +42,12 @@ pub struct Link {
     pub name: String,
     /// `IFF_UP`.
     pub up: bool,
+    /// `IFF_LOWER_UP`: has a carrier.
+    pub carrier: bool,
+    /// `IFF_LOOPBACK`.
+    pub loopback: bool,
+    /// Speaks Ethernet: its hardware address is one of six bytes.
+    pub ethernet: Option<[u8; 6]>,
     /// `up`, `down`, `lowerlayerdown`, `unknown`, … as sysfs writes it.
     pub operstate: &'static str,
     /// Bytes.
@@ -45,6 +58,8 @@ pub struct Link {
     pub kind: Option<String>,
     /// `none`, `native`, `generic`, `offload`, `multi`.
     pub xdp: &'static str,
+    /// The kernel's number of the XDP program; `None` where there is none, or several.
+    pub xdp_program: Option<u32>,
 }
 
 /// All links of the namespace.
@@ -54,11 +69,33 @@ pub fn links() -> Result<Vec<Link>, Error> {
     read_all(what, &replies, RTM_NEWLINK, parse)
 }
 
+/// The link of that name in the namespace; `None` where there is none.
+pub fn named(name: &str) -> Result<Option<Link>, Error> {
+    // Longer than a name can be (`IFNAMSIZ`).
+    if name.is_empty() || name.len() > 15 {
+        return Ok(None);
+    }
+    let ask = Message::new(RTM_GETLINK, 0, &[0; IFINFO]).text(IFLA_IFNAME, name);
+    one(&format!("look up interface {name}"), ask)
+}
+
+/// The link of that index in the namespace; `None` where there is none.
+pub fn numbered(index: u32) -> Result<Option<Link>, Error> {
+    one(&format!("look up interface {index}"), by_index(RTM_GETLINK, index, 0, 0))
+}
+
+fn one(what: &str, ask: Message) -> Result<Option<Link>, Error> {
+    let replies = match Socket::open(Protocol::Route)?.ask(what, ask) {
+        Err(e) if e.errno() == Some(libc::ENODEV) => return Ok(None),
+        other => other?,
+    };
+    Ok(read_all(what, &replies, RTM_NEWLINK, parse)?.pop())
+}
+
 /// The index of a link of the namespace.
 pub fn index(name: &str) -> Result<u32, Error> {
-    let what = format!("look up interface {name}");
-    links()?.into_iter().find(|l| l.name == name).map(|l| l.index).ok_or(Error::Refused {
-        what,
+    named(name)?.map(|l| l.index).ok_or_else(|| Error::Refused {
+        what: format!("look up interface {name}"),
         errno: libc::ENODEV,
         extack: String::new(),
     })
@@ -66,7 +103,7 @@ pub fn index(name: &str) -> Result<u32, Error> {
 
 /// Reads one `RTM_NEWLINK` after its netlink header.
 pub fn parse(payload: &[u8]) -> Result<Link, Malformed> {
-    let (Some(index), Some(flags)) = (u32_at(payload, 4), u32_at(payload, 8)) else {
+    let (Some(kind), Some(index), Some(flags)) = (u16_at(payload, 2), u32_at(payload, 4), u32_at(payload, 8)) else {
         return Err(Malformed::new("a link message shorter than its header"));
     };
     let attrs = Attrs::parse(tail(payload, IFINFO))?;
@@ -74,6 +111,9 @@ pub fn parse(payload: &[u8]) -> Result<Link, Malformed> {
         index,
         name: attrs.text(IFLA_IFNAME).ok_or_else(|| Malformed::new("a link without a name"))?,
         up: flags & IFF_UP != 0,
+        carrier: flags & IFF_LOWER_UP != 0,
+        loopback: flags & IFF_LOOPBACK != 0,
+        ethernet: attrs.get(IFLA_ADDRESS).filter(|_| kind == ETHERNET).and_then(|a| a.data.try_into().ok()),
         operstate: operstate(attrs.u8(IFLA_OPERSTATE)),
         mtu: attrs.u32(IFLA_MTU).unwrap_or(0),
         mac: attrs.get(IFLA_ADDRESS).filter(|a| !a.data.is_empty()).map(|a| mac_text(a.data)),
@@ -85,6 +125,7 @@ pub fn parse(payload: &[u8]) -> Result<Link, Malformed> {
             Some(3) => "offload",
             Some(_) => "multi",
         },
+        xdp_program: attrs.nested(IFLA_XDP)?.u32(IFLA_XDP_PROG_ID),
     })
 }
 
@@ -174,6 +215,36 @@ pub fn delete(name: &str) -> Result<(), Error> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn an_ethernet_link_with_a_program() {
+        let mut bytes = vec![0; IFINFO];
+        bytes[2] = 1;
+        bytes[4] = 7;
+        bytes[8..12].copy_from_slice(&(IFF_UP | IFF_LOWER_UP).to_ne_bytes());
+        bytes.extend(crate::message::attrs(|m| {
+            let m = m.text(IFLA_IFNAME, "eth0").attr(IFLA_ADDRESS, &[2, 0, 0, 0, 0, 9]);
+            m.nest(IFLA_XDP, |m| m.attr(IFLA_XDP_ATTACHED, &[2]).u32(IFLA_XDP_PROG_ID, 41))
+        }));
+        let link = parse(&bytes).unwrap();
+        assert_eq!((link.xdp, link.xdp_program), ("generic", Some(41)));
+        assert!(link.up && link.carrier && !link.loopback);
+        assert_eq!((link.ethernet, link.mac.as_deref()), (Some([2, 0, 0, 0, 0, 9]), Some("02:00:00:00:00:09")));
+        // Of another kind of link (ARPHRD_INFINIBAND 32) its six bytes are no Ethernet address.
+        bytes[2] = 32;
+        assert_eq!(parse(&bytes).unwrap().ethernet, None);
+    }
+
+    #[test]
+    fn loopback_is_found_by_name_and_number_and_nothing_is_none() {
+        let lo = named("lo").unwrap().unwrap();
+        assert!(lo.loopback && lo.ethernet.is_none() && lo.mtu > 0);
+        assert_eq!(numbered(lo.index).unwrap().unwrap().name, "lo");
+        assert_eq!(named("no-such-if").unwrap(), None);
+        assert_eq!(named("a-name-of-16-byt").unwrap(), None);
+        assert_eq!(numbered(0x7fff_ffff).unwrap(), None);
+        assert_eq!(index("no-such-if").unwrap_err().errno(), Some(libc::ENODEV));
+    }
 
     proptest! {
         #[test]

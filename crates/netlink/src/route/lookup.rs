@@ -20,6 +20,7 @@ const RTA_VIA: u16 = 18;
 /// Answer with the entry of the forwarding table and all its next hops, not with the one that this lookup took
 /// (include/uapi/linux/rtnetlink.h, `RTM_F_FIB_MATCH`; `inet_rtm_getroute` and `inet6_rtm_getroute` heed it).
 const RTM_F_FIB_MATCH: u32 = 0x2000;
+const RTN_UNICAST: u8 = 1;
 const RTN_LOCAL: u8 = 2;
 
 /// One next hop.
@@ -36,6 +37,8 @@ pub struct Hop {
 pub struct Lookup {
     /// The destination is an address of this host (`RTN_LOCAL`).
     pub local: bool,
+    /// The destination is one host, and not this one (`RTN_UNICAST`).
+    pub unicast: bool,
     /// Every next hop of the entry; empty where there is no route.
     pub hops: Vec<Hop>,
     /// Why there is no route, in the kernel's words: no route at all, or one that forbids.
@@ -45,19 +48,28 @@ pub struct Lookup {
 /// Asks for the route to `to`, through interface `oif`, from address `from` and of packets with `mark` where they are given.
 /// The user of a packet is not part of the question, so rules that ask for it (`ip rule … uidrange`) do not match.
 pub fn lookup(to: IpAddr, oif: Option<&str>, from: Option<IpAddr>, mark: Option<u32>) -> Result<Lookup, Error> {
+    ask(to, oif.map(link::index).transpose()?, from, mark, RTM_F_FIB_MATCH)
+}
+
+/// The one next hop that a packet to `to` takes, through the interface with index `oif` where one is given.
+pub fn taken(to: IpAddr, oif: Option<u32>) -> Result<Lookup, Error> {
+    ask(to, oif, None, None, 0)
+}
+
+fn ask(to: IpAddr, oif: Option<u32>, from: Option<IpAddr>, mark: Option<u32>, flags: u32) -> Result<Lookup, Error> {
     let what = format!("look up the route to {to}");
     let bits = |ip: IpAddr| if ip.is_ipv4() { 32 } else { 128 };
     let mut fixed = [0; RTMSG];
     fixed[0] = family(to);
     fixed[1] = bits(to);
     fixed[2] = from.map_or(0, bits);
-    fixed[8..].copy_from_slice(&RTM_F_FIB_MATCH.to_ne_bytes());
+    fixed[8..].copy_from_slice(&flags.to_ne_bytes());
     let mut m = Message::new(RTM_GETROUTE, 0, &fixed).attr(RTA_DST, &octets(to));
     if let Some(from) = from {
         m = m.attr(RTA_SRC, &octets(from));
     }
     if let Some(oif) = oif {
-        m = m.u32(RTA_OIF, link::index(oif)?);
+        m = m.u32(RTA_OIF, oif);
     }
     if let Some(mark) = mark {
         m = m.u32(RTA_MARK, mark);
@@ -87,7 +99,12 @@ pub fn parse(payload: &[u8]) -> Result<Lookup, Malformed> {
     // A route of type unreachable comes as an entry with no interface (`RTN_UNREACHABLE` 7, `RTN_BLACKHOLE` 6,
     // `RTN_PROHIBIT` 8).
     let refused = matches!(kind, 6..=8).then(|| "the route forbids it (unreachable, blackhole or prohibit)".to_owned());
-    Ok(Lookup { local: kind == RTN_LOCAL, hops: if refused.is_some() { Vec::new() } else { hops }, refused })
+    Ok(Lookup {
+        local: kind == RTN_LOCAL,
+        unicast: kind == RTN_UNICAST,
+        hops: if refused.is_some() { Vec::new() } else { hops },
+        refused,
+    })
 }
 
 #[cfg(test)]
@@ -114,7 +131,8 @@ mod tests {
         let via: Vec<u8> = [&[10, 0][..], &[0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7][..]].concat();
         let v6 = parse(&message(1, |m| m.u32(RTA_OIF, 3).attr(RTA_VIA, &via))).unwrap();
         assert_eq!(v6.hops[0].gateway, Some("fe80::7".parse().unwrap()));
-        assert!(parse(&message(2, |m| m.u32(RTA_OIF, 1))).unwrap().local);
+        let here = parse(&message(2, |m| m.u32(RTA_OIF, 1))).unwrap();
+        assert!(here.local && !here.unicast && one.unicast);
         let none = parse(&message(7, |m| m)).unwrap();
         assert!(none.hops.is_empty() && none.refused.is_some());
     }

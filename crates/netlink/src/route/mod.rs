@@ -6,8 +6,9 @@
 //! | [`address::addresses`] | [`address::add`] |
 //! | [`routes::routes`] | [`routes::add`] |
 //! | [`routes::routes`] | [`metrics::set`] |
-//! | | [`neighbour::set`] |
-//! | [`lookup::lookup`] | |
+//! | [`link::named`], [`link::numbered`] | |
+//! | [`neighbours::get`] | [`neighbour::set`], [`neighbour::resolve`] |
+//! | [`lookup::lookup`], [`lookup::taken`] | |
 //! | [`stack::stack`] | |
 //! | [`neighbours::neighbours`], [`neighbours::forwarding`] | |
 

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{dump, ip, link, read_all};
-use crate::attr::{Attr, Attrs, tail, u16_at, u32_at};
+use super::{dump, ip, link, neighbour, octets, read_all};
+use crate::attr::{Attrs, tail, u16_at, u32_at};
 use crate::message::Message;
+use crate::socket::{Protocol, Socket};
 use crate::{Error, Malformed};
 
 const RTM_NEWNEIGH: u16 = 28;
@@ -15,7 +16,8 @@ const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
 const NDA_MASTER: u16 = 9;
 /// `NUD_INCOMPLETE` and `NUD_FAILED`: nobody answered (include/uapi/linux/neighbour.h).
-const NO_ANSWER: u16 = 0x01 | 0x20;
+const NO_ANSWER: u16 = 0x01 | FAILED;
+const FAILED: u16 = 0x20;
 /// `PF_BRIDGE`: forwarding entries and not neighbours.
 const PF_BRIDGE: u8 = 7;
 
@@ -28,8 +30,23 @@ pub struct Entry {
     pub address: Option<IpAddr>,
     /// `aa:bb:…`; `None` where nobody answered.
     pub mac: Option<String>,
+    /// The same where it is an Ethernet address.
+    pub ethernet: Option<[u8; 6]>,
     /// Index of the bridge that the port is a part of.
     pub master: Option<u32>,
+    /// It was asked for, and nobody answered in time (`NUD_FAILED`).
+    pub failed: bool,
+}
+
+/// The entry of one neighbour (Linux 5.0); `None` where it was not asked for.
+pub fn get(index: u32, address: IpAddr) -> Result<Option<Entry>, Error> {
+    let what = format!("look up the neighbour {address}");
+    let ask = Message::new(RTM_GETNEIGH, 0, &neighbour::header(index, address, 0)).attr(NDA_DST, &octets(address));
+    let replies = match Socket::open(Protocol::Route)?.ask(&what, ask) {
+        Err(e) if e.errno() == Some(libc::ENOENT) => return Ok(None),
+        other => other?,
+    };
+    Ok(read_all(&what, &replies, RTM_NEWNEIGH, parse)?.pop())
 }
 
 /// Neighbours of the namespace, IPv4 and IPv6.
@@ -55,12 +72,14 @@ pub fn parse(payload: &[u8]) -> Result<Entry, Malformed> {
         return Err(Malformed::new("a neighbour message shorter than its header"));
     };
     let attrs = Attrs::parse(tail(payload, NDMSG))?;
-    let mac = |a: Attr<'_>| (!a.data.is_empty() && state & NO_ANSWER == 0).then(|| link::mac_text(a.data));
+    let mac = attrs.get(NDA_LLADDR).filter(|a| !a.data.is_empty() && state & NO_ANSWER == 0);
     Ok(Entry {
         index,
         address: attrs.get(NDA_DST).and_then(|a| ip(a.data)),
-        mac: attrs.get(NDA_LLADDR).and_then(mac),
+        mac: mac.map(|a| link::mac_text(a.data)),
+        ethernet: mac.and_then(|a| a.data.try_into().ok()),
         master: attrs.u32(NDA_MASTER),
+        failed: state & FAILED != 0,
     })
 }
 

@@ -1,43 +1,32 @@
 //! What the far end gives up once its ports are bound, and where its threads run.
-#![allow(unsafe_code)] // setuid, priority and affinity have no safe wrapper in std; a table of descriptors is a promise
+#![allow(unsafe_code)] // a table of descriptors of its own is a promise about what the thread uses
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use caps::CapSet;
+pub(super) use lowlat_os::cpu::{pin, spread};
+use lowlat_os::identity::{become_user, is_root};
 use lowlat_transport::thread::own_descriptors;
+use rustix::process::{getpriority_process, setpriority_process};
 
 /// The overflow id, `nobody` on every Linux (Documentation/admin-guide/sysctl/kernel.rst, overflowuid).
-const NOBODY: libc::uid_t = 65534;
+const NOBODY: u32 = 65534;
 
-fn check(n: libc::c_int) -> io::Result<()> {
-    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Becomes nobody, for good: groups, then group, then user, since each step takes away the right to the one before; then
-/// every capability, so that one given to the program's file or by its service manager goes too. Says in words what it
+/// Becomes nobody, for good; then gives up every capability, so that one given to the program's file or by its service manager goes too. Says in words what it
 /// did.
 ///
 /// The C library carries the change of user to every thread of the process (nptl(7)); capabilities and
 /// `PR_SET_NO_NEW_PRIVS` are the calling thread's, and every thread it starts has them so.
 pub(super) fn drop_all() -> io::Result<String> {
     let had = capabilities()?;
-    // SAFETY: no pointers but the empty group list, whose length is 0.
-    let root = unsafe {
-        let root = libc::geteuid() == 0;
-        if root {
-            // The bounding set is root's to empty, and only while it is root.
-            caps::clear(None, CapSet::Bounding).map_err(io::Error::other)?;
-            check(libc::setgroups(0, std::ptr::null()))?;
-            check(libc::setresgid(NOBODY, NOBODY, NOBODY))?;
-            check(libc::setresuid(NOBODY, NOBODY, NOBODY))?;
-            if libc::setuid(0) == 0 {
-                return Err(io::Error::other("root could be had back"));
-            }
-        }
-        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
-        root
-    };
+    let root = is_root();
+    if root {
+        // The bounding set is root's to empty, and only while it is root.
+        caps::clear(None, CapSet::Bounding).map_err(io::Error::other)?;
+        become_user(NOBODY)?;
+    }
+    rustix::thread::set_no_new_privs(true)?;
     for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
         caps::clear(None, set).map_err(io::Error::other)?;
     }
@@ -57,22 +46,18 @@ fn capabilities() -> io::Result<usize> {
 /// go before one that runs at 0; at 0 as well it does so for every second probe, by turns (`place_entity`,
 /// kernel/sched/fair.c). A blocking TCP round trip of 4.9 µs with the prober on the same CPU took 1.5 % less (Linux 6.18); more steps
 /// brought no more, and under a flood others would get less of the CPU.
-const AHEAD: libc::c_int = -1;
+const AHEAD: i32 = -1;
 
 /// The calling thread and those it starts take [`AHEAD`], if they have the usual priority and may; whether they did.
 pub(super) fn go_ahead() -> bool {
-    // SAFETY: no pointers; 0 is the calling thread (setpriority(2), C library/kernel differences). An error reads as -1,
-    // which is no usual priority.
-    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) == 0 && libc::setpriority(libc::PRIO_PROCESS, 0, AHEAD) == 0 }
+    // For the kernel a process here is a thread, and `None` the calling one (setpriority(2), C library/kernel differences).
+    getpriority_process(None) == Ok(0) && setpriority_process(None, AHEAD).is_ok()
 }
 
 /// A thread that does not answer takes the usual priority again, which needs no privilege.
 pub(super) fn fall_back() {
-    // SAFETY: as above, but that an error reads as one step ahead: then the second call fails too.
-    unsafe {
-        if libc::getpriority(libc::PRIO_PROCESS, 0) == AHEAD {
-            libc::setpriority(libc::PRIO_PROCESS, 0, 0);
-        }
+    if getpriority_process(None) == Ok(AHEAD) {
+        let _ = setpriority_process(None, 0);
     }
 }
 
@@ -88,34 +73,6 @@ pub(super) fn leave_descriptors(keep: &[BorrowedFd<'_>]) {
     let _ = unsafe { own_descriptors(&keep) };
 }
 
-/// Binds the calling thread to one CPU.
-pub(super) fn pin(cpu: u32) -> io::Result<()> {
-    spread(&[cpu])
-}
-
-/// Lets the calling thread run on these CPUs.
-pub(super) fn spread(cpus: &[u32]) -> io::Result<()> {
-    // SAFETY: cpu_set_t is plain data for which all zeroes is the empty set.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    for cpu in cpus {
-        let cpu = usize::try_from(*cpu).unwrap_or(usize::MAX);
-        if cpu >= 8 * size_of::<libc::cpu_set_t>() {
-            return Err(io::Error::from_raw_os_error(libc::EINVAL));
-        }
-        // SAFETY: `cpu` is within the set, as just checked.
-        unsafe { libc::CPU_SET(cpu, &mut set) };
-    }
-    // SAFETY: the set is live for the call, which only reads it.
-    check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })
-}
-
 /// The CPUs that the calling thread may run on.
 #[cfg(test)]
-pub(super) fn allowed() -> io::Result<Vec<u32>> {
-    // SAFETY: as in `spread`; the kernel writes at most the size given.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY: as above.
-    check(unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set) })?;
-    // SAFETY: the index is below CPU_SETSIZE.
-    Ok((0..libc::CPU_SETSIZE.unsigned_abs()).filter(|c| unsafe { libc::CPU_ISSET(*c as usize, &set) }).collect())
-}
+pub(super) use lowlat_os::cpu::allowed;

@@ -266,7 +266,7 @@ impl<'a> Streams<'a> {
             return;
         };
         self.stats.connections += 1;
-        let Some(peer) = from.get().map(|a| a.ip()) else { return };
+        let Some(peer) = from.map(|a| a.ip()) else { return };
         if let Err(why) = self.gate.allowed(peer) {
             self.stats.shut(why);
             return;

@@ -1,5 +1,4 @@
 //! What the privileged tests share: private namespaces, stock programs, probing by hand.
-#![allow(unsafe_code)] // unshare and gettid have no safe wrapper in std
 #![allow(clippy::print_stderr)] // the only way for a test to say that it was left out
 #![allow(dead_code)] // each test file uses a part
 
@@ -34,8 +33,7 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 pub(crate) fn in_namespace(needs: &[&str], test: impl FnOnce() + Send) {
     std::thread::scope(|s| {
         s.spawn(|| {
-            // SAFETY: no pointers; changes only this thread.
-            let own = unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0;
+            let own = lowlat_os::namespace::own_network().is_ok();
             let missing = needs.iter().find(|p| program(p).is_none());
             if !own || missing.is_some() {
                 let why =
@@ -179,12 +177,8 @@ impl Far {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (say, hear) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            // SAFETY: no pointers; changes only this thread.
-            let tid = unsafe {
-                assert_eq!(libc::unshare(libc::CLONE_NEWNET), 0);
-                libc::gettid()
-            };
-            say.send(tid).unwrap();
+            lowlat_os::namespace::own_network().unwrap();
+            say.send(rustix::thread::gettid().as_raw_pid()).unwrap();
             for job in inbox {
                 job();
             }

@@ -84,7 +84,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
             all.into_iter().map(from).collect::<Vec<_>>()
         })),
         NetQuery::Clock => os_answer("ask the clock's state", os::clock()),
-        NetQuery::Uname => os_answer("ask the kernel's name", os::uname()),
+        NetQuery::Uname => os_answer("ask the kernel's name", Ok(os::uname())),
         NetQuery::NetnsInode => {
             os_answer("look at the network namespace", std::fs::metadata("/proc/thread-self/ns/net").map(|m| m.ino()))
         }

@@ -1,9 +1,8 @@
 //! Two private network namespaces joined by a veth pair: `near` (this thread) and `far` (a thread of its own).
-#![allow(unsafe_code)] // unshare, gettid, dup
 #![allow(dead_code)] // each test file uses a part
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +10,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use lowlat_os::namespace::own_network;
 use lowlat_transport::{Endpoint, Proto};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 pub(crate) const NEAR4: &str = "10.231.0.1";
 pub(crate) const FAR4: &str = "10.231.0.2";
@@ -20,8 +21,7 @@ pub(crate) const FAR6: &str = "fd00:231::2";
 
 /// Whether kernel tests can run here; with LOWLAT_REQUIRE_ROOT they must.
 pub(crate) fn privileged() -> bool {
-    // SAFETY: geteuid cannot fail and touches no memory.
-    let root = unsafe { libc::geteuid() } == 0;
+    let root = lowlat_os::identity::is_root();
     let required = std::env::var_os("LOWLAT_REQUIRE_ROOT").is_some_and(|v| v == "1");
     assert!(root || !required, "LOWLAT_REQUIRE_ROOT=1, and this user is not root");
     if !root {
@@ -30,31 +30,17 @@ pub(crate) fn privileged() -> bool {
     root
 }
 
-fn unshare() {
-    // SAFETY: plain unshare(2); only this thread changes its network namespace.
-    let got = unsafe { libc::unshare(libc::CLONE_NEWNET) };
-    assert_eq!(got, 0, "unshare: {}", std::io::Error::last_os_error());
-}
-
-fn tid() -> libc::pid_t {
-    // SAFETY: gettid cannot fail and touches no memory.
-    unsafe { libc::gettid() }
-}
-
 /// Copies of this process's BPF links, as a process that is just forked from it has them.
 pub(crate) fn copies_of_links() -> Vec<OwnedFd> {
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
     let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| {
         let entry = entry.ok()?;
         let is_link = std::fs::read_link(entry.path()).ok()?.to_str()?.contains("bpf_link");
         is_link.then_some(())?;
         entry.file_name().to_str()?.parse::<RawFd>().ok()
     });
-    // SAFETY: dup takes no pointer, and what it gives nobody else owns; of a number closed meanwhile it gives none.
-    let copy = |fd| unsafe {
-        let copy = libc::dup(fd);
-        (copy >= 0).then(|| OwnedFd::from_raw_fd(copy))
-    };
-    open.filter_map(copy).collect()
+    // Of a number closed meanwhile it gives none.
+    open.filter_map(|fd| pidfd_getfd(&this, fd, PidfdGetfdFlags::empty()).ok()).collect()
 }
 
 /// Runs a command in the calling thread's namespace.
@@ -78,13 +64,13 @@ impl Lab {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (say, hear) = mpsc::channel();
         let far = std::thread::spawn(move || {
-            unshare();
-            say.send(tid()).unwrap();
+            own_network().unwrap();
+            say.send(rustix::thread::gettid().as_raw_pid()).unwrap();
             for job in inbox {
                 job();
             }
         });
-        unshare();
+        own_network().unwrap();
         let far_tid = hear.recv().unwrap();
         run(&format!(
             "ip link add va numrxqueues {queues} numtxqueues {queues} type veth peer name vb numrxqueues {queues} \

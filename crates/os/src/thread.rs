@@ -1,14 +1,16 @@
 //! What a thread that waits for packets can do without, and how another wakes it.
-#![allow(unsafe_code)] // system calls on threads that std has no wrapper for, and one symbol of the C library
+#![allow(unsafe_code)] // rseq, close_range, tgkill and timers have no safe form; and one symbol of the C library
 
 use std::io;
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
 
 use libc::{c_int, c_long, c_uint, c_void};
+use rustix::thread::{current_timer_slack, set_current_timer_slack};
 
-use crate::os::timespec;
+use crate::check_int;
 
 /// `RSEQ_SIG` of x86 (glibc, sysdeps/unix/sysv/linux/x86/bits/rseq.h): glibc registers with it, and the kernel wants it
 /// again to unregister.
@@ -100,7 +102,7 @@ fn rseq(area: usize, unregister: bool) -> io::Result<()> {
     let flags = if unregister { RSEQ_FLAG_UNREGISTER } else { 0 };
     // SAFETY: the area is the C library's own for this thread and lives as long as it; the kernel checks address, length
     // and signature against the registration it has.
-    check(unsafe { libc::syscall(libc::SYS_rseq, area as *mut c_void, RSEQ_LEN, flags, RSEQ_SIG) })
+    done(unsafe { libc::syscall(libc::SYS_rseq, area as *mut c_void, RSEQ_LEN, flags, RSEQ_SIG) })
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -108,8 +110,8 @@ fn rseq(_: usize, _: bool) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::ENOSYS))
 }
 
-fn check(n: c_long) -> io::Result<()> {
-    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+fn done(answer: c_long) -> io::Result<()> {
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Gives the calling thread a table of descriptors of its own, with 0 to 2 and those in `keep`, under the same numbers. It
@@ -127,17 +129,11 @@ pub unsafe fn own_descriptors(keep: &[RawFd]) -> io::Result<()> {
     for fd in keep.into_iter().chain([c_uint::MAX]) {
         if first < fd {
             // SAFETY: no pointers; closes what the caller has promised not to use, in this thread's table alone.
-            check(unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, libc::CLOSE_RANGE_UNSHARE) })?;
+            done(unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, libc::CLOSE_RANGE_UNSHARE) })?;
         }
         first = fd.saturating_add(1);
     }
     Ok(())
-}
-
-/// The CPU that the calling thread runs on; `None` where the kernel does not tell.
-pub fn current_cpu() -> Option<u32> {
-    // SAFETY: takes nothing; -1 is an error (sched_getcpu(3)).
-    u32::try_from(unsafe { libc::sched_getcpu() }).ok()
 }
 
 /// The calling thread's sleeps end as exactly as its timers can, until dropped.
@@ -147,7 +143,8 @@ pub fn current_cpu() -> Option<u32> {
 /// packets, which no slack delays. Real-time threads have none.
 #[derive(Debug)]
 pub struct ExactSleeps {
-    before: Option<libc::c_ulong>,
+    // `None` where nothing was changed, and of a real-time thread, which has none.
+    before: Option<NonZeroU64>,
     // It is this thread's.
     here: PhantomData<*const ()>,
 }
@@ -155,55 +152,39 @@ pub struct ExactSleeps {
 impl ExactSleeps {
     /// For the calling thread. Where the kernel says no, nothing changes.
     pub fn take() -> Self {
-        // SAFETY: no pointers; the calls read and set a number of the calling thread's.
-        let before = unsafe {
-            let before = libc::c_ulong::try_from(libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0)).ok();
-            before.filter(|_| libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0) == 0)
-        };
-        Self { before, here: PhantomData }
+        let before = current_timer_slack().ok().and_then(NonZeroU64::new);
+        Self { before: before.filter(|_| set_current_timer_slack(NonZeroU64::new(1)).is_ok()), here: PhantomData }
     }
 }
 
 impl Drop for ExactSleeps {
     fn drop(&mut self) {
-        // 0 would be the default, not what was there; a real-time thread reads 0 and has none either way.
-        if let Some(before) = self.before.filter(|ns| *ns > 0) {
-            // SAFETY: as above.
-            unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, before, 0, 0, 0) };
+        if self.before.is_some() {
+            let _ = set_current_timer_slack(self.before);
         }
     }
 }
 
 /// A thread that another may wake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sleeper(libc::pid_t);
+pub struct Sleeper(rustix::process::Pid);
 
 /// The signal that wakes: behind those that C libraries keep for themselves.
 fn signal() -> c_int {
     libc::SIGRTMIN() + 3
 }
 
-extern "C" fn on_wake(_: c_int) {}
-
 impl Sleeper {
     /// The calling thread.
     pub fn this() -> io::Result<Self> {
         static INSTALLED: OnceLock<Option<i32>> = OnceLock::new();
         let failed = INSTALLED.get_or_init(|| {
-            // SAFETY: the structure is zeroed and then filled as sigaction(2) asks; the handler does nothing.
-            let set = unsafe {
-                let mut action: libc::sigaction = std::mem::zeroed();
-                action.sa_sigaction = on_wake as *const () as libc::sighandler_t;
-                libc::sigemptyset(&raw mut action.sa_mask);
-                // Without SA_RESTART: a receive must return.
-                check(c_long::from(libc::sigaction(signal(), &raw const action, std::ptr::null_mut())))
-            };
-            set.err().and_then(|e| e.raw_os_error())
+            let installed = crate::signal::only_interrupts(signal());
+            installed.err().map(|e| e.raw_os_error().unwrap_or(libc::EINVAL))
         });
         match failed {
             Some(errno) => Err(io::Error::from_raw_os_error(*errno)),
-            // SAFETY: takes nothing, cannot fail.
-            None => Ok(Self(unsafe { libc::gettid() })),
+            None => Ok(Self(rustix::thread::gettid())),
         }
     }
 
@@ -211,7 +192,9 @@ impl Sleeper {
     /// heard calls again.
     pub fn wake(self) {
         // SAFETY: no pointers. The thread is one of this process or gone, and then the kernel says so.
-        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), self.0, signal()) };
+        unsafe {
+            libc::syscall(libc::SYS_tgkill, rustix::process::getpid().as_raw_pid(), self.0.as_raw_pid(), signal())
+        };
     }
 }
 
@@ -240,27 +223,33 @@ impl Alarm {
             let mut event: libc::sigevent = std::mem::zeroed();
             event.sigev_notify = libc::SIGEV_THREAD_ID;
             event.sigev_signo = signal();
-            event.sigev_notify_thread_id = thread;
-            check(c_long::from(libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer)))?;
+            event.sigev_notify_thread_id = thread.as_raw_pid();
+            check_int(libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer))?;
         }
         Ok(Self { timer, here: PhantomData })
     }
 
     /// Rings in `ns`, and not at the time set before.
     pub fn set(&mut self, ns: u64) -> io::Result<()> {
-        let time = libc::itimerspec { it_interval: timespec(AGAIN_NS), it_value: timespec(ns.max(1)) };
-        // SAFETY: the timer is ours; the structure outlives the call, and the kernel only reads it.
-        check(c_long::from(unsafe { libc::timer_settime(self.timer, 0, &raw const time, std::ptr::null_mut()) }))
+        self.settime(AGAIN_NS, ns.max(1))
     }
 
     /// Rings no more until it is set again.
     pub fn stop(&mut self) {
-        // SAFETY: itimerspec is plain data for which all zeroes stops the timer (timer_settime(2)), which is ours.
-        unsafe {
-            let never: libc::itimerspec = std::mem::zeroed();
-            libc::timer_settime(self.timer, 0, &raw const never, std::ptr::null_mut());
-        }
+        // All zeroes stops the timer (timer_settime(2)); of a timer of ours that cannot fail.
+        let _ = self.settime(0, 0);
     }
+
+    fn settime(&mut self, interval_ns: u64, value_ns: u64) -> io::Result<()> {
+        let time = libc::itimerspec { it_interval: timespec(interval_ns), it_value: timespec(value_ns) };
+        // SAFETY: the timer is ours; the structure outlives the call, and the kernel only reads it.
+        check_int(unsafe { libc::timer_settime(self.timer, 0, &raw const time, std::ptr::null_mut()) }).map(drop)
+    }
+}
+
+#[allow(clippy::cast_possible_wrap)] // u64::MAX / 10⁹ fits, and a remainder is below 10⁹
+fn timespec(ns: u64) -> libc::timespec {
+    libc::timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
 }
 
 impl Drop for Alarm {
@@ -305,14 +294,12 @@ mod tests {
 
     #[test]
     fn sleeps_are_exact_until_they_are_not_to_be() {
-        // SAFETY: no pointers.
-        let slack = || unsafe { libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
+        let slack = || current_timer_slack().unwrap();
         let before = slack();
         let exact = ExactSleeps::take();
         assert_eq!(slack(), 1);
         drop(exact);
         assert_eq!(slack(), before);
-        assert!(current_cpu().is_some());
     }
 
     #[test]
@@ -323,7 +310,7 @@ mod tests {
             scope.spawn(|| {
                 let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
                 tell.send(Sleeper::this().unwrap()).unwrap();
-                let e = crate::os::recv(socket.as_fd(), &mut [0; 8], 0).unwrap_err();
+                let e = crate::socket::recv(socket.as_fd(), &mut [0; 8], 0).unwrap_err();
                 assert_eq!(e.raw_os_error(), Some(libc::EINTR));
                 woken.store(true, Ordering::Relaxed);
             });
@@ -347,7 +334,7 @@ mod tests {
         alarm.set(3_600_000_000_000).unwrap();
         alarm.set(20_000_000).unwrap();
         for least in [Duration::from_millis(20), Duration::from_nanos(AGAIN_NS)] {
-            let e = crate::os::recv(socket.as_fd(), &mut [0; 8], 0).unwrap_err();
+            let e = crate::socket::recv(socket.as_fd(), &mut [0; 8], 0).unwrap_err();
             assert_eq!(e.raw_os_error(), Some(libc::EINTR));
             assert!(began.elapsed() >= least, "{:?}", began.elapsed());
         }

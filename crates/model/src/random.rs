@@ -51,6 +51,11 @@ impl Random {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// True this often, 0 to 1.
+    pub fn chance(&mut self, probability: f64) -> bool {
+        self.unit() < probability
+    }
+
     /// Standard normal (Box–Muller, one of the pair).
     pub fn normal(&mut self) -> f64 {
         let u = 1.0 - self.unit(); // (0, 1]: the logarithm stays finite

@@ -1,53 +1,40 @@
-//! The room where this crate calls the kernel: thin safe wrappers, one per system call, no policy.
-//!
-//! Shared with the far end (`peers::serve`), so that neither needs `unsafe` of its own for sockets. Wrappers on the hot
-//! path neither allocate nor loop.
-#![allow(unsafe_code)] // system calls that std has no wrapper for, or only one without flags
+//! Sockets: what std and rustix have no form of, beside the same calls where they have one, so that an engine finds all of
+//! them in one place. One call each, no policy. What is on the hot path neither allocates nor loops.
+#![allow(unsafe_code)] // options by number, control messages as bytes, and epoll with nanoseconds on every kernel
 
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use libc::{c_int, c_void, socklen_t};
-use lowlat_model::Capability;
+use rustix::event::{PollFd, PollFlags, Timespec, epoll as epolls};
+use rustix::net::sockopt::{Timeout, set_socket_timeout, set_tcp_congestion};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    AddressFamily, Protocol, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg,
 };
 
-/// `SO_BUSY_POLL_BUDGET`, asm-generic/socket.h; not in the libc crate.
+use crate::{check, check_int};
+
+/// `SO_PREFER_BUSY_POLL`, include/uapi/asm-generic/socket.h, Linux 5.11; not in the libc crate.
+pub const SO_PREFER_BUSY_POLL: c_int = 69;
+/// `SO_BUSY_POLL_BUDGET`, likewise.
 pub const SO_BUSY_POLL_BUDGET: c_int = 70;
 
-/// What to do where the kernel says that this process may not do what needs these.
-pub fn next_where_denied(needed: &[Capability]) -> String {
-    let effective = rustix::thread::capabilities(None).map_or(0, |sets| sets.effective.bits());
-    lowlat_model::capability::next_where_denied(needed, effective)
-}
-
-/// Turns −1 into the errno, and a count into `usize`.
-#[inline]
-fn check(n: isize) -> io::Result<usize> {
-    usize::try_from(n).map_err(|_| io::Error::last_os_error())
-}
-
-#[inline]
-fn check_int(n: c_int) -> io::Result<c_int> {
-    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n) }
-}
-
 #[allow(clippy::cast_possible_truncation)] // every length passed here is a small structure's or fits by its check
-fn len_of(n: usize) -> socklen_t {
+const fn len_of(n: usize) -> socklen_t {
     n as socklen_t
 }
 
 /// A new close-on-exec socket.
 pub fn socket(domain: c_int, kind: c_int, protocol: c_int) -> io::Result<OwnedFd> {
-    // SAFETY: no pointers; a non-negative answer is a descriptor that nobody else owns.
-    unsafe {
-        let fd = check_int(libc::socket(domain, kind | libc::SOCK_CLOEXEC, protocol))?;
-        Ok(OwnedFd::from_raw_fd(fd))
-    }
+    let invalid = || io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
+    let family = AddressFamily::from_raw(u16::try_from(domain).map_err(|_| invalid())?);
+    let protocol = std::num::NonZeroU32::new(protocol.cast_unsigned()).map(Protocol::from_raw);
+    let kind = SocketType::from_raw(kind.cast_unsigned());
+    Ok(rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?)
 }
 
 /// Sets an option that is an `int`.
@@ -57,10 +44,17 @@ pub fn set_int(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> i
 
 /// Sets an option from raw bytes.
 pub fn set_bytes(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &[u8]) -> io::Result<()> {
+    let len = socklen_t::try_from(value.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     // SAFETY: pointer and length are of one live slice, which the kernel only reads.
-    unsafe {
-        check_int(libc::setsockopt(fd.as_raw_fd(), level, name, value.as_ptr().cast(), len_of(value.len()))).map(|_| ())
-    }
+    check_int(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, value.as_ptr().cast(), len) }).map(drop)
+}
+
+/// Reads an option into raw bytes; answers how many the kernel wrote.
+pub fn get_bytes(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &mut [u8]) -> io::Result<usize> {
+    let mut len = socklen_t::try_from(value.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    // SAFETY: the kernel writes at most `len` bytes into the slice, which outlives the call.
+    check_int(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, value.as_mut_ptr().cast(), &raw mut len) })?;
+    Ok(usize::try_from(len).unwrap_or(0).min(value.len()))
 }
 
 /// Gives a TCP socket the congestion control `reno`, which is in every kernel and allowed to everybody
@@ -69,88 +63,67 @@ pub fn set_bytes(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &[u8]) ->
 /// A round trip of one message is never limited by it, but cubic reads the clock for each acknowledgement: both ends
 /// together 270 ns of a blocking round trip of 13.2 µs, 260 ns of a spinning one of 7.7 µs (Linux 6.18, loopback).
 pub fn plain_congestion_control(fd: BorrowedFd<'_>) -> bool {
-    set_bytes(fd, libc::IPPROTO_TCP, libc::TCP_CONGESTION, b"reno").is_ok()
+    set_tcp_congestion(fd, "reno").is_ok()
 }
 
 /// Reads an option that is an `int`.
 pub fn get_int(fd: BorrowedFd<'_>, level: c_int, name: c_int) -> io::Result<c_int> {
-    let mut value: c_int = 0;
-    let mut len = len_of(size_of::<c_int>());
-    // SAFETY: the kernel writes at most `len` bytes into `value`, which outlives the call.
-    unsafe { check_int(libc::getsockopt(fd.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len))? };
-    Ok(value)
+    let mut value = [0; size_of::<c_int>()];
+    get_bytes(fd, level, name, &mut value)?;
+    Ok(c_int::from_ne_bytes(value))
 }
 
 /// Datagrams that the kernel dropped at this socket, modulo 2³²: its receive buffer was full, or its filter said no.
 /// `SO_MEMINFO`, cell `SK_MEMINFO_DROPS` (include/uapi/linux/sock_diag.h; Linux 4.12).
 pub fn receive_drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
     const SK_MEMINFO_DROPS: usize = 8;
-    let mut cells = [0u32; 9];
-    let mut len = len_of(size_of_val(&cells));
-    // SAFETY: the kernel writes at most `len` bytes into `cells`, which outlive the call.
-    unsafe {
-        check_int(libc::getsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_MEMINFO,
-            cells.as_mut_ptr().cast(),
-            &raw mut len,
-        ))?;
-    }
-    Ok(cells[SK_MEMINFO_DROPS])
+    let mut cells = [0; 9 * size_of::<u32>()];
+    get_bytes(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, &mut cells)?;
+    let (cells, _) = cells.as_chunks();
+    Ok(u32::from_ne_bytes(cells[SK_MEMINFO_DROPS]))
 }
 
-/// `SO_RCVTIMEO`; the kernel rounds it up to its tick (socket(7), `sock_set_timeout` in net/core/sock.c).
+/// `SO_RCVTIMEO`; 0 is none. The kernel rounds it up to its tick (socket(7), `sock_set_timeout` in net/core/sock.c).
 pub fn set_receive_timeout(fd: BorrowedFd<'_>, ns: u64) -> io::Result<()> {
-    set_timeout(fd, libc::SO_RCVTIMEO, ns)
+    set_timeout(fd, Timeout::Recv, ns)
 }
 
 /// `SO_SNDTIMEO`, which also bounds `connect`; 0 is none.
 pub fn set_send_timeout(fd: BorrowedFd<'_>, ns: u64) -> io::Result<()> {
-    set_timeout(fd, libc::SO_SNDTIMEO, ns)
+    set_timeout(fd, Timeout::Send, ns)
 }
 
-fn set_timeout(fd: BorrowedFd<'_>, name: c_int, ns: u64) -> io::Result<()> {
-    let tv = libc::timeval { tv_sec: seconds(ns), tv_usec: subsecond(ns) / 1000 };
-    // SAFETY: `tv` is a plain structure that outlives the call; the kernel only reads it.
-    unsafe {
-        check_int(libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            name,
-            (&raw const tv).cast(),
-            len_of(size_of::<libc::timeval>()),
-        ))
-        .map(|_| ())
-    }
+fn set_timeout(fd: BorrowedFd<'_>, which: Timeout, ns: u64) -> io::Result<()> {
+    Ok(set_socket_timeout(fd, which, (ns > 0).then(|| Duration::from_nanos(ns)))?)
 }
 
-#[allow(clippy::cast_possible_wrap)] // u64::MAX / 10⁹ fits
-fn seconds(ns: u64) -> i64 {
-    (ns / 1_000_000_000) as i64
+#[allow(clippy::cast_possible_wrap)] // u64::MAX / 10⁹ fits, and a remainder is below 10⁹
+fn timespec(ns: u64) -> Timespec {
+    Timespec { tv_sec: (ns / 1_000_000_000) as i64, tv_nsec: (ns % 1_000_000_000) as i64 }
 }
 
-#[allow(clippy::cast_possible_wrap)] // below 10⁹
-fn subsecond(ns: u64) -> i64 {
-    (ns % 1_000_000_000) as i64
-}
-
-pub(crate) fn timespec(ns: u64) -> libc::timespec {
-    libc::timespec { tv_sec: seconds(ns), tv_nsec: subsecond(ns) }
-}
+/// `struct sockaddr_storage`.
+const STORAGE: usize = size_of::<libc::sockaddr_storage>();
+/// Where the fields of `sockaddr_in` and `sockaddr_in6` are: family, port (both), IPv4 address; flow information, IPv6
+/// address, scope (<linux/in.h>, <linux/in6.h>).
+const PORT: usize = 2;
+const V4: usize = 4;
+const FLOW: usize = 4;
+const V6: usize = 8;
+const SCOPE: usize = 24;
 
 /// A socket address as the kernel writes it.
 #[derive(Clone, Copy)]
+#[repr(C, align(8))]
 pub struct Address {
-    storage: libc::sockaddr_storage,
+    storage: [u8; STORAGE],
     len: socklen_t,
 }
 
 impl Address {
     /// Room for the kernel to write an address of any family into.
     pub fn empty() -> Self {
-        // SAFETY: sockaddr_storage is plain data for which all zeroes is a value (AF_UNSPEC).
-        Self { storage: unsafe { zeroed() }, len: len_of(size_of::<libc::sockaddr_storage>()) }
+        Self { storage: [0; STORAGE], len: len_of(STORAGE) }
     }
 
     /// Nothing was written into it: what came had no sender (a receive that was ended has none).
@@ -159,20 +132,23 @@ impl Address {
         self.len == 0
     }
 
+    /// The `N` bytes at a field of `storage`.
+    fn field<const N: usize>(&self, at: usize) -> [u8; N] {
+        self.storage[at..].first_chunk().copied().unwrap_or([0; N])
+    }
+
+    fn put(&mut self, at: usize, field: &[u8]) {
+        self.storage[at..at + field.len()].copy_from_slice(field);
+    }
+
     /// The address, if it is of IPv4 or IPv6.
     pub fn get(&self) -> Option<SocketAddr> {
-        match c_int::from(self.storage.ss_family) {
-            libc::AF_INET => {
-                // SAFETY: the family says that the storage holds a sockaddr_in, and it is large and aligned enough.
-                let a = unsafe { &*(&raw const self.storage).cast::<libc::sockaddr_in>() };
-                let ip = Ipv4Addr::from(u32::from_be(a.sin_addr.s_addr));
-                Some(SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(a.sin_port))))
-            }
+        let port = u16::from_be_bytes(self.field(PORT));
+        match c_int::from(u16::from_ne_bytes(self.field(0))) {
+            libc::AF_INET => Some(SocketAddrV4::new(Ipv4Addr::from(self.field::<4>(V4)), port).into()),
             libc::AF_INET6 => {
-                // SAFETY: as above, for sockaddr_in6.
-                let a = unsafe { &*(&raw const self.storage).cast::<libc::sockaddr_in6>() };
-                let ip = Ipv6Addr::from(a.sin6_addr.s6_addr);
-                Some(SocketAddr::V6(SocketAddrV6::new(ip, u16::from_be(a.sin6_port), a.sin6_flowinfo, a.sin6_scope_id)))
+                let [flow, scope] = [FLOW, SCOPE].map(|at| u32::from_ne_bytes(self.field(at)));
+                Some(SocketAddrV6::new(Ipv6Addr::from(self.field::<16>(V6)), port, flow, scope).into())
             }
             _ => None,
         }
@@ -190,10 +166,7 @@ impl PartialEq for Address {
 impl Address {
     #[inline]
     fn bytes(&self) -> &[u8] {
-        let len = usize::try_from(self.len).unwrap_or(0).min(size_of::<libc::sockaddr_storage>());
-        // SAFETY: the storage is plain data, all of which was initialised (to zero, then by whoever wrote an address),
-        // and `len` does not exceed it.
-        unsafe { std::slice::from_raw_parts((&raw const self.storage).cast(), len) }
+        &self.storage[..usize::try_from(self.len).unwrap_or(0).min(STORAGE)]
     }
 }
 
@@ -206,24 +179,20 @@ impl std::fmt::Debug for Address {
 impl From<SocketAddr> for Address {
     fn from(from: SocketAddr) -> Self {
         let mut to = Self::empty();
-        #[allow(clippy::cast_possible_truncation)] // AF_INET and AF_INET6 are 2 and 10
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 2 and 10
+        let family = |f: c_int| (f as libc::sa_family_t).to_ne_bytes();
+        to.put(PORT, &from.port().to_be_bytes());
         match from {
             SocketAddr::V4(a) => {
-                // SAFETY: the storage is large and aligned enough for every family's address.
-                let raw = unsafe { &mut *(&raw mut to.storage).cast::<libc::sockaddr_in>() };
-                raw.sin_family = libc::AF_INET as libc::sa_family_t;
-                raw.sin_port = a.port().to_be();
-                raw.sin_addr.s_addr = u32::from(*a.ip()).to_be();
+                to.put(0, &family(libc::AF_INET));
+                to.put(V4, &a.ip().octets());
                 to.len = len_of(size_of::<libc::sockaddr_in>());
             }
             SocketAddr::V6(a) => {
-                // SAFETY: as above.
-                let raw = unsafe { &mut *(&raw mut to.storage).cast::<libc::sockaddr_in6>() };
-                raw.sin6_family = libc::AF_INET6 as libc::sa_family_t;
-                raw.sin6_port = a.port().to_be();
-                raw.sin6_addr.s6_addr = a.ip().octets();
-                raw.sin6_flowinfo = a.flowinfo();
-                raw.sin6_scope_id = a.scope_id();
+                to.put(0, &family(libc::AF_INET6));
+                to.put(FLOW, &a.flowinfo().to_ne_bytes());
+                to.put(V6, &a.ip().octets());
+                to.put(SCOPE, &a.scope_id().to_ne_bytes());
                 to.len = len_of(size_of::<libc::sockaddr_in6>());
             }
         }
@@ -233,52 +202,34 @@ impl From<SocketAddr> for Address {
 
 /// `bind`.
 pub fn bind(fd: BorrowedFd<'_>, to: SocketAddr) -> io::Result<()> {
-    let to = Address::from(to);
-    // SAFETY: pointer and length describe `to`, which outlives the call.
-    unsafe { check_int(libc::bind(fd.as_raw_fd(), (&raw const to.storage).cast(), to.len)).map(|_| ()) }
+    Ok(rustix::net::bind(fd, &to)?)
 }
 
 /// `connect`.
 pub fn connect(fd: BorrowedFd<'_>, to: SocketAddr) -> io::Result<()> {
-    let to = Address::from(to);
-    // SAFETY: as in `bind`.
-    unsafe { check_int(libc::connect(fd.as_raw_fd(), (&raw const to.storage).cast(), to.len)).map(|_| ()) }
+    Ok(rustix::net::connect(fd, &to)?)
 }
 
 /// `listen`.
 pub fn listen(fd: BorrowedFd<'_>, backlog: c_int) -> io::Result<()> {
-    // SAFETY: no pointers.
-    unsafe { check_int(libc::listen(fd.as_raw_fd(), backlog)).map(|_| ()) }
+    Ok(rustix::net::listen(fd, backlog)?)
 }
 
-/// `accept4`, close-on-exec.
-pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Address)> {
-    let mut from = Address::empty();
-    // SAFETY: the kernel writes at most `len` bytes into the storage; the answer is a descriptor nobody else owns.
-    unsafe {
-        let new = check_int(libc::accept4(
-            fd.as_raw_fd(),
-            (&raw mut from.storage).cast(),
-            &raw mut from.len,
-            libc::SOCK_CLOEXEC,
-        ))?;
-        Ok((OwnedFd::from_raw_fd(new), from))
-    }
+/// `accept4`, close-on-exec; and from where.
+pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+    let (new, from) = rustix::net::acceptfrom_with(fd, SocketFlags::CLOEXEC)?;
+    Ok((new, from.and_then(|a| a.try_into().ok())))
 }
 
 /// `shutdown` for receiving: whoever sleeps in a receive of it wakes up, now and from now on (also on an unconnected
 /// datagram socket, where it answers `ENOTCONN` and acts all the same: `inet_shutdown`, net/ipv4/af_inet.c).
 pub fn end_receiving(fd: BorrowedFd<'_>) {
-    // SAFETY: no pointers.
-    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_RD) };
+    let _ = rustix::net::shutdown(fd, Shutdown::Read);
 }
 
-/// The address a socket is bound to.
+/// The address a socket is bound to, if it is of IPv4 or IPv6.
 pub fn local_address(fd: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
-    let mut at = Address::empty();
-    // SAFETY: the kernel writes at most `len` bytes into the storage.
-    unsafe { check_int(libc::getsockname(fd.as_raw_fd(), (&raw mut at.storage).cast(), &raw mut at.len))? };
-    Ok(at.get())
+    Ok(rustix::net::getsockname(fd)?.try_into().ok())
 }
 
 /// `send` on a connected socket. By the kernel's own call: the C library's, where it is a place to cancel the thread at
@@ -298,7 +249,7 @@ pub fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> io::Result<usiz
 /// `recvfrom`. With `MSG_TRUNC` the answer may exceed the buffer's length.
 #[inline]
 pub fn recv_from(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int, from: &mut Address) -> io::Result<usize> {
-    from.len = len_of(size_of::<libc::sockaddr_storage>());
+    from.len = len_of(STORAGE);
     // SAFETY: the kernel writes at most the given lengths into slice and storage.
     check(unsafe {
         libc::recvfrom(
@@ -337,6 +288,12 @@ pub struct Received {
     pub flags: c_int,
 }
 
+#[inline]
+fn no_message() -> libc::msghdr {
+    // SAFETY: msghdr is plain data for which all zeroes is a value.
+    unsafe { zeroed() }
+}
+
 /// `recvmsg` with one buffer.
 #[inline]
 pub fn recv_message(
@@ -347,15 +304,14 @@ pub fn recv_message(
     flags: c_int,
 ) -> io::Result<Received> {
     let mut iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
-    // SAFETY: msghdr is plain data for which all zeroes is a value.
-    let mut message: libc::msghdr = unsafe { zeroed() };
+    let mut message = no_message();
     message.msg_iov = &raw mut iov;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = control.len() as _;
     let from = from.map(|a| {
         message.msg_name = (&raw mut a.storage).cast();
-        message.msg_namelen = len_of(size_of::<libc::sockaddr_storage>());
+        message.msg_namelen = len_of(STORAGE);
         &mut a.len
     });
     // SAFETY: every pointer in `message` is to a live value of the length given beside it.
@@ -391,8 +347,7 @@ pub fn send_from(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &Address, s
     control.0[..word].copy_from_slice(&(header + data).to_ne_bytes());
     control.0[word..word + 4].copy_from_slice(&level.to_ne_bytes());
     control.0[word + 4..word + 8].copy_from_slice(&kind.to_ne_bytes());
-    // SAFETY: msghdr is plain data for which all zeroes is a value.
-    let mut message: libc::msghdr = unsafe { zeroed() };
+    let mut message = no_message();
     message.msg_name = (&raw const to.storage).cast_mut().cast();
     message.msg_namelen = to.len;
     message.msg_iov = &raw mut iov;
@@ -447,46 +402,63 @@ pub fn receive_descriptor(way: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
 
 /// `ppoll` on one descriptor; answers the events, 0 after the time.
 pub fn poll(fd: BorrowedFd<'_>, events: i16, timeout_ns: u64) -> io::Result<i16> {
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
-    let time = timespec(timeout_ns);
-    // SAFETY: one live pollfd and a live timespec; no signal mask.
-    let n = check_int(unsafe { libc::ppoll(&raw mut entry, 1, &raw const time, std::ptr::null()) })?;
-    Ok(if n == 0 { 0 } else { entry.revents })
+    let mut entry = [PollFd::from_borrowed_fd(fd, PollFlags::from_bits_retain(events.cast_unsigned()))];
+    let n = rustix::event::poll(&mut entry, Some(&timespec(timeout_ns)))?;
+    Ok(if n == 0 { 0 } else { entry[0].revents().bits().cast_signed() })
+}
+
+/// A descriptor that [`wait_readable`] looks at; stands in a slice, so that a wait allocates nothing.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub struct Waiting(libc::pollfd);
+
+impl Waiting {
+    /// For what `fd` is now. It holds the number alone: of one that was closed since, a wait says at once that something is wrong.
+    pub fn on(fd: &impl AsRawFd) -> Self {
+        Self(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 })
+    }
+}
+
+/// `ppoll` until one of `fds` has something to read, for `timeout_ns` at most; whether one has.
+#[inline]
+pub fn wait_readable(fds: &mut [Waiting], timeout_ns: u64) -> io::Result<bool> {
+    let limit = timespec(timeout_ns);
+    let limit = libc::timespec { tv_sec: limit.tv_sec, tv_nsec: limit.tv_nsec };
+    let count = libc::nfds_t::try_from(fds.len()).unwrap_or(libc::nfds_t::MAX);
+    // SAFETY: `Waiting` is a pollfd; the slice is live for its length and the timespec for the call; no signal mask.
+    let ready = unsafe { libc::ppoll(fds.as_mut_ptr().cast(), count, &raw const limit, std::ptr::null()) };
+    check_int(ready).map(|n| n > 0)
 }
 
 /// `epoll_create1`, close-on-exec.
 pub fn epoll() -> io::Result<OwnedFd> {
-    // SAFETY: no pointers; the answer is a descriptor nobody else owns.
-    unsafe { Ok(OwnedFd::from_raw_fd(check_int(libc::epoll_create1(libc::EPOLL_CLOEXEC))?)) }
+    Ok(epolls::create(epolls::CreateFlags::CLOEXEC)?)
 }
 
 /// `EPOLL_CTL_ADD`, level-triggered.
 pub fn epoll_add(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, events: c_int, token: u64) -> io::Result<()> {
-    epoll_control(epoll, libc::EPOLL_CTL_ADD, fd, events, token)
+    Ok(epolls::add(epoll, fd, epolls::EventData::new_u64(token), flags_of(events))?)
 }
 
 /// `EPOLL_CTL_MOD`.
 pub fn epoll_modify(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>, events: c_int, token: u64) -> io::Result<()> {
-    epoll_control(epoll, libc::EPOLL_CTL_MOD, fd, events, token)
+    Ok(epolls::modify(epoll, fd, epolls::EventData::new_u64(token), flags_of(events))?)
 }
 
 /// `EPOLL_CTL_DEL`.
 pub fn epoll_remove(epoll: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
-    epoll_control(epoll, libc::EPOLL_CTL_DEL, fd, 0, 0)
+    Ok(epolls::delete(epoll, fd)?)
 }
 
-#[allow(clippy::cast_sign_loss)] // event masks are bit sets
-fn epoll_control(epoll: BorrowedFd<'_>, what: c_int, fd: BorrowedFd<'_>, events: c_int, token: u64) -> io::Result<()> {
-    let mut event = libc::epoll_event { events: events as u32, u64: token };
-    // SAFETY: `event` is live; the kernel only reads it.
-    unsafe { check_int(libc::epoll_ctl(epoll.as_raw_fd(), what, fd.as_raw_fd(), &raw mut event)).map(|_| ()) }
+fn flags_of(events: c_int) -> epolls::EventFlags {
+    epolls::EventFlags::from_bits_retain(events.cast_unsigned())
 }
 
 /// A ready descriptor's events and token.
 pub type Event = libc::epoll_event;
 
 /// `epoll_pwait2` (Linux 5.11) with a timeout in ns; on 5.10 `epoll_wait`, whose milliseconds are rounded down so that
-/// it never sleeps past the time.
+/// it never sleeps past the time. (rustix rounds them up, or needs 5.11.)
 #[inline]
 pub fn epoll_wait(epoll: BorrowedFd<'_>, events: &mut [Event], timeout_ns: u64) -> io::Result<usize> {
     let room = c_int::try_from(events.len()).unwrap_or(c_int::MAX);

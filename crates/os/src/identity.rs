@@ -1,0 +1,32 @@
+//! The user of the whole process.
+#![allow(unsafe_code)] // rustix changes the user of one thread; the C library's calls, which change all, have no safe form
+
+use std::io;
+
+use crate::check_int;
+
+/// Whether this process acts as root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The calling thread's effective capabilities, bit N for number N; none where the kernel does not say.
+pub fn effective_capabilities() -> u64 {
+    rustix::thread::capabilities(None).map_or(0, |sets| sets.effective.bits())
+}
+
+/// Makes every thread of the process user and group `id`, without further groups, for good: groups, then group, then user,
+/// since each step takes away the right to the one before. The C library carries the change to every thread (nptl(7)).
+/// Fails if root could be had back.
+pub fn become_user(id: u32) -> io::Result<()> {
+    // SAFETY: no pointers but the empty group list, whose length is 0.
+    unsafe {
+        check_int(libc::setgroups(0, std::ptr::null()))?;
+        check_int(libc::setresgid(id, id, id))?;
+        check_int(libc::setresuid(id, id, id))?;
+        if id > 0 && libc::setuid(0) == 0 {
+            return Err(io::Error::other("root could be had back"));
+        }
+    }
+    Ok(())
+}
