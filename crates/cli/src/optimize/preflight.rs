@@ -47,7 +47,7 @@ pub fn cpu_usable(operation: &str, cpu: u32) -> Result<(), Failure> {
     Err(Failure::new(format!(
         "{operation} CPU {cpu}: it is not online ({} are) or not allowed to this process; choose of {}",
         online.trim(),
-        lowlat_model::cpus::print_list(&allowed.into_iter().collect())
+        lowlat_model::cpus::print_list(&allowed)
     )))
 }
 
