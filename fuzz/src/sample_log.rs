@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use lowlat_measure::log::{Block, Reader, Writer};
+use lowlat_samplelog::{Block, Reader, Writer};
 
 use crate::byte;
 

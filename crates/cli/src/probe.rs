@@ -2,7 +2,6 @@
 
 use lowlat_measure::clock::Wish;
 use lowlat_measure::load::{Load as Bulk, Running};
-use lowlat_measure::log::Writer;
 use lowlat_measure::placement::{Placed, Placement};
 use lowlat_measure::{Context, Mode, Pattern, Probe, Progress, SampleSink, Samples, Session, Spec, Warmup};
 use lowlat_model::log::LogHead;
@@ -11,6 +10,7 @@ use lowlat_model::units::us;
 use lowlat_model::verdict::{Flow, Round};
 use lowlat_model::{Schema, tune};
 use lowlat_peers::Peer;
+use lowlat_samplelog::Writer;
 use lowlat_sys::{Live, Sys};
 use lowlat_transport::Engine;
 use lowlat_tune::Summary;

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use lowlat_measure::log::{self, FileReader};
 use lowlat_measure::{Context, Mode, Pattern, Spec};
 use lowlat_model::Measurement;
 use lowlat_model::log::LogHead;
 use lowlat_model::measurement::SteadyState;
 use lowlat_model::stored::StoredRun;
+use lowlat_samplelog::FileReader;
 use lowlat_sys::store::{self, Store};
 
 use crate::failure::Failure;
@@ -95,7 +95,7 @@ impl Stored {
     pub fn samples(&self) -> Result<Option<Vec<u64>>, Failure> {
         let Some(file) = &self.log else { return Ok(None) };
         let (mut reader, head) = open(file)?;
-        let samples = log::samples(&mut reader, head.planned, KEEP).map_err(|e| in_file(file, &e))?;
+        let samples = lowlat_samplelog::samples(&mut reader, head.planned, KEEP).map_err(|e| in_file(file, &e))?;
         Ok(samples.complete().then(|| samples.rtts()))
     }
 
@@ -128,7 +128,7 @@ fn document(file: &Path) -> Result<StoredRun, Failure> {
 fn locate(name: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
     let path = PathBuf::from(name);
     if path.is_file() {
-        let is_log = log::is_log(&path).map_err(|e| in_file(&path, &e))?;
+        let is_log = lowlat_samplelog::is_log(&path).map_err(|e| in_file(&path, &e))?;
         let beside = path.file_name().is_some_and(|f| f == DOCUMENTS[0]).then(|| path.with_file_name(SAMPLES));
         let log = if is_log { Some(path.clone()) } else { beside.filter(|b| b.is_file()) };
         return Ok((path, log));
@@ -202,14 +202,14 @@ pub fn cut_short(probes: u64) -> String {
 }
 
 /// A log's error, with its file.
-pub fn in_file(file: &Path, error: &log::LogError) -> Failure {
+pub fn in_file(file: &Path, error: &lowlat_samplelog::LogError) -> Failure {
     Failure::new(format!("{}: {error}", file.display()))
 }
 
 /// The document of a log, made from its probes.
 fn of_log(file: &Path) -> Result<Measurement, Failure> {
     let (mut reader, head) = open(file)?;
-    let mut samples = log::samples(&mut reader, head.planned, KEEP).map_err(|e| in_file(file, &e))?;
+    let mut samples = lowlat_samplelog::samples(&mut reader, head.planned, KEEP).map_err(|e| in_file(file, &e))?;
     let spec = Spec {
         mode: match (head.mode.as_str(), head.rate_pps) {
             ("open-loop", Some(rate_pps)) => Mode::OpenLoop { rate_pps, pattern: Pattern::Fixed },

@@ -3,7 +3,7 @@
 //! ```text
 //! Spec ──► Session::round ──► Samples ──► Measurement (model)
 //!            │  Engine (bytes)   │
-//!            │  Peer (meaning)   └─► SampleSink (the full log)
+//!            │  Peer (meaning)   └─► SampleSink (the full log: `samplelog`)
 //! ```
 //!
 //! Three laws hold here. **Nothing is censored**: a probe that was planned is counted, whether it left late, never left,
@@ -15,13 +15,10 @@
 
 pub mod clock;
 mod error;
-pub mod export;
 pub mod floor;
 mod gaps;
 pub mod histogram;
 pub mod load;
-pub mod log;
-pub mod noise;
 pub mod oneway;
 mod openloop;
 mod paced;
@@ -42,7 +39,6 @@ mod window;
 pub use error::MeasureError;
 pub use floor::self_test;
 pub use histogram::Histogram;
-pub use noise::{NoiseSpec, noise};
 pub use paced::paced;
 pub use probe::{Counts, Flags, Probe, SampleSink};
 pub use round::Progress;

@@ -39,7 +39,7 @@ impl Placed {
             placed.memory = Some(lock_memory().map_err(|e| {
                 format!(
                     "mlockall: {e}; raise RLIMIT_MEMLOCK; {}",
-                    lowlat_sys::next_where_denied(&[Capability::IpcLock])
+                    lowlat_transport::next_where_denied(&[Capability::IpcLock])
                 )
             }));
         }

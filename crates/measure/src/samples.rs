@@ -76,18 +76,23 @@ impl Samples {
     }
 
     /// Of a run that is read back.
-    pub(crate) fn replayed(has_plan: bool, keep: usize) -> Self {
+    pub fn replayed(has_plan: bool, keep: usize) -> Self {
         Self { keep, has_plan, ..Self::default() }
     }
 
+    /// Marks a run that is read back as ended by a signal.
+    pub fn interrupt(&mut self) {
+        self.interrupted = true;
+    }
+
     /// One more answer to the probe of that number, read back.
-    pub(crate) fn book_again(&mut self, index: u64, late: bool) {
+    pub fn book_again(&mut self, index: u64, late: bool) {
         self.book_after(index, if late { Class::Late } else { Class::Duplicate });
     }
 
     /// Books a settled probe.
     #[inline]
-    pub(crate) fn book(&mut self, probe: &Probe) {
+    pub fn book(&mut self, probe: &Probe) {
         let c = &mut self.counts;
         self.last_event = self.last_event.max(if probe.answered() { probe.received } else { probe.sent });
         if probe.flags.has(Flags::WARMUP) {

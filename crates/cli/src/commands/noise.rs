@@ -1,6 +1,6 @@
 //! `lowlat noise`: what the host itself adds.
 
-use lowlat_measure::NoiseSpec;
+use lowlat_noise::NoiseSpec;
 use lowlat_sys::Live;
 
 use crate::args::NoiseArgs;
@@ -31,7 +31,7 @@ pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
         trace: args.trace,
         ..NoiseSpec::default()
     };
-    let document = lowlat_measure::noise(&Live::new(), &spec, signals::stop())?;
+    let document = lowlat_noise::noise(&Live::new(), &spec, signals::stop())?;
     if let Some(folder) = &args.out {
         stored::save(folder, "noise.json", &document)?;
     }

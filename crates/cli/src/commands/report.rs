@@ -3,12 +3,12 @@
 use std::io::{BufWriter, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
-use lowlat_measure::{export, log};
 use lowlat_model::GoalResult;
 use lowlat_model::document::RunDocument;
 use lowlat_model::goal::all_met;
 use lowlat_model::stored::StoredRun;
 use lowlat_report::Format;
+use lowlat_samplelog::export;
 
 use crate::args::{FormatArg, ReportArgs};
 use crate::failure::{Failure, Outcome};
@@ -79,7 +79,7 @@ fn samples(run: &str, format: FormatArg) -> Outcome {
     let file = stored::log_of(run)?;
     let (mut reader, head) = stored::open(&file)?;
     let mut out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
-    let of_log = |e: log::LogError| stored::in_file(&file, &e);
+    let of_log = |e: lowlat_samplelog::LogError| stored::in_file(&file, &e);
     if format == FormatArg::Hlog {
         let started = UNIX_EPOCH + Duration::from_nanos(head.started_unix_ns);
         export::hdr_log(&mut reader, started, INTERVAL, &mut out).map_err(of_log)?;

@@ -7,10 +7,10 @@ use lowlat_model::noise::{Gap, Traced};
 use lowlat_sys::Sys;
 use lowlat_transport::clock;
 
-use super::smi::Smi;
-use super::sources::Sources;
-use super::trace::Trace;
-use super::{Interruptions, NoiseSpec, events};
+use crate::smi::Smi;
+use crate::sources::Sources;
+use crate::trace::Trace;
+use crate::{Interruptions, NoiseSpec, events};
 
 /// Longest interruptions kept with their times and causes.
 const KEPT: usize = 32;
@@ -26,7 +26,7 @@ const SHARE: u64 = 20;
 
 /// Spins on this thread, which is pinned to `cpu`. Reading the counters takes time that is not watched and not counted
 /// as stolen.
-pub(super) fn watch(
+pub(crate) fn watch(
     sys: &dyn Sys,
     cpu: u32,
     spec: &NoiseSpec,
@@ -89,7 +89,7 @@ pub(super) fn watch(
 }
 
 /// Spins once more, with the kernel's trace points on, and names who had the CPU in each interruption.
-pub(super) fn traced(sys: &dyn Sys, cpu: u32, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Traced, String> {
+pub(crate) fn traced(sys: &dyn Sys, cpu: u32, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Traced, String> {
     // The trace names threads by the initial PID namespace's numbers; in another one ours is another thread's.
     let tid = thread_id(sys).ok_or("garbled: /proc/thread-self names no thread")?;
     let trace = Trace::begin(cpu)?;

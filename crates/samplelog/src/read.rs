@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use super::{AFTER, BLOCK, BLOCK_HEAD, END, End, HEAD, LAST, LONGEST, LogError, MAGIC, PROBES, VERSION, crc, varint};
-use crate::probe::{Flags, Probe};
-use crate::samples::Samples;
+use lowlat_measure::Samples;
+use lowlat_measure::{Flags, Probe};
 
 /// Longest head a reader takes.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -381,6 +381,8 @@ pub fn samples<R: Read + Send>(reader: &mut Reader<R>, planned: bool, keep: usiz
         thread.join().unwrap_or_else(|_| Err(io::Error::other("the decoding thread panicked").into()))
     });
     decoded?;
-    samples.interrupted = reader.end().is_some_and(|e| e.interrupted);
+    if reader.end().is_some_and(|e| e.interrupted) {
+        samples.interrupt();
+    }
     Ok(samples)
 }

@@ -10,17 +10,17 @@ use lowlat_model::noise::TracedSource;
 
 /// One interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Interval {
+pub(crate) struct Interval {
     /// `irq 24 (eth0-rx-0)`, `softirq NET_RX`, `interrupt local_timer`, `thread kworker/1:2`.
-    pub(super) source: String,
+    pub(crate) source: String,
     /// `CLOCK_MONOTONIC`, ns, to a microsecond.
-    pub(super) begin: u64,
+    pub(crate) begin: u64,
     /// See `begin`.
-    pub(super) end: u64,
+    pub(crate) end: u64,
 }
 
 /// Intervals during which something else than thread `tid` had the CPU.
-pub(super) fn intervals(text: &str, tid: u32) -> Vec<Interval> {
+pub(crate) fn intervals(text: &str, tid: u32) -> Vec<Interval> {
     let mut open: BTreeMap<String, (String, u64)> = BTreeMap::new();
     let mut out = Vec::new();
     let mut close = |open: &mut BTreeMap<String, (String, u64)>, key: &str, end: u64| {
@@ -90,7 +90,7 @@ fn number(fields: &str, name: &str) -> Option<u32> {
 }
 
 /// What had the CPU during `begin..end`, longest overlap first, at most four.
-pub(super) fn cause(intervals: &[Interval], begin: u64, end: u64) -> Option<String> {
+pub(crate) fn cause(intervals: &[Interval], begin: u64, end: u64) -> Option<String> {
     // The trace tells microseconds, so an interval may seem to lie one beside its gap.
     let (from, to) = (begin.saturating_sub(1_000), end + 1_000);
     let upto = intervals.partition_point(|i| i.begin <= to);
@@ -106,7 +106,7 @@ pub(super) fn cause(intervals: &[Interval], begin: u64, end: u64) -> Option<Stri
 }
 
 /// Each source's part of the time, most first.
-pub(super) fn sources(intervals: &[Interval]) -> Vec<TracedSource> {
+pub(crate) fn sources(intervals: &[Interval]) -> Vec<TracedSource> {
     let mut all: BTreeMap<&str, TracedSource> = BTreeMap::new();
     for i in intervals {
         let s = all.entry(&i.source).or_insert_with(|| TracedSource {

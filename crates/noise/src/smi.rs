@@ -10,11 +10,11 @@ const MSR_SMI_COUNT: u64 = 0x34;
 
 /// One CPU's counter.
 #[derive(Debug)]
-pub(super) struct Smi(File);
+pub(crate) struct Smi(File);
 
 impl Smi {
     /// Opens it; or why there is none.
-    pub(super) fn open(sys: &dyn Sys, cpu: u32) -> Result<Self, String> {
+    pub(crate) fn open(sys: &dyn Sys, cpu: u32) -> Result<Self, String> {
         let intel = sys.read("/proc/cpuinfo").into_value().is_some_and(|t| t.contains("GenuineIntel"));
         if !intel {
             return Err("unsupported: Intel's CPUs alone count them".to_owned());
@@ -33,7 +33,7 @@ impl Smi {
     }
 
     /// Since power-on.
-    pub(super) fn read(&self) -> std::io::Result<u64> {
+    pub(crate) fn read(&self) -> std::io::Result<u64> {
         let mut bytes = [0; 8];
         self.0.read_exact_at(&mut bytes, MSR_SMI_COUNT)?;
         // Bits 31:0 (Intel SDM volume 4, table 2-2).

@@ -5,6 +5,8 @@
 //! clock, and see when it jumps), one CPU at a time: a spinner on every core would take the host from its work.
 //!
 //! What grew meanwhile in the kernel's own counters tells the cause: see [`sources`].
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
 mod events;
 mod smi;
@@ -20,8 +22,8 @@ use lowlat_model::noise::{CpuNoise, NoiseDocument};
 use lowlat_model::{NotSeen, Quantiles, Schema};
 use lowlat_sys::{Sys, query};
 
-use crate::placement::{Placed, Placement, allowed_cpus};
-use crate::{Histogram, MeasureError};
+use lowlat_measure::placement::{Placed, Placement, allowed_cpus};
+use lowlat_measure::{Histogram, MeasureError};
 
 /// What to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use hdrhistogram::Histogram as Hdr;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 
-use crate::log::{Block, LogError, Reader};
-use crate::probe::{Flags, Probe};
+use crate::{Block, LogError, Reader};
+use lowlat_measure::{Flags, Probe};
 
 /// Highest value of an exported histogram, ns: an hour. HdrHistogram has no +∞.
 const HIGHEST_NS: u64 = 3_600_000_000_000;

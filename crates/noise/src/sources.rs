@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use lowlat_model::Reading;
 use lowlat_sys::Sys;
 
-use super::smi::Smi;
+use crate::smi::Smi;
 
 /// Counters of one CPU, by their words for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ type Rows = Vec<(String, u64)>;
 
 impl Sources {
     /// Reads them all; one that cannot be read is told once in `unread`.
-    pub(super) fn read(sys: &dyn Sys, cpu: u32, smi: Option<&Smi>, unread: &mut BTreeMap<String, String>) -> Self {
+    pub(crate) fn read(sys: &dyn Sys, cpu: u32, smi: Option<&Smi>, unread: &mut BTreeMap<String, String>) -> Self {
         let mut counts = BTreeMap::new();
         let mut take = |path: &str, parse: &dyn Fn(&str) -> Option<Rows>| {
             let why = match sys.read(path) {
@@ -56,7 +56,7 @@ impl Sources {
     }
 
     /// What grew from here to `later`, and by how much.
-    pub(super) fn growth(&self, later: &Self) -> BTreeMap<String, u64> {
+    pub(crate) fn growth(&self, later: &Self) -> BTreeMap<String, u64> {
         let grown = later.counts.iter().filter_map(|(name, &n)| {
             let by = n.saturating_sub(self.counts.get(name).copied()?);
             (by > 0).then(|| (name.clone(), by))

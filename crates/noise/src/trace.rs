@@ -23,14 +23,14 @@ const PREFIX: &str = "lowlat-";
 
 /// An instance, recording one CPU. Dropping it removes it.
 #[derive(Debug)]
-pub(super) struct Trace {
+pub(crate) struct Trace {
     dir: PathBuf,
     cpu: u32,
 }
 
 impl Trace {
     /// Begins to record `cpu`, which this process's threads may be pinned to meanwhile; or why not.
-    pub(super) fn begin(cpu: u32) -> Result<Self, String> {
+    pub(crate) fn begin(cpu: u32) -> Result<Self, String> {
         let Some(root) = MOUNTS.iter().map(Path::new).find(|m| m.join("instances").is_dir()) else {
             return Err(format!("absent: tracefs is not mounted; `mount -t tracefs none {}` mounts it", MOUNTS[0]));
         };
@@ -63,7 +63,7 @@ impl Trace {
     }
 
     /// Ends the recording and gives its text, with the number of events that found no room.
-    pub(super) fn end(self) -> Result<(String, u64), String> {
+    pub(crate) fn end(self) -> Result<(String, u64), String> {
         self.write("tracing_on", "0")?;
         let read = |file: &str| {
             let path = self.dir.join(format!("per_cpu/cpu{}/{file}", self.cpu));

@@ -1,7 +1,7 @@
 //! What is written comes back; what was cut, changed or made up is told.
 
 use super::*;
-use crate::probe::{Flags, Probe, SampleSink};
+use lowlat_measure::{Flags, Probe, SampleSink};
 use lowlat_model::measurement::SteadyState;
 use proptest::prelude::*;
 use std::io::Write;

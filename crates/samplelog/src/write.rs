@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use lowlat_model::measurement::SteadyState;
 
 use super::{AFTER, BLOCK, BLOCK_HEAD, End, HEAD, LAST, MAGIC, PROBES, VERSION, crc, varint};
-use crate::probe::{Flags, Probe, SampleSink};
+use lowlat_measure::{Flags, Probe, SampleSink};
 
 /// Blocks that may wait for the disk before the measuring thread has to: a quarter of a million probes.
 const QUEUE: usize = 64;

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use lowlat_measure::log::Writer;
 use lowlat_measure::{Flags, Probe, SampleSink};
+use lowlat_samplelog::Writer;
 
 const HEAD: &str = r#"{"target":"192.0.2.1:8620","proto":"udp","peer":"lowlat","engine":"spin","mode":"open-loop","planned":true,"rate_pps":100000.0,"size_bytes":64,"cpu":null,"timeout_ns":1000000000,"started_unix_ns":0}"#;
 
