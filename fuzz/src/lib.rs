@@ -12,9 +12,6 @@ mod args;
 #[path = "../../crates/cli/src/config.rs"]
 #[allow(unreachable_pub, clippy::pedantic)]
 mod cli_config;
-#[path = "../../crates/cli/src/failure.rs"]
-#[allow(dead_code, unreachable_pub, clippy::pedantic)]
-mod failure;
 
 pub mod captured;
 pub mod cmsg;

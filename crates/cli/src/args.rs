@@ -1,5 +1,7 @@
 //! The command line. Names are the contract; every flag of `measure` and `optimize` is also a key of the config file.
 
+use lowlat_live::path::PathAsk;
+use lowlat_transport::Proto;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -8,7 +10,7 @@ use lowlat_model::goal::check_goals;
 use lowlat_model::units::parse_duration_ns;
 use lowlat_model::{Goal, GoalQuantile};
 
-use crate::failure::Failure;
+use lowlat_live::Failure;
 
 /// Measure a network path, find what makes it slow, tune the host with proof and a way back.
 #[derive(Debug, Parser)]
@@ -370,6 +372,27 @@ pub struct PathArgs {
     /// SO_BUSY_POLL for the engines that use it.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub busy_poll: Option<u64>,
+}
+
+impl PathArgs {
+    /// The same without the flags.
+    pub fn ask(&self) -> PathAsk {
+        PathAsk {
+            proto: match self.proto {
+                ProtoArg::Icmp => Proto::Icmp,
+                ProtoArg::Udp => Proto::Udp,
+                ProtoArg::Tcp => Proto::Tcp,
+            },
+            peer: self.peer.clone(),
+            size: self.size,
+            cpu: self.cpu,
+            timeout_ns: self.timeout,
+            dscp: self.dscp,
+            priority: self.priority,
+            key_file: self.key_file.clone(),
+            busy_poll_ns: self.busy_poll,
+        }
+    }
 }
 
 /// Protocol names.

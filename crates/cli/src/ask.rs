@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use lowlat_model::units::parse_duration_ns;
 
-use crate::failure::Failure;
+use lowlat_live::Failure;
 
 /// Whether there is a person to ask.
 pub fn can_ask() -> bool {

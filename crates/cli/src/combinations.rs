@@ -4,7 +4,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use crate::args::{ModeArg, ProtoArg};
-use crate::failure::Failure;
+use lowlat_live::Failure;
 
 /// Refuses flags of which one would make the other mean nothing. Those that never go together stand at the flags
 /// themselves (`conflicts_with`); here are the ones for which it depends on a value.

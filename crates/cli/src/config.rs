@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::failure::Failure;
+use lowlat_live::Failure;
 
 /// Where the file is looked for when none is named.
 const DEFAULT: &str = "/etc/lowlat.toml";

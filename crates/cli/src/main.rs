@@ -5,35 +5,23 @@
 #![allow(clippy::print_stdout)] // the one crate that talks to people
 #![allow(unreachable_pub)] // a binary has no outside: `pub` here means "for the other modules"
 
-mod ab;
 mod args;
 mod ask;
-mod bench;
-mod clocks;
 mod combinations;
 mod commands;
-mod conditions;
 mod config;
-mod failure;
-mod far;
-mod figures;
-mod optimize;
 mod output;
-mod path;
-mod probe;
 mod progress;
 mod responder;
-mod signals;
 mod stored;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
-use lowlat_model::capability::{self, Capability};
+use lowlat_live::{Failure, Outcome, signals};
 
 use crate::args::{Cli, Command};
-use crate::failure::{Failure, Outcome};
 
 fn main() -> ExitCode {
     match start() {
@@ -138,59 +126,5 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         }
         Command::LabFar => commands::demo::far(),
         Command::LabNear(a) => commands::demo::near(&a),
-    }
-}
-
-/// What a change of the host needs, by what it changes: interfaces and the network's settings, files of root. Which of the
-/// two a plan or a journal needs, its writes say.
-const OF_A_CHANGE: [Capability; 2] = [Capability::NetAdmin, Capability::DacOverride];
-
-/// Refuses where this process lacks any of the capabilities that the command needs.
-fn need(what: &str, needed: &[Capability], otherwise: &str) -> Result<(), Failure> {
-    match capability::missing(needed, lowlat_sys::effective_capabilities()) {
-        None => Ok(()),
-        Some(lacks) => Err(Failure::new(format!(
-            "{what}: it changes the host, and this process lacks {lacks}; run it with sudo, {otherwise}"
-        ))),
-    }
-}
-
-/// Refuses where this process can change nothing.
-fn need_change(what: &str, otherwise: &str) -> Result<(), Failure> {
-    if may_change() { Ok(()) } else { need(what, &OF_A_CHANGE, otherwise) }
-}
-
-/// Whether this process can change anything.
-fn may_change() -> bool {
-    let effective = lowlat_sys::effective_capabilities();
-    OF_A_CHANGE.iter().any(|c| c.is_in(effective))
-}
-
-/// Wall clock, ns since the epoch; 0 before it.
-fn wall_clock_ns() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .ok()
-        .and_then(|d| u64::try_from(d.as_nanos()).ok())
-        .unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mistyped_word_gets_the_one_that_was_meant() {
-        let said = |args: &[&str]| {
-            let args = std::iter::once("lowlat").chain(args.iter().copied()).map(OsString::from).collect();
-            parse(args).map(drop).map_err(|e| e.to_string()).err().unwrap_or_default()
-        };
-        for (args, meant) in [
-            (&["mesure", "h"][..], "'measure', or see `lowlat --help`"),
-            (&["measure", "h", "--duratoin", "1s"], "; write '--duration', or see `lowlat measure --help`"),
-            (&["frobnicate"], "'frobnicate'; see `lowlat --help`"),
-        ] {
-            assert!(said(args).contains(meant), "{args:?}: {}", said(args));
-        }
     }
 }

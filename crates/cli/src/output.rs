@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
 
-use crate::failure::Failure;
+use lowlat_live::Failure;
 
 /// Prints text, with exactly one newline at its end.
 pub fn text(text: &str) {

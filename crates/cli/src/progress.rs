@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use lowlat_measure::Progress;
 
-use crate::probe::words;
+use lowlat_live::probe::words;
 
 /// Shows progress from a thread of its own: a terminal that does not read (scroll lock, a slow link) must not hold up the
 /// measuring thread. What it cannot show in time is not shown.

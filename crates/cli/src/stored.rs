@@ -11,8 +11,8 @@ use lowlat_model::stored::StoredRun;
 use lowlat_samplelog::FileReader;
 use lowlat_sys::store::{self, Store};
 
-use crate::failure::Failure;
-use crate::figures::{self, Steady};
+use lowlat_live::Failure;
+use lowlat_live::figures::{self, Steady};
 
 /// The samples of a run that `measure --out` stored, beside its document.
 pub const SAMPLES: &str = "samples.log";

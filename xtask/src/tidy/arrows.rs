@@ -40,17 +40,38 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tune", &["apply", "model", "sys", "verdict"]),
     ("testkit", &["model", "sys"]),
     (
-        "cli",
+        "live",
         &[
             "apply",
             "assess",
+            "knobs",
+            "measure",
+            "model",
+            "os",
+            "peers",
+            "plan",
+            "probes",
+            "rules",
+            "samplelog",
+            "sys",
+            "transport",
+            "transport-uring",
+            "transport-xdp",
+            "tune",
+            "verdict",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "apply",
             "families",
             "knobs",
             "lab",
+            "live",
             "measure",
             "model",
             "noise",
-            "os",
             "peers",
             "plan",
             "probes",
@@ -59,7 +80,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "samplelog",
             "sys",
             "transport",
-            "transport-uring",
             "transport-xdp",
             "tune",
             "verdict",
@@ -86,7 +106,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "report"];
 
 /// Crates that alone know many others.
-const WIRING: &[&str] = &["cli", "tune", "xtask"];
+const WIRING: &[&str] = &["cli", "live", "tune", "xtask"];
 
 /// Stages: none imports another, since the command line passes them stored values.
 const STAGES: &[&str] = &["probes", "rules", "plan", "apply", "measure", "verdict", "assess", "report"];

@@ -12,7 +12,7 @@ use lowlat_transport::ENGINES;
 use crate::tree::{Tree, is};
 
 /// The far side and the engines' crates each have their list; this one is the command line's.
-const ENGINE_NAMES: &str = "crates/cli/src/path.rs";
+const ENGINE_NAMES: &str = "crates/live/src/path.rs";
 const FAULTS: &str = "crates/lab/src/faults";
 
 /// Files of `present` that are no unit are `helpers`; each of the others has one entry, and each entry one file.

@@ -7,16 +7,16 @@ use lowlat_sys::Live;
 use lowlat_sys::store::Store;
 
 use crate::args::{ApplyArgs, RollbackArgs};
-use crate::failure::{Failure, Outcome};
 use crate::{output, signals};
+use lowlat_live::{Failure, Outcome};
 
 /// `apply`: each step of the plan, a step whole or not at all. Exit 1 where the host refused some, 2 where it refused all:
 /// then nothing is changed. What breaks in the middle takes everything back.
 pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     let plan: Plan = super::stored(&args.plan, "plan")?;
-    crate::need_change("apply", "or look at it with `lowlat plan --diff`")?;
+    lowlat_live::privilege::need_change("apply", "or look at it with `lowlat plan --diff`")?;
     let store = Store::locate()?;
-    crate::optimize::free_to_change(&store)?;
+    lowlat_live::optimize::free_to_change(&store)?;
     let live = Live::new();
     lowlat_apply::check_plan(&live, &plan)
         .map_err(|why| Failure::new(format!("apply {}: {why}; make the plan again", args.plan.display())))?;
@@ -75,7 +75,7 @@ fn back_out(mut session: Session, live: Live, why: &str) -> Failure {
 
 /// `confirm`.
 pub fn confirm(json: bool) -> Outcome {
-    crate::need_change("confirm", "as `apply` was")?;
+    lowlat_live::privilege::need_change("confirm", "as `apply` was")?;
     let n = lowlat_apply::confirm(&Store::locate()?)?;
     if n == 0 {
         return Err(Failure::new("confirm: nothing waits for it; `lowlat status` shows what is applied"));
@@ -90,7 +90,7 @@ pub fn confirm(json: bool) -> Outcome {
 
 /// `rollback`: from the journal on disk alone.
 pub fn rollback(args: &RollbackArgs, json: bool) -> Outcome {
-    crate::need_change("rollback", "as the change was")?;
+    lowlat_live::privilege::need_change("rollback", "as the change was")?;
     let live = Live::new();
     let store = Store::locate()?;
     let report = lowlat_apply::rollback_from_disk(&store, &live, args.force)?;
@@ -125,7 +125,7 @@ fn nothing_ever(store: &Store) -> String {
 
 /// `persist`.
 pub fn persist(json: bool) -> Outcome {
-    crate::need_change("persist", "as `apply` was")?;
+    lowlat_live::privilege::need_change("persist", "as `apply` was")?;
     let live = Live::new();
     let kept = lowlat_apply::persist(&Store::locate()?, &live)?;
     if json {

@@ -8,8 +8,8 @@ use lowlat_sys::Live;
 use lowlat_transport_xdp::XdpAbility;
 
 use crate::args::{BypassArgs, BypassCommand};
-use crate::failure::Outcome;
 use crate::output;
+use lowlat_live::Outcome;
 
 const COSTS: [&str; 2] = [
     "AF_XDP is a partial bypass: the probe's flow leaves the kernel's stack, its sockets and its packet filter; all else stays.",
@@ -19,7 +19,7 @@ const COSTS: [&str; 2] = [
 /// Runs the command. Exit 1 when AF_XDP is not possible here.
 pub fn run(args: &BypassArgs, json: bool) -> Outcome {
     let BypassCommand::Check { iface } = &args.command;
-    crate::optimize::interface_known(iface, &Live::new())?;
+    lowlat_live::optimize::interface_known(iface, &Live::new())?;
     let ability = lowlat_transport_xdp::probe(iface);
     let code = u8::from(ability.value().is_none());
     if json {
@@ -35,7 +35,7 @@ pub fn run(args: &BypassArgs, json: bool) -> Outcome {
         lowlat_model::Reading::Value(a) => {
             output::text(&format!("af-xdp on {iface}: {}", a.words()));
             let known = resets::xdp_attach(&a.driver);
-            let does = crate::optimize::xdp_resets(known.resets, known.why.as_deref());
+            let does = lowlat_live::optimize::xdp_resets(known.resets, known.why.as_deref());
             output::text(&format!("Attaching an XDP program to {iface}, and taking it off, {does}."));
         }
         other => {

@@ -5,8 +5,8 @@ use lowlat_model::units::parse_duration_ns;
 use lowlat_model::{Schema, Severity};
 
 use crate::args::CheckArgs;
-use crate::failure::{Failure, Outcome};
 use crate::output;
+use lowlat_live::{Failure, Outcome};
 
 /// Runs the command. Exit 1 when something of weight was found.
 pub fn run(args: &CheckArgs, json: bool) -> Outcome {
@@ -17,7 +17,7 @@ pub fn run(args: &CheckArgs, json: bool) -> Outcome {
     let goal_ns = super::median_goal("check", &args.goal)?;
     let (file, root) = (args.facts.as_deref(), args.root.as_deref());
     let facts = super::facts_from(file, root, args.iface.as_deref(), args.target.as_deref(), window)?;
-    let seen = crate::optimize::find(&facts, None, goal_ns);
+    let seen = lowlat_live::optimize::find(&facts, None, goal_ns);
     let document = CheckDocument {
         schema: Schema::current("check"),
         iface: facts.iface.clone(),

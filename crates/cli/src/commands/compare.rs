@@ -8,13 +8,13 @@ use lowlat_model::{Measurement, Verdict};
 use lowlat_sys::Live;
 use lowlat_verdict::{Options, sequential};
 
-use crate::ab::{self, OnStop};
 use crate::args::CompareArgs;
-use crate::failure::{Failure, Outcome};
-use crate::path::ENGINES;
-use crate::probe;
 use crate::stored::{self, Stored};
 use crate::{output, signals};
+use lowlat_live::ab::{self, OnStop};
+use lowlat_live::path::ENGINES;
+use lowlat_live::probe;
+use lowlat_live::{Failure, Outcome};
 use side::Side;
 
 /// Fewest pairs of a comparison of two engines, which is no one of many tests as a step of `optimize` is.
@@ -94,7 +94,7 @@ fn alternated(args: &CompareArgs) -> Result<Comparison, Failure> {
         Failure::new(format!("compare {} with {}: the far end is missing; give --target HOST", args.a, args.b))
     })?;
     if let Some(iface) = &args.iface {
-        crate::optimize::interface(iface, &Live::new())?;
+        lowlat_live::optimize::interface(iface, &Live::new())?;
     }
     let side = |text| Side::parse(text, target, &args.path, args.iface.as_deref());
     let (mut a, mut b) = (side(&args.a)?, side(&args.b)?);

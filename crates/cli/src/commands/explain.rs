@@ -6,8 +6,8 @@ use lowlat_model::Schema;
 use lowlat_model::answer::{ExplainDocument, Names};
 
 use crate::args::ExplainArgs;
-use crate::failure::{Failure, Outcome};
 use crate::output;
+use lowlat_live::{Failure, Outcome};
 
 /// Runs the command.
 pub fn run(args: &ExplainArgs, json: bool) -> Outcome {
@@ -59,7 +59,7 @@ fn all() -> [(&'static str, Vec<&'static str>); 6] {
         ("Knobs", lowlat_knobs::KNOBS.iter().map(|k| k.meta.name).collect()),
         ("Rules", lowlat_rules::RULES.iter().map(|r| r.meta().name).collect()),
         ("NIC families", lowlat_families::FAMILIES.iter().map(|f| f.name).collect()),
-        ("Engines", crate::path::ENGINES.to_vec()),
+        ("Engines", lowlat_live::path::ENGINES.to_vec()),
         ("Probes", lowlat_probes::PROBES.iter().map(|p| p.name).collect()),
     ]
 }
@@ -89,7 +89,7 @@ fn page(name: &str) -> Option<String> {
     if let Some(family) = lowlat_families::find(name) {
         return Some(format!("# {}\n\n{}\n\n## Sources\n{}", family.name, family.page.trim(), sources(family.sources)));
     }
-    if let Some(page) = crate::path::engine_page(name) {
+    if let Some(page) = lowlat_live::path::engine_page(name) {
         return Some(format!("# {name}\n\n{page}"));
     }
     if let Some(probe) = lowlat_probes::PROBES.iter().find(|p| p.name == name) {

@@ -5,8 +5,8 @@ use lowlat_rules::{Input, check_all};
 use lowlat_sys::{Captured, Live, Recorder};
 
 use crate::args::FactsArgs;
-use crate::failure::{Failure, Outcome};
 use crate::output;
+use lowlat_live::{Failure, Outcome};
 
 /// Runs the command.
 pub fn run(args: &FactsArgs) -> Outcome {
@@ -18,7 +18,7 @@ pub fn run(args: &FactsArgs) -> Outcome {
     };
     let recorder = Recorder::new(Live::new());
     if let Some(iface) = &args.iface {
-        crate::optimize::interface_known(iface, &recorder)?;
+        lowlat_live::optimize::interface_known(iface, &recorder)?;
     }
     let facts = lowlat_probes::gather(&recorder, args.iface.as_deref(), args.window);
     recorder.write(dir, true)?;

@@ -6,9 +6,10 @@ use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys, query};
 
 use crate::args::{PathArgs, ProtoArg};
-use crate::failure::{Failure, Outcome};
-use crate::path::Path;
-use crate::{output, probe};
+use crate::output;
+use lowlat_live::path::Path;
+use lowlat_live::probe;
+use lowlat_live::{Failure, Outcome};
 
 /// The path counts as cut when no ping was answered for this long.
 const LOST_AFTER_NS: u64 = 2_000_000_000;
@@ -59,7 +60,7 @@ fn answers(target: &str) -> bool {
         busy_poll: None,
     };
     // Not `block`, whose waits a signal ends: the guard takes none.
-    Path::new(target, &args, None).and_then(|path| probe::reach(&path, "epoll")).is_ok()
+    Path::new(target, &args.ask(), None).and_then(|path| probe::reach(&path, "epoll")).is_ok()
 }
 
 /// Hidden: the guard.
@@ -76,7 +77,7 @@ pub fn run(orders: &Orders) -> Outcome {
 /// Takes the place of guards that were killed, and says so; every command begins with it. For `confirm`, that a
 /// transaction went back is the answer.
 pub fn attend(confirm: bool) -> Result<(), Failure> {
-    if !crate::may_change() {
+    if !lowlat_live::privilege::may_change() {
         return Ok(());
     }
     // What is wrong with a journal, the command that needs it says.

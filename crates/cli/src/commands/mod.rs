@@ -21,7 +21,7 @@ use lowlat_sys::{Live, Sys, query};
 
 use crate::args::GoalArgs;
 use crate::ask;
-use crate::failure::Failure;
+use lowlat_live::Failure;
 
 /// Reads a stored document and checks that it is the one that is meant.
 fn stored<T: serde::de::DeserializeOwned>(path: &std::path::Path, name: &str) -> Result<T, Failure> {
@@ -55,7 +55,7 @@ fn facts_from(
         return stored_facts(file, iface);
     }
     // The port plays no part in the route.
-    let target = target.map(|t| crate::path::resolve(t, 0)).transpose()?.map(lowlat_probes::Towards::from);
+    let target = target.map(|t| lowlat_live::path::resolve(t, 0)).transpose()?.map(lowlat_probes::Towards::from);
     let gather = |sys: &dyn Sys| -> Result<Facts, Failure> {
         if let (Some(iface), Some(target)) = (iface, target) {
             lowlat_probes::path::leads_over(sys, iface, target).map_err(|e| Failure::new(e.to_string()))?;
@@ -67,7 +67,7 @@ fn facts_from(
     } else {
         let live = Live::new();
         if let Some(iface) = iface {
-            crate::optimize::interface_known(iface, &live)?;
+            lowlat_live::optimize::interface_known(iface, &live)?;
         }
         gather(&live)?
     };
@@ -136,10 +136,10 @@ pub fn interview() -> Result<Vec<String>, Failure> {
     }
     let known = ask::Known {
         interfaces: &shown,
-        usable: &|name| crate::optimize::interface(name, &live),
+        usable: &|name| lowlat_live::optimize::interface(name, &live),
         leads: &|iface, target| {
             // The port plays no part in the route.
-            let remote = crate::path::resolve(target, 0)?;
+            let remote = lowlat_live::path::resolve(target, 0)?;
             Ok(lowlat_probes::path::leads_over(&live, iface, remote.into())?)
         },
         may_change: Capability::NetAdmin.is_in(lowlat_sys::effective_capabilities()),

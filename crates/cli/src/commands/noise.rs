@@ -4,19 +4,20 @@ use lowlat_noise::NoiseSpec;
 use lowlat_sys::Live;
 
 use crate::args::NoiseArgs;
-use crate::failure::{Failure, Outcome};
-use crate::{output, signals, stored};
+use crate::{output, stored};
+use lowlat_live::signals;
+use lowlat_live::{Failure, Outcome};
 
 /// Runs the command.
 pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
     for cpu in &args.cpus {
-        crate::optimize::cpu_usable("watch", *cpu)?;
+        lowlat_live::optimize::cpu_usable("watch", *cpu)?;
     }
     if args.interval >= args.duration {
         return Err(Failure::new(format!(
             "watch wake-ups {} apart for {}: none falls into it; choose a longer --duration or a shorter --interval",
-            crate::probe::words(Some(args.interval)),
-            crate::probe::words(Some(args.duration))
+            lowlat_live::probe::words(Some(args.interval)),
+            lowlat_live::probe::words(Some(args.duration))
         )));
     }
     if let Some(folder) = &args.out {

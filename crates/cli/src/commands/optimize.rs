@@ -7,10 +7,11 @@ use lowlat_sys::store::Store;
 use lowlat_tune::Limits;
 
 use crate::args::{FormatArg, OptimizeArgs};
-use crate::failure::{Failure, Outcome};
-use crate::optimize::{self, Finished, Job};
-use crate::path::Path;
-use crate::{output, probe};
+use crate::output;
+use lowlat_live::optimize::{self, Finished, Job};
+use lowlat_live::path::Path;
+use lowlat_live::probe;
+use lowlat_live::{Failure, Outcome};
 
 /// Streams of the measurement under load, where none were asked for and the far end can take them.
 const STREAMS: u32 = 2;
@@ -26,7 +27,7 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
         // The others have proved it by now.
         store.ensure_writable()?;
     }
-    crate::signals::at_stake();
+    lowlat_live::signals::at_stake();
     let Finished { document, plan, session } = optimize::run(&job, &live, &store, &mut output::progress)?;
     if let Some(mut session) = session {
         if args.rollback {
@@ -63,7 +64,7 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
     let quantiles = optimize::goal_quantiles(&goals);
     optimize::interface(&iface, &live)?;
     Ok(Job {
-        path: Path::new(&target, &args.path, Some(&iface))?,
+        path: Path::new(&target, &args.path.ask(), Some(&iface))?,
         iface,
         engine_path: None,
         goals,
@@ -81,7 +82,7 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
             round_ns: args.round,
             headline_ns: args.duration,
             load_streams: args.load.unwrap_or(STREAMS),
-            seed: crate::ab::seed(),
+            seed: lowlat_live::ab::seed(),
             goals: quantiles,
         },
         duration_ns: args.duration,

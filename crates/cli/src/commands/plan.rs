@@ -7,8 +7,8 @@ use lowlat_sys::store::{Output, StoreError};
 use lowlat_sys::{Live, Sys};
 
 use crate::args::PlanArgs;
-use crate::failure::{Failure, Outcome};
 use crate::output;
+use lowlat_live::{Failure, Outcome};
 
 /// Runs the command.
 pub fn run(args: &PlanArgs, json: bool) -> Outcome {
@@ -41,9 +41,9 @@ fn unwritable(e: StoreError) -> Failure {
 }
 
 fn planned(facts: &Facts, goal_ns: Option<u64>, allow_disruptive: bool, live: Live) -> Plan {
-    let findings = crate::optimize::find(facts, None, goal_ns).findings;
-    let options = crate::optimize::plan_options(facts, allow_disruptive, Scope::Host);
-    crate::optimize::make_plan(&findings, &[], facts, &live, &options)
+    let findings = lowlat_live::optimize::find(facts, None, goal_ns).findings;
+    let options = lowlat_live::optimize::plan_options(facts, allow_disruptive, Scope::Host);
+    lowlat_live::optimize::make_plan(&findings, &[], facts, &live, &options)
 }
 
 /// The settings that a flag of three words names, which may be given several times.
@@ -83,7 +83,7 @@ fn by_hand(settings: &[Setting], sys: &dyn Sys, allow_disruptive: bool) -> Resul
         }
     }
     if steps.iter().any(|s| s.risk == Risk::High) {
-        let management_ifaces = crate::optimize::management_ifaces(&lowlat_probes::gather(sys, None, None));
+        let management_ifaces = lowlat_live::optimize::management_ifaces(&lowlat_probes::gather(sys, None, None));
         let cuts_off = |s: &PlannedStep| s.ifaces().any(|i| management_ifaces.iter().any(|m| m == i));
         // To name a step is to ask for what it does, but for cutting off whoever asks.
         let (asks, rest): (Vec<_>, Vec<_>) = steps.into_iter().partition(|s| s.risk == Risk::High && cuts_off(s));

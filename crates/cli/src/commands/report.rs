@@ -11,10 +11,10 @@ use lowlat_report::Format;
 use lowlat_samplelog::export;
 
 use crate::args::{FormatArg, ReportArgs};
-use crate::failure::{Failure, Outcome};
 use crate::output;
-use crate::signals;
 use crate::stored::{self, Stored};
+use lowlat_live::signals;
+use lowlat_live::{Failure, Outcome};
 
 /// One histogram of the HdrHistogram log a second, as its own recorders write them.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -1,8 +1,8 @@
 //! `lowlat schema`: the JSON Schema of a document.
 
 use crate::args::SchemaArgs;
-use crate::failure::{Failure, Outcome};
 use crate::output;
+use lowlat_live::{Failure, Outcome};
 
 /// Runs the command.
 pub fn run(args: &SchemaArgs) -> Outcome {

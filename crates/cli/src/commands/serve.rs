@@ -7,10 +7,10 @@ use lowlat_sys::Live;
 use lowlat_transport_xdp::Responder;
 
 use crate::args::ServeArgs;
-use crate::failure::{Failure, Outcome};
-use crate::far;
-use crate::path::read_key;
 use crate::{output, responder, signals};
+use lowlat_live::far;
+use lowlat_live::path::read_key;
+use lowlat_live::{Failure, Outcome};
 
 /// Runs the command until a signal ends it; then prints what it did.
 pub fn run(args: &ServeArgs, json: bool) -> Outcome {

@@ -4,11 +4,11 @@ use lowlat_model::tune::Placement;
 use lowlat_sys::Sys;
 
 use crate::args::{PathArgs, ProtoArg};
-use crate::conditions;
-use crate::failure::Failure;
-use crate::far;
-use crate::path::{ENGINES, Path};
-use crate::probe::{self, Ask, Held};
+use lowlat_live::Failure;
+use lowlat_live::conditions;
+use lowlat_live::far;
+use lowlat_live::path::{ENGINES, Path};
+use lowlat_live::probe::{self, Ask, Held};
 
 /// `ENGINE[,KEY=VALUE…]`, ready to measure.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Side {
                 _ => return Err(bad(setting, "is no setting")),
             }
         }
-        Ok(Self { engine, path: Path::new(&target, &args, iface)?, rt })
+        Ok(Self { engine, path: Path::new(&target, &args.ask(), iface)?, rt })
     }
 
     /// Whether the target answers.

@@ -8,12 +8,12 @@ use std::time::Duration;
 use lowlat_lab::netns::FarNode;
 use lowlat_peers::serve::{self, ServeConfig};
 
-use crate::failure::Outcome;
+use lowlat_live::Outcome;
 
 /// Answers `serve PORT sleep|spin CPU`.
 pub fn run() -> Outcome {
     static NEVER: AtomicBool = AtomicBool::new(false);
-    let node = FarNode::start()?;
+    let node = FarNode::start().map_err(super::in_lab)?;
     let errors: &'static Mutex<Vec<String>> = Box::leak(Box::default());
     node.run(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();

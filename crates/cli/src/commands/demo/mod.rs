@@ -21,10 +21,10 @@ use lowlat_sys::Sys;
 use lowlat_sys::store::{Output, Store};
 
 use crate::args::{DemoArgs, FormatArg, PathArgs, ProtoArg};
-use crate::failure::{Failure, Outcome};
-use crate::optimize::{self, Finished, Job};
 use crate::output;
-use crate::path::Path;
+use lowlat_live::optimize::{self, Finished, Job};
+use lowlat_live::path::Path;
+use lowlat_live::{Failure, Outcome};
 
 pub use far::run as far;
 pub use near::run as near;
@@ -34,10 +34,10 @@ const PORT: u16 = 7_411;
 /// Port of the far end on the path on which the engines are shown.
 const ENGINES_PORT: u16 = 7_412;
 
-impl From<LabError> for Failure {
-    fn from(e: LabError) -> Self {
-        Self::new(e.to_string())
-    }
+/// What the lab could not do.
+#[allow(clippy::needless_pass_by_value)] // for map_err
+fn in_lab(e: LabError) -> Failure {
+    Failure::new(e.to_string())
 }
 
 /// Runs the command.
@@ -84,7 +84,7 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
     std::thread::sleep(Duration::from_millis(500));
     let before = lowlat_probes::gather(live, Some(link), None);
 
-    far.ask(&engines_far)?;
+    far.ask(&engines_far).map_err(in_lab)?;
     optimize::preflight(&job, live, store)?;
     let Finished { mut document, session, .. } = optimize::run(&job, live, store, &mut output::progress)?;
     let Some(mut session) = session else {
@@ -133,7 +133,7 @@ fn path(link: &str, port: u16, cpu: u32) -> Result<Path, Failure> {
         key_file: None,
         busy_poll: None,
     };
-    Path::new(&SocketAddr::from((FAR_ADDRESS, port)).to_string(), &args, Some(link))
+    Path::new(&SocketAddr::from((FAR_ADDRESS, port)).to_string(), &args.ask(), Some(link))
 }
 
 /// Whether a planted fault was found, and whether a step that its rule asked for was kept.

@@ -10,9 +10,9 @@ use lowlat_tune::Limits;
 
 use super::{ENGINES_PORT, Node, PORT, path, prove};
 use crate::args::LabNearArgs;
-use crate::failure::{Failure, Outcome};
-use crate::optimize::Job;
 use crate::output;
+use lowlat_live::optimize::Job;
+use lowlat_live::{Failure, Outcome};
 
 /// The topology's two linked NICs.
 const LINKS: [&str; 2] = ["eth0", "eth1"];
@@ -29,10 +29,10 @@ pub fn run(args: &LabNearArgs) -> Outcome {
         ));
     }
     let store = Store::locate()?;
-    let mut far = Far::spawn()?;
-    netns::join_nics(&mut far, LINKS[0], LINKS[1])?;
+    let mut far = Far::spawn().map_err(super::in_lab)?;
+    netns::join_nics(&mut far, LINKS[0], LINKS[1]).map_err(super::in_lab)?;
     let live = Live::new();
-    far.ask(&format!("serve {PORT} sleep {FAR_CPU}"))?;
+    far.ask(&format!("serve {PORT} sleep {FAR_CPU}")).map_err(super::in_lab)?;
     output::progress("lab: a virtual machine with two e1000e back to back; planted, and not told to optimize:");
     let node = Node {
         far: &mut far,
@@ -69,7 +69,7 @@ fn job(goals: Vec<Goal>) -> Result<Job, Failure> {
             load_streams: 1,
             // What an interrupt more costs in instructions says nothing about a real host.
             worth_ratio: 0.1,
-            seed: crate::ab::seed(),
+            seed: lowlat_live::ab::seed(),
             ..Limits::default()
         },
         duration_ns: 300_000_000,

@@ -13,9 +13,9 @@ use lowlat_tune::Limits;
 
 use super::{ENGINES_PORT, Node, PORT, cpus, path, prove, show};
 use crate::args::DemoArgs;
-use crate::failure::{Failure, Outcome};
-use crate::optimize::{self, Job};
 use crate::output;
+use lowlat_live::optimize::{self, Job};
+use lowlat_live::{Failure, Outcome};
 
 /// What the report says of it.
 const LAB: &str = "two private network namespaces of this host, joined by a veth link. It has no interrupts of a NIC, no \
@@ -23,17 +23,21 @@ const LAB: &str = "two private network namespaces of this host, joined by a veth
 
 /// Runs the demo there.
 pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome {
-    crate::need("demo", &[Capability::SysAdmin, Capability::NetAdmin], "its private namespaces need it")?;
+    lowlat_live::privilege::need(
+        "demo",
+        &[Capability::SysAdmin, Capability::NetAdmin],
+        "its private namespaces need it",
+    )?;
     let store = Store::locate()?;
     optimize::free_to_change(&store)?;
-    netns::enter_private()?;
-    let mut far = Far::spawn()?;
-    netns::join(&mut far)?;
+    netns::enter_private().map_err(super::in_lab)?;
+    let mut far = Far::spawn().map_err(super::in_lab)?;
+    netns::join(&mut far).map_err(super::in_lab)?;
     let live = Live::new();
     let cpus = cpus(&live);
     let (near_cpu, other_cpu) = (cpus[0], cpus.get(1).copied());
     // On the prober's CPU: with the far end on another, the A/B tests would show wake-ups across CPUs.
-    far.ask(&format!("serve {PORT} sleep {near_cpu}"))?;
+    far.ask(&format!("serve {PORT} sleep {near_cpu}")).map_err(super::in_lab)?;
     output::progress("lab: two private network namespaces joined by a veth link; planted, and not told to optimize:");
     let node = Node {
         far: &mut far,
@@ -68,7 +72,7 @@ fn job(args: &DemoArgs, cpu: u32) -> Result<Job, Failure> {
             round_ns: 40_000_000,
             headline_ns: 2_000_000_000,
             load_streams: 2,
-            seed: crate::ab::seed(),
+            seed: lowlat_live::ab::seed(),
             fixed: args.fixed,
             ..Limits::default()
         },

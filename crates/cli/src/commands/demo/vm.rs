@@ -9,8 +9,8 @@ use lowlat_sys::store::{self, Output, Store};
 
 use super::show;
 use crate::args::DemoArgs;
-use crate::failure::{Failure, Outcome};
 use crate::{output, signals};
+use lowlat_live::{Failure, Outcome};
 
 /// The stock kernel of the newest Debian release that all of the lab's machines boot.
 const KERNEL: KernelChoice = KernelChoice::V6_12;
@@ -22,10 +22,10 @@ const BIN: &str = "/run/lowlat/bin";
 const DOCUMENT: &str = "run.json";
 const WORDS: &str = "words";
 
-impl From<LabError> for Failure {
-    fn from(e: LabError) -> Self {
-        Self::new(format!("demo: {e}"))
-    }
+/// What the lab could not do.
+#[allow(clippy::needless_pass_by_value)] // for map_err
+fn in_lab(e: LabError) -> Failure {
+    Failure::new(format!("demo: {e}"))
 }
 
 /// Runs the demo there.
@@ -33,12 +33,12 @@ pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome 
     let goals = args.goal.or_the_demos()?;
     let runs = Store::locate()?;
     runs.ensure_writable()?;
-    let (folder, program) = this_program()?;
-    if let Some(words) = Lab::to_fetch(KERNEL)? {
+    let (folder, program) = this_program().map_err(in_lab)?;
+    if let Some(words) = Lab::to_fetch(KERNEL).map_err(in_lab)? {
         output::progress(&words);
     }
-    let lab = Lab::prepare(KERNEL)?;
-    let scratch = lab.scratch()?;
+    let lab = Lab::prepare(KERNEL).map_err(in_lab)?;
+    let scratch = lab.scratch().map_err(in_lab)?;
     let goals: Vec<String> = goals.iter().map(|g| format!("{}={}ns", g.quantile, g.goal_ns)).collect();
     let goals = goals.join(",");
     let script = format!(
@@ -63,7 +63,7 @@ pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome 
         Err(LabError::Stopped { .. }) => {
             return Err(Failure::new("demo: interrupted by a signal; the virtual machine is gone, start it again"));
         }
-        other => other?,
+        other => other.map_err(in_lab)?,
     };
     if outcome.exit_code != 0 {
         let why = words.last.trim_start_matches("lowlat: ");
@@ -71,7 +71,7 @@ pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome 
     }
     let mut document: RunDocument = store::read_document(scratch.path().join(DOCUMENT), "optimize")?;
     // Its name is of the guest's clock and store; here it is one run among this host's.
-    document.run = runs.new_run_id(crate::wall_clock_ns());
+    document.run = runs.new_run_id(lowlat_live::wall_clock_ns());
     document.lab = Some(format!(
         "{} ({}), kernel {}, in QEMU {} without hardware acceleration, its time counted in instructions: it shows that \
          settings act and can be put back. It has no caches, no idle states, no NUMA cost and no true parallelism, so the \

@@ -5,9 +5,9 @@ use lowlat_model::Schema;
 use lowlat_model::answer::{Floor, SelfDocument};
 use lowlat_sys::Live;
 
-use crate::clocks;
-use crate::failure::Outcome;
 use crate::output;
+use lowlat_live::Outcome;
+use lowlat_live::clocks;
 
 /// Runs the self-test.
 pub fn run(wish: Wish, json: bool) -> Outcome {

@@ -12,14 +12,15 @@ use lowlat_model::{Goal, GoalResult, Measurement};
 use lowlat_sys::{Live, Sys};
 use lowlat_verdict::sequential::Options;
 
-use crate::ab::{self, OnStop};
 use crate::args::{ClockArg, MeasureArgs, ModeArg};
-use crate::clocks;
-use crate::failure::{Failure, Outcome};
-use crate::path::{ENGINES, Path};
-use crate::probe::{self, Ask};
 use crate::progress::Line;
-use crate::{output, signals, stored};
+use crate::{output, stored};
+use lowlat_live::ab::{self, OnStop};
+use lowlat_live::clocks;
+use lowlat_live::path::{ENGINES, Path};
+use lowlat_live::probe::{self, Ask};
+use lowlat_live::signals;
+use lowlat_live::{Failure, Outcome};
 
 /// Rounds of the stamps' cost: 12 pairs of 100 ms bear a P99 on a path of 100 µs.
 const STAMP_COST_PAIRS: u32 = 12;
@@ -55,9 +56,9 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     let live = Live::new();
     clocks::settle(wish, &live);
     if let Some(iface) = &args.iface {
-        crate::optimize::interface(iface, &live)?;
+        lowlat_live::optimize::interface(iface, &live)?;
     }
-    let mut path = Path::new(target, &args.path, args.iface.as_deref())?;
+    let mut path = Path::new(target, &args.path.ask(), args.iface.as_deref())?;
     if let Some(iface) = &args.iface {
         lowlat_probes::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
     }
@@ -141,14 +142,19 @@ fn idle_and_loaded(
     tell: &mut dyn FnMut(&str, &Progress),
 ) -> Result<Measurement, Failure> {
     if ask.load_streams == 0 {
-        return probe::measure_with(ask, sys, logs, &mut |p| tell("", p));
+        return probe::measure_with(ask, sys, logs, (&mut |p| tell("", p), &mut output::progress));
     }
-    let mut idle = probe::measure_with(&Ask { load_streams: 0, ..ask.clone() }, sys, &[], &mut |p| tell("idle", p))?;
+    let mut idle = probe::measure_with(
+        &Ask { load_streams: 0, ..ask.clone() },
+        sys,
+        &[],
+        (&mut |p| tell("idle", p), &mut output::progress),
+    )?;
     if idle.interrupted {
         idle.warnings.push("interrupted before the load began: these figures are idle".into());
         return Ok(idle);
     }
-    let loaded = probe::measure_with(ask, sys, logs, &mut |p| tell("loaded", p))?;
+    let loaded = probe::measure_with(ask, sys, logs, (&mut |p| tell("loaded", p), &mut output::progress))?;
     Ok(Measurement { idle: Some(Box::new(idle)), ..loaded })
 }
 

@@ -5,11 +5,12 @@ use lowlat_model::sweep::SweepAxis;
 use lowlat_model::units::us;
 use lowlat_sys::Sys;
 
-use crate::failure::{Failure, Outcome};
-use crate::path::Path;
-use crate::probe::{self, Ask};
 use crate::progress::Line;
-use crate::{output, signals, stored};
+use crate::{output, stored};
+use lowlat_live::path::Path;
+use lowlat_live::probe::{self, Ask};
+use lowlat_live::signals;
+use lowlat_live::{Failure, Outcome};
 
 /// Measures every point; each lasts as long as a single measurement would.
 pub fn run(
@@ -37,7 +38,7 @@ pub fn run(
         number += 1;
         let log = out.map(|folder| folder.join(stored::samples_of(number)));
         let logs: Vec<&std::path::Path> = log.as_deref().into_iter().collect();
-        probe::measure_with(&point, sys, &logs, &mut |p| shown.tell(&place(at), p))
+        probe::measure_with(&point, sys, &logs, (&mut |p| shown.tell(&place(at), p), &mut output::progress))
     })?;
     drop(shown);
     if let Some(folder) = out {

@@ -6,8 +6,7 @@ use lowlat_model::tune::Placement;
 use lowlat_peers::{Key, Options, Peer};
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
 
-use crate::args::{PathArgs, ProtoArg};
-use crate::failure::Failure;
+use crate::Failure;
 
 /// Everything needed to open an engine and a peer on one path, again and again.
 #[derive(Debug, Clone)]
@@ -42,6 +41,29 @@ pub struct Path {
     pub busy_poll_us: Option<u32>,
 }
 
+/// How a path is to be probed, before its target is resolved.
+#[derive(Debug, Clone)]
+pub struct PathAsk {
+    /// Protocol.
+    pub proto: Proto,
+    /// Far-end protocol; ICMP has its own.
+    pub peer: String,
+    /// Message size, bytes.
+    pub size: usize,
+    /// Prober's CPU.
+    pub cpu: Option<u32>,
+    /// A probe is lost after this, ns.
+    pub timeout_ns: u64,
+    /// DSCP.
+    pub dscp: Option<u8>,
+    /// `SO_PRIORITY`.
+    pub priority: Option<u8>,
+    /// File with the shared key.
+    pub key_file: Option<std::path::PathBuf>,
+    /// SO_BUSY_POLL, ns.
+    pub busy_poll_ns: Option<u64>,
+}
+
 /// Every engine of this build, with the crate that has it.
 pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
 
@@ -62,15 +84,11 @@ pub fn engine_page(name: &str) -> Option<String> {
 }
 
 impl Path {
-    /// From the command line; resolves the name and checks what can be checked before a packet leaves.
-    pub fn new(target: &str, args: &PathArgs, iface: Option<&str>) -> Result<Self, Failure> {
-        let proto = match args.proto {
-            ProtoArg::Icmp => Proto::Icmp,
-            ProtoArg::Udp => Proto::Udp,
-            ProtoArg::Tcp => Proto::Tcp,
-        };
-        let peer_name = if proto == Proto::Icmp { "icmp".to_owned() } else { args.peer.clone() };
-        let key = args.key_file.as_deref().map(read_key).transpose()?;
+    /// From what was asked; resolves the name and checks what can be checked before a packet leaves.
+    pub fn new(target: &str, ask: &PathAsk, iface: Option<&str>) -> Result<Self, Failure> {
+        let proto = ask.proto;
+        let peer_name = if proto == Proto::Icmp { "icmp".to_owned() } else { ask.peer.clone() };
+        let key = ask.key_file.as_deref().map(read_key).transpose()?;
         let entry = lowlat_peers::find(&peer_name).ok_or_else(|| {
             let names: Vec<&str> = lowlat_peers::PEERS.iter().map(|p| p.name).collect();
             Failure::new(format!(
@@ -78,17 +96,17 @@ impl Path {
                 names.join(", ")
             ))
         })?;
-        let peer = (entry.make)(&Options { key: key.clone(), message_len: args.size, ..Options::default() });
+        let peer = (entry.make)(&Options { key: key.clone(), message_len: ask.size, ..Options::default() });
         if !entry.protos.contains(&proto) {
             return Err(Failure::new(format!(
                 "probe {peer_name} over {proto:?}: {peer_name} does not run on it; choose another --proto or --peer"
             )));
         }
         let (smallest, largest) = peer.message_sizes();
-        if !(smallest..=largest).contains(&args.size) {
+        if !(smallest..=largest).contains(&ask.size) {
             return Err(Failure::new(format!(
                 "send {} byte messages: {peer_name} takes {smallest} to {largest} bytes; choose another --size",
-                args.size
+                ask.size
             )));
         }
         let remote = resolve(target, peer.default_port())?;
@@ -98,18 +116,18 @@ impl Path {
                 remote.port()
             )));
         }
-        let busy_poll_us = args.busy_poll.map(|ns| u32::try_from(ns / 1_000).unwrap_or(u32::MAX));
+        let busy_poll_us = ask.busy_poll_ns.map(|ns| u32::try_from(ns / 1_000).unwrap_or(u32::MAX));
         Ok(Self {
             remote,
             words: target.to_owned(),
             proto,
             peer: peer_name,
-            size: args.size,
-            cpu: args.cpu,
+            size: ask.size,
+            cpu: ask.cpu,
             placed: None,
-            timeout_ns: args.timeout,
-            dscp: args.dscp,
-            priority: args.priority,
+            timeout_ns: ask.timeout_ns,
+            dscp: ask.dscp,
+            priority: ask.priority,
             iface: iface.map(str::to_owned),
             stamps: false,
             key,

@@ -5,8 +5,8 @@ use lowlat_sys::Sys;
 use lowlat_tune::{Halt, Pairing, TuneError, alternate};
 use lowlat_verdict::sequential::{Coins, Options, Test};
 
+use crate::Failure;
 use crate::bench::LiveBench;
-use crate::failure::Failure;
 use crate::probe::{self, Ask};
 
 /// A round that shows how fast a side is, ns: twenty probes of a path of 5 ms.

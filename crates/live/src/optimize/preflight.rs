@@ -8,7 +8,7 @@ use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys, query};
 
 use super::Job;
-use crate::failure::Failure;
+use crate::Failure;
 use crate::probe;
 
 /// Checks the interface, the privilege, the state directory, an earlier unfinished run, the engines, the CPU, the route and
@@ -16,7 +16,7 @@ use crate::probe;
 pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure> {
     interface(&job.iface, sys)?;
     if !job.dry_run {
-        crate::need("optimize", &[Capability::NetAdmin], "or use --dry-run, which changes nothing")?;
+        crate::privilege::need("optimize", &[Capability::NetAdmin], "or use --dry-run, which changes nothing")?;
         free_to_change(store)?;
     }
     for engine in std::iter::once(&job.engine).chain(&job.engines) {

@@ -20,8 +20,8 @@ use lowlat_rules::{Input, Seen};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
 
+use crate::Failure;
 use crate::bench::LiveBench;
-use crate::failure::Failure;
 use crate::probe::{self, Ask, words};
 use crate::signals;
 use document::Parts;

@@ -15,9 +15,9 @@ use lowlat_sys::{Live, Sys};
 use lowlat_transport::Engine;
 use lowlat_tune::Summary;
 
+use crate::Failure;
 use crate::clocks;
 use crate::conditions::{self, Ticks};
-use crate::failure::Failure;
 use crate::far;
 use crate::figures::{self, Steady};
 use crate::path::Path;
@@ -207,19 +207,19 @@ fn near_only(path: &Path, sys: &dyn Sys) -> tune::Placement {
 
 /// Measures a path and returns the document.
 pub fn measure(ask: &Ask<'_>, sys: &dyn Sys) -> Result<Measurement, Failure> {
-    let measurement = measure_with(ask, sys, &[], &mut |_| {})?;
+    let measurement = measure_with(ask, sys, &[], (&mut |_| {}, &mut |_| {}))?;
     if signals::stopped() {
         return Err(Failure::new("measure: interrupted by a signal"));
     }
     Ok(measurement)
 }
 
-/// As [`measure`], with a sample log in each of `files`, and progress; on a signal, what was measured so far.
+/// As [`measure`], with a sample log in each of `files`, progress, and a line for each log that was finished; on a signal, what was measured so far.
 pub fn measure_with(
     ask: &Ask<'_>,
     sys: &dyn Sys,
     files: &[&std::path::Path],
-    progress: &mut dyn FnMut(&Progress),
+    (progress, say): (&mut dyn FnMut(&Progress), &mut dyn FnMut(&str)),
 ) -> Result<Measurement, Failure> {
     ask.check()?;
     clocks::settle(Wish::Auto, sys);
@@ -263,7 +263,7 @@ pub fn measure_with(
                 file.display()
             ))
         })?;
-        crate::output::progress(&format!("{probes} probes, warm-up included, are in {}", file.display()));
+        say(&format!("{probes} probes, warm-up included, are in {}", file.display()));
     }
     Ok(measurement)
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_os::signal::{self, Stop};
 
-use crate::failure::Failure;
+use crate::Failure;
 
 static STOP: Stop = Stop::new(b"lowlat: interrupted by a signal: nothing was changed; run it again\n", 2);
 

@@ -11,7 +11,7 @@ use super::Job;
 use crate::probe::words;
 
 /// The run as it grows.
-pub struct Parts {
+pub(super) struct Parts {
     pub run: String,
     pub started_unix_ns: u64,
     pub facts: Facts,
@@ -29,7 +29,7 @@ pub struct Parts {
 
 impl Parts {
     /// Everything so far as a document.
-    pub fn document(&self, job: &Job) -> RunDocument {
+    pub(super) fn document(&self, job: &Job) -> RunDocument {
         let tuned = self.tuned.as_ref();
         let baseline = tuned.and_then(|t| t.baseline.as_ref()).unwrap_or(&self.observed);
         let result = tuned.and_then(|t| t.result.as_ref());

@@ -8,7 +8,7 @@ use lowlat_tune::{Attach, EngineTrial};
 use super::Job;
 
 /// One trial for each engine of the job, opened once to see that it can be.
-pub fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
+pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
     let path = job.engine_path.as_ref().unwrap_or(&job.path);
     let held_back = !job.allow_disruptive && super::management_ifaces(facts).contains(&job.iface);
     let attach = attach(facts, &job.iface);
