@@ -1,6 +1,6 @@
 //! The command line. Names are the contract; every flag of `measure` and `optimize` is also a key of the config file.
 
-use lowlat_live::path::PathAsk;
+use lowlat_live::{Failure, path::PathAsk};
 use lowlat_transport::Proto;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,8 +9,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use lowlat_model::goal::check_goals;
 use lowlat_model::units::parse_duration_ns;
 use lowlat_model::{Goal, GoalQuantile};
-
-use lowlat_live::Failure;
 
 /// Measure a network path, find what makes it slow, tune the host with proof and a way back.
 #[derive(Debug, Parser)]

@@ -12,7 +12,6 @@ mod commands;
 mod config;
 mod output;
 mod progress;
-mod responder;
 mod stored;
 
 use std::ffi::OsString;
@@ -126,5 +125,25 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         }
         Command::LabFar => commands::demo::far(),
         Command::LabNear(a) => commands::demo::near(&a),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_word_gets_the_one_that_was_meant() {
+        let said = |args: &[&str]| {
+            let args = std::iter::once("lowlat").chain(args.iter().copied()).map(OsString::from).collect();
+            parse(args).map(drop).map_err(|e| e.to_string()).err().unwrap_or_default()
+        };
+        for (args, meant) in [
+            (&["mesure", "h"][..], "'measure', or see `lowlat --help`"),
+            (&["measure", "h", "--duratoin", "1s"], "; write '--duration', or see `lowlat measure --help`"),
+            (&["frobnicate"], "'frobnicate'; see `lowlat --help`"),
+        ] {
+            assert!(said(args).contains(meant), "{args:?}: {}", said(args));
+        }
     }
 }

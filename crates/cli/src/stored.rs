@@ -11,8 +11,10 @@ use lowlat_model::stored::StoredRun;
 use lowlat_samplelog::FileReader;
 use lowlat_sys::store::{self, Store};
 
-use lowlat_live::Failure;
-use lowlat_live::figures::{self, Steady};
+use lowlat_live::{
+    Failure,
+    figures::{self, Steady},
+};
 
 /// The samples of a run that `measure --out` stored, beside its document.
 pub const SAMPLES: &str = "samples.log";

@@ -17,6 +17,7 @@ pub mod optimize;
 pub mod path;
 pub mod privilege;
 pub mod probe;
+pub mod responder;
 pub mod signals;
 
 pub use failure::{Failure, Outcome};
@@ -28,24 +29,4 @@ pub fn wall_clock_ns() -> u64 {
         .ok()
         .and_then(|d| u64::try_from(d.as_nanos()).ok())
         .unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mistyped_word_gets_the_one_that_was_meant() {
-        let said = |args: &[&str]| {
-            let args = std::iter::once("lowlat").chain(args.iter().copied()).map(OsString::from).collect();
-            parse(args).map(drop).map_err(|e| e.to_string()).err().unwrap_or_default()
-        };
-        for (args, meant) in [
-            (&["mesure", "h"][..], "'measure', or see `lowlat --help`"),
-            (&["measure", "h", "--duratoin", "1s"], "; write '--duration', or see `lowlat measure --help`"),
-            (&["frobnicate"], "'frobnicate'; see `lowlat --help`"),
-        ] {
-            assert!(said(args).contains(meant), "{args:?}: {}", said(args));
-        }
-    }
 }

@@ -205,9 +205,18 @@ fn near_only(path: &Path, sys: &dyn Sys) -> tune::Placement {
     tune::Placement { near, far: None, far_why_not: Some("the far end was not asked".to_owned()) }
 }
 
+/// Who hears what a measurement says meanwhile.
+#[allow(missing_debug_implementations)] // closures
+pub struct Heard<'a> {
+    /// How far it is, some four times a second.
+    pub progress: &'a mut dyn FnMut(&Progress),
+    /// A line for people.
+    pub line: &'a mut dyn FnMut(&str),
+}
+
 /// Measures a path and returns the document.
 pub fn measure(ask: &Ask<'_>, sys: &dyn Sys) -> Result<Measurement, Failure> {
-    let measurement = measure_with(ask, sys, &[], (&mut |_| {}, &mut |_| {}))?;
+    let measurement = measure_with(ask, sys, &[], &mut Heard { progress: &mut |_| {}, line: &mut |_| {} })?;
     if signals::stopped() {
         return Err(Failure::new("measure: interrupted by a signal"));
     }
@@ -219,7 +228,7 @@ pub fn measure_with(
     ask: &Ask<'_>,
     sys: &dyn Sys,
     files: &[&std::path::Path],
-    (progress, say): (&mut dyn FnMut(&Progress), &mut dyn FnMut(&str)),
+    heard: &mut Heard<'_>,
 ) -> Result<Measurement, Failure> {
     ask.check()?;
     clocks::settle(Wish::Auto, sys);
@@ -234,7 +243,7 @@ pub fn measure_with(
         let started = crate::wall_clock_ns();
         files.iter().map(|file| log_file(file, spec, &context, started)).collect()
     };
-    let Ran { mut samples, logs, place, spec, slowed, flow } = run(ask, &as_measured, &mut open_logs, progress)?;
+    let Ran { mut samples, logs, place, spec, slowed, flow } = run(ask, &as_measured, &mut open_logs, heard.progress)?;
     context.warnings.extend(slowed);
     context.conditions = Some(conditions::read(ask.path, &place, sys));
     let (clock, weakens) = clocks::settle(Wish::Auto, sys).at_end();
@@ -263,7 +272,7 @@ pub fn measure_with(
                 file.display()
             ))
         })?;
-        say(&format!("{probes} probes, warm-up included, are in {}", file.display()));
+        (heard.line)(&format!("{probes} probes, warm-up included, are in {}", file.display()));
     }
     Ok(measurement)
 }

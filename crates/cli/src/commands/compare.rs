@@ -11,10 +11,12 @@ use lowlat_verdict::{Options, sequential};
 use crate::args::CompareArgs;
 use crate::stored::{self, Stored};
 use crate::{output, signals};
-use lowlat_live::ab::{self, OnStop};
-use lowlat_live::path::ENGINES;
-use lowlat_live::probe;
-use lowlat_live::{Failure, Outcome};
+use lowlat_live::{
+    Failure, Outcome,
+    ab::{self, OnStop},
+    path::ENGINES,
+    probe,
+};
 use side::Side;
 
 /// Fewest pairs of a comparison of two engines, which is no one of many tests as a step of `optimize` is.

@@ -7,9 +7,7 @@ use lowlat_sys::{Live, Sys, query};
 
 use crate::args::{PathArgs, ProtoArg};
 use crate::output;
-use lowlat_live::path::Path;
-use lowlat_live::probe;
-use lowlat_live::{Failure, Outcome};
+use lowlat_live::{Failure, Outcome, path::Path, probe};
 
 /// The path counts as cut when no ping was answered for this long.
 const LOST_AFTER_NS: u64 = 2_000_000_000;

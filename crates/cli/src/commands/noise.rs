@@ -5,8 +5,7 @@ use lowlat_sys::Live;
 
 use crate::args::NoiseArgs;
 use crate::{output, stored};
-use lowlat_live::signals;
-use lowlat_live::{Failure, Outcome};
+use lowlat_live::{Failure, Outcome, signals};
 
 /// Runs the command.
 pub fn run(args: &NoiseArgs, json: bool) -> Outcome {

@@ -8,10 +8,12 @@ use lowlat_tune::Limits;
 
 use crate::args::{FormatArg, OptimizeArgs};
 use crate::output;
-use lowlat_live::optimize::{self, Finished, Job};
-use lowlat_live::path::Path;
-use lowlat_live::probe;
-use lowlat_live::{Failure, Outcome};
+use lowlat_live::{
+    Failure, Outcome,
+    optimize::{self, Finished, Job},
+    path::Path,
+    probe,
+};
 
 /// Streams of the measurement under load, where none were asked for and the far end can take them.
 const STREAMS: u32 = 2;

@@ -13,8 +13,7 @@ use lowlat_samplelog::export;
 use crate::args::{FormatArg, ReportArgs};
 use crate::output;
 use crate::stored::{self, Stored};
-use lowlat_live::signals;
-use lowlat_live::{Failure, Outcome};
+use lowlat_live::{Failure, Outcome, signals};
 
 /// One histogram of the HdrHistogram log a second, as its own recorders write them.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -7,10 +7,9 @@ use lowlat_sys::Live;
 use lowlat_transport_xdp::Responder;
 
 use crate::args::ServeArgs;
-use crate::{output, responder, signals};
-use lowlat_live::far;
-use lowlat_live::path::read_key;
-use lowlat_live::{Failure, Outcome};
+use crate::{output, signals};
+use lowlat_live::responder;
+use lowlat_live::{Failure, Outcome, far, path::read_key};
 
 /// Runs the command until a signal ends it; then prints what it did.
 pub fn run(args: &ServeArgs, json: bool) -> Outcome {

@@ -4,11 +4,11 @@ use lowlat_model::tune::Placement;
 use lowlat_sys::Sys;
 
 use crate::args::{PathArgs, ProtoArg};
-use lowlat_live::Failure;
-use lowlat_live::conditions;
-use lowlat_live::far;
-use lowlat_live::path::{ENGINES, Path};
-use lowlat_live::probe::{self, Ask, Held};
+use lowlat_live::{
+    Failure, conditions, far,
+    path::{ENGINES, Path},
+    probe::{self, Ask, Held},
+};
 
 /// `ENGINE[,KEY=VALUE…]`, ready to measure.
 #[derive(Debug)]

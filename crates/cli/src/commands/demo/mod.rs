@@ -22,9 +22,11 @@ use lowlat_sys::store::{Output, Store};
 
 use crate::args::{DemoArgs, FormatArg, PathArgs, ProtoArg};
 use crate::output;
-use lowlat_live::optimize::{self, Finished, Job};
-use lowlat_live::path::Path;
-use lowlat_live::{Failure, Outcome};
+use lowlat_live::{
+    Failure, Outcome,
+    optimize::{self, Finished, Job},
+    path::Path,
+};
 
 pub use far::run as far;
 pub use near::run as near;

@@ -11,8 +11,7 @@ use lowlat_tune::Limits;
 use super::{ENGINES_PORT, Node, PORT, path, prove};
 use crate::args::LabNearArgs;
 use crate::output;
-use lowlat_live::optimize::Job;
-use lowlat_live::{Failure, Outcome};
+use lowlat_live::{Failure, Outcome, optimize::Job};
 
 /// The topology's two linked NICs.
 const LINKS: [&str; 2] = ["eth0", "eth1"];

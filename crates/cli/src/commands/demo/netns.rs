@@ -14,8 +14,10 @@ use lowlat_tune::Limits;
 use super::{ENGINES_PORT, Node, PORT, cpus, path, prove, show};
 use crate::args::DemoArgs;
 use crate::output;
-use lowlat_live::optimize::{self, Job};
-use lowlat_live::{Failure, Outcome};
+use lowlat_live::{
+    Failure, Outcome,
+    optimize::{self, Job},
+};
 
 /// What the report says of it.
 const LAB: &str = "two private network namespaces of this host, joined by a veth link. It has no interrupts of a NIC, no \

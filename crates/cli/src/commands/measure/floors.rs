@@ -6,8 +6,7 @@ use lowlat_model::answer::{Floor, SelfDocument};
 use lowlat_sys::Live;
 
 use crate::output;
-use lowlat_live::Outcome;
-use lowlat_live::clocks;
+use lowlat_live::{Outcome, clocks};
 
 /// Runs the self-test.
 pub fn run(wish: Wish, json: bool) -> Outcome {

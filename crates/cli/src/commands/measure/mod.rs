@@ -15,12 +15,15 @@ use lowlat_verdict::sequential::Options;
 use crate::args::{ClockArg, MeasureArgs, ModeArg};
 use crate::progress::Line;
 use crate::{output, stored};
-use lowlat_live::ab::{self, OnStop};
-use lowlat_live::clocks;
-use lowlat_live::path::{ENGINES, Path};
-use lowlat_live::probe::{self, Ask};
-use lowlat_live::signals;
-use lowlat_live::{Failure, Outcome};
+use lowlat_live::{
+    Failure, Outcome,
+    ab::{self, OnStop},
+    clocks,
+    path::{ENGINES, Path},
+    probe::Heard,
+    probe::{self, Ask},
+    signals,
+};
 
 /// Rounds of the stamps' cost: 12 pairs of 100 ms bear a P99 on a path of 100 µs.
 const STAMP_COST_PAIRS: u32 = 12;
@@ -142,19 +145,29 @@ fn idle_and_loaded(
     tell: &mut dyn FnMut(&str, &Progress),
 ) -> Result<Measurement, Failure> {
     if ask.load_streams == 0 {
-        return probe::measure_with(ask, sys, logs, (&mut |p| tell("", p), &mut output::progress));
+        return probe::measure_with(
+            ask,
+            sys,
+            logs,
+            &mut Heard { progress: &mut |p| tell("", p), line: &mut output::progress },
+        );
     }
     let mut idle = probe::measure_with(
         &Ask { load_streams: 0, ..ask.clone() },
         sys,
         &[],
-        (&mut |p| tell("idle", p), &mut output::progress),
+        &mut Heard { progress: &mut |p| tell("idle", p), line: &mut output::progress },
     )?;
     if idle.interrupted {
         idle.warnings.push("interrupted before the load began: these figures are idle".into());
         return Ok(idle);
     }
-    let loaded = probe::measure_with(ask, sys, logs, (&mut |p| tell("loaded", p), &mut output::progress))?;
+    let loaded = probe::measure_with(
+        ask,
+        sys,
+        logs,
+        &mut Heard { progress: &mut |p| tell("loaded", p), line: &mut output::progress },
+    )?;
     Ok(Measurement { idle: Some(Box::new(idle)), ..loaded })
 }
 

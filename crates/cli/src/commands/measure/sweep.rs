@@ -7,10 +7,13 @@ use lowlat_sys::Sys;
 
 use crate::progress::Line;
 use crate::{output, stored};
-use lowlat_live::path::Path;
-use lowlat_live::probe::{self, Ask};
-use lowlat_live::signals;
-use lowlat_live::{Failure, Outcome};
+use lowlat_live::{
+    Failure, Outcome,
+    path::Path,
+    probe::Heard,
+    probe::{self, Ask},
+    signals,
+};
 
 /// Measures every point; each lasts as long as a single measurement would.
 pub fn run(
@@ -38,7 +41,12 @@ pub fn run(
         number += 1;
         let log = out.map(|folder| folder.join(stored::samples_of(number)));
         let logs: Vec<&std::path::Path> = log.as_deref().into_iter().collect();
-        probe::measure_with(&point, sys, &logs, (&mut |p| shown.tell(&place(at), p), &mut output::progress))
+        probe::measure_with(
+            &point,
+            sys,
+            &logs,
+            &mut Heard { progress: &mut |p| shown.tell(&place(at), p), line: &mut output::progress },
+        )
     })?;
     drop(shown);
     if let Some(folder) = out {

@@ -7,7 +7,7 @@ use lowlat_peers::serve::ServeConfig;
 use lowlat_sys::{Sys, query};
 use lowlat_transport_xdp::{Answers, Range, Responder, Wire};
 
-use lowlat_live::Failure;
+use crate::Failure;
 
 /// Puts the XDP program in front of the sockets that `config` will bind; before privileges go.
 pub fn open(iface: &str, config: &ServeConfig, sys: &dyn Sys) -> Result<Responder, Failure> {
@@ -26,7 +26,7 @@ pub fn open(iface: &str, config: &ServeConfig, sys: &dyn Sys) -> Result<Responde
         Some(port) => port,
         None => DEFAULT_PORT,
     };
-    lowlat_live::optimize::interface(iface, sys)?;
+    crate::optimize::interface(iface, sys)?;
     let links = query::links(sys).into_value().unwrap_or_default();
     let index = links.iter().find(|l| l.name == iface).map(|l| l.index);
     let has = query::addresses(sys).into_value().unwrap_or_default();
