@@ -10,13 +10,14 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod documents;
 mod figures;
 mod fill;
 mod html;
-mod other;
 mod page;
 mod run;
 mod schema;
+mod stored;
 mod terminal;
 
 pub use figures::{is_hidden, visible};
@@ -62,7 +63,7 @@ macro_rules! documents {
     ($($(#[doc = $words:literal])+ $name:ident($document:ty);)+) => {$(
         $(#[doc = $words])+
         pub fn $name(document: &$document, width: usize) -> String {
-            visible(&other::$name(document, width))
+            visible(&documents::$name(document, width))
         }
     )+};
 }
@@ -119,7 +120,7 @@ pub fn stored(run: &StoredRun, format: Format, width: usize) -> String {
             Format::Html => html(document),
         };
     }
-    let (title, sections) = other::sections(run);
+    let (title, sections) = stored::sections(run);
     visible(&match format {
         Format::Text => page::text_at(&sections, width).trim_start().to_owned(),
         Format::Markdown => page::markdown(&sections),

@@ -11,8 +11,8 @@ mod writer;
 use lowlat_model::Severity;
 use lowlat_model::document::RunDocument;
 
+use crate::documents::severity;
 use crate::figures::line;
-use crate::other::severity;
 use crate::page::{Block, Id, Section};
 use crate::run;
 use writer::Html;

@@ -139,7 +139,7 @@ fn rows(name: &str, test: &Comparison) -> Vec<Vec<String>> {
     let row = |q: &QuantileDifference| {
         vec![
             name.to_owned(),
-            crate::other::quantile_of(q),
+            crate::documents::quantile_of(q),
             time(q.a_ns),
             time(q.b_ns),
             change(q.change_ratio, q.change_low, q.change_high),

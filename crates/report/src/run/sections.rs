@@ -67,7 +67,7 @@ fn found(d: &RunDocument) -> Section {
     if d.findings.is_empty() {
         return Section::of(Id::Findings, "Findings", vec![Block::Words("No rule found a fault.".to_owned())]);
     }
-    Section::of(Id::Findings, "Findings", vec![crate::other::findings(&d.findings)])
+    Section::of(Id::Findings, "Findings", vec![crate::documents::findings(&d.findings)])
 }
 
 fn load(d: &RunDocument) -> Option<Section> {
@@ -158,14 +158,14 @@ fn warnings(d: &RunDocument) -> Option<Section> {
 
 fn not_seen(d: &RunDocument) -> Option<Section> {
     (!d.not_seen.is_empty()).then_some(())?;
-    Some(Section::of(Id::NotSeen, "Could not be checked", vec![crate::other::not_seen(&d.not_seen)]))
+    Some(Section::of(Id::NotSeen, "Could not be checked", vec![crate::documents::not_seen(&d.not_seen)]))
 }
 
 /// Told, never acted on.
 fn elsewhere(d: &RunDocument) -> Option<Section> {
     (!d.elsewhere.is_empty()).then_some(())?;
     let words = Block::Words("Off the path of this run, and left as it is:".to_owned());
-    Some(Section::of(Id::Elsewhere, "Elsewhere on this host", vec![words, crate::other::findings(&d.elsewhere)]))
+    Some(Section::of(Id::Elsewhere, "Elsewhere on this host", vec![words, crate::documents::findings(&d.elsewhere)]))
 }
 
 fn undo(d: &RunDocument) -> Option<Section> {

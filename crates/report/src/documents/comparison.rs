@@ -23,7 +23,7 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
                 _ => "n/a".to_owned(),
             };
             vec![
-                crate::other::quantile_of(q),
+                crate::documents::quantile_of(q),
                 time(q.a_ns),
                 time(q.b_ns),
                 q.diff_ns.map_or_else(|| "n/a".to_owned(), signed_time),

@@ -154,7 +154,7 @@ fn intervals(m: &Measurement) -> Block {
         all.iter()
             .map(|i| {
                 let high = i.high_ns.map_or_else(|| "beyond the sample, or lost".to_owned(), |ns| time(Some(ns)));
-                vec![name.to_owned(), crate::other::name_of(i.q), time(i.at_ns), time(i.low_ns), high]
+                vec![name.to_owned(), crate::documents::name_of(i.q), time(i.at_ns), time(i.low_ns), high]
             })
             .collect()
     };

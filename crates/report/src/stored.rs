@@ -1,0 +1,17 @@
+//! A stored document of any kind, laid out.
+
+use lowlat_model::stored::StoredRun;
+
+use crate::documents;
+use crate::page::Section;
+
+/// A stored document laid out, with its title.
+pub(crate) fn sections(run: &StoredRun) -> (String, Vec<Section>) {
+    match run {
+        StoredRun::Measure(m) => (format!("Round trips to {}", m.target), documents::measurement::sections(m)),
+        StoredRun::Sweep(s) => (format!("Sweep over {}", s.axis.name()), documents::sweep::sections(s)),
+        StoredRun::Compare(c) => (format!("{} against {}", c.b, c.a), documents::comparison::sections(c)),
+        StoredRun::Noise(n) => ("What the host itself adds".to_owned(), documents::noise::sections(n)),
+        StoredRun::Optimize(d) => (format!("{} to {}", d.iface, d.target), crate::run::sections(d)),
+    }
+}
