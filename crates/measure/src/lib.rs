@@ -25,6 +25,7 @@ mod paced;
 mod pingpong;
 pub mod placement;
 mod probe;
+mod probed;
 mod round;
 mod samples;
 mod schedule;

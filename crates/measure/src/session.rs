@@ -9,9 +9,10 @@ use lowlat_transport::thread::{ExactSleeps, WithoutRseq};
 use lowlat_transport::{Engine, Flow, Ns, StampAt, StampSet, clock};
 
 use crate::gaps::Watch;
+use crate::probed::Probed;
 use crate::round::{PATIENCE_NS, Progress, Round, STAMPS_COME_NS, Stamps};
 use crate::samples::Samples;
-use crate::stages::{self, Probed};
+use crate::stages;
 use crate::window::Memory;
 use crate::{MeasureError, Mode, SampleSink, Spec, Warmup, openloop, pingpong};
 

@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 
 use lowlat_model::stamps::{Stage, StampKind, StampReport};
 use lowlat_model::{OneWay, Quantiles};
-use lowlat_transport::{StampAt, StampSet};
+use lowlat_transport::StampAt;
 
 use crate::oneway::{Exchange, Offset};
 use crate::probe::{Flags, Probe, ProbeStamps};
+use crate::probed::Probed;
 use crate::samples::Samples;
 
 /// A wall clock that moved further than this in the run was stepped or slewed hard.
@@ -32,23 +33,6 @@ fn longest(p: &Probe) -> u64 {
 fn far_rx(p: &Probe, s: &ProbeStamps) -> Option<u64> {
     let plausible = |rx: &u64| s.far_recv.checked_sub(*rx).is_some_and(|length| length <= longest(p));
     Some(s.far_rx).filter(|rx| *rx > 0).filter(plausible)
-}
-
-/// Which kinds came in the phase before the run.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Probed {
-    /// The engine, in words.
-    pub(crate) engine: String,
-    /// It can ask for these.
-    pub(crate) able: StampSet,
-    /// It goes on asking for these.
-    pub(crate) kept: StampSet,
-    /// The peer asks the far end for its kernel's stamp.
-    pub(crate) far: bool,
-    /// Probes of the phase.
-    pub(crate) probes: u64,
-    /// How many brought each kind, by its name.
-    pub(crate) came: BTreeMap<&'static str, u64>,
 }
 
 /// What the stamps of a run show.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::enter::{LabError, die_with_parent, enter_private};
-use super::link::far_half;
+use super::half::far_half;
 use crate::traffic::Traffic;
 
 /// The near side's handle on the far node. Dropping it ends the child.

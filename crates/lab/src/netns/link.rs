@@ -17,8 +17,6 @@ pub const NEAR_LINK: &str = "lan0";
 pub const FAR_LINK: &str = "lan1";
 /// The near end's address; of the block that RFC 2544 keeps for benchmarks, so it is nobody's.
 pub const NEAR_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
-/// The far end's address.
-pub const FAR_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 
 /// How often, and how long apart, a NIC is asked for its carrier: e1000e in QEMU has it after 2 to 3 s.
 const CARRIER_TRIES: u32 = 100;
@@ -62,13 +60,4 @@ pub fn join_nics(far: &mut Far, near_link: &str, far_link: &str) -> Result<(), L
 fn netns(far: &Far) -> Result<File, LabError> {
     let path = format!("/proc/{}/ns/net", far.pid());
     File::open(&path).map_err(|e| LabError::new(format!("open {path}"), e, "run the demo again"))
-}
-
-/// The far node's half of [`join`] and [`join_nics`].
-pub(super) fn far_half(far_link: &str) -> Result<String, String> {
-    let failed = |e: lowlat_netlink::Error| e.to_string();
-    link::up("lo").map_err(failed)?;
-    address::add(far_link, FAR_ADDRESS.into(), 24).map_err(failed)?;
-    link::up(far_link).map_err(failed)?;
-    Ok(String::new())
 }

@@ -6,8 +6,10 @@
 
 mod enter;
 mod far;
+mod half;
 mod link;
 
 pub use enter::{LabError, enter_private};
 pub use far::{Far, FarNode};
-pub use link::{FAR_ADDRESS, FAR_LINK, NEAR_ADDRESS, NEAR_LINK, join, join_nics};
+pub use half::FAR_ADDRESS;
+pub use link::{FAR_LINK, NEAR_ADDRESS, NEAR_LINK, join, join_nics};
