@@ -184,3 +184,20 @@ fn what_a_walk_names_is_there() {
     lost.extend(short.filter(open).filter(|c| tree().files(|p| p.ends_with(&format!("/{c}"))).next().is_none()));
     assert!(lost.is_empty(), "CONTRIBUTING.md names what is not there: {lost:?}");
 }
+
+/// One of each kind in a copy of the repository, by the lints that every change has to pass.
+#[test]
+#[ignore = "compiles the workspace, which takes minutes: cargo test -p xtask -- --ignored, after a change of xtask/templates"]
+fn what_a_scaffold_makes_compiles() {
+    let folder = copy(&tree().files(|_| true).map(|(path, _)| path.to_owned()).collect());
+    for (kind, given, _) in NAMES {
+        run(folder.path(), kind, given).unwrap();
+    }
+    let done = Command::new("cargo")
+        .args(["clippy", "--quiet", "--offline", "--workspace", "--lib", "--bins", "--tests", "--", "-D", "warnings"])
+        .current_dir(folder.path())
+        .env("CARGO_TARGET_DIR", tree().root.join("target/scaffolds"))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
