@@ -1,8 +1,10 @@
-//! The repository's own tools: `gen` writes the reference pages from the catalogue, `tidy` holds the architecture.
+//! The repository's own tools: `gen` writes the reference pages from the catalogue, `tidy` holds the architecture,
+//! `new` begins a unit of either.
 //!
 //! ```text
 //! cargo run -p xtask -- gen [--check]   write docs/reference/, or name what there is stale
 //! cargo run -p xtask -- tidy            every check of the architecture
+//! cargo run -p xtask -- new KIND NAME   a unit's file and entries, to be filled in
 //! ```
 //!
 //! The same checks are tests of this crate, so that `cargo test` alone finds what they find.
@@ -12,6 +14,7 @@
 #![allow(clippy::print_stdout)] // a tool for people at a terminal
 
 mod r#gen;
+mod new;
 mod tidy;
 mod tree;
 
@@ -37,8 +40,18 @@ fn main() -> Result<ExitCode> {
             r#gen::check(&tree, &r#gen::pages(&tree)?)
         }
         ["tidy"] => tidy::all(&Tree::load()?),
+        ["new", kind, name] => {
+            match new::run(&Tree::load()?.root, kind, name) {
+                Ok(said) => println!("{}", said.join("\n")),
+                Err(why) => {
+                    eprintln!("xtask: {why}");
+                    return Ok(ExitCode::from(2));
+                }
+            }
+            Vec::new()
+        }
         _ => {
-            eprintln!("usage: cargo run -p xtask -- gen [--check] | tidy");
+            eprintln!("usage: cargo run -p xtask -- gen [--check] | tidy | new {} NAME", new::kinds());
             return Ok(ExitCode::from(2));
         }
     };

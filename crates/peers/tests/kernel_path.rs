@@ -14,7 +14,7 @@ use lowlat_peers::serve::ServeConfig;
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto, os};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-const ENGINES: [&str; 6] = ["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
+const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
 
 fn open(name: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     match name {
@@ -65,7 +65,7 @@ fn rounds_follow_each_other_on_one_port() {
     in_namespace(&[], || {
         let far = Far::new();
         let served = far.serve(everything());
-        for engine in ENGINES {
+        for &engine in ENGINES {
             for proto in [Proto::Udp, Proto::Tcp].into_iter().filter(|proto| carries(engine, *proto)) {
                 let to = SocketAddr::new(FAR4.parse().unwrap(), 8620);
                 let mut endpoint = Endpoint { port_is_reused: true, ..Endpoint::new(proto, to, 64) };
@@ -102,7 +102,7 @@ fn every_engine_and_peer_reaches_every_kind_of_address() {
         let far = Far::new();
         let served = far.serve(everything());
         let mut reached = 0;
-        for engine in ENGINES {
+        for &engine in ENGINES {
             for (peer, proto, port) in WAYS {
                 for to in far_addresses(port) {
                     let endpoint = Endpoint::new(proto, to, 64);
@@ -186,7 +186,7 @@ fn the_dscp_is_on_every_packet_of_every_engine() {
     in_namespace(&[], || {
         let far = Far::new();
         let _served = far.serve(everything());
-        for engine in ENGINES {
+        for &engine in ENGINES {
             for (peer, proto, port) in WAYS.into_iter().filter(|w| carries(engine, w.1)) {
                 for to in far_addresses(port) {
                     for dscp in [None, Some(46), Some(1)] {
@@ -219,7 +219,7 @@ fn the_priority_is_on_every_packet_and_the_dscp_does_not_change_it() {
     in_namespace(&["nft"], || {
         let far = Far::new();
         let _served = far.serve(everything());
-        for engine in ENGINES.into_iter().filter(|e| *e != "af-xdp") {
+        for &engine in ENGINES.iter().filter(|e| **e != "af-xdp") {
             for (peer, proto, port) in WAYS.into_iter().filter(|w| carries(engine, w.1)) {
                 for to in far_addresses(port) {
                     let endpoint = Endpoint { priority: Some(6), dscp: Some(10), ..Endpoint::new(proto, to, 64) };

@@ -4,6 +4,7 @@
 
 mod arrows;
 mod doors;
+mod filled;
 mod invariants;
 mod licences;
 mod links;
@@ -24,6 +25,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("doors", doors::check),
     ("words", words::check),
     ("links", links::check),
+    ("open", filled::check),
     ("invariants", invariants::check),
     ("licences", licences::check),
 ];

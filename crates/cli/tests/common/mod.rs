@@ -316,6 +316,19 @@ pub fn until(what: &str, mut met: impl FnMut() -> bool) {
     }
 }
 
+/// What the first of `most` tries that succeeds gives. For what the machine beside can hide and cannot make: a gain.
+#[track_caller]
+pub fn tries<T>(most: usize, mut one: impl FnMut() -> Result<T, String>) -> T {
+    let mut told = Vec::new();
+    for _ in 0..most {
+        match one() {
+            Ok(done) => return done,
+            Err(why) => told.push(why),
+        }
+    }
+    panic!("{most} tries: {}", told.join("\n"));
+}
+
 /// A copy of the program that any user may run: the build folder may be root's alone.
 pub fn for_anybody(scratch: &Scratch) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;

@@ -173,12 +173,15 @@ pub fn boot(topology: &'static Topology, choice: KernelChoice, program: &Path, s
     let results = Results::new();
     let program = stripped(program);
     let mut guest = Guest::new(topology, prelude(&program) + script, results.path());
-    guest.time_limit = Duration::from_secs(540);
+    // Seen: 18 to 40 s, beside another guest and a compiler up to 120 s.
+    guest.time_limit = Duration::from_secs(240);
     guest.icount = false;
     let outcome = lab.run(&guest).or_else(|e| {
-        // QEMU 10's parallel TCG now and then ends by an assertion of its own (iotlb_to_section in system/physmem.c): the
-        // guest did nothing to it, and the next start is another draw. A second time is a failure.
-        if !e.to_string().contains("iotlb_to_section") {
+        // QEMU 10's parallel TCG now and then ends by an assertion of its own (iotlb_to_section in system/physmem.c), or stands
+        // still without a word (one of 60 boots): the guest did nothing to it, and the next start is another draw. A second
+        // time is a failure.
+        let draw = ["iotlb_to_section", "not finished after"];
+        if !draw.iter().any(|words| e.to_string().contains(words)) {
             return Err(e);
         }
         eprintln!("{}: {e}; started again", topology.name);

@@ -1,0 +1,290 @@
+//! The kinds of units: what each scaffold makes and where it enters it, as the walk of CONTRIBUTING.md says.
+
+use super::edit::Edit;
+use super::name::{Form, Name};
+
+/// One file's part.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// A file out of a template.
+    New(String, &'static str),
+    /// A file that is there.
+    Edited(String, Vec<Edit>),
+}
+
+/// One kind of unit.
+pub(super) struct Kind {
+    /// As `xtask new` takes it.
+    pub(super) name: &'static str,
+    /// The walk's heading.
+    #[cfg_attr(not(test), allow(dead_code))] // the test's part of the table
+    pub(super) walk: &'static str,
+    /// What its names look like.
+    pub(super) form: Form,
+    /// Whether the catalogue has the name already.
+    pub(super) taken: fn(&str) -> bool,
+    /// The files.
+    pub(super) changes: fn(&Name) -> Vec<Change>,
+    /// What the scaffold leaves to whoever fills it in, beside the marked places.
+    pub(super) then: &'static str,
+}
+
+/// The kinds.
+pub(super) const KINDS: &[Kind] = &[
+    Kind {
+        name: "rule",
+        walk: "A rule",
+        form: Form::Kebab,
+        taken: |name| lowlat_rules::find(name).is_some(),
+        changes: rule,
+        then: "put its line of RULES where it belongs in the order of mending",
+    },
+    Kind {
+        name: "knob",
+        walk: "A knob",
+        form: Form::Knob,
+        taken: |name| lowlat_knobs::find(name).is_some(),
+        changes: knob,
+        then: "put its line of KNOBS where it belongs in the reference",
+    },
+    Kind {
+        name: "probe",
+        walk: "A probe",
+        form: Form::Snake,
+        taken: |name| lowlat_probes::PROBES.iter().any(|p| p.name == name),
+        changes: probe,
+        then: "give the fact its type in the three places that say u64 or 0",
+    },
+    Kind {
+        name: "kind",
+        walk: "A kind of setting",
+        form: Form::Kebab,
+        taken: |_| false,
+        changes: kind,
+        then: "give the variant what the journal has to know, and make its knob",
+    },
+    Kind {
+        name: "peer",
+        walk: "A far-end protocol",
+        form: Form::Word,
+        taken: |name| lowlat_peers::find(name).is_some(),
+        changes: peer,
+        then: "try it against the stock implementation",
+    },
+    Kind {
+        name: "engine",
+        walk: "An engine",
+        form: Form::Kebab,
+        taken: |name| lowlat_transport::ENGINES.iter().any(|e| e.name == name),
+        changes: engine,
+        then: "run the suites of the real far end as root",
+    },
+    Kind {
+        name: "command",
+        walk: "A command",
+        form: Form::Word,
+        taken: |_| false,
+        changes: command,
+        then: "give it its arguments",
+    },
+];
+
+macro_rules! template {
+    ($name:literal) => {
+        include_str!(concat!("../../templates/", $name, ".rs"))
+    };
+}
+
+fn rule(n: &Name) -> Vec<Change> {
+    vec![
+        Change::New(format!("crates/rules/src/{}.rs", n.snake), template!("rule")),
+        Change::Edited(
+            "crates/rules/src/lib.rs".into(),
+            vec![
+                Edit::Module("", format!("mod {};", n.snake)),
+                Edit::Entry("pub static RULES: &[&dyn Rule] = &[", format!("&{}::{}", n.snake, n.camel)),
+            ],
+        ),
+        Change::Edited(
+            "crates/rules/src/tests.rs".into(),
+            vec![Edit::Before(
+                "facts.cpus.isolated = Reading::Value(vec![3]);",
+                format!("    // FILL IN: the fault of {}.", n.given),
+            )],
+        ),
+    ]
+}
+
+fn knob(n: &Name) -> Vec<Change> {
+    let sysctl = n.given.strip_prefix("sysctl.");
+    let template = if sysctl.is_some() { template!("knob_sysctl") } else { template!("knob") };
+    let mut changes = vec![
+        Change::New(format!("crates/knobs/src/{}/{}.rs", n.family, n.snake), template),
+        Change::Edited(
+            format!("crates/knobs/src/{}/mod.rs", n.family),
+            vec![
+                Edit::Module("", format!("mod {};", n.snake)),
+                Edit::Entry("pub(crate) const KNOBS: &[&Knob] = &[", format!("&{}::KNOB", n.snake)),
+            ],
+        ),
+    ];
+    if let Some(key) = sysctl {
+        let keys = Edit::Entry("pub const KEYS: &[&str] = &[", format!("\"{key}\""));
+        changes.push(Change::Edited("crates/probes/src/sysctls.rs".into(), vec![keys]));
+    }
+    changes
+}
+
+fn probe(n: &Name) -> Vec<Change> {
+    let name = &n.snake;
+    vec![
+        Change::New(format!("crates/probes/src/{name}.rs"), template!("probe")),
+        Change::Edited(
+            "crates/probes/src/lib.rs".into(),
+            vec![
+                Edit::Module("", format!("mod {name};")),
+                Edit::Entry("pub static PROBES: &[&Probe] = &[", format!("&{name}::{}", n.shout)),
+                Edit::Before("counters: Counters::default(),", format!("        {name}: {name}::read(&now),")),
+            ],
+        ),
+        Change::Edited(
+            "crates/model/src/facts.rs".into(),
+            vec![
+                Edit::Not(format!("    pub {name}: ")),
+                Edit::Before(
+                    "/// Counters at the (later) read.",
+                    format!(
+                        "    /// FILL IN: what it is, with its unit.\n    \
+                         #[serde(default = \"Reading::<u64>::unrecorded\")]\n    pub {name}: Reading<u64>,"
+                    ),
+                ),
+            ],
+        ),
+        Change::Edited(
+            "crates/testkit/src/facts.rs".into(),
+            vec![Edit::Before("counters: after.clone(),", format!("        {name}: Value(0),"))],
+        ),
+    ]
+}
+
+fn kind(n: &Name) -> Vec<Change> {
+    let (snake, camel) = (&n.snake, &n.camel);
+    vec![
+        Change::Edited(
+            "crates/model/src/op.rs".into(),
+            vec![
+                Edit::Not(format!("\n    {camel} {{\n")),
+                Edit::Not(format!("\n    {camel},\n")),
+                Edit::Before(
+                    "/// The wake-up latency limit, held by a process",
+                    format!(
+                        "    /// FILL IN: what it is, the kernel's request in back-ticks, and what its state is.\n    \
+                         {camel} {{\n        /// Interface.\n        iface: String,\n    }},"
+                    ),
+                ),
+                Edit::Before("| Self::Qdisc { $iface, .. }", format!("            | Self::{camel} {{ $iface }}")),
+                Edit::Before(
+                    r##"r#"{"at":"cpu-dma-latency"}"#,"##,
+                    format!("            r#\"{{\"at\":\"{}\",\"iface\":\"eth0\"}}\"#,", n.given),
+                ),
+            ],
+        ),
+        Change::New(format!("crates/settings/src/{snake}.rs"), template!("kind")),
+        Change::Edited(
+            "crates/settings/src/lib.rs".into(),
+            vec![
+                Edit::Module("// The kinds.", format!("pub mod {snake};")),
+                Edit::Before(
+                    "Locus::CpuDmaLatency => ",
+                    format!("        Locus::{camel} {{ iface }} => Box::new({snake}::At {{ iface }}),"),
+                ),
+            ],
+        ),
+        Change::Edited(
+            "crates/settings/src/tests.rs".into(),
+            vec![Edit::Before(
+                "Locus::Rss { iface: iface.clone() },",
+                format!("            Locus::{camel} {{ iface: iface.clone() }},"),
+            )],
+        ),
+    ]
+}
+
+fn peer(n: &Name) -> Vec<Change> {
+    vec![
+        Change::New(format!("crates/peers/src/{}.rs", n.snake), template!("peer")),
+        Change::Edited(
+            "crates/peers/src/lib.rs".into(),
+            vec![
+                Edit::Module("", format!("pub mod {};", n.snake)),
+                Edit::Entry("pub const PEERS: &[Entry] = &[", format!("{}::ENTRY", n.snake)),
+            ],
+        ),
+        Change::Edited("README.md".into(), vec![Edit::Within("| `measure` |", " |", format!(", {}", n.given))]),
+    ]
+}
+
+fn engine(n: &Name) -> Vec<Change> {
+    let (name, snake) = (&n.given, &n.snake);
+    let entry = format!("Entry {{ name: {snake}::NAME, costs: {snake}::COSTS, open: {snake}::open }}");
+    vec![
+        Change::New(format!("crates/transport/src/{snake}.rs"), template!("engine")),
+        Change::Edited(
+            "crates/transport/src/lib.rs".into(),
+            vec![Edit::Module("", format!("pub mod {snake};")), Edit::Entry("pub const ENGINES: &[Entry] = &[", entry)],
+        ),
+        Change::Edited(
+            "crates/live/src/path.rs".into(),
+            vec![
+                Edit::Not(format!("\"{name}\" => ")),
+                Edit::Entry("pub const ENGINES: &[&str] = &[", format!("\"{name}\"")),
+                Edit::Before(
+                    "\"io-uring\" => include_str!",
+                    format!("        \"{name}\" => include_str!(\"../../transport/src/{snake}.rs\"),"),
+                ),
+            ],
+        ),
+        Change::Edited(
+            "crates/peers/tests/kernel_path.rs".into(),
+            vec![Edit::Entry("const ENGINES: &[&str] = &[", format!("\"{name}\""))],
+        ),
+        Change::Edited("README.md".into(), vec![Edit::Within("| `measure` |", "; peers", format!(", `{name}`"))]),
+    ]
+}
+
+fn command(n: &Name) -> Vec<Change> {
+    let (name, camel) = (&n.snake, &n.camel);
+    vec![
+        Change::New(format!("crates/cli/src/commands/{name}.rs"), template!("command")),
+        Change::Edited("crates/cli/src/commands/mod.rs".into(), vec![Edit::Module("", format!("pub mod {name};"))]),
+        Change::Edited(
+            "crates/cli/src/args.rs".into(),
+            vec![
+                Edit::Not(format!("\n    {camel}(")),
+                Edit::Not(format!("\n    {camel},\n")),
+                Edit::Before(
+                    "/// Keeps /dev/cpu_dma_latency open",
+                    format!("    /// FILL IN: what it does, in a line.\n    {camel}({camel}Args),"),
+                ),
+                Edit::Before(
+                    "/// The names of all documents.",
+                    format!(
+                        "/// `{name}`.\n#[derive(Debug, Args)]\npub struct {camel}Args {{\n    /// FILL IN: what it is \
+                         asked about.\n    pub name: String,\n}}\n"
+                    ),
+                ),
+            ],
+        ),
+        Change::Edited(
+            "crates/cli/src/main.rs".into(),
+            vec![Edit::Before(
+                "Command::HoldDmaLatency { us, pipe } =>",
+                format!("        Command::{camel}(a) => commands::{name}::run(&a, json),"),
+            )],
+        ),
+        Change::Edited(
+            "README.md".into(),
+            vec![Edit::After("| `report`, `schema` |", format!("| `{name}` | FILL IN |"))],
+        ),
+    ]
+}
