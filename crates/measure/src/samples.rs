@@ -218,7 +218,7 @@ impl Samples {
         self.measured().map(|p| if self.has_plan { p.rtt_planned() } else { p.rtt() }).collect()
     }
 
-    /// Round trips from the actual send, in send order, warm-up left out, [`LOST`] for the lost: what a comparison takes.
+    /// Round trips from the actual send, in send order, warm-up left out, [`LOST`](lowlat_model::measurement::LOST) for the lost: what a comparison takes.
     pub fn rtts(&self) -> Vec<u64> {
         self.figured().filter(|p| !p.flags.has(Flags::UNSENT)).map(Probe::rtt).collect()
     }
