@@ -281,6 +281,33 @@ fn the_labels_are_symmetric() {
     assert!((one.e_worse - other.e_better).abs() < 1e-9 * one.e_better, "{one:?} {other:?}");
 }
 
+/// A round with too few probes on a plan for its median is bet on by counts: there too a rise smaller than what is worth
+/// having is no harm, and one that is larger is.
+#[test]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
+fn a_rise_that_is_not_worth_mending_is_no_harm_where_a_round_does_not_bear_the_quantile_either() {
+    let ends = |planned_rise: f64| {
+        let mut random = lowlat_verdict::Random::new(11);
+        let mut test = Test::new(("without", "with"), options(0.005, 11));
+        loop {
+            let mut side =
+                |ns: f64, n: usize| (0..n).map(|_| (ns * f64::exp(0.002 * random.normal())) as u64).collect();
+            let a = Round { samples_ns: side(400_000.0, 60), planned_ns: side(30_000.0, 9), ..Round::default() };
+            let b = Round {
+                samples_ns: side(10_000.0, 900),
+                planned_ns: side(30_000.0 * (1.0 + planned_rise), 9),
+                ..Round::default()
+            };
+            if let Next::Stop(why) = test.push(a, b) {
+                return why;
+            }
+        }
+    };
+    // Half a microsecond of 30 is 1.7 %.
+    assert_eq!(ends(0.01), Stopped::Better);
+    assert_eq!(ends(0.10), Stopped::Worse);
+}
+
 /// A loss smaller than what is worth having is no harm, however surely it is there.
 #[test]
 fn a_loss_that_is_not_worth_mending_is_no_harm() {

@@ -85,7 +85,8 @@ impl Test {
         let log = low.map_or(log, |l| log.max(l));
         let log = high.map_or(log, |h| log.min(h));
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // finite and positive; casts saturate
-        let (whole, signed) = (|v: f64| v.round() as u64, |v: f64| v.round() as i64);
+        // What is beyond the range of a difference is three hundred years.
+        let (whole, signed) = (|v: f64| (v.round() as u64).min(i64::MAX.unsigned_abs()), |v: f64| v.round() as i64);
         let (a_ns, b_ns) = (whole(a), whole(a * log.exp()));
         let ns = |log: f64| signed(a * log.exp_m1());
         QuantileDifference {

@@ -34,8 +34,28 @@ pub(super) struct Quantity {
 #[derive(Debug, Clone)]
 struct Grouped {
     tail: Tail,
+    /// The same with B's probes faster by what is not worth having: what is then still slower is harm.
+    harm: (Tail, Stream),
     ends: Stream,
     open: (Vec<u64>, Vec<u64>),
+}
+
+/// What is not worth having, of a single probe: the larger of a share and a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slack {
+    pub(super) ratio: f64,
+    pub(super) floor_ns: u64,
+}
+
+impl Slack {
+    /// A probe as if it were faster by so much; a lost one stays lost. Keeps the order of any two.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // of a share of `ns`
+    fn off(self, ns: u64) -> u64 {
+        if ns == LOST {
+            return LOST;
+        }
+        ns.saturating_sub(((self.ratio * ns as f64) as u64).max(self.floor_ns))
+    }
 }
 
 impl Quantity {
@@ -43,6 +63,7 @@ impl Quantity {
     pub(super) fn new(q: f64, from: Clock, weight: f64, samples: usize) -> Self {
         let grouped = (samples < needed(q)).then(|| Grouped {
             tail: Tail::new(q),
+            harm: (Tail::new(q), Stream::default()),
             ends: Stream::default(),
             open: (Vec::new(), Vec::new()),
         });
@@ -50,7 +71,7 @@ impl Quantity {
     }
 
     /// One more pair; both samples sorted, losses last.
-    pub(super) fn push(&mut self, a: &[u64], b: &[u64]) {
+    pub(super) fn push(&mut self, a: &[u64], b: &[u64], slack: Slack) {
         let Some(grouped) = &mut self.grouped else {
             // A later round may be a little shorter than the first. That weakens the bet and does not bend it: any
             // difference whose sign turns with the labels is fair.
@@ -60,6 +81,9 @@ impl Quantity {
             return;
         };
         self.bets.push(grouped.tail.difference(a, b));
+        let faster: Vec<u64> = b.iter().map(|&ns| slack.off(ns)).collect();
+        let (tail, bets) = &mut grouped.harm;
+        bets.push(tail.difference(a, &faster));
         grouped.open.0.extend_from_slice(a);
         grouped.open.1.extend_from_slice(b);
         if grouped.open.0.len().min(grouped.open.1.len()) >= needed(self.q) {
@@ -72,9 +96,9 @@ impl Quantity {
         }
     }
 
-    /// Whether a round does not bear the quantile.
-    pub(super) fn is_grouped(&self) -> bool {
-        self.grouped.is_some()
+    /// The bets that it rises by more than is worth having, where a round does not bear it.
+    pub(super) fn harm_by_counts(&self) -> Option<&Stream> {
+        self.grouped.as_ref().map(|g| &g.harm.1)
     }
 
     /// The differences of the logarithm, per pair or group: what the interval is made of.
@@ -142,7 +166,7 @@ mod tests {
             let (mut a, mut b) = (a.clone(), b.clone());
             a.sort_unstable();
             b.sort_unstable();
-            out.push(&a, &b);
+            out.push(&a, &b, Slack { ratio: 0.0, floor_ns: 0 });
         }
         out
     }

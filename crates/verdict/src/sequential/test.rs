@@ -5,7 +5,7 @@ use lowlat_model::verdict::{Clock, Round, Stopped};
 
 use super::bet::{Side, Stream};
 use super::interval::interval;
-use super::quantity::Quantity;
+use super::quantity::{Quantity, Slack};
 use super::{Next, Options};
 
 /// Weights in the average, before they are scaled to sum to 1: P50 has the least noise and decides soonest.
@@ -109,9 +109,10 @@ impl Test {
         }
         self.pairs += 1;
         self.count_losses(&sides);
+        let slack = Slack { ratio: self.options.worth_ratio, floor_ns: self.options.worth_floor_ns };
         for side in &sides {
             for quantity in self.quantities.iter_mut().filter(|q| q.from == side.from) {
-                quantity.push(&side.a, &side.b);
+                quantity.push(&side.a, &side.b, slack);
             }
         }
         self.stopped = self.decide();
@@ -183,11 +184,14 @@ impl Test {
     }
 
     /// Weight and wealth of the bets that each quantity rises, by more than what is worth having: a loss that small is no
-    /// harm, as a gain that small is no gain. What a round does not bear is bet on by counts, which have no such margin.
+    /// harm, as a gain that small is no gain.
     fn harms(&self) -> impl Iterator<Item = (f64, f64)> {
         let quantiles = self.quantities.iter().filter(|q| q.weight > 0.0).map(|q| {
-            let margin = if q.is_grouped() { 0.0 } else { self.worth(q) };
-            (q.weight, q.bets.wealth(margin, Side::Above))
+            let wealth = match q.harm_by_counts() {
+                Some(bets) => bets.wealth(0.0, Side::Above),
+                None => q.bets.wealth(self.worth(q), Side::Above),
+            };
+            (q.weight, wealth)
         });
         quantiles.chain([(self.loss.weight, self.loss.bets.wealth(0.0, Side::Above))])
     }
