@@ -23,7 +23,7 @@ pub mod irtt;
 pub mod journal;
 pub mod netlink;
 pub mod peers;
-pub mod probes;
+pub mod collectors;
 pub mod run_document;
 pub mod sample_log;
 pub mod streams;
@@ -45,7 +45,7 @@ pub const TARGETS: &[Target] = &[
     // Bytes and text of the kernel.
     ("cmsg", cmsg::run),
     ("netlink", netlink::run),
-    ("probes", probes::run),
+    ("collectors", collectors::run),
     // Files and words of people.
     ("run_document", run_document::run),
     ("facts", facts::run),

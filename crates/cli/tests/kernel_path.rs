@@ -180,7 +180,7 @@ fn an_ifb_is_on_the_path_where_a_filter_leads_to_it() {
 /// A route that goes another way, an interface that is set down and one that goes: each is one line.
 #[test]
 fn a_path_that_changes_is_noticed() {
-    use lowlat_probes::path::{find, path_changed};
+    use lowlat_collect::path::{find, path_changed};
     let lab = Lab::new();
     let target = || "198.18.7.1".parse::<std::net::IpAddr>().unwrap().into();
     let before = lab.in_far(move || find(&lowlat_sys::Live::new(), None, Some(target())).unwrap().links);

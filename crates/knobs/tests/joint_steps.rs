@@ -54,7 +54,7 @@ impl Planted {
 
     /// The plan of one rule's findings, with every consent.
     fn plan(&self, rule: &str, options: &Options) -> Plan {
-        let facts = lowlat_probes::gather(self, Some("ens1f0"), None);
+        let facts = lowlat_collect::gather(self, Some("ens1f0"), None);
         let seen = check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(50_000) });
         let (mut steps, mut left_out) = (Vec::new(), Vec::new());
         for finding in seen.findings.iter().filter(|f| f.rule == rule) {

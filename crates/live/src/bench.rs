@@ -92,7 +92,7 @@ impl Bench for LiveBench<'_> {
     }
 
     fn counter(&mut self, group: &str, key: &str) -> Result<u64, BenchError> {
-        lowlat_probes::counters(self.sys)
+        lowlat_collect::counters(self.sys)
             .get(group, key)
             .ok_or_else(|| BenchError(format!("judge by {key}: the counter cannot be read; see `lowlat facts`")))
     }
@@ -120,7 +120,7 @@ impl Bench for LiveBench<'_> {
     }
 
     fn path_lost(&mut self) -> Option<String> {
-        lowlat_probes::path::path_changed(self.sys, &self.links, Some(self.path.remote.into()))
+        lowlat_collect::path::path_changed(self.sys, &self.links, Some(self.path.remote.into()))
     }
 
     fn now_ns(&self) -> u64 {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use lowlat_collect::path;
 use lowlat_measure::placement::Placed;
 use lowlat_model::cpus::{parse_list, parse_mask};
 use lowlat_model::{Conditions, NotSeen, Reading, tune};
-use lowlat_probes::path;
 use lowlat_sys::{Sys, irqs, query};
 use lowlat_transport::Proto;
 use lowlat_tune::placement;

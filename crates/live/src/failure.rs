@@ -53,7 +53,7 @@ from_display!(
     lowlat_measure::MeasureError,
     lowlat_peers::serve::ServeError,
     lowlat_tune::TuneError,
-    lowlat_probes::PathProblem,
+    lowlat_collect::PathProblem,
 );
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub struct Setting {
     pub joint: Option<String>,
 }
 
-/// Something a rule or probe could not see.
+/// Something a rule or collector could not see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotSeen {
     /// Which fact.

@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
+use lowlat_collect::COLLECTORS;
 use lowlat_families::FAMILIES;
 use lowlat_knobs::{KNOBS, Meta, Standing};
 use lowlat_peers::PEERS;
-use lowlat_probes::PROBES;
 use lowlat_rules::RULES;
 
 use super::Pages;
 use super::text::{NOTE, cell, section, sentence};
-use super::units::{engine_facts, probe_file, remedies};
+use super::units::{collector_file, engine_facts, remedies};
 use crate::tree::Tree;
 
 fn knob_row(m: &Meta) -> String {
@@ -151,6 +151,9 @@ pub(crate) fn index() -> String {
     part("Engines", engine_facts().iter().map(|e| entry("engines", e.name)).collect());
     part("Far ends", PEERS.iter().map(|p| entry("peers", p.name)).collect());
     part("NIC families", FAMILIES.iter().map(|f| entry("families", f.name)).collect());
-    part("Probes", PROBES.iter().map(|p| (p.name.to_owned(), format!("probes/{}", probe_file(p.name)))).collect());
+    part(
+        "Collectors",
+        COLLECTORS.iter().map(|p| (p.name.to_owned(), format!("collectors/{}", collector_file(p.name)))).collect(),
+    );
     page
 }

@@ -23,7 +23,7 @@ pub(crate) fn pages(tree: &Tree) -> Result<Pages> {
     let mut pages = Pages::new();
     units::knobs(tree, &mut pages);
     units::rules(tree, &mut pages);
-    units::probes(&mut pages);
+    units::collectors(&mut pages);
     units::families(&mut pages);
     units::engines(tree, &mut pages)?;
     units::peers(tree, &mut pages)?;

@@ -1,13 +1,13 @@
-//! One page per knob, rule, probe, engine, far-end protocol and NIC family.
+//! One page per knob, rule, collector, engine, far-end protocol and NIC family.
 
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
+use lowlat_collect::COLLECTORS;
 use lowlat_families::FAMILIES;
 use lowlat_knobs::KNOBS;
 use lowlat_model::Risk;
 use lowlat_peers::PEERS;
-use lowlat_probes::PROBES;
 use lowlat_rules::RULES;
 use lowlat_transport::{ENGINES, Proto};
 
@@ -107,18 +107,18 @@ pub(crate) fn rules(tree: &Tree, pages: &mut Pages) {
     }
 }
 
-/// A probe's page file: its name, whose `/` is none in a file name.
-pub(crate) fn probe_file(name: &str) -> String {
+/// A collector's page file: its name, whose `/` is none in a file name.
+pub(crate) fn collector_file(name: &str) -> String {
     format!("{}.md", name.replace('/', "."))
 }
 
-pub(crate) fn probes(pages: &mut Pages) {
-    for probe in PROBES {
-        let mut page = format!("{NOTE}\n# {}\n\n{}\n", probe.name, probe.page.trim());
-        page.push_str(&list("Reads", probe.reads.iter().map(|r| format!("`{r}`"))));
-        page.push_str(&list("Sources", probe.sources.iter().map(|s| source(s))));
-        let _ = write!(page, "\nCode: {}\n", code_link(probe.file));
-        pages.insert(format!("probes/{}", probe_file(probe.name)), page);
+pub(crate) fn collectors(pages: &mut Pages) {
+    for collector in COLLECTORS {
+        let mut page = format!("{NOTE}\n# {}\n\n{}\n", collector.name, collector.page.trim());
+        page.push_str(&list("Reads", collector.reads.iter().map(|r| format!("`{r}`"))));
+        page.push_str(&list("Sources", collector.sources.iter().map(|s| source(s))));
+        let _ = write!(page, "\nCode: {}\n", code_link(collector.file));
+        pages.insert(format!("collectors/{}", collector_file(collector.name)), page);
     }
 }
 

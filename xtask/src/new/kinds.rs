@@ -48,11 +48,11 @@ pub(super) const KINDS: &[Kind] = &[
         then: "put its line of KNOBS where it belongs in the reference",
     },
     Kind {
-        name: "probe",
-        walk: "A probe",
+        name: "collector",
+        walk: "A collector",
         form: Form::Snake,
-        taken: |name| lowlat_probes::PROBES.iter().any(|p| p.name == name),
-        changes: probe,
+        taken: |name| lowlat_collect::COLLECTORS.iter().any(|p| p.name == name),
+        changes: collector,
         then: "give the fact its type in the three places that say u64 or 0",
     },
     Kind {
@@ -130,20 +130,20 @@ fn knob(n: &Name) -> Vec<Change> {
     ];
     if let Some(key) = sysctl {
         let keys = Edit::Entry("pub const KEYS: &[&str] = &[", format!("\"{key}\""));
-        changes.push(Change::Edited("crates/probes/src/sysctls.rs".into(), vec![keys]));
+        changes.push(Change::Edited("crates/collect/src/sysctls.rs".into(), vec![keys]));
     }
     changes
 }
 
-fn probe(n: &Name) -> Vec<Change> {
+fn collector(n: &Name) -> Vec<Change> {
     let name = &n.snake;
     vec![
-        Change::New(format!("crates/probes/src/{name}.rs"), template!("probe")),
+        Change::New(format!("crates/collect/src/{name}.rs"), template!("collector")),
         Change::Edited(
-            "crates/probes/src/lib.rs".into(),
+            "crates/collect/src/lib.rs".into(),
             vec![
                 Edit::Module("", format!("mod {name};")),
-                Edit::Entry("pub static PROBES: &[&Probe] = &[", format!("&{name}::{}", n.shout)),
+                Edit::Entry("pub static COLLECTORS: &[&Collector] = &[", format!("&{name}::{}", n.shout)),
                 Edit::Before("counters: Counters::default(),", format!("        {name}: {name}::read(&now),")),
             ],
         ),

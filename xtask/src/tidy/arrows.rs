@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The writing door performs what a kind describes, and shares the reading door's text forms: hexadecimal, interface
     // and interrupt names.
     ("sysmut", &["model", "netlink", "os", "settings", "sys"]),
-    ("probes", &["model", "sys"]),
+    ("collect", &["model", "sys"]),
     ("knobs", &["model", "settings", "sys"]),
     ("rules", &["model"]),
     ("plan", &["model"]),
@@ -50,7 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "os",
             "peers",
             "plan",
-            "probes",
+            "collect",
             "rules",
             "samplelog",
             "sys",
@@ -74,7 +74,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "noise",
             "peers",
             "plan",
-            "probes",
+            "collect",
             "report",
             "rules",
             "samplelog",
@@ -92,7 +92,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "knobs",
             "model",
             "peers",
-            "probes",
+            "collect",
             "rules",
             "settings",
             "transport",
@@ -109,7 +109,7 @@ const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "repor
 const WIRING: &[&str] = &["cli", "live", "tune", "xtask"];
 
 /// Stages: none imports another, since the command line passes them stored values.
-const STAGES: &[&str] = &["probes", "rules", "plan", "apply", "measure", "verdict", "assess", "report"];
+const STAGES: &[&str] = &["collect", "rules", "plan", "apply", "measure", "verdict", "assess", "report"];
 
 /// Parts of a stage that are crates of their own, beside the stage they belong to.
 const PARTS: &[(&str, &str)] = &[("noise", "measure"), ("samplelog", "measure")];
@@ -203,7 +203,7 @@ mod tests {
             ("settings", "lowlat-netlink", "sends nothing"),
             ("knobs", "lowlat-rules", "each other"),
             ("measure", "lowlat-transport-xdp", "no engine"),
-            ("probes", "lowlat-testkit", "fakes"),
+            ("collect", "lowlat-testkit", "fakes"),
             ("measure", "lowlat-lab", "the demo's"),
             ("sys", "lowlat", "the command line"),
             ("sys", "lowlat-knobs", "not in the table"),

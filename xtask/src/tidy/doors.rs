@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn each_way_past_a_door_is_named() {
         for (path, line, word) in [
-            ("crates/probes/src/cpus.rs", "use std::fs;", "Files"),
+            ("crates/collect/src/cpus.rs", "use std::fs;", "Files"),
             ("crates/settings/src/lib.rs", "use std::{env, fmt};", "Environment"),
-            ("crates/probes/src/cpus.rs", "let c = std::process::Command::new(\"ip\");", "Processes"),
+            ("crates/collect/src/cpus.rs", "let c = std::process::Command::new(\"ip\");", "Processes"),
             ("crates/sys/src/live/mod.rs", "use std::process::{Child, Command};", "Processes"),
             ("crates/rules/src/look.rs", "let t = Instant::now();", "in a pure crate"),
         ] {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use lowlat_collect::COLLECTORS;
 use lowlat_families::FAMILIES;
 use lowlat_knobs::KNOBS;
 use lowlat_peers::PEERS;
-use lowlat_probes::PROBES;
 use lowlat_rules::RULES;
 use lowlat_transport::ENGINES;
 
@@ -57,8 +57,8 @@ fn faults(tree: &Tree) -> Vec<String> {
 /// A setting that the catalogue knows is one that the facts show.
 fn unread_sysctls() -> Vec<String> {
     let keys = KNOBS.iter().filter_map(|k| k.meta.name.strip_prefix("sysctl."));
-    let unread = keys.filter(|key| !lowlat_probes::SYSCTLS.contains(key));
-    unread.map(|key| format!("crates/probes/src/sysctls.rs: {key} has a knob and is not read")).collect()
+    let unread = keys.filter(|key| !lowlat_collect::SYSCTLS.contains(key));
+    unread.map(|key| format!("crates/collect/src/sysctls.rs: {key} has a knob and is not read")).collect()
 }
 
 /// Every list.
@@ -78,8 +78,8 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
         &owned(RULES.iter().map(|r| r.meta().file).collect()),
     ));
     wrong.extend(compare(
-        "PROBES",
-        &rust_files(tree, "crates/probes/src", true),
+        "COLLECTORS",
+        &rust_files(tree, "crates/collect/src", true),
         &[
             "/mod.rs",
             "src/lib.rs",
@@ -93,7 +93,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             "path/tests.rs",
             "path/walk.rs",
         ],
-        &owned(PROBES.iter().map(|p| p.file).collect()),
+        &owned(COLLECTORS.iter().map(|p| p.file).collect()),
     ));
     wrong.extend(compare(
         "FAMILIES",
@@ -152,7 +152,7 @@ mod tests {
         for file in [
             "crates/knobs/src/sysctl/new.rs",
             "crates/rules/src/new.rs",
-            "crates/probes/src/counters/new.rs",
+            "crates/collect/src/counters/new.rs",
             "crates/families/src/new.rs",
             "crates/peers/src/new.rs",
             "crates/transport/src/new.rs",
@@ -167,7 +167,7 @@ mod tests {
         for file in [
             "crates/knobs/src/sysctl/busy_read.rs",
             "crates/rules/src/eee_active.rs",
-            "crates/probes/src/cpus.rs",
+            "crates/collect/src/cpus.rs",
             "crates/peers/src/irtt.rs",
             "crates/transport/src/spin.rs",
             "crates/lab/src/faults/filter_chain.rs",

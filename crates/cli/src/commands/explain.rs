@@ -60,7 +60,7 @@ fn all() -> [(&'static str, Vec<&'static str>); 6] {
         ("Rules", lowlat_rules::RULES.iter().map(|r| r.meta().name).collect()),
         ("NIC families", lowlat_families::FAMILIES.iter().map(|f| f.name).collect()),
         ("Engines", lowlat_live::path::ENGINES.to_vec()),
-        ("Probes", lowlat_probes::PROBES.iter().map(|p| p.name).collect()),
+        ("Collectors", lowlat_collect::COLLECTORS.iter().map(|p| p.name).collect()),
     ]
 }
 
@@ -92,13 +92,13 @@ fn page(name: &str) -> Option<String> {
     if let Some(page) = lowlat_live::path::engine_page(name) {
         return Some(format!("# {name}\n\n{page}"));
     }
-    if let Some(probe) = lowlat_probes::PROBES.iter().find(|p| p.name == name) {
-        let reads: String = probe.reads.iter().flat_map(|r| ["- `", r, "`\n"]).collect();
+    if let Some(collector) = lowlat_collect::COLLECTORS.iter().find(|p| p.name == name) {
+        let reads: String = collector.reads.iter().flat_map(|r| ["- `", r, "`\n"]).collect();
         return Some(format!(
             "# {}\n\n{}\n\n## Reads\n{reads}\n## Sources\n{}",
-            probe.name,
-            probe.page.trim(),
-            sources(probe.sources)
+            collector.name,
+            collector.page.trim(),
+            sources(collector.sources)
         ));
     }
     if let Some((_, guide)) = GUIDES.iter().find(|(n, _)| *n == name) {

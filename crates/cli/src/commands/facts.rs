@@ -20,10 +20,10 @@ pub fn run(args: &FactsArgs) -> Outcome {
     if let Some(iface) = &args.iface {
         lowlat_live::optimize::interface_known(iface, &recorder)?;
     }
-    let facts = lowlat_probes::gather(&recorder, args.iface.as_deref(), args.window);
+    let facts = lowlat_collect::gather(&recorder, args.iface.as_deref(), args.window);
     recorder.write(dir, true)?;
     // A capture is worth nothing if it does not open again and say the same.
-    let again = lowlat_probes::gather(&Captured::open(dir)?, args.iface.as_deref(), args.window);
+    let again = lowlat_collect::gather(&Captured::open(dir)?, args.iface.as_deref(), args.window);
     if let Some(what) = differs(&facts, &again) {
         return Err(Failure::new(format!(
             "capture to {}: it reads back with {what}; report this as a bug",

@@ -55,12 +55,12 @@ fn facts_from(
         return stored_facts(file, iface);
     }
     // The port plays no part in the route.
-    let target = target.map(|t| lowlat_live::path::resolve(t, 0)).transpose()?.map(lowlat_probes::Towards::from);
+    let target = target.map(|t| lowlat_live::path::resolve(t, 0)).transpose()?.map(lowlat_collect::Towards::from);
     let gather = |sys: &dyn Sys| -> Result<Facts, Failure> {
         if let (Some(iface), Some(target)) = (iface, target) {
-            lowlat_probes::path::leads_over(sys, iface, target).map_err(|e| Failure::new(e.to_string()))?;
+            lowlat_collect::path::leads_over(sys, iface, target).map_err(|e| Failure::new(e.to_string()))?;
         }
-        Ok(lowlat_probes::gather_path(sys, iface, target, window_ns))
+        Ok(lowlat_collect::gather_path(sys, iface, target, window_ns))
     };
     let facts = if let Some(root) = root {
         gather(&lowlat_sys::Captured::open(root)?)?
@@ -140,7 +140,7 @@ pub fn interview() -> Result<Vec<String>, Failure> {
         leads: &|iface, target| {
             // The port plays no part in the route.
             let remote = lowlat_live::path::resolve(target, 0)?;
-            Ok(lowlat_probes::path::leads_over(&live, iface, remote.into())?)
+            Ok(lowlat_collect::path::leads_over(&live, iface, remote.into())?)
         },
         may_change: Capability::NetAdmin.is_in(lowlat_sys::effective_capabilities()),
     };

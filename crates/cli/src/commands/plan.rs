@@ -83,7 +83,7 @@ fn by_hand(settings: &[Setting], sys: &dyn Sys, allow_disruptive: bool) -> Resul
         }
     }
     if steps.iter().any(|s| s.risk == Risk::High) {
-        let management_ifaces = lowlat_live::optimize::management_ifaces(&lowlat_probes::gather(sys, None, None));
+        let management_ifaces = lowlat_live::optimize::management_ifaces(&lowlat_collect::gather(sys, None, None));
         let cuts_off = |s: &PlannedStep| s.ifaces().any(|i| management_ifaces.iter().any(|m| m == i));
         // To name a step is to ask for what it does, but for cutting off whoever asks.
         let (asks, rest): (Vec<_>, Vec<_>) = steps.into_iter().partition(|s| s.risk == Risk::High && cuts_off(s));

@@ -114,10 +114,10 @@ fn undone(failure: &Failure, session: &mut Session, sys: &dyn Sys) -> Failure {
 
 /// Facts with counters on both sides of the baseline measurement.
 fn observe(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<(Facts, Measurement), Failure> {
-    let before = lowlat_probes::counters(sys);
+    let before = lowlat_collect::counters(sys);
     let ask = Ask { duration_ns: job.duration_ns, ..Ask::new(&job.path, &job.engine) };
     let baseline = probe::measure(&ask, sys)?;
-    let mut facts = lowlat_probes::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
+    let mut facts = lowlat_collect::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
     facts.window = Some(Window { before, after: facts.counters.clone() });
     say(&format!(
         "baseline: p50 {}, p99 {}, lost {} of {}",
@@ -197,7 +197,7 @@ fn tune(
     parts: &mut Parts,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), Failure> {
-    let before = lowlat_probes::counters(sys);
+    let before = lowlat_collect::counters(sys);
     let mut bench = LiveBench::new(&job.path, &job.engine, sys, &parts.facts.path);
     let median_ns = parts.observed.rtt.p50_ns;
     say("phase 2: each step with and without, alternated on the live path");
@@ -212,7 +212,7 @@ fn tune(
         let trials = engines::trials(job, &parts.facts);
         parts.engines = lowlat_tune::side_by_side(&mut bench, &job.limits, after_ns, &trials, say)?;
     }
-    let mut after = lowlat_probes::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
+    let mut after = lowlat_collect::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
     after.window = Some(Window { before, after: after.counters.clone() });
     parts.facts_after = Some(after);
     if signals::stopped() { Err(Failure::new("optimize: interrupted by a signal")) } else { Ok(()) }

@@ -30,7 +30,7 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
     for path in std::iter::once(&job.path).chain(&job.engine_path) {
         path.cpu.map_or(Ok(()), |cpu| cpu_usable("pin to", cpu))?;
     }
-    lowlat_probes::path::leads_over(sys, &job.iface, job.path.remote.into())?;
+    lowlat_collect::path::leads_over(sys, &job.iface, job.path.remote.into())?;
     probe::reach(&job.path, &job.engine)
 }
 

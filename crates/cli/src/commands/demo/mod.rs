@@ -84,7 +84,7 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
     }
     // A bulk transfer needs a moment to fill its queue; then the host is as a user would find it.
     std::thread::sleep(Duration::from_millis(500));
-    let before = lowlat_probes::gather(live, Some(link), None);
+    let before = lowlat_collect::gather(live, Some(link), None);
 
     far.ask(&engines_far).map_err(in_lab)?;
     optimize::preflight(&job, live, store)?;
@@ -94,7 +94,7 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
     };
     output::progress("rollback");
     let report = session.rollback(live)?;
-    let after = lowlat_probes::gather(live, Some(link), None);
+    let after = lowlat_collect::gather(live, Some(link), None);
     let different = settings::differences(&before, &after);
     for line in report.words().lines().chain(different.iter().map(String::as_str)) {
         output::progress(&format!("  {line}"));
@@ -160,6 +160,6 @@ fn judged(planted: &faults::Planted, document: &lowlat_model::document::RunDocum
 }
 
 fn cpus(sys: &dyn Sys) -> Vec<u32> {
-    let facts: Facts = lowlat_probes::gather(sys, None, None);
+    let facts: Facts = lowlat_collect::gather(sys, None, None);
     facts.cpus.online.into_value().filter(|c| !c.is_empty()).unwrap_or_else(|| vec![0])
 }

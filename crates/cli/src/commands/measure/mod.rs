@@ -63,7 +63,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     }
     let mut path = Path::new(target, &args.path.ask(), args.iface.as_deref())?;
     if let Some(iface) = &args.iface {
-        lowlat_probes::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
+        lowlat_collect::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
     }
     path.stamps = args.stamps;
     let pattern = probe::pattern(&args.pattern)?;

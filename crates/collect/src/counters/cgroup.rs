@@ -1,0 +1,92 @@
+//! The quota of lowlat's own control group.
+
+use std::collections::BTreeMap;
+
+use lowlat_model::Reading;
+use lowlat_sys::Sys;
+
+use super::Groups;
+use crate::text::garbled;
+
+crate::collector! {
+    /// How often programs of lowlat's own control group were stopped because their processor quota was used up. In a
+    /// container that is the container's quota; another program's group may have another.
+    pub CGROUP = "counters/cgroup";
+    reads ["/proc/self/cgroup", "/sys/fs/cgroup/**/cpu.stat"];
+    sources [
+        "Documentation/admin-guide/cgroup-v2.rst in linux 6.12: cpu.stat",
+        "Documentation/scheduler/sched-bwc.rst in linux 6.12: Statistics",
+        "man 7 cgroups (/proc/pid/cgroup)",
+    ];
+}
+
+/// Reads it.
+pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
+    let own = sys.read("/proc/self/cgroup").and_then(|text| match place(&text) {
+        Some(dir) => sys.read(&format!("{dir}/cpu.stat")),
+        None => garbled("/proc/self/cgroup", &text),
+    });
+    groups.insert("cgroup".into(), own.and_then(|text| parse(&text)));
+}
+
+/// Where the group of `cpu` is: in version 1 a hierarchy of its own (`4:cpu,cpuacct:/x`), else the unified one
+/// (`0::/x`). The path is the kernel's own and starts with a slash.
+fn place(text: &str) -> Option<String> {
+    let mut unified = None;
+    for line in text.lines() {
+        let mut parts = line.splitn(3, ':');
+        let (Some(id), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { continue };
+        if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            continue;
+        }
+        let path = path.trim_end_matches('/');
+        if controllers.split(',').any(|c| c == "cpu") {
+            return Some(format!("/sys/fs/cgroup/{controllers}{path}"));
+        }
+        if id == "0" && controllers.is_empty() {
+            unified = Some(format!("/sys/fs/cgroup{path}"));
+        }
+    }
+    unified
+}
+
+/// `nr_throttled 3`. Version 1 counts `throttled_time` in nanoseconds, version 2 `throttled_usec`.
+fn parse(text: &str) -> Reading<BTreeMap<String, u64>> {
+    let mut counters = BTreeMap::new();
+    for line in text.lines() {
+        let Some((name, Ok(value))) = line.split_once(' ').map(|(n, v)| (n, v.trim().parse::<u64>())) else {
+            return garbled("cpu.stat", line);
+        };
+        match name {
+            "nr_periods" | "nr_throttled" | "throttled_usec" => drop(counters.insert(name.to_owned(), value)),
+            "throttled_time" => drop(counters.insert("throttled_usec".to_owned(), value / 1_000)),
+            _ => {}
+        }
+    }
+    Reading::Value(counters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions_of_control_groups() {
+        assert_eq!(place("0::/user.slice/a\n").as_deref(), Some("/sys/fs/cgroup/user.slice/a"));
+        assert_eq!(place("4:cpu,cpuacct:/\n0::/x\n").as_deref(), Some("/sys/fs/cgroup/cpu,cpuacct"));
+        assert_eq!(place("0::/../../etc\n"), None);
+        let v2 = parse("usage_usec 5\nnr_periods 2\nnr_throttled 1\nthrottled_usec 700\n").into_value().unwrap();
+        assert_eq!(v2["throttled_usec"], 700);
+        assert_eq!(v2.len(), 3);
+        assert_eq!(parse("throttled_time 700000\n").into_value().unwrap()["throttled_usec"], 700);
+        assert!(matches!(parse("x\n"), Reading::Garbled(_)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in "(?s).*") {
+            let _ = place(&text);
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Counters of interfaces, drivers and queue disciplines.
+
+use std::collections::BTreeMap;
+
+use lowlat_model::Reading;
+use lowlat_sys::{Sys, query};
+
+use super::Groups;
+use crate::interfaces;
+
+crate::collector! {
+    /// Per interface the kernel's own counters and the driver's (`ethtool -S`), and per queue discipline its drops,
+    /// how often it met its limit or rate, and what it holds now.
+    ///
+    /// The driver's counters have the driver's own names; one whose name is not listed twice means the same.
+    pub LINKS = "counters/links";
+    reads ["net:links", "/sys/class/net/*/statistics/*", "net:IF/statistics", "net:qdiscs"];
+    sources [
+        "Documentation/networking/statistics.rst in linux 6.12: Interface statistics",
+        "Documentation/ABI/testing/sysfs-class-net-statistics in linux 6.12: all of it is one list",
+    ];
+}
+
+pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
+    for link in interfaces::links(sys) {
+        let name = &link.name;
+        groups.insert(format!("link/{name}"), kernel(sys, name));
+        groups.insert(format!("ethtool/{name}"), query::statistics(sys, name));
+    }
+    match query::qdiscs(sys) {
+        Reading::Value(all) => {
+            for q in all.into_iter().map(|q| q.qdisc) {
+                let counters =
+                    [("drops", q.drops), ("overlimits", q.overlimits), ("backlog", q.backlog_bytes), ("qlen", q.qlen)];
+                groups.insert(
+                    format!("qdisc/{}/{}", q.iface, q.parent),
+                    Reading::Value(counters.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()),
+                );
+            }
+        }
+        other => drop(groups.insert("qdisc/*".into(), other.map(|_| BTreeMap::new()))),
+    }
+}
+
+fn kernel(sys: &dyn Sys, iface: &str) -> Reading<BTreeMap<String, u64>> {
+    let dir = format!("/sys/class/net/{iface}/statistics");
+    sys.list(&dir).and_then(|names| {
+        let mut counters = BTreeMap::new();
+        for name in names {
+            match sys.read(&format!("{dir}/{name}")).parse(&name) {
+                Reading::Value(v) => drop(counters.insert(name, v)),
+                other => return other.map(|_: u64| BTreeMap::new()),
+            }
+        }
+        Reading::Value(counters)
+    })
+}

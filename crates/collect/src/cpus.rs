@@ -1,0 +1,220 @@
+//! Processors, their power policy and their isolation.
+
+use std::collections::BTreeMap;
+
+use lowlat_model::Reading;
+use lowlat_model::facts::{CpuPower, Cpus, IdleState};
+use lowlat_sys::{Sys, query};
+
+use crate::text::{cpu_list, cpu_mask, trimmed};
+
+crate::collector! {
+    /// Which processors there are, how they are isolated, which share a core or a NUMA node, and how each one saves
+    /// power: frequency governor and preference, idle states with their exit latency and use, and the limits that
+    /// programs hold against them. Also where the kernel's unbound workqueues may run.
+    ///
+    /// In a virtual machine most of the power policy belongs to the host and is absent here.
+    pub CPUS = "cpus";
+    reads [
+        "/sys/devices/system/cpu/{online,isolated,nohz_full}",
+        "/sys/devices/system/cpu/smt/control",
+        "/sys/devices/system/cpu/cpu*/topology/thread_siblings_list",
+        "/sys/devices/system/cpu/cpu*/cpufreq/*",
+        "/sys/devices/system/cpu/cpu*/cpuidle/state*/{name,latency,disable,usage}",
+        "/sys/devices/system/cpu/cpu*/power/pm_qos_resume_latency_us",
+        "/sys/devices/system/cpu/cpuidle/*",
+        "/sys/devices/system/node/node*/cpulist",
+        "/proc/cpuinfo",
+        "net:cpu-dma-latency",
+        "/sys/devices/virtual/workqueue/cpumask",
+    ];
+    sources [
+        "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Representation of Idle States",
+        "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Policy Interface in ``sysfs``",
+        "Documentation/admin-guide/cputopology.rst in linux 6.12: How CPU topology info is exported via sysfs",
+        "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: smt, isolated, nohz_full",
+    ];
+}
+
+const CPU: &str = "/sys/devices/system/cpu";
+
+/// The online processors.
+pub(crate) fn online(sys: &dyn Sys) -> Reading<Vec<u32>> {
+    sys.read(&format!("{CPU}/online")).and_then(|t| cpu_list(&t))
+}
+
+/// All of it.
+pub(crate) fn read(sys: &dyn Sys) -> Cpus {
+    let list = |file: &str| sys.read(&format!("{CPU}/{file}")).and_then(|t| cpu_list(&t));
+    let online = online(sys);
+    let each = online.value().cloned().unwrap_or_default();
+    Cpus {
+        model: sys.read("/proc/cpuinfo").and_then(|t| model(&t)),
+        isolated: list("isolated"),
+        nohz_full: list("nohz_full"),
+        smt: trimmed(sys.read(&format!("{CPU}/smt/control"))),
+        siblings: each
+            .iter()
+            .filter_map(|n| Some((*n, list(&format!("cpu{n}/topology/thread_siblings_list")).into_value()?)))
+            .collect(),
+        node_of: nodes(sys),
+        power: each.iter().map(|n| (*n, power(sys, *n))).collect(),
+        idle_driver: idle_driver(sys),
+        dma_latency_us: query::cpu_dma_latency(sys).map(i64::from),
+        workqueue: sys.read("/sys/devices/virtual/workqueue/cpumask").and_then(|t| cpu_mask(&t)),
+        online,
+    }
+}
+
+/// `model name` on x86, `cpu model`, `Processor` or `Hardware` elsewhere; arm64 gives only numbers, which are shown.
+fn model(cpuinfo: &str) -> Reading<String> {
+    let field = |wanted: &str| {
+        cpuinfo.lines().filter_map(|l| l.split_once(':')).find(|(k, _)| k.trim() == wanted).map(|(_, v)| v.trim())
+    };
+    for key in ["model name", "cpu model", "Processor", "Hardware", "cpu"] {
+        if let Some(name) = field(key) {
+            return Reading::Value(name.to_owned());
+        }
+    }
+    match (field("CPU implementer"), field("CPU part")) {
+        (Some(implementer), Some(part)) => Reading::Value(format!("implementer {implementer} part {part}")),
+        _ => Reading::Absent("/proc/cpuinfo names no model".into()),
+    }
+}
+
+fn nodes(sys: &dyn Sys) -> BTreeMap<u32, u32> {
+    let mut node_of = BTreeMap::new();
+    for name in sys.list("/sys/devices/system/node").into_value().unwrap_or_default() {
+        let Some(node) = name.strip_prefix("node").and_then(|n| n.parse().ok()) else { continue };
+        let cpus = sys.read(&format!("/sys/devices/system/node/{name}/cpulist")).and_then(|t| cpu_list(&t));
+        node_of.extend(cpus.into_value().unwrap_or_default().into_iter().map(|cpu| (cpu, node)));
+    }
+    node_of
+}
+
+/// `intel_idle/menu`. The governor's file is `current_governor` and, before 5.4 alone, `current_governor_ro`.
+fn idle_driver(sys: &dyn Sys) -> Reading<String> {
+    let file = |name: &str| trimmed(sys.read(&format!("{CPU}/cpuidle/{name}")));
+    file("current_driver").map(|driver| {
+        match file("current_governor_ro").into_value().or_else(|| file("current_governor").into_value()) {
+            Some(governor) => format!("{driver}/{governor}"),
+            None => driver,
+        }
+    })
+}
+
+fn power(sys: &dyn Sys, n: u32) -> CpuPower {
+    let file = |name: &str| trimmed(sys.read(&format!("{CPU}/cpu{n}/{name}")));
+    let khz = |name: &str| file(&format!("cpufreq/{name}")).parse(name);
+    CpuPower {
+        governor: file("cpufreq/scaling_governor"),
+        epp: file("cpufreq/energy_performance_preference"),
+        cur_khz: khz("scaling_cur_freq"),
+        min_khz: khz("scaling_min_freq"),
+        max_khz: khz("scaling_max_freq"),
+        idle_states: idle_states(sys, n),
+        resume_latency: file("power/pm_qos_resume_latency_us"),
+    }
+}
+
+/// Where the idle states of a processor are: the indexes under `cpuidle/`, in order.
+pub(crate) fn state_indexes(sys: &dyn Sys, cpu: u32) -> Reading<Vec<u32>> {
+    sys.list(&format!("{CPU}/cpu{cpu}/cpuidle")).map(|names| {
+        let mut states: Vec<u32> = names.iter().filter_map(|s| s.strip_prefix("state")?.parse().ok()).collect();
+        states.sort_unstable();
+        states
+    })
+}
+
+/// All states of one processor; one that cannot be read makes the whole list say why.
+fn idle_states(sys: &dyn Sys, cpu: u32) -> Reading<Vec<IdleState>> {
+    state_indexes(sys, cpu).and_then(|states| {
+        let mut all = Vec::with_capacity(states.len());
+        for n in states {
+            let file = |name: &str| trimmed(sys.read(&format!("{CPU}/cpu{cpu}/cpuidle/state{n}/{name}")));
+            let state = file("name").and_then(|name| {
+                file("latency").parse("idle state latency").and_then(|latency_us| {
+                    file("disable").parse::<u64>("idle state disable").and_then(|disable| {
+                        file("usage").parse("idle state usage").map(|usage| IdleState {
+                            name,
+                            latency_us,
+                            disabled: disable != 0,
+                            usage,
+                        })
+                    })
+                })
+            });
+            match state {
+                Reading::Value(state) => all.push(state),
+                other => return other.map(|_| Vec::new()),
+            }
+        }
+        Reading::Value(all)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::FakeSys;
+
+    use super::*;
+
+    fn host() -> FakeSys {
+        let mut sys = FakeSys::new()
+            .file("/sys/devices/system/cpu/online", "0-1\n")
+            .file("/sys/devices/system/cpu/isolated", "1\n")
+            .file("/sys/devices/system/cpu/nohz_full", "(null)\n")
+            .file("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list", "0-1\n")
+            .file("/sys/devices/system/node/node0/cpulist", "0-1\n")
+            .file("/sys/devices/system/node/has_cpu", "0\n")
+            .file("/sys/devices/system/cpu/cpuidle/current_driver", "intel_idle\n")
+            .file("/sys/devices/system/cpu/cpuidle/current_governor_ro", "menu\n")
+            .file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n")
+            .file("/proc/cpuinfo", "processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\n");
+        for (n, name, latency) in [(0, "POLL", "0"), (10, "C10", "890"), (2, "C1E", "10")] {
+            let dir = format!("/sys/devices/system/cpu/cpu0/cpuidle/state{n}");
+            sys = sys
+                .file(&format!("{dir}/name"), &format!("{name}\n"))
+                .file(&format!("{dir}/latency"), latency)
+                .file(&format!("{dir}/disable"), "0\n")
+                .file(&format!("{dir}/usage"), "7\n");
+        }
+        sys
+    }
+
+    #[test]
+    fn processors_and_their_policy() {
+        let cpus = read(&host());
+        assert_eq!(cpus.isolated, Reading::Value(vec![1]));
+        assert_eq!(cpus.nohz_full, Reading::Value(vec![]));
+        assert_eq!(cpus.model, Reading::Value("Some CPU @ 3 GHz".into()));
+        assert_eq!(cpus.node_of, BTreeMap::from([(0, 0), (1, 0)]));
+        assert_eq!(cpus.siblings, BTreeMap::from([(0, vec![0, 1])]));
+        assert_eq!(cpus.idle_driver, Reading::Value("intel_idle/menu".into()));
+        assert_eq!(cpus.power[&0].governor, Reading::Value("powersave".into()));
+        let states = cpus.power[&0].idle_states.value().unwrap();
+        assert_eq!(states.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["POLL", "C1E", "C10"]);
+        assert_eq!(states[2].latency_us, 890);
+        assert!(matches!(cpus.power[&1].idle_states, Reading::Absent(_)));
+    }
+
+    #[test]
+    fn one_idle_state_that_is_denied_is_not_dropped() {
+        let sys = host().denied("/sys/devices/system/cpu/cpu0/cpuidle/state2/usage");
+        assert!(matches!(read(&sys).power[&0].idle_states, Reading::Denied(_)));
+    }
+
+    #[test]
+    fn arm_gives_numbers() {
+        let text = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd40\n";
+        assert_eq!(model(text), Reading::Value("implementer 0x41 part 0xd40".into()));
+        assert!(matches!(model(""), Reading::Absent(_)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in "(?s).*") {
+            let _ = model(&text);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What the host is: one file per collector, one line per file in [`COLLECTORS`].
+//!
+//! A collector asks the reading door and turns the kernel's text into facts. It holds no threshold and gives no opinion:
+//! that is the rules' part. Parsers of kernel text are pure functions over `&str` and never panic; what does not read
+//! as its documentation says is [`Reading::Garbled`](lowlat_model::Reading::Garbled), never a zero.
+//!
+//! [`gather`] runs them all. It reads through a `Moment`, so each file is read once per moment
+//! however many collectors want it, and all collectors of one moment see the same text.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod counters;
+mod cpus;
+mod device;
+mod filters;
+mod host;
+mod interfaces;
+mod irqs;
+mod moment;
+pub mod path;
+mod qdiscs;
+mod queues;
+mod routes;
+mod sockets;
+mod sysctls;
+mod text;
+mod timesync;
+
+use lowlat_model::{Counters, Facts, Schema, Window};
+use lowlat_sys::Sys;
+
+use moment::Moment;
+
+pub use path::{PathProblem, Towards};
+pub use sysctls::KEYS as SYSCTLS;
+
+/// What is known of a collector before it runs.
+#[derive(Debug)]
+pub struct Collector {
+    /// `host`, `cpus`, `counters/softnet`.
+    pub name: &'static str,
+    /// The page: Markdown, what the collector tells and how to read it.
+    pub page: &'static str,
+    /// Paths and queries it asks for.
+    pub reads: &'static [&'static str],
+    /// Where the formats are documented.
+    pub sources: &'static [&'static str],
+    /// File of the collector.
+    pub file: &'static str,
+}
+
+/// Declares a collector: its doc comment is its page.
+macro_rules! collector {
+    ($(#[doc = $doc:literal])+ pub $id:ident = $name:literal; reads [$($read:literal),+ $(,)?]; sources [$($source:literal),+ $(,)?];) => {
+        $(#[doc = $doc])+
+        pub(crate) static $id: $crate::Collector = $crate::Collector {
+            name: $name,
+            page: lowlat_model::doc_page!($($doc)+),
+            reads: &[$($read),+],
+            sources: &[$($source),+],
+            file: file!(),
+        };
+    };
+}
+pub(crate) use collector;
+
+/// Every collector, in the order of the document.
+pub static COLLECTORS: &[&Collector] = &[
+    &host::HOST,
+    &cpus::CPUS,
+    &interfaces::INTERFACES,
+    &queues::QUEUES,
+    &irqs::IRQS,
+    &sysctls::SYSCTLS,
+    &qdiscs::QDISCS,
+    &filters::FILTERS,
+    &sockets::SOCKETS,
+    &routes::ROUTES,
+    &path::PATH,
+    &timesync::TIMESYNC,
+    &counters::softnet::SOFTNET,
+    &counters::protocols::PROTOCOLS,
+    &counters::links::LINKS,
+    &counters::interrupts::INTERRUPTS,
+    &counters::processors::PROCESSORS,
+    &counters::idle::IDLE,
+    &counters::memory::MEMORY,
+    &counters::thermal::THERMAL,
+    &counters::cgroup::CGROUP,
+    &counters::conntrack::CONNTRACK,
+    &counters::aer::AER,
+];
+
+/// Reads the host. With `window_ns`, then also reads the counters, lets that time pass and reads them again: the
+/// window holds nothing of the reading itself.
+///
+/// `taken_at_unix_ns` is 0: the wall clock is the caller's.
+pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Facts {
+    gather_path(sys, iface, None, window_ns)
+}
+
+/// As [`gather`], with the path to a target: its route's interfaces and what is beneath them. Without `iface` the route's
+/// own comes into focus.
+pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, window_ns: Option<u64>) -> Facts {
+    let now = Moment::new(sys);
+    let interfaces = interfaces::read(&now);
+    let mut facts = Facts {
+        path: Vec::new(),
+        target: None,
+        path_not_seen: Vec::new(),
+        login_ifaces: path::login_ifaces(&now),
+        schema: Schema::current("facts"),
+        lowlat: env!("CARGO_PKG_VERSION").to_owned(),
+        taken_at_unix_ns: 0,
+        iface: iface.map(str::to_owned),
+        host: host::read(&now),
+        cpus: cpus::read(&now),
+        irqs: irqs::read(&now, interfaces.keys().map(String::as_str)),
+        interfaces,
+        sysctls: sysctls::read(&now),
+        qdiscs: qdiscs::read(&now),
+        filters: filters::read(&now),
+        sockets: sockets::read(&now),
+        routes: routes::read(&now),
+        time: timesync::read(&now),
+        counters: Counters::default(),
+        window: None,
+    };
+    path::fill(&now, &mut facts, target);
+    if let Some(ns) = window_ns {
+        let before = counters(sys);
+        sys.wait(ns);
+        facts.counters = counters(sys);
+        facts.window = Some(Window { before, after: facts.counters.clone() });
+    } else {
+        facts.counters = counters::read(&now);
+    }
+    facts
+}
+
+/// Reads the counters alone.
+pub fn counters(sys: &dyn Sys) -> Counters {
+    counters::read(&Moment::new(sys))
+}
+
+#[cfg(test)]
+mod tests;

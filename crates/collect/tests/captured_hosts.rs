@@ -1,0 +1,94 @@
+//! Every stored host under `fixtures/roots`: its facts and its findings are those of `fixtures/expected`.
+//!
+//! `LOWLAT_BLESS=1` writes them anew.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lowlat_model::Facts;
+use lowlat_rules::{Input, check_all};
+use lowlat_sys::Captured;
+
+/// The goal the hosts are judged by.
+const GOAL_NS: u64 = 50_000;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
+
+fn hosts() -> Vec<String> {
+    let mut hosts: Vec<String> = fs::read_dir(fixtures().join("roots"))
+        .unwrap()
+        .map(|e| e.unwrap())
+        .filter(|e| e.path().is_dir())
+        .map(|e| e.file_name().into_string().unwrap())
+        .collect();
+    hosts.sort();
+    hosts
+}
+
+/// The interface with the default route is the one in focus, and the window is as long as the tree's own.
+fn facts(host: &str, window_ns: Option<u64>) -> Facts {
+    let open = || Captured::open(fixtures().join("roots").join(host)).unwrap();
+    let all = lowlat_collect::gather(&open(), None, None);
+    let focus = all.interfaces.iter().find(|(_, i)| i.default_route).map(|(name, _)| name.clone()).unwrap();
+    let mut facts = lowlat_collect::gather(&open(), Some(&focus), window_ns);
+    "any".clone_into(&mut facts.lowlat);
+    facts
+}
+
+fn compare(name: &str, got: &str) {
+    let path = fixtures().join("expected").join(name);
+    if std::env::var_os("LOWLAT_BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, got).unwrap();
+        return;
+    }
+    let want = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}; run with LOWLAT_BLESS=1", path.display()));
+    if let Some((n, (want, got))) =
+        want.lines().zip(got.lines()).enumerate().find(|(_, (w, g))| w != g).map(|(n, pair)| (n + 1, pair))
+    {
+        panic!("{name}, line {n}:\n  expected {want}\n  got      {got}");
+    }
+    assert_eq!(want.lines().count(), got.lines().count(), "{name} has another length");
+}
+
+#[test]
+fn facts_and_findings_are_as_expected() {
+    let hosts = hosts();
+    assert!(hosts.len() >= 4, "{hosts:?}");
+    for host in hosts {
+        let facts = facts(&host, Some(1));
+        compare(&format!("{host}.facts.json"), &(serde_json::to_string_pretty(&facts).unwrap() + "\n"));
+        let seen = check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(GOAL_NS) });
+        let mut lines = Vec::new();
+        for f in &seen.findings {
+            lines.push(format!("{:?} {}: {}", f.severity, f.rule, f.title));
+            lines.extend(f.evidence.iter().map(|e| format!("    {e}")));
+            lines.extend(f.remedy.settings.iter().map(|s| format!("    try {} on {}: {}", s.knob, s.target, s.value)));
+        }
+        lines.extend(seen.not_seen.iter().map(|n| format!("not seen: {}: {}", n.fact, n.why)));
+        compare(&format!("{host}.findings.txt"), &(lines.join("\n") + "\n"));
+    }
+}
+
+#[test]
+fn without_a_window_the_facts_are_the_same_but_for_it() {
+    for host in hosts() {
+        let (mut with, without) = (facts(&host, Some(1)), facts(&host, None));
+        assert!(without.window.is_none());
+        with.window = None;
+        with.counters = without.counters.clone();
+        assert_eq!(with, without, "{host}");
+    }
+}
+
+#[test]
+fn facts_survive_json() {
+    for host in hosts() {
+        let facts = facts(&host, Some(1));
+        let text = serde_json::to_string(&facts).unwrap();
+        assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), facts, "{host}");
+    }
+}
