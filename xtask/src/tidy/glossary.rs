@@ -133,7 +133,8 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
 }
 
 /// Paths whose text is not edited yet.
-const UNEDITED: &[&str] = &["crates/", "docs/", "fixtures/", "fuzz/", "xtask/", "bench/", "scripts/", "README", "ARCH", "CONTR", "CHANGE"];
+const UNEDITED: &[&str] =
+    &["crates/", "docs/", "fixtures/", "fuzz/", "xtask/", "bench/", "scripts/", "README", "ARCH", "CONTR", "CHANGE"];
 
 #[cfg(test)]
 mod tests {
