@@ -55,7 +55,7 @@ crate::collector! {
     ];
 }
 
-/// All interfaces, by name. Where the link dump fails, sysfs tells at least which there are.
+/// All interfaces, by name. Where the link dump fails, sysfs reports at least which there are.
 pub(crate) fn read(sys: &dyn Sys) -> BTreeMap<String, Interface> {
     let below = Below::read(sys);
     let mut addresses: BTreeMap<u32, Vec<String>> = BTreeMap::new();
@@ -88,7 +88,7 @@ pub(crate) fn links(sys: &dyn Sys) -> Vec<LinkInfo> {
     })
 }
 
-/// `bonding_masters` stands in `/sys/class/net` too and is no interface: it has no `ifindex`.
+/// `bonding_masters` stands in `/sys/class/net` too and is not an interface: it has no `ifindex`.
 fn link_by_sysfs(sys: &dyn Sys, name: String) -> Option<LinkInfo> {
     let file = |what: &str| trimmed(sys.read(&format!("/sys/class/net/{name}/{what}"))).into_value();
     let index = file("ifindex")?.parse().ok()?;
@@ -117,7 +117,7 @@ fn interface(
     let driver = query::driver(sys, name);
     let modes = query::link_modes(sys, name);
     let device = device::of(sys, name);
-    let unknown = |what: &str| Reading::Unsupported(format!("the driver of {name} does not tell its {what}"));
+    let unknown = |what: &str| Reading::Unsupported(format!("the driver of {name} does not report its {what}"));
     let known = |text: String, what: &str| if text.is_empty() { unknown(what) } else { Reading::Value(text) };
     let napi = |file: &str| sys.read(&format!("/sys/class/net/{name}/{file}")).parse::<u64>(file);
     Interface {
@@ -163,7 +163,7 @@ fn interface(
         tx_queues: queues::tx(sys, name),
         xdp: if link.xdp.is_empty() {
             sys.net(&NetQuery::Links)
-                .and_then(|_| Reading::Garbled(format!("{name}: the link dump does not tell about XDP")))
+                .and_then(|_| Reading::Garbled(format!("{name}: the link dump says nothing about XDP")))
         } else {
             Reading::Value(link.xdp.clone())
         },
@@ -255,7 +255,7 @@ fn iommu(sys: &dyn Sys, device: &Device) -> Reading<String> {
 /// `8.0 GT/s PCIe`, `2.5 GT/s`, or `Unknown`, which a virtual function says (drivers/pci/probe.c, pci_speed_string).
 fn gigatransfers(text: &str) -> Reading<f64> {
     if text.starts_with("Unknown") {
-        return Reading::Unsupported("the device does not tell its PCI Express link".into());
+        return Reading::Unsupported("the device does not report its PCI Express link".into());
     }
     match text.split_whitespace().next().map(str::parse::<f64>) {
         Some(Ok(v)) if v.is_finite() => Reading::Value(v),

@@ -40,7 +40,7 @@ pub use sysctls::KEYS as SYSCTLS;
 pub struct Collector {
     /// `host`, `cpus`, `counters/softnet`.
     pub name: &'static str,
-    /// The page: Markdown, what the collector tells and how to read it.
+    /// The page: Markdown, what the collector reports and how to read it.
     pub page: &'static str,
     /// Paths and queries it asks for.
     pub reads: &'static [&'static str],

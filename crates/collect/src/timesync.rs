@@ -93,7 +93,7 @@ fn flags(word: &str) -> &str {
     word.strip_prefix('-').filter(|f| !f.starts_with('-')).unwrap_or_default()
 }
 
-/// Command name → process numbers, of all processes. One that ended between the listing and the read is no answer and is
+/// Command name → process numbers, of all processes. One that ended between the listing and the read is not an answer and is
 /// left out.
 fn commands(sys: &dyn Sys) -> Reading<BTreeMap<String, Vec<String>>> {
     sys.list("/proc").map(|entries| {

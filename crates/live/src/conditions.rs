@@ -1,4 +1,4 @@
-//! Where a measurement takes place: which CPUs the prober gets and why, and what bends its figures.
+//! Where a measurement takes place: which CPUs the prober gets and why, and what affects its figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -127,7 +127,7 @@ fn with_lower(iface: &str, sys: &dyn Sys) -> Vec<String> {
     all
 }
 
-/// CPUs where an interrupt fires, or where the kernel does not tell, where it may.
+/// CPUs where an interrupt fires, or where the kernel does not report, where it may.
 fn irq_cpus(irq: u32, sys: &dyn Sys) -> BTreeSet<u32> {
     ["effective_affinity_list", "smp_affinity_list"]
         .iter()

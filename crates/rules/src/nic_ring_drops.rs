@@ -97,7 +97,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         {
             grown.insert("rx_dropped".to_owned(), (by, "kernel"));
         }
-        // What a driver does not count is no fact missed: the kernel's counters above stand for all of them.
+        // What a driver does not count is not a fact missed: the kernel's counters above stand for all of them.
         let keys = window.after.groups.get(&format!("ethtool/{name}")).and_then(|g| g.value());
         for key in keys.into_iter().flat_map(|g| g.keys()).filter(|key| counts(driver, key)) {
             if let Some(by) = window.delta(&format!("ethtool/{name}"), key).filter(|by| *by > 0) {
