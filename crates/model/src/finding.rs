@@ -76,7 +76,7 @@ pub struct CheckDocument {
     pub schema: Schema,
     /// Interface in focus.
     pub iface: Option<String>,
-    /// Faults found, in the order of mending: a cause before what follows from it, what is only worth knowing last.
+    /// Faults found, in the order of fixing: a cause before what follows from it, what is only worth knowing last.
     pub findings: Vec<Finding>,
     /// What could not be seen, and why.
     pub not_seen: Vec<NotSeen>,

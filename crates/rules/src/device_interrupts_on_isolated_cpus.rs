@@ -19,7 +19,7 @@ crate::rule! {
     /// More than one interrupt a second of a line in the counter window on a CPU of `isolcpus` or `nohz_full`: a heuristic,
     /// below which a task is disturbed too seldom to matter.
     /// ## Remedy
-    /// Move the lines to the other CPUs, and let irqbalance leave the isolated ones out (it does so by itself). Lines that
+    /// Move the lines to the other CPUs, and let irqbalance leave the isolated ones out (it does so on its own). Lines that
     /// the kernel manages (nvme, virtio, some NICs) refuse a new place: boot with `isolcpus=managed_irq,domain,…`, or use
     /// fewer queues. `irqaffinity=` sets where lines begin.
     pub DeviceInterruptsOnIsolatedCpus = "device-interrupts-on-isolated-cpus";

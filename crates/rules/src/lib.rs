@@ -230,7 +230,7 @@ pub fn find(name: &str) -> Option<&'static dyn Rule> {
     RULES.iter().copied().find(|r| r.meta().name == name)
 }
 
-/// All rules: findings in the order of [`RULES`], which is the order of mending, and what is only worth knowing after all
+/// All rules: findings in the order of [`RULES`], which is the order of fixing, and what is only worth knowing after all
 /// others. A cause stands before what follows from it ([`Meta::follows`]), and in the place of the first of them. What could
 /// not be seen is said once, however many rules missed it.
 ///
@@ -271,7 +271,7 @@ fn each(input: &Input<'_>) -> Seen {
     all
 }
 
-/// Findings in the order of mending, each under the one it follows from.
+/// Findings in the order of fixing, each under the one it follows from.
 fn causes_first(findings: Vec<Finding>) -> Vec<Finding> {
     let mut left: Vec<Finding> = findings;
     // The sort keeps the order of RULES among findings of a kind.

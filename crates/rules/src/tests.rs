@@ -34,7 +34,7 @@ fn nothing_is_wrong_with_a_healthy_host() {
 }
 
 #[test]
-fn findings_come_in_the_order_of_mending() {
+fn findings_come_in_the_order_of_fixing() {
     let mut facts = healthy();
     facts.filters.packet_sockets = Reading::Value(1);
     facts.host.clocksource = Reading::Value("hpet".into());
@@ -247,7 +247,7 @@ fn findings_follow_the_conventions() {
         ("snmp", "Udp.RcvbufErrors"),
         ("snmp", "Tcp.RetransSegs"),
         ("netstat", "TcpExt.PruneCalled"),
-        ("softnet/cpu0", "dropped"),
+        ("softnet/cpu1", "dropped"),
         ("softnet/cpu0", "time_squeeze"),
         ("link/eth0", "rx_missed_errors"),
         ("cpu/1", "steal"),

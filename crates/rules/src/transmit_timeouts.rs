@@ -16,7 +16,7 @@ crate::rule! {
     /// `tx_timeout` or `tx timeout`.
     /// ## Remedy
     /// A fault of device, firmware or driver: newer firmware and kernel first. For `e1000e` ("Detected Hardware Unit Hang")
-    /// segmentation offload off is the known way around it; other devices have others. No latency setting mends it.
+    /// segmentation offload off is the known way around it; other devices have others. No latency setting fixes it.
     pub TransmitTimeouts = "transmit-timeouts";
     sources [
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: tx_timeout",

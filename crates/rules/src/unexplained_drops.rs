@@ -18,7 +18,7 @@ crate::rule! {
     /// and worth knowing otherwise. The kernel's `rx_dropped` alone never is a warning: it holds packets of protocols
     /// that nobody listens to as well.
     /// ## Remedy
-    /// Look the name up in the driver's documentation or source. For `rx_dropped` the kernel tells where each packet is
+    /// Look the name up in the driver's documentation or source. For `rx_dropped` the kernel reports where each packet is
     /// dropped: tracepoint `skb:kfree_skb`, field `reason`.
     pub UnexplainedDrops = "unexplained-drops";
     sources [

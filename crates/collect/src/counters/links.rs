@@ -73,7 +73,7 @@ fn kernel(sys: &dyn Sys, iface: &str) -> Reading<BTreeMap<String, u64>> {
     })
 }
 
-/// How often the watchdog found a transmit queue stuck, over all queues; `None` where no queue tells.
+/// How often the watchdog found a transmit queue stuck, over all queues; `None` where no queue has the count.
 fn transmit_timeouts(sys: &dyn Sys, base: &str) -> Option<u64> {
     let queues = sys.list(&format!("{base}/queues")).into_value()?;
     let of =
