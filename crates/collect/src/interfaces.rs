@@ -252,7 +252,7 @@ fn gigatransfers(text: &str) -> Reading<f64> {
 
 #[cfg(test)]
 mod tests {
-    use lowlat_sys::query::{Address, DriverInfo, LinkModes, Route};
+    use lowlat_sys::query::{DriverInfo, InterfaceAddress, LinkModes, RouteEntry};
     use lowlat_testkit::FakeSys;
 
     use super::*;
@@ -271,10 +271,10 @@ mod tests {
         let pci = "/sys/devices/pci0000:3a/0000:3b:00.0";
         FakeSys::new()
             .net(&NetQuery::Links, vec![link])
-            .net(&NetQuery::Addresses, vec![Address { index: 2, address: "192.0.2.1/24".into() }])
+            .net(&NetQuery::Addresses, vec![InterfaceAddress { index: 2, address: "192.0.2.1/24".into() }])
             .net(
                 &NetQuery::Routes,
-                vec![Route {
+                vec![RouteEntry {
                     destination: "default".into(),
                     oif: Some(2),
                     gateway: None,
