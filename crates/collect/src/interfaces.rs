@@ -189,9 +189,17 @@ fn pci_id(sys: &dyn Sys, device: &Device) -> Reading<String> {
     pci_path(device).and_then(|pci| id(pci, "vendor").and_then(|v| id(pci, "device").map(|d| format!("{v}:{d}"))))
 }
 
-/// The node; the kernel says -1 where the firmware gave none.
+/// NUMA node of the device behind an interface.
+pub(crate) fn node(sys: &dyn Sys, iface: &str) -> Reading<u32> {
+    device::of(sys, iface).and_then(|d| numa_node(sys, &d))
+}
+
+/// The node; the kernel says -1 where the firmware gave none. PCI and platform devices have the file
+/// (drivers/pci/pci-sysfs.c, drivers/base/platform.c).
 fn numa_node(sys: &dyn Sys, device: &Device) -> Reading<u32> {
-    pci_path(device).and_then(|pci| sys.read(&format!("{pci}/numa_node")).parse::<i64>("numa_node")).and_then(|n| {
+    let on_platform = device.pci.is_none() && device.path.starts_with("/sys/devices/platform/");
+    let at = if on_platform { Reading::Value(device.path.as_str()) } else { pci_path(device) };
+    at.and_then(|at| sys.read(&format!("{at}/numa_node")).parse::<i64>("numa_node")).and_then(|n| {
         u32::try_from(n).map_or_else(
             |_| Reading::Unsupported(format!("the firmware names no NUMA node for {}", device.name())),
             Reading::Value,
@@ -244,7 +252,7 @@ fn gigatransfers(text: &str) -> Reading<f64> {
 
 #[cfg(test)]
 mod tests {
-    use lowlat_sys::query::{Address, DriverInfo, LinkModes, Route};
+    use lowlat_sys::query::{DriverInfo, InterfaceAddress, LinkModes, RouteEntry};
     use lowlat_testkit::FakeSys;
 
     use super::*;
@@ -263,10 +271,10 @@ mod tests {
         let pci = "/sys/devices/pci0000:3a/0000:3b:00.0";
         FakeSys::new()
             .net(&NetQuery::Links, vec![link])
-            .net(&NetQuery::Addresses, vec![Address { index: 2, address: "192.0.2.1/24".into() }])
+            .net(&NetQuery::Addresses, vec![InterfaceAddress { index: 2, address: "192.0.2.1/24".into() }])
             .net(
                 &NetQuery::Routes,
-                vec![Route {
+                vec![RouteEntry {
                     destination: "default".into(),
                     oif: Some(2),
                     gateway: None,
