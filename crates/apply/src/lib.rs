@@ -42,6 +42,7 @@ pub use live_writer::LiveWriter;
 pub use lowlat_settings::{same, words};
 pub use namespaces::{NetnsExists, Place};
 pub use persist::{Kept, persist};
+pub use places::foretold;
 pub use rollback::{Item, Outcome, RollbackReport, rollback_on};
 pub use session::{Handle, Session};
 pub use status::status_on;
