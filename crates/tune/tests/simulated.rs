@@ -98,6 +98,13 @@ fn a_fault_that_ping_pong_steps_around_is_found_from_the_plan() {
     let host = host(&["deferral"]);
     let tuned = run(&host, hidden, &plan(vec![step("deferral")]), &limits(3)).unwrap();
     assert!(tuned.steps[0].kept, "{:?}", tuned.steps[0]);
+    // By the plan alone: ping-pong shows nothing, in the step's trial and in the headline.
+    for test in [&tuned.steps[0].comparison, &tuned.headline.idle] {
+        let quantiles = &test.as_ref().unwrap().quantiles;
+        let better = |from| quantiles.iter().filter(|q| q.from == from && q.verdict == Verdict::Better).count();
+        assert!(better(Clock::Send) == 0 && better(Clock::Planned) > 0, "{quantiles:#?}");
+    }
+    assert_eq!(tuned.headline.p50_claim(), None);
 }
 
 /// The demo's path: a shaper makes it 2.8 ms, and behind it stands a fault that ping-pong steps around.
