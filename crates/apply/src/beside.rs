@@ -7,7 +7,7 @@ use lowlat_model::Op;
 use lowlat_model::journal::Beside;
 use lowlat_sys::Sys;
 
-/// The other places that a write may change, with what stands there; in words, why it may not be made.
+/// The other places that a write may change, with the current value; in words, why it may not be made.
 pub fn of(sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
     let kind = lowlat_settings::at(&op.locus);
     if let Some(why) = kind.refused(sys, &op.set) {
@@ -96,7 +96,7 @@ mod tests {
             let why = bond("eth0", "eth0 eth1", primary, reselect).unwrap_err();
             assert!(why.contains("bond0 sends by") && why.ends_with("primary eth0`)"), "{why}");
         }
-        // It comes back by itself, it is the backup, it is alone, or all ports are sent by.
+        // It comes back on its own, it is the backup, it is alone, or all ports are sent by.
         assert_eq!(bond("eth0", "eth0 eth1", "eth0", "always 0"), Ok(()));
         assert_eq!(bond("eth1", "eth0 eth1", "", "always 0"), Ok(()));
         assert_eq!(bond("eth0", "eth0", "", "always 0"), Ok(()));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_change_beside_a_write_is_told_with_what_stands_there() {
+    fn what_may_change_beside_a_write_is_reported_with_the_current_value() {
         let feature = |active| Feature { active, changeable: true };
         let features = BTreeMap::from([("rx-lro", feature(true)), ("rx-gro", feature(true))]);
         let lower = BTreeMap::from([("rx-lro", feature(true)), ("rx-gro", feature(true))]);

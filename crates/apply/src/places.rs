@@ -31,7 +31,7 @@ pub(crate) fn disturbed(
     Ok(places)
 }
 
-/// The bond that sends by this interface alone and would stay with another port once this one was down: it comes back by itself
+/// The bond that sends by this interface alone and would stay with another port once this one was down: it comes back on its own
 /// to a primary, as long as that is chosen anew always (drivers/net/bonding/bond_main.c, `bond_choose_primary_or_current`).
 /// Modes that send by all ports name no active one (`bond_uses_primary`): balance-xor and 802.3ad take a port that is up
 /// again back by themselves, but for [`leaves_its_group`].
@@ -68,7 +68,7 @@ fn leaves_its_group(sys: &dyn Sys, iface: &str) -> Option<String> {
 }
 
 /// What lowlat can see and could not put back: flow rules, the active port of a bond, values of single NAPI instances, AF_XDP
-/// sockets of other programs. Some drivers keep them over a reset and some do not, and none tells before.
+/// sockets of other programs. Some drivers keep them over a reset and some do not, and none says before.
 fn lost_for_good(sys: &dyn Sys, iface: &str) -> Result<(), String> {
     let may = |what: String, next: &str| Err(format!("the link reset may lose {what}; {next}"));
     if let Reading::Value(n) = query::flow_rules(sys, iface)

@@ -1,5 +1,5 @@
 //! A path that is stacked: a VLAN on an active-backup bond of two igb, and a macvlan or WireGuard on top of it. What lies
-//! beneath is found, named, tuned and protected; what lies beside is told and left alone.
+//! beneath is found, named, tuned and protected; what lies beside is reported and left alone.
 
 #![allow(clippy::unwrap_used)]
 
@@ -135,12 +135,12 @@ fn the_path_goes_down_from_the_vlan_to_both_ports() {
         let node = Node::new();
         let facts = node.lowlat(&format!("facts --target {FAR}")).exits(0).json();
         let links = facts["path"].as_array().unwrap();
-        let told: Vec<[&str; 4]> = links
+        let reported: Vec<[&str; 4]> = links
             .iter()
             .map(|l| ["name", "role", "kind", "above"].map(|field| l[field].as_str().unwrap_or("none")))
             .collect();
         assert_eq!(
-            told,
+            reported,
             [
                 ["bond0.5", "route", "vlan", "none"],
                 ["bond0", "lower", "bond", "bond0.5"],
@@ -199,7 +199,7 @@ fn what_stands_on_the_vlan_leads_to_the_ports_too() {
     });
 }
 
-/// As wg-quick(8) sets it up: all goes into the tunnel but the tunnel's own packets, which a mark tells. Who comes in by it
+/// As wg-quick(8) sets it up: all goes into the tunnel but the tunnel's own packets, which a mark reports. Who comes in by it
 /// would be cut off by what resets a port beneath.
 #[test]
 fn a_tunnel_for_everything_leads_to_the_ports_and_protects_them() {

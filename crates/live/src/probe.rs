@@ -92,7 +92,7 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// What the prober is told.
+    /// What the prober is given.
     pub fn spec(&self) -> Spec {
         self.spec_with(WARMUP_PROBES)
     }
@@ -135,7 +135,7 @@ impl<'a> Ask<'a> {
         Ok(spec.check(self.peer()?.message_sizes())?)
     }
 
-    /// A fresh peer, told how long the run is and how fast probes leave.
+    /// A fresh peer, which knows how long the run is and how fast probes leave.
     pub fn peer(&self) -> Result<Box<dyn Peer>, Failure> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
         let interval_ns = self.spec().rate_pps().map_or(0, |rate| (1e9 / rate) as u64);
@@ -164,7 +164,7 @@ impl<'a> Ask<'a> {
 /// Decides where the probers run, and asks the far end to stay on its CPU for `lasting_ns`. Call it once for a run and keep
 /// the answer in [`Path::placed`], so that every round, with and without load and with every engine, runs on the same CPUs.
 /// A run that lasts longer than it said asks again; one that is over gives the place back ([`far::release`]), which
-/// [`Held`] does by itself.
+/// [`Held`] does on its own.
 pub fn place(path: &Path, lasting_ns: u64, sys: &dyn Sys) -> tune::Placement {
     let near = conditions::choose(path, sys).near;
     match far::place(path, &near, lasting_ns, sys) {
@@ -400,7 +400,7 @@ fn open<'a>(
 ) -> Result<Session<'a>, Failure> {
     let session = Session::open_unless(engine, peer, spec.size, ask.path.timeout_ns, signals::stop())
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
-    // From here on a signal ends the round, and what was measured so far is told.
+    // From here on a signal ends the round, and what was measured so far is reported.
     signals::at_stake();
     Ok(session)
 }
@@ -557,7 +557,7 @@ fn context(path: &Path, engine: &str) -> Context {
 /// The mode that the flags name.
 pub fn mode(open_loop: bool, rate: Option<f64>, pattern: Pattern) -> Result<Mode, Failure> {
     let bad_rate =
-        |rate: f64| Failure::new(format!("measure at {rate} probes a second: that is no rate; give one above 0"));
+        |rate: f64| Failure::new(format!("measure at {rate} probes a second: that is not a rate; give one above 0"));
     if let Some(rate) = rate.filter(|r| !(r.is_finite() && *r > 0.0)) {
         return Err(bad_rate(rate));
     }

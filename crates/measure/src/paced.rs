@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_one_that_the_path_bears() {
+    fn the_rate_is_one_that_the_path_supports() {
         let rate = |rtt: u64, spec: &Spec| match paced(spec, &[rtt; 9], None, (1_000_000_000, 1)).map(|s| s.mode) {
             Some(Mode::OpenLoop { rate_pps, pattern: Pattern::Poisson }) => rate_pps,
             other => panic!("{other:?}"),

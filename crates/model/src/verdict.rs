@@ -42,11 +42,11 @@ pub struct Round {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flow {
     /// Source port; `null` where the protocol has none (ICMP, whose flows differ by the echo identifier) or the engine does
-    /// not tell.
+    /// not report.
     pub source_port: Option<u16>,
-    /// NAPI instance of the last received packet (`SO_INCOMING_NAPI_ID`); `null` where the kernel does not tell.
+    /// NAPI instance of the last received packet (`SO_INCOMING_NAPI_ID`); `null` where the kernel does not report.
     pub napi_id: Option<u32>,
-    /// CPU that handled the last received packet (`SO_INCOMING_CPU`); `null` where the kernel does not tell.
+    /// CPU that handled the last received packet (`SO_INCOMING_CPU`); `null` where the kernel does not report.
     pub incoming_cpu: Option<u32>,
     /// Receive queue of the last received packet, where the engine reads the queues itself (AF_XDP); else `null`.
     #[serde(default)]
@@ -75,7 +75,7 @@ pub struct QuantileDifference {
     #[serde(default)]
     pub from: Clock,
     /// Quantile of A in a typical round: the mean over the pairs that remain when those of most extreme difference are
-    /// trimmed (in a sequential test the geometric mean). `null` where the sample does not bear it or it falls among the
+    /// trimmed (in a sequential test the geometric mean). `null` where the sample does not support it or it falls among the
     /// lost.
     pub a_ns: Option<u64>,
     /// The same of B, over the same pairs, so that `diff_ns` is `b_ns − a_ns`.

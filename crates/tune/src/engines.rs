@@ -46,7 +46,7 @@ pub struct Attach {
 /// Measures each engine. One that cannot run says why, and the others go on.
 ///
 /// A reset that attaching announces is waited for, and the path settles before the next round. One that nothing announced
-/// ends the engine that attaches, and is told of any other.
+/// ends the engine that attaches, and is reported of any other.
 pub fn side_by_side(
     bench: &mut dyn Bench,
     limits: &Limits,
@@ -156,7 +156,7 @@ fn steady(bench: &mut dyn Bench, say: &mut dyn FnMut(&str)) -> Result<(), TuneEr
             Err(_) => bench.wait(BETWEEN_SETTLINGS_NS),
         }
     }
-    say("  the path is not steady after a reset; the rounds that follow are measured all the same");
+    say("  the path is not steady after a reset; the rounds that follow are measured anyway");
     Ok(())
 }
 

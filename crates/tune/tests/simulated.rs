@@ -174,7 +174,7 @@ fn what_the_run_s_own_engine_resets_is_waited_for_and_laid_on_no_step() {
 }
 
 #[test]
-fn an_announced_reset_is_no_surprise() {
+fn an_announced_reset_is_not_a_surprise() {
     let host = host(&["good"]);
     host.0.borrow_mut().events.insert("good".into(), Event::LinkReset);
     let mut announced = step("good");
@@ -184,7 +184,7 @@ fn an_announced_reset_is_no_surprise() {
 }
 
 #[test]
-fn a_refused_step_is_told_and_the_run_goes_on() {
+fn a_refused_step_is_reported_and_the_run_goes_on() {
     let host = host(&["good", "bad"]);
     host.0.borrow_mut().refuse = Some("bad".into());
     let tuned = run(&host, ordinary, &plan(vec![step("bad"), step("good")]), &limits(6)).unwrap();

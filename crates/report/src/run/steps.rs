@@ -116,7 +116,7 @@ fn note(s: &StepResult) -> String {
     }
 }
 
-/// The change that made a step worse, where it is not the median's: `P99`, or `loss` where no quantile tells it.
+/// The change that made a step worse, where it is not the median's: `P99`, or `loss` where no quantile reports it.
 pub(crate) fn worse_by(s: &StepResult) -> Option<&'static str> {
     let at = |q: f64| s.comparison.as_ref().and_then(|c| c.quantiles.iter().find(|d| (d.q - q).abs() < 1e-9));
     let worse = |q: f64| at(q).is_some_and(|d| d.verdict == Verdict::Worse);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cost_of_a_test_is_told_compactly() {
+    fn the_cost_of_a_test_is_reported_compactly() {
         let mut s = step(Verdict::Better);
         assert_eq!(test(&s), "-");
         s.comparison.as_mut().unwrap().sequential =

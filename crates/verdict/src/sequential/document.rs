@@ -35,7 +35,7 @@ impl Test {
             sequential: Some(sequential),
             placed: Vec::new(),
         };
-        out.warnings.extend(self.not_borne());
+        out.warnings.extend(self.not_supported());
         out
     }
 
@@ -105,7 +105,7 @@ impl Test {
     }
 
     /// Which quantiles have no figure for want of samples.
-    fn not_borne(&self) -> impl Iterator<Item = String> {
+    fn not_supported(&self) -> impl Iterator<Item = String> {
         self.quantities.iter().filter(|q| q.missing() > 0 && self.pairs > 0).map(|q| {
             let name = words::quantile(q.q, q.from);
             format!("{name} has no figure: {} more samples a side are needed; run longer rounds", q.missing())
