@@ -29,6 +29,7 @@ crate::rule! {
         "net/ipv4/tcp_output.c in linux 6.12: tcp_small_queue_check",
         "heuristic: 100 us in the queue, this project's target for a tuned kernel path",
     ];
+    follows ["shaper-below-line-rate", "link-below-capability"];
 }
 
 /// Frames of the second choice, for kernels without fq_codel: eight are enough for a burst of probes, and at 200 Mbit/s

@@ -23,6 +23,21 @@ crate::rule! {
         "net/ipv4/tcp_output.c in linux 6.12: __tcp_retransmit_skb",
         "heuristic: 0.01 %, the loss above which this project fixes drops before latency",
     ];
+    follows [
+        "link-errors",
+        "link-goes-down",
+        "transmit-timeouts",
+        "pci-express-errors",
+        "instance-allowance-exceeded",
+        "nic-ring-drops",
+        "softnet-drops",
+        "netem-on-path",
+        "shaper-below-line-rate",
+        "plain-fifo-backlog",
+        "tcp-receive-pruned",
+        "tcp-backlog-drops",
+        "connection-tracking-full",
+    ];
 }
 
 const RATIO: f64 = 1e-4;
