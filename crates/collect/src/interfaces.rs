@@ -206,13 +206,21 @@ fn wireless(sys: &dyn Sys, iface: &str) -> Reading<bool> {
     not_read.unwrap_or(Reading::Value(false))
 }
 
-/// The node, of a USB device its host controller's; the kernel says -1 where the firmware gave none.
+/// NUMA node of the device behind an interface.
+pub(crate) fn node(sys: &dyn Sys, iface: &str) -> Reading<u32> {
+    device::of(sys, iface).and_then(|d| numa_node(sys, &d))
+}
+
+/// The node, of a USB device its host controller's; the kernel says -1 where the firmware gave none. PCI and platform
+/// devices have the file (drivers/pci/pci-sysfs.c, drivers/base/platform.c).
 fn numa_node(sys: &dyn Sys, device: &Device) -> Reading<u32> {
-    let pci = match device.above.as_deref() {
+    let on_platform = device.pci.is_none() && device.path.starts_with("/sys/devices/platform/");
+    let at = match device.above.as_deref() {
         Some(pci) => Reading::Value(pci),
+        None if on_platform => Reading::Value(device.path.as_str()),
         None => pci_path(device),
     };
-    pci.and_then(|pci| sys.read(&format!("{pci}/numa_node")).parse::<i64>("numa_node")).and_then(|n| {
+    at.and_then(|at| sys.read(&format!("{at}/numa_node")).parse::<i64>("numa_node")).and_then(|n| {
         u32::try_from(n).map_or_else(
             |_| Reading::Unsupported(format!("the firmware names no NUMA node for {}", device.name())),
             Reading::Value,
@@ -265,7 +273,7 @@ fn gigatransfers(text: &str) -> Reading<f64> {
 
 #[cfg(test)]
 mod tests {
-    use lowlat_sys::query::{Address, DriverInfo, LinkModes, Route};
+    use lowlat_sys::query::{DriverInfo, InterfaceAddress, LinkModes, RouteEntry};
     use lowlat_testkit::FakeSys;
 
     use super::*;
@@ -284,10 +292,10 @@ mod tests {
         let pci = "/sys/devices/pci0000:3a/0000:3b:00.0";
         FakeSys::new()
             .net(&NetQuery::Links, vec![link])
-            .net(&NetQuery::Addresses, vec![Address { index: 2, address: "192.0.2.1/24".into() }])
+            .net(&NetQuery::Addresses, vec![InterfaceAddress { index: 2, address: "192.0.2.1/24".into() }])
             .net(
                 &NetQuery::Routes,
-                vec![Route {
+                vec![RouteEntry {
                     destination: "default".into(),
                     oif: Some(2),
                     gateway: None,

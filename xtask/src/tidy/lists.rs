@@ -86,6 +86,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             "src/tests.rs",
             "src/device.rs",
             "src/moment.rs",
+            "src/site.rs",
             "src/text.rs",
             "path/below.rs",
             "path/login.rs",

@@ -15,6 +15,11 @@ use std::time::{Duration, Instant};
 /// The program under test.
 pub const LOWLAT: &str = env!("CARGO_BIN_EXE_lowlat");
 
+/// The program under test as a word of a shell script, whatever is in its path.
+pub fn word() -> String {
+    lowlat_lab::vm::quoted(LOWLAT)
+}
+
 /// A directory of one test, removed at its end.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
