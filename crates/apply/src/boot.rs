@@ -24,9 +24,9 @@ pub(crate) fn persisted(found: &[Found]) -> bool {
 }
 
 /// Whether this process is in the network namespace that the boot sets, which is that of process 1. Where that cannot be
-/// told, it is taken to be so: on most hosts there is no other.
+/// determined, it is taken to be so: on most hosts there is no other.
 ///
-/// Neither inode nor cookie tells it: both are of one boot, and the first namespace's inode differs between kernels.
+/// Neither inode nor cookie reports it: both are of one boot, and the first namespace's inode differs between kernels.
 pub(crate) fn in_boot_namespace(sys: &dyn Sys) -> bool {
     match (sys.link_target("/proc/1/ns/net"), query::netns_inode(sys)) {
         (Reading::Value(link), Reading::Value(inode)) => link == format!("net:[{inode}]"),

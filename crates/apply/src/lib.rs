@@ -44,6 +44,7 @@ pub use lowlat_owners::Host as Owners;
 pub use lowlat_settings::{same, words};
 pub use namespaces::{NetnsExists, Place};
 pub use persist::{Draft, Kept, draft as draft_persist, persist, remove as remove_persisted};
+pub use places::foretold;
 pub use rollback::{Item, Outcome, RollbackReport, rollback_on};
 pub use session::{Handle, Session};
 pub use status::status_on;

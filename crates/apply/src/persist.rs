@@ -45,7 +45,7 @@ const SYSCTL: &str = "/etc/sysctl.d/90-lowlat.conf";
 const TMPFILES: &str = "/etc/tmpfiles.d/90-lowlat.conf";
 const SERVICE: &str = "/etc/systemd/system/lowlat.service";
 const HOLDER: &str = "/etc/systemd/system/lowlat-dma-latency.service";
-/// Pulls both services in at boot. A unit is enabled by links, which are no files lowlat could own; a drop-in of the
+/// Pulls both services in at boot. A unit is enabled by links, which are not files lowlat could own; a drop-in of the
 /// target says the same (systemd.unit(5), "unit.type.d/").
 const WANTS: &str = "/etc/systemd/system/multi-user.target.d/90-lowlat.conf";
 const HEAD: &str = "# Written by `lowlat persist`; `lowlat persist --remove` removes it.\n";
@@ -572,7 +572,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_the_boot_needs_and_the_host_lacks_is_told() {
+    fn a_program_the_boot_needs_and_the_host_lacks_is_reported() {
         let line = |text: &str| Line { resets_link: false, settings: 1, text: text.to_owned() };
         let commands = [
             line("ethtool -K lan0 gro off"),
@@ -581,8 +581,11 @@ mod tests {
             line("echo 3 > /sys/class/net/tc/queues/rx-0/rps_cpus"),
         ];
         assert_eq!(missing(&commands, |_| true), [""; 0]);
-        let told = missing(&commands, |program| program == "ip");
-        assert!(told.len() == 1 && told[0].contains("`ethtool`") && told[0].contains("2 of the settings"), "{told:?}");
+        let reported = missing(&commands, |program| program == "ip");
+        assert!(
+            reported.len() == 1 && reported[0].contains("`ethtool`") && reported[0].contains("2 of the settings"),
+            "{reported:?}"
+        );
         assert!(missing(&commands, |program| program == "ethtool").iter().any(|r| r.contains("iproute2")));
     }
 

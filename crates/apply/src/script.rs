@@ -82,7 +82,7 @@ fn command(s: &Standing) -> String {
         Some(h) => return format!("if grep -qsx lowlat-hold /proc/{0}/comm; then kill {0}; fi", h.pid),
         None => {}
     }
-    // What a shell cannot put back is told by the name it had.
+    // What a shell cannot put back is reported by the name it had.
     let restore = |called: Option<&str>| match called {
         Some(name) => Some(undo(&s.op.locus.on(name), &s.prior)),
         None => Some(undo(&s.op.locus, &s.prior)),
@@ -145,7 +145,7 @@ mod tests {
             at("ethtool -C eth0 adaptive-rx on || failed=1"),
         ];
         assert!(order.is_sorted(), "{text}");
-        // A renamed interface is found for both, and what it cannot do at once is no failure.
+        // A renamed interface is found for both, and what it cannot do at once is not a failure.
         for s in &mut ledger.standing[..2] {
             s.device = Some(Device { name: "eth0".into(), inode: Some(77), ..Device::default() });
         }

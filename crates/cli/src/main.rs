@@ -95,7 +95,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
     if !command.is_hidden() {
         commands::guard::attend(matches!(command, Command::Confirm))?;
     }
-    if command.only_tells() {
+    if command.only_reports() {
         signals::at_ease()?;
     }
     match command {

@@ -126,7 +126,7 @@ fn held(r: &Results, console: &str) {
     assert_eq!(r.lines("booted"), SET, "{}\n{console}", r.text("units"));
     assert_ne!(r.text("other-ring").trim(), "512", "the other card was touched");
     r.holds("irqbalance", &["--foreground", "--interval=1", &format!("--banirq={}", r.text("line-2").trim())]);
-    // What stands is told, and a second `persist` in this boot loses nothing of the first.
+    // What stands is reported, and a second `persist` in this boot loses nothing of the first.
     r.holds(
         "status",
         &[

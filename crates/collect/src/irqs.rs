@@ -34,14 +34,14 @@ crate::collector! {
 /// The lines of all `interfaces`, by interface and number. An interface without lines has none; an interrupt table
 /// that cannot be read is the answer for all.
 pub(crate) fn read<'a>(sys: &dyn Sys, interfaces: impl Iterator<Item = &'a str>) -> Reading<Vec<Irq>> {
-    sys.read("/proc/interrupts").map(|_| {
-        interfaces
-            .flat_map(|iface| {
-                let lines = of_interface(sys, iface).into_value().unwrap_or_default();
-                (0u32..).zip(lines).map(|(index, line)| irq(sys, iface, index, line)).collect::<Vec<_>>()
-            })
-            .collect()
-    })
+    sys.read("/proc/interrupts")
+        .map(|_| interfaces.flat_map(|iface| of(sys, iface).into_value().unwrap_or_default()).collect())
+}
+
+/// The lines of one interface.
+pub(crate) fn of(sys: &dyn Sys, iface: &str) -> Reading<Vec<Irq>> {
+    of_interface(sys, iface)
+        .map(|lines| (0u32..).zip(lines).map(|(index, line)| irq(sys, iface, index, line)).collect())
 }
 
 fn irq(sys: &dyn Sys, iface: &str, index: u32, line: IfaceIrq) -> Irq {

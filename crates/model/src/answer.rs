@@ -98,7 +98,7 @@ pub struct AfXdp {
     pub driver: String,
     /// RX queues, each of which needs a socket.
     pub rx_queues: u32,
-    /// XDP abilities as the driver tells them; `null` before Linux 6.3.
+    /// XDP abilities as the driver reports them; `null` before Linux 6.3.
     pub features: Option<Vec<String>>,
     /// Why sockets may not ask for preferred busy polling; `null` if they may.
     pub no_busy_poll: Option<String>,

@@ -14,7 +14,7 @@ pub struct Facts {
     pub schema: Schema,
     /// Version of the lowlat that read them.
     pub lowlat: String,
-    /// Wall clock at the read, ns since the epoch; 0 for a captured tree that does not tell.
+    /// Wall clock at the read, ns since the epoch; 0 for a captured tree that does not record it.
     pub taken_at_unix_ns: u64,
     /// The interface in focus, if one was named.
     pub iface: Option<String>,
@@ -327,7 +327,7 @@ pub struct Qdisc {
     pub kind: String,
     /// `root`, `ingress`, `clsact`, or `1:1`.
     pub parent: String,
-    /// `8001:`, or `0:` for one the kernel made by itself.
+    /// `8001:`, or `0:` for one the kernel made on its own.
     pub handle: String,
     /// For people: `limit 1000 delay 400us`.
     pub summary: String,

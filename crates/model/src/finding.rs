@@ -77,7 +77,7 @@ pub struct CheckDocument {
     pub findings: Vec<Finding>,
     /// What could not be seen, and why.
     pub not_seen: Vec<NotSeen>,
-    /// Faults elsewhere on this host, off the path in focus: told, never acted on.
+    /// Faults elsewhere on this host, off the path in focus: reported, never acted on.
     #[serde(default)]
     pub elsewhere: Vec<Finding>,
     /// Interfaces of the path from the top down; empty where none is in focus.

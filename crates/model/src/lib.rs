@@ -36,6 +36,7 @@ pub mod random;
 pub mod reading;
 pub mod schema;
 pub mod settings;
+pub mod site;
 pub mod source;
 pub mod stamps;
 pub mod stored;

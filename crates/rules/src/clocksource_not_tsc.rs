@@ -16,7 +16,7 @@ crate::rule! {
     /// The named clock sources. `tsc`, `kvm-clock` and Hyper-V's page are read in user space and are let pass.
     /// ## Remedy
     /// Find out why the kernel left the TSC (`dmesg | grep -i tsc`): firmware, a processor without an invariant TSC, a
-    /// virtual machine that was moved. `tsc=reliable` silences the check and mends nothing.
+    /// virtual machine that was moved. `tsc=reliable` silences the check and fixes nothing.
     pub ClocksourceNotTsc = "clocksource-not-tsc";
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: clocksource=, tsc=",

@@ -85,7 +85,7 @@ pub struct Seen {
     pub findings: Vec<Finding>,
     /// Facts it needed and did not get.
     pub not_seen: Vec<NotSeen>,
-    /// Faults of interfaces beside the path, without settings: told, never acted on. Only [`check_all`] gives any.
+    /// Faults of interfaces beside the path, without settings: reported, never acted on. Only [`check_all`] gives any.
     pub elsewhere: Vec<Finding>,
 }
 
@@ -147,7 +147,7 @@ macro_rules! rule {
 }
 pub(crate) use rule;
 
-/// Every rule, in the order in which faults should be mended: link errors, drops, placement, power, coalescing,
+/// Every rule, in the order in which faults should be fixed: link errors, drops, placement, power, coalescing,
 /// sockets.
 pub static RULES: &[&dyn Rule] = &[
     &link_below_capability::LinkBelowCapability,

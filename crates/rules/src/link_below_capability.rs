@@ -56,7 +56,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
                 severity,
                 format!("{name} runs below what its hardware can do"),
                 wire,
-                "look at cable, transceiver, switch port and slot before tuning: no kernel setting mends this",
+                "look at cable, transceiver, switch port and slot before tuning: no kernel setting fixes this",
             ));
         }
     }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn blind_where_the_link_does_not_tell() {
+    fn blind_where_the_link_does_not_report() {
         let mut facts = healthy();
         iface(&mut facts).speed_mbps = Reading::Unsupported("a virtual link".into());
         blind(NAME, &facts, "eth0 speed", "unsupported");

@@ -10,7 +10,7 @@ crate::rule! {
     /// Frames that the device received with a wrong checksum, or broken on the wire.
     /// ## Why it matters
     /// A broken frame is lost, and each loss costs a round trip or a timeout. The cause is a cable, a plug, a
-    /// transceiver or a port; tuning mends none of it.
+    /// transceiver or a port; tuning fixes none of it.
     /// ## Threshold
     /// Any growth in the counter window of the kernel's `rx_crc_errors` or `rx_frame_errors`, or of `rx_crc_errors_phy`
     /// and `rx_symbol_err_phy` of mlx5. A sound link has none.
@@ -30,7 +30,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
     for (name, _) in on_path(input.facts) {
         let mut evidence = seen.grown(window, &format!("link/{name}"), &KERNEL, "kernel counter");
-        // What a driver does not count is no fact missed: the kernel's counters stand for all of them.
+        // What a driver does not count is not a fact missed: the kernel's counters stand for all of them.
         for key in DRIVER {
             if let Some(by) = window.delta(&format!("ethtool/{name}"), key).filter(|by| *by > 0) {
                 evidence.push(format!("{key} grew by {by} {} (driver counter)", within(window)));
@@ -44,7 +44,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Critical,
             format!("{name} receives broken frames"),
             evidence,
-            "look at cable, transceiver, port and the far side before tuning: no kernel setting mends this",
+            "look at cable, transceiver, port and the far side before tuning: no kernel setting fixes this",
         ));
     }
 }

@@ -14,7 +14,7 @@ crate::rule! {
     /// 100, 9.3 µs with 300, 17 µs with 1000. That is about 5 ns for each rule and packet.
     /// ## Threshold
     /// 100 rules in one chain are worth knowing (half a microsecond per packet); 1000 are a warning (five microseconds
-    /// each way). What share of them a packet walks depends on where it matches, which rule counts do not tell.
+    /// each way). What share of them a packet walks depends on where it matches, which rule counts do not report.
     /// ## Remedy
     /// Replace a list of similar rules by one rule with a set or a verdict map: a lookup costs the same however long it
     /// is. Accept established and latency-critical flows at the top of the chain. lowlat never edits a packet filter.

@@ -46,7 +46,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
                 grown.insert(key.to_owned(), (by, "kernel"));
             }
         }
-        // What a driver does not count is no fact missed: the kernel's counters above stand for all of them.
+        // What a driver does not count is not a fact missed: the kernel's counters above stand for all of them.
         let driver = format!("ethtool/{name}");
         let keys = window.after.groups.get(&driver).and_then(|g| g.value()).into_iter().flat_map(|g| g.keys());
         for key in keys.filter(|k| DRIVER.contains(&k.as_str()) || k.ends_with("_rx_drops")) {

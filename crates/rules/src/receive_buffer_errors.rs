@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_default_is_a_fault_by_itself() {
+    fn a_small_default_is_a_fault_on_its_own() {
         let mut facts = healthy();
         facts.sysctls.insert("net.core.rmem_default".into(), Reading::Value("4096".into()));
         only(NAME, &facts, &["net.core.rmem_default = 4096; the kernel's own is 212992"], &[]);

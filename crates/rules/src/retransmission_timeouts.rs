@@ -11,7 +11,7 @@ crate::rule! {
     /// ## What it finds
     /// TCP connections that waited for their retransmission timer on a path whose round trips are short.
     /// ## Why it matters
-    /// When nothing that follows tells of a loss, the sender waits for its timer: 200 ms at least by default, on a path
+    /// When nothing that follows reports a loss, the sender waits for its timer: 200 ms at least by default, on a path
     /// that needs microseconds.
     /// ## Threshold
     /// `TCPTimeouts` grew in the counter window, and a connection of this host has a least round trip below 5 ms (a

@@ -109,9 +109,9 @@ fn a_healthy_host_has_nothing_elsewhere() {
     assert_eq!(seen, Seen::default());
 }
 
-/// A shaper and a ring that drops on another interface are told, and nothing is to be set.
+/// A shaper and a ring that drops on another interface are reported, and nothing is to be set.
 #[test]
-fn a_fault_beside_the_path_is_told_without_a_setting() {
+fn a_fault_beside_the_path_is_reported_without_a_setting() {
     let mut facts = three_ports();
     let mut tbf = qdisc("eth1", "tbf", "root", "1:");
     tbf.options.insert("rate_bps".into(), 1_000_000);
@@ -143,7 +143,7 @@ fn a_fault_beside_the_path_is_told_without_a_setting() {
     assert_eq!((seen.findings.len(), seen.elsewhere.len()), (2, 0));
 }
 
-/// What the host as a whole shows is no fault elsewhere, whatever interface is in focus.
+/// What the host as a whole shows is not a fault elsewhere, whatever interface is in focus.
 #[test]
 fn a_fault_of_the_host_is_a_finding_and_not_elsewhere() {
     let mut facts = three_ports();

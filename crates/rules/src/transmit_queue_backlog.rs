@@ -38,7 +38,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let mut evidence = Vec::new();
         let mut settings = Vec::new();
         for (n, queue) in (0u32..).zip(&iface.tx_queues) {
-            // A driver without byte queue limits has no such file: that is no fact missed.
+            // A driver without byte queue limits has no such file: that is not a fact missed.
             if matches!(queue.bql_limit, Reading::Absent(_) | Reading::Unsupported(_)) {
                 continue;
             }

@@ -58,7 +58,7 @@ impl Captured {
         let bad = |why: String| SysError::Open { path: dir.to_owned(), why };
         let root = fs::canonicalize(dir).map_err(|e| bad(words(&e)))?;
         if !root.is_dir() {
-            return Err(bad("it is no folder".into()));
+            return Err(bad("it is not a folder".into()));
         }
         if !["proc", "sys", "net"].iter().any(|d| root.join(d).is_dir()) {
             return Err(bad("it holds none of proc, sys and net".into()));
@@ -87,7 +87,7 @@ impl Captured {
                 Ok(Some(bytes)) => {
                     return match serde_json::from_slice::<Reading<()>>(&bytes) {
                         Ok(Reading::Value(())) => {
-                            Reading::Garbled(format!("{path}: {} tells of a value", reading.display()))
+                            Reading::Garbled(format!("{path}: {} reports a value", reading.display()))
                         }
                         Ok(other) => other.and_then(|()| Reading::Absent(path.to_owned())),
                         Err(e) => Reading::Garbled(format!("{path}: {} does not parse: {e}", reading.display())),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tree_is_refused() {
+    fn what_is_not_a_tree_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         assert!(Captured::open(dir.path()).is_err());
         assert!(Captured::open(dir.path().join("none")).unwrap_err().to_string().contains("no such file"));

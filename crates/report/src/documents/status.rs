@@ -21,7 +21,7 @@ pub(crate) fn status(d: &StatusDocument, width: usize) -> String {
                 (None, false) => String::new(),
             };
             let [was, set, now] = [&a.was, &a.set, &a.now].map(|v| cut(&line(v)));
-            // A file is told by its path: its text is there to be read.
+            // A file is reported by its path: its text is there to be read.
             let target = match &a.locus {
                 Locus::DropIn { path } => line(path),
                 _ => a.target.to_string(),
@@ -37,7 +37,7 @@ pub(crate) fn status(d: &StatusDocument, width: usize) -> String {
     out
 }
 
-/// What goes back by itself, and when.
+/// What goes back on its own, and when.
 fn pending(p: &Pending) -> String {
     let left_s = p.left_ns.div_ceil(1_000_000_000);
     let cut = p.watch.as_ref().map_or_else(String::new, |t| format!(", and at once when {} stops answering", line(t)));
@@ -68,7 +68,7 @@ mod tests {
     use lowlat_model::op::Target;
 
     #[test]
-    fn a_file_is_told_by_its_path_and_not_by_its_text() {
+    fn a_file_is_reported_by_its_path_and_not_by_its_text() {
         let path = "/etc/systemd/system/lowlat.service".to_owned();
         let applied = Applied {
             knob: "persist".into(),
@@ -80,12 +80,12 @@ mod tests {
             changed_by_other: false,
             changed_by: None,
         };
-        let told = status(
+        let reported = status(
             &StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: Vec::new() },
             80,
         );
-        assert!(told.contains(&path), "{told}");
-        assert!(told.lines().all(|l| l.chars().count() < 260), "{told}");
+        assert!(reported.contains(&path), "{reported}");
+        assert!(reported.lines().all(|l| l.chars().count() < 260), "{reported}");
     }
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_a_confirmation_says_until_when_and_who_watches() {
-        let told = |left_ns: u64, guarded: bool, watch: Option<&str>| {
+        let reported = |left_ns: u64, guarded: bool, watch: Option<&str>| {
             let pending =
                 Pending { settings: 1, left_ns, guarded, watch: watch.map(str::to_owned), ..Pending::default() };
             status(
@@ -118,11 +118,11 @@ mod tests {
                 80,
             )
         };
-        let plain = told(19_200_000_000, true, None);
+        let plain = reported(19_200_000_000, true, None);
         assert!(plain.contains("reverts in 20 s unless you run `lowlat confirm`\n"), "{plain}");
-        assert!(told(1, true, Some("gate\x1b[2J")).contains("when gate[2J stops answering"));
-        assert!(told(1, false, None).contains("its guard was killed"));
-        assert!(told(0, true, None).contains("Not confirmed in time"));
+        assert!(reported(1, true, Some("gate\x1b[2J")).contains("when gate[2J stops answering"));
+        assert!(reported(1, false, None).contains("its guard was killed"));
+        assert!(reported(0, true, None).contains("Not confirmed in time"));
         let nothing = StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending: Vec::new() };
         assert_eq!(status(&nothing, 80), "No lowlat changes are active.\n");
     }
