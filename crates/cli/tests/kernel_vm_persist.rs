@@ -1,7 +1,7 @@
 //! `lowlat persist` and three boots of one root with a real systemd, whose `/etc` and state are carried from boot to boot:
 //! the first applies a setting of every kind and keeps them; in the second everything is there again, though the interface
 //! has the name and the interrupt numbers of another, and the files are taken away; in the third all is gone. There the
-//! programs that turn the same knobs run: irqbalance, tuned and NetworkManager. And the other way back: the shell scripts
+//! programs that turn the same knobs run: irqbalance, tuned and NetworkManager. And the rollback by the shell scripts
 //! beside the journals, without lowlat.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use common::{LOWLAT, Scratch};
 
-/// What the guests share: where the program is, what a disk keeps, and every setting in words.
+/// What the guests share: where the program is, what a disk keeps, and every setting as text.
 const COMMON: &str = concat!(include_str!("guest/persist-common.sh"), include_str!("guest/persist-systemd.sh"));
 const APPLY: &str = include_str!("guest/persist-apply.sh");
 const BOOT: &str = include_str!("guest/persist-boot.sh");
@@ -160,11 +160,11 @@ fn daemons(r: &Results) {
         let all = taken["applied"].as_array().unwrap();
         all.iter().find(|a| a["knob"] == knob).unwrap_or_else(|| panic!("{knob}: {taken:#}"))["changed_by"].clone()
     };
-    let told = |knob: &str| by(knob).as_str().unwrap_or_else(|| panic!("{taken:#}\n{}", r.text("daemons"))).to_owned();
-    assert!(told("sysctl.net.core.busy_read").starts_with("tuned, profile network-latency"), "{taken:#}");
-    assert!(told("nic.coalesce.rx-usecs").starts_with("NetworkManager"), "{taken:#}");
+    let who = |knob: &str| by(knob).as_str().unwrap_or_else(|| panic!("{taken:#}\n{}", r.text("daemons"))).to_owned();
+    assert!(who("sysctl.net.core.busy_read").starts_with("tuned, profile network-latency"), "{taken:#}");
+    assert!(who("nic.coalesce.rx-usecs").starts_with("NetworkManager"), "{taken:#}");
     r.holds(
-        "told",
+        "said_by_apply",
         &[
             "busy_read on host: tuned, profile network-latency sets it to 50",
             "rx-usecs on eth0: NetworkManager sets it to 40",

@@ -36,7 +36,7 @@ echo $? >persist-exit
 files >files-written
 keep
 
-# The way back without the program.
+# The rollback without the program.
 for s in $(ls -r $LOWLAT_STATE/journal/*.rollback.sh); do sh -x $s || echo "$s failed"; done >scripts 2>&1
 seen >scripted
 files >files-left

@@ -10,7 +10,7 @@ keep() { tar -C / -cf $DISK $FOLDERS var/lib/lowlat || exit 9; }
 R=/run/lowlat/root
 I=eth0
 
-# Every setting in words, a line each.
+# Every setting as text, a line each.
 seen() {
 	echo slow_start_after_idle $(cat /proc/sys/net/ipv4/tcp_slow_start_after_idle)
 	echo busy_read $(cat /proc/sys/net/core/busy_read)

@@ -40,12 +40,12 @@ dmesg | tail -60 >>daemons
 $L status --json >taken 2>>daemons
 
 # And the other way round: they run when lowlat comes.
-told() { $L plan --set "$1" "$2" "$3" --out /tmp/plan >/dev/null && $L apply /tmp/plan; }
+over() { $L plan --set "$1" "$2" "$3" --out /tmp/plan >/dev/null && $L apply /tmp/plan; }
 {
-	told sysctl.net.core.busy_read host 20
-	told nic.coalesce.rx-usecs eth0 10
-	told irq.affinity eth0/irq-1 1
-} >/dev/null 2>told
+	over sysctl.net.core.busy_read host 20
+	over nic.coalesce.rx-usecs eth0 10
+	over irq.affinity eth0/irq-1 1
+} >/dev/null 2>said_by_apply
 $L persist --print >print-3 2>&1
 echo $? >print-3-exit
 exit 0
