@@ -162,7 +162,7 @@ pub fn remove(store: &Store, sys: &dyn Sys) -> Result<RollbackReport, ApplyError
     roll_back_persisted(store, sys)
 }
 
-/// What `choose` looks at beside the standing writes.
+/// What `choose` looks at besides the standing writes.
 struct Surroundings<'a> {
     here: NetnsId,
     /// Whether the host's boot sets this namespace.
@@ -247,7 +247,7 @@ struct Line {
 }
 
 impl Wanted {
-    /// Whether lowlat's value can stand after a boot, with what others want there told.
+    /// Whether lowlat's value can stand after a boot, and reports what others want there.
     fn settle(&mut self, s: &Standing, around: &Surroundings<'_>) -> bool {
         let locus = &s.op.locus;
         let mut claims = (around.others)(locus, s.ours());
@@ -257,7 +257,7 @@ impl Wanted {
             if claims.len() < before {
                 self.banned.insert((iface.clone(), *index));
                 self.lines.push(format!(
-                    "{}: irqbalance is told to leave it alone, from the next boot on or after `systemctl daemon-reload \
+                    "{}: irqbalance is configured to leave it alone, from the next boot on or after `systemctl daemon-reload \
                      && systemctl restart lowlat irqbalance`",
                     words(locus)
                 ));
@@ -345,7 +345,7 @@ impl Wanted {
             }
         }
         if let (false, Some(command)) = (self.banned.is_empty(), irqbalance) {
-            out.insert(irqbalance::DROP_IN, beside_irqbalance(command));
+            out.insert(irqbalance::DROP_IN, with_banned_lines(command));
         }
         if let Some(us) = &self.hold_us {
             wants.push("lowlat-dma-latency.service");
@@ -389,7 +389,7 @@ const BANNED: &str = "/run/lowlat-boot/banned";
 
 /// irqbalance's own command with the banned lines behind it. An `ExecStart=` without a value clears the list
 /// (systemd.service(5)); the shell is replaced by irqbalance, so that the unit's process is the same.
-fn beside_irqbalance(command: &str) -> String {
+fn with_banned_lines(command: &str) -> String {
     let command = format!("exec {command} $(sed 's/^/--banirq=/' {BANNED} 2>/dev/null)");
     format!(
         "{HEAD}[Unit]\nAfter=lowlat.service\n\n[Service]\nExecStart=\nExecStart=/bin/sh -c \"{}\"\n",
@@ -603,9 +603,9 @@ mod tests {
         let wanted = choose(&all, &around(&now, &others));
         assert_eq!(wanted.files("lowlat", None)[SYSCTL], format!("{HEAD}net.core.busy_poll = 50\n"));
         assert!(wanted.contested);
-        let told: Vec<&str> = wanted.lines.iter().map(String::as_str).collect();
+        let lines: Vec<&str> = wanted.lines.iter().map(String::as_str).collect();
         assert_eq!(
-            told,
+            lines,
             [
                 "/proc/sys/net/core/busy_read is not kept: later sets it as it decides (/f:1): it comes last (x(5)); change it",
                 "/proc/sys/net/core/busy_poll: earlier sets it as it decides (/f:1): it comes last (x(5)); change it"
@@ -614,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn irqbalance_is_told_of_the_lines_where_its_unit_can_be_added_to() {
+    fn irqbalance_is_given_the_lines_where_its_unit_can_be_added_to() {
         let irq = Locus::IrqAffinity { iface: "eth0".into(), index: 1 };
         let all = [stands("irq.affinity", "eth0/irq-1", irq, "1")];
         let now = |_: &Locus| Reading::Value(State::Text("1".into()));
@@ -626,7 +626,7 @@ mod tests {
 
         around.irqbalance = Some("/usr/sbin/irqbalance --foreground $IRQBALANCE_ARGS".to_owned());
         let wanted = choose(&all, &around);
-        assert!(!wanted.contested && wanted.lines[0].contains("told to leave it alone"), "{:?}", wanted.lines);
+        assert!(!wanted.contested && wanted.lines[0].contains("configured to leave it alone"), "{:?}", wanted.lines);
         let files = wanted.files("lowlat", around.irqbalance.as_deref());
         assert!(
             files[irqbalance::DROP_IN].contains(

@@ -43,7 +43,7 @@ pub(crate) fn truth(value: &str) -> Option<bool> {
     }
 }
 
-/// `on` or `off`, as offloads and pause are told.
+/// `on` or `off`, as offloads and pause are shown.
 pub(crate) fn on_off(value: &str) -> Option<String> {
     truth(value).map(|on| if on { "on" } else { "off" }.to_owned())
 }

@@ -36,7 +36,7 @@ impl Owner for Irqbalance {
             sets: None,
             runs,
             wins: boots,
-            rule: "it moves every interrupt that it is not told to leave alone, every ten seconds (irqbalance(1), \
+            rule: "it moves every interrupt that it is not configured to leave alone, every ten seconds (irqbalance(1), \
                    --banirq, --interval)"
                 .to_owned(),
             remedy: "ban the line with --banirq in its configuration, as `lowlat persist` does; `lowlat explain irq.irqbalance`"

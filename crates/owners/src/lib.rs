@@ -83,7 +83,7 @@ impl<'a> Host<'a> {
         claims
     }
 
-    /// Who has changed a place to what stands there now: a program that runs and wants this very value, else one that runs
+    /// Who has changed a place to its current value: a program that runs and wants this very value, else one that runs
     /// and decides itself.
     pub fn who(&self, locus: &Locus, now: &State) -> Option<String> {
         let claims = self.all(locus);

@@ -73,9 +73,9 @@ mod tests {
         let linked = base()
             .link("/etc/sysctl.d/99-sysctl.conf", "../sysctl.conf")
             .file("/etc/sysctl.d/99-sysctl.conf", "net.core.busy_read=0\n");
-        let told = found(&linked);
-        assert_eq!(told.len(), 1, "said once: {told:?}");
-        assert!(told[0].wins && told[0].rule.contains("99-sysctl.conf"), "{told:?}");
+        let found_there = found(&linked);
+        assert_eq!(found_there.len(), 1, "said once: {found_there:?}");
+        assert!(found_there[0].wins && found_there[0].rule.contains("99-sysctl.conf"), "{found_there:?}");
         assert!(!found(&base())[0].wins, "systemd does not read it without the link");
         assert!(found(&FakeSys::new().file(FILE, "net.core.busy_read=0\n"))[0].wins, "no systemd");
     }

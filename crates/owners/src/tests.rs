@@ -47,7 +47,7 @@ fn every_claim_is_one_plain_sentence_with_its_source() {
 }
 
 #[test]
-fn who_changed_it_is_the_one_that_wants_what_stands_there() {
+fn who_changed_it_is_the_one_that_wants_its_value() {
     let sys =
         FakeSys::new().file("/proc/41/comm", "irqbalance\n").file("/etc/sysctl.d/99.conf", "net.core.busy_read=7\n");
     let host = Host::new(&sys);

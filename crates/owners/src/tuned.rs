@@ -171,10 +171,10 @@ mod tests {
     #[test]
     fn a_sysctl_of_the_profile_wins_only_where_files_are_not_applied_again() {
         let sys = host("[sysctl]\nnet.core.busy_read=10\nvm.swappiness=10\n");
-        let told = found(&sys, sysctl("net/core/busy_read"), "20");
-        assert_eq!(told[0].sets.as_deref(), Some("50"), "the including profile stands: {told:?}");
-        assert!(!told[0].wins && told[0].rule.contains("reapply_sysctl"), "{told:?}");
-        assert!(told[0].file.as_deref().unwrap().ends_with("network-latency/tuned.conf:4"));
+        let found_there = found(&sys, sysctl("net/core/busy_read"), "20");
+        assert_eq!(found_there[0].sets.as_deref(), Some("50"), "the including profile stands: {found_there:?}");
+        assert!(!found_there[0].wins && found_there[0].rule.contains("reapply_sysctl"), "{found_there:?}");
+        assert!(found_there[0].file.as_deref().unwrap().ends_with("network-latency/tuned.conf:4"));
         assert_eq!(found(&sys, sysctl("vm/swappiness"), "60").len(), 1, "an included profile counts");
         assert!(found(&sys, sysctl("net/core/busy_read"), "50").is_empty());
         let sys = sys.file("/etc/tuned/tuned-main.conf", "reapply_sysctl = 0\n");

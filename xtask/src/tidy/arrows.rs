@@ -93,6 +93,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "families",
             "knobs",
             "model",
+            "owners",
             "peers",
             "collect",
             "rules",

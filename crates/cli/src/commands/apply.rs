@@ -69,13 +69,13 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
 }
 
 /// Names the programs that run and set the same places, so that nobody wonders later who changed them. What only acts at
-/// boot matters to `persist`, which tells it.
+/// boot matters to `persist`, which reports it.
 fn warn_of_others(plan: &Plan, live: &Live) {
     let owners = lowlat_apply::Owners::new(live);
     for step in &plan.steps {
         let claims = step.ops.iter().flat_map(|op| owners.others(&op.locus, &op.set));
-        let told: BTreeSet<String> = claims.filter(|c| c.runs).map(|c| c.to_string()).collect();
-        for claim in told {
+        let texts: BTreeSet<String> = claims.filter(|c| c.runs).map(|c| c.to_string()).collect();
+        for claim in texts {
             output::progress(&format!("{} on {}: {claim}", step.knob, step.target));
         }
     }
@@ -212,7 +212,7 @@ fn print_persist(json: bool) -> Outcome {
 fn remove_persisted(store: &Store, live: &Live, json: bool) -> Outcome {
     let report = lowlat_apply::remove_persisted(store, live)?;
     let exit = u8::from(!report.complete() || report.unwritten.is_some());
-    // Where files were written several times over, each is told once.
+    // Where files were written several times over, each is named once.
     let files = |items: &[lowlat_apply::Item]| {
         items.iter().map(|i| lowlat_apply::words(&i.locus)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
     };

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn who_changed_a_setting_is_named_where_it_is_known() {
-        let told = |by: Option<&str>| {
+        let shown = |by: Option<&str>| {
             let applied = Applied {
                 knob: "irq.affinity".into(),
                 target: "eth0/irq-0".parse().unwrap(),
@@ -104,8 +104,8 @@ mod tests {
             let schema = Schema::current("status");
             status(&StatusDocument { schema, applied: vec![applied], pending: Vec::new() }, 120)
         };
-        assert!(told(Some("irqbalance")).contains("changed by irqbalance"));
-        assert!(told(None).contains("changed by an unknown process"));
+        assert!(shown(Some("irqbalance")).contains("changed by irqbalance"));
+        assert!(shown(None).contains("changed by an unknown process"));
     }
 
     #[test]
