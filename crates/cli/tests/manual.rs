@@ -57,7 +57,13 @@ fn every_command_has_a_page_with_every_flag_and_no_hidden_one_has() {
     assert!(!there.iter().any(|name| name.contains("hold-dma") || name.contains("lab-")), "{there:?}");
     // What `lowlat --help` lists is what has a page.
     let help = said(Command::new(common::LOWLAT).arg("--help"));
-    for name in help.lines().filter_map(|l| l.strip_prefix("  ")?.split_whitespace().next()) {
+    for name in help
+        .lines()
+        .skip_while(|l| *l != "Commands:")
+        .skip(1)
+        .take_while(|l| !l.is_empty())
+        .filter_map(|l| l.strip_prefix("  ")?.split_whitespace().next())
+    {
         let is_command = name.chars().all(|c| c.is_ascii_lowercase()) && name != "help";
         assert!(!is_command || there.contains(&format!("lowlat-{name}.1")), "{name} has no page: {there:?}");
     }
