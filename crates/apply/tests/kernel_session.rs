@@ -19,7 +19,7 @@ use lowlat_model::link::{LinkChangeKind, changes};
 use lowlat_model::tune::{Resets, Scope};
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_netlink::route::{address, link};
-use lowlat_netlink::tc::{self, Handle, Parent};
+use lowlat_netlink::tc::{self, Parent, TcHandle};
 use lowlat_settings::state;
 use lowlat_sys::store::{Store, StoreError};
 use lowlat_sys::{Live, Sys, linkwatch, query};
@@ -116,7 +116,7 @@ fn link_with_fifo() {
     link::up("lan0").unwrap();
     link::up("lan1").unwrap();
     let fifo = tc::options::fifo(500);
-    tc::put("lan0", Parent::Root, Handle(0x0010_0000), "pfifo", Some(&fifo)).unwrap();
+    tc::put("lan0", Parent::Root, TcHandle(0x0010_0000), "pfifo", Some(&fifo)).unwrap();
 }
 
 fn file(path: &str) -> Locus {
@@ -411,7 +411,7 @@ fn an_applier_past_its_time_is_ended(store: &Store) {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!((line.trim(), text(&autocorking()).as_str()), ("parked", "0"));
     wait_until("the rollback by the guard", || text(&autocorking()) == "1");
-    assert!(!child.wait().unwrap().success(), "it ended by itself");
+    assert!(!child.wait().unwrap().success(), "it ended on its own");
     wait_until("the end of the transaction", || lowlat_apply::refuse_unfinished(store).is_ok());
 }
 
@@ -525,7 +525,7 @@ fn persisted_files_come_and_go(store: &Store) {
     assert_eq!(kept.wrote.len(), 3, "{kept:?}");
     // What the unit runs at boot sets the same again.
     let set = seen();
-    tc::put("lan0", Parent::Root, Handle(0), "pfifo", None).unwrap();
+    tc::put("lan0", Parent::Root, TcHandle(0), "pfifo", None).unwrap();
     for line in unit.lines().filter_map(|l| l.strip_prefix("ExecStart=-/bin/sh -c ")) {
         let command = line.trim_matches('"').replace("%%", "%").replace("\\\\", "\\").replace("$$", "$");
         assert!(Command::new("/bin/sh").args(["-c", &command]).status().unwrap().success(), "{command}");

@@ -167,7 +167,7 @@ fn outputs_replace_files_alone_and_are_proven_before_the_work() {
 }
 
 #[test]
-fn inputs_that_are_no_files_are_refused_and_not_waited_for() {
+fn inputs_that_are_not_files_are_refused_and_not_waited_for() {
     let (_lab, scratch) = (Lab::new(), Scratch::new());
     let fifo = scratch.name("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());

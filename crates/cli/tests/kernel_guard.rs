@@ -76,7 +76,7 @@ fn it_outlives_its_session_and_every_signal_but_kill() {
 }
 
 #[test]
-fn a_killed_guard_is_told_and_its_place_taken() {
+fn a_killed_guard_is_reported_and_its_place_taken() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let plan = plan(&lab, &scratch);
     for late in [vec!["confirm"], vec!["status"], vec!["apply", &plan], vec!["check", "--window", "none"]] {
@@ -136,7 +136,7 @@ fn a_guard_that_is_stopped_is_replaced() {
 }
 
 #[test]
-fn an_apply_that_is_stopped_in_the_midst_does_not_stop_it() {
+fn an_apply_that_is_stopped_midway_does_not_stop_it() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     lab.ip("link add many0 numrxqueues 400 type veth peer name many1");
     let rps = "cat /sys/class/net/many0/queues/rx-*/rps_cpus";
@@ -185,7 +185,7 @@ fn neither_a_full_disk_nor_a_read_only_one_stops_the_way_back() {
         if way_back != by_the_guard {
             assert!(out.contains("put back and verified"), "{spoil}: {out}");
             // The page that holds the journal's end has room on a full disk, or not.
-            let untold = out.contains("the journal could not be told");
+            let untold = out.contains("the journal could not be updated");
             assert_eq!(untold, out.contains("code 1"), "{spoil}: {out}");
             assert!(untold || spoil == full, "{spoil}: {out}");
         }
@@ -203,7 +203,7 @@ fn a_path_that_is_cut_brings_it_back_at_once() {
     assert_eq!(lab.rps(), "0");
     // The far end as the default gateway, and by its address; the link cut, and the address taken away.
     lab.ip(&format!("route add default via {FAR} dev {IFACE}"));
-    for (watch, cut, mend) in [
+    for (watch, cut, fix) in [
         (&["--watch"][..], "link set far0 down", "link set far0 up"),
         (&["--watch", FAR], "address del 198.18.7.2/24 dev far0", "address add 198.18.7.2/24 dev far0"),
     ] {
@@ -216,7 +216,7 @@ fn a_path_that_is_cut_brings_it_back_at_once() {
         let since = Instant::now();
         until("it goes back", || lab.rps() == "0");
         eprintln!("{cut}: back after {:?}", since.elapsed());
-        lab.far_ip(mend);
+        lab.far_ip(fix);
         until("the guard ends", || lab.pids().is_empty());
         let ping = ["measure", FAR, "--proto", "icmp", "--count", "1", "--timeout", "100ms"];
         until("the target answers again", || lab.run(&scratch, &ping).code == Some(0));

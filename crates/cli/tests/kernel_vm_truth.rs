@@ -138,7 +138,7 @@ fn reordering_is_measured_back() {
 #[test]
 fn a_rate_above_capacity_is_reported_as_such() {
     let m = document("capacity");
-    assert_eq!(m["rate_borne"], false, "{m:#}");
+    assert_eq!(m["rate_sustained"], false, "{m:#}");
     let seconds = m["duration_ns"].as_f64().unwrap() / 1e9;
     within("answers a second", count(&m, "received") / seconds, 1_179.0, 150.0);
     let warnings = m["warnings"].to_string();
@@ -166,7 +166,7 @@ fn a_frozen_far_end_and_a_frozen_client_show_from_the_plan() {
 }
 
 #[test]
-fn setting_the_wall_clock_bends_nothing() {
+fn setting_the_wall_clock_distorts_nothing() {
     assert_eq!(result("year").trim(), "2021", "the clock was set");
     let m = document("clock");
     assert_eq!((count(&m, "sent"), count(&m, "lost")), (3_000.0, 0.0));

@@ -14,7 +14,7 @@ crate::collector! {
     /// metal or virtual, what clock it counts time with, which hugepages it has, and its policies for transparent huge
     /// pages, same-page merging and the power of PCI Express links.
     ///
-    /// The hypervisor is told by the firmware's vendor and product strings, else by `/sys/hypervisor`, else by what
+    /// The hypervisor is reported by the firmware's vendor and product strings, else by `/sys/hypervisor`, else by what
     /// the processor and the clock sources give away. `unknown-hypervisor` means that there surely is one.
     pub HOST = "host";
     reads [
@@ -79,6 +79,11 @@ const OPTIONS: &[&str] = &[
     "CONFIG_XPS",
 ];
 
+/// The clocksource in use.
+pub(crate) fn clocksource(sys: &dyn Sys) -> Reading<String> {
+    trimmed(sys.read("/sys/devices/system/clocksource/clocksource0/current_clocksource"))
+}
+
 /// All of it.
 pub(crate) fn read(sys: &dyn Sys) -> Host {
     let uname = query::uname(sys);
@@ -95,7 +100,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Host {
         cmdline: trimmed(sys.read("/proc/cmdline")),
         realtime: realtime(sys, &version),
         virtualization: virtualization(sys),
-        clocksource: trimmed(sys.read("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
+        clocksource: clocksource(sys),
         netns: query::netns_inode(sys).map(|inode| format!("net:[{inode}]")),
         hugepages: hugepages(sys),
         boot_id: sys.sysctl("kernel.random.boot_id"),
@@ -186,7 +191,7 @@ struct Clues<'a> {
     cpuinfo: &'a str,
 }
 
-/// Firmware strings first, as systemd's `detect_vm_dmi` does: they name the product, the CPU only tells that there is
+/// Firmware strings first, as systemd's `detect_vm_dmi` does: they name the product, the CPU only reports that there is
 /// a hypervisor.
 fn guess(clues: &Clues<'_>) -> &'static str {
     let kvm = clues.clocksources.split_whitespace().any(|c| c == "kvm-clock");

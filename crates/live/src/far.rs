@@ -19,7 +19,6 @@ const WAIT_NS: u64 = 600_000_000;
 /// Where a far end on this host may be placed. Its NIC is the only physical interface that is up; where there are several,
 /// clients may come by each, and none counts.
 pub fn places(sys: &dyn Sys) -> Places {
-    let cpus = conditions::cpus(sys);
     let links = sys.list("/sys/class/net").into_value().unwrap_or_default();
     let state = |link: &String, file: &str| sys.read(&format!("/sys/class/net/{link}/{file}")).into_value();
     let physical = |link: &&String| sys.link_target(&format!("/sys/class/net/{link}/device")).into_value().is_some();
@@ -28,7 +27,8 @@ pub fn places(sys: &dyn Sys) -> Places {
         .filter(physical)
         .filter(|link| state(link, "operstate").is_some_and(|state| state.trim() == "up"))
         .collect();
-    let nic = conditions::nic(if let [only] = up[..] { Some(only.as_str()) } else { None }, sys);
+    let site = lowlat_collect::site(sys, if let [only] = up[..] { Some(only.as_str()) } else { None });
+    let (cpus, nic) = (conditions::cpus(&site), placement::Nic::of(&site.links));
     let online: Vec<u32> = cpus.nodes.values().flatten().chain(&cpus.allowed).copied().collect();
     let beside = |near: u32| Some((near, placement::beside(&cpus, near)?));
     Places {
@@ -59,7 +59,7 @@ fn client() -> u64 {
 }
 
 /// Asks the far end of `path` to stay on one CPU for `lasting_ns`, or says why it was not asked or does not. Asking again
-/// prolongs it. That nothing answers is no failure here: the measurement will tell.
+/// prolongs it. That nothing answers is not a failure here: the measurement will tell.
 pub fn place(path: &Path, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Result<Placed, String> {
     if path.peer == lowlat_peers::icmp::ENTRY.name {
         return Err("echoes are answered by the far kernel, not by a program".to_owned());
@@ -118,7 +118,7 @@ mod tests {
         let of = |id: &str| host(&FakeSys::new().file("/proc/sys/kernel/random/boot_id", id));
         let one = of("25a2b5ac-1111-2222-3333-444444444444\n");
         assert!(one != 0 && one != of("25a2b5ac-1111-2222-3333-444444444445\n"));
-        assert_eq!(host(&FakeSys::new()), 0, "unknown is no host");
+        assert_eq!(host(&FakeSys::new()), 0, "unknown is not a host");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use lowlat_measure::{Mode, Pattern, Spec, Warmup};
 
 const MS: u64 = 1_000_000;
 
-/// Duplicates and late answers come when their probe is long in the log: the log has them all the same.
+/// Duplicates and late answers come when their probe is long in the log: the log has them anyway.
 #[test]
 fn the_log_has_what_came_after() {
     let held = Path { hold: 0.01, hold_ns: 8 * MS, duplicate: 0.05, tail_ns: 0.0, seed: 5, ..Path::default() };

@@ -21,23 +21,23 @@ pub fn qdisc_restorable(sys: &dyn Sys, iface: &str, parent: &str) -> Reading<Opt
     })
 }
 
-/// What the kernel made by itself comes back by deleting what replaced it, as long as it would make the same again:
+/// What the kernel made on its own comes back by deleting what replaced it, as long as it would make the same again:
 /// `net.core.default_qdisc` may have been changed since. Devices without a queue keep `noqueue` whatever it says
 /// (`attach_one_default_qdisc`, net/sched/sch_generic.c), and `mq` gives it to its classes (`mq_init`,
 /// net/sched/sch_mq.c). A namespace that does not show the sysctl cannot tell.
-fn not_the_default(sys: &dyn Sys, q: &tc::Qdisc, all: &[tc::Qdisc]) -> Option<String> {
+fn not_the_default(sys: &dyn Sys, q: &tc::QdiscMessage, all: &[tc::QdiscMessage]) -> Option<String> {
     if q.handle.0 != 0 || q.parent != tc::Parent::Root || q.kind == "noqueue" {
         return None;
     }
     let default = sys.sysctl("net.core.default_qdisc").into_value()?;
-    // Classes beyond the queues in use get pfifo_fast (`get_default_qdisc_ops`), so the first one tells.
+    // Classes beyond the queues in use get pfifo_fast (`get_default_qdisc_ops`), so the first one shows.
     let first = all.iter().filter(|c| c.handle.0 == 0 && matches!(c.parent, tc::Parent::Class(p) if p.major() == 0));
     let made = if q.kind == "mq" { first.map(|c| &c.kind).next()? } else { &q.kind };
     (*made != default).then(|| format!("the kernel made {made} and would now make {default} (net.core.default_qdisc)"))
 }
 
-fn raw(q: &query::QdiscReply) -> Option<tc::Qdisc> {
-    Some(tc::Qdisc {
+fn raw(q: &query::QdiscReply) -> Option<tc::QdiscMessage> {
+    Some(tc::QdiscMessage {
         ifindex: 0,
         kind: q.exact.kind.clone(),
         handle: q.exact.handle.parse().ok()?,

@@ -23,6 +23,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lowlat_model::Reading;
+use lowlat_model::facts::Irq;
+use lowlat_model::site::{Site, SiteLink};
 use lowlat_model::tune::Placed;
 
 /// The CPUs of a host, as far as placing needs them. What could not be read is empty.
@@ -56,6 +59,29 @@ pub struct Nic {
 }
 
 impl Cpus {
+    /// The CPUs of a host, of which this process may use the `allowed` ones.
+    pub fn of(site: &Site, allowed: BTreeSet<u32>) -> Self {
+        let set = |list: &Reading<Vec<u32>>| list.value().into_iter().flatten().copied().collect();
+        let sets = |of: &BTreeMap<u32, Vec<u32>>| {
+            of.iter()
+                .filter(|(_, with)| !with.is_empty())
+                .map(|(c, with)| (*c, with.iter().copied().collect()))
+                .collect()
+        };
+        let mut nodes: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for (cpu, node) in &site.topology.node_of {
+            nodes.entry(*node).or_default().insert(*cpu);
+        }
+        Self {
+            allowed,
+            isolated: set(&site.topology.isolated),
+            nohz_full: set(&site.topology.nohz_full),
+            cores: sets(&site.topology.siblings),
+            caches: sets(&site.caches),
+            nodes,
+        }
+    }
+
     fn core(&self, cpu: u32) -> BTreeSet<u32> {
         self.cores.get(&cpu).cloned().unwrap_or_else(|| BTreeSet::from([cpu]))
     }
@@ -74,6 +100,27 @@ impl Cpus {
 }
 
 impl Nic {
+    /// The first of a path's interfaces, and where it and those below it are received.
+    pub fn of(links: &[SiteLink]) -> Self {
+        let Some(first) = links.first() else { return Self::default() };
+        let mut out = Self { name: first.name.clone(), ..Self::default() };
+        // The lines of reception, where the driver names them: `virtio0-input.0` (drivers/net/virtio_net.c), `eth0-rx-0`,
+        // `eth0-TxRx-0`; else all.
+        let receives = |action: &str| {
+            let action = action.to_ascii_lowercase();
+            action.contains("rx") || action.contains("input")
+        };
+        for link in links {
+            out.node = out.node.or(link.numa_node.value().copied());
+            let irqs = link.irqs.value().map_or(&[][..], Vec::as_slice);
+            let named = irqs.iter().any(|l| receives(&l.action));
+            let irqs = irqs.iter().filter(|l| !named || receives(&l.action));
+            out.interrupts.extend(irqs.flat_map(Irq::cpus));
+            out.rps.extend(link.rx_queues.iter().filter_map(|q| q.rps_cpus.value()).flatten());
+        }
+        out
+    }
+
     fn name(&self) -> &str {
         if self.name.is_empty() { "the path's interface" } else { &self.name }
     }
@@ -120,7 +167,7 @@ fn as_asked(cpus: &Cpus, nic: &Nic, cpu: u32) -> String {
     format!("CPU {cpu}, as asked{crosses}")
 }
 
-/// The CPUs to choose of, and what to add where the NIC's node has none of them.
+/// The CPUs to choose one of, and what to add where the NIC's node has none of them.
 fn candidates(cpus: &Cpus, nic: &Nic) -> (BTreeSet<u32>, String, String) {
     let node = nic.node.filter(|_| cpus.nodes.len() > 1);
     let Some((node, all)) = node.and_then(|n| Some((n, cpus.nodes.get(&n)?))) else {
@@ -155,7 +202,7 @@ fn by_rule(cpus: &Cpus, nic: &Nic) -> Placed {
     let cached = |c: u32| received.iter().copied().find(|r| cpus.share_a_cache(c, *r));
     let free = among.iter().copied().filter(|c| !received.contains(c));
     let Some(cpu) = free.min_by_key(|c| (busy(*c), cached(*c).is_none(), *c == 0, *c)) else {
-        let why = format!("{}'s {how} on every CPU to choose of{at}", nic.name());
+        let why = format!("{}'s {how} on every CPU to choose one of{at}", nic.name());
         return lowest.map_or_else(Placed::default, |cpu| say(cpu, why));
     };
     let there = |r: u32| format!("CPU {r}, where {}'s {how}", nic.name());
@@ -170,7 +217,7 @@ fn by_rule(cpus: &Cpus, nic: &Nic) -> Placed {
 }
 
 fn alone(nic: &Nic) -> String {
-    format!("the only one to choose of; {} has no interrupts of its own", nic.name())
+    format!("the only one to choose one of; {} has no interrupts of its own", nic.name())
 }
 
 #[cfg(test)]
@@ -256,7 +303,7 @@ mod tests {
         assert!(got.why.starts_with("CPU 6: same core as CPU 2, where eth0's interrupts fire"), "{}", got.why);
         let got = near(&host(), &nic(Some(1), &[2, 3, 6, 7]), None);
         assert_eq!(got.cpu, Some(2));
-        assert!(got.why.contains("every CPU to choose of"), "{}", got.why);
+        assert!(got.why.contains("every CPU to choose one of"), "{}", got.why);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod arrows;
 mod doors;
 mod filled;
+mod glossary;
 mod invariants;
 mod licences;
 mod links;
@@ -24,6 +25,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("unsafe", unsafety::check),
     ("doors", doors::check),
     ("words", words::check),
+    ("glossary", glossary::check),
     ("links", links::check),
     ("open", filled::check),
     ("invariants", invariants::check),

@@ -1,4 +1,4 @@
-//! What one boot records of a driver on a kernel: a capture of the host, and what came of every knob.
+//! What one boot records of a driver on a kernel: a capture of the host, and the outcome of every knob.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each suite is a crate of its own and uses a part
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::vm::{Results, boot};
 
-/// What came of one knob; the fields of `examples/knob_trial.rs`.
+/// What resulted from one knob; the fields of `examples/knob_trial.rs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
     pub outcome: String,

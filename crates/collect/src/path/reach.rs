@@ -57,7 +57,7 @@ pub enum Route {
     Out(Vec<Hop>),
     /// There is none, in the kernel's words.
     Refused(String),
-    /// It cannot be told: kind of answer and reason.
+    /// It cannot be determined: kind of answer and reason.
     Unknown(String),
 }
 
@@ -108,7 +108,7 @@ pub fn route_of(sys: &dyn Sys, target: Towards) -> Route {
 }
 
 /// Whether packets to the target pass an interface: the route's own, or what is beneath it. Where there is no route, or it
-/// cannot be read, nothing is refused: the sending tells.
+/// cannot be read, nothing is refused: the send shows.
 ///
 /// # Errors
 ///
@@ -147,7 +147,7 @@ fn interpret(reply: RouteReply, below: &Below<'_>) -> Route {
     if let Some(why) = reply.refused {
         return Route::Refused(why);
     }
-    let hop = |h: query::Hop| Some(Hop { iface: below.name(h.oif?)?.to_owned(), gateway: h.gateway });
+    let hop = |h: query::NextHop| Some(Hop { iface: below.name(h.oif?)?.to_owned(), gateway: h.gateway });
     let hops: Vec<Hop> = reply.hops.into_iter().filter_map(hop).collect();
     if hops.is_empty() {
         return Route::Unknown("garbled: the kernel's route names no interface of this namespace".to_owned());
@@ -174,7 +174,7 @@ fn by_tables(sys: &dyn Sys, below: &Below<'_>, target: IpAddr) -> Route {
     let mut hops: Vec<Hop> = Vec::new();
     for table in tables {
         let mine = routes.iter().filter(|r| r.table == table);
-        // The prefix tells a default route of IPv4 from one of IPv6.
+        // The prefix distinguishes a default route of IPv4 from one of IPv6.
         let fits: Vec<(u8, Hop)> = mine
             .filter_map(|r| {
                 let length = covers(if r.prefix.is_empty() { &r.destination } else { &r.prefix }, target)?;
@@ -208,7 +208,7 @@ pub(super) fn covers(prefix: &str, target: IpAddr) -> Option<u8> {
     };
     let ((width, a), (other, b)) = (bits(network), bits(target));
     let rest = u32::from(u8::try_from(width).ok()?.checked_sub(length)?);
-    // A shift by the whole width is no shift in Rust, and all addresses are alike then.
+    // A shift by the whole width is not a shift in Rust, and all addresses are alike then.
     let same = width == other && (rest >= 128 || a >> rest == b >> rest);
     same.then_some(length)
 }

@@ -1,4 +1,4 @@
-//! One guest: what to boot, and what came of it.
+//! One guest: what to boot, and its outcome.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -125,14 +125,14 @@ impl Suite {
         let booted = read(temp.path(), outcome.as_ref().map(|o| o.console.clone()).unwrap_or_default());
         self.tell(&booted, &outcome);
         match outcome {
-            // Without a single result the reason is the guest's; with some, the case that has none tells it.
+            // Without a single result the reason is the guest's; with some, the case that has none reports it.
             Err(e) if booted.cases.is_empty() => Err(e),
             Err(e) => Ok(Booted { console: e.to_string(), ..booted }),
             Ok(_) => Ok(booted),
         }
     }
 
-    #[allow(clippy::print_stdout)] // a suite tells what it did; libtest shows it where it is asked to
+    #[allow(clippy::print_stdout)] // a suite reports what it did; libtest shows it where it is asked to
     fn tell(&self, booted: &Booted, outcome: &Result<Outcome, LabError>) {
         let how = match outcome {
             Ok(o) => format!(
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_case_is_told_with_its_own_output() {
+    fn a_failed_case_is_reported_with_its_own_output() {
         let output = "== case a\none\n== case b\ntwo\nthree\n== case c\nfour\n";
         assert_eq!(section(output, "b"), "two\nthree");
         assert_eq!(tail("1\n2\n3", 2), "2\n3");

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::{dump, order, read_all};
 use crate::attr::{Attrs, tail, u16_at, u32_at};
 use crate::message::{CREATE, EXCL, Message};
-use crate::socket::{Protocol, Socket};
+use crate::socket::{NetlinkSocket, Protocol};
 use crate::{Error, Malformed};
 
 const RTM_NEWLINK: u16 = 16;
@@ -85,7 +85,7 @@ pub fn numbered(index: u32) -> Result<Option<Link>, Error> {
 }
 
 fn one(what: &str, ask: Message) -> Result<Option<Link>, Error> {
-    let replies = match Socket::open(Protocol::Route)?.ask(what, ask) {
+    let replies = match NetlinkSocket::open(Protocol::Route)?.ask(what, ask) {
         Err(e) if e.errno() == Some(libc::ENODEV) => return Ok(None),
         other => other?,
     };
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!((link.xdp, link.xdp_program), ("generic", Some(41)));
         assert!(link.up && link.carrier && !link.loopback);
         assert_eq!((link.ethernet, link.mac.as_deref()), (Some([2, 0, 0, 0, 0, 9]), Some("02:00:00:00:00:09")));
-        // Of another kind of link (ARPHRD_INFINIBAND 32) its six bytes are no Ethernet address.
+        // Of another kind of link (ARPHRD_INFINIBAND 32) its six bytes are not Ethernet address.
         bytes[2] = 32;
         assert_eq!(parse(&bytes).unwrap().ethernet, None);
     }
@@ -248,7 +248,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_link_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_not_link_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&bytes);
         }
     }

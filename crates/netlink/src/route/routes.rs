@@ -25,7 +25,7 @@ const UNICAST: u8 = 1;
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
+pub struct RouteMessage {
     /// Destination; `None` for the default route.
     pub destination: Option<IpAddr>,
     /// Prefix length; 0 for the default route.
@@ -38,7 +38,7 @@ pub struct Route {
     pub table: u32,
     /// `RTN_UNICAST` and so on; local and broadcast routes are in the local table.
     pub kind: u8,
-    /// IPv6; the destination of a default route does not tell.
+    /// IPv6; the destination of a default route does not report.
     pub v6: bool,
     /// It has several next hops.
     pub multipath: bool,
@@ -47,14 +47,14 @@ pub struct Route {
 }
 
 /// All routes of the namespace, IPv4 and IPv6, every table.
-pub fn routes() -> Result<Vec<Route>, Error> {
+pub fn routes() -> Result<Vec<RouteMessage>, Error> {
     let what = "list the routes";
     let replies = dump(what, &Message::new(RTM_GETROUTE, 0, &[0; RTMSG]))?;
     Ok(read_all(what, &replies, RTM_NEWROUTE, parse)?.into_iter().flatten().collect())
 }
 
 /// Reads one `RTM_NEWROUTE` after its netlink header; empty for a family other than IPv4 and IPv6.
-pub fn parse(payload: &[u8]) -> Result<Vec<Route>, Malformed> {
+pub fn parse(payload: &[u8]) -> Result<Vec<RouteMessage>, Malformed> {
     let Some(&[family, prefix, _, _, table, _, _, kind]) = payload.get(..8) else {
         return Err(Malformed::new("a route message shorter than its header"));
     };
@@ -65,7 +65,7 @@ pub fn parse(payload: &[u8]) -> Result<Vec<Route>, Malformed> {
     let table = attrs.u32(RTA_TABLE).unwrap_or_else(|| u32::from(table));
     let destination = attrs.get(RTA_DST).and_then(|a| ip(a.data));
     let gateway = attrs.get(RTA_GATEWAY).and_then(|a| ip(a.data));
-    let one = Route {
+    let one = RouteMessage {
         destination,
         prefix,
         oif: attrs.u32(RTA_OIF),
@@ -91,7 +91,7 @@ pub fn parse(payload: &[u8]) -> Result<Vec<Route>, Malformed> {
             return Err(Malformed::new("a next hop that runs over its message"));
         };
         let gateway = Attrs::parse(inner)?.get(RTA_GATEWAY).and_then(|a| ip(a.data));
-        hops.push(Route { oif: Some(oif), gateway, ..one.clone() });
+        hops.push(RouteMessage { oif: Some(oif), gateway, ..one.clone() });
         rest = tail(rest, crate::attr::align(len));
     }
     Ok(hops)
@@ -104,7 +104,7 @@ pub fn add(to: Option<(IpAddr, u8)>, via: Option<IpAddr>, iface: Option<&str>) -
         None => "add a default route".to_owned(),
     };
     let Some(family) = to.map(|t| t.0).or(via).map(family) else {
-        return Err(Error::request(&what, "neither a destination nor a gateway tells IPv4 from IPv6"));
+        return Err(Error::request(&what, "neither a destination nor a gateway says whether it is IPv4 or IPv6"));
     };
     let scope = if via.is_none() { SCOPE_LINK } else { 0 };
     let fixed = [family, to.map_or(0, |t| t.1), 0, 0, RT_TABLE_MAIN, STATIC, scope, UNICAST, 0, 0, 0, 0];
@@ -128,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_route_or_some(mut bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fn any_bytes_are_not_route_or_some(mut bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             if let Some(b) = bytes.first_mut() {
                 *b = 2;
             }

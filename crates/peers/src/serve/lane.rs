@@ -38,7 +38,7 @@ pub(super) struct Seat {
 pub(super) struct Held {
     /// Where it is bound, once it is.
     at: Option<SocketAddr>,
-    client: Option<os::Address>,
+    client: Option<os::RawAddress>,
     last: Ns,
     /// Kept here, so that a report has them while the seat's thread sleeps.
     pub(super) stats: ServeStats,
@@ -47,7 +47,7 @@ pub(super) struct Held {
 impl Held {
     /// Whether the socket is connected to this client; notes that it was here.
     #[inline]
-    pub(super) fn is(&mut self, client: &os::Address, now: Ns) -> bool {
+    pub(super) fn is(&mut self, client: &os::RawAddress, now: Ns) -> bool {
         self.last = now;
         self.client.as_ref() == Some(client)
     }
@@ -75,8 +75,8 @@ impl Seat {
     }
 
     /// Gives the seat to `client`, who wrote to `at`. Nothing is answered from the seat while what this returns is held.
-    /// `None` if it is not to be had: its holder is at it, or it is bound to another address.
-    fn take(&self, at: SocketAddr, client: &os::Address, now: Ns) -> io::Result<Option<MutexGuard<'_, Held>>> {
+    /// `None` if it is not available: its holder is at it, or it is bound to another address.
+    fn take(&self, at: SocketAddr, client: &os::RawAddress, now: Ns) -> io::Result<Option<MutexGuard<'_, Held>>> {
         let Ok(mut held) = self.held.try_lock() else { return Ok(None) };
         if held.at.is_some_and(|a| a != at) || (held.client.is_some() && now.saturating_sub(held.last) < IDLE_NS) {
             return Ok(None);
@@ -97,14 +97,14 @@ impl Seat {
 /// Who may get a seat next, on an open socket.
 pub(super) struct Usher {
     seats: Vec<Arc<Seat>>,
-    candidate: os::Address,
+    candidate: os::RawAddress,
     streak: u32,
 }
 
 impl Usher {
     /// For an open socket with these seats; none is well, and then nobody is seated.
     pub(super) fn new(seats: Vec<Arc<Seat>>) -> Self {
-        Self { seats, candidate: os::Address::empty(), streak: 0 }
+        Self { seats, candidate: os::RawAddress::empty(), streak: 0 }
     }
 
     /// Those it may give away.
@@ -114,7 +114,7 @@ impl Usher {
 
     /// An answer left to `client`; whether that client is to be seated.
     #[inline]
-    pub(super) fn note(&mut self, client: &os::Address) -> bool {
+    pub(super) fn note(&mut self, client: &os::RawAddress) -> bool {
         if self.seats.is_empty() {
             return false;
         }
