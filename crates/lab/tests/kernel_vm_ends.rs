@@ -88,10 +88,11 @@ fn a_program_is_found_wherever_the_host_has_it() {
         let program = folder.join("program");
         fs::write(&program, format!("#!/bin/sh\necho {}\n", place.display())).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        script += &format!("{} >> $RESULTS/said\n", quoted(&in_guest(&program).unwrap()));
+        let inside = quoted(&in_guest(&program).unwrap());
         // Its own path is hidden in three of the four, or nothing is tried here.
-        script +=
-            &format!("[ -e {} ] || echo {} >> $RESULTS/hidden\n", quoted(program.to_str().unwrap()), place.display());
+        let own = quoted(program.to_str().unwrap());
+        let line = format!("{inside} >> $RESULTS/said\n[ -e {own} ] || echo {} >> $RESULTS/hidden\n", place.display());
+        script.push_str(&line);
     }
     let outcome = lab.run(&Guest::new(&topology::E1000E_PAIR, script, &dir));
     for place in &places {
