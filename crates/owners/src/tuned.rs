@@ -96,6 +96,7 @@ fn plugin<'a>(entries: &'a [(String, Entry)], section: &'a str) -> &'a str {
 }
 
 /// The value at a place, if the assignment is for it; `Some(None)` where tuned works it out itself.
+#[allow(clippy::option_option)] // not set, set to what tuned works out, set to a value
 fn sets(entries: &[(String, Entry)], locus: &Locus, e: &Entry) -> Option<Option<String>> {
     let plain = |value: &str| (!value.contains("${") && !value.starts_with(['>', '<'])).then(|| value.to_owned());
     match plugin(entries, &e.section) {
