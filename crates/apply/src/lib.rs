@@ -18,6 +18,7 @@ mod boot;
 mod device;
 pub mod disk;
 mod error;
+pub mod export;
 mod guard;
 pub mod journal;
 pub mod ledger;
