@@ -26,6 +26,10 @@ pub trait Disk {
     fn resume(&self, name: &str, whole: u64) -> io::Result<Box<dyn Append>>;
     /// Replaces a file beside the journals (the script). Not flushed: it is a convenience beside the journal.
     fn side_file(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Whether such a file is there.
+    fn has_side_file(&self, _: &str) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Full path, for messages.
     fn path(&self, name: &str) -> PathBuf;
     /// Whether a write that a journal here records can be lowlat's own.
@@ -102,6 +106,10 @@ impl Disk for Folder {
 
     fn side_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.open()?.replace(name, bytes, 0o700, false)
+    }
+
+    fn has_side_file(&self, name: &str) -> io::Result<bool> {
+        Ok(self.open()?.names()?.iter().any(|n| n == name))
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -61,6 +61,12 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, JournalError> {
                 .map_err(|e| corrupt(format!("its checksum is right and its content is not: {e}")))?,
         );
     }
+    // A cut-off entry is the beginning of one, and JSON has no control character: zeros are what a file system leaves of
+    // blocks that it lost, and may have been whole entries.
+    if bytes[whole..].iter().any(|b| b.is_ascii_control()) {
+        let why = "its end holds bytes that no entry has".to_owned();
+        return Err(JournalError::Corrupt { line: entries.len() + 1, why });
+    }
     Ok(Decoded { entries, whole, torn: bytes.len() - whole })
 }
 
@@ -120,6 +126,17 @@ mod tests {
             let d = decode(&bytes[..cut]).unwrap();
             assert_eq!(d.whole + d.torn, cut);
             assert_eq!(d.entries.len(), bytes[..cut].split(|b| *b == b'\n').count() - 1);
+        }
+    }
+
+    #[test]
+    fn a_zeroed_end_is_no_cut() {
+        let bytes = sample();
+        let second = bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
+        for from in [0, 5, second, second + 3, bytes.len() - 1] {
+            let mut bad = bytes.clone();
+            bad[from..].fill(0);
+            assert!(matches!(decode(&bad), Err(JournalError::Corrupt { .. })), "zeros from byte {from}");
         }
     }
 

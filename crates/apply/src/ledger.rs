@@ -92,6 +92,11 @@ impl Ledger {
         let JournalEntry::Begin { transaction, boot_id, netns, netns_cookie, pid, at_unix_ns, .. } = first else {
             return Err(JournalError::Corrupt { line: 1, why: "it does not begin a transaction".to_owned() });
         };
+        if boot_id.is_empty() || transaction.is_empty() {
+            // Without its boot the settings of this one would pass for those of another, which ended with it.
+            let why = "it does not say to which boot and transaction it belongs".to_owned();
+            return Err(JournalError::Corrupt { line: 1, why });
+        }
         let mut ledger = Self {
             transaction: transaction.clone(),
             boot_id: boot_id.clone(),

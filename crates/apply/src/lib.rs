@@ -19,6 +19,7 @@ mod boot_iface;
 mod device;
 pub mod disk;
 mod error;
+pub mod export;
 mod guard;
 pub mod journal;
 pub mod ledger;

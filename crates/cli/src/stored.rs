@@ -1,6 +1,7 @@
 //! Stored runs: where they lie, what they are, and their samples.
 
 use std::fmt;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use lowlat_measure::{Context, Mode, Pattern, Spec};
@@ -38,7 +39,7 @@ pub fn make_room(folder: &Path, overwrite: bool) -> Result<(), Failure> {
             folder.display()
         ))
     };
-    std::fs::create_dir_all(folder).map_err(cannot)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(cannot)?;
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
         let name = entry.file_name();

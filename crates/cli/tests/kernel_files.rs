@@ -195,7 +195,7 @@ fn inputs_that_are_not_files_are_refused_and_not_waited_for() {
     assert!(ran.code.is_some_and(|c| c < 2), "{ran:#?}");
     assert!(since.elapsed() < Duration::from_secs(30), "something was waited for: {:?}", since.elapsed());
     // More than a key, and more than any document.
-    let long = scratch.file("long", vec![b'k'; 5_000]);
+    let long = scratch.secret("long", vec![b'k'; 5_000]);
     run(&mut scratch.lowlat(&["measure", "127.0.0.1", "--key-file", &long])).refuses(&[&long, "longer"]);
     let huge = scratch.name("huge");
     fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();

@@ -199,7 +199,7 @@ const LONGEST_KEY: u64 = 4096;
 
 /// A key shared with the far end, from a file.
 pub fn read_key(path: &std::path::Path) -> Result<Key, Failure> {
-    let key = lowlat_sys::store::read_bounded(path, LONGEST_KEY)?;
+    let key = lowlat_sys::store::read_secret(path, LONGEST_KEY)?;
     let mut key = key.trim_ascii();
     // As programs of other kinds write theirs, stamp-suite among them.
     let bytes;

@@ -68,6 +68,9 @@ impl Kind for At<'_> {
         let State::Qdisc(state) = set else { return Err("the place does not take it".to_owned()) };
         Ok(Write::Qdisc { iface: self.iface.to_owned(), parent: self.parent.to_owned(), state: state.clone() })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("tc qdisc show dev {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         let place = if self.parent == "root" { "root".to_owned() } else { format!("parent {}", quote(self.parent)) };
         match was {
