@@ -1,4 +1,4 @@
-//! Keeping what stands applied over a reboot: files that the host itself reads at boot, without lowlat.
+//! Keeping what is applied over a reboot: files that the host itself reads at boot, without lowlat.
 //!
 //! | what | where |
 //! |---|---|
@@ -36,8 +36,8 @@ const SYSCTL: &str = "/etc/sysctl.d/90-lowlat.conf";
 const TMPFILES: &str = "/etc/tmpfiles.d/90-lowlat.conf";
 const SERVICE: &str = "/etc/systemd/system/lowlat.service";
 const HOLDER: &str = "/etc/systemd/system/lowlat-dma-latency.service";
-/// Tenths of a second for which the service waits for an interface to come up. The DHCP of a slow switch port takes 30 s
-/// (spanning tree's two forward delays of 15 s, IEEE 802.1D), but an interface is up before it; a minute leaves room.
+/// Tenths of a second for which the service waits for an interface to come up. The DHCP of a slow switch port takes 30
+/// s (spanning tree's two forward delays of 15 s, IEEE 802.1D), but an interface is up before it; a minute leaves room.
 const PATIENCE: u32 = 600;
 /// Pulls both services in at boot. A unit is enabled by links, which are not files lowlat could own; a drop-in of the
 /// target says the same (systemd.unit(5), "unit.type.d/").
@@ -63,7 +63,7 @@ impl Kept {
     }
 }
 
-/// Writes the files that set again at boot what stands applied now.
+/// Writes the files that set again at boot what is applied now.
 pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Kept, ApplyError> {
     if kept_or_applied(store, sys)?.is_empty() {
         return Ok(Kept::default());
@@ -81,7 +81,7 @@ pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Kept, ApplyError> {
         return Ok(Kept { wrote: Vec::new(), remarks });
     }
     if sys.list("/run/systemd/system").value().is_none() && files.keys().any(|path| *path != SYSCTL) {
-        remarks.push("this host does not run systemd, so only sysctls come back at boot".to_owned());
+        remarks.push("this host does not run systemd, so only sysctls are set at boot".to_owned());
     }
     remarks.extend(missing(&wanted.commands, |program| {
         // What is not to be listed does not hold it; a link counts, whatever it leads to.
@@ -159,7 +159,7 @@ fn choose(all: &[(NetnsId, Standing)], here: NetnsId, boots: bool, now: impl Fn(
             continue;
         }
         if s.holder.is_none() && !now(locus).value().is_some_and(|now| same(locus, now, s.ours())) {
-            wanted.lines.push(format!("{} is not kept: it is no longer what lowlat set", words(locus)));
+            wanted.lines.push(format!("{} is not persisted: it is no longer what lowlat set", words(locus)));
             continue;
         }
         wanted.add(s);

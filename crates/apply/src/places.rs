@@ -4,8 +4,8 @@ use lowlat_model::{Locus, Reading, State};
 use lowlat_settings::{coalesce, hw_timestamp, irq_affinity, napi, net_file, rss};
 use lowlat_sys::{Sys, query};
 
-/// The places of an interface that freeing and allocating its queues may reset: interrupt affinities, RPS, RFS, XPS, the
-/// limits and rates of its queues, RSS table, coalescing, time stamping. In words, what would be lost for good.
+/// The places of an interface that freeing and allocating its queues may reset: interrupt affinities, RPS, RFS, XPS,
+/// the limits and rates of its queues, RSS table, coalescing, time stamping. As text, what would be lost for good.
 pub(crate) fn disturbed(
     sys: &dyn Sys,
     iface: &str,
@@ -28,9 +28,9 @@ pub(crate) fn disturbed(
     Ok(places)
 }
 
-/// The bond that sends by this interface alone and would stay with another port once this one was down: it comes back on its own
-/// to a primary, as long as that is chosen anew always (drivers/net/bonding/bond_main.c, `bond_choose_primary_or_current`).
-/// Modes that send by all ports name no active one (`bond_uses_primary`).
+/// The bond that sends by this interface alone and would stay with another port once this one was down: it comes back
+/// on its own to a primary, as long as that is chosen anew always (drivers/net/bonding/bond_main.c,
+/// `bond_choose_primary_or_current`). Modes that send by all ports name no active one (`bond_uses_primary`).
 fn goes_over(sys: &dyn Sys, iface: &str) -> Option<String> {
     let master = format!("/sys/class/net/{iface}/master");
     let of = |file: &str| sys.read(&format!("{master}/bonding/{file}")).into_value();
@@ -41,8 +41,8 @@ fn goes_over(sys: &dyn Sys, iface: &str) -> Option<String> {
     (active && !returns).then(|| name().unwrap_or_else(|| "its bond".to_owned()))
 }
 
-/// What lowlat can see and could not put back: flow rules, the active port of a bond, values of single NAPI instances, AF_XDP
-/// sockets of other programs. Some drivers keep them over a reset and some do not, and none says before.
+/// What lowlat can see and could not put back: flow rules, the active port of a bond, values of single NAPI instances,
+/// AF_XDP sockets of other programs. Some drivers keep them over a reset and some do not, and none says before.
 fn lost_for_good(sys: &dyn Sys, iface: &str) -> Result<(), String> {
     let may = |what: String, next: &str| Err(format!("the link reset may lose {what}; {next}"));
     if let Reading::Value(n) = query::flow_rules(sys, iface)

@@ -1,6 +1,6 @@
-//! `lowlat persist` and a reboot, with a real systemd: one guest applies a setting of every kind and keeps them, another
-//! boots with the files it wrote, and everything is there again; then `lowlat rollback` takes all of it away. And the
-//! other way back: the shell scripts beside the journals, without lowlat.
+//! `lowlat persist` and a reboot, with a real systemd: one guest applies a setting of every kind and keeps them,
+//! another boots with the files it wrote, and everything is there again; then `lowlat rollback` takes all of it away.
+//! And the other way to roll back: the shell scripts next to the journals, without lowlat.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -13,7 +13,7 @@ use lowlat_lab::vm::{Guest, KernelChoice, Lab, Outcome, Share, topology};
 
 use common::{LOWLAT, Scratch};
 
-/// What both guests share: where the program is, and every setting in words.
+/// What both guests share: where the program is, and every setting as text.
 const COMMON: &str = include_str!("guest/persist-common.sh");
 const APPLY: &str = include_str!("guest/persist-apply.sh");
 const BOOT: &str = include_str!("guest/persist-boot.sh");
@@ -42,7 +42,7 @@ fn guest(lab: &Lab, script: &str, results: &Path, shares: Vec<Share>) -> Outcome
     guest.shares = shares.into_iter().chain([bin]).collect();
 
     guest.time_limit = Duration::from_secs(400);
-    // Nothing is timed, so the CPUs may run beside each other.
+    // Nothing is timed, so the CPUs may run next to each other.
     guest.icount = false;
     // The names of both boots are those that the drivers give.
     guest.cmdline_extra = "net.ifnames=0 printk.devkmsg=on".into();
@@ -71,7 +71,7 @@ fn what_is_kept_comes_back_at_boot_and_goes_by_rollback() {
 
     let console = guest(&lab, BOOT, &results, vec![tree]).console;
     assert_eq!(lines("booted"), SET, "{}\n{console}", text("units"));
-    // What stands is reported, and a second `persist` in this boot loses nothing of the first.
+    // What is set is reported, and a second `persist` in this boot loses nothing of the first.
     let status = text("status");
     for knob in [
         "busy_read",

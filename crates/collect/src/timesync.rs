@@ -63,7 +63,8 @@ fn ptp_clocks(sys: &dyn Sys) -> Reading<BTreeMap<String, String>> {
     })
 }
 
-/// The command names of all processes. One that ended between the listing and the read is not an answer and is left out.
+/// The command names of all processes. One that ended between the listing and the read is not an answer and is left
+/// out.
 fn commands(sys: &dyn Sys) -> Reading<BTreeSet<String>> {
     sys.list("/proc").map(|entries| {
         entries

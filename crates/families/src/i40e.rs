@@ -11,8 +11,8 @@ crate::family! {
     /// - `nic.ring.rx`: unless drops grow.
     /// - `rx-usecs 125` or `250`, which the documentation also names: they are for forwarding and for idle processors.
     /// ## Know
-    /// - The first TCP/IPv4 rule (a "sideband" filter) turns ATR off: the automatic steering of *all other* TCP flows to
-    ///   the CPU that sends them ends with it, and comes back when the last such rule is deleted.
+    /// - The first TCP/IPv4 rule (a "sideband" filter) turns ATR off: the automatic steering of *all other* TCP flows
+    ///   to the CPU that sends them ends with it, and comes back when the last such rule is deleted.
     /// - The hardware counts delays in steps of 4 µs.
     /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs` (0 is not a limit, 235 µs the longest).
     "i40e";

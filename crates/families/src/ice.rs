@@ -4,17 +4,18 @@ crate::family! {
     /// ## Set
     /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.adaptive-tx off`, `nic.coalesce.rx-usecs 0` and
     ///   `nic.coalesce.tx-usecs 0`: what the driver's documentation names for reduced latency.
-    /// - `nic.feature.ntuple on` with `steer.rfs` (a flow table): accelerated RFS then steers a flow to the queue of the
-    ///   CPU that reads it. An explicit `ethtool -N` rule does the same for one flow.
+    /// - `nic.feature.ntuple on` with `steer.rfs` (a flow table): accelerated RFS then steers a flow to the queue of
+    ///   the CPU that reads it. An explicit `ethtool -N` rule does the same for one flow.
     /// - `irq.affinity`: to cores of the device's own node (`device/local_cpulist`).
     /// ## Leave
-    /// - `nic.ring.rx` as it is, unless `rx_dropped` grows: a longer ring hides a slow reader and delays what waits in it.
+    /// - `nic.ring.rx` as it is, unless `rx_dropped` grows: a longer ring hides a slow reader and delays what waits in
+    ///   it.
     /// - Flow control: off by default here. The driver wants it the same on port and link partner; with one side only
     ///   the port may appear to hang under heavy traffic.
     /// ## Know
     /// - The hardware counts delays in steps of 4 µs: neighbouring values of `rx-usecs-high` may give one rate.
-    /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs`, which lets a small `rx-usecs` stand without an
-    ///   interrupt storm.
+    /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs`, which lets a small `rx-usecs` stand without
+    ///   an interrupt storm.
     /// - Coalescing can be set per queue (`ethtool --per-queue`), so that one queue is kept fast and the others cheap.
     /// - aRFS and `ethtool -N` rules share one Flow Director; `ntuple off` clears both.
     "ice";

@@ -62,7 +62,8 @@ pub fn choose(path: &Path, sys: &dyn Sys) -> Choice {
 }
 
 /// The CPUs of this host, and those that this process may use. Isolated ones are in no thread's affinity to begin with;
-/// they count where the kernel lets a thread go there, unless the user has kept this process to fewer CPUs than the rest.
+/// they count where the kernel lets a thread go there, unless the user has kept this process to fewer CPUs than the
+/// rest.
 pub fn cpus(sys: &dyn Sys) -> placement::Cpus {
     let list = |path: &str| sys.read(path).into_value().and_then(|t| parse_list(&t).ok()).unwrap_or_default();
     let cpu = |file: &str| list(&format!("/sys/devices/system/cpu/{file}"));
@@ -80,7 +81,8 @@ pub fn cpus(sys: &dyn Sys) -> placement::Cpus {
         isolated,
         nohz_full: cpu("nohz_full"),
         cores: shared("topology/thread_siblings_list"),
-        // The third level is the last on the processors that have one (Documentation/ABI/testing/sysfs-devices-system-cpu).
+        // The third level is the last on the processors that have one
+        // (Documentation/ABI/testing/sysfs-devices-system-cpu).
         caches: shared("cache/index3/shared_cpu_list"),
         nodes: nodes(sys),
         allowed,
@@ -94,8 +96,8 @@ pub fn nic(iface: Option<&str>, sys: &dyn Sys) -> placement::Nic {
     for link in with_lower(iface, sys) {
         out.node = out.node.or_else(|| node_of(&link, sys));
         let lines = irqs::of_interface(sys, &link).into_value().unwrap_or_default();
-        // The lines of reception, where the driver names them: `virtio0-input.0` (drivers/net/virtio_net.c), `eth0-rx-0`,
-        // `eth0-TxRx-0`; else all.
+        // The lines of reception, where the driver names them: `virtio0-input.0` (drivers/net/virtio_net.c),
+        // `eth0-rx-0`, `eth0-TxRx-0`; else all.
         let receives = |action: &str| {
             let action = action.to_ascii_lowercase();
             action.contains("rx") || action.contains("input")

@@ -71,7 +71,7 @@ pub struct NotSeen {
 pub struct CheckDocument {
     /// `lowlat.check`.
     pub schema: Schema,
-    /// Interface in focus.
+    /// Interface to examine.
     pub iface: Option<String>,
     /// Faults found, weightiest first.
     pub findings: Vec<Finding>,

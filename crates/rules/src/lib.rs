@@ -85,7 +85,7 @@ pub struct Seen {
     pub findings: Vec<Finding>,
     /// Facts it needed and did not get.
     pub not_seen: Vec<NotSeen>,
-    /// Faults of interfaces beside the path, without settings: reported, never acted on. Only [`check_all`] gives any.
+    /// Faults of interfaces off the path, without settings: reported, never acted on. Only [`check_all`] gives any.
     pub elsewhere: Vec<Finding>,
 }
 
@@ -98,8 +98,8 @@ pub struct Meta {
     pub page: &'static str,
     /// Where threshold and facts come from.
     pub sources: &'static [&'static str],
-    /// The counter that judges its steps, by group and key, where the probe's round trips cannot show the fault: it loses
-    /// other programs' packets.
+    /// The counter that judges its steps, by group and key, where the probe's round trips cannot show the fault: it
+    /// loses other programs' packets.
     pub counted_by: Option<(&'static str, &'static str)>,
     /// File of the rule.
     pub file: &'static str,
@@ -214,8 +214,8 @@ pub fn find(name: &str) -> Option<&'static dyn Rule> {
 /// All rules: findings with the weightiest first and in the order of [`RULES`] where they weigh the same; what could
 /// not be seen is said once, however many rules missed it.
 ///
-/// Where a path is in focus, findings are those of its interfaces and of the host; what stands out on other interfaces is
-/// in [`Seen::elsewhere`].
+/// Where a path is in focus, findings are those of its interfaces and of the host; what is conspicuous on other
+/// interfaces is in [`Seen::elsewhere`].
 pub fn check_all(input: &Input<'_>) -> Seen {
     let mut all = Seen::default();
     if let Some(name) = input.facts.iface.as_deref()
@@ -251,7 +251,7 @@ fn each(input: &Input<'_>) -> Seen {
     all
 }
 
-/// Faults of the interfaces beside the path. What is found without any interface is the host's, and so is what the path
+/// Faults of the interfaces off the path. What is found without any interface is the host's, and so is what the path
 /// shows too; what was measured is the path's, so it is not asked.
 fn elsewhere(facts: &Facts, path: &BTreeSet<String>, found: &[Finding]) -> Vec<Finding> {
     let look = |facts: &Facts| each(&Input { facts, baseline: None, goal_ns: None }).findings;

@@ -71,9 +71,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let found = finding(
             NAME,
             Severity::Critical,
-            format!("{name} drops received packets for want of free descriptors"),
+            format!("{name} drops received packets for lack of free descriptors"),
             evidence,
-            "relieve the processor that takes its interrupts; then one step of the receive ring, which resets the device",
+            "relieve the CPU that takes its interrupts; then enlarge the receive ring by one step, which resets the device",
         );
         seen.found(with(found, larger));
     }

@@ -47,9 +47,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Warning,
-        "a processor leaves received packets waiting when its budget is used up".to_owned(),
+        "a CPU leaves received packets waiting when its budget is used up".to_owned(),
         evidence,
-        "relieve that processor (move interrupts, spread flows); then a larger net.core.netdev_budget",
+        "relieve that CPU (move interrupts, spread flows); then raise net.core.netdev_budget",
     );
     let larger = budget.map(|b| set("sysctl.net.core.netdev_budget", Target::Host, b.saturating_mul(2)));
     seen.found(with(found, larger));

@@ -38,7 +38,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         seen.found(finding(
             NAME,
             Severity::Info,
-            format!("memory accesses of {name} are translated strictly"),
+            format!("the IOMMU translates memory accesses of {name} in strict mode"),
             vec![format!("{name} iommu_group type: DMA")],
             "weigh it: iommu.strict=0 or iommu=pt at boot trade protection against the device for time",
         ));

@@ -18,8 +18,8 @@ crate::rule! {
     /// keeps up none of them moves.
     /// ## Remedy
     /// Make the reader faster first. Then raise the third number of `net.ipv4.tcp_rmem`, the limit that autotuning may
-    /// reach; 32 MiB is what kernels from 6.18 on start with. Its second number, what a connection starts with, is raised
-    /// to the kernel's default of 131072 where somebody lowered it, as older advice of 87380 does.
+    /// reach; 32 MiB is what kernels from 6.18 on start with. Its second number, what a connection starts with, is
+    /// raised to the kernel's default of 131072 where somebody lowered it, as older advice of 87380 does.
     pub TcpReceivePruned = "tcp-receive-pruned";
     counted_by "netstat" "TcpExt.PruneCalled";
     sources [
@@ -59,7 +59,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Critical,
-        "received tcp data is thrown away for want of receive memory".to_owned(),
+        "received TCP data is dropped for lack of receive memory".to_owned(),
         evidence,
         "make the program that reads faster; then raise what receive buffers may grow to (net.ipv4.tcp_rmem, third number)",
     );

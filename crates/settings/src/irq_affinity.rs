@@ -57,8 +57,8 @@ impl Kind for At<'_> {
         let cpus = text::plain(set)?.to_owned();
         Ok(Write::IrqAffinity { iface: self.iface.to_owned(), index: self.index, cpus })
     }
-    /// The n-th line of the device, as the tool counts them (`lowlat_sys::irqs`): only those that are requested, of the PCI
-    /// device below where the device is a virtio one, and by the interface's name where there is no MSI.
+    /// The n-th line of the device, as the tool counts them (`lowlat_sys::irqs`): only those that are requested, of the
+    /// PCI device below where the device is a virtio one, and by the interface's name where there is no MSI.
     fn undo(&self, was: &State) -> String {
         format!(
             "d=/sys/class/net/{0}/device; case $(readlink \"$d\") in */virtio*) d=$d/..;; esac; \

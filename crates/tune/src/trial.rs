@@ -12,8 +12,8 @@ use lowlat_verdict::sequential::{Coins, CountTest, Options, Test};
 use crate::alternate::{Halt, Pairing, alternate};
 use crate::{Bench, Limits, LinkReport, RoundAsk, TuneError};
 
-/// A link that went down for a setting has this long to come up again. Copper autonegotiation takes two to three seconds
-/// (IEEE 802.3 clause 28 timers and the drivers' link watch); a switch port that relearns may take longer.
+/// A link that went down for a setting has this long to come up again. Copper autonegotiation takes two to three
+/// seconds (IEEE 802.3 clause 28 timers and the drivers' link watch); a switch port that relearns may take longer.
 pub(crate) const LINK_UP_NS: u64 = 15_000_000_000;
 /// After a toggle that resets something: rounds of this length until the path is steady.
 const SETTLE_ROUND_NS: u64 = 20_000_000;
@@ -125,7 +125,7 @@ pub(crate) struct Shown {
 }
 
 impl<W: Writer> Rig<'_, W> {
-    /// A round of the length that the path needs, with probes on a plan beside the ping-pong ones.
+    /// A round of the length that the path needs, with probes on a plan next to the ping-pong ones.
     pub(crate) fn ask(&self) -> RoundAsk {
         let ping_pong_ns = self.limits.round_for(self.median_ns);
         RoundAsk {
@@ -238,8 +238,8 @@ impl<W: Writer> Rig<'_, W> {
     }
 }
 
-/// Brings the bundle in or out where it has to change, looks at what the links went through, and waits until the path is
-/// steady: after a step that resets something before every round, so that both sides wait alike.
+/// Brings the bundle in or out where it has to change, looks at what the links went through, and waits until the path
+/// is steady: after a step that resets something before every round, so that both sides wait alike.
 fn switch<W: Writer>(
     (bench, sys): (&mut dyn Bench, &dyn Sys),
     session: &mut Session<W>,
@@ -267,8 +267,8 @@ fn switch<W: Writer>(
     Ok(())
 }
 
-/// Short rounds until two neighbours agree, so that what a reset stirred up is in no sample; `engine` is none for the run's
-/// own.
+/// Short rounds until two neighbours agree, so that what a reset stirred up is in no sample; `engine` is none for the
+/// run's own.
 pub(crate) fn settle(bench: &mut dyn Bench, engine: Option<&str>) -> Result<(), TuneError> {
     let engine = engine.map(str::to_owned);
     let ask = RoundAsk { engine, ping_pong_ns: SETTLE_ROUND_NS, ..RoundAsk::default() };

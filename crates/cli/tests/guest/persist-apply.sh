@@ -21,7 +21,7 @@ seen >set
 $L persist >persist 2>&1 || exit 3
 tar -C / -cf carried.tar $(files) var/lib/lowlat || exit 4
 
-# The way back without the program.
+# The rollback without the program.
 for s in $(ls -r $LOWLAT_STATE/journal/*.rollback.sh); do sh -x $s || echo "$s failed"; done >scripts 2>&1
 seen >scripted
 files >files-left

@@ -5,7 +5,7 @@ FOLDERS="etc/sysctl.d etc/tmpfiles.d etc/systemd/system etc/default/grub.d"
 rm -rf $LOWLAT_STATE
 for d in $FOLDERS; do mkdir -p /$d; mount -t tmpfs tmpfs /$d; done
 
-# Every setting in words, a line each.
+# Every setting as text, a line each.
 seen() {
 	echo slow_start_after_idle $(cat /proc/sys/net/ipv4/tcp_slow_start_after_idle)
 	echo busy_read $(cat /proc/sys/net/core/busy_read)

@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
         self.links.iter().any(|l| l.name == iface)
     }
 
-    /// The path, with a note of each ifb beside it that may be a part of it.
+    /// The path, with a note of each ifb next to it that may be a part of it.
     pub(super) fn finish(mut self) -> Found {
         if let Some((iface, why)) = self.unread.first() {
             let beside = |l: &&LinkInfo| l.kind.as_deref() == Some("ifb") && l.up && !self.has(&l.name);
@@ -277,8 +277,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The route to the far end of a tunnel, of packets with `mark` (0 for none): by it rules send the tunnel's own packets
-    /// another way than what goes into the tunnel (wg-quick(8), `Table` and `FwMark`).
+    /// The route to the far end of a tunnel, of packets with `mark` (0 for none): by it rules send the tunnel's own
+    /// packets another way than what goes into the tunnel (wg-quick(8), `Table` and `FwMark`).
     fn underlay(&mut self, link: &LinkInfo, remote: IpAddr, mark: u32) {
         match query::route_to(self.sys, remote, mark) {
             Reading::Value(reply) => {
@@ -357,8 +357,8 @@ pub(super) fn behind(forwarding: &[Entry], bridge: u32, macs: &[String]) -> Vec<
     forwarding.iter().filter(of).map(|e| e.index).collect()
 }
 
-/// The far ends that a vxlan sends to: those of the next hop, else those of packets to everyone, whose hardware address is
-/// all zero (drivers/net/vxlan/vxlan_core.c, `all_zeros_mac`).
+/// The far ends that a vxlan sends to: those of the next hop, else those of packets to everyone, whose hardware address
+/// is all zero (drivers/net/vxlan/vxlan_core.c, `all_zeros_mac`).
 pub(super) fn far_ends(forwarding: &[Entry], vxlan: u32, macs: &[String]) -> Vec<IpAddr> {
     let of = |wanted: &dyn Fn(&str) -> bool| -> Vec<IpAddr> {
         let mine = forwarding.iter().filter(|e| e.index == vxlan && e.mac.as_deref().is_some_and(wanted));
@@ -368,8 +368,8 @@ pub(super) fn far_ends(forwarding: &[Entry], vxlan: u32, macs: &[String]) -> Vec
     if known.is_empty() { of(&|mac| mac == "00:00:00:00:00:00") } else { known }
 }
 
-/// The endpoints that packets to an address go to, each with the mark of the packets to it: of the peer with the longest
-/// prefix that holds it (WireGuard's cryptokey routing); of every peer where no address is known.
+/// The endpoints that packets to an address go to, each with the mark of the packets to it: of the peer with the
+/// longest prefix that holds it (WireGuard's cryptokey routing); of every peer where no address is known.
 pub(super) fn endpoints(peers: &[Peer], to: Option<IpAddr>) -> Vec<(IpAddr, u32)> {
     let end = |p: &Peer| Some((p.endpoint?, p.mark));
     let Some(to) = to else { return peers.iter().filter_map(end).collect() };

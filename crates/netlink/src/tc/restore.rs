@@ -20,11 +20,11 @@ pub fn restorable(kind: &str) -> bool {
     RESTORABLE.contains(&kind)
 }
 
-/// What hangs at this queue discipline beside its kind and options, in words, and would be lost if it were replaced:
+/// What hangs at this queue discipline next to its kind and options, as text, and would be lost if it were replaced:
 /// what its dump carries, and the queue disciplines that somebody put inside it.
 ///
-/// An inner one that the kernel made on its own (handle `0:`) comes back with it; so does one of the kind and options of
-/// such a sibling, which is what a class of `mq` gets back when it was set and put back alone.
+/// An inner one that the kernel made on its own (handle `0:`) comes back with it; so does one of the kind and options
+/// of such a sibling, which is what a class of `mq` gets back when it was set and put back alone.
 pub fn attached(q: &Qdisc, all: &[Qdisc]) -> Vec<String> {
     let inside =
         |c: &&Qdisc| c.ifindex == q.ifindex && matches!(c.parent, Parent::Class(p) if p.major() == q.handle.major());

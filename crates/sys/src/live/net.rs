@@ -193,8 +193,8 @@ fn qdiscs() -> Result<Vec<QdiscReply>, Error> {
     Ok(all.iter().filter_map(from).collect())
 }
 
-/// Adds to each queue discipline the filters that hang at it. They hang at a handle, so those without one are not asked;
-/// nor are the hooks for what comes in, at which filters are what everybody expects.
+/// Adds to each queue discipline the filters that hang at it. They hang at a handle, so those without one are not
+/// asked; nor are the hooks for what comes in, at which filters are what everybody expects.
 fn with_filters(mut all: Vec<tc::Qdisc>) -> Result<Vec<tc::Qdisc>, Error> {
     for q in all.iter_mut().filter(|q| q.handle.0 != 0 && q.parent != tc::Parent::Ingress) {
         match tc::filter::filters(q.ifindex, q.handle) {
