@@ -5,6 +5,7 @@
 //! cargo run -p xtask -- gen [--check]   write docs/reference/, or name what there is stale
 //! cargo run -p xtask -- tidy            every check of the architecture
 //! cargo run -p xtask -- new KIND NAME   a unit's file and entries, to be filled in
+//! cargo run -p xtask -- sbom TARGET     what is built into the program for TARGET, as CycloneDX JSON
 //! ```
 //!
 //! The same checks are tests of this crate, so that `cargo test` alone finds what they find.
@@ -15,6 +16,7 @@
 
 mod r#gen;
 mod new;
+mod sbom;
 mod tidy;
 mod tree;
 
@@ -40,6 +42,10 @@ fn main() -> Result<ExitCode> {
             r#gen::check(&tree, &r#gen::pages(&tree)?)
         }
         ["tidy"] => tidy::all(&Tree::load()?),
+        ["sbom", target] => {
+            println!("{}", sbom::document(&Tree::load()?, target)?);
+            Vec::new()
+        }
         ["new", kind, name] => {
             match new::run(&Tree::load()?.root, kind, name) {
                 Ok(said) => println!("{}", said.join("\n")),
@@ -51,7 +57,7 @@ fn main() -> Result<ExitCode> {
             Vec::new()
         }
         _ => {
-            eprintln!("usage: cargo run -p xtask -- gen [--check] | tidy | new {} NAME", new::kinds());
+            eprintln!("usage: cargo run -p xtask -- gen [--check] | tidy | sbom TARGET | new {} NAME", new::kinds());
             return Ok(ExitCode::from(2));
         }
     };

@@ -23,6 +23,7 @@ mod tests {
 
     use lowlat_model::facts::{Feature, Limit};
     use lowlat_model::op::QdiscState;
+    use lowlat_model::tune::Resets;
     use lowlat_model::{Locus, State};
     use lowlat_sys::NetQuery;
     use lowlat_sys::query::{LinkInfo, Napi, QdiscReply, XskSocket};
@@ -100,6 +101,42 @@ mod tests {
         assert_eq!(bond("eth1", "eth0 eth1", "", "always 0"), Ok(()));
         assert_eq!(bond("eth0", "eth0", "", "always 0"), Ok(()));
         assert_eq!(bond("", "eth0 eth1", "", "always 0"), Ok(()));
+    }
+
+    /// A bond of LACP: `ports` are slaves and the groups that they are in; the first group sends.
+    fn lacp(ports: &[(&str, &str)]) -> FakeSys {
+        let names: Vec<&str> = ports.iter().map(|p| p.0).collect();
+        let bonding = |sys: FakeSys, name: &str, text: &str| {
+            sys.file(&format!("/sys/class/net/eth0/master/bonding/{name}"), &format!("{text}\n"))
+        };
+        let all = [("mode", "802.3ad 4"), ("active_slave", ""), ("slaves", &names.join(" ")), ("ad_aggregator", "1")];
+        let sys = all.into_iter().fold(host(), |sys, (name, text)| bonding(sys, name, text));
+        let sys = sys.link("/sys/class/net/eth0/master", "../../../../virtual/net/bond0");
+        ports.iter().fold(sys, |sys, (port, group)| {
+            sys.file(&format!("/sys/class/net/{port}/bonding_slave/ad_aggregator_id"), &format!("{group}\n"))
+        })
+    }
+
+    #[test]
+    fn a_plan_foretells_what_a_reset_would_lose_for_good() {
+        let step = |resets| lowlat_model::PlannedStep {
+            target: lowlat_model::op::Target::Iface("eth0".into()),
+            resets,
+            ..lowlat_model::PlannedStep::default()
+        };
+        let rules = host().net(&NetQuery::FlowRules("eth0".into()), 2);
+        for resets in [Resets::Queues, Resets::Link] {
+            assert!(crate::foretold(&rules, &step(resets)).unwrap_err().contains("2 receive flow rules"));
+            assert_eq!(crate::foretold(&host(), &step(resets)), Ok(()));
+            // Switches of two groups: the other one would carry the traffic from then on.
+            let lost = crate::foretold(&lacp(&[("eth0", "1"), ("eth1", "2")]), &step(resets)).unwrap_err();
+            assert!(lost.contains("the group that bond0 sends by"), "{lost}");
+            // One group of both ports, the group that stands by, and a port alone.
+            for ports in [&[("eth0", "1"), ("eth1", "1")][..], &[("eth0", "2"), ("eth1", "1")], &[("eth0", "1")]] {
+                assert_eq!(crate::foretold(&lacp(ports), &step(resets)), Ok(()), "{ports:?}");
+            }
+        }
+        assert_eq!(crate::foretold(&rules, &step(Resets::Nothing)), Ok(()));
     }
 
     #[test]

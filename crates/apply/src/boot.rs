@@ -4,7 +4,9 @@ use lowlat_model::Reading;
 use lowlat_settings::{at, same};
 use lowlat_sys::{Sys, query};
 
-use crate::ledger::{HolderId, Standing};
+use crate::boot_iface::name_now;
+use crate::device::{self, Whereabouts};
+use crate::ledger::{HolderId, Ledger, Standing};
 use crate::log::Found;
 use crate::writer::Writer;
 
@@ -32,11 +34,28 @@ pub(crate) fn in_boot_namespace(sys: &dyn Sys) -> bool {
     }
 }
 
+/// Finds the interface of each write of an earlier boot, and names its places by what it is called in this one.
+pub(crate) fn locate_again(sys: &dyn Sys, ledger: &mut Ledger) {
+    for s in &mut ledger.standing {
+        let Some(device) = &s.device else { continue };
+        let at = match name_now(sys, device) {
+            Some(name) => Whereabouts::Here(name),
+            None => Whereabouts::Gone { why: format!("{} is not there in this boot", device::words(device)) },
+        };
+        device::name_places(s, &at);
+        s.at = Some(at);
+    }
+}
+
 /// Whether a setting of an earlier boot stands again in this one: lowlat's value is there, and not the one before it.
 pub(crate) fn set_again<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> bool {
     if at(&s.op.locus).is_held() {
         return !holders(sys).is_empty();
     }
+    if matches!(s.at, Some(Whereabouts::Gone { .. })) {
+        return false;
+    }
+    let s = &device::line(sys, writer, s);
     let now = writer.state(sys, &s.op.locus);
     now.value().is_some_and(|n| same(&s.op.locus, n, s.ours()) && !same(&s.op.locus, n, &s.prior))
 }

@@ -9,7 +9,7 @@ use lowlat_model::{Locus, Op, Reading, Schema, State};
 use lowlat_settings::{at, same, together, words};
 use lowlat_sys::Sys;
 
-use crate::boot::{holders, in_boot_namespace, persisted, set_again};
+use crate::boot::{holders, in_boot_namespace, locate_again, persisted, set_again};
 use crate::device::{self, There, Whereabouts};
 use crate::disk::Disk;
 use crate::error::ApplyError;
@@ -668,9 +668,13 @@ pub fn rollback_on<W: Writer>(
     let persisted = persisted(&found);
     let mut found: Vec<Found> =
         found.into_iter().filter(|f| !f.ledger.closed && only.is_none_or(|o| o == f.ledger.transaction)).collect();
-    for f in found.iter_mut().filter(|f| f.ledger.boot_id == place.boot_id) {
-        let netns = place.look(f.ledger.netns);
-        device::locate(sys, writer, &mut f.ledger, netns);
+    for f in &mut found {
+        if f.ledger.boot_id == place.boot_id {
+            let netns = place.look(f.ledger.netns);
+            device::locate(sys, writer, &mut f.ledger, netns);
+        } else if persisted {
+            locate_again(sys, &mut f.ledger);
+        }
     }
     let floor = oldest_priors(found.iter().flat_map(|f| {
         f.ledger.standing.iter().filter(|s| {

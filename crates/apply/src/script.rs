@@ -93,14 +93,9 @@ fn command(s: &Standing) -> String {
 /// A command whose interface is found when it runs; by the name that it had where more is not known of it.
 fn by_present_name(s: &Standing, command: impl Fn(Option<&str>) -> Option<String>) -> Option<String> {
     let Some((inode, name)) = inode(s) else { return command(None) };
-    let text = command(Some(STANDS_FOR))?;
-    // In the pattern of sed the name stands between single quotes.
-    let text = text.replace(&format!("[ ,]{STANDS_FOR}"), r#"[ ,]'"$i"'"#).replace(STANDS_FOR, r#""$i""#);
+    let text = crate::boot_iface::on_the_name(|name| command(Some(name)))?;
     Some(format!("i=$(called {inode} {}) && {{\n{text}\n}}", shell::quote(name)))
 }
-
-/// Stands for the interface's name until it is known; no word that a shell would quote, and longer than a name can be.
-const STANDS_FOR: &str = "THE_INTERFACE_OF_THIS_COMMAND";
 
 #[cfg(test)]
 mod tests {
@@ -206,6 +201,6 @@ mod tests {
         assert!(text.contains("ethtool -G \"$i\" rx 9"), "{text}");
         let text = of(Locus::IrqAffinity { iface: "eth0".into(), index: 0 }, "9");
         assert!(text.contains("d=/sys/class/net/\"$i\"/device") && text.contains("[ ,]'\"$i\"'\\("), "{text}");
-        assert!(!text.contains(STANDS_FOR), "{text}");
+        assert!(!text.contains(crate::boot_iface::STANDS_FOR), "{text}");
     }
 }

@@ -18,8 +18,8 @@ use lowlat_model::{Locus, Op, PlannedStep, State};
 use lowlat_netlink::ethtool::{features, sizes};
 use lowlat_netlink::message::{CREATE, Message, REPLACE};
 use lowlat_netlink::route::link;
-use lowlat_netlink::socket::{Protocol, Socket};
-use lowlat_netlink::tc::{self, Handle, Parent};
+use lowlat_netlink::socket::{NetlinkSocket, Protocol};
+use lowlat_netlink::tc::{self, Parent, TcHandle};
 use lowlat_netlink::{Error, netdev};
 use lowlat_settings::state;
 use lowlat_sys::store::Store;
@@ -150,7 +150,7 @@ fn with_attributes(kind: &str, options: &[u8], more: fn(Message) -> Message) -> 
     fixed[12..16].copy_from_slice(&u32::MAX.to_ne_bytes());
     // RTM_NEWQDISC; TCA_KIND and TCA_OPTIONS.
     let m = more(Message::new(36, CREATE | REPLACE, &fixed).text(1, kind).attr(2, options));
-    Socket::open(Protocol::Route).unwrap().ask("make a queue discipline", m).map(drop)
+    NetlinkSocket::open(Protocol::Route).unwrap().ask("make a queue discipline", m).map(drop)
 }
 
 fn tbf() -> Vec<u8> {
@@ -183,10 +183,10 @@ fn not_planned(_: &Store) {
 }
 
 fn since_the_plan(store: &Store) {
-    tc::put("v0", Parent::Root, Handle(0x5_0000), "tbf", Some(&tbf())).unwrap();
+    tc::put("v0", Parent::Root, TcHandle(0x5_0000), "tbf", Some(&tbf())).unwrap();
     let step = planned("qdisc.kind", "v0/qdisc-root", "default").unwrap();
-    let inner = Parent::Class(Handle(0x5_0001));
-    tc::put("v0", inner, Handle(0x6_0000), "bfifo", Some(&tc::options::fifo(5_000))).unwrap();
+    let inner = Parent::Class(TcHandle(0x5_0001));
+    tc::put("v0", inner, TcHandle(0x6_0000), "bfifo", Some(&tc::options::fifo(5_000))).unwrap();
     let before = tc::qdiscs().unwrap().into_iter().map(|q| (q.kind, q.handle, q.options)).collect::<Vec<_>>();
     let Err(StepError::Refused { why }) = apply(store, &step) else { panic!("it was applied") };
     assert!(why.contains("bfifo inside it at 5:1"), "{why}");
@@ -200,14 +200,14 @@ fn hung_at_ours(store: &Store) {
     let before = text(&root);
     apply(store, &planned("qdisc.kind", "v0/qdisc-root", "pfifo limit 8").unwrap()).unwrap();
     let State::Qdisc(ours) = now(&root) else { panic!() };
-    let handle: Handle = ours.handle.parse().unwrap();
+    let handle: TcHandle = ours.handle.parse().unwrap();
     // Another program gives it an estimator, by putting it anew.
     let mut fixed = [0; 20];
     fixed[4..8].copy_from_slice(&link::index("v0").unwrap().to_ne_bytes());
     fixed[8..12].copy_from_slice(&handle.0.to_ne_bytes());
     fixed[12..16].copy_from_slice(&u32::MAX.to_ne_bytes());
     let m = Message::new(36, 0, &fixed).text(1, "pfifo").attr(5, &[0, 2]);
-    Socket::open(Protocol::Route).unwrap().ask("change a queue discipline", m).unwrap();
+    NetlinkSocket::open(Protocol::Route).unwrap().ask("change a queue discipline", m).unwrap();
     let report = lowlat_apply::rollback_from_disk(store, &Live::new(), false).unwrap();
     assert!(
         matches!(&report.failed[0].outcome, Outcome::ChangedByOther { now } if now.contains("estimator")),

@@ -19,7 +19,7 @@ use lowlat_model::link::{LinkChangeKind, changes};
 use lowlat_model::tune::{Resets, Scope};
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
 use lowlat_netlink::route::{address, link};
-use lowlat_netlink::tc::{self, Handle, Parent};
+use lowlat_netlink::tc::{self, Parent, TcHandle};
 use lowlat_settings::state;
 use lowlat_sys::store::{Store, StoreError};
 use lowlat_sys::{Live, Sys, linkwatch, query};
@@ -116,7 +116,7 @@ fn link_with_fifo() {
     link::up("lan0").unwrap();
     link::up("lan1").unwrap();
     let fifo = tc::options::fifo(500);
-    tc::put("lan0", Parent::Root, Handle(0x0010_0000), "pfifo", Some(&fifo)).unwrap();
+    tc::put("lan0", Parent::Root, TcHandle(0x0010_0000), "pfifo", Some(&fifo)).unwrap();
 }
 
 fn file(path: &str) -> Locus {
@@ -526,7 +526,7 @@ fn persisted_files_come_and_go(store: &Store) {
     assert_eq!(kept.wrote.len(), 3, "{kept:?}");
     // What the unit runs at boot sets the same again.
     let set = seen();
-    tc::put("lan0", Parent::Root, Handle(0), "pfifo", None).unwrap();
+    tc::put("lan0", Parent::Root, TcHandle(0), "pfifo", None).unwrap();
     for line in unit.lines().filter_map(|l| l.strip_prefix("ExecStart=-/bin/sh -c ")) {
         let command = line.trim_matches('"').replace("%%", "%").replace("\\\\", "\\").replace("$$", "$");
         assert!(Command::new("/bin/sh").args(["-c", &command]).status().unwrap().success(), "{command}");

@@ -81,7 +81,7 @@ pub enum Command {
     /// Show what lowlat changed and whether it is still in effect.
     Status,
     /// Make applied changes survive a reboot.
-    Persist,
+    Persist(PersistArgs),
     /// Run the whole job: measure, find, tune with proof, measure again, report.
     Optimize(OptimizeArgs),
     /// Show what kernel bypass needs and whether this host has it.
@@ -609,6 +609,17 @@ pub struct RollbackArgs {
     /// Also restore settings that another program has changed since.
     #[arg(long)]
     pub force: bool,
+}
+
+/// `persist`.
+#[derive(Debug, Clone, Args)]
+pub struct PersistArgs {
+    /// Show the files that would be written, and write nothing.
+    #[arg(long)]
+    pub print: bool,
+    /// Take away the files that it wrote, and nothing else.
+    #[arg(long, conflicts_with = "print")]
+    pub remove: bool,
 }
 
 /// `optimize`.

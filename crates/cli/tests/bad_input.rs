@@ -332,7 +332,7 @@ fn a_report_is_as_wide_as_its_terminal_and_a_file_s_has_80_columns() {
     store.save_stage(&document.run, "run", &document).unwrap();
     let widest = |text: &str| text.lines().map(|l| l.trim_end().chars().count()).max().unwrap();
     let on_terminal = |columns: u32, named: &str| {
-        let line = format!("stty cols {columns} && {} report last", env!("CARGO_BIN_EXE_lowlat"));
+        let line = format!("stty cols {columns} && {} report last", common::word());
         let mut command = Command::new("script");
         command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).env("LOWLAT_STATE", scratch.state());
         if named.is_empty() {

@@ -44,9 +44,9 @@ fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
     let typed = |keys: &str| {
         let state = scratch.state();
         lab.sh(&format!(
-            "{{ {keys} }} | LOWLAT_STATE={} script -qec 'exec {}' /dev/null; echo exit $?",
+            "{{ {keys} }} | LOWLAT_STATE={} L={} script -qec 'exec \"$L\"' /dev/null; echo exit $?",
             state.display(),
-            common::LOWLAT
+            common::word()
         ))
     };
     let planned = typed(&format!("sleep 0.5; printf '{IFACE}\\n{FAR}\\n200us\\n\\nplan\\n'; sleep 0.5;"));
@@ -81,9 +81,9 @@ fn on_a_terminal_ctrl_c_during_a_step_puts_it_back() {
     let ended = lab.sh(&format!(
         "{{ sleep 0.5; printf '{IFACE}\\n{FAR}\\n50us\\n\\ntry\\n'; n=0; \
            while tc qdisc show dev {IFACE} | grep -q tbf && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.05; done; \
-           printf '\\003'; sleep 2; }} | LOWLAT_STATE={} script -qec 'exec {} --config {config}' /dev/null; echo exit $?",
+           printf '\\003'; sleep 2; }} | LOWLAT_STATE={} L={} script -qec 'exec \"$L\" --config {config}' /dev/null; echo exit $?",
         scratch.state().display(),
-        common::LOWLAT
+        common::word()
     ));
     assert!(ended.contains("phase 2") && ended.contains("every applied change was undone"), "{ended}");
     assert!(ended.ends_with("exit 2"), "{ended}");

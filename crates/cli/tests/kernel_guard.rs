@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::lab::{FAR, IFACE, Lab};
-use common::{LOWLAT, Scratch, Started, kill, lives, until};
+use common::{LOWLAT, Scratch, Started, kill, lives, until, word};
 use serde_json::Value;
 
 const PLACE: &str = "/sys/class/net/near0/queues/rx-0/rps_cpus";
@@ -165,7 +165,8 @@ fn on_disk(lab: &Lab, scratch: &Scratch, spoil: &str, undo: &str) -> String {
     fs::create_dir_all(&state).unwrap();
     lab.sh(&format!(
         "export LOWLAT_STATE={state}; mount -t tmpfs -o size=140k,mode=700 lowlat-test {state} && \
-         {LOWLAT} apply {plan} --confirm-within 2s >/dev/null 2>&1 && {spoil} && {undo} && cat {PLACE}"
+         {} apply {plan} --confirm-within 2s >/dev/null 2>&1 && {spoil} && {undo} && cat {PLACE}",
+        word()
     ))
 }
 
@@ -173,7 +174,7 @@ fn on_disk(lab: &Lab, scratch: &Scratch, spoil: &str, undo: &str) -> String {
 fn neither_a_full_disk_nor_a_read_only_one_stops_the_rollback() {
     let full = "{ cat /dev/zero > $LOWLAT_STATE/fill 2>/dev/null; true; }";
     let read_only = "mount --bind $LOWLAT_STATE $LOWLAT_STATE && mount -o remount,ro,bind $LOWLAT_STATE";
-    let by_hand = format!("{{ {LOWLAT} rollback 2>&1; echo code $?; }}");
+    let by_hand = format!("{{ {} rollback 2>&1; echo code $?; }}", word());
     let by_the_guard = "sleep 4";
     for (spoil, undo) in [(full, &*by_hand), (full, by_the_guard), (read_only, &*by_hand), (read_only, by_the_guard)] {
         let (lab, scratch) = (Lab::new(), Scratch::new());

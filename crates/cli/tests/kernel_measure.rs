@@ -317,7 +317,7 @@ fn progress_is_shown_on_a_terminal_alone() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
     let on_terminal = |more: &str| {
-        let command = format!("{} measure {FAR} --duration 900ms {more} >{}", common::LOWLAT, scratch.name("stdout"));
+        let command = format!("{} measure {FAR} --duration 900ms {more} >{}", common::word(), scratch.name("stdout"));
         let out = Command::new("ip")
             .args(["netns", "exec", &lab.near, "script", "-qec", &command, "/dev/null"])
             .env("LOWLAT_STATE", scratch.state())

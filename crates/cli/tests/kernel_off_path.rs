@@ -8,22 +8,10 @@ mod common;
 
 use common::Scratch;
 use common::lab::{FAR, IFACE, Lab};
+use lowlat_model::random::Random;
 use serde_json::Value;
 
 const TOPOLOGIES: u64 = 30;
-
-/// A small generator: the same topologies in every run.
-struct Draw(u64);
-
-impl Draw {
-    /// Below `n`, by xorshift64 (Marsaglia 2003).
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % n
-    }
-}
 
 /// Faults, each with the rule that finds it.
 const FAULTS: &[(&str, &str)] = &[
@@ -33,7 +21,7 @@ const FAULTS: &[(&str, &str)] = &[
 ];
 
 /// Builds the path and gives its target and its interfaces.
-fn path(lab: &Lab, draw: &mut Draw) -> (&'static str, Vec<&'static str>) {
+fn path(lab: &Lab, draw: &mut Random) -> (&'static str, Vec<&'static str>) {
     match draw.below(3) {
         0 => (FAR, vec![IFACE]),
         1 => {
@@ -54,14 +42,14 @@ fn path(lab: &Lab, draw: &mut Draw) -> (&'static str, Vec<&'static str>) {
     }
 }
 
-fn plant(lab: &Lab, draw: &mut Draw, iface: &str) -> &'static str {
-    let (rule, script) = FAULTS[usize::try_from(draw.below(FAULTS.len() as u64)).unwrap()];
+fn plant(lab: &Lab, draw: &mut Random, iface: &str) -> &'static str {
+    let (rule, script) = FAULTS[draw.below(FAULTS.len())];
     lab.sh(&script.replace("DEV", iface));
     rule
 }
 
 /// A fault on the path: on the device, or behind an ifb that it redirects to.
-fn plant_on_path(lab: &Lab, draw: &mut Draw, on: &mut Vec<&'static str>) -> &'static str {
+fn plant_on_path(lab: &Lab, draw: &mut Random, on: &mut Vec<&'static str>) -> &'static str {
     if draw.below(3) > 0 {
         return plant(lab, draw, IFACE);
     }
@@ -123,7 +111,7 @@ fn list(document: &Value, field: &str, of: &str) -> Vec<String> {
 
 #[test]
 fn thirty_topologies_and_no_write_off_the_path() {
-    let mut draw = Draw(0x2545_f491_4f6c_dd1d);
+    let mut draw = Random::new(1);
     let (mut planted, mut writes, mut tried) = (0, 0, 0);
     for n in 0..TOPOLOGIES {
         let (lab, scratch) = (Lab::new(), Scratch::new());

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, topology};
+use lowlat_lab::vm::{Guest, KernelChoice, Lab, in_guest, quoted, topology};
 use serde_json::Value;
 
 const MS: f64 = 1e6;
@@ -25,7 +25,8 @@ fn boot() -> Result<BTreeMap<String, String>, String> {
     let lab = Lab::prepare(KernelChoice::V6_12).map_err(|e| e.to_string())?;
     let dir = std::env::temp_dir().join(format!("lowlat-vm-truth-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&dir);
-    let script = format!("export LOWLAT={}\n{}", env!("CARGO_BIN_EXE_lowlat"), include_str!("vm_truth.sh"));
+    let program = in_guest(Path::new(env!("CARGO_BIN_EXE_lowlat"))).map_err(|e| e.to_string())?;
+    let script = format!("export LOWLAT={}\n{}", quoted(&program), include_str!("vm_truth.sh"));
     let mut guest = Guest::new(&topology::E1000E_PAIR, script, &dir);
     // Some 90 s on a quiet machine; three times that and some for one that is shared.
     guest.time_limit = Duration::from_secs(420);

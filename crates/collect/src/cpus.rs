@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
 use lowlat_model::facts::{CpuPower, Cpus, IdleState};
+use lowlat_model::site::Topology;
 use lowlat_sys::{Sys, query};
 
 use crate::text::{cpu_list, cpu_mask, trimmed};
@@ -45,25 +46,57 @@ pub(crate) fn online(sys: &dyn Sys) -> Reading<Vec<u32>> {
 
 /// All of it.
 pub(crate) fn read(sys: &dyn Sys) -> Cpus {
-    let list = |file: &str| sys.read(&format!("{CPU}/{file}")).and_then(|t| cpu_list(&t));
-    let online = online(sys);
+    let Topology { online, isolated, nohz_full, siblings, node_of } = topology(sys);
     let each = online.value().cloned().unwrap_or_default();
     Cpus {
         model: sys.read("/proc/cpuinfo").and_then(|t| model(&t)),
-        isolated: list("isolated"),
-        nohz_full: list("nohz_full"),
+        isolated,
+        nohz_full,
         smt: trimmed(sys.read(&format!("{CPU}/smt/control"))),
-        siblings: each
-            .iter()
-            .filter_map(|n| Some((*n, list(&format!("cpu{n}/topology/thread_siblings_list")).into_value()?)))
-            .collect(),
-        node_of: nodes(sys),
+        siblings,
+        node_of,
         power: each.iter().map(|n| (*n, power(sys, *n))).collect(),
         idle_driver: idle_driver(sys),
-        dma_latency_us: query::cpu_dma_latency(sys).map(i64::from),
+        dma_latency_us: dma_latency_us(sys),
         workqueue: sys.read("/sys/devices/virtual/workqueue/cpumask").and_then(|t| cpu_mask(&t)),
         online,
     }
+}
+
+fn list(sys: &dyn Sys, file: &str) -> Reading<Vec<u32>> {
+    sys.read(&format!("{CPU}/{file}")).and_then(|t| cpu_list(&t))
+}
+
+/// Which CPUs there are and what they share.
+pub(crate) fn topology(sys: &dyn Sys) -> Topology {
+    let online = online(sys);
+    let each = online.value().map_or(&[][..], Vec::as_slice);
+    Topology {
+        isolated: list(sys, "isolated"),
+        nohz_full: list(sys, "nohz_full"),
+        siblings: of_each(sys, each, "topology/thread_siblings_list"),
+        node_of: nodes(sys),
+        online,
+    }
+}
+
+/// The third level is the last on the processors that have one (Documentation/ABI/testing/sysfs-devices-system-cpu).
+pub(crate) fn caches(sys: &dyn Sys, cpus: &[u32]) -> BTreeMap<u32, Vec<u32>> {
+    of_each(sys, cpus, "cache/index3/shared_cpu_list")
+}
+
+fn of_each(sys: &dyn Sys, cpus: &[u32], file: &str) -> BTreeMap<u32, Vec<u32>> {
+    cpus.iter().filter_map(|n| Some((*n, list(sys, &format!("cpu{n}/{file}")).into_value()?))).collect()
+}
+
+/// What `/dev/cpu_dma_latency` gives.
+pub(crate) fn dma_latency_us(sys: &dyn Sys) -> Reading<i64> {
+    query::cpu_dma_latency(sys).map(i64::from)
+}
+
+/// The cpufreq governor of one processor.
+pub(crate) fn governor(sys: &dyn Sys, n: u32) -> Reading<String> {
+    trimmed(sys.read(&format!("{CPU}/cpu{n}/cpufreq/scaling_governor")))
 }
 
 /// `model name` on x86, `cpu model`, `Processor` or `Hardware` elsewhere; arm64 gives only numbers, which are shown.
@@ -107,7 +140,7 @@ fn power(sys: &dyn Sys, n: u32) -> CpuPower {
     let file = |name: &str| trimmed(sys.read(&format!("{CPU}/cpu{n}/{name}")));
     let khz = |name: &str| file(&format!("cpufreq/{name}")).parse(name);
     CpuPower {
-        governor: file("cpufreq/scaling_governor"),
+        governor: governor(sys, n),
         epp: file("cpufreq/energy_performance_preference"),
         cur_khz: khz("scaling_cur_freq"),
         min_khz: khz("scaling_min_freq"),
@@ -127,7 +160,7 @@ pub(crate) fn state_indexes(sys: &dyn Sys, cpu: u32) -> Reading<Vec<u32>> {
 }
 
 /// All states of one processor; one that cannot be read makes the whole list say why.
-fn idle_states(sys: &dyn Sys, cpu: u32) -> Reading<Vec<IdleState>> {
+pub(crate) fn idle_states(sys: &dyn Sys, cpu: u32) -> Reading<Vec<IdleState>> {
     state_indexes(sys, cpu).and_then(|states| {
         let mut all = Vec::with_capacity(states.len());
         for n in states {

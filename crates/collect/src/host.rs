@@ -79,6 +79,11 @@ const OPTIONS: &[&str] = &[
     "CONFIG_XPS",
 ];
 
+/// The clocksource in use.
+pub(crate) fn clocksource(sys: &dyn Sys) -> Reading<String> {
+    trimmed(sys.read("/sys/devices/system/clocksource/clocksource0/current_clocksource"))
+}
+
 /// All of it.
 pub(crate) fn read(sys: &dyn Sys) -> Host {
     let uname = query::uname(sys);
@@ -95,7 +100,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Host {
         cmdline: trimmed(sys.read("/proc/cmdline")),
         realtime: realtime(sys, &version),
         virtualization: virtualization(sys),
-        clocksource: trimmed(sys.read("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
+        clocksource: clocksource(sys),
         netns: query::netns_inode(sys).map(|inode| format!("net:[{inode}]")),
         hugepages: hugepages(sys),
         boot_id: sys.sysctl("kernel.random.boot_id"),

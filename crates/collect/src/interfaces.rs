@@ -51,6 +51,7 @@ crate::collector! {
         "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: numa_node, l1_aspm",
         "drivers/pci/pci-sysfs.c in linux 6.12: current_link_speed_show",
         "Documentation/ABI/testing/sysfs-kernel-iommu_groups in linux 6.12: type (5.11)",
+        "net/core/net-sysfs.c in linux 6.12: netdev_register_kobject (wireless, phy80211)",
     ];
 }
 
@@ -139,6 +140,8 @@ fn interface(
             Reading::Value(bus) if !bus.is_empty() => Reading::Value(bus),
             _ => device.as_ref().map(|d| d.name().to_owned()),
         },
+        attachment: device.as_ref().map(|d| d.attachment.to_owned()),
+        wireless: wireless(sys, name),
         pci_id: device.as_ref().and_then(|d| pci_id(sys, d)),
         numa_node: device.as_ref().and_then(|d| numa_node(sys, d)),
         speed_mbps: modes.as_ref().and_then(|m| {
@@ -189,9 +192,35 @@ fn pci_id(sys: &dyn Sys, device: &Device) -> Reading<String> {
     pci_path(device).and_then(|pci| id(pci, "vendor").and_then(|v| id(pci, "device").map(|d| format!("{v}:{d}"))))
 }
 
-/// The node; the kernel says -1 where the firmware gave none.
+/// Wireless drivers make the directory `phy80211` (net/wireless/core.c, `cfg80211_netdev_notifier_call`) or, with the older
+/// extensions, `wireless` (net/core/net-sysfs.c, `netdev_register_kobject`). Where the list may not be read it is not known.
+fn wireless(sys: &dyn Sys, iface: &str) -> Reading<bool> {
+    let mut not_read = None;
+    for dir in ["phy80211", "wireless"] {
+        match sys.list(&format!("/sys/class/net/{iface}/{dir}")) {
+            Reading::Value(_) => return Reading::Value(true),
+            Reading::Absent(_) => {}
+            other => not_read = Some(other.map(|_| false)),
+        }
+    }
+    not_read.unwrap_or(Reading::Value(false))
+}
+
+/// NUMA node of the device behind an interface.
+pub(crate) fn node(sys: &dyn Sys, iface: &str) -> Reading<u32> {
+    device::of(sys, iface).and_then(|d| numa_node(sys, &d))
+}
+
+/// The node, of a USB device its host controller's; the kernel says -1 where the firmware gave none. PCI and platform
+/// devices have the file (drivers/pci/pci-sysfs.c, drivers/base/platform.c).
 fn numa_node(sys: &dyn Sys, device: &Device) -> Reading<u32> {
-    pci_path(device).and_then(|pci| sys.read(&format!("{pci}/numa_node")).parse::<i64>("numa_node")).and_then(|n| {
+    let on_platform = device.pci.is_none() && device.path.starts_with("/sys/devices/platform/");
+    let at = match device.above.as_deref() {
+        Some(pci) => Reading::Value(pci),
+        None if on_platform => Reading::Value(device.path.as_str()),
+        None => pci_path(device),
+    };
+    at.and_then(|at| sys.read(&format!("{at}/numa_node")).parse::<i64>("numa_node")).and_then(|n| {
         u32::try_from(n).map_or_else(
             |_| Reading::Unsupported(format!("the firmware names no NUMA node for {}", device.name())),
             Reading::Value,
@@ -244,7 +273,7 @@ fn gigatransfers(text: &str) -> Reading<f64> {
 
 #[cfg(test)]
 mod tests {
-    use lowlat_sys::query::{Address, DriverInfo, LinkModes, Route};
+    use lowlat_sys::query::{DriverInfo, InterfaceAddress, LinkModes, RouteEntry};
     use lowlat_testkit::FakeSys;
 
     use super::*;
@@ -263,10 +292,10 @@ mod tests {
         let pci = "/sys/devices/pci0000:3a/0000:3b:00.0";
         FakeSys::new()
             .net(&NetQuery::Links, vec![link])
-            .net(&NetQuery::Addresses, vec![Address { index: 2, address: "192.0.2.1/24".into() }])
+            .net(&NetQuery::Addresses, vec![InterfaceAddress { index: 2, address: "192.0.2.1/24".into() }])
             .net(
                 &NetQuery::Routes,
-                vec![Route {
+                vec![RouteEntry {
                     destination: "default".into(),
                     oif: Some(2),
                     gateway: None,

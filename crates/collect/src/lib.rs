@@ -5,7 +5,8 @@
 //! not read as its documentation says is [`Reading::Garbled`](lowlat_model::Reading::Garbled), never a zero.
 //!
 //! [`gather`] runs them all. It reads through a `Moment`, so each file is read once per moment
-//! however many collectors want it, and all collectors of one moment see the same text.
+//! however many collectors want it, and all collectors of one moment see the same text. [`site`] and [`site_state`] read
+//! only what one measurement depends on, by the same parsers.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -22,6 +23,7 @@ pub mod path;
 mod qdiscs;
 mod queues;
 mod routes;
+mod site;
 mod sockets;
 mod sysctls;
 mod text;
@@ -33,6 +35,7 @@ use lowlat_sys::Sys;
 use moment::Moment;
 
 pub use path::{PathProblem, Towards};
+pub use site::{cpu_ticks, site, site_state};
 pub use sysctls::KEYS as SYSCTLS;
 
 /// What is known of a collector before it runs.
@@ -117,6 +120,7 @@ pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, 
         host: host::read(&now),
         cpus: cpus::read(&now),
         irqs: irqs::read(&now, interfaces.keys().map(String::as_str)),
+        irq_actions: irqs::actions(&now),
         interfaces,
         sysctls: sysctls::read(&now),
         qdiscs: qdiscs::read(&now),

@@ -16,8 +16,8 @@ crate::family! {
     ///   a millisecond.
     /// ## Know
     /// - `*_allowance_exceeded` counters are limits of the instance size: nothing on the host fixes them.
-    /// - Low-latency queues push descriptors and the first 96 bytes into the device; they are negotiated at start, and
-    ///   headers above 96 bytes (IPv6 with extensions and TCP options) are dropped unless large LLQ is on.
+    /// - Low-latency queues push descriptors and the first 96 bytes into the device; the size is negotiated at start, and
+    ///   `ethtool -G IF tx-push-buf-len` changes it (6.4 and later). Headers above 96 bytes (IPv6 with extensions and TCP options) are dropped unless large LLQ is on.
     /// - The driver in 6.12 has no PTP clock; newer ones have one that is off until asked for (`devlink`).
     /// - The device can reset itself; a reset lasts less than a millisecond and may lose packets.
     "ena";

@@ -12,7 +12,8 @@ crate::family! {
     ///   start.
     /// - Settings of the physical link (EEE, pause, speed): the device is virtual and has none.
     /// ## Know
-    /// - In GQI queues the driver copies each sent packet into a registered FIFO before the device sees it.
+    /// - In GQI queues with the addressing mode QPL the driver copies each sent packet into a registered FIFO before the
+    ///   device sees it; with RDA it does not.
     /// - The device can be reset at any time; queue settings may need to be set again.
     "gve";
     drivers ["gve"];

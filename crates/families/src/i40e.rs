@@ -1,6 +1,7 @@
 crate::family! {
     /// ## Devices
-    /// Intel Ethernet 700 Series: X710, XL710, XXV710, X722, and their virtual functions.
+    /// Intel Ethernet 700 Series: X710, XL710, XXV710, X722. Their virtual functions are of the driver `iavf`,
+    /// and so are those of the 800 Series.
     /// ## Set
     /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.adaptive-tx off`, `nic.coalesce.rx-usecs 0` and
     ///   `nic.coalesce.tx-usecs 0`: what the driver's documentation names for lower latency.
@@ -11,9 +12,9 @@ crate::family! {
     /// - `nic.ring.rx`: unless drops grow.
     /// - `rx-usecs 125` or `250`, which the documentation also names: they are for forwarding and for idle processors.
     /// ## Know
-    /// - The first TCP/IPv4 rule (a "sideband" filter) turns ATR off: the automatic steering of *all other* TCP flows
-    ///   to the CPU that sends them ends with it, and comes back when the last such rule is deleted.
-    /// - The hardware counts delays in steps of 4 µs.
+    /// - The first TCP/IPv4 rule (a "sideband" filter) turns ATR off: the automatic steering of *all other* TCP flows to
+    ///   the CPU that sends them ends with it, and comes back when the last such rule is deleted.
+    /// - The hardware counts delays (`rx-usecs`) in steps of 2 µs, and `rx-usecs-high` in steps of 4.
     /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs` (0 is not a limit, 235 µs the longest).
     "i40e";
     drivers ["i40e", "iavf"];

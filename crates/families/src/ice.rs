@@ -13,9 +13,10 @@ crate::family! {
     /// - Flow control: off by default here. The driver wants it the same on port and link partner; with one side only
     ///   the port may appear to hang under heavy traffic.
     /// ## Know
-    /// - The hardware counts delays in steps of 4 µs: neighbouring values of `rx-usecs-high` may give one rate.
-    /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs`, which lets a small `rx-usecs` stand without
-    ///   an interrupt storm.
+    /// - The hardware counts delays (`rx-usecs`) in steps of 2 µs, and `rx-usecs-high` in steps of 4: neighbouring values of
+    ///   that may give one rate.
+    /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs`, which lets a small `rx-usecs` stand without an
+    ///   interrupt storm.
     /// - Coalescing can be set per queue (`ethtool --per-queue`), so that one queue is kept fast and the others cheap.
     /// - aRFS and `ethtool -N` rules share one Flow Director; `ntuple off` clears both.
     "ice";

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 
 use lowlat_collect::path;
 use lowlat_measure::placement::Placed;
-use lowlat_model::cpus::{parse_list, parse_mask};
+use lowlat_model::site::{Site, SiteIface, SiteLink, SiteState};
 use lowlat_model::{Conditions, NotSeen, Reading, tune};
-use lowlat_sys::{Sys, irqs, query};
+use lowlat_sys::Sys;
 use lowlat_transport::Proto;
 use lowlat_tune::placement;
 
@@ -33,108 +33,27 @@ fn route(to: SocketAddr, sys: &dyn Sys) -> Option<String> {
     }
 }
 
-/// NUMA node of an interface's device; a virtio device's stands one level up, and -1 means none.
-fn node_of(iface: &str, sys: &dyn Sys) -> Option<u32> {
-    ["device/numa_node", "device/../numa_node"]
-        .iter()
-        .find_map(|file| sys.read(&format!("/sys/class/net/{iface}/{file}")).into_value()?.trim().parse().ok())
-}
-
-/// CPUs of each NUMA node that has any.
-fn nodes(sys: &dyn Sys) -> BTreeMap<u32, BTreeSet<u32>> {
-    let base = "/sys/devices/system/node";
-    let names = sys.list(base).into_value().unwrap_or_default();
-    let node = |name: &String| {
-        let number = name.strip_prefix("node")?.parse().ok()?;
-        Some((number, parse_list(&sys.read(&format!("{base}/{name}/cpulist")).into_value()?).ok()?))
-    };
-    names.iter().filter_map(node).collect()
-}
-
 /// The path's interface, and the CPU that was decided on or, where nothing was yet, that the rule gives now
 /// ([`placement::near`]).
 pub fn choose(path: &Path, sys: &dyn Sys) -> Choice {
     let iface = path.iface.clone().or_else(|| route(path.remote, sys));
-    let nic = nic(iface.as_deref(), sys);
+    let site = lowlat_collect::site(sys, iface.as_deref());
+    let nic = placement::Nic::of(&site.links);
     let decided = path.placed.as_ref().map(|p| p.near.clone());
-    let near = decided.unwrap_or_else(|| placement::near(&cpus(sys), &nic, path.cpu));
+    let near = decided.unwrap_or_else(|| placement::near(&cpus(&site), &nic, path.cpu));
     Choice { iface, nic_node: nic.node, near }
 }
 
 /// The CPUs of this host, and those that this process may use. Isolated ones are in no thread's affinity to begin with;
-/// they count where the kernel lets a thread go there, unless the user has kept this process to fewer CPUs than the
-/// rest.
-pub fn cpus(sys: &dyn Sys) -> placement::Cpus {
-    let list = |path: &str| sys.read(path).into_value().and_then(|t| parse_list(&t).ok()).unwrap_or_default();
-    let cpu = |file: &str| list(&format!("/sys/devices/system/cpu/{file}"));
-    let (online, isolated) = (cpu("online"), cpu("isolated"));
-    let mut allowed: BTreeSet<u32> =
-        lowlat_measure::placement::allowed_cpus().unwrap_or_default().into_iter().collect();
-    if online.difference(&isolated).all(|c| allowed.contains(c)) {
-        allowed.extend(lowlat_measure::placement::pinnable(isolated.iter().copied()));
+/// they count where the kernel lets a thread go there, unless the user has kept this process to fewer CPUs than the rest.
+pub fn cpus(site: &Site) -> placement::Cpus {
+    let allowed = lowlat_measure::placement::allowed_cpus().unwrap_or_default().into_iter().collect();
+    let mut cpus = placement::Cpus::of(site, allowed);
+    let online = site.topology.online.value().into_iter().flatten();
+    if online.into_iter().filter(|c| !cpus.isolated.contains(c)).all(|c| cpus.allowed.contains(c)) {
+        cpus.allowed.extend(lowlat_measure::placement::pinnable(cpus.isolated.iter().copied()));
     }
-    let shared = |file: &str| {
-        let of = |c: &u32| (*c, cpu(&format!("cpu{c}/{file}")));
-        allowed.iter().map(of).filter(|(_, with)| !with.is_empty()).collect::<BTreeMap<_, _>>()
-    };
-    placement::Cpus {
-        isolated,
-        nohz_full: cpu("nohz_full"),
-        cores: shared("topology/thread_siblings_list"),
-        // The third level is the last on the processors that have one
-        // (Documentation/ABI/testing/sysfs-devices-system-cpu).
-        caches: shared("cache/index3/shared_cpu_list"),
-        nodes: nodes(sys),
-        allowed,
-    }
-}
-
-/// The interface of a path and where it is received.
-pub fn nic(iface: Option<&str>, sys: &dyn Sys) -> placement::Nic {
-    let Some(iface) = iface else { return placement::Nic::default() };
-    let mut out = placement::Nic { name: iface.to_owned(), ..placement::Nic::default() };
-    for link in with_lower(iface, sys) {
-        out.node = out.node.or_else(|| node_of(&link, sys));
-        let lines = irqs::of_interface(sys, &link).into_value().unwrap_or_default();
-        // The lines of reception, where the driver names them: `virtio0-input.0` (drivers/net/virtio_net.c),
-        // `eth0-rx-0`, `eth0-TxRx-0`; else all.
-        let receives = |action: &str| {
-            let action = action.to_ascii_lowercase();
-            action.contains("rx") || action.contains("input")
-        };
-        let named = lines.iter().any(|l| receives(&l.action));
-        let lines = lines.iter().filter(|l| !named || receives(&l.action));
-        out.interrupts.extend(lines.flat_map(|l| irq_cpus(l.irq, sys)));
-        let queues = sys.list(&format!("/sys/class/net/{link}/queues")).into_value().unwrap_or_default();
-        for queue in queues.iter().filter(|q| q.starts_with("rx-")) {
-            let mask = sys.read(&format!("/sys/class/net/{link}/queues/{queue}/rps_cpus")).into_value();
-            out.rps.extend(mask.and_then(|m| parse_mask(&m).ok()).unwrap_or_default());
-        }
-    }
-    out
-}
-
-/// An interface and those below it (`lower_*`: a bond's slaves, a VLAN's device), each once.
-fn with_lower(iface: &str, sys: &dyn Sys) -> Vec<String> {
-    let mut all = vec![iface.to_owned()];
-    let mut at = 0;
-    while let Some(link) = all.get(at).cloned() {
-        for name in sys.list(&format!("/sys/class/net/{link}")).into_value().unwrap_or_default() {
-            if let Some(lower) = name.strip_prefix("lower_").filter(|l| !all.iter().any(|a| a == l)) {
-                all.push(lower.to_owned());
-            }
-        }
-        at += 1;
-    }
-    all
-}
-
-/// CPUs where an interrupt fires, or where the kernel does not report, where it may.
-fn irq_cpus(irq: u32, sys: &dyn Sys) -> BTreeSet<u32> {
-    ["effective_affinity_list", "smp_affinity_list"]
-        .iter()
-        .find_map(|f| parse_list(&sys.read(&format!("/proc/irq/{irq}/{f}")).into_value()?).ok())
-        .unwrap_or_default()
+    cpus
 }
 
 /// Steal and all time of each CPU, in ticks (`/proc/stat`, proc_stat(5)).
@@ -144,15 +63,9 @@ pub struct Ticks(BTreeMap<u32, (u64, u64)>);
 impl Ticks {
     /// Now.
     pub fn read(sys: &dyn Sys) -> Self {
-        let text = sys.read("/proc/stat").into_value().unwrap_or_default();
-        let line = |l: &str| {
-            let mut words = l.split_whitespace();
-            let cpu = words.next()?.strip_prefix("cpu")?.parse().ok()?;
-            let ticks: Vec<u64> = words.map_while(|w| w.parse().ok()).collect();
-            // user, nice, system, idle, iowait, irq, softirq, steal; guest times are within user.
-            Some((cpu, (*ticks.get(7)?, ticks.iter().take(8).sum())))
-        };
-        Self(text.lines().filter_map(line).collect())
+        // Guest times are within user (proc_stat(5)); the collector leaves them out.
+        let of = |ticks: &BTreeMap<String, u64>| Some((*ticks.get("steal")?, ticks.values().sum()));
+        Self(lowlat_collect::cpu_ticks(sys).iter().filter_map(|(cpu, ticks)| Some((*cpu, of(ticks)?))).collect())
     }
 
     /// Share of the time until `later` that was stolen, over these CPUs; `None` where no tick passed.
@@ -191,15 +104,25 @@ impl Run {
 }
 
 /// A reading's value, or its name and reason among `not_seen`.
-fn keep<T>(not_seen: &mut Vec<NotSeen>, fact: &str, reading: Reading<T>) -> Option<T> {
+fn keep<'r, T>(not_seen: &mut Vec<NotSeen>, fact: &str, reading: &'r Reading<T>) -> Option<&'r T> {
     if let Some((kind, why)) = reading.why_not() {
         not_seen.push(NotSeen { fact: fact.to_owned(), why: format!("{kind}: {why}") });
     }
-    reading.into_value()
+    reading.value()
 }
 
 /// Reads the conditions of a run that has just ended.
 pub fn read(path: &Path, run: &Run, sys: &dyn Sys) -> Conditions {
+    let state = lowlat_collect::site_state(sys, run.choice.iface.as_deref(), &run.cpus);
+    Conditions {
+        steal_ratio: run.ticks.stolen(&Ticks::read(sys), &run.cpus),
+        tcp_nodelay: (path.proto == Proto::Tcp).then_some(true),
+        ..of(run, &state)
+    }
+}
+
+/// The conditions of a run on a host in that state.
+fn of(run: &Run, state: &SiteState) -> Conditions {
     let mut out = Conditions {
         iface: run.choice.iface.clone(),
         cpus: run.cpus.clone(),
@@ -208,93 +131,75 @@ pub fn read(path: &Path, run: &Run, sys: &dyn Sys) -> Conditions {
         rt_priority: run.rt,
         memory_locked: matches!(run.memory, Some(Ok(()))),
         memory_refused: run.memory.clone().and_then(Result::err),
-        steal_ratio: run.ticks.stolen(&Ticks::read(sys), &run.cpus),
-        tcp_nodelay: (path.proto == Proto::Tcp).then_some(true),
         ..Conditions::default()
     };
     let mut not_seen = Vec::new();
-    processors(&mut out, &mut not_seen, sys);
-    let text = |path: &str| sys.read(path).map(|t| t.trim().to_owned());
-    out.clocksource =
-        keep(&mut not_seen, "clocksource", text("/sys/devices/system/clocksource/clocksource0/current_clocksource"));
+    processors(&mut out, &mut not_seen, state);
+    out.clocksource = keep(&mut not_seen, "clocksource", &state.clocksource).cloned();
     // The kernel's PM_QOS_CPU_LATENCY_DEFAULT_VALUE, 2 000 000 000, is "no limit" (include/linux/pm_qos.h).
-    let limit = keep(&mut not_seen, "cpu_dma_latency", query::cpu_dma_latency(sys)).map(i64::from);
+    let limit = keep(&mut not_seen, "cpu_dma_latency", &state.dma_latency_us).copied();
     out.cpu_dma_latency_us = limit.filter(|us| *us < 2_000_000_000);
-    out.busy_read_us = keep(&mut not_seen, "busy_read", sys.sysctl("net.core.busy_read").parse("net.core.busy_read"));
-    out.clock_sync = keep(&mut not_seen, "clock_sync", query::clock(sys)).map(|c| {
-        let state = if c.synchronized { "synchronized" } else { "not synchronized" };
-        format!("{state}, estimated error {} µs (adjtimex)", c.estimated_error_ns / 1_000)
+    out.busy_read_us = keep(&mut not_seen, "busy_read", &state.busy_read_us).copied();
+    out.clock_sync = keep(&mut not_seen, "clock_sync", &state.synchronized).map(|synchronized| {
+        let word = if *synchronized { "synchronized" } else { "not synchronized" };
+        format!("{word}, estimated error {} µs (adjtimex)", state.estimated_error_ns.value().unwrap_or(&0) / 1_000)
     });
-    out.ptp = keep(&mut not_seen, "ptp", query::ptp(sys));
-    if let Some(iface) = run.choice.iface.clone() {
-        interface(&mut out, &mut not_seen, &iface, sys);
+    out.ptp = keep(&mut not_seen, "ptp", &state.ptp).cloned();
+    if let (Some(link), Some(iface)) = (state.site.links.first(), &state.iface) {
+        interface(&mut out, &mut not_seen, link, iface);
     }
     out.not_seen = not_seen;
     out
 }
 
-fn processors(out: &mut Conditions, not_seen: &mut Vec<NotSeen>, sys: &dyn Sys) {
-    let nodes = nodes(sys);
-    let mine: BTreeSet<u32> =
-        nodes.iter().filter(|(_, cpus)| out.cpus.iter().any(|c| cpus.contains(c))).map(|(n, _)| *n).collect();
+fn processors(out: &mut Conditions, not_seen: &mut Vec<NotSeen>, state: &SiteState) {
+    let topology = &state.site.topology;
+    let mine: BTreeSet<u32> = out.cpus.iter().filter_map(|c| topology.node_of.get(c)).copied().collect();
     out.node = if mine.len() == 1 { mine.first().copied() } else { None };
-    let of = |cpu: u32, file: &str| {
-        sys.read(&format!("/sys/devices/system/cpu/cpu{cpu}/{file}")).map(|t| t.trim().to_owned())
-    };
-    let Some(&first) = out.cpus.first() else { return };
-    out.governor = keep(not_seen, "governor", of(first, "cpufreq/scaling_governor")).map(|governor| {
-        let others = out.cpus.iter().filter_map(|c| of(*c, "cpufreq/scaling_governor").into_value());
-        let all: BTreeSet<String> = others.chain([governor]).collect();
+    let Some(first) = out.cpus.first() else { return };
+    out.governor = state.governors.get(first).and_then(|own| keep(not_seen, "governor", own)).map(|_| {
+        let all: BTreeSet<&str> = state.governors.values().filter_map(|g| g.value().map(String::as_str)).collect();
         all.into_iter().collect::<Vec<_>>().join(", ")
     });
-    let names = sys.list(&format!("/sys/devices/system/cpu/cpu{first}/cpuidle"));
-    out.idle_states = keep(not_seen, "idle_states", names).map(|names| {
-        let state = |name: &String| {
-            let file = |what: &str| of(first, &format!("cpuidle/{name}/{what}")).into_value();
-            let enabled = file("disable")? == "0";
-            enabled.then_some((file("name")?, file("latency")?.parse().ok()?))
-        };
-        names.iter().filter_map(state).collect()
-    });
+    out.idle_states = keep(not_seen, "idle_states", &state.idle_states)
+        .map(|all| all.iter().filter(|s| !s.disabled).map(|s| (s.name.clone(), s.latency_us)).collect());
     if let [cpu] = out.cpus[..] {
-        let siblings = of(cpu, "topology/thread_siblings_list");
-        out.smt_siblings = keep(not_seen, "smt_siblings", siblings)
-            .and_then(|t| parse_list(&t).ok())
-            .map(|all| all.into_iter().filter(|c| *c != cpu).collect());
+        let siblings = topology.siblings.get(&cpu).cloned();
+        let siblings =
+            siblings.map_or_else(|| Reading::Absent(format!("the kernel names none of CPU {cpu}")), Reading::Value);
+        out.smt_siblings =
+            keep(not_seen, "smt_siblings", &siblings).map(|all| all.iter().copied().filter(|c| *c != cpu).collect());
     }
 }
 
-fn interface(out: &mut Conditions, not_seen: &mut Vec<NotSeen>, iface: &str, sys: &dyn Sys) {
-    out.coalesce = keep(not_seen, "coalesce", query::coalesce(sys, iface));
-    out.qdisc = keep(not_seen, "qdisc", query::qdiscs(sys)).and_then(|all| {
-        let root = all.into_iter().find(|q| q.qdisc.iface == iface && q.qdisc.parent == "root")?;
-        Some(format!("{} {}", root.qdisc.kind, root.qdisc.summary).trim().to_owned())
+fn interface(out: &mut Conditions, not_seen: &mut Vec<NotSeen>, link: &SiteLink, iface: &SiteIface) {
+    out.coalesce = keep(not_seen, "coalesce", &iface.coalesce).cloned();
+    out.qdisc = keep(not_seen, "qdisc", &iface.qdiscs).and_then(|all| {
+        let root = all.iter().find(|q| q.iface == link.name && q.parent == "root")?;
+        Some(format!("{} {}", root.kind, root.summary).trim().to_owned())
     });
     // Names as in ETHTOOL_MSG_FEATURES: include/linux/netdev_features.h, net/ethtool/common.c.
     let offloads =
         [("gro", "rx-gro"), ("lro", "rx-lro"), ("tso", "tx-tcp-segmentation"), ("gso", "tx-generic-segmentation")];
-    out.offloads = keep(not_seen, "offloads", query::features(sys, iface)).map(|all| {
+    out.offloads = keep(not_seen, "offloads", &iface.features).map(|all| {
         offloads.iter().filter_map(|(name, key)| Some(((*name).to_owned(), all.get(*key)?.active))).collect()
     });
-    out.hardware_stamps = keep(not_seen, "hardware_stamps", query::hw_timestamp(sys, iface)).map(|mode| {
+    out.hardware_stamps = keep(not_seen, "hardware_stamps", &iface.hardware_stamps).map(|mode| {
         let get = |which: &str| mode.get(which).copied().unwrap_or(0);
         // HWTSTAMP_TX_OFF and HWTSTAMP_FILTER_NONE are 0 (include/uapi/linux/net_tstamp.h).
         match (get("tx"), get("rx")) {
             (0, 0) => {
                 // What the driver says it can stamp of the received: not every one can stamp them all.
-                let all = query::timestamping(sys, iface)
-                    .into_value()
-                    .is_some_and(|t| t.rx_filters.iter().any(|f| f == "all"));
+                let all = iface.timestamping.value().is_some_and(|t| t.rx_filters.iter().any(|f| f == "all"));
                 let value = if all { "on" } else { "tx" };
-                format!("off; `lowlat plan --set nic.hw-timestamping {iface} {value}` plans them")
+                format!("off; `lowlat plan --set nic.hw-timestamping {} {value}` plans them", link.name)
             }
             (tx, rx) => format!("on: tx type {tx}, rx filter {rx}"),
         }
     });
-    let lines = keep(not_seen, "irq_cpus", irqs::of_interface(sys, iface));
-    out.irq_cpus = lines.map(|lines| {
-        lines.iter().map(|l| (format!("{} {}", l.irq, l.action), irq_cpus(l.irq, sys).into_iter().collect())).collect()
-    });
+    let lines = keep(not_seen, "irq_cpus", &link.irqs);
+    out.irq_cpus =
+        lines.map(|lines| lines.iter().map(|l| (format!("{} {}", l.irq, l.action), l.cpus().to_vec())).collect());
     out.irq_on_prober_cpu = out.irq_cpus.as_ref().map(|irqs| irqs.values().flatten().any(|c| out.cpus.contains(c)));
 }
 
@@ -306,8 +211,11 @@ mod tests {
 
     fn host() -> FakeSys {
         FakeSys::new()
-            .file("/sys/class/net/eth0/device/numa_node", "1\n")
-            .file("/sys/class/net/eth1/device/numa_node", "-1\n")
+            .link("/sys/class/net/eth0", "../../devices/pci0000:00/0000:00:03.0/virtio2/net/eth0")
+            .file("/sys/devices/pci0000:00/0000:00:03.0/numa_node", "1\n")
+            .link("/sys/class/net/eth1", "../../devices/platform/fec/net/eth1")
+            .file("/sys/devices/platform/fec/numa_node", "-1\n")
+            .file("/sys/devices/system/cpu/online", "0-1\n")
             .file("/sys/devices/system/node/node0/cpulist", "0\n")
             .file("/sys/devices/system/node/node1/cpulist", "1-8000\n")
             .file("/sys/devices/system/node/has_cpu", "0-1\n")
@@ -356,7 +264,8 @@ mod tests {
     fn where_a_path_is_received_is_read_down_to_the_device() {
         let sys = FakeSys::new()
             .file("/sys/class/net/bond0/lower_eth0", "")
-            .file("/sys/class/net/eth0/device/numa_node", "1\n")
+            .link("/sys/class/net/eth0", "../../devices/pci0000:00/0000:00:03.0/net/eth0")
+            .file("/sys/devices/pci0000:00/0000:00:03.0/numa_node", "1\n")
             .file("/sys/class/net/eth0/device/msi_irqs/40", "")
             .file("/sys/class/net/eth0/device/msi_irqs/41", "")
             .file("/sys/class/net/eth0/queues/rx-0/rps_cpus", "00000000,00000000\n")
@@ -366,19 +275,19 @@ mod tests {
             )
             .file("/proc/irq/40/effective_affinity_list", "3\n")
             .file("/proc/irq/41/effective_affinity_list", "4\n");
-        let got = nic(Some("bond0"), &sys);
+        let nic = |sys: &FakeSys| placement::Nic::of(&lowlat_collect::site(sys, Some("bond0")).links);
+        let got = nic(&sys);
         assert_eq!((got.name.as_str(), got.node), ("bond0", Some(1)));
         assert_eq!(got.interrupts, BTreeSet::from([3]), "the sending queue's line says nothing of reception");
         assert!(got.rps.is_empty());
         let rps = sys.file("/sys/class/net/eth0/queues/rx-0/rps_cpus", "6\n");
-        assert_eq!(nic(Some("bond0"), &rps).rps, BTreeSet::from([1, 2]));
-        assert_eq!(nic(None, &FakeSys::new()), placement::Nic::default());
+        assert_eq!(nic(&rps).rps, BTreeSet::from([1, 2]));
+        assert_eq!(placement::Nic::of(&[]), placement::Nic::default());
     }
 
     #[test]
     fn steal_is_a_share_of_the_cpus_meant() {
-        let stat =
-            |steal| FakeSys::new().file("/proc/stat", &format!("cpu 1\ncpu0 0 0 0 100 0 0 0 {steal} 0 0\ncpu1 x\n"));
+        let stat = |steal| FakeSys::new().file("/proc/stat", &format!("cpu 1\ncpu0 0 0 0 100 0 0 0 {steal} 0 0\n"));
         let (before, after) = (Ticks::read(&stat(0)), Ticks::read(&stat(50)));
         assert_eq!(before.stolen(&after, &[0]), Some(1.0));
         assert_eq!(before.stolen(&before, &[0]), None, "no tick passed");
@@ -392,6 +301,8 @@ mod tests {
             .file("/sys/devices/system/cpu/cpu0/cpuidle/state0/name", "C1\n")
             .file("/sys/devices/system/cpu/cpu0/cpuidle/state0/latency", "2\n")
             .file("/sys/devices/system/cpu/cpu0/cpuidle/state0/disable", "0\n")
+            .file("/sys/devices/system/cpu/cpu0/cpuidle/state0/usage", "9\n")
+            .file("/sys/devices/system/cpu/cpu0/cpuidle/state1/usage", "0\n")
             .file("/sys/devices/system/cpu/cpu0/cpuidle/state1/name", "C6\n")
             .file("/sys/devices/system/cpu/cpu0/cpuidle/state1/latency", "133\n")
             .file("/sys/devices/system/cpu/cpu0/cpuidle/state1/disable", "1\n")

@@ -19,7 +19,6 @@ const WAIT_NS: u64 = 600_000_000;
 /// Where a far end on this host may be placed. Its NIC is the only physical interface that is up; where there are
 /// several, clients may come by each, and none counts.
 pub fn places(sys: &dyn Sys) -> Places {
-    let cpus = conditions::cpus(sys);
     let links = sys.list("/sys/class/net").into_value().unwrap_or_default();
     let state = |link: &String, file: &str| sys.read(&format!("/sys/class/net/{link}/{file}")).into_value();
     let physical = |link: &&String| sys.link_target(&format!("/sys/class/net/{link}/device")).into_value().is_some();
@@ -28,7 +27,8 @@ pub fn places(sys: &dyn Sys) -> Places {
         .filter(physical)
         .filter(|link| state(link, "operstate").is_some_and(|state| state.trim() == "up"))
         .collect();
-    let nic = conditions::nic(if let [only] = up[..] { Some(only.as_str()) } else { None }, sys);
+    let site = lowlat_collect::site(sys, if let [only] = up[..] { Some(only.as_str()) } else { None });
+    let (cpus, nic) = (conditions::cpus(&site), placement::Nic::of(&site.links));
     let online: Vec<u32> = cpus.nodes.values().flatten().chain(&cpus.allowed).copied().collect();
     let beside = |near: u32| Some((near, placement::beside(&cpus, near)?));
     Places {

@@ -32,6 +32,13 @@ const WARMUP_ROUND: u64 = 5;
 /// ten round trips (RFC 6928: 10 segments at first; doubled in each round trip).
 pub const LOAD_RISES: std::time::Duration = std::time::Duration::from_millis(150);
 
+/// After an engine was opened that resets something: rounds of this length, ns, until the path is steady.
+const SETTLE_ROUND_NS: u64 = 20_000_000;
+/// Most of them.
+const MOST_SETTLING: u32 = 100;
+/// Two neighbours whose medians differ by at most this part are steady.
+const STEADY_PART: u64 = 4;
+
 /// What to measure, and how long.
 #[derive(Debug, Clone)]
 pub struct Ask<'a> {
@@ -57,6 +64,8 @@ pub struct Ask<'a> {
     pub timeout_ns: Option<u64>,
     /// In a round of an A/B test: source port of the flow; 0 lets the kernel choose.
     pub source_port: u16,
+    /// In a round of an A/B test: opening the engine resets something, so short rounds come first until the path is steady.
+    pub settle: bool,
     /// Bulk TCP streams along with the probe.
     pub load_streams: u32,
     /// SCHED_FIFO priority.
@@ -77,6 +86,7 @@ impl<'a> Ask<'a> {
             median_ns: None,
             timeout_ns: None,
             source_port: 0,
+            settle: false,
             load_streams: 0,
             rt: None,
         }
@@ -340,6 +350,9 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     let slower = ask.paced(&ask.path.peer, session.min_interval()).map(|(slower, _)| slower.spec_with(WARMUP_ROUND));
     let planned_wanted = if slower.is_some() { 0 } else { ask.planned_ns };
     let spec = slower.unwrap_or(asked);
+    if ask.settle {
+        settle(&mut session, &spec)?;
+    }
     let samples_ns = session.round(&spec, None, signals::stop(), &mut |_| {})?.rtts();
     let seed = session.flow().source_port.map_or(1, u64::from);
     let plan = lowlat_measure::paced(&spec, &samples_ns, ask.median_ns, (planned_wanted, seed))
@@ -352,6 +365,26 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     session.close();
     drop((placed, load));
     Ok(Round { is_b: false, samples_ns, planned_ns, flow })
+}
+
+/// Short rounds on the open flow until the medians of two neighbours agree. A path that stays unsteady is measured anyway:
+/// its figures show it.
+fn settle(session: &mut Session<'_>, spec: &Spec) -> Result<(), Failure> {
+    let short = Spec { duration_ns: Some(SETTLE_ROUND_NS), ..spec.clone() };
+    let mut last = None;
+    for _ in 0..MOST_SETTLING {
+        if signals::stopped() {
+            break;
+        }
+        let now = lowlat_verdict::quantiles(&session.round(&short, None, signals::stop(), &mut |_| {})?.rtts()).p50_ns;
+        if let (Some(before), Some(now)) = (last, now)
+            && u64::max(before, now) - u64::min(before, now) <= u64::min(before, now) / STEADY_PART
+        {
+            break;
+        }
+        last = now;
+    }
+    Ok(())
 }
 
 fn placement(spec: &Spec, cpu: Option<u32>) -> Placement {

@@ -1,6 +1,8 @@
 //! What commands answer that store nothing: `rollback`, `confirm`, `persist`, `bypass`, `explain`, `serve`, `measure
 //! --self`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -60,10 +62,19 @@ pub struct ConfirmDocument {
 pub struct PersistDocument {
     /// `lowlat.persist`.
     pub schema: Schema,
-    /// Files written.
+    /// Files written; with `--print` those that would be, with `--remove` none.
     pub wrote: Vec<String>,
+    /// Files taken away, or put to what they were before, by `--remove`.
+    #[serde(default)]
+    pub removed: Vec<String>,
+    /// The text of each file, by its path; empty but for `--print`.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
     /// What is not kept, and what else there is to know.
     pub remarks: Vec<String>,
+    /// Something else sets a setting after these files, so that it is not kept.
+    #[serde(default)]
+    pub contested: bool,
 }
 
 /// The document of `lowlat bypass check`.

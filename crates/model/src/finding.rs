@@ -31,6 +31,9 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// What to do.
     pub remedy: Remedy,
+    /// The rule of another finding of this host that this one is likely to follow from; it stands before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
 }
 
 /// What to do about a finding: words for a person, and settings for the plan where a knob can do it.
@@ -73,7 +76,7 @@ pub struct CheckDocument {
     pub schema: Schema,
     /// Interface to examine.
     pub iface: Option<String>,
-    /// Faults found, weightiest first.
+    /// Faults found, in the order of fixing: a cause before what follows from it, what is only worth knowing last.
     pub findings: Vec<Finding>,
     /// What could not be seen, and why.
     pub not_seen: Vec<NotSeen>,

@@ -254,6 +254,10 @@ pub struct Applied {
     pub now: String,
     /// `now` is neither what lowlat set nor what was there before.
     pub changed_by_other: bool,
+    /// Who changed it: the program that wants what is there now, or that runs and decides itself. `null` where it was not
+    /// changed, or by an unknown process.
+    #[serde(default)]
+    pub changed_by: Option<String>,
 }
 
 /// The document of `lowlat status`.

@@ -14,6 +14,7 @@
 
 pub mod answer;
 pub mod capability;
+pub mod claim;
 pub mod conditions;
 pub mod counters;
 pub mod cpus;
@@ -35,6 +36,7 @@ pub mod random;
 pub mod reading;
 pub mod schema;
 pub mod settings;
+pub mod site;
 pub mod source;
 pub mod stamps;
 pub mod stored;
@@ -44,6 +46,7 @@ pub mod units;
 pub mod verdict;
 
 pub use capability::Capability;
+pub use claim::Claim;
 pub use conditions::Conditions;
 pub use counters::{Counters, Window};
 pub use facts::Facts;

@@ -150,6 +150,22 @@ pub enum Stopped {
     Interrupted,
 }
 
+/// A part of the rounds that was not run: on this path it would have held too few probes to be judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TooSlow {
+    /// Probes that the part has to hold.
+    pub probes: u64,
+    /// The longest that it may last, ns.
+    pub within_ns: u64,
+}
+
+impl std::fmt::Display for TooSlow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = self.within_ns as f64 / 1e6;
+        write!(f, "planned sends: not judged, path too slow for {} probes in {ms} ms", self.probes)
+    }
+}
+
 /// How a sequential test went. Its error bound holds at whatever pair it stopped.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sequential {
@@ -172,6 +188,10 @@ pub struct Sequential {
     /// When a probe counted as lost, ns, where that is earlier than the timeout of the path.
     #[serde(default)]
     pub timeout_ns: Option<u64>,
+    /// Why the rounds held no planned sends, where they would have been too few to be judged: settled before the first
+    /// pair.
+    #[serde(default)]
+    pub planned_too_slow: Option<TooSlow>,
     /// Probes lost without the change, ping-pong and planned together.
     #[serde(default)]
     pub a_lost: u64,

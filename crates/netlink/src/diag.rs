@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::attr::{Attrs, be16_at, tail, u32_at};
 use crate::message::Message;
 use crate::route::ip;
-use crate::socket::{Protocol, Socket};
+use crate::socket::{NetlinkSocket, Protocol};
 use crate::{Error, Malformed};
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -19,7 +19,7 @@ const STATES: u32 = 0x1fff & !(1 << 6) & !(1 << 12);
 
 /// One socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TcpSocket {
+pub struct TcpSocketMessage {
     /// Local address.
     pub local: SocketAddr,
     /// Remote address.
@@ -43,9 +43,9 @@ pub struct TcpSocket {
 }
 
 /// All TCP sockets of the namespace, IPv4 and IPv6. Other users' sockets are in the answer too.
-pub fn tcp_sockets() -> Result<Vec<TcpSocket>, Error> {
+pub fn tcp_sockets() -> Result<Vec<TcpSocketMessage>, Error> {
     let mut out = Vec::new();
-    let mut socket = Socket::open(Protocol::SockDiag)?;
+    let mut socket = NetlinkSocket::open(Protocol::SockDiag)?;
     for family in [2u8, 10] {
         let what = "list the TCP sockets";
         // struct inet_diag_req_v2: family, protocol, extensions, pad, states, 48 bytes of socket id
@@ -64,7 +64,7 @@ pub fn tcp_sockets() -> Result<Vec<TcpSocket>, Error> {
 }
 
 /// Reads one `struct inet_diag_msg` and its attributes.
-pub fn parse(payload: &[u8]) -> Result<TcpSocket, Malformed> {
+pub fn parse(payload: &[u8]) -> Result<TcpSocketMessage, Malformed> {
     let short = || Malformed::new("a socket shorter than its header");
     let Some(&[family, state]) = payload.get(..2) else { return Err(short()) };
     let addr_len = match family {
@@ -82,7 +82,7 @@ pub fn parse(payload: &[u8]) -> Result<TcpSocket, Malformed> {
     // struct tcp_info only ever grows; a field past its end is one the kernel does not have.
     let info = attrs.get(INET_DIAG_INFO).map(|a| a.data).unwrap_or_default();
     let field = |at: usize| u32_at(info, at);
-    Ok(TcpSocket {
+    Ok(TcpSocketMessage {
         local,
         remote,
         state: state_name(state),
@@ -119,7 +119,7 @@ fn state_name(state: u8) -> &'static str {
 
 /// One AF_XDP socket that is bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct XskSocket {
+pub struct XskSocketMessage {
     /// Interface index.
     pub ifindex: u32,
     /// Queue.
@@ -129,13 +129,14 @@ pub struct XskSocket {
 }
 
 /// The AF_XDP sockets of the namespace. A kernel without their diagnosis (`CONFIG_XDP_SOCKETS_DIAG`) says `ENOENT`.
-pub fn xsk_sockets() -> Result<Vec<XskSocket>, Error> {
+pub fn xsk_sockets() -> Result<Vec<XskSocketMessage>, Error> {
     let what = "list the AF_XDP sockets";
     // struct xdp_diag_req: family, protocol, padding, inode, what to show (XDP_SHOW_INFO), cookie
     let mut request = [0; 20];
     request[0] = AF_XDP;
     request[8..12].copy_from_slice(&1u32.to_ne_bytes());
-    let replies = Socket::open(Protocol::SockDiag)?.dump(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &request))?;
+    let replies =
+        NetlinkSocket::open(Protocol::SockDiag)?.dump(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &request))?;
     let mut out = Vec::new();
     for r in replies.iter().filter(|r| r.kind == SOCK_DIAG_BY_FAMILY) {
         out.extend(parse_xsk(&r.payload).map_err(|e| Error::malformed(what, e))?);
@@ -149,12 +150,12 @@ const XDP_DIAG_MSG: usize = 16;
 const XDP_DIAG_INFO: u16 = 1;
 
 /// Reads one reply after its netlink header; `None` for a socket that is bound to nothing.
-pub fn parse_xsk(payload: &[u8]) -> Result<Option<XskSocket>, Malformed> {
+pub fn parse_xsk(payload: &[u8]) -> Result<Option<XskSocketMessage>, Malformed> {
     let inode = u32_at(payload, 4).ok_or_else(|| Malformed::new("an AF_XDP socket shorter than its header"))?;
     let attrs = Attrs::parse(tail(payload, XDP_DIAG_MSG))?;
     let info = attrs.get(XDP_DIAG_INFO).map(|a| a.data).unwrap_or_default();
     Ok(match (u32_at(info, 0), u32_at(info, 4)) {
-        (Some(ifindex), Some(queue)) if ifindex != 0 => Some(XskSocket { ifindex, queue, inode }),
+        (Some(ifindex), Some(queue)) if ifindex != 0 => Some(XskSocketMessage { ifindex, queue, inode }),
         _ => None,
     })
 }

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::attr::{Attrs, tail};
 use crate::message::Message;
-use crate::socket::{Protocol, Socket};
+use crate::socket::{NetlinkSocket, Protocol};
 
 /// Length of `struct genlmsghdr`.
 pub const HEADER: usize = 4;
@@ -14,17 +14,17 @@ const CTRL_ATTR_FAMILY_NAME: u16 = 2;
 
 /// A socket and a family on it.
 #[derive(Debug)]
-pub struct Family {
-    socket: Socket,
+pub struct GenericFamily {
+    socket: NetlinkSocket,
     id: u16,
     version: u8,
 }
 
-impl Family {
+impl GenericFamily {
     /// Looks a family up by name; `EOPNOTSUPP` where this kernel has none of that name.
     pub fn open(name: &str, version: u8) -> Result<Self, Error> {
         let what = format!("look up the netlink family {name}");
-        let mut socket = Socket::open(Protocol::Generic)?;
+        let mut socket = NetlinkSocket::open(Protocol::Generic)?;
         let ask = Message::new(GENL_ID_CTRL, 0, &[CTRL_CMD_GETFAMILY, 1, 0, 0]).text(CTRL_ATTR_FAMILY_NAME, name);
         let replies = socket.ask(&what, ask).map_err(|e| match e.errno() {
             // The controller says ENOENT for a family it has not heard of.

@@ -23,7 +23,7 @@ pub const APPEND: u16 = 0x800;
 
 /// A request being written: netlink header, the protocol's fixed header, attributes.
 ///
-/// An attribute that does not fit its 16-bit length marks the message; [`crate::socket::Socket`] refuses to send it.
+/// An attribute that does not fit its 16-bit length marks the message; [`crate::socket::NetlinkSocket`] refuses to send it.
 #[derive(Debug, Clone)]
 pub struct Message {
     bytes: Vec<u8>,
@@ -138,7 +138,7 @@ pub fn attrs(write: impl FnOnce(Message) -> Message) -> Vec<u8> {
 
 /// One received message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Received<'a> {
+pub struct ReceivedMessages<'a> {
     /// `nlmsg_type`.
     pub kind: u16,
     /// `nlmsg_flags`.
@@ -150,7 +150,7 @@ pub struct Received<'a> {
 }
 
 /// Splits one datagram into its messages.
-pub fn split(mut bytes: &[u8]) -> Result<Vec<Received<'_>>, Malformed> {
+pub fn split(mut bytes: &[u8]) -> Result<Vec<ReceivedMessages<'_>>, Malformed> {
     let mut out = Vec::new();
     while !bytes.is_empty() {
         let (Some(len), Some(kind), Some(flags), Some(seq)) =
@@ -162,7 +162,7 @@ pub fn split(mut bytes: &[u8]) -> Result<Vec<Received<'_>>, Malformed> {
         let Some(payload) = bytes.get(HEADER..len) else {
             return Err(Malformed::new(format!("a message claims {len} of {} bytes", bytes.len())));
         };
-        out.push(Received { kind, flags, seq, payload });
+        out.push(ReceivedMessages { kind, flags, seq, payload });
         bytes = tail(bytes, align(len));
     }
     Ok(out)
@@ -178,7 +178,7 @@ pub struct Status {
 }
 
 /// Reads an acknowledgement's status. `done` reports `NLMSG_DONE`, which does not echo the request.
-pub fn status(message: &Received<'_>, done: bool) -> Result<Status, Malformed> {
+pub fn status(message: &ReceivedMessages<'_>, done: bool) -> Result<Status, Malformed> {
     const CAPPED: u16 = 0x100;
     const ACK_TLVS: u16 = 0x200;
     const ATTR_MSG: u16 = 1;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::attr::{Attr, Attrs};
-use crate::genl::Family;
+use crate::genl::GenericFamily;
 use crate::route::link;
 use crate::{Error, Malformed};
 
@@ -29,7 +29,7 @@ const XDP_FEATURES: &[&str] = &["basic", "redirect", "ndo-xmit", "xsk-zerocopy",
 pub fn xdp_features(iface: &str) -> Result<Vec<String>, Error> {
     let what = format!("ask the XDP features of {iface}");
     let index = link::index(iface)?;
-    let replies = Family::open("netdev", 1)?.ask(&what, CMD_DEV_GET, |m| m.u32(A_DEV_IFINDEX, index))?;
+    let replies = GenericFamily::open("netdev", 1)?.ask(&what, CMD_DEV_GET, |m| m.u32(A_DEV_IFINDEX, index))?;
     let first = replies.first().ok_or_else(|| Error::malformed(&what, Malformed::new("no reply")))?;
     parse_xdp_features(first).map_err(|e| Error::malformed(&what, e))
 }
@@ -48,7 +48,7 @@ pub fn parse_xdp_features(attrs: &[u8]) -> Result<Vec<String>, Malformed> {
 
 /// One NAPI instance (Linux 6.8).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Napi {
+pub struct NapiMessage {
     /// Interface index.
     pub ifindex: u32,
     /// NAPI id, as `SO_INCOMING_NAPI_ID` gives it.
@@ -60,10 +60,10 @@ pub struct Napi {
 }
 
 /// The NAPI instances of an interface.
-pub fn napis(iface: &str) -> Result<Vec<Napi>, Error> {
+pub fn napis(iface: &str) -> Result<Vec<NapiMessage>, Error> {
     let what = format!("ask the NAPI instances of {iface}");
     let index = link::index(iface)?;
-    let replies = Family::open("netdev", 1)?.dump(&what, CMD_NAPI_GET, |m| m.u32(A_NAPI_IFINDEX, index))?;
+    let replies = GenericFamily::open("netdev", 1)?.dump(&what, CMD_NAPI_GET, |m| m.u32(A_NAPI_IFINDEX, index))?;
     replies.iter().map(|r| parse_napi(r).map_err(|e| Error::malformed(&what, e))).collect()
 }
 
@@ -78,17 +78,17 @@ pub fn set_napi(id: u32, param: &str, value: u64) -> Result<(), Error> {
     let narrow = u32::try_from(value).map(u32::to_ne_bytes);
     let wide = value.to_ne_bytes();
     let data = narrow.as_ref().map_or(wide.as_slice(), <[u8; 4]>::as_slice);
-    Family::open("netdev", 1)?.ask(&what, CMD_NAPI_SET, |m| m.u32(A_NAPI_ID, id).attr(*kind, data)).map(drop)
+    GenericFamily::open("netdev", 1)?.ask(&what, CMD_NAPI_SET, |m| m.u32(A_NAPI_ID, id).attr(*kind, data)).map(drop)
 }
 
 /// Reads the attributes of a `napi-get` reply.
-pub fn parse_napi(attrs: &[u8]) -> Result<Napi, Malformed> {
+pub fn parse_napi(attrs: &[u8]) -> Result<NapiMessage, Malformed> {
     let attrs = Attrs::parse(attrs)?;
     match (attrs.u32(A_NAPI_IFINDEX), attrs.u32(A_NAPI_ID)) {
         (Some(ifindex), Some(id)) => {
             let value = |(name, kind): &(&str, u16)| Some(((*name).to_owned(), attrs.get(*kind)?.uint()?));
             let values = NAPI_PARAMS.iter().filter_map(value).collect();
-            Ok(Napi { ifindex, id, irq: attrs.u32(A_NAPI_IRQ), values })
+            Ok(NapiMessage { ifindex, id, irq: attrs.u32(A_NAPI_IRQ), values })
         }
         _ => Err(Malformed::new("a NAPI instance without its id")),
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::Error;
 use crate::attr::{Attrs, tail};
 use crate::message::{APPEND, CREATE, EXCL, Message, attrs};
-use crate::socket::{Protocol, Socket};
+use crate::socket::{NetlinkSocket, Protocol};
 use crate::{Malformed, socket};
 
 const SUBSYS: u16 = 10 << 8;
@@ -40,7 +40,7 @@ const EXPR_DATA: u16 = 2;
 /// `family table chain` → rules, for every chain; a chain without rules counts 0.
 pub fn rules_per_chain() -> Result<BTreeMap<String, u64>, Error> {
     let mut out = BTreeMap::new();
-    let mut socket = Socket::open(Protocol::Netfilter)?;
+    let mut socket = NetlinkSocket::open(Protocol::Netfilter)?;
     for r in dump(&mut socket, "list the packet filter's chains", GETCHAIN)? {
         let key = parse(&r.payload, CHAIN_TABLE, CHAIN_NAME)
             .map_err(|e| Error::malformed("list the packet filter's chains", e))?;
@@ -54,7 +54,7 @@ pub fn rules_per_chain() -> Result<BTreeMap<String, u64>, Error> {
     Ok(out)
 }
 
-fn dump(socket: &mut Socket, what: &str, kind: u16) -> Result<Vec<socket::Reply>, Error> {
+fn dump(socket: &mut NetlinkSocket, what: &str, kind: u16) -> Result<Vec<socket::Reply>, Error> {
     socket.dump(what, &Message::new(kind, 0, &[0; NFGEN]))
 }
 
@@ -127,7 +127,7 @@ fn request(kind: u16, flags: u16) -> Message {
 fn batch(what: &str, messages: Vec<Message>) -> Result<(), Error> {
     // res_id names the subsystem, big-endian.
     let mark = |kind| Message::new(kind, 0, &[0, 0, 0, 10]);
-    Socket::open(Protocol::Netfilter)?.batch(what, mark(BATCH_BEGIN), messages, mark(BATCH_END))
+    NetlinkSocket::open(Protocol::Netfilter)?.batch(what, mark(BATCH_BEGIN), messages, mark(BATCH_END))
 }
 
 /// `meta l4proto udp`, `udp dport PORT`, `counter`.

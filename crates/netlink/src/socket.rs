@@ -39,7 +39,7 @@ pub struct Reply {
 
 /// A netlink socket of the calling thread's network namespace.
 #[derive(Debug)]
-pub struct Socket {
+pub struct NetlinkSocket {
     fd: OwnedFd,
     seq: u32,
 }
@@ -52,7 +52,7 @@ const F_DUMP_INTR: u16 = 0x10;
 /// this many times in a row is reported, not guessed at.
 const DUMP_TRIES: usize = 8;
 
-impl Socket {
+impl NetlinkSocket {
     /// Opens a socket. Fails with `EPROTONOSUPPORT` where the kernel lacks the protocol.
     pub fn open(protocol: Protocol) -> Result<Self, Error> {
         let number = match protocol {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::attr::{Attr, Attrs};
-use crate::genl::Family;
+use crate::genl::GenericFamily;
 use crate::route::ip;
 use crate::{Error, Malformed};
 
@@ -20,7 +20,7 @@ const ALLOWED_MASK: u16 = 3;
 
 /// One peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Peer {
+pub struct WireguardPeer {
     /// Where packets for it go; `None` before it has been heard of.
     pub endpoint: Option<IpAddr>,
     /// Destinations that go to it: address and prefix length.
@@ -30,17 +30,17 @@ pub struct Peer {
 }
 
 /// The peers of a WireGuard interface. Needs CAP_NET_ADMIN in its namespace.
-pub fn peers(iface: &str) -> Result<Vec<Peer>, Error> {
+pub fn peers(iface: &str) -> Result<Vec<WireguardPeer>, Error> {
     let what = format!("list the peers of {iface}");
-    let mut family = Family::open("wireguard", 1)?;
+    let mut family = GenericFamily::open("wireguard", 1)?;
     let replies = family.dump(&what, GET_DEVICE, |m| m.text(DEVICE_IFNAME, iface))?;
     parse(replies.iter().map(Vec::as_slice)).map_err(|e| Error::malformed(&what, e))
 }
 
 /// Reads the attributes of all replies. A peer whose allowed addresses do not fit one message goes on in the next one,
 /// under the same key and without its endpoint.
-pub fn parse<'a>(replies: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Peer>, Malformed> {
-    let mut peers: Vec<(Vec<u8>, Peer)> = Vec::new();
+pub fn parse<'a>(replies: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<WireguardPeer>, Malformed> {
+    let mut peers: Vec<(Vec<u8>, WireguardPeer)> = Vec::new();
     let mut mark = 0;
     for reply in replies {
         let device = Attrs::parse(reply)?;
@@ -53,7 +53,10 @@ pub fn parse<'a>(replies: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Peer
             match peers.last_mut().filter(|(last, _)| *last == key && !key.is_empty()) {
                 Some((_, peer)) => peer.allowed.extend(allowed),
                 None => {
-                    peers.push((key, Peer { endpoint: attrs.get(PEER_ENDPOINT).and_then(endpoint), allowed, mark }));
+                    peers.push((
+                        key,
+                        WireguardPeer { endpoint: attrs.get(PEER_ENDPOINT).and_then(endpoint), allowed, mark },
+                    ));
                 }
             }
         }
@@ -112,7 +115,7 @@ mod tests {
         assert_eq!(peers.len(), 2, "the second message goes on with the first peer");
         assert_eq!(peers[0].endpoint, Some("192.0.2.9".parse().unwrap()));
         assert_eq!(peers[0].allowed, [("10.9.0.0".parse().unwrap(), 16), ("10.8.0.0".parse().unwrap(), 24)]);
-        assert_eq!(peers[1], Peer { mark: 51_820, ..Peer::default() });
+        assert_eq!(peers[1], WireguardPeer { mark: 51_820, ..WireguardPeer::default() });
         assert_eq!(peers[0].mark, 51_820);
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::in_netns;
 use lowlat_netlink::ethtool::{features, ioctl, linkmodes, sizes, tsinfo};
 use lowlat_netlink::route::{address, link, neighbour, routes};
-use lowlat_netlink::tc::{self, Handle, Parent, options};
+use lowlat_netlink::tc::{self, Parent, TcHandle, options};
 use lowlat_netlink::{diag, netdev, nft};
 
 /// A metric goes on and off again, and the rest of the route stays as it was.
@@ -28,7 +28,7 @@ fn a_metric_of_a_route_and_nothing_else() {
         routes::add(None, Some(ip(FAR)), Some("a")).unwrap();
         routes::add(Some((ip("198.51.100.0"), 24)), Some(ip(FAR)), None).unwrap();
         let before = routes::routes().unwrap();
-        let of = |all: &[routes::Route], to: Option<IpAddr>| -> Vec<(&'static str, u32)> {
+        let of = |all: &[routes::RouteMessage], to: Option<IpAddr>| -> Vec<(&'static str, u32)> {
             let mut mine = all.iter().filter(|r| r.destination == to && r.table == 254 && !(to.is_none() && r.v6));
             let metrics = mine.next().unwrap().metrics.clone();
             assert!(mine.next().is_none(), "replaced, not added");
@@ -115,7 +115,7 @@ fn echo(socket: &UdpSocket) {
     assert_eq!(socket.recv(&mut buf).unwrap(), 5);
 }
 
-fn qdisc_of(iface: &str, parent: Parent) -> tc::Qdisc {
+fn qdisc_of(iface: &str, parent: Parent) -> tc::QdiscMessage {
     tc::qdisc::at(iface, parent).unwrap().expect("a queue discipline")
 }
 
@@ -154,10 +154,10 @@ fn a_path_is_built_and_carries_packets() {
 fn a_queue_with_a_child_shapes_and_its_dump_reports() {
     in_netns(|| {
         with_far_end(|socket| {
-            let root = Handle(0x1_0000);
+            let root = TcHandle(0x1_0000);
             tc::put("a", Parent::Root, root, "tbf", Some(&options::tbf(8_000_000, 3000, 30_000))).unwrap();
-            let child = Parent::Class(Handle(0x1_0001));
-            tc::put("a", child, Handle(0x2_0000), "pfifo", Some(&options::fifo(77))).unwrap();
+            let child = Parent::Class(TcHandle(0x1_0001));
+            tc::put("a", child, TcHandle(0x2_0000), "pfifo", Some(&options::fifo(77))).unwrap();
             echo(socket);
             let tbf = qdisc_of("a", Parent::Root);
             let d = options::decode("tbf", tbf.options.as_deref().unwrap());
@@ -179,7 +179,7 @@ fn what_comes_in_is_sent_through_an_ifb() {
         with_far_end(|socket| {
             link::ifb("ifb-t").unwrap();
             link::up("ifb-t").unwrap();
-            tc::put("ifb-t", Parent::Root, Handle(0x1_0000), "pfifo", Some(&options::fifo(10))).unwrap();
+            tc::put("ifb-t", Parent::Root, TcHandle(0x1_0000), "pfifo", Some(&options::fifo(10))).unwrap();
             tc::qdisc::add_ingress("a").unwrap();
             tc::filter::redirect_ingress("a", "ifb-t").unwrap();
             for _ in 0..5 {

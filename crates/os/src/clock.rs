@@ -36,7 +36,7 @@ fn read(clock: libc::clockid_t) -> u64 {
 
 /// The kernel's view of its clock (adjtimex(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Discipline {
+pub struct ClockDiscipline {
     /// Nobody keeps it (`STA_UNSYNC`).
     pub unsynchronized: bool,
     /// Estimated error, µs.
@@ -44,7 +44,7 @@ pub struct Discipline {
 }
 
 /// Asks for it; sets nothing.
-pub fn discipline() -> io::Result<Discipline> {
+pub fn discipline() -> io::Result<ClockDiscipline> {
     // SAFETY: plain data for which all zeroes is a value: modes 0 asks and sets nothing; it outlives the call.
     let (time, state) = unsafe {
         let mut time: libc::timex = std::mem::zeroed();
@@ -52,7 +52,7 @@ pub fn discipline() -> io::Result<Discipline> {
         (time, state)
     };
     crate::check_int(state)?;
-    Ok(Discipline {
+    Ok(ClockDiscipline {
         unsynchronized: time.status & libc::STA_UNSYNC != 0,
         estimated_error_us: u64::try_from(time.esterror).unwrap_or(0),
     })

@@ -9,7 +9,7 @@ use crate::check_int;
 
 /// Which request to an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
+pub enum IoctlRequest {
     /// `SIOCETHTOOL`: its command is the first number of the data.
     Ethtool,
     /// `SIOCGHWTSTAMP`.
@@ -33,11 +33,11 @@ const ROOM: usize = (2 << 20) + 4096;
 
 /// Asks interface `name` of the calling thread's network namespace; `data` goes there and what comes back stands in it.
 /// `EINVAL` for a name longer than 15 bytes, and for data longer than any request's.
-pub fn interface(name: &str, request: Request, data: &mut [u8]) -> io::Result<()> {
+pub fn interface(name: &str, request: IoctlRequest, data: &mut [u8]) -> io::Result<()> {
     let number: libc::c_ulong = match request {
-        Request::Ethtool => 0x8946,
-        Request::SetTimestamping => 0x89b0,
-        Request::Timestamping => 0x89b1,
+        IoctlRequest::Ethtool => 0x8946,
+        IoctlRequest::SetTimestamping => 0x89b0,
+        IoctlRequest::Timestamping => 0x89b1,
     };
     let mut room = vec![0u8; ROOM];
     let mut block = IfReq { name: [0; 16], data: room.as_mut_ptr(), rest: [0; 16] };
@@ -83,9 +83,10 @@ mod tests {
         // ETHTOOL_GLINK: command, answer.
         let mut data = [0; 8];
         data[0] = 0x0a;
-        interface("lo", Request::Ethtool, &mut data).unwrap();
+        interface("lo", IoctlRequest::Ethtool, &mut data).unwrap();
         assert_eq!(data[4], 1, "loopback always has a link");
-        let errno = |name: &str, data: &mut [u8]| interface(name, Request::Ethtool, data).unwrap_err().raw_os_error();
+        let errno =
+            |name: &str, data: &mut [u8]| interface(name, IoctlRequest::Ethtool, data).unwrap_err().raw_os_error();
         assert_eq!(errno("no-such-if", &mut data), Some(libc::ENODEV));
         assert_eq!(errno("a-name-of-16-byt", &mut data), Some(libc::EINVAL));
         assert_eq!(errno("lo", &mut vec![0; ROOM + 1]), Some(libc::EINVAL));

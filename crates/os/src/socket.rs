@@ -115,12 +115,12 @@ const SCOPE: usize = 24;
 /// A socket address as the kernel writes it.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-pub struct Address {
+pub struct RawAddress {
     storage: [u8; STORAGE],
     len: socklen_t,
 }
 
-impl Address {
+impl RawAddress {
     /// Room for the kernel to write an address of any family into.
     pub fn empty() -> Self {
         Self { storage: [0; STORAGE], len: len_of(STORAGE) }
@@ -155,7 +155,7 @@ impl Address {
     }
 }
 
-impl PartialEq for Address {
+impl PartialEq for RawAddress {
     /// Byte by byte, as far as the kernel wrote: the same client gives the same bytes each time.
     #[inline]
     fn eq(&self, other: &Self) -> bool {
@@ -163,20 +163,20 @@ impl PartialEq for Address {
     }
 }
 
-impl Address {
+impl RawAddress {
     #[inline]
     fn bytes(&self) -> &[u8] {
         &self.storage[..usize::try_from(self.len).unwrap_or(0).min(STORAGE)]
     }
 }
 
-impl std::fmt::Debug for Address {
+impl std::fmt::Debug for RawAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.get().fmt(f)
     }
 }
 
-impl From<SocketAddr> for Address {
+impl From<SocketAddr> for RawAddress {
     fn from(from: SocketAddr) -> Self {
         let mut to = Self::empty();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 2 and 10
@@ -248,7 +248,7 @@ pub fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> io::Result<usiz
 
 /// `recvfrom`. With `MSG_TRUNC` the answer may exceed the buffer's length.
 #[inline]
-pub fn recv_from(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int, from: &mut Address) -> io::Result<usize> {
+pub fn recv_from(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int, from: &mut RawAddress) -> io::Result<usize> {
     from.len = len_of(STORAGE);
     // SAFETY: the kernel writes at most the given lengths into slice and storage.
     check(unsafe {
@@ -265,7 +265,7 @@ pub fn recv_from(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int, from: &mut Ad
 
 /// `sendto`.
 #[inline]
-pub fn send_to(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &Address) -> io::Result<usize> {
+pub fn send_to(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &RawAddress) -> io::Result<usize> {
     // SAFETY: pointers and lengths describe live values, which the kernel only reads.
     check(unsafe {
         libc::sendto(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags, (&raw const to.storage).cast(), to.len)
@@ -279,7 +279,7 @@ pub struct Control<const N: usize>(pub [u8; N]);
 
 /// What `recvmsg` said next to the bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Received {
+pub struct ReceivedDatagram {
     /// Length of the message; exceeds the buffer's if `MSG_TRUNC` was asked and it was longer.
     pub len: usize,
     /// Bytes of control messages.
@@ -300,9 +300,9 @@ pub fn recv_message(
     fd: BorrowedFd<'_>,
     buf: &mut [u8],
     control: &mut [u8],
-    from: Option<&mut Address>,
+    from: Option<&mut RawAddress>,
     flags: c_int,
-) -> io::Result<Received> {
+) -> io::Result<ReceivedDatagram> {
     let mut iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
     let mut message = no_message();
     message.msg_iov = &raw mut iov;
@@ -321,12 +321,12 @@ pub fn recv_message(
     }
     #[allow(clippy::unnecessary_cast)] // the field's type differs between C libraries
     let control_len = message.msg_controllen as usize;
-    Ok(Received { len, control_len, flags: message.msg_flags })
+    Ok(ReceivedDatagram { len, control_len, flags: message.msg_flags })
 }
 
 /// `sendmsg` with one buffer, to `to`, from the local address `source`, by `IP_PKTINFO` or `IPV6_PKTINFO`.
 #[inline]
-pub fn send_from(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &Address, source: Source) -> io::Result<usize> {
+pub fn send_from(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &RawAddress, source: Source) -> io::Result<usize> {
     let mut iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let mut control = Control([0u8; 64]);
     let header = size_of::<libc::cmsghdr>();
@@ -517,8 +517,8 @@ mod tests {
     fn addresses_survive_the_way_through_the_kernel_form() {
         for text in ["127.0.0.1:80", "255.1.2.3:65535", "[::1]:0", "[fe80::1%3]:862"] {
             let a: SocketAddr = text.parse().unwrap();
-            assert_eq!(Address::from(a).get(), Some(a));
+            assert_eq!(RawAddress::from(a).get(), Some(a));
         }
-        assert_eq!(Address::empty().get(), None);
+        assert_eq!(RawAddress::empty().get(), None);
     }
 }

@@ -48,7 +48,7 @@ impl Forger {
     }
 
     fn send(&self, packet: &[u8]) {
-        os::send_to(self.0.as_fd(), packet, 0, &os::Address::from(far4(0))).unwrap();
+        os::send_to(self.0.as_fd(), packet, 0, &os::RawAddress::from(far4(0))).unwrap();
     }
 }
 

@@ -16,7 +16,7 @@ crate::rule! {
     /// ## Threshold
     /// A timeout above zero, `net.core.busy_poll` and `busy_read` both zero, and no packet received by busy polling in
     /// the counter window. A program that polls through `SO_BUSY_POLL` or epoll shows in that counter only while it
-    /// receives.
+    /// receives. It is a warning with `napi_defer_hard_irqs` above zero; without, only segments that GRO can merge are held.
     /// ## Remedy
     /// Set the timeout and the deferral back to 0, or have the program poll (`SO_PREFER_BUSY_POLL`).
     pub GroFlushWithoutPoller = "gro-flush-without-poller";
@@ -48,13 +48,15 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         }
         let iface_target = || Target::Iface(name.to_owned());
         let mut settings = vec![set("nic.gro-flush-timeout", iface_target(), 0)];
+        let mut severity = Severity::Info;
         if let Some(defer) = iface.napi_defer_hard_irqs.value().filter(|d| **d > 0) {
             evidence.push(format!("{name} napi_defer_hard_irqs = {defer}"));
+            severity = Severity::Warning;
             settings.push(set("nic.napi-defer-hard-irqs", iface_target(), 0));
         }
         let found = finding(
             NAME,
-            Severity::Warning,
+            severity,
             format!("{name} defers packets for a poller that does not run"),
             evidence,
             "set the timeout back to 0, or have the program poll (SO_PREFER_BUSY_POLL)",

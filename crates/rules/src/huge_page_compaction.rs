@@ -10,7 +10,8 @@ crate::rule! {
     /// ## What it finds
     /// Transparent huge pages made by stopping programs or copying their pages.
     /// ## Why it matters
-    /// With `always` a page fault may stop to compact memory, and khugepaged copies small pages into a large one behind
+    /// A page fault may stop to compact memory: everywhere where the policy `defrag` is `always`, in regions for which a
+    /// program asked with its default, `madvise`. With `always` in `enabled` khugepaged copies small pages into a large one behind
     /// the program's back, with its mapping taken away meanwhile.
     /// ## Threshold
     /// The policy is `always`, and `compact_stall` or `thp_collapse_alloc` grew in the counter window.
@@ -20,6 +21,7 @@ crate::rule! {
     pub HugePageCompaction = "huge-page-compaction";
     sources [
         "Documentation/admin-guide/mm/transhuge.rst in linux 6.12: Global THP controls, Monitoring usage",
+        "mm/huge_memory.c in linux 6.12: vma_thp_gfp_mask (defrag)",
         "mm/vmstat.c in linux 6.12: compact_stall, thp_collapse_alloc",
     ];
 }

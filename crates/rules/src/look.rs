@@ -88,8 +88,18 @@ impl Seen {
         lines
     }
 
-    /// Whether a group can be asked: where the host has no such thing that is not a fact missed, where it may not be
-    /// read it is.
+    /// The counters of an interface's driver that grew, by their own names; a note where they may not be read.
+    pub(crate) fn driver_grown(&mut self, window: &Window, iface: &str) -> Vec<(String, u64)> {
+        let group = format!("ethtool/{iface}");
+        if !self.counted(window, &group) {
+            return Vec::new();
+        }
+        let keys = window.after.groups.get(&group).and_then(|g| g.value()).into_iter().flat_map(|g| g.keys());
+        keys.filter_map(|key| Some((key.clone(), window.delta(&group, key).filter(|by| *by > 0)?))).collect()
+    }
+
+    /// Whether a group can be asked: where the host has no such thing that is not a fact missed, where it may not be read
+    /// it is.
     pub(crate) fn counted(&mut self, window: &Window, group: &str) -> bool {
         match window.after.groups.get(group) {
             Some(Reading::Value(_)) => true,
@@ -133,7 +143,7 @@ impl Seen {
 /// A finding without settings.
 pub(crate) fn finding(rule: &str, severity: Severity, title: String, evidence: Vec<String>, advice: &str) -> Finding {
     let remedy = Remedy { advice: advice.to_owned(), settings: Vec::new() };
-    Finding { rule: rule.to_owned(), severity, title, evidence, remedy }
+    Finding { rule: rule.to_owned(), severity, title, evidence, remedy, follows: None }
 }
 
 /// The same with settings.

@@ -12,7 +12,8 @@ crate::rule! {
     /// A plain FIFO (`pfifo`, `bfifo`, `pfifo_fast`, or the one inside a `tbf` that was given none) that drops, or in
     /// which a packet that comes now waits longer than 100 µs.
     /// ## Why it matters
-    /// In a FIFO every packet waits for all bytes before it. One bulk transfer fills it to its limit, and each small
+    /// In a FIFO every packet waits for all bytes before it (`pfifo_fast` has three bands by SO_PRIORITY or TOS, each of
+    /// them a FIFO; what sets neither is in the middle one). One bulk transfer fills it to its limit, and each small
     /// packet then pays the whole queue: 100 frames at 200 Mbit/s are 6 ms. A fair queue lets a sparse flow pass.
     /// ## Threshold
     /// Any drop, in the counter window or since the queue was made, or a backlog that takes more than 100 µs at the
@@ -26,10 +27,12 @@ crate::rule! {
     sources [
         "RFC 8290 (section 1)",
         "RFC 7567 (section 4)",
+        "net/sched/sch_generic.c in linux 6.12: sch_default_prio2band (pfifo_fast)",
         "net/sched/sch_tbf.c in linux 6.12: tbf_change (a tbf without a child gets a hidden bfifo)",
         "net/ipv4/tcp_output.c in linux 6.12: tcp_small_queue_check",
         "heuristic: 100 µs in the queue, this project's target for a tuned kernel path",
     ];
+    follows ["shaper-below-line-rate", "link-below-capability"];
 }
 
 /// Frames of the second choice, for kernels without fq_codel: eight are enough for a burst of probes, and at 200 Mbit/s

@@ -28,6 +28,17 @@ crate::rule! {
         "net/ipv4/tcp_timer.c in linux 6.12: tcp_write_timeout, tcp_retransmit_timer (LINUX_MIB_TCPTIMEOUTS)",
         "heuristic: 5 ms; on a longer path the floor of the timer matters little",
     ];
+    follows [
+        "retransmits",
+        "link-errors",
+        "link-goes-down",
+        "transmit-timeouts",
+        "nic-ring-drops",
+        "softnet-drops",
+        "netem-on-path",
+        "shaper-below-line-rate",
+        "plain-fifo-backlog",
+    ];
 }
 
 const SHORT_NS: u64 = 5_000_000;

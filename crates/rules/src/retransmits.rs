@@ -12,7 +12,9 @@ crate::rule! {
     /// A lost segment costs at least a round trip, and a retransmission timeout (200 ms and more by default) when
     /// nothing follows it. No latency setting makes up for loss on the path.
     /// ## Threshold
-    /// More than 0.01 % of the segments sent in the counter window: above it, loss is fixed before latency.
+    /// More than 0.01 % of the segments sent in the counter window, and at least three: above it, loss is fixed before
+    /// latency. Tail loss probes and repeated SYNs are not counted: they are sent before anything is known to be lost, or
+    /// because nobody answers.
     /// ## Remedy
     /// Find where packets are lost: the other findings, the switch's counters, the far end. Then tune.
     pub Retransmits = "retransmits";
@@ -21,17 +23,40 @@ crate::rule! {
         "RFC 1213 (tcpOutSegs, tcpRetransSegs)",
         "include/net/tcp.h in linux 6.12: TCP_RTO_MIN (HZ/5, 200 ms)",
         "net/ipv4/tcp_output.c in linux 6.12: __tcp_retransmit_skb",
-        "heuristic: 0.01 %, the loss above which this project fixes drops before latency",
+        "net/ipv4/tcp_output.c in linux 6.12: tcp_send_loss_probe (TCPLossProbes)",
+        "heuristic: three segments, and 0.01 %, the loss above which this project fixes drops before latency",
+    ];
+    follows [
+        "link-errors",
+        "link-goes-down",
+        "transmit-timeouts",
+        "pci-express-errors",
+        "instance-allowance-exceeded",
+        "nic-ring-drops",
+        "softnet-drops",
+        "netem-on-path",
+        "shaper-below-line-rate",
+        "plain-fifo-backlog",
+        "tcp-receive-pruned",
+        "tcp-backlog-drops",
+        "connection-tracking-full",
     ];
 }
 
 const RATIO: f64 = 1e-4;
+/// Fewer segments are chance.
+const LEAST: u64 = 3;
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
     let again = seen.growth(window, "snmp", "Tcp.RetransSegs");
     let sent = seen.growth(window, "snmp", "Tcp.OutSegs");
     let (Some(again), Some(sent)) = (again, sent) else { return };
+    let probes = ["TcpExt.TCPLossProbes", "TcpExt.TCPSynRetrans"].map(|key| window.delta("netstat", key).unwrap_or(0));
+    let again = again.saturating_sub(probes.iter().sum());
+    if again < LEAST {
+        return;
+    }
     // OutSegs does not count retransmitted segments (RFC 1213, tcpOutSegs), so the ratio is of all that went out.
     let ratio = again as f64 / (sent + again).max(1) as f64;
     if ratio <= RATIO {
@@ -57,6 +82,19 @@ mod tests {
 
     use super::*;
     use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn a_single_segment_and_a_tail_loss_probe_are_not_a_loss() {
+        let mut facts = healthy();
+        grow(&mut facts, "snmp", "Tcp.RetransSegs", 2);
+        assert_eq!(rule(NAME, &facts).findings, [], "chance");
+        grow(&mut facts, "snmp", "Tcp.RetransSegs", 100);
+        grow(&mut facts, "netstat", "TcpExt.TCPLossProbes", 60);
+        grow(&mut facts, "netstat", "TcpExt.TCPSynRetrans", 42);
+        assert_eq!(rule(NAME, &facts).findings, [], "probes");
+        grow(&mut facts, "snmp", "Tcp.RetransSegs", 100);
+        assert_eq!(rule(NAME, &facts).findings.len(), 1);
+    }
 
     #[test]
     fn above_a_hundredth_of_a_percent() {

@@ -11,12 +11,13 @@ crate::rule! {
     /// A token bucket (`tbf`, or `cake` with a rate) whose rate is so low that one small packet takes longer than
     /// 100 µs to pass.
     /// ## Why it matters
-    /// A shaper lets a packet go when its tokens have come: at 2 Mbit/s a 106 byte frame needs 424 µs, on an otherwise
-    /// idle line. Shapers of that size are remains of tests or of lines that have long been replaced.
+    /// A shaper lets a packet go when its tokens have come. A full bucket passes a burst at once, so that a lone small packet
+    /// on an idle line hardly notices; once the bucket is empty each frame of 106 bytes waits 424 µs at 2 Mbit/s. Shapers of that size are remains of tests or of lines that have long been replaced.
     /// ## Threshold
     /// 106 bytes (a 64 byte UDP payload with its Ethernet, IPv4 and UDP headers) at the shaper's rate take more than
     /// 100 µs, that is, the rate is below 8.48 Mbit/s. The 100 µs are this project's target for a tuned kernel path; a
-    /// shaper above it may be there with reason and is left alone.
+    /// shaper above it may be there with reason and is left alone. It is critical where packets met it (`overlimits` grew in
+    /// the counter window, or packets are queued), and a warning where none did.
     /// ## Remedy
     /// Remove the shaper, or set it to the rate of the line. Where the line itself is that slow, the shaper is right
     /// and the line is the fault.
@@ -42,7 +43,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         }
         let found = finding(
             NAME,
-            Severity::Critical,
+            if met(input, q) { Severity::Critical } else { Severity::Warning },
             format!("a shaper on {} is too slow", q.iface),
             vec![format!(
                 "{} on {} {}: rate {} kbit/s, so a {FRAME_BYTES} byte frame takes {} µs",
@@ -56,6 +57,13 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         );
         seen.found(with(found, [set("qdisc.kind", Target::Qdisc(q.iface.clone(), q.parent.clone()), "default")]));
     }
+}
+
+/// Whether packets had to wait for tokens; without a window, they may have.
+fn met(input: &Input<'_>, q: &lowlat_model::facts::Qdisc) -> bool {
+    let grown = |w: &lowlat_model::Window| w.delta(&format!("qdisc/{}/{}", q.iface, q.parent), "overlimits");
+    let over = input.facts.window.as_ref().map_or(q.overlimits > 0, |w| grown(w).is_none_or(|by| by > 0));
+    over || q.backlog_bytes > 0
 }
 
 #[cfg(test)]

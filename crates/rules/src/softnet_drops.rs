@@ -14,7 +14,8 @@ crate::rule! {
     /// `net.core.netdev_max_backlog` packets for each processor. When it is full the kernel drops; the sender then
     /// waits for a timeout.
     /// ## Threshold
-    /// Any growth of the second column of `/proc/net/softnet_stat` in the counter window.
+    /// Any growth of the second column of `/proc/net/softnet_stat` in the counter window, less that of the eleventh: what a
+    /// flow limit dropped stands in both.
     /// ## Remedy
     /// Relieve the processor first: it does not keep up. A longer queue turns drops into delay and only bridges bursts,
     /// so it is raised by one step, not to a number that hides the fault.
@@ -23,11 +24,19 @@ crate::rule! {
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_max_backlog",
         "net/core/dev.c in linux 6.12: enqueue_to_backlog",
     ];
+    follows ["steal-time", "thermal-throttling", "interrupts-on-one-cpu"];
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
-    let dropped = seen.growth_under(window, "softnet/", "dropped");
+    // What flow limits drop is counted in both columns, and is the fault of another rule.
+    let limited = |group: &str| window.delta(group, "flow_limit").unwrap_or(0);
+    let dropped: Vec<(String, u64)> = seen
+        .growth_under(window, "softnet/", "dropped")
+        .into_iter()
+        .map(|(group, by)| (group.clone(), by.saturating_sub(limited(&group))))
+        .filter(|(_, by)| *by > 0)
+        .collect();
     if dropped.is_empty() {
         return;
     }
@@ -53,6 +62,16 @@ mod tests {
 
     use super::*;
     use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn what_a_flow_limit_drops_is_the_fault_of_another_rule() {
+        let mut facts = healthy();
+        grow(&mut facts, "softnet/cpu0", "dropped", 7);
+        grow(&mut facts, "softnet/cpu0", "flow_limit", 7);
+        assert_eq!(rule(NAME, &facts).findings, []);
+        grow(&mut facts, "softnet/cpu0", "dropped", 2);
+        assert_eq!(rule(NAME, &facts).findings.len(), 1);
+    }
 
     #[test]
     fn drops_on_one_processor() {

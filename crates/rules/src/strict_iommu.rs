@@ -16,12 +16,13 @@ crate::rule! {
     /// The type of the device's IOMMU group is `DMA` (strict). `DMA-FQ` (lazy) and `identity` are let pass. What it
     /// costs on this path is for a measurement.
     /// ## Remedy
-    /// Report the trade-off: `iommu.strict=0` or `iommu=pt` at boot trade protection for time. lowlat does not set
-    /// either.
+    /// Report the trade-off: lazy or no translation trades protection for time. `DMA-FQ` can be written into the group's
+    /// `type` while the device works; `iommu.strict=0` and `iommu=pt` at boot do it for all. lowlat sets none of them.
     pub StrictIommu = "strict-iommu";
     sources [
         "Documentation/ABI/testing/sysfs-kernel-iommu_groups in linux 6.12: type",
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: iommu.strict=, iommu=",
+        "drivers/iommu/iommu.c in linux 6.12: iommu_group_store_type (DMA to DMA-FQ without unbinding)",
     ];
 }
 
@@ -40,7 +41,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Info,
             format!("the IOMMU translates memory accesses of {name} in strict mode"),
             vec![format!("{name} iommu_group type: DMA")],
-            "weigh it: iommu.strict=0 or iommu=pt at boot trade protection against the device for time",
+            "weigh it: DMA-FQ in the group's type, or iommu.strict=0 or iommu=pt at boot, trade protection for time",
         ));
     }
 }

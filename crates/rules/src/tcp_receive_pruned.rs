@@ -18,8 +18,8 @@ crate::rule! {
     /// keeps up none of them moves.
     /// ## Remedy
     /// Make the reader faster first. Then raise the third number of `net.ipv4.tcp_rmem`, the limit that autotuning may
-    /// reach; 32 MiB is what kernels from 6.18 on start with. Its second number, what a connection starts with, is
-    /// raised to the kernel's default of 131072 where somebody lowered it, as older advice of 87380 does.
+    /// reach; 32 MiB is what kernels from 6.16 on start with. Its second number, what a connection starts with, is raised
+    /// to the kernel's default of 131072 where somebody lowered it, as older advice of 87380 does.
     pub TcpReceivePruned = "tcp-receive-pruned";
     counted_by "netstat" "TcpExt.PruneCalled";
     sources [
@@ -28,8 +28,10 @@ crate::rule! {
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rmem",
         "net/ipv4/tcp_input.c in linux 6.12: tcp_prune_queue, tcp_data_queue",
         "net/ipv4/tcp.c in linux 6.12: tcp_init (6 MiB)",
+        "linux commit 572be9bf9d0d: tcp: increase tcp_rmem[2] to 32 MB (6.16)",
         "measured: linux 6.18, tcp_rmem 4096 131072 33554432",
     ];
+    follows ["steal-time", "cpu-quota-throttled", "swapping"];
 }
 
 const COUNTERS: [&str; 4] = ["TCPRcvQDrop", "PruneCalled", "RcvPruned", "OfoPruned"];

@@ -24,6 +24,7 @@ crate::rule! {
         "include/linux/dynamic_queue_limits.h in linux 6.12: struct dql",
         "heuristic: 100 µs, this project's target for a tuned kernel path",
     ];
+    follows ["shaper-below-line-rate", "link-below-capability", "plain-fifo-backlog"];
 }
 
 const LIMIT_US: u64 = 100;

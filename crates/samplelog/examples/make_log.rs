@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lowlat_measure::{Flags, Probe, SampleSink};
+use lowlat_model::random::Random;
 use lowlat_samplelog::Writer;
 
 const HEAD: &str = r#"{"target":"192.0.2.1:8620","proto":"udp","peer":"lowlat","engine":"spin","mode":"open-loop","planned":true,"rate_pps":100000.0,"size_bytes":64,"cpu":null,"timeout_ns":1000000000,"started_unix_ns":0}"#;
@@ -27,16 +28,13 @@ fn main() -> ExitCode {
 /// A hundred thousand probes a second, each some 5 to 30 µs, with a long tail.
 fn write(samples: u64, file: &Path) -> std::io::Result<()> {
     let mut log = Writer::create(file, HEAD.as_bytes())?;
-    let mut x = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = Random::new(1);
     for i in 0..samples {
-        // xorshift64 (Marsaglia 2003).
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        let unit = (x >> 11) as f64 / (1u64 << 53) as f64;
+        let x = random.bits();
         let planned = 1_000_000_000 + i * 10_000;
         let sent = planned + (x & 0x1ff);
-        let rtt = 5_000 + (-(1.0 - unit).ln() * 4_000.0) as u64 + if x.trailing_zeros() >= 12 { 2_000_000 } else { 0 };
+        let rtt =
+            5_000 + (random.exponential() * 4_000.0) as u64 + if x.trailing_zeros() >= 12 { 2_000_000 } else { 0 };
         log.put(&Probe {
             planned,
             sent,

@@ -42,7 +42,7 @@ pub(crate) struct At<'a> {
 
 impl At<'_> {
     /// The one route of the main table to the prefix over the interface.
-    fn route(&self, sys: &dyn Sys) -> Reading<query::Route> {
+    fn route(&self, sys: &dyn Sys) -> Reading<query::RouteEntry> {
         let Self { iface, prefix, .. } = self;
         query::links(sys).and_then(|links| {
             let Some(link) = links.into_iter().find(|l| l.name == *iface) else {

@@ -125,7 +125,7 @@ pub struct LinkInfo {
 
 /// One address.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Address {
+pub struct InterfaceAddress {
     /// Interface index.
     pub index: u32,
     /// `10.0.0.1/24`.
@@ -134,7 +134,7 @@ pub struct Address {
 
 /// One route, as far as lowlat asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Route {
+pub struct RouteEntry {
     /// `default` or `10.0.0.0/24`.
     pub destination: String,
     /// Outgoing interface index.
@@ -161,7 +161,7 @@ pub struct RouteReply {
     /// The destination is an address of this host.
     pub local: bool,
     /// Every next hop; empty where there is no route.
-    pub hops: Vec<Hop>,
+    pub hops: Vec<NextHop>,
     /// Why there is no route.
     #[serde(default)]
     pub refused: Option<String>,
@@ -169,7 +169,7 @@ pub struct RouteReply {
 
 /// One next hop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hop {
+pub struct NextHop {
     /// Outgoing interface index.
     pub oif: Option<u32>,
     /// Gateway; `None` where the destination is on the link.
@@ -198,7 +198,7 @@ pub struct Stacked {
 
 /// One entry of the neighbour or of a forwarding table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct Neighbour {
     /// Link index: the neighbour's, or the port behind which the hardware address is.
     pub index: u32,
     /// The neighbour's address; of a forwarding entry the far end of the tunnel.
@@ -222,7 +222,7 @@ pub struct Redirects {
 
 /// One WireGuard peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peer {
+pub struct TunnelPeer {
     /// Where packets for it go; `None` before it has been heard of.
     pub endpoint: Option<IpAddr>,
     /// Destinations that go to it: `10.9.0.0/16`.
@@ -391,21 +391,21 @@ typed_queries! {
     /// All links of the namespace.
     links() -> Vec<LinkInfo> = NetQuery::Links;
     /// All addresses.
-    addresses() -> Vec<Address> = NetQuery::Addresses;
+    addresses() -> Vec<InterfaceAddress> = NetQuery::Addresses;
     /// All routes.
-    routes() -> Vec<Route> = NetQuery::Routes;
+    routes() -> Vec<RouteEntry> = NetQuery::Routes;
     /// The login session.
     login() -> Login = NetQuery::Login;
     /// What each link stands on.
     stack() -> Vec<Stacked> = NetQuery::Stack;
     /// All neighbours.
-    neighbours() -> Vec<Entry> = NetQuery::Neighbours;
+    neighbours() -> Vec<Neighbour> = NetQuery::Neighbours;
     /// All forwarding entries of bridges and vxlans.
-    forwarding() -> Vec<Entry> = NetQuery::Forwarding;
+    forwarding() -> Vec<Neighbour> = NetQuery::Forwarding;
     /// Where an interface's filters send packets.
     redirects(iface) -> Vec<Redirects> = NetQuery::Redirects(iface.to_owned());
     /// An interface's WireGuard peers.
-    peers(iface) -> Vec<Peer> = NetQuery::Peers(iface.to_owned());
+    peers(iface) -> Vec<TunnelPeer> = NetQuery::Peers(iface.to_owned());
     /// All queue disciplines.
     qdiscs() -> Vec<QdiscReply> = NetQuery::Qdiscs;
     /// All TCP sockets.

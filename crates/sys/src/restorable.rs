@@ -25,7 +25,7 @@ pub fn qdisc_restorable(sys: &dyn Sys, iface: &str, parent: &str) -> Reading<Opt
 /// `net.core.default_qdisc` may have been changed since. Devices without a queue keep `noqueue` whatever it says
 /// (`attach_one_default_qdisc`, net/sched/sch_generic.c), and `mq` gives it to its classes (`mq_init`,
 /// net/sched/sch_mq.c). A namespace that does not show the sysctl cannot tell.
-fn not_the_default(sys: &dyn Sys, q: &tc::Qdisc, all: &[tc::Qdisc]) -> Option<String> {
+fn not_the_default(sys: &dyn Sys, q: &tc::QdiscMessage, all: &[tc::QdiscMessage]) -> Option<String> {
     if q.handle.0 != 0 || q.parent != tc::Parent::Root || q.kind == "noqueue" {
         return None;
     }
@@ -36,8 +36,8 @@ fn not_the_default(sys: &dyn Sys, q: &tc::Qdisc, all: &[tc::Qdisc]) -> Option<St
     (*made != default).then(|| format!("the kernel made {made} and would now make {default} (net.core.default_qdisc)"))
 }
 
-fn raw(q: &query::QdiscReply) -> Option<tc::Qdisc> {
-    Some(tc::Qdisc {
+fn raw(q: &query::QdiscReply) -> Option<tc::QdiscMessage> {
+    Some(tc::QdiscMessage {
         ifindex: 0,
         kind: q.exact.kind.clone(),
         handle: q.exact.handle.parse().ok()?,

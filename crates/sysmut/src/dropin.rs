@@ -16,6 +16,7 @@ pub const FOLDERS: &[&str] = &[
     "/etc/default/grub.d",
     "/etc/tmpfiles.d",
     "/etc/modprobe.d",
+    "/etc/udev/rules.d",
 ];
 
 /// The real path of a drop-in under a root, if it may be one.

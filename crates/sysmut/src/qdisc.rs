@@ -1,7 +1,7 @@
 //! Queue disciplines: put a kind, put back what was dumped, give the place back to the kernel.
 
 use lowlat_model::op::QdiscState;
-use lowlat_netlink::tc::{self, Handle, Parent};
+use lowlat_netlink::tc::{self, Parent, TcHandle};
 use lowlat_sys::hex;
 
 use crate::WriteError;
@@ -21,7 +21,7 @@ pub(crate) fn put(iface: &str, parent: &str, q: &QdiscState) -> Result<(), Write
         || format!("put {} at {iface} {parent}", if q.kind.is_empty() { "the kernel's default" } else { &q.kind });
     let refuse = |why: String| WriteError::not_allowed(what(), why);
     let place: Parent = parent.parse().map_err(refuse)?;
-    let handle: Handle = if q.handle.is_empty() { Handle(0) } else { q.handle.parse().map_err(refuse)? };
+    let handle: TcHandle = if q.handle.is_empty() { TcHandle(0) } else { q.handle.parse().map_err(refuse)? };
     let options = hex::bytes_of(&q.options_hex).ok_or_else(|| refuse("its options are not hexadecimal text".into()))?;
     let options = (!options.is_empty()).then(|| tc::options::as_request(&q.kind, &options));
 
@@ -41,7 +41,7 @@ pub(crate) fn put(iface: &str, parent: &str, q: &QdiscState) -> Result<(), Write
         if q.kind.is_empty() {
             return Err(refuse("under a class the kernel has no default; name a kind".into()));
         }
-        return Ok(tc::put(iface, place, Handle(0), &q.kind, None)?);
+        return Ok(tc::put(iface, place, TcHandle(0), &q.kind, None)?);
     }
     if q.kind.is_empty() {
         return Err(refuse("it names no kind".into()));

@@ -143,6 +143,7 @@ pub fn finding(rule: &str, severity: Severity, knob: &str, target: Target, value
             advice: format!("fix {rule}"),
             settings: vec![Setting { knob: knob.into(), target, value: value.into(), joint: None }],
         },
+        follows: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use lowlat_model::document::EngineResult;
 use lowlat_model::tune::Resets;
-use lowlat_model::verdict::Round;
+use lowlat_model::verdict::{Round, TooSlow};
 use lowlat_verdict::Random;
 use lowlat_verdict::sequential::{Options, Test};
 
@@ -13,7 +13,7 @@ use crate::{Bench, Limits, LinkReport, RoundAsk, Summary, TuneError};
 /// fair coin, and nothing periodic on the host keeps step with one.
 const LAPS: u32 = 12;
 /// The engine that the others are compared with.
-const AGAINST: &str = "block";
+pub(crate) const AGAINST: &str = "block";
 
 /// Settling is begun so often, when the path does not answer yet or is not steady.
 const SETTLINGS: u32 = 5;
@@ -56,6 +56,7 @@ pub fn side_by_side(
 ) -> Result<Vec<EngineResult>, TuneError> {
     let mut results: Vec<EngineResult> = trials.iter().map(untried).collect();
     let ping_pong_ns = limits.round_for(median_ns).max(limits.headline_ns / 50);
+    let planned = Limits::planned_for(ping_pong_ns, median_ns.map(|ns| bench.plan_gap_ns(ns)));
     let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); results.len()];
     let mut random = Random::new(limits.seed);
     // Each was opened once to see that it can be.
@@ -76,10 +77,11 @@ pub fn side_by_side(
             match bench.round(&RoundAsk {
                 engine,
                 ping_pong_ns,
-                planned_ns: ping_pong_ns / 2,
+                planned_ns: planned.length_ns,
                 median_ns,
                 source_port,
                 timeout_ns: None,
+                settle: trials[i].attach.as_ref().is_some_and(|a| a.resets > Resets::Nothing),
             }) {
                 Ok(round) => rounds[i].push(Round { is_b: true, ..round }),
                 Err(why) => results[i].why_not = Some(why.to_string()),
@@ -89,7 +91,7 @@ pub fn side_by_side(
             results[i].why_not = results[i].why_not.take().or(unannounced);
         }
     }
-    judge(bench, (limits, ping_pong_ns), &rounds, &mut results, say);
+    judge(bench, (limits, ping_pong_ns, planned.too_slow), &rounds, &mut results, say);
     Ok(results)
 }
 
@@ -161,7 +163,7 @@ fn steady(bench: &mut dyn Bench, say: &mut dyn FnMut(&str)) -> Result<(), TuneEr
 /// Figures of each engine's rounds, and the test of each against [`AGAINST`].
 fn judge(
     bench: &mut dyn Bench,
-    (limits, ping_pong_ns): (&Limits, u64),
+    (limits, ping_pong_ns, planned_too_slow): (&Limits, u64, Option<TooSlow>),
     rounds: &[Vec<Round>],
     results: &mut [EngineResult],
     say: &mut dyn FnMut(&str),
@@ -173,7 +175,13 @@ fn judge(
             continue;
         }
         if let Some(block) = against.filter(|b| *b != i) {
-            let options = Options { least_pairs: LAPS, most_pairs: LAPS, seed: limits.seed, ..Options::default() };
+            let options = Options {
+                least_pairs: LAPS,
+                most_pairs: LAPS,
+                seed: limits.seed,
+                planned_too_slow,
+                ..Options::default()
+            };
             let mut test = Test::new((AGAINST, &results[i].engine), options);
             for (a, b) in rounds[block].iter().zip(&rounds[i]) {
                 test.push(Round { is_b: false, ..a.clone() }, b.clone());

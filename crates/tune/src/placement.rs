@@ -25,6 +25,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lowlat_model::Reading;
+use lowlat_model::facts::Irq;
+use lowlat_model::site::{Site, SiteLink};
 use lowlat_model::tune::Placed;
 
 /// The CPUs of a host, as far as placing needs them. What could not be read is empty.
@@ -58,6 +61,29 @@ pub struct Nic {
 }
 
 impl Cpus {
+    /// The CPUs of a host, of which this process may use the `allowed` ones.
+    pub fn of(site: &Site, allowed: BTreeSet<u32>) -> Self {
+        let set = |list: &Reading<Vec<u32>>| list.value().into_iter().flatten().copied().collect();
+        let sets = |of: &BTreeMap<u32, Vec<u32>>| {
+            of.iter()
+                .filter(|(_, with)| !with.is_empty())
+                .map(|(c, with)| (*c, with.iter().copied().collect()))
+                .collect()
+        };
+        let mut nodes: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for (cpu, node) in &site.topology.node_of {
+            nodes.entry(*node).or_default().insert(*cpu);
+        }
+        Self {
+            allowed,
+            isolated: set(&site.topology.isolated),
+            nohz_full: set(&site.topology.nohz_full),
+            cores: sets(&site.topology.siblings),
+            caches: sets(&site.caches),
+            nodes,
+        }
+    }
+
     fn core(&self, cpu: u32) -> BTreeSet<u32> {
         self.cores.get(&cpu).cloned().unwrap_or_else(|| BTreeSet::from([cpu]))
     }
@@ -76,6 +102,27 @@ impl Cpus {
 }
 
 impl Nic {
+    /// The first of a path's interfaces, and where it and those below it are received.
+    pub fn of(links: &[SiteLink]) -> Self {
+        let Some(first) = links.first() else { return Self::default() };
+        let mut out = Self { name: first.name.clone(), ..Self::default() };
+        // The lines of reception, where the driver names them: `virtio0-input.0` (drivers/net/virtio_net.c), `eth0-rx-0`,
+        // `eth0-TxRx-0`; else all.
+        let receives = |action: &str| {
+            let action = action.to_ascii_lowercase();
+            action.contains("rx") || action.contains("input")
+        };
+        for link in links {
+            out.node = out.node.or(link.numa_node.value().copied());
+            let irqs = link.irqs.value().map_or(&[][..], Vec::as_slice);
+            let named = irqs.iter().any(|l| receives(&l.action));
+            let irqs = irqs.iter().filter(|l| !named || receives(&l.action));
+            out.interrupts.extend(irqs.flat_map(Irq::cpus));
+            out.rps.extend(link.rx_queues.iter().filter_map(|q| q.rps_cpus.value()).flatten());
+        }
+        out
+    }
+
     fn name(&self) -> &str {
         if self.name.is_empty() { "the path's interface" } else { &self.name }
     }

@@ -31,7 +31,7 @@ pub struct Steady {
 /// the Operational Research Society 61:1365) advise, a cut in the second half means "not steady".
 ///
 /// Latencies have spikes that a mean would follow, so the batches' **medians** are judged, not their means: one stall
-/// is no warm-up. A lost probe counts as the run's largest delay.
+/// is not a warm-up. A lost probe counts as the run's largest delay.
 pub fn steady(samples: &[u64]) -> Steady {
     let none = Steady { warmup: 0, cooldown: 0, steady: true };
     if samples.len() < BATCHES {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lowlat_collect::COLLECTORS;
 use lowlat_families::FAMILIES;
 use lowlat_knobs::KNOBS;
+use lowlat_owners::OWNERS;
 use lowlat_peers::PEERS;
 use lowlat_rules::RULES;
 use lowlat_transport::ENGINES;
@@ -86,6 +87,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             "src/tests.rs",
             "src/device.rs",
             "src/moment.rs",
+            "src/site.rs",
             "src/text.rs",
             "path/below.rs",
             "path/login.rs",
@@ -100,6 +102,12 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
         &rust_files(tree, "crates/families/src", true),
         &["src/lib.rs"],
         &owned(FAMILIES.iter().map(|f| f.file).collect()),
+    ));
+    wrong.extend(compare(
+        "OWNERS",
+        &rust_files(tree, "crates/owners/src", false),
+        &["src/lib.rs", "src/files.rs", "src/glob.rs", "src/ini.rs", "src/link_match.rs", "src/tests.rs"],
+        &owned(OWNERS.iter().map(|o| o.file()).collect()),
     ));
     wrong.extend(compare(
         "PEERS",

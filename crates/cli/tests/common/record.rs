@@ -48,8 +48,8 @@ uname -r > $RESULTS/release
 /// Boots a driver on a kernel; `programs` is the folder with `lowlat` and `examples/knob_trial`.
 pub fn record(topology: &'static Topology, kernel: KernelChoice, programs: &Path) -> Results {
     let trial = format!(
-        "cp '{}' /tmp/knob_trial; run knobs /tmp/knob_trial eth0\n",
-        super::vm::stripped(&programs.join("examples/knob_trial")).display()
+        "cp {} /tmp/knob_trial || exit 5; run knobs /tmp/knob_trial eth0\n",
+        super::vm::to_copy(&super::vm::stripped(&programs.join("examples/knob_trial")))
     );
     boot(topology, kernel, &programs.join("lowlat"), &format!("{SCRIPT}{trial}"))
 }

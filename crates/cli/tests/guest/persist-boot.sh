@@ -1,72 +1,42 @@
 cd $RESULTS
-tar -C / -xf carried.tar || exit 3
-R=/run/lowlat/root
-mkdir -p $R /run/lowlat/over
-mount -t tmpfs tmpfs /run/lowlat/over
-mkdir /run/lowlat/over/up /run/lowlat/over/work
-mount -t overlay -o lowerdir=/run/lowlat/tree,upperdir=/run/lowlat/over/up,workdir=/run/lowlat/over/work overlay $R || exit 4
-mount -t proc proc $R/proc
-for d in sys dev lib/modules; do mkdir -p $R/$d; mount --bind /$d $R/$d || exit 4; done
-mount -t devpts devpts $R/dev/pts
-mount -t tmpfs tmpfs $R/dev/shm
-# Mounted before it starts, so that systemd leaves it, and what it says there can be read from outside.
-mount -t tmpfs -o mode=755 tmpfs $R/run
-mount -t cgroup2 cgroup2 /sys/fs/cgroup && mount --bind /sys/fs/cgroup $R/sys/fs/cgroup || exit 4
-for d in $FOLDERS; do mkdir -p $R/$d; mount --bind /$d $R/$d || exit 4; done
-
-# The program is built against the C library of the outer root and runs there; its path is the same.
-mkdir -p $R/run/lowlat/bin $R/outer
-mount --rbind / $R/outer || exit 4
-printf '#!/bin/sh\nexec chroot /outer %s "$@"\n' $L >$R$L
-chmod 755 $R$L
-
-# What this boot does not need.
-for u in getty.target systemd-logind.service systemd-update-utmp.service systemd-update-utmp-runlevel.service \
-	systemd-journal-flush.service systemd-firstboot.service systemd-sysusers.service systemd-random-seed.service \
-	systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-repart.service systemd-binfmt.service \
-	systemd-machine-id-commit.service proc-sys-fs-binfmt_misc.automount dev-hugepages.mount dev-mqueue.mount \
-	sys-fs-fuse-connections.mount sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
-	systemd-user-sessions.service systemd-initctl.socket systemd-journald-audit.socket systemd-rfkill.socket \
-	systemd-ask-password-wall.path systemd-ask-password-console.path systemd-tmpfiles-clean.timer \
-	systemd-tmpfiles-setup-dev.service kmod-static-nodes.service systemd-hwdb-update.service; do
-	ln -s /dev/null /etc/systemd/system/$u
-done
-# The interface comes late: udev loads its driver, and networkd brings it up, which network.target does not wait for.
+# The interface comes late, under the other's name and with the other's interrupt numbers: udev loads the driver, and the
+# second card is bound first.
+a=$(basename $(readlink /sys/class/net/eth0/device))
+b=$(ls /sys/bus/pci/drivers/igb | grep -v $a | grep ^0000)
 /run/lowlat/busybox rmmod igb || exit 5
-mkdir -p $R/etc/systemd/network /etc/systemd/system/multi-user.target.wants
-printf '[Match]\nName=eth0\n[Network]\nAddress=10.77.0.1/24\n' >$R/etc/systemd/network/10-eth0.network
-ln -s /lib/systemd/system/systemd-networkd.service /etc/systemd/system/multi-user.target.wants/
-# An emulated machine on a busy host is slow, so no unit's patience says anything here.
-mkdir -p $R/etc/systemd/system.conf.d
-printf '[Manager]\nDefaultTimeoutStartSec=900\n' >$R/etc/systemd/system.conf.d/10-lab.conf
-cat >/etc/systemd/system/booted.service <<END
-[Unit]
-Requires=multi-user.target
-After=multi-user.target
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/touch /run/booted
-END
-unshare --pid --fork --kill-child --mount-proc=$R/proc chroot $R /lib/systemd/systemd --unit=booted.service \
-	--log-target=kmsg --show-status=0 </dev/null >/dev/null 2>&1 &
-i=0
-while [ ! -e $R/run/booted ]; do
-	i=$((i + 1))
-	[ $i -lt 900 ] || break
-	sleep 0.2
-done
-dmesg | grep 'systemd\[1\]' >units
-cat /etc/systemd/system/lowlat*.service >>units
-SYSTEMD_IGNORE_CHROOT=1 chroot $R /bin/systemctl --no-pager status lowlat.service lowlat-dma-latency.service >>units 2>&1
-[ -e $R/run/booted ] || exit 6
+echo 0 >/sys/bus/pci/drivers_autoprobe
+(
+	until [ -e /sys/bus/pci/drivers/igb/bind ]; do sleep 0.1; done
+	sleep 2
+	for card in $b $a; do echo $card >/sys/bus/pci/drivers/igb/bind; done
+) >/dev/null 2>&1 &
+start_systemd
 
+I=$(grep -lx $(cat mac) /sys/class/net/*/address | cut -d/ -f5)
+echo $I >name-2
+line >line-2
+# irqbalance looks every second.
+sleep 5
 seen >booted
+tr '\0' ' ' </proc/$(grep -lx irqbalance /proc/[0-9]*/comm | cut -d/ -f3 | head -1)/cmdline >irqbalance
+other=eth0
+[ $I = eth0 ] && other=eth1
+ethtool -g $other | sed -n 's/^RX:[^0-9]*//p' | tail -1 >other-ring
 $L status >status 2>&1
 set_to sysctl.net.ipv4.tcp_notsent_lowat host 16384
 $L persist >>status 2>&1
 cat $(files | sed s,^,/,) >kept-again
+tar -C / -cf carried-2.tar $(files) var/lib/lowlat || exit 4
 $L rollback >rollback 2>&1
 seen >rolled-back
 files >files
+
+# As if that had not been: now the files alone go.
+tar -C / -xf carried-2.tar || exit 4
+$L persist --remove >removed 2>&1
+echo $? >removed-exit
+files >files-removed
+$L persist --remove >removed-again 2>&1
+rm -f /etc/default/grub.d/*lowlat*
+keep
 exit 0

@@ -1,27 +1,32 @@
 L=/run/lowlat/bin/lowlat
 export LOWLAT_STATE=/var/lib/lowlat
-FOLDERS="etc/sysctl.d etc/tmpfiles.d etc/systemd/system etc/default/grub.d"
-# The host's own files are not what is tried here.
+FOLDERS="etc/sysctl.d etc/tmpfiles.d etc/systemd/system etc/default/grub.d etc/udev/rules.d"
+# What the disk of a host keeps over a boot: carried from one to the next in the results. The rest of the root is the same.
+DISK=$RESULTS/disk.tar
 rm -rf $LOWLAT_STATE
 for d in $FOLDERS; do mkdir -p /$d; mount -t tmpfs tmpfs /$d; done
+[ ! -e $DISK ] || tar -C / -xf $DISK || exit 9
+keep() { tar -C / -cf $DISK $FOLDERS var/lib/lowlat || exit 9; }
+R=/run/lowlat/root
+I=eth0
 
 # Every setting as text, a line each.
 seen() {
 	echo slow_start_after_idle $(cat /proc/sys/net/ipv4/tcp_slow_start_after_idle)
 	echo busy_read $(cat /proc/sys/net/core/busy_read)
-	echo gro $(ethtool -k eth0 | sed -n 's/^generic-receive-offload: //p')
-	echo rx-usecs $(ethtool -c eth0 | sed -n 's/^rx-usecs:[^0-9]*//p')
-	echo ring $(ethtool -g eth0 | sed -n 's/^RX:[^0-9]*//p' | tail -1)
-	echo channels $(ethtool -l eth0 | sed -n 's/^Combined:[^0-9]*//p' | tail -1)
-	echo qdisc $(tc qdisc show dev eth0 root | sed -n '1s/^qdisc \([a-z]*\) .* root \(refcnt [0-9]* \)*\(limit [0-9p]*\)*.*/\1 \3/p')
+	echo gro $(ethtool -k $I | sed -n 's/^generic-receive-offload: //p')
+	echo rx-usecs $(ethtool -c $I | sed -n 's/^rx-usecs:[^0-9]*//p')
+	echo ring $(ethtool -g $I | sed -n 's/^RX:[^0-9]*//p' | tail -1)
+	echo channels $(ethtool -l $I | sed -n 's/^Combined:[^0-9]*//p' | tail -1)
+	echo qdisc $(tc qdisc show dev $I root | sed -n '1s/^qdisc \([a-z]*\) .* root \(refcnt [0-9]* \)*\(limit [0-9p]*\)*.*/\1 \3/p')
 	n=0
-	for i in $(ls /sys/class/net/eth0/device/msi_irqs | sort -n); do
+	for i in $(ls /sys/class/net/$I/device/msi_irqs | sort -n); do
 		grep -q . /sys/kernel/irq/$i/actions || continue
 		[ $n = 1 ] && echo irq $n cpu $(cat /proc/irq/$i/smp_affinity_list)
 		n=$((n + 1))
 	done
-	echo rps $(cat /sys/class/net/eth0/queues/rx-0/rps_cpus)
-	echo xps $(cat /sys/class/net/eth0/queues/tx-0/xps_cpus)
+	echo rps $(cat /sys/class/net/$I/queues/rx-0/rps_cpus)
+	echo xps $(cat /sys/class/net/$I/queues/tx-0/xps_cpus)
 	echo hugepages $(cat /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages)
 	echo isolcpus $(cat /etc/default/grub.d/*lowlat* 2>/dev/null | grep -o 'isolcpus=[0-9]*')
 	echo dma-latency $(od -An -td4 -N4 /dev/cpu_dma_latency)
@@ -32,3 +37,8 @@ files() { (cd / && find $FOLDERS -name '*lowlat*' -type f); }
 set_to() { # KNOB TARGET VALUE
 	$L plan --set "$1" "$2" "$3" --out /tmp/plan >/dev/null && $L apply /tmp/plan >/dev/null
 }
+
+# The number of the line that is set.
+line() { ls /sys/class/net/$I/device/msi_irqs | sort -n | while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n 2p; }
+
+sc() { SYSTEMD_IGNORE_CHROOT=1 chroot $R /bin/systemctl "$@"; }

@@ -20,7 +20,12 @@ crate::collector! {
 }
 
 pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
-    put_table(groups, "cpu/", sys.read("/proc/stat").and_then(|t| parse(&t)));
+    put_table(groups, "cpu/", ticks(sys));
+}
+
+/// Time of each CPU in each state.
+pub(crate) fn ticks(sys: &dyn Sys) -> Reading<BTreeMap<String, BTreeMap<String, u64>>> {
+    sys.read("/proc/stat").and_then(|t| parse(&t))
 }
 
 const STATES: [&str; 8] = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"];

@@ -72,8 +72,12 @@ impl<'a> Below<'a> {
         if index.is_some_and(|i| i != link.index) {
             return BTreeSet::new();
         }
-        let entries = self.sys.list(&dir).into_value().unwrap_or_default();
-        let names = entries.iter().filter_map(|e| e.strip_prefix("lower_"));
-        names.filter(|n| self.link(n).is_some()).map(str::to_owned).collect()
+        lower_links(self.sys, &link.name).into_iter().filter(|n| self.link(n).is_some()).collect()
     }
+}
+
+/// The names after `lower_` in an interface's directory.
+pub(crate) fn lower_links(sys: &dyn Sys, iface: &str) -> Vec<String> {
+    let entries = sys.list(&format!("/sys/class/net/{iface}")).into_value().unwrap_or_default();
+    entries.iter().filter_map(|e| e.strip_prefix("lower_")).map(str::to_owned).collect()
 }

@@ -11,7 +11,7 @@ use lowlat_model::{Facts, NotSeen, PathLink, PathRole, Reading};
 use lowlat_sys::Sys;
 use lowlat_sys::query::LinkInfo;
 
-pub(crate) use below::Below;
+pub(crate) use below::{Below, lower_links};
 pub(crate) use login::login_ifaces;
 pub use reach::{Hop, PathProblem, Route, Towards, leads_over, path_changed, route_of};
 use walk::Walk;

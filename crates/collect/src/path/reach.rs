@@ -147,7 +147,7 @@ fn interpret(reply: RouteReply, below: &Below<'_>) -> Route {
     if let Some(why) = reply.refused {
         return Route::Refused(why);
     }
-    let hop = |h: query::Hop| Some(Hop { iface: below.name(h.oif?)?.to_owned(), gateway: h.gateway });
+    let hop = |h: query::NextHop| Some(Hop { iface: below.name(h.oif?)?.to_owned(), gateway: h.gateway });
     let hops: Vec<Hop> = reply.hops.into_iter().filter_map(hop).collect();
     if hops.is_empty() {
         return Route::Unknown("garbled: the kernel's route names no interface of this namespace".to_owned());

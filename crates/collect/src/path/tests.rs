@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use lowlat_model::facts::TcpSocket;
 use lowlat_model::{NotSeen, PathRole, Reading};
 use lowlat_sys::query::{
-    Address, DriverInfo, Entry, Hop, LinkInfo, Login, NetQuery, Peer, Redirects, Route as Entries, RouteReply, Stacked,
+    DriverInfo, InterfaceAddress, LinkInfo, Login, Neighbour, NetQuery, NextHop, Redirects, RouteEntry as Entries,
+    RouteReply, Stacked, TunnelPeer,
 };
 use lowlat_testkit::FakeSys;
 
@@ -26,8 +27,8 @@ struct Host {
     links: Vec<LinkInfo>,
     stack: Vec<Stacked>,
     routes: Vec<(String, RouteReply)>,
-    neighbours: Vec<Entry>,
-    forwarding: Vec<Entry>,
+    neighbours: Vec<Neighbour>,
+    forwarding: Vec<Neighbour>,
     redirects: BTreeMap<String, Vec<Redirects>>,
 }
 
@@ -61,18 +62,18 @@ impl Host {
     }
 
     fn route(mut self, target: &str, oifs: &[u32], gateway: Option<&str>) -> Self {
-        let hops = oifs.iter().map(|oif| Hop { oif: Some(*oif), gateway: gateway.map(ip) }).collect();
+        let hops = oifs.iter().map(|oif| NextHop { oif: Some(*oif), gateway: gateway.map(ip) }).collect();
         self.routes.push((target.to_owned(), RouteReply { hops, ..RouteReply::default() }));
         self
     }
 
     fn neighbour(mut self, index: u32, address: &str, mac: &str) -> Self {
-        self.neighbours.push(Entry { index, address: Some(ip(address)), mac: Some(mac.into()), master: None });
+        self.neighbours.push(Neighbour { index, address: Some(ip(address)), mac: Some(mac.into()), master: None });
         self
     }
 
     fn forwards(mut self, index: u32, mac: &str, master: Option<u32>, address: Option<&str>) -> Self {
-        self.forwarding.push(Entry { index, address: address.map(ip), mac: Some(mac.into()), master });
+        self.forwarding.push(Neighbour { index, address: address.map(ip), mac: Some(mac.into()), master });
         self
     }
 
@@ -240,7 +241,7 @@ fn wireguard_leads_to_the_peer_that_the_address_belongs_to() {
         .route("192.0.2.8", &[1], None)
         .route("192.0.2.9", &[2], None);
     let peer =
-        |endpoint: &str, net: &str| Peer { endpoint: Some(ip(endpoint)), allowed: vec![net.to_owned()], mark: 0 };
+        |endpoint: &str, net: &str| TunnelPeer { endpoint: Some(ip(endpoint)), allowed: vec![net.to_owned()], mark: 0 };
     let peers = vec![peer("192.0.2.8", "0.0.0.0/0"), peer("192.0.2.9", "10.9.0.0/16")];
     let sys = host.sys().net(&NetQuery::Peers("wg0".into()), &peers);
     let found = find(&sys, None, Some(to("10.9.0.1"))).unwrap();
@@ -261,10 +262,11 @@ fn a_tunnel_for_everything_stands_on_the_way_of_its_own_packets() {
         .link("wg0", Some("wireguard"), &Stacked::default())
         .route("203.0.113.1", &[2], None)
         .route("192.0.2.8", &[2], None);
-    let peers = |mark| [Peer { endpoint: Some(ip("192.0.2.8")), allowed: vec!["0.0.0.0/0".to_owned()], mark }].to_vec();
+    let peers =
+        |mark| [TunnelPeer { endpoint: Some(ip("192.0.2.8")), allowed: vec!["0.0.0.0/0".to_owned()], mark }].to_vec();
     let sys = |mark| host.sys().net(&NetQuery::Peers("wg0".into()), peers(mark));
     let marked = NetQuery::RouteTo { to: ip("192.0.2.8"), oif: None, from: None, mark: Some(51_820) };
-    let reply = RouteReply { hops: vec![Hop { oif: Some(1), gateway: None }], ..RouteReply::default() };
+    let reply = RouteReply { hops: vec![NextHop { oif: Some(1), gateway: None }], ..RouteReply::default() };
     let full = sys(51_820).net(&marked, reply);
     assert_eq!(words(&find(&full, None, Some(to("203.0.113.1"))).unwrap()), ["wg0 Route", "wg0 > eth0 Lower"]);
     // Where the rules ask for something else than a mark, that is said.
@@ -393,7 +395,7 @@ fn tables() -> FakeSys {
                 route("2001:db8::/32", 3, 254),
             ],
         )
-        .net(&NetQuery::Addresses, [Address { index: 2, address: "10.9.9.1/24".into() }])
+        .net(&NetQuery::Addresses, [InterfaceAddress { index: 2, address: "10.9.9.1/24".into() }])
         .file("/sys/class/net/bond0.7/lower_bond0/x", "")
 }
 
@@ -478,7 +480,7 @@ fn a_login_session_is_known_by_its_variable_and_by_its_socket() {
         .route("192.0.2.8", &[2], None)
         .route("192.0.2.9", &[3], None);
     let base = || {
-        host.sys().net(&NetQuery::Addresses, [Address { index: 1, address: "10.0.0.1/24".into() }]).net(
+        host.sys().net(&NetQuery::Addresses, [InterfaceAddress { index: 1, address: "10.0.0.1/24".into() }]).net(
             &NetQuery::TcpSockets,
             [
                 session("[::ffff:10.0.0.1]:22", "[::ffff:192.0.2.8]:50000", "established"),

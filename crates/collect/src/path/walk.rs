@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use lowlat_model::{NotSeen, PathLink, PathRole, Reading};
 use lowlat_sys::Sys;
-use lowlat_sys::query::{self, Entry, LinkInfo, NetQuery, Peer, RouteReply};
+use lowlat_sys::query::{self, LinkInfo, Neighbour, NetQuery, RouteReply, TunnelPeer};
 
 use super::Found;
 use super::below::Below;
@@ -351,15 +351,16 @@ impl<'a> Walk<'a> {
 }
 
 /// The ports of a bridge behind which one of these hardware addresses is.
-pub(super) fn behind(forwarding: &[Entry], bridge: u32, macs: &[String]) -> Vec<u32> {
-    let of =
-        |e: &&Entry| e.master == Some(bridge) && e.index != bridge && e.mac.as_ref().is_some_and(|m| macs.contains(m));
+pub(super) fn behind(forwarding: &[Neighbour], bridge: u32, macs: &[String]) -> Vec<u32> {
+    let of = |e: &&Neighbour| {
+        e.master == Some(bridge) && e.index != bridge && e.mac.as_ref().is_some_and(|m| macs.contains(m))
+    };
     forwarding.iter().filter(of).map(|e| e.index).collect()
 }
 
-/// The far ends that a vxlan sends to: those of the next hop, else those of packets to everyone, whose hardware address
-/// is all zero (drivers/net/vxlan/vxlan_core.c, `all_zeros_mac`).
-pub(super) fn far_ends(forwarding: &[Entry], vxlan: u32, macs: &[String]) -> Vec<IpAddr> {
+/// The far ends that a vxlan sends to: those of the next hop, else those of packets to everyone, whose hardware address is
+/// all zero (drivers/net/vxlan/vxlan_core.c, `all_zeros_mac`).
+pub(super) fn far_ends(forwarding: &[Neighbour], vxlan: u32, macs: &[String]) -> Vec<IpAddr> {
     let of = |wanted: &dyn Fn(&str) -> bool| -> Vec<IpAddr> {
         let mine = forwarding.iter().filter(|e| e.index == vxlan && e.mac.as_deref().is_some_and(wanted));
         mine.filter_map(|e| e.address).filter(|a| !a.is_multicast()).collect()
@@ -368,12 +369,12 @@ pub(super) fn far_ends(forwarding: &[Entry], vxlan: u32, macs: &[String]) -> Vec
     if known.is_empty() { of(&|mac| mac == "00:00:00:00:00:00") } else { known }
 }
 
-/// The endpoints that packets to an address go to, each with the mark of the packets to it: of the peer with the
-/// longest prefix that holds it (WireGuard's cryptokey routing); of every peer where no address is known.
-pub(super) fn endpoints(peers: &[Peer], to: Option<IpAddr>) -> Vec<(IpAddr, u32)> {
-    let end = |p: &Peer| Some((p.endpoint?, p.mark));
+/// The endpoints that packets to an address go to, each with the mark of the packets to it: of the peer with the longest
+/// prefix that holds it (WireGuard's cryptokey routing); of every peer where no address is known.
+pub(super) fn endpoints(peers: &[TunnelPeer], to: Option<IpAddr>) -> Vec<(IpAddr, u32)> {
+    let end = |p: &TunnelPeer| Some((p.endpoint?, p.mark));
     let Some(to) = to else { return peers.iter().filter_map(end).collect() };
-    let longest = |p: &Peer| p.allowed.iter().filter_map(|net| covers(net, to)).max();
+    let longest = |p: &TunnelPeer| p.allowed.iter().filter_map(|net| covers(net, to)).max();
     let best = peers.iter().filter_map(|p| Some((longest(p)?, p))).max_by_key(|(length, _)| *length);
     best.and_then(|(_, p)| end(p)).into_iter().collect()
 }

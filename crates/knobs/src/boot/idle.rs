@@ -6,7 +6,8 @@ crate::knob! {
     /// ## What it does
     /// x86: chooses the idle routine at boot. `poll` never sleeps, `halt` uses HLT alone, `nomwait` does without MWAIT.
     /// ## Why it matters
-    /// cpu.dma-latency does the same without a reboot and ends with one command. The kernel's documentation says of
+    /// cpu.dma-latency does much the same without a reboot and ends with one command; where no cpuidle driver runs, as in
+    /// many virtual machines, that limit is ignored and this parameter is not. The kernel's documentation says of
     /// `poll`: not recommended.
     /// ## Cost
     /// Full power on every core; SMT siblings lose speed.
@@ -20,6 +21,7 @@ crate::knob! {
     also ["idle=poll"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: idle=",
+        "kernel/sched/idle.c in linux 6.12: cpuidle_idle_call",
         "arch/x86/kernel/process.c in linux 6.12: idle_setup",
     ];
 }

@@ -4,8 +4,9 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Takes CPUs out of the scheduler's balancing at boot (`domain`, the default); flags before the list add `nohz`
-    /// and `managed_irq`.
+    /// Takes CPUs out of the scheduler's balancing at boot (`domain`). That is what a list alone means: any flag before the
+    /// list takes its place, so that `nohz,2-3` or `managed_irq,2-3` leave balancing as it is, and `managed_irq,domain,2-3`
+    /// asks for both.
     /// ## Why it matters
     /// Nothing is placed there that was not pinned. The kernel calls it deprecated: an isolated cpuset partition
     /// (cgroup v2, `cpuset.cpus.partition = isolated`) does the same without a reboot and can be undone.
@@ -21,6 +22,7 @@ crate::knob! {
     also ["isolcpus"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: isolcpus=",
+        "kernel/sched/isolation.c in linux 6.12: housekeeping_isolcpus_setup",
         "Documentation/admin-guide/cgroup-v2.rst in linux 6.12: cpuset.cpus.partition",
     ];
 }

@@ -8,8 +8,8 @@ crate::knob! {
     /// can be preempted, interrupt handlers are threads with priorities.
     /// ## Why it matters
     /// It bounds the worst case. The median usually rises a little, since interrupts become threads. It pays where a
-    /// deadline counts, not where the average does. `/sys/kernel/realtime` is 1 and `uname -v` says PREEMPT_RT where it
-    /// runs; `lowlat noise` measures what it bounds.
+    /// deadline counts, not where the average does. `uname -v` says PREEMPT_RT where it runs (the file
+    /// `/sys/kernel/realtime` is of the patches alone and not in the mainline kernel); `lowlat noise` measures what it bounds.
     /// ## Cost
     /// Throughput, and drivers that were never tried with it.
     /// ## Example
@@ -22,6 +22,7 @@ crate::knob! {
     also ["PREEMPT_RT", "real-time kernel"];
     sources [
         "https://wiki.linuxfoundation.org/realtime/documentation/start",
+        "kernel/ksysfs.c in linux 6.12: kernel_attrs (no realtime)",
         "https://packages.debian.org/bookworm/linux-image-rt-amd64",
         "not confirmed: how much the median rises; measure it on the path",
     ];

@@ -7,6 +7,8 @@ crate::knob! {
     /// x86: `tsc=reliable` trusts the processor's counter without checking it; `tsc=nowatchdog` switches the check at
     /// run time off, which interrupts now and then.
     /// ## Why it matters
+    /// The kernel's documentation names `nowatchdog` for strict latency: it ends the check's interruptions. On processors
+    /// with TSC_ADJUST and at most four packages the kernel leaves that check out on its own, so that nothing is gained.
     /// A host that left the TSC had a reason. Where the kernel keeps the TSC on its own nothing is gained but the
     /// watchdog's interruptions; where it does not, clocks of different cores may disagree and every latency is wrong.
     /// ## Cost
@@ -21,5 +23,6 @@ crate::knob! {
     also ["tsc=reliable"];
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: tsc=",
+        "arch/x86/kernel/tsc.c in linux 6.12: tsc_init, check_system_tsc_reliable",
     ];
 }

@@ -7,7 +7,8 @@ crate::knob! {
     /// Transparent huge pages: `always` makes large pages wherever it can, `madvise` where a program asks, `never`
     /// nowhere.
     /// ## Why it matters
-    /// With `always` a page fault may stop to compact memory, and khugepaged copies pages and takes mappings away
+    /// Whether a page fault stops to compact memory is for `defrag`, next to `enabled`: with its default, `madvise`, only in
+    /// regions for which a program asked. With `always` in `enabled` khugepaged copies pages and takes mappings away
     /// behind the program's back (`compact_stall`, `thp_collapse_alloc` in `/proc/vmstat`). Programs with much memory
     /// gain from large pages anyway: fewer TLB misses.
     /// ## Cost
@@ -21,5 +22,6 @@ crate::knob! {
     also ["THP", "transparent_hugepage"];
     sources [
         "Documentation/admin-guide/mm/transhuge.rst in linux 6.12: Global THP controls",
+        "mm/huge_memory.c in linux 6.12: vma_thp_gfp_mask (defrag)",
     ];
 }

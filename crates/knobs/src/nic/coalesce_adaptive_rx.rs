@@ -6,8 +6,9 @@ crate::knob! {
     /// ## What it does
     /// Lets the driver choose the receive interrupt delay by the load.
     /// ## Why it matters
-    /// Its algorithm ranks bandwidth before packet rate, and packet rate before few interrupts; latency is none of its
-    /// aims. The delay moves with the load, so that the median and P99 move with it and runs differ.
+    /// The kernel's own algorithm (net_dim: mlx5, bnxt, ena, ice and others) ranks bandwidth before packet rate, and packet
+    /// rate before few interrupts; latency is not among its aims. `i40e`, `iavf`, `ixgbe` and `igb` have algorithms of their
+    /// own, which shorten the delay for small packets. With any of them the delay moves with the load, so that the median and P99 move with it and runs differ.
     /// ## Cost
     /// More interrupts under load; a fixed delay has to fit the path.
     /// ## Example
@@ -20,6 +21,8 @@ crate::knob! {
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_SET",
         "Documentation/networking/net_dim.rst in linux 6.12: Net DIM Algorithm",
+        "drivers/net/ethernet/intel/i40e/i40e_txrx.c in linux 6.12: i40e_update_itr",
+        "drivers/net/ethernet/intel/ixgbe/ixgbe_main.c in linux 6.12: ixgbe_update_itr",
         "drivers/net/ethernet/mellanox/mlx5/core/en_ethtool.c in linux 6.12: mlx5e_ethtool_set_coalesce",
     ];
     needs ["nic.coalesce.rx-usecs"];

@@ -6,9 +6,9 @@ crate::knob! {
     /// ## What it does
     /// Merges received TCP segments in the device or driver; unlike GRO the result cannot always be taken apart again.
     /// ## Why it matters
-    /// Packets wait to be merged. Routing and bridging need it off in any case. Switching it off is safe.
+    /// Packets wait to be merged. Routing and bridging need it off in any case.
     /// ## Cost
-    /// More CPU per byte for bulk traffic.
+    /// More CPU per byte for bulk traffic. `ixgbe` resets the device when it is switched, and mlx5 may reopen its queues.
     /// ## Example
     /// `on -> off` runs `ethtool -K IF lro off`
     "nic.feature.lro";
@@ -18,6 +18,8 @@ crate::knob! {
     also ["lro"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",
+        "drivers/net/ethernet/intel/ixgbe/ixgbe_main.c in linux 6.12: ixgbe_set_features",
+        "drivers/net/ethernet/mellanox/mlx5/core/en_main.c in linux 6.12: set_feature_lro",
         "Documentation/networking/segmentation-offloads.rst in linux 6.12: Generic Receive Offload",
     ];
 }

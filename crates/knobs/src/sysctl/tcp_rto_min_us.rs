@@ -5,7 +5,8 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Smallest retransmission timeout of TCP, in microseconds; 200000 by default. The `rto_min` of a route goes before
-    /// it, then the TCP_BPF_RTO_MIN of a BPF program.
+    /// it, then the TCP_BPF_RTO_MIN of a BPF program. It acts on sockets that are made afterwards, and is rounded up to
+    /// clock ticks.
     /// ## Why it matters
     /// Where round trips take microseconds, a lost last segment waits 200 ms before it is sent again. It matters only
     /// where segments are lost; fix the loss first.
@@ -25,5 +26,6 @@ crate::knob! {
         "include/net/tcp.h in linux 6.12: tcp_rto_min",
         "not confirmed: that 6.11 was the first release with it (read: absent in 6.1, present in 6.12)",
         "net/ipv4/tcp_output.c in linux 6.12: tcp_delack_max",
+        "net/ipv4/tcp.c in linux 6.12: tcp_init_sock (icsk_rto_min, usecs_to_jiffies)",
     ];
 }

@@ -4,8 +4,8 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Takes the congestion window back to its start after an idle time of one retransmission timeout (RFC 2861). On by
-    /// default.
+    /// Halves the congestion window for each retransmission timeout that a connection was idle, down to its start (RFC 2861).
+    /// On by default.
     /// ## Why it matters
     /// A burst after a pause starts with a small window and takes more round trips. Messages of one or a few segments
     /// never fill the window and gain nothing.

@@ -5,7 +5,8 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Send buffer of a new socket, in bytes: UDP, raw and packet sockets. TCP starts from the second number of
-    /// tcp_wmem instead. 212992 by default on 64-bit hosts.
+    /// tcp_wmem instead. 212992 by default on 64-bit hosts, 163840 on
+    /// 32-bit ones.
     /// ## Why it matters
     /// A sender whose buffer is full blocks, or gets EAGAIN (UdpSndbufErrors). A larger buffer makes nothing faster: it
     /// lets more wait below the program. 16 MiB for every socket, as tuning lists have it, is queue depth and not
@@ -22,6 +23,6 @@ crate::knob! {
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: wmem_default",
         "include/net/sock.h in linux 6.1, 6.12: SOCK_MIN_SNDBUF (the lower bound), SK_WMEM_MAX",
-        "net/core/sock.c in linux 6.12: sock_init_data_uid, __sock_set_rcvbuf",
+        "net/core/sock.c in linux 6.12: sock_init_data_uid, sk_setsockopt (SO_SNDBUF)",
     ];
 }

@@ -5,7 +5,8 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Largest send buffer SO_SNDBUF may ask for, in bytes; the kernel doubles what was asked, for its own bookkeeping.
-    /// 212992 by default on 64-bit hosts.
+    /// 212992 by default on 64-bit hosts
+    /// (4194304 from 6.18 on) and 163840 on 32-bit ones.
     /// ## Why it matters
     /// A sender whose buffer is full blocks, or gets EAGAIN (UdpSndbufErrors). A larger buffer makes nothing faster: it
     /// lets more wait below the program.
@@ -21,6 +22,6 @@ crate::knob! {
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: wmem_max",
         "include/net/sock.h in linux 6.1, 6.12: SOCK_MIN_SNDBUF (the lower bound), SK_WMEM_MAX",
-        "net/core/sock.c in linux 6.12: sock_init_data_uid, __sock_set_rcvbuf",
+        "net/core/sock.c in linux 6.12: sock_init_data_uid, sk_setsockopt (SO_SNDBUF)",
     ];
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddrV4;
 
 use lowlat_netlink::tc::options;
-use lowlat_netlink::tc::qdisc::{self, Handle, Parent};
+use lowlat_netlink::tc::qdisc::{self, Parent, TcHandle};
 
 use super::{Bed, Fault, Planted, Site, failed};
 use crate::netns::{FAR_ADDRESS, LabError};
@@ -34,12 +34,12 @@ impl Fault for BulkIntoFifo {
 
     fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
         let e = failed("plant a slow line with a plain FIFO");
-        let root = Handle(0x0001_0000);
+        let root = TcHandle(0x0001_0000);
         // The shaper's own limit only sizes the inner queue that the FIFO replaces.
         qdisc::put(site.link, Parent::Root, root, "tbf", Some(&options::tbf(LINE_BPS, BURST_BYTES, 1 << 20)))
             .map_err(&e)?;
-        let class = Parent::Class(Handle(root.0 | 1));
-        qdisc::put(site.link, class, Handle(0x0010_0000), "pfifo", Some(&options::fifo(FIFO_FRAMES))).map_err(&e)?;
+        let class = Parent::Class(TcHandle(root.0 | 1));
+        qdisc::put(site.link, class, TcHandle(0x0010_0000), "pfifo", Some(&options::fifo(FIFO_FRAMES))).map_err(&e)?;
         site.far.ask(&Traffic::Sink { port: SINK_PORT }.line())?;
         let bulk = (0..STREAMS)
             .map(|_| Running::bulk(SocketAddrV4::new(FAR_ADDRESS, SINK_PORT)))

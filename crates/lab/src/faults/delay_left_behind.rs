@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use lowlat_netlink::route::link;
-use lowlat_netlink::tc::qdisc::{self, Handle, Parent};
+use lowlat_netlink::tc::qdisc::{self, Parent, TcHandle};
 use lowlat_netlink::tc::{filter, options};
 
 use super::{Bed, Fault, Planted, Site, failed};
@@ -34,7 +34,7 @@ impl Fault for DelayLeftBehind {
         link::ifb(IFB).map_err(&e)?;
         link::up(IFB).map_err(&e)?;
         let netem = options::netem(&options::Netem { delay: DELAY, ..options::Netem::default() });
-        let handle = Handle(0x0020_0000);
+        let handle = TcHandle(0x0020_0000);
         let (words, rule) = if qdisc::put(IFB, Parent::Root, handle, "netem", Some(&netem)).is_ok() {
             (format!("a netem delay of {} µs left behind on the receive side ({IFB})", DELAY.as_micros()), self.rule())
         } else {

@@ -18,9 +18,9 @@ pub struct Far {
 impl Far {
     /// Starts this program again as the far node (hidden command `lab-far`) and waits until its namespace stands.
     pub fn spawn() -> Result<Self, LabError> {
-        let next = "run the demo again";
-        let exe = std::env::current_exe().map_err(|e| LabError::new("find this program's file", e, next))?;
-        Self::spawn_program(Command::new(exe).arg("lab-far"))
+        // The link itself, and not where it leads: in a chroot that is a path of the root outside, once the mount namespace
+        // is another (d_path, fs/d_path.c: the file's mount is none of this namespace).
+        Self::spawn_program(Command::new("/proc/self/exe").arg("lab-far"))
     }
 
     /// As [`Far::spawn`], with another program that calls [`FarNode::start`]; for tests.

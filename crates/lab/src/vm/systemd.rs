@@ -14,18 +14,32 @@ use super::cache::{self, TempDir};
 use super::error::LabError;
 use super::tools::BASE_SUITES;
 
-/// `ethtool`, `tc` and a shell are what a unit of `lowlat persist` calls; the rest boots.
-const PACKAGES: [&str; 10] =
-    ["systemd", "udev", "kmod", "mount", "dash", "coreutils", "grep", "sed", "iproute2", "ethtool"];
+/// `ethtool`, `tc` and a shell are what a unit of `lowlat persist` calls; the rest boots or is tried against.
+const PACKAGES: [&str; 13] = [
+    "systemd",
+    "udev",
+    "kmod",
+    "mount",
+    "dash",
+    "coreutils",
+    "grep",
+    "sed",
+    "iproute2",
+    "ethtool",
+    // Programs that turn the same knobs.
+    "irqbalance",
+    "tuned",
+    "network-manager",
+];
 
 /// The groups that udev's rules name (`50-udev-default.rules`), so that it does not complain of each.
 const GROUPS: [&str; 12] =
     ["root", "tty", "disk", "dialout", "kmem", "input", "kvm", "render", "video", "audio", "cdrom", "tape"];
 /// Accounts that units of the boot run as.
-const USERS: [&str; 4] = ["systemd-network", "systemd-resolve", "systemd-timesync", "messagebus"];
+const USERS: [&str; 5] = ["systemd-network", "systemd-resolve", "systemd-timesync", "messagebus", "polkitd"];
 
 fn dir(cache: &Path) -> PathBuf {
-    cache.join("systemd")
+    cache.join("systemd-2")
 }
 
 /// Whether nothing has to be fetched.

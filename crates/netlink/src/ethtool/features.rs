@@ -15,7 +15,7 @@ const NOCHANGE: u16 = 5;
 
 /// One feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Feature {
+pub struct FeatureBits {
     /// On now.
     pub active: bool,
     /// Asked for; differs from `active` where another setting stands in the way.
@@ -25,12 +25,12 @@ pub struct Feature {
 }
 
 /// Kernel name (`rx-gro`, `tx-tcp-segmentation`, …) → state.
-pub fn features(iface: &str) -> Result<BTreeMap<String, Feature>, Error> {
+pub fn features(iface: &str) -> Result<BTreeMap<String, FeatureBits>, Error> {
     get(iface, "features", FEATURES_GET, parse)
 }
 
 /// Reads a reply.
-pub fn parse(reply: Attrs<'_>) -> Result<BTreeMap<String, Feature>, Malformed> {
+pub fn parse(reply: Attrs<'_>) -> Result<BTreeMap<String, FeatureBits>, Malformed> {
     let [hw, wanted, active, nochange] =
         [HW, WANTED, ACTIVE, NOCHANGE].map(|kind| reply.nested(kind).and_then(bitset::parse));
     let (hw, wanted, active, nochange) = (hw?, wanted?, active?, nochange?);
@@ -38,7 +38,7 @@ pub fn parse(reply: Attrs<'_>) -> Result<BTreeMap<String, Feature>, Malformed> {
     // HW comes with a mask over all features, so it names them all; the others name what they hold.
     let mut out = BTreeMap::new();
     for name in hw.keys().chain(active.keys()).chain(nochange.keys()) {
-        let feature = Feature {
+        let feature = FeatureBits {
             active: on(&active, name),
             wanted: on(&wanted, name),
             changeable: on(&hw, name) && !on(&nochange, name),

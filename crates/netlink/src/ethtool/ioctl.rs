@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lowlat_os::ioctl::{Request, interface};
+use lowlat_os::ioctl::{IoctlRequest, interface};
 
 use crate::attr::{tail, u32_at};
 use crate::{Error, Malformed};
@@ -29,7 +29,7 @@ const DRVINFO: usize = 196;
 const MAX_STATS: u32 = 65_536;
 
 /// Runs an ioctl that reads and writes `data` in place.
-fn ioctl(what: &str, iface: &str, request: Request, data: &mut [u8]) -> Result<(), Error> {
+fn ioctl(what: &str, iface: &str, request: IoctlRequest, data: &mut [u8]) -> Result<(), Error> {
     // 15 bytes and a zero (IFNAMSIZ).
     if iface.len() > 15 {
         return Err(Error::request(what, "the interface name is longer than 15 bytes"));
@@ -59,7 +59,7 @@ pub fn driver(iface: &str) -> Result<Driver, Error> {
     let what = format!("ask the driver of {iface}");
     let mut data = vec![0; DRVINFO];
     data[..4].copy_from_slice(&ETHTOOL_GDRVINFO.to_ne_bytes());
-    ioctl(&what, iface, Request::Ethtool, &mut data)?;
+    ioctl(&what, iface, IoctlRequest::Ethtool, &mut data)?;
     parse_driver(&data).map_err(|e| Error::malformed(&what, e))
 }
 
@@ -88,13 +88,13 @@ pub fn statistics(iface: &str) -> Result<BTreeMap<String, u64>, Error> {
     names[..4].copy_from_slice(&ETHTOOL_GSTRINGS.to_ne_bytes());
     names[4..8].copy_from_slice(&ETH_SS_STATS.to_ne_bytes());
     names[8..12].copy_from_slice(&count.to_ne_bytes());
-    ioctl(&what, iface, Request::Ethtool, &mut names)?;
+    ioctl(&what, iface, IoctlRequest::Ethtool, &mut names)?;
 
     // struct ethtool_stats: command, count, values
     let mut values = vec![0; 8 + n * 8];
     values[..4].copy_from_slice(&ETHTOOL_GSTATS.to_ne_bytes());
     values[4..8].copy_from_slice(&count.to_ne_bytes());
-    ioctl(&what, iface, Request::Ethtool, &mut values)?;
+    ioctl(&what, iface, IoctlRequest::Ethtool, &mut values)?;
     parse_statistics(&names, &values).map_err(|e| Error::malformed(&what, e))
 }
 
@@ -103,7 +103,7 @@ fn stats_count(what: &str, iface: &str) -> Result<u32, Error> {
     let mut info = vec![0; 20];
     info[..4].copy_from_slice(&ETHTOOL_GSSET_INFO.to_ne_bytes());
     info[8..16].copy_from_slice(&(1u64 << ETH_SS_STATS).to_ne_bytes());
-    ioctl(what, iface, Request::Ethtool, &mut info)?;
+    ioctl(what, iface, IoctlRequest::Ethtool, &mut info)?;
     let there = u32_at(&info, 8).unwrap_or(0) >> ETH_SS_STATS & 1 == 1;
     match u32_at(&info, 16) {
         Some(count) if there && count <= MAX_STATS => Ok(count),
@@ -151,7 +151,7 @@ pub fn flow_rules(iface: &str) -> Result<u32, Error> {
     // struct ethtool_rxnfc: command, flow type, u64 data, one rule's specification, then the count (`rule_cnt`)
     let mut data = vec![0; RXNFC];
     data[..4].copy_from_slice(&ETHTOOL_GRXCLSRLCNT.to_ne_bytes());
-    ioctl(&what, iface, Request::Ethtool, &mut data)?;
+    ioctl(&what, iface, IoctlRequest::Ethtool, &mut data)?;
     u32_at(&data, RXNFC_RULE_CNT).ok_or_else(|| Error::malformed(&what, Malformed::new("no count")))
 }
 
@@ -163,7 +163,7 @@ pub fn rss(iface: &str) -> Result<Vec<u8>, Error> {
     // With sizes of 0 only the sizes are reported (net/ethtool/ioctl.c, `ethtool_get_rxfh`).
     let mut sizes = vec![0; RXFH];
     sizes[..4].copy_from_slice(&ETHTOOL_GRSSH.to_ne_bytes());
-    ioctl(&what, iface, Request::Ethtool, &mut sizes)?;
+    ioctl(&what, iface, IoctlRequest::Ethtool, &mut sizes)?;
     let (entries, key) = (u32_at(&sizes, 8).unwrap_or(0), u32_at(&sizes, 12).unwrap_or(0));
     if entries > MAX_RSS || key > MAX_RSS {
         return Err(Error::malformed(&what, Malformed::new(format!("{entries} entries and a key of {key} bytes"))));
@@ -174,7 +174,7 @@ pub fn rss(iface: &str) -> Result<Vec<u8>, Error> {
     let room = usize::try_from(entries).unwrap_or(0) * 4 + usize::try_from(key).unwrap_or(0);
     let mut data = vec![0; RXFH + room];
     data[..16].copy_from_slice(&sizes[..16]);
-    ioctl(&what, iface, Request::Ethtool, &mut data)?;
+    ioctl(&what, iface, IoctlRequest::Ethtool, &mut data)?;
     Ok(data.split_off(8))
 }
 
@@ -191,7 +191,7 @@ pub fn set_rss(iface: &str, saved: &[u8]) -> Result<(), Error> {
     let mut data = vec![0; 8];
     data[..4].copy_from_slice(&ETHTOOL_SRSSH.to_ne_bytes());
     data.extend_from_slice(saved);
-    ioctl(&what, iface, Request::Ethtool, &mut data)
+    ioctl(&what, iface, IoctlRequest::Ethtool, &mut data)
 }
 
 /// The hardware time stamping mode: `struct hwtstamp_config` without its flags, which are zero on all drivers but
@@ -207,7 +207,7 @@ pub struct HwTimestamp {
 /// `SIOCGHWTSTAMP`.
 pub fn hw_timestamp(iface: &str) -> Result<HwTimestamp, Error> {
     let mut data = [0; 12];
-    ioctl(&format!("ask the hardware time stamping of {iface}"), iface, Request::Timestamping, &mut data)?;
+    ioctl(&format!("ask the hardware time stamping of {iface}"), iface, IoctlRequest::Timestamping, &mut data)?;
     Ok(HwTimestamp { tx: u32_at(&data, 4).unwrap_or(0), rx: u32_at(&data, 8).unwrap_or(0) })
 }
 
@@ -216,7 +216,7 @@ pub fn set_hw_timestamp(iface: &str, mode: HwTimestamp) -> Result<(), Error> {
     let mut data = [0; 12];
     data[4..8].copy_from_slice(&mode.tx.to_ne_bytes());
     data[8..12].copy_from_slice(&mode.rx.to_ne_bytes());
-    ioctl(&format!("set the hardware time stamping of {iface}"), iface, Request::SetTimestamping, &mut data)
+    ioctl(&format!("set the hardware time stamping of {iface}"), iface, IoctlRequest::SetTimestamping, &mut data)
 }
 
 #[cfg(test)]

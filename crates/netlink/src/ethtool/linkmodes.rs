@@ -13,7 +13,7 @@ const UNKNOWN: u32 = u32::MAX;
 
 /// Link modes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkModes {
+pub struct LinkModesMessage {
     /// Mbit/s; `None` where unknown.
     pub speed_mbps: Option<u32>,
     /// Highest supported mode, Mbit/s; `None` where the driver lists none with a speed.
@@ -23,15 +23,15 @@ pub struct LinkModes {
 }
 
 /// Speed and duplex of an interface.
-pub fn link_modes(iface: &str) -> Result<LinkModes, Error> {
+pub fn link_modes(iface: &str) -> Result<LinkModesMessage, Error> {
     get(iface, "link modes", LINKMODES_GET, parse)
 }
 
 /// Reads a reply.
-pub fn parse(reply: Attrs<'_>) -> Result<LinkModes, Malformed> {
+pub fn parse(reply: Attrs<'_>) -> Result<LinkModesMessage, Malformed> {
     // OURS is masked: the mask is what is supported, the values what is advertised. Every name in it is supported.
     let supported = reply.nested(OURS).and_then(bitset::parse)?;
-    Ok(LinkModes {
+    Ok(LinkModesMessage {
         speed_mbps: reply.u32(SPEED).filter(|s| *s != UNKNOWN && *s != 0),
         max_speed_mbps: supported.keys().filter_map(|mode| speed_of(mode)).max(),
         duplex: match reply.u8(DUPLEX) {

@@ -14,13 +14,13 @@ pub mod sizes;
 pub mod tsinfo;
 
 use crate::attr::Attrs;
-use crate::genl::Family;
+use crate::genl::GenericFamily;
 use crate::message::Message;
 use crate::{Error, Malformed};
 
 /// A setting and its highest value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
+pub struct CountLimit {
     /// Now.
     pub current: u32,
     /// Highest the device takes.
@@ -37,7 +37,7 @@ fn get<T>(
     parse: impl FnOnce(Attrs<'_>) -> Result<T, Malformed>,
 ) -> Result<T, Error> {
     let what = format!("ask the {topic} of {iface}");
-    let replies = Family::open("ethtool", 1)?.ask(&what, command, |m| header(m, iface))?;
+    let replies = GenericFamily::open("ethtool", 1)?.ask(&what, command, |m| header(m, iface))?;
     let first = replies.first().ok_or_else(|| Error::malformed(&what, Malformed::new("no reply")))?;
     Attrs::parse(first).and_then(parse).map_err(|e| Error::malformed(&what, e))
 }
@@ -45,7 +45,7 @@ fn get<T>(
 /// One SET.
 fn set(iface: &str, what: &str, command: u8, write: impl FnOnce(Message) -> Message) -> Result<(), Error> {
     let what = format!("set {what} of {iface}");
-    Family::open("ethtool", 1)?.ask(&what, command, |m| write(header(m, iface))).map(drop)
+    GenericFamily::open("ethtool", 1)?.ask(&what, command, |m| write(header(m, iface))).map(drop)
 }
 
 /// Every request's first attribute (type 1 in all of them): which device.

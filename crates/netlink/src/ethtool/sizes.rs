@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Limit, get, set, unknown};
+use super::{CountLimit, get, set, unknown};
 use crate::attr::Attrs;
 use crate::{Error, Malformed};
 
@@ -18,17 +18,17 @@ pub const RINGS: &[(&str, u16, u16)] = &[("rx", 6, 2), ("rx-mini", 7, 3), ("rx-j
 pub const CHANNELS: &[(&str, u16, u16)] = &[("rx", 6, 2), ("tx", 7, 3), ("other", 8, 4), ("combined", 9, 5)];
 
 /// `rx`, `tx`, … → entries.
-pub fn rings(iface: &str) -> Result<BTreeMap<String, Limit>, Error> {
+pub fn rings(iface: &str) -> Result<BTreeMap<String, CountLimit>, Error> {
     get(iface, "rings", RINGS_GET, |a| parse(a, RINGS))
 }
 
 /// `rx`, `tx`, `other`, `combined` → queues.
-pub fn channels(iface: &str) -> Result<BTreeMap<String, Limit>, Error> {
+pub fn channels(iface: &str) -> Result<BTreeMap<String, CountLimit>, Error> {
     get(iface, "channels", CHANNELS_GET, |a| parse(a, CHANNELS))
 }
 
 /// Reads a reply. The kernel leaves out a kind whose highest value is 0 (net/ethtool/rings.c, channels.c).
-pub fn parse(reply: Attrs<'_>, table: &[(&str, u16, u16)]) -> Result<BTreeMap<String, Limit>, Malformed> {
+pub fn parse(reply: Attrs<'_>, table: &[(&str, u16, u16)]) -> Result<BTreeMap<String, CountLimit>, Malformed> {
     let mut out = BTreeMap::new();
     for (name, current, max) in table {
         match (reply.get(*current), reply.get(*max)) {
@@ -37,7 +37,7 @@ pub fn parse(reply: Attrs<'_>, table: &[(&str, u16, u16)]) -> Result<BTreeMap<St
                 let (Some(current), Some(max)) = (c.u32(), m.u32()) else {
                     return Err(Malformed::new(format!("{name} is not a number of four bytes")));
                 };
-                out.insert((*name).to_owned(), Limit { current, max });
+                out.insert((*name).to_owned(), CountLimit { current, max });
             }
             _ => return Err(Malformed::new(format!("{name} without its current or highest value"))),
         }

@@ -12,7 +12,7 @@ const PHC_INDEX: u16 = 5;
 
 /// What `ethtool -T` shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Timestamping {
+pub struct TimestampingMessage {
     /// `hardware-transmit`, `software-receive`, …
     pub capabilities: Vec<String>,
     /// `off`, `on`, …
@@ -24,14 +24,14 @@ pub struct Timestamping {
 }
 
 /// The abilities of an interface.
-pub fn timestamping(iface: &str) -> Result<Timestamping, Error> {
+pub fn timestamping(iface: &str) -> Result<TimestampingMessage, Error> {
     get(iface, "time stamping", TSINFO_GET, parse)
 }
 
 /// Reads a reply. All three sets are lists, without `VALUE` flags: see [`bitset`].
-pub fn parse(reply: Attrs<'_>) -> Result<Timestamping, Malformed> {
+pub fn parse(reply: Attrs<'_>) -> Result<TimestampingMessage, Malformed> {
     let names = |kind| reply.nested(kind).and_then(bitset::set_names);
-    Ok(Timestamping {
+    Ok(TimestampingMessage {
         capabilities: names(TIMESTAMPING)?,
         tx_types: names(TX_TYPES)?,
         rx_filters: names(RX_FILTERS)?,

@@ -18,7 +18,7 @@ const NODAD: u8 = 0x02;
 
 /// One address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
+pub struct AddressMessage {
     /// Interface index.
     pub index: u32,
     /// Address.
@@ -28,14 +28,14 @@ pub struct Address {
 }
 
 /// All addresses of the namespace.
-pub fn addresses() -> Result<Vec<Address>, Error> {
+pub fn addresses() -> Result<Vec<AddressMessage>, Error> {
     let what = "list the addresses";
     let replies = dump(what, &Message::new(RTM_GETADDR, 0, &[0; IFADDR]))?;
     Ok(read_all(what, &replies, RTM_NEWADDR, parse)?.into_iter().flatten().collect())
 }
 
 /// Reads one `RTM_NEWADDR` after its netlink header; `None` for a family other than IPv4 and IPv6.
-pub fn parse(payload: &[u8]) -> Result<Option<Address>, Malformed> {
+pub fn parse(payload: &[u8]) -> Result<Option<AddressMessage>, Malformed> {
     let (Some(&[family, prefix]), Some(index)) = (payload.get(..2), u32_at(payload, 4)) else {
         return Err(Malformed::new("an address message shorter than its header"));
     };
@@ -46,7 +46,7 @@ pub fn parse(payload: &[u8]) -> Result<Option<Address>, Malformed> {
     // On a point-to-point link IFA_ADDRESS is the far end; IFA_LOCAL is ours wherever it is given.
     let own = attrs.get(IFA_LOCAL).or_else(|| attrs.get(IFA_ADDRESS));
     let ip = own.and_then(|a| ip(a.data)).ok_or_else(|| Malformed::new("an address message without its address"))?;
-    Ok(Some(Address { index, ip, prefix }))
+    Ok(Some(AddressMessage { index, ip, prefix }))
 }
 
 /// Adds an address with its prefix length to a link.

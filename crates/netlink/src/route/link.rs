@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::{dump, order, read_all};
 use crate::attr::{Attrs, tail, u16_at, u32_at};
 use crate::message::{CREATE, EXCL, Message};
-use crate::socket::{Protocol, Socket};
+use crate::socket::{NetlinkSocket, Protocol};
 use crate::{Error, Malformed};
 
 const RTM_NEWLINK: u16 = 16;
@@ -85,7 +85,7 @@ pub fn numbered(index: u32) -> Result<Option<Link>, Error> {
 }
 
 fn one(what: &str, ask: Message) -> Result<Option<Link>, Error> {
-    let replies = match Socket::open(Protocol::Route)?.ask(what, ask) {
+    let replies = match NetlinkSocket::open(Protocol::Route)?.ask(what, ask) {
         Err(e) if e.errno() == Some(libc::ENODEV) => return Ok(None),
         other => other?,
     };

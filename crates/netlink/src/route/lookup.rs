@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{family, ip, link, octets, routes};
 use crate::attr::{Attrs, tail};
 use crate::message::Message;
-use crate::socket::{Protocol, Socket};
+use crate::socket::{NetlinkSocket, Protocol};
 use crate::{Error, Malformed};
 
 const RTM_NEWROUTE: u16 = 24;
@@ -25,7 +25,7 @@ const RTN_LOCAL: u8 = 2;
 
 /// One next hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hop {
+pub struct NextHopMessage {
     /// Outgoing interface index.
     pub oif: Option<u32>,
     /// Gateway; `None` where the destination is on the link.
@@ -40,7 +40,7 @@ pub struct Lookup {
     /// The destination is one host, and not this one (`RTN_UNICAST`).
     pub unicast: bool,
     /// Every next hop of the entry; empty where there is no route.
-    pub hops: Vec<Hop>,
+    pub hops: Vec<NextHopMessage>,
     /// Why there is no route, in the kernel's words: no route at all, or one that forbids.
     pub refused: Option<String>,
 }
@@ -75,7 +75,7 @@ fn ask(to: IpAddr, oif: Option<u32>, from: Option<IpAddr>, mark: Option<u32>, fl
     if let Some(mark) = mark {
         m = m.u32(RTA_MARK, mark);
     }
-    match Socket::open(Protocol::Route)?.ask(&what, m) {
+    match NetlinkSocket::open(Protocol::Route)?.ask(&what, m) {
         Ok(replies) => match replies.iter().find(|r| r.kind == RTM_NEWROUTE) {
             Some(reply) => parse(&reply.payload).map_err(|e| Error::malformed(&what, e)),
             None => Err(Error::malformed(&what, Malformed::new("no route in the reply"))),
@@ -95,8 +95,10 @@ pub fn parse(payload: &[u8]) -> Result<Lookup, Malformed> {
     let kind = payload.get(7).copied().unwrap_or(0);
     // An IPv4 route by an IPv6 neighbour: u16 family, then the address (`struct rtvia`).
     let via = Attrs::parse(tail(payload, RTMSG))?.get(RTA_VIA).and_then(|a| a.data.get(2..)).and_then(ip);
-    let hops =
-        routes::parse(payload)?.into_iter().map(|r| Hop { oif: r.oif, gateway: r.gateway.or(via) }).collect::<Vec<_>>();
+    let hops = routes::parse(payload)?
+        .into_iter()
+        .map(|r| NextHopMessage { oif: r.oif, gateway: r.gateway.or(via) })
+        .collect::<Vec<_>>();
     // A route of type unreachable comes as an entry with no interface (`RTN_UNREACHABLE` 7, `RTN_BLACKHOLE` 6,
     // `RTN_PROHIBIT` 8).
     let refused = matches!(kind, 6..=8).then(|| "the route forbids it (unreachable, blackhole or prohibit)".to_owned());
@@ -123,7 +125,7 @@ mod tests {
     #[test]
     fn one_hop_several_hops_and_none() {
         let one = parse(&message(1, |m| m.u32(RTA_OIF, 3).attr(5, &[192, 0, 2, 9]))).unwrap();
-        assert_eq!(one.hops, [Hop { oif: Some(3), gateway: Some("192.0.2.9".parse().unwrap()) }]);
+        assert_eq!(one.hops, [NextHopMessage { oif: Some(3), gateway: Some("192.0.2.9".parse().unwrap()) }]);
         // Two `struct rtnexthop`, each u16 length, u8 flags, u8 hops, i32 ifindex.
         let multipath: Vec<u8> =
             [3_u32, 4].iter().flat_map(|oif| [8_u32.to_ne_bytes(), oif.to_ne_bytes()].concat()).collect();

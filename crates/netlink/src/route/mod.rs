@@ -24,15 +24,15 @@ pub mod stack;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::message::Message;
-use crate::socket::{Protocol, Reply, Socket};
+use crate::socket::{NetlinkSocket, Protocol, Reply};
 use crate::{Error, Malformed};
 
 fn order(what: &str, message: Message) -> Result<(), Error> {
-    Socket::open(Protocol::Route)?.ask(what, message).map(drop)
+    NetlinkSocket::open(Protocol::Route)?.ask(what, message).map(drop)
 }
 
 fn dump(what: &str, message: &Message) -> Result<Vec<Reply>, Error> {
-    Socket::open(Protocol::Route)?.dump(what, message)
+    NetlinkSocket::open(Protocol::Route)?.dump(what, message)
 }
 
 /// Reads every reply of a type with `parse`.

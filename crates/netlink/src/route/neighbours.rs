@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{dump, ip, link, neighbour, octets, read_all};
 use crate::attr::{Attrs, tail, u16_at, u32_at};
 use crate::message::Message;
-use crate::socket::{Protocol, Socket};
+use crate::socket::{NetlinkSocket, Protocol};
 use crate::{Error, Malformed};
 
 const RTM_NEWNEIGH: u16 = 28;
@@ -23,7 +23,7 @@ const PF_BRIDGE: u8 = 7;
 
 /// One entry of the neighbour or of a forwarding table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct NeighbourMessage {
     /// Link index: the neighbour's, or the port behind which the hardware address is.
     pub index: u32,
     /// The neighbour's address; of a forwarding entry the far end of the tunnel.
@@ -39,10 +39,10 @@ pub struct Entry {
 }
 
 /// The entry of one neighbour (Linux 5.0); `None` where it was not asked for.
-pub fn get(index: u32, address: IpAddr) -> Result<Option<Entry>, Error> {
+pub fn get(index: u32, address: IpAddr) -> Result<Option<NeighbourMessage>, Error> {
     let what = format!("look up the neighbour {address}");
     let ask = Message::new(RTM_GETNEIGH, 0, &neighbour::header(index, address, 0)).attr(NDA_DST, &octets(address));
-    let replies = match Socket::open(Protocol::Route)?.ask(&what, ask) {
+    let replies = match NetlinkSocket::open(Protocol::Route)?.ask(&what, ask) {
         Err(e) if e.errno() == Some(libc::ENOENT) => return Ok(None),
         other => other?,
     };
@@ -50,16 +50,16 @@ pub fn get(index: u32, address: IpAddr) -> Result<Option<Entry>, Error> {
 }
 
 /// Neighbours of the namespace, IPv4 and IPv6.
-pub fn neighbours() -> Result<Vec<Entry>, Error> {
+pub fn neighbours() -> Result<Vec<NeighbourMessage>, Error> {
     entries("list the neighbours", 0)
 }
 
 /// Forwarding entries of every bridge and vxlan.
-pub fn forwarding() -> Result<Vec<Entry>, Error> {
+pub fn forwarding() -> Result<Vec<NeighbourMessage>, Error> {
     entries("list the forwarding entries", PF_BRIDGE)
 }
 
-fn entries(what: &str, family: u8) -> Result<Vec<Entry>, Error> {
+fn entries(what: &str, family: u8) -> Result<Vec<NeighbourMessage>, Error> {
     let mut fixed = [0; NDMSG];
     fixed[0] = family;
     let replies = dump(what, &Message::new(RTM_GETNEIGH, 0, &fixed))?;
@@ -67,13 +67,13 @@ fn entries(what: &str, family: u8) -> Result<Vec<Entry>, Error> {
 }
 
 /// Reads one `RTM_NEWNEIGH` after its netlink header.
-pub fn parse(payload: &[u8]) -> Result<Entry, Malformed> {
+pub fn parse(payload: &[u8]) -> Result<NeighbourMessage, Malformed> {
     let (Some(index), Some(state)) = (u32_at(payload, 4), u16_at(payload, 8)) else {
         return Err(Malformed::new("a neighbour message shorter than its header"));
     };
     let attrs = Attrs::parse(tail(payload, NDMSG))?;
     let mac = attrs.get(NDA_LLADDR).filter(|a| !a.data.is_empty() && state & NO_ANSWER == 0);
-    Ok(Entry {
+    Ok(NeighbourMessage {
         index,
         address: attrs.get(NDA_DST).and_then(|a| ip(a.data)),
         mac: mac.map(|a| link::mac_text(a.data)),

@@ -25,7 +25,7 @@ const UNICAST: u8 = 1;
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
+pub struct RouteMessage {
     /// Destination; `None` for the default route.
     pub destination: Option<IpAddr>,
     /// Prefix length; 0 for the default route.
@@ -47,14 +47,14 @@ pub struct Route {
 }
 
 /// All routes of the namespace, IPv4 and IPv6, every table.
-pub fn routes() -> Result<Vec<Route>, Error> {
+pub fn routes() -> Result<Vec<RouteMessage>, Error> {
     let what = "list the routes";
     let replies = dump(what, &Message::new(RTM_GETROUTE, 0, &[0; RTMSG]))?;
     Ok(read_all(what, &replies, RTM_NEWROUTE, parse)?.into_iter().flatten().collect())
 }
 
 /// Reads one `RTM_NEWROUTE` after its netlink header; empty for a family other than IPv4 and IPv6.
-pub fn parse(payload: &[u8]) -> Result<Vec<Route>, Malformed> {
+pub fn parse(payload: &[u8]) -> Result<Vec<RouteMessage>, Malformed> {
     let Some(&[family, prefix, _, _, table, _, _, kind]) = payload.get(..8) else {
         return Err(Malformed::new("a route message shorter than its header"));
     };
@@ -65,7 +65,7 @@ pub fn parse(payload: &[u8]) -> Result<Vec<Route>, Malformed> {
     let table = attrs.u32(RTA_TABLE).unwrap_or_else(|| u32::from(table));
     let destination = attrs.get(RTA_DST).and_then(|a| ip(a.data));
     let gateway = attrs.get(RTA_GATEWAY).and_then(|a| ip(a.data));
-    let one = Route {
+    let one = RouteMessage {
         destination,
         prefix,
         oif: attrs.u32(RTA_OIF),
@@ -91,7 +91,7 @@ pub fn parse(payload: &[u8]) -> Result<Vec<Route>, Malformed> {
             return Err(Malformed::new("a next hop that runs over its message"));
         };
         let gateway = Attrs::parse(inner)?.get(RTA_GATEWAY).and_then(|a| ip(a.data));
-        hops.push(Route { oif: Some(oif), gateway, ..one.clone() });
+        hops.push(RouteMessage { oif: Some(oif), gateway, ..one.clone() });
         rest = tail(rest, crate::attr::align(len));
     }
     Ok(hops)

@@ -41,7 +41,7 @@ const TUNNELS: &[(&str, u16, u16, u16)] = &[
 
 /// One link and what it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stacked {
+pub struct StackedMessage {
     /// Index.
     pub index: u32,
     /// Index of the link it is a part of: a bond's, a team's, a bridge's.
@@ -59,14 +59,14 @@ pub struct Stacked {
 }
 
 /// All links of the namespace.
-pub fn stack() -> Result<Vec<Stacked>, Error> {
+pub fn stack() -> Result<Vec<StackedMessage>, Error> {
     let what = "list what the links stand on";
     let replies = dump(what, &Message::new(RTM_GETLINK, 0, &[0; IFINFO]))?;
     read_all(what, &replies, RTM_NEWLINK, parse)
 }
 
 /// Reads one `RTM_NEWLINK` after its netlink header.
-pub fn parse(payload: &[u8]) -> Result<Stacked, Malformed> {
+pub fn parse(payload: &[u8]) -> Result<StackedMessage, Malformed> {
     let Some(index) = u32_at(payload, 4) else {
         return Err(Malformed::new("a link message shorter than its header"));
     };
@@ -76,7 +76,7 @@ pub fn parse(payload: &[u8]) -> Result<Stacked, Malformed> {
     let data = info.nested(IFLA_INFO_DATA)?;
     let tunnel = TUNNELS.iter().find(|t| Some(t.0) == kind.as_deref());
     let address = |at: u16| data.get(at).filter(|_| at != 0).and_then(|a| ip(a.data)).filter(|a| !a.is_unspecified());
-    Ok(Stacked {
+    Ok(StackedMessage {
         index,
         master: attrs.u32(IFLA_MASTER).filter(|m| *m != 0),
         link: attrs.u32(IFLA_LINK).filter(|l| *l != 0 && *l != index),
@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    fn link(index: u32, write: impl FnOnce(Message) -> Message) -> Stacked {
+    fn link(index: u32, write: impl FnOnce(Message) -> Message) -> StackedMessage {
         let mut bytes = vec![0; IFINFO];
         bytes[4..8].copy_from_slice(&index.to_ne_bytes());
         bytes.extend(crate::message::attrs(write));

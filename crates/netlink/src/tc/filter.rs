@@ -1,11 +1,11 @@
 //! Filters: what comes in on one link is sent out through another.
 
-use super::qdisc::{Handle, tcmsg};
+use super::qdisc::{TcHandle, tcmsg};
 use crate::Error;
 use crate::attr::{Attrs, tail};
 use crate::message::{CREATE, EXCL, Message};
 use crate::route::link;
-use crate::socket::{Protocol, Socket};
+use crate::socket::{NetlinkSocket, Protocol};
 
 const RTM_NEWTFILTER: u16 = 44;
 const RTM_GETTFILTER: u16 = 46;
@@ -18,10 +18,10 @@ const ALL_PROTOCOLS: u32 = 0x0003_u16.to_be() as u32;
 /// kernel has no filters (`tc_dump_tfilter`, net/sched/cls_api.c).
 ///
 /// A filter of `u32` shows its hash tables as entries of their own, so the number is not that of `tc filter add` calls.
-pub fn filters(ifindex: u32, handle: Handle) -> Result<Vec<String>, Error> {
+pub fn filters(ifindex: u32, handle: TcHandle) -> Result<Vec<String>, Error> {
     let what = "list the filters of a queue discipline";
     let m = Message::new(RTM_GETTFILTER, 0, &tcmsg(ifindex, 0, handle.0, 0));
-    let replies = match Socket::open(Protocol::Route)?.dump(what, &m) {
+    let replies = match NetlinkSocket::open(Protocol::Route)?.dump(what, &m) {
         Err(e) if e.errno() == Some(libc::EOPNOTSUPP) => return Ok(Vec::new()),
         other => other?,
     };
@@ -78,5 +78,5 @@ fn redirect(iface: &str, to: &str, keys: &[(u32, u32, i32)]) -> Result<(), Error
         m.attr(U32_SEL, &selector)
             .nest(U32_ACT, |m| m.nest(1, |m| m.text(1, ACT_MIRRED).nest(2, |m| m.attr(2, &mirred))))
     });
-    Socket::open(Protocol::Route)?.ask(&what, m).map(drop)
+    NetlinkSocket::open(Protocol::Route)?.ask(&what, m).map(drop)
 }

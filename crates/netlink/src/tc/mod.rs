@@ -10,5 +10,5 @@ pub mod qdisc;
 pub mod redirects;
 mod restore;
 
-pub use qdisc::{Handle, Parent, Qdisc, delete, put, qdiscs};
+pub use qdisc::{Parent, QdiscMessage, TcHandle, delete, put, qdiscs};
 pub use restore::{attached, restorable, why_not_restorable};

@@ -19,14 +19,14 @@ use crate::message::attrs;
 /// | `loss_ppm`, `duplicate_ppm`, `reorder_ppm`, `corrupt_ppm` | parts per million |
 /// | `flows`, `flow_limit`, `buckets`, `default_class`, `ecn` | counts; `ecn` is 0 or 1 |
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Decoded {
+pub struct DecodedOptions {
     /// `limit 1000 delay 400us`.
     pub summary: String,
     /// As far as they could be decoded.
     pub options: BTreeMap<String, u64>,
 }
 
-impl Decoded {
+impl DecodedOptions {
     fn put(&mut self, key: &str, value: Option<u64>) {
         if let Some(value) = value {
             self.options.insert(key.to_owned(), value);
@@ -45,8 +45,8 @@ impl Decoded {
 const TICK_NS: u64 = 64;
 
 /// Reads the options of a kind. What is not known, or garbled, is left out: the map says what was decoded.
-pub fn decode(kind: &str, bytes: &[u8]) -> Decoded {
-    let mut d = Decoded::default();
+pub fn decode(kind: &str, bytes: &[u8]) -> DecodedOptions {
+    let mut d = DecodedOptions::default();
     match kind {
         "pfifo" | "pfifo_head_drop" => d.put("limit", number(bytes, 0)),
         "bfifo" => d.put("limit_bytes", number(bytes, 0)),
@@ -70,7 +70,7 @@ fn number(bytes: &[u8], at: usize) -> Option<u64> {
     u32_at(bytes, at).map(u64::from)
 }
 
-fn by_attributes(kind: &str, a: Attrs<'_>, d: &mut Decoded) {
+fn by_attributes(kind: &str, a: Attrs<'_>, d: &mut DecodedOptions) {
     let n = |kind: u16| a.get(kind).and_then(Attr::uint);
     match kind {
         // TCA_FQ_*
@@ -121,7 +121,7 @@ fn by_attributes(kind: &str, a: Attrs<'_>, d: &mut Decoded) {
 }
 
 /// `struct tc_netem_qopt`, then `TCA_NETEM_*` (net/sched/sch_netem.c, `netem_dump`).
-fn netem_options(bytes: &[u8], d: &mut Decoded) {
+fn netem_options(bytes: &[u8], d: &mut DecodedOptions) {
     const QOPT: usize = 24;
     let attrs = Attrs::parse(tail(bytes, QOPT)).ok();
     let attr = |kind: u16| attrs.and_then(|a| a.get(kind));
@@ -147,7 +147,7 @@ fn netem_options(bytes: &[u8], d: &mut Decoded) {
 }
 
 /// `TCA_TBF_PARMS`: two `struct tc_ratespec` of 12 bytes, limit, buffer (ticks), mtu (ticks).
-fn tbf_options(a: Attrs<'_>, d: &mut Decoded) {
+fn tbf_options(a: Attrs<'_>, d: &mut DecodedOptions) {
     let Some(parms) = a.get(1).map(|p| p.data) else { return };
     let rate = a.get(4).and_then(Attr::u64).or_else(|| number(parms, 8)).filter(|r| *r != 0);
     let peak = a.get(5).and_then(Attr::u64).or_else(|| number(parms, 20)).filter(|r| *r != 0);
@@ -165,7 +165,7 @@ fn tbf_options(a: Attrs<'_>, d: &mut Decoded) {
     }
 }
 
-fn summarize(d: &mut Decoded) {
+fn summarize(d: &mut DecodedOptions) {
     let words: Vec<String> = d
         .options
         .iter()

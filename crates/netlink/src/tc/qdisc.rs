@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::attr::{Attr, Attrs, tail, u32_at};
 use crate::message::{CREATE, EXCL, Message, REPLACE};
 use crate::route::link;
-use crate::socket::{Protocol, Socket};
+use crate::socket::{NetlinkSocket, Protocol};
 use crate::{Error, Malformed};
 
 const RTM_NEWQDISC: u16 = 36;
@@ -25,9 +25,9 @@ const TCA_STATS_PKT64: u16 = 8;
 
 /// `8001:`, `1:10`, `0:`: major and minor number in hexadecimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Handle(pub u32);
+pub struct TcHandle(pub u32);
 
-impl Handle {
+impl TcHandle {
     /// `TC_H_ROOT`.
     pub const ROOT: Self = Self(0xffff_ffff);
     /// `TC_H_INGRESS` and `TC_H_CLSACT`.
@@ -39,14 +39,14 @@ impl Handle {
     }
 }
 
-impl fmt::Display for Handle {
+impl fmt::Display for TcHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (major, minor) = (self.0 >> 16, self.0 & 0xffff);
         if minor == 0 { write!(f, "{major:x}:") } else { write!(f, "{major:x}:{minor:x}") }
     }
 }
 
-impl FromStr for Handle {
+impl FromStr for TcHandle {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
@@ -65,22 +65,22 @@ pub enum Parent {
     /// The hook for what comes in (`ingress`), or for both (`clsact`): they exclude each other.
     Ingress,
     /// A class of another queue discipline: `1:1`.
-    Class(Handle),
+    Class(TcHandle),
 }
 
 impl Parent {
     fn number(self) -> u32 {
         match self {
-            Self::Root => Handle::ROOT.0,
-            Self::Ingress => Handle::INGRESS.0,
+            Self::Root => TcHandle::ROOT.0,
+            Self::Ingress => TcHandle::INGRESS.0,
             Self::Class(h) => h.0,
         }
     }
 
     fn from_number(n: u32) -> Self {
-        match Handle(n) {
-            Handle::ROOT => Self::Root,
-            Handle::INGRESS => Self::Ingress,
+        match TcHandle(n) {
+            TcHandle::ROOT => Self::Root,
+            TcHandle::INGRESS => Self::Ingress,
             h => Self::Class(h),
         }
     }
@@ -110,13 +110,13 @@ impl FromStr for Parent {
 
 /// One queue discipline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Qdisc {
+pub struct QdiscMessage {
     /// Interface index.
     pub ifindex: u32,
     /// `fq_codel`, …
     pub kind: String,
     /// Its own handle; `0:` for one the kernel made on its own.
-    pub handle: Handle,
+    pub handle: TcHandle,
     /// Where it hangs.
     pub parent: Parent,
     /// `TCA_OPTIONS`, byte for byte; `None` where the kernel gave none.
@@ -142,9 +142,9 @@ pub struct Qdisc {
 
 /// All queue disciplines of the namespace that the kernel shows by default (not the inner ones it made on its own for
 /// classful ones).
-pub fn qdiscs() -> Result<Vec<Qdisc>, Error> {
+pub fn qdiscs() -> Result<Vec<QdiscMessage>, Error> {
     let what = "list the queue disciplines";
-    let replies = Socket::open(Protocol::Route)?.dump(what, &Message::new(RTM_GETQDISC, 0, &[0; TCMSG]))?;
+    let replies = NetlinkSocket::open(Protocol::Route)?.dump(what, &Message::new(RTM_GETQDISC, 0, &[0; TCMSG]))?;
     replies
         .iter()
         .filter(|r| r.kind == RTM_NEWQDISC)
@@ -153,13 +153,13 @@ pub fn qdiscs() -> Result<Vec<Qdisc>, Error> {
 }
 
 /// What hangs at one place; `None` where nothing does.
-pub fn at(iface: &str, parent: Parent) -> Result<Option<Qdisc>, Error> {
+pub fn at(iface: &str, parent: Parent) -> Result<Option<QdiscMessage>, Error> {
     let ifindex = link::index(iface)?;
     Ok(qdiscs()?.into_iter().find(|q| q.ifindex == ifindex && q.parent == parent))
 }
 
 /// Reads one `RTM_NEWQDISC` after its netlink header.
-pub fn parse(payload: &[u8]) -> Result<Qdisc, Malformed> {
+pub fn parse(payload: &[u8]) -> Result<QdiscMessage, Malformed> {
     let (Some(ifindex), Some(handle), Some(parent)) = (u32_at(payload, 4), u32_at(payload, 8), u32_at(payload, 12))
     else {
         return Err(Malformed::new("a queue discipline shorter than its header"));
@@ -169,10 +169,10 @@ pub fn parse(payload: &[u8]) -> Result<Qdisc, Malformed> {
     let queue = stats.get(TCA_STATS_QUEUE).map(|a| a.data).unwrap_or_default();
     let basic = stats.get(TCA_STATS_BASIC).map(|a| a.data).unwrap_or_default();
     let q = |at| u32_at(queue, at).unwrap_or(0);
-    Ok(Qdisc {
+    Ok(QdiscMessage {
         ifindex,
         kind: attrs.text(TCA_KIND).ok_or_else(|| Malformed::new("a queue discipline without its kind"))?,
-        handle: Handle(handle),
+        handle: TcHandle(handle),
         parent: Parent::from_number(parent),
         options: attrs.get(TCA_OPTIONS).map(|a| a.data.to_vec()),
         bytes: Attr { kind: 0, data: basic }.u64().unwrap_or(0),
@@ -222,7 +222,7 @@ fn order(
     what: &str,
     ifindex: u32,
     parent: Parent,
-    handle: Handle,
+    handle: TcHandle,
     flags: u16,
     kind: &str,
     options: Option<&[u8]>,
@@ -231,22 +231,21 @@ fn order(
     if let Some(options) = options {
         m = m.attr(TCA_OPTIONS, options);
     }
-    Socket::open(Protocol::Route)?.ask(what, m).map(drop)
+    NetlinkSocket::open(Protocol::Route)?.ask(what, m).map(drop)
 }
 
 /// Puts a *fresh* queue discipline of a kind in a place, whatever hangs there. `handle` `0:` lets a free one be chosen;
 /// `options` `None` means the kind's defaults.
 ///
-/// The kernel grafts a new one over an old one with another handle in one step. Where the handle is the same, or none
-/// is named and the kind is the same, it would only change the old one (net/sched/sch_api.c, `tc_modify_qdisc`; asking
-/// for a new one with `NLM_F_EXCL` worked until Linux 6.6 and its stable series refused it). A change keeps what the
-/// options do not name, and some kinds refuse it: fq_codel its flow count, pfifo_fast everything. So with the same kind
-/// a handle is chosen here, and with the same handle the old one is deleted first; for that moment the kernel's default
-/// queues.
-pub fn put(iface: &str, parent: Parent, handle: Handle, kind: &str, options: Option<&[u8]>) -> Result<(), Error> {
+/// The kernel grafts a new one over an old one with another handle in one step. Where the handle is the same, or none is
+/// named and the kind is the same, it would only change the old one (net/sched/sch_api.c, `tc_modify_qdisc`; asking for a
+/// new one with `NLM_F_EXCL` worked until Linux 6.6 and its stable series refused it). A change keeps what the options do
+/// not name, and some kinds refuse it: fq_codel its flow count, pfifo_fast everything. So with the same kind a handle is
+/// chosen here, and with the same handle the old one is deleted first; for that moment the kernel's default queues.
+pub fn put(iface: &str, parent: Parent, handle: TcHandle, kind: &str, options: Option<&[u8]>) -> Result<(), Error> {
     let what = format!("put {kind} at {iface} {parent}");
     let ifindex = link::index(iface)?;
-    let all: Vec<Qdisc> = qdiscs()?.into_iter().filter(|q| q.ifindex == ifindex).collect();
+    let all: Vec<QdiscMessage> = qdiscs()?.into_iter().filter(|q| q.ifindex == ifindex).collect();
     let there = all.iter().find(|q| q.parent == parent);
     let same_kind = there.is_some_and(|q| q.kind == kind && q.handle.0 != 0);
     let handle = if handle.0 == 0 && same_kind { free_handle(&all) } else { handle };
@@ -262,13 +261,13 @@ pub fn put(iface: &str, parent: Parent, handle: Handle, kind: &str, options: Opt
 
 /// A handle no queue discipline of the device has. The kernel numbers its own, also those it does not show, from 8000:
 /// upwards (`qdisc_alloc_handle`), and people begin at 1:, so the search begins below the kernel's.
-fn free_handle(all: &[Qdisc]) -> Handle {
+fn free_handle(all: &[QdiscMessage]) -> TcHandle {
     let major = (1..0x8000).rev().find(|m| all.iter().all(|q| q.handle.major() != *m)).unwrap_or(0);
-    Handle(major << 16)
+    TcHandle(major << 16)
 }
 
 /// Changes what hangs in a place without making it anew; what the options do not name stays.
-pub fn change(iface: &str, parent: Parent, handle: Handle, kind: &str, options: &[u8]) -> Result<(), Error> {
+pub fn change(iface: &str, parent: Parent, handle: TcHandle, kind: &str, options: &[u8]) -> Result<(), Error> {
     order(&format!("change {kind} at {iface} {parent}"), link::index(iface)?, parent, handle, 0, kind, Some(options))
 }
 
@@ -279,12 +278,12 @@ pub fn change(iface: &str, parent: Parent, handle: Handle, kind: &str, options: 
 /// (`noop_qdisc`, net/sched/sch_mq.c `mq_graft` with `new == NULL`). Put another one there instead.
 pub fn delete(iface: &str, parent: Parent) -> Result<(), Error> {
     let m = Message::new(RTM_DELQDISC, 0, &tcmsg(link::index(iface)?, 0, parent.number(), 0));
-    Socket::open(Protocol::Route)?.ask(&format!("delete the queue discipline at {iface} {parent}"), m).map(drop)
+    NetlinkSocket::open(Protocol::Route)?.ask(&format!("delete the queue discipline at {iface} {parent}"), m).map(drop)
 }
 
 /// Adds the `ingress` queue discipline, on which filters for incoming packets hang.
 pub fn add_ingress(iface: &str) -> Result<(), Error> {
-    let handle = Handle(0xffff_0000);
+    let handle = TcHandle(0xffff_0000);
     order(
         &format!("add ingress to {iface}"),
         link::index(iface)?,
@@ -309,7 +308,7 @@ mod tests {
 
         #[test]
         fn handles_and_parents_read_as_they_are_written(n in any::<u32>()) {
-            prop_assert_eq!(Handle(n).to_string().parse(), Ok(Handle(n)));
+            prop_assert_eq!(TcHandle(n).to_string().parse(), Ok(TcHandle(n)));
             let p = Parent::from_number(n);
             prop_assert_eq!(p.to_string().parse(), Ok(p));
         }
@@ -318,7 +317,7 @@ mod tests {
     #[test]
     fn what_options_do_not_bring_back_is_named() {
         let dump = |more: fn(Message) -> Message| {
-            let m = Message::new(RTM_NEWQDISC, 0, &tcmsg(2, 0x5_0000, Handle::ROOT.0, 2)).text(TCA_KIND, "tbf");
+            let m = Message::new(RTM_NEWQDISC, 0, &tcmsg(2, 0x5_0000, TcHandle::ROOT.0, 2)).text(TCA_KIND, "tbf");
             let bytes = more(m.attr(TCA_OPTIONS, &[1]).attr(12, &[0])).finish(1, 0).unwrap();
             parse(tail(&bytes, 16)).unwrap().carries
         };
@@ -331,10 +330,10 @@ mod tests {
 
     #[test]
     fn handles_are_hexadecimal() {
-        assert_eq!("8001:".parse(), Ok(Handle(0x8001_0000)));
-        assert_eq!("1:1f".parse::<Parent>(), Ok(Parent::Class(Handle(0x1_001f))));
+        assert_eq!("8001:".parse(), Ok(TcHandle(0x8001_0000)));
+        assert_eq!("1:1f".parse::<Parent>(), Ok(Parent::Class(TcHandle(0x1_001f))));
         assert_eq!("ingress".parse(), Ok(Parent::Ingress));
-        assert!("1".parse::<Handle>().is_err());
-        assert!("12345:".parse::<Handle>().is_err());
+        assert!("1".parse::<TcHandle>().is_err());
+        assert!("12345:".parse::<TcHandle>().is_err());
     }
 }

@@ -3,7 +3,7 @@
 use super::qdisc::tcmsg;
 use crate::attr::{Attrs, tail, u32_at};
 use crate::message::Message;
-use crate::socket::{Protocol, Reply, Socket};
+use crate::socket::{NetlinkSocket, Protocol, Reply};
 use crate::{Error, Malformed};
 
 const RTM_NEWTFILTER: u16 = 44;
@@ -36,7 +36,7 @@ const ACTIONS: &[(&str, u16)] = &[
 
 /// One filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redirects {
+pub struct RedirectsMessage {
     /// `u32`, `matchall`, `bpf`, …
     pub kind: String,
     /// Indexes of the links that packets are redirected to.
@@ -48,10 +48,10 @@ pub struct Redirects {
 
 /// The filters at one place of a link: `parent` as a number, `0xffff_fff2` for what comes in by `ingress` or `clsact`,
 /// `0xffff_fff3` for what goes out by `clsact`, 0 for the root. Empty where nothing hangs there.
-pub fn at(index: u32, parent: u32) -> Result<Vec<Redirects>, Error> {
+pub fn at(index: u32, parent: u32) -> Result<Vec<RedirectsMessage>, Error> {
     let what = format!("list the filters of link {index}");
     let message = Message::new(RTM_GETTFILTER, 0, &tcmsg(index, 0, parent, 0));
-    let replies: Vec<Reply> = Socket::open(Protocol::Route)?.dump(&what, &message)?;
+    let replies: Vec<Reply> = NetlinkSocket::open(Protocol::Route)?.dump(&what, &message)?;
     let mut all = Vec::new();
     for reply in replies.iter().filter(|r| r.kind == RTM_NEWTFILTER) {
         all.extend(parse(&reply.payload).map_err(|e| Error::malformed(&what, e))?);
@@ -60,13 +60,13 @@ pub fn at(index: u32, parent: u32) -> Result<Vec<Redirects>, Error> {
 }
 
 /// Reads one `RTM_NEWTFILTER` after its netlink header; `None` for the head of a list, which holds no options.
-pub fn parse(payload: &[u8]) -> Result<Option<Redirects>, Malformed> {
+pub fn parse(payload: &[u8]) -> Result<Option<RedirectsMessage>, Malformed> {
     let attrs = Attrs::parse(tail(payload, TCMSG))?;
     let Some(kind) = attrs.text(TCA_KIND) else { return Ok(None) };
     let Some(options) = attrs.get(TCA_OPTIONS) else { return Ok(None) };
     let options = options.nested()?;
     let Some((_, at)) = ACTIONS.iter().find(|(name, _)| *name == kind) else {
-        return Ok(Some(Redirects { kind, to: Vec::new(), opaque: true }));
+        return Ok(Some(RedirectsMessage { kind, to: Vec::new(), opaque: true }));
     };
     let mut to = Vec::new();
     let mut opaque = kind == "bpf";
@@ -78,7 +78,7 @@ pub fn parse(payload: &[u8]) -> Result<Option<Redirects>, Malformed> {
             _ => {}
         }
     }
-    Ok(Some(Redirects { kind, to, opaque }))
+    Ok(Some(RedirectsMessage { kind, to, opaque }))
 }
 
 fn redirected(action: Attrs<'_>) -> Result<Option<u32>, Malformed> {
@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    fn filter(kind: &str, at: u16, does: u32) -> Redirects {
+    fn filter(kind: &str, at: u16, does: u32) -> RedirectsMessage {
         let mirred: Vec<u8> = [0, 0, 4, 0, 0, does, 12].iter().flat_map(|f: &u32| f.to_ne_bytes()).collect();
         let mut bytes = vec![0; TCMSG];
         bytes.extend(crate::message::attrs(|m| {

@@ -1,7 +1,7 @@
 //! What can be put back exactly, and what cannot.
 
 use super::options::netem_may_hide_a_distribution;
-use super::qdisc::{Parent, Qdisc};
+use super::qdisc::{Parent, QdiscMessage};
 
 /// Kinds whose dump, sent back (`options::as_request`), gives the same dump again.
 ///
@@ -23,13 +23,14 @@ pub fn restorable(kind: &str) -> bool {
 /// What hangs at this queue discipline next to its kind and options, as text, and would be lost if it were replaced:
 /// what its dump carries, and the queue disciplines that somebody put inside it.
 ///
-/// An inner one that the kernel made on its own (handle `0:`) comes back with it; so does one of the kind and options
-/// of such a sibling, which is what a class of `mq` gets back when it was set and put back alone.
-pub fn attached(q: &Qdisc, all: &[Qdisc]) -> Vec<String> {
-    let inside =
-        |c: &&Qdisc| c.ifindex == q.ifindex && matches!(c.parent, Parent::Class(p) if p.major() == q.handle.major());
-    let as_made = |c: &Qdisc| {
-        let sibling = |s: &Qdisc| s.handle.0 == 0 && s.kind == c.kind && s.options == c.options;
+/// An inner one that the kernel made on its own (handle `0:`) comes back with it; so does one of the kind and options of
+/// such a sibling, which is what a class of `mq` gets back when it was set and put back alone.
+pub fn attached(q: &QdiscMessage, all: &[QdiscMessage]) -> Vec<String> {
+    let inside = |c: &&QdiscMessage| {
+        c.ifindex == q.ifindex && matches!(c.parent, Parent::Class(p) if p.major() == q.handle.major())
+    };
+    let as_made = |c: &QdiscMessage| {
+        let sibling = |s: &QdiscMessage| s.handle.0 == 0 && s.kind == c.kind && s.options == c.options;
         c.handle.0 == 0 || all.iter().filter(inside).any(sibling)
     };
     let children = all.iter().filter(inside).filter(|c| !as_made(c) || !c.carries.is_empty());
@@ -46,7 +47,7 @@ pub fn attached(q: &Qdisc, all: &[Qdisc]) -> Vec<String> {
 ///
 /// One the kernel made on its own (handle `0:`) at the root comes back when what replaced it is deleted, also `mq` with
 /// all the children that the kernel made.
-pub fn why_not_restorable(q: &Qdisc, all: &[Qdisc]) -> Option<String> {
+pub fn why_not_restorable(q: &QdiscMessage, all: &[QdiscMessage]) -> Option<String> {
     let by_kernel = q.parent == Parent::Root && q.handle.0 == 0;
     if !by_kernel && !restorable(&q.kind) {
         return Some(format!("{} may hold classes or filters that its dump does not show", q.kind));
@@ -60,14 +61,14 @@ pub fn why_not_restorable(q: &Qdisc, all: &[Qdisc]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::qdisc::Handle;
+    use super::super::qdisc::TcHandle;
     use super::*;
 
-    fn qdisc(kind: &str, handle: u32, parent: Parent) -> Qdisc {
-        Qdisc {
+    fn qdisc(kind: &str, handle: u32, parent: Parent) -> QdiscMessage {
+        QdiscMessage {
             ifindex: 2,
             kind: kind.into(),
-            handle: Handle(handle),
+            handle: TcHandle(handle),
             parent,
             options: None,
             bytes: 0,
@@ -84,7 +85,7 @@ mod tests {
     #[test]
     fn a_parent_of_another_is_not_restorable() {
         let tbf = qdisc("tbf", 0x1_0000, Parent::Root);
-        let child = qdisc("pfifo", 0x2_0000, Parent::Class(Handle(0x1_0001)));
+        let child = qdisc("pfifo", 0x2_0000, Parent::Class(TcHandle(0x1_0001)));
         assert_eq!(why_not_restorable(&tbf, std::slice::from_ref(&tbf)), None);
         assert!(why_not_restorable(&tbf, &[tbf.clone(), child]).is_some());
     }
@@ -92,7 +93,7 @@ mod tests {
     #[test]
     fn what_somebody_put_under_the_kernels_own_does_not_come_back() {
         let mq = qdisc("mq", 0, Parent::Root);
-        let child = |kind: &str, handle: u32, n: u32| qdisc(kind, handle, Parent::Class(Handle(n)));
+        let child = |kind: &str, handle: u32, n: u32| qdisc(kind, handle, Parent::Class(TcHandle(n)));
         let made = [mq.clone(), child("fq_codel", 0, 1), child("fq_codel", 0, 2)];
         assert_eq!(why_not_restorable(&mq, &made), None);
         let set = [mq.clone(), child("pfifo", 0x8001_0000, 1), child("fq_codel", 0, 2)];

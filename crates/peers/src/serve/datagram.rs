@@ -30,7 +30,7 @@ pub(super) struct Datagrams {
     control: bool,
     room: Vec<u8>,
     /// Kept, since clearing it for each empty question of a spinning thread would cost more than the question's code.
-    from: os::Address,
+    from: os::RawAddress,
     ancillary: os::Control<192>,
     stamped: Stamped,
     pub(super) stats: ServeStats,
@@ -117,7 +117,7 @@ impl Datagrams {
         // One byte more than the longest message: what fills it is too long.
         let room = vec![0; reflector.longest().min(65535) + 1];
         let ancillary = os::Control([0; 192]);
-        let from = os::Address::empty();
+        let from = os::RawAddress::empty();
         let drops = os::receive_drops(fd).unwrap_or(0);
         let (stamped, stats, board) = (Stamped::default(), ServeStats::default(), Board::default());
         let follower = Follower::new(desk.clone());
@@ -305,7 +305,7 @@ fn refused(e: &io::Error) -> bool {
 /// Where an answer goes.
 struct To<'a> {
     fd: BorrowedFd<'a>,
-    client: &'a os::Address,
+    client: &'a os::RawAddress,
     /// The socket is connected to the client.
     connected: bool,
     source: Option<os::Source>,

@@ -39,7 +39,7 @@ pub(super) struct ConnectedSocket {
 pub(super) struct Held {
     /// Where it is bound, once it is.
     at: Option<SocketAddr>,
-    client: Option<os::Address>,
+    client: Option<os::RawAddress>,
     last: Ns,
     /// Kept here, so that a report has them while the connected socket's thread sleeps.
     pub(super) stats: ServeStats,
@@ -48,7 +48,7 @@ pub(super) struct Held {
 impl Held {
     /// Whether the socket is connected to this client; notes that it was here.
     #[inline]
-    pub(super) fn is(&mut self, client: &os::Address, now: Ns) -> bool {
+    pub(super) fn is(&mut self, client: &os::RawAddress, now: Ns) -> bool {
         self.last = now;
         self.client.as_ref() == Some(client)
     }
@@ -75,10 +75,9 @@ impl ConnectedSocket {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the connected socket to `client`, who wrote to `at`. Nothing is answered from the connected socket while
-    /// what this returns is held. `None` if it is not available: its holder is at it, or it is bound to another
-    /// address.
-    fn take(&self, at: SocketAddr, client: &os::Address, now: Ns) -> io::Result<Option<MutexGuard<'_, Held>>> {
+    /// Gives the connected socket to `client`, who wrote to `at`. Nothing is answered from the connected socket while what this returns is held.
+    /// `None` if it is not available: its holder is at it, or it is bound to another address.
+    fn take(&self, at: SocketAddr, client: &os::RawAddress, now: Ns) -> io::Result<Option<MutexGuard<'_, Held>>> {
         let Ok(mut held) = self.held.try_lock() else { return Ok(None) };
         if held.at.is_some_and(|a| a != at) || (held.client.is_some() && now.saturating_sub(held.last) < IDLE_NS) {
             return Ok(None);
@@ -99,14 +98,14 @@ impl ConnectedSocket {
 /// Who may get a connected socket next, on an open socket.
 pub(super) struct SocketPool {
     conns: Vec<Arc<ConnectedSocket>>,
-    candidate: os::Address,
+    candidate: os::RawAddress,
     streak: u32,
 }
 
 impl SocketPool {
     /// For an open socket with these connected sockets; none is well, and then nobody gets one.
     pub(super) fn new(conns: Vec<Arc<ConnectedSocket>>) -> Self {
-        Self { conns, candidate: os::Address::empty(), streak: 0 }
+        Self { conns, candidate: os::RawAddress::empty(), streak: 0 }
     }
 
     /// Those it may give away.
@@ -116,7 +115,7 @@ impl SocketPool {
 
     /// An answer left to `client`; whether that client is to get a connected socket.
     #[inline]
-    pub(super) fn note(&mut self, client: &os::Address) -> bool {
+    pub(super) fn note(&mut self, client: &os::RawAddress) -> bool {
         if self.conns.is_empty() {
             return false;
         }

@@ -16,6 +16,9 @@ pub(crate) fn check(d: &CheckDocument, width: usize) -> String {
     for f in &d.findings {
         let head = format!("{}: {}", line(&f.rule), line(&f.title));
         fill(&mut out, &format!("[{}] ", severity(f.severity)), &head, 4, width);
+        if let Some(cause) = &f.follows {
+            fill(&mut out, "    cause:  ", &format!("likely {}, above", line(cause)), 12, width);
+        }
         for evidence in &f.evidence {
             fill(&mut out, "    seen:   ", &line(evidence), 12, width);
         }

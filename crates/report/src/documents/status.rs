@@ -15,14 +15,18 @@ pub(crate) fn status(d: &StatusDocument, width: usize) -> String {
         .applied
         .iter()
         .map(|a| {
-            let by = if a.changed_by_other { "changed by others" } else { "" };
+            let by = match (&a.changed_by, a.changed_by_other) {
+                (Some(who), _) => format!("changed by {}", line(who)),
+                (None, true) => "changed by an unknown process".to_owned(),
+                (None, false) => String::new(),
+            };
             let [was, set, now] = [&a.was, &a.set, &a.now].map(|v| cut(&line(v)));
             // A file is reported by its path: its text is there to be read.
             let target = match &a.locus {
                 Locus::DropIn { path } => line(path),
                 _ => a.target.to_string(),
             };
-            vec![line(&a.knob), target, was, set, now, by.to_owned()]
+            vec![line(&a.knob), target, was, set, now, by]
         })
         .collect();
     let table = Table::block(&["knob", "target", "was", "set", "now", ""], rows);
@@ -74,6 +78,7 @@ mod tests {
             set: "ExecStart=-/bin/sh -c x\n".repeat(50),
             now: "ExecStart=-/bin/sh -c x\n".repeat(50),
             changed_by_other: false,
+            changed_by: None,
         };
         let reported = status(
             &StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: Vec::new() },
@@ -81,6 +86,26 @@ mod tests {
         );
         assert!(reported.contains(&path), "{reported}");
         assert!(reported.lines().all(|l| l.chars().count() < 260), "{reported}");
+    }
+
+    #[test]
+    fn who_changed_a_setting_is_named_where_it_is_known() {
+        let shown = |by: Option<&str>| {
+            let applied = Applied {
+                knob: "irq.affinity".into(),
+                target: "eth0/irq-0".parse().unwrap(),
+                locus: Locus::IrqAffinity { iface: "eth0".into(), index: 0 },
+                was: "0-1".into(),
+                set: "1".into(),
+                now: "0".into(),
+                changed_by_other: true,
+                changed_by: by.map(str::to_owned),
+            };
+            let schema = Schema::current("status");
+            status(&StatusDocument { schema, applied: vec![applied], pending: Vec::new() }, 120)
+        };
+        assert!(shown(Some("irqbalance")).contains("changed by irqbalance"));
+        assert!(shown(None).contains("changed by an unknown process"));
     }
 
     #[test]

@@ -10,7 +10,9 @@ use lowlat_netlink::{Error, diag, ethtool, netdev, nft, route, tc, wireguard};
 use serde::Serialize;
 
 use super::{not, os, ptp};
-use crate::query::{Address, DriverInfo, LinkInfo, LinkModes, Napi, NetQuery, QdiscReply, Route, XskSocket};
+use crate::query::{
+    DriverInfo, InterfaceAddress, LinkInfo, LinkModes, Napi, NetQuery, QdiscReply, RouteEntry, XskSocket,
+};
 use crate::{hex, reading_of_errno};
 
 type Json = Reading<serde_json::Value>;
@@ -54,7 +56,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         NetQuery::FlowRules(i) => answer(ethtool::ioctl::flow_rules(i)),
         NetQuery::Rss(i) => answer(ethtool::ioctl::rss(i).map(|bytes| hex::text_of(&bytes))),
         NetQuery::XskSockets => answer(diag::xsk_sockets().map(|all| {
-            let from = |s: diag::XskSocket| XskSocket { index: s.ifindex, queue: s.queue, inode: s.inode };
+            let from = |s: diag::XskSocketMessage| XskSocket { index: s.ifindex, queue: s.queue, inode: s.inode };
             all.into_iter().map(from).collect::<Vec<_>>()
         })),
         NetQuery::SysfsInode(i) => {
@@ -80,7 +82,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         ),
         NetQuery::XdpFeatures(i) => answer(netdev::xdp_features(i)),
         NetQuery::Napis(i) => answer(netdev::napis(i).map(|all| {
-            let from = |n: netdev::Napi| Napi { id: n.id, irq: n.irq, values: n.values };
+            let from = |n: netdev::NapiMessage| Napi { id: n.id, irq: n.irq, values: n.values };
             all.into_iter().map(from).collect::<Vec<_>>()
         })),
         NetQuery::Clock => os_answer("ask the clock's state", os::clock()),
@@ -116,7 +118,7 @@ fn os_answer<T: Serialize>(what: &str, result: std::io::Result<T>) -> Json {
     }
 }
 
-fn limits(from: BTreeMap<String, ethtool::Limit>) -> BTreeMap<String, Limit> {
+fn limits(from: BTreeMap<String, ethtool::CountLimit>) -> BTreeMap<String, Limit> {
     from.into_iter().map(|(name, l)| (name, Limit { current: l.current, max: l.max })).collect()
 }
 
@@ -134,13 +136,16 @@ fn links() -> Result<Vec<LinkInfo>, Error> {
     Ok(route::link::links()?.into_iter().map(from).collect())
 }
 
-fn addresses() -> Result<Vec<Address>, Error> {
-    let from = |a: route::address::Address| Address { index: a.index, address: format!("{}/{}", a.ip, a.prefix) };
+fn addresses() -> Result<Vec<InterfaceAddress>, Error> {
+    let from = |a: route::address::AddressMessage| InterfaceAddress {
+        index: a.index,
+        address: format!("{}/{}", a.ip, a.prefix),
+    };
     Ok(route::address::addresses()?.into_iter().map(from).collect())
 }
 
-fn routes() -> Result<Vec<Route>, Error> {
-    let from = |r: route::routes::Route| Route {
+fn routes() -> Result<Vec<RouteEntry>, Error> {
+    let from = |r: route::routes::RouteMessage| RouteEntry {
         destination: match r.destination {
             Some(d) => format!("{d}/{}", r.prefix),
             None => "default".to_owned(),
@@ -162,7 +167,7 @@ fn routes() -> Result<Vec<Route>, Error> {
 fn qdiscs() -> Result<Vec<QdiscReply>, Error> {
     let names: BTreeMap<u32, String> = route::link::links()?.into_iter().map(|l| (l.index, l.name)).collect();
     let all = with_filters(tc::qdiscs()?)?;
-    let from = |q: &tc::Qdisc| {
+    let from = |q: &tc::QdiscMessage| {
         // A link that went between the two dumps has no name any more; its queue discipline is gone with it.
         let iface = names.get(&q.ifindex)?.clone();
         let bytes = q.options.clone().unwrap_or_default();
@@ -193,9 +198,9 @@ fn qdiscs() -> Result<Vec<QdiscReply>, Error> {
     Ok(all.iter().filter_map(from).collect())
 }
 
-/// Adds to each queue discipline the filters that hang at it. They hang at a handle, so those without one are not
-/// asked; nor are the hooks for what comes in, at which filters are what everybody expects.
-fn with_filters(mut all: Vec<tc::Qdisc>) -> Result<Vec<tc::Qdisc>, Error> {
+/// Adds to each queue discipline the filters that hang at it. They hang at a handle, so those without one are not asked;
+/// nor are the hooks for what comes in, at which filters are what everybody expects.
+fn with_filters(mut all: Vec<tc::QdiscMessage>) -> Result<Vec<tc::QdiscMessage>, Error> {
     for q in all.iter_mut().filter(|q| q.handle.0 != 0 && q.parent != tc::Parent::Ingress) {
         match tc::filter::filters(q.ifindex, q.handle) {
             Ok(kinds) if kinds.is_empty() => {}
@@ -210,7 +215,7 @@ fn with_filters(mut all: Vec<tc::Qdisc>) -> Result<Vec<tc::Qdisc>, Error> {
 
 fn tcp_sockets() -> Result<Vec<TcpSocket>, Error> {
     let ns = |us: u32| u64::from(us) * 1000;
-    let from = |s: diag::TcpSocket| TcpSocket {
+    let from = |s: diag::TcpSocketMessage| TcpSocket {
         local: s.local.to_string(),
         remote: s.remote.to_string(),
         state: s.state.to_owned(),

@@ -7,7 +7,7 @@ use lowlat_netlink::route::{link, lookup, neighbours, stack as stacked};
 use lowlat_netlink::tc::redirects as filters;
 use lowlat_netlink::{Error, wireguard};
 
-use crate::query::{Entry, Hop, Login, Peer, Redirects, RouteReply, Stacked};
+use crate::query::{Login, Neighbour, NextHop, Redirects, RouteReply, Stacked, TunnelPeer};
 
 /// Where filters hang: what comes in by `ingress` or `clsact` (`TC_H_CLSACT` with `TC_H_MIN_INGRESS`), what goes out by
 /// `clsact` (`TC_H_MIN_EGRESS`), and the root (include/uapi/linux/pkt_sched.h).
@@ -20,12 +20,12 @@ pub(super) fn route_to(
     mark: Option<u32>,
 ) -> Result<RouteReply, Error> {
     let found = lookup::lookup(to, oif, from, mark)?;
-    let hops = found.hops.into_iter().map(|h| Hop { oif: h.oif, gateway: h.gateway }).collect();
+    let hops = found.hops.into_iter().map(|h| NextHop { oif: h.oif, gateway: h.gateway }).collect();
     Ok(RouteReply { local: found.local, hops, refused: found.refused })
 }
 
 pub(super) fn stack() -> Result<Vec<Stacked>, Error> {
-    let from = |s: stacked::Stacked| Stacked {
+    let from = |s: stacked::StackedMessage| Stacked {
         index: s.index,
         master: s.master,
         link: s.link,
@@ -37,8 +37,13 @@ pub(super) fn stack() -> Result<Vec<Stacked>, Error> {
     Ok(stacked::stack()?.into_iter().map(from).collect())
 }
 
-pub(super) fn entries(all: Vec<neighbours::Entry>) -> Vec<Entry> {
-    let from = |e: neighbours::Entry| Entry { index: e.index, address: e.address, mac: e.mac, master: e.master };
+pub(super) fn entries(all: Vec<neighbours::NeighbourMessage>) -> Vec<Neighbour> {
+    let from = |e: neighbours::NeighbourMessage| Neighbour {
+        index: e.index,
+        address: e.address,
+        mac: e.mac,
+        master: e.master,
+    };
     all.into_iter().map(from).collect()
 }
 
@@ -57,8 +62,8 @@ pub(super) fn redirects(iface: &str) -> Result<Vec<Redirects>, Error> {
     Ok(all)
 }
 
-pub(super) fn peers(all: Vec<wireguard::Peer>) -> Vec<Peer> {
-    let from = |p: wireguard::Peer| Peer {
+pub(super) fn peers(all: Vec<wireguard::WireguardPeer>) -> Vec<TunnelPeer> {
+    let from = |p: wireguard::WireguardPeer| TunnelPeer {
         endpoint: p.endpoint,
         allowed: p.allowed.into_iter().map(|(net, bits)| format!("{net}/{bits}")).collect(),
         mark: p.mark,

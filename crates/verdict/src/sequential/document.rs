@@ -54,6 +54,7 @@ impl Test {
             worth_ratio: options.worth_ratio,
             worth_ns,
             timeout_ns: options.timeout_ns,
+            planned_too_slow: options.planned_too_slow,
             a_lost: self.loss.a.0,
             a_sent: self.loss.a.1,
             b_lost: self.loss.b.0,

@@ -32,7 +32,7 @@ pub use counts::CountTest;
 pub use online::Online;
 pub use test::Test;
 
-use lowlat_model::verdict::Stopped;
+use lowlat_model::verdict::{Stopped, TooSlow};
 
 /// How a sequential test is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +58,9 @@ pub struct Options {
     pub goals: Vec<f64>,
     /// Where rounds give a probe up earlier than the path's own timeout: when, ns. What is lost is then lost or later.
     pub timeout_ns: Option<u64>,
+    /// Why the rounds hold no planned sends, for the document. It has to be settled before the first pair: what is judged,
+    /// and with what weight, may not follow from what the pairs show.
+    pub planned_too_slow: Option<TooSlow>,
 }
 
 impl Default for Options {
@@ -73,6 +76,7 @@ impl Default for Options {
             seed: 0,
             goals: Vec::new(),
             timeout_ns: None,
+            planned_too_slow: None,
         }
     }
 }
