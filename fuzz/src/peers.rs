@@ -8,7 +8,7 @@ use lowlat_peers::{Decoded, Key, Options, PEERS};
 
 use crate::byte;
 
-/// `peer and key u8 | length u8 | bytes`: the bytes as they are, then laid over a probe, then over its answer.
+/// `peer and key u8 | length u8 | bytes`: the bytes unchanged, then laid over a probe, then over its answer.
 pub fn run(mut data: &[u8]) {
     let which = byte(&mut data);
     let extra = usize::from(byte(&mut data));

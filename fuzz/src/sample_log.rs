@@ -1,4 +1,4 @@
-//! The sample log: bytes as they are, and as blocks whose checksums are right, which is where damaged bytes seldom get.
+//! The sample log: bytes unchanged, and as blocks whose checksums are right, which is where damaged bytes seldom get.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

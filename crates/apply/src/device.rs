@@ -73,8 +73,8 @@ pub(crate) fn find_here(sys: &dyn Sys, wanted: &Device, same_netns: bool) -> Opt
     links(sys).into_iter().map(|l| device(sys, l)).find(is).map(|d| d.name)
 }
 
-/// Where an interface of the running host is, in any namespace that can be entered. `home` is the one that it was recorded
-/// in, where that is another than this one and still there.
+/// Where an interface of the running host is, in any namespace that can be entered. `home` is the one that it was
+/// recorded in, where that is another than this one and still there.
 pub(crate) fn find_live(sys: &dyn Sys, device: &Device, home: Option<NetnsId>, same_netns: bool) -> Whereabouts {
     if let Some(name) = find_here(sys, device, same_netns) {
         return Whereabouts::Here(name);
@@ -117,7 +117,7 @@ pub(crate) fn irq_position(sys: &dyn Sys, device: &Device, name: &str) -> Option
 }
 
 /// Finds the interface of each standing write of this boot, and names its places by what it is called now. Those whose
-/// interface was not recorded stay as they are, and so do those of another namespace that it has not left. `netns` is
+/// interface was not recorded stay unchanged, and so do those of another namespace that it has not left. `netns` is
 /// where the transaction's namespace stands.
 pub(crate) fn locate<W: Writer>(sys: &dyn Sys, writer: &W, ledger: &mut Ledger, netns: Netns) {
     let home = (netns == Netns::Other).then_some(ledger.netns);
@@ -148,8 +148,8 @@ pub(crate) fn name_places(s: &mut Standing, at: &Whereabouts) {
     }
 }
 
-/// A standing write with its interrupt line where it is now. Asked right before it is used: a line goes and comes with the
-/// queues of its interface.
+/// A standing write with its interrupt line where it is now. Asked right before it is used: a line goes and comes with
+/// the queues of its interface.
 pub(crate) fn line<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> Standing {
     let mut s = s.clone();
     let (Some(iface), Some(device)) = (s.op.locus.iface().map(str::to_owned), &s.device) else { return s };

@@ -24,7 +24,7 @@ pub trait Disk {
     fn create(&self, name: &str) -> io::Result<Box<dyn Append>>;
     /// Opens a journal to go on after its first `whole` bytes; what follows them is cut off.
     fn resume(&self, name: &str, whole: u64) -> io::Result<Box<dyn Append>>;
-    /// Replaces a file beside the journals (the script). Not flushed: it is a convenience beside the journal.
+    /// Replaces a file next to the journals (the script). Not flushed: it is a convenience next to the journal.
     fn side_file(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
     /// Whether such a file is there.
     fn has_side_file(&self, _: &str) -> io::Result<bool> {

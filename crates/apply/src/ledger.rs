@@ -1,4 +1,4 @@
-//! What stands applied, folded from the journal's entries.
+//! What is applied, folded from the journal's entries.
 
 use lowlat_model::journal::{Beside, Device, Guard, JournalEntry, NetnsId};
 use lowlat_model::op::Target;
@@ -52,7 +52,7 @@ impl Standing {
         self.read_back.as_ref().unwrap_or(&self.op.set)
     }
 
-    /// A place that a link reset may disturb, journalled beside the reset so that it is put back with it.
+    /// A place that a link reset may disturb, journalled next to the reset so that it is put back with it.
     pub fn is_guard(&self) -> bool {
         self.op.set == self.prior
     }
@@ -149,7 +149,7 @@ impl Ledger {
             JournalEntry::Holder { seq, pid, start_time, token } => {
                 self.of(*seq)?.holder = Some(HolderId { pid: *pid, start_time: *start_time, token: token.clone() });
             }
-            // From here on whatever is there resulted from the way back, and all of it goes where it shall.
+            // From here on whatever is there resulted from the rollback, and all of it goes where it shall.
             JournalEntry::Undoing { seq, beside } => {
                 let standing = self.of(*seq)?;
                 standing.beside.clone_from(beside);

@@ -1,4 +1,4 @@
-//! Keeping what stands applied over a reboot: files that the host itself reads at boot, without lowlat.
+//! Keeping what is applied over a reboot: files that the host itself reads at boot, without lowlat.
 //!
 //! | what | where |
 //! |---|---|
@@ -103,7 +103,7 @@ pub fn draft(store: &Store, sys: &dyn Sys) -> Result<Draft, ApplyError> {
     let files = wanted.files(&program, surroundings.irqbalance.as_deref());
     let (mut remarks, contested) = (wanted.lines, wanted.contested);
     if sys.list("/run/systemd/system").value().is_none() && files.keys().any(|path| *path != SYSCTL) {
-        remarks.push("this host does not run systemd, so only sysctls come back at boot".to_owned());
+        remarks.push("this host does not run systemd, so only sysctls are set at boot".to_owned());
     }
     if !files.is_empty() {
         remarks.extend(missing(&wanted.commands, |program| {
@@ -114,7 +114,7 @@ pub fn draft(store: &Store, sys: &dyn Sys) -> Result<Draft, ApplyError> {
     Ok(Draft { files, remarks, contested })
 }
 
-/// Writes the files that set again at boot what stands applied now.
+/// Writes the files that set again at boot what is applied now.
 pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Kept, ApplyError> {
     if kept_or_applied(store, sys)?.is_empty() {
         return Ok(Kept::default());
@@ -225,7 +225,7 @@ fn choose(all: &[(NetnsId, Standing)], around: &Surroundings<'_>) -> Wanted {
             continue;
         }
         if s.holder.is_none() && !(around.now)(locus).value().is_some_and(|now| same(locus, now, s.ours())) {
-            wanted.lines.push(format!("{} is not kept: it is no longer what lowlat set", words(locus)));
+            wanted.lines.push(format!("{} is not persisted: it is no longer what lowlat set", words(locus)));
             continue;
         }
         if wanted.settle(s, around) {

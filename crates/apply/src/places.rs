@@ -7,8 +7,8 @@ use lowlat_model::{Locus, PlannedStep, Reading, State};
 use lowlat_settings::{coalesce, hw_timestamp, irq_affinity, napi, net_file, rss};
 use lowlat_sys::{Sys, query};
 
-/// The places of an interface that freeing and allocating its queues may reset: interrupt affinities, RPS, RFS, XPS, the
-/// limits and rates of its queues, RSS table, coalescing, time stamping. In words, what would be lost for good.
+/// The places of an interface that freeing and allocating its queues may reset: interrupt affinities, RPS, RFS, XPS,
+/// the limits and rates of its queues, RSS table, coalescing, time stamping. As text, what would be lost for good.
 pub(crate) fn disturbed(
     sys: &dyn Sys,
     iface: &str,
@@ -48,7 +48,7 @@ fn goes_over(sys: &dyn Sys, iface: &str) -> Option<String> {
 /// The 802.3ad bond that sends by this port's group alone and would stay with another group: with `ad_select` stable the
 /// group is chosen anew only when all its ports are down (Documentation/networking/bonding.rst), which is so where this one
 /// is its only port, and then the other one stays. With bandwidth and count it is chosen whenever a port's link changes; which
-/// of two equal groups is taken is not documented, so no way back is counted on.
+/// of two equal groups is taken is not documented, so no undo is counted on.
 fn leaves_its_group(sys: &dyn Sys, iface: &str) -> Option<String> {
     let master = format!("/sys/class/net/{iface}/master");
     let of = |file: &str| sys.read(&format!("{master}/bonding/{file}")).into_value();

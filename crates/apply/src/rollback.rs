@@ -1,4 +1,4 @@
-//! The way back: each write undone in reverse, each one verified.
+//! The rollback: each write undone in reverse, each one verified.
 
 use std::fmt::Write as _;
 
@@ -37,7 +37,7 @@ pub enum Outcome {
     },
     /// It was a live setting of an earlier boot, which ended with it.
     GoneWithBoot,
-    /// It was a setting of a network namespace that is no more.
+    /// It was a setting of a network namespace that no longer exists.
     GoneWithNamespace,
     /// `--force` was given and its interface cannot be found: it is no longer kept.
     GivenUp {
@@ -79,23 +79,23 @@ impl Outcome {
     /// For people.
     pub fn words(&self) -> String {
         match self {
-            Self::Restored => "put back and verified".to_owned(),
-            Self::AlreadyPrior => "was already as before".to_owned(),
+            Self::Restored => "restored and verified".to_owned(),
+            Self::AlreadyPrior => "already restored".to_owned(),
             Self::ChangedByOther { now } => {
                 format!(
-                    "another program set it to {now:?} meanwhile; left alone, `lowlat rollback --force` puts it back anyway"
+                    "another program set it to {now:?} meanwhile; left alone, `lowlat rollback --force` restores it anyway"
                 )
             }
             Self::Absent { why } => format!("gone, and its setting with it: {why}"),
-            Self::GoneWithBoot => "a live setting of an earlier boot, gone with it".to_owned(),
-            Self::GoneWithNamespace => "a setting of a network namespace that is no more".to_owned(),
+            Self::GoneWithBoot => "a live setting of an earlier boot, gone since the reboot".to_owned(),
+            Self::GoneWithNamespace => "a setting of a network namespace that no longer exists".to_owned(),
             Self::GivenUp { why } => format!("given up, as --force asks: {why}"),
             Self::OtherNamespace { netns } => {
                 format!(
                     "belongs to the network namespace net:[{netns}]; run `lowlat rollback` inside it (`lsns -t net` lists them)"
                 )
             }
-            Self::Failed { why } => format!("could not be put back: {why}"),
+            Self::Failed { why } => format!("not restored: {why}"),
         }
     }
 }
@@ -178,13 +178,13 @@ impl RollbackReport {
             );
         }
         if let Some(why) = &self.unwritten {
-            let _ = writeln!(out, "the settings went back, and the journal could not be updated: {why}");
+            let _ = writeln!(out, "the settings were restored, but the journal could not be updated: {why}");
         }
         let (done, failed) = (self.done.len(), self.failed.len());
         let _ = match (done, failed) {
-            (0, 0) => write!(out, "nothing is applied, so there is nothing to put back"),
-            (_, 0) => write!(out, "rollback verified: {done} settings are as they were"),
-            _ => write!(out, "{failed} settings are not as they were, {done} are"),
+            (0, 0) => write!(out, "nothing is applied; nothing to restore"),
+            (_, 0) => write!(out, "rollback verified: {done} settings restored"),
+            _ => write!(out, "{failed} settings not restored, {done} restored"),
         };
         out
     }
@@ -203,14 +203,14 @@ pub(crate) struct Rules {
 /// What takes a journal's entry. Going back matters more than noting it, so a failure to note stops nothing.
 pub(crate) type Note<'a> = &'a mut dyn FnMut(&JournalEntry);
 
-/// Writes the prior state and reads it back, with all that the write may have changed beside it.
+/// Writes the prior state and reads it back, with all that the write may have changed next to it.
 pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, force: bool, note: Note<'_>) -> Outcome {
     let kind = at(&s.op.locus);
     if kind.is_held() {
         return release(sys, writer, s, s.holder.as_ref());
     }
     let op = Op { locus: s.op.locus.clone(), set: s.prior.clone() };
-    // The way back destroys too: what another program has set beside it since goes back as it is now.
+    // The rollback destroys too: what another program has set next to it since goes back as it is now.
     let present = if kind.looks_beside_again() { writer.beside(sys, &op) } else { Ok(Vec::new()) };
     let present = match present {
         Ok(present) => present,
@@ -253,14 +253,14 @@ fn as_recorded(s: &Standing, beside: &[Beside]) -> Vec<Beside> {
 
 /// Whether another program set what is there.
 ///
-/// A write whose read-back is missing may have been clamped, and a guard has seen a link reset: whatever is there resulted
-/// from lowlat's own write.
+/// A write whose read-back is missing may have been clamped, and a guard has seen a link reset: whatever is there
+/// resulted from lowlat's own write.
 fn of_another(s: &Standing, now: &State) -> bool {
     s.read_back.is_some() && !s.is_guard() && !same(&s.op.locus, now, s.ours())
 }
 
-/// Standing writes, newest first, in the runs that go back in one request ([`together`]). A run holds no place twice: of
-/// two writes on one place, the older one goes back when the newer one has.
+/// Standing writes, newest first, in the runs that go back in one request ([`together`]). A run holds no place twice:
+/// of two writes on one place, the older one goes back when the newer one has.
 pub(crate) fn runs<'a>(newest_first: impl Iterator<Item = &'a Standing>) -> Vec<Vec<&'a Standing>> {
     let mut runs: Vec<Vec<&Standing>> = Vec::new();
     for s in newest_first {
@@ -278,8 +278,8 @@ pub(crate) fn runs<'a>(newest_first: impl Iterator<Item = &'a Standing>) -> Vec<
 }
 
 /// Puts settings back at once that go out in one request, for what a driver takes together it may refuse one by one:
-/// each to the state beside it. Gives the numbers of the writes that were tried, with what became of the places that
-/// going back may have changed beside them; the outcome of each write itself is for the caller to see.
+/// each to the state next to it. Gives the numbers of the writes that were tried, with what became of the places that
+/// going back may have changed next to them; the outcome of each write itself is for the caller to see.
 pub(crate) fn put_back_together<W: Writer>(
     sys: &dyn Sys,
     writer: &mut W,
@@ -325,8 +325,8 @@ fn write_run<W: Writer>(
     }
     // The others of the run go back by themselves.
     wanted.retain(|b| ops.iter().all(|op| op.locus != b.locus));
-    // The newest goes back first, also after a crash. Noted with an older one it would outlast what writes between the two
-    // have yet to put back.
+    // The newest goes back first, also after a crash. Noted with an older one it would outlast what writes between the
+    // two have yet to put back.
     if let Some((s, _)) = due.first().filter(|_| !wanted.is_empty()) {
         note(&JournalEntry::Undoing { seq: s.seq, beside: as_recorded(s, &wanted) });
     }
@@ -364,7 +364,7 @@ fn put_back_to_the_floor<'a, W: Writer>(
     tried
 }
 
-/// What became of a write with the places beside it, some of which [`put_back_together`] has settled.
+/// What became of a write with the places next to it, some of which [`put_back_together`] has settled.
 fn with_tried(found: Outcome, tried: Option<&Outcome>) -> Outcome {
     match (found, tried) {
         (Outcome::AlreadyPrior | Outcome::Restored, Some(failed @ Outcome::Failed { .. })) => failed.clone(),

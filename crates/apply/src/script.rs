@@ -1,4 +1,4 @@
-//! The way back without lowlat: a plain shell script next to the journal.
+//! The rollback without lowlat: a plain shell script next to the journal.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use lowlat_settings::{at, shell, undo, undo_together, undone_at_once};
 
 use crate::ledger::{HolderId, Ledger, Standing};
 
-/// File name beside the journal.
+/// File name next to the journal.
 pub fn name(transaction: &str) -> String {
     format!("{transaction}.rollback.sh")
 }
@@ -66,7 +66,7 @@ const CALLED: &str = r#"called() {
     n=$(ls -di "$d" | tr -d ' ')
     if [ "${n%%/*}" = "$1" ]; then d=${d%/.}; echo "${d##*/}"; return 0; fi
   done
-  echo "interface $2 is not in this network namespace any more" >&2
+  echo "interface $2 is no longer in this network namespace" >&2
   return 1
 }
 "#;

@@ -1,4 +1,4 @@
-//! What stands applied, and whether it still does.
+//! What is applied, and whether it still does.
 
 use lowlat_model::journal::{Applied, StatusDocument};
 use lowlat_model::{Reading, Schema};
@@ -15,7 +15,8 @@ use crate::namespaces::{Netns, Place};
 use crate::writer::Writer;
 
 /// Reads every journal and the host; writes nothing. Settings that ended with an earlier boot or with their network
-/// namespace are not listed, unless the files of `lowlat persist` have set them again; those of another namespace are, without a look at what is there now.
+/// namespace are not listed, unless the files of `lowlat persist` have set them again; those of another namespace are,
+/// without a look at what is there now.
 pub fn status_on<W: Writer>(
     sys: &dyn Sys,
     writer: &W,

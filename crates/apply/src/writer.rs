@@ -23,13 +23,13 @@ pub trait Writer {
     fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
         lowlat_settings::state(sys, locus)
     }
-    /// The other places that a write may change, with the current value; in words, why it may not be made. Asked right
+    /// The other places that a write may change, with the current value; as text, why it may not be made. Asked right
     /// before the write.
     fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
         crate::beside::of(sys, op)
     }
-    /// Where an interface is now. `same_netns`: it was recorded in this namespace; `home`: in that one, which is another.
-    /// Here only the present one is looked at.
+    /// Where an interface is now. `same_netns`: it was recorded in this namespace; `home`: in that one, which is
+    /// another. Here only the present one is looked at.
     fn find(&self, sys: &dyn Sys, device: &Device, home: Option<NetnsId>, same_netns: bool) -> Whereabouts {
         let _ = home;
         let here = device::find_here(sys, device, same_netns);
@@ -70,8 +70,8 @@ pub trait Writer {
     /// Starts the process that holds `/dev/cpu_dma_latency` open at `us`. It must not hold before `before` returned
     /// `Ok`: a holder the journal does not know could never be ended.
     fn hold(&mut self, us: &str, before: BeforeHold<'_>) -> Result<(), WriteFailure>;
-    /// Ends a holder. `true`: its end was seen. `false`: no trace of it is found here, which is not a failure; it may have
-    /// ended before, or be where it is not seen.
+    /// Ends a holder. `true`: its end was seen. `false`: no trace of it is found here, which is not a failure; it may
+    /// have ended before, or be where it is not seen.
     fn release(&mut self, holder: &HolderId) -> Result<bool, WriteFailure>;
 }
 
@@ -81,8 +81,8 @@ pub(crate) fn one_by_one<W: Writer + ?Sized>(writer: &mut W, ops: &[Op]) -> Resu
     forwards.or_else(|first| ops.iter().rev().try_for_each(|op| writer.write(op)).map_err(|_| first))
 }
 
-/// A writer that lists what is asked of it and hands it on to another: for tests of what may be written. Clones share one
-/// list, so one clone goes into a session and the other reports what it did.
+/// A writer that lists what is asked of it and hands it on to another: for tests of what may be written. Clones share
+/// one list, so one clone goes into a session and the other reports what it did.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder<W> {
     inner: W,

@@ -64,8 +64,8 @@ struct Machine {
     deaf_together: Option<String>,
     clamp: Option<u64>,
     full: bool,
-    /// A write of `/proc/sys/net/0` is written into `/side/0` and `/side/1` too, as a device's value is into its parts, and
-    /// one of `e/adaptive-rx` into `e/tx-usecs`, as a driver adapts one parameter to another.
+    /// A write of `/proc/sys/net/0` is written into `/side/0` and `/side/1` too, as a device's value is into its parts,
+    /// and one of `e/adaptive-rx` into `e/tx-usecs`, as a driver adapts one parameter to another.
     spreads: bool,
     /// Where interfaces are; one that is not listed is hidden.
     links: BTreeMap<u32, Whereabouts>,
@@ -708,7 +708,7 @@ fn what_files_set_again_at_the_next_boot_is_put_back() {
 }
 
 #[test]
-fn what_another_program_set_beside_it_is_neither_undone_nor_overwritten() {
+fn what_another_program_set_next_to_it_is_neither_undone_nor_overwritten() {
     let m = machine();
     m.0.borrow_mut().spreads = true;
     let put = |path: &str, value: &str| m.0.borrow_mut().settings.insert(path.into(), value.into());
@@ -720,7 +720,7 @@ fn what_another_program_set_beside_it_is_neither_undone_nor_overwritten() {
     put(PARTS[1], "88");
     let report = from_disk(&m, NETNS, "boot", false).unwrap();
     assert!(report.complete(), "{}", report.words());
-    // The way back wrote 0 into both; what was there before lowlat, and what came after it, is back.
+    // The rollback wrote 0 into both; what was there before lowlat, and what came after it, is back.
     let now = settings(&m);
     assert_eq!((now[WHOLE].as_str(), now[PARTS[0]].as_str(), now[PARTS[1]].as_str()), ("0", "7", "88"));
 }

@@ -1,5 +1,5 @@
-//! What a write destroys is recorded or refused, and the way back follows the interface: on a real kernel, every case in a
-//! process of its own, in network and mount namespaces of its own.
+//! What a write destroys is recorded or refused, and the rollback follows the interface: on a real kernel, every case
+//! in a process of its own, in network and mount namespaces of its own.
 //!
 //! Needs root. Where namespaces cannot be made it says so and passes, unless `LOWLAT_REQUIRE_ROOT=1`: then it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
@@ -39,7 +39,7 @@ const CASES: &[(&str, Case)] = &[
     ("an interface is followed into another namespace", moved),
     ("an interface that is gone is said to be", gone),
     ("a session follows a rename", renamed_in_a_session),
-    ("the script beside the journal follows a rename", renamed_by_script),
+    ("the script next to the journal follows a rename", renamed_by_script),
     ("a limit's holder ends from another process-id namespace", holder_elsewhere),
     ("a sysfs of another namespace is not written", foreign_sysfs),
 ];
@@ -277,7 +277,7 @@ fn own_napi_values(store: &Store) {
     assert_eq!(roll_back(store), [Outcome::Restored]);
     assert_eq!((flush_timeouts(), text(&device).as_str()), (before.clone(), "0"));
 
-    // Set by another program meanwhile: left alone, although the way back writes the device's value over it.
+    // Set by another program meanwhile: left alone, although the rollback writes the device's value over it.
     apply(store, &step).unwrap();
     let last = before.last().unwrap().0;
     netdev::set_napi(last, "gro-flush-timeout", 88_000).unwrap();
@@ -369,8 +369,8 @@ fn a_link_reset(store: &Store) {
         resets_link: true,
         ..PlannedStep::default()
     };
-    // Its journal would not be trusted: the catalogue sets the channels that a device has in common alone, and a veth pair
-    // has none of these.
+    // Its journal would not be trusted: the catalogue sets the channels that a device has in common alone, and a veth
+    // pair has none of these.
     let mut session = Session::begin(store, &Live::new()).unwrap();
     session.apply(&Live::new(), &step).unwrap();
     assert_eq!(text(&channels), "1");
@@ -529,7 +529,7 @@ fn holder_elsewhere(store: &Store) {
     assert_eq!(roll_back(store), [Outcome::Restored]);
     assert_eq!(limit(), before);
 
-    // The script that stands beside the journal ends it too, by the same pipe.
+    // The script that stands next to the journal ends it too, by the same pipe.
     apply(store, &step).unwrap();
     assert!(Command::new("sh").arg(script(store)).status().unwrap().success());
     let until = std::time::Instant::now() + std::time::Duration::from_secs(30);

@@ -332,7 +332,8 @@ fn a_joint_step(store: &Store) {
     assert!(lowlat_apply::rollback_from_disk(store, &live, false).unwrap().complete());
     assert_eq!(there(), before);
 
-    // One member that the kernel refuses takes the others back with it. tcp_autocorking takes a byte (`proc_dou8vec_minmax`).
+    // One member that the kernel refuses takes the others back with it. tcp_autocorking takes a byte
+    // (`proc_dou8vec_minmax`).
     let mut refused = whole.clone();
     refused.ops[2] = Op::text(autocorking(), "7777");
     let mut session = Session::begin(store, &live).unwrap();
@@ -566,7 +567,7 @@ fn ended_namespaces(store: &Store) {
     lowlat_apply::refuse_unfinished(store).unwrap();
     let report = lowlat_apply::rollback_from_disk(store, &live, false).unwrap();
     assert_eq!((report.done.len(), report.complete()), (20, true), "{}", report.words());
-    assert!(report.words().contains("a network namespace that is no more"), "{}", report.words());
+    assert!(report.words().contains("a network namespace that no longer exists"), "{}", report.words());
 }
 
 /// The child's part of [`another_namespace`].

@@ -17,7 +17,7 @@ use lowlat_lab::netns::enter_private;
 use lowlat_model::finding::Setting;
 use lowlat_model::{Locus, Plan, PlannedStep, State};
 use lowlat_netlink::route::{address, link};
-use lowlat_netlink::tc::{self, Handle, Parent};
+use lowlat_netlink::tc::{self, Parent, TcHandle};
 use lowlat_settings::state;
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
             link::up("v1").unwrap();
             address::add("v0", "10.99.0.1".parse().unwrap(), 24).unwrap();
             // Something exact to put back, and a /run of this case's own.
-            tc::put("v0", Parent::Root, Handle(0x0010_0000), "pfifo", Some(&tc::options::fifo(500))).unwrap();
+            tc::put("v0", Parent::Root, TcHandle(0x0010_0000), "pfifo", Some(&tc::options::fifo(500))).unwrap();
             must(Command::new("mount").args(["-t", "tmpfs", "none", "/run"]));
             case(&Store::at(*dir));
         }

@@ -38,8 +38,8 @@ pub fn progress(line: &str) {
 /// No report is made narrower: its prescribed lines would not fit.
 const NARROWEST: usize = 60;
 
-/// Columns of what is printed on stdout: those that COLUMNS names, else the terminal's, and [`lowlat_report::WIDTH`] where
-/// it is none, so that a file is the same wherever it was written.
+/// Columns of what is printed on stdout: those that COLUMNS names, else the terminal's, and [`lowlat_report::WIDTH`]
+/// where it is none, so that a file is the same wherever it was written.
 pub fn width() -> usize {
     let stdout = std::io::stdout();
     if !stdout.is_terminal() {
@@ -49,8 +49,8 @@ pub fn width() -> usize {
     columns(reported, std::env::var("COLUMNS").ok().as_deref())
 }
 
-/// The columns of a terminal that reports `reported`; a new pseudo-terminal reports 0. COLUMNS comes first: it is the user's wish
-/// (POSIX.1-2017, XBD 8.3).
+/// The columns of a terminal that reports `reported`; a new pseudo-terminal reports 0. COLUMNS comes first: it is the
+/// user's wish (POSIX.1-2017, XBD 8.3).
 fn columns(reported: Option<u16>, named: Option<&str>) -> usize {
     let named = named.and_then(|text| text.trim().parse().ok()).filter(|columns| *columns > 0);
     let reported = reported.filter(|columns| *columns > 0).map(usize::from);

@@ -1,4 +1,4 @@
-//! Files that are read and written: whose they are, what they are, and what stands in them.
+//! Files that are read and written: whose they are, what they are, and what is set in them.
 //!
 //! Needs root.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
@@ -100,7 +100,7 @@ fn forged_journals_and_plans_change_nothing_and_reach_no_shell_or_terminal() {
     });
     fs::write(&path, forged.collect::<String>()).unwrap();
     for args in [&["rollback"][..], &["rollback", "--force"], &["status"], &["apply", &plan]] {
-        lab.run(&scratch, args).refuses(&[&path.display().to_string(), "no place of"]);
+        lab.run(&scratch, args).refuses(&[&path.display().to_string(), "not a place of"]);
     }
     assert_eq!(lab.sh(&format!("cat {forwarding}")), was);
     fs::write(&path, good).unwrap();

@@ -46,7 +46,7 @@ fn boot(lab: &Lab, script: &str, results: &Path) -> Outcome {
     guest.shares = vec![tree, bin];
 
     guest.time_limit = Duration::from_secs(400);
-    // Nothing is timed, so the CPUs may run beside each other.
+    // Nothing is timed, so the CPUs may run next to each other.
     guest.icount = false;
     // The names are those that the driver gives.
     guest.cmdline_extra = "net.ifnames=0 printk.devkmsg=on".into();
@@ -123,7 +123,7 @@ fn held(r: &Results, console: &str) {
     assert_eq!(r.lines("booted"), SET, "{}\n{console}", r.text("units"));
     assert_ne!(r.text("other-ring").trim(), "512", "the other card was touched");
     r.holds("irqbalance", &["--foreground", "--interval=1", &format!("--banirq={}", r.text("line-2").trim())]);
-    // What stands is reported, and a second `persist` in this boot loses nothing of the first.
+    // What is set is reported, and a second `persist` in this boot loses nothing of the first.
     r.holds(
         "status",
         &[

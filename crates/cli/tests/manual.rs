@@ -113,7 +113,7 @@ fn each_shell_reads_its_completion_and_completes() {
             "source '{}'; complete -C 'lowlat mea'; complete -C 'lowlat measure --eng'",
             file("lowlat.fish").display()
         );
-        let told = said(Command::new("fish").args(["--no-config", "-c", &script]).env("HOME", scratch.path()));
-        assert!(told.starts_with("measure\t") && told.contains("--engine\t"), "{told}");
+        let reported = said(Command::new("fish").args(["--no-config", "-c", &script]).env("HOME", scratch.path()));
+        assert!(reported.starts_with("measure\t") && reported.contains("--engine\t"), "{reported}");
     }
 }

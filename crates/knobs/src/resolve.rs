@@ -30,7 +30,7 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
             other => {
                 let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
                 return Err(left(format!(
-                    "what is there now cannot be read, so it could not be put back: {kind}: {why}"
+                    "what is there now cannot be read, so it could not be restored later: {kind}: {why}"
                 )));
             }
         }
@@ -64,7 +64,7 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
     })
 }
 
-/// What the gravest of the writes resets, or its way back.
+/// What the gravest of the writes resets, or its undo.
 fn resets_of(sys: &dyn Sys, target: &Target, ops: &[Op], prior: &[State]) -> Known {
     let device = target.iface().map(|iface| Device::of(sys, iface)).unwrap_or_default();
     let each = ops.iter().zip(prior).filter(|(op, prior)| op.set != **prior);

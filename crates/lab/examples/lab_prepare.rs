@@ -1,5 +1,6 @@
-//! Fills the lab's cache: `cargo run -p lowlat-lab --example lab_prepare [-- 5.10|6.1|6.12|newest ...]`, all kernels by default,
-//! each with the modules that are built for it; and the root with systemd. Later runs of the lab then need no network.
+//! Fills the lab's cache: `cargo run -p lowlat-lab --example lab_prepare [-- 5.10|6.1|6.12|newest ...]`, all kernels by
+//! default, each with the modules that are built for it; and the root with systemd. Later runs of the lab then need no
+//! network.
 #![allow(clippy::print_stdout)] // a command for people
 
 use std::process::ExitCode;

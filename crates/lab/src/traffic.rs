@@ -1,4 +1,5 @@
-//! The traffic of the lab's other programs: what runs beside the probe on a real host. Bounded by its thread's process.
+//! The traffic of the lab's other programs: what runs along with the probe on a real host. Bounded by its thread's
+//! process.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};

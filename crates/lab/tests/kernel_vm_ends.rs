@@ -1,6 +1,6 @@
 //! How a guest may end: by its script's exit code, by a panic, and never; and one that never came up is started again.
-//! Each is reported in one line, and nothing is left of it. (That each machine boots and does what it is for is held by the
-//! suites of the command line.)
+//! Each is reported in one line, and nothing is left of it. (That each machine boots and does what it is for is held by
+//! the suites of the command line.)
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use lowlat_lab::vm::{Guest, KernelChoice, Lab, LabError, in_guest, quoted, topology};
 
-/// Where a guest of this test leaves its results; it stands in QEMU's arguments too, so that a QEMU left behind is found.
+/// Where a guest of this test leaves its results; it stands in QEMU's arguments too, so that a QEMU left behind is
+/// found.
 fn results(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("lowlat-vm-{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&dir);

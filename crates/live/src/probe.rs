@@ -56,17 +56,17 @@ pub struct Ask<'a> {
     pub warmup_ns: Option<u64>,
     /// In a round of an A/B test: time of the probes on a plan that follow the ping-pong, ns; 0 leaves them out.
     pub planned_ns: u64,
-    /// In a round of an A/B test: the median that the rate of the plan is derived from, ns, the same in both rounds of a
-    /// pair; `None` derives it from the round itself.
+    /// In a round of an A/B test: the median that the rate of the plan is derived from, ns, the same in both rounds of
+    /// a pair; `None` derives it from the round itself.
     pub median_ns: Option<u64>,
-    /// In a round of an A/B test: an answer later than this counts as lost, ns; `None` for the timeout of the path. It may
-    /// only be shorter.
+    /// In a round of an A/B test: an answer later than this counts as lost, ns; `None` for the timeout of the path. It
+    /// may only be shorter.
     pub timeout_ns: Option<u64>,
     /// In a round of an A/B test: source port of the flow; 0 lets the kernel choose.
     pub source_port: u16,
     /// In a round of an A/B test: opening the engine resets something, so short rounds come first until the path is steady.
     pub settle: bool,
-    /// Bulk TCP streams beside the probe.
+    /// Bulk TCP streams along with the probe.
     pub load_streams: u32,
     /// SCHED_FIFO priority.
     pub rt: Option<u8>,
@@ -109,8 +109,8 @@ impl<'a> Ask<'a> {
             stamps: self.path.stamps,
             ..Spec::default()
         };
-        // At a slow pace a hundred probes would take longer than the run: then what leaves in the first tenth of a second,
-        // or the first few in the first tenth of the run.
+        // At a slow pace a hundred probes would take longer than the run: then what leaves in the first tenth of a
+        // second, or the first few in the first tenth of the run.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
         let probes = spec.rate_pps().map_or(warmup, |rate| {
             let few = WARMUP_ROUND.min((rate * self.duration_ns as f64 / 1e10) as u64);
@@ -142,7 +142,7 @@ impl<'a> Ask<'a> {
         self.path.peer(self.duration_ns, interval_ns)
     }
 
-    /// As slow as the far end allows, and that in words; `None` where it allows what was asked for.
+    /// As slow as the far end allows, and that as text; `None` where it allows what was asked for.
     fn paced(&self, peer: &str, least_ns: Option<u64>) -> Option<(Self, String)> {
         let least = least_ns?;
         let fastest = 1e9 / least as f64;
@@ -161,9 +161,10 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// Decides where the probers run, and asks the far end to stay on its CPU for `lasting_ns`. Call it once for a run and keep
-/// the answer in [`Path::placed`], so that every round, with and without load and with every engine, runs on the same CPUs.
-/// A run that lasts longer than it said asks again; one that is over gives the place back ([`far::release`]), which
+/// Decides where the probers run, and asks the far end to stay on its CPU for `lasting_ns`. Call it once for a run and
+/// keep the answer in [`Path::placed`], so that every round, with and without load and with every engine, runs on the
+/// same CPUs. A run that lasts longer than it said asks again; one that is over gives the place back
+/// ([`far::release`]), which
 /// [`Held`] does on its own.
 pub fn place(path: &Path, lasting_ns: u64, sys: &dyn Sys) -> tune::Placement {
     let near = conditions::choose(path, sys).near;
@@ -233,7 +234,8 @@ pub fn measure(ask: &Ask<'_>, sys: &dyn Sys) -> Result<Measurement, Failure> {
     Ok(measurement)
 }
 
-/// As [`measure`], with a sample log in each of `files`, progress, and a line for each log that was finished; on a signal, what was measured so far.
+/// As [`measure`], with a sample log in each of `files`, progress, and a line for each log that was finished; on a
+/// signal, what was measured so far.
 pub fn measure_with(
     ask: &Ask<'_>,
     sys: &dyn Sys,
@@ -319,16 +321,13 @@ fn log_file(file: &std::path::Path, spec: &Spec, context: &Context, started_unix
     let head = serde_json::to_vec(&head)
         .map_err(|e| Failure::new(format!("write the head of the sample log: {e}; report this as a bug")))?;
     Writer::create(file, &head).map_err(|e| {
-        Failure::new(format!(
-            "write the sample log {}: {e}; name a file that can be written with --log",
-            file.display()
-        ))
+        Failure::new(format!("write the sample log {}: {e}; give a writable file with --log", file.display()))
     })
 }
 
 /// One round of an A/B test on one flow: ping-pong for [`Ask::duration_ns`], then probes on a plan for
-/// [`Ask::planned_ns`] ([`lowlat_measure::paced`]), whose latency counts from the planned send. Lost probes, and planned
-/// ones that never left, are [`LOST`](lowlat_model::measurement::LOST).
+/// [`Ask::planned_ns`] ([`lowlat_measure::paced`]), whose latency counts from the planned send. Lost probes, and
+/// planned ones that never left, are [`LOST`](lowlat_model::measurement::LOST).
 ///
 /// The flow stays open across both. The other round of the pair takes the same [`Flow::source_port`] by
 /// [`Ask::source_port`]; the plan is drawn from that port, so that it is the same in both. Bulk streams of
@@ -368,7 +367,7 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     Ok(Round { is_b: false, samples_ns, planned_ns, flow })
 }
 
-/// Short rounds on the open flow until the medians of two neighbours agree. A path that stays unsteady is measured all the same:
+/// Short rounds on the open flow until the medians of two neighbours agree. A path that stays unsteady is measured anyway:
 /// its figures show it.
 fn settle(session: &mut Session<'_>, spec: &Spec) -> Result<(), Failure> {
     let short = Spec { duration_ns: Some(SETTLE_ROUND_NS), ..spec.clone() };
@@ -417,7 +416,8 @@ struct Ran {
     flow: Flow,
 }
 
-/// Opens, places, greets, begins the logs (only now: a target that does not answer leaves an old log as it was), measures.
+/// Opens, places, greets, begins the logs (only now: a target that does not answer leaves an old log as it was),
+/// measures.
 fn run(
     ask: &Ask<'_>,
     spec: &dyn Fn(&Ask<'_>) -> Spec,

@@ -1,4 +1,4 @@
-//! Bulk TCP streams beside the probe: what latency is when the path has work to do.
+//! Bulk TCP streams along with the probe: what latency is when the path has work to do.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -52,8 +52,8 @@ pub struct Carried {
 }
 
 impl Load {
-    /// Whether the sink takes the streams: connects them, sends nothing but the preamble, and lets them go. Ends within a
-    /// tenth of a second after `stop` is set.
+    /// Whether the sink takes the streams: connects them, sends nothing but the preamble, and lets them go. Ends within
+    /// a tenth of a second after `stop` is set.
     pub fn reach_unless(&self, stop: &AtomicBool) -> Result<(), MeasureError> {
         self.connect(stop).map(drop)
     }

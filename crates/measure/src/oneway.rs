@@ -6,8 +6,8 @@
 //! highest of the former and the lowest of the latter hold, within a window so short that the clocks' rates hardly
 //! matter; windows next to each other tighten each other by the rate that was seen.
 //!
-//! A host's `CLOCK_MONOTONIC` starts with its boot. Two hosts' readings agree within microseconds, all through a run, by
-//! no other way than being one clock: so namespaces of one host are recognized by measuring, not by assuming.
+//! A host's `CLOCK_MONOTONIC` starts with its boot. Two hosts' readings agree within microseconds, all through a run,
+//! by no other way than being one clock: so namespaces of one host are recognized by measuring, not by assuming.
 
 use lowlat_model::Quantiles;
 use lowlat_model::stamps::{Delay, OneWay};

@@ -9,12 +9,12 @@ use lowlat_model::measurement::{LOST, rank};
 
 use crate::{Mode, Pattern, Spec, Warmup};
 
-/// Mean gap in ping-pong medians. At four, 22 % of the probes leave while the one before is on its way (1 − e^(−1/4)), so
-/// that close pairs are among the sample, and a far end that takes a whole round trip for each probe would still be idle
-/// three quarters of the time: the plan adds no queue of its own to speak of.
+/// Mean gap in ping-pong medians. At four, 22 % of the probes leave while the one before is on its way (1 − e^(−1/4)),
+/// so that close pairs are among the sample, and a far end that takes a whole round trip for each probe would still be
+/// idle three quarters of the time: the plan adds no queue of its own to speak of.
 const MEDIANS: u64 = 4;
 /// Shortest mean gap, ns: 20,000 probes a second are far below what one core answers (a round trip over veth takes 5 to
-/// 15 µs), also beside a bulk load.
+/// 15 µs), also next to a bulk load.
 const LEAST_GAP_NS: u64 = 50_000;
 /// Probes of one plan at most. They bound its memory (40 bytes each) and what a round costs a far end.
 const MOST: u64 = 50_000;
@@ -32,8 +32,8 @@ pub fn plan_gap(median_ns: u64) -> u64 {
 /// The plan that follows `ping_pong` on the same flow, whose round trips were `rtts_ns` ([`LOST`] for a lost probe);
 /// `None` where fewer than half were answered, since there is nothing to derive a rate from, or `duration_ns` is 0.
 ///
-/// Rounds that are compared need one rate: a side that is faster would else be sent more, and its queues be compared with
-/// those of a slower pace. `median_ns` is then the median that the rate of both is derived from.
+/// Rounds that are compared need one rate: a side that is faster would else be sent more, and its queues be compared
+/// with those of a slower pace. `median_ns` is then the median that the rate of both is derived from.
 pub fn paced(
     ping_pong: &Spec,
     rtts_ns: &[u64],

@@ -71,8 +71,8 @@ impl Placed {
 }
 
 /// Locks what is mapped, and what will be if that cannot fail later: with a limit on locked memory, `MCL_FUTURE` would
-/// make an allocation beyond it fail (mlockall(2)), so the limit is lifted first, and where it may not be, what is mapped
-/// from now on stays unlocked. Samples' memory is touched before the first probe in any case.
+/// make an allocation beyond it fail (mlockall(2)), so the limit is lifted first, and where it may not be, what is
+/// mapped from now on stays unlocked. Samples' memory is touched before the first probe in any case.
 fn lock_memory() -> io::Result<()> {
     // The limit is of this process alone.
     let unlimited = Rlimit { current: None, maximum: None };
@@ -97,8 +97,8 @@ impl Drop for Placed {
     }
 }
 
-/// Which of `cpus` a thread of this process can be pinned to, found by trying: an isolated CPU is in no thread's affinity
-/// to begin with, and whether the cpuset has it only the kernel knows. The calling thread stays where it is.
+/// Which of `cpus` a thread of this process can be pinned to, found by trying: an isolated CPU is in no thread's
+/// affinity to begin with, and whether the cpuset has it only the kernel knows. The calling thread stays where it is.
 pub fn pinnable(cpus: impl IntoIterator<Item = u32> + Send) -> Vec<u32> {
     let tried = |cpus: &mut dyn Iterator<Item = u32>| cpus.filter(|cpu| pin(*cpu).is_ok()).collect();
     std::thread::scope(|s| s.spawn(|| tried(&mut cpus.into_iter())).join().unwrap_or_default())

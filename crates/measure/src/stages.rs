@@ -1,7 +1,8 @@
 //! Where the time of a round trip went, from the stamps of each probe.
 //!
 //! ```text
-//! send ─► sched-tx ─► software-tx ─► (wire) ─► far-software-rx ─► far-recv ─► far-send ─► (wire) ─► software-rx ─► recv
+//! send ─► sched-tx ─► software-tx ─► (wire) ─► far-software-rx ─► far-recv ─► far-send ─► (wire) ─► software-rx ─►
+//! recv
 //! ```
 //!
 //! Kernel stamps are on `CLOCK_REALTIME`, this program's own on `CLOCK_MONOTONIC`: the two are joined by their

@@ -32,7 +32,8 @@ pub struct Path {
     pub foreign: f64,
     /// The far end stands still between these two times after the start, ns: nothing is answered before the second.
     pub freeze: Option<(Ns, Ns)>,
-    /// In each period of the first length, ns, nothing is answered for the second: what would come then comes at its end.
+    /// In each period of the first length, ns, nothing is answered for the second: what would come then comes at its
+    /// end.
     pub stall: Option<(u64, u64)>,
     /// After a silence of the first length, ns, an answer takes the second longer.
     pub asleep: Option<(u64, u64)>,

@@ -1,8 +1,8 @@
 //! What the host itself adds, CPU by CPU: how late it wakes a sleeper, and how often it interrupts a spinner.
 //!
-//! *Wake-up latency* is measured as cyclictest does (rt-tests: `clock_nanosleep` to an absolute time, late by how much),
-//! on all CPUs at once, since sleepers hardly load a host. *Interruptions* are measured as sysjitter does (spin on the
-//! clock, and see when it jumps), one CPU at a time: a spinner on every core would take the host from its work.
+//! *Wake-up latency* is measured as cyclictest does (rt-tests: `clock_nanosleep` to an absolute time, late by how
+//! much), on all CPUs at once, since sleepers hardly load a host. *Interruptions* are measured as sysjitter does (spin
+//! on the clock, and see when it jumps), one CPU at a time: a spinner on every core would take the host from its work.
 //!
 //! What grew meanwhile in the kernel's own counters reports the cause: see [`sources`].
 #![forbid(unsafe_code)]
@@ -71,8 +71,8 @@ pub(crate) struct Interruptions {
     pub(crate) counted: BTreeMap<String, u64>,
 }
 
-/// Watches the CPUs. A CPU that cannot be watched (offline, not allowed) is reported in `not_seen`; only when none can be
-/// is that an error.
+/// Watches the CPUs. A CPU that cannot be watched (offline, not allowed) is reported in `not_seen`; only when none can
+/// be is that an error.
 pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<NoiseDocument, MeasureError> {
     if spec.duration_ns == 0 || spec.interval_ns == 0 || spec.gap_threshold_ns == 0 {
         return Err(MeasureError::Spec {

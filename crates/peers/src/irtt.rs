@@ -1,15 +1,15 @@
 //! `irtt`: stock IRTT servers (protocol version 1); UDP.
 //!
 //! Little-endian (IRTT's `packet.go`, `params.go`): `magic 14 a7 5b | flags u8 | [HMAC-MD5, 16 bytes] | token u64 |
-//! sequence u32 | [received i64] | [sent i64] | payload`. Flags: 1 open, 2 reply, 4 close, 8 HMAC. The HMAC stands before
-//! the token (the drawing in `packet.go` has it elsewhere; the code and the wire do not) and covers the whole packet with
-//! its own field zeroed.
+//! sequence u32 | [received i64] | [sent i64] | payload`. Flags: 1 open, 2 reply, 4 close, 8 HMAC. The HMAC stands
+//! before the token (the drawing in `packet.go` has it elsewhere; the code and the wire do not) and covers the whole
+//! packet with its own field zeroed.
 //!
 //! The handshake gives the server length, interval, duration and which stamps we want, and the server cuts each to its
 //! limits. A shorter run or message than was asked for is an error with the server's option that lifts it. A longer
 //! interval is kept: a server without `-i` takes no more than one probe per 10 ms (`defaults.go`, `DefaultMinInterval`)
-//! and answers none that come faster (`sconn.go`, `ShortInterval`). Of the optional fields only the two monotonic stamps
-//! are asked for.
+//! and answers none that come faster (`sconn.go`, `ShortInterval`). Of the optional fields only the two monotonic
+//! stamps are asked for.
 
 use lowlat_transport::{Engine, EngineError, Ns, Proto, clock};
 
@@ -160,14 +160,11 @@ impl Irtt {
         }
         if granted.duration < self.duration() && self.options.duration_ns != 0 {
             let ms = granted.duration / 1_000_000;
-            return Err((
-                format!("it serves no longer than {ms} ms"),
-                "start it with `irtt server -d 0`, or measure shorter",
-            ));
+            return Err((format!("it serves at most {ms} ms"), "start it with `irtt server -d 0`, or measure shorter"));
         }
         if granted.length != self.length() {
             return Err((
-                format!("it takes no more than {} bytes", granted.length),
+                format!("it accepts at most {} bytes", granted.length),
                 "start it with `irtt server -l 0`, or use a smaller --size",
             ));
         }

@@ -63,7 +63,7 @@ const WITH_TAG: usize = PLAIN + TAG;
 /// Longest message: what a UDP datagram over IPv4 carries.
 const LONGEST: usize = 65507;
 
-/// Where what stands in a message without a key, for a far end that is no Rust program.
+/// Where what is in a message without a key, for a far end that is not a Rust program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// The first four bytes.

@@ -148,8 +148,8 @@ impl Capture {
         Self(os::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK, all).unwrap())
     }
 
-    /// DSCPs of the packets to `port` (or echo requests, for 0) that came from the near end; of TCP, those of connections
-    /// that began meanwhile, since the last packets of the one before may come late.
+    /// DSCPs of the packets to `port` (or echo requests, for 0) that came from the near end; of TCP, those of
+    /// connections that began meanwhile, since the last packets of the one before may come late.
     fn dscps(&self, port: u16) -> Vec<u8> {
         const SYN: u8 = 2;
         let mut begun = HashSet::new();
@@ -212,8 +212,8 @@ fn counted() -> Vec<u64> {
     counts.collect()
 }
 
-/// What a queue discipline and a VLAN interface's egress map go by is the packet's priority; a rule of the packet filter
-/// reads it off each packet as it leaves.
+/// What a queue discipline and a VLAN interface's egress map go by is the packet's priority; a rule of the packet
+/// filter reads it off each packet as it leaves.
 #[test]
 fn the_priority_is_on_every_packet_and_the_dscp_does_not_change_it() {
     in_namespace(&["nft"], || {

@@ -111,7 +111,7 @@ fn many_forged_sources_cost_no_memory_and_no_honest_client() {
             beside.join().unwrap()
         });
         // The total limit may take an honest probe too; most must come through.
-        assert!(answered * 2 > sent, "{answered} of {sent} honest probes were answered beside the flood");
+        assert!(answered * 2 > sent, "{answered} of {sent} honest probes were answered next to the flood");
         std::thread::sleep(Duration::from_millis(300));
         honest(50);
         let grown = memory().saturating_sub(before);
@@ -215,7 +215,7 @@ fn connections_that_hold_their_place_lose_it_to_honest_ones() {
                 let endpoint = Endpoint::new(Proto::Tcp, far4(8620), 64);
                 let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
                 let mut rounds = 0;
-                // Bounded, so that a failure beside it ends the test.
+                // Bounded, so that a failure next to it ends the test.
                 let start = Instant::now();
                 while !stop.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(30) {
                     round_trips(engine.as_mut(), "lowlat", &options(64), 10).expect("the busy one is served");
@@ -225,8 +225,8 @@ fn connections_that_hold_their_place_lose_it_to_honest_ones() {
                 rounds
             });
             reported.recv().unwrap();
-            // Four from each of eight sources, twice as many as there are places; each sends a sound probe, a byte now and
-            // then.
+            // Four from each of eight sources, twice as many as there are places; each sends a sound probe, a byte now
+            // and then.
             let mut held: Vec<TcpStream> = (0..8u8)
                 .flat_map(|n| (0..4).map(move |_| [198, 18, 7, 10 + n]))
                 .map(|from| connect_from(IpAddr::from(from)))
@@ -326,8 +326,8 @@ fn ask_place(to: SocketAddr, request: Request) -> Option<Answer> {
     ask(engine.as_mut(), None, &request, clock::now() + 2 * SECOND).unwrap()
 }
 
-/// A placement is one client's at a time, and whoever the far end does not answer places nothing. Requests of any length
-/// get no more bytes than they have.
+/// A placement is one client's at a time, and whoever the far end does not answer places nothing. Requests of any
+/// length get no more bytes than they have.
 #[test]
 fn a_placement_is_one_client_s_and_its_requests_amplify_nothing() {
     in_namespace(&[], || {
@@ -472,10 +472,11 @@ fn child_confined() {
                     sink.write_all(&vec![0; 100_000]).unwrap();
                     drop(sink);
                     std::thread::sleep(Duration::from_millis(500));
-                    // The threads that serve, and the one that waits for them: filtered, and nobody without capabilities.
+                    // The threads that serve, and the one that waits for them: filtered, and nobody without
+                    // capabilities.
                     let filtered: Vec<_> = tasks().into_iter().filter(|t| t["Seccomp"] == "2").collect();
                     assert!(filtered.len() >= if spin { 3 } else { 5 }, "{}", filtered.len());
-                    // Those that had messages: the open socket's thread, its seat's, and the streams'.
+                    // Those that had messages: the open socket's thread, its connected socket's, and the streams'.
                     let there = if placed { last } else { 0 }.to_string();
                     let pinned = filtered.iter().filter(|t| t["Cpus_allowed_list"] == there).count();
                     assert!(pinned >= if spin { 1 } else { 3 }, "{pinned} threads are on CPU {there}");

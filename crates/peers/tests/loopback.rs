@@ -11,7 +11,7 @@ use lowlat_transport::{ENGINES, Endpoint, EngineError, Proto, StampAt, clock};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Runs `near` beside a far end and answers what that counted.
+/// Runs `near` next to a far end and answers what that counted.
 #[allow(clippy::needless_pass_by_value)] // each test makes its own
 fn beside(config: ServeConfig, near: impl FnOnce(&[Bound])) -> ServeStats {
     let stop = AtomicBool::new(false);
@@ -145,7 +145,7 @@ fn a_connection_alone_has_the_thread_to_itself_until_another_comes_or_it_is_sile
 }
 
 #[test]
-fn a_client_alone_is_seated_and_others_notice_nothing() {
+fn a_client_alone_gets_a_connected_socket_and_others_notice_nothing() {
     for (bind, spin) in [(true, false), (true, true), (false, false), (false, true)] {
         let base = on_loopback();
         let config = ServeConfig { spin, bind: if bind { base.bind.clone() } else { Vec::new() }, ..base };
@@ -153,7 +153,7 @@ fn a_client_alone_is_seated_and_others_notice_nothing() {
             let to = port(bound, "lowlat", Proto::Udp);
             let at = |ip: &str| Endpoint::new(Proto::Udp, SocketAddr::new(ip.parse().unwrap(), to.port()), 64);
             ping_pong("block", "lowlat", &at("127.0.0.1"), None, 200).unwrap();
-            // Ten at once while two of the seats are taken, given up, and taken again.
+            // Ten at once while two of the connected sockets are taken, given up, and taken again.
             std::thread::scope(|s| {
                 for _ in 0..10 {
                     s.spawn(|| ping_pong("block", "lowlat", &at("127.0.0.1"), None, 300).unwrap());
@@ -161,18 +161,18 @@ fn a_client_alone_is_seated_and_others_notice_nothing() {
             });
             ping_pong("block", "lowlat", &at("127.0.0.1"), None, 200).unwrap();
             if !bind {
-                // A seat is bound to one address; who asks at another is answered from there anyway.
+                // A connected socket is bound to one address; who asks at another is answered from there anyway.
                 ping_pong("block", "lowlat", &at("127.0.0.7"), None, 200).unwrap();
             }
         });
         let sent = if bind { 3400 } else { 3600 };
         assert_eq!((stats.received, stats.answered, stats.send_failed), (sent, sent, 0), "{stats:?}");
-        assert!(stats.seated >= 100, "{stats:?}");
+        assert!(stats.answered_connected >= 100, "{stats:?}");
     }
 }
 
 #[test]
-fn a_seat_goes_from_a_client_that_went_away_to_the_next() {
+fn a_connected_socket_goes_from_a_client_that_went_away_to_the_next() {
     let stats = beside(on_loopback(), |bound| {
         let endpoint = Endpoint::new(Proto::Udp, port(bound, "lowlat", Proto::Udp), 64);
         for _ in 0..2 {
@@ -183,8 +183,9 @@ fn a_seat_goes_from_a_client_that_went_away_to_the_next() {
         }
     });
     assert_eq!(stats.answered, 800);
-    // 64 of each client's first probes come before its seat; the seats of the second pair were the first's.
-    assert!(stats.seated >= 500, "{stats:?}");
+    // 64 of each client's first probes come before its connected socket; the connected sockets of the second pair were
+    // the first's.
+    assert!(stats.answered_connected >= 500, "{stats:?}");
 }
 
 #[test]

@@ -25,7 +25,8 @@ pub struct Options {
     pub allow_reboot: bool,
     /// Interfaces whose loss may cut the host off, see [`management_ifaces`].
     pub management_ifaces: Vec<String>,
-    /// Interfaces of the path: a step on any other is left out. Empty where there is no path in focus, and then none is.
+    /// Interfaces of the path: a step on any other is left out. Empty where there is no path in focus, and then none
+    /// is.
     pub path: Vec<String>,
 }
 
@@ -105,7 +106,7 @@ fn at_risk(step: &PlannedStep, options: &Options) -> Option<String> {
             step.knob
         )),
         Risk::High if management && !options.allow_disruptive => Some(
-            "resets a link that carries the default route or a login session, itself or by what stands on it; needs \
+            "resets a link that carries the default route or a login session, itself or by what is set on it; needs \
              --allow-disruptive"
                 .to_owned(),
         ),
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_leave_is_left_out_in_words() {
+    fn what_needs_consent_is_left_out_with_a_reason() {
         let steps = || {
             vec![
                 step("nic.ring.rx", "e", "1", Risk::High),

@@ -92,7 +92,8 @@ impl Kind for At<'_> {
     fn asked(&self, from: &State, to: &State) -> Vec<Asked<'_>> {
         Asked::all(Part::Coalesce, self.param, from, to)
     }
-    /// The driver gets all of them in one structure, and may adapt the others (include/linux/ethtool.h, `set_coalesce`).
+    /// The driver gets all of them in one structure, and may adapt the others (include/linux/ethtool.h,
+    /// `set_coalesce`).
     fn beside(&self, sys: &dyn Sys) -> Result<Vec<Locus>, String> {
         let others = text::others(&query::coalesce(sys, self.iface), self.param).into_iter();
         Ok(others.map(|param| Locus::Coalesce { iface: self.iface.to_owned(), param }).collect())

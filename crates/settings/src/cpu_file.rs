@@ -62,8 +62,8 @@ const GOVERNOR: &str = "/scaling_governor";
 const PREFERENCE: &str = "/energy_performance_preference";
 
 impl At<'_> {
-    /// intel_pstate in active mode sets the preference with the governor (Documentation/admin-guide/pm/intel_pstate.rst,
-    /// "Energy vs Performance Hints").
+    /// intel_pstate in active mode sets the preference with the governor
+    /// (Documentation/admin-guide/pm/intel_pstate.rst, "Energy vs Performance Hints").
     fn preference(&self) -> Option<String> {
         self.path.strip_suffix(GOVERNOR).map(|dir| format!("{dir}{PREFERENCE}"))
     }

@@ -1,5 +1,5 @@
-//! Offload features (`ETHTOOL_MSG_FEATURES`): `on` or `off`, followed by `[requested on]` or `[requested off]` where another
-//! setting keeps it from what was asked for.
+//! Offload features (`ETHTOOL_MSG_FEATURES`): `on` or `off`, followed by `[requested on]` or `[requested off]` where
+//! another setting keeps it from what was asked for.
 
 use lowlat_model::op::Target;
 use lowlat_model::plan::Order;
@@ -110,8 +110,8 @@ impl Kind for At<'_> {
     fn asked(&self, from: &State, to: &State) -> Vec<Asked<'_>> {
         Asked::all(Part::Feature, self.name, from, to)
     }
-    /// Drivers drop the receive flow rules with the feature that carries them (`igb_set_features`, `ixgbe_set_features`),
-    /// and lowlat cannot put a rule back.
+    /// Drivers drop the receive flow rules with the feature that carries them (`igb_set_features`,
+    /// `ixgbe_set_features`), and lowlat cannot put a rule back.
     fn refused(&self, sys: &dyn Sys, set: &State) -> Option<String> {
         if self.name != NTUPLE || set.to_string() != "off" {
             return None;
@@ -126,8 +126,8 @@ impl Kind for At<'_> {
         true
     }
     /// One feature may stand in another's way (`netdev_fix_features`, net/core/dev.c), and large receive offload of a
-    /// bridge, bond or VLAN device is also taken from the devices below it (`netdev_sync_lower_features`), where it does
-    /// not return.
+    /// bridge, bond or VLAN device is also taken from the devices below it (`netdev_sync_lower_features`), where it
+    /// does not return.
     fn beside(&self, sys: &dyn Sys) -> Result<Vec<Locus>, String> {
         let mut places = changeable(sys, self.iface, |n| n != self.name);
         if self.name == LRO {

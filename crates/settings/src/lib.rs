@@ -1,12 +1,12 @@
 //! Kinds of settings: one file per kind, one line per kind in [`at`].
 //!
-//! A [`Locus`] of the journal says where a setting is; [`at`] gives its [`Kind`], which says everything else: the current
-//! value, the write that changes it, when two states are the same, how far it reaches, what it resets, what undoes it
-//! without lowlat, and how it is kept over a reboot. A [`Place`] is the other end: where a knob of the catalogue has its
-//! loci on a host, and when it is tried in a plan.
+//! A [`Locus`] of the journal says where a setting is; [`at`] gives its [`Kind`], which says everything else: the
+//! current value, the write that changes it, when two states are the same, how far it reaches, what it resets, what
+//! undoes it without lowlat, and how it is kept over a reboot. A [`Place`] is the other end: where a knob of the
+//! catalogue has its loci on a host, and when it is tried in a plan.
 //!
-//! Nothing here writes. A kind reads through the reading door and gives its write as data ([`Write`]), which the writing
-//! door performs within its own lists.
+//! Nothing here writes. A kind reads through the reading door and gives its write as data ([`Write`]), which the
+//! writing door performs within its own lists.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -104,18 +104,18 @@ pub fn state(sys: &dyn Sys, locus: &Locus) -> Reading<State> {
     at(locus).read(sys)
 }
 
-/// Whether two states of one place are equal in effect, although their texts may differ: the kernel prints some values in
-/// another form than it takes them in.
+/// Whether two states of one place are equal in effect, although their texts may differ: the kernel prints some values
+/// in another form than it takes them in.
 pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
     a == b || at(locus).same(a, b)
 }
 
-/// The write that an op asks for; in words, why there is none.
+/// The write that an op asks for; as text, why there is none.
 pub fn write(op: &Op) -> Result<Write, String> {
     at(&op.locus).write(&op.set)
 }
 
-/// Several writes that the kernel takes in one request, as one; in words, why there is none such.
+/// Several writes that the kernel takes in one request, as one; as text, why there is none such.
 pub fn write_together(ops: &[Op]) -> Result<Option<Write>, String> {
     let mut all: Option<Write> = None;
     for op in ops {

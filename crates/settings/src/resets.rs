@@ -50,7 +50,8 @@ impl Device {
 }
 
 /// What resets when `locus` of this device goes from one state to the other, or back: the gravest that any part of its
-/// driver is known for. Files, queue disciplines, routes and affinities are the kernel's own: no driver resets for them.
+/// driver is known for. Files, queue disciplines, routes and affinities are the kernel's own: no driver resets for
+/// them.
 pub fn of(device: &Device, locus: &Locus, from: &State, to: &State) -> Known {
     let kind = crate::at(locus);
     let each = kind.asked(from, to);
@@ -68,7 +69,8 @@ fn of_asked(device: &Device, asked: &Asked<'_>) -> Known {
     TABLE.iter().find(fits).map_or_else(|| unknown(device, asked.part, asked.name), |row| known(device, row))
 }
 
-/// What resets when an XDP program is attached to an interface of this driver, for AF_XDP too, and when it is taken off.
+/// What resets when an XDP program is attached to an interface of this driver, for AF_XDP too, and when it is taken
+/// off.
 pub fn xdp_attach(driver: &str) -> Known {
     let device = Device { driver: driver.to_owned(), ..Device::default() };
     let row = TABLE.iter().find(|row| row.driver == driver && row.part == Part::Xdp);

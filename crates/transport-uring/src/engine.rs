@@ -18,7 +18,7 @@ use crate::{COSTS, NAME};
 const SLOTS: usize = 32;
 /// No datagram is longer, so none is cut short.
 const LARGEST_DATAGRAM: usize = 65_535;
-/// Room for a stream's answers beside the largest message.
+/// Room for a stream's answers next to the largest message.
 const STREAM_ROOM: usize = 256 << 10;
 /// Looks at the ring between two looks at the clock, which costs 25 ns.
 const SPINS_PER_CLOCK: u32 = 16;

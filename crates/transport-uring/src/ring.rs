@@ -32,7 +32,7 @@ pub(crate) struct Ring {
     inner: IoUring,
     /// The kernel reports by a flag in shared memory that completions wait to be run by us.
     deferred: bool,
-    /// What it is, in words.
+    /// What it is, as text.
     pub(crate) words: Vec<String>,
     /// `IORING_OP_SEND_ZC` is there (6.0).
     pub(crate) send_zc: bool,

@@ -1,8 +1,9 @@
-//! AF_XDP against a spinning UDP socket on one veth pair, in alternated rounds: `cargo run --release --example veth_ratio
+//! AF_XDP against a spinning UDP socket on one veth pair, in alternated rounds: `cargo run --release --example
+//! veth_ratio
 //! [rounds] [probes per round]`. Needs root and two CPUs; touches nothing outside two private namespaces.
 //!
-//! Rows: each engine against a spinning kernel socket as far end, and against an XDP reflector as far end. Both ends are
-//! pinned, to CPU 0 and 1.
+//! Rows: each engine against a spinning kernel socket as far end, and against an XDP reflector as far end. Both ends
+//! are pinned, to CPU 0 and 1.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)] // an example that prints and may stop
 
 #[path = "../tests/common/mod.rs"]

@@ -16,7 +16,7 @@ pub struct ModeAbility {
     pub mode: Mode,
     /// `None`: only a try would tell.
     pub possible: Option<bool>,
-    /// Why, in words.
+    /// Why, as text.
     pub why: String,
 }
 
@@ -29,7 +29,7 @@ pub struct XdpAbility {
     pub rx_queues: u32,
     /// XDP abilities as the driver reports them (`basic`, `redirect`, `xsk-zerocopy`, …); `None` before Linux 6.3.
     pub features: Option<Vec<String>>,
-    /// The XDP program that is already there, in words; the engine refuses then.
+    /// The XDP program that is already there, as text; the engine refuses then.
     pub occupied_by: Option<String>,
     /// Whether a kernel this user may ask takes XDP programs; the reason if not.
     pub programs: Result<(), String>,

@@ -36,7 +36,7 @@ pub(crate) struct Sockets {
     pub(crate) queues: Vec<Xsk>,
 }
 
-/// What did not work, in words, and the kernel's answer.
+/// What did not work, as text, and the kernel's answer.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) what: String,
@@ -89,7 +89,8 @@ pub(crate) fn open(
 
 fn attach_hint(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
-        // Kernels before 5.9 know no XDP links; newer ones say EINVAL for an MTU or feature that native XDP cannot have.
+        // Kernels before 5.9 know no XDP links; newer ones say EINVAL for an MTU or feature that native XDP cannot
+        // have.
         Some(libc::EINVAL) => " (a kernel before 5.9, or an MTU or offload the driver's XDP cannot have)",
         Some(libc::EBUSY) => " (another XDP program is on it)",
         _ => "",

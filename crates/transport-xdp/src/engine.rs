@@ -439,7 +439,8 @@ impl Engine for Xdp {
         self.discarded
     }
 
-    /// The receive queue instead of the NAPI id and its CPU: answers do not reach the reserved socket, which would know.
+    /// The receive queue instead of the NAPI id and its CPU: answers do not reach the reserved socket, which would
+    /// know.
     fn flow(&self) -> lowlat_transport::Flow {
         lowlat_transport::Flow {
             source_port: self.reserved.local_addr().ok().map(|at| at.port()),

@@ -17,8 +17,8 @@
 //! (`XDP_OPTIONS`) and said in [`Caps::words`](lowlat_transport::Caps::words).
 //!
 //! ## Where it does not work
-//! Loopback, interfaces without Ethernet, TCP and ICMP, messages above the MTU. A VLAN device has no native XDP and gets the generic hook
-//! (by the kernel's source, `__netif_receive_skb_core`; not tried on one).
+//! Loopback, interfaces without Ethernet, TCP and ICMP, messages above the MTU. A VLAN device has no native XDP and
+//! gets the generic hook (by the kernel's source, `__netif_receive_skb_core`; not tried on one).
 //!
 //! Sources: Documentation/networking/af_xdp.rst; net/xdp/xsk.c; drivers/net/veth.c.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

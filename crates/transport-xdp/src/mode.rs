@@ -52,8 +52,8 @@ pub(crate) struct Order {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Decides the order for an interface. `features` is what the driver says by netdev-genl; `None` is a kernel before 6.3,
-/// which cannot say.
+/// Decides the order for an interface. `features` is what the driver says by netdev-genl; `None` is a kernel before
+/// 6.3, which cannot say.
 pub(crate) fn order(link: &Link, driver: &str, features: Option<&[String]>) -> Order {
     let mut modes = Vec::new();
     let mut remarks = Vec::new();

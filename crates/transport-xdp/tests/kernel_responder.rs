@@ -96,7 +96,7 @@ fn only_one_program_is_on_an_interface_and_nothing_is_served_on_none() {
             Responder::open("none", &answers(address), None).unwrap_err().to_string(),
         ]
     });
-    for (line, has) in words.iter().zip(["is attached", "none of the addresses", "no Ethernet", "no interface"]) {
+    for (line, has) in words.iter().zip(["is attached", "none of the addresses", "not an Ethernet", "no interface"]) {
         assert!(line.contains(has) && !line.contains('\n'), "{line}");
     }
 }

@@ -1,4 +1,5 @@
-//! The headline: the whole kept configuration in against all of it out, alternated. What the report claims is this test.
+//! The headline: the whole kept configuration in against all of it out, alternated. What the report claims is this
+//! test.
 
 use lowlat_apply::writer::Writer;
 use lowlat_model::Measurement;
@@ -27,8 +28,8 @@ pub(crate) struct Proof {
     pub(crate) modes: Option<Modes>,
 }
 
-/// Alternates everything kept with the original state, idle and, where asked for, under load. Where nothing is kept, the
-/// path is measured as it stands.
+/// Alternates everything kept with the original state, idle and, where asked for, under load. Where nothing is kept,
+/// the path is measured as it stands.
 ///
 /// A whole that is shown to be worse is put back, and the results say so.
 pub(crate) fn prove<W: Writer>(
@@ -113,7 +114,7 @@ fn whole<W: Writer>(rig: &mut Rig<'_, W>, tried: &mut Tried) -> Result<Shown, Tu
 
 /// The path as it stands, in rounds, so that two modes show; idle and under load.
 fn unchanged<W: Writer>(rig: &mut Rig<'_, W>, proof: &mut Proof, say: &mut dyn FnMut(&str)) -> Result<(), TuneError> {
-    say("nothing is kept: the path is measured as it stands");
+    say("nothing is kept: the path is measured as it is");
     let idle = rounds(rig)?;
     proof.modes = lowlat_verdict::modes(&idle);
     proof.result = Some(sum(rig, &idle.iter().collect::<Vec<_>>(), 0));

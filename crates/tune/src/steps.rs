@@ -25,7 +25,7 @@ pub(crate) struct Kept {
 pub(crate) struct Tried {
     pub(crate) results: Vec<StepResult>,
     pub(crate) kept: Vec<Kept>,
-    /// Each tried step beside its result's place, in order.
+    /// Each tried step next to its result's place, in order.
     pub(crate) steps: Vec<(PlannedStep, usize)>,
     pub(crate) online: Online,
 }
@@ -82,7 +82,7 @@ pub(crate) fn try_step<W: Writer>(
 ) -> Result<bool, TuneError> {
     let name = format!("{place} {} on {}", step.knob, step.target);
     if let Some(first) = tried.kept.iter().find(|k| same_place(&k.step, step)) {
-        say(&format!("  {name}: {} was kept there already", first.step.to));
+        say(&format!("  {name}: {} is already kept there", first.step.to));
         return Ok(false);
     }
     let mut result = blank(step, tried.attempt(step));
@@ -101,7 +101,7 @@ pub(crate) fn try_step<W: Writer>(
         Err(Halt::Reset(why)) => {
             rig.clear(&mut bundle)?;
             (result.verdict, result.disposition) = (Verdict::Refused, Disposition::Reset);
-            result.note = format!("it reset the link without notice ({why}); put back");
+            result.note = format!("it reset the link unexpectedly ({why}); undone");
             result.why = Some(why);
             None
         }
@@ -137,7 +137,7 @@ pub(crate) fn put_in<W: Writer>(rig: &mut Rig<'_, W>, bundle: &mut Bundle) -> Re
     bundle.put_in(rig.session, rig.sys).map_err(|halt| match halt {
         Halt::Fail(error) => error,
         Halt::Refused(why) | Halt::Reset(why) => crate::BenchError(format!(
-            "keep a setting that was shown to help: the host no longer takes it: {why}; run it again"
+            "keep a setting that was shown to help: the host no longer accepts it: {why}; run it again"
         ))
         .into(),
     })

@@ -13,8 +13,8 @@ use crate::alternate::{Halt, Pairing, alternate};
 use crate::engines::AGAINST;
 use crate::{Attach, Bench, Limits, LinkReport, RoundAsk, TuneError};
 
-/// A link that went down for a setting has this long to come up again. Copper autonegotiation takes two to three seconds
-/// (IEEE 802.3 clause 28 timers and the drivers' link watch); a switch port that relearns may take longer.
+/// A link that went down for a setting has this long to come up again. Copper autonegotiation takes two to three
+/// seconds (IEEE 802.3 clause 28 timers and the drivers' link watch); a switch port that relearns may take longer.
 pub(crate) const LINK_UP_NS: u64 = 15_000_000_000;
 /// After a toggle that resets something: rounds of this length until the path is steady.
 const SETTLE_ROUND_NS: u64 = 20_000_000;
@@ -264,8 +264,8 @@ impl<W: Writer> Rig<'_, W> {
     }
 }
 
-/// Brings the bundle in or out where it has to change, looks at what the links went through, and waits until the path is
-/// steady: after a step that resets something before every round, so that both sides wait alike.
+/// Brings the bundle in or out where it has to change, looks at what the links went through, and waits until the path
+/// is steady: after a step that resets something before every round, so that both sides wait alike.
 fn switch<W: Writer>(
     (bench, sys, attach): (&mut dyn Bench, &dyn Sys, Option<&Attach>),
     session: &mut Session<W>,

@@ -1,7 +1,7 @@
 //! Simulated runs of steps that do nothing: how many keep one, and of how many the test of the whole claims a gain.
 //!
-//! `cargo run -p lowlat-verdict --release --example null_runs -- [RUNS] [STEPS]`; exit 1 where more runs keep a step than
-//! the bound and chance allow.
+//! `cargo run -p lowlat-verdict --release --example null_runs -- [RUNS] [STEPS]`; exit 1 where more runs keep a step
+//! than the bound and chance allow.
 #![allow(clippy::print_stdout)] // an example prints
 
 mod sim;

@@ -1,8 +1,8 @@
 //! What two stored runs show, set against each other after the fact.
 //!
-//! Two runs taken one after the other differ in more than what was meant to differ: the host's speed, its neighbours. The
-//! intervals here hold what each run shows of its own noise, and that is said beside the verdict. Alternated rounds
-//! ([`crate::sequential`]) are the better experiment.
+//! Two runs taken one after the other differ in more than what was meant to differ: the host's speed, its neighbours.
+//! The intervals here hold what each run shows of its own noise, and that is said next to the verdict. Alternated
+//! rounds ([`crate::sequential`]) are the better experiment.
 
 #![allow(clippy::many_single_char_names)] // a, b, k, q: the names statistics gives them
 
@@ -96,11 +96,12 @@ fn losses(a: &[u64], b: &[u64], options: &Options, random: &mut Random) -> Losse
     Losses { a, b, shows: shown((a, b), (diff - reach[0], diff + reach[1])) }
 }
 
-/// Judges document B against document A by their figures and intervals, where the samples of one or both are not at hand.
+/// Judges document B against document A by their figures and intervals, where the samples of one or both are not at
+/// hand.
 ///
 /// The interval of a difference from those of its two sides: `d ∓ √(reach_a² + reach_b²)`, the method of variance
-/// estimates recovery (Zou and Donner 2008, Statistics in Medicine 27:1693). Losses are counted, not resampled: they can
-/// keep B from being called better, and show nothing by themselves.
+/// estimates recovery (Zou and Donner 2008, Statistics in Medicine 27:1693). Losses are counted, not resampled: they
+/// can keep B from being called better, and show nothing by themselves.
 pub fn compare_figures(a: (&str, &Measurement), b: (&str, &Measurement), options: &Options) -> Comparison {
     let find = |m: &Measurement, q: f64| m.rtt_intervals.iter().find(|i| i.q.total_cmp(&q).is_eq()).copied();
     let mut judged = Vec::new();
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_run_twice_shows_no_difference_in_words() {
+    fn the_same_run_twice_shows_no_difference_as_text() {
         let a = run(3, 5_000, 1.0, 0.0);
         let c = judge(&a, &a, 1);
         assert!(

@@ -97,7 +97,8 @@ fn a_trade_is_not_kept() {
     assert!(c.words.starts_with("a trade") && c.words.contains("loss 0 → "), "{}", c.words);
 }
 
-/// One probe in 250 is lost without the change and none with it: better, though nothing is faster. Turned round it is worse.
+/// One probe in 250 is lost without the change and none with it: better, though nothing is faster. Turned round it is
+/// worse.
 #[test]
 fn fewer_losses_are_better_and_more_are_worse() {
     let lossy = Effect { loss: 0.004, ..NONE };
@@ -203,7 +204,7 @@ fn equal_rounds_exclude_a_difference_worth_having() {
     assert_eq!((c.verdict, c.design), (Verdict::Same, Design::Sequential), "{}", c.words);
     let s = c.sequential.unwrap();
     assert_eq!((s.stopped, s.loss, s.worth_ns), (Stopped::Excluded, Verdict::Same, 500));
-    assert!(c.words.starts_with("no difference worth having: P50 +0.0 %"), "{}", c.words);
+    assert!(c.words.starts_with("no relevant difference: P50 +0.0 %"), "{}", c.words);
     assert!(test.pairs() <= 8 && test.e_value() <= 1.0, "{}", test.pairs());
     // 0.4 µs are shown beyond doubt and are not worth having.
     let (_, tiny) = constant(10_000, 9_600, 1_000);
@@ -281,8 +282,8 @@ fn the_labels_are_symmetric() {
     assert!((one.e_worse - other.e_better).abs() < 1e-9 * one.e_better, "{one:?} {other:?}");
 }
 
-/// A round with too few probes on a plan for its median is bet on by counts: there too a rise smaller than what is worth
-/// having is not harm, and one that is larger is.
+/// A round with too few probes on a plan for its median is bet on by counts: there too a rise smaller than what is
+/// worth having is not harm, and one that is larger is.
 #[test]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
 fn a_rise_that_is_not_worth_fixing_is_not_harm_where_a_round_does_not_support_the_quantile_either() {

@@ -25,7 +25,7 @@ pub(super) struct Kind {
     pub(super) taken: fn(&str) -> bool,
     /// The files.
     pub(super) changes: fn(&Name) -> Vec<Change>,
-    /// What the scaffold leaves to whoever fills it in, beside the marked places.
+    /// What the scaffold leaves to whoever fills it in, next to the marked places.
     pub(super) then: &'static str,
 }
 

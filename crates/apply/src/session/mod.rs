@@ -26,7 +26,7 @@ use crate::writer::Writer;
 
 mod group;
 
-/// An open transaction. Dropping it writes nothing: what stands, stands in the journal, and `lowlat rollback` finds it.
+/// An open transaction. Dropping it writes nothing: what is set, stands in the journal, and `lowlat rollback` finds it.
 pub struct Session<W = LiveWriter> {
     log: Log,
     disk: Box<dyn Disk>,
@@ -88,7 +88,7 @@ impl<W: Writer> Session<W> {
         &self.log.ledger.transaction
     }
 
-    /// What stands applied.
+    /// What is applied.
     pub fn ledger(&self) -> &Ledger {
         &self.log.ledger
     }
@@ -227,7 +227,7 @@ impl<W: Writer> Session<W> {
         }
     }
 
-    /// What is at a place before it is changed; without it there is no way back.
+    /// What is at a place before it is changed; without it there is no undo.
     fn prior(&self, sys: &dyn Sys, locus: &Locus) -> Result<State, StepError> {
         match self.writer.state(sys, locus) {
             Reading::Value(state) => Ok(state),
@@ -236,14 +236,14 @@ impl<W: Writer> Session<W> {
                 let place = words(locus);
                 Err(StepError::Refused {
                     why: format!(
-                        "{place} cannot be read before it is changed ({kind}: {why}), so it could not be put back"
+                        "{place} cannot be read before it is changed ({kind}: {why}), so it could not be restored later"
                     ),
                 })
             }
         }
     }
 
-    /// What a write may change besides its own place; without a way back for it the write is not made.
+    /// What a write may change besides its own place; without an undo for it the write is not made.
     fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, StepError> {
         let refused = |why| StepError::Refused { why: format!("{}: {why}", words(&op.locus)) };
         match at(&op.locus).refused_at_first(sys, &op.set) {
@@ -310,7 +310,7 @@ impl<W: Writer> Session<W> {
         let why = match (error, now) {
             (Some(error), _) => format!("{place} to {}: {error}", op.set),
             (None, Reading::Value(_)) => {
-                format!("{place} to {}: taken without an error and without effect, it is still {prior}", op.set)
+                format!("{place} to {}: accepted without an error but without effect, still {prior}", op.set)
             }
             (None, other) => {
                 let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
@@ -320,7 +320,7 @@ impl<W: Writer> Session<W> {
         let Some(standing) = self.log.ledger.standing.iter().find(|s| s.seq == seq).cloned() else {
             return StepError::Fatal { why };
         };
-        // A holder that was started has to end even where its limit shows no effect beside a stricter one.
+        // A holder that was started has to end even where its limit shows no effect next to a stricter one.
         let untouched = standing.holder.is_none()
             && matches!(now, Reading::Value(n) if same(&op.locus, n, prior))
             && changed(&self.writer, sys, &standing.beside).is_empty();
@@ -398,7 +398,7 @@ impl<W: Writer> Session<W> {
         let mut again = Vec::new();
         self.locate(sys);
         let standing: Vec<Standing> = self.log.ledger.standing.iter().filter(|s| which(s)).cloned().collect();
-        // What goes back only with another setting of this transaction is left to that one's way back.
+        // What goes back only with another setting of this transaction is left to that one's rollback.
         let set: Vec<&Locus> = self.log.ledger.standing.iter().filter(|s| !s.is_guard()).map(|s| &s.op.locus).collect();
         let goes_with_another = |s: &Standing| set.iter().any(|other| at(&s.op.locus).goes_with(other));
         // Only the newest write on a place says what should be there now.
@@ -444,7 +444,7 @@ impl<W: Writer> Session<W> {
         Err(StepError::Fatal { why: format!("{place} was lost in the link reset and cannot be set again: {why}") })
     }
 
-    /// Finds the interfaces of what stands: since it was written they may have got other names.
+    /// Finds the interfaces of what is set: since it was written they may have got other names.
     fn locate(&mut self, sys: &dyn Sys) {
         device::locate(sys, &self.writer, &mut self.log.ledger, Netns::Same);
     }
@@ -455,7 +455,8 @@ impl<W: Writer> Session<W> {
         }
         self.scripted.push(locus.clone());
         let text = script::write(&self.log.ledger);
-        // The script is a second way back beside the journal; if it cannot be written, the first one still stands.
+        // The script is a second way to roll back next to the journal; if it cannot be written, the first one still
+        // stands.
         let _ = self.disk.side_file(&script::name(self.transaction()), text.as_bytes());
     }
 
@@ -467,7 +468,7 @@ impl<W: Writer> Session<W> {
         Ok(roll_back(sys, &mut self.writer, &mut self.log, rules, &floor, self.clock))
     }
 
-    /// Ends the command and leaves what stands in place: confirmed, unless a guard waits for `lowlat
+    /// Ends the command and leaves what is set in place: confirmed, unless a guard waits for `lowlat
     /// confirm`; closed, if nothing stands.
     pub fn leave_open(&mut self) -> Result<(), ApplyError> {
         if self.log.ledger.closed {
@@ -486,7 +487,7 @@ fn acted(op: &Op, now: &State, prior: &State) -> bool {
     at(&op.locus).acted(&op.set, now, prior)
 }
 
-/// Those of the places beside a write that are no longer as they were, as they are now.
+/// Those of the places next to a write that are no longer as they were, as they are now.
 fn changed<W: Writer>(writer: &W, sys: &dyn Sys, beside: &[Beside]) -> Vec<Beside> {
     let differs = |was: &Beside| {
         let state = writer.state(sys, &was.locus).into_value()?;

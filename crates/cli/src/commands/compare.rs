@@ -19,7 +19,7 @@ use lowlat_live::{
 };
 use side::Side;
 
-/// Fewest pairs of a comparison of two engines, which is no one of many tests as a step of `optimize` is.
+/// Fewest pairs of a comparison of two engines, which is not one of many tests as a step of `optimize` is.
 const LEAST_PAIRS: u32 = 8;
 /// Opening a round, a TCP connection to a far host included, takes no longer, ns.
 const OPENS_NS: u64 = 200_000_000;
@@ -39,7 +39,7 @@ pub fn run(args: &CompareArgs, json: bool) -> Outcome {
             let (engine, run) = if live { (&args.a, &args.b) } else { (&args.b, &args.a) };
             known(run)?;
             return Err(Failure::new(format!(
-                "compare {engine} with {run}: one is a live engine and the other a stored run; give two of a kind, or \
+                "compare {engine} with {run}: one is a live engine, the other a stored run; give two of the same kind, or \
                  measure the live one with --out first"
             )));
         }
@@ -62,7 +62,7 @@ fn known(name: &str) -> Result<(), Failure> {
     // It may be the id of a run; whatever else it was meant to be, it is none of these.
     Stored::load(name).map(drop).map_err(|_| {
         Failure::new(format!(
-            "compare {name:?}: it is neither an engine nor a stored run; choose one of {}, or name a folder of `measure \
+            "compare {name:?}: neither an engine nor a stored run; choose one of {}, or give a folder of `measure \
              --out`, a sample log or a document",
             ENGINES.join(", ")
         ))

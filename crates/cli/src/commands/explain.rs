@@ -30,7 +30,7 @@ pub fn run(args: &ExplainArgs, json: bool) -> Outcome {
         } else {
             format!("did you mean {}", near.join(", "))
         };
-        Failure::new(format!("explain {name:?}: there is no page of that name; {hint}"))
+        Failure::new(format!("explain {name:?}: no such page; {hint}"))
     })?;
     if json {
         let name = Some(name.clone());

@@ -1,4 +1,4 @@
-//! `lowlat plan`: the steps that the findings lead to; changes nothing.
+//! `lowlat plan`: Plan the changes that the findings call for; changes nothing.
 
 use lowlat_apply::export::Format;
 use lowlat_model::finding::Setting;
@@ -68,7 +68,7 @@ fn export(plan: &Plan, format: ExportArg, out: Option<Output>) -> Outcome {
 }
 
 fn unwritable(e: StoreError) -> Failure {
-    Failure::because(e, "name a file that can be written with --out")
+    Failure::because(e, "give a writable file with --out")
 }
 
 fn planned(facts: &Facts, goal_ns: Option<u64>, allow_disruptive: bool, live: Live) -> Plan {
@@ -87,9 +87,7 @@ pub fn settings(flag: &str, words: &[String]) -> Result<Vec<Setting>, Failure> {
             )));
         }
         if lowlat_knobs::find(knob).is_none() {
-            return Err(Failure::new(format!(
-                "{flag} {knob:?}: there is no knob of that name; `lowlat explain` lists them"
-            )));
+            return Err(Failure::new(format!("{flag} {knob:?}: no such knob; `lowlat explain` lists them")));
         }
         let target = target.parse().map_err(|e| Failure::new(format!("{flag} {knob}: {e}")))?;
         Ok(Setting { knob: knob.clone(), target, value: value.clone(), joint: None })
@@ -101,8 +99,8 @@ pub fn settings(flag: &str, words: &[String]) -> Result<Vec<Setting>, Failure> {
     triples.iter().map(one).collect()
 }
 
-/// A plan of what was asked for by name, in the plan's own order. One that is refused refuses the whole: what was asked for
-/// is never left out in silence.
+/// A plan of what was asked for by name, in the plan's own order. One that is refused refuses the whole: what was asked
+/// for is never left out in silence.
 fn by_hand(settings: &[Setting], sys: &dyn Sys, allow_disruptive: bool) -> Result<Plan, Failure> {
     let mut steps = settings.iter().map(|setting| step(setting, sys)).collect::<Result<Vec<_>, _>>()?;
     for (n, a) in steps.iter().enumerate() {

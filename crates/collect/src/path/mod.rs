@@ -24,8 +24,9 @@ crate::collector! {
     /// of the path redirects packets to it.
     ///
     /// Of a bridge only the port behind which the next hop is, where the neighbour and forwarding tables tell it; else
-    /// all ports. The interfaces by which login sessions leave are noted too (`SSH_CONNECTION`, and established sockets at
-    /// port 22), since nobody should be cut off. What cannot be followed (an eBPF filter, a tun device, another network namespace) is said.
+    /// all ports. The interfaces by which login sessions leave are noted too (`SSH_CONNECTION`, and established sockets
+    /// at port 22), since nobody should be cut off. What cannot be followed (an eBPF filter, a tun device, another
+    /// network namespace) is said.
     pub PATH = "path";
     reads [
         "net:route-to/*",
@@ -109,7 +110,8 @@ pub fn find(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>) -> Resu
     Ok(walk.finish())
 }
 
-/// The links directly beneath one: those that the kernel names, and of a tunnel the interfaces of the routes to its far ends.
+/// The links directly beneath one: those that the kernel names, and of a tunnel the interfaces of the routes to its far
+/// ends.
 pub(crate) fn beneath(sys: &dyn Sys, below: &Below<'_>, link: &LinkInfo) -> Reading<Vec<String>> {
     let named = below.lower(link);
     if !Walk::tunnels(link) {
@@ -123,8 +125,8 @@ pub(crate) fn beneath(sys: &dyn Sys, below: &Below<'_>, link: &LinkInfo) -> Read
     if under.is_empty() { named } else { Reading::Value(under.into_iter().collect()) }
 }
 
-/// Fills the path into facts. Where the route leads elsewhere the path is that of the interface alone, and the facts say
-/// so; without an interface the route's own comes into focus.
+/// Fills the path into facts. Where the route leads elsewhere the path is that of the interface alone, and the facts
+/// say so; without an interface the route's own comes into focus.
 pub(crate) fn fill(sys: &dyn Sys, facts: &mut Facts, target: Option<Towards>) {
     let found = find(sys, facts.iface.as_deref(), target).unwrap_or_else(|problem| {
         let mut alone = find(sys, facts.iface.as_deref(), None).unwrap_or_default();

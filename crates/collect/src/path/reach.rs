@@ -107,8 +107,8 @@ pub fn route_of(sys: &dyn Sys, target: Towards) -> Route {
     ask(sys, &Below::read(sys), target, None).0
 }
 
-/// Whether packets to the target pass an interface: the route's own, or what is beneath it. Where there is no route, or it
-/// cannot be read, nothing is refused: the send shows.
+/// Whether packets to the target pass an interface: the route's own, or what is beneath it. Where there is no route, or
+/// it cannot be read, nothing is refused: the send shows.
 ///
 /// # Errors
 ///
@@ -117,8 +117,8 @@ pub fn leads_over(sys: &dyn Sys, iface: &str, target: Towards) -> Result<(), Pat
     find(sys, Some(iface), Some(target)).map(drop)
 }
 
-/// The route, and a note where it had to be taken from the tables. Of a link-local address the link is asked for, its own
-/// or `iface`.
+/// The route, and a note where it had to be taken from the tables. Of a link-local address the link is asked for, its
+/// own or `iface`.
 pub(super) fn ask(sys: &dyn Sys, below: &Below<'_>, target: Towards, iface: Option<&str>) -> (Route, Option<NotSeen>) {
     let link_local = matches!(target.ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
     let oif = match target.scope.and_then(|s| below.name(s)) {

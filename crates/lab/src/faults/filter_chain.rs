@@ -23,7 +23,7 @@ impl Fault for FilterChain {
         nft::create_table("grown", "input", Hook::Input, FIRST_PORT..FIRST_PORT + RULES)
             .map_err(failed("plant a long packet filter"))?;
         Ok(Planted {
-            words: format!("an nftables input chain of {RULES} rules that every packet walks one by one"),
+            words: format!("an nftables input chain of {RULES} rules that every packet traverses"),
             rule: self.rule(),
             traffic: Vec::new(),
         })

@@ -45,7 +45,7 @@ pub trait Fault {
     fn rule(&self) -> &'static str;
     /// Where it can be had.
     fn beds(&self) -> &'static [Bed];
-    /// Plants it. Returns what was planted, in words, and the traffic that makes it hurt, which runs until dropped.
+    /// Plants it. Returns what was planted, as text, and the traffic that makes it hurt, which runs until dropped.
     fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError>;
 }
 

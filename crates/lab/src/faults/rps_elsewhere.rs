@@ -17,7 +17,7 @@ impl Fault for RpsElsewhere {
     fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
         let Some(cpu) = site.other_cpu.filter(|c| *c < 32) else {
             return Err(LabError::new(
-                "plant steering to another CPU",
+                "set up steering to another CPU",
                 "there is none",
                 "run the demo on two CPUs or more",
             ));
@@ -25,7 +25,7 @@ impl Fault for RpsElsewhere {
         let link = site.link;
         write(&format!("/sys/class/net/{link}/queues/rx-0/rps_cpus"), &format!("{:x}", 1u32 << cpu))?;
         Ok(Planted {
-            words: format!("RPS hands what comes in to CPU {cpu}; the probe waits on CPU {}", site.probe_cpu),
+            words: format!("RPS moves received packets to CPU {cpu}; the probe waits on CPU {}", site.probe_cpu),
             rule: self.rule(),
             traffic: Vec::new(),
         })

@@ -1,9 +1,9 @@
 //! Modules that are built for a kernel of the lab: netdevsim, and two of ours, of which one gives a driver's errors on
 //! request and one hides MSI-X from the drivers.
 //!
-//! Debian's kernels come without netdevsim (`CONFIG_NETDEVSIM` is not set), but its source is in their source package. All
-//! are built on the machine that runs the lab, with the compiler that the kernel's headers name, in a root of its own: so
-//! they are the same modules on every host.
+//! Debian's kernels come without netdevsim (`CONFIG_NETDEVSIM` is not set), but its source is in their source package.
+//! All are built on the machine that runs the lab, with the compiler that the kernel's headers name, in a root of its
+//! own: so they are the same modules on every host.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -38,8 +38,8 @@ const ENTER: &str =
     r#"mkdir -p "$1/proc" && mount -t proc proc "$1/proc" && exec chroot "$1" /bin/sh /build.sh "$2" "$3""#;
 
 /// Runs inside that root. Packages are only unpacked there, never configured, so what their scripts would make is made
-/// here: `awk`, and a `/dev/null`. The mock PTP clock is a module of its own since 6.7 (drivers/ptp/ptp_mock.c), and is not
-/// set in Debian's kernels either.
+/// here: `awk`, and a `/dev/null`. The mock PTP clock is a module of its own since 6.7 (drivers/ptp/ptp_mock.c), and is
+/// not set in Debian's kernels either.
 const BUILD: &str = r#"set -eu
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 release=$1
@@ -69,7 +69,7 @@ const FAULT: &str = include_str!("fault.c");
 /// Before a driver is loaded, its device loses MSI-X.
 const NOMSIX: &str = include_str!("nomsix.c");
 
-/// What a topology may name beside the kernel's own modules.
+/// What a topology may name next to the kernel's own modules.
 const MODULES: [&str; 3] = ["netdevsim", "lowlat_fault", "lowlat_nomsix"];
 
 /// Whether one of these modules is not the kernel's own.
@@ -78,8 +78,8 @@ pub(super) fn among(modules: &[&str]) -> bool {
 }
 
 impl Lab {
-    /// Builds netdevsim, `lowlat_fault` and `lowlat_nomsix` for the lab's kernel, once. [`Lab::run`] does it for a topology
-    /// that names one of them. Downloads some 230 MB the first time and needs root, for a root of its own.
+    /// Builds netdevsim, `lowlat_fault` and `lowlat_nomsix` for the lab's kernel, once. [`Lab::run`] does it for a
+    /// topology that names one of them. Downloads some 230 MB the first time and needs root, for a root of its own.
     pub fn build_modules(&self) -> Result<(), LabError> {
         let release = &self.kernel.release;
         let extra = self.kernel.modules().join(release).join("extra");

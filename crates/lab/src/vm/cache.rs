@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::error::LabError;
 
-/// The lab's directory: `$LOWLAT_CACHE`, else `$XDG_CACHE_HOME/lowlat`, else `~/.cache/lowlat`, each with `vm` below it.
+/// The lab's directory: `$LOWLAT_CACHE`, else `$XDG_CACHE_HOME/lowlat`, else `~/.cache/lowlat`, each with `vm` below
+/// it.
 pub(crate) fn root() -> Result<PathBuf, LabError> {
     let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let base = set("LOWLAT_CACHE")

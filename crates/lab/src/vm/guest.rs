@@ -14,13 +14,13 @@ use super::{Kernel, Lab};
 /// A console beyond this is a runaway script.
 const CONSOLE_LIMIT: u64 = 64 << 20;
 
-/// How often a guest that does nothing before it is ready is started again. QEMU 10.0 with CPUs beside each other (no counted
-/// time) once in some sixty boots on a busy machine left both halted, with an empty console and no timer that fired, until
-/// the time limit; the script has not begun then, so nothing is done twice.
+/// How often a guest that does nothing before it is ready is started again. QEMU 10.0 with CPUs next to each other (no
+/// counted time) once in some sixty boots on a busy machine left both halted, with an empty console and no timer that
+/// fired, until the time limit; the script has not begun then, so nothing is done twice.
 const RESTARTS: u32 = 2;
 
-/// On the kernel's command line of every guest, and of no other machine. With a dot in its name it is a parameter of a module
-/// that is never loaded, of which the kernel says nothing (kernel/params.c, `parse_args`; init/main.c,
+/// On the kernel's command line of every guest, and of no other machine. With a dot in its name it is a parameter of a
+/// module that is never loaded, of which the kernel says nothing (kernel/params.c, `parse_args`; init/main.c,
 /// `unknown_bootoption`).
 const MARK: &str = "lowlat.lab=1";
 
@@ -45,7 +45,8 @@ pub struct Share {
 pub struct Guest {
     /// The machine and its network.
     pub topology: &'static Topology,
-    /// Shell script, run as root in the host's root (an overlay: its writes are lost). `$RESULTS` is the results folder.
+    /// Shell script, run as root in the host's root (an overlay: its writes are lost). `$RESULTS` is the results
+    /// folder.
     pub script: String,
     /// Further folders.
     pub shares: Vec<Share>,
@@ -198,15 +199,16 @@ fn machine_args(command: &mut Command, lab: &Lab, guest: &Guest) -> Result<(), L
     } else {
         command.args(["-accel", "tcg,thread=multi"]);
     }
-    // Without erms and fsrm, for with them the kernel clears and copies by `rep stosb` and `rep movsb`, which TCG makes a
-    // turn for each byte of (arch/x86/lib/clear_page_64.S, `clear_page_erms`): 64 KiB writes of zeros to a tmpfs, 226
+    // Without erms and fsrm, for with them the kernel clears and copies by `rep stosb` and `rep movsb`, which TCG makes
+    // a turn for each byte of (arch/x86/lib/clear_page_64.S, `clear_page_erms`): 64 KiB writes of zeros to a tmpfs, 226
     // against 128 MB/s.
     command.args(["-cpu", "max,-erms,-fsrm"]);
     command.args(["-M", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     command.args(["-smp", &topology.cpus.to_string(), "-m", "2048"]);
     command.arg("-kernel").arg(lab.kernel.image()).arg("-initrd").arg(lab.kernel.initramfs(&lab.tools)?);
     // A panic must end QEMU at once: reboot on panic (kernel-parameters.txt, panic=-1) meets -no-reboot.
-    // cryptomgr.notests: the self-tests of the kernel's ciphers are 2.3 s of a guest's own time, of 5.9 until it is ready.
+    // cryptomgr.notests: the self-tests of the kernel's ciphers are 2.3 s of a guest's own time, of 5.9 until it is
+    // ready.
     let cmdline = format!(
         "console=ttyS0 loglevel=4 panic=-1 oops=panic random.trust_cpu=on cryptomgr.notests {MARK} {} {}",
         topology.cmdline, guest.cmdline_extra

@@ -1,8 +1,9 @@
-//! The guest's first root: busybox, the modules needed to reach the host's files, `init.sh`, and of the host's programs those
-//! that nearly every guest starts.
+//! The guest's first root: busybox, the modules needed to reach the host's files, `init.sh`, and of the host's programs
+//! those that nearly every guest starts.
 //!
-//! Those are there for speed alone. Opening a file over 9p is a handful of exchanges with the host, and a start of a program
-//! opens each of its libraries: 500 starts of `/bin/true` took a guest 10 to 80 s, and 4 s with the libraries in its memory.
+//! Those are there for speed alone. Opening a file over 9p is a handful of exchanges with the host, and a start of a
+//! program opens each of its libraries: 500 starts of `/bin/true` took a guest 10 to 80 s, and 4 s with the libraries
+//! in its memory.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,8 +57,9 @@ const LIBRARY_DIRS: [&str; 2] = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64"];
 /// The folder that `init.sh` lays over the host's root.
 const ABOVE: &str = "rw/up";
 
-/// Loaded by themselves these modules would make interfaces of their own, and the name that a test asks for exists already
-/// (drivers/net/ifb.c `numifbs`, drivers/net/dummy.c `numdummies`, drivers/net/bonding/bond_main.c `max_bonds`).
+/// Loaded by themselves these modules would make interfaces of their own, and the name that a test asks for exists
+/// already (drivers/net/ifb.c `numifbs`, drivers/net/dummy.c `numdummies`, drivers/net/bonding/bond_main.c
+/// `max_bonds`).
 const MODPROBE_CONF: &str = "options ifb numifbs=0\noptions dummy numdummies=0\noptions bonding max_bonds=0\n";
 
 /// The initramfs of the kernel in `dir`, written when its parts changed.
@@ -78,7 +80,8 @@ pub(crate) fn ensure(dir: &Path, modules: &Path, busybox: &[u8]) -> Result<PathB
     Ok(path)
 }
 
-/// The host's [`PROGRAMS`] and [`LIBRARIES`] that are there, by their real paths. One that is not costs time and no more.
+/// The host's [`PROGRAMS`] and [`LIBRARIES`] that are there, by their real paths. One that is not costs time and no
+/// more.
 fn programs() -> Vec<(PathBuf, Vec<u8>)> {
     let libraries = LIBRARY_DIRS.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
     let libraries = libraries.map(|entry| entry.path()).filter(|path| {

@@ -222,7 +222,7 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), LabError> {
     Ok(())
 }
 
-/// Moves the kept modules and the lists beside them.
+/// Moves the kept modules and the lists next to them.
 fn prune(from: &Path, to: &Path) -> Result<(), LabError> {
     let mut files = Vec::new();
     walk(from, &mut files)?;

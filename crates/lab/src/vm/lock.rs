@@ -15,8 +15,8 @@ use super::error::LabError;
 /// How long one `prepare` waits for another that is downloading.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Held while the cache is filled, so that two processes do not fetch the same packages into one apt directory. The kernel
-/// gives it back when its process ends, however it ends; the file stays.
+/// Held while the cache is filled, so that two processes do not fetch the same packages into one apt directory. The
+/// kernel gives it back when its process ends, however it ends; the file stays.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,

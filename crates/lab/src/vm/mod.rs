@@ -62,7 +62,8 @@ impl Scratch {
 }
 
 impl Lab {
-    /// Fetches what is not in the cache yet. The first call for a kernel downloads some 140 MB; later ones need no network.
+    /// Fetches what is not in the cache yet. The first call for a kernel downloads some 140 MB; later ones need no
+    /// network.
     pub fn prepare(choice: KernelChoice) -> Result<Self, LabError> {
         let cache = cache::root()?;
         cache::sweep(&cache);
@@ -89,8 +90,8 @@ impl Lab {
         self.qemu.major
     }
 
-    /// A root file system with systemd, udev, `ip`, `tc` and `ethtool`, for a guest that boots it (its script does; give
-    /// the folder as a [`Share`]). Fetched when it is not in the cache yet, some 25 MB.
+    /// A root file system with systemd, udev, `ip`, `tc` and `ethtool`, for a guest that boots it (its script does;
+    /// give the folder as a [`Share`]). Fetched when it is not in the cache yet, some 25 MB.
     pub fn systemd(&self) -> Result<PathBuf, LabError> {
         let _lock = if systemd::cached(&self.cache) { None } else { Some(lock::Lock::take(&self.cache)?) };
         systemd::open(&self.cache)
@@ -101,8 +102,8 @@ impl Lab {
         self.run_watched(guest, &mut || true)
     }
 
-    /// As [`Lab::run`]; `watch` is asked some 50 times a second, and when it answers false the guest is ended at once and
-    /// the result is [`LabError::Stopped`].
+    /// As [`Lab::run`]; `watch` is asked some 50 times a second, and when it answers false the guest is ended at once
+    /// and the result is [`LabError::Stopped`].
     pub fn run_watched(&self, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> Result<Outcome, LabError> {
         if built::among(guest.topology.modules) {
             self.build_modules()?;
@@ -110,12 +111,13 @@ impl Lab {
         guest::run(self, guest, watch)
     }
 
-    /// A new empty folder in the cache that vanishes with the value, also (with the next [`Lab::prepare`]) after a kill.
+    /// A new empty folder in the cache that vanishes with the value, also (with the next [`Lab::prepare`]) after a
+    /// kill.
     pub fn scratch(&self) -> Result<Scratch, LabError> {
         cache::TempDir::new(&self.cache).map(Scratch)
     }
 
-    /// What [`Lab::prepare`] will fetch for this kernel, in words; `None` when all is in the cache.
+    /// What [`Lab::prepare`] will fetch for this kernel, as text; `None` when all is in the cache.
     pub fn to_fetch(choice: KernelChoice) -> Result<Option<String>, LabError> {
         let cache = cache::root()?;
         let missing: Vec<&str> = [

@@ -36,7 +36,7 @@ pub fn this_program() -> Result<(PathBuf, String), LabError> {
 
 /// A file's folder and its name.
 pub(super) fn split(file: &Path) -> Result<(PathBuf, String), LabError> {
-    let bad = || LabError::BadGuest { detail: format!("program {} is no file of a folder", file.display()) };
+    let bad = || LabError::BadGuest { detail: format!("program {} is not a file of a folder", file.display()) };
     let dir = file.parent().ok_or_else(bad)?;
     let name = file.file_name().and_then(|n| n.to_str()).ok_or_else(bad)?;
     Ok((dir.to_owned(), name.to_owned()))

@@ -1,8 +1,8 @@
 //! Many test cases in one guest.
 //!
-//! A test binary starts itself again inside the guest, so that a case is one `#[test]` function: on the host it asks for
-//! its result, in the guest it runs. The first case asked boots the guest, which then runs all cases of the binary, or
-//! those that the filter on its command line leaves. A case without a result has failed.
+//! A test binary starts itself again inside the guest, so that a case is one `#[test]` function: on the host it asks
+//! for its result, in the guest it runs. The first case asked boots the guest, which then runs all cases of the binary,
+//! or those that the filter on its command line leaves. A case without a result has failed.
 //!
 //! ```ignore
 //! static SUITE: Suite = Suite::new(&topology::E1000E_PAIR, KernelChoice::V6_12).program("lowlat", PATH);

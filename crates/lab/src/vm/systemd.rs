@@ -1,5 +1,5 @@
-//! A root file system with systemd and udev in it, for guests that boot it: what a host's own boot does with files under
-//! `/etc` is then seen, and not believed.
+//! A root file system with systemd and udev in it, for guests that boot it: what a host's own boot does with files
+//! under `/etc` is then seen, and not believed.
 //!
 //! It is unpacked and not installed, so that it is the same on every host: no maintainer script has run, and what those
 //! make (accounts, above all) is written here.

@@ -45,7 +45,8 @@ impl Tools {
         self.root.join(file)
     }
 
-    /// A command for a program of the tree: its own loader is called, because the host's C library may be older or newer.
+    /// A command for a program of the tree: its own loader is called, because the host's C library may be older or
+    /// newer.
     pub(crate) fn command(&self, program: &str, argv0: &str) -> Command {
         relocated(&self.root, program, argv0)
     }

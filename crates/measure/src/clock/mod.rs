@@ -46,7 +46,7 @@ pub fn cost_of(read: impl Fn() -> Ns) -> Cost {
 /// Which clock is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wish {
-    /// The kernel's, unless it is slow to read and the TSC can be trusted.
+    /// The kernel's, or the TSC where the kernel's is slow to read and the TSC can be trusted.
     #[default]
     Auto,
     /// The kernel's.
@@ -91,7 +91,7 @@ impl Chosen {
         self.tsc.is_some()
     }
 
-    /// In words, for the run's document, and what weakens the run, if anything does. Checks a TSC again, over the whole
+    /// As text, for the run's document, and what weakens the run, if anything does. Checks a TSC again, over the whole
     /// time since it was calibrated.
     pub fn at_end(&self) -> (String, Option<String>) {
         let cost = format!("{} ns a read, resolves {} ns", self.cost.read_ns, self.cost.resolution_ns);

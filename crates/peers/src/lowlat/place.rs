@@ -12,9 +12,9 @@
 //! | 25 | zero, 3 bytes | near |
 //! | 28 | the far end's CPU `u32` | far |
 //!
-//! The answer is the request with the far end's fields filled in, so that it is never longer. A far end that does not know
-//! flag 16 sends the request back as it came: answer 0, which is "too old". The prober names no CPU for the far end: it
-//! says where it runs itself, and the far end chooses among those that its own rule gives.
+//! The answer is the request with the far end's fields filled in, so that it is never longer. A far end that does not
+//! know flag 16 sends the request back as it came: answer 0, which is "too old". The prober names no CPU for the far
+//! end: it says where it runs itself, and the far end chooses among those that its own rule gives.
 
 use lowlat_transport::{Engine, EngineError, Ns, clock};
 

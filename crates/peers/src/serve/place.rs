@@ -1,9 +1,9 @@
 //! On which CPU the far end answers while a prober has asked it to stay on one.
 //!
-//! One client has the placement at a time, for as long as it asked and [`LONGEST_S`] at most; others are reported that it is
-//! taken. The CPU is one of those that whoever started the far end gave it, so a request can choose no other, forged or
-//! not. Every thread that answers follows: it looks at one number after each message, and calls the kernel only when that
-//! changed.
+//! One client has the placement at a time, for as long as it asked and [`LONGEST_S`] at most; others are reported that
+//! it is taken. The CPU is one of those that whoever started the far end gave it, so a request can choose no other,
+//! forged or not. Every thread that answers follows: it looks at one number after each message, and calls the kernel
+//! only when that changed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -363,7 +363,7 @@ pub(crate) fn rollback(host: &Host) -> RollbackReport {
     rollback_on(&FakeSys::new(), &mut writer, host, &place(), None, false, || 0).unwrap()
 }
 
-/// The settings as they are.
+/// The settings unchanged.
 pub(crate) fn settings(host: &Host) -> BTreeMap<String, String> {
     host.0.borrow().settings.clone()
 }

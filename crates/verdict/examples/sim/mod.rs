@@ -68,9 +68,9 @@ impl Path {
         Self { host, random, rounds: 0, level, slow, probes: (1_000, 0) }
     }
 
-    /// One round of probes: a median of some 10 µs that varies by 5 % from round to round, and three probes in a hundred in
-    /// a stall of some 10 µs. How many there are varies from round to round too, so P99 of 1000 probes varies by some
-    /// 30 %.
+    /// One round of probes: a median of some 10 µs that varies by 5 % from round to round, and three probes in a
+    /// hundred in a stall of some 10 µs. How many there are varies from round to round too, so P99 of 1000 probes
+    /// varies by some 30 %.
     pub fn round(&mut self, effect: Effect) -> Round {
         let r = &mut self.random;
         self.rounds += 1;

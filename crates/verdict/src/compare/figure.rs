@@ -86,7 +86,7 @@ impl Figure {
         Self { by_loss, ..Self::default() }
     }
 
-    /// `same` when the interval lies within what is worth having; else `better` or `worse` when it excludes zero; else
+    /// `same` when the interval lies too small to matter; else `better` or `worse` when it excludes zero; else
     /// `unclear`.
     pub(crate) fn judge(&self, q: f64, options: &Options) -> QuantileDifference {
         let Some(e) = self.estimate else {

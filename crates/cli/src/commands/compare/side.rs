@@ -101,8 +101,8 @@ impl Side {
     }
 }
 
-/// Decides where both sides run, for `lasting_ns` and as long as the answer lives: by one rule, and at a far end that both
-/// ask at one place, so that a difference is none of the CPUs. Only a side's own `cpu=` makes one.
+/// Decides where both sides run, for `lasting_ns` and as long as the answer lives: by one rule, and at a far end that
+/// both ask at one place, so that a difference is none of the CPUs. Only a side's own `cpu=` makes one.
 pub fn hold(a: &mut Side, b: &mut Side, lasting_ns: u64, sys: &dyn Sys) -> Vec<Held> {
     let mut all = vec![Held::take(&a.path, lasting_ns, sys)];
     a.path = all[0].path().clone();

@@ -1,8 +1,8 @@
 //! `lowlat demo`: the main job on an embedded lab.
 //!
-//! A node that is nobody's gets faults that real hosts have, and then `optimize` runs there as a user would run it, without
-//! knowing what was planted. What differs between the labs is the node: [`mod@netns`] is a pair of private network
-//! namespaces, [`mod@vm`] a virtual machine with two NICs ([`mod@near`] is the part of it that runs inside).
+//! A node that is nobody's gets faults that real hosts have, and then `optimize` runs there as a user would run it,
+//! without knowing what was planted. What differs between the labs is the node: [`mod@netns`] is a pair of private
+//! network namespaces, [`mod@vm`] a virtual machine with two NICs ([`mod@near`] is the part of it that runs inside).
 
 mod far;
 mod near;
@@ -46,7 +46,7 @@ fn in_lab(e: LabError) -> Failure {
 pub fn run(args: &DemoArgs, json: bool) -> Outcome {
     args.goal.or_the_demos()?;
     let html = args.html.as_deref().map(Output::prove).transpose();
-    let html = html.map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
+    let html = html.map_err(|e| Failure::because(e, "give a writable file with --html"))?;
     match args.lab.as_str() {
         "netns" => netns::run(args, html, json),
         "vm" => vm::run(args, html, json),
@@ -111,7 +111,7 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
 fn show(document: &RunDocument, html: Option<Output>, json: bool) -> Outcome {
     if let Some(file) = html {
         let page = lowlat_report::html(document);
-        file.write(page.as_bytes()).map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
+        file.write(page.as_bytes()).map_err(|e| Failure::because(e, "give a writable file with --html"))?;
     }
     super::report::print(document, if json { FormatArg::Json } else { FormatArg::Text })?;
     if document.rollback_verified == Some(true) {
