@@ -4,9 +4,9 @@ use lowlat_model::Reading;
 use lowlat_settings::{at, same};
 use lowlat_sys::{Sys, query};
 
-use crate::ledger::{HolderId, Standing};
+use crate::ledger::{HolderId, StandingWrite};
 use crate::log::Found;
-use crate::writer::Writer;
+use crate::writer::HostWriter;
 
 /// The name under which the journal knows the files of `lowlat persist`.
 pub(crate) const KNOB: &str = "persist";
@@ -33,7 +33,7 @@ pub(crate) fn in_boot_namespace(sys: &dyn Sys) -> bool {
 }
 
 /// Whether a setting of an earlier boot stands again in this one: lowlat's value is there, and not the one before it.
-pub(crate) fn set_again<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> bool {
+pub(crate) fn set_again<W: HostWriter>(sys: &dyn Sys, writer: &W, s: &StandingWrite) -> bool {
     if at(&s.op.locus).is_held() {
         return !holders(sys).is_empty();
     }

@@ -28,7 +28,7 @@ use lowlat_sys::store::Store;
 
 use crate::boot::{KNOB, in_boot_namespace};
 use crate::error::ApplyError;
-use crate::ledger::Standing;
+use crate::ledger::StandingWrite;
 use crate::live::{kept_or_applied, netns};
 use crate::session::Session;
 
@@ -133,12 +133,17 @@ struct Wanted {
 
 /// The newest value of each place that still stands as lowlat left it. `boots` is whether the host's boot sets this
 /// namespace.
-fn choose(all: &[(NetnsId, Standing)], here: NetnsId, boots: bool, now: impl Fn(&Locus) -> Reading<State>) -> Wanted {
+fn choose(
+    all: &[(NetnsId, StandingWrite)],
+    here: NetnsId,
+    boots: bool,
+    now: impl Fn(&Locus) -> Reading<State>,
+) -> Wanted {
     let mut wanted = Wanted::default();
     for (n, (netns, s)) in all.iter().enumerate() {
         let locus = &s.op.locus;
         let kind = at(locus);
-        let place = |other: &(NetnsId, Standing)| {
+        let place = |other: &(NetnsId, StandingWrite)| {
             !other.1.is_guard() && other.1.op.locus == *locus && (other.0 == *netns || !kind.of_namespace())
         };
         if s.is_guard() || all[n + 1..].iter().any(place) {
@@ -179,7 +184,7 @@ struct Line {
 }
 
 impl Wanted {
-    fn add(&mut self, s: &Standing) {
+    fn add(&mut self, s: &StandingWrite) {
         let (locus, value) = (&s.op.locus, s.ours().to_string());
         match at(locus).at_boot() {
             AtBoot::Holder => self.hold_us = Some(s.op.set.to_string()),
@@ -331,8 +336,8 @@ mod tests {
 
     const HERE: NetnsId = NetnsId { inode: 1, cookie: Some(10) };
 
-    fn stands(knob: &str, target: &str, locus: Locus, to: &str) -> (NetnsId, Standing) {
-        let standing = Standing {
+    fn stands(knob: &str, target: &str, locus: Locus, to: &str) -> (NetnsId, StandingWrite) {
+        let standing = StandingWrite {
             seq: 0,
             knob: knob.into(),
             target: target.parse::<Target>().unwrap(),

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, Outcome, Share, topology};
+use lowlat_lab::vm::{Guest, GuestOutcome, KernelChoice, Lab, Share, topology};
 
 use common::{LOWLAT, Scratch};
 
@@ -35,7 +35,7 @@ const SET: [&str; 13] = [
     "dma-latency 20",
 ];
 
-fn guest(lab: &Lab, script: &str, results: &Path, shares: Vec<Share>) -> Outcome {
+fn guest(lab: &Lab, script: &str, results: &Path, shares: Vec<Share>) -> GuestOutcome {
     let program = Path::new(LOWLAT);
     let bin = Share { host: program.parent().unwrap().into(), guest: "/run/lowlat/bin".into(), writable: false };
     let mut guest = Guest::new(&topology::IGB_PAIR, format!("{COMMON}{script}"), results);

@@ -3,7 +3,7 @@
 use lowlat_model::verdict::{Comparison, Round};
 use lowlat_sys::Sys;
 use lowlat_tune::{Halt, Pairing, TuneError, alternate};
-use lowlat_verdict::sequential::{Coins, Options, Test};
+use lowlat_verdict::sequential::{Coins, SequentialOptions, Test};
 
 use crate::Failure;
 use crate::bench::LiveBench;
@@ -31,7 +31,7 @@ pub fn seed() -> u64 {
 pub fn alternated(
     (a, b): (&Ask<'_>, &Ask<'_>),
     names: (&str, &str),
-    options: Options,
+    options: SequentialOptions,
     on_stop: OnStop,
     sys: &dyn Sys,
 ) -> Result<Comparison, Failure> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use lowlat_model::tune::Placed;
-use lowlat_peers::lowlat::place::{Answer, Request, ask, message_len};
+use lowlat_peers::lowlat::place::{Answer, PlacementRequest, ask, message_len};
 use lowlat_peers::serve::{LONGEST_S, Places};
 use lowlat_sys::Sys;
 use lowlat_transport::clock;
@@ -68,7 +68,7 @@ pub fn place(path: &Path, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Resu
         return Err(format!("{} far ends take no placement requests", path.peer));
     }
     let seconds = u32::try_from(lasting_ns.div_ceil(1_000_000_000)).unwrap_or(u32::MAX).clamp(1, LONGEST_S);
-    let request = Request { client: client(), host: host(sys), cpu: near.cpu, seconds };
+    let request = PlacementRequest { client: client(), host: host(sys), cpu: near.cpu, seconds };
     match exchange(path, &request) {
         Some(Answer::Fixed(cpu)) => Ok(placed(cpu, "as the far end was started, by serve --cpu")),
         Some(Answer::ByRule(cpu)) => Ok(placed(cpu, "by the same rule, on the far end's host")),
@@ -91,11 +91,11 @@ pub fn is_beside(far: &Placed) -> bool {
 /// Gives the far end's place back.
 pub fn release(path: &Path) {
     if path.peer == lowlat_peers::lowlat::ENTRY.name {
-        exchange(path, &Request { client: client(), host: 0, cpu: None, seconds: 0 });
+        exchange(path, &PlacementRequest { client: client(), host: 0, cpu: None, seconds: 0 });
     }
 }
 
-fn exchange(path: &Path, request: &Request) -> Option<Answer> {
+fn exchange(path: &Path, request: &PlacementRequest) -> Option<Answer> {
     let len = message_len(path.key.as_ref());
     let plain = Path { size: len, stamps: false, ..path.clone() };
     let mut engine = plain.open(lowlat_transport::block::NAME).ok()?;

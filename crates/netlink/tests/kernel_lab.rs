@@ -115,7 +115,7 @@ fn echo(socket: &UdpSocket) {
     assert_eq!(socket.recv(&mut buf).unwrap(), 5);
 }
 
-fn qdisc_of(iface: &str, parent: Parent) -> tc::Qdisc {
+fn qdisc_of(iface: &str, parent: Parent) -> tc::QdiscMessage {
     tc::qdisc::at(iface, parent).unwrap().expect("a queue discipline")
 }
 

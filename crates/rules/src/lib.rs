@@ -91,7 +91,7 @@ pub struct Seen {
 
 /// What is known of a rule before it runs.
 #[derive(Debug)]
-pub struct Meta {
+pub struct RuleMeta {
     /// `netem-on-path`, `receive-buffer-errors`: the fault.
     pub name: &'static str,
     /// The page: Markdown with the sections `What it finds`, `Why it matters`, `Threshold`, `Remedy`.
@@ -108,7 +108,7 @@ pub struct Meta {
 /// One rule.
 pub trait Rule: Sync {
     /// What is known of it.
-    fn meta(&self) -> &'static Meta;
+    fn meta(&self) -> &'static RuleMeta;
     /// Looks.
     fn check(&self, input: &Input<'_>) -> Seen;
 }
@@ -126,8 +126,8 @@ macro_rules! rule {
         pub(crate) struct $id;
 
         impl $crate::Rule for $id {
-            fn meta(&self) -> &'static $crate::Meta {
-                static META: $crate::Meta = $crate::Meta {
+            fn meta(&self) -> &'static $crate::RuleMeta {
+                static META: $crate::RuleMeta = $crate::RuleMeta {
                     name: NAME,
                     page: lowlat_model::doc_page!($($doc)+),
                     sources: &[$($source),+],

@@ -4,7 +4,7 @@ use lowlat_model::document::EngineResult;
 use lowlat_model::tune::Resets;
 use lowlat_model::verdict::Round;
 use lowlat_verdict::Random;
-use lowlat_verdict::sequential::{Options, Test};
+use lowlat_verdict::sequential::{SequentialOptions, Test};
 
 use crate::trial::{LINK_UP_NS, settle};
 use crate::{Bench, Limits, LinkReport, RoundAsk, Summary, TuneError};
@@ -173,7 +173,12 @@ fn judge(
             continue;
         }
         if let Some(block) = against.filter(|b| *b != i) {
-            let options = Options { least_pairs: LAPS, most_pairs: LAPS, seed: limits.seed, ..Options::default() };
+            let options = SequentialOptions {
+                least_pairs: LAPS,
+                most_pairs: LAPS,
+                seed: limits.seed,
+                ..SequentialOptions::default()
+            };
             let mut test = Test::new((AGAINST, &results[i].engine), options);
             for (a, b) in rounds[block].iter().zip(&rounds[i]) {
                 test.push(Round { is_b: false, ..a.clone() }, b.clone());

@@ -9,6 +9,7 @@ mod invariants;
 mod licences;
 mod links;
 mod lists;
+mod types;
 mod unsafety;
 mod words;
 
@@ -23,6 +24,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("lists", lists::check),
     ("unsafe", unsafety::check),
     ("doors", doors::check),
+    ("types", types::check),
     ("words", words::check),
     ("links", links::check),
     ("open", filled::check),

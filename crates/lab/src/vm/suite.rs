@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::{Guest, KernelChoice, Lab, LabError, Outcome, Share, Topology};
+use super::{Guest, GuestOutcome, KernelChoice, Lab, Share, VmError, VmTopology};
 
 /// Set in the guest; holds the results folder.
 const INSIDE: &str = "LOWLAT_VM_RESULTS";
@@ -36,7 +36,7 @@ const LIMIT: Duration = Duration::from_secs(400);
 /// A guest and the cases that run in it.
 #[derive(Debug)]
 pub struct Suite {
-    topology: &'static Topology,
+    topology: &'static VmTopology,
     kernel: KernelChoice,
     program: Option<(&'static str, &'static str)>,
     cmdline: &'static str,
@@ -53,7 +53,7 @@ struct Booted {
 
 impl Suite {
     /// Cases on this machine and kernel.
-    pub const fn new(topology: &'static Topology, kernel: KernelChoice) -> Self {
+    pub const fn new(topology: &'static VmTopology, kernel: KernelChoice) -> Self {
         Self { topology, kernel, program: None, cmdline: "", booted: OnceLock::new() }
     }
 
@@ -103,7 +103,7 @@ impl Suite {
         format!("{} on {} {}", self.topology.name, self.kernel.name(), self.cmdline).trim().to_owned()
     }
 
-    fn boot(&self) -> Result<Booted, LabError> {
+    fn boot(&self) -> Result<Booted, VmError> {
         let (deps, exe) = this_program()?;
         let mut shares = vec![Share { host: deps, guest: DEPS.into(), writable: false }];
         let mut script = format!("export {INSIDE}=$RESULTS {NAME}='{}'\n", self.name());
@@ -132,7 +132,7 @@ impl Suite {
     }
 
     #[allow(clippy::print_stdout)] // a suite tells what it did; libtest shows it where it is asked to
-    fn tell(&self, booted: &Booted, outcome: &Result<Outcome, LabError>) {
+    fn tell(&self, booted: &Booted, outcome: &Result<GuestOutcome, VmError>) {
         let how = match outcome {
             Ok(o) => format!(
                 "{:.1} s in all, ready after {:.1} s of its own time{}",
@@ -209,14 +209,14 @@ fn uptime() -> f64 {
 }
 
 /// The running program's folder, to be shared with a guest, and its name there.
-pub fn this_program() -> Result<(PathBuf, String), LabError> {
+pub fn this_program() -> Result<(PathBuf, String), VmError> {
     let exe = std::env::current_exe()
-        .map_err(|e| LabError::BadGuest { detail: format!("find this program's file: {e}; call it by its path") })?;
+        .map_err(|e| VmError::BadGuest { detail: format!("find this program's file: {e}; call it by its path") })?;
     split(&exe)
 }
 
-fn split(file: &Path) -> Result<(PathBuf, String), LabError> {
-    let bad = || LabError::BadGuest { detail: format!("program {} is no file of a folder", file.display()) };
+fn split(file: &Path) -> Result<(PathBuf, String), VmError> {
+    let bad = || VmError::BadGuest { detail: format!("program {} is no file of a folder", file.display()) };
     let dir = file.parent().ok_or_else(bad)?;
     let name = file.file_name().and_then(|n| n.to_str()).ok_or_else(bad)?;
     Ok((dir.to_owned(), name.to_owned()))

@@ -34,7 +34,7 @@ use lowlat_model::verdict::Stopped;
 
 /// How a sequential test is made.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
+pub struct SequentialOptions {
     /// Level of this test: the chance of *better* without an effect is at most this. In a run of several tests, from
     /// [`Online::level`].
     pub alpha: f64,
@@ -58,7 +58,7 @@ pub struct Options {
     pub timeout_ns: Option<u64>,
 }
 
-impl Default for Options {
+impl Default for SequentialOptions {
     fn default() -> Self {
         Self {
             alpha: 0.05,
