@@ -253,7 +253,7 @@ mod tests {
         assert!(none.nic_node.is_none() && none.near.cpu == chosen.near.cpu, "{none:?}");
         // What was decided stands, whatever the host says later.
         let placed = tune::Placement {
-            near: tune::Placed { cpu: Some(77), why: "CPU 77: decided".into() },
+            near: tune::Placed { cpu: Some(77), why: "CPU 77: decided".into(), ..tune::Placed::default() },
             ..tune::Placement::default()
         };
         let stays = choose(&Path { placed: Some(placed), ..path(None, "eth0") }, &host());

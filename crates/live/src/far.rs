@@ -72,20 +72,14 @@ pub fn place(path: &Path, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Resu
     match exchange(path, &request) {
         Some(Answer::Fixed(cpu)) => Ok(placed(cpu, "as the far end was started, by serve --cpu")),
         Some(Answer::ByRule(cpu)) => Ok(placed(cpu, "by the same rule, on the far end's host")),
-        Some(Answer::Beside(cpu)) => Ok(placed(cpu, BESIDE)),
+        Some(Answer::Beside(cpu)) => {
+            Ok(Placed { same_host: true, ..placed(cpu, "another than the prober's, on the same host") })
+        }
         Some(Answer::TooOld) => Err("the far end is too old for placement requests".to_owned()),
         Some(Answer::Busy) => Err("the far end is placed for another client".to_owned()),
         Some(Answer::Cannot | Answer::Released) => Err("the far end has no CPU to stay on".to_owned()),
         None => Err("the far end did not answer the placement request".to_owned()),
     }
-}
-
-/// Why a far end is where it is that stands on the prober's own host.
-pub const BESIDE: &str = "another than the prober's, on the same host";
-
-/// Whether a far end was placed on the prober's own host.
-pub fn is_beside(far: &Placed) -> bool {
-    far.why.ends_with(BESIDE)
 }
 
 /// Gives the far end's place back.
@@ -104,7 +98,7 @@ fn exchange(path: &Path, request: &PlacementRequest) -> Option<Answer> {
 }
 
 fn placed(cpu: u32, why: &str) -> Placed {
-    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}") }
+    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}"), ..Placed::default() }
 }
 
 #[cfg(test)]

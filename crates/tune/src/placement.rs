@@ -134,12 +134,16 @@ impl Nic {
 /// The CPU of a prober beside `nic`, and why it. `asked` is taken as it is: whether it may be used, who asks has checked.
 pub fn near(cpus: &UsableCpus, nic: &Nic, asked: Option<u32>) -> Placed {
     if let Some(cpu) = asked {
-        return Placed { cpu: Some(cpu), why: as_asked(cpus, nic, cpu) };
+        return Placed { cpu: Some(cpu), why: as_asked(cpus, nic, cpu), ..Placed::default() };
     }
     let mut allowed = cpus.allowed.iter();
     let (first, more) = (allowed.next(), allowed.next().is_some());
     match first {
-        None => Placed { cpu: None, why: "not pinned: which CPUs this process may use is unknown".to_owned() },
+        None => Placed {
+            cpu: None,
+            why: "not pinned: which CPUs this process may use is unknown".to_owned(),
+            ..Placed::default()
+        },
         Some(only) if !more => placed(*only, "the only one this process may use"),
         Some(_) => by_rule(cpus, nic),
     }
@@ -154,7 +158,7 @@ pub fn beside(cpus: &UsableCpus, near: u32) -> Option<u32> {
 }
 
 fn placed(cpu: u32, why: &str) -> Placed {
-    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}") }
+    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}"), ..Placed::default() }
 }
 
 fn as_asked(cpus: &UsableCpus, nic: &Nic, cpu: u32) -> String {

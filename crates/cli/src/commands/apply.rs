@@ -113,7 +113,7 @@ pub fn status(json: bool) -> Outcome {
     } else if !store.is_there() {
         output::text(&nothing_ever(&store));
     } else {
-        output::text(&lowlat_report::status(&document, output::width()));
+        output::report(&lowlat_report::status(&document, output::width()));
     }
     Ok(0)
 }

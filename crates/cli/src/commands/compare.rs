@@ -47,7 +47,7 @@ pub fn run(args: &CompareArgs, json: bool) -> Outcome {
     if json {
         output::json(&comparison)?;
     } else {
-        output::text(&lowlat_report::comparison(&comparison, output::width()));
+        output::report(&lowlat_report::comparison(&comparison, output::width()));
     }
     if signals::stopped() {
         output::progress("interrupted: this is what the pairs up to then show");

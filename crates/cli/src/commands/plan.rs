@@ -31,7 +31,7 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     if json {
         output::json(&plan)?;
     } else {
-        output::text(&lowlat_report::plan(&plan, output::width()));
+        output::report(&lowlat_report::plan(&plan, output::width()));
     }
     Ok(0)
 }

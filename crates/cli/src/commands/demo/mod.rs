@@ -100,8 +100,6 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
         output::progress(&format!("  {line}"));
     }
     document.rollback_verified = Some(report.complete() && different.is_empty());
-    // What was put back is not there to be persisted.
-    document.next_steps.retain(|step| !step.contains("lowlat persist"));
     document.planted = Some(planted.iter().map(|p| judged(p, &document)).collect());
     drop(traffic);
     Ok(document)

@@ -121,7 +121,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if json {
         output::json(&measurement)?;
     } else {
-        output::text(&lowlat_report::measurement(&measurement, output::width()));
+        output::report(&lowlat_report::measurement(&measurement, output::width()));
     }
     if signals::stopped() {
         output::progress("interrupted: these are the figures up to then");
