@@ -52,7 +52,7 @@ pub fn run(mut data: &[u8]) {
     let mut message = [0; 96];
     peer.encode(3, 0, &mut message);
     let probe = peer.decode(&message);
-    assert!(matches!(probe, Decoded::Foreign(_)), "a probe is no answer");
+    assert!(matches!(probe, Decoded::Foreign(_)), "a probe is not an answer");
     let answer = peer.decode(data);
     assert!(!keyed || matches!(answer, Decoded::Foreign(_)), "an answer passed a key that nobody here has used");
     for (to, by) in message.iter_mut().zip(data) {

@@ -25,7 +25,7 @@ impl Tree {
             .context("list the files: start git")?;
         ensure!(listed.status.success(), "list the files: {}", String::from_utf8_lossy(&listed.stderr).trim());
         let mut files = BTreeMap::new();
-        for path in String::from_utf8(listed.stdout).context("a file name is no text")?.split_terminator('\0') {
+        for path in String::from_utf8(listed.stdout).context("a file name is not text")?.split_terminator('\0') {
             // A file that is deleted and not yet committed is still listed; links and binaries hold no prose of ours.
             if let Ok(bytes) = std::fs::read(root.join(path)) {
                 files.insert(path.to_owned(), String::from_utf8_lossy(&bytes).into_owned());

@@ -1,10 +1,10 @@
-//! FILL IN: what of the host it tells, in a few words.
+//! FILL IN: what of the host it reports, in a few words.
 
 use lowlat_model::Reading;
 use lowlat_sys::Sys;
 
 crate::collector! {
-    /// FILL IN: what it tells, how the figures are to be read, and where they are absent.
+    /// FILL IN: what it reports, how the figures are to be read, and where they are absent.
     pub NEW_UNIT = "new-unit";
     reads ["/proc/FILL IN"];
     sources ["FILL IN: where the format is documented, in a form of crates/model/src/source.rs"];
@@ -21,7 +21,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Reading<u64> {
 fn parse(text: &str) -> Reading<u64> {
     match text.trim().parse() {
         Ok(value) => Reading::Value(value),
-        Err(_) => Reading::Garbled(format!("{FILE} is no number: {text:?}")),
+        Err(_) => Reading::Garbled(format!("{FILE} is not a number: {text:?}")),
     }
 }
 

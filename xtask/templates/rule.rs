@@ -13,7 +13,7 @@ crate::rule! {
     /// ## Threshold
     /// FILL IN: from where on it is a fault, as a figure.
     /// ## Remedy
-    /// FILL IN: what mends it, and what that costs.
+    /// FILL IN: what fixes it, and what that costs.
     pub NewUnit = "new-unit";
     sources [
         "FILL IN: where the threshold comes from, in a form of crates/model/src/source.rs",

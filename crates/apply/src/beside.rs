@@ -7,7 +7,7 @@ use lowlat_model::Op;
 use lowlat_model::journal::Beside;
 use lowlat_sys::Sys;
 
-/// The other places that a write may change, with what stands there; in words, why it may not be made.
+/// The other places that a write may change, with the current value; in words, why it may not be made.
 pub fn of(sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
     let kind = lowlat_settings::at(&op.locus);
     if let Some(why) = kind.refused(sys, &op.set) {
@@ -23,6 +23,7 @@ mod tests {
 
     use lowlat_model::facts::{Feature, Limit};
     use lowlat_model::op::QdiscState;
+    use lowlat_model::tune::Resets;
     use lowlat_model::{Locus, State};
     use lowlat_sys::NetQuery;
     use lowlat_sys::query::{LinkInfo, Napi, QdiscReply, XskSocket};
@@ -95,11 +96,47 @@ mod tests {
             let why = bond("eth0", "eth0 eth1", primary, reselect).unwrap_err();
             assert!(why.contains("bond0 sends by") && why.ends_with("primary eth0`)"), "{why}");
         }
-        // It comes back by itself, it is the backup, it is alone, or all ports are sent by.
+        // It comes back on its own, it is the backup, it is alone, or all ports are sent by.
         assert_eq!(bond("eth0", "eth0 eth1", "eth0", "always 0"), Ok(()));
         assert_eq!(bond("eth1", "eth0 eth1", "", "always 0"), Ok(()));
         assert_eq!(bond("eth0", "eth0", "", "always 0"), Ok(()));
         assert_eq!(bond("", "eth0 eth1", "", "always 0"), Ok(()));
+    }
+
+    /// A bond of LACP: `ports` are slaves and the groups that they are in; the first group sends.
+    fn lacp(ports: &[(&str, &str)]) -> FakeSys {
+        let names: Vec<&str> = ports.iter().map(|p| p.0).collect();
+        let bonding = |sys: FakeSys, name: &str, text: &str| {
+            sys.file(&format!("/sys/class/net/eth0/master/bonding/{name}"), &format!("{text}\n"))
+        };
+        let all = [("mode", "802.3ad 4"), ("active_slave", ""), ("slaves", &names.join(" ")), ("ad_aggregator", "1")];
+        let sys = all.into_iter().fold(host(), |sys, (name, text)| bonding(sys, name, text));
+        let sys = sys.link("/sys/class/net/eth0/master", "../../../../virtual/net/bond0");
+        ports.iter().fold(sys, |sys, (port, group)| {
+            sys.file(&format!("/sys/class/net/{port}/bonding_slave/ad_aggregator_id"), &format!("{group}\n"))
+        })
+    }
+
+    #[test]
+    fn a_plan_foretells_what_a_reset_would_lose_for_good() {
+        let step = |resets| lowlat_model::PlannedStep {
+            target: lowlat_model::op::Target::Iface("eth0".into()),
+            resets,
+            ..lowlat_model::PlannedStep::default()
+        };
+        let rules = host().net(&NetQuery::FlowRules("eth0".into()), 2);
+        for resets in [Resets::Queues, Resets::Link] {
+            assert!(crate::foretold(&rules, &step(resets)).unwrap_err().contains("2 receive flow rules"));
+            assert_eq!(crate::foretold(&host(), &step(resets)), Ok(()));
+            // Switches of two groups: the other one would carry the traffic from then on.
+            let lost = crate::foretold(&lacp(&[("eth0", "1"), ("eth1", "2")]), &step(resets)).unwrap_err();
+            assert!(lost.contains("the group that bond0 sends by"), "{lost}");
+            // One group of both ports, the group that stands by, and a port alone.
+            for ports in [&[("eth0", "1"), ("eth1", "1")][..], &[("eth0", "2"), ("eth1", "1")], &[("eth0", "1")]] {
+                assert_eq!(crate::foretold(&lacp(ports), &step(resets)), Ok(()), "{ports:?}");
+            }
+        }
+        assert_eq!(crate::foretold(&rules, &step(Resets::Nothing)), Ok(()));
     }
 
     #[test]
@@ -111,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_change_beside_a_write_is_told_with_what_stands_there() {
+    fn what_may_change_beside_a_write_is_reported_with_the_current_value() {
         let feature = |active| Feature { active, changeable: true };
         let features = BTreeMap::from([("rx-lro", feature(true)), ("rx-gro", feature(true))]);
         let lower = BTreeMap::from([("rx-lro", feature(true)), ("rx-gro", feature(true))]);

@@ -4,7 +4,9 @@ use lowlat_model::Reading;
 use lowlat_settings::{at, same};
 use lowlat_sys::{Sys, query};
 
-use crate::ledger::{HolderId, StandingWrite};
+use crate::boot_iface::name_now;
+use crate::device::{self, Whereabouts};
+use crate::ledger::{HolderId, Ledger, StandingWrite};
 use crate::log::Found;
 use crate::writer::HostWriter;
 
@@ -22,13 +24,26 @@ pub(crate) fn persisted(found: &[Found]) -> bool {
 }
 
 /// Whether this process is in the network namespace that the boot sets, which is that of process 1. Where that cannot be
-/// told, it is taken to be so: on most hosts there is no other.
+/// determined, it is taken to be so: on most hosts there is no other.
 ///
-/// Neither inode nor cookie tells it: both are of one boot, and the first namespace's inode differs between kernels.
+/// Neither inode nor cookie reports it: both are of one boot, and the first namespace's inode differs between kernels.
 pub(crate) fn in_boot_namespace(sys: &dyn Sys) -> bool {
     match (sys.link_target("/proc/1/ns/net"), query::netns_inode(sys)) {
         (Reading::Value(link), Reading::Value(inode)) => link == format!("net:[{inode}]"),
         _ => true,
+    }
+}
+
+/// Finds the interface of each write of an earlier boot, and names its places by what it is called in this one.
+pub(crate) fn locate_again(sys: &dyn Sys, ledger: &mut Ledger) {
+    for s in &mut ledger.standing {
+        let Some(device) = &s.device else { continue };
+        let at = match name_now(sys, device) {
+            Some(name) => Whereabouts::Here(name),
+            None => Whereabouts::Gone { why: format!("{} is not there in this boot", device::words(device)) },
+        };
+        device::name_places(s, &at);
+        s.at = Some(at);
     }
 }
 
@@ -37,6 +52,10 @@ pub(crate) fn set_again<W: HostWriter>(sys: &dyn Sys, writer: &W, s: &StandingWr
     if at(&s.op.locus).is_held() {
         return !holders(sys).is_empty();
     }
+    if matches!(s.at, Some(Whereabouts::Gone { .. })) {
+        return false;
+    }
+    let s = &device::line(sys, writer, s);
     let now = writer.state(sys, &s.op.locus);
     now.value().is_some_and(|n| same(&s.op.locus, n, s.ours()) && !same(&s.op.locus, n, &s.prior))
 }

@@ -138,7 +138,7 @@ pub(crate) fn locate<W: HostWriter>(sys: &dyn Sys, writer: &W, ledger: &mut Ledg
 }
 
 /// Names the places of a write by what its interface is called there.
-fn name_places(s: &mut StandingWrite, at: &Whereabouts) {
+pub(crate) fn name_places(s: &mut StandingWrite, at: &Whereabouts) {
     let (Whereabouts::Here(name) | Whereabouts::Elsewhere { name, .. }) = at else { return };
     let called = s.op.locus.iface().map(str::to_owned);
     let others = s.beside.iter_mut().chain(s.changed.iter_mut().flatten()).map(|b| &mut b.locus);

@@ -28,7 +28,7 @@ pub trait Disk {
     fn side_file(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
     /// Full path, for messages.
     fn path(&self, name: &str) -> PathBuf;
-    /// Whether a write that a journal here tells of can be lowlat's own.
+    /// Whether a write that a journal here records can be lowlat's own.
     fn trust(&self, _: &StandingWrite) -> Result<(), String> {
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::journal::JournalError;
 /// the variant says so.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// The tool's own files: lock held (and by whom), disk full, read-only.
+    /// The tool's own files: lock held (and by which process), disk full, read-only.
     #[error(transparent)]
     Store(#[from] lowlat_sys::store::StoreError),
     /// The journals could not be looked at.

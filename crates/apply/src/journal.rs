@@ -18,7 +18,7 @@ pub enum JournalError {
         /// What is wrong with it.
         why: String,
     },
-    /// It tells of a write that lowlat cannot have made.
+    /// It records a write that lowlat cannot have made.
     #[error("{0}; nothing was changed; find out who wrote it before you trust its script")]
     Foreign(String),
     /// Written by a newer lowlat, or not a journal.
@@ -84,7 +84,7 @@ fn expect_schema(json: &[u8]) -> Result<(), JournalError> {
         schema: Option<lowlat_model::Schema>,
     }
     let first: First = serde_json::from_slice(json)
-        .map_err(|e| JournalError::Corrupt { line: 1, why: format!("it is no entry: {e}") })?;
+        .map_err(|e| JournalError::Corrupt { line: 1, why: format!("it is not an entry: {e}") })?;
     match first.schema {
         Some(schema) if first.entry == "begin" => schema.expect("journal").map_err(JournalError::Schema),
         _ => Err(JournalError::Corrupt { line: 1, why: "it does not begin a transaction".to_owned() }),

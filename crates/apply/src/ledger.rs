@@ -7,7 +7,7 @@ use lowlat_model::{Op, State};
 use crate::device::Whereabouts;
 use crate::journal::JournalError;
 
-/// The process that holds a setting open. The start time tells a reused process id from the holder.
+/// The process that holds a setting open. The start time distinguishes a reused process id from the holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HolderId {
     /// Process id.
@@ -58,7 +58,7 @@ impl StandingWrite {
     }
 }
 
-/// One transaction as its journal tells it.
+/// One transaction as its journal reports it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ledger {
     /// Id; the journal's file name without its ending.
@@ -144,7 +144,7 @@ impl Ledger {
             JournalEntry::Holder { seq, pid, start_time, token } => {
                 self.of(*seq)?.holder = Some(HolderId { pid: *pid, start_time: *start_time, token: token.clone() });
             }
-            // From here on whatever is there came of the way back, and all of it goes where it shall.
+            // From here on whatever is there resulted from the way back, and all of it goes where it shall.
             JournalEntry::Undoing { seq, beside } => {
                 let standing = self.of(*seq)?;
                 standing.beside.clone_from(beside);

@@ -8,7 +8,7 @@ use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys, query};
 use lowlat_sysmut::holder;
 
-use crate::boot::{in_boot_namespace, persisted, set_again};
+use crate::boot::{KNOB, in_boot_namespace, locate_again, persisted, set_again};
 use crate::disk::Folder;
 use crate::error::ApplyError;
 use crate::live_writer::LiveWriter;
@@ -97,6 +97,27 @@ pub fn rollback_from_disk(store: &Store, sys: &dyn Sys, force: bool) -> Result<R
     roll_back_locked(store, sys, None, force)
 }
 
+/// Takes away what `lowlat persist` wrote, newest first, and leaves every other setting as it is.
+pub(crate) fn roll_back_persisted(store: &Store, sys: &dyn Sys) -> Result<RollbackReport, ApplyError> {
+    let of_persist = || -> Result<Vec<String>, ApplyError> {
+        let all = read_all(&folder(store))?.into_iter().map(|f| f.ledger);
+        let files = |l: &crate::ledger::Ledger| !l.standing.is_empty() && l.standing.iter().all(|s| s.knob == KNOB);
+        Ok(all.filter(|l| !l.closed && files(l)).map(|l| l.transaction).rev().collect())
+    };
+    if of_persist()?.is_empty() {
+        return Ok(RollbackReport::default());
+    }
+    let _lock = store.lock()?;
+    let mut whole = RollbackReport::default();
+    for transaction in of_persist()? {
+        let report = roll_back_locked(store, sys, Some(&transaction), false)?;
+        whole.done.extend(report.done);
+        whole.failed.extend(report.failed);
+        whole.unwritten = whole.unwritten.or(report.unwritten);
+    }
+    Ok(whole)
+}
+
 /// As [`rollback_from_disk`] for all transactions or one, by a caller that holds the lock.
 pub(crate) fn roll_back_locked(
     store: &Store,
@@ -132,11 +153,15 @@ pub(crate) fn kept_or_applied(
     let kept = persisted(&all) && in_boot_namespace(sys);
     let writer = LiveWriter::new(store);
     let mut out = Vec::new();
-    for found in all {
+    for mut found in all {
         let this_boot = found.ledger.boot_id == boot_id;
+        if !this_boot && kept {
+            locate_again(sys, &mut found.ledger);
+        }
         let netns = if this_boot { found.ledger.netns } else { here };
         let stands = |s: &crate::ledger::StandingWrite| this_boot || (kept && set_again(sys, &writer, s));
-        out.extend(found.ledger.standing.into_iter().filter(stands).map(|s| (netns, s)));
+        let standing = found.ledger.standing.into_iter().filter(stands);
+        out.extend(standing.map(|s| (netns, crate::device::line(sys, &writer, &s))));
     }
     Ok(out)
 }

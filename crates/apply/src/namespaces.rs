@@ -10,13 +10,13 @@ pub struct Place<'a> {
     pub netns: NetnsId,
     /// Boot id of the running kernel.
     pub boot_id: &'a str,
-    /// Whether a network namespace exists; `None` where that cannot be told.
+    /// Whether a network namespace exists; `None` where that cannot be determined.
     pub netns_exists: &'a dyn NetnsExists,
 }
 
-/// Tells whether a network namespace still exists.
+/// Reports whether a network namespace still exists.
 pub trait NetnsExists: std::fmt::Debug {
-    /// `None` where it cannot be told.
+    /// `None` where it cannot be determined.
     fn exists(&self, netns: NetnsId) -> Option<bool>;
 }
 
@@ -126,7 +126,7 @@ fn exists(sys: &dyn Sys, netns: NetnsId, cookie: impl Fn(&str) -> Option<u64>) -
             return Some(true);
         }
     }
-    // Inside a container processes of others are not shown, so that what is not seen may exist all the same.
+    // Inside a container processes of others are not shown, so that what is not seen may exist anyway.
     let all_are_shown = sys.link_target("/proc/self/ns/pid").into_value()? == INITIAL_PID_NAMESPACE;
     all_are_shown.then_some(false)
 }

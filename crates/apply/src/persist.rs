@@ -5,44 +5,50 @@
 //! | sysctls | `/etc/sysctl.d/90-lowlat.conf` |
 //! | files of processors and memory nodes | `/etc/tmpfiles.d/90-lowlat.conf` |
 //! | everything of an interface | `lowlat.service`, which runs when the interface is there |
+//! | which interface that is | `/etc/udev/rules.d/90-lowlat.rules`, a name of the device that no boot changes |
 //! | the wake-up latency limit | `lowlat-dma-latency.service`, which holds it |
+//! | interrupts that irqbalance would move | a drop-in of `irqbalance.service`, which adds to its command |
 //!
 //! The service sets what resets a link first (channels, rings): the rest would be lost in it. Before all it waits until
 //! each interface is up: an interrupt is requested, and its affinity settable, only then (`ndo_open`; an igb without it
-//! answers ENOENT), and `network.target` does not promise it (systemd.special(7)).
+//! answers ENOENT), and `network.target` does not promise it (systemd.special(7)). A physical interface is looked for by
+//! its address and its place on the bus, whatever it is called in that boot ([`crate::boot_iface`]).
 //!
 //! Files of an interface under `/sys` are not left to tmpfiles: it runs once and early, and a line whose file is not
 //! there yet is passed over in silence (tmpfiles.d(5)).
 //!
-//! The files are written like every other setting: journalled, read back, and removed by `lowlat rollback`.
+//! A setting that something else sets after these files is not written, and the one that wins is named (`lowlat-owners`).
+//!
+//! The files are written like every other setting: journalled, read back, and removed by `lowlat rollback`, or alone by
+//! [`remove`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use lowlat_model::journal::NetnsId;
+use lowlat_model::journal::{Device, NetnsId};
 use lowlat_model::op::Target;
-use lowlat_model::{Locus, Op, PlannedStep, Reading, Risk, State};
-use lowlat_settings::{AtBoot, at, same, shell, undo, undo_together, words};
+use lowlat_model::{Claim, Locus, Op, PlannedStep, Reading, Risk, State};
+use lowlat_owners::{Host, irqbalance};
+use lowlat_settings::{AtBoot, at, same, undo, undo_together, words};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
 
 use crate::boot::{KNOB, in_boot_namespace};
+use crate::boot_iface::{BootIface, DIRECTORY, RULES, on_the_name};
 use crate::error::ApplyError;
 use crate::ledger::StandingWrite;
-use crate::live::{kept_or_applied, netns};
+use crate::live::{kept_or_applied, netns, roll_back_persisted};
+use crate::rollback::RollbackReport;
 use crate::session::Session;
 
 const SYSCTL: &str = "/etc/sysctl.d/90-lowlat.conf";
 const TMPFILES: &str = "/etc/tmpfiles.d/90-lowlat.conf";
 const SERVICE: &str = "/etc/systemd/system/lowlat.service";
 const HOLDER: &str = "/etc/systemd/system/lowlat-dma-latency.service";
-/// Tenths of a second for which the service waits for an interface to come up. The DHCP of a slow switch port takes 30 s
-/// (spanning tree's two forward delays of 15 s, IEEE 802.1D), but an interface is up before it; a minute leaves room.
-const PATIENCE: u32 = 600;
-/// Pulls both services in at boot. A unit is enabled by links, which are no files lowlat could own; a drop-in of the
+/// Pulls both services in at boot. A unit is enabled by links, which are not files lowlat could own; a drop-in of the
 /// target says the same (systemd.unit(5), "unit.type.d/").
 const WANTS: &str = "/etc/systemd/system/multi-user.target.d/90-lowlat.conf";
-const HEAD: &str = "# Written by `lowlat persist`; `lowlat rollback` removes it.\n";
+const HEAD: &str = "# Written by `lowlat persist`; `lowlat persist --remove` removes it.\n";
 
 /// Where a service's shell looks for programs (systemd.exec(5), `$PATH`), on hosts with and without a merged `/usr`.
 const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -54,6 +60,8 @@ pub struct Kept {
     pub wrote: Vec<String>,
     /// A line for each setting that is not kept, and what else there is to know.
     pub remarks: Vec<String>,
+    /// A setting is not kept because something else sets it after these files.
+    pub contested: bool,
 }
 
 impl Kept {
@@ -63,30 +71,61 @@ impl Kept {
     }
 }
 
+/// The files that [`persist`] would write, and what it would say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Draft {
+    /// Path and text.
+    pub files: BTreeMap<&'static str, String>,
+    /// As [`Kept::remarks`].
+    pub remarks: Vec<String>,
+    /// As [`Kept::contested`].
+    pub contested: bool,
+}
+
+/// What [`persist`] would write now; changes nothing.
+pub fn draft(store: &Store, sys: &dyn Sys) -> Result<Draft, ApplyError> {
+    let all = kept_or_applied(store, sys)?;
+    if all.is_empty() {
+        return Ok(Draft::default());
+    }
+    let program = std::env::current_exe().map_or_else(|_| "lowlat".to_owned(), |p| p.display().to_string());
+    let owners = Host::new(sys);
+    let surroundings = Surroundings {
+        here: netns(sys)?,
+        boots: in_boot_namespace(sys),
+        now: &|l| lowlat_settings::state(sys, l),
+        others: &|l, s| owners.others(l, s),
+        device: &|l| crate::device::of(sys, l),
+        irqbalance: irqbalance::command(&owners).filter(|c| mergeable(c)),
+    };
+    let mut wanted = choose(&all, &surroundings);
+    wanted.commands.sort_by_key(|c| !c.resets_link);
+    let files = wanted.files(&program, surroundings.irqbalance.as_deref());
+    let (mut remarks, contested) = (wanted.lines, wanted.contested);
+    if sys.list("/run/systemd/system").value().is_none() && files.keys().any(|path| *path != SYSCTL) {
+        remarks.push("this host does not run systemd, so only sysctls come back at boot".to_owned());
+    }
+    if !files.is_empty() {
+        remarks.extend(missing(&wanted.commands, |program| {
+            // What is not to be listed does not hold it; a link counts, whatever it leads to.
+            PATH.iter().any(|dir| sys.list(dir).value().is_some_and(|names| names.iter().any(|n| n == program)))
+        }));
+    }
+    Ok(Draft { files, remarks, contested })
+}
+
 /// Writes the files that set again at boot what stands applied now.
 pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Kept, ApplyError> {
     if kept_or_applied(store, sys)?.is_empty() {
         return Ok(Kept::default());
     }
     let mut session = Session::begin(store, sys)?;
-    let program = std::env::current_exe().map_or_else(|_| "lowlat".to_owned(), |p| p.display().to_string());
-    // Read again under the lock.
-    let all = kept_or_applied(store, sys)?;
-    let mut wanted = choose(&all, netns(sys)?, in_boot_namespace(sys), |l| lowlat_settings::state(sys, l));
-    wanted.commands.sort_by_key(|c| !c.resets_link);
-    let files = wanted.files(&program);
-    let mut remarks = wanted.lines;
+    // Read under the lock.
+    let Draft { files, remarks, contested } = draft(store, sys)?;
     if files.is_empty() {
         session.leave_open()?;
-        return Ok(Kept { wrote: Vec::new(), remarks });
+        return Ok(Kept { wrote: Vec::new(), remarks, contested });
     }
-    if sys.list("/run/systemd/system").value().is_none() && files.keys().any(|path| *path != SYSCTL) {
-        remarks.push("this host does not run systemd, so only sysctls come back at boot".to_owned());
-    }
-    remarks.extend(missing(&wanted.commands, |program| {
-        // What is not to be listed does not hold it; a link counts, whatever it leads to.
-        PATH.iter().any(|dir| sys.list(dir).value().is_some_and(|names| names.iter().any(|n| n == program)))
-    }));
     let ops = files.iter().map(|(path, text)| Op::text(Locus::DropIn { path: (*path).to_owned() }, text.as_str()));
     let step = PlannedStep {
         knob: KNOB.to_owned(),
@@ -115,7 +154,31 @@ pub fn persist(store: &Store, sys: &dyn Sys) -> Result<Kept, ApplyError> {
         }
     }
     session.leave_open()?;
-    Ok(Kept { wrote: files.into_keys().map(str::to_owned).collect(), remarks })
+    Ok(Kept { wrote: files.into_keys().map(str::to_owned).collect(), remarks, contested })
+}
+
+/// Takes away the files that [`persist`] wrote, and nothing else: each is as it was before, or gone.
+pub fn remove(store: &Store, sys: &dyn Sys) -> Result<RollbackReport, ApplyError> {
+    roll_back_persisted(store, sys)
+}
+
+/// What `choose` looks at beside the standing writes.
+struct Surroundings<'a> {
+    here: NetnsId,
+    /// Whether the host's boot sets this namespace.
+    boots: bool,
+    now: &'a dyn Fn(&Locus) -> Reading<State>,
+    others: &'a dyn Fn(&Locus, &State) -> Vec<Claim>,
+    /// What identifies the interface of a place now.
+    device: &'a dyn Fn(&Locus) -> Option<Device>,
+    /// The command of irqbalance's unit, where it can be added to.
+    irqbalance: Option<String>,
+}
+
+/// Whether a unit's command can stand in double quotes for a shell: with a specifier or quotes of its own it means another
+/// thing there.
+fn mergeable(command: &str) -> bool {
+    !command.contains(['%', '"', '\'', '\\', ';', '|', '&', '`', '('])
 }
 
 /// What is to be kept, by the way it is kept.
@@ -126,19 +189,17 @@ struct Wanted {
     commands: Vec<Line>,
     /// Those of `commands`, as they stand.
     kept: Vec<(Locus, State)>,
-    ifaces: BTreeSet<String>,
+    /// By their present names.
+    ifaces: BTreeMap<String, BootIface>,
+    /// Interrupt lines that irqbalance is kept away from.
+    banned: BTreeSet<(String, u32)>,
     hold_us: Option<String>,
     lines: Vec<String>,
+    contested: bool,
 }
 
-/// The newest value of each place that still stands as lowlat left it. `boots` is whether the host's boot sets this
-/// namespace.
-fn choose(
-    all: &[(NetnsId, StandingWrite)],
-    here: NetnsId,
-    boots: bool,
-    now: impl Fn(&Locus) -> Reading<State>,
-) -> Wanted {
+/// The newest value of each place that still stands as lowlat left it.
+fn choose(all: &[(NetnsId, StandingWrite)], around: &Surroundings<'_>) -> Wanted {
     let mut wanted = Wanted::default();
     for (n, (netns, s)) in all.iter().enumerate() {
         let locus = &s.op.locus;
@@ -159,15 +220,17 @@ fn choose(
             wanted.lines.push(format!("{} is not kept: {why}", words(locus)));
             continue;
         }
-        if kind.of_namespace() && !(netns.is(here) && boots) {
+        if kind.of_namespace() && !(netns.is(around.here) && around.boots) {
             wanted.lines.push(format!("{} is not kept: it belongs to the network namespace {netns}", words(locus)));
             continue;
         }
-        if s.holder.is_none() && !now(locus).value().is_some_and(|now| same(locus, now, s.ours())) {
+        if s.holder.is_none() && !(around.now)(locus).value().is_some_and(|now| same(locus, now, s.ours())) {
             wanted.lines.push(format!("{} is not kept: it is no longer what lowlat set", words(locus)));
             continue;
         }
-        wanted.add(s);
+        if wanted.settle(s, around) {
+            wanted.add(s, around);
+        }
     }
     wanted.set_at_once();
     wanted
@@ -184,18 +247,58 @@ struct Line {
 }
 
 impl Wanted {
-    fn add(&mut self, s: &StandingWrite) {
+    /// Whether lowlat's value can stand after a boot, with what others want there told.
+    fn settle(&mut self, s: &StandingWrite, around: &Surroundings<'_>) -> bool {
+        let locus = &s.op.locus;
+        let mut claims = (around.others)(locus, s.ours());
+        if let (Locus::IrqAffinity { iface, index }, true) = (locus, around.irqbalance.is_some()) {
+            let before = claims.len();
+            claims.retain(|c| c.by != "irqbalance");
+            if claims.len() < before {
+                self.banned.insert((iface.clone(), *index));
+                self.lines.push(format!(
+                    "{}: irqbalance is told to leave it alone, from the next boot on or after `systemctl daemon-reload \
+                     && systemctl restart lowlat irqbalance`",
+                    words(locus)
+                ));
+            }
+        }
+        let wins = claims.iter().any(|c| c.wins);
+        for claim in claims.into_iter().filter(|c| c.wins || !wins) {
+            let what = if claim.wins { " is not kept" } else { "" };
+            self.lines.push(format!("{}{what}: {claim}", words(locus)));
+        }
+        self.contested |= wins;
+        !wins
+    }
+
+    fn add(&mut self, s: &StandingWrite, around: &Surroundings<'_>) {
         let (locus, value) = (&s.op.locus, s.ours().to_string());
         match at(locus).at_boot() {
             AtBoot::Holder => self.hold_us = Some(s.op.set.to_string()),
             AtBoot::Sysctl(key) => self.sysctls.push((dotted(&key), value)),
             AtBoot::Tmpfile(path) => self.files.push((path, value)),
             AtBoot::Command { resets } => {
-                self.ifaces.extend(locus.iface().map(str::to_owned));
+                if let Some(iface) = locus.iface().filter(|i| !self.ifaces.contains_key(*i)) {
+                    let device = (around.device)(locus).or_else(|| s.device.clone()).unwrap_or_default();
+                    self.ifaces.insert(iface.to_owned(), BootIface::of(iface, &device));
+                }
                 self.kept.push((locus.clone(), s.ours().clone()));
-                self.commands.push(Line { resets_link: resets, settings: 1, text: undo(locus, s.ours()) });
+                let text = self.by_name(locus, |l| Some(undo(l, s.ours()))).unwrap_or_default();
+                self.commands.push(Line { resets_link: resets, settings: 1, text });
             }
             AtBoot::Itself | AtBoot::Never { .. } => {}
+        }
+    }
+
+    /// A command for a place, by the name that its interface has in the boot that runs it.
+    fn by_name(&self, locus: &Locus, command: impl Fn(&Locus) -> Option<String>) -> Option<String> {
+        match locus.iface().and_then(|i| self.ifaces.get(i)) {
+            Some(iface) if iface.is_physical() => {
+                let text = on_the_name(|name| command(&locus.on(name)))?;
+                Some(format!("{} && {{ {text}; }}", iface.name_of()))
+            }
+            _ => command(locus),
         }
     }
 
@@ -208,12 +311,19 @@ impl Wanted {
                 rest.into_iter().partition(|(l, _)| *l == first || lowlat_settings::together(first, l));
             rest = others;
             let mine: Vec<(&Locus, &State)> = mine;
-            lines.extend(undo_together(&mine).map(|text| Line { resets_link: false, settings: 0, text }));
+            let at_once = |first: &Locus| {
+                let name = first.iface();
+                let places: Vec<(Locus, &State)> =
+                    mine.iter().map(|(l, s)| (name.map_or_else(|| (*l).clone(), |n| l.on(n)), *s)).collect();
+                undo_together(&places.iter().map(|(l, s)| (l, *s)).collect::<Vec<_>>())
+            };
+            let text = self.by_name(first, at_once);
+            lines.extend(text.map(|text| Line { resets_link: false, settings: 0, text }));
         }
         self.commands.splice(0..0, lines);
     }
 
-    fn files(&self, program: &str) -> BTreeMap<&'static str, String> {
+    fn files(&self, program: &str, irqbalance: Option<&str>) -> BTreeMap<&'static str, String> {
         let mut out = BTreeMap::new();
         let mut wants = Vec::new();
         if !self.sysctls.is_empty() {
@@ -229,6 +339,13 @@ impl Wanted {
         if !self.commands.is_empty() {
             wants.push("lowlat.service");
             out.insert(SERVICE, self.service());
+            let rules: String = self.ifaces.values().filter_map(BootIface::rule).collect();
+            if !rules.is_empty() {
+                out.insert(RULES, HEAD.to_owned() + &rules);
+            }
+        }
+        if let (false, Some(command)) = (self.banned.is_empty(), irqbalance) {
+            out.insert(irqbalance::DROP_IN, beside_irqbalance(command));
         }
         if let Some(us) = &self.hold_us {
             wants.push("lowlat-dma-latency.service");
@@ -241,37 +358,52 @@ impl Wanted {
     }
 
     fn service(&self) -> String {
-        let devices: Vec<String> =
-            self.ifaces.iter().map(|i| format!("sys-subsystem-net-devices-{}.device", escaped(i))).collect();
+        let devices: Vec<String> = self.ifaces.values().map(BootIface::device_unit).collect();
         let devices = devices.join(" ");
         let mut out = format!(
             "{HEAD}[Unit]\nDescription=Settings kept by lowlat\nWants={devices}\nAfter={devices} network.target\n\n\
-             [Service]\nType=oneshot\nRemainAfterExit=yes\nTimeoutStartSec={}\n",
+             [Service]\nType=oneshot\nRemainAfterExit=yes\nRuntimeDirectory={DIRECTORY}\nTimeoutStartSec={}\n",
             // A minute for each interface, and the shell commands.
             60 * self.ifaces.len() + 60,
         );
-        for iface in &self.ifaces {
-            // `carrier` of an interface that is not up cannot be read (net/core/net-sysfs.c, carrier_show).
-            let wait = format!(
-                "n=0; until cat /sys/class/net/{}/carrier || [ $n -ge {PATIENCE} ]; do n=$((n + 1)); sleep 0.1; done",
-                shell::quote(iface)
-            );
-            let _ = writeln!(out, "ExecStartPre=-/bin/sh -c \"{} > /dev/null 2>&1\"", quoted(&wait));
+        for iface in self.ifaces.values() {
+            let _ = writeln!(out, "ExecStartPre=-/bin/sh -c \"{}\"", quoted(&iface.wait()));
         }
         for command in &self.commands {
             // The dash: one setting that a new kernel refuses must not keep the others from being set.
             let _ = writeln!(out, "ExecStart=-/bin/sh -c \"{}\"", quoted(&command.text));
         }
+        for (iface, index) in &self.banned {
+            let locus = Locus::IrqAffinity { iface: iface.clone(), index: *index };
+            let number = |l: &Locus| l.iface().map(|i| lowlat_settings::irq_affinity::number_in_shell(i, *index));
+            if let Some(text) = self.by_name(&locus, number) {
+                let _ = writeln!(out, "ExecStart=-/bin/sh -c \"{{ {}; }} >> {BANNED}\"", quoted(&text));
+            }
+        }
         out
     }
+}
+
+/// The numbers of this boot's lines that irqbalance leaves alone.
+const BANNED: &str = "/run/lowlat-boot/banned";
+
+/// irqbalance's own command with the banned lines behind it. An `ExecStart=` without a value clears the list
+/// (systemd.service(5)); the shell is replaced by irqbalance, so that the unit's process is the same.
+fn beside_irqbalance(command: &str) -> String {
+    let command = format!("exec {command} $(sed 's/^/--banirq=/' {BANNED} 2>/dev/null)");
+    format!(
+        "{HEAD}[Unit]\nAfter=lowlat.service\n\n[Service]\nExecStart=\nExecStart=/bin/sh -c \"{}\"\n",
+        quoted(&command)
+    )
 }
 
 /// A remark for each program that the service's lines run and the host lacks.
 fn missing(commands: &[Line], here: impl Fn(&str) -> bool) -> Vec<String> {
     let runs = |program: &str| {
         // The first word of each command; an interface may be named like a program.
-        let firsts =
-            |line: &Line| line.text.split(['|', ';', '&', '(']).any(|c| c.split_whitespace().next() == Some(program));
+        let firsts = |line: &Line| {
+            line.text.split(['|', ';', '&', '(', '{']).any(|c| c.split_whitespace().next() == Some(program))
+        };
         commands.iter().filter(|line| firsts(line)).map(|line| line.settings).sum::<usize>()
     };
     ["ethtool", "tc", "ip", "hwstamp_ctl"]
@@ -315,19 +447,6 @@ fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "$$").replace('%', "%%")
 }
 
-/// A name as part of a unit's name (systemd.unit(5), "String escaping for inclusion in unit names").
-fn escaped(name: &str) -> String {
-    let mut out = String::new();
-    for (n, b) in name.bytes().enumerate() {
-        if b.is_ascii_alphanumeric() || b == b'_' || b == b':' || (b == b'.' && n > 0) {
-            out.push(char::from(b));
-        } else {
-            let _ = write!(out, "\\x{b:02x}");
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use lowlat_model::op::Target;
@@ -351,6 +470,23 @@ mod tests {
             at: None,
         };
         (HERE, standing)
+    }
+
+    /// A host that boots this namespace, with nobody else on it.
+    fn kept(all: &[(NetnsId, StandingWrite)], now: &dyn Fn(&Locus) -> Reading<State>) -> Wanted {
+        choose(all, &around(now, &|_, _| Vec::new()))
+    }
+
+    fn around<'a>(
+        now: &'a dyn Fn(&Locus) -> Reading<State>,
+        others: &'a dyn Fn(&Locus, &State) -> Vec<Claim>,
+    ) -> Surroundings<'a> {
+        Surroundings { here: HERE, boots: true, now, others, device: &|_| None, irqbalance: None }
+    }
+
+    fn claim(by: &str, wins: bool) -> Claim {
+        let (rule, remedy) = ("it comes last (x(5))".to_owned(), "change it".to_owned());
+        Claim { by: by.to_owned(), file: Some("/f:1".to_owned()), sets: None, runs: true, wins, rule, remedy }
     }
 
     fn file(path: &str) -> Locus {
@@ -378,10 +514,10 @@ mod tests {
             Locus::File { path } if path.ends_with("busy_read") => Reading::Value(State::Text("50".into())),
             l => Reading::Value(all.iter().find(|(_, s)| s.op.locus == *l).unwrap().1.op.set.clone()),
         };
-        let wanted = choose(&all, HERE, true, now);
+        let wanted = kept(&all, &now);
         assert_eq!(wanted.lines.len(), 2, "{:?}", wanted.lines);
         assert!(wanted.lines[0].contains("no longer") && wanted.lines[1].contains("net:[2]"));
-        let files = wanted.files("/usr/bin/lowlat");
+        let files = wanted.files("/usr/bin/lowlat", None);
         assert_eq!(files[SYSCTL], format!("{HEAD}net.core.busy_read = 50\nnet/ipv4/conf/e.5/forwarding = 1\n"));
         assert!(files[TMPFILES].ends_with("cpufreq/scaling_governor - - - - performance\n"), "{}", files[TMPFILES]);
         let service = &files[SERVICE];
@@ -399,8 +535,8 @@ mod tests {
     fn what_no_boot_can_set_is_said_and_not_written() {
         let locus = Locus::Napi { iface: "lan0".into(), id: 8193, param: "defer-hard-irqs".into() };
         let all = [stands("nic.napi-defer-hard-irqs", "lan0/napi-0", locus, "2")];
-        let wanted = choose(&all, HERE, true, |_| Reading::Value(State::Text("2".into())));
-        assert!(wanted.commands.is_empty() && wanted.files("lowlat").is_empty());
+        let wanted = kept(&all, &|_| Reading::Value(State::Text("2".into())));
+        assert!(wanted.commands.is_empty() && wanted.files("lowlat", None).is_empty());
         assert!(wanted.lines[0].contains("is not kept: no tool"), "{:?}", wanted.lines);
     }
 
@@ -412,7 +548,7 @@ mod tests {
             stands("nic.coalesce.rx-usecs", "lan0", param("rx-usecs"), "0"),
         ];
         let now = |l: &Locus| Reading::Value(all.iter().find(|(_, s)| s.op.locus == *l).unwrap().1.op.set.clone());
-        let wanted = choose(&all, HERE, true, now);
+        let wanted = kept(&all, &now);
         let lines: Vec<&str> = wanted.commands.iter().map(|c| c.text.as_str()).collect();
         assert_eq!(
             lines,
@@ -422,7 +558,7 @@ mod tests {
                 "ethtool -C lan0 rx-usecs 0"
             ]
         );
-        let one = choose(&all[..1], HERE, true, now);
+        let one = kept(&all[..1], &now);
         assert_eq!(one.commands.len(), 1, "one parameter alone needs no line for several");
     }
 
@@ -430,13 +566,13 @@ mod tests {
     fn a_limit_is_kept_by_a_service_that_is_given_its_order() {
         let mut limit = stands("cpu.dma-latency", "host", Locus::CpuDmaLatency, "20");
         limit.1.holder = Some(crate::ledger::HolderId { pid: 9, start_time: 9, token: None });
-        let files = choose(&[limit], HERE, true, |_| Reading::Value(State::Text("0".into()))).files("/opt/a b/lowlat");
+        let files = kept(&[limit], &|_| Reading::Value(State::Text("0".into()))).files("/opt/a b/lowlat", None);
         assert!(files[HOLDER].contains("ExecStart=\"/opt/a b/lowlat\" hold-dma-latency 20\n"), "{}", files[HOLDER]);
         assert!(files[HOLDER].contains("StandardInputText=go\n"));
     }
 
     #[test]
-    fn a_program_the_boot_needs_and_the_host_lacks_is_told() {
+    fn a_program_the_boot_needs_and_the_host_lacks_is_reported() {
         let line = |text: &str| Line { resets_link: false, settings: 1, text: text.to_owned() };
         let commands = [
             line("ethtool -K lan0 gro off"),
@@ -445,8 +581,94 @@ mod tests {
             line("echo 3 > /sys/class/net/tc/queues/rx-0/rps_cpus"),
         ];
         assert_eq!(missing(&commands, |_| true), [""; 0]);
-        let told = missing(&commands, |program| program == "ip");
-        assert!(told.len() == 1 && told[0].contains("`ethtool`") && told[0].contains("2 of the settings"), "{told:?}");
+        let reported = missing(&commands, |program| program == "ip");
+        assert!(
+            reported.len() == 1 && reported[0].contains("`ethtool`") && reported[0].contains("2 of the settings"),
+            "{reported:?}"
+        );
         assert!(missing(&commands, |program| program == "ethtool").iter().any(|r| r.contains("iproute2")));
+    }
+
+    #[test]
+    fn what_something_else_sets_later_is_not_written_and_the_winner_named() {
+        let all = [
+            stands("a", "host", file("/proc/sys/net/core/busy_read"), "50"),
+            stands("b", "host", file("/proc/sys/net/core/busy_poll"), "50"),
+        ];
+        let now = |l: &Locus| Reading::Value(all.iter().find(|(_, s)| s.op.locus == *l).unwrap().1.op.set.clone());
+        let others = |l: &Locus, _: &State| match l {
+            Locus::File { path } if path.ends_with("busy_read") => vec![claim("later", true), claim("harmless", false)],
+            _ => vec![claim("earlier", false)],
+        };
+        let wanted = choose(&all, &around(&now, &others));
+        assert_eq!(wanted.files("lowlat", None)[SYSCTL], format!("{HEAD}net.core.busy_poll = 50\n"));
+        assert!(wanted.contested);
+        let told: Vec<&str> = wanted.lines.iter().map(String::as_str).collect();
+        assert_eq!(
+            told,
+            [
+                "/proc/sys/net/core/busy_read is not kept: later sets it as it decides (/f:1): it comes last (x(5)); change it",
+                "/proc/sys/net/core/busy_poll: earlier sets it as it decides (/f:1): it comes last (x(5)); change it"
+            ]
+        );
+    }
+
+    #[test]
+    fn irqbalance_is_told_of_the_lines_where_its_unit_can_be_added_to() {
+        let irq = Locus::IrqAffinity { iface: "eth0".into(), index: 1 };
+        let all = [stands("irq.affinity", "eth0/irq-1", irq, "1")];
+        let now = |_: &Locus| Reading::Value(State::Text("1".into()));
+        let others = |_: &Locus, _: &State| vec![claim("irqbalance", true)];
+        let device = |_: &Locus| Some(device());
+        let mut around = Surroundings { device: &device, ..around(&now, &others) };
+        let wanted = choose(&all, &around);
+        assert!(wanted.contested && wanted.files("lowlat", None).is_empty(), "{:?}", wanted.lines);
+
+        around.irqbalance = Some("/usr/sbin/irqbalance --foreground $IRQBALANCE_ARGS".to_owned());
+        let wanted = choose(&all, &around);
+        assert!(!wanted.contested && wanted.lines[0].contains("told to leave it alone"), "{:?}", wanted.lines);
+        let files = wanted.files("lowlat", around.irqbalance.as_deref());
+        assert!(
+            files[irqbalance::DROP_IN].contains(
+                "ExecStart=\nExecStart=/bin/sh -c \"exec /usr/sbin/irqbalance --foreground $$IRQBALANCE_ARGS $$(sed "
+            ),
+            "{}",
+            files[irqbalance::DROP_IN]
+        );
+        assert!(files[SERVICE].contains("sed -n 2p; }; } >> /run/lowlat-boot/banned"), "{}", files[SERVICE]);
+        for odd in ["/usr/sbin/irqbalance %i", "/bin/sh -c \"x\"", "/x; y"] {
+            assert!(!mergeable(odd), "{odd}");
+        }
+    }
+
+    fn device() -> Device {
+        Device {
+            name: "eth0".into(),
+            mac: Some("02:00:00:00:00:01".into()),
+            path: Some("../../../0000:00:03.0".into()),
+            ..Device::default()
+        }
+    }
+
+    #[test]
+    fn a_physical_interface_is_found_by_what_no_boot_changes() {
+        let all = [stands("ring", "eth0", Locus::Ring { iface: "eth0".into(), param: "rx".into() }, "512")];
+        let now = |_: &Locus| Reading::Value(State::Text("512".into()));
+        let device = |_: &Locus| Some(device());
+        let wanted = choose(&all, &Surroundings { device: &device, ..around(&now, &|_, _| Vec::new()) });
+        let files = wanted.files("lowlat", None);
+        assert!(files[SERVICE].contains("After=lowlat-net-eth0.device network.target"), "{}", files[SERVICE]);
+        assert!(
+            files[SERVICE].contains(r#"i=$$(cat /run/lowlat-boot/if-eth0) && { ethtool -G \"$$i\" rx 512; }"#),
+            "{}",
+            files[SERVICE]
+        );
+        assert!(
+            files[RULES].contains(
+                r#"DRIVERS=="?*", ATTR{address}=="02:00:00:00:00:01", TAG+="systemd", ENV{SYSTEMD_ALIAS}+="/lowlat/net/eth0""#
+            ),
+            "{}",
+            files[RULES]
+        );
     }
 }

@@ -9,7 +9,7 @@ use lowlat_model::{Locus, Op, Reading, Schema, State};
 use lowlat_settings::{at, same, together, words};
 use lowlat_sys::Sys;
 
-use crate::boot::{holders, in_boot_namespace, persisted, set_again};
+use crate::boot::{holders, in_boot_namespace, locate_again, persisted, set_again};
 use crate::device::{self, There, Whereabouts};
 use crate::disk::Disk;
 use crate::error::ApplyError;
@@ -83,7 +83,7 @@ impl RollbackOutcome {
             Self::AlreadyPrior => "was already as before".to_owned(),
             Self::ChangedByOther { now } => {
                 format!(
-                    "another program set it to {now:?} meanwhile; left alone, `lowlat rollback --force` puts it back all the same"
+                    "another program set it to {now:?} meanwhile; left alone, `lowlat rollback --force` puts it back anyway"
                 )
             }
             Self::Absent { why } => format!("gone, and its setting with it: {why}"),
@@ -128,7 +128,7 @@ pub struct RollbackReport {
     pub failed: Vec<RollbackItem>,
     /// Entries that were cut off in the middle: the writes they announce never began.
     pub torn: Vec<String>,
-    /// Why a journal could not be brought to its end; the settings went back all the same.
+    /// Why a journal could not be brought to its end; the settings went back anyway.
     pub unwritten: Option<String>,
 }
 
@@ -178,7 +178,7 @@ impl RollbackReport {
             );
         }
         if let Some(why) = &self.unwritten {
-            let _ = writeln!(out, "the settings went back, and the journal could not be told: {why}");
+            let _ = writeln!(out, "the settings went back, and the journal could not be updated: {why}");
         }
         let (done, failed) = (self.done.len(), self.failed.len());
         let _ = match (done, failed) {
@@ -259,8 +259,8 @@ fn as_recorded(s: &StandingWrite, beside: &[Beside]) -> Vec<Beside> {
 
 /// Whether another program set what is there.
 ///
-/// A write whose read-back is missing may have been clamped, and a guard has seen a link reset: whatever is there came
-/// of lowlat's own write.
+/// A write whose read-back is missing may have been clamped, and a guard has seen a link reset: whatever is there resulted
+/// from lowlat's own write.
 fn of_another(s: &StandingWrite, now: &State) -> bool {
     s.read_back.is_some() && !s.is_guard() && !same(&s.op.locus, now, s.ours())
 }
@@ -285,7 +285,7 @@ pub(crate) fn runs<'a>(newest_first: impl Iterator<Item = &'a StandingWrite>) ->
 
 /// Puts settings back at once that go out in one request, for what a driver takes together it may refuse one by one:
 /// each to the state beside it. Gives the numbers of the writes that were tried, with what became of the places that
-/// going back may have changed beside them; what came of each write itself is for the caller to see.
+/// going back may have changed beside them; the outcome of each write itself is for the caller to see.
 pub(crate) fn put_back_together<W: HostWriter>(
     sys: &dyn Sys,
     writer: &mut W,
@@ -321,7 +321,7 @@ fn write_run<W: HostWriter>(
     // One for all of them: as each, newest first, would leave it to the next.
     let mut wanted: Vec<Beside> = Vec::new();
     for op in &ops {
-        // What may not be written at once may not be written alone either, and is told there.
+        // What may not be written at once may not be written alone either, and is reported there.
         let Ok(present) = writer.beside(sys, op) else { return Vec::new() };
         let new = present.into_iter().filter(|p| wanted.iter().all(|w| w.locus != p.locus));
         wanted.extend(new.collect::<Vec<_>>());
@@ -398,7 +398,7 @@ fn wanted_beside<W: HostWriter>(
         };
         let left =
             |c: &Beside| c.locus == was.locus && (force || now.value().is_none_or(|n| same(&c.locus, n, &c.state)));
-        // Without a read-back it is not known what the write changed, and whatever is there came of it.
+        // Without a read-back it is not known what the write changed, and whatever is there resulted.
         if s.changed.as_ref().is_none_or(|changed| changed.iter().any(left)) {
             wanted.retain(|p| p.locus != was.locus);
             wanted.push(was.clone());
@@ -694,9 +694,13 @@ pub fn rollback_on<W: HostWriter>(
     let persisted = persisted(&found);
     let mut found: Vec<Found> =
         found.into_iter().filter(|f| !f.ledger.closed && only.is_none_or(|o| o == f.ledger.transaction)).collect();
-    for f in found.iter_mut().filter(|f| f.ledger.boot_id == place.boot_id) {
-        let netns = place.look(f.ledger.netns);
-        device::locate(sys, writer, &mut f.ledger, netns);
+    for f in &mut found {
+        if f.ledger.boot_id == place.boot_id {
+            let netns = place.look(f.ledger.netns);
+            device::locate(sys, writer, &mut f.ledger, netns);
+        } else if persisted {
+            locate_again(sys, &mut f.ledger);
+        }
     }
     let floor = oldest_priors(found.iter().flat_map(|f| {
         f.ledger.standing.iter().filter(|s| {
@@ -715,7 +719,7 @@ pub fn rollback_on<W: HostWriter>(
         let report = roll_back(sys, writer, &mut log, rules, &floor, clock);
         whole.done.extend(report.done);
         whole.failed.extend(report.failed);
-        // The first failure is the one that is told.
+        // The first failure is the one that is reported.
         whole.unwritten = whole.unwritten.or(report.unwritten);
     }
     Ok(whole)

@@ -83,7 +83,7 @@ fn command(s: &StandingWrite) -> String {
         Some(h) => return format!("if grep -qsx lowlat-hold /proc/{0}/comm; then kill {0}; fi", h.pid),
         None => {}
     }
-    // What a shell cannot put back is told by the name it had.
+    // What a shell cannot put back is reported by the name it had.
     let restore = |called: Option<&str>| match called {
         Some(name) => Some(undo(&s.op.locus.on(name), &s.prior)),
         None => Some(undo(&s.op.locus, &s.prior)),
@@ -94,14 +94,9 @@ fn command(s: &StandingWrite) -> String {
 /// A command whose interface is found when it runs; by the name that it had where more is not known of it.
 fn by_present_name(s: &StandingWrite, command: impl Fn(Option<&str>) -> Option<String>) -> Option<String> {
     let Some((inode, name)) = inode(s) else { return command(None) };
-    let text = command(Some(STANDS_FOR))?;
-    // In the pattern of sed the name stands between single quotes.
-    let text = text.replace(&format!("[ ,]{STANDS_FOR}"), r#"[ ,]'"$i"'"#).replace(STANDS_FOR, r#""$i""#);
+    let text = crate::boot_iface::on_the_name(|name| command(Some(name)))?;
     Some(format!("i=$(called {inode} {}) && {{\n{text}\n}}", shell::quote(name)))
 }
-
-/// Stands for the interface's name until it is known; no word that a shell would quote, and longer than a name can be.
-const STANDS_FOR: &str = "THE_INTERFACE_OF_THIS_COMMAND";
 
 #[cfg(test)]
 mod tests {
@@ -151,7 +146,7 @@ mod tests {
             at("ethtool -C eth0 adaptive-rx on || failed=1"),
         ];
         assert!(order.is_sorted(), "{text}");
-        // A renamed interface is found for both, and what it cannot do at once is no failure.
+        // A renamed interface is found for both, and what it cannot do at once is not a failure.
         for s in &mut ledger.standing[..2] {
             s.device = Some(Device { name: "eth0".into(), inode: Some(77), ..Device::default() });
         }
@@ -207,6 +202,6 @@ mod tests {
         assert!(text.contains("ethtool -G \"$i\" rx 9"), "{text}");
         let text = of(Locus::IrqAffinity { iface: "eth0".into(), index: 0 }, "9");
         assert!(text.contains("d=/sys/class/net/\"$i\"/device") && text.contains("[ ,]'\"$i\"'\\("), "{text}");
-        assert!(!text.contains(STANDS_FOR), "{text}");
+        assert!(!text.contains(crate::boot_iface::STANDS_FOR), "{text}");
     }
 }

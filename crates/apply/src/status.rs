@@ -5,7 +5,7 @@ use lowlat_model::{Reading, Schema};
 use lowlat_settings::{at, same};
 use lowlat_sys::Sys;
 
-use crate::boot::{in_boot_namespace, persisted, set_again};
+use crate::boot::{in_boot_namespace, locate_again, persisted, set_again};
 use crate::device::{self, Whereabouts};
 use crate::disk::Disk;
 use crate::error::ApplyError;
@@ -23,6 +23,7 @@ pub fn status_on<W: HostWriter>(
     place: &Place<'_>,
 ) -> Result<StatusDocument, ApplyError> {
     let mut applied = Vec::new();
+    let owners = lowlat_owners::Host::new(sys);
     let all = read_all(disk)?;
     let persisted = persisted(&all);
     for mut found in all {
@@ -30,8 +31,11 @@ pub fn status_on<W: HostWriter>(
             let netns = place.look(found.ledger.netns);
             device::locate(sys, writer, &mut found.ledger, netns);
         }
+        let earlier = found.ledger.boot_id != place.boot_id;
+        if earlier && persisted {
+            locate_again(sys, &mut found.ledger);
+        }
         let l = &found.ledger;
-        let earlier = l.boot_id != place.boot_id;
         let netns = if earlier { Netns::Same } else { place.look(l.netns) };
         let again = |s: &StandingWrite| {
             persisted && (!at(&s.op.locus).of_namespace() || in_boot_namespace(sys)) && set_again(sys, writer, s)
@@ -70,6 +74,7 @@ pub fn status_on<W: HostWriter>(
                     ToString::to_string,
                 ),
                 changed_by_other,
+                changed_by: changed_by_other.then(|| now.value().and_then(|n| owners.who(&s.op.locus, n))).flatten(),
             });
         }
     }

@@ -34,7 +34,7 @@ fn step(sys: &dyn Sys, step: &PlannedStep) -> Result<(), String> {
 fn setting(sys: &dyn Sys, name: &str, target: &Target, to: &str, ops: &[Op]) -> Result<(), String> {
     let knob = find(name).ok_or_else(|| format!("there is no knob {name:?}"))?;
     if let Some(op) = ops.iter().find(|op| !knob.owns(target, &op.locus)) {
-        return Err(format!("{} is no place of {name} at {target}", crate::words(&op.locus)));
+        return Err(format!("{} is not a place of {name} at {target}", crate::words(&op.locus)));
     }
     // What the host needs by now may be less: a step before may have set a part of it.
     let fresh = knob.ops(sys, target, to)?;
@@ -60,7 +60,7 @@ pub(crate) fn standing(s: &StandingWrite) -> Result<(), String> {
         find(&s.knob).is_some_and(|k| k.owns(&s.target, locus))
     };
     if !ours {
-        return Err(format!("{} is no place of {:?} at {}", crate::words(locus), s.knob, s.target));
+        return Err(format!("{} is not a place of {:?} at {}", crate::words(locus), s.knob, s.target));
     }
     let mut others = s.beside.iter().chain(s.changed.iter().flatten());
     match others.find(|b| !lowlat_settings::at(locus).may_change(&b.locus)) {

@@ -14,7 +14,7 @@ use crate::ledger::HolderId;
 #[error("{0}")]
 pub struct WriteFailure(pub String);
 
-/// What is told before a holder may begin to hold, so that the journal knows of it first.
+/// What is reported before a holder may begin to hold, so that the journal knows of it first.
 pub type BeforeHold<'a> = &'a mut dyn FnMut(HolderId) -> std::io::Result<()>;
 
 /// A host that can be written. Only the executor of this crate calls it.
@@ -23,7 +23,7 @@ pub trait HostWriter {
     fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
         lowlat_settings::state(sys, locus)
     }
-    /// The other places that a write may change, with what stands there; in words, why it may not be made. Asked right
+    /// The other places that a write may change, with the current value; in words, why it may not be made. Asked right
     /// before the write.
     fn beside(&self, sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
         crate::beside::of(sys, op)
@@ -70,19 +70,19 @@ pub trait HostWriter {
     /// Starts the process that holds `/dev/cpu_dma_latency` open at `us`. It must not hold before `before` returned
     /// `Ok`: a holder the journal does not know could never be ended.
     fn hold(&mut self, us: &str, before: BeforeHold<'_>) -> Result<(), WriteFailure>;
-    /// Ends a holder. `true`: its end was seen. `false`: no trace of it is found here, which is no failure; it may have
+    /// Ends a holder. `true`: its end was seen. `false`: no trace of it is found here, which is not a failure; it may have
     /// ended before, or be where it is not seen.
     fn release(&mut self, holder: &HolderId) -> Result<bool, WriteFailure>;
 }
 
-/// The order given, then the opposite one; the first refusal is the one that is told.
+/// The order given, then the opposite one; the first refusal is the one that is reported.
 pub(crate) fn one_by_one<W: HostWriter + ?Sized>(writer: &mut W, ops: &[Op]) -> Result<(), WriteFailure> {
     let forwards = ops.iter().try_for_each(|op| writer.write(op));
     forwards.or_else(|first| ops.iter().rev().try_for_each(|op| writer.write(op)).map_err(|_| first))
 }
 
 /// A writer that lists what is asked of it and hands it on to another: for tests of what may be written. Clones share one
-/// list, so one clone goes into a session and the other tells what it did.
+/// list, so one clone goes into a session and the other reports what it did.
 #[derive(Debug, Clone, Default)]
 pub struct WriteRecorder<W> {
     inner: W,

@@ -545,7 +545,7 @@ fn a_refused_write_undoes_the_whole_step() {
 }
 
 #[test]
-fn a_clamped_value_is_told() {
+fn a_clamped_value_is_reported() {
     let m = machine();
     m.0.borrow_mut().clamp = Some(30);
     let handle = begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
@@ -584,7 +584,7 @@ fn a_later_namespace_with_the_same_inode_is_another() {
     let m = machine();
     let before = settings(&m);
     begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
-    // In the same namespace, or where no cookie tells, the transaction stands in the way.
+    // In the same namespace, or where no cookie reports, the transaction stands in the way.
     assert!(begin(&m).is_err());
     assert!(begin_at(&m, &place(NetnsId { cookie: None, ..NETNS })).is_err());
     // Elsewhere too, as long as its namespace may still be there.

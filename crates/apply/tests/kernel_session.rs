@@ -414,7 +414,7 @@ fn an_applier_past_its_time_is_ended(store: &Store) {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!((line.trim(), text(&autocorking()).as_str()), ("parked", "0"));
     wait_until("the rollback by the guard", || text(&autocorking()) == "1");
-    assert!(!child.wait().unwrap().success(), "it ended by itself");
+    assert!(!child.wait().unwrap().success(), "it ended on its own");
     wait_until("the end of the transaction", || lowlat_apply::refuse_unfinished(store).is_ok());
 }
 

@@ -23,9 +23,9 @@ pub(crate) enum Cause<'a> {
     Loss(&'a Measurement, f64),
     /// Counters of dropped packets grew, with the evidence.
     Drops(String),
-    /// A finding that a kept step mended.
-    Mended(&'a Finding),
-    /// A finding that nothing mended.
+    /// A finding that a kept step fixed.
+    Fixed(&'a Finding),
+    /// A finding that nothing fixed.
     Open(&'a Finding, Standing<'a>),
     /// The path has two modes.
     Modes(&'a Modes),
@@ -40,7 +40,7 @@ pub(crate) enum Cause<'a> {
 /// Every cause, weightiest first.
 ///
 /// Lost packets come before latency. Critical findings dominate latency or lose packets, and stand before counters of
-/// drops, which also grow by frames that nobody asked for. Of two findings of one weight the mended one leads: it is
+/// drops, which also grow by frames that nobody asked for. Of two findings of one weight the fixed one leads: it is
 /// proven.
 pub(crate) fn ranked<'a>(input: &Input<'a>, checklist: &[ChecklistItem]) -> Vec<Cause<'a>> {
     let mut all: Vec<(f64, Cause<'a>)> = Vec::new();
@@ -67,7 +67,7 @@ fn findings<'a>(input: &Input<'a>) -> Vec<(f64, Cause<'a>)> {
         let base = if f.severity == Severity::Critical { 80.0 } else { 50.0 };
         match steps::standing(input, f) {
             // The gain, at most 100 %, orders those of one weight.
-            Standing::Mended(step) => all.push((base + 5.0 + steps::gain(step).clamp(-1.0, 1.0), Cause::Mended(f))),
+            Standing::Fixed(step) => all.push((base + 5.0 + steps::gain(step).clamp(-1.0, 1.0), Cause::Fixed(f))),
             _ if f.severity < Severity::Warning => {}
             useless @ Standing::Useless(_) => all.push((20.0, Cause::Open(f, useless))),
             open => all.push((base, Cause::Open(f, open))),
@@ -76,7 +76,7 @@ fn findings<'a>(input: &Input<'a>) -> Vec<(f64, Cause<'a>)> {
     all
 }
 
-/// What an engine that is far faster shows. The best engine on the sockets tells what waiting costs, the best one around
+/// What an engine that is far faster shows. The best engine on the sockets shows what waiting costs, the best one around
 /// them what the sockets cost beyond that; the larger part is the cause.
 fn faster_engine<'a>(input: &Input<'a>) -> Option<Cause<'a>> {
     let best = |around: bool| {
@@ -137,7 +137,7 @@ impl Cause<'_> {
                 )
             }
             Self::Drops(evidence) => format!("packets are dropped on this host ({evidence})"),
-            Self::Mended(f) => format!("{}, mended ({})", f.title, f.rule),
+            Self::Fixed(f) => format!("{}, fixed ({})", f.title, f.rule),
             Self::Open(f, standing) => format!("{} ({}){}", f.title, f.rule, after(standing)),
             Self::Modes(m) => format!(
                 "the path has two modes: P50 {} in {} rounds and {} in {}; {}",
@@ -172,7 +172,7 @@ pub(crate) fn none_helped(tried: usize) -> String {
 
 fn after(standing: &Standing<'_>) -> &'static str {
     match standing {
-        Standing::Mended(_) | Standing::Open => "",
+        Standing::Fixed(_) | Standing::Open => "",
         Standing::Left(_) => "; not every setting for it was tried",
         Standing::Reset(_) => "; its setting reset the link and was put back",
         Standing::Useless(_) => "; its settings showed no gain",
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn loss_comes_before_everything() {
         let mut run = sample::Run::good();
-        assert!(first(&run).starts_with("netem-on-path on the path, mended"), "{}", first(&run));
+        assert!(first(&run).starts_with("netem-on-path on the path, fixed"), "{}", first(&run));
         run.result.as_mut().unwrap().loss_ratio = Some(0.01);
         assert!(first(&run).starts_with("1.0 % of the probes are lost"), "{}", first(&run));
     }

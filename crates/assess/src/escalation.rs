@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_baseline_alone_tells_who_is_needed() {
+    fn the_baseline_alone_shows_who_is_needed() {
         let mut run = sample::Run::good();
         for (p50, expert_level, expert_work, fault) in [
             (49_999, true, false, false),
@@ -207,7 +207,7 @@ mod tests {
         let mut run = sample::Run::good();
         assert!(!has(&run, "hardware's"));
         run = sample::Run::nothing_kept();
-        assert!(!has(&run, "hardware's"), "two findings of weight are open");
+        assert!(!has(&run, "hardware's"), "two serious findings are open");
         assert!(has(&run, "the one setting tried gained nothing; the cause that stands: netem-on-path on the path"));
         run.findings.clear();
         assert!(has(&run, "the limit is likely the hardware's; no bypass engine was measured to tell"));

@@ -81,8 +81,8 @@ fn dry_run(input: &Input<'_>) -> Option<Next> {
         .then(|| Next::new("run without --dry-run to try each step of the plan with proof", optimize(input, "")))
 }
 
-/// Findings of weight that nothing mended, by what is left to do about each. In a dry run the line above covers those
-/// that a setting may mend.
+/// Serious findings that nothing fixed, by what is left to do about each. In a dry run the line above covers those
+/// that a setting may fix.
 fn findings(input: &Input<'_>) -> Vec<Next> {
     let by_setting = |f: &Finding| !f.remedy.settings.is_empty();
     let all = steps::open(input).into_iter().filter(|(f, _)| !(input.dry_run && by_setting(f)));
@@ -93,7 +93,7 @@ fn for_finding(f: &Finding, standing: &Standing<'_>) -> Option<Next> {
     let explain = format!("lowlat explain {}", f.rule);
     let by = |s: &StepResult| format!("{} on {}", s.knob, s.target);
     match standing {
-        Standing::Mended(_) | Standing::Useless(_) => None,
+        Standing::Fixed(_) | Standing::Useless(_) => None,
         Standing::Open => Some(Next::new(format!("{}: {}", f.rule, f.remedy.advice), explain)),
         Standing::Left(left) => {
             let left: Vec<String> = left.iter().map(|s| format!("{} on {} = {}", s.knob, s.target, s.value)).collect();
@@ -182,7 +182,7 @@ fn longer(input: &Input<'_>) -> Option<Next> {
         .then(|| Next::new("measure longer, since P99.9 needs 10000 probes", optimize(input, "--duration 20s")))
 }
 
-/// Unmet items that no line above speaks of, and that no step has tried to mend.
+/// Unmet items that no line above speaks of, and that no step has tried to fix.
 fn open_items(input: &Input<'_>, checklist: &[ChecklistItem]) -> Vec<Next> {
     let tried = |prefix: &str| input.steps.iter().any(|s| s.knob.starts_with(prefix));
     let unmet = checklist.iter().filter(|i| i.met == Some(false));
@@ -256,11 +256,11 @@ mod tests {
         run.steps[at].disposition = Disposition::Reset;
         assert!(next(&run)[0].contains("resets the link here"), "{:?}", next(&run));
         run.steps.remove(at);
-        assert_eq!(next(&run), ["rps-remote-cpu: mend rps-remote-cpu: `lowlat explain rps-remote-cpu`"]);
+        assert_eq!(next(&run), ["rps-remote-cpu: fix rps-remote-cpu: `lowlat explain rps-remote-cpu`"]);
     }
 
     #[test]
-    fn a_finding_on_two_queues_is_told_once() {
+    fn a_finding_on_two_queues_is_reported_once() {
         let mut run = sample::Run::good();
         run.steps.retain(|s| s.kept);
         for queue in 1..3 {

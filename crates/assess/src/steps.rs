@@ -32,7 +32,7 @@ pub(crate) fn kept<'a>(input: &Input<'a>) -> Vec<&'a StepResult> {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Standing<'a> {
     /// A step that sets one of its settings was kept.
-    Mended(&'a StepResult),
+    Fixed(&'a StepResult),
     /// None of its settings was tried, or it has none.
     Open,
     /// Some of its settings were tried and not kept; these were not tried.
@@ -51,7 +51,7 @@ pub(crate) fn standing<'a>(input: &Input<'a>, finding: &'a Finding) -> Standing<
     let steps = settled(input.steps);
     let tried: Vec<&StepResult> = steps.into_iter().filter(|s| settings.iter().any(|x| sets(s, x))).collect();
     if let Some(step) = tried.iter().filter(|s| s.kept).max_by(|a, b| gain(a).total_cmp(&gain(b))) {
-        return Standing::Mended(step);
+        return Standing::Fixed(step);
     }
     let Some(first) = tried.first() else { return Standing::Open };
     let left: Vec<&Setting> = settings.iter().filter(|x| !tried.iter().any(|s| sets(s, x))).collect();
@@ -88,14 +88,14 @@ pub(crate) fn gain(step: &StepResult) -> f64 {
     step.p50_change_ratio.filter(|r| r.is_finite()).map_or(0.0, |r| -r)
 }
 
-/// Findings of weight that no kept step mended, weightiest first.
+/// Serious findings that no kept step fixed, weightiest first.
 pub(crate) fn open<'a>(input: &Input<'a>) -> Vec<(&'a Finding, Standing<'a>)> {
     let mut all: Vec<_> = input
         .findings
         .iter()
         .filter(|f| f.severity >= Severity::Warning)
         .map(|f| (f, standing(input, f)))
-        .filter(|(_, s)| !matches!(s, Standing::Mended(_)))
+        .filter(|(_, s)| !matches!(s, Standing::Fixed(_)))
         .collect();
     all.sort_by_key(|(f, _)| std::cmp::Reverse(f.severity));
     all
@@ -137,7 +137,7 @@ mod tests {
         let mut run = sample::Run::good();
         let finding = run.findings.iter().find(|f| f.rule == "rps-remote-cpu").unwrap().clone();
         let seen = |run: &sample::Run| match standing(&run.input(), &finding) {
-            Standing::Mended(_) => "mended",
+            Standing::Fixed(_) => "fixed",
             Standing::Open => "open",
             Standing::Left(_) => "left",
             Standing::Reset(_) => "reset",
@@ -153,7 +153,7 @@ mod tests {
             assert_eq!(seen(&run), word);
         }
         (run.steps[at].disposition, run.steps[at].kept) = (Disposition::Kept, true);
-        assert_eq!(seen(&run), "mended");
+        assert_eq!(seen(&run), "fixed");
         run.steps.remove(at);
         assert_eq!(seen(&run), "open");
     }

@@ -8,7 +8,7 @@ use crate::next::Next;
 use crate::words::{change, claim, time};
 use crate::{Input, steps};
 
-/// Settings that are named; of the others the number is told.
+/// Settings that are named; of the others the number is reported.
 const NAMED: usize = 4;
 
 /// The five lines.
@@ -22,7 +22,7 @@ pub(crate) fn lines(input: &Input<'_>, causes: &[Cause<'_>], next: &[Next]) -> V
     ]
 }
 
-/// The weightiest cause; behind a mended one the weightiest that is left.
+/// The weightiest cause; behind a fixed one the weightiest that is left.
 fn cause(input: &Input<'_>, causes: &[Cause<'_>]) -> String {
     if input.present().is_none_or(|m| m.rtt.p50_ns.is_none()) && !matches!(causes.first(), Some(Cause::Loss(..))) {
         return "not known: the path has no measured median".to_owned();
@@ -36,9 +36,9 @@ fn cause(input: &Input<'_>, causes: &[Cause<'_>]) -> String {
         };
         return format!("no fault was found on {on}{elsewhere}");
     };
-    let left = causes.iter().find(|c| !matches!(c, Cause::Mended(_)));
+    let left = causes.iter().find(|c| !matches!(c, Cause::Fixed(_)));
     match (first, left) {
-        (Cause::Mended(_), Some(left)) => format!("{}; what is left: {}", first.words(), left.words()),
+        (Cause::Fixed(_), Some(left)) => format!("{}; what is left: {}", first.words(), left.words()),
         _ => first.words(),
     }
 }
@@ -95,11 +95,11 @@ fn gain(input: &Input<'_>) -> String {
     words
 }
 
-/// `the path stands at P50 5.55 µs, P99 9.10 µs`.
+/// `the path is at P50 5.55 µs, P99 9.10 µs`.
 fn stands(input: &Input<'_>) -> String {
     match input.present() {
         None => "the path was not measured".to_owned(),
-        Some(m) => format!("the path stands at P50 {}, P99 {}", time(m.rtt.p50_ns), time(m.rtt.p99_ns)),
+        Some(m) => format!("the path is at P50 {}, P99 {}", time(m.rtt.p50_ns), time(m.rtt.p99_ns)),
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(
             lines(&run),
             [
-                "Cause: netem-on-path on the path, mended (netem-on-path); what is left: rps-remote-cpu on the path \
+                "Cause: netem-on-path on the path, fixed (netem-on-path); what is left: rps-remote-cpu on the path \
                  (rps-remote-cpu); its settings showed no gain",
                 "Changed: 1 setting kept: qdisc.kind on eth0/qdisc-root = fq_codel",
                 "Gain: P50 200 µs to 80.0 µs, 60.0 % lower [58.8, 61.5]; P99 300 µs to 120 µs, 60.0 % lower [58.8, 61.5] \
@@ -170,7 +170,7 @@ mod tests {
         let a = crate::assess(&run.input());
         assert_eq!(
             a.verdict_lines[2],
-            "Gain: nothing changed; the path stands at P50 5.55 µs, P99 8.32 µs (it read 83.1 µs at the start; that is the \
+            "Gain: nothing changed; the path is at P50 5.55 µs, P99 8.32 µs (it read 83.1 µs at the start; that is the \
              path's own variation)"
         );
         let all = format!("{:?}{:?}{:?}{:?}", a.verdict_lines, a.escalations, a.next_steps, a.checklist);
@@ -182,13 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_that_holds_zero_is_no_gain() {
+    fn an_interval_that_holds_zero_is_not_a_gain() {
         let mut run = sample::Run::good();
         run.headline.p50_change_high = Some(0.01);
         run.headline.p99_change_high = Some(0.01);
         let [_, _, gain, ..] = lines(&run);
         assert!(gain.starts_with("Gain: P50 no change shown (-60.0 % [-61.5, +1.0])"), "{gain}");
-        assert!(gain.ends_with("the path stands at P50 80.0 µs, P99 120 µs"), "{gain}");
+        assert!(gain.ends_with("the path is at P50 80.0 µs, P99 120 µs"), "{gain}");
         run.headline = Headline { p50_change_ratio: Some(0.609), p50_change_low: Some(0.5), ..run.headline };
         run.headline.p50_change_high = Some(0.7);
         assert!(lines(&run)[2].contains("60.9 % higher [50.0, 70.0]"), "{}", lines(&run)[2]);
@@ -204,7 +204,7 @@ mod tests {
         run.goals.clear();
         let [_, changed, gain, goal, _] = lines(&run);
         assert_eq!(changed, "Changed: nothing (dry run)");
-        assert_eq!(gain, "Gain: nothing changed; the path stands at P50 200 µs, P99 300 µs");
+        assert_eq!(gain, "Gain: nothing changed; the path is at P50 200 µs, P99 300 µs");
         assert_eq!(goal, "Goal: none was given (--goal 50us)");
         run.baseline = None;
         assert!(lines(&run)[0].starts_with("Cause: not known"));

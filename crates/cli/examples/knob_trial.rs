@@ -1,4 +1,4 @@
-//! Tries every knob of the catalogue on this host and prints what came of each, as JSON:
+//! Tries every knob of the catalogue on this host and prints the outcome of each, as JSON:
 //! `knob_trial IFACE`, as root, on a host that may be changed: a guest of the lab.
 //!
 //! Each place is read, another value is written, read back, put back and read again, by the journal's own executor; what
@@ -19,7 +19,7 @@ use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys};
 use serde::Serialize;
 
-/// What came of one knob.
+/// What resulted from one knob.
 #[derive(Debug, Default, Serialize)]
 struct Tried {
     /// `acts`, `inert`, `refused`, `exists`, `absent`, `boot`, `outside`: the legend of `docs/reference/knobs-on-kernels.md`.
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         && command == "hold-dma-latency"
     {
         let pipe = pipe.first().map(std::path::Path::new);
-        let us = us.parse().map_err(|_| format!("{us:?} is no number"));
+        let us = us.parse().map_err(|_| format!("{us:?} is not a number"));
         let held = us.and_then(|us| lowlat_apply::hold_dma_latency(us, pipe));
         return ExitCode::from(u8::from(held.is_err()));
     }
@@ -139,7 +139,7 @@ fn absent(kind: &str) -> &'static str {
     if matches!(kind, "absent" | "unsupported") { "absent" } else { "refused" }
 }
 
-/// Values to try: those of the page's example, and neighbours of what stands there.
+/// Values to try: those of the page's example, and neighbours of the current value.
 fn candidates(page: &str, was: &str) -> Vec<String> {
     let example = page.split_once("## Example\n").map_or("", |(_, rest)| rest);
     let change = example.split('`').nth(1).and_then(|c| c.split_once(" -> "));
@@ -173,8 +173,8 @@ fn ask(session: &mut Session, live: &dyn Sys, knob: &Knob, target: &Target, was:
         |why: String, outcome: &'static str| Tried { outcome, asked: asked.to_owned(), why, ..Tried::default() };
     let step = match lowlat_knobs::resolve(live, &setting, "tried") {
         Ok(step) => step,
-        // A value that the knob itself does not take is no answer of the host.
-        Err(left) if left.why.contains("is no value of") || left.why.starts_with("already") => return None,
+        // A value that the knob itself does not take is not an answer of the host.
+        Err(left) if left.why.contains("is not a value of") || left.why.starts_with("already") => return None,
         Err(left) => return Some(refused(left.why, "refused")),
     };
     match session.apply(live, &step) {

@@ -28,7 +28,7 @@ pub struct Cli {
 impl Command {
     /// Commands that change nothing, and that a signal may end at any moment; `measure` and `optimize` say by themselves
     /// from when on it may not.
-    pub fn only_tells(&self) -> bool {
+    pub fn only_reports(&self) -> bool {
         matches!(
             self,
             Self::Facts(_)
@@ -81,7 +81,7 @@ pub enum Command {
     /// What lowlat changed, and whether it still stands.
     Status,
     /// Make what is applied survive a reboot.
-    Persist,
+    Persist(PersistArgs),
     /// The main job: measure, find, tune with proof, measure again, report.
     Optimize(OptimizeArgs),
     /// What kernel bypass needs, and whether this host has it.
@@ -162,7 +162,7 @@ impl GoalArgs {
         check_goals(&self.goals).map_err(|why| Failure::new(format!("take the goals: {why}")))
     }
 
-    /// As [`GoalArgs::all`]; where none was given, a median of 100 µs: what the demo's lab reaches once it is mended.
+    /// As [`GoalArgs::all`]; where none was given, a median of 100 µs: what the demo's lab reaches once it is fixed.
     pub fn or_the_demos(&self) -> Result<Vec<Goal>, Failure> {
         match self.all()? {
             none if none.is_empty() => Ok(vec![Goal { quantile: GoalQuantile::P50, goal_ns: 100_000 }]),
@@ -211,7 +211,7 @@ fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok());
     match number.filter(|n| n.is_finite() && *n > 0.0) {
         Some(n) => Ok(n / 100.0),
-        None => Err(format!("{text:?} is no share above 0; write one in percent, e.g. 5%")),
+        None => Err(format!("{text:?} is not a share above 0; write one in percent, e.g. 5%")),
     }
 }
 
@@ -242,9 +242,9 @@ pub fn dscp(text: &str) -> Result<u8, String> {
             _ => None,
         },
     };
-    named
-        .or_else(|| text.parse().ok().filter(|n| *n <= 63))
-        .ok_or_else(|| format!("{text:?} is no DSCP; write 0 to 63, or a name: EF, VA, LE, CS0 to CS7, AF11 to AF43"))
+    named.or_else(|| text.parse().ok().filter(|n| *n <= 63)).ok_or_else(|| {
+        format!("{text:?} is not a DSCP; write 0 to 63, or a name: EF, VA, LE, CS0 to CS7, AF11 to AF43")
+    })
 }
 
 /// A round holds some probes before it is compared with another: at the targets of this program (below 1 ms) a shorter
@@ -407,7 +407,7 @@ pub enum ProtoArg {
 /// Clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ClockArg {
-    /// The kernel's, unless it is dear and the TSC can be trusted.
+    /// The kernel's, unless it is slow to read and the TSC can be trusted.
     Auto,
     /// CLOCK_MONOTONIC.
     Kernel,
@@ -470,7 +470,7 @@ pub struct MeasureArgs {
         value_parser = clap::value_parser!(u32).range(0..=MOST_STREAMS)
     )]
     pub load: Option<u32>,
-    /// Exit 1 unless every goal is met; one that too few samples bear is not. In open loop from the planned send.
+    /// Exit 1 unless every goal is met; one that too few samples support is not. In open loop from the planned send.
     #[command(flatten)]
     pub goal: GoalArgs,
     /// Measure at each point of an axis: interval=10us,1ms, size=64..1472 or rate=1000..100000; each for --duration.
@@ -494,7 +494,7 @@ pub struct MeasureArgs {
     /// Replace the run that --out already holds.
     #[arg(long, requires = "out")]
     pub overwrite: bool,
-    /// Clock: auto takes the kernel's, and the TSC where that is dear.
+    /// Clock: auto takes the kernel's, and the TSC where that is slow to read.
     #[arg(long, value_enum, default_value_t = ClockArg::Auto)]
     pub clock: ClockArg,
     /// This tool's own floor on this host instead of a path.
@@ -594,7 +594,7 @@ pub struct PlanArgs {
 pub struct ApplyArgs {
     /// The plan.
     pub plan: PathBuf,
-    /// Go back by itself unless `lowlat confirm` comes within this time.
+    /// Go back on its own unless `lowlat confirm` comes within this time.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub confirm_within: Option<u64>,
     /// Meanwhile, go back at once when TARGET (default: the default gateway) answers no ping for 2 s; for 10 s where a
@@ -609,6 +609,17 @@ pub struct RollbackArgs {
     /// Also put back what another program has changed since.
     #[arg(long)]
     pub force: bool,
+}
+
+/// `persist`.
+#[derive(Debug, Clone, Args)]
+pub struct PersistArgs {
+    /// Show the files that would be written, and write nothing.
+    #[arg(long)]
+    pub print: bool,
+    /// Take away the files that it wrote, and nothing else.
+    #[arg(long, conflicts_with = "print")]
+    pub remove: bool,
 }
 
 /// `optimize`.

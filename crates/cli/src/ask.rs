@@ -12,7 +12,7 @@ pub fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// How often one question is asked before a wrong answer ends the program: whoever types is no loop.
+/// How often one question is asked before a wrong answer ends the program: whoever types is not a loop.
 const TRIES: u32 = 3;
 
 /// What is known of this host before the first question, and how an answer is judged.
@@ -27,7 +27,7 @@ pub struct Known<'a> {
     pub may_change: bool,
 }
 
-/// Asks, and returns the arguments of `lowlat optimize` that the answers amount to. A wrong answer is told and asked for
+/// Asks, and returns the arguments of `lowlat optimize` that the answers amount to. A wrong answer is reported and asked for
 /// again.
 pub fn questions(known: &Known<'_>, input: &mut dyn BufRead, output: &mut dyn Write) -> Result<Vec<String>, Failure> {
     let mut talk = Talk { input, output };
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_answer_is_told_and_asked_for_again() {
+    fn a_wrong_answer_is_reported_and_asked_for_again() {
         let all = "nosuch0\nlo\neth0\n\nnowhere\n10.0.0.2\n50\np98=5us\n20us\nsoon\n1ms\nperhaps\ntry\n";
         let (args, said) = ask_as(all.as_bytes(), true);
         assert_eq!(
@@ -188,8 +188,8 @@ mod tests {
             Ok(flags(&["optimize", "--iface=eth0", "--target=10.0.0.2", "--goal=20us", "--present=1ms"])),
             "{said}"
         );
-        for told in ["nosuch0", "it is lo", "no target", "not over eth0", "no unit", "p98", "soon", "perhaps"] {
-            assert!(said.contains(told), "{told}: {said}");
+        for reported in ["nosuch0", "it is lo", "no target", "not over eth0", "no unit", "p98", "soon", "perhaps"] {
+            assert!(said.contains(reported), "{reported}: {said}");
         }
         assert_eq!(said.matches("Interface [eth0]: ").count(), 3, "{said}");
     }

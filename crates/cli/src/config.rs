@@ -58,7 +58,7 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
             )));
         }
         let (Some(position), Some(sub)) = (position, sub) else { continue };
-        // The target of `measure` is no flag, and the one on the command line may stand anywhere.
+        // The target of `measure` is not a flag, and the one on the command line may stand anywhere.
         let key = if name == "measure" && key == "target" { "configured-target" } else { key };
         let given = args[position..]
             .iter()
@@ -97,7 +97,7 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
     Ok(merged)
 }
 
-/// Where the command stands: the first word that is no flag, nor `--config`'s value.
+/// Where the command stands: the first word that is not a flag, nor `--config`'s value.
 fn command_at(args: &[OsString]) -> Option<usize> {
     let mut at = 1;
     while let Some(word) = args.get(at) {

@@ -95,7 +95,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
     if !command.is_hidden() {
         commands::guard::attend(matches!(command, Command::Confirm))?;
     }
-    if command.only_tells() {
+    if command.only_reports() {
         signals::at_ease()?;
     }
     match command {
@@ -111,7 +111,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Confirm => commands::apply::confirm(json),
         Command::Rollback(a) => commands::apply::rollback(&a, json),
         Command::Status => commands::apply::status(json),
-        Command::Persist => commands::apply::persist(json),
+        Command::Persist(a) => commands::apply::persist(&a, json),
         Command::Optimize(a) => commands::optimize::run(&a, json),
         Command::Bypass(a) => commands::bypass::run(&a, json),
         Command::Explain(a) => commands::explain::run(&a, json),

@@ -51,16 +51,16 @@ pub fn width() -> usize {
     if !stdout.is_terminal() {
         return lowlat_report::WIDTH;
     }
-    let told = rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col);
-    columns(told, std::env::var("COLUMNS").ok().as_deref())
+    let reported = rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col);
+    columns(reported, std::env::var("COLUMNS").ok().as_deref())
 }
 
-/// The columns of a terminal that tells `told`; a new pseudo-terminal tells 0. COLUMNS comes first: it is the user's wish
+/// The columns of a terminal that reports `reported`; a new pseudo-terminal reports 0. COLUMNS comes first: it is the user's wish
 /// (POSIX.1-2017, XBD 8.3).
-fn columns(told: Option<u16>, named: Option<&str>) -> usize {
+fn columns(reported: Option<u16>, named: Option<&str>) -> usize {
     let named = named.and_then(|text| text.trim().parse().ok()).filter(|columns| *columns > 0);
-    let told = told.filter(|columns| *columns > 0).map(usize::from);
-    named.or(told).unwrap_or(lowlat_report::WIDTH).max(NARROWEST)
+    let reported = reported.filter(|columns| *columns > 0).map(usize::from);
+    named.or(reported).unwrap_or(lowlat_report::WIDTH).max(NARROWEST)
 }
 
 /// Whether ANSI styles may be used on stdout: it is a terminal, TERM does not call it `dumb`, and the user does not want

@@ -166,7 +166,7 @@ fn locate(name: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
     }
 }
 
-/// The newest run that came to its end. Those that did not, and are newer, are told.
+/// The newest run that came to its end. Those that did not, and are newer, are reported.
 fn last(store: &Store) -> Result<String, Failure> {
     let runs = store.runs_dir();
     let mut unfinished = Vec::new();

@@ -332,7 +332,7 @@ fn a_report_is_as_wide_as_its_terminal_and_a_file_s_has_80_columns() {
     store.save_stage(&document.run, "run", &document).unwrap();
     let widest = |text: &str| text.lines().map(|l| l.trim_end().chars().count()).max().unwrap();
     let on_terminal = |columns: u32, named: &str| {
-        let line = format!("stty cols {columns} && {} report last", env!("CARGO_BIN_EXE_lowlat"));
+        let line = format!("stty cols {columns} && {} report last", common::word());
         let mut command = Command::new("script");
         command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).env("LOWLAT_STATE", scratch.state());
         if named.is_empty() {
@@ -346,7 +346,7 @@ fn a_report_is_as_wide_as_its_terminal_and_a_file_s_has_80_columns() {
     };
     assert!((110..=120).contains(&on_terminal(120, "")), "{}", on_terminal(120, ""));
     assert!((90..=100).contains(&on_terminal(120, "100")));
-    assert!((70..=80).contains(&on_terminal(0, "")), "one that does not tell");
+    assert!((70..=80).contains(&on_terminal(0, "")), "one that does not report its width");
     assert!((50..=60).contains(&on_terminal(20, "")), "no narrower than this");
     let file = run(scratch.lowlat(&["report", "last"]).env("COLUMNS", "120"));
     assert!((70..=80).contains(&widest(&file.out)), "{}", file.out);
@@ -645,7 +645,7 @@ fn a_taken_port_is_named() {
         &[
             (&["serve", "--bind", "127.0.0.1", "--port", &port], &[&port]),
             (&["serve", "--bind", "127.0.0.1", "--port", &stream_port], &[&stream_port]),
-            // An address that is no interface's (RFC 5737).
+            // An address that is not an interface's (RFC 5737).
             (&["serve", "--bind", "192.0.2.77", "--port", "0"], &["192.0.2.77"]),
         ],
     );

@@ -42,9 +42,9 @@ fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
     let typed = |keys: &str| {
         let state = scratch.state();
         lab.sh(&format!(
-            "{{ {keys} }} | LOWLAT_STATE={} script -qec 'exec {}' /dev/null; echo exit $?",
+            "{{ {keys} }} | LOWLAT_STATE={} L={} script -qec 'exec \"$L\"' /dev/null; echo exit $?",
             state.display(),
-            common::LOWLAT
+            common::word()
         ))
     };
     let planned = typed(&format!("sleep 0.5; printf '{IFACE}\\n{FAR}\\n200us\\n\\nplan\\n'; sleep 0.5;"));
@@ -58,18 +58,18 @@ fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
         "{wrong}"
     );
     assert!(wrong.contains("choose one of the list") && wrong.ends_with("exit 2"), "{wrong}");
-    // Told at once, and asked for again.
-    let mended = format!("lo\\n{FAR}\\n\\n");
-    let mended = typed(&format!("sleep 0.5; printf '{mended}'; sleep 0.5; printf '\\004';"));
-    assert!(mended.matches("Target").count() >= 2 && mended.contains("the terminal was closed"), "{mended}");
-    assert!(mended.ends_with("exit 2"), "{mended}");
+    // Reported at once, and asked for again.
+    let fixed = format!("lo\\n{FAR}\\n\\n");
+    let fixed = typed(&format!("sleep 0.5; printf '{fixed}'; sleep 0.5; printf '\\004';"));
+    assert!(fixed.matches("Target").count() >= 2 && fixed.contains("the terminal was closed"), "{fixed}");
+    assert!(fixed.ends_with("exit 2"), "{fixed}");
     // 128 and SIGINT's number (script(1), -e).
     let ended = typed(&format!("sleep 0.5; printf '{IFACE}\\n'; sleep 0.5; printf '\\003'; sleep 0.5;"));
     assert!(ended.contains("Target") && ended.ends_with("exit 130"), "{ended}");
 }
 
 #[test]
-fn on_a_terminal_ctrl_c_in_the_midst_of_a_step_puts_it_back() {
+fn on_a_terminal_ctrl_c_during_a_step_puts_it_back() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
     lab.plant();
@@ -79,9 +79,9 @@ fn on_a_terminal_ctrl_c_in_the_midst_of_a_step_puts_it_back() {
     let ended = lab.sh(&format!(
         "{{ sleep 0.5; printf '{IFACE}\\n{FAR}\\n50us\\n\\ntry\\n'; n=0; \
            while tc qdisc show dev {IFACE} | grep -q tbf && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.05; done; \
-           printf '\\003'; sleep 2; }} | LOWLAT_STATE={} script -qec 'exec {} --config {config}' /dev/null; echo exit $?",
+           printf '\\003'; sleep 2; }} | LOWLAT_STATE={} L={} script -qec 'exec \"$L\" --config {config}' /dev/null; echo exit $?",
         scratch.state().display(),
-        common::LOWLAT
+        common::word()
     ));
     assert!(ended.contains("phase 2") && ended.contains("everything that was applied was put back"), "{ended}");
     assert!(ended.ends_with("exit 2"), "{ended}");
@@ -95,7 +95,7 @@ fn on_a_terminal_ctrl_c_in_the_midst_of_a_step_puts_it_back() {
 fn an_interface_that_is_down_or_has_no_carrier() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     lab.far_ip("link set far0 down");
-    // The kernel's link watch tells the near end a moment later: "down", or "lowerlayerdown" where the two ends have
+    // The kernel's link watch reports the near end a moment later: "down", or "lowerlayerdown" where the two ends have
     // different indices (net/core/link_watch.c, default_operstate).
     let operstate = || lab.sh(&format!("cat /sys/class/net/{IFACE}/operstate"));
     until("the near end loses its carrier", || operstate().ends_with("down"));
@@ -106,7 +106,7 @@ fn an_interface_that_is_down_or_has_no_carrier() {
     for args in [optimize(&[]), optimize(&["--dry-run"]), vec!["measure", FAR, "--iface", IFACE]] {
         lab.run(&scratch, &args).refuses(&[IFACE, "down", "ip link set"]);
     }
-    // What it is can be told all the same.
+    // What it is can be said anyway.
     lab.run(&scratch, &["facts", "--iface", IFACE]).exits(0);
     assert!(!scratch.state().exists());
 }
@@ -475,7 +475,7 @@ fn plan_apply_status_rollback() {
 #[test]
 fn an_apply_that_is_interrupted_puts_back_what_it_did() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
-    // A link of many queues, so that there is a midst.
+    // A link of many queues, so that there is a middle.
     lab.ip("link add many0 numrxqueues 400 type veth peer name many1");
     let rps = "cat /sys/class/net/many0/queues/rx-*/rps_cpus";
     let was = lab.sh(rps);
@@ -501,7 +501,7 @@ fn an_apply_that_is_interrupted_puts_back_what_it_did() {
 }
 
 #[test]
-fn what_another_program_changed_is_told_and_left_alone() {
+fn what_another_program_changed_is_reported_and_left_alone() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let (knob, target, ..) = ROUND_TRIPS[1];
     let plan = lab.plan(&scratch, knob, target, "1");
@@ -533,7 +533,7 @@ fn a_value_that_the_kernel_refuses_changes_nothing() {
 }
 
 #[test]
-fn without_a_confirmation_it_goes_back_by_itself() {
+fn without_a_confirmation_it_goes_back_on_its_own() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     lab.run(&scratch, &["confirm"]).refuses(&["confirm", "lowlat status"]);
     let before = lab.settings();
@@ -542,7 +542,7 @@ fn without_a_confirmation_it_goes_back_by_itself() {
     let was = lab.sh(show);
     lab.run(&scratch, &["apply", &plan, "--confirm-within", "2s"]).exits(0);
     assert_ne!(lab.sh(show), was);
-    until("the setting goes back by itself", || lab.sh(show) == was);
+    until("the setting goes back on its own", || lab.sh(show) == was);
     until("the journal is closed", || lab.applied(&scratch) == 0);
     before.same_as(&lab.settings());
     until("nothing is left running", || lab.pids().is_empty());
@@ -846,14 +846,14 @@ fn with_nothing_to_find_nothing_is_kept_and_nothing_is_claimed() {
         assert_eq!(document["headline"][key], Value::Null, "{key}");
     }
     let text = run(&mut scratch.lowlat(&["report", "last"])).exits(0).out.clone();
-    assert!(text.contains("nothing changed; the path stands at"), "{text}");
+    assert!(text.contains("nothing changed; the path is at"), "{text}");
     assert!(!text.contains("% reduction"), "{text}");
     before.same_as(&lab.settings());
 }
 
-/// A fault on an interface that is not the path's is told, and never touched.
+/// A fault on an interface that is not the path's is reported, and never touched.
 #[test]
-fn a_shaper_beside_the_path_is_told_and_never_touched() {
+fn a_shaper_beside_the_path_is_reported_and_never_touched() {
     let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
     let _far = lab.serve(&far_state, &[]);
     lab.sh("ip link add beside0 type veth peer name beside1 && ip link set beside0 up && ip link set beside1 up");
@@ -977,7 +977,7 @@ fn a_killed_demo_leaves_nothing_and_the_next_one_runs() {
         let pid = demo.pid();
         let namespaces: Vec<String> = children(pid).into_iter().chain([pid]).filter_map(netns_of).collect();
         let nodes = children(pid);
-        assert!(!nodes.is_empty(), "the far node is no child of the demo");
+        assert!(!nodes.is_empty(), "the far node is not a child of the demo");
         let host = netns_of(std::process::id()).unwrap();
         assert!(!namespaces.contains(&host), "the demo runs in the host's namespace");
         demo.signal(signal);

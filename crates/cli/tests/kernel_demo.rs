@@ -37,8 +37,8 @@ const RUNS: usize = 3;
 
 #[test]
 fn the_demo_finds_fixes_and_puts_back() {
-    let told: Vec<(usize, Vec<String>)> = (0..RUNS).map_while(|_| gained().err()).collect();
-    assert!(told.len() < RUNS, "no run kept a step and came out faster: {told:#?}");
+    let reported: Vec<(usize, Vec<String>)> = (0..RUNS).map_while(|_| gained().err()).collect();
+    assert!(reported.len() < RUNS, "no run kept a step and came out faster: {reported:#?}");
 }
 
 /// One run. `Err` with the number of kept steps and all steps in words, if it gained too little.
@@ -65,12 +65,12 @@ fn gained() -> Result<(), (usize, Vec<String>)> {
     let steps = list("steps");
     let words =
         |s: &Value| format!("{} on {}: {} -> {}: {}", s["knob"], s["target"], s["before"], s["after"], s["note"]);
-    let told: Vec<String> = steps.iter().map(words).collect();
+    let reported: Vec<String> = steps.iter().map(words).collect();
     let kept: Vec<&Value> = steps.iter().filter(|s| s["kept"] == true).collect();
     for step in &kept {
         assert_eq!(step["verdict"], "better", "{step:#}");
     }
-    assert!(steps.iter().any(|s| s["kept"] == false), "every step was kept: {told:#?}");
+    assert!(steps.iter().any(|s| s["kept"] == false), "every step was kept: {reported:#?}");
     for step in steps.iter().filter(|s| s["verdict"] != "refused") {
         let at = |key: &str| step[key].as_f64();
         if let (Some(low), Some(ratio), Some(high)) =
@@ -94,5 +94,5 @@ fn gained() -> Result<(), (usize, Vec<String>)> {
 
     let id = document["run"].as_str().unwrap();
     assert_eq!(run(&mut scratch.lowlat(&["report", id, "--json"])).json(), document);
-    if !kept.is_empty() && p50("result") < p50("baseline") { Ok(()) } else { Err((kept.len(), told)) }
+    if !kept.is_empty() && p50("result") < p50("baseline") { Ok(()) } else { Err((kept.len(), reported)) }
 }

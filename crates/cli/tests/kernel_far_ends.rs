@@ -1,5 +1,5 @@
 //! `lowlat serve` and `lowlat measure` as their users run them, between two namespaces: what does not fit is one line and
-//! exit 2; the far end tells how it is confined and what it did.
+//! exit 2; the far end reports how it is confined and what it did.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -139,7 +139,7 @@ fn threads_have_what_they_answer_with(far: &Started) {
 }
 
 #[test]
-fn the_far_end_tells_how_it_is_confined_and_what_it_did() {
+fn the_far_end_reports_how_it_is_confined_and_what_it_did() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let mut far = lab.serve(&scratch, &["--stamp", "--report", "200ms", "--json"]);
     far.says("privileges: user and group 65534");
@@ -163,13 +163,13 @@ fn the_far_end_tells_how_it_is_confined_and_what_it_did() {
     far.says("received ");
     far.signal("TERM");
     let ran = far.wait();
-    let told = ran.exits(0).json();
-    let count = |key: &str| told[key].as_u64().unwrap_or_else(|| panic!("{key} of {told:#}"));
+    let reported = ran.exits(0).json();
+    let count = |key: &str| reported[key].as_u64().unwrap_or_else(|| panic!("{key} of {reported:#}"));
     // Warm-up and the first reach come on top. Every 16th answer is timed, and a P99 needs a thousand of them.
-    assert!(count("received") >= 21_000 && count("answered") == count("received"), "{told:#}");
-    assert!(count("residence_p50_ns") > 0 && count("residence_max_ns") >= count("residence_p99_ns"), "{told:#}");
+    assert!(count("received") >= 21_000 && count("answered") == count("received"), "{reported:#}");
+    assert!(count("residence_p50_ns") > 0 && count("residence_max_ns") >= count("residence_p99_ns"), "{reported:#}");
     for nothing in ["malformed", "send_failed", "receive_failed", "kernel_dropped"] {
-        assert_eq!(count(nothing), 0, "{told:#}");
+        assert_eq!(count(nothing), 0, "{reported:#}");
     }
     assert!(ran.err.contains("residence p50"), "{}", ran.err);
 }

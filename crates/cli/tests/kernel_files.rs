@@ -155,7 +155,7 @@ fn outputs_replace_files_alone_and_are_proven_before_the_work() {
         assert!(if device { kind.is_char_device() } else { kind.is_fifo() }, "{name} was replaced");
     }
     // A FIFO with a reader gets the plan, and so does what stdout is.
-    let read = lab.sh(&format!("cat {fifo} & sleep 0.2; {} {} >/dev/null; wait", common::LOWLAT, set(&fifo)));
+    let read = lab.sh(&format!("cat {fifo} & sleep 0.2; {} {} >/dev/null; wait", common::word(), set(&fifo)));
     assert_eq!(serde_json::from_str::<Value>(&read).unwrap()["schema"]["name"], "lowlat.plan");
     assert!(out("/dev/stdout").exits(0).out.contains("lowlat.plan"));
     let file = scratch.file("file", "old");
@@ -170,7 +170,7 @@ fn outputs_replace_files_alone_and_are_proven_before_the_work() {
 }
 
 #[test]
-fn inputs_that_are_no_files_are_refused_and_not_waited_for() {
+fn inputs_that_are_not_files_are_refused_and_not_waited_for() {
     let (_lab, scratch) = (Lab::new(), Scratch::new());
     let fifo = scratch.name("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::lab::{FAR, IFACE, Lab};
-use common::{LOWLAT, Scratch, Started, kill, lives, until};
+use common::{LOWLAT, Scratch, Started, kill, lives, until, word};
 use serde_json::Value;
 
 const PLACE: &str = "/sys/class/net/near0/queues/rx-0/rps_cpus";
@@ -76,7 +76,7 @@ fn it_outlives_its_session_and_every_signal_but_kill() {
 }
 
 #[test]
-fn a_killed_guard_is_told_and_its_place_taken() {
+fn a_killed_guard_is_reported_and_its_place_taken() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let plan = plan(&lab, &scratch);
     for late in [vec!["confirm"], vec!["status"], vec!["apply", &plan], vec!["check", "--window", "none"]] {
@@ -136,7 +136,7 @@ fn a_guard_that_is_stopped_is_replaced() {
 }
 
 #[test]
-fn an_apply_that_is_stopped_in_the_midst_does_not_stop_it() {
+fn an_apply_that_is_stopped_midway_does_not_stop_it() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     lab.ip("link add many0 numrxqueues 400 type veth peer name many1");
     let rps = "cat /sys/class/net/many0/queues/rx-*/rps_cpus";
@@ -165,7 +165,8 @@ fn on_disk(lab: &Lab, scratch: &Scratch, spoil: &str, way_back: &str) -> String 
     fs::create_dir_all(&state).unwrap();
     lab.sh(&format!(
         "export LOWLAT_STATE={state}; mount -t tmpfs -o size=140k,mode=700 lowlat-test {state} && \
-         {LOWLAT} apply {plan} --confirm-within 2s >/dev/null 2>&1 && {spoil} && {way_back} && cat {PLACE}"
+         {} apply {plan} --confirm-within 2s >/dev/null 2>&1 && {spoil} && {way_back} && cat {PLACE}",
+        word()
     ))
 }
 
@@ -173,7 +174,7 @@ fn on_disk(lab: &Lab, scratch: &Scratch, spoil: &str, way_back: &str) -> String 
 fn neither_a_full_disk_nor_a_read_only_one_stops_the_way_back() {
     let full = "{ cat /dev/zero > $LOWLAT_STATE/fill 2>/dev/null; true; }";
     let read_only = "mount --bind $LOWLAT_STATE $LOWLAT_STATE && mount -o remount,ro,bind $LOWLAT_STATE";
-    let by_hand = format!("{{ {LOWLAT} rollback 2>&1; echo code $?; }}");
+    let by_hand = format!("{{ {} rollback 2>&1; echo code $?; }}", word());
     let by_the_guard = "sleep 4";
     for (spoil, way_back) in
         [(full, &*by_hand), (full, by_the_guard), (read_only, &*by_hand), (read_only, by_the_guard)]
@@ -184,7 +185,7 @@ fn neither_a_full_disk_nor_a_read_only_one_stops_the_way_back() {
         if way_back != by_the_guard {
             assert!(out.contains("put back and verified"), "{spoil}: {out}");
             // The page that holds the journal's end has room on a full disk, or not.
-            let untold = out.contains("the journal could not be told");
+            let untold = out.contains("the journal could not be updated");
             assert_eq!(untold, out.contains("code 1"), "{spoil}: {out}");
             assert!(untold || spoil == full, "{spoil}: {out}");
         }
@@ -202,7 +203,7 @@ fn a_path_that_is_cut_brings_it_back_at_once() {
     assert_eq!(lab.rps(), "0");
     // The far end as the default gateway, and by its address; the link cut, and the address taken away.
     lab.ip(&format!("route add default via {FAR} dev {IFACE}"));
-    for (watch, cut, mend) in [
+    for (watch, cut, fix) in [
         (&["--watch"][..], "link set far0 down", "link set far0 up"),
         (&["--watch", FAR], "address del 198.18.7.2/24 dev far0", "address add 198.18.7.2/24 dev far0"),
     ] {
@@ -215,7 +216,7 @@ fn a_path_that_is_cut_brings_it_back_at_once() {
         let since = Instant::now();
         until("it goes back", || lab.rps() == "0");
         eprintln!("{cut}: back after {:?}", since.elapsed());
-        lab.far_ip(mend);
+        lab.far_ip(fix);
         until("the guard ends", || lab.pids().is_empty());
         let ping = ["measure", FAR, "--proto", "icmp", "--count", "1", "--timeout", "100ms"];
         until("the target answers again", || lab.run(&scratch, &ping).code == Some(0));

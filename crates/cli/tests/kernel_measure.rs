@@ -40,7 +40,7 @@ fn a_stored_run_is_reported_compared_and_exported() {
         "send_delay",
         "steady",
         "jitter",
-        "rate_borne",
+        "rate_sustained",
         "rate_pps",
         "warmup",
     ] {
@@ -62,7 +62,7 @@ fn a_stored_run_is_reported_compared_and_exported() {
         let c = ran.json();
         assert_eq!((&c["design"], &c["seed"]), (&design.into(), &7.into()), "{c:#}");
         for key in ["q", "a_ns", "b_ns", "diff_ns", "low_ns", "high_ns", "verdict"] {
-            // An end of an interval that the samples do not bear is null.
+            // An end of an interval that the samples do not support is null.
             let there = |v: &Value| !v.is_null() || matches!(key, "low_ns" | "high_ns");
             assert!(c["quantiles"][0].get(key).is_some_and(there), "{key} of {c:#}");
         }
@@ -118,7 +118,7 @@ fn damaged_logs_are_one_line() {
         ] {
             run(&mut scratch.lowlat(&args)).refuses(&[name, word]);
         }
-        // What is whole comes out before the damage is told.
+        // What is whole comes out before the damage is reported.
         let csv = run(&mut scratch.lowlat(&["report", &bad, "--format", "csv"]));
         assert_eq!(csv.code, Some(2), "{csv:#?}");
         assert_eq!(csv.err.lines().count(), 1, "{csv:#?}");
@@ -148,7 +148,10 @@ fn sweeps_are_tables_and_stored_runs() {
         let at: Vec<f64> = d["points"].as_array().unwrap().iter().map(|p| p["at"].as_f64().unwrap()).collect();
         assert_eq!(at, points);
         assert!(d["points"][0]["measurement"]["received"].as_u64().unwrap() > 0, "{d:#}");
-        assert_eq!(d["knee_rate_pps"].is_null(), axis != "rate" || d["points"][0]["measurement"]["rate_borne"] != true);
+        assert_eq!(
+            d["knee_rate_pps"].is_null(),
+            axis != "rate" || d["points"][0]["measurement"]["rate_sustained"] != true
+        );
         let text = run(&mut scratch.lowlat(&["report", &out])).exits(0).out.clone();
         assert!(text.contains(&format!("SWEEP OVER {}", axis.to_uppercase())), "{text}");
         assert_eq!(text.lines().filter(|l| l.contains(" µs  ")).count(), points.len(), "{text}");
@@ -177,7 +180,7 @@ fn both_ends_are_placed_and_the_reason_is_said() {
         assert!(far["cpu"].as_u64().unwrap() != cpu && far["why"].as_str().unwrap().contains("same host"), "{far}");
         // Given back: the next prober is another client, and gets the same.
         assert_eq!(measure(&["--engine", "spin"])["placed"], first["placed"]);
-        // Held: another one is told so, and is measured all the same.
+        // Held: another one is reported so, and is measured anyway.
         let long = Started::new(&mut lab.lowlat(&scratch, &["measure", FAR, "--duration", "60s", "--json"]));
         std::thread::sleep(Duration::from_millis(700));
         let second = measure(&[]);
@@ -307,14 +310,14 @@ fn a_signal_leaves_a_partial_result_that_says_so() {
     assert_eq!((&s["interrupted"], s["points"].as_array().unwrap().len()), (&true.into(), 1), "{s:#}");
 }
 
-/// On a terminal one line that is written over; none where stderr is no terminal, or with `--json`. `script` (util-linux)
+/// On a terminal one line that is written over; none where stderr is not a terminal, or with `--json`. `script` (util-linux)
 /// gives the terminal.
 #[test]
 fn progress_is_shown_on_a_terminal_alone() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
     let on_terminal = |more: &str| {
-        let command = format!("{} measure {FAR} --duration 900ms {more} >{}", common::LOWLAT, scratch.name("stdout"));
+        let command = format!("{} measure {FAR} --duration 900ms {more} >{}", common::word(), scratch.name("stdout"));
         let out = Command::new("ip")
             .args(["netns", "exec", &lab.near, "script", "-qec", &command, "/dev/null"])
             .env("LOWLAT_STATE", scratch.state())

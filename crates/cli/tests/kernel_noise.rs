@@ -65,7 +65,7 @@ fn an_instance_that_a_killed_run_left_is_removed_by_the_next() {
 }
 
 #[test]
-fn without_tracefs_the_rest_is_told_and_the_reason_named() {
+fn without_tracefs_the_rest_is_reported_and_the_reason_named() {
     // An empty folder over both mount points, in a mount namespace of its own.
     let script = "mount -t tmpfs none /sys/kernel/tracing; mount -t tmpfs none /sys/kernel/debug; exec \"$0\" noise --cpus 0 --duration 100ms --trace --json";
     let mut command = Command::new("unshare");

@@ -76,7 +76,7 @@ fn beside(lab: &Lab, ifaces: &[String]) -> String {
     lab.sh(&format!("{}; true", ifaces.iter().map(one).collect::<Vec<_>>().join(";")))
 }
 
-/// Writes that journals tell of; none may name an interface beside the path.
+/// Writes that journals report; none may name an interface beside the path.
 fn journalled(scratch: &Scratch, others: &[String]) -> usize {
     let of = |(name, journal): (String, Vec<u8>)| {
         let text = String::from_utf8_lossy(&journal).into_owned();
@@ -133,10 +133,10 @@ fn thirty_topologies_and_no_write_beside_the_path() {
         let found = lab.run(&scratch, &["check", "--window", "none", "--target", target, "--json"]).json();
         let rules = list(&found, "findings", "rule");
         assert!(wanted.iter().all(|rule| rules.contains(&(*rule).to_owned())), "topology {n}: {wanted:?}: {found:#}");
-        let mut told = list(&found, "elsewhere", "rule");
-        told.sort();
+        let mut reported = list(&found, "elsewhere", "rule");
+        reported.sort();
         elsewhere.sort_unstable();
-        assert_eq!(told, elsewhere, "topology {n}: {found:#}");
+        assert_eq!(reported, elsewhere, "topology {n}: {found:#}");
 
         let before = beside(&lab, &others);
         let ran = lab.run(&scratch, &["plan", "--target", target, "--json"]);

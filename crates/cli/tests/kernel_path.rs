@@ -51,9 +51,9 @@ fn interfaces(targets: &[String]) -> Vec<&str> {
     all
 }
 
-/// A shaper on another interface of the namespace is told, and is no step; on the path it is one.
+/// A shaper on another interface of the namespace is reported, and is not a step; on the path it is one.
 #[test]
-fn a_shaper_on_another_interface_is_told_and_never_planned() {
+fn a_shaper_on_another_interface_is_reported_and_never_planned() {
     let lab = Lab::new();
     beside(&lab, "other0");
     shape(&lab, "other0");

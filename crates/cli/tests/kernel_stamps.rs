@@ -168,7 +168,7 @@ fn slow_there(lab: &Lab) {
 }
 
 #[test]
-fn one_clock_is_recognized_and_an_uneven_path_is_told_apart() {
+fn one_clock_is_recognized_and_an_uneven_path_is_distinguished() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
     slow_there(&lab);
@@ -235,7 +235,7 @@ fn probes_that_meet_an_interruption_are_marked_and_kept() {
 }
 
 #[test]
-fn placement_is_told_and_refusals_are_one_line() {
+fn placement_is_reported_and_refusals_are_one_line() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
     let m = measured(&lab, &scratch, &[FAR, "--cpu", "0", "--rt", "20", "--engine", "block"]);
@@ -284,7 +284,7 @@ fn what_stamps_cost_is_measured_when_asked() {
 /// Two ptp4l with software stamps, which leave every clock alone (`free_running`); the far one is the master. The near
 /// one's socket is where it always is, in a `/run` of the case's own.
 #[test]
-fn ptp_state_is_told_where_there_is_ptp() {
+fn ptp_state_is_reported_where_there_is_ptp() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
     let run_dir = scratch.name("run");

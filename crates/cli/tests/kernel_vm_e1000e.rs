@@ -84,8 +84,8 @@ fn a_knob_that_makes_no_difference_is_put_back() {
 }
 
 #[test]
-fn what_the_driver_makes_of_a_value_is_read_back_and_told() {
-    SUITE.case("what_the_driver_makes_of_a_value_is_read_back_and_told", || {
+fn what_the_driver_makes_of_a_value_is_read_back_and_reported() {
+    SUITE.case("what_the_driver_makes_of_a_value_is_read_back_and_reported", || {
         let node = Node::new();
         // e1000e/ethtool.c, e1000_set_coalesce: 2 and 5 to 9 are refused; others are stored as interrupts a second with
         // the two lowest bits cut off, so 7000 µs become 1000000/140.
@@ -158,13 +158,13 @@ fn hardware_stamps_that_never_come_are_unmasked_by_sending() {
         assert!(stamping.contains("hardware-transmit") && stamping.contains("hardware-receive"), "{stamping}");
         // The driver takes the request …
         node.set(&[("nic.hw-timestamping", "eth0", "on")]).exits(0);
-        // … and sending shows what comes of it.
+        // … and sending shows what results.
         let run = node.lowlat(&format!("measure {far} --cpu {NEAR_CPU} --count 200 --stamps --json")).exits(0).json();
         for kind in ["hardware-tx", "hardware-rx"] {
             assert!((number(&run, &format!("/stamp_coverage/{kind}")) - 0.0).abs() < 1e-9);
             let kinds = run["stamps"]["kinds"].as_array().unwrap();
-            let told = kinds.iter().find(|k| k["kind"] == kind).unwrap();
-            assert_eq!(told["why_not"], "asked for, and none came", "{told:#}");
+            let reported = kinds.iter().find(|k| k["kind"] == kind).unwrap();
+            assert_eq!(reported["why_not"], "asked for, and none came", "{reported:#}");
         }
         assert!((number(&run, "/stamp_coverage/software-tx") - 1.0).abs() < 1e-9);
     });

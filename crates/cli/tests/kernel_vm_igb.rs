@@ -72,8 +72,8 @@ fn a_far_end_that_stands_still_now_and_then_shows_on_the_plan_alone() {
 }
 
 #[test]
-fn small_values_are_modes_and_told() {
-    SUITE.case("small_values_are_modes_and_told", || {
+fn small_values_are_modes_and_reported() {
+    SUITE.case("small_values_are_modes_and_reported", || {
         let node = Node::new();
         for mode in ["1", "3"] {
             sh(&format!("ethtool -C eth0 rx-usecs {mode}"));

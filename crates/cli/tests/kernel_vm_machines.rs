@@ -153,7 +153,7 @@ fn the_main_job_runs_on_the_newest_kernel() {
 
 /// Finds, proves, keeps, puts back.
 ///
-/// igb in QEMU holds back for four times the value asked for, so a round that bears a figure is longer there.
+/// igb in QEMU holds back for four times the value asked for, so a round that supports a figure is longer there.
 fn main_job(release: &str, round: &str) {
     let mut node = Node::new();
     assert!(sh("uname -r").starts_with(release));

@@ -71,7 +71,7 @@ fn what_is_kept_comes_back_at_boot_and_goes_by_rollback() {
 
     let console = guest(&lab, BOOT, &results, vec![tree]).console;
     assert_eq!(lines("booted"), SET, "{}\n{console}", text("units"));
-    // What stands is told, and a second `persist` in this boot loses nothing of the first.
+    // What stands is reported, and a second `persist` in this boot loses nothing of the first.
     let status = text("status");
     for knob in [
         "busy_read",

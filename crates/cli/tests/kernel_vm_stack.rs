@@ -1,5 +1,5 @@
 //! A path that is stacked: a VLAN on an active-backup bond of two igb, and a macvlan or WireGuard on top of it. What lies
-//! beneath is found, named, tuned and protected; what lies beside is told and left alone.
+//! beneath is found, named, tuned and protected; what lies beside is reported and left alone.
 
 #![allow(clippy::unwrap_used)]
 
@@ -135,12 +135,12 @@ fn the_path_goes_down_from_the_vlan_to_both_ports() {
         let node = Node::new();
         let facts = node.lowlat(&format!("facts --target {FAR}")).exits(0).json();
         let links = facts["path"].as_array().unwrap();
-        let told: Vec<[&str; 4]> = links
+        let reported: Vec<[&str; 4]> = links
             .iter()
             .map(|l| ["name", "role", "kind", "above"].map(|field| l[field].as_str().unwrap_or("none")))
             .collect();
         assert_eq!(
-            told,
+            reported,
             [
                 ["bond0.5", "route", "vlan", "none"],
                 ["bond0", "lower", "bond", "bond0.5"],
@@ -199,7 +199,7 @@ fn what_stands_on_the_vlan_leads_to_the_ports_too() {
     });
 }
 
-/// As wg-quick(8) sets it up: all goes into the tunnel but the tunnel's own packets, which a mark tells. Who comes in by it
+/// As wg-quick(8) sets it up: all goes into the tunnel but the tunnel's own packets, which a mark reports. Who comes in by it
 /// would be cut off by what resets a port beneath.
 #[test]
 fn a_tunnel_for_everything_leads_to_the_ports_and_protects_them() {
@@ -289,7 +289,11 @@ fn ports_beneath_the_default_route_are_reset_by_a_flag_alone() {
         }
         // Without a primary the bond would go over to the other port and stay there, which nothing puts back.
         let before = nics();
+        set("--allow-disruptive", "eth0", "nic.ring.rx", "512").refuses(&["bond0 sends by", "type bond primary eth0"]);
+        // A plan from before it was the active port is refused by apply.
+        sh("echo eth2 > /sys/class/net/bond0/bonding/active_slave");
         set("--allow-disruptive", "eth0", "nic.ring.rx", "512").exits(0);
+        sh("echo eth0 > /sys/class/net/bond0/bonding/active_slave");
         let said = node.lowlat(&format!("apply {}", node.scratch().name("one.json")));
         assert!(said.err.contains("refused") && said.err.contains("type bond primary eth0"), "{said:?}");
         node.lowlat("rollback").exits(0);
@@ -306,5 +310,41 @@ fn ports_beneath_the_default_route_are_reset_by_a_flag_alone() {
         assert_eq!(differences(&before, &nics()), Vec::<String>::new());
         sh("echo > /sys/class/net/bond0/bonding/primary");
         sh("ip route del default");
+    });
+}
+
+/// Modes that send by all ports: a port that was reset is taken back, so nothing has to be refused.
+#[test]
+fn a_bond_that_sends_by_all_ports_takes_a_reset_one_back() {
+    SUITE.case("a_bond_that_sends_by_all_ports_takes_a_reset_one_back", || {
+        let node = Node::new();
+        let _delays = Delays::none();
+        let built = "ip link add bond1 type bond mode balance-xor miimon 100; for p in eth0 eth2; do ip link set $p nomaster; ip link set $p down; ip link set $p master bond1; done; ip link set bond1 up; ip link add link bond1 name bond1.5 type vlan id 5; ip addr del 10.77.0.1/24 dev bond0.5; ip addr add 10.77.0.1/24 dev bond1.5; ip link set bond1.5 up";
+        let back = "ip link del bond1; ip addr add 10.77.0.1/24 dev bond0.5; for p in eth0 eth2; do ip link set $p down; ip link set $p master bond0; done; echo eth0 > /sys/class/net/bond0/bonding/active_slave";
+        sh(built);
+        answers(FAR);
+        let ports = ["bond1.5", "bond1", "eth0", "eth2"];
+        for (nic, found) in [("eth0", ["eth0"]), ("eth2", ["eth2"])] {
+            delay(nic, 1_000);
+            let checked = check(&node, FAR);
+            assert_eq!(path(&checked), ports, "{checked:#}");
+            assert_eq!(delayed(&checked), [holds_back(&found), holds_back(&[])], "{checked:#}");
+            delay(nic, 0);
+        }
+        let up = || sh("cat /sys/class/net/bond1/bonding/slaves; cat /sys/class/net/eth0/bonding_slave/mii_status");
+        let (before, carries) = (nics(), up());
+        let one = node.scratch().name("one.json");
+        node.lowlat(&format!("plan --set nic.ring.rx eth0 512 --out {one}")).exits(0);
+        node.lowlat(&format!("apply {one}")).exits(0);
+        assert_eq!(field(&sh("ethtool -g eth0 | sed -n '/Current/,$p'"), "RX:"), "512");
+        common::until("the port is back", || up() == carries);
+        answers(FAR);
+        node.lowlat("rollback").exits(0);
+        common::until("the port is back", || up() == carries);
+        answers(FAR);
+        assert_eq!(differences(&before, &nics()), Vec::<String>::new());
+        sh(back);
+        common::until("the bond is back", || sh("cat /sys/class/net/bond0/bonding/active_slave") == "eth0");
+        answers(FAR);
     });
 }

@@ -1,6 +1,6 @@
 //! Where an interface's device is in sysfs.
 //!
-//! `/sys/class/net/IF` is a link into `/sys/devices`; its target tells the whole ancestry in one read, without asking
+//! `/sys/class/net/IF` is a link into `/sys/devices`; its target reports the whole ancestry in one read, without asking
 //! the file system to follow `..` through links, which a captured tree could not do.
 
 use lowlat_model::Reading;
@@ -11,8 +11,13 @@ use lowlat_sys::Sys;
 pub(crate) struct Device {
     /// `/sys/devices/pci0000:00/0000:00:03.0/virtio2`
     pub(crate) path: String,
-    /// The nearest PCI function at or above it: `/sys/devices/pci0000:00/0000:00:03.0`.
+    /// The PCI function that it is, or that it is a virtio device of: `/sys/devices/pci0000:00/0000:00:03.0`. The host
+    /// controller of a USB or SDIO device is none: its PCI Express link is not the device's.
     pub(crate) pci: Option<String>,
+    /// The nearest PCI function at or above it, a host controller among them.
+    pub(crate) above: Option<String>,
+    /// `pci`, `usb`, `sdio`, `platform`.
+    pub(crate) attachment: &'static str,
 }
 
 impl Device {
@@ -42,15 +47,28 @@ fn parse(target: &str) -> Option<Device> {
         return None;
     }
     let path = format!("/sys/{path}");
-    let mut pci = None;
+    let mut above = None;
+    let mut attachment = "platform";
     let mut end = 0;
     for part in path.split_inclusive('/') {
         end += part.len();
-        if is_pci_address(part.trim_end_matches('/')) {
-            pci = Some(path[..end].trim_end_matches('/').to_owned());
+        let name = part.trim_end_matches('/');
+        if is_pci_address(name) {
+            above = Some(path[..end].trim_end_matches('/').to_owned());
+            attachment = "pci";
+        } else if is_numbered(name, "usb") {
+            attachment = "usb";
+        } else if name == "mmc_host" {
+            attachment = "sdio";
         }
     }
-    Some(Device { path, pci })
+    let pci = above.clone().filter(|_| attachment == "pci");
+    Some(Device { path, pci, above, attachment })
+}
+
+/// `usb2`: a root hub (drivers/usb/core/usb.c, `usb_alloc_dev`).
+fn is_numbered(name: &str, stem: &str) -> bool {
+    name.strip_prefix(stem).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// `dddd:bb:dd.f`; the domain may be longer (VMD domains start at 0x10000, drivers/pci/controller/vmd.c).
@@ -86,7 +104,19 @@ mod tests {
         );
         assert_eq!(found("../../devices/platform/30be0000.ethernet/net/eth0"), ("30be0000.ethernet".into(), None));
         assert_eq!(parse("../../devices/virtual/net/veth0"), None);
+        assert_eq!(parse("../../devices/pci0000:00/0000:00:03.0/virtio2/net/eth0").unwrap().attachment, "pci");
         assert_eq!(parse("nonsense"), None);
+    }
+
+    #[test]
+    fn a_host_controller_is_not_the_device() {
+        let nic = parse("../../devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/net/enx1").unwrap();
+        assert_eq!((nic.pci, nic.attachment), (None, "usb"));
+        assert_eq!(nic.above.as_deref(), Some("/sys/devices/pci0000:00/0000:00:14.0"));
+        let wifi =
+            parse("../../devices/platform/soc/fe300000.mmcnr/mmc_host/mmc1/mmc1:0001/mmc1:0001:1/net/wlan0").unwrap();
+        assert_eq!((wifi.pci, wifi.attachment), (None, "sdio"));
+        assert!(!is_numbered("usb", "usb") && !is_numbered("usbhid1", "usb"));
     }
 
     proptest::proptest! {

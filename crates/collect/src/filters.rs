@@ -15,6 +15,7 @@ crate::collector! {
     reads [
         "net:nft-rules",
         "/proc/net/ip_tables_names",
+        "/proc/net/ip6_tables_names",
         "/proc/sys/net/netfilter/nf_conntrack_count",
         "/proc/sys/net/netfilter/nf_conntrack_max",
         "/proc/net/packet",
@@ -30,12 +31,26 @@ crate::collector! {
 pub(crate) fn read(sys: &dyn Sys) -> Filters {
     Filters {
         nft_rules: query::nft_rules(sys),
-        iptables_tables: sys
-            .read("/proc/net/ip_tables_names")
-            .map(|text| text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect()),
+        iptables_tables: legacy_tables(sys),
         conntrack_count: sys.sysctl("net.netfilter.nf_conntrack_count").parse("nf_conntrack_count"),
         conntrack_max: sys.sysctl("net.netfilter.nf_conntrack_max").parse("nf_conntrack_max"),
         packet_sockets: sys.read("/proc/net/packet").and_then(|text| packet_sockets(&text)),
+    }
+}
+
+/// Names of the legacy tables, those for IPv6 as `ip6 filter`. A kernel without one of the two has no such file.
+fn legacy_tables(sys: &dyn Sys) -> Reading<Vec<String>> {
+    let names = |file: &str, prefix: &str| {
+        sys.read(&format!("/proc/net/{file}")).map(|text| {
+            text.lines().map(str::trim).filter(|l| !l.is_empty()).map(|l| format!("{prefix}{l}")).collect::<Vec<_>>()
+        })
+    };
+    match (names("ip_tables_names", ""), names("ip6_tables_names", "ip6 ")) {
+        (Reading::Value(four), Reading::Value(six)) => Reading::Value([four, six].concat()),
+        (Reading::Absent(_), six) => six,
+        (four, Reading::Absent(_)) => four,
+        (Reading::Value(_), six) => six,
+        (four, _) => four,
     }
 }
 

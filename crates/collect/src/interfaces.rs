@@ -51,10 +51,11 @@ crate::collector! {
         "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: numa_node, l1_aspm",
         "drivers/pci/pci-sysfs.c in linux 6.12: current_link_speed_show",
         "Documentation/ABI/testing/sysfs-kernel-iommu_groups in linux 6.12: type (5.11)",
+        "net/core/net-sysfs.c in linux 6.12: netdev_register_kobject (wireless, phy80211)",
     ];
 }
 
-/// All interfaces, by name. Where the link dump fails, sysfs tells at least which there are.
+/// All interfaces, by name. Where the link dump fails, sysfs reports at least which there are.
 pub(crate) fn read(sys: &dyn Sys) -> BTreeMap<String, Interface> {
     let below = Below::read(sys);
     let mut addresses: BTreeMap<u32, Vec<String>> = BTreeMap::new();
@@ -87,7 +88,7 @@ pub(crate) fn links(sys: &dyn Sys) -> Vec<LinkInfo> {
     })
 }
 
-/// `bonding_masters` stands in `/sys/class/net` too and is no interface: it has no `ifindex`.
+/// `bonding_masters` stands in `/sys/class/net` too and is not an interface: it has no `ifindex`.
 fn link_by_sysfs(sys: &dyn Sys, name: String) -> Option<LinkInfo> {
     let file = |what: &str| trimmed(sys.read(&format!("/sys/class/net/{name}/{what}"))).into_value();
     let index = file("ifindex")?.parse().ok()?;
@@ -116,7 +117,7 @@ fn interface(
     let driver = query::driver(sys, name);
     let modes = query::link_modes(sys, name);
     let device = device::of(sys, name);
-    let unknown = |what: &str| Reading::Unsupported(format!("the driver of {name} does not tell its {what}"));
+    let unknown = |what: &str| Reading::Unsupported(format!("the driver of {name} does not report its {what}"));
     let known = |text: String, what: &str| if text.is_empty() { unknown(what) } else { Reading::Value(text) };
     let napi = |file: &str| sys.read(&format!("/sys/class/net/{name}/{file}")).parse::<u64>(file);
     Interface {
@@ -139,6 +140,8 @@ fn interface(
             Reading::Value(bus) if !bus.is_empty() => Reading::Value(bus),
             _ => device.as_ref().map(|d| d.name().to_owned()),
         },
+        attachment: device.as_ref().map(|d| d.attachment.to_owned()),
+        wireless: wireless(sys, name),
         pci_id: device.as_ref().and_then(|d| pci_id(sys, d)),
         numa_node: device.as_ref().and_then(|d| numa_node(sys, d)),
         speed_mbps: modes.as_ref().and_then(|m| {
@@ -160,7 +163,7 @@ fn interface(
         tx_queues: queues::tx(sys, name),
         xdp: if link.xdp.is_empty() {
             sys.net(&NetQuery::Links)
-                .and_then(|_| Reading::Garbled(format!("{name}: the link dump does not tell about XDP")))
+                .and_then(|_| Reading::Garbled(format!("{name}: the link dump says nothing about XDP")))
         } else {
             Reading::Value(link.xdp.clone())
         },
@@ -189,16 +192,34 @@ fn pci_id(sys: &dyn Sys, device: &Device) -> Reading<String> {
     pci_path(device).and_then(|pci| id(pci, "vendor").and_then(|v| id(pci, "device").map(|d| format!("{v}:{d}"))))
 }
 
+/// Wireless drivers make the directory `phy80211` (net/wireless/core.c, `cfg80211_netdev_notifier_call`) or, with the older
+/// extensions, `wireless` (net/core/net-sysfs.c, `netdev_register_kobject`). Where the list may not be read it is not known.
+fn wireless(sys: &dyn Sys, iface: &str) -> Reading<bool> {
+    let mut not_read = None;
+    for dir in ["phy80211", "wireless"] {
+        match sys.list(&format!("/sys/class/net/{iface}/{dir}")) {
+            Reading::Value(_) => return Reading::Value(true),
+            Reading::Absent(_) => {}
+            other => not_read = Some(other.map(|_| false)),
+        }
+    }
+    not_read.unwrap_or(Reading::Value(false))
+}
+
 /// NUMA node of the device behind an interface.
 pub(crate) fn node(sys: &dyn Sys, iface: &str) -> Reading<u32> {
     device::of(sys, iface).and_then(|d| numa_node(sys, &d))
 }
 
-/// The node; the kernel says -1 where the firmware gave none. PCI and platform devices have the file
-/// (drivers/pci/pci-sysfs.c, drivers/base/platform.c).
+/// The node, of a USB device its host controller's; the kernel says -1 where the firmware gave none. PCI and platform
+/// devices have the file (drivers/pci/pci-sysfs.c, drivers/base/platform.c).
 fn numa_node(sys: &dyn Sys, device: &Device) -> Reading<u32> {
     let on_platform = device.pci.is_none() && device.path.starts_with("/sys/devices/platform/");
-    let at = if on_platform { Reading::Value(device.path.as_str()) } else { pci_path(device) };
+    let at = match device.above.as_deref() {
+        Some(pci) => Reading::Value(pci),
+        None if on_platform => Reading::Value(device.path.as_str()),
+        None => pci_path(device),
+    };
     at.and_then(|at| sys.read(&format!("{at}/numa_node")).parse::<i64>("numa_node")).and_then(|n| {
         u32::try_from(n).map_or_else(
             |_| Reading::Unsupported(format!("the firmware names no NUMA node for {}", device.name())),
@@ -242,7 +263,7 @@ fn iommu(sys: &dyn Sys, device: &Device) -> Reading<String> {
 /// `8.0 GT/s PCIe`, `2.5 GT/s`, or `Unknown`, which a virtual function says (drivers/pci/probe.c, pci_speed_string).
 fn gigatransfers(text: &str) -> Reading<f64> {
     if text.starts_with("Unknown") {
-        return Reading::Unsupported("the device does not tell its PCI Express link".into());
+        return Reading::Unsupported("the device does not report its PCI Express link".into());
     }
     match text.split_whitespace().next().map(str::parse::<f64>) {
         Some(Ok(v)) if v.is_finite() => Reading::Value(v),

@@ -1,5 +1,7 @@
 //! Interrupt lines of the interfaces.
 
+use std::collections::BTreeMap;
+
 use lowlat_model::Reading;
 use lowlat_model::facts::Irq;
 use lowlat_sys::Sys;
@@ -12,8 +14,9 @@ crate::collector! {
     ///
     /// Searching `/proc/interrupts` for the interface's name misses drivers that name their lines by PCI address
     /// (`mlx5_comp0@pci:0000:3b:00.0`) or by virtio device (`virtio2-input.0`). So the lines are taken from the PCI
-    /// device's `msi_irqs`, which for virtio is one level above the interface's device, and only then from the names.
-    /// `matched_by` says which it was.
+    /// device's `msi_irqs`, which for virtio is one level above the interface's device, and only then from the names. A USB
+    /// device has no lines of its own: those of its host controller carry its packets, and those of whatever else is
+    /// attached there. `matched_by` says which it was.
     ///
     /// A line's position among the interface's lines, in the order of their numbers, is what plans and undo name it
     /// by: the numbers themselves change when a driver reloads.
@@ -23,6 +26,7 @@ crate::collector! {
         "/proc/irq/*/smp_affinity_list",
         "/proc/irq/*/effective_affinity_list",
         "/sys/class/net/*/device/msi_irqs",
+        "/sys/devices/**/msi_irqs",
     ];
     sources [
         "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",
@@ -42,6 +46,11 @@ pub(crate) fn read<'a>(sys: &dyn Sys, interfaces: impl Iterator<Item = &'a str>)
 pub(crate) fn of(sys: &dyn Sys, iface: &str) -> Reading<Vec<Irq>> {
     of_interface(sys, iface)
         .map(|lines| (0u32..).zip(lines).map(|(index, line)| irq(sys, iface, index, line)).collect())
+}
+
+/// The action names of all lines.
+pub(crate) fn actions(sys: &dyn Sys) -> Reading<BTreeMap<u32, String>> {
+    sys.read("/proc/interrupts").map(|text| lowlat_sys::irqs::actions(&text))
 }
 
 fn irq(sys: &dyn Sys, iface: &str, index: u32, line: IfaceIrq) -> Irq {

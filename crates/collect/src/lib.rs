@@ -43,7 +43,7 @@ pub use sysctls::KEYS as SYSCTLS;
 pub struct Collector {
     /// `host`, `cpus`, `counters/softnet`.
     pub name: &'static str,
-    /// The page: Markdown, what the collector tells and how to read it.
+    /// The page: Markdown, what the collector reports and how to read it.
     pub page: &'static str,
     /// Paths and queries it asks for.
     pub reads: &'static [&'static str],
@@ -120,6 +120,7 @@ pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, 
         host: host::read(&now),
         cpus: cpus::read(&now),
         irqs: irqs::read(&now, interfaces.keys().map(String::as_str)),
+        irq_actions: irqs::actions(&now),
         interfaces,
         sysctls: sysctls::read(&now),
         qdiscs: qdiscs::read(&now),

@@ -7,7 +7,7 @@ use lowlat_model::Reading;
 use lowlat_sys::{NetQuery, Sys};
 use serde_json::Value;
 
-/// A door that remembers what it was told. Made anew for each moment.
+/// A door that remembers what it read. Made anew for each moment.
 pub(crate) struct Moment<'a> {
     sys: &'a dyn Sys,
     files: RefCell<HashMap<String, Reading<String>>>,

@@ -7,7 +7,7 @@ use lowlat_model::facts::Route;
 use lowlat_sys::{Sys, query};
 
 crate::collector! {
-    /// The routes of the main table, each with its interface, its gateway and those of its metrics that bear on latency
+    /// The routes of the main table, each with its interface, its gateway and those of its metrics that affect latency
     /// (`quickack`, `rto_min`). Routes of other tables, which rules choose, are left out.
     pub ROUTES = "routes";
     reads ["net:routes", "net:links"];

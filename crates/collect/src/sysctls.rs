@@ -6,7 +6,7 @@ use lowlat_model::Reading;
 use lowlat_sys::Sys;
 
 crate::collector! {
-    /// The kernel settings that bear on latency, as the kernel writes them, the trailing newline cut.
+    /// The kernel settings that affect latency, as the kernel writes them, the trailing newline cut.
     ///
     /// Some of them are read only to be explained: a setting that is absent on this kernel (`tcp_delack_min` never was
     /// in mainline) is an answer too. Settings under `net.` belong to the network namespace where the kernel has made

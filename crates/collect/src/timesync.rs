@@ -1,6 +1,6 @@
 //! Clocks and the daemons that steer them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
 use lowlat_model::facts::TimeSync;
@@ -15,11 +15,12 @@ crate::collector! {
     /// Daemons are found by the command name of each process, so one that runs in another PID namespace is not seen,
     /// nor is one that `hidepid` hides from this user.
     pub TIMESYNC = "timesync";
-    reads ["/sys/class/ptp/*/clock_name", "net:clock", "/proc/*/comm"];
+    reads ["/sys/class/ptp/*/clock_name", "net:clock", "/proc/*/comm", "/proc/*/cmdline"];
     sources [
         "man 2 adjtimex",
         "Documentation/driver-api/ptp.rst in linux 6.12: PTP hardware clock infrastructure for Linux",
-        "man 5 proc (/proc/pid/comm)",
+        "man 5 proc (/proc/pid/comm, /proc/pid/cmdline)",
+        "man 8 phc2sys (-E), man 8 chronyd (-x), man 8 ptp4l (-S)",
     ];
 }
 
@@ -38,13 +39,21 @@ pub(crate) fn read(sys: &dyn Sys) -> TimeSync {
     let clock = query::clock(sys);
     let commands = commands(sys);
     TimeSync {
+        system_clock: commands.as_ref().map(|running| {
+            let steers = |name: &str, pids: &Vec<String>| pids.iter().any(|pid| steers_system_clock(sys, name, pid));
+            DAEMONS
+                .iter()
+                .filter(|(comm, name)| running.get(*comm).is_some_and(|pids| steers(name, pids)))
+                .map(|(_, name)| (*name).to_owned())
+                .collect()
+        }),
         ptp_clocks: ptp_clocks(sys),
         synchronized: clock.as_ref().map(|c| c.synchronized),
         estimated_error_ns: clock.map(|c| c.estimated_error_ns),
         daemons: commands.as_ref().map(|running| {
-            DAEMONS.iter().filter(|(comm, _)| running.contains(*comm)).map(|(_, name)| (*name).to_owned()).collect()
+            DAEMONS.iter().filter(|(comm, _)| running.contains_key(*comm)).map(|(_, name)| (*name).to_owned()).collect()
         }),
-        irqbalance: commands.map(|running| running.contains("irqbalance")),
+        irqbalance: commands.map(|running| running.contains_key("irqbalance")),
     }
 }
 
@@ -63,14 +72,38 @@ fn ptp_clocks(sys: &dyn Sys) -> Reading<BTreeMap<String, String>> {
     })
 }
 
-/// The command names of all processes. One that ended between the listing and the read is no answer and is left out.
-fn commands(sys: &dyn Sys) -> Reading<BTreeSet<String>> {
+/// Whether this process steers the system clock. A command line that cannot be read leaves the program's usual part.
+///
+/// `phc2sys -E ntpshm` only feeds another daemon; `chronyd -x` and `ptp4l` without `-S` leave the system clock alone, and
+/// `ts2phc` steers PTP clocks.
+fn steers_system_clock(sys: &dyn Sys, name: &str, pid: &str) -> bool {
+    let line = sys.read(&format!("/proc/{pid}/cmdline")).into_value().unwrap_or_default();
+    let mut words = line.split('\0').skip(1);
+    match name {
+        "phc2sys" => !line.contains("ntpshm"),
+        "chronyd" => !words.any(|w| flags(w).contains('x')),
+        "ptp4l" => words.any(|w| flags(w).contains('S')),
+        "ts2phc" => false,
+        _ => true,
+    }
+}
+
+/// `-xd` → `xd`; nothing for an operand or a long option.
+fn flags(word: &str) -> &str {
+    word.strip_prefix('-').filter(|f| !f.starts_with('-')).unwrap_or_default()
+}
+
+/// Command name → process numbers, of all processes. One that ended between the listing and the read is not an answer and is
+/// left out.
+fn commands(sys: &dyn Sys) -> Reading<BTreeMap<String, Vec<String>>> {
     sys.list("/proc").map(|entries| {
-        entries
-            .iter()
-            .filter(|e| !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit()))
-            .filter_map(|pid| trimmed(sys.read(&format!("/proc/{pid}/comm"))).into_value())
-            .collect()
+        let mut running: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for pid in entries.into_iter().filter(|e| !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit())) {
+            if let Some(comm) = trimmed(sys.read(&format!("/proc/{pid}/comm"))).into_value() {
+                running.entry(comm).or_default().push(pid);
+            }
+        }
+        running
     })
 }
 
@@ -90,5 +123,22 @@ mod tests {
         assert_eq!(time.daemons, Reading::Value(vec!["systemd-timesyncd".into()]));
         assert_eq!(time.irqbalance, Reading::Value(true));
         assert!(matches!(time.ptp_clocks, Reading::Absent(_)));
+    }
+
+    #[test]
+    fn who_steers_the_system_clock() {
+        let host = |phc2sys: &str, chronyd: &str| {
+            let sys = FakeSys::new()
+                .file("/proc/50/comm", "ptp4l\n")
+                .file("/proc/50/cmdline", "/usr/sbin/ptp4l\0-i\0eth0\0")
+                .file("/proc/51/comm", "phc2sys\n")
+                .file("/proc/51/cmdline", phc2sys)
+                .file("/proc/52/comm", "chronyd\n")
+                .file("/proc/52/cmdline", chronyd);
+            read(&sys).system_clock.into_value().unwrap()
+        };
+        assert_eq!(host("phc2sys\0-a\0-r\0", "chronyd\0-d\0"), ["phc2sys", "chronyd"]);
+        assert_eq!(host("phc2sys\0-a\0-r\0-E\0ntpshm\0", "chronyd\0"), ["chronyd"], "a reference clock of the other");
+        assert_eq!(host("phc2sys\0-a\0-r\0", "chronyd\0-xd\0"), ["phc2sys"]);
     }
 }

@@ -15,7 +15,7 @@ crate::family! {
     /// - `nic.ring.rx` and `nic.channels.combined`, unless drops grow: changing either interrupts traffic for less than a
     ///   millisecond.
     /// ## Know
-    /// - `*_allowance_exceeded` counters are limits of the instance size: nothing on the host mends them.
+    /// - `*_allowance_exceeded` counters are limits of the instance size: nothing on the host fixes them.
     /// - Low-latency queues push descriptors and the first 96 bytes into the device; they are negotiated at start, and
     ///   headers above 96 bytes (IPv6 with extensions and TCP options) are dropped unless large LLQ is on.
     /// - The driver in 6.12 has no PTP clock; newer ones have one that is off until asked for (`devlink`).

@@ -14,7 +14,7 @@ crate::family! {
     /// - The first TCP/IPv4 rule (a "sideband" filter) turns ATR off: the automatic steering of *all other* TCP flows to
     ///   the CPU that sends them ends with it, and comes back when the last such rule is deleted.
     /// - The hardware counts delays in steps of 4 µs.
-    /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs` (0 is no limit, 235 µs the longest).
+    /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs` (0 is not a limit, 235 µs the longest).
     "i40e";
     drivers ["i40e", "iavf"];
     sources [

@@ -10,7 +10,7 @@ crate::family! {
     /// ## Leave
     /// - `nic.feature.ntuple off` on a host with rules of its own: it flushes every rule from driver and hardware.
     /// ## Know
-    /// - `rx-usecs 1` is no microsecond: it makes the driver adapt the delay to the load, on the virtual function's driver
+    /// - `rx-usecs 1` is not a microsecond: it makes the driver adapt the delay to the load, on the virtual function's driver
     ///   (`ixgbevf`) too. 0 turns throttling off.
     /// - Flow Director's masks work the other way round than subnet masks: a set bit is *ignored*.
     /// - On 82598 backplane cards at 1 Gbit/s flow control is off, because it can hang transmission.

@@ -78,7 +78,7 @@ fn what_a_knob_needs_is_another_knob_that_acts() {
     for knob in KNOBS {
         let m = &knob.meta;
         for needed in m.needs {
-            let other = &find(needed).unwrap_or_else(|| panic!("{} needs {needed}, which is no knob", m.name)).meta;
+            let other = &find(needed).unwrap_or_else(|| panic!("{} needs {needed}, which is not a knob", m.name)).meta;
             assert!(other.name != m.name && other.standing == Standing::Acts, "{} needs {needed}", m.name);
         }
     }
@@ -291,5 +291,5 @@ fn cpus_of_one_frequency_policy_are_set_by_one_write() {
     let governor = find("cpu.governor").unwrap();
     let at = |n: u32| governor.ops(&Files(files.clone()), &Target::Cpu(n), "performance").unwrap();
     assert_eq!(at(3), [Op::file(cpu(0, "scaling_governor"), "performance")]);
-    assert_eq!(at(5), [Op::file(cpu(5, "scaling_governor"), "performance")], "a policy that tells of no CPUs");
+    assert_eq!(at(5), [Op::file(cpu(5, "scaling_governor"), "performance")], "a policy that reports no CPUs");
 }

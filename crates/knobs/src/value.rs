@@ -41,7 +41,7 @@ impl Value {
     /// The value as the places take it; in words, why the knob of this name takes no such value.
     pub(crate) fn encode(self, knob: &str, sys: &dyn Sys, loci: &[Locus], want: &str) -> Result<State, String> {
         let want = want.trim();
-        let bad = |what: &str| format!("{want:?} is no value of {knob}: {what}");
+        let bad = |what: &str| format!("{want:?} is not a value of {knob}: {what}");
         let text = match self {
             Self::Number(min, max) => {
                 let n: i64 = want.parse().map_err(|_| bad("it takes a whole number"))?;

@@ -1,4 +1,5 @@
-//! Runs a shell script in a guest of the VM lab, with this host's files read-only at their own paths:
+//! Runs a shell script in a guest of the VM lab, with this host's files read-only at their own paths (those below `/tmp` and
+//! `/run`, which are the guest's own, behind `/run/lowlat/host`):
 //!
 //! ```sh
 //! cargo run -p lowlat-lab --example guest -- [--topology e1000e-pair] [--kernel 6.1|6.12|newest] [--results DIR]

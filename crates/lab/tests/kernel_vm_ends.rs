@@ -1,14 +1,15 @@
 //! How a guest may end: by its script's exit code, by a panic, and never; and one that never came up is started again.
-//! Each is told in one line, and nothing is left of it. (That each machine boots and does what it is for is held by the
+//! Each is reported in one line, and nothing is left of it. (That each machine boots and does what it is for is held by the
 //! suites of the command line.)
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, VmError, topology};
+use lowlat_lab::vm::{Guest, KernelChoice, Lab, VmError, in_guest, quoted, topology};
 
 /// Where a guest of this test leaves its results; it stands in QEMU's arguments too, so that a QEMU left behind is found.
 fn results(name: &str) -> PathBuf {
@@ -69,6 +70,38 @@ fn an_exit_code_is_the_scripts() {
     assert!(seen.0 >= 1 && seen.1 >= 1, "a running guest was not seen: {seen:?}");
     let release = fs::read_to_string(dir.join("release")).unwrap();
     assert!(release.starts_with("6.12.") && release.trim() == lab.kernel().release, "{release}");
+    nothing_is_left(&dir);
+}
+
+/// `/tmp` and `/run` are the guest's own, and hide there what the host has below them.
+#[test]
+fn a_program_is_found_wherever_the_host_has_it() {
+    let dir = results("where");
+    let lab = Lab::prepare(KernelChoice::V6_12).unwrap();
+    let home = std::env::var_os("HOME").map_or_else(|| "/root".into(), PathBuf::from);
+    let name = format!("lowlat it's, a path {}", std::process::id());
+    let places: Vec<PathBuf> = ["/tmp", "/run", "/dev/shm"].map(PathBuf::from).into_iter().chain([home]).collect();
+    let mut script = "set -e\n".to_owned();
+    for place in &places {
+        let folder = place.join(&name);
+        fs::create_dir_all(&folder).unwrap();
+        let program = folder.join("program");
+        fs::write(&program, format!("#!/bin/sh\necho {}\n", place.display())).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        script += &format!("{} >> $RESULTS/said\n", quoted(&in_guest(&program).unwrap()));
+        // Its own path is hidden in three of the four, or nothing is tried here.
+        script +=
+            &format!("[ -e {} ] || echo {} >> $RESULTS/hidden\n", quoted(program.to_str().unwrap()), place.display());
+    }
+    let outcome = lab.run(&Guest::new(&topology::E1000E_PAIR, script, &dir));
+    for place in &places {
+        fs::remove_dir_all(place.join(&name)).unwrap();
+    }
+    assert_eq!(outcome.unwrap().exit_code, 0);
+    let said = fs::read_to_string(dir.join("said")).unwrap();
+    assert_eq!(said.lines().map(PathBuf::from).collect::<Vec<_>>(), places);
+    let hidden = fs::read_to_string(dir.join("hidden")).unwrap();
+    assert!(hidden.starts_with("/tmp\n/run\n/dev/shm\n"), "{hidden}");
     nothing_is_left(&dir);
 }
 

@@ -1,8 +1,8 @@
 //! Two live configurations, alternated: what `compare` and the stamps' cost are made of.
 
-use lowlat_model::verdict::{Comparison, Round};
+use lowlat_model::verdict::{Comparison, Round, TooSlow};
 use lowlat_sys::Sys;
-use lowlat_tune::{Halt, Pairing, TuneError, alternate};
+use lowlat_tune::{Halt, Limits, Pairing, TuneError, alternate};
 use lowlat_verdict::sequential::{Coins, SequentialOptions, Test};
 
 use crate::Failure;
@@ -37,6 +37,9 @@ pub fn alternated(
 ) -> Result<Comparison, Failure> {
     // The slower side's: at its rate neither queues for being sent too much.
     let median_ns = if a.planned_ns + b.planned_ns > 0 { slower(&[a, b])? } else { None };
+    let (a, planned_too_slow) = fit(a, median_ns);
+    let (b, _) = fit(b, median_ns);
+    let options = SequentialOptions { planned_too_slow, ..options };
     let mut coins = Coins::new(options.seed);
     let mut test = Test::new(names, options);
     let mut bench = LiveBench::new(a.path, a.engine, sys, &[]);
@@ -46,7 +49,7 @@ pub fn alternated(
         &mut Pairing {
             switch: &mut |_, _, _| Ok(()),
             round: &mut |_, is_b, source_port| {
-                let ask = Ask { median_ns, source_port, ..(if is_b { b } else { a }).clone() };
+                let ask = Ask { median_ns, source_port, ..(if is_b { &b } else { &a }).clone() };
                 let round = probe::flow_round(&ask).map_err(|f| lowlat_tune::BenchError(f.to_string()))?;
                 Ok(Round { is_b, ..round })
             },
@@ -61,6 +64,18 @@ pub fn alternated(
         Err(Halt::Refused(why) | Halt::Reset(why)) => return Err(Failure::new(why)),
     }
     Ok(test.comparison())
+}
+
+/// The ask with planned sends only where the path has enough of them for a verdict; else their time is ping-pong's, and why.
+/// Both sides of a pair have one length and one median, so that it is the same for both.
+fn fit<'a>(ask: &Ask<'a>, median_ns: Option<u64>) -> (Ask<'a>, Option<TooSlow>) {
+    let planned = Limits::planned_for(ask.planned_ns.saturating_mul(2), median_ns.map(lowlat_measure::plan_gap));
+    let (duration_ns, planned_ns) = match planned.too_slow {
+        _ if ask.planned_ns == 0 => return (ask.clone(), None),
+        Some(_) => (ask.duration_ns + ask.planned_ns, 0),
+        None => (ask.duration_ns, planned.length_ns),
+    };
+    (Ask { duration_ns, planned_ns, ..ask.clone() }, planned.too_slow)
 }
 
 /// The larger of the medians of one short round each, ns.

@@ -55,9 +55,14 @@ impl Bench for LiveBench<'_> {
             median_ns: ask.median_ns,
             timeout_ns: ask.timeout_ns,
             source_port: ask.source_port,
+            settle: ask.settle,
             ..Ask::new(self.path, engine)
         };
         probe::flow_round(&ask).map_err(|failure| BenchError(failure.to_string()))
+    }
+
+    fn plan_gap_ns(&self, median_ns: u64) -> u64 {
+        lowlat_measure::plan_gap(median_ns)
     }
 
     fn source_port(&mut self) -> Result<u16, BenchError> {

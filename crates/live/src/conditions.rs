@@ -1,4 +1,4 @@
-//! Where a measurement takes place: which CPUs the prober gets and why, and what bends its figures.
+//! Where a measurement takes place: which CPUs the prober gets and why, and what affects its figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

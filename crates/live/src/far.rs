@@ -59,7 +59,7 @@ fn client() -> u64 {
 }
 
 /// Asks the far end of `path` to stay on one CPU for `lasting_ns`, or says why it was not asked or does not. Asking again
-/// prolongs it. That nothing answers is no failure here: the measurement will tell.
+/// prolongs it. That nothing answers is not a failure here: the measurement will tell.
 pub fn place(path: &Path, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Result<Placed, String> {
     if path.peer == lowlat_peers::icmp::ENTRY.name {
         return Err("echoes are answered by the far kernel, not by a program".to_owned());
@@ -112,7 +112,7 @@ mod tests {
         let of = |id: &str| host(&FakeSys::new().file("/proc/sys/kernel/random/boot_id", id));
         let one = of("25a2b5ac-1111-2222-3333-444444444444\n");
         assert!(one != 0 && one != of("25a2b5ac-1111-2222-3333-444444444445\n"));
-        assert_eq!(host(&FakeSys::new()), 0, "unknown is no host");
+        assert_eq!(host(&FakeSys::new()), 0, "unknown is not a host");
     }
 
     #[test]

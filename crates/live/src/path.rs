@@ -92,7 +92,7 @@ impl Path {
         let entry = lowlat_peers::find(&peer_name).ok_or_else(|| {
             let names: Vec<&str> = lowlat_peers::PEERS.iter().map(|p| p.name).collect();
             Failure::new(format!(
-                "probe by {peer_name:?}: there is no far-end protocol of that name; choose of {}",
+                "probe by {peer_name:?}: there is no far-end protocol of that name; choose one of {}",
                 names.join(", ")
             ))
         })?;
@@ -211,7 +211,7 @@ pub fn read_key(path: &std::path::Path) -> Result<Key, Failure> {
     if let Some(hex) = key.strip_prefix(b"hex:") {
         bytes = std::str::from_utf8(hex).ok().and_then(lowlat_model::hex::bytes_of).ok_or_else(|| {
             Failure::new(format!(
-                "read the key in {}: what follows hex: is no even number of hexadecimal digits; mend it",
+                "read the key in {}: what follows hex: is not an even number of hexadecimal digits; fix it",
                 path.display()
             ))
         })?;
@@ -259,8 +259,9 @@ fn look_up(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
     if let Ok(addr) = target.parse::<SocketAddr>() {
         return Ok(addr);
     }
-    let bad_port =
-        |port: &str| Failure::new(format!("read the target {target:?}: {port:?} is no port; write HOST or HOST:PORT"));
+    let bad_port = |port: &str| {
+        Failure::new(format!("read the target {target:?}: {port:?} is not a port; write HOST or HOST:PORT"))
+    };
     if let Some((ip, scope, port)) = scoped(target) {
         // The C library takes a name as a scope for these alone (glibc, inet/inet6_scopeid_pton.c).
         if !ip.is_unicast_link_local() {

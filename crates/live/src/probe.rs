@@ -32,6 +32,13 @@ const WARMUP_ROUND: u64 = 5;
 /// ten round trips (RFC 6928: 10 segments at first; doubled in each round trip).
 pub const LOAD_RISES: std::time::Duration = std::time::Duration::from_millis(150);
 
+/// After an engine was opened that resets something: rounds of this length, ns, until the path is steady.
+const SETTLE_ROUND_NS: u64 = 20_000_000;
+/// Most of them.
+const MOST_SETTLING: u32 = 100;
+/// Two neighbours whose medians differ by at most this part are steady.
+const STEADY_PART: u64 = 4;
+
 /// What to measure, and how long.
 #[derive(Debug, Clone)]
 pub struct Ask<'a> {
@@ -57,6 +64,8 @@ pub struct Ask<'a> {
     pub timeout_ns: Option<u64>,
     /// In a round of an A/B test: source port of the flow; 0 lets the kernel choose.
     pub source_port: u16,
+    /// In a round of an A/B test: opening the engine resets something, so short rounds come first until the path is steady.
+    pub settle: bool,
     /// Bulk TCP streams beside the probe.
     pub load_streams: u32,
     /// SCHED_FIFO priority.
@@ -77,12 +86,13 @@ impl<'a> Ask<'a> {
             median_ns: None,
             timeout_ns: None,
             source_port: 0,
+            settle: false,
             load_streams: 0,
             rt: None,
         }
     }
 
-    /// What the prober is told.
+    /// What the prober is given.
     pub fn spec(&self) -> Spec {
         self.spec_with(WARMUP_PROBES)
     }
@@ -125,7 +135,7 @@ impl<'a> Ask<'a> {
         Ok(spec.check(self.peer()?.message_sizes())?)
     }
 
-    /// A fresh peer, told how long the run is and how fast probes leave.
+    /// A fresh peer, which knows how long the run is and how fast probes leave.
     pub fn peer(&self) -> Result<Box<dyn Peer>, Failure> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
         let interval_ns = self.spec().rate_pps().map_or(0, |rate| (1e9 / rate) as u64);
@@ -154,7 +164,7 @@ impl<'a> Ask<'a> {
 /// Decides where the probers run, and asks the far end to stay on its CPU for `lasting_ns`. Call it once for a run and keep
 /// the answer in [`Path::placed`], so that every round, with and without load and with every engine, runs on the same CPUs.
 /// A run that lasts longer than it said asks again; one that is over gives the place back ([`far::release`]), which
-/// [`Held`] does by itself.
+/// [`Held`] does on its own.
 pub fn place(path: &Path, lasting_ns: u64, sys: &dyn Sys) -> tune::Placement {
     let near = conditions::choose(path, sys).near;
     match far::place(path, &near, lasting_ns, sys) {
@@ -346,6 +356,9 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     let slower = ask.paced(&ask.path.peer, session.min_interval()).map(|(slower, _)| slower.spec_with(WARMUP_ROUND));
     let planned_wanted = if slower.is_some() { 0 } else { ask.planned_ns };
     let spec = slower.unwrap_or(asked);
+    if ask.settle {
+        settle(&mut session, &spec)?;
+    }
     let samples_ns = session.round(&spec, None, signals::stop(), &mut |_| {})?.rtts();
     let seed = session.flow().source_port.map_or(1, u64::from);
     let plan = lowlat_measure::paced(&spec, &samples_ns, ask.median_ns, (planned_wanted, seed))
@@ -360,6 +373,26 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     Ok(Round { is_b: false, samples_ns, planned_ns, flow })
 }
 
+/// Short rounds on the open flow until the medians of two neighbours agree. A path that stays unsteady is measured all the same:
+/// its figures show it.
+fn settle(session: &mut ProbeSession<'_>, spec: &Spec) -> Result<(), Failure> {
+    let short = Spec { duration_ns: Some(SETTLE_ROUND_NS), ..spec.clone() };
+    let mut last = None;
+    for _ in 0..MOST_SETTLING {
+        if signals::stopped() {
+            break;
+        }
+        let now = lowlat_verdict::quantiles(&session.round(&short, None, signals::stop(), &mut |_| {})?.rtts()).p50_ns;
+        if let (Some(before), Some(now)) = (last, now)
+            && u64::max(before, now) - u64::min(before, now) <= u64::min(before, now) / STEADY_PART
+        {
+            break;
+        }
+        last = now;
+    }
+    Ok(())
+}
+
 fn placement(spec: &Spec, cpu: Option<u32>) -> ThreadPlacement {
     ThreadPlacement { cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory }
 }
@@ -372,7 +405,7 @@ fn open<'a>(
 ) -> Result<ProbeSession<'a>, Failure> {
     let session = ProbeSession::open_unless(engine, peer, spec.size, ask.path.timeout_ns, signals::stop())
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
-    // From here on a signal ends the round, and what was measured so far is told.
+    // From here on a signal ends the round, and what was measured so far is reported.
     signals::at_stake();
     Ok(session)
 }
@@ -530,7 +563,7 @@ fn context(path: &Path, engine: &str) -> Context {
 /// The mode that the flags name.
 pub fn mode(open_loop: bool, rate: Option<f64>, pattern: Pattern) -> Result<Mode, Failure> {
     let bad_rate =
-        |rate: f64| Failure::new(format!("measure at {rate} probes a second: that is no rate; give one above 0"));
+        |rate: f64| Failure::new(format!("measure at {rate} probes a second: that is not a rate; give one above 0"));
     if let Some(rate) = rate.filter(|r| !(r.is_finite() && *r > 0.0)) {
         return Err(bad_rate(rate));
     }

@@ -1,7 +1,7 @@
 //! Interruptions of the host while a probe is on its way.
 //!
 //! An engine that spins sees them itself: its clock jumps ([`lowlat_transport::gaps`]). One that sleeps cannot; there the
-//! scheduler tells how long this thread was ready and not run (`/proc/thread-self/schedstat`, second number;
+//! scheduler reports how long this thread was ready and not run (`/proc/thread-self/schedstat`, second number;
 //! Documentation/scheduler/sched-stats.rst), which is asked between probes: after each that took long, and else seldom,
 //! because what the kernel runs to answer it slows the next probe down.
 
@@ -240,18 +240,18 @@ mod tests {
     fn the_scheduler_is_asked_seldom_and_at_once_after_a_long_probe() {
         // 1000 probes of 5 µs take 5 ms, in which it is asked every 50 µs, and once more for the long one.
         assert_eq!(asked(false, 5_000, 0, 503, (40_000, 40_000)), (101, vec![40_000]));
-        // Waits that are the path's own are none, however many are told at once.
+        // Waits that are the path's own are none, however many are reported at once.
         assert_eq!(asked(false, 5_000, 2_500, 503, (0, 0)), (100, vec![]));
         assert_eq!(asked(false, 5_000, 2_500, 503, (40_000, 40_000)).1, [42_500]);
         // A long answer of the far end is none of this host's.
         assert_eq!(asked(false, 5_000, 2_500, 503, (40_000, 0)).1, [0; 0]);
-        // Slower than the threshold: each probe's interruption is seen by itself.
+        // Slower than the threshold: each probe's interruption is seen on its own.
         assert_eq!(asked(false, 60_000, 0, 503, (0, 12_000)), (1_000, vec![12_000]));
         assert_eq!(asked(true, 5_000, 0, 503, (0, 12_000)), (100, vec![12_000]));
     }
 
     #[test]
-    fn a_thread_that_yields_its_cpu_is_told_how_long_it_waited() {
+    fn a_thread_that_yields_its_cpu_learns_how_long_it_waited() {
         let mut delay = RunDelay::open().unwrap();
         assert!(delay.waited > 0 || delay.grown() == 0);
         assert_eq!(delay.grown() / 1_000_000_000, 0, "within a second");

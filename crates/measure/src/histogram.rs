@@ -105,7 +105,7 @@ impl Histogram {
         LOST
     }
 
-    /// The figures, each where the sample bears it.
+    /// The figures, each where the sample supports it.
     pub fn quantiles(&self) -> Quantiles {
         Quantiles::by_rank(self.len(), self.received, self.sum, |k| {
             if k + 1 == self.received { self.max } else { self.at(k) }

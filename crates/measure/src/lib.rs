@@ -40,7 +40,7 @@ mod window;
 pub use error::MeasureError;
 pub use floor::self_test;
 pub use histogram::Histogram;
-pub use paced::paced;
+pub use paced::{paced, plan_gap};
 pub use probe::{Counts, Flags, Probe, SampleSink};
 pub use round::Progress;
 pub use samples::{Context, Samples};

@@ -159,7 +159,7 @@ impl RunningLoad {
         }
     }
 
-    /// Ends all streams and tells what they carried.
+    /// Ends all streams and reports what they carried.
     pub fn stop(mut self) -> Carried {
         let carried = self.carried();
         self.end();

@@ -233,10 +233,10 @@ mod tests {
             let found = Offset::of(&exchanges, 0, false).unwrap();
             let bound = i64::try_from(found.bound_ns()).unwrap();
             for (e, truth) in exchanges.iter().zip(&there) {
-                let told = e.t2 - e.t1 - found.at(e.t1);
+                let reported = e.t2 - e.t1 - found.at(e.t1);
                 assert!(
-                    told.abs_diff(*truth) <= found.bound_ns(),
-                    "{told} for {truth} ± {bound} at {offset} {drift} {back}"
+                    reported.abs_diff(*truth) <= found.bound_ns(),
+                    "{reported} for {truth} ± {bound} at {offset} {drift} {back}"
                 );
             }
             // Half of what the two ways have for sure, and what the rates add: no bound that says nothing.

@@ -22,7 +22,7 @@ struct OpenLoop<'r, 'a> {
     round: &'r mut Round<'a>,
     schedule: Schedule,
     window: Window,
-    /// The latest time known: what send, receive or a wait last told.
+    /// The latest time known: what send, receive or a wait last reported.
     now: Ns,
     seq: u64,
     /// When the next probe is to leave.
@@ -38,7 +38,7 @@ struct OpenLoop<'r, 'a> {
     measuring_since: Option<Ns>,
     /// Given up before their timeout, because the window was full.
     squeezed: u64,
-    told: Ns,
+    reported: Ns,
 }
 
 /// Returns the next free sequence number.
@@ -60,7 +60,7 @@ pub(crate) fn run(round: &mut Round<'_>, rate_pps: f64, pattern: Pattern) -> Res
         measured: 0,
         measuring_since: None,
         squeezed: 0,
-        told: start,
+        reported: start,
     };
     while this.step()? {}
     if this.abandoned {
@@ -80,7 +80,7 @@ impl OpenLoop<'_, '_> {
     fn step(&mut self) -> Result<bool, MeasureError> {
         if self.round.stopped() {
             self.round.samples.interrupted = true;
-            // What is on its way is neither answered nor lost: it is no sample, and is not booked.
+            // What is on its way is neither answered nor lost: it is not a sample, and is not booked.
             self.settle()?;
             return Ok(false);
         }
@@ -111,7 +111,7 @@ impl OpenLoop<'_, '_> {
         if self.now < self.planned || self.retry_at.is_some_and(|at| self.now < at) {
             return Ok(());
         }
-        // The run should have been over for a whole timeout: the rate is above what is borne. (Before that a stall,
+        // The run should have been over for a whole timeout: the rate is above what is sustained. (Before that a stall,
         // however long, only makes probes leave late.)
         if self.now > self.latest {
             self.sending = false;
@@ -211,11 +211,11 @@ impl OpenLoop<'_, '_> {
     #[inline]
     fn housekeeping(&mut self) {
         let slack = if self.sending { self.planned.saturating_sub(self.now) } else { u64::MAX };
-        let overdue = self.now.saturating_sub(self.told);
+        let overdue = self.now.saturating_sub(self.reported);
         if slack >= SLACK_NS || overdue >= 4 * PROGRESS_NS {
             self.round.collect_stamps(self.seq);
             if overdue >= PROGRESS_NS {
-                self.told = self.now;
+                self.reported = self.now;
                 self.round.tell(self.now);
             }
         }

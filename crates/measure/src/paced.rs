@@ -18,8 +18,16 @@ const MEDIANS: u64 = 4;
 const LEAST_GAP_NS: u64 = 50_000;
 /// Probes of one plan at most. They bound its memory (40 bytes each) and what a round costs a far end.
 const MOST: u64 = 50_000;
-/// Left out at the start, as in a round of ping-pong.
+/// Left out at the start at most, as in a round of ping-pong.
 const WARMUP: u64 = 5;
+/// Nor is more than this part of a plan left out, besides the first probe: on a path of 3 ms five probes are 60 ms, longer
+/// than the plan, and the flow was in use a moment ago.
+const WARMUP_PART: u64 = 10;
+
+/// Mean time between two sends of a plan on a path whose ping-pong has this median, ns.
+pub fn plan_gap(median_ns: u64) -> u64 {
+    median_ns.saturating_mul(MEDIANS).max(LEAST_GAP_NS)
+}
 
 /// The plan that follows `ping_pong` on the same flow, whose round trips were `rtts_ns` ([`LOST`] for a lost probe);
 /// `None` where fewer than half were answered, since there is nothing to derive a rate from, or `duration_ns` is 0.
@@ -40,12 +48,12 @@ pub fn paced(
     let median = median_ns.or_else(own)?;
     // A far end that allows ping-pong no shorter interval allows the plan none.
     let interval = if let Mode::PingPong { interval_ns } = ping_pong.mode { interval_ns.unwrap_or(0) } else { 0 };
-    let gap = median.saturating_mul(MEDIANS).max(LEAST_GAP_NS).max(interval).max(duration_ns / MOST);
+    let gap = plan_gap(median).max(interval).max(duration_ns / MOST);
     (duration_ns > 0).then(|| Spec {
         mode: Mode::OpenLoop { rate_pps: 1e9 / gap as f64, pattern: Pattern::Poisson },
         count: Some(MOST),
         duration_ns: Some(duration_ns),
-        warmup: Warmup::Probes(WARMUP),
+        warmup: Warmup::Probes((duration_ns / gap / WARMUP_PART).clamp(1, WARMUP)),
         seed,
         ..ping_pong.clone()
     })
@@ -99,6 +107,14 @@ mod tests {
     }
 
     #[test]
+    fn the_warm_up_of_a_plan_is_a_small_part_of_it() {
+        let warmup = |median, length| paced(&ping_pong(), &[], Some(median), (length, 7)).unwrap().warmup;
+        assert_eq!(warmup(60_000, 25_000_000), Warmup::Probes(5));
+        assert_eq!(warmup(500_000, 50_000_000), Warmup::Probes(2));
+        assert_eq!(warmup(2_800_000, 125_000_000), Warmup::Probes(1));
+    }
+
+    #[test]
     fn a_path_without_a_fault_shows_none_on_the_plan() {
         let (closed, planned) = both(&SimulatedPath::default());
         let (a, b) = (closed.p99_ns.unwrap(), planned.p99_ns.unwrap());
@@ -107,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_one_that_the_path_bears() {
+    fn the_rate_is_one_that_the_path_supports() {
         let rate = |rtt: u64, spec: &Spec| match paced(spec, &[rtt; 9], None, (1_000_000_000, 1)).map(|s| s.mode) {
             Some(Mode::OpenLoop { rate_pps, pattern: Pattern::Poisson }) => rate_pps,
             other => panic!("{other:?}"),

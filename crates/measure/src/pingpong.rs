@@ -14,7 +14,7 @@ const RETRY_NS: u64 = 20_000;
 /// Where the loop is.
 struct PingPong<'r, 'a> {
     round: &'r mut Round<'a>,
-    /// The latest time known: what send, receive or a wait last told.
+    /// The latest time known: what send, receive or a wait last reported.
     now: Ns,
     seq: u64,
 }
@@ -30,7 +30,7 @@ enum End {
 /// Returns the next free sequence number.
 pub(crate) fn run(round: &mut Round<'_>, interval_ns: Option<u64>) -> Result<u64, MeasureError> {
     let (spec, start, first) = (round.spec, round.start, round.first_seq);
-    let mut told = start;
+    let mut reported = start;
     let mut measured = 0u64;
     let mut measuring_since: Option<Ns> = None;
     let mut this = PingPong { round, now: start, seq: first };
@@ -66,8 +66,8 @@ pub(crate) fn run(round: &mut Round<'_>, interval_ns: Option<u64>) -> Result<u64
         this.round.collect_stamps(this.seq + 1);
         measured += u64::from(!warmup);
         this.seq += 1;
-        if this.now.saturating_sub(told) >= PROGRESS_NS {
-            told = this.now;
+        if this.now.saturating_sub(reported) >= PROGRESS_NS {
+            reported = this.now;
             this.round.tell(this.now);
         }
     }

@@ -17,7 +17,7 @@ pub struct ThreadPlacement {
     pub cpu: Option<u32>,
     /// SCHED_FIFO priority, 1–99.
     pub rt_priority: Option<u8>,
-    /// `mlockall`. That the kernel refuses is no error: [`PlacedThread::memory`] tells.
+    /// `mlockall`. That the kernel refuses is not an error: [`PlacedThread::memory`] reports.
     pub lock_memory: bool,
 }
 

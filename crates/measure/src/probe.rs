@@ -22,7 +22,7 @@ impl Flags {
     pub const RX_SOFTWARE: u8 = 32;
     /// Its answer carried a hardware receive stamp.
     pub const RX_HARDWARE: u8 = 64;
-    /// The steady-state test left it out of the figures; it is counted all the same.
+    /// The steady-state test left it out of the figures; it is counted anyway.
     pub const UNSTEADY: u8 = 128;
 
     /// Whether `mark` is set.
@@ -53,7 +53,7 @@ pub struct Probe {
     pub sent: Ns,
     /// When its first answer came in time; [`LOST`] if none did.
     pub received: Ns,
-    /// The far end's time between receive and send; [`LOST`] if it told none.
+    /// The far end's time between receive and send; [`LOST`] if it reported none.
     pub residence: u64,
     /// Answers after the first.
     pub duplicates: u16,

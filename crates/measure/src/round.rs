@@ -15,7 +15,7 @@ use crate::{MeasureError, Spec};
 
 /// How long a wait may last before the stop flag is looked at again.
 pub(crate) const PATIENCE_NS: u64 = 100_000_000;
-/// How often progress is told.
+/// How often progress is reported.
 pub(crate) const PROGRESS_NS: u64 = 250_000_000;
 /// Failures of the path in a row after which it is called broken.
 pub(crate) const FAILURES: u32 = 1_000;
@@ -215,7 +215,7 @@ impl Round<'_> {
         let class = if seq >= next { Class::Unknown } else { self.memory.answer(seq) };
         match class {
             Class::Unknown => self.samples.counts.foreign += 1,
-            // Its round is over and its books are closed; it is told, and not mixed with this round's.
+            // Its round is over and its books are closed; it is reported, and not mixed with this round's.
             _ if seq < self.first_seq => self.samples.counts.stale += 1,
             class => {
                 self.samples.book_after(seq, class);

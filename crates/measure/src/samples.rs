@@ -1,4 +1,4 @@
-//! What came of each probe, and the figures made from it.
+//! The outcome of each probe, and the figures made from it.
 
 mod document;
 
@@ -55,7 +55,7 @@ pub struct Context {
     pub engine: String,
     /// Where the run took place.
     pub conditions: Option<Conditions>,
-    /// What else bends the number.
+    /// What else affects the number.
     pub environment: BTreeMap<String, String>,
     /// What weakens it.
     pub warnings: Vec<String>,

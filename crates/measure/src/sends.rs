@@ -1,6 +1,6 @@
 //! How the probes of a run left, in constant memory: at what rate, and whether they fell behind their plan for good.
 
-use lowlat_model::measurement::BORNE_LOSS;
+use lowlat_model::measurement::SUSTAINED_LOSS;
 use lowlat_transport::Ns;
 
 use crate::probe::{Counts, Probe};
@@ -55,11 +55,11 @@ impl Sends {
         least as f64 > BEHIND * self.last.saturating_sub(self.first) as f64
     }
 
-    /// Whether the planned rate was borne; `None` where nothing can be told.
-    pub(crate) fn borne(&self, counts: &Counts) -> Option<bool> {
+    /// Whether the planned rate was sustained; `None` where nothing can be said.
+    pub(crate) fn sustained(&self, counts: &Counts) -> Option<bool> {
         let planned = counts.sent + counts.unsent;
         let missing = counts.lost + counts.unsent;
-        let loses = missing >= FEWEST_LOST && missing as f64 >= BORNE_LOSS * planned as f64;
+        let loses = missing >= FEWEST_LOST && missing as f64 >= SUSTAINED_LOSS * planned as f64;
         (planned > 1).then(|| counts.unsent == 0 && !self.behind() && !loses)
     }
 }
@@ -81,19 +81,19 @@ mod tests {
         let counts = Counts { sent: 10_000, received: 10_000, ..Counts::default() };
         let steady = sends(10_000, 1_000, |i| i % 7);
         assert!((steady.rate_pps().unwrap() - 1e6).abs() < 1e3);
-        assert_eq!(steady.borne(&counts), Some(true));
-        assert_eq!(sends(10_000, 1_000, |i| i * 100).borne(&counts), Some(false));
-        // 30 ms of standstill in the midst of 100 ms, caught up at once after it.
+        assert_eq!(steady.sustained(&counts), Some(true));
+        assert_eq!(sends(10_000, 1_000, |i| i * 100).sustained(&counts), Some(false));
+        // 30 ms of standstill during 100 ms, caught up at once after it.
         let stalled = sends(100_000, 1_000, |i| if (40_000..70_000).contains(&i) { (70_000 - i) * 1_000 } else { 0 });
-        assert_eq!(stalled.borne(&counts), Some(true));
+        assert_eq!(stalled.sustained(&counts), Some(true));
     }
 
     #[test]
     fn loss_counts_from_ten_on() {
         let sends = sends(1_000, 1_000, |_| 0);
         let lost = |lost, unsent| Counts { sent: 1_000, lost, unsent, received: 1_000 - lost, ..Counts::default() };
-        assert_eq!([0, 9, 10].map(|n| sends.borne(&lost(n, 0))), [Some(true), Some(true), Some(false)]);
-        assert_eq!(sends.borne(&lost(0, 1)), Some(false));
-        assert_eq!(Sends::default().borne(&Counts::default()), None);
+        assert_eq!([0, 9, 10].map(|n| sends.sustained(&lost(n, 0))), [Some(true), Some(true), Some(false)]);
+        assert_eq!(sends.sustained(&lost(0, 1)), Some(false));
+        assert_eq!(Sends::default().sustained(&Counts::default()), None);
     }
 }

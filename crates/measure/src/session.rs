@@ -33,7 +33,7 @@ fn greeting_wait(n: u32, timeout_ns: u64) -> u64 {
     timeout_ns >> GREETING_DOUBLES.saturating_sub(n - 1)
 }
 
-/// Where a run gets the time that the engine does not tell: at its start only, and the two clocks' difference.
+/// Where a run gets the time that the engine does not report: at its start only, and the two clocks' difference.
 pub(crate) trait Clocks {
     fn now(&self) -> Ns;
     /// Realtime less monotonic, ns, and what that may be off by.
@@ -205,7 +205,7 @@ impl<'a> ProbeSession<'a> {
     /// Measures once. Rounds of one session follow each other on the same flow, with sequence numbers that go on, so
     /// that an answer from the round before is known as such.
     ///
-    /// `progress` is told about four times a second, between probes. When `stop` is set, what was measured so far comes
+    /// `progress` is reported about four times a second, between probes. When `stop` is set, what was measured so far comes
     /// back, marked [`Samples::interrupted`].
     pub fn round(
         &mut self,

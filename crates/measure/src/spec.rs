@@ -125,7 +125,7 @@ impl Spec {
                 bad("bursts of 0".into(), "nothing would leave", "give a burst of 1 or more")
             }
             Mode::PingPong { interval_ns: Some(0) } => {
-                bad("interval 0".into(), "it is no interval", "leave it out, or give one above 0")
+                bad("interval 0".into(), "it is not an interval", "leave it out, or give one above 0")
             }
             _ => Ok(()),
         }

@@ -37,10 +37,10 @@ impl Axis {
         let number = |t: &str| -> Result<f64, MeasureError> {
             match axis {
                 "interval" => parse_duration_ns(t).map(|ns| ns as f64).map_err(|e| bad(&e)),
-                "size" => t.parse::<u32>().map(f64::from).map_err(|_| bad(&format!("{t:?} is no number of bytes"))),
+                "size" => t.parse::<u32>().map(f64::from).map_err(|_| bad(&format!("{t:?} is not a number of bytes"))),
                 "rate" => match t.parse::<f64>() {
                     Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-                    _ => Err(bad(&format!("{t:?} is no rate above 0"))),
+                    _ => Err(bad(&format!("{t:?} is not a rate above 0"))),
                 },
                 _ => Err(bad("there is no axis of that name")),
             }
@@ -155,7 +155,7 @@ const MEDIAN_FACTOR: u64 = 2;
 /// The same for P99, which scatters more between two runs of one rate.
 const TAIL_FACTOR: u64 = 5;
 
-/// Says of each point whether its rate was sustained: next to nothing was lost ([`Measurement::rate_borne`]), and median
+/// Says of each point whether its rate was sustained: next to nothing was lost ([`Measurement::rate_sustained`]), and median
 /// and P99 from the planned send stayed within [`MEDIAN_FACTOR`] and [`TAIL_FACTOR`] of the lowest at a lower rate.
 fn judge(points: &mut [SweepPoint]) {
     // From the lowest rate up; the points stay in the order in which they were measured.
@@ -166,7 +166,7 @@ fn judge(points: &mut [SweepPoint]) {
         let p = &mut points[n];
         let q = &p.measurement.rtt_planned;
         let near = within(q.p50_ns, least_p50, MEDIAN_FACTOR) && within(q.p99_ns, least_p99, TAIL_FACTOR);
-        p.sustained = p.measurement.rate_borne.map(|borne| borne && near);
+        p.sustained = p.measurement.rate_sustained.map(|sustained| sustained && near);
         least_p50 = least(least_p50, q.p50_ns);
         least_p99 = least(least_p99, q.p99_ns);
     }
@@ -221,10 +221,10 @@ fn words(axis: SweepAxis, points: &[SweepPoint], knee: Option<f64>) -> String {
     text
 }
 
-/// Where the knee lies, and whether loss or latency tells it.
+/// Where the knee lies, and whether loss or latency reports it.
 fn rate_words(sorted: &[&SweepPoint], knee: Option<f64>) -> String {
     let above = sorted.iter().find(|p| p.sustained != Some(true));
-    let why = above.map_or("", |p| match p.measurement.rate_borne {
+    let why = above.map_or("", |p| match p.measurement.rate_sustained {
         Some(true) => " (its latency is far above that of the lower rates)",
         Some(false) => " (probes were lost or could not leave)",
         None => "",
@@ -303,7 +303,7 @@ mod tests {
             "the knee lies between 500000 probes a second, sustained, and 1000000, not sustained (probes were lost or \
              could not leave)"
         );
-        assert!(document.points[4].measurement.not_borne().unwrap().contains("of 1600000 planned"));
+        assert!(document.points[4].measurement.not_sustained().unwrap().contains("of 1600000 planned"));
         assert_eq!(knee(&[]), None);
     }
 
@@ -382,11 +382,11 @@ mod tests {
 
     #[test]
     fn a_rate_whose_latency_explodes_is_not_sustained() {
-        let point = |at, p50_ns, p99_ns, borne| SweepPoint {
+        let point = |at, p50_ns, p99_ns, sustained| SweepPoint {
             at,
             sustained: None,
             measurement: Measurement {
-                rate_borne: Some(borne),
+                rate_sustained: Some(sustained),
                 rtt_planned: lowlat_model::Quantiles {
                     p50_ns: Some(p50_ns),
                     p99_ns: Some(p99_ns),

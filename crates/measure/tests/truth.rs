@@ -80,7 +80,7 @@ fn an_answer_that_is_overtaken_is_reordered_and_one_beyond_the_timeout_is_late()
 }
 
 #[test]
-fn a_late_answer_to_a_ping_pong_is_told_from_a_duplicate() {
+fn a_late_answer_to_a_ping_pong_is_distinguished_from_a_duplicate() {
     let path = SimulatedPath { hold: 0.02, hold_ns: 3 * MS, tail_ns: 0.0, seed: 6, ..SimulatedPath::default() };
     let spec = Spec {
         mode: Mode::PingPong { interval_ns: Some(MS) },
@@ -155,7 +155,7 @@ fn a_rate_above_capacity_is_reported_as_such() {
     assert!(c.unsent > 500_000, "{c:?}");
     let m = samples.measurement(&spec, Context::default());
     assert!(m.warnings.iter().any(|w| w.contains("rate is above what this host or path sustains")), "{:?}", m.warnings);
-    assert_eq!((m.rate_borne, m.unsent), (Some(false), c.unsent));
+    assert_eq!((m.rate_sustained, m.unsent), (Some(false), c.unsent));
     assert!((3.0e6..3.5e6).contains(&m.sent_rate_pps.unwrap()), "{:?}", m.sent_rate_pps);
     assert!(m.send_delay.p50_ns.unwrap() > 10 * MS, "{:?}", m.send_delay);
     assert_eq!(m.rtt_planned.samples, 1_000_000);
@@ -216,16 +216,16 @@ fn silence_and_nonsense_are_told_apart() {
 }
 
 #[test]
-fn progress_is_told_and_gaps_mark_what_they_touch() {
-    let mut told = 0;
+fn progress_is_reported_and_gaps_mark_what_they_touch() {
+    let mut reported = 0;
     let mut engine = SimEngine::new(SimulatedPath::default());
     let spec = open_loop(1_000.0, Pattern::Fixed, 2);
     let samples = simulate(&mut engine, &spec, None, &mut |p| {
-        told += 1;
+        reported += 1;
         assert!(p.rate_pps > 500.0 && p.counts.sent > 0);
     })
     .unwrap();
-    assert!((7..=8).contains(&told), "{told}");
+    assert!((7..=8).contains(&reported), "{reported}");
     assert!(samples.probes().iter().all(|p| !p.flags.has(Flags::GAP)), "not watched for");
     // This program stands still for 10 ms: the probes of that time are marked, and no others.
     let path = SimulatedPath { client_freeze: Some((100_000_000, 110_000_000)), ..SimulatedPath::default() };
@@ -242,7 +242,7 @@ fn progress_is_told_and_gaps_mark_what_they_touch() {
 }
 
 #[test]
-fn an_answer_to_an_earlier_round_is_told_and_mixed_with_none() {
+fn an_answer_to_an_earlier_round_is_reported_and_mixed_with_none() {
     // Held answers take 5 ms, the timeout is 1 ms: each lost probe's answer comes while later ones run, the last ones'
     // in the next round.
     let path =

@@ -1,5 +1,7 @@
 //! What commands answer that store nothing: `rollback`, `confirm`, `persist`, `bypass`, `explain`, `serve`, `measure --self`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -59,10 +61,19 @@ pub struct ConfirmDocument {
 pub struct PersistDocument {
     /// `lowlat.persist`.
     pub schema: Schema,
-    /// Files written.
+    /// Files written; with `--print` those that would be, with `--remove` none.
     pub wrote: Vec<String>,
+    /// Files taken away, or put to what they were before, by `--remove`.
+    #[serde(default)]
+    pub removed: Vec<String>,
+    /// The text of each file, by its path; empty but for `--print`.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
     /// What is not kept, and what else there is to know.
     pub remarks: Vec<String>,
+    /// Something else sets a setting after these files, so that it is not kept.
+    #[serde(default)]
+    pub contested: bool,
 }
 
 /// The document of `lowlat bypass check`.
@@ -87,7 +98,7 @@ pub struct AfXdp {
     pub driver: String,
     /// RX queues, each of which needs a socket.
     pub rx_queues: u32,
-    /// XDP abilities as the driver tells them; `null` before Linux 6.3.
+    /// XDP abilities as the driver reports them; `null` before Linux 6.3.
     pub features: Option<Vec<String>>,
     /// Why sockets may not ask for preferred busy polling; `null` if they may.
     pub no_busy_poll: Option<String>,

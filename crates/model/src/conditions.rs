@@ -1,4 +1,4 @@
-//! Where a run took place, and what bends its figures.
+//! Where a run took place, and what affects its figures.
 
 use std::collections::BTreeMap;
 

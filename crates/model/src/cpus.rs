@@ -9,7 +9,7 @@ pub const MAX_CPU: u32 = 8191;
 
 /// Parses `0-2,5` into its CPUs. An empty text, a reversed range and a number above [`MAX_CPU`] are refused.
 pub fn parse_list(text: &str) -> Result<BTreeSet<u32>, String> {
-    let bad = || format!("{text:?} is no CPU list; write for example 2 or 0-1,4");
+    let bad = || format!("{text:?} is not a CPU list; write for example 2 or 0-1,4");
     let mut cpus = BTreeSet::new();
     for part in text.trim().split(',') {
         let (low, high) = part.split_once('-').unwrap_or((part, part));
@@ -58,7 +58,7 @@ pub fn print_mask(cpus: &BTreeSet<u32>) -> String {
 
 /// Parses the kernel's mask format; a number above [`MAX_CPU`] is refused.
 pub fn parse_mask(text: &str) -> Result<BTreeSet<u32>, String> {
-    let bad = || format!("{:?} is no CPU mask", text.trim());
+    let bad = || format!("{:?} is not a CPU mask", text.trim());
     let mut cpus = BTreeSet::new();
     for (group, digits) in (0..=MAX_CPU / 32 + 1).zip(text.trim().rsplit(',')) {
         if group > MAX_CPU / 32 || digits.is_empty() || digits.len() > 8 {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_refused() {
+    fn what_is_not_a_list_is_refused() {
         for bad in ["", "a", "-1", "3-1", "1,,2", "+1", "0x1", "8192", "1-", " - "] {
             assert!(parse_list(bad).is_err(), "{bad:?} was taken");
         }

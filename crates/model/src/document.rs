@@ -69,7 +69,7 @@ pub struct RunDocument {
     /// The same with role and kind.
     #[serde(default)]
     pub path_links: Vec<PathLink>,
-    /// Faults elsewhere on this host, off the path: told, never acted on.
+    /// Faults elsewhere on this host, off the path: reported, never acted on.
     #[serde(default)]
     pub elsewhere: Vec<Finding>,
     /// Where the probers ran.
@@ -169,7 +169,7 @@ pub struct ChecklistItem {
     pub id: String,
     /// The item, in words.
     pub item: String,
-    /// `null` where it cannot be told.
+    /// `null` where it cannot be determined.
     pub met: Option<bool>,
     /// What was measured or read back.
     pub evidence: String,

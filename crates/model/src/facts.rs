@@ -14,7 +14,7 @@ pub struct Facts {
     pub schema: Schema,
     /// Version of the lowlat that read them.
     pub lowlat: String,
-    /// Wall clock at the read, ns since the epoch; 0 for a captured tree that does not tell.
+    /// Wall clock at the read, ns since the epoch; 0 for a captured tree that does not record it.
     pub taken_at_unix_ns: u64,
     /// The interface in focus, if one was named.
     pub iface: Option<String>,
@@ -38,6 +38,9 @@ pub struct Facts {
     pub interfaces: BTreeMap<String, Interface>,
     /// Interrupt lines of `/proc/interrupts` that belong to an interface.
     pub irqs: Reading<Vec<Irq>>,
+    /// Action names of all interrupt lines of `/proc/interrupts`, whatever device they belong to.
+    #[serde(default = "Reading::<BTreeMap<u32, String>>::unrecorded")]
+    pub irq_actions: Reading<BTreeMap<u32, String>>,
     /// Key in dotted form → text as the kernel gave it, trailing newline cut.
     pub sysctls: BTreeMap<String, Reading<String>>,
     /// Queue disciplines of every interface.
@@ -184,6 +187,12 @@ pub struct Interface {
     pub firmware: Reading<String>,
     /// Bus address (`0000:00:03.0`, `virtio1`).
     pub bus: Reading<String>,
+    /// What the device is attached to: `pci`, `usb`, `sdio`, or `platform` for any other bus.
+    #[serde(default = "Reading::<String>::unrecorded")]
+    pub attachment: Reading<String>,
+    /// `true` for a Wi-Fi link.
+    #[serde(default = "Reading::<bool>::unrecorded")]
+    pub wireless: Reading<bool>,
     /// PCI vendor:device, `8086:10d3`.
     pub pci_id: Reading<String>,
     /// NUMA node; -1 from the kernel is [`Reading::Unsupported`].
@@ -314,7 +323,7 @@ pub struct Irq {
     pub affinity: Reading<Vec<u32>>,
     /// `effective_affinity_list`: where it does fire.
     pub effective: Reading<Vec<u32>>,
-    /// How the interface was matched: `msi_irqs`, `action-name`, `napi`, `virtio-parent`.
+    /// How the interface was matched: `msi_irqs`, `action-name`, `napi`, `virtio-parent`, `usb-controller`.
     pub matched_by: String,
 }
 
@@ -327,7 +336,7 @@ pub struct Qdisc {
     pub kind: String,
     /// `root`, `ingress`, `clsact`, or `1:1`.
     pub parent: String,
-    /// `8001:`, or `0:` for one the kernel made by itself.
+    /// `8001:`, or `0:` for one the kernel made on its own.
     pub handle: String,
     /// For people: `limit 1000 delay 400us`.
     pub summary: String,
@@ -407,6 +416,10 @@ pub struct TimeSync {
     pub estimated_error_ns: Reading<u64>,
     /// Running clock daemons: `ptp4l`, `phc2sys`, `chronyd`, `systemd-timesyncd`, `ntpd`.
     pub daemons: Reading<Vec<String>>,
+    /// Those of the daemons that steer the system clock, as far as their command lines tell: not a `phc2sys` that feeds
+    /// another one (`-E ntpshm`), not a `chronyd -x`.
+    #[serde(default = "Reading::<Vec<String>>::unrecorded")]
+    pub system_clock: Reading<Vec<String>>,
     /// `true` if irqbalance runs.
     pub irqbalance: Reading<bool>,
 }

@@ -31,6 +31,9 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// What to do.
     pub remedy: Remedy,
+    /// The rule of another finding of this host that this one is likely to follow from; it stands before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
 }
 
 /// What to do about a finding: words for a person, and settings for the plan where a knob can do it.
@@ -73,11 +76,11 @@ pub struct CheckDocument {
     pub schema: Schema,
     /// Interface in focus.
     pub iface: Option<String>,
-    /// Faults found, weightiest first.
+    /// Faults found, in the order of mending: a cause before what follows from it, what is only worth knowing last.
     pub findings: Vec<Finding>,
     /// What could not be seen, and why.
     pub not_seen: Vec<NotSeen>,
-    /// Faults elsewhere on this host, off the path in focus: told, never acted on.
+    /// Faults elsewhere on this host, off the path in focus: reported, never acted on.
     #[serde(default)]
     pub elsewhere: Vec<Finding>,
     /// Interfaces of the path from the top down; empty where none is in focus.

@@ -12,7 +12,7 @@ pub fn text_of(bytes: &[u8]) -> String {
     out
 }
 
-/// The bytes of a text; `None` if it is no hexadecimal text of whole bytes.
+/// The bytes of a text; `None` if it is not a hexadecimal text of whole bytes.
 pub fn bytes_of(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;

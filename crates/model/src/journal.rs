@@ -24,7 +24,7 @@ pub enum JournalEntry {
         boot_id: String,
         /// Inode of the network namespace: loci of a namespace are restored only inside it.
         netns: u64,
-        /// Its cookie, which tells a namespace from a later one that got the same inode; `null` before Linux 5.14.
+        /// Its cookie, which distinguishes a namespace from a later one that got the same inode; `null` before Linux 5.14.
         #[serde(default)]
         netns_cookie: Option<u64>,
         /// Process id of the writer, for the lock's message.
@@ -42,13 +42,13 @@ pub enum JournalEntry {
         target: Target,
         /// The write.
         op: Op,
-        /// What stands there now; undo puts this back.
+        /// The current value now; undo puts this back.
         prior: State,
         /// The interface that the place belongs to, as the kernel knows it: undo follows it under another name and into
         /// another namespace. `null` where it belongs to none, and in journals before it was recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device: Option<Device>,
-        /// Other places that the write may change, with what stands there now.
+        /// Other places that the write may change, with the current value now.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         beside: Vec<Beside>,
     },
@@ -56,9 +56,9 @@ pub enum JournalEntry {
     Done {
         /// The intent's number.
         seq: u64,
-        /// What stands there after the write; differs from the intent where a driver clamps.
+        /// The current value after the write; differs from the intent where a driver clamps.
         read_back: State,
-        /// Those of the intent's other places that the write changed, with what stands there after it.
+        /// Those of the intent's other places that the write changed, with the current value after it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         beside: Vec<Beside>,
     },
@@ -96,7 +96,7 @@ pub enum JournalEntry {
         seq: u64,
         /// Process id.
         pid: u32,
-        /// Field 22 of `/proc/PID/stat`: tells a reused id from the holder.
+        /// Field 22 of `/proc/PID/stat`: distinguishes a reused id from the holder.
         start_time: u64,
         /// The name of its pipe in the state directory, by which it is known in every process-id namespace; `null` in
         /// journals before it had one.
@@ -120,12 +120,12 @@ pub enum JournalEntry {
     },
 }
 
-/// A place and what stands there.
+/// A place and the current value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Beside {
     /// Where.
     pub locus: Locus,
-    /// What stands there.
+    /// The current value.
     pub state: State,
 }
 
@@ -150,7 +150,7 @@ pub struct Device {
     /// Inode of its directory in sysfs; `null` where `/sys` does not show this namespace.
     #[serde(default)]
     pub inode: Option<u64>,
-    /// For an interrupt of it: the action's name, which tells the line when numbers and positions have changed.
+    /// For an interrupt of it: the action's name, which reports the line when numbers and positions have changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub irq: Option<String>,
 }
@@ -163,7 +163,7 @@ impl Device {
         }
         let known = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
         let (mac, path) = (known(&self.mac, &other.mac), known(&self.path, &other.path));
-        // Two ports of one device share its path, so the path alone does not tell.
+        // Two ports of one device share its path, so the path alone does not say.
         if same_netns { self.index == other.index && (mac || path) } else { mac && path }
     }
 }
@@ -219,7 +219,7 @@ pub struct Pending {
 pub struct NetnsId {
     /// `st_ino` of `/proc/self/ns/net`.
     pub inode: u64,
-    /// `None` where the kernel does not tell.
+    /// `None` where the kernel does not report.
     pub cookie: Option<u64>,
 }
 
@@ -253,6 +253,10 @@ pub struct Applied {
     pub now: String,
     /// `now` is neither what lowlat set nor what was there before.
     pub changed_by_other: bool,
+    /// Who changed it: the program that wants what is there now, or that runs and decides itself. `null` where it was not
+    /// changed, or by an unknown process.
+    #[serde(default)]
+    pub changed_by: Option<String>,
 }
 
 /// The document of `lowlat status`.
@@ -262,7 +266,7 @@ pub struct StatusDocument {
     pub schema: Schema,
     /// What stands applied, oldest first.
     pub applied: Vec<Applied>,
-    /// What goes back by itself unless it is confirmed.
+    /// What goes back on its own unless it is confirmed.
     #[serde(default)]
     pub pending: Vec<Pending>,
 }

@@ -14,6 +14,7 @@
 
 pub mod answer;
 pub mod capability;
+pub mod claim;
 pub mod conditions;
 pub mod counters;
 pub mod cpus;
@@ -45,6 +46,7 @@ pub mod units;
 pub mod verdict;
 
 pub use capability::Capability;
+pub use claim::Claim;
 pub use conditions::Conditions;
 pub use counters::{Counters, Window};
 pub use facts::Facts;

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_changes_by_itself() {
+    fn nothing_changes_on_its_own() {
         assert_eq!(said(|_| {}), [""; 0]);
         assert_eq!(said(|s| s.napi_ids = Reading::Value(vec![8196, 8195, 8194, 8193])), [""; 0], "the same ids");
     }
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_no_change() {
+    fn what_cannot_be_read_is_not_a_change() {
         for why in [
             Reading::Absent("x".into()),
             Reading::Denied("x".into()),

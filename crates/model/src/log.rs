@@ -29,7 +29,7 @@ pub struct LogHead {
     pub timeout_ns: u64,
     /// Wall clock at the start, ns since the epoch.
     pub started_unix_ns: u64,
-    /// What bends the number.
+    /// What affects the number.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
 }

@@ -11,7 +11,7 @@ use crate::{Conditions, GapMarks, GoalResult, OneWay, Schema, StampReport};
 
 /// The document of `lowlat measure`.
 ///
-/// A figure that the sample does not bear, or the path does not give, is `null`.
+/// A figure that the sample does not support, or the path does not give, is `null`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measurement {
     /// `lowlat.measure`.
@@ -76,26 +76,27 @@ pub struct Measurement {
     /// Where the run took place; `null` in documents of older versions.
     #[serde(default)]
     pub conditions: Option<Conditions>,
-    /// What else bends the number, in words: load, …
+    /// What else affects the number, in words: load, …
     pub environment: BTreeMap<String, String>,
     /// For people: what weakens these figures.
     pub warnings: Vec<String>,
-    /// Planned probes that never left: the rate was above what the host or the path bears. They rank as lost in
+    /// Planned probes that never left: the rate was above what the host or the path supports. They rank as lost in
     /// `rtt_planned`.
     #[serde(default)]
     pub unsent: u64,
     /// Probes a second that really left, from the first to the last; `null` below two.
     #[serde(default)]
     pub sent_rate_pps: Option<f64>,
-    /// Open loop: whether the planned rate was borne, as the note of [`Measurement::not_borne`] tells; `null` where
+    /// Open loop: whether the planned rate was sustained, as the note of [`Measurement::not_sustained`] reports; `null` where
     /// there is no plan.
     #[serde(default)]
-    pub rate_borne: Option<bool>,
+    #[serde(alias = "rate_borne")]
+    pub rate_sustained: Option<bool>,
     /// How late each probe left, behind its plan.
     #[serde(default)]
     pub send_delay: Quantiles,
     /// 95 % intervals of the quantiles of `rtt`, by moving blocks, so that autocorrelation is respected. Only those that
-    /// the sample bears; empty where the samples were not kept one by one.
+    /// the sample supports; empty where the samples were not kept one by one.
     #[serde(default)]
     pub rtt_intervals: Vec<QuantileInterval>,
     /// The same of `rtt_planned`.
@@ -159,15 +160,15 @@ pub struct SteadyState {
     pub steady: bool,
 }
 
-/// A planned rate counts as borne when less than this share of the planned probes was lost or never left.
+/// A planned rate counts as sustained when less than this share of the planned probes was lost or never left.
 ///
 /// The same share as in the usual statement of a highest rate ("at below 0.1 % loss").
-pub const BORNE_LOSS: f64 = 0.001;
+pub const SUSTAINED_LOSS: f64 = 0.001;
 
 impl Measurement {
-    /// In words, why the planned rate was not borne; `None` where it was, or where there is no plan.
-    pub fn not_borne(&self) -> Option<String> {
-        if self.rate_borne != Some(false) {
+    /// In words, why the planned rate was not supported; `None` where it was, or where there is no plan.
+    pub fn not_sustained(&self) -> Option<String> {
+        if self.rate_sustained != Some(false) {
             return None;
         }
         let planned = self.sent + self.unsent;
@@ -177,7 +178,7 @@ impl Measurement {
         if !behind {
             return Some(format!(
                 "the path did not sustain the planned rate: {lost}; if it loses as much at a lower --rate, the path itself \
-                 loses (--sweep rate= tells)"
+                 loses (--sweep rate= reports)"
             ));
         }
         let mut parts = vec![format!("{left:.0} a second left of {rate:.0} planned")];
@@ -194,7 +195,7 @@ impl Measurement {
     }
 }
 
-/// Quantiles in nanoseconds; `None` where the sample does not bear one.
+/// Quantiles in nanoseconds; `None` where the sample does not support one.
 ///
 /// A quantile `q` needs `n ≥ 10 / (1 − q)` samples, so that at least ten lie beyond it (P99.9 from 100 probes is an
 /// invention). Lost probes rank as +∞: a quantile that falls among them is `None`.

@@ -354,7 +354,7 @@ pub enum State {
 pub struct QdiscState {
     /// `fq_codel`, …
     pub kind: String,
-    /// `8001:`; `0:` means the kernel made it by itself, and putting it back means deleting what is in its place.
+    /// `8001:`; `0:` means the kernel made it on its own, and putting it back means deleting what is in its place.
     pub handle: String,
     /// `TCA_OPTIONS`, lower-case hex; empty where the kernel gave none.
     pub options_hex: String,

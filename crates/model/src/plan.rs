@@ -43,7 +43,7 @@ pub struct PlannedStep {
     pub undo: String,
     /// The writes.
     pub ops: Vec<Op>,
-    /// What stands at each op's locus now, in the same order.
+    /// What is at each op's locus now, in the same order.
     pub prior: Vec<State>,
     /// The link goes down for a moment.
     pub resets_link: bool,
@@ -95,7 +95,7 @@ pub enum Order {
     Kernel,
     /// Memory management.
     Memory,
-    /// What is no live setting of the host: routes, boot parameters, sockets.
+    /// What is not a live setting of the host: routes, boot parameters, sockets.
     #[default]
     Last,
 }

@@ -22,7 +22,7 @@ pub enum StoredRun {
 }
 
 impl StoredRun {
-    /// Reads any of them, told by its schema. The error says what is wrong, without the file's name.
+    /// Reads any of them, chosen by its schema. The error says what is wrong, without the file's name.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let (value, schema) = parts(bytes)?;
         Ok(match schema.name.as_str() {
@@ -44,7 +44,7 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, String> 
 
 fn parts(bytes: &[u8]) -> Result<(serde_json::Value, Schema), String> {
     let value: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|e| format!("it is no JSON document ({e})"))?;
+        serde_json::from_slice(bytes).map_err(|e| format!("it is not JSON document ({e})"))?;
     let schema = value.get("schema").cloned().unwrap_or_default();
     let schema: Schema = serde_json::from_value(schema).map_err(|_| "it carries no schema".to_owned())?;
     Ok((value, schema))
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_comes_back_and_a_foreign_a_newer_and_a_cut_one_are_told() {
+    fn a_document_comes_back_and_a_foreign_a_newer_and_a_cut_one_are_reported() {
         let text = serde_json::to_string(&measured()).unwrap();
         assert_eq!(StoredRun::parse(text.as_bytes()).unwrap(), StoredRun::Measure(Box::new(measured())));
         assert_eq!(read::<Measurement>(text.as_bytes(), "measure").unwrap(), measured());
@@ -89,7 +89,7 @@ mod tests {
         for key in [
             "unsent",
             "sent_rate_pps",
-            "rate_borne",
+            "rate_sustained",
             "send_delay",
             "rtt_intervals",
             "rtt_planned_intervals",

@@ -53,7 +53,7 @@ pub struct SweepPoint {
     pub at: f64,
     /// What was measured there.
     pub measurement: Measurement,
-    /// Axis `rate`: the rate was sustained, that is next to nothing was lost ([`Measurement::rate_borne`]) and the latency
+    /// Axis `rate`: the rate was sustained, that is next to nothing was lost ([`Measurement::rate_sustained`]) and the latency
     /// stayed near that of the lower rates. `null` on another axis, and in documents of older versions.
     #[serde(default)]
     pub sustained: Option<bool>,

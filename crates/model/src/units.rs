@@ -13,11 +13,11 @@ pub fn parse_duration_ns(text: &str) -> Result<u64, String> {
         "ms" => 1e6,
         "s" => 1e9,
         "m" | "min" => 60e9,
-        "" if t.is_empty() => return Err(format!("{text:?} is no time; write for example 50us")),
+        "" if t.is_empty() => return Err(format!("{text:?} is not a time; write for example 50us")),
         "" => return Err(format!("{text:?} has no unit; write for example {t}us or {t}ms")),
         other => return Err(format!("{text:?} has the unknown unit {other:?}; use ns, us, ms, s or min")),
     };
-    let value: f64 = number.parse().map_err(|_| format!("{text:?} is no time; write for example 50us"))?;
+    let value: f64 = number.parse().map_err(|_| format!("{text:?} is not a time; write for example 50us"))?;
     let ns = value * scale;
     if !ns.is_finite() || ns > 1e18 {
         return Err(format!("{text:?} is too long; the limit is 1000000000s"));

@@ -42,11 +42,11 @@ pub struct Round {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flow {
     /// Source port; `null` where the protocol has none (ICMP, whose flows differ by the echo identifier) or the engine does
-    /// not tell.
+    /// not report.
     pub source_port: Option<u16>,
-    /// NAPI instance of the last received packet (`SO_INCOMING_NAPI_ID`); `null` where the kernel does not tell.
+    /// NAPI instance of the last received packet (`SO_INCOMING_NAPI_ID`); `null` where the kernel does not report.
     pub napi_id: Option<u32>,
-    /// CPU that handled the last received packet (`SO_INCOMING_CPU`); `null` where the kernel does not tell.
+    /// CPU that handled the last received packet (`SO_INCOMING_CPU`); `null` where the kernel does not report.
     pub incoming_cpu: Option<u32>,
     /// Receive queue of the last received packet, where the engine reads the queues itself (AF_XDP); else `null`.
     #[serde(default)]
@@ -75,7 +75,7 @@ pub struct QuantileDifference {
     #[serde(default)]
     pub from: Clock,
     /// Quantile of A in a typical round: the mean over the pairs that remain when those of most extreme difference are
-    /// trimmed (in a sequential test the geometric mean). `null` where the sample does not bear it or it falls among the
+    /// trimmed (in a sequential test the geometric mean). `null` where the sample does not support it or it falls among the
     /// lost.
     pub a_ns: Option<u64>,
     /// The same of B, over the same pairs, so that `diff_ns` is `b_ns − a_ns`.
@@ -150,6 +150,22 @@ pub enum Stopped {
     Interrupted,
 }
 
+/// A part of the rounds that was not run: on this path it would have held too few probes to be judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TooSlow {
+    /// Probes that the part has to hold.
+    pub probes: u64,
+    /// The longest that it may last, ns.
+    pub within_ns: u64,
+}
+
+impl std::fmt::Display for TooSlow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = self.within_ns as f64 / 1e6;
+        write!(f, "planned sends: not judged, path too slow for {} probes in {ms} ms", self.probes)
+    }
+}
+
 /// How a sequential test went. Its error bound holds at whatever pair it stopped.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sequential {
@@ -172,6 +188,10 @@ pub struct Sequential {
     /// When a probe counted as lost, ns, where that is earlier than the timeout of the path.
     #[serde(default)]
     pub timeout_ns: Option<u64>,
+    /// Why the rounds held no planned sends, where they would have been too few to be judged: settled before the first
+    /// pair.
+    #[serde(default)]
+    pub planned_too_slow: Option<TooSlow>,
     /// Probes lost without the change, ping-pong and planned together.
     #[serde(default)]
     pub a_lost: u64,

@@ -147,7 +147,7 @@ impl<'a> Attr<'a> {
         if self.data.len() >= 8 { self.u64() } else { self.u32().map(u64::from) }
     }
 
-    /// Text up to the first zero byte; bytes that are no UTF-8 are replaced, since a device may carry any name.
+    /// Text up to the first zero byte; bytes that are not UTF-8 are replaced, since a device may carry any name.
     pub fn text(self) -> Option<String> {
         let end = self.data.iter().position(|b| *b == 0).unwrap_or(self.data.len());
         Some(String::from_utf8_lossy(self.data.get(..end)?).into_owned())

@@ -30,7 +30,7 @@ pub struct TcpSocketMessage {
     pub rtt_us: u32,
     /// `tcpi_rttvar`, µs.
     pub rttvar_us: u32,
-    /// `tcpi_min_rtt`, µs; `None` where the kernel has no sample yet or does not tell.
+    /// `tcpi_min_rtt`, µs; `None` where the kernel has no sample yet or does not report.
     pub min_rtt_us: Option<u32>,
     /// `tcpi_total_retrans`.
     pub total_retransmits: u32,

@@ -177,7 +177,7 @@ pub struct Status {
     pub extack: String,
 }
 
-/// Reads an acknowledgement's status. `done` tells `NLMSG_DONE`, which does not echo the request.
+/// Reads an acknowledgement's status. `done` reports `NLMSG_DONE`, which does not echo the request.
 pub fn status(message: &ReceivedMessages<'_>, done: bool) -> Result<Status, Malformed> {
     const CAPPED: u16 = 0x100;
     const ACK_TLVS: u16 = 0x200;
@@ -198,7 +198,7 @@ pub fn status(message: &ReceivedMessages<'_>, done: bool) -> Result<Status, Malf
             let request = u32_at(message.payload, 4).map_or(HEADER, |l| usize::try_from(l).unwrap_or(usize::MAX));
             at += if message.flags & CAPPED == 0 { align(request.min(message.payload.len())) } else { HEADER };
         }
-        // The words only explain; garbled ones are no reason to lose the status.
+        // The words only explain; garbled ones are not reason to lose the status.
         if let Ok(attrs) = Attrs::parse(tail(message.payload, at)) {
             extack = attrs.text(ATTR_MSG).unwrap_or_default();
         }

@@ -53,9 +53,9 @@ pub struct NapiMessage {
     pub ifindex: u32,
     /// NAPI id, as `SO_INCOMING_NAPI_ID` gives it.
     pub id: u32,
-    /// Its interrupt, where the driver tells.
+    /// Its interrupt, where the driver reports.
     pub irq: Option<u32>,
-    /// Its own values, by the names of [`NAPI_PARAMS`]; only those that the kernel tells.
+    /// Its own values, by the names of [`NAPI_PARAMS`]; only those that the kernel reports.
     pub values: BTreeMap<String, u64>,
 }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_has_the_values_that_the_kernel_tells() {
+    fn an_instance_has_the_values_that_the_kernel_reports() {
         let reply = crate::message::attrs(|m| m.u32(1, 3).u32(2, 8193).u32(5, 2).attr(6, &77_000u64.to_ne_bytes()));
         let napi = parse_napi(&reply).unwrap();
         let values: Vec<_> = napi.values.iter().map(|(k, v)| (k.as_str(), *v)).collect();

@@ -121,7 +121,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_peers_or_some(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_not_peers_or_some(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse([bytes.as_slice()]);
         }
     }

@@ -151,7 +151,7 @@ fn a_path_is_built_and_carries_packets() {
 }
 
 #[test]
-fn a_queue_with_a_child_shapes_and_its_dump_tells() {
+fn a_queue_with_a_child_shapes_and_its_dump_reports() {
     in_netns(|| {
         with_far_end(|socket| {
             let root = TcHandle(0x1_0000);
@@ -213,7 +213,7 @@ fn rules_are_made_counted_and_deleted() {
 }
 
 #[test]
-fn a_device_is_asked_and_told() {
+fn a_device_is_asked_and_reported() {
     in_netns(|| {
         link::veth("a", "b").unwrap();
         link::up("a").unwrap();

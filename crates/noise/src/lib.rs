@@ -4,7 +4,7 @@
 //! on all CPUs at once, since sleepers hardly load a host. *Interruptions* are measured as sysjitter does (spin on the
 //! clock, and see when it jumps), one CPU at a time: a spinner on every core would take the host from its work.
 //!
-//! What grew meanwhile in the kernel's own counters tells the cause: see [`sources`].
+//! What grew meanwhile in the kernel's own counters reports the cause: see [`sources`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
@@ -35,7 +35,7 @@ pub struct NoiseSpec {
     /// Time between two wake-ups; cyclictest's default is 1 ms.
     pub interval_ns: u64,
     /// A jump of the clock at least so long is an interruption. 1 µs is 40 clock reads: no loop of a few instructions
-    /// takes that long by itself.
+    /// takes that long on its own.
     pub gap_threshold_ns: u64,
     /// SCHED_FIFO priority of all watchers; refused is an error. A spinner of that kind takes its CPU from everything
     /// else, and the kernel's own real-time throttling interrupts it (sched_rt_runtime_us).
@@ -71,7 +71,7 @@ pub(crate) struct Interruptions {
     pub(crate) counted: BTreeMap<String, u64>,
 }
 
-/// Watches the CPUs. A CPU that cannot be watched (offline, not allowed) is told in `not_seen`; only when none can be
+/// Watches the CPUs. A CPU that cannot be watched (offline, not allowed) is reported in `not_seen`; only when none can be
 /// is that an error.
 pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<NoiseDocument, MeasureError> {
     if spec.duration_ns == 0 || spec.interval_ns == 0 || spec.gap_threshold_ns == 0 {
@@ -210,7 +210,7 @@ mod tests {
     use lowlat_model::Reading;
     use lowlat_sys::NetQuery;
 
-    /// A host that tells nothing.
+    /// A host that reports nothing.
     struct Mute;
 
     impl Sys for Mute {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cpu_is_watched_or_named_and_denied_counters_are_told() {
+    fn every_cpu_is_watched_or_named_and_denied_counters_are_reported() {
         let cpu = allowed_cpus().unwrap()[0];
         let spec = NoiseSpec { cpus: vec![cpu, 1_000], duration_ns: 60_000_000, ..NoiseSpec::default() };
         let n = noise(&Mute, &spec, &AtomicBool::new(false)).unwrap();

@@ -28,7 +28,7 @@ pub struct Sources {
 type Rows = Vec<(String, u64)>;
 
 impl Sources {
-    /// Reads them all; one that cannot be read is told once in `unread`.
+    /// Reads them all; one that cannot be read is reported once in `unread`.
     pub(crate) fn read(sys: &dyn Sys, cpu: u32, smi: Option<&Smi>, unread: &mut BTreeMap<String, String>) -> Self {
         let mut counts = BTreeMap::new();
         let mut take = |path: &str, parse: &dyn Fn(&str) -> Option<Rows>| {
@@ -154,7 +154,7 @@ ERR:          3
         assert_eq!(find(2, "irq 26 (virtio1-input.0)"), Some(200));
         assert_eq!(find(0, "interrupt LOC (Local timer interrupts)"), Some(1000));
         assert_eq!(interrupts(INTERRUPTS, 1), None, "CPU 1 is offline");
-        assert_eq!(interrupts(INTERRUPTS, 0).unwrap().len(), 3, "ERR is no CPU's");
+        assert_eq!(interrupts(INTERRUPTS, 0).unwrap().len(), 3, "ERR is not a CPU's");
         assert_eq!(softirqs("  CPU0 CPU1\nNET_RX: 5 7\n", 1).unwrap(), [("softirq NET_RX".to_owned(), 7)]);
         assert_eq!(steal("cpu 1 2\ncpu1 1 2 3 4 5 6 7 88 9 10\n", 1).unwrap()[0].1, 88);
         assert_eq!(run_delay("123 456 7\n").unwrap()[0].1, 456);

@@ -13,7 +13,7 @@ use lowlat_measure::{Histogram, MeasureError};
 /// Sleeps to absolute times `interval_ns` apart and records how late each wake-up is. A wake-up that misses its next
 /// times counts once, with its whole lateness, and goes on with the first time still to come, as cyclictest does.
 pub(crate) fn watch(duration_ns: u64, interval_ns: u64, stop: &AtomicBool) -> Result<Histogram, MeasureError> {
-    // A normal thread's timers may fire 50 µs late on purpose (prctl(2), PR_SET_TIMERSLACK): that is no noise of the
+    // A normal thread's timers may fire 50 µs late on purpose (prctl(2), PR_SET_TIMERSLACK): that is not noise of the
     // host's.
     let _exact = ExactSleeps::take();
     let mut late = Histogram::default();

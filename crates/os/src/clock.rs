@@ -9,7 +9,7 @@ pub fn monotonic() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
-/// `CLOCK_MONOTONIC_RAW`, ns: the hardware's own pace, which NTP does not bend.
+/// `CLOCK_MONOTONIC_RAW`, ns: the hardware's own pace, which NTP does not distort.
 #[inline]
 pub fn monotonic_raw() -> u64 {
     read(libc::CLOCK_MONOTONIC_RAW)
@@ -67,7 +67,7 @@ mod tsc {
     /// 18.17.1 says the same of the same bit). `None` on another kind of processor.
     pub fn invariant() -> Option<bool> {
         #[allow(unused_unsafe)] // safe in newer toolchains
-        // SAFETY: every x86-64 processor has CPUID; leaf 8000_0000h tells whether the next one exists.
+        // SAFETY: every x86-64 processor has CPUID; leaf 8000_0000h reports whether the next one exists.
         let (top, power) = unsafe { (__cpuid(0x8000_0000).eax, __cpuid(0x8000_0007).edx) };
         Some(top >= 0x8000_0007 && power & (1 << 8) != 0)
     }
@@ -124,7 +124,7 @@ mod tests {
     fn the_clocks_go_forward_and_are_three() {
         let (a, b) = (monotonic(), monotonic());
         assert!(b >= a && realtime() > 1_700_000_000_000_000_000 && monotonic_raw() > 0);
-        let told = discipline().unwrap();
-        assert_eq!(discipline().unwrap().unsynchronized, told.unsynchronized);
+        let reported = discipline().unwrap();
+        assert_eq!(discipline().unwrap().unsynchronized, reported.unsynchronized);
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-use crate::check_int;
+use crate::check_long;
 
 /// The CPUs that a thread may run on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,10 @@ pub fn current() -> Option<u32> {
 }
 
 /// A scheduling class and the priority in it (sched(7)).
+///
+/// The system calls are made directly: musl's functions of these names answer ENOSYS (src/sched/sched_setscheduler.c), as
+/// POSIX has them act on a process and Linux on a thread. `struct sched_param` is one `int` to the kernel
+/// (include/uapi/linux/sched/types.h); musl's has more fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scheduling {
     policy: libc::c_int,
@@ -79,20 +83,20 @@ impl Scheduling {
 
     /// The calling thread's.
     pub fn now() -> io::Result<Self> {
-        let mut param = libc::sched_param { sched_priority: 0 };
-        // SAFETY: 0 names the calling thread; `param` is live and writable.
+        let mut priority: libc::c_int = 0;
+        // SAFETY: 0 names the calling thread; `priority` is live and writable, and all that the kernel writes.
         let policy = unsafe {
-            check_int(libc::sched_getparam(0, &raw mut param))?;
-            check_int(libc::sched_getscheduler(0))?
+            check_long(libc::syscall(libc::SYS_sched_getparam, 0, &raw mut priority))?;
+            check_long(libc::syscall(libc::SYS_sched_getscheduler, 0))?
         };
-        Ok(Self { policy, priority: param.sched_priority })
+        Ok(Self { policy: libc::c_int::try_from(policy).map_err(io::Error::other)?, priority })
     }
 
     /// The calling thread runs in it from now on.
     pub fn take(self) -> io::Result<()> {
-        let param = libc::sched_param { sched_priority: self.priority };
-        // SAFETY: 0 names the calling thread; the kernel only reads `param`, which outlives the call.
-        check_int(unsafe { libc::sched_setscheduler(0, self.policy, &raw const param) }).map(drop)
+        // SAFETY: 0 names the calling thread; the kernel only reads the priority, which outlives the call.
+        let answer = unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, self.policy, &raw const self.priority) };
+        check_long(answer).map(drop)
     }
 }
 
@@ -120,5 +124,20 @@ mod tests {
         assert!(Scheduling::fifo(0).take().is_err() && Scheduling::fifo(100).take().is_err());
         assert_eq!(Scheduling::now().unwrap(), before);
         before.take().unwrap();
+    }
+
+    /// In a thread of its own, which takes its class with it. Batch needs no privilege, and 0 is its only priority.
+    #[test]
+    fn a_class_that_is_taken_is_the_threads() {
+        let read = || {
+            let batch = Scheduling { policy: libc::SCHED_BATCH, priority: 0 };
+            batch.take().unwrap();
+            assert_eq!(Scheduling::now().unwrap(), batch);
+            // proc_pid_stat(5): field 41 is the policy; the name in field 2 may hold spaces, so count from its bracket.
+            std::fs::read_to_string("/proc/thread-self/stat").unwrap()
+        };
+        let stat = std::thread::spawn(read).join().unwrap();
+        let policy = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(38).unwrap().to_owned();
+        assert_eq!(policy, libc::SCHED_BATCH.to_string());
     }
 }

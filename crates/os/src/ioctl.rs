@@ -62,12 +62,12 @@ pub fn ptp_readings(device: BorrowedFd<'_>) -> io::Result<Vec<[i128; 3]>> {
     const READINGS: u32 = 10;
     // SAFETY: plain data for which all zeroes is a value; it is of the type that this request is defined with, which only
     // reads clocks, and outlives the call.
-    let (told, request) = unsafe {
+    let (reported, request) = unsafe {
         let mut request: libc::ptp_sys_offset_extended = std::mem::zeroed();
         request.n_samples = READINGS;
         (libc::ioctl(device.as_raw_fd(), libc::PTP_SYS_OFFSET_EXTENDED, &raw mut request), request)
     };
-    check_int(told)?;
+    check_int(reported)?;
     let ns = |t: &libc::ptp_clock_time| i128::from(t.sec) * 1_000_000_000 + i128::from(t.nsec);
     Ok(request.ts.iter().take(READINGS as usize).map(|[before, phc, after]| [ns(before), ns(phc), ns(after)]).collect())
 }

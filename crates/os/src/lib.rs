@@ -33,6 +33,11 @@ fn check(n: isize) -> io::Result<usize> {
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
+/// What `libc::syscall` answers.
+fn check_long(n: libc::c_long) -> io::Result<libc::c_long> {
+    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n) }
+}
+
 #[inline]
 fn check_int(n: libc::c_int) -> io::Result<libc::c_int> {
     if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n) }

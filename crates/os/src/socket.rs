@@ -222,7 +222,7 @@ pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
 }
 
 /// `shutdown` for receiving: whoever sleeps in a receive of it wakes up, now and from now on (also on an unconnected
-/// datagram socket, where it answers `ENOTCONN` and acts all the same: `inet_shutdown`, net/ipv4/af_inet.c).
+/// datagram socket, where it answers `ENOTCONN` and acts anyway: `inet_shutdown`, net/ipv4/af_inet.c).
 pub fn end_receiving(fd: BorrowedFd<'_>) {
     let _ = rustix::net::shutdown(fd, Shutdown::Read);
 }

@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_thread_asleep_in_a_receive_is_woken() {
-        let (tell, told) = mpsc::channel();
+        let (tell, reported) = mpsc::channel();
         let woken = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -314,7 +314,7 @@ mod tests {
                 assert_eq!(e.raw_os_error(), Some(libc::EINTR));
                 woken.store(true, Ordering::Relaxed);
             });
-            let sleeper = told.recv().unwrap();
+            let sleeper = reported.recv().unwrap();
             for _ in 0..5_000 {
                 if woken.load(Ordering::Relaxed) {
                     break;

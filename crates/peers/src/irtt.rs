@@ -5,7 +5,7 @@
 //! the token (the drawing in `packet.go` has it elsewhere; the code and the wire do not) and covers the whole packet with
 //! its own field zeroed.
 //!
-//! The handshake tells the server length, interval, duration and which stamps we want, and the server cuts each to its
+//! The handshake gives the server length, interval, duration and which stamps we want, and the server cuts each to its
 //! limits. A shorter run or message than was asked for is an error with the server's option that lifts it. A longer
 //! interval is kept: a server without `-i` takes no more than one probe per 10 ms (`defaults.go`, `DefaultMinInterval`)
 //! and answers none that come faster (`sconn.go`, `ShortInterval`). Of the optional fields only the two monotonic stamps

@@ -21,7 +21,7 @@
 //!
 //! A far end that does not know flag 8 sends those 8 bytes back as they came: zeros, which is "none".
 //!
-//! An answer is no probe (flag 1), so two far ends cannot be made to answer each other. A sink request (flag 4, TCP
+//! An answer is not a probe (flag 1), so two far ends cannot be made to answer each other. A sink request (flag 4, TCP
 //! only) turns its connection into one that is read and thrown away: the bulk load of `--load`.
 
 pub mod place;
@@ -165,7 +165,7 @@ fn refuse(key: Option<&Key>, message: &[u8]) -> Option<Ignored> {
     }
 }
 
-/// Length of the message at the start of `bytes`. Bytes that are no message get the length 0, which no reader accepts.
+/// Length of the message at the start of `bytes`. Bytes that are not message get the length 0, which no reader accepts.
 fn framing(bytes: &[u8]) -> Option<usize> {
     let length = u32::from_le_bytes(bytes_at(bytes, 8)?);
     let length = usize::try_from(length).ok()?;
@@ -332,7 +332,7 @@ mod tests {
             let mut m = [0u8; 100];
             near.encode(42, 9, &mut m);
             assert_eq!(framing(&m), Some(100));
-            assert!(matches!(near.decode(&m), Decoded::Foreign(_)), "a probe is no answer");
+            assert!(matches!(near.decode(&m), Decoded::Foreign(_)), "a probe is not an answer");
             assert_eq!(far.reflect(&mut m, &arrival()), Reflection::Reply(100));
             let Decoded::Reply { seq: 42, far: Some(stamps) } = near.decode(&m) else {
                 panic!("{:?}", near.decode(&m))

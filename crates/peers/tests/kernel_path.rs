@@ -59,7 +59,7 @@ fn everything() -> ServeConfig {
 }
 
 /// Round after round on one flow: the same port for every engine and protocol that has ports, also right after the last
-/// round, and over a link that is no loopback, where the kernel reuses no connection that waits out its end.
+/// round, and over a link that is not a loopback, where the kernel reuses no connection that waits out its end.
 #[test]
 fn rounds_follow_each_other_on_one_port() {
     in_namespace(&[], || {

@@ -193,7 +193,7 @@ fn nonsense_and_oversized_messages_are_survived() {
         }
         honest(50);
         let stats = served.end();
-        // STAMP has no mark that tells its packets: what is as long as one is one, and four were.
+        // STAMP has no mark that marks its packets: what is as long as one is one, and four were.
         assert!(stats.malformed >= 20 && stats.answered == 104, "{stats:?}");
     });
 }
@@ -208,7 +208,7 @@ fn connections_that_hold_their_place_lose_it_to_honest_ones() {
         let served = far.serve(ServeConfig { max_connections: 16, ..ServeConfig::default() });
         // One that probes all the while: its turns must not keep the silent ones from being closed.
         let stop = AtomicBool::new(false);
-        let (tell, told) = mpsc::channel();
+        let (tell, reported) = mpsc::channel();
         std::thread::scope(|s| {
             let busy = s.spawn(|| {
                 let tell = tell;
@@ -224,7 +224,7 @@ fn connections_that_hold_their_place_lose_it_to_honest_ones() {
                 }
                 rounds
             });
-            told.recv().unwrap();
+            reported.recv().unwrap();
             // Four from each of eight sources, twice as many as there are places; each sends a sound probe, a byte now and
             // then.
             let mut held: Vec<TcpStream> = (0..8u8)
@@ -240,10 +240,10 @@ fn connections_that_hold_their_place_lose_it_to_honest_ones() {
                     let _ = stream.write_all(&[byte]);
                 }
                 std::thread::sleep(Duration::from_millis(250));
-                // After a second, every newcomer finds a place.
+                // After a second, every new client finds a place.
                 if start.elapsed() > Duration::from_millis(1500) {
                     let endpoint = Endpoint::new(Proto::Tcp, far4(8620), 64);
-                    ping_pong("lowlat", &endpoint, &options(64), 5).expect("an honest newcomer is served");
+                    ping_pong("lowlat", &endpoint, &options(64), 5).expect("an honest new client is served");
                     served_among += 1;
                 }
             }
@@ -365,7 +365,7 @@ fn a_placement_is_one_client_s_and_its_requests_amplify_nothing() {
     });
 }
 
-/// Tells what the far end looked like from inside when it was ready.
+/// Reports what the far end looked like from inside when it was ready.
 struct Inside {
     tell: mpsc::Sender<()>,
     reports: usize,
@@ -439,14 +439,14 @@ fn child_confined() {
                 ..ServeConfig::default()
             };
             let stop = AtomicBool::new(false);
-            let (tell, told) = mpsc::channel();
+            let (tell, reported) = mpsc::channel();
             std::thread::scope(|s| {
                 let far = s.spawn(|| {
                     let mut inside = Inside { tell, reports: 0 };
                     let stats = serve::watched(&config, &stop, &mut inside).unwrap();
                     (stats, inside.reports)
                 });
-                told.recv().expect("the far end did not start");
+                reported.recv().expect("the far end did not start");
                 let done = std::panic::catch_unwind(|| {
                     let answer =
                         ask_place(local(8620), PlacementRequest { client: 1, host: 0, cpu: None, seconds: 60 });
@@ -460,7 +460,7 @@ fn child_confined() {
                     ] {
                         ping_pong(peer, &Endpoint::new(proto, local(port), 64), &options(64), 200).unwrap();
                     }
-                    // A newcomer while another has the thread to itself: the call to it passes the filter too.
+                    // A new client while another has the thread to itself: the call to it passes the filter too.
                     let tcp =
                         |count| ping_pong("lowlat", &Endpoint::new(Proto::Tcp, local(8620), 64), &options(64), count);
                     std::thread::scope(|s| {

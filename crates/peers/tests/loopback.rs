@@ -15,10 +15,10 @@ const SECOND: u64 = 1_000_000_000;
 #[allow(clippy::needless_pass_by_value)] // each test makes its own
 fn beside(config: ServeConfig, near: impl FnOnce(&[Bound])) -> ServeStats {
     let stop = AtomicBool::new(false);
-    let (tell, told) = mpsc::channel();
+    let (tell, reported) = mpsc::channel();
     std::thread::scope(|s| {
         let far = s.spawn(|| serve::run(&config, &stop, move |bound| tell.send(bound.to_vec()).unwrap()));
-        let bound = told.recv().expect("the far end did not start");
+        let bound = reported.recv().expect("the far end did not start");
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| near(&bound)));
         stop.store(true, Ordering::Relaxed);
         let stats = far.join().unwrap().unwrap();
@@ -114,7 +114,7 @@ fn a_connection_alone_has_the_thread_to_itself_until_another_comes_or_it_is_sile
         let reach = |count| ping_pong("block", "lowlat", &endpoint, None, count).unwrap();
         let busy = AtomicBool::new(true);
         std::thread::scope(|s| {
-            // One that never pauses: without somebody at the door, a newcomer would wait for as long as it goes on.
+            // One that never pauses: without somebody at the door, a new client would wait for as long as it goes on.
             let first = s.spawn(|| {
                 while busy.load(Ordering::Relaxed) {
                     reach(2_000);
@@ -161,7 +161,7 @@ fn a_client_alone_is_seated_and_others_notice_nothing() {
             });
             ping_pong("block", "lowlat", &at("127.0.0.1"), None, 200).unwrap();
             if !bind {
-                // A seat is bound to one address; who asks at another is answered from there all the same.
+                // A seat is bound to one address; who asks at another is answered from there anyway.
                 ping_pong("block", "lowlat", &at("127.0.0.7"), None, 200).unwrap();
             }
         });

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_joint_step_is_refused_whole_and_each_knob_is_told() {
+    fn a_joint_step_is_refused_whole_and_each_knob_is_reported() {
         let joint = |knob: &str, risk| PlannedStep {
             reason: "rule: title".into(),
             joint: Some("pair".into()),
@@ -185,8 +185,8 @@ mod tests {
         let both = || vec![joint("nic.coalesce.rx-usecs", Risk::High), joint("nic.coalesce.rx-frames", Risk::Low)];
         let plan = order(both(), Vec::new(), &PlanOptions::default());
         assert!(plan.steps.is_empty());
-        let told: Vec<&str> = plan.left_out.iter().map(|l| l.knob.as_str()).collect();
-        assert_eq!(told, ["nic.coalesce.rx-usecs", "nic.coalesce.rx-frames"]);
+        let reported: Vec<&str> = plan.left_out.iter().map(|l| l.knob.as_str()).collect();
+        assert_eq!(reported, ["nic.coalesce.rx-usecs", "nic.coalesce.rx-frames"]);
         let plan = order(both(), Vec::new(), &PlanOptions { allow_disruptive: true, ..PlanOptions::default() });
         assert_eq!((plan.steps.len(), plan.steps[0].ops.len()), (1, 2));
     }

@@ -83,7 +83,7 @@ documents! {
     noise(lowlat_model::noise::NoiseDocument);
     /// A plan as text for a terminal of `width` columns.
     plan(lowlat_model::Plan);
-    /// What stands applied, and what goes back by itself, as text for a terminal of `width` columns.
+    /// What stands applied, and what goes back on its own, as text for a terminal of `width` columns.
     status(lowlat_model::journal::StatusDocument);
     /// A sweep as text for a terminal of `width` columns.
     sweep(lowlat_model::SweepDocument);
@@ -132,7 +132,7 @@ pub fn stored(run: &StoredRun, format: Format, width: usize) -> String {
 
 /// Any document as indented JSON, with a newline at its end.
 ///
-/// A document whose map keys are no strings would be an error; lowlat's have none, and the answer to one that had
+/// A document whose map keys are not strings would be an error; lowlat's have none, and the answer to one that had
 /// would be the error as a JSON string.
 pub fn json<T: Serialize>(document: &T) -> String {
     let mut text = serde_json::to_string_pretty(document)

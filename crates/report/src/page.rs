@@ -115,7 +115,7 @@ impl Table {
     }
 }
 
-/// Columns of a terminal that does not tell its width.
+/// Columns of a terminal that does not report its width.
 pub const WIDTH: usize = 80;
 /// No column is made narrower than this for another one.
 const NARROWEST: usize = 14;

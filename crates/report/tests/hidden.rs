@@ -99,6 +99,7 @@ fn no_control_character_of_a_plan_or_a_status_reaches_a_report() {
         set: words(),
         now: words(),
         changed_by_other: true,
+        changed_by: None,
     };
     let pending = Pending { watch: Some(words()), left_ns: 1, guarded: true, ..Pending::default() };
     let status = StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: vec![pending] };

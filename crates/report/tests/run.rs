@@ -124,7 +124,7 @@ fn nothing_kept() -> RunDocument {
     d.verdict_lines = vec![
         "Cause: no fault was found on eth0".into(),
         "Changed: nothing; 2 settings were tried and none was kept".into(),
-        "Gain: nothing changed; the path stands at P50 5.55 µs, P99 8.32 µs".into(),
+        "Gain: nothing changed; the path is at P50 5.55 µs, P99 8.32 µs".into(),
         "Goal: p50 at most 50.0 µs: met (5.55 µs)".into(),
         "Next: nothing is open".into(),
     ];
@@ -153,7 +153,7 @@ fn where_nothing_was_kept_no_format_prints_a_reduction() {
 fn an_interval_that_holds_zero_claims_nothing() {
     let mut d = run::document();
     (d.headline.p50_change_high, d.headline.p99_change_high) = (Some(0.01), Some(0.02));
-    d.verdict_lines.clear(); // they are told by the stage before
+    d.verdict_lines.clear(); // they are reported by the stage before
     let text = lowlat_report::text(&d);
     assert!(text.contains("- Median Latency: 80.0\u{3bc}s (no change shown)\n"), "{text}");
     for page in [text, lowlat_report::markdown(&d), lowlat_report::html(&d)] {
@@ -257,7 +257,7 @@ fn a_run_of_an_older_version_still_renders_and_claims_nothing() {
 }
 
 #[test]
-fn what_bears_on_the_proof_is_shown() {
+fn what_affects_the_proof_is_shown() {
     let mut d = run::document();
     d.placement.near =
         Placed { cpu: Some(3), why: "CPU 3: eth0's interrupt fires on its core".into(), ..Placed::default() };
@@ -453,7 +453,7 @@ proptest! {
         lowlat_report::markdown(&d);
         let page = lowlat_report::html(&d);
         prop_assert!(!page.contains("<script"), "{}", page);
-        prop_assert!(!page.contains("NaN\"") && !page.contains("inf\""), "a coordinate is no number");
+        prop_assert!(!page.contains("NaN\"") && !page.contains("inf\""), "a coordinate is not a number");
     }
 
     #[test]

@@ -21,6 +21,7 @@ crate::rule! {
         "man 2 adjtimex (STA_UNSYNC)",
         "kernel/time/ntp.c in linux 6.12: STA_UNSYNC",
     ];
+    follows ["clock-daemons-compete"];
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {

@@ -7,20 +7,25 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// An x86 host that counts time with a device (`hpet`, `acpi_pm`), with ticks (`jiffies`) or through the hypervisor
-    /// (`xen`) in place of the processor's own counter.
+    /// An x86 host that counts time with a device (`hpet`, `acpi_pm`), with ticks (`jiffies`) or by asking the hypervisor
+    /// (`hyperv_clocksource_msr`, perhaps `xen`) in place of the processor's own counter.
     /// ## Why it matters
     /// Reading the clock then leaves user space, and for a device crosses a slow bus: of the order of a microsecond for
     /// each read in place of some 20 ns. Programs and kernel read the clock many times for each packet.
     /// ## Threshold
-    /// The named clock sources. `tsc`, `kvm-clock` and Hyper-V's page are read in user space and are let pass.
+    /// Any clock source but those that are read in user space: `tsc`, `tsc-early`, `kvm-clock` and Hyper-V's page
+    /// (`hyperv_clocksource_tsc_page`). `xen` is worth knowing only: it is read in user space too where Xen calls the TSC
+    /// stable.
     /// ## Remedy
     /// Find out why the kernel left the TSC (`dmesg | grep -i tsc`): firmware, a processor without an invariant TSC, a
-    /// virtual machine that was moved. `tsc=reliable` silences the check and mends nothing.
+    /// virtual machine that was moved. `tsc=reliable` silences the check and fixes nothing.
     pub ClocksourceNotTsc = "clocksource-not-tsc";
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: clocksource=, tsc=",
         "arch/x86/include/asm/vdso/clocksource.h in linux 6.12: VDSO_ARCH_CLOCKMODES (which are read in user space)",
+        "drivers/clocksource/hyperv_timer.c in linux 6.12: hyperv_cs_tsc, hyperv_cs_msr (which has no vdso_clock_mode)",
+        "arch/x86/xen/time.c in linux 6.12: xen_setup_vsyscall_time_info",
+        "https://github.com/microsoft/lisa/pull/824",
         "not confirmed: the cost of one read; `lowlat measure --self` measures it on the host",
     ];
 }
@@ -33,9 +38,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     }
     let Some(clock) = seen.need("clocksource", &host.clocksource) else { return };
     let severity = match clock.as_str() {
-        "hpet" | "acpi_pm" | "jiffies" | "refined-jiffies" | "pit" => Severity::Warning,
+        "tsc" | "tsc-early" | "kvm-clock" | "hyperv_clocksource_tsc_page" => return,
         "xen" => Severity::Info,
-        _ => return,
+        _ => Severity::Warning,
     };
     seen.found(finding(
         NAME,
@@ -61,6 +66,12 @@ mod tests {
         only(NAME, &facts, &["current_clocksource = hpet (/sys/devices/system/clocksource/clocksource0)"], &[]);
         facts.host.clocksource = Reading::Value("kvm-clock".into());
         assert_eq!(rule(NAME, &facts), Seen::default());
+        facts.host.clocksource = Reading::Value("hyperv_clocksource_tsc_page".into());
+        assert_eq!(rule(NAME, &facts), Seen::default());
+        for slow in ["hyperv_clocksource_msr", "a clock that is not known yet"] {
+            facts.host.clocksource = Reading::Value(slow.into());
+            assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning, "{slow}");
+        }
         facts.host.machine = Reading::Value("aarch64".into());
         facts.host.clocksource = Reading::Value("jiffies".into());
         assert_eq!(rule(NAME, &facts), Seen::default(), "other machines have other clocks");

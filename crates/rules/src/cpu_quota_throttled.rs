@@ -30,7 +30,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     if !seen.counted(window, "cgroup") {
         return;
     }
-    // A group without the cpu controller counts no periods; that is no fact missed.
+    // A group without the cpu controller counts no periods; that is not a fact missed.
     let Some(times) = window.delta("cgroup", "nr_throttled").filter(|n| *n > 0) else { return };
     let us = window.delta("cgroup", "throttled_usec").unwrap_or(0);
     seen.found(finding(

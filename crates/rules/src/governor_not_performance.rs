@@ -41,7 +41,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
                 };
                 others.entry(label).or_default().push(*cpu);
             }
-            // The reason names one CPU's file; one line per kind tells it for all.
+            // The reason names one CPU's file; one line per kind reports it for all.
             (None, Some((kind, _))) => unread.entry(kind.to_owned()).or_default().push(*cpu),
             _ => {}
         }

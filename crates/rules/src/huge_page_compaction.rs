@@ -26,7 +26,7 @@ crate::rule! {
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let thp = match &input.facts.host.thp {
-        // A kernel without them has no such file: that is no fact missed.
+        // A kernel without them has no such file: that is not a fact missed.
         Reading::Absent(_) => return,
         other => seen.need("transparent huge pages", other),
     };

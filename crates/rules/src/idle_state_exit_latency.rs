@@ -38,7 +38,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
     // State name and latency → the CPUs that entered it and how often.
     let mut entered: BTreeMap<(u64, String), (Vec<u32>, u64)> = BTreeMap::new();
-    // The reason names one CPU's files; one line per kind tells it for all.
+    // The reason names one CPU's files; one line per kind reports it for all.
     let mut unread: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for (cpu, power) in &input.facts.cpus.power {
         if let Some((kind, _)) = power.idle_states.why_not() {

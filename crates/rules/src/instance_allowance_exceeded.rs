@@ -14,7 +14,7 @@ crate::rule! {
     /// ## Threshold
     /// Any growth of an `*_allowance_exceeded` counter of the `ena` driver in the counter window.
     /// ## Remedy
-    /// A larger instance, or one with more network; less traffic, fewer connections. Nothing on the host mends it.
+    /// A larger instance, or one with more network; less traffic, fewer connections. Nothing on the host fixes it.
     pub InstanceAllowanceExceeded = "instance-allowance-exceeded";
     sources [
         "drivers/net/ethernet/amazon/ena/ena_ethtool.c in linux 6.12: ena_stats_eni_strings",
@@ -43,7 +43,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Critical,
             format!("{name} is over what its cloud instance allows"),
             evidence,
-            "take a larger instance or send less: the limit is the cloud's, and nothing on the host mends it",
+            "take a larger instance or send less: the limit is the cloud's, and nothing on the host fixes it",
         ));
     }
 }

@@ -25,6 +25,7 @@ crate::rule! {
         "include/trace/events/ipi.h in linux 6.12: ipi_send_cpu",
         "heuristic: ten a second",
     ];
+    follows ["rps-remote-cpu"];
 }
 
 const PER_SECOND: f64 = 10.0;

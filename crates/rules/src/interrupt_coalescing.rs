@@ -1,4 +1,4 @@
-//! A device that waits before it tells of a packet.
+//! A device that waits before it reports a packet.
 
 use std::collections::BTreeMap;
 
@@ -216,11 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn blind_where_the_driver_does_not_tell() {
+    fn blind_where_the_driver_does_not_report() {
         let mut facts = healthy();
         iface(&mut facts).coalesce = Reading::Unsupported("the driver has none".into());
         blind(NAME, &facts, "eth0 coalescing", "unsupported");
         facts.iface = None;
-        assert_eq!(rule(NAME, &facts).not_seen, [], "with no interface in focus, what a driver lacks is no news");
+        assert_eq!(rule(NAME, &facts).not_seen, [], "with no interface in focus, what a driver lacks is not news");
     }
 }

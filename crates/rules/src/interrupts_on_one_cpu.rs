@@ -27,6 +27,7 @@ crate::rule! {
         "Documentation/networking/scaling.rst in linux 6.12: RSS IRQ Configuration",
         "heuristic: half of the window busy",
     ];
+    follows ["interrupts-moved-by-irqbalance"];
 }
 
 /// Lines below which there is nothing to spread.

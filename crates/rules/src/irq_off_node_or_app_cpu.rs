@@ -27,6 +27,7 @@ crate::rule! {
         "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",
         "https://rigtorp.se/low-latency-guide/",
     ];
+    follows ["interrupts-moved-by-irqbalance"];
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {

@@ -9,11 +9,14 @@
 mod autocorking;
 mod busy_poll_without_effect;
 mod busy_smt_sibling;
+mod clock_daemons_compete;
 mod clock_not_synchronized;
 mod clocksource_not_tsc;
+mod connection_tracking_clashes;
 mod connection_tracking_full;
 mod cpu_quota_throttled;
 mod delayed_acknowledgements;
+mod device_interrupts_on_isolated_cpus;
 mod eee_active;
 mod flow_limit_drops;
 mod generic_xdp;
@@ -29,6 +32,7 @@ mod interrupts_on_one_cpu;
 mod irq_off_node_or_app_cpu;
 mod link_below_capability;
 mod link_errors;
+mod link_goes_down;
 mod listen_queue_overflows;
 mod long_filter_chain;
 mod look;
@@ -59,13 +63,17 @@ mod tcp_receive_pruned;
 mod thermal_throttling;
 mod tick_on_isolated_cpu;
 mod transmit_queue_backlog;
+mod transmit_timeouts;
+mod udp_memory_exhausted;
+mod unexplained_drops;
 mod unsent_data_queued;
 mod view;
+mod wireless_link;
 mod workqueues_on_isolated_cpus;
 
 use std::collections::BTreeSet;
 
-use lowlat_model::{Facts, Finding, Measurement, NotSeen};
+use lowlat_model::{Facts, Finding, Measurement, NotSeen, Severity};
 
 /// What a rule may look at.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +93,7 @@ pub struct Seen {
     pub findings: Vec<Finding>,
     /// Facts it needed and did not get.
     pub not_seen: Vec<NotSeen>,
-    /// Faults of interfaces beside the path, without settings: told, never acted on. Only [`check_all`] gives any.
+    /// Faults of interfaces beside the path, without settings: reported, never acted on. Only [`check_all`] gives any.
     pub elsewhere: Vec<Finding>,
 }
 
@@ -101,6 +109,8 @@ pub struct RuleMeta {
     /// The counter that judges its steps, by group and key, where the probe's round trips cannot show the fault: it loses
     /// other programs' packets.
     pub counted_by: Option<(&'static str, &'static str)>,
+    /// Rules whose fault this one is likely to follow from: where one of them fires too, this finding stands under it.
+    pub follows: &'static [&'static str],
     /// File of the rule.
     pub file: &'static str,
 }
@@ -117,7 +127,7 @@ pub trait Rule: Sync {
 macro_rules! rule {
     (@counted) => { None };
     (@counted $group:literal $key:literal) => { Some(($group, $key)) };
-    ($(#[doc = $doc:literal])+ pub $id:ident = $name:literal; $(counted_by $group:literal $key:literal;)? sources [$($source:literal),+ $(,)?];) => {
+    ($(#[doc = $doc:literal])+ pub $id:ident = $name:literal; $(counted_by $group:literal $key:literal;)? sources [$($source:literal),+ $(,)?]; $(follows [$($root:literal),+ $(,)?];)?) => {
         /// The name, for the findings.
         const NAME: &str = $name;
 
@@ -132,6 +142,7 @@ macro_rules! rule {
                     page: lowlat_model::doc_page!($($doc)+),
                     sources: &[$($source),+],
                     counted_by: $crate::rule!(@counted $($group $key)?),
+                    follows: &[$($($root),+)?],
                     file: file!(),
                 };
                 &META
@@ -147,61 +158,69 @@ macro_rules! rule {
 }
 pub(crate) use rule;
 
-/// Every rule, in the order in which faults should be mended: link errors, drops, placement, power, coalescing,
-/// sockets.
+/// Every rule, in the order in which faults should be fixed: link errors, drops, placement, power, coalescing, sockets,
+/// and what each packet passes that a bypass would leave out.
 pub static RULES: &[&dyn Rule] = &[
-    &link_below_capability::LinkBelowCapability,
     &link_errors::LinkErrors,
+    &link_goes_down::LinkGoesDown,
+    &transmit_timeouts::TransmitTimeouts,
     &pci_express_errors::PciExpressErrors,
+    &link_below_capability::LinkBelowCapability,
     &eee_active::EeeActive,
+    &wireless_link::WirelessLink,
+    &instance_allowance_exceeded::InstanceAllowanceExceeded,
     &nic_ring_drops::NicRingDrops,
     &pause_frames::PauseFrames,
-    &instance_allowance_exceeded::InstanceAllowanceExceeded,
+    &softnet_drops::SoftnetDrops,
+    &flow_limit_drops::FlowLimitDrops,
     &netem_on_path::NetemOnPath,
     &shaper_below_line_rate::ShaperBelowLineRate,
     &plain_fifo_backlog::PlainFifoBacklog,
     &transmit_queue_backlog::TransmitQueueBacklog,
-    &softnet_drops::SoftnetDrops,
-    &flow_limit_drops::FlowLimitDrops,
-    &softnet_time_squeeze::SoftnetTimeSqueeze,
-    &rps_remote_cpu::RpsRemoteCpu,
-    &irq_off_node_or_app_cpu::IrqOffNodeOrAppCpu,
+    &udp_memory_exhausted::UdpMemoryExhausted,
+    &receive_buffer_errors::ReceiveBufferErrors,
+    &tcp_receive_pruned::TcpReceivePruned,
+    &tcp_backlog_drops::TcpBacklogDrops,
+    &listen_queue_overflows::ListenQueueOverflows,
+    &connection_tracking_full::ConnectionTrackingFull,
+    &connection_tracking_clashes::ConnectionTrackingClashes,
+    &unexplained_drops::UnexplainedDrops,
+    &steal_time::StealTime,
+    &cpu_quota_throttled::CpuQuotaThrottled,
+    &thermal_throttling::ThermalThrottling,
+    &swapping::Swapping,
     &interrupts_on_one_cpu::InterruptsOnOneCpu,
+    &irq_off_node_or_app_cpu::IrqOffNodeOrAppCpu,
     &interrupts_moved_by_irqbalance::InterruptsMovedByIrqbalance,
+    &device_interrupts_on_isolated_cpus::DeviceInterruptsOnIsolatedCpus,
+    &rps_remote_cpu::RpsRemoteCpu,
+    &softnet_time_squeeze::SoftnetTimeSqueeze,
     &tick_on_isolated_cpu::TickOnIsolatedCpu,
     &interprocessor_interrupts::InterprocessorInterrupts,
     &workqueues_on_isolated_cpus::WorkqueuesOnIsolatedCpus,
     &busy_smt_sibling::BusySmtSibling,
-    &steal_time::StealTime,
-    &cpu_quota_throttled::CpuQuotaThrottled,
-    &idle_state_exit_latency::IdleStateExitLatency,
-    &governor_not_performance::GovernorNotPerformance,
-    &thermal_throttling::ThermalThrottling,
-    &clocksource_not_tsc::ClocksourceNotTsc,
-    &clock_not_synchronized::ClockNotSynchronized,
-    &rt_throttling_off::RtThrottlingOff,
     &numa_balancing_faults::NumaBalancingFaults,
     &huge_page_compaction::HugePageCompaction,
     &page_merging_active::PageMergingActive,
-    &swapping::Swapping,
     &major_faults::MajorFaults,
+    &rt_throttling_off::RtThrottlingOff,
+    &idle_state_exit_latency::IdleStateExitLatency,
+    &governor_not_performance::GovernorNotPerformance,
     &pci_express_link_sleeps::PciExpressLinkSleeps,
+    &clocksource_not_tsc::ClocksourceNotTsc,
+    &clock_not_synchronized::ClockNotSynchronized,
+    &clock_daemons_compete::ClockDaemonsCompete,
     &strict_iommu::StrictIommu,
     &interrupt_coalescing::InterruptCoalescing,
     &gro_flush_without_poller::GroFlushWithoutPoller,
     &busy_poll_without_effect::BusyPollWithoutEffect,
     &reader_asleep_past_goal::ReaderAsleepPastGoal,
-    &receive_buffer_errors::ReceiveBufferErrors,
-    &tcp_receive_pruned::TcpReceivePruned,
-    &tcp_backlog_drops::TcpBacklogDrops,
-    &listen_queue_overflows::ListenQueueOverflows,
     &retransmits::Retransmits,
     &retransmission_timeouts::RetransmissionTimeouts,
     &delayed_acknowledgements::DelayedAcknowledgements,
     &autocorking::Autocorking,
     &unsent_data_queued::UnsentDataQueued,
     &long_filter_chain::LongFilterChain,
-    &connection_tracking_full::ConnectionTrackingFull,
     &packet_sockets::PacketSockets,
     &generic_xdp::GenericXdp,
 ];
@@ -211,7 +230,8 @@ pub fn find(name: &str) -> Option<&'static dyn Rule> {
     RULES.iter().copied().find(|r| r.meta().name == name)
 }
 
-/// All rules: findings with the weightiest first and in the order of [`RULES`] where they weigh the same; what could
+/// All rules: findings in the order of [`RULES`], which is the order of mending, and what is only worth knowing after all
+/// others. A cause stands before what follows from it ([`RuleMeta::follows`]), and in the place of the first of them. What could
 /// not be seen is said once, however many rules missed it.
 ///
 /// Where a path is in focus, findings are those of its interfaces and of the host; what stands out on other interfaces is
@@ -247,8 +267,55 @@ fn each(input: &Input<'_>) -> Seen {
         all.findings.extend(seen.findings);
         all.not_seen.extend(seen.not_seen);
     }
-    all.findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    all.findings = causes_first(all.findings);
     all
+}
+
+/// Findings in the order of mending, each under the one it follows from.
+fn causes_first(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut left: Vec<Finding> = findings;
+    // The sort keeps the order of RULES among findings of a kind.
+    left.sort_by_key(|f| f.severity == Severity::Info);
+    let mut done: Vec<Finding> = Vec::with_capacity(left.len());
+    while let Some(first) = left.first() {
+        let root = root(first, &left);
+        let at = left.iter().position(|f| f.rule == root).unwrap_or(0);
+        let cause = left.remove(at);
+        place(cause, &mut left, &mut done);
+    }
+    done
+}
+
+/// The rule at the bottom of what a finding follows from, among those that fired and are not placed yet. What is only worth
+/// knowing is no cause of what costs latency.
+fn root<'a>(finding: &'a Finding, fired: &'a [Finding]) -> &'a str {
+    let mut at = finding;
+    // No chain is longer than the list of rules; a test keeps it free of circles.
+    for _ in RULES {
+        let causes = find(&at.rule).map_or(&[][..], |rule| rule.meta().follows);
+        let fits = |f: &&Finding| causes.contains(&f.rule.as_str()) && f.severity > Severity::Info;
+        match fired.iter().find(fits) {
+            Some(cause) => at = cause,
+            None => break,
+        }
+    }
+    &at.rule
+}
+
+/// Places a finding, and then those that follow from it.
+fn place(finding: Finding, left: &mut Vec<Finding>, done: &mut Vec<Finding>) {
+    let (rule, weighty) = (finding.rule.clone(), finding.severity > Severity::Info);
+    done.push(finding);
+    // Several findings of one rule, one for each interface, are one cause.
+    while let Some(at) = left.iter().position(|f| f.rule == rule) {
+        done.push(left.remove(at));
+    }
+    let from = |f: &Finding| weighty && find(&f.rule).is_some_and(|r| r.meta().follows.contains(&rule.as_str()));
+    while let Some(at) = left.iter().position(from) {
+        let mut next = left.remove(at);
+        next.follows = Some(rule.clone());
+        place(next, left, done);
+    }
 }
 
 /// Faults of the interfaces beside the path. What is found without any interface is the host's, and so is what the path

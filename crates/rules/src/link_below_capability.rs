@@ -14,7 +14,9 @@ crate::rule! {
     /// fell back usually has a bad cable, plug or port, and loses frames too. At half duplex it collides.
     /// ## Threshold
     /// Speed now below the highest mode that the port supports; half duplex; PCI Express speed or width below the
-    /// device's own. A port that is meant to run slower (a 10 Gbit/s card on a 1 Gbit/s switch) shows here as well.
+    /// device's own. It is a warning at half duplex, and where a port of 1 Gbit/s or more runs at less than that: a broken
+    /// pair of wires does it. A port on a slower switch, or of a virtual machine, shows as worth knowing only: what the
+    /// other side could do is not read.
     /// ## Remedy
     /// Look at cable, transceiver, switch port and slot before tuning anything: this is not a setting of the kernel.
     pub LinkBelowCapability = "link-below-capability";
@@ -22,7 +24,11 @@ crate::rule! {
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: LINKMODES_GET",
         "drivers/pci/pci-sysfs.c in linux 6.12: current_link_speed_show, max_link_speed_show, current_link_width_show, max_link_width_show",
     ];
+    follows ["link-errors", "pci-express-errors"];
 }
+
+/// Mbit/s.
+const GIGABIT: u32 = 1_000;
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let facts = input.facts;
@@ -47,8 +53,11 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
                 bus.push(format!("{name} PCI Express runs with {} lanes of {}", pcie.width, pcie.max_width));
             }
         }
-        // A narrow slot may be the best the board has; a slow wire costs every frame.
-        let severity = if wire.is_empty() { Severity::Info } else { Severity::Warning };
+        // A narrow slot may be the best the board has, and a switch may have no faster port. Half duplex and a gigabit link
+        // at 100 Mbit/s or less are faults.
+        let fell_back = speed.is_some_and(|s| *s < GIGABIT) && max.is_some_and(|m| *m >= GIGABIT);
+        let half = iface.duplex.value().is_some_and(|d| d == "half");
+        let severity = if half || fell_back { Severity::Warning } else { Severity::Info };
         wire.extend(bus);
         if !wire.is_empty() {
             seen.found(finding(
@@ -56,7 +65,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
                 severity,
                 format!("{name} runs below what its hardware can do"),
                 wire,
-                "look at cable, transceiver, switch port and slot before tuning: no kernel setting mends this",
+                "look at cable, transceiver, switch port and slot before tuning: no kernel setting fixes this",
             ));
         }
     }
@@ -76,7 +85,9 @@ mod tests {
         iface(&mut facts).speed_mbps = Reading::Value(1_000);
         only(NAME, &facts, &["eth0 runs at 1000 Mbit/s, its port supports 10000 Mbit/s"], &[]);
         let found = rule(NAME, &facts).findings.remove(0);
-        assert_eq!((found.severity, found.remedy.settings.len()), (Severity::Warning, 0));
+        assert_eq!((found.severity, found.remedy.settings.len()), (Severity::Info, 0), "the switch may have no more");
+        iface(&mut facts).speed_mbps = Reading::Value(100);
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning);
     }
 
     #[test]
@@ -93,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn blind_where_the_link_does_not_tell() {
+    fn blind_where_the_link_does_not_report() {
         let mut facts = healthy();
         iface(&mut facts).speed_mbps = Reading::Unsupported("a virtual link".into());
         blind(NAME, &facts, "eth0 speed", "unsupported");

@@ -10,10 +10,10 @@ crate::rule! {
     /// Frames that the device received with a wrong checksum, or broken on the wire.
     /// ## Why it matters
     /// A broken frame is lost, and each loss costs a round trip or a timeout. The cause is a cable, a plug, a
-    /// transceiver or a port; tuning mends none of it.
+    /// transceiver or a port; tuning fixes none of it.
     /// ## Threshold
-    /// Any growth in the counter window of the kernel's `rx_crc_errors` or `rx_frame_errors`, or of `rx_crc_errors_phy`
-    /// and `rx_symbol_err_phy` of mlx5. A sound link has none.
+    /// Any growth in the counter window of the kernel's `rx_crc_errors` or `rx_frame_errors`, or of a driver's counter whose
+    /// name speaks of CRC, FCS, symbol or alignment errors (`rx_symbol_err_phy` of mlx5). A sound link has none.
     /// ## Remedy
     /// Clean or change cable and transceiver, try another port, look at the far side's counters. Tune afterwards.
     pub LinkErrors = "link-errors";
@@ -23,18 +23,23 @@ crate::rule! {
     ];
 }
 
-const KERNEL: [&str; 2] = ["rx_crc_errors", "rx_frame_errors"];
-const DRIVER: [&str; 2] = ["rx_crc_errors_phy", "rx_symbol_err_phy"];
+pub(crate) const KERNEL: [&str; 2] = ["rx_crc_errors", "rx_frame_errors"];
+
+/// Whether a driver's counter counts frames that came broken off the wire: its name speaks of the frame check, of symbols or
+/// of alignment. A wrong checksum of IP, TCP or UDP is the sender's.
+pub(crate) fn counts(key: &str) -> bool {
+    let key = key.trim().to_ascii_lowercase();
+    let broken = ["crc_err", "fcs_err", "symbol_err", "align_err", "alignment_err", "crcerr"];
+    !KERNEL.contains(&key.as_str()) && key != "fcs" && broken.iter().any(|part| key.contains(part))
+}
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
     for (name, _) in on_path(input.facts) {
         let mut evidence = seen.grown(window, &format!("link/{name}"), &KERNEL, "kernel counter");
-        // What a driver does not count is no fact missed: the kernel's counters stand for all of them.
-        for key in DRIVER {
-            if let Some(by) = window.delta(&format!("ethtool/{name}"), key).filter(|by| *by > 0) {
-                evidence.push(format!("{key} grew by {by} {} (driver counter)", within(window)));
-            }
+        // What a driver does not count is not a fact missed: the kernel's counters stand for all of them.
+        for (key, by) in seen.driver_grown(window, name).into_iter().filter(|(key, _)| counts(key)) {
+            evidence.push(format!("{} grew by {by} {} (driver counter)", key.trim(), within(window)));
         }
         if evidence.is_empty() {
             continue;
@@ -44,7 +49,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Critical,
             format!("{name} receives broken frames"),
             evidence,
-            "look at cable, transceiver, port and the far side before tuning: no kernel setting mends this",
+            "look at cable, transceiver, port and the far side before tuning: no kernel setting fixes this",
         ));
     }
 }

@@ -24,6 +24,7 @@ crate::rule! {
         "Documentation/networking/ip-sysctl.rst in linux 6.12: somaxconn",
         "Documentation/networking/snmp_counter.rst in linux 6.12: TcpExtListenOverflows and TcpExtListenDrops",
     ];
+    follows ["steal-time", "cpu-quota-throttled", "swapping"];
 }
 
 /// A queue longer than this only hides a server that does not keep up.

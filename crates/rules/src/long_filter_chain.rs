@@ -14,13 +14,16 @@ crate::rule! {
     /// 100, 9.3 µs with 300, 17 µs with 1000. That is about 5 ns for each rule and packet.
     /// ## Threshold
     /// 100 rules in one chain are worth knowing (half a microsecond per packet); 1000 are a warning (five microseconds
-    /// each way). What share of them a packet walks depends on where it matches, which rule counts do not tell.
+    /// each way). What share of them a packet walks depends on where it matches, which rule counts do not report. Rules of
+    /// legacy iptables are not counted; where its tables are there, that is reported.
     /// ## Remedy
     /// Replace a list of similar rules by one rule with a set or a verdict map: a lookup costs the same however long it
     /// is. Accept established and latency-critical flows at the top of the chain. lowlat never edits a packet filter.
     pub LongFilterChain = "long-filter-chain";
     sources [
         "net/netfilter/nf_tables_core.c in linux 6.12: nft_do_chain",
+        "net/netfilter/x_tables.c in linux 6.12: xt_proto_init (ip_tables_names)",
+        "https://github.com/kubernetes/kubernetes/issues/14099 (9508 rules)",
         "https://wiki.nftables.org/wiki-nftables/index.php/Sets",
         "measured: loopback UDP round trips against rule counts, linux 6.18, median of 20000, three runs each",
     ];
@@ -30,6 +33,11 @@ const INFO: u64 = 100;
 const WARNING: u64 = 1_000;
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
+    if let Some(tables) = input.facts.filters.iptables_tables.value().filter(|t| !t.is_empty()) {
+        // Only a program of iptables itself can read them, and reading a table that is not there makes it.
+        let why = format!("unsupported: tables {} are there, and lowlat does not read legacy rules", tables.join(", "));
+        seen.missing("number of legacy iptables rules (count them with iptables-legacy-save)", why);
+    }
     let Some(chains) = seen.need("nf_tables rules", &input.facts.filters.nft_rules) else { return };
     let mut long: Vec<(&String, u64)> = chains.iter().map(|(c, n)| (c, *n)).filter(|(_, n)| *n >= INFO).collect();
     if long.is_empty() {
@@ -77,6 +85,18 @@ mod tests {
         assert_eq!(rule(NAME, &with_rules(100)).findings[0].severity, Severity::Info);
         assert_eq!(rule(NAME, &with_rules(999)).findings[0].severity, Severity::Info);
         assert_eq!(rule(NAME, &with_rules(1_000)).findings[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn legacy_rules_are_not_counted_and_that_is_said() {
+        let mut facts = healthy();
+        facts.filters.iptables_tables = Reading::Value(vec!["nat".into(), "ip6 filter".into()]);
+        let seen = rule(NAME, &facts);
+        assert_eq!(seen.findings, []);
+        assert_eq!(
+            seen.not_seen[0].why,
+            "unsupported: tables nat, ip6 filter are there, and lowlat does not read legacy rules"
+        );
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Seen {
         self.not_seen.push(NotSeen { fact: fact.to_string(), why: why.into() });
     }
 
-    /// The counter window, or a note that none was taken: totals since boot do not tell when something happened.
+    /// The counter window, or a note that none was taken: totals since boot do not report when something happened.
     pub(crate) fn window<'a>(&mut self, input: &Input<'a>) -> Option<&'a Window> {
         if input.facts.window.is_none() {
             self.missing("counter growth", "absent: no counter window was taken");
@@ -51,7 +51,7 @@ impl Seen {
         input.facts.window.as_ref()
     }
 
-    /// How much a counter grew, or a note that it cannot be told.
+    /// How much a counter grew, or a note that it cannot be determined.
     pub(crate) fn growth(&mut self, window: &Window, group: &str, key: &str) -> Option<u64> {
         let grown = window.delta(group, key);
         if grown.is_none() {
@@ -78,17 +78,27 @@ impl Seen {
     }
 
     /// A line for each of these counters of one group that grew.
-    pub(crate) fn grown(&mut self, window: &Window, group: &str, keys: &[&str], whence: &str) -> Vec<String> {
+    pub(crate) fn grown(&mut self, window: &Window, group: &str, keys: &[&str], source: &str) -> Vec<String> {
         let mut lines = Vec::new();
         for key in keys {
             if let Some(by) = self.growth(window, group, key).filter(|by| *by > 0) {
-                lines.push(format!("{key} grew by {by} {} ({whence})", within(window)));
+                lines.push(format!("{key} grew by {by} {} ({source})", within(window)));
             }
         }
         lines
     }
 
-    /// Whether a group can be asked: where the host has no such thing that is no fact missed, where it may not be read
+    /// The counters of an interface's driver that grew, by their own names; a note where they may not be read.
+    pub(crate) fn driver_grown(&mut self, window: &Window, iface: &str) -> Vec<(String, u64)> {
+        let group = format!("ethtool/{iface}");
+        if !self.counted(window, &group) {
+            return Vec::new();
+        }
+        let keys = window.after.groups.get(&group).and_then(|g| g.value()).into_iter().flat_map(|g| g.keys());
+        keys.filter_map(|key| Some((key.clone(), window.delta(&group, key).filter(|by| *by > 0)?))).collect()
+    }
+
+    /// Whether a group can be asked: where the host has no such thing that is not a fact missed, where it may not be read
     /// it is.
     pub(crate) fn counted(&mut self, window: &Window, group: &str) -> bool {
         match window.after.groups.get(group) {
@@ -133,7 +143,7 @@ impl Seen {
 /// A finding without settings.
 pub(crate) fn finding(rule: &str, severity: Severity, title: String, evidence: Vec<String>, advice: &str) -> Finding {
     let remedy = Remedy { advice: advice.to_owned(), settings: Vec::new() };
-    Finding { rule: rule.to_owned(), severity, title, evidence, remedy }
+    Finding { rule: rule.to_owned(), severity, title, evidence, remedy, follows: None }
 }
 
 /// The same with settings.
@@ -212,7 +222,7 @@ pub(crate) fn number(seen: &mut Seen, facts: &Facts, key: &str) -> Option<u64> {
     let text = seen.need(format!("sysctl {key}"), reading)?;
     let number = text.trim().parse().ok();
     if number.is_none() {
-        seen.missing(format!("sysctl {key}"), format!("garbled: {text:?} is no number"));
+        seen.missing(format!("sysctl {key}"), format!("garbled: {text:?} is not a number"));
     }
     number
 }

@@ -23,6 +23,7 @@ crate::rule! {
         "man 2 mlockall (NOTES)",
         "heuristic: ten a second",
     ];
+    follows ["swapping"];
 }
 
 const PER_SECOND: f64 = 10.0;

@@ -15,9 +15,12 @@ crate::rule! {
     /// The packet reached the machine and was lost before the kernel saw it. Either the processor that empties the ring
     /// is too busy or asleep too long, or the ring is too small for the bursts.
     /// ## Threshold
-    /// Any growth in the counter window of the kernel's `rx_missed_errors` or `rx_fifo_errors`, or of the driver's own
-    /// counter for it: `rx_no_buffer_count` (igb, igc, ixgbe), `rx_no_dma_resources` (ixgbe), `rx_out_of_buffer` and
-    /// `rx_discards_phy` (mlx5), `port_rx_nodesc_drops` (sfc), or a queue's counter that ends in `_rx_drops`.
+    /// Any growth in the counter window of the kernel's `rx_missed_errors` or `rx_fifo_errors`, or of the counter that the
+    /// driver has for it: `rx_no_dma_resources` (ixgbe), `rx_out_of_buffer` (mlx5), `port_rx_nodesc_drops` (sfc),
+    /// `port.rx_dropped` (i40e), `rx_dropped.nic` (ice), `pkts rx OOB` (vmxnet3), `rx_no_buffers_posted` (gve), `rx_discards`
+    /// (bnxt), a queue's `_drops` (igb), `_rx_drops` (bna). `i40e`, `iavf` and `ena` count these losses as the kernel's
+    /// `rx_dropped`, which means something else with other drivers. `rx_no_buffer_count` of Intel's 1 Gbit/s devices is no
+    /// loss: the packet waited in the device.
     /// ## Remedy
     /// Relieve the processor that takes the interrupt. Then the next size of the receive ring: a large ring hides the
     /// fault and spoils the cache, so one step at a time. Changing it resets the device.
@@ -26,15 +29,57 @@ crate::rule! {
         "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_missed_errors, rx_fifo_errors)",
         "Documentation/networking/device_drivers/ethernet/mellanox/mlx5/counters.rst in linux 6.12: rx_out_of_buffer, rx_discards_phy",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_gstrings_stats",
-        "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_gstrings_stats",
+        "drivers/net/ethernet/intel/igb/igb_main.c in linux 6.12: igb_update_stats (RQDPC to rx_fifo_errors, MPC to rx_missed_errors)",
+        "drivers/net/ethernet/intel/i40e/i40e_main.c in linux 6.12: i40e_update_vsi_stats (rx_discards to rx_dropped; later kernels have it in rx_missed_errors)",
+        "drivers/net/ethernet/intel/ice/ice_ethtool.c in linux 6.12: rx_dropped.nic",
+        "drivers/net/vmxnet3/vmxnet3_ethtool.c in linux 6.12: vmxnet3_rq_dev_stats (pkts rx OOB)",
+        "drivers/net/ethernet/google/gve/gve_ethtool.c in linux 6.12: rx_no_buffers_posted",
+        "drivers/net/ethernet/broadcom/bnxt/bnxt_ethtool.c in linux 6.12: bnxt_ring_rx_stats_str",
+        "drivers/net/ethernet/amazon/ena/ena_netdev.c in linux 6.12: ena_get_stats64 (rx_drops to rx_dropped)",
+        "https://github.com/the-tcpdump-group/libpcap/issues/1328 (vmxnet3)",
+        "https://github.com/ccfos/huatuo/pull/26 (i40e)",
         "drivers/net/ethernet/sfc/ef10.c in linux 6.12: port_rx_nodesc_drops",
     ];
+    follows ["steal-time", "thermal-throttling", "interrupts-on-one-cpu"];
 }
 
-/// Names that mean the same in different drivers. `rx_missed_errors` of a driver is the kernel's own again.
-const KERNEL: [&str; 2] = ["rx_missed_errors", "rx_fifo_errors"];
-const DRIVER: [&str; 5] =
-    ["rx_no_buffer_count", "rx_no_dma_resources", "rx_out_of_buffer", "rx_discards_phy", "port_rx_nodesc_drops"];
+/// Names that mean the same in different drivers.
+pub(crate) const KERNEL: [&str; 2] = ["rx_missed_errors", "rx_fifo_errors"];
+/// Drivers that count these losses as the kernel's `rx_dropped`.
+pub(crate) const AS_DROPPED: [&str; 3] = ["i40e", "iavf", "ena"];
+/// A driver's own name for them, and the drivers where it means them; none named where it is one driver's alone.
+const OWN: [(Name, &[&str]); 10] = [
+    (Name::Is("rx_no_dma_resources"), &[]),
+    (Name::Is("rx_out_of_buffer"), &[]),
+    (Name::Is("port_rx_nodesc_drops"), &[]),
+    (Name::Is("port.rx_dropped"), &[]),
+    (Name::Is("rx_dropped.nic"), &[]),
+    (Name::Is("pkts rx OOB"), &[]),
+    (Name::Begins("rx_no_buffers_posted"), &["gve"]),
+    (Name::Ends("rx_discards"), &["bnxt_en"]),
+    (Name::Ends("_drops"), &["igb", "igc"]),
+    (Name::Ends("_rx_drops"), &["bna"]),
+];
+
+/// How a counter's name is known.
+enum Name {
+    Is(&'static str),
+    Begins(&'static str),
+    Ends(&'static str),
+}
+
+/// Whether a counter of this driver counts packets that found no descriptor. `vmxnet3` indents its names.
+pub(crate) fn counts(driver: &str, key: &str) -> bool {
+    let key = key.trim();
+    OWN.iter().any(|(name, drivers)| {
+        let named = match name {
+            Name::Is(name) => key == *name,
+            Name::Begins(name) => key.starts_with(name),
+            Name::Ends(name) => key.ends_with(name),
+        };
+        named && (drivers.is_empty() || drivers.contains(&driver))
+    })
+}
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
@@ -46,12 +91,17 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
                 grown.insert(key.to_owned(), (by, "kernel"));
             }
         }
-        // What a driver does not count is no fact missed: the kernel's counters above stand for all of them.
-        let driver = format!("ethtool/{name}");
-        let keys = window.after.groups.get(&driver).and_then(|g| g.value()).into_iter().flat_map(|g| g.keys());
-        for key in keys.filter(|k| DRIVER.contains(&k.as_str()) || k.ends_with("_rx_drops")) {
-            if let Some(by) = window.delta(&driver, key).filter(|by| *by > 0) {
-                grown.entry(key.clone()).or_insert((by, "driver"));
+        let driver = iface.driver.value().map_or("", String::as_str);
+        if AS_DROPPED.contains(&driver)
+            && let Some(by) = window.delta(&link, "rx_dropped").filter(|by| *by > 0)
+        {
+            grown.insert("rx_dropped".to_owned(), (by, "kernel"));
+        }
+        // What a driver does not count is not a fact missed: the kernel's counters above stand for all of them.
+        let keys = window.after.groups.get(&format!("ethtool/{name}")).and_then(|g| g.value());
+        for key in keys.into_iter().flat_map(|g| g.keys()).filter(|key| counts(driver, key)) {
+            if let Some(by) = window.delta(&format!("ethtool/{name}"), key).filter(|by| *by > 0) {
+                grown.entry(key.trim().to_owned()).or_insert((by, "driver"));
             }
         }
         if grown.is_empty() {
@@ -81,7 +131,8 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
 
 #[cfg(test)]
 mod tests {
-    use lowlat_testkit::facts::{deny_group, grow, healthy};
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::{deny_group, grow, healthy, iface};
 
     use super::*;
     use crate::look::test::{blind, only, rule};
@@ -111,6 +162,44 @@ mod tests {
             rule(NAME, &facts).findings[0].evidence[0],
             "eth0 rx_missed_errors grew by 2 in 1000 ms (kernel counter)"
         );
+    }
+
+    #[test]
+    fn each_drivers_own_name() {
+        for (driver, group, key) in [
+            ("vmxnet3", "ethtool/eth0", "  pkts rx OOB"),
+            ("i40e", "link/eth0", "rx_dropped"),
+            ("i40e", "ethtool/eth0", "port.rx_dropped"),
+            ("ice", "ethtool/eth0", "rx_dropped.nic"),
+            ("ena", "link/eth0", "rx_dropped"),
+            ("gve", "ethtool/eth0", "rx_no_buffers_posted[3]"),
+            ("bnxt_en", "ethtool/eth0", "[0]: rx_discards"),
+            ("igb", "ethtool/eth0", "rx_queue_0_drops"),
+            ("mlx5_core", "ethtool/eth0", "rx_out_of_buffer"),
+        ] {
+            let mut facts = healthy();
+            iface(&mut facts).driver = Reading::Value(driver.into());
+            grow(&mut facts, group, key, 8);
+            let whose = if group.starts_with("link") { "kernel" } else { "driver" };
+            only(NAME, &facts, &[&format!("eth0 {} grew by 8 in 1000 ms ({whose} counter)", key.trim()), RING], &[]);
+        }
+    }
+
+    const RING: &str = "eth0 receive ring: 512 of 4096 at most";
+
+    #[test]
+    fn what_is_no_loss_for_want_of_descriptors() {
+        for (driver, group, key) in [
+            ("igb", "ethtool/eth0", "rx_no_buffer_count"),
+            ("mlx5_core", "ethtool/eth0", "rx_discards_phy"),
+            ("macb", "link/eth0", "rx_dropped"),
+            ("mlx5_core", "ethtool/eth0", "rx0_xdp_drops"),
+        ] {
+            let mut facts = healthy();
+            iface(&mut facts).driver = Reading::Value(driver.into());
+            grow(&mut facts, group, key, 8);
+            assert_eq!(rule(NAME, &facts), Seen::default(), "{driver} {key}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ crate::rule! {
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
-    // A kernel that cannot balance has no such file: that is no fact missed.
+    // A kernel that cannot balance has no such file: that is not a fact missed.
     if matches!(input.facts.sysctls.get("kernel.numa_balancing"), Some(Reading::Absent(_))) {
         return;
     }

@@ -12,7 +12,7 @@ crate::rule! {
     /// Each packet that matches is cloned for the socket and run through its filter, on the path of the packet itself.
     /// One that listens to all protocols (tcpdump) sees what is sent as well.
     /// ## Threshold
-    /// One is worth knowing. The facts count sockets and do not tell which protocol each one wants, so a DHCP client,
+    /// One is worth knowing. The facts count sockets and do not report which protocol each one wants, so a DHCP client,
     /// which costs nothing on a UDP path, is counted like a tcpdump.
     /// ## Remedy
     /// `ss -0 -p` names the programs. Stop those that are not needed. lowlat stops no programs.

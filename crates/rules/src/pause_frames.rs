@@ -3,7 +3,7 @@
 use lowlat_model::Severity;
 use lowlat_model::op::Target;
 
-use crate::look::{finding, on_path, set, with};
+use crate::look::{finding, on_path, set, with, within};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -13,9 +13,10 @@ crate::rule! {
     /// A pause frame stops the whole link for a while: every flow waits for the one receiver that does not keep up.
     /// Received ones hold this host's packets back, sent ones the other side's.
     /// ## Threshold
-    /// Any growth in the counter window of what the driver counts of them (`rx_flow_control_xoff` and `tx_…` of ixgbe,
-    /// igb and igc, `port.link_xoff_rx` of i40e, `link_xoff_rx.nic` of ice, `rx_pause_ctrl_phy` of mlx5). Where
-    /// receivers keep up there are none.
+    /// Any growth in the counter window of a driver's counter whose name speaks of `pause` or `xoff`
+    /// (`rx_flow_control_xoff` of ixgbe, igb and igc, `port.link_xoff_rx` of i40e, `rx_pause_ctrl_phy` of mlx5, `rx_pause` of
+    /// mlx4, `rx_pause_frames` of bnxt), those per priority among them. Counters of XON and of durations are left out.
+    /// Where receivers keep up there are none.
     /// ## Remedy
     /// Find the receiver that is too slow; where this host sends them, relieve the processor that empties its ring.
     /// Then try the path without pause. Fabrics that must not lose (RoCE, FCoE) need it on.
@@ -26,34 +27,35 @@ crate::rule! {
         "drivers/net/ethernet/intel/i40e/i40e_ethtool.c in linux 6.12: port.link_xoff_rx",
         "drivers/net/ethernet/intel/ice/ice_ethtool.c in linux 6.12: link_xoff_rx.nic",
         "drivers/net/ethernet/mellanox/mlx5/core/en_stats.c in linux 6.12: rx_pause_ctrl_phy",
+        "drivers/net/ethernet/mellanox/mlx4/en_ethtool.c in linux 6.12: main_strings (rx_pause)",
+        "drivers/net/ethernet/broadcom/bnxt/bnxt_ethtool.c in linux 6.12: rx_pause_frames",
+        "https://github.com/ryran/xsos/issues/112",
+        "https://github.com/NVIDIA/daqiri/issues/250",
         "not confirmed: the text of the IEEE standard was not opened",
     ];
+    follows ["nic-ring-drops", "steal-time", "thermal-throttling", "interrupts-on-one-cpu"];
 }
 
-const FRAMES: [&str; 8] = [
-    "rx_flow_control_xoff",
-    "tx_flow_control_xoff",
-    "port.link_xoff_rx",
-    "port.link_xoff_tx",
-    "link_xoff_rx.nic",
-    "link_xoff_tx.nic",
-    "rx_pause_ctrl_phy",
-    "tx_pause_ctrl_phy",
-];
+/// Whether a driver's counter counts frames that stop the link: its name speaks of pause or XOFF. One that lets it go on
+/// (XON), how long it stood, and what the pause of something else is, are no such counts.
+pub(crate) fn counts(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let none = ["xon", "duration", "transition", "storm", "admin_q", "unpause", "cycles", "usec", "timeout"];
+    (key.contains("pause") || key.contains("xoff")) && !none.iter().any(|part| key.contains(part))
+}
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
     for (name, iface) in on_path(input.facts) {
-        let group = format!("ethtool/{name}");
-        if !seen.counted(window, &group) {
+        let evidence: Vec<String> = seen
+            .driver_grown(window, name)
+            .iter()
+            .filter(|(key, _)| counts(key))
+            .map(|(key, by)| format!("{} grew by {by} {} (driver counter)", key.trim(), within(window)))
+            .collect();
+        if evidence.is_empty() {
             continue;
         }
-        let grown = |key: &&&str| window.delta(&group, key).is_some_and(|by| by > 0);
-        let keys: Vec<&str> = FRAMES.iter().filter(grown).copied().collect();
-        if keys.is_empty() {
-            continue;
-        }
-        let evidence = seen.grown(window, &group, &keys, "driver counter");
         let pause = seen.need_of(input.facts, format!("{name} pause"), &iface.pause);
         let on = pause.is_some_and(|p| ["rx", "tx"].iter().any(|side| p.get(*side) == Some(&true)));
         let found = finding(
@@ -85,6 +87,20 @@ mod tests {
         assert_eq!(rule(NAME, &facts).findings[0].remedy.settings, []);
         iface(&mut facts).pause = Reading::Value(BTreeMap::from([("rx".into(), true), ("tx".into(), false)]));
         assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "off");
+    }
+
+    #[test]
+    fn names_of_other_drivers() {
+        for key in
+            ["rx_pause_frames", "rx_pause", "tx_xoff_sent", "rx_prio3_pause", "mmc_rx_pause_frames", "MacRxPause"]
+        {
+            assert!(counts(key), "{key}");
+        }
+        for key in
+            ["rx_pause_duration", "tx_flow_control_xon", "rx_prio0_pause_transition", "admin_q_pause", "rx_packets"]
+        {
+            assert!(!counts(key), "{key}");
+        }
     }
 
     #[test]

@@ -9,13 +9,13 @@ crate::rule! {
     /// ## What it finds
     /// Errors that the device's PCI Express link reported.
     /// ## Why it matters
-    /// A correctable error was mended by sending again, which takes time; one that is not correctable lost something or
+    /// A correctable error was fixed by sending again, which takes time; one that is not correctable lost something or
     /// resets the device. A sound link has none.
     /// ## Threshold
     /// Any growth of the device's error totals in the counter window. Correctable ones are a warning, the others
     /// critical. Devices without error reporting, virtual ones among them, are let pass.
     /// ## Remedy
-    /// Reseat the card, try another slot or riser, update its firmware. No kernel setting mends this; `pci=noaer` only
+    /// Reseat the card, try another slot or riser, update its firmware. No kernel setting fixes this; `pci=noaer` only
     /// hides it.
     pub PciExpressErrors = "pci-express-errors";
     sources [
@@ -32,9 +32,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             continue;
         }
         let lost = seen.grown(window, &group, &["nonfatal", "fatal"], "aer_dev_*");
-        let mended = seen.grown(window, &group, &["correctable"], "aer_dev_*");
+        let fixed = seen.grown(window, &group, &["correctable"], "aer_dev_*");
         let severity = if lost.is_empty() { Severity::Warning } else { Severity::Critical };
-        let evidence: Vec<String> = lost.into_iter().chain(mended).map(|line| format!("{name} {line}")).collect();
+        let evidence: Vec<String> = lost.into_iter().chain(fixed).map(|line| format!("{name} {line}")).collect();
         if evidence.is_empty() {
             continue;
         }
@@ -43,7 +43,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             severity,
             format!("the PCI Express link of {name} reports errors"),
             evidence,
-            "reseat the card, try another slot, update its firmware: no kernel setting mends this",
+            "reseat the card, try another slot, update its firmware: no kernel setting fixes this",
         ));
     }
 }
@@ -56,7 +56,7 @@ mod tests {
     use crate::look::test::{blind, only, rule};
 
     #[test]
-    fn mended_ones_warn_and_lost_ones_are_critical() {
+    fn fixed_ones_warn_and_lost_ones_are_critical() {
         let mut facts = healthy();
         grow(&mut facts, "aer/eth0", "correctable", 2);
         only(NAME, &facts, &["eth0 correctable grew by 2 in 1000 ms (aer_dev_*)"], &[]);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_reports_none_is_no_fact_missed_and_a_denied_one_is() {
+    fn a_device_that_reports_none_is_not_a_fact_missed_and_a_denied_one_is() {
         let mut facts = healthy();
         facts.window.as_mut().unwrap().after.groups.remove("aer/eth0");
         assert_eq!(rule(NAME, &facts), Seen::default());

@@ -29,6 +29,7 @@ crate::rule! {
         "net/ipv4/tcp_output.c in linux 6.12: tcp_small_queue_check",
         "heuristic: 100 us in the queue, this project's target for a tuned kernel path",
     ];
+    follows ["shaper-below-line-rate", "link-below-capability"];
 }
 
 /// Frames of the second choice, for kernels without fq_codel: eight are enough for a burst of probes, and at 200 Mbit/s
@@ -37,7 +38,7 @@ const SHORT_FIFO: u32 = 8;
 /// Bytes of each local TCP connection below its socket, for the same kernels: two full frames and their bookkeeping
 /// (`tcp_small_queue_check` always lets two packets through, net/ipv4/tcp_output.c).
 const TCP_BELOW_SOCKET: u32 = 4_096;
-/// Longest wait in the queue that is no fault, ns.
+/// Longest wait in the queue that is not a fault, ns.
 const SOJOURN_NS: u64 = 100_000;
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
@@ -69,7 +70,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
 fn fifo_at(q: &Qdisc, all: &[Qdisc]) -> Option<String> {
     match q.kind.as_str() {
         "pfifo" | "bfifo" | "pfifo_fast" | "pfifo_head_drop" => Some(q.parent.clone()),
-        // The hidden one has no entry in the dump; it stands at the only class of the tbf.
+        // The hidden one has no entry in the dump; it is at the only class of the tbf.
         "tbf" if !all.iter().any(|child| child.iface == q.iface && is_child(child, q)) => {
             Some(format!("{}1", q.handle))
         }
@@ -132,7 +133,7 @@ mod tests {
     fn drops_in_the_window() {
         let mut facts = healthy();
         facts.qdiscs = Reading::Value(vec![qdisc("eth0", "pfifo_fast", "root", "0:")]);
-        assert_eq!(rule(NAME, &facts), Seen::default(), "a fifo that drops nothing is no fault");
+        assert_eq!(rule(NAME, &facts), Seen::default(), "a fifo that drops nothing is not a fault");
         grow(&mut facts, "qdisc/eth0/root", "drops", 12);
         only(NAME, &facts, &["pfifo_fast on eth0 root: dropped 12 packets in 1000 ms"], &[]);
         assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].target.to_string(), "eth0/qdisc-root");
@@ -148,7 +149,7 @@ mod tests {
         facts.qdiscs = Reading::Value(vec![tbf, fifo.clone()]);
         only(NAME, &facts, &["pfifo on eth0 1:1: holds 151400 bytes, which take 6056 µs at 200 Mbit/s"], &[]);
         assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].target.to_string(), "eth0/qdisc-1:1");
-        // The same backlog on the bare 10 Gbit/s link takes 121 µs, half of it is no fault.
+        // The same backlog on the bare 10 Gbit/s link takes 121 µs, half of it is not a fault.
         fifo.backlog_bytes /= 2;
         fifo.parent = "root".into();
         facts.qdiscs = Reading::Value(vec![fifo]);

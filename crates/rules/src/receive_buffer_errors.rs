@@ -13,10 +13,11 @@ crate::rule! {
     /// ## Why it matters
     /// The packet came all the way and is lost at the last step; for a request over UDP that is a timeout. Small
     /// datagrams fill a buffer faster than their size says: each one is charged with its whole memory (64 bytes of
-    /// payload with about 768), so the kernel's default of 212992 bytes holds some 277 of them.
+    /// payload with about 768 on a veth link, and with a whole receive buffer of about 2304 where a driver builds the packet in
+    /// place, as igb does), so the kernel's default of 212992 bytes holds some 277 of them, or 92.
     /// ## Threshold
     /// Any growth of `Udp.RcvbufErrors` or `Udp6RcvbufErrors` in the counter window; or `net.core.rmem_default` below
-    /// 212992, which is what the kernel starts with on 64-bit machines.
+    /// what the kernel starts with: 212992 bytes, on 32-bit machines 163840.
     /// ## Remedy
     /// A larger `SO_RCVBUF` in the program that loses, and a reader that keeps up. For programs that set none, a larger
     /// `net.core.rmem_default`; `net.core.rmem_max` bounds what a program may ask for. A buffer bridges a burst; it
@@ -27,12 +28,18 @@ crate::rule! {
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: rmem_default, rmem_max",
         "include/net/sock.h in linux 6.12: SK_RMEM_MAX = 256 x SKB_TRUESIZE(256) = 212992",
         "net/ipv4/udp.c in linux 6.12: __udp_queue_rcv_skb",
+        "drivers/net/ethernet/intel/igb/igb_main.c in linux 6.12: igb_build_skb",
         "measured: veth, linux 6.18: a 64 byte datagram is charged with 768 bytes",
     ];
+    follows ["steal-time", "cpu-quota-throttled", "thermal-throttling", "swapping"];
 }
 
-/// What the kernel starts with.
+/// What the kernel starts with on 64-bit machines, and on those of 32 bit, where a packet's own memory is smaller
+/// (`SKB_TRUESIZE(256)` is 832 and 640 bytes, times 256).
 const KERNEL_DEFAULT: u64 = 212_992;
+const KERNEL_DEFAULT_32: u64 = 163_840;
+/// Names of `uname -m` that are of 32 bit.
+const BITS_32: [&str; 8] = ["arm", "i386", "i486", "i586", "i686", "mips", "ppc", "riscv32"];
 /// What is tried: room for some 1365 small datagrams.
 const ROOM: u64 = 1 << 20;
 /// No more than this: a queue that long is latency, not safety.
@@ -53,12 +60,13 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         }
         lost = !evidence.is_empty();
     }
-    let small = default.is_some_and(|d| d < KERNEL_DEFAULT);
+    let kernels = kernel_default(input);
+    let small = default.is_some_and(|d| d < kernels);
     if !lost && !small {
         return;
     }
     if let Some(default) = default {
-        evidence.push(format!("net.core.rmem_default = {default}; the kernel's own is {KERNEL_DEFAULT}"));
+        evidence.push(format!("net.core.rmem_default = {default}; the kernel's own is {kernels}"));
     }
     let mut settings = Vec::new();
     let want = default.map_or(ROOM, |d| d.saturating_mul(2).max(ROOM)).min(MOST);
@@ -80,6 +88,16 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         "set SO_RCVBUF in the program that loses and make its reader keep up; a larger default helps programs that set none",
     );
     seen.found(with(found, settings));
+}
+
+/// The kernel's own default on this machine; where it is not known, the smaller one.
+fn kernel_default(input: &Input<'_>) -> u64 {
+    match input.facts.host.machine.value().map(String::as_str) {
+        // A 64-bit kernel calls itself by these names for a process of 32 bit only where it was asked to (personality).
+        Some(m) if BITS_32.contains(&m) || m.starts_with("armv") => KERNEL_DEFAULT_32,
+        Some(_) => KERNEL_DEFAULT,
+        None => KERNEL_DEFAULT_32,
+    }
 }
 
 #[cfg(test)]
@@ -123,11 +141,20 @@ mod tests {
     }
 
     #[test]
-    fn a_small_default_is_a_fault_by_itself() {
+    fn a_small_default_is_a_fault_on_its_own() {
         let mut facts = healthy();
         facts.sysctls.insert("net.core.rmem_default".into(), Reading::Value("4096".into()));
         only(NAME, &facts, &["net.core.rmem_default = 4096; the kernel's own is 212992"], &[]);
         assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn the_default_of_a_machine_of_32_bits() {
+        let mut facts = healthy();
+        facts.sysctls.insert("net.core.rmem_default".into(), Reading::Value("163840".into()));
+        assert_eq!(rule(NAME, &facts).findings.len(), 1);
+        facts.host.machine = Reading::Value("armv7l".into());
+        assert_eq!(rule(NAME, &facts), Seen::default());
     }
 
     #[test]

@@ -11,7 +11,7 @@ crate::rule! {
     /// ## What it finds
     /// TCP connections that waited for their retransmission timer on a path whose round trips are short.
     /// ## Why it matters
-    /// When nothing that follows tells of a loss, the sender waits for its timer: 200 ms at least by default, on a path
+    /// When nothing that follows reports a loss, the sender waits for its timer: 200 ms at least by default, on a path
     /// that needs microseconds.
     /// ## Threshold
     /// `TCPTimeouts` grew in the counter window, and a connection of this host has a least round trip below 5 ms (a
@@ -27,6 +27,17 @@ crate::rule! {
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rto_min_us",
         "net/ipv4/tcp_timer.c in linux 6.12: tcp_write_timeout, tcp_retransmit_timer (LINUX_MIB_TCPTIMEOUTS)",
         "heuristic: 5 ms; on a longer path the floor of the timer matters little",
+    ];
+    follows [
+        "retransmits",
+        "link-errors",
+        "link-goes-down",
+        "transmit-timeouts",
+        "nic-ring-drops",
+        "softnet-drops",
+        "netem-on-path",
+        "shaper-below-line-rate",
+        "plain-fifo-backlog",
     ];
 }
 

@@ -12,7 +12,7 @@ crate::rule! {
     /// A lost segment costs at least a round trip, and a retransmission timeout (200 ms and more by default) when nothing
     /// follows it. No latency setting makes up for loss on the path.
     /// ## Threshold
-    /// More than 0.01 % of the segments sent in the counter window: above it, loss is mended before latency.
+    /// More than 0.01 % of the segments sent in the counter window: above it, loss is fixed before latency.
     /// ## Remedy
     /// Find where packets are lost: the other findings, the switch's counters, the far end. Then tune.
     pub Retransmits = "retransmits";
@@ -21,7 +21,22 @@ crate::rule! {
         "RFC 1213 (tcpOutSegs, tcpRetransSegs)",
         "include/net/tcp.h in linux 6.12: TCP_RTO_MIN (HZ/5, 200 ms)",
         "net/ipv4/tcp_output.c in linux 6.12: __tcp_retransmit_skb",
-        "heuristic: 0.01 %, the loss above which this project mends drops before latency",
+        "heuristic: 0.01 %, the loss above which this project fixes drops before latency",
+    ];
+    follows [
+        "link-errors",
+        "link-goes-down",
+        "transmit-timeouts",
+        "pci-express-errors",
+        "instance-allowance-exceeded",
+        "nic-ring-drops",
+        "softnet-drops",
+        "netem-on-path",
+        "shaper-below-line-rate",
+        "plain-fifo-backlog",
+        "tcp-receive-pruned",
+        "tcp-backlog-drops",
+        "connection-tracking-full",
     ];
 }
 

@@ -117,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn to_where_the_interrupt_fires_is_no_fault() {
+    fn to_where_the_interrupt_fires_is_not_a_fault() {
         let mut facts = healthy();
         iface(&mut facts).rx_queues[0].rps_cpus = Reading::Value(vec![0]);
         assert_eq!(rule(NAME, &facts), Seen::default());
     }
 
     #[test]
-    fn to_where_the_application_runs_is_no_fault() {
+    fn to_where_the_application_runs_is_not_a_fault() {
         let mut facts = healthy();
         iface(&mut facts).rx_queues[0].rps_cpus = Reading::Value(vec![3]);
         let check = |app| {

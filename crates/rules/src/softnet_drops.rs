@@ -23,6 +23,7 @@ crate::rule! {
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_max_backlog",
         "net/core/dev.c in linux 6.12: enqueue_to_backlog",
     ];
+    follows ["steal-time", "thermal-throttling", "interrupts-on-one-cpu"];
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {

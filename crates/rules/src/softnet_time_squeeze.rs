@@ -15,14 +15,16 @@ crate::rule! {
     /// ## Threshold
     /// More than one a second on a processor (a heuristic: single ones happen on any busy host).
     /// ## Remedy
-    /// Relieve the processor: move its interrupts or spread flows. Then a larger `net.core.netdev_budget`.
-    /// `netdev_budget_usecs` is left alone: its default is two timer ticks, which is also the least it takes.
+    /// Relieve the processor: move its interrupts or spread flows. Then a larger budget, that which was used up. A squeeze
+    /// by packets takes `net.core.netdev_budget` of them: where the processor took fewer for each squeeze, the time
+    /// (`net.core.netdev_budget_usecs`) ran out first, and more packets change nothing. Other softirqs wait longer then.
     pub SoftnetTimeSqueeze = "softnet-time-squeeze";
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_budget, netdev_budget_usecs",
         "net/core/dev.c in linux 6.12: net_rx_action (time_squeeze)",
         "heuristic: one a second; single ones happen on any busy host",
     ];
+    follows ["steal-time", "thermal-throttling", "interrupts-on-one-cpu"];
 }
 
 const PER_SECOND: f64 = 1.0;
@@ -37,21 +39,42 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     if squeezed.is_empty() {
         return;
     }
-    let evidence = squeezed
+    let mut evidence: Vec<String> = squeezed
         .iter()
         .map(|(group, by)| {
             format!("{group} ran out of its budget {by} times {} (/proc/net/softnet_stat)", within(window))
         })
         .collect();
-    let budget = number(seen, input.facts, "net.core.netdev_budget");
+    let by_time = number(seen, input.facts, "net.core.netdev_budget").map(|budget| {
+        let by_time = squeezed.iter().any(|(group, by)| {
+            window.delta(group, "processed").is_some_and(|processed| processed < by.saturating_mul(budget))
+        });
+        (by_time, budget)
+    });
+    let mut larger = None;
+    let mut advice = "relieve that processor (move interrupts, spread flows); then a larger net.core.netdev_budget";
+    match by_time {
+        Some((true, budget)) => {
+            evidence.push(format!(
+                "fewer than netdev_budget = {budget} packets were taken for each: the time ran out first"
+            ));
+            advice =
+                "relieve that processor (move interrupts, spread flows); then a larger net.core.netdev_budget_usecs";
+            larger = number(seen, input.facts, "net.core.netdev_budget_usecs")
+                .map(|us| set("sysctl.net.core.netdev_budget_usecs", Target::Host, us.saturating_mul(2)));
+        }
+        Some((false, budget)) => {
+            larger = Some(set("sysctl.net.core.netdev_budget", Target::Host, budget.saturating_mul(2)));
+        }
+        None => {}
+    }
     let found = finding(
         NAME,
         Severity::Warning,
         "a processor leaves received packets waiting when its budget is used up".to_owned(),
         evidence,
-        "relieve that processor (move interrupts, spread flows); then a larger net.core.netdev_budget",
+        advice,
     );
-    let larger = budget.map(|b| set("sysctl.net.core.netdev_budget", Target::Host, b.saturating_mul(2)));
     seen.found(with(found, larger));
 }
 
@@ -69,8 +92,24 @@ mod tests {
         assert_eq!(rule(NAME, &facts), Seen::default(), "one a second is let pass");
         grow(&mut facts, "softnet/cpu0", "time_squeeze", 20);
         let evidence = "softnet/cpu0 ran out of its budget 21 times in 1000 ms (/proc/net/softnet_stat)";
+        grow(&mut facts, "softnet/cpu0", "processed", 20_000);
         only(NAME, &facts, &[evidence], &[]);
-        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "600");
+        let setting = &rule(NAME, &facts).findings[0].remedy.settings[0];
+        assert_eq!((setting.knob.as_str(), setting.value.as_str()), ("sysctl.net.core.netdev_budget", "600"));
+    }
+
+    /// 1000 packets in 20 squeezes: none of them took 300.
+    #[test]
+    fn squeezed_by_time() {
+        let mut facts = healthy();
+        grow(&mut facts, "softnet/cpu0", "time_squeeze", 20);
+        let found = rule(NAME, &facts).findings.remove(0);
+        assert_eq!(
+            found.evidence[1],
+            "fewer than netdev_budget = 300 packets were taken for each: the time ran out first"
+        );
+        let setting = &found.remedy.settings[0];
+        assert_eq!((setting.knob.as_str(), setting.value.as_str()), ("sysctl.net.core.netdev_budget_usecs", "16000"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ crate::rule! {
         "net/ipv4/tcp_ipv4.c in linux 6.12: tcp_add_backlog",
         "net/ipv4/proc.c in linux 6.12: snmp4_net_list (TCPBacklogDrop)",
     ];
+    follows ["steal-time", "cpu-quota-throttled", "swapping"];
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {

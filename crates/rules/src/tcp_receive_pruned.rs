@@ -30,6 +30,7 @@ crate::rule! {
         "net/ipv4/tcp.c in linux 6.12: tcp_init (6 MiB)",
         "measured: linux 6.18, tcp_rmem 4096 131072 33554432",
     ];
+    follows ["steal-time", "cpu-quota-throttled", "swapping"];
 }
 
 const COUNTERS: [&str; 4] = ["TCPRcvQDrop", "PruneCalled", "RcvPruned", "OfoPruned"];

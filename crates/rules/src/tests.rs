@@ -34,7 +34,7 @@ fn nothing_is_wrong_with_a_healthy_host() {
 }
 
 #[test]
-fn the_weightiest_come_first_and_equals_in_order() {
+fn findings_come_in_the_order_of_mending() {
     let mut facts = healthy();
     facts.filters.packet_sockets = Reading::Value(1);
     facts.host.clocksource = Reading::Value("hpet".into());
@@ -45,12 +45,47 @@ fn the_weightiest_come_first_and_equals_in_order() {
     assert_eq!(
         order,
         [
-            (Severity::Critical, "receive-buffer-errors"),
             (Severity::Warning, "link-below-capability"),
+            (Severity::Critical, "receive-buffer-errors"),
             (Severity::Warning, "clocksource-not-tsc"),
             (Severity::Info, "packet-sockets"),
         ]
     );
+}
+
+/// A processor that takes every interrupt, is stolen from, and so loses packets: the top line is the cause.
+#[test]
+fn a_cause_stands_before_what_follows_from_it() {
+    let mut facts = healthy();
+    facts.host.clocksource = Reading::Value("hpet".into());
+    grow(&mut facts, "cpu/1", "steal", 1_000);
+    grow(&mut facts, "link/eth0", "rx_missed_errors", 100);
+    grow(&mut facts, "snmp", "Tcp.RetransSegs", 1_000);
+    let seen = check_all(&Input { facts: &facts, baseline: None, goal_ns: None });
+    let order: Vec<(&str, Option<&str>)> =
+        seen.findings.iter().map(|f| (f.rule.as_str(), f.follows.as_deref())).collect();
+    assert_eq!(
+        order,
+        [
+            ("steal-time", None),
+            ("nic-ring-drops", Some("steal-time")),
+            ("retransmits", Some("nic-ring-drops")),
+            ("clocksource-not-tsc", None),
+        ]
+    );
+}
+
+#[test]
+fn what_follows_from_what_has_no_circle() {
+    fn beneath(name: &str, depth: usize) {
+        assert!(depth < RULES.len(), "{name} follows from itself");
+        for cause in find(name).unwrap_or_else(|| panic!("no rule {name}")).meta().follows {
+            beneath(cause, depth + 1);
+        }
+    }
+    for rule in RULES {
+        beneath(rule.meta().name, 0);
+    }
 }
 
 #[test]
@@ -109,9 +144,9 @@ fn a_healthy_host_has_nothing_elsewhere() {
     assert_eq!(seen, Seen::default());
 }
 
-/// A shaper and a ring that drops on another interface are told, and nothing is to be set.
+/// A shaper and a ring that drops on another interface are reported, and nothing is to be set.
 #[test]
-fn a_fault_beside_the_path_is_told_without_a_setting() {
+fn a_fault_beside_the_path_is_reported_without_a_setting() {
     let mut facts = three_ports();
     let mut tbf = qdisc("eth1", "tbf", "root", "1:");
     tbf.options.insert("rate_bps".into(), 1_000_000);
@@ -143,7 +178,7 @@ fn a_fault_beside_the_path_is_told_without_a_setting() {
     assert_eq!((seen.findings.len(), seen.elsewhere.len()), (2, 0));
 }
 
-/// What the host as a whole shows is no fault elsewhere, whatever interface is in focus.
+/// What the host as a whole shows is not a fault elsewhere, whatever interface is in focus.
 #[test]
 fn a_fault_of_the_host_is_a_finding_and_not_elsewhere() {
     let mut facts = three_ports();
@@ -226,6 +261,12 @@ fn findings_follow_the_conventions() {
         ("cgroup", "nr_throttled"),
         ("conntrack", "drop"),
         ("irq/TLB", "cpu3"),
+        ("irq/41", "cpu3"),
+        ("link/eth0", "carrier_changes"),
+        ("link/eth0", "tx_timeout"),
+        ("link/eth0", "tx_fifo_errors"),
+        ("snmp", "Udp.MemErrors"),
+        ("conntrack", "insert_failed"),
         ("cpu/2", "user"),
         ("vmstat", "numa_hint_faults"),
         ("vmstat", "compact_stall"),
@@ -245,6 +286,7 @@ fn findings_follow_the_conventions() {
     facts.host.ksm = Reading::Value(1);
     facts.time.irqbalance = Reading::Value(true);
     facts.time.synchronized = Reading::Value(false);
+    facts.time.system_clock = Reading::Value(vec!["phc2sys".into(), "chronyd".into()]);
     for (key, value) in [("kernel.numa_balancing", "1"), ("kernel.sched_rt_runtime_us", "-1")] {
         facts.sysctls.insert(key.into(), Reading::Value(value.into()));
     }
@@ -277,6 +319,7 @@ fn findings_follow_the_conventions() {
     eth0.coalesce = Reading::Value(BTreeMap::from([("rx-usecs".into(), 50)]));
     eth0.gro_flush_timeout_ns = Reading::Value(1);
     eth0.xdp = Reading::Value("generic".into());
+    eth0.wireless = Reading::Value(true);
     eth0.aspm_l1 = Reading::Value(true);
     eth0.iommu = Reading::Value("DMA".into());
     eth0.tx_queues[0].bql_limit = Reading::Value(1 << 20);

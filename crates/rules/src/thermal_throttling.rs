@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_processor_without_the_counters_is_no_fact_missed_and_a_denied_one_is() {
+    fn a_processor_without_the_counters_is_not_a_fact_missed_and_a_denied_one_is() {
         let mut facts = healthy();
         facts.window.as_mut().unwrap().after.groups.retain(|group, _| !group.starts_with("thermal/"));
         assert_eq!(rule(NAME, &facts), Seen::default());

@@ -24,6 +24,7 @@ crate::rule! {
         "include/linux/dynamic_queue_limits.h in linux 6.12: struct dql",
         "heuristic: 100 us, this project's target for a tuned kernel path",
     ];
+    follows ["shaper-below-line-rate", "link-below-capability", "plain-fifo-backlog"];
 }
 
 const LIMIT_US: u64 = 100;
@@ -38,7 +39,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let mut evidence = Vec::new();
         let mut settings = Vec::new();
         for (n, queue) in (0u32..).zip(&iface.tx_queues) {
-            // A driver without byte queue limits has no such file: that is no fact missed.
+            // A driver without byte queue limits has no such file: that is not a fact missed.
             if matches!(queue.bql_limit, Reading::Absent(_) | Reading::Unsupported(_)) {
                 continue;
             }

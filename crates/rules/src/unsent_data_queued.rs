@@ -24,6 +24,7 @@ crate::rule! {
         "include/uapi/linux/tcp.h in linux 6.12: struct tcp_info, tcpi_notsent_bytes",
         "heuristic: 128 KiB, 1 ms at 1 Gbit/s",
     ];
+    follows ["shaper-below-line-rate", "plain-fifo-backlog", "retransmits"];
 }
 
 const UNSENT: u64 = 128 << 10;

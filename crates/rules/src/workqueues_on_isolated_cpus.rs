@@ -14,7 +14,7 @@ crate::rule! {
     /// microseconds and more.
     /// ## Threshold
     /// Any CPU of `isolcpus` or `nohz_full` in the workqueues' mask. The kernel leaves CPUs of `nohz_full` and
-    /// `isolcpus=domain` out by itself; later writes to the mask, and `isolcpus=nohz` alone, bring them back.
+    /// `isolcpus=domain` out on its own; later writes to the mask, and `isolcpus=nohz` alone, bring them back.
     /// ## Remedy
     /// Take them out of the mask (cpu.workqueue-mask). Workqueues bound to a CPU stay: those are caused by what runs
     /// there.

@@ -44,7 +44,7 @@ const PROBES: u8 = 2;
 const AFTER: u8 = 3;
 const LAST: u8 = 4;
 
-/// What the end mark tells.
+/// What the end mark reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct End {
     /// Probes, warm-up included.

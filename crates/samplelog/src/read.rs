@@ -58,7 +58,7 @@ impl Reader<BufReader<File>> {
     }
 }
 
-/// A FIFO without a writer is not waited for; it is no file to seek in either way.
+/// A FIFO without a writer is not waited for; it is not a file to seek in either way.
 fn open(path: &Path) -> io::Result<File> {
     std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
@@ -130,7 +130,7 @@ impl<R: Read> Reader<R> {
         };
         let (kind, _) = this.load()?;
         if kind != HEAD || this.payload.len() > LONGEST_HEAD {
-            return Err(this.corrupt("it is no head"));
+            return Err(this.corrupt("it is not a head"));
         }
         this.head = std::mem::take(&mut this.payload);
         Ok(this)

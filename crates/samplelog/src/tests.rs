@@ -1,4 +1,4 @@
-//! What is written comes back; what was cut, changed or made up is told.
+//! What is written comes back; what was cut, changed or made up is reported.
 
 use super::*;
 use lowlat_measure::{Flags, Probe, SampleSink};
@@ -110,7 +110,7 @@ proptest! {
             .into_iter()
             .map(|(planned, late, rtt, residence, duplicates, flags)| {
                 let sent = planned.wrapping_add(late >> 20);
-                // A receive before its send is no round trip: rtt() says 0 for it, and no engine makes one.
+                // A receive before its send is not a round trip: rtt() says 0 for it, and no engine makes one.
                 let received = sent.saturating_add(rtt >> 1).max(sent);
                 Probe { planned, sent, received, residence, duplicates, flags: Flags(flags) }
             })
@@ -143,7 +143,7 @@ proptest! {
 }
 
 #[test]
-fn what_was_left_out_and_what_came_after_is_told() {
+fn what_was_left_out_and_what_came_after_is_reported() {
     let dir = std::env::temp_dir().join(format!("lowlat-log-{}", std::process::id()));
     let file = dir.with_extension("log");
     let mut writer = LogWriter::create(&file, b"{\"target\":\"x\"}").unwrap();
@@ -175,7 +175,7 @@ fn what_was_left_out_and_what_came_after_is_told() {
     assert_eq!(all.counts().late, 1, "{:?}", all.counts());
     assert!(all.interrupted() && all.complete() && !flat.complete());
     assert_eq!(all.rtts().len(), 8_850);
-    // Cut anywhere, it is told; the steady-state's verdict is then not known.
+    // Cut anywhere, it is reported; the steady-state's verdict is then not known.
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
     let mut reader = Reader::open(&file).unwrap();

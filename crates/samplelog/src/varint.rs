@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_u64_is_refused() {
+    fn what_is_not_an_u64_is_refused() {
         for bad in [&[0xffu8; 10][..], &[0x80; 9], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]] {
             assert_eq!(take(&mut &*bad), None, "{bad:?}");
         }

@@ -6,7 +6,7 @@ use lowlat_measure::{Mode, Pattern, Spec, Warmup};
 
 const MS: u64 = 1_000_000;
 
-/// Duplicates and late answers come when their probe is long in the log: the log has them all the same.
+/// Duplicates and late answers come when their probe is long in the log: the log has them anyway.
 #[test]
 fn the_log_has_what_came_after() {
     let held = SimulatedPath {

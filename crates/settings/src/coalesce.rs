@@ -29,7 +29,7 @@ impl Place for Param {
         let Target::Iface(iface) = target else { return Ok(Vec::new()) };
         Ok(vec![of(iface, self.0)])
     }
-    /// A driver that moderates adaptively overwrites a fixed value by itself (networking/net_dim.rst).
+    /// A driver that moderates adaptively overwrites a fixed value on its own (networking/net_dim.rst).
     fn first(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Op>, String> {
         let (Target::Iface(iface), Some(adaptive)) = (target, self.adaptive()) else { return Ok(Vec::new()) };
         let adaptive = of(iface, &adaptive);

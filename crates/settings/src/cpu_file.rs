@@ -45,7 +45,7 @@ impl Place for CpuFile {
 
 /// The first CPU of the frequency policy that holds this one: `cpuN/cpufreq` of all its CPUs is one folder
 /// (drivers/cpufreq/cpufreq.c, `add_cpu_dev_symlink`), so that one write sets them all. The CPU itself where the policy
-/// does not tell.
+/// does not report.
 fn policy_of(sys: &dyn Sys, cpu: u32) -> u32 {
     let affected = sys.read(&format!("{ROOT}cpu{cpu}/cpufreq/affected_cpus")).into_value();
     let affected: Vec<u32> =

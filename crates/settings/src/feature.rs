@@ -87,7 +87,7 @@ impl Kind for At<'_> {
     fn undo(&self, was: &State) -> String {
         format!("ethtool -K {} {} {}", quote(self.iface), quote(self.name), quote(wish(&was.to_string())))
     }
-    /// A feature that another setting keeps from coming keeps the wish: that alone is no effect.
+    /// A feature that another setting keeps from coming keeps the wish: that alone is not an effect.
     fn acted(&self, set: &State, now: &State, prior: &State) -> bool {
         let differs = now != prior && !self.same(now, prior);
         differs && (in_force(now) != in_force(prior) || in_force(now) == in_force(set))

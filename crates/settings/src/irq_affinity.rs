@@ -34,6 +34,21 @@ pub fn of(iface: &str, index: u32) -> Locus {
     Locus::IrqAffinity { iface: iface.to_owned(), index }
 }
 
+/// A shell's command that prints the number of the n-th line of the device, as the tool counts them (`lowlat_sys::irqs`):
+/// only those that are requested, of the PCI device below where the device is a virtio one, and by the interface's name
+/// where there is no MSI.
+pub fn number_in_shell(iface: &str, index: u32) -> String {
+    format!(
+        "d=/sys/class/net/{0}/device; case $(readlink \"$d\") in */virtio*) d=$d/..;; esac; \
+         {{ ls \"$d/msi_irqs\" 2>/dev/null || sed -n {2} /proc/interrupts; }} | sort -n | \
+         while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n {1}p",
+        quote(iface),
+        index + 1,
+        // A name may hold what means something to the shell or to sed (net/core/dev.c, dev_valid_name).
+        quote(&format!("s/^ *\\([0-9]*\\):.*[ ,]{}\\(,.*\\)*$/\\1/p", literal(iface)))
+    )
+}
+
 #[derive(Debug)]
 pub(crate) struct At<'a> {
     pub(crate) iface: &'a str,
@@ -57,19 +72,11 @@ impl Kind for At<'_> {
         let cpus = text::plain(set)?.to_owned();
         Ok(Write::IrqAffinity { iface: self.iface.to_owned(), index: self.index, cpus })
     }
-    /// The n-th line of the device, as the tool counts them (`lowlat_sys::irqs`): only those that are requested, of the PCI
-    /// device below where the device is a virtio one, and by the interface's name where there is no MSI.
     fn undo(&self, was: &State) -> String {
         format!(
-            "d=/sys/class/net/{0}/device; case $(readlink \"$d\") in */virtio*) d=$d/..;; esac; \
-             {{ ls \"$d/msi_irqs\" 2>/dev/null || sed -n {3} /proc/interrupts; }} | sort -n | \
-             while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n {1}p | \
-             {{ read -r i && printf '%s\\n' {2} > /proc/irq/$i/smp_affinity_list; }}",
-            quote(self.iface),
-            self.index + 1,
-            quote(&was.to_string()),
-            // A name may hold what means something to the shell or to sed (net/core/dev.c, dev_valid_name).
-            quote(&format!("s/^ *\\([0-9]*\\):.*[ ,]{}\\(,.*\\)*$/\\1/p", literal(self.iface)))
+            "{} | {{ read -r i && printf '%s\\n' {} > /proc/irq/$i/smp_affinity_list; }}",
+            number_in_shell(self.iface, self.index),
+            quote(&was.to_string())
         )
     }
     fn same(&self, a: &State, b: &State) -> bool {

@@ -12,7 +12,7 @@ pub trait Kind {
     /// The place for people: `ring rx of eth0`.
     fn words(&self) -> String;
 
-    /// What stands there, complete enough to be put back.
+    /// The current value, complete enough to be put back.
     fn read(&self, sys: &dyn Sys) -> Reading<State>;
 
     /// The write that brings `set`; in words, why it takes no such state.
@@ -21,7 +21,7 @@ pub trait Kind {
     /// The command of a POSIX shell that puts `was` back without lowlat.
     fn undo(&self, was: &State) -> String;
 
-    /// Whether a shell can put it back. Where not, [`Kind::undo`] tells what it was and fails.
+    /// Whether a shell can put it back. Where not, [`Kind::undo`] reports what it was and fails.
     fn undone_by_shell(&self) -> bool {
         true
     }

@@ -1,7 +1,7 @@
 //! Kinds of settings: one file per kind, one line per kind in [`at`].
 //!
-//! A [`Locus`] of the journal says where a setting is; [`at`] gives its [`Kind`], which says everything else: what stands
-//! there, the write that changes it, when two states are the same, how far it reaches, what it resets, what undoes it
+//! A [`Locus`] of the journal says where a setting is; [`at`] gives its [`Kind`], which says everything else: the current
+//! value, the write that changes it, when two states are the same, how far it reaches, what it resets, what undoes it
 //! without lowlat, and how it is kept over a reboot. A [`Place`] is the other end: where a knob of the catalogue has its
 //! loci on a host, and when it is tried in a plan.
 //!
@@ -99,7 +99,7 @@ pub fn words(locus: &Locus) -> String {
     at(locus).words()
 }
 
-/// What stands at a locus now, complete enough to be put back.
+/// What is at a locus now, complete enough to be put back.
 pub fn state(sys: &dyn Sys, locus: &Locus) -> Reading<State> {
     at(locus).read(sys)
 }

@@ -30,7 +30,7 @@ impl Place for Direction {
     }
 }
 
-/// The parameters of a direction, in the order in which they are told.
+/// The parameters of a direction, in the order in which they are reported.
 fn params(direction: &str) -> [&'static str; 3] {
     if direction == "tx" { ["adaptive-tx", "tx-usecs", "tx-frames"] } else { ["adaptive-rx", "rx-usecs", "rx-frames"] }
 }

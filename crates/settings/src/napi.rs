@@ -154,7 +154,7 @@ impl Kind for OfDevice<'_> {
         let name = name.get(..15).unwrap_or(&name);
         placed_thread(sys, |comm| comm.starts_with(name))
     }
-    /// A kernel without values of their own tells none.
+    /// A kernel without values of their own reports none.
     fn beside(&self, sys: &dyn Sys) -> Result<Vec<Locus>, String> {
         match query::napis(sys, self.iface) {
             Reading::Value(all) => {
@@ -216,7 +216,7 @@ impl Kind for At<'_> {
                 Some(value) => Reading::Value(text::text(value)),
                 None => Reading::Unsupported(format!("{param}: this kernel has no such value of a NAPI instance")),
             },
-            // Of a link that is down none is shown, and what it was told may come back with it (`netdev_nl_napi_dump_one`,
+            // Of a link that is down none is shown, and what it was reported may come back with it (`netdev_nl_napi_dump_one`,
             // net/core/netdev-genl.c; `napi_restore_config`, net/core/dev.c).
             None if query::links(sys).value().is_some_and(|l| l.iter().any(|l| l.name == *iface && !l.up)) => {
                 Reading::Unsupported(format!("{iface} is down, and its NAPI instances show only while it is up"))
@@ -229,7 +229,7 @@ impl Kind for At<'_> {
     }
     /// No tool of the distributions sets it (ethtool 6.15; ynl is in the kernel's tree alone).
     fn undo(&self, was: &State) -> String {
-        text::told(&format!(
+        text::reported(&format!(
             "NAPI instance {} of {}: {} was {was}, which only lowlat rollback puts back",
             self.id, self.iface, self.param
         ))

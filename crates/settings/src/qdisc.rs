@@ -83,10 +83,10 @@ impl Kind for At<'_> {
             _ => format!("tc qdisc del dev {} {place}", quote(self.iface)),
         }
     }
-    /// The handle of a queue discipline that the kernel numbers by itself (8001:, 8002:, …) changes with each replacement,
+    /// The handle of a queue discipline that the kernel numbers on its own (8001:, 8002:, …) changes with each replacement,
     /// and the summary is for people; kind, option bytes and what hangs there are what acts.
     ///
-    /// A wish has no dump yet: without a kind it is "what the kernel makes by itself" (handle 0:), without a handle it is
+    /// A wish has no dump yet: without a kind it is "what the kernel makes on its own" (handle 0:), without a handle it is
     /// the kind with its default options.
     fn same(&self, a: &State, b: &State) -> bool {
         let (State::Qdisc(a), State::Qdisc(b)) = (a, b) else { return text::same(a, b) };
@@ -114,7 +114,7 @@ impl Kind for At<'_> {
     }
 }
 
-/// The handle of what the kernel made by itself.
+/// The handle of what the kernel made on its own.
 const BY_KERNEL: &str = "0:";
 
 fn made_by_kernel(q: &QdiscState) -> bool {
@@ -175,7 +175,7 @@ pub fn encode(want: &str) -> Result<State, String> {
     };
     let words: Vec<&str> = want.split_whitespace().collect();
     match words.as_slice() {
-        // What the kernel makes by itself has handle 0:, and deleting what is in its place brings it back.
+        // What the kernel makes on its own has handle 0:, and deleting what is in its place brings it back.
         ["default"] => state("", BY_KERNEL, None),
         [kind] if SETTABLE.contains(kind) => state(kind, "", None),
         [kind, "limit", n] if LIMITED.contains(kind) => match n.parse::<u32>() {

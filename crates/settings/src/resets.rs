@@ -28,7 +28,7 @@ impl Known {
 /// A device, as far as the table asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResetDevice {
-    /// As `ethtool -i` names it; empty where it does not tell.
+    /// As `ethtool -i` names it; empty where it does not report.
     pub driver: String,
     /// Whether LRO is on; `None` where it is not known, which counts as on.
     pub lro: Option<bool>,
@@ -93,7 +93,7 @@ fn unknown(device: &ResetDevice, part: Part, name: &str) -> Known {
         return Known::NOTHING;
     }
     let of = match device.driver.as_str() {
-        "" => "a driver that does not tell its name".to_owned(),
+        "" => "a driver that does not report its name".to_owned(),
         driver => format!("driver {driver}"),
     };
     let why = format!("not known for {of}, so a reset of the link is assumed for its {}", part.words());
@@ -165,7 +165,7 @@ mod tests {
         let unknown = ring("rtl8139");
         assert_eq!((unknown.resets, unknown.source), (Resets::Link, None));
         assert!(unknown.why.unwrap().starts_with("not known for driver rtl8139"));
-        assert!(ring("").why.unwrap().contains("does not tell its name"));
+        assert!(ring("").why.unwrap().contains("does not report its name"));
     }
 
     #[test]

@@ -24,11 +24,11 @@ impl Kind for At<'_> {
         query::rss(sys, self.iface).map(State::Text)
     }
     fn write(&self, set: &State) -> Result<Write, String> {
-        let table = hex::bytes_of(text::plain(set)?).ok_or("it is no hexadecimal text")?;
+        let table = hex::bytes_of(text::plain(set)?).ok_or("it is not a hexadecimal text")?;
         Ok(Write::Rss { iface: self.iface.to_owned(), table })
     }
     fn undo(&self, _: &State) -> String {
-        text::told(&format!("the RSS table of {} is put back by lowlat rollback alone", self.iface))
+        text::reported(&format!("the RSS table of {} is put back by lowlat rollback alone", self.iface))
     }
     fn undone_by_shell(&self) -> bool {
         false

@@ -8,7 +8,7 @@ use crate::shell::comment;
 use crate::{Write, same, scope, undo, undo_all, write_together};
 
 #[test]
-fn a_queue_discipline_is_told_as_tc_takes_it() {
+fn a_queue_discipline_is_reported_as_tc_takes_it() {
     let at = |parent: &str, kind: &str, handle: &str, summary: &str| {
         let state = State::Qdisc(QdiscState {
             kind: kind.into(),

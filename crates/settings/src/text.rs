@@ -105,11 +105,11 @@ pub(crate) fn undo(path: &str, was: &State) -> String {
 }
 
 /// What no shell can put back.
-pub(crate) fn told(words: &str) -> String {
+pub(crate) fn reported(words: &str) -> String {
     format!("{{ echo {} >&2; false; }}", shell::quote(words))
 }
 
-/// What stands there cannot be read.
+/// The current value cannot be read.
 pub(crate) fn not_known<T>(what: &str, reading: &Reading<T>) -> String {
     let (kind, why) = reading.why_not().unwrap_or(("garbled", ""));
     format!("{what} cannot be read before it is changed ({kind}: {why}), so it could not be put back")

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::Reading;
 
+use crate::error::KERNELS_OWN;
 use crate::{NetQuery, Sys, SysError};
 
 /// A host that was stored by a [`Recorder`](crate::Recorder), or by hand.
@@ -58,7 +59,7 @@ impl Captured {
         let bad = |why: String| SysError::Open { path: dir.to_owned(), why };
         let root = fs::canonicalize(dir).map_err(|e| bad(words(&e)))?;
         if !root.is_dir() {
-            return Err(bad("it is no folder".into()));
+            return Err(bad("it is not a folder".into()));
         }
         if !["proc", "sys", "net"].iter().any(|d| root.join(d).is_dir()) {
             return Err(bad("it holds none of proc, sys and net".into()));
@@ -87,9 +88,9 @@ impl Captured {
                 Ok(Some(bytes)) => {
                     return match serde_json::from_slice::<Reading<()>>(&bytes) {
                         Ok(Reading::Value(())) => {
-                            Reading::Garbled(format!("{path}: {} tells of a value", reading.display()))
+                            Reading::Garbled(format!("{path}: {} reports a value", reading.display()))
                         }
-                        Ok(other) => other.and_then(|()| Reading::Absent(path.to_owned())),
+                        Ok(other) => kernels_own(other).and_then(|()| Reading::Absent(path.to_owned())),
                         Err(e) => Reading::Garbled(format!("{path}: {} does not parse: {e}", reading.display())),
                     };
                 }
@@ -108,6 +109,16 @@ impl Captured {
             Ok(_) => Err(io::Error::other("it leads out of the captured tree")),
             Err(e) => absent(e),
         }
+    }
+}
+
+/// Older versions stored the kernel's own errors as garbled.
+fn kernels_own(reading: Reading<()>) -> Reading<()> {
+    match reading {
+        Reading::Garbled(why) if KERNELS_OWN.iter().any(|e| why.ends_with(&format!("unknown error {e}"))) => {
+            Reading::Unsupported(why)
+        }
+        other => other,
     }
 }
 
@@ -237,6 +248,7 @@ mod tests {
         put("sys/class/net/eth0/device/@parent/msi_irqs/37", "msix\n");
         put("net/links.json", "[]");
         put("net/eth0/rings.reading.json", r#"{"unsupported":"not offered"}"#);
+        put("net/eth0/coalesce.reading.json", r#"{"garbled":"ask the coalescing of eth0: unknown error 524"}"#);
         put("now_ns", "5");
         put("later/now_ns", "9");
         dir
@@ -251,6 +263,7 @@ mod tests {
         assert!(matches!(sys.read("/proc/nothing"), Reading::Absent(_)));
         assert!(matches!(sys.read("/proc/broken"), Reading::Garbled(_)));
         assert_eq!(sys.net(&NetQuery::Rings("eth0".into())), Reading::Unsupported("not offered".into()));
+        assert!(matches!(sys.net(&NetQuery::Coalesce("eth0".into())), Reading::Unsupported(_)), "ENOTSUPP");
         assert_eq!(sys.net(&NetQuery::Links), Reading::Value(serde_json::json!([])));
         assert_eq!(sys.list("/sys/class/net/eth0"), Reading::Value(vec!["device".into(), "mtu".into()]));
         assert_eq!(sys.link_target("/sys/class/net/eth0/device"), Reading::Value("../../../virtio2".into()));
@@ -278,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tree_is_refused() {
+    fn what_is_not_a_tree_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         assert!(Captured::open(dir.path()).is_err());
         assert!(Captured::open(dir.path().join("none")).unwrap_err().to_string().contains("no such file"));

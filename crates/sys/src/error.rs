@@ -25,6 +25,9 @@ pub enum SysError {
     },
 }
 
+/// `ENOIOCTLCMD` and `ENOTSUPP` (include/linux/errno.h): no program should see them, and libc has no text for them.
+pub(crate) const KERNELS_OWN: [i32; 2] = [515, 524];
+
 /// The answer behind an errno.
 ///
 /// | errno | answer |
@@ -32,6 +35,7 @@ pub enum SysError {
 /// | `ENOENT`, `ENODEV`, `ENXIO`, `ENOTDIR`, `ESRCH` | absent |
 /// | `EACCES`, `EPERM` | denied |
 /// | `EOPNOTSUPP`, `ENOSYS`, `ENOTTY`, `EPROTONOSUPPORT`, `EAFNOSUPPORT`, `EINVAL` | unsupported |
+/// | 515 (`ENOIOCTLCMD`), 524 (`ENOTSUPP`) | unsupported: errors of the kernel alone that some drivers let out |
 /// | anything else | garbled: there was an answer, and it was not one |
 ///
 /// `EINVAL` is what sysfs gives for a question that makes no sense in the device's present state (`speed` of a link
@@ -43,6 +47,7 @@ pub fn reading_of_errno<T>(errno: Option<i32>, words: String) -> Reading<T> {
         Some(
             libc::EOPNOTSUPP | libc::ENOSYS | libc::ENOTTY | libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT | libc::EINVAL,
         ) => Reading::Unsupported(words),
+        Some(errno) if KERNELS_OWN.contains(&errno) => Reading::Unsupported(words),
         _ => Reading::Garbled(words),
     }
 }

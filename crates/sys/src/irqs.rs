@@ -13,7 +13,7 @@ pub struct IfaceIrq {
     pub irq: u32,
     /// Action name of `/proc/interrupts`.
     pub action: String,
-    /// `msi_irqs`, `virtio-parent`, `action-name`.
+    /// `msi_irqs`, `virtio-parent`, `usb-controller`, `action-name`.
     pub matched_by: &'static str,
 }
 
@@ -25,15 +25,18 @@ pub struct IfaceIrq {
 /// 2. `device/../msi_irqs`: the PCI device under a virtio one, whose actions are named `virtioN-…`
 ///    (drivers/virtio/virtio_pci_common.c, `vp_request_msix_vectors`). Above another device it is the bridge, whose
 ///    vectors are not the interface's;
-/// 3. the device's bus name (`virtio2`, `0000:00:03.0`) or the interface's name as a word of the action name, for
+/// 3. for a USB device, which has no line of its own, those of its host controller: the controller's `msi_irqs`, a chip
+///    named after its PCI address, or an action that names its root hub (`xhci-hcd:usb2`);
+/// 4. the device's bus name (`virtio2`, `0000:00:03.0`) or the interface's name as a word of the action name, for
 ///    drivers on buses without MSI.
 ///
 /// Only lines with an action count: a vector that nobody has requested does not fire.
 pub fn of_interface(sys: &dyn Sys, iface: &str) -> Reading<Vec<IfaceIrq>> {
-    let actions = match sys.read("/proc/interrupts") {
-        Reading::Value(text) => actions(&text),
+    let text = match sys.read("/proc/interrupts") {
+        Reading::Value(text) => text,
         other => return other.map(|_| Vec::new()),
     };
+    let actions = actions(&text);
     let base = format!("/sys/class/net/{iface}");
     for (dir, matched_by, names) in
         [("device/msi_irqs", "msi_irqs", ""), ("device/../msi_irqs", "virtio-parent", "virtio")]
@@ -49,6 +52,13 @@ pub fn of_interface(sys: &dyn Sys, iface: &str) -> Reading<Vec<IfaceIrq>> {
             return Reading::Value(found);
         }
     }
+    let place = sys.link_target(&base).into_value().unwrap_or_default();
+    if let Some((controller, hub)) = usb(&place) {
+        let found = of_controller(sys, controller, hub, &text, &actions);
+        if !found.is_empty() {
+            return Reading::Value(found);
+        }
+    }
     let device = sys.link_target(&format!("{base}/device")).into_value().unwrap_or_default();
     let bus = device.rsplit('/').next().unwrap_or_default();
     let found: Vec<_> = actions
@@ -57,6 +67,45 @@ pub fn of_interface(sys: &dyn Sys, iface: &str) -> Reading<Vec<IfaceIrq>> {
         .map(|(irq, action)| IfaceIrq { irq, action, matched_by: "action-name" })
         .collect();
     if found.is_empty() { Reading::Absent(format!("{iface} has no interrupt lines")) } else { Reading::Value(found) }
+}
+
+/// The host controller of a USB device and its root hub: `../../devices/pci0000:00/0000:00:14.0/usb2/…` →
+/// (`devices/pci0000:00/0000:00:14.0`, `usb2`).
+fn usb(place: &str) -> Option<(&str, &str)> {
+    let place = &place[place.find("devices/")?..];
+    let mut end = 0;
+    for part in place.split_inclusive('/') {
+        let name = part.trim_end_matches('/');
+        if name.strip_prefix("usb").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
+            return Some((place[..end].trim_end_matches('/'), name));
+        }
+        end += part.len();
+    }
+    None
+}
+
+/// The lines of a USB host controller.
+fn of_controller(
+    sys: &dyn Sys,
+    controller: &str,
+    hub: &str,
+    text: &str,
+    actions: &BTreeMap<u32, String>,
+) -> Vec<IfaceIrq> {
+    let own = sys.list(&format!("/sys/{controller}/msi_irqs")).into_value().unwrap_or_default();
+    let own: BTreeSet<u32> = own.iter().filter_map(|n| n.parse().ok()).collect();
+    let address = controller.rsplit('/').next().unwrap_or_default();
+    let by_chip: BTreeSet<u32> = text
+        .lines()
+        .skip(1)
+        .filter(|line| address.contains(':') && names(line, address))
+        .filter_map(|line| line.split_once(':')?.0.trim().parse().ok())
+        .collect();
+    actions
+        .iter()
+        .filter(|(irq, action)| own.contains(irq) || by_chip.contains(irq) || names(action, hub))
+        .map(|(irq, action)| IfaceIrq { irq: *irq, action: action.clone(), matched_by: "usb-controller" })
+        .collect()
 }
 
 /// Line number → action name, of the lines that have one.
@@ -115,6 +164,16 @@ mod tests {
         assert_eq!(got.get(&30).map(String::as_str), Some("uhci_hcd:usb1, eth0"));
         assert_eq!(got.get(&99).map(String::as_str), Some("arch_timer"));
         assert_eq!(got.len(), 4);
+    }
+
+    #[test]
+    fn a_usb_device_is_beneath_its_controller() {
+        assert_eq!(
+            usb("../../devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/net/enx1"),
+            Some(("devices/pci0000:00/0000:00:14.0", "usb2"))
+        );
+        assert_eq!(usb("../../devices/platform/soc/3f980000.usb/usb1/1-1/net/eth0").map(|u| u.1), Some("usb1"));
+        assert_eq!(usb("../../devices/pci0000:3a/0000:3b:00.0/net/ens1f0"), None);
     }
 
     #[test]

@@ -36,7 +36,7 @@ use lowlat_model::Reading;
 pub trait Sys {
     /// A file's text, as it is.
     fn read(&self, path: &str) -> Reading<String>;
-    /// A file's bytes, for the few that are no text (`/proc/config.gz`). A door that can do better than the text of
+    /// A file's bytes, for the few that are not text (`/proc/config.gz`). A door that can do better than the text of
     /// [`Sys::read`] overrides it.
     fn read_bytes(&self, path: &str) -> Reading<Vec<u8>> {
         self.read(path).map(String::into_bytes)

@@ -255,7 +255,7 @@ pub struct QdiscReply {
 pub struct Napi {
     /// Its id, as `SO_INCOMING_NAPI_ID` gives it.
     pub id: u32,
-    /// Its interrupt, where the driver tells.
+    /// Its interrupt, where the driver reports.
     pub irq: Option<u32>,
     /// Its own values, by the kernel's names: `gro-flush-timeout`, ns; `defer-hard-irqs`; `threaded`. Those that the kernel
     /// does not keep per instance are not there.

@@ -228,7 +228,7 @@ impl<S: Sys> Sys for Recorder<S> {
     fn read(&self, path: &str) -> Reading<String> {
         let reading = self.inner.read(path);
         let bytes = match &reading {
-            // Bytes that are no text are stored as they are, so that they are garbled again.
+            // Bytes that are not text are stored as they are, so that they are garbled again.
             Reading::Garbled(_) => match self.inner.read_bytes(path) {
                 Reading::Value(bytes) => Reading::Value(bytes),
                 _ => reading.clone().map(String::into_bytes),

@@ -21,7 +21,7 @@ pub fn qdisc_restorable(sys: &dyn Sys, iface: &str, parent: &str) -> Reading<Opt
     })
 }
 
-/// What the kernel made by itself comes back by deleting what replaced it, as long as it would make the same again:
+/// What the kernel made on its own comes back by deleting what replaced it, as long as it would make the same again:
 /// `net.core.default_qdisc` may have been changed since. Devices without a queue keep `noqueue` whatever it says
 /// (`attach_one_default_qdisc`, net/sched/sch_generic.c), and `mq` gives it to its classes (`mq_init`,
 /// net/sched/sch_mq.c). A namespace that does not show the sysctl cannot tell.
@@ -30,7 +30,7 @@ fn not_the_default(sys: &dyn Sys, q: &tc::QdiscMessage, all: &[tc::QdiscMessage]
         return None;
     }
     let default = sys.sysctl("net.core.default_qdisc").into_value()?;
-    // Classes beyond the queues in use get pfifo_fast (`get_default_qdisc_ops`), so the first one tells.
+    // Classes beyond the queues in use get pfifo_fast (`get_default_qdisc_ops`), so the first one shows.
     let first = all.iter().filter(|c| c.handle.0 == 0 && matches!(c.parent, tc::Parent::Class(p) if p.major() == 0));
     let made = if q.kind == "mq" { first.map(|c| &c.kind).next()? } else { &q.kind };
     (*made != default).then(|| format!("the kernel made {made} and would now make {default} (net.core.default_qdisc)"))

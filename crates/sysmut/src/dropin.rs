@@ -16,6 +16,7 @@ pub const FOLDERS: &[&str] = &[
     "/etc/default/grub.d",
     "/etc/tmpfiles.d",
     "/etc/modprobe.d",
+    "/etc/udev/rules.d",
 ];
 
 /// The real path of a drop-in under a root, if it may be one.
@@ -28,7 +29,7 @@ fn place(root: &Path, path: &str, what: &str) -> Result<PathBuf, WriteError> {
     // One level of folders: a unit's NAME.service.d/50-lowlat.conf.
     let plain = |c: &str| !c.is_empty() && c != "." && c != ".." && !c.contains('\0');
     if rest.split('/').count() > 2 || !rest.split('/').all(plain) {
-        return Err(WriteError::not_allowed(what, "it is no plain name in its folder"));
+        return Err(WriteError::not_allowed(what, "it is not a plain name in its folder"));
     }
     if !rest.contains("lowlat") {
         return Err(WriteError::not_allowed(what, "only files with lowlat in their name are ours"));
@@ -71,7 +72,7 @@ pub(crate) fn remove(root: &Path, path: &str) -> Result<(), WriteError> {
 /// `systemctl enable` makes links in these folders; one under our name is not ours to replace.
 fn no_link(at: &Path, what: &str) -> Result<(), WriteError> {
     match fs::symlink_metadata(at) {
-        Ok(m) if !m.is_file() => Err(WriteError::not_allowed(what, "something that is no plain file has this name")),
+        Ok(m) if !m.is_file() => Err(WriteError::not_allowed(what, "something that is not a plain file has this name")),
         _ => Ok(()),
     }
 }

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::WriteError;
-use crate::pipe::{self, Told};
+use crate::pipe::{self, PipeState};
 
 /// The hidden subcommand; the limit in µs and the path of the holder's pipe follow it.
 pub const SUBCOMMAND: &str = "hold-dma-latency";
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Holder {
     /// Process id.
     pub pid: u32,
-    /// Field 22 of `/proc/PID/stat`: tells a reused id from the holder.
+    /// Field 22 of `/proc/PID/stat`: distinguishes a reused id from the holder.
     pub start_time: u64,
 }
 
@@ -92,11 +92,11 @@ impl Prepared {
     /// Gives the order. Returns when the limit is held.
     pub fn go(mut self) -> Result<Holder, WriteError> {
         let what = format!("hold a wake-up latency limit of {} µs", self.us);
-        let told = match self.child.stdin.as_mut() {
+        let reported = match self.child.stdin.as_mut() {
             Some(stdin) => stdin.write_all(GO).and_then(|()| stdin.flush()),
             None => Err(io::Error::other("the holder has no pipe")),
         };
-        told.and_then(|()| wait_for_line(&mut self.child, "held")).map_err(|e| WriteError::from_io(what, e))?;
+        reported.and_then(|()| wait_for_line(&mut self.child, "held")).map_err(|e| WriteError::from_io(what, e))?;
         let holder = self.holder;
         // It has its order. The pipe may close now, and without it Drop lets the process live; it becomes a zombie of ours
         // when it ends, which `stop` takes away.
@@ -167,13 +167,13 @@ pub fn hold(us: i32, at: Option<&Path>) -> io::Result<()> {
     writeln!(stdout, "held")?;
     stdout.flush()?;
     if let Some(pipe) = &pipe {
-        let told = pipe::wait(pipe);
+        let reported = pipe::wait(pipe);
         drop(device);
-        return told;
+        return reported;
     }
     loop {
         std::thread::park();
-        // park may wake by itself; the descriptor has to live on.
+        // park may wake on its own; the descriptor has to live on.
         let _ = &device;
     }
 }
@@ -216,22 +216,22 @@ pub fn stop_by_token(holder: Holder, dir: &Path, token: &str) -> Result<HolderSt
         return Err(WriteError::not_allowed(what, "its token is none; the journal is not lowlat's"));
     };
     let begun = Instant::now();
-    let mut told = pipe::end(&at).map_err(io)?;
-    if told == Told::NoPipe {
+    let mut reported = pipe::end(&at).map_err(io)?;
+    if reported == PipeState::NoPipe {
         return stop(holder);
     }
-    while told == Told::Lives {
-        // One that was stopped reads nothing, and ends all the same.
+    while reported == PipeState::Lives {
+        // One that was stopped reads nothing, and ends anyway.
         if begun.elapsed() > PATIENCE / 5 && is_holder(holder) {
             signal::kill(holder.pid).map_err(io)?;
         }
         if begun.elapsed() > PATIENCE {
-            let why = format!("it was told by its pipe {} and still runs", at.display());
+            let why = format!("it was reported by its pipe {} and still runs", at.display());
             return Err(WriteError::Io { what, source: io::Error::new(io::ErrorKind::TimedOut, why) });
         }
         std::thread::sleep(Duration::from_millis(1));
         signal::reap(holder.pid);
-        told = pipe::tell(&at).map_err(io)?;
+        reported = pipe::tell(&at).map_err(io)?;
     }
     // One that cannot be removed is removed by the next holder that is started.
     let _ = std::fs::remove_file(at);

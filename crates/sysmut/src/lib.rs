@@ -1,7 +1,7 @@
 //! The one door through which the host is written. Only the apply crate obtains it.
 //!
 //! [`LiveMut::write`] performs one [`Op`], which its kind turns into the description of a write, and believes nothing: a
-//! driver may clamp, round or ignore what it is told, so the caller reads the place back through
+//! driver may clamp, round or ignore what it is reported, so the caller reads the place back through
 //! `lowlat_settings::state`. What it writes is bounded by lists, not by good
 //! intentions: files under `/proc/sys`, `/proc/irq` and `/sys`, and drop-ins in the folders of [`dropin::FOLDERS`].
 #![forbid(unsafe_code)]
@@ -45,7 +45,7 @@ impl LiveMut {
 
     /// Performs one write.
     ///
-    /// What is held is no write but a process that holds a descriptor: [`holder::prepare`].
+    /// What is held is not a write but a process that holds a descriptor: [`holder::prepare`].
     pub fn write(&mut self, op: &Op) -> Result<(), WriteError> {
         let what = || format!("set {} to {:?}", lowlat_settings::words(&op.locus), op.set.to_string());
         let write = lowlat_settings::write(op).map_err(|why| WriteError::not_allowed(what(), why))?;
@@ -105,6 +105,6 @@ fn irq_affinity(iface: &str, index: u32, cpus: &str) -> Result<(), WriteError> {
     let Some(line) = lines.get(at) else {
         return Err(WriteError::Absent { what, why: format!("there are {} interrupt lines", lines.len()) });
     };
-    // EIO from here means that the kernel manages this line's CPUs by itself (IRQD_AFFINITY_MANAGED, kernel/irq/proc.c).
+    // EIO from here means that the kernel manages this line's CPUs on its own (IRQD_AFFINITY_MANAGED, kernel/irq/proc.c).
     file::write(&format!("/proc/irq/{}/smp_affinity_list", line.irq), cpus)
 }

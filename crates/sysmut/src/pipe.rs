@@ -27,7 +27,7 @@ pub(crate) fn make(dir: &Path) -> io::Result<(String, PathBuf)> {
     for entry in fs::read_dir(dir)?.flatten() {
         let name = entry.file_name();
         let token = name.to_str().and_then(|n| n.strip_prefix(PREFIX)).and_then(|t| path(dir, t));
-        if token.is_some_and(|p| matches!(tell(&p), Ok(Told::Ended))) {
+        if token.is_some_and(|p| matches!(tell(&p), Ok(PipeState::Ended))) {
             // One that another process has removed meanwhile is removed.
             let _ = fs::remove_file(entry.path());
         }
@@ -44,7 +44,7 @@ pub(crate) fn make(dir: &Path) -> io::Result<(String, PathBuf)> {
 pub(crate) fn open(at: &Path) -> io::Result<File> {
     // For reading and writing: neither waits for the other end, and a read never meets the end of the file.
     let pipe = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOFOLLOW).open(at)?;
-    if pipe.metadata()?.file_type().is_fifo() { Ok(pipe) } else { Err(io::Error::other("it is no pipe")) }
+    if pipe.metadata()?.file_type().is_fifo() { Ok(pipe) } else { Err(io::Error::other("it is not a pipe")) }
 }
 
 /// Waits until the holder is told to end.
@@ -63,7 +63,7 @@ pub(crate) fn wait(mut pipe: &File) -> io::Result<()> {
 
 /// What became of an order to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum PipeState {
     /// Nobody has the pipe open: the holder has ended.
     Ended,
     /// There is no pipe, so nothing is known by it.
@@ -73,30 +73,30 @@ pub(crate) enum Told {
 }
 
 /// Whether the holder lives.
-pub(crate) fn tell(at: &Path) -> io::Result<Told> {
+pub(crate) fn tell(at: &Path) -> io::Result<PipeState> {
     order(at, &[])
 }
 
-/// Tells the holder to end.
-pub(crate) fn end(at: &Path) -> io::Result<Told> {
+/// Reports the holder to end.
+pub(crate) fn end(at: &Path) -> io::Result<PipeState> {
     order(at, END)
 }
 
-fn order(at: &Path, bytes: &[u8]) -> io::Result<Told> {
+fn order(at: &Path, bytes: &[u8]) -> io::Result<PipeState> {
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY;
     let mut pipe = match OpenOptions::new().write(true).custom_flags(flags).open(at) {
         Ok(pipe) => pipe,
-        Err(e) if e.raw_os_error() == Some(libc::ENXIO) => return Ok(Told::Ended),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Told::NoPipe),
+        Err(e) if e.raw_os_error() == Some(libc::ENXIO) => return Ok(PipeState::Ended),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(PipeState::NoPipe),
         Err(e) => return Err(e),
     };
     if !pipe.metadata()?.file_type().is_fifo() {
-        return Ok(Told::NoPipe);
+        return Ok(PipeState::NoPipe);
     }
     match pipe.write_all(bytes) {
         // A full pipe holds the order many times over; one that broke lost its reader just now.
         Err(e) if !matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::BrokenPipe) => Err(e),
-        _ => Ok(Told::Lives),
+        _ => Ok(PipeState::Lives),
     }
 }
 
@@ -108,27 +108,27 @@ mod tests {
     fn a_pipe_lives_with_its_reader() {
         let dir = tempfile::tempdir().unwrap();
         let (token, at) = make(dir.path()).unwrap();
-        assert_eq!(tell(&at).unwrap(), Told::Ended);
+        assert_eq!(tell(&at).unwrap(), PipeState::Ended);
         let pipe = open(&at).unwrap();
-        assert_eq!(tell(&at).unwrap(), Told::Lives);
-        assert_eq!(end(&at).unwrap(), Told::Lives);
+        assert_eq!(tell(&at).unwrap(), PipeState::Lives);
+        assert_eq!(end(&at).unwrap(), PipeState::Lives);
         wait(&pipe).unwrap();
         // What a living holder has is left; what a dead one left is removed.
         let (other, _) = make(dir.path()).unwrap();
         assert!(at.exists() && other != token);
         drop(pipe);
-        assert_eq!(tell(&at).unwrap(), Told::Ended);
+        assert_eq!(tell(&at).unwrap(), PipeState::Ended);
         make(dir.path()).unwrap();
-        assert_eq!(tell(&at).unwrap(), Told::NoPipe);
+        assert_eq!(tell(&at).unwrap(), PipeState::NoPipe);
     }
 
     #[test]
-    fn what_is_no_pipe_of_ours_is_not_opened() {
+    fn what_is_not_a_pipe_of_ours_is_not_opened() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(path(dir.path(), "../../etc/passwd"), None);
         let at = path(dir.path(), &"0".repeat(32)).unwrap();
         fs::write(&at, "mine").unwrap();
-        assert_eq!(end(&at).unwrap(), Told::NoPipe);
+        assert_eq!(end(&at).unwrap(), PipeState::NoPipe);
         assert_eq!(fs::read_to_string(&at).unwrap(), "mine");
         assert!(open(&at).is_err());
     }

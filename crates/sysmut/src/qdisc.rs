@@ -22,7 +22,7 @@ pub(crate) fn put(iface: &str, parent: &str, q: &QdiscState) -> Result<(), Write
     let refuse = |why: String| WriteError::not_allowed(what(), why);
     let place: Parent = parent.parse().map_err(refuse)?;
     let handle: TcHandle = if q.handle.is_empty() { TcHandle(0) } else { q.handle.parse().map_err(refuse)? };
-    let options = hex::bytes_of(&q.options_hex).ok_or_else(|| refuse("its options are no hexadecimal text".into()))?;
+    let options = hex::bytes_of(&q.options_hex).ok_or_else(|| refuse("its options are not hexadecimal text".into()))?;
     let options = (!options.is_empty()).then(|| tc::options::as_request(&q.kind, &options));
 
     if q.handle == "0:" {

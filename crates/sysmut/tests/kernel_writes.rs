@@ -117,7 +117,7 @@ fn a_dumped_queue_discipline_goes_back_exactly() {
             assert_eq!(now(&root()), default);
             exact.push(kind);
         }
-        // Giving back what is the kernel's already is no error.
+        // Giving back what is the kernel's already is not an error.
         live.write(&Op { locus: root(), set: default }).unwrap();
         assert!(exact.len() >= 4, "only {exact:?} could be tried");
         eprintln!("exact here: {exact:?}; not in this kernel: {lacking:?}");
@@ -166,7 +166,7 @@ fn a_feature_a_queue_and_a_sysctl_are_set_and_put_back() {
 }
 
 #[test]
-fn a_holder_holds_only_when_told_and_ends_when_told() {
+fn a_holder_holds_only_when_ordered_and_ends_when_ordered() {
     let live = Live::new();
     let Reading::Value(before) = query::cpu_dma_latency(&live) else {
         assert!(std::env::var_os("LOWLAT_REQUIRE_ROOT").is_none_or(|v| v != "1"), "must run: no /dev/cpu_dma_latency");
@@ -187,7 +187,7 @@ fn a_holder_holds_only_when_told_and_ends_when_told() {
     let prepared = holder::prepare_with(command(), 37, dir.path()).unwrap();
     let id = prepared.holder();
     assert!(holder::is_holder(id));
-    assert_eq!(limit(), before, "it does not hold before it is told");
+    assert_eq!(limit(), before, "it does not hold before it is reported");
     drop(prepared);
     assert!(!holder::is_holder(id), "it ends with its starter");
 

@@ -117,7 +117,7 @@ impl Sys for FakeSys {
     fn read(&self, path: &str) -> Reading<String> {
         self.read_bytes(path).and_then(|b| match String::from_utf8(b) {
             Ok(text) => Reading::Value(text),
-            Err(_) => Reading::Garbled(format!("{path} is no UTF-8 text")),
+            Err(_) => Reading::Garbled(format!("{path} is not UTF-8 text")),
         })
     }
 

@@ -140,9 +140,10 @@ pub fn finding(rule: &str, severity: Severity, knob: &str, target: Target, value
         title: format!("{rule} on the path"),
         evidence: vec![format!("evidence of {rule}")],
         remedy: Remedy {
-            advice: format!("mend {rule}"),
+            advice: format!("fix {rule}"),
             settings: vec![Setting { knob: knob.into(), target, value: value.into(), joint: None }],
         },
+        follows: None,
     }
 }
 
@@ -230,7 +231,7 @@ fn engines() -> Vec<EngineResult> {
     ]
 }
 
-/// One item met, one not, one that cannot be told.
+/// One item met, one not, one that cannot be determined.
 fn checklist() -> Vec<ChecklistItem> {
     vec![
         ChecklistItem {
@@ -271,7 +272,7 @@ fn confidence_parts() -> Vec<ConfidencePart> {
 /// The verdict of [`document`].
 fn verdict_lines() -> Vec<String> {
     vec![
-        "Cause: netem delays every packet, mended (netem-on-path)".into(),
+        "Cause: netem delays every packet, fixed (netem-on-path)".into(),
         "Changed: 1 setting kept: qdisc.kind on eth0/qdisc-root = fq_codel".into(),
         "Gain: P50 200 µs to 80.0 µs, 60.0 % lower [58.8, 61.5]; P99 300 µs to 120 µs, 60.0 % lower [58.8, 61.5] \
              (95 % intervals)"

@@ -214,7 +214,7 @@ impl Uring {
                     Ok(len) => {
                         if let Some(stream) = &mut self.stream {
                             if !stream.add(self.received.front(len)) {
-                                let why = "the far end sends bytes that are no messages".to_owned();
+                                let why = "the far end sends bytes that are not messages".to_owned();
                                 return Err(unavailable(&format!("receive from {}", self.target), why, "check --peer"));
                             }
                             self.ready = Some((0, at));

@@ -20,7 +20,7 @@
 //! what the kernel refuses is said in [`Caps::words`](lowlat_transport::Caps::words), not ignored. ICMP is left to the
 //! socket engines; kernel stamps need `recvmsg` and are not taken here.
 //!
-//! io_uring is no bypass: the packets go through the same stack.
+//! io_uring is not a bypass: the packets go through the same stack.
 //!
 //! Sources: io_uring_setup(2), io_uring_enter(2), io_uring_register(2); io_uring/io_uring.c.
 

@@ -30,7 +30,7 @@ const SQPOLL_IDLE_MS: u32 = 1000;
 /// A ring and what was found out about it.
 pub(crate) struct Ring {
     inner: IoUring,
-    /// The kernel tells by a flag in shared memory that completions wait to be run by us.
+    /// The kernel reports by a flag in shared memory that completions wait to be run by us.
     deferred: bool,
     /// What it is, in words.
     pub(crate) words: Vec<String>,

@@ -6,7 +6,7 @@ pub(crate) struct Stream {
     room: Vec<u8>,
     start: usize,
     end: usize,
-    /// Tells a message's length from its front.
+    /// Reports a message's length from its front.
     pub(crate) framing: fn(&[u8]) -> Option<usize>,
 }
 

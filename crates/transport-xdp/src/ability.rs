@@ -9,7 +9,7 @@ use crate::program::Action;
 use crate::xsk::{self, BusyPoll};
 use crate::{attach, bpf, device};
 
-/// Whether one mode is possible, as far as can be told without trying it.
+/// Whether one mode is possible, as far as is known without trying it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModeAbility {
     /// Which.
@@ -27,7 +27,7 @@ pub struct XdpAbility {
     pub driver: String,
     /// RX queues, each of which needs a socket.
     pub rx_queues: u32,
-    /// XDP abilities as the driver tells them (`basic`, `redirect`, `xsk-zerocopy`, …); `None` before Linux 6.3.
+    /// XDP abilities as the driver reports them (`basic`, `redirect`, `xsk-zerocopy`, …); `None` before Linux 6.3.
     pub features: Option<Vec<String>>,
     /// The XDP program that is already there, in words; the engine refuses then.
     pub occupied_by: Option<String>,
@@ -70,7 +70,7 @@ pub fn probe(iface: &str) -> Reading<XdpAbility> {
         Err(e) => return Reading::Garbled(e.to_string()),
     };
     if link.loopback || link.ethernet.is_none() {
-        return Reading::Unsupported(format!("{iface} is no Ethernet interface"));
+        return Reading::Unsupported(format!("{iface} is not an Ethernet interface"));
     }
     if let Err(e) = xsk::socket_possible() {
         return match e.raw_os_error() {
@@ -99,15 +99,15 @@ pub fn probe(iface: &str) -> Reading<XdpAbility> {
     })
 }
 
-/// `told`: the kernel says what the driver can do.
-fn abilities(tried: &[XdpMode], told: bool) -> Vec<ModeAbility> {
+/// `reported`: the kernel says what the driver can do.
+fn abilities(tried: &[XdpMode], reported: bool) -> Vec<ModeAbility> {
     let untried = XdpMode::ALL.into_iter().filter(|m| !tried.contains(m));
     tried
         .iter()
         .copied()
         .chain(untried)
         .map(|mode| {
-            let (possible, why) = match (mode, told) {
+            let (possible, why) = match (mode, reported) {
                 (XdpMode::Generic, _) => (Some(true), "any interface has it"),
                 (_, false) => (None, "this kernel does not say (before 6.3)"),
                 (m, true) if tried.contains(&m) => (Some(true), "the driver offers it"),
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn an_old_kernel_is_not_a_driver_without_zero_copy() {
-        let of = |told| abilities(&[XdpMode::NativeCopy, XdpMode::Generic], told).pop().unwrap();
+        let of = |reported| abilities(&[XdpMode::NativeCopy, XdpMode::Generic], reported).pop().unwrap();
         assert_eq!((of(false).mode, of(false).possible), (XdpMode::ZeroCopy, None));
         assert_eq!(of(true).possible, Some(false));
     }

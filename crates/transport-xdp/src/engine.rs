@@ -91,8 +91,8 @@ pub fn open_with(endpoint: &Endpoint, options: &XdpOptions) -> Result<Box<dyn En
                 .map_err(|source| EngineError::Os { what: format!("{what} at priority {priority}"), source })?;
         }
         // Copied packets carry it (`xsk_build_skb`, net/xdp/xsk.c); those of zero copy have no place for it.
-        let told = if zero_copy { "zero copy carries none" } else { "it passes no queue discipline" };
-        remarks.push(format!("priority {priority}: {told}"));
+        let reported = if zero_copy { "zero copy carries none" } else { "it passes no queue discipline" };
+        remarks.push(format!("priority {priority}: {reported}"));
     }
     if busy.is_some() && mode == XdpMode::Generic {
         remarks.push("busy polling not used: the generic hook has no NAPI to poll".to_owned());
@@ -228,7 +228,7 @@ fn words(path: &Path, mode: XdpMode, zero_copy: bool, queues: u32, program: Opti
     let got = if zero_copy == (mode == XdpMode::ZeroCopy) {
         mode.words().to_owned()
     } else {
-        // A bind with XDP_ZEROCOPY either gives it or fails, so this would be a kernel's fault; it is said all the same.
+        // A bind with XDP_ZEROCOPY either gives it or fails, so this would be a kernel's fault; it is said anyway.
         format!("{} (the kernel says zero-copy: {zero_copy})", mode.words())
     };
     let queues = if queues == 1 { "queue 0".to_owned() } else { format!("queues 0–{}", queues - 1) };

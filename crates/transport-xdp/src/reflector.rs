@@ -54,7 +54,7 @@ pub(crate) fn attach_free(
         unavailable(what, format!("no interface {iface:?} in this network namespace"), "see ip link for the names")
     })?;
     let Some(mac) = link.ethernet.filter(|_| !link.loopback) else {
-        return Err(unavailable(what, format!("{iface} is no Ethernet interface"), WITHOUT));
+        return Err(unavailable(what, format!("{iface} is not an Ethernet interface"), WITHOUT));
     };
     if let Some(program) = attach::occupant(&link) {
         return Err(unavailable(what, format!("{program} is attached"), "nothing was changed"));

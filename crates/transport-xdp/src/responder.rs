@@ -24,7 +24,7 @@ impl Responder {
     /// Answers on `iface` what `answers` says.
     ///
     /// # Errors
-    /// The interface is not there, is no Ethernet, or has a program; the kernel takes none; nothing is to be answered.
+    /// The interface is not there, is not an Ethernet, or has a program; the kernel takes none; nothing is to be answered.
     pub fn open(iface: &str, answers: &Answers, only: Option<XdpMode>) -> Result<Self, EngineError> {
         let list: Vec<String> = answers.to.iter().map(ToString::to_string).collect();
         let what =

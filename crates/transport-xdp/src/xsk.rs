@@ -236,7 +236,7 @@ impl Xsk {
         sent
     }
 
-    /// Tells the kernel to send what is on the TX ring. In copy mode this call *is* the send; a zero-copy driver that is
+    /// Reports the kernel to send what is on the TX ring. In copy mode this call *is* the send; a zero-copy driver that is
     /// awake needs none.
     #[inline]
     pub(crate) fn kick_tx(&self) -> io::Result<()> {

@@ -66,7 +66,7 @@ fn probes_are_answered_before_the_socket_and_all_else_reaches_it() {
             assert_eq!(echo.served.load(Ordering::Relaxed), 0, "no probe reached the far end's socket");
             assert_eq!(responder.answered(), expected);
         }
-        // What is no probe is the socket's: it echoes.
+        // What is not a probe is the socket's: it echoes.
         let mut engine = open(&endpoint(address)).unwrap();
         for other in [b"anything else".to_vec(), probe(64)[..47].to_vec()] {
             assert_eq!(echo_of(engine.as_mut(), &other), other);

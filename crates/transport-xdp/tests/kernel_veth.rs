@@ -330,7 +330,7 @@ fn a_long_burst_uses_every_frame_many_times_and_loses_none() {
 }
 
 #[test]
-fn the_probe_tells_what_open_then_does() {
+fn the_probe_reports_what_open_then_does() {
     if !privileged() {
         return;
     }

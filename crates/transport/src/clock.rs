@@ -29,7 +29,7 @@ pub fn kernel() -> Ns {
     lowlat_os::clock::monotonic()
 }
 
-/// `CLOCK_MONOTONIC_RAW` now, ns: the hardware's own pace, which NTP does not bend.
+/// `CLOCK_MONOTONIC_RAW` now, ns: the hardware's own pace, which NTP does not distort.
 #[inline]
 pub fn raw() -> Ns {
     lowlat_os::clock::monotonic_raw()

@@ -169,7 +169,7 @@ mod tests {
             transmit_stamp(&c)
         };
         assert_eq!(of(4), Some(TxStamp { id: 9, at: StampAt::TxHardware, ns: 2_000_000_007 }));
-        assert_eq!(of(2), None, "an ICMP error is no stamp");
+        assert_eq!(of(2), None, "an ICMP error is not a stamp");
         for (info, at) in [
             (SCM_TSTAMP_SND, StampAt::TxSoftware),
             (SCM_TSTAMP_SCHED, StampAt::TxSched),

@@ -45,7 +45,7 @@ impl Engine for EpollEngine {
         loop {
             let left = until.saturating_sub(now());
             let mut events = [os::Event { events: 0, u64: 0 }; 1];
-            // A stream may hold a whole message that no event will tell of.
+            // A stream may hold a whole message that no event will report.
             if self.socket.has_message() {
                 return self.socket.receive(buf, libc::MSG_DONTWAIT);
             }

@@ -55,7 +55,7 @@ pub struct Endpoint {
     /// Local address to bind to, if not the kernel's choice.
     pub local: Option<SocketAddr>,
     /// Source port; 0 for the kernel's choice. Overrides that of `local`. ICMP has no ports: there it is the echo's
-    /// identifier, which is what tells one flow of echoes from another.
+    /// identifier, which is what reports one flow of echoes from another.
     pub source_port: u16,
     /// Another flow will take this one's source port when it ends: a TCP connection is then closed by a reset, which
     /// leaves no `TIME_WAIT` behind. The same four-tuple cannot be connected again while one is: off loopback the kernel
@@ -296,19 +296,19 @@ pub trait Engine {
         None
     }
 
-    /// Messages that came to this flow and could not be handed on: longer than the caller's buffer. They are no answers
+    /// Messages that came to this flow and could not be handed on: longer than the caller's buffer. They are not answers
     /// of a peer that replies with as many bytes as it got, and are counted rather than lost from sight.
     fn discarded(&self) -> u64 {
         0
     }
 
     /// The flow as it is now: its source port, and where the kernel received its last packet. Asked outside the timed part.
-    /// What the engine or the kernel does not tell is `None`; `prober_cpu` is not the engine's to know.
+    /// What the engine or the kernel does not report is `None`; `prober_cpu` is not the engine's to know.
     fn flow(&self) -> Flow {
         Flow::default()
     }
 
-    /// For streams: tells how long the first `buf` bytes' message is, so the engine can frame. Datagram engines never
+    /// For streams: reports how long the first `buf` bytes' message is, so the engine can frame. Datagram engines never
     /// call it.
     fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
         let _ = message_len;

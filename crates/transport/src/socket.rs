@@ -653,7 +653,7 @@ fn path_error(
             (error.to_string(), "check the address, the route and that the link is up")
         }
         (_, Some(libc::EACCES | libc::EPERM)) => {
-            (error.to_string(), "check local packet filters, and that the address is no broadcast address")
+            (error.to_string(), "check local packet filters, and that the address is not a broadcast address")
         }
         (_, Some(libc::ETIMEDOUT)) if proto == Proto::Tcp => (
             "the far end does not answer".to_owned(),
@@ -723,7 +723,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_tells_where_its_last_packet_came_and_nothing_before_it() {
+    fn a_flow_reports_where_its_last_packet_came_and_nothing_before_it() {
         let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let mut near = Socket::connect("block", &Endpoint::new(Proto::Udp, far.local_addr().unwrap(), 64)).unwrap();
         assert_eq!((near.flow().incoming_cpu, near.flow().napi_id), (None, None));

@@ -23,6 +23,8 @@ pub struct RoundAsk {
     pub median_ns: Option<u64>,
     /// An answer later than this counts as lost, ns; `None` for the timeout of the path.
     pub timeout_ns: Option<u64>,
+    /// Opening the engine resets the link or its queues: the path is steady again before a sample counts.
+    pub settle: bool,
     /// Source port of the flow; 0 lets the kernel choose. Both rounds of a pair use the same.
     pub source_port: u16,
 }
@@ -53,6 +55,8 @@ pub struct LinkReport {
 pub trait Bench {
     /// One round: its samples, and the flow they were of. `is_b` is left `false`.
     fn round(&mut self, ask: &RoundAsk) -> Result<Round, BenchError>;
+    /// Mean time between two planned sends on a path whose ping-pong has this median, ns.
+    fn plan_gap_ns(&self, median_ns: u64) -> u64;
     /// A source port for the next pair; 0 where the protocol has none or the kernel's choice is as good.
     fn source_port(&mut self) -> Result<u16, BenchError>;
     /// Starts bulk streams to the far end, until [`Bench::stop_load`].

@@ -2,7 +2,7 @@
 
 use lowlat_model::document::EngineResult;
 use lowlat_model::tune::Resets;
-use lowlat_model::verdict::Round;
+use lowlat_model::verdict::{Round, TooSlow};
 use lowlat_verdict::Random;
 use lowlat_verdict::sequential::{SequentialOptions, Test};
 
@@ -13,7 +13,7 @@ use crate::{Bench, Limits, LinkReport, RoundAsk, Summary, TuneError};
 /// fair coin, and nothing periodic on the host keeps step with one.
 const LAPS: u32 = 12;
 /// The engine that the others are compared with.
-const AGAINST: &str = "block";
+pub(crate) const AGAINST: &str = "block";
 
 /// Settling is begun so often, when the path does not answer yet or is not steady.
 const SETTLINGS: u32 = 5;
@@ -46,7 +46,7 @@ pub struct Attach {
 /// Measures each engine. One that cannot run says why, and the others go on.
 ///
 /// A reset that attaching announces is waited for, and the path settles before the next round. One that nothing announced
-/// ends the engine that attaches, and is told of any other.
+/// ends the engine that attaches, and is reported of any other.
 pub fn side_by_side(
     bench: &mut dyn Bench,
     limits: &Limits,
@@ -56,6 +56,7 @@ pub fn side_by_side(
 ) -> Result<Vec<EngineResult>, TuneError> {
     let mut results: Vec<EngineResult> = trials.iter().map(untried).collect();
     let ping_pong_ns = limits.round_for(median_ns).max(limits.headline_ns / 50);
+    let planned = Limits::planned_for(ping_pong_ns, median_ns.map(|ns| bench.plan_gap_ns(ns)));
     let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); results.len()];
     let mut random = Random::new(limits.seed);
     // Each was opened once to see that it can be.
@@ -76,10 +77,11 @@ pub fn side_by_side(
             match bench.round(&RoundAsk {
                 engine,
                 ping_pong_ns,
-                planned_ns: ping_pong_ns / 2,
+                planned_ns: planned.length_ns,
                 median_ns,
                 source_port,
                 timeout_ns: None,
+                settle: trials[i].attach.as_ref().is_some_and(|a| a.resets > Resets::Nothing),
             }) {
                 Ok(round) => rounds[i].push(Round { is_b: true, ..round }),
                 Err(why) => results[i].why_not = Some(why.to_string()),
@@ -89,7 +91,7 @@ pub fn side_by_side(
             results[i].why_not = results[i].why_not.take().or(unannounced);
         }
     }
-    judge(bench, (limits, ping_pong_ns), &rounds, &mut results, say);
+    judge(bench, (limits, ping_pong_ns, planned.too_slow), &rounds, &mut results, say);
     Ok(results)
 }
 
@@ -154,14 +156,14 @@ fn steady(bench: &mut dyn Bench, say: &mut dyn FnMut(&str)) -> Result<(), TuneEr
             Err(_) => bench.wait(BETWEEN_SETTLINGS_NS),
         }
     }
-    say("  the path is not steady after a reset; the rounds that follow are measured all the same");
+    say("  the path is not steady after a reset; the rounds that follow are measured anyway");
     Ok(())
 }
 
 /// Figures of each engine's rounds, and the test of each against [`AGAINST`].
 fn judge(
     bench: &mut dyn Bench,
-    (limits, ping_pong_ns): (&Limits, u64),
+    (limits, ping_pong_ns, planned_too_slow): (&Limits, u64, Option<TooSlow>),
     rounds: &[Vec<Round>],
     results: &mut [EngineResult],
     say: &mut dyn FnMut(&str),
@@ -177,6 +179,7 @@ fn judge(
                 least_pairs: LAPS,
                 most_pairs: LAPS,
                 seed: limits.seed,
+                planned_too_slow,
                 ..SequentialOptions::default()
             };
             let mut test = Test::new((AGAINST, &results[i].engine), options);

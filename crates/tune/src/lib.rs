@@ -32,5 +32,5 @@ pub use alternate::{Halt, OneRound, Pairing, Switch, alternate};
 pub use bench::{Bench, BenchError, LinkReport, RoundAsk, Summary};
 pub use engines::{Attach, EngineTrial, side_by_side};
 pub use error::TuneError;
-pub use limits::Limits;
+pub use limits::{Limits, PlannedPart};
 pub use whole::{Tuned, tune};

@@ -1,14 +1,29 @@
 //! How long the loop measures, and what it calls worth having.
 
+use lowlat_model::verdict::TooSlow;
+
 /// Longest round of ping-pong, ns. Half a second of a pair on each side is the most that one look may cost.
 const LONGEST_ROUND_NS: u64 = 500_000_000;
 /// Shortest timeout of a probe in a step's trial, ns. A lost probe costs its timeout, and a tenth of a round's probes may be
-/// lost on the very path that is to be mended: at the second of a measurement, the demo's trials mostly waited.
+/// lost on the very path that is to be fixed: at the second of a measurement, the demo's trials mostly waited.
 const LEAST_TIMEOUT_NS: u64 = 50_000_000;
 /// The same in medians of the path. An answer as late as that ranks with the lost ones in every quantile that is judged.
 const TIMEOUT_MEDIANS: u64 = 20;
-/// Probes a round should hold, so that it bears its median (20 samples) with some to spare.
+/// Probes a round should hold, so that it supports its median (20 samples) with some to spare.
 const PROBES_A_ROUND: u64 = 24;
+
+/// Longest part of planned sends in a round of a step's trial, ns. On the demo's path of 2.8 ms the part took half of each
+/// round for three probes that decided nothing.
+const LONGEST_PLAN_NS: u64 = 50_000_000;
+
+/// The planned sends of a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedPart {
+    /// How long they last, ns; 0 where they are left out.
+    pub length_ns: u64,
+    /// Why they are left out.
+    pub too_slow: Option<TooSlow>,
+}
 
 /// How a run is judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +74,20 @@ impl Limits {
         self.round_ns.max(wanted.min(LONGEST_ROUND_NS))
     }
 
+    /// The planned sends of a round whose ping-pong part lasts `ping_pong_ns`, where sends are `gap_ns` apart on the mean: half
+    /// as long, or longer so that they bear their median. Left out where that takes longer than [`LONGEST_PLAN_NS`]: a part
+    /// that cannot be judged costs its time in every pair, and its weight in the decision. `gap_ns` is `None` where it is
+    /// not known.
+    pub fn planned_for(ping_pong_ns: u64, gap_ns: Option<u64>) -> PlannedPart {
+        let half = ping_pong_ns / 2;
+        let wanted = gap_ns.unwrap_or(0).saturating_mul(PROBES_A_ROUND);
+        if wanted > half.max(LONGEST_PLAN_NS) {
+            let too_slow = TooSlow { probes: PROBES_A_ROUND, within_ns: half.max(LONGEST_PLAN_NS) };
+            return PlannedPart { length_ns: 0, too_slow: Some(too_slow) };
+        }
+        PlannedPart { length_ns: half.max(wanted), too_slow: None }
+    }
+
     /// When a probe of a step's trial counts as lost on a path with this median, ns.
     pub(crate) fn timeout_for(median_ns: Option<u64>) -> u64 {
         median_ns.unwrap_or(0).saturating_mul(TIMEOUT_MEDIANS).max(LEAST_TIMEOUT_NS)
@@ -76,6 +105,20 @@ mod tests {
         assert_eq!(limits.round_for(Some(2_800_000)), 67_200_000);
         assert_eq!(limits.round_for(Some(90_000_000)), LONGEST_ROUND_NS);
         assert_eq!(limits.round_for(None), 50_000_000);
+    }
+
+    #[test]
+    fn planned_sends_are_run_where_enough_of_them_fit() {
+        let of = |gap| Limits::planned_for(50_000_000, gap);
+        assert_eq!(of(Some(240_000)), PlannedPart { length_ns: 25_000_000, too_slow: None });
+        assert_eq!(of(None), of(Some(240_000)));
+        assert_eq!(of(Some(2_000_000)), PlannedPart { length_ns: 48_000_000, too_slow: None });
+        let slow = of(Some(11_200_000));
+        assert_eq!(slow.length_ns, 0);
+        let words = slow.too_slow.map(|t| t.to_string()).unwrap_or_default();
+        assert_eq!(words, "planned sends: not judged, path too slow for 24 probes in 50 ms");
+        // A long round holds them on a slow path.
+        assert_eq!(Limits::planned_for(600_000_000, Some(11_200_000)).length_ns, 300_000_000);
     }
 
     #[test]

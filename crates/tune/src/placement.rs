@@ -171,7 +171,7 @@ fn as_asked(cpus: &UsableCpus, nic: &Nic, cpu: u32) -> String {
     format!("CPU {cpu}, as asked{crosses}")
 }
 
-/// The CPUs to choose of, and what to add where the NIC's node has none of them.
+/// The CPUs to choose one of, and what to add where the NIC's node has none of them.
 fn candidates(cpus: &UsableCpus, nic: &Nic) -> (BTreeSet<u32>, String, String) {
     let node = nic.node.filter(|_| cpus.nodes.len() > 1);
     let Some((node, all)) = node.and_then(|n| Some((n, cpus.nodes.get(&n)?))) else {
@@ -206,7 +206,7 @@ fn by_rule(cpus: &UsableCpus, nic: &Nic) -> Placed {
     let cached = |c: u32| received.iter().copied().find(|r| cpus.share_a_cache(c, *r));
     let free = among.iter().copied().filter(|c| !received.contains(c));
     let Some(cpu) = free.min_by_key(|c| (busy(*c), cached(*c).is_none(), *c == 0, *c)) else {
-        let why = format!("{}'s {how} on every CPU to choose of{at}", nic.name());
+        let why = format!("{}'s {how} on every CPU to choose one of{at}", nic.name());
         return lowest.map_or_else(Placed::default, |cpu| say(cpu, why));
     };
     let there = |r: u32| format!("CPU {r}, where {}'s {how}", nic.name());
@@ -221,7 +221,7 @@ fn by_rule(cpus: &UsableCpus, nic: &Nic) -> Placed {
 }
 
 fn alone(nic: &Nic) -> String {
-    format!("the only one to choose of; {} has no interrupts of its own", nic.name())
+    format!("the only one to choose one of; {} has no interrupts of its own", nic.name())
 }
 
 #[cfg(test)]
@@ -307,7 +307,7 @@ mod tests {
         assert!(got.why.starts_with("CPU 6: same core as CPU 2, where eth0's interrupts fire"), "{}", got.why);
         let got = near(&host(), &nic(Some(1), &[2, 3, 6, 7]), None);
         assert_eq!(got.cpu, Some(2));
-        assert!(got.why.contains("every CPU to choose of"), "{}", got.why);
+        assert!(got.why.contains("every CPU to choose one of"), "{}", got.why);
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub(crate) fn try_step<W: HostWriter>(
     }
     let mut result = blank(step, tried.attempt(step));
     let trial = rig.trial(&step.judged_by, tried.online.level());
+    rig.say_plan(&trial, say);
     let mut bundle = Bundle::new(step.clone());
     let stands = match rig.alternate(&mut bundle, &trial) {
         Err(Halt::Fail(fatal)) => return Err(fatal),

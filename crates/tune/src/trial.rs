@@ -5,12 +5,13 @@ use lowlat_apply::{Session, StepError, StepHandle};
 use lowlat_model::PlannedStep;
 use lowlat_model::plan::JudgedBy;
 use lowlat_model::tune::Resets;
-use lowlat_model::verdict::{Comparison, Round, Stopped};
+use lowlat_model::verdict::{Comparison, Round, Stopped, TooSlow};
 use lowlat_sys::Sys;
 use lowlat_verdict::sequential::{Coins, CountTest, SequentialOptions, Test};
 
 use crate::alternate::{Halt, Pairing, alternate};
-use crate::{Bench, Limits, LinkReport, RoundAsk, TuneError};
+use crate::engines::AGAINST;
+use crate::{Attach, Bench, Limits, LinkReport, RoundAsk, TuneError};
 
 /// A link that went down for a setting has this long to come up again. Copper autonegotiation takes two to three seconds
 /// (IEEE 802.3 clause 28 timers and the drivers' link watch); a switch port that relearns may take longer.
@@ -40,6 +41,10 @@ pub(crate) struct Rig<'a, W: HostWriter> {
     pub(crate) first_median_ns: Option<u64>,
     /// Median of the path as it stands, ns: how long a round has to be, and how fast its plan.
     pub(crate) median_ns: Option<u64>,
+    /// What was said last about planned sends that are left out.
+    pub(crate) said: Option<TooSlow>,
+    /// What opening and closing the run's own engine resets, where it attaches a program to the interface.
+    pub(crate) attach: Option<&'a Attach>,
 }
 
 /// Steps that go in and out as one.
@@ -111,6 +116,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) least_pairs: u32,
     pub(crate) most_pairs: u32,
     pub(crate) ask: RoundAsk,
+    /// Why the rounds hold no planned sends.
+    pub(crate) too_slow: Option<TooSlow>,
     /// All pairs are run, whatever they show.
     pub(crate) fixed: bool,
 }
@@ -125,29 +132,46 @@ pub(crate) struct Shown {
 }
 
 impl<W: HostWriter> Rig<'_, W> {
-    /// A round of the length that the path needs, with probes on a plan beside the ping-pong ones.
-    pub(crate) fn ask(&self) -> RoundAsk {
+    /// A round of the length that the path needs, with probes on a plan after the ping-pong ones where enough of them fit;
+    /// else why not. The path as it stands before the test decides, so that nothing of the test does.
+    fn ask(&self) -> (RoundAsk, Option<TooSlow>) {
         let ping_pong_ns = self.limits.round_for(self.median_ns);
-        RoundAsk {
+        let planned = Limits::planned_for(ping_pong_ns, self.median_ns.map(|ns| self.bench.plan_gap_ns(ns)));
+        let ask = RoundAsk {
             ping_pong_ns,
-            planned_ns: ping_pong_ns / 2,
+            planned_ns: planned.length_ns,
             median_ns: self.median_ns,
             // The slower of the two that are known: a step tried again is compared with what was there before it.
             timeout_ns: Some(Limits::timeout_for(self.first_median_ns.max(self.median_ns))),
             ..RoundAsk::default()
-        }
+        };
+        (ask, planned.too_slow)
     }
 
     /// A trial of a step at this level.
     pub(crate) fn trial<'t>(&self, judged_by: &'t JudgedBy, alpha: f64) -> Trial<'t> {
+        let (ask, too_slow) = self.ask();
         Trial {
             judged_by,
             alpha,
             harm: HARM,
             least_pairs: LEAST_PAIRS.min(self.limits.most_pairs),
             most_pairs: self.limits.most_pairs,
-            ask: self.ask(),
+            ask,
+            too_slow,
             fixed: self.limits.fixed,
+        }
+    }
+
+    /// Says that planned sends are left out, or are judged again, where that is news.
+    pub(crate) fn say_plan(&mut self, trial: &Trial<'_>, say: &mut dyn FnMut(&str)) {
+        if *trial.judged_by != JudgedBy::RoundTrips || trial.too_slow == self.said {
+            return;
+        }
+        self.said = trial.too_slow;
+        match trial.too_slow {
+            Some(too_slow) => say(&format!("  {too_slow}")),
+            None => say("  planned sends: judged from here on, the path is fast enough now"),
         }
     }
 
@@ -165,6 +189,7 @@ impl<W: HostWriter> Rig<'_, W> {
             seed,
             goals: self.limits.goals.clone(),
             timeout_ns: trial.ask.timeout_ns,
+            planned_too_slow: trial.too_slow,
             ..SequentialOptions::default()
         };
         let started = self.bench.now_ns();
@@ -187,14 +212,14 @@ impl<W: HostWriter> Rig<'_, W> {
         let mut coins = Coins::new(options.seed);
         let mut test = Test::new(("without", "with"), options);
         let mut rounds = Vec::new();
-        let (session, sys) = (&mut *self.session, self.sys);
+        let (session, sys, attach) = (&mut *self.session, self.sys, self.attach);
         alternate(
             self.bench,
             &mut coins,
             &mut Pairing {
-                switch: &mut |bench, on, changes| switch((bench, sys), session, bundle, (on, changes)),
+                switch: &mut |bench, on, changes| switch((bench, sys, attach), session, bundle, (on, changes)),
                 round: &mut |bench, is_b, source_port| {
-                    let round = bench.round(&RoundAsk { source_port, ..trial.ask.clone() })?;
+                    let round = own_round(bench, attach, RoundAsk { source_port, ..trial.ask.clone() })?;
                     Ok(Round { is_b, ..round })
                 },
                 push: &mut |a: Round, b: Round| {
@@ -215,16 +240,17 @@ impl<W: HostWriter> Rig<'_, W> {
     ) -> Result<Shown, Halt> {
         let mut coins = Coins::new(options.seed);
         let mut test = CountTest::new(key, ("without", "with"), options);
-        let (session, sys) = (&mut *self.session, self.sys);
+        let (session, sys, attach) = (&mut *self.session, self.sys, self.attach);
         alternate(
             self.bench,
             &mut coins,
             &mut Pairing {
-                switch: &mut |bench, on, changes| switch((bench, sys), session, bundle, (on, changes)),
+                switch: &mut |bench, on, changes| switch((bench, sys, attach), session, bundle, (on, changes)),
                 round: &mut |bench, _, _| {
                     bench.wait(COUNT_SETTLE_NS);
                     let before = bench.counter(group, key)?;
-                    bench.wait(trial.ask.ping_pong_ns + trial.ask.planned_ns);
+                    // As long as a round of both kinds of probes, also where one is left out.
+                    bench.wait(trial.ask.ping_pong_ns + trial.ask.planned_ns.max(trial.ask.ping_pong_ns / 2));
                     Ok(bench.counter(group, key)?.saturating_sub(before))
                 },
                 push: &mut |a: u64, b: u64| test.push(a, b),
@@ -237,7 +263,7 @@ impl<W: HostWriter> Rig<'_, W> {
     pub(crate) fn clear(&mut self, bundle: &mut Bundle) -> Result<(), TuneError> {
         bundle.take_out(self.session, self.sys)?;
         self.bench.await_links(LINK_UP_NS)?;
-        settle(self.bench, None)?;
+        settle(self.bench, settling(self.attach))?;
         let _ = self.bench.links();
         Ok(())
     }
@@ -246,7 +272,7 @@ impl<W: HostWriter> Rig<'_, W> {
 /// Brings the bundle in or out where it has to change, looks at what the links went through, and waits until the path is
 /// steady: after a step that resets something before every round, so that both sides wait alike.
 fn switch<W: HostWriter>(
-    (bench, sys): (&mut dyn Bench, &dyn Sys),
+    (bench, sys, attach): (&mut dyn Bench, &dyn Sys, Option<&Attach>),
     session: &mut Session<W>,
     bundle: &mut Bundle,
     (on, changes): (bool, bool),
@@ -267,9 +293,33 @@ fn switch<W: HostWriter>(
         }
     }
     if announced > Resets::Nothing {
-        settle(bench, None)?;
+        settle(bench, settling(attach))?;
     }
     Ok(())
+}
+
+/// The engine that a path is settled with: one that attaches a program would itself stir it up each time.
+fn settling(attach: Option<&Attach>) -> Option<&'static str> {
+    attach.map(|_| AGAINST)
+}
+
+/// A round of the run's own engine. What its attaching announces is waited for, and is laid on no step; what came beyond that
+/// ends the run.
+pub(crate) fn own_round(bench: &mut dyn Bench, attach: Option<&Attach>, ask: RoundAsk) -> Result<Round, TuneError> {
+    let Some(attach) = attach else { return Ok(bench.round(&ask)?) };
+    let round = bench.round(&RoundAsk { settle: attach.resets > Resets::Nothing, ..ask })?;
+    if attach.resets == Resets::Link {
+        bench.await_links(LINK_UP_NS)?;
+    }
+    let LinkReport { resets, changes } = bench.links();
+    if resets > attach.resets {
+        let what = changes.join("; ");
+        return Err(crate::BenchError(format!(
+            "measure with an engine that attaches an XDP program: it reset what nothing announced: {what}; use another --engine"
+        ))
+        .into());
+    }
+    Ok(round)
 }
 
 /// Short rounds until two neighbours agree, so that what a reset stirred up is in no sample; `engine` is none for the run's

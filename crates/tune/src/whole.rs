@@ -9,7 +9,7 @@ use lowlat_sys::Sys;
 
 use crate::steps::Tried;
 use crate::trial::Rig;
-use crate::{Bench, Limits, TuneError, backward, headline, partners, steps};
+use crate::{Attach, Bench, Limits, TuneError, backward, headline, partners, steps};
 
 /// What the loop leaves: the kept steps stand in the session.
 #[derive(Debug)]
@@ -30,16 +30,19 @@ pub struct Tuned {
     pub modes: Option<Modes>,
 }
 
-/// Runs the loop. On an error the caller rolls the session back; the loop leaves it as the journal says.
+/// Runs the loop. `attach` is what the run's own engine resets each time it is opened and closed, for one that attaches a
+/// program to the interface. On an error the caller rolls the session back; the loop leaves it as the journal says.
 pub fn tune<W: HostWriter>(
     bench: &mut dyn Bench,
     sys: &dyn Sys,
     session: &mut Session<W>,
     plan: &Plan,
     (limits, median_ns): (&Limits, Option<u64>),
+    attach: Option<&Attach>,
     say: &mut dyn FnMut(&str),
 ) -> Result<Tuned, TuneError> {
-    let mut rig = Rig { bench, sys, session, limits, tests: 0, first_median_ns: median_ns, median_ns };
+    let mut rig =
+        Rig { bench, sys, session, limits, tests: 0, first_median_ns: median_ns, median_ns, said: None, attach };
     let mut tried = Tried::new(limits.false_keep);
     steps::forward(&mut rig, plan, &mut tried, say)?;
     partners::together_where_needed(&mut rig, &mut tried, say)?;

@@ -1,4 +1,4 @@
-//! Engines side by side on a simulated path: what attaching resets is announced and waited for, or told.
+//! Engines side by side on a simulated path: what attaching resets is announced and waited for, or reported.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)] // a test may end by panic
 
 mod sim;
@@ -47,7 +47,7 @@ fn a_reset_that_attaching_announces_is_waited_for_and_spoils_no_round() {
 }
 
 #[test]
-fn a_reset_that_nothing_announced_ends_the_engine_and_is_told() {
+fn a_reset_that_nothing_announced_ends_the_engine_and_is_reported() {
     let (results, said, host) = run(Event::LinkReset, Resets::Nothing);
     let xdp = &results[1];
     let why = xdp.why_not.as_deref().unwrap();
@@ -67,7 +67,7 @@ fn where_nothing_resets_nothing_is_waited_for() {
 }
 
 #[test]
-fn a_reset_beside_an_engine_that_attaches_nothing_is_told_and_not_laid_on_it() {
+fn a_reset_beside_an_engine_that_attaches_nothing_is_reported_and_not_laid_on_it() {
     let host = host(&[]);
     host.0.borrow_mut().opens.insert("spin".into(), Event::LinkReset);
     let mut bench = SimBench::new(&host, steady, 4);

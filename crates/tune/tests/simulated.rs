@@ -7,10 +7,11 @@ mod sim;
 use std::collections::BTreeMap;
 
 use lowlat_model::Verdict;
-use lowlat_model::tune::Disposition;
-use lowlat_tune::TuneError;
+use lowlat_model::tune::{Disposition, Resets};
+use lowlat_model::verdict::Clock;
+use lowlat_tune::{Attach, TuneError};
 use lowlat_verdict::Random;
-use sim::{Event, counted, host, limits, plan, rollback, run, settings, step};
+use sim::{Event, counted, host, limits, plan, rollback, run, run_from, run_with, settings, step};
 
 type Settings = BTreeMap<String, String>;
 
@@ -97,6 +98,38 @@ fn a_fault_that_ping_pong_steps_around_is_found_from_the_plan() {
     let host = host(&["deferral"]);
     let tuned = run(&host, hidden, &plan(vec![step("deferral")]), &limits(3)).unwrap();
     assert!(tuned.steps[0].kept, "{:?}", tuned.steps[0]);
+    // By the plan alone: ping-pong shows nothing, in the step's trial and in the headline.
+    for test in [&tuned.steps[0].comparison, &tuned.headline.idle] {
+        let quantiles = &test.as_ref().unwrap().quantiles;
+        let better = |from| quantiles.iter().filter(|q| q.from == from && q.verdict == Verdict::Better).count();
+        assert!(better(Clock::Send) == 0 && better(Clock::Planned) > 0, "{quantiles:#?}");
+    }
+    assert_eq!(tuned.headline.p50_claim(), None);
+}
+
+/// The demo's path: a shaper makes it 2.8 ms, and behind it stands a fault that ping-pong steps around.
+fn slow(s: &Settings, random: &mut Random) -> (f64, f64) {
+    if on(s, "shaper") { hidden(s, random) } else { (2_800_000.0, 2_800_000.0) }
+}
+
+#[test]
+fn planned_sends_that_cannot_be_judged_cost_nothing_until_the_path_is_fast_enough() {
+    let host = host(&["shaper", "deferral"]);
+    let plan = plan(vec![step("shaper"), step("deferral")]);
+    let mut said = Vec::new();
+    let tuned =
+        run_from(&host, (slow, 2_800_000), &plan, &limits(14), &mut |l| said.push(l.trim().to_owned())).unwrap();
+    let of = |n: usize| tuned.steps[n].comparison.as_ref().unwrap();
+    let planned = |n: usize| of(n).quantiles.iter().any(|q| q.from == Clock::Planned);
+    let why = of(0).sequential.as_ref().unwrap().planned_too_slow.unwrap();
+    assert_eq!(why.to_string(), "planned sends: not judged, path too slow for 24 probes in 50 ms");
+    assert!(tuned.steps[0].kept && !planned(0), "{:?}", tuned.steps[0]);
+    // An effect over 20 % is decided in three seconds of the path's time.
+    assert!(tuned.steps[0].took_ns <= 3_000_000_000, "{} ns", tuned.steps[0].took_ns);
+    assert!(tuned.steps[1].kept && planned(1), "{:?}", tuned.steps[1]);
+    assert_eq!(of(1).sequential.as_ref().unwrap().planned_too_slow, None);
+    let lines: Vec<&String> = said.iter().filter(|l| l.starts_with("planned sends")).collect();
+    assert_eq!(lines, [&why.to_string(), "planned sends: judged from here on, the path is fast enough now"]);
 }
 
 #[test]
@@ -111,8 +144,37 @@ fn an_unannounced_reset_stops_the_step_and_puts_it_back() {
     assert!(tuned.steps[1].kept);
 }
 
+/// `--engine af-xdp` on a driver that closes and opens the device for the program: every round resets the link.
 #[test]
-fn an_announced_reset_is_no_surprise() {
+fn what_the_run_s_own_engine_resets_is_waited_for_and_laid_on_no_step() {
+    let run = |announced: Resets| {
+        let host = host(&["good", "nothing"]);
+        host.0.borrow_mut().opens.insert(String::new(), Event::LinkReset);
+        let attach = Attach { resets: announced, why: None };
+        let limits = lowlat_tune::Limits { most_pairs: 16, ..limits(15) };
+        let plan = plan(vec![step("nothing"), step("good")]);
+        let tuned = run_with(&host, (ordinary, 50_000), &plan, &limits, Some(&attach), &mut |_| {});
+        (tuned, host)
+    };
+    let (tuned, host) = run(Resets::Link);
+    let tuned = tuned.unwrap();
+    let dispositions: Vec<_> = tuned.steps.iter().map(|s| s.disposition).collect();
+    // The last is another try of the first, now that the second is in.
+    assert_eq!(dispositions, [Disposition::PutBack, Disposition::Kept, Disposition::PutBack], "{:#?}", tuned.steps);
+    // Each round settles on its own flow once the program is attached, and the link is waited for once it is off.
+    let seen = host.0.borrow().seen.clone();
+    let count = |what: &str| seen.iter().filter(|s| *s == what).count();
+    let rounds = count("");
+    assert!(rounds > 40 && count("settled within") == rounds && count("await") == rounds, "{rounds} rounds, {seen:?}");
+    // One that nothing announced ends the run, and everything is put back.
+    let (error, host) = run(Resets::Nothing);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("nothing announced") && error.contains("another --engine"), "{error}");
+    assert!(settings(&host).values().all(|v| v == "0"));
+}
+
+#[test]
+fn an_announced_reset_is_not_a_surprise() {
     let host = host(&["good"]);
     host.0.borrow_mut().events.insert("good".into(), Event::LinkReset);
     let mut announced = step("good");
@@ -122,7 +184,7 @@ fn an_announced_reset_is_no_surprise() {
 }
 
 #[test]
-fn a_refused_step_is_told_and_the_run_goes_on() {
+fn a_refused_step_is_reported_and_the_run_goes_on() {
     let host = host(&["good", "bad"]);
     host.0.borrow_mut().refuse = Some("bad".into());
     let tuned = run(&host, ordinary, &plan(vec![step("bad"), step("good")]), &limits(6)).unwrap();

@@ -30,7 +30,7 @@ fn scattered(i: u32) -> u32 {
 /// Block length for the variance of the mean of `series`, by the automatic rule of Politis and White (2004,
 /// Econometric Reviews 23:53) as corrected by Patton, Politis and White (2009, ibid. 28:372), for the moving-block
 /// bootstrap: `(2 G² / D)^⅓ n^⅓` with `D = 4/3 g²(0)`, where G and g come from the autocovariances under a flat-top
-/// window that ends at twice the last lag with a correlation of weight.
+/// window that ends at twice the last lag with a significant correlation.
 ///
 /// It is applied to "this sample lies above the quantile", not to the samples: that indicator is what a quantile's
 /// variance is made of, and a single huge delay cannot sway it. At most a quarter of the run, so that a resample has some

@@ -1,6 +1,6 @@
 //! Samples to verdicts, with confidence intervals. Pure: no I/O, no clock, and every random choice comes from a seed.
 //!
-//! - [`quantiles`]: the figures of one run, each only where the sample bears it.
+//! - [`quantiles`]: the figures of one run, each only where the sample supports it.
 //! - [`intervals`]: how sure one run's quantiles are, autocorrelation respected.
 //! - [`sequential`]: what alternated rounds of two configurations show, looked at after every pair, with the chance of a
 //!   false find bounded. [`compare_samples`] and [`compare_figures`]: what two stored runs show.
@@ -36,7 +36,7 @@ pub fn quantiles(samples: &[u64]) -> Quantiles {
     Quantiles::of(&mut samples.to_vec())
 }
 
-/// P99 over P50: how much longer the tail is than the middle. `None` where either is not borne.
+/// P99 over P50: how much longer the tail is than the middle. `None` where either is not supported.
 pub fn jitter_ratio(figures: &Quantiles) -> Option<f64> {
     match (figures.p99_ns, figures.p50_ns) {
         (Some(p99), Some(p50)) if p50 > 0 => Some(p99 as f64 / p50 as f64),
@@ -45,8 +45,8 @@ pub fn jitter_ratio(figures: &Quantiles) -> Option<f64> {
 }
 
 /// What the sample is too small for, in words: `P99.9 needs 10000 samples, here are 2000`. `None` when every figure up
-/// to `q` is borne.
-pub fn not_borne(figures: &Quantiles, q: f64) -> Option<String> {
+/// to `q` is supported.
+pub fn not_supported(figures: &Quantiles, q: f64) -> Option<String> {
     let needed = lowlat_model::measurement::samples_needed(q);
     (figures.samples < needed).then(|| format!("{} needs {needed} samples, here are {}", name(q), figures.samples))
 }
@@ -66,8 +66,8 @@ mod tests {
     fn names_and_needs() {
         assert_eq!([0.5, 0.99, 0.999, 0.99999].map(name), ["P50", "P99", "P99.9", "P99.999"]);
         let figures = quantiles(&vec![5; 2_000]);
-        assert_eq!(not_borne(&figures, 0.99), None);
-        assert_eq!(not_borne(&figures, 0.999).as_deref(), Some("P99.9 needs 10000 samples, here are 2000"));
+        assert_eq!(not_supported(&figures, 0.99), None);
+        assert_eq!(not_supported(&figures, 0.999).as_deref(), Some("P99.9 needs 10000 samples, here are 2000"));
         assert_eq!(jitter_ratio(&figures), Some(1.0));
         assert_eq!(jitter_ratio(&quantiles(&[1, 2, 3])), None);
     }

@@ -4,7 +4,7 @@ use lowlat_model::measurement::{LOST, rank};
 use lowlat_model::tune::Modes;
 use lowlat_model::verdict::{Flow, Round};
 
-/// Fewest rounds in which two groups can be told from noise.
+/// Fewest rounds in which two groups can be distinguished from noise.
 const FEWEST: usize = 6;
 /// Rounds that each group holds at the least, and a fifth of all: one or two slow rounds are outliers.
 const EACH: usize = 2;
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!((m.fast_rounds, m.slow_rounds), (6, 4));
         assert!((5_500..6_500).contains(&m.fast_ns) && (75_000..90_000).contains(&m.slow_ns), "{m:?}");
         assert_eq!(m.differs, ["CPU of the prober: 1 when fast, 3 when slow"]);
-        // Groups that nothing recorded separates are two modes all the same.
+        // Groups that nothing recorded separates are two modes anyway.
         let bare: Vec<Round> = rounds.into_iter().map(|r| Round { flow: Flow::default(), ..r }).collect();
         assert_eq!(modes(&bare).unwrap().differs, Vec::<String>::new());
     }

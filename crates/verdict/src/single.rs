@@ -8,7 +8,7 @@ use crate::{Random, student};
 /// The quantiles that a document gives.
 pub const QUANTILES: [f64; 6] = [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
 
-/// Each of the quantiles `qs` that `samples` bears, with its interval. `samples` stand **in send order**; losses rank as
+/// Each of the quantiles `qs` that `samples` supports, with its interval. `samples` stand **in send order**; losses rank as
 /// +∞, and an end that lies among them, or beyond the sample, is `null`.
 ///
 /// The share of samples at or below the quantile is resampled by moving blocks `iterations` times (1 000 is usual); the
@@ -19,13 +19,13 @@ pub const QUANTILES: [f64; 6] = [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
 /// simulated in this crate's tests): strong dependence leaves few independent stretches. Drift that is slower than the
 /// run cannot be seen from inside it: only repeated, alternated rounds show that.
 pub fn intervals(samples: &[u64], qs: &[f64], confidence: f64, iterations: usize, seed: u64) -> Vec<QuantileInterval> {
-    let borne = |q: &f64| samples.len() as u64 >= samples_needed(*q);
-    if iterations == 0 || !qs.iter().any(borne) {
+    let supported = |q: &f64| samples.len() as u64 >= samples_needed(*q);
+    if iterations == 0 || !qs.iter().any(supported) {
         return Vec::new();
     }
     let run = Ranked::new(samples);
     let mut random = Random::new(seed);
-    qs.iter().copied().filter(borne).map(|q| interval(&run, q, confidence, iterations, &mut random)).collect()
+    qs.iter().copied().filter(supported).map(|q| interval(&run, q, confidence, iterations, &mut random)).collect()
 }
 
 fn interval(run: &Ranked, q: f64, confidence: f64, iterations: usize, random: &mut Random) -> QuantileInterval {

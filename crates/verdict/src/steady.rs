@@ -81,7 +81,7 @@ fn cut(series: &[f64]) -> Option<usize> {
     if d == 0 {
         return Some(0);
     }
-    // Ranks again, not means: a standstill of some batches is no level, and must not drag all before it out of the
+    // Ranks again, not means: a standstill of some batches is not a level, and must not drag all before it out of the
     // figures, and itself with it. What is left out was off for most of its time: half of it by three standard
     // deviations, and four fifths of it by one (the end of a slow warm-up is near the level after).
     let at = |part: &[f64], share: f64| {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn one_stall_is_no_warm_up() {
+    fn one_stall_is_not_a_warm_up() {
         let mut run = noisy(5_000, 3, |_| 5_000.0);
         run[40] = 5_000_000;
         run[2_000] = LOST;
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_never_settles_is_told() {
+    fn a_run_that_never_settles_is_reported() {
         let late = steady(&noisy(5_000, 4, |i| if i < 4_000 { 9_000.0 } else { 5_000.0 }));
         assert!(!late.steady, "{late:?}");
         assert_eq!(steady(&[]), Steady { warmup: 0, cooldown: 0, steady: true });

@@ -30,11 +30,12 @@ pub fn compare_samples(a: (&str, &[u64]), b: (&str, &[u64]), options: &CompareOp
     let mut judged = Vec::new();
     let mut detectable = None;
     for q in QUANTILES.into_iter().chain(FURTHER) {
-        let borne = |run: &Ranked| run.len() as u64 >= samples_needed(q);
-        if FURTHER.contains(&q) && !(borne(&x) && borne(&y)) {
+        let supported = |run: &Ranked| run.len() as u64 >= samples_needed(q);
+        if FURTHER.contains(&q) && !(supported(&x) && supported(&y)) {
             continue;
         }
-        let figure = if borne(&x) && borne(&y) { quantile(&x, &y, q, options, &mut random) } else { Figure::default() };
+        let figure =
+            if supported(&x) && supported(&y) { quantile(&x, &y, q, options, &mut random) } else { Figure::default() };
         if judged.is_empty() {
             detectable = figure.detectable;
         }
@@ -176,7 +177,7 @@ mod tests {
 
     /// Without an effect, two judged quantiles at 95 % each may be wrong in some 8 % of comparisons.
     #[test]
-    fn an_open_end_is_told_and_nothing_is_made_of_it() {
+    fn an_open_end_is_reported_and_nothing_is_made_of_it() {
         let side = |at, low, high| QuantileInterval { q: 0.5, at_ns: Some(at), low_ns: Some(low), high_ns: high };
         let figure = recovered(side(10_000, 9_900, Some(10_100)), side(20_000, 19_800, None), 0.95);
         let d = figure.judge(0.5, &CompareOptions::default());

@@ -149,7 +149,7 @@ fn change(d: &QuantileDifference) -> String {
     let name = quantile(d.q, d.from);
     match (d.change_ratio, d.change_low, d.change_high) {
         (Some(c), Some(low), Some(high)) => format!("{name} {} [{}, {}]", percent(c), bare(low), bare(high)),
-        // An end that the samples do not bear is open.
+        // An end that the samples do not support is open.
         (Some(_), None, Some(high)) if high < 0.0 => format!("{name} at least {} lower", percent_of(-high)),
         (Some(_), Some(low), None) if low > 0.0 => format!("{name} at least {} higher", percent_of(low)),
         (Some(c), low, high) if low.is_some() || high.is_some() => {

@@ -57,7 +57,7 @@ proptest! {
         let turned = compare_samples(("b", &b), ("a", &a), &options);
         prop_assert_eq!(&c, &compare_samples(("a", &a), ("b", &b), &options));
         for (x, y) in c.quantiles.iter().zip(&turned.quantiles) {
-            // ns beyond i64 have no negative; such delays are no latencies.
+            // ns beyond i64 have no negative; such delays are not latencies.
             if x.a_ns.max(x.b_ns).is_some_and(|v| v < 1 << 53) {
                 prop_assert_eq!(x.diff_ns, y.diff_ns.map(|d| -d));
             }

@@ -171,8 +171,8 @@ fn a_fault_that_ping_pong_steps_around_shows_from_the_plan() {
 }
 
 #[test]
-fn a_goal_beyond_p99_is_judged_although_no_round_bears_it() {
-    // One probe in 500 is late without the change: P99 does not know it, P99.9 does, and a round of 1000 bears none.
+fn a_goal_beyond_p99_is_judged_although_no_round_supports_it() {
+    // One probe in 500 is late without the change: P99 does not know it, P99.9 does, and a round of 1000 supports none.
     let round = |late: bool, seed: u64| {
         let mut samples_ns = Path::new(Host::White, seed).round(Effect { stalls: 0.1, ..NONE }).samples_ns;
         samples_ns.iter_mut().step_by(500).for_each(|ns| *ns += if late { 500_000 } else { 0 });
@@ -282,10 +282,10 @@ fn the_labels_are_symmetric() {
 }
 
 /// A round with too few probes on a plan for its median is bet on by counts: there too a rise smaller than what is worth
-/// having is no harm, and one that is larger is.
+/// having is not harm, and one that is larger is.
 #[test]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
-fn a_rise_that_is_not_worth_mending_is_no_harm_where_a_round_does_not_bear_the_quantile_either() {
+fn a_rise_that_is_not_worth_fixing_is_not_harm_where_a_round_does_not_support_the_quantile_either() {
     let ends = |planned_rise: f64| {
         let mut random = lowlat_verdict::Random::new(11);
         let mut test = Test::new(("without", "with"), options(0.005, 11));
@@ -308,9 +308,9 @@ fn a_rise_that_is_not_worth_mending_is_no_harm_where_a_round_does_not_bear_the_q
     assert_eq!(ends(0.10), Stopped::Worse);
 }
 
-/// A loss smaller than what is worth having is no harm, however surely it is there.
+/// A loss smaller than what is worth having is not harm, however surely it is there.
 #[test]
-fn a_loss_that_is_not_worth_mending_is_no_harm() {
+fn a_loss_that_is_not_worth_fixing_is_not_harm() {
     let pairs = |worth_ratio: f64| {
         let mut test =
             Test::new(("a", "b"), SequentialOptions { worth_ratio, worth_floor_ns: 0, ..SequentialOptions::default() });

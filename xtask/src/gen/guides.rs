@@ -41,11 +41,11 @@ fn at_length(m: &KnobMeta) -> String {
     out
 }
 
-/// Fault, sign and remedy, in the order in which faults are mended.
+/// Fault, sign and remedy, in the order in which faults are fixed.
 pub(crate) fn optimization_patterns(tree: &Tree, pages: &mut Pages) {
     let mut page = format!(
         "{NOTE}\n# Optimization patterns\n\nEach pattern is a fault that `lowlat check` finds, in the order in which faults \
-         should be mended: what is changed later is judged on a path that is already quiet. A setting is kept only when \
+         should be fixed: what is changed later is judged on a path that is already quiet. A setting is kept only when \
          alternated rounds on the live path show that it helps; `lowlat plan` shows the steps without making them.\n\n\
          | fault | what it finds | settings asked for |\n|---|---|---|\n"
     );

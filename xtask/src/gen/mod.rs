@@ -36,7 +36,7 @@ pub(crate) fn pages(tree: &Tree) -> Result<Pages> {
     Ok(pages)
 }
 
-/// Writes what differs and removes what is no page any more; gives how many files changed.
+/// Writes what differs and removes what is not a page any more; gives how many files changed.
 pub(crate) fn write(tree: &Tree, pages: &Pages) -> Result<usize> {
     let folder = tree.root.join(FOLDER);
     let mut changed = 0;

@@ -1,4 +1,4 @@
-//! The page of what came of every knob on the lab's kernels and drivers, from `fixtures/knobs-on-kernels.json`, which
+//! The page of the outcome of every knob on the lab's kernels and drivers, from `fixtures/knobs-on-kernels.json`, which
 //! `examples/lab_record` of the command line writes.
 
 use std::collections::BTreeMap;

@@ -46,7 +46,7 @@ impl Edit {
 }
 
 fn lacks(what: &str) -> String {
-    format!("it has not {what}; mend xtask/src/new/kinds.rs")
+    format!("it has not {what}; fix xtask/src/new/kinds.rs")
 }
 
 fn insert(text: &str, at: usize, more: &str) -> String {

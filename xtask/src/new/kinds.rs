@@ -37,7 +37,7 @@ pub(super) const KINDS: &[Kind] = &[
         form: Form::Kebab,
         taken: |name| lowlat_rules::find(name).is_some(),
         changes: rule,
-        then: "put its line of RULES where it belongs in the order of mending",
+        then: "put its line of RULES where it belongs in the order of fixing",
     },
     Kind {
         name: "knob",

@@ -25,7 +25,8 @@ pub(crate) fn kinds() -> String {
 /// Makes a unit and says what was made; in one line, why not, and then nothing is changed.
 pub(crate) fn run(root: &Path, kind: &str, given: &str) -> Result<Vec<String>, String> {
     let found = KINDS.iter().find(|k| k.name == kind);
-    let kind = found.ok_or_else(|| format!("make a {kind:?}: there is no such kind of unit; choose of {}", kinds()))?;
+    let kind =
+        found.ok_or_else(|| format!("make a {kind:?}: there is no such kind of unit; choose one of {}", kinds()))?;
     let files = make(root, kind, given).map_err(|why| format!("make the {} {given:?}: {why}", kind.name))?;
     for (path, text) in &files {
         std::fs::write(root.join(path), text).map_err(|e| format!("write {path}: {e}; see `git status`"))?;
@@ -91,7 +92,7 @@ fn formatted(root: &Path, text: &str) -> Result<String, String> {
     let wrong = String::from_utf8_lossy(&done.stderr);
     match (sent, done.status.success(), String::from_utf8(done.stdout)) {
         (Ok(()), true, Ok(text)) => Ok(text),
-        _ => Err(format!("format it: {}; mend xtask/templates", wrong.lines().next().unwrap_or("rustfmt failed"))),
+        _ => Err(format!("format it: {}; fix xtask/templates", wrong.lines().next().unwrap_or("rustfmt failed"))),
     }
 }
 

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused_in_words() {
+    fn what_is_not_a_name_is_refused_in_words() {
         for (form, name, said) in [
             (Form::Kebab, "", "dash"),
             (Form::Kebab, "Eee", "dash"),

@@ -165,7 +165,7 @@ fn a_name_that_is_bad_or_taken_is_one_line_and_changes_nothing() {
         ("engine", "af-xdp", "already"),
         ("command", "noise", "noise.rs is there already"),
         ("command", "status", "already"),
-        ("gadget", "x", "choose of rule|knob"),
+        ("gadget", "x", "choose one of rule|knob"),
     ] {
         let why = run(folder.path(), kind, given).unwrap_err();
         assert!(why.contains(part) && !why.contains('\n'), "{kind} {given}: {why}");

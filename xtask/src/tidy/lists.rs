@@ -15,7 +15,7 @@ use crate::tree::{Tree, is};
 const ENGINE_NAMES: &str = "crates/live/src/path.rs";
 const FAULTS: &str = "crates/lab/src/faults";
 
-/// Files of `present` that are no unit are `helpers`; each of the others has one entry, and each entry one file.
+/// Files of `present` that are not unit are `helpers`; each of the others has one entry, and each entry one file.
 fn compare(list: &str, present: &[String], helpers: &[&str], entries: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();

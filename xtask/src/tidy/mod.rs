@@ -5,6 +5,7 @@
 mod arrows;
 mod doors;
 mod filled;
+mod glossary;
 mod invariants;
 mod licences;
 mod links;
@@ -26,6 +27,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("doors", doors::check),
     ("types", types::check),
     ("words", words::check),
+    ("glossary", glossary::check),
     ("links", links::check),
     ("open", filled::check),
     ("invariants", invariants::check),

@@ -1,4 +1,4 @@
-//! The guard: what was applied goes back by itself unless `lowlat confirm` comes in time, also when the change has cut
+//! The guard: what was applied goes back on its own unless `lowlat confirm` comes in time, also when the change has cut
 //! the connection that the confirmation would have come over.
 //!
 //! It is this program again, in a session of its own, and lives through every signal but SIGKILL; where systemd runs, it
@@ -6,7 +6,7 @@
 //! the first write is made, and the journal says until when and who it is. It holds a lock on `TRANSACTION.guard` as
 //! long as it lives, by which others see whether it does.
 //!
-//! Should it be killed all the same, the next lowlat of any kind takes its place ([`attend`]).
+//! Should it be killed anyway, the next lowlat of any kind takes its place ([`attend`]).
 
 mod attend;
 mod orders;
@@ -90,7 +90,7 @@ fn lives(store: &Store, transaction: &str) -> bool {
     file.is_ok_and(held)
 }
 
-/// Starts a guard and waits until it says that it waits. `None` for one that is no child of this process.
+/// Starts a guard and waits until it says that it waits. `None` for one that is not a child of this process.
 fn start(
     store: &Store,
     orders: Orders,
@@ -194,7 +194,7 @@ pub fn rollback_unless_confirmed(
     let done = wait(store, orders, answers)
         .map_or_else(|| Ok(RollbackReport::default()), |()| go_back(store, sys, id, PATIENCE_NS));
     if settled(store, id) {
-        // It has served; a killed guard's tells the next lowlat that there was one.
+        // It has served; a killed guard's reports the next lowlat that there was one.
         let _ = Dir::open(&store.journal_dir()).and_then(|d| d.remove(&file_name(id)));
     }
     drop(alive);

@@ -1,4 +1,4 @@
-//! What a guard is told on its command line.
+//! What a guard receives on its command line.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};

@@ -1,4 +1,4 @@
-//! A process, told from a later one that got its id.
+//! A process, distinguished from a later one that got its id.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -90,16 +90,16 @@ impl<W: HostWriter> Session<W> {
             let _ = self.writer.write_together(&back);
         }
         let grave = |e: &StepError| matches!(e, StepError::Fatal { .. } | StepError::Apply(_));
-        let mut told: Option<StepError> = None;
+        let mut reported: Option<StepError> = None;
         for (o, then) in open.iter().zip(now).rev() {
             let took = took(o, then);
             let why = error.map(|e| e.0.as_str()).or(took.then_some("refused with the others"));
             let here = self.writer.state(sys, &o.op.locus);
             let refused = self.refused(sys, o.seq, o.op, &o.prior, why, &here);
-            if told.as_ref().is_none_or(|t| grave(&refused) || (!took && !grave(t))) {
-                told = Some(refused);
+            if reported.as_ref().is_none_or(|t| grave(&refused) || (!took && !grave(t))) {
+                reported = Some(refused);
             }
         }
-        told.unwrap_or_else(|| StepError::Refused { why: "nothing was to be written".to_owned() })
+        reported.unwrap_or_else(|| StepError::Refused { why: "nothing was to be written".to_owned() })
     }
 }

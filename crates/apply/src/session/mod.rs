@@ -107,7 +107,7 @@ impl<W: HostWriter> Session<W> {
     }
 
     /// Notes that a guard waits: [`Session::leave_open`] then leaves the confirmation to `lowlat confirm`, and `lowlat
-    /// status` tells how long it waits.
+    /// status` reports how long it waits.
     pub(crate) fn set_guarded(&mut self, guard: Guard) -> Result<(), ApplyError> {
         self.watched = true;
         self.log.push(&JournalEntry::Guarded { guard })
@@ -229,7 +229,7 @@ impl<W: HostWriter> Session<W> {
         }
     }
 
-    /// What stands at a place before it is changed; without it there is no way back.
+    /// What is at a place before it is changed; without it there is no way back.
     fn prior(&self, sys: &dyn Sys, locus: &Locus) -> Result<State, StepError> {
         match self.writer.state(sys, locus) {
             Reading::Value(state) => Ok(state),

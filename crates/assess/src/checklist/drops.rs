@@ -8,7 +8,7 @@ use crate::Input;
 
 /// 8: during the last measurement no probe was lost, and no counter of dropped packets on the path grew: softnet, the
 /// interface and its ring, its queue disciplines, UDP receive buffers. Counters that could not be read are named; without any of
-/// them it cannot be told.
+/// them it cannot be determined.
 pub(crate) fn no_drops(input: &Input<'_>) -> ChecklistItem {
     let name = (id::DROPS, "no drops");
     let Some(m) = input.present() else {

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_between_two_measurements_is_no_reduction() {
+    fn what_differs_between_two_measurements_is_not_a_reduction() {
         let mut run = sample::Run::good();
         run.headline = Headline::default();
         run.baseline.as_mut().unwrap().rtt.p50_ns = Some(800_000);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_cannot_be_told() {
+    fn what_was_not_measured_cannot_be_determined() {
         let mut run = sample::Run::good();
         run.result = None;
         assert_eq!(latency_down(&run.input()).met, None);

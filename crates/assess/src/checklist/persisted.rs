@@ -25,7 +25,7 @@ mod tests {
     use crate::sample;
 
     #[test]
-    fn nothing_kept_is_no_tick() {
+    fn nothing_kept_is_not_a_tick() {
         let mut run = sample::Run::good();
         run.persisted = false;
         assert_eq!(persisted(&run.input()).met, Some(false));

@@ -24,7 +24,7 @@ pub(crate) fn own_cores(input: &Input<'_>) -> ChecklistItem {
     };
     let mut fire_on = BTreeSet::new();
     for irq in &irqs {
-        // Where a driver does not tell where an interrupt does fire, it may fire wherever it is allowed to.
+        // Where a driver does not report where an interrupt does fire, it may fire wherever it is allowed to.
         match irq.effective.value().or(irq.affinity.value()) {
             Some(on) => fire_on.extend(on),
             None => return item(name, None, format!("the affinity of {} was not read", irq.action)),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn without_interrupts_or_a_pinned_prober_it_cannot_be_told() {
+    fn without_interrupts_or_a_pinned_prober_it_cannot_be_determined() {
         let mut run = sample::Run::good();
         run.after().irqs = Reading::Value(vec![]);
         assert_eq!(own_cores(&run.input()).met, None);
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(one_node(&run.input()).met, Some(false));
         run.iface().numa_node = Reading::Value(1);
         assert_eq!(one_node(&run.input()).met, Some(true));
-        run.iface().numa_node = Reading::Unsupported("the device tells none".into());
+        run.iface().numa_node = Reading::Unsupported("the device reports none".into());
         assert_eq!(one_node(&run.input()).met, None);
     }
 }

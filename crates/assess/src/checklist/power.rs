@@ -43,7 +43,7 @@ mod tests {
     use lowlat_model::Reading;
 
     #[test]
-    fn one_slow_cpu_is_enough_and_none_to_read_is_no_answer() {
+    fn one_slow_cpu_is_enough_and_none_to_read_is_not_an_answer() {
         let mut run = sample::Run::good();
         run.after().cpus.power.get_mut(&3).unwrap().governor = Reading::Value("powersave".into());
         assert_eq!(governor(&run.input()).met, Some(false));

@@ -32,7 +32,7 @@ fn unanswered(facts: &Facts) -> Option<Vec<String>> {
     Some(questions.into_iter().filter_map(|(what, why)| Some(format!("{what}: {}", why?))).collect())
 }
 
-/// Why a reading is no answer; `None` when it is one.
+/// Why a reading is not an answer; `None` when it is one.
 fn answer<T>(reading: &Reading<T>) -> Option<String> {
     match reading {
         Reading::Value(_) | Reading::Unsupported(_) => None,

@@ -1,12 +1,14 @@
 //! `apply`, `confirm`, `rollback`, `status`, `persist`: the steps of tuning one by one, each on the journal.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use lowlat_apply::{Kept, Session, StepError};
 use lowlat_model::answer::{ConfirmDocument, PersistDocument};
 use lowlat_model::{Plan, Schema};
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
 
-use crate::args::{ApplyArgs, RollbackArgs};
+use crate::args::{ApplyArgs, PersistArgs, RollbackArgs};
 use crate::{output, signals};
 use lowlat_live::{Failure, Outcome};
 
@@ -21,6 +23,7 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     lowlat_apply::check_plan(&live, &plan)
         .map_err(|why| Failure::new(format!("apply {}: {why}; make the plan again", args.plan.display())))?;
     let watch = args.watch.as_deref().map(|target| super::guard::watch(target, &plan, &live)).transpose()?;
+    warn_of_others(&plan, &live);
     let mut session = Session::begin(&store, &live)?;
     if let Some(ns) = args.confirm_within {
         session.watch(ns.div_ceil(1_000_000_000).max(1), watch)?;
@@ -63,6 +66,19 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     }
     status(json)?;
     Ok(u8::from(refused.is_some()))
+}
+
+/// Names the programs that run and set the same places, so that nobody wonders later who changed them. What only acts at
+/// boot matters to `persist`, which tells it.
+fn warn_of_others(plan: &Plan, live: &Live) {
+    let owners = lowlat_apply::Owners::new(live);
+    for step in &plan.steps {
+        let claims = step.ops.iter().flat_map(|op| owners.others(&op.locus, &op.set));
+        let told: BTreeSet<String> = claims.filter(|c| c.runs).map(|c| c.to_string()).collect();
+        for claim in told {
+            output::progress(&format!("{} on {}: {claim}", step.knob, step.target));
+        }
+    }
 }
 
 fn back_out(mut session: Session, live: Live, why: &str) -> Failure {
@@ -123,18 +139,25 @@ fn nothing_ever(store: &Store) -> String {
     format!("No state directory at {}: nothing was ever applied by this user.", store.dir().display())
 }
 
-/// `persist`.
-pub fn persist(json: bool) -> Outcome {
-    lowlat_live::privilege::need_change("persist", "as `apply` was")?;
-    let live = Live::new();
-    let kept = lowlat_apply::persist(&Store::locate()?, &live)?;
+/// `persist`. Exit 1 where something else sets a setting after the files, so that it is not kept.
+pub fn persist(args: &PersistArgs, json: bool) -> Outcome {
+    if args.print {
+        return print_persist(json);
+    }
+    lowlat_live::privilege::need_change("persist", "as `apply` was, or look at the files with --print")?;
+    let (store, live) = (Store::locate()?, Live::new());
+    if args.remove {
+        return remove_persisted(&store, &live, json);
+    }
+    let kept = lowlat_apply::persist(&store, &live)?;
+    let contested = kept.contested;
     if json {
-        let Kept { wrote, remarks } = kept;
-        output::json(&PersistDocument { schema: Schema::current("persist"), wrote, remarks })?;
-        return Ok(0);
+        let Kept { wrote, remarks, contested } = kept;
+        output::json(&PersistDocument { wrote, remarks, contested, ..persist_document() })?;
+        return Ok(u8::from(contested));
     }
     if kept.is_empty() {
-        output::text("nothing is applied, so there is nothing to persist");
+        output::text(NOTHING_TO_PERSIST);
     }
     for line in kept.remarks {
         output::text(&line);
@@ -142,7 +165,77 @@ pub fn persist(json: bool) -> Outcome {
     for file in kept.wrote {
         output::text(&format!("wrote {file}"));
     }
-    Ok(0)
+    Ok(u8::from(contested))
+}
+
+const NOTHING_TO_PERSIST: &str = "nothing is applied, so there is nothing to persist";
+
+fn persist_document() -> PersistDocument {
+    PersistDocument {
+        schema: Schema::current("persist"),
+        wrote: Vec::new(),
+        removed: Vec::new(),
+        files: BTreeMap::new(),
+        remarks: Vec::new(),
+        contested: false,
+    }
+}
+
+/// `persist --print`: takes no lock and writes nothing.
+fn print_persist(json: bool) -> Outcome {
+    let draft = lowlat_apply::draft_persist(&Store::locate()?, &Live::new())?;
+    let exit = u8::from(draft.contested);
+    if json {
+        let files: BTreeMap<String, String> = draft.files.into_iter().map(|(p, t)| (p.to_owned(), t)).collect();
+        output::json(&PersistDocument {
+            wrote: files.keys().cloned().collect(),
+            files,
+            remarks: draft.remarks,
+            contested: draft.contested,
+            ..persist_document()
+        })?;
+        return Ok(exit);
+    }
+    if draft.files.is_empty() && draft.remarks.is_empty() {
+        output::text(NOTHING_TO_PERSIST);
+    }
+    for line in draft.remarks {
+        output::text(&line);
+    }
+    for (path, text) in draft.files {
+        output::text(&format!("--- {path}\n{text}"));
+    }
+    Ok(exit)
+}
+
+/// `persist --remove`.
+fn remove_persisted(store: &Store, live: &Live, json: bool) -> Outcome {
+    let report = lowlat_apply::remove_persisted(store, live)?;
+    let exit = u8::from(!report.complete() || report.unwritten.is_some());
+    // Where files were written several times over, each is told once.
+    let files = |items: &[lowlat_apply::RollbackItem]| {
+        items.iter().map(|i| lowlat_apply::words(&i.locus)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    };
+    let (removed, left) = (files(&report.done), files(&report.failed));
+    let mut remarks: Vec<String> =
+        report.failed.iter().map(|i| format!("{}: {}", lowlat_apply::words(&i.locus), i.outcome.words())).collect();
+    if !removed.is_empty() {
+        remarks.push("what is set now stays until the next boot".to_owned());
+    }
+    if json {
+        output::json(&PersistDocument { removed, remarks, ..persist_document() })?;
+        return Ok(exit);
+    }
+    if removed.is_empty() && left.is_empty() {
+        output::text("no file of `lowlat persist` stands, so there is nothing to remove");
+    }
+    for file in removed {
+        output::text(&format!("removed {file}"));
+    }
+    for line in remarks {
+        output::text(&line);
+    }
+    Ok(exit)
 }
 
 /// Hidden: keeps `/dev/cpu_dma_latency` open until it is ended.

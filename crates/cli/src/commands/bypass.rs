@@ -13,7 +13,7 @@ use lowlat_live::Outcome;
 
 const COSTS: [&str; 2] = [
     "AF_XDP is a partial bypass: the probe's flow leaves the kernel's stack, its sockets and its packet filter; all else stays.",
-    "io_uring is no bypass: the same stack with fewer system calls.",
+    "io_uring is not a bypass: the same stack with fewer system calls.",
 ];
 
 /// Runs the command. Exit 1 when AF_XDP is not possible here.

@@ -8,7 +8,7 @@ use crate::args::CheckArgs;
 use crate::output;
 use lowlat_live::{Failure, Outcome};
 
-/// Runs the command. Exit 1 when something of weight was found.
+/// Runs the command. Exit 1 when something serious was found.
 pub fn run(args: &CheckArgs, json: bool) -> Outcome {
     let window = match args.window.as_str() {
         "none" => None,

@@ -62,7 +62,7 @@ fn known(name: &str) -> Result<(), Failure> {
     // It may be the id of a run; whatever else it was meant to be, it is none of these.
     Stored::load(name).map(drop).map_err(|_| {
         Failure::new(format!(
-            "compare {name:?}: it is neither an engine nor a stored run; choose of {}, or name a folder of `measure \
+            "compare {name:?}: it is neither an engine nor a stored run; choose one of {}, or name a folder of `measure \
              --out`, a sample log or a document",
             ENGINES.join(", ")
         ))

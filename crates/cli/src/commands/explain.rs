@@ -24,7 +24,7 @@ pub fn run(args: &ExplainArgs, json: bool) -> Outcome {
     };
     let page = page(name).ok_or_else(|| {
         let near: Vec<&str> = names().filter(|n| n.contains(name.as_str())).collect();
-        // More than a line holds are no help.
+        // More than a line holds are not help.
         let hint = if near.is_empty() || near.len() > 12 {
             "`lowlat explain` lists them all".to_owned()
         } else {

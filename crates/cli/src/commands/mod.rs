@@ -73,7 +73,7 @@ fn facts_from(
     };
     match iface {
         Some(iface) if !facts.interfaces.contains_key(iface) => Err(Failure::new(format!(
-            "look at interface {iface:?}: there is none of that name; choose of {}",
+            "look at interface {iface:?}: there is none of that name; choose one of {}",
             names(&facts)
         ))),
         _ => Ok(facts),
@@ -86,7 +86,7 @@ fn stored_facts(file: &std::path::Path, iface: Option<&str>) -> Result<Facts, Fa
     let Some(iface) = iface else { return Ok(facts) };
     if !facts.interfaces.contains_key(iface) {
         return Err(Failure::new(format!(
-            "look at interface {iface:?}: {} has none of that name; choose of {}",
+            "look at interface {iface:?}: {} has none of that name; choose one of {}",
             file.display(),
             names(&facts)
         )));
@@ -121,10 +121,10 @@ pub fn interview() -> Result<Vec<String>, Failure> {
                     "{} {}, firmware {}",
                     d.driver,
                     d.version,
-                    if d.firmware.is_empty() { "not told" } else { &d.firmware }
+                    if d.firmware.is_empty() { "not reported" } else { &d.firmware }
                 ),
                 _ if l.name == "lo" => "loopback".to_owned(),
-                _ => l.kind.clone().unwrap_or_else(|| "no driver told".to_owned()),
+                _ => l.kind.clone().unwrap_or_else(|| "no driver reported".to_owned()),
             };
             // Links without a carrier to watch (loopback, tunnels) stay "unknown" (operstates.rst, "TLV IFLA_OPERSTATE").
             let state = if l.up && l.operstate == "unknown" { "up" } else { &l.operstate };

@@ -105,9 +105,12 @@ fn anything() -> lowlat_plan::PlanOptions {
 }
 
 fn step(setting: &Setting, sys: &dyn Sys) -> Result<PlannedStep, Failure> {
-    lowlat_knobs::resolve(sys, setting, "asked for by hand").map_err(|l| {
-        Failure::new(format!("plan {} on {}: {}; see `lowlat explain {}`", l.knob, l.target, l.why, l.knob))
-    })
+    let (knob, target) = (&setting.knob, &setting.target);
+    let step = lowlat_knobs::resolve(sys, setting, "asked for by hand")
+        .map_err(|l| Failure::new(format!("plan {knob} on {target}: {}; see `lowlat explain {knob}`", l.why)))?;
+    // What apply would refuse is said now.
+    lowlat_apply::foretold(sys, &step).map_err(|why| Failure::new(format!("plan {knob} on {target}: {why}")))?;
+    Ok(step)
 }
 
 /// Whether two steps bring one place to different values: one of them would undo the other.

@@ -56,7 +56,7 @@ pub fn exit_code(document: &RunDocument) -> u8 {
     u8::from(!document.dry_run && wanted && document.goal_met != Some(true))
 }
 
-/// The same of a measurement: a goal that too few probes bear is not met.
+/// The same of a measurement: a goal that too few probes support is not met.
 pub fn missed(goals: &[GoalResult]) -> u8 {
     u8::from(!goals.is_empty() && all_met(goals) != Some(true))
 }

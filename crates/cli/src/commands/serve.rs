@@ -46,7 +46,7 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
     Ok(0)
 }
 
-/// Tells on standard error what is bound and, now and then, how it fares.
+/// Reports on standard error what is bound and, now and then, how it fares.
 struct Console<'a> {
     every_ns: Option<u64>,
     xdp: Option<&'a Responder>,
@@ -67,7 +67,7 @@ impl Watcher for Console<'_> {
 
     fn report(&mut self, stats: &ServeStats) {
         let counts = counts(stats);
-        let mut words: Vec<String> = told(&counts).map(|(name, count)| format!("{name} {count}")).collect();
+        let mut words: Vec<String> = reported(&counts).map(|(name, count)| format!("{name} {count}")).collect();
         words.extend(self.xdp.map(|xdp| format!("answered by XDP {}", xdp.answered())));
         words.extend(residence(stats));
         output::progress(&words.join(", "));
@@ -100,7 +100,7 @@ fn counts(stats: &ServeStats) -> [(&'static str, u64); 16] {
 }
 
 /// For people: the two that always say something, and what is not nothing.
-fn told<'a>(counts: &'a [(&'static str, u64)]) -> impl Iterator<Item = &'a (&'static str, u64)> {
+fn reported<'a>(counts: &'a [(&'static str, u64)]) -> impl Iterator<Item = &'a (&'static str, u64)> {
     counts.iter().filter(|(name, count)| *count > 0 || matches!(*name, "received" | "answered"))
 }
 
@@ -140,7 +140,7 @@ fn print(stats: &ServeStats, by_xdp: Option<u64>, json: bool) -> Result<(), Fail
     if json {
         return output::json(&document(stats, by_xdp));
     }
-    for (name, count) in told(&counts) {
+    for (name, count) in reported(&counts) {
         output::text(&format!("{name:<20} {count}"));
     }
     if let Some(count) = by_xdp {

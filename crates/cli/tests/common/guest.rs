@@ -159,7 +159,7 @@ pub fn try_sh(script: &str) -> Result<String, String> {
 /// An integer at a path of a document.
 #[track_caller]
 pub fn number(document: &Value, path: &str) -> f64 {
-    document.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} is no number in {document:#}"))
+    document.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} is not a number in {document:#}"))
 }
 
 /// The steps of an `optimize` document that set a knob.

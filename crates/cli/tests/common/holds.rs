@@ -56,7 +56,7 @@ pub fn answers(port: u16, late: fn(u64) -> bool) {
         let mut count = 0;
         while let Ok((length, from)) = socket.recv_from(&mut message) {
             let answer = &mut message[..length];
-            // Whatever is no plain probe (a wish for a place on a CPU) gets no answer.
+            // Whatever is not a plain probe (a wish for a place on a CPU) gets no answer.
             if answer.get(..8) != Some([LAYOUT.magic, LAYOUT.probe].concat().as_slice()) {
                 continue;
             }

@@ -76,7 +76,7 @@ impl Lab {
     }
 
     /// Waits until the link says that it is up, which linkwatch does some time after `ip link set up`: settings are
-    /// compared, and what comes by itself is no difference.
+    /// compared, and what comes on its own is not a difference.
     #[track_caller]
     fn settle(&self) {
         let until = Instant::now() + Duration::from_secs(10);

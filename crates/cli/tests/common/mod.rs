@@ -15,6 +15,11 @@ use std::time::{Duration, Instant};
 /// The program under test.
 pub const LOWLAT: &str = env!("CARGO_BIN_EXE_lowlat");
 
+/// The program under test as a word of a shell script, whatever is in its path.
+pub fn word() -> String {
+    lowlat_lab::vm::quoted(LOWLAT)
+}
+
 /// A directory of one test, removed at its end.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
@@ -154,7 +159,7 @@ impl Ran {
         self
     }
 
-    /// Asserts a failure in the midst of work: as a refusal, with progress before its line.
+    /// Asserts a failure during work: as a refusal, with progress before its line.
     #[track_caller]
     pub fn fails(&self, named: &[&str]) -> &Self {
         let wrong = self.unlike_a_failure(named);
@@ -319,14 +324,14 @@ pub fn until(what: &str, mut met: impl FnMut() -> bool) {
 /// What the first of `most` tries that succeeds gives. For what the machine beside can hide and cannot make: a gain.
 #[track_caller]
 pub fn tries<T>(most: usize, mut one: impl FnMut() -> Result<T, String>) -> T {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for _ in 0..most {
         match one() {
             Ok(done) => return done,
-            Err(why) => told.push(why),
+            Err(why) => reported.push(why),
         }
     }
-    panic!("{most} tries: {}", told.join("\n"));
+    panic!("{most} tries: {}", reported.join("\n"));
 }
 
 /// A copy of the program that any user may run: the build folder may be root's alone.

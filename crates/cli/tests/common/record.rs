@@ -1,4 +1,4 @@
-//! What one boot records of a driver on a kernel: a capture of the host, and what came of every knob.
+//! What one boot records of a driver on a kernel: a capture of the host, and the outcome of every knob.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each suite is a crate of its own and uses a part
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::vm::{Results, boot};
 
-/// What came of one knob; the fields of `examples/knob_trial.rs`.
+/// What resulted from one knob; the fields of `examples/knob_trial.rs`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
     pub outcome: String,
@@ -48,8 +48,8 @@ uname -r > $RESULTS/release
 /// Boots a driver on a kernel; `programs` is the folder with `lowlat` and `examples/knob_trial`.
 pub fn record(topology: &'static VmTopology, kernel: KernelChoice, programs: &Path) -> Results {
     let trial = format!(
-        "cp '{}' /tmp/knob_trial; run knobs /tmp/knob_trial eth0\n",
-        super::vm::stripped(&programs.join("examples/knob_trial")).display()
+        "cp {} /tmp/knob_trial || exit 5; run knobs /tmp/knob_trial eth0\n",
+        super::vm::to_copy(&super::vm::stripped(&programs.join("examples/knob_trial")))
     );
     boot(topology, kernel, &programs.join("lowlat"), &format!("{SCRIPT}{trial}"))
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use lowlat_lab::vm::topology::{E1000E_PAIR, HostNetwork, IGB_PAIR, VIRTIO_MQ};
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, VmTopology};
+use lowlat_lab::vm::{Guest, KernelChoice, Lab, VmTopology, in_guest, quoted};
 
 /// Two netdevsim devices with four queues each. Nothing is sent, so nothing joins them.
 pub static NETDEVSIM: VmTopology = VmTopology {
@@ -146,10 +146,15 @@ impl Ran {
 /// `run NAME COMMAND...`, which keeps exit code and output under that name.
 fn prelude(program: &Path) -> String {
     format!(
-        "cp '{}' /tmp/lowlat; L=/tmp/lowlat; export LOWLAT_STATE=/tmp/state\n\
+        "cp {} /tmp/lowlat || exit 5; L=/tmp/lowlat; export LOWLAT_STATE=/tmp/state\n\
          run() {{ n=$1; shift; \"$@\" >/tmp/out 2>/tmp/err; echo $? >\"$RESULTS/$n.code\"; cp /tmp/out \"$RESULTS/$n.out\"; cp /tmp/err \"$RESULTS/$n.err\"; }}\n",
-        program.display()
+        to_copy(program)
     )
+}
+
+/// A file of the host as a word of a guest's script.
+pub fn to_copy(file: &Path) -> String {
+    quoted(&in_guest(file).unwrap())
 }
 
 /// The program without its debug information, which is most of what a guest would have to read; kept beside it.

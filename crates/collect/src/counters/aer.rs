@@ -9,7 +9,7 @@ use super::Groups;
 use crate::{device, interfaces};
 
 crate::collector! {
-    /// Per interface, the errors that its device's PCI Express link reported: `correctable` ones were mended by sending
+    /// Per interface, the errors that its device's PCI Express link reported: `correctable` ones were fixed by sending
     /// again, `nonfatal` and `fatal` ones lost something.
     pub AER = "counters/aer";
     reads ["/sys/devices/**/aer_dev_{correctable,nonfatal,fatal}"];

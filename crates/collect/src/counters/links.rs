@@ -12,12 +12,22 @@ crate::collector! {
     /// Per interface the kernel's own counters and the driver's (`ethtool -S`), and per queue discipline its drops,
     /// how often it met its limit or rate, and what it holds now.
     ///
+    /// With the kernel's own stand `carrier_changes`, how often the link came or went, and `tx_timeout`, how often a
+    /// transmit queue was found stuck, over all queues.
+    ///
     /// The driver's counters have the driver's own names; one whose name is not listed twice means the same.
     pub LINKS = "counters/links";
-    reads ["net:links", "/sys/class/net/*/statistics/*", "net:IF/statistics", "net:qdiscs"];
+    reads [
+        "net:links",
+        "/sys/class/net/*/statistics/*",
+        "/sys/class/net/*/carrier_changes",
+        "/sys/class/net/*/queues/tx-*/tx_timeout",
+        "net:IF/statistics", "net:qdiscs"];
     sources [
         "Documentation/networking/statistics.rst in linux 6.12: Interface statistics",
         "Documentation/ABI/testing/sysfs-class-net-statistics in linux 6.12: all of it is one list",
+        "Documentation/ABI/testing/sysfs-class-net in linux 6.12: carrier_changes",
+        "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: tx_timeout",
     ];
 }
 
@@ -52,6 +62,21 @@ fn kernel(sys: &dyn Sys, iface: &str) -> Reading<BTreeMap<String, u64>> {
                 other => return other.map(|_: u64| BTreeMap::new()),
             }
         }
+        let base = format!("/sys/class/net/{iface}");
+        if let Reading::Value(changes) = sys.read(&format!("{base}/carrier_changes")).parse("carrier_changes") {
+            counters.insert("carrier_changes".to_owned(), changes);
+        }
+        if let Some(timeouts) = transmit_timeouts(sys, &base) {
+            counters.insert("tx_timeout".to_owned(), timeouts);
+        }
         Reading::Value(counters)
     })
+}
+
+/// How often the watchdog found a transmit queue stuck, over all queues; `None` where no queue tells.
+fn transmit_timeouts(sys: &dyn Sys, base: &str) -> Option<u64> {
+    let queues = sys.list(&format!("{base}/queues")).into_value()?;
+    let of =
+        |queue: &String| sys.read(&format!("{base}/queues/{queue}/tx_timeout")).parse::<u64>("tx_timeout").into_value();
+    queues.iter().filter(|q| q.starts_with("tx-")).filter_map(of).reduce(u64::saturating_add)
 }

@@ -38,7 +38,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Counters {
     Counters { at_ns, groups }
 }
 
-/// Puts a table of groups in, each under `prefix`. Where the source gave none, the reason stands at `prefix*`, so that
+/// Puts a table of groups in, each under `prefix`. Where the source gave none, the reason is at `prefix*`, so that
 /// a search for the prefix still meets it.
 fn put_table(groups: &mut Groups, prefix: &str, table: Reading<BTreeMap<String, BTreeMap<String, u64>>>) {
     match table {

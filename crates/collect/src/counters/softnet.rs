@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn before_5_10_the_line_tells_the_cpu() {
+    fn before_5_10_the_line_reports_the_cpu() {
         let line =
             "00000001 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000\n";
         let table = table(&line.repeat(2), &[0, 2]).into_value().unwrap();

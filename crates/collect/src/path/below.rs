@@ -40,12 +40,12 @@ impl<'a> Below<'a> {
         self.links.iter().find(|l| l.index == index).map(|l| l.name.as_str())
     }
 
-    /// What the link dump tells of a link's place in the stack.
+    /// What the link dump reports of a link's place in the stack.
     pub(crate) fn stacked(&self, index: u32) -> Option<&Stacked> {
         self.stack.value()?.get(&index)
     }
 
-    /// The links directly beneath one, by name. Absent where neither the link dump nor sysfs tells.
+    /// The links directly beneath one, by name. Absent where neither the link dump nor sysfs reports.
     pub(crate) fn lower(&self, link: &LinkInfo) -> Reading<Vec<String>> {
         let mut lower = self.by_sysfs(link);
         match &self.stack {

@@ -54,7 +54,7 @@ crate::collector! {
     ];
 }
 
-/// A path and what could not be told of it.
+/// A path and what could not be determined of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// From the top down.

@@ -57,7 +57,7 @@ pub enum RouteTo {
     Out(Vec<RouteHop>),
     /// There is none, in the kernel's words.
     Refused(String),
-    /// It cannot be told: kind of answer and reason.
+    /// It cannot be determined: kind of answer and reason.
     Unknown(String),
 }
 
@@ -108,7 +108,7 @@ pub fn route_of(sys: &dyn Sys, target: Towards) -> RouteTo {
 }
 
 /// Whether packets to the target pass an interface: the route's own, or what is beneath it. Where there is no route, or it
-/// cannot be read, nothing is refused: the sending tells.
+/// cannot be read, nothing is refused: the send shows.
 ///
 /// # Errors
 ///
@@ -179,7 +179,7 @@ fn by_tables(sys: &dyn Sys, below: &Below<'_>, target: IpAddr) -> RouteTo {
     let mut hops: Vec<RouteHop> = Vec::new();
     for table in tables {
         let mine = routes.iter().filter(|r| r.table == table);
-        // The prefix tells a default route of IPv4 from one of IPv6.
+        // The prefix distinguishes a default route of IPv4 from one of IPv6.
         let fits: Vec<(u8, RouteHop)> = mine
             .filter_map(|r| {
                 let length = covers(if r.prefix.is_empty() { &r.destination } else { &r.prefix }, target)?;
@@ -213,7 +213,7 @@ pub(super) fn covers(prefix: &str, target: IpAddr) -> Option<u8> {
     };
     let ((width, a), (other, b)) = (bits(network), bits(target));
     let rest = u32::from(u8::try_from(width).ok()?.checked_sub(length)?);
-    // A shift by the whole width is no shift in Rust, and all addresses are alike then.
+    // A shift by the whole width is not a shift in Rust, and all addresses are alike then.
     let same = width == other && (rest >= 128 || a >> rest == b >> rest);
     same.then_some(length)
 }

@@ -142,7 +142,7 @@ fn a_vlan_on_a_bond_leads_to_both_slaves() {
 }
 
 #[test]
-fn sysfs_tells_where_the_link_dump_does_not_and_another_namespaces_sysfs_is_not_heeded() {
+fn sysfs_reports_where_the_link_dump_does_not_and_another_namespaces_sysfs_is_not_heeded() {
     let host = Host::default().device("lo").device("eth0").link("bond0", Some("bond"), &Stacked::default());
     let old = |index: &str| {
         FakeSys::new()
@@ -431,7 +431,7 @@ fn without_the_kernels_answer_the_tables_tell_and_it_is_said() {
 }
 
 #[test]
-fn a_path_that_changed_is_told_in_one_line() {
+fn a_path_that_changed_is_reported_in_one_line() {
     let host = Host::default()
         .device("lo")
         .link("bond0", Some("bond"), &Stacked::default())

@@ -158,7 +158,7 @@ impl<'a> Walk<'a> {
             Some(kind) if TUNNELS.contains(&kind) => self.tunnel(link),
             Some("tun") => self.note(
                 format!("path beneath {}", link.name),
-                "unsupported: a program takes its packets, and the kernel does not tell where it sends them",
+                "unsupported: a program takes its packets, and the kernel does not report where it sends them",
             ),
             Some("openvswitch") => self.note(
                 format!("path beneath {}", link.name),
@@ -332,7 +332,7 @@ impl<'a> Walk<'a> {
             Reading::Value(filters) => {
                 for filter in filters {
                     if filter.opaque {
-                        let why = format!("unsupported: a {} filter on {} decides by itself", filter.kind, link.name);
+                        let why = format!("unsupported: a {} filter on {} decides on its own", filter.kind, link.name);
                         self.unread.push((link.name.clone(), why));
                     }
                     let names: Vec<String> =

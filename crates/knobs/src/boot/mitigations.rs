@@ -6,7 +6,7 @@ crate::knob! {
     /// ## What it does
     /// `mitigations=off` switches all optional defences against processor vulnerabilities off.
     /// ## Why it matters
-    /// Each way into the kernel and back is dearer with them; what that costs on a path can be measured, and
+    /// Each way into the kernel and back is more expensive with them; what that costs on a path can be measured, and
     /// `/sys/devices/system/cpu/vulnerabilities/` shows which act.
     /// ## Cost
     /// Programs, guests and remote code may read memory that is not theirs.

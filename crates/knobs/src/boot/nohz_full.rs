@@ -7,10 +7,10 @@ crate::knob! {
     /// Stops the clock tick on CPUs that run one task, and moves RCU callbacks off them as rcu_nocbs does. Needs
     /// CONFIG_NO_HZ_FULL; the boot CPU cannot be in the list.
     /// ## Why it matters
-    /// The tick interrupts a spinning engine HZ times a second. It makes each way into the kernel and back dearer: fits
+    /// The tick interrupts a spinning engine HZ times a second. It makes each way into the kernel and back more expensive: fits
     /// bypass, suspect for kernel sockets.
     /// ## Cost
-    /// Dearer system calls and interrupts on those CPUs; a second task there brings the tick back.
+    /// More expensive system calls and interrupts on those CPUs; a second task there brings the tick back.
     /// ## Example
     /// `none -> 2-3` writes `/etc/default/grub.d/90-lowlat-nohz_full.cfg`, which takes effect after `update-grub` and a
     /// reboot

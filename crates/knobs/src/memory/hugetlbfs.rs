@@ -6,10 +6,10 @@ crate::knob! {
     /// ## What it does
     /// `mount -t hugetlbfs none /mnt/huge`: a file system whose files are made of hugepages.
     /// ## Why it matters
-    /// DPDK maps its memory through it; systemd mounts one at `/dev/hugepages` already, and DPDK finds that by itself
+    /// DPDK maps its memory through it; systemd mounts one at `/dev/hugepages` already, and DPDK finds that on its own
     /// (`--huge-dir` names another, `--in-memory` needs none).
     /// ## Cost
-    /// None by itself: the pages are memory.hugepages.
+    /// None on its own: the pages are memory.hugepages.
     /// ## Example
     /// lowlat explains it and never writes it.
     "memory.hugetlbfs";

@@ -9,7 +9,7 @@ crate::knob! {
     /// ## Why it matters
     /// With `always` a page fault may stop to compact memory, and khugepaged copies pages and takes mappings away
     /// behind the program's back (`compact_stall`, `thp_collapse_alloc` in `/proc/vmstat`). Programs with much memory
-    /// gain from large pages all the same: fewer TLB misses.
+    /// gain from large pages anyway: fewer TLB misses.
     /// ## Cost
     /// With `madvise` programs that do not ask lose large pages.
     /// ## Example

@@ -5,7 +5,7 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Most bytes the kernel lets lie in one transmit queue of the device (byte queue limits). The kernel adapts the
-    /// limit by itself below this bound; the bound is practically none by default (1879048192).
+    /// limit on its own below this bound; the bound is practically none by default (1879048192).
     /// ## Why it matters
     /// Bytes in the device cannot be overtaken any more: a message waits for all of them. A smaller bound keeps bulk
     /// data in the queue discipline, where a fair one lets the message pass.

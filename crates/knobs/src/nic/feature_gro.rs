@@ -7,7 +7,7 @@ crate::knob! {
     /// Merges received segments of one flow before the stack sees them.
     /// ## Why it matters
     /// Packets that may merge wait until the poll ends (with gro_flush_timeout, longer). A single small message gains
-    /// nothing from it; bulk streams lose much without it. Try it by itself: not a gain everywhere.
+    /// nothing from it; bulk streams lose much without it. Try it on its own: not a gain everywhere.
     /// ## Cost
     /// More CPU per byte for bulk traffic.
     /// ## Example

@@ -4,7 +4,7 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Lets flow rules (`ethtool -N`, steer.flow-rule) and accelerated RFS steer packets to a chosen queue. By itself
+    /// Lets flow rules (`ethtool -N`, steer.flow-rule) and accelerated RFS steer packets to a chosen queue. On its own
     /// it steers nothing.
     /// ## Why it matters
     /// A flow that arrives on its reader's core needs no hand-over. On i40e the first TCP rule switches the automatic

@@ -5,7 +5,7 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// `mlxconfig … set ADVANCED_PCI_SETTINGS=1`: a switch of ConnectX firmware that makes further PCI parameters
-    /// visible (MAX_ACC_OUT_READ, the reads that may be outstanding, among them). By itself it tunes nothing.
+    /// visible (MAX_ACC_OUT_READ, the reads that may be outstanding, among them). On its own it tunes nothing.
     /// ## Why it matters
     /// Tuning lists name it as a latency setting. What it uncovers serves bandwidth, and NVIDIA's own operator sets
     /// MAX_ACC_OUT_READ to 0, the device's own choice, on most devices.

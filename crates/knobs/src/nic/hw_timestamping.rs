@@ -7,7 +7,7 @@ crate::knob! {
     /// Lets the device stamp packets with its own clock: sent ones and all received ones (`on`), or the sent ones alone
     /// (`tx`), since some devices stamp no received packet but PTP's and refuse `on` (igb on 82576: ERANGE).
     /// ## Why it matters
-    /// Shows how much of a delay is the host's. It is no feature of `ethtool -K`: `rx-timestamping` there is "bit name
+    /// Shows how much of a delay is the host's. It is not a feature of `ethtool -K`: `rx-timestamping` there is "bit name
     /// not found". What is set is read back, because drivers widen the filter, refuse it (the 82576 of igb cannot stamp
     /// all received packets) or accept what they do not deliver; only stamps that arrive count.
     /// ## Cost

@@ -4,7 +4,7 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// TCP_QUICKACK: acknowledges at once. It is not sticky: the kernel falls back to delayed ACKs by itself, so it is
+    /// TCP_QUICKACK: acknowledges at once. It is not sticky: the kernel falls back to delayed ACKs on its own, so it is
     /// set again after each read.
     /// ## Why it matters
     /// The peer's Nagle waits for this acknowledgement. Better: TCP_NODELAY at the peer.

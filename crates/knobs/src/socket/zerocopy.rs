@@ -8,7 +8,7 @@ crate::knob! {
     /// ## Why it matters
     /// Pays from some 10 kB on, never for small messages: pinning pages costs more than copying them.
     /// ## Cost
-    /// A notification for each send, and the buffer may not be touched until it came. The kernel may copy all the same
+    /// A notification for each send, and the buffer may not be touched until it came. The kernel may copy anyway
     /// (loopback, taps, devices without scatter-gather) and says so with SO_EE_CODE_ZEROCOPY_COPIED; `ss` shows nothing
     /// of it.
     /// ## Example

@@ -6,7 +6,7 @@ crate::knob! {
     /// ## What it does
     /// Flows of one receive queue that are followed to the core that reads them. It needs the table of
     /// sysctl.net.core.rps_sock_flow_entries; the kernel rounds up to a power of two. With `nic.feature.ntuple on`,
-    /// CONFIG_RFS_ACCEL and a driver that can, the device steers by itself.
+    /// CONFIG_RFS_ACCEL and a driver that can, the device steers on its own.
     /// ## Why it matters
     /// The stack runs where the reader is.
     /// ## Cost

@@ -8,7 +8,7 @@ crate::knob! {
     /// needs it, and steer.rfs for each queue, both before it acts; the kernel rounds up to a power of two.
     /// ## Why it matters
     /// The stack then runs where the reader is. With `nic.feature.ntuple on` and a driver that has it, the device
-    /// steers by itself (accelerated RFS).
+    /// steers on its own (accelerated RFS).
     /// ## Cost
     /// 4 bytes an entry, and reordering when a reader moves. The kernel's documentation found 32768 right for a
     /// moderately loaded server.

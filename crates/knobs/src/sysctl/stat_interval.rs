@@ -7,7 +7,7 @@ crate::knob! {
     /// Seconds between the kernel's gatherings of per-CPU memory statistics; 1 by default.
     /// ## Why it matters
     /// Each gathering is work on every CPU that has something to fold in: one interruption a second. 6.12 leaves
-    /// isolated CPUs out by itself; 6.1 does not.
+    /// isolated CPUs out on its own; 6.1 does not.
     /// ## Cost
     /// `/proc/vmstat` and the statistics of memory zones lag behind by as much.
     /// ## Example

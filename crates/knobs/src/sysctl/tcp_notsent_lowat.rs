@@ -5,7 +5,7 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Bytes written and not yet sent from which on a TCP socket counts as not writable and sendmsg adds no new buffer.
-    /// The default is no bound (4294967295); TCP_NOTSENT_LOWAT sets it for one socket. A change acts at once, on
+    /// The default is not a bound (4294967295); TCP_NOTSENT_LOWAT sets it for one socket. A change acts at once, on
     /// sockets that exist too.
     /// ## Why it matters
     /// Keeps data in the program, where a newer message can still overtake, instead of in the kernel.

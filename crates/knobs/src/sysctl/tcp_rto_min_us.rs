@@ -8,7 +8,7 @@ crate::knob! {
     /// it, then the TCP_BPF_RTO_MIN of a BPF program.
     /// ## Why it matters
     /// Where round trips take microseconds, a lost last segment waits 200 ms before it is sent again. It matters only
-    /// where segments are lost; mend the loss first.
+    /// where segments are lost; fix the loss first.
     /// ## Cost
     /// Too small a timeout sends again what was merely late: a peer may hold an acknowledgement back for 40 ms (its
     /// delayed ACK), and the kernel bounds its own delayed ACK by this value.

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use super::cache;
 use super::error::VmError;
 
-/// Suites by which a Debian mirror is told from another distribution's.
+/// Suites by which a Debian mirror is distinguished from another distribution's.
 const DEBIAN_SUITES: [&str; 8] = ["bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable"];
 
 /// An apt configuration of its own.
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_debian_mirror_is_told_from_others() {
+    fn a_debian_mirror_is_distinguished_from_others() {
         let ours = "http://m/debian-security/ bookworm-security\nhttp://m/debian/ bookworm-updates\n";
         assert_eq!(pick_mirror(ours).as_deref(), Some("http://m/debian"));
         assert_eq!(pick_mirror("http://archive.ubuntu.com/ubuntu/ noble\nhttps://x/y/ nodistro\n"), None);

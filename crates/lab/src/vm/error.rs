@@ -115,7 +115,7 @@ pub enum VmError {
     },
     /// The guest ended without reporting an exit code.
     #[error(
-        "run the script in {topology} on kernel {kernel}: guest ended without an exit code, last console line: {last:?}; the script must not power off by itself"
+        "run the script in {topology} on kernel {kernel}: guest ended without an exit code, last console line: {last:?}; the script must not power off on its own"
     )]
     NoExitCode {
         /// Topology name.

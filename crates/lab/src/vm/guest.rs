@@ -1,4 +1,4 @@
-//! One guest: what to boot, and what came of it.
+//! One guest: what to boot, and its outcome.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub fn inside() -> bool {
     fs::read_to_string("/proc/cmdline").is_ok_and(|line| line.split_whitespace().any(|word| word == MARK))
 }
 
-/// A folder of the host at a path of the guest. (The host's whole root is there anyway, read-only.)
+/// A folder of the host at a path of the guest. (The host's whole root is there anyway, read-only: [`super::in_guest`].)
 #[derive(Debug, Clone)]
 pub struct Share {
     /// Folder on the host.

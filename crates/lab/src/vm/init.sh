@@ -34,7 +34,9 @@ mount -t devpts devpts /root/dev/pts
 mount -t bpf bpf /root/sys/fs/bpf 2>/dev/null
 mount -t tracefs tracefs /root/sys/kernel/tracing 2>/dev/null
 mount -t debugfs debugfs /root/sys/kernel/debug 2>/dev/null
-mkdir -p /root/run/lowlat/results /root/run/netns
+mkdir -p /root/run/lowlat/results /root/run/lowlat/host /root/run/netns
+# What the folders above now hide, a checkout below /tmp say, is still to be found (`in_guest`).
+mount --bind /host /root/run/lowlat/host || die "bind the host's root"
 # Through a chroot, so that links such as lib -> usr/lib are followed inside the new root.
 chroot /root mkdir -p /lib/modules
 mount --bind /lib/modules /root/usr/lib/modules || die "bind modules"

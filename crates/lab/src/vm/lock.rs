@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_holds_it_and_the_next_is_told_who() {
+    fn one_holds_it_and_the_next_is_reported_who() {
         let cache = std::env::temp_dir().join(format!("lowlat-lock-{}", process::id()));
         fs::create_dir_all(&cache).unwrap();
         // What a process left that was killed, or that made the file by being there.

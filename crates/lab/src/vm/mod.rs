@@ -26,6 +26,7 @@ mod kernel;
 mod lock;
 mod process;
 mod qemu;
+mod seen;
 mod suite;
 mod systemd;
 mod tools;
@@ -36,7 +37,8 @@ use std::path::PathBuf;
 pub use error::VmError;
 pub use guest::{Guest, GuestOutcome, Share, inside};
 pub use kernel::{Kernel, KernelChoice};
-pub use suite::{Suite, this_program};
+pub use seen::{in_guest, quoted, this_program};
+pub use suite::Suite;
 pub use topology::VmTopology;
 
 /// A prepared lab: QEMU, one kernel and the guest's first root are in the cache.

@@ -13,7 +13,7 @@ pub(crate) struct Guarded(Child);
 /// Why the wait ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// By itself.
+    /// On its own.
     Exit(ExitStatus),
     /// Killed at the time limit.
     TimedOut,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_works_is_told_from_one_that_sleeps() {
+    fn a_process_that_works_is_distinguished_from_one_that_sleeps() {
         let worker = Guarded::spawn(Command::new("sh").args(["-c", "while :; do :; done"])).unwrap();
         let sleeper = Guarded::spawn(Command::new("sleep").arg("60")).unwrap();
         sleep(Duration::from_millis(500));

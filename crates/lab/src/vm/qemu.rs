@@ -47,7 +47,7 @@ impl Qemu {
             Origin::Named(path) => Command::new(path),
             Origin::Tools(tools) => {
                 let mut command = tools.command("usr/bin/qemu-system-x86_64", "qemu-system-x86_64");
-                // QEMU finds its data beside its own program file, which here is the loader: both must be told.
+                // QEMU finds its data beside its own program file, which here is the loader: both must be reported.
                 command.env("QEMU_MODULE_DIR", tools.path("usr/lib/x86_64-linux-gnu/qemu"));
                 for dir in ["usr/share/qemu", "usr/share/seabios"] {
                     command.arg("-L").arg(tools.path(dir));

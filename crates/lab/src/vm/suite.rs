@@ -17,17 +17,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::seen::{quoted, split, this_program};
 use super::{Guest, GuestOutcome, KernelChoice, Lab, Share, VmError, VmTopology};
 
 /// Set in the guest; holds the results folder.
 const INSIDE: &str = "LOWLAT_VM_RESULTS";
 /// Set in the guest; which suite of the binary it was booted for.
 const NAME: &str = "LOWLAT_VM_SUITE";
-/// Where the test binary and the programs stand in the guest: their own paths may be hidden there (below `/tmp`).
+/// Where the test binary and the programs stand in the guest: below these two they keep their names, whatever their folders'.
 const DEPS: &str = "/run/lowlat/deps";
 const BIN: &str = "/run/lowlat/bin";
 /// Boot and all cases. A guest on a free core needs a quarter of it; tests share their machine.
@@ -110,7 +111,7 @@ impl Suite {
         if let Some((variable, path)) = self.program {
             let (dir, file) = split(Path::new(path))?;
             shares.push(Share { host: dir, guest: BIN.into(), writable: false });
-            let _ = writeln!(script, "export {variable}={BIN}/{file}");
+            let _ = writeln!(script, "export {variable}={BIN}/{}", quoted(&file));
         }
         let args: Vec<String> = filters(std::env::args().skip(1)).iter().map(|a| quoted(a)).collect();
         let _ = writeln!(script, "{DEPS}/{exe} --test-threads=1 --nocapture {} >$RESULTS/output 2>&1", args.join(" "));
@@ -124,14 +125,14 @@ impl Suite {
         let booted = read(temp.path(), outcome.as_ref().map(|o| o.console.clone()).unwrap_or_default());
         self.tell(&booted, &outcome);
         match outcome {
-            // Without a single result the reason is the guest's; with some, the case that has none tells it.
+            // Without a single result the reason is the guest's; with some, the case that has none reports it.
             Err(e) if booted.cases.is_empty() => Err(e),
             Err(e) => Ok(Booted { console: e.to_string(), ..booted }),
             Ok(_) => Ok(booted),
         }
     }
 
-    #[allow(clippy::print_stdout)] // a suite tells what it did; libtest shows it where it is asked to
+    #[allow(clippy::print_stdout)] // a suite reports what it did; libtest shows it where it is asked to
     fn tell(&self, booted: &Booted, outcome: &Result<GuestOutcome, VmError>) {
         let how = match outcome {
             Ok(o) => format!(
@@ -208,20 +209,6 @@ fn uptime() -> f64 {
     text.split_whitespace().next().and_then(|s| s.parse().ok()).unwrap_or(0.0)
 }
 
-/// The running program's folder, to be shared with a guest, and its name there.
-pub fn this_program() -> Result<(PathBuf, String), VmError> {
-    let exe = std::env::current_exe()
-        .map_err(|e| VmError::BadGuest { detail: format!("find this program's file: {e}; call it by its path") })?;
-    split(&exe)
-}
-
-fn split(file: &Path) -> Result<(PathBuf, String), VmError> {
-    let bad = || VmError::BadGuest { detail: format!("program {} is no file of a folder", file.display()) };
-    let dir = file.parent().ok_or_else(bad)?;
-    let name = file.file_name().and_then(|n| n.to_str()).ok_or_else(bad)?;
-    Ok((dir.to_owned(), name.to_owned()))
-}
-
 /// The words of a test binary's command line that choose cases.
 fn filters(args: impl Iterator<Item = String>) -> Vec<String> {
     let mut kept = Vec::new();
@@ -238,10 +225,6 @@ fn filters(args: impl Iterator<Item = String>) -> Vec<String> {
         }
     }
     kept
-}
-
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -269,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_case_is_told_with_its_own_output() {
+    fn a_failed_case_is_reported_with_its_own_output() {
         let output = "== case a\none\n== case b\ntwo\nthree\n== case c\nfour\n";
         assert_eq!(section(output, "b"), "two\nthree");
         assert_eq!(tail("1\n2\n3", 2), "2\n3");

@@ -3,9 +3,11 @@
 use lowlat_knobs::resets;
 use lowlat_model::Facts;
 use lowlat_model::tune::Resets;
+use lowlat_sys::Sys;
 use lowlat_tune::{Attach, EngineTrial};
 
 use super::Job;
+use crate::Failure;
 
 /// One trial for each engine of the job, opened once to see that it can be.
 pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
@@ -35,6 +37,32 @@ pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
         }
     };
     job.engines.iter().map(trial).collect()
+}
+
+/// What the run's own engine resets each time it is opened, told before it is; `None` for one that attaches nothing. Refused on
+/// an interface that the host is reached by, unless that was allowed.
+pub(super) fn own(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<Option<Attach>, Failure> {
+    if job.engine != lowlat_transport_xdp::NAME {
+        return Ok(None);
+    }
+    let facts = lowlat_collect::gather(sys, Some(&job.iface), None);
+    let attach = attach(&facts, &job.iface);
+    let what = words(&attach);
+    if attach.resets == Resets::Link && !job.allow_disruptive && super::management_ifaces(&facts).contains(&job.iface) {
+        return Err(Failure::new(format!(
+            "use engine {}: {} carries the default route or a login session; attaching an XDP program {what}; choose \
+             another --engine, or give --allow-disruptive",
+            job.engine, job.iface
+        )));
+    }
+    if attach.resets > Resets::Nothing {
+        say(&format!(
+            "{}: attaching its XDP program {what}, in every round; each time the link is waited for, and samples count \
+             once the path is steady",
+            job.engine
+        ));
+    }
+    Ok(Some(attach))
 }
 
 /// What attaching an XDP program to an interface resets, by its driver.

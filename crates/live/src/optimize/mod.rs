@@ -13,12 +13,13 @@ use lowlat_knobs::resolve;
 use lowlat_model::document::RunDocument;
 use lowlat_model::finding::Setting;
 use lowlat_model::measurement::Measurement;
-use lowlat_model::plan::JudgedBy;
+use lowlat_model::plan::{JudgedBy, LeftOut};
 use lowlat_model::tune::Scope;
 use lowlat_model::{Facts, Finding, Plan, PlannedStep, Window};
 use lowlat_rules::{Input, Seen};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
+use lowlat_tune::Attach;
 
 use crate::Failure;
 use crate::bench::LiveBench;
@@ -55,6 +56,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     for line in probe::where_placed(&placement) {
         say(&line);
     }
+    let attach = engines::own(job, sys, say)?;
     let run_id = store.new_run_id(started_unix_ns);
 
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
@@ -89,7 +91,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
 
     let mut session = Session::begin(store, sys)?;
     session.stop_on(signals::stop());
-    let outcome = tune(job, sys, &mut session, &mut parts, say).and_then(|()| {
+    let outcome = tune(job, (sys, attach.as_ref()), &mut session, &mut parts, say).and_then(|()| {
         let document = parts.document(job);
         store.save_stage(&run_id, "run", &document)?;
         Ok(document)
@@ -167,7 +169,10 @@ pub fn make_plan(
     let mut steps = Vec::new();
     let mut left_out = Vec::new();
     for (setting, rule, reason) in found.chain(asked) {
-        match resolve(sys, setting, &reason) {
+        let left = |why| LeftOut { knob: setting.knob.clone(), target: setting.target.clone(), why };
+        // What apply would refuse is said now.
+        let refused = |step: PlannedStep| lowlat_apply::foretold(sys, &step).map(|()| step).map_err(left);
+        match resolve(sys, setting, &reason).and_then(refused) {
             Ok(step) => steps.push(PlannedStep {
                 rules: rule.map(str::to_owned).into_iter().collect(),
                 judged_by: rule.map(judged_by).unwrap_or_default(),
@@ -192,7 +197,7 @@ fn judged_by(rule: &str) -> JudgedBy {
 /// Everything that changes the host.
 fn tune(
     job: &Job,
-    sys: &dyn Sys,
+    (sys, attach): (&dyn Sys, Option<&Attach>),
     session: &mut Session,
     parts: &mut Parts,
     say: &mut dyn FnMut(&str),
@@ -201,7 +206,7 @@ fn tune(
     let mut bench = LiveBench::new(&job.path, &job.engine, sys, &parts.facts.path);
     let median_ns = parts.observed.rtt.p50_ns;
     say("phase 2: each step with and without, alternated on the live path");
-    let tuned = lowlat_tune::tune(&mut bench, sys, session, &parts.plan, (&job.limits, median_ns), say)?;
+    let tuned = lowlat_tune::tune(&mut bench, sys, session, &parts.plan, (&job.limits, median_ns), attach, say)?;
     let after_ns = tuned.result.as_ref().and_then(|m| m.rtt.p50_ns).or(median_ns);
     parts.tuned = Some(tuned);
     if !job.engines.is_empty() {

@@ -22,7 +22,7 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
     for engine in std::iter::once(&job.engine).chain(&job.engines) {
         if !crate::path::ENGINES.contains(&engine.as_str()) {
             return Err(Failure::new(format!(
-                "use engine {engine:?}: there is none of that name; choose of {}",
+                "use engine {engine:?}: there is none of that name; choose one of {}",
                 crate::path::ENGINES.join(", ")
             )));
         }
@@ -45,7 +45,7 @@ pub fn cpu_usable(operation: &str, cpu: u32) -> Result<(), Failure> {
     }
     let online = Live::new().read("/sys/devices/system/cpu/online").into_value().unwrap_or_default();
     Err(Failure::new(format!(
-        "{operation} CPU {cpu}: it is not online ({} are) or not allowed to this process; choose of {}",
+        "{operation} CPU {cpu}: it is not online ({} are) or not allowed to this process; choose one of {}",
         online.trim(),
         lowlat_model::cpus::print_list(&allowed)
     )))
@@ -102,7 +102,7 @@ fn find(name: &str, sys: &dyn Sys) -> Result<LinkInfo, Failure> {
         let mut names: Vec<&str> = links.iter().map(|l| l.name.as_str()).collect();
         names.sort_unstable();
         return Err(Failure::new(format!(
-            "use interface {name:?}: there is none of that name here; choose of {}",
+            "use interface {name:?}: there is none of that name here; choose one of {}",
             names.join(", ")
         )));
     };

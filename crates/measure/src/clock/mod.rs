@@ -6,8 +6,8 @@ use lowlat_transport::{Ns, clock};
 
 pub use tsc::{Hardware, NoTsc, Tsc, TscHost};
 
-/// Above this a kernel's clock is dear, ns: the vDSO's takes 20–30, a system call some 100, an HPET over 1000.
-const DEAR_NS: u64 = 50;
+/// Above this a kernel's clock is expensive, ns: the vDSO's takes 20–30, a system call some 100, an HPET over 1000.
+const EXPENSIVE_NS: u64 = 50;
 
 /// What reading a clock is like here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub fn cost_of(read: impl Fn() -> Ns) -> Cost {
 /// Which clock is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wish {
-    /// The kernel's, unless it is dear and the TSC can be trusted.
+    /// The kernel's, unless it is slow to read and the TSC can be trusted.
     #[default]
     Auto,
     /// The kernel's.
@@ -74,7 +74,7 @@ impl Chosen {
         let want = match wish {
             Wish::Kernel => false,
             Wish::Tsc => true,
-            Wish::Auto => kernel.read_ns > DEAR_NS,
+            Wish::Auto => kernel.read_ns > EXPENSIVE_NS,
         };
         if !want {
             return Self { tsc: None, why_not: None, cost: kernel };

@@ -18,7 +18,7 @@ const SLACK_PPM: f64 = 0.5;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NoTsc {
     /// Another kind of processor.
-    #[error("the TSC is not used: this is no x86-64 processor")]
+    #[error("the TSC is not used: this is not an x86-64 processor")]
     NotX86,
     /// CPUID 8000_0007h EDX bit 8 is clear: it may change its pace or stop.
     #[error("the TSC is not used: it is not invariant (CPUID 80000007h EDX bit 8)")]
@@ -266,7 +266,7 @@ mod tests {
 
     proptest! {
         /// Whatever its pace and however often a read is interrupted, a steady TSC is found out to within its bound, its
-        /// scale tells CLOCK_MONOTONIC, and the end agrees.
+        /// scale gives_CLOCK_MONOTONIC, and the end agrees.
         #[test]
         fn a_steady_tsc_is_calibrated_within_its_bound(hz in 5e8f64..6e9, interrupted in 2u32..50, run_s in 0.1f64..100.0) {
             let mut fake = Fake { interrupted, ..Fake::new(hz) };
@@ -274,15 +274,15 @@ mod tests {
             let (ns, bound) = tsc.pace();
             prop_assert!((ns * hz / 1e9 - 1.0).abs() * 1e6 <= bound, "{} ns at {} Hz within {} ppm", ns, hz, bound);
             fake.pass(run_s * 1e9);
-            let (told, is) = (tsc.scale().at(fake.ticks()), fake.monotonic());
+            let (reported, is) = (tsc.scale().at(fake.ticks()), fake.monotonic());
             let allowed = 100.0 + run_s * 1e3 * (bound + 1.0);
-            prop_assert!((told as f64 - is as f64).abs() <= allowed, "{} against {}", told, is);
+            prop_assert!((reported as f64 - is as f64).abs() <= allowed, "{} against {}", reported, is);
             prop_assert!(tsc.recheck(&mut fake).is_ok());
         }
 
-        /// One that changes its pace later by more than the bound is told at the end.
+        /// One that changes its pace later by more than the bound is reported at the end.
         #[test]
-        fn a_drift_is_told_at_the_end(hz in 5e8f64..6e9, by_ppm in 20.0f64..1e5) {
+        fn a_drift_is_reported_at_the_end(hz in 5e8f64..6e9, by_ppm in 20.0f64..1e5) {
             let mut fake = Fake::new(hz);
             let tsc = Tsc::calibrate(&mut fake, None).unwrap();
             fake.paces.push((fake.time, hz / 1e9 * (1.0 + by_ppm / 1e6)));
@@ -313,8 +313,8 @@ mod tests {
     fn this_machines_tsc_agrees_with_its_kernel_or_is_refused() {
         match Tsc::calibrate(&mut TscHost, None) {
             Ok(tsc) => {
-                let (told, is) = (tsc.scale().at(clock::ticks_in_order()), clock::kernel());
-                assert!(told.abs_diff(is) < 1_000_000_000, "{told} against {is}");
+                let (reported, is) = (tsc.scale().at(clock::ticks_in_order()), clock::kernel());
+                assert!(reported.abs_diff(is) < 1_000_000_000, "{reported} against {is}");
             }
             Err(e) => assert!(!e.to_string().contains('\n')),
         }

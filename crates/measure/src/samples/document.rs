@@ -75,12 +75,12 @@ impl Samples {
             warnings,
             unsent: c.unsent,
             sent_rate_pps: self.sends.rate_pps(),
-            rate_borne: if self.has_plan { self.sends.borne(&c) } else { None },
+            rate_sustained: if self.has_plan { self.sends.sustained(&c) } else { None },
             send_delay: self.send_delay.quantiles(),
             interrupted: self.interrupted,
             ..Measurement::default()
         };
-        out.warnings.extend(out.not_borne());
+        out.warnings.extend(out.not_sustained());
         out
     }
 }

@@ -160,7 +160,7 @@ pub fn flow_rules(iface: &str) -> Result<u32, Error> {
 pub fn rss(iface: &str) -> Result<Vec<u8>, Error> {
     let what = format!("ask the RSS table of {iface}");
     // struct ethtool_rxfh: command, context, table entries, key bytes, function and others; then the table and the key.
-    // With sizes of 0 only the sizes are told (net/ethtool/ioctl.c, `ethtool_get_rxfh`).
+    // With sizes of 0 only the sizes are reported (net/ethtool/ioctl.c, `ethtool_get_rxfh`).
     let mut sizes = vec![0; RXFH];
     sizes[..4].copy_from_slice(&ETHTOOL_GRSSH.to_ne_bytes());
     ioctl(&what, iface, IoctlRequest::Ethtool, &mut sizes)?;

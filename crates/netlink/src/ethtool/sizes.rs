@@ -35,7 +35,7 @@ pub fn parse(reply: Attrs<'_>, table: &[(&str, u16, u16)]) -> Result<BTreeMap<St
             (None, None) => {}
             (Some(c), Some(m)) => {
                 let (Some(current), Some(max)) = (c.u32(), m.u32()) else {
-                    return Err(Malformed::new(format!("{name} is no number of four bytes")));
+                    return Err(Malformed::new(format!("{name} is not a number of four bytes")));
                 };
                 out.insert((*name).to_owned(), CountLimit { current, max });
             }

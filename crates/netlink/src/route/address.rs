@@ -68,7 +68,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_address_or_one(mut bytes in proptest::collection::vec(any::<u8>(), 0..60), f in 0u8..12) {
+        fn any_bytes_are_not_address_or_one(mut bytes in proptest::collection::vec(any::<u8>(), 0..60), f in 0u8..12) {
             if let Some(b) = bytes.first_mut() {
                 *b = f;
             }

@@ -230,7 +230,7 @@ mod tests {
         assert_eq!((link.xdp, link.xdp_program), ("generic", Some(41)));
         assert!(link.up && link.carrier && !link.loopback);
         assert_eq!((link.ethernet, link.mac.as_deref()), (Some([2, 0, 0, 0, 0, 9]), Some("02:00:00:00:00:09")));
-        // Of another kind of link (ARPHRD_INFINIBAND 32) its six bytes are no Ethernet address.
+        // Of another kind of link (ARPHRD_INFINIBAND 32) its six bytes are not Ethernet address.
         bytes[2] = 32;
         assert_eq!(parse(&bytes).unwrap().ethernet, None);
     }
@@ -248,7 +248,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_link_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_not_link_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&bytes);
         }
     }

@@ -141,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_route_or_one(mut bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fn any_bytes_are_not_route_or_one(mut bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             if let Some(b) = bytes.first_mut() {
                 *b = 2;
             }

@@ -28,7 +28,7 @@ const RTPROT_RA: u8 = 9;
 const RTNH_F_ONLINK: u32 = 4;
 const RTAX_LOCK: u16 = 1;
 
-/// Name, attribute (`RTAX_*`, include/uapi/linux/rtnetlink.h), and whether the kernel heeds it only when it is locked
+/// Name, attribute (`RTAX_*`, include/uapi/linux/rtnetlink.h), and whether the kernel honours it only when it is locked
 /// (`tcp_rto_min` in include/net/tcp.h asks `dst_metric_locked`).
 pub const METRICS: &[(&str, u16, bool)] = &[("rto_min", 13, true), ("quickack", 15, false)];
 
@@ -56,7 +56,10 @@ pub fn set(iface: &str, to: (IpAddr, u8), metric: &str, value: u32) -> Result<()
     for reply in replies.iter().filter(|r| r.kind == RTM_NEWROUTE) {
         if is_it(&reply.payload, to, oif).map_err(|e| Error::malformed(&what, e))? {
             if found.is_some() {
-                return Err(Error::request(&what, "there are several such routes; which one is meant cannot be told"));
+                return Err(Error::request(
+                    &what,
+                    "there are several such routes; which one is meant cannot be determined",
+                ));
             }
             found = Some(&reply.payload);
         }
@@ -156,7 +159,7 @@ mod tests {
         let attrs = Attrs::parse(m.attr_bytes(RTMSG)).unwrap();
         let metrics = attrs.nested(RTA_METRICS).unwrap();
         assert_eq!((metrics.u32(2), metrics.u32(13), metrics.u32(15)), (Some(1400), Some(5), Some(1)));
-        assert_eq!(metrics.u32(RTAX_LOCK), Some(1 << 13), "the kernel heeds rto_min only when it is locked");
+        assert_eq!(metrics.u32(RTAX_LOCK), Some(1 << 13), "the kernel honours rto_min only when it is locked");
         assert!(attrs.has(RTA_DST) && !attrs.has(RTA_CACHEINFO));
         let off = with(&route(2, &[(RTAX_LOCK, 1 << 13), (13, 5)]), 13, true, 0).unwrap();
         assert!(!Attrs::parse(off.attr_bytes(RTMSG)).unwrap().has(RTA_METRICS), "nothing is left of it");
@@ -169,7 +172,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_route_or_some(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fn any_bytes_are_not_route_or_some(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             let _ = is_it(&bytes, ("192.0.2.0".parse().unwrap(), 24), 3);
             let _ = with(&bytes, 13, true, 5);
         }

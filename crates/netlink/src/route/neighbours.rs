@@ -108,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_entry_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fn any_bytes_are_not_entry_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             let _ = parse(&bytes);
         }
     }

@@ -38,7 +38,7 @@ pub struct RouteMessage {
     pub table: u32,
     /// `RTN_UNICAST` and so on; local and broadcast routes are in the local table.
     pub kind: u8,
-    /// IPv6; the destination of a default route does not tell.
+    /// IPv6; the destination of a default route does not report.
     pub v6: bool,
     /// It has several next hops.
     pub multipath: bool,
@@ -104,7 +104,7 @@ pub fn add(to: Option<(IpAddr, u8)>, via: Option<IpAddr>, iface: Option<&str>) -
         None => "add a default route".to_owned(),
     };
     let Some(family) = to.map(|t| t.0).or(via).map(family) else {
-        return Err(Error::request(&what, "neither a destination nor a gateway tells IPv4 from IPv6"));
+        return Err(Error::request(&what, "neither a destination nor a gateway says whether it is IPv4 or IPv6"));
     };
     let scope = if via.is_none() { SCOPE_LINK } else { 0 };
     let fixed = [family, to.map_or(0, |t| t.1), 0, 0, RT_TABLE_MAIN, STATIC, scope, UNICAST, 0, 0, 0, 0];
@@ -128,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_route_or_some(mut bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fn any_bytes_are_not_route_or_some(mut bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
             if let Some(b) = bytes.first_mut() {
                 *b = 2;
             }

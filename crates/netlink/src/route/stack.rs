@@ -122,12 +122,12 @@ mod tests {
         let none = link(6, |m| {
             m.nest(IFLA_LINKINFO, |m| m.text(IFLA_INFO_KIND, "gre").nest(IFLA_INFO_DATA, |m| m.attr(7, &[0; 4])))
         });
-        assert_eq!(none.remote, None, "0.0.0.0 is no far end");
+        assert_eq!(none.remote, None, "0.0.0.0 is not a far end");
     }
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_link_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_not_link_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&bytes);
         }
     }

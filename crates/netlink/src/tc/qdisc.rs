@@ -50,7 +50,7 @@ impl FromStr for TcHandle {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        let bad = || format!("{s:?} is no handle; write for example 1: or 8001:2");
+        let bad = || format!("{s:?} is not a handle; write for example 1: or 8001:2");
         let (major, minor) = s.split_once(':').ok_or_else(bad)?;
         let part = |t: &str| if t.is_empty() { Ok(0) } else { u16::from_str_radix(t, 16).map_err(|_| bad()) };
         Ok(Self(u32::from(part(major)?) << 16 | u32::from(part(minor)?)))
@@ -115,7 +115,7 @@ pub struct QdiscMessage {
     pub ifindex: u32,
     /// `fq_codel`, …
     pub kind: String,
-    /// Its own handle; `0:` for one the kernel made by itself.
+    /// Its own handle; `0:` for one the kernel made on its own.
     pub handle: TcHandle,
     /// Where it hangs.
     pub parent: Parent,
@@ -140,7 +140,7 @@ pub struct QdiscMessage {
     pub carries: Vec<String>,
 }
 
-/// All queue disciplines of the namespace that the kernel shows by default (not the inner ones it made by itself for
+/// All queue disciplines of the namespace that the kernel shows by default (not the inner ones it made on its own for
 /// classful ones).
 pub fn qdiscs() -> Result<Vec<QdiscMessage>, Error> {
     let what = "list the queue disciplines";

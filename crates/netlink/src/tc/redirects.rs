@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_is_told_from_a_mirror_and_from_a_program() {
+    fn a_redirect_is_distinguished_from_a_mirror_and_from_a_program() {
         assert_eq!(filter("u32", 7, 1).to, [12]);
         assert_eq!(filter("matchall", 2, 3).to, [12]);
         assert!(filter("matchall", 2, 2).to.is_empty(), "a mirror sends a copy");
@@ -117,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_no_filter_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_not_filter_or_one(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&bytes);
         }
     }

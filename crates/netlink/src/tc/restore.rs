@@ -23,7 +23,7 @@ pub fn restorable(kind: &str) -> bool {
 /// What hangs at this queue discipline beside its kind and options, in words, and would be lost if it were replaced:
 /// what its dump carries, and the queue disciplines that somebody put inside it.
 ///
-/// An inner one that the kernel made by itself (handle `0:`) comes back with it; so does one of the kind and options of
+/// An inner one that the kernel made on its own (handle `0:`) comes back with it; so does one of the kind and options of
 /// such a sibling, which is what a class of `mq` gets back when it was set and put back alone.
 pub fn attached(q: &QdiscMessage, all: &[QdiscMessage]) -> Vec<String> {
     let inside = |c: &&QdiscMessage| {
@@ -45,7 +45,7 @@ pub fn attached(q: &QdiscMessage, all: &[QdiscMessage]) -> Vec<String> {
 
 /// Why this queue discipline, among all of the namespace, could not be put back exactly; `None` if it can be.
 ///
-/// One the kernel made by itself (handle `0:`) at the root comes back when what replaced it is deleted, also `mq` with
+/// One the kernel made on its own (handle `0:`) at the root comes back when what replaced it is deleted, also `mq` with
 /// all the children that the kernel made.
 pub fn why_not_restorable(q: &QdiscMessage, all: &[QdiscMessage]) -> Option<String> {
     let by_kernel = q.parent == Parent::Root && q.handle.0 == 0;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_made_by_itself_comes_back_by_deleting() {
+    fn what_the_kernel_made_on_its_own_comes_back_by_deleting() {
         let mq = qdisc("mq", 0, Parent::Root);
         assert_eq!(why_not_restorable(&mq, &[]), None);
         assert!(why_not_restorable(&qdisc("mq", 0x1_0000, Parent::Root), &[]).is_some());

@@ -57,7 +57,7 @@ pub enum Answer {
     Beside(u32),
     /// It is placed for another client.
     Busy,
-    /// It cannot: it was not told the CPUs of its host, has no other one, or the kernel said no.
+    /// It cannot: it was not reported the CPUs of its host, has no other one, or the kernel said no.
     Cannot,
     /// It has given up the placement.
     Released,
@@ -194,7 +194,7 @@ mod tests {
             let message = near.place_request(&REQUEST);
             assert_eq!(message.len(), message_len(key.as_ref()));
             assert_eq!(read(key.is_some(), &message), Some(REQUEST));
-            assert_eq!(near.place_answer(&message), None, "a request is no answer");
+            assert_eq!(near.place_answer(&message), None, "a request is not an answer");
             let unknown = PlacementRequest { cpu: None, ..REQUEST };
             assert_eq!(read(key.is_some(), &near.place_request(&unknown)), Some(unknown));
             for answer in [
@@ -221,7 +221,7 @@ mod tests {
         let mut m = near.place_request(&REQUEST);
         let len = m.len();
         assert_eq!(far.reflect(&mut m, &ARRIVAL), Reflection::Reply(len));
-        assert_eq!(near.place_answer(&m), Some(Answer::Cannot), "it was told no CPUs");
+        assert_eq!(near.place_answer(&m), Some(Answer::Cannot), "it was reported no CPUs");
         assert!(matches!(near.decode(&m), Decoded::Foreign(_)));
         assert_eq!(far.reflect(&mut m, &ARRIVAL), Reflection::Ignore(Ignored::Malformed), "no answer to an answer");
     }

@@ -43,7 +43,8 @@ impl FromStr for Cidr {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = |why: &str| format!("{text:?} is no address range: {why}; write for example 10.0.0.0/8 or fd00::/8");
+        let bad =
+            |why: &str| format!("{text:?} is not an address range: {why}; write for example 10.0.0.0/8 or fd00::/8");
         let (ip, prefix) = text.split_once('/').map_or((text, None), |(ip, p)| (ip, Some(p)));
         let ip: IpAddr = ip.parse().map_err(|_| bad("no address before the slash"))?;
         let most = if ip.is_ipv4() { 32 } else { 128 };

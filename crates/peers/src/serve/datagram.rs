@@ -279,7 +279,7 @@ impl Datagrams {
         if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
             return;
         }
-        // An answer found nobody (ICMP, told on connected sockets only): the client went away.
+        // An answer found nobody (ICMP, reported on connected sockets only): the client went away.
         if matches!(&self.seat, Where::Seat(_)) && refused(e) {
             return;
         }
@@ -318,7 +318,7 @@ impl To<'_> {
         const FLAGS: libc::c_int = libc::MSG_DONTWAIT;
         match self.source {
             None if self.connected => match os::send(self.fd, bytes, FLAGS) {
-                // The error is of an answer before: told once, and this one has not left yet.
+                // The error is of an answer before: reported once, and this one has not left yet.
                 Err(e) if refused(&e) => os::send(self.fd, bytes, FLAGS),
                 sent => sent,
             },

@@ -75,7 +75,7 @@ impl Seat {
     }
 
     /// Gives the seat to `client`, who wrote to `at`. Nothing is answered from the seat while what this returns is held.
-    /// `None` if it is not to be had: its holder is at it, or it is bound to another address.
+    /// `None` if it is not available: its holder is at it, or it is bound to another address.
     fn take(&self, at: SocketAddr, client: &os::RawAddress, now: Ns) -> io::Result<Option<MutexGuard<'_, Held>>> {
         let Ok(mut held) = self.held.try_lock() else { return Ok(None) };
         if held.at.is_some_and(|a| a != at) || (held.client.is_some() && now.saturating_sub(held.last) < IDLE_NS) {

@@ -3,7 +3,7 @@
 //! Such a thread hears of nothing else, and that is what makes it fast: the connection is taken out of the epoll set, whose
 //! callback each packet would run (0.26 µs of a round trip of 13 µs, both ends on one CPU, Linux 6.18), and its receive has
 //! no timeout, whose timer would be set and cleared each time (0.1 µs). So somebody else listens meanwhile, the *doorman*:
-//! the thread that would only sleep until the far end is stopped. It wakes the other by a signal when a newcomer is at the
+//! the thread that would only sleep until the far end is stopped. It wakes the other by a signal when a new client is at the
 //! door, when the connection has gone silent, and at the end.
 
 use std::io;
@@ -21,7 +21,7 @@ const AGAIN: Duration = Duration::from_micros(200);
 /// Calls at most, a second's worth. It then hears the next one, at the latest [`SILENT_NS`] later.
 const CALLS: u32 = 5_000;
 
-/// What the streams' thread tells the doorman.
+/// What the streams' thread sends the doorman.
 #[derive(Debug, Default)]
 pub(super) struct Lone {
     sleeper: std::sync::OnceLock<Sleeper>,
@@ -79,9 +79,9 @@ impl<'a> Doorman<'a> {
     pub(super) fn turn(&self, wait_ns: u64) {
         let mut events = [os::Event { events: 0, u64: 0 }; 8];
         let began = clock::now();
-        let newcomer = os::epoll_wait(self.epoll.as_fd(), &mut events, wait_ns);
+        let arrival = os::epoll_wait(self.epoll.as_fd(), &mut events, wait_ns);
         let now = clock::now();
-        match newcomer {
+        match arrival {
             Ok(0) if now.saturating_sub(self.lone.last.load(Ordering::Relaxed)) < SILENT_NS => {}
             Ok(_) => self.call(),
             // A signal came; should it fail for good, the door is looked at by the clock.

@@ -52,7 +52,7 @@ use crate::Key;
 use crate::lowlat::DEFAULT_PORT;
 pub use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
 
-/// What to serve, to whom.
+/// What to serve, to who.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
     /// Addresses to bind; none means all, of both families.
@@ -146,7 +146,7 @@ pub enum ServeError {
     },
 }
 
-/// Who is told how the far end fares.
+/// Who is reported how the far end fares.
 pub trait Watcher {
     /// It is bound, and confined in these ways; the first answer is still to come.
     fn ready(&mut self, bound: &[Bound], confinement: &[Confinement]);
@@ -173,7 +173,7 @@ pub fn run(config: &ServeConfig, stop: &AtomicBool, ready: impl FnOnce(&[Bound])
     watched(config, stop, &mut Once(Some(ready)))
 }
 
-/// Serves until `stop`. Tells `watcher` once what is bound, before the first answer.
+/// Serves until `stop`. Reports `watcher` once what is bound, before the first answer.
 ///
 /// # Errors
 /// [`ServeError`] if it cannot start. Once it runs, nothing that comes from the network ends it.

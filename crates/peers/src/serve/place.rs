@@ -1,6 +1,6 @@
 //! On which CPU the far end answers while a prober has asked it to stay on one.
 //!
-//! One client has the placement at a time, for as long as it asked and [`LONGEST_S`] at most; others are told that it is
+//! One client has the placement at a time, for as long as it asked and [`LONGEST_S`] at most; others are reported that it is
 //! taken. The CPU is one of those that whoever started the far end gave it, so a request can choose no other, forged or
 //! not. Every thread that answers follows: it looks at one number after each message, and calls the kernel only when that
 //! changed.
@@ -32,7 +32,7 @@ pub struct Places {
     pub before: Vec<u32>,
 }
 
-/// Decides about requests, and tells every thread.
+/// Decides about requests, and reports every thread.
 #[derive(Debug)]
 pub struct Desk {
     places: Option<Places>,
@@ -61,7 +61,7 @@ impl Desk {
             return if request.seconds == 0 { Answer::Released } else { Answer::Fixed(cpu) };
         }
         let Some(places) = &self.places else { return Answer::Cannot };
-        // A panicked holder leaves at worst a lease that ends by itself.
+        // A panicked holder leaves at worst a lease that ends on its own.
         let mut lease = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
         if lease.is_some_and(|client| client != request.client) && now < self.until.load(Ordering::Relaxed) {
             return Answer::Busy;

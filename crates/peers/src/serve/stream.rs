@@ -24,14 +24,14 @@ const ALL_ROOM: usize = 64 << 20;
 const FIRST_MESSAGE_NS: u64 = 5_000_000_000;
 /// Time between two looks for idle connections, ns.
 const SWEEP_NS: u64 = 500_000_000;
-/// Where all places are taken, a connection that was silent for this long gives its place to a newcomer, ns. A prober
+/// Where all places are taken, a connection that was silent for this long gives its place to a new client, ns. A prober
 /// is never silent for so long, and whoever holds places without probing cannot keep probers out.
 const YIELD_NS: u64 = 1_000_000_000;
 /// Messages in a row from one that is alone before it has the thread to itself.
 const STREAK: u32 = 16;
 /// Tokens from here on are listeners.
 const LISTENERS: u64 = 1 << 32;
-/// Bytes from which every protocol's framing must have told the length.
+/// Bytes from which every protocol's framing must have given the length.
 const TELLING: usize = 64;
 
 /// Listeners and connections.
@@ -157,7 +157,7 @@ impl<'a> Streams<'a> {
         }
         self.devoted = true;
         lone.enter(connection.last);
-        // Whoever came before the doorman was told is seen here, all others by the doorman.
+        // Whoever came before the doorman was reported is seen here, all others by the doorman.
         if !self.turn(0) {
             while !stop.load(Ordering::Relaxed) && !lone.called() && self.serve(slot, 0) {
                 let Some(Some(connection)) = self.connections.get(slot) else { break };

@@ -147,13 +147,13 @@ pub(crate) fn local(port: u16) -> SocketAddr {
 /// Our far end beside `near`, in the namespace of the calling thread.
 pub(crate) fn beside(config: ServeConfig, near: impl FnOnce()) -> ServeStats {
     let stop = AtomicBool::new(false);
-    let (tell, told) = mpsc::channel();
+    let (tell, reported) = mpsc::channel();
     std::thread::scope(|s| {
         let far = s.spawn(|| {
             let config = config;
             serve::run(&config, &stop, move |_| tell.send(()).unwrap())
         });
-        told.recv().expect("the far end did not start");
+        reported.recv().expect("the far end did not start");
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(near));
         stop.store(true, Ordering::Relaxed);
         let stats = far.join().unwrap().unwrap();
@@ -235,15 +235,15 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) fn start(config: ServeConfig) -> Self {
         let stop = std::sync::Arc::new(AtomicBool::new(false));
-        let (tell, told) = mpsc::channel();
+        let (tell, reported) = mpsc::channel();
         let stopped = stop.clone();
         let thread =
             std::thread::spawn(move || serve::run(&config, &stopped, move |_| tell.send(()).unwrap()).unwrap());
-        told.recv().expect("the far end did not start");
+        reported.recv().expect("the far end did not start");
         Self { stop, thread: Some(thread) }
     }
 
-    /// Ends it and tells what it counted.
+    /// Ends it and reports what it counted.
     pub(crate) fn end(mut self) -> ServeStats {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap()

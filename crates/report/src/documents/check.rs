@@ -16,6 +16,9 @@ pub(crate) fn check(d: &CheckDocument, width: usize) -> String {
     for f in &d.findings {
         let head = format!("{}: {}", line(&f.rule), line(&f.title));
         fill(&mut out, &format!("[{}] ", severity(f.severity)), &head, 4, width);
+        if let Some(cause) = &f.follows {
+            fill(&mut out, "    cause:  ", &format!("likely {}, above", line(cause)), 12, width);
+        }
         for evidence in &f.evidence {
             fill(&mut out, "    seen:   ", &line(evidence), 12, width);
         }
@@ -109,7 +112,7 @@ mod tests {
     use lowlat_testkit::run::finding;
 
     #[test]
-    fn what_is_off_the_path_is_told_apart_from_faults_of_the_path() {
+    fn what_is_off_the_path_is_distinguished_from_faults_of_the_path() {
         let mut d = CheckDocument {
             schema: Schema::current("check"),
             iface: Some("eth0".into()),
@@ -118,9 +121,9 @@ mod tests {
             elsewhere: vec![finding("netem-on-path", Severity::Critical, "qdisc.kind", Target::Host, "default")],
             path: vec!["bond0".into(), "eth0".into()],
         };
-        let told = check(&d, 80);
-        assert!(told.starts_with("No fault found.\nPath: bond0, eth0\n\nELSEWHERE ON THIS HOST:\n"), "{told}");
-        assert!(told.contains("netem-on-path") && !told.contains("try:"), "{told}");
+        let reported = check(&d, 80);
+        assert!(reported.starts_with("No fault found.\nPath: bond0, eth0\n\nELSEWHERE ON THIS HOST:\n"), "{reported}");
+        assert!(reported.contains("netem-on-path") && !reported.contains("try:"), "{reported}");
         d.elsewhere.clear();
         assert_eq!(check(&d, 80), "No fault found.\nPath: bond0, eth0\n");
         d.path.truncate(1);

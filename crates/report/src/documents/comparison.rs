@@ -45,6 +45,7 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
         Block::Words(format!("Made of {design}; seed {}", c.seed)),
     ];
     blocks.extend(c.sequential.as_ref().map(|s| Block::Words(stopped(s))));
+    blocks.extend(c.sequential.as_ref().and_then(|s| s.planned_too_slow).map(|t| Block::Words(t.to_string())));
     if !c.warnings.is_empty() {
         blocks.push(Block::List(c.warnings.iter().map(|w| line(w)).collect()));
     }

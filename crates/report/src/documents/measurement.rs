@@ -62,7 +62,7 @@ fn path(m: &Measurement) -> Vec<Block> {
         blocks.push(Block::Words(counts(m)));
     }
     if let (Some(planned), Some(left)) = (m.rate_pps, m.sent_rate_pps) {
-        let sustained = match m.rate_borne {
+        let sustained = match m.rate_sustained {
             Some(true) => ": rate sustained",
             Some(false) => ": rate not sustained",
             None => "",

@@ -9,7 +9,7 @@ use lowlat_model::{Plan, Risk};
 use crate::figures::line;
 use crate::fill::fill;
 
-/// The plan as a diff: what stands there, what would, why, at what risk, and what undoes it.
+/// The plan as a diff: the current value, what would, why, at what risk, and what undoes it.
 pub(crate) fn plan(p: &Plan, width: usize) -> String {
     let mut out = String::new();
     if p.steps.is_empty() {

@@ -15,14 +15,18 @@ pub(crate) fn status(d: &StatusDocument, width: usize) -> String {
         .applied
         .iter()
         .map(|a| {
-            let by = if a.changed_by_other { "changed by others" } else { "" };
+            let by = match (&a.changed_by, a.changed_by_other) {
+                (Some(who), _) => format!("changed by {}", line(who)),
+                (None, true) => "changed by an unknown process".to_owned(),
+                (None, false) => String::new(),
+            };
             let [was, set, now] = [&a.was, &a.set, &a.now].map(|v| cut(&line(v)));
-            // A file is told by its path: its text is there to be read.
+            // A file is reported by its path: its text is there to be read.
             let target = match &a.locus {
                 Locus::DropIn { path } => line(path),
                 _ => a.target.to_string(),
             };
-            vec![line(&a.knob), target, was, set, now, by.to_owned()]
+            vec![line(&a.knob), target, was, set, now, by]
         })
         .collect();
     let table = Table::block(&["knob", "target", "was", "set", "now", ""], rows);
@@ -33,7 +37,7 @@ pub(crate) fn status(d: &StatusDocument, width: usize) -> String {
     out
 }
 
-/// What goes back by itself, and when.
+/// What goes back on its own, and when.
 fn pending(p: &Pending) -> String {
     let left_s = p.left_ns.div_ceil(1_000_000_000);
     let cut = p.watch.as_ref().map_or_else(String::new, |t| format!(", and at once when {} stops answering", line(t)));
@@ -64,7 +68,7 @@ mod tests {
     use lowlat_model::op::Target;
 
     #[test]
-    fn a_file_is_told_by_its_path_and_not_by_its_text() {
+    fn a_file_is_reported_by_its_path_and_not_by_its_text() {
         let path = "/etc/systemd/system/lowlat.service".to_owned();
         let applied = Applied {
             knob: "persist".into(),
@@ -74,18 +78,39 @@ mod tests {
             set: "ExecStart=-/bin/sh -c x\n".repeat(50),
             now: "ExecStart=-/bin/sh -c x\n".repeat(50),
             changed_by_other: false,
+            changed_by: None,
         };
-        let told = status(
+        let reported = status(
             &StatusDocument { schema: Schema::current("status"), applied: vec![applied], pending: Vec::new() },
             80,
         );
-        assert!(told.contains(&path), "{told}");
-        assert!(told.lines().all(|l| l.chars().count() < 260), "{told}");
+        assert!(reported.contains(&path), "{reported}");
+        assert!(reported.lines().all(|l| l.chars().count() < 260), "{reported}");
+    }
+
+    #[test]
+    fn who_changed_a_setting_is_named_where_it_is_known() {
+        let told = |by: Option<&str>| {
+            let applied = Applied {
+                knob: "irq.affinity".into(),
+                target: "eth0/irq-0".parse().unwrap(),
+                locus: Locus::IrqAffinity { iface: "eth0".into(), index: 0 },
+                was: "0-1".into(),
+                set: "1".into(),
+                now: "0".into(),
+                changed_by_other: true,
+                changed_by: by.map(str::to_owned),
+            };
+            let schema = Schema::current("status");
+            status(&StatusDocument { schema, applied: vec![applied], pending: Vec::new() }, 120)
+        };
+        assert!(told(Some("irqbalance")).contains("changed by irqbalance"));
+        assert!(told(None).contains("changed by an unknown process"));
     }
 
     #[test]
     fn what_waits_for_a_confirmation_says_until_when_and_who_watches() {
-        let told = |left_ns: u64, guarded: bool, watch: Option<&str>| {
+        let reported = |left_ns: u64, guarded: bool, watch: Option<&str>| {
             let pending =
                 Pending { settings: 1, left_ns, guarded, watch: watch.map(str::to_owned), ..Pending::default() };
             status(
@@ -93,11 +118,11 @@ mod tests {
                 80,
             )
         };
-        let plain = told(19_200_000_000, true, None);
+        let plain = reported(19_200_000_000, true, None);
         assert!(plain.contains("reverts in 20 s unless you run `lowlat confirm`\n"), "{plain}");
-        assert!(told(1, true, Some("gate\x1b[2J")).contains("when gate[2J stops answering"));
-        assert!(told(1, false, None).contains("its guard was killed"));
-        assert!(told(0, true, None).contains("Not confirmed in time"));
+        assert!(reported(1, true, Some("gate\x1b[2J")).contains("when gate[2J stops answering"));
+        assert!(reported(1, false, None).contains("its guard was killed"));
+        assert!(reported(0, true, None).contains("Not confirmed in time"));
         let nothing = StatusDocument { schema: Schema::current("status"), applied: Vec::new(), pending: Vec::new() };
         assert_eq!(status(&nothing, 80), "No lowlat changes are active.\n");
     }

@@ -31,7 +31,7 @@ pub(crate) fn sections(d: &SweepDocument) -> Vec<Section> {
             row.push(m.loss_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{} %", percent(r))));
             row.extend([q.p50_ns, q.p90_ns, q.p99_ns, q.p999_ns, q.max_ns].map(time));
             row.push(
-                match (p.sustained, m.rate_borne) {
+                match (p.sustained, m.rate_sustained) {
                     (Some(true), _) => "yes",
                     (_, Some(false)) => "no: loss",
                     (Some(false), _) => "no: latency",
@@ -81,12 +81,12 @@ mod tests {
 
     #[test]
     fn a_rate_says_whether_loss_or_latency_ended_it() {
-        let point = |at, sustained, rate_borne| SweepPoint {
+        let point = |at, sustained, rate_sustained| SweepPoint {
             at,
             sustained,
-            measurement: Measurement { rate_borne, mode: "open-loop".into(), ..Measurement::default() },
+            measurement: Measurement { rate_sustained, mode: "open-loop".into(), ..Measurement::default() },
         };
-        let told = sweep(
+        let reported = sweep(
             &SweepDocument {
                 schema: Schema::current("sweep"),
                 axis: SweepAxis::Rate,
@@ -103,9 +103,9 @@ mod tests {
             80,
         );
         for (rate, word) in [("1/s", "yes"), ("2/s", "no: latency"), ("3/s", "no: loss"), ("4/s", "without loss")] {
-            let row = told.lines().find(|l| l.trim_start().starts_with(rate)).unwrap_or_default();
-            assert!(row.ends_with(word), "{rate}: {told}");
+            let row = reported.lines().find(|l| l.trim_start().starts_with(rate)).unwrap_or_default();
+            assert!(row.ends_with(word), "{rate}: {reported}");
         }
-        assert!(told.lines().all(|l| l.chars().count() <= 80), "{told}");
+        assert!(reported.lines().all(|l| l.chars().count() <= 80), "{reported}");
     }
 }

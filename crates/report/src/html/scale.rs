@@ -59,7 +59,7 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    /// Over all of `values` and zero, between `x0` and `x1`. Values that are no numbers are left out.
+    /// Over all of `values` and zero, between `x0` and `x1`. Values that are not numbers are left out.
     pub(crate) fn over(values: impl Iterator<Item = f64>, x0: f64, x1: f64) -> Self {
         let (mut low, mut high) = (0.0_f64, 0.0_f64);
         for v in values.filter(|v| v.is_finite()) {
@@ -85,7 +85,7 @@ impl Linear {
     /// Where a value stands, held to the axis.
     pub(crate) fn x(&self, v: f64) -> f64 {
         let t = ((v - self.low) / (self.high - self.low)).clamp(0.0, 1.0);
-        // A value that is no number stands at zero's place only to stand anywhere; its text says what it is.
+        // A value that is not a number is at zero's place only to stand anywhere; its text says what it is.
         let t = if t.is_nan() { -self.low / (self.high - self.low) } else { t };
         self.x0 + t * (self.x1 - self.x0)
     }

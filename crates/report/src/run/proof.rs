@@ -1,4 +1,4 @@
-//! What bears on the proof: the path, where the probers ran, its modes, the goals, and the test of the whole.
+//! What affects the proof: the path, where the probers ran, its modes, the goals, and the test of the whole.
 
 use lowlat_model::document::RunDocument;
 use lowlat_model::tune::{Placed, Placement};

@@ -161,7 +161,7 @@ fn not_seen(d: &RunDocument) -> Option<Section> {
     Some(Section::of(Id::NotSeen, "Could not be checked", vec![crate::documents::not_seen(&d.not_seen)]))
 }
 
-/// Told, never acted on.
+/// Reported, never acted on.
 fn elsewhere(d: &RunDocument) -> Option<Section> {
     (!d.elsewhere.is_empty()).then_some(())?;
     let words = Block::Words("Off the path of this run, and left as it is:".to_owned());

@@ -79,6 +79,9 @@ fn test(s: &StepResult) -> String {
             parts.push(format!("e {} at α {}", compact(t.e_better), compact(t.alpha)));
         }
     }
+    if let Some(too_slow) = s.comparison.as_ref().and_then(|c| c.sequential.as_ref()?.planned_too_slow) {
+        parts.push(too_slow.to_string());
+    }
     if s.took_ns > 0 {
         parts.push(seconds(s.took_ns));
     }
@@ -113,7 +116,7 @@ fn note(s: &StepResult) -> String {
     }
 }
 
-/// The change that made a step worse, where it is not the median's: `P99`, or `loss` where no quantile tells it.
+/// The change that made a step worse, where it is not the median's: `P99`, or `loss` where no quantile reports it.
 pub(crate) fn worse_by(s: &StepResult) -> Option<&'static str> {
     let at = |q: f64| s.comparison.as_ref().and_then(|c| c.quantiles.iter().find(|d| (d.q - q).abs() < 1e-9));
     let worse = |q: f64| at(q).is_some_and(|d| d.verdict == Verdict::Worse);
@@ -125,7 +128,7 @@ mod tests {
     use super::*;
     use lowlat_model::op::Target;
     use lowlat_model::tune::Member;
-    use lowlat_model::verdict::Sequential;
+    use lowlat_model::verdict::{Sequential, TooSlow};
     use lowlat_testkit::run;
 
     fn step(verdict: Verdict) -> StepResult {
@@ -133,13 +136,17 @@ mod tests {
     }
 
     #[test]
-    fn the_cost_of_a_test_is_told_compactly() {
+    fn the_cost_of_a_test_is_reported_compactly() {
         let mut s = step(Verdict::Better);
         assert_eq!(test(&s), "-");
         s.comparison.as_mut().unwrap().sequential =
             Some(Sequential { pairs: 7, most_pairs: 60, alpha: 0.002_5, e_better: 412.3, ..Sequential::default() });
         (s.took_ns, s.attempt) = (1_400_000_000, 2);
         assert_eq!(test(&s), "7 of 60 pairs, e 412 at α 2.5e-3, 1.4 s, try 2");
+        s.comparison.as_mut().unwrap().sequential.as_mut().unwrap().planned_too_slow =
+            Some(TooSlow { probes: 24, within_ns: 50_000_000 });
+        let slow = test(&s);
+        assert!(slow.contains("planned sends: not judged, path too slow for 24 probes in 50 ms, 1.4 s"), "{slow}");
         assert_eq!(test(&step(Verdict::Unclear)), "smallest detectable 4.00 µs");
     }
 

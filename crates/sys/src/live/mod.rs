@@ -21,7 +21,7 @@ const LONGEST: u64 = 64 << 20;
 /// The running host, as the calling thread sees it: its network namespace and its mounts.
 ///
 /// `/proc/net` is read as `/proc/thread-self/net`: the kernel's link leads to the namespace of the *first* thread, which
-/// is another one when the calling thread has entered a namespace. `/proc/sys/net` follows the thread by itself.
+/// is another one when the calling thread has entered a namespace. `/proc/sys/net` follows the thread on its own.
 /// `/sys/class/net` shows the namespace in which `/sys` was mounted: a thread that enters a namespace mounts it anew, or
 /// sees the old interfaces.
 #[derive(Debug, Clone, Copy, Default)]
@@ -86,7 +86,7 @@ impl Sys for Live {
             Ok(target) => Reading::Value(target.to_string_lossy().into_owned()),
             // EINVAL here means "there, but no link".
             Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
-                Reading::Absent(format!("follow {path}: it is no link"))
+                Reading::Absent(format!("follow {path}: it is not a link"))
             }
             Err(e) => not(path, "follow", &e),
         }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_garbled_not_replaced() {
+    fn bytes_that_are_not_text_are_garbled_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         fs::write(&path, [0x61, 0xff]).unwrap();

@@ -16,10 +16,10 @@ pub(super) fn monotonic_ns() -> u64 {
 
 /// The kernel's view of its clock.
 pub(super) fn clock() -> io::Result<ClockState> {
-    let told = clock::discipline()?;
+    let reported = clock::discipline()?;
     // In microseconds whatever STA_NANO says (kernel/time/ntp.c, ntp_update_esterror).
-    let estimated_error_ns = told.estimated_error_us.saturating_mul(1000);
-    Ok(ClockState { synchronized: !told.unsynchronized, estimated_error_ns })
+    let estimated_error_ns = reported.estimated_error_us.saturating_mul(1000);
+    Ok(ClockState { synchronized: !reported.unsynchronized, estimated_error_ns })
 }
 
 /// A PTP hardware clock less `CLOCK_REALTIME`, and the most that this may be off by, ns: the tightest of ten readings
@@ -34,9 +34,9 @@ pub(super) fn phc_offset(path: &str) -> io::Result<(i64, u64)> {
 
 /// Kernel identity.
 pub(super) fn uname() -> Uname {
-    let told = rustix::system::uname();
+    let reported = rustix::system::uname();
     let text = |field: &CStr| field.to_string_lossy().into_owned();
-    Uname { release: text(told.release()), version: text(told.version()), machine: text(told.machine()) }
+    Uname { release: text(reported.release()), version: text(reported.version()), machine: text(reported.machine()) }
 }
 
 /// include/uapi/asm-generic/socket.h, since Linux 5.14; the libc crate does not name it.

@@ -6,7 +6,7 @@ use super::{Mask, parameters};
 const COMMANDS: &[&str] = &["ptp4l", "phc2sys", "ts2phc", "chronyd", "systemd-timesyn", "ntpd", "irqbalance"];
 
 /// Files and folders with nothing but the kernel's own words and numbers: a user called `cpu` is not in them, and to
-/// replace that word would make them unreadable. Addresses are looked for all the same.
+/// replace that word would make them unreadable. Addresses are looked for anyway.
 const OF_THE_KERNEL: &[&str] = &[
     "/proc/stat",
     "/proc/softirqs",

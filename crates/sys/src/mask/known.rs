@@ -1,4 +1,4 @@
-//! A host's own names and numbers, as the host itself tells them.
+//! A host's own names and numbers, as the host itself reports them.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -23,12 +23,12 @@ const MEANT: &str = "vm kvm lo eth eth0 eth1 net dev all any none host user root
 pub(super) struct Word {
     text: String,
     pub(super) instead: String,
-    /// Also inside a longer word. A mere word of letters is looked for by itself only: `alice` is not in `malice`.
+    /// Also inside a longer word. A mere word of letters is looked for on its own only: `alice` is not in `malice`.
     anywhere: bool,
 }
 
 impl Word {
-    /// `None` for what is too short or too common to tell of anybody.
+    /// `None` for what is too short or too common to report anybody.
     pub(super) fn new(word: &str, instead: &str) -> Option<Self> {
         let word = word.trim();
         if word.chars().count() < 2 || MEANT.split_whitespace().any(|m| m.eq_ignore_ascii_case(word)) {

@@ -1,4 +1,4 @@
-//! What tells of a person, a site or one machine, replaced in a capture, the same by the same.
+//! What reports a person, a site or one machine, replaced in a capture, the same by the same.
 //!
 //! Two ways together. Addresses and UUIDs are found by their shape ([`address`]). Names and serial numbers have no shape,
 //! so the host itself is asked which are its own ([`known`]), and each is searched for in everything that is stored. Boot
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_stays() {
+    fn what_is_not_an_address_stays() {
         let mut m = of(&[("vm", "host"), ("performance", "host"), ("localhost", "host")]);
         let text = "127.0.0.1 ::1 0.0.0.0 255.255.255.0 0000:00:03.0 6.18.44 vm.swappiness 12:34:56 a:: kvm performance\n\
                     ff:ff:ff:ff:ff:ff 0000:3b:00.1-rx-0 mlx5_comp0@pci:0000:81:00.0 virtio2-input.0 dead beef 10.5e9 1.2.3\n";

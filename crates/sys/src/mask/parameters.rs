@@ -1,7 +1,7 @@
 //! Boot parameters: a line on which anything may stand, so what is known is kept and all else is not.
 
 /// Parameters whose values are numbers, CPU lists and words of the kernel (admin-guide/kernel-parameters.txt), and that
-/// bear on latency. A name that ends in a dot stands for all of that module.
+/// affect latency. A name that ends in a dot stands for all of that module.
 const KEPT: &[&str] = &[
     "acpi_irq_nobalance",
     "amd_iommu",

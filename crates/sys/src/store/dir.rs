@@ -75,7 +75,7 @@ impl Dir {
         })?;
         let stat = rustix::fs::fstat(&fd)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(untrusted("it is no regular file"));
+            return Err(untrusted("it is not a regular file"));
         }
         owned(stat.st_uid, stat.st_mode, false)?;
         Ok(File::from(fd))
@@ -151,7 +151,7 @@ fn untrusted(why: &str) -> io::Error {
 
 fn plain(name: &str) -> io::Result<&OsStr> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no file name")));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is not a file name")));
     }
     Ok(OsStr::new(name))
 }
@@ -272,7 +272,7 @@ pub(super) fn replace_at(dir: &OwnedFd, name: &OsStr, bytes: &[u8], mode: u32, f
         .and_then(|()| if flush { file.sync_all() } else { Ok(()) })
         .and_then(|()| Ok(rustix::fs::renameat(dir, &temporary, dir, name)?));
     if let Err(e) = written {
-        // The cause is told; a left-over that cannot be removed either adds nothing to it.
+        // The cause is reported; a left-over that cannot be removed either adds nothing to it.
         let _ = rustix::fs::unlinkat(dir, &temporary, AtFlags::empty());
         return Err(e);
     }

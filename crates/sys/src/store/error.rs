@@ -21,7 +21,7 @@ pub enum StoreError {
         /// The system's answer.
         source: io::Error,
     },
-    /// It is no regular file, and only such are read.
+    /// It is not a regular file, and only such are read.
     #[error("read {}: it is {what}; name a regular file", .path.display())]
     NotRegular {
         /// The name.

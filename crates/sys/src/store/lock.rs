@@ -67,7 +67,7 @@ pub(super) fn holder_of(dir: &Path) -> Option<u32> {
 }
 
 /// As the kernel lists it; where its list names the file otherwise (the device of a layered file system is not the one
-/// that stat(2) tells), as the holder noted it. The note may be an earlier holder's where the disk was full.
+/// that stat(2) reports), as the holder noted it. The note may be an earlier holder's where the disk was full.
 fn holder(file: &mut File) -> Option<u32> {
     of_kernel(file).or_else(|| {
         let mut text = String::new();

@@ -108,7 +108,7 @@ impl Store {
     /// once or the clock was set back, the newest one's name with `-2`, `-3`, …: names stand in the order of the runs.
     pub fn new_run_id(&self, started_unix_ns: u64) -> String {
         let base = stamp(started_unix_ns);
-        // A folder that cannot be listed cannot be written either, which is told where it is written.
+        // A folder that cannot be listed cannot be written either, which is reported where it is written.
         let newest = self.run_ids().unwrap_or_default().pop();
         match newest.as_deref().and_then(place) {
             Some((newest, n)) if newest >= base.as_str() => format!("{newest}-{}", n.saturating_add(1)),
@@ -222,7 +222,7 @@ pub fn read_document<T: DeserializeOwned>(path: impl AsRef<Path>, name: &str) ->
     let path = path.as_ref();
     let bytes = read(path)?;
     let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|e| StoreError::damaged(path, format!("it is no JSON: {e}")))?;
+        serde_json::from_slice(&bytes).map_err(|e| StoreError::damaged(path, format!("it is not JSON: {e}")))?;
     let schema: lowlat_model::Schema = value
         .get("schema")
         .cloned()
@@ -311,7 +311,11 @@ mod tests {
         store.save_stage("by hand", "run", &1).unwrap();
         assert_eq!(store.run_ids().unwrap()[1..], begun);
         assert_eq!(store.run_ids().unwrap()[0], "by hand");
-        assert_eq!(begun.last().map(String::as_str), Some("19700101T014000.000Z"), "a later moment is named by itself");
+        assert_eq!(
+            begun.last().map(String::as_str),
+            Some("19700101T014000.000Z"),
+            "a later moment is named on its own"
+        );
     }
 
     #[test]
@@ -342,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_or_newer_document_is_told_from_a_damaged_one() {
+    fn a_foreign_or_newer_document_is_distinguished_from_a_damaged_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("d.json");
         let read = || read_document::<serde_json::Value>(&path, "plan").unwrap_err();

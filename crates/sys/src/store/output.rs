@@ -80,7 +80,7 @@ fn find(path: &Path) -> io::Result<To> {
     }
 }
 
-/// What is no regular file; a link that leads to one is refused.
+/// What is not a regular file; a link that leads to one is refused.
 fn stream(path: &Path) -> io::Result<To> {
     let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     let file = opened.map_err(|e| match e.raw_os_error() {
@@ -99,7 +99,7 @@ fn stream(path: &Path) -> io::Result<To> {
 
 fn regular(path: &Path) -> io::Result<To> {
     let Some(name) = path.file_name().filter(|_| !path.as_os_str().as_encoded_bytes().ends_with(b"/")) else {
-        return Err(io::Error::other("it is no file name"));
+        return Err(io::Error::other("it is not a file name"));
     };
     let dir = match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,

@@ -169,7 +169,7 @@ fn header_v6(a: &mut Asm, pass: Label) {
     a.load(Width::Word, R4, R6, at::V6_SOURCE).jump_unless(R4, 0, unicast);
     a.load(Width::Word, R4, R6, at::V6_SOURCE + 4).jump_if(R4, 0, pass);
     a.place(unicast);
-    // Without a checksum it is no UDP over IPv6 (RFC 8200, 8.1).
+    // Without a checksum it is not UDP over IPv6 (RFC 8200, 8.1).
     a.load(Width::Half, R4, R6, at::V6_PORTS + 6).jump_if(R4, 0, pass);
 }
 

@@ -91,7 +91,7 @@ fn a_probe_comes_back_stamped_as_long_as_it_was_and_with_a_right_checksum() {
             want[5] = 1;
             want[32..48].copy_from_slice(&got[32..48]);
             assert_eq!(got, want);
-            run.passes(&back, "an answer is no probe, whoever gets it");
+            run.passes(&back, "an answer is not a probe, whoever gets it");
         }
         // IPv4 may go without a checksum, and then the answer does too.
         if i == 0 {
@@ -112,7 +112,7 @@ fn a_probe_comes_back_stamped_as_long_as_it_was_and_with_a_right_checksum() {
 }
 
 #[test]
-fn whatever_is_no_clean_probe_to_us_passes_untouched() {
+fn whatever_is_not_a_clean_probe_to_us_passes_untouched() {
     if !root() {
         return;
     }

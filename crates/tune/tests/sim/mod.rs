@@ -19,7 +19,7 @@ use lowlat_model::verdict::{Flow, Round};
 use lowlat_model::{Locus, Op, Plan, PlannedStep, Quantiles, Reading, Schema, State};
 use lowlat_sys::Sys;
 use lowlat_testkit::FakeSys;
-use lowlat_tune::{Bench, BenchError, Limits, LinkReport, RoundAsk, Summary, TuneError, Tuned, tune};
+use lowlat_tune::{Attach, Bench, BenchError, Limits, LinkReport, RoundAsk, Summary, TuneError, Tuned, tune};
 use lowlat_verdict::Random;
 
 /// What a write to a setting does besides taking the value.
@@ -211,6 +211,9 @@ impl Bench for SimBench {
             self.host.0.borrow_mut().resets += 1;
         }
         let settles = ask.planned_ns == 0;
+        if ask.settle {
+            self.host.0.borrow_mut().seen.push("settled within".into());
+        }
         self.host.0.borrow_mut().seen.push(if settles { "settle".into() } else { engine.clone() });
         let timeout_ns = ask.timeout_ns.unwrap_or(1_000_000_000);
         let samples_ns = self.samples(ask.ping_pong_ns, timeout_ns, false);
@@ -224,6 +227,10 @@ impl Bench for SimBench {
         }
         let flow = Flow { source_port: Some(ask.source_port), ..Flow::default() };
         Ok(Round { is_b: false, samples_ns, planned_ns, flow })
+    }
+    fn plan_gap_ns(&self, median_ns: u64) -> u64 {
+        // As a live bench: one send in four medians.
+        4 * median_ns
     }
     fn source_port(&mut self) -> Result<u16, BenchError> {
         Ok(40_000)
@@ -316,10 +323,33 @@ pub(crate) fn limits(seed: u64) -> Limits {
 
 /// Runs the loop; a failed run is rolled back, as every caller does.
 pub(crate) fn run(host: &Host, path: Path, plan: &Plan, limits: &Limits) -> Result<Tuned, TuneError> {
+    run_from(host, (path, 50_000), plan, limits, &mut |_| {})
+}
+
+/// The same on a path whose median before the run is given, ns, and what it says.
+pub(crate) fn run_from(
+    host: &Host,
+    (path, median_ns): (Path, u64),
+    plan: &Plan,
+    limits: &Limits,
+    say: &mut dyn FnMut(&str),
+) -> Result<Tuned, TuneError> {
+    run_with(host, (path, median_ns), plan, limits, None, say)
+}
+
+/// The same with an engine of the run's own that attaches a program.
+pub(crate) fn run_with(
+    host: &Host,
+    (path, median_ns): (Path, u64),
+    plan: &Plan,
+    limits: &Limits,
+    attach: Option<&Attach>,
+    say: &mut dyn FnMut(&str),
+) -> Result<Tuned, TuneError> {
     let mut session = Session::begin_on(Box::new(host.clone()), host.clone(), Box::new(()), &place(), || 0)
         .map_err(|e| TuneError::Host(StepError::Apply(e)))?;
     let mut bench = SimBench::new(host, path, limits.seed ^ 0x5eed);
-    let tuned = tune(&mut bench, &FakeSys::new(), &mut session, plan, (limits, Some(50_000)), &mut |_| {});
+    let tuned = tune(&mut bench, &FakeSys::new(), &mut session, plan, (limits, Some(median_ns)), attach, say);
     if tuned.is_err() {
         let _ = session.rollback(&FakeSys::new());
     }

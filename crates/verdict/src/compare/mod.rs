@@ -65,10 +65,10 @@ pub(crate) fn document(
 }
 
 /// P50, P99 and loss together: better when one of them is and none is worse. A change that helps one and harms another is
-/// worse, and told as a trade; one that may lose more is not better.
+/// worse, and reported as a trade; one that may lose more is not better.
 fn whole(judged: &[QuantileDifference], losses: &Losses) -> Verdict {
     let middle = judged.first().map_or(Verdict::Unclear, |d| d.verdict);
-    // A P99 that the sample does not bear leaves the judgement to P50; the words say so.
+    // A P99 that the sample does not support leaves the judgement to P50; the words say so.
     let tail =
         judged.last().filter(|d| d.diff_ns.is_some() || d.verdict != Verdict::Unclear).map_or(middle, |d| d.verdict);
     if [middle, tail, losses.shows].contains(&Verdict::Worse) {

@@ -35,7 +35,7 @@ impl Test {
             sequential: Some(sequential),
             placed: Vec::new(),
         };
-        out.warnings.extend(self.not_borne());
+        out.warnings.extend(self.not_supported());
         out
     }
 
@@ -54,6 +54,7 @@ impl Test {
             worth_ratio: options.worth_ratio,
             worth_ns,
             timeout_ns: options.timeout_ns,
+            planned_too_slow: options.planned_too_slow,
             a_lost: self.loss.a.0,
             a_sent: self.loss.a.1,
             b_lost: self.loss.b.0,
@@ -104,7 +105,7 @@ impl Test {
     }
 
     /// Which quantiles have no figure for want of samples.
-    fn not_borne(&self) -> impl Iterator<Item = String> {
+    fn not_supported(&self) -> impl Iterator<Item = String> {
         self.quantities.iter().filter(|q| q.missing() > 0 && self.pairs > 0).map(|q| {
             let name = words::quantile(q.q, q.from);
             format!("{name} has no figure: {} more samples a side are needed; run longer rounds", q.missing())

@@ -30,7 +30,7 @@ pub use counts::CountTest;
 pub use online::Online;
 pub use test::Test;
 
-use lowlat_model::verdict::Stopped;
+use lowlat_model::verdict::{Stopped, TooSlow};
 
 /// How a sequential test is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +56,9 @@ pub struct SequentialOptions {
     pub goals: Vec<f64>,
     /// Where rounds give a probe up earlier than the path's own timeout: when, ns. What is lost is then lost or later.
     pub timeout_ns: Option<u64>,
+    /// Why the rounds hold no planned sends, for the document. It has to be settled before the first pair: what is judged,
+    /// and with what weight, may not follow from what the pairs show.
+    pub planned_too_slow: Option<TooSlow>,
 }
 
 impl Default for SequentialOptions {
@@ -71,6 +74,7 @@ impl Default for SequentialOptions {
             seed: 0,
             goals: Vec::new(),
             timeout_ns: None,
+            planned_too_slow: None,
         }
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Quantity {
     pub(super) weight: f64,
     /// What is bet on.
     pub(super) bets: Stream,
-    /// Where a round does not bear the quantile: how it is bet on, and the groups for its figure and interval.
+    /// Where a round does not support the quantile: how it is bet on, and the groups for its figure and interval.
     grouped: Option<Grouped>,
     /// A's and B's quantile, per pair or group; [`LOST`] where it falls among the lost.
     points: Vec<(u64, u64)>,
@@ -26,7 +26,7 @@ pub(super) struct Quantity {
 /// If the change does nothing, exchanging **all** labels of a group exchanges its two pooled samples and nothing else, so
 /// the sign of their difference is a fair coin (the first pair's), given the sizes and how the other pairs' labels agree
 /// with the first one's. For that the group's end may not depend on the labels: it ends when the *smaller* of its two
-/// samples bears the quantile, which the exchange leaves as it is.
+/// samples supports the quantile, which the exchange leaves as it is.
 ///
 /// That coin is fair given what was known when the group began, and not given its first pairs. So groups serve the
 /// interval, which holds at all group ends at once and needs no such knowledge, and are never averaged with what is looked
@@ -73,7 +73,7 @@ impl Quantity {
     /// One more pair; both samples sorted, losses last.
     pub(super) fn push(&mut self, a: &[u64], b: &[u64], slack: Slack) {
         let Some(grouped) = &mut self.grouped else {
-            // A later round may be a little shorter than the first. That weakens the bet and does not bend it: any
+            // A later round may be a little shorter than the first. That weakens the bet and does not distort it: any
             // difference whose sign turns with the labels is fair.
             let pair = (quantile(a, self.q), quantile(b, self.q));
             self.bets.push(difference(pair));
@@ -96,7 +96,7 @@ impl Quantity {
         }
     }
 
-    /// The bets that it rises by more than is worth having, where a round does not bear it.
+    /// The bets that it rises by more than is worth having, where a round does not support it.
     pub(super) fn harm_by_counts(&self) -> Option<&Stream> {
         self.grouped.as_ref().map(|g| &g.harm.1)
     }
@@ -107,7 +107,7 @@ impl Quantity {
     }
 
     /// Quantiles of A and B in a typical round, ns: geometric means over the pairs that remain when a fifth is cut from
-    /// each end of their differences (as in [`crate::compare`]). `None` where the quantile is not borne, or falls among
+    /// each end of their differences (as in [`crate::compare`]). `None` where the quantile is not supported, or falls among
     /// the lost in what remains.
     pub(super) fn typical(&self) -> Option<(f64, f64)> {
         // A pair that falls among the lost on both sides has no difference; where most do, there is no typical round.
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_that_bears_the_quantile_is_one_point() {
+    fn a_round_that_supports_the_quantile_is_one_point() {
         let q = pushed(0.5, &vec![(vec![200; 20], vec![100; 20]); 5]);
         assert_eq!(q.points.len(), 5);
         let (a, b) = q.typical().unwrap();

@@ -1,4 +1,4 @@
-//! A quantile that one round does not bear, as a bet: which side has more of the slow probes.
+//! A quantile that one round does not support, as a bet: which side has more of the slow probes.
 
 use std::collections::VecDeque;
 

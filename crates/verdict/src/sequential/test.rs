@@ -61,7 +61,7 @@ impl Sorted {
 ///   `1 / harm`. So harm is shown
 ///   falsely in at most 5 % of tests, or what else [`SequentialOptions::harm`] is. Where another quantity is better, it is a trade, and worse.
 /// - **excluded**: in every latency quantile that is judged the interval lies above an improvement of the smallest size worth
-///   having, and A's losses hold nothing that B might mend.
+///   having, and A's losses hold nothing that B might fix.
 /// - **better**: the average wealth of the bets that the quantities fall reaches `1 / alpha`; the interval of one of them
 ///   excludes 0 and is not within what is not worth having; and no quantity leans to harm: in none has the bet that it
 ///   rises doubled. A lean is far less than proof; while there is one the test goes on, and where it stays until the pairs
@@ -136,7 +136,7 @@ impl Test {
         if e >= 1.0 / self.options.alpha && self.stopped != Some(Stopped::Better) { 0.0 } else { e }
     }
 
-    /// What is judged, and which of the quantiles a round does not bear: both are settled by the first pair, and by the
+    /// What is judged, and which of the quantiles a round does not support: both are settled by the first pair, and by the
     /// smaller of its two rounds, so that the labels have no say.
     fn begin(&mut self, sides: &[Sorted; 2]) {
         for side in sides {
@@ -184,7 +184,7 @@ impl Test {
     }
 
     /// Weight and wealth of the bets that each quantity rises, by more than what is worth having: a loss that small is no
-    /// harm, as a gain that small is no gain.
+    /// harm, as a gain that small is not a gain.
     fn harms(&self) -> impl Iterator<Item = (f64, f64)> {
         let quantiles = self.quantities.iter().filter(|q| q.weight > 0.0).map(|q| {
             let wealth = match q.harm_by_counts() {
@@ -248,8 +248,8 @@ impl Test {
     fn is_excluded(&self) -> bool {
         let limit = 2.0 / (1.0 - self.options.confidence); // the lower end of the interval
         let excluded = |q: &Quantity| q.logs().wealth(-self.worth(q), Side::Above) >= limit;
-        let mends_loss = self.loss.a.0 > 0 && self.loss.bets.wealth(0.0, Side::Below) > 1.0;
-        !mends_loss && self.quantities.iter().filter(|q| q.weight > 0.0).all(excluded)
+        let fixes_loss = self.loss.a.0 > 0 && self.loss.bets.wealth(0.0, Side::Below) > 1.0;
+        !fixes_loss && self.quantities.iter().filter(|q| q.weight > 0.0).all(excluded)
     }
 
     /// The smallest change worth having as a logarithm, positive.

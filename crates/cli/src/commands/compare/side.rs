@@ -40,13 +40,13 @@ impl Side {
             let (key, value) = setting.split_once('=').ok_or_else(|| bad(setting, "has no ="))?;
             let number = |most: u32| {
                 let n = value.parse::<u32>().ok().filter(|n| *n <= most);
-                n.ok_or_else(|| bad(setting, &format!("is no whole number up to {most}")))
+                n.ok_or_else(|| bad(setting, &format!("is not a whole number up to {most}")))
             };
             match key {
                 "cpu" => args.cpu = Some(number(u32::MAX)?),
                 "size" => args.size = number(u32::MAX)? as usize,
                 "rt" => match number(98)? {
-                    0 => return Err(bad(setting, "is no priority; the least is 1")),
+                    0 => return Err(bad(setting, "is not a priority; the least is 1")),
                     priority => rt = u8::try_from(priority).ok(),
                 },
                 "dscp" => args.dscp = Some(crate::args::dscp(value).map_err(|why| bad(setting, &format!("({why})")))?),
@@ -64,7 +64,7 @@ impl Side {
                 }
                 "peer" => value.clone_into(&mut args.peer),
                 "target" => value.clone_into(&mut target),
-                _ => return Err(bad(setting, "is no setting")),
+                _ => return Err(bad(setting, "is not a setting")),
             }
         }
         Ok(Self { engine, path: Path::new(&target, &args.ask(), iface)?, rt })

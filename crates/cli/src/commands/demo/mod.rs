@@ -1,7 +1,7 @@
 //! `lowlat demo`: the main job on an embedded lab.
 //!
 //! A node that is nobody's gets faults that real hosts have, and then `optimize` runs there as a user would run it, without
-//! being told what was planted. What differs between the labs is the node: [`mod@netns`] is a pair of private network
+//! knowing what was planted. What differs between the labs is the node: [`mod@netns`] is a pair of private network
 //! namespaces, [`mod@vm`] a virtual machine with two NICs ([`mod@near`] is the part of it that runs inside).
 
 mod far;
@@ -66,7 +66,7 @@ struct Node<'a> {
     job: Job,
 }
 
-/// Plants the faults, runs the job as if it had not been told, rolls back, and compares with the state before.
+/// Plants the faults, runs the job as if it did not know, rolls back, and compares with the state before.
 fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, Failure> {
     let Node { far, bed, link, near_cpu, other_cpu, engines_far, job } = node;
     let mut site = FaultSite { link, far, probe_port: PORT, probe_cpu: near_cpu, other_cpu };

@@ -24,7 +24,7 @@ pub fn run(args: &LabNearArgs) -> Outcome {
     // It takes links apart; started by hand on a host it would take the host's.
     if !lowlat_lab::vm::inside() {
         return Err(Failure::new(
-            "lab-near: this is no machine of the lab; run `lowlat demo --lab vm`, which makes one",
+            "lab-near: this is not a machine of the lab; run `lowlat demo --lab vm`, which makes one",
         ));
     }
     let store = Store::locate()?;
@@ -32,7 +32,7 @@ pub fn run(args: &LabNearArgs) -> Outcome {
     netns::join_nics(&mut far, LINKS[0], LINKS[1]).map_err(super::in_lab)?;
     let live = Live::new();
     far.ask(&format!("serve {PORT} sleep {FAR_CPU}")).map_err(super::in_lab)?;
-    output::progress("lab: a virtual machine with two e1000e back to back; planted, and not told to optimize:");
+    output::progress("lab: a virtual machine with two e1000e back to back; planted, and unknown to optimize:");
     let node = Node {
         far: &mut far,
         bed: Bed::Nic,

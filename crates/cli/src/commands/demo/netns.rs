@@ -40,7 +40,7 @@ pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome 
     let (near_cpu, other_cpu) = (cpus[0], cpus.get(1).copied());
     // On the prober's CPU: with the far end on another, the A/B tests would show wake-ups across CPUs.
     far.ask(&format!("serve {PORT} sleep {near_cpu}")).map_err(super::in_lab)?;
-    output::progress("lab: two private network namespaces joined by a veth link; planted, and not told to optimize:");
+    output::progress("lab: two private network namespaces joined by a veth link; planted, and unknown to optimize:");
     let node = Node {
         far: &mut far,
         bed: Bed::Veth,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, Share, VmError, this_program, topology};
+use lowlat_lab::vm::{Guest, KernelChoice, Lab, Share, VmError, quoted, this_program, topology};
 use lowlat_model::document::RunDocument;
 use lowlat_sys::store::{self, Output, Store};
 
@@ -43,7 +43,8 @@ pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome 
     let goals = goals.join(",");
     let script = format!(
         "ip netns exec far ip link set eth1 netns 1 || exit 2\nip addr flush dev eth0\n\
-         LOWLAT_STATE=/run/lowlat/state {BIN}/{program} lab-near --goal {goals} --out $RESULTS/{DOCUMENT} 2>$RESULTS/{WORDS}"
+         LOWLAT_STATE=/run/lowlat/state {BIN}/{} lab-near --goal {goals} --out $RESULTS/{DOCUMENT} 2>$RESULTS/{WORDS}",
+        quoted(&program)
     );
     let mut guest = Guest::new(&topology::E1000E_PAIR, script, scratch.path());
     guest.shares = vec![Share { host: folder, guest: BIN.into(), writable: false }];

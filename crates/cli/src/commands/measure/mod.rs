@@ -51,7 +51,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     let goals = args.goal.all()?;
     if !ENGINES.contains(&args.engine.as_str()) {
         return Err(Failure::new(format!(
-            "measure with engine {:?}: there is none of that name; choose of {}",
+            "measure with engine {:?}: there is none of that name; choose one of {}",
             args.engine,
             ENGINES.join(", ")
         )));

@@ -1,0 +1,68 @@
+//! Agents of clouds that set a NIC up for their own idea of throughput.
+
+use lowlat_model::{Claim, Locus};
+
+use crate::files::text;
+use crate::ini::{last, parse, truth};
+use crate::{Host, Owner};
+
+#[derive(Debug)]
+pub(crate) struct Cloud;
+
+/// Google's guest agent runs it at boot where it is not turned off (guest-configs, `google_set_multiqueue`): channels to
+/// their maximum, one CPU for each interrupt and transmit queue.
+const GOOGLE: [&str; 2] = ["/usr/bin/google_set_multiqueue", "/usr/sbin/google_set_multiqueue"];
+
+impl Owner for Cloud {
+    fn file(&self) -> &'static str {
+        file!()
+    }
+    fn claims(&self, host: &Host<'_>, locus: &Locus) -> Vec<Claim> {
+        let touched = match locus {
+            Locus::IrqAffinity { .. } => true,
+            Locus::Channels { param, .. } => param == "combined",
+            Locus::File { path } => path.ends_with("/xps_cpus"),
+            _ => false,
+        };
+        let Some(script) = GOOGLE.iter().find(|p| touched && host.sys.read(p).value().is_some()) else {
+            return Vec::new();
+        };
+        let config = parse(&text(host.sys, "/etc/default/instance_configs.cfg"));
+        if last(&config, "InstanceSetup", "set_multiqueue").and_then(|e| truth(&e.value)) == Some(false) {
+            return Vec::new();
+        }
+        vec![Claim {
+            by: "google-guest-agent".to_owned(),
+            file: Some((*script).to_owned()),
+            sets: None,
+            runs: host.runs("google_guest_ag"),
+            wins: true,
+            rule: "the agent runs this script when it starts, at no time that a unit can wait for (guest-agent, \
+                   InstanceSetup set_multiqueue)"
+                .to_owned(),
+            remedy: "set `set_multiqueue = false` under [InstanceSetup] of /etc/default/instance_configs.cfg"
+                .to_owned(),
+        }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::State;
+    use lowlat_testkit::FakeSys;
+
+    use super::*;
+
+    #[test]
+    fn the_script_is_named_unless_it_is_off() {
+        let found = |config: &str| {
+            let sys = FakeSys::new()
+                .file("/usr/bin/google_set_multiqueue", "#!/bin/bash\n")
+                .file("/etc/default/instance_configs.cfg", config);
+            let locus = Locus::IrqAffinity { iface: "eth0".into(), index: 0 };
+            Host::new(&sys).others(&locus, &State::Text("3".into()))
+        };
+        assert_eq!(found("").len(), 1);
+        assert!(found("[InstanceSetup]\nset_multiqueue = false\n").is_empty());
+    }
+}

@@ -1,0 +1,169 @@
+//! Losses that the host counts and no other rule explains.
+
+use std::collections::BTreeMap;
+
+use lowlat_model::{Severity, Window};
+
+use crate::look::{finding, on_path, within};
+use crate::{Input, Seen, link_errors, nic_ring_drops, pause_frames, transmit_timeouts};
+
+crate::rule! {
+    /// ## What it finds
+    /// A counter of drops or errors of an interface of the path that grew, and that no other rule speaks of.
+    /// ## Why it matters
+    /// Drivers count losses under names of their own. A loss comes before latency, whatever its name.
+    /// ## Threshold
+    /// Any growth in the counter window of a counter whose name speaks of drops, discards, errors, failures or overruns. It
+    /// is a warning where more than one packet in 10 000 of the window is lost so (a heuristic, that of retransmissions),
+    /// and worth knowing otherwise. The kernel's `rx_dropped` alone never is a warning: it holds packets of protocols
+    /// that nobody listens to as well.
+    /// ## Remedy
+    /// Look the name up in the driver's documentation or source. For `rx_dropped` the kernel tells where each packet is
+    /// dropped: tracepoint `skb:kfree_skb`, field `reason`.
+    pub UnexplainedDrops = "unexplained-drops";
+    sources [
+        "Documentation/networking/statistics.rst in linux 6.12: Interface statistics",
+        "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_dropped)",
+        "net/core/dev.c in linux 6.12: __netif_receive_skb_core (rx_dropped, SKB_DROP_REASON_UNHANDLED_PROTO)",
+        "include/trace/events/skb.h in linux 6.12: kfree_skb",
+        "heuristic: one in 10 000",
+    ];
+    follows ["link-errors", "link-goes-down", "transmit-timeouts", "pci-express-errors", "nic-ring-drops"];
+}
+
+/// One lost packet of so many is a warning.
+const OF: u64 = 10_000;
+const KERNEL: [&str; 11] = [
+    "rx_errors",
+    "rx_dropped",
+    "rx_length_errors",
+    "rx_over_errors",
+    "tx_errors",
+    "tx_dropped",
+    "tx_aborted_errors",
+    "tx_carrier_errors",
+    "tx_fifo_errors",
+    "tx_heartbeat_errors",
+    "tx_window_errors",
+];
+/// Parts of a driver's names for losses.
+const LOSS: [&str; 10] =
+    ["drop", "discard", "error", "_err", " err", "fail", "overrun", "overflow", "missed", "exhaust"];
+/// What sounds like a loss and is none: what a program of the administrator drops, and packets that no hardware rule took.
+const NONE: [&str; 3] = ["xdp", "steer_missed", "fdir_"];
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(window) = seen.window(input) else { return };
+    for (name, iface) in on_path(input.facts) {
+        let driver = iface.driver.value().map_or("", String::as_str);
+        let grown = unexplained(window, name, driver, &seen.driver_grown(window, name));
+        if grown.is_empty() {
+            continue;
+        }
+        let packets: u64 =
+            ["rx_packets", "tx_packets"].iter().filter_map(|k| window.delta(&format!("link/{name}"), k)).sum();
+        let worst = grown.iter().filter(|(key, _)| *key != "rx_dropped").map(|(_, by)| *by).max().unwrap_or(0);
+        let many = worst.saturating_mul(OF) > packets.saturating_add(worst);
+        let evidence =
+            grown.iter().map(|(key, by)| format!("{name} {} grew by {by} {}", key.trim(), within(window))).collect();
+        seen.found(finding(
+            NAME,
+            if many { Severity::Warning } else { Severity::Info },
+            format!("{name} counts drops or errors that no other finding explains"),
+            evidence,
+            "look the counter up in the driver's documentation; for rx_dropped trace skb:kfree_skb, which gives the reason",
+        ));
+    }
+}
+
+/// Whether another rule speaks of this counter of a driver.
+fn explained(driver: &str, key: &str) -> bool {
+    nic_ring_drops::counts(driver, key)
+        || pause_frames::counts(key)
+        || link_errors::counts(key)
+        || transmit_timeouts::counts(key)
+        || key.ends_with("_allowance_exceeded")
+}
+
+/// What grew and is not explained. The kernel's sums are left out where one of their parts is known.
+fn unexplained(window: &Window, name: &str, driver: &str, driver_grown: &[(String, u64)]) -> BTreeMap<String, u64> {
+    let link = format!("link/{name}");
+    let kernel = |key: &str| window.delta(&link, key).filter(|by| *by > 0);
+    let part_known = |side: &str| {
+        driver_grown.iter().any(|(key, _)| explained(driver, key) && (key.contains(side) || side == "rx"))
+            || (side == "rx" && nic_ring_drops::KERNEL.iter().chain(&link_errors::KERNEL).any(|k| kernel(k).is_some()))
+    };
+    let mut grown = BTreeMap::new();
+    for key in KERNEL {
+        if key == "rx_dropped" && nic_ring_drops::AS_DROPPED.contains(&driver) {
+            continue;
+        }
+        let sum = matches!(key, "rx_errors" | "rx_dropped" | "tx_errors" | "tx_dropped");
+        if let Some(by) = kernel(key).filter(|_| !(sum && part_known(&key[..2]))) {
+            grown.insert(key.to_owned(), by);
+        }
+    }
+    for (key, by) in driver_grown {
+        let low = key.to_ascii_lowercase();
+        let loss = LOSS.iter().any(|part| low.contains(part)) && !NONE.iter().any(|part| low.contains(part));
+        // A driver that shows the kernel's own again adds nothing.
+        if loss && !explained(driver, key) && !KERNEL.contains(&key.trim()) {
+            grown.insert(key.clone(), *by);
+        }
+    }
+    grown
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_testkit::facts::{grow, healthy};
+
+    use super::*;
+    use crate::look::test::{blind, only, rule};
+
+    #[test]
+    fn a_name_that_no_rule_knows() {
+        let mut facts = healthy();
+        grow(&mut facts, "ethtool/eth0", "rx_wqe_err", 100);
+        only(NAME, &facts, &["eth0 rx_wqe_err grew by 100 in 1000 ms"], &[]);
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn protocols_that_nobody_listens_to_are_no_fault() {
+        let mut facts = healthy();
+        grow(&mut facts, "link/eth0", "rx_dropped", 500);
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn one_in_a_million_is_worth_knowing() {
+        let mut facts = healthy();
+        grow(&mut facts, "link/eth0", "rx_packets", 10_000_000);
+        grow(&mut facts, "link/eth0", "tx_errors", 10);
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn what_other_rules_explain_is_not_said_twice() {
+        let mut facts = healthy();
+        for (group, key) in [
+            ("link/eth0", "rx_crc_errors"),
+            ("link/eth0", "rx_errors"),
+            ("ethtool/eth0", "rx_errors"),
+            ("ethtool/eth0", "rx_no_dma_resources"),
+            ("ethtool/eth0", "tx_timeout_count"),
+            ("ethtool/eth0", "rx0_xdp_drops"),
+        ] {
+            grow(&mut facts, group, key, 9);
+        }
+        assert_eq!(rule(NAME, &facts), Seen::default());
+    }
+
+    #[test]
+    fn blind_without_a_window() {
+        let mut facts = healthy();
+        facts.window = None;
+        blind(NAME, &facts, "counter growth", "absent");
+    }
+}

@@ -1,0 +1,69 @@
+//! A path over radio.
+
+use lowlat_model::Severity;
+
+use crate::look::{finding, on_path};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// A Wi-Fi link among the interfaces of the path.
+    /// ## Why it matters
+    /// A station that saves power sleeps between beacons: a packet for it waits at the access point until the next one that
+    /// it listens to, commonly about 100 ms, and more where it skips some. Frames that are lost on the air are sent
+    /// again, and the medium is shared. None of this shows in the counters of a wired device.
+    /// ## Threshold
+    /// The interface is one of the kernel's wireless stack. Whether it saves power now is not read.
+    /// ## Remedy
+    /// A cable, where there can be one. Else switch power saving off (`iw dev IF set power_save off`; NetworkManager:
+    /// `802-11-wireless.powersave 2`), and stay near the access point on a quiet channel. Rings, coalescing and queues of
+    /// such a device are not to be set.
+    pub WirelessLink = "wireless-link";
+    sources [
+        "net/wireless/nl80211.c in linux 6.12: nl80211_set_power_save",
+        "net/wireless/core.c in linux 6.12: CFG80211_DEFAULT_PS (power saving is on by default where it is configured)",
+        "https://github.com/CachyOS/CachyOS-Settings/pull/224",
+        "not confirmed: the waiting time, which depends on the access point's beacon interval",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    for (name, iface) in on_path(input.facts) {
+        let Some(wireless) = seen.need_of(input.facts, format!("{name} wireless"), &iface.wireless) else { continue };
+        if !wireless {
+            continue;
+        }
+        let driver = iface.driver.value().map_or_else(|| "unknown".to_owned(), Clone::clone);
+        seen.found(finding(
+            NAME,
+            Severity::Warning,
+            format!("{name} is a Wi-Fi link: power saving and the air add milliseconds"),
+            vec![format!("{name} has a wireless device (driver {driver})")],
+            "use a cable, or switch power saving off (iw dev IF set power_save off) and stay near the access point",
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::{healthy, iface};
+
+    use super::*;
+    use crate::look::test::{blind, only};
+
+    #[test]
+    fn over_radio() {
+        let mut facts = healthy();
+        iface(&mut facts).wireless = Reading::Value(true);
+        iface(&mut facts).driver = Reading::Value("iwlwifi".into());
+        only(NAME, &facts, &["eth0 has a wireless device (driver iwlwifi)"], &[]);
+    }
+
+    #[test]
+    fn blind_where_it_may_not_be_read() {
+        let mut facts = healthy();
+        iface(&mut facts).wireless = Reading::Denied("x".into());
+        blind(NAME, &facts, "eth0 wireless", "denied");
+    }
+}
