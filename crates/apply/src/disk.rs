@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use lowlat_sys::store::{Dir, OFlags};
 
-use crate::ledger::Standing;
+use crate::ledger::StandingWrite;
 
 /// An append-only file.
 pub trait Append {
@@ -33,7 +33,7 @@ pub trait Disk {
     /// Full path, for messages.
     fn path(&self, name: &str) -> PathBuf;
     /// Whether a write that a journal here records can be lowlat's own.
-    fn trust(&self, _: &Standing) -> Result<(), String> {
+    fn trust(&self, _: &StandingWrite) -> Result<(), String> {
         Ok(())
     }
 }
@@ -116,7 +116,7 @@ impl Disk for Folder {
         self.dir.join(file_name(name))
     }
 
-    fn trust(&self, standing: &Standing) -> Result<(), String> {
+    fn trust(&self, standing: &StandingWrite) -> Result<(), String> {
         crate::trust::standing(standing)
     }
 }

@@ -28,7 +28,7 @@ pub enum JournalError {
 
 /// The entries of a journal and what was cut off.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decoded {
+pub struct DecodedJournal {
     /// Whole entries, in order. Empty if even the first was cut off: the transaction never began.
     pub entries: Vec<JournalEntry>,
     /// Bytes that hold whole entries; what comes after them is a cut-off one.
@@ -47,7 +47,7 @@ pub fn encode(entry: &JournalEntry) -> std::io::Result<Vec<u8>> {
 }
 
 /// Reads a journal's bytes.
-pub fn decode(bytes: &[u8]) -> Result<Decoded, JournalError> {
+pub fn decode(bytes: &[u8]) -> Result<DecodedJournal, JournalError> {
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
     let mut entries = Vec::new();
     for (n, line) in bytes[..whole].split_inclusive(|b| *b == b'\n').enumerate() {
@@ -67,7 +67,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, JournalError> {
         let why = "its end holds bytes that no entry has".to_owned();
         return Err(JournalError::Corrupt { line: entries.len() + 1, why });
     }
-    Ok(Decoded { entries, whole, torn: bytes.len() - whole })
+    Ok(DecodedJournal { entries, whole, torn: bytes.len() - whole })
 }
 
 fn checked(line: &[u8]) -> Result<&[u8], String> {

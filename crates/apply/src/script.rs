@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use lowlat_model::{Locus, State};
 use lowlat_settings::{at, shell, undo, undo_together, undone_at_once};
 
-use crate::ledger::{HolderId, Ledger, Standing};
+use crate::ledger::{HolderId, Ledger, StandingWrite};
 
 /// File name next to the journal.
 pub fn name(transaction: &str) -> String {
@@ -24,8 +24,9 @@ pub fn write(ledger: &Ledger) -> String {
     if ledger.standing.iter().any(|s| inode(s).is_some()) {
         out.push_str(CALLED);
     }
-    let first = |(n, s): &(usize, &Standing)| !ledger.standing[..*n].iter().any(|first| first.op.locus == s.op.locus);
-    let oldest: Vec<&Standing> = ledger.standing.iter().enumerate().filter(first).map(|(_, s)| s).rev().collect();
+    let first =
+        |(n, s): &(usize, &StandingWrite)| !ledger.standing[..*n].iter().any(|first| first.op.locus == s.op.locus);
+    let oldest: Vec<&StandingWrite> = ledger.standing.iter().enumerate().filter(first).map(|(_, s)| s).rev().collect();
     for run in oldest.chunk_by(|a, b| undone_at_once(&a.op.locus, &b.op.locus) && inode(a) == inode(b)) {
         out.push_str(&at_once(run));
         for s in run {
@@ -47,7 +48,7 @@ pub(crate) const LINT: &str = "# shellcheck disable=SC2012,SC2015,SC2046";
 
 /// Coalescing parameters or features of one interface in one command, since one may be taken only with another; the commands
 /// of each that follow put back what a driver takes only alone.
-fn at_once(run: &[&Standing]) -> String {
+fn at_once(run: &[&StandingWrite]) -> String {
     let Some(newest) = run.first() else { return String::new() };
     let command = by_present_name(newest, |called| {
         let loci: Vec<Locus> =
@@ -71,12 +72,12 @@ const CALLED: &str = r#"called() {
 }
 "#;
 
-fn inode(s: &Standing) -> Option<(u64, &str)> {
+fn inode(s: &StandingWrite) -> Option<(u64, &str)> {
     let device = s.device.as_ref()?;
     Some((device.inode?, device.name.as_str()))
 }
 
-fn command(s: &Standing) -> String {
+fn command(s: &StandingWrite) -> String {
     match &s.holder {
         // The pipe is the same in every process-id namespace; opened for both ways it never waits (fifo(7)).
         Some(HolderId { token: Some(token), .. }) => {
@@ -106,7 +107,7 @@ fn where_it_differs(locus: &Locus, was: &State) -> String {
 }
 
 /// A command whose interface is found when it runs; by the name that it had where more is not known of it.
-fn by_present_name(s: &Standing, command: impl Fn(Option<&str>) -> Option<String>) -> Option<String> {
+fn by_present_name(s: &StandingWrite, command: impl Fn(Option<&str>) -> Option<String>) -> Option<String> {
     let Some((inode, name)) = inode(s) else { return command(None) };
     let text = crate::boot_iface::on_the_name(|name| command(Some(name)))?;
     Some(format!("i=$(called {inode} {}) && {{\n{text}\n}}", shell::quote(name)))
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_coalescing_group_goes_back_at_once_and_then_one_by_one() {
-        let stands = |seq: u64, locus: Locus, prior: &str| Standing {
+        let stands = |seq: u64, locus: Locus, prior: &str| StandingWrite {
             seq,
             knob: "k".into(),
             target: "eth0".parse().unwrap(),

@@ -9,9 +9,9 @@ use std::rc::Rc;
 
 use lowlat_apply::disk::{Append, Disk};
 use lowlat_apply::ledger::HolderId;
-use lowlat_apply::writer::{BeforeHold, Recorder, WriteFailure, Writer};
+use lowlat_apply::writer::{BeforeHold, HostWriter, WriteFailure, WriteRecorder};
 use lowlat_apply::{
-    NetnsExists, Outcome, Place, RollbackReport, Session, StepError, Whereabouts, rollback_on, status_on,
+    NetnsExists, Place, RollbackOutcome, RollbackReport, Session, StepError, Whereabouts, rollback_on, status_on,
 };
 use lowlat_model::journal::{Beside, Device, JournalEntry, NetnsId};
 use lowlat_model::tune::Member;
@@ -168,7 +168,7 @@ impl Shared {
     }
 }
 
-impl Writer for Shared {
+impl HostWriter for Shared {
     fn state(&self, _: &dyn Sys, locus: &Locus) -> Reading<State> {
         self.0
             .borrow()
@@ -330,7 +330,7 @@ fn set(m: &Shared, place: u8, value: &str) {
 #[test]
 fn a_recorder_at_the_door_lists_every_write() {
     let m = machine();
-    let recorder = Recorder::new(m.clone());
+    let recorder = WriteRecorder::new(m.clone());
     let mut session =
         Session::begin_on(Box::new(m.clone()), recorder.clone(), Box::new(()), &place(NETNS), || 5).unwrap();
     let handle = session.apply(&Nowhere, &step(&[1, 2], 50)).unwrap();
@@ -466,7 +466,11 @@ fn a_driver_that_takes_parameters_only_together_gets_them_so_both_ways() {
     assert_eq!(shown, [("nic.coalesce.adaptive-rx", "e".to_owned()), ("nic.coalesce.rx-usecs", "e".to_owned())]);
     drop(session);
     let report = from_disk(&m, NETNS, "boot", false).unwrap();
-    assert!(report.complete() && report.done.iter().all(|i| i.outcome == Outcome::Restored), "{}", report.words());
+    assert!(
+        report.complete() && report.done.iter().all(|i| i.outcome == RollbackOutcome::Restored),
+        "{}",
+        report.words()
+    );
     assert_eq!(settings(&m), before);
 }
 
@@ -561,7 +565,7 @@ fn what_another_program_set_is_left_alone_unless_forced() {
     begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
     set(&m, 0, "77");
     let report = from_disk(&m, NETNS, "boot", false).unwrap();
-    assert!(!report.complete() && matches!(report.failed[0].outcome, Outcome::ChangedByOther { .. }));
+    assert!(!report.complete() && matches!(report.failed[0].outcome, RollbackOutcome::ChangedByOther { .. }));
     assert_eq!(settings(&m)["/proc/sys/net/0"], "77");
     assert!(from_disk(&m, NETNS, "boot", true).unwrap().complete());
     assert_eq!(settings(&m), before);
@@ -573,9 +577,9 @@ fn another_namespace_and_another_boot_are_not_written() {
     begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
     let after = settings(&m);
     let report = from_disk(&m, NetnsId { inode: 8, cookie: Some(80) }, "boot", true).unwrap();
-    assert_eq!(report.failed[0].outcome, Outcome::OtherNamespace { netns: 7 });
+    assert_eq!(report.failed[0].outcome, RollbackOutcome::OtherNamespace { netns: 7 });
     let report = from_disk(&m, NETNS, "next boot", true).unwrap();
-    assert_eq!(report.done[0].outcome, Outcome::GoneWithBoot);
+    assert_eq!(report.done[0].outcome, RollbackOutcome::GoneWithBoot);
     assert_eq!(settings(&m), after);
 }
 
@@ -603,7 +607,7 @@ fn a_later_namespace_with_the_same_inode_is_another() {
     assert_eq!(status.applied.iter().map(|a| a.set.as_str()).collect::<Vec<_>>(), ["60"]);
     let report = from_disk(&m, later, "boot", false).unwrap();
     let outcomes: Vec<_> = report.done.iter().map(|i| i.outcome.clone()).collect();
-    assert_eq!(outcomes, [Outcome::Restored, Outcome::GoneWithNamespace]);
+    assert_eq!(outcomes, [RollbackOutcome::Restored, RollbackOutcome::GoneWithNamespace]);
     assert_eq!(settings(&m), before);
 }
 
@@ -681,7 +685,7 @@ fn a_full_disk_stops_no_rollback() {
     m.0.borrow_mut().full = false;
     let report = from_disk(&m, NETNS, "boot", false).unwrap();
     assert!(report.complete() && report.unwritten.is_none() && report.done.len() == 4, "{}", report.words());
-    assert!(report.done.iter().all(|i| i.outcome == Outcome::AlreadyPrior));
+    assert!(report.done.iter().all(|i| i.outcome == RollbackOutcome::AlreadyPrior));
     assert_eq!(settings(&m), before);
     begin(&m).unwrap();
 }
@@ -703,7 +707,7 @@ fn what_files_set_again_at_the_next_boot_is_put_back() {
         let locus = Locus::File { path: format!("/proc/sys/net/{place}") };
         &report.done.iter().find(|i| i.locus == locus).unwrap().outcome
     };
-    assert_eq!((of(0), of(1)), (&Outcome::Restored, &Outcome::GoneWithBoot));
+    assert_eq!((of(0), of(1)), (&RollbackOutcome::Restored, &RollbackOutcome::GoneWithBoot));
     assert_eq!(settings(&m), before);
 }
 
@@ -777,7 +781,7 @@ fn an_interface_that_is_not_found_keeps_the_journal_open_until_it_is_given_up() 
     }
     assert_eq!(settings(&m)["/sys/class/net/old/queues/rx-0/rps_cpus"], "1", "another interface was written");
     let report = from_disk(&m, NETNS, "boot", true).unwrap();
-    assert!(matches!(report.done[0].outcome, Outcome::GivenUp { .. }), "{}", report.words());
+    assert!(matches!(report.done[0].outcome, RollbackOutcome::GivenUp { .. }), "{}", report.words());
     begin(&m).unwrap();
 }
 
@@ -787,7 +791,7 @@ fn an_interface_that_is_gone_ends_its_settings() {
     on_an_interface(&m);
     m.0.borrow_mut().links.insert(3, Whereabouts::Gone { why: "interface old is no more".into() });
     let report = from_disk(&m, NETNS, "boot", false).unwrap();
-    assert!(matches!(report.done[0].outcome, Outcome::Absent { .. }), "{}", report.words());
+    assert!(matches!(report.done[0].outcome, RollbackOutcome::Absent { .. }), "{}", report.words());
     assert_eq!(settings(&m)["/sys/class/net/old/queues/rx-0/rps_cpus"], "1", "another interface was written");
 }
 

@@ -128,10 +128,10 @@ fn plan() -> Plan {
     lowlat_plan::order(
         steps.chain([held]).collect(),
         Vec::new(),
-        &lowlat_plan::Options {
+        &lowlat_plan::PlanOptions {
             allow_disruptive: true,
             reach: lowlat_model::tune::Scope::Host,
-            ..lowlat_plan::Options::default()
+            ..lowlat_plan::PlanOptions::default()
         },
     )
 }

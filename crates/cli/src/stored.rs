@@ -14,7 +14,7 @@ use lowlat_sys::store::{self, Store};
 
 use lowlat_live::{
     Failure,
-    figures::{self, Steady},
+    figures::{self, SteadyWindow},
 };
 
 /// The samples of a run that `measure --out` stored, next to its document.
@@ -230,7 +230,7 @@ fn of_log(file: &Path) -> Result<Measurement, Failure> {
     };
     let looked = reader.end().filter(|e| e.looked);
     let steady = looked.map(|e| SteadyState { warmup: e.warmup, cooldown: e.cooldown, steady: e.steady });
-    let mut out = figures::measurement(&mut samples, &spec, context, Steady::Known(steady));
+    let mut out = figures::measurement(&mut samples, &spec, context, SteadyWindow::Known(steady));
     out.rate_pps = head.rate_pps;
     if reader.is_cut() {
         out.interrupted = true;

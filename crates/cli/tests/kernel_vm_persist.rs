@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, Outcome, Share, topology};
+use lowlat_lab::vm::{Guest, GuestOutcome, KernelChoice, Lab, Share, topology};
 
 use common::{LOWLAT, Scratch};
 
@@ -38,7 +38,7 @@ const SET: [&str; 13] = [
 ];
 
 /// One boot; what it keeps in the results folder the next one finds.
-fn boot(lab: &Lab, script: &str, results: &Path) -> Outcome {
+fn boot(lab: &Lab, script: &str, results: &Path) -> GuestOutcome {
     let program = Path::new(LOWLAT);
     let bin = Share { host: program.parent().unwrap().into(), guest: "/run/lowlat/bin".into(), writable: false };
     let mut guest = Guest::new(&topology::IGB_PAIR, format!("{COMMON}{script}"), results);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, LabError, in_guest, quoted, topology};
+use lowlat_lab::vm::{Guest, KernelChoice, Lab, VmError, in_guest, quoted, topology};
 
 /// Where a guest of this test leaves its results; it stands in QEMU's arguments too, so that a QEMU left behind is
 /// found.
@@ -134,7 +134,7 @@ fn a_panic_is_one_line_and_leaves_nothing() {
     let dir = results("panic");
     let lab = Lab::prepare(KernelChoice::V6_12).unwrap();
     let error = lab.run(&Guest::new(&topology::E1000E_PAIR, "echo c > /proc/sysrq-trigger", &dir)).unwrap_err();
-    assert!(matches!(&error, LabError::Panic { reason, .. } if reason.contains("sysrq")), "{error}");
+    assert!(matches!(&error, VmError::Panic { reason, .. } if reason.contains("sysrq")), "{error}");
     assert_eq!(error.to_string().lines().count(), 1);
     nothing_is_left(&dir);
 }
@@ -146,7 +146,7 @@ fn a_hang_is_one_line_and_leaves_nothing() {
     let mut guest = Guest::new(&topology::E1000E_PAIR, "while :; do :; done", &dir);
     guest.time_limit = Duration::from_secs(20);
     let error = lab.run(&guest).unwrap_err();
-    assert!(matches!(error, LabError::Hang { .. }), "{error}");
+    assert!(matches!(error, VmError::Hang { .. }), "{error}");
     assert_eq!(error.to_string().lines().count(), 1);
     nothing_is_left(&dir);
 }

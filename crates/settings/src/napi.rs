@@ -11,9 +11,9 @@ use crate::{AtBoot, Kind, Place, Write, net_file, text};
 
 /// A value of the interface, by the name of its file; at a target of one instance that one's own.
 #[derive(Debug)]
-pub struct Device(pub &'static str);
+pub struct NapiDevice(pub &'static str);
 
-impl Place for Device {
+impl Place for NapiDevice {
     fn loci(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         match (target, param_of(self.0)) {
             (Target::Iface(iface), _) => {

@@ -10,9 +10,9 @@ use crate::{Kind, Place, Write, text};
 
 /// A queue discipline's place.
 #[derive(Debug)]
-pub struct Discipline;
+pub struct QueueDiscipline;
 
-impl Place for Discipline {
+impl Place for QueueDiscipline {
     fn loci(&self, _: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         let Target::Qdisc(iface, parent) = target else { return Ok(Vec::new()) };
         Ok(vec![Locus::Qdisc { iface: iface.clone(), parent: parent.clone() }])

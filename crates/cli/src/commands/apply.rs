@@ -129,7 +129,7 @@ pub fn status(json: bool) -> Outcome {
     } else if !store.is_there() {
         output::text(&nothing_ever(&store));
     } else {
-        output::text(&lowlat_report::status(&document, output::width()));
+        output::report(&lowlat_report::status(&document, output::width()));
     }
     Ok(0)
 }
@@ -213,7 +213,7 @@ fn remove_persisted(store: &Store, live: &Live, json: bool) -> Outcome {
     let report = lowlat_apply::remove_persisted(store, live)?;
     let exit = u8::from(!report.complete() || report.unwritten.is_some());
     // Where files were written several times over, each is named once.
-    let files = |items: &[lowlat_apply::Item]| {
+    let files = |items: &[lowlat_apply::RollbackItem]| {
         items.iter().map(|i| lowlat_apply::words(&i.locus)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
     };
     let (removed, left) = (files(&report.done), files(&report.failed));

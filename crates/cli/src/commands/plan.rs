@@ -40,7 +40,7 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     if json {
         output::json(&plan)?;
     } else {
-        output::text(&lowlat_report::plan(&plan, output::width()));
+        output::report(&lowlat_report::plan(&plan, output::width()));
     }
     Ok(0)
 }
@@ -116,7 +116,7 @@ fn by_hand(settings: &[Setting], sys: &dyn Sys, allow_disruptive: bool) -> Resul
         let cuts_off = |s: &PlannedStep| s.ifaces().any(|i| management_ifaces.iter().any(|m| m == i));
         // To name a step is to ask for what it does, but for cutting off whoever asks.
         let (asks, rest): (Vec<_>, Vec<_>) = steps.into_iter().partition(|s| s.risk == Risk::High && cuts_off(s));
-        let options = lowlat_plan::Options { allow_disruptive, management_ifaces, ..anything() };
+        let options = lowlat_plan::PlanOptions { allow_disruptive, management_ifaces, ..anything() };
         steps = complete(lowlat_plan::order(asks, Vec::new(), &options))?.steps;
         steps.extend(rest);
     }
@@ -124,12 +124,12 @@ fn by_hand(settings: &[Setting], sys: &dyn Sys, allow_disruptive: bool) -> Resul
 }
 
 /// What may be planned that was asked for by name.
-fn anything() -> lowlat_plan::Options {
-    lowlat_plan::Options {
+fn anything() -> lowlat_plan::PlanOptions {
+    lowlat_plan::PlanOptions {
         allow_disruptive: true,
         reach: Scope::Host,
         allow_reboot: true,
-        ..lowlat_plan::Options::default()
+        ..lowlat_plan::PlanOptions::default()
     }
 }
 

@@ -18,7 +18,7 @@ crate::knob! {
     /// `off -> on` runs `hwstamp_ctl -i IF -t 1 -r 1`
     "nic.hw-timestamping";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place hw_timestamp::Mode;
+    place hw_timestamp::StampingMode;
     value Value::Stamps;
     also ["rx-timestamping"];
     sources [
