@@ -63,7 +63,7 @@ pub fn decode(bytes: &[u8]) -> Result<DecodedJournal, JournalError> {
     }
     // A cut-off entry is the beginning of one, and JSON has no control character: zeros are what a file system leaves of
     // blocks that it lost, and may have been whole entries.
-    if bytes[whole..].iter().any(|b| b.is_ascii_control()) {
+    if bytes[whole..].iter().any(u8::is_ascii_control) {
         let why = "its end holds bytes that no entry has".to_owned();
         return Err(JournalError::Corrupt { line: entries.len() + 1, why });
     }

@@ -125,7 +125,7 @@ pub(crate) fn read_all(disk: &dyn Disk) -> Result<Vec<Found>, ApplyError> {
         let Some(ledger) = Ledger::fold(&decoded.entries).map_err(journal)? else {
             // Without a beginning nothing was written, or what was written is not known: the script comes with a write.
             if disk.has_side_file(&crate::script::name(&name)).is_ok_and(|there| there) {
-                let why = "its beginning is gone, and its script tells of writes".to_owned();
+                let why = "its beginning is gone, and its script lists writes".to_owned();
                 return Err(journal(JournalError::Corrupt { line: 1, why }));
             }
             continue;

@@ -42,7 +42,7 @@ pub fn write(ledger: &Ledger) -> String {
     out
 }
 
-/// What shellcheck would say and is meant: a route's words are split, a failed command is told by its last word, no interface's name holds a blank
+/// What shellcheck would say and is meant: a route's words are split, a failed command is known by its last word, no interface's name holds a blank
 /// (net/core/dev.c, `dev_valid_name`). Before the first command it is of the whole file.
 pub(crate) const LINT: &str = "# shellcheck disable=SC2012,SC2015,SC2046";
 

@@ -636,7 +636,7 @@ fn a_journal_without_its_beginning_or_its_boot_is_damaged() {
         from_disk(&m, NETNS, "boot", true).unwrap_err().to_string()
     };
     let cut = with(whole[..40].to_vec());
-    assert!(cut.contains("its script tells of writes"), "{cut}");
+    assert!(cut.contains("its script lists writes"), "{cut}");
     let end = whole.iter().position(|b| *b == b'\n').unwrap();
     let first = String::from_utf8(whole[9..end].to_vec()).unwrap();
     let without = first.replace("\"boot_id\":\"boot\"", "\"boot_id\":\"\"");
@@ -907,7 +907,7 @@ fn points(locus: &Locus) -> (usize, usize) {
     (apply, PLENTY - left)
 }
 
-/// Every byte of the journal and every write, of applying and of going back, for every kind of setting. What came of it is
+/// Every byte of the journal and every write, of applying and of going back, for every kind of setting. The outcome is
 /// `fixtures/crash-points.json`, from which `docs/safety.md` is made; `LOWLAT_BLESS=1` writes it.
 #[test]
 fn every_kind_is_restored_from_every_point() {
@@ -944,7 +944,7 @@ fn as_recorded(name: &str, record: &Figures) {
     assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text, "LOWLAT_BLESS=1 writes it anew");
 }
 
-/// What came of it is `fixtures/damaged-journals.json`, as for the crash points.
+/// The outcome is `fixtures/damaged-journals.json`, as for the crash points.
 #[test]
 fn a_damaged_journal_sets_nothing_foreign() {
     let m = machine();

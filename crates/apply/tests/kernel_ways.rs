@@ -1,4 +1,4 @@
-//! Ways out without the program, on a real kernel: the script beside the journal, and an exported plan as a shell script
+//! Ways out without the program, on a real kernel: the script next to the journal, and an exported plan as a shell script
 //! and as a playbook over a real sshd. Every case in a process of its own, in network and mount namespaces of its own.
 //!
 //! Needs root, dash, shellcheck, ethtool, iproute2, ansible-core and openssh-server's sshd. Where namespaces cannot be made
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Output, Stdio};
 
 use lowlat_apply::Session;
-use lowlat_apply::export::{Format, export};
+use lowlat_apply::export::{ExportFormat, export};
 use lowlat_knobs::resolve;
 use lowlat_lab::netns::enter_private;
 use lowlat_model::finding::Setting;
@@ -27,7 +27,7 @@ type Case = fn(&Store);
 const CASES: &[(&str, Case)] = &[
     ("rollback.sh gives what the program's own rollback gives", both_ways_back),
     ("an exported script sets, checks, and undoes what is still its own", exported_script),
-    ("an exported script that is refused in the midst puts all back", refused_in_the_midst),
+    ("an exported script that is refused midway puts all back", refused_midway),
     ("a playbook passes check mode, applies and undoes over ssh", playbook),
 ];
 
@@ -136,7 +136,7 @@ fn plan() -> Plan {
     )
 }
 
-/// What stands at every place that the plan writes, but for the number that the kernel gives a queue discipline anew.
+/// The present value of every place that the plan writes, but for the number that the kernel gives a queue discipline anew.
 fn seen(plan: &Plan) -> Vec<String> {
     let ops = plan.steps.iter().flat_map(|s| &s.ops);
     let text = |locus: &Locus| match state(&Live::new(), locus).into_value() {
@@ -182,7 +182,7 @@ fn both_ways_back(store: &Store) {
     assert_eq!(dash(&script, &[]), (0, String::new()), "{}", fs::read_to_string(&script).unwrap());
     let by_script = seen(&plan);
     // The journal of the script stays open: the program sees other handles and wishes than those it wrote. So the same again
-    // beside it, with a state directory of its own.
+    // next to it, with a state directory of its own.
     assert_eq!(by_script, before);
     let again = Store::at(store.dir().join("again"));
     apply(&again, &plan);
@@ -191,7 +191,7 @@ fn both_ways_back(store: &Store) {
     assert_eq!((&by_script, &seen(&plan)), (&before, &before));
 }
 
-fn exported(store: &Store, plan: &Plan, format: Format, name: &str) -> PathBuf {
+fn exported(store: &Store, plan: &Plan, format: ExportFormat, name: &str) -> PathBuf {
     let exported = export(plan, format);
     // The limit has a holder, which is a process of lowlat.
     assert_eq!(exported.left_out.len(), 1, "{:?}", exported.left_out);
@@ -215,7 +215,7 @@ fn set_by_hand(path: &str, value: &str) {
 fn exported_script(store: &Store) {
     let plan = plan();
     let before = seen(&plan);
-    let file = exported(store, &plan, Format::Sh, "plan.sh");
+    let file = exported(store, &plan, ExportFormat::Sh, "plan.sh");
     clean(&file);
     assert_eq!(dash(&file, &["check"]).0, 1);
     assert_eq!(seen(&plan), before, "check changes nothing");
@@ -250,13 +250,13 @@ fn exported_script(store: &Store) {
     assert_eq!(seen(&plan), before);
 }
 
-fn refused_in_the_midst(store: &Store) {
+fn refused_midway(store: &Store) {
     let mut plan = plan();
     let before = seen(&plan);
     // tcp_autocorking takes a byte (`proc_dou8vec_minmax`).
     let op = plan.steps.iter_mut().flat_map(|s| &mut s.ops).find(|o| format!("{:?}", o.locus).contains("autocorking"));
     op.unwrap().set = State::Text("7777".into());
-    let file = exported(store, &plan, Format::Sh, "plan.sh");
+    let file = exported(store, &plan, ExportFormat::Sh, "plan.sh");
     let (code, said) = dash(&file, &["apply"]);
     assert!(code == 1 && said.contains("refused; all goes back"), "{code} {said}");
     assert_eq!(seen(&plan), before);
@@ -324,7 +324,7 @@ fn sshd(dir: &Path) -> Sshd {
 fn playbook(store: &Store) {
     let plan = plan();
     let before = seen(&plan);
-    let file = exported(store, &plan, Format::Ansible, "plan.yml");
+    let file = exported(store, &plan, ExportFormat::Ansible, "plan.yml");
     let dir = tempfile::tempdir().unwrap();
     let _sshd = sshd(dir.path());
     let run = |more: &[&str]| {

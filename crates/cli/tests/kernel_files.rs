@@ -14,7 +14,7 @@ use common::lab::{FAR, Lab};
 use common::{Scratch, Started, crc32, run};
 use serde_json::{Value, json};
 
-/// What ends by itself or by a signal ends before this; what hangs does not.
+/// What ends on its own or by a signal ends before this; what hangs does not.
 const HANG: Duration = Duration::from_secs(60);
 
 const KNOB: [&str; 3] = ["steer.rps", "near0/rx-0", "0"];

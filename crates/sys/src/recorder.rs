@@ -215,7 +215,7 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
     if let Some(parent) = path.parent() {
         make_dir(parent)?;
     }
-    // It tells of the host: its owner's alone, whatever the umask.
+    // It describes the host: readable by its owner alone, whatever the umask.
     let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(bytes)).map_err(|source| write_error(path, source))
 }

@@ -6,9 +6,8 @@
 //! 1. The CPU that was asked for (`--cpu`).
 //! 2. An isolated CPU this process may use, on the NIC's NUMA node; `nohz_full` ones first. Such a CPU is kept free of
 //!    other threads for exactly this (`isolcpus=`, `nohz_full=`: Documentation/admin-guide/kernel-parameters.txt).
-//! 3. On the NIC's node, a core of its own that shares the last-level cache with the CPU where the interface is
-//!   received:
-//!    the packet's data is then in that cache, while neither the CPU (which "already performs much work",
+//! 3. On the NIC's node, a core of its own that shares the last-level cache with the CPU that receives
+//!    from the interface: the packet's data is then in that cache, while neither the CPU (which "already performs much work",
 //!    Documentation/networking/scaling.rst, on RPS) nor its SMT sibling competes for the core. "Where it is received"
 //!    is where its interrupts fire, or where RPS sends its packets.
 //! 4. Where every other core is taken, the SMT sibling of that CPU; where there is no other CPU at all, that CPU.

@@ -33,7 +33,7 @@ fn table(page: &mut String, record: &Record, what: &str, columns: [(&str, &str);
 /// The page.
 pub(crate) fn safety(tree: &Tree, pages: &mut Pages) -> Result<()> {
     let mut page = format!(
-        "{NOTE}\n# Safety, in figures\n\nWhat was tried by injection and what came of it. Every figure is compared by the \
+        "{NOTE}\n# Safety, in figures\n\nWhat was tried by injection, with the outcome. Every figure is compared by the \
          test that is named with it; `LOWLAT_BLESS=1` has that test write it anew.\n\n## Crash points\n\n{CRASHES}\n\n"
     );
     let crashes = read(tree, "fixtures/crash-points.json")?;

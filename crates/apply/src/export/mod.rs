@@ -9,12 +9,12 @@ use lowlat_settings::at;
 
 /// What a plan is exported as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum ExportFormat {
     /// A script for any POSIX shell that applies, checks and undoes.
     Sh,
     /// A playbook that runs that script; needs nothing but ansible-core.
     Ansible,
-    /// `tuned.conf` of a profile; tuned puts back by itself what it set.
+    /// `tuned.conf` of a profile; tuned puts back on its own what it set.
     Tuned,
 }
 
@@ -30,11 +30,11 @@ pub struct Export {
 }
 
 /// The plan as a file of that format.
-pub fn export(plan: &Plan, format: Format) -> Export {
+pub fn export(plan: &Plan, format: ExportFormat) -> Export {
     match format {
-        Format::Sh => sh::export(plan),
-        Format::Ansible => ansible::export(plan),
-        Format::Tuned => tuned::export(plan),
+        ExportFormat::Sh => sh::export(plan),
+        ExportFormat::Ansible => ansible::export(plan),
+        ExportFormat::Tuned => tuned::export(plan),
     }
 }
 

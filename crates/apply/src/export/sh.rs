@@ -18,7 +18,7 @@ fn script(items: &[Item<'_>], left_out: &[String]) -> String {
     for run in items.chunk_by(|a, b| undone_at_once(&a.op.locus, &b.op.locus)) {
         for (k, item) in run.iter().enumerate() {
             n += 1;
-            step(&mut steps, n, item, &Run { run, first: k == 0, last: k + 1 == run.len() });
+            step(&mut steps, n, item, &Run { items: run, first: k == 0, last: k + 1 == run.len() });
         }
     }
     let tools = TOOLS.iter().filter(|t| steps.lines().any(|l| l.split_whitespace().any(|w| w.ends_with(*t))));
@@ -45,14 +45,14 @@ const TOOLS: &[&str] = &["ethtool", "tc", "ip", "hwstamp_ctl"];
 /// Writes that the kernel takes in one request, for drivers that check them against each other: these go at once first, and
 /// then one by one what a driver takes only alone.
 struct Run<'a> {
-    run: &'a [Item<'a>],
+    items: &'a [Item<'a>],
     first: bool,
     last: bool,
 }
 
 impl Run<'_> {
     fn at_once<'s>(&'s self, state: impl Fn(&'s Item<'s>) -> &'s State) -> String {
-        let places: Vec<_> = self.run.iter().map(|item| (&item.op.locus, state(item))).collect();
+        let places: Vec<_> = self.items.iter().map(|item| (&item.op.locus, state(item))).collect();
         undo_together(&places).map_or_else(String::new, |command| format!("{command} 2>/dev/null || :\n"))
     }
 }
@@ -165,7 +165,7 @@ undo() {
   n=$count
   while [ "$n" -ge 1 ]; do
     if [ -f "$record/$n.left" ]; then
-      say "$("name_$n"): something else has changed it since; left alone; undo --force puts it back all the same"
+      say "$("name_$n"): something else has changed it since; left alone; undo --force restores it anyway"
       failed=1
     elif [ -f "$record/$n.begun" ]; then
       if "undo_$n"; then

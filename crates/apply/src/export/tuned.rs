@@ -47,7 +47,7 @@ fn place(item: &Item<'_>) -> Result<(String, String, String), &'static str> {
         (Locus::Pause { iface, param }, _) => of("pause", iface, param),
         // tuned takes the dots of a key for slashes (plugin_sysctl.py, `_get_sysctl_path`).
         (Locus::File { path }, AtBoot::Sysctl(_)) => {
-            let key = path.strip_prefix("/proc/sys/").ok_or("it is no sysctl")?;
+            let key = path.strip_prefix("/proc/sys/").ok_or("not a sysctl")?;
             if key.contains('.') {
                 return Err("tuned takes a dot in an interface's name for a slash");
             }

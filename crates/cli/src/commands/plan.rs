@@ -1,6 +1,6 @@
 //! `lowlat plan`: Plan the changes that the findings call for; changes nothing.
 
-use lowlat_apply::export::Format;
+use lowlat_apply::export::ExportFormat;
 use lowlat_model::finding::Setting;
 use lowlat_model::tune::Scope;
 use lowlat_model::{Facts, Plan, PlannedStep, Risk};
@@ -48,9 +48,9 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
 /// Prints the plan for hosts without lowlat, or writes it; what it cannot hold is named on standard error.
 fn export(plan: &Plan, format: ExportArg, out: Option<Output>) -> Outcome {
     let format = match format {
-        ExportArg::Sh => Format::Sh,
-        ExportArg::Ansible => Format::Ansible,
-        ExportArg::Tuned => Format::Tuned,
+        ExportArg::Sh => ExportFormat::Sh,
+        ExportArg::Ansible => ExportFormat::Ansible,
+        ExportArg::Tuned => ExportFormat::Tuned,
     };
     let exported = lowlat_apply::export::export(plan, format);
     for line in &exported.left_out {
