@@ -6,7 +6,7 @@ crate::family! {
     ///   the device may do better with a longer fixed delay.
     /// - `nic.feature.lro off`.
     /// - `nic.private-flag.rx_cqe_compress off` (`mlx5_core`): compressed completions save PCIe bandwidth and add
-    ///   software overhead. The driver turns them on on its own only where the slot is slower than the link.
+    ///   software overhead. The driver turns them on automatically only where the slot is slower than the link.
     /// - `nic.hw-timestamping` where stamps are wanted; a receive filter can switch CQE compression off on its own.
     /// ## Leave
     /// - Firmware settings (`nic.firmware.advanced-pci-settings`, `mlxconfig`): they act after a reset of the device;

@@ -7,7 +7,7 @@ crate::knob! {
     /// mlx5: packs several receive completions into one entry, to save PCIe bandwidth.
     /// ## Why it matters
     /// Folklore switches it on for latency. By its own commit it adds software overhead, and is meant for slots slower
-    /// than the link, where the driver switches it on on its own. So `off` is the value to try for latency, and the path
+    /// than the link, where the driver turns it on automatically. So `off` is the value to try for latency, and the path
     /// decides. It switches receive hashing off, and cannot be on together with hardware GRO. With hardware receive
     /// stamps it can, in the ordinary profile: PTP packets then get a receive queue of their own.
     /// ## Cost
