@@ -1,4 +1,4 @@
-//! Control messages beside a datagram or a transmit stamp.
+//! Control messages next to a datagram or a transmit stamp.
 
 use lowlat_transport::cmsg;
 

@@ -1,5 +1,5 @@
-//! Kernel text: a small stored host, one of whose answers is replaced by the input, read by every collector and looked at by
-//! every rule.
+//! Kernel text: a small stored host, one of whose answers is replaced by the input, read by every collector and looked
+//! at by every rule.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

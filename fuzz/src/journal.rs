@@ -1,4 +1,4 @@
-//! The journal: bytes as they are, and as lines whose checksums are right.
+//! The journal: bytes unchanged, and as lines whose checksums are right.
 
 use lowlat_apply::journal::{decode, encode};
 

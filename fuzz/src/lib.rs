@@ -1,11 +1,12 @@
-//! What is fuzzed: one file per target, one entry in [`TARGETS`], one binary in `fuzz_targets/`, one folder in `corpus/`.
+//! What is fuzzed: one file per target, one entry in [`TARGETS`], one binary in `fuzz_targets/`, one folder in
+//! `corpus/`.
 //!
 //! A target is a function over bytes that panics when something does not hold. Beside "never a panic" each checks what
 //! its parser promises: that an answer is no longer than its question, that a keyed answer cannot be forged, that what
 //! was written is read back.
 
-// The command line's own reading of its config file: a binary has no library to import, so its files are taken as they
-// are.
+// The command line's own reading of its config file: a binary has no library to import, so its files are taken
+// unchanged.
 #[path = "../../crates/cli/src/args.rs"]
 #[allow(unreachable_pub, clippy::pedantic)]
 mod args;
@@ -71,7 +72,7 @@ mod tests {
 
     use super::TARGETS;
 
-    /// Names of the entries of a folder beside the manifest.
+    /// Names of the entries of a folder next to the manifest.
     fn names(folder: &str) -> BTreeSet<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let entries = fs::read_dir(folder).expect("the folder is there");

@@ -4,17 +4,17 @@ use lowlat_peers::lowlat::LowlatReflector;
 use lowlat_peers::serve::{Arrival, Reflection, Reflector};
 use lowlat_peers::sockperf::SockperfReflector;
 use lowlat_peers::stamp::StampReflector;
-use lowlat_peers::{Decoded, Key, Options, PEERS};
+use lowlat_peers::{Decoded, Key, PeerOptions, PEERS};
 
 use crate::byte;
 
-/// `peer and key u8 | length u8 | bytes`: the bytes as they are, then laid over a probe, then over its answer.
+/// `peer and key u8 | length u8 | bytes`: the bytes unchanged, then laid over a probe, then over its answer.
 pub fn run(mut data: &[u8]) {
     let which = byte(&mut data);
     let extra = usize::from(byte(&mut data));
     let key = if which & 0x80 == 0 { None } else { Key::new(b"a key of the fuzz targets") };
     let entry = &PEERS[usize::from(which & 0x7f) % PEERS.len()];
-    let mut peer = (entry.make)(&Options { key: key.clone(), message_len: 1500, ..Options::default() });
+    let mut peer = (entry.make)(&PeerOptions { key: key.clone(), message_len: 1500, ..PeerOptions::default() });
     let framing = peer.framing();
     let (least, most) = peer.message_sizes();
     let mut reflector: Box<dyn Reflector> = match entry.name {

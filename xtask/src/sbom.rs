@@ -1,7 +1,7 @@
 //! What the program is made of: every package that is built into it for one target, or runs while it is built, as CycloneDX
 //! 1.5 JSON (ECMA-424; <https://cyclonedx.org/docs/1.5/json/>).
 //!
-//! Nothing in it tells when or where it was made, so that the same lock file gives the same bytes.
+//! Nothing in it reports when or where it was made, so that the same lock file gives the same bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -53,14 +53,14 @@ fn make(metadata: &Value, checksums: &BTreeMap<String, String>, target: &str) ->
         .iter()
         .filter_map(|p| Some((p["id"].as_str()?, p)))
         .collect();
-    let root = packages.iter().find(|(_, p)| p["name"] == PROGRAM).context("the program is no package")?.0;
+    let root = packages.iter().find(|(_, p)| p["name"] == PROGRAM).context("the program is not a package")?.0;
     let edges = edges(metadata, &packages)?;
     let parts = reach(root, &edges);
     let reference = |id: &str| packages.get(id).map(|p| purl(p)).unwrap_or_default();
     let mut components = Vec::new();
     let mut dependencies = Vec::new();
     for (id, part) in &parts {
-        let package = packages.get(id).with_context(|| format!("{id} is no package"))?;
+        let package = packages.get(id).with_context(|| format!("{id} is not a package"))?;
         if id != root {
             components.push(component(package, *part, checksums)?);
         }
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(scopes, wanted);
         assert_eq!(made["components"][0]["purl"], "pkg:cargo/both@1.0.0%2Bx");
         assert_eq!(made["components"][0]["licenses"][0]["expression"], "MIT OR Apache-2.0");
-        // A package of a registry that the lock file does not know is not to be told without its checksum.
+        // A package of a registry that the lock file does not know is not to be reported without its checksum.
         let lacking = sums.into_iter().skip(1).collect();
         assert!(make(&metadata, &lacking, TARGET).unwrap_err().to_string().contains("linked 1.0.0+x is not locked"));
     }
@@ -243,7 +243,7 @@ mod tests {
         let dependencies = made["dependencies"].as_array().unwrap();
         assert_eq!(dependencies.iter().map(|d| of(d, "ref")).collect::<BTreeSet<_>>(), refs);
         for to in dependencies.iter().flat_map(|d| d["dependsOn"].as_array().unwrap()) {
-            assert!(refs.contains(to.as_str().unwrap()), "{to} is no component");
+            assert!(refs.contains(to.as_str().unwrap()), "{to} is not a component");
         }
         for c in components.iter().filter(|c| !of(c, "name").starts_with("lowlat-")) {
             assert_eq!(c["hashes"][0]["content"].as_str().unwrap().len(), 64, "{c}");

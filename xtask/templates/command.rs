@@ -6,7 +6,8 @@ use crate::output;
 
 /// Runs the command.
 pub fn run(args: &NewUnitArgs, json: bool) -> Outcome {
-    // FILL IN: the stages it calls. What they give is a document of `lowlat_model`, and `lowlat_report` puts it in words.
+    // FILL IN: the stages it calls. What they give is a document of `lowlat_model`, and `lowlat_report` puts it as
+    // text.
     let text = words(args)?;
     if json {
         output::json(&text)?;

@@ -50,10 +50,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_has_its_write_and_its_way_back() {
+    fn a_state_has_its_write_and_its_undo() {
         // FILL IN: a state of it, the write that brings it, and the command that puts it back.
         let (at, state) = (At { iface: "eth0" }, State::Text("on".into()));
         assert!(at.write(&state).is_ok(), "FILL IN: it has no write yet");
-        assert!(at.undo(&state).contains("eth0"), "FILL IN: it has no way back yet");
+        assert!(at.undo(&state).contains("eth0"), "FILL IN: it has no undo yet");
     }
 }

@@ -1,13 +1,13 @@
 //! What a write changes besides its own place, and what it would lose for good.
 //!
-//! Asked right before each write: a plan may be old. A place whose way back is not whole is refused here, untouched;
+//! Asked right before each write: a plan may be old. A place that cannot be fully restored is refused here, untouched;
 //! other places that the write may change are recorded with it, and put back with it.
 
 use lowlat_model::Op;
 use lowlat_model::journal::Beside;
 use lowlat_sys::Sys;
 
-/// The other places that a write may change, with the current value; in words, why it may not be made.
+/// The other places that a write may change, with the current value; as text, why it may not be made.
 pub fn of(sys: &dyn Sys, op: &Op) -> Result<Vec<Beside>, String> {
     let kind = lowlat_settings::at(&op.locus);
     if let Some(why) = kind.refused(sys, &op.set) {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_change_beside_a_write_is_reported_with_the_current_value() {
+    fn what_may_change_next_to_a_write_is_reported_with_the_current_value() {
         let feature = |active| Feature { active, changeable: true };
         let features = BTreeMap::from([("rx-lro", feature(true)), ("rx-gro", feature(true))]);
         let lower = BTreeMap::from([("rx-lro", feature(true)), ("rx-gro", feature(true))]);

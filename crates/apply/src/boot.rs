@@ -6,9 +6,9 @@ use lowlat_sys::{Sys, query};
 
 use crate::boot_iface::name_now;
 use crate::device::{self, Whereabouts};
-use crate::ledger::{HolderId, Ledger, Standing};
+use crate::ledger::{HolderId, Ledger, StandingWrite};
 use crate::log::Found;
-use crate::writer::Writer;
+use crate::writer::HostWriter;
 
 /// The name under which the journal knows the files of `lowlat persist`.
 pub(crate) const KNOB: &str = "persist";
@@ -23,8 +23,8 @@ pub(crate) fn persisted(found: &[Found]) -> bool {
     found.iter().any(|f| f.ledger.standing.iter().any(|s| s.knob == KNOB))
 }
 
-/// Whether this process is in the network namespace that the boot sets, which is that of process 1. Where that cannot be
-/// determined, it is taken to be so: on most hosts there is no other.
+/// Whether this process is in the network namespace that the boot sets, which is that of process 1. Where that cannot
+/// be determined, it is taken to be so: on most hosts there is no other.
 ///
 /// Neither inode nor cookie reports it: both are of one boot, and the first namespace's inode differs between kernels.
 pub(crate) fn in_boot_namespace(sys: &dyn Sys) -> bool {
@@ -48,7 +48,7 @@ pub(crate) fn locate_again(sys: &dyn Sys, ledger: &mut Ledger) {
 }
 
 /// Whether a setting of an earlier boot stands again in this one: lowlat's value is there, and not the one before it.
-pub(crate) fn set_again<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> bool {
+pub(crate) fn set_again<W: HostWriter>(sys: &dyn Sys, writer: &W, s: &StandingWrite) -> bool {
     if at(&s.op.locus).is_held() {
         return !holders(sys).is_empty();
     }
@@ -68,7 +68,8 @@ pub(crate) fn holders(sys: &dyn Sys) -> Vec<HolderId> {
     pids.lines().filter_map(|pid| holder(sys, pid.trim().parse().ok()?)).collect()
 }
 
-/// proc_pid_stat(5): field 22 is the start time; the name in field 2 may hold blanks and brackets, so count from its end.
+/// proc_pid_stat(5): field 22 is the start time; the name in field 2 may hold blanks and brackets, so count from its
+/// end.
 fn holder(sys: &dyn Sys, pid: u32) -> Option<HolderId> {
     let stat = sys.read(&format!("/proc/{pid}/stat")).into_value()?;
     let start_time = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;

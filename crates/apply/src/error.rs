@@ -42,7 +42,7 @@ pub enum ApplyError {
     },
     /// An earlier transaction was never finished.
     #[error(
-        "begin: the earlier transaction {transaction} is neither confirmed nor rolled back, and {standing} of its settings stand; run `lowlat rollback` to put them back, or `lowlat confirm` to keep them"
+        "begin: the earlier transaction {transaction} is neither confirmed nor rolled back; {standing} of its settings are in effect; run `lowlat rollback` to restore them, or `lowlat confirm` to keep them"
     )]
     Unfinished {
         /// Its id.
@@ -61,10 +61,10 @@ pub enum ApplyError {
         why: String,
     },
     /// No transaction of that id.
-    #[error("find transaction {0}: there is no journal of that name; `lowlat status` lists what is applied")]
+    #[error("find transaction {0}: no such journal; `lowlat status` lists what is applied")]
     NoTransaction(String),
     /// `confirm` came after the deadline.
-    #[error("confirm: the time for it ran out {late_s} s ago, and the settings go back; run `lowlat status`")]
+    #[error("confirm: its time ran out {late_s} s ago and the settings are being restored; run `lowlat status`")]
     TooLate {
         /// Seconds since.
         late_s: u64,
@@ -76,7 +76,7 @@ pub enum ApplyError {
         why: String,
     },
     /// A file that was to keep the settings could not be written. What was written of them was removed.
-    #[error("persist: {why}; nothing was kept, and what is applied still is")]
+    #[error("persist: {why}; nothing was persisted; the applied changes are still in effect")]
     Persist {
         /// File and cause.
         why: String,
@@ -89,7 +89,7 @@ pub enum StepError {
     /// The kernel or the driver did not take it. Read back: everything is as it was before the step.
     #[error("refused: {why}")]
     Refused {
-        /// The answer in words.
+        /// The answer as text.
         why: String,
     },
     /// A stop was asked for before the step was complete. Everything is as it was before the step.

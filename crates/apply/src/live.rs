@@ -65,7 +65,7 @@ pub fn refuse_unfinished(store: &Store) -> Result<(), ApplyError> {
     refuse_unfinished_on(&folder(store), &here(&live, &boot_id(&live)?)?)
 }
 
-/// Marks what stands applied as meant to stay; gives the number of transactions that waited for it. `lowlat rollback`
+/// Marks what is applied as meant to stay; gives the number of transactions that waited for it. `lowlat rollback`
 /// still puts them back.
 pub fn confirm(store: &Store) -> Result<usize, ApplyError> {
     let disk = folder(store);
@@ -129,7 +129,7 @@ pub(crate) fn roll_back_locked(
     rollback_on(sys, &mut LiveWriter::new(store), &folder(store), &here(sys, &boot_id)?, only, force, now)
 }
 
-/// What stands applied, and whether it still does.
+/// What is applied, and whether it still does.
 pub fn status(store: &Store, sys: &dyn Sys) -> Result<StatusDocument, ApplyError> {
     let mut document = status_on(sys, &LiveWriter::new(store), &folder(store), &here(sys, &boot_id(sys)?)?)?;
     document.pending = crate::guard::pending(store, sys)?;
@@ -142,12 +142,12 @@ pub(crate) fn transaction(store: &Store, id: &str) -> Result<crate::ledger::Ledg
     found.map(|f| f.ledger).ok_or_else(|| ApplyError::NoTransaction(id.to_owned()))
 }
 
-/// What stands applied in this boot, and what the boot has set again from the files of an earlier `lowlat persist`; oldest
+/// What is applied in this boot, and what the boot has set again from the files of an earlier `lowlat persist`; oldest
 /// first, each with the namespace it belongs to (the present one, for what the boot has set).
 pub(crate) fn kept_or_applied(
     store: &Store,
     sys: &dyn Sys,
-) -> Result<Vec<(NetnsId, crate::ledger::Standing)>, ApplyError> {
+) -> Result<Vec<(NetnsId, crate::ledger::StandingWrite)>, ApplyError> {
     let (boot_id, here) = (boot_id(sys)?, netns(sys)?);
     let all = read_all(&folder(store))?;
     let kept = persisted(&all) && in_boot_namespace(sys);
@@ -159,15 +159,15 @@ pub(crate) fn kept_or_applied(
             locate_again(sys, &mut found.ledger);
         }
         let netns = if this_boot { found.ledger.netns } else { here };
-        let stands = |s: &crate::ledger::Standing| this_boot || (kept && set_again(sys, &writer, s));
+        let stands = |s: &crate::ledger::StandingWrite| this_boot || (kept && set_again(sys, &writer, s));
         let standing = found.ledger.standing.into_iter().filter(stands);
         out.extend(standing.map(|s| (netns, crate::device::line(sys, &writer, &s))));
     }
     Ok(out)
 }
 
-/// The body of the hidden subcommand that keeps a wake-up latency limit: returns when there is nothing to hold. `pipe` is
-/// what it is known and ended by; none where the boot started it.
+/// The body of the hidden subcommand that keeps a wake-up latency limit: returns when there is nothing to hold. `pipe`
+/// is what it is known and ended by; none where the boot started it.
 pub fn hold_dma_latency(us: u32, pipe: Option<&std::path::Path>) -> Result<(), String> {
     let us = i32::try_from(us).map_err(|_| format!("hold a wake-up latency limit of {us} µs: at most {}", i32::MAX))?;
     holder::hold(us, pipe).map_err(|e| {

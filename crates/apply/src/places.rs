@@ -7,8 +7,8 @@ use lowlat_model::{Locus, PlannedStep, Reading, State};
 use lowlat_settings::{coalesce, hw_timestamp, irq_affinity, napi, net_file, rss};
 use lowlat_sys::{Sys, query};
 
-/// The places of an interface that freeing and allocating its queues may reset: interrupt affinities, RPS, RFS, XPS, the
-/// limits and rates of its queues, RSS table, coalescing, time stamping. In words, what would be lost for good.
+/// The places of an interface that freeing and allocating its queues may reset: interrupt affinities, RPS, RFS, XPS,
+/// the limits and rates of its queues, RSS table, coalescing, time stamping. As text, what would be lost for good.
 pub(crate) fn disturbed(
     sys: &dyn Sys,
     iface: &str,

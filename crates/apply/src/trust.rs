@@ -8,10 +8,10 @@ use lowlat_settings::AtBoot;
 use lowlat_sys::Sys;
 
 use crate::boot::KNOB as PERSIST;
-use crate::ledger::Standing;
+use crate::ledger::StandingWrite;
 
-/// Asks the catalogue for the writes of every step once more, and refuses a plan that holds others: one that was changed
-/// by hand, or that this host no longer fits.
+/// Asks the catalogue for the writes of every step once more, and refuses a plan that holds others: one that was
+/// changed by hand, or that this host no longer fits.
 pub fn plan(sys: &dyn Sys, plan: &Plan) -> Result<(), String> {
     plan.steps.iter().try_for_each(|s| step(sys, s).map_err(|why| format!("{} on {}: {why}", s.knob, s.target)))
 }
@@ -48,13 +48,13 @@ fn setting(sys: &dyn Sys, name: &str, target: &Target, to: &str, ops: &[Op]) -> 
     Ok(())
 }
 
-/// Whether a journal's write can be lowlat's own, and the places beside it: those are put back too.
-pub(crate) fn standing(s: &Standing) -> Result<(), String> {
+/// Whether a journal's write can be lowlat's own, and the places next to it: those are put back too.
+pub(crate) fn standing(s: &StandingWrite) -> Result<(), String> {
     let locus = &s.op.locus;
     let ours = if s.knob == PERSIST && lowlat_settings::at(locus).at_boot() == AtBoot::Itself {
         true
     } else if s.is_guard() {
-        // What a link reset may disturb is journalled beside it, under the knob that resets.
+        // What a link reset may disturb is journalled next to it, under the knob that resets.
         locus.iface().is_some() && locus.iface() == s.target.iface()
     } else {
         find(&s.knob).is_some_and(|k| k.owns(&s.target, locus))
@@ -104,11 +104,11 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_puts_back_beside_a_write_what_it_may_change_alone() {
+    fn a_journal_puts_back_next_to_a_write_what_it_may_change_alone() {
         let beside = |locus: Locus, changed: bool| {
             let other = vec![Beside { locus, state: State::Text("1".into()) }];
             let path = "/sys/class/net/eth0/gro_flush_timeout";
-            standing(&Standing {
+            standing(&StandingWrite {
                 seq: 0,
                 knob: "nic.gro-flush-timeout".into(),
                 target: "eth0".parse().unwrap(),
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_journal_undoes_at_its_knobs_places_alone() {
         let of = |knob: &str, target: &str, path: &str, prior: &str| {
-            standing(&Standing {
+            standing(&StandingWrite {
                 seq: 0,
                 knob: knob.into(),
                 target: target.parse().unwrap(),

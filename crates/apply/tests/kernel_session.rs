@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use lowlat_apply::disk::Folder;
-use lowlat_apply::writer::{BeforeHold, WriteFailure, Writer};
+use lowlat_apply::writer::{BeforeHold, HostWriter, WriteFailure};
 use lowlat_apply::{ApplyError, NetnsExists, Orders, Place, Session, ledger};
 use lowlat_knobs::resolve;
 use lowlat_lab::netns::enter_private;
@@ -214,7 +214,7 @@ struct Parking {
     wrote: bool,
 }
 
-impl Writer for Parking {
+impl HostWriter for Parking {
     fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
         if self.wrote { park() } else { state(sys, locus) }
     }
@@ -306,8 +306,11 @@ fn a_joint_step(store: &Store) {
         joint("nic.gro-flush-timeout", "lan0", "20000"),
         joint("sysctl.net.ipv4.tcp_autocorking", "host", "0"),
     ];
-    let plan =
-        lowlat_plan::order(steps, Vec::new(), &lowlat_plan::Options { reach: Scope::Namespace, ..Default::default() });
+    let plan = lowlat_plan::order(
+        steps,
+        Vec::new(),
+        &lowlat_plan::PlanOptions { reach: Scope::Namespace, ..Default::default() },
+    );
     let [whole] = plan.steps.as_slice() else { panic!("{} steps: {:?}", plan.steps.len(), plan.left_out) };
     assert_eq!((whole.members.len(), whole.resets, whole.resets_link), (3, Resets::Queues, false));
 
@@ -332,7 +335,8 @@ fn a_joint_step(store: &Store) {
     assert!(lowlat_apply::rollback_from_disk(store, &live, false).unwrap().complete());
     assert_eq!(there(), before);
 
-    // One member that the kernel refuses takes the others back with it. tcp_autocorking takes a byte (`proc_dou8vec_minmax`).
+    // One member that the kernel refuses takes the others back with it. tcp_autocorking takes a byte
+    // (`proc_dou8vec_minmax`).
     let mut refused = whole.clone();
     refused.ops[2] = Op::text(autocorking(), "7777");
     let mut session = Session::begin(store, &live).unwrap();
@@ -566,7 +570,7 @@ fn ended_namespaces(store: &Store) {
     lowlat_apply::refuse_unfinished(store).unwrap();
     let report = lowlat_apply::rollback_from_disk(store, &live, false).unwrap();
     assert_eq!((report.done.len(), report.complete()), (20, true), "{}", report.words());
-    assert!(report.words().contains("a network namespace that is no more"), "{}", report.words());
+    assert!(report.words().contains("a network namespace that no longer exists"), "{}", report.words());
 }
 
 /// The child's part of [`another_namespace`].

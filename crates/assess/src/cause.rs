@@ -76,8 +76,8 @@ fn findings<'a>(input: &Input<'a>) -> Vec<(f64, Cause<'a>)> {
     all
 }
 
-/// What an engine that is far faster shows. The best engine on the sockets shows what waiting costs, the best one around
-/// them what the sockets cost beyond that; the larger part is the cause.
+/// What an engine that is far faster shows. The best engine on the sockets shows what waiting costs, the best one
+/// around them what the sockets cost beyond that; the larger part is the cause.
 fn faster_engine<'a>(input: &Input<'a>) -> Option<Cause<'a>> {
     let best = |around: bool| {
         let of_kind = input.engines.iter().filter(move |e| AROUND_SOCKETS.contains(&e.engine.as_str()) == around);
@@ -130,7 +130,7 @@ impl Cause<'_> {
         match self {
             Self::Loss(m, ratio) => {
                 format!(
-                    "{} of the probes are lost ({} of {}), which comes before latency",
+                    "{} of the probes are lost ({} of {}), fix this before latency",
                     percent(*ratio),
                     m.lost,
                     m.sent
@@ -165,8 +165,8 @@ impl Cause<'_> {
 /// `none of the 3 settings tried gained anything`.
 pub(crate) fn none_helped(tried: usize) -> String {
     match tried {
-        1 => "the one setting tried gained nothing".to_owned(),
-        n => format!("none of the {n} settings tried gained anything"),
+        1 => "the one setting tried brought no gain".to_owned(),
+        n => format!("none of the {n} settings tried brought a gain"),
     }
 }
 

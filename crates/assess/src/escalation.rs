@@ -82,7 +82,7 @@ fn nothing_gained(input: &Input<'_>, causes: &[Cause<'_>]) -> Option<String> {
             format!("{tried}: the limit is likely the hardware's; no bypass engine was measured to tell")
         }
         Some(Cause::Hardware(_)) => format!("{tried}: the limit is likely the hardware's"),
-        Some(cause) => format!("{tried}; the cause that stands: {}", cause.words()),
+        Some(cause) => format!("{tried}; the open cause: {}", cause.words()),
         None => format!("{tried}, and no cause was found"),
     })
 }
@@ -108,7 +108,7 @@ fn false_keeps(input: &Input<'_>) -> Option<String> {
     let kept = steps::kept(input).len();
     (kept > 0).then(|| {
         let (count, noun) = (kept, if kept == 1 { "setting was" } else { "settings were" });
-        format!("{count} {noun} kept; chance that any kept step does nothing: at most {}", whole_percent(bound))
+        format!("{count} {noun} kept; chance that a kept step has no effect: at most {}", whole_percent(bound))
     })
 }
 
@@ -148,7 +148,7 @@ mod tests {
     fn a_good_run_states_its_bound_and_nothing_else() {
         assert_eq!(
             crate::assess(&sample::Run::good().input()).escalations,
-            ["1 setting was kept; chance that any kept step does nothing: at most 5 %"]
+            ["1 setting was kept; chance that a kept step has no effect: at most 5 %"]
         );
     }
 
@@ -208,7 +208,7 @@ mod tests {
         assert!(!has(&run, "hardware's"));
         run = sample::Run::nothing_kept();
         assert!(!has(&run, "hardware's"), "two serious findings are open");
-        assert!(has(&run, "the one setting tried gained nothing; the cause that stands: netem-on-path on the path"));
+        assert!(has(&run, "the one setting tried brought no gain; the open cause: netem-on-path on the path"));
         run.findings.clear();
         assert!(has(&run, "the limit is likely the hardware's; no bypass engine was measured to tell"));
         run.steps.push(run.steps[0].clone());

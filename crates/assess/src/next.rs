@@ -108,7 +108,7 @@ fn for_finding(f: &Finding, standing: &Standing<'_>) -> Option<Next> {
         )),
         Standing::Refused(s) => {
             let why = s.why.as_deref().map(|w| format!(" ({w})")).unwrap_or_default();
-            Some(Next::new(format!("{}: {} was refused{why}; see what else removes the fault", f.rule, by(s)), explain))
+            Some(Next::new(format!("{}: {} was refused{why}; see what else fixes it", f.rule, by(s)), explain))
         }
     }
 }
@@ -116,7 +116,7 @@ fn for_finding(f: &Finding, standing: &Standing<'_>) -> Option<Next> {
 fn modes(input: &Input<'_>) -> Option<Next> {
     let m = input.modes?;
     let words = format!(
-        "hold the path in its fast mode (P50 {} against {}; {}) by pinning application and interrupts",
+        "keep the path in its fast mode (P50 {} against {}; {}) by pinning application and interrupts",
         time(Some(m.fast_ns)),
         time(Some(m.slow_ns)),
         cause::differs(m)
@@ -146,7 +146,7 @@ fn to_goal(input: &Input<'_>, goal: &GoalResult) -> Next {
     match faster {
         Some((at, e)) => {
             let reach = if at <= goal.goal_ns { "reaches it" } else { "comes closest" };
-            // The first clause is the cost; the rest stands beside the engine in the report.
+            // The first clause is the cost; the rest is next to the engine in the report.
             let cost = e.costs.split(';').next().unwrap_or_default();
             let costs = if cost.is_empty() { String::new() } else { format!("; it costs {cost}") };
             Next::new(
@@ -197,14 +197,13 @@ fn open_items(input: &Input<'_>, checklist: &[ChecklistItem]) -> Vec<Next> {
                 format!("give the application a core on which no interrupt fires ({seen})"),
                 "lowlat explain irq.affinity",
             ),
-            id::OFFLOADS if !tried("nic.coalesce.") && !tried("nic.feature.") => Next::new(
-                format!("do not let the NIC hold packets back ({seen})"),
-                "lowlat explain nic.coalesce.rx-usecs",
-            ),
+            id::OFFLOADS if !tried("nic.coalesce.") && !tried("nic.feature.") => {
+                Next::new(format!("set the NIC not to delay packets ({seen})"), "lowlat explain nic.coalesce.rx-usecs")
+            }
             id::STAMPS => {
                 let target = input.present().map_or_else(String::new, |m| format!(" {}", m.target));
                 Next::new(
-                    format!("see why no hardware stamp came ({seen})"),
+                    format!("see why no hardware timestamp arrived ({seen})"),
                     format!("lowlat measure{target} --stamps"),
                 )
             }
@@ -215,7 +214,8 @@ fn open_items(input: &Input<'_>, checklist: &[ChecklistItem]) -> Vec<Next> {
                 format!("run the application on the NIC's node ({seen})"),
                 "lowlat explain irq-off-node-or-app-cpu",
             ),
-            // The others are spoken of above: baseline, latency and drops by the goal and the loss, persisting by its step.
+            // The others are spoken of above: baseline, latency and drops by the goal and the loss, persisting by its
+            // step.
             _ => return None,
         })
     };
@@ -248,10 +248,8 @@ mod tests {
         run.steps[at].why = Some("operation not supported".into());
         assert_eq!(
             next(&run),
-            [
-                "rps-remote-cpu: steer.rps on eth0/rx-0 was refused (operation not supported); see what else removes the \
-              fault: `lowlat explain rps-remote-cpu`"
-            ]
+            ["rps-remote-cpu: steer.rps on eth0/rx-0 was refused (operation not supported); see what else fixes \
+              it: `lowlat explain rps-remote-cpu`"]
         );
         run.steps[at].disposition = Disposition::Reset;
         assert!(next(&run)[0].contains("resets the link here"), "{:?}", next(&run));
@@ -329,12 +327,12 @@ mod tests {
         if let Reading::Value(c) = &mut run.iface().coalesce {
             c.insert("rx-usecs".into(), 50);
         }
-        assert!(next(&run).iter().any(|s| s.contains("hold packets back")), "{:?}", next(&run));
+        assert!(next(&run).iter().any(|s| s.contains("not to delay packets")), "{:?}", next(&run));
         let mut refused = run.steps[0].clone();
         (refused.knob, refused.kept) = ("nic.coalesce.rx-usecs".into(), false);
         (refused.comparison, refused.disposition) = (None, Disposition::Refused);
         run.steps.push(refused);
-        assert!(!next(&run).iter().any(|s| s.contains("hold packets back")), "{:?}", next(&run));
+        assert!(!next(&run).iter().any(|s| s.contains("not to delay packets")), "{:?}", next(&run));
     }
 
     #[test]

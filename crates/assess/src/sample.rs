@@ -38,7 +38,7 @@ impl Run {
         if let Reading::Value(features) = &mut facts::iface(&mut host).features {
             features.insert("rx-lro".into(), Feature { active: false, changeable: true });
         }
-        // The application runs beside the NIC, and no interrupt of it fires there.
+        // The application runs next to the NIC, and no interrupt of it fires there.
         host.cpus.node_of = (0..4).map(|c| (c, 0)).collect();
         Self {
             facts: host.clone(),

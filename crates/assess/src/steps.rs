@@ -101,7 +101,7 @@ pub(crate) fn open<'a>(input: &Input<'a>) -> Vec<(&'a Finding, Standing<'a>)> {
     all
 }
 
-/// A step's settings in words: `nic.ring.rx on eth0 = 1024`.
+/// A step's settings as text: `nic.ring.rx on eth0 = 1024`.
 pub(crate) fn name(step: &StepResult) -> String {
     if step.members.is_empty() {
         return format!("{} on {} = {}", step.knob, step.target, step.after);

@@ -38,7 +38,7 @@ fn cause(input: &Input<'_>, causes: &[Cause<'_>]) -> String {
     };
     let left = causes.iter().find(|c| !matches!(c, Cause::Fixed(_)));
     match (first, left) {
-        (Cause::Fixed(_), Some(left)) => format!("{}; what is left: {}", first.words(), left.words()),
+        (Cause::Fixed(_), Some(left)) => format!("{}; still open: {}", first.words(), left.words()),
         _ => first.words(),
     }
 }
@@ -50,9 +50,9 @@ fn changed(input: &Input<'_>) -> String {
     let kept = steps::kept(input);
     if kept.is_empty() {
         return match steps::settled(input.steps).len() {
-            0 => "nothing; no setting was tried".to_owned(),
-            1 => "nothing; 1 setting was tried and not kept".to_owned(),
-            n => format!("nothing; {n} settings were tried and none was kept"),
+            0 => "nothing; no setting tried".to_owned(),
+            1 => "nothing; 1 setting tried, not kept".to_owned(),
+            n => format!("nothing; {n} settings tried, none kept"),
         };
     }
     let mut named: Vec<String> = kept.iter().take(NAMED).map(|s| steps::name(s)).collect();
@@ -60,7 +60,7 @@ fn changed(input: &Input<'_>) -> String {
         named.push(format!("and {} more", kept.len() - NAMED));
     }
     let noun = if kept.len() == 1 { "setting" } else { "settings" };
-    let back = if input.will_be_rolled_back { "; put back after the report" } else { "" };
+    let back = if input.will_be_rolled_back { "; restored after the report" } else { "" };
     format!("{} {noun} kept: {}{back}", kept.len(), named.join(", "))
 }
 
@@ -108,7 +108,7 @@ fn drift(input: &Input<'_>) -> String {
     let p50 = |m: Option<&Measurement>| m.and_then(|m| m.rtt.p50_ns);
     match (p50(input.baseline), p50(input.result)) {
         (Some(a), Some(b)) if a.abs_diff(b) * 10 > a.max(b) => {
-            format!(" (it read {} at the start; that is the path's own variation)", time(Some(a)))
+            format!(" ({} at the start; this is the path's own variation)", time(Some(a)))
         }
         _ => String::new(),
     }
@@ -122,7 +122,7 @@ fn goals(input: &Input<'_>) -> String {
         let judged = match (g.met, g.measured_ns) {
             (Some(true), at) => format!("met ({})", time(at)),
             (Some(false), Some(at)) => format!("missed ({})", time(Some(at))),
-            (Some(false), None) => "missed (it falls among the lost)".to_owned(),
+            (Some(false), None) => "missed (the percentile falls among lost probes)".to_owned(),
             (None, _) => "not judged (too few probes)".to_owned(),
         };
         format!("{} at most {}: {judged}", g.quantile, time(Some(g.goal_ns)))
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(
             lines(&run),
             [
-                "Cause: netem-on-path on the path, fixed (netem-on-path); what is left: rps-remote-cpu on the path \
+                "Cause: netem-on-path on the path, fixed (netem-on-path); still open: rps-remote-cpu on the path \
                  (rps-remote-cpu); its settings showed no gain",
                 "Changed: 1 setting kept: qdisc.kind on eth0/qdisc-root = fq_codel",
                 "Gain: P50 200 µs to 80.0 µs, 60.0 % lower [58.8, 61.5]; P99 300 µs to 120 µs, 60.0 % lower [58.8, 61.5] \
@@ -158,7 +158,7 @@ mod tests {
         );
         run.will_be_rolled_back = true;
         let [_, changed, _, _, next] = lines(&run);
-        assert!(changed.ends_with("; put back after the report"), "{changed}");
+        assert!(changed.ends_with("; restored after the report"), "{changed}");
         assert_eq!(next, "Next: nothing is open");
     }
 
@@ -170,8 +170,8 @@ mod tests {
         let a = crate::assess(&run.input());
         assert_eq!(
             a.verdict_lines[2],
-            "Gain: nothing changed; the path is at P50 5.55 µs, P99 8.32 µs (it read 83.1 µs at the start; that is the \
-             path's own variation)"
+            "Gain: nothing changed; the path is at P50 5.55 µs, P99 8.32 µs (83.1 µs at the start; this is the path's own \
+             variation)"
         );
         let all = format!("{:?}{:?}{:?}{:?}", a.verdict_lines, a.escalations, a.next_steps, a.checklist);
         for word in ["93.", "lower", "reduction shown to", "fell by"] {

@@ -1,9 +1,9 @@
 //! Tries every knob of the catalogue on this host and prints the outcome of each, as JSON:
 //! `knob_trial IFACE`, as root, on a host that may be changed: a guest of the lab.
 //!
-//! Each place is read, another value is written, read back, put back and read again, by the journal's own executor; what
-//! lowlat itself never writes (a knob that is inert, harmful, or the default already) is written past it, if it is a sysctl,
-//! so that the answer is the kernel's and not the catalogue's.
+//! Each place is read, another value is written, read back, put back and read again, by the journal's own executor;
+//! what lowlat itself never writes (a knob that is inert, harmful, or the default already) is written past it, if it is
+//! a sysctl, so that the answer is the kernel's and not the catalogue's.
 #![allow(clippy::print_stdout)] // a command
 
 use std::collections::BTreeMap;
@@ -22,7 +22,8 @@ use serde::Serialize;
 /// What resulted from one knob.
 #[derive(Debug, Default, Serialize)]
 struct Tried {
-    /// `acts`, `inert`, `refused`, `exists`, `absent`, `boot`, `outside`: the legend of `docs/reference/knobs-on-kernels.md`.
+    /// `acts`, `inert`, `refused`, `exists`, `absent`, `boot`, `outside`: the legend of
+    /// `docs/reference/knobs-on-kernels.md`.
     outcome: &'static str,
     /// The place tried.
     target: String,
@@ -111,7 +112,8 @@ fn one(session: &mut Session, live: &dyn Sys, knob: &'static Knob, iface: &str) 
     }
     let mut last = base;
     for asked in candidates(meta.page, &was) {
-        // The example's 1024 huge pages are most of a guest's memory, and 8 of the 13 s that the whole trial took there.
+        // The example's 1024 huge pages are most of a guest's memory, and 8 of the 13 s that the whole trial took
+        // there.
         if meta.name == "memory.hugepages" && asked.parse::<u64>().is_ok_and(|n| n > 16) {
             continue;
         }

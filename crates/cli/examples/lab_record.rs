@@ -1,7 +1,7 @@
-//! Records the lab anew: `cargo build -p lowlat --bins --examples && target/debug/examples/lab_record [KERNEL] [DRIVER]`,
-//! as root. Each driver on each kernel is booted; the capture goes to `fixtures/roots/lab-DRIVER-KERNEL`, the outcome of every
-//! knob to `fixtures/knobs-on-kernels.json`. Then run `LOWLAT_BLESS=1 cargo test -p lowlat-collect --test captured_hosts` and
-//! `cargo run -p xtask -- gen`, and read the differences.
+//! Records the lab anew: `cargo build -p lowlat --bins --examples && target/debug/examples/lab_record [KERNEL]
+//! [DRIVER]`, as root. Each driver on each kernel is booted; the capture goes to `fixtures/roots/lab-DRIVER-KERNEL`,
+//! the outcome of every knob to `fixtures/knobs-on-kernels.json`. Then run `LOWLAT_BLESS=1 cargo test -p lowlat-collect
+//! --test captured_hosts` and `cargo run -p xtask -- gen`, and read the differences.
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // a command for the lab's keepers
 
 #[path = "../tests/common/record.rs"]

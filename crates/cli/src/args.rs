@@ -10,24 +10,24 @@ use lowlat_model::goal::check_goals;
 use lowlat_model::units::parse_duration_ns;
 use lowlat_model::{Goal, GoalQuantile};
 
-/// Measure a network path, find what makes it slow, tune the host with proof and a way back.
+/// Measure a network path, find what slows it down, tune the host with proof, and undo every change.
 #[derive(Debug, Parser)]
 #[command(name = "lowlat", version, about, max_term_width = 120)]
 pub struct Cli {
-    /// What to do; without one, on a terminal, lowlat asks and then optimizes.
+    /// Without a command, on a terminal, lowlat asks what it needs and runs `optimize`.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Config file (TOML); every key is the flag's name. Default: /etc/lowlat.toml if it exists.
+    /// Config file (TOML); its keys are the flags' names [default: /etc/lowlat.toml if present].
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 
 impl Command {
-    /// Commands that change nothing, and that a signal may end at any moment; `measure` and `optimize` say by themselves
-    /// from when on it may not.
+    /// Commands that change nothing, and that a signal may end at any moment; `measure` and `optimize` say by
+    /// themselves from when on it may not.
     pub fn only_reports(&self) -> bool {
         matches!(
             self,
@@ -56,41 +56,41 @@ impl Command {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// The whole job on an embedded lab: private namespaces, planted faults, its own far end.
+    /// Run the whole job on a built-in lab: private namespaces, planted faults, its own far end.
     Demo(DemoArgs),
-    /// What the host is, as one JSON document.
+    /// Print the host's configuration and state as one JSON document.
     Facts(FactsArgs),
-    /// What makes it slow: facts to findings; changes nothing.
+    /// Find what slows this host down; changes nothing.
     Check(CheckArgs),
-    /// The far end of a measurement.
+    /// Answer probes: the far end of a measurement.
     Serve(ServeArgs),
     /// Measure round trips to a far end.
     Measure(MeasureArgs),
-    /// Two stored runs, or two live configurations on one path, alternated.
+    /// Compare two stored runs, or two live configurations alternated on one path.
     Compare(CompareArgs),
-    /// What the host itself adds: wake-up latency and interruptions per CPU.
+    /// Measure what the host itself adds: wake-up latency and interruptions per CPU.
     Noise(NoiseArgs),
-    /// The steps that the findings lead to; changes nothing.
+    /// Plan the changes that the findings call for; changes nothing.
     Plan(PlanArgs),
-    /// Apply a plan, as one transaction with its way back.
+    /// Apply a plan as one transaction that can be rolled back.
     Apply(ApplyArgs),
-    /// Keep what `apply --confirm-within` set.
+    /// Keep the changes of `apply --confirm-within`.
     Confirm,
-    /// Put back everything lowlat changed.
+    /// Restore every setting that lowlat changed.
     Rollback(RollbackArgs),
-    /// What lowlat changed, and whether it still stands.
+    /// Show what lowlat changed and whether it is still in effect.
     Status,
-    /// Make what is applied survive a reboot.
+    /// Make applied changes survive a reboot.
     Persist(PersistArgs),
-    /// The main job: measure, find, tune with proof, measure again, report.
+    /// Run the whole job: measure, find, tune with proof, measure again, report.
     Optimize(OptimizeArgs),
-    /// What kernel bypass needs, and whether this host has it.
+    /// Show what kernel bypass needs and whether this host has it.
     Bypass(BypassArgs),
-    /// A knob, rule or NIC family: what, why, cost, versions, source.
+    /// Explain a knob, rule, engine or NIC family: what it does, why, cost, versions, sources.
     Explain(ExplainArgs),
-    /// A stored run again.
+    /// Print a stored run.
     Report(ReportArgs),
-    /// The JSON Schema of a document.
+    /// Print the JSON Schema of a document.
     Schema(SchemaArgs),
     /// Keeps /dev/cpu_dma_latency open (started by apply; ended by rollback).
     #[command(hide = true)]
@@ -125,7 +125,7 @@ pub enum Command {
 /// `lab-near`.
 #[derive(Debug, Args)]
 pub struct LabNearArgs {
-    /// The latency wanted.
+    /// The latency goal.
     #[command(flatten)]
     pub goal: GoalArgs,
     /// Where the run's document goes.
@@ -137,10 +137,10 @@ fn duration(text: &str) -> Result<u64, String> {
     parse_duration_ns(text)
 }
 
-/// The latency wanted; shared by every command that knows a goal.
+/// The latency goal; shared by every command that knows a goal.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GoalArgs {
-    /// Latency wanted: 50us (the median), p99=100us, p99.9=1ms, max=5ms; several times, or separated by commas.
+    /// Latency goal: 50us (median), p99=100us, p99.9=1ms, max=5ms; repeatable, or separated by commas.
     #[arg(
         id = "goal",
         long = "goal",
@@ -197,11 +197,11 @@ fn worth(text: &str) -> Result<Worth, String> {
             std::mem::replace(&mut seen.1, true)
         };
         if twice {
-            return Err(format!("{text:?} says it twice; write one share and one time, e.g. 1%,0.5us"));
+            return Err(format!("{text:?} gives one of them twice; write one share and one time, e.g. 1%,0.5us"));
         }
     }
     if out.ratio > 1.0 {
-        return Err(format!("{text:?} is more than the whole; write a share up to 100%"));
+        return Err(format!("{text:?} is more than 100%; write a share up to 100%"));
     }
     Ok(out)
 }
@@ -259,19 +259,19 @@ fn round(text: &str) -> Result<u64, String> {
 /// `facts`.
 #[derive(Debug, Args)]
 pub struct FactsArgs {
-    /// Interface in focus.
+    /// Interface to examine.
     #[arg(long)]
     pub iface: Option<String>,
-    /// The far end: the kernel's route to it says which interfaces are looked at.
+    /// Far end; the interfaces on the kernel's route to it are examined.
     #[arg(long, value_name = "HOST", conflicts_with = "capture")]
     pub target: Option<String>,
     /// Read a captured tree instead of the live host.
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Store all that was read as a captured tree, addresses and names masked.
+    /// Store everything that was read as a captured tree, with addresses and names masked.
     #[arg(long, value_name = "DIR", conflicts_with = "root")]
     pub capture: Option<PathBuf>,
-    /// Also take counter growth over this time.
+    /// Also measure counter growth over this time.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub window: Option<u64>,
 }
@@ -279,10 +279,10 @@ pub struct FactsArgs {
 /// `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Interface in focus.
+    /// Interface to examine.
     #[arg(long)]
     pub iface: Option<String>,
-    /// The far end: the kernel's route to it says which interfaces are looked at.
+    /// Far end; the interfaces on the kernel's route to it are examined.
     #[arg(long, value_name = "HOST", conflicts_with = "facts")]
     pub target: Option<String>,
     /// Use stored facts instead of reading the host.
@@ -291,10 +291,10 @@ pub struct CheckArgs {
     /// Read a captured tree instead of the live host.
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// Window in which rates are taken; 0ns is refused, `none` takes no rates.
+    /// Time over which rates are measured; `none` skips them, 0ns is refused.
     #[arg(long, default_value = "1s", value_name = "TIME|none")]
     pub window: String,
-    /// The latency wanted; some rules look at the median's.
+    /// The latency goal; some rules use the goal of the median.
     #[command(flatten)]
     pub goal: GoalArgs,
 }
@@ -302,13 +302,13 @@ pub struct CheckArgs {
 /// `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Addresses to bind; default all.
+    /// Addresses to bind [default: all].
     #[arg(long, value_name = "ADDR")]
     pub bind: Vec<IpAddr>,
     /// Port of lowlat's own protocol, UDP and TCP.
     #[arg(long)]
     pub port: Option<u16>,
-    /// Spin instead of sleeping; burns a core.
+    /// Spin instead of sleeping; uses a whole core.
     #[arg(long)]
     pub spin: bool,
     /// Answer lowlat's own UDP probes where they arrive on this interface, by an XDP program (no key, no limits).
@@ -329,13 +329,13 @@ pub struct ServeArgs {
     /// File with the shared key: answer only probes that carry its HMAC.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
-    /// Most messages per second from one source.
+    /// Limit of messages per second from one source.
     #[arg(long, value_name = "PPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub source_limit: Option<u64>,
-    /// Most messages per second in all.
+    /// Limit of messages per second in total.
     #[arg(long, value_name = "PPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub total_limit: Option<u64>,
-    /// Tell counts and residence on standard error this often, and not only at the end.
+    /// Also report counters and residence time on standard error at this interval.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub report: Option<u64>,
 }
@@ -346,7 +346,7 @@ pub struct PathArgs {
     /// icmp, udp or tcp.
     #[arg(long, value_enum, default_value_t = ProtoArg::Udp)]
     pub proto: ProtoArg,
-    /// What the far end speaks: lowlat, sockperf, stamp, irtt (icmp needs none).
+    /// Protocol of the far end: lowlat, sockperf, stamp, irtt (icmp needs none).
     #[arg(long, default_value = "lowlat")]
     pub peer: String,
     /// Message size, bytes.
@@ -355,7 +355,7 @@ pub struct PathArgs {
     /// CPU the prober runs on.
     #[arg(long)]
     pub cpu: Option<u32>,
-    /// A probe is lost after this time.
+    /// Count a probe as lost after this time.
     #[arg(long, value_parser = duration, default_value = "1s", value_name = "TIME")]
     pub timeout: u64,
     /// DSCP of the probes: 0 to 63, or a name such as EF, CS6, AF41.
@@ -407,7 +407,7 @@ pub enum ProtoArg {
 /// Clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ClockArg {
-    /// The kernel's, unless it is slow to read and the TSC can be trusted.
+    /// The kernel's, or the TSC where the kernel's is slow to read and the TSC can be trusted.
     Auto,
     /// CLOCK_MONOTONIC.
     Kernel,
@@ -418,9 +418,9 @@ pub enum ClockArg {
 /// Modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ModeArg {
-    /// The next probe leaves when the answer is there.
+    /// Send the next probe when the answer arrives.
     PingPong,
-    /// Probes leave on a plan.
+    /// Send probes on a schedule.
     OpenLoop,
 }
 
@@ -458,10 +458,10 @@ pub struct MeasureArgs {
     /// Stop after this many probes.
     #[arg(long)]
     pub count: Option<u64>,
-    /// Leave out the first probes of this time; default: found by a steady-state test.
+    /// Exclude the probes of this time at the start [default: found by a steady-state test].
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub warmup: Option<u64>,
-    /// Measure idle first, then again with bulk TCP streams beside the probe; both stand side by side.
+    /// Measure idle first, then with this many bulk TCP streams; reports both.
     #[arg(
         long,
         value_name = "STREAMS",
@@ -470,7 +470,7 @@ pub struct MeasureArgs {
         value_parser = clap::value_parser!(u32).range(0..=MOST_STREAMS)
     )]
     pub load: Option<u32>,
-    /// Exit 1 unless every goal is met; one that too few samples support is not. In open loop from the planned send.
+    /// Exit 1 unless every goal is met; a goal with too few samples is not met. Open loop: from the planned send time.
     #[command(flatten)]
     pub goal: GoalArgs,
     /// Measure at each point of an axis: interval=10us,1ms, size=64..1472 or rate=1000..100000; each for --duration.
@@ -479,10 +479,10 @@ pub struct MeasureArgs {
     /// SCHED_FIFO priority, 1 to 98.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
     pub rt: Option<u8>,
-    /// Ask for kernel and hardware stamps.
+    /// Take kernel and hardware timestamps.
     #[arg(long)]
     pub stamps: bool,
-    /// Also measure, in paired rounds, what taking stamps costs.
+    /// Also measure the cost of timestamps in paired rounds.
     #[arg(long, requires = "stamps")]
     pub stamp_cost: bool,
     /// Write every sample to this file.
@@ -494,10 +494,10 @@ pub struct MeasureArgs {
     /// Replace the run that --out already holds.
     #[arg(long, requires = "out")]
     pub overwrite: bool,
-    /// Clock: auto takes the kernel's, and the TSC where that is slow to read.
+    /// Clock; auto uses the kernel's, or the TSC where the kernel's is slow to read.
     #[arg(long, value_enum, default_value_t = ClockArg::Auto)]
     pub clock: ClockArg,
-    /// This tool's own floor on this host instead of a path.
+    /// Measure lowlat's own overhead on this host instead of a path.
     #[arg(long = "self", conflicts_with_all = ["target", "sweep", "load", "goal", "log", "out", "stamps", "rate", "count"])]
     pub self_test: bool,
 }
@@ -507,7 +507,7 @@ pub struct MeasureArgs {
 pub struct CompareArgs {
     /// A stored run (folder, sample log, document), or a live configuration: ENGINE[,KEY=VALUE...].
     pub a: String,
-    /// The same; keys: cpu, rt, size, dscp, busy-poll, proto, peer, target.
+    /// The other side, in the same form; keys: cpu, rt, size, dscp, busy-poll, proto, peer, target.
     pub b: String,
     /// Far end, for two live configurations.
     #[arg(long)]
@@ -518,13 +518,13 @@ pub struct CompareArgs {
     /// Interface of the path.
     #[arg(long)]
     pub iface: Option<String>,
-    /// Most pairs of rounds; fewer where the difference shows sooner.
+    /// Maximum number of pairs of rounds; the test stops earlier when it is decided.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(4..=1000))]
     pub pairs: u32,
     /// Length of one round.
     #[arg(long, value_parser = round, default_value = "200ms", value_name = "TIME")]
     pub round: u64,
-    /// Of the order of the rounds and the resampling; default: drawn, and recorded in the document.
+    /// Seed of the round order and the resampling [default: random, recorded in the document].
     #[arg(long)]
     pub seed: Option<u64>,
 }
@@ -532,24 +532,24 @@ pub struct CompareArgs {
 /// `noise`.
 #[derive(Debug, Args)]
 pub struct NoiseArgs {
-    /// CPUs; default all this process may use.
+    /// CPUs to measure [default: all that this process may use].
     #[arg(long, value_delimiter = ',')]
     pub cpus: Vec<u32>,
-    /// How long: once for the wake-ups of all CPUs, and once per CPU for interruptions.
+    /// Duration: once for wake-ups on all CPUs, then once per CPU for interruptions.
     #[arg(long, value_parser = duration, default_value = "2s", value_name = "TIME")]
     pub duration: u64,
     /// Time between two wake-ups.
     #[arg(long, value_parser = duration, default_value = "1ms", value_name = "TIME")]
     pub interval: u64,
-    /// Least length of an interruption that counts.
+    /// Shortest interruption counted.
     #[arg(long, value_parser = duration, default_value = "1us", value_name = "TIME")]
     pub threshold: u64,
-    /// SCHED_FIFO priority of sleepers and spinners; default 80 for the sleepers, where allowed, and none for the
-    /// spinners.
+    /// SCHED_FIFO priority of the measuring threads [default: 80 for wake-ups where allowed, none for
+    /// interruptions].
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
     pub rt: Option<u8>,
-    /// Watch once more with the kernel's trace points on (in a tracefs instance of its own, removed again), and name who
-    /// interrupts.
+    /// Watch once more with the kernel's trace points on (in a tracefs instance of its own, removed again), and name
+    /// who interrupts.
     #[arg(long)]
     pub trace: bool,
     /// Store the run in this folder, for `lowlat report`.
@@ -563,30 +563,45 @@ pub struct NoiseArgs {
 /// `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// Interface in focus.
+    /// Interface to examine.
     #[arg(long)]
     pub iface: Option<String>,
-    /// The far end: the kernel's route to it says which interfaces are looked at.
+    /// Far end; the interfaces on the kernel's route to it are examined.
     #[arg(long, value_name = "HOST", conflicts_with_all = ["facts", "set"])]
     pub target: Option<String>,
     /// Use stored facts for the findings.
     #[arg(long, value_name = "FILE")]
     pub facts: Option<PathBuf>,
-    /// The latency wanted; some rules look at the median's.
+    /// The latency goal; some rules use the goal of the median.
     #[command(flatten)]
     pub goal: GoalArgs,
-    /// Show the change each step makes, as a diff (the default on a terminal).
+    /// Show the change of each step as a diff (the default on a terminal).
     #[arg(long)]
     pub diff: bool,
-    /// Write the plan here, for `apply`.
+    /// Print the plan for hosts without lowlat: a shell script that applies and undoes, an Ansible playbook, or a profile
+    /// of tuned.
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "diff")]
+    pub export: Option<ExportArg>,
+    /// Write the plan, or what it is exported as, to this file.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Also plan steps that reset the link.
     #[arg(long)]
     pub allow_disruptive: bool,
-    /// This setting instead of the findings': KNOB TARGET VALUE; may be given several times.
+    /// Plan this setting instead of those for the findings; repeatable.
     #[arg(long, num_args = 3, value_names = ["KNOB", "TARGET", "VALUE"], allow_hyphen_values = true)]
     pub set: Vec<String>,
+}
+
+/// What a plan is exported as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportArg {
+    /// A script for any POSIX shell.
+    Sh,
+    /// A playbook.
+    Ansible,
+    /// A tuned.conf.
+    Tuned,
 }
 
 /// `apply`.
@@ -594,11 +609,11 @@ pub struct PlanArgs {
 pub struct ApplyArgs {
     /// The plan.
     pub plan: PathBuf,
-    /// Go back on its own unless `lowlat confirm` comes within this time.
+    /// Revert automatically unless `lowlat confirm` is run within this time.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub confirm_within: Option<u64>,
-    /// Meanwhile, go back at once when TARGET (default: the default gateway) answers no ping for 2 s; for 10 s where a
-    /// step resets the link.
+    /// Until then, revert at once when TARGET [default: the default gateway] answers no ping for 2 s (10 s where a step
+    /// resets the link).
     #[arg(long, value_name = "TARGET", num_args = 0..=1, default_missing_value = "", requires = "confirm_within")]
     pub watch: Option<String>,
 }
@@ -606,7 +621,7 @@ pub struct ApplyArgs {
 /// `rollback`.
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
-    /// Also put back what another program has changed since.
+    /// Also restore settings that another program has changed since.
     #[arg(long)]
     pub force: bool,
 }
@@ -632,10 +647,10 @@ pub struct OptimizeArgs {
     /// Far end that runs `lowlat serve`: HOST or HOST:PORT.
     #[arg(long)]
     pub target: Option<String>,
-    /// The latency wanted.
+    /// The latency goal.
     #[command(flatten)]
     pub goal: GoalArgs,
-    /// The P50 you believe you have now; the report sets it against the measured one.
+    /// The P50 you believe you have now; the report compares it with the measured one.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub present: Option<u64>,
     /// How to probe.
@@ -644,28 +659,28 @@ pub struct OptimizeArgs {
     /// Engine of the baseline and of every A/B test.
     #[arg(long, default_value = "block")]
     pub engine: String,
-    /// Facts, findings and the plan; change nothing.
+    /// Show facts, findings and the plan; change nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Also try steps that reset the link.
     #[arg(long)]
     pub allow_disruptive: bool,
-    /// Try only settings of the path's own interfaces: nothing that the network namespace or the host shares.
+    /// Try only settings of the path's own interfaces, none of the network namespace or the host.
     #[arg(long)]
     pub own_settings_only: bool,
-    /// Most pairs of rounds per step; a step whose effect shows sooner takes fewer.
+    /// Maximum number of pairs of rounds per step; a step stops earlier when it is decided.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(4..=1000))]
     pub pairs: u32,
     /// Smallest difference worth having, as a share of the median, a time, or both: 1%,0.5us.
     #[arg(long, value_parser = worth, default_value = "1%,0.5us", value_name = "SHARE|TIME")]
     pub worth: Worth,
-    /// Chance, over the whole run, that a step without an effect is kept.
+    /// Allowed chance, over the whole run, of keeping a step that has no effect.
     #[arg(long, value_parser = false_keep, default_value = "5%", value_name = "SHARE")]
     pub false_keep: f64,
-    /// Ping-pong part of one round; longer where the path is so slow that it would hold fewer than 24 probes.
+    /// Ping-pong part of one round; extended where it would hold fewer than 24 probes.
     #[arg(long, value_parser = round, default_value = "50ms", value_name = "TIME")]
     pub round: u64,
-    /// Also try this setting, beside those that the findings ask for; may be given several times.
+    /// Also try this setting, in addition to those for the findings; repeatable.
     #[arg(long = "try", num_args = 3, value_names = ["KNOB", "TARGET", "VALUE"], allow_hyphen_values = true)]
     pub also_try: Vec<String>,
     /// Run all the pairs of every test, as a fixed design would: for comparison.
@@ -674,14 +689,14 @@ pub struct OptimizeArgs {
     /// Length of the baseline, and of each arm of the final test.
     #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
     pub duration: u64,
-    /// Bulk TCP streams of the measurement under load, which need `lowlat serve` at the far end; 0 leaves it out.
-    /// Default: 2 where it runs there.
+    /// Bulk TCP streams of the measurement under load; needs `lowlat serve` at the far end; 0 skips it.
+    /// [default: 2 where `lowlat serve` runs there]
     #[arg(long, value_name = "STREAMS", value_parser = clap::value_parser!(u32).range(0..=MOST_STREAMS))]
     pub load: Option<u32>,
-    /// Engines to show on the same path; `none` leaves them out.
+    /// Engines to compare on the same path; `none` skips this.
     #[arg(long, value_delimiter = ',', default_value = "block,spin,io-uring,af-xdp")]
     pub engines: Vec<String>,
-    /// Put everything back after the report.
+    /// Roll back after the report.
     #[arg(long)]
     pub rollback: bool,
 }
@@ -692,10 +707,10 @@ pub struct DemoArgs {
     /// netns (seconds, veth) or vm (a minute, real NIC drivers in QEMU).
     #[arg(long, default_value = "netns")]
     pub lab: String,
-    /// The latency wanted; default: a median of 100us.
+    /// The latency goal [default: a median of 100us].
     #[command(flatten)]
     pub goal: GoalArgs,
-    /// Also write the report as a page.
+    /// Also write the report as an HTML page.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Run all the pairs of every test, as a fixed design would: for comparison.
@@ -725,14 +740,14 @@ pub enum BypassCommand {
 /// `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Knob, rule, engine or NIC family; without one, the list.
+    /// Knob, rule, engine or NIC family; lists all without it.
     pub name: Option<String>,
 }
 
 /// `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Run id, folder, document or sample log; `last` is the newest.
+    /// Run id, folder, document or sample log; `last` is the newest run.
     pub run: String,
     /// text, md, json or html; csv or hlog (HdrHistogram) for the samples.
     #[arg(long, value_enum, default_value_t = FormatArg::Text)]

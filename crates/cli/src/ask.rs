@@ -27,11 +27,13 @@ pub struct Known<'a> {
     pub may_change: bool,
 }
 
-/// Asks, and returns the arguments of `lowlat optimize` that the answers amount to. A wrong answer is reported and asked for
-/// again.
+/// Asks, and returns the arguments of `lowlat optimize` that the answers amount to. A wrong answer is reported and
+/// asked for again.
 pub fn questions(known: &Known<'_>, input: &mut dyn BufRead, output: &mut dyn Write) -> Result<Vec<String>, Failure> {
     let mut talk = Talk { input, output };
-    talk.say("lowlat measures a network path and tunes this host for it. Enter keeps what stands in [brackets].\n\n")?;
+    talk.say(
+        "lowlat measures a network path and tunes this host for it. Press Enter to accept the value in [brackets].\n\n",
+    )?;
     for (name, words) in known.interfaces {
         talk.say(&format!("  {name:<12} {words}\n"))?;
     }
@@ -39,25 +41,20 @@ pub fn questions(known: &Known<'_>, input: &mut dyn BufRead, output: &mut dyn Wr
     talk.say("\n")?;
     let iface = talk.ask(&format!("Interface [{first}]: "), first, &|name| {
         if !known.interfaces.iter().any(|(n, _)| n == name) {
-            return Err(Failure::new(format!(
-                "use interface {name:?}: there is none here of that name; choose one of the list"
-            )));
+            return Err(Failure::new(format!("use interface {name:?}: no such interface; choose one from the list")));
         }
         (known.usable)(name)
     })?;
-    let target = talk.ask("Target that runs `lowlat serve` (HOST or HOST:PORT): ", "", &|target| {
+    let target = talk.ask("Far end that runs `lowlat serve` (HOST or HOST:PORT): ", "", &|target| {
         if target.is_empty() {
-            return Err(Failure::new(
-                "optimize: no target was given; start `lowlat serve` on the far host and name it",
-            ));
+            return Err(Failure::new("optimize: no target given; start `lowlat serve` on the far host and name it"));
         }
         (known.leads)(&iface, target)
     })?;
     let time = |what: &'static str| {
         move |text: &str| parse_duration_ns(text).map(drop).map_err(|e| Failure::new(format!("read the {what}: {e}")))
     };
-    let goal =
-        talk.ask("Latency goal: of the median, or by quantile as in p99=100us,max=1ms [50us]: ", "50us", &goals)?;
+    let goal = talk.ask("Latency goal: a median, or by quantile as in p99=100us,max=1ms [50us]: ", "50us", &goals)?;
     let present = talk.ask("Present latency, if you know it [unknown]: ", "unknown", &|text| match text {
         "unknown" => Ok(()),
         text => time("present latency")(text),
@@ -72,7 +69,7 @@ pub fn questions(known: &Known<'_>, input: &mut dyn BufRead, output: &mut dyn Wr
             "\nShow the plan only, or try it now? Every step is measured, and put back unless it helps. [plan/try]: ";
         let answer = talk.ask(try_it, "plan", &|text| match text {
             "plan" | "try" => Ok(()),
-            other => Err(Failure::new(format!("answer {other:?}: it is neither; write plan or try"))),
+            other => Err(Failure::new(format!("answer {other:?}: expected plan or try"))),
         })?;
         if answer != "try" {
             args.push("--dry-run".to_owned());
@@ -196,10 +193,10 @@ mod tests {
 
     #[test]
     fn the_third_wrong_answer_ends_it_and_so_does_the_end_of_the_input() {
-        assert!(ask("a\nb\nc\n").is_err_and(|e| e.contains("\"c\"") && e.contains("choose one of the list")));
+        assert!(ask("a\nb\nc\n").is_err_and(|e| e.contains("\"c\"") && e.contains("choose one from the list")));
         assert!(ask("eth0\n").is_err_and(|e| e.contains("closed")));
         assert!(ask("eth0\nnowhere\n").is_err_and(|e| e.contains("closed")));
         let (args, said) = ask_as(b"\xff\xfe\n", true);
-        assert!(args.is_err() && said.contains("there is none here"), "{said}");
+        assert!(args.is_err() && said.contains("no such interface"), "{said}");
     }
 }

@@ -34,11 +34,11 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
     let bytes = match lowlat_sys::store::read(path) {
         Ok(bytes) => bytes,
         Err(e) if named.is_some() => {
-            return Err(Failure::because(e, "name a readable TOML file with --config"));
+            return Err(Failure::because(e, "give a readable TOML file with --config"));
         }
         // The default file need not exist; if it exists and cannot be read, that is an error like any other.
         Err(e) if e.is_absent() => return Ok(args),
-        Err(e) => return Err(Failure::because(e, "make it readable, or name another file with --config")),
+        Err(e) => return Err(Failure::because(e, "make it readable, or give another file with --config")),
     };
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::new(format!("read config {}: it is not UTF-8 text; write TOML", path.display())))?;
@@ -76,7 +76,7 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
             }
             toml::Value::Boolean(true) => {
                 return Err(Failure::new(format!(
-                    "read config {}: {key:?} is true, and takes a value; write it as in `{key} = \"…\"`",
+                    "read config {}: {key:?} needs a value, not true; write `{key} = \"…\"`",
                     path.display()
                 )));
             }

@@ -1,4 +1,4 @@
-//! `lowlat`: measure a network path, find what makes it slow, tune the host with proof and a way back.
+//! `lowlat`: Measure a network path, find what slows it down, tune the host with proof, and undo every change.
 //!
 //! This crate parses, wires the stages together and prints. It alone knows every stage; it computes nothing.
 #![forbid(unsafe_code)]

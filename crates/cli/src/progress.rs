@@ -8,8 +8,8 @@ use lowlat_measure::Progress;
 
 use lowlat_live::probe::words;
 
-/// Shows progress from a thread of its own: a terminal that does not read (scroll lock, a slow link) must not hold up the
-/// measuring thread. What it cannot show in time is not shown.
+/// Shows progress from a thread of its own: a terminal that does not read (scroll lock, a slow link) must not hold up
+/// the measuring thread. What it cannot show in time is not shown.
 #[derive(Debug)]
 pub struct Line {
     send: Option<SyncSender<String>>,

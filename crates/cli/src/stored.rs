@@ -1,6 +1,7 @@
 //! Stored runs: where they lie, what they are, and their samples.
 
 use std::fmt;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use lowlat_measure::{Context, Mode, Pattern, Spec};
@@ -13,10 +14,10 @@ use lowlat_sys::store::{self, Store};
 
 use lowlat_live::{
     Failure,
-    figures::{self, Steady},
+    figures::{self, SteadyWindow},
 };
 
-/// The samples of a run that `measure --out` stored, beside its document.
+/// The samples of a run that `measure --out` stored, next to its document.
 pub const SAMPLES: &str = "samples.log";
 /// Documents that a folder may hold, in the order in which they are looked for.
 const DOCUMENTS: [&str; 4] = ["measure.json", "sweep.json", "noise.json", "run.json"];
@@ -24,21 +25,18 @@ const DOCUMENTS: [&str; 4] = ["measure.json", "sweep.json", "noise.json", "run.j
 /// memory stays flat and figures come from histograms.
 const KEEP: usize = 4 << 20;
 
-/// The samples of a sweep's point, counted from 1, beside its document.
+/// The samples of a sweep's point, counted from 1, next to its document.
 pub fn samples_of(point: u32) -> String {
     format!("samples-{point:02}.log")
 }
 
-/// Makes the folder of `--out`, before the measurement takes its time. A run that it holds is not lost by a second use of
-/// a name: it is refused unless it may be overwritten, and then removed, so that no part of it stays.
+/// Makes the folder of `--out`, before the measurement takes its time. A run that it holds is not lost by a second use
+/// of a name: it is refused unless it may be overwritten, and then removed, so that no part of it stays.
 pub fn make_room(folder: &Path, overwrite: bool) -> Result<(), Failure> {
     let cannot = |e: std::io::Error| {
-        Failure::new(format!(
-            "store the run in {}: {e}; name a folder that can be written with --out",
-            folder.display()
-        ))
+        Failure::new(format!("store the run in {}: {e}; give a writable folder with --out", folder.display()))
     };
-    std::fs::create_dir_all(folder).map_err(cannot)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(cannot)?;
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
         let name = entry.file_name();
@@ -49,7 +47,7 @@ pub fn make_room(folder: &Path, overwrite: bool) -> Result<(), Failure> {
         }
         if !overwrite {
             return Err(Failure::new(format!(
-                "store the run in {}: it holds a run already ({name}); name another folder, or add --overwrite",
+                "store the run in {}: it already holds a run ({name}); give another folder, or add --overwrite",
                 folder.display()
             )));
         }
@@ -62,8 +60,7 @@ pub fn make_room(folder: &Path, overwrite: bool) -> Result<(), Failure> {
 pub fn save<T: serde::Serialize>(folder: &Path, name: &str, document: &T) -> Result<(), Failure> {
     let text = serde_json::to_vec_pretty(document)
         .map_err(|e| Failure::new(format!("write the run: {e}; report this as a bug")))?;
-    store::write_atomic(folder.join(name), text)
-        .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))
+    store::write_atomic(folder.join(name), text).map_err(|e| Failure::because(e, "give a writable folder with --out"))
 }
 
 /// A stored run.
@@ -78,7 +75,7 @@ pub struct Stored {
 }
 
 fn failed(file: &Path, why: impl fmt::Display) -> Failure {
-    Failure::new(format!("read {}: {why}; name a file or folder that lowlat wrote", file.display()))
+    Failure::new(format!("read {}: {why}; give a file or folder written by lowlat", file.display()))
 }
 
 impl Stored {
@@ -106,10 +103,10 @@ impl Stored {
         match &self.run {
             StoredRun::Measure(m) => Ok(m),
             StoredRun::Optimize(run) => run.result.as_ref().or(run.baseline.as_ref()).ok_or_else(|| {
-                Failure::new(format!("compare {}: this run measured no path; name one that did", self.name))
+                Failure::new(format!("compare {}: this run measured no path; give one that did", self.name))
             }),
             StoredRun::Sweep(_) | StoredRun::Compare(_) | StoredRun::Noise(_) => Err(Failure::new(format!(
-                "compare {}: it holds no single measurement; name a run of `lowlat measure --out` or its sample log",
+                "compare {}: it holds no single measurement; give a run of `lowlat measure --out` or its sample log",
                 self.name
             ))),
         }
@@ -122,7 +119,7 @@ pub fn exists(name: &str) -> bool {
 }
 
 fn document(file: &Path) -> Result<StoredRun, Failure> {
-    let bytes = store::read(file).map_err(|e| Failure::because(e, "name a file or folder that lowlat wrote"))?;
+    let bytes = store::read(file).map_err(|e| Failure::because(e, "give a file or folder written by lowlat"))?;
     StoredRun::parse(&bytes).map_err(|why| failed(file, why))
 }
 
@@ -159,7 +156,7 @@ fn locate(name: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
         Ok((file, None))
     } else {
         Err(Failure::new(format!(
-            "read run {name:?}: there is no file or folder of that name and no {}; `ls {}` shows the runs",
+            "read run {name:?}: no such file or folder, and no {}; `ls {}` shows the runs",
             file.display(),
             runs.display()
         )))
@@ -233,7 +230,7 @@ fn of_log(file: &Path) -> Result<Measurement, Failure> {
     };
     let looked = reader.end().filter(|e| e.looked);
     let steady = looked.map(|e| SteadyState { warmup: e.warmup, cooldown: e.cooldown, steady: e.steady });
-    let mut out = figures::measurement(&mut samples, &spec, context, Steady::Known(steady));
+    let mut out = figures::measurement(&mut samples, &spec, context, SteadyWindow::Known(steady));
     out.rate_pps = head.rate_pps;
     if reader.is_cut() {
         out.interrupted = true;

@@ -76,7 +76,7 @@ fn names_that_there_are_none_of() {
             (&["report", "20200101T000000Z"], &["20200101T000000Z"]),
             (&["report", "last", "--format", "pdf"], &["pdf"]),
             (&["demo", "--lab", "moon"], &["moon"]),
-            (&["lab-near", "--goal", "1us", "--out", "/nowhere/run.json"], &["no machine of the lab", "--lab vm"]),
+            (&["lab-near", "--goal", "1us", "--out", "/nowhere/run.json"], &["not a machine of the lab", "--lab vm"]),
             (&["plan", "--set", "no.such.knob", "host", "1"], &["no.such.knob"]),
             (&["plan", "--set", "sysctl.net.ipv4.tcp_slow_start_after_idle", "lo/zz-9", "1"], &["lo/zz-9"]),
             (&["plan", "--set", "sysctl.net.ipv4.tcp_slow_start_after_idle", "host"], &["--set"]),
@@ -357,7 +357,7 @@ fn where_nothing_was_ever_applied_the_place_is_named() {
     let scratch = Scratch::new();
     let state = scratch.state().display().to_string();
     let never = run(&mut scratch.lowlat(&["status"]));
-    assert!(never.exits(0).out.contains(&state) && never.out.contains("nothing was ever applied"), "{never:#?}");
+    assert!(never.exits(0).out.contains(&state) && never.out.contains("has applied nothing"), "{never:#?}");
     fs::create_dir(scratch.state()).unwrap();
     assert_eq!(run(&mut scratch.lowlat(&["status"])).exits(0).out, "No lowlat changes are active.\n");
 }
@@ -654,8 +654,10 @@ fn a_taken_port_is_named() {
 #[test]
 fn keys_that_protect_nothing() {
     let scratch = Scratch::new();
-    let short = scratch.file("short.key", "secret\n");
-    let empty = scratch.file("empty.key", "");
+    let short = scratch.secret("short.key", "secret\n");
+    let empty = scratch.secret("empty.key", "");
+    let open = scratch.secret("open.key", "0123456789abcdef0123456789abcdef\n");
+    fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
     let absent = scratch.name("absent.key");
     all_refused(
         &scratch,
@@ -664,6 +666,8 @@ fn keys_that_protect_nothing() {
             (&["serve", "--bind", "127.0.0.1", "--port", "0", "--key-file", &empty], &[&empty]),
             (&["serve", "--bind", "127.0.0.1", "--port", "0", "--key-file", &absent], &[&absent]),
             (&["measure", "127.0.0.1", "--key-file", &short], &[&short, "16"]),
+            (&["measure", "127.0.0.1", "--key-file", &open], &[&open, "0640", "chmod 600"]),
+            (&["serve", "--bind", "127.0.0.1", "--port", "0", "--key-file", &open], &[&open, "chmod 600"]),
         ],
     );
 }

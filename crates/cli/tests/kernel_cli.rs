@@ -1,4 +1,5 @@
-//! The built program on the real kernel: each case in two named namespaces of its own, one far end, one state directory.
+//! The built program on the real kernel: each case in two named namespaces of its own, one far end, one state
+//! directory.
 //!
 //! Needs root; without it every case fails.
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -18,7 +19,7 @@ use serde_json::Value;
 use common::lab::{FAR, IFACE, Lab};
 use common::{Ran, Scratch, Started, for_anybody, kill, lives, run, until};
 
-/// `optimize` on the lab's path, as short as it goes; `more` wins over what stands here.
+/// `optimize` on the lab's path, as short as it goes; `more` wins over what is set here.
 fn optimize<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let mut args = vec!["optimize", "--iface", IFACE, "--target", FAR, "--timeout", "200ms", "--cpu", "0"];
     for (flag, value) in
@@ -38,7 +39,8 @@ fn optimize<'a>(more: &[&'a str]) -> Vec<&'a str> {
 fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
-    // script(1) is the terminal; what it is given is typed. `exec`, as a shell that waits would die of the Ctrl-C itself.
+    // script(1) is the terminal; what it is given is typed. `exec`, as a shell that waits would die of the Ctrl-C
+    // itself.
     let typed = |keys: &str| {
         let state = scratch.state();
         lab.sh(&format!(
@@ -57,7 +59,7 @@ fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
         wrong.matches("Interface [").count() == 3 && wrong.contains("lowlat: use interface \"nosuch1\""),
         "{wrong}"
     );
-    assert!(wrong.contains("choose one of the list") && wrong.ends_with("exit 2"), "{wrong}");
+    assert!(wrong.contains("choose one from the list") && wrong.ends_with("exit 2"), "{wrong}");
     // Reported at once, and asked for again.
     let fixed = format!("lo\\n{FAR}\\n\\n");
     let fixed = typed(&format!("sleep 0.5; printf '{fixed}'; sleep 0.5; printf '\\004';"));
@@ -83,7 +85,7 @@ fn on_a_terminal_ctrl_c_during_a_step_puts_it_back() {
         scratch.state().display(),
         common::word()
     ));
-    assert!(ended.contains("phase 2") && ended.contains("everything that was applied was put back"), "{ended}");
+    assert!(ended.contains("phase 2") && ended.contains("every applied change was undone"), "{ended}");
     assert!(ended.ends_with("exit 2"), "{ended}");
     before.same_as(&lab.settings());
     assert_eq!(lab.applied(&scratch), 0);
@@ -381,8 +383,8 @@ fn an_interrupted_measurement_shows_what_it_has() {
 #[test]
 fn a_far_end_with_a_key_answers_nobody_else() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
-    let key = scratch.file("key", "0123456789abcdef0123456789abcdef\n");
-    let other = scratch.file("other", "fedcba9876543210fedcba9876543210\n");
+    let key = scratch.secret("key", "0123456789abcdef0123456789abcdef\n");
+    let other = scratch.secret("other", "fedcba9876543210fedcba9876543210\n");
     let _far = lab.serve(&scratch, &["--key-file", &key]);
     lab.run(&scratch, &["measure", FAR, "--key-file", &key, "--count", "50"]).exits(0);
     lab.run(&scratch, &["measure", FAR, "--timeout", "100ms"]).refuses(&[FAR]);
@@ -489,7 +491,7 @@ fn an_apply_that_is_interrupted_puts_back_what_it_did() {
         let mut running = Started::new(&mut lab.lowlat(&scratch, &["apply", &plan]));
         running.says("rx-3:");
         running.signal(signal);
-        running.wait().fails(&["apply: interrupted", "everything that was applied was put back"]);
+        running.wait().fails(&["apply: interrupted", "every applied change was undone"]);
         assert_eq!(lab.sh(rps), was, "{signal}");
         assert_eq!(lab.applied(&scratch), 0);
     }
@@ -613,7 +615,7 @@ fn a_journal_that_cannot_be_trusted_is_refused_and_left_alone() {
         assert_eq!(fs::read(&path).unwrap(), bad, "{what}: the file was changed");
         assert_eq!(lab.sh(show), set, "{what}: the setting was changed");
     }
-    // Cut off within its last line, as by a loss of power: what stands whole is enough to go back.
+    // Cut off within its last line, as by a loss of power: what is complete is enough to go back.
     fs::write(&path, &good[..good.len() - 5]).unwrap();
     lab.run(&scratch, &["rollback"]).exits(0);
     assert_eq!(lab.sh(show), was);
@@ -715,7 +717,8 @@ fn a_run_keeps_its_samples_wherever_else_they_go() {
 fn root_of_a_namespace_is_not_told_to_become_root() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let plan = lab.plan(&scratch, "nic.gro-flush-timeout", IFACE, "50000");
-    // It asks for CAP_NET_ADMIN in the user namespace that made the network namespace (net/core/net-sysfs.c, `netdev_store`).
+    // It asks for CAP_NET_ADMIN in the user namespace that made the network namespace (net/core/net-sysfs.c,
+    // `netdev_store`).
     let mut inside = Command::new("ip");
     inside.args(["netns", "exec", &lab.near, "unshare", "--user", "--map-root-user", common::LOWLAT, "apply", &plan]);
     inside.env("LOWLAT_STATE", scratch.name("inside"));
@@ -800,7 +803,8 @@ fn a_whole_run_finds_keeps_and_puts_back() {
     }
 }
 
-/// The headline is a test of its own: what is kept is claimed with an interval, and baseline and result are its two arms.
+/// The headline is a test of its own: what is kept is claimed with an interval, and baseline and result are its two
+/// arms.
 #[test]
 fn a_planted_shaper_is_kept_and_the_headline_claims_it_with_an_interval() {
     let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
@@ -853,7 +857,7 @@ fn with_nothing_to_find_nothing_is_kept_and_nothing_is_claimed() {
 
 /// A fault on an interface that is not the path's is reported, and never touched.
 #[test]
-fn a_shaper_beside_the_path_is_reported_and_never_touched() {
+fn a_shaper_off_the_path_is_reported_and_never_touched() {
     let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
     let _far = lab.serve(&far_state, &[]);
     lab.sh("ip link add beside0 type veth peer name beside1 && ip link set beside0 up && ip link set beside1 up");
@@ -888,7 +892,7 @@ fn an_interface_that_goes_down_in_mid_run_ends_it_with_everything_put_back() {
     std::thread::sleep(Duration::from_millis(300));
     lab.ip(&format!("link set {IFACE} down"));
     let ran = running.wait();
-    ran.fails(&["everything that was applied was put back"]);
+    ran.fails(&["every applied change was undone"]);
     assert!(ran.err.lines().last().unwrap().starts_with("lowlat: "), "{}", ran.err);
     lab.ip(&format!("link set {IFACE} up"));
     assert_eq!(shapers(), before);
@@ -903,7 +907,8 @@ fn signals_at_any_moment_leave_everything_as_it_was() {
     let before = lab.settings();
     let slow: &[&str] = &["--pairs", "200", "--round", "40ms"];
     let quick: &[&str] = &["--engines", "block,spin"];
-    // The shaper's milliseconds are far beyond what a busy host does to single rounds, which is not to pass for harm here.
+    // The shaper's milliseconds are far beyond what a busy host does to single rounds, which is not to pass for harm
+    // here.
     let proven: &[&str] = &["--pairs", "40", "--duration", "1s", "--worth", "50%,20us"];
     for (line, ms, signal, more) in [
         ("phase 1", 0, "INT", slow),
@@ -923,7 +928,7 @@ fn signals_at_any_moment_leave_everything_as_it_was() {
         running.says(line);
         std::thread::sleep(Duration::from_millis(ms));
         running.signal(signal);
-        // Impatience must not stop the way back.
+        // Impatience must not stop the rollback.
         std::thread::sleep(Duration::from_millis(5));
         if lives(running.pid()) {
             kill("INT", running.pid());

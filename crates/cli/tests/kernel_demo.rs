@@ -31,8 +31,8 @@ fn of_the_program() -> Vec<u32> {
         .collect()
 }
 
-/// Another tenant of the machine can hide a gain (the demo then says "no difference shown"), though never invent one. So
-/// the gain may take a second or third run; everything else must hold in each.
+/// Another tenant of the machine can hide a gain (the demo then says "no difference shown"), though never invent one.
+/// So the gain may take a second or third run; everything else must hold in each.
 const RUNS: usize = 3;
 
 #[test]
@@ -41,7 +41,7 @@ fn the_demo_finds_fixes_and_puts_back() {
     assert!(reported.len() < RUNS, "no run kept a step and came out faster: {reported:#?}");
 }
 
-/// One run. `Err` with the number of kept steps and all steps in words, if it gained too little.
+/// One run. `Err` with the number of kept steps and all steps as text, if it gained too little.
 fn gained() -> Result<(), (usize, Vec<String>)> {
     let scratch = Scratch::new();
     let before = host(&scratch);

@@ -1,5 +1,5 @@
-//! `lowlat serve` and `lowlat measure` as their users run them, between two namespaces: what does not fit is one line and
-//! exit 2; the far end reports how it is confined and what it did.
+//! `lowlat serve` and `lowlat measure` as their users run them, between two namespaces: what does not fit is one line
+//! and exit 2; the far end reports how it is confined and what it did.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -11,7 +11,7 @@ use common::{Scratch, Started};
 fn a_far_end_of_another_protocol_is_named() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &["--sockperf", "--stamp"]);
-    let key = scratch.file("key", "0123456789abcdef0123456789abcdef\n");
+    let key = scratch.secret("key", "0123456789abcdef0123456789abcdef\n");
     let at = |port: u16| format!("{FAR}:{port}");
     let (ours, sockperf, stamp) = (at(8620), at(11111), at(862));
     let cases: &[(&str, &[&str])] = &[
@@ -60,10 +60,10 @@ fn a_message_beyond_the_mtu_is_named_with_what_fits() {
 fn what_serve_cannot_start_with() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &["--sockperf", "--stamp"]);
-    let key = scratch.file("key", "0123456789abcdef0123456789abcdef\n");
-    let odd = scratch.file("odd", "hex:0123456789abcdef0123456789abcde\n");
-    let none = scratch.file("none", "hex:0123456789abcdefzz23456789abcdef\n");
-    let short = scratch.file("short", "hex:0123456789abcdef\n");
+    let key = scratch.secret("key", "0123456789abcdef0123456789abcdef\n");
+    let odd = scratch.secret("odd", "hex:0123456789abcdef0123456789abcde\n");
+    let none = scratch.secret("none", "hex:0123456789abcdefzz23456789abcdef\n");
+    let short = scratch.secret("short", "hex:0123456789abcdef\n");
     let folder = scratch.path().to_str().unwrap();
     let cases: &[(&[&str], &[&str])] = &[
         // The first far end has these, in the far namespace; here they are free.
@@ -86,7 +86,7 @@ fn what_serve_cannot_start_with() {
     for (args, named) in cases {
         lab.run(&scratch, &[&["serve"], *args].concat()).refuses(named);
     }
-    // A second far end beside the first, on each of its ports in turn.
+    // A second far end next to the first, on each of its ports in turn.
     let far = |args: &[&str]| {
         let all = [&["serve"], args].concat();
         Started::new(&mut lab.lowlat_far(&scratch, &all)).wait()
@@ -112,8 +112,8 @@ fn targets_and_priorities_that_cannot_be_had() {
     }
 }
 
-/// The first thread and that of the sinks have every descriptor; the others, each in a table of its own, what they answer
-/// with, a connected socket's thread just that. The sinks' thread alone is not one step ahead.
+/// The first thread and that of the sinks have every descriptor; the others, each in a table of its own, what they
+/// answer with, a connected socket's thread just that. The sinks' thread alone is not one step ahead.
 #[track_caller]
 fn threads_have_what_they_answer_with(far: &Started) {
     let tasks: Vec<_> = std::fs::read_dir(format!("/proc/{}/task", far.pid())).unwrap().map(|t| t.unwrap()).collect();

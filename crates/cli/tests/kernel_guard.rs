@@ -159,31 +159,29 @@ fn an_apply_that_is_stopped_midway_does_not_stop_it() {
 }
 
 /// Everything in one mount namespace, which `ip netns exec` makes anew each time.
-fn on_disk(lab: &Lab, scratch: &Scratch, spoil: &str, way_back: &str) -> String {
+fn on_disk(lab: &Lab, scratch: &Scratch, spoil: &str, undo: &str) -> String {
     let state = scratch.state().display().to_string();
     let plan = plan(lab, scratch);
     fs::create_dir_all(&state).unwrap();
     lab.sh(&format!(
         "export LOWLAT_STATE={state}; mount -t tmpfs -o size=140k,mode=700 lowlat-test {state} && \
-         {} apply {plan} --confirm-within 2s >/dev/null 2>&1 && {spoil} && {way_back} && cat {PLACE}",
+         {} apply {plan} --confirm-within 2s >/dev/null 2>&1 && {spoil} && {undo} && cat {PLACE}",
         word()
     ))
 }
 
 #[test]
-fn neither_a_full_disk_nor_a_read_only_one_stops_the_way_back() {
+fn neither_a_full_disk_nor_a_read_only_one_stops_the_rollback() {
     let full = "{ cat /dev/zero > $LOWLAT_STATE/fill 2>/dev/null; true; }";
     let read_only = "mount --bind $LOWLAT_STATE $LOWLAT_STATE && mount -o remount,ro,bind $LOWLAT_STATE";
     let by_hand = format!("{{ {} rollback 2>&1; echo code $?; }}", word());
     let by_the_guard = "sleep 4";
-    for (spoil, way_back) in
-        [(full, &*by_hand), (full, by_the_guard), (read_only, &*by_hand), (read_only, by_the_guard)]
-    {
+    for (spoil, undo) in [(full, &*by_hand), (full, by_the_guard), (read_only, &*by_hand), (read_only, by_the_guard)] {
         let (lab, scratch) = (Lab::new(), Scratch::new());
-        let out = on_disk(&lab, &scratch, spoil, way_back);
-        assert_eq!(out.lines().last(), Some("0"), "{spoil}, {way_back}: {out}");
-        if way_back != by_the_guard {
-            assert!(out.contains("put back and verified"), "{spoil}: {out}");
+        let out = on_disk(&lab, &scratch, spoil, undo);
+        assert_eq!(out.lines().last(), Some("0"), "{spoil}, {undo}: {out}");
+        if undo != by_the_guard {
+            assert!(out.contains("restored and verified"), "{spoil}: {out}");
             // The page that holds the journal's end has room on a full disk, or not.
             let untold = out.contains("the journal could not be updated");
             assert_eq!(untold, out.contains("code 1"), "{spoil}: {out}");

@@ -1,5 +1,5 @@
-//! `--json`: whatever a command prints is one document that `lowlat schema NAME` allows, and every document there is has
-//! a command here that prints it. (The other suites hold every document they read to its schema too.)
+//! `--json`: whatever a command prints is one document that `lowlat schema NAME` allows, and every document there is
+//! has a command here that prints it. (The other suites hold every document they read to its schema too.)
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;

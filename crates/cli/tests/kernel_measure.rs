@@ -190,7 +190,7 @@ fn both_ends_are_placed_and_the_reason_is_said() {
         long.wait();
         assert_eq!(measure(&[])["placed"], first["placed"]);
     }
-    assert_eq!(measure(&["--cpu", "0"])["placed"]["near"]["why"], "CPU 0, as asked");
+    assert_eq!(measure(&["--cpu", "0"])["placed"]["near"]["why"], "CPU 0, set by --cpu");
 }
 
 /// A comparison asks its far end for one place, and both sides have it; a side's own `cpu=` moves its prober alone.
@@ -264,7 +264,7 @@ fn a_far_end_that_cannot_be_placed_is_said_and_measured() {
 }
 
 #[test]
-fn a_load_stands_beside_the_idle_path() {
+fn a_load_is_next_to_the_idle_path() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
     let args = ["measure", FAR, "--load", "2", "--duration", "400ms"];
@@ -310,8 +310,8 @@ fn a_signal_leaves_a_partial_result_that_says_so() {
     assert_eq!((&s["interrupted"], s["points"].as_array().unwrap().len()), (&true.into(), 1), "{s:#}");
 }
 
-/// On a terminal one line that is written over; none where stderr is not a terminal, or with `--json`. `script` (util-linux)
-/// gives the terminal.
+/// On a terminal one line that is written over; none where stderr is not a terminal, or with `--json`. `script`
+/// (util-linux) gives the terminal.
 #[test]
 fn progress_is_shown_on_a_terminal_alone() {
     let (lab, scratch) = (Lab::new(), Scratch::new());

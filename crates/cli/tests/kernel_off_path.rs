@@ -1,5 +1,5 @@
-//! Thirty random topologies with faults on and beside the path: every fault on the path is found, and what is planned is
-//! applied without one write beside it.
+//! Thirty random topologies with faults on and off the path: every fault on the path is found, and what is planned is
+//! applied without one write next to it.
 //!
 //! `bench/off-path` runs it alone and prints what it did.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)] // a test
@@ -65,7 +65,7 @@ fn plant_on_path(lab: &Lab, draw: &mut Random, on: &mut Vec<&'static str>) -> &'
     rule
 }
 
-/// What stands on the interfaces beside the path, as the shell sees it.
+/// What is set on the interfaces off the path, as the shell sees it.
 fn beside(lab: &Lab, ifaces: &[String]) -> String {
     let one = |i: &String| {
         format!(
@@ -76,7 +76,7 @@ fn beside(lab: &Lab, ifaces: &[String]) -> String {
     lab.sh(&format!("{}; true", ifaces.iter().map(one).collect::<Vec<_>>().join(";")))
 }
 
-/// Writes that journals report; none may name an interface beside the path.
+/// Writes that journals report; none may name an interface off the path.
 fn journalled(scratch: &Scratch, others: &[String]) -> usize {
     let of = |(name, journal): (String, Vec<u8>)| {
         let text = String::from_utf8_lossy(&journal).into_owned();
@@ -110,7 +110,7 @@ fn list(document: &Value, field: &str, of: &str) -> Vec<String> {
 }
 
 #[test]
-fn thirty_topologies_and_no_write_beside_the_path() {
+fn thirty_topologies_and_no_write_off_the_path() {
     let mut draw = Random::new(1);
     let (mut planted, mut writes, mut tried) = (0, 0, 0);
     for n in 0..TOPOLOGIES {
@@ -164,7 +164,7 @@ fn thirty_topologies_and_no_write_beside_the_path() {
     }
     assert!(planted > 0 && writes > 0 && tried > 0, "the soak did nothing");
     eprintln!(
-        "off-path: {TOPOLOGIES} topologies, {planted} faults on the path, all found; {writes} writes, 0 beside it; \
+        "off-path: {TOPOLOGIES} topologies, {planted} faults on the path, all found; {writes} writes, 0 next to it; \
          {tried} more by optimize"
     );
 }

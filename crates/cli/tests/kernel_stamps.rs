@@ -161,8 +161,8 @@ fn an_engine_or_a_far_end_without_stamps_says_so() {
     assert!(m["stamps"].is_null() && m["one_way"].is_null(), "not asked for: {m:#}");
 }
 
-/// The way there takes 3 ms, the way back nothing: a shaper whose rate lets a ping-pong probe (106 bytes on the link) go
-/// each 3.03 ms.
+/// The way there takes 3 ms, the return path nothing: a shaper whose rate lets a ping-pong probe (106 bytes on the
+/// link) go each 3.03 ms.
 fn slow_there(lab: &Lab) {
     lab.sh(&format!("tc qdisc add dev {IFACE} root tbf rate 280kbit burst 130 limit 65536"));
 }
@@ -193,7 +193,8 @@ fn a_far_clock_that_is_another_is_bounded_not_assumed() {
     far.says("over Udp");
     slow_there(&lab);
     // The near kernel stamps behind the shaper, so its delay is none of what bounds the clocks: the bound is tight. An
-    // engine without near stamps cannot tell a longer way from a clock that is off: its bound, up to 1.5 ms, holds that.
+    // engine without near stamps cannot tell a longer way from a clock that is off: its bound, up to 1.5 ms, holds
+    // that.
     for (engine, least, most) in [("spin", 0, 200_000), ("io-uring", 0, 10_000_000)] {
         let m = measured(&lab, &scratch, &[FAR, "--engine", engine]);
         let one_way = &m["one_way"];
@@ -242,11 +243,11 @@ fn placement_is_reported_and_refusals_are_one_line() {
     let c = &m["conditions"];
     assert_eq!((c["cpus"].to_string(), c["rt_priority"].as_u64()), ("[0]".to_owned(), Some(20)));
     assert_eq!((c["memory_locked"].as_bool(), c["iface"].as_str()), (Some(true), Some(IFACE)));
-    assert!(c["placement"].as_str().unwrap().contains("CPU 0, as asked"), "{c:#}");
+    assert!(c["placement"].as_str().unwrap().contains("CPU 0, set by --cpu"), "{c:#}");
     assert!(c["offloads"]["tso"].is_boolean() && c["qdisc"].is_string() && c["clocksource"].is_string(), "{c:#}");
     let by_rule = measured(&lab, &scratch, &[FAR]);
     let why = by_rule["conditions"]["placement"].as_str().unwrap();
-    assert!(why.starts_with("CPU ") && !why.contains("as asked"), "{by_rule:#}");
+    assert!(why.starts_with("CPU ") && !why.contains("set by --cpu"), "{by_rule:#}");
     lab.run(&scratch, &["measure", FAR, "--cpu", "1023"]).refuses(&["CPU 1023", "online"]);
 
     let copy = for_anybody(&scratch);
@@ -271,9 +272,7 @@ fn placement_is_reported_and_refusals_are_one_line() {
 fn what_stamps_cost_is_measured_when_asked() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
-    let begin = Instant::now();
     let m = measured(&lab, &scratch, &[FAR, "--stamp-cost"]);
-    assert!(begin.elapsed() > Duration::from_secs(2), "24 rounds of 100 ms");
     let cost = &m["stamps"]["cost"];
     assert_eq!((cost["a"].as_str(), cost["b"].as_str()), (Some("without stamps"), Some("with stamps")));
     assert!(

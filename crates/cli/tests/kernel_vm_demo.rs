@@ -1,5 +1,5 @@
-//! `lowlat demo --lab vm` as a user runs it: whole, stopped half-way, and where the lab cannot be had. Nothing is left of
-//! it each time: no process, no folder.
+//! `lowlat demo --lab vm` as a user runs it: whole, stopped half-way, and where the lab cannot be had. Nothing is left
+//! of it each time: no process, no folder.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -18,8 +18,8 @@ fn cache() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/lowlat"))
 }
 
-/// What a demo has of the machine now: its folders in the lab's cache (`vm/tmp/PID-STARTTIME-N`), and the machines whose
-/// arguments name one. Other suites may have theirs beside it.
+/// What a demo has of the machine now: its folders in the lab's cache (`vm/tmp/PID-STARTTIME-N`), and the machines
+/// whose arguments name one. Other suites may have theirs next to it.
 fn held(cache: &Path, demo: u32) -> (usize, usize) {
     let mine = format!("{demo}-");
     let folders = std::fs::read_dir(cache.join("vm/tmp")).into_iter().flatten().flatten();

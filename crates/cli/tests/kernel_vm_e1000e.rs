@@ -237,7 +237,8 @@ fn busy_polling_is_proposed_and_gains_half() {
         sh("sed -n 's/^ *\\([0-9]*\\):.*eth\\([01]\\).*/\\1 \\2/p' /proc/interrupts | while read -r i cpu; do echo $cpu > /proc/irq/$i/smp_affinity_list; done");
         let far = node.serve("");
         sh("sysctl -qw net.core.busy_read=0");
-        // QEMU hands packets over in a thread of the host, which others may keep waiting: that hides a gain, and makes none.
+        // QEMU hands packets over in a thread of the host, which others may keep waiting: that hides a gain, and makes
+        // none.
         common::tries(3, || {
             let said = node.lowlat(&format!("optimize --iface eth0 --target {far} --goal 50us {SHORT} --engines none"));
             let run = said.exits(1).json();

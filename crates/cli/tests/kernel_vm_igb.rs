@@ -1,5 +1,5 @@
-//! What igb shows and e1000e does not: queues, and a fault of one end that hides from the median; so do far ends that hold
-//! answers back.
+//! What igb shows and e1000e does not: queues, and a fault of one end that hides from the median; so do far ends that
+//! hold answers back.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,8 +19,8 @@ fn a_fault_of_one_end_that_shows_in_p99_is_found_and_fixed() {
         let far = node.serve("");
         sh("ip netns exec far ethtool -C eth1 rx-usecs 0");
         Node::hold_back(500);
-        // The emulated NIC holds back what comes within 2 ms of the answer before: at 150 a second a quarter of them, and of
-        // a ping-pong each second one, whose median is then now the one and now the other.
+        // The emulated NIC holds back what comes within 2 ms of the answer before: at 150 a second a quarter of them,
+        // and of a ping-pong each second one, whose median is then now the one and now the other.
         let spread = format!(
             "measure {far} --cpu {NEAR_CPU} --mode open-loop --pattern poisson --rate 150 --duration 9s --warmup 1ms --json"
         );
@@ -41,8 +41,8 @@ fn a_fault_of_one_end_that_shows_in_p99_is_found_and_fixed() {
     });
 }
 
-/// Two answers of five are late, never two together. (Of every second one the median of a ping-pong would be now the one and
-/// now the other.) So the median is a prompt one, and hides the rest.
+/// Two answers of five are late, never two together. (Of every second one the median of a ping-pong would be now the
+/// one and now the other.) So the median is a prompt one, and hides the rest.
 #[test]
 fn answers_that_are_held_back_one_by_one_show_on_the_plan() {
     SUITE.case("answers_that_are_held_back_one_by_one_show_on_the_plan", || {
@@ -146,11 +146,12 @@ fn seen(points: &[u8]) -> Vec<u64> {
     points.iter().map(packets).collect()
 }
 
-/// SO_PRIORITY becomes the code point that the interface's map says (net/8021q, `egress-qos-map`), and setting the DSCP,
-/// which sets a priority of its own (net/ipv4/ip_sockglue.c, `rt_tos2priority`; for 46 it is 4), does not undo it.
+/// SO_PRIORITY becomes the code point that the interface's map says (net/8021q, `egress-qos-map`), and setting the
+/// DSCP, which sets a priority of its own (net/ipv4/ip_sockglue.c, `rt_tos2priority`; for 46 it is 4), does not undo
+/// it.
 #[test]
-fn a_priority_is_the_code_point_on_a_vlan_and_the_dscp_stands_beside_it() {
-    SUITE.case("a_priority_is_the_code_point_on_a_vlan_and_the_dscp_stands_beside_it", || {
+fn a_priority_is_the_code_point_on_a_vlan_and_the_dscp_is_next_to_it() {
+    SUITE.case("a_priority_is_the_code_point_on_a_vlan_and_the_dscp_is_next_to_it", || {
         let mut node = Node::new();
         let far = node.serve("");
         let port = far.rsplit(':').next().unwrap();

@@ -7,17 +7,18 @@ mod common;
 
 use common::LOWLAT;
 use common::guest::*;
-use lowlat_lab::vm::{KernelChoice, Suite, Topology, topology};
+use lowlat_lab::vm::{KernelChoice, Suite, VmTopology, topology};
 
 static VIRTIO: Suite = Suite::new(&topology::VIRTIO_MQ, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 static NUMA: Suite = Suite::new(&topology::NUMA, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 static ISOLATED: Suite = Suite::new(&topology::ISOLATED, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 static IOMMU: Suite = Suite::new(&topology::IOMMU, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
-/// The driver's own parameter: 0 is the legacy interrupt (Documentation/networking/device_drivers/ethernet/intel/e1000e.rst).
+/// The driver's own parameter: 0 is the legacy interrupt
+/// (Documentation/networking/device_drivers/ethernet/intel/e1000e.rst).
 static NO_MSI: Suite =
     Suite::new(&topology::E1000E_PAIR, KernelChoice::V6_12).program(PROGRAM, LOWLAT).cmdline("e1000e.IntMode=0,0");
 /// The igb pair as a driver finds it that may not have MSI-X: plain MSI, one interrupt for all its work.
-static IGB_MSI: Topology = Topology { name: "igb-msi", modules: &["lowlat_nomsix", "igb"], ..topology::IGB_PAIR };
+static IGB_MSI: VmTopology = VmTopology { name: "igb-msi", modules: &["lowlat_nomsix", "igb"], ..topology::IGB_PAIR };
 static MSI: Suite = Suite::new(&IGB_MSI, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 static OLDEST: Suite = Suite::new(&topology::E1000E_PAIR, KernelChoice::V5_10).program(PROGRAM, LOWLAT);
 static NEWEST: Suite = Suite::new(&topology::IGB_PAIR, KernelChoice::Newest).program(PROGRAM, LOWLAT);
@@ -46,8 +47,8 @@ fn virtio_queues_and_interrupts_are_set_and_put_back() {
     });
 }
 
-/// The interface's one interrupt, of the controller that `kind` names: moved to the CPU that it is not on, where it then
-/// fires, and put back.
+/// The interface's one interrupt, of the controller that `kind` names: moved to the CPU that it is not on, where it
+/// then fires, and put back.
 fn the_one_interrupt_is_moved_and_put_back(kind: &str) {
     let node = Node::new();
     let lines = sh("grep eth0 /proc/interrupts");
@@ -171,8 +172,8 @@ fn main_job(release: &str, round: &str) {
         let said = node.lowlat(&ask);
         let run = said.json();
         let step = steps(&run, "nic.coalesce.rx-usecs").pop().cloned().unwrap();
-        // Busy polling, where it is kept too, takes packets without waiting for the interrupt: the delay then costs nothing
-        // any more, and the backward pass may take the step out again.
+        // Busy polling, where it is kept too, takes packets without waiting for the interrupt: the delay then costs
+        // nothing any more, and the backward pass may take the step out again.
         let polls = steps(&run, "sysctl.net.core.busy_read").iter().any(|s| s["kept"] == true);
         let stands = step["kept"] == true || (polls && step["disposition"] == "taken_out");
         if step["verdict"] == "better" && stands {

@@ -16,8 +16,8 @@ use vm::{NETDEVSIM, Results, boot};
 
 const LOWLAT: &str = env!("CARGO_BIN_EXE_lowlat");
 
-/// Each setter: knob, target, value, and what the other program shows of it afterwards. The prior values are netdevsim's own
-/// or made by [`PREPARE`].
+/// Each setter: knob, target, value, and what the other program shows of it afterwards. The prior values are
+/// netdevsim's own or made by [`PREPARE`].
 const SETTERS: &[(&str, &str, &str, &str)] = &[
     ("nic.coalesce.rx-usecs", "eth0", "17", "rx-usecs: 17"),
     ("nic.coalesce.rx-frames", "eth0", "9", "rx-frames: 9"),
@@ -168,8 +168,8 @@ fn a_drivers_errors_change_nothing_and_are_told_apart() {
              fault ignore 1; run ign{n}.apply $L apply /tmp/p{n}.json; after ign{n}"
         );
     }
-    // Two requests: the second is refused, and the undoing of the first too; then the way back is open again. Coalescing
-    // is one request, and where that is refused once, two.
+    // Two requests: the second is refused, and the undoing of the first too; then the rollback is open again.
+    // Coalescing is one request, and where that is refused once, two.
     for (case, n, fault) in [("half", 1, "set_skip"), ("apart", 0, "set_times")] {
         let _ = writeln!(
             script,
@@ -188,7 +188,7 @@ fn a_drivers_errors_change_nothing_and_are_told_apart() {
             );
         }
     }
-    // The way back itself is refused, by the setter and by the getter, and then is open again.
+    // The rollback itself is refused, by the setter and by the getter, and then is open again.
     for (case, how) in [("setter", "set_err"), ("getter", "begin_err")] {
         let _ = writeln!(
             script,

@@ -1,5 +1,5 @@
-//! A path that is stacked: a VLAN on an active-backup bond of two igb, and a macvlan or WireGuard on top of it. What lies
-//! beneath is found, named, tuned and protected; what lies beside is reported and left alone.
+//! A path that is stacked: a VLAN on an active-backup bond of two igb, and a macvlan or WireGuard on top of it. What
+//! lies beneath is found, named, tuned and protected; what is off the path is reported and left alone.
 
 #![allow(clippy::unwrap_used)]
 
@@ -118,7 +118,7 @@ impl Drop for WireGuard {
     }
 }
 
-/// What lowlat may change of each NIC of the near end, and what stands on them.
+/// What lowlat may change of each NIC of the near end, and what is set on them.
 fn nics() -> String {
     sh(r"
 for i in eth0 eth2 eth3; do
@@ -180,8 +180,8 @@ fn a_fault_beneath_is_named_where_it_lies_and_one_beside_is_elsewhere() {
 }
 
 #[test]
-fn what_stands_on_the_vlan_leads_to_the_ports_too() {
-    SUITE.case("what_stands_on_the_vlan_leads_to_the_ports_too", || {
+fn what_is_set_on_the_vlan_leads_to_the_ports_too() {
+    SUITE.case("what_is_set_on_the_vlan_leads_to_the_ports_too", || {
         let node = Node::new();
         let _delays = Delays::none();
         delay("eth0", 1_000);
@@ -199,8 +199,8 @@ fn what_stands_on_the_vlan_leads_to_the_ports_too() {
     });
 }
 
-/// As wg-quick(8) sets it up: all goes into the tunnel but the tunnel's own packets, which a mark reports. Who comes in by it
-/// would be cut off by what resets a port beneath.
+/// As wg-quick(8) sets it up: all goes into the tunnel but the tunnel's own packets, which a mark reports. Who comes in
+/// by it would be cut off by what resets a port beneath.
 #[test]
 fn a_tunnel_for_everything_leads_to_the_ports_and_protects_them() {
     SUITE.case("a_tunnel_for_everything_leads_to_the_ports_and_protects_them", || {

@@ -74,7 +74,7 @@ fn man_and_mandoc_complain_of_no_page() {
     let scratch = Scratch::new();
     let files = manual::write(scratch.path()).unwrap();
     let pages: Vec<&Path> =
-        files.iter().map(|f| f.as_path()).filter(|f| f.extension().is_some_and(|e| e == "1")).collect();
+        files.iter().map(std::path::PathBuf::as_path).filter(|f| f.extension().is_some_and(|e| e == "1")).collect();
     assert!(pages.len() > 15);
     for page in pages {
         if here("man") {
@@ -113,7 +113,7 @@ fn each_shell_reads_its_completion_and_completes() {
             "source '{}'; complete -C 'lowlat mea'; complete -C 'lowlat measure --eng'",
             file("lowlat.fish").display()
         );
-        let told = said(Command::new("fish").args(["--no-config", "-c", &script]).env("HOME", scratch.path()));
-        assert!(told.starts_with("measure\t") && told.contains("--engine\t"), "{told}");
+        let reported = said(Command::new("fish").args(["--no-config", "-c", &script]).env("HOME", scratch.path()));
+        assert!(reported.starts_with("measure\t") && reported.contains("--engine\t"), "{reported}");
     }
 }

@@ -123,7 +123,7 @@ fn chosen(sys: &dyn Sys, path: &str) -> Reading<String> {
     })
 }
 
-/// From the running kernel itself, else from the file that the distribution put beside its image.
+/// From the running kernel itself, else from the file that the distribution put next to its image.
 fn config(sys: &dyn Sys, release: &Reading<String>) -> Reading<BTreeMap<String, String>> {
     let own = sys.read_bytes("/proc/config.gz").and_then(|packed| gunzip(&packed));
     if let Reading::Value(text) = own {

@@ -1,5 +1,5 @@
-//! What `lowlat facts --capture` writes goes into bug reports: no mark of the host may be in it, and it must lead to the
-//! same findings as the host itself.
+//! What `lowlat facts --capture` writes goes into bug reports: no mark of the host may be in it, and it must lead to
+//! the same findings as the host itself.
 #![allow(clippy::unwrap_used)] // a test
 
 use std::collections::BTreeMap;
@@ -97,16 +97,16 @@ impl Marks {
     }
 }
 
-/// A stored host that is also marked: it answers for itself, and what the mask asks it is [`Marks`]. With `everywhere`, the
-/// marks also stand in each text, each list and each reason that is read.
+/// A stored host that is also marked: it answers for itself, and what the mask asks it is [`Marks`]. With `everywhere`,
+/// the marks also stand in each text, each list and each reason that is read.
 struct Marked {
     inner: Captured,
     marks: Marks,
     everywhere: bool,
 }
 
-/// Files in which the kernel itself puts numbers and its own words only; what a mark of letters would look like there is
-/// like nothing that can happen.
+/// Files in which the kernel itself puts numbers and its own words only; what a mark of letters would look like there
+/// is like nothing that can happen.
 fn of_the_kernel(path: &str) -> bool {
     ["/proc/stat", "/proc/softirqs", "/proc/vmstat", "/proc/net/", "/proc/irq/", "/proc/sys/", "/sys/devices/system/"]
         .iter()

@@ -5,13 +5,13 @@ crate::family! {
     /// - `nic.coalesce.adaptive-rx off` and `nic.coalesce.rx-usecs 0` for readers that sleep; a program that spins on
     ///   the device may do better with a longer fixed delay.
     /// - `nic.feature.lro off`.
-    /// - `nic.private-flag.rx_cqe_compress off` (`mlx5_core`): compressed completions save PCIe bandwidth and add software
-    ///   overhead. The driver turns them on on its own only where the slot is slower than the link.
+    /// - `nic.private-flag.rx_cqe_compress off` (`mlx5_core`): compressed completions save PCIe bandwidth and add
+    ///   software overhead. The driver turns them on on its own only where the slot is slower than the link.
     /// - `nic.hw-timestamping` where stamps are wanted; a receive filter can switch CQE compression off on its own.
     /// ## Leave
     /// - Firmware settings (`nic.firmware.advanced-pci-settings`, `mlxconfig`): they act after a reset of the device;
     ///   lowlat explains them and writes none.
-    /// - `bypass.vfio`: do not unbind it from its driver for DPDK. The poll-mode driver is bifurcated: it works beside
+    /// - `bypass.vfio`: do not unbind it from its driver for DPDK. The poll-mode driver is bifurcated: it works next to
     ///   the kernel's, which keeps the interface.
     /// ## Know
     /// - `nic.private-flag.rx_striding_rq` packs many packets into one large buffer: it serves packet rate; whether it

@@ -11,8 +11,8 @@ crate::family! {
     /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, 4 a simplified one; none is a microsecond. 3 is
     ///   the default. 2 and 5 to 9 are refused, so that 10 is the smallest delay beside 0.
     /// - Receiving and sending share that one delay: `tx-usecs` is not a parameter of this driver.
-    /// - In an emulated 82574L the driver accepts hardware stamping and no stamp ever arrives: what is advertised is not
-    ///   yet what comes, so lowlat counts the stamps that did.
+    /// - In an emulated 82574L the driver accepts hardware stamping and no stamp ever arrives: what is advertised is
+    ///   not yet what comes, so lowlat counts the stamps that did.
     "e1000e";
     drivers ["e1000e"];
     sources [

@@ -2,18 +2,18 @@ crate::family! {
     /// ## Devices
     /// Amazon Elastic Network Adapter, on EC2 instances.
     /// ## Set
-    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0`, `nic.coalesce.tx-usecs 0`: transmit completions wait
-    ///   64 µs by default; receiving is adaptive on some instance types and not moderated on others.
+    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0`, `nic.coalesce.tx-usecs 0`: transmit completions
+    ///   wait 64 µs by default; receiving is adaptive on some instance types and not moderated on others.
     /// - `sysctl.net.core.busy_read` and `sysctl.net.core.busy_poll`, or `socket.busy-poll` for one program (Amazon's
     ///   guide names 70 µs).
     /// - `irq.affinity` and the application's core: Amazon's guide puts them on the same vCPU; another core of the same
     ///   node is the alternative to measure.
     /// - `cpu.dma-latency`: no deep idle states.
     /// ## Leave
-    /// - irqbalance running, with the path's cores banned from it: the driver gives no affinity hints, and after a device
-    ///   reset without irqbalance several interrupts may land on one core.
-    /// - `nic.ring.rx` and `nic.channels.combined`, unless drops grow: changing either interrupts traffic for less than a
-    ///   millisecond.
+    /// - irqbalance running, with the path's cores banned from it: the driver gives no affinity hints, and after a
+    ///   device reset without irqbalance several interrupts may land on one core.
+    /// - `nic.ring.rx` and `nic.channels.combined`, unless drops grow: changing either interrupts traffic for less than
+    ///   a millisecond.
     /// ## Know
     /// - `*_allowance_exceeded` counters are limits of the instance size: nothing on the host fixes them.
     /// - Low-latency queues push descriptors and the first 96 bytes into the device; the size is negotiated at start, and

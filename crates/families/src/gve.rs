@@ -4,9 +4,9 @@ crate::family! {
     /// ## Set
     /// - `irq.affinity`: each notification block has its own interrupt and its own NAPI.
     /// - `socket.busy-poll` for the program that waits.
-    /// - `nic.coalesce.rx-usecs 0` where the queue format is DQO: with GQI the driver refuses coalescing, and ring sizes
-    ///   change only where the device allows it. `lowlat facts` shows which parameters this one takes; only those are
-    ///   planned.
+    /// - `nic.coalesce.rx-usecs 0` where the queue format is DQO: with GQI the driver refuses coalescing, and ring
+    ///   sizes change only where the device allows it. `lowlat facts` shows which parameters this one takes; only those
+    ///   are planned.
     /// ## Leave
     /// - The queue format (GQI or DQO) and the addressing mode (QPL or RDA): the device and the driver agree on them at
     ///   start.

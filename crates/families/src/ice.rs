@@ -4,11 +4,12 @@ crate::family! {
     /// ## Set
     /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.adaptive-tx off`, `nic.coalesce.rx-usecs 0` and
     ///   `nic.coalesce.tx-usecs 0`: what the driver's documentation names for reduced latency.
-    /// - `nic.feature.ntuple on` with `steer.rfs` (a flow table): accelerated RFS then steers a flow to the queue of the
-    ///   CPU that reads it. An explicit `ethtool -N` rule does the same for one flow.
+    /// - `nic.feature.ntuple on` with `steer.rfs` (a flow table): accelerated RFS then steers a flow to the queue of
+    ///   the CPU that reads it. An explicit `ethtool -N` rule does the same for one flow.
     /// - `irq.affinity`: to cores of the device's own node (`device/local_cpulist`).
     /// ## Leave
-    /// - `nic.ring.rx` as it is, unless `rx_dropped` grows: a longer ring hides a slow reader and delays what waits in it.
+    /// - `nic.ring.rx` as it is, unless `rx_dropped` grows: a longer ring hides a slow reader and delays what waits in
+    ///   it.
     /// - Flow control: off by default here. The driver wants it the same on port and link partner; with one side only
     ///   the port may appear to hang under heavy traffic.
     /// ## Know

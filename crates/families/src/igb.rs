@@ -8,9 +8,9 @@ crate::family! {
     /// ## Leave
     /// - `nic.channels.combined`: changing it resets the queues and the affinities with them.
     /// ## Know
-    /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, not microseconds (2 and 3 on `igbvf`). 2 and 4 to
-    ///   9 are refused, so that 10 is the smallest delay beside 0. Where receive and transmit share a vector, the usual
-    ///   case, `tx-usecs` other than 0 is refused and `rx-usecs` sets both.
+    /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, not microseconds (2 and 3 on `igbvf`). 2 and 4
+    ///   to 9 are refused, so that 10 is the smallest delay beside 0. Where receive and transmit share a vector, the
+    ///   usual case, `tx-usecs` other than 0 is refused and `rx-usecs` sets both.
     /// - The driver's documentation wants a moderation at least as long as the handling of one interrupt takes, lest an
     ///   interrupt storm follow: at high packet rates try 10 µs beside 0.
     /// - The 82576 cannot stamp all received packets, only PTP ones; 82580 and later can.

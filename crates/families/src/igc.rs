@@ -11,8 +11,8 @@ crate::family! {
     /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, not microseconds; 2 and 4 to 9 are refused, so
     ///   that 10 is the smallest delay beside 0.
     /// - Any receive filter stamps all packets.
-    /// - There are four registers for transmit stamps: a fast sender gets stamps for some packets only. lowlat counts the
-    ///   stamps that came and reports the share.
+    /// - There are four registers for transmit stamps: a fast sender gets stamps for some packets only. lowlat counts
+    ///   the stamps that came and reports the share.
     "igc";
     drivers ["igc"];
     sources [

@@ -12,8 +12,8 @@ crate::family! {
     /// ## Know
     /// - Each packet crosses the host's kernel or vhost as well: the guest sees and tunes one half of the path.
     /// - NUMA node and interrupts hang one level above the interface's own `device`, at the PCI function.
-    /// - Native XDP wants one more transmit queue for each CPU; with fewer, what an XDP program sends goes a slower, locked
-    ///   way.
+    /// - Native XDP wants one more transmit queue for each CPU; with fewer, what an XDP program sends goes a slower,
+    ///   locked way.
     "virtio";
     drivers ["virtio_net"];
     sources [

@@ -209,7 +209,7 @@ fn only_what_acts_is_ever_written() {
 }
 
 #[test]
-fn nonsense_is_refused_in_words() {
+fn nonsense_is_refused_with_a_reason() {
     let host = Files(BTreeMap::new());
     for (knob, target, value) in [
         ("sysctl.net.core.busy_read", "host", "-1"),

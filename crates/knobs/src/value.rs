@@ -16,14 +16,14 @@ pub enum Value {
     OnOff,
     /// `on` or `off`, `1` and `0` in the place.
     Switch,
-    /// `on`, `tx` or `off`: `tx=1 rx=1` (HWTSTAMP_TX_ON, HWTSTAMP_FILTER_ALL, include/uapi/linux/net_tstamp.h), the first
-    /// alone, or zeros.
+    /// `on`, `tx` or `off`: `tx=1 rx=1` (HWTSTAMP_TX_ON, HWTSTAMP_FILTER_ALL, include/uapi/linux/net_tstamp.h), the
+    /// first alone, or zeros.
     Stamps,
     /// A CPU list or `off`, a mask in the place.
     Mask,
     /// A CPU list.
     List,
-    /// One of the words that the file beside it lists.
+    /// One of the words that the file next to it lists.
     OneOf(&'static str),
     /// One of these words.
     Word(&'static [&'static str]),
@@ -38,7 +38,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The value as the places take it; in words, why the knob of this name takes no such value.
+    /// The value as the places take it; as text, why the knob of this name takes no such value.
     pub(crate) fn encode(self, knob: &str, sys: &dyn Sys, loci: &[Locus], want: &str) -> Result<State, String> {
         let want = want.trim();
         let bad = |what: &str| format!("{want:?} is not a value of {knob}: {what}");
@@ -112,7 +112,7 @@ fn triple(want: &str) -> Result<String, &'static str> {
     Ok(n.iter().map(ToString::to_string).collect::<Vec<_>>().join("\t"))
 }
 
-/// A word that the file beside the place lists, where it does.
+/// A word that the file next to the place lists, where it does.
 fn one_of(sys: &dyn Sys, loci: &[Locus], beside: &str, want: &str) -> Result<String, String> {
     if want.is_empty() || !want.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
         return Err("it takes one word".to_owned());

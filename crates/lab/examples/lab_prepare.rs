@@ -1,11 +1,12 @@
-//! Fills the lab's cache: `cargo run -p lowlat-lab --example lab_prepare [-- 5.10|6.1|6.12|newest ...]`, all kernels by default,
-//! each with the modules that are built for it; and the root with systemd. Later runs of the lab then need no network.
+//! Fills the lab's cache: `cargo run -p lowlat-lab --example lab_prepare [-- 5.10|6.1|6.12|newest ...]`, all kernels by
+//! default, each with the modules that are built for it; and the root with systemd. Later runs of the lab then need no
+//! network.
 #![allow(clippy::print_stdout)] // a command for people
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use lowlat_lab::vm::{KernelChoice, Lab, LabError};
+use lowlat_lab::vm::{KernelChoice, Lab, VmError};
 
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn prepare(choice: KernelChoice) -> Result<String, LabError> {
+fn prepare(choice: KernelChoice) -> Result<String, VmError> {
     let lab = Lab::prepare(choice)?;
     lab.build_modules()?;
     lab.systemd()?;

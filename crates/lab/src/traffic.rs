@@ -1,4 +1,5 @@
-//! The traffic of the lab's other programs: what runs beside the probe on a real host. Bounded by its thread's process.
+//! The traffic of the lab's other programs: what runs along with the probe on a real host. Bounded by its thread's
+//! process.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
@@ -92,12 +93,12 @@ fn discard(mut stream: TcpStream) {
 
 /// A thread of the near node that runs until it is dropped.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningTraffic {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Running {
+impl RunningTraffic {
     fn start(body: impl FnOnce(&AtomicBool) + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
@@ -150,7 +151,7 @@ fn bind_reader(port: u16, buffer: Option<i32>) -> std::io::Result<UdpSocket> {
     Ok(socket)
 }
 
-impl Drop for Running {
+impl Drop for RunningTraffic {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {

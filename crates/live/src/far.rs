@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use lowlat_model::tune::Placed;
-use lowlat_peers::lowlat::place::{Answer, Request, ask, message_len};
+use lowlat_peers::lowlat::place::{Answer, PlacementRequest, ask, message_len};
 use lowlat_peers::serve::{LONGEST_S, Places};
 use lowlat_sys::Sys;
 use lowlat_transport::clock;
@@ -16,8 +16,8 @@ use crate::path::Path;
 /// How long an answer is waited for at most, ns. Longer than the round trip of any path that is worth tuning.
 const WAIT_NS: u64 = 600_000_000;
 
-/// Where a far end on this host may be placed. Its NIC is the only physical interface that is up; where there are several,
-/// clients may come by each, and none counts.
+/// Where a far end on this host may be placed. Its NIC is the only physical interface that is up; where there are
+/// several, clients may come by each, and none counts.
 pub fn places(sys: &dyn Sys) -> Places {
     let links = sys.list("/sys/class/net").into_value().unwrap_or_default();
     let state = |link: &String, file: &str| sys.read(&format!("/sys/class/net/{link}/{file}")).into_value();
@@ -58,8 +58,8 @@ fn client() -> u64 {
     })
 }
 
-/// Asks the far end of `path` to stay on one CPU for `lasting_ns`, or says why it was not asked or does not. Asking again
-/// prolongs it. That nothing answers is not a failure here: the measurement will tell.
+/// Asks the far end of `path` to stay on one CPU for `lasting_ns`, or says why it was not asked or does not. Asking
+/// again prolongs it. That nothing answers is not a failure here: the measurement will tell.
 pub fn place(path: &Path, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Result<Placed, String> {
     if path.peer == lowlat_peers::icmp::ENTRY.name {
         return Err("echoes are answered by the far kernel, not by a program".to_owned());
@@ -68,34 +68,28 @@ pub fn place(path: &Path, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Resu
         return Err(format!("{} far ends take no placement requests", path.peer));
     }
     let seconds = u32::try_from(lasting_ns.div_ceil(1_000_000_000)).unwrap_or(u32::MAX).clamp(1, LONGEST_S);
-    let request = Request { client: client(), host: host(sys), cpu: near.cpu, seconds };
+    let request = PlacementRequest { client: client(), host: host(sys), cpu: near.cpu, seconds };
     match exchange(path, &request) {
-        Some(Answer::Fixed(cpu)) => Ok(placed(cpu, "as the far end was started, by serve --cpu")),
+        Some(Answer::Fixed(cpu)) => Ok(placed(cpu, "set by serve --cpu")),
         Some(Answer::ByRule(cpu)) => Ok(placed(cpu, "by the same rule, on the far end's host")),
-        Some(Answer::Beside(cpu)) => Ok(placed(cpu, BESIDE)),
+        Some(Answer::Beside(cpu)) => {
+            Ok(Placed { same_host: true, ..placed(cpu, "a different CPU than the prober's, on the same host") })
+        }
         Some(Answer::TooOld) => Err("the far end is too old for placement requests".to_owned()),
         Some(Answer::Busy) => Err("the far end is placed for another client".to_owned()),
-        Some(Answer::Cannot | Answer::Released) => Err("the far end has no CPU to stay on".to_owned()),
+        Some(Answer::Cannot | Answer::Released) => Err("the far end has no CPU to pin to".to_owned()),
         None => Err("the far end did not answer the placement request".to_owned()),
     }
-}
-
-/// Why a far end is where it is that stands on the prober's own host.
-pub const BESIDE: &str = "another than the prober's, on the same host";
-
-/// Whether a far end was placed on the prober's own host.
-pub fn is_beside(far: &Placed) -> bool {
-    far.why.ends_with(BESIDE)
 }
 
 /// Gives the far end's place back.
 pub fn release(path: &Path) {
     if path.peer == lowlat_peers::lowlat::ENTRY.name {
-        exchange(path, &Request { client: client(), host: 0, cpu: None, seconds: 0 });
+        exchange(path, &PlacementRequest { client: client(), host: 0, cpu: None, seconds: 0 });
     }
 }
 
-fn exchange(path: &Path, request: &Request) -> Option<Answer> {
+fn exchange(path: &Path, request: &PlacementRequest) -> Option<Answer> {
     let len = message_len(path.key.as_ref());
     let plain = Path { size: len, stamps: false, ..path.clone() };
     let mut engine = plain.open(lowlat_transport::block::NAME).ok()?;
@@ -104,7 +98,7 @@ fn exchange(path: &Path, request: &Request) -> Option<Answer> {
 }
 
 fn placed(cpu: u32, why: &str) -> Placed {
-    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}") }
+    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}"), ..Placed::default() }
 }
 
 #[cfg(test)]

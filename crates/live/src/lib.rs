@@ -1,8 +1,8 @@
-//! A live run on one path of this host: engine and peer opened by name, probers placed, one measurement, an A/B test, and the
-//! whole job of `optimize`.
+//! A live run on one path of this host: engine and peer opened by name, probers placed, one measurement, an A/B test,
+//! and the whole job of `optimize`.
 //!
-//! The crate wires the stages to the live host, as the command line wires them to files and people. It prints nothing: what
-//! there is to say goes to its caller.
+//! The crate wires the stages to the live host, as the command line wires them to files and people. It prints nothing:
+//! what there is to say goes to its caller.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 

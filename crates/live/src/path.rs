@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use lowlat_model::tune::Placement;
-use lowlat_peers::{Key, Options, Peer};
+use lowlat_peers::{Key, Peer, PeerOptions};
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
 
 use crate::Failure;
@@ -67,8 +67,8 @@ pub struct PathAsk {
 /// Every engine of this build, with the crate that has it.
 pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
 
-/// The reference page of an engine: the doc comment of its file. What it costs on this host, the engine itself says when
-/// it is opened.
+/// The reference page of an engine: the doc comment of its file. What it costs on this host, the engine itself says
+/// when it is opened.
 pub fn engine_page(name: &str) -> Option<String> {
     let source = match name {
         "block" => include_str!("../../transport/src/block.rs"),
@@ -92,11 +92,11 @@ impl Path {
         let entry = lowlat_peers::find(&peer_name).ok_or_else(|| {
             let names: Vec<&str> = lowlat_peers::PEERS.iter().map(|p| p.name).collect();
             Failure::new(format!(
-                "probe by {peer_name:?}: there is no far-end protocol of that name; choose one of {}",
+                "probe by {peer_name:?}: no such far-end protocol; choose one of {}",
                 names.join(", ")
             ))
         })?;
-        let peer = (entry.make)(&Options { key: key.clone(), message_len: ask.size, ..Options::default() });
+        let peer = (entry.make)(&PeerOptions { key: key.clone(), message_len: ask.size, ..PeerOptions::default() });
         if !entry.protos.contains(&proto) {
             return Err(Failure::new(format!(
                 "probe {peer_name} over {proto:?}: {peer_name} does not run on it; choose another --proto or --peer"
@@ -140,8 +140,8 @@ impl Path {
         open_flow(engine, &self.endpoint())
     }
 
-    /// Opens the named engine on a flow that a round of an A/B test shares with another: from `source_port`, or from one
-    /// of the kernel's choice if that is 0, and so that the next round can have the same port at once.
+    /// Opens the named engine on a flow that a round of an A/B test shares with another: from `source_port`, or from
+    /// one of the kernel's choice if that is 0, and so that the next round can have the same port at once.
     pub fn open_round(&self, engine: &str, source_port: u16) -> Result<Box<dyn Engine>, EngineError> {
         open_flow(engine, &Endpoint { source_port, port_is_reused: true, ..self.endpoint() })
     }
@@ -162,11 +162,15 @@ impl Path {
     /// A fresh peer for this path, for a run of that length; `interval_ns` is the time between probes, 0 for as fast as
     /// they go.
     pub fn peer(&self, duration_ns: u64, interval_ns: u64) -> Result<Box<dyn Peer>, Failure> {
-        let entry = lowlat_peers::find(&self.peer).ok_or_else(|| {
-            Failure::new(format!("probe by {:?}: there is no far-end protocol of that name; see --peer", self.peer))
-        })?;
-        let options =
-            Options { key: self.key.clone(), message_len: self.size, duration_ns, interval_ns, stamps: self.stamps };
+        let entry = lowlat_peers::find(&self.peer)
+            .ok_or_else(|| Failure::new(format!("probe by {:?}: no such far-end protocol; see --peer", self.peer)))?;
+        let options = PeerOptions {
+            key: self.key.clone(),
+            message_len: self.size,
+            duration_ns,
+            interval_ns,
+            stamps: self.stamps,
+        };
         Ok((entry.make)(&options))
     }
 
@@ -199,7 +203,7 @@ const LONGEST_KEY: u64 = 4096;
 
 /// A key shared with the far end, from a file.
 pub fn read_key(path: &std::path::Path) -> Result<Key, Failure> {
-    let key = lowlat_sys::store::read_bounded(path, LONGEST_KEY)?;
+    let key = lowlat_sys::store::read_secret(path, LONGEST_KEY)?;
     let mut key = key.trim_ascii();
     // As programs of other kinds write theirs, stamp-suite among them.
     let bytes;
@@ -312,7 +316,9 @@ mod tests {
             assert_eq!(at(with).as_deref(), Ok("[fe80::1%1]:7"), "{with}");
         }
         assert_eq!(at("[fe80::1%lo]:99").as_deref(), Ok("[fe80::1%1]:99"));
-        for (bad, named) in [("fe80::1", "%INTERFACE"), ("fe80::1%nosuch0", "nosuch0"), ("[fe80::1%lo]:x", "no port")] {
+        for (bad, named) in
+            [("fe80::1", "%INTERFACE"), ("fe80::1%nosuch0", "nosuch0"), ("[fe80::1%lo]:x", "not a port")]
+        {
             assert!(at(bad).is_err_and(|e| e.contains(named)), "{bad}");
         }
         assert_eq!(at("[::1]:99").as_deref(), Ok("[::1]:99"));

@@ -4,8 +4,8 @@ use lowlat_model::capability::{self, Capability};
 
 use crate::Failure;
 
-/// What a change of the host needs, by what it changes: interfaces and the network's settings, files of root. Which of the
-/// two a plan or a journal needs, its writes say.
+/// What a change of the host needs, by what it changes: interfaces and the network's settings, files of root. Which of
+/// the two a plan or a journal needs, its writes say.
 const OF_A_CHANGE: [Capability; 2] = [Capability::NetAdmin, Capability::DacOverride];
 
 /// Refuses where this process lacks any of the capabilities that the command needs.

@@ -1,8 +1,8 @@
 //! Ctrl-C and SIGTERM: one flag that every loop looks at. What was applied is rolled back by the command that applied
 //! it; the handler only sets the flag.
 //!
-//! As long as nothing is at stake ([`at_stake`]), there is nothing to wind down, and the handler ends the program itself,
-//! whatever call it waits in: a name server, a connection, a window of rates.
+//! As long as nothing is at stake ([`at_stake`]), there is nothing to wind down, and the handler ends the program
+//! itself, whatever call it waits in: a name server, a connection, a window of rates.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,8 +29,8 @@ pub fn at_ease() -> Result<(), Failure> {
 }
 
 /// Installs the handlers, without `SA_RESTART`: a blocking receive must return so that its loop sees the flag. A
-/// SIGHUP that is ignored from the start stays so (`nohup`). SIGINT does not, though a shell's background jobs begin with it
-/// ignored: whoever sends it by hand wants the settings back.
+/// SIGHUP that is ignored from the start stays so (`nohup`). SIGINT does not, though a shell's background jobs begin
+/// with it ignored: whoever sends it by hand wants the settings back.
 ///
 /// SIGPIPE stays ignored, as Rust's runtime leaves it: a reader of our output that goes away (`| head`) must not end a
 /// process that has settings to put back.

@@ -1,7 +1,7 @@
 //! Interruptions of the host while a probe is on its way.
 //!
-//! An engine that spins sees them itself: its clock jumps ([`lowlat_transport::gaps`]). One that sleeps cannot; there the
-//! scheduler reports how long this thread was ready and not run (`/proc/thread-self/schedstat`, second number;
+//! An engine that spins sees them itself: its clock jumps ([`lowlat_transport::gaps`]). One that sleeps cannot; there
+//! the scheduler reports how long this thread was ready and not run (`/proc/thread-self/schedstat`, second number;
 //! Documentation/scheduler/sched-stats.rst), which is asked between probes: after each that took long, and else seldom,
 //! because what the kernel runs to answer it slows the next probe down.
 
@@ -14,10 +14,10 @@ use lowlat_transport::{Engine, Ns};
 
 use crate::probe::{Flags, Probe};
 
-/// Asking takes 0.7 µs and leaves the caches to another part of the kernel. So it is done when so long has passed, ns; in
-/// a ping-pong also at once after a probe that took [`THRESHOLD_NS`] longer than the quickest, as one that was interrupted
-/// for as long does. (Asked after each, the quickest twentieth of blocking TCP round trips on veth took 4.68 to 4.81 µs
-/// instead of 4.62 to 4.68, Linux 6.18.)
+/// Asking takes 0.7 µs and leaves the caches to another part of the kernel. So it is done when so long has passed, ns;
+/// in a ping-pong also at once after a probe that took [`THRESHOLD_NS`] longer than the quickest, as one that was
+/// interrupted for as long does. (Asked after each, the quickest twentieth of blocking TCP round trips on veth took
+/// 4.68 to 4.81 µs instead of 4.62 to 4.68, Linux 6.18.)
 const EVERY_NS: u64 = 50_000;
 
 /// Interruptions kept before those that are over are let go.
@@ -73,8 +73,8 @@ impl Asking {
         due
     }
 
-    /// The thread waited `grown` since it last asked: the interruption in it, ns, if there is one, and when it began at the
-    /// earliest.
+    /// The thread waited `grown` since it last asked: the interruption in it, ns, if there is one, and when it began at
+    /// the earliest.
     fn answered(&mut self, grown: u64, now: Ns) -> Option<(u64, Ns)> {
         let waited = grown.saturating_sub(self.usual_ns * self.since);
         let began = std::mem::replace(&mut self.last, now);
@@ -200,12 +200,12 @@ impl Watch {
 }
 
 /// With the figures of the probes that the run's own figures are made of, so that the two compare.
-pub(crate) fn figures<'a>(marks: &GapMarks, figured: impl Iterator<Item = &'a Probe>) -> GapMarks {
+pub(crate) fn figures<'a>(marks: &GapMarks, included: impl Iterator<Item = &'a Probe>) -> GapMarks {
     if marks.threshold_ns.is_none() {
         return marks.clone();
     }
     let (mut marked, mut without) = (0, Vec::new());
-    for p in figured.filter(|p| !p.flags.has(Flags::UNSENT)) {
+    for p in included.filter(|p| !p.flags.has(Flags::UNSENT)) {
         if p.flags.has(Flags::GAP) {
             marked += 1;
         } else {
@@ -219,8 +219,8 @@ pub(crate) fn figures<'a>(marks: &GapMarks, figured: impl Iterator<Item = &'a Pr
 mod tests {
     use super::*;
 
-    /// Probes of `rtt` ns one after another, of which each waits `usual` for its CPU, and at `at` one that takes and waits
-    /// `longer`: how often the scheduler was asked, and what it took for interruptions.
+    /// Probes of `rtt` ns one after another, of which each waits `usual` for its CPU, and at `at` one that takes and
+    /// waits `longer`: how often the scheduler was asked, and what it took for interruptions.
     fn asked(open_loop: bool, rtt: u64, usual: u64, at: u64, longer: (u64, u64)) -> (u64, Vec<u64>) {
         let (mut asking, mut now, mut waited) = (Asking::new(open_loop), 1_000_000, 0);
         let (mut asked, mut found) = (0, Vec::new());

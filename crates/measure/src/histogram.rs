@@ -186,7 +186,8 @@ mod tests {
     }
 
     proptest! {
-        /// Merging is associative and commutative, an empty one changes nothing, and all of it equals recording at once.
+        /// Merging is associative and commutative, an empty one changes nothing, and all of it equals recording at
+        /// once.
         #[test]
         fn merging_is_recording(
             a in prop::collection::vec(any::<u64>(), 0..80),

@@ -6,10 +6,10 @@
 //!            │  Peer (meaning)   └─► SampleSink (the full log: `samplelog`)
 //! ```
 //!
-//! Three laws hold here. **Nothing is censored**: a probe that was planned is counted, whether it left late, never left,
-//! or never came back; lost ones rank as +∞. **Latency is counted from the plan** as well as from the send, so a stall
-//! of this program shows. **The clock is the engine's**: the loop learns the time from send and receive stamps, so a
-//! simulated engine can run it in no time and to the nanosecond (`testing`).
+//! Three laws hold here. **Nothing is censored**: a probe that was planned is counted, whether it left late, never
+//! left, or never came back; lost ones rank as +∞. **Latency is counted from the plan** as well as from the send, so a
+//! stall of this program shows. **The clock is the engine's**: the loop learns the time from send and receive stamps,
+//! so a simulated engine can run it in no time and to the nanosecond (`testing`).
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
@@ -44,5 +44,5 @@ pub use paced::{paced, plan_gap};
 pub use probe::{Counts, Flags, Probe, SampleSink};
 pub use round::Progress;
 pub use samples::{Context, Samples};
-pub use session::Session;
+pub use session::ProbeSession;
 pub use spec::{Mode, Pattern, Spec, Warmup};

@@ -92,8 +92,8 @@ pub trait SampleSink {
     /// One probe. Called between probes: it must not block for long.
     fn put(&mut self, probe: &Probe) -> std::io::Result<()>;
 
-    /// One more answer to the probe that was the `index`-th to be put, from 0: a duplicate, or (`late`) the first, after
-    /// its probe was given up.
+    /// One more answer to the probe that was the `index`-th to be put, from 0: a duplicate, or (`late`) the first,
+    /// after its probe was given up.
     fn after(&mut self, index: u64, late: bool) -> std::io::Result<()> {
         let _ = (index, late);
         Ok(())
@@ -127,8 +127,8 @@ pub struct Counts {
     pub path_errors: u64,
 }
 
-/// Stamps of one probe; 0 for none. Software stamps are `CLOCK_REALTIME`, hardware ones the NIC's clock, far ones the far
-/// end's.
+/// Stamps of one probe; 0 for none. Software stamps are `CLOCK_REALTIME`, hardware ones the NIC's clock, far ones the
+/// far end's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ProbeStamps {
     pub(crate) tx_sched: u64,

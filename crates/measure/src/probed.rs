@@ -7,7 +7,7 @@ use lowlat_transport::StampSet;
 /// Which kinds came in the phase before the run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Probed {
-    /// The engine, in words.
+    /// The engine, as text.
     pub(crate) engine: String,
     /// It can ask for these.
     pub(crate) able: StampSet,

@@ -208,7 +208,7 @@ impl Samples {
     }
 
     /// What the figures are made of: measured, and not left out by the steady-state test.
-    fn figured(&self) -> impl Iterator<Item = &Probe> {
+    fn included(&self) -> impl Iterator<Item = &Probe> {
         self.measured().filter(|p| !p.flags.has(Flags::UNSTEADY))
     }
 
@@ -218,14 +218,15 @@ impl Samples {
         self.measured().map(|p| if self.has_plan { p.rtt_planned() } else { p.rtt() }).collect()
     }
 
-    /// Round trips from the actual send, in send order, warm-up left out, [`LOST`](lowlat_model::measurement::LOST) for the lost: what a comparison takes.
+    /// Round trips from the actual send, in send order, warm-up left out, [`LOST`](lowlat_model::measurement::LOST) for
+    /// the lost: what a comparison takes.
     pub fn rtts(&self) -> Vec<u64> {
-        self.figured().filter(|p| !p.flags.has(Flags::UNSENT)).map(Probe::rtt).collect()
+        self.included().filter(|p| !p.flags.has(Flags::UNSENT)).map(Probe::rtt).collect()
     }
 
     /// Round trips from the planned send, the unsent among the lost; empty where the plan is the send.
     pub fn rtts_planned(&self) -> Vec<u64> {
-        if self.has_plan { self.figured().map(Probe::rtt_planned).collect() } else { Vec::new() }
+        if self.has_plan { self.included().map(Probe::rtt_planned).collect() } else { Vec::new() }
     }
 
     /// How late each probe left, ns.
@@ -233,8 +234,8 @@ impl Samples {
         self.measured().filter(|p| !p.flags.has(Flags::UNSENT)).map(|p| p.sent.saturating_sub(p.planned)).collect()
     }
 
-    /// Leaves the first and the last so many measured probes out of the figures, as a steady-state test found. They stay
-    /// counted. Nothing happens where not all probes were kept.
+    /// Leaves the first and the last so many measured probes out of the figures, as a steady-state test found. They
+    /// stay counted. Nothing happens where not all probes were kept.
     pub fn leave_out(&mut self, first: u64, last: u64) {
         if !self.complete() {
             return;

@@ -21,9 +21,9 @@ const STAMP_PROBES: u64 = 32;
 /// Times that this is tried. The kernel switches its receive stamps on from a work queue (`net_enable_timestamp` in
 /// net/core/dev.c), so packets of the first moments have none.
 const STAMP_ROUNDS: u32 = 4;
-/// Probes of the greeting. The first waits a sixteenth of the timeout and each next one twice as long, up to the timeout:
-/// a round that is opened on a lossy path would else wait a whole timeout for each greeting that is lost, and all of them
-/// together wait 4.9 timeouts, as long as five full ones.
+/// Probes of the greeting. The first waits a sixteenth of the timeout and each next one twice as long, up to the
+/// timeout: a round that is opened on a lossy path would else wait a whole timeout for each greeting that is lost, and
+/// all of them together wait 4.9 timeouts, as long as five full ones.
 const GREETINGS: u32 = 8;
 /// Doublings before a greeting waits the whole timeout.
 const GREETING_DOUBLES: u32 = 4;
@@ -67,7 +67,7 @@ impl Clocks for HostClocks {
 }
 
 /// A flow that is open and has answered.
-pub struct Session<'a> {
+pub struct ProbeSession<'a> {
     engine: &'a mut dyn Engine,
     peer: &'a mut dyn Peer,
     next_seq: u64,
@@ -77,7 +77,7 @@ pub struct Session<'a> {
     probed: Option<Probed>,
 }
 
-impl std::fmt::Debug for Session<'_> {
+impl std::fmt::Debug for ProbeSession<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
             .field("peer", &self.peer.name())
@@ -86,9 +86,9 @@ impl std::fmt::Debug for Session<'_> {
     }
 }
 
-impl<'a> Session<'a> {
-    /// Frames, shakes hands, and sends up to eight probes of `size` bytes until one is answered: the first is waited for
-    /// a sixteenth of `timeout_ns`, each next one twice as long, up to the whole.
+impl<'a> ProbeSession<'a> {
+    /// Frames, shakes hands, and sends up to eight probes of `size` bytes until one is answered: the first is waited
+    /// for a sixteenth of `timeout_ns`, each next one twice as long, up to the whole.
     ///
     /// Silence and answers in another language are told apart ([`MeasureError::Silent`], [`MeasureError::Nonsense`]).
     pub fn open(
@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
         Self::open_unless(engine, peer, size, timeout_ns, &AtomicBool::new(false))
     }
 
-    /// As [`Session::open`]; ends within a tenth of a second after `stop` is set ([`MeasureError::Stopped`]).
+    /// As [`ProbeSession::open`]; ends within a tenth of a second after `stop` is set ([`MeasureError::Stopped`]).
     pub fn open_unless(
         engine: &'a mut dyn Engine,
         peer: &'a mut dyn Peer,
@@ -205,8 +205,8 @@ impl<'a> Session<'a> {
     /// Measures once. Rounds of one session follow each other on the same flow, with sequence numbers that go on, so
     /// that an answer from the round before is known as such.
     ///
-    /// `progress` is reported about four times a second, between probes. When `stop` is set, what was measured so far comes
-    /// back, marked [`Samples::interrupted`].
+    /// `progress` is reported about four times a second, between probes. When `stop` is set, what was measured so far
+    /// comes back, marked [`Samples::interrupted`].
     pub fn round(
         &mut self,
         spec: &Spec,

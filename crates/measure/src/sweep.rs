@@ -42,7 +42,7 @@ impl Axis {
                     Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
                     _ => Err(bad(&format!("{t:?} is not a rate above 0"))),
                 },
-                _ => Err(bad("there is no axis of that name")),
+                _ => Err(bad("no such axis")),
             }
         };
         let mut all = Vec::new();
@@ -149,14 +149,15 @@ pub fn sweep<E: From<MeasureError>>(
 }
 
 /// A rate counts as sustained while its median is at most this many times the lowest median at a lower rate. In an open
-/// queue the waiting time equals the service time at half the capacity (M/M/1), so twice the latency of a quiet path says
-/// that the knee is passed, long before packets are lost.
+/// queue the waiting time equals the service time at half the capacity (M/M/1), so twice the latency of a quiet path
+/// says that the knee is passed, long before packets are lost.
 const MEDIAN_FACTOR: u64 = 2;
 /// The same for P99, which scatters more between two runs of one rate.
 const TAIL_FACTOR: u64 = 5;
 
-/// Says of each point whether its rate was sustained: next to nothing was lost ([`Measurement::rate_sustained`]), and median
-/// and P99 from the planned send stayed within [`MEDIAN_FACTOR`] and [`TAIL_FACTOR`] of the lowest at a lower rate.
+/// Says of each point whether its rate was sustained: next to nothing was lost ([`Measurement::rate_sustained`]), and
+/// median and P99 from the planned send stayed within [`MEDIAN_FACTOR`] and [`TAIL_FACTOR`] of the lowest at a lower
+/// rate.
 fn judge(points: &mut [SweepPoint]) {
     // From the lowest rate up; the points stay in the order in which they were measured.
     let mut order: Vec<usize> = (0..points.len()).collect();
@@ -239,7 +240,7 @@ fn rate_words(sorted: &[&SweepPoint], knee: Option<f64>) -> String {
     }
 }
 
-/// In words, that P50 does not go one way along the axis; `None` where no pair of points is shown to go the other way.
+/// As text, that P50 does not go one way along the axis; `None` where no pair of points is shown to go the other way.
 fn turns(axis: SweepAxis, sorted: &[&SweepPoint], rises: bool) -> Option<String> {
     let against = sorted.iter().enumerate().any(|(n, early)| {
         sorted[n + 1..].iter().any(|late| {
@@ -280,7 +281,7 @@ fn apart(a: QuantileInterval, b: QuantileInterval) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Path, SimEngine, simulate};
+    use crate::testing::{SimEngine, SimulatedPath, simulate};
     use crate::{Context, Warmup};
 
     #[test]
@@ -290,7 +291,7 @@ mod tests {
             Spec { duration_ns: Some(20_000_000), timeout_ns: 1_000_000, warmup: Warmup::Probes(0), ..Spec::default() };
         let axis = Axis::parse("rate=100000..1600000", Pattern::Fixed).unwrap();
         let document = sweep(&axis, &base, (8, 1_472), &mut |_, spec| {
-            let mut engine = SimEngine::new(Path { send_cost_ns: 2_000, ..Path::default() });
+            let mut engine = SimEngine::new(SimulatedPath { send_cost_ns: 2_000, ..SimulatedPath::default() });
             let samples = simulate(&mut engine, spec, None, &mut |_| {})?;
             Ok::<_, MeasureError>(samples.measurement(spec, Context::default()))
         })

@@ -1,4 +1,5 @@
-//! What commands answer that store nothing: `rollback`, `confirm`, `persist`, `bypass`, `explain`, `serve`, `measure --self`.
+//! What commands answer that store nothing: `rollback`, `confirm`, `persist`, `bypass`, `explain`, `serve`, `measure
+//! --self`.
 
 use std::collections::BTreeMap;
 
@@ -157,7 +158,7 @@ pub struct ServeDocument {
     /// Answers handed to the kernel.
     pub answered: u64,
     /// Of those, on a socket connected to the client.
-    pub seated: u64,
+    pub answered_connected: u64,
     /// Not a message of the protocol, too long, or an answer.
     pub malformed: u64,
     /// Without the right tag.
@@ -190,7 +191,7 @@ pub struct ServeDocument {
     pub residence_p99_ns: Option<u64>,
     /// Its maximum.
     pub residence_max_ns: Option<u64>,
-    /// Beside the sockets' counts, which know nothing of these; `null` without the XDP program.
+    /// Next to the sockets' counts, which know nothing of these; `null` without the XDP program.
     pub answered_by_xdp: Option<u64>,
 }
 
@@ -199,7 +200,7 @@ pub struct ServeDocument {
 pub struct SelfDocument {
     /// `lowlat.self`.
     pub schema: Schema,
-    /// The clock that was used, in words.
+    /// The clock that was used, as text.
     pub clock: String,
     /// The other one, where the kernel's was used.
     pub beside: Option<String>,

@@ -14,7 +14,7 @@ pub struct Conditions {
     pub iface: Option<String>,
     /// CPUs the prober could run on.
     pub cpus: Vec<u32>,
-    /// Who chose them, in words.
+    /// Who chose them, as text.
     pub placement: String,
     /// NUMA node of those CPUs; `null` where they are of several.
     pub node: Option<u32>,
@@ -52,9 +52,9 @@ pub struct Conditions {
     pub busy_read_us: Option<u64>,
     /// Share of the run that the hypervisor gave to others, on the prober's CPUs.
     pub steal_ratio: Option<f64>,
-    /// The NIC's stamping mode (`SIOCGHWTSTAMP`), in words.
+    /// The NIC's stamping mode (`SIOCGHWTSTAMP`), as text.
     pub hardware_stamps: Option<String>,
-    /// State of clock synchronization, in words.
+    /// State of clock synchronization, as text.
     pub clock_sync: Option<String>,
     /// PTP on this host; `null` where it could not be asked.
     #[serde(default)]

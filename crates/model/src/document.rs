@@ -167,7 +167,7 @@ pub struct ChecklistItem {
     /// Stable key of the item, one of [`crate::document::item`]; empty in documents of older versions.
     #[serde(default)]
     pub id: String,
-    /// The item, in words.
+    /// The item, as text.
     pub item: String,
     /// `null` where it cannot be determined.
     pub met: Option<bool>,

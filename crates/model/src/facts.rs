@@ -18,7 +18,8 @@ pub struct Facts {
     pub taken_at_unix_ns: u64,
     /// The interface in focus, if one was named.
     pub iface: Option<String>,
-    /// The path's interfaces, from the one in focus or the route's own down to the devices; empty where none is in focus.
+    /// The path's interfaces, from the one in focus or the route's own down to the devices; empty where none is in
+    /// focus.
     #[serde(default)]
     pub path: Vec<PathLink>,
     /// The target that the path leads to, if one was named: an address.
@@ -175,8 +176,8 @@ pub struct Interface {
     pub addresses: Vec<String>,
     /// Carries a default route.
     pub default_route: bool,
-    /// Interfaces directly beneath: slaves, ports, a VLAN's device, the link that a tunnel is bound to or by which its far
-    /// ends are reached.
+    /// Interfaces directly beneath: slaves, ports, a VLAN's device, the link that a tunnel is bound to or by which its
+    /// far ends are reached.
     #[serde(default = "Reading::<Vec<String>>::unrecorded")]
     pub lower: Reading<Vec<String>>,
     /// Driver name.
@@ -425,7 +426,7 @@ pub struct TimeSync {
 }
 
 impl Facts {
-    /// The interface in focus.
+    /// The Interface to examine.
     pub fn focus(&self) -> Option<(&str, &Interface)> {
         let name = self.iface.as_deref()?;
         Some((name, self.interfaces.get(name)?))

@@ -74,7 +74,7 @@ pub struct NotSeen {
 pub struct CheckDocument {
     /// `lowlat.check`.
     pub schema: Schema,
-    /// Interface in focus.
+    /// Interface to examine.
     pub iface: Option<String>,
     /// Faults found, in the order of fixing: a cause before what follows from it, what is only worth knowing last.
     pub findings: Vec<Finding>,

@@ -186,8 +186,8 @@ pub struct GoalResult {
 }
 
 impl GoalResult {
-    /// Judges a goal by measured quantiles. With enough samples for the quantile and none answered in time it is missed,
-    /// since lost probes rank as +∞.
+    /// Judges a goal by measured quantiles. With enough samples for the quantile and none answered in time it is
+    /// missed, since lost probes rank as +∞.
     pub fn judge(goal: Goal, measured: Option<&Quantiles>) -> Self {
         let at = measured.and_then(|q| goal.quantile.of(q));
         let supported = measured.is_some_and(|q| q.samples >= goal.quantile.samples_needed());
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(goal("p99=100us"), Ok((GoalQuantile::P99, 100_000)));
         assert_eq!(goal("P99.9=1ms"), Ok((GoalQuantile::P999, 1_000_000)));
         assert_eq!(goal("max=1ms"), Ok((GoalQuantile::Max, 1_000_000)));
-        for (bad, why) in [("p98=1us", "not a quantile"), ("p99=", "no time"), ("=1us", "not a quantile")] {
+        for (bad, why) in [("p98=1us", "not a quantile"), ("p99=", "not a time"), ("=1us", "not a quantile")] {
             assert!(goal(bad).is_err_and(|e| e.contains(why)), "{bad}: {:?}", goal(bad));
         }
     }

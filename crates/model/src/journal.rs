@@ -24,7 +24,8 @@ pub enum JournalEntry {
         boot_id: String,
         /// Inode of the network namespace: loci of a namespace are restored only inside it.
         netns: u64,
-        /// Its cookie, which distinguishes a namespace from a later one that got the same inode; `null` before Linux 5.14.
+        /// Its cookie, which distinguishes a namespace from a later one that got the same inode; `null` before Linux
+        /// 5.14.
         #[serde(default)]
         netns_cookie: Option<u64>,
         /// Process id of the writer, for the lock's message.
@@ -73,8 +74,8 @@ pub enum JournalEntry {
     Undoing {
         /// The intent's number.
         seq: u64,
-        /// Those places, with what shall stand there in the end: what was there before lowlat, or what another program has
-        /// set since.
+        /// Those places, with what shall stand there in the end: what was there before lowlat, or what another program
+        /// has set since.
         beside: Vec<Beside>,
     },
     /// The prior state was put back and read again.
@@ -103,7 +104,7 @@ pub enum JournalEntry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<String>,
     },
-    /// A guard waits: what stands goes back at its deadline unless `confirm` comes first. A later one takes its place.
+    /// A guard waits: what is set goes back at its deadline unless `confirm` comes first. A later one takes its place.
     Guarded {
         /// Who, and until when.
         guard: Guard,
@@ -132,7 +133,7 @@ pub struct Beside {
 /// An interface as the kernel knows it, whatever it is called.
 ///
 /// Its directory in sysfs is one object from registration to the end: a rename and a move to another namespace keep its
-/// inode (`kernfs_rename_ns`, fs/kernfs/dir.c), and numbers are given in turn, with a generation beside them
+/// inode (`kernfs_rename_ns`, fs/kernfs/dir.c), and numbers are given in turn, with a generation next to them
 /// (`__kernfs_new_node`). So where both inodes are known, they decide. Otherwise the index does within a namespace,
 /// together with the address or the device's path: an index can be asked for by number when a link is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -175,7 +176,7 @@ pub struct Guard {
     pub pid: u32,
     /// Field 22 of `/proc/PID/stat`.
     pub start_time: u64,
-    /// Drawn anew for each guard; stands on its command line and in its file beside the journal.
+    /// Drawn anew for each guard; stands on its command line and in its file next to the journal.
     pub token: String,
     /// `CLOCK_BOOTTIME` of the journal's boot, ns: this one decides.
     pub deadline_boot_ns: u64,
@@ -264,7 +265,7 @@ pub struct Applied {
 pub struct StatusDocument {
     /// `lowlat.status`.
     pub schema: Schema,
-    /// What stands applied, oldest first.
+    /// What is applied, oldest first.
     pub applied: Vec<Applied>,
     /// What goes back on its own unless it is confirmed.
     #[serde(default)]

@@ -31,7 +31,8 @@ pub struct InterfaceState {
     pub rx_queues: Reading<u32>,
     /// Transmit queues.
     pub tx_queues: Reading<u32>,
-    /// NAPI ids, ascending: the kernel numbers an instance when it is registered, so new ids are new queues (Linux 6.8).
+    /// NAPI ids, ascending: the kernel numbers an instance when it is registered, so new ids are new queues (Linux
+    /// 6.8).
     pub napi_ids: Reading<Vec<u32>>,
     /// Interrupt numbers, ascending: new numbers are new vectors.
     pub irqs: Reading<Vec<u32>>,
@@ -142,8 +143,8 @@ pub fn changes(before: &LinkState, after: &LinkState) -> Vec<LinkChange> {
         if let Some((from, to)) = number(&old.carrier_changes, &new.carrier_changes) {
             change(LinkChangeKind::Carrier, from, to);
         }
-        // The kernel notes the state of a link late (net/core/link_watch.c, `linkwatch_schedule_work`): one that came up
-        // long ago may say so only now.
+        // The kernel notes the state of a link late (net/core/link_watch.c, `linkwatch_schedule_work`): one that came
+        // up long ago may say so only now.
         if let Some((from, to)) = differ(&old.operstate, &new.operstate).filter(|(_, to)| *to != "up") {
             change(LinkChangeKind::Operstate, from.clone(), to.clone());
         }

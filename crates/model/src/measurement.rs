@@ -76,7 +76,7 @@ pub struct Measurement {
     /// Where the run took place; `null` in documents of older versions.
     #[serde(default)]
     pub conditions: Option<Conditions>,
-    /// What else affects the number, in words: load, …
+    /// What else affects the number, as text: load, …
     pub environment: BTreeMap<String, String>,
     /// For people: what weakens these figures.
     pub warnings: Vec<String>,
@@ -87,16 +87,16 @@ pub struct Measurement {
     /// Probes a second that really left, from the first to the last; `null` below two.
     #[serde(default)]
     pub sent_rate_pps: Option<f64>,
-    /// Open loop: whether the planned rate was sustained, as the note of [`Measurement::not_sustained`] reports; `null` where
-    /// there is no plan.
+    /// Open loop: whether the planned rate was sustained, as the note of [`Measurement::not_sustained`] reports; `null`
+    /// where there is no plan.
     #[serde(default)]
     #[serde(alias = "rate_borne")]
     pub rate_sustained: Option<bool>,
     /// How late each probe left, behind its plan.
     #[serde(default)]
     pub send_delay: Quantiles,
-    /// 95 % intervals of the quantiles of `rtt`, by moving blocks, so that autocorrelation is respected. Only those that
-    /// the sample supports; empty where the samples were not kept one by one.
+    /// 95 % intervals of the quantiles of `rtt`, by moving blocks, so that autocorrelation is respected. Only those
+    /// that the sample supports; empty where the samples were not kept one by one.
     #[serde(default)]
     pub rtt_intervals: Vec<QuantileInterval>,
     /// The same of `rtt_planned`.
@@ -166,7 +166,7 @@ pub struct SteadyState {
 pub const SUSTAINED_LOSS: f64 = 0.001;
 
 impl Measurement {
-    /// In words, why the planned rate was not supported; `None` where it was, or where there is no plan.
+    /// As text, why the planned rate was not supported; `None` where it was, or where there is no plan.
     pub fn not_sustained(&self) -> Option<String> {
         if self.rate_sustained != Some(false) {
             return None;

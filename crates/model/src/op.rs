@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// What a setting belongs to, as people and plans name it.
 ///
 /// Written as text: `host`, `eth0`, `eth0/rx-0`, `eth0/tx-1`, `eth0/irq-2`, `eth0/napi-0`, `eth0/qdisc-root`,
-/// `eth0/qdisc-1:1`, `eth0/route-192.0.2.0/24`, `cpu3`, `node0`. Interrupts, queues and NAPI instances are named by device
-/// and position, never by number: numbers change when a driver reloads.
+/// `eth0/qdisc-1:1`, `eth0/route-192.0.2.0/24`, `cpu3`, `node0`. Interrupts, queues and NAPI instances are named by
+/// device and position, never by number: numbers change when a driver reloads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// The whole host.
@@ -179,8 +179,8 @@ pub enum Locus {
         /// Absolute path.
         path: String,
     },
-    /// An offload feature (`ETHTOOL_MSG_FEATURES`): `on` or `off`, followed by `[requested on]` or `[requested off]` where
-    /// another setting keeps it from what was asked for.
+    /// An offload feature (`ETHTOOL_MSG_FEATURES`): `on` or `off`, followed by `[requested on]` or `[requested off]`
+    /// where another setting keeps it from what was asked for.
     Feature {
         /// Interface.
         iface: String,
@@ -272,8 +272,8 @@ pub enum Locus {
         /// `gro-flush-timeout`, `defer-hard-irqs`, `irq-suspend-timeout`, `threaded`.
         param: String,
     },
-    /// Where received flows go (`ETHTOOL_SRSSH`): table, key and function as the kernel gave them, lower-case hex. Put back
-    /// where a link reset lost it; no knob sets it.
+    /// Where received flows go (`ETHTOOL_SRSSH`): table, key and function as the kernel gave them, lower-case hex. Put
+    /// back where a link reset lost it; no knob sets it.
     Rss {
         /// Interface.
         iface: String,
@@ -360,7 +360,7 @@ pub struct QdiscState {
     pub options_hex: String,
     /// For people.
     pub summary: String,
-    /// What else hangs there, in words, that kind and options do not bring back: a size table, filters, inner queue
+    /// What else hangs there, as text, that kind and options do not bring back: a size table, filters, inner queue
     /// disciplines. Where it is not empty, the place is not touched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carries: Vec<String>,

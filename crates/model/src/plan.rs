@@ -147,7 +147,7 @@ pub struct LeftOut {
 pub struct Plan {
     /// `lowlat.plan`.
     pub schema: Schema,
-    /// Interface in focus.
+    /// Interface to examine.
     pub iface: Option<String>,
     /// In the order in which they are tried.
     pub steps: Vec<PlannedStep>,

@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::Facts;
 
 /// Facts that move by themselves: counters, gauges, times, and where an interrupt fires within its mask (`effective`),
-/// which the kernel chooses anew when the old CPU leaves the mask and keeps when it does not (arch/x86/kernel/apic/vector.c,
-/// `assign_vector_locked`). Everything else is a setting, so a fact that is added later is compared unless it is named
-/// here.
+/// which the kernel chooses anew when the old CPU leaves the mask and keeps when it does not
+/// (arch/x86/kernel/apic/vector.c, `assign_vector_locked`). Everything else is a setting, so a fact that is added later
+/// is compared unless it is named here.
 const MOVING: &[&str] = &[
     "taken_at_unix_ns",
     "counters",

@@ -9,16 +9,16 @@ use crate::verdict::Comparison;
 /// Stamps of one run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StampReport {
-    /// What the engine can ask for, in words, or why it can ask for none.
+    /// What the engine can ask for, as text, or why it can ask for none.
     pub engine: String,
-    /// The NIC's stamping mode as it stood during the run (`SIOCGHWTSTAMP`), in words; `null` where nobody knows.
+    /// The NIC's stamping mode as it stood during the run (`SIOCGHWTSTAMP`), as text; `null` where nobody knows.
     pub nic: Option<String>,
     /// Each kind that exists for the protocol, whether the engine asked for it or not.
     pub kinds: Vec<StampKind>,
     /// Where the time went, in the order of the packet's way. Each stage lies on one clock.
     pub stages: Vec<Stage>,
-    /// Stages that came out below zero or longer than their round trip, which shows that a stamp was another packet's or
-    /// a clock was set in between. They are in no figure.
+    /// Stages that came out below zero or longer than their round trip, which shows that a stamp was another packet's
+    /// or a clock was set in between. They are in no figure.
     pub misplaced: u64,
     /// What taking stamps costs; `null` unless it was measured.
     pub cost: Option<Comparison>,
@@ -52,11 +52,11 @@ pub struct Stage {
     pub from: String,
     /// Where it ends.
     pub to: String,
-    /// In words.
+    /// As text.
     pub what: String,
     /// Its length; each quantile only where the samples bear it.
     pub time: Quantiles,
-    /// Its share of the mean round trip, over the probes that have every stage; `null` for stages beside the way.
+    /// Its share of the mean round trip, over the probes that have every stage; `null` for stages next to the way.
     pub share: Option<f64>,
 }
 
@@ -69,7 +69,7 @@ pub struct OneWay {
     pub bound_ns: u64,
     /// Both ends were seen to read one clock: its reading never left what the stamps leave possible.
     pub same_clock: bool,
-    /// How offset and bound were found, in words.
+    /// How offset and bound were found, as text.
     pub method: String,
     /// Windows the run was cut into.
     pub windows: u64,
@@ -100,7 +100,7 @@ pub struct Delay {
 /// Samples that coincide with an interruption of the host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GapMarks {
-    /// How interruptions were seen, in words; or why they could not be.
+    /// How interruptions were seen, as text; or why they could not be.
     pub how: String,
     /// Least length that counts, ns; `null` where none could be seen.
     pub threshold_ns: Option<u64>,

@@ -44,7 +44,7 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, String> 
 
 fn parts(bytes: &[u8]) -> Result<(serde_json::Value, Schema), String> {
     let value: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|e| format!("it is not JSON document ({e})"))?;
+        serde_json::from_slice(bytes).map_err(|e| format!("it is not a JSON document ({e})"))?;
     let schema = value.get("schema").cloned().unwrap_or_default();
     let schema: Schema = serde_json::from_value(schema).map_err(|_| "it carries no schema".to_owned())?;
     Ok((value, schema))
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(StoredRun::parse(text.as_bytes()).unwrap(), StoredRun::Measure(Box::new(measured())));
         assert_eq!(read::<Measurement>(text.as_bytes(), "measure").unwrap(), measured());
         let why = |bytes: &[u8]| StoredRun::parse(bytes).unwrap_err();
-        assert!(why(b"").contains("no JSON"));
+        assert!(why(b"").contains("not a JSON"));
         assert!(why(b"{}").contains("no schema"));
         assert!(why(b"{\"schema\":{\"name\":\"lowlat.facts\",\"version\":1}}").contains("not a run"));
         assert!(why(text.replace("\"version\":1", "\"version\":99").as_bytes()).contains("newer"));

@@ -14,10 +14,10 @@ pub struct SweepDocument {
     pub axis: SweepAxis,
     /// In the order in which they were measured.
     pub points: Vec<SweepPoint>,
-    /// Axis `rate`: the highest sustained rate, all lower ones being sustained too. `null` where none was, or on another
-    /// axis.
+    /// Axis `rate`: the highest sustained rate, all lower ones being sustained too. `null` where none was, or on
+    /// another axis.
     pub knee_rate_pps: Option<f64>,
-    /// What the sweep shows, in words.
+    /// What the sweep shows, as text.
     pub words: String,
     /// Ended by a signal: points are missing.
     pub interrupted: bool,
@@ -53,8 +53,8 @@ pub struct SweepPoint {
     pub at: f64,
     /// What was measured there.
     pub measurement: Measurement,
-    /// Axis `rate`: the rate was sustained, that is next to nothing was lost ([`Measurement::rate_sustained`]) and the latency
-    /// stayed near that of the lower rates. `null` on another axis, and in documents of older versions.
+    /// Axis `rate`: the rate was sustained, that is next to nothing was lost ([`Measurement::rate_sustained`]) and the
+    /// latency stayed near that of the lower rates. `null` on another axis, and in documents of older versions.
     #[serde(default)]
     pub sustained: Option<bool>,
 }

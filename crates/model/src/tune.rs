@@ -69,8 +69,11 @@ pub enum Scope {
 pub struct Placed {
     /// The CPU it is pinned to; `null` where it is not pinned.
     pub cpu: Option<u32>,
-    /// The rule that chose it, in words: `CPU 3: shares a core with CPU 2, where eth0's interrupt fires`.
+    /// The rule that chose it, as text: `CPU 3: shares a core with CPU 2, where eth0's interrupt fires`.
     pub why: String,
+    /// Of a far end: it runs on the prober's own host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub same_host: bool,
 }
 
 /// Where the probers ran. The same for every round of a run.
@@ -140,6 +143,6 @@ pub struct Modes {
     pub fast_rounds: u32,
     /// Rounds in the slower group.
     pub slow_rounds: u32,
-    /// What differs between the groups, in words; empty where nothing that was recorded does.
+    /// What differs between the groups, as text; empty where nothing that was recorded does.
     pub differs: Vec<String>,
 }

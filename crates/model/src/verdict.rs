@@ -29,8 +29,8 @@ pub struct Round {
     pub is_b: bool,
     /// RTTs in ns; [`crate::measurement::LOST`] for a lost probe.
     pub samples_ns: Vec<u64>,
-    /// RTTs from the planned send time of the probes that left on a plan, spread in time, beside the ping-pong ones; empty
-    /// where there were none. The same `LOST` for a lost probe.
+    /// RTTs from the planned send time of the probes that left on a plan, spread in time, next to the ping-pong ones;
+    /// empty where there were none. The same `LOST` for a lost probe.
     #[serde(default)]
     pub planned_ns: Vec<u64>,
     /// The flow and where it was received.
@@ -41,8 +41,8 @@ pub struct Round {
 /// The flow of a round and where the kernel received it: what may differ between rounds of one path.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flow {
-    /// Source port; `null` where the protocol has none (ICMP, whose flows differ by the echo identifier) or the engine does
-    /// not report.
+    /// Source port; `null` where the protocol has none (ICMP, whose flows differ by the echo identifier) or the engine
+    /// does not report.
     pub source_port: Option<u16>,
     /// NAPI instance of the last received packet (`SO_INCOMING_NAPI_ID`); `null` where the kernel does not report.
     pub napi_id: Option<u32>,
@@ -75,8 +75,8 @@ pub struct QuantileDifference {
     #[serde(default)]
     pub from: Clock,
     /// Quantile of A in a typical round: the mean over the pairs that remain when those of most extreme difference are
-    /// trimmed (in a sequential test the geometric mean). `null` where the sample does not support it or it falls among the
-    /// lost.
+    /// trimmed (in a sequential test the geometric mean). `null` where the sample does not support it or it falls among
+    /// the lost.
     pub a_ns: Option<u64>,
     /// The same of B, over the same pairs, so that `diff_ns` is `b_ns − a_ns`.
     pub b_ns: Option<u64>,
@@ -112,7 +112,7 @@ pub struct Comparison {
     pub smallest_detectable_ns: Option<u64>,
     /// The whole: judged on P50 *and* P99.
     pub verdict: Verdict,
-    /// The verdict in words, e.g. `no difference shown (smallest detectable difference 1.2 µs)`.
+    /// The verdict as text, e.g. `no difference shown (smallest detectable difference 1.2 µs)`.
     pub words: String,
     /// What was set against each other.
     #[serde(default)]
@@ -139,7 +139,7 @@ pub enum Stopped {
     Better,
     /// The change is shown to harm.
     Worse,
-    /// A difference worth having is excluded.
+    /// A relevant difference is excluded.
     Excluded,
     /// The pairs that were left would hardly have shown an effect, judged by those so far.
     Futile,

@@ -21,7 +21,8 @@
 //! chosen. On top of it the route messages are a few lines each. Of the crates, `netlink-packet-route` decodes every
 //! attribute of a message into its own enumeration, also the ones nobody asked for, and most of them with `?`
 //! (`link/attribute.rs`): one of an unexpected length fails the whole message. lowlat runs on kernels from 5.10 to ones
-//! that do not exist yet and wants eight attributes of a link. That crate alone also took 27 to 29 s to compile in a trial.
+//! that do not exist yet and wants eight attributes of a link. That crate alone also took 27 to 29 s to compile in a
+//! trial.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

@@ -16,8 +16,8 @@ const A_NAPI_IFINDEX: u16 = 1;
 const A_NAPI_ID: u16 = 2;
 const A_NAPI_IRQ: u16 = 3;
 
-/// Values of one instance that can be set, and their attributes (include/uapi/linux/netdev.h): the first three since Linux
-/// 6.13, the last since 6.17. A write of the device's own value overwrites that of each instance
+/// Values of one instance that can be set, and their attributes (include/uapi/linux/netdev.h): the first three since
+/// Linux 6.13, the last since 6.17. A write of the device's own value overwrites that of each instance
 /// (`netdev_set_gro_flush_timeout`, net/core/dev.h; `netif_set_threaded`, net/core/dev.c).
 pub const NAPI_PARAMS: &[(&str, u16)] =
     &[("defer-hard-irqs", 5), ("gro-flush-timeout", 6), ("irq-suspend-timeout", 7), ("threaded", 8)];
@@ -73,7 +73,8 @@ pub fn set_napi(id: u32, param: &str, value: u64) -> Result<(), Error> {
     let Some((_, kind)) = NAPI_PARAMS.iter().find(|(name, _)| *name == param) else {
         return Err(Error::request(&what, format!("there is no parameter {param:?}")));
     };
-    // An unsigned number of either width (`NLA_UINT`), where it fits in four bytes in four: defer-hard-irqs takes no more.
+    // An unsigned number of either width (`NLA_UINT`), where it fits in four bytes in four: defer-hard-irqs takes no
+    // more.
     let narrow = u32::try_from(value).map(u32::to_ne_bytes);
     let wide = value.to_ne_bytes();
     let data = narrow.as_ref().map_or(wide.as_slice(), <[u8; 4]>::as_slice);

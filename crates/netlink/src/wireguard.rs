@@ -75,8 +75,8 @@ fn allowed(peer: Attrs<'_>) -> Result<Vec<(IpAddr, u8)>, Malformed> {
     Ok(all)
 }
 
-/// `struct sockaddr_in`: u16 family, u16 port, address. `struct sockaddr_in6`: the same with u32 flow information before
-/// the address.
+/// `struct sockaddr_in`: u16 family, u16 port, address. `struct sockaddr_in6`: the same with u32 flow information
+/// before the address.
 fn endpoint(attr: Attr<'_>) -> Option<IpAddr> {
     match i32::from(attr.u16()?) {
         libc::AF_INET => ip(attr.data.get(4..8)?),

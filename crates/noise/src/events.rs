@@ -91,7 +91,7 @@ fn number(fields: &str, name: &str) -> Option<u32> {
 
 /// What had the CPU during `begin..end`, longest overlap first, at most four.
 pub(crate) fn cause(intervals: &[Interval], begin: u64, end: u64) -> Option<String> {
-    // The trace reports microseconds, so an interval may seem to lie one beside its gap.
+    // The trace reports microseconds, so an interval may seem to lie one next to its gap.
     let (from, to) = (begin.saturating_sub(1_000), end + 1_000);
     let upto = intervals.partition_point(|i| i.begin <= to);
     let mut shares: BTreeMap<&str, u64> = BTreeMap::new();

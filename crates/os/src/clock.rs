@@ -22,8 +22,8 @@ pub fn realtime() -> u64 {
 }
 
 /// By the C library, which finds the vDSO when it is loaded. rustix looks for it at the first read, by a prctl or in
-/// `/proc/self/auxv`; a thread that may do neither then makes a system call of each read, 5 % of a spinning round trip of
-/// 5.8 µs with a confined far end (Linux 6.18, veth).
+/// `/proc/self/auxv`; a thread that may do neither then makes a system call of each read, 5 % of a spinning round trip
+/// of 5.8 µs with a confined far end (Linux 6.18, veth).
 #[inline]
 fn read(clock: libc::clockid_t) -> u64 {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -15,9 +15,9 @@ pub fn effective_capabilities() -> u64 {
     rustix::thread::capabilities(None).map_or(0, |sets| sets.effective.bits())
 }
 
-/// Makes every thread of the process user and group `id`, without further groups, for good: groups, then group, then user,
-/// since each step takes away the right to the one before. The C library carries the change to every thread (nptl(7)).
-/// Fails if root could be had back.
+/// Makes every thread of the process user and group `id`, without further groups, for good: groups, then group, then
+/// user, since each step takes away the right to the one before. The C library carries the change to every thread
+/// (nptl(7)). Fails if root could be had back.
 pub fn become_user(id: u32) -> io::Result<()> {
     // SAFETY: no pointers but the empty group list, whose length is 0.
     unsafe {

@@ -49,19 +49,19 @@ pub fn interface(name: &str, request: IoctlRequest, data: &mut [u8]) -> io::Resu
     room[..data.len()].copy_from_slice(data);
     // Any socket of the namespace will do.
     let socket = UdpSocket::bind(("0.0.0.0", 0))?;
-    // SAFETY: `block` has the layout of struct ifreq on 64-bit Linux and points to `room`, which outlives the call and is
-    // longer than the kernel reads or writes for any of these requests.
+    // SAFETY: `block` has the layout of struct ifreq on 64-bit Linux and points to `room`, which outlives the call and
+    // is longer than the kernel reads or writes for any of these requests.
     check_int(unsafe { libc::ioctl(socket.as_raw_fd(), number as _, &raw mut block) })?;
     data.copy_from_slice(&room[..data.len()]);
     Ok(())
 }
 
-/// Ten readings of a PTP clock, each between two of `CLOCK_REALTIME`: ns of the system's clock before, of the PTP clock,
-/// of the system's clock after (`PTP_SYS_OFFSET_EXTENDED`, Linux 5.0; its driver reads them as close as it can).
+/// Ten readings of a PTP clock, each between two of `CLOCK_REALTIME`: ns of the system's clock before, of the PTP
+/// clock, of the system's clock after (`PTP_SYS_OFFSET_EXTENDED`, Linux 5.0; its driver reads them as close as it can).
 pub fn ptp_readings(device: BorrowedFd<'_>) -> io::Result<Vec<[i128; 3]>> {
     const READINGS: u32 = 10;
-    // SAFETY: plain data for which all zeroes is a value; it is of the type that this request is defined with, which only
-    // reads clocks, and outlives the call.
+    // SAFETY: plain data for which all zeroes is a value; it is of the type that this request is defined with, which
+    // only reads clocks, and outlives the call.
     let (reported, request) = unsafe {
         let mut request: libc::ptp_sys_offset_extended = std::mem::zeroed();
         request.n_samples = READINGS;

@@ -18,8 +18,8 @@ pub fn own_mounts() -> io::Result<()> {
     Ok(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?)
 }
 
-/// Mounts `/sys` anew, for a thread with mounts of its own: a sysfs mount shows the network namespace it was mounted from
-/// (kernel, fs/sysfs/mount.c, `sysfs_init_fs_context`).
+/// Mounts `/sys` anew, for a thread with mounts of its own: a sysfs mount shows the network namespace it was mounted
+/// from (kernel, fs/sysfs/mount.c, `sysfs_init_fs_context`).
 pub fn mount_sys() -> io::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     Ok(mount("sysfs", "/sys", "sysfs", flags, None)?)
@@ -32,6 +32,7 @@ pub fn enter_network(netns: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Private, because `what` must not have `CLONE_FILES`.
 fn leave(what: UnshareFlags) -> io::Result<()> {
-    // SAFETY: what makes it unsafe is a table of descriptors of the thread's own (`CLONE_FILES`), which no caller asks for.
+    // SAFETY: what makes it unsafe is a table of descriptors of the thread's own (`CLONE_FILES`), which no caller asks
+    // for.
     Ok(unsafe { rustix::thread::unshare_unsafe(what) }?)
 }

@@ -38,8 +38,8 @@ impl Stop {
         self.at_stake.store(yes, Ordering::SeqCst);
     }
 
-    /// Handles `signal` from now on, without `SA_RESTART`: a call that waits returns, so that its loop sees the flag. The
-    /// first [`Stop`] of the process stays the one that is acted on.
+    /// Handles `signal` from now on, without `SA_RESTART`: a call that waits returns, so that its loop sees the flag.
+    /// The first [`Stop`] of the process stays the one that is acted on.
     pub fn handle(&'static self, signal: c_int) -> io::Result<()> {
         STOP.get_or_init(|| self);
         set(signal, on_stop as *const () as libc::sighandler_t)

@@ -1,5 +1,5 @@
-//! Sockets: what std and rustix have no form of, beside the same calls where they have one, so that an engine finds all of
-//! them in one place. One call each, no policy. What is on the hot path neither allocates nor loops.
+//! Sockets: what std and rustix have no form of, next to the same calls where they have one, so that an engine finds
+//! all of them in one place. One call each, no policy. What is on the hot path neither allocates nor loops.
 #![allow(unsafe_code)] // options by number, control messages as bytes, and epoll with nanoseconds on every kernel
 
 use std::io;
@@ -277,7 +277,7 @@ pub fn send_to(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &RawAddress) 
 #[derive(Debug, Clone, Copy)]
 pub struct Control<const N: usize>(pub [u8; N]);
 
-/// What `recvmsg` said beside the bytes.
+/// What `recvmsg` said next to the bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct ReceivedDatagram {
     /// Length of the message; exceeds the buffer's if `MSG_TRUNC` was asked and it was longer.
@@ -314,7 +314,7 @@ pub fn recv_message(
         message.msg_namelen = len_of(STORAGE);
         &mut a.len
     });
-    // SAFETY: every pointer in `message` is to a live value of the length given beside it.
+    // SAFETY: every pointer in `message` is to a live value of the length given next to it.
     let len = check(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) })?;
     if let Some(from_len) = from {
         *from_len = message.msg_namelen;
@@ -354,7 +354,7 @@ pub fn send_from(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &RawAddress
     message.msg_iovlen = 1;
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = (header + data).next_multiple_of(word) as _;
-    // SAFETY: every pointer in `message` is to a live value of the length given beside it; the kernel only reads them.
+    // SAFETY: every pointer in `message` is to a live value of the length given next to it; the kernel only reads them.
     check(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
 }
 
@@ -368,8 +368,8 @@ pub fn descriptor_way() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((from.into(), to.into()))
 }
 
-/// Hands a descriptor on, to a thread that may have another table of them (`SCM_RIGHTS`, unix(7)); fails where the way is
-/// full. The sender's own stays open.
+/// Hands a descriptor on, to a thread that may have another table of them (`SCM_RIGHTS`, unix(7)); fails where the way
+/// is full. The sender's own stays open.
 pub fn send_descriptor(way: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -413,7 +413,8 @@ pub fn poll(fd: BorrowedFd<'_>, events: i16, timeout_ns: u64) -> io::Result<i16>
 pub struct Waiting(libc::pollfd);
 
 impl Waiting {
-    /// For what `fd` is now. It holds the number alone: of one that was closed since, a wait says at once that something is wrong.
+    /// For what `fd` is now. It holds the number alone: of one that was closed since, a wait says at once that
+    /// something is wrong.
     pub fn on(fd: &impl AsRawFd) -> Self {
         Self(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 })
     }

@@ -26,10 +26,10 @@ const RSEQ_FLAG_UNREGISTER: c_int = 1;
 
 /// This thread without its restartable sequences (rseq(2)), until dropped.
 ///
-/// The C library registers each thread for them (glibc 2.35 on), to spare `sched_getcpu` a call; nothing here uses it. The
-/// kernel then writes the thread's CPU into its memory on the way back from each switch (`__rseq_handle_notify_resume`,
-/// kernel/rseq.c), which a blocking round trip has four of: 0.35 µs of 13.3 µs with both ends on one CPU (Linux 6.18,
-/// veth). Where the C library has none or the kernel says no, nothing changes.
+/// The C library registers each thread for them (glibc 2.35 on), to spare `sched_getcpu` a call; nothing here uses it.
+/// The kernel then writes the thread's CPU into its memory on the return from each switch
+/// (`__rseq_handle_notify_resume`, kernel/rseq.c), which a blocking round trip has four of: 0.35 µs of 13.3 µs with
+/// both ends on one CPU (Linux 6.18, veth). Where the C library has none or the kernel says no, nothing changes.
 #[derive(Debug)]
 pub struct WithoutRseq {
     area: usize,
@@ -66,8 +66,8 @@ fn rseq_area() -> Option<usize> {
         let at = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
         (!at.is_null()).then_some(at)
     };
-    // SAFETY: glibc documents both as constants of these types (`ptrdiff_t`, `unsigned int`; manual, section Restartable
-    // Sequences), set before main.
+    // SAFETY: glibc documents both as constants of these types (`ptrdiff_t`, `unsigned int`; manual, section
+    // Restartable Sequences), set before main.
     let (offset, size) = unsafe {
         (*symbol(c"__rseq_offset")?.cast::<isize>().cast_const(), *symbol(c"__rseq_size")?.cast::<u32>().cast_const())
     };
@@ -100,8 +100,8 @@ fn thread_pointer() -> usize {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn rseq(area: usize, unregister: bool) -> io::Result<()> {
     let flags = if unregister { RSEQ_FLAG_UNREGISTER } else { 0 };
-    // SAFETY: the area is the C library's own for this thread and lives as long as it; the kernel checks address, length
-    // and signature against the registration it has.
+    // SAFETY: the area is the C library's own for this thread and lives as long as it; the kernel checks address,
+    // length and signature against the registration it has.
     done(unsafe { libc::syscall(libc::SYS_rseq, area as *mut c_void, RSEQ_LEN, flags, RSEQ_SIG) })
 }
 
@@ -114,14 +114,14 @@ fn done(answer: c_long) -> io::Result<()> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Gives the calling thread a table of descriptors of its own, with 0 to 2 and those in `keep`, under the same numbers. It
-/// has one user, so the kernel need not count each system call's use of a descriptor (`__fget_light`, fs/file.c): 50 to 60
-/// ns of a blocking round trip (Linux 6.18). Fails on Linux before 5.9, and then nothing has changed.
+/// Gives the calling thread a table of descriptors of its own, with 0 to 2 and those in `keep`, under the same numbers.
+/// It has one user, so the kernel need not count each system call's use of a descriptor (`__fget_light`, fs/file.c): 50
+/// to 60 ns of a blocking round trip (Linux 6.18). Fails on Linux before 5.9, and then nothing has changed.
 ///
 /// # Safety
-/// From now on a number is another descriptor here than in the other threads. Of those that were open before, the caller
-/// may use here those in `keep` alone, and must not close them here: they close with the thread. What is opened here may
-/// be used and closed here alone.
+/// From now on a number is another descriptor here than in the other threads. Of those that were open before, the
+/// caller may use here those in `keep` alone, and must not close them here: they close with the thread. What is opened
+/// here may be used and closed here alone.
 pub unsafe fn own_descriptors(keep: &[RawFd]) -> io::Result<()> {
     let mut keep: Vec<c_uint> = keep.iter().map(|fd| fd.cast_unsigned()).filter(|fd| *fd > 2).collect();
     keep.sort_unstable();
@@ -138,9 +138,9 @@ pub unsafe fn own_descriptors(keep: &[RawFd]) -> io::Result<()> {
 
 /// The calling thread's sleeps end as exactly as its timers can, until dropped.
 ///
-/// A sleep of an ordinary thread may end 50 µs late (prctl(2), `PR_SET_TIMERSLACK`), so that timers are served together. A
-/// prober that sleeps until a planned send would be late by it at every probe. Round trips without a plan wait for
-/// packets, which no slack delays. Real-time threads have none.
+/// A sleep of an ordinary thread may end 50 µs late (prctl(2), `PR_SET_TIMERSLACK`), so that timers are served
+/// together. A prober that sleeps until a planned send would be late by it at every probe. Round trips without a plan
+/// wait for packets, which no slack delays. Real-time threads have none.
 #[derive(Debug)]
 pub struct ExactSleeps {
     // `None` where nothing was changed, and of a real-time thread, which has none.
@@ -200,7 +200,7 @@ impl Sleeper {
 
 /// Ends the system call that the calling thread sleeps in, at a time set before.
 ///
-/// Beside a timeout of the call itself it costs nothing as long as it does not ring: the kernel sets and clears a
+/// Next to a timeout of the call itself it costs nothing as long as it does not ring: the kernel sets and clears a
 /// timeout's timer in each call, 0.1 µs of a blocking round trip of 4.8 µs (Linux 6.18, veth).
 #[derive(Debug)]
 pub struct Alarm {
@@ -267,7 +267,8 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    /// What the kernel writes for a thread that is not registered: `RSEQ_CPU_ID_UNINITIALIZED` (include/uapi/linux/rseq.h).
+    /// What the kernel writes for a thread that is not registered: `RSEQ_CPU_ID_UNINITIALIZED`
+    /// (include/uapi/linux/rseq.h).
     fn registered() -> Option<bool> {
         let area = rseq_area()?;
         // SAFETY: the second word of this thread's area (struct rseq), which lives as long as the thread.

@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(found[0].sets.as_deref(), Some("2048"));
         assert_eq!(found[0].file.as_deref(), Some("/etc/systemd/network/50-lan.link.d/10.conf:2"));
         assert!(!found[0].wins);
-        assert!(others(ring(), "2048").is_empty(), "who wants the same is no other");
+        assert!(others(ring(), "2048").is_empty(), "who wants the same is not an other");
         let usecs = others(Locus::Coalesce { iface: "eth0".into(), param: "rx-usecs".into() }, "0");
         assert_eq!(usecs[0].sets.as_deref(), Some("30"));
         let whole = Locus::Moderation { iface: "eth0".into(), direction: "rx".into() };

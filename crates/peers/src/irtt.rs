@@ -1,23 +1,23 @@
 //! `irtt`: stock IRTT servers (protocol version 1); UDP.
 //!
 //! Little-endian (IRTT's `packet.go`, `params.go`): `magic 14 a7 5b | flags u8 | [HMAC-MD5, 16 bytes] | token u64 |
-//! sequence u32 | [received i64] | [sent i64] | payload`. Flags: 1 open, 2 reply, 4 close, 8 HMAC. The HMAC stands before
-//! the token (the drawing in `packet.go` has it elsewhere; the code and the wire do not) and covers the whole packet with
-//! its own field zeroed.
+//! sequence u32 | [received i64] | [sent i64] | payload`. Flags: 1 open, 2 reply, 4 close, 8 HMAC. The HMAC stands
+//! before the token (the drawing in `packet.go` has it elsewhere; the code and the wire do not) and covers the whole
+//! packet with its own field zeroed.
 //!
 //! The handshake gives the server length, interval, duration and which stamps we want, and the server cuts each to its
 //! limits. A shorter run or message than was asked for is an error with the server's option that lifts it. A longer
 //! interval is kept: a server without `-i` takes no more than one probe per 10 ms (`defaults.go`, `DefaultMinInterval`)
-//! and answers none that come faster (`sconn.go`, `ShortInterval`). Of the optional fields only the two monotonic stamps
-//! are asked for.
+//! and answers none that come faster (`sconn.go`, `ShortInterval`). Of the optional fields only the two monotonic
+//! stamps are asked for.
 
 use lowlat_transport::{Engine, EngineError, Ns, Proto, clock};
 
 use crate::key::{Key, TAG};
-use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, widen};
+use crate::{Decoded, FarStamps, Peer, PeerEntry, PeerOptions, bytes_at, widen};
 
 /// The list entry.
-pub const ENTRY: Entry = Entry {
+pub const ENTRY: PeerEntry = PeerEntry {
     name: "irtt",
     protos: PROTOS,
     default_port: DEFAULT_PORT,
@@ -56,7 +56,7 @@ const LONG_NS: u64 = 3_600_000_000_000;
 /// Probes for a stock IRTT server.
 #[derive(Debug)]
 pub struct Irtt {
-    options: Options,
+    options: PeerOptions,
     token: u64,
     /// Which stamps the server grants.
     stamp_at: i64,
@@ -78,7 +78,7 @@ struct Granted {
 
 impl Irtt {
     /// With a key, with its HMAC.
-    pub fn new(options: &Options) -> Self {
+    pub fn new(options: &PeerOptions) -> Self {
         Self { options: options.clone(), token: 0, stamp_at: BOTH, min_interval: None, newest: 0 }
     }
 
@@ -160,14 +160,11 @@ impl Irtt {
         }
         if granted.duration < self.duration() && self.options.duration_ns != 0 {
             let ms = granted.duration / 1_000_000;
-            return Err((
-                format!("it serves no longer than {ms} ms"),
-                "start it with `irtt server -d 0`, or measure shorter",
-            ));
+            return Err((format!("it serves at most {ms} ms"), "start it with `irtt server -d 0`, or measure shorter"));
         }
         if granted.length != self.length() {
             return Err((
-                format!("it takes no more than {} bytes", granted.length),
+                format!("it accepts at most {} bytes", granted.length),
                 "start it with `irtt server -l 0`, or use a smaller --size",
             ));
         }
@@ -346,7 +343,7 @@ mod tests {
     use super::*;
 
     fn peer(key: Option<Key>) -> Irtt {
-        Irtt::new(&Options { key, message_len: 64, ..Options::default() })
+        Irtt::new(&PeerOptions { key, message_len: 64, ..PeerOptions::default() })
     }
 
     #[test]
@@ -379,7 +376,7 @@ mod tests {
         let granted =
             |interval| Granted { version: 1, duration: i64::MAX, interval, length: 64, stamp_at: 3, clock: 2 };
         let pace = |asked, given| {
-            let options = Options { message_len: 64, interval_ns: asked, ..Options::default() };
+            let options = PeerOptions { message_len: 64, interval_ns: asked, ..PeerOptions::default() };
             let mut peer = Irtt::new(&options);
             peer.take(OPEN | REPLY, 1, &granted(given)).map(|()| peer.min_interval())
         };

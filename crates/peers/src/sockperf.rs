@@ -1,9 +1,9 @@
 //! `sockperf`: stock sockperf servers, and the far side for stock sockperf clients; UDP and TCP.
 //!
 //! Big-endian, the same both ways (sockperf's `message.h`): `sequence u64 | flags u16 | length u32 | payload`. Flags: 1
-//! from the client, 2 wants an answer, 4 warm-up. The server answers only what has 1 and 2 and not 4, with 1 cleared and
-//! `length` bytes; it carries no stamps and no session, so an answer is reported by its sequence number and flags alone.
-//! Sequences count from 1 on the wire.
+//! from the client, 2 wants an answer, 4 warm-up. The server answers only what has 1 and 2 and not 4, with 1 cleared
+//! and `length` bytes; it carries no stamps and no session, so an answer is reported by its sequence number and flags
+//! alone. Sequences count from 1 on the wire.
 //!
 //! A stock server trusts `length` (a wrong one stalls it), so ours is always that of the message; as a server we do not
 //! trust it.
@@ -11,10 +11,10 @@
 use lowlat_transport::{Ns, Proto};
 
 use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
-use crate::{Decoded, Entry, Options, Peer, bytes_at};
+use crate::{Decoded, Peer, PeerEntry, PeerOptions, bytes_at};
 
 /// The list entry.
-pub const ENTRY: Entry = Entry {
+pub const ENTRY: PeerEntry = PeerEntry {
     name: "sockperf",
     protos: PROTOS,
     default_port: DEFAULT_PORT,
@@ -39,7 +39,7 @@ pub struct Sockperf;
 
 impl Sockperf {
     /// There is nothing to choose: sockperf knows no key.
-    pub fn new(_: &Options) -> Self {
+    pub fn new(_: &PeerOptions) -> Self {
         Self
     }
 }

@@ -1,5 +1,5 @@
-//! `stamp`: STAMP (RFC 8762), as sender and as reflector, open and authenticated; the reflector also answers TWAMP-Light
-//! senders (RFC 5357 appendix I), whose test packets have the same order of fields. UDP.
+//! `stamp`: STAMP (RFC 8762), as sender and as reflector, open and authenticated; the reflector also answers
+//! TWAMP-Light senders (RFC 5357 appendix I), whose test packets have the same order of fields. UDP.
 //!
 //! Big-endian. Open, 44 bytes both ways (RFC 8762 §4.2.1, §4.3.1):
 //!
@@ -11,9 +11,9 @@
 //! | 14 zero, 30 bytes | 14 session id or zero `u16`, 16 received `u64`, 24 the sender's first 14 bytes, 38 zero `u16`, 40 the sender's TTL, 41 zero |
 //!
 //! Authenticated, 112 bytes both ways, the last 16 the tag of the 96 before (§4.2.2, §4.3.2, §4.4). The reflector is
-//! stateless (§4: it copies the sequence number). What is longer than the base packet (padding, TLVs of RFC 8972) is sent
-//! back as it came; TLVs it does not know are not flagged. It never sends more than it got: an open sender of less than
-//! 41 bytes (a TWAMP-Light one without padding) gets no answer.
+//! stateless (§4: it copies the sequence number). What is longer than the base packet (padding, TLVs of RFC 8972) is
+//! sent back as it came; TLVs it does not know are not flagged. It never sends more than it got: an open sender of less
+//! than 41 bytes (a TWAMP-Light one without padding) gets no answer.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,10 +21,10 @@ use lowlat_transport::{Ns, Proto, clock};
 
 use crate::key::{Key, TAG};
 use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
-use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random, widen};
+use crate::{Decoded, FarStamps, Peer, PeerEntry, PeerOptions, bytes_at, random, widen};
 
 /// The list entry.
-pub const ENTRY: Entry = Entry {
+pub const ENTRY: PeerEntry = PeerEntry {
     name: "stamp",
     protos: PROTOS,
     default_port: DEFAULT_PORT,
@@ -45,8 +45,8 @@ const LONGEST: usize = 65507;
 
 /// Seconds from 1900 to 1970 (RFC 868).
 const NTP_EPOCH: u64 = 2_208_988_800;
-/// Error estimate (RFC 4656 §4.1.2): not known to be synchronized (S = 0), NTP format (Z = 0), multiplier 1 at scale 32:
-/// one second. The multiplier must not be 0.
+/// Error estimate (RFC 4656 §4.1.2): not known to be synchronized (S = 0), NTP format (Z = 0), multiplier 1 at scale
+/// 32: one second. The multiplier must not be 0.
 const ERROR: [u8; 2] = [32, 1];
 
 /// Where the fields of one mode stand.
@@ -98,8 +98,8 @@ fn seal(key: &Key, message: &mut [u8]) {
 #[derive(Debug)]
 pub struct Stamp {
     key: Option<Key>,
-    /// Stands in the fraction of the sender's timestamp, which the reflector sends back unread: the protocol has no field
-    /// that tells sessions apart, and our own clock reading need not travel.
+    /// Stands in the fraction of the sender's timestamp, which the reflector sends back unread: the protocol has no
+    /// field that tells sessions apart, and our own clock reading need not travel.
     cookie: u32,
     /// The newest sequence number sent: the wire has its lower half.
     newest: u64,
@@ -107,7 +107,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// With a key, in authenticated mode.
-    pub fn new(options: &Options) -> Self {
+    pub fn new(options: &PeerOptions) -> Self {
         #[allow(clippy::cast_possible_truncation)] // any 32 bits do
         let cookie = random() as u32;
         Self { key: options.key.clone(), cookie, newest: 0 }
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     fn pair(key: Option<Key>) -> (Stamp, StampReflector) {
-        (Stamp::new(&Options { key: key.clone(), ..Options::default() }), StampReflector::new(key))
+        (Stamp::new(&PeerOptions { key: key.clone(), ..PeerOptions::default() }), StampReflector::new(key))
     }
 
     #[test]

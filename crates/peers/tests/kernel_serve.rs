@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::*;
-use lowlat_peers::lowlat::place::{Answer, Request, ask, message_len};
+use lowlat_peers::lowlat::place::{Answer, PlacementRequest, ask, message_len};
 use lowlat_peers::serve::{self, Bound, Confinement, Places, ServeConfig, ServeStats, Watcher};
 use lowlat_transport::{Endpoint, Proto, clock, os};
 
@@ -111,7 +111,7 @@ fn many_forged_sources_cost_no_memory_and_no_honest_client() {
             beside.join().unwrap()
         });
         // The total limit may take an honest probe too; most must come through.
-        assert!(answered * 2 > sent, "{answered} of {sent} honest probes were answered beside the flood");
+        assert!(answered * 2 > sent, "{answered} of {sent} honest probes were answered next to the flood");
         std::thread::sleep(Duration::from_millis(300));
         honest(50);
         let grown = memory().saturating_sub(before);
@@ -215,7 +215,7 @@ fn connections_that_hold_their_place_lose_it_to_honest_ones() {
                 let endpoint = Endpoint::new(Proto::Tcp, far4(8620), 64);
                 let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
                 let mut rounds = 0;
-                // Bounded, so that a failure beside it ends the test.
+                // Bounded, so that a failure next to it ends the test.
                 let start = Instant::now();
                 while !stop.load(Ordering::Relaxed) && start.elapsed() < Duration::from_secs(30) {
                     round_trips(engine.as_mut(), "lowlat", &options(64), 10).expect("the busy one is served");
@@ -225,8 +225,8 @@ fn connections_that_hold_their_place_lose_it_to_honest_ones() {
                 rounds
             });
             reported.recv().unwrap();
-            // Four from each of eight sources, twice as many as there are places; each sends a sound probe, a byte now and
-            // then.
+            // Four from each of eight sources, twice as many as there are places; each sends a sound probe, a byte now
+            // and then.
             let mut held: Vec<TcpStream> = (0..8u8)
                 .flat_map(|n| (0..4).map(move |_| [198, 18, 7, 10 + n]))
                 .map(|from| connect_from(IpAddr::from(from)))
@@ -320,14 +320,14 @@ fn what_the_kernel_drops_is_counted() {
 }
 
 /// The answer of the far end at `to` to a placement request.
-fn ask_place(to: SocketAddr, request: Request) -> Option<Answer> {
+fn ask_place(to: SocketAddr, request: PlacementRequest) -> Option<Answer> {
     let endpoint = Endpoint::new(Proto::Udp, to, message_len(None));
     let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
     ask(engine.as_mut(), None, &request, clock::now() + 2 * SECOND).unwrap()
 }
 
-/// A placement is one client's at a time, and whoever the far end does not answer places nothing. Requests of any length
-/// get no more bytes than they have.
+/// A placement is one client's at a time, and whoever the far end does not answer places nothing. Requests of any
+/// length get no more bytes than they have.
 #[test]
 fn a_placement_is_one_client_s_and_its_requests_amplify_nothing() {
     in_namespace(&[], || {
@@ -338,7 +338,7 @@ fn a_placement_is_one_client_s_and_its_requests_amplify_nothing() {
             ..ServeConfig::default()
         };
         let served = far.serve(config);
-        let request = |client, seconds| Request { client, host: 0, cpu: Some(1), seconds };
+        let request = |client, seconds| PlacementRequest { client, host: 0, cpu: Some(1), seconds };
         let ask = |client, seconds| ask_place(far4(8620), request(client, seconds));
         assert_eq!(ask(1, 60), Some(Answer::ByRule(0)));
         assert_eq!(ask(2, 60), Some(Answer::Busy));
@@ -448,7 +448,8 @@ fn child_confined() {
                 });
                 reported.recv().expect("the far end did not start");
                 let done = std::panic::catch_unwind(|| {
-                    let answer = ask_place(local(8620), Request { client: 1, host: 0, cpu: None, seconds: 60 });
+                    let answer =
+                        ask_place(local(8620), PlacementRequest { client: 1, host: 0, cpu: None, seconds: 60 });
                     assert_eq!(answer, Some(if placed { Answer::ByRule(last) } else { Answer::Fixed(0) }));
                     for (peer, proto, port) in [
                         ("lowlat", Proto::Udp, 8620),
@@ -472,10 +473,11 @@ fn child_confined() {
                     sink.write_all(&vec![0; 100_000]).unwrap();
                     drop(sink);
                     std::thread::sleep(Duration::from_millis(500));
-                    // The threads that serve, and the one that waits for them: filtered, and nobody without capabilities.
+                    // The threads that serve, and the one that waits for them: filtered, and nobody without
+                    // capabilities.
                     let filtered: Vec<_> = tasks().into_iter().filter(|t| t["Seccomp"] == "2").collect();
                     assert!(filtered.len() >= if spin { 3 } else { 5 }, "{}", filtered.len());
-                    // Those that had messages: the open socket's thread, its seat's, and the streams'.
+                    // Those that had messages: the open socket's thread, its connected socket's, and the streams'.
                     let there = if placed { last } else { 0 }.to_string();
                     let pinned = filtered.iter().filter(|t| t["Cpus_allowed_list"] == there).count();
                     assert!(pinned >= if spin { 1 } else { 3 }, "{pinned} threads are on CPU {there}");

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use lowlat_peers::serve::{self, Bound, ServeConfig, ServeStats};
-use lowlat_peers::{Decoded, Key, Options, find};
+use lowlat_peers::{Decoded, Key, PeerOptions, find};
 use lowlat_transport::{ENGINES, Endpoint, EngineError, Proto, StampAt, clock};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Runs `near` beside a far end and answers what that counted.
+/// Runs `near` next to a far end and answers what that counted.
 #[allow(clippy::needless_pass_by_value)] // each test makes its own
 fn beside(config: ServeConfig, near: impl FnOnce(&[Bound])) -> ServeStats {
     let stop = AtomicBool::new(false);
@@ -46,7 +46,7 @@ fn port(bound: &[Bound], protocol: &str, proto: Proto) -> SocketAddr {
 /// `count` round trips; every one must be answered, in order.
 fn ping_pong(engine: &str, peer: &str, endpoint: &Endpoint, key: Option<Key>, count: u64) -> Result<(), EngineError> {
     let mut engine = lowlat_transport::open(engine, endpoint)?;
-    let options = Options { key, message_len: endpoint.max_message, ..Options::default() };
+    let options = PeerOptions { key, message_len: endpoint.max_message, ..PeerOptions::default() };
     let mut peer = (find(peer).unwrap().make)(&options);
     engine.set_framing(peer.framing());
     peer.open(engine.as_mut(), clock::now() + SECOND)?;
@@ -128,7 +128,7 @@ fn a_connection_alone_has_the_thread_to_itself_until_another_comes_or_it_is_sile
         });
         // One that is devoted to and then says nothing, nor leaves.
         let mut silent = lowlat_transport::open("block", &endpoint).unwrap();
-        let mut peer = (find("lowlat").unwrap().make)(&Options { message_len: 64, ..Options::default() });
+        let mut peer = (find("lowlat").unwrap().make)(&PeerOptions { message_len: 64, ..PeerOptions::default() });
         silent.set_framing(peer.framing());
         let (mut message, mut buf) = ([0; 64], [0; 64]);
         for seq in 0..200 {
@@ -145,7 +145,7 @@ fn a_connection_alone_has_the_thread_to_itself_until_another_comes_or_it_is_sile
 }
 
 #[test]
-fn a_client_alone_is_seated_and_others_notice_nothing() {
+fn a_client_alone_gets_a_connected_socket_and_others_notice_nothing() {
     for (bind, spin) in [(true, false), (true, true), (false, false), (false, true)] {
         let base = on_loopback();
         let config = ServeConfig { spin, bind: if bind { base.bind.clone() } else { Vec::new() }, ..base };
@@ -153,7 +153,7 @@ fn a_client_alone_is_seated_and_others_notice_nothing() {
             let to = port(bound, "lowlat", Proto::Udp);
             let at = |ip: &str| Endpoint::new(Proto::Udp, SocketAddr::new(ip.parse().unwrap(), to.port()), 64);
             ping_pong("block", "lowlat", &at("127.0.0.1"), None, 200).unwrap();
-            // Ten at once while two of the seats are taken, given up, and taken again.
+            // Ten at once while two of the connected sockets are taken, given up, and taken again.
             std::thread::scope(|s| {
                 for _ in 0..10 {
                     s.spawn(|| ping_pong("block", "lowlat", &at("127.0.0.1"), None, 300).unwrap());
@@ -161,18 +161,18 @@ fn a_client_alone_is_seated_and_others_notice_nothing() {
             });
             ping_pong("block", "lowlat", &at("127.0.0.1"), None, 200).unwrap();
             if !bind {
-                // A seat is bound to one address; who asks at another is answered from there anyway.
+                // A connected socket is bound to one address; who asks at another is answered from there anyway.
                 ping_pong("block", "lowlat", &at("127.0.0.7"), None, 200).unwrap();
             }
         });
         let sent = if bind { 3400 } else { 3600 };
         assert_eq!((stats.received, stats.answered, stats.send_failed), (sent, sent, 0), "{stats:?}");
-        assert!(stats.seated >= 100, "{stats:?}");
+        assert!(stats.answered_connected >= 100, "{stats:?}");
     }
 }
 
 #[test]
-fn a_seat_goes_from_a_client_that_went_away_to_the_next() {
+fn a_connected_socket_goes_from_a_client_that_went_away_to_the_next() {
     let stats = beside(on_loopback(), |bound| {
         let endpoint = Endpoint::new(Proto::Udp, port(bound, "lowlat", Proto::Udp), 64);
         for _ in 0..2 {
@@ -183,8 +183,9 @@ fn a_seat_goes_from_a_client_that_went_away_to_the_next() {
         }
     });
     assert_eq!(stats.answered, 800);
-    // 64 of each client's first probes come before its seat; the seats of the second pair were the first's.
-    assert!(stats.seated >= 500, "{stats:?}");
+    // 64 of each client's first probes come before its connected socket; the connected sockets of the second pair were
+    // the first's.
+    assert!(stats.answered_connected >= 500, "{stats:?}");
 }
 
 #[test]
@@ -197,7 +198,7 @@ fn keys_keep_others_out() {
         }
         let endpoint = Endpoint::new(Proto::Udp, port(bound, "lowlat", Proto::Udp), 64);
         let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
-        let mut peer = (find("lowlat").unwrap().make)(&Options { key: key(b"wrong"), ..Options::default() });
+        let mut peer = (find("lowlat").unwrap().make)(&PeerOptions { key: key(b"wrong"), ..PeerOptions::default() });
         let mut message = [0; 64];
         peer.encode(0, 0, &mut message);
         engine.send(&message).unwrap();
@@ -268,7 +269,7 @@ fn transmit_stamps_count_the_sends() {
             let mut endpoint = Endpoint::new(proto, port(bound, "lowlat", proto), 64);
             endpoint.stamps = true;
             let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
-            let mut peer = (find("lowlat").unwrap().make)(&Options::default());
+            let mut peer = (find("lowlat").unwrap().make)(&PeerOptions::default());
             engine.set_framing(peer.framing());
             let mut stamps = Vec::new();
             for seq in 0..20 {
@@ -330,7 +331,7 @@ fn limits_and_the_allow_list_hold_and_are_counted() {
         beside(config, |bound| {
             let endpoint = Endpoint::new(Proto::Udp, port(bound, "lowlat", Proto::Udp), 64);
             let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
-            let mut peer = (find("lowlat").unwrap().make)(&Options::default());
+            let mut peer = (find("lowlat").unwrap().make)(&PeerOptions::default());
             let mut message = [0; 64];
             for seq in 0..1000 {
                 peer.encode(seq, 0, &mut message);

@@ -54,7 +54,7 @@ fn one(group: Vec<PlannedStep>) -> Option<PlannedStep> {
         extend(&mut whole.needs, step.needs);
         whole.members.push(Member { knob: step.knob, target: step.target, from: step.from, to: step.to, ops: mine });
     }
-    // Knobs that are members already need no second try beside it.
+    // Knobs that are members already need no second try next to it.
     whole.needs.retain(|n| !whole.members.iter().any(|m| m.knob == *n));
     whole.undo = undo.join("; ");
     match whole.members.as_slice() {

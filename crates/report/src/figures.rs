@@ -97,7 +97,7 @@ pub(crate) fn line(text: &str) -> String {
     visible(&lines.join("; "))
 }
 
-/// Whether a character commands a terminal or hides what stands beside it: the control characters of ASCII and Latin-1
+/// Whether a character commands a terminal or hides what is next to it: the control characters of ASCII and Latin-1
 /// but for newline and tab (ECMA-48), and those that turn the direction of writing (Unicode Standard Annex 9).
 pub fn is_hidden(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')

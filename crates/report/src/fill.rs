@@ -65,8 +65,8 @@ fn words(text: &str, longest: usize) -> impl Iterator<Item = String> {
     all.into_iter()
 }
 
-/// How many words from the first on are a command: those up to the closing backtick. 0 where none opens, none closes or it
-/// is too long.
+/// How many words from the first on are a command: those up to the closing backtick. 0 where none opens, none closes or
+/// it is too long.
 fn command(parts: &[&str], longest: usize) -> usize {
     let odd = |w: &str| w.matches('`').count() % 2 == 1;
     if !parts.first().is_some_and(|w| odd(w)) {

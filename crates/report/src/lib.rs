@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod colour;
 mod documents;
 mod figures;
 mod fill;
@@ -20,6 +21,7 @@ mod schema;
 mod stored;
 mod terminal;
 
+pub use colour::coloured;
 pub use figures::{is_hidden, visible};
 pub use page::WIDTH;
 pub use schema::schema;
@@ -29,14 +31,14 @@ use lowlat_model::document::RunDocument;
 use lowlat_model::stored::StoredRun;
 use serde::Serialize;
 
-/// A run as plain text for a terminal of [`WIDTH`] columns: the verdict, the prescribed block to the letter, the details, and the
-/// verdict again, where a terminal shows it last.
+/// A run as plain text for a terminal of [`WIDTH`] columns: the verdict, the prescribed block to the letter, the
+/// details, and the verdict again, where a terminal shows it last.
 pub fn text(document: &RunDocument) -> String {
     text_at(document, WIDTH)
 }
 
-/// [`text()`] for a terminal of `width` columns. No word is broken, nor a prescribed line; tables that do not fit are wrapped, or written row by
-/// row. [`usize::MAX`] breaks no line.
+/// [`text()`] for a terminal of `width` columns. No word is broken, nor a prescribed line; tables that do not fit are
+/// wrapped, or written row by row. [`usize::MAX`] breaks no line.
 pub fn text_at(document: &RunDocument, width: usize) -> String {
     let verdict = run::verdict_text(document, width);
     let details = page::text_at(&run::sections(document), width);
@@ -81,7 +83,7 @@ documents! {
     noise(lowlat_model::noise::NoiseDocument);
     /// A plan as text for a terminal of `width` columns.
     plan(lowlat_model::Plan);
-    /// What stands applied, and what goes back on its own, as text for a terminal of `width` columns.
+    /// What is applied, and what goes back on its own, as text for a terminal of `width` columns.
     status(lowlat_model::journal::StatusDocument);
     /// A sweep as text for a terminal of `width` columns.
     sweep(lowlat_model::SweepDocument);
@@ -110,8 +112,8 @@ pub enum Format {
     Html,
 }
 
-/// A stored document again: the report of a run, or the sections of a measurement, a sweep or a comparison. `width` is the
-/// text's alone.
+/// A stored document again: the report of a run, or the sections of a measurement, a sweep or a comparison. `width` is
+/// the text's alone.
 pub fn stored(run: &StoredRun, format: Format, width: usize) -> String {
     if let StoredRun::Optimize(document) = run {
         return match format {

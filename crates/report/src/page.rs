@@ -29,7 +29,7 @@ pub(crate) enum Id {
     Kept,
     /// Steps put back.
     PutBack,
-    /// Steps taken out again.
+    /// Steps Removed again.
     TakenOut,
     /// Steps refused.
     Refused,
@@ -62,7 +62,7 @@ pub(crate) struct Section {
     pub(crate) id: Id,
     /// Heading.
     pub(crate) title: String,
-    /// What stands under it.
+    /// What is under it.
     pub(crate) blocks: Vec<Block>,
 }
 
@@ -120,8 +120,8 @@ pub const WIDTH: usize = 80;
 /// No column is made narrower than this for another one.
 const NARROWEST: usize = 14;
 
-/// As plain text: titles in capitals like those of the report's block, columns aligned, no word broken. Only commands and
-/// words that are longer go beyond `width`.
+/// As plain text: titles in capitals like those of the report's block, columns aligned, no word broken. Only commands
+/// and words that are longer go beyond `width`.
 pub(crate) fn text_at(sections: &[Section], width: usize) -> String {
     let mut out = String::new();
     for section in sections {

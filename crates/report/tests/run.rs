@@ -248,7 +248,7 @@ fn a_run_of_an_older_version_still_renders_and_claims_nothing() {
     assert!(text.contains("- Median Latency: 80.0\u{3bc}s (change not tested)\n"), "{text}");
     let page = lowlat_report::html(&d);
     assert!(page.contains("change not tested; 200 µs at the start") && !page.contains("200 µs → "), "{page}");
-    for title in ["KEPT:", "TRIED AND PUT BACK:", "REFUSED:", "GOALS:", "CHECKLIST:"] {
+    for title in ["KEPT:", "TRIED AND UNDONE:", "REFUSED:", "GOALS:", "CHECKLIST:"] {
         assert!(text.contains(title), "{title}: {text}");
     }
     for page in [text, lowlat_report::markdown(&d), lowlat_report::html(&d)] {
@@ -259,7 +259,8 @@ fn a_run_of_an_older_version_still_renders_and_claims_nothing() {
 #[test]
 fn what_affects_the_proof_is_shown() {
     let mut d = run::document();
-    d.placement.near = Placed { cpu: Some(3), why: "CPU 3: eth0's interrupt fires on its core".into() };
+    d.placement.near =
+        Placed { cpu: Some(3), why: "CPU 3: eth0's interrupt fires on its core".into(), ..Placed::default() };
     d.placement.far_why_not = Some("the far end is older than placement requests".into());
     d.modes = Some(Modes {
         fast_ns: 6_000,
@@ -279,18 +280,18 @@ fn what_affects_the_proof_is_shown() {
         "This path has two modes: P50 6.00 µs in 3 rounds and 83.8 µs in 7.",
         "- differs: CPU of the wake-up",
         "ELSEWHERE ON THIS HOST:",
-        "TAKEN OUT AGAIN:",
+        "REMOVED AGAIN:",
         "RESET THE LINK OR ITS QUEUES:",
         "carrier changed twice",
         "- eth0: the interface of the route",
-        "- chance that any kept step does nothing: at most 5 %",
+        "- chance that a kept step has no effect: at most 5 %",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
 }
 
 #[test]
-fn what_stands_applied_says_how_it_is_undone() {
+fn what_is_applied_says_how_it_is_undone() {
     let mut d = run::document();
     d.rollback_verified = None;
     let text = lowlat_report::text(&d);

@@ -39,7 +39,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Info,
-        "tcp holds small segments back that were written".to_owned(),
+        "TCP holds back small segments (autocorking)".to_owned(),
         evidence,
         "write whole messages; then try net.ipv4.tcp_autocorking 0",
     );

@@ -46,9 +46,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Info,
-        "the host busy-polls and takes no packet that way".to_owned(),
+        "busy polling is on but receives no packet".to_owned(),
         evidence,
-        "set busy_read and busy_poll back to 0, and let the program that gains ask for it on its own socket",
+        "set busy_read and busy_poll back to 0, and let the program that benefits set it on its own socket",
     );
     let back = set_to.into_iter().filter(|(_, us)| *us > 0);
     let back = back.map(|(key, _)| set(&format!("sysctl.{key}"), Target::Host, 0)).collect();

@@ -62,7 +62,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         Severity::Warning,
         "the application shares its core with a busy neighbour".to_owned(),
         evidence,
-        "move what runs on the sibling away, or keep the sibling idle with the application's CPU",
+        "move the tasks of the sibling away, or keep the sibling idle with the application's CPU",
     ));
 }
 

@@ -31,7 +31,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         return;
     }
     let daemons = time.daemons.value().filter(|d| !d.is_empty());
-    let running = daemons.map_or_else(|| "none is seen to run".to_owned(), |d| d.join(", "));
+    let running = daemons.map_or_else(|| "none found running".to_owned(), |d| d.join(", "));
     seen.found(finding(
         NAME,
         Severity::Info,

@@ -45,9 +45,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         severity,
-        format!("time is counted with {clock}, not with the processor's own counter"),
+        format!("the clock source is {clock}, not the TSC"),
         vec![format!("current_clocksource = {clock} (/sys/devices/system/clocksource/clocksource0)")],
-        "find out why the kernel left the tsc (dmesg names the reason); do not silence the check with tsc=reliable",
+        "find out why the kernel abandoned the TSC (dmesg names the reason); do not silence the check with tsc=reliable",
     ));
 }
 

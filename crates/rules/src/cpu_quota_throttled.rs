@@ -36,7 +36,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         Severity::Critical,
-        "a processor quota stops the programs of this control group".to_owned(),
+        "a CPU quota throttles the programs of this cgroup".to_owned(),
         vec![format!("stopped {times} times, {us} µs altogether, {} (cpu.stat of lowlat's own group)", within(window))],
         "lift the quota of the latency-critical group (cpu.max, CPUQuota=, a container's CPU limit) and give it processors of its own",
     ));

@@ -19,7 +19,7 @@ crate::rule! {
     /// this needs consent on the interface that carries the session.
     pub EeeActive = "eee-active";
     sources [
-        "IEEE 802.3az-2010 (table 78-4, Tw_sys_tx: 16.5 us for 1000BASE-T, 4.48 us for 10GBASE-T case 2)",
+        "IEEE 802.3az-2010 (table 78-4, Tw_sys_tx: 16.5 µs for 1000BASE-T, 4.48 µs for 10GBASE-T case 2)",
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: EEE_GET",
         "not confirmed: the standard itself was not opened; the two figures are those that the EEE literature quotes",
     ];
@@ -38,7 +38,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Warning,
             format!("{name} sleeps between packets (energy-efficient ethernet)"),
             vec![format!("{name} eee: active")],
-            "switch it off here and on the switch's port; the link may go down for some seconds",
+            "turn it off here and on the switch port; the link may go down for a few seconds",
         );
         seen.found(with(found, [set("nic.eee", Target::Iface(name.to_owned()), "off")]));
     }

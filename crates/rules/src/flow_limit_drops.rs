@@ -38,9 +38,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         Severity::Warning,
-        "a large flow saturates the processor it shares with small ones".to_owned(),
+        "a large flow saturates the CPU it shares with small ones".to_owned(),
         evidence,
-        "spread the flows over hardware queues or keep the large one off this processor; flow limit itself protects the small ones",
+        "spread the flows over hardware queues or keep the large one off this CPU; flow limit itself protects the small ones",
     ));
 }
 

@@ -35,7 +35,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Warning,
             format!("the XDP program on {name} runs in generic mode"),
             vec![format!("{name} xdp: generic")],
-            "attach it in native mode (xdpdrv), or take it off: in generic mode every packet pays for it",
+            "attach it in native mode (xdpdrv), or remove it: in generic mode every packet pays for it",
         ));
     }
 }

@@ -19,7 +19,8 @@ crate::rule! {
     /// load through the energy/performance preference.
     /// ## Remedy
     /// `performance` on the processors of the path: the application's and those that take its interrupts, all where
-    /// they are not known, as one step: a path is as slow as its slowest processor. It costs power. In most virtual machines the host decides and there is nothing to set.
+    /// they are not known, as one step: a path is as slow as its slowest processor. It costs power. In most virtual
+    /// machines the host decides and there is nothing to set.
     pub GovernorNotPerformance = "governor-not-performance";
     sources [
         "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Generic Scaling Governors",
@@ -72,9 +73,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Warning,
-        "processors lower their frequency when they have little to do".to_owned(),
+        "CPUs lower their frequency at low load".to_owned(),
         evidence,
-        "set the performance governor on the processors of the path; it costs power",
+        "set the performance governor on the CPUs of the path; it costs power",
     );
     let settings = slow.into_iter().map(|c| set("cpu.governor", Target::Cpu(c), "performance")).collect();
     seen.found(with(found, joint("governors", settings)));

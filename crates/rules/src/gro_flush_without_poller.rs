@@ -57,7 +57,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let found = finding(
             NAME,
             severity,
-            format!("{name} puts packets off for a poller that is not there"),
+            format!("{name} defers packets for a poller that does not run"),
             evidence,
             "set the timeout back to 0, or have the program poll (SO_PREFER_BUSY_POLL)",
         );

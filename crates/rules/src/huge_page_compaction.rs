@@ -50,7 +50,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Warning,
-        "memory is rearranged into huge pages under running programs".to_owned(),
+        "memory is compacted into huge pages under running programs".to_owned(),
         evidence,
         "set transparent huge pages to madvise, so that only programs that ask get them",
     );

@@ -24,14 +24,14 @@ crate::rule! {
     pub IdleStateExitLatency = "idle-state-exit-latency";
     sources [
         "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Representation of Idle States; Power Management Quality of Service for CPUs",
-        "drivers/idle/intel_idle.c in linux 6.12: skx_cstates (C6 133 us), hsw_cstates (C10 2600 us)",
+        "drivers/idle/intel_idle.c in linux 6.12: skx_cstates (C6 133 µs), hsw_cstates (C10 2600 µs)",
         "heuristic: a tenth of the goal, so that one wake-up on each side costs at most a fifth of it",
     ];
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(goal_ns) = input.goal_ns else {
-        seen.missing("latency goal", "absent: no goal was given, and without one no idle state is too slow");
+        seen.missing("latency goal", "absent: give --goal to check idle states");
         return;
     };
     let limit_us = goal_ns / 10 / 1_000;
@@ -68,7 +68,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         .rev()
         .map(|((latency, name), (on, by))| {
             format!(
-                "{name} takes {latency} µs to leave and was entered {by} times {} on CPU {}",
+                "{name} has an exit latency of {latency} µs and was entered {by} times {} on CPU {}",
                 within(window),
                 cpus(on)
             )
@@ -79,7 +79,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         if worst_us * 1_000 >= goal_ns { Severity::Critical } else { Severity::Warning },
-        "processors fall into idle states that take too long to leave".to_owned(),
+        "CPUs enter idle states with too high an exit latency".to_owned(),
         evidence,
         "hold a wake-up latency limit while latency matters (/dev/cpu_dma_latency); it costs power and turbo headroom",
     );
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(
             found.evidence,
             [
-                "C6 takes 133 µs to leave and was entered 10 times in 1000 ms on CPU 1-2",
+                "C6 has an exit latency of 133 µs and was entered 10 times in 1000 ms on CPU 1-2",
                 "the goal is 50 µs, a tenth of it 5 µs"
             ]
         );

@@ -41,7 +41,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         seen.found(finding(
             NAME,
             Severity::Critical,
-            format!("{name} is over what its cloud instance allows"),
+            format!("{name} exceeds the allowance of its cloud instance"),
             evidence,
             "take a larger instance or send less: the limit is the cloud's, and nothing on the host fixes it",
         ));

@@ -61,7 +61,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         Severity::Warning,
-        "other processors interrupt CPUs of the path".to_owned(),
+        "other CPUs interrupt CPUs of the path".to_owned(),
         evidence,
         "find who sends them (trace ipi events): threads of one program on both sides, a profiler, a module",
     ));

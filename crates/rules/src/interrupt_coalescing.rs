@@ -21,15 +21,16 @@ crate::rule! {
     /// delay of 0 the packets alone count, and a lone one waits for those that may never follow.
     /// ## Threshold
     /// `adaptive-rx` on, or `rx-usecs` above 10: a heuristic, since below it the delay drowns in the interrupt's own
-    /// cost on most hosts; or `rx-frames` above 1 beside `rx-usecs 0`. It is critical when the delay alone is longer than the goal. Some Intel drivers take the
-    /// smallest numbers for modes that adapt the delay to the load, and these are found too: 1 of `ixgbe` and `ixgbevf`,
-    /// up to 3 of `igb`, `igbvf` and `igc`, up to 4 of `e1000` and `e1000e`, whose default is 3.
+    /// cost on most hosts; or `rx-frames` above 1 beside `rx-usecs 0`. It is critical when the delay alone is longer
+    /// than the goal. Some Intel drivers take the smallest numbers for modes that adapt the delay to the load, and
+    /// these are found too: 1 of `ixgbe` and `ixgbevf`, up to 3 of `igb`, `igbvf` and `igc`, up to 4 of `e1000` and
+    /// `e1000e`, whose default is 3.
     /// ## Remedy
-    /// Try `adaptive-rx off`, `rx-usecs 0` and, where the driver has it, `rx-frames 1`, as one step, judged on P50 and P99
-    /// of the live path: that is what the kernel calls no coalescing, and each alone can be worse than before. `tg3`
-    /// refuses 0 and gets 1, which waits no longer beside `rx-frames 1`. An interrupt for each packet costs processor time, so under high packet rates a few microseconds may do better than 0 (10 is the
-    /// smallest beside 0 that `igb`, `igc` and `e1000e` take); a program that polls the device itself gains nothing and
-    /// may lose.
+    /// Try `adaptive-rx off`, `rx-usecs 0` and, where the driver has it, `rx-frames 1`, as one step, judged on P50 and
+    /// P99 of the live path: that is what the kernel calls no coalescing, and each alone can be worse than before.
+    /// `tg3` refuses 0 and gets 1, which waits no longer beside `rx-frames 1`. An interrupt for each packet costs
+    /// processor time, so under high packet rates a few microseconds may do better than 0 (10 is the smallest beside 0
+    /// that `igb`, `igc` and `e1000e` take); a program that polls the device itself gains nothing and may lose.
     pub InterruptCoalescing = "interrupt-coalescing";
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_GET",
@@ -41,7 +42,7 @@ crate::rule! {
         "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_set_coalesce",
         "drivers/net/ethernet/intel/e1000e/ethtool.c in linux 6.12: e1000_set_coalesce",
         "drivers/net/ethernet/intel/igbvf/ethtool.c in linux 6.12: igbvf_set_coalesce",
-        "heuristic: 10 us, below which the delay drowns in the cost of the interrupt itself",
+        "heuristic: 10 µs, below which the delay drowns in the cost of the interrupt itself",
     ];
 }
 
@@ -129,9 +130,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let found = finding(
             NAME,
             if over_goal { Severity::Critical } else { Severity::Warning },
-            format!("{name} holds receive interrupts back"),
+            format!("{name} delays receive interrupts"),
             evidence,
-            "switch adaptive coalescing off and try a delay of 0 with rx-frames 1, then a few microseconds, judged on p50 and p99; an interrupt per packet costs processor time",
+            "turn adaptive coalescing off and try a delay of 0 with rx-frames 1, then a few microseconds, judged on P50 and P99; an interrupt per packet costs CPU time",
         );
         seen.found(with(found, receive.off()));
     }

@@ -17,8 +17,8 @@ crate::rule! {
     /// Receive queues are there so that processors share the work. When their lines all fire on one, packets of every
     /// flow wait in line for it, and the hash that spreads the flows has done nothing.
     /// ## Threshold
-    /// At least two lines fired in the counter window, all on the same CPU, which was busy for half of the window or more:
-    /// a heuristic. An idle processor takes a few lines as fast as several would.
+    /// At least two lines fired in the counter window, all on the same CPU, which was busy for half of the window or
+    /// more: a heuristic. An idle processor takes a few lines as fast as several would.
     /// ## Remedy
     /// Spread the lines over the processors of the device's node, as one step; irqbalance has to leave them alone
     /// afterwards. A program that is pinned beside one queue is better served by steering its flow there.
@@ -58,12 +58,12 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let found = finding(
             NAME,
             Severity::Warning,
-            format!("all interrupts of {name} fire on one busy processor"),
+            format!("all interrupts of {name} fire on one busy CPU"),
             vec![
                 format!("all {} interrupt lines of {name} that fired do so on CPU {cpu}", firing.len()),
                 format!("CPU {cpu} was busy {:.0} % {} (/proc/stat)", share * 100.0, within(window)),
             ],
-            "spread the interrupt lines over the processors of the device's node; tell irqbalance to leave these lines alone",
+            "spread the interrupt lines over the CPUs of the device's NUMA node; tell irqbalance to leave these lines alone",
         );
         seen.found(with(found, joint(&format!("interrupts of {name}"), settings)));
     }

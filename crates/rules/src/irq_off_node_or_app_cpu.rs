@@ -75,7 +75,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Warning,
             format!("interrupts of {name} fire in the wrong place"),
             evidence,
-            "keep the interrupts on the device's node and off the application's core; tell irqbalance to leave these lines alone",
+            "keep the interrupts on the device's NUMA node and off the application's core; tell irqbalance to leave these lines alone",
         );
         seen.found(with(found, joint(&format!("interrupts of {name}"), settings)));
     }
@@ -96,7 +96,7 @@ fn reasons(facts: &Facts, at: &[u32], node: Option<u32>, app: Option<u32>) -> Ve
     if let Some(node) = node
         && let Some(other) = at.iter().find_map(|c| facts.cpus.node_of.get(c).filter(|n| **n != node))
     {
-        reasons.push(format!("that is node {other}, the device is on node {node}"));
+        reasons.push(format!("that is NUMA node {other}, the device is on node {node}"));
     }
     if let Some(app) = app {
         if at.contains(&app) {
@@ -149,7 +149,12 @@ mod tests {
     fn off_the_node() {
         let mut facts = healthy();
         effective(&mut facts, 1, vec![3]);
-        only(NAME, &facts, &["eth0/irq-1 (eth0-TxRx-1) fires on CPU 3: that is node 1, the device is on node 0"], &[]);
+        only(
+            NAME,
+            &facts,
+            &["eth0/irq-1 (eth0-TxRx-1) fires on CPU 3: that is NUMA node 1, the device is on node 0"],
+            &[],
+        );
         let setting = rule(NAME, &facts).findings[0].remedy.settings[0].clone();
         assert_eq!((setting.target.to_string().as_str(), setting.value.as_str()), ("eth0/irq-1", "1"));
         assert_eq!(setting.joint.as_deref(), Some("interrupts of eth0"), "all lines move in one step");

@@ -93,21 +93,21 @@ pub struct Seen {
     pub findings: Vec<Finding>,
     /// Facts it needed and did not get.
     pub not_seen: Vec<NotSeen>,
-    /// Faults of interfaces beside the path, without settings: reported, never acted on. Only [`check_all`] gives any.
+    /// Faults of interfaces off the path, without settings: reported, never acted on. Only [`check_all`] gives any.
     pub elsewhere: Vec<Finding>,
 }
 
 /// What is known of a rule before it runs.
 #[derive(Debug)]
-pub struct Meta {
+pub struct RuleMeta {
     /// `netem-on-path`, `receive-buffer-errors`: the fault.
     pub name: &'static str,
     /// The page: Markdown with the sections `What it finds`, `Why it matters`, `Threshold`, `Remedy`.
     pub page: &'static str,
     /// Where threshold and facts come from.
     pub sources: &'static [&'static str],
-    /// The counter that judges its steps, by group and key, where the probe's round trips cannot show the fault: it loses
-    /// other programs' packets.
+    /// The counter that judges its steps, by group and key, where the probe's round trips cannot show the fault: it
+    /// loses other programs' packets.
     pub counted_by: Option<(&'static str, &'static str)>,
     /// Rules whose fault this one is likely to follow from: where one of them fires too, this finding stands under it.
     pub follows: &'static [&'static str],
@@ -118,7 +118,7 @@ pub struct Meta {
 /// One rule.
 pub trait Rule: Sync {
     /// What is known of it.
-    fn meta(&self) -> &'static Meta;
+    fn meta(&self) -> &'static RuleMeta;
     /// Looks.
     fn check(&self, input: &Input<'_>) -> Seen;
 }
@@ -136,8 +136,8 @@ macro_rules! rule {
         pub(crate) struct $id;
 
         impl $crate::Rule for $id {
-            fn meta(&self) -> &'static $crate::Meta {
-                static META: $crate::Meta = $crate::Meta {
+            fn meta(&self) -> &'static $crate::RuleMeta {
+                static META: $crate::RuleMeta = $crate::RuleMeta {
                     name: NAME,
                     page: lowlat_model::doc_page!($($doc)+),
                     sources: &[$($source),+],
@@ -231,11 +231,11 @@ pub fn find(name: &str) -> Option<&'static dyn Rule> {
 }
 
 /// All rules: findings in the order of [`RULES`], which is the order of fixing, and what is only worth knowing after all
-/// others. A cause stands before what follows from it ([`Meta::follows`]), and in the place of the first of them. What could
+/// others. A cause stands before what follows from it ([`RuleMeta::follows`]), and in the place of the first of them. What could
 /// not be seen is said once, however many rules missed it.
 ///
-/// Where a path is in focus, findings are those of its interfaces and of the host; what stands out on other interfaces is
-/// in [`Seen::elsewhere`].
+/// Where a path is in focus, findings are those of its interfaces and of the host; what is conspicuous on other
+/// interfaces is in [`Seen::elsewhere`].
 pub fn check_all(input: &Input<'_>) -> Seen {
     let mut all = Seen::default();
     if let Some(name) = input.facts.iface.as_deref()
@@ -287,7 +287,7 @@ fn causes_first(findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// The rule at the bottom of what a finding follows from, among those that fired and are not placed yet. What is only worth
-/// knowing is no cause of what costs latency.
+/// knowing is not a cause of what costs latency.
 fn root<'a>(finding: &'a Finding, fired: &'a [Finding]) -> &'a str {
     let mut at = finding;
     // No chain is longer than the list of rules; a test keeps it free of circles.
@@ -318,7 +318,7 @@ fn place(finding: Finding, left: &mut Vec<Finding>, done: &mut Vec<Finding>) {
     }
 }
 
-/// Faults of the interfaces beside the path. What is found without any interface is the host's, and so is what the path
+/// Faults of the interfaces off the path. What is found without any interface is the host's, and so is what the path
 /// shows too; what was measured is the path's, so it is not asked.
 fn elsewhere(facts: &Facts, path: &BTreeSet<String>, found: &[Finding]) -> Vec<Finding> {
     let look = |facts: &Facts| each(&Input { facts, baseline: None, goal_ns: None }).findings;

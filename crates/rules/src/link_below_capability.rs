@@ -65,7 +65,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
                 severity,
                 format!("{name} runs below what its hardware can do"),
                 wire,
-                "look at cable, transceiver, switch port and slot before tuning: no kernel setting fixes this",
+                "check cable, transceiver, switch port and slot before tuning: no kernel setting fixes this",
             ));
         }
     }

@@ -47,9 +47,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         seen.found(finding(
             NAME,
             Severity::Critical,
-            format!("{name} receives broken frames"),
+            format!("{name} receives damaged frames"),
             evidence,
-            "look at cable, transceiver, port and the far side before tuning: no kernel setting fixes this",
+            "check cable, transceiver, port and the far side before tuning: no kernel setting fixes this",
         ));
     }
 }

@@ -41,7 +41,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Critical,
-        "connections are dropped because their server does not accept them in time".to_owned(),
+        "connections are dropped because the server does not accept them in time".to_owned(),
         evidence,
         "make the server accept faster; raise its own backlog with net.core.somaxconn, and start it again",
     );

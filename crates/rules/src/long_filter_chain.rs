@@ -49,7 +49,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         severity,
-        "packets walk a long list of filter rules".to_owned(),
+        "packets traverse a long list of filter rules".to_owned(),
         evidence,
         "put the rules into a set or a verdict map, and accept the critical flows at the top of the chain; lowlat edits no packet filter",
     ));

@@ -20,9 +20,9 @@ impl Seen {
         reading.value()
     }
 
-    /// The same for a fact of one interface, which begins with its name. Where no interface is in focus, what its driver
-    /// does not offer is not worth a line, and neither is it where a device beneath it on the path answers; what could not
-    /// be read is.
+    /// The same for a fact of one interface, which begins with its name. Where no interface is in focus, what its
+    /// driver does not offer is not worth a line, and neither is it where a device beneath it on the path answers; what
+    /// could not be read is.
     pub(crate) fn need_of<'a, T>(
         &mut self,
         facts: &Facts,
@@ -165,8 +165,8 @@ pub(crate) fn joint(name: &str, mut settings: Vec<Setting>) -> Vec<Setting> {
     settings
 }
 
-/// The interfaces that the path uses: from the one in focus down to the devices; without a focus all that are up and lead
-/// out of the host.
+/// The interfaces that the path uses: from the one in focus down to the devices; without a focus all that are up and
+/// lead out of the host.
 pub(crate) fn on_path(facts: &Facts) -> Vec<(&str, &Interface)> {
     if facts.iface.is_some() && facts.path.is_empty() {
         return facts.focus().into_iter().collect();
@@ -178,8 +178,8 @@ pub(crate) fn on_path(facts: &Facts) -> Vec<(&str, &Interface)> {
     facts.interfaces.iter().filter(|(name, i)| i.up && name.as_str() != "lo").map(|(n, i)| (n.as_str(), i)).collect()
 }
 
-/// The route of the main table that leads to an address: the longest prefix that holds it. `None` where it is not known,
-/// or where several lead there equally.
+/// The route of the main table that leads to an address: the longest prefix that holds it. `None` where it is not
+/// known, or where several lead there equally.
 pub(crate) fn route_to(facts: &Facts, to: IpAddr) -> Option<&Route> {
     let fits = |r: &&Route| prefix(&r.prefix).is_some_and(|p| holds(p, to));
     let length = |r: &&Route| prefix(&r.prefix).map_or(0, |(_, n)| n);

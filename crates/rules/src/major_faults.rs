@@ -37,7 +37,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         Severity::Info,
-        "programs wait for pages that are read from a disk".to_owned(),
+        "programs wait for pages read from disk".to_owned(),
         vec![format!("pgmajfault grew by {by} {} (/proc/vmstat, whole host)", within(window))],
         "lock and touch the memory of the latency-critical program before the traffic starts",
     ));

@@ -35,12 +35,12 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let mut evidence =
             vec![format!("netem on {} {}: {}", q.iface, q.parent, q.summary).trim_end_matches([':', ' ']).to_owned()];
         if ifb {
-            evidence.push(format!("{} is an ifb: what is redirected to it on receive is held there", q.iface));
+            evidence.push(format!("{} is an ifb: received packets redirected to it are delayed there", q.iface));
         }
         let found = finding(
             NAME,
             if hurts { Severity::Critical } else { Severity::Warning },
-            format!("a network emulator (netem) holds packets on {}", q.iface),
+            format!("a network emulator (netem) delays packets on {}", q.iface),
             evidence,
             "a test left its delay or loss behind; remove the netem discipline, and the script that puts it there at boot",
         );
@@ -80,7 +80,7 @@ mod tests {
         let evidence = rule(NAME, &facts).findings.remove(0).evidence;
         assert_eq!(
             evidence,
-            ["netem on ifb0 root", "ifb0 is an ifb: what is redirected to it on receive is held there"]
+            ["netem on ifb0 root", "ifb0 is an ifb: received packets redirected to it are delayed there"]
         );
     }
 

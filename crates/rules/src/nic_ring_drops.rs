@@ -134,9 +134,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let found = finding(
             NAME,
             Severity::Critical,
-            format!("{name} drops received packets for want of free descriptors"),
+            format!("{name} drops received packets for lack of free descriptors"),
             evidence,
-            "relieve the processor that takes its interrupts; then one step of the receive ring, which resets the device",
+            "relieve the CPU that takes its interrupts; then enlarge the receive ring by one step, which resets the device",
         );
         seen.found(with(found, larger));
     }
@@ -202,7 +202,7 @@ mod tests {
     const RING: &str = "eth0 receive ring: 512 of 4096 at most";
 
     #[test]
-    fn what_is_no_loss_for_want_of_descriptors() {
+    fn what_is_not_a_loss_for_lack_of_descriptors() {
         for (driver, group, key) in [
             ("igb", "ethtool/eth0", "rx_no_buffer_count"),
             ("mlx5_core", "ethtool/eth0", "rx_discards_phy"),

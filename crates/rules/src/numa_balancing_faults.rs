@@ -15,7 +15,7 @@ crate::rule! {
     /// ## Threshold
     /// `kernel.numa_balancing` is not 0 and `numa_hint_faults` grew in the counter window.
     /// ## Remedy
-    /// Place programs and their memory themselves (memory.numa-placement), and switch balancing off. Programs that are
+    /// Place programs and their memory themselves (memory.numa-placement), and turn balancing off. Programs that are
     /// not pinned then lose their automatic placement.
     pub NumaBalancingFaults = "numa-balancing-faults";
     sources [
@@ -42,9 +42,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Warning,
-        "automatic NUMA balancing makes programs fault".to_owned(),
+        "automatic NUMA balancing causes page faults".to_owned(),
         evidence,
-        "place programs and their memory on the device's node and switch balancing off",
+        "place programs and their memory on the device's node and turn balancing off",
     );
     seen.found(with(found, [set("sysctl.kernel.numa_balancing", Target::Host, 0)]));
 }

@@ -36,7 +36,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         Severity::Info,
         "the kernel searches for equal pages to merge".to_owned(),
         vec!["/sys/kernel/mm/ksm/run = 1".to_owned()],
-        "switch same-page merging off while latency counts, unless this host needs the memory",
+        "turn same-page merging off while latency counts, unless this host needs the memory",
     );
     seen.found(with(found, [set("memory.ksm", Target::Host, 0)]));
 }

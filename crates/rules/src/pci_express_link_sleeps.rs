@@ -46,7 +46,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Warning,
             format!("the PCI Express link of {name} sleeps between packets"),
             evidence,
-            "set the aspm policy to performance; where the firmware keeps it to itself, switch it off there",
+            "set the aspm policy to performance; where the firmware controls it, turn it off there",
         );
         seen.found(with(found, settable.map(|_| set("pcie.aspm-policy", Target::Host, "performance"))));
     }

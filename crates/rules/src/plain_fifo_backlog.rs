@@ -21,7 +21,8 @@ crate::rule! {
     /// ## Remedy
     /// `fq_codel` in its place: it schedules flows fairly and keeps each one's queue short. `fq` does the same for a
     /// host's own paced TCP. Where the kernel has neither: a FIFO of a few
-    /// frames, or less data of each local connection in the queue (`tcp_limit_output_bytes`). Or bound the bulk transfer.
+    /// frames, or less data of each local connection in the queue (`tcp_limit_output_bytes`). Or bound the bulk
+    /// transfer.
     pub PlainFifoBacklog = "plain-fifo-backlog";
     sources [
         "RFC 8290 (section 1)",
@@ -29,7 +30,7 @@ crate::rule! {
         "net/sched/sch_generic.c in linux 6.12: sch_default_prio2band (pfifo_fast)",
         "net/sched/sch_tbf.c in linux 6.12: tbf_change (a tbf without a child gets a hidden bfifo)",
         "net/ipv4/tcp_output.c in linux 6.12: tcp_small_queue_check",
-        "heuristic: 100 us in the queue, this project's target for a tuned kernel path",
+        "heuristic: 100 µs in the queue, this project's target for a tuned kernel path",
     ];
     follows ["shaper-below-line-rate", "link-below-capability"];
 }
@@ -54,9 +55,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let found = finding(
             NAME,
             Severity::Warning,
-            format!("packets queue behind bulk traffic in a plain fifo on {}", q.iface),
+            format!("packets queue behind bulk traffic in a plain FIFO on {}", q.iface),
             evidence,
-            "a fair queue (fq_codel) lets small flows pass the bulk transfer; where that cannot be, bound the bulk transfer",
+            "a fair queue (fq_codel) lets small flows pass the bulk transfer; where that is not possible, limit the bulk transfer",
         );
         let place = Target::Qdisc(q.iface.clone(), place);
         let settings = [

@@ -19,7 +19,7 @@ crate::rule! {
     /// queue there is nothing to poll.
     /// ## Remedy
     /// Set `SO_BUSY_POLL` on the sockets that matter, or `net.core.busy_read` and `busy_poll` for the whole host, and
-    /// judge it on the live path: it costs a core for each reader that waits.
+    /// judge it on the live path: it costs a core per waiting reader.
     pub ReaderAsleepPastGoal = "reader-asleep-past-goal";
     sources [
         "https://docs.kernel.org/networking/napi.html (busy polling)",
@@ -55,7 +55,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Warning,
             format!("the reader sleeps for each interrupt of {name} while the goal is missed"),
             evidence,
-            "set SO_BUSY_POLL on the sockets that matter, or busy_read and busy_poll for the whole host; it costs a core for each reader that waits",
+            "set SO_BUSY_POLL on the sockets that matter, or busy_read and busy_poll for the whole host; it costs a core per waiting reader",
         );
         // The longest wait worth spinning through is the round trip itself: a reader that gives up before has spun for
         // nothing.

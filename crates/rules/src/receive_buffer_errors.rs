@@ -85,7 +85,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             "the default receive buffer is smaller than the kernel's own".to_owned()
         },
         evidence,
-        "set SO_RCVBUF in the program that loses and make its reader keep up; a larger default helps programs that set none",
+        "set SO_RCVBUF in the program that loses datagrams and make its reader keep up; a larger default helps programs that set none",
     );
     seen.found(with(found, settings));
 }

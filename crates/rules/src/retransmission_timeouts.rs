@@ -71,7 +71,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Warning,
-        "tcp waits for timeouts on a path of short round trips".to_owned(),
+        "TCP waits for retransmission timeouts on a short path".to_owned(),
         evidence,
         "find where packets are lost; then lower the floor of the timeout (net.ipv4.tcp_rto_min_us, or rto_min of the route)",
     );

@@ -9,8 +9,8 @@ crate::rule! {
     /// ## What it finds
     /// TCP segments that had to be sent more than once.
     /// ## Why it matters
-    /// A lost segment costs at least a round trip, and a retransmission timeout (200 ms and more by default) when nothing
-    /// follows it. No latency setting makes up for loss on the path.
+    /// A lost segment costs at least a round trip, and a retransmission timeout (200 ms and more by default) when
+    /// nothing follows it. No latency setting makes up for loss on the path.
     /// ## Threshold
     /// More than 0.01 % of the segments sent in the counter window, and at least three: above it, loss is fixed before
     /// latency. Tail loss probes and repeated SYNs are not counted: they are sent before anything is known to be lost, or
@@ -70,7 +70,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         Severity::Warning,
-        "tcp segments are lost and sent again".to_owned(),
+        "TCP segments are lost and retransmitted".to_owned(),
         evidence,
         "find where packets are lost (queues and rings here, the switch, the far end) before tuning for latency",
     ));
@@ -84,7 +84,7 @@ mod tests {
     use crate::look::test::{blind, only, rule};
 
     #[test]
-    fn a_single_segment_and_a_tail_loss_probe_are_no_loss() {
+    fn a_single_segment_and_a_tail_loss_probe_are_not_a_loss() {
         let mut facts = healthy();
         grow(&mut facts, "snmp", "Tcp.RetransSegs", 2);
         assert_eq!(rule(NAME, &facts).findings, [], "chance");

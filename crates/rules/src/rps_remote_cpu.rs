@@ -59,9 +59,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             let found = finding(
                 NAME,
                 if quiet { Severity::Info } else { Severity::Warning },
-                format!("rps hands packets of {name} to another processor"),
+                format!("RPS moves packets of {name} to another CPU"),
                 evidence,
-                "switch rps off for this queue; where one processor cannot keep up, spread flows by hardware queues (rss)",
+                "turn RPS off for this queue; where one CPU cannot keep up, spread flows by hardware queues (RSS)",
             );
             let off = set("steer.rps", Target::RxQueue(name.to_owned(), n), "off");
             seen.found(with(found, joint(&format!("RPS of {name}"), vec![off])));

@@ -7,7 +7,7 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A host on which real-time tasks may take all of a processor's time.
+    /// A host on which real-time tasks may take all CPU time.
     /// ## Why it matters
     /// A real-time task that spins then starves the kernel's own threads on that CPU: RCU stalls, watchdogs bark, the
     /// host hangs. Tuning lists set it for a program that an isolated CPU would serve better.
@@ -15,7 +15,7 @@ crate::rule! {
     /// `kernel.sched_rt_runtime_us` is -1, or equal to its period. From 6.12 on, without CONFIG_RT_GROUP_SCHED, a
     /// deadline server bounds real-time tasks in its place.
     /// ## Remedy
-    /// Put it back to 950000, and let the program spin as an ordinary task on a CPU of its own. lowlat does not write
+    /// Set it back to 950000, and let the program spin as an ordinary task on a CPU of its own. lowlat does not write
     /// it.
     pub RtThrottlingOff = "rt-throttling-off";
     sources [
@@ -38,9 +38,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         Severity::Info,
-        "real-time tasks may take all of a processor's time".to_owned(),
+        "real-time tasks may take all CPU time".to_owned(),
         vec![format!("kernel.sched_rt_runtime_us = {}", runtime.trim())],
-        "put it back to 950000 and let the program spin as an ordinary task on a cpu of its own",
+        "set it back to 950000 and let the program spin as an ordinary task on a cpu of its own",
     ));
 }
 

@@ -25,7 +25,7 @@ crate::rule! {
     sources [
         "man 8 tc-tbf (ALGORITHM)",
         "net/sched/sch_tbf.c in linux 6.12: tbf_dequeue",
-        "heuristic: 100 us for one 106 byte frame, this project's target for a tuned kernel path (106 B x 8 bit / 2 Mbit/s = 424 us)",
+        "heuristic: 100 µs for one 106 byte frame, this project's target for a tuned kernel path (106 B x 8 bit / 2 Mbit/s = 424 µs)",
     ];
 }
 
@@ -44,7 +44,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let found = finding(
             NAME,
             if met(input, q) { Severity::Critical } else { Severity::Warning },
-            format!("a shaper on {} lets packets through too slowly", q.iface),
+            format!("a shaper on {} is too slow", q.iface),
             vec![format!(
                 "{} on {} {}: rate {} kbit/s, so a {FRAME_BYTES} byte frame takes {} µs",
                 q.kind,

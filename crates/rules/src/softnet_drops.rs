@@ -48,9 +48,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Critical,
-        "a processor drops received packets because its backlog is full".to_owned(),
+        "a CPU drops received packets because its backlog is full".to_owned(),
         evidence,
-        "relieve that processor (move interrupts or rps, spread flows); a longer backlog only bridges bursts",
+        "relieve that CPU (move interrupts or RPS, spread flows); a longer backlog only absorbs bursts",
     );
     let longer = backlog.map(|b| set("sysctl.net.core.netdev_max_backlog", Target::Host, b.saturating_mul(2)));
     seen.found(with(found, longer));

@@ -52,14 +52,13 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         (by_time, budget)
     });
     let mut larger = None;
-    let mut advice = "relieve that processor (move interrupts, spread flows); then a larger net.core.netdev_budget";
+    let mut advice = "relieve that CPU (move interrupts, spread flows); then raise net.core.netdev_budget";
     match by_time {
         Some((true, budget)) => {
             evidence.push(format!(
                 "fewer than netdev_budget = {budget} packets were taken for each: the time ran out first"
             ));
-            advice =
-                "relieve that processor (move interrupts, spread flows); then a larger net.core.netdev_budget_usecs";
+            advice = "relieve that CPU (move interrupts, spread flows); then raise net.core.netdev_budget_usecs";
             larger = number(seen, input.facts, "net.core.netdev_budget_usecs")
                 .map(|us| set("sysctl.net.core.netdev_budget_usecs", Target::Host, us.saturating_mul(2)));
         }
@@ -71,7 +70,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Warning,
-        "a processor leaves received packets waiting when its budget is used up".to_owned(),
+        "a CPU leaves received packets waiting when its budget is used up".to_owned(),
         evidence,
         advice,
     );

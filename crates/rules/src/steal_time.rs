@@ -49,9 +49,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         seen.found(finding(
             NAME,
             Severity::Warning,
-            "the hypervisor takes processor time away".to_owned(),
+            "the hypervisor takes CPU time away".to_owned(),
             evidence,
-            "ask for processors of your own (dedicated or metal instance, pinned virtual processors); nothing in the guest prevents it",
+            "ask for dedicated CPUs (dedicated or bare-metal instance, pinned vCPUs); nothing in the guest prevents it",
         ));
     }
 }

@@ -39,7 +39,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         seen.found(finding(
             NAME,
             Severity::Info,
-            format!("memory accesses of {name} are translated strictly"),
+            format!("the IOMMU translates memory accesses of {name} in strict mode"),
             vec![format!("{name} iommu_group type: DMA")],
             "weigh it: DMA-FQ in the group's type, or iommu.strict=0 or iommu=pt at boot, trade protection for time",
         ));

@@ -38,7 +38,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         Severity::Warning,
-        "memory is swapped to a disk and back".to_owned(),
+        "memory is swapped to disk".to_owned(),
         evidence,
         "give the host memory to spare, and lock that of the latency-critical program (mlockall)",
     ));

@@ -34,9 +34,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         Severity::Critical,
-        "received tcp data is thrown away while its program holds the socket".to_owned(),
+        "received TCP data is dropped while its program holds the socket".to_owned(),
         evidence,
-        "make the program that reads faster and see that nothing takes its processor; larger buffers only bridge bursts",
+        "make the program that reads faster and see that nothing takes its processor; larger buffers only absorb bursts",
     ));
 }
 

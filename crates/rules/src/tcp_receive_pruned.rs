@@ -61,7 +61,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Critical,
-        "received tcp data is thrown away for want of receive memory".to_owned(),
+        "received TCP data is dropped for lack of receive memory".to_owned(),
         evidence,
         "make the program that reads faster; then raise what receive buffers may grow to (net.ipv4.tcp_rmem, third number)",
     );

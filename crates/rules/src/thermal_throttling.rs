@@ -43,9 +43,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     seen.found(finding(
         NAME,
         Severity::Warning,
-        "processors are slowed down because they are too hot".to_owned(),
+        "CPUs are throttled because they are too hot".to_owned(),
         evidence,
-        "look at cooling and the firmware's power limits; a fixed lower clock throttles evenly instead of in jumps",
+        "check cooling and the firmware's power limits; a fixed lower clock throttles evenly instead of in jumps",
     ));
 }
 

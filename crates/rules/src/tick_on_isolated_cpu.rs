@@ -66,7 +66,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Warning,
-        "the clock interrupts CPUs that are isolated".to_owned(),
+        "the scheduling-clock tick interrupts isolated CPUs".to_owned(),
         evidence,
         "set nohz_full for these CPUs where the kernel has it, and keep exactly one task on each",
     );

@@ -22,7 +22,7 @@ crate::rule! {
     sources [
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: byte_queue_limits/limit, limit_max",
         "include/linux/dynamic_queue_limits.h in linux 6.12: struct dql",
-        "heuristic: 100 us, this project's target for a tuned kernel path",
+        "heuristic: 100 µs, this project's target for a tuned kernel path",
     ];
     follows ["shaper-below-line-rate", "link-below-capability", "plain-fifo-backlog"];
 }
@@ -57,7 +57,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let found = finding(
             NAME,
             Severity::Warning,
-            format!("the transmit queues of {name} hold bulk data that nothing can overtake"),
+            format!("the transmit queues of {name} hold bulk data ahead of urgent packets"),
             evidence,
             "bound the byte queue limit, with a fair queue discipline before it; watch that bulk traffic keeps its speed",
         );

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn protocols_that_nobody_listens_to_are_no_fault() {
+    fn protocols_that_nobody_listens_to_are_not_a_fault() {
         let mut facts = healthy();
         grow(&mut facts, "link/eth0", "rx_dropped", 500);
         assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Info);

@@ -45,7 +45,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let found = finding(
         NAME,
         Severity::Info,
-        "written data waits in the kernel where nothing can overtake it".to_owned(),
+        "written data waits in the kernel ahead of urgent data".to_owned(),
         evidence,
         "bound what is written ahead (TCP_NOTSENT_LOWAT, or net.ipv4.tcp_notsent_lowat for all), and keep bulk on connections of its own",
     );

@@ -1,4 +1,4 @@
-//! The same host seen in part: what lies on the path, what lies beside it, and what belongs to no interface.
+//! The same host seen in part: what lies on the path, what lies next to it, and what belongs to no interface.
 //!
 //! Rules look at whatever interfaces, queue disciplines and interrupts the facts hold. So that none of them has to ask
 //! whether a thing is on the path, they are given facts that hold nothing else.
@@ -51,7 +51,7 @@ pub(crate) fn of_path(facts: &Facts, path: &BTreeSet<String>) -> Facts {
     only(facts, |iface| path.contains(iface))
 }
 
-/// What lies beside the path, and what belongs to no interface. Nothing is in focus.
+/// What lies off the path, and what belongs to no interface. Nothing is in focus.
 pub(crate) fn beside(facts: &Facts, path: &BTreeSet<String>) -> Facts {
     Facts { iface: None, path: Vec::new(), ..only(facts, |iface| !path.contains(iface)) }
 }

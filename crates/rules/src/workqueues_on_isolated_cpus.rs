@@ -10,7 +10,7 @@ crate::rule! {
     /// ## What it finds
     /// Isolated CPUs on which the kernel's unbound workqueues may run.
     /// ## Why it matters
-    /// Deferred work of the kernel (writing back, networking, drivers) then runs beside the one task, for tens of
+    /// Deferred work of the kernel (writing back, networking, drivers) then runs next to the one task, for tens of
     /// microseconds and more.
     /// ## Threshold
     /// Any CPU of `isolcpus` or `nohz_full` in the workqueues' mask. The kernel leaves CPUs of `nohz_full` and

@@ -11,9 +11,9 @@
 //! ```
 //!
 //! Numbers in probes and afters are LEB128 varints; `rtt` and `residence` are stored one up, 0 for none; the first
-//! `planned` of a block counts from 0, so that blocks can be read on their own. Fixed numbers are little-endian. A probe
-//! at a steady rate takes 8 to 11 bytes. What the steady-state test left out stands in the end mark, because it is found
-//! when the probes are long on the disk.
+//! `planned` of a block counts from 0, so that blocks can be read on their own. Fixed numbers are little-endian. A
+//! probe at a steady rate takes 8 to 11 bytes. What the steady-state test left out stands in the end mark, because it
+//! is found when the probes are long on the disk.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
@@ -23,7 +23,7 @@ mod varint;
 mod write;
 
 pub use read::{Block, FileReader, Reader, is_log, samples};
-pub use write::Writer;
+pub use write::LogWriter;
 
 use std::io;
 

@@ -336,8 +336,8 @@ enum Passed {
 /// Blocks that may wait between the two threads: some 200 KiB each.
 const PASSED: usize = 8;
 
-/// Counts and figures of a whole log. One of up to `keep` probes is kept probe by probe; of a longer one nothing is kept,
-/// and memory stays flat. `planned` says whether there was a plan apart from the answers.
+/// Counts and figures of a whole log. One of up to `keep` probes is kept probe by probe; of a longer one nothing is
+/// kept, and memory stays flat. `planned` says whether there was a plan apart from the answers.
 ///
 /// One thread reads, checks and decodes, this one counts: each takes about half of the time.
 pub fn samples<R: Read + Send>(reader: &mut Reader<R>, planned: bool, keep: usize) -> Result<Samples, LogError> {

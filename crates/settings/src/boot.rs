@@ -36,7 +36,7 @@ fn file(parameter: &str) -> String {
     format!("/etc/default/grub.d/90-lowlat-{parameter}.cfg")
 }
 
-/// The drop-in's text; in words, why the parameter takes no such value.
+/// The drop-in's text; as text, why the parameter takes no such value.
 ///
 /// `/etc/default/grub.d/*.cfg` is sourced after `/etc/default/grub` on Debian and Ubuntu (grub-mkconfig).
 pub fn encode(parameter: &str, value: &str) -> Result<State, String> {

@@ -76,6 +76,9 @@ impl Kind for At<'_> {
         let values = vec![(self.param.to_owned(), text::number(set)?)];
         Ok(Write::Coalesce { iface: self.iface.to_owned(), values })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool -c {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         format!("ethtool -C {} {}", quote(self.iface), as_ethtool(self.param, &was.to_string()))
     }
@@ -89,7 +92,8 @@ impl Kind for At<'_> {
     fn asked(&self, from: &State, to: &State) -> Vec<Asked<'_>> {
         Asked::all(Part::Coalesce, self.param, from, to)
     }
-    /// The driver gets all of them in one structure, and may adapt the others (include/linux/ethtool.h, `set_coalesce`).
+    /// The driver gets all of them in one structure, and may adapt the others (include/linux/ethtool.h,
+    /// `set_coalesce`).
     fn beside(&self, sys: &dyn Sys) -> Result<Vec<Locus>, String> {
         let others = text::others(&query::coalesce(sys, self.iface), self.param).into_iter();
         Ok(others.map(|param| Locus::Coalesce { iface: self.iface.to_owned(), param }).collect())

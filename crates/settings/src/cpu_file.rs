@@ -62,8 +62,8 @@ const GOVERNOR: &str = "/scaling_governor";
 const PREFERENCE: &str = "/energy_performance_preference";
 
 impl At<'_> {
-    /// intel_pstate in active mode sets the preference with the governor (Documentation/admin-guide/pm/intel_pstate.rst,
-    /// "Energy vs Performance Hints").
+    /// intel_pstate in active mode sets the preference with the governor
+    /// (Documentation/admin-guide/pm/intel_pstate.rst, "Energy vs Performance Hints").
     fn preference(&self) -> Option<String> {
         self.path.strip_suffix(GOVERNOR).map(|dir| format!("{dir}{PREFERENCE}"))
     }
@@ -78,6 +78,9 @@ impl Kind for At<'_> {
     }
     fn write(&self, set: &State) -> Result<Write, String> {
         text::line(self.path, set)
+    }
+    fn shown(&self) -> Option<String> {
+        Some(text::shown(self.path))
     }
     fn undo(&self, was: &State) -> String {
         text::undo(self.path, was)

@@ -1,5 +1,5 @@
-//! Offload features (`ETHTOOL_MSG_FEATURES`): `on` or `off`, followed by `[requested on]` or `[requested off]` where another
-//! setting keeps it from what was asked for.
+//! Offload features (`ETHTOOL_MSG_FEATURES`): `on` or `off`, followed by `[requested on]` or `[requested off]` where
+//! another setting keeps it from what was asked for.
 
 use lowlat_model::op::Target;
 use lowlat_model::plan::Order;
@@ -84,8 +84,23 @@ impl Kind for At<'_> {
         let on = text::on(wish(text::plain(set)?))?;
         Ok(Write::Feature { iface: self.iface.to_owned(), name: self.name.to_owned(), on })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool -k {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         format!("ethtool -K {} {} {}", quote(self.iface), quote(self.name), quote(wish(&was.to_string())))
+    }
+    /// A feature of TCP segmentation comes only with the plain one (`netdev_fix_features`, net/core/dev.c), and ethtool
+    /// fails for what does not come.
+    fn undone_at_once(&self, other: &Locus) -> bool {
+        matches!(other, Locus::Feature { iface, .. } if iface == self.iface)
+    }
+    fn undo_together(&self, places: &[(&Locus, &State)]) -> Option<String> {
+        let words = places.iter().map(|(locus, state)| match locus {
+            Locus::Feature { name, .. } => Some(format!("{} {}", quote(name), quote(wish(&state.to_string())))),
+            _ => None,
+        });
+        Some(format!("ethtool -K {} {}", quote(self.iface), words.collect::<Option<Vec<_>>>()?.join(" ")))
     }
     /// A feature that another setting keeps from coming keeps the wish: that alone is not an effect.
     fn acted(&self, set: &State, now: &State, prior: &State) -> bool {
@@ -95,8 +110,8 @@ impl Kind for At<'_> {
     fn asked(&self, from: &State, to: &State) -> Vec<Asked<'_>> {
         Asked::all(Part::Feature, self.name, from, to)
     }
-    /// Drivers drop the receive flow rules with the feature that carries them (`igb_set_features`, `ixgbe_set_features`),
-    /// and lowlat cannot put a rule back.
+    /// Drivers drop the receive flow rules with the feature that carries them (`igb_set_features`,
+    /// `ixgbe_set_features`), and lowlat cannot put a rule back.
     fn refused(&self, sys: &dyn Sys, set: &State) -> Option<String> {
         if self.name != NTUPLE || set.to_string() != "off" {
             return None;
@@ -111,8 +126,8 @@ impl Kind for At<'_> {
         true
     }
     /// One feature may stand in another's way (`netdev_fix_features`, net/core/dev.c), and large receive offload of a
-    /// bridge, bond or VLAN device is also taken from the devices below it (`netdev_sync_lower_features`), where it does
-    /// not return.
+    /// bridge, bond or VLAN device is also taken from the devices below it (`netdev_sync_lower_features`), where it
+    /// does not return.
     fn beside(&self, sys: &dyn Sys) -> Result<Vec<Locus>, String> {
         let mut places = changeable(sys, self.iface, |n| n != self.name);
         if self.name == LRO {

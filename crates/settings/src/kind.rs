@@ -15,7 +15,7 @@ pub trait Kind {
     /// The current value, complete enough to be put back.
     fn read(&self, sys: &dyn Sys) -> Reading<State>;
 
-    /// The write that brings `set`; in words, why it takes no such state.
+    /// The write that brings `set`; as text, why it takes no such state.
     fn write(&self, set: &State) -> Result<Write, String>;
 
     /// The command of a POSIX shell that puts `was` back without lowlat.
@@ -26,7 +26,18 @@ pub trait Kind {
         true
     }
 
-    /// One command for several places that are written [`Kind::together`].
+    /// The command of a POSIX shell that shows it, alone or with others of its device, in a text that stays the same while
+    /// nobody changes them; `None` where no tool does.
+    fn shown(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether one command puts both back. Where they depend on each other, one after the other fails in the wrong order.
+    fn undone_at_once(&self, other: &Locus) -> bool {
+        self.together(other)
+    }
+
+    /// One command for several places that are [`Kind::undone_at_once`].
     fn undo_together(&self, places: &[(&Locus, &State)]) -> Option<String> {
         let _ = places;
         None
@@ -69,14 +80,14 @@ pub trait Kind {
         Vec::new()
     }
 
-    /// Why the write may not be made, in words: what it would destroy could not be put back. Asked right before each
-    /// write, also on the way back.
+    /// Why the write may not be made, as text: what it would destroy could not be put back. Asked right before each
+    /// write, also on rollback.
     fn refused(&self, sys: &dyn Sys, set: &State) -> Option<String> {
         let _ = (sys, set);
         None
     }
 
-    /// As [`Kind::refused`], where lowlat may do it to what it made itself: not asked on the way back.
+    /// As [`Kind::refused`], where lowlat may do it to what it made itself: not asked on rollback.
     fn refused_at_first(&self, sys: &dyn Sys, set: &State) -> Option<String> {
         let _ = (sys, set);
         None
@@ -87,12 +98,12 @@ pub trait Kind {
         false
     }
 
-    /// Whether the way back asks for [`Kind::beside`] again. Not where its state says all that hangs there.
+    /// Whether the rollback asks for [`Kind::beside`] again. Not where its state says all that hangs there.
     fn looks_beside_again(&self) -> bool {
         true
     }
 
-    /// Other places that the write may change; in words, why they are not known.
+    /// Other places that the write may change; as text, why they are not known.
     fn beside(&self, sys: &dyn Sys) -> Result<Vec<Locus>, String> {
         let _ = sys;
         Ok(Vec::new())

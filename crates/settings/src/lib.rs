@@ -1,12 +1,12 @@
 //! Kinds of settings: one file per kind, one line per kind in [`at`].
 //!
-//! A [`Locus`] of the journal says where a setting is; [`at`] gives its [`Kind`], which says everything else: the current
-//! value, the write that changes it, when two states are the same, how far it reaches, what it resets, what undoes it
-//! without lowlat, and how it is kept over a reboot. A [`Place`] is the other end: where a knob of the catalogue has its
-//! loci on a host, and when it is tried in a plan.
+//! A [`Locus`] of the journal says where a setting is; [`at`] gives its [`Kind`], which says everything else: the
+//! current value, the write that changes it, when two states are the same, how far it reaches, what it resets, what
+//! undoes it without lowlat, and how it is kept over a reboot. A [`Place`] is the other end: where a knob of the
+//! catalogue has its loci on a host, and when it is tried in a plan.
 //!
-//! Nothing here writes. A kind reads through the reading door and gives its write as data ([`Write`]), which the writing
-//! door performs within its own lists.
+//! Nothing here writes. A kind reads through the reading door and gives its write as data ([`Write`]), which the
+//! writing door performs within its own lists.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -104,18 +104,18 @@ pub fn state(sys: &dyn Sys, locus: &Locus) -> Reading<State> {
     at(locus).read(sys)
 }
 
-/// Whether two states of one place are equal in effect, although their texts may differ: the kernel prints some values in
-/// another form than it takes them in.
+/// Whether two states of one place are equal in effect, although their texts may differ: the kernel prints some values
+/// in another form than it takes them in.
 pub fn same(locus: &Locus, a: &State, b: &State) -> bool {
     a == b || at(locus).same(a, b)
 }
 
-/// The write that an op asks for; in words, why there is none.
+/// The write that an op asks for; as text, why there is none.
 pub fn write(op: &Op) -> Result<Write, String> {
     at(&op.locus).write(&op.set)
 }
 
-/// Several writes that the kernel takes in one request, as one; in words, why there is none such.
+/// Several writes that the kernel takes in one request, as one; as text, why there is none such.
 pub fn write_together(ops: &[Op]) -> Result<Option<Write>, String> {
     let mut all: Option<Write> = None;
     for op in ops {
@@ -133,6 +133,11 @@ pub fn together(a: &Locus, b: &Locus) -> bool {
     at(a).together(b)
 }
 
+/// Whether one command of a shell puts both places back.
+pub fn undone_at_once(a: &Locus, b: &Locus) -> bool {
+    at(a).undone_at_once(b)
+}
+
 /// How far writes reach: as far as the farthest of them. What is not known to be narrow is wide.
 pub fn scope(ops: &[Op]) -> Scope {
     ops.iter().map(|op| at(&op.locus).scope()).max().unwrap_or(Scope::Host)
@@ -143,18 +148,18 @@ pub fn undo(locus: &Locus, state: &State) -> String {
     at(locus).undo(state)
 }
 
-/// The one command that puts several places back that the kernel takes in one request; `None` where there is none, and for
+/// The one command that puts several places back which one command can; `None` where there is none, and for
 /// fewer than two.
 pub fn undo_together(places: &[(&Locus, &State)]) -> Option<String> {
     let (first, _) = places.first()?;
-    let fits = places.len() > 1 && places.iter().all(|(locus, _)| together(first, locus));
+    let fits = places.len() > 1 && places.iter().all(|(locus, _)| undone_at_once(first, locus));
     if fits { at(first).undo_together(places) } else { None }
 }
 
 /// The commands that put back what each of these writes replaced, the last one first.
 pub fn undo_all(ops: &[Op], prior: &[State]) -> String {
     let places: Vec<(&Locus, &State)> = ops.iter().map(|op| &op.locus).zip(prior).rev().collect();
-    let runs = places.chunk_by(|(a, _), (b, _)| together(a, b));
+    let runs = places.chunk_by(|(a, _), (b, _)| undone_at_once(a, b));
     let each =
         |run: &[(&Locus, &State)]| run.iter().map(|(locus, was)| undo(locus, was)).collect::<Vec<_>>().join("; ");
     runs.map(|run| undo_together(run).unwrap_or_else(|| each(run))).collect::<Vec<_>>().join("; ")

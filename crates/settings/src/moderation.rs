@@ -1,6 +1,6 @@
-//! How a device moderates the interrupts of one direction, whole: `adaptive-rx=0 rx-usecs=8 rx-frames=128`, of which those
-//! that the driver offers. A write names what it changes, in one message (`ETHTOOL_MSG_COALESCE`): drivers check delay,
-//! packets and adaptive mode against each other.
+//! How a device moderates the interrupts of one direction, whole: `adaptive-rx=0 rx-usecs=8 rx-frames=128`, of which
+//! those that the driver offers. A write names what it changes, in one message (`ETHTOOL_MSG_COALESCE`): drivers check
+//! delay, packets and adaptive mode against each other.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ fn params(direction: &str) -> [&'static str; 3] {
     if direction == "tx" { ["adaptive-tx", "tx-usecs", "tx-frames"] } else { ["adaptive-rx", "rx-usecs", "rx-frames"] }
 }
 
-/// The state that a value asks for; in words, why it is none.
+/// The state that a value asks for; as text, why it is none.
 pub fn encode(direction: &str, want: &str) -> Result<State, String> {
     let form =
         || format!("it takes {} with numbers, or some of them", params(direction).map(|p| format!("{p}=N")).join(" "));
@@ -103,6 +103,9 @@ impl Kind for At<'_> {
         let values = named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(Write::Coalesce { iface: self.iface.to_owned(), values })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool -c {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         let was = self.pairs(was).unwrap_or_default();
         let each =
@@ -127,7 +130,8 @@ impl Kind for At<'_> {
         };
         changes.map(asked).collect()
     }
-    /// The driver gets all of them in one structure, and may adapt the others (include/linux/ethtool.h, `set_coalesce`).
+    /// The driver gets all of them in one structure, and may adapt the others (include/linux/ethtool.h,
+    /// `set_coalesce`).
     fn beside(&self, sys: &dyn Sys) -> Result<Vec<Locus>, String> {
         let own = params(self.direction);
         let all = query::coalesce(sys, self.iface).into_value().unwrap_or_default().into_keys();
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_back_is_one_command_and_a_driver_is_asked_for_each_change() {
+    fn the_rollback_is_one_command_and_a_driver_is_asked_for_each_change() {
         let was = state("adaptive-rx=1 rx-usecs=8 rx-frames=128");
         assert_eq!(RX.undo(&was), "ethtool -C eth0 adaptive-rx on rx-usecs 8 rx-frames 128");
         let to = state("adaptive-rx=0 rx-usecs=8");

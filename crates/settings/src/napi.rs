@@ -11,9 +11,9 @@ use crate::{AtBoot, Kind, Place, Write, net_file, text};
 
 /// A value of the interface, by the name of its file; at a target of one instance that one's own.
 #[derive(Debug)]
-pub struct Device(pub &'static str);
+pub struct NapiDevice(pub &'static str);
 
-impl Place for Device {
+impl Place for NapiDevice {
     fn loci(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         match (target, param_of(self.0)) {
             (Target::Iface(iface), _) => {
@@ -101,7 +101,7 @@ pub(crate) fn param_of(file: &str) -> Option<&'static str> {
     FILES.iter().find(|(name, _)| *name == file).map(|(_, param)| *param)
 }
 
-/// A wait of its own that an instance of the interface has, in words.
+/// A wait of its own that an instance of the interface has, as text.
 pub fn own_value(sys: &dyn Sys, iface: &str) -> Option<String> {
     let device = |file: &str| {
         let text = sys.read(&format!("{}{iface}/{file}", net_file::ROOT)).into_value()?;
@@ -137,13 +137,16 @@ impl Kind for OfDevice<'_> {
     fn write(&self, set: &State) -> Result<Write, String> {
         text::line(self.path, set)
     }
+    fn shown(&self) -> Option<String> {
+        Some(text::shown(self.path))
+    }
     fn undo(&self, was: &State) -> String {
         text::undo(self.path, was)
     }
     fn refused(&self, sys: &dyn Sys, _: &State) -> Option<String> {
         net_file::of_another_namespace(sys, self.iface)
     }
-    /// Ending the threads of NAPI ends their affinity, priority and policy, and the threads that come with the way back
+    /// Ending the threads of NAPI ends their affinity, priority and policy, and the threads that come with the rollback
     /// are new ones (`napi_kthread_create`, net/core/dev.c). Those that lowlat started itself go as they came.
     fn refused_at_first(&self, sys: &dyn Sys, set: &State) -> Option<String> {
         if self.param != "threaded" || set.to_string() != "0" {
@@ -175,7 +178,7 @@ fn of(iface: &str, id: u32, param: &str) -> Locus {
     Locus::Napi { iface: iface.to_owned(), id, param: param.to_owned() }
 }
 
-/// A thread of NAPI that somebody gave CPUs or a priority, in words.
+/// A thread of NAPI that somebody gave CPUs or a priority, as text.
 fn placed_thread(sys: &dyn Sys, is: impl Fn(&str) -> bool) -> Option<String> {
     let as_made = placement(sys, "2")?;
     let pid = sys.list("/proc").into_value().unwrap_or_default().into_iter().find(|pid| {
@@ -185,8 +188,8 @@ fn placed_thread(sys: &dyn Sys, is: impl Fn(&str) -> bool) -> Option<String> {
     Some(format!("its thread {pid} was given CPUs or a priority, which would end with it"))
 }
 
-/// Allowed CPUs, nice value, real-time priority and policy (proc_pid_status(5); fields 19, 40 and 41 of proc_pid_stat(5)).
-/// A kernel thread begins with those of kthreadd, process 2.
+/// Allowed CPUs, nice value, real-time priority and policy (proc_pid_status(5); fields 19, 40 and 41 of
+/// proc_pid_stat(5)). A kernel thread begins with those of kthreadd, process 2.
 fn placement(sys: &dyn Sys, pid: &str) -> Option<Vec<String>> {
     let status = sys.read(&format!("/proc/{pid}/status")).into_value()?;
     let cpus = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:"))?.trim().to_owned();
@@ -216,8 +219,8 @@ impl Kind for At<'_> {
                 Some(value) => Reading::Value(text::text(value)),
                 None => Reading::Unsupported(format!("{param}: this kernel has no such value of a NAPI instance")),
             },
-            // Of a link that is down none is shown, and what it was reported may come back with it (`netdev_nl_napi_dump_one`,
-            // net/core/netdev-genl.c; `napi_restore_config`, net/core/dev.c).
+            // Of a link that is down none is shown, and what it was reported may come back with it
+            // (`netdev_nl_napi_dump_one`, net/core/netdev-genl.c; `napi_restore_config`, net/core/dev.c).
             None if query::links(sys).value().is_some_and(|l| l.iter().any(|l| l.name == *iface && !l.up)) => {
                 Reading::Unsupported(format!("{iface} is down, and its NAPI instances show only while it is up"))
             }

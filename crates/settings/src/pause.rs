@@ -58,6 +58,9 @@ impl Kind for At<'_> {
         let on = text::on(text::plain(set)?)?;
         Ok(Write::Pause { iface: self.iface.to_owned(), param: self.param.to_owned(), on })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool -a {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         format!("ethtool -A {} {} {}", quote(self.iface), quote(self.param), quote(&was.to_string()))
     }
@@ -65,8 +68,8 @@ impl Kind for At<'_> {
         Asked::all(Part::Pause, self.param, from, to)
     }
     /// The driver gets all of them in one structure, and may adapt the others (include/linux/ethtool.h,
-    /// `set_pauseparam`). What is sent and taken under negotiation is the negotiation's answer and no setting: e1000e on
-    /// 7.3 says another one after each (measured), and nothing written brings the former back.
+    /// `set_pauseparam`). What is sent and taken under negotiation is the negotiation's answer and no setting: e1000e
+    /// on 7.3 says another one after each (measured), and nothing written brings the former back.
     fn beside(&self, sys: &dyn Sys) -> Result<Vec<Locus>, String> {
         if self.param == AUTONEG {
             return Ok(Vec::new());

@@ -11,7 +11,7 @@ use crate::Part;
 
 /// A knob's place, of one kind. The defaults are those of a setting that an interface has once.
 pub trait Place: Debug + Sync {
-    /// The loci at a target; none where the target is not one of its kind. In words, why this host has none.
+    /// The loci at a target; none where the target is not one of its kind. As text, why this host has none.
     fn loci(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String>;
 
     /// Targets that may have it. `iface`: of that one alone.
@@ -25,7 +25,7 @@ pub trait Place: Debug + Sync {
         None
     }
 
-    /// Writes that have to go before its own; in words, why it may not be written.
+    /// Writes that have to go before its own; as text, why it may not be written.
     fn first(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Op>, String> {
         let _ = (sys, target);
         Ok(Vec::new())

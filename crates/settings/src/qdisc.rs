@@ -10,9 +10,9 @@ use crate::{Kind, Place, Write, text};
 
 /// A queue discipline's place.
 #[derive(Debug)]
-pub struct Discipline;
+pub struct QueueDiscipline;
 
-impl Place for Discipline {
+impl Place for QueueDiscipline {
     fn loci(&self, _: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         let Target::Qdisc(iface, parent) = target else { return Ok(Vec::new()) };
         Ok(vec![Locus::Qdisc { iface: iface.clone(), parent: parent.clone() }])
@@ -27,7 +27,7 @@ impl Place for Discipline {
     fn first(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Op>, String> {
         match target {
             Target::Qdisc(iface, parent) => match qdisc_restorable(sys, iface, parent) {
-                Reading::Value(Some(why)) => Err(format!("what hangs at {target} could not be put back: {why}")),
+                Reading::Value(Some(why)) => Err(format!("what hangs at {target} not restored: {why}")),
                 _ => Ok(Vec::new()),
             },
             _ => Ok(Vec::new()),
@@ -68,6 +68,9 @@ impl Kind for At<'_> {
         let State::Qdisc(state) = set else { return Err("the place does not take it".to_owned()) };
         Ok(Write::Qdisc { iface: self.iface.to_owned(), parent: self.parent.to_owned(), state: state.clone() })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("tc qdisc show dev {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         let place = if self.parent == "root" { "root".to_owned() } else { format!("parent {}", quote(self.parent)) };
         match was {
@@ -83,11 +86,11 @@ impl Kind for At<'_> {
             _ => format!("tc qdisc del dev {} {place}", quote(self.iface)),
         }
     }
-    /// The handle of a queue discipline that the kernel numbers on its own (8001:, 8002:, …) changes with each replacement,
-    /// and the summary is for people; kind, option bytes and what hangs there are what acts.
+    /// The handle of a queue discipline that the kernel numbers on its own (8001:, 8002:, …) changes with each
+    /// replacement, and the summary is for people; kind, option bytes and what hangs there are what acts.
     ///
-    /// A wish has no dump yet: without a kind it is "what the kernel makes on its own" (handle 0:), without a handle it is
-    /// the kind with its default options.
+    /// A wish has no dump yet: without a kind it is "what the kernel makes on its own" (handle 0:), without a handle it
+    /// is the kind with its default options.
     fn same(&self, a: &State, b: &State) -> bool {
         let (State::Qdisc(a), State::Qdisc(b)) = (a, b) else { return text::same(a, b) };
         match (is_wish(a), is_wish(b)) {
@@ -104,7 +107,7 @@ impl Kind for At<'_> {
     }
     fn refused(&self, sys: &dyn Sys, _: &State) -> Option<String> {
         match qdisc_restorable(sys, self.iface, self.parent) {
-            Reading::Value(why) => why.map(|why| format!("what hangs there could not be put back: {why}")),
+            Reading::Value(why) => why.map(|why| format!("what hangs there not restored: {why}")),
             other => Some(text::not_known("what hangs there", &other)),
         }
     }
@@ -162,7 +165,7 @@ pub const SETTABLE: &[&str] = &["fq", "fq_codel", "codel", "pfifo_fast", "pfifo"
 /// packets for pfifo and in bytes for bfifo (net/sched/sch_fifo.c, `fifo_init` and `fifo_dump`).
 const LIMITED: &[&str] = &["pfifo", "bfifo"];
 
-/// The state that a value asks for; in words, why it is none.
+/// The state that a value asks for; as text, why it is none.
 pub fn encode(want: &str) -> Result<State, String> {
     let state = |kind: &str, handle: &str, limit: Option<u32>| {
         Ok(State::Qdisc(QdiscState {

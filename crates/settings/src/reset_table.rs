@@ -41,7 +41,8 @@ pub enum When {
     Mlx5CqeCompression,
 }
 
-/// Rows as text: drivers, part, its one parameter, its condition, what resets, what the driver does, and where it says so.
+/// Rows as text: drivers, part, its one parameter, its condition, what resets, what the driver does, and where it says
+/// so.
 macro_rules! table {
     ($($driver:literal $part:ident $($only:literal)? $(if $when:ident)? => $resets:ident: $why:literal from $source:literal;)+) => {
         &[$(Row {

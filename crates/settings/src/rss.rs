@@ -1,5 +1,5 @@
-//! Where received flows go (`ETHTOOL_SRSSH`): table, key and function as the kernel gave them, lower-case hex. Put back where
-//! a link reset lost it; no knob sets it.
+//! Where received flows go (`ETHTOOL_SRSSH`): table, key and function as the kernel gave them, lower-case hex. Put back
+//! where a link reset lost it; no knob sets it.
 
 use lowlat_model::{Locus, Reading, State};
 use lowlat_sys::{Sys, hex, query};

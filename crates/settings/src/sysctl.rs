@@ -13,9 +13,9 @@ pub(crate) const ROOT: &str = "/proc/sys/";
 
 /// A sysctl by its dotted key.
 #[derive(Debug)]
-pub struct Key(pub &'static str);
+pub struct SysctlKey(pub &'static str);
 
-impl Place for Key {
+impl Place for SysctlKey {
     fn loci(&self, _: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         let path = || format!("{ROOT}{}", self.0.replace('.', "/"));
         Ok(if *target == Target::Host { vec![Locus::File { path: path() }] } else { Vec::new() })
@@ -34,9 +34,9 @@ impl Place for Key {
     }
 }
 
-/// Sysctls under `net/ipv4` that are the host's and not the namespace's (net/ipv4/sysctl_net_ipv4.c, `ipv4_table`, beside
-/// the `ipv4_net_table` of each namespace; net/ipv4/ip_fragment.c, `ip4_frags_ctl_table`). On Linux 6.18 these, and no
-/// other, are missing in a namespace of their own.
+/// Sysctls under `net/ipv4` that are the host's and not the namespace's (net/ipv4/sysctl_net_ipv4.c, `ipv4_table`, next
+/// to the `ipv4_net_table` of each namespace; net/ipv4/ip_fragment.c, `ip4_frags_ctl_table`). On Linux 6.18 these, and
+/// no other, are missing in a namespace of their own.
 const IPV4_OF_HOST: &[&str] = &[
     "cipso_cache_bucket_size",
     "cipso_cache_enable",
@@ -56,8 +56,8 @@ const IPV4_OF_HOST: &[&str] = &[
 
 /// Sysctls under `net/core` that each namespace has of its own (net/core/sysctl_net_core.c, `netns_core_table`):
 /// `somaxconn` on every kernel, `txrehash` from 5.18, `optmem_max` from 6.8, `rps_default_mask` from 6.3,
-/// `tstamp_allow_data` where a namespace shows it (6.18 does). `rmem_max` and its kin are in the table too, since 6.13, but
-/// a namespace sees the host's values and cannot write them (`sysctl_core_net_init` takes the write bits off).
+/// `tstamp_allow_data` where a namespace shows it (6.18 does). `rmem_max` and its kin are in the table too, since 6.13,
+/// but a namespace sees the host's values and cannot write them (`sysctl_core_net_init` takes the write bits off).
 const CORE_OF_NAMESPACE: &[&str] = &["somaxconn", "txrehash", "optmem_max", "rps_default_mask", "tstamp_allow_data"];
 
 #[derive(Debug)]
@@ -76,6 +76,9 @@ impl Kind for At<'_> {
     }
     fn write(&self, set: &State) -> Result<Write, String> {
         text::line(self.path, set)
+    }
+    fn shown(&self) -> Option<String> {
+        Some(text::shown(self.path))
     }
     fn undo(&self, was: &State) -> String {
         text::undo(self.path, was)

@@ -104,6 +104,11 @@ pub(crate) fn undo(path: &str, was: &State) -> String {
     format!("printf '%s\\n' {} > {}", quote(&was.to_string()), quote(path))
 }
 
+/// Shows a file of the kernel without lowlat.
+pub(crate) fn shown(path: &str) -> String {
+    format!("cat {}", quote(path))
+}
+
 /// What no shell can put back.
 pub(crate) fn reported(words: &str) -> String {
     format!("{{ echo {} >&2; false; }}", shell::quote(words))
@@ -112,7 +117,7 @@ pub(crate) fn reported(words: &str) -> String {
 /// The current value cannot be read.
 pub(crate) fn not_known<T>(what: &str, reading: &Reading<T>) -> String {
     let (kind, why) = reading.why_not().unwrap_or(("garbled", ""));
-    format!("{what} cannot be read before it is changed ({kind}: {why}), so it could not be put back")
+    format!("{what} cannot be read before it is changed ({kind}: {why}), so it could not be restored later")
 }
 
 /// Files under `/sys` that list their words put the one that acts in brackets, `always [madvise] never`, and take that

@@ -28,7 +28,7 @@ pub struct Captured {
     later: AtomicBool,
 }
 
-/// Endings beside a plain file, per kind of question.
+/// Endings next to a plain file, per kind of question.
 pub(crate) const READING: &str = ".reading.json";
 pub(crate) const LINK: &str = ".link";
 pub(crate) const LIST: &str = ".list.json";

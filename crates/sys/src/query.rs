@@ -257,8 +257,8 @@ pub struct Napi {
     pub id: u32,
     /// Its interrupt, where the driver reports.
     pub irq: Option<u32>,
-    /// Its own values, by the kernel's names: `gro-flush-timeout`, ns; `defer-hard-irqs`; `threaded`. Those that the kernel
-    /// does not keep per instance are not there.
+    /// Its own values, by the kernel's names: `gro-flush-timeout`, ns; `defer-hard-irqs`; `threaded`. Those that the
+    /// kernel does not keep per instance are not there.
     #[serde(default)]
     pub values: BTreeMap<String, u64>,
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -213,11 +215,14 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
     if let Some(parent) = path.parent() {
         make_dir(parent)?;
     }
-    fs::write(path, bytes).map_err(|source| write_error(path, source))
+    // It tells of the host: its owner's alone, whatever the umask.
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(|source| write_error(path, source))
 }
 
 fn make_dir(path: &Path) -> Result<(), SysError> {
-    fs::create_dir_all(path).map_err(|source| write_error(path, source))
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| write_error(path, source))
 }
 
 fn write_error(path: &Path, source: std::io::Error) -> SysError {
@@ -228,7 +233,7 @@ impl<S: Sys> Sys for Recorder<S> {
     fn read(&self, path: &str) -> Reading<String> {
         let reading = self.inner.read(path);
         let bytes = match &reading {
-            // Bytes that are not text are stored as they are, so that they are garbled again.
+            // Bytes that are not text are stored unchanged, so that they are garbled again.
             Reading::Garbled(_) => match self.inner.read_bytes(path) {
                 Reading::Value(bytes) => Reading::Value(bytes),
                 _ => reading.clone().map(String::into_bytes),

@@ -8,7 +8,7 @@ use lowlat_sys::store;
 
 use crate::WriteError;
 
-/// Where a drop-in may be. Files of other programs stand beside ours, so only a name with `lowlat` in it is ours.
+/// Where a drop-in may be. Files of other programs are next to ours, so only a name with `lowlat` in it is ours.
 pub const FOLDERS: &[&str] = &[
     "/etc/sysctl.d",
     "/etc/systemd/system",

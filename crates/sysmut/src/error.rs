@@ -15,7 +15,7 @@ pub enum WriteError {
         what: String,
         /// errno.
         errno: i32,
-        /// The errno in words.
+        /// The errno as text.
         text: String,
         /// The kernel's own words; empty where it gave none.
         extack: String,
@@ -61,7 +61,8 @@ fn words(extack: &str) -> String {
 }
 
 /// What a file asks for: those of the network `CAP_NET_ADMIN` in the user namespace of their network namespace
-/// (`netdev_store`, net/core/net-sysfs.c; `net_ctl_permissions`, net/sysctl_net.c), others to be root's or to be forced.
+/// (`netdev_store`, net/core/net-sysfs.c; `net_ctl_permissions`, net/sysctl_net.c), others to be root's or to be
+/// forced.
 fn of_file(what: &str) -> Capability {
     let of_network = ["/proc/sys/net/", "/sys/class/net/"].into_iter().any(|root| what.contains(root));
     if of_network { Capability::NetAdmin } else { Capability::DacOverride }

@@ -2,10 +2,10 @@
 //!
 //! The kernel keeps a limit of `/dev/cpu_dma_latency` as long as the descriptor through which it was written is open
 //! (Documentation/power/pm_qos_interface.rst), so a setting that outlives lowlat needs a process that does. It is this
-//! binary again, with the hidden subcommand [`SUBCOMMAND`], and it holds nothing before it is told to: whoever starts it
-//! can first put its id in the journal ([`prepare`], then [`Prepared::go`]). If the starter dies in between, the holder
-//! sees its standard input close and ends without having touched the device. It is known again by a token, the name of a
-//! pipe in the state directory, which is good where its process id is not.
+//! binary again, with the hidden subcommand [`SUBCOMMAND`], and it holds nothing before it is told to: whoever starts
+//! it can first put its id in the journal ([`prepare`], then [`Prepared::go`]). If the starter dies in between, the
+//! holder sees its standard input close and ends without having touched the device. It is known again by a token, the
+//! name of a pipe in the state directory, which is good where its process id is not.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -98,8 +98,8 @@ impl Prepared {
         };
         reported.and_then(|()| wait_for_line(&mut self.child, "held")).map_err(|e| WriteError::from_io(what, e))?;
         let holder = self.holder;
-        // It has its order. The pipe may close now, and without it Drop lets the process live; it becomes a zombie of ours
-        // when it ends, which `stop` takes away.
+        // It has its order. The pipe may close now, and without it Drop lets the process live; it becomes a zombie of
+        // ours when it ends, which `stop` takes away.
         self.child.stdin.take();
         Ok(holder)
     }
@@ -120,7 +120,7 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Reads lines until the wanted one; an `error …` line is the holder's failure in words, preceded by its errno.
+/// Reads lines until the wanted one; an `error …` line is the holder's failure as text, preceded by its errno.
 fn wait_for_line(child: &mut Child, want: &str) -> io::Result<()> {
     let Some(stdout) = child.stdout.take() else { return Err(io::Error::other("the holder has no pipe")) };
     let mut reader = BufReader::with_capacity(1, stdout);
@@ -180,7 +180,7 @@ pub fn hold(us: i32, at: Option<&Path>) -> io::Result<()> {
 
 /// What [`stop`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
+pub enum HolderStopped {
     /// It was there and has ended.
     Ended,
     /// It was gone already, or its id now is another process's, which was left alone.
@@ -188,17 +188,17 @@ pub enum Stopped {
 }
 
 /// Ends a holder after making sure that it is one: same start time, same name.
-pub fn stop(holder: Holder) -> Result<Stopped, WriteError> {
+pub fn stop(holder: Holder) -> Result<HolderStopped, WriteError> {
     let what = format!("end the holder of the wake-up latency limit (process {})", holder.pid);
     if !is_holder(holder) {
-        return Ok(Stopped::Gone);
+        return Ok(HolderStopped::Gone);
     }
     signal::terminate(holder.pid).map_err(|e| WriteError::from_io(what.clone(), e))?;
     let until = Instant::now() + PATIENCE;
     loop {
         signal::reap(holder.pid);
         if !is_holder(holder) {
-            return Ok(Stopped::Ended);
+            return Ok(HolderStopped::Ended);
         }
         if Instant::now() > until {
             return Err(WriteError::Io { what, source: io::Error::from_raw_os_error(libc::ETIMEDOUT) });
@@ -207,9 +207,9 @@ pub fn stop(holder: Holder) -> Result<Stopped, WriteError> {
     }
 }
 
-/// As [`stop`], by the holder's token: also where its id is another's, or none. [`Stopped::Ended`] is the kernel's word that
-/// nobody has its pipe open; [`Stopped::Gone`] says only that no trace of it is found here.
-pub fn stop_by_token(holder: Holder, dir: &Path, token: &str) -> Result<Stopped, WriteError> {
+/// As [`stop`], by the holder's token: also where its id is another's, or none. [`HolderStopped::Ended`] is the kernel's word
+/// that nobody has its pipe open; [`HolderStopped::Gone`] says only that no trace of it is found here.
+pub fn stop_by_token(holder: Holder, dir: &Path, token: &str) -> Result<HolderStopped, WriteError> {
     let what = format!("end the holder of the wake-up latency limit ({token})");
     let io = |e| WriteError::from_io(what.clone(), e);
     let Some(at) = pipe::path(dir, token) else {
@@ -235,7 +235,7 @@ pub fn stop_by_token(holder: Holder, dir: &Path, token: &str) -> Result<Stopped,
     }
     // One that cannot be removed is removed by the next holder that is started.
     let _ = std::fs::remove_file(at);
-    Ok(Stopped::Ended)
+    Ok(HolderStopped::Ended)
 }
 
 /// Whether this process is that holder and lives.

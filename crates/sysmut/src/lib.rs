@@ -1,7 +1,7 @@
 //! The one door through which the host is written. Only the apply crate obtains it.
 //!
-//! [`LiveMut::write`] performs one [`Op`], which its kind turns into the description of a write, and believes nothing: a
-//! driver may clamp, round or ignore what it is reported, so the caller reads the place back through
+//! [`LiveMut::write`] performs one [`Op`], which its kind turns into the description of a write, and believes nothing:
+//! a driver may clamp, round or ignore what it is reported, so the caller reads the place back through
 //! `lowlat_settings::state`. What it writes is bounded by lists, not by good
 //! intentions: files under `/proc/sys`, `/proc/irq` and `/sys`, and drop-ins in the folders of [`dropin::FOLDERS`].
 #![forbid(unsafe_code)]
@@ -105,6 +105,7 @@ fn irq_affinity(iface: &str, index: u32, cpus: &str) -> Result<(), WriteError> {
     let Some(line) = lines.get(at) else {
         return Err(WriteError::Absent { what, why: format!("there are {} interrupt lines", lines.len()) });
     };
-    // EIO from here means that the kernel manages this line's CPUs on its own (IRQD_AFFINITY_MANAGED, kernel/irq/proc.c).
+    // EIO from here means that the kernel manages this line's CPUs on its own (IRQD_AFFINITY_MANAGED,
+    // kernel/irq/proc.c).
     file::write(&format!("/proc/irq/{}/smp_affinity_list", line.irq), cpus)
 }

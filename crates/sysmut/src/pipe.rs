@@ -1,9 +1,9 @@
 //! The pipe by which a holder is known and ended, in every process-id namespace.
 //!
-//! A process id is good in its own namespace alone; from another one nothing, or another process, answers to it. A FIFO in
-//! the state directory is the same for all who see that directory. The holder keeps it open for reading and writing, so
-//! the kernel itself says whether it lives: opening a FIFO for writing without waiting fails with `ENXIO` where nobody
-//! reads it (fifo(7)). What is written to it ends the holder.
+//! A process id is good in its own namespace alone; from another one nothing, or another process, answers to it. A FIFO
+//! in the state directory is the same for all who see that directory. The holder keeps it open for reading and writing,
+//! so the kernel itself says whether it lives: opening a FIFO for writing without waiting fails with `ENXIO` where
+//! nobody reads it (fifo(7)). What is written to it ends the holder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};

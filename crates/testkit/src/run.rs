@@ -248,7 +248,7 @@ fn checklist() -> Vec<ChecklistItem> {
         },
         ChecklistItem {
             id: id::STAMPS.into(),
-            item: "hardware stamps on where there are any".into(),
+            item: "hardware timestamps on where available".into(),
             met: None,
             evidence: "eth0 has none".into(),
         },

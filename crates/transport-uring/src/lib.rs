@@ -1,8 +1,8 @@
 //! The `io-uring` engine: sends and receives on a connected socket through a submission and a completion ring.
 //!
 //! ## What it does
-//! Keeps one receive armed at all times and submits its successor together with the next send, so a round trip costs one
-//! system call to send and one to wait. The socket is the same connected one as the other socket engines have.
+//! Keeps one receive armed at all times and submits its successor together with the next send, so a round trip costs
+//! one system call to send and one to wait. The socket is the same connected one as the other socket engines have.
 //!
 //! ## What is asked of the kernel, and what if it has not got it
 //! | what | since | otherwise |
@@ -32,7 +32,7 @@ mod ring;
 mod stream;
 
 pub use engine::{open, open_with};
-pub use ring::Options;
+pub use ring::RingOptions;
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "io-uring";

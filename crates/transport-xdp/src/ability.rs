@@ -4,7 +4,7 @@ use lowlat_model::Reading;
 use lowlat_netlink::route::link;
 
 use crate::asm::{Asm, R0};
-use crate::mode::{self, Mode};
+use crate::mode::{self, XdpMode};
 use crate::program::Action;
 use crate::xsk::{self, BusyPoll};
 use crate::{attach, bpf, device};
@@ -13,10 +13,10 @@ use crate::{attach, bpf, device};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModeAbility {
     /// Which.
-    pub mode: Mode,
+    pub mode: XdpMode,
     /// `None`: only a try would tell.
     pub possible: Option<bool>,
-    /// Why, in words.
+    /// Why, as text.
     pub why: String,
 }
 
@@ -29,7 +29,7 @@ pub struct XdpAbility {
     pub rx_queues: u32,
     /// XDP abilities as the driver reports them (`basic`, `redirect`, `xsk-zerocopy`, …); `None` before Linux 6.3.
     pub features: Option<Vec<String>>,
-    /// The XDP program that is already there, in words; the engine refuses then.
+    /// The XDP program that is already there, as text; the engine refuses then.
     pub occupied_by: Option<String>,
     /// Whether a kernel this user may ask takes XDP programs; the reason if not.
     pub programs: Result<(), String>,
@@ -100,15 +100,15 @@ pub fn probe(iface: &str) -> Reading<XdpAbility> {
 }
 
 /// `reported`: the kernel says what the driver can do.
-fn abilities(tried: &[Mode], reported: bool) -> Vec<ModeAbility> {
-    let untried = Mode::ALL.into_iter().filter(|m| !tried.contains(m));
+fn abilities(tried: &[XdpMode], reported: bool) -> Vec<ModeAbility> {
+    let untried = XdpMode::ALL.into_iter().filter(|m| !tried.contains(m));
     tried
         .iter()
         .copied()
         .chain(untried)
         .map(|mode| {
             let (possible, why) = match (mode, reported) {
-                (Mode::Generic, _) => (Some(true), "any interface has it"),
+                (XdpMode::Generic, _) => (Some(true), "any interface has it"),
                 (_, false) => (None, "this kernel does not say (before 6.3)"),
                 (m, true) if tried.contains(&m) => (Some(true), "the driver offers it"),
                 _ => (Some(false), "the driver does not offer it"),
@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn an_old_kernel_is_not_a_driver_without_zero_copy() {
-        let of = |reported| abilities(&[Mode::NativeCopy, Mode::Generic], reported).pop().unwrap();
-        assert_eq!((of(false).mode, of(false).possible), (Mode::ZeroCopy, None));
+        let of = |reported| abilities(&[XdpMode::NativeCopy, XdpMode::Generic], reported).pop().unwrap();
+        assert_eq!((of(false).mode, of(false).possible), (XdpMode::ZeroCopy, None));
         assert_eq!(of(true).possible, Some(false));
     }
 }

@@ -1,7 +1,7 @@
 //! A small typed assembler for eBPF: enough for straight-line packet filters, and nothing that hides an instruction.
 //!
-//! One method is one instruction (two slots for [`Asm::map_fd`]); forward jumps name a [`Label`], which is placed later.
-//! Encoding: Documentation/bpf/standardization/instruction-set.rst (RFC 9669), sections 3–5.
+//! One method is one instruction (two slots for [`Asm::map_fd`]); forward jumps name a [`Label`], which is placed
+//! later. Encoding: Documentation/bpf/standardization/instruction-set.rst (RFC 9669), sections 3–5.
 
 /// A register, `r0`–`r10`. `r0` holds return values, `r1`–`r5` arguments (lost by a call), `r6`–`r9` survive calls,
 /// `r10` is the frame pointer.

@@ -240,8 +240,8 @@ pub(crate) fn attach(program: &OwnedFd, ifindex: u32, flags: u32) -> io::Result<
     bpf(BPF_LINK_CREATE, &mut attr).map(owned)
 }
 
-/// Takes the program of a link off now (Linux 5.9). Closing the descriptor does so only with its last copy, and a process
-/// that another thread has just forked has one until it executes its program.
+/// Takes the program of a link off now (Linux 5.9). Closing the descriptor does so only with its last copy, and a
+/// process that another thread has just forked has one until it executes its program.
 pub(crate) fn detach(link: &OwnedFd) -> io::Result<()> {
     let mut attr = LinkDetach { link_fd: raw(link) };
     bpf(BPF_LINK_DETACH, &mut attr).map(|_| ())

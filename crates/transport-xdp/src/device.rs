@@ -15,7 +15,8 @@ pub(crate) fn driver(iface: &str) -> String {
     ioctl::driver(iface).map_or_else(|_| "unknown".to_owned(), |d| d.driver)
 }
 
-/// RX queues in use: those of its RX-only and its combined channels. A driver that cannot tell its channels has one queue.
+/// RX queues in use: those of its RX-only and its combined channels. A driver that cannot tell its channels has one
+/// queue.
 pub(crate) fn rx_queues(iface: &str) -> u32 {
     let channels = sizes::channels(iface).unwrap_or_default();
     ["rx", "combined"].iter().filter_map(|kind| channels.get(*kind)).map(|c| c.current).sum::<u32>().max(1)

@@ -1,7 +1,7 @@
 //! Ethernet, IP and UDP headers of the one flow: written once, patched per packet, and read back without trust.
 //!
-//! Checksums are always written: a kernel far end verifies them. Received ones may be *partial*: over veth (and any path
-//! that ends in the same kernel) a kernel sender leaves only the pseudo-header's sum in the field
+//! Checksums are always written: a kernel far end verifies them. Received ones may be *partial*: over veth (and any
+//! path that ends in the same kernel) a kernel sender leaves only the pseudo-header's sum in the field
 //! (`CHECKSUM_PARTIAL`, include/linux/skbuff.h), so [`Flow::payload`] takes a full or a partial sum, or IPv4's "none",
 //! and calls only the rest damaged.
 

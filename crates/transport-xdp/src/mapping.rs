@@ -14,8 +14,8 @@ pub(crate) struct Mapping {
     len: usize,
 }
 
-// SAFETY: the mapping belongs to the process, not to a thread; who reads or writes through a pointer into it answers for
-// that access.
+// SAFETY: the mapping belongs to the process, not to a thread; who reads or writes through a pointer into it answers
+// for that access.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}

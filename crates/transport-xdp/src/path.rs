@@ -125,8 +125,8 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
     Ok(Path { link, mac, next_hop, local, reserved })
 }
 
-/// Binds; a port that is taken is waited for a moment: the socket that had it may be on its way out, held by a child that
-/// was forked and has not begun its program yet.
+/// Binds; a port that is taken is waited for a moment: the socket that had it may be on its way out, held by a child
+/// that was forked and has not begun its program yet.
 fn reserve(local: SocketAddr) -> std::io::Result<UdpSocket> {
     let start = Instant::now();
     loop {

@@ -1,8 +1,8 @@
 //! The XDP program: hands the packets of one UDP flow to the AF_XDP sockets and everything else to the kernel.
 //!
 //! It compares addresses and ports of both ends, so that nothing but the answers of the probe's own far end leaves the
-//! kernel's path. Packets with IPv4 options, IPv6 extension headers, VLAN tags in the data and fragments are not ours by
-//! definition (the engine never asks for them) and pass.
+//! kernel's path. Packets with IPv4 options, IPv6 extension headers, VLAN tags in the data and fragments are not ours
+//! by definition (the engine never asks for them) and pass.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -96,7 +96,7 @@ pub(crate) fn redirect_flow(
 }
 
 /// The program of the far end: sends every UDP packet for `local` straight back out, addresses and ports swapped.
-/// Swapping leaves the IPv4 and the UDP checksum right as they are, because both are sums.
+/// Swapping leaves the IPv4 and the UDP checksum right unchanged, because both are sums.
 pub(crate) fn reflect(local: SocketAddr) -> Result<Vec<Slot>, AsmError> {
     let mut a = Asm::new();
     let pass = a.label();

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use crate::frame::Flow;
 
-/// A frame as it came from the ring, for one flow. A payload must lie inside the frame, and a frame that the flow itself
-/// wrote is not an answer of its far end.
+/// A frame as it came from the ring, for one flow. A payload must lie inside the frame, and a frame that the flow
+/// itself wrote is not an answer of its far end.
 pub fn frame(local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
     let Some(flow) = Flow::new(local, remote, [2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2], 46) else { return };
     if let Ok(payload) = flow.payload(bytes) {

@@ -77,8 +77,8 @@ impl<T: Copy> Ring<T> {
     /// One of the ring's three words.
     #[inline]
     fn word(&self, which: impl Fn(&Self) -> NonNull<AtomicU32>) -> &AtomicU32 {
-        // SAFETY: one of the words that `map` found inside the mapping, which lives as long as the ring; the kernel accesses
-        // it only atomically.
+        // SAFETY: one of the words that `map` found inside the mapping, which lives as long as the ring; the kernel
+        // accesses it only atomically.
         unsafe { which(self).as_ref() }
     }
 
@@ -236,8 +236,8 @@ impl Xsk {
         sent
     }
 
-    /// Reports the kernel to send what is on the TX ring. In copy mode this call *is* the send; a zero-copy driver that is
-    /// awake needs none.
+    /// Reports the kernel to send what is on the TX ring. In copy mode this call *is* the send; a zero-copy driver that
+    /// is awake needs none.
     #[inline]
     pub(crate) fn kick_tx(&self) -> io::Result<()> {
         if self.zero_copy && !self.tx.needs_wakeup() {

@@ -21,7 +21,8 @@ pub const COSTS: &str = "one core while it waits, up to the busy-poll time; need
 
 /// When none is asked: 50 µs, the value of Documentation/admin-guide/sysctl/net.rst for several sockets.
 const DEFAULT_US: u32 = 50;
-/// Packets the kernel takes per poll, `SO_BUSY_POLL_BUDGET`; 8 is its own default (`BUSY_POLL_BUDGET`, net/busy_poll.h).
+/// Packets the kernel takes per poll, `SO_BUSY_POLL_BUDGET`; 8 is its own default (`BUSY_POLL_BUDGET`,
+/// net/busy_poll.h).
 const BUDGET: c_int = 8;
 
 /// Polls the device from `recv`.

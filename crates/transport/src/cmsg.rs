@@ -1,7 +1,7 @@
-//! Control messages, read as bytes: timestamps and destination addresses that the kernel puts beside a message.
+//! Control messages, read as bytes: timestamps and destination addresses that the kernel puts next to a message.
 //!
-//! The layout is that of cmsg(3): `usize` length with its header, `int` level, `int` type, data, padded to a word. It is
-//! read without pointers, so whatever the bytes are, the worst answer is "nothing".
+//! The layout is that of cmsg(3): `usize` length with its header, `int` level, `int` type, data, padded to a word. It
+//! is read without pointers, so whatever the bytes are, the worst answer is "nothing".
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -23,7 +23,7 @@ const SO_EE_ORIGIN_TIMESTAMPING: u8 = 4;
 
 /// One control message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item<'a> {
+pub struct ControlMessage<'a> {
     /// `SOL_…` or `IPPROTO_…`.
     pub level: c_int,
     /// Its type on that level.
@@ -33,14 +33,14 @@ pub struct Item<'a> {
 }
 
 /// The messages in `control`; ends at the first that does not fit.
-pub fn items(mut control: &[u8]) -> impl Iterator<Item = Item<'_>> {
+pub fn items(mut control: &[u8]) -> impl Iterator<Item = ControlMessage<'_>> {
     std::iter::from_fn(move || {
         let len = usize::from_ne_bytes(control.get(..WORD)?.try_into().ok()?);
         let level = int(control, WORD)?;
         let kind = int(control, WORD + 4)?;
         let data = control.get(HEADER..len)?;
         control = control.get(len.checked_next_multiple_of(WORD)?..).unwrap_or_default();
-        Some(Item { level, kind, data })
+        Some(ControlMessage { level, kind, data })
     })
 }
 
@@ -48,8 +48,8 @@ fn int(bytes: &[u8], at: usize) -> Option<c_int> {
     Some(c_int::from_ne_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
-/// Kernel (ns, `CLOCK_REALTIME`) and hardware (ns, NIC clock) stamp of a `struct scm_timestamping`: three timespecs, the
-/// second of which is obsolete. A zero timespec means that there is none
+/// Kernel (ns, `CLOCK_REALTIME`) and hardware (ns, NIC clock) stamp of a `struct scm_timestamping`: three timespecs,
+/// the second of which is obsolete. A zero timespec means that there is none
 /// (Documentation/networking/timestamping.rst, §2.1).
 fn stamps(data: &[u8]) -> (Option<u64>, Option<u64>) {
     (timespec(data, 0), timespec(data, 32))

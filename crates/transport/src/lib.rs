@@ -58,8 +58,8 @@ pub struct Endpoint {
     /// identifier, which is what reports one flow of echoes from another.
     pub source_port: u16,
     /// Another flow will take this one's source port when it ends: a TCP connection is then closed by a reset, which
-    /// leaves no `TIME_WAIT` behind. The same four-tuple cannot be connected again while one is: off loopback the kernel
-    /// reuses none by default (`tcp_twsk_unique`, net/ipv4/tcp_ipv4.c; `tcp_tw_reuse` 2).
+    /// leaves no `TIME_WAIT` behind. The same four-tuple cannot be connected again while one is: off loopback the
+    /// kernel reuses none by default (`tcp_twsk_unique`, net/ipv4/tcp_ipv4.c; `tcp_tw_reuse` 2).
     pub port_is_reused: bool,
     /// Interface the path uses (AF_XDP needs it).
     pub iface: Option<String>,
@@ -208,9 +208,9 @@ pub struct Caps {
     pub max_message: usize,
     /// Burns a whole core while it waits.
     pub spins: bool,
-    /// What it is on this host, in words: `AF_XDP native copy on veth0 queue 0`.
+    /// What it is on this host, as text: `AF_XDP native copy on veth0 queue 0`.
     pub words: String,
-    /// What it costs its user, in words.
+    /// What it costs its user, as text.
     pub costs: String,
 }
 
@@ -277,7 +277,8 @@ pub trait Engine {
         Ok(Exchange { sent, got: self.recv(buf, sent.saturating_add(wait)) })
     }
 
-    /// Called when a round has ended, however it ended: nothing of the engine disturbs its thread until it is used again.
+    /// Called when a round has ended, however it ended: nothing of the engine disturbs its thread until it is used
+    /// again.
     fn rest(&mut self) {}
 
     /// Transmit stamps that have come since the last call; called outside the timed part.
@@ -296,14 +297,14 @@ pub trait Engine {
         None
     }
 
-    /// Messages that came to this flow and could not be handed on: longer than the caller's buffer. They are not answers
-    /// of a peer that replies with as many bytes as it got, and are counted rather than lost from sight.
+    /// Messages that came to this flow and could not be handed on: longer than the caller's buffer. They are not
+    /// answers of a peer that replies with as many bytes as it got, and are counted rather than lost from sight.
     fn discarded(&self) -> u64 {
         0
     }
 
-    /// The flow as it is now: its source port, and where the kernel received its last packet. Asked outside the timed part.
-    /// What the engine or the kernel does not report is `None`; `prober_cpu` is not the engine's to know.
+    /// The flow as it is now: its source port, and where the kernel received its last packet. Asked outside the timed
+    /// part. What the engine or the kernel does not report is `None`; `prober_cpu` is not the engine's to know.
     fn flow(&self) -> Flow {
         Flow::default()
     }
@@ -317,21 +318,21 @@ pub trait Engine {
 
 /// One socket engine of this crate.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub struct EngineEntry {
     /// Name in `--engine` and in results.
     pub name: &'static str,
-    /// What it costs its user, in words.
+    /// What it costs its user, as text.
     pub costs: &'static str,
     /// Makes, connects and warms it.
     pub open: fn(&Endpoint) -> Result<Box<dyn Engine>, EngineError>,
 }
 
 /// The socket engines, one file each. The heavy ones (io_uring, AF_XDP) live in crates of their own.
-pub const ENGINES: &[Entry] = &[
-    Entry { name: block::NAME, costs: block::COSTS, open: block::open },
-    Entry { name: spin::NAME, costs: spin::COSTS, open: spin::open },
-    Entry { name: busy_poll::NAME, costs: busy_poll::COSTS, open: busy_poll::open },
-    Entry { name: epoll::NAME, costs: epoll::COSTS, open: epoll::open },
+pub const ENGINES: &[EngineEntry] = &[
+    EngineEntry { name: block::NAME, costs: block::COSTS, open: block::open },
+    EngineEntry { name: spin::NAME, costs: spin::COSTS, open: spin::open },
+    EngineEntry { name: busy_poll::NAME, costs: busy_poll::COSTS, open: busy_poll::open },
+    EngineEntry { name: epoll::NAME, costs: epoll::COSTS, open: epoll::open },
 ];
 
 /// Opens a socket engine by name.

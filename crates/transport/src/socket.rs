@@ -26,7 +26,7 @@ const PORT_NS: u64 = 200_000_000;
 const STUCK_NS: u64 = 5_000_000_000;
 /// Largest message on a stream, bytes; sockperf's limit too.
 const STREAM_MESSAGE_MAX: usize = (1 << 20) - 1;
-/// Room beside the largest message for answers that came together.
+/// Room next to the largest message for answers that came together.
 const STREAM_ROOM: usize = 256 << 10;
 
 /// A connected socket and what its protocol needs.
@@ -531,8 +531,8 @@ fn local(endpoint: &Endpoint, raw: bool) -> Option<SocketAddr> {
     Some(local)
 }
 
-/// Binds; a port that is taken is waited for a moment, since the socket that had it may be on its way out: a registered file
-/// of io_uring goes from a work queue, and a child that was forked holds a copy until it begins its program.
+/// Binds; a port that is taken is waited for a moment, since the socket that had it may be on its way out: a registered
+/// file of io_uring goes from a work queue, and a child that was forked holds a copy until it begins its program.
 fn bind(fd: BorrowedFd<'_>, engine: &'static str, local: SocketAddr) -> Result<(), EngineError> {
     let give_up = now() + PORT_NS;
     loop {
@@ -614,7 +614,8 @@ fn unspecified(v6: bool) -> IpAddr {
     if v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
 }
 
-/// A raw socket's echo identifier: the one asked for, else one randomly seeded per process and per call by std's hasher.
+/// A raw socket's echo identifier: the one asked for, else one randomly seeded per process and per call by std's
+/// hasher.
 fn echo_id(asked: u16) -> u16 {
     use std::hash::{BuildHasher, Hasher};
     if asked > 0 {

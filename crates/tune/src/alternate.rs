@@ -5,8 +5,8 @@ use lowlat_verdict::sequential::{Coins, Next};
 
 use crate::{Bench, BenchError, TuneError};
 
-/// Before every round, whether a setting was toggled or not, ns: longer than the writes of a step and what they leave in
-/// caches, queues and the prober's own run queue.
+/// Before every round, whether a setting was toggled or not, ns: longer than the writes of a step and what they leave
+/// in caches, queues and the prober's own run queue.
 const SETTLE_NS: u64 = 2_000_000;
 
 /// Why an alternation ended before its test did.
@@ -32,8 +32,8 @@ impl From<BenchError> for Halt {
     }
 }
 
-/// Makes side A (`false`) or B (`true`) ready for a round; the last argument says whether it has to be brought about, or
-/// stands already.
+/// Makes side A (`false`) or B (`true`) ready for a round; the last argument says whether it has to be brought about,
+/// or stands already.
 pub type Switch<'a> = &'a mut dyn FnMut(&mut dyn Bench, bool, bool) -> Result<(), Halt>;
 /// One round of a side, on the flow of this source port.
 pub type OneRound<'a, T> = &'a mut dyn FnMut(&mut dyn Bench, bool, u16) -> Result<T, Halt>;
@@ -55,8 +55,8 @@ impl<T> std::fmt::Debug for Pairing<'_, T> {
     }
 }
 
-/// Runs pairs until the test stops. A fair coin of its own decides the order of each pair: under "no effect" the sign of
-/// a pair's difference is then that coin, whatever the noise does, which is all that the test assumes.
+/// Runs pairs until the test stops. A fair coin of its own decides the order of each pair: under "no effect" the sign
+/// of a pair's difference is then that coin, whatever the noise does, which is all that the test assumes.
 ///
 /// Both rounds of a pair use one flow, and pairs vary it, so that the receive queue falls on both sides alike. A signal
 /// ends it with [`TuneError::Interrupted`]; the pairs pushed so far are whole ones.

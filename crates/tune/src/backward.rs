@@ -1,6 +1,6 @@
 //! The backward pass: each kept step is taken out once against the whole. What no longer helps goes.
 
-use lowlat_apply::writer::Writer;
+use lowlat_apply::writer::HostWriter;
 use lowlat_model::tune::Disposition;
 use lowlat_model::verdict::Stopped;
 
@@ -9,11 +9,11 @@ use crate::alternate::Halt;
 use crate::steps::Tried;
 use crate::trial::{Bundle, HARM, Rig, Trial, stopped};
 
-/// Takes each kept step out and in again beside the others. A step goes when its harm is shown, or when a gain worth
+/// Takes each kept step out and in again next to the others. A step goes when its harm is shown, or when a gain worth
 /// having is excluded; where the test runs out of pairs undecided it stays, since it was shown to help once.
 ///
-/// With a single kept step there is no whole beside it: the headline is its second test.
-pub(crate) fn backward<W: Writer>(
+/// With a single kept step there is no whole next to it: the headline is its second test.
+pub(crate) fn backward<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     tried: &mut Tried,
     say: &mut dyn FnMut(&str),
@@ -26,9 +26,10 @@ pub(crate) fn backward<W: Writer>(
     if results.len() < 2 {
         return Ok(());
     }
-    // Each of these steps was shown to help. So that chance takes none of them out, the harm of all is shown at one level.
+    // Each of these steps was shown to help. So that chance takes none of them out, the harm of all is shown at one
+    // level.
     let harm = HARM / results.len() as f64;
-    say("each kept setting is taken out once and tested against the whole");
+    say("each kept setting is removed once and tested against the whole");
     for result in results {
         let mut parts = Vec::new();
         let mut rest = Vec::new();
@@ -46,8 +47,10 @@ pub(crate) fn backward<W: Writer>(
             // It was taken before; that it is not any more, or resets now, is a reason to be without it.
             Err(Halt::Refused(why) | Halt::Reset(why)) => Some(why),
             Ok(shown) => match stopped(&shown.comparison) {
-                Stopped::Excluded => Some(format!("beside the others it no longer helps: {}", shown.comparison.words)),
-                Stopped::Worse => Some(format!("beside the others it harms: {}", shown.comparison.words)),
+                Stopped::Excluded => {
+                    Some(format!("no longer helps with the others in place: {}", shown.comparison.words))
+                }
+                Stopped::Worse => Some(format!("harms with the others in place: {}", shown.comparison.words)),
                 Stopped::Better | Stopped::Futile | Stopped::Exhausted | Stopped::Interrupted => None,
             },
         };
@@ -67,7 +70,7 @@ pub(crate) fn backward<W: Writer>(
 }
 
 /// The step stands again, now as the newest.
-fn stay<W: Writer>(
+fn stay<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     tried: &mut Tried,
     mut bundle: Bundle,

@@ -18,8 +18,8 @@ pub struct RoundAsk {
     pub ping_pong_ns: u64,
     /// Time of probes on a plan, spread in time, ns; 0 leaves them out.
     pub planned_ns: u64,
-    /// The median that the rate of the plan is derived from, ns; `None` derives it from the round itself. Rounds that are
-    /// compared have one rate.
+    /// The median that the rate of the plan is derived from, ns; `None` derives it from the round itself. Rounds that
+    /// are compared have one rate.
     pub median_ns: Option<u64>,
     /// An answer later than this counts as lost, ns; `None` for the timeout of the path.
     pub timeout_ns: Option<u64>,
@@ -36,7 +36,7 @@ pub struct Summary {
     pub engine: Option<String>,
     /// Time that the rounds took together, ns.
     pub duration_ns: u64,
-    /// Bulk TCP streams beside them.
+    /// Bulk TCP streams next to them.
     pub load_streams: u32,
     /// For people: what the rounds were of.
     pub words: String,
@@ -47,11 +47,11 @@ pub struct Summary {
 pub struct LinkReport {
     /// The severest of it.
     pub resets: Resets,
-    /// Each change, in words.
+    /// Each change, as text.
     pub changes: Vec<String>,
 }
 
-/// A path that can be measured, and the host's counters and links beside it.
+/// A path that can be measured, and the host's counters and links next to it.
 pub trait Bench {
     /// One round: its samples, and the flow they were of. `is_b` is left `false`.
     fn round(&mut self, ask: &RoundAsk) -> Result<Round, BenchError>;

@@ -4,7 +4,7 @@ use lowlat_model::document::EngineResult;
 use lowlat_model::tune::Resets;
 use lowlat_model::verdict::{Round, TooSlow};
 use lowlat_verdict::Random;
-use lowlat_verdict::sequential::{Options, Test};
+use lowlat_verdict::sequential::{SequentialOptions, Test};
 
 use crate::trial::{LINK_UP_NS, settle};
 use crate::{Bench, Limits, LinkReport, RoundAsk, Summary, TuneError};
@@ -29,8 +29,8 @@ pub struct EngineTrial {
     pub costs: String,
     /// Why it is left out.
     pub why_not: Option<String>,
-    /// What opening and closing it resets, for one that attaches a program to the interface; `None` for one that attaches
-    /// nothing.
+    /// What opening and closing it resets, for one that attaches a program to the interface; `None` for one that
+    /// attaches nothing.
     pub attach: Option<Attach>,
 }
 
@@ -45,8 +45,8 @@ pub struct Attach {
 
 /// Measures each engine. One that cannot run says why, and the others go on.
 ///
-/// A reset that attaching announces is waited for, and the path settles before the next round. One that nothing announced
-/// ends the engine that attaches, and is reported of any other.
+/// A reset that attaching announces is waited for, and the path settles before the next round. One that nothing
+/// announced ends the engine that attaches, and is reported of any other.
 pub fn side_by_side(
     bench: &mut dyn Bench,
     limits: &Limits,
@@ -140,7 +140,7 @@ fn recover(bench: &mut dyn Bench, trial: &EngineTrial, say: &mut dyn FnMut(&str)
     let what = changes.join("; ");
     if trial.attach.is_some() {
         return Ok(Some(format!(
-            "attaching its XDP program reset what nothing announced: {what}; it is not tried again"
+            "attaching its XDP program caused an unexpected reset: {what}; it is not tried again"
         )));
     }
     say(&format!("  during a round of {}, which attaches nothing: {what}", trial.engine));
@@ -175,12 +175,12 @@ fn judge(
             continue;
         }
         if let Some(block) = against.filter(|b| *b != i) {
-            let options = Options {
+            let options = SequentialOptions {
                 least_pairs: LAPS,
                 most_pairs: LAPS,
                 seed: limits.seed,
                 planned_too_slow,
-                ..Options::default()
+                ..SequentialOptions::default()
             };
             let mut test = Test::new((AGAINST, &results[i].engine), options);
             for (a, b) in rounds[block].iter().zip(&rounds[i]) {

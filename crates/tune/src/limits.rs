@@ -4,10 +4,11 @@ use lowlat_model::verdict::TooSlow;
 
 /// Longest round of ping-pong, ns. Half a second of a pair on each side is the most that one look may cost.
 const LONGEST_ROUND_NS: u64 = 500_000_000;
-/// Shortest timeout of a probe in a step's trial, ns. A lost probe costs its timeout, and a tenth of a round's probes may be
-/// lost on the very path that is to be fixed: at the second of a measurement, the demo's trials mostly waited.
+/// Shortest timeout of a probe in a step's trial, ns. A lost probe costs its timeout, and a tenth of a round's probes
+/// may be lost on the very path that is to be fixed: at the second of a measurement, the demo's trials mostly waited.
 const LEAST_TIMEOUT_NS: u64 = 50_000_000;
-/// The same in medians of the path. An answer as late as that ranks with the lost ones in every quantile that is judged.
+/// The same in medians of the path. An answer as late as that ranks with the lost ones in every quantile that is
+/// judged.
 const TIMEOUT_MEDIANS: u64 = 20;
 /// Probes a round should hold, so that it supports its median (20 samples) with some to spare.
 const PROBES_A_ROUND: u64 = 24;

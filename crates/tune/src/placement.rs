@@ -1,25 +1,27 @@
 //! Where the probers run: decided once, by a stated rule, for the whole run.
 //!
-//! A prober that the scheduler moves measures the scheduler: over one idle veth pair the median was 6 µs while both ends
-//! shared a CPU and 84 to 95 µs while they woke each other across two. So a prober is pinned, in this order:
+//! A prober that the scheduler moves measures the scheduler: over one idle veth pair the median was 6 µs while both
+//! ends shared a CPU and 84 to 95 µs while they woke each other across two. So a prober is pinned, in this order:
 //!
 //! 1. The CPU that was asked for (`--cpu`).
 //! 2. An isolated CPU this process may use, on the NIC's NUMA node; `nohz_full` ones first. Such a CPU is kept free of
 //!    other threads for exactly this (`isolcpus=`, `nohz_full=`: Documentation/admin-guide/kernel-parameters.txt).
-//! 3. On the NIC's node, a core of its own that shares the last-level cache with the CPU where the interface is received:
+//! 3. On the NIC's node, a core of its own that shares the last-level cache with the CPU where the interface is
+//!   received:
 //!    the packet's data is then in that cache, while neither the CPU (which "already performs much work",
-//!    Documentation/networking/scaling.rst, on RPS) nor its SMT sibling competes for the core. "Where it is received" is
-//!    where its interrupts fire, or where RPS sends its packets.
+//!    Documentation/networking/scaling.rst, on RPS) nor its SMT sibling competes for the core. "Where it is received"
+//!    is where its interrupts fire, or where RPS sends its packets.
 //! 4. Where every other core is taken, the SMT sibling of that CPU; where there is no other CPU at all, that CPU.
 //! 5. Where the interface has no interrupts (veth, loopback), the lowest CPU of the node but CPU 0. The boot CPU keeps
 //!    time for the host (`tick_setup_device`, kernel/time/tick-common.c).
 //!
-//! The rule is one for engines that sleep and that spin, so that engines are compared on the same CPU. A reader that sleeps
-//! on the interrupt's own CPU is woken without an interprocessor interrupt, which is faster on an idle host; but then every
-//! packet of any other flow is handled on the prober's CPU, and a spinning engine would keep the interrupt waiting.
+//! The rule is one for engines that sleep and that spin, so that engines are compared on the same CPU. A reader that
+//! sleeps on the interrupt's own CPU is woken without an interprocessor interrupt, which is faster on an idle host; but
+//! then every packet of any other flow is handled on the prober's CPU, and a spinning engine would keep the interrupt
+//! waiting.
 //!
-//! A far end on the same host takes another core than the near one, as it would have on a host of its own; one on another
-//! host takes the CPU that this rule gives there.
+//! A far end on the same host takes another core than the near one, as it would have on a host of its own; one on
+//! another host takes the CPU that this rule gives there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +32,7 @@ use lowlat_model::tune::Placed;
 
 /// The CPUs of a host, as far as placing needs them. What could not be read is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cpus {
+pub struct UsableCpus {
     /// Those this process may run on.
     pub allowed: BTreeSet<u32>,
     /// `/sys/devices/system/cpu/isolated`.
@@ -58,7 +60,7 @@ pub struct Nic {
     pub rps: BTreeSet<u32>,
 }
 
-impl Cpus {
+impl UsableCpus {
     /// The CPUs of a host, of which this process may use the `allowed` ones.
     pub fn of(site: &Site, allowed: BTreeSet<u32>) -> Self {
         let set = |list: &Reading<Vec<u32>>| list.value().into_iter().flatten().copied().collect();
@@ -131,15 +133,20 @@ impl Nic {
     }
 }
 
-/// The CPU of a prober beside `nic`, and why it. `asked` is taken as it is: whether it may be used, who asks has checked.
-pub fn near(cpus: &Cpus, nic: &Nic, asked: Option<u32>) -> Placed {
+/// The CPU of a prober beside `nic`, and why it. `asked` is taken as it is: whether it may be used, who asks has
+/// checked.
+pub fn near(cpus: &UsableCpus, nic: &Nic, asked: Option<u32>) -> Placed {
     if let Some(cpu) = asked {
-        return Placed { cpu: Some(cpu), why: as_asked(cpus, nic, cpu) };
+        return Placed { cpu: Some(cpu), why: as_asked(cpus, nic, cpu), ..Placed::default() };
     }
     let mut allowed = cpus.allowed.iter();
     let (first, more) = (allowed.next(), allowed.next().is_some());
     match first {
-        None => Placed { cpu: None, why: "not pinned: which CPUs this process may use is unknown".to_owned() },
+        None => Placed {
+            cpu: None,
+            why: "not pinned: which CPUs this process may use is unknown".to_owned(),
+            ..Placed::default()
+        },
         Some(only) if !more => placed(*only, "the only one this process may use"),
         Some(_) => by_rule(cpus, nic),
     }
@@ -147,28 +154,28 @@ pub fn near(cpus: &Cpus, nic: &Nic, asked: Option<u32>) -> Placed {
 
 /// The CPU of a far end on the prober's own host: on another core than the prober's if there is one, and on its NUMA
 /// node if it can be; `None` where this process may use no other CPU.
-pub fn beside(cpus: &Cpus, near: u32) -> Option<u32> {
+pub fn beside(cpus: &UsableCpus, near: u32) -> Option<u32> {
     let node = cpus.node(near);
     let others = cpus.allowed.iter().copied().filter(|c| *c != near);
     others.min_by_key(|c| (cpus.share_a_core(*c, near), cpus.node(*c) != node, *c == 0, *c))
 }
 
 fn placed(cpu: u32, why: &str) -> Placed {
-    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}") }
+    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}"), ..Placed::default() }
 }
 
-fn as_asked(cpus: &Cpus, nic: &Nic, cpu: u32) -> String {
+fn as_asked(cpus: &UsableCpus, nic: &Nic, cpu: u32) -> String {
     let crosses = match (cpus.node(cpu), nic.node) {
         (Some(here), Some(there)) if here != there => {
             format!("; it is of NUMA node {here}, {} is at node {there}: each probe crosses between them", nic.name())
         }
         _ => String::new(),
     };
-    format!("CPU {cpu}, as asked{crosses}")
+    format!("CPU {cpu}, set by --cpu{crosses}")
 }
 
 /// The CPUs to choose one of, and what to add where the NIC's node has none of them.
-fn candidates(cpus: &Cpus, nic: &Nic) -> (BTreeSet<u32>, String, String) {
+fn candidates(cpus: &UsableCpus, nic: &Nic) -> (BTreeSet<u32>, String, String) {
     let node = nic.node.filter(|_| cpus.nodes.len() > 1);
     let Some((node, all)) = node.and_then(|n| Some((n, cpus.nodes.get(&n)?))) else {
         return (cpus.allowed.clone(), String::new(), String::new());
@@ -181,7 +188,7 @@ fn candidates(cpus: &Cpus, nic: &Nic) -> (BTreeSet<u32>, String, String) {
     (here, format!(", on NUMA node {node} with {}", nic.name()), String::new())
 }
 
-fn by_rule(cpus: &Cpus, nic: &Nic) -> Placed {
+fn by_rule(cpus: &UsableCpus, nic: &Nic) -> Placed {
     let (among, at, but) = candidates(cpus, nic);
     let (received, how) = nic.received();
     let busy = |c: u32| received.iter().any(|r| cpus.share_a_core(c, *r));
@@ -194,7 +201,7 @@ fn by_rule(cpus: &Cpus, nic: &Nic) -> Placed {
     let lowest = among.iter().copied().min_by_key(|c| (*c == 0, *c));
     if received.is_empty() {
         let why = format!(
-            "the lowest but CPU 0, which keeps time for the host{at}; {} has no interrupts of its own",
+            "the lowest except CPU 0, which keeps time for the host{at}; {} has no interrupts of its own",
             nic.name()
         );
         return lowest.map_or_else(Placed::default, |cpu| if cpu == 0 { say(cpu, alone(nic)) } else { say(cpu, why) });
@@ -202,7 +209,7 @@ fn by_rule(cpus: &Cpus, nic: &Nic) -> Placed {
     let cached = |c: u32| received.iter().copied().find(|r| cpus.share_a_cache(c, *r));
     let free = among.iter().copied().filter(|c| !received.contains(c));
     let Some(cpu) = free.min_by_key(|c| (busy(*c), cached(*c).is_none(), *c == 0, *c)) else {
-        let why = format!("{}'s {how} on every CPU to choose one of{at}", nic.name());
+        let why = format!("{}'s {how} on every CPU to choose from{at}", nic.name());
         return lowest.map_or_else(Placed::default, |cpu| say(cpu, why));
     };
     let there = |r: u32| format!("CPU {r}, where {}'s {how}", nic.name());
@@ -210,14 +217,14 @@ fn by_rule(cpus: &Cpus, nic: &Nic) -> Placed {
     let why = match (sibling, cached(cpu), received.first()) {
         (Some(r), ..) => format!("same core as {}; no other core is free of them", there(r)),
         (None, Some(r), _) => format!("a core of its own, sharing the last-level cache with {}", there(r)),
-        (None, None, Some(r)) => format!("a core of its own, beside {}{at}", there(*r)),
+        (None, None, Some(r)) => format!("a core of its own, next to {}{at}", there(*r)),
         (None, None, None) => at.clone(),
     };
     say(cpu, why)
 }
 
 fn alone(nic: &Nic) -> String {
-    format!("the only one to choose one of; {} has no interrupts of its own", nic.name())
+    format!("the only one to choose from; {} has no interrupts of its own", nic.name())
 }
 
 #[cfg(test)]
@@ -230,18 +237,18 @@ mod tests {
 
     /// Two nodes of two cores with two threads each: CPUs 0, 4 | 1, 5 on node 0, and 2, 6 | 3, 7 on node 1; a cache for
     /// each node.
-    fn host() -> Cpus {
+    fn host() -> UsableCpus {
         let both = |lists: [&[u32]; 4]| {
             let each = |l: &&[u32]| l.iter().map(|c| (*c, set(l))).collect::<Vec<_>>();
             lists.iter().flat_map(each).collect::<BTreeMap<_, _>>()
         };
         let (zero, one): (&[u32], &[u32]) = (&[0, 1, 4, 5], &[2, 3, 6, 7]);
-        Cpus {
+        UsableCpus {
             allowed: (0..8).collect(),
             cores: both([&[0, 4], &[1, 5], &[2, 6], &[3, 7]]),
             caches: both([zero, zero, one, one]),
             nodes: BTreeMap::from([(0, set(zero)), (1, set(one))]),
-            ..Cpus::default()
+            ..UsableCpus::default()
         }
     }
 
@@ -253,8 +260,8 @@ mod tests {
     fn the_cpu_asked_for_wins_and_a_far_node_is_said() {
         let got = near(&host(), &nic(Some(1), &[2]), Some(0));
         assert_eq!(got.cpu, Some(0));
-        assert!(got.why.contains("as asked") && got.why.contains("crosses"), "{}", got.why);
-        assert_eq!(near(&host(), &nic(Some(1), &[2]), Some(3)).why, "CPU 3, as asked");
+        assert!(got.why.contains("set by --cpu") && got.why.contains("crosses"), "{}", got.why);
+        assert_eq!(near(&host(), &nic(Some(1), &[2]), Some(3)).why, "CPU 3, set by --cpu");
     }
 
     #[test]
@@ -286,7 +293,7 @@ mod tests {
         // The interrupt is on the other node: the NIC's node counts.
         let far = near(&host(), &nic(Some(1), &[0]), None);
         assert_eq!(far.cpu, Some(2));
-        assert!(far.why.contains("beside CPU 0") && far.why.contains("NUMA node 1"), "{}", far.why);
+        assert!(far.why.contains("next to CPU 0") && far.why.contains("NUMA node 1"), "{}", far.why);
         // RPS moves the work away from where the interrupt fires.
         let rps = Nic { rps: set(&[3]), ..nic(Some(1), &[2]) };
         let got = near(&host(), &rps, None);
@@ -303,21 +310,21 @@ mod tests {
         assert!(got.why.starts_with("CPU 6: same core as CPU 2, where eth0's interrupts fire"), "{}", got.why);
         let got = near(&host(), &nic(Some(1), &[2, 3, 6, 7]), None);
         assert_eq!(got.cpu, Some(2));
-        assert!(got.why.contains("every CPU to choose one of"), "{}", got.why);
+        assert!(got.why.contains("every CPU to choose from"), "{}", got.why);
     }
 
     #[test]
     fn without_interrupts_the_lowest_but_cpu_0() {
         let got = near(&host(), &nic(None, &[]), None);
         assert_eq!(got.cpu, Some(1));
-        assert!(got.why.contains("but CPU 0") && got.why.contains("eth0 has no interrupts"), "{}", got.why);
+        assert!(got.why.contains("except CPU 0") && got.why.contains("eth0 has no interrupts"), "{}", got.why);
         assert_eq!(near(&host(), &nic(Some(1), &[]), None).cpu, Some(2));
         assert!(near(&host(), &Nic::default(), None).why.contains("the path's interface"));
     }
 
     #[test]
     fn there_is_always_a_reason() {
-        let mut cpus = Cpus { allowed: set(&[5]), ..Cpus::default() };
+        let mut cpus = UsableCpus { allowed: set(&[5]), ..UsableCpus::default() };
         assert_eq!(near(&cpus, &nic(Some(1), &[5]), None).why, "CPU 5: the only one this process may use");
         cpus.allowed.clear();
         let none = near(&cpus, &nic(None, &[]), None);
@@ -336,7 +343,7 @@ mod tests {
             let allowed: BTreeSet<u32> = (0..8).filter(|c| bits & (1 << c) != 0).collect();
             for interrupts in [&[][..], &[0], &[2], &[2, 3, 6, 7], &[0, 1, 2, 3, 4, 5, 6, 7]] {
                 for node in [None, Some(0), Some(1), Some(9)] {
-                    let cpus = Cpus { allowed: allowed.clone(), isolated: set(&[3, 5]), ..host() };
+                    let cpus = UsableCpus { allowed: allowed.clone(), isolated: set(&[3, 5]), ..host() };
                     let got = near(&cpus, &nic(node, interrupts), None);
                     assert!(got.cpu.is_some_and(|c| allowed.contains(&c)), "{allowed:?} {interrupts:?} {node:?}");
                     assert!(got.why.starts_with("CPU ") && got.why.len() > 12, "{}", got.why);

@@ -1,7 +1,7 @@
 //! The forward pass: every planned step is tried in order, and kept only if its test shows that it helps.
 
-use lowlat_apply::Handle;
-use lowlat_apply::writer::Writer;
+use lowlat_apply::StepHandle;
+use lowlat_apply::writer::HostWriter;
 use lowlat_model::document::StepResult;
 use lowlat_model::tune::Disposition;
 use lowlat_model::verdict::{Comparison, Stopped};
@@ -16,7 +16,7 @@ use crate::trial::{Bundle, Rig, helped, stopped};
 /// A step that stands.
 pub(crate) struct Kept {
     pub(crate) step: PlannedStep,
-    pub(crate) handle: Handle,
+    pub(crate) handle: StepHandle,
     /// Its place among the results.
     pub(crate) result: usize,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Kept {
 pub(crate) struct Tried {
     pub(crate) results: Vec<StepResult>,
     pub(crate) kept: Vec<Kept>,
-    /// Each tried step beside its result's place, in order.
+    /// Each tried step next to its result's place, in order.
     pub(crate) steps: Vec<(PlannedStep, usize)>,
     pub(crate) online: Online,
 }
@@ -47,7 +47,7 @@ impl Tried {
 /// A large fault hides the smaller ones behind its own noise. So a step whose test ran out of pairs undecided is tried
 /// once more when something was kept after it: the path is quieter then. That is one more test, and the run's bound
 /// counts it as one.
-pub(crate) fn forward<W: Writer>(
+pub(crate) fn forward<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     plan: &Plan,
     tried: &mut Tried,
@@ -73,7 +73,7 @@ pub(crate) fn forward<W: Writer>(
 }
 
 /// One try; `false` where another setting of the same place stands.
-pub(crate) fn try_step<W: Writer>(
+pub(crate) fn try_step<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     step: &PlannedStep,
     tried: &mut Tried,
@@ -82,7 +82,7 @@ pub(crate) fn try_step<W: Writer>(
 ) -> Result<bool, TuneError> {
     let name = format!("{place} {} on {}", step.knob, step.target);
     if let Some(first) = tried.kept.iter().find(|k| same_place(&k.step, step)) {
-        say(&format!("  {name}: {} was kept there already", first.step.to));
+        say(&format!("  {name}: {} is already kept there", first.step.to));
         return Ok(false);
     }
     let mut result = blank(step, tried.attempt(step));
@@ -101,7 +101,7 @@ pub(crate) fn try_step<W: Writer>(
         Err(Halt::Reset(why)) => {
             rig.clear(&mut bundle)?;
             (result.verdict, result.disposition) = (Verdict::Refused, Disposition::Reset);
-            result.note = format!("it reset the link without notice ({why}); put back");
+            result.note = format!("it reset the link unexpectedly ({why}); undone");
             result.why = Some(why);
             None
         }
@@ -133,11 +133,11 @@ pub(crate) fn try_step<W: Writer>(
 }
 
 /// Applies what a test left out; by now the host has taken it many times, so a refusal ends the run.
-pub(crate) fn put_in<W: Writer>(rig: &mut Rig<'_, W>, bundle: &mut Bundle) -> Result<(), TuneError> {
+pub(crate) fn put_in<W: HostWriter>(rig: &mut Rig<'_, W>, bundle: &mut Bundle) -> Result<(), TuneError> {
     bundle.put_in(rig.session, rig.sys).map_err(|halt| match halt {
         Halt::Fail(error) => error,
         Halt::Refused(why) | Halt::Reset(why) => crate::BenchError(format!(
-            "keep a setting that was shown to help: the host no longer takes it: {why}; run it again"
+            "keep a setting that was shown to help: the host no longer accepts it: {why}; run it again"
         ))
         .into(),
     })

@@ -51,7 +51,7 @@ fn a_reset_that_nothing_announced_ends_the_engine_and_is_reported() {
     let (results, said, host) = run(Event::LinkReset, Resets::Nothing);
     let xdp = &results[1];
     let why = xdp.why_not.as_deref().unwrap();
-    assert!(why.contains("nothing announced") && why.contains("went down and up"), "{why}");
+    assert!(why.contains("unexpected reset") && why.contains("went down and up"), "{why}");
     assert!(xdp.measurement.is_none() && xdp.against_block.is_none());
     assert_eq!((count(&host, "af-xdp"), count(&host, "block"), count(&host, "spoilt")), (1, 12, 0));
     assert!(results[0].measurement.is_some() && said.iter().any(|l| l.contains(why)), "{said:?}");

@@ -266,7 +266,7 @@ fn redundant(s: &Settings, _: &mut Random) -> (f64, f64) {
 }
 
 #[test]
-fn what_no_longer_helps_beside_the_others_is_taken_out() {
+fn what_no_longer_helps_next_to_the_others_is_taken_out() {
     let host = host(&["first", "second"]);
     // Worth having from 5 % on: that much can be excluded within these pairs.
     let limits = lowlat_tune::Limits { worth_ratio: 0.05, worth_ns: 2_500, most_pairs: 100, ..limits(11) };

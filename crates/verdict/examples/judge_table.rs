@@ -1,4 +1,5 @@
-//! Prints how often the sequential judge is wrong, what it finds and after how many pairs, as the table of docs/judge.md.
+//! Prints how often the sequential judge is wrong, what it finds and after how many pairs, as the table of
+//! docs/judge.md.
 //!
 //! `cargo run -p lowlat-verdict --release --example judge_table -- [TRIALS]`
 #![allow(clippy::print_stdout)] // an example prints
@@ -8,10 +9,10 @@ mod sim;
 use lowlat_model::Verdict;
 use lowlat_model::verdict::Round;
 use lowlat_verdict::Random;
-use lowlat_verdict::sequential::{Coins, Options};
+use lowlat_verdict::sequential::{Coins, SequentialOptions};
 use sim::{Effect, HOSTS, Host, NONE, Path, faster, run};
 
-/// Pairs of the fixed design beside it: the default of `optimize` before there was a sequential judge.
+/// Pairs of the fixed design next to it: the default of `optimize` before there was a sequential judge.
 const FIXED_PAIRS: usize = 10;
 
 fn main() {
@@ -43,8 +44,11 @@ fn line(truth: &str, host: Host, effect: Effect, alpha: f64, trials: u64) {
     let (mut better, mut worse, mut fixed_better) = (0, 0, 0);
     let mut pairs = Vec::new();
     for seed in 0..trials {
-        let test =
-            run(&mut Path::new(host, seed), effect, Options { alpha, seed: 1_000_000 + seed, ..Options::default() });
+        let test = run(
+            &mut Path::new(host, seed),
+            effect,
+            SequentialOptions { alpha, seed: 1_000_000 + seed, ..SequentialOptions::default() },
+        );
         pairs.push(test.pairs());
         match test.comparison().verdict {
             Verdict::Better => better += 1,
@@ -66,8 +70,8 @@ fn line(truth: &str, host: Host, effect: Effect, alpha: f64, trials: u64) {
     );
 }
 
-/// A fixed number of pairs, looked at once: is the mean of the differences of P50, or of P99, so low by chance? By random
-/// sign flips, half of the level each, which asks nothing of the noise either.
+/// A fixed number of pairs, looked at once: is the mean of the differences of P50, or of P99, so low by chance? By
+/// random sign flips, half of the level each, which asks nothing of the noise either.
 fn fixed(path: &mut Path, effect: Effect, alpha: f64, seed: u64) -> bool {
     const FLIPS: u32 = 4_000;
     let mut coins = Coins::new(seed);

@@ -8,8 +8,8 @@
 /// stays linear in the samples.
 pub(crate) const LAGS: usize = 256;
 
-/// The samples sorted, and the place of each among them. Equal samples are told apart by a hash of their number: in order
-/// of their number they would look like a trend, and a clock of coarse ticks gives many equals.
+/// The samples sorted, and the place of each among them. Equal samples are told apart by a hash of their number: in
+/// order of their number they would look like a trend, and a clock of coarse ticks gives many equals.
 pub(crate) fn ranked(samples: &[u64]) -> (Vec<u64>, Vec<u32>) {
     let mut order: Vec<(u64, u32)> = samples.iter().copied().zip(0u32..).collect();
     order.sort_unstable_by_key(|&(sample, i)| (sample, scattered(i)));
@@ -33,8 +33,8 @@ fn scattered(i: u32) -> u32 {
 /// window that ends at twice the last lag with a significant correlation.
 ///
 /// It is applied to "this sample lies above the quantile", not to the samples: that indicator is what a quantile's
-/// variance is made of, and a single huge delay cannot sway it. At most a quarter of the run, so that a resample has some
-/// variety.
+/// variance is made of, and a single huge delay cannot sway it. At most a quarter of the run, so that a resample has
+/// some variety.
 pub(crate) fn block_length(series: &[bool]) -> usize {
     let n = series.len();
     if n < 8 {

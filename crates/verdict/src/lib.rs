@@ -2,8 +2,8 @@
 //!
 //! - [`quantiles`]: the figures of one run, each only where the sample supports it.
 //! - [`intervals`]: how sure one run's quantiles are, autocorrelation respected.
-//! - [`sequential`]: what alternated rounds of two configurations show, looked at after every pair, with the chance of a
-//!   false find bounded. [`compare_samples`] and [`compare_figures`]: what two stored runs show.
+//! - [`sequential`]: what alternated rounds of two configurations show, looked at after every pair, with the chance of
+//!   a false find bounded. [`compare_samples`] and [`compare_figures`]: what two stored runs show.
 //! - [`jitter`]: IPDV, PDV, RFC 3550. [`steady`]: where the warm-up ends.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
@@ -20,7 +20,7 @@ mod stored;
 mod student;
 mod words;
 
-pub use compare::Options;
+pub use compare::CompareOptions;
 pub use lowlat_model::random::Random;
 pub use modes::modes;
 pub use single::{QUANTILES, intervals};
@@ -44,11 +44,11 @@ pub fn jitter_ratio(figures: &Quantiles) -> Option<f64> {
     }
 }
 
-/// What the sample is too small for, in words: `P99.9 needs 10000 samples, here are 2000`. `None` when every figure up
-/// to `q` is supported.
+/// What the sample is too small for, as text: `P99.9 needs 10000 samples, this run has 2000`. `None` when every figure
+/// up to `q` is supported.
 pub fn not_supported(figures: &Quantiles, q: f64) -> Option<String> {
     let needed = lowlat_model::measurement::samples_needed(q);
-    (figures.samples < needed).then(|| format!("{} needs {needed} samples, here are {}", name(q), figures.samples))
+    (figures.samples < needed).then(|| format!("{} needs {needed} samples, this run has {}", name(q), figures.samples))
 }
 
 /// `P50`, `P99`, `P99.9`.
@@ -67,7 +67,7 @@ mod tests {
         assert_eq!([0.5, 0.99, 0.999, 0.99999].map(name), ["P50", "P99", "P99.9", "P99.999"]);
         let figures = quantiles(&vec![5; 2_000]);
         assert_eq!(not_supported(&figures, 0.99), None);
-        assert_eq!(not_supported(&figures, 0.999).as_deref(), Some("P99.9 needs 10000 samples, here are 2000"));
+        assert_eq!(not_supported(&figures, 0.999).as_deref(), Some("P99.9 needs 10000 samples, this run has 2000"));
         assert_eq!(jitter_ratio(&figures), Some(1.0));
         assert_eq!(jitter_ratio(&quantiles(&[1, 2, 3])), None);
     }

@@ -9,23 +9,23 @@ const FEWEST: usize = 6;
 /// Rounds that each group holds at the least, and a fifth of all: one or two slow rounds are outliers.
 const EACH: usize = 2;
 const SHARE: usize = 5;
-/// The slower group's median is at least this many times the faster one's. Less is no matter of placement: on one core and
-/// across cores, or woken and polled, differ by more.
+/// The slower group's median is at least this many times the faster one's. Less is no matter of placement: on one core
+/// and across cores, or woken and polled, differ by more.
 const RATIO: f64 = 1.25;
-/// The gap between the groups is at least this many times the distance between the quartiles within the wider group, and as
-/// many times the largest gap within either, on the scale of the logarithm…
+/// The gap between the groups is at least this many times the distance between the quartiles within the wider group,
+/// and as many times the largest gap within either, on the scale of the logarithm…
 const CLEAR: f64 = 3.0;
-/// …and more by this many n-ths for n rounds: among few rounds wide gaps are common. With both, of 2,000 simulated hosts of
-/// one mode (noise up to 30 %, drift, spikes, exponential tails; 6 to 60 rounds) fewer than one in a hundred is called
-/// one of two modes: `a_host_of_one_mode_is_hardly_ever_called_two`.
+/// …and more by this many n-ths for n rounds: among few rounds wide gaps are common. With both, of 2,000 simulated
+/// hosts of one mode (noise up to 30 %, drift, spikes, exponential tails; 6 to 60 rounds) fewer than one in a hundred
+/// is called one of two modes: `a_host_of_one_mode_is_hardly_ever_called_two`.
 const FEW: f64 = 8.0;
 
-/// The two groups into which the medians of `rounds` fall, or `None`. The rounds must be of **one** configuration: those of
-/// A and B of a test differ by the change.
+/// The two groups into which the medians of `rounds` fall, or `None`. The rounds must be of **one** configuration:
+/// those of A and B of a test differ by the change.
 ///
 /// The medians are sorted and cut at their widest gap on the scale of the logarithm. They are two modes when both sides
-/// hold two rounds and a fifth of all or more, the medians of the sides are 25 % apart or more, and the gap is wide beside what lies within
-/// the sides.
+/// hold two rounds and a fifth of all or more, the medians of the sides are 25 % apart or more, and the gap is wide
+/// beside what lies within the sides.
 pub fn modes(rounds: &[Round]) -> Option<Modes> {
     let mut medians: Vec<(u64, &Flow)> =
         rounds.iter().filter_map(|r| median(&r.samples_ns).map(|m| (m, &r.flow))).collect();
@@ -66,7 +66,7 @@ fn median(samples: &[u64]) -> Option<u64> {
     sorted.get(rank(sorted.len(), 0.5)).copied().filter(|&m| m != LOST)
 }
 
-/// What separates the groups, in words.
+/// What separates the groups, as text.
 fn differs(fast: &[(u64, &Flow)], slow: &[(u64, &Flow)]) -> Vec<String> {
     type Field = fn(&Flow) -> Option<u32>;
     let fields: [(&str, Field); 5] = [

@@ -28,7 +28,7 @@ impl Ranked {
         self.sorted.len()
     }
 
-    /// The quantile of the samples as they are.
+    /// The quantile of the samples unchanged.
     pub(crate) fn quantile(&self, q: f64) -> u64 {
         self.sorted[rank(self.sorted.len(), q)]
     }

@@ -8,12 +8,12 @@ use crate::{Random, student};
 /// The quantiles that a document gives.
 pub const QUANTILES: [f64; 6] = [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
 
-/// Each of the quantiles `qs` that `samples` supports, with its interval. `samples` stand **in send order**; losses rank as
-/// +∞, and an end that lies among them, or beyond the sample, is `null`.
+/// Each of the quantiles `qs` that `samples` supports, with its interval. `samples` stand **in send order**; losses
+/// rank as +∞, and an end that lies among them, or beyond the sample, is `null`.
 ///
 /// The share of samples at or below the quantile is resampled by moving blocks `iterations` times (1 000 is usual); the
-/// interval of that share, read off the sorted samples, is the quantile's (Woodruff 1952, J. of the American Statistical
-/// Association 47:635). It is stretched by `t / z · √(k / (k − 1))` for few stretches.
+/// interval of that share, read off the sorted samples, is the quantile's (Woodruff 1952, J. of the American
+/// Statistical Association 47:635). It is stretched by `t / z · √(k / (k − 1))` for few stretches.
 ///
 /// Covers the truth in 92 to 97 % of runs at a lag-one correlation up to 0.5 and in some 90 % at 0.8 (2 000 samples,
 /// simulated in this crate's tests): strong dependence leaves few independent stretches. Drift that is slower than the
@@ -119,7 +119,8 @@ mod tests {
         let mut r = Random::new(9);
         let width = |i: QuantileInterval| (i.high_ns.unwrap() - i.low_ns.unwrap()) as f64;
         let long = width(intervals(&series(&mut r, 0.5, 600_000, 1), &[0.5], 0.95, 400, 1)[0]);
-        // AR(1) at 0.5: the indicator's correlation sums to arcsin series, variance 2 to 2.1 times the independent one's.
+        // AR(1) at 0.5: the indicator's correlation sums to arcsin series, variance 2 to 2.1 times the independent
+        // one's.
         let independent = 2.0 * 1.96 * 1e6 * (0.25f64 / 600_000.0).sqrt();
         assert!((1.2..1.7).contains(&(long / independent)), "{}", long / independent);
     }

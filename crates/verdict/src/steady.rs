@@ -30,8 +30,8 @@ pub struct Steady {
 /// 2000): the cut after which the standard error of what remains is smallest. As Hoad, Robinson and Davies (2010, J. of
 /// the Operational Research Society 61:1365) advise, a cut in the second half means "not steady".
 ///
-/// Latencies have spikes that a mean would follow, so the batches' **medians** are judged, not their means: one stall is
-/// no warm-up. A lost probe counts as the run's largest delay.
+/// Latencies have spikes that a mean would follow, so the batches' **medians** are judged, not their means: one stall
+/// is not a warm-up. A lost probe counts as the run's largest delay.
 pub fn steady(samples: &[u64]) -> Steady {
     let none = Steady { warmup: 0, cooldown: 0, steady: true };
     if samples.len() < BATCHES {
@@ -56,8 +56,8 @@ pub fn steady(samples: &[u64]) -> Steady {
 }
 
 /// The MSER cut, in batches; `None` when it lies beyond the first half. No cut is made unless the level before it
-/// differs from the level after by more than three of the latter's standard deviations, and by what is worth having: on a
-/// steady run MSER trims noise.
+/// differs from the level after by more than three of the latter's standard deviations, and by what is worth having: on
+/// a steady run MSER trims noise.
 fn cut(series: &[f64]) -> Option<usize> {
     let n = series.len();
     let (mut sum, mut squares) = (0.0, 0.0);

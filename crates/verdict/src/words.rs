@@ -16,7 +16,7 @@ pub(crate) fn quantile(q: f64, from: Clock) -> String {
     }
 }
 
-/// What a sequential test shows, in words, lower case, no full stop.
+/// What a sequential test shows, as text, lower case, no full stop.
 pub(crate) fn sequential(verdict: Verdict, test: &Sequential, judged: &[&QuantileDifference]) -> String {
     let of = |v: Verdict| -> Vec<String> {
         let loss = (test.loss == v && v != Verdict::Same).then(|| loss(test));
@@ -27,7 +27,7 @@ pub(crate) fn sequential(verdict: Verdict, test: &Sequential, judged: &[&Quantil
     let smallest = smallest_detectable(judged.first().and_then(|d| half_width(d)));
     let mut parts = vec![match verdict {
         Verdict::Worse if !better.is_empty() => {
-            format!("a trade, not better on all: {}", [better, worse].concat().join(", "))
+            format!("a trade, not better on every figure: {}", [better, worse].concat().join(", "))
         }
         Verdict::Better | Verdict::Worse => {
             let (word, shown) = if verdict == Verdict::Better { ("better", better) } else { ("worse", worse) };
@@ -37,14 +37,14 @@ pub(crate) fn sequential(verdict: Verdict, test: &Sequential, judged: &[&Quantil
         }
         Verdict::Same => {
             let all: Vec<String> = judged.iter().map(|d| change(d)).collect();
-            format!("no difference worth having: {}", all.join(", "))
+            format!("no relevant difference: {}", all.join(", "))
         }
         _ if test.stopped == Stopped::Excluded => {
             let all: Vec<String> = judged.iter().filter(|d| d.change_low.is_some()).map(|d| change(d)).collect();
-            format!("no improvement worth having: {}", all.join(", "))
+            format!("no relevant improvement: {}", all.join(", "))
         }
         _ if !better.is_empty() => {
-            format!("not called better, because something else may be worse: {}", better.join(", "))
+            format!("not better: something else may be worse: {}", better.join(", "))
         }
         _ if test.stopped == Stopped::Interrupted => format!("interrupted, no difference shown{smallest}"),
         _ => format!("no difference shown{smallest}"),
@@ -98,7 +98,7 @@ fn open(d: &QuantileDifference) -> String {
     }
 }
 
-/// What two stored runs show, in words, lower case, no full stop.
+/// What two stored runs show, as text, lower case, no full stop.
 pub(crate) fn words(
     judged: &[QuantileDifference],
     losses: &Losses,
@@ -111,7 +111,7 @@ pub(crate) fn words(
     let opposed = [middle.verdict, tail.verdict];
     let trade = opposed.contains(&Verdict::Better) && opposed.contains(&Verdict::Worse);
     parts.push(match verdict {
-        _ if trade => format!("a trade, not better on both: {}, {}", change(middle), change(tail)),
+        _ if trade => format!("a trade, not better on both figures: {}, {}", change(middle), change(tail)),
         Verdict::Better | Verdict::Worse => {
             let word = if verdict == Verdict::Better { "better" } else { "worse" };
             let mut shown: Vec<String> =
@@ -122,12 +122,12 @@ pub(crate) fn words(
             format!("{word}: {}", shown.join(", "))
         }
         Verdict::Same => {
-            format!("no difference shown{smallest}: {}, {}, within what is worth having", change(middle), change(tail))
+            format!("no difference shown{smallest}: {}, {}, too small to matter", change(middle), change(tail))
         }
         _ if losses.shows == Verdict::Unclear && opposed.contains(&Verdict::Better) => {
             let shown: Vec<String> =
                 [middle, tail].into_iter().filter(|d| d.verdict == Verdict::Better).map(change).collect();
-            format!("not called better, because it may lose more: {}", shown.join(", "))
+            format!("not better: it may lose more: {}", shown.join(", "))
         }
         _ => format!("no difference shown{smallest}"),
     });
@@ -136,7 +136,7 @@ pub(crate) fn words(
         parts.extend(beside.map(open));
     }
     if tail.diff_ns.is_none() && tail.verdict == Verdict::Unclear {
-        parts.push(format!("{} not judged: too few samples, or it falls among the lost", name(tail.q)));
+        parts.push(format!("{} not judged: too few samples, or it falls among lost probes", name(tail.q)));
     }
     if losses.a.0 != losses.b.0 {
         parts.push(loss_change("loss", losses.a, losses.b));
@@ -156,8 +156,12 @@ fn change(d: &QuantileDifference) -> String {
             let end = |ratio: Option<f64>| ratio.map_or_else(|| "open".to_owned(), bare);
             format!("{name} {} [{}, {}]", percent(c), end(low), end(high))
         }
-        (Some(_), ..) if d.verdict == Verdict::Better => format!("{name} lower, by how much the sample cannot say"),
-        (Some(_), ..) if d.verdict == Verdict::Worse => format!("{name} higher, by how much the sample cannot say"),
+        (Some(_), ..) if d.verdict == Verdict::Better => {
+            format!("{name} lower, by an amount the sample cannot resolve")
+        }
+        (Some(_), ..) if d.verdict == Verdict::Worse => {
+            format!("{name} higher, by an amount the sample cannot resolve")
+        }
         (None, ..) if d.verdict == Verdict::Better => format!("fewer lost or slow beyond {name}"),
         (None, ..) if d.verdict == Verdict::Worse => format!("more lost or slow beyond {name}"),
         _ => format!("{name} not judged"),
@@ -215,7 +219,7 @@ mod tests {
         assert_eq!(tail(None, Some(-0.96), Verdict::Better), "P99 at least 96 % lower");
         assert_eq!(tail(Some(1.6), None, Verdict::Worse), "P99 at least 160 % higher");
         assert_eq!(tail(None, Some(0.2), Verdict::Unclear), "P99 −97.0 % [open, +20.0]");
-        assert_eq!(tail(None, None, Verdict::Better), "P99 lower, by how much the sample cannot say");
+        assert_eq!(tail(None, None, Verdict::Better), "P99 lower, by an amount the sample cannot resolve");
         let lost = QuantileDifference { q: 0.99, verdict: Verdict::Worse, ..QuantileDifference::default() };
         assert_eq!(change(&lost), "more lost or slow beyond P99");
     }
@@ -234,7 +238,7 @@ mod tests {
             Sequential { b_lost: 10, b_sent: 17_491, a_sent: 8_022, loss: Verdict::Worse, ..test(Stopped::Worse) };
         assert_eq!(
             say(Verdict::Worse, &lossy, &[&p50, &worse]),
-            "a trade, not better on all: P50 −12.3 % [−14.1, −10.2], P99 +300.0 % [+160.0, +4644.0], loss 0 → 0.057 %; 9 pairs of \
+            "a trade, not better on every figure: P50 −12.3 % [−14.1, −10.2], P99 +300.0 % [+160.0, +4644.0], loss 0 → 0.057 %; 9 pairs of \
              rounds"
         );
         assert_eq!(
@@ -243,7 +247,7 @@ mod tests {
         );
         assert_eq!(
             say(Verdict::Unclear, &test(Stopped::Exhausted), &[&p50, &p99]),
-            "not called better, because something else may be worse: P50 −12.3 % [−14.1, −10.2]; 9 pairs of rounds"
+            "not better: something else may be worse: P50 −12.3 % [−14.1, −10.2]; 9 pairs of rounds"
         );
         assert!(
             say(Verdict::Unclear, &test(Stopped::Interrupted), &[]).starts_with("interrupted, no difference shown")

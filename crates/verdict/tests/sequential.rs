@@ -7,11 +7,11 @@ mod sim;
 use lowlat_model::Verdict;
 use lowlat_model::measurement::LOST;
 use lowlat_model::verdict::{Clock, Comparison, Design, Round, Stopped};
-use lowlat_verdict::sequential::{Next, Online, Options, Test};
+use lowlat_verdict::sequential::{Next, Online, SequentialOptions, Test};
 use sim::{Effect, HOSTS, Host, NONE, Path, faster, run};
 
-fn options(alpha: f64, seed: u64) -> Options {
-    Options { alpha, seed, ..Options::default() }
+fn options(alpha: f64, seed: u64) -> SequentialOptions {
+    SequentialOptions { alpha, seed, ..SequentialOptions::default() }
 }
 
 /// The coins of a test are never those of its path.
@@ -97,7 +97,8 @@ fn a_trade_is_not_kept() {
     assert!(c.words.starts_with("a trade") && c.words.contains("loss 0 → "), "{}", c.words);
 }
 
-/// One probe in 250 is lost without the change and none with it: better, though nothing is faster. Turned round it is worse.
+/// One probe in 250 is lost without the change and none with it: better, though nothing is faster. Turned round it is
+/// worse.
 #[test]
 fn fewer_losses_are_better_and_more_are_worse() {
     let lossy = Effect { loss: 0.004, ..NONE };
@@ -178,7 +179,7 @@ fn a_goal_beyond_p99_is_judged_although_no_round_supports_it() {
         samples_ns.iter_mut().step_by(500).for_each(|ns| *ns += if late { 500_000 } else { 0 });
         Round { samples_ns, ..Round::default() }
     };
-    let mut test = Test::new(("without", "with"), Options { goals: vec![0.999], ..options(0.005, 1) });
+    let mut test = Test::new(("without", "with"), SequentialOptions { goals: vec![0.999], ..options(0.005, 1) });
     let mut seed = 0;
     while test.push(round(true, seed), round(false, seed + 1)) == Next::More {
         seed += 2;
@@ -203,7 +204,7 @@ fn equal_rounds_exclude_a_difference_worth_having() {
     assert_eq!((c.verdict, c.design), (Verdict::Same, Design::Sequential), "{}", c.words);
     let s = c.sequential.unwrap();
     assert_eq!((s.stopped, s.loss, s.worth_ns), (Stopped::Excluded, Verdict::Same, 500));
-    assert!(c.words.starts_with("no difference worth having: P50 +0.0 %"), "{}", c.words);
+    assert!(c.words.starts_with("no relevant difference: P50 +0.0 %"), "{}", c.words);
     assert!(test.pairs() <= 8 && test.e_value() <= 1.0, "{}", test.pairs());
     // 0.4 µs are shown beyond doubt and are not worth having.
     let (_, tiny) = constant(10_000, 9_600, 1_000);
@@ -228,7 +229,7 @@ fn nothing_measured_and_all_lost_show_nothing() {
     let (_, gone) = constant(10_000, LOST, 1_000);
     assert_eq!(gone.verdict, Verdict::Worse, "{}", gone.words);
     assert!(gone.words.contains("loss 0 → 100 %"), "{}", gone.words);
-    let untouched = Test::new(("a", "b"), Options::default());
+    let untouched = Test::new(("a", "b"), SequentialOptions::default());
     assert_eq!(untouched.comparison().verdict, Verdict::Unclear);
     assert!((untouched.e_value() - 1.0).abs() < 1e-12);
 }
@@ -260,13 +261,13 @@ fn the_labels_are_symmetric() {
         })
         .collect();
     // Harm has a margin of what is worth having, and gain has none: without a margin both are the same bets.
-    let options = Options {
+    let options = SequentialOptions {
         least_pairs: 8,
         most_pairs: 8,
         goals: vec![0.999, 1.0],
         worth_ratio: 0.0,
         worth_floor_ns: 0,
-        ..Options::default()
+        ..SequentialOptions::default()
     };
     let judge = |turn: bool| {
         let mut test = Test::new(("a", "b"), options.clone());
@@ -281,8 +282,8 @@ fn the_labels_are_symmetric() {
     assert!((one.e_worse - other.e_better).abs() < 1e-9 * one.e_better, "{one:?} {other:?}");
 }
 
-/// A round with too few probes on a plan for its median is bet on by counts: there too a rise smaller than what is worth
-/// having is not harm, and one that is larger is.
+/// A round with too few probes on a plan for its median is bet on by counts: there too a rise smaller than what is
+/// worth having is not harm, and one that is larger is.
 #[test]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
 fn a_rise_that_is_not_worth_fixing_is_not_harm_where_a_round_does_not_support_the_quantile_either() {
@@ -312,7 +313,8 @@ fn a_rise_that_is_not_worth_fixing_is_not_harm_where_a_round_does_not_support_th
 #[test]
 fn a_loss_that_is_not_worth_fixing_is_not_harm() {
     let pairs = |worth_ratio: f64| {
-        let mut test = Test::new(("a", "b"), Options { worth_ratio, worth_floor_ns: 0, ..Options::default() });
+        let mut test =
+            Test::new(("a", "b"), SequentialOptions { worth_ratio, worth_floor_ns: 0, ..SequentialOptions::default() });
         for _ in 0..60 {
             let round = |ns: u64| Round { samples_ns: vec![ns; 2_000], ..Round::default() };
             test.push(round(100_000), round(103_000));

@@ -1,4 +1,4 @@
-//! Edits of a file by what stands in it, never by line number.
+//! Edits of a file by its content, never by line number.
 
 /// One change of a text.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub(super) enum Edit {
 }
 
 impl Edit {
-    /// The text after it; in words, why there is none and what to do.
+    /// The text after it; as text, why there is none and what to do.
     pub(super) fn of(&self, text: &str) -> Result<String, String> {
         match self {
             Self::Module(after, line) => module(text, after, line),

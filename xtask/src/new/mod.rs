@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use kinds::{Change, KINDS, Kind};
 use name::Name;
 
-/// What stands for a text that is still to be written.
+/// The placeholder for a text that is still to be written.
 pub(crate) const MARK: &str = "FILL IN";
 
 /// The kinds' names, for the usage.

@@ -42,7 +42,7 @@ const KEYWORDS: &[&str] = &[
 const LONGEST: usize = 40;
 
 impl Form {
-    /// In words.
+    /// As text.
     fn words(self) -> &'static str {
         match self {
             Self::Kebab => "lower-case words with a dash between them, as eee-active",
@@ -72,7 +72,7 @@ impl Form {
 }
 
 impl Name {
-    /// Takes a name; in words, why it is none.
+    /// Takes a name; as text, why it is none.
     pub(super) fn new(form: Form, given: &str) -> Result<Self, String> {
         if !form.fits(given) {
             return Err(format!("it is not {}; choose such a name", form.words()));
@@ -97,7 +97,7 @@ impl Name {
         Ok(Self { given: given.to_owned(), family: family.to_owned(), shout: snake.to_uppercase(), snake, camel })
     }
 
-    /// The template with this name in it; in words, why it cannot be.
+    /// The template with this name in it; as text, why it cannot be.
     pub(super) fn fill(&self, template: &str) -> Result<String, String> {
         let used =
             template.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w == self.camel || w == self.shout);
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_name_is_refused_in_words() {
+    fn what_is_not_a_name_is_refused_with_a_reason() {
         for (form, name, said) in [
             (Form::Kebab, "", "dash"),
             (Form::Kebab, "Eee", "dash"),

@@ -57,14 +57,14 @@ fn paths(text: &str) -> impl Iterator<Item = &str> {
     code.filter(|c| !c.contains(' ') && ROOTS.iter().any(|root| c.starts_with(root)))
 }
 
-/// What the walk says that every unit of this name changes. A step that begins with *If* is for some alone; that it is for
-/// sysctls the name shows.
+/// What the walk says that every unit of this name changes. A step that begins with *If* is for some alone; that it is
+/// for sysctls the name shows.
 fn said(heading: &str, given: &str, words: &Words) -> BTreeSet<String> {
     let sysctl = given.starts_with("sysctl.");
     let all = steps(heading);
     let whose = |s: &&String| !s.starts_with("If ") || (sysctl && s.starts_with("If it is a sysctl"));
-    let in_words = |path: &str| words.iter().fold(path.to_owned(), |path, (word, name)| path.replace(word, name));
-    all.iter().filter(whose).flat_map(|s| paths(s)).map(in_words).collect()
+    let with_names = |path: &str| words.iter().fold(path.to_owned(), |path, (word, name)| path.replace(word, name));
+    all.iter().filter(whose).flat_map(|s| paths(s)).map(with_names).collect()
 }
 
 /// A folder with the repository's files under these paths.

@@ -114,7 +114,7 @@ const WIRING: &[&str] = &["cli", "live", "tune", "xtask"];
 /// Stages: none imports another, since the command line passes them stored values.
 const STAGES: &[&str] = &["collect", "rules", "plan", "apply", "measure", "verdict", "assess", "report"];
 
-/// Parts of a stage that are crates of their own, beside the stage they belong to.
+/// Parts of a stage that are crates of their own, next to the stage they belong to.
 const PARTS: &[(&str, &str)] = &[("noise", "measure"), ("samplelog", "measure")];
 
 /// A law: a sentence, and whether the arrow `from → to` breaks it.

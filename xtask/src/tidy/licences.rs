@@ -12,7 +12,7 @@ use crate::tree::Tree;
 
 const LIST: &str = "deny.toml";
 
-/// The licences allowed, and a line for each that has no reason beside it.
+/// The licences allowed, and a line for each that has no reason next to it.
 fn allowed(text: &str) -> Result<(Vec<String>, Vec<String>), String> {
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| e.message().to_owned())?;
     let list = table.get("licenses").and_then(|l| l.get("allow")).and_then(toml::Value::as_array);
@@ -25,7 +25,7 @@ fn allowed(text: &str) -> Result<(Vec<String>, Vec<String>), String> {
                 .lines()
                 .any(|l| l.trim().strip_prefix(&format!("\"{n}\",")).is_some_and(|r| r.trim().starts_with("# ")))
         })
-        .map(|n| format!("{LIST}: {n} is allowed without a reason beside it"))
+        .map(|n| format!("{LIST}: {n} is allowed without a reason next to it"))
         .collect();
     Ok((names, unexplained))
 }

@@ -1,4 +1,4 @@
-//! One unit, one file, one list entry: what stands in a folder against what stands in its list.
+//! One unit, one file, one list entry: what is set in a folder against what is set in its list.
 
 use std::collections::BTreeMap;
 

@@ -10,6 +10,7 @@ mod invariants;
 mod licences;
 mod links;
 mod lists;
+mod types;
 mod unsafety;
 mod words;
 
@@ -24,6 +25,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("lists", lists::check),
     ("unsafe", unsafety::check),
     ("doors", doors::check),
+    ("types", types::check),
     ("words", words::check),
     ("glossary", glossary::check),
     ("links", links::check),
@@ -37,7 +39,7 @@ pub(crate) fn all(tree: &Tree) -> Vec<String> {
     CHECKS.iter().flat_map(|(name, check)| check(tree).into_iter().map(move |line| format!("{name}: {line}"))).collect()
 }
 
-/// Asserts that a fault planted in this repository is found, in words that hold `part`.
+/// Asserts that a fault planted in this repository is found, as text that hold `part`.
 #[cfg(test)]
 fn proves(check: Check, planted: impl Fn(&Tree) -> Tree, part: &str) {
     static TREE: std::sync::OnceLock<Tree> = std::sync::OnceLock::new();

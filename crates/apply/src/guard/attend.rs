@@ -65,8 +65,8 @@ fn end(store: &Store, transaction: &str, guard: &Guard) {
     }
 }
 
-/// Takes the place of guards that were killed, stopped or hang. Where a deadline has passed, the transaction is put back;
-/// where it has not, another guard is started for the time that is left. Every lowlat begins with it.
+/// Takes the place of guards that were killed, stopped or hang. Where a deadline has passed, the transaction is put
+/// back; where it has not, another guard is started for the time that is left. Every lowlat begins with it.
 pub fn attend(store: &Store, sys: &dyn Sys) -> Result<Vec<Attended>, ApplyError> {
     let mut done = Vec::new();
     let waiting = waiting(store)?;

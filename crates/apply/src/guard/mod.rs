@@ -1,10 +1,10 @@
 //! The guard: what was applied goes back on its own unless `lowlat confirm` comes in time, also when the change has cut
 //! the connection that the confirmation would have come over.
 //!
-//! It is this program again, in a session of its own, and lives through every signal but SIGKILL; where systemd runs, it
-//! is a transient unit, so that it outlives the login session's cgroup too (logind.conf(5), `KillUserProcesses=`). It waits before
-//! the first write is made, and the journal says until when and who it is. It holds a lock on `TRANSACTION.guard` as
-//! long as it lives, by which others see whether it does.
+//! It is this program again, in a session of its own, and lives through every signal but SIGKILL; where systemd runs,
+//! it is a transient unit, so that it outlives the login session's cgroup too (logind.conf(5), `KillUserProcesses=`).
+//! It waits before the first write is made, and the journal says until when and who it is. It holds a lock on
+//! `TRANSACTION.guard` as long as it lives, by which others see whether it does.
 //!
 //! Should it be killed anyway, the next lowlat of any kind takes its place ([`attend`]).
 
@@ -27,7 +27,7 @@ use crate::error::ApplyError;
 use crate::live::{roll_back_locked, transaction};
 use crate::live_writer::LiveWriter;
 use crate::log::Log;
-use crate::rollback::{Outcome, RollbackReport};
+use crate::rollback::{RollbackOutcome, RollbackReport};
 use crate::session::Session;
 use process::Process;
 
@@ -39,8 +39,8 @@ pub use orders::{Orders, Watch};
 const STEP: Duration = Duration::from_millis(100);
 /// How long a guard may take to say that it waits.
 const READY: Duration = Duration::from_secs(5);
-/// How long a due rollback waits for another lowlat that holds the lock and is not the one that applied: a `rollback` or
-/// `confirm` is done in that time, or hangs.
+/// How long a due rollback waits for another lowlat that holds the lock and is not the one that applied: a `rollback`
+/// or `confirm` is done in that time, or hangs.
 const LOCK_PATIENCE_NS: u64 = 5_000_000_000;
 /// How long the guard waits for a lock whose holder it cannot end.
 const PATIENCE_NS: u64 = 24 * 3_600_000_000_000;
@@ -49,8 +49,8 @@ const TRIES: u32 = 10;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 impl Session<LiveWriter> {
-    /// Starts the guard. Call it before the first [`Session::apply`]: nothing is written unless it waits. What it has to
-    /// say goes to `TRANSACTION.watch.log` beside the journal.
+    /// Starts the guard. Call it before the first [`Session::apply`]: nothing is written unless it waits. What it has
+    /// to say goes to `TRANSACTION.watch.log` next to the journal.
     pub fn watch(&mut self, seconds: u64, watch: Option<Watch>) -> Result<(), ApplyError> {
         let after = seconds.saturating_mul(1_000_000_000);
         let orders = Orders {
@@ -178,8 +178,8 @@ fn ready(store: &Store, orders: &Orders, mut child: Child) -> io::Result<(Child,
     }
 }
 
-/// The guard's body: waits, ends early when the transaction is confirmed or closed, and rolls it back otherwise. `answers`
-/// asks the watched target once, within half a second.
+/// The guard's body: waits, ends early when the transaction is confirmed or closed, and rolls it back otherwise.
+/// `answers` asks the watched target once, within half a second.
 pub fn rollback_unless_confirmed(
     store: &Store,
     sys: &dyn Sys,
@@ -247,8 +247,8 @@ fn say_so(store: &Store, orders: &Orders) -> io::Result<std::fs::File> {
     Ok(file)
 }
 
-/// Puts a transaction back, whatever stands in the way: who holds the lock is waited for or ended, what cannot be put back
-/// yet is tried again. `patience` is for a lock whose holder cannot be seen from here, in another container.
+/// Puts a transaction back, whatever stands in the way: who holds the lock is waited for or ended, what cannot be put
+/// back yet is tried again. `patience` is for a lock whose holder cannot be seen from here, in another container.
 fn go_back(store: &Store, sys: &dyn Sys, id: &str, patience: u64) -> Result<RollbackReport, ApplyError> {
     let mut tries = 0;
     loop {
@@ -260,7 +260,7 @@ fn go_back(store: &Store, sys: &dyn Sys, id: &str, patience: u64) -> Result<Roll
         let done = roll_back_locked(store, sys, Some(id), false);
         drop(lock);
         let again = match &done {
-            Ok(report) => report.failed.iter().any(|i| matches!(i.outcome, Outcome::Failed { .. })),
+            Ok(report) => report.failed.iter().any(|i| matches!(i.outcome, RollbackOutcome::Failed { .. })),
             Err(_) => true,
         };
         if !again || tries >= TRIES {
@@ -270,8 +270,8 @@ fn go_back(store: &Store, sys: &dyn Sys, id: &str, patience: u64) -> Result<Roll
     }
 }
 
-/// Takes the lock. The lowlat that applied the transaction is ended where it still holds it: it is stopped, hangs, or is
-/// slower than its own deadline, and its journal says what to put back. Another lowlat gets [`LOCK_PATIENCE_NS`].
+/// Takes the lock. The lowlat that applied the transaction is ended where it still holds it: it is stopped, hangs, or
+/// is slower than its own deadline, and its journal says what to put back. Another lowlat gets [`LOCK_PATIENCE_NS`].
 fn take_over(store: &Store, id: &str, patience: u64) -> Result<lowlat_sys::store::Lock, ApplyError> {
     let began = boottime_ns();
     loop {

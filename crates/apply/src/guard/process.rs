@@ -39,8 +39,8 @@ impl Process {
         mine.is_some() && of(&self.pid.to_string()) == mine && Self::of(self.pid) == Some(self)
     }
 
-    /// Ends it by SIGKILL, which a stopped process takes too, and waits until it is gone. The descriptor keeps the signal
-    /// from a later process of this id.
+    /// Ends it by SIGKILL, which a stopped process takes too, and waits until it is gone. The descriptor keeps the
+    /// signal from a later process of this id.
     pub(super) fn end(self) {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return };
         let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { return };

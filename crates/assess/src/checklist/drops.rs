@@ -7,8 +7,8 @@ use super::item;
 use crate::Input;
 
 /// 8: during the last measurement no probe was lost, and no counter of dropped packets on the path grew: softnet, the
-/// interface and its ring, its queue disciplines, UDP receive buffers. Counters that could not be read are named; without any of
-/// them it cannot be determined.
+/// interface and its ring, its queue disciplines, UDP receive buffers. Counters that could not be read are named;
+/// without any of them it cannot be determined.
 pub(crate) fn no_drops(input: &Input<'_>) -> ChecklistItem {
     let name = (id::DROPS, "no drops");
     let Some(m) = input.present() else {
@@ -31,7 +31,7 @@ pub(crate) fn no_drops(input: &Input<'_>) -> ChecklistItem {
         let seen: Vec<&str> = counted.iter().map(|(what, _)| what.as_str()).collect();
         item(name, Some(true), format!("none of {} probes lost; none at {}", m.sent, seen.join(", ")))
     } else {
-        item(name, None, format!("none seen, but not read: {}", unread.join(", ")))
+        item(name, None, format!("none seen, but unreadable: {}", unread.join(", ")))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The ten items of the verification, each measured or read back after the run, never assumed.
 //!
-//! `met` is `null` where it cannot be determined, and the evidence says why; a condition that has nothing to hold on (stamps
-//! of a NIC without any, a governor of a host without cpufreq) is `null` too, because a tick would claim a check.
+//! `met` is `null` where it cannot be determined, and the evidence says why; a condition that has nothing to hold on
+//! (stamps of a NIC without any, a governor of a host without cpufreq) is `null` too, because a tick would claim a
+//! check.
 
 mod drops;
 mod latency;

@@ -13,7 +13,7 @@ use crate::words::cpus;
 /// 4: no interrupt of the interface fires on the application's core or on its SMT sibling. The application is the
 /// prober, which stands in for it on this path.
 pub(crate) fn own_cores(input: &Input<'_>) -> ChecklistItem {
-    let name = (id::OWN_CORES, "IRQs and application on their own cores");
+    let name = (id::OWN_CORES, "IRQs and application on separate cores");
     let facts = input.now();
     let Some(app) = input.application_cpu() else {
         return item(name, None, "the prober was not pinned to a core");
@@ -57,7 +57,7 @@ pub(crate) fn one_node(input: &Input<'_>) -> ChecklistItem {
     let facts = input.now();
     let nodes: BTreeSet<u32> = facts.cpus.node_of.values().copied().collect();
     if nodes.len() == 1 {
-        return item(name, Some(true), "the host has one node");
+        return item(name, Some(true), "the host has one NUMA node");
     }
     let Some(app) = input.application_cpu() else {
         return item(name, None, "the prober was not pinned to a core");

@@ -9,7 +9,7 @@ use crate::words::percent;
 /// 7: where the NIC advertises hardware stamps, some arrived in the measurement. Advertised is not enough: some
 /// drivers accept the setting and never deliver one (e1000e in QEMU does).
 pub(crate) fn hardware_stamps(input: &Input<'_>) -> ChecklistItem {
-    let name = (id::STAMPS, "hardware stamps on where there are any");
+    let name = (id::STAMPS, "hardware timestamps on where available");
     let Some((iface, nic)) = input.now().focus() else {
         return item(name, None, "no interface was in focus");
     };
@@ -29,7 +29,7 @@ pub(crate) fn hardware_stamps(input: &Input<'_>) -> ChecklistItem {
         came.push(format!("{kind} on {}", percent(*ratio)));
     }
     if came.is_empty() {
-        item(name, Some(false), format!("{iface} advertises them and none came"))
+        item(name, Some(false), format!("{iface} advertises them but none arrived"))
     } else {
         item(name, Some(true), came.join(", "))
     }

@@ -5,8 +5,8 @@ use lowlat_model::document::{ConfidencePart, part as names};
 use super::part;
 use crate::{Input, words};
 
-/// 15 points when P99 was measured beside bulk streams with the kept configuration, 8 when the sample supports the median
-/// only; an idle path hides queues.
+/// 15 points when P99 was measured beside bulk streams with the kept configuration, 8 when the sample supports the
+/// median only; an idle path hides queues.
 pub(crate) fn load(input: &Input<'_>) -> ConfidencePart {
     let (points, why) = match input.loaded {
         None => (0, "the path was measured idle only".to_owned()),

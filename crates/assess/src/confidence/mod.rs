@@ -5,7 +5,7 @@
 //! | [`baseline`] | 30 | the path was measured before anything was changed |
 //! | [`hardware`] | 15 | the interface's driver, features, rings, coalescing and stamping were read, or the driver said that it has none |
 //! | [`versions`] | 10 | the kernel's release was read and is 5.10 or newer |
-//! | [`load`] | 15 | P99 was measured with bulk streams beside the probe; 8 points where the sample supports the median only |
+//! | [`load`] | 15 | P99 was measured with bulk streams along with the probe; 8 points where the sample supports the median only |
 //! | [`samples`] | 15 | baseline and result each support P99.9; 8 points where they support P99 |
 //! | [`noise`] | 15 | the A/B tests can detect 5 % of the median of the path as it stood; 8 points for 20 % |
 //!

@@ -20,7 +20,7 @@ pub(crate) fn samples(input: &Input<'_>) -> ConfidencePart {
         Some(n) if both.iter().all(|m| m.rtt.p99_ns.is_some()) => {
             (8, format!("{n} samples: enough for P99, too few for P99.9"))
         }
-        Some(n) => (0, format!("{n} samples: too few for P99, or it falls among the lost")),
+        Some(n) => (0, format!("{n} samples: too few for P99, or P99 falls among lost probes")),
     };
     part(what, points, 15, why)
 }

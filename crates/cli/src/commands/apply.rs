@@ -12,8 +12,8 @@ use crate::args::{ApplyArgs, PersistArgs, RollbackArgs};
 use crate::{output, signals};
 use lowlat_live::{Failure, Outcome};
 
-/// `apply`: each step of the plan, a step whole or not at all. Exit 1 where the host refused some, 2 where it refused all:
-/// then nothing is changed. What breaks in the middle takes everything back.
+/// `apply`: each step of the plan, a step whole or not at all. Exit 1 where the host refused some, 2 where it refused
+/// all: then nothing is changed. What breaks in the middle takes everything back.
 pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     let plan: Plan = super::stored(&args.plan, "plan")?;
     lowlat_live::privilege::need_change("apply", "or look at it with `lowlat plan --diff`")?;
@@ -83,9 +83,9 @@ fn warn_of_others(plan: &Plan, live: &Live) {
 
 fn back_out(mut session: Session, live: Live, why: &str) -> Failure {
     match session.rollback(&live) {
-        Ok(r) if r.complete() => Failure::new(format!("{why}; everything that was applied was put back")),
-        Ok(_) => Failure::new(format!("{why}; not everything could be put back; run `lowlat rollback`")),
-        Err(e) => Failure::new(format!("{why}; putting back failed too: {e}; run `lowlat rollback`")),
+        Ok(r) if r.complete() => Failure::new(format!("{why}; every applied change was undone")),
+        Ok(_) => Failure::new(format!("{why}; not every setting was restored; run `lowlat rollback`")),
+        Err(e) => Failure::new(format!("{why}; restoring failed too: {e}; run `lowlat rollback`")),
     }
 }
 
@@ -94,13 +94,13 @@ pub fn confirm(json: bool) -> Outcome {
     lowlat_live::privilege::need_change("confirm", "as `apply` was")?;
     let n = lowlat_apply::confirm(&Store::locate()?)?;
     if n == 0 {
-        return Err(Failure::new("confirm: nothing waits for it; `lowlat status` shows what is applied"));
+        return Err(Failure::new("confirm: no change waits for confirmation; `lowlat status` shows what is applied"));
     }
     if json {
         output::json(&ConfirmDocument { schema: Schema::current("confirm"), confirmed: n })?;
         return Ok(0);
     }
-    output::text("confirmed: the settings stay; `lowlat rollback` still puts them back");
+    output::text("confirmed: the settings stay; `lowlat rollback` still restores the previous values");
     Ok(0)
 }
 
@@ -129,14 +129,14 @@ pub fn status(json: bool) -> Outcome {
     } else if !store.is_there() {
         output::text(&nothing_ever(&store));
     } else {
-        output::text(&lowlat_report::status(&document, output::width()));
+        output::report(&lowlat_report::status(&document, output::width()));
     }
     Ok(0)
 }
 
 /// Where there is no state directory; another user's, or one that LOWLAT_STATE named then, is not looked at.
 fn nothing_ever(store: &Store) -> String {
-    format!("No state directory at {}: nothing was ever applied by this user.", store.dir().display())
+    format!("No state directory at {}: this user has applied nothing.", store.dir().display())
 }
 
 /// `persist`. Exit 1 where something else sets a setting after the files, so that it is not kept.
@@ -168,7 +168,7 @@ pub fn persist(args: &PersistArgs, json: bool) -> Outcome {
     Ok(u8::from(contested))
 }
 
-const NOTHING_TO_PERSIST: &str = "nothing is applied, so there is nothing to persist";
+const NOTHING_TO_PERSIST: &str = "nothing is applied; nothing to persist";
 
 fn persist_document() -> PersistDocument {
     PersistDocument {
@@ -213,7 +213,7 @@ fn remove_persisted(store: &Store, live: &Live, json: bool) -> Outcome {
     let report = lowlat_apply::remove_persisted(store, live)?;
     let exit = u8::from(!report.complete() || report.unwritten.is_some());
     // Where files were written several times over, each is named once.
-    let files = |items: &[lowlat_apply::Item]| {
+    let files = |items: &[lowlat_apply::RollbackItem]| {
         items.iter().map(|i| lowlat_apply::words(&i.locus)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
     };
     let (removed, left) = (files(&report.done), files(&report.failed));

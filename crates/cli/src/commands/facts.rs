@@ -1,4 +1,4 @@
-//! `lowlat facts`: what the host is, as one JSON document.
+//! `lowlat facts`: Print the host's configuration and state as one JSON document.
 
 use lowlat_model::Facts;
 use lowlat_rules::{Input, check_all};
@@ -32,7 +32,7 @@ pub fn run(args: &FactsArgs) -> Outcome {
     }
     output::progress(
         "masked: addresses, UUIDs, host, domain and user names, wireless networks, serial numbers, machine ids, unknown \
-         boot parameters and processes; as they are: names of interfaces and chains, ports, versions, figures",
+         boot parameters and processes; unchanged: names of interfaces and chains, ports, versions, figures",
     );
     output::json(&again)?;
     Ok(0)

@@ -21,7 +21,7 @@ pub fn watch(target: &str, plan: &Plan, sys: &dyn Sys) -> Result<Watch, Failure>
     let target = if target.is_empty() { gateway(sys)? } else { target.to_owned() };
     if !answers(&target) {
         return Err(Failure::new(format!(
-            "apply: {target}, which is to be watched, answers no ping; name another with --watch"
+            "apply: {target}, the watch target, answers no ping; give another with --watch"
         )));
     }
     let resets = plan.steps.iter().any(|s| s.resets_link);
@@ -34,7 +34,7 @@ fn gateway(sys: &dyn Sys) -> Result<String, Failure> {
     let links = query::links(sys).into_value().unwrap_or_default();
     let route = routes.iter().find(|r| r.destination == "default" && r.gateway.is_some());
     let Some((gateway, oif)) = route.and_then(|r| Some((r.gateway.clone()?, r.oif))) else {
-        return Err(Failure::new("apply: there is no default gateway to watch; name a target with --watch TARGET"));
+        return Err(Failure::new("apply: there is no default gateway to watch; give one with --watch TARGET"));
     };
     let link = links.iter().find(|l| Some(l.index) == oif);
     // A link-local address is on every link.
@@ -89,7 +89,7 @@ pub fn attend(confirm: bool) -> Result<(), Failure> {
             Attended::WentBack { transaction, report } => {
                 let words = went_back(&transaction, &report);
                 if confirm {
-                    return Err(Failure::new(format!("confirm: {words}; it came too late, apply again")));
+                    return Err(Failure::new(format!("confirm: {words}; too late, apply again")));
                 }
                 output::progress(&format!("lowlat: {words}"));
             }
@@ -109,8 +109,8 @@ pub fn attend(confirm: bool) -> Result<(), Failure> {
 fn went_back(transaction: &str, report: &Result<lowlat_apply::RollbackReport, lowlat_apply::ApplyError>) -> String {
     let late = format!("transaction {transaction} was not confirmed in time and its guard is gone");
     match report {
-        Ok(r) if r.complete() && r.unwritten.is_none() => format!("{late}; its settings were put back now"),
-        Ok(r) => format!("{late}; {} settings could not be put back, see `lowlat status`", r.failed.len()),
-        Err(e) => format!("{late}; putting back failed: {e}"),
+        Ok(r) if r.complete() && r.unwritten.is_none() => format!("{late}; its settings are now restored"),
+        Ok(r) => format!("{late}; {} settings were not restored, see `lowlat status`", r.failed.len()),
+        Err(e) => format!("{late}; restoring failed: {e}"),
     }
 }

@@ -25,7 +25,7 @@ use lowlat_live::Failure;
 
 /// Reads a stored document and checks that it is the one that is meant.
 fn stored<T: serde::de::DeserializeOwned>(path: &std::path::Path, name: &str) -> Result<T, Failure> {
-    let next = "name a file that lowlat wrote";
+    let next = "give a file written by lowlat";
     let bytes = lowlat_sys::store::read(path).map_err(|e| Failure::because(e, next))?;
     lowlat_model::stored::read(&bytes, name)
         .map_err(|why| Failure::new(format!("read {}: {why}; {next}", path.display())))
@@ -37,13 +37,13 @@ fn median_goal(command: &str, goals: &GoalArgs) -> Result<Option<u64>, Failure> 
     if !others.is_empty() {
         let others: Vec<String> = others.iter().map(ToString::to_string).collect();
         let others = others.join(", ");
-        crate::output::progress(&format!("{command}: the rules look at the median's goal alone, not at {others}"));
+        crate::output::progress(&format!("{command}: the rules use the goal of the median only, not {others}"));
     }
     Ok(median.first().map(|g| g.goal_ns))
 }
 
-/// Stored facts, or those of a captured tree, or those of the live host; with the path over an interface, to a target, or
-/// both.
+/// Stored facts, or those of a captured tree, or those of the live host; with the path over an interface, to a target,
+/// or both.
 fn facts_from(
     file: Option<&std::path::Path>,
     root: Option<&std::path::Path>,
@@ -73,7 +73,7 @@ fn facts_from(
     };
     match iface {
         Some(iface) if !facts.interfaces.contains_key(iface) => Err(Failure::new(format!(
-            "look at interface {iface:?}: there is none of that name; choose one of {}",
+            "look at interface {iface:?}: no such interface; choose one of {}",
             names(&facts)
         ))),
         _ => Ok(facts),
@@ -86,7 +86,7 @@ fn stored_facts(file: &std::path::Path, iface: Option<&str>) -> Result<Facts, Fa
     let Some(iface) = iface else { return Ok(facts) };
     if !facts.interfaces.contains_key(iface) {
         return Err(Failure::new(format!(
-            "look at interface {iface:?}: {} has none of that name; choose one of {}",
+            "look at interface {iface:?}: {} has no such interface; choose one of {}",
             file.display(),
             names(&facts)
         )));
@@ -126,7 +126,8 @@ pub fn interview() -> Result<Vec<String>, Failure> {
                 _ if l.name == "lo" => "loopback".to_owned(),
                 _ => l.kind.clone().unwrap_or_else(|| "no driver reported".to_owned()),
             };
-            // Links without a carrier to watch (loopback, tunnels) stay "unknown" (operstates.rst, "TLV IFLA_OPERSTATE").
+            // Links without a carrier to watch (loopback, tunnels) stay "unknown" (operstates.rst, "TLV
+            // IFLA_OPERSTATE").
             let state = if l.up && l.operstate == "unknown" { "up" } else { &l.operstate };
             (l.name.clone(), format!("{driver}, {state}"))
         })

@@ -14,7 +14,7 @@ pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
     }
     if args.interval >= args.duration {
         return Err(Failure::new(format!(
-            "watch wake-ups {} apart for {}: none falls into it; choose a longer --duration or a shorter --interval",
+            "watch wake-ups {} apart for {}: no wake-up fits; choose a longer --duration or a shorter --interval",
             lowlat_live::probe::words(Some(args.interval)),
             lowlat_live::probe::words(Some(args.duration))
         )));
@@ -38,7 +38,7 @@ pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
     if json {
         output::json(&document)?;
     } else {
-        output::text(&lowlat_report::noise(&document, output::width()));
+        output::report(&lowlat_report::noise(&document, output::width()));
     }
     Ok(0)
 }

@@ -36,19 +36,22 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
             let report = session.rollback(&live)?;
             output::progress(&report.words());
             if !report.complete() {
-                return Err(Failure::new("optimize: not everything could be put back; see `lowlat status`"));
+                return Err(Failure::new("optimize: not every setting was restored; see `lowlat status`"));
             }
         } else {
             session.leave_open().map_err(|e| {
-                Failure::because(e, "what was kept stands, see `lowlat status`; `lowlat rollback` puts it back")
+                Failure::because(
+                    e,
+                    "kept changes stay in effect, see `lowlat status`; `lowlat rollback` restores the previous values",
+                )
             })?;
         }
     }
     if json {
         output::json(&document)?;
     } else if args.dry_run {
-        output::text(&lowlat_report::text_at(&document, output::width()));
-        output::text(&lowlat_report::plan(&plan, output::width()));
+        output::report(&lowlat_report::text_at(&document, output::width()));
+        output::report(&lowlat_report::plan(&plan, output::width()));
     } else {
         super::report::print(&document, FormatArg::Text)?;
     }

@@ -1,4 +1,4 @@
-//! `lowlat schema`: the JSON Schema of a document.
+//! `lowlat schema`: Print the JSON Schema of a document.
 
 use crate::args::SchemaArgs;
 use crate::output;
@@ -9,7 +9,7 @@ pub fn run(args: &SchemaArgs) -> Outcome {
     let names: Vec<&str> = lowlat_model::schema::DOCUMENTS.iter().map(|(n, _)| *n).collect();
     let schema = lowlat_report::schema(&args.name).ok_or_else(|| {
         Failure::new(format!(
-            "print the schema of {:?}: there is no document of that name; choose one of {}",
+            "print the schema of {:?}: no such document; choose one of {}",
             args.name,
             names.join(", ")
         ))

@@ -82,7 +82,7 @@ fn counts(stats: &ServeStats) -> [(&'static str, u64); 16] {
     [
         ("received", stats.received),
         ("answered", stats.answered),
-        ("seated", stats.seated),
+        ("answered_connected", stats.answered_connected),
         ("malformed", stats.malformed),
         ("unauthenticated", stats.unauthenticated),
         ("none_wanted", stats.none_wanted),
@@ -114,7 +114,7 @@ fn document(stats: &ServeStats, answered_by_xdp: Option<u64>) -> ServeDocument {
         schema: Schema::current("serve"),
         received: stats.received,
         answered: stats.answered,
-        seated: stats.seated,
+        answered_connected: stats.answered_connected,
         malformed: stats.malformed,
         unauthenticated: stats.unauthenticated,
         none_wanted: stats.none_wanted,

@@ -178,8 +178,8 @@ pub fn interrupts(name: &str) -> u64 {
         .sum()
 }
 
-/// Everything of the guest that lowlat may change, as text: it is the same after a rollback. Left out is what the kernel
-/// itself counts there: up to 5.12 the scheduler's domains are sysctls, and this cost is its own measurement
+/// Everything of the guest that lowlat may change, as text: it is the same after a rollback. Left out is what the
+/// kernel itself counts there: up to 5.12 the scheduler's domains are sysctls, and this cost is its own measurement
 /// (`sd_alloc_ctl_domain_table`, kernel/sched/debug.c of 5.10).
 pub fn captured() -> String {
     sh(r"

@@ -39,8 +39,8 @@ impl Drop for Link {
     }
 }
 
-/// A far end of our protocol at `port` that answers at once, or keeps an answer for [`HOLD`] where `late` says so of its
-/// number. What it keeps keeps nothing else waiting. It ends with the test's process.
+/// A far end of our protocol at `port` that answers at once, or keeps an answer for [`HOLD`] where `late` says so of
+/// its number. What it keeps keeps nothing else waiting. It ends with the test's process.
 pub fn answers(port: u16, late: fn(u64) -> bool) {
     let socket = in_netns("far", move || UdpSocket::bind((FAR, port)).unwrap());
     let (keep, kept) = mpsc::channel::<(Instant, Vec<u8>, SocketAddr)>();

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use lowlat_lab::vm::topology::{E1000E_PAIR, HostNetwork, IGB_PAIR, VIRTIO_MQ};
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, Topology, in_guest, quoted};
+use lowlat_lab::vm::{Guest, KernelChoice, Lab, VmTopology, in_guest, quoted};
 
 /// Two netdevsim devices with four queues each. Nothing is sent, so nothing joins them.
-pub static NETDEVSIM: Topology = Topology {
+pub static NETDEVSIM: VmTopology = VmTopology {
     name: "netdevsim",
     summary: "two netdevsim devices",
     cpus: 2,
@@ -30,7 +30,7 @@ ip link set eth1 up
 };
 
 /// Two vmxnet3 linked in QEMU: coalescing only as modes, channels shown and not set.
-pub static VMXNET3: Topology = Topology {
+pub static VMXNET3: VmTopology = VmTopology {
     name: "vmxnet3-pair",
     summary: "two vmxnet3 back to back",
     machine: &[
@@ -52,7 +52,7 @@ pub static VMXNET3: Topology = Topology {
 };
 
 /// Every driver of the lab, by its name.
-pub static DRIVERS: [(&str, &Topology); 5] = [
+pub static DRIVERS: [(&str, &VmTopology); 5] = [
     ("e1000e", &E1000E_PAIR),
     ("igb", &IGB_PAIR),
     ("virtio", &VIRTIO_MQ),
@@ -157,7 +157,7 @@ pub fn to_copy(file: &Path) -> String {
     quoted(&in_guest(file).unwrap())
 }
 
-/// The program without its debug information, which is most of what a guest would have to read; kept beside it.
+/// The program without its debug information, which is most of what a guest would have to read; kept next to it.
 pub fn stripped(program: &Path) -> PathBuf {
     let to = program.with_extension("stripped");
     let made = |p: &Path| fs::metadata(p).and_then(|m| m.modified()).ok();
@@ -172,19 +172,20 @@ pub fn stripped(program: &Path) -> PathBuf {
     to
 }
 
-/// Boots `topology` on `choice` and runs `script` in it, with parallel CPUs: what is asked here takes no time into account.
-pub fn boot(topology: &'static Topology, choice: KernelChoice, program: &Path, script: &str) -> Results {
+/// Boots `topology` on `choice` and runs `script` in it, with parallel CPUs: what is asked here takes no time into
+/// account.
+pub fn boot(topology: &'static VmTopology, choice: KernelChoice, program: &Path, script: &str) -> Results {
     let lab = Lab::prepare(choice).unwrap_or_else(|e| panic!("{e}"));
     let results = Results::new();
     let program = stripped(program);
     let mut guest = Guest::new(topology, prelude(&program) + script, results.path());
-    // Seen: 18 to 40 s, beside another guest and a compiler up to 120 s.
+    // Seen: 18 to 40 s, next to another guest and a compiler up to 120 s.
     guest.time_limit = Duration::from_secs(240);
     guest.icount = false;
     let outcome = lab.run(&guest).or_else(|e| {
-        // QEMU 10's parallel TCG now and then ends by an assertion of its own (iotlb_to_section in system/physmem.c), or stands
-        // still without a word (one of 60 boots): the guest did nothing to it, and the next start is another draw. A second
-        // time is a failure.
+        // QEMU 10's parallel TCG now and then ends by an assertion of its own (iotlb_to_section in system/physmem.c),
+        // or stands still without a word (one of 60 boots): the guest did nothing to it, and the next start is another
+        // draw. A second time is a failure.
         let draw = ["iotlb_to_section", "not finished after"];
         if !draw.iter().any(|words| e.to_string().contains(words)) {
             return Err(e);

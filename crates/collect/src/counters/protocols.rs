@@ -10,7 +10,7 @@ use crate::text::garbled;
 
 crate::collector! {
     /// The counters of the network namespace's protocols: `Udp.RcvbufErrors`, `Tcp.RetransSegs`,
-    /// `TcpExt.TCPRcvQDrop` and so on, and for IPv6 the names of `/proc/net/snmp6` as they are.
+    /// `TcpExt.TCPRcvQDrop` and so on, and for IPv6 the names of `/proc/net/snmp6` unchanged.
     ///
     /// Values below zero (`Tcp.MaxConn` is -1) are settings, not counts, and are left out.
     pub PROTOCOLS = "counters/protocols";

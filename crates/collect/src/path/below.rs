@@ -64,8 +64,8 @@ impl<'a> Below<'a> {
         }
     }
 
-    /// The `lower_*` links that the kernel keeps for each pair of links (net/core/dev.c, `netdev_adjacent_sysfs_add`). A
-    /// `/sys` that was mounted in another network namespace shows other links, with other indexes.
+    /// The `lower_*` links that the kernel keeps for each pair of links (net/core/dev.c, `netdev_adjacent_sysfs_add`).
+    /// A `/sys` that was mounted in another network namespace shows other links, with other indexes.
     fn by_sysfs(&self, link: &LinkInfo) -> BTreeSet<String> {
         let dir = format!("/sys/class/net/{}", link.name);
         let index = self.sys.read(&format!("{dir}/ifindex")).into_value().and_then(|t| t.trim().parse::<u32>().ok());

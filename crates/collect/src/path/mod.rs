@@ -13,7 +13,7 @@ use lowlat_sys::query::LinkInfo;
 
 pub(crate) use below::{Below, lower_links};
 pub(crate) use login::login_ifaces;
-pub use reach::{Hop, PathProblem, Route, Towards, leads_over, path_changed, route_of};
+pub use reach::{PathProblem, RouteHop, RouteTo, Towards, leads_over, path_changed, route_of};
 use walk::Walk;
 
 crate::collector! {
@@ -24,8 +24,9 @@ crate::collector! {
     /// of the path redirects packets to it.
     ///
     /// Of a bridge only the port behind which the next hop is, where the neighbour and forwarding tables tell it; else
-    /// all ports. The interfaces by which login sessions leave are noted too (`SSH_CONNECTION`, and established sockets at
-    /// port 22), since nobody should be cut off. What cannot be followed (an eBPF filter, a tun device, another network namespace) is said.
+    /// all ports. The interfaces by which login sessions leave are noted too (`SSH_CONNECTION`, and established sockets
+    /// at port 22), since nobody should be cut off. What cannot be followed (an eBPF filter, a tun device, another
+    /// network namespace) is said.
     pub PATH = "path";
     reads [
         "net:route-to/*",
@@ -79,13 +80,13 @@ pub fn find(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>) -> Resu
         return Ok(walk.finish());
     };
     match reach::ask(sys, &below, target, iface) {
-        (Route::Local, _) => {
+        (RouteTo::Local, _) => {
             if let Some(iface) = iface.filter(|i| *i != "lo") {
                 return Err(PathProblem::Local { target: target.ip, iface: iface.to_owned() });
             }
             walk.from("lo");
         }
-        (Route::Out(hops), note) => {
+        (RouteTo::Out(hops), note) => {
             walk.not_seen.extend(note);
             walk.along(target.ip, &hops);
             let out: Vec<String> = hops.iter().map(|h| h.iface.clone()).collect();
@@ -93,13 +94,13 @@ pub fn find(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>) -> Resu
                 return Err(PathProblem::OtherWay { target: target.ip, iface: iface.to_owned(), by: out });
             }
         }
-        (Route::Refused(why), _) => {
+        (RouteTo::Refused(why), _) => {
             walk.not_seen.push(NotSeen { fact: format!("route to {}", target.ip), why: format!("absent: {why}") });
             if let Some(iface) = iface {
                 walk.from(iface);
             }
         }
-        (Route::Unknown(why), _) => {
+        (RouteTo::Unknown(why), _) => {
             walk.not_seen.push(NotSeen { fact: format!("route to {}", target.ip), why });
             if let Some(iface) = iface {
                 walk.from(iface);
@@ -109,7 +110,8 @@ pub fn find(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>) -> Resu
     Ok(walk.finish())
 }
 
-/// The links directly beneath one: those that the kernel names, and of a tunnel the interfaces of the routes to its far ends.
+/// The links directly beneath one: those that the kernel names, and of a tunnel the interfaces of the routes to its far
+/// ends.
 pub(crate) fn beneath(sys: &dyn Sys, below: &Below<'_>, link: &LinkInfo) -> Reading<Vec<String>> {
     let named = below.lower(link);
     if !Walk::tunnels(link) {
@@ -123,8 +125,8 @@ pub(crate) fn beneath(sys: &dyn Sys, below: &Below<'_>, link: &LinkInfo) -> Read
     if under.is_empty() { named } else { Reading::Value(under.into_iter().collect()) }
 }
 
-/// Fills the path into facts. Where the route leads elsewhere the path is that of the interface alone, and the facts say
-/// so; without an interface the route's own comes into focus.
+/// Fills the path into facts. Where the route leads elsewhere the path is that of the interface alone, and the facts
+/// say so; without an interface the route's own comes into focus.
 pub(crate) fn fill(sys: &dyn Sys, facts: &mut Facts, target: Option<Towards>) {
     let found = find(sys, facts.iface.as_deref(), target).unwrap_or_else(|problem| {
         let mut alone = find(sys, facts.iface.as_deref(), None).unwrap_or_default();

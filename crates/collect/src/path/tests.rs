@@ -130,7 +130,7 @@ fn a_vlan_on_a_bond_leads_to_both_slaves() {
     let found = host.path("10.1.2.3");
     assert_eq!(words(&found), ["bond0.77 Route", "bond0.77 > bond0 Lower", "bond0 > eth0 Lower", "bond0 > eth1 Lower"]);
     assert!(found.not_seen.is_empty(), "{:?}", found.not_seen);
-    // Each of them is the path's, and the one beside it is not.
+    // Each of them is the path's, and the one next to it is not.
     for iface in ["bond0.77", "bond0", "eth1"] {
         assert_eq!(leads_over(&host.sys(), iface, to("10.1.2.3")), Ok(()));
     }
@@ -313,7 +313,7 @@ fn an_ifb_is_on_the_path_where_a_filter_of_the_path_leads_to_it() {
     let found = host.clone().filter("eth0", "u32", &[3]).filter("eth1", "u32", &[4]).path("10.0.0.2");
     assert_eq!(words(&found), ["eth0 Route", "eth0 > ifb0 Redirect"]);
     assert!(found.not_seen.is_empty());
-    // Beside it without a filter: not on the path, and nothing to say.
+    // Next to it without a filter: not on the path, and nothing to say.
     let beside = host.path("10.0.0.2");
     assert_eq!((words(&beside), facts_of(&beside)), (vec!["eth0 Route".to_owned()], vec![]));
     // A program decides, or nobody may ask: not on the path, and said.

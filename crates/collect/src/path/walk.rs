@@ -9,7 +9,7 @@ use lowlat_sys::query::{self, LinkInfo, Neighbour, NetQuery, RouteReply, TunnelP
 
 use super::Found;
 use super::below::Below;
-use super::reach::{Hop, covers};
+use super::reach::{RouteHop, covers};
 
 /// Interfaces of one path, at most: a bridge may have a thousand ports (`BR_MAX_PORTS`, net/bridge/br_private.h), and
 /// what is found on so many helps nobody.
@@ -82,7 +82,7 @@ impl<'a> Walk<'a> {
     }
 
     /// From each next hop of a route down.
-    pub(super) fn along(&mut self, to: IpAddr, hops: &[Hop]) {
+    pub(super) fn along(&mut self, to: IpAddr, hops: &[RouteHop]) {
         for hop in hops {
             let bound = self.bound(to, &hop.iface, hop.gateway);
             self.queue.push_back(Step { name: hop.iface.clone(), role: PathRole::Route, above: None, bound });
@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
         self.links.iter().any(|l| l.name == iface)
     }
 
-    /// The path, with a note of each ifb beside it that may be a part of it.
+    /// The path, with a note of each ifb next to it that may be a part of it.
     pub(super) fn finish(mut self) -> Found {
         if let Some((iface, why)) = self.unread.first() {
             let beside = |l: &&LinkInfo| l.kind.as_deref() == Some("ifb") && l.up && !self.has(&l.name);
@@ -277,8 +277,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The route to the far end of a tunnel, of packets with `mark` (0 for none): by it rules send the tunnel's own packets
-    /// another way than what goes into the tunnel (wg-quick(8), `Table` and `FwMark`).
+    /// The route to the far end of a tunnel, of packets with `mark` (0 for none): by it rules send the tunnel's own
+    /// packets another way than what goes into the tunnel (wg-quick(8), `Table` and `FwMark`).
     fn underlay(&mut self, link: &LinkInfo, remote: IpAddr, mark: u32) {
         match query::route_to(self.sys, remote, mark) {
             Reading::Value(reply) => {

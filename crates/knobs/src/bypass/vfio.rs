@@ -7,9 +7,10 @@ crate::knob! {
     /// Gives a PCI device to a program: it is unbound from its driver and bound to vfio-pci, with every other device of
     /// its IOMMU group.
     /// ## Why it matters
-    /// DPDK then drives it without the kernel. The interface vanishes by design, and that is not a fault of a namespace.
+    /// DPDK then drives it without the kernel. The interface vanishes by design, and that is not a fault of a
+    /// namespace.
     /// ## Cost
-    /// Firewall, routing and sockets are lost for that device. Never for ConnectX, whose DPDK driver works beside the
+    /// Firewall, routing and sockets are lost for that device. Never for ConnectX, whose DPDK driver works next to the
     /// kernel's and must not be unbound; never for the interface that carries the default route or the login. Without
     /// an IOMMU only the unsafe no-IOMMU mode is left.
     /// ## Example

@@ -9,8 +9,8 @@ crate::knob! {
     /// It moves a pinned interrupt away, in the middle of a measurement. Tuning lists stop it; then nobody spreads the
     /// interrupts of all other devices, and after a reset of the device all its lines may land on one CPU (Amazon
     /// advises against it for ENA). Ban what must stay instead: `IRQBALANCE_BANNED_CPULIST=2-3` keeps it off the path's
-    /// CPUs, `--banirq=N` leaves one line alone. CPUs of `isolcpus` and `nohz_full` it leaves out on its own, as long as
-    /// no list is given: one that is given has to name them too.
+    /// CPUs, `--banirq=N` leaves one line alone. CPUs of `isolcpus` and `nohz_full` it leaves out on its own, as long
+    /// as no list is given: one that is given has to name them too.
     /// ## Cost
     /// A banned CPU gets no interrupts from it at all. The file that holds the options is the distribution's (Debian:
     /// `/etc/default/irqbalance`), and line numbers change when a driver reloads.

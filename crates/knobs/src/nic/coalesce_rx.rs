@@ -5,13 +5,13 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Delay, packets and adaptive mode of received packets in one message, for a driver that takes them only together.
-    /// What is not named stays as it is; a fixed delay wants `adaptive-rx=0` named beside it where the driver has it.
+    /// What is not named stays as it is; a fixed delay wants `adaptive-rx=0` named next to it where the driver has it.
     /// ## Why it matters
-    /// Drivers check them against each other: `i40e` refuses another delay while its moderation is adaptive, and a delay
-    /// of 0 needs a packet threshold of its own. Set one by one, each order of the two can be the one that is refused.
-    /// lowlat's findings ask for the single settings, which also go out together and are tried one by one where that is
-    /// refused. `mlx5` puts its own delay in place in the message that switches its adaptive mode; there the delay is
-    /// named in a second one.
+    /// Drivers check them against each other: `i40e` refuses another delay while its moderation is adaptive, and a
+    /// delay of 0 needs a packet threshold of its own. Set one by one, each order of the two can be the one that is
+    /// refused. lowlat's findings ask for the single settings, which also go out together and are tried one by one
+    /// where that is refused. `mlx5` puts its own delay in place in the message that switches its adaptive mode; there
+    /// the delay is named in a second one.
     /// ## Cost
     /// An interrupt for each packet; at high rates that is processor time the program may need.
     /// ## Example

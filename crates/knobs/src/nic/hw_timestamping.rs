@@ -7,9 +7,9 @@ crate::knob! {
     /// Lets the device stamp packets with its own clock: sent ones and all received ones (`on`), or the sent ones alone
     /// (`tx`), since some devices stamp no received packet but PTP's and refuse `on` (igb on 82576: ERANGE).
     /// ## Why it matters
-    /// Shows how much of a delay is the host's. It is not a feature of `ethtool -K`: `rx-timestamping` there is "bit name
-    /// not found". What is set is read back, because drivers widen the filter, refuse it (the 82576 of igb cannot stamp
-    /// all received packets) or accept what they do not deliver; only stamps that arrive count.
+    /// Shows how much of a delay is the host's. It is not a feature of `ethtool -K`: `rx-timestamping` there is "bit
+    /// name not found". What is set is read back, because drivers widen the filter, refuse it (the 82576 of igb cannot
+    /// stamp all received packets) or accept what they do not deliver; only stamps that arrive count.
     /// ## Cost
     /// mlx5 in its ordinary profile keeps CQE compression: stamped PTP packets get a receive queue of their own. Other
     /// profiles of it switch compression off while a receive filter is on. A PTP daemon owns this setting: changing it
@@ -18,7 +18,7 @@ crate::knob! {
     /// `off -> on` runs `hwstamp_ctl -i IF -t 1 -r 1`
     "nic.hw-timestamping";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place hw_timestamp::Mode;
+    place hw_timestamp::StampingMode;
     value Value::Stamps;
     also ["rx-timestamping"];
     sources [

@@ -6,11 +6,12 @@ crate::knob! {
     /// ## What it does
     /// Nanoseconds for which one NAPI instance keeps its interrupt off while a program that prefers busy polling by
     /// `epoll_wait` still finds events. When it finds none, deferral by `nic.gro-flush-timeout` and
-    /// `nic.napi-defer-hard-irqs` takes over. 0, the default, is not a suspension. There is none for the whole device: each
-    /// instance has its own, named by its position (`eth0/napi-0`), and so have the other three settings of NAPI there.
+    /// `nic.napi-defer-hard-irqs` takes over. 0, the default, is not a suspension. There is none for the whole device:
+    /// each instance has its own, named by its position (`eth0/napi-0`), and so have the other three settings of NAPI
+    /// there.
     /// ## Why it matters
-    /// A short gro-flush-timeout wakes a quiet program soon and interrupts a busy one often; a long one does the opposite.
-    /// Suspension lets both be had: the short one while it is quiet, no interrupt while it works.
+    /// A short gro-flush-timeout wakes a quiet program soon and interrupts a busy one often; a long one does the
+    /// opposite. Suspension lets both be had: the short one while it is quiet, no interrupt while it works.
     /// ## Cost
     /// While it lasts, that program's polls alone take packets from the instance; this bounds the wait of all others. A
     /// program that does not ask for it (`EPIOCSPARAMS` with `prefer_busy_poll`) gets nothing.

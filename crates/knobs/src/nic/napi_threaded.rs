@@ -10,13 +10,13 @@ crate::knob! {
     /// A thread can be given a CPU and a priority, and the scheduler sees what it costs. Under load it keeps packet
     /// work from running in whatever program was interrupted. For one quiet flow it adds a wake-up.
     /// ## Cost
-    /// A thread switch for each interrupt. Pin each thread beside its interrupt, as the kernel's documentation says;
+    /// A thread switch for each interrupt. Pin each thread next to its interrupt, as the kernel's documentation says;
     /// new queues make new threads.
     /// ## Example
     /// `0 -> 1` writes `/sys/class/net/IF/threaded = 1`
     "nic.napi-threaded";
     kernels "5.12.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place napi::Device("threaded");
+    place napi::NapiDevice("threaded");
     value Value::Number(0, 1);
     also ["threaded NAPI"];
     sources [

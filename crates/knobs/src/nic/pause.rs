@@ -4,8 +4,8 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Lets the other end stop this one's sending for a moment, and the reverse. Where pause is negotiated, the negotiation is
-    /// switched off first: until then igb takes `rx off` without an error and without effect.
+    /// Lets the other end stop this one's sending for a moment, and the reverse. Where pause is negotiated, the
+    /// negotiation is switched off first: until then igb takes `rx off` without an error and without effect.
     /// ## Why it matters
     /// A pause frame stops *every* flow on the link for the sake of one receiver that is too slow. Where the receiver
     /// keeps up there are none.

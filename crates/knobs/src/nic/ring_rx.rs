@@ -6,9 +6,9 @@ crate::knob! {
     /// ## What it does
     /// Descriptors of each receive queue.
     /// ## Why it matters
-    /// A ring that overflows drops (`rx_missed_errors` of the kernel, names of the driver's own beside it). The maximum
-    /// hides those drops behind latency, and a ring that does not fit the cache costs a miss for each packet; go up one
-    /// step at a time.
+    /// A ring that overflows drops (`rx_missed_errors` of the kernel, names of the driver's own next to it). The
+    /// maximum hides those drops behind latency, and a ring that does not fit the cache costs a miss for each packet;
+    /// go up one step at a time.
     /// ## Cost
     /// The driver resets its queues: the link may drop for seconds, and affinities and steering are set anew.
     /// ## Example

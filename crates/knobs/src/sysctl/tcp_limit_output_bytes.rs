@@ -18,7 +18,7 @@ crate::knob! {
     /// `4194304 -> 4096` writes `/proc/sys/net/ipv4/tcp_limit_output_bytes = 4096`
     "sysctl.net.ipv4.tcp_limit_output_bytes";
     kernels "3.6.."; phase 2; risk Low; resets_link false; standing Acts;
-    place sysctl::Key("net.ipv4.tcp_limit_output_bytes");
+    place sysctl::SysctlKey("net.ipv4.tcp_limit_output_bytes");
     value Value::Number(0, 2_147_483_647);
     also [];
     sources [

@@ -16,7 +16,7 @@ crate::knob! {
     /// `212992 -> 4194304` writes `/proc/sys/net/core/wmem_max = 4194304`
     "sysctl.net.core.wmem_max";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.wmem_max");
+    place sysctl::SysctlKey("net.core.wmem_max");
     value Value::Number(4608, 2_147_483_647);
     also [];
     sources [

@@ -27,8 +27,8 @@ impl LabError {
 /// Puts the calling process into a network and a mount namespace of its own, with a `/sys` that shows it.
 ///
 /// Must be called while the process has one thread: namespaces belong to threads, and a thread that existed before
-/// would stay behind. `/sys` is mounted anew so that it shows the namespace; the mount is private, so the host's stays as it
-/// is.
+/// would stay behind. `/sys` is mounted anew so that it shows the namespace; the mount is private, so the host's stays
+/// as it is.
 pub fn enter_private() -> Result<(), LabError> {
     let has = rustix::thread::capabilities(None).is_ok_and(|c| c.effective.contains(CapabilitySet::SYS_ADMIN));
     let next = next(has);

@@ -1,6 +1,7 @@
 //! The cpio "newc" archive that the kernel unpacks as its first root.
 //!
-//! Format: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel; an uncompressed archive is accepted.
+//! Format: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel; an uncompressed archive is
+//! accepted.
 
 /// An archive under construction. Directories must be added before what they hold.
 #[derive(Debug, Default)]

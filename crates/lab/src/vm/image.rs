@@ -1,14 +1,14 @@
 //! The kernel's image without its compression.
 //!
-//! A bzImage unpacks itself on the guest's processor, which without KVM takes 8 s where it is xz (Debian's 5.10 and 6.1) and
-//! 2 s where it is zstd. QEMU starts the same kernel from its ELF file as well, by the PVH entry that Debian's kernels have
-//! (`CONFIG_PVH`; arch/x86/platform/pvh, QEMU's hw/i386/x86-common.c `load_elfboot`).
+//! A bzImage unpacks itself on the guest's processor, which without KVM takes 8 s where it is xz (Debian's 5.10 and
+//! 6.1) and 2 s where it is zstd. QEMU starts the same kernel from its ELF file as well, by the PVH entry that Debian's
+//! kernels have (`CONFIG_PVH`; arch/x86/platform/pvh, QEMU's hw/i386/x86-common.c `load_elfboot`).
 
 use std::fs;
 use std::path::Path;
 
 use super::apt;
-use super::error::LabError;
+use super::error::VmError;
 use super::tools::Tools;
 
 /// How the payload of a bzImage is compressed, by its first bytes, and the program that unpacks it.
@@ -16,30 +16,31 @@ const COMPRESSIONS: [(&[u8], &str); 2] = [(b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f
 
 /// The ELF image in a bzImage. `None` if it is of another kind than those known here: it boots as it is, only later.
 /// `scratch` is a folder for what passes between programs.
-pub(crate) fn elf(tools: &Tools, image: &Path, scratch: &Path) -> Result<Option<Vec<u8>>, LabError> {
-    let whole = fs::read(image).map_err(LabError::io("read", image))?;
+pub(crate) fn elf(tools: &Tools, image: &Path, scratch: &Path) -> Result<Option<Vec<u8>>, VmError> {
+    let whole = fs::read(image).map_err(VmError::io("read", image))?;
     let Some(payload) = payload(&whole) else { return Ok(None) };
     let Some((_, program)) = COMPRESSIONS.iter().find(|(magic, _)| payload.starts_with(magic)) else {
         return Ok(None);
     };
     let packed = scratch.join("image.packed");
-    fs::write(&packed, payload).map_err(LabError::io("write", &packed))?;
+    fs::write(&packed, payload).map_err(VmError::io("write", &packed))?;
     let mut command = tools.command(&format!("usr/bin/{program}"), program);
     let elf = apt::run(command.arg("-dcq").arg(&packed), "decompress the image", image)?.stdout;
     Ok((elf.starts_with(b"\x7fELF") && has_entry(&elf)).then_some(elf))
 }
 
-/// Whether QEMU will start it: by the ELF note of the PVH entry (xen/interface/elfnote.h, `XEN_ELFNOTE_PHYS32_ENTRY`, 18),
-/// without which it ends at once.
+/// Whether QEMU will start it: by the ELF note of the PVH entry (xen/interface/elfnote.h, `XEN_ELFNOTE_PHYS32_ENTRY`,
+/// 18), without which it ends at once.
 fn has_entry(elf: &[u8]) -> bool {
-    // elf.h, `Elf64_Nhdr`: length of the name, length of what follows it (a 32- or 64-bit address), kind; then the name.
-    // All in whole words, and so is its place.
+    // elf.h, `Elf64_Nhdr`: length of the name, length of what follows it (a 32- or 64-bit address), kind; then the
+    // name. All in whole words, and so is its place.
     let notes = [4, 8].map(|length| [[4, 0, 0, 0], [length, 0, 0, 0], [18, 0, 0, 0], *b"Xen\0"].concat());
     (0..elf.len()).step_by(4).any(|at| notes.iter().any(|note| elf[at..].starts_with(note)))
 }
 
-/// The compressed kernel in a bzImage, without the length that follows it (Documentation/arch/x86/boot.rst: `setup_sects`,
-/// `header`, `version`, `payload_offset` and `payload_length`; arch/x86/boot/compressed/Makefile, `size_append`).
+/// The compressed kernel in a bzImage, without the length that follows it (Documentation/arch/x86/boot.rst:
+/// `setup_sects`, `header`, `version`, `payload_offset` and `payload_length`; arch/x86/boot/compressed/Makefile,
+/// `size_append`).
 fn payload(image: &[u8]) -> Option<&[u8]> {
     const LENGTH: usize = 4;
     let word = |at: usize| {

@@ -71,7 +71,8 @@ impl Idle {
     }
 }
 
-/// What a process has used of the CPUs, of all its threads: fields 14 and 15 of proc_pid_stat(5), in hundredths of a second.
+/// What a process has used of the CPUs, of all its threads: fields 14 and 15 of proc_pid_stat(5), in hundredths of a
+/// second.
 fn cpu_time(pid: u32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in field 2 may hold spaces, so count from its bracket.

@@ -39,7 +39,7 @@ pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
     job.engines.iter().map(trial).collect()
 }
 
-/// What the run's own engine resets each time it is opened, told before it is; `None` for one that attaches nothing. Refused on
+/// What the run's own engine resets each time it is opened, reported before it is; `None` for one that attaches nothing. Refused on
 /// an interface that the host is reached by, unless that was allowed.
 pub(super) fn own(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<Option<Attach>, Failure> {
     if job.engine != lowlat_transport_xdp::NAME {

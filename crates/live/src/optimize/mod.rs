@@ -106,11 +106,9 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
 /// Puts everything back, and says whether that worked. Also the way out of Ctrl-C.
 fn undone(failure: &Failure, session: &mut Session, sys: &dyn Sys) -> Failure {
     match session.rollback(sys) {
-        Ok(r) if r.complete() => Failure::new(format!("{failure}; everything that was applied was put back")),
-        Ok(r) => {
-            Failure::new(format!("{failure}; {} settings could not be put back, see `lowlat status`", r.failed.len()))
-        }
-        Err(e) => Failure::new(format!("{failure}; putting back failed too: {e}; run `lowlat rollback`")),
+        Ok(r) if r.complete() => Failure::new(format!("{failure}; every applied change was undone")),
+        Ok(r) => Failure::new(format!("{failure}; {} settings were not restored, see `lowlat status`", r.failed.len())),
+        Err(e) => Failure::new(format!("{failure}; restoring failed too: {e}; run `lowlat rollback`")),
     }
 }
 
@@ -142,8 +140,8 @@ pub fn management_ifaces(facts: &Facts) -> Vec<String> {
 }
 
 /// What may be planned on this host.
-pub fn plan_options(facts: &Facts, allow_disruptive: bool, reach: Scope) -> lowlat_plan::Options {
-    lowlat_plan::Options {
+pub fn plan_options(facts: &Facts, allow_disruptive: bool, reach: Scope) -> lowlat_plan::PlanOptions {
+    lowlat_plan::PlanOptions {
         allow_disruptive,
         reach,
         allow_reboot: false,
@@ -152,14 +150,14 @@ pub fn plan_options(facts: &Facts, allow_disruptive: bool, reach: Scope) -> lowl
     }
 }
 
-/// Findings, and what was asked for beside them, to an ordered plan: each setting is resolved against the host, then
+/// Findings, and what was asked for next to them, to an ordered plan: each setting is resolved against the host, then
 /// ordered.
 pub fn make_plan(
     findings: &[Finding],
     asked: &[Setting],
     facts: &Facts,
     sys: &dyn Sys,
-    options: &lowlat_plan::Options,
+    options: &lowlat_plan::PlanOptions,
 ) -> Plan {
     let found = findings.iter().flat_map(|f| {
         let reason = format!("{}: {}", f.rule, f.title);
@@ -205,7 +203,7 @@ fn tune(
     let before = lowlat_collect::counters(sys);
     let mut bench = LiveBench::new(&job.path, &job.engine, sys, &parts.facts.path);
     let median_ns = parts.observed.rtt.p50_ns;
-    say("phase 2: each step with and without, alternated on the live path");
+    say("phase 2: each step applied and undone, alternated on the live path");
     let tuned = lowlat_tune::tune(&mut bench, sys, session, &parts.plan, (&job.limits, median_ns), attach, say)?;
     let after_ns = tuned.result.as_ref().and_then(|m| m.rtt.p50_ns).or(median_ns);
     parts.tuned = Some(tuned);

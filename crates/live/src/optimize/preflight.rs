@@ -11,8 +11,8 @@ use super::Job;
 use crate::Failure;
 use crate::probe;
 
-/// Checks the interface, the privilege, the state directory, an earlier unfinished run, the engines, the CPU, the route and
-/// the target, in this order.
+/// Checks the interface, the privilege, the state directory, an earlier unfinished run, the engines, the CPU, the route
+/// and the target, in this order.
 pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure> {
     interface(&job.iface, sys)?;
     if !job.dry_run {
@@ -22,7 +22,7 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
     for engine in std::iter::once(&job.engine).chain(&job.engines) {
         if !crate::path::ENGINES.contains(&engine.as_str()) {
             return Err(Failure::new(format!(
-                "use engine {engine:?}: there is none of that name; choose one of {}",
+                "use engine {engine:?}: no such engine; choose one of {}",
                 crate::path::ENGINES.join(", ")
             )));
         }
@@ -102,15 +102,15 @@ fn find(name: &str, sys: &dyn Sys) -> Result<LinkInfo, Failure> {
         let mut names: Vec<&str> = links.iter().map(|l| l.name.as_str()).collect();
         names.sort_unstable();
         return Err(Failure::new(format!(
-            "use interface {name:?}: there is none of that name here; choose one of {}",
+            "use interface {name:?}: no such interface in this network namespace; choose one of {}",
             names.join(", ")
         )));
     };
     Ok(link)
 }
 
-/// Where an interface of this name is, and the command that goes there: a named namespace (`/run/netns`), else that of a
-/// process (a container's has no name there).
+/// Where an interface of this name is, and the command that goes there: a named namespace (`/run/netns`), else that of
+/// a process (a container's has no name there).
 fn elsewhere(name: &str, sys: &dyn Sys) -> Option<(String, String)> {
     let holds = |path: &str| lowlat_sys::links_in(path).is_ok_and(|links| links.iter().any(|l| l == name));
     let named = sys.list("/run/netns").into_value().unwrap_or_default();

@@ -70,9 +70,9 @@ pub trait Hardware {
 
 /// This one.
 #[derive(Debug, Clone, Copy)]
-pub struct Host;
+pub struct TscHost;
 
-impl Hardware for Host {
+impl Hardware for TscHost {
     fn invariant(&self) -> Option<bool> {
         clock::invariant()
     }
@@ -90,8 +90,8 @@ impl Hardware for Host {
     }
 }
 
-/// Both clocks read together: the TSC value, the kernel's clock, and how far apart in TSC ticks the two bracketing reads
-/// lay.
+/// Both clocks read together: the TSC value, the kernel's clock, and how far apart in TSC ticks the two bracketing
+/// reads lay.
 #[derive(Debug, Clone, Copy)]
 struct Pair {
     tsc: u64,
@@ -133,7 +133,8 @@ pub struct Tsc {
 
 impl Tsc {
     /// Calibrates in two halves that must agree; takes 50 ms. `clocksources` are those the kernel trusts, if they could
-    /// be read: it leaves the TSC out when its watchdog found it unstable (`tsc_cs_mark_unstable`, arch/x86/kernel/tsc.c).
+    /// be read: it leaves the TSC out when its watchdog found it unstable (`tsc_cs_mark_unstable`,
+    /// arch/x86/kernel/tsc.c).
     ///
     /// # Errors
     /// Why it cannot be used.
@@ -265,8 +266,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever its pace and however often a read is interrupted, a steady TSC is found out to within its bound, its
-        /// scale gives_CLOCK_MONOTONIC, and the end agrees.
+        /// Whatever its pace and however often a read is interrupted, a steady TSC is found out to within its bound,
+        /// its scale gives_CLOCK_MONOTONIC, and the end agrees.
         #[test]
         fn a_steady_tsc_is_calibrated_within_its_bound(hz in 5e8f64..6e9, interrupted in 2u32..50, run_s in 0.1f64..100.0) {
             let mut fake = Fake { interrupted, ..Fake::new(hz) };
@@ -311,7 +312,7 @@ mod tests {
 
     #[test]
     fn this_machines_tsc_agrees_with_its_kernel_or_is_refused() {
-        match Tsc::calibrate(&mut Host, None) {
+        match Tsc::calibrate(&mut TscHost, None) {
             Ok(tsc) => {
                 let (reported, is) = (tsc.scale().at(clock::ticks_in_order()), clock::kernel());
                 assert!(reported.abs_diff(is) < 1_000_000_000, "{reported} against {is}");

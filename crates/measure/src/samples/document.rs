@@ -20,7 +20,7 @@ impl Samples {
         let rtt_planned =
             if self.has_plan { figures(self.rtts_planned(), &self.rtt_planned) } else { Quantiles::default() };
         let mut residence: Vec<u64> =
-            self.figured().filter(|p| p.answered() && p.residence != LOST).map(|p| p.residence).collect();
+            self.included().filter(|p| p.answered() && p.residence != LOST).map(|p| p.residence).collect();
         let shown = stages::show(self, context.peer == lowlat_peers::lowlat::ENTRY.name);
         let mut warnings = context.warnings;
         warnings.extend(self.warnings.iter().cloned());
@@ -69,7 +69,7 @@ impl Samples {
             legs: shown.legs,
             stamps: shown.report,
             one_way: shown.one_way,
-            gaps: self.gaps.as_ref().map(|marks| gaps::figures(marks, self.figured())),
+            gaps: self.gaps.as_ref().map(|marks| gaps::figures(marks, self.included())),
             conditions: context.conditions,
             environment: context.environment,
             warnings,

@@ -194,7 +194,8 @@ pub fn set_rss(iface: &str, saved: &[u8]) -> Result<(), Error> {
     ioctl(&what, iface, IoctlRequest::Ethtool, &mut data)
 }
 
-/// The hardware time stamping mode: `struct hwtstamp_config` without its flags, which are zero on all drivers but bonds.
+/// The hardware time stamping mode: `struct hwtstamp_config` without its flags, which are zero on all drivers but
+/// bonds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HwTimestamp {
     /// `HWTSTAMP_TX_*`: 0 off, 1 on.

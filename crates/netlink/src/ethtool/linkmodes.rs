@@ -42,7 +42,8 @@ pub fn parse(reply: Attrs<'_>) -> Result<LinkModesMessage, Malformed> {
     })
 }
 
-/// The speed in a mode's name: `10000baseT/Full`, `25000baseCR/Full`. Names without a number (`Autoneg`, `TP`, `FIBRE`) have none.
+/// The speed in a mode's name: `10000baseT/Full`, `25000baseCR/Full`. Names without a number (`Autoneg`, `TP`, `FIBRE`)
+/// have none.
 fn speed_of(mode: &str) -> Option<u32> {
     let (number, _) = mode.split_once("base")?;
     number.parse().ok()

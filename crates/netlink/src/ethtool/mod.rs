@@ -1,7 +1,8 @@
 //! ethtool: over generic netlink (Linux 5.6 to 5.8, complete by 5.10), and by ioctl what netlink lacks.
 //!
 //! Parameters are named as `ethtool` names them on its command line: `rx-usecs`, `adaptive-rx`, `rx-mini`, `combined`.
-//! The tables [`coalesce::PARAMS`], [`sizes::RINGS`] and [`sizes::CHANNELS`] are the only place where a name meets its attribute number.
+//! The tables [`coalesce::PARAMS`], [`sizes::RINGS`] and [`sizes::CHANNELS`] are the only place where a name meets its
+//! attribute number.
 
 pub mod bitset;
 pub mod coalesce;

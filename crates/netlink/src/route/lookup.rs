@@ -45,8 +45,9 @@ pub struct Lookup {
     pub refused: Option<String>,
 }
 
-/// Asks for the route to `to`, through interface `oif`, from address `from` and of packets with `mark` where they are given.
-/// The user of a packet is not part of the question, so rules that ask for it (`ip rule … uidrange`) do not match.
+/// Asks for the route to `to`, through interface `oif`, from address `from` and of packets with `mark` where they are
+/// given. The user of a packet is not part of the question, so rules that ask for it (`ip rule … uidrange`) do not
+/// match.
 pub fn lookup(to: IpAddr, oif: Option<&str>, from: Option<IpAddr>, mark: Option<u32>) -> Result<Lookup, Error> {
     ask(to, oif.map(link::index).transpose()?, from, mark, RTM_F_FIB_MATCH)
 }

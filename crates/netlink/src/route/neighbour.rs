@@ -22,8 +22,8 @@ pub fn set(iface: &str, address: IpAddr, mac: [u8; 6]) -> Result<(), Error> {
     order(&format!("set the neighbour {address} on {iface}"), m)
 }
 
-/// Has the kernel resolve `address` as if a packet had been sent to it (`NTF_USE`, net/core/neighbour.c `neigh_add`): no
-/// datagram reaches the far end, which may take a stray one badly.
+/// Has the kernel resolve `address` as if a packet had been sent to it (`NTF_USE`, net/core/neighbour.c `neigh_add`):
+/// no datagram reaches the far end, which may take a stray one badly.
 pub fn resolve(index: u32, address: IpAddr) -> Result<(), Error> {
     let m = Message::new(RTM_NEWNEIGH, CREATE, &header(index, address, USE)).attr(NDA_DST, &octets(address));
     order(&format!("resolve the neighbour {address}"), m)

@@ -195,10 +195,10 @@ fn rate(bps: u64) -> String {
 
 /// A dump's options as the request that makes the kernel dump them again.
 ///
-/// The same bytes, but for the times of the CoDel family: the kernel keeps them in units of 1024 ns and rounds down both
-/// ways (include/net/codel.h, `codel_time_to_us`; `codel_change`), so that the default target of 5 ms dumps as 4999 µs,
-/// and 4999 sent back dumps as 4998 (seen on Linux 6.12). One microsecond more names the same unit: with `u` units dumped
-/// as `d = ⌊1.024 u⌋`, `u < (d + 1) / 1.024 < u + 1`.
+/// The same bytes, but for the times of the CoDel family: the kernel keeps them in units of 1024 ns and rounds down
+/// both ways (include/net/codel.h, `codel_time_to_us`; `codel_change`), so that the default target of 5 ms dumps as
+/// 4999 µs, and 4999 sent back dumps as 4998 (seen on Linux 6.12). One microsecond more names the same unit: with `u`
+/// units dumped as `d = ⌊1.024 u⌋`, `u < (d + 1) / 1.024 < u + 1`.
 pub fn as_request(kind: &str, dump: &[u8]) -> Vec<u8> {
     let times: &[u16] = match kind {
         "fq_codel" => &[1, 3, 7],

@@ -135,7 +135,7 @@ pub struct QdiscMessage {
     pub requeues: u32,
     /// Times its limit or rate was met.
     pub overlimits: u32,
-    /// What else it carries, in words, that its kind and options do not bring back: a size table, a shared block, a
+    /// What else it carries, as text, that its kind and options do not bring back: a size table, a shared block, a
     /// rate estimator, an attribute that this build has no name for.
     pub carries: Vec<String>,
 }
@@ -194,7 +194,8 @@ pub fn parse(payload: &[u8]) -> Result<QdiscMessage, Malformed> {
 /// leaves its data out (`qdisc_dump_stab`), and one of an estimator its interval, so neither can be sent back.
 fn carried(attrs: &Attrs<'_>, stats: &Attrs<'_>) -> Vec<String> {
     let name = |kind: u16| match kind {
-        // TCA_KIND, TCA_OPTIONS, TCA_STATS, TCA_XSTATS, TCA_STATS2, TCA_PAD, and TCA_HW_OFFLOAD, which the driver decides.
+        // TCA_KIND, TCA_OPTIONS, TCA_STATS, TCA_XSTATS, TCA_STATS2, TCA_PAD, and TCA_HW_OFFLOAD, which the driver
+        // decides.
         TCA_KIND | TCA_OPTIONS | 3 | 4 | TCA_STATS2 | 9 | 12 => None,
         8 => Some("a size table (stab)".to_owned()),
         13 => Some("a shared ingress block".to_owned()),
@@ -270,10 +271,11 @@ pub fn change(iface: &str, parent: Parent, handle: TcHandle, kind: &str, options
     order(&format!("change {kind} at {iface} {parent}"), link::index(iface)?, parent, handle, 0, kind, Some(options))
 }
 
-/// Deletes what hangs in a place. At the root the kernel's default takes its place; `ENOENT` if that one is there already.
+/// Deletes what hangs in a place. At the root the kernel's default takes its place; `ENOENT` if that one is there
+/// already.
 ///
-/// Under a class nothing takes its place: a class of `mq` without a queue discipline *drops every packet* (`noop_qdisc`,
-/// net/sched/sch_mq.c `mq_graft` with `new == NULL`). Put another one there instead.
+/// Under a class nothing takes its place: a class of `mq` without a queue discipline *drops every packet*
+/// (`noop_qdisc`, net/sched/sch_mq.c `mq_graft` with `new == NULL`). Put another one there instead.
 pub fn delete(iface: &str, parent: Parent) -> Result<(), Error> {
     let m = Message::new(RTM_DELQDISC, 0, &tcmsg(link::index(iface)?, 0, parent.number(), 0));
     NetlinkSocket::open(Protocol::Route)?.ask(&format!("delete the queue discipline at {iface} {parent}"), m).map(drop)

@@ -41,7 +41,8 @@ pub struct RedirectsMessage {
     pub kind: String,
     /// Indexes of the links that packets are redirected to.
     pub to: Vec<u32>,
-    /// Where packets go cannot be read: a program decides (`bpf`), or the classifier is one whose actions are not known.
+    /// Where packets go cannot be read: a program decides (`bpf`), or the classifier is one whose actions are not
+    /// known.
     pub opaque: bool,
 }
 

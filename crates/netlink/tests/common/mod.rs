@@ -1,7 +1,7 @@
 //! A thread in a network namespace of its own.
 
-/// Runs `f` in a thread with a fresh network namespace, loopback down, which ends with it. Under `LOWLAT_REQUIRE_ROOT=1`
-/// a missing privilege fails the test; otherwise it says on stderr that it did not run.
+/// Runs `f` in a thread with a fresh network namespace, loopback down, which ends with it. Under
+/// `LOWLAT_REQUIRE_ROOT=1` a missing privilege fails the test; otherwise it says on stderr that it did not run.
 pub(crate) fn in_netns(f: impl FnOnce() + Send) {
     std::thread::scope(|s| {
         let outcome = s

@@ -1,5 +1,5 @@
-//! What the far end shuts itself off from once its ports are bound: privileges, files, new connections, and every system
-//! call that answering does not need. Whoever takes over a thread by a fault of ours finds little to do with it.
+//! What the far end shuts itself off from once its ports are bound: privileges, files, new connections, and every
+//! system call that answering does not need. Whoever takes over a thread by a fault of ours finds little to do with it.
 //!
 //! A kernel may lack a part (Landlock is of Linux 5.13 and can be left out of a build; its rules for TCP are of 6.7):
 //! that is said, and the rest is done.
@@ -14,7 +14,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
 
-use super::lane::Seat;
+use super::lane::ConnectedSocket;
 use super::{ServeError, privilege, tried};
 
 /// One way of confinement, and how far it got.
@@ -46,12 +46,15 @@ impl Calls {
 
 /// Gives up what can be given up now, and makes the filter that each thread takes on later, since starting threads is
 /// among what it forbids. Threads that sleep until they answer are put one step ahead before.
-pub(super) fn process(seats: &[Arc<Seat>], sleeping: bool) -> Result<(Vec<Confinement>, Option<Calls>), ServeError> {
+pub(super) fn process(
+    conns: &[Arc<ConnectedSocket>],
+    sleeping: bool,
+) -> Result<(Vec<Confinement>, Option<Calls>), ServeError> {
     let ahead = if sleeping && privilege::go_ahead() { "; nice -1" } else { "" };
     let words =
         privilege::drop_all().map_err(|source| ServeError::Os { what: "drop privileges".to_owned(), source })? + ahead;
     let mut done = vec![Confinement { by: "privileges", whole: true, words }, files()];
-    let calls = match filter(seats) {
+    let calls = match filter(conns) {
         // A kernel without seccomp filters says so only when one is set: a thread tries it.
         Ok(program) => match tried(|| Calls(program.clone()).enter()) {
             Ok(()) => Ok(Calls(program)),
@@ -151,10 +154,10 @@ const WITHOUT_CODE: &[libc::c_long] = &[libc::SYS_mmap, libc::SYS_mprotect];
 /// A thread may choose the CPUs it runs on itself, for a prober that asks for a placement, and no other's.
 const OF_ITSELF: &[libc::c_long] = &[libc::SYS_sched_setaffinity];
 
-/// A seat is bound when it is first taken and connected to its client. No other socket may be.
-const OF_SEATS: &[libc::c_long] = &[libc::SYS_bind, libc::SYS_connect];
+/// A connected socket is bound when it is first taken and connected to its client. No other socket may be.
+const OF_CONNECTED_SOCKETS: &[libc::c_long] = &[libc::SYS_bind, libc::SYS_connect];
 
-fn filter(seats: &[Arc<Seat>]) -> Result<BpfProgram, String> {
+fn filter(conns: &[Arc<ConnectedSocket>]) -> Result<BpfProgram, String> {
     const DESCRIPTOR: u8 = 0;
     const THREAD: u8 = 0;
     const PROT: u8 = 2;
@@ -171,13 +174,13 @@ fn filter(seats: &[Arc<Seat>]) -> Result<BpfProgram, String> {
         let own = SeccompCondition::new(THREAD, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, 0).map_err(words)?;
         rules.insert(*call, vec![SeccompRule::new(vec![own]).map_err(words)?]);
     }
-    for call in OF_SEATS.iter().filter(|_| !seats.is_empty()) {
-        let of_seat = |seat: &Arc<Seat>| {
-            let fd = u64::from(seat.fd.as_raw_fd().unsigned_abs());
+    for call in OF_CONNECTED_SOCKETS.iter().filter(|_| !conns.is_empty()) {
+        let of_conn = |conn: &Arc<ConnectedSocket>| {
+            let fd = u64::from(conn.fd.as_raw_fd().unsigned_abs());
             let is = SeccompCondition::new(DESCRIPTOR, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, fd).map_err(words)?;
             SeccompRule::new(vec![is]).map_err(words)
         };
-        rules.insert(*call, seats.iter().map(of_seat).collect::<Result<_, _>>()?);
+        rules.insert(*call, conns.iter().map(of_conn).collect::<Result<_, _>>()?);
     }
     let arch = match () {
         () if cfg!(target_arch = "x86_64") => TargetArch::x86_64,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_transport::{clock, cmsg, os};
 
-use super::lane::{self, Seat, Usher};
+use super::lane::{self, ConnectedSocket, SocketPool};
 use super::limit::Gate;
 use super::stamped::Stamped;
 use super::stats::Board;
@@ -19,7 +19,7 @@ const BUFFER: libc::c_int = 4 << 20;
 
 /// A socket and who answers on it.
 pub(super) struct Datagrams {
-    seat: Where,
+    conn: Where,
     local: SocketAddr,
     reflector: Box<dyn Reflector>,
     gate: Gate,
@@ -42,9 +42,9 @@ pub(super) struct Datagrams {
 /// The socket.
 enum Where {
     /// For everybody.
-    Open(OwnedFd, Usher),
+    Open(OwnedFd, SocketPool),
     /// For one client at a time.
-    Seat(Arc<Seat>),
+    ConnectedSocket(Arc<ConnectedSocket>),
 }
 
 impl Where {
@@ -52,22 +52,22 @@ impl Where {
     fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Open(fd, _) => fd.as_fd(),
-            Self::Seat(seat) => seat.fd.as_fd(),
+            Self::ConnectedSocket(conn) => conn.fd.as_fd(),
         }
     }
 }
 
 impl Datagrams {
-    /// On a bound socket, whose clients may be given `seats`.
+    /// On a bound socket, whose clients may be given `connected sockets`.
     pub(super) fn open(
         fd: OwnedFd,
         local: SocketAddr,
         reflector: Box<dyn Reflector>,
         at_door: (Gate, &Arc<Desk>),
         spin: bool,
-        seats: Vec<Arc<Seat>>,
+        conns: Vec<Arc<ConnectedSocket>>,
     ) -> io::Result<Self> {
-        if !seats.is_empty() {
+        if !conns.is_empty() {
             // Only now that it is bound: with the option before, a second far end could have bound the same port.
             os::set_int(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         }
@@ -75,28 +75,28 @@ impl Datagrams {
             os::set_receive_timeout(fd.as_fd(), PATIENCE_NS)?;
         }
         let any = local.ip().is_unspecified();
-        Self::new(Where::Open(fd, Usher::new(seats)), local, any, reflector, at_door)
+        Self::new(Where::Open(fd, SocketPool::new(conns)), local, any, reflector, at_door)
     }
 
-    /// On a seat of the open socket bound to `local`. Its receive sleeps until [`os::end_receiving`]: a timeout's timer
+    /// On a conn of the open socket bound to `local`. Its receive sleeps until [`os::end_receiving`]: a timeout's timer
     /// would cost each round trip 0.1 µs.
-    pub(super) fn seat(
-        seat: Arc<Seat>,
+    pub(super) fn conn(
+        conn: Arc<ConnectedSocket>,
         local: SocketAddr,
         reflector: Box<dyn Reflector>,
         at_door: (Gate, &Arc<Desk>),
     ) -> io::Result<Self> {
-        Self::new(Where::Seat(seat), local, false, reflector, at_door)
+        Self::new(Where::ConnectedSocket(conn), local, false, reflector, at_door)
     }
 
     fn new(
-        seat: Where,
+        conn: Where,
         local: SocketAddr,
         any: bool,
         reflector: Box<dyn Reflector>,
         (gate, desk): (Gate, &Arc<Desk>),
     ) -> io::Result<Self> {
-        let fd = seat.fd();
+        let fd = conn.fd();
         let v6 = local.is_ipv6();
         // Bound to every address, the kernel would choose the answer's source by route, and a client that connected to
         // another of this host's addresses would not know it.
@@ -122,7 +122,7 @@ impl Datagrams {
         let (stamped, stats, board) = (Stamped::default(), ServeStats::default(), Board::default());
         let follower = Follower::new(desk.clone());
         Ok(Self {
-            seat,
+            conn,
             local,
             reflector,
             gate,
@@ -139,18 +139,18 @@ impl Datagrams {
         })
     }
 
-    /// What a thread needs that answers on it: the socket, and the seats that it gives away.
+    /// What a thread needs that answers on it: the socket, and the connected sockets that it gives away.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let seats = match &self.seat {
-            Where::Open(_, usher) => usher.seats(),
-            Where::Seat(_) => &[],
+        let conns = match &self.conn {
+            Where::Open(_, pool) => pool.conns(),
+            Where::ConnectedSocket(_) => &[],
         };
-        seats.iter().map(|seat| seat.fd.as_fd()).chain([self.seat.fd()])
+        conns.iter().map(|conn| conn.fd.as_fd()).chain([self.conn.fd()])
     }
 
-    /// A seat that nobody was given yet.
+    /// A connected socket that nobody was given yet.
     pub(super) fn is_vacant(&self) -> bool {
-        matches!(&self.seat, Where::Seat(seat) if seat.held().is_vacant())
+        matches!(&self.conn, Where::ConnectedSocket(conn) if conn.held().is_vacant())
     }
 
     /// Answers until `stop`.
@@ -166,17 +166,17 @@ impl Datagrams {
     pub(super) fn show(&mut self, now: u64) {
         self.follower.look(now);
         let mut growth = 0;
-        if let Ok(drops) = os::receive_drops(self.seat.fd()) {
+        if let Ok(drops) = os::receive_drops(self.conn.fd()) {
             growth = u64::from(drops.wrapping_sub(self.drops));
             self.drops = drops;
         }
-        match &self.seat {
+        match &self.conn {
             Where::Open(..) => {
                 self.stats.kernel_dropped += growth;
                 self.board.show(&self.stats, now);
             }
-            Where::Seat(seat) => {
-                seat.held().stats.kernel_dropped += growth;
+            Where::ConnectedSocket(conn) => {
+                conn.held().stats.kernel_dropped += growth;
                 self.board.put_off(now);
             }
         }
@@ -185,9 +185,9 @@ impl Datagrams {
     /// Receives once and answers; whether there was something.
     #[inline]
     pub(super) fn turn(&mut self, flags: libc::c_int) -> bool {
-        let Some((at, to_seat)) = self.one(flags) else { return false };
-        if let Some(local) = to_seat {
-            self.give_seat(local, at);
+        let Some((at, to_conn)) = self.one(flags) else { return false };
+        if let Some(local) = to_conn {
+            self.give_conn(local, at);
         }
         self.follower.follow();
         if self.board.is_due(at) {
@@ -196,20 +196,20 @@ impl Datagrams {
         true
     }
 
-    /// Seats the client of the last answer.
+    /// connected sockets the client of the last answer.
     #[cold]
-    fn give_seat(&mut self, local: SocketAddr, now: u64) {
-        /// Messages before the seat's at most: more than the receive buffer holds are a flood.
+    fn give_conn(&mut self, local: SocketAddr, now: u64) {
+        /// Messages before the connected socket's at most: more than the receive buffer holds are a flood.
         const BEFORE: usize = 8192;
-        let Where::Open(_, usher) = &mut self.seat else { return };
-        let mut usher = std::mem::replace(usher, Usher::new(Vec::new()));
-        usher.seat(local, now, || while_any(BEFORE, || self.one(libc::MSG_DONTWAIT).is_some()));
-        if let Where::Open(_, place) = &mut self.seat {
-            *place = usher;
+        let Where::Open(_, pool) = &mut self.conn else { return };
+        let mut pool = std::mem::replace(pool, SocketPool::new(Vec::new()));
+        pool.conn(local, now, || while_any(BEFORE, || self.one(libc::MSG_DONTWAIT).is_some()));
+        if let Where::Open(_, place) = &mut self.conn {
+            *place = pool;
         }
     }
 
-    /// One message: when it came, and if its client is to be seated, the address that it wrote to.
+    /// One message: when it came, and if its client is to get a connected socket, the address that it wrote to.
     #[inline]
     fn one(&mut self, flags: libc::c_int) -> Option<(u64, Option<SocketAddr>)> {
         let mut source = None;
@@ -217,7 +217,7 @@ impl Datagrams {
         let mut control_len = 0;
         let received = if self.control || self.stamped.on() {
             let control = &mut self.ancillary.0;
-            os::recv_message(self.seat.fd(), &mut self.room, control, Some(&mut self.from), flags).map(|got| {
+            os::recv_message(self.conn.fd(), &mut self.room, control, Some(&mut self.from), flags).map(|got| {
                 control_len = got.control_len.min(control.len());
                 let control = &control[..control_len];
                 source = cmsg::destination(control);
@@ -225,7 +225,7 @@ impl Datagrams {
                 got.len
             })
         } else {
-            os::recv_from(self.seat.fd(), &mut self.room, flags, &mut self.from)
+            os::recv_from(self.conn.fd(), &mut self.room, flags, &mut self.from)
         };
         let len = match received {
             Ok(len) => len,
@@ -242,13 +242,13 @@ impl Datagrams {
         let arrival = Arrival { at, ttl, kernel };
         let (reflector, room) = (self.reflector.as_mut(), &mut self.room[..]);
         let judge = |stats| Judge { local: self.local, any: self.any, gate: &self.gate, stats };
-        let mut to_seat = None;
-        let handled = match &mut self.seat {
-            Where::Open(fd, usher) => {
+        let mut to_conn = None;
+        let handled = match &mut self.conn {
+            Where::Open(fd, pool) => {
                 let to = To { fd: fd.as_fd(), client: &self.from, connected: false, source };
                 let handled = judge(&mut self.stats).handle(reflector, room, len, &to, &arrival);
-                if handled.answered && usher.note(&self.from) {
-                    to_seat = if self.any {
+                if handled.answered && pool.note(&self.from) {
+                    to_conn = if self.any {
                         source.map(|source| lane::destination(source, self.local.port()))
                     } else {
                         Some(self.local)
@@ -256,17 +256,17 @@ impl Datagrams {
                 }
                 handled
             }
-            Where::Seat(seat) => {
-                let mut held = seat.held();
+            Where::ConnectedSocket(conn) => {
+                let mut held = conn.held();
                 let connected = held.is(&self.from, at);
-                let to = To { fd: seat.fd.as_fd(), client: &self.from, connected, source };
+                let to = To { fd: conn.fd.as_fd(), client: &self.from, connected, source };
                 let handled = judge(&mut held.stats).handle(reflector, room, len, &to, &arrival);
-                held.stats.seated += u64::from(handled.answered);
+                held.stats.answered_connected += u64::from(handled.answered);
                 handled
             }
         };
-        self.stamped.asked(self.seat.fd(), handled.wants_stamp, at);
-        Some((at, to_seat))
+        self.stamped.asked(self.conn.fd(), handled.wants_stamp, at);
+        Some((at, to_conn))
     }
 
     #[cold]
@@ -280,7 +280,7 @@ impl Datagrams {
             return;
         }
         // An answer found nobody (ICMP, reported on connected sockets only): the client went away.
-        if matches!(&self.seat, Where::Seat(_)) && refused(e) {
+        if matches!(&self.conn, Where::ConnectedSocket(_)) && refused(e) {
             return;
         }
         self.stats.receive_failed += 1;

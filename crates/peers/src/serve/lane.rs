@@ -2,14 +2,15 @@
 //!
 //! On an unconnected socket the kernel looks up the route for each answer and copies an address both ways; a connected
 //! one has both at hand. Measured on loopback (Linux 6.18): 0.6 µs of a round trip of 6.2 µs spinning, 0.55 of 10.7 µs
-//! blocking. So a client whose probes come one after another is given a *seat*: a socket of the same port that is
-//! connected to it. Others stay on the open socket and notice nothing.
+//! blocking. So a client whose probes come one after another is given a connected socket: a socket of the same port
+//! that is connected to it. Others stay on the open socket and notice nothing.
 //!
-//! Seats are few and made at the start, since privileges are gone afterwards and `SO_REUSEPORT` shares a port among
-//! sockets of one user only (`udp_lib_lport_inuse`, net/ipv4/udp.c). A seat is bound when it is first taken; from then on
-//! it is always connected to somebody, because an idle one would get a share of everybody's datagrams. Between its bind
-//! and its connect it may get others' datagrams: those are answered to where they came from, like all. What the client
-//! sent before it was seated is answered first, so that no answer overtakes another.
+//! connected sockets are few and made at the start, since privileges are gone afterwards and `SO_REUSEPORT` shares a
+//! port among sockets of one user only (`udp_lib_lport_inuse`, net/ipv4/udp.c). A connected socket is bound when it is
+//! first taken; from then on it is always connected to somebody, because an idle one would get a share of everybody's
+//! datagrams. Between its bind and its connect it may get others' datagrams: those are answered to where they came
+//! from, like all. What the client sent before it got its socket is answered first, so that no answer overtakes
+//! another.
 
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -20,27 +21,27 @@ use lowlat_transport::{Ns, os};
 
 use super::ServeStats;
 
-/// Seats of one socket. Each has a thread where threads sleep.
-pub(super) const SEATS: usize = 2;
-/// Answers in a row to one client before it gets a seat.
+/// connected sockets of one socket. Each has a thread where threads sleep.
+pub(super) const CONNECTED_SOCKETS: usize = 2;
+/// Answers in a row to one client before it gets a connected socket.
 const STREAK: u32 = 64;
-/// A seat whose client was silent for so long may be given to another, ns.
+/// A connected socket whose client was silent for so long may be given to another, ns.
 const IDLE_NS: u64 = 1_000_000_000;
 
 /// One connected socket.
-pub(super) struct Seat {
+pub(super) struct ConnectedSocket {
     pub(super) fd: OwnedFd,
     held: Mutex<Held>,
 }
 
-/// Who has a seat. Locked while an answer leaves, so that none goes to the next holder.
+/// Who has a connected socket. Locked while an answer leaves, so that none goes to the next holder.
 #[derive(Default)]
 pub(super) struct Held {
     /// Where it is bound, once it is.
     at: Option<SocketAddr>,
     client: Option<os::RawAddress>,
     last: Ns,
-    /// Kept here, so that a report has them while the seat's thread sleeps.
+    /// Kept here, so that a report has them while the connected socket's thread sleeps.
     pub(super) stats: ServeStats,
 }
 
@@ -57,7 +58,7 @@ impl Held {
     }
 }
 
-impl Seat {
+impl ConnectedSocket {
     /// An unbound socket of the family of `like`, which shares ports.
     pub(super) fn new(like: SocketAddr) -> io::Result<Self> {
         let domain = if like.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
@@ -74,7 +75,7 @@ impl Seat {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the seat to `client`, who wrote to `at`. Nothing is answered from the seat while what this returns is held.
+    /// Gives the connected socket to `client`, who wrote to `at`. Nothing is answered from the connected socket while what this returns is held.
     /// `None` if it is not available: its holder is at it, or it is bound to another address.
     fn take(&self, at: SocketAddr, client: &os::RawAddress, now: Ns) -> io::Result<Option<MutexGuard<'_, Held>>> {
         let Ok(mut held) = self.held.try_lock() else { return Ok(None) };
@@ -94,28 +95,28 @@ impl Seat {
     }
 }
 
-/// Who may get a seat next, on an open socket.
-pub(super) struct Usher {
-    seats: Vec<Arc<Seat>>,
+/// Who may get a connected socket next, on an open socket.
+pub(super) struct SocketPool {
+    conns: Vec<Arc<ConnectedSocket>>,
     candidate: os::RawAddress,
     streak: u32,
 }
 
-impl Usher {
-    /// For an open socket with these seats; none is well, and then nobody is seated.
-    pub(super) fn new(seats: Vec<Arc<Seat>>) -> Self {
-        Self { seats, candidate: os::RawAddress::empty(), streak: 0 }
+impl SocketPool {
+    /// For an open socket with these connected sockets; none is well, and then nobody gets one.
+    pub(super) fn new(conns: Vec<Arc<ConnectedSocket>>) -> Self {
+        Self { conns, candidate: os::RawAddress::empty(), streak: 0 }
     }
 
     /// Those it may give away.
-    pub(super) fn seats(&self) -> &[Arc<Seat>] {
-        &self.seats
+    pub(super) fn conns(&self) -> &[Arc<ConnectedSocket>] {
+        &self.conns
     }
 
-    /// An answer left to `client`; whether that client is to be seated.
+    /// An answer left to `client`; whether that client is to get a connected socket.
     #[inline]
     pub(super) fn note(&mut self, client: &os::RawAddress) -> bool {
-        if self.seats.is_empty() {
+        if self.conns.is_empty() {
             return false;
         }
         if self.candidate != *client {
@@ -126,20 +127,21 @@ impl Usher {
         self.streak == STREAK
     }
 
-    /// Gives a seat to the client noted last, who wrote to `at`, and has `before` answer what it sent before.
+    /// Gives a connected socket to the client noted last, who wrote to `at`, and has `before` answer what it sent
+    /// before.
     #[cold]
-    pub(super) fn seat(&mut self, at: SocketAddr, now: Ns, before: impl FnOnce()) {
+    pub(super) fn conn(&mut self, at: SocketAddr, now: Ns, before: impl FnOnce()) {
         self.streak = 0;
-        for seat in &self.seats {
-            match seat.take(at, &self.candidate, now) {
+        for conn in &self.conns {
+            match conn.take(at, &self.candidate, now) {
                 Ok(Some(_held)) => return before(),
                 Ok(None) => {}
                 // Forbidden here (a port below 1024, a filter of system calls): the open socket serves as well.
                 Err(_) => break,
             }
         }
-        if self.seats.iter().all(|s| s.held.try_lock().is_ok_and(|h| h.client.is_none())) {
-            self.seats.clear();
+        if self.conns.iter().all(|s| s.held.try_lock().is_ok_and(|h| h.client.is_none())) {
+            self.conns.clear();
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A TCP connection that the streams' thread sleeps in the receive of, while it is the only one.
 //!
-//! Such a thread hears of nothing else, and that is what makes it fast: the connection is taken out of the epoll set, whose
-//! callback each packet would run (0.26 µs of a round trip of 13 µs, both ends on one CPU, Linux 6.18), and its receive has
-//! no timeout, whose timer would be set and cleared each time (0.1 µs). So somebody else listens meanwhile, the *doorman*:
-//! the thread that would only sleep until the far end is stopped. It wakes the other by a signal when a new client is at the
-//! door, when the connection has gone silent, and at the end.
+//! Such a thread hears of nothing else, and that is what makes it fast: the connection is taken out of the epoll set,
+//! whose callback each packet would run (0.26 µs of a round trip of 13 µs, both ends on one CPU, Linux 6.18), and its
+//! receive has no timeout, whose timer would be set and cleared each time (0.1 µs). So somebody else listens meanwhile,
+//! the *accept waker*: the thread that would only sleep until the far end is stopped. It wakes the other by a signal
+//! when a new client is at the door, when the connection has gone silent, and at the end.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,12 +16,13 @@ use lowlat_transport::{Ns, clock, os};
 
 /// A connection that was silent for so long gets its thread back among the others, which look after idle ones, ns.
 const SILENT_NS: u64 = 100_000_000;
-/// Between two calls to a thread that has not come yet. A signal just before its receive is lost, so there may be several.
+/// Between two calls to a thread that has not come yet. A signal just before its receive is lost, so there may be
+/// several.
 const AGAIN: Duration = Duration::from_micros(200);
 /// Calls at most, a second's worth. It then hears the next one, at the latest [`SILENT_NS`] later.
 const CALLS: u32 = 5_000;
 
-/// What the streams' thread sends the doorman.
+/// What the streams' thread sends the accept waker.
 #[derive(Debug, Default)]
 pub(super) struct Lone {
     sleeper: std::sync::OnceLock<Sleeper>,
@@ -60,13 +61,13 @@ impl Lone {
 }
 
 /// Listens at the door.
-pub(super) struct Doorman<'a> {
+pub(super) struct AcceptWaker<'a> {
     epoll: OwnedFd,
     lone: &'a Lone,
 }
 
-impl<'a> Doorman<'a> {
-    /// At these listeners. Edge-triggered: whoever accepts is not the doorman, so a level would stay.
+impl<'a> AcceptWaker<'a> {
+    /// At these listeners. Edge-triggered: whoever accepts is not the accept waker, so a level would stay.
     pub(super) fn new<'f>(lone: &'a Lone, listeners: impl Iterator<Item = BorrowedFd<'f>>) -> io::Result<Self> {
         let epoll = os::epoll()?;
         for (token, fd) in (0..).zip(listeners) {

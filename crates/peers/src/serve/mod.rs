@@ -38,16 +38,16 @@ use lowlat_transport::{Proto, clock, os};
 pub use self::allow::Cidr;
 pub use self::confine::Confinement;
 use self::datagram::Datagrams;
-use self::lane::{SEATS, Seat};
+use self::lane::{CONNECTED_SOCKETS, ConnectedSocket};
 use self::limit::Gate;
-use self::lone::{Doorman, Lone};
+use self::lone::{AcceptWaker, Lone};
 use self::place::Follower;
 pub use self::place::{Desk, LONGEST_S, Places};
 use self::ports::{addresses, bind_both, services};
 use self::sink::Sinks;
 use self::stats::Board;
 pub use self::stats::{Residence, ServeStats};
-use self::stream::{AtHome, Streams};
+use self::stream::{ConnectionsGuard, Streams};
 use crate::Key;
 use crate::lowlat::DEFAULT_PORT;
 pub use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
@@ -69,7 +69,7 @@ pub struct ServeConfig {
     pub allow: Vec<Cidr>,
     /// Most messages per second from one source (IPv4 address, IPv6 /64).
     pub source_limit: Option<u64>,
-    /// Most messages per second in all.
+    /// Limit of messages per second in total.
     pub total_limit: Option<u64>,
     /// Spin instead of sleeping.
     pub spin: bool,
@@ -185,7 +185,7 @@ pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watche
     let mut streams = Streams::new(config, &gate, &sinks, &desk)
         .map_err(|e| ServeError::Os { what: "epoll".to_owned(), source: e })?;
     let mut datagrams = Vec::new();
-    let mut seats = Vec::new();
+    let mut conns = Vec::new();
     let mut bound = Vec::new();
     for service in &services {
         for (ip, family_is_all) in addresses(config) {
@@ -194,12 +194,12 @@ pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watche
             let failed = |e| ServeError::Os { what: format!("set up {} on {ip}", service.name), source: e };
             if let Some((fd, at)) = sockets.udp {
                 bound.push(Bound { protocol: service.name, proto: Proto::Udp, at });
-                let own = (0..SEATS).map(|_| Seat::new(at).map(Arc::new));
+                let own = (0..CONNECTED_SOCKETS).map(|_| ConnectedSocket::new(at).map(Arc::new));
                 let own = own.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-                for seat in &own {
-                    datagrams.push(Datagrams::seat(seat.clone(), at, make(), (gate.clone(), &desk)).map_err(failed)?);
+                for conn in &own {
+                    datagrams.push(Datagrams::conn(conn.clone(), at, make(), (gate.clone(), &desk)).map_err(failed)?);
                 }
-                seats.extend(own.iter().cloned());
+                conns.extend(own.iter().cloned());
                 datagrams
                     .push(Datagrams::open(fd, at, make(), (gate.clone(), &desk), config.spin, own).map_err(failed)?);
             }
@@ -219,12 +219,12 @@ pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watche
         })?;
     }
     let lone = Lone::default();
-    let doorman = Doorman::new(&lone, streams.listeners())
+    let waker = AcceptWaker::new(&lone, streams.listeners())
         .map_err(|source| ServeError::Os { what: "watch the listeners".to_owned(), source })?;
     let (confinement, calls) =
-        if config.confine { confine::process(&seats, !config.spin)? } else { (Vec::new(), None) };
+        if config.confine { confine::process(&conns, !config.spin)? } else { (Vec::new(), None) };
     watcher.ready(&bound, &confinement);
-    Ok(serve(config, stop, (datagrams, &seats), streams, (&sinks, &lone, &doorman), calls.as_ref(), watcher))
+    Ok(serve(config, stop, (datagrams, &conns), streams, (&sinks, &lone, &waker), calls.as_ref(), watcher))
 }
 
 /// Does it on a thread of its own, which ends.
@@ -236,9 +236,9 @@ fn tried(attempt: impl FnOnce() -> std::io::Result<()> + Send) -> std::io::Resul
 fn serve(
     config: &ServeConfig,
     stop: &AtomicBool,
-    (mut datagrams, seats): (Vec<Datagrams>, &[Arc<Seat>]),
+    (mut datagrams, conns): (Vec<Datagrams>, &[Arc<ConnectedSocket>]),
     mut streams: Streams<'_>,
-    (sinks, lone, doorman): (&Sinks, &Lone, &Doorman<'_>),
+    (sinks, lone, waker): (&Sinks, &Lone, &AcceptWaker<'_>),
     calls: Option<&confine::Calls>,
     watcher: &mut dyn Watcher,
 ) -> ServeStats {
@@ -264,8 +264,8 @@ fn serve(
         for board in &boards {
             total.add(&board.read());
         }
-        for seat in seats {
-            total.add(&seat.held().stats);
+        for conn in conns {
+            total.add(&conn.held().stats);
         }
         total
     };
@@ -281,7 +281,7 @@ fn serve(
             scope.spawn(|| {
                 let own = datagrams.iter().flat_map(Datagrams::descriptors).chain(streams.descriptors());
                 enter(&own.collect::<Vec<_>>());
-                spin(&mut datagrams, AtHome(&mut streams).0, stop);
+                spin(&mut datagrams, ConnectionsGuard(&mut streams).0, stop);
             });
         } else {
             for socket in &mut datagrams {
@@ -292,7 +292,7 @@ fn serve(
             }
             scope.spawn(|| {
                 enter(&streams.descriptors().collect::<Vec<_>>());
-                AtHome(&mut streams).0.run(stop, lone);
+                ConnectionsGuard(&mut streams).0.run(stop, lone);
             });
         }
         // Its own, once it need not start threads any more.
@@ -302,16 +302,16 @@ fn serve(
         let every = watcher.every_ns().unwrap_or(u64::MAX);
         let mut next = clock::now().saturating_add(every);
         while !stop.load(Ordering::Relaxed) {
-            doorman.turn(PATIENCE_NS);
+            waker.turn(PATIENCE_NS);
             if clock::now() >= next {
                 next += every;
                 watcher.report(&counted());
             }
         }
-        doorman.call();
-        // The seats' threads sleep without a timeout.
-        for seat in seats {
-            os::end_receiving(seat.fd.as_fd());
+        waker.call();
+        // The connected sockets' threads sleep without a timeout.
+        for conn in conns {
+            os::end_receiving(conn.fd.as_fd());
         }
     });
     counted()
@@ -322,12 +322,12 @@ fn serve(
 fn spin(datagrams: &mut [Datagrams], streams: &mut Streams<'_>, stop: &AtomicBool) {
     /// Questions to the busy one between two to others, which are asked in turn: 16 take about 3 µs and one 0.2 µs, so
     /// the others cost a fifteenth, and never all at once.
-    const LOYALTY: usize = 16;
+    const HOT_POLLS: usize = 16;
     // The streams stand behind the last datagram socket.
     let all = datagrams.len() + 1;
     let (mut hot, mut other) = (0, 0);
     while !stop.load(Ordering::Relaxed) {
-        for _ in 0..LOYALTY {
+        for _ in 0..HOT_POLLS {
             match datagrams.get_mut(hot) {
                 Some(socket) => socket.turn(libc::MSG_DONTWAIT),
                 None => streams.again(libc::MSG_DONTWAIT),

@@ -1,6 +1,6 @@
 //! Connections that are read and thrown away: the far side of bulk load. They have a thread of their own, so that their
-//! bytes never stand before a probe. They come to it through a socket, because the streams' thread, which accepted them,
-//! may have descriptors of its own (`privilege`).
+//! bytes never stand before a probe. They come to it through a socket, because the streams' thread, which accepted
+//! them, may have descriptors of its own (`privilege`).
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -60,7 +60,7 @@ impl Sinks {
     }
 
     /// Takes over a connection, on which `already` bytes behind the request have been read, and which the caller drops.
-    /// It is closed thereby where too many are on their way.
+    /// It is closed thus where too many are on their way.
     pub(super) fn take(&self, fd: BorrowedFd<'_>, peer: IpAddr, already: usize) {
         self.bytes.fetch_add(already as u64, Ordering::Relaxed);
         // Held over both, so that addresses and descriptors have one order.

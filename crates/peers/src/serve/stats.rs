@@ -49,7 +49,7 @@ pub struct ServeStats {
     /// Answers handed to the kernel.
     pub answered: u64,
     /// Of those, on a socket connected to the client.
-    pub seated: u64,
+    pub answered_connected: u64,
     /// Not a message of the protocol, too long, or an answer.
     pub malformed: u64,
     /// Without the right tag.
@@ -85,7 +85,7 @@ impl ServeStats {
     pub fn add(&mut self, other: &Self) {
         self.received += other.received;
         self.answered += other.answered;
-        self.seated += other.seated;
+        self.answered_connected += other.answered_connected;
         self.malformed += other.malformed;
         self.unauthenticated += other.unauthenticated;
         self.none_wanted += other.none_wanted;

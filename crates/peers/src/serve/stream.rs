@@ -1,5 +1,5 @@
-//! The TCP connections of the far end, all on one thread, none of which can hold the others. One that is alone for a while
-//! has the thread to itself (`lone`).
+//! The TCP connections of the far end, all on one thread, none of which can hold the others. One that is alone for a
+//! while has the thread to itself (`lone`).
 
 use std::io;
 use std::net::IpAddr;
@@ -75,9 +75,9 @@ struct Connection {
 
 /// The streams on the thread that accepts, which closes the connections when it ends, however it ends: elsewhere their
 /// numbers may be other descriptors (`privilege`).
-pub(super) struct AtHome<'s, 'a>(pub(super) &'s mut Streams<'a>);
+pub(super) struct ConnectionsGuard<'s, 'a>(pub(super) &'s mut Streams<'a>);
 
-impl Drop for AtHome<'_, '_> {
+impl Drop for ConnectionsGuard<'_, '_> {
     fn drop(&mut self) {
         self.0.connections.clear();
     }
@@ -157,7 +157,7 @@ impl<'a> Streams<'a> {
         }
         self.devoted = true;
         lone.enter(connection.last);
-        // Whoever came before the doorman was reported is seen here, all others by the doorman.
+        // Whoever came before the accept waker was reported is seen here, all others by the accept waker.
         if !self.turn(0) {
             while !stop.load(Ordering::Relaxed) && !lone.called() && self.serve(slot, 0) {
                 let Some(Some(connection)) = self.connections.get(slot) else { break };

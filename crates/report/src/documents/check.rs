@@ -65,7 +65,7 @@ fn tried(group: &[Setting]) -> String {
     if group.len() > 1 { format!("{words}, as one step") } else { words }
 }
 
-/// What stands out off the path: weight, fault and what shows it. Nothing is advised: nobody measured there.
+/// What is conspicuous off the path: weight, fault and what shows it. Nothing is advised: nobody measured there.
 pub(crate) fn elsewhere(findings: &[Finding]) -> Block {
     let item = |f: &Finding| {
         let evidence: Vec<String> = f.evidence.iter().map(|e| line(e)).collect();

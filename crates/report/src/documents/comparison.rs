@@ -33,7 +33,7 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
         })
         .collect();
     let design = match c.design {
-        Design::Alternated | Design::Sequential => "rounds alternated in a drawn order",
+        Design::Alternated | Design::Sequential => "rounds alternated in random order",
         Design::Samples => "two stored runs, by their samples",
         Design::Figures => "two stored runs, by their figures and intervals",
     };
@@ -42,7 +42,7 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
         Table::block(&["", "a", "b", "difference", "95 % interval", "verdict"], rows),
         Block::Words(line(&c.words)),
         Block::Words(format!("Smallest detectable difference of the median: {}", time(c.smallest_detectable_ns))),
-        Block::Words(format!("Made of {design}; seed {}", c.seed)),
+        Block::Words(format!("Design: {design}; seed {}", c.seed)),
     ];
     blocks.extend(c.sequential.as_ref().map(|s| Block::Words(stopped(s))));
     blocks.extend(c.sequential.as_ref().and_then(|s| s.planned_too_slow).map(|t| Block::Words(t.to_string())));
@@ -68,8 +68,8 @@ fn stopped(s: &Sequential) -> String {
     let why = match s.stopped {
         Stopped::Better => "shown to be faster",
         Stopped::Worse => "shown to be slower",
-        Stopped::Excluded => "a difference worth having is excluded",
-        Stopped::Futile => "the pairs left would hardly have shown an effect",
+        Stopped::Excluded => "a relevant difference is excluded",
+        Stopped::Futile => "the remaining pairs could hardly have shown an effect",
         Stopped::Exhausted => "the pairs allowed were used up",
         Stopped::Interrupted => "interrupted by a signal",
     };
@@ -83,6 +83,6 @@ mod tests {
     #[test]
     fn a_sequential_test_says_why_it_stopped() {
         let s = Sequential { pairs: 7, most_pairs: 60, stopped: Stopped::Excluded, ..Sequential::default() };
-        assert_eq!(stopped(&s), "Stopped after 7 of 60 pairs: a difference worth having is excluded");
+        assert_eq!(stopped(&s), "Stopped after 7 of 60 pairs: a relevant difference is excluded");
     }
 }

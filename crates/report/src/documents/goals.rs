@@ -15,7 +15,7 @@ fn of(goal: &GoalResult, figures: &Quantiles) -> String {
     match (goal.met, goal.measured_ns) {
         (Some(true), at) => format!("{wanted}: met, {}", time(at)),
         (Some(false), Some(at)) => format!("{wanted}: missed, {}", time(Some(at))),
-        (Some(false), None) => format!("{wanted}: missed, it falls among the probes that were lost"),
+        (Some(false), None) => format!("{wanted}: missed, the percentile falls among lost probes"),
         (None, _) if goal.quantile == GoalQuantile::Max => format!("{wanted}: not judged, no probe was sent"),
         (None, _) => format!(
             "{wanted}: not judged, {} needs {} samples; this run has {}",
@@ -56,7 +56,7 @@ mod tests {
             "p99.9 ≤ 1000 µs: not judged, p99.9 needs 10,000 samples; this run has 2,310"
         );
         let lost = lowlat_model::measurement::LOST;
-        assert!(judged("max=1ms", vec![50_000, lost]).ends_with("missed, it falls among the probes that were lost"));
+        assert!(judged("max=1ms", vec![50_000, lost]).ends_with("missed, the percentile falls among lost probes"));
         assert!(judged("max=1ms", vec![]).ends_with("not judged, no probe was sent"));
         assert_eq!(thousands(1_000_000), "1,000,000");
     }

@@ -1,4 +1,4 @@
-//! What a measurement shows beside its round trips: stages, stamps, one-way delays, interruptions, conditions.
+//! What a measurement shows next to its round trips: stages, stamps, one-way delays, interruptions, conditions.
 
 use lowlat_model::conditions::Ptp;
 use lowlat_model::stamps::{StampKind, StampReport};
@@ -60,7 +60,7 @@ fn kinds(stamps: &StampReport) -> Section {
         ),
     };
     let mut list: Vec<String> = stamps.kinds.iter().map(row).collect();
-    list.extend(stamps.nic.iter().map(|nic| format!("the NIC's own: {}", line(nic))));
+    list.extend(stamps.nic.iter().map(|nic| format!("NIC timestamps: {}", line(nic))));
     list.extend(stamps.notes.iter().map(|n| line(n)));
     if let Some(cost) = &stamps.cost {
         list.push(format!("cost to the round trip: {}", line(&cost.words)));
@@ -110,13 +110,14 @@ fn gaps(g: &GapMarks, all: &Quantiles) -> Section {
             row.extend([q.p50_ns, q.p90_ns, q.p99_ns, q.p999_ns, q.p9999_ns, q.max_ns].map(time));
             row
         };
-        let rows = vec![row("all probes", all), row("without those in flight", without)];
+        let rows = vec![row("all probes", all), row("without probes in flight", without)];
         blocks.push(Table::block(&["", "probes", "P50", "P90", "P99", "P99.9", "P99.99", "max"], rows));
     }
     Section::new("Host interruptions", blocks)
 }
 
-/// `ptp4l SLAVE, -12 ns off its master; ptp0 +37000000000 ± 310 ns off the system's clock`; nothing where there is none.
+/// `ptp4l SLAVE, -12 ns off its master; ptp0 +37000000000 ± 310 ns off the system's clock`; nothing where there is
+/// none.
 fn ptp(p: &Ptp) -> Option<String> {
     let daemon = p.ptp4l.as_ref().map(|d| match d.state.as_str() {
         "SLAVE" => format!("ptp4l SLAVE, {} off its master", signed_time(d.offset_from_master_ns)),

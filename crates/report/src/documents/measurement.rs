@@ -105,7 +105,7 @@ fn quantiles(m: &Measurement) -> Block {
             columns.push((format!("{prefix}from the plan"), &m.rtt_planned));
         }
         if m.send_delay.samples > 0 {
-            columns.push((format!("{prefix}sent behind the plan by"), &m.send_delay));
+            columns.push((format!("{prefix}send delay behind the schedule"), &m.send_delay));
         }
     }
     if m.residence.samples > 0 {
@@ -165,9 +165,10 @@ fn intervals(m: &Measurement) -> Block {
 
 fn jitter(m: &Measurement) -> Option<Block> {
     let j = m.jitter?;
-    let rows = [("IPDV (RFC 3393), absolute", j.ipdv), ("PDV (RFC 5481), above the least", j.pdv)].map(|(name, q)| {
-        vec![name.to_owned(), time(q.p50_ns), time(q.p90_ns), time(q.p99_ns), time(q.p999_ns), time(q.max_ns)]
-    });
+    let rows =
+        [("IPDV (RFC 3393), absolute", j.ipdv), ("PDV (RFC 5481), above the minimum", j.pdv)].map(|(name, q)| {
+            vec![name.to_owned(), time(q.p50_ns), time(q.p90_ns), time(q.p99_ns), time(q.p999_ns), time(q.max_ns)]
+        });
     let mut rows = rows.to_vec();
     let alone = |name: &str, value: String| {
         let mut row = vec![name.to_owned(), value];

@@ -51,7 +51,7 @@ fn resets(s: &PlannedStep) -> &'static str {
 fn risk(r: Risk) -> &'static str {
     match r {
         Risk::Low => "low",
-        Risk::Medium => "medium (host-wide, or other programs feel it)",
+        Risk::Medium => "medium (host-wide, or affects other programs)",
         Risk::High => "high (can cut a connection)",
         Risk::Reboot => "takes effect only after a reboot",
     }

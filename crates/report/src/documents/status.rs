@@ -1,4 +1,4 @@
-//! `lowlat status`: what stands applied.
+//! `lowlat status`: what is applied.
 
 use lowlat_model::Locus;
 use lowlat_model::journal::{Pending, StatusDocument};
@@ -42,7 +42,7 @@ fn pending(p: &Pending) -> String {
     let left_s = p.left_ns.div_ceil(1_000_000_000);
     let cut = p.watch.as_ref().map_or_else(String::new, |t| format!(", and at once when {} stops answering", line(t)));
     match (p.left_ns, p.guarded) {
-        (0, _) => "Not confirmed in time: its settings go back now.\n".to_owned(),
+        (0, _) => "Not confirmed in time: its settings are being restored.\n".to_owned(),
         (_, true) => format!("reverts in {left_s} s unless you run `lowlat confirm`{cut}\n"),
         (_, false) => format!(
             "should revert in {left_s} s, but its guard was killed: run `lowlat confirm` to keep it, or `lowlat rollback`\n"

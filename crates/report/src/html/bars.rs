@@ -1,5 +1,5 @@
-//! Engines side by side, median and P99, on a logarithmic axis: on a linear one a single engine's P99 squeezes all medians
-//! together. Places and no bars: a logarithmic axis has no zero from which a length would mean something.
+//! Engines side by side, median and P99, on a logarithmic axis: on a linear one a single engine's P99 squeezes all
+//! medians together. Places and no bars: a logarithmic axis has no zero from which a length would mean something.
 
 use lowlat_model::document::{EngineResult, RunDocument};
 

@@ -64,8 +64,8 @@ fn row(h: &mut Html, s: &StepResult, axis: &Linear, top: f64) {
     h.element("text", &[("x", &px(LEFT)), ("y", &px(top + 14.0))], &cut(&name, 42));
     let kept = match s.disposition {
         _ if s.kept => ", kept",
-        Disposition::TakenOut => ", taken out again",
-        _ => ", put back",
+        Disposition::TakenOut => ", Removed again",
+        _ => ", undone",
     };
     // A step may be worse by what this plot does not show.
     let by = worse_by(s).map_or_else(String::new, |by| format!(" ({by})"));

@@ -8,7 +8,8 @@ use lowlat_model::measurement::Measurement;
 use crate::figures::{line, micros, not_known, percent, ratio, why_none};
 use crate::fill::fill;
 
-/// The verdict's lines as label and words: `Cause`, `Changed`, `Gain`, `Goal`, `Next`. Empty for runs of older versions.
+/// The verdict's lines as label and words: `Cause`, `Changed`, `Gain`, `Goal`, `Next`. Empty for runs of older
+/// versions.
 pub(crate) fn verdict(d: &RunDocument) -> Vec<(String, String)> {
     let split = |l: &String| {
         let l = line(l);
@@ -70,7 +71,7 @@ fn applied(out: &mut String, d: &RunDocument, width: usize) {
         } else if d.steps.is_empty() {
             "no step was tried"
         } else {
-            "nothing that was tried was kept"
+            "no tried step was kept"
         };
         let _ = writeln!(out, "none ({why})");
     }

@@ -43,7 +43,7 @@ pub(crate) fn placement(p: &Placement) -> Option<Section> {
     list.extend(p.far.as_ref().map(|f| format!("far end: {}", placed(f))));
     list.extend(p.far_why_not.as_ref().map(|why| format!("far end not placed: {}", line(why))));
     (!list.is_empty()).then(|| {
-        let words = Block::Words("Placed once, the same for every round of this run:".to_owned());
+        let words = Block::Words("Placed once for all rounds of this run:".to_owned());
         Section::of(Id::Placement, "Placement of the probers", vec![words, Block::List(list)])
     })
 }
@@ -52,7 +52,7 @@ pub(crate) fn placement(p: &Placement) -> Option<Section> {
 pub(super) fn modes(d: &RunDocument) -> Option<Section> {
     let m = d.modes.as_ref()?;
     let words = format!(
-        "This path has two modes: P50 {} in {} rounds and {} in {}. They are neither averaged nor picked from.",
+        "This path has two modes: P50 {} in {} rounds and {} in {}. Neither is averaged or left out.",
         time(Some(m.fast_ns)),
         m.fast_rounds,
         time(Some(m.slow_ns)),
@@ -80,7 +80,7 @@ pub(crate) fn goal_table(goals: &[GoalResult]) -> Section {
         let met = match (g.met, g.measured_ns) {
             (Some(true), _) => "met",
             (Some(false), Some(_)) => "missed",
-            (Some(false), None) => "missed: it falls among the lost",
+            (Some(false), None) => "missed: the percentile falls among lost probes",
             (None, _) => "not judged: too few probes",
         };
         vec![g.quantile.to_string(), time(Some(g.goal_ns)), time(g.measured_ns), met.to_owned()]
@@ -114,7 +114,7 @@ pub(super) fn headline(d: &RunDocument) -> Option<Section> {
     }
     let columns = ["", "", "without", "with", "change (interval)", "verdict"];
     let mut blocks = vec![
-        Block::Words("All of it in and all of it out, alternated on one path:".to_owned()),
+        Block::Words("All changes applied against none, alternated on one path:".to_owned()),
         Table::block(&columns, rows),
     ];
     let pairs = tests.iter().filter_map(|(name, t)| {
@@ -124,15 +124,15 @@ pub(super) fn headline(d: &RunDocument) -> Option<Section> {
     let mut list: Vec<String> = pairs.collect();
     let spent: u64 = d.steps.iter().map(|s| s.took_ns).fold(0, u64::saturating_add);
     if spent > 0 {
-        list.push(format!("the steps before it took {}", seconds(spent)));
+        list.push(format!("the steps before took {}", seconds(spent)));
     }
     if let Some(bound) = h.false_keep_bound {
-        list.push(format!("chance that any kept step does nothing: at most {}", whole_percent(bound)));
+        list.push(format!("chance that a kept step has no effect: at most {}", whole_percent(bound)));
     }
     if !list.is_empty() {
         blocks.push(Block::List(list));
     }
-    Some(Section::of(Id::Headline, "What the whole configuration gains", blocks))
+    Some(Section::of(Id::Headline, "Gain of the whole configuration", blocks))
 }
 
 fn rows(name: &str, test: &Comparison) -> Vec<Vec<String>> {

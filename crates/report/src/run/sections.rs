@@ -54,9 +54,9 @@ fn planted(d: &RunDocument) -> Option<Section> {
     blocks.push(Table::block(&["planted fault", "rule", "found", "step kept"], rows));
     if let Some(verified) = d.rollback_verified {
         let words = if verified {
-            "Rolled back; the complete state was read again and equals the one before."
+            "Rolled back; the complete state was read again and matches the state before."
         } else {
-            "Rolled back, but the state read again differs from the one before."
+            "Rolled back, but the state read afterwards differs from the state before."
         };
         blocks.push(Block::Words(words.to_owned()));
     }
@@ -164,7 +164,7 @@ fn not_seen(d: &RunDocument) -> Option<Section> {
 /// Reported, never acted on.
 fn elsewhere(d: &RunDocument) -> Option<Section> {
     (!d.elsewhere.is_empty()).then_some(())?;
-    let words = Block::Words("Off the path of this run, and left as it is:".to_owned());
+    let words = Block::Words("Not on the path of this run, left unchanged:".to_owned());
     Some(Section::of(Id::Elsewhere, "Elsewhere on this host", vec![words, crate::documents::findings(&d.elsewhere)]))
 }
 
@@ -173,7 +173,7 @@ fn undo(d: &RunDocument) -> Option<Section> {
         d.steps.iter().rev().filter(|s| s.kept && !s.undo.is_empty()).map(|s| line(&s.undo)).collect();
     d.steps.iter().any(|s| s.kept).then_some(())?;
     if d.rollback_verified == Some(true) {
-        let words = "Everything is already put back and was read again to check. By hand it would have been:";
+        let words = "Everything is already restored and was read back to check. The manual commands would have been:";
         return (!by_hand.is_empty())
             .then(|| Section::of(Id::Undo, "Undo", vec![Block::Words(words.to_owned()), Block::Code(by_hand)]));
     }

@@ -14,8 +14,8 @@ pub(super) fn sections(d: &RunDocument) -> Vec<Section> {
     let not_judged = ["setting", "before", "asked for", "why"];
     [
         (Disposition::Kept, Id::Kept, "Kept"),
-        (Disposition::PutBack, Id::PutBack, "Tried and put back"),
-        (Disposition::TakenOut, Id::TakenOut, "Taken out again"),
+        (Disposition::PutBack, Id::PutBack, "Tried and undone"),
+        (Disposition::TakenOut, Id::TakenOut, "Removed again"),
         (Disposition::Refused, Id::Refused, "Refused"),
         (Disposition::Reset, Id::Reset, "Reset the link or its queues"),
     ]

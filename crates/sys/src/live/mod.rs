@@ -20,10 +20,10 @@ const LONGEST: u64 = 64 << 20;
 
 /// The running host, as the calling thread sees it: its network namespace and its mounts.
 ///
-/// `/proc/net` is read as `/proc/thread-self/net`: the kernel's link leads to the namespace of the *first* thread, which
-/// is another one when the calling thread has entered a namespace. `/proc/sys/net` follows the thread on its own.
-/// `/sys/class/net` shows the namespace in which `/sys` was mounted: a thread that enters a namespace mounts it anew, or
-/// sees the old interfaces.
+/// `/proc/net` is read as `/proc/thread-self/net`: the kernel's link leads to the namespace of the *first* thread,
+/// which is another one when the calling thread has entered a namespace. `/proc/sys/net` follows the thread on its own.
+/// `/sys/class/net` shows the namespace in which `/sys` was mounted: a thread that enters a namespace mounts it anew,
+/// or sees the old interfaces.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Live {
     _private: (),
@@ -120,8 +120,8 @@ pub fn end_waits_on(stop: &'static AtomicBool) {
     let _ = WAIT_NO_MORE.set(stop);
 }
 
-/// The names of the links in the network namespace that `path` leads to (`/run/netns/NAME`, `/proc/PID/ns/net`), to tell a
-/// person where an interface went.
+/// The names of the links in the network namespace that `path` leads to (`/run/netns/NAME`, `/proc/PID/ns/net`), to
+/// tell a person where an interface went.
 pub fn links_in(path: &str) -> io::Result<Vec<String>> {
     os::links_in(path)
 }
@@ -132,8 +132,8 @@ pub fn netns_cookie_at(path: &str) -> io::Result<u64> {
     os::netns_cookie_at(path)
 }
 
-/// Acts in the network namespace that `path` leads to, with a `/sys` that shows it. Only a thread that ends with the act
-/// enters it, so nothing else of this process ever is there.
+/// Acts in the network namespace that `path` leads to, with a `/sys` that shows it. Only a thread that ends with the
+/// act enters it, so nothing else of this process ever is there.
 pub fn in_netns<T: Send + 'static>(path: &str, act: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     os::in_netns_with_sys(path, act)
 }

@@ -95,7 +95,7 @@ impl Mask {
         self.v4(text).or_else(|| self.v6(text))
     }
 
-    /// No address as a whole: one within, beside a port or another number.
+    /// No address as a whole: one within, next to a port or another number.
     fn parts(&mut self, text: &str) -> String {
         if let Some(masked) = self.window(text) {
             return masked;

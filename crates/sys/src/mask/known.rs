@@ -8,8 +8,8 @@ use lowlat_model::Reading;
 use super::Mask;
 use crate::{Sys, query};
 
-/// Words to which lowlat, the kernel or a driver gives a meaning. A host called `performance` is not given away where the
-/// kernel writes that word, and replacing it would change what the capture says.
+/// Words to which lowlat, the kernel or a driver gives a meaning. A host called `performance` is not given away where
+/// the kernel writes that word, and replacing it would change what the capture says.
 const MEANT: &str = "vm kvm lo eth eth0 eth1 net dev all any none host user root daemon nobody localhost localdomain local \
     on off up down yes no rx tx cpu irq node numa mem io udp tcp ip ipv4 ipv6 inet inet6 arp link mtu full half unknown \
     performance powersave ondemand conservative schedutil userspace tsc hpet acpi_pm kvm-clock xen jiffies poll halt \
@@ -18,7 +18,7 @@ const MEANT: &str = "vm kvm lo eth eth0 eth1 net dev all any none host user root
     filter nat mangle raw security input output forward prerouting postrouting ingress clsact fq fq_codel codel pfifo \
     pfifo_fast bfifo noqueue mq netem tbf htb cake reno cubic bbr";
 
-/// A word of this host and what stands in its place.
+/// A word of this host and its replacement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
     text: String,
@@ -183,8 +183,8 @@ fn wifi_names(sys: &dyn Sys) -> Vec<String> {
     found
 }
 
-/// Serial numbers of firmware and boards (Documentation/ABI/testing/sysfs-firmware-dmi-entries, devicetree `serial-number`).
-/// Vendors fill the field with words where they have none.
+/// Serial numbers of firmware and boards (Documentation/ABI/testing/sysfs-firmware-dmi-entries, devicetree
+/// `serial-number`). Vendors fill the field with words where they have none.
 fn serials(sys: &dyn Sys) -> Vec<String> {
     let dmi = [
         "product_serial",

@@ -1,8 +1,9 @@
 //! What reports a person, a site or one machine, replaced in a capture, the same by the same.
 //!
-//! Two ways together. Addresses and UUIDs are found by their shape ([`address`]). Names and serial numbers have no shape,
-//! so the host itself is asked which are its own ([`known`]), and each is searched for in everything that is stored. Boot
-//! parameters and names of processes may hold anything at all, so of them only what lowlat knows is kept ([`files`]).
+//! Two ways together. Addresses and UUIDs are found by their shape ([`address`]). Names and serial numbers have no
+//! shape, so the host itself is asked which are its own ([`known`]), and each is searched for in everything that is
+//! stored. Boot parameters and names of processes may hold anything at all, so of them only what lowlat knows is kept
+//! ([`files`]).
 
 mod address;
 mod files;
@@ -46,8 +47,8 @@ impl Mask {
         self.addresses(&text)
     }
 
-    /// A path, a link's target or a directory's entry: its parts are the kernel's words, but for interfaces, addresses and
-    /// the kernel's release.
+    /// A path, a link's target or a directory's entry: its parts are the kernel's words, but for interfaces, addresses
+    /// and the kernel's release.
     pub(crate) fn path(&mut self, path: &str) -> String {
         if path.contains("/boot/") {
             return self.text(path);

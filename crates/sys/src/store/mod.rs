@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/lock                       held by whoever changes the host
-//! DIR/runs/ID/STAGE.json         documents, each with STAGE.json.crc32 beside it
+//! DIR/runs/ID/STAGE.json         documents, each with STAGE.json.crc32 next to it
 //! DIR/journal/                   the apply crate's
 //! ```
 //!
@@ -104,8 +104,9 @@ impl Store {
         lock::holder_of(&self.dir)
     }
 
-    /// A run's name: when it began (UTC). Where a run of that moment or a later one is stored already, because two began at
-    /// once or the clock was set back, the newest one's name with `-2`, `-3`, …: names stand in the order of the runs.
+    /// A run's name: when it began (UTC). Where a run of that moment or a later one is stored already, because two
+    /// began at once or the clock was set back, the newest one's name with `-2`, `-3`, …: names stand in the order of
+    /// the runs.
     pub fn new_run_id(&self, started_unix_ns: u64) -> String {
         let base = stamp(started_unix_ns);
         // A folder that cannot be listed cannot be written either, which is reported where it is written.
@@ -150,8 +151,8 @@ impl Store {
     }
 }
 
-/// Puts bytes in a file, whole or not at all, on the medium when it returns: temporary file, flush, rename, flush of the
-/// directory. A device or a FIFO is written to and never replaced: see [`Output`].
+/// Puts bytes in a file, whole or not at all, on the medium when it returns: temporary file, flush, rename, flush of
+/// the directory. A device or a FIFO is written to and never replaced: see [`Output`].
 pub fn write_atomic(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> Result<(), StoreError> {
     Output::prove(path.as_ref())?.write(bytes.as_ref())
 }
@@ -163,7 +164,7 @@ pub fn write_config(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreErr
     Output::prove(path)?.mode(mode).write(bytes)
 }
 
-/// Removes what a killed writing of this file left beside it. Only for files that one process writes at a time.
+/// Removes what a killed writing of this file left next to it. Only for files that one process writes at a time.
 pub fn remove_leftovers(path: &Path) -> Result<(), StoreError> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
     match dir::sweep(dir, name) {
@@ -200,7 +201,16 @@ pub fn read_bounded(path: &Path, longest: u64) -> Result<Vec<u8>, StoreError> {
     dir::bounded(&open_regular(path)?, longest).map_err(|e| StoreError::cannot("read", path, e))
 }
 
-/// A file's bytes. Where a checksum stands beside it, it is checked: a flipped bit or a missing end is
+/// As [`read_bounded`], of a file that holds a secret: one that its owner's group or others may use in any way is refused, as
+/// OpenSSH does (authfile.c, `sshkey_perm_ok`), and so is one of another owner than this user or root.
+pub fn read_secret(path: &Path, longest: u64) -> Result<Vec<u8>, StoreError> {
+    let file = open_regular(path)?;
+    let stat = rustix::fs::fstat(&file).map_err(|e| StoreError::cannot("read", path, e.into()))?;
+    dir::secret(stat.st_uid, stat.st_mode).map_err(|e| StoreError::cannot("trust", path, e))?;
+    dir::bounded(&file, longest).map_err(|e| StoreError::cannot("read", path, e))
+}
+
+/// A file's bytes. Where a checksum is next to it, it is checked: a flipped bit or a missing end is
 /// [`StoreError::Damaged`].
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, StoreError> {
     let path = path.as_ref();
@@ -316,6 +326,23 @@ mod tests {
             Some("19700101T014000.000Z"),
             "a later moment is named on its own"
         );
+    }
+
+    #[test]
+    fn a_secret_that_others_can_use_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key");
+        fs::write(&key, "sixteen bytes or more").unwrap();
+        for (mode, fits) in
+            [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false), (0o601, false)]
+        {
+            fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+            match read_secret(&key, 4096) {
+                Ok(bytes) => assert!(fits && bytes == b"sixteen bytes or more", "{mode:o}"),
+                Err(e) => assert!(!fits && e.to_string().contains("chmod"), "{mode:o}: {e}"),
+            }
+        }
     }
 
     #[test]

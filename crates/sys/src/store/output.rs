@@ -17,9 +17,9 @@ const ROOM: usize = 4096;
 
 /// A place for one document, proven writable before the work that makes the document.
 ///
-/// A regular file is replaced whole or not at all. A FIFO, a terminal or another character device is written to: a rename
-/// would put a file in its place. A symbolic link is refused but for one to a device: writing through it as root may reach
-/// what its maker may not, and replacing it is not what was asked.
+/// A regular file is replaced whole or not at all. A FIFO, a terminal or another character device is written to: a
+/// rename would put a file in its place. A symbolic link is refused but for one to a device: writing through it as root
+/// may reach what its maker may not, and replacing it is not what was asked.
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,

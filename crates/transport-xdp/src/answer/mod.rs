@@ -1,5 +1,5 @@
-//! The far end's program: answers the probes of one protocol where they arrive, and leaves everything else to the kernel
-//! and so to the far end's sockets.
+//! The far end's program: answers the probes of one protocol where they arrive, and leaves everything else to the
+//! kernel and so to the far end's sockets.
 //!
 //! It answers only what the socket path would answer beyond doubt: an unfragmented UDP packet without options or VLAN
 //! tag, to this interface's MAC address and one of the given addresses and the port, from a unicast source that is
@@ -282,7 +282,7 @@ fn swap(a: &mut Asm, width: Width, x: i16, y: i16) {
     a.load(width, R4, R6, x).load(width, R5, R6, y).store(width, R6, x, R5).store(width, R6, y, R4);
 }
 
-/// An address in words of four bytes.
+/// An address as text of four bytes.
 fn words(ip: IpAddr) -> Vec<[u8; 4]> {
     match ip {
         IpAddr::V4(ip) => vec![ip.octets()],

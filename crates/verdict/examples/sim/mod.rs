@@ -4,7 +4,7 @@
 use lowlat_model::measurement::LOST;
 use lowlat_model::verdict::Round;
 use lowlat_verdict::Random;
-use lowlat_verdict::sequential::{Coins, Next, Options, Test};
+use lowlat_verdict::sequential::{Coins, Next, SequentialOptions, Test};
 
 /// How the level of the rounds moves, in the order in which they run.
 #[derive(Debug, Clone, Copy)]
@@ -68,9 +68,9 @@ impl Path {
         Self { host, random, rounds: 0, level, slow, probes: (1_000, 0) }
     }
 
-    /// One round of probes: a median of some 10 µs that varies by 5 % from round to round, and three probes in a hundred in
-    /// a stall of some 10 µs. How many there are varies from round to round too, so P99 of 1000 probes varies by some
-    /// 30 %.
+    /// One round of probes: a median of some 10 µs that varies by 5 % from round to round, and three probes in a
+    /// hundred in a stall of some 10 µs. How many there are varies from round to round too, so P99 of 1000 probes
+    /// varies by some 30 %.
     pub fn round(&mut self, effect: Effect) -> Round {
         let r = &mut self.random;
         self.rounds += 1;
@@ -110,7 +110,7 @@ impl Path {
 }
 
 /// Runs one test to its end. The seed of the options must not be the path's: the coins know nothing of the path.
-pub fn run(path: &mut Path, effect: Effect, options: Options) -> Test {
+pub fn run(path: &mut Path, effect: Effect, options: SequentialOptions) -> Test {
     let mut coins = Coins::new(options.seed);
     let mut test = Test::new(("without", "with"), options);
     loop {

@@ -12,10 +12,10 @@ enum Shape {
 
 /// Stake, share of the starting wealth, and shape. A mixture of bets is a bet; fixed beforehand, it needs no tuning.
 ///
-/// The full stake on the bare sign doubles with each pair that agrees and is lost with the first that does not: it decides
-/// large effects, after 5 pairs at a level of 0.05 and after 9 at 0.005. The smaller stakes decide effects of the size of
-/// the noise. Chosen by simulation among seven mixtures: no other was as quick at −20 % (noise of a pair 7 %) without
-/// finding −5 % less often.
+/// The full stake on the bare sign doubles with each pair that agrees and is lost with the first that does not: it
+/// decides large effects, after 5 pairs at a level of 0.05 and after 9 at 0.005. The smaller stakes decide effects of
+/// the size of the noise. Chosen by simulation among seven mixtures: no other was as quick at −20 % (noise of a pair 7
+/// %) without finding −5 % less often.
 const BETS: [(f64, f64, Shape); 5] = [
     (1.0, 0.4, Shape::Sign),
     (0.5, 0.1, Shape::Sign),
@@ -54,10 +54,10 @@ struct Seen {
 
 /// The differences of the pairs so far, infinite where a quantile falls among the lost on one side alone.
 ///
-/// Exchanging the two labels of a pair turns the sign of its difference and leaves its size and all earlier pairs as they
-/// are. So a factor `1 + λ·s`, with `s` odd in the difference and its scale taken from earlier pairs, has the mean 1
-/// when the label was drawn by a fair coin and the change does nothing. The product is a martingale that starts at 1; it
-/// ever reaches `1 / α` with a chance of at most α (Ville, Étude critique de la notion de collectif, 1939).
+/// Exchanging the two labels of a pair turns the sign of its difference and leaves its size and all earlier pairs
+/// unchanged. So a factor `1 + λ·s`, with `s` odd in the difference and its scale taken from earlier pairs, has the
+/// mean 1 when the label was drawn by a fair coin and the change does nothing. The product is a martingale that starts
+/// at 1; it ever reaches `1 / α` with a chance of at most α (Ville, Étude critique de la notion de collectif, 1939).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stream {
     seen: Vec<Seen>,
@@ -98,8 +98,9 @@ impl Stream {
             .sum()
     }
 
-    /// What the wealth of the bet `Below` 0 may become in `more` pairs: each stake goes on to grow as it did on the mean,
-    /// and [`OPTIMISM`] standard errors faster. No bound, a forecast: it only ever ends a test without an effect found.
+    /// What the wealth of the bet `Below` 0 may become in `more` pairs: each stake goes on to grow as it did on the
+    /// mean, and [`OPTIMISM`] standard errors faster. No bound, a forecast: it only ever ends a test without an effect
+    /// found.
     pub(super) fn foreseen(&self, more: u32) -> f64 {
         let n = self.seen.len() as f64;
         if n < 2.0 {

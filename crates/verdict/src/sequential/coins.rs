@@ -4,11 +4,11 @@ use crate::Random;
 
 /// Fair coins from a seed, one a pair, each independent of all others: which side runs first.
 ///
-/// The error bound of the test rests on these coins alone, so they may not be balanced. Were two pairs always of opposite
-/// orders, the second coin could be read off the first: whatever makes the first round of a pair slower would show in the
-/// second pair's sign before it is tossed, and the bet would no longer be fair. Under a load that
-/// returns every four rounds, balanced orders let two signs come from one coin, and a test at a level of 0.05 errs in one
-/// of eight (`balanced_orders_break_the_bound_and_coins_keep_it`).
+/// The error bound of the test rests on these coins alone, so they may not be balanced. Were two pairs always of
+/// opposite orders, the second coin could be read off the first: whatever makes the first round of a pair slower would
+/// show in the second pair's sign before it is tossed, and the bet would no longer be fair. Under a load that
+/// returns every four rounds, balanced orders let two signs come from one coin, and a test at a level of 0.05 errs in
+/// one of eight (`balanced_orders_break_the_bound_and_coins_keep_it`).
 #[derive(Debug, Clone)]
 pub struct Coins(Random);
 
@@ -69,8 +69,8 @@ mod tests {
         let turns = order.windows(2).filter(|w| w[0] != w[1]).count();
         assert!((4_850..=5_150).contains(&firsts) && (4_850..=5_150).contains(&turns), "{firsts} {turns}");
     }
-    /// A disturbance that returns every few rounds falls on both sides alike, whatever its phase. With the fixed order AB,
-    /// BA, AB, … one of every four rounds is always the same side's.
+    /// A disturbance that returns every few rounds falls on both sides alike, whatever its phase. With the fixed order
+    /// AB, BA, AB, … one of every four rounds is always the same side's.
     #[test]
     fn nothing_periodic_keeps_step_with_a_side() {
         let rounds: Vec<bool> = Coins::new(9).take(10_000).flat_map(|b_first| [b_first, !b_first]).collect();

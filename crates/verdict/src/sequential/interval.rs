@@ -7,11 +7,11 @@ const HALVINGS: u32 = 60;
 
 /// Ends of the shifts that `stream` does not reject at `confidence`; `None` where an end is open.
 ///
-/// If the change shifts every pair's difference by δ, then the differences less δ have fair signs, and a bet against them
-/// reaches `2 / (1 − confidence)` on either side with a chance of at most `1 − confidence` in all, **at any pair**. So the
-/// set of the δ not rejected is a confidence sequence (Howard, Ramdas, McAuliffe and Sekhon 2021, Annals of Statistics
-/// 49:1055): it holds at whatever pair the test stopped and for whatever reason. Wealth is monotone in δ, so each end is
-/// found by bisection: 60 passes over the pairs.
+/// If the change shifts every pair's difference by δ, then the differences less δ have fair signs, and a bet against
+/// them reaches `2 / (1 − confidence)` on either side with a chance of at most `1 − confidence` in all, **at any
+/// pair**. So the set of the δ not rejected is a confidence sequence (Howard, Ramdas, McAuliffe and Sekhon 2021, Annals
+/// of Statistics 49:1055): it holds at whatever pair the test stopped and for whatever reason. Wealth is monotone in δ,
+/// so each end is found by bisection: 60 passes over the pairs.
 pub(super) fn interval(stream: &Stream, confidence: f64) -> (Option<f64>, Option<f64>) {
     let limit = 2.0 / (1.0 - confidence);
     let finite = || stream.differences().filter(|d| d.is_finite());

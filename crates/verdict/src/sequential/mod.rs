@@ -1,19 +1,21 @@
 //! The sequential judge: pairs of rounds, looked at after each one, until it is decided.
 //!
-//! **Why it may look after every pair.** Which side of a pair runs first is drawn by a fair coin of its own ([`Coins`]).
-//! If the change does nothing, then exchanging the labels of a pair exchanges nothing that was measured, and the sign of
-//! the pair's difference is a fair coin, given its size and all that was before. Drift, autocorrelation, spikes and
-//! periodic load do not matter: the randomness is ours. A bet on the sign is then a martingale, and its wealth reaches
-//! `1 / α` at any pair with a chance of at most α (`bet`).
+//! **Why it may look after every pair.** Which side of a pair runs first is drawn by a fair coin of its own
+//! ([`Coins`]). If the change does nothing, then exchanging the labels of a pair exchanges nothing that was measured,
+//! and the sign of the pair's difference is a fair coin, given its size and all that was before. Drift,
+//! autocorrelation, spikes and periodic load do not matter: the randomness is ours. A bet on the sign is then a
+//! martingale, and its wealth reaches `1 / α` at any pair with a chance of at most α (`bet`).
 //!
 //! **What is judged.** P50 and P99 of the ping-pong probes and of the planned ones, the share of lost probes, and the
 //! quantiles that goals name. The wealths of the bets that each of them falls are averaged with fixed weights, which is
 //! again a fair bet; *better* is decided on the average. Harm is looked at in each quantity ([`Test`]).
 //!
-//! **Many tests.** The wealth at which a test stopped is an e-value; [`Online`] turns those of a whole run into one bound.
+//! **Many tests.** The wealth at which a test stopped is an e-value; [`Online`] turns those of a whole run into one
+//! bound.
 //!
-//! What the judge does not know: the null is "no effect at all", so whatever the toggle itself stirs up must have settled
-//! before a sample counts, alike in every round; and a change whose effect outlasts its removal blurs both sides.
+//! What the judge does not know: the null is "no effect at all", so whatever the toggle itself stirs up must have
+//! settled before a sample counts, alike in every round; and a change whose effect outlasts its removal blurs both
+//! sides.
 
 mod bet;
 mod coins;
@@ -34,7 +36,7 @@ use lowlat_model::verdict::{Stopped, TooSlow};
 
 /// How a sequential test is made.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
+pub struct SequentialOptions {
     /// Level of this test: the chance of *better* without an effect is at most this. In a run of several tests, from
     /// [`Online::level`].
     pub alpha: f64,
@@ -61,7 +63,7 @@ pub struct Options {
     pub planned_too_slow: Option<TooSlow>,
 }
 
-impl Default for Options {
+impl Default for SequentialOptions {
     fn default() -> Self {
         Self {
             alpha: 0.05,

@@ -1,8 +1,8 @@
 //! The levels of the tests of one run, so that the chance of any false keep in all of them is bounded.
 
-/// Where the levels of later tests have halved: the share of the n-th test is `SLOW / ((n + SLOW − 1)(n + SLOW))`, which
-/// sums to 1 over any number of tests. With 8 the first test gets a ninth of the whole, the twelfth a 47th: from first to
-/// twelfth, one pair and a half more for an effect whose pairs all agree.
+/// Where the levels of later tests have halved: the share of the n-th test is `SLOW / ((n + SLOW − 1)(n + SLOW))`,
+/// which sums to 1 over any number of tests. With 8 the first test gets a ninth of the whole, the twelfth a 47th: from
+/// first to twelfth, one pair and a half more for an effect whose pairs all agree.
 const SLOW: f64 = 8.0;
 
 /// Levels for the tests of a run, handed out one after the other: **the chance that any step is kept though it does
@@ -11,13 +11,13 @@ const SLOW: f64 = 8.0;
 ///
 /// This is the online fallback procedure (Tian and Ramdas 2021, Statistical Methods in Medical Research 30:976) with
 /// e-values: each test has its share of `alpha`, and a test that finds an effect hands its own level on to the next.
-/// A level spent on a test without an effect is spent once: it ends there or with the first false keep. So the levels of
-/// all tests without an effect up to the first false keep sum to `alpha` at most, and with e-values that are fair given
-/// all that was before (each test tosses its own coins) that sum bounds the chance.
+/// A level spent on a test without an effect is spent once: it ends there or with the first false keep. So the levels
+/// of all tests without an effect up to the first false keep sum to `alpha` at most, and with e-values that are fair
+/// given all that was before (each test tosses its own coins) that sum bounds the chance.
 ///
-/// e-LOND (Xu and Ramdas 2024, Online multiple testing with e-values) gives higher levels after several finds, but bounds
-/// only the expected share of false ones among the kept. "Nothing here was kept by chance" is the promise, so the
-/// stricter rule is used.
+/// e-LOND (Xu and Ramdas 2024, Online multiple testing with e-values) gives higher levels after several finds, but
+/// bounds only the expected share of false ones among the kept. "Nothing here was kept by chance" is the promise, so
+/// the stricter rule is used.
 #[derive(Debug, Clone)]
 pub struct Online {
     alpha: f64,

@@ -23,14 +23,14 @@ pub(super) struct Quantity {
 
 /// Neighbouring pairs taken together until both sides bear the quantile.
 ///
-/// If the change does nothing, exchanging **all** labels of a group exchanges its two pooled samples and nothing else, so
-/// the sign of their difference is a fair coin (the first pair's), given the sizes and how the other pairs' labels agree
-/// with the first one's. For that the group's end may not depend on the labels: it ends when the *smaller* of its two
-/// samples supports the quantile, which the exchange leaves as it is.
+/// If the change does nothing, exchanging **all** labels of a group exchanges its two pooled samples and nothing else,
+/// so the sign of their difference is a fair coin (the first pair's), given the sizes and how the other pairs' labels
+/// agree with the first one's. For that the group's end may not depend on the labels: it ends when the *smaller* of its
+/// two samples supports the quantile, which the exchange leaves as it is.
 ///
 /// That coin is fair given what was known when the group began, and not given its first pairs. So groups serve the
-/// interval, which holds at all group ends at once and needs no such knowledge, and are never averaged with what is looked
-/// at after every pair: for the decision, [`Tail`] bets pair by pair.
+/// interval, which holds at all group ends at once and needs no such knowledge, and are never averaged with what is
+/// looked at after every pair: for the decision, [`Tail`] bets pair by pair.
 #[derive(Debug, Clone)]
 struct Grouped {
     tail: Tail,
@@ -107,8 +107,8 @@ impl Quantity {
     }
 
     /// Quantiles of A and B in a typical round, ns: geometric means over the pairs that remain when a fifth is cut from
-    /// each end of their differences (as in [`crate::compare`]). `None` where the quantile is not supported, or falls among
-    /// the lost in what remains.
+    /// each end of their differences (as in [`crate::compare`]). `None` where the quantile is not supported, or falls
+    /// among the lost in what remains.
     pub(super) fn typical(&self) -> Option<(f64, f64)> {
         // A pair that falls among the lost on both sides has no difference; where most do, there is no typical round.
         let known = self.points.iter().filter(|p| p.0.min(p.1) != LOST);

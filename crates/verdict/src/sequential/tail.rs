@@ -20,8 +20,8 @@ impl Tail {
 
     /// Share of B's probes beyond the quantile `q` of the recent pairs less A's share; both samples sorted.
     ///
-    /// The line is drawn from both sides together, so exchanging the labels moves it nowhere and only turns the sign. As
-    /// many pairs are held as bear the quantile; while there are fewer, the line lies where it can.
+    /// The line is drawn from both sides together, so exchanging the labels moves it nowhere and only turns the sign.
+    /// As many pairs are held as bear the quantile; while there are fewer, the line lies where it can.
     pub(super) fn difference(&mut self, a: &[u64], b: &[u64]) -> f64 {
         let mut both = [a, b].concat();
         both.sort_unstable();

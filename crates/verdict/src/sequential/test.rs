@@ -6,7 +6,7 @@ use lowlat_model::verdict::{Clock, Round, Stopped};
 use super::bet::{Side, Stream};
 use super::interval::interval;
 use super::quantity::{Quantity, Slack};
-use super::{Next, Options};
+use super::{Next, SequentialOptions};
 
 /// Weights in the average, before they are scaled to sum to 1: P50 has the least noise and decides soonest.
 const P50: f64 = 4.0;
@@ -14,12 +14,13 @@ const P99: f64 = 2.0;
 const LOSS: f64 = 1.0;
 const GOAL: f64 = 2.0;
 
-/// From this wealth of the bet that a quantity rises, the change is not called better. Low on purpose: of a change that makes
-/// the median 20 % faster and P99 44 % slower in noise of 30 %, a limit of 4 let twice as many pass, and a change
+/// From this wealth of the bet that a quantity rises, the change is not called better. Low on purpose: of a change that
+/// makes the median 20 % faster and P99 44 % slower in noise of 30 %, a limit of 4 let twice as many pass, and a change
 /// without harm takes a tenth of a pair more.
 pub(super) const LEANS: f64 = 2.0;
 
-/// From this average wealth of the bets on a rise, a hopeless test goes on until harm is shown or the wealth has fallen.
+/// From this average wealth of the bets on a rise, a hopeless test goes on until harm is shown or the wealth has
+/// fallen.
 pub(super) const FOLLOWED: f64 = 4.0;
 
 /// Pairs that a forecast needs. After as many, a path without noise has been judged.
@@ -59,22 +60,23 @@ impl Sorted {
 ///
 /// - **worse**: the average wealth of the bets that the quantities rise, by more than what is worth having, reaches
 ///   `1 / harm`. So harm is shown
-///   falsely in at most 5 % of tests, or what else [`Options::harm`] is. Where another quantity is better, it is a trade, and worse.
-/// - **excluded**: in every latency quantile that is judged the interval lies above an improvement of the smallest size worth
-///   having, and A's losses hold nothing that B might fix.
-/// - **better**: the average wealth of the bets that the quantities fall reaches `1 / alpha`; the interval of one of them
-///   excludes 0 and is not within what is not worth having; and no quantity leans to harm: in none has the bet that it
-///   rises doubled. A lean is far less than proof; while there is one the test goes on, and where it stays until the pairs
-///   are used up, the change is not called better.
-/// - **futile**: if the bets go on as they did so far and somewhat better, they will not reach `1 / alpha` in the pairs that
-///   are left, and there is no lean to harm either.
+///   falsely in at most 5 % of tests, or what else [`SequentialOptions::harm`] is. Where another quantity is better, it is a
+///   trade, and worse.
+/// - **excluded**: in every latency quantile that is judged the interval lies above an improvement of the smallest size
+///   worth having, and A's losses hold nothing that B might fix.
+/// - **better**: the average wealth of the bets that the quantities fall reaches `1 / alpha`; the interval of one of
+///   them excludes 0 and is not within what is not worth having; and no quantity leans to harm: in none has the bet
+///   that it rises doubled. A lean is far less than proof; while there is one the test goes on, and where it stays
+///   until the pairs are used up, the change is not called better.
+/// - **futile**: if the bets go on as they did so far and somewhat better, they will not reach `1 / alpha` in the pairs
+///   that are left, and there is no lean to harm either.
 /// - **exhausted**: the pairs allowed are used up.
 ///
 /// Only *better* keeps a change, so stopping early without it adds no error. Cost of a pair: one sort of each round.
 #[derive(Debug, Clone)]
 pub struct Test {
     pub(super) names: (String, String),
-    pub(super) options: Options,
+    pub(super) options: SequentialOptions,
     pub(super) quantities: Vec<Quantity>,
     pub(super) loss: Loss,
     pub(super) pairs: u32,
@@ -83,7 +85,7 @@ pub struct Test {
 
 impl Test {
     /// `names` are those of A and B.
-    pub fn new(names: (&str, &str), options: Options) -> Self {
+    pub fn new(names: (&str, &str), options: SequentialOptions) -> Self {
         Self {
             names: (names.0.to_owned(), names.1.to_owned()),
             options,
@@ -94,8 +96,8 @@ impl Test {
         }
     }
 
-    /// One more pair: the round without the change and the round with it, whichever ran first. What comes after the test
-    /// has stopped is not counted.
+    /// One more pair: the round without the change and the round with it, whichever ran first. What comes after the
+    /// test has stopped is not counted.
     pub fn push(&mut self, a: Round, b: Round) -> Next {
         if let Some(stopped) = self.stopped {
             return Next::Stop(stopped);
@@ -136,8 +138,8 @@ impl Test {
         if e >= 1.0 / self.options.alpha && self.stopped != Some(Stopped::Better) { 0.0 } else { e }
     }
 
-    /// What is judged, and which of the quantiles a round does not support: both are settled by the first pair, and by the
-    /// smaller of its two rounds, so that the labels have no say.
+    /// What is judged, and which of the quantiles a round does not support: both are settled by the first pair, and by
+    /// the smaller of its two rounds, so that the labels have no say.
     fn begin(&mut self, sides: &[Sorted; 2]) {
         for side in sides {
             let (from, samples) = (side.from, side.a.len().min(side.b.len()));
@@ -183,8 +185,8 @@ impl Test {
         }
     }
 
-    /// Weight and wealth of the bets that each quantity rises, by more than what is worth having: a loss that small is no
-    /// harm, as a gain that small is not a gain.
+    /// Weight and wealth of the bets that each quantity rises, by more than what is worth having: a loss that small is
+    /// no harm, as a gain that small is not a gain.
     fn harms(&self) -> impl Iterator<Item = (f64, f64)> {
         let quantiles = self.quantities.iter().filter(|q| q.weight > 0.0).map(|q| {
             let wealth = match q.harm_by_counts() {

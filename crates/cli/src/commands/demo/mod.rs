@@ -1,8 +1,8 @@
 //! `lowlat demo`: the main job on an embedded lab.
 //!
-//! A node that is nobody's gets faults that real hosts have, and then `optimize` runs there as a user would run it, without
-//! knowing what was planted. What differs between the labs is the node: [`mod@netns`] is a pair of private network
-//! namespaces, [`mod@vm`] a virtual machine with two NICs ([`mod@near`] is the part of it that runs inside).
+//! A node that is nobody's gets faults that real hosts have, and then `optimize` runs there as a user would run it,
+//! without knowing what was planted. What differs between the labs is the node: [`mod@netns`] is a pair of private
+//! network namespaces, [`mod@vm`] a virtual machine with two NICs ([`mod@near`] is the part of it that runs inside).
 
 mod far;
 mod near;
@@ -12,7 +12,7 @@ mod vm;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lowlat_lab::faults::{self, Bed, Site};
+use lowlat_lab::faults::{self, Bed, FaultSite};
 use lowlat_lab::netns::{FAR_ADDRESS, Far, LabError};
 use lowlat_model::document::{Planted, RunDocument};
 use lowlat_model::settings;
@@ -46,7 +46,7 @@ fn in_lab(e: LabError) -> Failure {
 pub fn run(args: &DemoArgs, json: bool) -> Outcome {
     args.goal.or_the_demos()?;
     let html = args.html.as_deref().map(Output::prove).transpose();
-    let html = html.map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
+    let html = html.map_err(|e| Failure::because(e, "give a writable file with --html"))?;
     match args.lab.as_str() {
         "netns" => netns::run(args, html, json),
         "vm" => vm::run(args, html, json),
@@ -69,7 +69,7 @@ struct Node<'a> {
 /// Plants the faults, runs the job as if it did not know, rolls back, and compares with the state before.
 fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, Failure> {
     let Node { far, bed, link, near_cpu, other_cpu, engines_far, job } = node;
-    let mut site = Site { link, far, probe_port: PORT, probe_cpu: near_cpu, other_cpu };
+    let mut site = FaultSite { link, far, probe_port: PORT, probe_cpu: near_cpu, other_cpu };
     let mut planted = Vec::new();
     let mut traffic = Vec::new();
     for fault in faults::on(bed) {
@@ -100,8 +100,6 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
         output::progress(&format!("  {line}"));
     }
     document.rollback_verified = Some(report.complete() && different.is_empty());
-    // What was put back is not there to be persisted.
-    document.next_steps.retain(|step| !step.contains("lowlat persist"));
     document.planted = Some(planted.iter().map(|p| judged(p, &document)).collect());
     drop(traffic);
     Ok(document)
@@ -111,7 +109,7 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
 fn show(document: &RunDocument, html: Option<Output>, json: bool) -> Outcome {
     if let Some(file) = html {
         let page = lowlat_report::html(document);
-        file.write(page.as_bytes()).map_err(|e| Failure::because(e, "name a file that can be written with --html"))?;
+        file.write(page.as_bytes()).map_err(|e| Failure::because(e, "give a writable file with --html"))?;
     }
     super::report::print(document, if json { FormatArg::Json } else { FormatArg::Text })?;
     if document.rollback_verified == Some(true) {
@@ -139,7 +137,7 @@ fn path(link: &str, port: u16, cpu: u32) -> Result<Path, Failure> {
 }
 
 /// Whether a planted fault was found, and whether a step that its rule asked for was kept.
-fn judged(planted: &faults::Planted, document: &lowlat_model::document::RunDocument) -> Planted {
+fn judged(planted: &faults::PlantedFault, document: &lowlat_model::document::RunDocument) -> Planted {
     let findings: Vec<_> = document.findings.iter().filter(|f| f.rule == planted.rule).collect();
     let asked: Vec<_> = findings.iter().flat_map(|f| &f.remedy.settings).collect();
     let kept = document.steps.iter().any(|s| {

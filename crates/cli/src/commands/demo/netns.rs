@@ -1,7 +1,8 @@
 //! The lab of two private network namespaces joined by a veth link.
 //!
 //! The demo's process goes into private namespaces before it does anything else. Its far end is a child process in a
-//! namespace of its own. Both namespaces vanish with the processes, so an interrupted or killed demo leaves nothing behind.
+//! namespace of its own. Both namespaces vanish with the processes, so an interrupted or killed demo leaves nothing
+//! behind.
 
 use lowlat_lab::faults::Bed;
 use lowlat_lab::netns::{self, Far, NEAR_LINK};

@@ -10,7 +10,7 @@ use lowlat_measure::clock::Wish;
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{Goal, GoalResult, Measurement};
 use lowlat_sys::{Live, Sys};
-use lowlat_verdict::sequential::Options;
+use lowlat_verdict::sequential::SequentialOptions;
 
 use crate::args::{ClockArg, MeasureArgs, ModeArg};
 use crate::progress::Line;
@@ -29,8 +29,8 @@ use lowlat_live::{
 const STAMP_COST_PAIRS: u32 = 12;
 const STAMP_COST_ROUND_NS: u64 = 100_000_000;
 
-/// The far end is asked to stay where it is for so many times the length of a run: a sweep has some ten points, and an idle
-/// run stands beside a loaded one.
+/// The far end is asked to stay where it is for so many times the length of a run: a sweep has some ten points, and an
+/// idle run is next to a loaded one.
 const LEASE_RUNS: u64 = 16;
 /// And so much longer, ns: handshakes, stamps' cost, what a busy host adds.
 const LEASE_MARGIN_NS: u64 = 20_000_000_000;
@@ -46,12 +46,12 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         return floors::run(wish, json);
     }
     let Some(target) = args.target.as_ref().or(args.configured_target.as_ref()) else {
-        return Err(Failure::new("measure: no target was given; name the HOST that runs `lowlat serve`"));
+        return Err(Failure::new("measure: no target given; name the HOST that runs `lowlat serve`"));
     };
     let goals = args.goal.all()?;
     if !ENGINES.contains(&args.engine.as_str()) {
         return Err(Failure::new(format!(
-            "measure with engine {:?}: there is none of that name; choose one of {}",
+            "measure with engine {:?}: no such engine; choose one of {}",
             args.engine,
             ENGINES.join(", ")
         )));
@@ -92,7 +92,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         stored::make_room(folder, args.overwrite)?;
         let document = if axis.is_some() { "sweep.json" } else { "measure.json" };
         lowlat_sys::store::Output::prove(&folder.join(document))
-            .map_err(|e| Failure::because(e, "name a folder that can be written with --out"))?;
+            .map_err(|e| Failure::because(e, "give a writable folder with --out"))?;
     }
     // Once, so that idle, loaded and every point of a sweep run on the same CPUs.
     let lasting_ns = args.duration.saturating_add(args.warmup.unwrap_or(0)).saturating_mul(LEASE_RUNS);
@@ -121,7 +121,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if json {
         output::json(&measurement)?;
     } else {
-        output::text(&lowlat_report::measurement(&measurement, output::width()));
+        output::report(&lowlat_report::measurement(&measurement, output::width()));
     }
     if signals::stopped() {
         output::progress("interrupted: these are the figures up to then");
@@ -176,7 +176,11 @@ fn idle_and_loaded(
 fn stamp_cost(path: &Path, engine: &str, sys: &dyn Sys) -> Result<Comparison, Failure> {
     let without = Path { stamps: false, ..path.clone() };
     let ask = |path| Ask { duration_ns: STAMP_COST_ROUND_NS, ..Ask::new(path, engine) };
-    let options =
-        Options { seed: ab::seed(), least_pairs: STAMP_COST_PAIRS, most_pairs: STAMP_COST_PAIRS, ..Options::default() };
+    let options = SequentialOptions {
+        seed: ab::seed(),
+        least_pairs: STAMP_COST_PAIRS,
+        most_pairs: STAMP_COST_PAIRS,
+        ..SequentialOptions::default()
+    };
     ab::alternated((&ask(&without), &ask(path)), ("without stamps", "with stamps"), options, OnStop::Fail, sys)
 }
