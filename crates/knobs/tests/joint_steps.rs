@@ -94,7 +94,7 @@ fn all() -> PlanOptions {
     PlanOptions { allow_disruptive: true, reach: Scope::Host, ..PlanOptions::default() }
 }
 
-/// 64 processors, one policy each (github.com/scylladb/scylladb issue 1895).
+/// 64 processors, one policy each (github.com/scylladb/scylladb issue 1895 asks for all at once).
 #[test]
 fn sixty_four_governors_are_one_step() {
     let host = Planted::ixgbe().governors(64, "schedutil", |n| n.to_string());
@@ -130,7 +130,8 @@ fn ixgbe_out_of_its_adaptive_mode_needs_consent() {
     assert_eq!((igb.steps[0].risk, igb.steps[0].resets), (Risk::Low, Resets::Nothing));
 }
 
-/// A delay and the packets to wait for (Allied Telesis AT-2916; github.com/Mellanox/sockperf issue 21).
+/// A delay and the packets to wait for: tg3's own (tg3.h, `LOW_RXCOL_TICKS_CLRTCKS`, `LOW_RXMAX_FRAMES`), and the 88 of
+/// github.com/Mellanox/sockperf issue 21.
 #[test]
 fn the_packets_to_wait_for_go_with_the_delay() {
     let tg3 = serde_json::json!({"rx-usecs": 20, "rx-frames": 5, "tx-usecs": 72, "tx-frames": 53});

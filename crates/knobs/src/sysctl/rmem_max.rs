@@ -23,5 +23,6 @@ crate::knob! {
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: rmem_max",
         "include/net/sock.h in linux 6.1, 6.12: SOCK_MIN_RCVBUF (the lower bound), SK_RMEM_MAX",
         "net/core/sock.c in linux 6.12: sock_init_data_uid, __sock_set_rcvbuf",
+        "linux commit a6d4f25888b83b8300aef28d9ee22765c1cc9b34: net: set net.core.rmem_max and net.core.wmem_max to 4 MB (6.18)",
     ];
 }

@@ -24,6 +24,7 @@ crate::knob! {
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_limit_output_bytes",
         "net/ipv4/tcp_output.c in linux 6.12: tcp_small_queue_check",
+        "linux commit c4221a8cc3a719a3926a330c4fe15e2b15abe662: tcp: always use tcp_limit_output_bytes limitation (6.16)",
         "measured: linux 6.18, default 4194304",
     ];
 }

@@ -23,5 +23,6 @@ crate::knob! {
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: wmem_max",
         "include/net/sock.h in linux 6.1, 6.12: SOCK_MIN_SNDBUF (the lower bound), SK_WMEM_MAX",
         "net/core/sock.c in linux 6.12: sock_init_data_uid, sk_setsockopt (SO_SNDBUF)",
+        "linux commit a6d4f25888b83b8300aef28d9ee22765c1cc9b34: net: set net.core.rmem_max and net.core.wmem_max to 4 MB (6.18)",
     ];
 }
