@@ -417,7 +417,7 @@ fn put_beside_back<W: HostWriter>(sys: &dyn Sys, writer: &mut W, s: &StandingWri
 fn settle<W: HostWriter>(sys: &dyn Sys, writer: &mut W, wanted: Vec<Beside>) -> RollbackOutcome {
     let mut outcome = RollbackOutcome::AlreadyPrior;
     let settled = |writer: &W, b: &Beside| match writer.state(sys, &b.locus) {
-        Reading::Value(now) => same(&b.locus, &now, &b.state),
+        Reading::Value(now) => at(&b.locus).settled(&now, &b.state),
         // The instance, or the queue, is gone with what it had.
         other => matches!(other, Reading::Absent(_)),
     };
@@ -437,7 +437,7 @@ fn settle<W: HostWriter>(sys: &dyn Sys, writer: &mut W, wanted: Vec<Beside>) -> 
         let Beside { locus, state } = beside;
         let written = writer.write(&Op { locus: locus.clone(), set: state.clone() });
         match (written, writer.state(sys, &locus)) {
-            (_, Reading::Value(now)) if same(&locus, &now, &state) => outcome = RollbackOutcome::Restored,
+            (_, Reading::Value(now)) if at(&locus).settled(&now, &state) => outcome = RollbackOutcome::Restored,
             (written, now) => {
                 let now = match (&now, now.why_not()) {
                     (Reading::Value(n), _) => format!("is {n}"),

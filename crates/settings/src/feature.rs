@@ -102,6 +102,11 @@ impl Kind for At<'_> {
         });
         Some(format!("ethtool -K {} {}", quote(self.iface), words.collect::<Option<Vec<_>>>()?.join(" ")))
     }
+    /// A wish that was not granted is granted once what kept it from coming is put back too
+    /// (`__netdev_update_features`, net/core/dev.c).
+    fn settled(&self, now: &State, was: &State) -> bool {
+        now == was || now.to_string() == wish(&was.to_string())
+    }
     /// A feature that another setting keeps from coming keeps the wish: that alone is not an effect.
     fn acted(&self, set: &State, now: &State, prior: &State) -> bool {
         let differs = now != prior && !self.same(now, prior);
@@ -160,5 +165,13 @@ mod tests {
         assert!(gro.write(&State::Text("1".into())).is_err());
         let wished = gro.write(&State::Text("off [requested on]".into()));
         assert!(matches!(wished, Ok(Write::Feature { on: true, .. })));
+    }
+
+    #[test]
+    fn a_wish_that_is_granted_is_settled_and_no_other() {
+        let ecn = At { iface: "lo", name: "tx-tcp-ecn-segmentation" };
+        let settled = |now: &str, was: &str| ecn.settled(&State::Text(now.into()), &State::Text(was.into()));
+        assert!(settled("on", "off [requested on]") && settled("off", "off"));
+        assert!(!settled("off", "off [requested on]") && !settled("on", "off") && !settled("off [requested on]", "on"));
     }
 }

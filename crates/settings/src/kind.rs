@@ -47,6 +47,10 @@ pub trait Kind {
     fn same(&self, a: &State, b: &State) -> bool {
         text::same(a, b)
     }
+    /// Whether a place that was `was` before is put back with `now`, though it may not be the same.
+    fn settled(&self, now: &State, was: &State) -> bool {
+        now == was || self.same(now, was)
+    }
 
     /// Whether a write had an effect.
     fn acted(&self, set: &State, now: &State, prior: &State) -> bool {
