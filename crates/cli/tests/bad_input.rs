@@ -334,7 +334,11 @@ fn a_report_is_as_wide_as_its_terminal_and_a_file_s_has_80_columns() {
     let on_terminal = |columns: u32, named: &str| {
         let line = format!("stty cols {columns} && {} report last", common::word());
         let mut command = Command::new("script");
-        command.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).env("LOWLAT_STATE", scratch.state());
+        command
+            .args(["-qec", &line, "/dev/null"])
+            .stdin(Stdio::null())
+            .env("LOWLAT_STATE", scratch.state())
+            .env("NO_COLOR", "1");
         if named.is_empty() {
             command.env_remove("COLUMNS")
         } else {
