@@ -82,7 +82,7 @@ fn main() {
     put("journal", "lines", &[&[1], &lines.join(&b'\n')[..]].concat());
 
     let memory = Memory::default();
-    let mut log = lowlat_samplelog::Writer::to(memory.clone(), b"{}").expect("room");
+    let mut log = lowlat_samplelog::LogWriter::to(memory.clone(), b"{}").expect("room");
     for n in 0..20 {
         let mut probe = lowlat_measure::Probe { planned: n * 1000, sent: n * 1000 + 7, ..Default::default() };
         if n % 3 > 0 {

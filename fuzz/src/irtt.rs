@@ -1,6 +1,6 @@
 //! IRTT's handshake and answers: what a server says, as it stands or sealed with the shared key.
 
-use lowlat_peers::{Decoded, Key, Options, find};
+use lowlat_peers::{Decoded, Key, PeerOptions, find};
 use lowlat_transport::{Caps, Engine, EngineError, Got, Ns, clock};
 
 use crate::byte;
@@ -39,7 +39,7 @@ pub fn run(mut data: &[u8]) {
     let keyed = byte(&mut data) & 1 == 1;
     let key = if keyed { Key::new(b"a key of the fuzz targets") } else { None };
     let Some(entry) = find("irtt") else { return };
-    let options = Options { key, message_len: 64, duration_ns: 1_000_000_000, interval_ns: 1000, ..Options::default() };
+    let options = PeerOptions { key, message_len: 64, duration_ns: 1_000_000_000, interval_ns: 1000, ..PeerOptions::default() };
     let mut peer = (entry.make)(&options);
     let caps = Caps { max_message: 1400, spins: true, words: String::new(), costs: String::new() };
     let mut server = Server { caps, rest: data };

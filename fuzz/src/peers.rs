@@ -4,7 +4,7 @@ use lowlat_peers::lowlat::LowlatReflector;
 use lowlat_peers::serve::{Arrival, Reflection, Reflector};
 use lowlat_peers::sockperf::SockperfReflector;
 use lowlat_peers::stamp::StampReflector;
-use lowlat_peers::{Decoded, Key, Options, PEERS};
+use lowlat_peers::{Decoded, Key, PeerOptions, PEERS};
 
 use crate::byte;
 
@@ -14,7 +14,7 @@ pub fn run(mut data: &[u8]) {
     let extra = usize::from(byte(&mut data));
     let key = if which & 0x80 == 0 { None } else { Key::new(b"a key of the fuzz targets") };
     let entry = &PEERS[usize::from(which & 0x7f) % PEERS.len()];
-    let mut peer = (entry.make)(&Options { key: key.clone(), message_len: 1500, ..Options::default() });
+    let mut peer = (entry.make)(&PeerOptions { key: key.clone(), message_len: 1500, ..PeerOptions::default() });
     let framing = peer.framing();
     let (least, most) = peer.message_sizes();
     let mut reflector: Box<dyn Reflector> = match entry.name {

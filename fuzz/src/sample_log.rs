@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use lowlat_samplelog::{Block, Reader, Writer};
+use lowlat_samplelog::{Block, Reader, LogWriter};
 
 use crate::byte;
 
@@ -50,7 +50,7 @@ fn beginning() -> Vec<u8> {
         static BEGINNING: Vec<u8> = {
             let memory = Memory::default();
             // Dropped unfinished: without the end mark.
-            drop(Writer::to(memory.clone(), b"{}").expect("memory takes all"));
+            drop(LogWriter::to(memory.clone(), b"{}").expect("memory takes all"));
             memory.0.lock().expect("its thread has ended").clone()
         };
     }

@@ -13,7 +13,7 @@ crate::knob! {
     /// FILL IN: a change and the write it leads to, in the form of busy_read.rs; it is run as a test.
     "new.unit";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("new.key");
+    place sysctl::SysctlKey("new.key");
     value Value::Number(0, 1); // FILL IN: the values that the kernel takes.
     also [];
     sources [

@@ -2,10 +2,10 @@
 
 use lowlat_transport::{Ns, Proto};
 
-use crate::{Decoded, Entry, Options, Peer, bytes_at, random};
+use crate::{Decoded, PeerEntry, PeerOptions, Peer, bytes_at, random};
 
 /// The list entry.
-pub const ENTRY: Entry = Entry {
+pub const ENTRY: PeerEntry = PeerEntry {
     name: "new_unit",
     protos: PROTOS,
     default_port: PORT,
@@ -27,7 +27,7 @@ pub struct NewUnit {
 
 impl NewUnit {
     /// With a new cookie.
-    pub fn new(_: &Options) -> Self {
+    pub fn new(_: &PeerOptions) -> Self {
         Self { cookie: random() }
     }
 }
@@ -79,7 +79,7 @@ mod tests {
     fn a_probe_has_the_bytes_of_its_document() {
         // FILL IN: the bytes of probe 5 and of its answer, out of the document or a capture.
         let document: [u8; 0] = [];
-        let mut peer = NewUnit::new(&Options::default());
+        let mut peer = NewUnit::new(&PeerOptions::default());
         let mut message = [0u8; 64];
         peer.encode(5, 0, &mut message);
         assert_eq!(message[..], document[..], "FILL IN: there are no bytes of its document yet");
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn our_answer_is_known_and_another_runs_is_not() {
-        let (mut ours, mut others) = (NewUnit::new(&Options::default()), NewUnit::new(&Options::default()));
+        let (mut ours, mut others) = (NewUnit::new(&PeerOptions::default()), NewUnit::new(&PeerOptions::default()));
         let mut message = [0u8; 64];
         ours.encode(5, 0, &mut message);
         assert_eq!(ours.decode(&message), Decoded::Reply { seq: 5, far: None });
@@ -97,7 +97,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_survived_and_none_are_ours(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let mut peer = NewUnit::new(&Options::default());
+            let mut peer = NewUnit::new(&PeerOptions::default());
             prop_assert!(matches!(peer.decode(&bytes), Decoded::Foreign(_)));
         }
     }

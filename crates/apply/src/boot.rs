@@ -6,9 +6,9 @@ use lowlat_sys::{Sys, query};
 
 use crate::boot_iface::name_now;
 use crate::device::{self, Whereabouts};
-use crate::ledger::{HolderId, Ledger, Standing};
+use crate::ledger::{HolderId, Ledger, StandingWrite};
 use crate::log::Found;
-use crate::writer::Writer;
+use crate::writer::HostWriter;
 
 /// The name under which the journal knows the files of `lowlat persist`.
 pub(crate) const KNOB: &str = "persist";
@@ -48,7 +48,7 @@ pub(crate) fn locate_again(sys: &dyn Sys, ledger: &mut Ledger) {
 }
 
 /// Whether a setting of an earlier boot stands again in this one: lowlat's value is there, and not the one before it.
-pub(crate) fn set_again<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> bool {
+pub(crate) fn set_again<W: HostWriter>(sys: &dyn Sys, writer: &W, s: &StandingWrite) -> bool {
     if at(&s.op.locus).is_held() {
         return !holders(sys).is_empty();
     }

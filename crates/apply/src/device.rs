@@ -4,9 +4,9 @@ use lowlat_model::journal::{Beside, Device, NetnsId};
 use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_sys::{Live, Sys, irqs, query};
 
-use crate::ledger::{HolderId, Ledger, Standing};
+use crate::ledger::{HolderId, Ledger, StandingWrite};
 use crate::namespaces::{Netns, all_namespaces};
-use crate::writer::{BeforeHold, WriteFailure, Writer};
+use crate::writer::{BeforeHold, HostWriter, WriteFailure};
 
 /// Where an interface is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +119,7 @@ pub(crate) fn irq_position(sys: &dyn Sys, device: &Device, name: &str) -> Option
 /// Finds the interface of each standing write of this boot, and names its places by what it is called now. Those whose
 /// interface was not recorded stay unchanged, and so do those of another namespace that it has not left. `netns` is
 /// where the transaction's namespace stands.
-pub(crate) fn locate<W: Writer>(sys: &dyn Sys, writer: &W, ledger: &mut Ledger, netns: Netns) {
+pub(crate) fn locate<W: HostWriter>(sys: &dyn Sys, writer: &W, ledger: &mut Ledger, netns: Netns) {
     let home = (netns == Netns::Other).then_some(ledger.netns);
     let mut known: Vec<(Device, Whereabouts)> = Vec::new();
     for s in &mut ledger.standing {
@@ -138,7 +138,7 @@ pub(crate) fn locate<W: Writer>(sys: &dyn Sys, writer: &W, ledger: &mut Ledger, 
 }
 
 /// Names the places of a write by what its interface is called there.
-pub(crate) fn name_places(s: &mut Standing, at: &Whereabouts) {
+pub(crate) fn name_places(s: &mut StandingWrite, at: &Whereabouts) {
     let (Whereabouts::Here(name) | Whereabouts::Elsewhere { name, .. }) = at else { return };
     let called = s.op.locus.iface().map(str::to_owned);
     let others = s.beside.iter_mut().chain(s.changed.iter_mut().flatten()).map(|b| &mut b.locus);
@@ -150,7 +150,7 @@ pub(crate) fn name_places(s: &mut Standing, at: &Whereabouts) {
 
 /// A standing write with its interrupt line where it is now. Asked right before it is used: a line goes and comes with
 /// the queues of its interface.
-pub(crate) fn line<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing) -> Standing {
+pub(crate) fn line<W: HostWriter>(sys: &dyn Sys, writer: &W, s: &StandingWrite) -> StandingWrite {
     let mut s = s.clone();
     let (Some(iface), Some(device)) = (s.op.locus.iface().map(str::to_owned), &s.device) else { return s };
     let (Some(action), Some(at)) = (&device.irq, &s.at) else { return s };
@@ -174,7 +174,7 @@ pub(crate) struct There<'a, W> {
     pub(crate) netns: &'a str,
 }
 
-impl<W: Writer> Writer for There<'_, W> {
+impl<W: HostWriter> HostWriter for There<'_, W> {
     fn state(&self, _: &dyn Sys, locus: &Locus) -> Reading<State> {
         self.writer.state_in(self.netns, locus)
     }

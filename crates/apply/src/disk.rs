@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use lowlat_sys::store::{Dir, OFlags};
 
-use crate::ledger::Standing;
+use crate::ledger::StandingWrite;
 
 /// An append-only file.
 pub trait Append {
@@ -26,10 +26,14 @@ pub trait Disk {
     fn resume(&self, name: &str, whole: u64) -> io::Result<Box<dyn Append>>;
     /// Replaces a file next to the journals (the script). Not flushed: it is a convenience next to the journal.
     fn side_file(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Whether such a file is there.
+    fn has_side_file(&self, _: &str) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Full path, for messages.
     fn path(&self, name: &str) -> PathBuf;
     /// Whether a write that a journal here records can be lowlat's own.
-    fn trust(&self, _: &Standing) -> Result<(), String> {
+    fn trust(&self, _: &StandingWrite) -> Result<(), String> {
         Ok(())
     }
 }
@@ -104,11 +108,15 @@ impl Disk for Folder {
         self.open()?.replace(name, bytes, 0o700, false)
     }
 
+    fn has_side_file(&self, name: &str) -> io::Result<bool> {
+        Ok(self.open()?.names()?.iter().any(|n| n == name))
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(file_name(name))
     }
 
-    fn trust(&self, standing: &Standing) -> Result<(), String> {
+    fn trust(&self, standing: &StandingWrite) -> Result<(), String> {
         crate::trust::standing(standing)
     }
 }

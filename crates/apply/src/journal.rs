@@ -28,7 +28,7 @@ pub enum JournalError {
 
 /// The entries of a journal and what was cut off.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decoded {
+pub struct DecodedJournal {
     /// Whole entries, in order. Empty if even the first was cut off: the transaction never began.
     pub entries: Vec<JournalEntry>,
     /// Bytes that hold whole entries; what comes after them is a cut-off one.
@@ -47,7 +47,7 @@ pub fn encode(entry: &JournalEntry) -> std::io::Result<Vec<u8>> {
 }
 
 /// Reads a journal's bytes.
-pub fn decode(bytes: &[u8]) -> Result<Decoded, JournalError> {
+pub fn decode(bytes: &[u8]) -> Result<DecodedJournal, JournalError> {
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
     let mut entries = Vec::new();
     for (n, line) in bytes[..whole].split_inclusive(|b| *b == b'\n').enumerate() {
@@ -61,7 +61,13 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, JournalError> {
                 .map_err(|e| corrupt(format!("its checksum is right and its content is not: {e}")))?,
         );
     }
-    Ok(Decoded { entries, whole, torn: bytes.len() - whole })
+    // A cut-off entry is the beginning of one, and JSON has no control character: zeros are what a file system leaves of
+    // blocks that it lost, and may have been whole entries.
+    if bytes[whole..].iter().any(u8::is_ascii_control) {
+        let why = "its end holds bytes that no entry has".to_owned();
+        return Err(JournalError::Corrupt { line: entries.len() + 1, why });
+    }
+    Ok(DecodedJournal { entries, whole, torn: bytes.len() - whole })
 }
 
 fn checked(line: &[u8]) -> Result<&[u8], String> {
@@ -120,6 +126,17 @@ mod tests {
             let d = decode(&bytes[..cut]).unwrap();
             assert_eq!(d.whole + d.torn, cut);
             assert_eq!(d.entries.len(), bytes[..cut].split(|b| *b == b'\n').count() - 1);
+        }
+    }
+
+    #[test]
+    fn a_zeroed_end_is_no_cut() {
+        let bytes = sample();
+        let second = bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
+        for from in [0, 5, second, second + 3, bytes.len() - 1] {
+            let mut bad = bytes.clone();
+            bad[from..].fill(0);
+            assert!(matches!(decode(&bad), Err(JournalError::Corrupt { .. })), "zeros from byte {from}");
         }
     }
 

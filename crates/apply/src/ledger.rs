@@ -20,7 +20,7 @@ pub struct HolderId {
 
 /// One write that was announced and is not undone.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
+pub struct StandingWrite {
     /// Its number.
     pub seq: u64,
     /// Knob.
@@ -46,7 +46,7 @@ pub struct Standing {
     pub at: Option<Whereabouts>,
 }
 
-impl Standing {
+impl StandingWrite {
     /// The state lowlat left there: as read back, else as asked for.
     pub fn ours(&self) -> &State {
         self.read_back.as_ref().unwrap_or(&self.op.set)
@@ -72,7 +72,7 @@ pub struct Ledger {
     /// When it began, ns since the epoch.
     pub at_unix_ns: u64,
     /// Not undone, oldest first.
-    pub standing: Vec<Standing>,
+    pub standing: Vec<StandingWrite>,
     /// The next intent's number.
     pub next_seq: u64,
     /// `lowlat confirm` was given, or the command ended as it should.
@@ -92,6 +92,11 @@ impl Ledger {
         let JournalEntry::Begin { transaction, boot_id, netns, netns_cookie, pid, at_unix_ns, .. } = first else {
             return Err(JournalError::Corrupt { line: 1, why: "it does not begin a transaction".to_owned() });
         };
+        if boot_id.is_empty() || transaction.is_empty() {
+            // Without its boot the settings of this one would pass for those of another, which ended with it.
+            let why = "it does not say to which boot and transaction it belongs".to_owned();
+            return Err(JournalError::Corrupt { line: 1, why });
+        }
         let mut ledger = Self {
             transaction: transaction.clone(),
             boot_id: boot_id.clone(),
@@ -122,7 +127,7 @@ impl Ledger {
                     return Err(format!("it has number {seq}, the next is {}", self.next_seq));
                 }
                 self.next_seq += 1;
-                self.standing.push(Standing {
+                self.standing.push(StandingWrite {
                     seq: *seq,
                     knob: knob.clone(),
                     target: target.clone(),
@@ -167,7 +172,7 @@ impl Ledger {
     }
 
     /// What can still be there: live settings end with their boot, and those of a namespace with it.
-    pub(crate) fn can_stand(&self, boot_id: &str, netns_gone: bool) -> impl Iterator<Item = &Standing> {
+    pub(crate) fn can_stand(&self, boot_id: &str, netns_gone: bool) -> impl Iterator<Item = &StandingWrite> {
         let same_boot = self.boot_id == boot_id;
         self.standing.iter().filter(move |s| {
             let kind = lowlat_settings::at(&s.op.locus);
@@ -175,7 +180,7 @@ impl Ledger {
         })
     }
 
-    fn of(&mut self, seq: u64) -> Result<&mut Standing, String> {
+    fn of(&mut self, seq: u64) -> Result<&mut StandingWrite, String> {
         self.standing
             .iter_mut()
             .find(|s| s.seq == seq)

@@ -5,7 +5,7 @@
 //! state back and reads it again. Rollback needs the journal alone: it works after `kill -9`, and after a reboot for
 //! what outlives one.
 //!
-//! The core ([`Session`], [`rollback_on`], [`status_on`]) works on any [`writer::Writer`] and [`disk::Disk`], so that
+//! The core ([`Session`], [`rollback_on`], [`status_on`]) works on any [`writer::HostWriter`] and [`disk::Disk`], so that
 //! tests can cut the power anywhere; the functions that take a [`Store`](lowlat_sys::store::Store) are the same on the
 //! live host.
 //!
@@ -19,6 +19,7 @@ mod boot_iface;
 mod device;
 pub mod disk;
 mod error;
+pub mod export;
 mod guard;
 pub mod journal;
 pub mod ledger;
@@ -45,7 +46,7 @@ pub use lowlat_settings::{same, words};
 pub use namespaces::{NetnsExists, Place};
 pub use persist::{Draft, Kept, draft as draft_persist, persist, remove as remove_persisted};
 pub use places::foretold;
-pub use rollback::{Item, Outcome, RollbackReport, rollback_on};
-pub use session::{Handle, Session};
+pub use rollback::{RollbackItem, RollbackOutcome, RollbackReport, rollback_on};
+pub use session::{Session, StepHandle};
 pub use status::status_on;
 pub use trust::plan as check_plan;

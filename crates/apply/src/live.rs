@@ -147,7 +147,7 @@ pub(crate) fn transaction(store: &Store, id: &str) -> Result<crate::ledger::Ledg
 pub(crate) fn kept_or_applied(
     store: &Store,
     sys: &dyn Sys,
-) -> Result<Vec<(NetnsId, crate::ledger::Standing)>, ApplyError> {
+) -> Result<Vec<(NetnsId, crate::ledger::StandingWrite)>, ApplyError> {
     let (boot_id, here) = (boot_id(sys)?, netns(sys)?);
     let all = read_all(&folder(store))?;
     let kept = persisted(&all) && in_boot_namespace(sys);
@@ -159,7 +159,7 @@ pub(crate) fn kept_or_applied(
             locate_again(sys, &mut found.ledger);
         }
         let netns = if this_boot { found.ledger.netns } else { here };
-        let stands = |s: &crate::ledger::Standing| this_boot || (kept && set_again(sys, &writer, s));
+        let stands = |s: &crate::ledger::StandingWrite| this_boot || (kept && set_again(sys, &writer, s));
         let standing = found.ledger.standing.into_iter().filter(stands);
         out.extend(standing.map(|s| (netns, crate::device::line(sys, &writer, &s))));
     }

@@ -8,7 +8,7 @@ use lowlat_sysmut::{LiveMut, holder};
 
 use crate::device::{self, There, Whereabouts};
 use crate::ledger::HolderId;
-use crate::writer::{BeforeHold, WriteFailure, Writer, one_by_one};
+use crate::writer::{BeforeHold, HostWriter, WriteFailure, one_by_one};
 
 /// The running host behind the executor.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ fn failure(e: impl std::fmt::Display) -> WriteFailure {
     WriteFailure(e.to_string())
 }
 
-impl Writer for LiveWriter {
+impl HostWriter for LiveWriter {
     fn find(&self, sys: &dyn Sys, device: &Device, home: Option<NetnsId>, same_netns: bool) -> Whereabouts {
         device::find_live(sys, device, home, same_netns)
     }
@@ -94,7 +94,7 @@ impl Writer for LiveWriter {
             Some(token) => holder::stop_by_token(id, &self.holders(), token),
             None => holder::stop(id),
         };
-        stopped.map(|s| s == holder::Stopped::Ended).map_err(failure)
+        stopped.map(|s| s == holder::HolderStopped::Ended).map_err(failure)
     }
 }
 

@@ -122,18 +122,20 @@ pub(crate) fn read_all(disk: &dyn Disk) -> Result<Vec<Found>, ApplyError> {
         })?;
         let journal = |error| ApplyError::Journal { path: path.clone(), error };
         let decoded = decode(&bytes).map_err(journal)?;
-        if let Some(ledger) = Ledger::fold(&decoded.entries).map_err(journal)? {
-            if ledger.transaction != name {
-                let why = format!("it belongs to transaction {}, the file is named {name}", ledger.transaction);
+        let Some(ledger) = Ledger::fold(&decoded.entries).map_err(journal)? else {
+            // Without a beginning nothing was written, or what was written is not known: the script comes with a write.
+            if disk.has_side_file(&crate::script::name(&name)).is_ok_and(|there| there) {
+                let why = "its beginning is gone, and its script lists writes".to_owned();
                 return Err(journal(JournalError::Corrupt { line: 1, why }));
             }
-            ledger
-                .standing
-                .iter()
-                .try_for_each(|s| disk.trust(s))
-                .map_err(|why| journal(JournalError::Foreign(why)))?;
-            found.push(Found { ledger, whole: decoded.whole as u64, torn: decoded.torn });
+            continue;
+        };
+        if ledger.transaction != name {
+            let why = format!("it belongs to transaction {}, the file is named {name}", ledger.transaction);
+            return Err(journal(JournalError::Corrupt { line: 1, why }));
         }
+        ledger.standing.iter().try_for_each(|s| disk.trust(s)).map_err(|why| journal(JournalError::Foreign(why)))?;
+        found.push(Found { ledger, whole: decoded.whole as u64, torn: decoded.torn });
     }
     Ok(found)
 }

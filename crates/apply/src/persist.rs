@@ -36,7 +36,7 @@ use lowlat_sys::store::Store;
 use crate::boot::{KNOB, in_boot_namespace};
 use crate::boot_iface::{BootIface, DIRECTORY, RULES, on_the_name};
 use crate::error::ApplyError;
-use crate::ledger::Standing;
+use crate::ledger::StandingWrite;
 use crate::live::{kept_or_applied, netns, roll_back_persisted};
 use crate::rollback::RollbackReport;
 use crate::session::Session;
@@ -199,12 +199,12 @@ struct Wanted {
 }
 
 /// The newest value of each place that still stands as lowlat left it.
-fn choose(all: &[(NetnsId, Standing)], around: &Surroundings<'_>) -> Wanted {
+fn choose(all: &[(NetnsId, StandingWrite)], around: &Surroundings<'_>) -> Wanted {
     let mut wanted = Wanted::default();
     for (n, (netns, s)) in all.iter().enumerate() {
         let locus = &s.op.locus;
         let kind = at(locus);
-        let place = |other: &(NetnsId, Standing)| {
+        let place = |other: &(NetnsId, StandingWrite)| {
             !other.1.is_guard() && other.1.op.locus == *locus && (other.0 == *netns || !kind.of_namespace())
         };
         if s.is_guard() || all[n + 1..].iter().any(place) {
@@ -248,7 +248,7 @@ struct Line {
 
 impl Wanted {
     /// Whether lowlat's value can stand after a boot, and reports what others want there.
-    fn settle(&mut self, s: &Standing, around: &Surroundings<'_>) -> bool {
+    fn settle(&mut self, s: &StandingWrite, around: &Surroundings<'_>) -> bool {
         let locus = &s.op.locus;
         let mut claims = (around.others)(locus, s.ours());
         if let (Locus::IrqAffinity { iface, index }, true) = (locus, around.irqbalance.is_some()) {
@@ -272,7 +272,7 @@ impl Wanted {
         !wins
     }
 
-    fn add(&mut self, s: &Standing, around: &Surroundings<'_>) {
+    fn add(&mut self, s: &StandingWrite, around: &Surroundings<'_>) {
         let (locus, value) = (&s.op.locus, s.ours().to_string());
         match at(locus).at_boot() {
             AtBoot::Holder => self.hold_us = Some(s.op.set.to_string()),
@@ -455,8 +455,8 @@ mod tests {
 
     const HERE: NetnsId = NetnsId { inode: 1, cookie: Some(10) };
 
-    fn stands(knob: &str, target: &str, locus: Locus, to: &str) -> (NetnsId, Standing) {
-        let standing = Standing {
+    fn stands(knob: &str, target: &str, locus: Locus, to: &str) -> (NetnsId, StandingWrite) {
+        let standing = StandingWrite {
             seq: 0,
             knob: knob.into(),
             target: target.parse::<Target>().unwrap(),
@@ -473,7 +473,7 @@ mod tests {
     }
 
     /// A host that boots this namespace, with nobody else on it.
-    fn kept(all: &[(NetnsId, Standing)], now: &dyn Fn(&Locus) -> Reading<State>) -> Wanted {
+    fn kept(all: &[(NetnsId, StandingWrite)], now: &dyn Fn(&Locus) -> Reading<State>) -> Wanted {
         choose(all, &around(now, &|_, _| Vec::new()))
     }
 

@@ -45,10 +45,11 @@ fn goes_over(sys: &dyn Sys, iface: &str) -> Option<String> {
     (active && !returns).then(|| name().unwrap_or_else(|| "its bond".to_owned()))
 }
 
-/// The 802.3ad bond that sends by this port's group alone and would stay with another group: with `ad_select` stable the
-/// group is chosen anew only when all its ports are down (Documentation/networking/bonding.rst), which is so where this one
-/// is its only port, and then the other one stays. With bandwidth and count it is chosen whenever a port's link changes; which
-/// of two equal groups is taken is not documented, so no undo is counted on.
+/// The 802.3ad bond that sends by this port's group alone and may stay with another group. With `ad_select` stable the
+/// active group is chosen anew only when all its ports are down or it has none (Documentation/networking/bonding.rst), which
+/// is so where this one is its only port; the group taken then stays. With bandwidth and count it is chosen anew whenever a
+/// port's link changes, and the present one stays unless another has more bandwidth or ports
+/// (drivers/net/bonding/bond_3ad.c, `ad_agg_selection_test`). Which has more is not read, so no return is counted on.
 fn leaves_its_group(sys: &dyn Sys, iface: &str) -> Option<String> {
     let master = format!("/sys/class/net/{iface}/master");
     let of = |file: &str| sys.read(&format!("{master}/bonding/{file}")).into_value();

@@ -13,14 +13,14 @@ use crate::boot::{holders, in_boot_namespace, locate_again, persisted, set_again
 use crate::device::{self, There, Whereabouts};
 use crate::disk::Disk;
 use crate::error::ApplyError;
-use crate::ledger::{HolderId, Standing};
+use crate::ledger::{HolderId, StandingWrite};
 use crate::log::{Found, Log, read_all};
 use crate::namespaces::{Netns, Place};
-use crate::writer::Writer;
+use crate::writer::HostWriter;
 
 /// What became of one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RollbackOutcome {
     /// The prior state was put back and read again.
     Restored,
     /// The prior state was there already.
@@ -56,7 +56,7 @@ pub enum Outcome {
     },
 }
 
-impl Outcome {
+impl RollbackOutcome {
     /// Nothing of lowlat's is left there.
     pub fn settled(&self) -> bool {
         !matches!(self, Self::ChangedByOther { .. } | Self::OtherNamespace { .. } | Self::Failed { .. })
@@ -102,7 +102,7 @@ impl Outcome {
 
 /// One write of a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct RollbackItem {
     /// Transaction.
     pub transaction: String,
     /// Knob.
@@ -116,16 +116,16 @@ pub struct Item {
     /// What was put back.
     pub was: String,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: RollbackOutcome,
 }
 
 /// What a rollback did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollbackReport {
     /// Settled: restored, already as before, or gone.
-    pub done: Vec<Item>,
+    pub done: Vec<RollbackItem>,
     /// Not settled: changed by others, in another namespace, or failed.
-    pub failed: Vec<Item>,
+    pub failed: Vec<RollbackItem>,
     /// Entries that were cut off in the middle: the writes they announce never began.
     pub torn: Vec<String>,
     /// Why a journal could not be brought to its end; the settings went back anyway.
@@ -204,7 +204,13 @@ pub(crate) struct Rules {
 pub(crate) type Note<'a> = &'a mut dyn FnMut(&JournalEntry);
 
 /// Writes the prior state and reads it back, with all that the write may have changed next to it.
-pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, force: bool, note: Note<'_>) -> Outcome {
+pub(crate) fn put_back<W: HostWriter>(
+    sys: &dyn Sys,
+    writer: &mut W,
+    s: &StandingWrite,
+    force: bool,
+    note: Note<'_>,
+) -> RollbackOutcome {
     let kind = at(&s.op.locus);
     if kind.is_held() {
         return release(sys, writer, s, s.holder.as_ref());
@@ -216,7 +222,7 @@ pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, f
         Ok(present) => present,
         // What would be lost is another program's; a place that may be another interface's is never forced.
         Err(_) if force && kind.forced_back() => Vec::new(),
-        Err(why) => return Outcome::Failed { why },
+        Err(why) => return RollbackOutcome::Failed { why },
     };
     let wanted = wanted_beside(sys, writer, s, present, force);
     if !wanted.is_empty() {
@@ -226,23 +232,23 @@ pub(crate) fn put_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, f
     match (written, writer.state(sys, &s.op.locus)) {
         // What counts is what is there, not what the write said.
         (_, Reading::Value(now)) if same(&s.op.locus, &now, &s.prior) => match settle(sys, writer, wanted) {
-            Outcome::AlreadyPrior => Outcome::Restored,
+            RollbackOutcome::AlreadyPrior => RollbackOutcome::Restored,
             other => other,
         },
-        (_, Reading::Absent(why)) => Outcome::Absent { why },
-        (Err(e), _) => Outcome::Failed { why: e.0 },
+        (_, Reading::Absent(why)) => RollbackOutcome::Absent { why },
+        (Err(e), _) => RollbackOutcome::Failed { why: e.0 },
         (Ok(()), Reading::Value(now)) => {
-            Outcome::Failed { why: format!("{:?} was written, {now:?} is there", s.prior.to_string()) }
+            RollbackOutcome::Failed { why: format!("{:?} was written, {now:?} is there", s.prior.to_string()) }
         }
         (Ok(()), other) => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
-            Outcome::Failed { why: format!("written, and cannot be read back ({kind}: {why})") }
+            RollbackOutcome::Failed { why: format!("written, and cannot be read back ({kind}: {why})") }
         }
     }
 }
 
 /// The places under the name that the journal knows the interface by.
-fn as_recorded(s: &Standing, beside: &[Beside]) -> Vec<Beside> {
+fn as_recorded(s: &StandingWrite, beside: &[Beside]) -> Vec<Beside> {
     let (now, then) = (s.op.locus.iface(), s.device.as_ref().map(|d| d.name.as_str()));
     let named = |b: &Beside| match then {
         Some(then) if b.locus.iface() == now => Beside { locus: b.locus.on(then), state: b.state.clone() },
@@ -255,17 +261,17 @@ fn as_recorded(s: &Standing, beside: &[Beside]) -> Vec<Beside> {
 ///
 /// A write whose read-back is missing may have been clamped, and a guard has seen a link reset: whatever is there
 /// resulted from lowlat's own write.
-fn of_another(s: &Standing, now: &State) -> bool {
+fn of_another(s: &StandingWrite, now: &State) -> bool {
     s.read_back.is_some() && !s.is_guard() && !same(&s.op.locus, now, s.ours())
 }
 
-/// Standing writes, newest first, in the runs that go back in one request ([`together`]). A run holds no place twice:
+/// StandingWrite writes, newest first, in the runs that go back in one request ([`together`]). A run holds no place twice:
 /// of two writes on one place, the older one goes back when the newer one has.
-pub(crate) fn runs<'a>(newest_first: impl Iterator<Item = &'a Standing>) -> Vec<Vec<&'a Standing>> {
-    let mut runs: Vec<Vec<&Standing>> = Vec::new();
+pub(crate) fn runs<'a>(newest_first: impl Iterator<Item = &'a StandingWrite>) -> Vec<Vec<&'a StandingWrite>> {
+    let mut runs: Vec<Vec<&StandingWrite>> = Vec::new();
     for s in newest_first {
         // Two namespaces may have an interface of the same name.
-        let fits = |run: &&mut Vec<&Standing>| {
+        let fits = |run: &&mut Vec<&StandingWrite>| {
             run.last().is_some_and(|last| together(&last.op.locus, &s.op.locus) && last.at == s.at)
                 && run.iter().all(|other| other.op.locus != s.op.locus)
         };
@@ -280,13 +286,13 @@ pub(crate) fn runs<'a>(newest_first: impl Iterator<Item = &'a Standing>) -> Vec<
 /// Puts settings back at once that go out in one request, for what a driver takes together it may refuse one by one:
 /// each to the state next to it. Gives the numbers of the writes that were tried, with what became of the places that
 /// going back may have changed next to them; the outcome of each write itself is for the caller to see.
-pub(crate) fn put_back_together<W: Writer>(
+pub(crate) fn put_back_together<W: HostWriter>(
     sys: &dyn Sys,
     writer: &mut W,
-    run: &[(&Standing, &State)],
+    run: &[(&StandingWrite, &State)],
     force: bool,
     note: Note<'_>,
-) -> Vec<(u64, Outcome)> {
+) -> Vec<(u64, RollbackOutcome)> {
     match run.first().map(|(s, _)| &s.at) {
         Some(None | Some(Whereabouts::Here(_))) => write_run(sys, writer, run, force, note),
         Some(Some(Whereabouts::Elsewhere { netns, .. })) => {
@@ -296,18 +302,18 @@ pub(crate) fn put_back_together<W: Writer>(
     }
 }
 
-fn write_run<W: Writer>(
+fn write_run<W: HostWriter>(
     sys: &dyn Sys,
     writer: &mut W,
-    run: &[(&Standing, &State)],
+    run: &[(&StandingWrite, &State)],
     force: bool,
     note: Note<'_>,
-) -> Vec<(u64, Outcome)> {
-    let is_due = |(s, to): &&(&Standing, &State)| {
+) -> Vec<(u64, RollbackOutcome)> {
+    let is_due = |(s, to): &&(&StandingWrite, &State)| {
         let due = |now: &State| !same(&s.op.locus, now, to) && (force || !of_another(s, now));
         writer.state(sys, &s.op.locus).value().is_some_and(due)
     };
-    let due: Vec<(&Standing, &State)> = run.iter().filter(is_due).copied().collect();
+    let due: Vec<(&StandingWrite, &State)> = run.iter().filter(is_due).copied().collect();
     if due.len() < 2 {
         return Vec::new();
     }
@@ -338,15 +344,15 @@ fn write_run<W: Writer>(
 
 /// Puts the places of each interface that go out in one request back to what stood there before all of these writes,
 /// whatever number of steps set them. Gives the places that were tried, each as [`put_back_together`] does.
-fn put_back_to_the_floor<'a, W: Writer>(
+fn put_back_to_the_floor<'a, W: HostWriter>(
     sys: &dyn Sys,
     writer: &mut W,
-    here: impl DoubleEndedIterator<Item = &'a Standing>,
+    here: impl DoubleEndedIterator<Item = &'a StandingWrite>,
     floor: &[(Locus, State)],
     force: bool,
     note: Note<'_>,
-) -> Vec<(Locus, Outcome)> {
-    let mut newest: Vec<(&Standing, &State)> = Vec::new();
+) -> Vec<(Locus, RollbackOutcome)> {
+    let mut newest: Vec<(&StandingWrite, &State)> = Vec::new();
     for s in here.rev().filter(|s| together(&s.op.locus, &s.op.locus)) {
         let was = floor.iter().find(|(locus, _)| *locus == s.op.locus);
         if let Some((_, was)) = was.filter(|_| newest.iter().all(|(o, _)| o.op.locus != s.op.locus)) {
@@ -365,17 +371,25 @@ fn put_back_to_the_floor<'a, W: Writer>(
 }
 
 /// What became of a write with the places next to it, some of which [`put_back_together`] has settled.
-fn with_tried(found: Outcome, tried: Option<&Outcome>) -> Outcome {
+fn with_tried(found: RollbackOutcome, tried: Option<&RollbackOutcome>) -> RollbackOutcome {
     match (found, tried) {
-        (Outcome::AlreadyPrior | Outcome::Restored, Some(failed @ Outcome::Failed { .. })) => failed.clone(),
-        (Outcome::AlreadyPrior, Some(_)) => Outcome::Restored,
+        (RollbackOutcome::AlreadyPrior | RollbackOutcome::Restored, Some(failed @ RollbackOutcome::Failed { .. })) => {
+            failed.clone()
+        }
+        (RollbackOutcome::AlreadyPrior, Some(_)) => RollbackOutcome::Restored,
         (found, _) => found,
     }
 }
 
 /// What shall stand at the other places of a write: at those that it changed what was there before it, unless another
 /// program has set them since, and at the others what is there now, which is in `present`.
-fn wanted_beside<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing, present: Vec<Beside>, force: bool) -> Vec<Beside> {
+fn wanted_beside<W: HostWriter>(
+    sys: &dyn Sys,
+    writer: &W,
+    s: &StandingWrite,
+    present: Vec<Beside>,
+    force: bool,
+) -> Vec<Beside> {
     let mut wanted = present;
     for was in &s.beside {
         let now = match wanted.iter().find(|p| p.locus == was.locus) {
@@ -394,14 +408,14 @@ fn wanted_beside<W: Writer>(sys: &dyn Sys, writer: &W, s: &Standing, present: Ve
 }
 
 /// As [`put_back`], where the place itself is as it was already.
-fn put_beside_back<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, force: bool) -> Outcome {
+fn put_beside_back<W: HostWriter>(sys: &dyn Sys, writer: &mut W, s: &StandingWrite, force: bool) -> RollbackOutcome {
     let wanted = wanted_beside(sys, writer, s, Vec::new(), force);
     settle(sys, writer, wanted)
 }
 
 /// Puts each of these places to what shall stand there; `AlreadyPrior` where all of them are so.
-fn settle<W: Writer>(sys: &dyn Sys, writer: &mut W, wanted: Vec<Beside>) -> Outcome {
-    let mut outcome = Outcome::AlreadyPrior;
+fn settle<W: HostWriter>(sys: &dyn Sys, writer: &mut W, wanted: Vec<Beside>) -> RollbackOutcome {
+    let mut outcome = RollbackOutcome::AlreadyPrior;
     let settled = |writer: &W, b: &Beside| match writer.state(sys, &b.locus) {
         Reading::Value(now) => same(&b.locus, &now, &b.state),
         // The instance, or the queue, is gone with what it had.
@@ -411,7 +425,7 @@ fn settle<W: Writer>(sys: &dyn Sys, writer: &mut W, wanted: Vec<Beside>) -> Outc
         let off = run.iter().filter(|b| !settled(writer, b));
         let ops: Vec<Op> = off.map(|b| Op { locus: b.locus.clone(), set: b.state.clone() }).collect();
         if ops.len() > 1 {
-            outcome = Outcome::Restored;
+            outcome = RollbackOutcome::Restored;
             // Refused or not: each is looked at below.
             let _ = writer.write_together(&ops);
         }
@@ -423,14 +437,14 @@ fn settle<W: Writer>(sys: &dyn Sys, writer: &mut W, wanted: Vec<Beside>) -> Outc
         let Beside { locus, state } = beside;
         let written = writer.write(&Op { locus: locus.clone(), set: state.clone() });
         match (written, writer.state(sys, &locus)) {
-            (_, Reading::Value(now)) if same(&locus, &now, &state) => outcome = Outcome::Restored,
+            (_, Reading::Value(now)) if same(&locus, &now, &state) => outcome = RollbackOutcome::Restored,
             (written, now) => {
                 let now = match (&now, now.why_not()) {
                     (Reading::Value(n), _) => format!("is {n}"),
                     (_, why) => format!("cannot be read: {}", why.unwrap_or_default().1),
                 };
                 let why = written.err().map_or_else(String::new, |e| format!(" ({e})"));
-                return Outcome::Failed { why: format!("{} was {state} and {now}{why}", words(&locus)) };
+                return RollbackOutcome::Failed { why: format!("{} was {state} and {now}{why}", words(&locus)) };
             }
         }
     }
@@ -438,19 +452,26 @@ fn settle<W: Writer>(sys: &dyn Sys, writer: &mut W, wanted: Vec<Beside>) -> Outc
 }
 
 /// Ends a holder, and looks at the limit where its end was not seen.
-fn release<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, holder: Option<&HolderId>) -> Outcome {
+fn release<W: HostWriter>(
+    sys: &dyn Sys,
+    writer: &mut W,
+    s: &StandingWrite,
+    holder: Option<&HolderId>,
+) -> RollbackOutcome {
     // Without a holder in the journal the write never began.
-    let Some(holder) = holder else { return Outcome::Restored };
+    let Some(holder) = holder else { return RollbackOutcome::Restored };
     let seen = match writer.release(holder) {
         Ok(seen) => seen,
-        Err(e) => return Outcome::Failed { why: e.0 },
+        Err(e) => return RollbackOutcome::Failed { why: e.0 },
     };
     let number = |s: &State| s.to_string().parse::<u32>().ok();
     match writer.state(sys, &s.op.locus) {
         // The limit may be anything then, for other programs hold theirs.
-        Reading::Value(_) if seen => Outcome::Restored,
-        Reading::Value(now) if number(&now).is_none_or(|now| Some(now) > number(&s.op.set)) => Outcome::Restored,
-        Reading::Value(now) => Outcome::Failed {
+        Reading::Value(_) if seen => RollbackOutcome::Restored,
+        Reading::Value(now) if number(&now).is_none_or(|now| Some(now) > number(&s.op.set)) => {
+            RollbackOutcome::Restored
+        }
+        Reading::Value(now) => RollbackOutcome::Failed {
             why: format!(
                 "the limit is still {now} µs, and the process that held {} is not seen here (process {}); where it runs in another process-id namespace, roll back there",
                 s.op.set, holder.pid
@@ -458,41 +479,46 @@ fn release<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, holder: Optio
         },
         other => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
-            Outcome::Failed { why: format!("the limit cannot be read again ({kind}: {why})") }
+            RollbackOutcome::Failed { why: format!("the limit cannot be read again ({kind}: {why})") }
         }
     }
 }
 
 /// As [`put_back`], for what the boot has set again: the limit is held by a unit's process then, not by the journal's.
-fn put_back_of_boot<W: Writer>(sys: &dyn Sys, writer: &mut W, s: &Standing, note: Note<'_>) -> Outcome {
+fn put_back_of_boot<W: HostWriter>(
+    sys: &dyn Sys,
+    writer: &mut W,
+    s: &StandingWrite,
+    note: Note<'_>,
+) -> RollbackOutcome {
     if !at(&s.op.locus).is_held() {
         return put_back(sys, writer, s, false, note);
     }
     let outcomes = holders(sys).into_iter().map(|h| release(sys, writer, s, Some(&h)));
-    outcomes.into_iter().find(|o| *o != Outcome::Restored).unwrap_or(Outcome::Restored)
+    outcomes.into_iter().find(|o| *o != RollbackOutcome::Restored).unwrap_or(RollbackOutcome::Restored)
 }
 
 /// Looks at what is there first, where the interface is now: another program's value is left alone unless `force`.
 /// `tried` is what [`put_back_together`] said, where it has written it.
-pub(crate) fn look_and_put_back<W: Writer>(
+pub(crate) fn look_and_put_back<W: HostWriter>(
     sys: &dyn Sys,
     writer: &mut W,
-    s: &Standing,
-    tried: Option<&Outcome>,
+    s: &StandingWrite,
+    tried: Option<&RollbackOutcome>,
     force: bool,
     note: Note<'_>,
-) -> Outcome {
+) -> RollbackOutcome {
     match (&s.at, &s.device) {
-        (Some(Whereabouts::Gone { why }), _) => Outcome::Absent { why: why.clone() },
+        (Some(Whereabouts::Gone { why }), _) => RollbackOutcome::Absent { why: why.clone() },
         (Some(Whereabouts::Elsewhere { netns, .. }), _) => {
             look(sys, &mut There { writer, netns }, s, tried, force, note)
         }
         (Some(Whereabouts::Hidden { why }), Some(device)) => {
             let why = format!("{} is not found in this network namespace, and {why}", device::words(device));
             if force {
-                return Outcome::GivenUp { why };
+                return RollbackOutcome::GivenUp { why };
             }
-            Outcome::Failed {
+            RollbackOutcome::Failed {
                 why: format!("{why}; run `lowlat rollback` where it is, or give it up with `lowlat rollback --force`"),
             }
         }
@@ -500,14 +526,14 @@ pub(crate) fn look_and_put_back<W: Writer>(
     }
 }
 
-fn look<W: Writer>(
+fn look<W: HostWriter>(
     sys: &dyn Sys,
     writer: &mut W,
-    s: &Standing,
-    tried: Option<&Outcome>,
+    s: &StandingWrite,
+    tried: Option<&RollbackOutcome>,
     force: bool,
     note: Note<'_>,
-) -> Outcome {
+) -> RollbackOutcome {
     if at(&s.op.locus).is_held() {
         return put_back(sys, writer, s, force, note);
     }
@@ -516,20 +542,20 @@ fn look<W: Writer>(
             with_tried(put_beside_back(sys, writer, s, force), tried)
         }
         Reading::Value(now) if !force && tried.is_none() && of_another(s, &now) => {
-            Outcome::ChangedByOther { now: now.to_string() }
+            RollbackOutcome::ChangedByOther { now: now.to_string() }
         }
         Reading::Value(_) => with_tried(put_back(sys, writer, s, force, note), tried),
-        Reading::Absent(why) => Outcome::Absent { why },
+        Reading::Absent(why) => RollbackOutcome::Absent { why },
         other => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
-            Outcome::Failed { why: format!("cannot be read ({kind}: {why})") }
+            RollbackOutcome::Failed { why: format!("cannot be read ({kind}: {why})") }
         }
     }
 }
 
 /// What stood at each place before the oldest of these writes on it: where that is there again, nothing is left of any
 /// of them, also of those whose undoing could not be noted.
-pub(crate) fn oldest_priors<'a>(oldest_first: impl Iterator<Item = &'a Standing>) -> Vec<(Locus, State)> {
+pub(crate) fn oldest_priors<'a>(oldest_first: impl Iterator<Item = &'a StandingWrite>) -> Vec<(Locus, State)> {
     let mut floor: Vec<(Locus, State)> = Vec::new();
     for s in oldest_first.filter(|s| s.holder.is_none()) {
         if !floor.iter().any(|(locus, _)| *locus == s.op.locus) {
@@ -540,13 +566,13 @@ pub(crate) fn oldest_priors<'a>(oldest_first: impl Iterator<Item = &'a Standing>
 }
 
 /// Whether at a place that these writes changed stands again what stood there before all of them.
-fn is_at_the_floor<W: Writer>(sys: &dyn Sys, writer: &W, floor: &[(Locus, State)], locus: &Locus) -> bool {
+fn is_at_the_floor<W: HostWriter>(sys: &dyn Sys, writer: &W, floor: &[(Locus, State)], locus: &Locus) -> bool {
     let was = floor.iter().find(|(l, _)| l == locus);
     was.is_some_and(|(l, was)| writer.state(sys, l).value().is_some_and(|now| same(l, now, was)))
 }
 
 /// Rolls one transaction back and closes it if nothing is left.
-pub(crate) fn roll_back<W: Writer>(
+pub(crate) fn roll_back<W: HostWriter>(
     sys: &dyn Sys,
     writer: &mut W,
     log: &mut Log,
@@ -559,7 +585,7 @@ pub(crate) fn roll_back<W: Writer>(
     // Going back matters more than noting it: a journal that cannot be written (a full disk) stops nothing here. What
     // is not noted is looked at again by the next rollback, which finds it as it was.
     let standing = log.ledger.standing.clone();
-    let is_here = |s: &Standing| match &s.at {
+    let is_here = |s: &StandingWrite| match &s.at {
         Some(at) => matches!(at, Whereabouts::Here(_)),
         None => rules.netns == Netns::Same,
     };
@@ -592,19 +618,19 @@ pub(crate) fn roll_back<W: Writer>(
             {
                 put_back_of_boot(sys, writer, s, &mut note)
             } else {
-                Outcome::GoneWithBoot
+                RollbackOutcome::GoneWithBoot
             }
         } else if matches!(&s.at, Some(Whereabouts::Gone { .. })) && rules.netns == Netns::Gone {
-            Outcome::GoneWithNamespace
+            RollbackOutcome::GoneWithNamespace
         } else if matches!(&s.at, Some(at) if !matches!(at, Whereabouts::Here(_))) {
             look_and_put_back(sys, writer, s, None, rules.force, &mut note)
         } else if s.at.is_none() && at(&s.op.locus).of_namespace() && rules.netns == Netns::Gone {
-            Outcome::GoneWithNamespace
+            RollbackOutcome::GoneWithNamespace
         } else if s.at.is_none() && at(&s.op.locus).of_namespace() && rules.netns == Netns::Other {
-            Outcome::OtherNamespace { netns: log.ledger.netns.inode }
+            RollbackOutcome::OtherNamespace { netns: log.ledger.netns.inode }
         } else if left.contains(&s.op.locus) {
             // A later write on the same place could not be undone, so what this one left is not what is there.
-            Outcome::ChangedByOther {
+            RollbackOutcome::ChangedByOther {
                 now: writer.state(sys, &s.op.locus).value().map_or_else(String::new, State::to_string),
             }
         } else if s.holder.is_none() && is_at_the_floor(sys, writer, floor, &s.op.locus) {
@@ -614,7 +640,7 @@ pub(crate) fn roll_back<W: Writer>(
         };
         let seq = s.seq;
         let entry = match &outcome {
-            Outcome::Restored | Outcome::AlreadyPrior => Some(JournalEntry::Undone { seq }),
+            RollbackOutcome::Restored | RollbackOutcome::AlreadyPrior => Some(JournalEntry::Undone { seq }),
             o if o.settled() => Some(JournalEntry::Abandoned { seq, why: o.words() }),
             _ => {
                 left.push(s.op.locus.clone());
@@ -624,7 +650,7 @@ pub(crate) fn roll_back<W: Writer>(
         if let Some(Err(error)) = entry.map(|entry| log.push(&entry)) {
             report.unwritten.get_or_insert(error.to_string());
         }
-        let item = Item {
+        let item = RollbackItem {
             transaction: log.ledger.transaction.clone(),
             knob: s.knob.clone(),
             target: s.target.clone(),
@@ -648,7 +674,7 @@ pub(crate) fn roll_back<W: Writer>(
 }
 
 /// Rolls every transaction on disk back, newest first, or only one.
-pub fn rollback_on<W: Writer>(
+pub fn rollback_on<W: HostWriter>(
     sys: &dyn Sys,
     writer: &mut W,
     disk: &dyn Disk,

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use lowlat_model::Locus;
-use lowlat_settings::{at, shell, together, undo, undo_together};
+use lowlat_model::{Locus, State};
+use lowlat_settings::{at, shell, undo, undo_together, undone_at_once};
 
-use crate::ledger::{HolderId, Ledger, Standing};
+use crate::ledger::{HolderId, Ledger, StandingWrite};
 
 /// File name next to the journal.
 pub fn name(transaction: &str) -> String {
@@ -16,7 +16,7 @@ pub fn name(transaction: &str) -> String {
 /// before its first write. One whose transaction was closed meanwhile does nothing: what it knows is of the past.
 pub fn write(ledger: &Ledger) -> String {
     let mut out = format!(
-        "#!/bin/sh\n# Puts back what lowlat changed in transaction {}, without lowlat.\n\
+        "#!/bin/sh\n{LINT}\n# Puts back what lowlat changed in transaction {}, without lowlat.\n\
          # Run as root, in the same network namespace (inode {}) and before a reboot:\n\
          # live settings end with the boot {}.\nfailed=0\n",
         ledger.transaction, ledger.netns, ledger.boot_id
@@ -24,9 +24,10 @@ pub fn write(ledger: &Ledger) -> String {
     if ledger.standing.iter().any(|s| inode(s).is_some()) {
         out.push_str(CALLED);
     }
-    let first = |(n, s): &(usize, &Standing)| !ledger.standing[..*n].iter().any(|first| first.op.locus == s.op.locus);
-    let oldest: Vec<&Standing> = ledger.standing.iter().enumerate().filter(first).map(|(_, s)| s).rev().collect();
-    for run in oldest.chunk_by(|a, b| together(&a.op.locus, &b.op.locus) && inode(a) == inode(b)) {
+    let first =
+        |(n, s): &(usize, &StandingWrite)| !ledger.standing[..*n].iter().any(|first| first.op.locus == s.op.locus);
+    let oldest: Vec<&StandingWrite> = ledger.standing.iter().enumerate().filter(first).map(|(_, s)| s).rev().collect();
+    for run in oldest.chunk_by(|a, b| undone_at_once(&a.op.locus, &b.op.locus) && inode(a) == inode(b)) {
         out.push_str(&at_once(run));
         for s in run {
             let what = shell::comment(&format!("{} on {}", s.knob, s.target));
@@ -41,9 +42,13 @@ pub fn write(ledger: &Ledger) -> String {
     out
 }
 
-/// Coalescing parameters of one interface in one command, for drivers that check them against each other; the commands
+/// What shellcheck would say and is meant: a route's words are split, a failed command is known by its last word, no interface's name holds a blank
+/// (net/core/dev.c, `dev_valid_name`). Before the first command it is of the whole file.
+pub(crate) const LINT: &str = "# shellcheck disable=SC2012,SC2015,SC2046";
+
+/// Coalescing parameters or features of one interface in one command, since one may be taken only with another; the commands
 /// of each that follow put back what a driver takes only alone.
-fn at_once(run: &[&Standing]) -> String {
+fn at_once(run: &[&StandingWrite]) -> String {
     let Some(newest) = run.first() else { return String::new() };
     let command = by_present_name(newest, |called| {
         let loci: Vec<Locus> =
@@ -52,7 +57,7 @@ fn at_once(run: &[&Standing]) -> String {
         undo_together(&places)
     });
     command.map_or_else(String::new, |command| {
-        format!("\n# coalescing of one interface: at once, then one by one\n{command} 2>/dev/null || true\n")
+        format!("\n# of one interface: at once, then one by one\n{command} 2>/dev/null || true\n")
     })
 }
 
@@ -67,12 +72,12 @@ const CALLED: &str = r#"called() {
 }
 "#;
 
-fn inode(s: &Standing) -> Option<(u64, &str)> {
+fn inode(s: &StandingWrite) -> Option<(u64, &str)> {
     let device = s.device.as_ref()?;
     Some((device.inode?, device.name.as_str()))
 }
 
-fn command(s: &Standing) -> String {
+fn command(s: &StandingWrite) -> String {
     match &s.holder {
         // The pipe is the same in every process-id namespace; opened for both ways it never waits (fifo(7)).
         Some(HolderId { token: Some(token), .. }) => {
@@ -83,15 +88,26 @@ fn command(s: &Standing) -> String {
         None => {}
     }
     // What a shell cannot put back is reported by the name it had.
-    let restore = |called: Option<&str>| match called {
-        Some(name) => Some(undo(&s.op.locus.on(name), &s.prior)),
-        None => Some(undo(&s.op.locus, &s.prior)),
+    let restore = |called: Option<&str>| {
+        Some(where_it_differs(&called.map_or_else(|| s.op.locus.clone(), |n| s.op.locus.on(n)), &s.prior))
     };
     if at(&s.op.locus).undone_by_shell() { by_present_name(s, restore) } else { restore(None) }.unwrap_or_default()
 }
 
+/// A file that holds the value already is not written: some refuse any value, as `tx_maxrate` does where the driver has no
+/// limit (`EOPNOTSUPP`, net/core/net-sysfs.c), and were only recorded beside another.
+fn where_it_differs(locus: &Locus, was: &State) -> String {
+    let put_back = undo(locus, was);
+    match (locus, was, at(locus).shown()) {
+        (Locus::File { .. }, State::Text(text), Some(show)) => {
+            format!("[ \"$({show} 2>/dev/null)\" = {} ] ||\n{put_back}", shell::quote(text))
+        }
+        _ => put_back,
+    }
+}
+
 /// A command whose interface is found when it runs; by the name that it had where more is not known of it.
-fn by_present_name(s: &Standing, command: impl Fn(Option<&str>) -> Option<String>) -> Option<String> {
+fn by_present_name(s: &StandingWrite, command: impl Fn(Option<&str>) -> Option<String>) -> Option<String> {
     let Some((inode, name)) = inode(s) else { return command(None) };
     let text = crate::boot_iface::on_the_name(|name| command(Some(name)))?;
     Some(format!("i=$(called {inode} {}) && {{\n{text}\n}}", shell::quote(name)))
@@ -100,13 +116,13 @@ fn by_present_name(s: &Standing, command: impl Fn(Option<&str>) -> Option<String
 #[cfg(test)]
 mod tests {
     use lowlat_model::journal::{Beside, Device, JournalEntry, NetnsId};
-    use lowlat_model::{Op, Schema, State};
+    use lowlat_model::{Op, Schema};
 
     use super::*;
 
     #[test]
     fn a_coalescing_group_goes_back_at_once_and_then_one_by_one() {
-        let stands = |seq: u64, locus: Locus, prior: &str| Standing {
+        let stands = |seq: u64, locus: Locus, prior: &str| StandingWrite {
             seq,
             knob: "k".into(),
             target: "eth0".parse().unwrap(),
@@ -192,10 +208,7 @@ mod tests {
             write(&Ledger::fold(&[begin, intent]).unwrap().unwrap())
         };
         let text = of(Locus::File { path: "/sys/class/net/eth0/gro_flush_timeout".into() }, "9");
-        assert!(
-            text.contains("i=$(called 77 eth0) && {\nprintf '%s\\n' 9 > /sys/class/net/\"$i\"/gro_flush_timeout\n}"),
-            "{text}"
-        );
+        assert!(text.contains("\" = 9 ] ||\nprintf '%s\\n' 9 > /sys/class/net/\"$i\"/gro_flush_timeout\n}"), "{text}");
         assert!(text.contains("gro-flush-timeout was 5") && !text.contains("gro-flush-timeout was 9"), "{text}");
         let text = of(Locus::Ring { iface: "eth0".into(), param: "rx".into() }, "9");
         assert!(text.contains("ethtool -G \"$i\" rx 9"), "{text}");

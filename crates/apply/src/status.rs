@@ -9,15 +9,15 @@ use crate::boot::{in_boot_namespace, locate_again, persisted, set_again};
 use crate::device::{self, Whereabouts};
 use crate::disk::Disk;
 use crate::error::ApplyError;
-use crate::ledger::Standing;
+use crate::ledger::StandingWrite;
 use crate::log::read_all;
 use crate::namespaces::{Netns, Place};
-use crate::writer::Writer;
+use crate::writer::HostWriter;
 
 /// Reads every journal and the host; writes nothing. Settings that ended with an earlier boot or with their network
 /// namespace are not listed, unless the files of `lowlat persist` have set them again; those of another namespace are,
 /// without a look at what is there now.
-pub fn status_on<W: Writer>(
+pub fn status_on<W: HostWriter>(
     sys: &dyn Sys,
     writer: &W,
     disk: &dyn Disk,
@@ -38,10 +38,10 @@ pub fn status_on<W: Writer>(
         }
         let l = &found.ledger;
         let netns = if earlier { Netns::Same } else { place.look(l.netns) };
-        let again = |s: &Standing| {
+        let again = |s: &StandingWrite| {
             persisted && (!at(&s.op.locus).of_namespace() || in_boot_namespace(sys)) && set_again(sys, writer, s)
         };
-        let stands = |s: &&Standing| {
+        let stands = |s: &&StandingWrite| {
             if earlier && !at(&s.op.locus).outlives_boot() {
                 again(s)
             } else {

@@ -8,7 +8,7 @@ use lowlat_settings::AtBoot;
 use lowlat_sys::Sys;
 
 use crate::boot::KNOB as PERSIST;
-use crate::ledger::Standing;
+use crate::ledger::StandingWrite;
 
 /// Asks the catalogue for the writes of every step once more, and refuses a plan that holds others: one that was
 /// changed by hand, or that this host no longer fits.
@@ -49,7 +49,7 @@ fn setting(sys: &dyn Sys, name: &str, target: &Target, to: &str, ops: &[Op]) -> 
 }
 
 /// Whether a journal's write can be lowlat's own, and the places next to it: those are put back too.
-pub(crate) fn standing(s: &Standing) -> Result<(), String> {
+pub(crate) fn standing(s: &StandingWrite) -> Result<(), String> {
     let locus = &s.op.locus;
     let ours = if s.knob == PERSIST && lowlat_settings::at(locus).at_boot() == AtBoot::Itself {
         true
@@ -108,7 +108,7 @@ mod tests {
         let beside = |locus: Locus, changed: bool| {
             let other = vec![Beside { locus, state: State::Text("1".into()) }];
             let path = "/sys/class/net/eth0/gro_flush_timeout";
-            standing(&Standing {
+            standing(&StandingWrite {
                 seq: 0,
                 knob: "nic.gro-flush-timeout".into(),
                 target: "eth0".parse().unwrap(),
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn a_journal_undoes_at_its_knobs_places_alone() {
         let of = |knob: &str, target: &str, path: &str, prior: &str| {
-            standing(&Standing {
+            standing(&StandingWrite {
                 seq: 0,
                 knob: knob.into(),
                 target: target.parse().unwrap(),

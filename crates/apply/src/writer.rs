@@ -18,7 +18,7 @@ pub struct WriteFailure(pub String);
 pub type BeforeHold<'a> = &'a mut dyn FnMut(HolderId) -> std::io::Result<()>;
 
 /// A host that can be written. Only the executor of this crate calls it.
-pub trait Writer {
+pub trait HostWriter {
     /// The state at a locus, complete enough to be put back.
     fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
         lowlat_settings::state(sys, locus)
@@ -39,22 +39,22 @@ pub trait Writer {
     fn irq(&self, sys: &dyn Sys, device: &Device, name: &str, netns: Option<&str>) -> Option<u32> {
         if netns.is_some() { None } else { device::irq_position(sys, device, name) }
     }
-    /// As [`Writer::state`], in another network namespace, by what leads to it.
+    /// As [`HostWriter::state`], in another network namespace, by what leads to it.
     fn state_in(&self, netns: &str, locus: &Locus) -> Reading<State> {
         let _ = locus;
         Reading::Unsupported(format!("{netns} cannot be entered"))
     }
-    /// As [`Writer::beside`], in another network namespace.
+    /// As [`HostWriter::beside`], in another network namespace.
     fn beside_in(&self, netns: &str, op: &Op) -> Result<Vec<Beside>, String> {
         let _ = op;
         Err(format!("{netns} cannot be entered"))
     }
-    /// As [`Writer::write`], in another network namespace.
+    /// As [`HostWriter::write`], in another network namespace.
     fn write_in(&mut self, netns: &str, op: &Op) -> Result<(), WriteFailure> {
         let _ = op;
         Err(WriteFailure(format!("{netns} cannot be entered")))
     }
-    /// As [`Writer::write_together`], in another network namespace.
+    /// As [`HostWriter::write_together`], in another network namespace.
     fn write_together_in(&mut self, netns: &str, ops: &[Op]) -> Result<(), WriteFailure> {
         let _ = ops;
         Err(WriteFailure(format!("{netns} cannot be entered")))
@@ -76,7 +76,7 @@ pub trait Writer {
 }
 
 /// The order given, then the opposite one; the first refusal is the one that is reported.
-pub(crate) fn one_by_one<W: Writer + ?Sized>(writer: &mut W, ops: &[Op]) -> Result<(), WriteFailure> {
+pub(crate) fn one_by_one<W: HostWriter + ?Sized>(writer: &mut W, ops: &[Op]) -> Result<(), WriteFailure> {
     let forwards = ops.iter().try_for_each(|op| writer.write(op));
     forwards.or_else(|first| ops.iter().rev().try_for_each(|op| writer.write(op)).map_err(|_| first))
 }
@@ -84,12 +84,12 @@ pub(crate) fn one_by_one<W: Writer + ?Sized>(writer: &mut W, ops: &[Op]) -> Resu
 /// A writer that lists what is asked of it and hands it on to another: for tests of what may be written. Clones share
 /// one list, so one clone goes into a session and the other reports what it did.
 #[derive(Debug, Clone, Default)]
-pub struct Recorder<W> {
+pub struct WriteRecorder<W> {
     inner: W,
     asked: Arc<Mutex<Vec<Op>>>,
 }
 
-impl<W> Recorder<W> {
+impl<W> WriteRecorder<W> {
     /// Wraps a writer.
     pub fn new(inner: W) -> Self {
         Self { inner, asked: Arc::default() }
@@ -109,7 +109,7 @@ impl<W> Recorder<W> {
     }
 }
 
-impl<W: Writer> Writer for Recorder<W> {
+impl<W: HostWriter> HostWriter for WriteRecorder<W> {
     fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
         self.inner.state(sys, locus)
     }

@@ -9,9 +9,9 @@ use std::rc::Rc;
 
 use lowlat_apply::disk::{Append, Disk};
 use lowlat_apply::ledger::HolderId;
-use lowlat_apply::writer::{BeforeHold, Recorder, WriteFailure, Writer};
+use lowlat_apply::writer::{BeforeHold, HostWriter, WriteFailure, WriteRecorder};
 use lowlat_apply::{
-    NetnsExists, Outcome, Place, RollbackReport, Session, StepError, Whereabouts, rollback_on, status_on,
+    NetnsExists, Place, RollbackOutcome, RollbackReport, Session, StepError, Whereabouts, rollback_on, status_on,
 };
 use lowlat_model::journal::{Beside, Device, JournalEntry, NetnsId};
 use lowlat_model::tune::Member;
@@ -55,6 +55,7 @@ enum Takes {
 struct Machine {
     settings: BTreeMap<String, String>,
     files: BTreeMap<String, Vec<u8>>,
+    scripts: std::collections::BTreeSet<String>,
     /// Journal bytes and host writes until the cut; `None`: never.
     budget: Option<usize>,
     refuse: Option<String>,
@@ -112,8 +113,12 @@ impl Disk for Shared {
         self.0.borrow_mut().files.get_mut(name).unwrap().truncate(usize::try_from(whole).unwrap());
         Ok(Box::new(File(self.clone(), name.into())))
     }
-    fn side_file(&self, _: &str, _: &[u8]) -> io::Result<()> {
+    fn side_file(&self, name: &str, _: &[u8]) -> io::Result<()> {
+        self.0.borrow_mut().scripts.insert(name.into());
         Ok(())
+    }
+    fn has_side_file(&self, name: &str) -> io::Result<bool> {
+        Ok(self.0.borrow().scripts.contains(name))
     }
     fn path(&self, name: &str) -> PathBuf {
         name.into()
@@ -125,7 +130,7 @@ fn key(locus: &Locus) -> String {
     match locus {
         Locus::File { path } => path.clone(),
         Locus::Coalesce { iface, param } => format!("{iface}/{param}"),
-        _ => String::new(),
+        other => format!("{other:?}"),
     }
 }
 
@@ -163,7 +168,7 @@ impl Shared {
     }
 }
 
-impl Writer for Shared {
+impl HostWriter for Shared {
     fn state(&self, _: &dyn Sys, locus: &Locus) -> Reading<State> {
         self.0
             .borrow()
@@ -325,7 +330,7 @@ fn set(m: &Shared, place: u8, value: &str) {
 #[test]
 fn a_recorder_at_the_door_lists_every_write() {
     let m = machine();
-    let recorder = Recorder::new(m.clone());
+    let recorder = WriteRecorder::new(m.clone());
     let mut session =
         Session::begin_on(Box::new(m.clone()), recorder.clone(), Box::new(()), &place(NETNS), || 5).unwrap();
     let handle = session.apply(&Nowhere, &step(&[1, 2], 50)).unwrap();
@@ -461,7 +466,11 @@ fn a_driver_that_takes_parameters_only_together_gets_them_so_both_ways() {
     assert_eq!(shown, [("nic.coalesce.adaptive-rx", "e".to_owned()), ("nic.coalesce.rx-usecs", "e".to_owned())]);
     drop(session);
     let report = from_disk(&m, NETNS, "boot", false).unwrap();
-    assert!(report.complete() && report.done.iter().all(|i| i.outcome == Outcome::Restored), "{}", report.words());
+    assert!(
+        report.complete() && report.done.iter().all(|i| i.outcome == RollbackOutcome::Restored),
+        "{}",
+        report.words()
+    );
     assert_eq!(settings(&m), before);
 }
 
@@ -556,7 +565,7 @@ fn what_another_program_set_is_left_alone_unless_forced() {
     begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
     set(&m, 0, "77");
     let report = from_disk(&m, NETNS, "boot", false).unwrap();
-    assert!(!report.complete() && matches!(report.failed[0].outcome, Outcome::ChangedByOther { .. }));
+    assert!(!report.complete() && matches!(report.failed[0].outcome, RollbackOutcome::ChangedByOther { .. }));
     assert_eq!(settings(&m)["/proc/sys/net/0"], "77");
     assert!(from_disk(&m, NETNS, "boot", true).unwrap().complete());
     assert_eq!(settings(&m), before);
@@ -568,9 +577,9 @@ fn another_namespace_and_another_boot_are_not_written() {
     begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
     let after = settings(&m);
     let report = from_disk(&m, NetnsId { inode: 8, cookie: Some(80) }, "boot", true).unwrap();
-    assert_eq!(report.failed[0].outcome, Outcome::OtherNamespace { netns: 7 });
+    assert_eq!(report.failed[0].outcome, RollbackOutcome::OtherNamespace { netns: 7 });
     let report = from_disk(&m, NETNS, "next boot", true).unwrap();
-    assert_eq!(report.done[0].outcome, Outcome::GoneWithBoot);
+    assert_eq!(report.done[0].outcome, RollbackOutcome::GoneWithBoot);
     assert_eq!(settings(&m), after);
 }
 
@@ -598,7 +607,7 @@ fn a_later_namespace_with_the_same_inode_is_another() {
     assert_eq!(status.applied.iter().map(|a| a.set.as_str()).collect::<Vec<_>>(), ["60"]);
     let report = from_disk(&m, later, "boot", false).unwrap();
     let outcomes: Vec<_> = report.done.iter().map(|i| i.outcome.clone()).collect();
-    assert_eq!(outcomes, [Outcome::Restored, Outcome::GoneWithNamespace]);
+    assert_eq!(outcomes, [RollbackOutcome::Restored, RollbackOutcome::GoneWithNamespace]);
     assert_eq!(settings(&m), before);
 }
 
@@ -614,6 +623,28 @@ fn a_corrupt_journal_changes_nothing() {
     }
     let error = from_disk(&m, NETNS, "boot", true).unwrap_err().to_string();
     assert!(error.contains("line 1"), "{error}");
+    assert_eq!(settings(&m), after);
+}
+
+#[test]
+fn a_journal_without_its_beginning_or_its_boot_is_damaged() {
+    let m = machine();
+    begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
+    let (after, whole) = (settings(&m), m.0.borrow().files.values().next().unwrap().clone());
+    let with = |bytes: Vec<u8>| {
+        *m.0.borrow_mut().files.values_mut().next().unwrap() = bytes;
+        from_disk(&m, NETNS, "boot", true).unwrap_err().to_string()
+    };
+    let cut = with(whole[..40].to_vec());
+    assert!(cut.contains("its script lists writes"), "{cut}");
+    let end = whole.iter().position(|b| *b == b'\n').unwrap();
+    let first = String::from_utf8(whole[9..end].to_vec()).unwrap();
+    let without = first.replace("\"boot_id\":\"boot\"", "\"boot_id\":\"\"");
+    assert_ne!(first, without);
+    let mut line = format!("{:08x} {without}", crc32fast::hash(without.as_bytes())).into_bytes();
+    line.extend_from_slice(&whole[end..]);
+    let nameless = with(line);
+    assert!(nameless.contains("to which boot"), "{nameless}");
     assert_eq!(settings(&m), after);
 }
 
@@ -654,7 +685,7 @@ fn a_full_disk_stops_no_rollback() {
     m.0.borrow_mut().full = false;
     let report = from_disk(&m, NETNS, "boot", false).unwrap();
     assert!(report.complete() && report.unwritten.is_none() && report.done.len() == 4, "{}", report.words());
-    assert!(report.done.iter().all(|i| i.outcome == Outcome::AlreadyPrior));
+    assert!(report.done.iter().all(|i| i.outcome == RollbackOutcome::AlreadyPrior));
     assert_eq!(settings(&m), before);
     begin(&m).unwrap();
 }
@@ -676,7 +707,7 @@ fn what_files_set_again_at_the_next_boot_is_put_back() {
         let locus = Locus::File { path: format!("/proc/sys/net/{place}") };
         &report.done.iter().find(|i| i.locus == locus).unwrap().outcome
     };
-    assert_eq!((of(0), of(1)), (&Outcome::Restored, &Outcome::GoneWithBoot));
+    assert_eq!((of(0), of(1)), (&RollbackOutcome::Restored, &RollbackOutcome::GoneWithBoot));
     assert_eq!(settings(&m), before);
 }
 
@@ -750,7 +781,7 @@ fn an_interface_that_is_not_found_keeps_the_journal_open_until_it_is_given_up() 
     }
     assert_eq!(settings(&m)["/sys/class/net/old/queues/rx-0/rps_cpus"], "1", "another interface was written");
     let report = from_disk(&m, NETNS, "boot", true).unwrap();
-    assert!(matches!(report.done[0].outcome, Outcome::GivenUp { .. }), "{}", report.words());
+    assert!(matches!(report.done[0].outcome, RollbackOutcome::GivenUp { .. }), "{}", report.words());
     begin(&m).unwrap();
 }
 
@@ -760,7 +791,7 @@ fn an_interface_that_is_gone_ends_its_settings() {
     on_an_interface(&m);
     m.0.borrow_mut().links.insert(3, Whereabouts::Gone { why: "interface old is no more".into() });
     let report = from_disk(&m, NETNS, "boot", false).unwrap();
-    assert!(matches!(report.done[0].outcome, Outcome::Absent { .. }), "{}", report.words());
+    assert!(matches!(report.done[0].outcome, RollbackOutcome::Absent { .. }), "{}", report.words());
     assert_eq!(settings(&m)["/sys/class/net/old/queues/rx-0/rps_cpus"], "1", "another interface was written");
 }
 
@@ -806,4 +837,164 @@ fn a_confirmed_transaction_below_does_not_settle_the_one_above() {
     assert_eq!(settings(&m)["/proc/sys/net/0"], "50");
     assert!(from_disk(&m, NETNS, "boot", false).unwrap().complete());
     assert_eq!(settings(&m)["/proc/sys/net/0"], "0");
+}
+
+/// One place of each kind of setting, by the name of its file in `crates/settings/src/`. A held limit has a process and no
+/// write: its cases are those of `kernel_session`.
+fn of_each_kind() -> Vec<(&'static str, Locus)> {
+    let iface = || "e".to_owned();
+    let file = |path: &str| Locus::File { path: path.into() };
+    vec![
+        ("channels", Locus::Channels { iface: iface(), param: "combined".into() }),
+        ("coalesce", Locus::Coalesce { iface: iface(), param: "rx-usecs".into() }),
+        ("cpu_file", file("/sys/devices/system/cpu/cpufreq/policy0/scaling_governor")),
+        ("drop_in", Locus::DropIn { path: "/etc/default/grub.d/90-lowlat.cfg".into() }),
+        ("eee", Locus::Eee { iface: iface() }),
+        ("feature", Locus::Feature { iface: iface(), name: "rx-gro".into() }),
+        ("host_file", file("/sys/kernel/mm/ksm/run")),
+        ("hw_timestamp", Locus::HwTimestamp { iface: iface() }),
+        ("irq_affinity", Locus::IrqAffinity { iface: iface(), index: 0 }),
+        ("moderation", Locus::Moderation { iface: iface(), direction: "rx".into() }),
+        ("napi", Locus::Napi { iface: iface(), id: 8193, param: "gro-flush-timeout".into() }),
+        ("net_file", file("/sys/class/net/e/queues/rx-0/rps_cpus")),
+        ("pause", Locus::Pause { iface: iface(), param: "rx".into() }),
+        ("private_flag", Locus::PrivateFlag { iface: iface(), name: "rx_striding_rq".into() }),
+        ("qdisc", Locus::Qdisc { iface: iface(), parent: "root".into() }),
+        ("ring", Locus::Ring { iface: iface(), param: "rx".into() }),
+        (
+            "route_metric",
+            Locus::RouteMetric { iface: iface(), prefix: "192.0.2.0/24".into(), metric: "rto_min".into() },
+        ),
+        ("rss", Locus::Rss { iface: iface() }),
+        ("sysctl", file("/proc/sys/net/ipv4/tcp_rmem")),
+    ]
+}
+
+/// A machine with this place at `was`, and a step that sets it.
+fn machine_with(locus: &Locus) -> (Shared, PlannedStep) {
+    let m = Shared::default();
+    m.0.borrow_mut().settings.insert(key(locus), "5".into());
+    let step = PlannedStep { ops: vec![Op::text(locus.clone(), "9")], ..step(&[0], 9) };
+    let step = PlannedStep { prior: vec![State::Text("5".into())], ..step };
+    (m, step)
+}
+
+/// The power goes after `apply` bytes and writes of applying and, if that is over, after `back` of going back.
+fn cut_at(locus: &Locus, apply: Option<usize>, back: Option<usize>) -> (bool, usize) {
+    let (m, step) = machine_with(locus);
+    let before = settings(&m);
+    m.0.borrow_mut().budget = apply;
+    if let Ok(mut session) = begin(&m) {
+        let _ = session.apply(&Nowhere, &step);
+    }
+    m.0.borrow_mut().budget = back;
+    let _ = from_disk(&m, NETNS, "boot", false);
+    let left = m.0.borrow().budget.unwrap_or_default();
+    m.0.borrow_mut().budget = None;
+    let complete = from_disk(&m, NETNS, "boot", false).is_ok_and(|r| r.complete());
+    (complete && settings(&m) == before, left)
+}
+
+/// How many bytes and writes there are to cut at.
+fn points(locus: &Locus) -> (usize, usize) {
+    const PLENTY: usize = 1 << 20;
+    let (m, step) = machine_with(locus);
+    m.0.borrow_mut().budget = Some(PLENTY);
+    begin(&m).unwrap().apply(&Nowhere, &step).unwrap();
+    assert_eq!(m.0.borrow().settings[&key(locus)], "9", "{locus:?} was not set");
+    let apply = PLENTY - m.0.borrow().budget.unwrap();
+    let (_, left) = cut_at(locus, None, Some(PLENTY));
+    (apply, PLENTY - left)
+}
+
+/// Every byte of the journal and every write, of applying and of going back, for every kind of setting. The outcome is
+/// `fixtures/crash-points.json`, from which `docs/safety.md` is made; `LOWLAT_BLESS=1` writes it.
+#[test]
+fn every_kind_is_restored_from_every_point() {
+    let mut record = Figures::new();
+    for (kind, locus) in of_each_kind() {
+        let (apply, back) = points(&locus);
+        let cuts = (0..=apply).map(|n| (Some(n), None)).chain((0..=back).map(|n| (None, Some(n))));
+        let (mut tried, mut restored) = (0u64, 0u64);
+        for (apply, back) in cuts {
+            tried += 1;
+            restored += u64::from(cut_at(&locus, apply, back).0);
+        }
+        record.insert(kind, BTreeMap::from([("points", tried), ("restored", restored)]));
+        assert_eq!(tried, restored, "{kind}");
+    }
+    // No kind is forgotten: each file of the crate that is one.
+    let settings = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../settings/src");
+    for entry in std::fs::read_dir(settings).unwrap().flatten() {
+        let is_kind = std::fs::read_to_string(entry.path()).is_ok_and(|t| t.contains("impl Kind for"));
+        let name = entry.file_name().to_string_lossy().trim_end_matches(".rs").to_owned();
+        assert!(!is_kind || name == "dma_latency" || record.contains_key(&*name), "{name} is not tried");
+    }
+    as_recorded("crash-points.json", &record);
+}
+
+type Figures = BTreeMap<&'static str, BTreeMap<&'static str, u64>>;
+
+fn as_recorded(name: &str, record: &Figures) {
+    let text = serde_json::to_string_pretty(record).unwrap() + "\n";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
+    if std::env::var_os("LOWLAT_BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), text, "LOWLAT_BLESS=1 writes it anew");
+}
+
+/// The outcome is `fixtures/damaged-journals.json`, as for the crash points.
+#[test]
+fn a_damaged_journal_sets_nothing_foreign() {
+    let m = machine();
+    let before = settings(&m);
+    {
+        let mut session = begin(&m).unwrap();
+        session.apply(&Nowhere, &step(&[0], 50)).unwrap();
+        session.apply(&Nowhere, &step(&[1], 60)).unwrap();
+    }
+    let set = settings(&m);
+    let (name, whole) = m.0.borrow().files.iter().next().map(|(n, b)| (n.clone(), b.clone())).unwrap();
+    let held = |bytes: Vec<u8>| {
+        let m = Shared::default();
+        m.0.borrow_mut().settings = set.clone();
+        m.0.borrow_mut().files.insert(name.clone(), bytes);
+        m.0.borrow_mut().scripts.insert(lowlat_apply::script::name(&name));
+        match from_disk(&m, NETNS, "boot", false) {
+            Err(_) => settings(&m) == set,
+            Ok(report) => report.complete() && settings(&m) == before,
+        }
+    };
+    let bits = (0..whole.len() * 8).map(|n| {
+        let mut bad = whole.clone();
+        bad[n / 8] ^= 1 << (n % 8);
+        bad
+    });
+    let zeros = (0..whole.len()).map(|n| {
+        let mut bad = whole.clone();
+        bad[n..].fill(0);
+        bad
+    });
+    let ends: Vec<usize> = whole.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(n, _)| n + 1).collect();
+    let lines = || std::iter::once(0).chain(ends.iter().copied()).zip(ends.iter().copied());
+    let without = lines().take(ends.len() - 1).map(|(from, to)| [&whole[..from], &whole[to..]].concat());
+    let twice = lines().map(|(from, to)| [&whole[..to], &whole[from..]].concat());
+    let mut record = Figures::new();
+    let mut take = |what, all: &mut dyn Iterator<Item = Vec<u8>>| {
+        let (mut tried, mut right) = (0, 0);
+        for bytes in all {
+            tried += 1;
+            right += u64::from(held(bytes));
+        }
+        record.insert(what, BTreeMap::from([("tried", tried), ("held", right)]));
+    };
+    take("one bit flipped", &mut bits.into_iter());
+    take("all from a byte on is zeros", &mut zeros.into_iter());
+    take("a line is missing", &mut without.into_iter());
+    take("a line is there twice", &mut twice.into_iter());
+    for (what, row) in &record {
+        assert_eq!(row["tried"], row["held"], "{what}");
+    }
+    as_recorded("damaged-journals.json", &record);
 }

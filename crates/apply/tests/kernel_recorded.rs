@@ -9,7 +9,7 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use lowlat_apply::{Outcome, Session, StepError};
+use lowlat_apply::{RollbackOutcome, Session, StepError};
 use lowlat_knobs::resolve;
 use lowlat_lab::netns::enter_private;
 use lowlat_model::finding::Setting;
@@ -114,7 +114,7 @@ fn apply(store: &Store, step: &PlannedStep) -> Result<(), StepError> {
     applied
 }
 
-fn roll_back(store: &Store) -> Vec<Outcome> {
+fn roll_back(store: &Store) -> Vec<RollbackOutcome> {
     let report = lowlat_apply::rollback_from_disk(store, &Live::new(), false).unwrap();
     assert!(report.complete(), "{}", report.words());
     report.done.into_iter().map(|i| i.outcome).collect()
@@ -210,7 +210,7 @@ fn hung_at_ours(store: &Store) {
     NetlinkSocket::open(Protocol::Route).unwrap().ask("change a queue discipline", m).unwrap();
     let report = lowlat_apply::rollback_from_disk(store, &Live::new(), false).unwrap();
     assert!(
-        matches!(&report.failed[0].outcome, Outcome::ChangedByOther { now } if now.contains("estimator")),
+        matches!(&report.failed[0].outcome, RollbackOutcome::ChangedByOther { now } if now.contains("estimator")),
         "{}",
         report.words()
     );
@@ -237,7 +237,7 @@ fn a_refused_feature(store: &Store) {
     features::set_feature("v0", GSO, true).unwrap();
     apply(store, &planned("nic.feature.gso", "v0", "off").unwrap()).unwrap();
     assert!(!feature().wanted);
-    assert_eq!(roll_back(store), [Outcome::Restored]);
+    assert_eq!(roll_back(store), [RollbackOutcome::Restored]);
     assert!(feature().wanted);
 }
 
@@ -274,7 +274,7 @@ fn own_napi_values(store: &Store) {
     let step = planned("nic.gro-flush-timeout", "v0", "50000").unwrap();
     apply(store, &step).unwrap();
     assert!(flush_timeouts().iter().all(|(_, v)| *v == 50_000), "{:?}", flush_timeouts());
-    assert_eq!(roll_back(store), [Outcome::Restored]);
+    assert_eq!(roll_back(store), [RollbackOutcome::Restored]);
     assert_eq!((flush_timeouts(), text(&device).as_str()), (before.clone(), "0"));
 
     // Set by another program meanwhile: left alone, although the rollback writes the device's value over it.
@@ -328,7 +328,7 @@ fn one_napi_instance(store: &Store) {
         let mut expected = before.clone();
         expected[0].1.insert(param.to_owned(), value);
         assert_eq!((napi_values(), whole()), (expected, device.clone()), "{knob}");
-        assert_eq!(roll_back(store), [Outcome::Restored]);
+        assert_eq!(roll_back(store), [RollbackOutcome::Restored]);
         assert_eq!((napi_values(), whole()), (before.clone(), device), "{knob}");
     }
     let none = planned("nic.gro-flush-timeout", "v0/napi-99", "1").unwrap_err();
@@ -403,7 +403,7 @@ fn renamed(store: &Store) {
     impostor("1");
     let status = lowlat_apply::status(store, &Live::new()).unwrap();
     assert_eq!((status.applied[0].locus.clone(), status.applied[0].now.as_str()), (rps("w0"), "1"));
-    assert_eq!(roll_back(store), [Outcome::Restored]);
+    assert_eq!(roll_back(store), [RollbackOutcome::Restored]);
     assert_eq!((text(&rps("w0")).as_str(), text(&rps("v0")).as_str()), ("0", "1"));
 }
 
@@ -428,7 +428,7 @@ fn renamed_by_script(store: &Store) {
     impostor("1");
     assert!(Command::new("sh").arg(script(store)).status().unwrap().success());
     assert_eq!((text(&rps("w0")).as_str(), text(&rps("v0")).as_str()), ("0", "1"));
-    assert_eq!(roll_back(store), [Outcome::AlreadyPrior]);
+    assert_eq!(roll_back(store), [RollbackOutcome::AlreadyPrior]);
     // Gone: it says so, and writes nothing.
     steered_again(store);
     link::delete("w0").unwrap();
@@ -481,7 +481,7 @@ fn gone(store: &Store) {
     impostor("1");
     let outcomes = roll_back(store);
     assert!(
-        matches!(&outcomes[..], [Outcome::Absent { why }] if why.contains("in no network namespace")),
+        matches!(&outcomes[..], [RollbackOutcome::Absent { why }] if why.contains("in no network namespace")),
         "{outcomes:?}"
     );
     assert_eq!(text(&rps("v0")), "1");
@@ -526,7 +526,7 @@ fn holder_elsewhere(store: &Store) {
         assert!(!out.status.success() && String::from_utf8_lossy(&out.stdout).contains("is not seen here"), "{out:?}");
         assert_eq!(limit(), held);
     }
-    assert_eq!(roll_back(store), [Outcome::Restored]);
+    assert_eq!(roll_back(store), [RollbackOutcome::Restored]);
     assert_eq!(limit(), before);
 
     // The script that stands next to the journal ends it too, by the same pipe.

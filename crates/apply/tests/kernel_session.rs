@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use lowlat_apply::disk::Folder;
-use lowlat_apply::writer::{BeforeHold, WriteFailure, Writer};
+use lowlat_apply::writer::{BeforeHold, HostWriter, WriteFailure};
 use lowlat_apply::{ApplyError, NetnsExists, Orders, Place, Session, ledger};
 use lowlat_knobs::resolve;
 use lowlat_lab::netns::enter_private;
@@ -214,7 +214,7 @@ struct Parking {
     wrote: bool,
 }
 
-impl Writer for Parking {
+impl HostWriter for Parking {
     fn state(&self, sys: &dyn Sys, locus: &Locus) -> Reading<State> {
         if self.wrote { park() } else { state(sys, locus) }
     }
@@ -306,8 +306,11 @@ fn a_joint_step(store: &Store) {
         joint("nic.gro-flush-timeout", "lan0", "20000"),
         joint("sysctl.net.ipv4.tcp_autocorking", "host", "0"),
     ];
-    let plan =
-        lowlat_plan::order(steps, Vec::new(), &lowlat_plan::Options { reach: Scope::Namespace, ..Default::default() });
+    let plan = lowlat_plan::order(
+        steps,
+        Vec::new(),
+        &lowlat_plan::PlanOptions { reach: Scope::Namespace, ..Default::default() },
+    );
     let [whole] = plan.steps.as_slice() else { panic!("{} steps: {:?}", plan.steps.len(), plan.left_out) };
     assert_eq!((whole.members.len(), whole.resets, whole.resets_link), (3, Resets::Queues, false));
 

@@ -578,7 +578,11 @@ pub struct PlanArgs {
     /// Show the change of each step as a diff (the default on a terminal).
     #[arg(long)]
     pub diff: bool,
-    /// Write the plan here, for `apply`.
+    /// Print the plan for hosts without lowlat: a shell script that applies and undoes, an Ansible playbook, or a profile
+    /// of tuned.
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "diff")]
+    pub export: Option<ExportArg>,
+    /// Write the plan, or what it is exported as, to this file.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Also plan steps that reset the link.
@@ -587,6 +591,17 @@ pub struct PlanArgs {
     /// Plan this setting instead of those for the findings; repeatable.
     #[arg(long, num_args = 3, value_names = ["KNOB", "TARGET", "VALUE"], allow_hyphen_values = true)]
     pub set: Vec<String>,
+}
+
+/// What a plan is exported as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportArg {
+    /// A script for any POSIX shell.
+    Sh,
+    /// A playbook.
+    Ansible,
+    /// A tuned.conf.
+    Tuned,
 }
 
 /// `apply`.

@@ -13,6 +13,12 @@ pub fn text(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{}", lowlat_report::visible(text.trim_end_matches('\n')));
 }
 
+/// Prints a text report, with colour where the terminal has it.
+pub fn report(report: &str) {
+    let plain = lowlat_report::visible(report.trim_end_matches('\n'));
+    page(&if styled() { lowlat_report::coloured(&plain) } else { plain });
+}
+
 /// Prints a page that lowlat made itself, with its styles.
 pub fn page(page: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{}", page.trim_end_matches('\n'));
@@ -57,14 +63,27 @@ fn columns(reported: Option<u16>, named: Option<&str>) -> usize {
     named.or(reported).unwrap_or(lowlat_report::WIDTH).max(NARROWEST)
 }
 
-/// Whether ANSI styles may be used on stdout (no-color.org: an empty NO_COLOR is none).
+/// Whether ANSI styles may be used on stdout: it is a terminal, TERM does not call it `dumb`, and the user does not want
+/// none (no-color.org: an empty NO_COLOR is none).
 pub fn styled() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+    let set = |name| std::env::var_os(name).unwrap_or_default();
+    std::io::stdout().is_terminal() && allows_styles(&set("TERM"), &set("NO_COLOR"))
+}
+
+fn allows_styles(term: &std::ffi::OsStr, no_color: &std::ffi::OsStr) -> bool {
+    term != "dumb" && no_color.is_empty()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dumb_terminal_and_who_wants_no_colour_get_none() {
+        let allows = |term: &str, no_color: &str| allows_styles(term.as_ref(), no_color.as_ref());
+        assert!(allows("xterm", "") && allows("", ""));
+        assert!(!allows("dumb", "") && !allows("xterm", "1"));
+    }
 
     #[test]
     fn the_columns_are_those_named_or_the_terminal_s() {

@@ -1,6 +1,7 @@
 //! Stored runs: where they lie, what they are, and their samples.
 
 use std::fmt;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use lowlat_measure::{Context, Mode, Pattern, Spec};
@@ -13,7 +14,7 @@ use lowlat_sys::store::{self, Store};
 
 use lowlat_live::{
     Failure,
-    figures::{self, Steady},
+    figures::{self, SteadyWindow},
 };
 
 /// The samples of a run that `measure --out` stored, next to its document.
@@ -35,7 +36,7 @@ pub fn make_room(folder: &Path, overwrite: bool) -> Result<(), Failure> {
     let cannot = |e: std::io::Error| {
         Failure::new(format!("store the run in {}: {e}; give a writable folder with --out", folder.display()))
     };
-    std::fs::create_dir_all(folder).map_err(cannot)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(cannot)?;
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
         let name = entry.file_name();
@@ -229,7 +230,7 @@ fn of_log(file: &Path) -> Result<Measurement, Failure> {
     };
     let looked = reader.end().filter(|e| e.looked);
     let steady = looked.map(|e| SteadyState { warmup: e.warmup, cooldown: e.cooldown, steady: e.steady });
-    let mut out = figures::measurement(&mut samples, &spec, context, Steady::Known(steady));
+    let mut out = figures::measurement(&mut samples, &spec, context, SteadyWindow::Known(steady));
     out.rate_pps = head.rate_pps;
     if reader.is_cut() {
         out.interrupted = true;

@@ -654,8 +654,10 @@ fn a_taken_port_is_named() {
 #[test]
 fn keys_that_protect_nothing() {
     let scratch = Scratch::new();
-    let short = scratch.file("short.key", "secret\n");
-    let empty = scratch.file("empty.key", "");
+    let short = scratch.secret("short.key", "secret\n");
+    let empty = scratch.secret("empty.key", "");
+    let open = scratch.secret("open.key", "0123456789abcdef0123456789abcdef\n");
+    fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
     let absent = scratch.name("absent.key");
     all_refused(
         &scratch,
@@ -664,6 +666,8 @@ fn keys_that_protect_nothing() {
             (&["serve", "--bind", "127.0.0.1", "--port", "0", "--key-file", &empty], &[&empty]),
             (&["serve", "--bind", "127.0.0.1", "--port", "0", "--key-file", &absent], &[&absent]),
             (&["measure", "127.0.0.1", "--key-file", &short], &[&short, "16"]),
+            (&["measure", "127.0.0.1", "--key-file", &open], &[&open, "0640", "chmod 600"]),
+            (&["serve", "--bind", "127.0.0.1", "--port", "0", "--key-file", &open], &[&open, "chmod 600"]),
         ],
     );
 }

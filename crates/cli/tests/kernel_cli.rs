@@ -383,8 +383,8 @@ fn an_interrupted_measurement_shows_what_it_has() {
 #[test]
 fn a_far_end_with_a_key_answers_nobody_else() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
-    let key = scratch.file("key", "0123456789abcdef0123456789abcdef\n");
-    let other = scratch.file("other", "fedcba9876543210fedcba9876543210\n");
+    let key = scratch.secret("key", "0123456789abcdef0123456789abcdef\n");
+    let other = scratch.secret("other", "fedcba9876543210fedcba9876543210\n");
     let _far = lab.serve(&scratch, &["--key-file", &key]);
     lab.run(&scratch, &["measure", FAR, "--key-file", &key, "--count", "50"]).exits(0);
     lab.run(&scratch, &["measure", FAR, "--timeout", "100ms"]).refuses(&[FAR]);

@@ -11,7 +11,7 @@ use common::{Scratch, Started};
 fn a_far_end_of_another_protocol_is_named() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &["--sockperf", "--stamp"]);
-    let key = scratch.file("key", "0123456789abcdef0123456789abcdef\n");
+    let key = scratch.secret("key", "0123456789abcdef0123456789abcdef\n");
     let at = |port: u16| format!("{FAR}:{port}");
     let (ours, sockperf, stamp) = (at(8620), at(11111), at(862));
     let cases: &[(&str, &[&str])] = &[
@@ -60,10 +60,10 @@ fn a_message_beyond_the_mtu_is_named_with_what_fits() {
 fn what_serve_cannot_start_with() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &["--sockperf", "--stamp"]);
-    let key = scratch.file("key", "0123456789abcdef0123456789abcdef\n");
-    let odd = scratch.file("odd", "hex:0123456789abcdef0123456789abcde\n");
-    let none = scratch.file("none", "hex:0123456789abcdefzz23456789abcdef\n");
-    let short = scratch.file("short", "hex:0123456789abcdef\n");
+    let key = scratch.secret("key", "0123456789abcdef0123456789abcdef\n");
+    let odd = scratch.secret("odd", "hex:0123456789abcdef0123456789abcde\n");
+    let none = scratch.secret("none", "hex:0123456789abcdefzz23456789abcdef\n");
+    let short = scratch.secret("short", "hex:0123456789abcdef\n");
     let folder = scratch.path().to_str().unwrap();
     let cases: &[(&[&str], &[&str])] = &[
         // The first far end has these, in the far namespace; here they are free.

@@ -272,9 +272,7 @@ fn placement_is_reported_and_refusals_are_one_line() {
 fn what_stamps_cost_is_measured_when_asked() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
-    let begin = Instant::now();
     let m = measured(&lab, &scratch, &[FAR, "--stamp-cost"]);
-    assert!(begin.elapsed() > Duration::from_secs(2), "24 rounds of 100 ms");
     let cost = &m["stamps"]["cost"];
     assert_eq!((cost["a"].as_str(), cost["b"].as_str()), (Some("without stamps"), Some("with stamps")));
     assert!(

@@ -7,7 +7,7 @@ mod common;
 
 use common::LOWLAT;
 use common::guest::*;
-use lowlat_lab::vm::{KernelChoice, Suite, Topology, topology};
+use lowlat_lab::vm::{KernelChoice, Suite, VmTopology, topology};
 
 static VIRTIO: Suite = Suite::new(&topology::VIRTIO_MQ, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 static NUMA: Suite = Suite::new(&topology::NUMA, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
@@ -18,7 +18,7 @@ static IOMMU: Suite = Suite::new(&topology::IOMMU, KernelChoice::V6_12).program(
 static NO_MSI: Suite =
     Suite::new(&topology::E1000E_PAIR, KernelChoice::V6_12).program(PROGRAM, LOWLAT).cmdline("e1000e.IntMode=0,0");
 /// The igb pair as a driver finds it that may not have MSI-X: plain MSI, one interrupt for all its work.
-static IGB_MSI: Topology = Topology { name: "igb-msi", modules: &["lowlat_nomsix", "igb"], ..topology::IGB_PAIR };
+static IGB_MSI: VmTopology = VmTopology { name: "igb-msi", modules: &["lowlat_nomsix", "igb"], ..topology::IGB_PAIR };
 static MSI: Suite = Suite::new(&IGB_MSI, KernelChoice::V6_12).program(PROGRAM, LOWLAT);
 static OLDEST: Suite = Suite::new(&topology::E1000E_PAIR, KernelChoice::V5_10).program(PROGRAM, LOWLAT);
 static NEWEST: Suite = Suite::new(&topology::IGB_PAIR, KernelChoice::Newest).program(PROGRAM, LOWLAT);

@@ -8,7 +8,7 @@ mod vm;
 use std::path::Path;
 
 use lowlat_lab::vm::topology::{E1000E_PAIR, IGB_PAIR};
-use lowlat_lab::vm::{KernelChoice, Topology};
+use lowlat_lab::vm::{KernelChoice, VmTopology};
 use serde_json::Value;
 
 use vm::{Results, boot};
@@ -27,7 +27,7 @@ measure after
 kill $FAR
 ";
 
-fn stamped(topology: &'static Topology, value: &str) -> Results {
+fn stamped(topology: &'static VmTopology, value: &str) -> Results {
     let script = SCRIPT.replace("VALUE", value);
     let r = boot(topology, KernelChoice::V6_12, Path::new(env!("CARGO_BIN_EXE_lowlat")), &script);
     r.ran("apply").exits(0);

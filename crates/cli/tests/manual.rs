@@ -74,7 +74,7 @@ fn man_and_mandoc_complain_of_no_page() {
     let scratch = Scratch::new();
     let files = manual::write(scratch.path()).unwrap();
     let pages: Vec<&Path> =
-        files.iter().map(|f| f.as_path()).filter(|f| f.extension().is_some_and(|e| e == "1")).collect();
+        files.iter().map(std::path::PathBuf::as_path).filter(|f| f.extension().is_some_and(|e| e == "1")).collect();
     assert!(pages.len() > 15);
     for page in pages {
         if here("man") {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
 use lowlat_model::facts::{CpuPower, Cpus, IdleState};
-use lowlat_model::site::Topology;
+use lowlat_model::site::CpuTopology;
 use lowlat_sys::{Sys, query};
 
 use crate::text::{cpu_list, cpu_mask, trimmed};
@@ -46,7 +46,7 @@ pub(crate) fn online(sys: &dyn Sys) -> Reading<Vec<u32>> {
 
 /// All of it.
 pub(crate) fn read(sys: &dyn Sys) -> Cpus {
-    let Topology { online, isolated, nohz_full, siblings, node_of } = topology(sys);
+    let CpuTopology { online, isolated, nohz_full, siblings, node_of } = topology(sys);
     let each = online.value().cloned().unwrap_or_default();
     Cpus {
         model: sys.read("/proc/cpuinfo").and_then(|t| model(&t)),
@@ -68,10 +68,10 @@ fn list(sys: &dyn Sys, file: &str) -> Reading<Vec<u32>> {
 }
 
 /// Which CPUs there are and what they share.
-pub(crate) fn topology(sys: &dyn Sys) -> Topology {
+pub(crate) fn topology(sys: &dyn Sys) -> CpuTopology {
     let online = online(sys);
     let each = online.value().map_or(&[][..], Vec::as_slice);
-    Topology {
+    CpuTopology {
         isolated: list(sys, "isolated"),
         nohz_full: list(sys, "nohz_full"),
         siblings: of_each(sys, each, "topology/thread_siblings_list"),

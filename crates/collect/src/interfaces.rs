@@ -51,7 +51,8 @@ crate::collector! {
         "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: numa_node, l1_aspm",
         "drivers/pci/pci-sysfs.c in linux 6.12: current_link_speed_show",
         "Documentation/ABI/testing/sysfs-kernel-iommu_groups in linux 6.12: type (5.11)",
-        "net/core/net-sysfs.c in linux 6.12: netdev_register_kobject (wireless, phy80211)",
+        "net/wireless/core.c in linux 6.12: cfg80211_register_wdev (phy80211)",
+        "net/core/net-sysfs.c in linux 6.12: wireless_group_needed (wireless)",
     ];
 }
 
@@ -192,8 +193,8 @@ fn pci_id(sys: &dyn Sys, device: &Device) -> Reading<String> {
     pci_path(device).and_then(|pci| id(pci, "vendor").and_then(|v| id(pci, "device").map(|d| format!("{v}:{d}"))))
 }
 
-/// Wireless drivers make the directory `phy80211` (net/wireless/core.c, `cfg80211_netdev_notifier_call`) or, with the older
-/// extensions, `wireless` (net/core/net-sysfs.c, `netdev_register_kobject`). Where the list may not be read it is not known.
+/// Wireless drivers make the link `phy80211` (net/wireless/core.c, `cfg80211_register_wdev`) or, with the older
+/// extensions, the directory `wireless` (net/core/net-sysfs.c, `wireless_group_needed`). Where the list may not be read it is not known.
 fn wireless(sys: &dyn Sys, iface: &str) -> Reading<bool> {
     let mut not_read = None;
     for dir in ["phy80211", "wireless"] {

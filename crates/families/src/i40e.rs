@@ -20,5 +20,6 @@ crate::family! {
     drivers ["i40e", "iavf"];
     sources [
         "Documentation/networking/device_drivers/ethernet/intel/i40e.rst in linux 6.12: Application Targeted Routing (ATR) Perfect Filters, Flow Control, Interrupt Rate Limiting, Performance Optimization",
+        "drivers/net/ethernet/intel/i40e/i40e_txrx.h in linux 6.12: I40E_ITR_MASK, INTRL_REG_TO_USEC",
     ];
 }

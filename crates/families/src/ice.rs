@@ -13,8 +13,8 @@ crate::family! {
     /// - Flow control: off by default here. The driver wants it the same on port and link partner; with one side only
     ///   the port may appear to hang under heavy traffic.
     /// ## Know
-    /// - The hardware counts delays (`rx-usecs`) in steps of 2 µs, and `rx-usecs-high` in steps of 4: neighbouring values of
-    ///   that may give one rate.
+    /// - The hardware counts delays (`rx-usecs`) in steps of 2 µs, and `rx-usecs-high` in steps of 4 (8 on devices of
+    ///   25 Gbit/s in all): neighbouring values of that may give one rate.
     /// - `rx-usecs-high` bounds the interrupt rate apart from `rx-usecs`, which lets a small `rx-usecs` stand without an
     ///   interrupt storm.
     /// - Coalescing can be set per queue (`ethtool --per-queue`), so that one queue is kept fast and the others cheap.
@@ -23,5 +23,7 @@ crate::family! {
     drivers ["ice"];
     sources [
         "Documentation/networking/device_drivers/ethernet/intel/ice.rst in linux 6.12: Accelerated Receive Flow Steering, Flow Control, Interrupt Rate Limiting",
+        "drivers/net/ethernet/intel/ice/ice_txrx.h in linux 6.12: ICE_ITR_GRAN_US",
+        "drivers/net/ethernet/intel/ice/ice_common.c in linux 6.12: ice_get_itr_intrl_gran",
     ];
 }

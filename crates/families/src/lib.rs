@@ -20,7 +20,7 @@ mod virtio;
 
 /// One family of devices that share a driver or nearly so.
 #[derive(Debug)]
-pub struct Family {
+pub struct NicFamily {
     /// `i40e`, `connectx`, …: what `lowlat explain NAME` takes.
     pub name: &'static str,
     /// Kernel drivers, as `ethtool -i` names them.
@@ -34,7 +34,7 @@ pub struct Family {
 }
 
 /// Every family, in the order of the reference.
-pub static FAMILIES: &[&Family] = &[
+pub static FAMILIES: &[&NicFamily] = &[
     &ice::FAMILY,
     &i40e::FAMILY,
     &ixgbe::FAMILY,
@@ -48,7 +48,7 @@ pub static FAMILIES: &[&Family] = &[
 ];
 
 /// A family by its name, or by a driver of it.
-pub fn find(name: &str) -> Option<&'static Family> {
+pub fn find(name: &str) -> Option<&'static NicFamily> {
     let by_name = FAMILIES.iter().copied().find(|f| f.name == name);
     by_name.or_else(|| FAMILIES.iter().copied().find(|f| f.drivers.contains(&name)))
 }
@@ -57,7 +57,7 @@ pub fn find(name: &str) -> Option<&'static Family> {
 macro_rules! family {
     ($(#[doc = $line:literal])+ $name:literal; drivers [$($driver:literal),+ $(,)?]; sources [$($source:literal),+ $(,)?];) => {
         $(#[doc = $line])+
-        pub(crate) static FAMILY: crate::Family = crate::Family {
+        pub(crate) static FAMILY: crate::NicFamily = crate::NicFamily {
             name: $name,
             drivers: &[$($driver),+],
             page: lowlat_model::doc_page!($($line)+),

@@ -6,13 +6,13 @@ use lowlat_settings::Place;
 use lowlat_sys::Sys;
 
 use crate::value::Value;
-use crate::{Meta, Standing};
+use crate::{KnobMeta, Standing};
 
 /// One knob: its page, its place and its values.
 #[derive(Debug)]
 pub struct Knob {
     /// What is known of it.
-    pub meta: Meta,
+    pub meta: KnobMeta,
     /// Where.
     pub place: &'static dyn Place,
     /// What.

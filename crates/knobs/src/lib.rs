@@ -34,7 +34,7 @@ use lowlat_model::Risk;
 
 /// What is known of a knob before it is asked anything.
 #[derive(Debug)]
-pub struct Meta {
+pub struct KnobMeta {
     /// `sysctl.net.core.busy_read`, `nic.coalesce.rx-usecs`, `irq.affinity`.
     pub name: &'static str,
     /// The page: the doc comment's Markdown, with the sections `What it does`, `Why it matters`, `Cost`, `Example`.
@@ -88,7 +88,7 @@ impl Standing {
     }
 }
 
-/// Declares a knob in a file of its own: the doc comment is its page, the rest its [`Meta`] and its mechanics.
+/// Declares a knob in a file of its own: the doc comment is its page, the rest its [`KnobMeta`] and its mechanics.
 macro_rules! knob {
     (
         $(#[doc = $page:literal])+
@@ -103,7 +103,7 @@ macro_rules! knob {
     ) => {
         $(#[doc = $page])+
         pub(crate) static KNOB: $crate::Knob = $crate::Knob {
-            meta: $crate::Meta {
+            meta: $crate::KnobMeta {
                 name: $name,
                 page: lowlat_model::doc_page!($($page)+),
                 kernels: $kernels,
@@ -174,7 +174,7 @@ pub fn find(name: &str) -> Option<&'static Knob> {
     KNOBS.iter().copied().find(|k| k.meta.name == name)
 }
 
-/// A knob by a name that people know it by: one of [`Meta::also`], or the last part of its own where that is one
+/// A knob by a name that people know it by: one of [`KnobMeta::also`], or the last part of its own where that is one
 /// knob's alone (`tcp_rmem`, `busy_read`).
 pub fn find_known(name: &str) -> Option<&'static Knob> {
     let known = |k: &&Knob| k.meta.also.iter().any(|a| a.eq_ignore_ascii_case(name));

@@ -5,7 +5,7 @@ use lowlat_model::op::Target;
 use lowlat_model::plan::LeftOut;
 use lowlat_model::tune::Resets;
 use lowlat_model::{Op, PlannedStep, Reading, Risk, State};
-use lowlat_settings::resets::{self, Device, Known};
+use lowlat_settings::resets::{self, Known, ResetDevice};
 use lowlat_sys::Sys;
 
 use crate::find;
@@ -66,7 +66,7 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
 
 /// What the gravest of the writes resets, or its undo.
 fn resets_of(sys: &dyn Sys, target: &Target, ops: &[Op], prior: &[State]) -> Known {
-    let device = target.iface().map(|iface| Device::of(sys, iface)).unwrap_or_default();
+    let device = target.iface().map(|iface| ResetDevice::of(sys, iface)).unwrap_or_default();
     let each = ops.iter().zip(prior).filter(|(op, prior)| op.set != **prior);
     let known = each.map(|(op, prior)| resets::of(&device, &op.locus, prior, &op.set));
     known.reduce(|a, b| if b.resets > a.resets { b } else { a }).unwrap_or_default()

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use lowlat_lab::vm::{KernelChoice, Lab, LabError};
+use lowlat_lab::vm::{KernelChoice, Lab, VmError};
 
 fn main() -> ExitCode {
     let asked: Vec<String> = std::env::args().skip(1).collect();
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn prepare(choice: KernelChoice) -> Result<String, LabError> {
+fn prepare(choice: KernelChoice) -> Result<String, VmError> {
     let lab = Lab::prepare(choice)?;
     lab.build_modules()?;
     lab.systemd()?;

@@ -93,12 +93,12 @@ fn discard(mut stream: TcpStream) {
 
 /// A thread of the near node that runs until it is dropped.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningTraffic {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Running {
+impl RunningTraffic {
     fn start(body: impl FnOnce(&AtomicBool) + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
@@ -151,7 +151,7 @@ fn bind_reader(port: u16, buffer: Option<i32>) -> std::io::Result<UdpSocket> {
     Ok(socket)
 }
 
-impl Drop for Running {
+impl Drop for RunningTraffic {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {

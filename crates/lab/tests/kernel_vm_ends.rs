@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, LabError, in_guest, quoted, topology};
+use lowlat_lab::vm::{Guest, KernelChoice, Lab, VmError, in_guest, quoted, topology};
 
 /// Where a guest of this test leaves its results; it stands in QEMU's arguments too, so that a QEMU left behind is
 /// found.
@@ -89,10 +89,11 @@ fn a_program_is_found_wherever_the_host_has_it() {
         let program = folder.join("program");
         fs::write(&program, format!("#!/bin/sh\necho {}\n", place.display())).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        script += &format!("{} >> $RESULTS/said\n", quoted(&in_guest(&program).unwrap()));
+        let inside = quoted(&in_guest(&program).unwrap());
         // Its own path is hidden in three of the four, or nothing is tried here.
-        script +=
-            &format!("[ -e {} ] || echo {} >> $RESULTS/hidden\n", quoted(program.to_str().unwrap()), place.display());
+        let own = quoted(program.to_str().unwrap());
+        let line = format!("{inside} >> $RESULTS/said\n[ -e {own} ] || echo {} >> $RESULTS/hidden\n", place.display());
+        script.push_str(&line);
     }
     let outcome = lab.run(&Guest::new(&topology::E1000E_PAIR, script, &dir));
     for place in &places {
@@ -133,7 +134,7 @@ fn a_panic_is_one_line_and_leaves_nothing() {
     let dir = results("panic");
     let lab = Lab::prepare(KernelChoice::V6_12).unwrap();
     let error = lab.run(&Guest::new(&topology::E1000E_PAIR, "echo c > /proc/sysrq-trigger", &dir)).unwrap_err();
-    assert!(matches!(&error, LabError::Panic { reason, .. } if reason.contains("sysrq")), "{error}");
+    assert!(matches!(&error, VmError::Panic { reason, .. } if reason.contains("sysrq")), "{error}");
     assert_eq!(error.to_string().lines().count(), 1);
     nothing_is_left(&dir);
 }
@@ -145,7 +146,7 @@ fn a_hang_is_one_line_and_leaves_nothing() {
     let mut guest = Guest::new(&topology::E1000E_PAIR, "while :; do :; done", &dir);
     guest.time_limit = Duration::from_secs(20);
     let error = lab.run(&guest).unwrap_err();
-    assert!(matches!(error, LabError::Hang { .. }), "{error}");
+    assert!(matches!(error, VmError::Hang { .. }), "{error}");
     assert_eq!(error.to_string().lines().count(), 1);
     nothing_is_left(&dir);
 }

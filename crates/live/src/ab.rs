@@ -3,7 +3,7 @@
 use lowlat_model::verdict::{Comparison, Round, TooSlow};
 use lowlat_sys::Sys;
 use lowlat_tune::{Halt, Limits, Pairing, TuneError, alternate};
-use lowlat_verdict::sequential::{Coins, Options, Test};
+use lowlat_verdict::sequential::{Coins, SequentialOptions, Test};
 
 use crate::Failure;
 use crate::bench::LiveBench;
@@ -31,7 +31,7 @@ pub fn seed() -> u64 {
 pub fn alternated(
     (a, b): (&Ask<'_>, &Ask<'_>),
     names: (&str, &str),
-    options: Options,
+    options: SequentialOptions,
     on_stop: OnStop,
     sys: &dyn Sys,
 ) -> Result<Comparison, Failure> {
@@ -39,7 +39,7 @@ pub fn alternated(
     let median_ns = if a.planned_ns + b.planned_ns > 0 { slower(&[a, b])? } else { None };
     let (a, planned_too_slow) = fit(a, median_ns);
     let (b, _) = fit(b, median_ns);
-    let options = Options { planned_too_slow, ..options };
+    let options = SequentialOptions { planned_too_slow, ..options };
     let mut coins = Coins::new(options.seed);
     let mut test = Test::new(names, options);
     let mut bench = LiveBench::new(a.path, a.engine, sys, &[]);

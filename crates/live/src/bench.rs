@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::time::Duration;
 
-use lowlat_measure::load::Running;
+use lowlat_measure::load::RunningLoad;
 use lowlat_model::PathLink;
 use lowlat_model::link::{self, LinkState};
 use lowlat_model::measurement::Measurement;
@@ -25,7 +25,7 @@ pub struct LiveBench<'a> {
     links: Vec<PathLink>,
     watched: Vec<String>,
     last: LinkState,
-    load: Option<Running>,
+    load: Option<RunningLoad>,
 }
 
 impl std::fmt::Debug for LiveBench<'_> {

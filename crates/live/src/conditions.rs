@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use lowlat_collect::path;
-use lowlat_measure::placement::Placed;
+use lowlat_measure::placement::PlacedThread;
 use lowlat_model::site::{Site, SiteIface, SiteLink, SiteState};
 use lowlat_model::{Conditions, NotSeen, Reading, tune};
 use lowlat_sys::Sys;
@@ -27,9 +27,9 @@ pub struct Choice {
 /// The interface by which the kernel sends to `to`; the first of several next hops.
 fn route(to: SocketAddr, sys: &dyn Sys) -> Option<String> {
     match path::route_of(sys, to.into()) {
-        path::Route::Local => Some("lo".to_owned()),
-        path::Route::Out(hops) => hops.into_iter().next().map(|h| h.iface),
-        path::Route::Refused(_) | path::Route::Unknown(_) => None,
+        path::RouteTo::Local => Some("lo".to_owned()),
+        path::RouteTo::Out(hops) => hops.into_iter().next().map(|h| h.iface),
+        path::RouteTo::Refused(_) | path::RouteTo::Unknown(_) => None,
     }
 }
 
@@ -46,9 +46,9 @@ pub fn choose(path: &Path, sys: &dyn Sys) -> Choice {
 
 /// The CPUs of this host, and those that this process may use. Isolated ones are in no thread's affinity to begin with;
 /// they count where the kernel lets a thread go there, unless the user has kept this process to fewer CPUs than the rest.
-pub fn cpus(site: &Site) -> placement::Cpus {
+pub fn cpus(site: &Site) -> placement::UsableCpus {
     let allowed = lowlat_measure::placement::allowed_cpus().unwrap_or_default().into_iter().collect();
-    let mut cpus = placement::Cpus::of(site, allowed);
+    let mut cpus = placement::UsableCpus::of(site, allowed);
     let online = site.topology.online.value().into_iter().flatten();
     if online.into_iter().filter(|c| !cpus.isolated.contains(c)).all(|c| cpus.allowed.contains(c)) {
         cpus.allowed.extend(lowlat_measure::placement::pinnable(cpus.isolated.iter().copied()));
@@ -97,7 +97,7 @@ pub struct Run {
 
 impl Run {
     /// While placed.
-    pub fn of(choice: Choice, placed: &Placed, rt: Option<u8>, ticks: Ticks) -> Self {
+    pub fn of(choice: Choice, placed: &PlacedThread, rt: Option<u8>, ticks: Ticks) -> Self {
         let cpus = lowlat_measure::placement::allowed_cpus().unwrap_or_default();
         Self { choice, cpus, rt, memory: placed.memory().cloned(), ticks }
     }
@@ -253,7 +253,7 @@ mod tests {
         assert!(none.nic_node.is_none() && none.near.cpu == chosen.near.cpu, "{none:?}");
         // What was decided stands, whatever the host says later.
         let placed = tune::Placement {
-            near: tune::Placed { cpu: Some(77), why: "CPU 77: decided".into() },
+            near: tune::Placed { cpu: Some(77), why: "CPU 77: decided".into(), ..tune::Placed::default() },
             ..tune::Placement::default()
         };
         let stays = choose(&Path { placed: Some(placed), ..path(None, "eth0") }, &host());

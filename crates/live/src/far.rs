@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use lowlat_model::tune::Placed;
-use lowlat_peers::lowlat::place::{Answer, Request, ask, message_len};
+use lowlat_peers::lowlat::place::{Answer, PlacementRequest, ask, message_len};
 use lowlat_peers::serve::{LONGEST_S, Places};
 use lowlat_sys::Sys;
 use lowlat_transport::clock;
@@ -68,11 +68,13 @@ pub fn place(path: &Path, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Resu
         return Err(format!("{} far ends take no placement requests", path.peer));
     }
     let seconds = u32::try_from(lasting_ns.div_ceil(1_000_000_000)).unwrap_or(u32::MAX).clamp(1, LONGEST_S);
-    let request = Request { client: client(), host: host(sys), cpu: near.cpu, seconds };
+    let request = PlacementRequest { client: client(), host: host(sys), cpu: near.cpu, seconds };
     match exchange(path, &request) {
         Some(Answer::Fixed(cpu)) => Ok(placed(cpu, "set by serve --cpu")),
         Some(Answer::ByRule(cpu)) => Ok(placed(cpu, "by the same rule, on the far end's host")),
-        Some(Answer::Beside(cpu)) => Ok(placed(cpu, BESIDE)),
+        Some(Answer::Beside(cpu)) => {
+            Ok(Placed { same_host: true, ..placed(cpu, "a different CPU than the prober's, on the same host") })
+        }
         Some(Answer::TooOld) => Err("the far end is too old for placement requests".to_owned()),
         Some(Answer::Busy) => Err("the far end is placed for another client".to_owned()),
         Some(Answer::Cannot | Answer::Released) => Err("the far end has no CPU to pin to".to_owned()),
@@ -80,22 +82,14 @@ pub fn place(path: &Path, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Resu
     }
 }
 
-/// Why a far end is where it is that stands on the prober's own host.
-pub const BESIDE: &str = "a different CPU than the prober's, on the same host";
-
-/// Whether a far end was placed on the prober's own host.
-pub fn is_beside(far: &Placed) -> bool {
-    far.why.ends_with(BESIDE)
-}
-
 /// Gives the far end's place back.
 pub fn release(path: &Path) {
     if path.peer == lowlat_peers::lowlat::ENTRY.name {
-        exchange(path, &Request { client: client(), host: 0, cpu: None, seconds: 0 });
+        exchange(path, &PlacementRequest { client: client(), host: 0, cpu: None, seconds: 0 });
     }
 }
 
-fn exchange(path: &Path, request: &Request) -> Option<Answer> {
+fn exchange(path: &Path, request: &PlacementRequest) -> Option<Answer> {
     let len = message_len(path.key.as_ref());
     let plain = Path { size: len, stamps: false, ..path.clone() };
     let mut engine = plain.open(lowlat_transport::block::NAME).ok()?;
@@ -104,7 +98,7 @@ fn exchange(path: &Path, request: &Request) -> Option<Answer> {
 }
 
 fn placed(cpu: u32, why: &str) -> Placed {
-    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}") }
+    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}"), ..Placed::default() }
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ const ITERATIONS: usize = 1_000;
 /// The document: what the steady-state test leaves out, the figures, their intervals, and the jitter.
 ///
 /// Where not all probes were kept one by one, figures come from histograms, and neither test nor intervals can be made.
-pub fn measurement(samples: &mut Samples, spec: &Spec, context: Context, steady: Steady) -> Measurement {
+pub fn measurement(samples: &mut Samples, spec: &Spec, context: Context, steady: SteadyWindow) -> Measurement {
     let found = match steady {
-        Steady::Known(known) => known,
-        Steady::Find => find(samples),
+        SteadyWindow::Known(known) => known,
+        SteadyWindow::Find => find(samples),
     };
     let mut out = samples.measurement(spec, context);
     out.steady = found;
@@ -37,7 +37,7 @@ pub fn measurement(samples: &mut Samples, spec: &Spec, context: Context, steady:
 
 /// Whether the steady state is looked for.
 #[derive(Debug, Clone, Copy)]
-pub enum Steady {
+pub enum SteadyWindow {
     /// It is.
     Find,
     /// It was, when the samples were taken, or is not to be.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
 use lowlat_model::tune::Placement;
-use lowlat_peers::{Key, Options, Peer};
+use lowlat_peers::{Key, Peer, PeerOptions};
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
 
 use crate::Failure;
@@ -96,7 +96,7 @@ impl Path {
                 names.join(", ")
             ))
         })?;
-        let peer = (entry.make)(&Options { key: key.clone(), message_len: ask.size, ..Options::default() });
+        let peer = (entry.make)(&PeerOptions { key: key.clone(), message_len: ask.size, ..PeerOptions::default() });
         if !entry.protos.contains(&proto) {
             return Err(Failure::new(format!(
                 "probe {peer_name} over {proto:?}: {peer_name} does not run on it; choose another --proto or --peer"
@@ -164,8 +164,13 @@ impl Path {
     pub fn peer(&self, duration_ns: u64, interval_ns: u64) -> Result<Box<dyn Peer>, Failure> {
         let entry = lowlat_peers::find(&self.peer)
             .ok_or_else(|| Failure::new(format!("probe by {:?}: no such far-end protocol; see --peer", self.peer)))?;
-        let options =
-            Options { key: self.key.clone(), message_len: self.size, duration_ns, interval_ns, stamps: self.stamps };
+        let options = PeerOptions {
+            key: self.key.clone(),
+            message_len: self.size,
+            duration_ns,
+            interval_ns,
+            stamps: self.stamps,
+        };
         Ok((entry.make)(&options))
     }
 
@@ -198,7 +203,7 @@ const LONGEST_KEY: u64 = 4096;
 
 /// A key shared with the far end, from a file.
 pub fn read_key(path: &std::path::Path) -> Result<Key, Failure> {
-    let key = lowlat_sys::store::read_bounded(path, LONGEST_KEY)?;
+    let key = lowlat_sys::store::read_secret(path, LONGEST_KEY)?;
     let mut key = key.trim_ascii();
     // As programs of other kinds write theirs, stamp-suite among them.
     let bytes;

@@ -1,16 +1,16 @@
 //! One measurement on a path: opens engine and peer, measures, closes. The wiring between `path` and the measure crate.
 
 use lowlat_measure::clock::Wish;
-use lowlat_measure::load::{Load as Bulk, Running};
-use lowlat_measure::placement::{Placed, Placement};
-use lowlat_measure::{Context, Mode, Pattern, Probe, Progress, SampleSink, Samples, Session, Spec, Warmup};
+use lowlat_measure::load::{Load as Bulk, RunningLoad};
+use lowlat_measure::placement::{PlacedThread, ThreadPlacement};
+use lowlat_measure::{Context, Mode, Pattern, Probe, ProbeSession, Progress, SampleSink, Samples, Spec, Warmup};
 use lowlat_model::log::LogHead;
 use lowlat_model::measurement::{Measurement, samples_needed};
 use lowlat_model::units::us;
 use lowlat_model::verdict::{Flow, Round};
 use lowlat_model::{Schema, tune};
 use lowlat_peers::Peer;
-use lowlat_samplelog::Writer;
+use lowlat_samplelog::LogWriter;
 use lowlat_sys::{Live, Sys};
 use lowlat_transport::Engine;
 use lowlat_tune::Summary;
@@ -19,7 +19,7 @@ use crate::Failure;
 use crate::clocks;
 use crate::conditions::{self, Ticks};
 use crate::far;
-use crate::figures::{self, Steady};
+use crate::figures::{self, SteadyWindow};
 use crate::path::Path;
 use crate::signals;
 
@@ -269,7 +269,7 @@ pub fn measure_with(
             context.warnings.push(format!("{} load streams broke before the end", carried.broken_streams));
         }
     }
-    let steady = if ask.warmup_ns.is_some() { Steady::Known(None) } else { Steady::Find };
+    let steady = if ask.warmup_ns.is_some() { SteadyWindow::Known(None) } else { SteadyWindow::Find };
     let nic = context.conditions.as_ref().and_then(|c| c.hardware_stamps.clone());
     let mut measurement = figures::measurement(&mut samples, &spec, context, steady);
     measurement.flow = flow;
@@ -290,7 +290,7 @@ pub fn measure_with(
 }
 
 /// The same probes into several logs.
-struct Logs<'a>(&'a mut [Writer]);
+struct Logs<'a>(&'a mut [LogWriter]);
 
 impl SampleSink for Logs<'_> {
     fn put(&mut self, probe: &Probe) -> std::io::Result<()> {
@@ -303,7 +303,12 @@ impl SampleSink for Logs<'_> {
 }
 
 /// Begins a log that says what is measured.
-fn log_file(file: &std::path::Path, spec: &Spec, context: &Context, started_unix_ns: u64) -> Result<Writer, Failure> {
+fn log_file(
+    file: &std::path::Path,
+    spec: &Spec,
+    context: &Context,
+    started_unix_ns: u64,
+) -> Result<LogWriter, Failure> {
     let head = LogHead {
         target: context.target.clone(),
         proto: context.proto.clone(),
@@ -320,7 +325,7 @@ fn log_file(file: &std::path::Path, spec: &Spec, context: &Context, started_unix
     };
     let head = serde_json::to_vec(&head)
         .map_err(|e| Failure::new(format!("write the head of the sample log: {e}; report this as a bug")))?;
-    Writer::create(file, &head).map_err(|e| {
+    LogWriter::create(file, &head).map_err(|e| {
         Failure::new(format!("write the sample log {}: {e}; give a writable file with --log", file.display()))
     })
 }
@@ -344,7 +349,7 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     let near = decided.unwrap_or_else(|| conditions::choose(ask.path, &Live::new()).near);
     let mut engine = ask.path.open_round(ask.engine, ask.source_port)?;
     let mut peer = Ask { duration_ns: ask.duration_ns.saturating_add(ask.planned_ns), ..ask.clone() }.peer()?;
-    let placed = Placed::take(&placement(&asked, near.cpu))?;
+    let placed = PlacedThread::take(&placement(&asked, near.cpu))?;
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
     // A far end that sets the pace gets none on a plan: what it allows is a plan already.
     let slower = ask.paced(&ask.path.peer, session.min_interval()).map(|(slower, _)| slower.spec_with(WARMUP_ROUND));
@@ -369,7 +374,7 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
 
 /// Short rounds on the open flow until the medians of two neighbours agree. A path that stays unsteady is measured anyway:
 /// its figures show it.
-fn settle(session: &mut Session<'_>, spec: &Spec) -> Result<(), Failure> {
+fn settle(session: &mut ProbeSession<'_>, spec: &Spec) -> Result<(), Failure> {
     let short = Spec { duration_ns: Some(SETTLE_ROUND_NS), ..spec.clone() };
     let mut last = None;
     for _ in 0..MOST_SETTLING {
@@ -387,8 +392,8 @@ fn settle(session: &mut Session<'_>, spec: &Spec) -> Result<(), Failure> {
     Ok(())
 }
 
-fn placement(spec: &Spec, cpu: Option<u32>) -> Placement {
-    Placement { cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory }
+fn placement(spec: &Spec, cpu: Option<u32>) -> ThreadPlacement {
+    ThreadPlacement { cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory }
 }
 
 fn open<'a>(
@@ -396,8 +401,8 @@ fn open<'a>(
     spec: &Spec,
     engine: &'a mut dyn Engine,
     peer: &'a mut dyn Peer,
-) -> Result<Session<'a>, Failure> {
-    let session = Session::open_unless(engine, peer, spec.size, ask.path.timeout_ns, signals::stop())
+) -> Result<ProbeSession<'a>, Failure> {
+    let session = ProbeSession::open_unless(engine, peer, spec.size, ask.path.timeout_ns, signals::stop())
         .map_err(|e| Failure::new(format!("measure {} with {}: {e}", ask.path.words, ask.engine)))?;
     // From here on a signal ends the round, and what was measured so far is reported.
     signals::at_stake();
@@ -407,7 +412,7 @@ fn open<'a>(
 /// What [`run`] gives.
 struct Ran {
     samples: Samples,
-    logs: Vec<Writer>,
+    logs: Vec<LogWriter>,
     place: conditions::Run,
     /// As it was measured.
     spec: Spec,
@@ -421,14 +426,14 @@ struct Ran {
 fn run(
     ask: &Ask<'_>,
     spec: &dyn Fn(&Ask<'_>) -> Spec,
-    open_logs: &mut dyn FnMut(&Spec) -> Result<Vec<Writer>, Failure>,
+    open_logs: &mut dyn FnMut(&Spec) -> Result<Vec<LogWriter>, Failure>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Ran, Failure> {
     let choice = conditions::choose(ask.path, &Live::new());
     let mut engine = ask.path.open(ask.engine)?;
     let mut peer = ask.peer()?;
     let asked = spec(ask);
-    let placed = Placed::take(&placement(&asked, choice.near.cpu))?;
+    let placed = PlacedThread::take(&placement(&asked, choice.near.cpu))?;
     let place = conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()));
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
     let (spec, slowed) = match ask.paced(&ask.path.peer, session.min_interval()) {
@@ -449,8 +454,9 @@ fn run(
 pub fn min_interval(path: &Path, engine: &str) -> Result<Option<u64>, Failure> {
     let mut engine = path.open(engine)?;
     let mut peer = path.peer(1_000_000_000, 0)?;
-    let session = Session::open_unless(engine.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
-        .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
+    let session =
+        ProbeSession::open_unless(engine.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
+            .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
     let least = session.min_interval();
     session.close();
     Ok(least)
@@ -481,7 +487,7 @@ pub fn reach(path: &Path, engine: &str) -> Result<(), Failure> {
     let mut engine_open = path.open(engine)?;
     let mut peer = path.peer(1_000_000_000, 0)?;
     let session =
-        Session::open_unless(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
+        ProbeSession::open_unless(engine_open.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
             .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
     session.close();
     Ok(())
@@ -534,7 +540,7 @@ pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: 
 }
 
 /// Bulk TCP streams to the sink of a `lowlat serve` there.
-pub fn bulk(path: &Path, streams: u32) -> Result<Running, Failure> {
+pub fn bulk(path: &Path, streams: u32) -> Result<RunningLoad, Failure> {
     load(path, streams).start_unless(signals::stop()).map_err(no_sink)
 }
 

@@ -7,11 +7,11 @@ use lowlat_transport::{Caps, Engine, EngineError, Got, Ns, clock};
 
 use crate::clock::Cost;
 use crate::testing::SimPeer;
-use crate::{MeasureError, Session, Spec};
+use crate::{MeasureError, ProbeSession, Spec};
 
 /// One floor.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Floor {
+pub struct MeasuredFloor {
     /// What was measured.
     pub what: &'static str,
     /// Round trips.
@@ -26,7 +26,7 @@ pub struct SelfTest {
     /// Recording one sample into the histogram, ns (smallest mean of a few hundred batches).
     pub record_ns: f64,
     /// From the least to the most.
-    pub floors: Vec<Floor>,
+    pub floors: Vec<MeasuredFloor>,
 }
 
 /// Measures the floors with `count` probes each on this thread, placed as it is.
@@ -38,15 +38,15 @@ pub fn self_test(count: u64) -> Result<SelfTest, MeasureError> {
     let spec = Spec { count: Some(count), duration_ns: None, ..Spec::default() };
     let mut floors = Vec::new();
     let mut null = NullEngine { caps: caps("no engine"), held: None };
-    floors.push(Floor { what: "no engine", rtt: measure(&mut null, &spec)? });
+    floors.push(MeasuredFloor { what: "no engine", rtt: measure(&mut null, &spec)? });
     let mut pair = PairEngine::new()?;
-    floors.push(Floor { what: "socket pair, same thread", rtt: measure(&mut pair, &spec)? });
+    floors.push(MeasuredFloor { what: "socket pair, same thread", rtt: measure(&mut pair, &spec)? });
     Ok(SelfTest { clock: crate::clock::cost(), record_ns: record_cost(), floors })
 }
 
 fn measure(engine: &mut dyn Engine, spec: &Spec) -> Result<Quantiles, MeasureError> {
     let mut peer = SimPeer;
-    let mut session = Session::open(engine, &mut peer, spec.size, spec.timeout_ns)?;
+    let mut session = ProbeSession::open(engine, &mut peer, spec.size, spec.timeout_ns)?;
     let stop = std::sync::atomic::AtomicBool::new(false);
     let samples = session.round(spec, None, &stop, &mut |_| {})?;
     Ok(Quantiles::of(&mut samples.rtts()))

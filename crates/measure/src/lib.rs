@@ -44,5 +44,5 @@ pub use paced::{paced, plan_gap};
 pub use probe::{Counts, Flags, Probe, SampleSink};
 pub use round::Progress;
 pub use samples::{Context, Samples};
-pub use session::Session;
+pub use session::ProbeSession;
 pub use spec::{Mode, Pattern, Spec, Warmup};

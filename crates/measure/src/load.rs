@@ -30,9 +30,9 @@ pub struct Load {
     pub preamble: Vec<u8>,
 }
 
-/// Streams that run until dropped or [`Running::stop`]ped.
+/// Streams that run until dropped or [`RunningLoad::stop`]ped.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningLoad {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
     failed: Arc<AtomicU64>,
@@ -74,14 +74,14 @@ impl Load {
     }
 
     /// Connects every stream, then starts them together.
-    pub fn start(&self) -> Result<Running, MeasureError> {
+    pub fn start(&self) -> Result<RunningLoad, MeasureError> {
         self.start_unless(&AtomicBool::new(false))
     }
 
     /// As [`Load::start`]; ends within a tenth of a second after `stop` is set.
-    pub fn start_unless(&self, stop: &AtomicBool) -> Result<Running, MeasureError> {
+    pub fn start_unless(&self, stop: &AtomicBool) -> Result<RunningLoad, MeasureError> {
         let streams = self.connect(stop)?;
-        let running = Running {
+        let running = RunningLoad {
             stop: Arc::default(),
             sent: Arc::default(),
             failed: Arc::default(),
@@ -149,7 +149,7 @@ fn push(mut stream: TcpStream, per_second: Option<u64>, stop: &AtomicBool, sent:
     Ok(())
 }
 
-impl Running {
+impl RunningLoad {
     /// So far.
     pub fn carried(&self) -> Carried {
         Carried {
@@ -174,7 +174,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningLoad {
     fn drop(&mut self) {
         self.end();
     }

@@ -14,7 +14,7 @@ use lowlat_model::stamps::{Delay, OneWay};
 
 /// One exchange: near send, far receive, far send, near receive, ns on their own clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exchange {
+pub struct StampedExchange {
     /// Near send.
     pub t1: i64,
     /// Far receive.
@@ -58,7 +58,7 @@ impl Offset {
     /// From exchanges in the order of their sends. `error_ns` bounds the error of each stamp (clocks joined by reading
     /// both); `could_be_same` says that both are `CLOCK_MONOTONIC`, which one host alone can share. `Err` says why
     /// there is no bound.
-    pub fn of(exchanges: &[Exchange], error_ns: u64, could_be_same: bool) -> Result<Self, &'static str> {
+    pub fn of(exchanges: &[StampedExchange], error_ns: u64, could_be_same: bool) -> Result<Self, &'static str> {
         let (Some(first), Some(last)) = (exchanges.first(), exchanges.last()) else {
             return Err("the far end gives no stamps of its own");
         };
@@ -146,7 +146,7 @@ impl Offset {
 
 /// Least and most drift that the two ends of the run leave possible; `None` where it is too short to say more than
 /// [`RATE_MAX`].
-fn drift(exchanges: &[Exchange], begin: i64, span: i64, error: i64) -> Option<(f64, f64)> {
+fn drift(exchanges: &[StampedExchange], begin: i64, span: i64, error: i64) -> Option<(f64, f64)> {
     let end = (span / 10).min(10_000_000);
     let apart = span - end;
     if apart <= end {
@@ -167,7 +167,7 @@ fn drift(exchanges: &[Exchange], begin: i64, span: i64, error: i64) -> Option<(f
 }
 
 /// The bounds of each window, tightened by their neighbours.
-fn bounds(exchanges: &[Exchange], begin: i64, span: i64, window: i64, rate: f64, error: i64) -> Bounds {
+fn bounds(exchanges: &[StampedExchange], begin: i64, span: i64, window: i64, rate: f64, error: i64) -> Bounds {
     let count = usize::try_from(span / window).unwrap_or(0) + 1;
     // Nothing known yet: half of the range, so that widening cannot overflow.
     let mut bounds = vec![(i64::MIN / 2, i64::MAX / 2); count];
@@ -204,7 +204,7 @@ mod tests {
     use lowlat_model::random::Random;
 
     /// A path of uneven ways between clocks that differ and drift; with each exchange, the true delay of its way there.
-    fn path(offset: i64, drift: f64, back_ns: i64, seed: u64) -> (Vec<Exchange>, Vec<i64>) {
+    fn path(offset: i64, drift: f64, back_ns: i64, seed: u64) -> (Vec<StampedExchange>, Vec<i64>) {
         let mut random = Random::new(seed);
         let mut near = 5_000_000_000i64;
         let far = |near: i64| near + offset + (drift * (near - 5_000_000_000) as f64) as i64;
@@ -213,7 +213,7 @@ mod tests {
             let out = 4_000 + (random.exponential() * 800.0) as i64;
             let back = back_ns + (random.exponential() * 800.0) as i64;
             let (arrives, leaves) = (near + out, near + out + 500);
-            all.push(Exchange { t1: near, t2: far(arrives), t3: far(leaves), t4: leaves + back });
+            all.push(StampedExchange { t1: near, t2: far(arrives), t3: far(leaves), t4: leaves + back });
             there.push(out);
             near = leaves + back + 1_000;
         }

@@ -66,14 +66,14 @@ mod tests {
     use lowlat_model::Quantiles;
 
     use super::*;
-    use crate::testing::{Path, SimEngine, simulate, simulate_rounds};
+    use crate::testing::{SimEngine, SimulatedPath, simulate, simulate_rounds};
 
     fn ping_pong() -> Spec {
         Spec { duration_ns: Some(300_000_000), warmup: Warmup::Probes(WARMUP), ..Spec::default() }
     }
 
     /// The figures of both kinds of probes on one flow.
-    fn both(path: &Path) -> (Quantiles, Quantiles) {
+    fn both(path: &SimulatedPath) -> (Quantiles, Quantiles) {
         let spec = ping_pong();
         let rtts = simulate(&mut SimEngine::new(path.clone()), &spec, None, &mut |_| {}).unwrap().rtts();
         let plan = paced(&spec, &rtts, None, (300_000_000, 7)).unwrap();
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_stall_that_ping_pong_steps_around_shows_on_the_plan() {
         // A twentieth of the time nothing is answered: ping-pong takes one sample in each stall, 1 of some 1,700.
-        let (closed, planned) = both(&Path { stall: Some((10_000_000, 500_000)), ..Path::default() });
+        let (closed, planned) = both(&SimulatedPath { stall: Some((10_000_000, 500_000)), ..SimulatedPath::default() });
         assert!(closed.p99_ns.unwrap() < 20_000, "{closed:?}");
         assert!(planned.p99_ns.unwrap() > 200_000, "{planned:?}");
         assert!(planned.p50_ns.unwrap() < 20_000, "{planned:?}");
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn what_a_path_does_after_a_pause_shows_on_the_plan() {
         // An answer after 30 µs of silence is held back: ping-pong never is silent for so long.
-        let (closed, planned) = both(&Path { asleep: Some((30_000, 80_000)), ..Path::default() });
+        let (closed, planned) = both(&SimulatedPath { asleep: Some((30_000, 80_000)), ..SimulatedPath::default() });
         assert!(closed.p99_ns.unwrap() < 20_000, "{closed:?}");
         assert!(planned.p90_ns.unwrap() > 80_000, "{planned:?}");
     }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_path_without_a_fault_shows_none_on_the_plan() {
-        let (closed, planned) = both(&Path::default());
+        let (closed, planned) = both(&SimulatedPath::default());
         let (a, b) = (closed.p99_ns.unwrap(), planned.p99_ns.unwrap());
         assert!(b < a + a / 5, "{a} {b}");
         assert_eq!(closed.max_ns.is_some(), planned.max_ns.is_some());

@@ -12,18 +12,18 @@ use crate::MeasureError;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Placement {
+pub struct ThreadPlacement {
     /// CPU to pin to.
     pub cpu: Option<u32>,
     /// SCHED_FIFO priority, 1–99.
     pub rt_priority: Option<u8>,
-    /// `mlockall`. That the kernel refuses is not an error: [`Placed::memory`] reports.
+    /// `mlockall`. That the kernel refuses is not an error: [`PlacedThread::memory`] reports.
     pub lock_memory: bool,
 }
 
 /// This thread, placed. Dropping it puts affinity, scheduling class and memory locking back as they were.
 #[derive(Debug)]
-pub struct Placed {
+pub struct PlacedThread {
     affinity: Option<Affinity>,
     scheduling: Option<Scheduling>,
     memory: Option<Result<(), String>>,
@@ -31,9 +31,9 @@ pub struct Placed {
     here: std::marker::PhantomData<*const ()>,
 }
 
-impl Placed {
+impl PlacedThread {
     /// Places this thread; on an error nothing stays changed.
-    pub fn take(want: &Placement) -> Result<Self, MeasureError> {
+    pub fn take(want: &ThreadPlacement) -> Result<Self, MeasureError> {
         let mut placed = Self { affinity: None, scheduling: None, memory: None, here: std::marker::PhantomData };
         if want.lock_memory {
             placed.memory = Some(lock_memory().map_err(|e| {
@@ -81,7 +81,7 @@ fn lock_memory() -> io::Result<()> {
     Ok(mlockall(MlockAllFlags::CURRENT | future)?)
 }
 
-impl Drop for Placed {
+impl Drop for PlacedThread {
     fn drop(&mut self) {
         // Going back to what this thread had before needs no privilege.
         if let Some(before) = self.scheduling {
@@ -113,12 +113,14 @@ mod tests {
         let before = allowed_cpus().unwrap();
         let cpu = before[before.len() - 1];
         {
-            let _placed = Placed::take(&Placement { cpu: Some(cpu), ..Placement::default() }).unwrap();
+            let _placed =
+                PlacedThread::take(&ThreadPlacement { cpu: Some(cpu), ..ThreadPlacement::default() }).unwrap();
             assert_eq!(allowed_cpus().unwrap(), [cpu]);
         }
         assert_eq!(allowed_cpus().unwrap(), before);
         {
-            let placed = Placed::take(&Placement { lock_memory: true, ..Placement::default() }).unwrap();
+            let placed =
+                PlacedThread::take(&ThreadPlacement { lock_memory: true, ..ThreadPlacement::default() }).unwrap();
             assert_eq!(allowed_cpus().unwrap(), before);
             // Locked or refused, as the user's limit has it; never an error, and never silence.
             assert!(placed.memory().is_some());
@@ -136,9 +138,11 @@ mod tests {
     #[test]
     fn a_cpu_that_is_not_there_is_refused_in_one_line() {
         for cpu in [1_023, 5_000] {
-            let error = Placed::take(&Placement { cpu: Some(cpu), ..Placement::default() }).unwrap_err().to_string();
+            let error = PlacedThread::take(&ThreadPlacement { cpu: Some(cpu), ..ThreadPlacement::default() })
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(&format!("CPU {cpu}")) && !error.contains('\n'), "{error}");
         }
-        assert!(Placed::take(&Placement { rt_priority: Some(0), ..Placement::default() }).is_err());
+        assert!(PlacedThread::take(&ThreadPlacement { rt_priority: Some(0), ..ThreadPlacement::default() }).is_err());
     }
 }

@@ -67,7 +67,7 @@ impl Clocks for HostClocks {
 }
 
 /// A flow that is open and has answered.
-pub struct Session<'a> {
+pub struct ProbeSession<'a> {
     engine: &'a mut dyn Engine,
     peer: &'a mut dyn Peer,
     next_seq: u64,
@@ -77,7 +77,7 @@ pub struct Session<'a> {
     probed: Option<Probed>,
 }
 
-impl std::fmt::Debug for Session<'_> {
+impl std::fmt::Debug for ProbeSession<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
             .field("peer", &self.peer.name())
@@ -86,7 +86,7 @@ impl std::fmt::Debug for Session<'_> {
     }
 }
 
-impl<'a> Session<'a> {
+impl<'a> ProbeSession<'a> {
     /// Frames, shakes hands, and sends up to eight probes of `size` bytes until one is answered: the first is waited
     /// for a sixteenth of `timeout_ns`, each next one twice as long, up to the whole.
     ///
@@ -100,7 +100,7 @@ impl<'a> Session<'a> {
         Self::open_unless(engine, peer, size, timeout_ns, &AtomicBool::new(false))
     }
 
-    /// As [`Session::open`]; ends within a tenth of a second after `stop` is set ([`MeasureError::Stopped`]).
+    /// As [`ProbeSession::open`]; ends within a tenth of a second after `stop` is set ([`MeasureError::Stopped`]).
     pub fn open_unless(
         engine: &'a mut dyn Engine,
         peer: &'a mut dyn Peer,

@@ -16,7 +16,7 @@ use lowlat_model::stamps::{Stage, StampKind, StampReport};
 use lowlat_model::{OneWay, Quantiles};
 use lowlat_transport::StampAt;
 
-use crate::oneway::{Exchange, Offset};
+use crate::oneway::{Offset, StampedExchange};
 use crate::probe::{Flags, Probe, ProbeStamps};
 use crate::probed::Probed;
 use crate::samples::Samples;
@@ -271,13 +271,13 @@ fn one_way(
     let with_far: Vec<_> = pairs.iter().filter(|(_, s)| s.far_recv > 0 && s.far_send > 0).collect();
     let by_kernels = |(p, s): &&&(&Probe, &ProbeStamps)| far_rx(p, s).is_some() && mono(s.tx_software, p).is_some();
     let kernels = with_far.iter().filter(by_kernels).count() * 2 > with_far.len();
-    let exchange = |p: &Probe, s: &ProbeStamps| Exchange {
+    let exchange = |p: &Probe, s: &ProbeStamps| StampedExchange {
         t1: mono(s.tx_software, p).unwrap_or(signed(p.sent)),
         t2: signed(far_rx(p, s).unwrap_or(s.far_recv)),
         t3: signed(s.far_send),
         t4: mono(s.rx_software, p).unwrap_or(signed(p.received)),
     };
-    let mut exchanges: Vec<Exchange> = with_far.iter().map(|(p, s)| exchange(p, s)).collect();
+    let mut exchanges: Vec<StampedExchange> = with_far.iter().map(|(p, s)| exchange(p, s)).collect();
     exchanges.sort_unstable_by_key(|e| e.t1);
     // Kernel stamps are joined to the monotonic clock at both ends, each within its bracket.
     let error = if kernels { samples.join_error_ns + lowlat_transport::clock::BRACKET_NS / 2 } else { 0 };

@@ -281,7 +281,7 @@ fn apart(a: QuantileInterval, b: QuantileInterval) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Path, SimEngine, simulate};
+    use crate::testing::{SimEngine, SimulatedPath, simulate};
     use crate::{Context, Warmup};
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
             Spec { duration_ns: Some(20_000_000), timeout_ns: 1_000_000, warmup: Warmup::Probes(0), ..Spec::default() };
         let axis = Axis::parse("rate=100000..1600000", Pattern::Fixed).unwrap();
         let document = sweep(&axis, &base, (8, 1_472), &mut |_, spec| {
-            let mut engine = SimEngine::new(Path { send_cost_ns: 2_000, ..Path::default() });
+            let mut engine = SimEngine::new(SimulatedPath { send_cost_ns: 2_000, ..SimulatedPath::default() });
             let samples = simulate(&mut engine, spec, None, &mut |_| {})?;
             Ok::<_, MeasureError>(samples.measurement(spec, Context::default()))
         })

@@ -10,12 +10,12 @@ use lowlat_transport::gaps::Gaps;
 use lowlat_transport::{Caps, Engine, EngineError, Got, Ns, Proto};
 
 use crate::session::Clocks;
-use crate::{MeasureError, Progress, SampleSink, Samples, Session, Spec};
+use crate::{MeasureError, ProbeSession, Progress, SampleSink, Samples, Spec};
 use lowlat_model::random::Random;
 
 /// What the simulated path does.
 #[derive(Debug, Clone)]
-pub struct Path {
+pub struct SimulatedPath {
     /// Shortest round trip, ns.
     pub base_ns: u64,
     /// Mean of the exponential delay on top, ns.
@@ -47,7 +47,7 @@ pub struct Path {
     pub seed: u64,
 }
 
-impl Default for Path {
+impl Default for SimulatedPath {
     fn default() -> Self {
         Self {
             base_ns: 5_000,
@@ -83,10 +83,10 @@ pub struct Truth {
     pub full: u64,
 }
 
-/// An engine on a [`Path`], with a clock of its own that only moves when something is waited for.
+/// An engine on a [`SimulatedPath`], with a clock of its own that only moves when something is waited for.
 #[derive(Debug)]
 pub struct SimEngine {
-    path: Path,
+    path: SimulatedPath,
     caps: Caps,
     clock: Rc<Cell<Ns>>,
     random: Random,
@@ -106,7 +106,7 @@ const EPOCH: Ns = 1_000_000_000;
 
 impl SimEngine {
     /// A fresh path.
-    pub fn new(path: Path) -> Self {
+    pub fn new(path: SimulatedPath) -> Self {
         Self {
             random: Random::new(path.seed),
             path,
@@ -275,7 +275,7 @@ pub fn simulate_rounds(
     let clocks = SimClocks(engine.clock.clone());
     let mut peer = SimPeer;
     let first = specs.first().cloned().unwrap_or_default();
-    let mut session = Session::open_at(engine, &mut peer, first.size, first.timeout_ns, &clocks)?;
+    let mut session = ProbeSession::open_at(engine, &mut peer, first.size, first.timeout_ns, &clocks)?;
     specs.iter().map(|spec| session.round_at(spec, None, stop, &mut |_| {}, &clocks)).collect()
 }
 
@@ -288,6 +288,6 @@ pub fn simulate(
 ) -> Result<Samples, MeasureError> {
     let clocks = SimClocks(engine.clock.clone());
     let mut peer = SimPeer;
-    let mut session = Session::open_at(engine, &mut peer, spec.size, spec.timeout_ns, &clocks)?;
+    let mut session = ProbeSession::open_at(engine, &mut peer, spec.size, spec.timeout_ns, &clocks)?;
     session.round_at(spec, log, &std::sync::atomic::AtomicBool::new(false), progress, &clocks)
 }

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use lowlat_measure::testing::{Path, SimEngine, simulate, simulate_rounds};
+use lowlat_measure::testing::{SimEngine, SimulatedPath, simulate, simulate_rounds};
 use lowlat_measure::{Context, Flags, MeasureError, Mode, Pattern, Samples, Spec, Warmup};
 
 const MS: u64 = 1_000_000;
@@ -18,7 +18,7 @@ fn open_loop(rate_pps: f64, pattern: Pattern, seconds: u64) -> Spec {
     }
 }
 
-fn run(path: Path, spec: &Spec) -> (Samples, SimEngine) {
+fn run(path: SimulatedPath, spec: &Spec) -> (Samples, SimEngine) {
     let mut engine = SimEngine::new(path);
     let samples = simulate(&mut engine, spec, None, &mut |_| {}).unwrap();
     (samples, engine)
@@ -26,7 +26,7 @@ fn run(path: Path, spec: &Spec) -> (Samples, SimEngine) {
 
 #[test]
 fn an_open_loop_counts_exactly_what_happened() {
-    let path = Path { loss: 0.015, duplicate: 0.02, foreign: 0.005, seed: 3, ..Path::default() };
+    let path = SimulatedPath { loss: 0.015, duplicate: 0.02, foreign: 0.005, seed: 3, ..SimulatedPath::default() };
     for pattern in [Pattern::Fixed, Pattern::Poisson, Pattern::Burst(8)] {
         let (samples, engine) = run(path.clone(), &open_loop(50_000.0, pattern, 2));
         let (c, truth) = (samples.counts(), engine.truth);
@@ -48,7 +48,7 @@ fn a_ping_pong_counts_exactly_what_happened() {
     let spec =
         Spec { count: Some(20_000), duration_ns: None, warmup: Warmup::Probes(0), timeout_ns: MS, ..Spec::default() };
     let (samples, engine) =
-        run(Path { loss: 0.01, duplicate: 0.02, foreign: 0.005, seed: 9, ..Path::default() }, &spec);
+        run(SimulatedPath { loss: 0.01, duplicate: 0.02, foreign: 0.005, seed: 9, ..SimulatedPath::default() }, &spec);
     let (c, truth) = (samples.counts(), engine.truth);
     assert_eq!((c.sent, c.sent + 1), (20_000, truth.sent));
     assert_eq!((c.lost, c.foreign), (truth.lost, truth.foreign));
@@ -61,7 +61,7 @@ fn a_ping_pong_counts_exactly_what_happened() {
 
 #[test]
 fn an_answer_that_is_overtaken_is_reordered_and_one_beyond_the_timeout_is_late() {
-    let held = Path { hold: 0.01, hold_ns: 2 * MS, tail_ns: 0.0, seed: 5, ..Path::default() };
+    let held = SimulatedPath { hold: 0.01, hold_ns: 2 * MS, tail_ns: 0.0, seed: 5, ..SimulatedPath::default() };
     let (samples, _) = run(held.clone(), &open_loop(10_000.0, Pattern::Fixed, 1));
     let c = samples.counts();
     let held_back = samples.rtts().iter().filter(|&&r| r > MS).count() as u64;
@@ -81,7 +81,7 @@ fn an_answer_that_is_overtaken_is_reordered_and_one_beyond_the_timeout_is_late()
 
 #[test]
 fn a_late_answer_to_a_ping_pong_is_distinguished_from_a_duplicate() {
-    let path = Path { hold: 0.02, hold_ns: 3 * MS, tail_ns: 0.0, seed: 6, ..Path::default() };
+    let path = SimulatedPath { hold: 0.02, hold_ns: 3 * MS, tail_ns: 0.0, seed: 6, ..SimulatedPath::default() };
     let spec = Spec {
         mode: Mode::PingPong { interval_ns: Some(MS) },
         count: Some(5_000),
@@ -100,7 +100,7 @@ fn a_late_answer_to_a_ping_pong_is_distinguished_from_a_duplicate() {
 /// 300 ms of standstill in 6 s is 5 % of the time, so it must show in the P99 from the plan.
 #[test]
 fn a_frozen_far_end_shows_in_the_planned_tail_and_in_the_actual_one() {
-    let path = Path { freeze: Some((2_000 * MS, 2_300 * MS)), ..Path::default() };
+    let path = SimulatedPath { freeze: Some((2_000 * MS, 2_300 * MS)), ..SimulatedPath::default() };
     let spec = Spec { timeout_ns: 1_000 * MS, ..open_loop(500.0, Pattern::Fixed, 6) };
     let m = run(path, &spec).0.measurement(&spec, Context::default());
     assert!(m.rtt_planned.p99_ns.unwrap() > 200 * MS, "{:?}", m.rtt_planned);
@@ -110,7 +110,7 @@ fn a_frozen_far_end_shows_in_the_planned_tail_and_in_the_actual_one() {
 
 #[test]
 fn a_frozen_client_shows_in_the_planned_tail_alone() {
-    let path = Path { client_freeze: Some((2_000 * MS, 2_300 * MS)), ..Path::default() };
+    let path = SimulatedPath { client_freeze: Some((2_000 * MS, 2_300 * MS)), ..SimulatedPath::default() };
     let spec = open_loop(500.0, Pattern::Fixed, 6);
     let m = run(path, &spec).0.measurement(&spec, Context::default());
     assert!(m.rtt_planned.p99_ns.unwrap() > 200 * MS, "{:?}", m.rtt_planned);
@@ -120,7 +120,7 @@ fn a_frozen_client_shows_in_the_planned_tail_alone() {
 
 #[test]
 fn a_paced_ping_pong_shows_a_freeze_too() {
-    let path = Path { freeze: Some((2_000 * MS, 2_300 * MS)), ..Path::default() };
+    let path = SimulatedPath { freeze: Some((2_000 * MS, 2_300 * MS)), ..SimulatedPath::default() };
     let spec = Spec {
         mode: Mode::PingPong { interval_ns: Some(2 * MS) },
         duration_ns: Some(6_000 * MS),
@@ -135,21 +135,21 @@ fn a_paced_ping_pong_shows_a_freeze_too() {
 #[test]
 fn a_full_queue_delays_a_probe_and_never_uncounts_it() {
     let spec = open_loop(10_000.0, Pattern::Fixed, 1);
-    let (samples, engine) = run(Path { full_every: Some(10), ..Path::default() }, &spec);
+    let (samples, engine) = run(SimulatedPath { full_every: Some(10), ..SimulatedPath::default() }, &spec);
     assert_eq!(samples.counts().sent, 10_000);
     assert_eq!(samples.counts().unsent, 0);
     assert!(engine.truth.full > 1_000);
     let late = samples.send_errors().iter().filter(|&&e| e >= 10_000).count();
     assert!(late > 1_000, "each full queue shows as a late send: {late}");
     let closed = Spec { count: Some(1_000), duration_ns: None, ..Spec::default() };
-    assert_eq!(run(Path { full_every: Some(10), ..Path::default() }, &closed).0.counts().sent, 1_000);
+    assert_eq!(run(SimulatedPath { full_every: Some(10), ..SimulatedPath::default() }, &closed).0.counts().sent, 1_000);
 }
 
 #[test]
 fn a_rate_above_capacity_is_reported_as_such() {
     // A send costs 300 ns: 3.3 million a second at the most.
     let spec = Spec { timeout_ns: 10 * MS, duration_ns: Some(100 * MS), ..open_loop(1e7, Pattern::Fixed, 1) };
-    let (samples, _) = run(Path::default(), &spec);
+    let (samples, _) = run(SimulatedPath::default(), &spec);
     let c = samples.counts();
     assert_eq!(c.sent + c.unsent, 1_000_000, "every planned probe is in the books");
     assert!(c.unsent > 500_000, "{c:?}");
@@ -166,12 +166,12 @@ fn a_rate_above_capacity_is_reported_as_such() {
 #[test]
 fn warm_up_is_kept_marked_and_left_out() {
     let spec = Spec { warmup: Warmup::Probes(500), count: Some(2_000), duration_ns: None, ..Spec::default() };
-    let (samples, _) = run(Path { loss: 0.1, ..Path::default() }, &spec);
+    let (samples, _) = run(SimulatedPath { loss: 0.1, ..SimulatedPath::default() }, &spec);
     let c = samples.counts();
     assert_eq!((c.warmup, c.sent, samples.probes().len()), (500, 2_000, 2_500));
     assert!(samples.probes()[..500].iter().all(|p| p.flags.has(Flags::WARMUP)));
     let by_time = Spec { warmup: Warmup::For(200 * MS), ..open_loop(1_000.0, Pattern::Fixed, 1) };
-    let (mut samples, _) = run(Path { duplicate: 0.1, ..Path::default() }, &by_time);
+    let (mut samples, _) = run(SimulatedPath { duplicate: 0.1, ..SimulatedPath::default() }, &by_time);
     assert_eq!((samples.counts().warmup, samples.counts().sent), (200, 1_000));
     // What a steady-state test leaves out of the figures stays counted.
     let counts = samples.counts();
@@ -185,11 +185,12 @@ fn warm_up_is_kept_marked_and_left_out() {
 #[test]
 fn beyond_what_is_kept_the_figures_go_on() {
     let spec = Spec { keep: 1_000, count: Some(50_000), duration_ns: None, ..Spec::default() };
-    let (samples, _) = run(Path::default(), &spec);
+    let (samples, _) = run(SimulatedPath::default(), &spec);
     assert!(!samples.complete() && samples.probes().len() == 1_000);
     let m = samples.measurement(&spec, Context::default());
     assert_eq!((m.sent, m.rtt.samples), (50_000, 50_000));
-    let all = run(Path::default(), &Spec { keep: 1 << 20, ..spec.clone() }).0.measurement(&spec, Context::default());
+    let all =
+        run(SimulatedPath::default(), &Spec { keep: 1 << 20, ..spec.clone() }).0.measurement(&spec, Context::default());
     let (few, exact) = (m.rtt.p99_ns.unwrap(), all.rtt.p99_ns.unwrap());
     assert!(few >= exact && few - exact <= exact / 256, "{few} {exact}");
     assert!(m.warnings.iter().any(|w| w.contains("histogram")));
@@ -198,17 +199,26 @@ fn beyond_what_is_kept_the_figures_go_on() {
 #[test]
 fn silence_and_nonsense_are_told_apart() {
     let spec = Spec::default();
-    let silent = simulate(&mut SimEngine::new(Path { loss: 1.0, ..Path::default() }), &spec, None, &mut |_| {});
+    let silent = simulate(
+        &mut SimEngine::new(SimulatedPath { loss: 1.0, ..SimulatedPath::default() }),
+        &spec,
+        None,
+        &mut |_| {},
+    );
     assert!(matches!(silent, Err(MeasureError::Silent { tries: 8, waited_ms: 4_937, .. })), "{silent:?}");
-    let nonsense =
-        simulate(&mut SimEngine::new(Path { loss: 1.0, foreign: 1.0, ..Path::default() }), &spec, None, &mut |_| {});
+    let nonsense = simulate(
+        &mut SimEngine::new(SimulatedPath { loss: 1.0, foreign: 1.0, ..SimulatedPath::default() }),
+        &spec,
+        None,
+        &mut |_| {},
+    );
     assert!(matches!(nonsense, Err(MeasureError::Nonsense { answers: 8, .. })), "{nonsense:?}");
 }
 
 #[test]
 fn progress_is_reported_and_gaps_mark_what_they_touch() {
     let mut reported = 0;
-    let mut engine = SimEngine::new(Path::default());
+    let mut engine = SimEngine::new(SimulatedPath::default());
     let spec = open_loop(1_000.0, Pattern::Fixed, 2);
     let samples = simulate(&mut engine, &spec, None, &mut |p| {
         reported += 1;
@@ -218,7 +228,7 @@ fn progress_is_reported_and_gaps_mark_what_they_touch() {
     assert!((7..=8).contains(&reported), "{reported}");
     assert!(samples.probes().iter().all(|p| !p.flags.has(Flags::GAP)), "not watched for");
     // This program stands still for 10 ms: the probes of that time are marked, and no others.
-    let path = Path { client_freeze: Some((100_000_000, 110_000_000)), ..Path::default() };
+    let path = SimulatedPath { client_freeze: Some((100_000_000, 110_000_000)), ..SimulatedPath::default() };
     let watching = Spec { watch_gaps: true, ..spec };
     let samples = simulate(&mut SimEngine::new(path), &watching, None, &mut |_| {}).unwrap();
     let marked: Vec<_> = samples.probes().iter().filter(|p| p.flags.has(Flags::GAP)).collect();
@@ -235,7 +245,8 @@ fn progress_is_reported_and_gaps_mark_what_they_touch() {
 fn an_answer_to_an_earlier_round_is_reported_and_mixed_with_none() {
     // Held answers take 5 ms, the timeout is 1 ms: each lost probe's answer comes while later ones run, the last ones'
     // in the next round.
-    let path = Path { hold: 0.3, hold_ns: 5 * MS, tail_ns: 0.0, duplicate: 0.1, seed: 8, ..Path::default() };
+    let path =
+        SimulatedPath { hold: 0.3, hold_ns: 5 * MS, tail_ns: 0.0, duplicate: 0.1, seed: 8, ..SimulatedPath::default() };
     let spec =
         Spec { count: Some(20), duration_ns: None, warmup: Warmup::Probes(0), timeout_ns: MS, ..Spec::default() };
     let mut engine = SimEngine::new(path);
@@ -258,9 +269,12 @@ fn an_answer_to_an_earlier_round_is_reported_and_mixed_with_none() {
 fn a_stopped_run_gives_what_it_had() {
     for mode in [Mode::PingPong { interval_ns: None }, Mode::OpenLoop { rate_pps: 1e3, pattern: Pattern::Fixed }] {
         let spec = Spec { mode, ..Spec::default() };
-        let rounds =
-            simulate_rounds(&mut SimEngine::new(Path::default()), std::slice::from_ref(&spec), &AtomicBool::new(true))
-                .unwrap();
+        let rounds = simulate_rounds(
+            &mut SimEngine::new(SimulatedPath::default()),
+            std::slice::from_ref(&spec),
+            &AtomicBool::new(true),
+        )
+        .unwrap();
         assert!(rounds[0].interrupted() && rounds[0].counts().sent == 0);
         let m = rounds[0].measurement(&spec, Context::default());
         assert_eq!((m.loss_ratio, m.rtt.p50_ns), (None, None));

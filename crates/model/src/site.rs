@@ -11,7 +11,7 @@ use crate::facts::{Feature, IdleState, Irq, Qdisc, RxQueue, Timestamping};
 
 /// Which CPUs there are and what they share.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Topology {
+pub struct CpuTopology {
     /// Online processors.
     pub online: Reading<Vec<u32>>,
     /// `isolcpus=`.
@@ -28,7 +28,7 @@ pub struct Topology {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Site {
     /// The CPUs.
-    pub topology: Topology,
+    pub topology: CpuTopology,
     /// CPU → those that share its third-level cache, itself included.
     pub caches: BTreeMap<u32, Vec<u32>>,
     /// The interface of the path first, then those below it (a bond's slaves, a VLAN's device); empty without one.

@@ -71,6 +71,9 @@ pub struct Placed {
     pub cpu: Option<u32>,
     /// The rule that chose it, as text: `CPU 3: shares a core with CPU 2, where eth0's interrupt fires`.
     pub why: String,
+    /// Of a far end: it runs on the prober's own host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub same_host: bool,
 }
 
 /// Where the probers ran. The same for every round of a run.

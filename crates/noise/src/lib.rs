@@ -22,7 +22,7 @@ use lowlat_model::noise::{CpuNoise, NoiseDocument};
 use lowlat_model::{NotSeen, Quantiles, Schema};
 use lowlat_sys::{Sys, query};
 
-use lowlat_measure::placement::{Placed, Placement, allowed_cpus};
+use lowlat_measure::placement::{PlacedThread, ThreadPlacement, allowed_cpus};
 use lowlat_measure::{Histogram, MeasureError};
 
 /// What to watch.
@@ -88,7 +88,7 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
         spec.cpus.clone()
     };
     let mut not_seen = Vec::new();
-    let locked = Placed::take(&Placement { lock_memory: true, ..Placement::default() })?;
+    let locked = PlacedThread::take(&ThreadPlacement { lock_memory: true, ..ThreadPlacement::default() })?;
     if let Some(Err(why)) = locked.memory() {
         not_seen.push(NotSeen { fact: "wake-ups with memory locked".to_owned(), why: format!("denied: {why}") });
     }
@@ -99,11 +99,11 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
         let seen = if stop.load(Ordering::Relaxed) {
             Interruptions::default()
         } else {
-            let _placed = Placed::take(&place(cpu, spec))?;
+            let _placed = PlacedThread::take(&place(cpu, spec))?;
             spin::watch(sys, cpu, spec, stop, &mut unread)
         };
         let traced = if spec.trace && !stop.load(Ordering::Relaxed) {
-            let _placed = Placed::take(&place(cpu, spec))?;
+            let _placed = PlacedThread::take(&place(cpu, spec))?;
             spin::traced(sys, cpu, spec, stop)
                 .map_err(|why| unread.insert("who interrupts, by trace points".to_owned(), why))
                 .ok()
@@ -185,8 +185,10 @@ fn wakeups(
 const OTHER: &str = "SCHED_OTHER";
 
 /// Places a sleeper, at real-time priority where it may have it.
-fn sleeper(cpu: u32, spec: &NoiseSpec) -> Result<(Placed, String), MeasureError> {
-    let at = |rt_priority| Placed::take(&Placement { cpu: Some(cpu), rt_priority, ..Placement::default() });
+fn sleeper(cpu: u32, spec: &NoiseSpec) -> Result<(PlacedThread, String), MeasureError> {
+    let at = |rt_priority| {
+        PlacedThread::take(&ThreadPlacement { cpu: Some(cpu), rt_priority, ..ThreadPlacement::default() })
+    };
     if let Some(priority) = spec.rt_priority {
         return Ok((at(Some(priority))?, format!("SCHED_FIFO {priority}")));
     }
@@ -198,8 +200,8 @@ fn sleeper(cpu: u32, spec: &NoiseSpec) -> Result<(Placed, String), MeasureError>
     Ok((at(None)?, OTHER.to_owned()))
 }
 
-fn place(cpu: u32, spec: &NoiseSpec) -> Placement {
-    Placement { cpu: Some(cpu), rt_priority: spec.rt_priority, ..Placement::default() }
+fn place(cpu: u32, spec: &NoiseSpec) -> ThreadPlacement {
+    ThreadPlacement { cpu: Some(cpu), rt_priority: spec.rt_priority, ..ThreadPlacement::default() }
 }
 
 #[cfg(test)]

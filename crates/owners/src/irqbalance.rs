@@ -73,7 +73,9 @@ pub fn command(host: &Host<'_>) -> Option<String> {
         let names = host.sys.list(&dir).into_value().unwrap_or_default();
         names
             .iter()
-            .filter(|n| n.ends_with(".conf") && format!("{dir}/{n}") != DROP_IN)
+            .filter(|n| {
+                n.rsplit_once('.').is_some_and(|(_, ending)| ending == "conf") && format!("{dir}/{n}") != DROP_IN
+            })
             .any(|n| parse(&text(host.sys, &format!("{dir}/{n}"))).iter().any(|e| e.key == "ExecStart"))
     });
     if other {

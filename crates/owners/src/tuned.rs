@@ -96,6 +96,7 @@ fn plugin<'a>(entries: &'a [(String, Entry)], section: &'a str) -> &'a str {
 }
 
 /// The value at a place, if the assignment is for it; `Some(None)` where tuned works it out itself.
+#[allow(clippy::option_option)] // not set, set to what tuned works out, set to a value
 fn sets(entries: &[(String, Entry)], locus: &Locus, e: &Entry) -> Option<Option<String>> {
     let plain = |value: &str| (!value.contains("${") && !value.starts_with(['>', '<'])).then(|| value.to_owned());
     match plugin(entries, &e.section) {
@@ -160,8 +161,8 @@ mod tests {
             .file("/usr/lib/tuned/latency-performance/tuned.conf", profile)
     }
 
-    fn found(sys: &FakeSys, locus: Locus, set: &str) -> Vec<Claim> {
-        Host::new(sys).others(&locus, &State::Text(set.into()))
+    fn found(sys: &FakeSys, locus: &Locus, set: &str) -> Vec<Claim> {
+        Host::new(sys).others(locus, &State::Text(set.into()))
     }
 
     fn sysctl(key: &str) -> Locus {
@@ -171,14 +172,14 @@ mod tests {
     #[test]
     fn a_sysctl_of_the_profile_wins_only_where_files_are_not_applied_again() {
         let sys = host("[sysctl]\nnet.core.busy_read=10\nvm.swappiness=10\n");
-        let found_there = found(&sys, sysctl("net/core/busy_read"), "20");
+        let found_there = found(&sys, &sysctl("net/core/busy_read"), "20");
         assert_eq!(found_there[0].sets.as_deref(), Some("50"), "the including profile stands: {found_there:?}");
         assert!(!found_there[0].wins && found_there[0].rule.contains("reapply_sysctl"), "{found_there:?}");
         assert!(found_there[0].file.as_deref().unwrap().ends_with("network-latency/tuned.conf:4"));
-        assert_eq!(found(&sys, sysctl("vm/swappiness"), "60").len(), 1, "an included profile counts");
-        assert!(found(&sys, sysctl("net/core/busy_read"), "50").is_empty());
+        assert_eq!(found(&sys, &sysctl("vm/swappiness"), "60").len(), 1, "an included profile counts");
+        assert!(found(&sys, &sysctl("net/core/busy_read"), "50").is_empty());
         let sys = sys.file("/etc/tuned/tuned-main.conf", "reapply_sysctl = 0\n");
-        assert!(found(&sys, sysctl("net/core/busy_read"), "20")[0].wins);
+        assert!(found(&sys, &sysctl("net/core/busy_read"), "20")[0].wins);
     }
 
     #[test]
@@ -188,19 +189,19 @@ mod tests {
              features=gro off\n[scheduler]\nisolated_cores=2-3\n",
         );
         let governor = Locus::File { path: "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor".into() };
-        assert!(found(&sys, governor.clone(), "powersave")[0].wins);
-        assert!(found(&sys, governor, "performance").is_empty());
+        assert!(found(&sys, &governor, "powersave")[0].wins);
+        assert!(found(&sys, &governor, "performance").is_empty());
         let usecs = |iface: &str| Locus::Coalesce { iface: iface.into(), param: "rx-usecs".into() };
-        assert_eq!(found(&sys, usecs("eth0"), "0")[0].sets.as_deref(), Some("8"));
-        assert!(found(&sys, usecs("wan0"), "0").is_empty());
-        assert_eq!(found(&sys, Locus::Feature { iface: "eth0".into(), name: "rx-gro".into() }, "on").len(), 1);
-        let irq = found(&sys, Locus::IrqAffinity { iface: "eth0".into(), index: 0 }, "3");
+        assert_eq!(found(&sys, &usecs("eth0"), "0")[0].sets.as_deref(), Some("8"));
+        assert!(found(&sys, &usecs("wan0"), "0").is_empty());
+        assert_eq!(found(&sys, &Locus::Feature { iface: "eth0".into(), name: "rx-gro".into() }, "on").len(), 1);
+        let irq = found(&sys, &Locus::IrqAffinity { iface: "eth0".into(), index: 0 }, "3");
         assert!(irq.len() == 1 && irq[0].sets.is_none(), "{irq:?}");
     }
 
     #[test]
     fn a_ring_of_profiles_ends() {
         let sys = host("[main]\ninclude=network-latency\n[sysctl]\nvm.swappiness=1\n");
-        assert_eq!(found(&sys, sysctl("vm/swappiness"), "60").len(), 1);
+        assert_eq!(found(&sys, &sysctl("vm/swappiness"), "60").len(), 1);
     }
 }

@@ -7,10 +7,10 @@
 
 use lowlat_transport::{Ns, Proto};
 
-use crate::{Decoded, Entry, Options, Peer, bytes_at, random};
+use crate::{Decoded, Peer, PeerEntry, PeerOptions, bytes_at, random};
 
 /// The list entry.
-pub const ENTRY: Entry = Entry {
+pub const ENTRY: PeerEntry = PeerEntry {
     name: "icmp",
     protos: PROTOS,
     default_port: 0,
@@ -31,7 +31,7 @@ pub struct Icmp {
 
 impl Icmp {
     /// With a new cookie.
-    pub fn new(_: &Options) -> Self {
+    pub fn new(_: &PeerOptions) -> Self {
         Self { cookie: random() }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn our_payload_is_known_again_and_another_runs_is_not() {
-        let (mut a, mut b) = (Icmp::new(&Options::default()), Icmp::new(&Options::default()));
+        let (mut a, mut b) = (Icmp::new(&PeerOptions::default()), Icmp::new(&PeerOptions::default()));
         let mut m = [0u8; 56];
         a.encode(5, 0, &mut m);
         assert_eq!(a.decode(&m), Decoded::Reply { seq: 5, far: None });
@@ -91,7 +91,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_survived_and_none_are_ours(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let mut peer = Icmp::new(&Options::default());
+            let mut peer = Icmp::new(&PeerOptions::default());
             prop_assert!(matches!(peer.decode(&bytes), Decoded::Foreign(_)));
         }
     }

@@ -14,10 +14,10 @@
 use lowlat_transport::{Engine, EngineError, Ns, Proto, clock};
 
 use crate::key::{Key, TAG};
-use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, widen};
+use crate::{Decoded, FarStamps, Peer, PeerEntry, PeerOptions, bytes_at, widen};
 
 /// The list entry.
-pub const ENTRY: Entry = Entry {
+pub const ENTRY: PeerEntry = PeerEntry {
     name: "irtt",
     protos: PROTOS,
     default_port: DEFAULT_PORT,
@@ -56,7 +56,7 @@ const LONG_NS: u64 = 3_600_000_000_000;
 /// Probes for a stock IRTT server.
 #[derive(Debug)]
 pub struct Irtt {
-    options: Options,
+    options: PeerOptions,
     token: u64,
     /// Which stamps the server grants.
     stamp_at: i64,
@@ -78,7 +78,7 @@ struct Granted {
 
 impl Irtt {
     /// With a key, with its HMAC.
-    pub fn new(options: &Options) -> Self {
+    pub fn new(options: &PeerOptions) -> Self {
         Self { options: options.clone(), token: 0, stamp_at: BOTH, min_interval: None, newest: 0 }
     }
 
@@ -343,7 +343,7 @@ mod tests {
     use super::*;
 
     fn peer(key: Option<Key>) -> Irtt {
-        Irtt::new(&Options { key, message_len: 64, ..Options::default() })
+        Irtt::new(&PeerOptions { key, message_len: 64, ..PeerOptions::default() })
     }
 
     #[test]
@@ -376,7 +376,7 @@ mod tests {
         let granted =
             |interval| Granted { version: 1, duration: i64::MAX, interval, length: 64, stamp_at: 3, clock: 2 };
         let pace = |asked, given| {
-            let options = Options { message_len: 64, interval_ns: asked, ..Options::default() };
+            let options = PeerOptions { message_len: 64, interval_ns: asked, ..PeerOptions::default() };
             let mut peer = Irtt::new(&options);
             peer.take(OPEN | REPLY, 1, &granted(given)).map(|()| peer.min_interval())
         };

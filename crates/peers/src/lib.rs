@@ -80,7 +80,7 @@ pub trait Peer {
 
 /// What a peer is made from.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct PeerOptions {
     /// Key shared with the far end.
     pub key: Option<Key>,
     /// Length of the probes, bytes; protocols with a handshake agree on it.
@@ -95,7 +95,7 @@ pub struct Options {
 
 /// One protocol of far ends.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub struct PeerEntry {
     /// Name in `--peer` and in results.
     pub name: &'static str,
     /// Protocols it runs on.
@@ -105,14 +105,14 @@ pub struct Entry {
     /// What to do where nothing listens at its port.
     pub where_refused: &'static str,
     /// Makes one.
-    pub make: fn(&Options) -> Box<dyn Peer>,
+    pub make: fn(&PeerOptions) -> Box<dyn Peer>,
 }
 
 /// The protocols, one file each.
-pub const PEERS: &[Entry] = &[lowlat::ENTRY, icmp::ENTRY, sockperf::ENTRY, stamp::ENTRY, irtt::ENTRY];
+pub const PEERS: &[PeerEntry] = &[lowlat::ENTRY, icmp::ENTRY, sockperf::ENTRY, stamp::ENTRY, irtt::ENTRY];
 
 /// A protocol by name.
-pub fn find(name: &str) -> Option<&'static Entry> {
+pub fn find(name: &str) -> Option<&'static PeerEntry> {
     PEERS.iter().find(|e| e.name == name)
 }
 
@@ -157,7 +157,7 @@ mod tests {
             }
         }
         for entry in PEERS {
-            let peer = (entry.make)(&Options { message_len: 64, ..Options::default() });
+            let peer = (entry.make)(&PeerOptions { message_len: 64, ..PeerOptions::default() });
             assert_eq!(
                 (peer.name(), peer.default_port(), peer.protos()),
                 (entry.name, entry.default_port, entry.protos)

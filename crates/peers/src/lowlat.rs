@@ -33,13 +33,13 @@ use lowlat_transport::{Ns, Proto, clock};
 use crate::key::{Key, TAG};
 use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
 use crate::serve::Desk;
-use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random};
+use crate::{Decoded, FarStamps, Peer, PeerEntry, PeerOptions, bytes_at, random};
 
 /// Port of `lowlat serve`, UDP and TCP: unassigned by IANA, below every ephemeral range.
 pub const DEFAULT_PORT: u16 = 8620;
 
 /// The list entry.
-pub const ENTRY: Entry = Entry {
+pub const ENTRY: PeerEntry = PeerEntry {
     name: "lowlat",
     protos: PROTOS,
     default_port: DEFAULT_PORT,
@@ -101,7 +101,7 @@ pub struct Lowlat {
 
 impl Lowlat {
     /// With or without a key.
-    pub fn new(options: &Options) -> Self {
+    pub fn new(options: &PeerOptions) -> Self {
         #[allow(clippy::cast_possible_truncation)] // any 32 bits do
         let session = random() as u32;
         let room = after_header(options.key.is_some()) + STAMP;
@@ -127,7 +127,7 @@ impl Lowlat {
 
 /// The message that turns its TCP connection into a sink: sent first, answered by nothing, followed by any bytes.
 pub fn sink_request(key: Option<&Key>) -> Vec<u8> {
-    let peer = Lowlat::new(&Options { key: key.cloned(), ..Options::default() });
+    let peer = Lowlat::new(&PeerOptions { key: key.cloned(), ..PeerOptions::default() });
     let mut message = vec![0; if key.is_some() { WITH_TAG } else { PLAIN }];
     peer.header(SINK, 0, clock::now(), &mut message);
     message
@@ -322,7 +322,7 @@ mod tests {
     }
 
     fn pair(near: Option<Key>, far: Option<Key>) -> (Lowlat, LowlatReflector) {
-        (Lowlat::new(&Options { key: near, ..Options::default() }), LowlatReflector::new(far))
+        (Lowlat::new(&PeerOptions { key: near, ..PeerOptions::default() }), LowlatReflector::new(far))
     }
 
     #[test]
@@ -351,7 +351,7 @@ mod tests {
     fn the_far_kernel_s_stamp_comes_to_who_asks_and_has_room() {
         for (k, len, want) in [(None, 56, Some(5)), (None, 55, None), (key(b"k"), 72, Some(5)), (key(b"k"), 71, None)] {
             let mut near =
-                Lowlat::new(&Options { key: k.clone(), message_len: len, stamps: true, ..Options::default() });
+                Lowlat::new(&PeerOptions { key: k.clone(), message_len: len, stamps: true, ..PeerOptions::default() });
             let mut far = LowlatReflector::new(k);
             let mut m = vec![9; len];
             near.encode(1, 2, &mut m);

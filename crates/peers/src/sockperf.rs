@@ -11,10 +11,10 @@
 use lowlat_transport::{Ns, Proto};
 
 use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
-use crate::{Decoded, Entry, Options, Peer, bytes_at};
+use crate::{Decoded, Peer, PeerEntry, PeerOptions, bytes_at};
 
 /// The list entry.
-pub const ENTRY: Entry = Entry {
+pub const ENTRY: PeerEntry = PeerEntry {
     name: "sockperf",
     protos: PROTOS,
     default_port: DEFAULT_PORT,
@@ -39,7 +39,7 @@ pub struct Sockperf;
 
 impl Sockperf {
     /// There is nothing to choose: sockperf knows no key.
-    pub fn new(_: &Options) -> Self {
+    pub fn new(_: &PeerOptions) -> Self {
         Self
     }
 }

@@ -21,10 +21,10 @@ use lowlat_transport::{Ns, Proto, clock};
 
 use crate::key::{Key, TAG};
 use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
-use crate::{Decoded, Entry, FarStamps, Options, Peer, bytes_at, random, widen};
+use crate::{Decoded, FarStamps, Peer, PeerEntry, PeerOptions, bytes_at, random, widen};
 
 /// The list entry.
-pub const ENTRY: Entry = Entry {
+pub const ENTRY: PeerEntry = PeerEntry {
     name: "stamp",
     protos: PROTOS,
     default_port: DEFAULT_PORT,
@@ -107,7 +107,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// With a key, in authenticated mode.
-    pub fn new(options: &Options) -> Self {
+    pub fn new(options: &PeerOptions) -> Self {
         #[allow(clippy::cast_possible_truncation)] // any 32 bits do
         let cookie = random() as u32;
         Self { key: options.key.clone(), cookie, newest: 0 }
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     fn pair(key: Option<Key>) -> (Stamp, StampReflector) {
-        (Stamp::new(&Options { key: key.clone(), ..Options::default() }), StampReflector::new(key))
+        (Stamp::new(&PeerOptions { key: key.clone(), ..PeerOptions::default() }), StampReflector::new(key))
     }
 
     #[test]

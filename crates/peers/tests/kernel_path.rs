@@ -9,7 +9,7 @@ use std::net::{SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, OwnedFd};
 
 use common::*;
-use lowlat_peers::Options;
+use lowlat_peers::PeerOptions;
 use lowlat_peers::serve::ServeConfig;
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto, os};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -133,7 +133,7 @@ fn a_stock_irtt_server_is_reached_over_ipv6_and_by_its_link_local_address() {
         let _server = far.run(|| Running::start("irtt", &["server", "-i", "0", "-b", ":2112"]));
         for to in far_addresses(2112) {
             let endpoint = Endpoint::new(Proto::Udp, to, 64);
-            let options = Options { duration_ns: SECOND, ..options(64) };
+            let options = PeerOptions { duration_ns: SECOND, ..options(64) };
             assert_eq!(until_there(|| ping_pong("irtt", &endpoint, &options, 50)), 50, "{to}");
         }
     });

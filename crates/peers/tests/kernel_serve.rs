@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use common::*;
-use lowlat_peers::lowlat::place::{Answer, Request, ask, message_len};
+use lowlat_peers::lowlat::place::{Answer, PlacementRequest, ask, message_len};
 use lowlat_peers::serve::{self, Bound, Confinement, Places, ServeConfig, ServeStats, Watcher};
 use lowlat_transport::{Endpoint, Proto, clock, os};
 
@@ -320,7 +320,7 @@ fn what_the_kernel_drops_is_counted() {
 }
 
 /// The answer of the far end at `to` to a placement request.
-fn ask_place(to: SocketAddr, request: Request) -> Option<Answer> {
+fn ask_place(to: SocketAddr, request: PlacementRequest) -> Option<Answer> {
     let endpoint = Endpoint::new(Proto::Udp, to, message_len(None));
     let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
     ask(engine.as_mut(), None, &request, clock::now() + 2 * SECOND).unwrap()
@@ -338,7 +338,7 @@ fn a_placement_is_one_client_s_and_its_requests_amplify_nothing() {
             ..ServeConfig::default()
         };
         let served = far.serve(config);
-        let request = |client, seconds| Request { client, host: 0, cpu: Some(1), seconds };
+        let request = |client, seconds| PlacementRequest { client, host: 0, cpu: Some(1), seconds };
         let ask = |client, seconds| ask_place(far4(8620), request(client, seconds));
         assert_eq!(ask(1, 60), Some(Answer::ByRule(0)));
         assert_eq!(ask(2, 60), Some(Answer::Busy));
@@ -448,7 +448,8 @@ fn child_confined() {
                 });
                 reported.recv().expect("the far end did not start");
                 let done = std::panic::catch_unwind(|| {
-                    let answer = ask_place(local(8620), Request { client: 1, host: 0, cpu: None, seconds: 60 });
+                    let answer =
+                        ask_place(local(8620), PlacementRequest { client: 1, host: 0, cpu: None, seconds: 60 });
                     assert_eq!(answer, Some(if placed { Answer::ByRule(last) } else { Answer::Fixed(0) }));
                     for (peer, proto, port) in [
                         ("lowlat", Proto::Udp, 8620),

@@ -7,7 +7,7 @@ mod common;
 
 use common::*;
 use lowlat_peers::serve::ServeConfig;
-use lowlat_peers::{Key, Options, find};
+use lowlat_peers::{Key, PeerOptions, find};
 use lowlat_transport::{Endpoint, Proto, clock};
 
 #[test]
@@ -58,11 +58,11 @@ fn our_peer_reaches_a_stock_irtt_server_with_and_without_a_key() {
             let _server = Running::start("irtt", &args);
             for len in [64, 1400] {
                 let endpoint = Endpoint::new(Proto::Udp, local(2112), len);
-                let options = Options { key: key.and_then(|k| Key::new(k.as_bytes())), ..options(len) };
+                let options = PeerOptions { key: key.and_then(|k| Key::new(k.as_bytes())), ..options(len) };
                 let stamped = until_there(|| ping_pong("irtt", &endpoint, &options, 100));
                 assert_eq!(stamped, 100, "every answer carries both stamps");
             }
-            let other = Options { key: Key::new(b"other"), ..options(64) };
+            let other = PeerOptions { key: Key::new(b"other"), ..options(64) };
             let error =
                 ping_pong("irtt", &Endpoint::new(Proto::Udp, local(2112), 64), &other, 1).unwrap_err().to_string();
             assert!(error.contains("--hmac"), "{error}");
@@ -75,12 +75,12 @@ fn limits_of_a_stock_irtt_server_are_known_before_the_run() {
     in_namespace(&["irtt"], || {
         let _server = Running::start("irtt", &["server", "-b", "127.0.0.1:2112"]);
         let endpoint = Endpoint::new(Proto::Udp, local(2112), 64);
-        let slow = Options { interval_ns: 20_000_000, duration_ns: SECOND, ..options(64) };
+        let slow = PeerOptions { interval_ns: 20_000_000, duration_ns: SECOND, ..options(64) };
         until_there(|| ping_pong("irtt", &endpoint, &slow, 3));
         // By default one probe per 10 ms, whatever was asked for (irtt-server(1), `-i`).
         for (asked, least) in [(0, Some(10_000_000)), (10_000_000, None), (20_000_000, None)] {
             let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
-            let mut peer = (find("irtt").unwrap().make)(&Options { interval_ns: asked, ..options(64) });
+            let mut peer = (find("irtt").unwrap().make)(&PeerOptions { interval_ns: asked, ..options(64) });
             peer.open(engine.as_mut(), clock::now() + 2 * SECOND).unwrap();
             assert_eq!(peer.min_interval(), least, "asked for {asked}");
             peer.close(engine.as_mut());
@@ -114,7 +114,7 @@ fn our_stamp_sender_is_answered_by_another_authors_reflector() {
             for len in [if key { 112 } else { 44 }, 200, 1400] {
                 let to = std::net::SocketAddr::new(ip.parse().unwrap(), 862);
                 let endpoint = Endpoint::new(Proto::Udp, to, len);
-                let options = Options { key: stamp_key().filter(|_| key), ..options(len) };
+                let options = PeerOptions { key: stamp_key().filter(|_| key), ..options(len) };
                 let stamped = until_there(|| ping_pong("stamp", &endpoint, &options, 100));
                 assert_eq!(stamped, 100, "every answer carries both stamps: {extra:?}, {len} bytes");
             }

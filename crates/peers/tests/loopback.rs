@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use lowlat_peers::serve::{self, Bound, ServeConfig, ServeStats};
-use lowlat_peers::{Decoded, Key, Options, find};
+use lowlat_peers::{Decoded, Key, PeerOptions, find};
 use lowlat_transport::{ENGINES, Endpoint, EngineError, Proto, StampAt, clock};
 
 const SECOND: u64 = 1_000_000_000;
@@ -46,7 +46,7 @@ fn port(bound: &[Bound], protocol: &str, proto: Proto) -> SocketAddr {
 /// `count` round trips; every one must be answered, in order.
 fn ping_pong(engine: &str, peer: &str, endpoint: &Endpoint, key: Option<Key>, count: u64) -> Result<(), EngineError> {
     let mut engine = lowlat_transport::open(engine, endpoint)?;
-    let options = Options { key, message_len: endpoint.max_message, ..Options::default() };
+    let options = PeerOptions { key, message_len: endpoint.max_message, ..PeerOptions::default() };
     let mut peer = (find(peer).unwrap().make)(&options);
     engine.set_framing(peer.framing());
     peer.open(engine.as_mut(), clock::now() + SECOND)?;
@@ -128,7 +128,7 @@ fn a_connection_alone_has_the_thread_to_itself_until_another_comes_or_it_is_sile
         });
         // One that is devoted to and then says nothing, nor leaves.
         let mut silent = lowlat_transport::open("block", &endpoint).unwrap();
-        let mut peer = (find("lowlat").unwrap().make)(&Options { message_len: 64, ..Options::default() });
+        let mut peer = (find("lowlat").unwrap().make)(&PeerOptions { message_len: 64, ..PeerOptions::default() });
         silent.set_framing(peer.framing());
         let (mut message, mut buf) = ([0; 64], [0; 64]);
         for seq in 0..200 {
@@ -198,7 +198,7 @@ fn keys_keep_others_out() {
         }
         let endpoint = Endpoint::new(Proto::Udp, port(bound, "lowlat", Proto::Udp), 64);
         let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
-        let mut peer = (find("lowlat").unwrap().make)(&Options { key: key(b"wrong"), ..Options::default() });
+        let mut peer = (find("lowlat").unwrap().make)(&PeerOptions { key: key(b"wrong"), ..PeerOptions::default() });
         let mut message = [0; 64];
         peer.encode(0, 0, &mut message);
         engine.send(&message).unwrap();
@@ -269,7 +269,7 @@ fn transmit_stamps_count_the_sends() {
             let mut endpoint = Endpoint::new(proto, port(bound, "lowlat", proto), 64);
             endpoint.stamps = true;
             let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
-            let mut peer = (find("lowlat").unwrap().make)(&Options::default());
+            let mut peer = (find("lowlat").unwrap().make)(&PeerOptions::default());
             engine.set_framing(peer.framing());
             let mut stamps = Vec::new();
             for seq in 0..20 {
@@ -331,7 +331,7 @@ fn limits_and_the_allow_list_hold_and_are_counted() {
         beside(config, |bound| {
             let endpoint = Endpoint::new(Proto::Udp, port(bound, "lowlat", Proto::Udp), 64);
             let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
-            let mut peer = (find("lowlat").unwrap().make)(&Options::default());
+            let mut peer = (find("lowlat").unwrap().make)(&PeerOptions::default());
             let mut message = [0; 64];
             for seq in 0..1000 {
                 peer.encode(seq, 0, &mut message);

@@ -16,7 +16,7 @@ pub use management::management_ifaces;
 /// What the person who asks allows.
 #[allow(clippy::struct_excessive_bools)] // each is a flag of its own; none excludes another
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct PlanOptions {
     /// Steps that reset the link or may cut a connection.
     pub allow_disruptive: bool,
     /// How far a step may reach, whatever its risk: the path's interfaces alone, the network namespace, or the host.
@@ -36,7 +36,7 @@ pub struct Options {
 /// whoever tries them stops at the first that is kept (`lowlat apply`, which judges nothing, takes the first alone).
 /// The same step twice is one step with both reasons. Settings that a finding joins are one step, whose members each
 /// keep their own knob and target.
-pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &Options) -> Plan {
+pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &PlanOptions) -> Plan {
     let mut plan = Plan { schema: Schema::current("plan"), iface: None, steps: Vec::new(), left_out };
     for step in joint::merge(steps) {
         if let Some(why) = refusal(&step, options) {
@@ -70,7 +70,7 @@ fn left_out_of(step: PlannedStep, why: &str) -> Vec<LeftOut> {
     out
 }
 
-fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
+fn refusal(step: &PlannedStep, options: &PlanOptions) -> Option<String> {
     // What waits for a reboot is no question of reach: nobody could judge it now.
     if step.risk == Risk::Reboot {
         return at_risk(step, options);
@@ -79,7 +79,7 @@ fn refusal(step: &PlannedStep, options: &Options) -> Option<String> {
 }
 
 /// Why a step reaches farther than it may.
-fn beyond(step: &PlannedStep, options: &Options) -> Option<String> {
+fn beyond(step: &PlannedStep, options: &PlanOptions) -> Option<String> {
     let off_the_path = |i: &&str| !options.path.is_empty() && !options.path.iter().any(|p| p == i);
     if let Some(iface) = step.ifaces().find(off_the_path) {
         return Some(format!("{iface} is not on the path ({})", options.path.join(", ")));
@@ -98,7 +98,7 @@ fn beyond(step: &PlannedStep, options: &Options) -> Option<String> {
     })
 }
 
-fn at_risk(step: &PlannedStep, options: &Options) -> Option<String> {
+fn at_risk(step: &PlannedStep, options: &PlanOptions) -> Option<String> {
     let management = step.ifaces().any(|i| options.management_ifaces.iter().any(|m| m == i));
     match step.risk {
         Risk::Reboot if !options.allow_reboot => Some(format!(
@@ -160,7 +160,7 @@ mod tests {
             ordered(step("irq.affinity", "e/irq-0", "1", low), Order::Placement),
             ordered(step("qdisc.kind", "e/qdisc-root", "fq", low), Order::Queues),
         ];
-        let plan = order(steps, Vec::new(), &Options::default());
+        let plan = order(steps, Vec::new(), &PlanOptions::default());
         assert_eq!(names(&plan), ["qdisc.kind", "steer.rps", "irq.affinity", "cpu.governor", "nic.coalesce.rx-usecs"]);
     }
 
@@ -169,7 +169,7 @@ mod tests {
         let low = |to: &str| step("x", "e", to, Risk::Low);
         let mut again = low("1");
         again.reason = "and because".to_owned();
-        let plan = order(vec![low("1"), again, low("3"), low("2")], Vec::new(), &Options::default());
+        let plan = order(vec![low("1"), again, low("3"), low("2")], Vec::new(), &PlanOptions::default());
         let to: Vec<&str> = plan.steps.iter().map(|s| s.to.as_str()).collect();
         assert_eq!(to, ["1", "3", "2"]);
         assert_eq!(plan.steps[0].reason, "because of 1; and because");
@@ -184,11 +184,11 @@ mod tests {
             ..step(knob, "e", "0", risk)
         };
         let both = || vec![joint("nic.coalesce.rx-usecs", Risk::High), joint("nic.coalesce.rx-frames", Risk::Low)];
-        let plan = order(both(), Vec::new(), &Options::default());
+        let plan = order(both(), Vec::new(), &PlanOptions::default());
         assert!(plan.steps.is_empty());
         let reported: Vec<&str> = plan.left_out.iter().map(|l| l.knob.as_str()).collect();
         assert_eq!(reported, ["nic.coalesce.rx-usecs", "nic.coalesce.rx-frames"]);
-        let plan = order(both(), Vec::new(), &Options { allow_disruptive: true, ..Options::default() });
+        let plan = order(both(), Vec::new(), &PlanOptions { allow_disruptive: true, ..PlanOptions::default() });
         assert_eq!((plan.steps.len(), plan.steps[0].ops.len()), (1, 2));
     }
 
@@ -199,10 +199,10 @@ mod tests {
             joint: Some("lines".into()),
             ..step("nic.coalesce.rx-usecs", target, "0", risk)
         };
-        let of = |path: &[&str]| Options {
+        let of = |path: &[&str]| PlanOptions {
             management_ifaces: vec!["e1".into()],
             path: path.iter().map(|p| (*p).to_owned()).collect(),
-            ..Options::default()
+            ..PlanOptions::default()
         };
         let both = || vec![joint("e0", Risk::High), joint("e1", Risk::High)];
         let plan = order(both(), Vec::new(), &of(&[]));
@@ -224,7 +224,8 @@ mod tests {
                 step("sysctl.y", "host", "1", Risk::Medium),
             ]
         };
-        let namespace = Options { reach: Scope::Namespace, management_ifaces: vec!["e".into()], ..Options::default() };
+        let namespace =
+            PlanOptions { reach: Scope::Namespace, management_ifaces: vec!["e".into()], ..PlanOptions::default() };
         let plan = order(steps(), Vec::new(), &namespace);
         assert!(plan.steps.is_empty());
         let why: Vec<&str> = plan.left_out.iter().map(|l| l.why.as_str()).collect();
@@ -232,11 +233,11 @@ mod tests {
             why[0].contains("login session") && why[1].contains("reboot") && why[2].contains("the whole host"),
             "{why:?}"
         );
-        let all = Options {
+        let all = PlanOptions {
             allow_disruptive: true,
             reach: Scope::Host,
             management_ifaces: vec!["e".into()],
-            ..Options::default()
+            ..PlanOptions::default()
         };
         assert_eq!(names(&order(steps(), Vec::new(), &all)), ["nic.ring.rx", "sysctl.y"]);
     }
@@ -255,12 +256,12 @@ mod tests {
             .into_iter()
             .map(|s| if s.knob == "cpu.governor" { PlannedStep { scope: Scope::Host, ..s } } else { s })
             .collect();
-        let own = Options { reach: Scope::Interface, ..Options::default() };
+        let own = PlanOptions { reach: Scope::Interface, ..PlanOptions::default() };
         let plan = order(steps.clone(), Vec::new(), &own);
         assert_eq!(names(&plan), ["qdisc.kind"]);
         assert!(plan.left_out.iter().all(|l| l.why.starts_with("left out by --own-settings-only: ")), "{plan:?}");
         // With a namespace's reach its own are tried too, with the host's all.
-        let reaching = |reach| order(steps.clone(), Vec::new(), &Options { reach, ..Options::default() });
+        let reaching = |reach| order(steps.clone(), Vec::new(), &PlanOptions { reach, ..PlanOptions::default() });
         assert_eq!(names(&reaching(Scope::Namespace)), ["qdisc.kind", "sysctl.net.ipv4.tcp_sack"]);
         assert_eq!(reaching(Scope::Host).steps.len(), 4);
     }
@@ -272,7 +273,7 @@ mod tests {
             step("irq.affinity", "e0/irq-0", "1", Risk::Low),
             step("cpu.governor", "cpu0", "performance", Risk::Low),
         ];
-        let options = Options { path: vec!["bond0".into(), "e0".into()], ..Options::default() };
+        let options = PlanOptions { path: vec!["bond0".into(), "e0".into()], ..PlanOptions::default() };
         let plan = order(steps, Vec::new(), &options);
         assert_eq!(names(&plan), ["irq.affinity", "cpu.governor"]);
         assert_eq!(plan.left_out[0].why, "e1 is not on the path (bond0, e0)");

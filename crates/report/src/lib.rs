@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod colour;
 mod documents;
 mod figures;
 mod fill;
@@ -20,6 +21,7 @@ mod schema;
 mod stored;
 mod terminal;
 
+pub use colour::coloured;
 pub use figures::{is_hidden, visible};
 pub use page::WIDTH;
 pub use schema::schema;

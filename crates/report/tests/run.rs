@@ -259,7 +259,8 @@ fn a_run_of_an_older_version_still_renders_and_claims_nothing() {
 #[test]
 fn what_affects_the_proof_is_shown() {
     let mut d = run::document();
-    d.placement.near = Placed { cpu: Some(3), why: "CPU 3: eth0's interrupt fires on its core".into() };
+    d.placement.near =
+        Placed { cpu: Some(3), why: "CPU 3: eth0's interrupt fires on its core".into(), ..Placed::default() };
     d.placement.far_why_not = Some("the far end is older than placement requests".into());
     d.modes = Some(Modes {
         fast_ns: 6_000,

@@ -25,7 +25,7 @@ crate::rule! {
         "arch/x86/include/asm/vdso/clocksource.h in linux 6.12: VDSO_ARCH_CLOCKMODES (which are read in user space)",
         "drivers/clocksource/hyperv_timer.c in linux 6.12: hyperv_cs_tsc, hyperv_cs_msr (which has no vdso_clock_mode)",
         "arch/x86/xen/time.c in linux 6.12: xen_setup_vsyscall_time_info",
-        "https://github.com/microsoft/lisa/pull/824",
+        "https://github.com/microsoft/lisa/issues/824 (hyperv_clocksource next to the page)",
         "not confirmed: the cost of one read; `lowlat measure --self` measures it on the host",
     ];
 }

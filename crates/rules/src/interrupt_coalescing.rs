@@ -186,8 +186,8 @@ mod tests {
         settings.map(|s| format!("{} {}", s.knob.trim_start_matches("nic.coalesce."), s.value)).collect()
     }
 
-    /// A broadcom card with five packets to wait for (Allied Telesis AT-2916 manual), a Mellanox one with 88
-    /// (github.com/Mellanox/sockperf issue 21).
+    /// A Broadcom card with tg3's own five packets to wait for (`LOW_RXMAX_FRAMES`), a Mellanox one with the 88 of
+    /// github.com/Mellanox/sockperf issue 21.
     #[test]
     fn the_packets_to_wait_for_go_with_the_delay() {
         assert_eq!(asked("tg3", &[("rx-usecs", 20), ("rx-frames", 5)]), ["rx-usecs 1", "rx-frames 1"]);

@@ -99,7 +99,7 @@ pub struct Seen {
 
 /// What is known of a rule before it runs.
 #[derive(Debug)]
-pub struct Meta {
+pub struct RuleMeta {
     /// `netem-on-path`, `receive-buffer-errors`: the fault.
     pub name: &'static str,
     /// The page: Markdown with the sections `What it finds`, `Why it matters`, `Threshold`, `Remedy`.
@@ -118,7 +118,7 @@ pub struct Meta {
 /// One rule.
 pub trait Rule: Sync {
     /// What is known of it.
-    fn meta(&self) -> &'static Meta;
+    fn meta(&self) -> &'static RuleMeta;
     /// Looks.
     fn check(&self, input: &Input<'_>) -> Seen;
 }
@@ -136,8 +136,8 @@ macro_rules! rule {
         pub(crate) struct $id;
 
         impl $crate::Rule for $id {
-            fn meta(&self) -> &'static $crate::Meta {
-                static META: $crate::Meta = $crate::Meta {
+            fn meta(&self) -> &'static $crate::RuleMeta {
+                static META: $crate::RuleMeta = $crate::RuleMeta {
                     name: NAME,
                     page: lowlat_model::doc_page!($($doc)+),
                     sources: &[$($source),+],
@@ -231,7 +231,7 @@ pub fn find(name: &str) -> Option<&'static dyn Rule> {
 }
 
 /// All rules: findings in the order of [`RULES`], which is the order of fixing, and what is only worth knowing after all
-/// others. A cause stands before what follows from it ([`Meta::follows`]), and in the place of the first of them. What could
+/// others. A cause stands before what follows from it ([`RuleMeta::follows`]), and in the place of the first of them. What could
 /// not be seen is said once, however many rules missed it.
 ///
 /// Where a path is in focus, findings are those of its interfaces and of the host; what is conspicuous on other

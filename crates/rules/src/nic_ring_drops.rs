@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lowlat_model::Severity;
 use lowlat_model::op::Target;
+use lowlat_model::{Severity, Window};
 
 use crate::look::{finding, on_path, set, with, within};
 use crate::{Input, Seen};
@@ -17,10 +17,11 @@ crate::rule! {
     /// ## Threshold
     /// Any growth in the counter window of the kernel's `rx_missed_errors` or `rx_fifo_errors`, or of the counter that the
     /// driver has for it: `rx_no_dma_resources` (ixgbe), `rx_out_of_buffer` (mlx5), `port_rx_nodesc_drops` (sfc),
-    /// `port.rx_dropped` (i40e), `rx_dropped.nic` (ice), `pkts rx OOB` (vmxnet3), `rx_no_buffers_posted` (gve), `rx_discards`
-    /// (bnxt), a queue's `_drops` (igb), `_rx_drops` (bna). `i40e`, `iavf` and `ena` count these losses as the kernel's
-    /// `rx_dropped`, which means something else with other drivers. `rx_no_buffer_count` of Intel's 1 Gbit/s devices is no
-    /// loss: the packet waited in the device.
+    /// `port.rx_dropped` (i40e; newer kernels call it `port.rx_discards`), `rx_dropped.nic` (ice), `pkts rx OOB` (vmxnet3),
+    /// `rx_no_buffers_posted` (gve), `rx_discards` (bnxt), a queue's `_drops` (igb), `_rx_drops` (bna). `iavf`, `ena` and an
+    /// `i40e` with the older name count these losses as the kernel's `rx_dropped` (`ena` with what an XDP program drops),
+    /// which means something else with other drivers. `rx_no_buffer_count` of Intel's 1 Gbit/s devices is no loss: the
+    /// packet waited in the device.
     /// ## Remedy
     /// Relieve the processor that takes the interrupt. Then the next size of the receive ring: a large ring hides the
     /// fault and spoils the cache, so one step at a time. Changing it resets the device.
@@ -30,14 +31,16 @@ crate::rule! {
         "Documentation/networking/device_drivers/ethernet/mellanox/mlx5/counters.rst in linux 6.12: rx_out_of_buffer, rx_discards_phy",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_gstrings_stats",
         "drivers/net/ethernet/intel/igb/igb_main.c in linux 6.12: igb_update_stats (RQDPC to rx_fifo_errors, MPC to rx_missed_errors)",
-        "drivers/net/ethernet/intel/i40e/i40e_main.c in linux 6.12: i40e_update_vsi_stats (rx_discards to rx_dropped; later kernels have it in rx_missed_errors)",
+        "drivers/net/ethernet/intel/i40e/i40e_main.c in linux 6.12: i40e_update_vsi_stats (rx_discards to rx_missed_errors)",
+        "linux commit 5337d294973331660e84e41836a54014de22e5b0: i40e: Add rx_missed_errors for buffer exhaustion (rx_dropped before it)",
+        "drivers/net/ethernet/intel/iavf/iavf_virtchnl.c in linux 6.12: iavf_virtchnl_completion (rx_discards to rx_dropped)",
         "drivers/net/ethernet/intel/ice/ice_ethtool.c in linux 6.12: rx_dropped.nic",
         "drivers/net/vmxnet3/vmxnet3_ethtool.c in linux 6.12: vmxnet3_rq_dev_stats (pkts rx OOB)",
         "drivers/net/ethernet/google/gve/gve_ethtool.c in linux 6.12: rx_no_buffers_posted",
         "drivers/net/ethernet/broadcom/bnxt/bnxt_ethtool.c in linux 6.12: bnxt_ring_rx_stats_str",
-        "drivers/net/ethernet/amazon/ena/ena_netdev.c in linux 6.12: ena_get_stats64 (rx_drops to rx_dropped)",
-        "https://github.com/the-tcpdump-group/libpcap/issues/1328 (vmxnet3)",
-        "https://github.com/ccfos/huatuo/pull/26 (i40e)",
+        "drivers/net/ethernet/amazon/ena/ena_netdev.c in linux 6.12: ena_get_stats64 (rx_drops and what XDP drops, to rx_dropped)",
+        "https://github.com/the-tcpdump-group/libpcap/issues/1328 (vmxnet3 reports no rx_missed_errors)",
+        "https://github.com/ccfos/huatuo/pull/26 (which counter holds hardware drops, by driver)",
         "drivers/net/ethernet/sfc/ef10.c in linux 6.12: port_rx_nodesc_drops",
     ];
     follows ["steal-time", "thermal-throttling", "interrupts-on-one-cpu"];
@@ -46,13 +49,17 @@ crate::rule! {
 /// Names that mean the same in different drivers.
 pub(crate) const KERNEL: [&str; 2] = ["rx_missed_errors", "rx_fifo_errors"];
 /// Drivers that count these losses as the kernel's `rx_dropped`.
-pub(crate) const AS_DROPPED: [&str; 3] = ["i40e", "iavf", "ena"];
+const AS_DROPPED: [&str; 3] = ["i40e", "iavf", "ena"];
+/// Where `i40e` has this counter, its `rx_dropped` holds other losses, and those for want of descriptors are in
+/// `rx_missed_errors` (linux commit 5337d2949733).
+const I40E_APART: &str = "port.rx_discards";
 /// A driver's own name for them, and the drivers where it means them; none named where it is one driver's alone.
-const OWN: [(Name, &[&str]); 10] = [
+const OWN: [(Name, &[&str]); 11] = [
     (Name::Is("rx_no_dma_resources"), &[]),
     (Name::Is("rx_out_of_buffer"), &[]),
     (Name::Is("port_rx_nodesc_drops"), &[]),
     (Name::Is("port.rx_dropped"), &[]),
+    (Name::Is(I40E_APART), &[]),
     (Name::Is("rx_dropped.nic"), &[]),
     (Name::Is("pkts rx OOB"), &[]),
     (Name::Begins("rx_no_buffers_posted"), &["gve"]),
@@ -81,6 +88,12 @@ pub(crate) fn counts(driver: &str, key: &str) -> bool {
     })
 }
 
+/// Whether the kernel's `rx_dropped` of this interface counts packets that found no descriptor.
+pub(crate) fn as_dropped(window: &Window, iface: &str, driver: &str) -> bool {
+    let own = window.after.groups.get(&format!("ethtool/{iface}")).and_then(|g| g.value());
+    AS_DROPPED.contains(&driver) && !own.is_some_and(|g| g.contains_key(I40E_APART))
+}
+
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
     for (name, iface) in on_path(input.facts) {
@@ -92,7 +105,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             }
         }
         let driver = iface.driver.value().map_or("", String::as_str);
-        if AS_DROPPED.contains(&driver)
+        if as_dropped(window, name, driver)
             && let Some(by) = window.delta(&link, "rx_dropped").filter(|by| *by > 0)
         {
             grown.insert("rx_dropped".to_owned(), (by, "kernel"));
@@ -170,6 +183,7 @@ mod tests {
             ("vmxnet3", "ethtool/eth0", "  pkts rx OOB"),
             ("i40e", "link/eth0", "rx_dropped"),
             ("i40e", "ethtool/eth0", "port.rx_dropped"),
+            ("i40e", "ethtool/eth0", "port.rx_discards"),
             ("ice", "ethtool/eth0", "rx_dropped.nic"),
             ("ena", "link/eth0", "rx_dropped"),
             ("gve", "ethtool/eth0", "rx_no_buffers_posted[3]"),
@@ -200,6 +214,15 @@ mod tests {
             grow(&mut facts, group, key, 8);
             assert_eq!(rule(NAME, &facts), Seen::default(), "{driver} {key}");
         }
+    }
+
+    #[test]
+    fn an_i40e_that_counts_them_apart_has_other_losses_in_rx_dropped() {
+        let mut facts = healthy();
+        iface(&mut facts).driver = Reading::Value("i40e".into());
+        grow(&mut facts, "ethtool/eth0", "port.rx_discards", 0);
+        grow(&mut facts, "link/eth0", "rx_dropped", 8);
+        assert_eq!(rule(NAME, &facts), Seen::default());
     }
 
     #[test]

@@ -29,8 +29,8 @@ crate::rule! {
         "drivers/net/ethernet/mellanox/mlx5/core/en_stats.c in linux 6.12: rx_pause_ctrl_phy",
         "drivers/net/ethernet/mellanox/mlx4/en_ethtool.c in linux 6.12: main_strings (rx_pause)",
         "drivers/net/ethernet/broadcom/bnxt/bnxt_ethtool.c in linux 6.12: rx_pause_frames",
-        "https://github.com/ryran/xsos/issues/112",
-        "https://github.com/NVIDIA/daqiri/issues/250",
+        "https://github.com/ryran/xsos/issues/112 (rx_pause_frames; rx_constant_pause_events next to it is a name of bnx2x)",
+        "https://github.com/NVIDIA/daqiri/issues/250 (pause with no drop counter growing)",
         "not confirmed: the text of the IEEE standard was not opened",
     ];
     follows ["nic-ring-drops", "steal-time", "thermal-throttling", "interrupts-on-one-cpu"];

@@ -23,7 +23,7 @@ crate::rule! {
         "RFC 1213 (tcpOutSegs, tcpRetransSegs)",
         "include/net/tcp.h in linux 6.12: TCP_RTO_MIN (HZ/5, 200 ms)",
         "net/ipv4/tcp_output.c in linux 6.12: __tcp_retransmit_skb",
-        "net/ipv4/tcp_output.c in linux 6.12: tcp_send_loss_probe (TCPLossProbes)",
+        "net/ipv4/tcp_output.c in linux 6.12: tcp_send_loss_probe (LINUX_MIB_TCPLOSSPROBES)",
         "heuristic: three segments, and 0.01 %, the loss above which this project fixes drops before latency",
     ];
     follows [

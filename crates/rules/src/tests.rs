@@ -239,9 +239,8 @@ fn what_of_the_path_could_not_be_followed_is_not_seen() {
     assert_eq!(check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(1_000_000) }).not_seen, [said]);
 }
 
-/// Titles, advice and settings of every rule, each on the fault that its own test plants in much the same way.
-#[test]
-fn findings_follow_the_conventions() {
+/// A host with the fault of every rule but one.
+fn all_at_once() -> Facts {
     let mut facts = healthy();
     for (group, key) in [
         ("snmp", "Udp.RcvbufErrors"),
@@ -329,6 +328,13 @@ fn findings_follow_the_conventions() {
             irq.effective = Reading::Value(vec![2]);
         }
     }
+    facts
+}
+
+/// Titles, advice and settings of every rule, each on the fault that its own test plants in much the same way.
+#[test]
+fn findings_follow_the_conventions() {
+    let mut facts = all_at_once();
     let mut measured = baseline(Some(3));
     measured.proto = "tcp".into();
     measured.rtt.p50_ns = Some(90_000);

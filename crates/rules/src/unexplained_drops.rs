@@ -95,7 +95,7 @@ fn unexplained(window: &Window, name: &str, driver: &str, driver_grown: &[(Strin
     };
     let mut grown = BTreeMap::new();
     for key in KERNEL {
-        if key == "rx_dropped" && nic_ring_drops::AS_DROPPED.contains(&driver) {
+        if key == "rx_dropped" && nic_ring_drops::as_dropped(window, name, driver) {
             continue;
         }
         let sum = matches!(key, "rx_errors" | "rx_dropped" | "tx_errors" | "tx_dropped");

@@ -21,7 +21,7 @@ crate::rule! {
     pub WirelessLink = "wireless-link";
     sources [
         "net/wireless/nl80211.c in linux 6.12: nl80211_set_power_save",
-        "net/wireless/core.c in linux 6.12: CFG80211_DEFAULT_PS (power saving is on by default where it is configured)",
+        "net/wireless/core.c in linux 6.12: wiphy_new_nm, CONFIG_CFG80211_DEFAULT_PS (power saving is on by default where it is configured)",
         "https://github.com/CachyOS/CachyOS-Settings/pull/224",
         "not confirmed: the waiting time, which depends on the access point's beacon interval",
     ];

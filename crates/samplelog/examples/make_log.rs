@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use lowlat_measure::{Flags, Probe, SampleSink};
 use lowlat_model::random::Random;
-use lowlat_samplelog::Writer;
+use lowlat_samplelog::LogWriter;
 
 const HEAD: &str = r#"{"target":"192.0.2.1:8620","proto":"udp","peer":"lowlat","engine":"spin","mode":"open-loop","planned":true,"rate_pps":100000.0,"size_bytes":64,"cpu":null,"timeout_ns":1000000000,"started_unix_ns":0}"#;
 
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
 /// A hundred thousand probes a second, each some 5 to 30 µs, with a long tail.
 fn write(samples: u64, file: &Path) -> std::io::Result<()> {
-    let mut log = Writer::create(file, HEAD.as_bytes())?;
+    let mut log = LogWriter::create(file, HEAD.as_bytes())?;
     let mut random = Random::new(1);
     for i in 0..samples {
         let x = random.bits();

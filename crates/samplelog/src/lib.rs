@@ -23,7 +23,7 @@ mod varint;
 mod write;
 
 pub use read::{Block, FileReader, Reader, is_log, samples};
-pub use write::Writer;
+pub use write::LogWriter;
 
 use std::io;
 

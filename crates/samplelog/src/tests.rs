@@ -22,7 +22,7 @@ impl Write for Shared {
 
 fn logged(probes: &[Probe]) -> Vec<u8> {
     let out = Shared::default();
-    let mut writer = Writer::to(out.clone(), b"{}").unwrap();
+    let mut writer = LogWriter::to(out.clone(), b"{}").unwrap();
     for p in probes {
         writer.put(p).unwrap();
     }
@@ -146,7 +146,7 @@ proptest! {
 fn what_was_left_out_and_what_came_after_is_reported() {
     let dir = std::env::temp_dir().join(format!("lowlat-log-{}", std::process::id()));
     let file = dir.with_extension("log");
-    let mut writer = Writer::create(&file, b"{\"target\":\"x\"}").unwrap();
+    let mut writer = LogWriter::create(&file, b"{\"target\":\"x\"}").unwrap();
     let mut probes = steady(9_000);
     for p in &mut probes[..10] {
         p.flags.set(Flags::WARMUP);

@@ -17,7 +17,7 @@ const QUEUE: usize = 64;
 
 /// Writes a log. Encoding takes some tens of ns a probe on the measuring thread; the disk is another thread's.
 #[derive(Debug)]
-pub struct Writer {
+pub struct LogWriter {
     payload: Vec<u8>,
     count: u32,
     afters: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct Writer {
     disk: Option<JoinHandle<io::Result<()>>>,
 }
 
-impl Writer {
+impl LogWriter {
     /// Makes (or empties) the file. `head` says what is measured, as JSON; at most 64 KiB.
     pub fn create(path: &Path, head: &[u8]) -> io::Result<Self> {
         // A FIFO that nobody reads would be waited for for ever (open(2), ENXIO); a link may lead to what is not to be
@@ -130,14 +130,14 @@ fn block(kind: u8, count: u32, payload: &[u8]) -> io::Result<Vec<u8>> {
     Ok(block)
 }
 
-impl Drop for Writer {
+impl Drop for LogWriter {
     fn drop(&mut self) {
         let _ = self.flush();
         let _ = self.join();
     }
 }
 
-impl SampleSink for Writer {
+impl SampleSink for LogWriter {
     fn put(&mut self, probe: &Probe) -> io::Result<()> {
         let out = &mut self.payload;
         varint::put(out, varint::zigzag(probe.planned.wrapping_sub(self.last_planned)));

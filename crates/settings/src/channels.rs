@@ -43,6 +43,9 @@ impl Kind for At<'_> {
     fn write(&self, set: &State) -> Result<Write, String> {
         Ok(Write::Channels { iface: self.iface.to_owned(), param: self.param.to_owned(), value: text::number(set)? })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool -l {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         format!("ethtool -L {} {} {}", quote(self.iface), quote(self.param), quote(&was.to_string()))
     }

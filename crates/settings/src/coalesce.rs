@@ -76,6 +76,9 @@ impl Kind for At<'_> {
         let values = vec![(self.param.to_owned(), text::number(set)?)];
         Ok(Write::Coalesce { iface: self.iface.to_owned(), values })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool -c {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         format!("ethtool -C {} {}", quote(self.iface), as_ethtool(self.param, &was.to_string()))
     }

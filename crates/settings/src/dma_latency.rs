@@ -13,9 +13,9 @@ const NO_LATENCY_LIMIT: i32 = 2_000_000_000;
 
 /// The limit.
 #[derive(Debug)]
-pub struct Limit;
+pub struct LatencyLimit;
 
-impl Place for Limit {
+impl Place for LatencyLimit {
     fn loci(&self, _: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         Ok(if *target == Target::Host { vec![Locus::CpuDmaLatency] } else { Vec::new() })
     }

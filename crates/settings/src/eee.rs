@@ -41,6 +41,9 @@ impl Kind for At<'_> {
     fn write(&self, set: &State) -> Result<Write, String> {
         Ok(Write::Eee { iface: self.iface.to_owned(), on: text::on(text::plain(set)?)? })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool --show-eee {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         format!("ethtool --set-eee {} eee {}", quote(self.iface), quote(&was.to_string()))
     }

@@ -84,8 +84,23 @@ impl Kind for At<'_> {
         let on = text::on(wish(text::plain(set)?))?;
         Ok(Write::Feature { iface: self.iface.to_owned(), name: self.name.to_owned(), on })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool -k {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         format!("ethtool -K {} {} {}", quote(self.iface), quote(self.name), quote(wish(&was.to_string())))
+    }
+    /// A feature of TCP segmentation comes only with the plain one (`netdev_fix_features`, net/core/dev.c), and ethtool
+    /// fails for what does not come.
+    fn undone_at_once(&self, other: &Locus) -> bool {
+        matches!(other, Locus::Feature { iface, .. } if iface == self.iface)
+    }
+    fn undo_together(&self, places: &[(&Locus, &State)]) -> Option<String> {
+        let words = places.iter().map(|(locus, state)| match locus {
+            Locus::Feature { name, .. } => Some(format!("{} {}", quote(name), quote(wish(&state.to_string())))),
+            _ => None,
+        });
+        Some(format!("ethtool -K {} {}", quote(self.iface), words.collect::<Option<Vec<_>>>()?.join(" ")))
     }
     /// A feature that another setting keeps from coming keeps the wish: that alone is not an effect.
     fn acted(&self, set: &State, now: &State, prior: &State) -> bool {

@@ -59,6 +59,9 @@ impl Kind for At<'_> {
     fn write(&self, set: &State) -> Result<Write, String> {
         text::line(self.path, set)
     }
+    fn shown(&self) -> Option<String> {
+        Some(text::shown(self.path))
+    }
     fn undo(&self, was: &State) -> String {
         text::undo(self.path, was)
     }

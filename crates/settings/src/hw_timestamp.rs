@@ -10,9 +10,9 @@ use crate::{Asked, Kind, Part, Place, Write, text};
 
 /// The mode.
 #[derive(Debug)]
-pub struct Mode;
+pub struct StampingMode;
 
-impl Place for Mode {
+impl Place for StampingMode {
     fn loci(&self, _: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         let Target::Iface(iface) = target else { return Ok(Vec::new()) };
         Ok(vec![of(iface)])

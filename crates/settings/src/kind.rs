@@ -26,7 +26,18 @@ pub trait Kind {
         true
     }
 
-    /// One command for several places that are written [`Kind::together`].
+    /// The command of a POSIX shell that shows it, alone or with others of its device, in a text that stays the same while
+    /// nobody changes them; `None` where no tool does.
+    fn shown(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether one command puts both back. Where they depend on each other, one after the other fails in the wrong order.
+    fn undone_at_once(&self, other: &Locus) -> bool {
+        self.together(other)
+    }
+
+    /// One command for several places that are [`Kind::undone_at_once`].
     fn undo_together(&self, places: &[(&Locus, &State)]) -> Option<String> {
         let _ = places;
         None

@@ -133,6 +133,11 @@ pub fn together(a: &Locus, b: &Locus) -> bool {
     at(a).together(b)
 }
 
+/// Whether one command of a shell puts both places back.
+pub fn undone_at_once(a: &Locus, b: &Locus) -> bool {
+    at(a).undone_at_once(b)
+}
+
 /// How far writes reach: as far as the farthest of them. What is not known to be narrow is wide.
 pub fn scope(ops: &[Op]) -> Scope {
     ops.iter().map(|op| at(&op.locus).scope()).max().unwrap_or(Scope::Host)
@@ -143,18 +148,18 @@ pub fn undo(locus: &Locus, state: &State) -> String {
     at(locus).undo(state)
 }
 
-/// The one command that puts several places back that the kernel takes in one request; `None` where there is none, and
-/// for fewer than two.
+/// The one command that puts several places back which one command can; `None` where there is none, and for
+/// fewer than two.
 pub fn undo_together(places: &[(&Locus, &State)]) -> Option<String> {
     let (first, _) = places.first()?;
-    let fits = places.len() > 1 && places.iter().all(|(locus, _)| together(first, locus));
+    let fits = places.len() > 1 && places.iter().all(|(locus, _)| undone_at_once(first, locus));
     if fits { at(first).undo_together(places) } else { None }
 }
 
 /// The commands that put back what each of these writes replaced, the last one first.
 pub fn undo_all(ops: &[Op], prior: &[State]) -> String {
     let places: Vec<(&Locus, &State)> = ops.iter().map(|op| &op.locus).zip(prior).rev().collect();
-    let runs = places.chunk_by(|(a, _), (b, _)| together(a, b));
+    let runs = places.chunk_by(|(a, _), (b, _)| undone_at_once(a, b));
     let each =
         |run: &[(&Locus, &State)]| run.iter().map(|(locus, was)| undo(locus, was)).collect::<Vec<_>>().join("; ");
     runs.map(|run| undo_together(run).unwrap_or_else(|| each(run))).collect::<Vec<_>>().join("; ")

@@ -103,6 +103,9 @@ impl Kind for At<'_> {
         let values = named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(Write::Coalesce { iface: self.iface.to_owned(), values })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool -c {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         let was = self.pairs(was).unwrap_or_default();
         let each =

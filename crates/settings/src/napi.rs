@@ -11,9 +11,9 @@ use crate::{AtBoot, Kind, Place, Write, net_file, text};
 
 /// A value of the interface, by the name of its file; at a target of one instance that one's own.
 #[derive(Debug)]
-pub struct Device(pub &'static str);
+pub struct NapiDevice(pub &'static str);
 
-impl Place for Device {
+impl Place for NapiDevice {
     fn loci(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         match (target, param_of(self.0)) {
             (Target::Iface(iface), _) => {
@@ -136,6 +136,9 @@ impl Kind for OfDevice<'_> {
     }
     fn write(&self, set: &State) -> Result<Write, String> {
         text::line(self.path, set)
+    }
+    fn shown(&self) -> Option<String> {
+        Some(text::shown(self.path))
     }
     fn undo(&self, was: &State) -> String {
         text::undo(self.path, was)

@@ -58,6 +58,9 @@ impl Kind for At<'_> {
         let on = text::on(text::plain(set)?)?;
         Ok(Write::Pause { iface: self.iface.to_owned(), param: self.param.to_owned(), on })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool -a {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         format!("ethtool -A {} {} {}", quote(self.iface), quote(self.param), quote(&was.to_string()))
     }

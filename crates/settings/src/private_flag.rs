@@ -44,6 +44,9 @@ impl Kind for At<'_> {
         let on = text::on(text::plain(set)?)?;
         Ok(Write::PrivateFlag { iface: self.iface.to_owned(), name: self.name.to_owned(), on })
     }
+    fn shown(&self) -> Option<String> {
+        Some(format!("ethtool --show-priv-flags {}", quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         format!("ethtool --set-priv-flags {} {} {}", quote(self.iface), quote(self.name), quote(&was.to_string()))
     }

@@ -10,9 +10,9 @@ use crate::{Kind, Place, Write, text};
 
 /// A queue discipline's place.
 #[derive(Debug)]
-pub struct Discipline;
+pub struct QueueDiscipline;
 
-impl Place for Discipline {
+impl Place for QueueDiscipline {
     fn loci(&self, _: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         let Target::Qdisc(iface, parent) = target else { return Ok(Vec::new()) };
         Ok(vec![Locus::Qdisc { iface: iface.clone(), parent: parent.clone() }])
@@ -67,6 +67,9 @@ impl Kind for At<'_> {
     fn write(&self, set: &State) -> Result<Write, String> {
         let State::Qdisc(state) = set else { return Err("the place does not take it".to_owned()) };
         Ok(Write::Qdisc { iface: self.iface.to_owned(), parent: self.parent.to_owned(), state: state.clone() })
+    }
+    fn shown(&self) -> Option<String> {
+        Some(format!("tc qdisc show dev {}", quote(self.iface)))
     }
     fn undo(&self, was: &State) -> String {
         let place = if self.parent == "root" { "root".to_owned() } else { format!("parent {}", quote(self.parent)) };

@@ -27,7 +27,7 @@ impl Known {
 
 /// A device, as far as the table asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Device {
+pub struct ResetDevice {
     /// As `ethtool -i` names it; empty where it does not report.
     pub driver: String,
     /// Whether LRO is on; `None` where it is not known, which counts as on.
@@ -36,7 +36,7 @@ pub struct Device {
     pub cqe_compression: Option<bool>,
 }
 
-impl Device {
+impl ResetDevice {
     /// Asks an interface.
     pub fn of(sys: &dyn Sys, iface: &str) -> Self {
         let features = query::features(sys, iface).into_value();
@@ -52,14 +52,14 @@ impl Device {
 /// What resets when `locus` of this device goes from one state to the other, or back: the gravest that any part of its
 /// driver is known for. Files, queue disciplines, routes and affinities are the kernel's own: no driver resets for
 /// them.
-pub fn of(device: &Device, locus: &Locus, from: &State, to: &State) -> Known {
+pub fn of(device: &ResetDevice, locus: &Locus, from: &State, to: &State) -> Known {
     let kind = crate::at(locus);
     let each = kind.asked(from, to);
     let known = each.iter().map(|asked| of_asked(device, asked));
     known.reduce(|a, b| if b.resets > a.resets { b } else { a }).unwrap_or_default()
 }
 
-fn of_asked(device: &Device, asked: &Asked<'_>) -> Known {
+fn of_asked(device: &ResetDevice, asked: &Asked<'_>) -> Known {
     let fits = |row: &&Row| {
         row.driver == device.driver
             && row.part == asked.part
@@ -72,12 +72,12 @@ fn of_asked(device: &Device, asked: &Asked<'_>) -> Known {
 /// What resets when an XDP program is attached to an interface of this driver, for AF_XDP too, and when it is taken
 /// off.
 pub fn xdp_attach(driver: &str) -> Known {
-    let device = Device { driver: driver.to_owned(), ..Device::default() };
+    let device = ResetDevice { driver: driver.to_owned(), ..ResetDevice::default() };
     let row = TABLE.iter().find(|row| row.driver == driver && row.part == Part::Xdp);
     row.map_or_else(|| unknown(&device, Part::Xdp, ""), |row| known(&device, row))
 }
 
-fn known(device: &Device, row: &'static Row) -> Known {
+fn known(device: &ResetDevice, row: &'static Row) -> Known {
     let why = (row.resets != Resets::Nothing).then(|| format!("{}: {}", device.driver, row.why));
     Known { resets: row.resets, why, source: Some(row.source) }
 }
@@ -85,7 +85,7 @@ fn known(device: &Device, row: &'static Row) -> Known {
 /// Features that the core does itself: switching them reaches no driver that does not ask for it.
 const OF_THE_CORE: &[&str] = &["rx-gro", "tx-generic-segmentation"];
 
-fn unknown(device: &Device, part: Part, name: &str) -> Known {
+fn unknown(device: &ResetDevice, part: Part, name: &str) -> Known {
     // LRO and ntuple filters change receive queues on many drivers; segmentation changes descriptors alone.
     let resets = match (part, name) {
         (Part::Feature, "rx-lro" | "rx-ntuple-filter") => Resets::Link,
@@ -103,7 +103,7 @@ fn unknown(device: &Device, part: Part, name: &str) -> Known {
 }
 
 /// Whether a change is one that the row speaks of.
-fn changes(device: &Device, when: When, asked: &Asked<'_>) -> bool {
+fn changes(device: &ResetDevice, when: When, asked: &Asked<'_>) -> bool {
     let usecs = |text: &str| text.trim().parse::<u32>().ok();
     let name = asked.name;
     // What cannot be read as a number may cross.
@@ -126,13 +126,13 @@ mod tests {
     use super::*;
 
     fn coalesce(driver: &str, lro: Option<bool>, from: &str, to: &str) -> Known {
-        let device = Device { driver: driver.into(), lro, cqe_compression: None };
+        let device = ResetDevice { driver: driver.into(), lro, cqe_compression: None };
         let locus = Locus::Coalesce { iface: "e".into(), param: "rx-usecs".into() };
         of(&device, &locus, &State::Text(from.into()), &State::Text(to.into()))
     }
 
     fn feature(driver: &str, name: &str) -> Resets {
-        let device = Device { driver: driver.into(), ..Device::default() };
+        let device = ResetDevice { driver: driver.into(), ..ResetDevice::default() };
         let locus = Locus::Feature { iface: "e".into(), name: name.into() };
         of(&device, &locus, &State::Text("on".into()), &State::Text("off".into())).resets
     }
@@ -158,7 +158,7 @@ mod tests {
     fn drivers_differ_and_what_is_not_known_is_said() {
         assert_eq!(coalesce("igb", None, "3", "0").resets, Resets::Nothing);
         let ring = |driver: &str| {
-            let device = Device { driver: driver.into(), ..Device::default() };
+            let device = ResetDevice { driver: driver.into(), ..ResetDevice::default() };
             let locus = Locus::Ring { iface: "e".into(), param: "rx".into() };
             of(&device, &locus, &State::Text("512".into()), &State::Text("1024".into()))
         };
@@ -201,7 +201,7 @@ mod tests {
             Locus::IrqAffinity { iface: "e".into(), index: 0 },
             Locus::Qdisc { iface: "e".into(), parent: "root".into() },
         ] {
-            assert_eq!(of(&Device::default(), &locus, &any, &any), Known::NOTHING);
+            assert_eq!(of(&ResetDevice::default(), &locus, &any, &any), Known::NOTHING);
         }
     }
 

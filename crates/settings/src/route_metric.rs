@@ -83,6 +83,10 @@ impl Kind for At<'_> {
         Ok(Write::RouteMetric { iface, to, metric, value: text::number(set)? })
     }
     /// The whole route is sent again, as `ip` shows it, with the one word changed.
+    fn shown(&self) -> Option<String> {
+        let ip = if self.prefix.contains(':') { "ip -6" } else { "ip" };
+        Some(format!("{ip} route show exact {} dev {}", quote(self.prefix), quote(self.iface)))
+    }
     fn undo(&self, was: &State) -> String {
         let text = was.to_string();
         let ip = if self.prefix.contains(':') { "ip -6" } else { "ip" };

@@ -13,9 +13,9 @@ pub(crate) const ROOT: &str = "/proc/sys/";
 
 /// A sysctl by its dotted key.
 #[derive(Debug)]
-pub struct Key(pub &'static str);
+pub struct SysctlKey(pub &'static str);
 
-impl Place for Key {
+impl Place for SysctlKey {
     fn loci(&self, _: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         let path = || format!("{ROOT}{}", self.0.replace('.', "/"));
         Ok(if *target == Target::Host { vec![Locus::File { path: path() }] } else { Vec::new() })
@@ -76,6 +76,9 @@ impl Kind for At<'_> {
     }
     fn write(&self, set: &State) -> Result<Write, String> {
         text::line(self.path, set)
+    }
+    fn shown(&self) -> Option<String> {
+        Some(text::shown(self.path))
     }
     fn undo(&self, was: &State) -> String {
         text::undo(self.path, was)

@@ -104,6 +104,11 @@ pub(crate) fn undo(path: &str, was: &State) -> String {
     format!("printf '%s\\n' {} > {}", quote(&was.to_string()), quote(path))
 }
 
+/// Shows a file of the kernel without lowlat.
+pub(crate) fn shown(path: &str) -> String {
+    format!("cat {}", quote(path))
+}
+
 /// What no shell can put back.
 pub(crate) fn reported(words: &str) -> String {
     format!("{{ echo {} >&2; false; }}", shell::quote(words))

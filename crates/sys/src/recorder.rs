@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -213,11 +215,14 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), SysError> {
     if let Some(parent) = path.parent() {
         make_dir(parent)?;
     }
-    fs::write(path, bytes).map_err(|source| write_error(path, source))
+    // It describes the host: readable by its owner alone, whatever the umask.
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(|source| write_error(path, source))
 }
 
 fn make_dir(path: &Path) -> Result<(), SysError> {
-    fs::create_dir_all(path).map_err(|source| write_error(path, source))
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| write_error(path, source))
 }
 
 fn write_error(path: &Path, source: std::io::Error) -> SysError {

@@ -180,7 +180,7 @@ pub fn hold(us: i32, at: Option<&Path>) -> io::Result<()> {
 
 /// What [`stop`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
+pub enum HolderStopped {
     /// It was there and has ended.
     Ended,
     /// It was gone already, or its id now is another process's, which was left alone.
@@ -188,17 +188,17 @@ pub enum Stopped {
 }
 
 /// Ends a holder after making sure that it is one: same start time, same name.
-pub fn stop(holder: Holder) -> Result<Stopped, WriteError> {
+pub fn stop(holder: Holder) -> Result<HolderStopped, WriteError> {
     let what = format!("end the holder of the wake-up latency limit (process {})", holder.pid);
     if !is_holder(holder) {
-        return Ok(Stopped::Gone);
+        return Ok(HolderStopped::Gone);
     }
     signal::terminate(holder.pid).map_err(|e| WriteError::from_io(what.clone(), e))?;
     let until = Instant::now() + PATIENCE;
     loop {
         signal::reap(holder.pid);
         if !is_holder(holder) {
-            return Ok(Stopped::Ended);
+            return Ok(HolderStopped::Ended);
         }
         if Instant::now() > until {
             return Err(WriteError::Io { what, source: io::Error::from_raw_os_error(libc::ETIMEDOUT) });
@@ -207,9 +207,9 @@ pub fn stop(holder: Holder) -> Result<Stopped, WriteError> {
     }
 }
 
-/// As [`stop`], by the holder's token: also where its id is another's, or none. [`Stopped::Ended`] is the kernel's word
-/// that nobody has its pipe open; [`Stopped::Gone`] says only that no trace of it is found here.
-pub fn stop_by_token(holder: Holder, dir: &Path, token: &str) -> Result<Stopped, WriteError> {
+/// As [`stop`], by the holder's token: also where its id is another's, or none. [`HolderStopped::Ended`] is the kernel's word
+/// that nobody has its pipe open; [`HolderStopped::Gone`] says only that no trace of it is found here.
+pub fn stop_by_token(holder: Holder, dir: &Path, token: &str) -> Result<HolderStopped, WriteError> {
     let what = format!("end the holder of the wake-up latency limit ({token})");
     let io = |e| WriteError::from_io(what.clone(), e);
     let Some(at) = pipe::path(dir, token) else {
@@ -235,7 +235,7 @@ pub fn stop_by_token(holder: Holder, dir: &Path, token: &str) -> Result<Stopped,
     }
     // One that cannot be removed is removed by the next holder that is started.
     let _ = std::fs::remove_file(at);
-    Ok(Stopped::Ended)
+    Ok(HolderStopped::Ended)
 }
 
 /// Whether this process is that holder and lives.

@@ -197,15 +197,15 @@ fn a_holder_holds_only_when_ordered_and_ends_when_ordered() {
     assert_eq!(limit(), before.min(37));
     // A reused id is another process: its start time differs.
     let stranger = holder::Holder { start_time: id.start_time + 1, ..id };
-    assert_eq!(holder::stop(stranger).unwrap(), holder::Stopped::Gone);
+    assert_eq!(holder::stop(stranger).unwrap(), holder::HolderStopped::Gone);
     assert!(holder::is_holder(id), "left alone");
     let me = holder::Holder { pid: std::process::id(), start_time: 1 };
-    assert_eq!(holder::stop(me).unwrap(), holder::Stopped::Gone);
+    assert_eq!(holder::stop(me).unwrap(), holder::HolderStopped::Gone);
 
-    assert_eq!(holder::stop(id).unwrap(), holder::Stopped::Ended);
+    assert_eq!(holder::stop(id).unwrap(), holder::HolderStopped::Ended);
     assert_eq!(limit(), before);
-    assert_eq!(holder::stop(id).unwrap(), holder::Stopped::Gone);
-    assert_eq!(holder::stop_by_token(id, dir.path(), &token).unwrap(), holder::Stopped::Ended);
+    assert_eq!(holder::stop(id).unwrap(), holder::HolderStopped::Gone);
+    assert_eq!(holder::stop_by_token(id, dir.path(), &token).unwrap(), holder::HolderStopped::Ended);
 
     // By its token alone, as from another process-id namespace, where its id is none; also one that is stopped.
     let prepared = holder::prepare_with(command(), 37, dir.path()).unwrap();
@@ -213,7 +213,7 @@ fn a_holder_holds_only_when_ordered_and_ends_when_ordered() {
     prepared.go().unwrap();
     assert_eq!(limit(), before.min(37));
     let elsewhere = holder::Holder { pid: 1, start_time: 0 };
-    assert_eq!(holder::stop_by_token(elsewhere, dir.path(), &token).unwrap(), holder::Stopped::Ended);
+    assert_eq!(holder::stop_by_token(elsewhere, dir.path(), &token).unwrap(), holder::HolderStopped::Ended);
     assert_eq!(limit(), before);
     assert!(holder::stop_by_token(elsewhere, dir.path(), "../x").is_err());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

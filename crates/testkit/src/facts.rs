@@ -267,35 +267,7 @@ fn counters(at_ns: u64, n: u64) -> Counters {
     let mut put = |group: String, keys: &[(&str, u64)]| {
         groups.insert(group, Value(keys.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect()));
     };
-    for cpu in 0..4 {
-        put(
-            format!("softnet/cpu{cpu}"),
-            &[
-                ("processed", 5_000 + 1_000 * n),
-                ("dropped", 0),
-                ("time_squeeze", 0),
-                ("received_rps", 0),
-                ("flow_limit", 0),
-            ],
-        );
-        put(
-            format!("cpu/{cpu}"),
-            &[
-                ("user", 100 + 10 * n),
-                ("nice", 0),
-                ("system", 50 + 5 * n),
-                ("idle", 1_000 + 84 * n),
-                ("iowait", 0),
-                ("irq", 0),
-                ("softirq", n),
-                ("steal", 0),
-            ],
-        );
-        for (state, usage) in [(0, 10), (1, 20 + n), (2, 30)] {
-            put(format!("cpuidle/cpu{cpu}/state{state}"), &[("usage", usage), ("time_us", 1_000)]);
-        }
-        put(format!("softirq/cpu{cpu}"), &[("NET_RX", 5_000 + 1_000 * n), ("NET_TX", 10)]);
-    }
+    each_cpu(n, &mut put);
     put(
         "snmp".into(),
         &[
@@ -364,6 +336,39 @@ fn counters(at_ns: u64, n: u64) -> Counters {
         ],
     );
     Counters { at_ns, groups }
+}
+
+/// What the kernel counts on each processor.
+fn each_cpu(n: u64, put: &mut impl FnMut(String, &[(&str, u64)])) {
+    for cpu in 0..4 {
+        put(
+            format!("softnet/cpu{cpu}"),
+            &[
+                ("processed", 5_000 + 1_000 * n),
+                ("dropped", 0),
+                ("time_squeeze", 0),
+                ("received_rps", 0),
+                ("flow_limit", 0),
+            ],
+        );
+        put(
+            format!("cpu/{cpu}"),
+            &[
+                ("user", 100 + 10 * n),
+                ("nice", 0),
+                ("system", 50 + 5 * n),
+                ("idle", 1_000 + 84 * n),
+                ("iowait", 0),
+                ("irq", 0),
+                ("softirq", n),
+                ("steal", 0),
+            ],
+        );
+        for (state, usage) in [(0, 10), (1, 20 + n), (2, 30)] {
+            put(format!("cpuidle/cpu{cpu}/state{state}"), &[("usage", usage), ("time_us", 1_000)]);
+        }
+        put(format!("softirq/cpu{cpu}"), &[("NET_RX", 5_000 + 1_000 * n), ("NET_TX", 10)]);
+    }
 }
 
 /// Makes a counter grow by `by` within the window; the group and the key may be new.

@@ -10,7 +10,7 @@ use lowlat_transport::socket::Socket;
 use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Flow, Got, Ns, Proto};
 
 use crate::buffer::Buffer;
-use crate::ring::{Options, Ring, unavailable};
+use crate::ring::{Ring, RingOptions, unavailable};
 use crate::stream::Stream;
 use crate::{COSTS, NAME};
 
@@ -34,11 +34,11 @@ const CANCEL: u64 = u64::MAX - 1;
 
 /// The plain engine: sleeps until the answer is there.
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
-    open_with(endpoint, &Options::default())
+    open_with(endpoint, &RingOptions::default())
 }
 
 /// The engine with options; NAPI busy polling is asked for when the endpoint carries it.
-pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engine>, EngineError> {
+pub fn open_with(endpoint: &Endpoint, options: &RingOptions) -> Result<Box<dyn Engine>, EngineError> {
     let what = format!("open {}", endpoint.remote);
     if endpoint.proto == Proto::Icmp {
         return Err(unavailable(&what, "this engine carries UDP and TCP".to_owned(), "use --engine spin"));
@@ -83,7 +83,7 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
         stream,
         caps,
         fixed,
-        options: Options { send_zc, ..options.clone() },
+        options: RingOptions { send_zc, ..options.clone() },
         target: endpoint.remote.to_string(),
         where_refused: endpoint.where_refused,
         discarded: 0,
@@ -120,7 +120,7 @@ struct Uring {
     caps: Caps,
     fixed: bool,
     /// As granted, not as asked.
-    options: Options,
+    options: RingOptions,
     target: String,
     /// What to do where nothing listens there.
     where_refused: &'static str,

@@ -32,7 +32,7 @@ mod ring;
 mod stream;
 
 pub use engine::{open, open_with};
-pub use ring::Options;
+pub use ring::RingOptions;
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "io-uring";

@@ -12,7 +12,7 @@ use crate::NAME;
 
 /// What may be chosen; each is tried, and a refusal is said in the engine's words.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct RingOptions {
     /// Spin on the completion ring instead of sleeping.
     pub spin: bool,
     /// A kernel thread takes the submissions (SQPOLL): no system call to send, and a second core burnt.
@@ -55,7 +55,7 @@ const TASKRUN: [(&str, Build); 3] = [
 
 impl Ring {
     /// The best ring that the kernel gives.
-    pub(crate) fn new(options: &Options) -> Result<Self, EngineError> {
+    pub(crate) fn new(options: &RingOptions) -> Result<Self, EngineError> {
         let mut words = Vec::new();
         let (ring, deferred) = build(options, &mut words)?;
         let mut probe = Probe::new();
@@ -158,7 +158,7 @@ impl Ring {
     }
 }
 
-fn build(options: &Options, words: &mut Vec<String>) -> Result<(IoUring, bool), EngineError> {
+fn build(options: &RingOptions, words: &mut Vec<String>) -> Result<(IoUring, bool), EngineError> {
     if options.sqpoll {
         // Task-run flags are about the submitting thread, which is the kernel's own here; io_uring_setup(2) has them
         // exclude each other.
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_wait_ends_in_time_with_and_without_the_timeout_argument() {
-        let Ok(mut ring) = Ring::new(&Options::default()) else { return }; // forbidden here; the engine's tests say so
+        let Ok(mut ring) = Ring::new(&RingOptions::default()) else { return }; // forbidden here; the engine's tests say so
         ring.wait(1_000_000).unwrap();
         poll(&ring.inner, 1_000_000).unwrap();
         assert!(ring.next().is_none());

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use lowlat_transport::clock::now;
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
-use lowlat_transport_uring::{Options, open, open_with};
+use lowlat_transport_uring::{RingOptions, open, open_with};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -27,12 +27,12 @@ fn possible() -> bool {
     }
 }
 
-fn every_option() -> Vec<Options> {
+fn every_option() -> Vec<RingOptions> {
     let mut all = Vec::new();
     for spin in [false, true] {
         for sqpoll in [false, true] {
             for send_zc in [false, true] {
-                all.push(Options { spin, sqpoll, send_zc });
+                all.push(RingOptions { spin, sqpoll, send_zc });
             }
         }
     }

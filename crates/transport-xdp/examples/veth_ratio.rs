@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{FAR4, Lab, NEAR4, endpoint, privileged};
 use lowlat_os::cpu::pin;
 use lowlat_transport::{Engine, clock::now};
-use lowlat_transport_xdp::{Mode, Options, Reflector, open_with};
+use lowlat_transport_xdp::{XdpMode, XdpOptions, XdpReflector, open_with};
 
 /// One round of ping-pong; its p50 and p99, ns.
 fn round(engine: &mut dyn Engine, probes: usize) -> (u64, u64) {
@@ -61,18 +61,18 @@ fn main() {
         })
     });
     pin(0).unwrap();
-    let xdp = |mode| Options { mode: Some(mode), ..Options::default() };
+    let xdp = |mode| XdpOptions { mode: Some(mode), ..XdpOptions::default() };
     let open_xdp = |mode| open_with(&endpoint(address), &xdp(mode)).unwrap();
     let spin = || lowlat_transport::open("spin", &endpoint(address)).unwrap();
     let names = ["spin", "af-xdp generic", "af-xdp native", "spin/reflector", "af-xdp generic/reflector"];
     let mut results: Vec<Vec<(u64, u64)>> = vec![Vec::new(); names.len()];
     for _ in 0..rounds {
         results[0].push(round(spin().as_mut(), probes));
-        results[1].push(round(open_xdp(Mode::Generic).as_mut(), probes));
-        results[2].push(round(open_xdp(Mode::NativeCopy).as_mut(), probes));
-        let reflector = lab.far(move || Reflector::open("vb", address, None).unwrap());
+        results[1].push(round(open_xdp(XdpMode::Generic).as_mut(), probes));
+        results[2].push(round(open_xdp(XdpMode::NativeCopy).as_mut(), probes));
+        let reflector = lab.far(move || XdpReflector::open("vb", address, None).unwrap());
         results[3].push(round(spin().as_mut(), probes));
-        results[4].push(round(open_xdp(Mode::Generic).as_mut(), probes));
+        results[4].push(round(open_xdp(XdpMode::Generic).as_mut(), probes));
         drop(reflector);
     }
     println!("{rounds} alternated rounds of {probes} probes, 64 B, {NEAR4} → {address}; ns");

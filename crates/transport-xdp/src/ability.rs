@@ -4,7 +4,7 @@ use lowlat_model::Reading;
 use lowlat_netlink::route::link;
 
 use crate::asm::{Asm, R0};
-use crate::mode::{self, Mode};
+use crate::mode::{self, XdpMode};
 use crate::program::Action;
 use crate::xsk::{self, BusyPoll};
 use crate::{attach, bpf, device};
@@ -13,7 +13,7 @@ use crate::{attach, bpf, device};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModeAbility {
     /// Which.
-    pub mode: Mode,
+    pub mode: XdpMode,
     /// `None`: only a try would tell.
     pub possible: Option<bool>,
     /// Why, as text.
@@ -100,15 +100,15 @@ pub fn probe(iface: &str) -> Reading<XdpAbility> {
 }
 
 /// `reported`: the kernel says what the driver can do.
-fn abilities(tried: &[Mode], reported: bool) -> Vec<ModeAbility> {
-    let untried = Mode::ALL.into_iter().filter(|m| !tried.contains(m));
+fn abilities(tried: &[XdpMode], reported: bool) -> Vec<ModeAbility> {
+    let untried = XdpMode::ALL.into_iter().filter(|m| !tried.contains(m));
     tried
         .iter()
         .copied()
         .chain(untried)
         .map(|mode| {
             let (possible, why) = match (mode, reported) {
-                (Mode::Generic, _) => (Some(true), "any interface has it"),
+                (XdpMode::Generic, _) => (Some(true), "any interface has it"),
                 (_, false) => (None, "this kernel does not say (before 6.3)"),
                 (m, true) if tried.contains(&m) => (Some(true), "the driver offers it"),
                 _ => (Some(false), "the driver does not offer it"),
@@ -141,8 +141,8 @@ mod tests {
 
     #[test]
     fn an_old_kernel_is_not_a_driver_without_zero_copy() {
-        let of = |reported| abilities(&[Mode::NativeCopy, Mode::Generic], reported).pop().unwrap();
-        assert_eq!((of(false).mode, of(false).possible), (Mode::ZeroCopy, None));
+        let of = |reported| abilities(&[XdpMode::NativeCopy, XdpMode::Generic], reported).pop().unwrap();
+        assert_eq!((of(false).mode, of(false).possible), (XdpMode::ZeroCopy, None));
         assert_eq!(of(true).possible, Some(false));
     }
 }

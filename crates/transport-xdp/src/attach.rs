@@ -7,7 +7,7 @@ use lowlat_netlink::route::link::Link;
 
 use crate::asm::{AsmError, Slot};
 use crate::bpf::{self, LoadError};
-use crate::mode::Mode;
+use crate::mode::XdpMode;
 use crate::xsk::{BusyPoll, Xsk};
 
 /// A program on an interface. Dropping it (or the end of the process, however it ends) takes the program off.
@@ -44,7 +44,7 @@ pub(crate) struct Refused {
 }
 
 /// Loads `program` and attaches it to `link`.
-pub(crate) fn attach(link: &Link, mode: Mode, name: &str, program: &[Slot]) -> Result<Attachment, Refused> {
+pub(crate) fn attach(link: &Link, mode: XdpMode, name: &str, program: &[Slot]) -> Result<Attachment, Refused> {
     let program = bpf::load(program, name).map_err(|LoadError { source, log }| Refused {
         what: if log.is_empty() { "load the XDP program".to_owned() } else { format!("load the XDP program ({log})") },
         source,
@@ -59,7 +59,7 @@ pub(crate) fn attach(link: &Link, mode: Mode, name: &str, program: &[Slot]) -> R
 /// Binds a socket to each of `queues` RX queues in `mode` and redirects the flow to them.
 pub(crate) fn open(
     link: &Link,
-    mode: Mode,
+    mode: XdpMode,
     queues: u32,
     chunk: usize,
     busy: Option<BusyPoll>,

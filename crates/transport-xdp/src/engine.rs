@@ -13,7 +13,7 @@ use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Got, Ns};
 use crate::attach::{self, Refused, Sockets};
 use crate::device;
 use crate::frame::{ETH_LEN, Flow};
-use crate::mode::{self, Mode};
+use crate::mode::{self, XdpMode};
 use crate::path::{self, Path, unavailable};
 use crate::program::{Action, redirect_flow};
 use crate::xsk::{self, BusyPoll, CHUNKS, HEADROOM};
@@ -27,9 +27,9 @@ const CARRIER_LIMIT: Duration = Duration::from_secs(10);
 
 /// What may be chosen about the engine.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct XdpOptions {
     /// Only this mode; otherwise the best that the interface gives.
-    pub mode: Option<Mode>,
+    pub mode: Option<XdpMode>,
     /// Sleep in poll(2) instead of spinning on the ring.
     pub blocking: bool,
     /// RX queues to cover at most. Each costs 1.1 MiB of memory and one look per spin.
@@ -38,7 +38,7 @@ pub struct Options {
     pub busy_poll_budget: u32,
 }
 
-impl Default for Options {
+impl Default for XdpOptions {
     fn default() -> Self {
         // 64 queues: what a 64-core host's NIC comes up with. Budget 64 is a NAPI poll's own (NAPI_POLL_WEIGHT).
         Self { mode: None, blocking: false, max_queues: 64, busy_poll_budget: 64 }
@@ -47,11 +47,11 @@ impl Default for Options {
 
 /// The engine with the options of its choice.
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
-    open_with(endpoint, &Options::default())
+    open_with(endpoint, &XdpOptions::default())
 }
 
 /// The engine with options.
-pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engine>, EngineError> {
+pub fn open_with(endpoint: &Endpoint, options: &XdpOptions) -> Result<Box<dyn Engine>, EngineError> {
     let what = format!("open {}", endpoint.remote);
     possible(&what)?;
     let path = path::find(endpoint)?;
@@ -77,7 +77,7 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
     let busy = busy_poll(endpoint, options, &mut remarks);
 
     let (mode, sockets) = first_that_works(&what, &path, &order.modes, &mut remarks, |mode| {
-        let busy = busy.filter(|_| mode != Mode::Generic);
+        let busy = busy.filter(|_| mode != XdpMode::Generic);
         attach::open(&path.link, mode, queues, chunk, busy, |map| {
             redirect_flow(endpoint.remote, path.local, map, Action::Pass)
         })
@@ -94,7 +94,7 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
         let reported = if zero_copy { "zero copy carries none" } else { "it passes no queue discipline" };
         remarks.push(format!("priority {priority}: {reported}"));
     }
-    if busy.is_some() && mode == Mode::Generic {
+    if busy.is_some() && mode == XdpMode::Generic {
         remarks.push("busy polling not used: the generic hook has no NAPI to poll".to_owned());
     }
     let caps = Caps {
@@ -114,7 +114,7 @@ pub fn open_with(endpoint: &Endpoint, options: &Options) -> Result<Box<dyn Engin
         where_refused: endpoint.where_refused,
         iface: path.link.name,
         reserved: path.reserved,
-        drive: busy.is_some() && mode != Mode::Generic,
+        drive: busy.is_some() && mode != XdpMode::Generic,
         blocking: options.blocking,
         hot: 0,
         discarded: 0,
@@ -162,7 +162,7 @@ fn sizes(endpoint: &Endpoint, path: &Path, flow: &Flow, what: &str) -> Result<(u
     Ok((chunk, (mtu + ETH_LEN).min(chunk - HEADROOM) - headers))
 }
 
-fn busy_poll(endpoint: &Endpoint, options: &Options, remarks: &mut Vec<String>) -> Option<BusyPoll> {
+fn busy_poll(endpoint: &Endpoint, options: &XdpOptions, remarks: &mut Vec<String>) -> Option<BusyPoll> {
     let us = endpoint.busy_poll_us.filter(|us| *us > 0)?;
     let busy = BusyPoll { us, budget: options.busy_poll_budget };
     match xsk::busy_poll_possible(busy) {
@@ -181,10 +181,10 @@ fn busy_poll(endpoint: &Endpoint, options: &Options, remarks: &mut Vec<String>) 
 fn first_that_works(
     what: &str,
     path: &Path,
-    modes: &[Mode],
+    modes: &[XdpMode],
     remarks: &mut Vec<String>,
-    attempt: impl Fn(Mode) -> Result<Sockets, Refused>,
-) -> Result<(Mode, Sockets), EngineError> {
+    attempt: impl Fn(XdpMode) -> Result<Sockets, Refused>,
+) -> Result<(XdpMode, Sockets), EngineError> {
     let mut refusals = Vec::new();
     for &mode in modes {
         match attempt(mode) {
@@ -224,8 +224,8 @@ fn wait_for_carrier(path: &Path) -> Result<(), EngineError> {
     }
 }
 
-fn words(path: &Path, mode: Mode, zero_copy: bool, queues: u32, program: Option<u32>, remarks: &[String]) -> String {
-    let got = if zero_copy == (mode == Mode::ZeroCopy) {
+fn words(path: &Path, mode: XdpMode, zero_copy: bool, queues: u32, program: Option<u32>, remarks: &[String]) -> String {
+    let got = if zero_copy == (mode == XdpMode::ZeroCopy) {
         mode.words().to_owned()
     } else {
         // A bind with XDP_ZEROCOPY either gives it or fails, so this would be a kernel's fault; it is said anyway.
@@ -237,12 +237,12 @@ fn words(path: &Path, mode: Mode, zero_copy: bool, queues: u32, program: Option<
     format!("AF_XDP {got} on {} {queues}{program}{remarks}", path.link.name)
 }
 
-fn costs(path: &Path, mode: Mode, options: &Options) -> String {
+fn costs(path: &Path, mode: XdpMode, options: &XdpOptions) -> String {
     let name = &path.link.name;
     let core = if options.blocking { "a system call and a wake-up per answer" } else { "a whole core while it waits" };
     let driver = match mode {
-        Mode::Generic => "the kernel still builds a socket buffer for every packet",
-        Mode::NativeCopy | Mode::ZeroCopy => "some drivers reset the link when the program goes on and off",
+        XdpMode::Generic => "the kernel still builds a socket buffer for every packet",
+        XdpMode::NativeCopy | XdpMode::ZeroCopy => "some drivers reset the link when the program goes on and off",
     };
     format!(
         "{core}; a partial bypass: an XDP program on {name} looks at every packet and takes this one flow past firewall, \

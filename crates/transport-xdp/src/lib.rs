@@ -12,8 +12,8 @@
 //! local port meanwhile. A neighbour that is not known is resolved as by any packet. Nothing else is touched.
 //!
 //! ## Modes
-//! [`Mode::ZeroCopy`] where the driver says it can (netdev-genl, Linux 6.3), then [`Mode::NativeCopy`], then
-//! [`Mode::Generic`]; on veth generic first, because native measured slower there. What the kernel gave is read back
+//! [`XdpMode::ZeroCopy`] where the driver says it can (netdev-genl, Linux 6.3), then [`XdpMode::NativeCopy`], then
+//! [`XdpMode::Generic`]; on veth generic first, because native measured slower there. What the kernel gave is read back
 //! (`XDP_OPTIONS`) and said in [`Caps::words`](lowlat_transport::Caps::words).
 //!
 //! ## Where it does not work
@@ -43,10 +43,10 @@ mod xsk;
 
 pub use ability::{ModeAbility, XdpAbility, probe};
 pub use answer::{Answers, Range, Wire};
-pub use engine::{Options, open, open_with};
+pub use engine::{XdpOptions, open, open_with};
 pub use lowlat_transport::EngineError;
-pub use mode::Mode;
-pub use reflector::Reflector;
+pub use mode::XdpMode;
+pub use reflector::XdpReflector;
 pub use responder::Responder;
 
 /// Name in `--engine` and in results.

@@ -8,7 +8,7 @@ use crate::xsk::Copying;
 
 /// How packets reach the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub enum XdpMode {
     /// Program in the driver, which writes straight into our memory.
     ZeroCopy,
     /// Program in the driver; the kernel copies into our memory.
@@ -17,7 +17,7 @@ pub enum Mode {
     Generic,
 }
 
-impl Mode {
+impl XdpMode {
     /// All, from the one that bypasses most to the one that bypasses least.
     pub const ALL: [Self; 3] = [Self::ZeroCopy, Self::NativeCopy, Self::Generic];
 
@@ -48,7 +48,7 @@ impl Mode {
 /// The order in which to try the modes, and why a mode is not tried or not tried first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
-    pub(crate) modes: Vec<Mode>,
+    pub(crate) modes: Vec<XdpMode>,
     pub(crate) remarks: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn order(link: &Link, driver: &str, features: Option<&[String]>) -> O
     let mut remarks = Vec::new();
     let offers = |name: &str| features.is_some_and(|f| f.iter().any(|has| has == name));
     if offers(XSK_ZEROCOPY) {
-        modes.push(Mode::ZeroCopy);
+        modes.push(XdpMode::ZeroCopy);
     } else if features.is_some() {
         remarks.push(format!("driver {driver} offers no zero-copy"));
     } else {
@@ -67,7 +67,7 @@ pub(crate) fn order(link: &Link, driver: &str, features: Option<&[String]>) -> O
     }
     // A kernel that cannot say is asked by trying; one that says no is believed.
     if features.is_none() || offers(XDP_BASIC) {
-        modes.push(Mode::NativeCopy);
+        modes.push(XdpMode::NativeCopy);
     } else {
         remarks.push(format!("driver {driver} has no native XDP"));
     }
@@ -75,10 +75,10 @@ pub(crate) fn order(link: &Link, driver: &str, features: Option<&[String]>) -> O
         // On veth "native" moves each packet through a second ring and a NAPI poll of its own (veth_xmit →
         // veth_xdp_rx → veth_poll, drivers/net/veth.c) before the program sees it, where the generic hook runs in the
         // sender's own softirq. Measured on 6.18, 64 B ping-pong p50: generic 2.63 µs, native copy 3.54 µs.
-        modes.insert(0, Mode::Generic);
+        modes.insert(0, XdpMode::Generic);
         remarks.push("generic first: on veth native adds a NAPI hop and measured slower".to_owned());
     } else {
-        modes.push(Mode::Generic);
+        modes.push(XdpMode::Generic);
     }
     Order { modes, remarks }
 }
@@ -112,17 +112,17 @@ mod tests {
 
     #[test]
     fn zero_copy_is_tried_only_when_advertised() {
-        assert_eq!(tried(None, "ice", &["basic", "redirect", "ndo-xmit", "xsk-zerocopy"]).modes, Mode::ALL);
-        assert_eq!(tried(None, "x", &["basic", "redirect"]).modes, [Mode::NativeCopy, Mode::Generic]);
+        assert_eq!(tried(None, "ice", &["basic", "redirect", "ndo-xmit", "xsk-zerocopy"]).modes, XdpMode::ALL);
+        assert_eq!(tried(None, "x", &["basic", "redirect"]).modes, [XdpMode::NativeCopy, XdpMode::Generic]);
         let old = order(&link(None), "ice", None);
-        assert_eq!(old.modes, [Mode::NativeCopy, Mode::Generic]);
+        assert_eq!(old.modes, [XdpMode::NativeCopy, XdpMode::Generic]);
         assert!(old.remarks[0].contains("6.3"));
     }
 
     #[test]
     fn a_driver_without_xdp_gets_the_generic_hook_and_a_reason() {
         let none = tried(Some("vlan"), "802.1Q VLAN Support", &[]);
-        assert_eq!(none.modes, [Mode::Generic]);
+        assert_eq!(none.modes, [XdpMode::Generic]);
         assert!(none.remarks.iter().any(|r| r.contains("no native XDP")), "{:?}", none.remarks);
     }
 
@@ -130,7 +130,7 @@ mod tests {
     fn veth_starts_generic() {
         assert_eq!(
             tried(Some("veth"), "veth", &["basic", "redirect", "rx-sg"]).modes,
-            [Mode::Generic, Mode::NativeCopy]
+            [XdpMode::Generic, XdpMode::NativeCopy]
         );
     }
 }

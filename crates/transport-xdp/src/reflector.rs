@@ -10,24 +10,24 @@ use lowlat_netlink::route::link;
 use crate::asm::Slot;
 use crate::attach::{self, Attachment, Refused};
 use crate::frame::Mac;
-use crate::mode::{self, Mode};
+use crate::mode::{self, XdpMode};
 use crate::path::unavailable;
 use crate::program::reflect;
 use crate::{EngineError, device};
 
 /// A running reflector; dropping it (or the end of the process) takes it off.
 #[derive(Debug)]
-pub struct Reflector {
+pub struct XdpReflector {
     _attachment: Attachment,
     words: String,
 }
 
-impl Reflector {
+impl XdpReflector {
     /// Sends back what comes in on `iface` for UDP `local`.
     ///
     /// Native on veth needs NAPI on the other end (a native program or GRO there), or `XDP_TX` drops silently
     /// (`veth_xdp_xmit`, drivers/net/veth.c), and loses a kernel sender's partial checksums; so veth starts generic.
-    pub fn open(iface: &str, local: SocketAddr, only: Option<Mode>) -> Result<Self, EngineError> {
+    pub fn open(iface: &str, local: SocketAddr, only: Option<XdpMode>) -> Result<Self, EngineError> {
         let what = format!("reflect {local} on {iface}");
         let program = reflect(local).map_err(|e| unavailable(&what, e.to_string(), "report this"))?;
         let (attachment, hook) = attach_free(iface, &what, only, "lowlat_reflect", |_| Ok(program.clone()))?;
@@ -44,7 +44,7 @@ impl Reflector {
 pub(crate) fn attach_free(
     iface: &str,
     what: &str,
-    only: Option<Mode>,
+    only: Option<XdpMode>,
     name: &str,
     program: impl FnOnce(Mac) -> Result<Vec<Slot>, EngineError>,
 ) -> Result<(Attachment, &'static str), EngineError> {
@@ -65,9 +65,9 @@ pub(crate) fn attach_free(
     let order = only.map_or_else(|| mode::order(&link, &driver, features.as_deref()).modes, |mode| vec![mode]);
     let mut refusals = Vec::new();
     // Zero-copy is a matter of sockets, and a far end in the kernel has none.
-    for mode in order.into_iter().filter(|m| *m != Mode::ZeroCopy) {
+    for mode in order.into_iter().filter(|m| *m != XdpMode::ZeroCopy) {
         match attach::attach(&link, mode, name, &program) {
-            Ok(attachment) => return Ok((attachment, if mode == Mode::Generic { "generic" } else { "native" })),
+            Ok(attachment) => return Ok((attachment, if mode == XdpMode::Generic { "generic" } else { "native" })),
             Err(Refused { what, source }) => refusals.push(format!("{what}: {source}")),
         }
     }

@@ -7,7 +7,7 @@ use crate::EngineError;
 use crate::answer::{self, Answers};
 use crate::attach::Attachment;
 use crate::bpf::Counter;
-use crate::mode::Mode;
+use crate::mode::XdpMode;
 use crate::path::unavailable;
 use crate::reflector::attach_free;
 
@@ -26,7 +26,7 @@ impl Responder {
     /// # Errors
     /// The interface is not there, is not an Ethernet, or has a program; the kernel takes none; nothing is to be
     /// answered.
-    pub fn open(iface: &str, answers: &Answers, only: Option<Mode>) -> Result<Self, EngineError> {
+    pub fn open(iface: &str, answers: &Answers, only: Option<XdpMode>) -> Result<Self, EngineError> {
         let list: Vec<String> = answers.to.iter().map(ToString::to_string).collect();
         let what =
             format!("answer {} on {iface} by XDP", if list.is_empty() { "nothing".into() } else { list.join(", ") });

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{FAR4, FAR6, Lab, NEAR4, endpoint, has_program, privileged};
 use lowlat_transport::Engine;
 use lowlat_transport::clock::now;
-use lowlat_transport_xdp::{Answers, Mode, Responder, Wire, open};
+use lowlat_transport_xdp::{Answers, Responder, Wire, XdpMode, open};
 
 const WIRE: Wire =
     Wire { magic: *b"Test", probe: [1, 0, 0, 0], answer: [1, 1, 0, 0], length_at: 8, stamps_at: 32, shortest: 48 };
@@ -85,7 +85,7 @@ fn only_one_program_is_on_an_interface_and_nothing_is_served_on_none() {
     let lab = Lab::new(1);
     let address: SocketAddr = format!("{FAR4}:7").parse().unwrap();
     let words = lab.far(move || {
-        let first = Responder::open("vb", &answers(address), Some(Mode::Generic)).unwrap();
+        let first = Responder::open("vb", &answers(address), Some(XdpMode::Generic)).unwrap();
         let second = Responder::open("vb", &answers(address), None).unwrap_err().to_string();
         drop(first);
         let nothing = Answers { to: Vec::new(), ..answers(address) };

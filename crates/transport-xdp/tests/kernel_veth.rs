@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{FAR4, FAR6, Lab, NEAR4, copies_of_links, endpoint, has_program, privileged, run};
 use lowlat_transport::clock::now;
 use lowlat_transport::{Engine, EngineError, Proto};
-use lowlat_transport_xdp::{Mode, Options, Reflector, open, open_with, probe};
+use lowlat_transport_xdp::{XdpMode, XdpOptions, XdpReflector, open, open_with, probe};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -47,9 +47,9 @@ fn every_mode_and_family_answers_and_leaves_nothing_behind() {
     let lab = Lab::new(1);
     for far in [FAR4, FAR6] {
         let echo = lab.echo(far);
-        for mode in [Mode::Generic, Mode::NativeCopy] {
+        for mode in [XdpMode::Generic, XdpMode::NativeCopy] {
             for blocking in [false, true] {
-                let options = Options { mode: Some(mode), blocking, ..Options::default() };
+                let options = XdpOptions { mode: Some(mode), blocking, ..XdpOptions::default() };
                 let before = echo.served.load(Ordering::Relaxed);
                 let mut engine = open_with(&endpoint(echo.address), &options).unwrap();
                 assert!(engine.caps().words.contains(mode.words()), "{}", engine.caps().words);
@@ -98,7 +98,7 @@ fn native_with_busy_polling_answers() {
     let echo = lab.echo(FAR4);
     let mut ask = endpoint(echo.address);
     ask.busy_poll_us = Some(20);
-    let mut engine = open_with(&ask, &Options { mode: Some(Mode::NativeCopy), ..Options::default() }).unwrap();
+    let mut engine = open_with(&ask, &XdpOptions { mode: Some(XdpMode::NativeCopy), ..XdpOptions::default() }).unwrap();
     assert!(engine.caps().words.contains("preferred busy polling 20 µs"), "{}", engine.caps().words);
     round_trips(engine.as_mut());
 }
@@ -110,13 +110,13 @@ fn every_rx_queue_has_its_socket() {
     }
     let lab = Lab::new(3);
     let echo = lab.echo(FAR4);
-    for mode in [Mode::Generic, Mode::NativeCopy] {
+    for mode in [XdpMode::Generic, XdpMode::NativeCopy] {
         let mut engine =
-            open_with(&endpoint(echo.address), &Options { mode: Some(mode), ..Options::default() }).unwrap();
+            open_with(&endpoint(echo.address), &XdpOptions { mode: Some(mode), ..XdpOptions::default() }).unwrap();
         assert!(engine.caps().words.contains("queues 0–2"), "{}", engine.caps().words);
         round_trips(engine.as_mut());
     }
-    let few = Options { max_queues: 1, ..Options::default() };
+    let few = XdpOptions { max_queues: 1, ..XdpOptions::default() };
     let engine = open_with(&endpoint(echo.address), &few).unwrap();
     assert!(engine.caps().words.contains("only 1 of 3 RX queues covered"), "{}", engine.caps().words);
 }
@@ -129,9 +129,9 @@ fn all_other_traffic_flows_while_it_is_attached() {
     let lab = Lab::new(1);
     let echo = lab.echo(FAR4);
     let other = lab.echo(FAR4);
-    for mode in [Mode::Generic, Mode::NativeCopy] {
+    for mode in [XdpMode::Generic, XdpMode::NativeCopy] {
         let mut engine =
-            open_with(&endpoint(echo.address), &Options { mode: Some(mode), ..Options::default() }).unwrap();
+            open_with(&endpoint(echo.address), &XdpOptions { mode: Some(mode), ..XdpOptions::default() }).unwrap();
         round_trips(engine.as_mut());
         run(&format!("ping -c 3 -i 0.01 -W 2 {FAR4}"));
         run(&format!("ping -6 -c 3 -i 0.01 -W 2 {FAR6}"));
@@ -312,9 +312,9 @@ fn a_long_burst_uses_every_frame_many_times_and_loses_none() {
     }
     let lab = Lab::new(1);
     let echo = lab.echo(FAR4);
-    for mode in [Mode::Generic, Mode::NativeCopy] {
+    for mode in [XdpMode::Generic, XdpMode::NativeCopy] {
         let mut engine =
-            open_with(&endpoint(echo.address), &Options { mode: Some(mode), ..Options::default() }).unwrap();
+            open_with(&endpoint(echo.address), &XdpOptions { mode: Some(mode), ..XdpOptions::default() }).unwrap();
         let mut buf = [0; 64];
         // 20 in the air, 200 times: 4000 packets through 64 TX and 512 RX frames.
         for round in 0..200u32 {
@@ -338,7 +338,7 @@ fn the_probe_reports_what_open_then_does() {
     let ability = probe("va").into_value().unwrap();
     assert_eq!((ability.driver.as_str(), ability.rx_queues), ("veth", 2));
     assert_eq!(ability.refusal(), None);
-    assert_eq!(ability.modes[0].mode, Mode::Generic);
+    assert_eq!(ability.modes[0].mode, XdpMode::Generic);
     if let Some(features) = &ability.features {
         assert!(features.iter().any(|f| f == "basic") && !features.iter().any(|f| f == "xsk-zerocopy"));
     }
@@ -354,7 +354,7 @@ fn the_reflector_answers_in_the_far_ends_kernel() {
     for far in [FAR4, FAR6] {
         let echo = lab.echo(far);
         let address = echo.address;
-        let reflector = lab.far(move || Reflector::open("vb", address, None).unwrap());
+        let reflector = lab.far(move || XdpReflector::open("vb", address, None).unwrap());
         assert!(reflector.words().contains("XDP_TX"), "{}", reflector.words());
         // A kernel socket's packets (partial checksums), then the engine's.
         let socket = UdpSocket::bind((if address.is_ipv4() { NEAR4 } else { "::" }, 0)).unwrap();

@@ -23,7 +23,7 @@ const SO_EE_ORIGIN_TIMESTAMPING: u8 = 4;
 
 /// One control message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item<'a> {
+pub struct ControlMessage<'a> {
     /// `SOL_…` or `IPPROTO_…`.
     pub level: c_int,
     /// Its type on that level.
@@ -33,14 +33,14 @@ pub struct Item<'a> {
 }
 
 /// The messages in `control`; ends at the first that does not fit.
-pub fn items(mut control: &[u8]) -> impl Iterator<Item = Item<'_>> {
+pub fn items(mut control: &[u8]) -> impl Iterator<Item = ControlMessage<'_>> {
     std::iter::from_fn(move || {
         let len = usize::from_ne_bytes(control.get(..WORD)?.try_into().ok()?);
         let level = int(control, WORD)?;
         let kind = int(control, WORD + 4)?;
         let data = control.get(HEADER..len)?;
         control = control.get(len.checked_next_multiple_of(WORD)?..).unwrap_or_default();
-        Some(Item { level, kind, data })
+        Some(ControlMessage { level, kind, data })
     })
 }
 

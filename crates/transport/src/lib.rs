@@ -318,7 +318,7 @@ pub trait Engine {
 
 /// One socket engine of this crate.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub struct EngineEntry {
     /// Name in `--engine` and in results.
     pub name: &'static str,
     /// What it costs its user, as text.
@@ -328,11 +328,11 @@ pub struct Entry {
 }
 
 /// The socket engines, one file each. The heavy ones (io_uring, AF_XDP) live in crates of their own.
-pub const ENGINES: &[Entry] = &[
-    Entry { name: block::NAME, costs: block::COSTS, open: block::open },
-    Entry { name: spin::NAME, costs: spin::COSTS, open: spin::open },
-    Entry { name: busy_poll::NAME, costs: busy_poll::COSTS, open: busy_poll::open },
-    Entry { name: epoll::NAME, costs: epoll::COSTS, open: epoll::open },
+pub const ENGINES: &[EngineEntry] = &[
+    EngineEntry { name: block::NAME, costs: block::COSTS, open: block::open },
+    EngineEntry { name: spin::NAME, costs: spin::COSTS, open: spin::open },
+    EngineEntry { name: busy_poll::NAME, costs: busy_poll::COSTS, open: busy_poll::open },
+    EngineEntry { name: epoll::NAME, costs: epoll::COSTS, open: epoll::open },
 ];
 
 /// Opens a socket engine by name.

@@ -1,6 +1,6 @@
 //! The backward pass: each kept step is taken out once against the whole. What no longer helps goes.
 
-use lowlat_apply::writer::Writer;
+use lowlat_apply::writer::HostWriter;
 use lowlat_model::tune::Disposition;
 use lowlat_model::verdict::Stopped;
 
@@ -13,7 +13,7 @@ use crate::trial::{Bundle, HARM, Rig, Trial, stopped};
 /// having is excluded; where the test runs out of pairs undecided it stays, since it was shown to help once.
 ///
 /// With a single kept step there is no whole next to it: the headline is its second test.
-pub(crate) fn backward<W: Writer>(
+pub(crate) fn backward<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     tried: &mut Tried,
     say: &mut dyn FnMut(&str),
@@ -70,7 +70,7 @@ pub(crate) fn backward<W: Writer>(
 }
 
 /// The step stands again, now as the newest.
-fn stay<W: Writer>(
+fn stay<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     tried: &mut Tried,
     mut bundle: Bundle,

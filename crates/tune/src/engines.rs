@@ -4,7 +4,7 @@ use lowlat_model::document::EngineResult;
 use lowlat_model::tune::Resets;
 use lowlat_model::verdict::{Round, TooSlow};
 use lowlat_verdict::Random;
-use lowlat_verdict::sequential::{Options, Test};
+use lowlat_verdict::sequential::{SequentialOptions, Test};
 
 use crate::trial::{LINK_UP_NS, settle};
 use crate::{Bench, Limits, LinkReport, RoundAsk, Summary, TuneError};
@@ -175,12 +175,12 @@ fn judge(
             continue;
         }
         if let Some(block) = against.filter(|b| *b != i) {
-            let options = Options {
+            let options = SequentialOptions {
                 least_pairs: LAPS,
                 most_pairs: LAPS,
                 seed: limits.seed,
                 planned_too_slow,
-                ..Options::default()
+                ..SequentialOptions::default()
             };
             let mut test = Test::new((AGAINST, &results[i].engine), options);
             for (a, b) in rounds[block].iter().zip(&rounds[i]) {

@@ -1,7 +1,7 @@
 //! The headline: the whole kept configuration in against all of it out, alternated. What the report claims is this
 //! test.
 
-use lowlat_apply::writer::Writer;
+use lowlat_apply::writer::HostWriter;
 use lowlat_model::Measurement;
 use lowlat_model::plan::JudgedBy;
 use lowlat_model::tune::{Headline, Modes};
@@ -32,7 +32,7 @@ pub(crate) struct Proof {
 /// the path is measured as it stands.
 ///
 /// A whole that is shown to be worse is put back, and the results say so.
-pub(crate) fn prove<W: Writer>(
+pub(crate) fn prove<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     tried: &mut Tried,
     say: &mut dyn FnMut(&str),
@@ -79,7 +79,7 @@ pub(crate) fn prove<W: Writer>(
 }
 
 /// One test of everything kept; it stands again afterwards.
-fn whole<W: Writer>(rig: &mut Rig<'_, W>, tried: &mut Tried) -> Result<Shown, TuneError> {
+fn whole<W: HostWriter>(rig: &mut Rig<'_, W>, tried: &mut Tried) -> Result<Shown, TuneError> {
     let (parts, results): (Vec<_>, Vec<_>) =
         tried.kept.drain(..).map(|Kept { step, handle, result }| ((step, handle), result)).unzip();
     let mut bundle = Bundle::standing(parts);
@@ -113,7 +113,11 @@ fn whole<W: Writer>(rig: &mut Rig<'_, W>, tried: &mut Tried) -> Result<Shown, Tu
 }
 
 /// The path as it stands, in rounds, so that two modes show; idle and under load.
-fn unchanged<W: Writer>(rig: &mut Rig<'_, W>, proof: &mut Proof, say: &mut dyn FnMut(&str)) -> Result<(), TuneError> {
+fn unchanged<W: HostWriter>(
+    rig: &mut Rig<'_, W>,
+    proof: &mut Proof,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), TuneError> {
     say("nothing is kept: the path is measured as it is");
     let idle = rounds(rig)?;
     proof.modes = lowlat_verdict::modes(&idle);
@@ -128,7 +132,7 @@ fn unchanged<W: Writer>(rig: &mut Rig<'_, W>, proof: &mut Proof, say: &mut dyn F
     Ok(())
 }
 
-fn rounds<W: Writer>(rig: &mut Rig<'_, W>) -> Result<Vec<Round>, TuneError> {
+fn rounds<W: HostWriter>(rig: &mut Rig<'_, W>) -> Result<Vec<Round>, TuneError> {
     let ping_pong_ns = rig.limits.headline_ns / u64::from(PAIRS);
     let mut rounds = Vec::new();
     for _ in 0..PAIRS {
@@ -146,7 +150,11 @@ fn rounds<W: Writer>(rig: &mut Rig<'_, W>) -> Result<Vec<Round>, TuneError> {
 }
 
 /// Both arms as measurements: without, with.
-fn arms<W: Writer>(rig: &mut Rig<'_, W>, shown: &Shown, streams: u32) -> (Option<Measurement>, Option<Measurement>) {
+fn arms<W: HostWriter>(
+    rig: &mut Rig<'_, W>,
+    shown: &Shown,
+    streams: u32,
+) -> (Option<Measurement>, Option<Measurement>) {
     let mut arm = |is_b: bool| {
         let rounds: Vec<&Round> = shown.rounds.iter().filter(|r| r.is_b == is_b).collect();
         (!rounds.is_empty()).then(|| sum(rig, &rounds, streams))
@@ -154,7 +162,7 @@ fn arms<W: Writer>(rig: &mut Rig<'_, W>, shown: &Shown, streams: u32) -> (Option
     (arm(false), arm(true))
 }
 
-fn sum<W: Writer>(rig: &mut Rig<'_, W>, rounds: &[&Round], load_streams: u32) -> Measurement {
+fn sum<W: HostWriter>(rig: &mut Rig<'_, W>, rounds: &[&Round], load_streams: u32) -> Measurement {
     let of = Summary {
         duration_ns: rig.limits.headline_ns,
         load_streams,
@@ -165,7 +173,7 @@ fn sum<W: Writer>(rig: &mut Rig<'_, W>, rounds: &[&Round], load_streams: u32) ->
 }
 
 /// The whole is out, and every result that was kept says why it is not any more.
-fn put_all_back<W: Writer>(rig: &mut Rig<'_, W>, tried: &mut Tried, why: &str) -> Result<(), TuneError> {
+fn put_all_back<W: HostWriter>(rig: &mut Rig<'_, W>, tried: &mut Tried, why: &str) -> Result<(), TuneError> {
     let mut results = Vec::new();
     let parts = tried.kept.drain(..).map(|k| {
         results.push(k.result);

@@ -1,6 +1,6 @@
 //! Settings that are known to need each other, tried together when neither helped alone.
 
-use lowlat_apply::writer::Writer;
+use lowlat_apply::writer::HostWriter;
 use lowlat_model::PlannedStep;
 use lowlat_model::tune::Disposition;
 
@@ -10,7 +10,7 @@ use crate::steps::{Tried, try_step};
 use crate::trial::Rig;
 
 /// Tries each pair of put-back steps of which one names the other's knob among its needs ([`PlannedStep::needs`]).
-pub(crate) fn together_where_needed<W: Writer>(
+pub(crate) fn together_where_needed<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     tried: &mut Tried,
     say: &mut dyn FnMut(&str),

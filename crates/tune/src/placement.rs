@@ -6,9 +6,8 @@
 //! 1. The CPU that was asked for (`--cpu`).
 //! 2. An isolated CPU this process may use, on the NIC's NUMA node; `nohz_full` ones first. Such a CPU is kept free of
 //!    other threads for exactly this (`isolcpus=`, `nohz_full=`: Documentation/admin-guide/kernel-parameters.txt).
-//! 3. On the NIC's node, a core of its own that shares the last-level cache with the CPU where the interface is
-//!   received:
-//!    the packet's data is then in that cache, while neither the CPU (which "already performs much work",
+//! 3. On the NIC's node, a core of its own that shares the last-level cache with the CPU that receives
+//!    from the interface: the packet's data is then in that cache, while neither the CPU (which "already performs much work",
 //!    Documentation/networking/scaling.rst, on RPS) nor its SMT sibling competes for the core. "Where it is received"
 //!    is where its interrupts fire, or where RPS sends its packets.
 //! 4. Where every other core is taken, the SMT sibling of that CPU; where there is no other CPU at all, that CPU.
@@ -32,7 +31,7 @@ use lowlat_model::tune::Placed;
 
 /// The CPUs of a host, as far as placing needs them. What could not be read is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cpus {
+pub struct UsableCpus {
     /// Those this process may run on.
     pub allowed: BTreeSet<u32>,
     /// `/sys/devices/system/cpu/isolated`.
@@ -60,7 +59,7 @@ pub struct Nic {
     pub rps: BTreeSet<u32>,
 }
 
-impl Cpus {
+impl UsableCpus {
     /// The CPUs of a host, of which this process may use the `allowed` ones.
     pub fn of(site: &Site, allowed: BTreeSet<u32>) -> Self {
         let set = |list: &Reading<Vec<u32>>| list.value().into_iter().flatten().copied().collect();
@@ -135,14 +134,18 @@ impl Nic {
 
 /// The CPU of a prober beside `nic`, and why it. `asked` is taken as it is: whether it may be used, who asks has
 /// checked.
-pub fn near(cpus: &Cpus, nic: &Nic, asked: Option<u32>) -> Placed {
+pub fn near(cpus: &UsableCpus, nic: &Nic, asked: Option<u32>) -> Placed {
     if let Some(cpu) = asked {
-        return Placed { cpu: Some(cpu), why: as_asked(cpus, nic, cpu) };
+        return Placed { cpu: Some(cpu), why: as_asked(cpus, nic, cpu), ..Placed::default() };
     }
     let mut allowed = cpus.allowed.iter();
     let (first, more) = (allowed.next(), allowed.next().is_some());
     match first {
-        None => Placed { cpu: None, why: "not pinned: which CPUs this process may use is unknown".to_owned() },
+        None => Placed {
+            cpu: None,
+            why: "not pinned: which CPUs this process may use is unknown".to_owned(),
+            ..Placed::default()
+        },
         Some(only) if !more => placed(*only, "the only one this process may use"),
         Some(_) => by_rule(cpus, nic),
     }
@@ -150,17 +153,17 @@ pub fn near(cpus: &Cpus, nic: &Nic, asked: Option<u32>) -> Placed {
 
 /// The CPU of a far end on the prober's own host: on another core than the prober's if there is one, and on its NUMA
 /// node if it can be; `None` where this process may use no other CPU.
-pub fn beside(cpus: &Cpus, near: u32) -> Option<u32> {
+pub fn beside(cpus: &UsableCpus, near: u32) -> Option<u32> {
     let node = cpus.node(near);
     let others = cpus.allowed.iter().copied().filter(|c| *c != near);
     others.min_by_key(|c| (cpus.share_a_core(*c, near), cpus.node(*c) != node, *c == 0, *c))
 }
 
 fn placed(cpu: u32, why: &str) -> Placed {
-    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}") }
+    Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}"), ..Placed::default() }
 }
 
-fn as_asked(cpus: &Cpus, nic: &Nic, cpu: u32) -> String {
+fn as_asked(cpus: &UsableCpus, nic: &Nic, cpu: u32) -> String {
     let crosses = match (cpus.node(cpu), nic.node) {
         (Some(here), Some(there)) if here != there => {
             format!("; it is of NUMA node {here}, {} is at node {there}: each probe crosses between them", nic.name())
@@ -171,7 +174,7 @@ fn as_asked(cpus: &Cpus, nic: &Nic, cpu: u32) -> String {
 }
 
 /// The CPUs to choose one of, and what to add where the NIC's node has none of them.
-fn candidates(cpus: &Cpus, nic: &Nic) -> (BTreeSet<u32>, String, String) {
+fn candidates(cpus: &UsableCpus, nic: &Nic) -> (BTreeSet<u32>, String, String) {
     let node = nic.node.filter(|_| cpus.nodes.len() > 1);
     let Some((node, all)) = node.and_then(|n| Some((n, cpus.nodes.get(&n)?))) else {
         return (cpus.allowed.clone(), String::new(), String::new());
@@ -184,7 +187,7 @@ fn candidates(cpus: &Cpus, nic: &Nic) -> (BTreeSet<u32>, String, String) {
     (here, format!(", on NUMA node {node} with {}", nic.name()), String::new())
 }
 
-fn by_rule(cpus: &Cpus, nic: &Nic) -> Placed {
+fn by_rule(cpus: &UsableCpus, nic: &Nic) -> Placed {
     let (among, at, but) = candidates(cpus, nic);
     let (received, how) = nic.received();
     let busy = |c: u32| received.iter().any(|r| cpus.share_a_core(c, *r));
@@ -233,18 +236,18 @@ mod tests {
 
     /// Two nodes of two cores with two threads each: CPUs 0, 4 | 1, 5 on node 0, and 2, 6 | 3, 7 on node 1; a cache for
     /// each node.
-    fn host() -> Cpus {
+    fn host() -> UsableCpus {
         let both = |lists: [&[u32]; 4]| {
             let each = |l: &&[u32]| l.iter().map(|c| (*c, set(l))).collect::<Vec<_>>();
             lists.iter().flat_map(each).collect::<BTreeMap<_, _>>()
         };
         let (zero, one): (&[u32], &[u32]) = (&[0, 1, 4, 5], &[2, 3, 6, 7]);
-        Cpus {
+        UsableCpus {
             allowed: (0..8).collect(),
             cores: both([&[0, 4], &[1, 5], &[2, 6], &[3, 7]]),
             caches: both([zero, zero, one, one]),
             nodes: BTreeMap::from([(0, set(zero)), (1, set(one))]),
-            ..Cpus::default()
+            ..UsableCpus::default()
         }
     }
 
@@ -320,7 +323,7 @@ mod tests {
 
     #[test]
     fn there_is_always_a_reason() {
-        let mut cpus = Cpus { allowed: set(&[5]), ..Cpus::default() };
+        let mut cpus = UsableCpus { allowed: set(&[5]), ..UsableCpus::default() };
         assert_eq!(near(&cpus, &nic(Some(1), &[5]), None).why, "CPU 5: the only one this process may use");
         cpus.allowed.clear();
         let none = near(&cpus, &nic(None, &[]), None);
@@ -339,7 +342,7 @@ mod tests {
             let allowed: BTreeSet<u32> = (0..8).filter(|c| bits & (1 << c) != 0).collect();
             for interrupts in [&[][..], &[0], &[2], &[2, 3, 6, 7], &[0, 1, 2, 3, 4, 5, 6, 7]] {
                 for node in [None, Some(0), Some(1), Some(9)] {
-                    let cpus = Cpus { allowed: allowed.clone(), isolated: set(&[3, 5]), ..host() };
+                    let cpus = UsableCpus { allowed: allowed.clone(), isolated: set(&[3, 5]), ..host() };
                     let got = near(&cpus, &nic(node, interrupts), None);
                     assert!(got.cpu.is_some_and(|c| allowed.contains(&c)), "{allowed:?} {interrupts:?} {node:?}");
                     assert!(got.why.starts_with("CPU ") && got.why.len() > 12, "{}", got.why);

@@ -1,7 +1,7 @@
 //! The forward pass: every planned step is tried in order, and kept only if its test shows that it helps.
 
-use lowlat_apply::Handle;
-use lowlat_apply::writer::Writer;
+use lowlat_apply::StepHandle;
+use lowlat_apply::writer::HostWriter;
 use lowlat_model::document::StepResult;
 use lowlat_model::tune::Disposition;
 use lowlat_model::verdict::{Comparison, Stopped};
@@ -16,7 +16,7 @@ use crate::trial::{Bundle, Rig, helped, stopped};
 /// A step that stands.
 pub(crate) struct Kept {
     pub(crate) step: PlannedStep,
-    pub(crate) handle: Handle,
+    pub(crate) handle: StepHandle,
     /// Its place among the results.
     pub(crate) result: usize,
 }
@@ -47,7 +47,7 @@ impl Tried {
 /// A large fault hides the smaller ones behind its own noise. So a step whose test ran out of pairs undecided is tried
 /// once more when something was kept after it: the path is quieter then. That is one more test, and the run's bound
 /// counts it as one.
-pub(crate) fn forward<W: Writer>(
+pub(crate) fn forward<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     plan: &Plan,
     tried: &mut Tried,
@@ -73,7 +73,7 @@ pub(crate) fn forward<W: Writer>(
 }
 
 /// One try; `false` where another setting of the same place stands.
-pub(crate) fn try_step<W: Writer>(
+pub(crate) fn try_step<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     step: &PlannedStep,
     tried: &mut Tried,
@@ -133,7 +133,7 @@ pub(crate) fn try_step<W: Writer>(
 }
 
 /// Applies what a test left out; by now the host has taken it many times, so a refusal ends the run.
-pub(crate) fn put_in<W: Writer>(rig: &mut Rig<'_, W>, bundle: &mut Bundle) -> Result<(), TuneError> {
+pub(crate) fn put_in<W: HostWriter>(rig: &mut Rig<'_, W>, bundle: &mut Bundle) -> Result<(), TuneError> {
     bundle.put_in(rig.session, rig.sys).map_err(|halt| match halt {
         Halt::Fail(error) => error,
         Halt::Refused(why) | Halt::Reset(why) => crate::BenchError(format!(

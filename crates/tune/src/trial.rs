@@ -1,13 +1,13 @@
 //! One A/B test of something that can be put in and taken out.
 
-use lowlat_apply::writer::Writer;
-use lowlat_apply::{Handle, Session, StepError};
+use lowlat_apply::writer::HostWriter;
+use lowlat_apply::{Session, StepError, StepHandle};
 use lowlat_model::PlannedStep;
 use lowlat_model::plan::JudgedBy;
 use lowlat_model::tune::Resets;
 use lowlat_model::verdict::{Comparison, Round, Stopped, TooSlow};
 use lowlat_sys::Sys;
-use lowlat_verdict::sequential::{Coins, CountTest, Options, Test};
+use lowlat_verdict::sequential::{Coins, CountTest, SequentialOptions, Test};
 
 use crate::alternate::{Halt, Pairing, alternate};
 use crate::engines::AGAINST;
@@ -30,7 +30,7 @@ pub(crate) const HARM: f64 = 0.05;
 const LEAST_PAIRS: u32 = 4;
 
 /// Everything a trial works with.
-pub(crate) struct Rig<'a, W: Writer> {
+pub(crate) struct Rig<'a, W: HostWriter> {
     pub(crate) bench: &'a mut dyn Bench,
     pub(crate) sys: &'a dyn Sys,
     pub(crate) session: &'a mut Session<W>,
@@ -49,7 +49,7 @@ pub(crate) struct Rig<'a, W: Writer> {
 
 /// Steps that go in and out as one.
 pub(crate) struct Bundle {
-    parts: Vec<(PlannedStep, Option<Handle>)>,
+    parts: Vec<(PlannedStep, Option<StepHandle>)>,
     /// What the first step's writes were read back as, when it was first applied.
     pub(crate) read_back: Option<String>,
 }
@@ -61,12 +61,12 @@ impl Bundle {
     }
 
     /// Steps that stand, in the order in which they were applied.
-    pub(crate) fn standing(parts: Vec<(PlannedStep, Handle)>) -> Self {
+    pub(crate) fn standing(parts: Vec<(PlannedStep, StepHandle)>) -> Self {
         Self { parts: parts.into_iter().map(|(s, h)| (s, Some(h))).collect(), read_back: None }
     }
 
     /// The steps with their handles, all of them applied; `None` where one is not.
-    pub(crate) fn into_standing(self) -> Option<Vec<(PlannedStep, Handle)>> {
+    pub(crate) fn into_standing(self) -> Option<Vec<(PlannedStep, StepHandle)>> {
         self.parts.into_iter().map(|(s, h)| Some((s, h?))).collect()
     }
 
@@ -75,7 +75,7 @@ impl Bundle {
     }
 
     /// Applies what is not applied, in order. A refusal leaves the bundle out as a whole.
-    pub(crate) fn put_in<W: Writer>(&mut self, session: &mut Session<W>, sys: &dyn Sys) -> Result<(), Halt> {
+    pub(crate) fn put_in<W: HostWriter>(&mut self, session: &mut Session<W>, sys: &dyn Sys) -> Result<(), Halt> {
         for i in 0..self.parts.len() {
             let (step, handle) = &mut self.parts[i];
             if handle.is_some() {
@@ -97,7 +97,7 @@ impl Bundle {
     }
 
     /// Undoes what is applied, last first.
-    pub(crate) fn take_out<W: Writer>(&mut self, session: &mut Session<W>, sys: &dyn Sys) -> Result<(), TuneError> {
+    pub(crate) fn take_out<W: HostWriter>(&mut self, session: &mut Session<W>, sys: &dyn Sys) -> Result<(), TuneError> {
         for (_, handle) in self.parts.iter_mut().rev() {
             if let Some(handle) = handle.take() {
                 session.undo(sys, handle)?;
@@ -131,7 +131,7 @@ pub(crate) struct Shown {
     pub(crate) rounds: Vec<Round>,
 }
 
-impl<W: Writer> Rig<'_, W> {
+impl<W: HostWriter> Rig<'_, W> {
     /// A round of the length that the path needs, with probes on a plan after the ping-pong ones where enough of them fit;
     /// else why not. The path as it stands before the test decides, so that nothing of the test does.
     fn ask(&self) -> (RoundAsk, Option<TooSlow>) {
@@ -179,7 +179,7 @@ impl<W: Writer> Rig<'_, W> {
     pub(crate) fn alternate(&mut self, bundle: &mut Bundle, trial: &Trial<'_>) -> Result<Shown, Halt> {
         self.tests += 1;
         let seed = self.limits.seed.wrapping_add(self.tests) & ((1 << 53) - 1);
-        let options = Options {
+        let options = SequentialOptions {
             alpha: trial.alpha,
             harm: trial.harm,
             worth_ratio: self.limits.worth_ratio,
@@ -190,7 +190,7 @@ impl<W: Writer> Rig<'_, W> {
             goals: self.limits.goals.clone(),
             timeout_ns: trial.ask.timeout_ns,
             planned_too_slow: trial.too_slow,
-            ..Options::default()
+            ..SequentialOptions::default()
         };
         let started = self.bench.now_ns();
         // What moved before this test is no doing of its toggles.
@@ -203,7 +203,12 @@ impl<W: Writer> Rig<'_, W> {
         Ok(shown)
     }
 
-    fn by_round_trips(&mut self, bundle: &mut Bundle, trial: &Trial<'_>, options: Options) -> Result<Shown, Halt> {
+    fn by_round_trips(
+        &mut self,
+        bundle: &mut Bundle,
+        trial: &Trial<'_>,
+        options: SequentialOptions,
+    ) -> Result<Shown, Halt> {
         let mut coins = Coins::new(options.seed);
         let mut test = Test::new(("without", "with"), options);
         let mut rounds = Vec::new();
@@ -230,7 +235,7 @@ impl<W: Writer> Rig<'_, W> {
         &mut self,
         bundle: &mut Bundle,
         trial: &Trial<'_>,
-        options: Options,
+        options: SequentialOptions,
         (group, key): (&str, &str),
     ) -> Result<Shown, Halt> {
         let mut coins = Coins::new(options.seed);
@@ -266,7 +271,7 @@ impl<W: Writer> Rig<'_, W> {
 
 /// Brings the bundle in or out where it has to change, looks at what the links went through, and waits until the path
 /// is steady: after a step that resets something before every round, so that both sides wait alike.
-fn switch<W: Writer>(
+fn switch<W: HostWriter>(
     (bench, sys, attach): (&mut dyn Bench, &dyn Sys, Option<&Attach>),
     session: &mut Session<W>,
     bundle: &mut Bundle,

@@ -1,7 +1,7 @@
 //! The whole loop: forward, together, backward, headline.
 
 use lowlat_apply::Session;
-use lowlat_apply::writer::Writer;
+use lowlat_apply::writer::HostWriter;
 use lowlat_model::document::StepResult;
 use lowlat_model::tune::{Headline, Modes};
 use lowlat_model::{Measurement, Plan};
@@ -32,7 +32,7 @@ pub struct Tuned {
 
 /// Runs the loop. `attach` is what the run's own engine resets each time it is opened and closed, for one that attaches a
 /// program to the interface. On an error the caller rolls the session back; the loop leaves it as the journal says.
-pub fn tune<W: Writer>(
+pub fn tune<W: HostWriter>(
     bench: &mut dyn Bench,
     sys: &dyn Sys,
     session: &mut Session<W>,

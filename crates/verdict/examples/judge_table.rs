@@ -9,7 +9,7 @@ mod sim;
 use lowlat_model::Verdict;
 use lowlat_model::verdict::Round;
 use lowlat_verdict::Random;
-use lowlat_verdict::sequential::{Coins, Options};
+use lowlat_verdict::sequential::{Coins, SequentialOptions};
 use sim::{Effect, HOSTS, Host, NONE, Path, faster, run};
 
 /// Pairs of the fixed design next to it: the default of `optimize` before there was a sequential judge.
@@ -44,8 +44,11 @@ fn line(truth: &str, host: Host, effect: Effect, alpha: f64, trials: u64) {
     let (mut better, mut worse, mut fixed_better) = (0, 0, 0);
     let mut pairs = Vec::new();
     for seed in 0..trials {
-        let test =
-            run(&mut Path::new(host, seed), effect, Options { alpha, seed: 1_000_000 + seed, ..Options::default() });
+        let test = run(
+            &mut Path::new(host, seed),
+            effect,
+            SequentialOptions { alpha, seed: 1_000_000 + seed, ..SequentialOptions::default() },
+        );
         pairs.push(test.pairs());
         match test.comparison().verdict {
             Verdict::Better => better += 1,

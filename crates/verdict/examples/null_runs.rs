@@ -8,7 +8,7 @@ mod sim;
 
 use std::process::ExitCode;
 
-use lowlat_verdict::sequential::{Online, Options};
+use lowlat_verdict::sequential::{Online, SequentialOptions};
 use sim::{HOSTS, NONE, Path, run};
 
 fn main() -> ExitCode {
@@ -25,8 +25,11 @@ fn main() -> ExitCode {
         bound = online.bound();
         let mut kept = 0;
         for step in 0..steps {
-            let options =
-                Options { alpha: online.level(), seed: 1_000_000 + run_seed * 1_000 + step, ..Options::default() };
+            let options = SequentialOptions {
+                alpha: online.level(),
+                seed: 1_000_000 + run_seed * 1_000 + step,
+                ..SequentialOptions::default()
+            };
             let test = run(&mut path, NONE, options);
             kept += u64::from(online.record(test.e_value()));
             pairs += u64::from(test.pairs());
@@ -34,7 +37,11 @@ fn main() -> ExitCode {
         false_keeps += u64::from(kept > 0);
         if kept > 0 {
             // The headline: the kept whole against the original state, by pairs of its own.
-            let test = run(&mut path, NONE, Options { seed: 1_000_000 + run_seed * 1_000 + 999, ..Options::default() });
+            let test = run(
+                &mut path,
+                NONE,
+                SequentialOptions { seed: 1_000_000 + run_seed * 1_000 + 999, ..SequentialOptions::default() },
+            );
             let c = test.comparison();
             claims += u64::from(c.quantiles.iter().any(|d| d.change_high.is_some_and(|h| h < 0.0)));
         }

@@ -20,7 +20,7 @@ mod stored;
 mod student;
 mod words;
 
-pub use compare::Options;
+pub use compare::CompareOptions;
 pub use lowlat_model::random::Random;
 pub use modes::modes;
 pub use single::{QUANTILES, intervals};

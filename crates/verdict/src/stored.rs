@@ -10,7 +10,7 @@ use lowlat_model::measurement::{LOST, Measurement, QuantileInterval, samples_nee
 use lowlat_model::verdict::{Comparison, Design};
 
 use crate::Random;
-use crate::compare::{Draws, Figure, Losses, Options, QUANTILES, document, shown};
+use crate::compare::{CompareOptions, Draws, Figure, Losses, QUANTILES, document, shown};
 use crate::share::{Ranked, Share};
 use crate::single::stretch;
 
@@ -24,7 +24,7 @@ const APART: &str = "the two runs were taken one after the other: whatever else 
 ///
 /// Each side's share below its quantile is resampled by moving blocks on its own, the resampled share is read off the
 /// sorted samples, and the difference of the two is the draw. The interval is made of the percentiles of the draws.
-pub fn compare_samples(a: (&str, &[u64]), b: (&str, &[u64]), options: &Options) -> Comparison {
+pub fn compare_samples(a: (&str, &[u64]), b: (&str, &[u64]), options: &CompareOptions) -> Comparison {
     let mut random = Random::new(options.seed);
     let (x, y) = (Ranked::new(a.1), Ranked::new(b.1));
     let mut judged = Vec::new();
@@ -47,7 +47,7 @@ pub fn compare_samples(a: (&str, &[u64]), b: (&str, &[u64]), options: &Options) 
     out
 }
 
-fn quantile(x: &Ranked, y: &Ranked, q: f64, options: &Options, random: &mut Random) -> Figure {
+fn quantile(x: &Ranked, y: &Ranked, q: f64, options: &CompareOptions, random: &mut Random) -> Figure {
     let (a, b) = (x.quantile(q), y.quantile(q));
     let shares = [x.share(q), y.share(q)];
     if a == LOST || b == LOST {
@@ -75,7 +75,7 @@ fn quantile(x: &Ranked, y: &Ranked, q: f64, options: &Options, random: &mut Rand
     Figure::finish((a as f64, b as f64), draws, k, options)
 }
 
-fn losses(a: &[u64], b: &[u64], options: &Options, random: &mut Random) -> Losses {
+fn losses(a: &[u64], b: &[u64], options: &CompareOptions, random: &mut Random) -> Losses {
     let lost = |s: &[u64]| s.iter().map(|&v| v == LOST).collect::<Vec<_>>();
     let (x, y) = (lost(a), lost(b));
     let count = |s: &[bool]| (s.iter().filter(|&&l| l).count() as u64, s.len() as u64);
@@ -102,7 +102,7 @@ fn losses(a: &[u64], b: &[u64], options: &Options, random: &mut Random) -> Losse
 /// The interval of a difference from those of its two sides: `d ∓ √(reach_a² + reach_b²)`, the method of variance
 /// estimates recovery (Zou and Donner 2008, Statistics in Medicine 27:1693). Losses are counted, not resampled: they
 /// can keep B from being called better, and show nothing by themselves.
-pub fn compare_figures(a: (&str, &Measurement), b: (&str, &Measurement), options: &Options) -> Comparison {
+pub fn compare_figures(a: (&str, &Measurement), b: (&str, &Measurement), options: &CompareOptions) -> Comparison {
     let find = |m: &Measurement, q: f64| m.rtt_intervals.iter().find(|i| i.q.total_cmp(&q).is_eq()).copied();
     let mut judged = Vec::new();
     let mut detectable = None;
@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn judge(a: &[u64], b: &[u64], seed: u64) -> Comparison {
-        compare_samples(("a", a), ("b", b), &Options { iterations: 500, seed, ..Options::default() })
+        compare_samples(("a", a), ("b", b), &CompareOptions { iterations: 500, seed, ..CompareOptions::default() })
     }
 
     fn document_of(samples: &[u64]) -> Measurement {
@@ -181,7 +181,7 @@ mod tests {
     fn an_open_end_is_reported_and_nothing_is_made_of_it() {
         let side = |at, low, high| QuantileInterval { q: 0.5, at_ns: Some(at), low_ns: Some(low), high_ns: high };
         let figure = recovered(side(10_000, 9_900, Some(10_100)), side(20_000, 19_800, None), 0.95);
-        let d = figure.judge(0.5, &Options::default());
+        let d = figure.judge(0.5, &CompareOptions::default());
         assert_eq!((d.verdict, d.high_ns, d.change_high), (Verdict::Worse, None, None), "{d:?}");
         assert!(d.low_ns.is_some_and(|low| low > 9_700), "{d:?}");
         assert_eq!(figure.detectable, None);
@@ -204,7 +204,8 @@ mod tests {
             let c = judge(&a, &b, 1);
             assert_eq!((c.verdict, c.design), (verdict, Design::Samples), "{c:?}");
             assert!(c.smallest_detectable_ns.unwrap() < 1_000, "{c:?}");
-            let by_figures = compare_figures(("a", &document_of(&a)), ("b", &document_of(&b)), &Options::default());
+            let by_figures =
+                compare_figures(("a", &document_of(&a)), ("b", &document_of(&b)), &CompareOptions::default());
             assert_eq!(by_figures.quantiles[0].verdict, verdict, "{by_figures:?}");
             assert_eq!(by_figures.design, Design::Figures);
             // The two ways agree on the interval of the median.
@@ -244,8 +245,9 @@ mod tests {
         let (clean, lossy) = (run(7, 5_000, 1.0, 0.0), run(8, 5_000, 0.8, 0.03));
         assert_eq!(judge(&clean, &lossy, 1).verdict, Verdict::Worse);
         assert_eq!(judge(&lossy, &clean, 1).quantiles[2].verdict, Verdict::Better);
-        let by_figures =
-            |a: &[u64], b: &[u64]| compare_figures(("a", &document_of(a)), ("b", &document_of(b)), &Options::default());
+        let by_figures = |a: &[u64], b: &[u64]| {
+            compare_figures(("a", &document_of(a)), ("b", &document_of(b)), &CompareOptions::default())
+        };
         assert_eq!(by_figures(&clean, &lossy).verdict, Verdict::Worse);
         assert_eq!(judge(&[], &clean, 1).verdict, Verdict::Unclear);
         assert_eq!(judge(&vec![LOST; 3_000], &clean, 1).quantiles[0].verdict, Verdict::Better);
@@ -254,7 +256,7 @@ mod tests {
     #[test]
     fn a_document_without_intervals_judges_nothing() {
         let bare = Measurement { rtt_intervals: Vec::new(), ..document_of(&run(1, 2_000, 1.0, 0.0)) };
-        let c = compare_figures(("x", &bare), ("y", &bare), &Options::default());
+        let c = compare_figures(("x", &bare), ("y", &bare), &CompareOptions::default());
         assert_eq!(c.verdict, Verdict::Unclear);
         assert!(c.warnings.iter().any(|w| w.contains("carries no intervals")), "{c:?}");
     }

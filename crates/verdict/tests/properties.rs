@@ -6,7 +6,7 @@ use lowlat_model::measurement::LOST;
 use lowlat_model::verdict::Round;
 use lowlat_verdict::sequential::{self, Next, Test};
 use lowlat_verdict::{
-    Options, QUANTILES, compare_figures, compare_samples, intervals, jitter, quantiles, steady::steady,
+    CompareOptions, QUANTILES, compare_figures, compare_samples, intervals, jitter, quantiles, steady::steady,
 };
 use proptest::prelude::*;
 
@@ -52,7 +52,7 @@ proptest! {
     /// Turned round, a comparison says the same with the other sign; the same run twice shows nothing.
     #[test]
     fn a_comparison_is_of_two_sides(a in samples(900), b in samples(900), seed in any::<u64>()) {
-        let options = Options { iterations: 60, seed, ..Options::default() };
+        let options = CompareOptions { iterations: 60, seed, ..CompareOptions::default() };
         let c = compare_samples(("a", &a), ("b", &b), &options);
         let turned = compare_samples(("b", &b), ("a", &a), &options);
         prop_assert_eq!(&c, &compare_samples(("a", &a), ("b", &b), &options));
@@ -73,7 +73,7 @@ proptest! {
     #[test]
     fn a_test_of_any_rounds_ends_and_its_figures_agree(rounds in prop::collection::vec((samples(120), samples(120)), 1..9)) {
         let judge = || {
-            let options = sequential::Options { most_pairs: 24, ..sequential::Options::default() };
+            let options = sequential::SequentialOptions { most_pairs: 24, ..sequential::SequentialOptions::default() };
             let mut test = Test::new(("a", "b"), options);
             let round = |s: &[u64]| Round { samples_ns: s.to_vec(), ..Round::default() };
             let mut pairs = rounds.iter().cycle();
@@ -106,7 +106,7 @@ proptest! {
             }
             Measurement { rtt: quantiles(s), sent: s.len() as u64, rtt_intervals, ..Measurement::default() }
         };
-        let c = compare_figures(("a", &document(&a)), ("b", &document(&b)), &Options::default());
+        let c = compare_figures(("a", &document(&a)), ("b", &document(&b)), &CompareOptions::default());
         prop_assert!(!c.words.is_empty());
     }
 }

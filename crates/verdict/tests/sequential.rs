@@ -7,11 +7,11 @@ mod sim;
 use lowlat_model::Verdict;
 use lowlat_model::measurement::LOST;
 use lowlat_model::verdict::{Clock, Comparison, Design, Round, Stopped};
-use lowlat_verdict::sequential::{Next, Online, Options, Test};
+use lowlat_verdict::sequential::{Next, Online, SequentialOptions, Test};
 use sim::{Effect, HOSTS, Host, NONE, Path, faster, run};
 
-fn options(alpha: f64, seed: u64) -> Options {
-    Options { alpha, seed, ..Options::default() }
+fn options(alpha: f64, seed: u64) -> SequentialOptions {
+    SequentialOptions { alpha, seed, ..SequentialOptions::default() }
 }
 
 /// The coins of a test are never those of its path.
@@ -179,7 +179,7 @@ fn a_goal_beyond_p99_is_judged_although_no_round_supports_it() {
         samples_ns.iter_mut().step_by(500).for_each(|ns| *ns += if late { 500_000 } else { 0 });
         Round { samples_ns, ..Round::default() }
     };
-    let mut test = Test::new(("without", "with"), Options { goals: vec![0.999], ..options(0.005, 1) });
+    let mut test = Test::new(("without", "with"), SequentialOptions { goals: vec![0.999], ..options(0.005, 1) });
     let mut seed = 0;
     while test.push(round(true, seed), round(false, seed + 1)) == Next::More {
         seed += 2;
@@ -229,7 +229,7 @@ fn nothing_measured_and_all_lost_show_nothing() {
     let (_, gone) = constant(10_000, LOST, 1_000);
     assert_eq!(gone.verdict, Verdict::Worse, "{}", gone.words);
     assert!(gone.words.contains("loss 0 → 100 %"), "{}", gone.words);
-    let untouched = Test::new(("a", "b"), Options::default());
+    let untouched = Test::new(("a", "b"), SequentialOptions::default());
     assert_eq!(untouched.comparison().verdict, Verdict::Unclear);
     assert!((untouched.e_value() - 1.0).abs() < 1e-12);
 }
@@ -261,13 +261,13 @@ fn the_labels_are_symmetric() {
         })
         .collect();
     // Harm has a margin of what is worth having, and gain has none: without a margin both are the same bets.
-    let options = Options {
+    let options = SequentialOptions {
         least_pairs: 8,
         most_pairs: 8,
         goals: vec![0.999, 1.0],
         worth_ratio: 0.0,
         worth_floor_ns: 0,
-        ..Options::default()
+        ..SequentialOptions::default()
     };
     let judge = |turn: bool| {
         let mut test = Test::new(("a", "b"), options.clone());
@@ -313,7 +313,8 @@ fn a_rise_that_is_not_worth_fixing_is_not_harm_where_a_round_does_not_support_th
 #[test]
 fn a_loss_that_is_not_worth_fixing_is_not_harm() {
     let pairs = |worth_ratio: f64| {
-        let mut test = Test::new(("a", "b"), Options { worth_ratio, worth_floor_ns: 0, ..Options::default() });
+        let mut test =
+            Test::new(("a", "b"), SequentialOptions { worth_ratio, worth_floor_ns: 0, ..SequentialOptions::default() });
         for _ in 0..60 {
             let round = |ns: u64| Round { samples_ns: vec![ns; 2_000], ..Round::default() };
             test.push(round(100_000), round(103_000));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use lowlat_collect::COLLECTORS;
 use lowlat_families::FAMILIES;
-use lowlat_knobs::{KNOBS, Meta, Standing};
+use lowlat_knobs::{KNOBS, KnobMeta, Standing};
 use lowlat_peers::PEERS;
 use lowlat_rules::RULES;
 
@@ -13,14 +13,14 @@ use super::text::{NOTE, cell, section, sentence};
 use super::units::{collector_file, engine_facts, remedies};
 use crate::tree::Tree;
 
-fn knob_row(m: &Meta) -> String {
+fn knob_row(m: &KnobMeta) -> String {
     let risk = format!("{:?}{}", m.risk, if m.resets_link { ", resets the link" } else { "" }).to_lowercase();
     let word = m.standing.words().split(':').next().unwrap_or_default();
     let does = sentence(section(m.page, "What it does"));
     format!("| [{0}](knobs/{0}.md) | {does} | {word} | {risk} | {1} |\n", m.name, cell(m.kernels))
 }
 
-fn knob_table(wanted: impl Fn(&Meta) -> bool) -> String {
+fn knob_table(wanted: impl Fn(&KnobMeta) -> bool) -> String {
     let rows: String = KNOBS.iter().map(|k| &k.meta).filter(|m| wanted(m)).map(knob_row).collect();
     format!("| setting | what it does | standing | risk | kernels |\n|---|---|---|---|---|\n{rows}")
 }
@@ -30,7 +30,7 @@ fn one_of(name: &str, families: &[&str]) -> bool {
 }
 
 /// A knob at length, as far as a guide needs it.
-fn at_length(m: &Meta) -> String {
+fn at_length(m: &KnobMeta) -> String {
     let mut out = format!("\n### [{0}](knobs/{0}.md)\n{1}\n", m.name, section(m.page, "What it does"));
     for title in ["Why it matters", "Cost"] {
         let text = section(m.page, title);
@@ -135,7 +135,8 @@ pub(crate) fn index() -> String {
         "{NOTE}\n# Reference\n\nMade from the program's own catalogue; `lowlat explain NAME` prints the page of a knob, \
          rule, engine or NIC family in the terminal.\n\nGuides: [optimization patterns](optimization-patterns.md) · \
          [kernel bypass](kernel-bypass.md) · [NIC tuning](nic-tuning.md) · \
-         [knobs on kernels](knobs-on-kernels.md) · [resets](resets.md)\n"
+         [knobs on kernels](knobs-on-kernels.md) · [resets](resets.md) · \
+         [safety in figures](safety.md)\n"
     );
     let mut part = |title: &str, entries: Vec<(String, String)>| {
         if !entries.is_empty() {

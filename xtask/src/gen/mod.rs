@@ -3,6 +3,7 @@
 mod guides;
 mod record;
 mod resets;
+mod safety;
 mod text;
 mod units;
 
@@ -32,6 +33,7 @@ pub(crate) fn pages(tree: &Tree) -> Result<Pages> {
     guides::nic_tuning(tree, &mut pages);
     record::knobs_on_kernels(tree, &mut pages)?;
     resets::resets(&mut pages);
+    safety::safety(tree, &mut pages)?;
     pages.insert("index.md".to_owned(), guides::index());
     Ok(pages)
 }

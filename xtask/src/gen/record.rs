@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
-use lowlat_knobs::{KNOBS, Meta};
+use lowlat_knobs::{KNOBS, KnobMeta};
 use serde_json::Value;
 
 use super::Pages;
@@ -70,7 +70,7 @@ fn read(tree: &Tree) -> Result<Vec<Kernel>> {
 }
 
 /// Whether a knob's place belongs to an interface, so that the driver may decide.
-fn of_driver(m: &Meta) -> bool {
+fn of_driver(m: &KnobMeta) -> bool {
     ["nic.", "steer.", "qdisc."].iter().any(|f| m.name.starts_with(f)) || m.name == "irq.affinity"
 }
 
@@ -109,9 +109,10 @@ pub(crate) fn knobs_on_kernels(tree: &Tree, pages: &mut Pages) -> Result<()> {
     );
     let tried = |k: &Kernel, driver: &str, knob: &str| k.drivers.get(driver).and_then(|all| all.get(knob)).cloned();
     let any = |k: &Kernel, knob: &str| k.drivers.values().find_map(|all| all.get(knob)).cloned();
-    let listed =
-        |m: &Meta| kernels.iter().filter_map(|k| any(k, m.name)).any(|t| !matches!(&*t.outcome, "outside" | "boot"));
-    let link = |m: &Meta| format!("[{0}](knobs/{0}.md)", m.name);
+    let listed = |m: &KnobMeta| {
+        kernels.iter().filter_map(|k| any(k, m.name)).any(|t| !matches!(&*t.outcome, "outside" | "boot"))
+    };
+    let link = |m: &KnobMeta| format!("[{0}](knobs/{0}.md)", m.name);
 
     page.push_str("\n## Of the host\n\n| knob |");
     for k in &kernels {
@@ -166,7 +167,7 @@ pub(crate) fn knobs_on_kernels(tree: &Tree, pages: &mut Pages) -> Result<()> {
     }
 
     let named = |outcome: &str| {
-        let of = |m: &&Meta| kernels.iter().filter_map(|k| any(k, m.name)).any(|t| t.outcome == outcome);
+        let of = |m: &&KnobMeta| kernels.iter().filter_map(|k| any(k, m.name)).any(|t| t.outcome == outcome);
         KNOBS.iter().map(|k| &k.meta).filter(of).map(link).collect::<Vec<_>>().join(", ")
     };
     let _ = write!(

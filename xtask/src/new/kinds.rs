@@ -217,7 +217,7 @@ fn peer(n: &Name) -> Vec<Change> {
             "crates/peers/src/lib.rs".into(),
             vec![
                 Edit::Module("", format!("pub mod {};", n.snake)),
-                Edit::Entry("pub const PEERS: &[Entry] = &[", format!("{}::ENTRY", n.snake)),
+                Edit::Entry("pub const PEERS: &[PeerEntry] = &[", format!("{}::ENTRY", n.snake)),
             ],
         ),
         Change::Edited("README.md".into(), vec![Edit::Within("| `measure` |", " |", format!(", {}", n.given))]),
@@ -226,12 +226,15 @@ fn peer(n: &Name) -> Vec<Change> {
 
 fn engine(n: &Name) -> Vec<Change> {
     let (name, snake) = (&n.given, &n.snake);
-    let entry = format!("Entry {{ name: {snake}::NAME, costs: {snake}::COSTS, open: {snake}::open }}");
+    let entry = format!("EngineEntry {{ name: {snake}::NAME, costs: {snake}::COSTS, open: {snake}::open }}");
     vec![
         Change::New(format!("crates/transport/src/{snake}.rs"), template!("engine")),
         Change::Edited(
             "crates/transport/src/lib.rs".into(),
-            vec![Edit::Module("", format!("pub mod {snake};")), Edit::Entry("pub const ENGINES: &[Entry] = &[", entry)],
+            vec![
+                Edit::Module("", format!("pub mod {snake};")),
+                Edit::Entry("pub const ENGINES: &[EngineEntry] = &[", entry),
+            ],
         ),
         Change::Edited(
             "crates/live/src/path.rs".into(),

@@ -10,6 +10,7 @@ mod invariants;
 mod licences;
 mod links;
 mod lists;
+mod types;
 mod unsafety;
 mod words;
 
@@ -24,6 +25,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("lists", lists::check),
     ("unsafe", unsafety::check),
     ("doors", doors::check),
+    ("types", types::check),
     ("words", words::check),
     ("glossary", glossary::check),
     ("links", links::check),

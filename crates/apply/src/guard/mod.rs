@@ -27,7 +27,7 @@ use crate::error::ApplyError;
 use crate::live::{roll_back_locked, transaction};
 use crate::live_writer::LiveWriter;
 use crate::log::Log;
-use crate::rollback::{Outcome, RollbackReport};
+use crate::rollback::{RollbackOutcome, RollbackReport};
 use crate::session::Session;
 use process::Process;
 
@@ -260,7 +260,7 @@ fn go_back(store: &Store, sys: &dyn Sys, id: &str, patience: u64) -> Result<Roll
         let done = roll_back_locked(store, sys, Some(id), false);
         drop(lock);
         let again = match &done {
-            Ok(report) => report.failed.iter().any(|i| matches!(i.outcome, Outcome::Failed { .. })),
+            Ok(report) => report.failed.iter().any(|i| matches!(i.outcome, RollbackOutcome::Failed { .. })),
             Err(_) => true,
         };
         if !again || tries >= TRIES {

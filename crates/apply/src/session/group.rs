@@ -6,9 +6,9 @@ use lowlat_model::{Locus, Op, Reading, State};
 use lowlat_settings::same;
 use lowlat_sys::Sys;
 
-use super::{Handle, Session, acted};
+use super::{Session, StepHandle, acted};
 use crate::error::StepError;
-use crate::writer::{WriteFailure, Writer};
+use crate::writer::{HostWriter, WriteFailure};
 
 /// A write with the knob and the target that it belongs to.
 pub(super) type Owned<'a> = (&'a str, &'a Target, &'a Op);
@@ -22,14 +22,14 @@ struct Open<'a> {
     beside: Vec<Beside>,
 }
 
-impl<W: Writer> Session<W> {
+impl<W: HostWriter> Session<W> {
     /// As `write`, for several: each is announced with its own prior state, all are written at once, and each is read
     /// back. One that was refused, or had no effect, refuses them all.
     pub(super) fn write_group(
         &mut self,
         sys: &dyn Sys,
         group: &[Owned<'_>],
-        handle: &mut Handle,
+        handle: &mut StepHandle,
     ) -> Result<(), StepError> {
         // All are looked at before the first is announced: one that may not be written refuses the group untouched.
         let mut looked = Vec::new();

@@ -13,16 +13,17 @@ use lowlat_sys::Sys;
 use crate::device::{self, Whereabouts};
 use crate::disk::Disk;
 use crate::error::{ApplyError, StepError};
-use crate::ledger::{HolderId, Ledger, Standing};
+use crate::ledger::{HolderId, Ledger, StandingWrite};
 use crate::live_writer::LiveWriter;
 use crate::log::{Log, read_all};
 use crate::namespaces::{Netns, Place};
 use crate::places::disturbed;
 use crate::rollback::{
-    Outcome, RollbackReport, Rules, look_and_put_back, oldest_priors, put_back, put_back_together, roll_back, runs,
+    RollbackOutcome, RollbackReport, Rules, look_and_put_back, oldest_priors, put_back, put_back_together, roll_back,
+    runs,
 };
 use crate::script;
-use crate::writer::Writer;
+use crate::writer::HostWriter;
 
 mod group;
 
@@ -43,7 +44,7 @@ pub struct Session<W = LiveWriter> {
 
 /// A step that stands applied.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Handle {
+pub struct StepHandle {
     seqs: Vec<u64>,
     /// What each write was read back as, in the order of the step's ops.
     pub read_back: Vec<State>,
@@ -53,7 +54,7 @@ pub struct Handle {
     pub reapplied: Vec<String>,
 }
 
-impl Handle {
+impl StepHandle {
     /// The values as read back, for the report.
     pub fn read_back_words(&self) -> String {
         let mut words: Vec<String> = self.read_back.iter().map(ToString::to_string).collect();
@@ -62,7 +63,7 @@ impl Handle {
     }
 }
 
-impl<W: Writer> Session<W> {
+impl<W: HostWriter> Session<W> {
     /// Begins a transaction on given doors; [`Session::begin`] is the way for the live host.
     ///
     /// Refuses while an earlier transaction is unfinished and can still stand.
@@ -113,8 +114,9 @@ impl<W: Writer> Session<W> {
     }
 
     /// Applies a step: all of its writes, or none of them.
-    pub fn apply(&mut self, sys: &dyn Sys, step: &PlannedStep) -> Result<Handle, StepError> {
-        let mut handle = Handle { seqs: Vec::new(), read_back: Vec::new(), clamped: Vec::new(), reapplied: Vec::new() };
+    pub fn apply(&mut self, sys: &dyn Sys, step: &PlannedStep) -> Result<StepHandle, StepError> {
+        let mut handle =
+            StepHandle { seqs: Vec::new(), read_back: Vec::new(), clamped: Vec::new(), reapplied: Vec::new() };
         let result = self.apply_all(sys, step, &mut handle);
         if let Err(error) = result {
             // A fatal failure leaves the whole step to the journal: its state is not known well enough to go on.
@@ -126,7 +128,7 @@ impl<W: Writer> Session<W> {
         Ok(handle)
     }
 
-    fn apply_all(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut Handle) -> Result<(), StepError> {
+    fn apply_all(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut StepHandle) -> Result<(), StepError> {
         let earlier: Vec<u64> = self.log.ledger.standing.iter().map(|s| s.seq).collect();
         let resets = step.resets_link || step.resets != Resets::Nothing;
         if resets {
@@ -152,7 +154,7 @@ impl<W: Writer> Session<W> {
 
     /// Journals what a link reset may disturb, before it happens: rings and channels are freed and allocated anew, and
     /// with them interrupt affinity, RPS and XPS.
-    fn guard(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut Handle) -> Result<(), StepError> {
+    fn guard(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut StepHandle) -> Result<(), StepError> {
         // Each under a setting of its own interface: so it is known as lowlat's when the journal is read.
         let own = std::iter::once((step.knob.as_str(), &step.target));
         let settings = step.owned_ops().map(|(knob, target, _)| (knob, target)).chain(own);
@@ -204,7 +206,7 @@ impl<W: Writer> Session<W> {
         knob: &str,
         target: &Target,
         op: &Op,
-        handle: &mut Handle,
+        handle: &mut StepHandle,
     ) -> Result<(), StepError> {
         let prior = self.prior(sys, &op.locus)?;
         if same(&op.locus, &prior, &op.set) {
@@ -260,7 +262,7 @@ impl<W: Writer> Session<W> {
         op: &Op,
         now: State,
         beside: &[Beside],
-        handle: &mut Handle,
+        handle: &mut StepHandle,
     ) -> Result<(), StepError> {
         let beside = changed(&self.writer, sys, beside);
         self.log.push(&JournalEntry::Done { seq, read_back: now.clone(), beside })?;
@@ -327,7 +329,7 @@ impl<W: Writer> Session<W> {
         // What cannot be noted shows with the next entry, which cannot be noted either.
         let mut noted = Ok(());
         if !untouched
-            && let outcome @ (Outcome::Failed { .. } | Outcome::Absent { .. }) =
+            && let outcome @ (RollbackOutcome::Failed { .. } | RollbackOutcome::Absent { .. }) =
                 put_back(sys, &mut self.writer, &standing, false, &mut |e| noted = self.log.push(e))
         {
             return StepError::Fatal { why: format!("{why}, and putting it back failed: {}", outcome.words()) };
@@ -339,12 +341,13 @@ impl<W: Writer> Session<W> {
     }
 
     /// Undoes a step, its writes in reverse, each read back.
-    pub fn undo(&mut self, sys: &dyn Sys, handle: Handle) -> Result<(), StepError> {
-        let Handle { seqs, .. } = handle;
+    pub fn undo(&mut self, sys: &dyn Sys, handle: StepHandle) -> Result<(), StepError> {
+        let StepHandle { seqs, .. } = handle;
         self.locate(sys);
         let later =
-            |seq: u64, locus: &Locus, s: &Standing| s.seq > seq && &s.op.locus == locus && !seqs.contains(&s.seq);
-        let mine: Vec<Standing> = self.log.ledger.standing.iter().filter(|s| seqs.contains(&s.seq)).cloned().collect();
+            |seq: u64, locus: &Locus, s: &StandingWrite| s.seq > seq && &s.op.locus == locus && !seqs.contains(&s.seq);
+        let mine: Vec<StandingWrite> =
+            self.log.ledger.standing.iter().filter(|s| seqs.contains(&s.seq)).cloned().collect();
         for s in &mine {
             if let Some(above) = self.log.ledger.standing.iter().find(|o| later(s.seq, &s.op.locus, o)) {
                 let why = format!(
@@ -358,7 +361,7 @@ impl<W: Writer> Session<W> {
         }
         let mut resets = false;
         for run in runs(mine.iter().rev()) {
-            let back: Vec<(&Standing, &State)> = run.iter().map(|s| (*s, &s.prior)).collect();
+            let back: Vec<(&StandingWrite, &State)> = run.iter().map(|s| (*s, &s.prior)).collect();
             let mut note = |e: &JournalEntry| drop(self.log.push(e));
             let tried = put_back_together(sys, &mut self.writer, &back, false, &mut note);
             for standing in run {
@@ -374,16 +377,23 @@ impl<W: Writer> Session<W> {
     }
 
     /// Puts one write back and notes it.
-    fn undo_one(&mut self, sys: &dyn Sys, standing: &Standing, tried: Option<&Outcome>) -> Result<(), StepError> {
+    fn undo_one(
+        &mut self,
+        sys: &dyn Sys,
+        standing: &StandingWrite,
+        tried: Option<&RollbackOutcome>,
+    ) -> Result<(), StepError> {
         let standing = &device::line(sys, &self.writer, standing);
         let mut note = |e: &JournalEntry| drop(self.log.push(e));
         let entry = match look_and_put_back(sys, &mut self.writer, standing, tried, false, &mut note) {
-            Outcome::Restored | Outcome::AlreadyPrior => JournalEntry::Undone { seq: standing.seq },
-            Outcome::ChangedByOther { now } => {
+            RollbackOutcome::Restored | RollbackOutcome::AlreadyPrior => JournalEntry::Undone { seq: standing.seq },
+            RollbackOutcome::ChangedByOther { now } => {
                 return Err(StepError::ChangedByOther { locus: words(&standing.op.locus), now });
             }
             // A queue or interrupt that the reset took away needs no guard any more.
-            Outcome::Absent { why } if standing.is_guard() => JournalEntry::Abandoned { seq: standing.seq, why },
+            RollbackOutcome::Absent { why } if standing.is_guard() => {
+                JournalEntry::Abandoned { seq: standing.seq, why }
+            }
             other => {
                 return Err(StepError::Fatal {
                     why: format!("undo {} of {}: {}", words(&standing.op.locus), standing.knob, other.words()),
@@ -394,34 +404,34 @@ impl<W: Writer> Session<W> {
     }
 
     /// Puts those of the standing writes in place again that a link reset had undone; gives their names.
-    fn reapply(&mut self, sys: &dyn Sys, which: impl Fn(&Standing) -> bool) -> Result<Vec<String>, StepError> {
+    fn reapply(&mut self, sys: &dyn Sys, which: impl Fn(&StandingWrite) -> bool) -> Result<Vec<String>, StepError> {
         let mut again = Vec::new();
         self.locate(sys);
-        let standing: Vec<Standing> = self.log.ledger.standing.iter().filter(|s| which(s)).cloned().collect();
+        let standing: Vec<StandingWrite> = self.log.ledger.standing.iter().filter(|s| which(s)).cloned().collect();
         // What goes back only with another setting of this transaction is left to that one's rollback.
         let set: Vec<&Locus> = self.log.ledger.standing.iter().filter(|s| !s.is_guard()).map(|s| &s.op.locus).collect();
-        let goes_with_another = |s: &Standing| set.iter().any(|other| at(&s.op.locus).goes_with(other));
+        let goes_with_another = |s: &StandingWrite| set.iter().any(|other| at(&s.op.locus).goes_with(other));
         // Only the newest write on a place says what should be there now.
-        let newest = |(n, s): &(usize, &Standing)| {
+        let newest = |(n, s): &(usize, &StandingWrite)| {
             let later = standing[n + 1..].iter().any(|later| later.op.locus == s.op.locus);
             !later && !goes_with_another(s) && s.holder.is_none() && matches!(s.at, None | Some(Whereabouts::Here(_)))
         };
-        let newest: Vec<&Standing> = standing.iter().enumerate().filter(newest).map(|(_, s)| s).collect();
+        let newest: Vec<&StandingWrite> = standing.iter().enumerate().filter(newest).map(|(_, s)| s).collect();
         for run in newest.chunk_by(|a, b| together(&a.op.locus, &b.op.locus)) {
-            let run: Vec<Standing> = run.iter().map(|s| device::line(sys, &self.writer, s)).collect();
+            let run: Vec<StandingWrite> = run.iter().map(|s| device::line(sys, &self.writer, s)).collect();
             again.extend(self.set_again(sys, &run)?);
         }
         Ok(again)
     }
 
     /// Sets again what is not as lowlat left it, of settings that go out in one request.
-    fn set_again(&mut self, sys: &dyn Sys, run: &[Standing]) -> Result<Vec<String>, StepError> {
-        let is_lost = |s: &&Standing| {
+    fn set_again(&mut self, sys: &dyn Sys, run: &[StandingWrite]) -> Result<Vec<String>, StepError> {
+        let is_lost = |s: &&StandingWrite| {
             // An interrupt that the reset took away is lost with its queue.
             matches!(s.at, None | Some(Whereabouts::Here(_)))
                 && self.writer.state(sys, &s.op.locus).value().is_some_and(|now| !same(&s.op.locus, now, s.ours()))
         };
-        let lost: Vec<&Standing> = run.iter().filter(is_lost).collect();
+        let lost: Vec<&StandingWrite> = run.iter().filter(is_lost).collect();
         // No new intent: the standing one still says what was there before lowlat, and a crash in between is met by
         // rollback like one between intent and read-back only if the value is known, which it is: ours, or what the
         // driver's reset left.
@@ -431,7 +441,7 @@ impl<W: Writer> Session<W> {
             [op] => self.writer.write(op),
             several => self.writer.write_together(several),
         };
-        let kept = |s: &&&Standing| {
+        let kept = |s: &&&StandingWrite| {
             self.writer.state(sys, &s.op.locus).value().is_some_and(|now| same(&s.op.locus, now, s.ours()))
         };
         let gone = lost.iter().find(|s| !kept(s));
@@ -488,7 +498,7 @@ fn acted(op: &Op, now: &State, prior: &State) -> bool {
 }
 
 /// Those of the places next to a write that are no longer as they were, as they are now.
-fn changed<W: Writer>(writer: &W, sys: &dyn Sys, beside: &[Beside]) -> Vec<Beside> {
+fn changed<W: HostWriter>(writer: &W, sys: &dyn Sys, beside: &[Beside]) -> Vec<Beside> {
     let differs = |was: &Beside| {
         let state = writer.state(sys, &was.locus).into_value()?;
         (!same(&was.locus, &state, &was.state)).then(|| Beside { locus: was.locus.clone(), state })

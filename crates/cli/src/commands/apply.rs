@@ -23,7 +23,7 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     lowlat_apply::check_plan(&live, &plan)
         .map_err(|why| Failure::new(format!("apply {}: {why}; make the plan again", args.plan.display())))?;
     let watch = args.watch.as_deref().map(|target| super::guard::watch(target, &plan, &live)).transpose()?;
-    warn_of_others(&plan, &live);
+    warn_of_others(&plan, live);
     let mut session = Session::begin(&store, &live)?;
     if let Some(ns) = args.confirm_within {
         session.watch(ns.div_ceil(1_000_000_000).max(1), watch)?;
@@ -70,8 +70,8 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
 
 /// Names the programs that run and set the same places, so that nobody wonders later who changed them. What only acts at
 /// boot matters to `persist`, which reports it.
-fn warn_of_others(plan: &Plan, live: &Live) {
-    let owners = lowlat_apply::Owners::new(live);
+fn warn_of_others(plan: &Plan, live: Live) {
+    let owners = lowlat_apply::Owners::new(&live);
     for step in &plan.steps {
         let claims = step.ops.iter().flat_map(|op| owners.others(&op.locus, &op.set));
         let texts: BTreeSet<String> = claims.filter(|c| c.runs).map(|c| c.to_string()).collect();
@@ -129,7 +129,7 @@ pub fn status(json: bool) -> Outcome {
     } else if !store.is_there() {
         output::text(&nothing_ever(&store));
     } else {
-        output::text(&lowlat_report::status(&document, output::width()));
+        output::report(&lowlat_report::status(&document, output::width()));
     }
     Ok(0)
 }
@@ -147,7 +147,7 @@ pub fn persist(args: &PersistArgs, json: bool) -> Outcome {
     lowlat_live::privilege::need_change("persist", "as `apply` was, or look at the files with --print")?;
     let (store, live) = (Store::locate()?, Live::new());
     if args.remove {
-        return remove_persisted(&store, &live, json);
+        return remove_persisted(&store, live, json);
     }
     let kept = lowlat_apply::persist(&store, &live)?;
     let contested = kept.contested;
@@ -209,11 +209,11 @@ fn print_persist(json: bool) -> Outcome {
 }
 
 /// `persist --remove`.
-fn remove_persisted(store: &Store, live: &Live, json: bool) -> Outcome {
-    let report = lowlat_apply::remove_persisted(store, live)?;
+fn remove_persisted(store: &Store, live: Live, json: bool) -> Outcome {
+    let report = lowlat_apply::remove_persisted(store, &live)?;
     let exit = u8::from(!report.complete() || report.unwritten.is_some());
     // Where files were written several times over, each is named once.
-    let files = |items: &[lowlat_apply::Item]| {
+    let files = |items: &[lowlat_apply::RollbackItem]| {
         items.iter().map(|i| lowlat_apply::words(&i.locus)).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
     };
     let (removed, left) = (files(&report.done), files(&report.failed));

@@ -29,7 +29,7 @@ pub fn run(args: &CheckArgs, json: bool) -> Outcome {
     if json {
         output::json(&document)?;
     } else {
-        output::text(&lowlat_report::check(&document, output::width()));
+        output::report(&lowlat_report::check(&document, output::width()));
     }
     Ok(u8::from(document.findings.iter().any(|f| f.severity >= Severity::Warning)))
 }

@@ -6,7 +6,7 @@ use lowlat_model::tune::Placement;
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{Measurement, Verdict};
 use lowlat_sys::Live;
-use lowlat_verdict::{Options, sequential};
+use lowlat_verdict::{CompareOptions, sequential};
 
 use crate::args::CompareArgs;
 use crate::stored::{self, Stored};
@@ -33,7 +33,7 @@ pub fn run(args: &CompareArgs, json: bool) -> Outcome {
                 known(name)?;
             }
             let seed = args.seed.unwrap_or_else(ab::seed);
-            runs(&args.a, &args.b, &Options { seed, ..Options::default() })?
+            runs(&args.a, &args.b, &CompareOptions { seed, ..CompareOptions::default() })?
         }
         (live, _) => {
             let (engine, run) = if live { (&args.a, &args.b) } else { (&args.b, &args.a) };
@@ -47,7 +47,7 @@ pub fn run(args: &CompareArgs, json: bool) -> Outcome {
     if json {
         output::json(&comparison)?;
     } else {
-        output::text(&lowlat_report::comparison(&comparison, output::width()));
+        output::report(&lowlat_report::comparison(&comparison, output::width()));
     }
     if signals::stopped() {
         output::progress("interrupted: this is what the pairs up to then show");
@@ -69,7 +69,7 @@ fn known(name: &str) -> Result<(), Failure> {
     })
 }
 
-fn runs(a: &str, b: &str, options: &Options) -> Result<Comparison, Failure> {
+fn runs(a: &str, b: &str, options: &CompareOptions) -> Result<Comparison, Failure> {
     let (run_a, run_b) = (Stored::load(a)?, Stored::load(b)?);
     let (of_a, of_b) = (run_a.measurement()?, run_b.measurement()?);
     let mut out = match (run_a.samples()?, run_b.samples()?) {
@@ -110,12 +110,12 @@ fn alternated(args: &CompareArgs) -> Result<Comparison, Failure> {
     let placed = [a.placed(), b.placed()];
     tell(&placed);
     let (ask_a, ask_b) = (a.ask(round_ns), b.ask(round_ns));
-    let options = sequential::Options {
+    let options = sequential::SequentialOptions {
         seed: args.seed.unwrap_or_else(ab::seed),
         // A trade that is hidden by noise shows with more pairs (docs/judge.md).
         least_pairs: LEAST_PAIRS.min(args.pairs),
         most_pairs: args.pairs,
-        ..sequential::Options::default()
+        ..sequential::SequentialOptions::default()
     };
     let uneven = side::uneven([&placed[0], &placed[1]]);
     let mut out = ab::alternated((&ask_a, &ask_b), (&args.a, &args.b), options, OnStop::Keep, &Live::new())?;

@@ -108,7 +108,7 @@ fn page(name: &str) -> Option<String> {
     lowlat_knobs::find_known(name).map(|knob| knob_page(&knob.meta))
 }
 
-fn knob_page(m: &lowlat_knobs::Meta) -> String {
+fn knob_page(m: &lowlat_knobs::KnobMeta) -> String {
     let also = if m.also.is_empty() { String::new() } else { format!("\n\n## Also known as\n{}", m.also.join(", ")) };
     let acts_with =
         if m.needs.is_empty() { String::new() } else { format!("\n\n## Acts with\n{}", m.needs.join(", ")) };

@@ -38,7 +38,7 @@ pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
     if json {
         output::json(&document)?;
     } else {
-        output::text(&lowlat_report::noise(&document, output::width()));
+        output::report(&lowlat_report::noise(&document, output::width()));
     }
     Ok(0)
 }

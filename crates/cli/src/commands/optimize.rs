@@ -50,8 +50,8 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
     if json {
         output::json(&document)?;
     } else if args.dry_run {
-        output::text(&lowlat_report::text_at(&document, output::width()));
-        output::text(&lowlat_report::plan(&plan, output::width()));
+        output::report(&lowlat_report::text_at(&document, output::width()));
+        output::report(&lowlat_report::plan(&plan, output::width()));
     } else {
         super::report::print(&document, FormatArg::Text)?;
     }

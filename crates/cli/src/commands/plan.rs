@@ -1,17 +1,23 @@
 //! `lowlat plan`: Plan the changes that the findings call for; changes nothing.
 
+use lowlat_apply::export::ExportFormat;
 use lowlat_model::finding::Setting;
 use lowlat_model::tune::Scope;
 use lowlat_model::{Facts, Plan, PlannedStep, Risk};
 use lowlat_sys::store::{Output, StoreError};
 use lowlat_sys::{Live, Sys};
 
-use crate::args::PlanArgs;
+use crate::args::{ExportArg, PlanArgs};
 use crate::output;
 use lowlat_live::{Failure, Outcome};
 
 /// Runs the command.
 pub fn run(args: &PlanArgs, json: bool) -> Outcome {
+    if args.export.is_some() && json {
+        return Err(Failure::new(
+            "plan with --export and --json: an export is no JSON document; leave out one of them",
+        ));
+    }
     let live = Live::new();
     let out = args.out.as_deref().map(Output::prove).transpose().map_err(unwritable)?;
     let goal_ns = super::median_goal("plan", &args.goal)?;
@@ -23,6 +29,9 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     } else {
         by_hand(&asked, &live, args.allow_disruptive)?
     };
+    if let Some(format) = args.export {
+        return export(&plan, format, out);
+    }
     if let Some(out) = out {
         let text = serde_json::to_vec_pretty(&plan)
             .map_err(|e| Failure::new(format!("write the plan: {e}; report this as a bug")))?;
@@ -31,7 +40,29 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     if json {
         output::json(&plan)?;
     } else {
-        output::text(&lowlat_report::plan(&plan, output::width()));
+        output::report(&lowlat_report::plan(&plan, output::width()));
+    }
+    Ok(0)
+}
+
+/// Prints the plan for hosts without lowlat, or writes it; what it cannot hold is named on standard error.
+fn export(plan: &Plan, format: ExportArg, out: Option<Output>) -> Outcome {
+    let format = match format {
+        ExportArg::Sh => ExportFormat::Sh,
+        ExportArg::Ansible => ExportFormat::Ansible,
+        ExportArg::Tuned => ExportFormat::Tuned,
+    };
+    let exported = lowlat_apply::export::export(plan, format);
+    for line in &exported.left_out {
+        output::progress(&format!("not exported: {line}"));
+    }
+    if exported.steps == 0 {
+        let why = if plan.steps.is_empty() { "it has no steps" } else { "it has none that this format can hold" };
+        return Err(Failure::new(format!("export the plan: {why}; see `lowlat plan`")));
+    }
+    match out {
+        Some(out) => out.write(exported.text.as_bytes()).map_err(unwritable)?,
+        None => output::page(&exported.text),
     }
     Ok(0)
 }
@@ -85,7 +116,7 @@ fn by_hand(settings: &[Setting], sys: &dyn Sys, allow_disruptive: bool) -> Resul
         let cuts_off = |s: &PlannedStep| s.ifaces().any(|i| management_ifaces.iter().any(|m| m == i));
         // To name a step is to ask for what it does, but for cutting off whoever asks.
         let (asks, rest): (Vec<_>, Vec<_>) = steps.into_iter().partition(|s| s.risk == Risk::High && cuts_off(s));
-        let options = lowlat_plan::Options { allow_disruptive, management_ifaces, ..anything() };
+        let options = lowlat_plan::PlanOptions { allow_disruptive, management_ifaces, ..anything() };
         steps = complete(lowlat_plan::order(asks, Vec::new(), &options))?.steps;
         steps.extend(rest);
     }
@@ -93,12 +124,12 @@ fn by_hand(settings: &[Setting], sys: &dyn Sys, allow_disruptive: bool) -> Resul
 }
 
 /// What may be planned that was asked for by name.
-fn anything() -> lowlat_plan::Options {
-    lowlat_plan::Options {
+fn anything() -> lowlat_plan::PlanOptions {
+    lowlat_plan::PlanOptions {
         allow_disruptive: true,
         reach: Scope::Host,
         allow_reboot: true,
-        ..lowlat_plan::Options::default()
+        ..lowlat_plan::PlanOptions::default()
     }
 }
 

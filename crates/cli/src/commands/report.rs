@@ -42,7 +42,7 @@ pub fn run(args: &ReportArgs, json: bool) -> Outcome {
                 },
                 FormatArg::Md => output::text(&stored_as(Format::Markdown)),
                 FormatArg::Html => output::text(&stored_as(Format::Html)),
-                _ => output::text(&stored_as(Format::Text)),
+                _ => output::report(&stored_as(Format::Text)),
             }
             Ok(if let StoredRun::Measure(m) = other { missed(&m.goals) } else { 0 })
         }
@@ -67,7 +67,7 @@ pub fn print(document: &RunDocument, format: FormatArg) -> Result<(), Failure> {
         FormatArg::Md => output::text(&lowlat_report::markdown(document)),
         FormatArg::Html => output::text(&lowlat_report::html(document)),
         FormatArg::Json => output::json(document)?,
-        _ => output::text(&lowlat_report::text_at(document, output::width())),
+        _ => output::report(&lowlat_report::text_at(document, output::width())),
     }
     Ok(())
 }

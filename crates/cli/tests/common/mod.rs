@@ -49,6 +49,13 @@ impl Scratch {
         path.to_str().unwrap().to_owned()
     }
 
+    /// As [`Scratch::file`], its owner's alone, as a key has to be.
+    pub fn secret(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+        let path = self.file(name, bytes);
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        path
+    }
+
     /// A name in it, as text.
     pub fn name(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()

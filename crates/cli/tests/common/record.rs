@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use lowlat_lab::vm::{KernelChoice, Topology};
+use lowlat_lab::vm::{KernelChoice, VmTopology};
 use serde::{Deserialize, Serialize};
 
 use super::vm::{Results, boot};
@@ -46,7 +46,7 @@ uname -r > $RESULTS/release
 ";
 
 /// Boots a driver on a kernel; `programs` is the folder with `lowlat` and `examples/knob_trial`.
-pub fn record(topology: &'static Topology, kernel: KernelChoice, programs: &Path) -> Results {
+pub fn record(topology: &'static VmTopology, kernel: KernelChoice, programs: &Path) -> Results {
     let trial = format!(
         "cp {} /tmp/knob_trial || exit 5; run knobs /tmp/knob_trial eth0\n",
         super::vm::to_copy(&super::vm::stripped(&programs.join("examples/knob_trial")))

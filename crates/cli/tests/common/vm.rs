@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use lowlat_lab::vm::topology::{E1000E_PAIR, HostNetwork, IGB_PAIR, VIRTIO_MQ};
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, Topology, in_guest, quoted};
+use lowlat_lab::vm::{Guest, KernelChoice, Lab, VmTopology, in_guest, quoted};
 
 /// Two netdevsim devices with four queues each. Nothing is sent, so nothing joins them.
-pub static NETDEVSIM: Topology = Topology {
+pub static NETDEVSIM: VmTopology = VmTopology {
     name: "netdevsim",
     summary: "two netdevsim devices",
     cpus: 2,
@@ -30,7 +30,7 @@ ip link set eth1 up
 };
 
 /// Two vmxnet3 linked in QEMU: coalescing only as modes, channels shown and not set.
-pub static VMXNET3: Topology = Topology {
+pub static VMXNET3: VmTopology = VmTopology {
     name: "vmxnet3-pair",
     summary: "two vmxnet3 back to back",
     machine: &[
@@ -52,7 +52,7 @@ pub static VMXNET3: Topology = Topology {
 };
 
 /// Every driver of the lab, by its name.
-pub static DRIVERS: [(&str, &Topology); 5] = [
+pub static DRIVERS: [(&str, &VmTopology); 5] = [
     ("e1000e", &E1000E_PAIR),
     ("igb", &IGB_PAIR),
     ("virtio", &VIRTIO_MQ),
@@ -174,7 +174,7 @@ pub fn stripped(program: &Path) -> PathBuf {
 
 /// Boots `topology` on `choice` and runs `script` in it, with parallel CPUs: what is asked here takes no time into
 /// account.
-pub fn boot(topology: &'static Topology, choice: KernelChoice, program: &Path, script: &str) -> Results {
+pub fn boot(topology: &'static VmTopology, choice: KernelChoice, program: &Path, script: &str) -> Results {
     let lab = Lab::prepare(choice).unwrap_or_else(|e| panic!("{e}"));
     let results = Results::new();
     let program = stripped(program);

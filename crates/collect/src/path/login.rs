@@ -7,7 +7,7 @@ use lowlat_sys::Sys;
 use lowlat_sys::query;
 
 use super::below::Below;
-use super::reach::{self, Route};
+use super::reach::{self, RouteTo};
 
 /// sshd's port (/etc/services).
 const SSH: u16 = 22;
@@ -37,7 +37,7 @@ pub(crate) fn login_ifaces(sys: &dyn Sys) -> Vec<String> {
     let below = Below::read(sys);
     let mut ifaces = BTreeSet::new();
     for peer in peers {
-        if let (Route::Out(hops), _) = reach::ask(sys, &below, peer.into(), None) {
+        if let (RouteTo::Out(hops), _) = reach::ask(sys, &below, peer.into(), None) {
             ifaces.extend(hops.into_iter().map(|h| h.iface));
         }
     }

@@ -13,7 +13,7 @@ use lowlat_sys::query::LinkInfo;
 
 pub(crate) use below::{Below, lower_links};
 pub(crate) use login::login_ifaces;
-pub use reach::{Hop, PathProblem, Route, Towards, leads_over, path_changed, route_of};
+pub use reach::{PathProblem, RouteHop, RouteTo, Towards, leads_over, path_changed, route_of};
 use walk::Walk;
 
 crate::collector! {
@@ -80,13 +80,13 @@ pub fn find(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>) -> Resu
         return Ok(walk.finish());
     };
     match reach::ask(sys, &below, target, iface) {
-        (Route::Local, _) => {
+        (RouteTo::Local, _) => {
             if let Some(iface) = iface.filter(|i| *i != "lo") {
                 return Err(PathProblem::Local { target: target.ip, iface: iface.to_owned() });
             }
             walk.from("lo");
         }
-        (Route::Out(hops), note) => {
+        (RouteTo::Out(hops), note) => {
             walk.not_seen.extend(note);
             walk.along(target.ip, &hops);
             let out: Vec<String> = hops.iter().map(|h| h.iface.clone()).collect();
@@ -94,13 +94,13 @@ pub fn find(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>) -> Resu
                 return Err(PathProblem::OtherWay { target: target.ip, iface: iface.to_owned(), by: out });
             }
         }
-        (Route::Refused(why), _) => {
+        (RouteTo::Refused(why), _) => {
             walk.not_seen.push(NotSeen { fact: format!("route to {}", target.ip), why: format!("absent: {why}") });
             if let Some(iface) = iface {
                 walk.from(iface);
             }
         }
-        (Route::Unknown(why), _) => {
+        (RouteTo::Unknown(why), _) => {
             walk.not_seen.push(NotSeen { fact: format!("route to {}", target.ip), why });
             if let Some(iface) = iface {
                 walk.from(iface);

@@ -41,7 +41,7 @@ impl From<SocketAddr> for Towards {
 
 /// One way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hop {
+pub struct RouteHop {
     /// Outgoing interface.
     pub iface: String,
     /// Gateway; `None` where the target is on the link.
@@ -50,11 +50,11 @@ pub struct Hop {
 
 /// The kernel's route to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
+pub enum RouteTo {
     /// The target is an address of this host: packets go by `lo`.
     Local,
     /// By these; several of a multipath route.
-    Out(Vec<Hop>),
+    Out(Vec<RouteHop>),
     /// There is none, in the kernel's words.
     Refused(String),
     /// It cannot be determined: kind of answer and reason.
@@ -103,7 +103,7 @@ impl fmt::Display for PathProblem {
 impl std::error::Error for PathProblem {}
 
 /// The kernel's route to a target.
-pub fn route_of(sys: &dyn Sys, target: Towards) -> Route {
+pub fn route_of(sys: &dyn Sys, target: Towards) -> RouteTo {
     ask(sys, &Below::read(sys), target, None).0
 }
 
@@ -119,7 +119,12 @@ pub fn leads_over(sys: &dyn Sys, iface: &str, target: Towards) -> Result<(), Pat
 
 /// The route, and a note where it had to be taken from the tables. Of a link-local address the link is asked for, its
 /// own or `iface`.
-pub(super) fn ask(sys: &dyn Sys, below: &Below<'_>, target: Towards, iface: Option<&str>) -> (Route, Option<NotSeen>) {
+pub(super) fn ask(
+    sys: &dyn Sys,
+    below: &Below<'_>,
+    target: Towards,
+    iface: Option<&str>,
+) -> (RouteTo, Option<NotSeen>) {
     let link_local = matches!(target.ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
     let oif = match target.scope.and_then(|s| below.name(s)) {
         Some(name) => Some(name.to_owned()),
@@ -134,52 +139,52 @@ pub(super) fn ask(sys: &dyn Sys, below: &Below<'_>, target: Towards, iface: Opti
                 why: format!("{kind}: {why}; taken from the routing tables, without policy rules"),
             };
             let route = by_tables(sys, below, target.ip);
-            let known = matches!(route, Route::Out(_));
+            let known = matches!(route, RouteTo::Out(_));
             (route, known.then_some(note))
         }
     }
 }
 
-fn interpret(reply: RouteReply, below: &Below<'_>) -> Route {
+fn interpret(reply: RouteReply, below: &Below<'_>) -> RouteTo {
     if reply.local {
-        return Route::Local;
+        return RouteTo::Local;
     }
     if let Some(why) = reply.refused {
-        return Route::Refused(why);
+        return RouteTo::Refused(why);
     }
-    let hop = |h: query::NextHop| Some(Hop { iface: below.name(h.oif?)?.to_owned(), gateway: h.gateway });
-    let hops: Vec<Hop> = reply.hops.into_iter().filter_map(hop).collect();
+    let hop = |h: query::NextHop| Some(RouteHop { iface: below.name(h.oif?)?.to_owned(), gateway: h.gateway });
+    let hops: Vec<RouteHop> = reply.hops.into_iter().filter_map(hop).collect();
     if hops.is_empty() {
-        return Route::Unknown("garbled: the kernel's route names no interface of this namespace".to_owned());
+        return RouteTo::Unknown("garbled: the kernel's route names no interface of this namespace".to_owned());
     }
-    Route::Out(hops)
+    RouteTo::Out(hops)
 }
 
 /// The way by the routing tables: of each table the longest prefix that holds the target. Which table counts is said by
 /// rules that may ask for more than an address (ip-rule(8)), so the ways of all are taken.
-fn by_tables(sys: &dyn Sys, below: &Below<'_>, target: IpAddr) -> Route {
+fn by_tables(sys: &dyn Sys, below: &Below<'_>, target: IpAddr) -> RouteTo {
     let addresses = query::addresses(sys).into_value().unwrap_or_default();
     let own = |text: &str| text.split('/').next().and_then(|a| a.parse().ok()) == Some(target);
     if target.is_loopback() || addresses.iter().any(|a| own(&a.address)) {
-        return Route::Local;
+        return RouteTo::Local;
     }
     let routes = match query::routes(sys) {
         Reading::Value(routes) => routes,
         other => {
             let (kind, why) = other.why_not().unwrap_or(("absent", ""));
-            return Route::Unknown(format!("{kind}: {why}"));
+            return RouteTo::Unknown(format!("{kind}: {why}"));
         }
     };
     let tables: BTreeSet<u32> = routes.iter().map(|r| r.table).filter(|t| *t != LOCAL).collect();
-    let mut hops: Vec<Hop> = Vec::new();
+    let mut hops: Vec<RouteHop> = Vec::new();
     for table in tables {
         let mine = routes.iter().filter(|r| r.table == table);
         // The prefix distinguishes a default route of IPv4 from one of IPv6.
-        let fits: Vec<(u8, Hop)> = mine
+        let fits: Vec<(u8, RouteHop)> = mine
             .filter_map(|r| {
                 let length = covers(if r.prefix.is_empty() { &r.destination } else { &r.prefix }, target)?;
                 let gateway = r.gateway.as_deref().and_then(|g| g.parse().ok());
-                Some((length, Hop { iface: below.name(r.oif?)?.to_owned(), gateway }))
+                Some((length, RouteHop { iface: below.name(r.oif?)?.to_owned(), gateway }))
             })
             .collect();
         let longest = fits.iter().map(|(length, _)| *length).max();
@@ -190,9 +195,9 @@ fn by_tables(sys: &dyn Sys, below: &Below<'_>, target: IpAddr) -> Route {
         }
     }
     if hops.is_empty() {
-        return Route::Unknown("absent: no routing table leads there".to_owned());
+        return RouteTo::Unknown("absent: no routing table leads there".to_owned());
     }
-    Route::Out(hops)
+    RouteTo::Out(hops)
 }
 
 /// The length of a prefix (`192.0.2.0/24`, `default`), if it holds the address.
@@ -229,7 +234,7 @@ pub fn path_changed(sys: &dyn Sys, before: &[PathLink], target: Option<Towards>)
     if let Some(target) = target {
         let ip = target.ip;
         match ask(sys, &below, target, top.first().copied()).0 {
-            Route::Out(hops) => {
+            RouteTo::Out(hops) => {
                 let now: BTreeSet<&str> = hops.iter().map(|h| h.iface.as_str()).collect();
                 if !top.is_empty() && now != top.iter().copied().collect() {
                     let now: Vec<&str> = now.into_iter().collect();
@@ -237,9 +242,9 @@ pub fn path_changed(sys: &dyn Sys, before: &[PathLink], target: Option<Towards>)
                     return Some(format!("the route to {ip} leaves by {now} now, and left by {was} before"));
                 }
             }
-            Route::Refused(why) => return Some(format!("there is no route to {ip} any more: {why}")),
-            Route::Local if top != ["lo"] => return Some(format!("{ip} is an address of this host now")),
-            Route::Local | Route::Unknown(_) => {}
+            RouteTo::Refused(why) => return Some(format!("there is no route to {ip} any more: {why}")),
+            RouteTo::Local if top != ["lo"] => return Some(format!("{ip} is an address of this host now")),
+            RouteTo::Local | RouteTo::Unknown(_) => {}
         }
     }
     let moved = before.iter().find(|link| {

@@ -9,7 +9,7 @@ use lowlat_sys::query::{self, LinkInfo, Neighbour, NetQuery, RouteReply, TunnelP
 
 use super::Found;
 use super::below::Below;
-use super::reach::{Hop, covers};
+use super::reach::{RouteHop, covers};
 
 /// Interfaces of one path, at most: a bridge may have a thousand ports (`BR_MAX_PORTS`, net/bridge/br_private.h), and
 /// what is found on so many helps nobody.
@@ -82,7 +82,7 @@ impl<'a> Walk<'a> {
     }
 
     /// From each next hop of a route down.
-    pub(super) fn along(&mut self, to: IpAddr, hops: &[Hop]) {
+    pub(super) fn along(&mut self, to: IpAddr, hops: &[RouteHop]) {
         for hop in hops {
             let bound = self.bound(to, &hop.iface, hop.gateway);
             self.queue.push_back(Step { name: hop.iface.clone(), role: PathRole::Route, above: None, bound });

@@ -15,7 +15,7 @@ crate::knob! {
     /// `none -> 0` holds `/dev/cpu_dma_latency` open at 0
     "cpu.dma-latency";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place dma_latency::Limit;
+    place dma_latency::LatencyLimit;
     value Value::Limit;
     also ["/dev/cpu_dma_latency", "cpu_dma_latency"];
     sources [

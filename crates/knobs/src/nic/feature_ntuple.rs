@@ -11,7 +11,7 @@ crate::knob! {
     /// steering (ATR) off for all other TCP flows.
     /// ## Cost
     /// A wrong rule sends a flow to the wrong queue; `off` deletes the rules on many drivers (ixgbe, ice). `ixgbe`, `igb`
-    /// and `igc` reinitialise the device when it is switched, `i40e` resets its function where rules existed.
+    /// and `igc` reinitialise the device when it is switched, and `i40e` resets its function.
     /// ## Example
     /// `off -> on` runs `ethtool -K IF ntuple on`
     "nic.feature.ntuple";
@@ -23,6 +23,7 @@ crate::knob! {
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_main.c in linux 6.12: ixgbe_set_features",
         "drivers/net/ethernet/intel/igb/igb_main.c in linux 6.12: igb_set_features",
+        "drivers/net/ethernet/intel/igc/igc_main.c in linux 6.12: igc_set_features",
         "drivers/net/ethernet/intel/i40e/i40e_main.c in linux 6.12: i40e_set_features, i40e_set_ntuple",
         "Documentation/networking/scaling.rst in linux 6.12: Accelerated RFS Configuration",
         "Documentation/networking/device_drivers/ethernet/intel/i40e.rst in linux 6.12: Application Targeted Routing (ATR) Perfect Filters",

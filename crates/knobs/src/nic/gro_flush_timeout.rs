@@ -15,7 +15,7 @@ crate::knob! {
     /// `200000 -> 0` writes `/sys/class/net/IF/gro_flush_timeout = 0`
     "nic.gro-flush-timeout";
     kernels "3.19.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place napi::Device("gro_flush_timeout");
+    place napi::NapiDevice("gro_flush_timeout");
     value Value::Number(0, 1_000_000_000);
     also ["gro_flush_timeout"];
     sources [

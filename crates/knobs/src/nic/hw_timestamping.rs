@@ -18,13 +18,13 @@ crate::knob! {
     /// `off -> on` runs `hwstamp_ctl -i IF -t 1 -r 1`
     "nic.hw-timestamping";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place hw_timestamp::Mode;
+    place hw_timestamp::StampingMode;
     value Value::Stamps;
     also ["rx-timestamping"];
     sources [
         "Documentation/networking/timestamping.rst in linux 6.12: 3. Hardware Timestamping configuration",
         "include/uapi/linux/net_tstamp.h in linux 6.12: HWTSTAMP_TX_ON, HWTSTAMP_FILTER_ALL",
-        "drivers/net/ethernet/mellanox/mlx5/core/en_main.c in linux 6.12: mlx5e_hwstamp_set, mlx5e_hwstamp_config_no_ptp_rx",
+        "drivers/net/ethernet/mellanox/mlx5/core/en_main.c in linux 6.12: mlx5e_hwstamp_set, mlx5e_hwstamp_config_no_ptp_rx, mlx5e_nic_profile",
         "measured: linux 6.18, ethtool -K rx-timestamping is refused as an unknown name",
         "drivers/net/ethernet/intel/igb/igb_ptp.c in linux 6.12: igb_ptp_set_timestamp_mode",
     ];

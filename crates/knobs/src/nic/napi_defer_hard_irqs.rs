@@ -14,7 +14,7 @@ crate::knob! {
     /// `0 -> 2` writes `/sys/class/net/IF/napi_defer_hard_irqs = 2`
     "nic.napi-defer-hard-irqs";
     kernels "5.8.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place napi::Device("napi_defer_hard_irqs");
+    place napi::NapiDevice("napi_defer_hard_irqs");
     value Value::Number(0, 2_147_483_647);
     also ["napi_defer_hard_irqs"];
     sources [

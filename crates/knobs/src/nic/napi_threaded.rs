@@ -16,7 +16,7 @@ crate::knob! {
     /// `0 -> 1` writes `/sys/class/net/IF/threaded = 1`
     "nic.napi-threaded";
     kernels "5.12.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place napi::Device("threaded");
+    place napi::NapiDevice("threaded");
     value Value::Number(0, 1);
     also ["threaded NAPI"];
     sources [

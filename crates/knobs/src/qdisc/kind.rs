@@ -15,7 +15,7 @@ crate::knob! {
     /// `pfifo_fast -> fq_codel` runs `tc qdisc replace dev IF root fq_codel`
     "qdisc.kind";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place qdisc::Discipline;
+    place qdisc::QueueDiscipline;
     value Value::Own(qdisc::encode);
     also ["qdisc", "fq_codel", "fq"];
     sources [

@@ -17,7 +17,7 @@ crate::knob! {
     /// `0 -> 50` writes `/proc/sys/net/core/busy_poll = 50`
     "sysctl.net.core.busy_poll";
     kernels "3.11.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.busy_poll");
+    place sysctl::SysctlKey("net.core.busy_poll");
     value Value::Number(0, 2_147_483_647);
     also [];
     sources [

@@ -16,7 +16,7 @@ crate::knob! {
     /// `0 -> 50` writes `/proc/sys/net/core/busy_read = 50`
     "sysctl.net.core.busy_read";
     kernels "3.11.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.busy_read");
+    place sysctl::SysctlKey("net.core.busy_read");
     value Value::Number(0, 2_147_483_647);
     also [];
     sources [

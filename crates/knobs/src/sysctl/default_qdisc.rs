@@ -15,7 +15,7 @@ crate::knob! {
     /// `pfifo_fast -> fq_codel` writes `/proc/sys/net/core/default_qdisc = fq_codel`
     "sysctl.net.core.default_qdisc";
     kernels "3.12.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.default_qdisc");
+    place sysctl::SysctlKey("net.core.default_qdisc");
     value Value::Word(lowlat_settings::qdisc::SETTABLE);
     also ["default_qdisc"];
     sources [

@@ -14,7 +14,7 @@ crate::knob! {
     /// `300 -> 600` writes `/proc/sys/net/core/netdev_budget = 600`
     "sysctl.net.core.netdev_budget";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.netdev_budget");
+    place sysctl::SysctlKey("net.core.netdev_budget");
     value Value::Number(1, 2_147_483_647);
     also [];
     sources [

@@ -16,7 +16,7 @@ crate::knob! {
     /// `2000 -> 8000` writes `/proc/sys/net/core/netdev_budget_usecs = 8000`
     "sysctl.net.core.netdev_budget_usecs";
     kernels "4.12.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.netdev_budget_usecs");
+    place sysctl::SysctlKey("net.core.netdev_budget_usecs");
     value Value::Number(2000, 2_147_483_647);
     also [];
     sources [

@@ -15,7 +15,7 @@ crate::knob! {
     /// `1000 -> 4000` writes `/proc/sys/net/core/netdev_max_backlog = 4000`
     "sysctl.net.core.netdev_max_backlog";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.netdev_max_backlog");
+    place sysctl::SysctlKey("net.core.netdev_max_backlog");
     value Value::Number(1, 2_147_483_647);
     also [];
     sources [

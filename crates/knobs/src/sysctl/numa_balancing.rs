@@ -15,7 +15,7 @@ crate::knob! {
     /// `1 -> 0` writes `/proc/sys/kernel/numa_balancing = 0`
     "sysctl.kernel.numa_balancing";
     kernels "3.13.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("kernel.numa_balancing");
+    place sysctl::SysctlKey("kernel.numa_balancing");
     value Value::Number(0, 2);
     also [];
     sources [

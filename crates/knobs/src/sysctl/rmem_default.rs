@@ -15,7 +15,7 @@ crate::knob! {
     /// `212992 -> 1048576` writes `/proc/sys/net/core/rmem_default = 1048576`
     "sysctl.net.core.rmem_default";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.rmem_default");
+    place sysctl::SysctlKey("net.core.rmem_default");
     value Value::Number(2304, 2_147_483_647);
     also [];
     sources [

@@ -16,12 +16,13 @@ crate::knob! {
     /// `212992 -> 4194304` writes `/proc/sys/net/core/rmem_max = 4194304`
     "sysctl.net.core.rmem_max";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.rmem_max");
+    place sysctl::SysctlKey("net.core.rmem_max");
     value Value::Number(2304, 2_147_483_647);
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: rmem_max",
         "include/net/sock.h in linux 6.1, 6.12: SOCK_MIN_RCVBUF (the lower bound), SK_RMEM_MAX",
         "net/core/sock.c in linux 6.12: sock_init_data_uid, __sock_set_rcvbuf",
+        "linux commit a6d4f25888b83b8300aef28d9ee22765c1cc9b34: net: set net.core.rmem_max and net.core.wmem_max to 4 MB (6.18)",
     ];
 }

@@ -16,7 +16,7 @@ crate::knob! {
     /// `0 -> 32768` writes `/proc/sys/net/core/rps_sock_flow_entries = 32768`
     "sysctl.net.core.rps_sock_flow_entries";
     kernels "2.6.35.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.rps_sock_flow_entries");
+    place sysctl::SysctlKey("net.core.rps_sock_flow_entries");
     value Value::Number(0, 536_870_912);
     also ["RFS", "aRFS"];
     sources [

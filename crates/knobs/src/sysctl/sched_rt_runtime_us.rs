@@ -18,7 +18,7 @@ crate::knob! {
     /// `sysctl kernel.sched_rt_runtime_us` shows it; lowlat does not write it.
     "sysctl.kernel.sched_rt_runtime_us";
     kernels "any"; phase 2; risk High; resets_link false; standing Harmful;
-    place sysctl::Key("kernel.sched_rt_runtime_us");
+    place sysctl::SysctlKey("kernel.sched_rt_runtime_us");
     value Value::Number(-1, 2_147_483_647);
     refusal "-1 lets one spinning real-time task hang the host; let it spin as an ordinary task on a core of its own";
     also ["sched_rt_runtime_us"];

@@ -15,7 +15,7 @@ crate::knob! {
     /// `4096 -> 8192` writes `/proc/sys/net/core/somaxconn = 8192`
     "sysctl.net.core.somaxconn";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.somaxconn");
+    place sysctl::SysctlKey("net.core.somaxconn");
     value Value::Number(0, 2_147_483_647);
     also ["somaxconn"];
     sources [

@@ -14,7 +14,7 @@ crate::knob! {
     /// `1 -> 10` writes `/proc/sys/vm/stat_interval = 10`
     "sysctl.vm.stat_interval";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("vm.stat_interval");
+    place sysctl::SysctlKey("vm.stat_interval");
     value Value::Number(1, 86_400);
     also ["stat_interval"];
     sources [

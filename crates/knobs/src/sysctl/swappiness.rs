@@ -16,7 +16,7 @@ crate::knob! {
     /// `60 -> 10` writes `/proc/sys/vm/swappiness = 10`
     "sysctl.vm.swappiness";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("vm.swappiness");
+    place sysctl::SysctlKey("vm.swappiness");
     value Value::Number(0, 200);
     also ["swappiness"];
     sources [

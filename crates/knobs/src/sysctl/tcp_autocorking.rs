@@ -16,7 +16,7 @@ crate::knob! {
     /// `1 -> 0` writes `/proc/sys/net/ipv4/tcp_autocorking = 0`
     "sysctl.net.ipv4.tcp_autocorking";
     kernels "3.14.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.ipv4.tcp_autocorking");
+    place sysctl::SysctlKey("net.ipv4.tcp_autocorking");
     value Value::Number(0, 1);
     also [];
     sources [

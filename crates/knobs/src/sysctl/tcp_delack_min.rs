@@ -15,7 +15,7 @@ crate::knob! {
     /// `sysctl net.ipv4.tcp_delack_min` shows it; lowlat does not write it.
     "sysctl.net.ipv4.tcp_delack_min";
     kernels "none"; phase 2; risk Medium; resets_link false; standing Elsewhere;
-    place sysctl::Key("net.ipv4.tcp_delack_min");
+    place sysctl::SysctlKey("net.ipv4.tcp_delack_min");
     value Value::None;
     refusal "not in mainline: use route.quickack (`ip route change … quickack 1`) or TCP_QUICKACK";
     also [];

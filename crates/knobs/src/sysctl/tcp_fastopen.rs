@@ -15,7 +15,7 @@ crate::knob! {
     /// `1 -> 3` writes `/proc/sys/net/ipv4/tcp_fastopen = 3`
     "sysctl.net.ipv4.tcp_fastopen";
     kernels "3.7.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.ipv4.tcp_fastopen");
+    place sysctl::SysctlKey("net.ipv4.tcp_fastopen");
     value Value::Number(0, 8191);
     also [];
     sources [

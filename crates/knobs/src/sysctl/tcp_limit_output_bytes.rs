@@ -18,12 +18,13 @@ crate::knob! {
     /// `4194304 -> 4096` writes `/proc/sys/net/ipv4/tcp_limit_output_bytes = 4096`
     "sysctl.net.ipv4.tcp_limit_output_bytes";
     kernels "3.6.."; phase 2; risk Low; resets_link false; standing Acts;
-    place sysctl::Key("net.ipv4.tcp_limit_output_bytes");
+    place sysctl::SysctlKey("net.ipv4.tcp_limit_output_bytes");
     value Value::Number(0, 2_147_483_647);
     also [];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_limit_output_bytes",
         "net/ipv4/tcp_output.c in linux 6.12: tcp_small_queue_check",
+        "linux commit c4221a8cc3a719a3926a330c4fe15e2b15abe662: tcp: always use tcp_limit_output_bytes limitation (6.16)",
         "measured: linux 6.18, default 4194304",
     ];
 }

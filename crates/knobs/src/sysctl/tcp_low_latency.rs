@@ -14,7 +14,7 @@ crate::knob! {
     /// `sysctl net.ipv4.tcp_low_latency` shows it; lowlat does not write it.
     "sysctl.net.ipv4.tcp_low_latency";
     kernels "none since 4.14"; phase 2; risk Medium; resets_link false; standing Inert;
-    place sysctl::Key("net.ipv4.tcp_low_latency");
+    place sysctl::SysctlKey("net.ipv4.tcp_low_latency");
     value Value::Number(0, 2_147_483_647);
     refusal "inert: nothing in the kernel reads tcp_low_latency";
     also [];

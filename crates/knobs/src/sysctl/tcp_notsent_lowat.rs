@@ -15,7 +15,7 @@ crate::knob! {
     /// `4294967295 -> 16384` writes `/proc/sys/net/ipv4/tcp_notsent_lowat = 16384`
     "sysctl.net.ipv4.tcp_notsent_lowat";
     kernels "3.12.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.ipv4.tcp_notsent_lowat");
+    place sysctl::SysctlKey("net.ipv4.tcp_notsent_lowat");
     value Value::Number(0, 4_294_967_295);
     also [];
     sources [

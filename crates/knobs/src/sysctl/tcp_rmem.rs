@@ -16,7 +16,7 @@ crate::knob! {
     /// `4096 131072 6291456 -> 4096 131072 16777216` writes `/proc/sys/net/ipv4/tcp_rmem = 4096 131072 16777216`
     "sysctl.net.ipv4.tcp_rmem";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.ipv4.tcp_rmem");
+    place sysctl::SysctlKey("net.ipv4.tcp_rmem");
     value Value::Triple;
     also [];
     sources [

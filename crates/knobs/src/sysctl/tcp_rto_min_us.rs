@@ -17,7 +17,7 @@ crate::knob! {
     /// `200000 -> 5000` writes `/proc/sys/net/ipv4/tcp_rto_min_us = 5000`
     "sysctl.net.ipv4.tcp_rto_min_us";
     kernels "6.11.."; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.ipv4.tcp_rto_min_us");
+    place sysctl::SysctlKey("net.ipv4.tcp_rto_min_us");
     value Value::Number(1, 2_147_483_647);
     also ["tcp_rto_min_us"];
     sources [

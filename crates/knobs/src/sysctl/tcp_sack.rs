@@ -15,7 +15,7 @@ crate::knob! {
     /// `sysctl net.ipv4.tcp_sack` shows it; lowlat does not write it.
     "sysctl.net.ipv4.tcp_sack";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
-    place sysctl::Key("net.ipv4.tcp_sack");
+    place sysctl::SysctlKey("net.ipv4.tcp_sack");
     value Value::Number(0, 255);
     refusal "tcp_sack is 1 by default; setting it changes nothing";
     also [];

@@ -15,7 +15,7 @@ crate::knob! {
     /// `1 -> 0` writes `/proc/sys/net/ipv4/tcp_slow_start_after_idle = 0`
     "sysctl.net.ipv4.tcp_slow_start_after_idle";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.ipv4.tcp_slow_start_after_idle");
+    place sysctl::SysctlKey("net.ipv4.tcp_slow_start_after_idle");
     value Value::Number(0, 255);
     also [];
     sources [

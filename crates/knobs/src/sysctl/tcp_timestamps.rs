@@ -15,7 +15,7 @@ crate::knob! {
     /// `sysctl net.ipv4.tcp_timestamps` shows it; lowlat does not write it.
     "sysctl.net.ipv4.tcp_timestamps";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
-    place sysctl::Key("net.ipv4.tcp_timestamps");
+    place sysctl::SysctlKey("net.ipv4.tcp_timestamps");
     value Value::Number(0, 255);
     refusal "tcp_timestamps is 1 by default; setting it changes nothing";
     also [];

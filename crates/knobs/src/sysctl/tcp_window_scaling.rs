@@ -14,7 +14,7 @@ crate::knob! {
     /// `sysctl net.ipv4.tcp_window_scaling` shows it; lowlat does not write it.
     "sysctl.net.ipv4.tcp_window_scaling";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
-    place sysctl::Key("net.ipv4.tcp_window_scaling");
+    place sysctl::SysctlKey("net.ipv4.tcp_window_scaling");
     value Value::Number(0, 255);
     refusal "tcp_window_scaling is 1 by default; setting it changes nothing";
     also [];

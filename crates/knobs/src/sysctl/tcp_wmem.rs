@@ -15,7 +15,7 @@ crate::knob! {
     /// `4096 16384 4194304 -> 4096 16384 16777216` writes `/proc/sys/net/ipv4/tcp_wmem = 4096 16384 16777216`
     "sysctl.net.ipv4.tcp_wmem";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.ipv4.tcp_wmem");
+    place sysctl::SysctlKey("net.ipv4.tcp_wmem");
     value Value::Triple;
     also [];
     sources [

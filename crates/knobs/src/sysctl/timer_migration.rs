@@ -13,7 +13,7 @@ crate::knob! {
     /// `1 -> 0` writes `/proc/sys/kernel/timer_migration = 0`
     "sysctl.kernel.timer_migration";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("kernel.timer_migration");
+    place sysctl::SysctlKey("kernel.timer_migration");
     value Value::Number(0, 1);
     also ["timer_migration"];
     sources [

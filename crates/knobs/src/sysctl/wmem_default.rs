@@ -17,7 +17,7 @@ crate::knob! {
     /// `212992 -> 1048576` writes `/proc/sys/net/core/wmem_default = 1048576`
     "sysctl.net.core.wmem_default";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.wmem_default");
+    place sysctl::SysctlKey("net.core.wmem_default");
     value Value::Number(4608, 2_147_483_647);
     also [];
     sources [

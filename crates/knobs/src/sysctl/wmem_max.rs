@@ -16,12 +16,13 @@ crate::knob! {
     /// `212992 -> 4194304` writes `/proc/sys/net/core/wmem_max = 4194304`
     "sysctl.net.core.wmem_max";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
-    place sysctl::Key("net.core.wmem_max");
+    place sysctl::SysctlKey("net.core.wmem_max");
     value Value::Number(4608, 2_147_483_647);
     also [];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: wmem_max",
         "include/net/sock.h in linux 6.1, 6.12: SOCK_MIN_SNDBUF (the lower bound), SK_WMEM_MAX",
         "net/core/sock.c in linux 6.12: sock_init_data_uid, sk_setsockopt (SO_SNDBUF)",
+        "linux commit a6d4f25888b83b8300aef28d9ee22765c1cc9b34: net: set net.core.rmem_max and net.core.wmem_max to 4 MB (6.18)",
     ];
 }

@@ -5,9 +5,9 @@ use std::net::SocketAddrV4;
 use lowlat_netlink::tc::options;
 use lowlat_netlink::tc::qdisc::{self, Parent, TcHandle};
 
-use super::{Bed, Fault, Planted, Site, failed};
+use super::{Bed, Fault, FaultSite, PlantedFault, failed};
 use crate::netns::{FAR_ADDRESS, LabError};
-use crate::traffic::{Running, Traffic};
+use crate::traffic::{RunningTraffic, Traffic};
 
 /// The line: fast enough to leave the CPUs to the probe, slow enough for one stream to fill it.
 const LINE_BPS: u64 = 200_000_000;
@@ -32,7 +32,7 @@ impl Fault for BulkIntoFifo {
         &[Bed::Veth]
     }
 
-    fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
+    fn plant(&self, site: &mut FaultSite<'_>) -> Result<PlantedFault, LabError> {
         let e = failed("plant a slow line with a plain FIFO");
         let root = TcHandle(0x0001_0000);
         // The shaper's own limit only sizes the inner queue that the FIFO replaces.
@@ -42,10 +42,10 @@ impl Fault for BulkIntoFifo {
         qdisc::put(site.link, class, TcHandle(0x0010_0000), "pfifo", Some(&options::fifo(FIFO_FRAMES))).map_err(&e)?;
         site.far.ask(&Traffic::Sink { port: SINK_PORT }.line())?;
         let bulk = (0..STREAMS)
-            .map(|_| Running::bulk(SocketAddrV4::new(FAR_ADDRESS, SINK_PORT)))
+            .map(|_| RunningTraffic::bulk(SocketAddrV4::new(FAR_ADDRESS, SINK_PORT)))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| LabError::new("start the bulk transfer to the far node", e, "run the demo again"))?;
-        Ok(Planted {
+        Ok(PlantedFault {
             words: format!(
                 "a bulk TCP transfer fills a plain FIFO ({FIFO_FRAMES} frames) in front of a {} Mbit/s line",
                 LINE_BPS / 1_000_000

@@ -2,7 +2,7 @@
 
 use lowlat_netlink::ethtool::coalesce;
 
-use super::{Bed, Fault, Planted, Site, failed};
+use super::{Bed, Fault, FaultSite, PlantedFault, failed};
 use crate::netns::LabError;
 
 /// Least time between two receive interrupts, µs.
@@ -19,10 +19,10 @@ impl Fault for Coalescing {
         &[Bed::Nic]
     }
 
-    fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
+    fn plant(&self, site: &mut FaultSite<'_>) -> Result<PlantedFault, LabError> {
         let e = failed("hold back the interrupts of the NIC");
         coalesce::set_coalesce(site.link, "rx-usecs", RX_USECS).map_err(&e)?;
-        Ok(Planted {
+        Ok(PlantedFault {
             words: format!("receive interrupts of {} at least {RX_USECS} µs apart (rx-usecs)", site.link),
             rule: self.rule(),
             traffic: Vec::new(),

@@ -7,7 +7,7 @@ use lowlat_netlink::route::link;
 use lowlat_netlink::tc::qdisc::{self, Parent, TcHandle};
 use lowlat_netlink::tc::{filter, options};
 
-use super::{Bed, Fault, Planted, Site, failed};
+use super::{Bed, Fault, FaultSite, PlantedFault, failed};
 use crate::netns::LabError;
 
 const IFB: &str = "ifb-test";
@@ -29,7 +29,7 @@ impl Fault for DelayLeftBehind {
         &[Bed::Veth, Bed::Nic]
     }
 
-    fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
+    fn plant(&self, site: &mut FaultSite<'_>) -> Result<PlantedFault, LabError> {
         let e = failed("plant a delay on the receive side");
         link::ifb(IFB).map_err(&e)?;
         link::up(IFB).map_err(&e)?;
@@ -48,6 +48,6 @@ impl Fault for DelayLeftBehind {
         };
         qdisc::add_ingress(site.link).map_err(&e)?;
         filter::redirect_ingress_udp(site.link, IFB, site.probe_port).map_err(&e)?;
-        Ok(Planted { words, rule, traffic: Vec::new() })
+        Ok(PlantedFault { words, rule, traffic: Vec::new() })
     }
 }

@@ -2,7 +2,7 @@
 
 use lowlat_netlink::nft::{self, Hook};
 
-use super::{Bed, Fault, Planted, Site, failed};
+use super::{Bed, Fault, FaultSite, PlantedFault, failed};
 use crate::netns::LabError;
 
 const RULES: u16 = 2_000;
@@ -19,10 +19,10 @@ impl Fault for FilterChain {
         &[Bed::Veth]
     }
 
-    fn plant(&self, _: &mut Site<'_>) -> Result<Planted, LabError> {
+    fn plant(&self, _: &mut FaultSite<'_>) -> Result<PlantedFault, LabError> {
         nft::create_table("grown", "input", Hook::Input, FIRST_PORT..FIRST_PORT + RULES)
             .map_err(failed("plant a long packet filter"))?;
-        Ok(Planted {
+        Ok(PlantedFault {
             words: format!("an nftables input chain of {RULES} rules that every packet traverses"),
             rule: self.rule(),
             traffic: Vec::new(),

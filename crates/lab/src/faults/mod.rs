@@ -13,7 +13,7 @@ mod rps_elsewhere;
 use std::path::Path;
 
 use crate::netns::{Far, LabError};
-use crate::traffic::Running;
+use crate::traffic::RunningTraffic;
 
 /// What the near node's link is. Not every fault can be had on each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Bed {
 
 /// Where faults are planted.
 #[derive(Debug)]
-pub struct Site<'a> {
+pub struct FaultSite<'a> {
     /// The near node's interface.
     pub link: &'a str,
     /// The far node.
@@ -46,18 +46,18 @@ pub trait Fault {
     /// Where it can be had.
     fn beds(&self) -> &'static [Bed];
     /// Plants it. Returns what was planted, as text, and the traffic that makes it hurt, which runs until dropped.
-    fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError>;
+    fn plant(&self, site: &mut FaultSite<'_>) -> Result<PlantedFault, LabError>;
 }
 
 /// A planted fault.
 #[derive(Debug)]
-pub struct Planted {
+pub struct PlantedFault {
     /// For people.
     pub words: String,
     /// The rule that should find it.
     pub rule: &'static str,
     /// Traffic that belongs to it.
-    pub traffic: Vec<Running>,
+    pub traffic: Vec<RunningTraffic>,
 }
 
 /// The faults of a bed, in the order of planting.

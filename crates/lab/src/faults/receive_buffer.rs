@@ -1,8 +1,8 @@
 //! The default receive buffer is too small for the bursts that a feed sends.
 
-use super::{Bed, Fault, Planted, Site, write};
+use super::{Bed, Fault, FaultSite, PlantedFault, write};
 use crate::netns::LabError;
-use crate::traffic::{Running, Traffic};
+use crate::traffic::{RunningTraffic, Traffic};
 
 /// 64 byte datagrams take 768 bytes of buffer each (`skb->truesize`): 4,096 bytes hold a handful of them.
 const BUFFER: u32 = 4_096;
@@ -23,14 +23,14 @@ impl Fault for ReceiveBuffer {
         &[Bed::Veth]
     }
 
-    fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
+    fn plant(&self, site: &mut FaultSite<'_>) -> Result<PlantedFault, LabError> {
         // Where a namespace may not write it, the program itself asks for the small buffer, as many do.
         let own = write(PATH, &BUFFER.to_string()).is_err().then_some(BUFFER.cast_signed());
-        let reader = Running::sleepy_reader(PORT, own)
+        let reader = RunningTraffic::sleepy_reader(PORT, own)
             .map_err(|e| LabError::new("start the feed's reader", e, "run the demo again"))?;
         site.far.ask(&Traffic::Bursts { port: PORT, count: BURST, every_ms: EVERY_MS }.line())?;
         let what = if own.is_some() { "a feed's reader sets SO_RCVBUF" } else { "rmem_default" };
-        Ok(Planted {
+        Ok(PlantedFault {
             words: format!(
                 "{what} = {BUFFER}, while the feed sends bursts of {BURST} datagrams and its reader looks every 10 ms"
             ),

@@ -1,6 +1,6 @@
 //! Receive packet steering hands every packet to a CPU on which nobody waits for it.
 
-use super::{Bed, Fault, Planted, Site, write};
+use super::{Bed, Fault, FaultSite, PlantedFault, write};
 use crate::netns::LabError;
 
 pub(super) struct RpsElsewhere;
@@ -14,7 +14,7 @@ impl Fault for RpsElsewhere {
         &[Bed::Veth, Bed::Nic]
     }
 
-    fn plant(&self, site: &mut Site<'_>) -> Result<Planted, LabError> {
+    fn plant(&self, site: &mut FaultSite<'_>) -> Result<PlantedFault, LabError> {
         let Some(cpu) = site.other_cpu.filter(|c| *c < 32) else {
             return Err(LabError::new(
                 "set up steering to another CPU",
@@ -24,7 +24,7 @@ impl Fault for RpsElsewhere {
         };
         let link = site.link;
         write(&format!("/sys/class/net/{link}/queues/rx-0/rps_cpus"), &format!("{:x}", 1u32 << cpu))?;
-        Ok(Planted {
+        Ok(PlantedFault {
             words: format!("RPS moves received packets to CPU {cpu}; the probe waits on CPU {}", site.probe_cpu),
             rule: self.rule(),
             traffic: Vec::new(),

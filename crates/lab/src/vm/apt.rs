@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::cache;
-use super::error::LabError;
+use super::error::VmError;
 
 /// Suites by which a Debian mirror is distinguished from another distribution's.
 const DEBIAN_SUITES: [&str; 8] = ["bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable"];
@@ -17,18 +17,18 @@ pub(crate) struct Apt {
 }
 
 /// Runs a command and gives its output, or the last line of what it complained about.
-pub(crate) fn run(command: &mut Command, action: &str, cache: &Path) -> Result<Output, LabError> {
+pub(crate) fn run(command: &mut Command, action: &str, cache: &Path) -> Result<Output, VmError> {
     let tool = command.get_program().to_string_lossy().into_owned();
     let output = command.env("LC_ALL", "C").output().map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => LabError::MissingTool { tool: tool.clone(), package: package_of(&tool).into() },
-        _ => LabError::io("run", &tool)(e),
+        std::io::ErrorKind::NotFound => VmError::MissingTool { tool: tool.clone(), package: package_of(&tool).into() },
+        _ => VmError::io("run", &tool)(e),
     })?;
     if output.status.success() {
         return Ok(output);
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let worst = text.lines().find(|l| l.starts_with("E:")).or_else(|| text.lines().last()).unwrap_or("no message");
-    Err(LabError::Packages { action: action.into(), detail: worst.trim().into(), cache: cache.into() })
+    Err(VmError::Packages { action: action.into(), detail: worst.trim().into(), cache: cache.into() })
 }
 
 fn package_of(tool: &str) -> &'static str {
@@ -40,14 +40,14 @@ fn package_of(tool: &str) -> &'static str {
 }
 
 /// The Debian mirror: `LOWLAT_DEBIAN_MIRROR`, else the first of the machine's sources that offers a Debian suite.
-pub(crate) fn mirror(cache: &Path) -> Result<String, LabError> {
+pub(crate) fn mirror(cache: &Path) -> Result<String, VmError> {
     if let Some(url) = std::env::var("LOWLAT_DEBIAN_MIRROR").ok().filter(|u| !u.is_empty()) {
         return Ok(url);
     }
     let mut command = Command::new("apt-get");
     command.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]);
     let output = run(&mut command, "read the machine's apt sources", cache)?;
-    pick_mirror(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| LabError::NoMirror { os: os_name() })
+    pick_mirror(&String::from_utf8_lossy(&output.stdout)).ok_or_else(|| VmError::NoMirror { os: os_name() })
 }
 
 fn pick_mirror(listing: &str) -> Option<String> {
@@ -67,14 +67,14 @@ fn os_name() -> String {
 
 impl Apt {
     /// A configuration named `name` under `cache` for `suites` of `mirror`, with its package lists fetched.
-    pub(crate) fn open(cache: &Path, name: &str, mirror: &str, suites: &[&str]) -> Result<Self, LabError> {
+    pub(crate) fn open(cache: &Path, name: &str, mirror: &str, suites: &[&str]) -> Result<Self, VmError> {
         let dir = cache.join("apt").join(name);
         for sub in ["state/lists/partial", "cache/archives/partial"] {
             cache::make(&dir.join(sub))?;
         }
         let write = |file: &str, text: &str| {
             let path = dir.join(file);
-            fs::write(&path, text).map_err(LabError::io("write", path.clone()))
+            fs::write(&path, text).map_err(VmError::io("write", path.clone()))
         };
         let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
         let signed = if Path::new(keyring).exists() { format!(" signed-by={keyring}") } else { String::new() };
@@ -99,7 +99,7 @@ impl Apt {
     }
 
     /// Versions of a package, newest first.
-    pub(crate) fn versions(&self, package: &str) -> Result<Vec<String>, LabError> {
+    pub(crate) fn versions(&self, package: &str) -> Result<Vec<String>, VmError> {
         let output =
             run(self.command("apt-cache").args(["madison", package]), &format!("look up {package}"), &self.dir)?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -107,7 +107,7 @@ impl Apt {
     }
 
     /// Packages that one version of a package depends on.
-    pub(crate) fn depends(&self, package: &str) -> Result<Vec<String>, LabError> {
+    pub(crate) fn depends(&self, package: &str) -> Result<Vec<String>, VmError> {
         let output =
             run(self.command("apt-cache").args(["depends", package]), &format!("look up {package}"), &self.dir)?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -115,7 +115,7 @@ impl Apt {
     }
 
     /// Downloads packages with everything they need and unpacks all into `root`; the archives are removed.
-    pub(crate) fn unpack_closure(&self, release: &str, packages: &[&str], root: &Path) -> Result<(), LabError> {
+    pub(crate) fn unpack_closure(&self, release: &str, packages: &[&str], root: &Path) -> Result<(), VmError> {
         let mut get = self.command("apt-get");
         get.args(["install", "--download-only", "--no-install-recommends", "-qq", "-y", "-t", release]).args(packages);
         let fetched = run(&mut get, &format!("download {}", packages.join(", ")), &self.dir);
@@ -126,7 +126,7 @@ impl Apt {
     }
 
     /// Downloads just these packages and unpacks them into `root`; the archives are removed.
-    pub(crate) fn unpack_only(&self, packages: &[String], root: &Path) -> Result<(), LabError> {
+    pub(crate) fn unpack_only(&self, packages: &[String], root: &Path) -> Result<(), VmError> {
         let archives = root.with_extension("debs");
         cache::make(&archives)?;
         let mut get = self.command("apt-get");
@@ -169,7 +169,7 @@ fn archives_in(dir: &Path) -> Vec<PathBuf> {
     entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|x| x == "deb")).collect()
 }
 
-fn unpack_all(archives: &Path, root: &Path) -> Result<(), LabError> {
+fn unpack_all(archives: &Path, root: &Path) -> Result<(), VmError> {
     cache::make(root)?;
     for deb in archives_in(archives) {
         let action = format!("unpack {}", deb.display());

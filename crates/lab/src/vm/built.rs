@@ -12,7 +12,7 @@ use std::process::Command;
 
 use super::apt::{self, Apt};
 use super::cache::{self, TempDir};
-use super::error::LabError;
+use super::error::VmError;
 use super::lock::Lock;
 use super::{KernelChoice, Lab};
 
@@ -80,7 +80,7 @@ pub(super) fn among(modules: &[&str]) -> bool {
 impl Lab {
     /// Builds netdevsim, `lowlat_fault` and `lowlat_nomsix` for the lab's kernel, once. [`Lab::run`] does it for a
     /// topology that names one of them. Downloads some 230 MB the first time and needs root, for a root of its own.
-    pub fn build_modules(&self) -> Result<(), LabError> {
+    pub fn build_modules(&self) -> Result<(), VmError> {
         let release = &self.kernel.release;
         let extra = self.kernel.modules().join(release).join("extra");
         let mut hash = DefaultHasher::new();
@@ -99,7 +99,7 @@ impl Lab {
         let source = unpack(&self.cache, self.kernel.choice, release, &root)?;
         for (name, text) in [("build.sh", BUILD), ("lowlat_fault.c", FAULT), ("lowlat_nomsix.c", NOMSIX)] {
             let path = root.join(name);
-            fs::write(&path, text).map_err(LabError::io("write", &path))?;
+            fs::write(&path, text).map_err(VmError::io("write", &path))?;
         }
         let mut build = Command::new("unshare");
         build.args(["--mount", "--", "/bin/sh", "-c", ENTER, "build"]).arg(&root).args([release, &source]);
@@ -109,7 +109,7 @@ impl Lab {
         let base = base.parent().and_then(Path::parent).unwrap_or(&base);
         let mut depmod = self.tools.command("bin/kmod", "depmod");
         apt::run(depmod.arg("-b").arg(base).arg(release), &format!("index the modules of {release}"), &self.cache)?;
-        fs::write(&stamp, made_of).map_err(LabError::io("write", &stamp))
+        fs::write(&stamp, made_of).map_err(VmError::io("write", &stamp))
     }
 }
 
@@ -124,11 +124,11 @@ fn suites(choice: KernelChoice) -> (&'static str, &'static [&'static str]) {
 }
 
 /// Unpacks compiler, headers and source into `root`; gives the name of the source tree.
-fn unpack(cache: &Path, choice: KernelChoice, release: &str, root: &Path) -> Result<String, LabError> {
+fn unpack(cache: &Path, choice: KernelChoice, release: &str, root: &Path) -> Result<String, VmError> {
     let (name, suites) = suites(choice);
     let apt = Apt::open(cache, name, &apt::mirror(cache)?, suites)?;
     let headers = format!("linux-headers-{release}");
-    let gone = |what: &str| LabError::Kernel {
+    let gone = |what: &str| VmError::Kernel {
         kernel: release.to_owned(),
         detail: format!("{} offers no {what} for it any more", suites.join(", ")),
         cache: cache.join(format!("kernel-{}", choice.name())),
@@ -163,13 +163,13 @@ fn source_name(version: &str) -> Option<String> {
 }
 
 /// Each module is renamed into place: another guest may be reading the folder.
-fn install(out: &Path, extra: &Path) -> Result<(), LabError> {
+fn install(out: &Path, extra: &Path) -> Result<(), VmError> {
     cache::make(extra)?;
-    for entry in fs::read_dir(out).map_err(LabError::io("read", out))?.flatten() {
+    for entry in fs::read_dir(out).map_err(VmError::io("read", out))?.flatten() {
         let (from, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         let part = extra.join(format!("{name}.part"));
-        fs::copy(&from, &part).map_err(LabError::io("copy", &from))?;
-        fs::rename(&part, extra.join(name)).map_err(LabError::io("rename", &part))?;
+        fs::copy(&from, &part).map_err(VmError::io("copy", &from))?;
+        fs::rename(&part, extra.join(name)).map_err(VmError::io("rename", &part))?;
     }
     Ok(())
 }

@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::error::LabError;
+use super::error::VmError;
 
 /// The lab's directory: `$LOWLAT_CACHE`, else `$XDG_CACHE_HOME/lowlat`, else `~/.cache/lowlat`, each with `vm` below
 /// it.
-pub(crate) fn root() -> Result<PathBuf, LabError> {
+pub(crate) fn root() -> Result<PathBuf, VmError> {
     let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let base = set("LOWLAT_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|d| d.join("lowlat")))
         .or_else(|| set("HOME").map(|d| d.join(".cache/lowlat")))
-        .ok_or_else(|| LabError::BadGuest { detail: "no cache directory: set LOWLAT_CACHE".into() })?;
+        .ok_or_else(|| VmError::BadGuest { detail: "no cache directory: set LOWLAT_CACHE".into() })?;
     let vm = base.join("vm");
     make(&vm)?;
     Ok(vm)
 }
 
-pub(crate) fn make(path: &Path) -> Result<(), LabError> {
-    fs::create_dir_all(path).map_err(LabError::io("create directory", path))
+pub(crate) fn make(path: &Path) -> Result<(), VmError> {
+    fs::create_dir_all(path).map_err(VmError::io("create directory", path))
 }
 
 /// `PID-STARTTIME` of a process: a pid alone may have been given to another since.
@@ -45,7 +45,7 @@ fn me() -> String {
 pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
-    pub(crate) fn new(cache: &Path) -> Result<Self, LabError> {
+    pub(crate) fn new(cache: &Path) -> Result<Self, VmError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let path = cache.join("tmp").join(format!("{}-{}", me(), NEXT.fetch_add(1, Ordering::Relaxed)));
         make(&path)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// A failure of the VM lab. Each message is one line: what was tried, on what, why it failed, what to do next.
 #[derive(Debug, thiserror::Error)]
-pub enum LabError {
+pub enum VmError {
     /// The machine's package sources name no Debian mirror.
     #[error(
         "find a Debian mirror on {os}: no configured apt source offers a Debian suite; install debian-archive-keyring and set LOWLAT_DEBIAN_MIRROR, for example to http://deb.debian.org/debian"
@@ -137,7 +137,7 @@ pub enum LabError {
     },
 }
 
-impl LabError {
+impl VmError {
     /// Pairs an I/O error with the operation and its target.
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::cache::{self, TempDir};
-use super::error::LabError;
+use super::error::VmError;
 use super::process::{Ended, Guarded, Idle, tied};
-use super::topology::Topology;
+use super::topology::VmTopology;
 use super::{Kernel, Lab};
 
 /// A console beyond this is a runaway script.
@@ -44,7 +44,7 @@ pub struct Share {
 #[derive(Debug, Clone)]
 pub struct Guest {
     /// The machine and its network.
-    pub topology: &'static Topology,
+    pub topology: &'static VmTopology,
     /// Shell script, run as root in the host's root (an overlay: its writes are lost). `$RESULTS` is the results
     /// folder.
     pub script: String,
@@ -62,7 +62,7 @@ pub struct Guest {
 
 impl Guest {
     /// A guest with no further shares, counted time, and 120 s.
-    pub fn new(topology: &'static Topology, script: impl Into<String>, results_dir: impl Into<PathBuf>) -> Self {
+    pub fn new(topology: &'static VmTopology, script: impl Into<String>, results_dir: impl Into<PathBuf>) -> Self {
         Self {
             topology,
             script: script.into(),
@@ -77,7 +77,7 @@ impl Guest {
 
 /// What a guest left.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct GuestOutcome {
     /// Exit code of the script.
     pub exit_code: i32,
     /// Everything on the serial console.
@@ -92,14 +92,14 @@ pub struct Outcome {
     pub results: PathBuf,
 }
 
-impl Outcome {
+impl GuestOutcome {
     /// That it was started again, as an addition to a line; empty where it was not.
     pub fn restarted(&self) -> String {
         if self.restarts == 0 { String::new() } else { format!(", started again {} times: it slept", self.restarts) }
     }
 }
 
-pub(super) fn run(lab: &Lab, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> Result<Outcome, LabError> {
+pub(super) fn run(lab: &Lab, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> Result<GuestOutcome, VmError> {
     check(lab, guest)?;
     let temp = TempDir::new(&lab.cache)?;
     let control = temp.path().join("ctl");
@@ -107,7 +107,7 @@ pub(super) fn run(lab: &Lab, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> 
     let complaint = temp.path().join("stderr");
     cache::make(&control)?;
     cache::make(&guest.results_dir)?;
-    let results = fs::canonicalize(&guest.results_dir).map_err(LabError::io("resolve", &guest.results_dir))?;
+    let results = fs::canonicalize(&guest.results_dir).map_err(VmError::io("resolve", &guest.results_dir))?;
     write_control(&control, guest)?;
     let mut command = lab.qemu.command();
     machine_args(&mut command, lab, guest)?;
@@ -121,10 +121,10 @@ pub(super) fn run(lab: &Lab, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> 
     }
     let command = guest.topology.host_network.wrap(command, temp.path())?;
     let mut command = tied(&command);
-    let stderr = fs::File::create(&complaint).map_err(LabError::io("create", &complaint))?;
+    let stderr = fs::File::create(&complaint).map_err(VmError::io("create", &complaint))?;
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
     let start = Instant::now();
-    let failed = |detail: String| LabError::QemuFailed { topology: guest.topology.name.into(), detail };
+    let failed = |detail: String| VmError::QemuFailed { topology: guest.topology.name.into(), detail };
     let mut restarts = 0;
     let ended = loop {
         let mut child = Guarded::spawn(&mut command).map_err(|e| failed(e.to_string()))?;
@@ -137,7 +137,7 @@ pub(super) fn run(lab: &Lab, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> 
         let left = guest.time_limit.saturating_sub(start.elapsed());
         let ended = child.wait(left, stop).map_err(|e| failed(e.to_string()))?;
         if !go_on {
-            return Err(LabError::Stopped { topology: guest.topology.name.into() });
+            return Err(VmError::Stopped { topology: guest.topology.name.into() });
         }
         if !asleep || ended != Ended::Stopped {
             break ended;
@@ -149,16 +149,16 @@ pub(super) fn run(lab: &Lab, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> 
     let complaint = fs::read_to_string(&complaint).unwrap_or_default();
     let exit_code = judge(guest, &lab.kernel, &ended, &text, &complaint)?;
     let ready = marker(&text, "ready").and_then(|s| s.parse().ok()).map(Duration::from_secs_f64);
-    Ok(Outcome { exit_code, console: text, wall, ready, restarts, results })
+    Ok(GuestOutcome { exit_code, console: text, wall, ready, restarts, results })
 }
 
-fn check(lab: &Lab, guest: &Guest) -> Result<(), LabError> {
+fn check(lab: &Lab, guest: &Guest) -> Result<(), VmError> {
     let topology = guest.topology;
     if lab.qemu.major < topology.min_qemu {
         let (needed, found) = (topology.min_qemu, lab.qemu.major);
-        return Err(LabError::QemuTooOld { topology: topology.name, needed, found });
+        return Err(VmError::QemuTooOld { topology: topology.name, needed, found });
     }
-    let bad = |detail: String| Err(LabError::BadGuest { detail });
+    let bad = |detail: String| Err(VmError::BadGuest { detail });
     if guest.cmdline_extra.contains('\n') {
         return bad("the extra command line holds a line break; write it on one line".into());
     }
@@ -172,12 +172,12 @@ fn check(lab: &Lab, guest: &Guest) -> Result<(), LabError> {
     }
     if !topology.setup.is_empty() && !["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"].iter().any(|p| Path::new(p).exists())
     {
-        return Err(LabError::MissingTool { tool: "ip".into(), package: "iproute2".into() });
+        return Err(VmError::MissingTool { tool: "ip".into(), package: "iproute2".into() });
     }
     Ok(())
 }
 
-fn write_control(dir: &Path, guest: &Guest) -> Result<(), LabError> {
+fn write_control(dir: &Path, guest: &Guest) -> Result<(), VmError> {
     let shares = guest.shares.iter().enumerate();
     let shares: Vec<String> =
         shares.map(|(i, s)| format!("share{i} {} {}\n", if s.writable { "rw" } else { "ro" }, s.guest)).collect();
@@ -186,12 +186,12 @@ fn write_control(dir: &Path, guest: &Guest) -> Result<(), LabError> {
     let setup = format!("set -e\n{}", guest.topology.setup);
     for (name, text) in [("shares", &shares), ("modules", &modules), ("setup", &setup), ("script", &guest.script)] {
         let path = dir.join(name);
-        fs::write(&path, text).map_err(LabError::io("write", path.clone()))?;
+        fs::write(&path, text).map_err(VmError::io("write", path.clone()))?;
     }
     Ok(())
 }
 
-fn machine_args(command: &mut Command, lab: &Lab, guest: &Guest) -> Result<(), LabError> {
+fn machine_args(command: &mut Command, lab: &Lab, guest: &Guest) -> Result<(), VmError> {
     let topology = guest.topology;
     if guest.icount {
         // One host thread counts instructions: time in the guest no longer depends on the load of the host.
@@ -219,14 +219,14 @@ fn machine_args(command: &mut Command, lab: &Lab, guest: &Guest) -> Result<(), L
 }
 
 /// QEMU splits its option values at commas.
-fn comma_safe(path: &Path) -> Result<String, LabError> {
+fn comma_safe(path: &Path) -> Result<String, VmError> {
     match path.to_str() {
         Some(text) => Ok(text.replace(',', ",,")),
-        None => Err(LabError::BadGuest { detail: format!("path {} is not UTF-8; use another", path.display()) }),
+        None => Err(VmError::BadGuest { detail: format!("path {} is not UTF-8; use another", path.display()) }),
     }
 }
 
-fn folder(command: &mut Command, tag: &str, path: &Path, writable: bool) -> Result<(), LabError> {
+fn folder(command: &mut Command, tag: &str, path: &Path, writable: bool) -> Result<(), VmError> {
     // security_model=none: as root the same as passthrough, and an ordinary user's guest may still write.
     // multidevs=remap: the host's root holds several file systems (QEMU, 9pfs documentation).
     let readonly = if writable { "off" } else { "on" };
@@ -250,7 +250,7 @@ fn is_ready(console: &Path) -> bool {
     fs::read(console).is_ok_and(|text| marker(&String::from_utf8_lossy(&text), "ready").is_some())
 }
 
-fn judge(guest: &Guest, kernel: &Kernel, ended: &Ended, console: &str, complaint: &str) -> Result<i32, LabError> {
+fn judge(guest: &Guest, kernel: &Kernel, ended: &Ended, console: &str, complaint: &str) -> Result<i32, VmError> {
     let topology = guest.topology.name.to_owned();
     let release = kernel.release.clone();
     // What init says is the cause; the power-off that follows it is not.
@@ -258,18 +258,18 @@ fn judge(guest: &Guest, kernel: &Kernel, ended: &Ended, console: &str, complaint
     let last = || init().map_or_else(|| last_line(console), |why| format!("init failed: {why}"));
     if let Some((_, reason)) = console.split_once("Kernel panic - not syncing: ") {
         let reason = reason.lines().next().unwrap_or("").trim().to_owned();
-        return Err(LabError::Panic { topology, kernel: release, reason });
+        return Err(VmError::Panic { topology, kernel: release, reason });
     }
     match ended {
-        Ended::TimedOut => Err(LabError::Hang { topology, kernel: release, limit: guest.time_limit, last: last() }),
-        Ended::Stopped => Err(LabError::ConsoleFlood { topology, limit: CONSOLE_LIMIT }),
+        Ended::TimedOut => Err(VmError::Hang { topology, kernel: release, limit: guest.time_limit, last: last() }),
+        Ended::Stopped => Err(VmError::ConsoleFlood { topology, limit: CONSOLE_LIMIT }),
         Ended::Exit(status) if !status.success() => {
             let detail = complaint.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no message");
-            Err(LabError::QemuFailed { topology, detail: format!("{status}: {}", detail.trim()) })
+            Err(VmError::QemuFailed { topology, detail: format!("{status}: {}", detail.trim()) })
         }
         Ended::Exit(_) => match marker(console, "exit").and_then(|s| s.parse().ok()) {
             Some(code) => Ok(code),
-            None => Err(LabError::NoExitCode { topology, kernel: release, last: last() }),
+            None => Err(VmError::NoExitCode { topology, kernel: release, last: last() }),
         },
     }
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use super::apt;
-use super::error::LabError;
+use super::error::VmError;
 use super::tools::Tools;
 
 /// How the payload of a bzImage is compressed, by its first bytes, and the program that unpacks it.
@@ -16,14 +16,14 @@ const COMPRESSIONS: [(&[u8], &str); 2] = [(b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f
 
 /// The ELF image in a bzImage. `None` if it is of another kind than those known here: it boots as it is, only later.
 /// `scratch` is a folder for what passes between programs.
-pub(crate) fn elf(tools: &Tools, image: &Path, scratch: &Path) -> Result<Option<Vec<u8>>, LabError> {
-    let whole = fs::read(image).map_err(LabError::io("read", image))?;
+pub(crate) fn elf(tools: &Tools, image: &Path, scratch: &Path) -> Result<Option<Vec<u8>>, VmError> {
+    let whole = fs::read(image).map_err(VmError::io("read", image))?;
     let Some(payload) = payload(&whole) else { return Ok(None) };
     let Some((_, program)) = COMPRESSIONS.iter().find(|(magic, _)| payload.starts_with(magic)) else {
         return Ok(None);
     };
     let packed = scratch.join("image.packed");
-    fs::write(&packed, payload).map_err(LabError::io("write", &packed))?;
+    fs::write(&packed, payload).map_err(VmError::io("write", &packed))?;
     let mut command = tools.command(&format!("usr/bin/{program}"), program);
     let elf = apt::run(command.arg("-dcq").arg(&packed), "decompress the image", image)?.stdout;
     Ok((elf.starts_with(b"\x7fELF") && has_entry(&elf)).then_some(elf))

@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use super::cpio::Cpio;
-use super::error::LabError;
+use super::error::VmError;
 
 const INIT: &str = include_str!("init.sh");
 /// Modules without which the host's files are out of reach; all others are loaded from there.
@@ -63,7 +63,7 @@ const ABOVE: &str = "rw/up";
 const MODPROBE_CONF: &str = "options ifb numifbs=0\noptions dummy numdummies=0\noptions bonding max_bonds=0\n";
 
 /// The initramfs of the kernel in `dir`, written when its parts changed.
-pub(crate) fn ensure(dir: &Path, modules: &Path, busybox: &[u8]) -> Result<PathBuf, LabError> {
+pub(crate) fn ensure(dir: &Path, modules: &Path, busybox: &[u8]) -> Result<PathBuf, VmError> {
     let closure = closure(modules, &BOOT_MODULES)?;
     let programs = programs();
     let mut hash = DefaultHasher::new();
@@ -75,8 +75,8 @@ pub(crate) fn ensure(dir: &Path, modules: &Path, busybox: &[u8]) -> Result<PathB
     let archive = build(modules, &closure, busybox, &programs)?;
     // Written beside and renamed: another process may be booting from the same cache.
     let part = dir.join(format!("initramfs.{}.part", std::process::id()));
-    fs::write(&part, archive).map_err(LabError::io("write", &part))?;
-    fs::rename(&part, &path).map_err(LabError::io("rename", &path))?;
+    fs::write(&part, archive).map_err(VmError::io("write", &part))?;
+    fs::rename(&part, &path).map_err(VmError::io("rename", &path))?;
     Ok(path)
 }
 
@@ -98,7 +98,7 @@ fn build(
     closure: &[String],
     busybox: &[u8],
     programs: &[(PathBuf, Vec<u8>)],
-) -> Result<Vec<u8>, LabError> {
+) -> Result<Vec<u8>, VmError> {
     let mut cpio = Cpio::default();
     for dir in ["bin", "sbin", "dev", "proc", "sys", "lib", "mod", "etc"] {
         cpio.dir(dir);
@@ -116,7 +116,7 @@ fn build(
     for module in closure {
         let from = modules.join(module);
         let name = module.rsplit('/').next().unwrap_or(module);
-        cpio.file(&format!("mod/{name}"), 0o644, &fs::read(&from).map_err(LabError::io("read", &from))?);
+        cpio.file(&format!("mod/{name}"), 0o644, &fs::read(&from).map_err(VmError::io("read", &from))?);
         list.extend(["/mod/", name, "\n"]);
     }
     cpio.file("boot-modules", 0o644, list.as_bytes());
@@ -134,11 +134,11 @@ fn build(
 }
 
 /// The files of `wanted` and of all they depend on, in loading order. Names that are built in need no file.
-fn closure(modules: &Path, wanted: &[&str]) -> Result<Vec<String>, LabError> {
+fn closure(modules: &Path, wanted: &[&str]) -> Result<Vec<String>, VmError> {
     let path = modules.join("modules.dep");
-    let text = fs::read_to_string(&path).map_err(LabError::io("read", &path))?;
+    let text = fs::read_to_string(&path).map_err(VmError::io("read", &path))?;
     let builtin = fs::read_to_string(modules.join("modules.builtin")).unwrap_or_default();
-    closure_of(&text, &builtin, wanted).map_err(|name| LabError::Kernel {
+    closure_of(&text, &builtin, wanted).map_err(|name| VmError::Kernel {
         kernel: modules.display().to_string(),
         detail: format!("module {name} is neither a file nor built in"),
         cache: modules.into(),

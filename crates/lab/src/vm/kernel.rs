@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::apt::{self, Apt};
 use super::cache::TempDir;
-use super::error::LabError;
+use super::error::VmError;
 use super::tools::{BASE_SUITES, Tools};
 use super::{image, initramfs};
 
@@ -117,19 +117,19 @@ impl Kernel {
     }
 
     /// The kernel in the cache, fetched when it is not there yet.
-    pub(crate) fn open(cache: &Path, tools: &Tools, choice: KernelChoice) -> Result<Self, LabError> {
+    pub(crate) fn open(cache: &Path, tools: &Tools, choice: KernelChoice) -> Result<Self, VmError> {
         let dir = dir(cache, choice);
         if !dir.exists() {
             let temp = TempDir::new(cache)?;
             let made = temp.path().join("kernel");
             fetch(cache, tools, choice, &temp.path().join("packages"), &made)?;
-            fs::rename(&made, &dir).map_err(LabError::io("rename", &dir))?;
+            fs::rename(&made, &dir).map_err(VmError::io("rename", &dir))?;
         }
         Self::at(choice, &dir)
     }
 
-    pub(crate) fn at(choice: KernelChoice, dir: &Path) -> Result<Self, LabError> {
-        let absent = |detail: String| LabError::Kernel { kernel: choice.name().into(), detail, cache: dir.into() };
+    pub(crate) fn at(choice: KernelChoice, dir: &Path) -> Result<Self, VmError> {
+        let absent = |detail: String| VmError::Kernel { kernel: choice.name().into(), detail, cache: dir.into() };
         let release = fs::read_to_string(dir.join("release")).map_err(|e| absent(format!("read its release: {e}")))?;
         let kernel = Self { choice, release: release.trim().into(), dir: dir.into() };
         match fs::metadata(kernel.image()) {
@@ -150,7 +150,7 @@ impl Kernel {
     }
 
     /// The initramfs, written when the cached one was made from other parts.
-    pub(crate) fn initramfs(&self, tools: &Tools) -> Result<PathBuf, LabError> {
+    pub(crate) fn initramfs(&self, tools: &Tools) -> Result<PathBuf, VmError> {
         initramfs::ensure(&self.dir, &self.modules().join(&self.release), &tools.busybox()?)
     }
 }
@@ -159,16 +159,16 @@ fn dir(cache: &Path, choice: KernelChoice) -> PathBuf {
     cache.join(format!("kernel-{}-{RECIPE}", choice.name()))
 }
 
-fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, made: &Path) -> Result<(), LabError> {
+fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, made: &Path) -> Result<(), VmError> {
     let (name, suites) = choice.suites();
     let apt = Apt::open(cache, name, &apt::mirror(cache)?, suites)?;
-    let absent = |detail: String| LabError::Kernel { kernel: choice.name().into(), detail, cache: made.into() };
+    let absent = |detail: String| VmError::Kernel { kernel: choice.name().into(), detail, cache: made.into() };
     let version = apt.versions("linux-image-amd64")?.into_iter().find(|v| choice.accepts(v));
     let version = version.ok_or_else(|| absent(format!("{} offers no such version", suites.join(", "))))?;
     apt.unpack_only(&image_packages(&apt, &format!("linux-image-amd64={version}"))?, unpacked)?;
     let trees = [unpacked.join("lib/modules"), unpacked.join("usr/lib/modules")];
     let tree = trees.iter().find(|t| t.exists()).ok_or_else(|| absent("its package holds no modules".into()))?;
-    let entry = fs::read_dir(tree).map_err(LabError::io("read", tree))?.flatten().next();
+    let entry = fs::read_dir(tree).map_err(VmError::io("read", tree))?.flatten().next();
     let release = entry.ok_or_else(|| absent("its module tree is empty".into()))?.file_name();
     let release = release.to_string_lossy().into_owned();
     let images =
@@ -178,8 +178,8 @@ fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, mad
     super::cache::make(&kept)?;
     let bootable = made.join(IMAGE);
     match image::elf(tools, image, unpacked)? {
-        Some(elf) => fs::write(&bootable, elf).map_err(LabError::io("write", &bootable))?,
-        None => drop(fs::copy(image, &bootable).map_err(LabError::io("copy", image))?),
+        Some(elf) => fs::write(&bootable, elf).map_err(VmError::io("write", &bootable))?,
+        None => drop(fs::copy(image, &bootable).map_err(VmError::io("copy", image))?),
     }
     // Parts of a split package may lie in either tree.
     for tree in trees.iter().map(|t| t.join(&release)).filter(|t| t.exists()) {
@@ -188,12 +188,12 @@ fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, mad
     decompress(tools, &kept)?;
     let mut depmod = tools.command("bin/kmod", "depmod");
     apt::run(depmod.arg("-b").arg(made).arg(&release), &format!("index the modules of {release}"), made)?;
-    fs::write(made.join("release"), &release).map_err(LabError::io("write", made))
+    fs::write(made.join("release"), &release).map_err(VmError::io("write", made))
 }
 
 /// The packages with the image and modules: one up to 6.x, several since Debian split them (7.x);
 /// the list of what is built in is in the base.
-fn image_packages(apt: &Apt, meta: &str) -> Result<Vec<String>, LabError> {
+fn image_packages(apt: &Apt, meta: &str) -> Result<Vec<String>, VmError> {
     let wanted = |p: &String| {
         ["linux-image-", "linux-binary-", "linux-modules-", "linux-base-"].iter().any(|w| p.starts_with(w))
     };
@@ -210,8 +210,8 @@ fn image_packages(apt: &Apt, meta: &str) -> Result<Vec<String>, LabError> {
     Ok(found)
 }
 
-fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), LabError> {
-    for entry in fs::read_dir(dir).map_err(LabError::io("read", dir))?.flatten() {
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), VmError> {
+    for entry in fs::read_dir(dir).map_err(VmError::io("read", dir))?.flatten() {
         let path = entry.path();
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
             walk(&path, found)?;
@@ -223,7 +223,7 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), LabError> {
 }
 
 /// Moves the kept modules and the lists next to them.
-fn prune(from: &Path, to: &Path) -> Result<(), LabError> {
+fn prune(from: &Path, to: &Path) -> Result<(), VmError> {
     let mut files = Vec::new();
     walk(from, &mut files)?;
     for file in files {
@@ -236,14 +236,14 @@ fn prune(from: &Path, to: &Path) -> Result<(), LabError> {
         if wanted {
             let target = to.join(relative);
             super::cache::make(target.parent().unwrap_or(to))?;
-            fs::rename(&file, &target).map_err(LabError::io("move", &file))?;
+            fs::rename(&file, &target).map_err(VmError::io("move", &file))?;
         }
     }
     Ok(())
 }
 
 /// Decompresses the modules once, so that no guest has to do it without KVM.
-fn decompress(tools: &Tools, tree: &Path) -> Result<(), LabError> {
+fn decompress(tools: &Tools, tree: &Path) -> Result<(), VmError> {
     let mut files = Vec::new();
     walk(tree, &mut files)?;
     files.retain(|f| f.extension().is_some_and(|x| x == "xz"));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::error::LabError;
+use super::error::VmError;
 
 /// How long one `prepare` waits for another that is downloading.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -23,18 +23,18 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    pub(crate) fn take(cache: &Path) -> Result<Self, LabError> {
+    pub(crate) fn take(cache: &Path) -> Result<Self, VmError> {
         Self::within(cache, PATIENCE)
     }
 
-    fn within(cache: &Path, patience: Duration) -> Result<Self, LabError> {
+    fn within(cache: &Path, patience: Duration) -> Result<Self, VmError> {
         let path = cache.join("lock");
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.map_err(LabError::io("create", &path))?;
+        let mut file = open.map_err(VmError::io("create", &path))?;
         let since = Instant::now();
         while let Err(e) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
             if e != Errno::WOULDBLOCK {
-                return Err(LabError::io("lock", &path)(e.into()));
+                return Err(VmError::io("lock", &path)(e.into()));
             }
             if since.elapsed() >= patience {
                 let mut owner = String::new();
@@ -45,14 +45,14 @@ impl Lock {
                     cache.display(),
                     patience.as_secs()
                 );
-                return Err(LabError::BadGuest { detail });
+                return Err(VmError::BadGuest { detail });
             }
             sleep(Duration::from_millis(200));
         }
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", process::id()))
-            .map_err(LabError::io("write", &path))?;
+            .map_err(VmError::io("write", &path))?;
         Ok(Self { _file: file })
     }
 }

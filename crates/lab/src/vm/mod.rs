@@ -34,12 +34,12 @@ pub mod topology;
 
 use std::path::PathBuf;
 
-pub use error::LabError;
-pub use guest::{Guest, Outcome, Share, inside};
+pub use error::VmError;
+pub use guest::{Guest, GuestOutcome, Share, inside};
 pub use kernel::{Kernel, KernelChoice};
 pub use seen::{in_guest, quoted, this_program};
 pub use suite::Suite;
-pub use topology::Topology;
+pub use topology::VmTopology;
 
 /// A prepared lab: QEMU, one kernel and the guest's first root are in the cache.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Scratch {
 impl Lab {
     /// Fetches what is not in the cache yet. The first call for a kernel downloads some 140 MB; later ones need no
     /// network.
-    pub fn prepare(choice: KernelChoice) -> Result<Self, LabError> {
+    pub fn prepare(choice: KernelChoice) -> Result<Self, VmError> {
         let cache = cache::root()?;
         cache::sweep(&cache);
         // What is there was renamed into place whole, so only who must fetch waits for another that fetches.
@@ -92,19 +92,19 @@ impl Lab {
 
     /// A root file system with systemd, udev, `ip`, `tc` and `ethtool`, for a guest that boots it (its script does;
     /// give the folder as a [`Share`]). Fetched when it is not in the cache yet, some 25 MB.
-    pub fn systemd(&self) -> Result<PathBuf, LabError> {
+    pub fn systemd(&self) -> Result<PathBuf, VmError> {
         let _lock = if systemd::cached(&self.cache) { None } else { Some(lock::Lock::take(&self.cache)?) };
         systemd::open(&self.cache)
     }
 
     /// Boots a guest, runs its script, and gives its exit code, console and results.
-    pub fn run(&self, guest: &Guest) -> Result<Outcome, LabError> {
+    pub fn run(&self, guest: &Guest) -> Result<GuestOutcome, VmError> {
         self.run_watched(guest, &mut || true)
     }
 
     /// As [`Lab::run`]; `watch` is asked some 50 times a second, and when it answers false the guest is ended at once
-    /// and the result is [`LabError::Stopped`].
-    pub fn run_watched(&self, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> Result<Outcome, LabError> {
+    /// and the result is [`VmError::Stopped`].
+    pub fn run_watched(&self, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> Result<GuestOutcome, VmError> {
         if built::among(guest.topology.modules) {
             self.build_modules()?;
         }
@@ -113,12 +113,12 @@ impl Lab {
 
     /// A new empty folder in the cache that vanishes with the value, also (with the next [`Lab::prepare`]) after a
     /// kill.
-    pub fn scratch(&self) -> Result<Scratch, LabError> {
+    pub fn scratch(&self) -> Result<Scratch, VmError> {
         cache::TempDir::new(&self.cache).map(Scratch)
     }
 
     /// What [`Lab::prepare`] will fetch for this kernel, as text; `None` when all is in the cache.
-    pub fn to_fetch(choice: KernelChoice) -> Result<Option<String>, LabError> {
+    pub fn to_fetch(choice: KernelChoice) -> Result<Option<String>, VmError> {
         let cache = cache::root()?;
         let missing: Vec<&str> = [
             (tools::Tools::cached(&cache), "QEMU and busybox"),

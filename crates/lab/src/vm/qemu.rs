@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::error::LabError;
+use super::error::VmError;
 use super::tools::Tools;
 
 /// A QEMU that answered `--version`.
@@ -22,7 +22,7 @@ enum Origin {
 
 impl Qemu {
     /// `LOWLAT_QEMU` when set, else the one of the tool tree.
-    pub(crate) fn find(tools: &Tools) -> Result<Self, LabError> {
+    pub(crate) fn find(tools: &Tools) -> Result<Self, VmError> {
         let origin = match std::env::var_os("LOWLAT_QEMU").filter(|v| !v.is_empty()) {
             Some(path) => Origin::Named(path.into()),
             None => Origin::Tools(tools.clone()),
@@ -30,9 +30,9 @@ impl Qemu {
         Self::probe(origin)
     }
 
-    fn probe(origin: Origin) -> Result<Self, LabError> {
+    fn probe(origin: Origin) -> Result<Self, VmError> {
         let mut qemu = Self { origin, major: 0 };
-        let fail = |detail: String| LabError::Qemu { detail };
+        let fail = |detail: String| VmError::Qemu { detail };
         let mut command = qemu.command();
         let name = command.get_program().to_string_lossy().into_owned();
         let output = command.arg("--version").output().map_err(|e| fail(format!("run {name}: {e}")))?;
@@ -58,7 +58,7 @@ impl Qemu {
     }
 
     #[cfg(test)]
-    pub(crate) fn at(path: &std::path::Path) -> Result<Self, LabError> {
+    pub(crate) fn at(path: &std::path::Path) -> Result<Self, VmError> {
         Self::probe(Origin::Named(path.into()))
     }
 }

@@ -6,16 +6,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::error::LabError;
+use super::error::VmError;
 
 /// Where `init.sh` puts the host's root again, read-only and hidden by nothing.
 const HOST: &str = "/run/lowlat/host";
 
 /// The path in a guest of a file or folder that the host has.
-pub fn in_guest(path: &Path) -> Result<String, LabError> {
+pub fn in_guest(path: &Path) -> Result<String, VmError> {
     // Links are followed here: an absolute one would lead out of that folder.
-    let path = fs::canonicalize(path).map_err(LabError::io("resolve", path))?;
-    below_host(&path).ok_or(LabError::BadGuest { detail: format!("path {} is not UTF-8; use another", path.display()) })
+    let path = fs::canonicalize(path).map_err(VmError::io("resolve", path))?;
+    below_host(&path).ok_or(VmError::BadGuest { detail: format!("path {} is not UTF-8; use another", path.display()) })
 }
 
 fn below_host(path: &Path) -> Option<String> {
@@ -28,15 +28,15 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// The running program's folder, to be shared with a guest, and its name there.
-pub fn this_program() -> Result<(PathBuf, String), LabError> {
+pub fn this_program() -> Result<(PathBuf, String), VmError> {
     let exe = std::env::current_exe()
-        .map_err(|e| LabError::BadGuest { detail: format!("find this program's file: {e}; call it by its path") })?;
+        .map_err(|e| VmError::BadGuest { detail: format!("find this program's file: {e}; call it by its path") })?;
     split(&exe)
 }
 
 /// A file's folder and its name.
-pub(super) fn split(file: &Path) -> Result<(PathBuf, String), LabError> {
-    let bad = || LabError::BadGuest { detail: format!("program {} is not a file of a folder", file.display()) };
+pub(super) fn split(file: &Path) -> Result<(PathBuf, String), VmError> {
+    let bad = || VmError::BadGuest { detail: format!("program {} is not a file of a folder", file.display()) };
     let dir = file.parent().ok_or_else(bad)?;
     let name = file.file_name().and_then(|n| n.to_str()).ok_or_else(bad)?;
     Ok((dir.to_owned(), name.to_owned()))

@@ -22,7 +22,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::seen::{quoted, split, this_program};
-use super::{Guest, KernelChoice, Lab, LabError, Outcome, Share, Topology};
+use super::{Guest, GuestOutcome, KernelChoice, Lab, Share, VmError, VmTopology};
 
 /// Set in the guest; holds the results folder.
 const INSIDE: &str = "LOWLAT_VM_RESULTS";
@@ -37,7 +37,7 @@ const LIMIT: Duration = Duration::from_secs(400);
 /// A guest and the cases that run in it.
 #[derive(Debug)]
 pub struct Suite {
-    topology: &'static Topology,
+    topology: &'static VmTopology,
     kernel: KernelChoice,
     program: Option<(&'static str, &'static str)>,
     cmdline: &'static str,
@@ -54,7 +54,7 @@ struct Booted {
 
 impl Suite {
     /// Cases on this machine and kernel.
-    pub const fn new(topology: &'static Topology, kernel: KernelChoice) -> Self {
+    pub const fn new(topology: &'static VmTopology, kernel: KernelChoice) -> Self {
         Self { topology, kernel, program: None, cmdline: "", booted: OnceLock::new() }
     }
 
@@ -104,7 +104,7 @@ impl Suite {
         format!("{} on {} {}", self.topology.name, self.kernel.name(), self.cmdline).trim().to_owned()
     }
 
-    fn boot(&self) -> Result<Booted, LabError> {
+    fn boot(&self) -> Result<Booted, VmError> {
         let (deps, exe) = this_program()?;
         let mut shares = vec![Share { host: deps, guest: DEPS.into(), writable: false }];
         let mut script = format!("export {INSIDE}=$RESULTS {NAME}='{}'\n", self.name());
@@ -133,7 +133,7 @@ impl Suite {
     }
 
     #[allow(clippy::print_stdout)] // a suite reports what it did; libtest shows it where it is asked to
-    fn tell(&self, booted: &Booted, outcome: &Result<Outcome, LabError>) {
+    fn tell(&self, booted: &Booted, outcome: &Result<GuestOutcome, VmError>) {
         let how = match outcome {
             Ok(o) => format!(
                 "{:.1} s in all, ready after {:.1} s of its own time{}",

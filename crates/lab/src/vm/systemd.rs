@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::apt::{self, Apt};
 use super::cache::{self, TempDir};
-use super::error::LabError;
+use super::error::VmError;
 use super::tools::BASE_SUITES;
 
 /// `ethtool`, `tc` and a shell are what a unit of `lowlat persist` calls; the rest boots or is tried against.
@@ -48,7 +48,7 @@ pub(super) fn cached(cache: &Path) -> bool {
 }
 
 /// The tree in the cache, fetched when it is not there yet.
-pub(super) fn open(cache: &Path) -> Result<PathBuf, LabError> {
+pub(super) fn open(cache: &Path) -> Result<PathBuf, VmError> {
     let root = dir(cache);
     if !root.exists() {
         let apt = Apt::open(cache, "base", &apt::mirror(cache)?, &BASE_SUITES)?;
@@ -56,19 +56,19 @@ pub(super) fn open(cache: &Path) -> Result<PathBuf, LabError> {
         let tree = temp.path().join("systemd");
         apt.unpack_closure(BASE_SUITES[0], &PACKAGES, &tree)?;
         finish(&tree)?;
-        fs::rename(&tree, &root).map_err(LabError::io("rename", &root))?;
+        fs::rename(&tree, &root).map_err(VmError::io("rename", &root))?;
     }
     Ok(root)
 }
 
 /// What maintainer scripts would have made.
-fn finish(tree: &Path) -> Result<(), LabError> {
+fn finish(tree: &Path) -> Result<(), VmError> {
     for dir in ["dev", "proc", "sys", "run", "tmp", "var/log", "var/lib", "root", "etc", "usr/bin", "outer"] {
         cache::make(&tree.join(dir))?;
     }
     let write = |file: &str, text: &str| {
         let path = tree.join(file);
-        fs::write(&path, text).map_err(LabError::io("write", path.clone()))
+        fs::write(&path, text).map_err(VmError::io("write", path.clone()))
     };
     let mut groups = String::new();
     let mut users = "root:x:0:0:root:/root:/bin/sh\n".to_owned();
@@ -85,7 +85,7 @@ fn finish(tree: &Path) -> Result<(), LabError> {
     write("etc/os-release", "ID=lab\nPRETTY_NAME=lab\n")?;
     let shell = tree.join("bin/sh");
     if fs::symlink_metadata(&shell).is_err() {
-        symlink("dash", &shell).map_err(LabError::io("link", &shell))?;
+        symlink("dash", &shell).map_err(VmError::io("link", &shell))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::apt::{self, Apt};
 use super::cache::TempDir;
-use super::error::LabError;
+use super::error::VmError;
 
 /// Packages of the tool tree; all from one release, so that it is the same tree on every host.
 const PACKAGES: [&str; 5] = ["qemu-system-x86", "busybox-static", "kmod", "xz-utils", "zstd"];
@@ -29,14 +29,14 @@ impl Tools {
     }
 
     /// The tree in the cache, fetched when it is not there yet.
-    pub(crate) fn open(cache: &Path) -> Result<Self, LabError> {
+    pub(crate) fn open(cache: &Path) -> Result<Self, VmError> {
         let root = dir(cache);
         if !root.exists() {
             let apt = Apt::open(cache, "base", &apt::mirror(cache)?, &BASE_SUITES)?;
             let temp = TempDir::new(cache)?;
             let tree = temp.path().join("tools");
             apt.unpack_closure(BASE_SUITES[1], &PACKAGES, &tree)?;
-            fs::rename(&tree, &root).map_err(LabError::io("rename", &root))?;
+            fs::rename(&tree, &root).map_err(VmError::io("rename", &root))?;
         }
         Ok(Self { root })
     }
@@ -52,7 +52,7 @@ impl Tools {
     }
 
     /// The static busybox, which is also the guest's.
-    pub(crate) fn busybox(&self) -> Result<Vec<u8>, LabError> {
+    pub(crate) fn busybox(&self) -> Result<Vec<u8>, VmError> {
         read_first(&[self.path("bin/busybox"), self.path("usr/bin/busybox")])
     }
 }
@@ -73,7 +73,7 @@ fn relocated(root: &Path, program: &str, argv0: &str) -> Command {
     command
 }
 
-fn read_first(paths: &[PathBuf]) -> Result<Vec<u8>, LabError> {
+fn read_first(paths: &[PathBuf]) -> Result<Vec<u8>, VmError> {
     let path = paths.iter().find(|p| p.exists()).unwrap_or(&paths[0]);
-    fs::read(path).map_err(LabError::io("read", path))
+    fs::read(path).map_err(VmError::io("read", path))
 }

@@ -140,8 +140,8 @@ pub fn management_ifaces(facts: &Facts) -> Vec<String> {
 }
 
 /// What may be planned on this host.
-pub fn plan_options(facts: &Facts, allow_disruptive: bool, reach: Scope) -> lowlat_plan::Options {
-    lowlat_plan::Options {
+pub fn plan_options(facts: &Facts, allow_disruptive: bool, reach: Scope) -> lowlat_plan::PlanOptions {
+    lowlat_plan::PlanOptions {
         allow_disruptive,
         reach,
         allow_reboot: false,
@@ -157,7 +157,7 @@ pub fn make_plan(
     asked: &[Setting],
     facts: &Facts,
     sys: &dyn Sys,
-    options: &lowlat_plan::Options,
+    options: &lowlat_plan::PlanOptions,
 ) -> Plan {
     let found = findings.iter().flat_map(|f| {
         let reason = format!("{}: {}", f.rule, f.title);

@@ -4,7 +4,7 @@ mod tsc;
 
 use lowlat_transport::{Ns, clock};
 
-pub use tsc::{Hardware, Host, NoTsc, Tsc};
+pub use tsc::{Hardware, NoTsc, Tsc, TscHost};
 
 /// Above this a kernel's clock is expensive, ns: the vDSO's takes 20–30, a system call some 100, an HPET over 1000.
 const EXPENSIVE_NS: u64 = 50;
@@ -79,7 +79,7 @@ impl Chosen {
         if !want {
             return Self { tsc: None, why_not: None, cost: kernel };
         }
-        match Tsc::calibrate(&mut Host, clocksources) {
+        match Tsc::calibrate(&mut TscHost, clocksources) {
             Ok(tsc) if clock::use_tsc(tsc.scale()) => Self { tsc: Some(tsc), why_not: None, cost: cost() },
             Ok(_) => Self { tsc: None, why_not: Some(NoTsc::Settled), cost: cost() },
             Err(why) => Self { tsc: None, why_not: Some(why), cost: kernel },
@@ -100,7 +100,7 @@ impl Chosen {
             return (format!("CLOCK_MONOTONIC, {cost}{why}"), None);
         };
         let calibrated = format!("TSC, {cost}, {}", pace_words(tsc));
-        match tsc.recheck(&mut Host) {
+        match tsc.recheck(&mut TscHost) {
             Ok(drift) => (format!("{calibrated}; at the end {drift:+.3} ppm off"), None),
             Err(why) => (calibrated, Some(why.to_string())),
         }
@@ -114,7 +114,7 @@ fn pace_words(tsc: &Tsc) -> String {
 
 /// What the TSC would be like, where it is not the clock.
 pub fn tsc_words(clocksources: Option<&str>) -> String {
-    match Tsc::calibrate(&mut Host, clocksources) {
+    match Tsc::calibrate(&mut TscHost, clocksources) {
         Ok(tsc) => {
             let scale = tsc.scale();
             let cost = cost_of(|| scale.at(clock::ticks()));

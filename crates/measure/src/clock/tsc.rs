@@ -70,9 +70,9 @@ pub trait Hardware {
 
 /// This one.
 #[derive(Debug, Clone, Copy)]
-pub struct Host;
+pub struct TscHost;
 
-impl Hardware for Host {
+impl Hardware for TscHost {
     fn invariant(&self) -> Option<bool> {
         clock::invariant()
     }
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn this_machines_tsc_agrees_with_its_kernel_or_is_refused() {
-        match Tsc::calibrate(&mut Host, None) {
+        match Tsc::calibrate(&mut TscHost, None) {
             Ok(tsc) => {
                 let (reported, is) = (tsc.scale().at(clock::ticks_in_order()), clock::kernel());
                 assert!(reported.abs_diff(is) < 1_000_000_000, "{reported} against {is}");

@@ -20,7 +20,7 @@ use lowlat_transport::{Engine, EngineError, Ns, clock};
 
 use super::{ANSWER, Lowlat, PLACE, after_header, refuse, seal};
 use crate::key::Key;
-use crate::{Options, bytes_at};
+use crate::{PeerOptions, bytes_at};
 
 /// Bytes of the fields.
 const FIELDS: usize = 32;
@@ -33,7 +33,7 @@ const TRIES: u64 = 3;
 
 /// What a prober asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Request {
+pub struct PlacementRequest {
     /// Random, the same for all requests of one prober.
     pub client: u64,
     /// Token of its host; 0 for unknown.
@@ -98,10 +98,10 @@ pub fn message_len(key: Option<&Key>) -> usize {
 pub fn ask(
     engine: &mut dyn Engine,
     key: Option<&Key>,
-    request: &Request,
+    request: &PlacementRequest,
     until: Ns,
 ) -> Result<Option<Answer>, EngineError> {
-    let peer = Lowlat::new(&Options { key: key.cloned(), ..Options::default() });
+    let peer = Lowlat::new(&PeerOptions { key: key.cloned(), ..PeerOptions::default() });
     engine.set_framing(super::framing);
     let mut buf = vec![0; engine.caps().max_message.max(message_len(key)) + 1];
     let began = clock::now();
@@ -122,7 +122,7 @@ pub fn ask(
 
 impl Lowlat {
     /// The message of a request.
-    pub(crate) fn place_request(&self, request: &Request) -> Vec<u8> {
+    pub(crate) fn place_request(&self, request: &PlacementRequest) -> Vec<u8> {
         let mut message = vec![0; message_len(self.key.as_ref())];
         self.header(PLACE, SEQ, clock::now(), &mut message);
         let at = after_header(self.key.is_some());
@@ -149,11 +149,11 @@ impl Lowlat {
 }
 
 /// The request in a message that was checked; `None` where it is too short for one.
-pub(super) fn read(tagged: bool, message: &[u8]) -> Option<Request> {
+pub(super) fn read(tagged: bool, message: &[u8]) -> Option<PlacementRequest> {
     let at = after_header(tagged);
     let cpu = u32::from_le_bytes(bytes_at(message, at + 16)?);
     bytes_at::<FIELDS>(message, at)?;
-    Some(Request {
+    Some(PlacementRequest {
         client: u64::from_le_bytes(bytes_at(message, at)?),
         host: u64::from_le_bytes(bytes_at(message, at + 8)?),
         cpu: (cpu != NO_CPU).then_some(cpu),
@@ -181,10 +181,10 @@ mod tests {
     use crate::{Decoded, Peer};
 
     const ARRIVAL: Arrival = Arrival { at: 7, ttl: None, kernel: None };
-    const REQUEST: Request = Request { client: 11, host: 5, cpu: Some(3), seconds: 9 };
+    const REQUEST: PlacementRequest = PlacementRequest { client: 11, host: 5, cpu: Some(3), seconds: 9 };
 
     fn near(key: Option<Key>) -> Lowlat {
-        Lowlat::new(&Options { key, ..Options::default() })
+        Lowlat::new(&PeerOptions { key, ..PeerOptions::default() })
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
             assert_eq!(message.len(), message_len(key.as_ref()));
             assert_eq!(read(key.is_some(), &message), Some(REQUEST));
             assert_eq!(near.place_answer(&message), None, "a request is not an answer");
-            let unknown = Request { cpu: None, ..REQUEST };
+            let unknown = PlacementRequest { cpu: None, ..REQUEST };
             assert_eq!(read(key.is_some(), &near.place_request(&unknown)), Some(unknown));
             for answer in [
                 Answer::TooOld,

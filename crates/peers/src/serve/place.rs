@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lowlat_transport::Ns;
 
 use super::privilege;
-use crate::lowlat::place::{Answer, Request};
+use crate::lowlat::place::{Answer, PlacementRequest};
 
 /// A lease lasts no longer without another request, s: a prober that was killed does not hold it for a day.
 pub const LONGEST_S: u32 = 3600;
@@ -56,7 +56,7 @@ impl Desk {
 
     /// Decides about a request that came at `now`, on a thread that answers, and pins that thread.
     #[cold]
-    pub(crate) fn ask(&self, request: &Request, now: Ns) -> Answer {
+    pub(crate) fn ask(&self, request: &PlacementRequest, now: Ns) -> Answer {
         if let Some(cpu) = self.fixed {
             return if request.seconds == 0 { Answer::Released } else { Answer::Fixed(cpu) };
         }
@@ -149,8 +149,8 @@ mod tests {
         (Desk::new(Some(places), None), last)
     }
 
-    fn request(client: u64, seconds: u32) -> Request {
-        Request { client, host: 0, cpu: Some(900), seconds }
+    fn request(client: u64, seconds: u32) -> PlacementRequest {
+        PlacementRequest { client, host: 0, cpu: Some(900), seconds }
     }
 
     /// On a thread of its own, which is what gets pinned.
@@ -181,9 +181,9 @@ mod tests {
         apart(|| {
             let (desk, last) = desk();
             let first = desk.places.as_ref().unwrap().before[0];
-            assert_eq!(desk.ask(&Request { host: 5, ..request(1, 9) }, 0), Answer::Beside(first));
-            assert_eq!(desk.ask(&Request { host: 6, ..request(1, 9) }, 0), Answer::ByRule(last));
-            assert_eq!(desk.ask(&Request { host: 5, cpu: Some(7_777), ..request(1, 9) }, 0), Answer::Cannot);
+            assert_eq!(desk.ask(&PlacementRequest { host: 5, ..request(1, 9) }, 0), Answer::Beside(first));
+            assert_eq!(desk.ask(&PlacementRequest { host: 6, ..request(1, 9) }, 0), Answer::ByRule(last));
+            assert_eq!(desk.ask(&PlacementRequest { host: 5, cpu: Some(7_777), ..request(1, 9) }, 0), Answer::Cannot);
             let nowhere = Desk::new(Some(Places { alone: Some(8_000), ..Places::default() }), None);
             assert_eq!(nowhere.ask(&request(1, 9), 0), Answer::Cannot, "the kernel has no such CPU");
             assert_eq!(Desk::new(None, None).ask(&request(1, 9), 0), Answer::Cannot);

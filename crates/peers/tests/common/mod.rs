@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lowlat_peers::serve::{self, ServeConfig, ServeStats};
-use lowlat_peers::{Decoded, Options, find};
+use lowlat_peers::{Decoded, PeerOptions, find};
 use lowlat_transport::{Endpoint, Engine, EngineError, clock};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -83,7 +83,12 @@ impl Drop for Running {
 }
 
 /// `count` round trips with the blocking engine, all answered; how many carried the far end's stamps.
-pub(crate) fn ping_pong(peer: &str, endpoint: &Endpoint, options: &Options, count: u64) -> Result<u64, EngineError> {
+pub(crate) fn ping_pong(
+    peer: &str,
+    endpoint: &Endpoint,
+    options: &PeerOptions,
+    count: u64,
+) -> Result<u64, EngineError> {
     round_trips(lowlat_transport::open("block", endpoint)?.as_mut(), peer, options, count)
 }
 
@@ -91,7 +96,7 @@ pub(crate) fn ping_pong(peer: &str, endpoint: &Endpoint, options: &Options, coun
 pub(crate) fn round_trips(
     engine: &mut dyn Engine,
     peer: &str,
-    options: &Options,
+    options: &PeerOptions,
     count: u64,
 ) -> Result<u64, EngineError> {
     let mut peer = (find(peer).unwrap().make)(options);
@@ -131,8 +136,8 @@ pub(crate) fn until_there<T>(mut attempt: impl FnMut() -> Result<T, EngineError>
     }
 }
 
-pub(crate) fn options(message_len: usize) -> Options {
-    Options { message_len, ..Options::default() }
+pub(crate) fn options(message_len: usize) -> PeerOptions {
+    PeerOptions { message_len, ..PeerOptions::default() }
 }
 
 pub(crate) fn local(port: u16) -> SocketAddr {

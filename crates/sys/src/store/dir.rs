@@ -145,6 +145,16 @@ fn owned(owner: u32, mode: u32, on_the_way: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a file of a secret is its owner's alone; says what is wrong.
+pub(super) fn secret(owner: u32, mode: u32) -> io::Result<()> {
+    owned(owner, mode, false)?;
+    if mode & 0o077 != 0 {
+        let octal = mode & 0o7777;
+        return Err(untrusted(&format!("others than its owner may use it (mode {octal:04o}); `chmod 600` it")));
+    }
+    Ok(())
+}
+
 fn untrusted(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why.to_owned())
 }

@@ -201,6 +201,15 @@ pub fn read_bounded(path: &Path, longest: u64) -> Result<Vec<u8>, StoreError> {
     dir::bounded(&open_regular(path)?, longest).map_err(|e| StoreError::cannot("read", path, e))
 }
 
+/// As [`read_bounded`], of a file that holds a secret: one that its owner's group or others may use in any way is refused, as
+/// OpenSSH does (authfile.c, `sshkey_perm_ok`), and so is one of another owner than this user or root.
+pub fn read_secret(path: &Path, longest: u64) -> Result<Vec<u8>, StoreError> {
+    let file = open_regular(path)?;
+    let stat = rustix::fs::fstat(&file).map_err(|e| StoreError::cannot("read", path, e.into()))?;
+    dir::secret(stat.st_uid, stat.st_mode).map_err(|e| StoreError::cannot("trust", path, e))?;
+    dir::bounded(&file, longest).map_err(|e| StoreError::cannot("read", path, e))
+}
+
 /// A file's bytes. Where a checksum is next to it, it is checked: a flipped bit or a missing end is
 /// [`StoreError::Damaged`].
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, StoreError> {
@@ -317,6 +326,23 @@ mod tests {
             Some("19700101T014000.000Z"),
             "a later moment is named on its own"
         );
+    }
+
+    #[test]
+    fn a_secret_that_others_can_use_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key");
+        fs::write(&key, "sixteen bytes or more").unwrap();
+        for (mode, fits) in
+            [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false), (0o601, false)]
+        {
+            fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+            match read_secret(&key, 4096) {
+                Ok(bytes) => assert!(fits && bytes == b"sixteen bytes or more", "{mode:o}"),
+                Err(e) => assert!(!fits && e.to_string().contains("chmod"), "{mode:o}: {e}"),
+            }
+        }
     }
 
     #[test]

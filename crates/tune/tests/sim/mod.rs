@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use lowlat_apply::disk::{Append, Disk};
 use lowlat_apply::ledger::HolderId;
-use lowlat_apply::writer::{BeforeHold, WriteFailure, Writer};
+use lowlat_apply::writer::{BeforeHold, HostWriter, WriteFailure};
 use lowlat_apply::{NetnsExists, Place, RollbackReport, Session, StepError, rollback_on};
 use lowlat_model::journal::NetnsId;
 use lowlat_model::measurement::{LOST, Measurement};
@@ -104,7 +104,7 @@ impl Disk for Host {
     }
 }
 
-impl Writer for Host {
+impl HostWriter for Host {
     fn state(&self, _: &dyn Sys, locus: &Locus) -> Reading<State> {
         let Locus::File { path } = locus else { return Reading::Absent("none".into()) };
         let m = self.0.borrow();

@@ -4,7 +4,7 @@
 use lowlat_model::measurement::LOST;
 use lowlat_model::verdict::Round;
 use lowlat_verdict::Random;
-use lowlat_verdict::sequential::{Coins, Next, Options, Test};
+use lowlat_verdict::sequential::{Coins, Next, SequentialOptions, Test};
 
 /// How the level of the rounds moves, in the order in which they run.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +110,7 @@ impl Path {
 }
 
 /// Runs one test to its end. The seed of the options must not be the path's: the coins know nothing of the path.
-pub fn run(path: &mut Path, effect: Effect, options: Options) -> Test {
+pub fn run(path: &mut Path, effect: Effect, options: SequentialOptions) -> Test {
     let mut coins = Coins::new(options.seed);
     let mut test = Test::new(("without", "with"), options);
     loop {

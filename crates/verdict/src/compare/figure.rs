@@ -5,7 +5,7 @@
 use lowlat_model::Verdict;
 use lowlat_model::verdict::{Clock, QuantileDifference};
 
-use super::Options;
+use super::CompareOptions;
 use super::draws::Draws;
 use crate::single::stretch;
 use crate::student;
@@ -37,7 +37,7 @@ impl Figure {
     /// From two quantiles and `draws` of their difference, over `k` independent stretches of the shorter run.
     ///
     /// The interval: percentiles of the draws, widened for few stretches ([`stretch`]).
-    pub(crate) fn finish((a, b): (f64, f64), mut draws: Draws, k: usize, options: &Options) -> Self {
+    pub(crate) fn finish((a, b): (f64, f64), mut draws: Draws, k: usize, options: &CompareOptions) -> Self {
         let (diff, ratio) = (b - a, if a > 0.0 { (b - a) / a } else { 0.0 });
         if k < FEWEST_STRETCHES || draws.is_empty() {
             let open = Estimate { a, b, diff: (diff, f64::NAN, f64::NAN), ratio: (ratio, f64::NAN, f64::NAN) };
@@ -88,7 +88,7 @@ impl Figure {
 
     /// `same` when the interval lies too small to matter; else `better` or `worse` when it excludes zero; else
     /// `unclear`.
-    pub(crate) fn judge(&self, q: f64, options: &Options) -> QuantileDifference {
+    pub(crate) fn judge(&self, q: f64, options: &CompareOptions) -> QuantileDifference {
         let Some(e) = self.estimate else {
             return QuantileDifference { q, verdict: self.by_loss, ..QuantileDifference::default() };
         };

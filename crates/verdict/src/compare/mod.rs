@@ -18,7 +18,7 @@ pub(crate) const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
 /// How two stored runs are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
+pub struct CompareOptions {
     /// Confidence of the intervals.
     pub confidence: f64,
     /// Bootstrap resamples.
@@ -31,7 +31,7 @@ pub struct Options {
     pub worth_floor_ns: u64,
 }
 
-impl Default for Options {
+impl Default for CompareOptions {
     fn default() -> Self {
         Self { confidence: 0.95, iterations: 2_000, seed: 1, worth_ratio: 0.02, worth_floor_ns: 100 }
     }

@@ -5,7 +5,7 @@ use lowlat_model::{Schema, Verdict};
 
 use super::bet::{Side, Stream};
 use super::test::{FOLLOWED, FORESEEN_FROM};
-use super::{Next, Options};
+use super::{Next, SequentialOptions};
 
 /// Pairs without a single count on either side after which nothing is left to find.
 const SILENT: u32 = 6;
@@ -16,7 +16,7 @@ const SILENT: u32 = 6;
 pub struct CountTest {
     what: String,
     names: (String, String),
-    options: Options,
+    options: SequentialOptions,
     bets: Stream,
     sums: (u64, u64),
     pairs: u32,
@@ -25,7 +25,7 @@ pub struct CountTest {
 
 impl CountTest {
     /// `what` names the counter, `names` are those of A and B.
-    pub fn new(what: &str, names: (&str, &str), options: Options) -> Self {
+    pub fn new(what: &str, names: (&str, &str), options: SequentialOptions) -> Self {
         Self {
             what: what.to_owned(),
             names: (names.0.to_owned(), names.1.to_owned()),
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn run(pairs: impl IntoIterator<Item = (u64, u64)>) -> CountTest {
-        let mut test = CountTest::new("drops", ("without", "with"), Options::default());
+        let mut test = CountTest::new("drops", ("without", "with"), SequentialOptions::default());
         for (a, b) in pairs {
             if test.push(a, b) != Next::More {
                 break;

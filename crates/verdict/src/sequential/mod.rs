@@ -36,7 +36,7 @@ use lowlat_model::verdict::{Stopped, TooSlow};
 
 /// How a sequential test is made.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Options {
+pub struct SequentialOptions {
     /// Level of this test: the chance of *better* without an effect is at most this. In a run of several tests, from
     /// [`Online::level`].
     pub alpha: f64,
@@ -63,7 +63,7 @@ pub struct Options {
     pub planned_too_slow: Option<TooSlow>,
 }
 
-impl Default for Options {
+impl Default for SequentialOptions {
     fn default() -> Self {
         Self {
             alpha: 0.05,

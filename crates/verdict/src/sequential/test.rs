@@ -6,7 +6,7 @@ use lowlat_model::verdict::{Clock, Round, Stopped};
 use super::bet::{Side, Stream};
 use super::interval::interval;
 use super::quantity::{Quantity, Slack};
-use super::{Next, Options};
+use super::{Next, SequentialOptions};
 
 /// Weights in the average, before they are scaled to sum to 1: P50 has the least noise and decides soonest.
 const P50: f64 = 4.0;
@@ -60,7 +60,7 @@ impl Sorted {
 ///
 /// - **worse**: the average wealth of the bets that the quantities rise, by more than what is worth having, reaches
 ///   `1 / harm`. So harm is shown
-///   falsely in at most 5 % of tests, or what else [`Options::harm`] is. Where another quantity is better, it is a
+///   falsely in at most 5 % of tests, or what else [`SequentialOptions::harm`] is. Where another quantity is better, it is a
 ///   trade, and worse.
 /// - **excluded**: in every latency quantile that is judged the interval lies above an improvement of the smallest size
 ///   worth having, and A's losses hold nothing that B might fix.
@@ -76,7 +76,7 @@ impl Sorted {
 #[derive(Debug, Clone)]
 pub struct Test {
     pub(super) names: (String, String),
-    pub(super) options: Options,
+    pub(super) options: SequentialOptions,
     pub(super) quantities: Vec<Quantity>,
     pub(super) loss: Loss,
     pub(super) pairs: u32,
@@ -85,7 +85,7 @@ pub struct Test {
 
 impl Test {
     /// `names` are those of A and B.
-    pub fn new(names: (&str, &str), options: Options) -> Self {
+    pub fn new(names: (&str, &str), options: SequentialOptions) -> Self {
         Self {
             names: (names.0.to_owned(), names.1.to_owned()),
             options,

@@ -5,7 +5,7 @@ use lowlat_sys::Sys;
 
 use crate::args::{PathArgs, ProtoArg};
 use lowlat_live::{
-    Failure, conditions, far,
+    Failure, conditions,
     path::{ENGINES, Path},
     probe::{self, Ask, Held},
 };
@@ -124,7 +124,7 @@ pub fn uneven([a, b]: [&Placement; 2]) -> Vec<String> {
         out.push("the far ends of a and b are not placed alike: part of a difference may be theirs".to_owned());
     }
     for (name, placement) in [("a", a), ("b", b)] {
-        let far = placement.far.as_ref().filter(|far| far::is_beside(far) && far.cpu == placement.near.cpu);
+        let far = placement.far.as_ref().filter(|far| far.same_host && far.cpu == placement.near.cpu);
         if let Some(cpu) = far.and_then(|far| far.cpu) {
             out.push(format!("the prober of {name} shares CPU {cpu} with the far end on this host"));
         }
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_placement_does_to_a_comparison_is_said() {
-        let at = |cpu: u32, why: &str| Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}") };
+        let at = |cpu: u32, why: &str| Placed { cpu: Some(cpu), why: format!("CPU {cpu}: {why}"), ..Placed::default() };
         let of = |near: u32, far: Option<Placed>| Placement { near: at(near, "x"), far, far_why_not: None };
         let a = of(1, Some(at(2, "by the same rule, on the far end's host")));
         assert!(uneven([&a, &a]).is_empty());
@@ -149,7 +149,7 @@ mod tests {
         assert!(said.len() == 1 && said[0].contains("not placed alike"), "{said:?}");
         // CPU 2 of another host is another CPU.
         assert!(uneven([&a, &of(2, a.far.clone())]).is_empty());
-        let beside = Some(at(2, far::BESIDE));
+        let beside = Some(Placed { same_host: true, ..at(2, "on the same host") });
         let said = uneven([&of(1, beside.clone()), &of(2, beside)]);
         assert_eq!(said, ["the prober of b shares CPU 2 with the far end on this host"]);
     }

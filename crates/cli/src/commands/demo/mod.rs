@@ -12,7 +12,7 @@ mod vm;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lowlat_lab::faults::{self, Bed, Site};
+use lowlat_lab::faults::{self, Bed, FaultSite};
 use lowlat_lab::netns::{FAR_ADDRESS, Far, LabError};
 use lowlat_model::document::{Planted, RunDocument};
 use lowlat_model::settings;
@@ -69,7 +69,7 @@ struct Node<'a> {
 /// Plants the faults, runs the job as if it did not know, rolls back, and compares with the state before.
 fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, Failure> {
     let Node { far, bed, link, near_cpu, other_cpu, engines_far, job } = node;
-    let mut site = Site { link, far, probe_port: PORT, probe_cpu: near_cpu, other_cpu };
+    let mut site = FaultSite { link, far, probe_port: PORT, probe_cpu: near_cpu, other_cpu };
     let mut planted = Vec::new();
     let mut traffic = Vec::new();
     for fault in faults::on(bed) {
@@ -100,8 +100,6 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
         output::progress(&format!("  {line}"));
     }
     document.rollback_verified = Some(report.complete() && different.is_empty());
-    // What was put back is not there to be persisted.
-    document.next_steps.retain(|step| !step.contains("lowlat persist"));
     document.planted = Some(planted.iter().map(|p| judged(p, &document)).collect());
     drop(traffic);
     Ok(document)
@@ -139,7 +137,7 @@ fn path(link: &str, port: u16, cpu: u32) -> Result<Path, Failure> {
 }
 
 /// Whether a planted fault was found, and whether a step that its rule asked for was kept.
-fn judged(planted: &faults::Planted, document: &lowlat_model::document::RunDocument) -> Planted {
+fn judged(planted: &faults::PlantedFault, document: &lowlat_model::document::RunDocument) -> Planted {
     let findings: Vec<_> = document.findings.iter().filter(|f| f.rule == planted.rule).collect();
     let asked: Vec<_> = findings.iter().flat_map(|f| &f.remedy.settings).collect();
     let kept = document.steps.iter().any(|s| {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, LabError, Share, quoted, this_program, topology};
+use lowlat_lab::vm::{Guest, KernelChoice, Lab, Share, VmError, quoted, this_program, topology};
 use lowlat_model::document::RunDocument;
 use lowlat_sys::store::{self, Output, Store};
 
@@ -24,7 +24,7 @@ const WORDS: &str = "words";
 
 /// What the lab could not do.
 #[allow(clippy::needless_pass_by_value)] // for map_err
-fn in_lab(e: LabError) -> Failure {
+fn in_lab(e: VmError) -> Failure {
     Failure::new(format!("demo: {e}"))
 }
 
@@ -61,7 +61,7 @@ pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome 
     });
     words.tell();
     let outcome = match outcome {
-        Err(LabError::Stopped { .. }) => {
+        Err(VmError::Stopped { .. }) => {
             return Err(Failure::new("demo: interrupted by a signal; the virtual machine is gone, start it again"));
         }
         other => other.map_err(in_lab)?,

@@ -16,7 +16,7 @@ pub fn run(wish: Wish, json: bool) -> Outcome {
     let (words, weakens) = clock.at_end();
     let beside = (!clock.is_tsc()).then(|| clocks::of_tsc(&live));
     if json {
-        let floor = |f: lowlat_measure::floor::Floor| Floor { what: f.what.to_owned(), rtt: f.rtt };
+        let floor = |f: lowlat_measure::floor::MeasuredFloor| Floor { what: f.what.to_owned(), rtt: f.rtt };
         output::json(&SelfDocument {
             schema: Schema::current("self"),
             clock: words,

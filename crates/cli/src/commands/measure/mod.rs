@@ -10,7 +10,7 @@ use lowlat_measure::clock::Wish;
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{Goal, GoalResult, Measurement};
 use lowlat_sys::{Live, Sys};
-use lowlat_verdict::sequential::Options;
+use lowlat_verdict::sequential::SequentialOptions;
 
 use crate::args::{ClockArg, MeasureArgs, ModeArg};
 use crate::progress::Line;
@@ -121,7 +121,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if json {
         output::json(&measurement)?;
     } else {
-        output::text(&lowlat_report::measurement(&measurement, output::width()));
+        output::report(&lowlat_report::measurement(&measurement, output::width()));
     }
     if signals::stopped() {
         output::progress("interrupted: these are the figures up to then");
@@ -176,7 +176,11 @@ fn idle_and_loaded(
 fn stamp_cost(path: &Path, engine: &str, sys: &dyn Sys) -> Result<Comparison, Failure> {
     let without = Path { stamps: false, ..path.clone() };
     let ask = |path| Ask { duration_ns: STAMP_COST_ROUND_NS, ..Ask::new(path, engine) };
-    let options =
-        Options { seed: ab::seed(), least_pairs: STAMP_COST_PAIRS, most_pairs: STAMP_COST_PAIRS, ..Options::default() };
+    let options = SequentialOptions {
+        seed: ab::seed(),
+        least_pairs: STAMP_COST_PAIRS,
+        most_pairs: STAMP_COST_PAIRS,
+        ..SequentialOptions::default()
+    };
     ab::alternated((&ask(&without), &ask(path)), ("without stamps", "with stamps"), options, OnStop::Fail, sys)
 }

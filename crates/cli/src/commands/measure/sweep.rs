@@ -55,7 +55,7 @@ pub fn run(
     if json {
         output::json(&document)?;
     } else {
-        output::text(&lowlat_report::sweep(&document, output::width()));
+        output::report(&lowlat_report::sweep(&document, output::width()));
     }
     if signals::stopped() {
         output::progress("interrupted: the points up to then");

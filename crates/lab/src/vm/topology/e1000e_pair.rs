@@ -1,7 +1,7 @@
-use super::{HostNetwork, PAIR_SETUP, Topology};
+use super::{HostNetwork, PAIR_SETUP, VmTopology};
 
 /// Two e1000e linked in QEMU: exact coalescing (rx-usecs), rings, MSI-X, a PHC; stamps accepted but never delivered.
-pub const E1000E_PAIR: Topology = Topology {
+pub const E1000E_PAIR: VmTopology = VmTopology {
     name: "e1000e-pair",
     summary: "two e1000e back to back",
     cpus: 2,

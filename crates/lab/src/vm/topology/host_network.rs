@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::super::error::LabError;
+use super::super::error::VmError;
 
 /// The host's side of the guest's network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +28,12 @@ exec \"$@\"
 
 impl HostNetwork {
     /// `command` with the network around it; the pid stays that of QEMU (`unshare` and the shell replace themselves).
-    pub(crate) fn wrap(self, command: Command, temp: &Path) -> Result<Command, LabError> {
+    pub(crate) fn wrap(self, command: Command, temp: &Path) -> Result<Command, VmError> {
         if self == Self::None {
             return Ok(command);
         }
         let script = temp.join("host-network.sh");
-        fs::write(&script, BRIDGED_TAPS).map_err(LabError::io("write", &script))?;
+        fs::write(&script, BRIDGED_TAPS).map_err(VmError::io("write", &script))?;
         let mut outer = Command::new("unshare");
         outer.args(["--net", "--", "/bin/sh"]).arg(&script).arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {

@@ -1,10 +1,10 @@
-use super::{HostNetwork, Topology};
+use super::{HostNetwork, VmTopology};
 
 /// Four igb: `eth0` and `eth2` make an active-backup bond of the near end, linked with `eth1` at the far end; `eth3`
 /// stands alone next to them. Path and addresses are those of [`super::IGB_PAIR`], but on a VLAN of the bond,
 /// `bond0.5`. macvlan and WireGuard are loaded for who asks. A hub joins the first three, so the bond's backup hears
 /// what the active one does, as on a switch that floods.
-pub const IGB_FOUR: Topology = Topology {
+pub const IGB_FOUR: VmTopology = VmTopology {
     name: "igb-four",
     summary: "a VLAN on a bond of two igb, a third far away, a fourth beside",
     cpus: 2,

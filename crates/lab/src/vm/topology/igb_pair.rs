@@ -1,8 +1,8 @@
-use super::{HostNetwork, PAIR_SETUP, Topology};
+use super::{HostNetwork, PAIR_SETUP, VmTopology};
 
 /// Two igb linked in QEMU: channels, RSS, rx/tx-usecs (four times nominal in QEMU), TX hardware stamps. igb is in QEMU
 /// since 8.0.
-pub const IGB_PAIR: Topology = Topology {
+pub const IGB_PAIR: VmTopology = VmTopology {
     name: "igb-pair",
     summary: "two igb back to back",
     cpus: 2,

@@ -1,7 +1,7 @@
-use super::{HostNetwork, PAIR_SETUP, Topology};
+use super::{HostNetwork, PAIR_SETUP, VmTopology};
 
 /// An Intel IOMMU before the NICs, for vfio-pci. Without intremap and snoop-control vfio finds no IOMMU type.
-pub const IOMMU: Topology = Topology {
+pub const IOMMU: VmTopology = VmTopology {
     name: "iommu",
     summary: "two e1000e behind an IOMMU, vfio-pci loaded",
     cpus: 2,

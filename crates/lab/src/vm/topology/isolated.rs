@@ -1,7 +1,7 @@
-use super::{HostNetwork, PAIR_SETUP, Topology};
+use super::{HostNetwork, PAIR_SETUP, VmTopology};
 
 /// CPU 1 kept free of the scheduler, of the tick and of RCU callbacks.
-pub const ISOLATED: Topology = Topology {
+pub const ISOLATED: VmTopology = VmTopology {
     name: "isolated",
     summary: "two e1000e, CPU 1 isolated",
     cpus: 2,

@@ -20,7 +20,7 @@ pub use virtio_mq::VIRTIO_MQ;
 
 /// A machine as data.
 #[derive(Debug)]
-pub struct Topology {
+pub struct VmTopology {
     /// Name, as a user writes it.
     pub name: &'static str,
     /// One line on what it is for.
@@ -42,10 +42,10 @@ pub struct Topology {
 }
 
 /// All topologies.
-pub const ALL: [&Topology; 7] = [&E1000E_PAIR, &IGB_PAIR, &IGB_FOUR, &VIRTIO_MQ, &NUMA, &ISOLATED, &IOMMU];
+pub const ALL: [&VmTopology; 7] = [&E1000E_PAIR, &IGB_PAIR, &IGB_FOUR, &VIRTIO_MQ, &NUMA, &ISOLATED, &IOMMU];
 
 /// Finds a topology by its name.
-pub fn by_name(name: &str) -> Option<&'static Topology> {
+pub fn by_name(name: &str) -> Option<&'static VmTopology> {
     ALL.into_iter().find(|t| t.name == name)
 }
 

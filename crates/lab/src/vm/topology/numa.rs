@@ -1,7 +1,7 @@
-use super::{HostNetwork, PAIR_SETUP, Topology};
+use super::{HostNetwork, PAIR_SETUP, VmTopology};
 
 /// Two NUMA nodes; both e1000e hang below a bridge of node 1 (CPU 1), so that placement on CPU 0 is remote.
-pub const NUMA: Topology = Topology {
+pub const NUMA: VmTopology = VmTopology {
     name: "numa",
     summary: "two e1000e on NUMA node 1",
     cpus: 2,

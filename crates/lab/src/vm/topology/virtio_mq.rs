@@ -1,8 +1,8 @@
-use super::{HostNetwork, PAIR_SETUP, Topology};
+use super::{HostNetwork, PAIR_SETUP, VmTopology};
 
 /// Two virtio NICs with four queue pairs each. QEMU gives several queues only to taps, so these are bridged in a
 /// private namespace.
-pub const VIRTIO_MQ: Topology = Topology {
+pub const VIRTIO_MQ: VmTopology = VmTopology {
     name: "virtio-mq",
     summary: "two virtio NICs with four queues each",
     cpus: 4,
