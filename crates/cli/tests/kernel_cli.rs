@@ -67,7 +67,7 @@ fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
     assert!(fixed.ends_with("exit 2"), "{fixed}");
     // 128 and SIGINT's number (script(1), -e).
     let ended = typed(&format!("sleep 0.5; printf '{IFACE}\\n'; sleep 0.5; printf '\\003'; sleep 0.5;"));
-    assert!(ended.contains("Target") && ended.ends_with("exit 130"), "{ended}");
+    assert!(ended.contains("Far end") && ended.ends_with("exit 130"), "{ended}");
 }
 
 #[test]
