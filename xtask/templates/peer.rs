@@ -2,7 +2,7 @@
 
 use lowlat_transport::{Ns, Proto};
 
-use crate::{Decoded, PeerEntry, PeerOptions, Peer, bytes_at, random};
+use crate::{Decoded, Peer, PeerEntry, PeerOptions, bytes_at, random};
 
 /// The list entry.
 pub const ENTRY: PeerEntry = PeerEntry {
