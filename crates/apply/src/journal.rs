@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zeroed_end_is_no_cut() {
+    fn a_zeroed_end_is_not_a_cut() {
         let bytes = sample();
         let second = bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
         for from in [0, 5, second, second + 3, bytes.len() - 1] {

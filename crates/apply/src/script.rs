@@ -95,7 +95,7 @@ fn command(s: &StandingWrite) -> String {
 }
 
 /// A file that holds the value already is not written: some refuse any value, as `tx_maxrate` does where the driver has no
-/// limit (`EOPNOTSUPP`, net/core/net-sysfs.c), and were only recorded beside another.
+/// limit (`EOPNOTSUPP`, net/core/net-sysfs.c), and were only recorded next to another.
 fn where_it_differs(locus: &Locus, was: &State) -> String {
     let put_back = undo(locus, was);
     match (locus, was, at(locus).shown()) {

@@ -50,7 +50,7 @@ fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
         ))
     };
     let planned = typed(&format!("sleep 0.5; printf '{IFACE}\\n{FAR}\\n200us\\n\\nplan\\n'; sleep 0.5;"));
-    for words in ["kernel ", "Interface [", "Target", "goal", "[plan/try]", "BASELINE:", IFACE] {
+    for words in ["kernel ", "Interface [", "Far end", "goal", "[plan/try]", "BASELINE:", IFACE] {
         assert!(planned.contains(words), "{words:?} in {planned}");
     }
     assert!(planned.ends_with("exit 0") || planned.ends_with("exit 1"), "{planned}");
@@ -63,11 +63,11 @@ fn on_a_terminal_it_asks_and_ctrl_c_at_a_question_ends_it() {
     // Reported at once, and asked for again.
     let fixed = format!("lo\\n{FAR}\\n\\n");
     let fixed = typed(&format!("sleep 0.5; printf '{fixed}'; sleep 0.5; printf '\\004';"));
-    assert!(fixed.matches("Target").count() >= 2 && fixed.contains("the terminal was closed"), "{fixed}");
+    assert!(fixed.matches("Far end").count() >= 2 && fixed.contains("the terminal was closed"), "{fixed}");
     assert!(fixed.ends_with("exit 2"), "{fixed}");
     // 128 and SIGINT's number (script(1), -e).
     let ended = typed(&format!("sleep 0.5; printf '{IFACE}\\n'; sleep 0.5; printf '\\003'; sleep 0.5;"));
-    assert!(ended.contains("Target") && ended.ends_with("exit 130"), "{ended}");
+    assert!(ended.contains("Far end") && ended.ends_with("exit 130"), "{ended}");
 }
 
 #[test]

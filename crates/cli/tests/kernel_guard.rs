@@ -87,7 +87,7 @@ fn a_killed_guard_is_reported_and_its_place_taken() {
         let ran = lab.run(&scratch, &late);
         assert!(ran.err.contains("not confirmed in time and its guard is gone"), "{ran:#?}");
         if late[0] == "confirm" {
-            ran.refuses(&["confirm", "put back", "apply again"]);
+            ran.refuses(&["confirm", "restored", "apply again"]);
         }
         if late[0] == "apply" {
             lab.run(&scratch, &["rollback"]).exits(0);

@@ -20,7 +20,7 @@ crate::rule! {
     /// `port.rx_dropped` (i40e; newer kernels call it `port.rx_discards`), `rx_dropped.nic` (ice), `pkts rx OOB` (vmxnet3),
     /// `rx_no_buffers_posted` (gve), `rx_discards` (bnxt), a queue's `_drops` (igb), `_rx_drops` (bna). `iavf`, `ena` and an
     /// `i40e` with the older name count these losses as the kernel's `rx_dropped` (`ena` with what an XDP program drops),
-    /// which means something else with other drivers. `rx_no_buffer_count` of Intel's 1 Gbit/s devices is no loss: the
+    /// which means something else with other drivers. `rx_no_buffer_count` of Intel's 1 Gbit/s devices is not a loss: the
     /// packet waited in the device.
     /// ## Remedy
     /// Relieve the processor that takes the interrupt. Then the next size of the receive ring: a large ring hides the

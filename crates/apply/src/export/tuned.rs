@@ -33,7 +33,7 @@ pub(super) fn export(plan: &Plan) -> Export {
     Export { text: profile(&sections, &left_out), left_out, steps }
 }
 
-/// Section, option and value; in words, why tuned does not take it.
+/// Section, option and value; as text, why tuned does not take it.
 fn place(item: &Item<'_>) -> Result<(String, String, String), &'static str> {
     let State::Text(value) = &item.op.set else { return Err("tuned has no plugin for queue disciplines") };
     let of = |plugin: &str, iface: &str, name: &str| -> Result<_, &'static str> {

@@ -15,7 +15,7 @@ use lowlat_live::{Failure, Outcome};
 pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     if args.export.is_some() && json {
         return Err(Failure::new(
-            "plan with --export and --json: an export is no JSON document; leave out one of them",
+            "plan with --export and --json: an export is not a JSON document; leave out one of them",
         ));
     }
     let live = Live::new();
