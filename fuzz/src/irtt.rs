@@ -39,7 +39,8 @@ pub fn run(mut data: &[u8]) {
     let keyed = byte(&mut data) & 1 == 1;
     let key = if keyed { Key::new(b"a key of the fuzz targets") } else { None };
     let Some(entry) = find("irtt") else { return };
-    let options = PeerOptions { key, message_len: 64, duration_ns: 1_000_000_000, interval_ns: 1000, ..PeerOptions::default() };
+    let options =
+        PeerOptions { key, message_len: 64, duration_ns: 1_000_000_000, interval_ns: 1000, ..PeerOptions::default() };
     let mut peer = (entry.make)(&options);
     let caps = Caps { max_message: 1400, spins: true, words: String::new(), costs: String::new() };
     let mut server = Server { caps, rest: data };

@@ -16,6 +16,7 @@ mod cli_config;
 
 pub mod captured;
 pub mod cmsg;
+pub mod collectors;
 pub mod config;
 pub mod datagrams;
 pub mod facts;
@@ -24,7 +25,6 @@ pub mod irtt;
 pub mod journal;
 pub mod netlink;
 pub mod peers;
-pub mod collectors;
 pub mod run_document;
 pub mod sample_log;
 pub mod streams;

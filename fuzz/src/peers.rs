@@ -4,7 +4,7 @@ use lowlat_peers::lowlat::LowlatReflector;
 use lowlat_peers::serve::{Arrival, Reflection, Reflector};
 use lowlat_peers::sockperf::SockperfReflector;
 use lowlat_peers::stamp::StampReflector;
-use lowlat_peers::{Decoded, Key, PeerOptions, PEERS};
+use lowlat_peers::{Decoded, Key, PEERS, PeerOptions};
 
 use crate::byte;
 

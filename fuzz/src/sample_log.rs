@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use lowlat_samplelog::{Block, Reader, LogWriter};
+use lowlat_samplelog::{Block, LogWriter, Reader};
 
 use crate::byte;
 

@@ -76,7 +76,7 @@ impl Limits {
     }
 
     /// The planned sends of a round whose ping-pong part lasts `ping_pong_ns`, where sends are `gap_ns` apart on the mean: half
-    /// as long, or longer so that they bear their median. Left out where that takes longer than [`LONGEST_PLAN_NS`]: a part
+    /// as long, or longer so that they have a median. Left out where that takes longer than `LONGEST_PLAN_NS`: a part
     /// that cannot be judged costs its time in every pair, and its weight in the decision. `gap_ns` is `None` where it is
     /// not known.
     pub fn planned_for(ping_pong_ns: u64, gap_ns: Option<u64>) -> PlannedPart {
