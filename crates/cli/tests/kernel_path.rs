@@ -122,7 +122,7 @@ fn a_vxlan_stands_on_the_route_to_its_far_end() {
     shape(&lab, "other0");
     let found = check(&lab, &["--target", "198.18.8.2"]);
     assert_eq!((path(&found), found["iface"].as_str()), (vec!["vx0".to_owned(), IFACE.to_owned()], Some("vx0")));
-    assert_eq!(names(&found, "elsewhere", "title"), ["a shaper on other0 lets packets through too slowly"]);
+    assert_eq!(names(&found, "elsewhere", "title"), ["a shaper on other0 is too slow"]);
     assert_eq!(interfaces(&planned(&lab, &["--target", "198.18.8.2"])), [IFACE]);
 }
 
@@ -172,8 +172,8 @@ fn an_ifb_is_on_the_path_where_a_filter_leads_to_it() {
     let found = check(&lab, &["--target", FAR]);
     assert_eq!(path(&found), [IFACE, "ifb-on"]);
     let titles = names(&found, "findings", "title");
-    assert!(titles.contains(&"a shaper on ifb-on lets packets through too slowly".to_owned()), "{titles:?}");
-    assert_eq!(names(&found, "elsewhere", "title"), ["a shaper on ifb-off lets packets through too slowly"]);
+    assert!(titles.contains(&"a shaper on ifb-on is too slow".to_owned()), "{titles:?}");
+    assert_eq!(names(&found, "elsewhere", "title"), ["a shaper on ifb-off is too slow"]);
     assert_eq!(interfaces(&planned(&lab, &["--target", FAR])), ["ifb-on"]);
 }
 
