@@ -74,7 +74,7 @@ fn delayed(document: &Value) -> [Vec<String>; 2] {
 }
 
 fn holds_back(nics: &[&str]) -> Vec<String> {
-    nics.iter().map(|nic| format!("{nic} holds receive interrupts back")).collect()
+    nics.iter().map(|nic| format!("{nic} delays receive interrupts")).collect()
 }
 
 /// The interfaces whose `rx-usecs` a plan for a path would set.
@@ -172,7 +172,7 @@ fn a_fault_beneath_is_named_where_it_lies_and_one_beside_is_elsewhere() {
             sh(&format!("tc qdisc add dev {nic} root tbf rate 2mbit burst 1600 limit 65536"));
             let found = check(&node, FAR);
             let [here, there] = [list, not].map(|l| titles(&found, l, "shaper-below-line-rate"));
-            assert_eq!(here, [format!("a shaper on {nic} lets packets through too slowly")], "{found:#}");
+            assert_eq!(here, [format!("a shaper on {nic} is too slow")], "{found:#}");
             assert_eq!(there, Vec::<String>::new(), "{found:#}");
             sh(&format!("tc qdisc del dev {nic} root"));
         }
@@ -313,6 +313,17 @@ fn ports_beneath_the_default_route_are_reset_by_a_flag_alone() {
     });
 }
 
+/// Gives the ports to the bond of the other cases again, also after a failure.
+struct BondBack;
+
+impl Drop for BondBack {
+    fn drop(&mut self) {
+        let _ = try_sh(
+            "ip link del bond1; ip addr add 10.77.0.1/24 dev bond0.5; for p in eth0 eth2; do ip link set $p down; ip link set $p master bond0; done; echo eth0 > /sys/class/net/bond0/bonding/active_slave",
+        );
+    }
+}
+
 /// Modes that send by all ports: a port that was reset is taken back, so nothing has to be refused.
 #[test]
 fn a_bond_that_sends_by_all_ports_takes_a_reset_one_back() {
@@ -320,7 +331,7 @@ fn a_bond_that_sends_by_all_ports_takes_a_reset_one_back() {
         let node = Node::new();
         let _delays = Delays::none();
         let built = "ip link add bond1 type bond mode balance-xor miimon 100; for p in eth0 eth2; do ip link set $p nomaster; ip link set $p down; ip link set $p master bond1; done; ip link set bond1 up; ip link add link bond1 name bond1.5 type vlan id 5; ip addr del 10.77.0.1/24 dev bond0.5; ip addr add 10.77.0.1/24 dev bond1.5; ip link set bond1.5 up";
-        let back = "ip link del bond1; ip addr add 10.77.0.1/24 dev bond0.5; for p in eth0 eth2; do ip link set $p down; ip link set $p master bond0; done; echo eth0 > /sys/class/net/bond0/bonding/active_slave";
+        let back = BondBack;
         sh(built);
         answers(FAR);
         let ports = ["bond1.5", "bond1", "eth0", "eth2"];
@@ -343,7 +354,7 @@ fn a_bond_that_sends_by_all_ports_takes_a_reset_one_back() {
         common::until("the port is back", || up() == carries);
         answers(FAR);
         assert_eq!(differences(&before, &nics()), Vec::<String>::new());
-        sh(back);
+        drop(back);
         common::until("the bond is back", || sh("cat /sys/class/net/bond0/bonding/active_slave") == "eth0");
         answers(FAR);
     });
