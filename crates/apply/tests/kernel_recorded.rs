@@ -433,7 +433,10 @@ fn renamed_by_script(store: &Store) {
     steered_again(store);
     link::delete("w0").unwrap();
     let out = Command::new("sh").arg(script(store)).output().unwrap();
-    assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("w0 is no longer in this"), "{out:?}");
+    assert!(
+        !out.status.success() && String::from_utf8_lossy(&out.stderr).contains("w0 is no longer in this"),
+        "{out:?}"
+    );
     assert_eq!(text(&rps("v0")), "1");
 }
 

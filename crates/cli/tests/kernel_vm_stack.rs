@@ -278,7 +278,8 @@ fn ports_beneath_the_default_route_are_reset_by_a_flag_alone() {
         };
         let disruptive = [("nic.ring.rx", "512"), ("nic.channels.combined", "1")];
         for (knob, value) in disruptive {
-            set("", "eth0", knob, value).exits(0);
+            set("", "eth2", knob, value).exits(0);
+            set("", "eth0", knob, value).refuses(&["bond0 sends by", "type bond primary eth0"]);
         }
         sh("ip route add default via 10.77.0.2");
         for (knob, value) in disruptive {

@@ -122,7 +122,7 @@ fn planned_sends_that_cannot_be_judged_cost_nothing_until_the_path_is_fast_enoug
     let of = |n: usize| tuned.steps[n].comparison.as_ref().unwrap();
     let planned = |n: usize| of(n).quantiles.iter().any(|q| q.from == Clock::Planned);
     let why = of(0).sequential.as_ref().unwrap().planned_too_slow.unwrap();
-    assert_eq!(why.to_string(), "planned sends: not judged, path too slow for 24 probes in 50 ms");
+    assert_eq!(why.to_string(), "planned sends: not judged, path too slow for 24 probes in 100 ms");
     assert!(tuned.steps[0].kept && !planned(0), "{:?}", tuned.steps[0]);
     // An effect over 20 % is decided in three seconds of the path's time.
     assert!(tuned.steps[0].took_ns <= 3_000_000_000, "{} ns", tuned.steps[0].took_ns);

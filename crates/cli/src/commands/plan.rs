@@ -120,6 +120,11 @@ fn by_hand(settings: &[Setting], sys: &dyn Sys, allow_disruptive: bool) -> Resul
         steps = complete(lowlat_plan::order(asks, Vec::new(), &options))?.steps;
         steps.extend(rest);
     }
+    // What apply would refuse is said now; after what a flag may allow, or the flag would be named too late.
+    for step in &steps {
+        lowlat_apply::foretold(sys, step)
+            .map_err(|why| Failure::new(format!("plan {} on {}: {why}", step.knob, step.target)))?;
+    }
     complete(lowlat_plan::order(steps, Vec::new(), &anything()))
 }
 
@@ -135,11 +140,8 @@ fn anything() -> lowlat_plan::PlanOptions {
 
 fn step(setting: &Setting, sys: &dyn Sys) -> Result<PlannedStep, Failure> {
     let (knob, target) = (&setting.knob, &setting.target);
-    let step = lowlat_knobs::resolve(sys, setting, "asked for by hand")
-        .map_err(|l| Failure::new(format!("plan {knob} on {target}: {}; see `lowlat explain {knob}`", l.why)))?;
-    // What apply would refuse is said now.
-    lowlat_apply::foretold(sys, &step).map_err(|why| Failure::new(format!("plan {knob} on {target}: {why}")))?;
-    Ok(step)
+    lowlat_knobs::resolve(sys, setting, "asked for by hand")
+        .map_err(|l| Failure::new(format!("plan {knob} on {target}: {}; see `lowlat explain {knob}`", l.why)))
 }
 
 /// Whether two steps bring one place to different values: one of them would undo the other.

@@ -144,9 +144,9 @@ mod tests {
         (s.took_ns, s.attempt) = (1_400_000_000, 2);
         assert_eq!(test(&s), "7 of 60 pairs, e 412 at α 2.5e-3, 1.4 s, try 2");
         s.comparison.as_mut().unwrap().sequential.as_mut().unwrap().planned_too_slow =
-            Some(TooSlow { probes: 24, within_ns: 50_000_000 });
+            Some(TooSlow { probes: 24, within_ns: 100_000_000 });
         let slow = test(&s);
-        assert!(slow.contains("planned sends: not judged, path too slow for 24 probes in 50 ms, 1.4 s"), "{slow}");
+        assert!(slow.contains("planned sends: not judged, path too slow for 24 probes in 100 ms, 1.4 s"), "{slow}");
         assert_eq!(test(&step(Verdict::Unclear)), "smallest detectable 4.00 µs");
     }
 
