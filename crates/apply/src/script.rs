@@ -56,6 +56,7 @@ fn at_once(run: &[&StandingWrite]) -> String {
         let places: Vec<_> = loci.iter().zip(run.iter().map(|s| &s.prior)).collect();
         undo_together(&places)
     });
+    // A refusal here is not lost: each place is put back alone after this, and what fails there sets the exit code.
     command.map_or_else(String::new, |command| {
         format!("\n# of one interface: at once, then one by one\n{command} 2>/dev/null || true\n")
     })
