@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use lowlat_model::conditions::WakeUp;
 use lowlat_os::cpu::pin;
 
-/// How long the threads that sleep play: at 30 µs a round trip some 700 of them.
-const SLEEPING: Duration = Duration::from_millis(20);
+/// How long the threads that sleep play: at 30 µs a round trip some 1,700 of them, and long enough for a median that a short
+/// burst of another program does not move.
+const SLEEPING: Duration = Duration::from_millis(50);
 /// How long those that spin do, which need 0.1 to 0.5 µs.
 const SPINNING: Duration = Duration::from_millis(4);
 /// A sleeper looks again after so long, so that one that was missed ends.
@@ -24,7 +25,7 @@ const WARMUP: usize = 20;
 /// Fewer give no median.
 const LEAST: usize = 20;
 
-/// Measures for 25 ms on these two CPUs, in threads of its own; the same CPU twice is what a switch between two threads
+/// Measures for 55 ms on these two CPUs, in threads of its own; the same CPU twice is what a switch between two threads
 /// costs. One line says why it could not be measured.
 pub fn wake_up(near: u32, far: u32) -> Result<WakeUp, String> {
     let sleeping = round_trip(near, far, &Sleeping::default(), SLEEPING)?;

@@ -4,7 +4,7 @@ use lowlat_model::Measurement;
 use lowlat_model::conditions::WakeUp;
 use lowlat_model::units::us;
 
-/// A difference below this share of the smaller figure is noise: within one mode of a machine the medians of 20 ms lie within
+/// A difference below this share of the smaller figure is noise: within one mode of a machine the medians of 50 ms lie within
 /// 3 %, and within 8 % next to a load of ten; its modes are 20 % and more apart (`measure::wake`).
 const SHARE: f64 = 0.15;
 /// Nor is one below this many ns: it is less than what is worth having of a median.
