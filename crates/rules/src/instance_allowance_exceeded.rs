@@ -18,7 +18,7 @@ crate::rule! {
     pub InstanceAllowanceExceeded = "instance-allowance-exceeded";
     sources [
         "drivers/net/ethernet/amazon/ena/ena_ethtool.c in linux 6.12: ena_stats_eni_strings",
-        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst (queue_stops; pps_allowance_exceeded)",
+        "https://github.com/amzn/amzn-drivers/blob/365c58ba5cf538aba14f1661e471b5cfc07c9548/kernel/linux/ena/ENA_Linux_Best_Practices.rst (queue_stops; pps_allowance_exceeded)",
         "not confirmed: the meaning of each counter by Amazon's own manual, which was not opened",
     ];
 }

@@ -296,6 +296,9 @@ pub struct LinkModes {
     pub max_speed_mbps: Option<u32>,
     /// `full`, `half`, `unknown`.
     pub duplex: String,
+    /// Highest mode that the link partner advertises, Mbit/s; `None` where the driver does not report it.
+    #[serde(default)]
+    pub peer_max_speed_mbps: Option<u32>,
 }
 
 /// `adjtimex`.
