@@ -78,6 +78,8 @@ pub(super) fn ask(query: &NetQuery) -> Json {
             phc: t.phc,
         })),
         NetQuery::Statistics(i) => answer(ethtool::ioctl::statistics(i)),
+        NetQuery::StandardStatistics(i) => answer(ethtool::stats::standard(i)),
+        NetQuery::QueueStatistics(i) => answer(netdev::queue_statistics(i)),
         NetQuery::HwTimestamp(i) => answer(
             ethtool::ioctl::hw_timestamp(i).map(|h| BTreeMap::from([("tx".to_owned(), h.tx), ("rx".to_owned(), h.rx)])),
         ),
