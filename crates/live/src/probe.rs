@@ -539,7 +539,9 @@ pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: 
         flow: rounds.last().map(|r| r.flow.clone()).unwrap_or_default(),
         conditions: context.conditions,
         environment: context.environment,
-        warnings: vec![format!("{}; duplicates and stamps are not counted", of.words)],
+        warnings: std::iter::once(format!("{}; duplicates and stamps are not counted", of.words))
+            .chain(context.warnings)
+            .collect(),
         ..Measurement::default()
     }
 }
@@ -561,6 +563,7 @@ fn context(path: &Path, engine: &str) -> Context {
         proto: path.proto_name().to_owned(),
         peer: path.peer.clone(),
         engine: engine.to_owned(),
+        warnings: path.silent_words().into_iter().collect(),
         ..Context::default()
     }
 }
