@@ -276,8 +276,16 @@ fn all_at_once() -> Facts {
         ("netstat", "TcpExt.TCPAutoCorking"),
         ("netstat", "TcpExt.TCPBacklogDrop"),
         ("netstat", "TcpExt.ListenOverflows"),
+        ("netstat", "TcpExt.IPReversePathFilter"),
+        ("neigh/arp", "table_fulls"),
+        ("vmstat", "allocstall_normal"),
     ] {
         grow(&mut facts, group, key, 100);
+    }
+    grow(&mut facts, "pressure/cpu", "some_us", 400_000);
+    facts.cpus.boost = Reading::Value(false);
+    for (key, value) in [("kernel.watchdog", "1"), ("kernel.watchdog_cpumask", "0-3")] {
+        facts.sysctls.insert(key.into(), Reading::Value(value.into()));
     }
     facts.cpus.isolated = Reading::Value(vec![3]);
     facts.cpus.siblings.insert(3, vec![2, 3]);
@@ -347,6 +355,10 @@ fn findings_follow_the_conventions() {
     let mut seen = check_all(&Input { facts: &facts, baseline: Some(&measured), goal_ns: Some(50_000) });
     // Polling in vain is the opposite fault of deferring for nobody, so it has facts of its own.
     facts.sysctls.insert("net.core.busy_read".into(), Reading::Value("50".into()));
+    seen.findings.extend(check_all(&Input { facts: &facts, baseline: None, goal_ns: None }).findings);
+    // Polling with interrupts in between is a third.
+    grow(&mut facts, "netstat", "TcpExt.BusyPollRxPackets", 9);
+    grow(&mut facts, "irq/40", "cpu2", 5_000);
     seen.findings.extend(check_all(&Input { facts: &facts, baseline: None, goal_ns: None }).findings);
     let fired: BTreeSet<&str> = seen.findings.iter().map(|f| f.rule.as_str()).collect();
     let all: BTreeSet<&str> = RULES.iter().map(|r| r.meta().name).collect();

@@ -28,6 +28,7 @@ mod tcp_timestamps;
 mod tcp_window_scaling;
 mod tcp_wmem;
 mod timer_migration;
+mod watchdog_cpumask;
 mod wmem_default;
 mod wmem_max;
 
@@ -63,6 +64,7 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &sched_rt_runtime_us::KNOB,
     &numa_balancing::KNOB,
     &timer_migration::KNOB,
+    &watchdog_cpumask::KNOB,
     &stat_interval::KNOB,
     &swappiness::KNOB,
 ];
