@@ -44,7 +44,6 @@ pub const KEYS: &[&str] = &[
     "kernel.sched_rt_runtime_us",
     "kernel.numa_balancing",
     "kernel.sched_rt_period_us",
-    "kernel.io_uring_disabled",
     "kernel.watchdog",
     "kernel.watchdog_cpumask",
     "kernel.timer_migration",
