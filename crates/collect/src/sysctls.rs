@@ -51,6 +51,7 @@ pub const KEYS: &[&str] = &[
     "net.core.rps_sock_flow_entries",
     "net.core.somaxconn",
     "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.igmp_max_memberships",
     "net.ipv4.neigh.default.gc_thresh3",
     "net.ipv4.tcp_limit_output_bytes",
     "net.ipv4.tcp_notsent_lowat",
@@ -58,6 +59,8 @@ pub const KEYS: &[&str] = &[
     "net.ipv4.tcp_slow_start_after_idle",
     "net.ipv4.udp_mem",
     "net.ipv6.neigh.default.gc_thresh3",
+    "vm.compact_unevictable_allowed",
+    "vm.compaction_proactiveness",
     "vm.stat_interval",
     "vm.swappiness",
 ];

@@ -81,8 +81,8 @@ pub static FAMILIES: &[&NicFamily] = &[
 pub fn find(name: &str) -> Option<&'static NicFamily> {
     let is = |known: &&str| known.eq_ignore_ascii_case(name);
     let all = || FAMILIES.iter().copied();
-    let by_name = all().find(|f| is(&f.name)).or_else(|| all().find(|f| f.drivers.iter().any(|d| is(&d))));
-    by_name.or_else(|| all().find(|f| f.also.iter().any(|a| is(&a))))
+    let by_name = all().find(|f| is(&f.name)).or_else(|| all().find(|f| f.drivers.iter().any(is)));
+    by_name.or_else(|| all().find(|f| f.also.iter().any(is)))
 }
 
 /// Declares a family: its doc comment is its page.

@@ -14,7 +14,7 @@ crate::family! {
     /// - Onload replaces the socket calls of a program by a stack in user space: `onload PROGRAM` needs no change of it. It
     ///   spins only when it is told to (`EF_POLL_USEC=100000`, which is what `--profile=latency` sets); without, it is driven by
     ///   interrupts. lowlat has no engine for it: `compare` measures a program under it as any other.
-    /// - `ef_vi` and TCPDirect are interfaces of their own beneath and beside it: the program has to be written for them.
+    /// - `ef_vi` and TCPDirect are interfaces of their own beneath it: the program has to be written for them.
     /// - Where receive and transmit share channels, the usual case, both delays have to be the same.
     /// - `rx-usecs` is bounded by the device's timer; larger values are refused.
     /// - XDP runs in the driver; AF_XDP copies: there is no zero-copy in 6.12.

@@ -2,7 +2,10 @@
 
 mod busy_poll;
 mod busy_read;
+mod compact_unevictable_allowed;
+mod compaction_proactiveness;
 mod default_qdisc;
+mod igmp_max_memberships;
 mod netdev_budget;
 mod netdev_budget_usecs;
 mod netdev_max_backlog;
@@ -67,4 +70,7 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &watchdog_cpumask::KNOB,
     &stat_interval::KNOB,
     &swappiness::KNOB,
+    &compaction_proactiveness::KNOB,
+    &compact_unevictable_allowed::KNOB,
+    &igmp_max_memberships::KNOB,
 ];
