@@ -280,7 +280,7 @@ struct Line {
 }
 
 impl Wanted {
-    /// Whether lowlat's value can stand after a boot, and reports what others want there.
+    /// Whether lowlat's value can survive a boot; reports what others want there.
     fn settle(&mut self, s: &StandingWrite, around: &Surroundings<'_>) -> bool {
         let locus = &s.op.locus;
         let mut claims = (around.others)(locus, s.ours());

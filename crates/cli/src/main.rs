@@ -12,7 +12,6 @@ mod commands;
 mod config;
 mod output;
 mod progress;
-mod stored;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,7 +25,7 @@ fn main() -> ExitCode {
     match start() {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            output::progress(&format!("lowlat: {failure}"));
+            output::failure(&format!("lowlat: {failure}"));
             ExitCode::from(2)
         }
     }
