@@ -92,6 +92,11 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// How long it takes where no count ends it, ns.
+    pub fn lasting_ns(&self) -> u64 {
+        self.duration_ns.saturating_add(self.warmup_ns.unwrap_or(0))
+    }
+
     /// What the prober is given.
     pub fn spec(&self) -> Spec {
         self.spec_with(WARMUP_PROBES)
