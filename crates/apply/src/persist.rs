@@ -131,8 +131,8 @@ fn first_boot(sys: &dyn Sys, boot: &[String], files: &mut BTreeMap<&'static str,
             files.insert(entry.path, entry.text);
             format!(
                 "{words}: to boot once with it, run `{}` after this and reboot; if that boot fails, the next one is without \
-                 it. The parameter stays only when its own drop-in is taken over with `update-grub`",
-                entry.command
+                 it. {}",
+                entry.command, entry.stays
             )
         }
         Err(why) => format!("{words}: no entry for a first boot: {why}"),
