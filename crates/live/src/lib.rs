@@ -19,6 +19,7 @@ pub mod privilege;
 pub mod probe;
 pub mod responder;
 pub mod signals;
+pub mod trace;
 
 pub use failure::{Failure, Outcome};
 

@@ -87,6 +87,8 @@ documents! {
     status(lowlat_model::journal::StatusDocument);
     /// A sweep as text for a terminal of `width` columns.
     sweep(lowlat_model::SweepDocument);
+    /// The stages of round trips as text for a terminal of `width` columns.
+    trace(lowlat_model::TraceDocument);
 }
 
 /// A run as Markdown: the verdict as a list, the prescribed block as a code block, the details as headings, tables and
