@@ -31,7 +31,7 @@ const ROUND_NS: u64 = 250_000_000;
 const WARMUP: u64 = 20;
 /// Probes by which the threads of both ends are found.
 const LEARN_PROBES: u64 = 60;
-/// More are not kept: they are 10 MB, and bear a P99.9 several times.
+/// More are not kept: they are 10 MB, and support a P99.9 several times.
 const MOST_PROBES: usize = 60_000;
 /// Pairs of rounds that are run whatever the duration: fewer give no interval.
 const LEAST_PAIRS: usize = 6;
@@ -157,7 +157,7 @@ impl Run<'_, '_> {
         Ok(self.session.round(spec, None, signals::stop(), &mut |_| {})?)
     }
 
-    /// Finds the threads of both ends by what is traced of a few probes, and tells the kernel to keep to them.
+    /// Finds the threads of both ends by what is traced of a few probes, and has the kernel keep to them.
     fn learn(&mut self) -> Result<Result<Threads, String>, Failure> {
         let spec = Spec { count: Some(LEARN_PROBES), ..self.spec.clone() };
         if let Err(why) = self.tracer.on() {
@@ -207,7 +207,7 @@ impl Run<'_, '_> {
                     Some(Ok(read)) => {
                         let flights = flights(&samples);
                         let (trace, overruns) = (&read.trace, read.overruns);
-                        figures.take(&lowlat_trace::Round { trace, flights: &flights, lost, overruns }, threads);
+                        figures.take(&lowlat_trace::TracedRound { trace, flights: &flights, lost, overruns }, threads);
                     }
                     Some(Err(why)) => return Ok(Err(why)),
                     None => out.lost += lost,
@@ -221,7 +221,7 @@ impl Run<'_, '_> {
             if let [Some(without), Some(with)] = medians {
                 pairs.push((without, with));
             } else if over {
-                // A path so slow that a round bears no median.
+                // A path so slow that a round supports no median.
                 break;
             }
         }

@@ -101,7 +101,7 @@ pub enum Side {
 /// Of which of the two messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Direction {
+pub enum TraceDirection {
     /// The probe.
     #[default]
     Out,
@@ -117,7 +117,7 @@ pub struct StageKey {
     /// Which host.
     pub side: Side,
     /// Which message.
-    pub direction: Direction,
+    pub direction: TraceDirection,
 }
 
 /// One stage.
@@ -128,7 +128,7 @@ pub struct TraceStage {
     /// Which host.
     pub side: Side,
     /// Which message.
-    pub direction: Direction,
+    pub direction: TraceDirection,
     /// From where to where, as text.
     pub what: String,
     /// How it was seen.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use lowlat_model::cpus::print_mask;
-use lowlat_sys::tracefs::Instance;
+use lowlat_sys::tracefs::TraceInstance;
 
 /// Room on the CPU that is watched, KiB: two seconds of a thousand ticks each with ten events of about 40 bytes, ten
 /// times over. On the others the least there is, since every CPU gets its own.
@@ -15,14 +15,14 @@ const EVENTS: [&str; 3] = ["irq/enable", "irq_vectors/enable", "sched/sched_swit
 /// An instance, recording one CPU. Dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct Trace {
-    instance: Instance,
+    instance: TraceInstance,
     cpu: u32,
 }
 
 impl Trace {
     /// Begins to record `cpu`, which this process's threads may be pinned to meanwhile; or why not.
     pub(crate) fn begin(cpu: u32) -> Result<Self, String> {
-        let trace = Self { instance: Instance::make(&cpu.to_string())?, cpu };
+        let trace = Self { instance: TraceInstance::make(&cpu.to_string())?, cpu };
         trace.set_up()?;
         Ok(trace)
     }

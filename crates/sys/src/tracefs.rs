@@ -21,14 +21,14 @@ const MOST_BYTES: usize = 128 << 20;
 
 /// An instance. Dropping it removes it.
 #[derive(Debug)]
-pub struct Instance {
+pub struct TraceInstance {
     dir: PathBuf,
     /// Keeps others from removing it.
     held: Option<File>,
 }
 
-impl Instance {
-    /// Makes one, with recording off; `tag` tells several of one process apart. Instances of killed runs are removed
+impl TraceInstance {
+    /// Makes one, with recording off; by `tag` several of one process differ. Instances of killed runs are removed
     /// first. The error begins with `absent`, `denied` or `unsupported`.
     pub fn make(tag: &str) -> Result<Self, String> {
         let instances = instances()?;
@@ -108,7 +108,7 @@ impl Instance {
     }
 }
 
-impl Drop for Instance {
+impl Drop for TraceInstance {
     fn drop(&mut self) {
         // Events that are on keep an instance busy for a moment only; removing it takes them with it.
         let _ = self.write("tracing_on", "0");

@@ -1,4 +1,4 @@
-//! What watching costs: the median of paired differences, with an interval that no shape of their distribution bends.
+//! What watching costs: the median of paired differences, with an interval that holds whatever their distribution is.
 
 /// The median of `after − before` over the pairs, ns, and the ends of its 95 % interval, which are two of the
 /// differences: those whose ranks a fair coin leaves outside with at most 2.5 % on each side (the sign test). `None`

@@ -26,7 +26,7 @@ pub struct TracePoint {
     pub name: &'static str,
     /// Which of its records.
     pub keep: Keep,
-    /// What cannot be told apart without it, as text; `None` where others do as well.
+    /// What cannot be separated without it, as text; `None` where others do as well.
     pub shows: Option<&'static str>,
 }
 
@@ -112,7 +112,7 @@ pub enum What {
 
 /// An event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Event {
+pub struct TraceEvent {
     /// When, ns on the trace's clock.
     pub at: u64,
     /// On which CPU.
@@ -125,9 +125,9 @@ pub struct Event {
     pub what: What,
 }
 
-/// Names that events carry along.
+/// TraceNames that events carry along.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Names {
+pub struct TraceNames {
     /// Threads.
     pub threads: BTreeMap<u32, String>,
     /// Interrupts.
@@ -181,7 +181,7 @@ impl Shape {
         }
     }
 
-    fn read(&self, payload: &[u8], names: &mut Names) -> Option<What> {
+    fn read(&self, payload: &[u8], names: &mut TraceNames) -> Option<What> {
         let id = |field: Field| field.number(payload).and_then(|n| u32::try_from(n).ok());
         Some(match self {
             Self::Send => What::Send,
@@ -250,11 +250,11 @@ impl Decoder {
     }
 
     /// One record; `None` for those of other trace points, and for calls that received nothing.
-    pub fn event(&self, at: u64, cpu: u32, payload: &[u8], names: &mut Names) -> Option<Event> {
+    pub fn event(&self, at: u64, cpu: u32, payload: &[u8], names: &mut TraceNames) -> Option<TraceEvent> {
         let known = self.known.get(&self.kind?.number(payload)?)?;
         let number = |field: Option<Field>| field.and_then(|f| f.number(payload));
         let thread = u32::try_from(number(known.thread)?).ok()?;
         let own = number(known.flags).unwrap_or(0) & INTERRUPTED == 0;
-        Some(Event { at, cpu, thread, own, what: known.shape.read(payload, names)? })
+        Some(TraceEvent { at, cpu, thread, own, what: known.shape.read(payload, names)? })
     }
 }

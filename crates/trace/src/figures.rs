@@ -8,7 +8,7 @@ use lowlat_model::trace::{
 use lowlat_model::{NotSeen, Quantiles};
 
 use crate::Trace;
-use crate::event::{Names, TRACE_POINTS};
+use crate::event::{TRACE_POINTS, TraceNames};
 use crate::join::{Flight, Joined, Threads, join, used};
 use crate::meanwhile::{Cpus, words_of_irq, words_of_thread};
 use crate::stage::{ALL, POINTS, Point, key, kind};
@@ -32,7 +32,7 @@ const CONSPICUOUS_NS: u64 = 20_000;
 
 /// One traced round.
 #[derive(Debug, Clone, Copy)]
-pub struct Round<'a> {
+pub struct TracedRound<'a> {
     /// Its events, in the order of time.
     pub trace: &'a Trace,
     /// Its answered probes.
@@ -48,7 +48,7 @@ pub struct Round<'a> {
 pub struct Figures {
     joined: Vec<Joined>,
     slowest: Vec<(Joined, SlowProbe)>,
-    names: Names,
+    names: TraceNames,
     rounds: u32,
     incomplete: u64,
     lost: u64,
@@ -59,7 +59,7 @@ pub struct Figures {
 
 impl Figures {
     /// Takes a round.
-    pub fn take(&mut self, round: &Round<'_>, threads: &Threads) {
+    pub fn take(&mut self, round: &TracedRound<'_>, threads: &Threads) {
         let whole: Vec<Flight> =
             round.flights.iter().filter(|f| f.sent >= round.trace.complete_from).copied().collect();
         let (joined, incomplete) = join(&round.trace.events, &whole, threads);
@@ -123,7 +123,7 @@ impl Figures {
         out.slowest = self.slow_probes(&rows);
         for point in TRACE_POINTS {
             if let (Some(shows), Some(why)) = (point.shows, missing.get(point.name)) {
-                let fact = format!("what tells {shows} ({})", point.name);
+                let fact = format!("what separates {shows} ({})", point.name);
                 out.not_seen.push(NotSeen { fact, why: why.clone() });
             }
         }
@@ -259,7 +259,7 @@ impl Rows {
             let mut key = key(point);
             if !far_seen && point == Point::NearArrived {
                 if reported {
-                    let program = lowlat_model::trace::Direction::Back;
+                    let program = lowlat_model::trace::TraceDirection::Back;
                     let name = kind(Point::FarCalled).name.to_owned();
                     kept.push(Column { point: None, key: StageKey { name, side: Side::Far, direction: program } });
                 }

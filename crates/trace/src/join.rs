@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Event, NET_RX, What};
+use crate::event::{NET_RX, TraceEvent, What};
 use crate::meanwhile::Cpus;
 use crate::stage::{ALL, POINTS, Point};
 
@@ -90,7 +90,7 @@ impl Joined {
         }
     }
 
-    fn pass(&mut self, point: Point, event: Option<&Event>) {
+    fn pass(&mut self, point: Point, event: Option<&TraceEvent>) {
         let Some(event) = event else { return };
         self.at[point as usize] = u32::try_from(event.at.saturating_sub(self.sent)).unwrap_or(NONE);
         self.cpus[point as usize] = u16::try_from(event.cpu).unwrap_or(u16::MAX);
@@ -99,36 +99,36 @@ impl Joined {
 
 /// Events between a send and its answer.
 #[derive(Clone, Copy)]
-struct Window<'a>(&'a [Event]);
+struct Window<'a>(&'a [TraceEvent]);
 
 impl<'a> Window<'a> {
-    fn of(events: &'a [Event], from: u64, to: u64) -> Self {
+    fn of(events: &'a [TraceEvent], from: u64, to: u64) -> Self {
         let begin = events.partition_point(|e| e.at < from);
         let end = events.partition_point(|e| e.at <= to);
         Self(&events[begin..end.max(begin)])
     }
 
     /// The first one from `from` on and before `to`.
-    fn first(&self, from: usize, to: usize, is: impl Fn(&Event) -> bool) -> Option<usize> {
+    fn first(&self, from: usize, to: usize, is: impl Fn(&TraceEvent) -> bool) -> Option<usize> {
         (from..to.min(self.0.len())).find(|i| is(&self.0[*i]))
     }
 
     /// The last one before `to` and from `from` on.
-    fn last(&self, from: usize, to: usize, is: impl Fn(&Event) -> bool) -> Option<usize> {
+    fn last(&self, from: usize, to: usize, is: impl Fn(&TraceEvent) -> bool) -> Option<usize> {
         (from..to.min(self.0.len())).rev().find(|i| is(&self.0[*i]))
     }
 
-    fn at(&self, i: Option<usize>) -> Option<&'a Event> {
+    fn at(&self, i: Option<usize>) -> Option<&'a TraceEvent> {
         self.0.get(i?)
     }
 }
 
 /// A packet left the device layer: its buffer and length.
-fn received(e: &Event) -> Option<(u64, u64)> {
+fn received(e: &TraceEvent) -> Option<(u64, u64)> {
     if let What::Receive(skb, length) = e.what { Some((skb, length)) } else { None }
 }
 
-fn queued(e: &Event) -> Option<(u64, u64)> {
+fn queued(e: &TraceEvent) -> Option<(u64, u64)> {
     if let What::Queue(skb, length) = e.what { Some((skb, length)) } else { None }
 }
 
@@ -187,7 +187,7 @@ impl Arrival {
         let from = out.started.unwrap_or(out.queued) + 1;
         let polled = w.last(out.end() + 1, into, |e| e.what == What::Gro(skb));
         let base = polled.unwrap_or(into);
-        let on = |e: &Event| e.cpu == cpu_of(base);
+        let on = |e: &TraceEvent| e.cpu == cpu_of(base);
         let entry = w.last(from, base, |e| on(e) && e.what == What::Softirq(NET_RX)).unwrap_or(base);
         let raised = w.last(from, entry, |e| on(e) && e.what == What::Raise(NET_RX));
         let irq = w.last(from, raised.unwrap_or(base), |e| on(e) && matches!(e.what, What::Irq(_)));
@@ -310,7 +310,7 @@ impl Joined {
         let arrival = Arrival::of(w, out, got, received(&w.0[got])?.0);
         self.pass_all(w, FAR_ARRIVAL, arrival.points(got));
         self.pass_all(w, FAR_UP, up(w, got, sent, thread));
-        let by = |e: &Event| own && e.own && e.thread == thread;
+        let by = |e: &TraceEvent| own && e.own && e.thread == thread;
         self.pass(Point::FarRead, w.at(w.last(got, sent, |e| by(e) && matches!(e.what, What::Read(_)))));
         self.pass(Point::FarCalled, w.at(w.last(got, sent, |e| by(e) && e.what == What::Send)));
         let back = Way::of(w, sent, queued(&w.0[sent])?.0);
@@ -320,7 +320,7 @@ impl Joined {
     }
 }
 
-fn one(events: &[Event], flight: &Flight, near: u32) -> Option<Joined> {
+fn one(events: &[TraceEvent], flight: &Flight, near: u32) -> Option<Joined> {
     let mut joined = Joined::new(flight)?;
     let w = Window::of(events, flight.sent, flight.received);
     let first = w.first(0, w.0.len(), |e| e.own && e.thread == near && queued(e).is_some())?;
@@ -340,7 +340,7 @@ fn one(events: &[Event], flight: &Flight, near: u32) -> Option<Joined> {
 }
 
 /// The probes of a round with their points, and how many of them could not be joined. `events` in the order of time.
-pub fn join(events: &[Event], flights: &[Flight], threads: &Threads) -> (Vec<Joined>, u64) {
+pub fn join(events: &[TraceEvent], flights: &[Flight], threads: &Threads) -> (Vec<Joined>, u64) {
     let cpus = Cpus::of(events);
     let mut joined = Vec::with_capacity(flights.len());
     let mut incomplete = 0;
@@ -368,7 +368,7 @@ pub(crate) fn used(joined: &Joined) -> Vec<u32> {
 
 /// Who sends and who answers, by what was traced of some probes: the thread that queued a packet first in most of them,
 /// and those that queued their answers. `None` where no packet was seen.
-pub fn threads(events: &[Event], flights: &[Flight]) -> Option<Threads> {
+pub fn threads(events: &[TraceEvent], flights: &[Flight]) -> Option<Threads> {
     let mut near: BTreeMap<u32, usize> = BTreeMap::new();
     for flight in flights.iter().filter(|f| f.received > f.sent) {
         let w = Window::of(events, flight.sent, flight.received);

@@ -1,7 +1,7 @@
 //! The kernel's own description of its trace: where the parts of a page and of an event lie.
 //!
 //! Nothing is known beforehand. `events/header_page` and `events/header_event` describe a page, `events/GROUP/NAME/format`
-//! an event (Documentation/trace/events.rst, "Event formats"); all three differ between kernels and architectures.
+//! an event (Documentation/trace/events.rst, "TraceEvent formats"); all three differ between kernels and architectures.
 
 use std::collections::BTreeMap;
 

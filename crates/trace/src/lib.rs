@@ -21,8 +21,8 @@ mod page;
 mod stage;
 
 pub use cost::cost;
-pub use event::{Decoder, Event, Keep, NET_RX, Names, SOFTIRQS, TRACE_POINTS, TracePoint, What};
-pub use figures::{Figures, Round, unseen};
+pub use event::{Decoder, Keep, NET_RX, SOFTIRQS, TRACE_POINTS, TraceEvent, TraceNames, TracePoint, What};
+pub use figures::{Figures, TracedRound, unseen};
 pub use join::{Flight, Joined, Threads, join, threads};
 pub use layout::{EventForm, Field, PageForm};
 pub use page::{PageEnd, records};
@@ -32,9 +32,9 @@ pub use stage::{POINTS, Point, key};
 #[derive(Debug, Clone, Default)]
 pub struct Trace {
     /// The events.
-    pub events: Vec<Event>,
-    /// Names of threads and interrupts.
-    pub names: Names,
+    pub events: Vec<TraceEvent>,
+    /// TraceNames of threads and interrupts.
+    pub names: TraceNames,
     /// Events that the pages say were lost before them, where they say how many; else 1 for each such page.
     pub lost: u64,
     /// Pages that did not make sense to their end.

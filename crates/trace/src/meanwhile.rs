@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use lowlat_model::trace::Meanwhile;
 
-use crate::event::{Event, Names, SOFTIRQS, What};
+use crate::event::{SOFTIRQS, TraceEvent, TraceNames, What};
 
 /// The events of each CPU, in the order of time.
 #[derive(Debug)]
-pub(crate) struct Cpus<'a>(BTreeMap<u32, Vec<&'a Event>>);
+pub(crate) struct Cpus<'a>(BTreeMap<u32, Vec<&'a TraceEvent>>);
 
 /// Who has a CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,8 +20,8 @@ enum Who {
 
 impl<'a> Cpus<'a> {
     /// Of the events of a round.
-    pub(crate) fn of(events: &'a [Event]) -> Self {
-        let mut cpus: BTreeMap<u32, Vec<&Event>> = BTreeMap::new();
+    pub(crate) fn of(events: &'a [TraceEvent]) -> Self {
+        let mut cpus: BTreeMap<u32, Vec<&TraceEvent>> = BTreeMap::new();
         for event in events {
             cpus.entry(event.cpu).or_default().push(event);
         }
@@ -73,7 +73,13 @@ impl<'a> Cpus<'a> {
     }
 
     /// All but the idle thread and `ours`, most time first, CPU by CPU.
-    pub(crate) fn others(&self, cpus: &[u32], (from, to): (u64, u64), ours: &[u32], names: &Names) -> Vec<Meanwhile> {
+    pub(crate) fn others(
+        &self,
+        cpus: &[u32],
+        (from, to): (u64, u64),
+        ours: &[u32],
+        names: &TraceNames,
+    ) -> Vec<Meanwhile> {
         let mut all = Vec::new();
         for cpu in cpus {
             let mut sums = BTreeMap::new();
@@ -96,14 +102,14 @@ impl<'a> Cpus<'a> {
     }
 }
 
-pub(crate) fn words_of_thread(thread: u32, names: &Names) -> String {
+pub(crate) fn words_of_thread(thread: u32, names: &TraceNames) -> String {
     match names.threads.get(&thread) {
         Some(name) => format!("thread {name} ({thread})"),
         None => format!("thread {thread}"),
     }
 }
 
-pub(crate) fn words_of_irq(irq: u32, names: &Names) -> String {
+pub(crate) fn words_of_irq(irq: u32, names: &TraceNames) -> String {
     match names.irqs.get(&irq) {
         Some(name) => format!("irq {irq} ({name})"),
         None => format!("irq {irq}"),

@@ -1,6 +1,6 @@
 //! The points of a round trip, in the order of its way, and the stage that ends at each.
 
-use lowlat_model::trace::{Direction, Side, StageKey};
+use lowlat_model::trace::{Side, StageKey, TraceDirection};
 
 /// A moment of a round trip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +84,7 @@ pub(crate) struct Kind {
     pub(crate) what: &'static str,
     /// What is usually behind it when it is long.
     pub(crate) why: &'static str,
-    /// The trace point without which it cannot be told from the stage after it.
+    /// The trace points without which it is one with the stage after it.
     pub(crate) needs: &'static [&'static str],
 }
 
@@ -111,25 +111,25 @@ const WIRE: Kind = Kind {
     name: "wire",
     what: "the device, the wire and the receiving device, to its interrupt",
     why: "interrupt coalescing on the receiving device, or the network in between",
-    needs: &[],
+    needs: &["irq_handler_entry"],
 };
 const INTERRUPT: Kind = Kind {
     name: "interrupt",
     what: "the interrupt's handler, to the softirq that it asks for",
     why: "an interrupt that had to wait for another one",
-    needs: &["irq_handler_entry", "softirq_raise"],
+    needs: &["softirq_raise"],
 };
 const SOFTIRQ: Kind = Kind {
     name: "softirq",
     what: "the softirq's start and the driver's poll, to the packet",
     why: "softirqs that were busy with other packets or ran in ksoftirqd behind other threads",
-    needs: &["softirq_raise"],
+    needs: &[],
 };
 const STEERING: Kind = Kind {
     name: "steering",
     what: "to another CPU, which receive packet steering or flow steering chose",
     why: "receive packet steering (rps_cpus, rps_flow_entries): each packet wakes another CPU first",
-    needs: &["netif_receive_skb"],
+    needs: &[],
 };
 const GRO: Kind = Kind {
     name: "GRO",
@@ -141,31 +141,31 @@ const IP: Kind = Kind {
     name: "IP",
     what: "IP and the transport protocol, to the socket",
     why: "a long chain of packet filter rules on the way in, or traffic control on ingress",
-    needs: &["netif_receive_skb"],
+    needs: &["sk_data_ready"],
 };
 const SOCKET: Kind = Kind {
     name: "socket",
     what: "the socket that has data, to the wake-up of its reader",
     why: "many readers or pollers of one socket",
-    needs: &["sk_data_ready"],
+    needs: &["sched_waking"],
 };
 const WAKE: Kind = Kind {
     name: "wake-up",
     what: "the wake-up of the reader, to its place in a run queue",
     why: "another CPU that had to be reached by an interrupt, or woken from an idle state",
-    needs: &["sched_waking"],
+    needs: &["sched_wakeup"],
 };
 const SCHEDULING: Kind = Kind {
     name: "scheduling",
     what: "the reader can run, to the reader runs",
     why: "other threads on the reader's CPU, or an idle state that takes long to leave",
-    needs: &["sched_wakeup", "sched_switch"],
+    needs: &["sched_switch"],
 };
 const RETURN: Kind = Kind {
     name: "return",
     what: "the reader, to the end of its receiving call",
     why: "a reader that was busy with something else when the packet came",
-    needs: &["sched_switch"],
+    needs: &[],
 };
 const PROGRAM: Kind = Kind {
     name: "program",
@@ -196,7 +196,7 @@ pub(crate) fn kind(end: Point) -> &'static Kind {
 
 /// The place of the stage that ends at a point.
 pub fn key(end: Point) -> StageKey {
-    let direction = if end < FarCalled { Direction::Out } else { Direction::Back };
+    let direction = if end < FarCalled { TraceDirection::Out } else { TraceDirection::Back };
     let side = if end <= NearDriven || end > NearArrived { Side::Near } else { Side::Far };
     StageKey { name: kind(end).name.to_owned(), side, direction }
 }

@@ -2,7 +2,7 @@
 
 use lowlat_model::NotSeen;
 use lowlat_model::stamps::Stage;
-use lowlat_model::trace::{Direction, How, Side, StageKey, TraceDocument, TraceStage};
+use lowlat_model::trace::{How, Side, StageKey, TraceDirection, TraceDocument, TraceStage};
 use lowlat_sys::Sys;
 
 use super::TraceAsk;
@@ -12,14 +12,14 @@ use crate::probe::{self, Ask, Heard};
 
 /// Which of the way's stages two stamps bound. The wire's is both wires and the far kernel's way out, less the far end's
 /// own time.
-const BOUNDS: [(&str, &str, &str, Side, Direction); 7] = [
-    ("send", "sched-tx", "system call", Side::Near, Direction::Out),
-    ("send", "software-tx", "system call", Side::Near, Direction::Out),
-    ("sched-tx", "software-tx", "queue discipline", Side::Near, Direction::Out),
-    ("software-tx", "software-rx", "wire", Side::Far, Direction::Back),
-    ("far-software-rx", "far-recv", "return", Side::Far, Direction::Out),
-    ("far-recv", "far-send", "program", Side::Far, Direction::Back),
-    ("software-rx", "recv", "return", Side::Near, Direction::Back),
+const BOUNDS: [(&str, &str, &str, Side, TraceDirection); 7] = [
+    ("send", "sched-tx", "system call", Side::Near, TraceDirection::Out),
+    ("send", "software-tx", "system call", Side::Near, TraceDirection::Out),
+    ("sched-tx", "software-tx", "queue discipline", Side::Near, TraceDirection::Out),
+    ("software-tx", "software-rx", "wire", Side::Far, TraceDirection::Back),
+    ("far-software-rx", "far-recv", "return", Side::Far, TraceDirection::Out),
+    ("far-recv", "far-send", "program", Side::Far, TraceDirection::Back),
+    ("software-rx", "recv", "return", Side::Near, TraceDirection::Back),
 ];
 
 fn key_of(stage: &Stage) -> Option<StageKey> {

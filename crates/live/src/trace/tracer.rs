@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lowlat_sys::tracefs::Instance;
+use lowlat_sys::tracefs::TraceInstance;
 use lowlat_trace::{Decoder, Keep, PageForm, TRACE_POINTS, Threads, Trace, TracePoint};
 
 /// Room for the events of all CPUs together, KiB, and the least and the most for each.
@@ -24,7 +24,7 @@ pub(super) struct Read {
 /// An instance with the trace points that this kernel has. Dropping it removes it.
 #[derive(Debug)]
 pub(super) struct Tracer {
-    instance: Instance,
+    instance: TraceInstance,
     form: PageForm,
     decoder: Decoder,
     points: Vec<&'static TracePoint>,
@@ -39,7 +39,7 @@ pub(super) struct Tracer {
 impl Tracer {
     /// Makes the instance and reads the kernel's forms; the error begins with `absent`, `denied` or `unsupported`.
     pub(super) fn begin() -> Result<Self, String> {
-        let instance = Instance::make("trace")?;
+        let instance = TraceInstance::make("trace")?;
         // The prober's clock.
         instance.write("trace_clock", "mono")?;
         let cpus: Vec<(u32, u64)> = instance.cpus()?.into_iter().map(|cpu| (cpu, 0)).collect();

@@ -1,7 +1,7 @@
 //! `lowlat trace`: where the time of a round trip goes.
 
 use lowlat_model::TraceDocument;
-use lowlat_model::trace::{Direction, How, Largest, Side, SlowProbe, StageKey, TraceStage};
+use lowlat_model::trace::{How, Largest, Side, SlowProbe, StageKey, TraceDirection, TraceStage};
 
 use crate::figures::{line, percent, seconds, signed_time, time};
 use crate::page::{Block, Section, Table, text_at};
@@ -92,7 +92,7 @@ fn name(name: &str, side: Side) -> String {
 
 /// With the direction, where there is no list.
 fn named(key: &StageKey) -> String {
-    let way = if key.direction == Direction::Out { "out" } else { "back" };
+    let way = if key.direction == TraceDirection::Out { "out" } else { "back" };
     format!("{} ({way})", name(&key.name, key.side))
 }
 
