@@ -105,6 +105,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Measure(a) => commands::measure::run(&a, json),
         Command::Compare(a) => commands::compare::run(&a, json),
         Command::Noise(a) => commands::noise::run(&a, json),
+        Command::Trace(a) => commands::trace::run(&a, json),
         Command::Plan(a) => commands::plan::run(&a, json),
         Command::Apply(a) => commands::apply::run(&a, json),
         Command::Confirm => commands::apply::confirm(json),

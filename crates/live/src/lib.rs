@@ -21,6 +21,7 @@ pub mod probe;
 pub mod responder;
 pub mod signals;
 pub mod stored;
+pub mod trace;
 
 pub use failure::{Failure, Outcome};
 

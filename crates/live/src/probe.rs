@@ -102,7 +102,7 @@ impl<'a> Ask<'a> {
         self.spec_with(WARMUP_PROBES)
     }
 
-    fn spec_with(&self, warmup: u64) -> Spec {
+    pub(crate) fn spec_with(&self, warmup: u64) -> Spec {
         let mut spec = Spec {
             mode: self.mode,
             count: self.count,
@@ -148,7 +148,7 @@ impl<'a> Ask<'a> {
     }
 
     /// As slow as the far end allows, and that as text; `None` where it allows what was asked for.
-    fn paced(&self, peer: &str, least_ns: Option<u64>) -> Option<(Self, String)> {
+    pub(crate) fn paced(&self, peer: &str, least_ns: Option<u64>) -> Option<(Self, String)> {
         let least = least_ns?;
         let fastest = 1e9 / least as f64;
         let mode = match self.mode {
@@ -216,7 +216,7 @@ pub fn where_placed(placement: &tune::Placement) -> Vec<String> {
 }
 
 /// Where the prober of a path runs that nobody has placed yet: its far end was not asked.
-fn near_only(path: &ProbePath, sys: &dyn Sys) -> tune::Placement {
+pub(crate) fn near_only(path: &ProbePath, sys: &dyn Sys) -> tune::Placement {
     let near = conditions::choose(path, sys).near;
     tune::Placement { near, far: None, far_why_not: Some("the far end was not asked".to_owned()) }
 }
@@ -404,11 +404,11 @@ fn settle(session: &mut ProbeSession<'_>, spec: &Spec) -> Result<(), Failure> {
     Ok(())
 }
 
-fn placement(spec: &Spec, cpu: Option<u32>) -> ThreadPlacement {
+pub(crate) fn placement(spec: &Spec, cpu: Option<u32>) -> ThreadPlacement {
     ThreadPlacement { cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory }
 }
 
-fn open<'a>(
+pub(crate) fn open<'a>(
     ask: &Ask<'_>,
     spec: &Spec,
     engine: &'a mut dyn Engine,

@@ -87,6 +87,8 @@ documents! {
     status(lowlat_model::journal::StatusDocument);
     /// A sweep as text for a terminal of `width` columns.
     sweep(lowlat_model::SweepDocument);
+    /// The stages of round trips as text for a terminal of `width` columns.
+    trace(lowlat_model::TraceDocument);
 }
 
 /// A line for people in lines of at most `width` columns, where its words allow; those after the first stand two columns

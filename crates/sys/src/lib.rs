@@ -20,6 +20,7 @@ pub mod query;
 mod recorder;
 mod restorable;
 pub mod store;
+pub mod tracefs;
 
 pub use captured::Captured;
 pub use error::{SysError, reading_of_errno};

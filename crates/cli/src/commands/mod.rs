@@ -15,6 +15,7 @@ pub mod plan;
 pub mod report;
 pub mod schema;
 pub mod serve;
+pub mod trace;
 
 use lowlat_model::{Capability, Facts, Goal, GoalQuantile, Reading};
 use lowlat_sys::{Live, Sys, query};

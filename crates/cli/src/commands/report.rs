@@ -39,6 +39,7 @@ pub fn run(args: &ReportArgs, json: bool) -> Outcome {
                     StoredRun::Sweep(s) => output::json(s)?,
                     StoredRun::Compare(c) => output::json(c)?,
                     StoredRun::Noise(n) => output::json(n)?,
+                    StoredRun::Trace(t) => output::json(t)?,
                     StoredRun::Optimize(d) => output::json(d)?,
                 },
                 FormatArg::Md => output::text(&stored_as(Format::Markdown)),
