@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::process::Command;
+
 use common::lab::{FAR, Lab};
 use common::{Scratch, Started};
 
@@ -110,6 +112,49 @@ fn targets_and_priorities_that_cannot_be_had() {
     for (args, named) in cases {
         lab.run(&scratch, &[&["measure"], *args].concat()).refuses(named);
     }
+}
+
+/// The resolver gives the IPv6 address first (RFC 6724, default policy table); nobody has it.
+#[test]
+fn a_name_whose_first_address_is_silent_is_measured_by_the_next() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    lab.ip("address add 2001:db8:7::1/64 dev near0 nodad");
+    let hosts = scratch.file("hosts", format!("2001:db8:7::77 twin\n{FAR} twin\n2001:db8:7::77 dead\n"));
+    let prepare = format!("mount --bind {hosts} /etc/hosts");
+    let measure = |name: &str, proto: &str| {
+        let args = ["measure", name, "--proto", proto, "--timeout", "100ms", "--count", "50", "--json"];
+        common::run(&mut lab.lowlat_after(&scratch, &prepare, &args))
+    };
+    for proto in ["udp", "tcp", "icmp"] {
+        let ran = measure("twin", proto);
+        let (document, port) = (ran.exits(0).json(), if proto == "icmp" { 0 } else { 8620 });
+        assert_eq!(document["target"], format!("{FAR}:{port}"), "{document:#}");
+        let warned = document["warnings"].to_string();
+        assert!(warned.contains("2001:db8:7::77") && warned.contains("did not answer"), "{warned}");
+    }
+    measure("dead", "udp").refuses(&["measure dead", "no answer"]);
+}
+
+#[test]
+fn an_interface_deleted_under_the_xdp_program_is_reported() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    // linkwatch says so some time after the link was set up.
+    let state =
+        || Command::new("ip").args(["netns", "exec", &lab.far, "cat", "/sys/class/net/far0/operstate"]).output();
+    common::until("the far link is up", || state().unwrap().stdout.starts_with(b"up"));
+    let mut far = lab.serve(&scratch, &["--xdp", "far0", "--port", "8620"]);
+    far.says("XDP");
+    lab.run(&scratch, &["measure", FAR, "--count", "50"]).exits(0);
+    lab.far_ip("link add other type veth peer name another");
+    lab.far_ip("link del other");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(!far.err().contains("deleted"), "{}", far.err());
+    lab.far_ip("link del far0");
+    far.says("far0 was deleted or left this network namespace");
+    far.signal("TERM");
+    let ran = far.wait();
+    assert_eq!(ran.exits(0).err.matches("was deleted").count(), 1, "{}", ran.err);
 }
 
 /// The first thread and that of the sinks have every descriptor; the others, each in a table of its own, what they

@@ -260,8 +260,15 @@ pub fn measure_with(
         let started = crate::wall_clock_ns();
         files.iter().map(|file| log_file(file, spec, &context, started)).collect()
     };
-    let Ran { mut samples, logs, place, spec, slowed, flow } = run(ask, &as_measured, &mut open_logs, heard.progress)?;
+    let Ran { mut samples, logs, mut place, spec, slowed, flow } =
+        run(ask, &as_measured, &mut open_logs, heard.progress)?;
     context.warnings.extend(slowed);
+    if let Some(Ok(wake_up)) = &mut place.wake_up
+        && !signals::stopped()
+    {
+        wake_up.sleeping_after_ns = conditions::wake_up(&place.choice).ok().map(|w| w.sleeping_ns);
+        context.warnings.extend(lowlat_verdict::wake::changed_meanwhile(wake_up));
+    }
     context.conditions = Some(conditions::read(ask.path, &place, sys));
     let (clock, weakens) = clocks::settle(Wish::Auto, sys).at_end();
     context.environment.insert("clock".into(), clock);
@@ -435,11 +442,15 @@ fn run(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Ran, Failure> {
     let choice = conditions::choose(ask.path, &Live::new());
+    let wake_up = conditions::wake_up(&choice);
     let mut engine = ask.path.open(ask.engine)?;
     let mut peer = ask.peer()?;
     let asked = spec(ask);
     let placed = PlacedThread::take(&placement(&asked, choice.near.cpu))?;
-    let place = conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()));
+    let place = conditions::Run {
+        wake_up: Some(wake_up),
+        ..conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()))
+    };
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
     let (spec, slowed) = match ask.paced(&ask.path.peer, session.min_interval()) {
         Some((slower, words)) => (spec(&slower), Some(words)),
@@ -513,7 +524,8 @@ pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, 
     let anywhere = || lowlat_measure::placement::allowed_cpus().unwrap_or_default();
     let cpus = cpu.map_or_else(anywhere, |cpu| vec![cpu]);
     let placed = path.placed.clone().unwrap_or_else(|| near_only(path, sys));
-    let place = conditions::Run { choice, cpus, ..conditions::Run::default() };
+    let wake_up = Some(conditions::wake_up(&choice));
+    let place = conditions::Run { choice, cpus, wake_up, ..conditions::Run::default() };
     context.conditions = Some(conditions::read(path, &place, sys));
     if of.load_streams > 0 {
         context.environment.insert("load".into(), format!("{} TCP streams", of.load_streams));
@@ -539,7 +551,9 @@ pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, 
         flow: rounds.last().map(|r| r.flow.clone()).unwrap_or_default(),
         conditions: context.conditions,
         environment: context.environment,
-        warnings: vec![format!("{}; duplicates and stamps are not counted", of.words)],
+        warnings: std::iter::once(format!("{}; duplicates and stamps are not counted", of.words))
+            .chain(context.warnings)
+            .collect(),
         ..Measurement::default()
     }
 }
@@ -561,6 +575,7 @@ fn context(path: &ProbePath, engine: &str) -> Context {
         proto: path.proto_name().to_owned(),
         peer: path.peer.clone(),
         engine: engine.to_owned(),
+        warnings: path.silent_words().into_iter().collect(),
         ..Context::default()
     }
 }

@@ -120,6 +120,9 @@ pub struct Cpus {
     pub idle_driver: Reading<String>,
     /// The wake-up latency limit the system holds, µs (`/dev/cpu_dma_latency`); 2000000000 means no limit.
     pub dma_latency_us: Reading<i64>,
+    /// Whether the processors may run above their base frequency (turbo, boost).
+    #[serde(default = "Reading::<bool>::unrecorded")]
+    pub boost: Reading<bool>,
     /// Where unbound kernel workqueues may run.
     #[serde(default = "Reading::<Vec<u32>>::unrecorded")]
     pub workqueue: Reading<Vec<u32>>,
@@ -138,6 +141,9 @@ pub struct CpuPower {
     pub min_khz: Reading<u64>,
     /// Highest allowed frequency, kHz.
     pub max_khz: Reading<u64>,
+    /// Highest frequency that the processor can run at, kHz.
+    #[serde(default = "Reading::<u64>::unrecorded")]
+    pub hardware_max_khz: Reading<u64>,
     /// Idle states.
     pub idle_states: Reading<Vec<IdleState>>,
     /// Per-CPU resume latency limit (`n/a` is the strictest, `0` is none).
@@ -202,8 +208,11 @@ pub struct Interface {
     pub speed_mbps: Reading<u32>,
     /// `full`, `half`.
     pub duplex: Reading<String>,
-    /// Highest speed both ends advertise or the port supports, Mbit/s.
+    /// Highest speed that the port supports, Mbit/s.
     pub max_speed_mbps: Reading<u32>,
+    /// Highest speed that the link partner advertises, Mbit/s.
+    #[serde(default = "Reading::<u32>::unrecorded")]
+    pub peer_max_speed_mbps: Reading<u32>,
     /// Feature → state.
     pub features: Reading<BTreeMap<String, Feature>>,
     /// Parameter (`rx-usecs`, `adaptive-rx`, …) → value; booleans are 0 and 1. Only what the driver offers.
@@ -391,6 +400,9 @@ pub struct TcpSocket {
     pub notsent_bytes: u64,
     /// Congestion control.
     pub congestion: String,
+    /// Retransmission timeouts over the connection's life; `None` where the kernel does not count them (before 6.7).
+    #[serde(default)]
+    pub timeouts: Option<u32>,
 }
 
 /// One route of the main table; a multipath route gives one for each next hop.

@@ -41,7 +41,7 @@ pub(crate) fn backward<W: HostWriter>(
         let Some((first, _)) = parts.first() else { continue };
         let name = format!("{} on {}", first.knob, first.target);
         let judged_by = first.judged_by.clone();
-        let trial = Trial { harm, ..rig.trial(&judged_by, rig.limits.false_keep) };
+        let trial = Trial { harm, ..rig.trial_of_standing(&judged_by, rig.limits.false_keep) };
         let mut bundle = Bundle::standing(parts);
         rig.begin(&format!("without {name}"), &trial);
         let goes = match rig.alternate(&mut bundle, &trial) {

@@ -136,24 +136,33 @@ pub(crate) struct Shown {
 
 impl<W: HostWriter> Rig<'_, W> {
     /// A round of the length that the path needs, with probes on a plan after the ping-pong ones where enough of them fit;
-    /// else why not. The path as it stands before the test decides, so that nothing of the test does.
-    fn ask(&self) -> (RoundAsk, Option<TooSlow>) {
+    /// else why not. The path as it stands before the test decides, so that nothing of the test does; `slowest` is the
+    /// median that one of its sides may have, ns.
+    fn ask(&self, slowest: Option<u64>) -> (RoundAsk, Option<TooSlow>) {
         let ping_pong_ns = self.limits.round_for(self.median_ns);
         let planned = Limits::planned_for(ping_pong_ns, self.median_ns.map(|ns| self.bench.plan_gap_ns(ns)));
         let ask = RoundAsk {
             ping_pong_ns,
             planned_ns: planned.length_ns,
             median_ns: self.median_ns,
-            // The slower of the two that are known: a step tried again is compared with what was there before it.
-            timeout_ns: Some(Limits::timeout_for(self.first_median_ns.max(self.median_ns))),
+            timeout_ns: Some(Limits::timeout_for(slowest)),
             ..RoundAsk::default()
         };
         (ask, planned.too_slow)
     }
 
-    /// A trial of a step at this level.
+    /// A trial of a step at this level, against the path as it stands.
     pub(crate) fn trial<'t>(&self, judged_by: &'t JudgedBy, alpha: f64) -> Trial<'t> {
-        let (ask, too_slow) = self.ask();
+        self.trial_of(judged_by, alpha, self.median_ns)
+    }
+
+    /// A trial of what stands: without it the path may be as slow as it was before the run.
+    pub(crate) fn trial_of_standing<'t>(&self, judged_by: &'t JudgedBy, alpha: f64) -> Trial<'t> {
+        self.trial_of(judged_by, alpha, self.first_median_ns.max(self.median_ns))
+    }
+
+    fn trial_of<'t>(&self, judged_by: &'t JudgedBy, alpha: f64, slowest: Option<u64>) -> Trial<'t> {
+        let (ask, too_slow) = self.ask(slowest);
         Trial {
             judged_by,
             alpha,

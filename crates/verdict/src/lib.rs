@@ -18,6 +18,7 @@ mod single;
 pub mod steady;
 mod stored;
 mod student;
+pub mod wake;
 mod words;
 
 pub use compare::CompareOptions;

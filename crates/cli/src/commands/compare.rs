@@ -88,6 +88,7 @@ fn runs(a: &str, b: &str, options: &CompareOptions) -> Result<Comparison, Failur
             ("rate", m.rate_pps.map_or_else(|| "none".to_owned(), |r| format!("{r:.0}/s"))),
         ]
     };
+    out.warnings.extend(lowlat_verdict::wake::between((a, of_a), (b, of_b)));
     for (in_a, in_b) in settings(of_a).into_iter().zip(settings(of_b)).filter(|(x, y)| x != y) {
         out.warnings.push(format!("the two runs differ in {}: {} and {}", in_a.0, in_a.1, in_b.1));
     }

@@ -61,5 +61,8 @@ pub fn run(
     if signals::stopped() {
         output::progress("interrupted: the points up to then");
     }
-    Ok(0)
+    if let Some(why) = &document.failed {
+        output::progress(&format!("lowlat: the sweep ended before its last point: {why}"));
+    }
+    Ok(u8::from(document.failed.is_some()))
 }
