@@ -84,8 +84,11 @@ fn lost(tree: &Tree) -> Vec<String> {
     let known =
         |p: &str| is(p, "md") || is(p, "rs") || is(p, "toml") || p.starts_with("bench/") || p.starts_with("scripts/");
     for (path, text) in tree.files(|p| read(p) && known(p)) {
+        // Those are links, and named as such.
+        let links: Vec<&str> =
+            if is(path, "md") { targets(text).into_iter().map(|(_, to)| to).collect() } else { Vec::new() };
         for (number, line) in crate::tree::product(text).lines().enumerate() {
-            for word in named(prose(path, line)) {
+            for word in named(prose(path, line)).filter(|word| !links.contains(word)) {
                 let there = tree.has(word) || resolve(path, word).is_some_and(|at| tree.has(&at));
                 let page = !word.contains('/') && tree.files(|p| p.ends_with(&format!("/{word}"))).next().is_some();
                 if !there && !page {
