@@ -31,7 +31,7 @@ crate::collector! {
         "/sys/devices/system/clocksource/clocksource0/*",
         "/sys/devices/system/node/*/hugepages/*/nr_hugepages",
         "/proc/sys/kernel/random/boot_id",
-        "/sys/kernel/mm/transparent_hugepage/enabled",
+        "/sys/kernel/mm/transparent_hugepage/{enabled,defrag}",
         "/sys/kernel/mm/ksm/run",
         "/sys/module/pcie_aspm/parameters/policy",
     ];
@@ -71,6 +71,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Host {
         hugepages: hugepages(sys),
         boot_id: sys.sysctl("kernel.random.boot_id"),
         thp: chosen(sys, "/sys/kernel/mm/transparent_hugepage/enabled"),
+        thp_defrag: chosen(sys, "/sys/kernel/mm/transparent_hugepage/defrag"),
         ksm: sys.read("/sys/kernel/mm/ksm/run").parse("ksm/run"),
         aspm_policy: chosen(sys, "/sys/module/pcie_aspm/parameters/policy"),
         machine: uname.map(|u| u.machine),

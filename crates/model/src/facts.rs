@@ -89,6 +89,9 @@ pub struct Host {
     /// Transparent huge pages: `always`, `madvise`, `never`.
     #[serde(default = "Reading::<String>::unrecorded")]
     pub thp: Reading<String>,
+    /// What a page fault does where no huge page is free: `always`, `defer`, `defer+madvise`, `madvise`, `never`.
+    #[serde(default = "Reading::<String>::unrecorded")]
+    pub thp_defrag: Reading<String>,
     /// Kernel same-page merging: 0 stopped, 1 runs, 2 stopped and taken apart.
     #[serde(default = "Reading::<u64>::unrecorded")]
     pub ksm: Reading<u64>,

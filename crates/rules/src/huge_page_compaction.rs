@@ -14,10 +14,12 @@ crate::rule! {
     /// program asked with its default, `madvise`. With `always` in `enabled` khugepaged copies small pages into a large one behind
     /// the program's back, with its mapping taken away meanwhile.
     /// ## Threshold
-    /// The policy is `always`, and `compact_stall` or `thp_collapse_alloc` grew in the counter window.
+    /// `enabled` is `always` and `thp_collapse_alloc` grew in the counter window; or `defrag` is `always` and
+    /// `compact_stall` did. Stalls with another `defrag` are those of programs that asked for them.
     /// ## Remedy
-    /// `madvise`: programs that want large pages ask for them. One that locks and touches its memory at the start is
-    /// hurt least.
+    /// `madvise` in both (memory.thp, memory.thp-defrag): programs that want large pages ask for them. One that locks and
+    /// touches its memory at the start is hurt least; compaction moves its locked pages too
+    /// (sysctl.vm.compact_unevictable_allowed).
     pub HugePageCompaction = "huge-page-compaction";
     sources [
         "Documentation/admin-guide/mm/transhuge.rst in linux 6.12: Global THP controls, Monitoring usage",
@@ -27,12 +29,14 @@ crate::rule! {
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
-    let thp = match &input.facts.host.thp {
+    let mut is_always = |what: &str, reading: &Reading<String>| match reading {
         // A kernel without them has no such file: that is not a fact missed.
-        Reading::Absent(_) => return,
-        other => seen.need("transparent huge pages", other),
+        Reading::Absent(_) => false,
+        other => seen.need(what, other).is_some_and(|policy| policy == "always"),
     };
-    if thp.is_none_or(|policy| policy != "always") {
+    let enabled = is_always("transparent huge pages", &input.facts.host.thp);
+    let defrag = is_always("defrag of transparent huge pages", &input.facts.host.thp_defrag);
+    if !enabled && !defrag {
         return;
     }
     let Some(window) = seen.window(input) else { return };
@@ -41,12 +45,21 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     }
     // Which of the two a kernel counts is a matter of its configuration.
     let grown = |key: &&str| window.delta("vmstat", key).is_some_and(|by| by > 0);
-    let keys: Vec<&str> = ["compact_stall", "thp_collapse_alloc"].into_iter().filter(|key| grown(key)).collect();
+    let looked_at = [("compact_stall", defrag), ("thp_collapse_alloc", enabled)];
+    let keys: Vec<&str> = looked_at.into_iter().filter(|(key, on)| *on && grown(key)).map(|(key, _)| key).collect();
     let mut evidence = seen.grown(window, "vmstat", &keys, "/proc/vmstat");
     if evidence.is_empty() {
         return;
     }
-    evidence.push("transparent huge pages: always".to_owned());
+    let mut settings = Vec::new();
+    if enabled {
+        evidence.push("transparent huge pages: always".to_owned());
+        settings.push(set("memory.thp", Target::Host, "madvise"));
+    }
+    if defrag {
+        evidence.push("their defrag: always".to_owned());
+        settings.push(set("memory.thp-defrag", Target::Host, "madvise"));
+    }
     let found = finding(
         NAME,
         Severity::Warning,
@@ -54,7 +67,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         evidence,
         "set transparent huge pages to madvise, so that only programs that ask get them",
     );
-    seen.found(with(found, [set("memory.thp", Target::Host, "madvise")]));
+    seen.found(with(found, settings));
 }
 
 #[cfg(test)]
@@ -70,13 +83,19 @@ mod tests {
         grow(&mut facts, "vmstat", "compact_stall", 2);
         assert_eq!(rule(NAME, &facts), Seen::default());
         facts.host.thp = Reading::Value("always".into());
-        only(
-            NAME,
-            &facts,
-            &["compact_stall grew by 2 in 1000 ms (/proc/vmstat)", "transparent huge pages: always"],
-            &[],
-        );
-        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "madvise");
+        assert_eq!(rule(NAME, &facts), Seen::default(), "whoever stalled asked for it");
+        facts.host.thp_defrag = Reading::Value("always".into());
+        let said = [
+            "compact_stall grew by 2 in 1000 ms (/proc/vmstat)",
+            "transparent huge pages: always",
+            "their defrag: always",
+        ];
+        only(NAME, &facts, &said, &[]);
+        let settings = rule(NAME, &facts).findings.remove(0).remedy.settings;
+        assert_eq!(settings.iter().map(|s| s.knob.as_str()).collect::<Vec<_>>(), ["memory.thp", "memory.thp-defrag"]);
+        facts.host.thp_defrag = Reading::Value("madvise".into());
+        grow(&mut facts, "vmstat", "thp_collapse_alloc", 2);
+        assert_eq!(rule(NAME, &facts).findings[0].evidence.len(), 2, "khugepaged takes mappings away whatever it is");
         deny_group(&mut facts, "vmstat");
         blind(NAME, &facts, "vmstat", "denied");
         facts.host.thp = Reading::Denied("x".into());

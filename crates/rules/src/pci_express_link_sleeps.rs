@@ -16,12 +16,14 @@ crate::rule! {
     /// The link's own switch for L1 is on, as the kernel set it up. How long it takes to wake is in the device's
     /// registers and not in the facts.
     /// ## Remedy
-    /// The policy `performance` keeps all links awake (pcie.aspm-policy). `pcie_aspm=off` at boot does not: it leaves
-    /// what the firmware set.
+    /// 0 in the link's own switch keeps this link awake and leaves the others alone
+    /// (`/sys/class/net/IF/device/link/l1_aspm`; with it the switches of the substates next to it go to 0, and do not come
+    /// back with it, so lowlat does not write it yet). The policy `performance` keeps all links of the host awake
+    /// (pcie.aspm-policy). `pcie_aspm=off` at boot does not: it leaves what the firmware set.
     pub PciExpressLinkSleeps = "pci-express-link-sleeps";
     sources [
         "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: /sys/bus/pci/devices/.../link/l1_aspm",
-        "drivers/pci/pcie/aspm.c in linux 6.12: policy_to_aspm_state, pcie_aspm_set_policy",
+        "drivers/pci/pcie/aspm.c in linux 6.12: policy_to_aspm_state, pcie_aspm_set_policy, aspm_attr_store_common (L1 off takes L1SS with it)",
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: pcie_aspm=",
         "not confirmed: how long a given link takes to wake",
     ];
@@ -46,7 +48,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Warning,
             format!("the PCI Express link of {name} sleeps between packets"),
             evidence,
-            "set the aspm policy to performance; where the firmware controls it, turn it off there",
+            "write 0 to link/l1_aspm of the device, or set the aspm policy to performance for the whole host; where the firmware controls it, turn it off there",
         );
         seen.found(with(found, settable.map(|_| set("pcie.aspm-policy", Target::Host, "performance"))));
     }

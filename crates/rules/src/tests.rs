@@ -290,6 +290,7 @@ fn all_at_once() -> Facts {
     facts.cpus.isolated = Reading::Value(vec![3]);
     facts.cpus.siblings.insert(3, vec![2, 3]);
     facts.host.thp = Reading::Value("always".into());
+    facts.host.thp_defrag = Reading::Value("always".into());
     // Its deadline server would stand in for the throttling of real-time tasks from 6.12 on.
     facts.host.release = Reading::Value("6.1.0-44-amd64".into());
     facts.host.ksm = Reading::Value(1);

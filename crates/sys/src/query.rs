@@ -85,7 +85,7 @@ pub enum NetQuery {
     /// `ETHTOOL_MSG_STATS_GET`, and the statistics of `PAUSE_GET` and `FEC_GET` → `BTreeMap<String, u64>`:
     /// `eth-mac.FrameCheckSequenceErrors`.
     StandardStatistics(String),
-    /// netdev-genl `qstats-get` → `BTreeMap<String, u64>`: `rx3.rx-packets`.
+    /// netdev-genl `qstats-get` → `BTreeMap<String, u64>`: `rx3.rx-hw-drops`.
     QueueStatistics(String),
     /// `SIOCGHWTSTAMP` → `BTreeMap<String, u32>`: `tx`, `rx`.
     HwTimestamp(String),

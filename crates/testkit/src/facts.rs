@@ -83,6 +83,7 @@ fn host() -> Host {
         hugepages: Value(BTreeMap::new()),
         boot_id: Value("00000000-0000-4000-8000-000000000000".into()),
         thp: Value("madvise".into()),
+        thp_defrag: Value("madvise".into()),
         ksm: Value(0),
         aspm_policy: Value("performance".into()),
     }

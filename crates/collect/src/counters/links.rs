@@ -17,7 +17,7 @@ crate::collector! {
     ///
     /// The driver's counters have the driver's own names; one whose name is not listed twice means the same. Of a device,
     /// `standard` are the faults that the kernel has names for itself (of MAC, PHY, pause, FEC and RMON), and `queues` what
-    /// each queue received and dropped, by its own count. A virtual link has neither.
+    /// each queue dropped, by its own count. A virtual link has neither.
     pub LINKS = "counters/links";
     reads [
         "net:links",

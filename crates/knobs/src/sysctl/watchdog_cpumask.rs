@@ -11,7 +11,7 @@ crate::knob! {
     /// ## Cost
     /// A lockup on a CPU that is left out is no longer reported.
     /// ## Example
-    /// `0-3 -> 0-2` writes `/proc/sys/kernel/watchdog_cpumask = 0-2`
+    /// `0-3 -> 0` writes `/proc/sys/kernel/watchdog_cpumask = 0`
     "sysctl.kernel.watchdog_cpumask";
     kernels "4.3.."; phase 2; risk Low; resets_link false; standing Acts;
     place sysctl::SysctlKey("kernel.watchdog_cpumask");
