@@ -250,7 +250,7 @@ fn a_state_directory_that_cannot_be_written_is_found_before_anything_changes() {
     let full = format!("mount -t tmpfs -o size=16k,mode=700 lowlat-test {state}");
     let read_only = format!("mount -t tmpfs -o ro,mode=700 lowlat-test {state}");
     for (mount, why) in [(full, "space"), (read_only, "ead-only")] {
-        for args in [optimize(&[]), vec!["apply", &plan], vec!["demo"]] {
+        for args in [optimize(&[]), optimize(&["--dry-run"]), vec!["apply", &plan], vec!["demo"]] {
             run(&mut lab.lowlat_after(&scratch, &mount, &args)).refuses(&[&state, why]);
         }
     }
@@ -733,6 +733,21 @@ fn status_of_another_user_names_the_hosts_state_directory() {
         assert!(ran.exits(0).err.contains("in /var/lib/lowlat: `sudo lowlat status`"), "{ran:#?}");
         assert!(!status("env", more).exits(0).err.contains("sudo"));
     }
+}
+
+/// A name that looks like a flag, which the kernel takes.
+#[test]
+fn an_interface_may_be_called_like_a_flag() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    lab.ip("link add name -x type veth peer name other0");
+    let rps = || lab.sh("cat /sys/class/net/-x/queues/rx-0/rps_cpus");
+    let (before, plan) = (rps(), scratch.name("flag.json"));
+    lab.run(&scratch, &["plan", "--set", "steer.rps", "-x/rx-0", "0", "--out", &plan]).exits(0);
+    lab.run(&scratch, &["apply", &plan]).exits(0);
+    assert_ne!(rps(), before);
+    lab.run(&scratch, &["rollback"]).exits(0);
+    assert_eq!(rps(), before);
+    lab.run(&scratch, &["facts", "--iface=-x"]).exits(0);
 }
 
 #[test]

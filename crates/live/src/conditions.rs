@@ -12,7 +12,7 @@ use lowlat_sys::Sys;
 use lowlat_transport::Proto;
 use lowlat_tune::placement;
 
-use crate::path::Path;
+use crate::path::ProbePath;
 
 /// Where a measurement takes place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ fn route(to: SocketAddr, sys: &dyn Sys) -> Option<String> {
 
 /// The path's interface, and the CPU that was decided on or, where nothing was yet, that the rule gives now
 /// ([`placement::near`]).
-pub fn choose(path: &Path, sys: &dyn Sys) -> Choice {
+pub fn choose(path: &ProbePath, sys: &dyn Sys) -> Choice {
     let iface = path.iface.clone().or_else(|| route(path.remote, sys));
     let site = lowlat_collect::site(sys, iface.as_deref());
     let nic = placement::Nic::of(&site.links);
@@ -131,7 +131,7 @@ fn keep<'r, T>(not_seen: &mut Vec<NotSeen>, fact: &str, reading: &'r Reading<T>)
 }
 
 /// Reads the conditions of a run that has just ended.
-pub fn read(path: &Path, run: &Run, sys: &dyn Sys) -> Conditions {
+pub fn read(path: &ProbePath, run: &Run, sys: &dyn Sys) -> Conditions {
     let state = lowlat_collect::site_state(sys, run.choice.iface.as_deref(), &run.cpus);
     Conditions {
         steal_ratio: run.ticks.stolen(&Ticks::read(sys), &run.cpus),
@@ -245,8 +245,8 @@ mod tests {
             .file("/sys/devices/system/node/has_cpu", "0-1\n")
     }
 
-    fn path(cpu: Option<u32>, iface: &str) -> Path {
-        Path {
+    fn path(cpu: Option<u32>, iface: &str) -> ProbePath {
+        ProbePath {
             remote: ([192, 0, 2, 1], 7).into(),
             words: "far".into(),
             silent: Vec::new(),
@@ -281,7 +281,7 @@ mod tests {
             near: tune::Placed { cpu: Some(77), why: "CPU 77: decided".into(), ..tune::Placed::default() },
             ..tune::Placement::default()
         };
-        let stays = choose(&Path { placed: Some(placed), ..path(None, "eth0") }, &host());
+        let stays = choose(&ProbePath { placed: Some(placed), ..path(None, "eth0") }, &host());
         assert_eq!((stays.near.cpu, stays.near.why.as_str()), (Some(77), "CPU 77: decided"));
     }
 

@@ -1,4 +1,4 @@
-//! What a measurement shows next to its round trips: stages, stamps, one-way delays, interruptions, conditions.
+//! What a measurement shows besides its round trips: stages, stamps, one-way delays, interruptions, conditions.
 
 use lowlat_model::conditions::{Ptp, WakeUp};
 use lowlat_model::stamps::{StampKind, StampReport};
