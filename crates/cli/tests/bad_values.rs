@@ -377,9 +377,9 @@ fn matrix(files: &Scratch) -> Vec<(&'static str, Vec<Case>)> {
     let nowhere = ["nope0", "cpu99999", ""];
     let of_knob = |k: &&lowlat_knobs::Knob| nowhere.map(|t| words(&["plan", "--set", k.meta.name, t, "no such value"]));
     all.push(("a setting at a place that there is none of", lowlat_knobs::KNOBS.iter().flat_map(of_knob).collect()));
-    let named = ["explain", "schema", "report"];
-    let names = named.iter().flat_map(|c| NAMES.iter().map(|n| words(&[c, "--", n]))).collect();
-    all.push(("a page, schema or run that there is none of", names));
+    let by_name = ["explain", "schema", "report"];
+    let unknown = by_name.iter().flat_map(|c| NAMES.iter().map(|n| words(&[c, "--", n]))).collect();
+    all.push(("a page, schema or run that there is none of", unknown));
     let mut configs = Vec::new();
     for (key, value) in KEYS.iter().flat_map(|k| NO_VALUES.iter().map(move |v| (k, v))) {
         let file = files.file(&format!("{}.toml", configs.len()), format!("{key} = {value}\n"));
