@@ -1,12 +1,12 @@
 //! `lowlat trace`: where the time of a round trip goes.
 
 use lowlat_live::trace::{TraceAsk, trace};
-use lowlat_live::{Failure, Outcome, path::ENGINES, path::ProbePath, signals};
+use lowlat_live::{Failure, Outcome, path::ENGINES, path::ProbePath, signals, stored};
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
 
 use crate::args::TraceArgs;
-use crate::{output, stored};
+use crate::output;
 
 /// Runs the command. On a signal the figures up to then are printed.
 pub fn run(args: &TraceArgs, json: bool) -> Outcome {
