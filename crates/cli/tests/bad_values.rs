@@ -321,7 +321,7 @@ const KEYS: &[&str] = &[
     "out",
     "clock",
 ];
-/// What stands behind `key = ` and is no value of any of them, or no TOML.
+/// What is written after `key = ` and is no value of any of them, or no TOML.
 const NO_VALUES: &[&str] = &["{ a = 1 }", "[[1]]", "2024-01-01", "\"open", "", "1 2", "truely", "0x"];
 
 /// Documents that are none of those that are asked for.

@@ -156,7 +156,7 @@ impl<W: HostWriter> Rig<'_, W> {
         self.trial_of(judged_by, alpha, self.median_ns)
     }
 
-    /// A trial of what stands: without it the path may be as slow as it was before the run.
+    /// A trial of what is kept: without it the path may be as slow as it was before the run.
     pub(crate) fn trial_of_standing<'t>(&self, judged_by: &'t JudgedBy, alpha: f64) -> Trial<'t> {
         self.trial_of(judged_by, alpha, self.first_median_ns.max(self.median_ns))
     }
