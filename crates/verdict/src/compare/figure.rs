@@ -92,7 +92,7 @@ impl Figure {
         let Some(e) = self.estimate else {
             return QuantileDifference { q, verdict: self.by_loss, ..QuantileDifference::default() };
         };
-        // A latency is not below 0, so no difference is beyond -100 % of A: an interval made of draws may reach further.
+        // A latency is not below 0, so no difference is beyond −100 % of A: an interval made of draws may reach further.
         // One without an end stays so.
         let at_least = |v: f64, least: f64| if v.is_finite() { v.max(least) } else { v };
         let (diff_low, ratio_low) = (at_least(e.diff.1, -e.a), at_least(e.ratio.1, -1.0));
@@ -132,7 +132,7 @@ impl Figure {
 mod tests {
     use super::*;
 
-    /// B's quantile is far below A's and scatters widely: draws lie beyond -100 %.
+    /// B's quantile is far below A's and scatters widely: draws lie beyond −100 %.
     #[test]
     fn no_interval_reaches_below_nothing() {
         let options = CompareOptions::default();
