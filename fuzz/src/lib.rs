@@ -28,6 +28,7 @@ pub mod peers;
 pub mod run_document;
 pub mod sample_log;
 pub mod streams;
+pub mod trace;
 pub mod words;
 pub mod xdp;
 
@@ -47,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     ("cmsg", cmsg::run),
     ("netlink", netlink::run),
     ("collectors", collectors::run),
+    ("trace", trace::run),
     // Files and words of people.
     ("run_document", run_document::run),
     ("facts", facts::run),

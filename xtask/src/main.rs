@@ -1,8 +1,8 @@
-//! The repository's own tools: `gen` writes the reference pages from the catalogue, `tidy` holds the architecture,
-//! `new` begins a unit of either.
+//! The repository's own tools: `gen` writes the reference pages from the catalogue, `tidy` checks the architecture,
+//! `new` makes the scaffold of a unit.
 //!
 //! ```text
-//! cargo run -p xtask -- gen [--check]   write docs/reference/, or name what there is stale
+//! cargo run -p xtask -- gen [--check]   write docs/reference/, or name the stale ones
 //! cargo run -p xtask -- tidy            every check of the architecture
 //! cargo run -p xtask -- new KIND NAME   a unit's file and entries, to be filled in
 //! cargo run -p xtask -- sbom TARGET     what is built into the program for TARGET, as CycloneDX JSON

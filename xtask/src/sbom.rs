@@ -1,7 +1,7 @@
 //! What the program is made of: every package that is built into it for one target, or runs while it is built, as CycloneDX
 //! 1.5 JSON (ECMA-424; <https://cyclonedx.org/docs/1.5/json/>).
 //!
-//! Nothing in it reports when or where it was made, so that the same lock file gives the same bytes.
+//! Nothing in it depends on when or where it was made, so that the same lock file gives the same bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

@@ -1,8 +1,8 @@
 //! `lowlat new-unit`: FILL IN: what it does, in a few words.
 
 use crate::args::NewUnitArgs;
-use crate::failure::{Failure, Outcome};
 use crate::output;
+use lowlat_live::{Failure, Outcome};
 
 /// Runs the command.
 pub fn run(args: &NewUnitArgs, json: bool) -> Outcome {

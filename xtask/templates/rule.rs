@@ -7,7 +7,7 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// FILL IN: the fault, as text that need no code.
+    /// FILL IN: the fault, in words that need no knowledge of the code.
     /// ## Why it matters
     /// FILL IN: what it does to a round trip, with figures.
     /// ## Threshold

@@ -14,8 +14,8 @@ use crate::writer::HostWriter;
 pub(crate) const KNOB: &str = "persist";
 /// The unit among them that holds a wake-up latency limit.
 pub(crate) const HOLDER_UNIT: &str = "lowlat-dma-latency.service";
-/// Where a unit's processes are listed: the one hierarchy, or systemd's own beside others (systemd.io,
-/// CGROUP_DELEGATION.md, "Three Scenarios").
+/// Where a unit's processes are listed: the one hierarchy, or systemd's own next to others
+/// (<https://systemd.io/CGROUP_DELEGATION>, "Three Scenarios").
 const HIERARCHIES: [&str; 3] = ["/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified"];
 
 /// Whether files of `lowlat persist` stand.

@@ -9,6 +9,8 @@
 //!
 //! The copy is made of the entry that the running kernel was started by, so it starts what started.
 
+use std::fmt::Write as _;
+
 use lowlat_sys::Sys;
 
 /// Where entries of the Boot Loader Specification are: `$BOOT/loader/entries` for each place that `$BOOT` is mounted at (the
@@ -32,6 +34,8 @@ pub(crate) struct Once {
     pub(crate) path: &'static str,
     pub(crate) text: String,
     pub(crate) command: String,
+    /// What makes it stay once it has booted.
+    pub(crate) stays: String,
 }
 
 /// The entry with these parameters on this host; as text, why there is none.
@@ -41,14 +45,17 @@ pub(crate) fn once(sys: &dyn Sys, parameters: &[String]) -> Result<Once, String>
     let menu = MENUS.iter().find_map(|m| sys.read(m.0).into_value().map(|text| (m, text)));
     for (dir, path) in ENTRIES {
         let mut names = sys.list(dir).into_value().unwrap_or_default();
-        names.retain(|n| n.ends_with(".conf") && *n != format!("{ID}.conf"));
+        names.retain(|n| n.rsplit_once('.').is_some_and(|(id, ending)| ending == "conf" && id != ID));
         let texts = names.iter().filter_map(|n| sys.read(&format!("{dir}/{n}")).into_value());
         let Some(entry) = texts.into_iter().find(|text| starts(text, release)) else { continue };
-        let command = match &menu {
-            Some(((_, _, reboot), text)) if text.contains("blscfg") => format!("{reboot} {ID}"),
-            _ => format!("bootctl set-oneshot {ID}.conf"),
+        let (command, default) = match &menu {
+            Some(((_, _, reboot), text)) if text.contains("blscfg") => {
+                (format!("{reboot} {ID}"), format!("{} {ID}", reboot.replace("reboot", "set-default")))
+            }
+            _ => (format!("bootctl set-oneshot {ID}.conf"), format!("bootctl set-default {ID}.conf")),
         };
-        return Ok(Once { path, text: copied(&entry, parameters), command });
+        let stays = format!("`{default}` makes it stay, with this kernel");
+        return Ok(Once { path, text: copied(&entry, parameters), command, stays });
     }
     let Some(((grub_cfg, path, reboot), text)) = menu else {
         return Err(
@@ -62,7 +69,8 @@ pub(crate) fn once(sys: &dyn Sys, parameters: &[String]) -> Result<Once, String>
     if !text.contains("custom.cfg") {
         return Err(format!("{grub_cfg} does not read {path}; install /etc/grub.d/41_custom and run `update-grub`"));
     }
-    Ok(Once { path, text: grub_block(body, parameters), command: format!("{reboot} {ID}") })
+    let stays = "`update-grub` takes its drop-in over and makes it stay".to_owned();
+    Ok(Once { path, text: grub_block(body, parameters), command: format!("{reboot} {ID}"), stays })
 }
 
 /// Whether an entry of the specification starts a kernel of that release: its `version`, or the file name of its `linux`.
@@ -101,7 +109,7 @@ fn copied(entry: &str, parameters: &[String]) -> String {
         out.push('\n');
     }
     if last == 0 {
-        out.push_str(&format!("options {words}\n"));
+        let _ = writeln!(out, "options {words}");
     }
     out
 }
@@ -208,6 +216,7 @@ mod tests {
         let once =
             asked(&entries("/boot/loader/entries").file("/boot/grub2/grub.cfg", "insmod blscfg\nblscfg\n")).unwrap();
         assert_eq!((once.path, once.command.as_str()), ("/boot/loader/entries/a-lowlat.conf", "grub2-reboot a-lowlat"));
+        assert!(once.stays.contains("`grub2-set-default a-lowlat`"), "{}", once.stays);
         for line in [
             "title Fedora Linux 41 (lowlat, once)\n",
             "options root=UUID=1 ro $tuned_params isolcpus=1 skew_tick=1\n",

@@ -52,7 +52,7 @@ impl StandingWrite {
         self.read_back.as_ref().unwrap_or(&self.op.set)
     }
 
-    /// A place that a link reset may disturb, journalled next to the reset so that it is put back with it.
+    /// A place that a link reset may disturb, journalled with the reset so that both are put back together.
     pub fn is_guard(&self) -> bool {
         self.op.set == self.prior
     }

@@ -3,13 +3,13 @@
 //! Applying is a transaction. For each write the prior state is read, the intent (the write and that prior state) is
 //! flushed to an append-only, checksummed journal, the write is made, and the place is read back. Undo puts the prior
 //! state back and reads it again. Rollback needs the journal alone: it works after `kill -9`, and after a reboot for
-//! what outlives one.
+//! settings that survive one.
 //!
 //! The core ([`Session`], [`rollback_on`], [`status_on`]) works on any [`writer::HostWriter`] and [`disk::Disk`], so that
 //! tests can cut the power anywhere; the functions that take a [`Store`](lowlat_sys::store::Store) are the same on the
 //! live host.
 //!
-//! The executor decides nothing: it does the steps it is given, in their order.
+//! The executor decides nothing: it applies the steps it is given, in their order.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -131,8 +131,8 @@ fn first_boot(sys: &dyn Sys, boot: &[String], files: &mut BTreeMap<&'static str,
             files.insert(entry.path, entry.text);
             format!(
                 "{words}: to boot once with it, run `{}` after this and reboot; if that boot fails, the next one is without \
-                 it. The parameter stays only when its own drop-in is taken over with `update-grub`",
-                entry.command
+                 it. {}",
+                entry.command, entry.stays
             )
         }
         Err(why) => format!("{words}: no entry for a first boot: {why}"),
@@ -280,7 +280,7 @@ struct Line {
 }
 
 impl Wanted {
-    /// Whether lowlat's value can stand after a boot, and reports what others want there.
+    /// Whether lowlat's value can survive a boot; reports what others want there.
     fn settle(&mut self, s: &StandingWrite, around: &Surroundings<'_>) -> bool {
         let locus = &s.op.locus;
         let mut claims = (around.others)(locus, s.ours());

@@ -203,7 +203,7 @@ pub(crate) struct Rules {
 /// What takes a journal's entry. Going back matters more than noting it, so a failure to note stops nothing.
 pub(crate) type Note<'a> = &'a mut dyn FnMut(&JournalEntry);
 
-/// Writes the prior state and reads it back, with all that the write may have changed next to it.
+/// Writes the prior state and reads it back, with all that the write may have changed besides.
 pub(crate) fn put_back<W: HostWriter>(
     sys: &dyn Sys,
     writer: &mut W,
@@ -216,7 +216,7 @@ pub(crate) fn put_back<W: HostWriter>(
         return release(sys, writer, s, s.holder.as_ref());
     }
     let op = Op { locus: s.op.locus.clone(), set: s.prior.clone() };
-    // The rollback destroys too: what another program has set next to it since goes back as it is now.
+    // The rollback destroys too: what another program has set there since is put back to its present value.
     let present = if kind.looks_beside_again() { writer.beside(sys, &op) } else { Ok(Vec::new()) };
     let present = match present {
         Ok(present) => present,

@@ -88,7 +88,7 @@ fn command(s: &StandingWrite) -> String {
         Some(h) => return format!("if grep -qsx lowlat-hold /proc/{0}/comm; then kill {0}; fi", h.pid),
         None => {}
     }
-    // What a shell cannot put back is reported by the name it had.
+    // What a shell cannot put back is named as it was called then.
     let restore = |called: Option<&str>| {
         Some(where_it_differs(&called.map_or_else(|| s.op.locus.clone(), |n| s.op.locus.on(n)), &s.prior))
     };

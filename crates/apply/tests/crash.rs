@@ -908,7 +908,7 @@ fn points(locus: &Locus) -> (usize, usize) {
 }
 
 /// Every byte of the journal and every write, of applying and of going back, for every kind of setting. The outcome is
-/// `fixtures/crash-points.json`, from which `docs/safety.md` is made; `LOWLAT_BLESS=1` writes it.
+/// `fixtures/crash-points.json`, from which `docs/reference/safety.md` is made; `LOWLAT_BLESS=1` writes it.
 #[test]
 fn every_kind_is_restored_from_every_point() {
     let mut record = Figures::new();

@@ -20,7 +20,7 @@ mod steps;
 mod verdict;
 mod words;
 
-use lowlat_model::document::{ChecklistItem, ConfidencePart, EngineResult, StepResult};
+use lowlat_model::document::{ChecklistItem, ConfidencePart, EngineResult, StepResult, SummaryLine};
 use lowlat_model::tune::{Headline, Modes, Placement};
 use lowlat_model::{Facts, Finding, GoalResult, Measurement};
 
@@ -94,7 +94,7 @@ pub struct Assessment {
     /// What to do next, most useful first.
     pub next_steps: Vec<String>,
     /// The verdict in five lines: `Cause:`, `Changed:`, `Gain:`, `Goal:`, `Next:`.
-    pub verdict_lines: Vec<String>,
+    pub summary: Vec<SummaryLine>,
 }
 
 /// Judges a run.
@@ -105,7 +105,7 @@ pub fn assess(input: &Input<'_>) -> Assessment {
     let causes = cause::ranked(input, &checklist);
     let escalations = escalation::all(input, confidence, &parts, &causes);
     let next = next::all(input, &checklist);
-    let verdict_lines = verdict::lines(input, &causes, &next);
+    let summary = verdict::lines(input, &causes, &next);
     let next_steps = next.into_iter().map(|n| n.text).collect();
-    Assessment { checklist, confidence, parts, escalations, next_steps, verdict_lines }
+    Assessment { checklist, confidence, parts, escalations, next_steps, summary }
 }

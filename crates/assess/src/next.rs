@@ -146,7 +146,7 @@ fn to_goal(input: &Input<'_>, goal: &GoalResult) -> Next {
     match faster {
         Some((at, e)) => {
             let reach = if at <= goal.goal_ns { "reaches it" } else { "comes closest" };
-            // The first clause is the cost; the rest is next to the engine in the report.
+            // The first clause is the cost; the rest is in the report, at the engine.
             let cost = e.costs.split(';').next().unwrap_or_default();
             let costs = if cost.is_empty() { String::new() } else { format!("; it costs {cost}") };
             Next::new(

@@ -1,5 +1,6 @@
 //! The verdict in five lines: what is slow and why, what was changed, what it gained, the goal, the one next command.
 
+use lowlat_model::document::SummaryLine;
 use lowlat_model::{GoalResult, Measurement};
 
 use crate::cause::Cause;
@@ -12,13 +13,13 @@ use crate::{Input, steps};
 const NAMED: usize = 4;
 
 /// The five lines.
-pub(crate) fn lines(input: &Input<'_>, causes: &[Cause<'_>], next: &[Next]) -> Vec<String> {
+pub(crate) fn lines(input: &Input<'_>, causes: &[Cause<'_>], next: &[Next]) -> Vec<SummaryLine> {
     vec![
-        format!("Cause: {}", cause(input, causes)),
-        format!("Changed: {}", changed(input)),
-        format!("Gain: {}", gain(input)),
-        format!("Goal: {}", goals(input)),
-        format!("Next: {}", next.first().map_or_else(|| "nothing is open".to_owned(), Next::command_line)),
+        SummaryLine::new("Cause", cause(input, causes)),
+        SummaryLine::new("Changed", changed(input)),
+        SummaryLine::new("Gain", gain(input)),
+        SummaryLine::new("Goal", goals(input)),
+        SummaryLine::new("Next", next.first().map_or_else(|| "nothing is open".to_owned(), Next::command_line)),
     ]
 }
 
@@ -137,7 +138,8 @@ mod tests {
     use lowlat_testkit::run;
 
     fn lines(run: &sample::Run) -> [String; 5] {
-        crate::assess(&run.input()).verdict_lines.try_into().unwrap()
+        let all = crate::assess(&run.input()).summary.into_iter();
+        all.map(|l| format!("{}: {}", l.label, l.text)).collect::<Vec<_>>().try_into().unwrap()
     }
 
     #[test]
@@ -169,11 +171,11 @@ mod tests {
         run.result = Some(run::measurement(5_550));
         let a = crate::assess(&run.input());
         assert_eq!(
-            a.verdict_lines[2],
-            "Gain: nothing changed; the path is at P50 5.55 µs, P99 8.32 µs (83.1 µs at the start; this is the path's own \
+            a.summary[2].text,
+            "nothing changed; the path is at P50 5.55 µs, P99 8.32 µs (83.1 µs at the start; this is the path's own \
              variation)"
         );
-        let all = format!("{:?}{:?}{:?}{:?}", a.verdict_lines, a.escalations, a.next_steps, a.checklist);
+        let all = format!("{:?}{:?}{:?}{:?}", a.summary, a.escalations, a.next_steps, a.checklist);
         for word in ["93.", "lower", "reduction shown to", "fell by"] {
             assert!(!all.contains(word), "{word}: {all}");
         }
@@ -187,7 +189,7 @@ mod tests {
         run.headline.p50_change_high = Some(0.01);
         run.headline.p99_change_high = Some(0.01);
         let [_, _, gain, ..] = lines(&run);
-        assert!(gain.starts_with("Gain: P50 no change shown (-60.0 % [-61.5, +1.0])"), "{gain}");
+        assert!(gain.starts_with("Gain: P50 no change shown (−60.0 % [−61.5, +1.0])"), "{gain}");
         assert!(gain.ends_with("the path is at P50 80.0 µs, P99 120 µs"), "{gain}");
         run.headline = Headline { p50_change_ratio: Some(0.609), p50_change_low: Some(0.5), ..run.headline };
         run.headline.p50_change_high = Some(0.7);

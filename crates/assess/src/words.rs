@@ -26,10 +26,11 @@ pub(crate) fn claim(reduction: f64, low: Option<f64>, high: Option<f64>) -> Stri
     format!("{} {way}{interval}", percent(reduction.abs()))
 }
 
-/// `-0.4 % [-2.3, +1.7]`: a change that is not shown.
+/// `−0.4 % [−2.3, +1.7]`: a change that is not shown.
 pub(crate) fn change(ratio: f64, low: Option<f64>, high: Option<f64>) -> String {
+    let signed = |ratio: f64| lowlat_model::units::minus(&format!("{:+.1}", ratio * 100.0));
     match (low, high) {
-        (Some(l), Some(h)) => format!("{:+.1} % [{:+.1}, {:+.1}]", ratio * 100.0, l * 100.0, h * 100.0),
-        _ => format!("{:+.1} %", ratio * 100.0),
+        (Some(l), Some(h)) => format!("{} % [{}, {}]", signed(ratio), signed(l), signed(h)),
+        _ => format!("{} %", signed(ratio)),
     }
 }

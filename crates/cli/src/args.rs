@@ -70,6 +70,8 @@ pub enum Command {
     Compare(CompareArgs),
     /// Measure what the host itself adds: wake-up latency and interruptions per CPU.
     Noise(NoiseArgs),
+    /// Show where the time of a round trip goes, stage by stage, by the kernel's trace points.
+    Trace(TraceArgs),
     /// Plan the changes that the findings call for; changes nothing.
     Plan(PlanArgs),
     /// Apply a plan as one transaction that can be rolled back.
@@ -553,6 +555,34 @@ pub struct NoiseArgs {
     #[arg(long)]
     pub trace: bool,
     /// Store the run in this folder, for `lowlat report`.
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    /// Replace the run that --out already holds.
+    #[arg(long, requires = "out")]
+    pub overwrite: bool,
+}
+
+/// `trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// HOST or HOST:PORT. The stages of a far end on this host are shown as well.
+    pub target: String,
+    /// How to probe.
+    #[command(flatten)]
+    pub path: PathArgs,
+    /// block, spin, busy-poll, epoll, io-uring.
+    #[arg(long, default_value = "block")]
+    pub engine: String,
+    /// Interface of the path; default by route.
+    #[arg(long)]
+    pub iface: Option<String>,
+    /// How long to trace; half of it in rounds without tracing, which show what tracing costs.
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    pub duration: u64,
+    /// SCHED_FIFO priority, 1 to 98.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
+    pub rt: Option<u8>,
+    /// Store the run in this folder, for `lowlat report`, and not as the last run.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
     /// Replace the run that --out already holds.

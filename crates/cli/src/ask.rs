@@ -1,4 +1,4 @@
-//! Row A1: started on a terminal with no arguments, lowlat asks for what it cannot read itself. Everything asked is
+//! Started on a terminal with no arguments, lowlat asks for what it cannot read itself. Everything asked is
 //! also a flag and a config key.
 
 use std::io::{BufRead, IsTerminal, Write};

@@ -11,7 +11,7 @@ use lowlat_live::Failure;
 pub fn check(matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("measure", given)) => of_path("measure", given).and_then(|()| of_measure(given)),
-        Some((name @ ("compare" | "optimize"), given)) => of_path(name, given),
+        Some((name @ ("compare" | "optimize" | "trace"), given)) => of_path(name, given),
         _ => Ok(()),
     }
 }

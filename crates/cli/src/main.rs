@@ -12,7 +12,6 @@ mod commands;
 mod config;
 mod output;
 mod progress;
-mod stored;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,7 +25,7 @@ fn main() -> ExitCode {
     match start() {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            output::progress(&format!("lowlat: {failure}"));
+            output::failure(&format!("lowlat: {failure}"));
             ExitCode::from(2)
         }
     }
@@ -106,6 +105,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Measure(a) => commands::measure::run(&a, json),
         Command::Compare(a) => commands::compare::run(&a, json),
         Command::Noise(a) => commands::noise::run(&a, json),
+        Command::Trace(a) => commands::trace::run(&a, json),
         Command::Plan(a) => commands::plan::run(&a, json),
         Command::Apply(a) => commands::apply::run(&a, json),
         Command::Confirm => commands::apply::confirm(json),

@@ -34,8 +34,16 @@ pub fn json<T: Serialize>(document: &T) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A line of progress on stderr.
+/// A line of progress on stderr, on a terminal broken at its blanks.
 pub fn progress(line: &str) {
+    let line = lowlat_report::visible(line);
+    let stderr = std::io::stderr();
+    let line = if stderr.is_terminal() { lowlat_report::wrapped(&line, columns_of(&stderr)) } else { line };
+    crate::progress::above(Some(&line));
+}
+
+/// Why a command failed, in one line wherever it goes: it may name a command that is to be copied.
+pub fn failure(line: &str) {
     crate::progress::above(Some(&lowlat_report::visible(line)));
 }
 

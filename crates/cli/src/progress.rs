@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use lowlat_tune::Progress;
+use lowlat_tune::RunProgress;
 
 /// Where stderr is not a terminal: a line after each of these, and after a minute one a minute. A run of ten minutes
 /// leaves fifteen lines in a log.
@@ -54,7 +54,7 @@ impl Line {
     }
 
     /// Shows where a run is, with `more` after it.
-    pub fn show(&self, at: &Progress, more: &str) {
+    pub fn show(&self, at: &RunProgress, more: &str) {
         match &self.0 {
             Out::Nothing => {}
             Out::Terminal { send, .. } => {
@@ -126,7 +126,7 @@ fn cut(line: &str, columns: usize) -> String {
 }
 
 /// The line: the step, what it is, its rounds, the time left. A run whose steps are not counted has no number.
-fn words(at: &Progress, more: &str) -> String {
+fn words(at: &RunProgress, more: &str) -> String {
     let mut parts = Vec::new();
     let what = lowlat_report::visible(&at.what);
     match (at.of, what.is_empty()) {
@@ -156,8 +156,8 @@ fn left(ns: u64) -> String {
 mod tests {
     use super::*;
 
-    fn at(step: u32, of: u32, what: &str, rounds: (u32, u32), left_s: u64) -> Progress {
-        Progress { step, of, what: what.to_owned(), rounds, left_ns: left_s * 1_000_000_000 }
+    fn at(step: u32, of: u32, what: &str, rounds: (u32, u32), left_s: u64) -> RunProgress {
+        RunProgress { step, of, what: what.to_owned(), rounds, left_ns: left_s * 1_000_000_000 }
     }
 
     #[test]

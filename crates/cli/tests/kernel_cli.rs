@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use common::holds;
 use common::lab::{FAR, IFACE, Lab};
 use common::{Ran, Scratch, Started, for_anybody, kill, lives, run, until};
 
@@ -249,7 +250,7 @@ fn a_state_directory_that_cannot_be_written_is_found_before_anything_changes() {
     let full = format!("mount -t tmpfs -o size=16k,mode=700 lowlat-test {state}");
     let read_only = format!("mount -t tmpfs -o ro,mode=700 lowlat-test {state}");
     for (mount, why) in [(full, "space"), (read_only, "ead-only")] {
-        for args in [optimize(&[]), vec!["apply", &plan], vec!["demo"]] {
+        for args in [optimize(&[]), optimize(&["--dry-run"]), vec!["apply", &plan], vec!["demo"]] {
             run(&mut lab.lowlat_after(&scratch, &mount, &args)).refuses(&[&state, why]);
         }
     }
@@ -734,6 +735,21 @@ fn status_of_another_user_names_the_hosts_state_directory() {
     }
 }
 
+/// A name that looks like a flag, which the kernel takes.
+#[test]
+fn an_interface_may_be_called_like_a_flag() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    lab.ip("link add name -x type veth peer name other0");
+    let rps = || lab.sh("cat /sys/class/net/-x/queues/rx-0/rps_cpus");
+    let (before, plan) = (rps(), scratch.name("flag.json"));
+    lab.run(&scratch, &["plan", "--set", "steer.rps", "-x/rx-0", "0", "--out", &plan]).exits(0);
+    lab.run(&scratch, &["apply", &plan]).exits(0);
+    assert_ne!(rps(), before);
+    lab.run(&scratch, &["rollback"]).exits(0);
+    assert_eq!(rps(), before);
+    lab.run(&scratch, &["facts", "--iface=-x"]).exits(0);
+}
+
 #[test]
 fn root_of_a_namespace_is_not_told_to_become_root() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
@@ -851,6 +867,35 @@ fn a_planted_shaper_is_kept_and_the_headline_claims_it_with_an_interval() {
     before.same_as(&lab.settings());
 }
 
+/// Every second answer comes 5 ms late, as long as a setting of the near end is at its default: what it keeps keeps nothing
+/// else waiting, so a ping-pong's median is now the one and now the other, and the planned probes have both.
+#[test]
+fn a_far_end_that_holds_every_second_answer_back_is_seen_and_the_setting_kept() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let socket = lab.in_far(|| std::net::UdpSocket::bind((FAR, 8620)).unwrap());
+    let near = std::fs::File::open(format!("/run/netns/{}", lab.near)).unwrap();
+    std::thread::spawn(move || {
+        use std::os::fd::AsFd as _;
+        // A path of /proc/sys/net shows the namespace of the thread that reads it; the socket stays in its own.
+        lowlat_os::namespace::enter_network(near.as_fd()).unwrap();
+        let default = || std::fs::read("/proc/sys/net/ipv4/tcp_autocorking").is_ok_and(|t| t.starts_with(b"1"));
+        holds::answer(&socket, move |n| n % 2 == 0 && default());
+    });
+    let before = lab.settings();
+    let asked = ["--try", "sysctl.net.ipv4.tcp_autocorking", "host", "0", "--pairs", "30", "--round", "40ms"];
+    let more = ["--duration", "1s", "--json", "--rollback"];
+    let document = lab.run(&scratch, &optimize(&[&asked[..], &more].concat())).exits(0).json();
+    let all = document["steps"].as_array().unwrap();
+    let step = all.iter().find(|s| s["knob"] == "sysctl.net.ipv4.tcp_autocorking").unwrap();
+    assert_eq!((&step["verdict"], &step["kept"]), (&"better".into(), &true.into()), "{step:#}");
+    let idle = &document["headline"]["idle"];
+    assert_eq!(idle["verdict"], "better", "{idle:#}");
+    let p90 = |arm: &str| document[arm]["rtt_planned"]["p90_ns"].as_u64().unwrap();
+    let hold = u64::try_from(holds::HOLD.as_nanos()).unwrap();
+    assert!(p90("baseline") >= hold && p90("result") < hold / 2, "{} {}", p90("baseline"), p90("result"));
+    before.same_as(&lab.settings());
+}
+
 /// The null case: nothing is planted, and settings are tried that a UDP probe cannot feel.
 #[test]
 fn with_nothing_to_find_nothing_is_kept_and_nothing_is_claimed() {
@@ -901,23 +946,36 @@ fn a_shaper_off_the_path_is_reported_and_never_touched() {
     assert!(writes.iter().all(|journal| !journal.contains("beside0")), "{writes:#?}");
 }
 
+/// The path goes in mid-run: the interface is set down, its route leads elsewhere, the interface is gone.
 #[test]
-fn an_interface_that_goes_down_in_mid_run_ends_it_with_everything_put_back() {
-    let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
-    let _far = lab.serve(&far_state, &[]);
-    lab.plant();
-    let shapers = || lab.sh(&format!("tc qdisc show dev {IFACE}; cat /sys/class/net/{IFACE}/queues/rx-0/rps_cpus"));
-    let before = shapers();
-    let mut running = Started::new(&mut lab.lowlat(&scratch, &optimize(&["--pairs", "400", "--round", "20ms"])));
-    running.says("phase 2");
-    std::thread::sleep(Duration::from_millis(300));
-    lab.ip(&format!("link set {IFACE} down"));
-    let ran = running.wait();
-    ran.fails(&["every applied change was undone"]);
-    assert!(ran.err.lines().last().unwrap().starts_with("lowlat: "), "{}", ran.err);
-    lab.ip(&format!("link set {IFACE} up"));
-    assert_eq!(shapers(), before);
-    assert_eq!(lab.applied(&scratch), 0);
+fn a_path_that_goes_in_mid_run_ends_it_with_everything_put_back() {
+    let away = "ip link add other0 type veth peer name other1 && ip link set other0 up && ip route add 198.18.7.2/32 dev other0";
+    for (what, after, said) in [
+        (format!("ip link set {IFACE} down"), format!("ip link set {IFACE} up"), "was set down"),
+        (away.to_owned(), "ip link del other0".to_owned(), "leaves by other0 now"),
+        (format!("ip link del {IFACE}"), String::new(), "is gone"),
+    ] {
+        let (lab, scratch, far_state) = (Lab::new(), Scratch::new(), Scratch::new());
+        let _far = lab.serve(&far_state, &[]);
+        lab.plant();
+        let shapers = || lab.sh(&format!("tc qdisc show dev {IFACE}; cat /sys/class/net/{IFACE}/queues/rx-0/rps_cpus"));
+        let before = shapers();
+        let mut running = Started::new(&mut lab.lowlat(&scratch, &optimize(&["--pairs", "400", "--round", "20ms"])));
+        running.says("phase 2");
+        std::thread::sleep(Duration::from_millis(300));
+        lab.sh(&what);
+        let ran = running.wait();
+        ran.fails(&[IFACE, said]);
+        assert!(ran.err.lines().last().unwrap().starts_with("lowlat: "), "{}", ran.err);
+        if after.is_empty() {
+            // Its settings went with it.
+            continue;
+        }
+        ran.fails(&["every applied change was undone"]);
+        lab.sh(&after);
+        assert_eq!(shapers(), before, "{what}");
+        assert_eq!(lab.applied(&scratch), 0, "{what}");
+    }
 }
 
 #[test]

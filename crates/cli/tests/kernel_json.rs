@@ -67,6 +67,8 @@ fn every_command_prints_the_document_that_its_schema_allows() {
         let all: Vec<&str> = more.split_whitespace().collect();
         printed.is(&ask(&format!("measure {FAR} --duration 200ms"), &all), "measure");
     }
+    printed.is(&ask(&format!("trace {FAR} --duration 200ms"), &[]), "trace");
+    printed.is(&ask("report last", &[]), "trace");
     printed.is(&ask(&format!("measure {FAR} --duration 200ms --out"), &[&idle]), "measure");
     printed.is(&ask("report", &[&idle]), "measure");
     printed.is(&ask(&format!("measure {FAR} --duration 50ms --sweep size=64,512 --out"), &[&swept]), "sweep");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use common::lab::{FAR, Lab};
+use common::lab::{FAR, IFACE, Lab};
 use common::{Scratch, Started, run};
 
 #[test]
@@ -260,6 +260,12 @@ fn a_far_end_that_cannot_be_placed_is_said_and_measured() {
     for placed in compared.json()["placed"].as_array().unwrap() {
         assert_eq!(placed["far_why_not"], "the far end is too old for placement requests");
     }
+    let short =
+        ["--duration", "200ms", "--pairs", "4", "--round", "20ms", "--load", "0", "--engines", "none", "--json"];
+    let tuned = [&["optimize", "--iface", IFACE, "--target", FAR, "--own-settings-only"][..], &short].concat();
+    let run = lab.run(&scratch, &tuned).json();
+    assert_eq!(run["placement"]["far_why_not"], "the far end is too old for placement requests", "{run:#}");
+    assert!(run["result"]["received"].as_u64().unwrap() > 0, "{run:#}");
     old.join().unwrap();
 }
 

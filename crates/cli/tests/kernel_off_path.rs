@@ -1,5 +1,5 @@
 //! Thirty random topologies with faults on and off the path: every fault on the path is found, and what is planned is
-//! applied without one write next to it.
+//! applied without one write off the path.
 //!
 //! `bench/off-path` runs it alone and prints what it did.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)] // a test

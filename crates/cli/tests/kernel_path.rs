@@ -156,7 +156,7 @@ fn a_policy_route_is_heeded_and_the_other_way_is_refused() {
     assert_eq!(both, [IFACE, "pol0"]);
 }
 
-/// An ifb is on the path where a filter of the path leads to it, and next to it where none does.
+/// An ifb is on the path where a filter of the path leads to it, and off it where none does.
 #[test]
 fn an_ifb_is_on_the_path_where_a_filter_leads_to_it() {
     let lab = Lab::new();

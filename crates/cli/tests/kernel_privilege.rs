@@ -1,4 +1,4 @@
-//! Exactly the capabilities that a step needs, whoever has them: root from whom sets were taken away, and an ordinary user
+//! Exactly the capabilities that a step needs, whoever has them: root that some were taken from, and an ordinary user
 //! with ambient ones (capabilities(7)). With all of them it works; without one, that one is named.
 //!
 //! Needs root and setpriv(1).
@@ -179,7 +179,7 @@ fn a_far_end_gives_up_what_it_has_whoever_it_is() {
     }
 }
 
-/// The lab of the demo needs namespaces and the network; who has just one of the two is told which is missing.
+/// The lab of the demo needs namespaces and the network; who has just one of the two gets the name of the other.
 #[test]
 fn the_demo_and_optimize_name_what_is_missing() {
     let place = Place::new();

@@ -180,3 +180,57 @@ fn a_priority_is_the_code_point_on_a_vlan_and_the_dscp_is_next_to_it() {
         sh("ip link del eth0.5; ip netns exec far sh -ec 'ip link del eth1.5; tc qdisc del dev eth1 clsact'");
     });
 }
+
+/// The run's own engine attaches a program in every round, which resets this driver's link: it is announced, the link is waited
+/// for, no step is blamed, and at the end no program is left and everything is as before. A signal ends it after its first
+/// step: each round waits seconds for the link, and a whole run has fifty.
+#[test]
+fn af_xdp_as_the_run_s_own_engine_resets_the_link_and_leaves_nothing() {
+    SUITE.case("af_xdp_as_the_run_s_own_engine_resets_the_link_and_leaves_nothing", || {
+        let mut node = Node::new();
+        let far = node.serve("");
+        sh("ethtool -C eth0 rx-usecs 0");
+        let before = captured();
+        let resets = || sh("cat /sys/class/net/eth0/carrier_changes").parse::<u64>().unwrap();
+        let at_first = resets();
+        let ask = format!(
+            "optimize --iface eth0 --target {far} --goal 1us --engine af-xdp --cpu {NEAR_CPU} --duration 200ms --pairs 4 --round 10ms --load 0 --engines none --own-settings-only --try nic.coalesce.rx-usecs eth0 100"
+        );
+        let mut command = std::process::Command::new(program());
+        command.args(ask.split_whitespace()).env("LOWLAT_STATE", node.scratch().state());
+        let mut running = common::Started::new(&mut command);
+        running.says("[1/");
+        running.signal("INT");
+        let ran = running.wait();
+        let step = ran.err.lines().find(|l| l.contains("[1/")).unwrap();
+        assert!(step.contains("pairs of rounds") && !step.contains("reset the link"), "{step}");
+        assert!(ran.err.contains("af-xdp: attaching its XDP program resets the link"), "{ran:?}");
+        ran.fails(&["interrupted by a signal", "every applied change was undone"]);
+        // In each round of at least four pairs.
+        assert!(resets() >= at_first + 8, "{at_first} {}", resets());
+        common::until("the link is up again", || sh("cat /sys/class/net/eth0/carrier") == "1");
+        assert!(!sh("ip -d link show dev eth0").contains("xdp"), "{}", sh("ip -d link show dev eth0"));
+        assert_eq!(differences(&before, &captured()), Vec::<String>::new());
+    });
+}
+
+/// An online CPU that the process's cpuset does not have: refused with those it has, before anything is sent.
+#[test]
+fn a_cpu_outside_of_the_cpuset_is_refused() {
+    SUITE.case("a_cpu_outside_of_the_cpuset_is_refused", || {
+        let mut node = Node::new();
+        let far = node.serve("");
+        sh("mkdir -p /tmp/cg && mount -t cgroup2 none /tmp/cg && echo +cpuset > /tmp/cg/cgroup.subtree_control && mkdir /tmp/cg/one && echo 0 > /tmp/cg/one/cpuset.cpus");
+        let inside = |args: &str| {
+            let script = format!("echo $$ > /tmp/cg/one/cgroup.procs; exec {} {args}", program());
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", &script]).env("LOWLAT_STATE", node.scratch().state());
+            common::run(&mut command)
+        };
+        inside(&format!("measure {far} --cpu 1")).refuses(&["CPU 1", "allowed to this process"]);
+        let dry_run = format!("optimize --iface eth0 --target {far} --dry-run --cpu 1");
+        inside(&dry_run).refuses(&["CPU 1", "not allowed to this process", "choose one of 0"]);
+        inside(&format!("measure {far} --cpu 0 --count 20 --json")).exits(0);
+        sh("rmdir /tmp/cg/one; umount /tmp/cg");
+    });
+}

@@ -161,6 +161,16 @@ fn main_job(release: &str, round: &str) {
     let before = captured();
     let far = node.serve("");
     sh("ip netns exec far ethtool -C eth1 rx-usecs 0");
+    // On a real driver, with every kernel's own trace points: from the interrupt on, and nothing is left behind.
+    let traced = node.lowlat(&format!("trace {far} --duration 200ms --json"));
+    let d = traced.exits(0).json();
+    assert_eq!((&d["how"], &d["far_seen"]), (&"trace".into(), &true.into()), "{}: {d:#}", traced.err);
+    assert!((0.97..=1.03).contains(&d["sum_ratio"].as_f64().unwrap()), "{d:#}");
+    let seen = |name: &str| d["stages"].as_array().unwrap().iter().any(|s| s["name"] == name && s["how"] == "trace");
+    for name in ["interrupt", "softirq", "GRO", "scheduling", "program"] {
+        assert!(seen(name), "{name}: {d:#}");
+    }
+    assert_eq!(sh("ls /sys/kernel/tracing/instances"), "");
     Node::hold_back(1_000);
     // Beside other traffic each answer is held back; alone, the emulated timers let every second one pass at once.
     node.beside("ping -q -i 0.0004 10.77.0.1");

@@ -1,10 +1,15 @@
-//! `lowlat persist` and three boots of one root with a real systemd, whose `/etc` and state are carried from boot to boot:
-//! the first applies a setting of every kind and keeps them; in the second everything is there again, though the interface
-//! has the name and the interrupt numbers of another, and the files are taken away; in the third all is gone.
-//! irqbalance runs in each. And the rollback by the shell scripts next to the journals, without lowlat.
+//! `lowlat persist` and three boots of one disk with a small Debian, by its own GRUB, kernel and systemd: the first applies a
+//! setting of every kind and keeps them; in the second everything is there again, though the interface has the name and the
+//! interrupt numbers of another, irqbalance runs, and the files are taken away; in the third all is gone. And the rollback by
+//! the shell scripts next to the journals, without lowlat.
+//!
+//! In the third boot tuned and NetworkManager come too: who changed what is named, what they override is not kept, and an
+//! exported profile loads in tuned.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
+#[path = "common/vm.rs"]
+mod vm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,14 +19,14 @@ use lowlat_lab::vm::{Guest, GuestOutcome, KernelChoice, Lab, Share, topology};
 
 use common::{LOWLAT, Scratch};
 
-/// What the guests share: where the program is, what a disk keeps, and every setting as text.
-const COMMON: &str = concat!(include_str!("guest/persist-common.sh"), include_str!("guest/persist-systemd.sh"));
+/// What the guests share: the program on their disk, and every setting as text.
+const COMMON: &str = include_str!("guest/persist-common.sh");
 const APPLY: &str = include_str!("guest/persist-apply.sh");
 const BOOT: &str = include_str!("guest/persist-boot.sh");
-const GONE: &str = include_str!("guest/persist-gone.sh");
+const GONE: &str = concat!(include_str!("guest/persist-gone.sh"), include_str!("guest/persist-daemons.sh"));
 
 /// What is set, and how it then shows.
-const SET: [&str; 13] = [
+const SET: [&str; 12] = [
     "slow_start_after_idle 0",
     "busy_read 50",
     "gro off",
@@ -33,23 +38,19 @@ const SET: [&str; 13] = [
     "rps 2",
     "xps 2",
     "hugepages 16",
-    "isolcpus isolcpus=1",
     "dma-latency 20",
 ];
 
-/// One boot; what it keeps in the results folder the next one finds.
-fn boot(lab: &Lab, script: &str, results: &Path) -> GuestOutcome {
-    let program = Path::new(LOWLAT);
+/// One boot of the disk.
+fn boot(lab: &Lab, disk: &Path, script: &str, results: &Path) -> GuestOutcome {
+    let program = vm::stripped(Path::new(LOWLAT));
     let bin = Share { host: program.parent().unwrap().into(), guest: "/run/lowlat/bin".into(), writable: false };
     let mut guest = Guest::new(&topology::IGB_PAIR, format!("{COMMON}{script}"), results);
-    let tree = Share { host: lab.systemd().unwrap(), guest: "/run/lowlat/tree".into(), writable: false };
-    guest.shares = vec![tree, bin];
-
+    guest.shares = vec![bin];
+    guest.disk = Some(disk.to_owned());
     guest.time_limit = Duration::from_secs(400);
     // Nothing is timed, so the CPUs may run next to each other.
     guest.icount = false;
-    // The names are those that the driver gives.
-    guest.cmdline_extra = "net.ifnames=0 printk.devkmsg=on".into();
     let outcome = lab.run(&guest).unwrap();
     eprintln!("{:.1?}", outcome.wall);
     assert_eq!(outcome.exit_code, 0, "{}", outcome.console);
@@ -80,15 +81,90 @@ fn what_is_kept_comes_back_at_boot_and_goes_when_it_is_removed() {
     let scratch = Scratch::new();
     let results = Results(scratch.path().join("results"));
 
-    boot(&lab, APPLY, &results.0);
+    let disk = scratch.path().join("disk");
+    lab.disk(&disk).unwrap();
+
+    boot(&lab, &disk, APPLY, &results.0);
     applied(&results);
-    let console = boot(&lab, BOOT, &results.0).console;
+    let console = boot(&lab, &disk, BOOT, &results.0).console;
     held(&results, &console);
-    boot(&lab, GONE, &results.0);
-    // But for the interrupt, which irqbalance has moved: nothing keeps it away any more.
-    let [gone, before] = ["gone", "before"].map(|file| without_irq(&results, file));
-    assert_eq!(gone, before, "{}", results.text("units"));
+    boot(&lab, &disk, GONE, &results.0);
+    // With the interrupt, which nothing else moves in this boot.
+    assert_eq!(results.lines("gone"), results.lines("before"), "{}", results.text("units-3"));
+    assert!(!results.text("cmdline-3").contains("skew_tick"), "the boot after is without it");
     assert!(!results.text("status-3").contains("busy_read"), "{}", results.text("status-3"));
+    entry_of_the_specification(&results);
+    others_came(&results);
+    exported_profile(&results);
+}
+
+/// The entry for a first boot, as bootctl reads it: behind the host's own, which stays the default.
+fn entry_of_the_specification(r: &Results) {
+    r.holds("persist-entry", &["skew_tick=1: to boot once with it, run `bootctl set-oneshot a-lowlat.conf`"]);
+    r.holds("bootctl", &["bootctl: 0", "title: lab (default)"]);
+    let text = r.text("bootctl");
+    let (host, ours) =
+        text.split_once("id: 6c6f.conf").map(|(_, rest)| rest.split_once("id: a-lowlat.conf").unwrap()).unwrap();
+    assert!(host.contains("options: root=/dev/vda1 ro\n"), "{text}");
+    assert!(ours.contains("options: root=/dev/vda1 ro skew_tick=1\n"), "{text}");
+    assert_eq!(r.text("entries-left").trim(), "6c6f.conf", "{}", r.text("rollback-entry"));
+}
+
+/// tuned and NetworkManager came after lowlat, and lowlat came after them.
+fn others_came(r: &Results) {
+    let why = r.text("daemons");
+    assert!(why.contains("taken over: 0"), "{why}");
+    let status: serde_json::Value = serde_json::from_str(&r.text("taken")).unwrap();
+    let by = |knob: &str| {
+        let all = status["applied"].as_array().unwrap();
+        let one = all.iter().find(|a| a["knob"] == knob).unwrap_or_else(|| panic!("{knob}: {status:#}"));
+        assert_eq!(one["changed_by_other"], true, "{one:#}");
+        one["changed_by"].as_str().unwrap_or_else(|| panic!("{one:#}\n{why}")).to_owned()
+    };
+    let lan = "/etc/NetworkManager/system-connections/lan.nmconnection:7";
+    assert_eq!(by("sysctl.net.core.busy_read"), "tuned, profile lab (/usr/lib/tuned/network-latency/tuned.conf:13)");
+    assert_eq!(by("nic.ring.rx"), "tuned, profile lab (/etc/tuned/lab/tuned.conf:6)");
+    assert_eq!(by("nic.coalesce.rx-usecs"), format!("NetworkManager ({lan})"));
+
+    for named in ["named_by_plan", "named_by_apply"] {
+        r.holds(
+            named,
+            &[
+                "sysctl.net.core.busy_read on host: tuned, profile lab sets it to 50",
+                "nic.ring.rx on eth0: tuned, profile lab sets it to 1024 (/etc/tuned/lab/tuned.conf:6)",
+                &format!("nic.coalesce.rx-usecs on eth0: NetworkManager sets it to 40 ({lan})"),
+                "`nmcli connection modify \"lan\" ethtool.coalesce-rx-usecs VALUE`",
+                "irq.affinity on eth0/irq-1: irqbalance sets it as it decides",
+            ],
+        );
+    }
+    // What they override is not kept; what they yield to is.
+    r.holds("persist-daemons", &["rx of eth0 is not kept: tuned", "rx-usecs of eth0 is not kept: NetworkManager"]);
+    assert_eq!(r.text("persist-daemons-exit").trim(), "1", "{}", r.text("persist-daemons"));
+    r.holds("kept-daemons", &["net.core.busy_read = 20"]);
+    let kept = r.text("kept-daemons");
+    assert!(!kept.contains("ethtool"), "{kept}");
+    assert_eq!(r.text("busy-read-restarted").trim(), "20", "{why}");
+}
+
+/// `plan --export tuned` in a real tuned: it sets, verifies and puts back.
+fn exported_profile(r: &Results) {
+    let said = r.text("exported");
+    let expected = ["busy_read 50", "gro off", "ring 512", "channels 1", "rps 2", "hugepages 16"];
+    let set = r.lines("export-set");
+    for line in expected {
+        assert!(set.iter().any(|l| l == line), "{line}: {set:?}\n{said}");
+        assert!(!r.lines("export-before").iter().any(|l| l == line), "{line} before");
+    }
+    // tuned of Debian 12 gives up at a line of `ethtool -c`, so coalescing is not in the profile.
+    assert!(
+        said.contains("not exported: nic.coalesce.rx-usecs on eth0") && set.contains(&"rx-usecs 3".to_owned()),
+        "{said}"
+    );
+    for step in ["profile: 0", "verify: 0", "off: 0"] {
+        assert!(said.contains(step), "{step}: {said}");
+    }
+    assert_eq!(without_irq(r, "export-off"), without_irq(r, "export-before"), "{said}");
 }
 
 fn without_irq(r: &Results, file: &str) -> Vec<String> {
@@ -108,6 +184,11 @@ fn applied(r: &Results) {
         assert!(printed.contains(&format!("--- /{file}\n")), "{file} was not printed: {printed}");
     }
     assert!(written.len() >= 6, "{written:?}");
+    // The entry for the parameter's first boot, next to what somebody else added; every boot gets it by update-grub alone.
+    r.holds("print", &["--- /boot/grub/custom.cfg", "skew_tick=1: to boot once with it, run `grub-reboot a-lowlat`"]);
+    r.holds("custom.cfg", &["set mine=1\n", " --id a-lowlat {", " skew_tick=1\n"]);
+    assert_eq!(r.text("custom-checked").trim(), "0", "{}", r.text("custom.cfg"));
+    r.holds("mkconfig", &[" skew_tick=1"]);
     // The one that a later file sets is named with its winner, and not kept.
     for file in ["print", "persist"] {
         r.holds(file, &["tcp_autocorking is not kept: systemd-sysctl sets it to 1 (/etc/sysctl.d/99-mine.conf:1)"]);
@@ -118,6 +199,13 @@ fn applied(r: &Results) {
 }
 
 fn held(r: &Results, console: &str) {
+    // GRUB gave it to the kernel this once.
+    assert!(!r.text("cmdline-1").contains("skew_tick"), "{}", r.text("cmdline-1"));
+    assert!(r.text("cmdline-2").contains(" skew_tick=1"), "{}", r.text("cmdline-2"));
+    assert!(!r.text("grubenv-2").contains("a-lowlat"), "{}", r.text("grubenv-2"));
+    for file in ["custom-rolled-back.cfg", "custom-removed.cfg"] {
+        assert_eq!(r.text(file), "set mine=1", "{file}");
+    }
     assert_eq!(r.text("name-2").trim(), "eth1", "the interface has another name");
     assert_ne!(r.text("line-1"), r.text("line-2"), "and its interrupt another number");
     assert_eq!(r.lines("booted"), SET, "{}\n{console}", r.text("units"));
@@ -134,7 +222,7 @@ fn held(r: &Results, console: &str) {
             "steer.rps",
             "cpu.dma-latency",
             "hugepages",
-            "boot.isolcpus",
+            "boot.skew_tick",
         ],
     );
     let again = ["tcp_notsent_lowat = 16384", "busy_read = 50", "hold-dma-latency 20", " rx 512", "/lowlat/net/eth1"];

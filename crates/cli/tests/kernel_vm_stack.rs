@@ -325,6 +325,115 @@ impl Drop for BondBack {
     }
 }
 
+/// An 802.3ad bond of the near end, `bond1` with 10.82.0.1, and its partner, `bond9` at the far end with 10.82.0.2; gone when
+/// dropped. Its first ports are veth, whose peers the partner has; they negotiate as they report speed and duplex.
+struct Lacp;
+
+impl Lacp {
+    /// `ports` of the near end, `partners` of the far one; `va0` and `va1` here are `vb0` and `vb1` there.
+    fn new(ports: &str, partners: &str) -> Self {
+        let lacp = Self;
+        sh("for p in eth0 eth2; do ip link set $p nomaster; ip link set $p down; done");
+        for n in [0, 1] {
+            sh(&format!(
+                "ip link add va{n} type veth peer name vb{n} netns far; ip link set va{n} up; ip -n far link set vb{n} up"
+            ));
+        }
+        let bond = |name: &str, ports: &str, address: &str| {
+            format!(
+                "ip link add {name} type bond mode 802.3ad miimon 100 lacp_rate fast; for p in {ports}; do ip link set $p down; ip link set $p master {name}; done; ip link set {name} up; ip addr add {address}/24 dev {name}"
+            )
+        };
+        sh(&bond("bond1", ports, "10.82.0.1"));
+        sh(&format!("ip netns exec far sh -ec '{}'", bond("bond9", partners, "10.82.0.2")));
+        lacp
+    }
+
+    /// What the kernel says of the active group.
+    fn of(file: &str) -> String {
+        sh(&format!("cat /sys/class/net/bond1/bonding/{file}"))
+    }
+
+    /// Waits until so many ports are in the group that the partner is of.
+    #[track_caller]
+    fn settles(ports: &str) {
+        common::until("the ports have a partner", || {
+            Self::of("ad_num_ports") == ports && Self::of("ad_partner_mac") != "00:00:00:00:00:00"
+        });
+        answers("10.82.0.2");
+    }
+}
+
+impl Drop for Lacp {
+    fn drop(&mut self) {
+        let _ = try_sh("ip link del bond1; ip -n far link del bond9; ip link del va0; ip link del va1");
+        let _ = try_sh(
+            "ip -n far link set eth1 up; ip -n far link set eth1.5 up; for p in eth0 eth2; do ip link set $p down; ip link set $p master bond0; done; echo eth0 > /sys/class/net/bond0/bonding/active_slave",
+        );
+    }
+}
+
+/// The bond of the other cases carries again.
+#[track_caller]
+fn the_usual_bond_is_back() {
+    common::until("the bond is back", || sh("cat /sys/class/net/bond0/bonding/active_slave") == "eth0");
+    answers(FAR);
+}
+
+#[test]
+fn a_fault_on_a_port_of_an_lacp_bond_s_active_group_is_found_set_and_put_back() {
+    SUITE.case("a_fault_on_a_port_of_an_lacp_bond_s_active_group_is_found_set_and_put_back", || {
+        let node = Node::new();
+        let bond = Lacp::new("va0 va1", "vb0 vb1");
+        Lacp::settles("2");
+        sh("tc qdisc add dev va1 root handle 5: tbf rate 2mbit burst 1600 limit 65536");
+        let qdiscs = || sh("tc qdisc show dev va0; tc qdisc show dev va1");
+        let before = qdiscs();
+        let found = check(&node, "10.82.0.2");
+        assert_eq!(path(&found), ["bond1", "va0", "va1"], "{found:#}");
+        assert_eq!(titles(&found, "findings", "shaper-below-line-rate"), ["a shaper on va1 is too slow"], "{found:#}");
+        let plan = node.lowlat("plan --target 10.82.0.2 --goal 200us --json").exits(0).json();
+        let targets: Vec<&str> = steps(&plan, "qdisc.kind").iter().map(|s| s["target"].as_str().unwrap()).collect();
+        assert!(!targets.is_empty() && targets.iter().all(|t| t.starts_with("va1/")), "{targets:?}");
+        node.set(&[("qdisc.kind", "va1/qdisc-root", "pfifo_fast")]).exits(0);
+        assert_eq!(titles(&check(&node, "10.82.0.2"), "findings", "shaper-below-line-rate"), Vec::<String>::new());
+        Lacp::settles("2");
+        node.lowlat("rollback").exits(0);
+        assert_eq!(qdiscs(), before);
+        Lacp::settles("2");
+        drop(bond);
+        the_usual_bond_is_back();
+    });
+}
+
+/// The igb port has the partner, and the veth one none: a reset of the first would hand over to the second's group.
+#[test]
+fn the_only_port_of_an_lacp_bond_s_active_group_is_not_reset() {
+    SUITE.case("the_only_port_of_an_lacp_bond_s_active_group_is_not_reset", || {
+        let node = Node::new();
+        let bond = Lacp::new("eth0 va0", "eth1");
+        Lacp::settles("1");
+        let group = |port: &str| sh(&format!("cat /sys/class/net/{port}/bonding_slave/ad_aggregator_id"));
+        assert!(Lacp::of("ad_aggregator") == group("eth0") && group("eth0") != group("va0"));
+        let before = nics();
+        let one = node.scratch().name("one.json");
+        let plan = |port: &str| node.lowlat(&format!("plan --set nic.ring.rx {port} 512 --out {one}"));
+        plan("eth0").refuses(&["the only port of the group that bond1 sends by", "add a second port"]);
+        // Alone in the bond it has no other group to go to.
+        sh("ip link set va0 nomaster");
+        plan("eth0").exits(0);
+        sh("ip link set va0 down; ip link set va0 master bond1");
+        Lacp::settles("1");
+        // A plan from before is refused by apply, and nothing is written.
+        let said = node.lowlat(&format!("apply {one}"));
+        assert!(said.err.contains("refused") && said.err.contains("the only port of the group"), "{said:?}");
+        node.lowlat("rollback").exits(0);
+        assert_eq!(differences(&before, &nics()), Vec::<String>::new());
+        drop(bond);
+        the_usual_bond_is_back();
+    });
+}
+
 /// Modes that send by all ports: a port that was reset is taken back, so nothing has to be refused.
 #[test]
 fn a_bond_that_sends_by_all_ports_takes_a_reset_one_back() {

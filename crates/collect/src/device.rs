@@ -1,6 +1,6 @@
 //! Where an interface's device is in sysfs.
 //!
-//! `/sys/class/net/IF` is a link into `/sys/devices`; its target reports the whole ancestry in one read, without asking
+//! `/sys/class/net/IF` is a link into `/sys/devices`; its target gives the whole ancestry in one read, without asking
 //! the file system to follow `..` through links, which a captured tree could not do.
 
 use lowlat_model::Reading;

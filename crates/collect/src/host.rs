@@ -14,7 +14,7 @@ crate::collector! {
     /// metal or virtual, what clock it counts time with, which hugepages it has, and its policies for transparent huge
     /// pages, same-page merging and the power of PCI Express links.
     ///
-    /// The hypervisor is reported by the firmware's vendor and product strings, else by `/sys/hypervisor`, else by what
+    /// The hypervisor is identified by the firmware's vendor and product strings, else by `/sys/hypervisor`, else by what
     /// the processor and the clock sources give away. `unknown-hypervisor` means that there surely is one.
     pub HOST = "host";
     reads [
@@ -158,7 +158,7 @@ struct Clues<'a> {
     cpuinfo: &'a str,
 }
 
-/// Firmware strings first, as systemd's `detect_vm_dmi` does: they name the product, the CPU only reports that there is
+/// Firmware strings first, as systemd's `detect_vm_dmi` does: they name the product, the CPU only says that there is
 /// a hypervisor.
 fn guess(clues: &Clues<'_>) -> &'static str {
     let kvm = clues.clocksources.split_whitespace().any(|c| c == "kvm-clock");

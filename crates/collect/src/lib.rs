@@ -1,8 +1,8 @@
 //! What the host is: one file per collector, one line per file in [`COLLECTORS`].
 //!
 //! A collector asks the reading door and turns the kernel's text into facts. It holds no threshold and gives no
-//! opinion: that is the rules' part. Parsers of kernel text are pure functions over `&str` and never panic; what does
-//! not read as its documentation says is [`Reading::Garbled`](lowlat_model::Reading::Garbled), never a zero.
+//! opinion: that is the rules' part. Parsers of kernel text are pure functions over `&str` and never panic; text
+//! that does not match its documentation is [`Reading::Garbled`](lowlat_model::Reading::Garbled), never a zero.
 //!
 //! [`gather`] runs them all. It reads through a `Moment`, so each file is read once per moment
 //! however many collectors want it, and all collectors of one moment see the same text. [`site`] and [`site_state`] read

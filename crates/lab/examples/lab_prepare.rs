@@ -30,6 +30,6 @@ fn main() -> ExitCode {
 fn prepare(choice: KernelChoice) -> Result<String, VmError> {
     let lab = Lab::prepare(choice)?;
     lab.build_modules()?;
-    lab.systemd()?;
+    lab.disk(&lab.scratch()?.path().join("disk"))?;
     Ok(lab.kernel().release.clone())
 }

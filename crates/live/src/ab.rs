@@ -3,7 +3,7 @@
 use lowlat_model::verdict::{Comparison, Round, TooSlow};
 use lowlat_sys::Sys;
 use lowlat_transport::clock;
-use lowlat_tune::{Halt, Limits, Pairing, Progress, Schedule, TuneError, alternate};
+use lowlat_tune::{Halt, Limits, Pairing, RunProgress, Schedule, TuneError, alternate};
 use lowlat_verdict::sequential::{Coins, SequentialOptions, Test};
 
 use crate::Failure;
@@ -35,7 +35,7 @@ pub fn alternated(
     options: SequentialOptions,
     on_stop: OnStop,
     sys: &dyn Sys,
-    heard: &mut dyn FnMut(&Progress),
+    heard: &mut dyn FnMut(&RunProgress),
 ) -> Result<Comparison, Failure> {
     // The slower side's: at its rate neither queues for being sent too much.
     let median_ns = if a.planned_ns + b.planned_ns > 0 { slower(&[a, b])? } else { None };

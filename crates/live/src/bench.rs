@@ -10,15 +10,15 @@ use lowlat_model::measurement::Measurement;
 use lowlat_model::verdict::Round;
 use lowlat_sys::{Sys, linkwatch};
 use lowlat_transport::{Proto, clock};
-use lowlat_tune::{Bench, BenchError, LinkReport, Progress, RoundAsk, Summary};
+use lowlat_tune::{Bench, BenchError, LinkReport, RoundAsk, RunProgress, Summary};
 
-use crate::path::Path;
+use crate::path::ProbePath;
 use crate::probe::{self, Ask};
 use crate::signals;
 
 /// One path, measured again and again on the same placement.
 pub struct LiveBench<'a> {
-    path: &'a Path,
+    path: &'a ProbePath,
     engine: &'a str,
     sys: &'a dyn Sys,
     /// The path as it was when the run began, and the names of its interfaces.
@@ -26,7 +26,7 @@ pub struct LiveBench<'a> {
     watched: Vec<String>,
     last: LinkState,
     load: Option<RunningLoad>,
-    heard: Option<&'a mut dyn FnMut(&Progress)>,
+    heard: Option<&'a mut dyn FnMut(&RunProgress)>,
 }
 
 impl std::fmt::Debug for LiveBench<'_> {
@@ -40,7 +40,7 @@ impl std::fmt::Debug for LiveBench<'_> {
 
 impl<'a> LiveBench<'a> {
     /// On this path, of these interfaces; none where they are not to be watched.
-    pub fn new(path: &'a Path, engine: &'a str, sys: &'a dyn Sys, links: &[PathLink]) -> Self {
+    pub fn new(path: &'a ProbePath, engine: &'a str, sys: &'a dyn Sys, links: &[PathLink]) -> Self {
         let watched: Vec<String> = links.iter().map(|l| l.name.clone()).collect();
         let last = linkwatch::snapshot(sys, &watched);
         Self { path, engine, sys, links: links.to_vec(), watched, last, load: None, heard: None }
@@ -48,7 +48,7 @@ impl<'a> LiveBench<'a> {
 
     /// What the loop says of its progress goes there.
     #[must_use]
-    pub fn heard_by(self, heard: &'a mut dyn FnMut(&Progress)) -> Self {
+    pub fn heard_by(self, heard: &'a mut dyn FnMut(&RunProgress)) -> Self {
         Self { heard: Some(heard), ..self }
     }
 }
@@ -147,7 +147,7 @@ impl Bench for LiveBench<'_> {
         signals::stopped()
     }
 
-    fn progress(&mut self, at: &Progress) {
+    fn progress(&mut self, at: &RunProgress) {
         if let Some(heard) = &mut self.heard {
             heard(at);
         }

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 
 use lowlat_collect::path;
 use lowlat_measure::placement::PlacedThread;
+use lowlat_model::conditions::WakeUp;
 use lowlat_model::site::{Site, SiteIface, SiteLink, SiteState};
 use lowlat_model::{Conditions, NotSeen, Reading, tune};
 use lowlat_sys::Sys;
 use lowlat_transport::Proto;
 use lowlat_tune::placement;
 
-use crate::path::Path;
+use crate::path::ProbePath;
 
 /// Where a measurement takes place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Choice {
     pub nic_node: Option<u32>,
     /// Where the prober runs, and why.
     pub near: tune::Placed,
+    /// A CPU from which it is woken, as far as that is known; `None` where the prober is not pinned.
+    pub woken_from: Option<u32>,
 }
 
 /// The interface by which the kernel sends to `to`; the first of several next hops.
@@ -35,13 +38,27 @@ fn route(to: SocketAddr, sys: &dyn Sys) -> Option<String> {
 
 /// The path's interface, and the CPU that was decided on or, where nothing was yet, that the rule gives now
 /// ([`placement::near`]).
-pub fn choose(path: &Path, sys: &dyn Sys) -> Choice {
+pub fn choose(path: &ProbePath, sys: &dyn Sys) -> Choice {
     let iface = path.iface.clone().or_else(|| route(path.remote, sys));
     let site = lowlat_collect::site(sys, iface.as_deref());
     let nic = placement::Nic::of(&site.links);
     let decided = path.placed.as_ref().map(|p| p.near.clone());
-    let near = decided.unwrap_or_else(|| placement::near(&cpus(&site), &nic, path.cpu));
-    Choice { iface, nic_node: nic.node, near }
+    let usable = cpus(&site);
+    let near = decided.unwrap_or_else(|| placement::near(&usable, &nic, path.cpu));
+    let far = path.placed.as_ref().and_then(|p| p.far.as_ref()).filter(|far| far.same_host).and_then(|far| far.cpu);
+    let woken_from = near.cpu.map(|near| {
+        let received = nic.rps.iter().chain(&nic.interrupts).chain(&usable.allowed).copied();
+        far.into_iter().chain(received).find(|cpu| *cpu != near).unwrap_or(near)
+    });
+    Choice { iface, nic_node: nic.node, near, woken_from }
+}
+
+/// What a wake-up costs now on the prober's CPU, or why that could not be measured.
+pub fn wake_up(choice: &Choice) -> Result<WakeUp, String> {
+    match (choice.near.cpu, choice.woken_from) {
+        (Some(near), Some(from)) => lowlat_measure::wake::wake_up(near, from),
+        _ => Err("the prober is not pinned to a CPU".to_owned()),
+    }
 }
 
 /// The CPUs of this host, and those that this process may use. Isolated ones are in no thread's affinity to begin with;
@@ -93,13 +110,15 @@ pub struct Run {
     pub memory: Option<Result<(), String>>,
     /// At the start.
     pub ticks: Ticks,
+    /// What a wake-up cost before it, or why that is not known; `None` where it was not measured.
+    pub wake_up: Option<Result<WakeUp, String>>,
 }
 
 impl Run {
     /// While placed.
     pub fn of(choice: Choice, placed: &PlacedThread, rt: Option<u8>, ticks: Ticks) -> Self {
         let cpus = lowlat_measure::placement::allowed_cpus().unwrap_or_default();
-        Self { choice, cpus, rt, memory: placed.memory().cloned(), ticks }
+        Self { choice, cpus, rt, memory: placed.memory().cloned(), ticks, wake_up: None }
     }
 }
 
@@ -112,7 +131,7 @@ fn keep<'r, T>(not_seen: &mut Vec<NotSeen>, fact: &str, reading: &'r Reading<T>)
 }
 
 /// Reads the conditions of a run that has just ended.
-pub fn read(path: &Path, run: &Run, sys: &dyn Sys) -> Conditions {
+pub fn read(path: &ProbePath, run: &Run, sys: &dyn Sys) -> Conditions {
     let state = lowlat_collect::site_state(sys, run.choice.iface.as_deref(), &run.cpus);
     Conditions {
         steal_ratio: run.ticks.stolen(&Ticks::read(sys), &run.cpus),
@@ -145,6 +164,11 @@ fn of(run: &Run, state: &SiteState) -> Conditions {
         format!("{word}, estimated error {} µs (adjtimex)", state.estimated_error_ns.value().unwrap_or(&0) / 1_000)
     });
     out.ptp = keep(&mut not_seen, "ptp", &state.ptp).cloned();
+    match &run.wake_up {
+        Some(Ok(wake_up)) => out.wake_up = Some(wake_up.clone()),
+        Some(Err(why)) => not_seen.push(NotSeen { fact: "wake_up".to_owned(), why: why.clone() }),
+        None => {}
+    }
     if let (Some(link), Some(iface)) = (state.site.links.first(), &state.iface) {
         interface(&mut out, &mut not_seen, link, iface);
     }
@@ -221,8 +245,8 @@ mod tests {
             .file("/sys/devices/system/node/has_cpu", "0-1\n")
     }
 
-    fn path(cpu: Option<u32>, iface: &str) -> Path {
-        Path {
+    fn path(cpu: Option<u32>, iface: &str) -> ProbePath {
+        ProbePath {
             remote: ([192, 0, 2, 1], 7).into(),
             words: "far".into(),
             silent: Vec::new(),
@@ -257,7 +281,7 @@ mod tests {
             near: tune::Placed { cpu: Some(77), why: "CPU 77: decided".into(), ..tune::Placed::default() },
             ..tune::Placement::default()
         };
-        let stays = choose(&Path { placed: Some(placed), ..path(None, "eth0") }, &host());
+        let stays = choose(&ProbePath { placed: Some(placed), ..path(None, "eth0") }, &host());
         assert_eq!((stays.near.cpu, stays.near.why.as_str()), (Some(77), "CPU 77: decided"));
     }
 

@@ -11,7 +11,7 @@ use lowlat_transport::clock;
 use lowlat_tune::placement;
 
 use crate::conditions;
-use crate::path::Path;
+use crate::path::ProbePath;
 
 /// How long an answer is waited for at most, ns. Longer than the round trip of any path that is worth tuning.
 const WAIT_NS: u64 = 600_000_000;
@@ -60,7 +60,7 @@ fn client() -> u64 {
 
 /// Asks the far end of `path` to stay on one CPU for `lasting_ns`, or says why it was not asked or does not. Asking
 /// again prolongs it. That nothing answers is not a failure here: the measurement will tell.
-pub fn place(path: &Path, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Result<Placed, String> {
+pub fn place(path: &ProbePath, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Result<Placed, String> {
     if path.peer == lowlat_peers::icmp::ENTRY.name {
         return Err("echoes are answered by the far kernel, not by a program".to_owned());
     }
@@ -83,15 +83,15 @@ pub fn place(path: &Path, near: &Placed, lasting_ns: u64, sys: &dyn Sys) -> Resu
 }
 
 /// Gives the far end's place back.
-pub fn release(path: &Path) {
+pub fn release(path: &ProbePath) {
     if path.peer == lowlat_peers::lowlat::ENTRY.name {
         exchange(path, &PlacementRequest { client: client(), host: 0, cpu: None, seconds: 0 });
     }
 }
 
-fn exchange(path: &Path, request: &PlacementRequest) -> Option<Answer> {
+fn exchange(path: &ProbePath, request: &PlacementRequest) -> Option<Answer> {
     let len = message_len(path.key.as_ref());
-    let plain = Path { size: len, stamps: false, ..path.clone() };
+    let plain = ProbePath { size: len, stamps: false, ..path.clone() };
     let mut engine = plain.open(lowlat_transport::block::NAME).ok()?;
     let until = clock::now().saturating_add(WAIT_NS.min(path.timeout_ns));
     ask(engine.as_mut(), path.key.as_ref(), request, until).ok().flatten()

@@ -1,5 +1,5 @@
 //! A live run on one path of this host: engine and peer opened by name, probers placed, one measurement, an A/B test,
-//! and the whole job of `optimize`.
+//! and the whole job of `optimize`; and what is left of a run on the disk ([`stored`]).
 //!
 //! The crate wires the stages to the live host, as the command line wires them to files and people. It prints nothing:
 //! what there is to say goes to its caller.
@@ -8,6 +8,7 @@
 
 pub mod ab;
 pub mod bench;
+pub mod by_hand;
 pub mod clocks;
 pub mod conditions;
 mod failure;
@@ -19,6 +20,8 @@ pub mod privilege;
 pub mod probe;
 pub mod responder;
 pub mod signals;
+pub mod stored;
+pub mod trace;
 
 pub use failure::{Failure, Outcome};
 

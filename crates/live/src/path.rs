@@ -10,7 +10,7 @@ use crate::Failure;
 
 /// Everything needed to open an engine and a peer on one path, again and again.
 #[derive(Debug, Clone)]
-pub struct Path {
+pub struct ProbePath {
     /// Far end.
     pub remote: SocketAddr,
     /// As the user wrote it.
@@ -85,7 +85,7 @@ pub fn engine_page(name: &str) -> Option<String> {
     Some(lines.flat_map(|l| [l.strip_prefix(' ').unwrap_or(l), "\n"]).collect())
 }
 
-impl Path {
+impl ProbePath {
     /// From what was asked; resolves the name and checks what can be checked before a packet leaves. Of a name with
     /// several addresses the first that answers counts, in the order of the C library (RFC 6724); where none does, the
     /// first.

@@ -20,7 +20,7 @@ use crate::clocks;
 use crate::conditions::{self, Ticks};
 use crate::far;
 use crate::figures::{self, SteadyWindow};
-use crate::path::Path;
+use crate::path::ProbePath;
 use crate::signals;
 
 /// Probes at the start of every measurement that are left out: caches, neighbour entries and the far end's wake-up.
@@ -43,7 +43,7 @@ const STEADY_PART: u64 = 4;
 #[derive(Debug, Clone)]
 pub struct Ask<'a> {
     /// The path.
-    pub path: &'a Path,
+    pub path: &'a ProbePath,
     /// Engine name.
     pub engine: &'a str,
     /// Measured time, ns.
@@ -74,7 +74,7 @@ pub struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     /// Two seconds of ping-pong.
-    pub fn new(path: &'a Path, engine: &'a str) -> Self {
+    pub fn new(path: &'a ProbePath, engine: &'a str) -> Self {
         Self {
             path,
             engine,
@@ -102,7 +102,7 @@ impl<'a> Ask<'a> {
         self.spec_with(WARMUP_PROBES)
     }
 
-    fn spec_with(&self, warmup: u64) -> Spec {
+    pub(crate) fn spec_with(&self, warmup: u64) -> Spec {
         let mut spec = Spec {
             mode: self.mode,
             count: self.count,
@@ -148,7 +148,7 @@ impl<'a> Ask<'a> {
     }
 
     /// As slow as the far end allows, and that as text; `None` where it allows what was asked for.
-    fn paced(&self, peer: &str, least_ns: Option<u64>) -> Option<(Self, String)> {
+    pub(crate) fn paced(&self, peer: &str, least_ns: Option<u64>) -> Option<(Self, String)> {
         let least = least_ns?;
         let fastest = 1e9 / least as f64;
         let mode = match self.mode {
@@ -167,11 +167,11 @@ impl<'a> Ask<'a> {
 }
 
 /// Decides where the probers run, and asks the far end to stay on its CPU for `lasting_ns`. Call it once for a run and
-/// keep the answer in [`Path::placed`], so that every round, with and without load and with every engine, runs on the
+/// keep the answer in [`ProbePath::placed`], so that every round, with and without load and with every engine, runs on the
 /// same CPUs. A run that lasts longer than it said asks again; one that is over gives the place back
 /// ([`far::release`]), which
 /// [`Held`] does on its own.
-pub fn place(path: &Path, lasting_ns: u64, sys: &dyn Sys) -> tune::Placement {
+pub fn place(path: &ProbePath, lasting_ns: u64, sys: &dyn Sys) -> tune::Placement {
     let near = conditions::choose(path, sys).near;
     match far::place(path, &near, lasting_ns, sys) {
         Ok(far) => tune::Placement { near, far: Some(far), far_why_not: None },
@@ -181,16 +181,16 @@ pub fn place(path: &Path, lasting_ns: u64, sys: &dyn Sys) -> tune::Placement {
 
 /// A path whose probers are placed until this is dropped.
 #[derive(Debug)]
-pub struct Held(Path);
+pub struct Held(ProbePath);
 
 impl Held {
     /// Places both ends as [`place`] does.
-    pub fn take(path: &Path, lasting_ns: u64, sys: &dyn Sys) -> Self {
-        Self(Path { placed: Some(place(path, lasting_ns, sys)), ..path.clone() })
+    pub fn take(path: &ProbePath, lasting_ns: u64, sys: &dyn Sys) -> Self {
+        Self(ProbePath { placed: Some(place(path, lasting_ns, sys)), ..path.clone() })
     }
 
     /// The path, with its placement.
-    pub fn path(&self) -> &Path {
+    pub fn path(&self) -> &ProbePath {
         &self.0
     }
 }
@@ -216,7 +216,7 @@ pub fn where_placed(placement: &tune::Placement) -> Vec<String> {
 }
 
 /// Where the prober of a path runs that nobody has placed yet: its far end was not asked.
-fn near_only(path: &Path, sys: &dyn Sys) -> tune::Placement {
+pub(crate) fn near_only(path: &ProbePath, sys: &dyn Sys) -> tune::Placement {
     let near = conditions::choose(path, sys).near;
     tune::Placement { near, far: None, far_why_not: Some("the far end was not asked".to_owned()) }
 }
@@ -250,7 +250,7 @@ pub fn measure_with(
     ask.check()?;
     clocks::settle(Wish::Auto, sys);
     let placed = ask.path.placed.clone().unwrap_or_else(|| near_only(ask.path, sys));
-    let path = Path { placed: Some(placed.clone()), ..ask.path.clone() };
+    let path = ProbePath { placed: Some(placed.clone()), ..ask.path.clone() };
     let ask = &Ask { path: &path, ..ask.clone() };
     let load = (ask.load_streams > 0).then(|| bulk(ask.path, ask.load_streams)).transpose()?;
     let mut context = context(ask.path, ask.engine);
@@ -260,8 +260,15 @@ pub fn measure_with(
         let started = crate::wall_clock_ns();
         files.iter().map(|file| log_file(file, spec, &context, started)).collect()
     };
-    let Ran { mut samples, logs, place, spec, slowed, flow } = run(ask, &as_measured, &mut open_logs, heard.progress)?;
+    let Ran { mut samples, logs, mut place, spec, slowed, flow } =
+        run(ask, &as_measured, &mut open_logs, heard.progress)?;
     context.warnings.extend(slowed);
+    if let Some(Ok(wake_up)) = &mut place.wake_up
+        && !signals::stopped()
+    {
+        wake_up.sleeping_after_ns = conditions::wake_up(&place.choice).ok().map(|w| w.sleeping_ns);
+        context.warnings.extend(lowlat_verdict::wake::changed_meanwhile(wake_up));
+    }
     context.conditions = Some(conditions::read(ask.path, &place, sys));
     let (clock, weakens) = clocks::settle(Wish::Auto, sys).at_end();
     context.environment.insert("clock".into(), clock);
@@ -397,11 +404,11 @@ fn settle(session: &mut ProbeSession<'_>, spec: &Spec) -> Result<(), Failure> {
     Ok(())
 }
 
-fn placement(spec: &Spec, cpu: Option<u32>) -> ThreadPlacement {
+pub(crate) fn placement(spec: &Spec, cpu: Option<u32>) -> ThreadPlacement {
     ThreadPlacement { cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory }
 }
 
-fn open<'a>(
+pub(crate) fn open<'a>(
     ask: &Ask<'_>,
     spec: &Spec,
     engine: &'a mut dyn Engine,
@@ -435,11 +442,15 @@ fn run(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Ran, Failure> {
     let choice = conditions::choose(ask.path, &Live::new());
+    let wake_up = conditions::wake_up(&choice);
     let mut engine = ask.path.open(ask.engine)?;
     let mut peer = ask.peer()?;
     let asked = spec(ask);
     let placed = PlacedThread::take(&placement(&asked, choice.near.cpu))?;
-    let place = conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()));
+    let place = conditions::Run {
+        wake_up: Some(wake_up),
+        ..conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()))
+    };
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
     let (spec, slowed) = match ask.paced(&ask.path.peer, session.min_interval()) {
         Some((slower, words)) => (spec(&slower), Some(words)),
@@ -456,7 +467,7 @@ fn run(
 }
 
 /// The least time between two probes that the far end answers, ns; `None` where it sets no limit.
-pub fn min_interval(path: &Path, engine: &str) -> Result<Option<u64>, Failure> {
+pub fn min_interval(path: &ProbePath, engine: &str) -> Result<Option<u64>, Failure> {
     let mut engine = path.open(engine)?;
     let mut peer = path.peer(1_000_000_000, 0)?;
     let session =
@@ -468,7 +479,7 @@ pub fn min_interval(path: &Path, engine: &str) -> Result<Option<u64>, Failure> {
 }
 
 /// A round that holds enough probes for a median, besides its warm-up, at the pace that the far end allows.
-pub fn round_at_pace(path: &Path, engine: &str, round_ns: u64) -> Result<(u64, Option<String>), Failure> {
+pub fn round_at_pace(path: &ProbePath, engine: &str, round_ns: u64) -> Result<(u64, Option<String>), Failure> {
     let Some(least) = min_interval(path, engine)? else { return Ok((round_ns, None)) };
     let probes = samples_needed(0.5) + 2 * WARMUP_ROUND;
     let round = round_ns.max(least.saturating_mul(probes));
@@ -479,7 +490,7 @@ pub fn round_at_pace(path: &Path, engine: &str, round_ns: u64) -> Result<(u64, O
 }
 
 /// Whether bulk streams would find their sink.
-pub fn sink_answers(path: &Path) -> Result<(), Failure> {
+pub fn sink_answers(path: &ProbePath) -> Result<(), Failure> {
     load(path, 1).reach_unless(signals::stop()).map_err(no_sink)
 }
 
@@ -488,7 +499,7 @@ fn no_sink(error: lowlat_measure::MeasureError) -> Failure {
 }
 
 /// Whether the target answers at all, and in its protocol.
-pub fn reach(path: &Path, engine: &str) -> Result<(), Failure> {
+pub fn reach(path: &ProbePath, engine: &str) -> Result<(), Failure> {
     let mut engine_open = path.open(engine)?;
     let mut peer = path.peer(1_000_000_000, 0)?;
     let session =
@@ -499,7 +510,7 @@ pub fn reach(path: &Path, engine: &str) -> Result<(), Failure> {
 }
 
 /// The document of samples that were taken in rounds.
-pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: &dyn Sys) -> Measurement {
+pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, sys: &dyn Sys) -> Measurement {
     let pooled = |samples: fn(&Round) -> &[u64]| -> Vec<u64> {
         rounds.iter().flat_map(|r| samples(r).iter().copied()).collect()
     };
@@ -513,7 +524,8 @@ pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: 
     let anywhere = || lowlat_measure::placement::allowed_cpus().unwrap_or_default();
     let cpus = cpu.map_or_else(anywhere, |cpu| vec![cpu]);
     let placed = path.placed.clone().unwrap_or_else(|| near_only(path, sys));
-    let place = conditions::Run { choice, cpus, ..conditions::Run::default() };
+    let wake_up = Some(conditions::wake_up(&choice));
+    let place = conditions::Run { choice, cpus, wake_up, ..conditions::Run::default() };
     context.conditions = Some(conditions::read(path, &place, sys));
     if of.load_streams > 0 {
         context.environment.insert("load".into(), format!("{} TCP streams", of.load_streams));
@@ -547,17 +559,17 @@ pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: 
 }
 
 /// Bulk TCP streams to the sink of a `lowlat serve` there.
-pub fn bulk(path: &Path, streams: u32) -> Result<RunningLoad, Failure> {
+pub fn bulk(path: &ProbePath, streams: u32) -> Result<RunningLoad, Failure> {
     load(path, streams).start_unless(signals::stop()).map_err(no_sink)
 }
 
-fn load(path: &Path, streams: u32) -> Bulk {
+fn load(path: &ProbePath, streams: u32) -> Bulk {
     let preamble = lowlat_peers::lowlat::sink_request(path.key.as_ref());
     Bulk { sink: path.sink(), streams, bytes_per_second: None, preamble }
 }
 
 /// What the figures are of.
-fn context(path: &Path, engine: &str) -> Context {
+fn context(path: &ProbePath, engine: &str) -> Context {
     Context {
         target: path.remote.to_string(),
         proto: path.proto_name().to_owned(),

@@ -1,7 +1,7 @@
 //! Interruptions of the host while a probe is on its way.
 //!
 //! An engine that spins sees them itself: its clock jumps ([`lowlat_transport::gaps`]). One that sleeps cannot; there
-//! the scheduler reports how long this thread was ready and not run (`/proc/thread-self/schedstat`, second number;
+//! the scheduler counts how long this thread was ready and not run (`/proc/thread-self/schedstat`, second number;
 //! Documentation/scheduler/sched-stats.rst), which is asked between probes: after each that took long, and else seldom,
 //! because what the kernel runs to answer it slows the next probe down.
 

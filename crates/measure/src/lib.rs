@@ -35,6 +35,7 @@ mod spec;
 mod stages;
 pub mod sweep;
 pub mod testing;
+pub mod wake;
 mod window;
 
 pub use error::MeasureError;

@@ -14,7 +14,7 @@ use crate::{Mode, Pattern, Spec, Warmup};
 /// idle three quarters of the time: the plan adds no queue of its own to speak of.
 const MEDIANS: u64 = 4;
 /// Shortest mean gap, ns: 20,000 probes a second are far below what one core answers (a round trip over veth takes 5 to
-/// 15 µs), also next to a bulk load.
+/// 15 µs), also under a bulk load.
 const LEAST_GAP_NS: u64 = 50_000;
 /// Probes of one plan at most. They bound its memory (40 bytes each) and what a round costs a far end.
 const MOST: u64 = 50_000;

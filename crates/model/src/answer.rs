@@ -149,7 +149,7 @@ pub struct Names {
 }
 
 /// The document of `lowlat serve`, printed when it ends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServeDocument {
     /// `lowlat.serve`.
     pub schema: Schema,
@@ -158,6 +158,7 @@ pub struct ServeDocument {
     /// Answers handed to the kernel.
     pub answered: u64,
     /// Of those, on a socket connected to the client.
+    #[serde(alias = "seated")]
     pub answered_connected: u64,
     /// Not a message of the protocol, too long, or an answer.
     pub malformed: u64,
@@ -222,4 +223,17 @@ pub struct Floor {
     pub what: String,
     /// Its round trips.
     pub rtt: Quantiles,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_read_under_its_old_name() {
+        let now = serde_json::to_string(&ServeDocument { answered_connected: 7, ..ServeDocument::default() }).unwrap();
+        let then = now.replace("answered_connected", "seated");
+        assert_ne!(then, now);
+        assert_eq!(serde_json::from_str::<ServeDocument>(&then).unwrap().answered_connected, 7);
+    }
 }

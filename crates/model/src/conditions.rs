@@ -56,11 +56,32 @@ pub struct Conditions {
     pub hardware_stamps: Option<String>,
     /// State of clock synchronization, as text.
     pub clock_sync: Option<String>,
+    /// What a wake-up costs on the prober's CPU, measured right before the run without the path; `null` where it could not be
+    /// measured, and in older documents.
+    #[serde(default)]
+    pub wake_up: Option<WakeUp>,
     /// PTP on this host; `null` where it could not be asked.
     #[serde(default)]
     pub ptp: Option<Ptp>,
     /// What could not be read, and why.
     pub not_seen: Vec<NotSeen>,
+}
+
+/// What a wake-up costs between two CPUs: half of the median round trip of two threads that wake each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WakeUp {
+    /// The prober's CPU.
+    pub cpu: u32,
+    /// The one that it was measured with: the far end's on the same host, else where the interface's packets are received,
+    /// else another one of this process, else the same.
+    pub other_cpu: u32,
+    /// Of a thread that sleeps, ns.
+    pub sleeping_ns: u64,
+    /// Of one that spins on the same word of memory, ns; `null` where both CPUs are one.
+    pub spinning_ns: Option<u64>,
+    /// Of a thread that sleeps, once more after the run, ns; `null` where it was not measured again.
+    #[serde(default)]
+    pub sleeping_after_ns: Option<u64>,
 }
 
 /// Clock synchronization by PTP on one host.

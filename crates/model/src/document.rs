@@ -80,7 +80,7 @@ pub struct RunDocument {
     pub modes: Option<Modes>,
     /// The verdict in five lines: what is slow and why, what was changed, what it gained, the goal, the next command.
     #[serde(default)]
-    pub verdict_lines: Vec<String>,
+    pub summary: Vec<SummaryLine>,
     /// Expert-level, hardware limit, fix drops first.
     pub escalations: Vec<String>,
     /// What to do next.
@@ -94,6 +94,22 @@ pub struct RunDocument {
     /// Only in the demo: the complete state after rollback equals the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_verified: Option<bool>,
+}
+
+/// One line of the verdict.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SummaryLine {
+    /// `Cause`, `Changed`, `Gain`, `Goal` or `Next`.
+    pub label: String,
+    /// What is said of it.
+    pub text: String,
+}
+
+impl SummaryLine {
+    /// A line.
+    pub fn new(label: &str, text: impl Into<String>) -> Self {
+        Self { label: label.to_owned(), text: text.into() }
+    }
 }
 
 /// One tried step.

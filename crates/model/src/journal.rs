@@ -151,7 +151,7 @@ pub struct Device {
     /// Inode of its directory in sysfs; `null` where `/sys` does not show this namespace.
     #[serde(default)]
     pub inode: Option<u64>,
-    /// For an interrupt of it: the action's name, which reports the line when numbers and positions have changed.
+    /// For an interrupt of it: the action's name, which identifies the line when numbers and positions have changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub irq: Option<String>,
 }

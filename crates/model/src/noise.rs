@@ -45,7 +45,7 @@ pub struct CpuNoise {
     /// What the kernel counted on this CPU during the watch for interruptions: `interrupt LOC (…)` → times.
     #[serde(default)]
     pub counted: BTreeMap<String, u64>,
-    /// Who had the CPU instead, from the kernel's trace points, in a watch of its own next to the figures above:
+    /// Who had the CPU instead, from the kernel's trace points, in a separate watch, not the one of the figures above:
     /// tracing makes each interruption a little longer. `null` where it was not asked for or could not be had.
     #[serde(default)]
     pub traced: Option<Traced>,

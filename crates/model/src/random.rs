@@ -37,7 +37,7 @@ impl Random {
     }
 
     /// A uniform whole number below `n`; 0 when `n` is 0. Lemire's multiply-shift without rejection: its bias is below
-    /// `n / 2⁶⁴`, nothing next to the noise of any sample.
+    /// `n / 2⁶⁴`, negligible against the noise of any sample.
     #[inline]
     pub fn below(&mut self, n: usize) -> usize {
         #[allow(clippy::cast_possible_truncation)] // the product's upper half is below n

@@ -56,7 +56,7 @@ pub struct Stage {
     pub what: String,
     /// Its length; each quantile only where the samples bear it.
     pub time: Quantiles,
-    /// Its share of the mean round trip, over the probes that have every stage; `null` for stages next to the way.
+    /// Its share of the mean round trip, over the probes that have every stage; `null` for stages that are not part of it.
     pub share: Option<f64>,
 }
 

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::document::RunDocument;
 use crate::verdict::Comparison;
-use crate::{Measurement, NoiseDocument, Schema, SweepDocument};
+use crate::{Measurement, NoiseDocument, Schema, SweepDocument, TraceDocument};
 
 /// A document that can be printed or compared again.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,8 @@ pub enum StoredRun {
     Compare(Box<Comparison>),
     /// `lowlat noise`.
     Noise(Box<NoiseDocument>),
+    /// `lowlat trace`.
+    Trace(Box<TraceDocument>),
     /// `lowlat optimize` and `lowlat demo`.
     Optimize(Box<RunDocument>),
 }
@@ -30,6 +32,7 @@ impl StoredRun {
             "lowlat.sweep" => Self::Sweep(Box::new(known(value, &schema, "sweep")?)),
             "lowlat.compare" => Self::Compare(Box::new(known(value, &schema, "compare")?)),
             "lowlat.noise" => Self::Noise(Box::new(known(value, &schema, "noise")?)),
+            "lowlat.trace" => Self::Trace(Box::new(known(value, &schema, "trace")?)),
             "lowlat.optimize" => Self::Optimize(Box::new(known(value, &schema, "optimize")?)),
             other => return Err(format!("it is a {other:?} document, not a run")),
         })

@@ -41,6 +41,11 @@ pub fn us(ns: u64) -> String {
     }
 }
 
+/// A number as it was formatted, with U+2212 for its minus sign, as in print.
+pub fn minus(number: &str) -> String {
+    number.replace('-', "\u{2212}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

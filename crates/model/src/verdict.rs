@@ -29,7 +29,7 @@ pub struct Round {
     pub is_b: bool,
     /// RTTs in ns; [`crate::measurement::LOST`] for a lost probe.
     pub samples_ns: Vec<u64>,
-    /// RTTs from the planned send time of the probes that left on a plan, spread in time, next to the ping-pong ones;
+    /// RTTs from the planned send time of the probes that left on a plan, spread in time, in addition to the ping-pong ones;
     /// empty where there were none. The same `LOST` for a lost probe.
     #[serde(default)]
     pub planned_ns: Vec<u64>,

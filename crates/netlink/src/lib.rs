@@ -1,6 +1,6 @@
 //! A small synchronous netlink client: routes and links, traffic control, ethtool, netdev, socket diagnosis, nf_tables.
 //!
-//! | module | asks or orders |
+//! | module | reads or writes |
 //! |---|---|
 //! | [`attr`], [`message`], [`socket`] | framing: attributes, messages, one request and its replies |
 //! | [`route`] | links, addresses, routes, neighbours: dump and make |

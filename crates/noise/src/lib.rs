@@ -2,9 +2,9 @@
 //!
 //! *Wake-up latency* is measured as cyclictest does (rt-tests: `clock_nanosleep` to an absolute time, late by how
 //! much), on all CPUs at once, since sleepers hardly load a host. *Interruptions* are measured as sysjitter does (spin
-//! on the clock, and see when it jumps), one CPU at a time: a spinner on every core would take the host from its work.
+//! on the clock, and see when it jumps), one CPU at a time: a spinner on every core would leave the host no CPU.
 //!
-//! What grew meanwhile in the kernel's own counters reports the cause: see [`sources`].
+//! The kernel's own counters that grew meanwhile show the cause: see [`sources`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 

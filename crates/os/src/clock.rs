@@ -67,7 +67,7 @@ mod tsc {
     /// 18.17.1 says the same of the same bit). `None` on another kind of processor.
     pub fn invariant() -> Option<bool> {
         #[allow(unused_unsafe)] // safe in newer toolchains
-        // SAFETY: every x86-64 processor has CPUID; leaf 8000_0000h reports whether the next one exists.
+        // SAFETY: every x86-64 processor has CPUID; leaf 8000_0000h says whether the next one exists.
         let (top, power) = unsafe { (__cpuid(0x8000_0000).eax, __cpuid(0x8000_0007).edx) };
         Some(top >= 0x8000_0007 && power & (1 << 8) != 0)
     }

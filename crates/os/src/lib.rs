@@ -1,15 +1,15 @@
-//! The room for the system calls that have no safe form in std or rustix. What has one is called where it is needed.
+//! System calls that have no safe form in std or rustix. Those that have one are called where they are needed.
 //!
 //! | module | what is there |
 //! |---|---|
 //! | [`socket`] | options by number, messages with control data, waiting in epoll with nanoseconds |
-//! | [`thread`] | what a thread that waits for packets can do without, and how another wakes it |
+//! | [`thread`] | what a thread that waits for packets turns off, and how another thread wakes it |
 //! | [`clock`] | the kernel's clocks, the processor's time stamp counter, how well the clock is disciplined |
 //! | [`cpu`] | the CPUs a thread may run on, and its scheduling class |
 //! | [`namespace`] | network and mount namespaces of a thread |
 //! | [`signal`] | handlers, default actions and masks |
 //! | [`identity`] | the user of the whole process |
-//! | [`ioctl`] | the two ioctls that tell what nothing else does |
+//! | [`ioctl`] | two ioctls whose answers are available in no other way |
 //!
 //! No policy: each function is one call, or the few that only make sense together. Functions on the hot path neither
 //! allocate nor loop. All functions but one are safe to call, whatever they are given.

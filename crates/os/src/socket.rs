@@ -1,4 +1,4 @@
-//! Sockets: what std and rustix have no form of, next to the same calls where they have one, so that an engine finds
+//! Sockets: calls without a form in std and rustix, together with the related calls that have one, so that an engine finds
 //! all of them in one place. One call each, no policy. What is on the hot path neither allocates nor loops.
 #![allow(unsafe_code)] // options by number, control messages as bytes, and epoll with nanoseconds on every kernel
 
@@ -277,7 +277,7 @@ pub fn send_to(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &RawAddress) 
 #[derive(Debug, Clone, Copy)]
 pub struct Control<const N: usize>(pub [u8; N]);
 
-/// What `recvmsg` said next to the bytes.
+/// What `recvmsg` returned besides the bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct ReceivedDatagram {
     /// Length of the message; exceeds the buffer's if `MSG_TRUNC` was asked and it was longer.

@@ -2,7 +2,7 @@
 //! per owner in [`OWNERS`].
 //!
 //! Nothing here writes or decides. An owner reads the host through the reading door and says what it wants at one place,
-//! by which rule its value stands, and what to do; [`Host::others`] keeps those that want another value than lowlat.
+//! by which rule its value wins, and what to do; [`Host::others`] keeps those that want another value than lowlat.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

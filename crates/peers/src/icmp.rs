@@ -1,7 +1,7 @@
 //! `icmp`: the far host's kernel answers echo requests; nothing needs to run there.
 //!
 //! The payload is `cookie u64 | sequence u64 | padding`, native-endian: it comes back as it left, so the answer is
-//! reported by its payload. The header's identifier would not do (the kernel rewrites it on ping sockets) nor its
+//! recognised by its payload. The header's identifier would not do (the kernel rewrites it on ping sockets) nor its
 //! sequence number (16 bits wrap within a second of an open loop). There are no far stamps: the far kernel's time is
 //! part of the figure.
 

@@ -1,4 +1,4 @@
-//! What the bytes of a probe are: one file per far-end protocol, one line per file in [`PEERS`], and the far end
+//! What the bytes of a probe mean: one file per far-end protocol, one line per file in [`PEERS`], and the far end
 //! itself (`lowlat serve`).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

@@ -1,6 +1,6 @@
 //! Findings to an ordered plan: pure, no I/O, no clock.
 //!
-//! Steps come in the order of [`Order`](lowlat_model::plan::Order), which each brings from its kind.
+//! Steps come in the order of [`Order`](lowlat_model::plan::Order), which each step has from its kind of setting.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -6,8 +6,17 @@ const YELLOW: &str = "\x1b[33m";
 const GREEN: &str = "\x1b[32m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Marks that begin an item, and their colour.
-const MARKS: &[(&str, &str)] = &[("- [critical]", RED), ("- [warning]", YELLOW), ("- [x]", GREEN)];
+/// What begins a line, and its style: marks of an item, labels of the verdict.
+const MARKS: &[(&str, &str)] = &[
+    ("- [critical]", RED),
+    ("- [warning]", YELLOW),
+    ("- [x]", GREEN),
+    ("Cause:", BOLD),
+    ("Changed:", BOLD),
+    ("Gain:", BOLD),
+    ("Goal:", BOLD),
+    ("Next:", BOLD),
+];
 
 /// A title: `GOALS:`, `=== Network Latency Optimization Report ===`.
 fn is_title(line: &str) -> bool {
@@ -40,12 +49,11 @@ mod tests {
 
     #[test]
     fn titles_are_bold_and_marks_have_a_colour() {
-        let text =
-            "=== Report ===\n\nFINDINGS:\n- [critical] a: b\n- [warning] c\n- [info] d: WARNING:\nplain: no\n:\n";
+        let text = "Gain: x\n=== Report ===\n\nFINDINGS:\n- [critical] a: b\n- [warning] c\n- [info] d: WARNING:\nplain: no\n:\n";
         let got = coloured(text);
         assert_eq!(
             got,
-            "\x1b[1m=== Report ===\x1b[0m\n\n\x1b[1mFINDINGS:\x1b[0m\n\x1b[31m- [critical]\x1b[0m a: b\n\
+            "\x1b[1mGain:\x1b[0m x\n\x1b[1m=== Report ===\x1b[0m\n\n\x1b[1mFINDINGS:\x1b[0m\n\x1b[31m- [critical]\x1b[0m a: b\n\
              \x1b[33m- [warning]\x1b[0m c\n- [info] d: WARNING:\nplain: no\n:\n"
         );
         assert_eq!(without(&got), text);

@@ -2,7 +2,7 @@
 
 use lowlat_model::Verdict;
 use lowlat_model::measurement::Measurement;
-use lowlat_model::units::us;
+use lowlat_model::units::{self, us};
 
 /// `61.7μs` or `n/a (why)`: the unit as the prescribed block writes it.
 pub(crate) fn micros(ns: Option<u64>, why: &str) -> String {
@@ -19,9 +19,9 @@ pub(crate) fn seconds(ns: u64) -> String {
     format!("{:.1} s", ns as f64 / 1e9)
 }
 
-/// `-1.90 µs`, `+0.30 µs`: a difference.
+/// `−1.90 µs`, `+0.30 µs`: a difference.
 pub(crate) fn signed_time(ns: i64) -> String {
-    let sign = if ns < 0 { "-" } else { "+" };
+    let sign = if ns < 0 { "−" } else { "+" };
     format!("{sign}{} µs", us(ns.unsigned_abs()))
 }
 
@@ -50,19 +50,23 @@ pub(crate) fn percent(ratio: f64) -> String {
     }
 }
 
-/// A change with its sign: `-59.0 %`.
+/// A change with its sign: `−59.0 %`.
 pub(crate) fn signed_percent(ratio: f64) -> String {
-    let text = format!("{:+.1}", ratio * 100.0);
+    let text = signed(ratio);
     // What rounds to nothing has no sign.
-    let text = if matches!(text.as_str(), "+0.0" | "-0.0") { "0.0" } else { &text };
+    let text = if matches!(text.as_str(), "+0.0" | "−0.0") { "0.0" } else { &text };
     format!("{text} %")
 }
 
-/// A change with its interval: `-59.0 % (-60.5 to -57.8)`.
+fn signed(ratio: f64) -> String {
+    units::minus(&format!("{:+.1}", ratio * 100.0))
+}
+
+/// A change with its interval: `−59.0 % (−60.5 to −57.8)`.
 pub(crate) fn change(ratio: Option<f64>, low: Option<f64>, high: Option<f64>) -> String {
     match (ratio, low, high) {
         (Some(r), Some(l), Some(h)) => {
-            format!("{} ({:+.1} to {:+.1})", signed_percent(r), l * 100.0, h * 100.0)
+            format!("{} ({} to {})", signed_percent(r), signed(l), signed(h))
         }
         (Some(r), _, _) => signed_percent(r),
         _ => "n/a".to_owned(),
@@ -124,9 +128,9 @@ mod tests {
 
     #[test]
     fn differences_carry_their_sign() {
-        assert_eq!(signed_time(-1_900), "-1.90 µs");
-        assert_eq!(signed_time(i64::MIN), "-9223372036854776 µs");
-        assert_eq!(change(Some(-0.59), Some(-0.605), Some(-0.5775)), "-59.0 % (-60.5 to -57.8)");
+        assert_eq!(signed_time(-1_900), "−1.90 µs");
+        assert_eq!(signed_time(i64::MIN), "−9223372036854776 µs");
+        assert_eq!(change(Some(-0.59), Some(-0.605), Some(-0.5775)), "−59.0 % (−60.5 to −57.8)");
         assert_eq!(change(None, None, None), "n/a");
         assert_eq!((signed_percent(-0.000_4), signed_percent(0.0)), ("0.0 %".to_owned(), "0.0 %".to_owned()));
     }

@@ -108,6 +108,12 @@ mod tests {
     }
 
     #[test]
+    fn a_line_keeps_its_indent_and_hangs_behind_it() {
+        assert_eq!(crate::wrapped("  - one two three four", 11), "  - one two\n    three\n    four");
+        assert_eq!((crate::wrapped("", 10), crate::wrapped("  x", 10)), (String::new(), "  x".to_owned()));
+    }
+
+    #[test]
     fn an_empty_text_keeps_its_lead() {
         let mut out = String::new();
         fill(&mut out, "- [ ] ", "", 6, 80);

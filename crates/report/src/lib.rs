@@ -1,6 +1,6 @@
 //! Text, Markdown, JSON and HTML of lowlat's documents.
 //!
-//! This crate prints and never computes: each figure it shows stands in the document. A gain is the headline's
+//! This crate prints and never computes: every figure it shows is in the document. A gain is the headline's
 //! ([`Headline::p50_claim`](lowlat_model::tune::Headline::p50_claim)) and nothing else; baseline and result are never
 //! subtracted from each other. What was not measured prints as `n/a` with the reason, never as 0.
 //!
@@ -87,6 +87,17 @@ documents! {
     status(lowlat_model::journal::StatusDocument);
     /// A sweep as text for a terminal of `width` columns.
     sweep(lowlat_model::SweepDocument);
+    /// The stages of round trips as text for a terminal of `width` columns.
+    trace(lowlat_model::TraceDocument);
+}
+
+/// A line for people in lines of at most `width` columns, where its words allow; those after the first stand two columns
+/// further in.
+pub fn wrapped(line: &str, width: usize) -> String {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let mut out = String::new();
+    fill::fill(&mut out, &line[..indent], &line[indent..], indent + 2, width);
+    out.trim_end_matches('\n').to_owned()
 }
 
 /// A run as Markdown: the verdict as a list, the prescribed block as a code block, the details as headings, tables and

@@ -108,10 +108,11 @@ impl Table {
 
     /// Whether a column holds figures alone; those stand at its right edge, so that their units are below each other.
     fn is_figures(&self, column: usize) -> bool {
-        let figure = |c: &str| c.is_empty() || matches!(c, "n/a" | "-") || c.starts_with(|f: char| f.is_ascii_digit());
+        let number = |c: &str| c.trim_start_matches(['+', '−']).starts_with(|f: char| f.is_ascii_digit());
+        let figure = |c: &str| c.is_empty() || matches!(c, "n/a" | "-") || number(c);
         let short = |c: &str| c.split(' ').count() <= 2;
         let cells = || self.rows.iter().filter_map(|r| r.get(column));
-        cells().all(|c| figure(c) && short(c)) && cells().any(|c| c.starts_with(|f: char| f.is_ascii_digit()))
+        cells().all(|c| figure(c) && short(c)) && cells().any(|c| number(c))
     }
 }
 

@@ -7,7 +7,7 @@ use lowlat_model::document::RunDocument;
 use lowlat_model::finding::CheckDocument;
 use lowlat_model::journal::{JournalEntry, StatusDocument};
 use lowlat_model::verdict::Comparison;
-use lowlat_model::{Facts, Measurement, NoiseDocument, Plan, SweepDocument};
+use lowlat_model::{Facts, Measurement, NoiseDocument, Plan, SweepDocument, TraceDocument};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -23,6 +23,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "compare" => of::<Comparison>(),
         "sweep" => of::<SweepDocument>(),
         "noise" => of::<NoiseDocument>(),
+        "trace" => of::<TraceDocument>(),
         "optimize" => of::<RunDocument>(),
         "status" => of::<StatusDocument>(),
         "rollback" => of::<RollbackDocument>(),

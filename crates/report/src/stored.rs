@@ -12,6 +12,7 @@ pub(crate) fn sections(run: &StoredRun) -> (String, Vec<Section>) {
         StoredRun::Sweep(s) => (format!("Sweep over {}", s.axis.name()), documents::sweep::sections(s)),
         StoredRun::Compare(c) => (format!("{} against {}", c.b, c.a), documents::comparison::sections(c)),
         StoredRun::Noise(n) => ("What the host itself adds".to_owned(), documents::noise::sections(n)),
+        StoredRun::Trace(t) => (format!("Where the time to {} goes", t.target), documents::trace::sections(t)),
         StoredRun::Optimize(d) => (format!("{} to {}", d.iface, d.target), crate::run::sections(d)),
     }
 }

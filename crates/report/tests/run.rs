@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use lowlat_model::Verdict;
-use lowlat_model::document::{RunDocument, StepResult};
+use lowlat_model::document::{RunDocument, StepResult, SummaryLine};
 use lowlat_model::op::Target;
 use lowlat_model::stored::StoredRun;
 use lowlat_model::tune::{Disposition, Headline, Modes, Placed};
@@ -15,6 +15,14 @@ use regex::Regex;
 #[test]
 fn text_snapshot() {
     insta::assert_snapshot!(lowlat_report::text(&run::document()));
+}
+
+#[test]
+fn text_snapshots_at_other_widths() {
+    for width in [60, 120] {
+        let text = lowlat_report::text_at(&run::document(), width);
+        insta::assert_snapshot!(format!("text_{width}_columns"), text);
+    }
 }
 
 #[test]
@@ -33,7 +41,7 @@ fn dry_run() -> RunDocument {
     d.steps.clear();
     d.engines.clear();
     (d.result, d.loaded, d.loaded_baseline, d.goal_met) = (None, None, None, None);
-    (d.headline, d.goals, d.verdict_lines) = (Headline::default(), vec![], vec![]);
+    (d.headline, d.goals, d.summary) = (Headline::default(), vec![], vec![]);
     (d.lab, d.planted, d.rollback_verified) = (None, None, None);
     d
 }
@@ -121,12 +129,12 @@ fn nothing_kept() -> RunDocument {
     (d.loaded, d.loaded_baseline) = (Some(run::measurement(9_000)), Some(run::measurement(90_000)));
     (d.headline, d.planted, d.lab, d.rollback_verified) = (Headline::default(), None, None, None);
     d.engines.clear();
-    d.verdict_lines = vec![
-        "Cause: no fault was found on eth0".into(),
-        "Changed: nothing; 2 settings were tried and none was kept".into(),
-        "Gain: nothing changed; the path is at P50 5.55 µs, P99 8.32 µs".into(),
-        "Goal: p50 at most 50.0 µs: met (5.55 µs)".into(),
-        "Next: nothing is open".into(),
+    d.summary = vec![
+        SummaryLine::new("Cause", "no fault was found on eth0"),
+        SummaryLine::new("Changed", "nothing; 2 settings were tried and none was kept"),
+        SummaryLine::new("Gain", "nothing changed; the path is at P50 5.55 µs, P99 8.32 µs"),
+        SummaryLine::new("Goal", "p50 at most 50.0 µs: met (5.55 µs)"),
+        SummaryLine::new("Next", "nothing is open"),
     ];
     d
 }
@@ -153,7 +161,7 @@ fn where_nothing_was_kept_no_format_prints_a_reduction() {
 fn an_interval_that_holds_zero_claims_nothing() {
     let mut d = run::document();
     (d.headline.p50_change_high, d.headline.p99_change_high) = (Some(0.01), Some(0.02));
-    d.verdict_lines.clear(); // they are reported by the stage before
+    d.summary.clear(); // the stage before writes them
     let text = lowlat_report::text(&d);
     assert!(text.contains("- Median Latency: 80.0\u{3bc}s (no change shown)\n"), "{text}");
     for page in [text, lowlat_report::markdown(&d), lowlat_report::html(&d)] {
@@ -180,7 +188,7 @@ fn a_slower_configuration_is_called_slower() {
 #[test]
 fn the_verdict_stands_first_and_last() {
     let mut d = nothing_kept();
-    d.verdict_lines[4] = format!("Next: {}", "a command with many words ".repeat(6));
+    d.summary[4].text = "a command with many words ".repeat(6);
     let text = lowlat_report::text(&d);
     assert!(text.starts_with("Cause:   no fault was found on eth0\nChanged: nothing; 2"), "{text}");
     let (first, rest) = text.split_once("\n\n").unwrap();
@@ -230,7 +238,7 @@ fn an_interval_that_does_not_fit_stands_below_its_line() {
 #[test]
 fn a_run_of_an_older_version_still_renders_and_claims_nothing() {
     let mut value = serde_json::to_value(run::document()).unwrap();
-    let newer = ["headline", "goals", "path", "path_links", "elsewhere", "placement", "modes", "verdict_lines"];
+    let newer = ["headline", "goals", "path", "path_links", "elsewhere", "placement", "modes", "summary"];
     for key in newer {
         assert!(value.as_object_mut().unwrap().remove(key).is_some(), "{key}");
     }

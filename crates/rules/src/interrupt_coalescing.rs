@@ -1,4 +1,4 @@
-//! A device that waits before it reports a packet.
+//! A device that waits before it raises an interrupt for a packet.
 
 use std::collections::BTreeMap;
 

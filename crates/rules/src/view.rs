@@ -1,4 +1,4 @@
-//! The same host seen in part: what lies on the path, what lies next to it, and what belongs to no interface.
+//! Parts of one host: what is on the path, what is off it, and what belongs to no interface.
 //!
 //! Rules look at whatever interfaces, queue disciplines and interrupts the facts hold. So that none of them has to ask
 //! whether a thing is on the path, they are given facts that hold nothing else.

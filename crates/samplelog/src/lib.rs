@@ -12,8 +12,8 @@
 //!
 //! Numbers in probes and afters are LEB128 varints; `rtt` and `residence` are stored one up, 0 for none; the first
 //! `planned` of a block counts from 0, so that blocks can be read on their own. Fixed numbers are little-endian. A
-//! probe at a steady rate takes 8 to 11 bytes. What the steady-state test left out stands in the end mark, because it
-//! is found when the probes are long on the disk.
+//! probe at a steady rate takes 8 to 11 bytes. What the steady-state test left out is stored in the end mark, because
+//! it is known only after the probes were written.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 

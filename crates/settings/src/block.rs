@@ -50,10 +50,7 @@ pub fn text_of(file: &str) -> Option<&str> {
 pub fn merged(file: Option<&str>, text: &str) -> String {
     let own = file.map(|f| without(f).unwrap_or_default());
     // An own block that began the file says itself whether there was one.
-    let new = match (&own, file.and_then(find)) {
-        (None, _) | (_, Some((_, Before::NoFile, ..))) => true,
-        _ => false,
-    };
+    let new = own.is_none() || matches!(file.and_then(find), Some((_, Before::NoFile, ..)));
     let own = own.unwrap_or_default();
     let before = match own.as_str() {
         "" if new => Before::NoFile,

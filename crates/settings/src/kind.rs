@@ -21,7 +21,7 @@ pub trait Kind {
     /// The command of a POSIX shell that puts `was` back without lowlat.
     fn undo(&self, was: &State) -> String;
 
-    /// Whether a shell can put it back. Where not, [`Kind::undo`] reports what it was and fails.
+    /// Whether a shell can put it back. Where not, [`Kind::undo`] prints what it was and fails.
     fn undone_by_shell(&self) -> bool {
         true
     }

@@ -2,7 +2,7 @@
 //!
 //! A [`Locus`] of the journal says where a setting is; [`at`] gives its [`Kind`], which says everything else: the
 //! current value, the write that changes it, when two states are the same, how far it reaches, what it resets, what
-//! undoes it without lowlat, and how it is kept over a reboot. A [`Place`] is the other end: where a knob of the
+//! undoes it without lowlat, and how it survives a reboot. A [`Place`] is the other end: where a knob of the
 //! catalogue has its loci on a host, and when it is tried in a plan.
 //!
 //! Nothing here writes. A kind reads through the reading door and gives its write as data ([`Write`]), which the

@@ -130,8 +130,7 @@ mod tests {
         let mut bytes = [size(entries.len()), size(key.len()), [1, 0, 0, 0], [0; 4]].concat();
         bytes.extend(entries.iter().flat_map(|e| e.to_ne_bytes()));
         bytes.extend(key);
-        let text = bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        At { iface: "eth0" }.undo(&State::Text(text))
+        At { iface: "eth0" }.undo(&State::Text(hex::text_of(&bytes)))
     }
 
     #[test]
@@ -149,7 +148,7 @@ mod tests {
 
     #[test]
     fn any_other_table_is_said_to_be_lowlats_alone() {
-        for (entries, key) in [(&[1, 0, 0, 1][..], &[][..]), (&[u32::MAX, 0], &[]), (&[], &[])] {
+        for (entries, key) in [(&[1, 0, 0, 1][..], &[][..]), (&[0, 9], &[]), (&[u32::MAX, 0], &[]), (&[], &[])] {
             assert!(undo(entries, key).contains("lowlat rollback alone"), "{entries:?}");
         }
         for text in ["", "00", "0400000000000000010000000000000001"] {

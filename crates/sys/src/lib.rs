@@ -1,10 +1,10 @@
 //! The one door through which the host is read.
 //!
-//! [`Sys`] has few methods, so that three doors can stand behind it: [`Live`] reads the running host, [`Captured`] a
+//! [`Sys`] has few methods, so that it has three implementations: [`Live`] reads the running host, [`Captured`] a
 //! stored tree, [`Recorder`] wraps either and stores what was read, which is how a captured tree is made. Nothing else
 //! in lowlat opens a file under `/proc`, `/sys`, `/dev` or asks netlink a question; a test holds that.
 //!
-//! Everything typed is built on the five methods, so a captured host answers all of it; [`query`] has the typed netlink
+//! Everything typed is built on the five methods, so a captured host answers all of it. [`query`] has the typed netlink
 //! replies.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -20,6 +20,7 @@ pub mod query;
 mod recorder;
 mod restorable;
 pub mod store;
+pub mod tracefs;
 
 pub use captured::Captured;
 pub use error::{SysError, reading_of_errno};

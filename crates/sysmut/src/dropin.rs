@@ -131,6 +131,29 @@ mod tests {
         assert!(!at.exists());
     }
 
+    /// A `persist` that was killed between writing and renaming.
+    #[test]
+    fn what_a_killed_writing_left_goes_with_the_next_and_with_the_removal() {
+        let root = tempfile::tempdir().unwrap();
+        let path = "/etc/sysctl.d/90-lowlat.conf";
+        put(root.path(), path, "a = 1\n").unwrap();
+        let folder = root.path().join("etc/sysctl.d");
+        let left = folder.join(".90-lowlat.conf.0123456789abcdef.tmp");
+        // Not of this file, or not of that form: another program's.
+        let others = [".90-lowlat.conf.mine.tmp", ".91-lowlat.conf.0123456789abcdef.tmp", "90-lowlat.conf.tmp"];
+        for name in others {
+            fs::write(folder.join(name), "x").unwrap();
+        }
+        fs::write(&left, "half").unwrap();
+        put(root.path(), path, "a = 2\n").unwrap();
+        assert!(!left.exists() && fs::read_to_string(folder.join("90-lowlat.conf")).unwrap() == "a = 2\n");
+        fs::write(&left, "half").unwrap();
+        remove(root.path(), path).unwrap();
+        let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, others, "{names:?}");
+    }
+
     #[test]
     fn a_file_of_others_keeps_its_own_lines_and_its_permissions() {
         let root = tempfile::tempdir().unwrap();

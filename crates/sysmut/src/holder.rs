@@ -226,7 +226,7 @@ pub fn stop_by_token(holder: Holder, dir: &Path, token: &str) -> Result<HolderSt
             signal::kill(holder.pid).map_err(io)?;
         }
         if begun.elapsed() > PATIENCE {
-            let why = format!("it was reported by its pipe {} and still runs", at.display());
+            let why = format!("it was told to end through its pipe {} and still runs", at.display());
             return Err(WriteError::Io { what, source: io::Error::new(io::ErrorKind::TimedOut, why) });
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -1,9 +1,8 @@
 //! The one door through which the host is written. Only the apply crate obtains it.
 //!
-//! [`LiveMut::write`] performs one [`Op`], which its kind turns into the description of a write, and believes nothing:
-//! a driver may clamp, round or ignore what it is reported, so the caller reads the place back through
-//! `lowlat_settings::state`. What it writes is bounded by lists, not by good
-//! intentions: files under `/proc/sys`, `/proc/irq` and `/sys`, and drop-ins in the folders of [`dropin::FOLDERS`].
+//! [`LiveMut::write`] performs one [`Op`], which its kind turns into the description of a write, and trusts nothing: a
+//! driver may clamp, round or ignore a value, so the caller reads the place back through `lowlat_settings::state`. What
+//! it may write is limited by lists: files under `/proc/sys`, `/proc/irq` and `/sys`, and drop-ins in the folders of [`dropin::FOLDERS`].
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -1,4 +1,4 @@
-//! Hosts for tests: [`FakeSys`] answers a probe from memory, [`facts::healthy`] is a host on which no rule fires.
+//! Hosts for tests: [`FakeSys`] answers the reading door from memory, [`facts::healthy`] is a host on which no rule fires.
 //!
 //! A rule's test then reads as the sentence it proves: a healthy host, one planted fault, exactly that finding.
 

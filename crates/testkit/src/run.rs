@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::document::{
-    ChecklistItem, ConfidencePart, EngineResult, Planted, RunDocument, StepResult, item as id, part as names,
+    ChecklistItem, ConfidencePart, EngineResult, Planted, RunDocument, StepResult, SummaryLine, item as id,
+    part as names,
 };
 use lowlat_model::finding::{Remedy, Setting};
 use lowlat_model::op::Target;
@@ -198,7 +199,7 @@ pub fn document() -> RunDocument {
         }],
         path: vec!["eth0".into()],
         path_links: vec![PathLink { name: "eth0".into(), role: PathRole::Route, kind: None, above: None }],
-        verdict_lines: verdict_lines(),
+        summary: summary(),
         escalations: vec!["the baseline is below 100 µs: what is left is expert work".into()],
         next_steps: vec!["move the application to spin: p50 52.0 µs on this path".into()],
         planted: Some(vec![
@@ -270,15 +271,17 @@ fn confidence_parts() -> Vec<ConfidencePart> {
 }
 
 /// The verdict of [`document`].
-fn verdict_lines() -> Vec<String> {
+fn summary() -> Vec<SummaryLine> {
     vec![
-        "Cause: netem delays every packet, fixed (netem-on-path)".into(),
-        "Changed: 1 setting kept: qdisc.kind on eth0/qdisc-root = fq_codel".into(),
-        "Gain: P50 200 µs to 80.0 µs, 60.0 % lower [58.8, 61.5]; P99 300 µs to 120 µs, 60.0 % lower [58.8, 61.5] \
-             (95 % intervals)"
-            .into(),
-        "Goal: p50 at most 50.0 µs: missed (80.0 µs)".into(),
-        "Next: `lowlat explain spin` (move the application to spin)".into(),
+        SummaryLine::new("Cause", "netem delays every packet, fixed (netem-on-path)"),
+        SummaryLine::new("Changed", "1 setting kept: qdisc.kind on eth0/qdisc-root = fq_codel"),
+        SummaryLine::new(
+            "Gain",
+            "P50 200 µs to 80.0 µs, 60.0 % lower [58.8, 61.5]; P99 300 µs to 120 µs, 60.0 % lower [58.8, 61.5] \
+             (95 % intervals)",
+        ),
+        SummaryLine::new("Goal", "p50 at most 50.0 µs: missed (80.0 µs)"),
+        SummaryLine::new("Next", "`lowlat explain spin` (move the application to spin)"),
     ]
 }
 

@@ -4,7 +4,7 @@
 //! Keeps one receive armed at all times and submits its successor together with the next send, so a round trip costs
 //! one system call to send and one to wait. The socket is the same connected one as the other socket engines have.
 //!
-//! ## What is asked of the kernel, and what if it has not got it
+//! ## What it needs from the kernel, and what it does without it
 //! | what | since | otherwise |
 //! |---|---|---|
 //! | `IORING_OP_SEND`, `IORING_OP_RECV` (probed by `IORING_REGISTER_PROBE`) | 5.6 | unavailable |
@@ -17,7 +17,7 @@
 //!
 //! ## Options
 //! Spinning, a kernel submission thread (SQPOLL), NAPI busy polling, zero-copy send: each is tried when asked for, and
-//! what the kernel refuses is said in [`Caps::words`](lowlat_transport::Caps::words), not ignored. ICMP is left to the
+//! what the kernel refuses is reported in [`Caps::words`](lowlat_transport::Caps::words), not ignored. ICMP is left to the
 //! socket engines; kernel stamps need `recvmsg` and are not taken here.
 //!
 //! io_uring is not a bypass: the packets go through the same stack.

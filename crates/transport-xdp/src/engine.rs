@@ -127,11 +127,7 @@ fn possible(what: &str) -> Result<(), EngineError> {
         Some(libc::EAFNOSUPPORT) => {
             unavailable(what, "this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)", "use --engine spin")
         }
-        Some(libc::EPERM) => unavailable(
-            what,
-            "AF_XDP needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF",
-            lacks(),
-        ),
+        Some(libc::EPERM) => unavailable(what, "AF_XDP needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF", lacks()),
         _ => unavailable(what, e.to_string(), "use --engine spin"),
     })
 }

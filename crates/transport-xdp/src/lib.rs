@@ -3,18 +3,18 @@
 //! ## What it does
 //! Attaches a small XDP program to the interface that hands the packets of *one* flow (the far end's address and port
 //! to ours) to AF_XDP sockets, one per RX queue; all other packets go to the kernel as before. Builds and reads the
-//! Ethernet, IP and UDP headers itself. To send is a copy into shared memory and (but for an awake zero-copy driver)
-//! one system call; to receive is a look at a ring.
+//! Ethernet, IP and UDP headers itself. Sending is a copy into shared memory and, unless a zero-copy driver is already awake,
+//! one system call; receiving is a look at a ring.
 //!
 //! ## What it changes, and how that ends
-//! The program hangs on a BPF link (Linux 5.9) whose only holder is this process: it goes with the engine, with the
-//! process, and with SIGKILL. An interface that already has an XDP program is refused. An ordinary UDP socket holds the
+//! The program is attached by a BPF link (Linux 5.9) that only this process holds: it is detached when the engine is
+//! closed and when the process ends, also by SIGKILL. An interface that already has an XDP program is refused. An ordinary UDP socket holds the
 //! local port meanwhile. A neighbour that is not known is resolved as by any packet. Nothing else is touched.
 //!
 //! ## Modes
 //! [`XdpMode::ZeroCopy`] where the driver says it can (netdev-genl, Linux 6.3), then [`XdpMode::NativeCopy`], then
 //! [`XdpMode::Generic`]; on veth generic first, because native measured slower there. What the kernel gave is read back
-//! (`XDP_OPTIONS`) and said in [`Caps::words`](lowlat_transport::Caps::words).
+//! (`XDP_OPTIONS`) and reported in [`Caps::words`](lowlat_transport::Caps::words).
 //!
 //! ## Where it does not work
 //! Loopback, interfaces without Ethernet, TCP and ICMP, messages above the MTU. A VLAN device has no native XDP and

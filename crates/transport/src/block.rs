@@ -1,6 +1,6 @@
 //! `block`: the thread sleeps in the kernel until the answer is there.
 //!
-//! What an ordinary program does, and the line the other engines are held against. One `send` and one `recv` per round
+//! What an ordinary program does, and what the other engines are compared with. One `send` and one `recv` per round
 //! trip: the receive has no timeout but an alarm, set anew only when it no longer fits the deadline, and the time left
 //! is counted from the send's own clock reading. (A readiness call per round trip, as this engine once made, cost 15 %;
 //! the socket's own receive timeout 2 %.) The measuring thread has given up its restartable sequences meanwhile

@@ -309,7 +309,7 @@ pub trait Engine {
         Flow::default()
     }
 
-    /// For streams: reports how long the first `buf` bytes' message is, so the engine can frame. Datagram engines never
+    /// For streams: gives the length of the message that `buf` begins with, so that the engine can frame. Datagram engines never
     /// call it.
     fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
         let _ = message_len;

@@ -1,4 +1,4 @@
-//! `spin`: asks the socket again and again (`MSG_DONTWAIT`), so that no wake-up stands between answer and program.
+//! `spin`: asks the socket again and again (`MSG_DONTWAIT`), so that no wake-up comes between the answer and the program.
 //!
 //! Takes the scheduler and the idle state's exit out of the receive path; the interrupt and the stack stay in it.
 

@@ -36,7 +36,7 @@ fn generated(at: StampAt) -> c_uint {
     }
 }
 
-/// What a stamped socket needs next to its descriptor.
+/// What a stamped socket needs besides its descriptor.
 #[derive(Debug)]
 pub(crate) struct Stamps {
     /// Room for the control messages of one receive.

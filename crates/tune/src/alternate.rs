@@ -55,6 +55,15 @@ impl<T> std::fmt::Debug for Pairing<'_, T> {
     }
 }
 
+/// A path that went during a round or a toggle is why that failed: an interface that is gone reads as "network unreachable" to
+/// a socket, and as a setting that cannot be put back to the host. Whoever called rolls back and says how that went.
+fn or_lost(bench: &mut dyn Bench, halt: Halt) -> Halt {
+    if !matches!(halt, Halt::Refused(_) | Halt::Fail(TuneError::Bench(_) | TuneError::Host(_))) {
+        return halt;
+    }
+    bench.path_lost().map_or(halt, |why| TuneError::PathLost(why).into())
+}
+
 /// Runs pairs until the test stops. A fair coin of its own decides the order of each pair: under "no effect" the sign
 /// of a pair's difference is then that coin, whatever the noise does, which is all that the test assumes.
 ///
@@ -73,10 +82,10 @@ pub fn alternate<T>(bench: &mut dyn Bench, coins: &mut Coins, pairing: &mut Pair
             if bench.stopped() {
                 return Err(TuneError::Interrupted.into());
             }
-            (pairing.switch)(bench, is_b, standing != Some(is_b))?;
+            (pairing.switch)(bench, is_b, standing != Some(is_b)).map_err(|halt| or_lost(bench, halt))?;
             standing = Some(is_b);
             bench.wait(SETTLE_NS);
-            let round = (pairing.round)(bench, is_b, port)?;
+            let round = (pairing.round)(bench, is_b, port).map_err(|halt| or_lost(bench, halt))?;
             if bench.stopped() {
                 // The signal may have cut the round short.
                 return Err(TuneError::Interrupted.into());

@@ -9,10 +9,10 @@ use crate::alternate::Halt;
 use crate::steps::Tried;
 use crate::trial::{Bundle, HARM, Rig, Trial, stopped};
 
-/// Takes each kept step out and in again next to the others. A step goes when its harm is shown, or when a gain worth
+/// Takes each kept step out and in again while the others stay. A step goes when its harm is shown, or when a gain worth
 /// having is excluded; where the test runs out of pairs undecided it stays, since it was shown to help once.
 ///
-/// With a single kept step there is no whole next to it: the headline is its second test.
+/// A single kept step is the whole: the headline is its second test.
 pub(crate) fn backward<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     tried: &mut Tried,

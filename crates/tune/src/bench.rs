@@ -4,7 +4,7 @@ use lowlat_model::Measurement;
 use lowlat_model::tune::Resets;
 use lowlat_model::verdict::Round;
 
-use crate::Progress;
+use crate::RunProgress;
 
 /// A measurement that could not be made. One line: operation, target, cause, next step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,7 @@ pub struct Summary {
     pub engine: Option<String>,
     /// Time that the rounds took together, ns.
     pub duration_ns: u64,
-    /// Bulk TCP streams next to them.
+    /// Bulk TCP streams that ran meanwhile.
     pub load_streams: u32,
     /// For people: what the rounds were of.
     pub words: String,
@@ -53,7 +53,7 @@ pub struct LinkReport {
     pub changes: Vec<String>,
 }
 
-/// A path that can be measured, and the host's counters and links next to it.
+/// A path that can be measured, with the host's counters and the path's links.
 pub trait Bench {
     /// One round: its samples, and the flow they were of. `is_b` is left `false`.
     fn round(&mut self, ask: &RoundAsk) -> Result<Round, BenchError>;
@@ -82,5 +82,5 @@ pub trait Bench {
     /// Whether a signal asked to stop.
     fn stopped(&self) -> bool;
     /// Hears between two rounds how far the run is.
-    fn progress(&mut self, _: &Progress) {}
+    fn progress(&mut self, _: &RunProgress) {}
 }

@@ -47,7 +47,7 @@ pub struct Attach {
 /// Measures each engine. One that cannot run says why, and the others go on.
 ///
 /// A reset that attaching announces is waited for, and the path settles before the next round. One that nothing
-/// announced ends the engine that attaches, and is reported of any other.
+/// announced ends the engine that attaches; after any other engine it is only reported.
 pub fn side_by_side(
     bench: &mut dyn Bench,
     limits: &Limits,

@@ -34,5 +34,5 @@ pub use bench::{Bench, BenchError, LinkReport, RoundAsk, Summary};
 pub use engines::{Attach, EngineTrial, engines_ns, side_by_side};
 pub use error::TuneError;
 pub use limits::{Limits, PlannedPart};
-pub use progress::{Progress, Schedule};
+pub use progress::{RunProgress, Schedule};
 pub use whole::{Tuned, tune};

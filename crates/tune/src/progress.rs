@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 /// Where a run is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct RunProgress {
     /// The step that runs, from 1.
     pub step: u32,
-    /// Steps of the run, as far as they are known: what is kept adds tests.
+    /// Steps of the run that are known so far: each kept setting adds a test.
     pub of: u32,
     /// What the step is.
     pub what: String,
@@ -103,15 +103,15 @@ impl Schedule {
     }
 
     /// Where the run is; `rounds` are those of the running step.
-    pub fn at(&self, rounds: (u32, u32), now_ns: u64) -> Progress {
+    pub fn at(&self, rounds: (u32, u32), now_ns: u64) -> RunProgress {
         let ahead = self.tests.saturating_add(u32::try_from(self.known_ns.len()).unwrap_or(u32::MAX));
         let total = u64::from(self.tests) * self.expected_ns() + self.known_ns.iter().sum::<u64>();
-        let mut progress = Progress {
+        let mut progress = RunProgress {
             step: (self.over + 1).min(self.over + ahead),
             of: self.over + ahead,
             rounds,
             left_ns: total,
-            ..Progress::default()
+            ..RunProgress::default()
         };
         if let Some(running) = &self.running {
             let length = if running.is_test { self.expected_ns() } else { self.known_ns.front().copied().unwrap_or(0) };

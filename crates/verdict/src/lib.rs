@@ -1,7 +1,7 @@
 //! Samples to verdicts, with confidence intervals. Pure: no I/O, no clock, and every random choice comes from a seed.
 //!
 //! - [`quantiles`]: the figures of one run, each only where the sample supports it.
-//! - [`intervals`]: how sure one run's quantiles are, autocorrelation respected.
+//! - [`intervals`]: how certain one run's quantiles are, with autocorrelation taken into account.
 //! - [`sequential`]: what alternated rounds of two configurations show, looked at after every pair, with the chance of
 //!   a false find bounded. [`compare_samples`] and [`compare_figures`]: what two stored runs show.
 //! - [`jitter`]: IPDV, PDV, RFC 3550. [`steady`]: where the warm-up ends.
@@ -18,6 +18,7 @@ mod single;
 pub mod steady;
 mod stored;
 mod student;
+pub mod wake;
 mod words;
 
 pub use compare::CompareOptions;

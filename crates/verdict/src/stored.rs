@@ -1,7 +1,7 @@
 //! What two stored runs show, set against each other after the fact.
 //!
 //! Two runs taken one after the other differ in more than what was meant to differ: the host's speed, its neighbours.
-//! The intervals here hold what each run shows of its own noise, and that is said next to the verdict. Alternated
+//! The intervals here hold what each run shows of its own noise, and the verdict says so. Alternated
 //! rounds ([`crate::sequential`]) are the better experiment.
 
 #![allow(clippy::many_single_char_names)] // a, b, k, q: the names statistics gives them

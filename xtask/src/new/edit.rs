@@ -13,6 +13,8 @@ pub(super) enum Edit {
     After(&'static str, String),
     /// In the only line that begins so, text before the last of these words.
     Within(&'static str, &'static str, String),
+    /// At the end of the file.
+    End(String),
     /// None: this text may not be there.
     Not(String),
 }
@@ -37,6 +39,7 @@ impl Edit {
                     text[begin..end].rfind(word).ok_or_else(|| lacks(&format!("{word:?} in its line {start:?}")))?;
                 Ok(insert(text, begin + at, more))
             }
+            Self::End(lines) => Ok(format!("{}\n{lines}", text.trim_end_matches('\n').to_owned() + "\n")),
             Self::Not(there) if text.contains(there.as_str()) => {
                 Err(format!("it has {:?} already; choose another name", there.trim()))
             }
@@ -117,6 +120,7 @@ mod tests {
         assert_eq!(done(Edit::Before("pub mod c", "y".into()), begin), begin.replace("pub", "y\npub"));
         assert_eq!(done(Edit::After("pub mod c", "y".into()), begin), begin.replace("c;\n", "c;\ny\n"));
         assert_eq!(done(Edit::Within("L:", "two", "2 ".into()), text), text.replace("two", "2 two"));
+        assert_eq!(done(Edit::End("[x]\n".into()), "a\n\n"), "a\n\n[x]\n");
         assert_eq!(done(Edit::Not("three".into()), text), text);
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Kind {
     pub(super) taken: fn(&str) -> bool,
     /// The files.
     pub(super) changes: fn(&Name) -> Vec<Change>,
-    /// What the scaffold leaves to whoever fills it in, next to the marked places.
+    /// What else is left to do besides filling in the marked places.
     pub(super) then: &'static str,
 }
 
@@ -87,11 +87,38 @@ pub(super) const KINDS: &[Kind] = &[
         changes: command,
         then: "give it its arguments",
     },
+    Kind {
+        name: "fuzz",
+        walk: "A fuzz target",
+        form: Form::Snake,
+        taken: |_| false,
+        changes: fuzz,
+        then: "put its line of TARGETS where its bytes come from, and run `scripts/fuzz 10 NAME`",
+    },
+    Kind {
+        name: "fault",
+        walk: "A planted fault",
+        form: Form::Kebab,
+        taken: |_| false,
+        changes: fault,
+        then: "run the suites of the demo as root",
+    },
+    Kind {
+        name: "family",
+        walk: "A NIC family",
+        form: Form::Kebab,
+        taken: |name| lowlat_families::find(name).is_some(),
+        changes: family,
+        then: "name its drivers as `ethtool -i` does, and put its line of FAMILIES where it belongs in the reference",
+    },
 ];
 
 macro_rules! template {
     ($name:literal) => {
-        include_str!(concat!("../../templates/", $name, ".rs"))
+        template!($name, "rs")
+    };
+    ($name:literal, $extension:literal) => {
+        include_str!(concat!("../../templates/", $name, ".", $extension))
     };
 }
 
@@ -288,6 +315,56 @@ fn command(n: &Name) -> Vec<Change> {
         Change::Edited(
             "README.md".into(),
             vec![Edit::After("| `report`, `schema` |", format!("| `{name}` | FILL IN |"))],
+        ),
+    ]
+}
+
+fn fuzz(n: &Name) -> Vec<Change> {
+    let name = &n.snake;
+    vec![
+        Change::New(format!("fuzz/src/{name}.rs"), template!("fuzz")),
+        Change::Edited(
+            "fuzz/src/lib.rs".into(),
+            vec![
+                Edit::Module("\npub mod ", format!("pub mod {name};")),
+                Edit::Entry("pub const TARGETS: &[Target] = &[", format!("(\"{name}\", {name}::run)")),
+            ],
+        ),
+        Change::New(format!("fuzz/fuzz_targets/{name}.rs"), template!("fuzz_target")),
+        Change::Edited(
+            "fuzz/Cargo.toml".into(),
+            vec![Edit::End(format!(
+                "[[bin]]\nname = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\ntest = false\ndoc = false\nbench = false\n"
+            ))],
+        ),
+        Change::New(format!("fuzz/corpus/{name}/first"), template!("fuzz_input", "txt")),
+    ]
+}
+
+fn fault(n: &Name) -> Vec<Change> {
+    let (snake, camel) = (&n.snake, &n.camel);
+    vec![
+        Change::New(format!("crates/lab/src/faults/{snake}.rs"), template!("fault")),
+        Change::Edited(
+            "crates/lab/src/faults/mod.rs".into(),
+            vec![
+                Edit::Module("", format!("mod {snake};")),
+                Edit::Entry("    vec![", format!("Box::new({snake}::{camel})")),
+            ],
+        ),
+    ]
+}
+
+fn family(n: &Name) -> Vec<Change> {
+    let snake = &n.snake;
+    vec![
+        Change::New(format!("crates/families/src/{snake}.rs"), template!("family")),
+        Change::Edited(
+            "crates/families/src/lib.rs".into(),
+            vec![
+                Edit::Module("", format!("mod {snake};")),
+                Edit::Entry("pub static FAMILIES: &[&NicFamily] = &[", format!("&{snake}::FAMILY")),
+            ],
         ),
     ]
 }

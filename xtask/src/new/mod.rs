@@ -29,7 +29,11 @@ pub(crate) fn run(root: &Path, kind: &str, given: &str) -> Result<Vec<String>, S
         found.ok_or_else(|| format!("make a {kind:?}: there is no such kind of unit; choose one of {}", kinds()))?;
     let files = make(root, kind, given).map_err(|why| format!("make the {} {given:?}: {why}", kind.name))?;
     for (path, text) in &files {
-        std::fs::write(root.join(path), text).map_err(|e| format!("write {path}: {e}; see `git status`"))?;
+        // A corpus is a folder of its own.
+        let folder = root.join(path).parent().map_or(Ok(()), std::fs::create_dir_all);
+        folder
+            .and_then(|()| std::fs::write(root.join(path), text))
+            .map_err(|e| format!("write {path}: {e}; see `git status`"))?;
     }
     let mut said: Vec<String> = files.into_keys().collect();
     said.push(format!("now: fill in what `cargo run -p xtask -- tidy` names; {}; see CONTRIBUTING.md", kind.then));

@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("assess", &["model"]),
     ("families", &["model"]),
     ("report", &["model"]),
+    ("trace", &["model"]),
     ("apply", &["knobs", "model", "os", "owners", "settings", "sys", "sysmut"]),
     ("transport", &["model", "os"]),
     ("transport-uring", &["model", "transport"]),
@@ -59,6 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
             "transport-uring",
             "transport-xdp",
+            "trace",
             "tune",
             "verdict",
         ],
@@ -106,7 +108,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compute on stored values: they import the data and nothing else, so that each replays from a file.
-const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "report"];
+const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "report", "trace"];
 
 /// Crates that alone know many others.
 const WIRING: &[&str] = &["cli", "live", "tune", "xtask"];

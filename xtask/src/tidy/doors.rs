@@ -42,6 +42,7 @@ const DOORS: &[(&str, &[Way], &str)] = &[
     ("crates/sys/src/captured.rs", &[Files], "the reading door on a stored tree"),
     ("crates/sys/src/recorder.rs", &[Files], "stores a tree"),
     ("crates/sys/src/store/", &[Files, Environment], "the tool's own files, and where they are"),
+    ("crates/sys/src/tracefs.rs", &[Files], "a tracefs instance of its own, made on request and removed again"),
     ("crates/sysmut/src/file.rs", &[Files], "the writing door: settings of the kernel"),
     ("crates/sysmut/src/dropin.rs", &[Files], "the writing door: drop-ins"),
     (
@@ -63,19 +64,18 @@ const DOORS: &[(&str, &[Way], &str)] = &[
         "the prober's own schedstat between probes: one descriptor kept open, since the reading door opens anew each time",
     ),
     ("crates/noise/src/smi.rs", &[Files], "the register that counts firmware interrupts: eight bytes of a device"),
-    ("crates/noise/src/trace.rs", &[Files], "a tracefs instance of its own, made on request and removed again"),
     ("crates/samplelog/src/", &[Files], "the full sample log, written next to the measurement by a thread of its own"),
     ("crates/lab/src/faults/", &[Files], "plants in the lab's own namespace, next to the journal on purpose"),
     ("crates/lab/src/netns/", &[Files, Processes, Environment], "starts this program again as the far node"),
     ("crates/lab/src/vm/", &[Files, Processes, Environment], "QEMU, kernels and their cache"),
-    ("crates/cli/src/stored.rs", &[Files], "the folder that --out names"),
+    ("crates/live/src/stored.rs", &[Files], "the folder that --out names"),
     ("crates/cli/src/main.rs", &[Environment], "the arguments"),
     ("crates/cli/src/output.rs", &[Environment], "NO_COLOR and COLUMNS"),
     ("xtask/src/", &[Files, Processes, Environment], "this tool: files of the repository, git and cargo"),
 ];
 
 /// Crates that read nothing, not even a clock.
-const PURE: &[&str] = &["model", "rules", "plan", "verdict", "assess", "families", "report"];
+const PURE: &[&str] = &["model", "rules", "plan", "verdict", "assess", "families", "report", "trace"];
 
 /// What a pure crate may not name.
 const IMPURE: &[&str] = &["Instant::now", "SystemTime::now", "std::net::", "std::thread", "std::os::", "libc::"];

@@ -1,4 +1,5 @@
-//! The project's language: what `docs/glossary.md` lists under "Not used" occurs nowhere, and a unit has one form.
+//! The project's language: what `docs/glossary.md` lists under "Not used" occurs nowhere; a unit, a negative share and a
+//! switch have one form.
 //!
 //! The page is the only list. A term is a sequence of words, matched without case across line breaks, comment markers
 //! and the parts of an identifier, so that `fn told_apart` and a wrapped comment are read like a sentence.
@@ -21,11 +22,13 @@ fn ours(path: &str) -> bool {
         && (TEXT.iter().any(|e| is(path, e)) || path.starts_with("bench/") || path.starts_with("scripts/"))
 }
 
-/// A term that is not used, and the longer phrases in which it is.
+/// A term that is not used, and the longer phrases and the files in which it is.
 struct Term {
     words: Vec<String>,
     instead: String,
     except: Vec<Vec<String>>,
+    /// Files in which it stays.
+    files: Vec<String>,
 }
 
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
@@ -37,10 +40,18 @@ fn terms(page: &str) -> Vec<Term> {
     let rows = page.lines().skip_while(|l| !l.starts_with("## Not used")).filter(|l| l.starts_with("| `"));
     rows.flat_map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
-        let except: Vec<Vec<String>> = cells.get(2).map(|c| quoted(c).map(plain).collect()).unwrap_or_default();
+        let (files, phrases): (Vec<&str>, Vec<&str>) =
+            cells.get(2).map(|c| quoted(c).partition(|e| e.contains('/'))).unwrap_or_default();
+        let except: Vec<Vec<String>> = phrases.into_iter().map(plain).collect();
+        let files: Vec<String> = files.into_iter().map(ToOwned::to_owned).collect();
         let instead = cells.get(1).map_or("", |c| c.trim()).to_owned();
         let terms = cells.first().map(|c| quoted(c).map(plain).collect::<Vec<_>>()).unwrap_or_default();
-        terms.into_iter().map(move |words| Term { words, instead: instead.clone(), except: except.clone() })
+        terms.into_iter().map(move |words| Term {
+            words,
+            instead: instead.clone(),
+            except: except.clone(),
+            files: files.clone(),
+        })
     })
     .collect()
 }
@@ -92,7 +103,7 @@ fn excused(words: &[Word], start: usize, len: usize, except: &[Vec<String>]) -> 
 fn unused_terms(path: &str, text: &str, terms: &[Term]) -> Vec<String> {
     let words = words(text);
     let mut wrong = Vec::new();
-    for term in terms.iter().filter(|t| !t.words.is_empty()) {
+    for term in terms.iter().filter(|t| !t.words.is_empty() && !t.files.iter().any(|f| f == path)) {
         for start in 0..words.len() {
             if at(&words, start, &term.words) && !excused(&words, start, term.words.len(), &term.except) {
                 let name = term.words.join(" ");
@@ -124,14 +135,40 @@ fn units(path: &str, text: &str) -> Vec<String> {
     wrong
 }
 
-/// Terms that are not used, and units in another form.
+/// `-5.0 %` for `−5.0 %`. A hyphen behind a figure or a letter makes a range or a compound.
+fn signs(path: &str, text: &str) -> Vec<String> {
+    let share = |rest: &str| {
+        let number = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        rest.starts_with(|c: char| c.is_ascii_digit()) && number.starts_with(" %")
+    };
+    let joined = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '}' | '_'));
+    let wrong = |line: &str| line.match_indices('-').any(|(at, _)| !joined(&line[..at]) && share(&line[at + 1..]));
+    let lines = text.lines().enumerate().filter(|(_, line)| wrong(line));
+    lines.map(|(n, _)| format!("{path}:{}: a hyphen before a share: use U+2212 (−)", n + 1)).collect()
+}
+
+/// A switch is `on` or `off`, in lower case; what is written otherwise belongs to the kernel or a tool.
+fn switches(path: &str, text: &str) -> Vec<String> {
+    const OTHER: &[&str] = &["ON", "OFF", "On", "Off"];
+    let wrong = |line: &str| {
+        OTHER.iter().any(|word| line.contains(&format!("\"{word}\"")) || line.contains(&format!("`{word}`")))
+    };
+    let lines = text.lines().enumerate().filter(|(_, line)| wrong(line));
+    lines.map(|(n, _)| format!("{path}:{}: a switch is `on` or `off`", n + 1)).collect()
+}
+
+/// Terms that are not used, and figures and switches in another form.
 pub(super) fn check(tree: &Tree) -> Vec<String> {
     let terms = terms(tree.text(PAGE).unwrap_or_default());
     if terms.is_empty() {
         return vec![format!("{PAGE}: the section \"Not used\" has no row")];
     }
     let files = tree.files(|path| ours(path) && !UNEDITED.iter().any(|u| path.starts_with(u)));
-    files.flat_map(|(path, text)| [unused_terms(path, text, &terms), units(path, text)].concat()).collect()
+    files
+        .flat_map(|(path, text)| {
+            [unused_terms(path, text, &terms), units(path, text), signs(path, text), switches(path, text)].concat()
+        })
+        .collect()
 }
 
 /// Paths whose text is not edited yet.
@@ -172,6 +209,21 @@ mod tests {
         }
         assert_eq!(found("50us, 5 µs, 5 users"), [""; 0]);
         assert_eq!(check(&Tree::of(&[(PAGE, LIST), ("README.md", "5\u{3bc}s")])), [""; 0]);
+    }
+
+    #[test]
+    fn a_negative_share_has_a_minus_and_a_switch_one_form() {
+        for planted in ["-5.0 %", "[-14 %, 3 %]", "x (-0.4 %)", "\"ON\"", "`Off`"] {
+            assert_eq!(found(planted).len(), 1, "{planted}");
+        }
+        assert_eq!(found("−5.0 %, 5-10 %, x-5 %, --50 %, {a}-5 %, -5, ON, `off`, \"on\""), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_may_be_excused() {
+        let list = format!("{LIST}| `seat` | socket | `crates/a.rs` |\n");
+        let found = |path: &str| check(&Tree::of(&[(PAGE, list.as_str()), (path, "\"seat\"")])).len();
+        assert_eq!((found("crates/a.rs"), found("crates/b.rs")), (0, 1));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) fn all(tree: &Tree) -> Vec<String> {
     CHECKS.iter().flat_map(|(name, check)| check(tree).into_iter().map(move |line| format!("{name}: {line}"))).collect()
 }
 
-/// Asserts that a fault planted in this repository is found, as text that hold `part`.
+/// Asserts that a fault planted in this repository is found, in a line that holds `part`.
 #[cfg(test)]
 fn proves(check: Check, planted: impl Fn(&Tree) -> Tree, part: &str) {
     static TREE: std::sync::OnceLock<Tree> = std::sync::OnceLock::new();

@@ -194,7 +194,7 @@ pub fn rollback_unless_confirmed(
     let done = wait(store, orders, answers)
         .map_or_else(|| Ok(RollbackReport::default()), |()| go_back(store, sys, id, PATIENCE_NS));
     if settled(store, id) {
-        // It has served; a killed guard's reports the next lowlat that there was one.
+        // It has served its purpose; that of a killed guard shows the next lowlat that there was one.
         let _ = Dir::open(&store.journal_dir()).and_then(|d| d.remove(&file_name(id)));
     }
     drop(alive);

@@ -322,7 +322,7 @@ impl<W: HostWriter> Session<W> {
         let Some(standing) = self.log.ledger.standing.iter().find(|s| s.seq == seq).cloned() else {
             return StepError::Fatal { why };
         };
-        // A holder that was started has to end even where its limit shows no effect next to a stricter one.
+        // A holder that was started has to end even where a stricter limit hides its own.
         let untouched = standing.holder.is_none()
             && matches!(now, Reading::Value(n) if same(&op.locus, n, prior))
             && changed(&self.writer, sys, &standing.beside).is_empty();

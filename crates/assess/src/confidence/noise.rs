@@ -9,7 +9,7 @@ use crate::{Input, words};
 /// 15 points when the smallest detectable difference of the A/B tests is 5 % of the median at most, 8 for 20 % (the
 /// improvement under which the kernel's settings are not the bottleneck), else none. The median is that of the test's
 /// own side A, the path as it stood: a fault fixed since makes the run's baseline a hundred times as slow, and any
-/// noise small next to it. The middle one of the tests counts, so that one disturbed test does not decide.
+/// noise small against it. The middle one of the tests counts, so that one disturbed test does not decide.
 pub(crate) fn noise(input: &Input<'_>) -> ConfidencePart {
     let what = "noise";
     let of_steps = input.steps.iter().filter_map(|s| s.comparison.as_ref());

@@ -6,18 +6,18 @@ use lowlat_model::tune::Placement;
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{Measurement, Verdict};
 use lowlat_sys::Live;
-use lowlat_tune::Progress;
+use lowlat_tune::RunProgress;
 use lowlat_verdict::{CompareOptions, sequential};
 
 use crate::args::CompareArgs;
 use crate::progress::Line;
-use crate::stored::{self, Stored};
 use crate::{output, signals};
 use lowlat_live::{
     Failure, Outcome,
     ab::{self, OnStop},
     path::ENGINES,
     probe,
+    stored::{self, Stored},
 };
 use side::Side;
 
@@ -73,6 +73,7 @@ fn known(name: &str) -> Result<(), Failure> {
 
 fn runs(a: &str, b: &str, options: &CompareOptions) -> Result<Comparison, Failure> {
     let (run_a, run_b) = (Stored::load(a)?, Stored::load(b)?);
+    run_a.left_out.iter().chain(&run_b.left_out).for_each(|line| output::progress(line));
     let (of_a, of_b) = (run_a.measurement()?, run_b.measurement()?);
     let mut out = match (run_a.samples()?, run_b.samples()?) {
         (Some(all_a), Some(all_b)) => lowlat_verdict::compare_samples((a, &all_a), (b, &all_b), options),
@@ -87,6 +88,7 @@ fn runs(a: &str, b: &str, options: &CompareOptions) -> Result<Comparison, Failur
             ("rate", m.rate_pps.map_or_else(|| "none".to_owned(), |r| format!("{r:.0}/s"))),
         ]
     };
+    out.warnings.extend(lowlat_verdict::wake::between((a, of_a), (b, of_b)));
     for (in_a, in_b) in settings(of_a).into_iter().zip(settings(of_b)).filter(|(x, y)| x != y) {
         out.warnings.push(format!("the two runs differ in {}: {} and {}", in_a.0, in_a.1, in_b.1));
     }
@@ -122,7 +124,7 @@ fn alternated(args: &CompareArgs, json: bool) -> Result<Comparison, Failure> {
     let uneven = side::uneven([&placed[0], &placed[1]]);
     let shown = Line::unless(json);
     let names = (args.a.as_str(), args.b.as_str());
-    let mut heard = |at: &Progress| shown.show(&Progress { of: 0, ..at.clone() }, "");
+    let mut heard = |at: &RunProgress| shown.show(&RunProgress { of: 0, ..at.clone() }, "");
     let mut out = ab::alternated((&ask_a, &ask_b), names, options, OnStop::Keep, &Live::new(), &mut heard)?;
     drop(shown);
     out.warnings.extend(uneven);

@@ -7,7 +7,7 @@ use lowlat_sys::{Live, Sys, query};
 
 use crate::args::{PathArgs, ProtoArg};
 use crate::output;
-use lowlat_live::{Failure, Outcome, path::Path, probe};
+use lowlat_live::{Failure, Outcome, path::ProbePath, probe};
 
 /// The path counts as cut when no ping was answered for this long.
 const LOST_AFTER_NS: u64 = 2_000_000_000;
@@ -58,7 +58,7 @@ fn answers(target: &str) -> bool {
         busy_poll: None,
     };
     // Not `block`, whose waits a signal ends: the guard takes none.
-    Path::new(target, &args.ask(), None).and_then(|path| probe::reach(&path, "epoll")).is_ok()
+    ProbePath::new(target, &args.ask(), None).and_then(|path| probe::reach(&path, "epoll")).is_ok()
 }
 
 /// Hidden: the guard.

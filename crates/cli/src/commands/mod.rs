@@ -15,6 +15,7 @@ pub mod plan;
 pub mod report;
 pub mod schema;
 pub mod serve;
+pub mod trace;
 
 use lowlat_model::{Capability, Facts, Goal, GoalQuantile, Reading};
 use lowlat_sys::{Live, Sys, query};
@@ -104,7 +105,7 @@ fn names(facts: &Facts) -> String {
     facts.interfaces.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Row A1: the questions, with the interfaces of this host, those with a carrier first.
+/// The questions of `lowlat` without a command, with the interfaces of this host, those with a carrier first.
 pub fn interview() -> Result<Vec<String>, Failure> {
     let live = Live::new();
     let Reading::Value(mut links) = query::links(&live) else {

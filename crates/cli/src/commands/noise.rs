@@ -4,8 +4,8 @@ use lowlat_noise::NoiseSpec;
 use lowlat_sys::Live;
 
 use crate::args::NoiseArgs;
-use crate::{output, stored};
-use lowlat_live::{Failure, Outcome, signals};
+use crate::output;
+use lowlat_live::{Failure, Outcome, signals, stored};
 
 /// Runs the command.
 pub fn run(args: &NoiseArgs, json: bool) -> Outcome {

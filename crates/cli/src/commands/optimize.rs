@@ -11,8 +11,8 @@ use crate::output;
 use crate::progress::Line;
 use lowlat_live::{
     Failure, Outcome,
-    optimize::{self, Finished, Heard, Job},
-    path::Path,
+    optimize::{self, Finished, Job, Reporter},
+    path::ProbePath,
     probe,
 };
 
@@ -62,7 +62,7 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
 /// Runs the job, and shows on stderr how far it is.
 pub(super) fn run_shown(job: &Job, sys: &dyn Sys, store: &Store) -> Result<Finished, Failure> {
     let shown = Line::new();
-    let mut heard = Heard { progress: &mut |at| shown.show(at, ""), line: &mut output::progress };
+    let mut heard = Reporter { progress: &mut |at| shown.show(at, ""), line: &mut output::progress };
     optimize::run(job, sys, store, &mut heard)
 }
 
@@ -77,7 +77,7 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
     let quantiles = optimize::goal_quantiles(&goals);
     optimize::interface(&iface, &live)?;
     Ok(Job {
-        path: Path::new(&target, &args.path.ask(), Some(&iface))?,
+        path: ProbePath::new(&target, &args.path.ask(), Some(&iface))?,
         iface,
         engine_path: None,
         goals,
@@ -100,7 +100,7 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
         },
         duration_ns: args.duration,
         engines: args.engines.iter().filter(|e| *e != "none").cloned().collect(),
-        asked: super::plan::settings("optimize --try", &args.also_try)?,
+        asked: lowlat_live::by_hand::settings("optimize --try", &args.also_try)?,
         not_seen: Vec::new(),
         rolls_back: args.rollback,
     })

@@ -12,7 +12,7 @@ use lowlat_samplelog::export;
 
 use crate::args::{FormatArg, ReportArgs};
 use crate::output;
-use crate::stored::{self, Stored};
+use lowlat_live::stored::{self, Stored};
 use lowlat_live::{Failure, Outcome, signals};
 
 /// One histogram of the HdrHistogram log a second, as its own recorders write them.
@@ -25,6 +25,7 @@ pub fn run(args: &ReportArgs, json: bool) -> Outcome {
         return samples(&args.run, format);
     }
     let stored = Stored::load(&args.run)?;
+    stored.left_out.iter().for_each(|line| output::progress(line));
     match &stored.run {
         StoredRun::Optimize(document) => {
             print(document, format)?;
@@ -38,6 +39,7 @@ pub fn run(args: &ReportArgs, json: bool) -> Outcome {
                     StoredRun::Sweep(s) => output::json(s)?,
                     StoredRun::Compare(c) => output::json(c)?,
                     StoredRun::Noise(n) => output::json(n)?,
+                    StoredRun::Trace(t) => output::json(t)?,
                     StoredRun::Optimize(d) => output::json(d)?,
                 },
                 FormatArg::Md => output::text(&stored_as(Format::Markdown)),

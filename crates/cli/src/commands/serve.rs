@@ -1,7 +1,5 @@
 //! `lowlat serve`: the far end.
 
-use lowlat_model::Schema;
-use lowlat_model::answer::ServeDocument;
 use lowlat_peers::serve::{self, Bound, Confinement, ServeConfig, ServeStats, Watcher};
 use lowlat_sys::Live;
 use lowlat_transport_xdp::Responder;
@@ -127,37 +125,10 @@ fn residence(stats: &ServeStats) -> Option<String> {
     Some(format!("residence p50 {p50} ns, p99 {p99} ns, max {} ns", stats.residence.max_ns))
 }
 
-fn document(stats: &ServeStats, answered_by_xdp: Option<u64>) -> ServeDocument {
-    ServeDocument {
-        schema: Schema::current("serve"),
-        received: stats.received,
-        answered: stats.answered,
-        answered_connected: stats.answered_connected,
-        malformed: stats.malformed,
-        unauthenticated: stats.unauthenticated,
-        replayed: stats.replayed,
-        none_wanted: stats.none_wanted,
-        not_allowed: stats.not_allowed,
-        source_limited: stats.source_limited,
-        total_limited: stats.total_limited,
-        send_failed: stats.send_failed,
-        receive_failed: stats.receive_failed,
-        kernel_dropped: stats.kernel_dropped,
-        connections: stats.connections,
-        connections_refused: stats.connections_refused,
-        connections_idle: stats.connections_idle,
-        sink_bytes: stats.sink_bytes,
-        residence_p50_ns: stats.residence.quantile(0.5),
-        residence_p99_ns: stats.residence.quantile(0.99),
-        residence_max_ns: (stats.residence.count > 0).then_some(stats.residence.max_ns),
-        answered_by_xdp,
-    }
-}
-
 fn print(stats: &ServeStats, by_xdp: Option<u64>, json: bool) -> Result<(), Failure> {
     let counts = counts(stats);
     if json {
-        return output::json(&document(stats, by_xdp));
+        return output::json(&stats.document(by_xdp));
     }
     for (name, count) in reported(&counts) {
         output::text(&format!("{name:<20} {count}"));

@@ -1,4 +1,5 @@
-//! Far ends of a guest that hold answers back, behind a veth link of their own: `v0` here, `v1` in the namespace `far`.
+//! Far ends that hold answers back: of a guest, behind a veth link of their own, `v0` here and `v1` in the namespace `far`; and
+//! behind any socket.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
@@ -39,10 +40,15 @@ impl Drop for Link {
     }
 }
 
-/// A far end of our protocol at `port` that answers at once, or keeps an answer for [`HOLD`] where `late` says so of
-/// its number. What it keeps keeps nothing else waiting. It ends with the test's process.
+/// A far end of our protocol at `port` as [`answer`] makes it. It ends with the test's process.
 pub fn answers(port: u16, late: fn(u64) -> bool) {
     let socket = in_netns("far", move || UdpSocket::bind((FAR, port)).unwrap());
+    thread::spawn(move || answer(&socket, late));
+}
+
+/// Answers probes of our protocol at once, or keeps an answer for [`HOLD`] where `late` says so of its number. What it keeps
+/// keeps nothing else waiting. It ends when the socket does.
+pub fn answer(socket: &UdpSocket, late: impl Fn(u64) -> bool) {
     let (keep, kept) = mpsc::channel::<(Instant, Vec<u8>, SocketAddr)>();
     let sender = socket.try_clone().unwrap();
     thread::spawn(move || {
@@ -51,24 +57,22 @@ pub fn answers(port: u16, late: fn(u64) -> bool) {
             let _ = sender.send_to(&answer, to);
         }
     });
-    thread::spawn(move || {
-        let mut message = [0; 2048];
-        let mut count = 0;
-        while let Ok((length, from)) = socket.recv_from(&mut message) {
-            let answer = &mut message[..length];
-            // Whatever is not a plain probe (a wish for a place on a CPU) gets no answer.
-            if answer.get(..8) != Some([LAYOUT.magic, LAYOUT.probe].concat().as_slice()) {
-                continue;
-            }
-            answer[4..8].copy_from_slice(&LAYOUT.answer);
-            count += 1;
-            if late(count) {
-                keep.send((Instant::now() + HOLD, answer.to_vec(), from)).unwrap();
-            } else {
-                let _ = socket.send_to(answer, from);
-            }
+    let mut message = [0; 2048];
+    let mut count = 0;
+    while let Ok((length, from)) = socket.recv_from(&mut message) {
+        let answer = &mut message[..length];
+        // Whatever is not a plain probe (a wish for a place on a CPU) gets no answer.
+        if answer.get(..8) != Some([LAYOUT.magic, LAYOUT.probe].concat().as_slice()) {
+            continue;
         }
-    });
+        answer[4..8].copy_from_slice(&LAYOUT.answer);
+        count += 1;
+        if late(count) {
+            keep.send((Instant::now() + HOLD, answer.to_vec(), from)).unwrap();
+        } else {
+            let _ = socket.send_to(answer, from);
+        }
+    }
 }
 
 /// `lowlat serve` at a port, stopped for [`HOLD`] of each ten times that if it is to halt; killed when dropped.

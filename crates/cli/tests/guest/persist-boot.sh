@@ -1,17 +1,5 @@
-cd $RESULTS
-# The interface comes late, under the other's name and with the other's interrupt numbers: udev loads the driver, and the
-# second card is bound first.
-a=$(basename $(readlink /sys/class/net/eth0/device))
-b=$(ls /sys/bus/pci/drivers/igb | grep -v $a | grep ^0000)
-/run/lowlat/busybox rmmod igb || exit 5
-echo 0 >/sys/bus/pci/drivers_autoprobe
-(
-	until [ -e /sys/bus/pci/drivers/igb/bind ]; do sleep 0.1; done
-	sleep 2
-	for card in $b $a; do echo $card >/sys/bus/pci/drivers/igb/bind; done
-) >/dev/null 2>&1 &
-start_systemd
-
+said_by_boot >units 2>&1
+cat /proc/cmdline >cmdline-2
 I=$(grep -lx $(cat mac) /sys/class/net/*/address | cut -d/ -f5)
 echo $I >name-2
 line >line-2
@@ -30,6 +18,7 @@ tar -C / -cf carried-2.tar $(files) var/lib/lowlat || exit 4
 $L rollback >rollback 2>&1
 seen >rolled-back
 files >files
+cp /boot/grub/custom.cfg custom-rolled-back.cfg
 
 # As if that had not been: now the files alone go.
 tar -C / -xf carried-2.tar || exit 4
@@ -37,6 +26,10 @@ $L persist --remove >removed 2>&1
 echo $? >removed-exit
 files >files-removed
 $L persist --remove >removed-again 2>&1
-rm -f /etc/default/grub.d/*lowlat*
-keep
+rm -f /etc/default/grub.d/*lowlat* /etc/modprobe.d/lab.conf /etc/systemd/system/lab-late.service \
+	/etc/systemd/system/sysinit.target.wants/lab-late.service
+cp /boot/grub/custom.cfg custom-removed.cfg
+cat /boot/grub/grubenv >grubenv-2
+# Nothing else may move the interrupt of the next boot.
+rm /etc/systemd/system/multi-user.target.wants/irqbalance.service
 exit 0

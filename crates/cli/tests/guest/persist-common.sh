@@ -1,14 +1,11 @@
-L=/run/lowlat/bin/lowlat
-export LOWLAT_STATE=/var/lib/lowlat
-FOLDERS="etc/sysctl.d etc/tmpfiles.d etc/systemd/system etc/default/grub.d etc/udev/rules.d"
-# What the disk of a host keeps over a boot: carried from one to the next in the results. The rest of the root is the same.
-DISK=$RESULTS/disk.tar
-rm -rf $LOWLAT_STATE
-for d in $FOLDERS; do mkdir -p /$d; mount -t tmpfs tmpfs /$d; done
-[ ! -e $DISK ] || tar -C / -xf $DISK || exit 9
-keep() { tar -C / -cf $DISK $FOLDERS var/lib/lowlat || exit 9; }
-R=/run/lowlat/root
+L=/usr/local/bin/lowlat
+FOLDERS="etc/sysctl.d etc/tmpfiles.d etc/systemd/system etc/default/grub.d etc/udev/rules.d boot/grub"
 I=eth0
+cd $RESULTS
+# The program is on the disk, where a unit of the next boot finds it.
+mkdir -p /usr/local/bin
+[ -x $L ] || cp /run/lowlat/bin/lowlat.stripped $L || exit 5
+$L --version >/dev/null || exit 7
 
 # Every setting as text, a line each.
 seen() {
@@ -28,7 +25,6 @@ seen() {
 	echo rps $(cat /sys/class/net/$I/queues/rx-0/rps_cpus)
 	echo xps $(cat /sys/class/net/$I/queues/tx-0/xps_cpus)
 	echo hugepages $(cat /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages)
-	echo isolcpus $(cat /etc/default/grub.d/*lowlat* 2>/dev/null | grep -o 'isolcpus=[0-9]*')
 	echo dma-latency $(od -An -td4 -N4 /dev/cpu_dma_latency)
 }
 
@@ -41,5 +37,10 @@ set_to() { # KNOB TARGET VALUE
 # The number of the line that is set.
 line() { ls /sys/class/net/$I/device/msi_irqs | sort -n | while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n 2p; }
 
-# From inside its process-id namespace: systemd hangs up on one whose process id it cannot see.
-sc() { SYSTEMD_IGNORE_CHROOT=1 nsenter -t $(grep -lx systemd /proc/[0-9]*/comm | cut -d/ -f3 | head -1) -p chroot $R /bin/systemctl "$@"; }
+# What the boot said of its units.
+said_by_boot() {
+	dmesg | grep 'systemd\[1\]'
+	cat /etc/systemd/system/lowlat*.service /etc/udev/rules.d/*lowlat* 2>/dev/null
+	systemctl --no-pager status lowlat.service lowlat-dma-latency.service irqbalance.service systemd-networkd.service
+}
+enable() { ln -sf /lib/systemd/system/$1 /etc/systemd/system/multi-user.target.wants/; }

@@ -40,7 +40,7 @@ impl<'a> Below<'a> {
         self.links.iter().find(|l| l.index == index).map(|l| l.name.as_str())
     }
 
-    /// What the link dump reports of a link's place in the stack.
+    /// What the link dump says about a link's place in the stack.
     pub(crate) fn stacked(&self, index: u32) -> Option<&Stacked> {
         self.stack.value()?.get(&index)
     }

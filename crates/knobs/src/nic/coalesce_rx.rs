@@ -5,7 +5,7 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Delay, packets and adaptive mode of received packets in one message, for a driver that takes them only together.
-    /// What is not named stays as it is; a fixed delay wants `adaptive-rx=0` named next to it where the driver has it.
+    /// Parameters that are not named keep their value; a fixed delay needs `adaptive-rx=0` with it where the driver has it.
     /// ## Why it matters
     /// Drivers check them against each other: `i40e` refuses another delay while its moderation is adaptive, and a
     /// delay of 0 needs a packet threshold of its own. Set one by one, each order of the two can be the one that is

@@ -10,7 +10,7 @@ crate::knob! {
     /// A thread can be given a CPU and a priority, and the scheduler sees what it costs. Under load it keeps packet
     /// work from running in whatever program was interrupted. For one quiet flow it adds a wake-up.
     /// ## Cost
-    /// A thread switch for each interrupt. Pin each thread next to its interrupt, as the kernel's documentation says;
+    /// A thread switch for each interrupt. Pin each thread to the CPU of its interrupt or one near it, as the kernel's documentation says;
     /// new queues make new threads.
     /// ## Example
     /// `0 -> 1` writes `/sys/class/net/IF/threaded = 1`

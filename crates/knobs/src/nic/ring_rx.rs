@@ -6,7 +6,7 @@ crate::knob! {
     /// ## What it does
     /// Descriptors of each receive queue.
     /// ## Why it matters
-    /// A ring that overflows drops (`rx_missed_errors` of the kernel, names of the driver's own next to it). The
+    /// A ring that overflows drops (`rx_missed_errors` of the kernel, and names of the driver's own). The
     /// maximum hides those drops behind latency, and a ring that does not fit the cache costs a miss for each packet;
     /// go up one step at a time.
     /// ## Cost

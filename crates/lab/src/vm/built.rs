@@ -69,7 +69,7 @@ const FAULT: &str = include_str!("fault.c");
 /// Before a driver is loaded, its device loses MSI-X.
 const NOMSIX: &str = include_str!("nomsix.c");
 
-/// What a topology may name next to the kernel's own modules.
+/// What a topology may name in addition to the kernel's own modules.
 const MODULES: [&str; 3] = ["netdevsim", "lowlat_fault", "lowlat_nomsix"];
 
 /// Whether one of these modules is not the kernel's own.

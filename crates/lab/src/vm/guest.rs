@@ -22,7 +22,7 @@ const RESTARTS: u32 = 2;
 /// On the kernel's command line of every guest, and of no other machine. With a dot in its name it is a parameter of a
 /// module that is never loaded, of which the kernel says nothing (kernel/params.c, `parse_args`; init/main.c,
 /// `unknown_bootoption`).
-const MARK: &str = "lowlat.lab=1";
+pub(super) const MARK: &str = "lowlat.lab=1";
 
 /// Whether this machine is a guest of the lab.
 pub fn inside() -> bool {
@@ -58,6 +58,10 @@ pub struct Guest {
     pub cmdline_extra: String,
     /// Counted instructions: repeatable guest time. Off gives parallel CPUs and noisy time.
     pub icount: bool,
+    /// A disk of [`Lab::disk`](super::Lab::disk) that the guest boots from and keeps what it writes on, by its own boot
+    /// loader and kernel: the script then runs in its root, once all units of its boot are up. The topology's modules, setup and
+    /// command line, and `cmdline_extra`, are not used.
+    pub disk: Option<PathBuf>,
 }
 
 impl Guest {
@@ -71,6 +75,7 @@ impl Guest {
             time_limit: Duration::from_secs(120),
             cmdline_extra: String::new(),
             icount: true,
+            disk: None,
         }
     }
 }
@@ -112,8 +117,10 @@ pub(super) fn run(lab: &Lab, guest: &Guest, watch: &mut dyn FnMut() -> bool) -> 
     let mut command = lab.qemu.command();
     machine_args(&mut command, lab, guest)?;
     command.args(["-serial", &format!("file:{}", comma_safe(&console)?)]);
-    folder(&mut command, "hostroot", Path::new("/"), false)?;
-    folder(&mut command, "modules", &lab.kernel.modules(), false)?;
+    if guest.disk.is_none() {
+        folder(&mut command, "hostroot", Path::new("/"), false)?;
+        folder(&mut command, "modules", &lab.kernel.modules(), false)?;
+    }
     folder(&mut command, "ctl", &control, false)?;
     folder(&mut command, "results", &results, true)?;
     for (index, share) in guest.shares.iter().enumerate() {
@@ -205,6 +212,13 @@ fn machine_args(command: &mut Command, lab: &Lab, guest: &Guest) -> Result<(), V
     command.args(["-cpu", "max,-erms,-fsrm"]);
     command.args(["-M", "q35", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     command.args(["-smp", &topology.cpus.to_string(), "-m", "2048"]);
+    command.args(topology.machine);
+    if let Some(disk) = &guest.disk {
+        // cache=unsafe: what a killed guest had not written yet is of no interest.
+        let drive = format!("file={},format=raw,if=none,id=disk,cache=unsafe", comma_safe(disk)?);
+        command.args(["-drive", &drive, "-device", "virtio-blk-pci,bus=pcie.0,drive=disk,bootindex=0"]);
+        return Ok(());
+    }
     command.arg("-kernel").arg(lab.kernel.image()).arg("-initrd").arg(lab.kernel.initramfs(&lab.tools)?);
     // A panic must end QEMU at once: reboot on panic (kernel-parameters.txt, panic=-1) meets -no-reboot.
     // cryptomgr.notests: the self-tests of the kernel's ciphers are 2.3 s of a guest's own time, of 5.9 until it is
@@ -214,7 +228,6 @@ fn machine_args(command: &mut Command, lab: &Lab, guest: &Guest) -> Result<(), V
         topology.cmdline, guest.cmdline_extra
     );
     command.args(["-append", cmdline.trim()]);
-    command.args(topology.machine);
     Ok(())
 }
 

@@ -112,14 +112,7 @@ fn build(
     }
     cpio.symlink("sbin/modprobe", "../bin/busybox");
     cpio.file("etc/modprobe.conf", 0o644, MODPROBE_CONF.as_bytes());
-    let mut list = String::new();
-    for module in closure {
-        let from = modules.join(module);
-        let name = module.rsplit('/').next().unwrap_or(module);
-        cpio.file(&format!("mod/{name}"), 0o644, &fs::read(&from).map_err(VmError::io("read", &from))?);
-        list.extend(["/mod/", name, "\n"]);
-    }
-    cpio.file("boot-modules", 0o644, list.as_bytes());
+    add_modules(&mut cpio, modules, closure)?;
     let mut dirs = BTreeSet::new();
     for (path, data) in programs {
         let name = format!("{ABOVE}{}", path.display());
@@ -133,8 +126,21 @@ fn build(
     Ok(cpio.finish())
 }
 
+/// The modules below `mod`, and `boot-modules` with their paths in loading order.
+pub(crate) fn add_modules(cpio: &mut Cpio, modules: &Path, closure: &[String]) -> Result<(), VmError> {
+    let mut list = String::new();
+    for module in closure {
+        let from = modules.join(module);
+        let name = module.rsplit('/').next().unwrap_or(module);
+        cpio.file(&format!("mod/{name}"), 0o644, &fs::read(&from).map_err(VmError::io("read", &from))?);
+        list.extend(["/mod/", name, "\n"]);
+    }
+    cpio.file("boot-modules", 0o644, list.as_bytes());
+    Ok(())
+}
+
 /// The files of `wanted` and of all they depend on, in loading order. Names that are built in need no file.
-fn closure(modules: &Path, wanted: &[&str]) -> Result<Vec<String>, VmError> {
+pub(crate) fn closure(modules: &Path, wanted: &[&str]) -> Result<Vec<String>, VmError> {
     let path = modules.join("modules.dep");
     let text = fs::read_to_string(&path).map_err(VmError::io("read", &path))?;
     let builtin = fs::read_to_string(modules.join("modules.builtin")).unwrap_or_default();

@@ -104,10 +104,12 @@ const KEEP: [&str; 20] = [
 const DROP: [&str; 6] =
     ["net/bluetooth", "net/mac80211", "drivers/net/wireless", "drivers/net/can", "drivers/net/usb", "drivers/net/wwan"];
 
-fn keeps(module: &str) -> bool {
-    let under = |dir: &&str| module.strip_prefix(*dir).is_some_and(|rest| rest.starts_with('/'));
+fn keeps(module: &str, more: &[&str]) -> bool {
+    // A folder, or a module that has none.
+    let under =
+        |dir: &&str| module.strip_prefix(*dir).is_some_and(|rest| rest.starts_with('/') || rest.starts_with(".ko"));
     let vendor = module.strip_prefix("drivers/net/ethernet/").is_some_and(|rest| !rest.starts_with("intel/"));
-    KEEP.iter().any(under) && !DROP.iter().any(under) && !vendor
+    KEEP.iter().chain(more).any(under) && !DROP.iter().any(under) && !vendor
 }
 
 impl Kernel {
@@ -160,35 +162,68 @@ fn dir(cache: &Path, choice: KernelChoice) -> PathBuf {
 }
 
 fn fetch(cache: &Path, tools: &Tools, choice: KernelChoice, unpacked: &Path, made: &Path) -> Result<(), VmError> {
+    let (release, image) = packages(cache, choice, unpacked)?;
+    modules(tools, unpacked, &release, made, &[])?;
+    let bootable = made.join(IMAGE);
+    match image::elf(tools, &image, unpacked)? {
+        Some(elf) => fs::write(&bootable, elf).map_err(VmError::io("write", &bootable))?,
+        None => drop(fs::copy(&image, &bootable).map_err(VmError::io("copy", &image))?),
+    }
+    fs::write(made.join("release"), &release).map_err(VmError::io("write", made))
+}
+
+/// The packaged image and its modules where a Debian has them, with some further modules; returns the release.
+pub(crate) fn unpack(
+    cache: &Path,
+    tools: &Tools,
+    choice: KernelChoice,
+    unpacked: &Path,
+    tree: &Path,
+    more: &[&str],
+) -> Result<String, VmError> {
+    let (release, image) = packages(cache, choice, unpacked)?;
+    modules(tools, unpacked, &release, tree, more)?;
+    let to = tree.join(format!("boot/vmlinuz-{release}"));
+    super::cache::make(&tree.join("boot"))?;
+    fs::copy(&image, &to).map_err(VmError::io("copy", &image))?;
+    Ok(release)
+}
+
+/// Downloads and unpacks the packages; the release, and where the image is.
+fn packages(cache: &Path, choice: KernelChoice, unpacked: &Path) -> Result<(String, PathBuf), VmError> {
     let (name, suites) = choice.suites();
     let apt = Apt::open(cache, name, &apt::mirror(cache)?, suites)?;
-    let absent = |detail: String| VmError::Kernel { kernel: choice.name().into(), detail, cache: made.into() };
+    let absent = |detail: String| VmError::Kernel { kernel: choice.name().into(), detail, cache: cache.into() };
     let version = apt.versions("linux-image-amd64")?.into_iter().find(|v| choice.accepts(v));
     let version = version.ok_or_else(|| absent(format!("{} offers no such version", suites.join(", "))))?;
     apt.unpack_only(&image_packages(&apt, &format!("linux-image-amd64={version}"))?, unpacked)?;
-    let trees = [unpacked.join("lib/modules"), unpacked.join("usr/lib/modules")];
+    let trees = trees(unpacked);
     let tree = trees.iter().find(|t| t.exists()).ok_or_else(|| absent("its package holds no modules".into()))?;
     let entry = fs::read_dir(tree).map_err(VmError::io("read", tree))?.flatten().next();
     let release = entry.ok_or_else(|| absent("its module tree is empty".into()))?.file_name();
     let release = release.to_string_lossy().into_owned();
     let images =
         [unpacked.join(format!("boot/vmlinuz-{release}")), unpacked.join(format!("usr/lib/modules/{release}/vmlinuz"))];
-    let image = images.iter().find(|i| i.exists()).ok_or_else(|| absent("its package holds no image".into()))?;
-    let kept = made.join("lib/modules").join(&release);
+    let image = images.into_iter().find(|i| i.exists()).ok_or_else(|| absent("its package holds no image".into()))?;
+    Ok((release, image))
+}
+
+fn trees(unpacked: &Path) -> [PathBuf; 2] {
+    [unpacked.join("lib/modules"), unpacked.join("usr/lib/modules")]
+}
+
+/// The kept modules below `lib/modules` of a folder, decompressed and indexed.
+fn modules(tools: &Tools, unpacked: &Path, release: &str, made: &Path, more: &[&str]) -> Result<(), VmError> {
+    let kept = made.join("lib/modules").join(release);
     super::cache::make(&kept)?;
-    let bootable = made.join(IMAGE);
-    match image::elf(tools, image, unpacked)? {
-        Some(elf) => fs::write(&bootable, elf).map_err(VmError::io("write", &bootable))?,
-        None => drop(fs::copy(image, &bootable).map_err(VmError::io("copy", image))?),
-    }
     // Parts of a split package may lie in either tree.
-    for tree in trees.iter().map(|t| t.join(&release)).filter(|t| t.exists()) {
-        prune(&tree, &kept)?;
+    for tree in trees(unpacked).iter().map(|t| t.join(release)).filter(|t| t.exists()) {
+        prune(&tree, &kept, more)?;
     }
     decompress(tools, &kept)?;
     let mut depmod = tools.command("bin/kmod", "depmod");
-    apt::run(depmod.arg("-b").arg(made).arg(&release), &format!("index the modules of {release}"), made)?;
-    fs::write(made.join("release"), &release).map_err(VmError::io("write", made))
+    apt::run(depmod.arg("-b").arg(made).arg(release), &format!("index the modules of {release}"), made)?;
+    Ok(())
 }
 
 /// The packages with the image and modules: one up to 6.x, several since Debian split them (7.x);
@@ -223,14 +258,14 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Result<(), VmError> {
 }
 
 /// Moves the kept modules and the lists next to them.
-fn prune(from: &Path, to: &Path) -> Result<(), VmError> {
+fn prune(from: &Path, to: &Path, more: &[&str]) -> Result<(), VmError> {
     let mut files = Vec::new();
     walk(from, &mut files)?;
     for file in files {
         let relative = file.strip_prefix(from).unwrap_or(&file);
         let name = relative.to_string_lossy();
         let wanted = match name.strip_prefix("kernel/") {
-            Some(module) => keeps(module),
+            Some(module) => keeps(module, more),
             None => name.starts_with("modules.builtin") || name == "modules.order",
         };
         if wanted {
@@ -273,10 +308,10 @@ mod tests {
     #[test]
     fn lab_drivers_are_kept_and_others_are_not() {
         for kept in ["drivers/net/ethernet/intel/igb/igb.ko.xz", "drivers/net/veth.ko.xz", "net/sched/sch_fq.ko.xz"] {
-            assert!(keeps(kept), "{kept}");
+            assert!(keeps(kept, &[]), "{kept}");
         }
         for gone in ["drivers/net/ethernet/mellanox/mlx5/core/mlx5_core.ko.xz", "drivers/gpu/a.ko", "library/x.ko"] {
-            assert!(!keeps(gone), "{gone}");
+            assert!(!keeps(gone, &[]), "{gone}");
         }
     }
 

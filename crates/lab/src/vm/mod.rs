@@ -18,6 +18,7 @@ mod apt;
 mod built;
 mod cache;
 mod cpio;
+mod disk;
 mod error;
 mod guest;
 mod image;
@@ -28,7 +29,6 @@ mod process;
 mod qemu;
 mod seen;
 mod suite;
-mod systemd;
 mod tools;
 pub mod topology;
 
@@ -90,11 +90,15 @@ impl Lab {
         self.qemu.major
     }
 
-    /// A root file system with systemd, udev, `ip`, `tc` and `ethtool`, for a guest that boots it (its script does;
-    /// give the folder as a [`Share`]). Fetched when it is not in the cache yet, some 25 MB.
-    pub fn systemd(&self) -> Result<PathBuf, VmError> {
-        let _lock = if systemd::cached(&self.cache) { None } else { Some(lock::Lock::take(&self.cache)?) };
-        systemd::open(&self.cache)
+    /// Writes a hard disk with a small Debian to a new file: this kernel, GRUB, systemd, udev, `ip`, `tc`, `ethtool`, and what
+    /// else sets the same settings (irqbalance, tuned, NetworkManager). Give it to [`Guest::disk`]. Its Debian is 12, so a program
+    /// that runs in it needs no newer C library. Fetched when it is not in the cache yet, some 150 MB.
+    pub fn disk(&self, to: &std::path::Path) -> Result<(), VmError> {
+        let choice = self.kernel.choice;
+        let _lock = if disk::cached(&self.cache, choice) { None } else { Some(lock::Lock::take(&self.cache)?) };
+        let made = disk::open(&self.cache, &self.tools, choice)?;
+        std::fs::copy(&made, to).map_err(VmError::io("copy", &made))?;
+        Ok(())
     }
 
     /// Boots a guest, runs its script, and gives its exit code, console and results.

@@ -61,7 +61,8 @@ fn dir(cache: &Path) -> PathBuf {
     cache.join(format!("tools-{RECIPE}"))
 }
 
-fn relocated(root: &Path, program: &str, argv0: &str) -> Command {
+/// A command for a program of an unpacked tree, by the tree's own loader and libraries.
+pub(crate) fn relocated(root: &Path, program: &str, argv0: &str) -> Command {
     let dirs = LIBRARY_DIRS.map(|d| root.join(d));
     let loader = dirs.iter().map(|d| d.join("ld-linux-x86-64.so.2")).find(|p| p.exists());
     let program = [root.join(program), root.join("usr").join(program)];

@@ -77,7 +77,7 @@ impl Parts {
             path_links: self.facts.path.clone(),
             placement: self.placement.clone(),
             modes,
-            verdict_lines: assessment.verdict_lines,
+            summary: assessment.summary,
             escalations: assessment.escalations,
             next_steps: present_words(job, &self.observed).into_iter().chain(assessment.next_steps).collect(),
             ..RunDocument::default()

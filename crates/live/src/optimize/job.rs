@@ -5,7 +5,7 @@ use lowlat_model::tune::Scope;
 use lowlat_model::{Goal, GoalQuantile, NotSeen};
 use lowlat_tune::Limits;
 
-use crate::path::Path;
+use crate::path::ProbePath;
 
 /// What to do, as the flags say it.
 #[derive(Debug, Clone)]
@@ -13,9 +13,9 @@ pub struct Job {
     /// Interface.
     pub iface: String,
     /// The path.
-    pub path: Path,
+    pub path: ProbePath,
     /// The path for the engine comparison, where it has a far end of its own; else `path`.
-    pub engine_path: Option<Path>,
+    pub engine_path: Option<ProbePath>,
     /// Goals, lowest quantile first, free of contradictions.
     pub goals: Vec<Goal>,
     /// What the user believes to have now, ns.

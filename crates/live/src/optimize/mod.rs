@@ -19,7 +19,7 @@ use lowlat_model::{Facts, Finding, Plan, PlannedStep, Window};
 use lowlat_rules::{Input, Seen};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
-use lowlat_tune::{Attach, Progress};
+use lowlat_tune::{Attach, RunProgress};
 
 use crate::Failure;
 use crate::bench::LiveBench;
@@ -46,16 +46,16 @@ pub struct Finished {
 
 /// Who hears what a run says meanwhile.
 #[allow(missing_debug_implementations)] // closures
-pub struct Heard<'a> {
+pub struct Reporter<'a> {
     /// How far it is, before each round.
-    pub progress: &'a mut dyn FnMut(&Progress),
+    pub progress: &'a mut dyn FnMut(&RunProgress),
     /// A line for people.
     pub line: &'a mut dyn FnMut(&str),
 }
 
 /// Runs the whole job. On any failure, and on a stop, everything that was applied is put back before it returns.
-pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Heard<'_>) -> Result<Finished, Failure> {
-    let Heard { progress, line: say } = heard;
+pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Reporter<'_>) -> Result<Finished, Failure> {
+    let Reporter { progress, line: say } = heard;
     let started_unix_ns = crate::wall_clock_ns();
     // Decided once: every round of the run, idle and under load and with every engine, runs there.
     let held = probe::Held::take(&job.path, LASTING_NS, sys);
@@ -104,7 +104,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Heard<'_>) -> Re
 
     let mut session = Session::begin(store, sys)?;
     session.stop_on(signals::stop());
-    let outcome = tune(job, (sys, attach.as_ref()), &mut session, &mut parts, &mut Heard { progress, line: say })
+    let outcome = tune(job, (sys, attach.as_ref()), &mut session, &mut parts, &mut Reporter { progress, line: say })
         .and_then(|()| {
             let document = parts.document(job);
             store.save_stage(&run_id, "run", &document)?;
@@ -131,14 +131,14 @@ fn observe(
     job: &Job,
     sys: &dyn Sys,
     say: &mut dyn FnMut(&str),
-    progress: &mut dyn FnMut(&Progress),
+    progress: &mut dyn FnMut(&RunProgress),
 ) -> Result<(Facts, Measurement), Failure> {
     let before = lowlat_collect::counters(sys);
     let ask = Ask { duration_ns: job.duration_ns, ..Ask::new(&job.path, &job.engine) };
     // Its steps are not known yet; it is none of them.
     let mut so_far = |p: &lowlat_measure::Progress| {
         let left_ns = job.duration_ns.saturating_sub(p.elapsed_ns);
-        progress(&Progress { what: "baseline".to_owned(), left_ns, ..Progress::default() });
+        progress(&RunProgress { what: "baseline".to_owned(), left_ns, ..RunProgress::default() });
     };
     let baseline = probe::measure_with(&ask, sys, &[], &mut probe::Heard { progress: &mut so_far, line: &mut |_| {} })?;
     if signals::stopped() {
@@ -177,7 +177,7 @@ pub fn plan_options(facts: &Facts, allow_disruptive: bool, reach: Scope) -> lowl
     }
 }
 
-/// Findings, and what was asked for next to them, to an ordered plan: each setting is resolved against the host, then
+/// Findings, and settings that were asked for in addition, to an ordered plan: each setting is resolved against the host, then
 /// ordered.
 pub fn make_plan(
     findings: &[Finding],
@@ -225,18 +225,18 @@ fn tune(
     (sys, attach): (&dyn Sys, Option<&Attach>),
     session: &mut Session,
     parts: &mut Parts,
-    heard: &mut Heard<'_>,
+    heard: &mut Reporter<'_>,
 ) -> Result<(), Failure> {
-    let Heard { progress, line: say } = heard;
+    let Reporter { progress, line: say } = heard;
     let before = lowlat_collect::counters(sys);
     let median_ns = parts.observed.rtt.p50_ns;
     // The engines are one step more, after those of the loop.
     let engines = u32::from(!job.engines.is_empty());
     let engines_ns = lowlat_tune::engines_ns(&job.limits, median_ns, job.engines.len());
     let mut steps = 0;
-    let mut of_the_loop = |p: &Progress| {
+    let mut of_the_loop = |p: &RunProgress| {
         steps = p.of + engines;
-        progress(&Progress { of: steps, left_ns: p.left_ns.saturating_add(engines_ns), ..p.clone() });
+        progress(&RunProgress { of: steps, left_ns: p.left_ns.saturating_add(engines_ns), ..p.clone() });
     };
     let mut bench = LiveBench::new(&job.path, &job.engine, sys, &parts.facts.path).heard_by(&mut of_the_loop);
     say("phase 2: each step applied and undone, alternated on the live path");
@@ -247,7 +247,7 @@ fn tune(
         say("phase 3: engines on the same path, interleaved");
         // It looks at the links before the trials do something to them.
         let path = job.engine_path.as_ref().unwrap_or(&job.path);
-        let mut of_the_engines = |p: &Progress| progress(&Progress { step: steps, of: steps, ..p.clone() });
+        let mut of_the_engines = |p: &RunProgress| progress(&RunProgress { step: steps, of: steps, ..p.clone() });
         let mut bench = LiveBench::new(path, &job.engine, sys, &parts.facts.path).heard_by(&mut of_the_engines);
         let trials = engines::trials(job, &parts.facts);
         parts.engines = lowlat_tune::side_by_side(&mut bench, &job.limits, after_ns, &trials, say)?;

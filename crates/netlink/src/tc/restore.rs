@@ -20,7 +20,7 @@ pub fn restorable(kind: &str) -> bool {
     RESTORABLE.contains(&kind)
 }
 
-/// What hangs at this queue discipline next to its kind and options, as text, and would be lost if it were replaced:
+/// What is attached to this queue discipline besides its kind and options, as text, and would be lost if it were replaced:
 /// what its dump carries, and the queue disciplines that somebody put inside it.
 ///
 /// An inner one that the kernel made on its own (handle `0:`) comes back with it; so does one of the kind and options of

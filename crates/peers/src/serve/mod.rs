@@ -146,7 +146,7 @@ pub enum ServeError {
     },
 }
 
-/// Who is reported how the far end fares.
+/// Receives the far end's reports.
 pub trait Watcher {
     /// It is bound, and confined in these ways; the first answer is still to come.
     fn ready(&mut self, bound: &[Bound], confinement: &[Confinement]);

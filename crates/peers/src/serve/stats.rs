@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use lowlat_model::Schema;
+use lowlat_model::answer::ServeDocument;
 use lowlat_transport::Ns;
 
 use super::Ignored;
@@ -83,6 +85,34 @@ pub struct ServeStats {
 }
 
 impl ServeStats {
+    /// As a document. The sockets know nothing of what an XDP program answered; the caller gives it.
+    pub fn document(&self, answered_by_xdp: Option<u64>) -> ServeDocument {
+        ServeDocument {
+            schema: Schema::current("serve"),
+            received: self.received,
+            answered: self.answered,
+            answered_connected: self.answered_connected,
+            malformed: self.malformed,
+            unauthenticated: self.unauthenticated,
+            replayed: self.replayed,
+            none_wanted: self.none_wanted,
+            not_allowed: self.not_allowed,
+            source_limited: self.source_limited,
+            total_limited: self.total_limited,
+            send_failed: self.send_failed,
+            receive_failed: self.receive_failed,
+            kernel_dropped: self.kernel_dropped,
+            connections: self.connections,
+            connections_refused: self.connections_refused,
+            connections_idle: self.connections_idle,
+            sink_bytes: self.sink_bytes,
+            residence_p50_ns: self.residence.quantile(0.5),
+            residence_p99_ns: self.residence.quantile(0.99),
+            residence_max_ns: (self.residence.count > 0).then_some(self.residence.max_ns),
+            answered_by_xdp,
+        }
+    }
+
     /// Adds another's counts.
     pub fn add(&mut self, other: &Self) {
         self.received += other.received;

@@ -1,6 +1,6 @@
-//! What a measurement shows next to its round trips: stages, stamps, one-way delays, interruptions, conditions.
+//! What a measurement shows besides its round trips: stages, stamps, one-way delays, interruptions, conditions.
 
-use lowlat_model::conditions::Ptp;
+use lowlat_model::conditions::{Ptp, WakeUp};
 use lowlat_model::stamps::{StampKind, StampReport};
 use lowlat_model::{Conditions, GapMarks, Measurement, OneWay, Quantiles};
 
@@ -131,6 +131,17 @@ fn ptp(p: &Ptp) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
+fn wake_up(w: &WakeUp) -> String {
+    let spinning = w.spinning_ns.map_or_else(String::new, |ns| format!(", {} while it spins", time(Some(ns))));
+    let after = w.sleeping_after_ns.map_or_else(String::new, |ns| format!("; {} after the run", time(Some(ns))));
+    let between = if w.cpu == w.other_cpu {
+        format!("on CPU {}", w.cpu)
+    } else {
+        format!("on CPU {} from CPU {}", w.cpu, w.other_cpu)
+    };
+    format!("{} {between}{spinning}{after}", time(Some(w.sleeping_ns)))
+}
+
 fn conditions(c: &Conditions) -> Section {
     let mut list = vec![format!("prober: {}", line(&c.placement))];
     let mut say = |name: &str, value: Option<String>| list.extend(value.map(|v| format!("{name}: {}", line(&v))));
@@ -152,6 +163,7 @@ fn conditions(c: &Conditions) -> Section {
         }),
     );
     say("wake-up latency limit", c.cpu_dma_latency_us.map(|us| format!("{us} µs")));
+    say("a wake-up", c.wake_up.as_ref().map(wake_up));
     say("SMT siblings", c.smt_siblings.as_ref().map(|all| if all.is_empty() { "none".to_owned() } else { cpus(all) }));
     say(
         "interrupts",

@@ -10,6 +10,7 @@ pub(crate) mod noise;
 mod plan;
 mod status;
 pub(crate) mod sweep;
+pub(crate) mod trace;
 
 pub(crate) use check::check;
 pub(crate) use check::{findings, not_seen, severity};
@@ -20,6 +21,7 @@ pub(crate) use noise::noise;
 pub(crate) use plan::plan;
 pub(crate) use status::status;
 pub(crate) use sweep::sweep;
+pub(crate) use trace::trace;
 
 use lowlat_model::verdict::{Clock, QuantileDifference};
 

@@ -21,7 +21,7 @@ pub(crate) fn status(d: &StatusDocument, width: usize) -> String {
                 (None, false) => String::new(),
             };
             let [was, set, now] = [&a.was, &a.set, &a.now].map(|v| cut(&line(v)));
-            // A file is reported by its path: its text is there to be read.
+            // A file is shown by its path: its text can be read there.
             let target = match &a.locus {
                 Locus::DropIn { path } => line(path),
                 _ => a.target.to_string(),

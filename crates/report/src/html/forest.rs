@@ -38,7 +38,8 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
         let x = px(axis.x(tick));
         let class = if tick == 0.0 { "zero" } else { "grid" };
         h.empty("line", &[("class", &class), ("x1", &x), ("x2", &x), ("y1", &px(TOP)), ("y2", &px(bottom))]);
-        let words = if tick == 0.0 { "0".to_owned() } else { format!("{:+.0} %", tick * 100.0) };
+        let words =
+            if tick == 0.0 { "0".to_owned() } else { lowlat_model::units::minus(&format!("{:+.0} %", tick * 100.0)) };
         h.element(
             "text",
             &[("class", &"soft"), ("x", &x), ("y", &px(bottom + 16.0)), ("text-anchor", &"middle")],

@@ -8,14 +8,9 @@ use lowlat_model::measurement::Measurement;
 use crate::figures::{line, micros, not_known, percent, ratio, why_none};
 use crate::fill::fill;
 
-/// The verdict's lines as label and words: `Cause`, `Changed`, `Gain`, `Goal`, `Next`. Empty for runs of older
-/// versions.
+/// The verdict's lines as label and text: `Cause`, `Changed`, `Gain`, `Goal`, `Next`. Empty for runs of older versions.
 pub(crate) fn verdict(d: &RunDocument) -> Vec<(String, String)> {
-    let split = |l: &String| {
-        let l = line(l);
-        l.split_once(": ").map_or_else(|| (String::new(), l.clone()), |(label, words)| (label.into(), words.into()))
-    };
-    d.verdict_lines.iter().map(split).collect()
+    d.summary.iter().map(|l| (line(&l.label), line(&l.text))).collect()
 }
 
 /// The verdict as text, the words below each other.

@@ -1,4 +1,4 @@
-//! What reports a person, a site or one machine, replaced in a capture, the same by the same.
+//! What identifies a person, a site or one machine is replaced in a capture, equal values by equal ones.
 //!
 //! Two ways together. Addresses and UUIDs are found by their shape ([`address`]). Names and serial numbers have no
 //! shape, so the host itself is asked which are its own ([`known`]), and each is searched for in everything that is

@@ -19,7 +19,9 @@ use lowlat_model::verdict::{Flow, Round};
 use lowlat_model::{Locus, Op, Plan, PlannedStep, Quantiles, Reading, Schema, State};
 use lowlat_sys::Sys;
 use lowlat_testkit::FakeSys;
-use lowlat_tune::{Attach, Bench, BenchError, Limits, LinkReport, Progress, RoundAsk, Summary, TuneError, Tuned, tune};
+use lowlat_tune::{
+    Attach, Bench, BenchError, Limits, LinkReport, RoundAsk, RunProgress, Summary, TuneError, Tuned, tune,
+};
 use lowlat_verdict::Random;
 
 /// What a write to a setting does besides taking the value.
@@ -56,7 +58,7 @@ pub(crate) struct Machine {
     /// Rounds of each engine, and waits for the link, in their order.
     pub(crate) seen: Vec<String>,
     /// What was said of progress, and when; and the time now, ns.
-    pub(crate) progress: Vec<(u64, Progress)>,
+    pub(crate) progress: Vec<(u64, RunProgress)>,
     pub(crate) clock: u64,
 }
 
@@ -289,7 +291,7 @@ impl Bench for SimBench {
     fn wait(&mut self, ns: u64) {
         self.pass(ns);
     }
-    fn progress(&mut self, at: &Progress) {
+    fn progress(&mut self, at: &RunProgress) {
         self.host.0.borrow_mut().progress.push((self.now_ns, at.clone()));
     }
     fn stopped(&self) -> bool {

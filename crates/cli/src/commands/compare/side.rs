@@ -6,7 +6,7 @@ use lowlat_sys::Sys;
 use crate::args::{PathArgs, ProtoArg};
 use lowlat_live::{
     Failure, conditions,
-    path::{ENGINES, Path},
+    path::{ENGINES, ProbePath},
     probe::{self, Ask, Held},
 };
 
@@ -14,7 +14,7 @@ use lowlat_live::{
 #[derive(Debug)]
 pub struct Side {
     engine: String,
-    path: Path,
+    path: ProbePath,
     rt: Option<u8>,
 }
 
@@ -67,7 +67,7 @@ impl Side {
                 _ => return Err(bad(setting, "is not a setting")),
             }
         }
-        Ok(Self { engine, path: Path::new(&target, &args.ask(), iface)?, rt })
+        Ok(Self { engine, path: ProbePath::new(&target, &args.ask(), iface)?, rt })
     }
 
     /// Whether the target answers.

@@ -25,7 +25,7 @@ use crate::output;
 use lowlat_live::{
     Failure, Outcome,
     optimize::{self, Finished, Job},
-    path::Path,
+    path::ProbePath,
 };
 
 pub use far::run as far;
@@ -120,7 +120,7 @@ fn show(document: &RunDocument, html: Option<Output>, json: bool) -> Outcome {
 }
 
 /// The path to the far end's port.
-fn path(link: &str, port: u16, cpu: u32) -> Result<Path, Failure> {
+fn path(link: &str, port: u16, cpu: u32) -> Result<ProbePath, Failure> {
     let args = PathArgs {
         proto: ProtoArg::Udp,
         peer: "lowlat".to_owned(),
@@ -133,7 +133,7 @@ fn path(link: &str, port: u16, cpu: u32) -> Result<Path, Failure> {
         key_file: None,
         busy_poll: None,
     };
-    Path::new(&SocketAddr::from((FAR_ADDRESS, port)).to_string(), &args.ask(), Some(link))
+    ProbePath::new(&SocketAddr::from((FAR_ADDRESS, port)).to_string(), &args.ask(), Some(link))
 }
 
 /// Whether a planted fault was found, and whether a step that its rule asked for was kept.

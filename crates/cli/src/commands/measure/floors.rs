@@ -29,7 +29,7 @@ pub fn run(wish: Wish, json: bool) -> Outcome {
     }
     output::text(&format!("clock: {words}"));
     if let Some(beside) = beside {
-        output::text(&format!("next to it: {beside}"));
+        output::text(&format!("other clock: {beside}"));
     }
     if let Some(weakens) = weakens {
         output::progress(&format!("warning: {weakens}"));

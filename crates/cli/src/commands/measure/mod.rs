@@ -4,7 +4,7 @@ mod floors;
 mod steps;
 mod sweep;
 
-use std::path::Path as File;
+use std::path::Path;
 
 use lowlat_measure::clock::Wish;
 use lowlat_model::verdict::Comparison;
@@ -13,16 +13,16 @@ use lowlat_sys::{Live, Sys};
 use lowlat_verdict::sequential::SequentialOptions;
 
 use crate::args::{ClockArg, MeasureArgs, ModeArg};
+use crate::output;
 use crate::progress::Line;
-use crate::{output, stored};
 use lowlat_live::{
     Failure, Outcome,
     ab::{self, OnStop},
     clocks,
-    path::{ENGINES, Path},
+    path::{ENGINES, ProbePath},
     probe::Heard,
     probe::{self, Ask},
-    signals,
+    signals, stored,
 };
 use steps::Steps;
 
@@ -30,8 +30,8 @@ use steps::Steps;
 const STAMP_COST_PAIRS: u32 = 12;
 const STAMP_COST_ROUND_NS: u64 = 100_000_000;
 
-/// The far end is asked to stay where it is for so many times the length of a run: a sweep has some ten points, and an
-/// idle run is next to a loaded one.
+/// The far end is asked to stay where it is for so many times the length of a run: a sweep has some ten points, and a
+/// loaded run comes after an idle one.
 const LEASE_RUNS: u64 = 16;
 /// And so much longer, ns: handshakes, stamps' cost, what a busy host adds.
 const LEASE_MARGIN_NS: u64 = 20_000_000_000;
@@ -62,7 +62,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if let Some(iface) = &args.iface {
         lowlat_live::optimize::interface(iface, &live)?;
     }
-    let mut path = Path::new(target, &args.path.ask(), args.iface.as_deref())?;
+    let mut path = ProbePath::new(target, &args.path.ask(), args.iface.as_deref())?;
     if let Some(iface) = &args.iface {
         lowlat_collect::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
     }
@@ -106,7 +106,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     }
     // A stored run keeps its samples, so that it can be compared with another.
     let own = args.out.as_ref().map(|folder| folder.join(stored::SAMPLES));
-    let logs: Vec<&File> = own.as_deref().into_iter().chain(args.log.as_deref()).collect();
+    let logs: Vec<&Path> = own.as_deref().into_iter().chain(args.log.as_deref()).collect();
     let mut measurement = idle_and_loaded(&ask, &live, &logs, &shown)?;
     measurement.goals = judged(&goals, &measurement);
     if args.stamp_cost && !signals::stopped() {
@@ -139,10 +139,10 @@ fn judged(goals: &[Goal], measurement: &Measurement) -> Vec<GoalResult> {
 }
 
 /// Measures; with a load, first without it, so that both stand side by side.
-fn idle_and_loaded(ask: &Ask<'_>, sys: &dyn Sys, logs: &[&File], shown: &Line) -> Result<Measurement, Failure> {
+fn idle_and_loaded(ask: &Ask<'_>, sys: &dyn Sys, logs: &[&Path], shown: &Line) -> Result<Measurement, Failure> {
     let names: &[&str] = if ask.load_streams == 0 { &[""] } else { &["idle", "loaded"] };
     let mut steps = Steps::new(shown, ask, names.len());
-    let mut measured = |ask: &Ask<'_>, logs: &[&File], name: &str| {
+    let mut measured = |ask: &Ask<'_>, logs: &[&Path], name: &str| {
         steps.begin(name);
         let heard = &mut Heard { progress: &mut |p| steps.show(p), line: &mut output::progress };
         let measured = probe::measure_with(ask, sys, logs, heard);
@@ -163,8 +163,8 @@ fn idle_and_loaded(ask: &Ask<'_>, sys: &dyn Sys, logs: &[&File], shown: &Line) -
 
 /// What taking stamps costs the round trip: rounds without and with them, alternated, on the same path. All pairs are
 /// run: the figure wanted is the difference, not whether there is one.
-fn stamp_cost(path: &Path, engine: &str, sys: &dyn Sys, shown: &Line) -> Result<Comparison, Failure> {
-    let without = Path { stamps: false, ..path.clone() };
+fn stamp_cost(path: &ProbePath, engine: &str, sys: &dyn Sys, shown: &Line) -> Result<Comparison, Failure> {
+    let without = ProbePath { stamps: false, ..path.clone() };
     let ask = |path| Ask { duration_ns: STAMP_COST_ROUND_NS, ..Ask::new(path, engine) };
     let options = SequentialOptions {
         seed: ab::seed(),
@@ -173,6 +173,6 @@ fn stamp_cost(path: &Path, engine: &str, sys: &dyn Sys, shown: &Line) -> Result<
         ..SequentialOptions::default()
     };
     let names = ("without stamps", "with stamps");
-    let mut heard = |at: &lowlat_tune::Progress| shown.show(&lowlat_tune::Progress { of: 0, ..at.clone() }, "");
+    let mut heard = |at: &lowlat_tune::RunProgress| shown.show(&lowlat_tune::RunProgress { of: 0, ..at.clone() }, "");
     ab::alternated((&ask(&without), &ask(path)), names, options, OnStop::Fail, sys, &mut heard)
 }

@@ -6,14 +6,14 @@ use lowlat_model::units::us;
 use lowlat_sys::Sys;
 
 use super::steps::Steps;
+use crate::output;
 use crate::progress::Line;
-use crate::{output, stored};
 use lowlat_live::{
     Failure, Outcome,
-    path::Path,
+    path::ProbePath,
     probe::Heard,
     probe::{self, Ask},
-    signals,
+    signals, stored,
 };
 
 /// Measures every point; each lasts as long as a single measurement would.
@@ -38,7 +38,7 @@ pub fn run(
     let mut number = 0;
     let mut steps = Steps::new(&shown, ask, axis.specs(&ask.spec()).len());
     let document = sweep::<Failure>(axis, &ask.spec(), sizes, &mut |at, spec| {
-        let path = Path { size: spec.size, ..ask.path.clone() };
+        let path = ProbePath { size: spec.size, ..ask.path.clone() };
         let point = Ask { path: &path, mode: spec.mode, ..ask.clone() };
         number += 1;
         let log = out.map(|folder| folder.join(stored::samples_of(number)));

@@ -12,15 +12,13 @@ use lowlat_model::stored::StoredRun;
 use lowlat_samplelog::FileReader;
 use lowlat_sys::store::{self, Store};
 
-use lowlat_live::{
-    Failure,
-    figures::{self, SteadyWindow},
-};
+use crate::Failure;
+use crate::figures::{self, SteadyWindow};
 
 /// The samples of a run that `measure --out` stored, next to its document.
 pub const SAMPLES: &str = "samples.log";
 /// Documents that a folder may hold, in the order in which they are looked for.
-const DOCUMENTS: [&str; 4] = ["measure.json", "sweep.json", "noise.json", "run.json"];
+const DOCUMENTS: [&str; 5] = ["measure.json", "sweep.json", "noise.json", "trace.json", "run.json"];
 /// Samples of a log that are held at once, 40 bytes each: up to here figures are exact and have intervals; beyond,
 /// memory stays flat and figures come from histograms.
 const KEEP: usize = 4 << 20;
@@ -72,6 +70,8 @@ pub struct Stored {
     pub run: StoredRun,
     /// Its sample log, where there is one.
     pub log: Option<PathBuf>,
+    /// What is said of newer runs that were passed over for `last`, since they did not come to their end.
+    pub left_out: Option<String>,
 }
 
 fn failed(file: &Path, why: impl fmt::Display) -> Failure {
@@ -81,12 +81,12 @@ fn failed(file: &Path, why: impl fmt::Display) -> Failure {
 impl Stored {
     /// Loads a run by log, file, folder, id, or `last`. A sample log is its own document.
     pub fn load(name: &str) -> Result<Self, Failure> {
-        let (file, log) = locate(name)?;
+        let Located { file, log, left_out } = locate(name)?;
         let run = match &log {
             Some(log) if *log == file => StoredRun::Measure(Box::new(of_log(log)?)),
             _ => document(&file)?,
         };
-        Ok(Self { name: name.to_owned(), run, log })
+        Ok(Self { name: name.to_owned(), run, log, left_out })
     }
 
     /// The samples of its figures, in send order: round trips from the actual send, lost ones as +∞. `None` where they
@@ -105,10 +105,12 @@ impl Stored {
             StoredRun::Optimize(run) => run.result.as_ref().or(run.baseline.as_ref()).ok_or_else(|| {
                 Failure::new(format!("compare {}: this run measured no path; give one that did", self.name))
             }),
-            StoredRun::Sweep(_) | StoredRun::Compare(_) | StoredRun::Noise(_) => Err(Failure::new(format!(
-                "compare {}: it holds no single measurement; give a run of `lowlat measure --out` or its sample log",
-                self.name
-            ))),
+            StoredRun::Sweep(_) | StoredRun::Compare(_) | StoredRun::Noise(_) | StoredRun::Trace(_) => {
+                Err(Failure::new(format!(
+                    "compare {}: it holds no single measurement; give a run of `lowlat measure --out` or its sample log",
+                    self.name
+                )))
+            }
         }
     }
 }
@@ -124,36 +126,43 @@ fn document(file: &Path) -> Result<StoredRun, Failure> {
 }
 
 /// The document's file, and the sample log's.
-fn locate(name: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
+#[derive(Default)]
+struct Located {
+    file: PathBuf,
+    log: Option<PathBuf>,
+    left_out: Option<String>,
+}
+
+fn locate(name: &str) -> Result<Located, Failure> {
     let path = PathBuf::from(name);
     if path.is_file() {
         let is_log = lowlat_samplelog::is_log(&path).map_err(|e| in_file(&path, &e))?;
         let beside = path.file_name().is_some_and(|f| f == DOCUMENTS[0]).then(|| path.with_file_name(SAMPLES));
         let log = if is_log { Some(path.clone()) } else { beside.filter(|b| b.is_file()) };
-        return Ok((path, log));
+        return Ok(Located { file: path, log, ..Located::default() });
     }
     if path.is_dir() {
         let file = DOCUMENTS.iter().map(|d| path.join(d)).find(|f| f.is_file());
         let log = Some(path.join(SAMPLES)).filter(|f| f.is_file());
         return match (file, log) {
             // A run whose end was never written has its samples still.
-            (None, Some(log)) => Ok((log.clone(), Some(log))),
-            (Some(file), log) => Ok((file, log)),
+            (None, Some(log)) => Ok(Located { file: log.clone(), log: Some(log), ..Located::default() }),
+            (Some(file), log) => Ok(Located { file, log, ..Located::default() }),
             (None, None) => Err(failed(&path, format!("it holds none of {}", DOCUMENTS.join(", ")))),
         };
     }
     let store = Store::locate()?;
     let runs = store.runs_dir();
-    let id = if name == "last" {
+    let (id, left_out) = if name == "last" {
         last(&store)?
     } else {
         // Looks at whose the folder is.
         store.run_ids()?;
-        name.to_owned()
+        (name.to_owned(), None)
     };
     let file = runs.join(&id).join("run.json");
     if file.is_file() {
-        Ok((file, None))
+        Ok(Located { file, log: None, left_out })
     } else {
         Err(Failure::new(format!(
             "read run {name:?}: no such file or folder, and no {}; `ls {}` shows the runs",
@@ -163,17 +172,16 @@ fn locate(name: &str) -> Result<(PathBuf, Option<PathBuf>), Failure> {
     }
 }
 
-/// The newest run that came to its end. Those that did not, and are newer, are reported.
-fn last(store: &Store) -> Result<String, Failure> {
+/// The newest run that came to its end, and what is said of newer ones that did not.
+fn last(store: &Store) -> Result<(String, Option<String>), Failure> {
     let runs = store.runs_dir();
     let mut unfinished = Vec::new();
     for id in store.run_ids()?.into_iter().rev() {
         if runs.join(&id).join("run.json").is_file() {
-            if !unfinished.is_empty() {
-                let names = unfinished.join(", ");
-                crate::output::progress(&format!("left out: {names}, which did not come to an end; this is {id}"));
-            }
-            return Ok(id);
+            let names = unfinished.join(", ");
+            let words = || format!("left out: {names}, which did not come to an end; this is {id}");
+            let left_out = (!unfinished.is_empty()).then(words);
+            return Ok((id, left_out));
         }
         unfinished.push(id);
     }
@@ -241,7 +249,7 @@ fn of_log(file: &Path) -> Result<Measurement, Failure> {
 
 /// The sample log of a run.
 pub fn log_of(name: &str) -> Result<PathBuf, Failure> {
-    let (file, log) = locate(name)?;
+    let Located { file, log, .. } = locate(name)?;
     log.ok_or_else(|| {
         let first = file.with_file_name(samples_of(1));
         let (why, next) = if first.is_file() {

@@ -1,0 +1,56 @@
+//! `lowlat trace`: where the time of a round trip goes.
+
+use lowlat_live::trace::{TraceAsk, trace};
+use lowlat_live::{Failure, Outcome, path::ENGINES, path::ProbePath, signals};
+use lowlat_sys::Live;
+use lowlat_sys::store::Store;
+
+use crate::args::TraceArgs;
+use crate::{output, stored};
+
+/// Runs the command. On a signal the figures up to then are printed.
+pub fn run(args: &TraceArgs, json: bool) -> Outcome {
+    if !ENGINES.contains(&args.engine.as_str()) {
+        return Err(Failure::new(format!(
+            "trace with engine {:?}: no such engine; choose one of {}",
+            args.engine,
+            ENGINES.join(", ")
+        )));
+    }
+    let live = Live::new();
+    if let Some(iface) = &args.iface {
+        lowlat_live::optimize::interface(iface, &live)?;
+    }
+    let path = ProbePath::new(&args.target, &args.path.ask(), args.iface.as_deref())?;
+    if let Some(iface) = &args.iface {
+        lowlat_collect::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
+    }
+    if let Some(folder) = &args.out {
+        stored::make_room(folder, args.overwrite)?;
+    }
+    let ask = TraceAsk { path: &path, engine: &args.engine, duration_ns: args.duration, rt: args.rt };
+    let started = lowlat_live::wall_clock_ns();
+    let document = trace(&ask, &live, &mut output::progress)?;
+    if let Some(folder) = &args.out {
+        stored::save(folder, "trace.json", &document)?;
+    } else if let Err(why) = keep(&document, started) {
+        output::progress(&format!("not kept for `lowlat report last`: {why}"));
+    }
+    if json {
+        output::json(&document)?;
+    } else {
+        output::report(&lowlat_report::trace(&document, output::width()));
+    }
+    if signals::stopped() {
+        output::progress("interrupted: these are the figures up to then");
+    }
+    Ok(0)
+}
+
+/// Stores the run where `lowlat report last` finds it.
+fn keep(document: &lowlat_model::TraceDocument, started: u64) -> Result<(), Failure> {
+    let store = Store::locate()?;
+    store.ensure_writable()?;
+    store.save_stage(&store.new_run_id(started), "run", document)?;
+    Ok(())
+}
