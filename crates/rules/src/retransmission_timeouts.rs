@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_timeout_on_a_short_path() {
         let mut facts = healthy();
-        facts.sockets = Reading::Value(vec![socket(80_000_000), socket(50_000)]);
+        facts.sockets = Reading::Value(vec![socket(80_000_000), socket(50_000)].into());
         assert_eq!(rule(NAME, &facts), Seen::default(), "no timeout");
         grow(&mut facts, "netstat", "TcpExt.TCPTimeouts", 2);
         only(
@@ -126,7 +126,7 @@ mod tests {
             ("route.rto-min", "eth0/route-192.0.2.0/24".to_owned(), "50"),
             "the sysctl only where the kernel has it"
         );
-        facts.sockets = Reading::Value(vec![socket(80_000_000)]);
+        facts.sockets = Reading::Value(vec![socket(80_000_000)].into());
         assert_eq!(rule(NAME, &facts), Seen::default(), "a long path");
     }
 
