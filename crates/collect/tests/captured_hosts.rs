@@ -10,7 +10,7 @@ use std::fs;
 use lowlat_model::Facts;
 use lowlat_sys::Captured;
 
-use hosts::{answer, fixtures};
+use hosts::{GOAL_NS, answer, fixtures};
 
 fn hosts() -> Vec<String> {
     hosts::folders("roots")
@@ -49,7 +49,7 @@ fn facts_and_findings_are_as_expected() {
     for host in hosts {
         let facts = facts(&host, Some(1));
         compare(&format!("{host}.facts.json"), &(serde_json::to_string_pretty(&facts).unwrap() + "\n"));
-        let (_, text) = answer(&facts);
+        let (_, text) = answer(&facts, Some(GOAL_NS));
         compare(&format!("{host}.findings.txt"), &(text + "\n"));
     }
 }

@@ -13,7 +13,7 @@ mod hosts;
 use std::collections::BTreeMap;
 use std::fs;
 
-use hosts::{answer, build, case, facts, fixtures, folders, room, weighty};
+use hosts::{GOAL_NS, answer, build, case, facts, fixtures, folders, room, weighty};
 use lowlat_rules::Seen;
 
 /// What became of a planted fault, or of an ordinary host.
@@ -45,7 +45,8 @@ fn every_case_is_answered_rightly() {
         assert!(!case.source.is_empty() && !case.says.is_empty(), "{name}");
         let dir = room();
         build(&name, dir.path());
-        let (seen, text) = answer(&facts(dir.path(), Some(&case.iface), Some(1)));
+        let goal_ns = (case.ordinary.is_none() || case.aims).then_some(GOAL_NS);
+        let (seen, text) = answer(&facts(dir.path(), Some(&case.iface), Some(1)), goal_ns);
         let mut say = |what: String| wrong.push(format!("{name} ({}): {what}\n{text}\n", case.says));
         for wanted in case.finds.iter().filter(|w| !text.contains(w.as_str())) {
             say(format!("does not say {wanted:?}"));

@@ -1,9 +1,9 @@
 //! A bus link that sleeps between packets.
 
 use lowlat_model::op::Target;
-use lowlat_model::{Reading, Severity};
+use lowlat_model::Reading;
 
-use crate::look::{finding, on_path, set, with};
+use crate::look::{chosen, finding, on_path, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -15,6 +15,7 @@ crate::rule! {
     /// ## Threshold
     /// The link's own switch for L1 is on, as the kernel set it up. How long it takes to wake is in the device's
     /// registers and not in the facts.
+    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
     /// ## Remedy
     /// The policy `performance` keeps all links awake (pcie.aspm-policy). `pcie_aspm=off` at boot does not: it leaves
     /// what the firmware set.
@@ -43,7 +44,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let settable = policy.filter(|policy| *policy != "performance");
         let found = finding(
             NAME,
-            Severity::Warning,
+            chosen(input),
             format!("the PCI Express link of {name} sleeps between packets"),
             evidence,
             "set the aspm policy to performance; where the firmware controls it, turn it off there",
