@@ -36,9 +36,7 @@ pub fn json<T: Serialize>(document: &T) -> Result<(), Failure> {
 
 /// A line of progress on stderr.
 pub fn progress(line: &str) {
-    let mut err = std::io::stderr().lock();
-    // Nobody may be listening; progress is not worth failing for.
-    let _ = writeln!(err, "{}", lowlat_report::visible(line));
+    crate::progress::above(Some(&lowlat_report::visible(line)));
 }
 
 /// No report is made narrower: its prescribed lines would not fit.
@@ -51,7 +49,12 @@ pub fn width() -> usize {
     if !stdout.is_terminal() {
         return lowlat_report::WIDTH;
     }
-    let reported = rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col);
+    columns_of(&stdout).max(NARROWEST)
+}
+
+/// Columns of the terminal behind a stream.
+pub fn columns_of(terminal: &impl std::os::fd::AsFd) -> usize {
+    let reported = rustix::termios::tcgetwinsize(terminal).ok().map(|size| size.ws_col);
     columns(reported, std::env::var("COLUMNS").ok().as_deref())
 }
 
@@ -60,7 +63,7 @@ pub fn width() -> usize {
 fn columns(reported: Option<u16>, named: Option<&str>) -> usize {
     let named = named.and_then(|text| text.trim().parse().ok()).filter(|columns| *columns > 0);
     let reported = reported.filter(|columns| *columns > 0).map(usize::from);
-    named.or(reported).unwrap_or(lowlat_report::WIDTH).max(NARROWEST)
+    named.or(reported).unwrap_or(lowlat_report::WIDTH)
 }
 
 /// Whether ANSI styles may be used on stdout: it is a terminal, TERM does not call it `dumb`, and the user does not want
@@ -91,6 +94,6 @@ mod tests {
         for nothing in [None, Some(""), Some("0"), Some("0x50"), Some("-1")] {
             assert_eq!((columns(Some(132), nothing), columns(Some(0), nothing)), (132, 80), "{nothing:?}");
         }
-        assert_eq!((columns(Some(20), None), columns(None, Some("20"))), (60, 60));
+        assert_eq!((columns(Some(20), None), columns(None, Some("20"))), (20, 20));
     }
 }

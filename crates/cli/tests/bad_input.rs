@@ -655,6 +655,32 @@ fn a_taken_port_is_named() {
     );
 }
 
+/// Wherever the descriptors end, the limit is what is named.
+#[test]
+fn too_few_descriptors_are_named_as_such() {
+    let scratch = Scratch::new();
+    let mut refused = 0;
+    for limit in (6..40).step_by(3) {
+        let script = format!("ulimit -n {limit}; exec {} serve --bind 127.0.0.1 --port 0 --stamp", common::word());
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).env("LOWLAT_STATE", scratch.state()).stdin(Stdio::null());
+        let mut far = common::Started::new(&mut command);
+        // It serves, or it has ended.
+        while !far.err().contains("seccomp") && !far.err().contains("lowlat: ") {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        if far.err().contains("seccomp") {
+            far.signal("TERM");
+            far.says("seccomp");
+            far.wait().exits(0);
+            continue;
+        }
+        far.wait().refuses(&["open files", "ulimit -n"]);
+        refused += 1;
+    }
+    assert!((2..12).contains(&refused), "{refused} of 12");
+}
+
 #[test]
 fn keys_that_protect_nothing() {
     let scratch = Scratch::new();

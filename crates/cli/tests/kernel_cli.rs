@@ -713,6 +713,27 @@ fn a_run_keeps_its_samples_wherever_else_they_go() {
     run(&mut scratch.lowlat(&["report", &swept, "--format", "csv"])).refuses(&["samples-01.log"]);
 }
 
+/// What root applied is not in an ordinary user's directory, and `status` says where it is.
+#[test]
+fn status_of_another_user_names_the_hosts_state_directory() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let home = scratch.name("home");
+    std::fs::create_dir(&home).unwrap();
+    std::os::unix::fs::chown(&home, Some(65_534), Some(65_534)).unwrap();
+    let status = |user: &str, more: &[&str]| {
+        let prepare = format!(
+            "mount -t tmpfs lowlat-test /var/lib && mkdir -m 700 /var/lib/lowlat && unset LOWLAT_STATE XDG_STATE_HOME && \
+             export HOME={home} && set -- {user} \"$0\" \"$@\" && exec \"$@\" && true"
+        );
+        run(&mut lab.lowlat_after(&scratch, &prepare, &[&["status"], more].concat()))
+    };
+    for more in [&[][..], &["--json"]] {
+        let ran = status("setpriv --reuid 65534 --regid 65534 --clear-groups", more);
+        assert!(ran.exits(0).err.contains("in /var/lib/lowlat: `sudo lowlat status`"), "{ran:#?}");
+        assert!(!status("env", more).exits(0).err.contains("sudo"));
+    }
+}
+
 #[test]
 fn root_of_a_namespace_is_not_told_to_become_root() {
     let (lab, scratch) = (Lab::new(), Scratch::new());

@@ -112,6 +112,45 @@ fn targets_and_priorities_that_cannot_be_had() {
     }
 }
 
+/// The resolver gives the IPv6 address first (RFC 6724, default policy table); nobody has it.
+#[test]
+fn a_name_whose_first_address_is_silent_is_measured_by_the_next() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    lab.ip("address add 2001:db8:7::1/64 dev near0 nodad");
+    let hosts = scratch.file("hosts", format!("2001:db8:7::77 twin\n{FAR} twin\n2001:db8:7::77 dead\n"));
+    let prepare = format!("mount --bind {hosts} /etc/hosts");
+    let measure = |name: &str, proto: &str| {
+        let args = ["measure", name, "--proto", proto, "--timeout", "100ms", "--count", "50", "--json"];
+        common::run(&mut lab.lowlat_after(&scratch, &prepare, &args))
+    };
+    for proto in ["udp", "tcp", "icmp"] {
+        let ran = measure("twin", proto);
+        let (document, port) = (ran.exits(0).json(), if proto == "icmp" { 0 } else { 8620 });
+        assert_eq!(document["target"], format!("{FAR}:{port}"), "{document:#}");
+        let warned = document["warnings"].to_string();
+        assert!(warned.contains("2001:db8:7::77") && warned.contains("did not answer"), "{warned}");
+    }
+    measure("dead", "udp").refuses(&["dead", "2001:db8:7::77"]);
+}
+
+#[test]
+fn an_interface_deleted_under_the_xdp_program_is_reported() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let mut far = lab.serve(&scratch, &["--xdp", "far0", "--port", "8620"]);
+    far.says("XDP");
+    lab.run(&scratch, &["measure", FAR, "--count", "50"]).exits(0);
+    lab.far_ip("link add other type dummy");
+    lab.far_ip("link del other");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(!far.err().contains("deleted"), "{}", far.err());
+    lab.far_ip("link del far0");
+    far.says("far0 was deleted or left this network namespace");
+    far.signal("TERM");
+    let ran = far.wait();
+    assert_eq!(ran.exits(0).err.matches("was deleted").count(), 1, "{}", ran.err);
+}
+
 /// The first thread and that of the sinks have every descriptor; the others, each in a table of its own, what they
 /// answer with, a connected socket's thread just that. The sinks' thread alone is not one step ahead.
 #[track_caller]

@@ -328,6 +328,11 @@ fn progress_is_shown_on_a_terminal_alone() {
     };
     let shown = on_terminal("");
     assert!(shown.contains("\r\x1b[2K") && shown.contains("/s  P50 ") && shown.contains("  lost 0"), "{shown:?}");
+    assert!(shown.contains("1 s left  "), "{shown:?}");
+    let steps = on_terminal("--load 1");
+    for step in ["step 1 of 2: idle", "step 2 of 2: loaded"] {
+        assert!(steps.contains(step), "{step}: {steps:?}");
+    }
     assert!(!shown.contains('\n') || shown.lines().count() <= 1, "one line: {shown:?}");
     assert_eq!(on_terminal("--json"), "");
     let piped = lab.run(&scratch, &["measure", FAR, "--duration", "600ms"]);

@@ -149,6 +149,16 @@ fn interface(
             m.speed_mbps.map_or_else(|| Reading::Unsupported(format!("{name} has no known speed")), Reading::Value)
         }),
         duplex: modes.as_ref().map(|m| m.duplex.clone()),
+        peer_max_speed_mbps: modes.as_ref().and_then(|m| {
+            m.peer_max_speed_mbps.map_or_else(
+                || {
+                    Reading::Unsupported(format!(
+                        "the driver of {name} does not report what its link partner advertises"
+                    ))
+                },
+                Reading::Value,
+            )
+        }),
         max_speed_mbps: modes.and_then(|m| {
             m.max_speed_mbps.map_or_else(|| Reading::Unsupported(format!("{name} lists no link modes")), Reading::Value)
         }),
@@ -317,7 +327,12 @@ mod tests {
             )
             .net(
                 &NetQuery::LinkModes("eth0".into()),
-                LinkModes { speed_mbps: Some(1000), max_speed_mbps: Some(10_000), duplex: "full".into() },
+                LinkModes {
+                    speed_mbps: Some(1000),
+                    max_speed_mbps: Some(10_000),
+                    duplex: "full".into(),
+                    peer_max_speed_mbps: Some(1000),
+                },
             )
             .link("/sys/class/net/eth0", "../../devices/pci0000:3a/0000:3b:00.0/net/eth0")
             .file(&format!("{pci}/vendor"), "0x8086\n")
@@ -344,6 +359,7 @@ mod tests {
         assert_eq!(eth0.pci_id, Reading::Value("8086:10fb".into()));
         assert!(matches!(eth0.numa_node, Reading::Unsupported(_)), "-1 is not a node");
         assert_eq!((eth0.speed_mbps, eth0.max_speed_mbps), (Reading::Value(1000), Reading::Value(10_000)));
+        assert_eq!(eth0.peer_max_speed_mbps, Reading::Value(1000));
         assert_eq!(eth0.pcie, Reading::Value(PcieLink { speed_gts: 5.0, max_speed_gts: 8.0, width: 4, max_width: 8 }));
         assert_eq!((eth0.aspm_l1, eth0.iommu), (Reading::Value(true), Reading::Value("DMA-FQ".into())));
         assert_eq!(eth0.gro_flush_timeout_ns, Reading::Value(20_000));

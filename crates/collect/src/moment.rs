@@ -46,6 +46,8 @@ fn asked_once(query: &NetQuery) -> bool {
             | NetQuery::Timestamping(_)
             | NetQuery::Statistics(_)
             | NetQuery::XdpFeatures(_)
+            | NetQuery::StandardStatistics(_)
+            | NetQuery::QueueStatistics(_)
     )
 }
 

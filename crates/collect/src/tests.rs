@@ -54,6 +54,7 @@ fn big(links: u32) -> FakeSys {
         cwnd: 10,
         notsent_bytes: 0,
         congestion: "cubic".into(),
+        timeouts: None,
     };
     let rows: String = (1..=links).map(|n| format!("{n}: 5 PCI-MSI 1-edge v{n}-rx-0\n")).collect();
     let mut sys = FakeSys::new()

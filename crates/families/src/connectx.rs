@@ -7,7 +7,9 @@ crate::family! {
     /// - `nic.feature.lro off`.
     /// - `nic.private-flag.rx_cqe_compress off` (`mlx5_core`): compressed completions save PCIe bandwidth and add
     ///   software overhead. The driver turns them on automatically only where the slot is slower than the link.
-    /// - `nic.hw-timestamping` where stamps are wanted; a receive filter can switch CQE compression off on its own.
+    /// - `nic.hw-timestamping` where stamps are wanted. An ordinary interface keeps CQE compression with it and takes PTP
+    ///   packets through a queue of their own; a profile without that queue (a representor, IPoIB) switches compression
+    ///   off.
     /// ## Leave
     /// - Firmware settings (`nic.firmware.advanced-pci-settings`, `mlxconfig`): they act after a reset of the device;
     ///   lowlat explains them and writes none.
@@ -23,7 +25,7 @@ crate::family! {
     drivers ["mlx5_core", "mlx4_en"];
     sources [
         "linux commit b797a684b0ddeb6f78193c9b1bfae6bd824ec01a: net/mlx5e: Enable CQE compression when PCI is slower than link",
-        "drivers/net/ethernet/mellanox/mlx5/core/en_main.c in linux 6.12: mlx5e_build_nic_params (slow_pci_heuristic), mlx5e_hwstamp_config_no_ptp_rx",
+        "drivers/net/ethernet/mellanox/mlx5/core/en_main.c in linux 6.12: mlx5e_build_nic_params (slow_pci_heuristic), mlx5e_hwstamp_set (MLX5E_PROFILE_FEATURE PTP_RX), mlx5e_hwstamp_config_no_ptp_rx",
         "drivers/net/ethernet/mellanox/mlx5/core/en_ethtool.c in linux 6.12: mlx5e_priv_flags",
         "Documentation/networking/device_drivers/ethernet/mellanox/mlx5/counters.rst in linux 6.12: rx_out_of_buffer, rx_discards_phy, ch[i]_aff_change",
         "https://doc.dpdk.org/guides-24.11/linux_gsg/linux_drivers.html (Bifurcated Driver)",

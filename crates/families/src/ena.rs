@@ -25,7 +25,7 @@ crate::family! {
     sources [
         "Documentation/networking/device_drivers/ethernet/amazon/ena.rst in linux 6.12: Data Path Interface, Interrupt Moderation",
         "linux commit b0c59e53968b55f6add088319bd31ca7dcdd8484: net: ena: Add support to changing tx_push_buf_len (6.4)",
-        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst (Performance Optimizations FAQs; CPU starvation)",
+        "https://github.com/amzn/amzn-drivers/blob/365c58ba5cf538aba14f1661e471b5cfc07c9548/kernel/linux/ena/ENA_Linux_Best_Practices.rst (Performance Optimizations FAQs; CPU starvation)",
         "not confirmed: the limit of 125 reads a second of the PTP clock, which only newer drivers than 6.12 have",
     ];
 }

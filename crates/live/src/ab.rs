@@ -2,7 +2,8 @@
 
 use lowlat_model::verdict::{Comparison, Round, TooSlow};
 use lowlat_sys::Sys;
-use lowlat_tune::{Halt, Limits, Pairing, TuneError, alternate};
+use lowlat_transport::clock;
+use lowlat_tune::{Halt, Limits, Pairing, Progress, Schedule, TuneError, alternate};
 use lowlat_verdict::sequential::{Coins, SequentialOptions, Test};
 
 use crate::Failure;
@@ -27,19 +28,26 @@ pub fn seed() -> u64 {
     (crate::wall_clock_ns() ^ u64::from(std::process::id()).rotate_left(32)) & ((1 << 53) - 1)
 }
 
-/// Rounds of A and B, alternated until the test stops.
+/// Rounds of A and B, alternated until the test stops; `heard` hears before each how far it is.
 pub fn alternated(
     (a, b): (&Ask<'_>, &Ask<'_>),
     names: (&str, &str),
     options: SequentialOptions,
     on_stop: OnStop,
     sys: &dyn Sys,
+    heard: &mut dyn FnMut(&Progress),
 ) -> Result<Comparison, Failure> {
     // The slower side's: at its rate neither queues for being sent too much.
     let median_ns = if a.planned_ns + b.planned_ns > 0 { slower(&[a, b])? } else { None };
     let (a, planned_too_slow) = fit(a, median_ns);
     let (b, _) = fit(b, median_ns);
     let options = SequentialOptions { planned_too_slow, ..options };
+    let most_pairs = options.most_pairs;
+    let mut schedule = Schedule::new(1, 0, []);
+    let pair_ns = a.duration_ns + a.planned_ns + b.duration_ns + b.planned_ns;
+    let pairs = u64::from(if options.least_pairs < most_pairs { most_pairs.div_ceil(2) } else { most_pairs });
+    schedule.begin_test(&format!("{} against {}", names.0, names.1), pair_ns.saturating_mul(pairs), clock::now());
+    let mut rounds = 0;
     let mut coins = Coins::new(options.seed);
     let mut test = Test::new(names, options);
     let mut bench = LiveBench::new(a.path, a.engine, sys, &[]);
@@ -49,6 +57,8 @@ pub fn alternated(
         &mut Pairing {
             switch: &mut |_, _, _| Ok(()),
             round: &mut |_, is_b, source_port| {
+                heard(&schedule.at((rounds / 2, most_pairs), clock::now()));
+                rounds += 1;
                 let ask = Ask { median_ns, source_port, ..(if is_b { &b } else { &a }).clone() };
                 let round = probe::flow_round(&ask).map_err(|f| lowlat_tune::BenchError(f.to_string()))?;
                 Ok(Round { is_b, ..round })

@@ -10,7 +10,7 @@ use lowlat_model::measurement::Measurement;
 use lowlat_model::verdict::Round;
 use lowlat_sys::{Sys, linkwatch};
 use lowlat_transport::{Proto, clock};
-use lowlat_tune::{Bench, BenchError, LinkReport, RoundAsk, Summary};
+use lowlat_tune::{Bench, BenchError, LinkReport, Progress, RoundAsk, Summary};
 
 use crate::path::Path;
 use crate::probe::{self, Ask};
@@ -26,6 +26,7 @@ pub struct LiveBench<'a> {
     watched: Vec<String>,
     last: LinkState,
     load: Option<RunningLoad>,
+    heard: Option<&'a mut dyn FnMut(&Progress)>,
 }
 
 impl std::fmt::Debug for LiveBench<'_> {
@@ -42,7 +43,13 @@ impl<'a> LiveBench<'a> {
     pub fn new(path: &'a Path, engine: &'a str, sys: &'a dyn Sys, links: &[PathLink]) -> Self {
         let watched: Vec<String> = links.iter().map(|l| l.name.clone()).collect();
         let last = linkwatch::snapshot(sys, &watched);
-        Self { path, engine, sys, links: links.to_vec(), watched, last, load: None }
+        Self { path, engine, sys, links: links.to_vec(), watched, last, load: None, heard: None }
+    }
+
+    /// What the loop says of its progress goes there.
+    #[must_use]
+    pub fn heard_by(self, heard: &'a mut dyn FnMut(&Progress)) -> Self {
+        Self { heard: Some(heard), ..self }
     }
 }
 
@@ -138,5 +145,11 @@ impl Bench for LiveBench<'_> {
 
     fn stopped(&self) -> bool {
         signals::stopped()
+    }
+
+    fn progress(&mut self, at: &Progress) {
+        if let Some(heard) = &mut self.heard {
+            heard(at);
+        }
     }
 }

@@ -225,6 +225,7 @@ mod tests {
         Path {
             remote: ([192, 0, 2, 1], 7).into(),
             words: "far".into(),
+            silent: Vec::new(),
             proto: Proto::Udp,
             peer: "lowlat".into(),
             size: 64,

@@ -15,6 +15,8 @@ pub struct Path {
     pub remote: SocketAddr,
     /// As the user wrote it.
     pub words: String,
+    /// Addresses of the same name that were tried before `remote` and did not answer.
+    pub silent: Vec<SocketAddr>,
     /// Protocol.
     pub proto: Proto,
     /// Far-end protocol.
@@ -84,7 +86,9 @@ pub fn engine_page(name: &str) -> Option<String> {
 }
 
 impl Path {
-    /// From what was asked; resolves the name and checks what can be checked before a packet leaves.
+    /// From what was asked; resolves the name and checks what can be checked before a packet leaves. Of a name with
+    /// several addresses the first that answers counts, in the order of the C library (RFC 6724); where none does, the
+    /// first.
     pub fn new(target: &str, ask: &PathAsk, iface: Option<&str>) -> Result<Self, Failure> {
         let proto = ask.proto;
         let peer_name = if proto == Proto::Icmp { "icmp".to_owned() } else { ask.peer.clone() };
@@ -109,7 +113,8 @@ impl Path {
                 ask.size
             )));
         }
-        let remote = resolve(target, peer.default_port())?;
+        let all = resolve_all(target, peer.default_port())?;
+        let remote = all[0];
         if proto == Proto::Icmp && remote.port() != 0 {
             return Err(Failure::new(format!(
                 "probe {target:?} over ICMP: an echo request has no port; leave out :{}, or choose --proto udp",
@@ -117,9 +122,10 @@ impl Path {
             )));
         }
         let busy_poll_us = ask.busy_poll_ns.map(|ns| u32::try_from(ns / 1_000).unwrap_or(u32::MAX));
-        Ok(Self {
+        let first = Self {
             remote,
             words: target.to_owned(),
+            silent: Vec::new(),
             proto,
             peer: peer_name,
             size: ask.size,
@@ -132,7 +138,25 @@ impl Path {
             stamps: false,
             key,
             busy_poll_us,
-        })
+        };
+        Ok(first.that_answers(&all))
+    }
+
+    /// This path to the first of its name's addresses that answers. A name with one address is not asked.
+    fn that_answers(self, all: &[SocketAddr]) -> Self {
+        if all.len() < 2 {
+            return self;
+        }
+        let to = |n: usize| Self { remote: all[n], silent: all[..n].to_vec(), ..self.clone() };
+        let answers = |path: &Self| crate::probe::reach(path, lowlat_transport::block::NAME).is_ok();
+        (0..all.len()).map(to).find(answers).unwrap_or(self)
+    }
+
+    /// That addresses of the name do not answer, as text.
+    pub fn silent_words(&self) -> Option<String> {
+        let silent: Vec<String> = self.silent.iter().map(ToString::to_string).collect();
+        (!silent.is_empty())
+            .then(|| format!("{}: {} did not answer, {} is measured", self.words, silent.join(", "), self.remote))
     }
 
     /// Opens the named engine on this path, from a port of the kernel's choice.
@@ -239,10 +263,15 @@ fn scoped(target: &str) -> Option<(std::net::Ipv6Addr, &str, Option<&str>)> {
     Some((ip.parse().ok()?, scope, port))
 }
 
-/// A target's address.
+/// A target's first address.
 pub fn resolve(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
+    resolve_all(target, default_port).map(|all| all[0])
+}
+
+/// A target's addresses, at least one.
+fn resolve_all(target: &str, default_port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let found = look_up(target, default_port)?;
-    if let SocketAddr::V6(v6) = found
+    if let SocketAddr::V6(v6) = found[0]
         && v6.ip().is_unicast_link_local()
         && v6.scope_id() == 0
     {
@@ -254,9 +283,9 @@ pub fn resolve(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
     Ok(found)
 }
 
-fn look_up(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
+fn look_up(target: &str, default_port: u16) -> Result<Vec<SocketAddr>, Failure> {
     if let Ok(addr) = target.parse::<SocketAddr>() {
-        return Ok(addr);
+        return Ok(vec![addr]);
     }
     let bad_port = |port: &str| {
         Failure::new(format!("read the target {target:?}: {port:?} is not a port; write HOST or HOST:PORT"))
@@ -271,7 +300,7 @@ fn look_up(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
         let port = port.map_or(Ok(default_port), |p| p.parse().map_err(|_| bad_port(p)))?;
         // The C library knows the interfaces' names, and says which address has none.
         let found = (format!("{ip}%{scope}").as_str(), port).to_socket_addrs().ok().and_then(|mut all| all.next());
-        return found.ok_or_else(|| {
+        return found.map(|addr| vec![addr]).ok_or_else(|| {
             Failure::new(format!(
                 "read the target {target:?}: there is no interface {scope:?} here; see `ip link` for the names"
             ))
@@ -279,7 +308,7 @@ fn look_up(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
     }
     let bare = target.strip_prefix('[').and_then(|t| t.strip_suffix(']')).filter(|t| t.contains(':'));
     if let Ok(ip) = bare.unwrap_or(target).parse::<IpAddr>() {
-        return Ok(SocketAddr::new(ip, default_port));
+        return Ok(vec![SocketAddr::new(ip, default_port)]);
     }
     if target.contains(['[', ']']) {
         return Err(Failure::new(format!(
@@ -293,12 +322,14 @@ fn look_up(target: &str, default_port: u16) -> Result<SocketAddr, Failure> {
         },
         None => (target, default_port),
     };
-    let mut found = (host, port).to_socket_addrs().map_err(|e| {
+    let found = (host, port).to_socket_addrs().map_err(|e| {
         Failure::new(format!("look up the target {target:?}: {e}; write an address, or a name this host resolves"))
     })?;
-    found.next().ok_or_else(|| {
-        Failure::new(format!("look up the target {target:?}: the name has no address; write an address"))
-    })
+    let found: Vec<SocketAddr> = found.collect();
+    if found.is_empty() {
+        return Err(Failure::new(format!("look up the target {target:?}: the name has no address; write an address")));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

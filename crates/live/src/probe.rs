@@ -92,6 +92,11 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// How long it takes where no count ends it, ns.
+    pub fn lasting_ns(&self) -> u64 {
+        self.duration_ns.saturating_add(self.warmup_ns.unwrap_or(0))
+    }
+
     /// What the prober is given.
     pub fn spec(&self) -> Spec {
         self.spec_with(WARMUP_PROBES)
@@ -534,7 +539,9 @@ pub fn summary(path: &Path, engine: &str, rounds: &[&Round], of: &Summary, sys: 
         flow: rounds.last().map(|r| r.flow.clone()).unwrap_or_default(),
         conditions: context.conditions,
         environment: context.environment,
-        warnings: vec![format!("{}; duplicates and stamps are not counted", of.words)],
+        warnings: std::iter::once(format!("{}; duplicates and stamps are not counted", of.words))
+            .chain(context.warnings)
+            .collect(),
         ..Measurement::default()
     }
 }
@@ -556,6 +563,7 @@ fn context(path: &Path, engine: &str) -> Context {
         proto: path.proto_name().to_owned(),
         peer: path.peer.clone(),
         engine: engine.to_owned(),
+        warnings: path.silent_words().into_iter().collect(),
         ..Context::default()
     }
 }

@@ -109,8 +109,9 @@ fn steps(from: f64, to: f64) -> Vec<f64> {
 }
 
 /// Measures every point. All points are checked before the first is measured, and a measurement that was interrupted is
-/// the last.
-pub fn sweep<E: From<MeasureError>>(
+/// the last. A point that cannot be measured ends the sweep, and those before it stay; the first one's failure is the
+/// sweep's.
+pub fn sweep<E: From<MeasureError> + std::fmt::Display>(
     axis: &Axis,
     base: &Spec,
     sizes: (usize, usize),
@@ -129,9 +130,16 @@ pub fn sweep<E: From<MeasureError>>(
         spec.check(sizes)?;
     }
     let mut points = Vec::with_capacity(specs.len());
-    let mut interrupted = false;
+    let (mut interrupted, mut failed) = (false, None);
     for (at, spec) in specs {
-        let measurement = measure(at, &spec)?;
+        let measurement = match measure(at, &spec) {
+            Ok(measurement) => measurement,
+            Err(why) if points.is_empty() => return Err(why),
+            Err(why) => {
+                failed = Some(why.to_string());
+                break;
+            }
+        };
         interrupted = measurement.interrupted;
         points.push(SweepPoint { at, measurement, sustained: None });
         if interrupted {
@@ -145,7 +153,8 @@ pub fn sweep<E: From<MeasureError>>(
         None
     };
     let words = words(axis.axis(), &points, knee_rate_pps);
-    Ok(SweepDocument { schema: Schema::current("sweep"), axis: axis.axis(), points, knee_rate_pps, words, interrupted })
+    let (schema, axis) = (Schema::current("sweep"), axis.axis());
+    Ok(SweepDocument { schema, axis, points, knee_rate_pps, words, interrupted, failed })
 }
 
 /// A rate counts as sustained while its median is at most this many times the lowest median at a lower rate. In an open
@@ -317,6 +326,22 @@ mod tests {
         });
         assert!(matches!(result, Err(MeasureError::Spec { .. })) && measured == 0);
         assert_eq!(Axis::Interval(vec![5]).specs(&Spec::default())[0].1.mode, Mode::PingPong { interval_ns: Some(5) });
+    }
+
+    #[test]
+    fn a_point_that_fails_keeps_those_before_it() {
+        let mut measure = |at: f64, spec: &Spec| {
+            if at > 100.0 {
+                return Err(MeasureError::Silent { peer: "x", tries: 0, waited_ms: 0 });
+            }
+            let samples = simulate(&mut SimEngine::new(SimulatedPath::default()), spec, None, &mut |_| {})?;
+            Ok(samples.measurement(spec, Context::default()))
+        };
+        let base = Spec { count: Some(20), warmup: Warmup::Probes(0), ..Spec::default() };
+        let document = sweep(&Axis::Size(vec![64, 100, 1_000, 1_200]), &base, (8, 1_472), &mut measure).unwrap();
+        assert_eq!(document.points.iter().map(|p| p.at).collect::<Vec<_>>(), [64.0, 100.0]);
+        assert!(document.failed.is_some_and(|why| why.contains('x')));
+        assert!(sweep(&Axis::Size(vec![1_000]), &base, (8, 1_472), &mut measure).is_err());
     }
 
     #[test]

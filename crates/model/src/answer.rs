@@ -163,6 +163,9 @@ pub struct ServeDocument {
     pub malformed: u64,
     /// Without the right tag.
     pub unauthenticated: u64,
+    /// With the right tag, but they came before.
+    #[serde(default)]
+    pub replayed: u64,
     /// Asked for no answer.
     pub none_wanted: u64,
     /// From a source that is not on the allow-list.

@@ -204,8 +204,11 @@ pub struct Interface {
     pub speed_mbps: Reading<u32>,
     /// `full`, `half`.
     pub duplex: Reading<String>,
-    /// Highest speed both ends advertise or the port supports, Mbit/s.
+    /// Highest speed that the port supports, Mbit/s.
     pub max_speed_mbps: Reading<u32>,
+    /// Highest speed that the link partner advertises, Mbit/s.
+    #[serde(default = "Reading::<u32>::unrecorded")]
+    pub peer_max_speed_mbps: Reading<u32>,
     /// Feature → state.
     pub features: Reading<BTreeMap<String, Feature>>,
     /// Parameter (`rx-usecs`, `adaptive-rx`, …) → value; booleans are 0 and 1. Only what the driver offers.
@@ -418,6 +421,9 @@ pub struct TcpSocket {
     pub notsent_bytes: u64,
     /// Congestion control.
     pub congestion: String,
+    /// Retransmission timeouts over the connection's life; `None` where the kernel does not count them (before 6.7).
+    #[serde(default)]
+    pub timeouts: Option<u32>,
 }
 
 /// One route of the main table; a multipath route gives one for each next hop.

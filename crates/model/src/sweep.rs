@@ -21,6 +21,9 @@ pub struct SweepDocument {
     pub words: String,
     /// Ended by a signal: points are missing.
     pub interrupted: bool,
+    /// Why a point could not be measured: it and those behind it are missing. `null` where none failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// The axis of a sweep.

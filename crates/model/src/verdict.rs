@@ -207,6 +207,9 @@ pub struct Sequential {
     /// What the losses alone show: `better` for fewer, `worse` for more, `same` where none was lost, else `unclear`.
     #[serde(default)]
     pub loss: Verdict,
+    /// What leaned to harm when the test stopped, as text: `P99`, `loss`. It keeps a change from being called better.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leans: Vec<String>,
 }
 
 /// What a comparison set against each other.

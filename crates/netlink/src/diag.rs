@@ -40,6 +40,8 @@ pub struct TcpSocketMessage {
     pub notsent_bytes: u32,
     /// Congestion control.
     pub congestion: String,
+    /// `tcpi_total_rto`; `None` where the kernel does not have it.
+    pub timeouts: Option<u16>,
 }
 
 /// All TCP sockets of the namespace, IPv4 and IPv6, each as `from` makes it of its message; a busy host has a hundred
@@ -94,6 +96,7 @@ pub fn parse(payload: &[u8]) -> Result<TcpSocketMessage, Malformed> {
         cwnd: field(80).unwrap_or(0),
         notsent_bytes: field(144).unwrap_or(0),
         congestion: attrs.text(INET_DIAG_CONG).unwrap_or_default(),
+        timeouts: crate::attr::u16_at(info, 240),
     })
 }
 

@@ -1,4 +1,5 @@
-//! The `netdev` family (Linux 6.3): what XDP can do on a device, and the values of each NAPI instance.
+//! The `netdev` family (Linux 6.3): what XDP can do on a device, the values of each NAPI instance, and the statistics of
+//! each queue.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +10,31 @@ use crate::{Error, Malformed};
 
 const CMD_DEV_GET: u8 = 1;
 const CMD_NAPI_GET: u8 = 11;
+const CMD_QSTATS_GET: u8 = 12;
 const CMD_NAPI_SET: u8 = 14;
 const A_DEV_IFINDEX: u16 = 1;
 const A_DEV_XDP_FEATURES: u16 = 3;
 const A_NAPI_IFINDEX: u16 = 1;
 const A_NAPI_ID: u16 = 2;
 const A_NAPI_IRQ: u16 = 3;
+const A_QSTATS_IFINDEX: u16 = 1;
+const A_QSTATS_TYPE: u16 = 2;
+const A_QSTATS_QUEUE: u16 = 3;
+const A_QSTATS_SCOPE: u16 = 4;
+/// `NETDEV_QSTATS_SCOPE_QUEUE`.
+const SCOPE_QUEUE: u32 = 1;
+
+/// Statistics of one queue that are read (`NETDEV_A_QSTATS_*`, include/uapi/linux/netdev.h, Linux 6.12).
+pub const QUEUE_STATISTICS: &[(&str, u16)] = &[
+    ("rx-packets", 8),
+    ("rx-alloc-fail", 12),
+    ("rx-hw-drops", 13),
+    ("rx-hw-drop-overruns", 14),
+    ("rx-hw-drop-ratelimits", 23),
+    ("tx-hw-drops", 24),
+    ("tx-hw-drop-errors", 25),
+    ("tx-hw-drop-ratelimits", 32),
+];
 
 /// Values of one instance that can be set, and their attributes (include/uapi/linux/netdev.h): the first three since
 /// Linux 6.13, the last since 6.17. A write of the device's own value overwrites that of each instance
@@ -67,6 +87,31 @@ pub fn napis(iface: &str) -> Result<Vec<NapiMessage>, Error> {
     replies.iter().map(|r| parse_napi(r).map_err(|e| Error::malformed(&what, e))).collect()
 }
 
+/// The statistics of each queue of an interface, `rx3.rx-packets`; `EOPNOTSUPP` where the driver has none.
+pub fn queue_statistics(iface: &str) -> Result<BTreeMap<String, u64>, Error> {
+    let what = format!("ask the queue statistics of {iface}");
+    let index = link::index(iface)?;
+    let replies = GenericFamily::open("netdev", 1)?
+        .dump(&what, CMD_QSTATS_GET, |m| m.u32(A_QSTATS_IFINDEX, index).u32(A_QSTATS_SCOPE, SCOPE_QUEUE))?;
+    let mut out = BTreeMap::new();
+    for reply in &replies {
+        out.extend(parse_queue_statistics(reply).map_err(|e| Error::malformed(&what, e))?);
+    }
+    Ok(out)
+}
+
+/// Reads the attributes of a `qstats-get` reply. A statistic that the driver does not count is not in it.
+pub fn parse_queue_statistics(attrs: &[u8]) -> Result<BTreeMap<String, u64>, Malformed> {
+    let attrs = Attrs::parse(attrs)?;
+    let queue = match (attrs.u32(A_QSTATS_TYPE), attrs.u32(A_QSTATS_QUEUE)) {
+        (Some(0), Some(queue)) => format!("rx{queue}"),
+        (Some(1), Some(queue)) => format!("tx{queue}"),
+        _ => return Err(Malformed::new("statistics of no queue")),
+    };
+    let value = |(name, kind): &(&str, u16)| Some((format!("{queue}.{name}"), attrs.get(*kind)?.uint()?));
+    Ok(QUEUE_STATISTICS.iter().filter_map(value).collect())
+}
+
 /// Sets one value of one instance.
 pub fn set_napi(id: u32, param: &str, value: u64) -> Result<(), Error> {
     let what = format!("set {param} of NAPI instance {id}");
@@ -98,6 +143,21 @@ pub fn parse_napi(attrs: &[u8]) -> Result<NapiMessage, Malformed> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_statistics_of_a_queue() {
+        let bytes = crate::message::attrs(|m| {
+            m.u32(A_QSTATS_IFINDEX, 2)
+                .u32(A_QSTATS_TYPE, 0)
+                .u32(A_QSTATS_QUEUE, 3)
+                .u32(8, 100)
+                .attr(9, &5u64.to_ne_bytes())
+                .attr(14, &7u64.to_ne_bytes())
+        });
+        let want = BTreeMap::from([("rx3.rx-packets".to_owned(), 100), ("rx3.rx-hw-drop-overruns".to_owned(), 7)]);
+        assert_eq!(parse_queue_statistics(&bytes).unwrap(), want);
+        assert!(parse_queue_statistics(&crate::message::attrs(|m| m.u32(A_QSTATS_IFINDEX, 2))).is_err());
+    }
 
     proptest! {
         #[test]

@@ -9,9 +9,10 @@ use crate::{Host, Owner};
 #[derive(Debug)]
 pub(crate) struct Cloud;
 
-/// Google's guest agent runs it at boot where it is not turned off (guest-configs, `google_set_multiqueue`): channels to
-/// their maximum, one CPU for each interrupt and transmit queue.
-const GOOGLE: [&str; 2] = ["/usr/bin/google_set_multiqueue", "/usr/sbin/google_set_multiqueue"];
+/// Google's guest agent runs it when it starts, where `[InstanceSetup] set_multiqueue` is not off (guest-agent, the list of
+/// scripts in `main.go`). It writes `smp_affinity_list` of the NIC's interrupts and `xps_cpus`, calls `ethtool -L` with the
+/// combined channels and, for idpf, `ethtool -G` (guest-configs, `src/usr/bin/google_set_multiqueue`).
+const GOOGLE: &str = "/usr/bin/google_set_multiqueue";
 
 impl Owner for Cloud {
     fn file(&self) -> &'static str {
@@ -21,19 +22,23 @@ impl Owner for Cloud {
         let touched = match locus {
             Locus::IrqAffinity { .. } => true,
             Locus::Channels { param, .. } => param == "combined",
+            Locus::Ring { iface, .. } => {
+                let driver = host.sys.link_target(&format!("/sys/class/net/{iface}/device/driver")).into_value();
+                driver.is_some_and(|to| to.ends_with("/idpf"))
+            }
             Locus::File { path } => path.ends_with("/xps_cpus"),
             _ => false,
         };
-        let Some(script) = GOOGLE.iter().find(|p| touched && host.sys.read(p).value().is_some()) else {
+        if !touched || host.sys.read(GOOGLE).value().is_none() {
             return Vec::new();
-        };
+        }
         let config = parse(&text(host.sys, "/etc/default/instance_configs.cfg"));
         if last(&config, "InstanceSetup", "set_multiqueue").and_then(|e| truth(&e.value)) == Some(false) {
             return Vec::new();
         }
         vec![Claim {
             by: "google-guest-agent".to_owned(),
-            file: Some((*script).to_owned()),
+            file: Some(GOOGLE.to_owned()),
             sets: None,
             runs: host.runs("google_guest_ag"),
             wins: true,
@@ -64,5 +69,18 @@ mod tests {
         };
         assert_eq!(found("").len(), 1);
         assert!(found("[InstanceSetup]\nset_multiqueue = false\n").is_empty());
+    }
+
+    #[test]
+    fn rings_are_those_of_one_driver() {
+        let sys = FakeSys::new()
+            .file(GOOGLE, "#!/bin/bash\n")
+            .link("/sys/class/net/eth0/device/driver", "../../bus/pci/drivers/idpf")
+            .link("/sys/class/net/eth1/device/driver", "../../bus/pci/drivers/gve");
+        let others = |iface: &str| {
+            let ring = Locus::Ring { iface: iface.into(), param: "rx".into() };
+            Host::new(&sys).others(&ring, &State::Text("512".into())).len()
+        };
+        assert_eq!((others("eth0"), others("eth1")), (1, 0));
     }
 }

@@ -145,18 +145,17 @@ fn coalesced(locus: &Locus, param: &str, value: &str) -> Option<String> {
     }
 }
 
-/// The names that ethtool -k shows for what the kernel calls otherwise (ethtool.c, `off_flag_def`).
+/// The names that ethtool -k shows for what the kernel calls otherwise (ethtool.c, `off_flag_def`, whose patterns these are;
+/// NetworkManager has the same, `nm-platform-utils.c`, `_ethtool_feature_infos`).
 fn feature_matches(short: &str, kernel: &str) -> bool {
     match short {
         "gro" | "generic-receive-offload" => kernel == "rx-gro",
         "gso" | "generic-segmentation-offload" => kernel == "tx-generic-segmentation",
-        "tso" | "tcp-segmentation-offload" => {
-            matches!(kernel, "tx-tcp-segmentation" | "tx-tcp6-segmentation" | "tx-tcp-ecn-segmentation")
-        }
+        "tso" | "tcp-segmentation-offload" => kernel.starts_with("tx-tcp") && kernel.ends_with("-segmentation"),
         "lro" | "large-receive-offload" => kernel == "rx-lro",
         "rx" | "rx-checksumming" => kernel == "rx-checksum",
         "tx" | "tx-checksumming" => kernel.starts_with("tx-checksum-"),
-        "sg" | "scatter-gather" => kernel == "tx-scatter-gather",
+        "sg" | "scatter-gather" => kernel.starts_with("tx-scatter-gather"),
         "ntuple" | "ntuple-filters" => kernel == "rx-ntuple-filter",
         "rxhash" | "receive-hashing" => kernel == "rx-hashing",
         other => other == kernel,

@@ -7,7 +7,9 @@ use crate::{Host, Owner, link_files, network_manager, networkd};
 #[derive(Debug)]
 pub(crate) struct Netplan;
 
-/// Whether netplan made a file (netplan-generate(8): `10-netplan-ID.network`, `.link`; `netplan-ID.nmconnection`).
+/// Whether netplan made a file: `10-netplan-ID.network` and `.link` (netplan, src/networkd.c), `netplan-ID.nmconnection`
+/// (src/nm.c). Of what lowlat sets, its `.link` files hold offloads alone (`write_link_file`); a profile of NetworkManager may
+/// hold anything by `passthrough`.
 pub(crate) fn is_netplans(file: &str) -> bool {
     file.starts_with("/run/systemd/network/10-netplan-")
         || file.starts_with("/run/NetworkManager/system-connections/netplan-")
@@ -37,7 +39,7 @@ fn named(host: &Host<'_>, claim: Claim) -> Claim {
     };
     Claim {
         by: "netplan".to_owned(),
-        rule: format!("netplan generates this file from /etc/netplan (netplan-generate(8)); {}", claim.rule),
+        rule: format!("netplan generates this file from /etc/netplan at boot and at `netplan apply`; {}", claim.rule),
         remedy: remedy.to_owned(),
         ..claim
     }
@@ -54,12 +56,12 @@ mod tests {
     fn a_generated_file_is_netplans_and_not_udevs() {
         let sys = FakeSys::new().file("/etc/netplan/50-cloud-init.yaml", "network: {}\n").file(
             "/run/systemd/network/10-netplan-eth0.link",
-            "[Match]\nOriginalName=eth0\n[Link]\nRxBufferSize=1024\n",
+            "[Match]\nOriginalName=eth0\n\n[Link]\nWakeOnLan=off\nGenericReceiveOffload=true\n",
         );
-        let ring = Locus::Ring { iface: "eth0".into(), param: "rx".into() };
-        let found = Host::new(&sys).others(&ring, &State::Text("512".into()));
+        let gro = Locus::Feature { iface: "eth0".into(), name: "rx-gro".into() };
+        let found = Host::new(&sys).others(&gro, &State::Text("off".into()));
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].by, "netplan");
-        assert!(found[0].remedy.contains("cloud-init") && found[0].rule.contains("netplan-generate(8)"), "{found:?}");
+        assert!(found[0].remedy.contains("cloud-init") && found[0].rule.contains("/etc/netplan"), "{found:?}");
     }
 }

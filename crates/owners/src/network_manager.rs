@@ -10,7 +10,7 @@ use crate::{Host, Owner, coalesced, feature_matches};
 #[derive(Debug)]
 pub(crate) struct NetworkManager;
 
-/// nm-settings-keyfile(5), "keyfile plugin"; NetworkManager.conf(5), `path`.
+/// nm-settings-keyfile(5), "Description"; NetworkManager.conf(5), `path` of `[keyfile]`.
 const PROFILES: &[&str] = &[
     "/etc/NetworkManager/system-connections",
     "/run/NetworkManager/system-connections",
@@ -48,8 +48,8 @@ pub(crate) fn of_profile(host: &Host<'_>, locus: &Locus) -> Vec<Claim> {
                 sets: Some(value),
                 runs,
                 wins: true,
-                rule: "NetworkManager sets it whenever it activates this connection (nm-settings-nmcli(5), ethtool \
-                       and tc), which no unit can wait for"
+                rule: "NetworkManager sets it whenever it activates this connection (settings ethtool and tc of \
+                       nm-settings(5)), which no unit can wait for"
                     .to_owned(),
                 remedy: format!(
                     "`nmcli connection modify {id:?} {}.{} VALUE` with lowlat's value",
@@ -61,8 +61,8 @@ pub(crate) fn of_profile(host: &Host<'_>, locus: &Locus) -> Vec<Claim> {
     out
 }
 
-/// The profile that an interface is activated with, by its UUID (NetworkManager(8) keeps it in
-/// `/run/NetworkManager/devices/IFINDEX`).
+/// The profile that an interface is activated with, by its UUID, which NetworkManager keeps in
+/// `/run/NetworkManager/devices/IFINDEX` (nm-config.c, `nm_config_device_state_write`).
 fn active(host: &Host<'_>, iface: &str) -> Option<String> {
     let index = host.sys.read(&format!("/sys/class/net/{iface}/ifindex")).into_value()?;
     let state = ini::parse(&text(host.sys, &format!("/run/NetworkManager/devices/{}", index.trim())));
@@ -87,11 +87,16 @@ fn fits(host: &Host<'_>, iface: &str, profile: &[Entry], active: Option<&str>) -
     }
 }
 
-/// The value at a place, if the assignment is for it (nm-settings-keyfile(5), `[ethtool]` and `[tc]`).
+/// The value at a place, if the assignment is for it: options of `[ethtool]` by their names in NMSettingEthtool (libnm), and
+/// `qdisc.root=` of `[tc]`, whose value may begin with a handle (nm-keyfile.c, `qdisc_writer`).
 fn sets(locus: &Locus, e: &Entry) -> Option<String> {
     if e.section == "tc" {
         let Locus::Qdisc { parent, .. } = locus else { return None };
-        return (e.key.strip_prefix("qdisc.")? == parent).then(|| e.value.clone());
+        let value = match e.value.strip_prefix("handle ") {
+            Some(rest) => rest.split_once(' ').map_or("", |(_, kind)| kind),
+            None => &e.value,
+        };
+        return (e.key.strip_prefix("qdisc.")? == parent).then(|| value.to_owned());
     }
     if e.section != "ethtool" {
         return None;
@@ -120,7 +125,7 @@ mod tests {
     use super::*;
 
     const LAN: &str = "[connection]\nid=lan\nuuid=11\ninterface-name=eth0\n[ethtool]\nfeature-gro=true\ncoalesce-rx-usecs=40\n\
-                       [tc]\nqdisc.root=fq_codel\n";
+                       [tc]\nqdisc.root=handle 1234: fq_codel\n";
 
     #[test]
     fn the_profile_in_use_is_named() {
@@ -139,7 +144,8 @@ mod tests {
         assert!(found[0].wins && found[0].sets.as_deref() == Some("40"), "{found:?}");
         assert!(found[0].remedy.contains("nmcli connection modify \"lan\" ethtool.coalesce-rx-usecs"), "{found:?}");
         assert_eq!(others(Locus::Feature { iface: "eth0".into(), name: "rx-gro".into() }, "off").len(), 1);
-        assert_eq!(others(Locus::Qdisc { iface: "eth0".into(), parent: "root".into() }, "fq").len(), 1);
+        let root = || Locus::Qdisc { iface: "eth0".into(), parent: "root".into() };
+        assert_eq!(others(root(), "fq")[0].sets.as_deref(), Some("fq_codel"));
         assert!(others(Locus::Ring { iface: "eth0".into(), param: "rx".into() }, "512").is_empty());
     }
 

@@ -22,6 +22,7 @@ fn every_claim_is_one_plain_sentence_with_its_source() {
         .file("/etc/sysctl.d/99.conf", "net.core.busy_read=1\n")
         .file("/etc/sysctl.conf", "net.core.busy_read=2\n")
         .file("/etc/ufw/ufw.conf", "ENABLED=yes\n")
+        .file("/etc/default/ufw", "IPT_SYSCTL=/etc/ufw/sysctl.conf\n")
         .file("/etc/ufw/sysctl.conf", "net.core.busy_read=3\n");
     let host = Host::new(&sys);
     let places = [

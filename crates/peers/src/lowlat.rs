@@ -19,12 +19,16 @@
 //! | then | if flag 8: the far kernel's receive stamp `u64`, ns, far `CLOCK_MONOTONIC`; 0 for none | far |
 //! | then | padding, sent back as it came | near |
 //!
+//! A far end with a key answers a message once: one that was recorded and is sent again is passed over, as long as its
+//! session is among the last 1,024.
+//!
 //! A far end that does not know flag 8 sends those 8 bytes back as they came: zeros, which is "none".
 //!
 //! An answer is not a probe (flag 1), so two far ends cannot be made to answer each other. A sink request (flag 4, TCP
 //! only) turns its connection into one that is read and thrown away: the bulk load of `--load`.
 
 pub mod place;
+pub(crate) mod replay;
 
 use std::sync::Arc;
 
@@ -257,6 +261,16 @@ impl LowlatReflector {
     }
 }
 
+impl LowlatReflector {
+    /// Whether a message with the right tag came for the first time.
+    fn is_new(&self, message: &[u8], now: Ns) -> bool {
+        let session = bytes_at(message, 12).map_or(0, u32::from_le_bytes);
+        // Placement requests have one number; each try has a later time.
+        let number = if message[5] & PLACE != 0 { u64_at(message, 24) } else { u64_at(message, 16) };
+        self.desk.is_new(session, number, now)
+    }
+}
+
 impl Reflector for LowlatReflector {
     fn name(&self) -> &'static str {
         ENTRY.name
@@ -273,6 +287,9 @@ impl Reflector for LowlatReflector {
         let flags = message[5];
         if flags & ANSWER != 0 {
             return Reflection::Ignore(Ignored::Malformed);
+        }
+        if self.key.is_some() && !self.is_new(message, arrival.at) {
+            return Reflection::Ignore(Ignored::Replayed);
         }
         if flags & SINK != 0 {
             return Reflection::Sink;
@@ -361,7 +378,7 @@ mod tests {
                 matches!(near.decode(&m), Decoded::Reply { far: Some(f), .. } if f.kernel_ns.is_none()),
                 "none came"
             );
-            near.encode(1, 2, &mut m);
+            near.encode(2, 2, &mut m);
             far.reflect(&mut m, &arrival());
             assert!(matches!(near.decode(&m), Decoded::Reply { far: Some(f), .. } if f.kernel_ns == want));
         }

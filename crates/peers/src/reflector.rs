@@ -20,6 +20,8 @@ pub enum Ignored {
     Malformed,
     /// No tag of the shared key.
     Unauthenticated,
+    /// With the right tag, but it came before.
+    Replayed,
     /// The sender asked for no answer.
     NoneWanted,
 }

@@ -258,6 +258,46 @@ fn connections_that_hold_their_place_lose_it_to_honest_ones() {
     });
 }
 
+/// One host with many addresses opens connections without a pause and sends nothing.
+#[test]
+fn a_flood_of_connections_keeps_no_new_client_out() {
+    in_namespace(&[], || {
+        let far = Far::new();
+        for n in 0..8 {
+            run("ip", &["addr", "add", &format!("198.18.7.{}/24", 10 + n), "dev", "lan0"]);
+        }
+        let served = far.serve(ServeConfig { max_connections: 16, ..ServeConfig::default() });
+        let (stop, opened) = (AtomicBool::new(false), std::sync::atomic::AtomicU32::new(0));
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                let mut held = std::collections::VecDeque::new();
+                for n in (0..8u8).cycle() {
+                    held.push_back(connect_from(IpAddr::from([198, 18, 7, 10 + n])));
+                    opened.fetch_add(1, Ordering::Relaxed);
+                    // More than there are places for; the oldest are closed at the far end by then.
+                    if held.len() > 100 {
+                        held.pop_front();
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+            while opened.load(Ordering::Relaxed) < 50 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let served = (0..30)
+                .filter(|_| ping_pong("lowlat", &Endpoint::new(Proto::Tcp, far4(8620), 64), &options(64), 5).is_ok())
+                .count();
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(served, 30, "new clients next to {opened:?} connections");
+        });
+        let stats = served.end();
+        assert!(stats.connections_idle >= 30, "{stats:?}");
+    });
+}
+
 fn connect_from(source: IpAddr) -> TcpStream {
     let domain = libc::AF_INET;
     let fd = os::socket(domain, libc::SOCK_STREAM, 0).unwrap();

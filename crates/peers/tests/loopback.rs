@@ -207,6 +207,37 @@ fn keys_keep_others_out() {
     assert_eq!((stats.answered, stats.unauthenticated), (20, 1));
 }
 
+/// What an eavesdropper recorded and sends again, from its own port and from the prober's, over UDP and TCP.
+#[test]
+fn a_recorded_message_with_a_key_is_answered_once() {
+    let key = || Key::new(b"right");
+    let stats = beside(ServeConfig { key: key(), ..on_loopback() }, |bound| {
+        let mut peer = (find("lowlat").unwrap().make)(&PeerOptions { key: key(), ..PeerOptions::default() });
+        let mut message = [0; 64];
+        peer.encode(7, clock::now(), &mut message);
+        for (proto, answered) in [(Proto::Udp, true), (Proto::Udp, false), (Proto::Tcp, false)] {
+            let endpoint = Endpoint::new(proto, port(bound, "lowlat", proto), 64);
+            let mut engine = lowlat_transport::open("block", &endpoint).unwrap();
+            engine.set_framing(peer.framing());
+            for answered in [answered, false] {
+                // A stream is closed by then: what is sent there may be refused.
+                if engine.send(&message).is_err() {
+                    continue;
+                }
+                let got = engine.recv(&mut [0; 64], clock::now() + SECOND / 10).ok().flatten();
+                assert_eq!(got.is_some(), answered, "{proto:?}");
+            }
+        }
+        peer.encode(8, clock::now(), &mut message);
+        let mut engine =
+            lowlat_transport::open("block", &Endpoint::new(Proto::Udp, port(bound, "lowlat", Proto::Udp), 64)).unwrap();
+        engine.send(&message).unwrap();
+        assert!(engine.recv(&mut [0; 64], clock::now() + 2 * SECOND).unwrap().is_some(), "the next number is new");
+    });
+    assert_eq!((stats.answered, stats.unauthenticated), (2, 0), "{stats:?}");
+    assert!(stats.replayed >= 4, "{stats:?}");
+}
+
 #[test]
 fn nobody_there_is_said_with_the_next_step() {
     // Bound and not listening: the port is ours, so that nothing else answers on it.

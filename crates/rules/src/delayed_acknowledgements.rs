@@ -15,30 +15,38 @@ crate::rule! {
     /// receiver waits 40 ms for something to send the acknowledgement with. The two together make round trips of 40 ms
     /// out of nothing.
     /// ## Threshold
-    /// P99 of the measured TCP path is 35 ms or more, and `DelayedACKs` grew in the counter window. The kernel's
-    /// shortest delay is 40 ms (TCP_DELACK_MIN). A path without a TCP measurement is not judged.
+    /// P99 of the measured TCP path is 35 to 60 ms above its P50, P50 is below 10 ms, and `DelayedACKs` grew in the
+    /// counter window. The kernel's shortest delay is 40 ms (TCP_DELACK_MIN); a path whose median is that long is only
+    /// far away, and a tail beyond it is a lost packet's timer. A path without a TCP measurement is not judged.
     /// ## Remedy
     /// TCP_NODELAY at the sender (socket.nodelay), and whole messages in one write. Where the sender cannot be changed:
     /// quickack on the route (route.quickack), or TCP_QUICKACK after each read.
     pub DelayedAcknowledgements = "delayed-acknowledgements";
     sources [
         "include/net/tcp.h in linux 6.12: TCP_DELACK_MIN (HZ/25)",
+        "heuristic: 35 to 60 ms around those 40 ms, and 10 ms, below which a path is near enough that they stand out",
         "net/ipv4/tcp_timer.c in linux 6.12: tcp_delack_timer_handler (DelayedACKs)",
         "Documentation/networking/snmp_counter.rst in linux 6.12: TcpExtDelayedACKs",
     ];
 }
 
-const TAIL_NS: u64 = 35_000_000;
+/// How far P99 is above P50 where an acknowledgement was waited for, ns.
+const TAIL_NS: std::ops::RangeInclusive<u64> = 35_000_000..=60_000_000;
+/// Longest median of a path on which that stands out, ns.
+const NEAR_NS: u64 = 10_000_000;
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(baseline) = input.baseline.filter(|b| b.proto == "tcp") else { return };
-    let Some(p99) = baseline.rtt.p99_ns.filter(|p99| *p99 >= TAIL_NS) else { return };
+    let Some((p50, p99)) = baseline.rtt.p50_ns.zip(baseline.rtt.p99_ns) else { return };
+    if p50 >= NEAR_NS || !TAIL_NS.contains(&p99.saturating_sub(p50)) {
+        return;
+    }
     let Some(window) = seen.window(input) else { return };
     let mut evidence = seen.grown(window, "netstat", &["TcpExt.DelayedACKs"], "/proc/net/netstat");
     if evidence.is_empty() {
         return;
     }
-    evidence.push(format!("measured: P99 {} µs over tcp", us(p99)));
+    evidence.push(format!("measured: P50 {} µs, P99 {} µs over tcp", us(p50), us(p99)));
     let route = address_of(&baseline.target).and_then(|to| route_to(input.facts, to));
     let wanted = route.filter(|r| r.metrics.get("quickack") != Some(&1)).map(|r| {
         evidence.push(format!("the route there is {} over {}, without quickack", r.prefix, r.iface));
@@ -67,6 +75,7 @@ mod tests {
         grow(&mut facts, "netstat", "TcpExt.DelayedACKs", 30);
         let mut measured = baseline(None);
         measured.proto = "tcp".into();
+        measured.rtt.p50_ns = Some(50_000);
         measured.rtt.p99_ns = Some(1_000_000);
         let see = |facts: &lowlat_model::Facts, measured: &lowlat_model::Measurement| {
             let mut seen = Seen::default();
@@ -74,12 +83,16 @@ mod tests {
             seen
         };
         assert_eq!(see(&facts, &measured), Seen::default());
-        measured.rtt.p99_ns = Some(41_000_000);
+        for (p50, p99) in [(36_000_000, 42_000_000), (50_000, 210_000_000)] {
+            (measured.rtt.p50_ns, measured.rtt.p99_ns) = (Some(p50), Some(p99));
+            assert_eq!(see(&facts, &measured), Seen::default(), "a long path, and a retransmission timer");
+        }
+        (measured.rtt.p50_ns, measured.rtt.p99_ns) = (Some(50_000), Some(41_000_000));
         assert_eq!(
             see(&facts, &measured).findings[0].evidence,
             [
                 "TcpExt.DelayedACKs grew by 30 in 1000 ms (/proc/net/netstat)",
-                "measured: P99 41000 µs over tcp",
+                "measured: P50 50.0 µs, P99 41000 µs over tcp",
                 "the route there is 192.0.2.0/24 over eth0, without quickack",
             ]
         );

@@ -36,7 +36,7 @@ crate::rule! {
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_GET",
         "Documentation/networking/net_dim.rst in linux 6.12: Net DIM Algorithm",
-        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst (optimal settings for achieving the best latency)",
+        "https://github.com/amzn/amzn-drivers/blob/365c58ba5cf538aba14f1661e471b5cfc07c9548/kernel/linux/ena/ENA_Linux_Best_Practices.rst (optimal settings for achieving the best latency)",
         "include/uapi/linux/ethtool.h in linux 6.12: struct ethtool_coalesce (to disable coalescing, set usecs = 0 and max_frames = 1)",
         "drivers/net/ethernet/broadcom/tg3.c in linux 6.12: tg3_set_coalesce",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_set_coalesce",

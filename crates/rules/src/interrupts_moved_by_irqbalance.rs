@@ -20,7 +20,7 @@ crate::rule! {
     pub InterruptsMovedByIrqbalance = "interrupts-moved-by-irqbalance";
     sources [
         "man 1 irqbalance (--banirq, IRQBALANCE_BANNED_CPULIST, --interval; 1.9.2)",
-        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst (we do not recommend disabling irqbalance service)",
+        "https://github.com/amzn/amzn-drivers/blob/365c58ba5cf538aba14f1661e471b5cfc07c9548/kernel/linux/ena/ENA_Linux_Best_Practices.rst (we do not recommend disabling irqbalance service)",
     ];
 }
 

@@ -59,6 +59,7 @@ mod steal_time;
 mod strict_iommu;
 mod swapping;
 mod tcp_backlog_drops;
+mod tcp_features_off;
 mod tcp_receive_pruned;
 mod thermal_throttling;
 mod tick_on_isolated_cpu;
@@ -217,6 +218,7 @@ pub static RULES: &[&dyn Rule] = &[
     &reader_asleep_past_goal::ReaderAsleepPastGoal,
     &retransmits::Retransmits,
     &retransmission_timeouts::RetransmissionTimeouts,
+    &tcp_features_off::TcpFeaturesOff,
     &delayed_acknowledgements::DelayedAcknowledgements,
     &autocorking::Autocorking,
     &unsent_data_queued::UnsentDataQueued,

@@ -14,14 +14,15 @@ crate::rule! {
     /// fell back usually has a bad cable, plug or port, and loses frames too. At half duplex it collides.
     /// ## Threshold
     /// Speed now below the highest mode that the port supports; half duplex; PCI Express speed or width below the
-    /// device's own. It is a warning at half duplex, and where a port of 1 Gbit/s or more runs at less than that: a broken
-    /// pair of wires does it. A port on a slower switch, or of a virtual machine, shows as worth knowing only: what the
-    /// other side could do is not read.
+    /// device's own. It is a warning at half duplex, where the partner advertises a mode as fast as the port's and the link
+    /// runs below it, and, where it is not known what the partner advertises, at less than 1 Gbit/s on a port of that or
+    /// more: a broken pair of wires does it. A partner that has no faster mode is not a fault of this host and worth
+    /// knowing only, as is a port whose partner is not known, or of a virtual machine.
     /// ## Remedy
     /// Look at cable, transceiver, switch port and slot before tuning anything: this is not a setting of the kernel.
     pub LinkBelowCapability = "link-below-capability";
     sources [
-        "Documentation/networking/ethtool-netlink.rst in linux 6.12: LINKMODES_GET",
+        "Documentation/networking/ethtool-netlink.rst in linux 6.12: LINKMODES_GET (ETHTOOL_A_LINKMODES_OURS, ETHTOOL_A_LINKMODES_PEER)",
         "drivers/pci/pci-sysfs.c in linux 6.12: current_link_speed_show, max_link_speed_show, current_link_width_show, max_link_width_show",
     ];
     follows ["link-errors", "pci-express-errors"];
@@ -41,6 +42,10 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         {
             wire.push(format!("{name} runs at {speed} Mbit/s, its port supports {max} Mbit/s"));
         }
+        let peer = iface.peer_max_speed_mbps.value().copied();
+        if let (Some(peer), false) = (peer, wire.is_empty()) {
+            wire.push(format!("its link partner advertises {peer} Mbit/s at most"));
+        }
         if iface.duplex.value().is_some_and(|d| d == "half") {
             wire.push(format!("{name} runs at half duplex"));
         }
@@ -55,7 +60,11 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         }
         // A narrow slot may be the best the board has, and a switch may have no faster port. Half duplex and a gigabit link
         // at 100 Mbit/s or less are faults.
-        let fell_back = speed.is_some_and(|s| *s < GIGABIT) && max.is_some_and(|m| *m >= GIGABIT);
+        let fell_back = match (speed.copied(), max.copied(), peer) {
+            (Some(speed), Some(max), Some(peer)) => speed < max.min(peer),
+            (Some(speed), Some(max), None) => speed < GIGABIT && max >= GIGABIT,
+            _ => false,
+        };
         let half = iface.duplex.value().is_some_and(|d| d == "half");
         let severity = if half || fell_back { Severity::Warning } else { Severity::Info };
         wire.extend(bus);
@@ -88,6 +97,19 @@ mod tests {
         assert_eq!((found.severity, found.remedy.settings.len()), (Severity::Info, 0), "the switch may have no more");
         iface(&mut facts).speed_mbps = Reading::Value(100);
         assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn what_the_partner_advertises_decides() {
+        let mut facts = healthy();
+        iface(&mut facts).speed_mbps = Reading::Value(100);
+        iface(&mut facts).peer_max_speed_mbps = Reading::Value(100);
+        let found = rule(NAME, &facts).findings.remove(0);
+        assert_eq!(found.severity, Severity::Info, "a switch of 100 Mbit/s has no more");
+        assert_eq!(found.evidence[1], "its link partner advertises 100 Mbit/s at most");
+        iface(&mut facts).speed_mbps = Reading::Value(1_000);
+        iface(&mut facts).peer_max_speed_mbps = Reading::Value(10_000);
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning, "both could do more");
     }
 
     #[test]

@@ -19,11 +19,25 @@ crate::rule! {
     pub LinkErrors = "link-errors";
     sources [
         "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_crc_errors, rx_frame_errors)",
+        "net/ethtool/stats.c in linux 6.12: stats_eth_mac_names, stats_eth_phy_names, stats_rmon_names",
+        "include/linux/ethtool.h in linux 6.12: struct ethtool_fec_stats (uncorrectable_blocks)",
+        "RFC 2819 (section 4, etherStatsFragments, etherStatsJabbers)",
         "drivers/net/ethernet/mellanox/mlx5/core/en_stats.c in linux 6.12: rx_crc_errors_phy, rx_symbol_err_phy",
     ];
 }
 
 pub(crate) const KERNEL: [&str; 2] = ["rx_crc_errors", "rx_frame_errors"];
+
+/// The kernel's names for them in the statistics that a driver fills in. Fragments and jabbers are frames too short and
+/// too long with a wrong check (RFC 2819, etherStatsFragments, etherStatsJabbers).
+pub(crate) const STANDARD: [&str; 6] = [
+    "eth-mac.FrameCheckSequenceErrors",
+    "eth-mac.AlignmentErrors",
+    "eth-phy.SymbolErrorDuringCarrier",
+    "fec.uncorrectable_blocks",
+    "rmon.etherStatsFragments",
+    "rmon.etherStatsJabbers",
+];
 
 /// Whether a driver's counter counts frames that came broken off the wire: its name speaks of the frame check, of symbols or
 /// of alignment. A wrong checksum of IP, TCP or UDP is the sender's.
@@ -37,6 +51,11 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
     for (name, _) in on_path(input.facts) {
         let mut evidence = seen.grown(window, &format!("link/{name}"), &KERNEL, "kernel counter");
+        for (key, by) in seen.all_grown(window, &format!("standard/{name}")) {
+            if STANDARD.contains(&key.as_str()) {
+                evidence.push(format!("{key} grew by {by} {} (standard counter)", within(window)));
+            }
+        }
         // What a driver does not count is not a fact missed: the kernel's counters stand for all of them.
         for (key, by) in seen.driver_grown(window, name).into_iter().filter(|(key, _)| counts(key)) {
             evidence.push(format!("{} grew by {by} {} (driver counter)", key.trim(), within(window)));
@@ -76,6 +95,13 @@ mod tests {
             &[],
         );
         assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Critical);
+    }
+
+    #[test]
+    fn blocks_that_forward_error_correction_could_not_mend() {
+        let mut facts = healthy();
+        grow(&mut facts, "standard/eth0", "fec.uncorrectable_blocks", 3);
+        only(NAME, &facts, &["fec.uncorrectable_blocks grew by 3 in 1000 ms (standard counter)"], &[]);
     }
 
     #[test]

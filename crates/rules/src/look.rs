@@ -90,12 +90,23 @@ impl Seen {
 
     /// The counters of an interface's driver that grew, by their own names; a note where they may not be read.
     pub(crate) fn driver_grown(&mut self, window: &Window, iface: &str) -> Vec<(String, u64)> {
-        let group = format!("ethtool/{iface}");
-        if !self.counted(window, &group) {
+        self.all_grown(window, &format!("ethtool/{iface}"))
+    }
+
+    /// The counters of one group that grew; a note where they may not be read.
+    pub(crate) fn all_grown(&mut self, window: &Window, group: &str) -> Vec<(String, u64)> {
+        if !self.counted(window, group) {
             return Vec::new();
         }
-        let keys = window.after.groups.get(&group).and_then(|g| g.value()).into_iter().flat_map(|g| g.keys());
-        keys.filter_map(|key| Some((key.clone(), window.delta(&group, key).filter(|by| *by > 0)?))).collect()
+        let keys = window.after.groups.get(group).and_then(|g| g.value()).into_iter().flat_map(|g| g.keys());
+        keys.filter_map(|key| Some((key.clone(), window.delta(group, key).filter(|by| *by > 0)?))).collect()
+    }
+
+    /// What all queues of a device count by one of the kernel's names, where it grew.
+    pub(crate) fn queues_grown(&mut self, window: &Window, iface: &str, key: &str) -> Option<u64> {
+        let of = |(name, by): (String, u64)| name.split_once('.').is_some_and(|(_, k)| k == key).then_some(by);
+        let sum: u64 = self.all_grown(window, &format!("queues/{iface}")).into_iter().filter_map(of).sum();
+        (sum > 0).then_some(sum)
     }
 
     /// Whether a group can be asked: where the host has no such thing that is not a fact missed, where it may not be read

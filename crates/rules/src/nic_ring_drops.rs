@@ -15,8 +15,8 @@ crate::rule! {
     /// The packet reached the machine and was lost before the kernel saw it. Either the processor that empties the ring
     /// is too busy or asleep too long, or the ring is too small for the bursts.
     /// ## Threshold
-    /// Any growth in the counter window of the kernel's `rx_missed_errors` or `rx_fifo_errors`, or of the counter that the
-    /// driver has for it: `rx_no_dma_resources` (ixgbe), `rx_out_of_buffer` (mlx5), `port_rx_nodesc_drops` (sfc),
+    /// Any growth in the counter window of the kernel's `rx_missed_errors` or `rx_fifo_errors`, of `rx-hw-drop-overruns` in
+    /// the statistics of its queues, or of the counter that the driver has for it: `rx_no_dma_resources` (ixgbe), `rx_out_of_buffer` (mlx5), `port_rx_nodesc_drops` (sfc),
     /// `port.rx_dropped` (i40e; newer kernels call it `port.rx_discards`), `rx_dropped.nic` (ice), `pkts rx OOB` (vmxnet3),
     /// `rx_no_buffers_posted` (gve), `rx_discards` (bnxt), a queue's `_drops` (igb), `_rx_drops` (bna). `iavf`, `ena` and an
     /// `i40e` with the older name count these losses as the kernel's `rx_dropped` (`ena` with what an XDP program drops),
@@ -28,6 +28,7 @@ crate::rule! {
     pub NicRingDrops = "nic-ring-drops";
     sources [
         "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_missed_errors, rx_fifo_errors)",
+        "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats (rx-hw-drop-overruns)",
         "Documentation/networking/device_drivers/ethernet/mellanox/mlx5/counters.rst in linux 6.12: rx_out_of_buffer, rx_discards_phy",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_gstrings_stats",
         "drivers/net/ethernet/intel/igb/igb_main.c in linux 6.12: igb_update_stats (RQDPC to rx_fifo_errors, MPC to rx_missed_errors)",
@@ -48,6 +49,8 @@ crate::rule! {
 
 /// Names that mean the same in different drivers.
 pub(crate) const KERNEL: [&str; 2] = ["rx_missed_errors", "rx_fifo_errors"];
+/// The kernel's name for them in the statistics of each queue.
+pub(crate) const OVERRUNS: &str = "rx-hw-drop-overruns";
 /// Drivers that count these losses as the kernel's `rx_dropped`.
 const AS_DROPPED: [&str; 3] = ["i40e", "iavf", "ena"];
 /// Where `i40e` has this counter, its `rx_dropped` holds other losses, and those for want of descriptors are in
@@ -103,6 +106,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             if let Some(by) = seen.growth(window, &link, key).filter(|by| *by > 0) {
                 grown.insert(key.to_owned(), (by, "kernel"));
             }
+        }
+        if let Some(by) = seen.queues_grown(window, name, OVERRUNS) {
+            grown.insert(OVERRUNS.to_owned(), (by, "queue"));
         }
         let driver = iface.driver.value().map_or("", String::as_str);
         if as_dropped(window, name, driver)
@@ -175,6 +181,15 @@ mod tests {
             rule(NAME, &facts).findings[0].evidence[0],
             "eth0 rx_missed_errors grew by 2 in 1000 ms (kernel counter)"
         );
+    }
+
+    #[test]
+    fn what_its_queues_count() {
+        let mut facts = healthy();
+        grow(&mut facts, "queues/eth0", "rx0.rx-hw-drop-overruns", 5);
+        grow(&mut facts, "queues/eth0", "rx1.rx-hw-drop-overruns", 3);
+        grow(&mut facts, "queues/eth0", "rx1.rx-packets", 3_000);
+        only(NAME, &facts, &["eth0 rx-hw-drop-overruns grew by 8 in 1000 ms (queue counter)", RING], &[]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ crate::rule! {
     pub PauseFrames = "pause-frames";
     sources [
         "IEEE 802.3-2018 (annex 31B, PAUSE)",
+        "include/linux/ethtool.h in linux 6.12: struct ethtool_pause_stats",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_gstrings_stats",
         "drivers/net/ethernet/intel/i40e/i40e_ethtool.c in linux 6.12: port.link_xoff_rx",
         "drivers/net/ethernet/intel/ice/ice_ethtool.c in linux 6.12: link_xoff_rx.nic",
@@ -36,6 +37,9 @@ crate::rule! {
     follows ["nic-ring-drops", "steal-time", "thermal-throttling", "interrupts-on-one-cpu"];
 }
 
+/// What the kernel's own statistics of pause frames begin with.
+pub(crate) const STANDARD: &str = "pause.";
+
 /// Whether a driver's counter counts frames that stop the link: its name speaks of pause or XOFF. One that lets it go on
 /// (XON), how long it stood, and what the pause of something else is, are no such counts.
 pub(crate) fn counts(key: &str) -> bool {
@@ -47,12 +51,16 @@ pub(crate) fn counts(key: &str) -> bool {
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
     for (name, iface) in on_path(input.facts) {
-        let evidence: Vec<String> = seen
-            .driver_grown(window, name)
-            .iter()
-            .filter(|(key, _)| counts(key))
-            .map(|(key, by)| format!("{} grew by {by} {} (driver counter)", key.trim(), within(window)))
-            .collect();
+        let line = |key: &str, by: u64, whose: &str| format!("{key} grew by {by} {} ({whose} counter)", within(window));
+        let mut evidence: Vec<String> = Vec::new();
+        for (key, by) in seen.all_grown(window, &format!("standard/{name}")) {
+            if key.starts_with(STANDARD) {
+                evidence.push(line(&key, by, "standard"));
+            }
+        }
+        for (key, by) in seen.driver_grown(window, name).into_iter().filter(|(key, _)| counts(key)) {
+            evidence.push(line(key.trim(), by, "driver"));
+        }
         if evidence.is_empty() {
             continue;
         }
@@ -87,6 +95,13 @@ mod tests {
         assert_eq!(rule(NAME, &facts).findings[0].remedy.settings, []);
         iface(&mut facts).pause = Reading::Value(BTreeMap::from([("rx".into(), true), ("tx".into(), false)]));
         assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "off");
+    }
+
+    #[test]
+    fn what_the_kernel_counts_itself() {
+        let mut facts = healthy();
+        grow(&mut facts, "standard/eth0", "pause.rx_frames", 9);
+        only(NAME, &facts, &["pause.rx_frames grew by 9 in 1000 ms (standard counter)"], &[]);
     }
 
     #[test]

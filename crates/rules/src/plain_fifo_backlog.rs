@@ -16,11 +16,14 @@ crate::rule! {
     /// them a FIFO; what sets neither is in the middle one). One bulk transfer fills it to its limit, and each small
     /// packet then pays the whole queue: 100 frames at 200 Mbit/s are 6 ms. A fair queue lets a sparse flow pass.
     /// ## Threshold
-    /// Any drop, in the counter window or since the queue was made, or a backlog that takes more than 100 µs at the
-    /// rate of the shaper above it, else at the speed of the link. Where neither rate is known, only drops tell.
+    /// Any drop in the counter window, or a backlog that takes more than 100 µs at the rate of the shaper above it, else
+    /// at the speed of the link. Where neither rate is known, only drops show it. What was dropped before the window says
+    /// nothing of now.
     /// ## Remedy
     /// `fq_codel` in its place: it schedules flows fairly and keeps each one's queue short. `fq` does the same for a
-    /// host's own paced TCP. Where the kernel has neither: a FIFO of a few
+    /// host's own paced TCP. A queue of the kernel's own `mq` cannot be replaced (it has no handle), so there one
+    /// `fq_codel` takes the root, and all transmit queues share it; who needs them apart sets `net.core.default_qdisc`
+    /// and then `mq` at the root. Where the kernel has neither: a FIFO of a few
     /// frames, or less data of each local connection in the queue (`tcp_limit_output_bytes`). Or bound the bulk
     /// transfer.
     pub PlainFifoBacklog = "plain-fifo-backlog";
@@ -29,6 +32,7 @@ crate::rule! {
         "RFC 7567 (section 4)",
         "net/sched/sch_generic.c in linux 6.12: sch_default_prio2band (pfifo_fast)",
         "net/sched/sch_tbf.c in linux 6.12: tbf_change (a tbf without a child gets a hidden bfifo)",
+        "net/sched/sch_api.c in linux 6.12: tc_modify_qdisc (a parent with handle 0: is not found), qdisc_lookup",
         "net/ipv4/tcp_output.c in linux 6.12: tcp_small_queue_check",
         "heuristic: 100 µs in the queue, this project's target for a tuned kernel path",
     ];
@@ -72,6 +76,8 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
 /// Where the FIFO stands, if this is one.
 fn fifo_at(q: &Qdisc, all: &[Qdisc]) -> Option<String> {
     match q.kind.as_str() {
+        // A class of the kernel's own mq: its parent has no handle by which it could be found.
+        "pfifo" | "bfifo" | "pfifo_fast" | "pfifo_head_drop" if of_the_kernels_mq(&q.parent) => Some("root".to_owned()),
         "pfifo" | "bfifo" | "pfifo_fast" | "pfifo_head_drop" => Some(q.parent.clone()),
         // The hidden one has no entry in the dump; it is at the only class of the tbf.
         "tbf" if !all.iter().any(|child| child.iface == q.iface && is_child(child, q)) => {
@@ -79,6 +85,11 @@ fn fifo_at(q: &Qdisc, all: &[Qdisc]) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// `0:1`, as the kernel numbers the classes of an `mq` that it made on its own.
+fn of_the_kernels_mq(parent: &str) -> bool {
+    parent.starts_with("0:") || parent.starts_with(':')
 }
 
 /// `1:1` is a class of `1:`.
@@ -90,13 +101,8 @@ fn evidence(facts: &Facts, q: &Qdisc, all: &[Qdisc]) -> Vec<String> {
     let name = format!("{} on {} {}", q.kind, q.iface, q.parent);
     let grown = facts.window.as_ref().and_then(|w| growth(w, q));
     let mut evidence = Vec::new();
-    match grown {
-        Some((drops, span)) if drops > 0 => evidence.push(format!("{name}: dropped {drops} packets {span}")),
-        // Of a tbf, drops count also what was too large for its bucket; only those of the window are the queue's.
-        _ if q.drops > 0 && q.kind != "tbf" => {
-            evidence.push(format!("{name}: dropped {} packets since it was made", q.drops));
-        }
-        _ => {}
+    if let Some((drops, span)) = grown.filter(|(drops, _)| *drops > 0) {
+        evidence.push(format!("{name}: dropped {drops} packets {span}"));
     }
     if let Some(rate) = rate_bps(facts, q, all) {
         let wait_ns = q.backlog_bytes.saturating_mul(8_000_000_000) / rate;
@@ -172,15 +178,22 @@ mod tests {
     }
 
     #[test]
-    fn drops_of_long_ago_are_said_as_such() {
+    fn drops_of_long_ago_are_not_a_fault_of_now() {
         let mut facts = healthy();
         let mut fifo = qdisc("eth0", "bfifo", "root", "5:");
         fifo.drops = 3;
         facts.qdiscs = Reading::Value(vec![fifo]);
-        assert_eq!(
-            rule(NAME, &facts).findings[0].evidence,
-            ["bfifo on eth0 root: dropped 3 packets since it was made"]
-        );
+        assert_eq!(rule(NAME, &facts), Seen::default());
+    }
+
+    #[test]
+    fn a_queue_of_the_kernels_own_mq_is_replaced_at_the_root() {
+        let mut facts = healthy();
+        let queue = |n: u32| qdisc("eth0", "pfifo_fast", &format!("0:{n}"), "0:");
+        facts.qdiscs = Reading::Value(vec![qdisc("eth0", "mq", "root", "0:"), queue(1), queue(2)]);
+        grow(&mut facts, "qdisc/eth0/0:2", "drops", 12);
+        only(NAME, &facts, &["pfifo_fast on eth0 0:2: dropped 12 packets in 1000 ms"], &[]);
+        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].target.to_string(), "eth0/qdisc-root");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Timeouts longer than the path by a thousand times.
 
 use lowlat_model::Severity;
+use lowlat_model::facts::TcpSocket;
 use lowlat_model::op::Target;
 use lowlat_model::units::us;
 
@@ -14,9 +15,10 @@ crate::rule! {
     /// When nothing that follows reports a loss, the sender waits for its timer: 200 ms at least by default, on a path
     /// that needs microseconds.
     /// ## Threshold
-    /// `TCPTimeouts` grew in the counter window, and a connection of this host has a least round trip below 5 ms (a
-    /// heuristic: on a longer path the timer's floor matters little). Which connection timed out the counter does not
-    /// say.
+    /// `TCPTimeouts` grew in the counter window, and an established connection to another host has a least round trip
+    /// below 5 ms (a heuristic: on a longer path the timer's floor matters little). Where the kernel counts timeouts of
+    /// each connection (`tcpi_total_rto`, from 6.7 on), it must have had one: timers of connections that are only being
+    /// made count too, and nobody's answer is not a loss.
     /// ## Remedy
     /// Find where packets are lost first. Then a lower floor: sysctl.net.ipv4.tcp_rto_min_us where the kernel has it
     /// (6.12 has, 6.1 has not), route.rto-min everywhere. 50 ms stays above the 40 ms by which a peer may hold an
@@ -26,6 +28,8 @@ crate::rule! {
         "include/net/tcp.h in linux 6.12: TCP_RTO_MIN (HZ/5), TCP_DELACK_MIN (HZ/25)",
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rto_min_us",
         "net/ipv4/tcp_timer.c in linux 6.12: tcp_write_timeout, tcp_retransmit_timer (LINUX_MIB_TCPTIMEOUTS)",
+        "include/uapi/linux/tcp.h in linux 6.12: struct tcp_info (tcpi_total_rto)",
+        "not confirmed: 6.7 as the first release with tcpi_total_rto",
         "heuristic: 5 ms; on a longer path the floor of the timer matters little",
     ];
     follows [
@@ -52,9 +56,17 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         return;
     }
     let Some(sockets) = seen.need("tcp sockets", &input.facts.sockets) else { return };
-    let short = sockets.iter().filter(|s| s.min_rtt_ns > 0 && s.min_rtt_ns < SHORT_NS);
+    let away = |s: &&TcpSocket| address_of(&s.remote).is_none_or(|to| !to.to_canonical().is_loopback());
+    let timed_out = |s: &&TcpSocket| s.timeouts.is_none_or(|n| n > 0);
+    let short = sockets
+        .iter()
+        .filter(|s| s.state == "established" && s.min_rtt_ns > 0 && s.min_rtt_ns < SHORT_NS)
+        .filter(away)
+        .filter(timed_out);
     let Some(nearest) = short.min_by_key(|s| s.min_rtt_ns) else { return };
-    evidence.push(format!("{} to {}: least round trip {} µs", nearest.local, nearest.remote, us(nearest.min_rtt_ns)));
+    let times = nearest.timeouts.map(|n| format!(", {n} timeouts since it was made")).unwrap_or_default();
+    let path = us(nearest.min_rtt_ns);
+    evidence.push(format!("{} to {}: least round trip {path} µs{times}", nearest.local, nearest.remote));
     // A kernel without the sysctl has the route's metric.
     let floor = input.facts.sysctl("net.ipv4.tcp_rto_min_us").and_then(|text| text.trim().parse::<u64>().ok());
     if let Some(floor) = floor {
@@ -81,7 +93,6 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
 #[cfg(test)]
 mod tests {
     use lowlat_model::Reading;
-    use lowlat_model::facts::TcpSocket;
     use lowlat_testkit::facts::{deny_group, grow, healthy};
 
     use super::*;
@@ -99,6 +110,7 @@ mod tests {
             cwnd: 10,
             notsent_bytes: 0,
             congestion: "cubic".into(),
+            timeouts: None,
         }
     }
 
@@ -128,6 +140,20 @@ mod tests {
         );
         facts.sockets = Reading::Value(vec![socket(80_000_000)].into());
         assert_eq!(rule(NAME, &facts), Seen::default(), "a long path");
+    }
+
+    #[test]
+    fn a_connection_that_had_no_timeout_is_not_blamed() {
+        let mut facts = healthy();
+        grow(&mut facts, "netstat", "TcpExt.TCPTimeouts", 2);
+        let had = |timeouts| TcpSocket { timeouts: Some(timeouts), ..socket(50_000) };
+        facts.sockets = Reading::Value(vec![had(0)].into());
+        assert_eq!(rule(NAME, &facts), Seen::default(), "a repeated SYN of another connection");
+        facts.sockets = Reading::Value(vec![TcpSocket { remote: "[::ffff:127.0.0.1]:7".into(), ..had(3) }].into());
+        assert_eq!(rule(NAME, &facts), Seen::default(), "within the host");
+        facts.sockets = Reading::Value(vec![had(3)].into());
+        let said = "192.0.2.1:5 to 192.0.2.2:7: least round trip 50.0 µs, 3 timeouts since it was made";
+        assert_eq!(rule(NAME, &facts).findings[0].evidence[1], said);
     }
 
     #[test]

@@ -12,8 +12,9 @@ crate::rule! {
     /// A real-time task that spins then starves the kernel's own threads on that CPU: RCU stalls, watchdogs bark, the
     /// host hangs. Tuning lists set it for a program that an isolated CPU would serve better.
     /// ## Threshold
-    /// `kernel.sched_rt_runtime_us` is -1, or equal to its period. From 6.12 on, without CONFIG_RT_GROUP_SCHED, a
-    /// deadline server bounds real-time tasks in its place.
+    /// `kernel.sched_rt_runtime_us` is -1, or equal to its period. From 6.12 on a kernel without CONFIG_RT_GROUP_SCHED
+    /// throttles no real-time task whatever the setting says: a deadline server keeps 50 ms of each second for others,
+    /// and nothing is found there.
     /// ## Remedy
     /// Set it back to 950000, and let the program spin as an ordinary task on a CPU of its own. lowlat does not write
     /// it.
@@ -21,7 +22,18 @@ crate::rule! {
     sources [
         "Documentation/scheduler/sched-rt-group.rst in linux 6.12: 2.1 System wide settings, 2.2 Default behaviour",
         "kernel/sched/rt.c in linux 6.12: rt_throttled is under CONFIG_RT_GROUP_SCHED",
+        "kernel/sched/deadline.c in linux 6.12: dl_server_start (runtime 50 ms, period 1000 ms)",
     ];
+}
+
+/// The first release in which a deadline server stands in for the throttling.
+const DEADLINE_SERVER: (u32, u32) = (6, 12);
+
+/// Whether a release, `6.12.43-amd64`, is of this version or later. One that cannot be read is not.
+fn since(release: &str, version: (u32, u32)) -> bool {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().ok());
+    let of = (parts.next().flatten(), parts.next().flatten());
+    matches!(of, (Some(major), Some(minor)) if (major, minor) >= version)
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
@@ -33,6 +45,11 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(runtime) = seen.need("sysctl kernel.sched_rt_runtime_us", reading) else { return };
     let period = read("kernel.sched_rt_period_us").and_then(|p| p.value());
     if runtime.trim() != "-1" && period.is_none_or(|p| p.trim() != runtime.trim()) {
+        return;
+    }
+    let grouped =
+        input.facts.host.config.value().and_then(|c| c.get("CONFIG_RT_GROUP_SCHED")).is_some_and(|v| v == "y");
+    if !grouped && input.facts.host.release.value().is_some_and(|release| since(release, DEADLINE_SERVER)) {
         return;
     }
     seen.found(finding(
@@ -50,12 +67,19 @@ mod tests {
     use lowlat_testkit::facts::healthy;
 
     use super::*;
-    use crate::look::test::{blind, only};
+    use crate::look::test::{blind, only, rule};
 
     #[test]
     fn without_a_limit() {
         let mut facts = healthy();
         facts.sysctls.insert("kernel.sched_rt_runtime_us".into(), Reading::Value("-1".into()));
+        assert_eq!(rule(NAME, &facts), Seen::default(), "6.12 without groups has a deadline server");
+        facts.host.release = Reading::Value("6.1.0-44-amd64".into());
+        only(NAME, &facts, &["kernel.sched_rt_runtime_us = -1"], &[]);
+        facts.host.release = Reading::Value("6.12.43-amd64".into());
+        if let Reading::Value(config) = &mut facts.host.config {
+            config.insert("CONFIG_RT_GROUP_SCHED".into(), "y".into());
+        }
         only(NAME, &facts, &["kernel.sched_rt_runtime_us = -1"], &[]);
     }
 

@@ -1,15 +1,16 @@
 //! A traffic shaper slow enough to hold every packet.
 
-use lowlat_model::Severity;
+use lowlat_model::facts::Qdisc;
 use lowlat_model::op::Target;
+use lowlat_model::{Severity, Window};
 
-use crate::look::{finding, set, with};
+use crate::look::{finding, set, with, within};
 use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
     /// A token bucket (`tbf`, or `cake` with a rate) whose rate is so low that one small packet takes longer than
-    /// 100 µs to pass.
+    /// 100 µs to pass; and a shaper with classes (`htb`, `hfsc`) in which packets wait.
     /// ## Why it matters
     /// A shaper lets a packet go when its tokens have come. A full bucket passes a burst at once, so that a lone small packet
     /// on an idle line hardly notices; once the bucket is empty each frame of 106 bytes waits 424 µs at 2 Mbit/s. Shapers of that size are remains of tests or of lines that have long been replaced.
@@ -17,7 +18,10 @@ crate::rule! {
     /// 106 bytes (a 64 byte UDP payload with its Ethernet, IPv4 and UDP headers) at the shaper's rate take more than
     /// 100 µs, that is, the rate is below 8.48 Mbit/s. The 100 µs are this project's target for a tuned kernel path; a
     /// shaper above it may be there with reason and is left alone. It is critical where packets met it (`overlimits` grew in
-    /// the counter window, or packets are queued), and a warning where none did.
+    /// the counter window, or packets are queued), and a warning where none did. The rates of `htb` and `hfsc` are their
+    /// classes' and are not read: they are found where `overlimits` grew in the window, that is, where packets had to wait
+    /// for their class, and then are a warning without a setting. A `police` action drops and does not hold back; it is
+    /// not read.
     /// ## Remedy
     /// Remove the shaper, or set it to the rate of the line. Where the line itself is that slow, the shaper is right
     /// and the line is the fault.
@@ -25,6 +29,8 @@ crate::rule! {
     sources [
         "man 8 tc-tbf (ALGORITHM)",
         "net/sched/sch_tbf.c in linux 6.12: tbf_dequeue",
+        "net/sched/sch_htb.c in linux 6.12: htb_dump (overlimits), htb_change_class_mode (counts what may not send)",
+        "net/sched/sch_hfsc.c in linux 6.12: hfsc_dequeue (qdisc_qstats_overlimit)",
         "heuristic: 100 µs for one 106 byte frame, this project's target for a tuned kernel path (106 B x 8 bit / 2 Mbit/s = 424 µs)",
     ];
 }
@@ -57,11 +63,38 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         );
         seen.found(with(found, [set("qdisc.kind", Target::Qdisc(q.iface.clone(), q.parent.clone()), "default")]));
     }
+    with_classes(input, qdiscs, seen);
+}
+
+/// Shapers whose rates are their classes'.
+fn with_classes(input: &Input<'_>, qdiscs: &[Qdisc], seen: &mut Seen) {
+    for q in qdiscs.iter().filter(|q| q.kind == "htb" || q.kind == "hfsc") {
+        let Some(window) = seen.window(input) else { return };
+        let group = format!("qdisc/{}/{}", q.iface, q.parent);
+        let Some(over) = seen.growth(window, &group, "overlimits").filter(|by| *by > 0) else { continue };
+        let mut evidence = vec![format!(
+            "{} on {} {}: packets waited for their class {over} times {}",
+            q.kind,
+            q.iface,
+            q.parent,
+            within(window)
+        )];
+        if q.backlog_bytes > 0 {
+            evidence.push(format!("it holds {} bytes in {} packets", q.backlog_bytes, q.qlen));
+        }
+        seen.found(finding(
+            NAME,
+            Severity::Warning,
+            format!("a shaper on {} holds packets back", q.iface),
+            evidence,
+            "compare the rates of its classes (tc class show) with the line; give the flow a class of its own with enough rate",
+        ));
+    }
 }
 
 /// Whether packets had to wait for tokens; without a window, they may have.
-fn met(input: &Input<'_>, q: &lowlat_model::facts::Qdisc) -> bool {
-    let grown = |w: &lowlat_model::Window| w.delta(&format!("qdisc/{}/{}", q.iface, q.parent), "overlimits");
+fn met(input: &Input<'_>, q: &Qdisc) -> bool {
+    let grown = |w: &Window| w.delta(&format!("qdisc/{}/{}", q.iface, q.parent), "overlimits");
     let over = input.facts.window.as_ref().map_or(q.overlimits > 0, |w| grown(w).is_none_or(|by| by > 0));
     over || q.backlog_bytes > 0
 }
@@ -69,7 +102,7 @@ fn met(input: &Input<'_>, q: &lowlat_model::facts::Qdisc) -> bool {
 #[cfg(test)]
 mod tests {
     use lowlat_model::Reading;
-    use lowlat_testkit::facts::{healthy, qdisc};
+    use lowlat_testkit::facts::{grow, healthy, qdisc};
 
     use super::*;
     use crate::look::test::{blind, only, rule};
@@ -87,6 +120,16 @@ mod tests {
         let facts = shaped(2_000_000);
         only(NAME, &facts, &["tbf on eth0 root: rate 2000 kbit/s, so a 106 byte frame takes 424 µs"], &[]);
         assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "default");
+    }
+
+    #[test]
+    fn a_shaper_with_classes_in_which_packets_wait() {
+        let mut facts = healthy();
+        facts.qdiscs = Reading::Value(vec![qdisc("eth0", "htb", "root", "1:")]);
+        assert_eq!(rule(NAME, &facts), Seen::default(), "one that nothing waits in may be there with reason");
+        grow(&mut facts, "qdisc/eth0/root", "overlimits", 40);
+        only(NAME, &facts, &["htb on eth0 root: packets waited for their class 40 times in 1000 ms"], &[]);
+        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings, [], "what is right its owner knows");
     }
 
     #[test]

@@ -150,8 +150,8 @@ fn a_fault_off_the_path_is_reported_without_a_setting() {
     let mut facts = three_ports();
     let mut tbf = qdisc("eth1", "tbf", "root", "1:");
     tbf.options.insert("rate_bps".into(), 1_000_000);
-    let mut fifo = qdisc("eth1", "pfifo", "1:1", "2:");
-    fifo.drops = 9;
+    let fifo = qdisc("eth1", "pfifo", "1:1", "2:");
+    grow(&mut facts, "qdisc/eth1/1:1", "drops", 9);
     facts.qdiscs = Reading::Value(vec![tbf.clone(), fifo.clone()]);
     grow(&mut facts, "link/eth1", "rx_missed_errors", 100);
     let seen = check_all(&Input { facts: &facts, baseline: None, goal_ns: None });
@@ -282,11 +282,15 @@ fn all_at_once() -> Facts {
     facts.cpus.isolated = Reading::Value(vec![3]);
     facts.cpus.siblings.insert(3, vec![2, 3]);
     facts.host.thp = Reading::Value("always".into());
+    // Its deadline server would stand in for the throttling of real-time tasks from 6.12 on.
+    facts.host.release = Reading::Value("6.1.0-44-amd64".into());
     facts.host.ksm = Reading::Value(1);
     facts.time.irqbalance = Reading::Value(true);
     facts.time.synchronized = Reading::Value(false);
     facts.time.system_clock = Reading::Value(vec!["phc2sys".into(), "chronyd".into()]);
-    for (key, value) in [("kernel.numa_balancing", "1"), ("kernel.sched_rt_runtime_us", "-1")] {
+    for (key, value) in
+        [("kernel.numa_balancing", "1"), ("net.ipv4.tcp_sack", "0"), ("kernel.sched_rt_runtime_us", "-1")]
+    {
         facts.sysctls.insert(key.into(), Reading::Value(value.into()));
     }
     facts.sockets = Reading::Value(
@@ -301,6 +305,7 @@ fn all_at_once() -> Facts {
             cwnd: 10,
             notsent_bytes: 1 << 20,
             congestion: "cubic".into(),
+            timeouts: Some(1),
         }]
         .into(),
     );
@@ -308,8 +313,8 @@ fn all_at_once() -> Facts {
     netem.summary = "delay 1ms".into();
     let mut tbf = qdisc("eth0", "tbf", "2:1", "3:");
     tbf.options.insert("rate_bps".into(), 1_000_000);
-    let mut fifo = qdisc("eth0", "pfifo", "3:1", "4:");
-    fifo.drops = 1;
+    let fifo = qdisc("eth0", "pfifo", "3:1", "4:");
+    grow(&mut facts, "qdisc/eth0/3:1", "drops", 1);
     facts.qdiscs = Reading::Value(vec![netem, tbf, fifo]);
     facts.filters.nft_rules = Reading::Value(BTreeMap::from([("ip f input".into(), 5_000)]));
     facts.filters.packet_sockets = Reading::Value(1);

@@ -16,12 +16,16 @@ crate::rule! {
     /// More than two timer interrupts a second in the counter window on a CPU of `isolcpus` or `nohz_full` (a
     /// heuristic: the kernel keeps one a second in some cases). A CPU that idles is ticked rarely, whatever is set.
     /// ## Remedy
-    /// `nohz_full` for those CPUs where the kernel has it (CONFIG_NO_HZ_FULL), and exactly one task on each. With it
-    /// set and ticks left, something else is runnable there.
+    /// `nohz_full` for those CPUs where the kernel has it (CONFIG_NO_HZ_FULL), and exactly one task on each: it serves
+    /// a program that stays in user space, over a bypass of the kernel. Each system call, each interrupt and each page
+    /// fault costs more there, so that a program on kernel sockets may lose by it: then one tick in four milliseconds is
+    /// the smaller price, and the setting is advice only. With it set and ticks left, something else is runnable there;
+    /// device interrupts are another rule's (device-interrupts-on-isolated-cpus).
     pub TickOnIsolatedCpu = "tick-on-isolated-cpu";
     sources [
         "Documentation/timers/no_hz.rst in linux 6.12: Omit Scheduling-Clock Ticks For CPUs With Only One Runnable Task",
         "arch/x86/kernel/irq.c in linux 6.12: arch_show_interrupts (LOC)",
+        "Documentation/timers/no_hz.rst in linux 6.12: Known Issues (user/kernel transitions, one runnable task)",
         "heuristic: two a second",
     ];
 }
@@ -58,7 +62,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     evidence.push(format!("isolated: {}; nohz_full: {}", named(&isolated), named(&full)));
     let able = facts.host.config.value().and_then(|c| c.get("CONFIG_NO_HZ_FULL")).is_some_and(|v| v == "y");
     let missing: Vec<u32> = ticked.iter().map(|(cpu, _)| *cpu).filter(|cpu| *cpu != 0 && !full.contains(cpu)).collect();
-    let wanted = (able && !missing.is_empty()).then(|| {
+    // What was measured over kernel sockets would pay for it at each system call.
+    let in_kernel = input.baseline.is_some_and(|b| b.engine != "af-xdp");
+    let wanted = (able && !in_kernel && !missing.is_empty()).then(|| {
         let mut all: Vec<u32> = missing.into_iter().chain(full.iter().copied()).collect();
         all.sort_unstable();
         set("boot.nohz_full", Target::Host, cpus(&all))
@@ -68,7 +74,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         Severity::Warning,
         "the scheduling-clock tick interrupts isolated CPUs".to_owned(),
         evidence,
-        "set nohz_full for these CPUs where the kernel has it, and keep exactly one task on each",
+        "for a program that stays in user space: nohz_full on these CPUs, and exactly one task on each; kernel sockets may lose by it",
     );
     seen.found(with(found, wanted));
 }

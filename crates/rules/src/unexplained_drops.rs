@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lowlat_model::{Severity, Window};
 
 use crate::look::{finding, on_path, within};
-use crate::{Input, Seen, link_errors, nic_ring_drops, pause_frames, transmit_timeouts};
+use crate::{Input, Seen, instance_allowance_exceeded, link_errors, nic_ring_drops, pause_frames, transmit_timeouts};
 
 crate::rule! {
     /// ## What it finds
@@ -13,7 +13,8 @@ crate::rule! {
     /// ## Why it matters
     /// Drivers count losses under names of their own. A loss comes before latency, whatever its name.
     /// ## Threshold
-    /// Any growth in the counter window of a counter whose name speaks of drops, discards, errors, failures or overruns. It
+    /// Any growth in the counter window of a counter whose name speaks of drops, discards, errors, failures or overruns: of
+    /// the kernel's interface statistics, of those that it defines for MAC, PHY and queues, and of the driver's own. It
     /// is a warning where more than one packet in 10 000 of the window is lost so (a heuristic, that of retransmissions),
     /// and worth knowing otherwise. The kernel's `rx_dropped` alone never is a warning: it holds packets of protocols
     /// that nobody listens to as well.
@@ -25,6 +26,8 @@ crate::rule! {
         "Documentation/networking/statistics.rst in linux 6.12: Interface statistics",
         "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_dropped)",
         "net/core/dev.c in linux 6.12: __netif_receive_skb_core (rx_dropped, SKB_DROP_REASON_UNHANDLED_PROTO)",
+        "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats (rx-alloc-fail, rx-hw-drops, tx-hw-drops, tx-hw-drop-errors)",
+        "net/ethtool/stats.c in linux 6.12: stats_eth_mac_names",
         "include/trace/events/skb.h in linux 6.12: kfree_skb",
         "heuristic: one in 10 000",
     ];
@@ -56,7 +59,8 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
     for (name, iface) in on_path(input.facts) {
         let driver = iface.driver.value().map_or("", String::as_str);
-        let grown = unexplained(window, name, driver, &seen.driver_grown(window, name));
+        let mut grown = unexplained(window, name, driver, &seen.driver_grown(window, name));
+        grown.extend(standard(window, name, seen));
         if grown.is_empty() {
             continue;
         }
@@ -82,7 +86,23 @@ fn explained(driver: &str, key: &str) -> bool {
         || pause_frames::counts(key)
         || link_errors::counts(key)
         || transmit_timeouts::counts(key)
-        || key.ends_with("_allowance_exceeded")
+        || key.ends_with(instance_allowance_exceeded::ALLOWANCE)
+}
+
+/// What the kernel has names for itself and no other rule explains. All drops of a queue hold those that are named apart,
+/// so they are left out where one of these grew.
+fn standard(window: &Window, name: &str, seen: &mut Seen) -> BTreeMap<String, u64> {
+    let named = |key: &String| link_errors::STANDARD.contains(&key.as_str()) || key.starts_with(pause_frames::STANDARD);
+    let mut grown: BTreeMap<String, u64> = seen.all_grown(window, &format!("standard/{name}")).into_iter().collect();
+    grown.retain(|key, _| !named(key));
+    let parts = [nic_ring_drops::OVERRUNS].iter().chain(&instance_allowance_exceeded::RATE_LIMITS);
+    let explained = parts.filter(|key| seen.queues_grown(window, name, key).is_some()).count() > 0;
+    for key in ["rx-alloc-fail", "rx-hw-drops", "tx-hw-drops", "tx-hw-drop-errors"] {
+        if let Some(by) = seen.queues_grown(window, name, key).filter(|_| !(explained && key.ends_with("-hw-drops"))) {
+            grown.insert(key.to_owned(), by);
+        }
+    }
+    grown
 }
 
 /// What grew and is not explained. The kernel's sums are left out where one of their parts is known.
@@ -134,6 +154,24 @@ mod tests {
         let mut facts = healthy();
         grow(&mut facts, "link/eth0", "rx_dropped", 500);
         assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn what_the_kernel_has_names_for() {
+        let mut facts = healthy();
+        grow(&mut facts, "standard/eth0", "eth-mac.LateCollisions", 100);
+        grow(&mut facts, "queues/eth0", "rx1.rx-alloc-fail", 7);
+        let said = ["eth0 eth-mac.LateCollisions grew by 100 in 1000 ms", "eth0 rx-alloc-fail grew by 7 in 1000 ms"];
+        only(NAME, &facts, &said, &[]);
+    }
+
+    #[test]
+    fn all_drops_of_a_queue_hold_those_that_are_named_apart() {
+        let mut facts = healthy();
+        grow(&mut facts, "queues/eth0", "rx0.rx-hw-drops", 8);
+        assert_eq!(rule(NAME, &facts).findings.len(), 1);
+        grow(&mut facts, "queues/eth0", "rx0.rx-hw-drop-overruns", 8);
+        assert_eq!(rule(NAME, &facts), Seen::default());
     }
 
     #[test]

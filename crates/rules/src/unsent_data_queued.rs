@@ -75,6 +75,7 @@ mod tests {
             cwnd: 10,
             notsent_bytes: 131_072,
             congestion: "cubic".into(),
+            timeouts: None,
         };
         facts.sockets = Reading::Value(vec![socket.clone()].into());
         assert_eq!(rule(NAME, &facts), Seen::default());

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use lowlat_model::{Counters, Facts, Reading, Window};
 
 /// Counter groups of an interface: `link/eth0`, `qdisc/eth0/root`.
-const OF_INTERFACES: &[&str] = &["link", "ethtool", "aer", "qdisc"];
+const OF_INTERFACES: &[&str] = &["link", "ethtool", "standard", "queues", "aer", "qdisc"];
 
 /// Names of the interfaces of the path; empty where none is in focus. Facts of a version that knew no path have the
 /// interface in focus alone.
@@ -93,7 +93,7 @@ mod tests {
             irqs.push(irq);
             qdiscs.push(qdisc("eth1", "tbf", "root", "1:"));
         }
-        for group in ["link/eth1", "ethtool/eth1", "aer/eth1", "qdisc/eth1/root"] {
+        for group in ["link/eth1", "ethtool/eth1", "standard/eth1", "queues/eth1", "aer/eth1", "qdisc/eth1/root"] {
             grow(&mut facts, group, "x", 1);
         }
         let path = path(&facts);

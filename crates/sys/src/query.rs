@@ -82,6 +82,11 @@ pub enum NetQuery {
     Timestamping(String),
     /// `ETHTOOL_GSTATS` → `BTreeMap<String, u64>`.
     Statistics(String),
+    /// `ETHTOOL_MSG_STATS_GET`, and the statistics of `PAUSE_GET` and `FEC_GET` → `BTreeMap<String, u64>`:
+    /// `eth-mac.FrameCheckSequenceErrors`.
+    StandardStatistics(String),
+    /// netdev-genl `qstats-get` → `BTreeMap<String, u64>`: `rx3.rx-packets`.
+    QueueStatistics(String),
     /// `SIOCGHWTSTAMP` → `BTreeMap<String, u32>`: `tx`, `rx`.
     HwTimestamp(String),
     /// netdev-genl `dev-get` → `Vec<String>` of XDP features.
@@ -296,6 +301,9 @@ pub struct LinkModes {
     pub max_speed_mbps: Option<u32>,
     /// `full`, `half`, `unknown`.
     pub duplex: String,
+    /// Highest mode that the link partner advertises, Mbit/s; `None` where the driver does not report it.
+    #[serde(default)]
+    pub peer_max_speed_mbps: Option<u32>,
 }
 
 /// `adjtimex`.
@@ -357,6 +365,8 @@ impl NetQuery {
             Self::PrivateFlags(i) => per(i, "private-flags"),
             Self::Timestamping(i) => per(i, "timestamping"),
             Self::Statistics(i) => per(i, "statistics"),
+            Self::StandardStatistics(i) => per(i, "standard-statistics"),
+            Self::QueueStatistics(i) => per(i, "queue-statistics"),
             Self::HwTimestamp(i) => per(i, "hw-timestamp"),
             Self::XdpFeatures(i) => per(i, "xdp-features"),
             Self::Napis(i) => per(i, "napis"),
@@ -447,6 +457,10 @@ typed_queries! {
     timestamping(iface) -> Timestamping = NetQuery::Timestamping(iface.to_owned());
     /// Driver statistics.
     statistics(iface) -> BTreeMap<String, u64> = NetQuery::Statistics(iface.to_owned());
+    /// Statistics that the kernel defines and the driver fills in.
+    standard_statistics(iface) -> BTreeMap<String, u64> = NetQuery::StandardStatistics(iface.to_owned());
+    /// Statistics of each queue.
+    queue_statistics(iface) -> BTreeMap<String, u64> = NetQuery::QueueStatistics(iface.to_owned());
     /// Hardware timestamping mode.
     hw_timestamp(iface) -> BTreeMap<String, u32> = NetQuery::HwTimestamp(iface.to_owned());
     /// XDP features.

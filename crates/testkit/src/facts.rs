@@ -143,6 +143,7 @@ fn interface() -> Interface {
         speed_mbps: Value(10_000),
         duplex: Value("full".into()),
         max_speed_mbps: Value(10_000),
+        peer_max_speed_mbps: Reading::Unsupported("ixgbe does not report it".into()),
         features: Value(BTreeMap::from([("rx-gro".into(), on.clone()), ("tx-tcp-segmentation".into(), on)])),
         coalesce: Value(BTreeMap::from([("adaptive-rx".into(), 0), ("rx-usecs".into(), 0), ("tx-usecs".into(), 0)])),
         rings: Value(BTreeMap::from([
@@ -186,6 +187,7 @@ fn loopback() -> Interface {
         speed_mbps: Reading::Unsupported(no()),
         duplex: Reading::Unsupported(no()),
         max_speed_mbps: Reading::Unsupported(no()),
+        peer_max_speed_mbps: Reading::Unsupported(no()),
         coalesce: Reading::Unsupported(no()),
         rings: Reading::Unsupported(no()),
         channels: Reading::Unsupported(no()),

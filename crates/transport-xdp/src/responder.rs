@@ -3,10 +3,14 @@
 //! It takes socket, wake-up and program of the far end out of the round trip, which is what the far end of a bypass
 //! would be like: whoever reports a figure against it says so. What it does not answer, the sockets behind it do.
 
+use lowlat_netlink::route::departure::Departure;
+use lowlat_netlink::route::link;
+
 use crate::EngineError;
 use crate::answer::{self, Answers};
 use crate::attach::Attachment;
 use crate::bpf::Counter;
+use crate::device;
 use crate::mode::XdpMode;
 use crate::path::unavailable;
 use crate::reflector::attach_free;
@@ -17,6 +21,7 @@ pub struct Responder {
     // First: the program stops before its counter goes.
     _attachment: Attachment,
     counter: Counter,
+    departure: Departure,
     words: String,
 }
 
@@ -39,18 +44,29 @@ impl Responder {
         }
         let counter = Counter::new()
             .map_err(|source| EngineError::Os { what: "make the XDP program's counter".to_owned(), source })?;
+        // From before the program is on it, so that no end of the interface is missed.
+        let departure = link::named(iface)
+            .map_err(device::plain)
+            .and_then(|link| Departure::of(link.map_or(0, |link| link.index)))
+            .map_err(|source| EngineError::Os { what: format!("watch interface {iface}"), source })?;
         let (attachment, hook) = attach_free(iface, &what, only, "lowlat_answer", |mac| {
             answer::program(answers, mac, counter.fd())
                 .map_err(|e| unavailable(&what, e.to_string(), "use lowlat serve without it"))
         })?;
         let program = attachment.program_id.map_or_else(String::new, |id| format!(" (program {id})"));
         let words = format!("{hook} XDP{program} for {} on {iface}", list.join(", "));
-        Ok(Self { _attachment: attachment, counter, words })
+        Ok(Self { _attachment: attachment, counter, departure, words })
     }
 
     /// What it is on this host.
     pub fn words(&self) -> &str {
         &self.words
+    }
+
+    /// Whether the interface was deleted or left this network namespace: then the program answers nothing any more. Asked
+    /// without waiting and by `recvfrom` alone, so also by a process that gave up other system calls.
+    pub fn is_gone(&mut self) -> bool {
+        self.departure.is_gone()
     }
 
     /// Probes answered so far; read without a system call.

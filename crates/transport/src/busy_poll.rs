@@ -2,8 +2,8 @@
 //! the interrupt to do it; the interrupts stay off meanwhile (`SO_PREFER_BUSY_POLL`, Linux 5.11).
 //!
 //! Source: Documentation/networking/napi.rst, "Busy polling". It acts only on sockets whose packets came through a NAPI
-//! instance that has an id (`SO_INCOMING_NAPI_ID`): loopback and veth without XDP have none, and `caps` says so after
-//! the first answer.
+//! instance that has an id (`SO_INCOMING_NAPI_ID`): loopback has none, and a veth pair only with an XDP program or with
+//! `gro` on (veth_open, drivers/net/veth.c), which it is not by default; `caps` says so after the first answer.
 
 use std::fmt::Write as _;
 

@@ -30,6 +30,7 @@ pub(crate) fn backward<W: HostWriter>(
     // level.
     let harm = HARM / results.len() as f64;
     say("each kept setting is removed once and tested against the whole");
+    rig.schedule.set_tests(results.len());
     for result in results {
         let mut parts = Vec::new();
         let mut rest = Vec::new();
@@ -40,8 +41,9 @@ pub(crate) fn backward<W: HostWriter>(
         let Some((first, _)) = parts.first() else { continue };
         let name = format!("{} on {}", first.knob, first.target);
         let judged_by = first.judged_by.clone();
-        let trial = Trial { harm, ..rig.trial(&judged_by, rig.limits.false_keep) };
+        let trial = Trial { harm, ..rig.trial_of_standing(&judged_by, rig.limits.false_keep) };
         let mut bundle = Bundle::standing(parts);
+        rig.begin(&format!("without {name}"), &trial);
         let goes = match rig.alternate(&mut bundle, &trial) {
             Err(Halt::Fail(fatal)) => return Err(fatal),
             // It was taken before; that it is not any more, or resets now, is a reason to be without it.

@@ -4,6 +4,8 @@ use lowlat_model::Measurement;
 use lowlat_model::tune::Resets;
 use lowlat_model::verdict::Round;
 
+use crate::Progress;
+
 /// A measurement that could not be made. One line: operation, target, cause, next step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -79,4 +81,6 @@ pub trait Bench {
     fn wait(&mut self, ns: u64);
     /// Whether a signal asked to stop.
     fn stopped(&self) -> bool;
+    /// Hears between two rounds how far the run is.
+    fn progress(&mut self, _: &Progress) {}
 }

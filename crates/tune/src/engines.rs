@@ -6,6 +6,7 @@ use lowlat_model::verdict::{Round, TooSlow};
 use lowlat_verdict::Random;
 use lowlat_verdict::sequential::{SequentialOptions, Test};
 
+use crate::progress::Schedule;
 use crate::trial::{LINK_UP_NS, settle};
 use crate::{Bench, Limits, LinkReport, RoundAsk, Summary, TuneError};
 
@@ -55,7 +56,7 @@ pub fn side_by_side(
     say: &mut dyn FnMut(&str),
 ) -> Result<Vec<EngineResult>, TuneError> {
     let mut results: Vec<EngineResult> = trials.iter().map(untried).collect();
-    let ping_pong_ns = limits.round_for(median_ns).max(limits.headline_ns / 50);
+    let ping_pong_ns = ping_pong_ns(limits, median_ns);
     let planned = Limits::planned_for(ping_pong_ns, median_ns.map(|ns| bench.plan_gap_ns(ns)));
     let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); results.len()];
     let mut random = Random::new(limits.seed);
@@ -64,7 +65,11 @@ pub fn side_by_side(
         announce(trial, say);
         result.why_not = result.why_not.take().or(recover(bench, trial, say)?);
     }
-    for _ in 0..LAPS {
+    let of_those = results.iter().filter(|r| r.why_not.is_none()).count();
+    let mut schedule = Schedule::new(0, 0, [lasting_ns(of_those, ping_pong_ns + planned.length_ns)]);
+    schedule.begin_known("engines", bench.now_ns());
+    for lap in 0..LAPS {
+        bench.progress(&schedule.at((lap, LAPS), bench.now_ns()));
         let source_port = bench.source_port()?;
         for i in shuffled(results.len(), &mut random) {
             if bench.stopped() {
@@ -93,6 +98,20 @@ pub fn side_by_side(
     }
     judge(bench, (limits, ping_pong_ns, planned.too_slow), &rounds, &mut results, say);
     Ok(results)
+}
+
+fn ping_pong_ns(limits: &Limits, median_ns: Option<u64>) -> u64 {
+    limits.round_for(median_ns).max(limits.headline_ns / 50)
+}
+
+/// What [`side_by_side`] takes with so many engines, ns: an estimate before any of them is opened.
+pub fn engines_ns(limits: &Limits, median_ns: Option<u64>, engines: usize) -> u64 {
+    lasting_ns(engines, ping_pong_ns(limits, median_ns) * 3 / 2)
+}
+
+/// How long all laps take, ns, where each round takes `round_ns`.
+fn lasting_ns(engines: usize, round_ns: u64) -> u64 {
+    round_ns.saturating_mul(u64::from(LAPS)).saturating_mul(engines as u64)
 }
 
 fn untried(trial: &EngineTrial) -> EngineResult {

@@ -10,10 +10,13 @@ use lowlat_model::verdict::{Comparison, Round, Stopped};
 use crate::alternate::Halt;
 use crate::steps::{Kept, Tried, put_in};
 use crate::trial::{Bundle, HARM, Rig, Shown, Trial, own_round, stopped};
-use crate::{RoundAsk, Summary, TuneError};
+use crate::{Limits, RoundAsk, Summary, TuneError};
 
 /// Pairs of the headline: short enough rounds that drift falls on both sides, and enough of them for an interval.
 const PAIRS: u32 = 20;
+/// Most of them. A lean to harm keeps the whole from being called better, and after a fixed number of pairs it would stand even
+/// where chance made it: while there is one, or an effect may still be shown, the test goes on.
+const MOST_PAIRS: u32 = 40;
 /// Level of the headline's own test and of its intervals.
 const ALPHA: f64 = 0.05;
 
@@ -26,6 +29,15 @@ pub(crate) struct Proof {
     pub(crate) loaded_baseline: Option<Measurement>,
     pub(crate) loaded: Option<Measurement>,
     pub(crate) modes: Option<Modes>,
+}
+
+/// How long the idle and the loaded test take, ns: each arm its length of ping-pong, and half of it of planned sends.
+pub(crate) fn lengths(limits: &Limits) -> Vec<u64> {
+    vec![limits.headline_ns.saturating_mul(3); idle_and_loaded(limits)]
+}
+
+fn idle_and_loaded(limits: &Limits) -> usize {
+    if limits.load_streams > 0 { 2 } else { 1 }
 }
 
 /// Alternates everything kept with the original state, idle and, where asked for, under load. Where nothing is kept,
@@ -50,7 +62,7 @@ pub(crate) fn prove<W: HostWriter>(
         return Ok(proof);
     }
     say("headline: everything kept against the state before the run, alternated");
-    let idle = whole(rig, tried)?;
+    let idle = whole(rig, tried, "headline")?;
     let modes = |is_b: bool| {
         let rounds: Vec<Round> = idle.rounds.iter().filter(|r| r.is_b == is_b).cloned().collect();
         lowlat_verdict::modes(&rounds)
@@ -68,7 +80,7 @@ pub(crate) fn prove<W: HostWriter>(
     let streams = rig.limits.load_streams;
     if streams > 0 {
         rig.bench.start_load(streams)?;
-        let shown = whole(rig, tried);
+        let shown = whole(rig, tried, "headline under load");
         rig.bench.stop_load();
         let shown = shown?;
         say(&format!("  under load ({streams} streams): {}", shown.comparison.words));
@@ -79,25 +91,26 @@ pub(crate) fn prove<W: HostWriter>(
 }
 
 /// One test of everything kept; it stands again afterwards.
-fn whole<W: HostWriter>(rig: &mut Rig<'_, W>, tried: &mut Tried) -> Result<Shown, TuneError> {
+fn whole<W: HostWriter>(rig: &mut Rig<'_, W>, tried: &mut Tried, what: &str) -> Result<Shown, TuneError> {
     let (parts, results): (Vec<_>, Vec<_>) =
         tried.kept.drain(..).map(|Kept { step, handle, result }| ((step, handle), result)).unzip();
     let mut bundle = Bundle::standing(parts);
     let ping_pong_ns = rig.limits.headline_ns / u64::from(PAIRS);
     let median_ns = rig.first_median_ns;
     let ask = RoundAsk { ping_pong_ns, planned_ns: ping_pong_ns / 2, median_ns, ..RoundAsk::default() };
-    // All pairs are run: both arms are figures of the report and want their samples.
+    // Never fewer: both arms are figures of the report and want their samples.
     let trial = Trial {
         judged_by: &JudgedBy::RoundTrips,
         alpha: ALPHA,
         harm: HARM,
         least_pairs: PAIRS,
-        most_pairs: PAIRS,
+        most_pairs: MOST_PAIRS,
         ask,
         // Too few in one round, they are enough in all of an arm: the figures of the report are of them.
         too_slow: None,
-        fixed: true,
+        fixed: false,
     };
+    rig.schedule.begin_known(what, rig.bench.now_ns());
     let shown = rig.alternate(&mut bundle, &trial).map_err(|halt| match halt {
         Halt::Fail(error) => error,
         Halt::Refused(why) | Halt::Reset(why) => {
@@ -119,23 +132,26 @@ fn unchanged<W: HostWriter>(
     say: &mut dyn FnMut(&str),
 ) -> Result<(), TuneError> {
     say("nothing is kept: the path is measured as it is");
-    let idle = rounds(rig)?;
+    rig.schedule.set_known(vec![rig.limits.headline_ns; idle_and_loaded(rig.limits)]);
+    let idle = rounds(rig, "the path as it is")?;
     proof.modes = lowlat_verdict::modes(&idle);
     proof.result = Some(sum(rig, &idle.iter().collect::<Vec<_>>(), 0));
     let streams = rig.limits.load_streams;
     if streams > 0 {
         rig.bench.start_load(streams)?;
-        let loaded = rounds(rig);
+        let loaded = rounds(rig, "the path under load");
         rig.bench.stop_load();
         proof.loaded = Some(sum(rig, &loaded?.iter().collect::<Vec<_>>(), streams));
     }
     Ok(())
 }
 
-fn rounds<W: HostWriter>(rig: &mut Rig<'_, W>) -> Result<Vec<Round>, TuneError> {
+fn rounds<W: HostWriter>(rig: &mut Rig<'_, W>, what: &str) -> Result<Vec<Round>, TuneError> {
     let ping_pong_ns = rig.limits.headline_ns / u64::from(PAIRS);
     let mut rounds = Vec::new();
-    for _ in 0..PAIRS {
+    rig.schedule.begin_known(what, rig.bench.now_ns());
+    for n in 0..PAIRS {
+        rig.bench.progress(&rig.schedule.at((n, PAIRS), rig.bench.now_ns()));
         if rig.bench.stopped() {
             return Err(TuneError::Interrupted);
         }
@@ -146,6 +162,7 @@ fn rounds<W: HostWriter>(rig: &mut Rig<'_, W>) -> Result<Vec<Round>, TuneError> 
         let ask = RoundAsk { ping_pong_ns, source_port, ..RoundAsk::default() };
         rounds.push(own_round(rig.bench, rig.attach, ask)?);
     }
+    rig.schedule.end(rig.bench.now_ns());
     Ok(rounds)
 }
 

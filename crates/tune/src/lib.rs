@@ -24,13 +24,15 @@ mod limits;
 mod merge;
 mod partners;
 pub mod placement;
+mod progress;
 mod steps;
 mod trial;
 mod whole;
 
 pub use alternate::{Halt, OneRound, Pairing, Switch, alternate};
 pub use bench::{Bench, BenchError, LinkReport, RoundAsk, Summary};
-pub use engines::{Attach, EngineTrial, side_by_side};
+pub use engines::{Attach, EngineTrial, engines_ns, side_by_side};
 pub use error::TuneError;
 pub use limits::{Limits, PlannedPart};
+pub use progress::{Progress, Schedule};
 pub use whole::{Tuned, tune};

@@ -15,12 +15,14 @@ pub(crate) fn together_where_needed<W: HostWriter>(
     tried: &mut Tried,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), TuneError> {
-    for (a, b) in pairs(tried) {
+    let pairs = pairs(tried);
+    for (n, (a, b)) in pairs.iter().enumerate() {
+        rig.schedule.set_tests(pairs.len() - n);
         // What was kept meanwhile may stand at one of the places.
-        if tried.kept.iter().any(|k| same_place(&k.step, &a) || same_place(&k.step, &b)) {
+        if tried.kept.iter().any(|k| same_place(&k.step, a) || same_place(&k.step, b)) {
             continue;
         }
-        let both = together(&a, &b);
+        let both = together(a, b);
         try_step(rig, &both, tried, &format!("[with {} on {}]", b.knob, b.target), say)?;
     }
     Ok(())

@@ -64,8 +64,10 @@ pub(crate) fn forward<W: HostWriter>(
             undecided.push((step, tried.kept.len()));
         }
     }
-    for (step, kept_then) in undecided {
-        if tried.kept.len() > kept_then {
+    let again = |kept_then: usize, tried: &Tried| tried.kept.len() > kept_then;
+    for (n, (step, kept_then)) in undecided.iter().copied().enumerate() {
+        if again(kept_then, tried) {
+            rig.schedule.set_tests(undecided[n..].iter().filter(|(_, then)| again(*then, tried)).count());
             try_step(rig, step, tried, "[again]", say)?;
         }
     }
@@ -83,11 +85,13 @@ pub(crate) fn try_step<W: HostWriter>(
     let name = format!("{place} {} on {}", step.knob, step.target);
     if let Some(first) = tried.kept.iter().find(|k| same_place(&k.step, step)) {
         say(&format!("  {name}: {} is already kept there", first.step.to));
+        rig.schedule.skip_test();
         return Ok(false);
     }
     let mut result = blank(step, tried.attempt(step));
     let trial = rig.trial(&step.judged_by, tried.online.level());
     rig.say_plan(&trial, say);
+    rig.begin(&format!("{} on {}", step.knob, step.target), &trial);
     let mut bundle = Bundle::new(step.clone());
     let stands = match rig.alternate(&mut bundle, &trial) {
         Err(Halt::Fail(fatal)) => return Err(fatal),

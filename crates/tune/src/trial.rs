@@ -11,6 +11,7 @@ use lowlat_verdict::sequential::{Coins, CountTest, SequentialOptions, Test};
 
 use crate::alternate::{Halt, Pairing, alternate};
 use crate::engines::AGAINST;
+use crate::progress::Schedule;
 use crate::{Attach, Bench, Limits, LinkReport, RoundAsk, TuneError};
 
 /// A link that went down for a setting has this long to come up again. Copper autonegotiation takes two to three
@@ -35,6 +36,8 @@ pub(crate) struct Rig<'a, W: HostWriter> {
     pub(crate) sys: &'a dyn Sys,
     pub(crate) session: &'a mut Session<W>,
     pub(crate) limits: &'a Limits,
+    /// What is ahead, for those who wait.
+    pub(crate) schedule: Schedule,
     /// Tests so far: each draws its coins from a seed of its own.
     pub(crate) tests: u64,
     /// Median of the path before the run, ns.
@@ -133,24 +136,33 @@ pub(crate) struct Shown {
 
 impl<W: HostWriter> Rig<'_, W> {
     /// A round of the length that the path needs, with probes on a plan after the ping-pong ones where enough of them fit;
-    /// else why not. The path as it stands before the test decides, so that nothing of the test does.
-    fn ask(&self) -> (RoundAsk, Option<TooSlow>) {
+    /// else why not. The path as it stands before the test decides, so that nothing of the test does; `slowest` is the
+    /// median that one of its sides may have, ns.
+    fn ask(&self, slowest: Option<u64>) -> (RoundAsk, Option<TooSlow>) {
         let ping_pong_ns = self.limits.round_for(self.median_ns);
         let planned = Limits::planned_for(ping_pong_ns, self.median_ns.map(|ns| self.bench.plan_gap_ns(ns)));
         let ask = RoundAsk {
             ping_pong_ns,
             planned_ns: planned.length_ns,
             median_ns: self.median_ns,
-            // The slower of the two that are known: a step tried again is compared with what was there before it.
-            timeout_ns: Some(Limits::timeout_for(self.first_median_ns.max(self.median_ns))),
+            timeout_ns: Some(Limits::timeout_for(slowest)),
             ..RoundAsk::default()
         };
         (ask, planned.too_slow)
     }
 
-    /// A trial of a step at this level.
+    /// A trial of a step at this level, against the path as it stands.
     pub(crate) fn trial<'t>(&self, judged_by: &'t JudgedBy, alpha: f64) -> Trial<'t> {
-        let (ask, too_slow) = self.ask();
+        self.trial_of(judged_by, alpha, self.median_ns)
+    }
+
+    /// A trial of what stands: without it the path may be as slow as it was before the run.
+    pub(crate) fn trial_of_standing<'t>(&self, judged_by: &'t JudgedBy, alpha: f64) -> Trial<'t> {
+        self.trial_of(judged_by, alpha, self.first_median_ns.max(self.median_ns))
+    }
+
+    fn trial_of<'t>(&self, judged_by: &'t JudgedBy, alpha: f64, slowest: Option<u64>) -> Trial<'t> {
+        let (ask, too_slow) = self.ask(slowest);
         Trial {
             judged_by,
             alpha,
@@ -175,8 +187,23 @@ impl<W: HostWriter> Rig<'_, W> {
         }
     }
 
-    /// Tests the bundle in against out, alternated. It ends wherever the last round left it.
+    /// A test of this name begins. One that is clear ends after a few pairs and one that is not takes them all, so half
+    /// of them is the plan.
+    pub(crate) fn begin(&mut self, what: &str, trial: &Trial<'_>) {
+        let pair_ns = 2 * (trial.ask.ping_pong_ns + trial.ask.planned_ns);
+        let pairs = u64::from(if trial.fixed { trial.most_pairs } else { trial.most_pairs.div_ceil(2) });
+        self.schedule.begin_test(what, pair_ns.saturating_mul(pairs), self.bench.now_ns());
+    }
+
+    /// Tests the bundle in against out, alternated, and ends the step that was begun. The bundle is left wherever the last
+    /// round had it.
     pub(crate) fn alternate(&mut self, bundle: &mut Bundle, trial: &Trial<'_>) -> Result<Shown, Halt> {
+        let shown = self.test(bundle, trial);
+        self.schedule.end(self.bench.now_ns());
+        shown
+    }
+
+    fn test(&mut self, bundle: &mut Bundle, trial: &Trial<'_>) -> Result<Shown, Halt> {
         self.tests += 1;
         let seed = self.limits.seed.wrapping_add(self.tests) & ((1 << 53) - 1);
         let options = SequentialOptions {
@@ -213,12 +240,14 @@ impl<W: HostWriter> Rig<'_, W> {
         let mut test = Test::new(("without", "with"), options);
         let mut rounds = Vec::new();
         let (session, sys, attach) = (&mut *self.session, self.sys, self.attach);
+        let mut counted = Counted::new(&self.schedule, trial);
         alternate(
             self.bench,
             &mut coins,
             &mut Pairing {
                 switch: &mut |bench, on, changes| switch((bench, sys, attach), session, bundle, (on, changes)),
                 round: &mut |bench, is_b, source_port| {
+                    counted.report(bench);
                     let round = own_round(bench, attach, RoundAsk { source_port, ..trial.ask.clone() })?;
                     Ok(Round { is_b, ..round })
                 },
@@ -241,12 +270,14 @@ impl<W: HostWriter> Rig<'_, W> {
         let mut coins = Coins::new(options.seed);
         let mut test = CountTest::new(key, ("without", "with"), options);
         let (session, sys, attach) = (&mut *self.session, self.sys, self.attach);
+        let mut counted = Counted::new(&self.schedule, trial);
         alternate(
             self.bench,
             &mut coins,
             &mut Pairing {
                 switch: &mut |bench, on, changes| switch((bench, sys, attach), session, bundle, (on, changes)),
                 round: &mut |bench, _, _| {
+                    counted.report(bench);
                     bench.wait(COUNT_SETTLE_NS);
                     let before = bench.counter(group, key)?;
                     // As long as a round of both kinds of probes, also where one is left out.
@@ -266,6 +297,26 @@ impl<W: HostWriter> Rig<'_, W> {
         settle(self.bench, settling(self.attach))?;
         let _ = self.bench.links();
         Ok(())
+    }
+}
+
+/// The rounds of a test, for its progress.
+struct Counted<'a> {
+    schedule: &'a Schedule,
+    most_pairs: u32,
+    begun: u32,
+}
+
+impl<'a> Counted<'a> {
+    fn new(schedule: &'a Schedule, trial: &Trial<'_>) -> Self {
+        Self { schedule, most_pairs: trial.most_pairs, begun: 0 }
+    }
+
+    /// One more round begins.
+    fn report(&mut self, bench: &mut dyn Bench) {
+        let pairs = (self.begun / 2, self.most_pairs);
+        bench.progress(&self.schedule.at(pairs, bench.now_ns()));
+        self.begun += 1;
     }
 }
 

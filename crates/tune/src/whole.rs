@@ -7,6 +7,7 @@ use lowlat_model::tune::{Headline, Modes};
 use lowlat_model::{Measurement, Plan};
 use lowlat_sys::Sys;
 
+use crate::progress::Schedule;
 use crate::steps::Tried;
 use crate::trial::Rig;
 use crate::{Attach, Bench, Limits, TuneError, backward, headline, partners, steps};
@@ -41,8 +42,19 @@ pub fn tune<W: HostWriter>(
     attach: Option<&Attach>,
     say: &mut dyn FnMut(&str),
 ) -> Result<Tuned, TuneError> {
-    let mut rig =
-        Rig { bench, sys, session, limits, tests: 0, first_median_ns: median_ns, median_ns, said: None, attach };
+    let schedule = Schedule::new(plan.steps.len(), 0, headline::lengths(limits));
+    let mut rig = Rig {
+        bench,
+        sys,
+        session,
+        limits,
+        schedule,
+        tests: 0,
+        first_median_ns: median_ns,
+        median_ns,
+        said: None,
+        attach,
+    };
     let mut tried = Tried::new(limits.false_keep);
     steps::forward(&mut rig, plan, &mut tried, say)?;
     partners::together_where_needed(&mut rig, &mut tried, say)?;

@@ -44,7 +44,8 @@ pub(crate) fn sequential(verdict: Verdict, test: &Sequential, judged: &[&Quantil
             format!("no relevant improvement: {}", all.join(", "))
         }
         _ if !better.is_empty() => {
-            format!("not better: something else may be worse: {}", better.join(", "))
+            let leans = if test.leans.is_empty() { "something else".to_owned() } else { test.leans.join(" and ") };
+            format!("not better: {leans} may be worse: {}", better.join(", "))
         }
         _ if test.stopped == Stopped::Interrupted => format!("interrupted, no difference shown{smallest}"),
         _ => format!("no difference shown{smallest}"),
@@ -249,6 +250,11 @@ mod tests {
             say(Verdict::Unclear, &test(Stopped::Exhausted), &[&p50, &p99]),
             "not better: something else may be worse: P50 −12.3 % [−14.1, −10.2]; 9 pairs of rounds"
         );
+        let leans = Sequential { leans: vec!["P99".into(), "loss".into()], ..test(Stopped::Exhausted) };
+        assert_eq!(
+            say(Verdict::Unclear, &leans, &[&p50, &p99]),
+            "not better: P99 and loss may be worse: P50 −12.3 % [−14.1, −10.2]; 9 pairs of rounds"
+        );
         assert!(
             say(Verdict::Unclear, &test(Stopped::Interrupted), &[]).starts_with("interrupted, no difference shown")
         );
@@ -259,7 +265,7 @@ mod tests {
     #[test]
     fn losses_are_shares_with_two_digits() {
         assert_eq!(loss_change("loss", (0, 8_022), (10, 17_491)), "loss 0 → 0.057 %");
-        assert_eq!(loss_change("lost or over 50 ms", (1, 3), (100, 100)), "lost or over 50 ms 33 → 100 %");
+        assert_eq!(loss_change("lost or over 10 ms", (1, 3), (100, 100)), "lost or over 10 ms 33 → 100 %");
         assert_eq!(loss_change("loss", (3, 1_000_000), (0, 0)), "loss 0.00030 → 0 %");
     }
 }

@@ -324,3 +324,32 @@ fn a_loss_that_is_not_worth_fixing_is_not_harm() {
     assert_eq!(pairs(0.01), Stopped::Worse);
     assert_ne!(pairs(0.10), Stopped::Worse);
 }
+
+/// A round of a slow path that loses one probe in 150, and one of a path a hundred times as fast that loses one in 300.
+fn slow_and_fast(random: &mut lowlat_verdict::Random, slow: bool) -> Round {
+    let (probes, ns, loss) = if slow { (35, 2_800_000.0, 1.0 / 150.0) } else { (2_500, 30_000.0, 1.0 / 300.0) };
+    let mut sample = |_| {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
+        let ns = (ns * (1.0 + 0.3 * random.unit())) as u64;
+        if random.chance(loss) { LOST } else { ns }
+    };
+    Round { samples_ns: (0..probes).map(&mut sample).collect(), ..Round::default() }
+}
+
+/// By their bare shares the fast side loses more in most pairs: of its many probes some are always lost, of 35 mostly none.
+#[test]
+fn a_side_that_sends_more_probes_is_not_blamed_for_losing_some() {
+    for (b_is_fast, verdict) in [(true, Verdict::Better), (false, Verdict::Worse)] {
+        let shown = (0..40u64).filter(|&seed| {
+            let mut random = lowlat_verdict::Random::new(seed);
+            let least = SequentialOptions { least_pairs: 20, most_pairs: 40, ..options(0.05, seed) };
+            let mut test = Test::new(("without", "with"), least);
+            while test.push(slow_and_fast(&mut random, b_is_fast), slow_and_fast(&mut random, !b_is_fast)) == Next::More
+            {
+            }
+            test.comparison().verdict == verdict
+        });
+        let shown = shown.count();
+        assert!(shown >= 39, "{verdict:?} in {shown} of 40");
+    }
+}

@@ -248,7 +248,7 @@ fn engine(n: &Name) -> Vec<Change> {
             ],
         ),
         Change::Edited(
-            "crates/peers/tests/kernel_path.rs".into(),
+            "crates/peers/tests/kernel_addressing.rs".into(),
             vec![Edit::Entry("const ENGINES: &[&str] = &[", format!("\"{name}\""))],
         ),
         Change::Edited("README.md".into(), vec![Edit::Within("| `measure` |", "; peers", format!(", `{name}`"))]),

@@ -131,6 +131,13 @@ pub fn status(json: bool) -> Outcome {
     } else {
         output::report(&lowlat_report::status(&document, output::width()));
     }
+    if store.is_not_the_hosts() {
+        output::progress(&format!(
+            "this is {} alone; what another user applied to this host is in {}: `sudo lowlat status`",
+            store.dir().display(),
+            Store::of_host().dir().display()
+        ));
+    }
     Ok(0)
 }
 

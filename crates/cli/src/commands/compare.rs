@@ -6,9 +6,11 @@ use lowlat_model::tune::Placement;
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{Measurement, Verdict};
 use lowlat_sys::Live;
+use lowlat_tune::Progress;
 use lowlat_verdict::{CompareOptions, sequential};
 
 use crate::args::CompareArgs;
+use crate::progress::Line;
 use crate::stored::{self, Stored};
 use crate::{output, signals};
 use lowlat_live::{
@@ -27,7 +29,7 @@ const OPENS_NS: u64 = 200_000_000;
 /// Runs the command. Exit 1 when B is worse than A.
 pub fn run(args: &CompareArgs, json: bool) -> Outcome {
     let comparison = match (Side::is_one(&args.a), Side::is_one(&args.b)) {
-        (true, true) => alternated(args)?,
+        (true, true) => alternated(args, json)?,
         (false, false) => {
             for name in [&args.a, &args.b] {
                 known(name)?;
@@ -91,7 +93,7 @@ fn runs(a: &str, b: &str, options: &CompareOptions) -> Result<Comparison, Failur
     Ok(out)
 }
 
-fn alternated(args: &CompareArgs) -> Result<Comparison, Failure> {
+fn alternated(args: &CompareArgs, json: bool) -> Result<Comparison, Failure> {
     let target = args.target.as_deref().ok_or_else(|| {
         Failure::new(format!("compare {} with {}: the far end is missing; give --target HOST", args.a, args.b))
     })?;
@@ -118,7 +120,11 @@ fn alternated(args: &CompareArgs) -> Result<Comparison, Failure> {
         ..sequential::SequentialOptions::default()
     };
     let uneven = side::uneven([&placed[0], &placed[1]]);
-    let mut out = ab::alternated((&ask_a, &ask_b), (&args.a, &args.b), options, OnStop::Keep, &Live::new())?;
+    let shown = Line::unless(json);
+    let names = (args.a.as_str(), args.b.as_str());
+    let mut heard = |at: &Progress| shown.show(&Progress { of: 0, ..at.clone() }, "");
+    let mut out = ab::alternated((&ask_a, &ask_b), names, options, OnStop::Keep, &Live::new(), &mut heard)?;
+    drop(shown);
     out.warnings.extend(uneven);
     out.placed = placed.to_vec();
     if signals::stopped() {

@@ -2,15 +2,16 @@
 
 use lowlat_model::NotSeen;
 use lowlat_model::tune::Scope;
-use lowlat_sys::Live;
 use lowlat_sys::store::Store;
+use lowlat_sys::{Live, Sys};
 use lowlat_tune::Limits;
 
 use crate::args::{FormatArg, OptimizeArgs};
 use crate::output;
+use crate::progress::Line;
 use lowlat_live::{
     Failure, Outcome,
-    optimize::{self, Finished, Job},
+    optimize::{self, Finished, Heard, Job},
     path::Path,
     probe,
 };
@@ -30,7 +31,7 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
         store.ensure_writable()?;
     }
     lowlat_live::signals::at_stake();
-    let Finished { document, plan, session } = optimize::run(&job, &live, &store, &mut output::progress)?;
+    let Finished { document, plan, session } = run_shown(&job, &live, &store)?;
     if let Some(mut session) = session {
         if args.rollback {
             let report = session.rollback(&live)?;
@@ -56,6 +57,13 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
         super::report::print(&document, FormatArg::Text)?;
     }
     Ok(super::report::exit_code(&document))
+}
+
+/// Runs the job, and shows on stderr how far it is.
+pub(super) fn run_shown(job: &Job, sys: &dyn Sys, store: &Store) -> Result<Finished, Failure> {
+    let shown = Line::new();
+    let mut heard = Heard { progress: &mut |at| shown.show(at, ""), line: &mut output::progress };
+    optimize::run(job, sys, store, &mut heard)
 }
 
 /// What the flags ask for.

@@ -39,8 +39,9 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
     for range in &args.allow {
         config.allow.push(range.parse().map_err(|e| Failure::new(format!("serve: {e}")))?);
     }
-    let xdp = args.xdp.as_deref().map(|iface| responder::open(iface, &config, &Live::new())).transpose()?;
-    let mut console = Console { every_ns: args.report, xdp: xdp.as_ref() };
+    let mut xdp = args.xdp.as_deref().map(|iface| responder::open(iface, &config, &Live::new())).transpose()?;
+    let gone = args.xdp.as_deref().map(ended_under_us);
+    let mut console = Console { every_ns: args.report, xdp: xdp.as_mut(), gone };
     let stats = serve::watched(&config, signals::stop(), &mut console)?;
     print(&stats, xdp.map(|xdp| xdp.answered()), json)?;
     Ok(0)
@@ -49,12 +50,22 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
 /// Reports on standard error what is bound and, now and then, how it fares.
 struct Console<'a> {
     every_ns: Option<u64>,
-    xdp: Option<&'a Responder>,
+    xdp: Option<&'a mut Responder>,
+    /// What is said once when the program's interface goes; taken when it is said.
+    gone: Option<String>,
+}
+
+/// That the interface of the XDP program is no more.
+fn ended_under_us(iface: &str) -> String {
+    format!(
+        "serve: {iface} was deleted or left this network namespace, and the XDP program with it; the sockets answer what \
+         still comes, start serve again for --xdp"
+    )
 }
 
 impl Watcher for Console<'_> {
     fn ready(&mut self, bound: &[Bound], confinement: &[Confinement]) {
-        if let Some(xdp) = self.xdp {
+        if let Some(xdp) = &self.xdp {
             output::progress(xdp.words());
         }
         for b in bound {
@@ -68,9 +79,15 @@ impl Watcher for Console<'_> {
     fn report(&mut self, stats: &ServeStats) {
         let counts = counts(stats);
         let mut words: Vec<String> = reported(&counts).map(|(name, count)| format!("{name} {count}")).collect();
-        words.extend(self.xdp.map(|xdp| format!("answered by XDP {}", xdp.answered())));
+        words.extend(self.xdp.as_ref().map(|xdp| format!("answered by XDP {}", xdp.answered())));
         words.extend(residence(stats));
         output::progress(&words.join(", "));
+    }
+
+    fn look(&mut self) {
+        if self.gone.is_some() && self.xdp.as_mut().is_some_and(|xdp| xdp.is_gone()) {
+            output::progress(&self.gone.take().unwrap_or_default());
+        }
     }
 
     fn every_ns(&self) -> Option<u64> {
@@ -78,13 +95,14 @@ impl Watcher for Console<'_> {
     }
 }
 
-fn counts(stats: &ServeStats) -> [(&'static str, u64); 16] {
+fn counts(stats: &ServeStats) -> [(&'static str, u64); 17] {
     [
         ("received", stats.received),
         ("answered", stats.answered),
         ("answered_connected", stats.answered_connected),
         ("malformed", stats.malformed),
         ("unauthenticated", stats.unauthenticated),
+        ("replayed", stats.replayed),
         ("none_wanted", stats.none_wanted),
         ("not_allowed", stats.not_allowed),
         ("source_limited", stats.source_limited),
@@ -117,6 +135,7 @@ fn document(stats: &ServeStats, answered_by_xdp: Option<u64>) -> ServeDocument {
         answered_connected: stats.answered_connected,
         malformed: stats.malformed,
         unauthenticated: stats.unauthenticated,
+        replayed: stats.replayed,
         none_wanted: stats.none_wanted,
         not_allowed: stats.not_allowed,
         source_limited: stats.source_limited,

@@ -15,16 +15,20 @@ crate::collector! {
     /// With the kernel's own stand `carrier_changes`, how often the link came or went, and `tx_timeout`, how often a
     /// transmit queue was found stuck, over all queues.
     ///
-    /// The driver's counters have the driver's own names; one whose name is not listed twice means the same.
+    /// The driver's counters have the driver's own names; one whose name is not listed twice means the same. Of a device,
+    /// `standard` are the faults that the kernel has names for itself (of MAC, PHY, pause, FEC and RMON), and `queues` what
+    /// each queue received and dropped, by its own count. A virtual link has neither.
     pub LINKS = "counters/links";
     reads [
         "net:links",
         "/sys/class/net/*/statistics/*",
         "/sys/class/net/*/carrier_changes",
         "/sys/class/net/*/queues/tx-*/tx_timeout",
-        "net:IF/statistics", "net:qdiscs"];
+        "net:IF/statistics", "net:IF/standard-statistics", "net:IF/queue-statistics", "net:qdiscs"];
     sources [
-        "Documentation/networking/statistics.rst in linux 6.12: Interface statistics",
+        "Documentation/networking/statistics.rst in linux 6.12: Interface statistics, Standard interface statistics (STATS_GET)",
+        "net/ethtool/stats.c in linux 6.12: stats_eth_mac_names, stats_eth_phy_names, stats_rmon_names",
+        "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats-get",
         "Documentation/ABI/testing/sysfs-class-net-statistics in linux 6.12: all of it is one list",
         "Documentation/ABI/testing/sysfs-class-net in linux 6.12: carrier_changes",
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: tx_timeout",
@@ -36,6 +40,10 @@ pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
         let name = &link.name;
         groups.insert(format!("link/{name}"), kernel(sys, name));
         groups.insert(format!("ethtool/{name}"), query::statistics(sys, name));
+        if link.kind.is_none() && name != "lo" {
+            groups.insert(format!("standard/{name}"), query::standard_statistics(sys, name));
+            groups.insert(format!("queues/{name}"), query::queue_statistics(sys, name));
+        }
     }
     match query::qdiscs(sys) {
         Reading::Value(all) => {

@@ -476,6 +476,7 @@ fn a_login_session_is_known_by_its_variable_and_by_its_socket() {
         cwnd: 0,
         notsent_bytes: 0,
         congestion: String::new(),
+        timeouts: None,
     };
     let host = Host::default()
         .device("eth0")

@@ -11,48 +11,48 @@ use lowlat_sys::Captured;
 use serde_json::Value;
 
 /// The goal the hosts are judged by.
-pub const GOAL_NS: u64 = 50_000;
+pub(crate) const GOAL_NS: u64 = 50_000;
 
 /// What is known of a case.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Case {
-    pub base: String,
-    pub iface: String,
-    pub source: String,
-    pub says: String,
-    pub finds: Vec<String>,
-    pub never: Vec<String>,
+pub(crate) struct Case {
+    pub(crate) base: String,
+    pub(crate) iface: String,
+    pub(crate) source: String,
+    pub(crate) says: String,
+    pub(crate) finds: Vec<String>,
+    pub(crate) never: Vec<String>,
     /// The rule of the first finding.
     #[serde(default)]
-    pub first: Option<String>,
+    pub(crate) first: Option<String>,
     /// An ordinary host of this kind: nothing at warning or above may be found.
     #[serde(default)]
-    pub ordinary: Option<String>,
+    pub(crate) ordinary: Option<String>,
     /// Whoever set this ordinary host up wants latency: it is judged by the goal too. Others are asked without one, as
     /// their owners would ask.
     #[serde(default)]
-    pub aims: bool,
+    pub(crate) aims: bool,
     #[serde(default)]
-    pub removed: Vec<String>,
+    pub(crate) removed: Vec<String>,
     /// Path → text. `{0-3}` in a path stands for each of these numbers, and `{n}` in path and text for the number.
     #[serde(default)]
-    pub files: BTreeMap<String, String>,
+    pub(crate) files: BTreeMap<String, String>,
     /// Reply or list → keys that are changed in it.
     #[serde(default)]
-    pub replies: BTreeMap<String, Value>,
+    pub(crate) replies: BTreeMap<String, Value>,
     /// File → what of it grows within the window. Counters are named as the facts name them: `TcpExt.ListenOverflows`,
     /// `pswpin`, `cpu0.steal`, `LOC.cpu2`; a column of `softnet_stat` is `cpu0.1`; a file with one number has ``.
     #[serde(default)]
-    pub grows: BTreeMap<String, BTreeMap<String, u64>>,
+    pub(crate) grows: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
-pub fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
 }
 
 /// The names of a folder's folders, sorted.
-pub fn folders(of: &str) -> Vec<String> {
+pub(crate) fn folders(of: &str) -> Vec<String> {
     let entries = fs::read_dir(fixtures().join(of)).unwrap().map(|e| e.unwrap());
     let mut names: Vec<String> =
         entries.filter(|e| e.path().is_dir()).map(|e| e.file_name().into_string().unwrap()).collect();
@@ -60,13 +60,13 @@ pub fn folders(of: &str) -> Vec<String> {
     names
 }
 
-pub fn case(name: &str) -> Case {
+pub(crate) fn case(name: &str) -> Case {
     let at = fixtures().join("cases").join(name).join("case.json");
     serde_json::from_str(&fs::read_to_string(&at).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", at.display()))
 }
 
 /// Every file beneath a folder, by its path within.
-pub fn files(dir: &Path, within: &Path, all: &mut BTreeMap<PathBuf, PathBuf>) {
+pub(crate) fn files(dir: &Path, within: &Path, all: &mut BTreeMap<PathBuf, PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
         let within = within.join(entry.file_name());
@@ -79,7 +79,7 @@ pub fn files(dir: &Path, within: &Path, all: &mut BTreeMap<PathBuf, PathBuf>) {
 }
 
 /// Lays a host out where a captured tree can be read.
-pub fn build(name: &str, to: &Path) {
+pub(crate) fn build(name: &str, to: &Path) {
     if !fixtures().join("cases").join(name).is_dir() {
         return lay(&fixtures().join("roots").join(name), to);
     }
@@ -215,17 +215,17 @@ fn put(root: &Path, path: &str, text: &str) {
 }
 
 /// A folder for a tree, on the file system of the build.
-pub fn room() -> tempfile::TempDir {
+pub(crate) fn room() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
 /// The facts of a host, over the window that its tree has.
-pub fn facts(root: &Path, iface: Option<&str>, window_ns: Option<u64>) -> Facts {
+pub(crate) fn facts(root: &Path, iface: Option<&str>, window_ns: Option<u64>) -> Facts {
     lowlat_collect::gather(&Captured::open(root).unwrap(), iface, window_ns)
 }
 
 /// What the rules say, and the same as text.
-pub fn answer(facts: &Facts, goal_ns: Option<u64>) -> (Seen, String) {
+pub(crate) fn answer(facts: &Facts, goal_ns: Option<u64>) -> (Seen, String) {
     let seen = check_all(&Input { facts, baseline: None, goal_ns });
     let mut lines = Vec::new();
     for f in &seen.findings {
@@ -238,6 +238,6 @@ pub fn answer(facts: &Facts, goal_ns: Option<u64>) -> (Seen, String) {
 }
 
 /// The rules of the findings at warning or above.
-pub fn weighty(seen: &Seen) -> Vec<String> {
+pub(crate) fn weighty(seen: &Seen) -> Vec<String> {
     seen.findings.iter().filter(|f| f.severity > Severity::Info).map(|f| f.rule.clone()).collect()
 }

@@ -6,7 +6,7 @@ crate::knob! {
     /// ## What it does
     /// x86: chooses the idle routine at boot. `poll` never sleeps, `halt` uses HLT alone, `nomwait` does without MWAIT.
     /// ## Why it matters
-    /// cpu.dma-latency does much the same without a reboot and ends with one command; where no cpuidle driver runs, as in
+    /// On x86 cpu.dma-latency 0 does much the same without a reboot and ends with one command; where no cpuidle driver runs, as in
     /// many virtual machines, that limit is ignored and this parameter is not. The kernel's documentation says of
     /// `poll`: not recommended.
     /// ## Cost

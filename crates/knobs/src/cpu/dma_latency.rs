@@ -7,8 +7,10 @@ crate::knob! {
     /// Microseconds a sleeping CPU may take to wake, for the whole host, held by a process that keeps
     /// `/dev/cpu_dma_latency` open. The smallest of all holders' wishes counts; it ends when the file is closed.
     /// ## Why it matters
-    /// Deep idle states take tens to hundreds of microseconds to leave. At 0 the CPUs poll and do not sleep at all. It
-    /// needs no reboot and ends with its holder, unlike `processor.max_cstate` and `intel_idle.max_cstate`.
+    /// Deep idle states take tens to hundreds of microseconds to leave. At 0 only states without an exit latency are
+    /// entered: on x86 that is a loop that polls, on Arm `WFI`, which is a short sleep. It needs no reboot and ends with
+    /// its holder, unlike `processor.max_cstate` and `intel_idle.max_cstate`. A kernel without a cpuidle driver, as in many
+    /// virtual machines, ignores it: there the idle routine (boot.idle) and the hypervisor decide.
     /// ## Cost
     /// Power and heat, and less turbo headroom for the busy cores.
     /// ## Example
@@ -21,5 +23,8 @@ crate::knob! {
     sources [
         "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Power Management Quality of Service for CPUs",
         "kernel/power/qos.c in linux 6.12: cpu_latency_qos_write",
+        "kernel/sched/idle.c in linux 6.12: cpuidle_idle_call (default_idle_call without a driver)",
+        "drivers/cpuidle/cpuidle-psci.c in linux 6.12: psci_idle_init_cpu (state 0 is WFI)",
+        "drivers/cpuidle/poll_state.c in linux 6.12: cpuidle_poll_state_init (x86)",
     ];
 }

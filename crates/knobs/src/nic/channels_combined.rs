@@ -22,6 +22,6 @@ crate::knob! {
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: CHANNELS_SET",
         "Documentation/networking/scaling.rst in linux 6.12: RSS: Receive Side Scaling, Suggested Configuration",
-        "https://github.com/amzn/amzn-drivers/blob/master/kernel/linux/ena/ENA_Linux_Best_Practices.rst (I want fewer ENA queues)",
+        "https://github.com/amzn/amzn-drivers/blob/365c58ba5cf538aba14f1661e471b5cfc07c9548/kernel/linux/ena/ENA_Linux_Best_Practices.rst (I want fewer ENA queues)",
     ];
 }

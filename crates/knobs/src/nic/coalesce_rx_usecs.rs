@@ -7,7 +7,9 @@ crate::knob! {
     /// Microseconds the device waits after a packet before it interrupts. A fixed value needs adaptive moderation off,
     /// which lowlat switches off first.
     /// ## Why it matters
-    /// The wait is added to each packet that would wake a sleeping reader. Not every number is a time: 1, 3 and 4 on
+    /// The wait is added to each packet that would wake a sleeping reader. 0 alone does not switch coalescing off: where
+    /// the driver has `rx-frames`, the kernel's interface asks for 0 and one frame together (nic.coalesce.rx-frames), or
+    /// a lone packet waits for others. `tg3` refuses 0; there 1 with one frame is the least. Not every number is a time: 1, 3 and 4 on
     /// `e1000e`, 1 and 3 on `igb` and `igc`, 1 on `ixgbe` are modes that adapt to the load. `e1000e`, `igb` and `igc`
     /// refuse 2 and what lies between their modes and 10, so that the smallest delay beside 0 is 10 µs. Drivers clamp
     /// and round, so what was set is read back.
@@ -28,7 +30,8 @@ crate::knob! {
         "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_set_coalesce",
         "drivers/net/ethernet/intel/e1000e/ethtool.c in linux 6.12: e1000_set_coalesce",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_set_coalesce",
-        "include/uapi/linux/ethtool.h in linux 6.12: struct ethtool_coalesce",
+        "include/uapi/linux/ethtool.h in linux 6.12: struct ethtool_coalesce (usecs = 0 and max_frames = 1)",
+        "drivers/net/ethernet/broadcom/tg3.c in linux 6.12: tg3_set_coalesce",
     ];
     needs ["nic.coalesce.adaptive-rx", "nic.coalesce.rx-frames"];
 }

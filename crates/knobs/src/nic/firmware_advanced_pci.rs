@@ -22,7 +22,7 @@ crate::knob! {
     also ["ADVANCED_PCI_SETTINGS", "mlxconfig"];
     sources [
         "https://docs.nvidia.com/networking/display/kubernetes2570/nic-conf-operator/configuration-details.html (pciPerformanceOptimized)",
-        "https://github.com/Mellanox/nic-configuration-operator/blob/main/pkg/configuration/confighandler_test.go (MAX_ACC_OUT_READ is unavailable if ADVANCED_PCI_SETTINGS is disabled)",
+        "https://github.com/Mellanox/nic-configuration-operator/blob/f4c64b3b03e8e3f69ad5692c7e00c6e61a04e65c/pkg/configuration/configvalidation.go (MAX_ACC_OUT_READ parameter is hidden if ADVANCED_PCI_SETTINGS is disabled)",
         "not confirmed: any effect of it on latency; NVIDIA's manual of the parameter was not found",
     ];
 }

@@ -13,11 +13,12 @@ crate::knob! {
     /// All bulk connections together may fill the queue that a probe then waits in. A lower bound shortens that queue
     /// at its source, without a single drop, also where the kernel has no fair queue.
     /// ## Cost
-    /// Throughput of bulk connections on fast links, which then wait for transmit completions.
+    /// Throughput of every bulk connection of the namespace on a fast link: each then waits for a transmit completion
+    /// after two packets.
     /// ## Example
     /// `4194304 -> 4096` writes `/proc/sys/net/ipv4/tcp_limit_output_bytes = 4096`
     "sysctl.net.ipv4.tcp_limit_output_bytes";
-    kernels "3.6.."; phase 2; risk Low; resets_link false; standing Acts;
+    kernels "3.6.."; phase 2; risk Medium; resets_link false; standing Acts;
     place sysctl::SysctlKey("net.ipv4.tcp_limit_output_bytes");
     value Value::Number(0, 2_147_483_647);
     also [];

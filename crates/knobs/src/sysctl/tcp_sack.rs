@@ -7,19 +7,20 @@ crate::knob! {
     /// Lets a receiver report which segments arrived out of order (RFC 2018), so that only those that are missing are
     /// sent again.
     /// ## Why it matters
-    /// It is on by default on every kernel lowlat runs on, so setting it changes nothing. lowlat shows the value it
-    /// found.
+    /// It is on by default on every kernel lowlat runs on, so setting it on changes nothing there. Tuning lists of long
+    /// ago switch it off to save instructions. Without it a sender learns of one lost segment a round trip, and of a lost tail only by its timer.
+    /// What is set acts on connections made afterwards.
     /// ## Cost
     /// None at its default.
     /// ## Example
-    /// `sysctl net.ipv4.tcp_sack` shows it; lowlat does not write it.
+    /// `0 -> 1` writes `/proc/sys/net/ipv4/tcp_sack = 1`
     "sysctl.net.ipv4.tcp_sack";
-    kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place sysctl::SysctlKey("net.ipv4.tcp_sack");
-    value Value::Number(0, 255);
-    refusal "tcp_sack is 1 by default; setting it changes nothing";
+    value Value::Number(0, 1);
     also [];
     sources [
+        "net/ipv4/tcp_output.c in linux 6.12: tcp_syn_options",
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_sack",
         "net/ipv4/tcp_ipv4.c in linux 6.1, 6.12: tcp_sk_init sets sysctl_tcp_sack = 1",
         "RFC 2018 (section 3)",

@@ -7,19 +7,20 @@ crate::knob! {
     /// Puts a time stamp into each segment (RFC 7323): round-trip samples, and protection against wrapped sequence
     /// numbers. 1 starts each connection from a random offset, 2 does not.
     /// ## Why it matters
-    /// It is on by default on every kernel lowlat runs on, so setting it changes nothing. lowlat shows the value it
-    /// found.
+    /// It is on by default on every kernel lowlat runs on, so setting it on changes nothing there. Tuning lists of long
+    /// ago switch it off to save instructions. Without it there is no round-trip sample for a segment that was sent twice, and no PAWS.
+    /// What is set acts on connections made afterwards.
     /// ## Cost
     /// None at its default. It takes 12 bytes of each segment.
     /// ## Example
-    /// `sysctl net.ipv4.tcp_timestamps` shows it; lowlat does not write it.
+    /// `0 -> 1` writes `/proc/sys/net/ipv4/tcp_timestamps = 1`
     "sysctl.net.ipv4.tcp_timestamps";
-    kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place sysctl::SysctlKey("net.ipv4.tcp_timestamps");
-    value Value::Number(0, 255);
-    refusal "tcp_timestamps is 1 by default; setting it changes nothing";
+    value Value::Number(0, 2);
     also [];
     sources [
+        "net/ipv4/tcp_output.c in linux 6.12: tcp_syn_options",
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_timestamps",
         "net/ipv4/tcp_ipv4.c in linux 6.1, 6.12: tcp_sk_init sets sysctl_tcp_timestamps = 1",
         "RFC 7323 (section 3)",

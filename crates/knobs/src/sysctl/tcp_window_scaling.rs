@@ -6,19 +6,20 @@ crate::knob! {
     /// ## What it does
     /// Lets windows exceed 64 KiB (RFC 7323).
     /// ## Why it matters
-    /// It is on by default on every kernel lowlat runs on, so setting it changes nothing. lowlat shows the value it
-    /// found.
+    /// It is on by default on every kernel lowlat runs on, so setting it on changes nothing there. Tuning lists of long
+    /// ago switch it off to save instructions. Without it no window exceeds 64 KiB, so that a connection sends 64 KiB a round trip at most.
+    /// What is set acts on connections made afterwards.
     /// ## Cost
     /// None at its default.
     /// ## Example
-    /// `sysctl net.ipv4.tcp_window_scaling` shows it; lowlat does not write it.
+    /// `0 -> 1` writes `/proc/sys/net/ipv4/tcp_window_scaling = 1`
     "sysctl.net.ipv4.tcp_window_scaling";
-    kernels "any"; phase 2; risk Medium; resets_link false; standing Default;
+    kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place sysctl::SysctlKey("net.ipv4.tcp_window_scaling");
-    value Value::Number(0, 255);
-    refusal "tcp_window_scaling is 1 by default; setting it changes nothing";
+    value Value::Number(0, 1);
     also [];
     sources [
+        "net/ipv4/tcp_output.c in linux 6.12: tcp_syn_options",
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_window_scaling",
         "net/ipv4/tcp_ipv4.c in linux 6.1, 6.12: tcp_sk_init sets sysctl_tcp_window_scaling = 1",
         "RFC 7323 (section 2)",

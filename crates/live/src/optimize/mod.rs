@@ -19,7 +19,7 @@ use lowlat_model::{Facts, Finding, Plan, PlannedStep, Window};
 use lowlat_rules::{Input, Seen};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
-use lowlat_tune::Attach;
+use lowlat_tune::{Attach, Progress};
 
 use crate::Failure;
 use crate::bench::LiveBench;
@@ -44,8 +44,18 @@ pub struct Finished {
     pub session: Option<Session>,
 }
 
+/// Who hears what a run says meanwhile.
+#[allow(missing_debug_implementations)] // closures
+pub struct Heard<'a> {
+    /// How far it is, before each round.
+    pub progress: &'a mut dyn FnMut(&Progress),
+    /// A line for people.
+    pub line: &'a mut dyn FnMut(&str),
+}
+
 /// Runs the whole job. On any failure, and on a stop, everything that was applied is put back before it returns.
-pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -> Result<Finished, Failure> {
+pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Heard<'_>) -> Result<Finished, Failure> {
+    let Heard { progress, line: say } = heard;
     let started_unix_ns = crate::wall_clock_ns();
     // Decided once: every round of the run, idle and under load and with every engine, runs there.
     let held = probe::Held::take(&job.path, LASTING_NS, sys);
@@ -60,7 +70,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
     let run_id = store.new_run_id(started_unix_ns);
 
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
-    let (facts, observed) = observe(job, sys, say).map_err(|f| Failure::because(f, "nothing was changed"))?;
+    let (facts, observed) = observe(job, sys, say, progress).map_err(|f| Failure::because(f, "nothing was changed"))?;
     let seen = find(&facts, Some(&observed), job.median_goal_ns());
     let plan =
         make_plan(&seen.findings, &job.asked, &facts, sys, &plan_options(&facts, job.allow_disruptive, job.reach));
@@ -91,11 +101,12 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, say: &mut dyn FnMut(&str)) -
 
     let mut session = Session::begin(store, sys)?;
     session.stop_on(signals::stop());
-    let outcome = tune(job, (sys, attach.as_ref()), &mut session, &mut parts, say).and_then(|()| {
-        let document = parts.document(job);
-        store.save_stage(&run_id, "run", &document)?;
-        Ok(document)
-    });
+    let outcome = tune(job, (sys, attach.as_ref()), &mut session, &mut parts, &mut Heard { progress, line: say })
+        .and_then(|()| {
+            let document = parts.document(job);
+            store.save_stage(&run_id, "run", &document)?;
+            Ok(document)
+        });
     let document = match outcome {
         Ok(document) => document,
         Err(failure) => return Err(undone(&failure, &mut session, sys)),
@@ -113,10 +124,23 @@ fn undone(failure: &Failure, session: &mut Session, sys: &dyn Sys) -> Failure {
 }
 
 /// Facts with counters on both sides of the baseline measurement.
-fn observe(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<(Facts, Measurement), Failure> {
+fn observe(
+    job: &Job,
+    sys: &dyn Sys,
+    say: &mut dyn FnMut(&str),
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<(Facts, Measurement), Failure> {
     let before = lowlat_collect::counters(sys);
     let ask = Ask { duration_ns: job.duration_ns, ..Ask::new(&job.path, &job.engine) };
-    let baseline = probe::measure(&ask, sys)?;
+    // Its steps are not known yet; it is none of them.
+    let mut so_far = |p: &lowlat_measure::Progress| {
+        let left_ns = job.duration_ns.saturating_sub(p.elapsed_ns);
+        progress(&Progress { what: "baseline".to_owned(), left_ns, ..Progress::default() });
+    };
+    let baseline = probe::measure_with(&ask, sys, &[], &mut probe::Heard { progress: &mut so_far, line: &mut |_| {} })?;
+    if signals::stopped() {
+        return Err(Failure::new("measure: interrupted by a signal"));
+    }
     let mut facts = lowlat_collect::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
     facts.window = Some(Window { before, after: facts.counters.clone() });
     say(&format!(
@@ -198,11 +222,20 @@ fn tune(
     (sys, attach): (&dyn Sys, Option<&Attach>),
     session: &mut Session,
     parts: &mut Parts,
-    say: &mut dyn FnMut(&str),
+    heard: &mut Heard<'_>,
 ) -> Result<(), Failure> {
+    let Heard { progress, line: say } = heard;
     let before = lowlat_collect::counters(sys);
-    let mut bench = LiveBench::new(&job.path, &job.engine, sys, &parts.facts.path);
     let median_ns = parts.observed.rtt.p50_ns;
+    // The engines are one step more, after those of the loop.
+    let engines = u32::from(!job.engines.is_empty());
+    let engines_ns = lowlat_tune::engines_ns(&job.limits, median_ns, job.engines.len());
+    let mut steps = 0;
+    let mut of_the_loop = |p: &Progress| {
+        steps = p.of + engines;
+        progress(&Progress { of: steps, left_ns: p.left_ns.saturating_add(engines_ns), ..p.clone() });
+    };
+    let mut bench = LiveBench::new(&job.path, &job.engine, sys, &parts.facts.path).heard_by(&mut of_the_loop);
     say("phase 2: each step applied and undone, alternated on the live path");
     let tuned = lowlat_tune::tune(&mut bench, sys, session, &parts.plan, (&job.limits, median_ns), attach, say)?;
     let after_ns = tuned.result.as_ref().and_then(|m| m.rtt.p50_ns).or(median_ns);
@@ -211,7 +244,8 @@ fn tune(
         say("phase 3: engines on the same path, interleaved");
         // It looks at the links before the trials do something to them.
         let path = job.engine_path.as_ref().unwrap_or(&job.path);
-        let mut bench = LiveBench::new(path, &job.engine, sys, &parts.facts.path);
+        let mut of_the_engines = |p: &Progress| progress(&Progress { step: steps, of: steps, ..p.clone() });
+        let mut bench = LiveBench::new(path, &job.engine, sys, &parts.facts.path).heard_by(&mut of_the_engines);
         let trials = engines::trials(job, &parts.facts);
         parts.engines = lowlat_tune::side_by_side(&mut bench, &job.limits, after_ns, &trials, say)?;
     }

@@ -6,6 +6,7 @@ use crate::{Error, Malformed};
 
 const LINKMODES_GET: u8 = 4;
 const OURS: u16 = 3;
+const PEER: u16 = 4;
 const SPEED: u16 = 5;
 const DUPLEX: u16 = 6;
 /// `SPEED_UNKNOWN`, -1 as unsigned.
@@ -18,6 +19,8 @@ pub struct LinkModesMessage {
     pub speed_mbps: Option<u32>,
     /// Highest supported mode, Mbit/s; `None` where the driver lists none with a speed.
     pub max_speed_mbps: Option<u32>,
+    /// Highest mode that the link partner advertises, Mbit/s; `None` where the driver does not report it.
+    pub peer_max_speed_mbps: Option<u32>,
     /// `full`, `half`, `unknown`.
     pub duplex: &'static str,
 }
@@ -31,9 +34,12 @@ pub fn link_modes(iface: &str) -> Result<LinkModesMessage, Error> {
 pub fn parse(reply: Attrs<'_>) -> Result<LinkModesMessage, Malformed> {
     // OURS is masked: the mask is what is supported, the values what is advertised. Every name in it is supported.
     let supported = reply.nested(OURS).and_then(bitset::parse)?;
+    // PEER has no mask: only what the partner advertises is in it (net/ethtool/linkmodes.c, linkmodes_fill_reply).
+    let advertised = reply.get(PEER).is_some().then(|| reply.nested(PEER).and_then(bitset::parse)).transpose()?;
     Ok(LinkModesMessage {
         speed_mbps: reply.u32(SPEED).filter(|s| *s != UNKNOWN && *s != 0),
         max_speed_mbps: supported.keys().filter_map(|mode| speed_of(mode)).max(),
+        peer_max_speed_mbps: advertised.unwrap_or_default().keys().filter_map(|mode| speed_of(mode)).max(),
         duplex: match reply.u8(DUPLEX) {
             Some(0) => "half",
             Some(1) => "full",

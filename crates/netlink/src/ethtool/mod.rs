@@ -11,6 +11,7 @@ pub mod flags;
 pub mod ioctl;
 pub mod linkmodes;
 pub mod sizes;
+pub mod stats;
 pub mod tsinfo;
 
 use crate::attr::Attrs;
@@ -48,7 +49,7 @@ fn set(iface: &str, what: &str, command: u8, write: impl FnOnce(Message) -> Mess
     GenericFamily::open("ethtool", 1)?.ask(&what, command, |m| write(header(m, iface))).map(drop)
 }
 
-/// Every request's first attribute (type 1 in all of them): which device.
+/// Every request's first attribute (type 1 in all of them but the statistics): which device.
 fn header(m: Message, iface: &str) -> Message {
     m.nest(1, |m| m.text(HEADER_DEV_NAME, iface))
 }

@@ -11,8 +11,10 @@
 //! | [`lookup::lookup`], [`lookup::taken`] | |
 //! | [`stack::stack`] | |
 //! | [`neighbours::neighbours`], [`neighbours::forwarding`] | |
+//! | [`departure::Departure`] | |
 
 pub mod address;
+pub mod departure;
 pub mod link;
 pub mod lookup;
 pub mod metrics;

@@ -137,7 +137,7 @@ pub enum ServeError {
         next: &'static str,
     },
     /// Another system call failed.
-    #[error("serve: {what}: {source}")]
+    #[error("serve: {what}: {source}; {}", ports::next(.source))]
     Os {
         /// Operation.
         what: String,
@@ -154,6 +154,9 @@ pub trait Watcher {
     fn report(&mut self, stats: &ServeStats) {
         let _ = stats;
     }
+    /// Called some ten times a second while it serves, by a thread that has given up all system calls but those of
+    /// answering: what may end next to the sockets is noticed here.
+    fn look(&mut self) {}
     /// Time between two reports, ns; `None` for none.
     fn every_ns(&self) -> Option<u64> {
         None
@@ -303,6 +306,7 @@ fn serve(
         let mut next = clock::now().saturating_add(every);
         while !stop.load(Ordering::Relaxed) {
             waker.turn(PATIENCE_NS);
+            watcher.look();
             if clock::now() >= next {
                 next += every;
                 watcher.report(&counted());

@@ -13,6 +13,7 @@ use lowlat_transport::Ns;
 
 use super::privilege;
 use crate::lowlat::place::{Answer, PlacementRequest};
+use crate::lowlat::replay::Replays;
 
 /// A lease lasts no longer without another request, s: a prober that was killed does not hold it for a day.
 pub const LONGEST_S: u32 = 3600;
@@ -41,12 +42,20 @@ pub struct Desk {
     lease: Mutex<Option<u64>>,
     cpu: AtomicU32,
     until: AtomicU64,
+    replays: Mutex<Replays>,
 }
 
 impl Desk {
     /// For a far end with these places; `fixed` is where it was started to run, which then no request changes.
     pub fn new(places: Option<Places>, fixed: Option<u32>) -> Self {
-        Self { places, fixed, lease: Mutex::new(None), cpu: AtomicU32::new(NONE), until: AtomicU64::new(0) }
+        let (cpu, until) = (AtomicU32::new(NONE), AtomicU64::new(0));
+        Self { places, fixed, lease: Mutex::new(None), cpu, until, replays: Mutex::default() }
+    }
+
+    /// Whether a tagged message came for the first time, on whichever of the far end's sockets.
+    pub(crate) fn is_new(&self, session: u32, number: u64, now: Ns) -> bool {
+        // A panicked holder leaves at worst a number that counts as seen.
+        self.replays.lock().unwrap_or_else(PoisonError::into_inner).is_new(session, number, now)
     }
 
     /// Where the threads that answer are to be; `None` for wherever they may.

@@ -98,11 +98,22 @@ fn is_missing(e: &std::io::Error) -> bool {
     matches!(e.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EPROTONOSUPPORT))
 }
 
+/// What to do where the kernel gives no more of what every far end needs.
+pub(super) fn next(e: &std::io::Error) -> &'static str {
+    match e.raw_os_error() {
+        Some(libc::EMFILE) => "raise this process's limit on open files (`ulimit -n`), and start it again",
+        Some(libc::ENFILE) => "raise the host's limit on open files (fs.file-max), and start it again",
+        Some(libc::ENOMEM | libc::ENOBUFS) => "free some memory, and start it again",
+        _ => "see what the kernel log says (`dmesg`)",
+    }
+}
+
 fn bind_error(proto: Proto, at: SocketAddr, e: &std::io::Error) -> ServeError {
     let next = match e.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS) => next(e),
         Some(libc::EADDRINUSE) => "stop what listens there (`ss -lnp` names it), or give another port",
         Some(libc::EACCES | libc::EPERM) => {
-            "ports below net.ipv4.ip_unprivileged_port_start need root; give a higher one"
+            "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE; give a higher one"
         }
         Some(libc::EADDRNOTAVAIL) => "give an address that an interface of this network namespace has",
         _ => "give another address or port",

@@ -4,26 +4,29 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use caps::CapSet;
+use caps::{CapSet, Capability};
 pub(super) use lowlat_os::cpu::{pin, spread};
-use lowlat_os::identity::{become_user, is_root};
+use lowlat_os::identity::{become_user, refuse_root};
 use lowlat_transport::thread::own_descriptors;
 use rustix::process::{getpriority_process, setpriority_process};
 
 /// The overflow id, `nobody` on every Linux (Documentation/admin-guide/sysctl/kernel.rst, overflowuid).
 const NOBODY: u32 = 65534;
 
-/// Becomes nobody, for good; then gives up every capability, so that one given to the program's file or by its service
-/// manager goes too. Says as text what it did.
+/// Becomes nobody, for good, where it has the capabilities for that, whoever it is; then gives up every capability, so that
+/// one given to the program's file or by its service manager goes too. Says as text what it did.
 ///
 /// The C library carries the change of user to every thread of the process (nptl(7)); capabilities and
 /// `PR_SET_NO_NEW_PRIVS` are the calling thread's, and every thread it starts has them so.
 pub(super) fn drop_all() -> io::Result<String> {
     let had = capabilities()?;
-    let root = is_root();
-    if root {
-        // The bounding set is root's to empty, and only while it is root.
+    let has = |c| caps::has_cap(None, CapSet::Effective, c).map_err(io::Error::other);
+    // Before the others go: emptying the bounding set takes a capability too (capabilities(7)).
+    if has(Capability::CAP_SETPCAP)? {
         caps::clear(None, CapSet::Bounding).map_err(io::Error::other)?;
+    }
+    let other_user = has(Capability::CAP_SETUID)? && has(Capability::CAP_SETGID)?;
+    if other_user {
         become_user(NOBODY)?;
     }
     rustix::thread::set_no_new_privs(true)?;
@@ -33,7 +36,10 @@ pub(super) fn drop_all() -> io::Result<String> {
     if capabilities()? > 0 {
         return Err(io::Error::other("a capability was kept"));
     }
-    let who = if root { "user and group 65534" } else { "the user that started it" };
+    if other_user {
+        refuse_root()?;
+    }
+    let who = if other_user { "user and group 65534" } else { "the user that started it" };
     Ok(format!("{who}, {had} capabilities given up, none to be gained"))
 }
 

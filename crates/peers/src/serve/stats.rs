@@ -54,6 +54,8 @@ pub struct ServeStats {
     pub malformed: u64,
     /// Without the right tag.
     pub unauthenticated: u64,
+    /// With the right tag, but they came before.
+    pub replayed: u64,
     /// Asked for no answer.
     pub none_wanted: u64,
     /// From a source that is not on the allow-list.
@@ -88,6 +90,7 @@ impl ServeStats {
         self.answered_connected += other.answered_connected;
         self.malformed += other.malformed;
         self.unauthenticated += other.unauthenticated;
+        self.replayed += other.replayed;
         self.none_wanted += other.none_wanted;
         self.not_allowed += other.not_allowed;
         self.source_limited += other.source_limited;
@@ -106,6 +109,7 @@ impl ServeStats {
         *match why {
             Ignored::Malformed => &mut self.malformed,
             Ignored::Unauthenticated => &mut self.unauthenticated,
+            Ignored::Replayed => &mut self.replayed,
             Ignored::NoneWanted => &mut self.none_wanted,
         } += 1;
     }

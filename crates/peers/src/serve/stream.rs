@@ -24,8 +24,9 @@ const ALL_ROOM: usize = 64 << 20;
 const FIRST_MESSAGE_NS: u64 = 5_000_000_000;
 /// Time between two looks for idle connections, ns.
 const SWEEP_NS: u64 = 500_000_000;
-/// Where all places are taken, a connection that was silent for this long gives its place to a new client, ns. A prober
-/// is never silent for so long, and whoever holds places without probing cannot keep probers out.
+/// Where all places are taken, the oldest connection that has sent no whole message gives its place to a new client;
+/// where there is none, one that was silent for this long, ns. A prober sends as soon as it is connected and is never
+/// silent for so long, so whoever holds places without probing, or opens some hundred a second, cannot keep probers out.
 const YIELD_NS: u64 = 1_000_000_000;
 /// Messages in a row from one that is alone before it has the thread to itself.
 const STREAK: u32 = 16;
@@ -328,13 +329,13 @@ impl<'a> Streams<'a> {
         }
     }
 
-    /// Closes the connection that was silent the longest, those that never sent a whole message first, if there is one
-    /// that was silent for [`YIELD_NS`].
+    /// Closes the connection that was silent the longest, those that never sent a whole message first; one that did only
+    /// after [`YIELD_NS`].
     #[cold]
     fn yield_one(&mut self, now: Ns) {
         let silent = self.connections.iter().enumerate().filter_map(|(slot, c)| {
             let c = c.as_ref()?;
-            (now.saturating_sub(c.last) >= YIELD_NS).then_some((c.proven, c.last, slot))
+            (!c.proven || now.saturating_sub(c.last) >= YIELD_NS).then_some((c.proven, c.last, slot))
         });
         if let Some((_, _, slot)) = silent.min() {
             self.stats.connections_idle += 1;

@@ -61,6 +61,9 @@ pub(crate) fn sections(d: &SweepDocument) -> Vec<Section> {
     if d.interrupted {
         blocks.push(Block::Words("interrupted: points are missing".to_owned()));
     }
+    if let Some(why) = &d.failed {
+        blocks.push(Block::Words(format!("ended before its last point: {}", line(why))));
+    }
     let mut sections = vec![Section::new(&format!("Sweep over {}", d.axis.name()), blocks)];
     let warnings: Vec<String> = d
         .points
@@ -99,6 +102,7 @@ mod tests {
                 knee_rate_pps: Some(1.0),
                 words: String::new(),
                 interrupted: false,
+                failed: None,
             },
             80,
         );

@@ -43,6 +43,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
             speed_mbps: m.speed_mbps,
             max_speed_mbps: m.max_speed_mbps,
             duplex: m.duplex.to_owned(),
+            peer_max_speed_mbps: m.peer_max_speed_mbps,
         })),
         NetQuery::Features(i) => answer(ethtool::features::features(i).map(|f| {
             f.into_iter()
@@ -77,6 +78,8 @@ pub(super) fn ask(query: &NetQuery) -> Json {
             phc: t.phc,
         })),
         NetQuery::Statistics(i) => answer(ethtool::ioctl::statistics(i)),
+        NetQuery::StandardStatistics(i) => answer(ethtool::stats::standard(i)),
+        NetQuery::QueueStatistics(i) => answer(netdev::queue_statistics(i)),
         NetQuery::HwTimestamp(i) => answer(
             ethtool::ioctl::hw_timestamp(i).map(|h| BTreeMap::from([("tx".to_owned(), h.tx), ("rx".to_owned(), h.rx)])),
         ),
@@ -236,6 +239,7 @@ pub(super) fn tcp_sockets() -> Reading<Vec<TcpSocket>> {
         cwnd: s.cwnd,
         notsent_bytes: u64::from(s.notsent_bytes),
         congestion: s.congestion,
+        timeouts: s.timeouts.map(u32::from),
     };
     reading(diag::tcp_sockets(from))
 }

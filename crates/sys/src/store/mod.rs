@@ -18,7 +18,7 @@ mod output;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -41,27 +41,49 @@ pub struct Store {
     dir: PathBuf,
 }
 
+/// The host's state directory (Filesystem Hierarchy Standard 3.0, 5.8).
+const OF_HOST: &str = "/var/lib/lowlat";
+
+/// Whether a directory, or the nearest one above it that is there, belongs to this user: a capability to write it is not
+/// enough, for who makes it owns it, and what another user owns is not trusted.
+fn is_ours(dir: &Path) -> bool {
+    let me = rustix::process::geteuid().as_raw();
+    dir.ancestors().find_map(|d| std::fs::metadata(d).ok()).is_some_and(|m| m.uid() == me)
+}
+
 impl Store {
     /// A state directory at a given place.
     pub fn at(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
 
-    /// `$LOWLAT_STATE`, else `/var/lib/lowlat` for root, else `$XDG_STATE_HOME/lowlat` (`~/.local/state/lowlat` where
-    /// that is not set, as the XDG base directory specification says). Makes nothing.
+    /// `$LOWLAT_STATE`, else the host's where it is this user's ([`Store::of_host`]; root's, but for a service manager
+    /// that made it for another user), else `$XDG_STATE_HOME/lowlat` (`~/.local/state/lowlat` where that is not set, as
+    /// the XDG base directory specification says). Makes nothing.
     pub fn locate() -> Result<Self, StoreError> {
         let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         if let Some(dir) = var("LOWLAT_STATE") {
             return Ok(Self::at(dir));
         }
-        if rustix::process::geteuid().is_root() {
-            return Ok(Self::at("/var/lib/lowlat"));
+        if is_ours(Path::new(OF_HOST)) {
+            return Ok(Self::of_host());
         }
         match (var("XDG_STATE_HOME").filter(|d| d.is_absolute()), var("HOME")) {
             (Some(state), _) => Ok(Self::at(state.join("lowlat"))),
             (None, Some(home)) => Ok(Self::at(home.join(".local/state/lowlat"))),
             (None, None) => Err(StoreError::Nowhere),
         }
+    }
+
+    /// The host's own: `/var/lib/lowlat`.
+    pub fn of_host() -> Self {
+        Self::at(OF_HOST)
+    }
+
+    /// Whether the host has a state directory that is another user's, so that this one does not show what was applied
+    /// from there.
+    pub fn is_not_the_hosts(&self) -> bool {
+        self.dir != Path::new(OF_HOST) && Path::new(OF_HOST).is_dir() && !is_ours(Path::new(OF_HOST))
     }
 
     /// Whether the directory is there; where it is not, nothing was ever stored or changed.

@@ -19,7 +19,7 @@ use lowlat_model::verdict::{Flow, Round};
 use lowlat_model::{Locus, Op, Plan, PlannedStep, Quantiles, Reading, Schema, State};
 use lowlat_sys::Sys;
 use lowlat_testkit::FakeSys;
-use lowlat_tune::{Attach, Bench, BenchError, Limits, LinkReport, RoundAsk, Summary, TuneError, Tuned, tune};
+use lowlat_tune::{Attach, Bench, BenchError, Limits, LinkReport, Progress, RoundAsk, Summary, TuneError, Tuned, tune};
 use lowlat_verdict::Random;
 
 /// What a write to a setting does besides taking the value.
@@ -55,6 +55,9 @@ pub(crate) struct Machine {
     pub(crate) stirred: bool,
     /// Rounds of each engine, and waits for the link, in their order.
     pub(crate) seen: Vec<String>,
+    /// What was said of progress, and when; and the time now, ns.
+    pub(crate) progress: Vec<(u64, Progress)>,
+    pub(crate) clock: u64,
 }
 
 impl Machine {
@@ -175,6 +178,11 @@ impl SimBench {
         Self { host: host.clone(), path, random, drift: 0.0, now_ns: 0, resets_seen: 0, load: 0, rounds: 0 }
     }
 
+    fn pass(&mut self, ns: u64) {
+        self.now_ns += ns;
+        self.host.0.borrow_mut().clock = self.now_ns;
+    }
+
     fn samples(&mut self, duration_ns: u64, timeout_ns: u64, planned: bool) -> Vec<u64> {
         let mut all = Vec::new();
         let (mut spent, mut waited) = (0, 0);
@@ -198,7 +206,7 @@ impl SimBench {
             all.push(ns);
             spent += ns;
         }
-        self.now_ns += duration_ns + waited;
+        self.pass(duration_ns + waited);
         all
     }
 }
@@ -279,7 +287,10 @@ impl Bench for SimBench {
         self.now_ns
     }
     fn wait(&mut self, ns: u64) {
-        self.now_ns += ns;
+        self.pass(ns);
+    }
+    fn progress(&mut self, at: &Progress) {
+        self.host.0.borrow_mut().progress.push((self.now_ns, at.clone()));
     }
     fn stopped(&self) -> bool {
         self.host.0.borrow().signal

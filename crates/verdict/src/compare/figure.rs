@@ -92,6 +92,10 @@ impl Figure {
         let Some(e) = self.estimate else {
             return QuantileDifference { q, verdict: self.by_loss, ..QuantileDifference::default() };
         };
+        // A latency is not below 0, so no difference is beyond -100 % of A: an interval made of draws may reach further.
+        // One without an end stays so.
+        let at_least = |v: f64, least: f64| if v.is_finite() { v.max(least) } else { v };
+        let (diff_low, ratio_low) = (at_least(e.diff.1, -e.a), at_least(e.ratio.1, -1.0));
         let worth = (e.a * options.worth_ratio).max(options.worth_floor_ns as f64);
         let verdict = if !self.enough {
             Verdict::Unclear
@@ -114,12 +118,33 @@ impl Figure {
             a_ns: Some(a_ns),
             b_ns: Some(b_ns),
             diff_ns: Some(b_ns.cast_signed() - a_ns.cast_signed()), // so that the three figures agree to the ns
-            low_ns: signed(e.diff.1),
+            low_ns: signed(diff_low),
             high_ns: signed(e.diff.2),
             change_ratio: finite(e.ratio.0),
-            change_low: finite(e.ratio.1),
+            change_low: finite(ratio_low),
             change_high: finite(e.ratio.2),
             verdict,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B's quantile is far below A's and scatters widely: draws lie beyond -100 %.
+    #[test]
+    fn no_interval_reaches_below_nothing() {
+        let options = CompareOptions::default();
+        let mut draws = Draws::with_capacity(100);
+        for n in 0..100 {
+            draws.push((100_000.0, 45_000.0 - 900.0 * f64::from(n)));
+        }
+        let judged = Figure::finish((100_000.0, 43_200.0), draws, 10, &options).judge(0.99, &options);
+        assert_eq!((judged.change_low, judged.low_ns), (Some(-1.0), Some(-100_000)), "{judged:?}");
+        let given = Figure::given((100_000.0, 43_200.0), (-111_800.0, -45_400.0), 0.95).judge(0.99, &options);
+        assert_eq!((given.change_low, given.low_ns), (Some(-1.0), Some(-100_000)), "{given:?}");
+        let open = Figure::given((100_000.0, 43_200.0), (f64::NEG_INFINITY, -45_400.0), 0.95).judge(0.99, &options);
+        assert_eq!((open.change_low, open.low_ns), (None, None), "{open:?}");
     }
 }

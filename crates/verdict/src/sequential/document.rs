@@ -63,6 +63,7 @@ impl Test {
                 Verdict::Unclear if self.loss.a.0 == 0 && self.loss.b.0 == 0 => Verdict::Same,
                 other => other,
             },
+            leans: self.leans(),
         }
     }
 

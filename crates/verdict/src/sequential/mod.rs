@@ -26,6 +26,7 @@ mod online;
 mod quantity;
 mod tail;
 mod test;
+mod thin;
 
 pub use coins::Coins;
 pub use counts::CountTest;

@@ -59,11 +59,11 @@ impl Slack {
 }
 
 impl Quantity {
-    /// For rounds of at least `samples` probes a side.
-    pub(super) fn new(q: f64, from: Clock, weight: f64, samples: usize) -> Self {
+    /// For rounds of at least `samples` probes a side. The seed draws as many probes of both sides where they are counted.
+    pub(super) fn new(q: f64, from: Clock, (weight, seed): (f64, u64), samples: usize) -> Self {
         let grouped = (samples < needed(q)).then(|| Grouped {
-            tail: Tail::new(q),
-            harm: (Tail::new(q), Stream::default()),
+            tail: Tail::new(q, seed),
+            harm: (Tail::new(q, seed), Stream::default()),
             ends: Stream::default(),
             open: (Vec::new(), Vec::new()),
         });
@@ -161,7 +161,7 @@ mod tests {
 
     fn pushed(q: f64, pairs: &[(Vec<u64>, Vec<u64>)]) -> Quantity {
         let least = pairs.iter().map(|p| p.0.len().min(p.1.len())).min().unwrap_or(0);
-        let mut out = Quantity::new(q, Clock::Send, 1.0, least);
+        let mut out = Quantity::new(q, Clock::Send, (1.0, 1), least);
         for (a, b) in pairs {
             let (mut a, mut b) = (a.clone(), b.clone());
             a.sort_unstable();

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use lowlat_model::measurement::{rank, samples_needed};
 
+use super::thin::Thin;
+
 /// The probes of recent pairs, both sides together, from which the line between slow and not slow is drawn.
 #[derive(Debug, Clone)]
 pub(super) struct Tail {
@@ -11,14 +13,16 @@ pub(super) struct Tail {
     /// Sorted samples of both sides, a pair each, oldest first.
     recent: VecDeque<Vec<u64>>,
     held: usize,
+    thin: Thin,
 }
 
 impl Tail {
-    pub(super) fn new(q: f64) -> Self {
-        Self { q, recent: VecDeque::new(), held: 0 }
+    pub(super) fn new(q: f64, seed: u64) -> Self {
+        Self { q, recent: VecDeque::new(), held: 0, thin: Thin::new(seed) }
     }
 
-    /// Share of B's probes beyond the quantile `q` of the recent pairs less A's share; both samples sorted.
+    /// Share of B's probes beyond the quantile `q` of the recent pairs less A's share, of equally many of both; both samples
+    /// sorted.
     ///
     /// The line is drawn from both sides together, so exchanging the labels moves it nowhere and only turns the sign.
     /// As many pairs are held as bear the quantile; while there are fewer, the line lies where it can.
@@ -44,9 +48,10 @@ impl Tail {
         let beyond = |s: &[u64]| {
             let from =
                 if line == u64::MAX { s.partition_point(|&v| v < line) } else { s.partition_point(|&v| v <= line) };
-            (s.len() - from) as f64 / s.len().max(1) as f64
+            ((s.len() - from) as u64, s.len() as u64)
         };
-        beyond(b) - beyond(a)
+        let (more, of) = self.thin.more(beyond(a), beyond(b));
+        more / of.max(1.0)
     }
 }
 
@@ -65,7 +70,7 @@ mod tests {
             s
         };
         let (a, b) = (sorted(&a), sorted(&b));
-        let (mut one, mut other) = (Tail::new(0.95), Tail::new(0.95));
+        let (mut one, mut other) = (Tail::new(0.95, 1), Tail::new(0.95, 1));
         for _ in 0..5 {
             let d = one.difference(&a, &b);
             assert!(d > 0.0, "{d}");
@@ -78,7 +83,7 @@ mod tests {
 
     #[test]
     fn lost_probes_lie_beyond_every_line_and_no_probes_say_nothing() {
-        let mut tail = Tail::new(0.99);
+        let mut tail = Tail::new(0.99, 1);
         assert!(tail.difference(&[], &[]).abs() < 1e-12);
         let lossy = [vec![5; 50], vec![u64::MAX; 50]].concat();
         assert!((tail.difference(&[5; 100], &lossy) - 0.5).abs() < 1e-12);

@@ -6,7 +6,9 @@ use lowlat_model::verdict::{Clock, Round, Stopped};
 use super::bet::{Side, Stream};
 use super::interval::interval;
 use super::quantity::{Quantity, Slack};
+use super::thin::Thin;
 use super::{Next, SequentialOptions};
+use crate::words;
 
 /// Weights in the average, before they are scaled to sum to 1: P50 has the least noise and decides soonest.
 const P50: f64 = 4.0;
@@ -27,12 +29,13 @@ pub(super) const FOLLOWED: f64 = 4.0;
 pub(super) const FORESEEN_FROM: u32 = 8;
 
 /// Losses of both sides, and the bet on them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Loss {
     /// Share in the average of the wealths.
     pub(super) weight: f64,
     /// Differences of the share of lost probes, a pair each.
     pub(super) bets: Stream,
+    thin: Thin,
     /// Lost and sent, A.
     pub(super) a: (u64, u64),
     /// Lost and sent, B.
@@ -86,11 +89,12 @@ pub struct Test {
 impl Test {
     /// `names` are those of A and B.
     pub fn new(names: (&str, &str), options: SequentialOptions) -> Self {
+        let seed = options.seed;
         Self {
             names: (names.0.to_owned(), names.1.to_owned()),
             options,
             quantities: Vec::new(),
-            loss: Loss::default(),
+            loss: Loss { weight: 0.0, bets: Stream::default(), thin: Thin::new(seed), a: (0, 0), b: (0, 0) },
             pairs: 0,
             stopped: None,
         }
@@ -141,6 +145,7 @@ impl Test {
     /// What is judged, and which of the quantiles a round does not support: both are settled by the first pair, and by
     /// the smaller of its two rounds, so that the labels have no say.
     fn begin(&mut self, sides: &[Sorted; 2]) {
+        let seed = self.options.seed;
         for side in sides {
             let (from, samples) = (side.from, side.a.len().min(side.b.len()));
             if samples == 0 && from == Clock::Planned {
@@ -153,7 +158,7 @@ impl Test {
             if self.options.goals.contains(&0.9) {
                 all[1].1 = GOAL;
             }
-            self.quantities.extend(all.into_iter().map(|(q, weight)| Quantity::new(q, from, weight, samples)));
+            self.quantities.extend(all.into_iter().map(|(q, weight)| Quantity::new(q, from, (weight, seed), samples)));
         }
         let sum = LOSS + self.quantities.iter().map(|q| q.weight).sum::<f64>();
         self.quantities.iter_mut().for_each(|q| q.weight /= sum);
@@ -165,8 +170,13 @@ impl Test {
         let count = |s: &[u64]| ((s.len() - s.partition_point(|&v| v != LOST)) as u64, s.len() as u64);
         let a = sides.iter().map(|s| count(&s.a)).fold((0, 0), add);
         let b = sides.iter().map(|s| count(&s.b)).fold((0, 0), add);
-        let share = |(lost, sent): (u64, u64)| lost as f64 / sent.max(1) as f64;
-        self.loss.bets.push(share(b) - share(a));
+        // Each kind of probes on its own: a side that is faster sends more of the ping-pong ones, which lose less or more.
+        let kinds = sides.iter().map(|s| (count(&s.a), count(&s.b))).collect::<Vec<_>>();
+        let (more, of) = kinds.into_iter().fold((0.0, 0.0), |(more, of), (a, b)| {
+            let (m, n) = self.loss.thin.more(a, b);
+            (more + m, of + n)
+        });
+        self.loss.bets.push(more / f64::max(of, 1.0));
         self.loss.a = add(self.loss.a, a);
         self.loss.b = add(self.loss.b, b);
     }
@@ -188,14 +198,26 @@ impl Test {
     /// Weight and wealth of the bets that each quantity rises, by more than what is worth having: a loss that small is
     /// no harm, as a gain that small is not a gain.
     fn harms(&self) -> impl Iterator<Item = (f64, f64)> {
-        let quantiles = self.quantities.iter().filter(|q| q.weight > 0.0).map(|q| {
-            let wealth = match q.harm_by_counts() {
-                Some(bets) => bets.wealth(0.0, Side::Above),
-                None => q.bets.wealth(self.worth(q), Side::Above),
-            };
-            (q.weight, wealth)
-        });
-        quantiles.chain([(self.loss.weight, self.loss.bets.wealth(0.0, Side::Above))])
+        let quantiles = self.quantities.iter().filter(|q| q.weight > 0.0).map(|q| (q.weight, self.harm_of(q)));
+        quantiles.chain([(self.loss.weight, self.harm_by_loss())])
+    }
+
+    fn harm_of(&self, quantity: &Quantity) -> f64 {
+        match quantity.harm_by_counts() {
+            Some(bets) => bets.wealth(0.0, Side::Above),
+            None => quantity.bets.wealth(self.worth(quantity), Side::Above),
+        }
+    }
+
+    fn harm_by_loss(&self) -> f64 {
+        self.loss.bets.wealth(0.0, Side::Above)
+    }
+
+    /// Names of the quantities that lean to harm.
+    pub(super) fn leans(&self) -> Vec<String> {
+        let judged = self.quantities.iter().filter(|q| q.weight > 0.0 && self.harm_of(q) >= LEANS);
+        let names = judged.map(|q| words::quantile(q.q, q.from));
+        names.chain((self.harm_by_loss() >= LEANS).then(|| "loss".to_owned())).collect()
     }
 
     /// The average wealth of the bets on harm.

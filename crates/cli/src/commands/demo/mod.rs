@@ -88,7 +88,7 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
 
     far.ask(&engines_far).map_err(in_lab)?;
     optimize::preflight(&job, live, store)?;
-    let Finished { mut document, session, .. } = optimize::run(&job, live, store, &mut output::progress)?;
+    let Finished { mut document, session, .. } = super::optimize::run_shown(&job, live, store)?;
     let Some(mut session) = session else {
         return Err(Failure::new("demo: optimize opened no transaction; report this as a bug"));
     };

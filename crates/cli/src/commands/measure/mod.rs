@@ -1,11 +1,11 @@
 //! `lowlat measure`: round trips to a far end.
 
 mod floors;
+mod steps;
 mod sweep;
 
 use std::path::Path as File;
 
-use lowlat_measure::Progress;
 use lowlat_measure::clock::Wish;
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{Goal, GoalResult, Measurement};
@@ -24,6 +24,7 @@ use lowlat_live::{
     probe::{self, Ask},
     signals,
 };
+use steps::Steps;
 
 /// Rounds of the stamps' cost: 12 pairs of 100 ms bear a P99 on a path of 100 µs.
 const STAMP_COST_PAIRS: u32 = 12;
@@ -95,26 +96,26 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
             .map_err(|e| Failure::because(e, "give a writable folder with --out"))?;
     }
     // Once, so that idle, loaded and every point of a sweep run on the same CPUs.
-    let lasting_ns = args.duration.saturating_add(args.warmup.unwrap_or(0)).saturating_mul(LEASE_RUNS);
+    let lasting_ns = ask.lasting_ns().saturating_mul(LEASE_RUNS);
     let held = probe::Held::take(&path, lasting_ns.saturating_add(LEASE_MARGIN_NS), &live);
     let path = held.path();
     let ask = Ask { path, ..ask };
-    let shown = Line::new(json);
+    let shown = Line::unless(json);
     if let Some(axis) = axis {
         return sweep::run(&ask, &axis, args.out.as_deref(), &live, (shown, json));
     }
     // A stored run keeps its samples, so that it can be compared with another.
     let own = args.out.as_ref().map(|folder| folder.join(stored::SAMPLES));
     let logs: Vec<&File> = own.as_deref().into_iter().chain(args.log.as_deref()).collect();
-    let mut measurement = idle_and_loaded(&ask, &live, &logs, &mut |what, p| shown.tell(what, p))?;
-    drop(shown);
+    let mut measurement = idle_and_loaded(&ask, &live, &logs, &shown)?;
     measurement.goals = judged(&goals, &measurement);
     if args.stamp_cost && !signals::stopped() {
-        let cost = stamp_cost(path, &args.engine, &live)?;
+        let cost = stamp_cost(path, &args.engine, &live, &shown)?;
         if let Some(stamps) = &mut measurement.stamps {
             stamps.cost = Some(cost);
         }
     }
+    drop(shown);
     if let Some(folder) = &args.out {
         stored::save(folder, "measure.json", &measurement)?;
     }
@@ -138,42 +139,31 @@ fn judged(goals: &[Goal], measurement: &Measurement) -> Vec<GoalResult> {
 }
 
 /// Measures; with a load, first without it, so that both stand side by side.
-fn idle_and_loaded(
-    ask: &Ask<'_>,
-    sys: &dyn Sys,
-    logs: &[&File],
-    tell: &mut dyn FnMut(&str, &Progress),
-) -> Result<Measurement, Failure> {
+fn idle_and_loaded(ask: &Ask<'_>, sys: &dyn Sys, logs: &[&File], shown: &Line) -> Result<Measurement, Failure> {
+    let names: &[&str] = if ask.load_streams == 0 { &[""] } else { &["idle", "loaded"] };
+    let mut steps = Steps::new(shown, ask, names.len());
+    let mut measured = |ask: &Ask<'_>, logs: &[&File], name: &str| {
+        steps.begin(name);
+        let heard = &mut Heard { progress: &mut |p| steps.show(p), line: &mut output::progress };
+        let measured = probe::measure_with(ask, sys, logs, heard);
+        steps.end();
+        measured
+    };
     if ask.load_streams == 0 {
-        return probe::measure_with(
-            ask,
-            sys,
-            logs,
-            &mut Heard { progress: &mut |p| tell("", p), line: &mut output::progress },
-        );
+        return measured(ask, logs, "");
     }
-    let mut idle = probe::measure_with(
-        &Ask { load_streams: 0, ..ask.clone() },
-        sys,
-        &[],
-        &mut Heard { progress: &mut |p| tell("idle", p), line: &mut output::progress },
-    )?;
+    let mut idle = measured(&Ask { load_streams: 0, ..ask.clone() }, &[], "idle")?;
     if idle.interrupted {
         idle.warnings.push("interrupted before the load began: these figures are idle".into());
         return Ok(idle);
     }
-    let loaded = probe::measure_with(
-        ask,
-        sys,
-        logs,
-        &mut Heard { progress: &mut |p| tell("loaded", p), line: &mut output::progress },
-    )?;
+    let loaded = measured(ask, logs, "loaded")?;
     Ok(Measurement { idle: Some(Box::new(idle)), ..loaded })
 }
 
 /// What taking stamps costs the round trip: rounds without and with them, alternated, on the same path. All pairs are
 /// run: the figure wanted is the difference, not whether there is one.
-fn stamp_cost(path: &Path, engine: &str, sys: &dyn Sys) -> Result<Comparison, Failure> {
+fn stamp_cost(path: &Path, engine: &str, sys: &dyn Sys, shown: &Line) -> Result<Comparison, Failure> {
     let without = Path { stamps: false, ..path.clone() };
     let ask = |path| Ask { duration_ns: STAMP_COST_ROUND_NS, ..Ask::new(path, engine) };
     let options = SequentialOptions {
@@ -182,5 +172,7 @@ fn stamp_cost(path: &Path, engine: &str, sys: &dyn Sys) -> Result<Comparison, Fa
         most_pairs: STAMP_COST_PAIRS,
         ..SequentialOptions::default()
     };
-    ab::alternated((&ask(&without), &ask(path)), ("without stamps", "with stamps"), options, OnStop::Fail, sys)
+    let names = ("without stamps", "with stamps");
+    let mut heard = |at: &lowlat_tune::Progress| shown.show(&lowlat_tune::Progress { of: 0, ..at.clone() }, "");
+    ab::alternated((&ask(&without), &ask(path)), names, options, OnStop::Fail, sys, &mut heard)
 }

@@ -5,6 +5,7 @@ use lowlat_model::sweep::SweepAxis;
 use lowlat_model::units::us;
 use lowlat_sys::Sys;
 
+use super::steps::Steps;
 use crate::progress::Line;
 use crate::{output, stored};
 use lowlat_live::{
@@ -35,18 +36,18 @@ pub fn run(
         Ask { mode: spec.mode, ..ask.clone() }.check()?;
     }
     let mut number = 0;
+    let mut steps = Steps::new(&shown, ask, axis.specs(&ask.spec()).len());
     let document = sweep::<Failure>(axis, &ask.spec(), sizes, &mut |at, spec| {
         let path = Path { size: spec.size, ..ask.path.clone() };
         let point = Ask { path: &path, mode: spec.mode, ..ask.clone() };
         number += 1;
         let log = out.map(|folder| folder.join(stored::samples_of(number)));
         let logs: Vec<&std::path::Path> = log.as_deref().into_iter().collect();
-        probe::measure_with(
-            &point,
-            sys,
-            &logs,
-            &mut Heard { progress: &mut |p| shown.tell(&place(at), p), line: &mut output::progress },
-        )
+        steps.begin(&place(at));
+        let heard = &mut Heard { progress: &mut |p| steps.show(p), line: &mut output::progress };
+        let measured = probe::measure_with(&point, sys, &logs, heard);
+        steps.end();
+        measured
     })?;
     drop(shown);
     if let Some(folder) = out {
@@ -60,5 +61,8 @@ pub fn run(
     if signals::stopped() {
         output::progress("interrupted: the points up to then");
     }
-    Ok(0)
+    if let Some(why) = &document.failed {
+        output::progress(&format!("lowlat: the sweep ended before its last point: {why}"));
+    }
+    Ok(u8::from(document.failed.is_some()))
 }
