@@ -28,6 +28,9 @@ fn parse(text: &str) -> Reading<BTreeMap<String, u64>> {
     let mut lines = text.lines();
     let Some(names) = lines.next() else { return garbled("/proc/net/stat/nf_conntrack", text) };
     let columns: Vec<&str> = names.split_whitespace().collect();
+    if !columns.iter().any(|c| KEYS.contains(c)) {
+        return garbled("/proc/net/stat/nf_conntrack", names);
+    }
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
     for line in lines {
         let counts: Vec<&str> = line.split_whitespace().collect();
