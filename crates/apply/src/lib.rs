@@ -15,6 +15,7 @@
 
 pub mod beside;
 mod boot;
+mod boot_entry;
 mod boot_iface;
 mod device;
 pub mod disk;
@@ -27,6 +28,7 @@ mod live;
 mod live_writer;
 mod log;
 mod namespaces;
+mod others;
 mod persist;
 mod places;
 mod rollback;
@@ -41,9 +43,9 @@ pub use error::{ApplyError, StepError};
 pub use guard::{Attended, Orders, Watch, attend, rollback_unless_confirmed};
 pub use live::{confirm, hold_dma_latency, refuse_unfinished, rollback_from_disk, status};
 pub use live_writer::LiveWriter;
-pub use lowlat_owners::Host as Owners;
 pub use lowlat_settings::{same, words};
 pub use namespaces::{NetnsExists, Place};
+pub use others::others;
 pub use persist::{Draft, Kept, draft as draft_persist, persist, remove as remove_persisted};
 pub use places::foretold;
 pub use rollback::{RollbackItem, RollbackOutcome, RollbackReport, rollback_on};

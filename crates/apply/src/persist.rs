@@ -8,6 +8,7 @@
 //! | which interface that is | `/etc/udev/rules.d/90-lowlat.rules`, a name of the device that no boot changes |
 //! | the wake-up latency limit | `lowlat-dma-latency.service`, which holds it |
 //! | interrupts that irqbalance would move | a drop-in of `irqbalance.service`, which adds to its command |
+//! | a boot parameter's first boot | an entry of the boot loader's menu that is asked for once (`boot_entry`) |
 //!
 //! The service sets what resets a link first (channels, rings): the rest would be lost in it. Before all it waits until
 //! each interface is up: an interrupt is requested, and its affinity settable, only then (`ndo_open`; an igb without it
@@ -29,11 +30,13 @@ use lowlat_model::journal::{Device, NetnsId};
 use lowlat_model::op::Target;
 use lowlat_model::{Claim, Locus, Op, PlannedStep, Reading, Risk, State};
 use lowlat_owners::{Host, irqbalance};
+use lowlat_settings::boot::in_drop_in;
 use lowlat_settings::{AtBoot, at, same, undo, undo_together, words};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
 
 use crate::boot::{KNOB, in_boot_namespace};
+use crate::boot_entry::once;
 use crate::boot_iface::{BootIface, DIRECTORY, RULES, on_the_name};
 use crate::error::ApplyError;
 use crate::ledger::StandingWrite;
@@ -100,8 +103,9 @@ pub fn draft(store: &Store, sys: &dyn Sys) -> Result<Draft, ApplyError> {
     };
     let mut wanted = choose(&all, &surroundings);
     wanted.commands.sort_by_key(|c| !c.resets_link);
-    let files = wanted.files(&program, surroundings.irqbalance.as_deref());
-    let (mut remarks, contested) = (wanted.lines, wanted.contested);
+    let mut files = wanted.files(&program, surroundings.irqbalance.as_deref());
+    let (mut remarks, contested) = (std::mem::take(&mut wanted.lines), wanted.contested);
+    remarks.extend(first_boot(sys, &wanted.boot, &mut files));
     if sys.list("/run/systemd/system").value().is_none() && files.keys().any(|path| *path != SYSCTL) {
         remarks.push("this host does not run systemd, so only sysctls are set at boot".to_owned());
     }
@@ -112,6 +116,27 @@ pub fn draft(store: &Store, sys: &dyn Sys) -> Result<Draft, ApplyError> {
         }));
     }
     Ok(Draft { files, remarks, contested })
+}
+
+/// The entry for the first boot of the parameters that this boot was not given, and what to do with it.
+fn first_boot(sys: &dyn Sys, boot: &[String], files: &mut BTreeMap<&'static str, String>) -> Option<String> {
+    let given = sys.read("/proc/cmdline").into_value().unwrap_or_default();
+    let new: Vec<String> = boot.iter().filter(|p| !given.split_whitespace().any(|w| w == *p)).cloned().collect();
+    if new.is_empty() {
+        return None;
+    }
+    let words = new.join(" ");
+    Some(match once(sys, &new) {
+        Ok(entry) => {
+            files.insert(entry.path, entry.text);
+            format!(
+                "{words}: to boot once with it, run `{}` after this and reboot; if that boot fails, the next one is without \
+                 it. The parameter stays only when its own drop-in is taken over with `update-grub`",
+                entry.command
+            )
+        }
+        Err(why) => format!("{words}: no entry for a first boot: {why}"),
+    })
 }
 
 /// Writes the files that set again at boot what is applied now.
@@ -194,8 +219,15 @@ struct Wanted {
     /// Interrupt lines that irqbalance is kept away from.
     banned: BTreeSet<(String, u32)>,
     hold_us: Option<String>,
+    /// Boot parameters, `NAME=VALUE`.
+    boot: Vec<String>,
     lines: Vec<String>,
     contested: bool,
+}
+
+fn parameter(drop_in: &State) -> Option<String> {
+    let State::Text(text) = drop_in else { return None };
+    in_drop_in(text).map(str::to_owned)
 }
 
 /// The newest value of each place that still stands as lowlat left it.
@@ -213,6 +245,7 @@ fn choose(all: &[(NetnsId, StandingWrite)], around: &Surroundings<'_>) -> Wanted
         if kind.at_boot() == AtBoot::Itself {
             if s.knob != KNOB {
                 wanted.lines.push(format!("{} keeps itself", words(locus)));
+                wanted.boot.extend(parameter(s.ours()));
             }
             continue;
         }

@@ -4,16 +4,14 @@
 //! Needs root. Where namespaces cannot be made it says so and passes, unless `LOWLAT_REQUIRE_ROOT=1`: then it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
+mod common;
+
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::AsFd as _;
-use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use lowlat_apply::{RollbackOutcome, Session, StepError};
-use lowlat_knobs::resolve;
 use lowlat_lab::netns::enter_private;
-use lowlat_model::finding::Setting;
-use lowlat_model::plan::LeftOut;
 use lowlat_model::{Locus, Op, PlannedStep, State};
 use lowlat_netlink::ethtool::{features, sizes};
 use lowlat_netlink::message::{CREATE, Message, REPLACE};
@@ -25,7 +23,7 @@ use lowlat_settings::state;
 use lowlat_sys::store::Store;
 use lowlat_sys::{Live, query};
 
-type Case = fn(&Store);
+use common::{Case, Cases, planned, veth, with_args};
 
 const CASES: &[(&str, Case)] = &[
     ("a queue discipline that does not come back whole is not planned", not_planned),
@@ -44,18 +42,10 @@ const CASES: &[(&str, Case)] = &[
     ("a sysfs of another namespace is not written", foreign_sysfs),
 ];
 
+const SUITE: Cases = Cases { name: "kernel_recorded", all: CASES, prepare: || veth("v0", "v1") };
+
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match args.as_slice() {
-        ["--case", name, dir] => {
-            let case = CASES.iter().find(|c| c.0 == *name).unwrap().1;
-            enter_private().unwrap();
-            link::veth("v0", "v1").unwrap();
-            link::up("v0").unwrap();
-            link::up("v1").unwrap();
-            case(&Store::at(*dir));
-        }
+    with_args(|args| match args {
         ["--park"] => {
             enter_private().unwrap();
             println!("parked");
@@ -66,45 +56,10 @@ fn main() -> ExitCode {
         ["--roll-back", dir] => {
             let report = lowlat_apply::rollback_from_disk(&Store::at(*dir), &Live::new(), false).unwrap();
             println!("{}", report.words());
-            return if report.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            if report.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        // What the binary under test is started with by the session itself.
-        ["hold-dma-latency", us, pipe] => {
-            lowlat_apply::hold_dma_latency(us.parse().unwrap(), Some(Path::new(pipe))).unwrap();
-        }
-        ["--probe"] => {
-            if let Err(e) = enter_private() {
-                println!("{e}");
-                return ExitCode::from(2);
-            }
-        }
-        _ => return all(),
-    }
-    ExitCode::SUCCESS
-}
-
-fn all() -> ExitCode {
-    let me = std::env::current_exe().unwrap();
-    let probe = Command::new(&me).arg("--probe").output().unwrap();
-    if !probe.status.success() {
-        println!("kernel_recorded: not run: {}", String::from_utf8_lossy(&probe.stdout).trim());
-        let required = std::env::var("LOWLAT_REQUIRE_ROOT").is_ok_and(|v| v == "1");
-        return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-    }
-    let mut failed = 0;
-    for (name, _) in CASES {
-        let dir = tempfile::tempdir().unwrap();
-        let status = Command::new(&me).args(["--case", name]).arg(dir.path()).status().unwrap();
-        println!("case {name} ... {}", if status.success() { "ok" } else { "FAILED" });
-        failed += usize::from(!status.success());
-    }
-    println!("kernel_recorded: {} cases ran, {failed} failed", CASES.len());
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn planned(knob: &str, target: &str, value: &str) -> Result<PlannedStep, LeftOut> {
-    let setting = Setting { knob: knob.into(), target: target.parse().unwrap(), value: value.into(), joint: None };
-    resolve(&Live::new(), &setting, "a test")
+        other => SUITE.main(other),
+    })
 }
 
 fn apply(store: &Store, step: &PlannedStep) -> Result<(), StepError> {

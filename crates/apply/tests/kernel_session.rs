@@ -3,6 +3,8 @@
 //! Needs root. Where namespaces cannot be made it says so and passes, unless `LOWLAT_REQUIRE_ROOT=1`: then it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
+mod common;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -11,9 +13,7 @@ use std::time::{Duration, Instant};
 use lowlat_apply::disk::Folder;
 use lowlat_apply::writer::{BeforeHold, HostWriter, WriteFailure};
 use lowlat_apply::{ApplyError, NetnsExists, Orders, Place, Session, ledger};
-use lowlat_knobs::resolve;
 use lowlat_lab::netns::enter_private;
-use lowlat_model::finding::Setting;
 use lowlat_model::journal::NetnsId;
 use lowlat_model::link::{LinkChangeKind, changes};
 use lowlat_model::tune::{Resets, Scope};
@@ -24,7 +24,7 @@ use lowlat_settings::state;
 use lowlat_sys::store::{Store, StoreError};
 use lowlat_sys::{Live, Sys, linkwatch, query};
 
-type Case = fn(&Store);
+use common::{Case, Cases, fifo_at, planned, veth, with_args};
 
 const CASES: &[(&str, Case)] = &[
     ("applied and put back by another process", applied_and_put_back),
@@ -43,46 +43,37 @@ const CASES: &[(&str, Case)] = &[
     ("a namespace that ended stands in nobody's way", ended_namespaces),
 ];
 
+const SUITE: Cases = Cases { name: "kernel_session", all: CASES, prepare: || () };
+
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match args.as_slice() {
-        ["--case", name, dir] => {
-            let case = CASES.iter().find(|c| c.0 == *name).unwrap().1;
-            enter_private().unwrap();
-            case(&Store::at(*dir));
-        }
-        ["--apply-and-park", at, dir] => apply_and_park(at, &Store::at(*dir)),
-        ["--apply-and-park-apart", at, dir] => {
-            enter_private().unwrap();
-            link_with_fifo();
-            apply_and_park(at, &Store::at(*dir));
-        }
-        ["--elsewhere", dir] => elsewhere(&Store::at(*dir)),
-        // What the binary under test is started with by the session itself.
-        ["hold-dma-latency", us, pipe] => {
-            catch_sigterm();
-            lowlat_apply::hold_dma_latency(us.parse().unwrap(), Some(Path::new(pipe))).unwrap();
-        }
-        ["rollback-unless-confirmed", transaction, token, deadline] => {
-            let store = Store::locate().unwrap();
-            let orders = Orders {
-                transaction: (*transaction).into(),
-                token: (*token).into(),
-                deadline_boot_ns: deadline.parse().unwrap(),
-                watch: None,
-            };
-            lowlat_apply::rollback_unless_confirmed(&store, &Live::new(), &orders, &mut || true).unwrap();
-        }
-        ["--probe"] => {
-            if let Err(e) = enter_private() {
-                println!("{e}");
-                return ExitCode::from(2);
+    with_args(|args| {
+        match args {
+            ["--apply-and-park", at, dir] => apply_and_park(at, &Store::at(*dir)),
+            ["--apply-and-park-apart", at, dir] => {
+                enter_private().unwrap();
+                link_with_fifo();
+                apply_and_park(at, &Store::at(*dir));
             }
+            ["--elsewhere", dir] => elsewhere(&Store::at(*dir)),
+            // What the binary under test is started with by the session itself.
+            ["hold-dma-latency", us, pipe] => {
+                catch_sigterm();
+                lowlat_apply::hold_dma_latency(us.parse().unwrap(), Some(Path::new(pipe))).unwrap();
+            }
+            ["rollback-unless-confirmed", transaction, token, deadline] => {
+                let store = Store::locate().unwrap();
+                let orders = Orders {
+                    transaction: (*transaction).into(),
+                    token: (*token).into(),
+                    deadline_boot_ns: deadline.parse().unwrap(),
+                    watch: None,
+                };
+                lowlat_apply::rollback_unless_confirmed(&store, &Live::new(), &orders, &mut || true).unwrap();
+            }
+            other => return SUITE.main(other),
         }
-        _ => return all(),
-    }
-    ExitCode::SUCCESS
+        ExitCode::SUCCESS
+    })
 }
 
 /// As the command line does for Ctrl-C: a handler that only takes note.
@@ -90,33 +81,10 @@ fn catch_sigterm() {
     lowlat_os::signal::only_interrupts(libc::SIGTERM).unwrap();
 }
 
-fn all() -> ExitCode {
-    let me = std::env::current_exe().unwrap();
-    let probe = Command::new(&me).arg("--probe").output().unwrap();
-    if !probe.status.success() {
-        let why = String::from_utf8_lossy(&probe.stdout);
-        println!("kernel_session: not run: {}", why.trim());
-        let required = std::env::var("LOWLAT_REQUIRE_ROOT").is_ok_and(|v| v == "1");
-        return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-    }
-    let mut failed = 0;
-    for (name, _) in CASES {
-        let dir = tempfile::tempdir().unwrap();
-        let status = Command::new(&me).args(["--case", name]).arg(dir.path()).status().unwrap();
-        println!("case {name} ... {}", if status.success() { "ok" } else { "FAILED" });
-        failed += usize::from(!status.success());
-    }
-    println!("kernel_session: {} cases ran, {failed} failed", CASES.len());
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
 /// A veth pair with a FIFO of ours at the root, so that there is something exact to put back.
 fn link_with_fifo() {
-    link::veth("lan0", "lan1").unwrap();
-    link::up("lan0").unwrap();
-    link::up("lan1").unwrap();
-    let fifo = tc::options::fifo(500);
-    tc::put("lan0", Parent::Root, TcHandle(0x0010_0000), "pfifo", Some(&fifo)).unwrap();
+    veth("lan0", "lan1");
+    fifo_at("lan0");
 }
 
 fn file(path: &str) -> Locus {
@@ -128,8 +96,7 @@ fn autocorking() -> Locus {
 }
 
 fn step(knob: &str, target: &str, value: &str) -> PlannedStep {
-    let setting = Setting { knob: knob.into(), target: target.parse().unwrap(), value: value.into(), joint: None };
-    resolve(&Live::new(), &setting, "a test").unwrap()
+    planned(knob, target, value).unwrap()
 }
 
 fn steps() -> Vec<PlannedStep> {

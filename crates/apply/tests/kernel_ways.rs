@@ -5,6 +5,8 @@
 //! it says so and passes, unless `LOWLAT_REQUIRE_ROOT=1`: then it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
+mod common;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,17 +14,13 @@ use std::process::{Child, Command, ExitCode, Output, Stdio};
 
 use lowlat_apply::Session;
 use lowlat_apply::export::{ExportFormat, export};
-use lowlat_knobs::resolve;
-use lowlat_lab::netns::enter_private;
-use lowlat_model::finding::Setting;
 use lowlat_model::{Locus, Plan, PlannedStep, State};
 use lowlat_netlink::route::{address, link};
-use lowlat_netlink::tc::{self, Parent, TcHandle};
 use lowlat_settings::state;
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
 
-type Case = fn(&Store);
+use common::{Case, Cases, fifo_at, planned, veth, with_args};
 
 const CASES: &[(&str, Case)] = &[
     ("rollback.sh gives what the program's own rollback gives", both_ways_back),
@@ -44,55 +42,19 @@ const OF_EACH_KIND: &[(&str, &str, &str)] = &[
     ("route.quickack", "v0/route-10.99.0.0/24", "on"),
 ];
 
+const SUITE: Cases = Cases { name: "kernel_ways", all: CASES, prepare };
+
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match args.as_slice() {
-        ["--case", name, dir] => {
-            let case = CASES.iter().find(|c| c.0 == *name).unwrap().1;
-            enter_private().unwrap();
-            link::up("lo").unwrap();
-            link::veth("v0", "v1").unwrap();
-            link::up("v0").unwrap();
-            link::up("v1").unwrap();
-            address::add("v0", "10.99.0.1".parse().unwrap(), 24).unwrap();
-            // Something exact to put back, and a /run of this case's own.
-            tc::put("v0", Parent::Root, TcHandle(0x0010_0000), "pfifo", Some(&tc::options::fifo(500))).unwrap();
-            must(Command::new("mount").args(["-t", "tmpfs", "none", "/run"]));
-            case(&Store::at(*dir));
-        }
-        // What the binary under test is started with by the session itself.
-        ["hold-dma-latency", us, pipe] => {
-            lowlat_apply::hold_dma_latency(us.parse().unwrap(), Some(Path::new(pipe))).unwrap();
-        }
-        ["--probe"] => {
-            if let Err(e) = enter_private() {
-                println!("{e}");
-                return ExitCode::from(2);
-            }
-        }
-        _ => return all(),
-    }
-    ExitCode::SUCCESS
+    with_args(|args| SUITE.main(args))
 }
 
-fn all() -> ExitCode {
-    let me = std::env::current_exe().unwrap();
-    let probe = Command::new(&me).arg("--probe").output().unwrap();
-    if !probe.status.success() {
-        println!("kernel_ways: not run: {}", String::from_utf8_lossy(&probe.stdout).trim());
-        let required = std::env::var("LOWLAT_REQUIRE_ROOT").is_ok_and(|v| v == "1");
-        return if required { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-    }
-    let mut failed = 0;
-    for (name, _) in CASES {
-        let dir = tempfile::tempdir().unwrap();
-        let status = Command::new(&me).args(["--case", name]).arg(dir.path()).status().unwrap();
-        println!("case {name} ... {}", if status.success() { "ok" } else { "FAILED" });
-        failed += usize::from(!status.success());
-    }
-    println!("kernel_ways: {} cases ran, {failed} failed", CASES.len());
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn prepare() {
+    link::up("lo").unwrap();
+    veth("v0", "v1");
+    address::add("v0", "10.99.0.1".parse().unwrap(), 24).unwrap();
+    fifo_at("v0");
+    // A /run of this case's own.
+    must(Command::new("mount").args(["-t", "tmpfs", "none", "/run"]));
 }
 
 fn ran(command: &mut Command) -> Output {
@@ -106,9 +68,8 @@ fn must(command: &mut Command) -> String {
     stdout.into_owned()
 }
 
-fn planned(knob: &str, target: &str, value: &str) -> Option<PlannedStep> {
-    let setting = Setting { knob: knob.into(), target: target.parse().unwrap(), value: value.into(), joint: None };
-    match resolve(&Live::new(), &setting, "a test") {
+fn to_set(knob: &str, target: &str, value: &str) -> Option<PlannedStep> {
+    match planned(knob, target, value) {
         Ok(step) => Some(step),
         // One that stands so already has nothing to set.
         Err(l) if l.why.contains("already") => None,
@@ -117,7 +78,7 @@ fn planned(knob: &str, target: &str, value: &str) -> Option<PlannedStep> {
 }
 
 fn plan() -> Plan {
-    let steps = OF_EACH_KIND.iter().filter_map(|(knob, target, value)| planned(knob, target, value));
+    let steps = OF_EACH_KIND.iter().filter_map(|(knob, target, value)| to_set(knob, target, value));
     // A limit that limits nothing: the host's own is not touched.
     let held = PlannedStep {
         knob: "cpu.dma-latency".into(),

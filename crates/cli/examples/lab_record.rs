@@ -31,7 +31,7 @@ fn main() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
     for kernel in KernelChoice::ALL.into_iter().filter(|k| asked(k.name(), &kernels)) {
         for (driver, topology) in vm::DRIVERS.into_iter().filter(|d| asked(d.0, &drivers)) {
-            let results = record::record(topology, kernel, programs);
+            let results = record::record(topology, kernel, programs, false);
             results.ran("capture").exits(0);
             let tree = fixtures.join(format!("roots/lab-{driver}-{}", kernel.name()));
             let _ = fs::remove_dir_all(&tree);

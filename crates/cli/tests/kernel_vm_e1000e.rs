@@ -228,8 +228,8 @@ fn a_boot_parameter_is_a_file_that_comes_and_goes() {
 }
 
 #[test]
-fn busy_polling_is_proposed_and_gains_half() {
-    SUITE.case("busy_polling_is_proposed_and_gains_half", || {
+fn busy_polling_gains_half() {
+    SUITE.case("busy_polling_gains_half", || {
         let mut node = Node::new();
         // Its sockets take busy polling when they are made, so the far end polls in both arms.
         sh("ethtool -C eth0 rx-usecs 0; ip netns exec far ethtool -C eth1 rx-usecs 0; sysctl -qw net.core.busy_read=100");
@@ -240,7 +240,10 @@ fn busy_polling_is_proposed_and_gains_half() {
         // QEMU hands packets over in a thread of the host, which others may keep waiting: that hides a gain, and makes
         // none.
         common::tries(3, || {
-            let said = node.lowlat(&format!("optimize --iface eth0 --target {far} --goal 50us {SHORT} --engines none"));
+            // A round trip under emulation is longer than what the rule proposes for a whole host.
+            let poll = "--try sysctl.net.core.busy_read host 1000";
+            let ask = format!("optimize --iface eth0 --target {far} --goal 50us {SHORT} --engines none {poll}");
+            let said = node.lowlat(&ask);
             let run = said.exits(1).json();
             let step = steps(&run, "sysctl.net.core.busy_read").pop().cloned().unwrap();
             node.lowlat("rollback").exits(0);

@@ -24,6 +24,7 @@ crate::collector! {
         "/sys/devices/system/cpu/cpu*/cpuidle/state*/{name,latency,disable,usage}",
         "/sys/devices/system/cpu/cpu*/power/pm_qos_resume_latency_us",
         "/sys/devices/system/cpu/cpuidle/*",
+        "/sys/devices/system/cpu/{intel_pstate/no_turbo,cpufreq/boost}",
         "/sys/devices/system/node/node*/cpulist",
         "/proc/cpuinfo",
         "net:cpu-dma-latency",
@@ -32,6 +33,7 @@ crate::collector! {
     sources [
         "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Representation of Idle States",
         "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Policy Interface in ``sysfs``",
+        "Documentation/admin-guide/pm/intel_pstate.rst in linux 6.12: no_turbo",
         "Documentation/admin-guide/cputopology.rst in linux 6.12: How CPU topology info is exported via sysfs",
         "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: smt, isolated, nohz_full",
     ];
@@ -58,6 +60,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Cpus {
         power: each.iter().map(|n| (*n, power(sys, *n))).collect(),
         idle_driver: idle_driver(sys),
         dma_latency_us: dma_latency_us(sys),
+        boost: boost(sys),
         workqueue: sys.read("/sys/devices/virtual/workqueue/cpumask").and_then(|t| cpu_mask(&t)),
         online,
     }
@@ -92,6 +95,15 @@ fn of_each(sys: &dyn Sys, cpus: &[u32], file: &str) -> BTreeMap<u32, Vec<u32>> {
 /// What `/dev/cpu_dma_latency` gives.
 pub(crate) fn dma_latency_us(sys: &dyn Sys) -> Reading<i64> {
     query::cpu_dma_latency(sys).map(i64::from)
+}
+
+/// `intel_pstate` has `no_turbo`, other drivers that can switch it have `cpufreq/boost`.
+fn boost(sys: &dyn Sys) -> Reading<bool> {
+    let file = |name: &str| sys.read(&format!("{CPU}/{name}")).parse::<u8>(name);
+    match file("intel_pstate/no_turbo") {
+        Reading::Absent(_) => file("cpufreq/boost").map(|on| on != 0),
+        no_turbo => no_turbo.map(|off| off == 0),
+    }
 }
 
 /// The cpufreq governor of one processor.
@@ -145,6 +157,7 @@ fn power(sys: &dyn Sys, n: u32) -> CpuPower {
         cur_khz: khz("scaling_cur_freq"),
         min_khz: khz("scaling_min_freq"),
         max_khz: khz("scaling_max_freq"),
+        hardware_max_khz: khz("cpuinfo_max_freq"),
         idle_states: idle_states(sys, n),
         resume_latency: file("power/pm_qos_resume_latency_us"),
     }

@@ -43,41 +43,7 @@ crate::collector! {
 }
 
 /// The options that rules, knobs and engines ask about.
-const OPTIONS: &[&str] = &[
-    "CONFIG_BPF_JIT",
-    "CONFIG_BPF_SYSCALL",
-    "CONFIG_BQL",
-    "CONFIG_CPU_FREQ",
-    "CONFIG_CPU_IDLE",
-    "CONFIG_HIGH_RES_TIMERS",
-    "CONFIG_HUGETLBFS",
-    "CONFIG_HZ",
-    "CONFIG_IO_URING",
-    "CONFIG_NETWORK_PHY_TIMESTAMPING",
-    "CONFIG_NET_FLOW_LIMIT",
-    "CONFIG_NET_RX_BUSY_POLL",
-    "CONFIG_NET_SCH_FQ",
-    "CONFIG_NET_SCH_FQ_CODEL",
-    "CONFIG_NET_SCH_NETEM",
-    "CONFIG_NF_TABLES",
-    "CONFIG_NO_HZ_FULL",
-    "CONFIG_NUMA_BALANCING",
-    "CONFIG_PREEMPT",
-    "CONFIG_PREEMPT_DYNAMIC",
-    "CONFIG_PREEMPT_LAZY",
-    "CONFIG_PREEMPT_NONE",
-    "CONFIG_PREEMPT_RT",
-    "CONFIG_PREEMPT_VOLUNTARY",
-    "CONFIG_PTP_1588_CLOCK",
-    "CONFIG_RCU_NOCB_CPU",
-    "CONFIG_RFS_ACCEL",
-    "CONFIG_RPS",
-    "CONFIG_RT_GROUP_SCHED",
-    "CONFIG_VFIO",
-    "CONFIG_VFIO_PCI",
-    "CONFIG_XDP_SOCKETS",
-    "CONFIG_XPS",
-];
+const OPTIONS: &[&str] = &["CONFIG_NO_HZ_FULL", "CONFIG_RT_GROUP_SCHED"];
 
 /// The clocksource in use.
 pub(crate) fn clocksource(sys: &dyn Sys) -> Reading<String> {
@@ -278,8 +244,9 @@ mod tests {
 
     #[test]
     fn configuration_from_the_kernel_or_from_boot() {
-        let text = "CONFIG_HZ=250\n# CONFIG_PREEMPT_RT is not set\nCONFIG_SOMETHING_ELSE=y\n";
-        let want = BTreeMap::from([("CONFIG_HZ".into(), "250".into()), ("CONFIG_PREEMPT_RT".into(), "n".into())]);
+        let text = "CONFIG_NO_HZ_FULL=y\n# CONFIG_RT_GROUP_SCHED is not set\nCONFIG_SOMETHING_ELSE=y\n";
+        let want =
+            BTreeMap::from([("CONFIG_NO_HZ_FULL".into(), "y".into()), ("CONFIG_RT_GROUP_SCHED".into(), "n".into())]);
         let sys = FakeSys::new().bytes("/proc/config.gz", &packed(text));
         assert_eq!(config(&sys, &Reading::Value("6.1".into())), Reading::Value(want.clone()));
         let sys = FakeSys::new().file("/boot/config-6.1", text);

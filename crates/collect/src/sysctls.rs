@@ -12,7 +12,7 @@ crate::collector! {
     /// in mainline) is an answer too. Settings under `net.` belong to the network namespace where the kernel has made
     /// them so; the others are the host's.
     pub SYSCTLS = "sysctls";
-    reads ["/proc/sys/net/core/*", "/proc/sys/net/ipv4/*", "/proc/sys/kernel/*", "/proc/sys/vm/*"];
+    reads ["/proc/sys/net/core/*", "/proc/sys/net/ipv4/*", "/proc/sys/net/ipv6/neigh/default/*", "/proc/sys/kernel/*", "/proc/sys/vm/*"];
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: /proc/sys/net/core",
         "Documentation/networking/ip-sysctl.rst in linux 6.12: TCP variables, UDP variables",
@@ -44,27 +44,23 @@ pub const KEYS: &[&str] = &[
     "kernel.sched_rt_runtime_us",
     "kernel.numa_balancing",
     "kernel.sched_rt_period_us",
-    "kernel.io_uring_disabled",
-    "kernel.nmi_watchdog",
+    "kernel.watchdog",
+    "kernel.watchdog_cpumask",
     "kernel.timer_migration",
-    "net.core.bpf_jit_enable",
     "net.core.default_qdisc",
-    "net.core.dev_weight",
-    "net.core.gro_normal_batch",
-    "net.core.optmem_max",
     "net.core.rps_sock_flow_entries",
     "net.core.somaxconn",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_congestion_control",
+    "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.igmp_max_memberships",
+    "net.ipv4.neigh.default.gc_thresh3",
     "net.ipv4.tcp_limit_output_bytes",
-    "net.ipv4.tcp_mem",
-    "net.ipv4.tcp_moderate_rcvbuf",
     "net.ipv4.tcp_notsent_lowat",
     "net.ipv4.tcp_rto_min_us",
     "net.ipv4.tcp_slow_start_after_idle",
     "net.ipv4.udp_mem",
-    "net.ipv4.udp_rmem_min",
-    "vm.nr_hugepages",
+    "net.ipv6.neigh.default.gc_thresh3",
+    "vm.compact_unevictable_allowed",
+    "vm.compaction_proactiveness",
     "vm.stat_interval",
     "vm.swappiness",
 ];

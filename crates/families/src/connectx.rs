@@ -1,8 +1,8 @@
 crate::family! {
     /// ## Devices
-    /// NVIDIA (Mellanox) ConnectX-4 and later, BlueField (`mlx5_core`); ConnectX-3 (`mlx4_en`).
+    /// NVIDIA (Mellanox) ConnectX-4 and later, BlueField (`mlx5_core`). ConnectX-3 is another driver's (mlx4).
     /// ## Set
-    /// - `nic.coalesce.adaptive-rx off` and `nic.coalesce.rx-usecs 0` for readers that sleep; a program that spins on
+    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0` and `nic.coalesce.rx-frames 1` for readers that sleep; a program that spins on
     ///   the device may do better with a longer fixed delay.
     /// - `nic.feature.lro off`.
     /// - `nic.private-flag.rx_cqe_compress off` (`mlx5_core`): compressed completions save PCIe bandwidth and add
@@ -18,11 +18,13 @@ crate::family! {
     /// ## Know
     /// - `nic.private-flag.rx_striding_rq` packs many packets into one large buffer: it serves packet rate; whether it
     ///   costs latency here is for the A/B test.
-    /// - `mlx4_en` has neither flag; its own are `blueflame` and `phv-bit`.
+    /// - A request that switches `adaptive-rx` off takes no other value with it: the delay is set in a second one.
+    /// - XDP runs in the driver, and AF_XDP without copies; attaching opens new channels.
     /// - Counters to watch: `rx_out_of_buffer` (the host is too slow), `rx_discards_phy` (the port's buffer),
     ///   `ch*_aff_change` (an interrupt moved while it polled), `rx_cqe_compress_pkts`.
     "connectx";
-    drivers ["mlx5_core", "mlx4_en"];
+    drivers ["mlx5_core"];
+    also ["mellanox", "nvidia", "mlx5", "connectx-4", "connectx-5", "connectx-6", "connectx-7", "bluefield"];
     sources [
         "linux commit b797a684b0ddeb6f78193c9b1bfae6bd824ec01a: net/mlx5e: Enable CQE compression when PCI is slower than link",
         "drivers/net/ethernet/mellanox/mlx5/core/en_main.c in linux 6.12: mlx5e_build_nic_params (slow_pci_heuristic), mlx5e_hwstamp_set (MLX5E_PROFILE_FEATURE PTP_RX), mlx5e_hwstamp_config_no_ptp_rx",

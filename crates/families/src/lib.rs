@@ -7,16 +7,30 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod bnxt;
 mod connectx;
 mod e1000e;
 mod ena;
 mod gve;
 mod i40e;
+mod iavf;
 mod ice;
+mod idpf;
 mod igb;
 mod igc;
 mod ixgbe;
+mod macb;
+mod mana;
+mod mlx4;
+mod netvsc;
+mod r8169;
+mod sfc;
+mod stmmac;
+mod tg3;
+mod veth;
 mod virtio;
+mod vmxnet3;
+mod wifi;
 
 /// One family of devices that share a driver or nearly so.
 #[derive(Debug)]
@@ -25,6 +39,8 @@ pub struct NicFamily {
     pub name: &'static str,
     /// Kernel drivers, as `ethtool -i` names them.
     pub drivers: &'static [&'static str],
+    /// What people call it: a maker, a product, a program that it is known for.
+    pub also: &'static [&'static str],
     /// The page: Markdown with the sections `Devices`, `Set`, `Leave`, `Know`.
     pub page: &'static str,
     /// Where the page's facts come from.
@@ -41,25 +57,42 @@ pub static FAMILIES: &[&NicFamily] = &[
     &igc::FAMILY,
     &igb::FAMILY,
     &e1000e::FAMILY,
+    &iavf::FAMILY,
+    &idpf::FAMILY,
     &connectx::FAMILY,
+    &mlx4::FAMILY,
+    &bnxt::FAMILY,
+    &tg3::FAMILY,
+    &sfc::FAMILY,
+    &r8169::FAMILY,
+    &stmmac::FAMILY,
+    &macb::FAMILY,
     &ena::FAMILY,
     &gve::FAMILY,
+    &mana::FAMILY,
+    &netvsc::FAMILY,
     &virtio::FAMILY,
+    &vmxnet3::FAMILY,
+    &veth::FAMILY,
+    &wifi::FAMILY,
 ];
 
-/// A family by its name, or by a driver of it.
+/// A family by its name, by a driver of it, or by what people call it, in any case of letters.
 pub fn find(name: &str) -> Option<&'static NicFamily> {
-    let by_name = FAMILIES.iter().copied().find(|f| f.name == name);
-    by_name.or_else(|| FAMILIES.iter().copied().find(|f| f.drivers.contains(&name)))
+    let is = |known: &&str| known.eq_ignore_ascii_case(name);
+    let all = || FAMILIES.iter().copied();
+    let by_name = all().find(|f| is(&f.name)).or_else(|| all().find(|f| f.drivers.iter().any(is)));
+    by_name.or_else(|| all().find(|f| f.also.iter().any(is)))
 }
 
 /// Declares a family: its doc comment is its page.
 macro_rules! family {
-    ($(#[doc = $line:literal])+ $name:literal; drivers [$($driver:literal),+ $(,)?]; sources [$($source:literal),+ $(,)?];) => {
+    ($(#[doc = $line:literal])+ $name:literal; drivers [$($driver:literal),+ $(,)?]; $(also [$($also:literal),+ $(,)?];)? sources [$($source:literal),+ $(,)?];) => {
         $(#[doc = $line])+
         pub(crate) static FAMILY: crate::NicFamily = crate::NicFamily {
             name: $name,
             drivers: &[$($driver),+],
+            also: &[$($($also),+)?],
             page: lowlat_model::doc_page!($($line)+),
             sources: &[$($source),+],
             file: file!(),
@@ -108,13 +141,29 @@ mod tests {
         let drivers: Vec<&str> = FAMILIES.iter().flat_map(|f| f.drivers).copied().collect();
         let unique: BTreeSet<&str> = drivers.iter().copied().collect();
         assert_eq!(drivers.len(), unique.len(), "a driver twice");
+        let mut known = BTreeSet::new();
+        for f in FAMILIES {
+            let names = f.also.iter().chain(f.drivers).chain([&f.name]).map(|n| n.to_ascii_lowercase());
+            for name in names.collect::<BTreeSet<_>>() {
+                assert!(known.insert(name.clone()), "{name} leads to two families");
+            }
+        }
     }
 
     #[test]
     fn a_family_is_found_by_name_and_by_driver() {
-        for (asked, name) in
-            [("connectx", "connectx"), ("mlx5_core", "connectx"), ("virtio_net", "virtio"), ("igbvf", "igb")]
-        {
+        for (asked, name) in [
+            ("connectx", "connectx"),
+            ("mlx5_core", "connectx"),
+            ("mellanox", "connectx"),
+            ("mlx4_en", "mlx4"),
+            ("virtio_net", "virtio"),
+            ("igbvf", "igb"),
+            ("onload", "sfc"),
+            ("Solarflare", "sfc"),
+            ("azure", "netvsc"),
+            ("iavf", "iavf"),
+        ] {
             assert_eq!(find(asked).map(|f| f.name), Some(name), "{asked}");
         }
         assert!(find("rtl8139").is_none());

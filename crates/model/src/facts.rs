@@ -122,6 +122,9 @@ pub struct Cpus {
     pub idle_driver: Reading<String>,
     /// The wake-up latency limit the system holds, µs (`/dev/cpu_dma_latency`); 2000000000 means no limit.
     pub dma_latency_us: Reading<i64>,
+    /// Whether the processors may run above their base frequency (turbo, boost).
+    #[serde(default = "Reading::<bool>::unrecorded")]
+    pub boost: Reading<bool>,
     /// Where unbound kernel workqueues may run.
     #[serde(default = "Reading::<Vec<u32>>::unrecorded")]
     pub workqueue: Reading<Vec<u32>>,
@@ -140,6 +143,9 @@ pub struct CpuPower {
     pub min_khz: Reading<u64>,
     /// Highest allowed frequency, kHz.
     pub max_khz: Reading<u64>,
+    /// Highest frequency that the processor can run at, kHz.
+    #[serde(default = "Reading::<u64>::unrecorded")]
+    pub hardware_max_khz: Reading<u64>,
     /// Idle states.
     pub idle_states: Reading<Vec<IdleState>>,
     /// Per-CPU resume latency limit (`n/a` is the strictest, `0` is none).

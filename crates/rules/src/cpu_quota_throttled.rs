@@ -7,14 +7,15 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Times at which the programs of lowlat's own control group were stopped because their processor quota was used
-    /// up.
+    /// Times at which the programs of lowlat's own control group, or of one above it, were stopped because a processor
+    /// quota was used up.
     /// ## Why it matters
     /// A quota is spent in periods of 100 ms as a rule: a program that used its share early stands still until the next
     /// one, tens of milliseconds later. No other setting makes up for that.
     /// ## Threshold
-    /// Any growth of `nr_throttled` in the counter window. The quota seen is that of the group lowlat itself runs in:
-    /// in a container, the container's. Another program's group is not looked at.
+    /// Any growth of `nr_throttled` in the counter window. The quotas seen are those of the group lowlat itself runs in
+    /// and of the groups above it, as far as they can be seen: within a container the container's own is the last, and
+    /// that is said. Another program's group is not looked at.
     /// ## Remedy
     /// Lift the quota of the latency-critical group (`cpu.max`, `CPUQuota=` of its unit, the CPU limit of its
     /// container), and give it processors of its own instead.
@@ -30,14 +31,32 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     if !seen.counted(window, "cgroup") {
         return;
     }
-    // A group without the cpu controller counts no periods; that is not a fact missed.
-    let Some(times) = window.delta("cgroup", "nr_throttled").filter(|n| *n > 0) else { return };
-    let us = window.delta("cgroup", "throttled_usec").unwrap_or(0);
+    let own = window.after.groups.get("cgroup").and_then(|g| g.value());
+    // The root of all groups has no quota of its own and counts no periods; a group that does and has none above it is
+    // the root of what a container sees.
+    if own.is_some_and(|g| g.contains_key("nr_periods")) && window.after.groups_under("cgroup/above").next().is_none() {
+        seen.missing("cpu quotas above this control group", "absent: its namespace shows none of them");
+    }
+    let mut evidence = Vec::new();
+    let groups = std::iter::once("cgroup").chain(window.after.groups_under("cgroup/above"));
+    for group in groups {
+        // A group without the cpu controller counts no periods; that is not a fact missed.
+        let Some(times) = window.delta(group, "nr_throttled").filter(|n| *n > 0) else { continue };
+        let us = window.delta(group, "throttled_usec").unwrap_or(0);
+        let whose = match group.strip_prefix("cgroup/above") {
+            Some(level) => format!("cpu.stat {level} level(s) above lowlat's own group"),
+            None => "cpu.stat of lowlat's own group".to_owned(),
+        };
+        evidence.push(format!("stopped {times} times, {us} µs altogether, {} ({whose})", within(window)));
+    }
+    if evidence.is_empty() {
+        return;
+    }
     seen.found(finding(
         NAME,
         Severity::Critical,
         "a CPU quota throttles the programs of this cgroup".to_owned(),
-        vec![format!("stopped {times} times, {us} µs altogether, {} (cpu.stat of lowlat's own group)", within(window))],
+        evidence,
         "lift the quota of the latency-critical group (cpu.max, CPUQuota=, a container's CPU limit) and give it processors of its own",
     ));
 }
@@ -55,6 +74,21 @@ mod tests {
         grow(&mut facts, "cgroup", "nr_throttled", 3);
         grow(&mut facts, "cgroup", "throttled_usec", 45_000);
         only(NAME, &facts, &["stopped 3 times, 45000 µs altogether, in 1000 ms (cpu.stat of lowlat's own group)"], &[]);
+    }
+
+    #[test]
+    fn stopped_by_the_quota_of_a_group_above() {
+        let mut facts = healthy();
+        grow(&mut facts, "cgroup/above2", "nr_throttled", 4);
+        let said = "stopped 4 times, 0 µs altogether, in 1000 ms (cpu.stat 2 level(s) above lowlat's own group)";
+        only(NAME, &facts, &[said], &[]);
+    }
+
+    #[test]
+    fn a_container_does_not_see_the_quotas_above_it() {
+        let mut facts = healthy();
+        facts.window.as_mut().unwrap().after.groups.remove("cgroup/above1");
+        assert_eq!(rule(NAME, &facts).not_seen[0].fact, "cpu quotas above this control group");
     }
 
     #[test]

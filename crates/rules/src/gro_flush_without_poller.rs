@@ -17,14 +17,18 @@ crate::rule! {
     /// A timeout above zero, `net.core.busy_poll` and `busy_read` both zero, and no packet received by busy polling in
     /// the counter window. A program that polls through `SO_BUSY_POLL` or epoll shows in that counter only while it
     /// receives. It is a warning with `napi_defer_hard_irqs` above zero; without, only segments that GRO can merge are held.
+    /// A deferral of 1 with 20 µs is what `r8169`, `macb` and `ravb` start with, and worth knowing only.
     /// ## Remedy
     /// Set the timeout and the deferral back to 0, or have the program poll (`SO_PREFER_BUSY_POLL`).
     pub GroFlushWithoutPoller = "gro-flush-without-poller";
     sources [
         "Documentation/networking/napi.rst in linux 6.12: Software IRQ coalescing, IRQ mitigation",
-        "net/core/dev.c in linux 6.12: napi_complete_done",
+        "net/core/dev.c in linux 6.12: napi_complete_done, netdev_sw_irq_coalesce_default_on (20000, 1)",
     ];
 }
+
+/// What some drivers start with, ns and polls.
+const DRIVERS_OWN: (u64, u64) = (20_000, 1);
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let facts = input.facts;
@@ -51,7 +55,8 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let mut severity = Severity::Info;
         if let Some(defer) = iface.napi_defer_hard_irqs.value().filter(|d| **d > 0) {
             evidence.push(format!("{name} napi_defer_hard_irqs = {defer}"));
-            severity = Severity::Warning;
+            let by_driver = (timeout, *defer) == DRIVERS_OWN;
+            severity = if by_driver { Severity::Info } else { Severity::Warning };
             settings.push(set("nic.napi-defer-hard-irqs", iface_target(), 0));
         }
         let found = finding(
@@ -93,6 +98,14 @@ mod tests {
         assert!(settings.len() == 2 && settings.iter().all(|s| s.joint.as_deref() == Some("deferral of eth0")));
         grow(&mut facts, "netstat", "TcpExt.BusyPollRxPackets", 5);
         assert_eq!(rule(NAME, &facts), Seen::default(), "somebody polls");
+    }
+
+    #[test]
+    fn what_a_driver_starts_with_is_worth_knowing() {
+        let mut facts = healthy();
+        iface(&mut facts).gro_flush_timeout_ns = Reading::Value(20_000);
+        iface(&mut facts).napi_defer_hard_irqs = Reading::Value(1);
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Info);
     }
 
     #[test]

@@ -29,7 +29,8 @@ crate::rule! {
     /// ## Remedy
     /// Try `adaptive-rx off`, `rx-usecs 0` and, where the driver has it, `rx-frames 1`, as one step, judged on P50 and
     /// P99 of the live path: that is what the kernel calls no coalescing, and each alone can be worse than before.
-    /// `tg3` refuses 0 and gets 1, which waits no longer beside `rx-frames 1`. An interrupt for each packet costs
+    /// `tg3` refuses 0 and gets 1, which waits no longer beside `rx-frames 1`. `stmmac` refuses less than some 17 µs and gets
+    /// `rx-frames 1` alone, beside which its timer does not run; `vmxnet3` is switched off by zeros only. An interrupt for each packet costs
     /// processor time, so under high packet rates a few microseconds may do better than 0 (10 is the smallest beside 0
     /// that `igb`, `igc` and `e1000e` take); a program that polls the device itself gains nothing and may lose.
     pub InterruptCoalescing = "interrupt-coalescing";
@@ -39,6 +40,9 @@ crate::rule! {
         "https://github.com/amzn/amzn-drivers/blob/365c58ba5cf538aba14f1661e471b5cfc07c9548/kernel/linux/ena/ENA_Linux_Best_Practices.rst (optimal settings for achieving the best latency)",
         "include/uapi/linux/ethtool.h in linux 6.12: struct ethtool_coalesce (to disable coalescing, set usecs = 0 and max_frames = 1)",
         "drivers/net/ethernet/broadcom/tg3.c in linux 6.12: tg3_set_coalesce",
+        "drivers/net/ethernet/stmicro/stmmac/stmmac_ethtool.c in linux 6.12: __stmmac_set_coalesce (MIN_DMA_RIWT)",
+        "drivers/net/ethernet/stmicro/stmmac/stmmac_main.c in linux 6.12: stmmac_rx_refill (use_rx_wd)",
+        "drivers/net/vmxnet3/vmxnet3_ethtool.c in linux 6.12: vmxnet3_set_coalesce (VMXNET3_COALESCE_DISABLED)",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_set_coalesce",
         "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_set_coalesce",
         "drivers/net/ethernet/intel/e1000e/ethtool.c in linux 6.12: e1000_set_coalesce",
@@ -51,6 +55,9 @@ const LIMIT_US: u32 = 10;
 /// Drivers whose `rx-usecs` from 1 to this number are modes that adapt, not microseconds.
 const MODES: [(&str, u32); 7] =
     [("ixgbe", 1), ("ixgbevf", 1), ("igb", 3), ("igbvf", 3), ("igc", 3), ("e1000", 4), ("e1000e", 4)];
+
+/// Names of `stmmac`: its timer takes no less than some 17 µs, and does not run where one frame is waited for.
+const STMMAC: [&str; 3] = ["st_gmac", "st_mac100", "st_xgmac"];
 
 /// Receive coalescing of one interface.
 struct Receive<'a> {
@@ -78,6 +85,9 @@ impl<'a> Receive<'a> {
     fn evidence(&self) -> Vec<String> {
         let Self { name, driver, adaptive, usecs, frames } = self;
         let mut evidence = Vec::new();
+        if STMMAC.contains(driver) && *frames == Some(1) {
+            return evidence;
+        }
         if *adaptive {
             evidence.push(format!("{name} adaptive-rx is on"));
         }
@@ -101,15 +111,18 @@ impl<'a> Receive<'a> {
     fn off(&self) -> Vec<Setting> {
         let here = || Target::Iface(self.name.to_owned());
         let least = u32::from(self.driver == "tg3");
+        // All zero is what switches vmxnet3's off; one frame is its mode of a fixed number.
+        let frames = u32::from(self.driver != "vmxnet3");
+        let bounded = STMMAC.contains(&self.driver);
         let mut settings = Vec::new();
         if self.adaptive {
             settings.push(set("nic.coalesce.adaptive-rx", here(), "off"));
         }
-        if self.usecs > least {
+        if self.usecs > least && !bounded {
             settings.push(set("nic.coalesce.rx-usecs", here(), least));
         }
-        if self.frames.is_some_and(|f| f != 1) {
-            settings.push(set("nic.coalesce.rx-frames", here(), 1));
+        if self.frames.is_some_and(|f| f != frames) {
+            settings.push(set("nic.coalesce.rx-frames", here(), frames));
         }
         joint(&format!("receive coalescing of {}", self.name), settings)
     }
@@ -201,6 +214,10 @@ mod tests {
         // Where nothing waits there is nothing to set.
         assert_eq!(asked("x", &[("rx-usecs", 0), ("rx-frames", 1)]), [""; 0]);
         assert_eq!(asked("x", &[("rx-usecs", 8), ("rx-frames", 64)]), [""; 0]);
+        // What refuses a delay of 0, and what is off at zeros only.
+        assert_eq!(asked("st_gmac", &[("rx-usecs", 261), ("rx-frames", 0)]), ["rx-frames 1"]);
+        assert_eq!(asked("st_gmac", &[("rx-usecs", 261), ("rx-frames", 1)]), [""; 0]);
+        assert_eq!(asked("vmxnet3", &[("rx-usecs", 250), ("rx-frames", 0)]), ["rx-usecs 0"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod delayed_acknowledgements;
 mod device_interrupts_on_isolated_cpus;
 mod eee_active;
 mod flow_limit_drops;
+mod frequency_capped;
 mod generic_xdp;
 mod governor_not_performance;
 mod gro_flush_without_poller;
@@ -29,6 +30,7 @@ mod interprocessor_interrupts;
 mod interrupt_coalescing;
 mod interrupts_moved_by_irqbalance;
 mod interrupts_on_one_cpu;
+mod interrupts_while_polling;
 mod irq_off_node_or_app_cpu;
 mod link_below_capability;
 mod link_errors;
@@ -37,6 +39,8 @@ mod listen_queue_overflows;
 mod long_filter_chain;
 mod look;
 mod major_faults;
+mod memory_reclaim_stalls;
+mod neighbour_table_full;
 mod netem_on_path;
 mod nic_ring_drops;
 mod numa_balancing_faults;
@@ -50,6 +54,7 @@ mod reader_asleep_past_goal;
 mod receive_buffer_errors;
 mod retransmission_timeouts;
 mod retransmits;
+mod reverse_path_drops;
 mod rps_remote_cpu;
 mod rt_throttling_off;
 mod shaper_below_line_rate;
@@ -58,6 +63,7 @@ mod softnet_time_squeeze;
 mod steal_time;
 mod strict_iommu;
 mod swapping;
+mod tasks_wait_for_cpu;
 mod tcp_backlog_drops;
 mod tcp_features_off;
 mod tcp_receive_pruned;
@@ -69,6 +75,7 @@ mod udp_memory_exhausted;
 mod unexplained_drops;
 mod unsent_data_queued;
 mod view;
+mod watchdog_on_isolated_cpus;
 mod wireless_link;
 mod workqueues_on_isolated_cpus;
 
@@ -185,11 +192,16 @@ pub static RULES: &[&dyn Rule] = &[
     &listen_queue_overflows::ListenQueueOverflows,
     &connection_tracking_full::ConnectionTrackingFull,
     &connection_tracking_clashes::ConnectionTrackingClashes,
+    &neighbour_table_full::NeighbourTableFull,
+    &reverse_path_drops::ReversePathDrops,
     &unexplained_drops::UnexplainedDrops,
     &steal_time::StealTime,
     &cpu_quota_throttled::CpuQuotaThrottled,
     &thermal_throttling::ThermalThrottling,
+    &frequency_capped::FrequencyCapped,
     &swapping::Swapping,
+    &memory_reclaim_stalls::MemoryReclaimStalls,
+    &tasks_wait_for_cpu::TasksWaitForCpu,
     &interrupts_on_one_cpu::InterruptsOnOneCpu,
     &irq_off_node_or_app_cpu::IrqOffNodeOrAppCpu,
     &interrupts_moved_by_irqbalance::InterruptsMovedByIrqbalance,
@@ -199,6 +211,7 @@ pub static RULES: &[&dyn Rule] = &[
     &tick_on_isolated_cpu::TickOnIsolatedCpu,
     &interprocessor_interrupts::InterprocessorInterrupts,
     &workqueues_on_isolated_cpus::WorkqueuesOnIsolatedCpus,
+    &watchdog_on_isolated_cpus::WatchdogOnIsolatedCpus,
     &busy_smt_sibling::BusySmtSibling,
     &numa_balancing_faults::NumaBalancingFaults,
     &huge_page_compaction::HugePageCompaction,
@@ -215,6 +228,7 @@ pub static RULES: &[&dyn Rule] = &[
     &interrupt_coalescing::InterruptCoalescing,
     &gro_flush_without_poller::GroFlushWithoutPoller,
     &busy_poll_without_effect::BusyPollWithoutEffect,
+    &interrupts_while_polling::InterruptsWhilePolling,
     &reader_asleep_past_goal::ReaderAsleepPastGoal,
     &retransmits::Retransmits,
     &retransmission_timeouts::RetransmissionTimeouts,

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_that_forward_error_correction_could_not_mend() {
+    fn blocks_that_forward_error_correction_could_not_restore() {
         let mut facts = healthy();
         grow(&mut facts, "standard/eth0", "fec.uncorrectable_blocks", 3);
         only(NAME, &facts, &["fec.uncorrectable_blocks grew by 3 in 1000 ms (standard counter)"], &[]);

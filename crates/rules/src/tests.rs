@@ -276,8 +276,16 @@ fn all_at_once() -> Facts {
         ("netstat", "TcpExt.TCPAutoCorking"),
         ("netstat", "TcpExt.TCPBacklogDrop"),
         ("netstat", "TcpExt.ListenOverflows"),
+        ("netstat", "TcpExt.IPReversePathFilter"),
+        ("neigh/arp", "table_fulls"),
+        ("vmstat", "allocstall_normal"),
     ] {
         grow(&mut facts, group, key, 100);
+    }
+    grow(&mut facts, "pressure/cpu", "some_us", 400_000);
+    facts.cpus.boost = Reading::Value(false);
+    for (key, value) in [("kernel.watchdog", "1"), ("kernel.watchdog_cpumask", "0-3")] {
+        facts.sysctls.insert(key.into(), Reading::Value(value.into()));
     }
     facts.cpus.isolated = Reading::Value(vec![3]);
     facts.cpus.siblings.insert(3, vec![2, 3]);
@@ -351,6 +359,10 @@ fn findings_follow_the_conventions() {
     // Polling in vain is the opposite fault of deferring for nobody, so it has facts of its own.
     facts.sysctls.insert("net.core.busy_read".into(), Reading::Value("50".into()));
     seen.findings.extend(check_all(&Input { facts: &facts, baseline: None, goal_ns: None }).findings);
+    // Polling with interrupts in between is a third.
+    grow(&mut facts, "netstat", "TcpExt.BusyPollRxPackets", 9);
+    grow(&mut facts, "irq/40", "cpu2", 5_000);
+    seen.findings.extend(check_all(&Input { facts: &facts, baseline: None, goal_ns: None }).findings);
     let fired: BTreeSet<&str> = seen.findings.iter().map(|f| f.rule.as_str()).collect();
     let all: BTreeSet<&str> = RULES.iter().map(|r| r.meta().name).collect();
     assert_eq!(fired, all, "a rule that cannot be made to fire here is not tested for its words");
@@ -422,4 +434,118 @@ fn every_file_is_a_rule_and_every_rule_is_in_the_list() {
         let file = Path::new(rule.meta().file).file_stem().unwrap().to_str().unwrap();
         assert_eq!(file.replace('_', "-"), rule.meta().name);
     }
+}
+
+/// Every source file of these crates, one text each; tests come after the first `#[cfg(test)]` and do not count.
+fn sources(crates: &[&str]) -> Vec<String> {
+    fn walk(dir: &std::path::Path, all: &mut Vec<String>) {
+        for entry in std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
+            if entry.is_dir() {
+                walk(&entry, all);
+            } else if entry.extension().is_some_and(|e| e == "rs") && !entry.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&entry).unwrap();
+                all.push(text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned());
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut all = Vec::new();
+    for name in crates {
+        walk(&root.join(name).join("src"), &mut all);
+    }
+    all
+}
+
+/// Crates that do something with what was read.
+const USERS: [&str; 18] = [
+    "model",
+    "rules",
+    "knobs",
+    "plan",
+    "live",
+    "apply",
+    "tune",
+    "assess",
+    "report",
+    "cli",
+    "measure",
+    "owners",
+    "noise",
+    "settings",
+    "families",
+    "transport",
+    "transport-uring",
+    "transport-xdp",
+];
+
+/// Facts that name a thing or the moment, and decide nothing.
+const NAMES: [&str; 8] =
+    ["lowlat", "taken_at_unix_ns", "attachment", "pci_id", "matched_by", "idle_driver", "mtu", "cmdline"];
+/// Facts that `lowlat facts` shows and no rule judges yet: this list only gets shorter.
+const SHOWN_ONLY: [&str; 16] = [
+    "bql_limit_max",
+    "congestion",
+    "cur_khz",
+    "cwnd",
+    "napi_threaded",
+    "private_flags",
+    "ptp_clocks",
+    "resume_latency",
+    "retransmits",
+    "rps_flow_cnt",
+    "rttvar_ns",
+    "srtt_ns",
+    "tx_types",
+    "usage",
+    "xdp_features",
+    "xps_cpus",
+];
+
+#[test]
+fn every_input_that_is_read_is_used() {
+    let users = sources(&USERS);
+    let used = |what: &str| users.iter().any(|text| text.contains(what));
+    let collect = sources(&["collect"]);
+    // Settings and options of the kernel.
+    let listed = |start: &str| -> Vec<String> {
+        let list = collect.iter().find_map(|text| text.split_once(start)).unwrap().1.split("];").next().unwrap();
+        list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let settings = listed("pub const KEYS: &[&str] = &[");
+    assert!(settings.len() > 30, "{settings:?}");
+    for key in settings.iter().chain(&listed("const OPTIONS: &[&str] = &[")) {
+        assert!(used(&format!("\"{key}\"")), "{key} is read and used by nothing");
+    }
+    // Groups of counters.
+    let mut groups = BTreeSet::new();
+    for line in collect.iter().flat_map(|text| text.lines()) {
+        for start in ["groups.insert(\"", "groups.insert(format!(\"", "put_table(groups, \""] {
+            if let Some((_, rest)) = line.split_once(start) {
+                groups.insert(rest.split(['/', '"', '{']).next().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(groups.len() > 10, "{groups:?}");
+    for group in &groups {
+        assert!(used(&format!("\"{group}")), "the counters {group} are read and used by nothing");
+    }
+    // Fields of the facts.
+    let facts = sources(&["model"]).into_iter().find(|text| text.contains("pub struct Facts {")).unwrap();
+    let fields: Vec<&str> = facts
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':').map(|(name, _)| name))
+        .filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
+        .collect();
+    assert!(fields.len() > 80, "{fields:?}");
+    let mut wrong = Vec::new();
+    for name in fields {
+        let reads = used(&format!(".{name}"));
+        if !reads && !NAMES.contains(&name) && !SHOWN_ONLY.contains(&name) {
+            wrong.push(format!("the fact {name} is read and used by nothing"));
+        }
+        if reads && SHOWN_ONLY.contains(&name) {
+            wrong.push(format!("{name} is used: take it out of the list"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -9,7 +9,8 @@ use crate::{Input, Seen, instance_allowance_exceeded, link_errors, nic_ring_drop
 
 crate::rule! {
     /// ## What it finds
-    /// A counter of drops or errors of an interface of the path that grew, and that no other rule speaks of.
+    /// A counter of drops or errors of an interface of the path, of its queue disciplines or of the host's protocols that
+    /// grew, and that no other rule speaks of.
     /// ## Why it matters
     /// Drivers count losses under names of their own. A loss comes before latency, whatever its name.
     /// ## Threshold
@@ -17,7 +18,8 @@ crate::rule! {
     /// the kernel's interface statistics, of those that it defines for MAC, PHY and queues, and of the driver's own. It
     /// is a warning where more than one packet in 10 000 of the window is lost so (a heuristic, that of retransmissions),
     /// and worth knowing otherwise. The kernel's `rx_dropped` alone never is a warning: it holds packets of protocols
-    /// that nobody listens to as well.
+    /// that nobody listens to as well. Nor are drops of a discipline that drops to keep its queue short (`fq_codel`, `cake`
+    /// and their kin), nor those of protocols. What an `ingress` discipline drops, a filter or policer there decided.
     /// ## Remedy
     /// Look the name up in the driver's documentation or source. For `rx_dropped` the kernel reports where each packet is
     /// dropped: tracepoint `skb:kfree_skb`, field `reason`.
@@ -28,6 +30,8 @@ crate::rule! {
         "net/core/dev.c in linux 6.12: __netif_receive_skb_core (rx_dropped, SKB_DROP_REASON_UNHANDLED_PROTO)",
         "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats (rx-alloc-fail, rx-hw-drops, tx-hw-drops, tx-hw-drop-errors)",
         "net/ethtool/stats.c in linux 6.12: stats_eth_mac_names",
+        "net/ipv4/proc.c in linux 6.12: snmp4_ipstats_list, snmp4_udp_list, snmp4_net_list",
+        "net/sched/sch_fq_codel.c in linux 6.12: fq_codel_drop",
         "include/trace/events/skb.h in linux 6.12: kfree_skb",
         "heuristic: one in 10 000",
     ];
@@ -57,25 +61,94 @@ const NONE: [&str; 3] = ["xdp", "steer_missed", "fdir_"];
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
+    protocols(window, seen);
     for (name, iface) in on_path(input.facts) {
         let driver = iface.driver.value().map_or("", String::as_str);
         let mut grown = unexplained(window, name, driver, &seen.driver_grown(window, name));
         grown.extend(standard(window, name, seen));
-        if grown.is_empty() {
+        let (queues, lost) = disciplines(input, window, name);
+        if grown.is_empty() && queues.is_empty() {
             continue;
         }
         let packets: u64 =
             ["rx_packets", "tx_packets"].iter().filter_map(|k| window.delta(&format!("link/{name}"), k)).sum();
-        let worst = grown.iter().filter(|(key, _)| *key != "rx_dropped").map(|(_, by)| *by).max().unwrap_or(0);
+        let worst =
+            grown.iter().filter(|(key, _)| *key != "rx_dropped").map(|(_, by)| *by).max().unwrap_or(0).max(lost);
         let many = worst.saturating_mul(OF) > packets.saturating_add(worst);
-        let evidence =
-            grown.iter().map(|(key, by)| format!("{name} {} grew by {by} {}", key.trim(), within(window))).collect();
+        let line = |(key, by): (&String, &u64)| format!("{name} {} grew by {by} {}", key.trim(), within(window));
+        let evidence = grown.iter().map(line).chain(queues).collect();
         seen.found(finding(
             NAME,
             if many { Severity::Warning } else { Severity::Info },
             format!("{name} counts drops or errors that no other finding explains"),
             evidence,
             "look the counter up in the driver's documentation; for rx_dropped trace skb:kfree_skb, which gives the reason",
+        ));
+    }
+}
+
+/// Disciplines whose drops are their work, or another rule's: a sum over others, or a plain FIFO.
+const NOT_HERE: [&str; 11] =
+    ["mq", "mqprio", "taprio", "htb", "hfsc", "prio", "drr", "tbf", "netem", "noqueue", "noop"];
+const FIFOS: [&str; 4] = ["pfifo", "bfifo", "pfifo_fast", "pfifo_head_drop"];
+/// Disciplines that drop to keep their queue short.
+const ON_PURPOSE: [&str; 7] = ["fq_codel", "codel", "cake", "pie", "fq_pie", "red", "sfq"];
+
+/// What the queue disciplines of an interface dropped, and the largest number of those that do not drop on purpose.
+fn disciplines(input: &Input<'_>, window: &Window, name: &str) -> (Vec<String>, u64) {
+    let (mut lines, mut lost) = (Vec::new(), 0);
+    for q in input.facts.qdiscs.value().into_iter().flatten().filter(|q| q.iface == name) {
+        let kind = q.kind.as_str();
+        if NOT_HERE.contains(&kind) || FIFOS.contains(&kind) {
+            continue;
+        }
+        if let Some(by) = window.delta(&format!("qdisc/{name}/{}", q.parent), "drops").filter(|by| *by > 0) {
+            lines.push(format!("{kind} on {name} {} dropped {by} packets {}", q.parent, within(window)));
+            lost = if ON_PURPOSE.contains(&kind) { lost } else { lost.max(by) };
+        }
+    }
+    (lines, lost)
+}
+
+/// Drops and errors of protocols that no other rule speaks of (net/ipv4/proc.c, net/ipv6/proc.c).
+const PROTOCOLS: [(&str, &str); 22] = [
+    ("snmp", "Ip.InDiscards"),
+    ("snmp", "Ip.OutDiscards"),
+    ("snmp", "Ip.InHdrErrors"),
+    ("snmp", "Ip.OutNoRoutes"),
+    ("snmp", "Ip.ReasmFails"),
+    ("snmp", "Ip.FragFails"),
+    ("snmp", "Udp.InCsumErrors"),
+    ("snmp", "Udp.SndbufErrors"),
+    ("snmp", "Tcp.InErrs"),
+    ("netstat", "IpExt.InTruncatedPkts"),
+    ("netstat", "IpExt.InCsumErrors"),
+    ("netstat", "TcpExt.PFMemallocDrop"),
+    ("netstat", "TcpExt.TCPMinTTLDrop"),
+    ("netstat", "TcpExt.TCPOFODrop"),
+    ("netstat", "TcpExt.TCPZeroWindowDrop"),
+    ("netstat", "TcpExt.TCPReqQFullDrop"),
+    ("netstat", "TcpExt.TCPWqueueTooBig"),
+    ("netstat", "TcpExt.TCPMemoryPressures"),
+    ("snmp6", "Ip6InDiscards"),
+    ("snmp6", "Ip6OutDiscards"),
+    ("snmp6", "Udp6InCsumErrors"),
+    ("neigh/arp", "unresolved_discards"),
+];
+
+fn protocols(window: &Window, seen: &mut Seen) {
+    let grown = |(group, key): &(&str, &str)| {
+        let by = window.delta(group, key).filter(|by| *by > 0)?;
+        Some(format!("{key} grew by {by} {} ({group})", within(window)))
+    };
+    let evidence: Vec<String> = PROTOCOLS.iter().filter_map(grown).collect();
+    if !evidence.is_empty() {
+        seen.found(finding(
+            NAME,
+            Severity::Info,
+            "the host's protocols count drops or errors that no other finding explains".to_owned(),
+            evidence,
+            "look the counter up in the kernel's snmp_counter.rst; skb:kfree_skb gives the reason of each drop",
         ));
     }
 }
@@ -136,7 +209,8 @@ fn unexplained(window: &Window, name: &str, driver: &str, driver_grown: &[(Strin
 
 #[cfg(test)]
 mod tests {
-    use lowlat_testkit::facts::{grow, healthy};
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::{grow, healthy, qdisc};
 
     use super::*;
     use crate::look::test::{blind, only, rule};
@@ -154,6 +228,30 @@ mod tests {
         let mut facts = healthy();
         grow(&mut facts, "link/eth0", "rx_dropped", 500);
         assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Info);
+    }
+
+    #[test]
+    fn a_policer_and_a_queue_that_is_kept_short() {
+        let mut facts = healthy();
+        grow(&mut facts, "qdisc/eth0/root", "drops", 100);
+        let found = rule(NAME, &facts).findings.remove(0);
+        assert_eq!(found.evidence, ["fq_codel on eth0 root dropped 100 packets in 1000 ms"]);
+        assert_eq!(found.severity, Severity::Info, "that is its work");
+        let mut facts = healthy();
+        if let Reading::Value(all) = &mut facts.qdiscs {
+            all.push(qdisc("eth0", "ingress", "ingress", "ffff:"));
+        }
+        grow(&mut facts, "qdisc/eth0/ingress", "drops", 100);
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn what_protocols_drop() {
+        let mut facts = healthy();
+        grow(&mut facts, "snmp", "Ip.InDiscards", 3);
+        let found = rule(NAME, &facts).findings.remove(0);
+        assert_eq!(found.evidence, ["Ip.InDiscards grew by 3 in 1000 ms (snmp)"]);
+        assert_eq!(found.severity, Severity::Info);
     }
 
     #[test]

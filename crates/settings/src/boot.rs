@@ -47,6 +47,12 @@ pub fn encode(parameter: &str, value: &str) -> Result<State, String> {
     )))
 }
 
+/// `NAME=VALUE` of a drop-in's text.
+pub fn in_drop_in(text: &str) -> Option<&str> {
+    text.lines()
+        .find_map(|l| l.strip_prefix("GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT ")?.strip_suffix('"'))
+}
+
 fn check(parameter: &str, value: &str) -> Result<(), String> {
     let words: &[&str] = match parameter {
         "idle" => &["poll", "halt", "nomwait"],

@@ -1,11 +1,12 @@
-//! Configuration files that lowlat owns whole (`/etc/sysctl.d/…`, a unit, a drop-in of the boot loader).
+//! Configuration files that lowlat owns whole (`/etc/sysctl.d/…`, a unit, a drop-in of the boot loader), and its block in one that
+//! others write too ([`block`]): there the block is the state.
 
 use lowlat_model::tune::Scope;
 use lowlat_model::{Reading, State};
 use lowlat_sys::Sys;
 
 use crate::shell::quote;
-use crate::{AtBoot, Kind, Write};
+use crate::{AtBoot, Kind, Write, block, text};
 
 #[derive(Debug)]
 pub(crate) struct At<'a> {
@@ -20,6 +21,9 @@ impl Kind for At<'_> {
         match sys.read(self.path) {
             // No file is a state like any other here, and putting it back removes what is.
             Reading::Absent(_) => Reading::Value(State::Nothing),
+            Reading::Value(text) if block::is_shared(self.path) => {
+                Reading::Value(block::text_of(&text).map_or(State::Nothing, |t| State::Text(t.to_owned())))
+            }
             other => other.map(State::Text),
         }
     }
@@ -33,6 +37,10 @@ impl Kind for At<'_> {
     }
     fn undo(&self, was: &State) -> String {
         match was {
+            State::Text(_) if block::is_shared(self.path) => {
+                text::reported("this block is put back by lowlat rollback alone")
+            }
+            _ if block::is_shared(self.path) => block::removed_by_shell(self.path),
             State::Text(t) => format!("printf '%s' {} > {}", quote(t), quote(self.path)),
             _ => format!("rm -f {}", quote(self.path)),
         }

@@ -41,7 +41,7 @@ pub fn number_in_shell(iface: &str, index: u32) -> String {
     format!(
         "d=/sys/class/net/{0}/device; case $(readlink \"$d\") in */virtio*) d=$d/..;; esac; \
          {{ ls \"$d/msi_irqs\" 2>/dev/null || sed -n {2} /proc/interrupts; }} | sort -n | \
-         while read -r i; do grep -qs . /sys/kernel/irq/$i/actions && echo $i; done | sed -n {1}p",
+         while read -r i; do grep -qs . \"/sys/kernel/irq/$i/actions\" && echo \"$i\"; done | sed -n {1}p",
         quote(iface),
         index + 1,
         // A name may hold what means something to the shell or to sed (net/core/dev.c, dev_valid_name).
@@ -74,7 +74,7 @@ impl Kind for At<'_> {
     }
     fn undo(&self, was: &State) -> String {
         format!(
-            "{} | {{ read -r i && printf '%s\\n' {} > /proc/irq/$i/smp_affinity_list; }}",
+            "{} | {{ read -r i && printf '%s\\n' {} > \"/proc/irq/$i/smp_affinity_list\"; }}",
             number_in_shell(self.iface, self.index),
             quote(&was.to_string())
         )

@@ -20,6 +20,7 @@ mod text;
 mod write;
 
 // The kinds.
+pub mod block;
 pub mod boot;
 pub mod channels;
 pub mod coalesce;

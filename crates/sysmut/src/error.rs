@@ -60,12 +60,13 @@ fn words(extack: &str) -> String {
     if extack.is_empty() { String::new() } else { format!(" ({})", extack.trim_end_matches('.')) }
 }
 
-/// What a file asks for: those of the network `CAP_NET_ADMIN` in the user namespace of their network namespace
-/// (`netdev_store`, net/core/net-sysfs.c; `net_ctl_permissions`, net/sysctl_net.c), others to be root's or to be
-/// forced.
-fn of_file(what: &str) -> Capability {
-    let of_network = ["/proc/sys/net/", "/sys/class/net/"].into_iter().any(|root| what.contains(root));
-    if of_network { Capability::NetAdmin } else { Capability::DacOverride }
+/// What a file asks for: to be its owner's or to be forced, which is its mode and `EACCES` (`generic_permission`,
+/// fs/namei.c). The network's sysctls give whoever has `CAP_NET_ADMIN` the owner's rights (`net_ctl_permissions`,
+/// net/sysctl_net.c); the files of interfaces ask for it on top of their mode, and say `EPERM` (`netdev_store`,
+/// net/core/net-sysfs.c).
+fn of_file(what: &str, source: &io::Error) -> Capability {
+    let asks = what.contains("/sys/class/net/") && source.raw_os_error() == Some(libc::EPERM);
+    if asks || what.contains("/proc/sys/net/") { Capability::NetAdmin } else { Capability::DacOverride }
 }
 
 impl WriteError {
@@ -75,7 +76,7 @@ impl WriteError {
 
     /// The error behind a failed file operation.
     pub(crate) fn from_io(what: String, source: io::Error) -> Self {
-        let needs = of_file(&what);
+        let needs = of_file(&what, &source);
         Self::needing(needs, what, source)
     }
 
@@ -127,7 +128,10 @@ mod tests {
             other => panic!("{other}"),
         };
         let file = |path: &str| needs(WriteError::from_io(format!("write \"1\" to {path}"), denied()));
-        assert_eq!(file("/sys/class/net/eth0/gro_flush_timeout"), Capability::NetAdmin);
+        let interface = "write \"1\" to /sys/class/net/eth0/gro_flush_timeout";
+        let by_kernel = WriteError::from_io(interface.into(), io::Error::from_raw_os_error(libc::EPERM));
+        assert_eq!(needs(by_kernel), Capability::NetAdmin);
+        assert_eq!(file("/sys/class/net/eth0/gro_flush_timeout"), Capability::DacOverride, "its mode");
         assert_eq!(file("/proc/sys/net/core/busy_read"), Capability::NetAdmin);
         assert_eq!(file("/proc/sys/vm/nr_hugepages"), Capability::DacOverride);
         assert_eq!(file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"), Capability::DacOverride);

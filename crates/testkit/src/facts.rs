@@ -100,6 +100,7 @@ fn cpus() -> Cpus {
         power: (0..4).map(|c| (c, power())).collect(),
         idle_driver: Value("intel_idle".into()),
         dma_latency_us: Value(2_000_000_000),
+        boost: Value(true),
         workqueue: Value(vec![0, 1, 2, 3]),
     }
 }
@@ -111,6 +112,7 @@ fn power() -> CpuPower {
         cur_khz: Value(3_000_000),
         min_khz: Value(3_000_000),
         max_khz: Value(3_000_000),
+        hardware_max_khz: Value(3_000_000),
         idle_states: Value(vec![
             IdleState { name: "POLL".into(), latency_us: 0, disabled: false, usage: 10 },
             IdleState { name: "C1".into(), latency_us: 2, disabled: false, usage: 20 },
@@ -324,6 +326,7 @@ fn counters(at_ns: u64, n: u64) -> Counters {
         put(format!("thermal/cpu{cpu}"), &[("core_throttle_count", 0), ("package_throttle_count", 0)]);
     }
     put("cgroup".into(), &[("nr_periods", 0), ("nr_throttled", 0), ("throttled_usec", 0)]);
+    put("cgroup/above1".into(), &[]);
     put("conntrack".into(), &[("drop", 0), ("early_drop", 0), ("insert_failed", 0)]);
     put(format!("aer/{IFACE}"), &[("correctable", 0), ("nonfatal", 0), ("fatal", 0)]);
     put(

@@ -130,7 +130,7 @@ fn possible(what: &str) -> Result<(), EngineError> {
         Some(libc::EPERM) => unavailable(
             what,
             "AF_XDP needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF",
-            lowlat_transport::next_where_denied(&[Capability::NetRaw, Capability::NetAdmin, Capability::Bpf]),
+            lacks(),
         ),
         _ => unavailable(what, e.to_string(), "use --engine spin"),
     })
@@ -185,14 +185,17 @@ fn first_that_works(
     remarks: &mut Vec<String>,
     attempt: impl Fn(XdpMode) -> Result<Sockets, Refused>,
 ) -> Result<(XdpMode, Sockets), EngineError> {
-    let mut refusals = Vec::new();
+    let (mut refusals, mut denied) = (Vec::new(), false);
     for &mode in modes {
         match attempt(mode) {
             Ok(sockets) => {
                 remarks.extend(refusals);
                 return Ok((mode, sockets));
             }
-            Err(Refused { what, source }) => refusals.push(format!("{} refused: {what}: {source}", mode.words())),
+            Err(Refused { what, source }) => {
+                denied |= source.raw_os_error() == Some(libc::EPERM);
+                refusals.push(format!("{} refused: {what}: {source}", mode.words()));
+            }
         }
     }
     // Somebody may have attached since we looked.
@@ -201,7 +204,13 @@ fn first_that_works(
     {
         refusals.push(format!("{program} is attached to {}", link.name));
     }
-    Err(unavailable(what, refusals.join("; "), "use --engine spin"))
+    let next = if denied { format!("use --engine spin; {}", lacks()) } else { "use --engine spin".to_owned() };
+    Err(unavailable(what, refusals.join("; "), next))
+}
+
+/// What to do about a refusal by privilege.
+fn lacks() -> String {
+    lowlat_transport::next_where_denied(&[Capability::NetRaw, Capability::NetAdmin, Capability::Bpf])
 }
 
 fn wait_for_carrier(path: &Path) -> Result<(), EngineError> {

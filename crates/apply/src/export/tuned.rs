@@ -41,7 +41,12 @@ fn place(item: &Item<'_>) -> Result<(String, String, String), &'static str> {
     };
     match (&item.op.locus, at(&item.op.locus).at_boot()) {
         (Locus::Feature { iface, name }, _) => of("features", iface, as_tuned(name)),
-        (Locus::Coalesce { iface, param }, _) if !param.starts_with("adaptive-") => of("coalesce", iface, param),
+        // It reads the present values from `ethtool -c` and gives up at a line that it does not know, which every ethtool
+        // since 5.15 prints: its issues 726 (before 2.25) and 819 (open). Nothing would be set, and only its log would say so.
+        (Locus::Coalesce { .. } | Locus::Moderation { .. }, _) => Err(
+            "tuned sets no coalescing where ethtool shows CQE modes or aggregation (redhat-performance/tuned, issues 726 \
+                 and 819)",
+        ),
         (Locus::Ring { iface, param }, _) => of("ring", iface, param),
         (Locus::Channels { iface, param }, _) => of("channels", iface, param),
         (Locus::Pause { iface, param }, _) => of("pause", iface, param),
@@ -82,7 +87,7 @@ fn plain(text: &str) -> Result<&str, &'static str> {
 }
 
 fn option_of_net(option: &str) -> bool {
-    ["features", "coalesce", "ring", "channels", "pause"].contains(&option)
+    ["features", "ring", "channels", "pause"].contains(&option)
 }
 
 fn profile(sections: &Sections, left_out: &[String]) -> String {
@@ -108,3 +113,32 @@ const HEAD: &str = "# A profile of tuned that sets what a plan of lowlat sets, o
 #   tuned-adm profile OTHER lowlat    sets it, on top of the profile OTHER
 #   tuned-adm profile OTHER           puts it back: tuned restores what it replaced
 ";
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::{Op, PlannedStep, Schema};
+
+    use super::*;
+
+    #[test]
+    fn what_tuned_would_not_set_is_left_out_with_its_reason() {
+        let step = |locus: Locus, value: &str| PlannedStep {
+            knob: "k".into(),
+            target: "eth0".parse().unwrap(),
+            ops: vec![Op::text(locus, value)],
+            prior: vec![State::Text("1".into())],
+            ..PlannedStep::default()
+        };
+        let steps = vec![
+            step(Locus::Ring { iface: "eth0".into(), param: "rx".into() }, "512"),
+            step(Locus::Coalesce { iface: "eth0".into(), param: "rx-usecs".into() }, "0"),
+            step(Locus::Feature { iface: "eth0".into(), name: "rx-gro".into() }, "off"),
+        ];
+        let plan = Plan { schema: Schema::current("plan"), iface: None, steps, left_out: Vec::new() };
+        let export = export(&plan);
+        assert_eq!((export.steps, export.left_out.len()), (2, 1), "{export:?}");
+        assert!(export.left_out[0].contains("issues 726 and 819"), "{:?}", export.left_out);
+        assert!(export.text.ends_with("type=net\ndevices=eth0\nring=rx 512\nfeatures=gro off\n"), "{}", export.text);
+        assert!(export.text.contains("# Not in it: k on eth0"), "{}", export.text);
+    }
+}

@@ -23,7 +23,9 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     lowlat_apply::check_plan(&live, &plan)
         .map_err(|why| Failure::new(format!("apply {}: {why}; make the plan again", args.plan.display())))?;
     let watch = args.watch.as_deref().map(|target| super::guard::watch(target, &plan, &live)).transpose()?;
-    warn_of_others(&plan, live);
+    for line in lowlat_apply::others(&plan, &live) {
+        output::progress(&line);
+    }
     let mut session = Session::begin(&store, &live)?;
     if let Some(ns) = args.confirm_within {
         session.watch(ns.div_ceil(1_000_000_000).max(1), watch)?;
@@ -66,19 +68,6 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     }
     status(json)?;
     Ok(u8::from(refused.is_some()))
-}
-
-/// Names the programs that run and set the same places, so that nobody wonders later who changed them. What only acts at
-/// boot matters to `persist`, which reports it.
-fn warn_of_others(plan: &Plan, live: Live) {
-    let owners = lowlat_apply::Owners::new(&live);
-    for step in &plan.steps {
-        let claims = step.ops.iter().flat_map(|op| owners.others(&op.locus, &op.set));
-        let texts: BTreeSet<String> = claims.filter(|c| c.runs).map(|c| c.to_string()).collect();
-        for claim in texts {
-            output::progress(&format!("{} on {}: {claim}", step.knob, step.target));
-        }
-    }
 }
 
 fn back_out(mut session: Session, live: Live, why: &str) -> Failure {

@@ -29,6 +29,12 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     } else {
         by_hand(&asked, &live, args.allow_disruptive)?
     };
+    // Facts of another host say nothing of the programs of this one.
+    if args.facts.is_none() {
+        for line in lowlat_apply::others(&plan, &live) {
+            output::progress(&line);
+        }
+    }
     if let Some(format) = args.export {
         return export(&plan, format, out);
     }

@@ -45,12 +45,17 @@ tar -C /tmp/tree -cf $RESULTS/tree.tar . || exit 5
 uname -r > $RESULTS/release
 ";
 
-/// Boots a driver on a kernel; `programs` is the folder with `lowlat` and `examples/knob_trial`.
-pub fn record(topology: &'static VmTopology, kernel: KernelChoice, programs: &Path) -> Results {
-    let trial = format!(
-        "cp {} /tmp/knob_trial || exit 5; run knobs /tmp/knob_trial eth0\n",
-        super::vm::to_copy(&super::vm::stripped(&programs.join("examples/knob_trial")))
-    );
+/// Boots a driver on a kernel; `programs` is the folder with `lowlat`, `examples/knob_trial` and `examples/script_trial`.
+/// `scripted`: all that acts is then applied once more, and put back by the script next to the journal.
+pub fn record(topology: &'static VmTopology, kernel: KernelChoice, programs: &Path, scripted: bool) -> Results {
+    let example = |name: &str| super::vm::to_copy(&super::vm::stripped(&programs.join("examples").join(name)));
+    let mut trial = format!("cp {} /tmp/knob_trial || exit 5; run knobs /tmp/knob_trial eth0\n", example("knob_trial"));
+    if scripted {
+        trial += &format!(
+            "cp {} /tmp/script_trial || exit 5; run script /tmp/script_trial eth0 $RESULTS/knobs.out\n",
+            example("script_trial")
+        );
+    }
     boot(topology, kernel, &programs.join("lowlat"), &format!("{SCRIPT}{trial}"))
 }
 

@@ -1,4 +1,4 @@
-//! The quota of lowlat's own control group.
+//! The quotas of lowlat's own control group and of those above it.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ use crate::text::garbled;
 
 crate::collector! {
     /// How often programs of lowlat's own control group were stopped because their processor quota was used up. In a
-    /// container that is the container's quota; another program's group may have another.
+    /// container that is the container's quota; another program's group may have another. The groups above it count too,
+    /// `cgroup/above1` the next one, as far up as this namespace shows them: a quota of any of them stops the programs.
     pub CGROUP = "counters/cgroup";
     reads ["/proc/self/cgroup", "/sys/fs/cgroup/**/cpu.stat"];
     sources [
@@ -27,6 +28,22 @@ pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
         None => garbled("/proc/self/cgroup", &text),
     });
     groups.insert("cgroup".into(), own.and_then(|text| parse(&text)));
+    let dir = sys.read("/proc/self/cgroup").into_value().and_then(|text| place(&text));
+    for (n, above) in dir.iter().flat_map(|dir| parents(dir)).enumerate() {
+        // The root of all groups has no quota and may have no such file.
+        if let Reading::Value(text) = sys.read(&format!("{above}/cpu.stat")) {
+            groups.insert(format!("cgroup/above{}", n + 1), parse(&text));
+        }
+    }
+}
+
+/// The groups above one, from the next up to the root of its hierarchy.
+fn parents(dir: &str) -> impl Iterator<Item = &str> {
+    // Below /sys/fs/cgroup, and of version 1 below the hierarchy's own folder.
+    let root = if dir["/sys/fs/cgroup".len()..].trim_start_matches('/').starts_with("cpu") { 5 } else { 4 };
+    std::iter::successors(Some(dir), |at| Some(at.rsplit_once('/')?.0))
+        .skip(1)
+        .take_while(move |at| at.split('/').count() >= root)
 }
 
 /// Where the group of `cpu` is: in version 1 a hierarchy of its own (`4:cpu,cpuacct:/x`), else the unified one
@@ -75,6 +92,10 @@ mod tests {
         assert_eq!(place("0::/user.slice/a\n").as_deref(), Some("/sys/fs/cgroup/user.slice/a"));
         assert_eq!(place("4:cpu,cpuacct:/\n0::/x\n").as_deref(), Some("/sys/fs/cgroup/cpu,cpuacct"));
         assert_eq!(place("0::/../../etc\n"), None);
+        let above = |dir: &str| parents(dir).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(above("/sys/fs/cgroup/a/b"), ["/sys/fs/cgroup/a", "/sys/fs/cgroup"]);
+        assert_eq!(above("/sys/fs/cgroup/cpu,cpuacct/a"), ["/sys/fs/cgroup/cpu,cpuacct"]);
+        assert_eq!(above("/sys/fs/cgroup"), [""; 0]);
         let v2 = parse("usage_usec 5\nnr_periods 2\nnr_throttled 1\nthrottled_usec 700\n").into_value().unwrap();
         assert_eq!(v2["throttled_usec"], 700);
         assert_eq!(v2.len(), 3);

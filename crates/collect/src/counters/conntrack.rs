@@ -18,28 +18,29 @@ crate::collector! {
 
 /// Reads it.
 pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
-    groups.insert("conntrack".into(), sys.read("/proc/net/stat/nf_conntrack").and_then(|t| parse(&t)));
+    let file = "/proc/net/stat/nf_conntrack";
+    groups.insert("conntrack".into(), sys.read(file).and_then(|t| sums(file, &t, &KEYS)));
 }
 
 const KEYS: [&str; 3] = ["drop", "early_drop", "insert_failed"];
 
 /// A line of names, then a line of hexadecimal counts for each CPU.
-fn parse(text: &str) -> Reading<BTreeMap<String, u64>> {
+pub(super) fn sums(file: &str, text: &str, keys: &[&str]) -> Reading<BTreeMap<String, u64>> {
     let mut lines = text.lines();
-    let Some(names) = lines.next() else { return garbled("/proc/net/stat/nf_conntrack", text) };
+    let Some(names) = lines.next() else { return garbled(file, text) };
     let columns: Vec<&str> = names.split_whitespace().collect();
-    if !columns.iter().any(|c| KEYS.contains(c)) {
-        return garbled("/proc/net/stat/nf_conntrack", names);
+    if !columns.iter().any(|c| keys.contains(c)) {
+        return garbled(file, names);
     }
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
     for line in lines {
         let counts: Vec<&str> = line.split_whitespace().collect();
-        for key in KEYS {
-            let Some(at) = columns.iter().position(|c| *c == key) else { continue };
+        for key in keys {
+            let Some(at) = columns.iter().position(|c| c == key) else { continue };
             let Some(Ok(n)) = counts.get(at).map(|c| u64::from_str_radix(c, 16)) else {
-                return garbled("/proc/net/stat/nf_conntrack", line);
+                return garbled(file, line);
             };
-            let sum = sums.entry(key.to_owned()).or_default();
+            let sum = sums.entry((*key).to_owned()).or_default();
             *sum = sum.saturating_add(n);
         }
     }
@@ -53,6 +54,7 @@ mod tests {
     #[test]
     fn sums_over_the_cpus() {
         let text = "entries  insert_failed drop early_drop icmp_error\n0000000c  00000001 0000000a 00000000 00000000\n0000000c  00000000 00000005 00000002 00000000\n";
+        let parse = |text: &str| sums("x", text, &KEYS);
         let sums = parse(text).into_value().unwrap();
         assert_eq!(sums, BTreeMap::from([("drop".into(), 15), ("early_drop".into(), 2), ("insert_failed".into(), 1)]));
         assert!(matches!(parse(""), Reading::Garbled(_)));
@@ -62,8 +64,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(text in "(?s).*") {
-            let _ = parse(&text);
-            let _ = parse(&format!("drop early_drop\n{text}"));
+            let _ = sums("x", &text, &KEYS);
+            let _ = sums("x", &format!("drop early_drop\n{text}"), &KEYS);
         }
     }
 }

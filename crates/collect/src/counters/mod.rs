@@ -7,8 +7,11 @@ pub(crate) mod idle;
 pub(crate) mod interrupts;
 pub(crate) mod links;
 pub(crate) mod memory;
+pub(crate) mod neighbours;
+pub(crate) mod pressure;
 pub(crate) mod processors;
 pub(crate) mod protocols;
+pub(crate) mod scheduler;
 pub(crate) mod softnet;
 pub(crate) mod thermal;
 
@@ -34,6 +37,9 @@ pub(crate) fn read(sys: &dyn Sys) -> Counters {
     thermal::read(sys, &mut groups);
     cgroup::read(sys, &mut groups);
     conntrack::read(sys, &mut groups);
+    neighbours::read(sys, &mut groups);
+    scheduler::read(sys, &mut groups);
+    pressure::read(sys, &mut groups);
     aer::read(sys, &mut groups);
     Counters { at_ns, groups }
 }

@@ -5,6 +5,7 @@ mod intel_idle_max_cstate;
 mod isolcpus;
 mod mitigations;
 mod nohz_full;
+mod preempt;
 mod preempt_rt;
 mod processor_max_cstate;
 mod rcu_nocbs;
@@ -25,4 +26,5 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &tsc::KNOB,
     &mitigations::KNOB,
     &preempt_rt::KNOB,
+    &preempt::KNOB,
 ];

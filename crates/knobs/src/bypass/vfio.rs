@@ -20,7 +20,7 @@ crate::knob! {
     place Nowhere;
     value Value::None;
     refusal "binding takes the interface from the kernel, and lowlat has no command for it yet";
-    also ["vfio-pci"];
+    also ["vfio-pci", "dpdk", "pmd"];
     sources [
         "Documentation/driver-api/vfio.rst in linux 6.12: Groups, Devices, and IOMMUs; VFIO Usage Example",
         "https://doc.dpdk.org/guides-24.11/linux_gsg/linux_drivers.html (Binding and Unbinding Network Ports to/from the Kernel Modules; Bifurcated Driver)",

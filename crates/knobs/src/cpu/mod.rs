@@ -3,10 +3,13 @@
 mod dma_latency;
 mod energy_preference;
 mod governor;
+mod halt_polling;
+mod idle_states;
 mod max_frequency;
 mod min_frequency;
 mod resume_latency;
 mod smt;
+mod uncore_frequency;
 mod workqueue_mask;
 
 use crate::Knob;
@@ -21,4 +24,7 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &resume_latency::KNOB,
     &smt::KNOB,
     &workqueue_mask::KNOB,
+    &uncore_frequency::KNOB,
+    &idle_states::KNOB,
+    &halt_polling::KNOB,
 ];

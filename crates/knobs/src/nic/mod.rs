@@ -14,6 +14,7 @@ mod feature_gso;
 mod feature_lro;
 mod feature_ntuple;
 mod feature_tso;
+mod fec;
 mod firmware_advanced_pci;
 mod gro_flush_timeout;
 mod hw_timestamping;
@@ -57,4 +58,5 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &napi_threaded::KNOB,
     &irq_suspend_timeout::KNOB,
     &bql_limit_max::KNOB,
+    &fec::KNOB,
 ];

@@ -1,9 +1,10 @@
 //! Scheduling, explained only.
 
 mod affinity;
+mod cpuset_partition;
 mod rt_priority;
 
 use crate::Knob;
 
 /// In the order of the reference.
-pub(crate) const KNOBS: &[&Knob] = &[&rt_priority::KNOB, &affinity::KNOB];
+pub(crate) const KNOBS: &[&Knob] = &[&rt_priority::KNOB, &affinity::KNOB, &cpuset_partition::KNOB];

@@ -2,7 +2,10 @@
 
 mod busy_poll;
 mod busy_read;
+mod compact_unevictable_allowed;
+mod compaction_proactiveness;
 mod default_qdisc;
+mod igmp_max_memberships;
 mod netdev_budget;
 mod netdev_budget_usecs;
 mod netdev_max_backlog;
@@ -28,6 +31,7 @@ mod tcp_timestamps;
 mod tcp_window_scaling;
 mod tcp_wmem;
 mod timer_migration;
+mod watchdog_cpumask;
 mod wmem_default;
 mod wmem_max;
 
@@ -63,6 +67,10 @@ pub(crate) const KNOBS: &[&Knob] = &[
     &sched_rt_runtime_us::KNOB,
     &numa_balancing::KNOB,
     &timer_migration::KNOB,
+    &watchdog_cpumask::KNOB,
     &stat_interval::KNOB,
     &swappiness::KNOB,
+    &compaction_proactiveness::KNOB,
+    &compact_unevictable_allowed::KNOB,
+    &igmp_max_memberships::KNOB,
 ];

@@ -78,6 +78,9 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Heard<'_>) -> Re
     store.save_stage(&run_id, "baseline", &observed)?;
     store.save_stage(&run_id, "plan", &plan)?;
     say(&format!("{} findings, {} steps to try", seen.findings.len(), plan.steps.len()));
+    for line in lowlat_apply::others(&plan, sys) {
+        say(&line);
+    }
 
     let mut parts = Parts {
         run: run_id.clone(),

@@ -69,7 +69,7 @@ fn hint(words: &[String]) -> String {
     }
     let near: Vec<&str> = unknown.iter().flat_map(|w| nearest(w, vocabulary.iter().copied())).collect();
     if near.is_empty() {
-        let words: Vec<&str> = unknown.iter().map(|w| w.as_str()).collect();
+        let words: Vec<String> = unknown.iter().map(|w| w.escape_debug().to_string()).collect();
         format!("no page knows {}; `lowlat explain` lists the names", words.join(", "))
     } else {
         format!("did you mean {}", near.join(", "))

@@ -1,0 +1,23 @@
+crate::family! {
+    /// ## Devices
+    /// Microsoft Azure Network Adapter: the virtual function of newer Azure sizes, beneath a `hv_netvsc`.
+    /// ## Set
+    /// - `irq.affinity` and the application's core: one interrupt for each queue.
+    /// - `socket.busy-poll` for the program that waits.
+    /// ## Leave
+    /// - `nic.coalesce.rx-usecs`: the driver in 6.12 has no coalescing to set.
+    /// - Pause, EEE, link speed: the device is virtual and has none.
+    /// ## Know
+    /// - The path is the synthetic NIC above: addresses and filters belong there (netvsc).
+    /// - `rx_coalesced_err` counts completions that the driver could not take, not interrupts.
+    /// - XDP runs in the driver (pass, drop, send back, redirect); there is no zero-copy in 6.12.
+    /// - There are no hardware stamps in 6.12.
+    "mana";
+    drivers ["mana"];
+    also ["azure-boost"];
+    sources [
+        "drivers/net/ethernet/microsoft/mana/mana_ethtool.c in linux 6.12: mana_ethtool_ops, mana_eth_stats",
+        "drivers/net/ethernet/microsoft/mana/mana_bpf.c in linux 6.12: mana_bpf",
+        "Documentation/networking/device_drivers/ethernet/microsoft/netvsc.rst in linux 6.12: SR-IOV support",
+    ];
+}

@@ -1,0 +1,26 @@
+use lowlat_settings::Nowhere;
+
+use crate::value::Value;
+
+crate::knob! {
+    /// ## What it does
+    /// A control group that owns its CPUs: `cpuset.cpus` and `isolated` in its `cpuset.cpus.partition` take them out of the
+    /// scheduler's balancing for everybody else, at any time and without a reboot.
+    /// ## Why it matters
+    /// It gives what `isolcpus=` gives, and goes back with one write; the kernel's documentation prefers it. Programs are put in by
+    /// their group, interrupts and unbound workqueues stay where they are (irq.affinity, cpu.workqueue-mask).
+    /// ## Cost
+    /// The CPUs are lost for everything else. systemd has to own the group (`AllowedCPUs=` of a slice), or it undoes it.
+    /// ## Example
+    /// `mkdir /sys/fs/cgroup/rt; echo 2-3 > /sys/fs/cgroup/rt/cpuset.cpus; echo isolated > /sys/fs/cgroup/rt/cpuset.cpus.partition`
+    "sched.cpuset-partition";
+    kernels "5.17.."; phase 2; risk Medium; resets_link false; standing Elsewhere;
+    place Nowhere;
+    value Value::None;
+    refusal "a control group is its owner's; make it by systemd or by hand, and boot.isolcpus for what needs a boot parameter";
+    also ["cpuset", "cpuset.cpus.partition", "cset"];
+    sources [
+        "Documentation/admin-guide/cgroup-v2.rst in linux 6.12: cpuset.cpus.partition",
+        "not confirmed: 5.17 as the first release with isolated partitions",
+    ];
+}

@@ -1,0 +1,73 @@
+//! Packets dropped for the way they came.
+
+use lowlat_model::Severity;
+
+use crate::look::{finding, within};
+use crate::{Input, Seen};
+
+crate::rule! {
+    /// ## What it finds
+    /// IPv4 packets dropped because the kernel would not send back to their source by the interface they came in by
+    /// (reverse path filtering).
+    /// ## Why it matters
+    /// They arrive, show in `tcpdump`, and reach no program. It hits multicast feeds most: they come from networks to which
+    /// the host has another route or none. It also hits hosts with two interfaces in one network, and asymmetric routes.
+    /// ## Threshold
+    /// Any growth of `TcpExt.IPReversePathFilter` in the counter window.
+    /// ## Remedy
+    /// A route to the feed's source over the interface it comes in by, or loose mode there
+    /// (`net.ipv4.conf.IF.rp_filter = 2`). The larger of the interface's value and that of `all` acts, so `all` at 1 cannot
+    /// be switched off at one interface, but 2 there loosens it. Packets with forged sources are dropped so with reason.
+    pub ReversePathDrops = "reverse-path-drops";
+    sources [
+        "net/ipv4/ip_input.c in linux 6.12: ip_rcv_finish_core (LINUX_MIB_IPRPFILTER)",
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: rp_filter",
+    ];
+}
+
+fn look(input: &Input<'_>, seen: &mut Seen) {
+    let Some(window) = seen.window(input) else { return };
+    if !seen.counted(window, "netstat") {
+        return;
+    }
+    let key = "TcpExt.IPReversePathFilter";
+    let Some(by) = window.delta("netstat", key).filter(|by| *by > 0) else { return };
+    let mut evidence = vec![format!("{key} grew by {by} {} (/proc/net/netstat)", within(window))];
+    let all = "net.ipv4.conf.all.rp_filter";
+    evidence.extend(input.facts.sysctl(all).map(|value| format!("{all} = {}", value.trim())));
+    seen.found(finding(
+        NAME,
+        Severity::Warning,
+        "packets are dropped by reverse path filtering".to_owned(),
+        evidence,
+        "give the host a route to their source over that interface, or set rp_filter of the interface to 2 (loose)",
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use lowlat_model::Reading;
+    use lowlat_testkit::facts::{deny_group, grow, healthy};
+
+    use super::*;
+    use crate::look::test::{blind, only};
+
+    #[test]
+    fn a_feed_that_comes_by_another_way() {
+        let mut facts = healthy();
+        facts.sysctls.insert("net.ipv4.conf.all.rp_filter".into(), Reading::Value("1".into()));
+        grow(&mut facts, "netstat", "TcpExt.IPReversePathFilter", 400);
+        let said = [
+            "TcpExt.IPReversePathFilter grew by 400 in 1000 ms (/proc/net/netstat)",
+            "net.ipv4.conf.all.rp_filter = 1",
+        ];
+        only(NAME, &facts, &said, &[]);
+    }
+
+    #[test]
+    fn blind_where_it_may_not_be_read() {
+        let mut facts = healthy();
+        deny_group(&mut facts, "netstat");
+        blind(NAME, &facts, "netstat", "denied");
+    }
+}
