@@ -1,5 +1,5 @@
 //! `rules_time ROOT IFACE [ROUNDS]`: how long all rules take over the facts of a stored host, µs, the median of the rounds.
-#![allow(clippy::unwrap_used)] // an example
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // an example
 
 use std::time::Instant;
 

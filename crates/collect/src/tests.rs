@@ -56,7 +56,7 @@ fn big(links: u32) -> FakeSys {
         congestion: "cubic".into(),
         timeouts: None,
     };
-    let rows: String = (1..=links).map(|n| format!("{n}: 5 PCI-MSI 1-edge v{n}-rx-0\n")).collect();
+    let rows: String = (1..=links).flat_map(|n| [n.to_string(), format!(": 5 PCI-MSI 1-edge v{n}-rx-0\n")]).collect();
     let mut sys = FakeSys::new()
         .net(&NetQuery::Links, (1..=links).map(link).collect::<Vec<_>>())
         .net(&NetQuery::Stack, (1..=links).map(stacked).collect::<Vec<_>>())

@@ -2,7 +2,7 @@
 //!
 //! For `bench/big-host`. One process may hold as many descriptors as its limit allows, so a bench starts several, each with
 //! an address of its own.
-#![allow(clippy::unwrap_used)] // an example
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // an example
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

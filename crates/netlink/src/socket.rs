@@ -44,6 +44,9 @@ pub struct NetlinkSocket {
     seq: u32,
 }
 
+/// What is done with one reply: its `nlmsg_type`, and what is after its header.
+type Each<'a> = dyn FnMut(u16, &[u8]) -> Result<(), Malformed> + 'a;
+
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const F_MULTI: u16 = 0x2;
@@ -197,12 +200,7 @@ impl NetlinkSocket {
     }
 
     /// Gives each reply to `seq` to `each`, until its acknowledgement or the end of its dump. `true` if the dump was torn.
-    fn collect(
-        &self,
-        what: &str,
-        seq: u32,
-        each: &mut dyn FnMut(u16, &[u8]) -> Result<(), Malformed>,
-    ) -> Result<bool, Error> {
+    fn collect(&self, what: &str, seq: u32, each: &mut Each<'_>) -> Result<bool, Error> {
         let mut torn = false;
         loop {
             let datagram = self.receive(what)?;

@@ -1,6 +1,7 @@
 //! Pages by words, and names that are nearly the one that was given.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use lowlat_live::Failure;
 use lowlat_model::answer::FoundPage;
@@ -99,10 +100,12 @@ fn nearest<'a>(word: &str, among: impl Iterator<Item = &'a str>) -> Vec<&'a str>
 /// One line for each.
 pub(super) fn list(found: &[FoundPage]) -> String {
     let width = found.iter().take(MOST).map(|f| f.name.len()).max().unwrap_or(0);
-    let mut out: String =
-        found.iter().take(MOST).map(|f| format!("{:width$}  {}: {}\n", f.name, f.group, f.line)).collect();
+    let mut out = String::new();
+    for f in found.iter().take(MOST) {
+        let _ = writeln!(out, "{:width$}  {}: {}", f.name, f.group, f.line);
+    }
     if found.len() > MOST {
-        out.push_str(&format!("and {} more; more words find fewer\n", found.len() - MOST));
+        let _ = writeln!(out, "and {} more; more words find fewer", found.len() - MOST);
     }
     out
 }
