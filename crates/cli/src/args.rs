@@ -772,6 +772,9 @@ pub enum BypassCommand {
 pub struct ExplainArgs {
     /// Knob, rule, engine or NIC family; lists all without it.
     pub name: Option<String>,
+    /// Pages that hold all these words, those with them in their names first.
+    #[arg(long, value_name = "WORDS", num_args = 1.., conflicts_with = "name")]
+    pub search: Vec<String>,
 }
 
 /// `report`.

@@ -127,7 +127,8 @@ fn options(text: &str) -> BTreeMap<String, String> {
 /// the word in `uname -v`).
 fn realtime(sys: &dyn Sys, version: &Reading<String>) -> Reading<bool> {
     match trimmed(sys.read("/sys/kernel/realtime")) {
-        Reading::Value(flag) => Reading::Value(flag == "1"),
+        Reading::Value(flag) if flag == "1" || flag == "0" => Reading::Value(flag == "1"),
+        Reading::Value(flag) => garbled("/sys/kernel/realtime", &flag),
         _ => version.as_ref().map(|v| v.contains("PREEMPT_RT")),
     }
 }

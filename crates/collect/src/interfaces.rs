@@ -198,7 +198,11 @@ fn pci_path(device: &Device) -> Reading<&str> {
 /// `8086:10d3` from the files `vendor` and `device`, each `0x8086`.
 fn pci_id(sys: &dyn Sys, device: &Device) -> Reading<String> {
     let id = |pci: &str, file: &str| {
-        trimmed(sys.read(&format!("{pci}/{file}"))).map(|t| t.trim_start_matches("0x").to_owned())
+        trimmed(sys.read(&format!("{pci}/{file}"))).and_then(|t| {
+            let id = t.trim_start_matches("0x");
+            let whole = id.len() == 4 && id.bytes().all(|b| b.is_ascii_hexdigit());
+            if whole { Reading::Value(id.to_owned()) } else { garbled(file, &t) }
+        })
     };
     pci_path(device).and_then(|pci| id(pci, "vendor").and_then(|v| id(pci, "device").map(|d| format!("{v}:{d}"))))
 }

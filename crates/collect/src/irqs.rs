@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lowlat_model::Reading;
 use lowlat_model::facts::Irq;
 use lowlat_sys::Sys;
-use lowlat_sys::irqs::{IfaceIrq, of_interface};
+use lowlat_sys::irqs::{IfaceIrq, Lines, of_interface};
 
 use crate::text::cpu_list;
 
@@ -35,22 +35,25 @@ crate::collector! {
     ];
 }
 
-/// The lines of all `interfaces`, by interface and number. An interface without lines has none; an interrupt table
-/// that cannot be read is the answer for all.
-pub(crate) fn read<'a>(sys: &dyn Sys, interfaces: impl Iterator<Item = &'a str>) -> Reading<Vec<Irq>> {
-    sys.read("/proc/interrupts")
-        .map(|_| interfaces.flat_map(|iface| of(sys, iface).into_value().unwrap_or_default()).collect())
+/// The lines of all `interfaces`, by interface and number, and the action names of all lines. An interface without lines
+/// has none; an interrupt table that cannot be read is the answer for all.
+pub(crate) fn read<'a>(
+    sys: &dyn Sys,
+    interfaces: impl Iterator<Item = &'a str>,
+) -> (Reading<Vec<Irq>>, Reading<BTreeMap<u32, String>>) {
+    let lines = Lines::read(sys);
+    let of = |lines: &Lines, iface: &str| irqs(sys, iface, lines.of_interface(sys, iface)).into_value();
+    let irqs = lines.as_ref().map(|lines| interfaces.filter_map(|iface| of(lines, iface)).flatten().collect());
+    (irqs, lines.map(|lines| lines.actions().clone()))
 }
 
 /// The lines of one interface.
 pub(crate) fn of(sys: &dyn Sys, iface: &str) -> Reading<Vec<Irq>> {
-    of_interface(sys, iface)
-        .map(|lines| (0u32..).zip(lines).map(|(index, line)| irq(sys, iface, index, line)).collect())
+    irqs(sys, iface, of_interface(sys, iface))
 }
 
-/// The action names of all lines.
-pub(crate) fn actions(sys: &dyn Sys) -> Reading<BTreeMap<u32, String>> {
-    sys.read("/proc/interrupts").map(|text| lowlat_sys::irqs::actions(&text))
+fn irqs(sys: &dyn Sys, iface: &str, lines: Reading<Vec<IfaceIrq>>) -> Reading<Vec<Irq>> {
+    lines.map(|lines| (0u32..).zip(lines).map(|(index, line)| irq(sys, iface, index, line)).collect())
 }
 
 fn irq(sys: &dyn Sys, iface: &str, index: u32, line: IfaceIrq) -> Irq {
@@ -90,7 +93,7 @@ LOC:      42236      39607   Local timer interrupts
             .file(&format!("{above}/39"), "msix\n")
             .file("/proc/irq/38/smp_affinity_list", "0-1\n")
             .file("/proc/irq/38/effective_affinity_list", "1\n");
-        let irqs = read(&sys, ["lo", "eth0"].into_iter()).into_value().unwrap();
+        let irqs = read(&sys, ["lo", "eth0"].into_iter()).0.into_value().unwrap();
         assert_eq!(irqs.iter().map(|i| (i.irq, i.index)).collect::<Vec<_>>(), [(37, 0), (38, 1), (39, 2)]);
         assert_eq!((irqs[1].action.as_str(), irqs[1].matched_by.as_str()), ("virtio2-input.0", "virtio-parent"));
         assert_eq!(irqs[1].affinity, Reading::Value(vec![0, 1]));
@@ -101,6 +104,6 @@ LOC:      42236      39607   Local timer interrupts
     #[test]
     fn an_interrupt_table_that_may_not_be_read_is_not_a_host_without_interrupts() {
         let sys = FakeSys::new().denied("/proc/interrupts");
-        assert!(matches!(read(&sys, ["eth0"].into_iter()), Reading::Denied(_)));
+        assert!(matches!(read(&sys, ["eth0"].into_iter()), (Reading::Denied(_), Reading::Denied(_))));
     }
 }

@@ -111,24 +111,26 @@ pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Fac
 pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, window_ns: Option<u64>) -> Facts {
     let now = Moment::new(sys);
     let interfaces = interfaces::read(&now);
+    let (irqs, irq_actions) = irqs::read(&now, interfaces.keys().map(String::as_str));
+    let sockets = sockets::read(&now);
     let mut facts = Facts {
         path: Vec::new(),
         target: None,
         path_not_seen: Vec::new(),
-        login_ifaces: path::login_ifaces(&now),
+        login_ifaces: path::login_ifaces(&now, &sockets),
         schema: Schema::current("facts"),
         lowlat: env!("CARGO_PKG_VERSION").to_owned(),
         taken_at_unix_ns: 0,
         iface: iface.map(str::to_owned),
         host: host::read(&now),
         cpus: cpus::read(&now),
-        irqs: irqs::read(&now, interfaces.keys().map(String::as_str)),
-        irq_actions: irqs::actions(&now),
+        irqs,
+        irq_actions,
         interfaces,
         sysctls: sysctls::read(&now),
         qdiscs: qdiscs::read(&now),
         filters: filters::read(&now),
-        sockets: sockets::read(&now),
+        sockets: sockets.map(Into::into),
         routes: routes::read(&now),
         time: timesync::read(&now),
         counters: Counters::default(),
@@ -136,6 +138,8 @@ pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, 
     };
     path::fill(&now, &mut facts, target);
     if let Some(ns) = window_ns {
+        // What was remembered of a thousand interfaces is not held next to their counters.
+        drop(now);
         let before = counters(sys);
         sys.wait(ns);
         facts.counters = counters(sys);

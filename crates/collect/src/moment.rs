@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use lowlat_model::Reading;
+use lowlat_model::facts::TcpSocket;
 use lowlat_sys::{NetQuery, Sys};
 use serde_json::Value;
 
@@ -27,6 +28,27 @@ impl<'a> Moment<'a> {
             net: RefCell::default(),
         }
     }
+}
+
+/// What one collector alone asks of each interface, some of it long: of a thousand interfaces it would fill more memory
+/// than the facts.
+fn asked_once(query: &NetQuery) -> bool {
+    matches!(
+        query,
+        NetQuery::LinkModes(_)
+            | NetQuery::Features(_)
+            | NetQuery::Coalesce(_)
+            | NetQuery::Rings(_)
+            | NetQuery::Channels(_)
+            | NetQuery::Pause(_)
+            | NetQuery::Eee(_)
+            | NetQuery::PrivateFlags(_)
+            | NetQuery::Timestamping(_)
+            | NetQuery::Statistics(_)
+            | NetQuery::XdpFeatures(_)
+            | NetQuery::StandardStatistics(_)
+            | NetQuery::QueueStatistics(_)
+    )
 }
 
 /// The remembered answer, or a new one.
@@ -57,7 +79,14 @@ impl Sys for Moment<'_> {
     }
 
     fn net(&self, query: &NetQuery) -> Reading<Value> {
+        if asked_once(query) {
+            return self.sys.net(query);
+        }
         once(&self.net, &query.name(), || self.sys.net(query))
+    }
+
+    fn tcp_sockets(&self) -> Reading<Vec<TcpSocket>> {
+        self.sys.tcp_sockets()
     }
 
     fn now_ns(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 use lowlat_model::Reading;
 use lowlat_model::facts::TcpSocket;
-use lowlat_sys::{Sys, query};
+use lowlat_sys::Sys;
 
 crate::collector! {
     /// Live TCP sockets with the kernel's own view of each connection (`TCP_INFO`): smoothed and least RTT,
@@ -19,5 +19,5 @@ crate::collector! {
 
 /// All TCP sockets of the namespace.
 pub(crate) fn read(sys: &dyn Sys) -> Reading<Vec<TcpSocket>> {
-    query::tcp_sockets(sys)
+    sys.tcp_sockets()
 }

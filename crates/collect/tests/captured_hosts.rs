@@ -3,29 +3,17 @@
 //! `LOWLAT_BLESS=1` writes them anew.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test
 
+mod hosts;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use lowlat_model::Facts;
-use lowlat_rules::{Input, check_all};
 use lowlat_sys::Captured;
 
-/// The goal the hosts are judged by.
-const GOAL_NS: u64 = 50_000;
-
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
-}
+use hosts::{GOAL_NS, answer, fixtures};
 
 fn hosts() -> Vec<String> {
-    let mut hosts: Vec<String> = fs::read_dir(fixtures().join("roots"))
-        .unwrap()
-        .map(|e| e.unwrap())
-        .filter(|e| e.path().is_dir())
-        .map(|e| e.file_name().into_string().unwrap())
-        .collect();
-    hosts.sort();
-    hosts
+    hosts::folders("roots")
 }
 
 /// The interface with the default route is the one in focus, and the window is as long as the tree's own.
@@ -61,15 +49,8 @@ fn facts_and_findings_are_as_expected() {
     for host in hosts {
         let facts = facts(&host, Some(1));
         compare(&format!("{host}.facts.json"), &(serde_json::to_string_pretty(&facts).unwrap() + "\n"));
-        let seen = check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(GOAL_NS) });
-        let mut lines = Vec::new();
-        for f in &seen.findings {
-            lines.push(format!("{:?} {}: {}", f.severity, f.rule, f.title));
-            lines.extend(f.evidence.iter().map(|e| format!("    {e}")));
-            lines.extend(f.remedy.settings.iter().map(|s| format!("    try {} on {}: {}", s.knob, s.target, s.value)));
-        }
-        lines.extend(seen.not_seen.iter().map(|n| format!("not seen: {}: {}", n.fact, n.why)));
-        compare(&format!("{host}.findings.txt"), &(lines.join("\n") + "\n"));
+        let (_, text) = answer(&facts, Some(GOAL_NS));
+        compare(&format!("{host}.findings.txt"), &(text + "\n"));
     }
 }
 

@@ -137,6 +137,20 @@ pub struct ExplainDocument {
     pub page: Option<String>,
     /// Every name, in groups.
     pub names: Vec<Names>,
+    /// What a search found, best first.
+    #[serde(default)]
+    pub found: Vec<FoundPage>,
+}
+
+/// A page that a search found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FoundPage {
+    /// Its name.
+    pub name: String,
+    /// Knobs, rules, …
+    pub group: String,
+    /// The first line of it that holds one of the words.
+    pub line: String,
 }
 
 /// One group of names.

@@ -1,6 +1,7 @@
 //! What the host is: one document, written by `lowlat facts`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,8 @@ pub struct Facts {
     /// Packet filters on the path.
     pub filters: Filters,
     /// Live TCP sockets with their TCP_INFO.
-    pub sockets: Reading<Vec<TcpSocket>>,
+    #[schemars(with = "Reading<Vec<TcpSocket>>")]
+    pub sockets: Reading<Sockets>,
     /// Routes of the main table.
     #[serde(default = "Reading::<Vec<Route>>::unrecorded")]
     pub routes: Reading<Vec<Route>>,
@@ -378,6 +380,31 @@ pub struct Filters {
     pub conntrack_max: Reading<u64>,
     /// Packet sockets (tcpdump and its kin) open in the namespace.
     pub packet_sockets: Reading<u64>,
+}
+
+/// All TCP sockets. A host may have a hundred thousand, which the copies of its facts share.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(from = "Vec<TcpSocket>")]
+pub struct Sockets(Arc<Vec<TcpSocket>>);
+
+impl From<Vec<TcpSocket>> for Sockets {
+    fn from(all: Vec<TcpSocket>) -> Self {
+        Self(Arc::new(all))
+    }
+}
+
+impl std::ops::Deref for Sockets {
+    type Target = [TcpSocket];
+
+    fn deref(&self) -> &[TcpSocket] {
+        &self.0
+    }
+}
+
+impl Serialize for Sockets {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(to)
+    }
 }
 
 /// One TCP socket with its TCP_INFO.

@@ -44,8 +44,9 @@ pub struct TcpSocketMessage {
     pub timeouts: Option<u16>,
 }
 
-/// All TCP sockets of the namespace, IPv4 and IPv6. Other users' sockets are in the answer too.
-pub fn tcp_sockets() -> Result<Vec<TcpSocketMessage>, Error> {
+/// All TCP sockets of the namespace, IPv4 and IPv6, each as `from` makes it of its message; a busy host has a hundred
+/// thousand. Other users' sockets are in the answer too.
+pub fn tcp_sockets<T>(mut from: impl FnMut(TcpSocketMessage) -> T) -> Result<Vec<T>, Error> {
     let mut out = Vec::new();
     let mut socket = NetlinkSocket::open(Protocol::SockDiag)?;
     for family in [2u8, 10] {
@@ -56,12 +57,11 @@ pub fn tcp_sockets() -> Result<Vec<TcpSocketMessage>, Error> {
         fixed[1] = IPPROTO_TCP;
         fixed[2] = 1 << (INET_DIAG_INFO - 1) | 1 << (INET_DIAG_CONG - 1);
         fixed[4..8].copy_from_slice(&STATES.to_ne_bytes());
-        for r in socket.dump(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &fixed))? {
-            if r.kind == SOCK_DIAG_BY_FAMILY {
-                out.push(parse(&r.payload).map_err(|e| Error::malformed(what, e))?);
-            }
-        }
+        out.extend(socket.dump_map(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &fixed), |kind, payload| {
+            (kind == SOCK_DIAG_BY_FAMILY).then(|| parse(payload).map(&mut from)).transpose()
+        })?);
     }
+    out.shrink_to_fit();
     Ok(out)
 }
 

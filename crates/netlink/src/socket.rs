@@ -12,8 +12,8 @@ use rustix::net::sockopt::{
 };
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recvfrom, sendto, socket_with};
 
-use crate::Error;
 use crate::message::{ACK, DUMP, Message, split, status};
+use crate::{Error, Malformed};
 
 /// Netlink protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,9 @@ pub struct NetlinkSocket {
     fd: OwnedFd,
     seq: u32,
 }
+
+/// What is done with one reply: its `nlmsg_type`, and what is after its header.
+type Each<'a> = dyn FnMut(u16, &[u8]) -> Result<(), Malformed> + 'a;
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -77,16 +80,36 @@ impl NetlinkSocket {
     /// Sends one request and gives its replies. Returns when the kernel has acknowledged it.
     pub fn ask(&mut self, what: &str, message: Message) -> Result<Vec<Reply>, Error> {
         let seq = self.send(what, message, ACK)?;
-        self.collect(what, seq).map(|(replies, _)| replies)
+        let mut replies = Vec::new();
+        self.collect(what, seq, &mut |kind, payload| {
+            replies.push(Reply { kind, payload: payload.to_vec() });
+            Ok(())
+        })?;
+        Ok(replies)
     }
 
     /// Sends a dump request and gives all its replies. A dump torn by a change is taken again.
     pub fn dump(&mut self, what: &str, message: &Message) -> Result<Vec<Reply>, Error> {
+        self.dump_map(what, message, |kind, payload| Ok(Some(Reply { kind, payload: payload.to_vec() })))
+    }
+
+    /// As [`dump`](Self::dump), with `parse` on each reply as it comes: a dump of many replies is never held whole. `parse`
+    /// gives `None` for what is not wanted.
+    pub fn dump_map<T>(
+        &mut self,
+        what: &str,
+        message: &Message,
+        mut parse: impl FnMut(u16, &[u8]) -> Result<Option<T>, Malformed>,
+    ) -> Result<Vec<T>, Error> {
         for _ in 0..DUMP_TRIES {
             let seq = self.send(what, message.clone(), DUMP)?;
-            let (replies, torn) = self.collect(what, seq)?;
+            let mut all = Vec::new();
+            let torn = self.collect(what, seq, &mut |kind, payload| {
+                all.extend(parse(kind, payload)?);
+                Ok(())
+            })?;
             if !torn {
-                return Ok(replies);
+                return Ok(all);
             }
         }
         Err(Error::Refused { what: what.to_owned(), errno: libc::EINTR, extack: "changed while it was read".into() })
@@ -176,9 +199,8 @@ impl NetlinkSocket {
         }
     }
 
-    /// The replies to `seq`, until its acknowledgement or the end of its dump. `true` if the dump was torn.
-    fn collect(&self, what: &str, seq: u32) -> Result<(Vec<Reply>, bool), Error> {
-        let mut replies = Vec::new();
+    /// Gives each reply to `seq` to `each`, until its acknowledgement or the end of its dump. `true` if the dump was torn.
+    fn collect(&self, what: &str, seq: u32, each: &mut Each<'_>) -> Result<bool, Error> {
         let mut torn = false;
         loop {
             let datagram = self.receive(what)?;
@@ -193,9 +215,9 @@ impl NetlinkSocket {
                         if s.errno != 0 {
                             return Err(Error::Refused { what: what.to_owned(), errno: s.errno, extack: s.extack });
                         }
-                        return Ok((replies, torn));
+                        return Ok(torn);
                     }
-                    kind => replies.push(Reply { kind, payload: m.payload.to_vec() }),
+                    kind => each(kind, m.payload).map_err(|e| Error::malformed(what, e))?,
                 }
             }
         }

@@ -1,9 +1,8 @@
 //! Energy-efficient Ethernet.
 
-use lowlat_model::Severity;
 use lowlat_model::op::Target;
 
-use crate::look::{finding, on_path, set, with};
+use crate::look::{chosen, finding, on_path, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -14,6 +13,7 @@ crate::rule! {
     /// at 10 Gbit/s by the standard, on each hop that does it.
     /// ## Threshold
     /// The driver reports it as active. Advertised and not agreed on costs nothing.
+    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
     /// ## Remedy
     /// Switch it off, on the switch's port too. The link may go down for some seconds while it is agreed on anew, so
     /// this needs consent on the interface that carries the session.
@@ -35,7 +35,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         }
         let found = finding(
             NAME,
-            Severity::Warning,
+            chosen(input),
             format!("{name} sleeps between packets (energy-efficient ethernet)"),
             vec![format!("{name} eee: active")],
             "turn it off here and on the switch port; the link may go down for a few seconds",

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use lowlat_model::Severity;
 use lowlat_model::op::Target;
 
-use crate::look::{cpus, finding, joint, on_path, set, with};
+use crate::look::{chosen, cpus, finding, joint, on_path, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -17,6 +16,7 @@ crate::rule! {
     /// ## Threshold
     /// Any governor but `performance`; among them `powersave` of `intel_pstate` and `amd-pstate`, which follows the
     /// load through the energy/performance preference.
+    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
     /// ## Remedy
     /// `performance` on the processors of the path: the application's and those that take its interrupts, all where
     /// they are not known, as one step: a path is as slow as its slowest processor. It costs power. In most virtual
@@ -72,7 +72,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let evidence = others.iter().map(|(governor, on)| format!("CPU {}: governor {governor}", cpus(on))).collect();
     let found = finding(
         NAME,
-        Severity::Warning,
+        chosen(input),
         "CPUs lower their frequency at low load".to_owned(),
         evidence,
         "set the performance governor on the CPUs of the path; it costs power",

@@ -7,7 +7,7 @@ use lowlat_model::finding::Setting;
 use lowlat_model::op::Target;
 use lowlat_model::units::us;
 
-use crate::look::{finding, joint, on_path, set, with};
+use crate::look::{chosen, finding, joint, on_path, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -25,6 +25,7 @@ crate::rule! {
     /// than the goal. Some Intel drivers take the smallest numbers for modes that adapt the delay to the load, and
     /// these are found too: 1 of `ixgbe` and `ixgbevf`, up to 3 of `igb`, `igbvf` and `igc`, up to 4 of `e1000` and
     /// `e1000e`, whose default is 3.
+    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
     /// ## Remedy
     /// Try `adaptive-rx off`, `rx-usecs 0` and, where the driver has it, `rx-frames 1`, as one step, judged on P50 and
     /// P99 of the live path: that is what the kernel calls no coalescing, and each alone can be worse than before.
@@ -142,7 +143,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let over_goal = input.goal_ns.is_some_and(|goal| u64::from(receive.usecs) * 1_000 > goal);
         let found = finding(
             NAME,
-            if over_goal { Severity::Critical } else { Severity::Warning },
+            if over_goal { Severity::Critical } else { chosen(input) },
             format!("{name} delays receive interrupts"),
             evidence,
             "turn adaptive coalescing off and try a delay of 0 with rx-frames 1, then a few microseconds, judged on P50 and P99; an interrupt per packet costs CPU time",
@@ -175,7 +176,8 @@ mod tests {
         let settings = &rule(NAME, &facts).findings[0].remedy.settings;
         assert_eq!(settings.iter().map(|s| s.value.as_str()).collect::<Vec<_>>(), ["off", "0"]);
         assert!(settings.iter().all(|s| s.joint.as_deref() == Some("receive coalescing of eth0")), "one step");
-        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Warning);
+        assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Info, "on purpose, and nobody wants latency");
+        assert_eq!(rule_for(NAME, &facts, 100_000).findings[0].severity, Severity::Warning);
         assert_eq!(rule_for(NAME, &facts, 50_000).findings[0].severity, Severity::Critical);
     }
 

@@ -157,6 +157,12 @@ pub(crate) fn finding(rule: &str, severity: Severity, title: String, evidence: V
     Finding { rule: rule.to_owned(), severity, title, evidence, remedy, follows: None }
 }
 
+/// The weight of what a host does on purpose, to save power or processor time: a fault where latency is wanted, because
+/// a goal was given or a path measured; else only worth knowing.
+pub(crate) fn chosen(input: &Input<'_>) -> Severity {
+    if input.goal_ns.is_some() || input.baseline.is_some() { Severity::Warning } else { Severity::Info }
+}
+
 /// The same with settings.
 pub(crate) fn with(mut finding: Finding, settings: impl IntoIterator<Item = Setting>) -> Finding {
     finding.remedy.settings.extend(settings);

@@ -1,9 +1,9 @@
 //! A bus link that sleeps between packets.
 
 use lowlat_model::op::Target;
-use lowlat_model::{Reading, Severity};
+use lowlat_model::Reading;
 
-use crate::look::{finding, on_path, set, with};
+use crate::look::{chosen, finding, on_path, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -15,6 +15,7 @@ crate::rule! {
     /// ## Threshold
     /// The link's own switch for L1 is on, as the kernel set it up. How long it takes to wake is in the device's
     /// registers and not in the facts.
+    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
     /// ## Remedy
     /// 0 in the link's own switch keeps this link awake and leaves the others alone
     /// (`/sys/class/net/IF/device/link/l1_aspm`; with it the switches of the substates next to it go to 0, and do not come
@@ -45,7 +46,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let settable = policy.filter(|policy| *policy != "performance");
         let found = finding(
             NAME,
-            Severity::Warning,
+            chosen(input),
             format!("the PCI Express link of {name} sleeps between packets"),
             evidence,
             "write 0 to link/l1_aspm of the device, or set the aspm policy to performance for the whole host; where the firmware controls it, turn it off there",

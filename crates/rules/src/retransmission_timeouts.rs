@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_timeout_on_a_short_path() {
         let mut facts = healthy();
-        facts.sockets = Reading::Value(vec![socket(80_000_000), socket(50_000)]);
+        facts.sockets = Reading::Value(vec![socket(80_000_000), socket(50_000)].into());
         assert_eq!(rule(NAME, &facts), Seen::default(), "no timeout");
         grow(&mut facts, "netstat", "TcpExt.TCPTimeouts", 2);
         only(
@@ -138,7 +138,7 @@ mod tests {
             ("route.rto-min", "eth0/route-192.0.2.0/24".to_owned(), "50"),
             "the sysctl only where the kernel has it"
         );
-        facts.sockets = Reading::Value(vec![socket(80_000_000)]);
+        facts.sockets = Reading::Value(vec![socket(80_000_000)].into());
         assert_eq!(rule(NAME, &facts), Seen::default(), "a long path");
     }
 
@@ -147,11 +147,11 @@ mod tests {
         let mut facts = healthy();
         grow(&mut facts, "netstat", "TcpExt.TCPTimeouts", 2);
         let had = |timeouts| TcpSocket { timeouts: Some(timeouts), ..socket(50_000) };
-        facts.sockets = Reading::Value(vec![had(0)]);
+        facts.sockets = Reading::Value(vec![had(0)].into());
         assert_eq!(rule(NAME, &facts), Seen::default(), "a repeated SYN of another connection");
-        facts.sockets = Reading::Value(vec![TcpSocket { remote: "[::ffff:127.0.0.1]:7".into(), ..had(3) }]);
+        facts.sockets = Reading::Value(vec![TcpSocket { remote: "[::ffff:127.0.0.1]:7".into(), ..had(3) }].into());
         assert_eq!(rule(NAME, &facts), Seen::default(), "within the host");
-        facts.sockets = Reading::Value(vec![had(3)]);
+        facts.sockets = Reading::Value(vec![had(3)].into());
         let said = "192.0.2.1:5 to 192.0.2.2:7: least round trip 50.0 µs, 3 timeouts since it was made";
         assert_eq!(rule(NAME, &facts).findings[0].evidence[1], said);
     }

@@ -77,9 +77,9 @@ mod tests {
             congestion: "cubic".into(),
             timeouts: None,
         };
-        facts.sockets = Reading::Value(vec![socket.clone()]);
+        facts.sockets = Reading::Value(vec![socket.clone()].into());
         assert_eq!(rule(NAME, &facts), Seen::default());
-        facts.sockets = Reading::Value(vec![TcpSocket { notsent_bytes: 200_000, ..socket }]);
+        facts.sockets = Reading::Value(vec![TcpSocket { notsent_bytes: 200_000, ..socket }].into());
         only(NAME, &facts, &["192.0.2.1:5 to 192.0.2.2:7: 200000 bytes written and not sent"], &[]);
         assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "131072");
         facts.sockets = Reading::Denied("x".into());

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use lowlat_model::{Counters, Facts, Reading};
+use lowlat_model::{Counters, Facts, Reading, Window};
 
 /// Counter groups of an interface: `link/eth0`, `qdisc/eth0/root`.
 const OF_INTERFACES: &[&str] = &["link", "ethtool", "standard", "queues", "aer", "qdisc"];
@@ -17,33 +17,48 @@ pub(crate) fn path(facts: &Facts) -> BTreeSet<String> {
     if path.is_empty() { facts.iface.iter().cloned().collect() } else { path }
 }
 
-/// The facts without what belongs to an interface that is not `kept`.
+/// The facts without what belongs to an interface that is not `kept`. What is left out is not copied first: a host may have
+/// a thousand interfaces.
 fn only(facts: &Facts, kept: impl Fn(&str) -> bool) -> Facts {
-    let mut view = facts.clone();
-    view.interfaces.retain(|name, _| kept(name));
-    view.path.retain(|l| kept(&l.name));
-    retain(&mut view.irqs, |irq| kept(&irq.iface));
-    retain(&mut view.qdiscs, |qdisc| kept(&qdisc.iface));
-    retain(&mut view.routes, |route| kept(&route.iface));
-    counters(&mut view.counters, &kept);
-    if let Some(window) = &mut view.window {
-        counters(&mut window.before, &kept);
-        counters(&mut window.after, &kept);
+    Facts {
+        schema: facts.schema.clone(),
+        lowlat: facts.lowlat.clone(),
+        taken_at_unix_ns: facts.taken_at_unix_ns,
+        iface: facts.iface.clone(),
+        path: facts.path.iter().filter(|l| kept(&l.name)).cloned().collect(),
+        target: facts.target.clone(),
+        path_not_seen: facts.path_not_seen.clone(),
+        login_ifaces: facts.login_ifaces.clone(),
+        host: facts.host.clone(),
+        cpus: facts.cpus.clone(),
+        interfaces: facts.interfaces.iter().filter(|(n, _)| kept(n)).map(|(n, i)| (n.clone(), i.clone())).collect(),
+        irqs: those(&facts.irqs, |irq| kept(&irq.iface)),
+        irq_actions: facts.irq_actions.clone(),
+        sysctls: facts.sysctls.clone(),
+        qdiscs: those(&facts.qdiscs, |qdisc| kept(&qdisc.iface)),
+        filters: facts.filters.clone(),
+        sockets: facts.sockets.clone(),
+        routes: those(&facts.routes, |route| kept(&route.iface)),
+        time: facts.time.clone(),
+        counters: counters(&facts.counters, &kept),
+        window: facts
+            .window
+            .as_ref()
+            .map(|window| Window { before: counters(&window.before, &kept), after: counters(&window.after, &kept) }),
     }
-    view
 }
 
-fn retain<T>(reading: &mut Reading<Vec<T>>, kept: impl Fn(&T) -> bool) {
-    if let Reading::Value(all) = reading {
-        all.retain(kept);
-    }
+fn those<T: Clone>(reading: &Reading<Vec<T>>, kept: impl Fn(&T) -> bool) -> Reading<Vec<T>> {
+    reading.as_ref().map(|all| all.iter().filter(|t| kept(t)).cloned().collect())
 }
 
-fn counters(counters: &mut Counters, kept: &impl Fn(&str) -> bool) {
-    counters.groups.retain(|group, _| match group.split_once('/') {
+fn counters(counters: &Counters, kept: &impl Fn(&str) -> bool) -> Counters {
+    let is_kept = |group: &str| match group.split_once('/') {
         Some((what, rest)) if OF_INTERFACES.contains(&what) => kept(rest.split('/').next().unwrap_or(rest)),
         _ => true,
-    });
+    };
+    let groups = counters.groups.iter().filter(|(group, _)| is_kept(group));
+    Counters { at_ns: counters.at_ns, groups: groups.map(|(name, group)| (name.clone(), group.clone())).collect() }
 }
 
 /// What lies on the path, and what belongs to no interface.

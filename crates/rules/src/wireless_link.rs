@@ -1,8 +1,7 @@
 //! A path over radio.
 
-use lowlat_model::Severity;
 
-use crate::look::{finding, on_path};
+use crate::look::{chosen, finding, on_path};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -14,6 +13,7 @@ crate::rule! {
     /// again, and the medium is shared. None of this shows in the counters of a wired device.
     /// ## Threshold
     /// The interface is one of the kernel's wireless stack. Whether it saves power now is not read.
+    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
     /// ## Remedy
     /// A cable, where there can be one. Else switch power saving off (`iw dev IF set power_save off`; NetworkManager:
     /// `802-11-wireless.powersave 2`), and stay near the access point on a quiet channel. Rings, coalescing and queues of
@@ -36,7 +36,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let driver = iface.driver.value().map_or_else(|| "unknown".to_owned(), Clone::clone);
         seen.found(finding(
             NAME,
-            Severity::Warning,
+            chosen(input),
             format!("{name} is a Wi-Fi link: power saving and the air add milliseconds"),
             vec![format!("{name} has a wireless device (driver {driver})")],
             "use a cable, or switch power saving off (iw dev IF set power_save off) and stay near the access point",

@@ -1,6 +1,6 @@
 //! Which interrupt lines belong to an interface.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lowlat_model::Reading;
 
@@ -17,56 +17,117 @@ pub struct IfaceIrq {
     pub matched_by: &'static str,
 }
 
-/// The lines of an interface, ordered by number: the position in this list is the `index` of a
-/// [`Locus::IrqAffinity`](lowlat_model::Locus::IrqAffinity) and the `N` of `IF/irq-N`.
-///
-/// Looked for in this order, the first that gives any wins:
-/// 1. `device/msi_irqs`: a PCI device's own vectors;
-/// 2. `device/../msi_irqs`: the PCI device under a virtio one, whose actions are named `virtioN-…`
-///    (drivers/virtio/virtio_pci_common.c, `vp_request_msix_vectors`). Above another device it is the bridge, whose
-///    vectors are not the interface's;
-/// 3. for a USB device, which has no line of its own, those of its host controller: the controller's `msi_irqs`, a chip
-///    named after its PCI address, or an action that names its root hub (`xhci-hcd:usb2`);
-/// 4. the device's bus name (`virtio2`, `0000:00:03.0`) or the interface's name as a word of the action name, for
-///    drivers on buses without MSI.
-///
-/// Only lines with an action count: a vector that nobody has requested does not fire.
+/// `/proc/interrupts`, read and taken apart once for however many interfaces ask.
+#[derive(Debug, Clone)]
+pub struct Lines {
+    text: String,
+    actions: BTreeMap<u32, String>,
+    /// Word of an action name → the lines that hold it: a name is looked for in few lines and not in all.
+    by_word: HashMap<String, Vec<u32>>,
+}
+
+impl Lines {
+    /// Reads them.
+    pub fn read(sys: &dyn Sys) -> Reading<Self> {
+        sys.read("/proc/interrupts").map(Self::of)
+    }
+
+    fn of(text: String) -> Self {
+        let actions = actions(&text);
+        let mut by_word: HashMap<String, Vec<u32>> = HashMap::new();
+        for (irq, action) in &actions {
+            let words: BTreeSet<&str> = action.split(|c| !is_word(c)).filter(|w| !w.is_empty()).collect();
+            for word in words {
+                by_word.entry(word.to_owned()).or_default().push(*irq);
+            }
+        }
+        Self { text, actions, by_word }
+    }
+
+    /// The action names of all lines.
+    pub fn actions(&self) -> &BTreeMap<u32, String> {
+        &self.actions
+    }
+
+    /// The lines whose action names hold this name as a whole word.
+    fn named(&self, name: &str) -> BTreeSet<u32> {
+        let holds = |irq: &u32| self.actions.get(irq).is_some_and(|action| names(action, name));
+        match name.split(|c| !is_word(c)).find(|w| !w.is_empty()) {
+            // Where the whole name stands as a word, so does each word of it.
+            Some(word) => self.by_word.get(word).into_iter().flatten().copied().filter(holds).collect(),
+            None => self.actions.keys().copied().filter(holds).collect(),
+        }
+    }
+
+    /// The lines of an interface, ordered by number: the position in this list is the `index` of a
+    /// [`Locus::IrqAffinity`](lowlat_model::Locus::IrqAffinity) and the `N` of `IF/irq-N`.
+    ///
+    /// Looked for in this order, the first that gives any wins:
+    /// 1. `device/msi_irqs`: a PCI device's own vectors;
+    /// 2. `device/../msi_irqs`: the PCI device under a virtio one, whose actions are named `virtioN-…`
+    ///    (drivers/virtio/virtio_pci_common.c, `vp_request_msix_vectors`). Above another device it is the bridge, whose
+    ///    vectors are not the interface's;
+    /// 3. for a USB device, which has no line of its own, those of its host controller: the controller's `msi_irqs`, a
+    ///    chip named after its PCI address, or an action that names its root hub (`xhci-hcd:usb2`);
+    /// 4. the device's bus name (`virtio2`, `0000:00:03.0`) or the interface's name as a word of the action name, for
+    ///    drivers on buses without MSI.
+    ///
+    /// Only lines with an action count: a vector that nobody has requested does not fire.
+    pub fn of_interface(&self, sys: &dyn Sys, iface: &str) -> Reading<Vec<IfaceIrq>> {
+        let base = format!("/sys/class/net/{iface}");
+        for (dir, matched_by, names) in
+            [("device/msi_irqs", "msi_irqs", ""), ("device/../msi_irqs", "virtio-parent", "virtio")]
+        {
+            let Reading::Value(entries) = sys.list(&format!("{base}/{dir}")) else { continue };
+            let numbers: BTreeSet<u32> = entries.iter().filter_map(|e| e.parse().ok()).collect();
+            let mut found = self.lines(numbers, matched_by);
+            found.retain(|line| line.action.starts_with(names));
+            if !found.is_empty() {
+                return Reading::Value(found);
+            }
+        }
+        let place = sys.link_target(&base).into_value().unwrap_or_default();
+        if let Some((controller, hub)) = usb(&place) {
+            let found = self.of_controller(sys, controller, hub);
+            if !found.is_empty() {
+                return Reading::Value(found);
+            }
+        }
+        let device = sys.link_target(&format!("{base}/device")).into_value().unwrap_or_default();
+        let bus = device.rsplit('/').next().unwrap_or_default();
+        let mut numbers = self.named(iface);
+        if !bus.is_empty() {
+            numbers.extend(self.named(bus));
+        }
+        let found = self.lines(numbers, "action-name");
+        if found.is_empty() {
+            Reading::Absent(format!("{iface} has no interrupt lines"))
+        } else {
+            Reading::Value(found)
+        }
+    }
+
+    /// Those of these lines that have an action.
+    fn lines(&self, numbers: BTreeSet<u32>, matched_by: &'static str) -> Vec<IfaceIrq> {
+        let line = |irq: u32| Some(IfaceIrq { irq, action: self.actions.get(&irq)?.clone(), matched_by });
+        numbers.into_iter().filter_map(line).collect()
+    }
+
+    /// The lines of a USB host controller.
+    fn of_controller(&self, sys: &dyn Sys, controller: &str, hub: &str) -> Vec<IfaceIrq> {
+        let own = sys.list(&format!("/sys/{controller}/msi_irqs")).into_value().unwrap_or_default();
+        let mut numbers: BTreeSet<u32> = own.iter().filter_map(|n| n.parse().ok()).collect();
+        let address = controller.rsplit('/').next().unwrap_or_default();
+        let by_chip = self.text.lines().skip(1).filter(|line| address.contains(':') && names(line, address));
+        numbers.extend(by_chip.filter_map(|line| line.split_once(':')?.0.trim().parse::<u32>().ok()));
+        numbers.extend(self.named(hub));
+        self.lines(numbers, "usb-controller")
+    }
+}
+
+/// The lines of one interface, as [`Lines::of_interface`] gives them.
 pub fn of_interface(sys: &dyn Sys, iface: &str) -> Reading<Vec<IfaceIrq>> {
-    let text = match sys.read("/proc/interrupts") {
-        Reading::Value(text) => text,
-        other => return other.map(|_| Vec::new()),
-    };
-    let actions = actions(&text);
-    let base = format!("/sys/class/net/{iface}");
-    for (dir, matched_by, names) in
-        [("device/msi_irqs", "msi_irqs", ""), ("device/../msi_irqs", "virtio-parent", "virtio")]
-    {
-        let Reading::Value(entries) = sys.list(&format!("{base}/{dir}")) else { continue };
-        let numbers: BTreeSet<u32> = entries.iter().filter_map(|e| e.parse().ok()).collect();
-        let found: Vec<_> = numbers
-            .into_iter()
-            .filter_map(|irq| Some(IfaceIrq { irq, action: actions.get(&irq)?.clone(), matched_by }))
-            .filter(|line| line.action.starts_with(names))
-            .collect();
-        if !found.is_empty() {
-            return Reading::Value(found);
-        }
-    }
-    let place = sys.link_target(&base).into_value().unwrap_or_default();
-    if let Some((controller, hub)) = usb(&place) {
-        let found = of_controller(sys, controller, hub, &text, &actions);
-        if !found.is_empty() {
-            return Reading::Value(found);
-        }
-    }
-    let device = sys.link_target(&format!("{base}/device")).into_value().unwrap_or_default();
-    let bus = device.rsplit('/').next().unwrap_or_default();
-    let found: Vec<_> = actions
-        .into_iter()
-        .filter(|(_, action)| names(action, iface) || (!bus.is_empty() && names(action, bus)))
-        .map(|(irq, action)| IfaceIrq { irq, action, matched_by: "action-name" })
-        .collect();
-    if found.is_empty() { Reading::Absent(format!("{iface} has no interrupt lines")) } else { Reading::Value(found) }
+    Lines::read(sys).and_then(|lines| lines.of_interface(sys, iface))
 }
 
 /// The host controller of a USB device and its root hub: `../../devices/pci0000:00/0000:00:14.0/usb2/…` →
@@ -82,30 +143,6 @@ fn usb(place: &str) -> Option<(&str, &str)> {
         end += part.len();
     }
     None
-}
-
-/// The lines of a USB host controller.
-fn of_controller(
-    sys: &dyn Sys,
-    controller: &str,
-    hub: &str,
-    text: &str,
-    actions: &BTreeMap<u32, String>,
-) -> Vec<IfaceIrq> {
-    let own = sys.list(&format!("/sys/{controller}/msi_irqs")).into_value().unwrap_or_default();
-    let own: BTreeSet<u32> = own.iter().filter_map(|n| n.parse().ok()).collect();
-    let address = controller.rsplit('/').next().unwrap_or_default();
-    let by_chip: BTreeSet<u32> = text
-        .lines()
-        .skip(1)
-        .filter(|line| address.contains(':') && names(line, address))
-        .filter_map(|line| line.split_once(':')?.0.trim().parse().ok())
-        .collect();
-    actions
-        .iter()
-        .filter(|(irq, action)| own.contains(irq) || by_chip.contains(irq) || names(action, hub))
-        .map(|(irq, action)| IfaceIrq { irq: *irq, action: action.clone(), matched_by: "usb-controller" })
-        .collect()
 }
 
 /// Line number → action name, of the lines that have one.
@@ -132,14 +169,17 @@ pub fn actions(interrupts: &str) -> BTreeMap<u32, String> {
     out
 }
 
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
 /// Whether a name stands in an action name as a whole word: `eth1` is not in `eth10-rx-0`.
 fn names(action: &str, name: &str) -> bool {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut from = 0;
     while let Some(at) = action.get(from..).and_then(|rest| rest.find(name)).map(|at| at + from) {
         let before = action[..at].chars().next_back();
         let after = action[at + name.len()..].chars().next();
-        if !before.is_some_and(word) && !after.is_some_and(word) {
+        if !before.is_some_and(is_word) && !after.is_some_and(is_word) {
             return true;
         }
         from = at + name.len().max(1);
@@ -174,6 +214,21 @@ mod tests {
         );
         assert_eq!(usb("../../devices/platform/soc/3f980000.usb/usb1/1-1/net/eth0").map(|u| u.1), Some("usb1"));
         assert_eq!(usb("../../devices/pci0000:3a/0000:3b:00.0/net/ens1f0"), None);
+    }
+
+    #[test]
+    fn the_index_finds_what_looking_at_each_line_finds() {
+        let text = "           CPU0       CPU1       \n \
+             38:          0       2185 PCI-MSIX-0000:00:03.0   1-edge      mlx5_comp0@pci:0000:03:00.0\n \
+             39:          0       2185 PCI-MSIX-0000:00:03.0   1-edge      eth1-rx-0\n \
+             40:          0       2185 PCI-MSIX-0000:00:03.0   1-edge      eth10-rx-0, eth1.7\n \
+             41:          0       2185 PCI-MSIX-0000:00:03.0   1-edge      --\n";
+        let lines = Lines::of(text.to_owned());
+        for name in ["eth1", "eth10", "eth1.7", "0000:03:00.0", "eth", "rx-0", "-", "--", ".", "eth1-rx"] {
+            let each: BTreeSet<u32> = lines.actions.iter().filter(|(_, a)| names(a, name)).map(|(n, _)| *n).collect();
+            assert_eq!(lines.named(name), each, "{name}");
+        }
+        assert_eq!(lines.named("eth1"), BTreeSet::from([39, 40]));
     }
 
     #[test]

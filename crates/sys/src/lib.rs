@@ -32,6 +32,7 @@ pub use recorder::Recorder;
 pub use restorable::qdisc_restorable;
 
 use lowlat_model::Reading;
+use lowlat_model::facts::TcpSocket;
 
 /// A host that can be read. Paths are absolute paths of the host (`/proc/stat`), whatever stands behind.
 pub trait Sys {
@@ -48,6 +49,11 @@ pub trait Sys {
     fn link_target(&self, path: &str) -> Reading<String>;
     /// The reply to a kernel query (netlink, ioctl), as JSON: see [`NetQuery`] for each one's shape.
     fn net(&self, query: &NetQuery) -> Reading<serde_json::Value>;
+    /// The reply to [`NetQuery::TcpSockets`]. A host may have a hundred thousand, so a door that can do better than JSON
+    /// overrides it.
+    fn tcp_sockets(&self) -> Reading<Vec<TcpSocket>> {
+        query::from_json(&NetQuery::TcpSockets, self.net(&NetQuery::TcpSockets))
+    }
     /// `CLOCK_MONOTONIC`, ns. A captured tree gives the stored reading.
     fn now_ns(&self) -> u64;
     /// Lets time pass, for counter windows. A captured tree switches to its later reading instead.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use lowlat_model::Reading;
 use lowlat_model::conditions::Ptp;
-use lowlat_model::facts::{Feature, Limit, Qdisc, TcpSocket, Timestamping};
+use lowlat_model::facts::{Feature, Limit, Qdisc, Timestamping};
 use lowlat_model::op::QdiscState;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -382,7 +382,12 @@ impl NetQuery {
 
 /// A query's reply in its type. A reply of another shape is [`Reading::Garbled`].
 pub fn typed<T: DeserializeOwned>(sys: &dyn Sys, query: &NetQuery) -> Reading<T> {
-    sys.net(query).and_then(|json| match serde_json::from_value(json) {
+    from_json(query, sys.net(query))
+}
+
+/// An answer in its type.
+pub(crate) fn from_json<T: DeserializeOwned>(query: &NetQuery, answer: Reading<serde_json::Value>) -> Reading<T> {
+    answer.and_then(|json| match serde_json::from_value(json) {
         Ok(v) => Reading::Value(v),
         Err(e) => Reading::Garbled(format!("{}: {e}", query.name())),
     })
@@ -418,8 +423,6 @@ typed_queries! {
     peers(iface) -> Vec<TunnelPeer> = NetQuery::Peers(iface.to_owned());
     /// All queue disciplines.
     qdiscs() -> Vec<QdiscReply> = NetQuery::Qdiscs;
-    /// All TCP sockets.
-    tcp_sockets() -> Vec<TcpSocket> = NetQuery::TcpSockets;
     /// nf_tables rules per chain.
     nft_rules() -> BTreeMap<String, u64> = NetQuery::NftRules;
     /// Driver identity.

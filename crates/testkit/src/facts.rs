@@ -50,7 +50,7 @@ pub fn healthy() -> Facts {
             conntrack_max: Value(262_144),
             packet_sockets: Value(0),
         },
-        sockets: Value(vec![]),
+        sockets: Value(Vec::new().into()),
         routes: Value(vec![route("0.0.0.0/0", Some("192.0.2.254")), route("192.0.2.0/24", None)]),
         time: TimeSync {
             ptp_clocks: Value(BTreeMap::from([("ptp0".into(), "0000:3b:00.0".into())])),

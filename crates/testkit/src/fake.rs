@@ -98,7 +98,8 @@ impl FakeSys {
         self
     }
 
-    /// How often each path or query was asked for: a probe set reads each file once per moment.
+    /// How often each path or query was asked for: a probe set reads each file once per moment. A folder's list is under
+    /// `list PATH`, a link's target under `link PATH`.
     pub fn reads(&self) -> BTreeMap<String, u32> {
         self.reads.borrow().clone()
     }
@@ -130,6 +131,7 @@ impl Sys for FakeSys {
     }
 
     fn list(&self, path: &str) -> Reading<Vec<String>> {
+        self.count(&format!("list {path}"));
         let prefix = format!("{}/", path.trim_end_matches('/'));
         let below: BTreeSet<String> = self
             .files
@@ -147,6 +149,7 @@ impl Sys for FakeSys {
     }
 
     fn link_target(&self, path: &str) -> Reading<String> {
+        self.count(&format!("link {path}"));
         match self.links.get(path) {
             Some(target) => Reading::Value(target.clone()),
             None => Reading::Absent(format!("there is no link {path}")),

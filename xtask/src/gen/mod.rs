@@ -1,6 +1,7 @@
 //! `docs/reference/`: pages made from the catalogue's own doc comments, never edited by hand.
 
 mod guides;
+mod planted;
 mod record;
 mod resets;
 mod safety;
@@ -16,7 +17,15 @@ use crate::tree::Tree;
 /// Where the pages go.
 pub(crate) const FOLDER: &str = "docs/reference";
 
-/// File name within [`FOLDER`], and text.
+/// The one file outside [`FOLDER`] of which a part is made.
+pub(crate) const README: &str = "README.md";
+
+/// Where a page stands in the tree.
+fn place(name: &str) -> String {
+    if name == README { name.to_owned() } else { format!("{FOLDER}/{name}") }
+}
+
+/// File name within [`FOLDER`], or [`README`], and text.
 pub(crate) type Pages = BTreeMap<String, String>;
 
 /// Every page.
@@ -34,6 +43,7 @@ pub(crate) fn pages(tree: &Tree) -> Result<Pages> {
     record::knobs_on_kernels(tree, &mut pages)?;
     resets::resets(&mut pages);
     safety::safety(tree, &mut pages)?;
+    planted::planted(tree, &mut pages)?;
     pages.insert("index.md".to_owned(), guides::index());
     Ok(pages)
 }
@@ -43,7 +53,7 @@ pub(crate) fn write(tree: &Tree, pages: &Pages) -> Result<usize> {
     let folder = tree.root.join(FOLDER);
     let mut changed = 0;
     for (name, text) in pages {
-        let path = folder.join(name);
+        let path = tree.root.join(place(name));
         if std::fs::read_to_string(&path).is_ok_and(|old| old == *text) {
             continue;
         }
@@ -65,9 +75,9 @@ pub(crate) fn write(tree: &Tree, pages: &Pages) -> Result<usize> {
 pub(crate) fn check(tree: &Tree, pages: &Pages) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut say =
-        |name: &str, what: &str| wrong.push(format!("{FOLDER}/{name}: {what}; run `cargo run -p xtask -- gen`"));
+        |name: &str, what: &str| wrong.push(format!("{}: {what}; run `cargo run -p xtask -- gen`", place(name)));
     for (name, text) in pages {
-        match tree.text(&format!("{FOLDER}/{name}")) {
+        match tree.text(&place(name)) {
             None => say(name, "missing"),
             Some(old) if old != text => say(name, "stale"),
             Some(_) => {}

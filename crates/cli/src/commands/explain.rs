@@ -1,5 +1,7 @@
 //! `lowlat explain`: the reference pages, in the terminal.
 
+mod search;
+
 use std::fmt::Write as _;
 
 use lowlat_model::Schema;
@@ -12,29 +14,44 @@ use lowlat_live::{Failure, Outcome};
 /// Runs the command.
 pub fn run(args: &ExplainArgs, json: bool) -> Outcome {
     let schema = Schema::current("explain");
+    if !args.search.is_empty() {
+        let found = search::search(&args.search.join(" "))?;
+        if json {
+            output::json(&ExplainDocument { schema, name: None, page: None, names: Vec::new(), found })?;
+        } else {
+            output::text(&search::list(&found));
+        }
+        return Ok(0);
+    }
     let Some(name) = &args.name else {
         if json {
             let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
             let names = all().map(|(group, names)| Names { group: group.to_owned(), names: owned(names) });
-            output::json(&ExplainDocument { schema, name: None, page: None, names: names.to_vec() })?;
+            output::json(&ExplainDocument {
+                schema,
+                name: None,
+                page: None,
+                names: names.to_vec(),
+                found: Vec::new(),
+            })?;
         } else {
             output::text(&list());
         }
         return Ok(0);
     };
     let page = page(name).ok_or_else(|| {
-        let near: Vec<&str> = names().filter(|n| n.contains(name.as_str())).collect();
+        let within: Vec<&str> = names().filter(|n| n.contains(name.as_str())).collect();
         // More than a line holds are not help.
-        let hint = if near.is_empty() || near.len() > 12 {
-            "`lowlat explain` lists them all".to_owned()
-        } else {
-            format!("did you mean {}", near.join(", "))
+        let hint = match (within.len(), search::near(name)) {
+            (1..=12, _) => format!("did you mean {}", within.join(", ")),
+            (0, near) if !near.is_empty() => format!("did you mean {}", near.join(", ")),
+            _ => "`lowlat explain` lists them all, `lowlat explain --search WORDS` searches them".to_owned(),
         };
         Failure::new(format!("explain {name:?}: no such page; {hint}"))
     })?;
     if json {
         let name = Some(name.clone());
-        output::json(&ExplainDocument { schema, name, page: Some(page), names: Vec::new() })?;
+        output::json(&ExplainDocument { schema, name, page: Some(page), names: Vec::new(), found: Vec::new() })?;
     } else {
         output::page(&lowlat_report::terminal(&page, output::styled()));
     }

@@ -33,7 +33,9 @@ pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
         for (file, total, name) in FILES {
             match sys.read(&format!("{pci}/aer_dev_{file}")).and_then(|t| sum(&t, total)) {
                 Reading::Value(n) => drop(counters.insert(name.to_owned(), n)),
-                other => why = Some(other.map(|_| BTreeMap::new())),
+                // What is not understood is reported before what is not there.
+                other if matches!(why, None | Some(Reading::Absent(_))) => why = Some(other.map(|_| BTreeMap::new())),
+                _ => {}
             }
         }
         groups.insert(format!("aer/{}", link.name), why.unwrap_or(Reading::Value(counters)));

@@ -29,6 +29,9 @@ pub(super) fn sums(file: &str, text: &str, keys: &[&str]) -> Reading<BTreeMap<St
     let mut lines = text.lines();
     let Some(names) = lines.next() else { return garbled(file, text) };
     let columns: Vec<&str> = names.split_whitespace().collect();
+    if !columns.iter().any(|c| keys.contains(c)) {
+        return garbled(file, names);
+    }
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
     for line in lines {
         let counts: Vec<&str> = line.split_whitespace().collect();

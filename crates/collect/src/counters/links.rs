@@ -71,20 +71,33 @@ fn kernel(sys: &dyn Sys, iface: &str) -> Reading<BTreeMap<String, u64>> {
             }
         }
         let base = format!("/sys/class/net/{iface}");
-        if let Reading::Value(changes) = sys.read(&format!("{base}/carrier_changes")).parse("carrier_changes") {
-            counters.insert("carrier_changes".to_owned(), changes);
-        }
-        if let Some(timeouts) = transmit_timeouts(sys, &base) {
-            counters.insert("tx_timeout".to_owned(), timeouts);
+        let more = [
+            ("carrier_changes", sys.read(&format!("{base}/carrier_changes")).parse("carrier_changes")),
+            ("tx_timeout", transmit_timeouts(sys, &base)),
+        ];
+        for (key, reading) in more {
+            match reading {
+                Reading::Value(n) => drop(counters.insert(key.to_owned(), n)),
+                garbled @ Reading::Garbled(_) => return garbled.map(|_: u64| BTreeMap::new()),
+                // Not every kernel and not every link has them.
+                _ => {}
+            }
         }
         Reading::Value(counters)
     })
 }
 
-/// How often the watchdog found a transmit queue stuck, over all queues; `None` where no queue has the count.
-fn transmit_timeouts(sys: &dyn Sys, base: &str) -> Option<u64> {
-    let queues = sys.list(&format!("{base}/queues")).into_value()?;
-    let of =
-        |queue: &String| sys.read(&format!("{base}/queues/{queue}/tx_timeout")).parse::<u64>("tx_timeout").into_value();
-    queues.iter().filter(|q| q.starts_with("tx-")).filter_map(of).reduce(u64::saturating_add)
+/// How often the watchdog found a transmit queue stuck, over all queues; absent where no queue has the count.
+fn transmit_timeouts(sys: &dyn Sys, base: &str) -> Reading<u64> {
+    sys.list(&format!("{base}/queues")).and_then(|queues| {
+        let mut all: Reading<u64> = Reading::Absent(format!("{base} counts no transmit timeouts"));
+        for queue in queues.iter().filter(|q| q.starts_with("tx-")) {
+            match sys.read(&format!("{base}/queues/{queue}/tx_timeout")).parse::<u64>("tx_timeout") {
+                Reading::Value(n) => all = Reading::Value(all.into_value().unwrap_or(0).saturating_add(n)),
+                garbled @ Reading::Garbled(_) => return garbled,
+                _ => {}
+            }
+        }
+        all
+    })
 }

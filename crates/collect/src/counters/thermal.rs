@@ -27,6 +27,11 @@ pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
         for key in KEYS {
             match sys.read(&format!("{dir}/{key}")).parse::<u64>(key) {
                 Reading::Value(n) => drop(counters.insert(key.to_owned(), n)),
+                other @ Reading::Garbled(_) => {
+                    counters.clear();
+                    why = Some(other.map(|_| BTreeMap::new()));
+                    break;
+                }
                 other => why = why.or(Some(other.map(|_| BTreeMap::new()))),
             }
         }

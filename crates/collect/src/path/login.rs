@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use lowlat_model::Reading;
+use lowlat_model::facts::TcpSocket;
 use lowlat_sys::Sys;
 use lowlat_sys::query;
 
@@ -16,16 +18,17 @@ const MOST: usize = 16;
 
 /// The interfaces of the routes to the peers of login sessions of this network namespace: the one that
 /// `SSH_CONNECTION` names, and every established connection to port 22. A session by another port is not known as one.
-pub(crate) fn login_ifaces(sys: &dyn Sys) -> Vec<String> {
+pub(crate) fn login_ifaces(sys: &dyn Sys, sockets: &Reading<Vec<TcpSocket>>) -> Vec<String> {
     let addresses = query::addresses(sys).into_value().unwrap_or_default();
     let own =
         |ip: IpAddr| addresses.iter().any(|a| a.address.split('/').next().and_then(|t| t.parse().ok()) == Some(ip));
     // A variable of the environment goes with a process into a namespace that the session never saw.
     let session = query::login(sys).into_value().filter(|l| own(l.local)).map(|l| l.peer);
-    let sockets = query::tcp_sockets(sys).into_value().unwrap_or_default();
     let end = |text: &str| text.parse::<SocketAddr>().ok();
     let mut peers: BTreeSet<IpAddr> = sockets
-        .iter()
+        .value()
+        .into_iter()
+        .flatten()
         .filter(|s| s.state == "established" && end(&s.local).is_some_and(|l| l.port() == SSH))
         .filter_map(|s| end(&s.remote).map(|r| r.ip().to_canonical()))
         .take(MOST)

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use lowlat_model::facts::TcpSocket;
 use lowlat_model::{NotSeen, PathRole, Reading};
+use lowlat_sys::Sys as _;
 use lowlat_sys::query::{
     DriverInfo, InterfaceAddress, LinkInfo, Login, Neighbour, NetQuery, NextHop, Redirects, RouteEntry as Entries,
     RouteReply, Stacked, TunnelPeer,
@@ -458,6 +459,10 @@ fn a_path_that_changed_is_reported_in_one_line() {
     assert_eq!(none, "there is no route to 10.0.0.2 any more: network is unreachable");
 }
 
+fn login_ifaces(sys: &FakeSys) -> Vec<String> {
+    super::login_ifaces(sys, &sys.tcp_sockets())
+}
+
 #[test]
 fn a_login_session_is_known_by_its_variable_and_by_its_socket() {
     let session = |local: &str, remote: &str, state: &str| TcpSocket {
@@ -490,10 +495,10 @@ fn a_login_session_is_known_by_its_variable_and_by_its_socket() {
             ],
         )
     };
-    assert_eq!(super::login_ifaces(&base()), ["eth1"]);
+    assert_eq!(login_ifaces(&base()), ["eth1"]);
     let login = |local: &str| Login { peer: ip("192.0.2.7"), local: ip(local) };
-    assert_eq!(super::login_ifaces(&base().net(&NetQuery::Login, login("10.0.0.1"))), ["eth0", "eth1"]);
-    assert_eq!(super::login_ifaces(&base().net(&NetQuery::Login, login("10.0.7.7"))), ["eth1"], "another namespace's");
+    assert_eq!(login_ifaces(&base().net(&NetQuery::Login, login("10.0.0.1"))), ["eth0", "eth1"]);
+    assert_eq!(login_ifaces(&base().net(&NetQuery::Login, login("10.0.7.7"))), ["eth1"], "another namespace's");
 }
 
 #[test]

@@ -201,8 +201,7 @@ impl<'a> Walk<'a> {
 
     fn bridge(&mut self, link: &LinkInfo, bound: &Bound) {
         let Reading::Value(ports) = self.below.lower(link) else { return self.lower(link, bound) };
-        let forwarding = query::forwarding(self.sys).into_value().unwrap_or_default();
-        let behind = behind(&forwarding, link.index, &bound.macs);
+        let behind = behind(self.below.forwarding(), link.index, &bound.macs);
         let known: Vec<String> =
             ports.iter().filter(|p| self.below.link(p).is_some_and(|l| behind.contains(&l.index))).cloned().collect();
         if !known.is_empty() {
@@ -225,8 +224,7 @@ impl<'a> Walk<'a> {
 
     /// The far end of a vxlan: what its forwarding table says of the next hop, else of everyone, else the one it has.
     fn vxlan(&mut self, link: &LinkInfo, bound: &Bound) {
-        let forwarding = query::forwarding(self.sys).into_value().unwrap_or_default();
-        let remotes = far_ends(&forwarding, link.index, &bound.macs);
+        let remotes = far_ends(self.below.forwarding(), link.index, &bound.macs);
         if remotes.is_empty() {
             return self.tunnel(link);
         }
@@ -316,10 +314,9 @@ impl<'a> Walk<'a> {
         let next = gateway.unwrap_or(to);
         let index = self.below.link(iface).map(|l| l.index);
         // Only what forwards by hardware address asks for it.
-        let neighbours =
-            if self.forwards() { query::neighbours(self.sys).into_value().unwrap_or_default() } else { Vec::new() };
-        let mine = neighbours.into_iter().filter(|n| Some(n.index) == index && n.address == Some(next));
-        Bound { to: Some(to), macs: mine.filter_map(|n| n.mac).collect() }
+        let neighbours = if self.forwards() { self.below.neighbours() } else { &[] };
+        let mine = neighbours.iter().filter(|n| Some(n.index) == index && n.address == Some(next));
+        Bound { to: Some(to), macs: mine.filter_map(|n| n.mac.clone()).collect() }
     }
 
     fn forwards(&self) -> bool {

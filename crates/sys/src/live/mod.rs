@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::Reading;
+use lowlat_model::facts::TcpSocket;
 
 use crate::{NetQuery, Sys, reading_of_errno};
 
@@ -94,6 +95,10 @@ impl Sys for Live {
 
     fn net(&self, query: &NetQuery) -> Reading<serde_json::Value> {
         net::ask(query)
+    }
+
+    fn tcp_sockets(&self) -> Reading<Vec<TcpSocket>> {
+        net::tcp_sockets()
     }
 
     fn now_ns(&self) -> u64 {

@@ -31,7 +31,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         NetQuery::Redirects(i) => answer(super::path::redirects(i)),
         NetQuery::Peers(i) => answer(wireguard::peers(i).map(super::path::peers)),
         NetQuery::Qdiscs => answer(qdiscs()),
-        NetQuery::TcpSockets => answer(tcp_sockets()),
+        NetQuery::TcpSockets => tcp_sockets().and_then(|all| json(&all)),
         NetQuery::NftRules => answer(nft::rules_per_chain()),
         NetQuery::Driver(i) => answer(ethtool::ioctl::driver(i).map(|d| DriverInfo {
             driver: d.driver,
@@ -107,8 +107,12 @@ fn json<T: Serialize>(value: &T) -> Json {
 }
 
 fn answer<T: Serialize>(result: Result<T, Error>) -> Json {
+    reading(result).and_then(|v| json(&v))
+}
+
+fn reading<T>(result: Result<T, Error>) -> Reading<T> {
     match result {
-        Ok(v) => json(&v),
+        Ok(v) => Reading::Value(v),
         Err(e @ Error::Malformed { .. }) => Reading::Garbled(e.to_string()),
         Err(e) => reading_of_errno(e.errno(), e.to_string()),
     }
@@ -170,6 +174,11 @@ fn routes() -> Result<Vec<RouteEntry>, Error> {
 fn qdiscs() -> Result<Vec<QdiscReply>, Error> {
     let names: BTreeMap<u32, String> = route::link::links()?.into_iter().map(|l| (l.index, l.name)).collect();
     let all = with_filters(tc::qdiscs()?)?;
+    // What hangs at one is on its link: not all links' are searched for each.
+    let mut of_link: BTreeMap<u32, Vec<tc::QdiscMessage>> = BTreeMap::new();
+    for q in &all {
+        of_link.entry(q.ifindex).or_default().push(q.clone());
+    }
     let from = |q: &tc::QdiscMessage| {
         // A link that went between the two dumps has no name any more; its queue discipline is gone with it.
         let iface = names.get(&q.ifindex)?.clone();
@@ -194,7 +203,7 @@ fn qdiscs() -> Result<Vec<QdiscReply>, Error> {
                 handle: q.handle.to_string(),
                 options_hex: hex::text_of(&bytes),
                 summary: decoded.summary,
-                carries: tc::attached(q, &all),
+                carries: tc::attached(q, of_link.get(&q.ifindex).map_or(&[], Vec::as_slice)),
             },
         })
     };
@@ -216,7 +225,8 @@ fn with_filters(mut all: Vec<tc::QdiscMessage>) -> Result<Vec<tc::QdiscMessage>,
     Ok(all)
 }
 
-fn tcp_sockets() -> Result<Vec<TcpSocket>, Error> {
+/// All TCP sockets of the namespace.
+pub(super) fn tcp_sockets() -> Reading<Vec<TcpSocket>> {
     let ns = |us: u32| u64::from(us) * 1000;
     let from = |s: diag::TcpSocketMessage| TcpSocket {
         local: s.local.to_string(),
@@ -231,7 +241,7 @@ fn tcp_sockets() -> Result<Vec<TcpSocket>, Error> {
         congestion: s.congestion,
         timeouts: s.timeouts.map(u32::from),
     };
-    Ok(diag::tcp_sockets()?.into_iter().map(from).collect())
+    reading(diag::tcp_sockets(from))
 }
 
 /// The limit all holders together keep. Reading needs root; opening the device for reading also places a request, one
