@@ -132,7 +132,7 @@ fn read(file: &PathBuf) -> Result<String, String> {
 
 fn set(session: &mut Session, knob: &str, one: &Tried) -> Result<(), String> {
     let live = Live::new();
-    let target = one.target.parse().map_err(|e| format!("{e}"))?;
+    let target = one.target.parse()?;
     let setting = Setting { knob: knob.to_owned(), target, value: one.asked.clone(), joint: None };
     let step = lowlat_knobs::resolve(&live, &setting, "tried").map_err(|left| left.why)?;
     // What no shell can put back is said by the script and tried elsewhere.

@@ -59,15 +59,15 @@ fn script_puts_all_back(driver: &str, results: &vm::Results) {
     fs::write(&file, said["text"].as_str().unwrap()).unwrap();
     let lint = Command::new("shellcheck").args(["--shell=sh", "--severity=style"]).arg(&file).output().unwrap();
     assert!(lint.status.success(), "{driver}: {}", String::from_utf8_lossy(&lint.stdout));
-    let list = |key: &str| said[key].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect::<Vec<_>>();
-    assert_eq!(list("differing"), [""; 0], "{driver}: {said:#}");
+    let lines = |key: &str| said[key].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(lines("differing"), [""; 0], "{driver}: {said:#}");
     assert_eq!((&said["code"], &said["said"]), (&json!(0), &json!("")), "{driver}: {said:#}");
-    assert_eq!(list("left"), [""; 0], "{driver}: {said:#}");
+    assert_eq!(lines("left"), [""; 0], "{driver}: {said:#}");
     // What acts is among those applied, but for what has a reason that is known.
-    for line in list("left_out") {
+    for line in lines("left_out") {
         assert!(KNOWN_REASONS.iter().any(|why| line.contains(why)), "{driver}: {line}");
     }
-    assert!(list("applied").len() > 40, "{driver}: {said:#}");
+    assert!(lines("applied").len() > 40, "{driver}: {said:#}");
 }
 
 /// Why a setting that acts alone is not applied with the others: no shell has a tool for it, one before it has set its place or

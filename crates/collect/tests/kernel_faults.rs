@@ -54,20 +54,23 @@ fn net() {
         ip link set lan0 up; ip link set lan1 up; ip neigh add 198.18.9.2 lladdr 02:00:00:00:00:09 dev lan0");
 }
 
+/// What goes on while a fault is looked for; it ends with the flag.
+type Traffic = Box<dyn Fn(&AtomicBool) + Send + Sync>;
+
 /// What plants a fault, and what goes on while it is looked for; it ends with the flag.
 struct Fault {
     name: &'static str,
     rule: &'static str,
     iface: &'static str,
-    plant: fn() -> Box<dyn Fn(&AtomicBool) + Send + Sync>,
+    plant: fn() -> Traffic,
 }
 
 /// Nothing goes on.
-fn quiet() -> Box<dyn Fn(&AtomicBool) + Send + Sync> {
+fn quiet() -> Traffic {
     Box::new(|_| {})
 }
 
-fn sends(size: usize) -> Box<dyn Fn(&AtomicBool) + Send + Sync> {
+fn sends(size: usize) -> Traffic {
     let from = UdpSocket::bind("198.18.9.1:0").unwrap();
     from.set_nonblocking(true).unwrap();
     Box::new(move |stop| {

@@ -1,7 +1,7 @@
 //! A bus link that sleeps between packets.
 
-use lowlat_model::op::Target;
 use lowlat_model::Reading;
+use lowlat_model::op::Target;
 
 use crate::look::{chosen, finding, on_path, set, with};
 use crate::{Input, Seen};

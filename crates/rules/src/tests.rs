@@ -239,6 +239,23 @@ fn what_of_the_path_could_not_be_followed_is_not_seen() {
     assert_eq!(check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(1_000_000) }).not_seen, [said]);
 }
 
+/// A connection that loses segments and waits for its timer.
+fn slow_socket() -> TcpSocket {
+    TcpSocket {
+        local: "192.0.2.1:5".into(),
+        remote: "192.0.2.2:7".into(),
+        state: "established".into(),
+        srtt_ns: 60_000,
+        rttvar_ns: 5_000,
+        min_rtt_ns: 50_000,
+        retransmits: 1,
+        cwnd: 10,
+        notsent_bytes: 1 << 20,
+        congestion: "cubic".into(),
+        timeouts: Some(1),
+    }
+}
+
 /// A host with the fault of every rule but one.
 fn all_at_once() -> Facts {
     let mut facts = healthy();
@@ -302,22 +319,7 @@ fn all_at_once() -> Facts {
     {
         facts.sysctls.insert(key.into(), Reading::Value(value.into()));
     }
-    facts.sockets = Reading::Value(
-        vec![TcpSocket {
-            local: "192.0.2.1:5".into(),
-            remote: "192.0.2.2:7".into(),
-            state: "established".into(),
-            srtt_ns: 60_000,
-            rttvar_ns: 5_000,
-            min_rtt_ns: 50_000,
-            retransmits: 1,
-            cwnd: 10,
-            notsent_bytes: 1 << 20,
-            congestion: "cubic".into(),
-            timeouts: Some(1),
-        }]
-        .into(),
-    );
+    facts.sockets = Reading::Value(vec![slow_socket()].into());
     let mut netem = qdisc("eth0", "netem", "root", "1:");
     netem.summary = "delay 1ms".into();
     let mut tbf = qdisc("eth0", "tbf", "2:1", "3:");

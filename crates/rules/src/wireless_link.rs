@@ -1,6 +1,5 @@
 //! A path over radio.
 
-
 use crate::look::{chosen, finding, on_path};
 use crate::{Input, Seen};
 

@@ -1,6 +1,5 @@
 //! `lowlat trace`: where the time of a round trip goes.
 
-use lowlat_live::stored;
 use lowlat_live::trace::{TraceAsk, trace};
 use lowlat_live::{Failure, Outcome, path::ENGINES, path::ProbePath, signals, stored};
 use lowlat_sys::Live;

@@ -51,10 +51,9 @@ pub fn record(topology: &'static VmTopology, kernel: KernelChoice, programs: &Pa
     let example = |name: &str| super::vm::to_copy(&super::vm::stripped(&programs.join("examples").join(name)));
     let mut trial = format!("cp {} /tmp/knob_trial || exit 5; run knobs /tmp/knob_trial eth0\n", example("knob_trial"));
     if scripted {
-        trial += &format!(
-            "cp {} /tmp/script_trial || exit 5; run script /tmp/script_trial eth0 $RESULTS/knobs.out\n",
-            example("script_trial")
-        );
+        trial += "cp ";
+        trial += &example("script_trial");
+        trial += " /tmp/script_trial || exit 5; run script /tmp/script_trial eth0 $RESULTS/knobs.out\n";
     }
     boot(topology, kernel, &programs.join("lowlat"), &format!("{SCRIPT}{trial}"))
 }

@@ -111,6 +111,7 @@ pub(super) fn list(found: &[FoundPage]) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // a test
 mod tests {
     use super::*;
 
