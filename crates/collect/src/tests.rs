@@ -97,7 +97,7 @@ fn the_work_for_one_more_interface_does_not_grow_with_the_host() {
     }
 }
 
-/// Without the memory of a moment each question shows: an answer that is remembered costs its copy all the same.
+/// Without the memory of a moment each question shows: a remembered answer still costs its copy.
 #[test]
 fn what_is_the_hosts_is_not_asked_for_each_interface() {
     let asked = |links: u32| {

@@ -1,9 +1,9 @@
 //! Hosts of public reports, and variants of them: what an expert would answer is what the rules answer.
 //!
 //! A case (`fixtures/cases/NAME/case.json`) is another stored host with a few things changed: which (`base`, one of
-//! `fixtures/roots` or another case), what is left out of it (`removed`), what stands in its place (`files`, `replies`,
+//! `fixtures/roots` or another case), what is left out of it (`removed`), what replaces it (`files`, `replies`,
 //! `grows`, or files below `root/`), and the right answer: lines that must be there (`finds`), that must not (`never`), the
-//! rule of the first finding (`first`). An `ordinary` host is one on which nothing of weight may be found.
+//! rule of the first finding (`first`). An `ordinary` host is one on which no serious finding may appear.
 //!
 //! `LOWLAT_BLESS=1` writes `fixtures/planted/captured.json` anew: what became of each, of which `xtask gen` makes the table.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test

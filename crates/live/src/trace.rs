@@ -1,7 +1,7 @@
 //! Where the time of a round trip goes: rounds with and without the kernel's trace points, alternated on one flow.
 //!
 //! The stages come from the traced rounds, what tracing costs from the difference to the others. Where the kernel gives
-//! no trace, time stamps have to do ([`stamps`]).
+//! no trace, time stamps are used instead (module `stamps`).
 
 mod stamps;
 mod tracer;

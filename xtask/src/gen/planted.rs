@@ -46,7 +46,7 @@ fn faults(record: &Record) -> [usize; 4] {
     [record.values().filter(|o| o[0] == "fault").count(), of("top"), of("found"), of("missed")]
 }
 
-/// Ordinary hosts, and those of them with a false finding of weight.
+/// Ordinary hosts, and those of them with a false serious finding.
 fn ordinary(record: &Record) -> [usize; 2] {
     let all = || record.values().filter(|o| o[0] == "ordinary");
     [all().count(), all().filter(|o| o[2] != "silent").count()]
@@ -67,7 +67,7 @@ fn table(records: &[(&str, &str, Record)]) -> String {
 fn page(records: &[(&str, &str, Record)]) -> String {
     let mut out = format!(
         "{NOTE}\n# Planted faults\n\nFaults that were planted on purpose, each with the finding that must stand first, and \
-         ordinary hosts, on which nothing of weight may be found. *Found on top*: the right finding stands first. *Found*: it \
+         ordinary hosts, on which no serious finding may appear. *Found on top*: the right finding stands first. *Found*: it \
          is there, under another. *False*: a finding at warning or above on an ordinary host.\n{}",
         table(records)
     );
@@ -80,7 +80,7 @@ fn page(records: &[(&str, &str, Record)]) -> String {
         }
         out.push('\n');
     }
-    out.push_str("## Ordinary hosts\n\n| host | kind | findings of weight |\n|---|---|---|\n");
+    out.push_str("## Ordinary hosts\n\n| host | kind | serious findings |\n|---|---|---|\n");
     for (name, [_, kind, became]) in records.iter().flat_map(|(_, _, r)| r).filter(|(_, o)| o[0] == "ordinary") {
         let became = if became == "silent" { "none" } else { became };
         let _ = writeln!(out, "| {} | {kind} | {became} |", name.trim_start_matches("ordinary-"));

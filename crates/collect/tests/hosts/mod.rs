@@ -193,7 +193,7 @@ fn lay(from: &Path, to: &Path) {
     }
 }
 
-/// Writes a file of its own: what stands there may be a second name of a stored one.
+/// Writes a file of its own: the one already there may be a hard link to a stored one.
 fn put(root: &Path, path: &str, text: &str) {
     let at = root.join(path);
     fs::create_dir_all(at.parent().unwrap()).unwrap();

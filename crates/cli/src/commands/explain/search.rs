@@ -83,7 +83,7 @@ pub(super) fn near(name: &str) -> Vec<&'static str> {
 }
 
 fn nearest<'a>(word: &str, among: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    // One letter is near to every other, and a text that is no name of anything costs its length squared.
+    // One letter is near to every other, and the comparison takes time by the square of the length.
     if !(3..=64).contains(&word.chars().count()) {
         return Vec::new();
     }
