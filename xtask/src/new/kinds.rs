@@ -191,6 +191,13 @@ fn collector(n: &Name) -> Vec<Change> {
             "crates/testkit/src/facts.rs".into(),
             vec![Edit::Before("counters: after.clone(),", format!("        {name}: Value(0),"))],
         ),
+        Change::Edited(
+            "crates/rules/src/view.rs".into(),
+            vec![Edit::Before(
+                "counters: counters(&facts.counters, &kept),",
+                format!("        {name}: facts.{name}.clone(),"),
+            )],
+        ),
     ]
 }
 
