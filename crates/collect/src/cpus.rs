@@ -12,7 +12,7 @@ use crate::text::{cpu_list, cpu_mask, trimmed};
 crate::collector! {
     /// Which processors there are, how they are isolated, which share a core or a NUMA node, and how each one saves
     /// power: frequency governor and preference, idle states with their exit latency and use, and the limits that
-    /// programs hold against them. Also where the kernel's unbound workqueues may run.
+    /// programs have set on their exit latency. Also the CPUs on which the kernel's unbound workqueues may run.
     ///
     /// In a virtual machine most of the power policy belongs to the host and is absent here.
     pub CPUS = "cpus";

@@ -10,12 +10,13 @@ use lowlat_sys::{Sys, query};
 use crate::text::{garbled, trimmed};
 
 crate::collector! {
-    /// What kernel runs, how it was configured and started, whether it is a real-time kernel, whether the machine is
-    /// metal or virtual, what clock it counts time with, which hugepages it has, and its policies for transparent huge
-    /// pages, same-page merging and the power of PCI Express links.
+    /// Which kernel runs, how it was configured and started, whether it is a real-time kernel, whether the machine is
+    /// metal or virtual, its clock source, which huge pages it has, and its policies for transparent huge pages,
+    /// same-page merging and the power of PCI Express links.
     ///
-    /// The hypervisor is identified by the firmware's vendor and product strings, else by `/sys/hypervisor`, else by what
-    /// the processor and the clock sources give away. `unknown-hypervisor` means that there surely is one.
+    /// The hypervisor is identified by the firmware's vendor and product strings, else by `/sys/hypervisor`, else by
+    /// signs of it in the processor and the clock sources. `unknown-hypervisor` means that there certainly is one, of
+    /// an unknown kind.
     pub HOST = "host";
     reads [
         "net:uname",

@@ -14,11 +14,11 @@ use crate::text::{garbled, trimmed};
 
 crate::collector! {
     /// Every interface of the namespace: link state and addresses, driver and firmware, the device behind it and its
-    /// NUMA node, speed now and at most, offloads, rings, channels, coalescing, pause, energy-efficient Ethernet,
+    /// NUMA node, current and highest speed, offloads, rings, channels, coalescing, pause, energy-efficient Ethernet,
     /// private flags, timestamping, XDP, NAPI deferral, the PCI Express link and its power, and the IOMMU's mode.
     ///
-    /// All of it is asked over netlink and sysfs, never by parsing the text of `ip` or `ethtool`. What a driver does
-    /// not offer is `unsupported` with its reason, which is another answer than off or zero.
+    /// All of it is read over netlink and from sysfs, never by parsing the text of `ip` or `ethtool`. What a driver
+    /// does not offer is `unsupported` with its reason, which is a different answer than off or zero.
     pub INTERFACES = "interfaces";
     reads [
         "net:links",

@@ -10,16 +10,16 @@ use lowlat_sys::irqs::{IfaceIrq, Lines, of_interface};
 use crate::text::cpu_list;
 
 crate::collector! {
-    /// The interrupt lines of each interface, where each may fire and where it does.
+    /// The interrupt lines of each interface, the CPUs on which each may fire, and those on which it does.
     ///
     /// Searching `/proc/interrupts` for the interface's name misses drivers that name their lines by PCI address
     /// (`mlx5_comp0@pci:0000:3b:00.0`) or by virtio device (`virtio2-input.0`). So the lines are taken from the PCI
-    /// device's `msi_irqs`, which for virtio is one level above the interface's device, and only then from the names. A USB
-    /// device has no lines of its own: those of its host controller carry its packets, and those of whatever else is
-    /// attached there. `matched_by` says which it was.
+    /// device's `msi_irqs`, which for virtio is one level above the interface's device, and only otherwise from the
+    /// names. A USB device has no lines of its own: the lines of its host controller serve it, and everything else
+    /// attached there. `matched_by` says how the lines were found.
     ///
-    /// A line's position among the interface's lines, in the order of their numbers, is what plans and undo name it
-    /// by: the numbers themselves change when a driver reloads.
+    /// Plans and undo name a line by its position among the interface's lines, in the order of their numbers, because
+    /// the numbers change when a driver reloads.
     pub IRQS = "irqs";
     reads [
         "/proc/interrupts",

@@ -5,10 +5,10 @@ use lowlat_model::facts::Qdisc;
 use lowlat_sys::{Sys, query};
 
 crate::collector! {
-    /// Every queue discipline of the namespace, with its options as far as they could be decoded, its drops and what
-    /// it holds now. It is what `tc -s qdisc show` shows, taken from the same netlink dump.
+    /// Every queue discipline of the namespace, with its options as far as they could be decoded, its drops and what it
+    /// holds now. This is what `tc -s qdisc show` shows, taken from the same netlink dump.
     ///
-    /// A discipline with handle `0:` was put there by the kernel itself (`net.core.default_qdisc`).
+    /// A discipline with handle `0:` was installed by the kernel itself (`net.core.default_qdisc`).
     pub QDISCS = "qdiscs";
     reads ["net:qdiscs"];
     sources [

@@ -7,7 +7,7 @@ use lowlat_sys::Sys;
 use crate::text::cpu_mask;
 
 crate::collector! {
-    /// Per receive queue the CPUs that RPS steers its packets to and the size of its flow table; per transmit queue
+    /// Per receive queue, the CPUs to which RPS steers its packets and the size of its flow table; per transmit queue,
     /// the CPUs that use it (XPS) and its byte queue limit.
     ///
     /// An empty CPU set means that steering is off, which is the default.

@@ -8,7 +8,7 @@ use lowlat_sys::{Sys, query};
 
 crate::collector! {
     /// The routes of the main table, each with its interface, its gateway and those of its metrics that affect latency
-    /// (`quickack`, `rto_min`). Routes of other tables, which rules choose, are left out.
+    /// (`quickack`, `rto_min`). Routes of other tables, which policy rules select, are left out.
     pub ROUTES = "routes";
     reads ["net:routes", "net:links"];
     sources [

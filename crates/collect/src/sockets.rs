@@ -5,10 +5,11 @@ use lowlat_model::facts::TcpSocket;
 use lowlat_sys::Sys;
 
 crate::collector! {
-    /// Live TCP sockets with the kernel's own view of each connection (`TCP_INFO`): smoothed and least RTT,
-    /// retransmits, congestion window, unsent bytes. It is what `ss -ti` shows, taken from the same netlink dump.
+    /// Live TCP sockets with the kernel's own view of each connection (`TCP_INFO`): smoothed and smallest RTT,
+    /// retransmits, congestion window, unsent bytes. This is what `ss -ti` shows, taken from the same netlink dump.
     ///
-    /// Round-trip times here include the peer's delayed acknowledgements; `min_rtt` is the best guess at the path.
+    /// Round-trip times here include the peer's delayed acknowledgements; `min_rtt` is the best estimate of the path
+    /// alone.
     pub SOCKETS = "sockets";
     reads ["net:tcp-sockets"];
     sources [

@@ -6,11 +6,11 @@ use lowlat_model::Reading;
 use lowlat_sys::Sys;
 
 crate::collector! {
-    /// The kernel settings that affect latency, as the kernel writes them, the trailing newline cut.
+    /// The kernel settings that affect latency, as the kernel prints them, without the trailing newline.
     ///
-    /// Some of them are read only to be explained: a setting that is absent on this kernel (`tcp_delack_min` never was
-    /// in mainline) is an answer too. Settings under `net.` belong to the network namespace where the kernel has made
-    /// them so; the others are the host's.
+    /// Some of them are read only so that lowlat can explain them: that a setting is absent on this kernel
+    /// (`tcp_delack_min` never was in mainline) is an answer too. Settings under `net.` belong to the network namespace
+    /// where the kernel has made them so; the others belong to the host.
     pub SYSCTLS = "sysctls";
     reads ["/proc/sys/net/core/*", "/proc/sys/net/ipv4/*", "/proc/sys/net/ipv6/neigh/default/*", "/proc/sys/kernel/*", "/proc/sys/vm/*"];
     sources [

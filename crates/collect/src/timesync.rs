@@ -9,11 +9,11 @@ use lowlat_sys::{Sys, query};
 use crate::text::trimmed;
 
 crate::collector! {
-    /// PTP hardware clocks, whether the kernel's clock counts as synchronized and how large it thinks its error is,
-    /// and which of the daemons run that steer clocks or interrupts.
+    /// PTP hardware clocks, whether the kernel's clock is marked as synchronized and how large the kernel estimates its
+    /// error, and which daemons run that steer clocks or interrupts.
     ///
     /// Daemons are found by the command name of each process, so one that runs in another PID namespace is not seen,
-    /// nor is one that `hidepid` hides from this user.
+    /// and neither is one that `hidepid` hides from this user.
     pub TIMESYNC = "timesync";
     reads ["/sys/class/ptp/*/clock_name", "net:clock", "/proc/*/comm", "/proc/*/cmdline"];
     sources [

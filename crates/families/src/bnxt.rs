@@ -2,19 +2,23 @@ crate::family! {
     /// ## Devices
     /// Broadcom NetXtreme-C and NetXtreme-E, 10 to 200 Gbit/s, and their virtual functions.
     /// ## Set
-    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0` and `nic.coalesce.rx-frames 1`. The defaults are 10 µs or 30
-    ///   frames, which the driver changes with the load while `adaptive-rx` is on.
-    /// - `nic.feature.lro off` where it is on: it holds packets to merge them. The device is closed and opened for it.
-    /// - `nic.feature.ntuple on` with a rule for the hot flow. It closes and opens the device too.
+    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0` and `nic.coalesce.rx-frames 1`. The defaults are
+    ///   10 µs or 30 frames, which the driver changes with the load while `adaptive-rx` is on.
+    /// - `nic.feature.lro off` where it is on: it holds packets to merge them. The driver closes and reopens the device
+    ///   for this change.
+    /// - `nic.feature.ntuple on` with a rule for the hot flow. This change closes and reopens the device too.
     /// ## Leave
-    /// - `nic.ring.rx` and `nic.channels.combined`, unless drops grow: each closes and opens the device.
-    /// - `stats-block-usecs`: the one parameter of coalescing for which the driver closes and opens the device.
+    /// - `nic.ring.rx` and `nic.channels.combined`, unless drops grow: each change closes and reopens the device.
+    /// - `stats-block-usecs`: the only coalescing parameter for which the driver closes and reopens the device.
     /// ## Know
-    /// - A request that switches `adaptive-rx` off ignores every other value in it: the delay has to be set in a second one.
-    /// - The delay runs differently while an interrupt is pending (`rx-usecs-irq`, 1 µs, `rx-frames-irq`, 2 by default).
-    /// - XDP runs in the driver (native, with packets of several buffers); AF_XDP copies: there is no zero-copy in 6.12.
-    /// - Receive stamps are of PTP packets alone, on newer devices of all.
-    /// - It counts each queue for the kernel (`netdev-genl`), and what found no descriptor as `rx_discards` of each ring.
+    /// - In a request that switches `adaptive-rx` off the driver ignores every other value: set the delay in a second
+    ///   request.
+    /// - While an interrupt is pending other limits apply (by default `rx-usecs-irq` 1 µs and `rx-frames-irq` 2).
+    /// - XDP runs in the driver (native, also for packets in several buffers); AF_XDP copies: the driver in 6.12 has no
+    ///   zero-copy.
+    /// - Only PTP packets get hardware receive timestamps; on newer devices all packets do.
+    /// - The driver reports statistics of each queue to the kernel (`netdev-genl`), and counts packets that found no
+    ///   descriptor as `rx_discards` of each ring.
     "bnxt";
     drivers ["bnxt_en"];
     also ["broadcom", "netxtreme-e", "thor"];

@@ -1,25 +1,26 @@
 crate::family! {
     /// ## Devices
-    /// NVIDIA (Mellanox) ConnectX-4 and later, BlueField (`mlx5_core`). ConnectX-3 is another driver's (mlx4).
+    /// NVIDIA (Mellanox) ConnectX-4 and later, BlueField (`mlx5_core`). ConnectX-3 has another driver (mlx4).
     /// ## Set
-    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0` and `nic.coalesce.rx-frames 1` for readers that sleep; a program that spins on
-    ///   the device may do better with a longer fixed delay.
+    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0` and `nic.coalesce.rx-frames 1` for readers that
+    ///   sleep; a program that spins on the device may do better with a longer fixed delay.
     /// - `nic.feature.lro off`.
     /// - `nic.private-flag.rx_cqe_compress off` (`mlx5_core`): compressed completions save PCIe bandwidth and add
     ///   software overhead. The driver turns them on automatically only where the slot is slower than the link.
-    /// - `nic.hw-timestamping` where stamps are wanted. An ordinary interface keeps CQE compression with it and takes PTP
-    ///   packets through a queue of their own; a profile without that queue (a representor, IPoIB) switches compression
-    ///   off.
+    /// - `nic.hw-timestamping` where timestamps are wanted. An ordinary interface keeps CQE compression with it and
+    ///   receives PTP packets through a queue of their own; a profile without that queue (a representor, IPoIB)
+    ///   switches compression off.
     /// ## Leave
-    /// - Firmware settings (`nic.firmware.advanced-pci-settings`, `mlxconfig`): they act after a reset of the device;
-    ///   lowlat explains them and writes none.
-    /// - `bypass.vfio`: do not unbind it from its driver for DPDK. The poll-mode driver is bifurcated: it works next to
-    ///   the kernel's, which keeps the interface.
+    /// - Firmware settings (`nic.firmware.advanced-pci-settings`, `mlxconfig`): they take effect after a reset of the
+    ///   device; lowlat explains them and writes none.
+    /// - `bypass.vfio`: do not unbind the device from its driver for DPDK. The poll-mode driver is bifurcated: it works
+    ///   alongside the kernel's driver, which keeps the interface.
     /// ## Know
-    /// - `nic.private-flag.rx_striding_rq` packs many packets into one large buffer: it serves packet rate; whether it
-    ///   costs latency here is for the A/B test.
-    /// - A request that switches `adaptive-rx` off takes no other value with it: the delay is set in a second one.
-    /// - XDP runs in the driver, and AF_XDP without copies; attaching opens new channels.
+    /// - `nic.private-flag.rx_striding_rq` packs many packets into one large buffer, which helps the packet rate. Let
+    ///   the A/B test show whether it costs latency here.
+    /// - In a request that switches `adaptive-rx` off the driver ignores every other value: set the delay in a second
+    ///   request.
+    /// - XDP runs in the driver, and AF_XDP without copies; attaching a program opens new channels.
     /// - Counters to watch: `rx_out_of_buffer` (the host is too slow), `rx_discards_phy` (the port's buffer),
     ///   `ch*_aff_change` (an interrupt moved while it polled), `rx_cqe_compress_pkts`.
     "connectx";

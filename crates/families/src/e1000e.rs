@@ -8,11 +8,11 @@ crate::family! {
     /// ## Leave
     /// - Channels, ntuple rules and native XDP: the driver has none. AF_XDP runs in the generic (skb) mode.
     /// ## Know
-    /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, 4 a simplified one; none is a microsecond. 3 is
-    ///   the default. 2 and 5 to 9 are refused, so that 10 is the smallest delay beside 0.
-    /// - Receiving and sending share that one delay: `tx-usecs` is not a parameter of this driver.
-    /// - In an emulated 82574L the driver accepts hardware stamping and no stamp ever arrives: what is advertised is
-    ///   not yet what comes, so lowlat counts the stamps that did.
+    /// - `rx-usecs` 1 and 3 are modes that adapt the delay to the load, and 4 is a simplified one; none of them is a
+    ///   number of microseconds. 3 is the default. 2 and 5 to 9 are refused, so 10 is the smallest delay other than 0.
+    /// - Receive and transmit share that one delay: `tx-usecs` is not a parameter of this driver.
+    /// - With an emulated 82574L the driver accepts hardware timestamping, but no timestamp ever arrives. A driver that
+    ///   advertises timestamps does not always deliver them, so lowlat counts those that arrive.
     "e1000e";
     drivers ["e1000e"];
     sources [

@@ -2,18 +2,20 @@ crate::family! {
     /// ## Devices
     /// Virtual functions of Intel's 700 and 800 series (formerly `i40evf`).
     /// ## Set
-    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.adaptive-tx off`, `nic.coalesce.rx-usecs 0`, `nic.coalesce.tx-usecs 0`.
+    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.adaptive-tx off`, `nic.coalesce.rx-usecs 0`,
+    ///   `nic.coalesce.tx-usecs 0`.
     /// - `nic.feature.ntuple on` with a rule for the hot flow, where the physical function allows it.
     /// - `irq.affinity`: to cores of the device's own node.
     /// ## Leave
     /// - `nic.ring.rx` and `nic.channels.combined`, unless drops grow: each resets the function.
-    /// - Pause, EEE, FEC, link speed: they are the physical function's, on the host.
+    /// - Pause, EEE, FEC, link speed: they belong to the physical function, on the host.
     /// ## Know
-    /// - The hardware counts delays in steps of 2 µs, 8160 at most. Adaptive is the default, an algorithm of the driver's own.
-    /// - What the host's physical function allows (trust, rate limit, spoof checks) bounds the guest; a rate limit of the host
-    ///   (`ip link set PF vf N max_tx_rate`) shows nowhere in it.
+    /// - The hardware counts delays in steps of 2 µs, 8160 at most. The adaptive mode is the default; its algorithm is
+    ///   the driver's own.
+    /// - The host's physical function limits what the guest may do (trust, rate limit, spoof checks). A rate limit of
+    ///   the host (`ip link set PF vf N max_tx_rate`) shows nowhere in the guest.
     /// - Packets that found no descriptor are counted as `rx_dropped`.
-    /// - There is no XDP in the driver in 6.12, so AF_XDP runs in the generic mode; and no hardware stamps.
+    /// - The driver in 6.12 has no XDP, so AF_XDP runs in generic mode; it has no hardware timestamps either.
     "iavf";
     drivers ["iavf"];
     also ["i40evf", "vf", "sr-iov"];

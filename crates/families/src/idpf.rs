@@ -6,11 +6,11 @@ crate::family! {
     ///   `nic.coalesce.tx-usecs 0`: a delay is refused while its adaptive mode is on.
     /// - `irq.affinity`: to cores of the device's own node.
     /// ## Leave
-    /// - `nic.ring.rx` and `nic.channels.combined`, unless drops grow: each resets the function softly.
+    /// - `nic.ring.rx` and `nic.channels.combined`, unless drops grow: each change causes a soft reset of the function.
     /// ## Know
     /// - Coalescing can be set per queue (`ethtool --per-queue`).
-    /// - There is no XDP in the driver in 6.12, so AF_XDP runs in the generic mode.
-    /// - There are no hardware stamps in 6.12.
+    /// - The driver in 6.12 has no XDP, so AF_XDP runs in generic mode.
+    /// - The driver in 6.12 has no hardware timestamps.
     "idpf";
     drivers ["idpf"];
     also ["intel-ipu"];

@@ -1,17 +1,18 @@
 crate::family! {
     /// ## Devices
-    /// Microsoft Azure Network Adapter: the virtual function of newer Azure sizes, beneath a `hv_netvsc`.
+    /// Microsoft Azure Network Adapter: the virtual function of newer Azure instance sizes, beneath an `hv_netvsc`
+    /// interface.
     /// ## Set
-    /// - `irq.affinity` and the application's core: one interrupt for each queue.
+    /// - `irq.affinity` and the application's core: each queue has one interrupt.
     /// - `socket.busy-poll` for the program that waits.
     /// ## Leave
     /// - `nic.coalesce.rx-usecs`: the driver in 6.12 has no coalescing to set.
     /// - Pause, EEE, link speed: the device is virtual and has none.
     /// ## Know
-    /// - The path is the synthetic NIC above: addresses and filters belong there (netvsc).
+    /// - The path uses the synthetic NIC above this function: addresses and filters belong there (netvsc).
     /// - `rx_coalesced_err` counts completions that the driver could not take, not interrupts.
     /// - XDP runs in the driver (pass, drop, send back, redirect); there is no zero-copy in 6.12.
-    /// - There are no hardware stamps in 6.12.
+    /// - The driver in 6.12 has no hardware timestamps.
     "mana";
     drivers ["mana"];
     also ["azure-boost"];

@@ -2,18 +2,20 @@ crate::family! {
     /// ## Devices
     /// NVIDIA (Mellanox) ConnectX-3 and ConnectX-3 Pro.
     /// ## Set
-    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0` and `nic.coalesce.rx-frames 1`: it starts adaptive, with 16 µs
-    ///   or 44 frames.
+    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0` and `nic.coalesce.rx-frames 1`: the default is
+    ///   adaptive, with 16 µs or 44 frames.
     /// - `nic.pause`: it is on by default.
-    /// - `nic.hw-timestamping` where stamps are wanted: the device stamps all packets.
+    /// - `nic.hw-timestamping` where timestamps are wanted: the device timestamps all packets.
     /// ## Leave
-    /// - `nic.ring.rx`, unless drops grow: it closes and opens the port.
-    /// - `bypass.vfio`: the poll-mode driver is bifurcated and works next to the kernel's, which keeps the interface.
+    /// - `nic.ring.rx`, unless drops grow: a change closes and reopens the port.
+    /// - `bypass.vfio`: the poll-mode driver is bifurcated and works alongside the kernel's driver, which keeps the
+    ///   interface.
     /// ## Know
-    /// - With `rx-usecs 0` and many frames to wait for, a lone packet waits for those that may never follow: both have to be set.
-    /// - Private flags are `blueflame` (a small packet goes to the device with its descriptor, on by default) and `phv-bit`.
+    /// - With `rx-usecs 0` and many frames to wait for, a lone packet waits for others that may never follow: set both.
+    /// - Private flags are `blueflame` (a small packet goes to the device together with its descriptor; on by default)
+    ///   and `phv-bit`.
     /// - XDP runs in the driver; there is no zero-copy.
-    /// - Pause frames that came are `rx_pause`; those of a priority `rx_pause_prio_N`.
+    /// - Received pause frames are counted as `rx_pause`, those of one priority as `rx_pause_prio_N`.
     "mlx4";
     drivers ["mlx4_en"];
     also ["connectx-3", "connectx3", "mlx4"];

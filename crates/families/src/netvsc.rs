@@ -2,23 +2,24 @@ crate::family! {
     /// ## Devices
     /// Hyper-V's synthetic NIC, in guests of Windows Server and Azure.
     /// ## Set
-    /// - Accelerated networking (SR-IOV), at the cloud: the packets then go by a virtual function (`mlx5_core`, `mlx4_en`,
-    ///   `mana`), and its page says what to set, on the function and not here.
-    /// - `nic.feature.lro off`: the switch merges TCP segments (RSC), by default on newer hosts.
-    /// - `irq.affinity` of the function's lines. The synthetic NIC has none: its channels are VMBus's.
+    /// - Accelerated networking (SR-IOV), in the cloud's settings: packets then use a virtual function (`mlx5_core`,
+    ///   `mlx4_en`, `mana`), and its page says what to set, on the function and not on this interface.
+    /// - `nic.feature.lro off`: the virtual switch merges TCP segments (RSC), by default on newer hosts.
+    /// - `irq.affinity` of the function's lines. The synthetic NIC has no lines: it uses VMBus channels.
     /// ## Leave
-    /// - Addresses, routes and filters of the virtual function: they belong on the synthetic NIC. The exceptions are queue
-    ///   disciplines and steering, which act on the function.
-    /// - Coalescing, EEE, pause: there are none here.
+    /// - Addresses, routes and filters of the virtual function: they belong on the synthetic NIC. The exceptions are
+    ///   queue disciplines and steering, which act on the function.
+    /// - Coalescing, EEE, pause: the synthetic NIC has none.
     /// ## Know
-    /// - The function and the synthetic NIC have one hardware address, and the function is the other's lower interface:
-    ///   lowlat follows the path down to it.
-    /// - The data path goes over to the function when it is up, and back when the host takes it away for maintenance; the
-    ///   median changes at that moment.
+    /// - The function and the synthetic NIC have the same hardware address, and the function is the lower interface of
+    ///   the NIC: lowlat follows the path down to it.
+    /// - The data path moves to the function when it is up, and back when the host removes the function for
+    ///   maintenance; the median changes at that moment.
     /// - `net.core` counters of the synthetic NIC say little while the function carries the packets.
-    /// - An XDP program is set on the synthetic NIC, which sets it on the function too; it wants LRO off, and redirection is not
-    ///   supported on the synthetic path by the documentation.
-    /// - Fragmented UDP is lost often on Azure with hashing by port; hashing by address (`rx-flow-hash udp4 sd`) is advised.
+    /// - Attach an XDP program to the synthetic NIC, which attaches it to the function too. XDP needs LRO off, and
+    ///   according to the documentation redirection is not supported on the synthetic path.
+    /// - On Azure, fragmented UDP is often lost with hashing by port; hashing by address (`rx-flow-hash udp4 sd`) is
+    ///   advised.
     "netvsc";
     drivers ["hv_netvsc"];
     also ["hyper-v", "hyperv", "azure"];

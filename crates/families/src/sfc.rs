@@ -1,24 +1,26 @@
 crate::family! {
     /// ## Devices
-    /// Solarflare (AMD): SFN8000 and X2 series and EF100 (`sfc`), SFN5000 and 6000 (`sfc_siena`), SFE4000 (`sfc_falcon`).
+    /// Solarflare (AMD): SFN8000 and X2 series and EF100 (`sfc`), SFN5000 and 6000 (`sfc_siena`), SFE4000
+    /// (`sfc_falcon`).
     /// ## Set
-    /// - For readers that sleep in the kernel: `nic.coalesce.adaptive-rx off` and `nic.coalesce.rx-usecs 0`; it starts adaptive,
-    ///   with 60 µs.
-    /// - With Onload and spinning the opposite: `nic.coalesce.adaptive-rx off` and `nic.coalesce.rx-usecs 60`, so that interrupts
-    ///   do not disturb the program that takes its packets without them.
-    /// - For each thread that spins a core of its own (sched.cpu-affinity), on the device's node.
+    /// - For readers that sleep in the kernel: `nic.coalesce.adaptive-rx off` and `nic.coalesce.rx-usecs 0`; the
+    ///   default is adaptive, with 60 µs.
+    /// - With Onload and spinning, the opposite: `nic.coalesce.adaptive-rx off` and `nic.coalesce.rx-usecs 60`, so that
+    ///   interrupts do not disturb a program that receives its packets without them.
+    /// - A core of its own for each thread that spins (sched.cpu-affinity), on the device's node.
     /// ## Leave
     /// - `nic.channels.combined` and the rings, unless drops grow.
     /// - Kernel busy polling for a program under Onload: its sockets are not the kernel's.
     /// ## Know
-    /// - Onload replaces the socket calls of a program by a stack in user space: `onload PROGRAM` needs no change of it. It
-    ///   spins only when it is told to (`EF_POLL_USEC=100000`, which is what `--profile=latency` sets); without, it is driven by
-    ///   interrupts. lowlat has no engine for it: `compare` measures a program under it as any other.
-    /// - `ef_vi` and TCPDirect are interfaces of their own beneath it: the program has to be written for them.
+    /// - Onload replaces the socket calls of a program with a stack in user space: `onload PROGRAM` needs no change to
+    ///   the program. It spins only when configured to (`EF_POLL_USEC=100000`, which `--profile=latency` sets);
+    ///   otherwise it is driven by interrupts. lowlat has no engine for it: `compare` measures a program under Onload
+    ///   like any other.
+    /// - `ef_vi` and TCPDirect are separate interfaces beneath Onload: a program has to be written for them.
     /// - Where receive and transmit share channels, the usual case, both delays have to be the same.
-    /// - `rx-usecs` is bounded by the device's timer; larger values are refused.
-    /// - XDP runs in the driver; AF_XDP copies: there is no zero-copy in 6.12.
-    /// - What found no descriptor is `port_rx_nodesc_drops`.
+    /// - `rx-usecs` is limited by the device's timer; larger values are refused.
+    /// - XDP runs in the driver; AF_XDP copies: the driver in 6.12 has no zero-copy.
+    /// - Packets that found no descriptor are counted as `port_rx_nodesc_drops`.
     "sfc";
     drivers ["sfc", "sfc_siena", "sfc_falcon"];
     also ["solarflare", "onload", "openonload", "ef_vi", "tcpdirect", "xilinx"];

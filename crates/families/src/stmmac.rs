@@ -1,19 +1,20 @@
 crate::family! {
     /// ## Devices
-    /// Synopsys DesignWare Ethernet (GMAC, QoS, XGMAC), in systems on a chip: Intel Elkhart Lake, NXP, Rockchip, Allwinner,
-    ///   STM32.
+    /// Synopsys DesignWare Ethernet (GMAC, QoS, XGMAC), in systems on a chip: Intel Elkhart Lake, NXP, Rockchip,
+    /// Allwinner, and STM32.
     /// ## Set
-    /// - `nic.coalesce.rx-frames 1`: each packet then interrupts, and the timer does not run. It starts with 0 frames, where the
-    ///   timer alone decides.
+    /// - `nic.coalesce.rx-frames 1`: each packet then raises an interrupt, and the timer does not run. The default is 0
+    ///   frames, with which the timer alone decides.
     /// - `nic.eee off` where it is active.
-    /// - `nic.hw-timestamping` where stamps are wanted: most of these devices have a PTP clock.
+    /// - `nic.hw-timestamping` where timestamps are wanted: most of these devices have a PTP clock.
     /// ## Leave
-    /// - `nic.coalesce.rx-usecs 0`: refused. The timer (RIWT) counts 256 cycles of the device's clock and takes 16 to 255 of
-    ///   them: at 250 MHz 17 to 262 µs.
+    /// - `nic.coalesce.rx-usecs 0`: refused. The timer (RIWT) counts units of 256 cycles of the device's clock and
+    ///   accepts 16 to 255 of them: 17 to 262 µs at 250 MHz.
     /// ## Know
-    /// - Sending is reported after 256 frames or 5 ms at the latest.
+    /// - Transmit completions are reported after 256 frames or 5 ms at the latest.
     /// - XDP runs in the driver, and AF_XDP without copies on devices that it is built for.
-    /// - `ethtool -i` calls it `st_gmac`, `st_mac100` or `st_xgmac`; the module and sysfs name the board's part (`dwmac-…`).
+    /// - `ethtool -i` calls the driver `st_gmac`, `st_mac100` or `st_xgmac`; the module and sysfs have the name of the
+    ///   board's glue driver (`dwmac-…`).
     "stmmac";
     drivers ["st_gmac", "st_mac100", "st_xgmac"];
     also ["designware", "dwmac"];

@@ -2,16 +2,16 @@ crate::family! {
     /// ## Devices
     /// Broadcom NetXtreme, 1 Gbit/s: BCM57xx, on many servers' boards.
     /// ## Set
-    /// - `nic.coalesce.rx-usecs 1` with `nic.coalesce.rx-frames 1`: the driver refuses 0, and with one frame to wait for the
-    ///   delay never runs. The default is 20 µs (50 on old devices) or 5 frames.
+    /// - `nic.coalesce.rx-usecs 1` with `nic.coalesce.rx-frames 1`: the driver refuses 0, and with one frame to wait
+    ///   for, the delay never runs. The default is 20 µs (50 on old devices) or 5 frames.
     /// - `nic.eee off` where it is active.
     /// ## Leave
-    /// - `nic.ring.rx`, `nic.channels.combined` and `nic.pause`: each halts and restarts the device; three seconds without
-    ///   carrier were seen.
+    /// - `nic.ring.rx`, `nic.channels.combined` and `nic.pause`: each change halts and restarts the device; three
+    ///   seconds without carrier were seen.
     /// ## Know
-    /// - `rx-usecs` and `tx-usecs` of 0 are refused, `rx-usecs` above 1023 too.
+    /// - The driver refuses `rx-usecs` and `tx-usecs` of 0, and `rx-usecs` above 1023.
     /// - There is no adaptive mode, no XDP in the driver and so no zero-copy.
-    /// - Receive stamps are of PTP packets alone.
+    /// - Only PTP packets get hardware receive timestamps.
     "tg3";
     drivers ["tg3"];
     also ["netxtreme", "bcm57xx"];

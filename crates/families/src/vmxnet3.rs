@@ -2,20 +2,21 @@ crate::family! {
     /// ## Devices
     /// VMware's paravirtual NIC, in guests of ESXi, Workstation and QEMU.
     /// ## Set
-    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0` and `nic.coalesce.rx-frames 0`: all zero is what switches it
-    ///   off; one frame would be its mode of a fixed number of packets. Devices before version 3 refuse all of it.
+    /// - `nic.coalesce.adaptive-rx off`, `nic.coalesce.rx-usecs 0` and `nic.coalesce.rx-frames 0`: only all zeros
+    ///   switch coalescing off; one frame would select its mode with a fixed number of packets. Devices before version
+    ///   3 refuse all of these.
     /// - `nic.feature.lro off`: it is on by default and holds packets to merge them.
-    /// - At the hypervisor: `ethernetX.coalescingScheme = disabled` of the virtual machine, or its latency sensitivity `high`,
-    ///   which switches coalescing and LRO off and reserves its processors.
+    /// - At the hypervisor: `ethernetX.coalescingScheme = disabled` for the virtual machine, or latency sensitivity
+    ///   `high`, which switches coalescing and LRO off and reserves its processors.
     /// ## Leave
-    /// - EEE, pause, link speed, hardware stamps: there are none in the guest.
-    /// - Guest settings as a cure for a busy host: look at steal time first.
+    /// - EEE, pause, link speed, hardware timestamps: there are none in the guest.
+    /// - Guest settings as a remedy for a busy host: look at steal time first.
     /// ## Know
-    /// - Without a setting in the guest the hypervisor coalesces as it sees fit, by rate, 4000 interrupts a second by default:
-    ///   a packet may wait 250 µs. `ethtool -c` then shows zeros and says nothing of it.
+    /// - Without a setting in the guest the hypervisor coalesces by rate, at 4000 interrupts a second by default: a
+    ///   packet may wait 250 µs. `ethtool -c` then shows zeros and does not reveal it.
     /// - Only one mode at a time: a delay together with `adaptive-rx` or frames is refused.
-    /// - What found no descriptor is `pkts rx OOB`; the kernel's `rx_missed_errors` stays 0.
-    /// - XDP runs in the driver; there is no zero-copy. Rings and XDP reset the device.
+    /// - Packets that found no descriptor are counted as `pkts rx OOB`; the kernel's `rx_missed_errors` stays 0.
+    /// - XDP runs in the driver; there is no zero-copy. Ring changes and XDP reset the device.
     "vmxnet3";
     drivers ["vmxnet3"];
     also ["vmware", "esxi"];

@@ -1,18 +1,18 @@
 crate::family! {
     /// ## Devices
-    /// Wi-Fi, as a kind: any interface of the kernel's wireless stack, whatever its driver.
+    /// Wi-Fi in general: any interface of the kernel's wireless stack, whatever its driver.
     /// ## Set
-    /// - A cable.
-    /// - Else power saving off (`iw dev IF set power_save off`; NetworkManager: `802-11-wireless.powersave 2`): a station that
-    ///   saves power is asleep between beacons.
-    /// - A band and a channel with few others, and the near access point.
+    /// - A cable instead, where possible.
+    /// - Otherwise power saving off (`iw dev IF set power_save off`; NetworkManager: `802-11-wireless.powersave 2`): a
+    ///   station that saves power is asleep between beacons.
+    /// - A band and a channel with few other users, and the nearest access point.
     /// ## Leave
-    /// - Rings, coalescing, channels, steering and queue disciplines: the device's firmware and mac80211's own fair queues do that
-    ///   work.
-    /// - Hardware stamps for one-way figures: almost no driver has them.
+    /// - Rings, coalescing, channels, steering and queue disciplines: the device's firmware and mac80211's own fair
+    ///   queues do that work.
+    /// - Hardware timestamps for one-way delays: almost no driver has them.
     /// ## Know
-    /// - Milliseconds are the medium's: it is shared, waits for silence, and sends again what was lost; the access point holds
-    ///   packets for a station that sleeps until the next beacon it listens to.
+    /// - The milliseconds come from the medium: it is shared, senders wait for silence, and lost frames are sent again.
+    ///   The access point holds the packets for a sleeping station until the next beacon that the station listens to.
     /// - Roaming and scanning stop the traffic for tens of milliseconds and more.
     /// - Whether power saving is on now is not in the facts.
     "wifi";

@@ -1,9 +1,9 @@
 //! `icmp`: the far host's kernel answers echo requests; nothing needs to run there.
 //!
-//! The payload is `cookie u64 | sequence u64 | padding`, native-endian: it comes back as it left, so the answer is
-//! recognised by its payload. The header's identifier would not do (the kernel rewrites it on ping sockets) nor its
-//! sequence number (16 bits wrap within a second of an open loop). There are no far stamps: the far kernel's time is
-//! part of the figure.
+//! The payload is `cookie u64 | sequence u64 | padding`, native-endian: it comes back unchanged, so the answer is
+//! recognised by its payload. The header's identifier cannot serve for that (the kernel rewrites it on ping sockets),
+//! nor can its sequence number (16 bits wrap within a second of an open loop). There are no timestamps of the far end:
+//! the far kernel's own time is part of the round trip.
 
 use lowlat_transport::{Ns, Proto};
 

@@ -1,15 +1,15 @@
 //! `irtt`: stock IRTT servers (protocol version 1); UDP.
 //!
 //! Little-endian (IRTT's `packet.go`, `params.go`): `magic 14 a7 5b | flags u8 | [HMAC-MD5, 16 bytes] | token u64 |
-//! sequence u32 | [received i64] | [sent i64] | payload`. Flags: 1 open, 2 reply, 4 close, 8 HMAC. The HMAC stands
-//! before the token (the drawing in `packet.go` has it elsewhere; the code and the wire do not) and covers the whole
-//! packet with its own field zeroed.
+//! sequence u32 | [received i64] | [sent i64] | payload`.
+//! Flags: 1 open, 2 reply, 4 close, 8 HMAC. The HMAC is before the token (the drawing in `packet.go` shows it
+//! elsewhere, but the code and the packets have it here) and covers the whole packet with its own field zeroed.
 //!
-//! The handshake gives the server length, interval, duration and which stamps we want, and the server cuts each to its
-//! limits. A shorter run or message than was asked for is an error with the server's option that lifts it. A longer
-//! interval is kept: a server without `-i` takes no more than one probe per 10 ms (`defaults.go`, `DefaultMinInterval`)
-//! and answers none that come faster (`sconn.go`, `ShortInterval`). Of the optional fields only the two monotonic
-//! stamps are asked for.
+//! In the handshake we request length, interval, duration and timestamps, and the server cuts each to its limits. If it
+//! grants a shorter run or message than requested, that is an error, which names the server's option that lifts the
+//! limit. A longer interval is accepted: a server without `-i` takes no more than one probe per 10 ms (`defaults.go`,
+//! `DefaultMinInterval`) and does not answer faster ones (`sconn.go`, `ShortInterval`). Of the optional fields we
+//! request only the two monotonic timestamps.
 
 use lowlat_transport::{Engine, EngineError, Ns, Proto, clock};
 

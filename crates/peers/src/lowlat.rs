@@ -1,7 +1,7 @@
 //! `lowlat`: our own far end, over UDP and TCP.
 //!
-//! Probe and answer are of one length and one layout, little-endian, so that the far end answers in place and never
-//! sends more than it got:
+//! Probe and answer have the same length and the same layout, little-endian, so that the far end answers in place and
+//! never sends more than it got:
 //!
 //! | offset | field | set by |
 //! |---|---|---|
@@ -19,13 +19,14 @@
 //! | then | if flag 8: the far kernel's receive stamp `u64`, ns, far `CLOCK_MONOTONIC`; 0 for none | far |
 //! | then | padding, sent back as it came | near |
 //!
-//! A far end with a key answers a message once: one that was recorded and is sent again is passed over, as long as its
+//! A far end with a key answers each message once: it ignores one that was recorded and is sent again, as long as its
 //! session is among the last 1,024.
 //!
-//! A far end that does not know flag 8 sends those 8 bytes back as they came: zeros, which is "none".
+//! A far end that does not know flag 8 sends those 8 bytes back unchanged: zeros, which means "none".
 //!
-//! An answer is not a probe (flag 1), so two far ends cannot be made to answer each other. A sink request (flag 4, TCP
-//! only) turns its connection into one that is read and thrown away: the bulk load of `--load`.
+//! An answer is marked as such (flag 1) and gets no answer, so two far ends cannot be made to answer each other. A sink
+//! request (flag 4, TCP only) turns its connection into one whose data is read and discarded: the bulk load of
+//! `--load`.
 
 pub mod place;
 pub(crate) mod replay;

@@ -1,12 +1,12 @@
 //! `sockperf`: stock sockperf servers, and the far side for stock sockperf clients; UDP and TCP.
 //!
-//! Big-endian, the same both ways (sockperf's `message.h`): `sequence u64 | flags u16 | length u32 | payload`. Flags: 1
-//! from the client, 2 wants an answer, 4 warm-up. The server answers only what has 1 and 2 and not 4, with 1 cleared
-//! and `length` bytes; it carries no stamps and no session, so an answer is recognised by its sequence number and flags
-//! alone. Sequences count from 1 on the wire.
+//! Big-endian, the same in both directions (sockperf's `message.h`): `sequence u64 | flags u16 | length u32 | payload`.
+//! Flags: 1 from the client, 2 wants an answer, 4 warm-up. The server answers only messages with flags 1 and 2 and
+//! without 4. The answer has flag 1 cleared and `length` bytes. It carries no timestamps and no session, so it is
+//! recognised by its sequence number and flags alone. Sequences count from 1 on the wire.
 //!
-//! A stock server trusts `length` (a wrong one stalls it), so ours is always that of the message; as a server we do not
-//! trust it.
+//! A stock server trusts `length` (a wrong one stalls it), so we always send the true length of the message; our own
+//! server does not trust it.
 
 use lowlat_transport::{Ns, Proto};
 

@@ -1,7 +1,7 @@
 //! `stamp`: STAMP (RFC 8762), as sender and as reflector, open and authenticated; the reflector also answers
 //! TWAMP-Light senders (RFC 5357 appendix I), whose test packets have the same order of fields. UDP.
 //!
-//! Big-endian. Open, 44 bytes both ways (RFC 8762 §4.2.1, §4.3.1):
+//! Big-endian. Open, 44 bytes in both directions (RFC 8762 §4.2.1, §4.3.1):
 //!
 //! | sender | reflector |
 //! |---|---|
@@ -10,10 +10,10 @@
 //! | 12 error estimate `u16` | 12 error estimate `u16` |
 //! | 14 zero, 30 bytes | 14 session id or zero `u16`, 16 received `u64`, 24 the sender's first 14 bytes, 38 zero `u16`, 40 the sender's TTL, 41 zero |
 //!
-//! Authenticated, 112 bytes both ways, the last 16 the tag of the 96 before (§4.2.2, §4.3.2, §4.4). The reflector is
-//! stateless (§4: it copies the sequence number). What is longer than the base packet (padding, TLVs of RFC 8972) is
-//! sent back as it came; TLVs it does not know are not flagged. It never sends more than it got: an open sender of less
-//! than 41 bytes (a TWAMP-Light one without padding) gets no answer.
+//! Authenticated, 112 bytes in both directions, the last 16 of them the tag of the 96 before (§4.2.2, §4.3.2, §4.4).
+//! The reflector is stateless (§4: it copies the sequence number). Everything beyond the base packet (padding, TLVs of
+//! RFC 8972) is sent back unchanged; unknown TLVs are not flagged. The reflector never sends more than it got: an open
+//! packet of less than 41 bytes (TWAMP-Light without padding) gets no answer.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -8,17 +8,17 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// TCP segments that the kernel held back although the program had written them.
+    /// TCP segments that the kernel held back after the program had written them.
     /// ## Why it matters
-    /// A segment that is not full waits while an earlier one still lies in the queue or the device. TCP_NODELAY does
-    /// not switch that off. The message leaves when the device reports the earlier one as sent, which may be a
-    /// coalesced interrupt later.
+    /// A segment that is not full waits while an earlier one is still in the queue or the device. TCP_NODELAY does not
+    /// prevent that. The message is sent when the device reports the earlier segment as sent, which may take until a
+    /// coalesced interrupt.
     /// ## Threshold
-    /// `TCPAutoCorking` grew in the counter window by more than ten a second (a heuristic: single ones happen to any
-    /// bulk writer), with `tcp_autocorking` on.
+    /// `TCPAutoCorking` grew by more than ten a second in the counter window (a heuristic: any bulk writer causes a
+    /// few), with `tcp_autocorking` on.
     /// ## Remedy
-    /// Write whole messages; a program that batches on purpose corks itself (TCP_CORK, MSG_MORE). Then try
-    /// sysctl.net.ipv4.tcp_autocorking 0 for the whole host.
+    /// Write each message with one call; a program that batches on purpose should cork explicitly (TCP_CORK, MSG_MORE).
+    /// Then try sysctl.net.ipv4.tcp_autocorking 0 for the whole host.
     pub Autocorking = "autocorking";
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_autocorking",

@@ -8,16 +8,17 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A host that is told to busy-poll, receives, and takes no packet that way.
+    /// A host that is configured to busy-poll and receives packets, but none of them by busy polling.
     /// ## Why it matters
-    /// The setting then costs processor time in every waiting program and gains nothing: the driver has no NAPI that
-    /// can be polled (virtual links), programs sleep in epoll without their sockets being marked, or they never wait.
+    /// The setting then costs CPU time in every waiting program and gains nothing. Possible causes: the driver has no
+    /// NAPI instance that can be polled (virtual links), programs sleep in epoll with sockets that are not marked for
+    /// busy polling, or programs never wait.
     /// ## Threshold
     /// `net.core.busy_read` or `busy_poll` is above zero, the interface received packets in the counter window, and
     /// `BusyPollRxPackets` did not grow.
     /// ## Remedy
-    /// Set both back to 0 and let the program that gains ask for it (socket.busy-poll); or find out why the device
-    /// cannot be polled.
+    /// Set both back to 0 and set socket.busy-poll in the program that gains from it; or find out why the device cannot
+    /// be polled.
     pub BusyPollWithoutEffect = "busy-poll-without-effect";
     sources [
         "net/core/dev.c in linux 6.12: napi_busy_loop (BusyPollRxPackets)",

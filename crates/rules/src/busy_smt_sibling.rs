@@ -7,16 +7,17 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A busy hardware thread on the core of the application's CPU.
+    /// A busy hardware thread (SMT sibling) on the core of the application's CPU.
     /// ## Why it matters
-    /// Two threads of a core share its execution units and its first caches. What runs on the sibling makes the
-    /// application slower at unforeseeable moments: it shows in the tail.
+    /// The two threads of a core share its execution units and its caches. Work on the sibling slows the application
+    /// down at unpredictable moments, which shows in the tail.
     /// ## Threshold
-    /// The sibling of the CPU that the prober was pinned to did something other than idle in more than a tenth of the
-    /// counter window (a heuristic). Without a pinned prober nothing is found.
+    /// The sibling of the CPU that the prober was pinned to was busy for more than a tenth of the counter window (a
+    /// heuristic). Without a pinned prober the rule finds nothing.
     /// ## Remedy
-    /// Move what runs there away, or leave the sibling out with it (an isolated partition takes both). Switching SMT
-    /// off (cpu.smt) does it for all cores and costs half of the logical CPUs.
+    /// Move the work on the sibling to other CPUs, or isolate the sibling together with the application's CPU (an
+    /// isolated partition that holds both). Switching SMT off (cpu.smt) does it for all cores and costs half of the
+    /// logical CPUs.
     pub BusySmtSibling = "busy-smt-sibling";
     sources [
         "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: /sys/devices/system/cpu/smt",

@@ -9,14 +9,14 @@ crate::rule! {
     /// ## What it finds
     /// Two or more running programs that both steer the system clock.
     /// ## Why it matters
-    /// Each corrects what the other has just set. The clock swings, its rate is wrong in both directions, and one-way delays
-    /// and time stamps of hardware mean nothing.
+    /// Each daemon corrects what the other has just set. The clock oscillates, its rate is too high and too low in
+    /// turn, and one-way delays and hardware timestamps mean nothing.
     /// ## Threshold
-    /// Two of `phc2sys`, `chronyd`, `systemd-timesyncd`, `ntpd` and `ptp4l -S`. Arrangements in which one only feeds the
-    /// other do not count: `phc2sys -E ntpshm`, `chronyd -x`. Where command lines cannot be read the usual part of each
-    /// program is taken.
+    /// Two of `phc2sys`, `chronyd`, `systemd-timesyncd`, `ntpd` and `ptp4l -S` are running. Setups in which one daemon
+    /// only feeds the other do not count: `phc2sys -E ntpshm`, `chronyd -x`. Where command lines cannot be read, the
+    /// rule assumes each program's usual role.
     /// ## Remedy
-    /// Stop all but one. With PTP: `ptp4l` and `phc2sys`, and no NTP client; or `chronyd` with the PTP clock as its
+    /// Stop all but one. With PTP, run `ptp4l` and `phc2sys`, and no NTP client; or `chronyd` with the PTP clock as its
     /// `refclock`, and no `phc2sys`.
     pub ClockDaemonsCompete = "clock-daemons-compete";
     sources [

@@ -7,15 +7,16 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A kernel clock that does not count as synchronized.
+    /// A kernel clock that is marked as not synchronized.
     /// ## Why it matters
-    /// One-way delays compare two hosts' clocks. A clock that drifts free is off by milliseconds after a day, a
-    /// thousand times what is measured. Round trips do not need it.
+    /// One-way delays compare the clocks of two hosts. A free-running clock is off by milliseconds after a day, a
+    /// thousand times the delays that are measured. Round trips do not need synchronized clocks.
     /// ## Threshold
-    /// The kernel's own flag (STA_UNSYNC of adjtimex). A daemon that sets the clock without telling the kernel leaves
-    /// it set.
+    /// The kernel's own flag is set (STA_UNSYNC of adjtimex). It also stays set when a daemon sets the clock without
+    /// reporting that to the kernel.
     /// ## Remedy
-    /// Run one daemon: chrony, or ptp4l with phc2sys where the device stamps (time.ptp4l, time.phc2sys). Two fight.
+    /// Run one daemon: chrony, or ptp4l with phc2sys where the device has hardware timestamps (time.ptp4l,
+    /// time.phc2sys). Two daemons work against each other.
     pub ClockNotSynchronized = "clock-not-synchronized";
     sources [
         "man 2 adjtimex (STA_UNSYNC)",

@@ -7,18 +7,19 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// An x86 host that counts time with a device (`hpet`, `acpi_pm`), with ticks (`jiffies`) or by asking the hypervisor
-    /// (`hyperv_clocksource_msr`, perhaps `xen`) in place of the processor's own counter.
+    /// An x86 host whose clock source is a device (`hpet`, `acpi_pm`), the tick (`jiffies`) or a request to the
+    /// hypervisor (`hyperv_clocksource_msr`, perhaps `xen`) instead of the processor's own counter.
     /// ## Why it matters
-    /// Reading the clock then leaves user space, and for a device crosses a slow bus: of the order of a microsecond for
-    /// each read in place of some 20 ns. Programs and kernel read the clock many times for each packet.
+    /// A program that reads the clock then enters the kernel, and with a device each read also crosses a slow bus. A
+    /// read takes about a microsecond instead of some 20 ns, and programs and the kernel read the clock many times per
+    /// packet.
     /// ## Threshold
-    /// Any clock source but those that are read in user space: `tsc`, `tsc-early`, `kvm-clock` and Hyper-V's page
-    /// (`hyperv_clocksource_tsc_page`). `xen` is worth knowing only: it is read in user space too where Xen calls the TSC
-    /// stable.
+    /// Any clock source except those that programs read in user space: `tsc`, `tsc-early`, `kvm-clock` and Hyper-V's
+    /// TSC page (`hyperv_clocksource_tsc_page`). `xen` is `info` only, because programs read it in user space too where
+    /// Xen declares the TSC stable.
     /// ## Remedy
-    /// Find out why the kernel left the TSC (`dmesg | grep -i tsc`): firmware, a processor without an invariant TSC, a
-    /// virtual machine that was moved. `tsc=reliable` silences the check and fixes nothing.
+    /// Find out why the kernel rejected the TSC (`dmesg | grep -i tsc`): firmware, a processor without an invariant
+    /// TSC, or a virtual machine that was migrated. `tsc=reliable` silences the check and fixes nothing.
     pub ClocksourceNotTsc = "clocksource-not-tsc";
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: clocksource=, tsc=",

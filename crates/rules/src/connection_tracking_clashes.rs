@@ -9,14 +9,16 @@ crate::rule! {
     /// ## What it finds
     /// Packets of new connections that were dropped because connection tracking could not insert their entry.
     /// ## Why it matters
-    /// Two packets of one flow that is not known yet, as a resolver sends its A and AAAA queries, make an entry each; the
-    /// second one to be confirmed clashes with the first and is dropped. With source NAT two flows can also get the same
-    /// translated port. The program waits for its own timeout: five seconds in a DNS client.
+    /// When two packets of a new flow arrive close together, such as a resolver's A and AAAA queries, each creates an
+    /// entry. The second entry to be confirmed clashes with the first, and its packet is dropped. With source NAT, two
+    /// flows can also get the same translated port. The program then waits for its own timeout: five seconds in a DNS
+    /// client.
     /// ## Threshold
     /// Any growth of `insert_failed` in the counter window. The table need not be full.
     /// ## Remedy
-    /// Leave such flows out (`notrack` in the raw table), or let NAT choose ports at random (`--random-fully`,
-    /// `fully-random`). A resolver can ask one after the other (`options single-request`). lowlat edits no packet filter.
+    /// Exempt such flows from tracking (`notrack` in the raw table), or let NAT choose ports at random
+    /// (`--random-fully`, `fully-random`). A resolver can send its queries one after the other
+    /// (`options single-request`). lowlat edits no packet filter.
     pub ConnectionTrackingClashes = "connection-tracking-clashes";
     sources [
         "net/netfilter/nf_conntrack_core.c in linux 6.12: nf_ct_resolve_clash, __nf_conntrack_confirm (insert_failed)",

@@ -9,14 +9,14 @@ crate::rule! {
     /// ## What it finds
     /// A connection tracking table that is nearly full, or that dropped packets or entries.
     /// ## Why it matters
-    /// A packet of a new connection that finds no room is dropped without a word. Near the limit entries are thrown out
-    /// to make room, and each packet that is looked up walks longer chains.
+    /// When the table is full, the kernel drops the packets of new connections. Near the limit it evicts entries to
+    /// make room, and each lookup walks longer chains.
     /// ## Threshold
     /// More than nine tenths of `nf_conntrack_max` in use (a heuristic), or any growth of `drop` or `early_drop` in the
     /// counter window.
     /// ## Remedy
-    /// Leave the latency-critical flows out (`notrack` in the raw table): they then cost no look-up either. Or a larger
-    /// `net.netfilter.nf_conntrack_max`. lowlat edits no packet filter.
+    /// Exempt the latency-critical flows from tracking (`notrack` in the raw table), which also saves their lookups. Or
+    /// raise `net.netfilter.nf_conntrack_max`. lowlat edits no packet filter.
     pub ConnectionTrackingFull = "connection-tracking-full";
     sources [
         "Documentation/networking/nf_conntrack-sysctl.rst in linux 6.12: nf_conntrack_count, nf_conntrack_max",

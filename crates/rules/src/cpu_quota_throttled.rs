@@ -7,18 +7,18 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Times at which the programs of lowlat's own control group, or of one above it, were stopped because a processor
-    /// quota was used up.
+    /// Throttling: the programs in lowlat's own control group, or in one above it, were stopped because a CPU quota was
+    /// used up.
     /// ## Why it matters
-    /// A quota is spent in periods of 100 ms as a rule: a program that used its share early stands still until the next
-    /// one, tens of milliseconds later. No other setting makes up for that.
+    /// A quota usually applies to periods of 100 ms: a program that has used its share early in a period is stopped
+    /// until the next one, tens of milliseconds later. No other setting makes up for that.
     /// ## Threshold
-    /// Any growth of `nr_throttled` in the counter window. The quotas seen are those of the group lowlat itself runs in
-    /// and of the groups above it, as far as they can be seen: within a container the container's own is the last, and
-    /// that is said. Another program's group is not looked at.
+    /// Any growth of `nr_throttled` in the counter window. The rule sees the quotas of the group that lowlat itself
+    /// runs in and of the visible groups above it. Inside a container the container's own group is the last, and lowlat
+    /// says so. The rule does not look at the groups of other programs.
     /// ## Remedy
     /// Lift the quota of the latency-critical group (`cpu.max`, `CPUQuota=` of its unit, the CPU limit of its
-    /// container), and give it processors of its own instead.
+    /// container), and give it CPUs of its own instead.
     pub CpuQuotaThrottled = "cpu-quota-throttled";
     sources [
         "Documentation/scheduler/sched-bwc.rst in linux 6.12: Management, Statistics",

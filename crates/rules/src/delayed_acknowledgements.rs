@@ -9,18 +9,19 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A measured TCP path whose tail is as long as a delayed acknowledgement, on a host that sent some.
+    /// A measured TCP path whose tail is as long as the delay of a delayed acknowledgement, on a host that sent some.
     /// ## Why it matters
-    /// A sender with Nagle's algorithm does not send the rest of its message before the first part is acknowledged; the
-    /// receiver waits 40 ms for something to send the acknowledgement with. The two together make round trips of 40 ms
-    /// out of nothing.
+    /// A sender with Nagle's algorithm holds the rest of its message until the first part is acknowledged. The receiver
+    /// waits 40 ms for data that can carry the acknowledgement. Together they make round trips of 40 ms, for no other
+    /// reason.
     /// ## Threshold
     /// P99 of the measured TCP path is 35 to 60 ms above its P50, P50 is below 10 ms, and `DelayedACKs` grew in the
-    /// counter window. The kernel's shortest delay is 40 ms (TCP_DELACK_MIN); a path whose median is that long is only
-    /// far away, and a tail beyond it is a lost packet's timer. A path without a TCP measurement is not judged.
+    /// counter window. The kernel's shortest delay is 40 ms (TCP_DELACK_MIN). A path with such a median is merely long,
+    /// and a longer tail comes from the retransmission timer of a lost packet. A path without a TCP measurement is not
+    /// judged.
     /// ## Remedy
-    /// TCP_NODELAY at the sender (socket.nodelay), and whole messages in one write. Where the sender cannot be changed:
-    /// quickack on the route (route.quickack), or TCP_QUICKACK after each read.
+    /// Set TCP_NODELAY at the sender (socket.nodelay), and write each message with one call. Where the sender cannot be
+    /// changed, set quickack on the route (route.quickack), or TCP_QUICKACK after each read.
     pub DelayedAcknowledgements = "delayed-acknowledgements";
     sources [
         "include/net/tcp.h in linux 6.12: TCP_DELACK_MIN (HZ/25)",

@@ -13,15 +13,15 @@ crate::rule! {
     /// ## What it finds
     /// Interrupt lines of devices that fire on isolated CPUs.
     /// ## Why it matters
-    /// A CPU is isolated so that nothing interrupts its one task. `isolcpus=domain` keeps the scheduler away and no
-    /// interrupt: their lines stay where they were, and those of a multi-queue device stand one on each CPU.
+    /// A CPU is isolated so that nothing interrupts its one task. `isolcpus=domain` keeps the scheduler away, but not
+    /// interrupts: the lines stay where they were, and a multi-queue device has one line on each CPU.
     /// ## Threshold
-    /// More than one interrupt a second of a line in the counter window on a CPU of `isolcpus` or `nohz_full`: a heuristic,
-    /// below which a task is disturbed too seldom to matter.
+    /// A line fired more than once a second in the counter window on a CPU of `isolcpus` or `nohz_full` (a heuristic:
+    /// below that, the task is disturbed too rarely to matter).
     /// ## Remedy
-    /// Move the lines to the other CPUs, and let irqbalance leave the isolated ones out (it does so on its own). Lines that
-    /// the kernel manages (nvme, virtio, some NICs) refuse a new place: boot with `isolcpus=managed_irq,domain,…`, or use
-    /// fewer queues. `irqaffinity=` sets where lines begin.
+    /// Move the lines to the other CPUs; irqbalance avoids isolated CPUs automatically. Lines whose affinity the kernel
+    /// manages (nvme, virtio, some NICs) cannot be moved: boot with `isolcpus=managed_irq,domain,…`, or use fewer
+    /// queues. `irqaffinity=` sets the default affinity of all lines.
     pub DeviceInterruptsOnIsolatedCpus = "device-interrupts-on-isolated-cpus";
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: isolcpus= (managed_irq), irqaffinity=",

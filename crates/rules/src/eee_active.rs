@@ -7,16 +7,16 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Energy-efficient Ethernet that both ends agreed on.
+    /// Energy-efficient Ethernet (EEE) that both ends of the link negotiated.
     /// ## Why it matters
-    /// The transmitter sleeps between packets and must wake before it can send: 16.5 µs at 1 Gbit/s and 4.48 µs or more
-    /// at 10 Gbit/s by the standard, on each hop that does it.
+    /// The transmitter sleeps between packets and must wake before it can send. By the standard that takes 16.5 µs at
+    /// 1 Gbit/s and 4.48 µs or more at 10 Gbit/s, on each hop that uses EEE.
     /// ## Threshold
-    /// The driver reports it as active. Advertised and not agreed on costs nothing.
-    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
+    /// The driver reports EEE as active. EEE that is advertised but not negotiated costs nothing. Without a goal and
+    /// without a measured path the finding is `info` only: some hosts use EEE on purpose.
     /// ## Remedy
-    /// Switch it off, on the switch's port too. The link may go down for some seconds while it is agreed on anew, so
-    /// this needs consent on the interface that carries the session.
+    /// Switch it off, on the switch port too. The link may go down for some seconds while both ends negotiate again, so
+    /// this needs consent on the interface that carries the login session.
     pub EeeActive = "eee-active";
     sources [
         "IEEE 802.3az-2010 (table 78-4, Tw_sys_tx: 16.5 µs for 1000BASE-T, 4.48 µs for 10GBASE-T case 2)",

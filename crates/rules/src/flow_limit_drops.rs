@@ -7,15 +7,15 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Packets of a large flow that were dropped before a processor's backlog was full.
+    /// Packets of a large flow that the kernel dropped before a CPU's backlog queue was full.
     /// ## Why it matters
-    /// Flow limit drops from the flow that fills more than half of a backlog that is half full, so that small flows get
-    /// through. It acts only when that processor is nearly saturated.
+    /// When a backlog is half full, flow limit drops packets of the flow that makes up more than half of it, so that
+    /// small flows get through. That happens only when the CPU is nearly saturated.
     /// ## Threshold
     /// Any growth of the eleventh column of `/proc/net/softnet_stat` in the counter window.
     /// ## Remedy
-    /// Relieve the processor: spread the flows over hardware queues, or keep the large one off the critical processor.
-    /// The dropping itself protects the small flows and is left on.
+    /// Reduce the load of the CPU: spread the flows over hardware queues, or keep the large flow off the critical CPU.
+    /// Leave flow limit on: it protects the small flows.
     pub FlowLimitDrops = "flow-limit-drops";
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RPS Flow Limit",

@@ -10,14 +10,15 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Processors whose highest allowed frequency is below what they can run at, and turbo or boost that is switched off.
+    /// Processors whose highest allowed frequency is below what they can run at, and turbo or boost that is switched
+    /// off.
     /// ## Why it matters
-    /// All work on the path takes longer by the same factor: system calls, the network stack, the program itself. A power
-    /// profile, a battery mode or a tool of the vendor sets such a cap and leaves no trace in the governor.
+    /// All work on the path takes longer by the same factor: system calls, the network stack, the program itself. A
+    /// power profile, a battery mode or a vendor tool sets such a cap, and the governor does not show it.
     /// ## Threshold
     /// `scaling_max_freq` below `cpuinfo_max_freq` by more than 5 % (a heuristic: drivers round); or `no_turbo` set, or
-    /// `cpufreq/boost` cleared. The cap is a warning unless floor and cap are one: then somebody fixed the clock, which is
-    /// worth knowing only, as is turbo switched off; both trade speed for less spread.
+    /// `cpufreq/boost` cleared. A cap is a warning, unless the minimum frequency equals it: then somebody fixed the
+    /// clock, which is `info` only. Turbo switched off is `info` too. Both trade speed for less variation.
     /// ## Remedy
     /// Set the cap to what the processor can do (cpu.max-frequency), and find out what sets it: a power profile
     /// (power-profiles-daemon, TLP, tuned), the firmware, a script.

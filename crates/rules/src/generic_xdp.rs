@@ -9,13 +9,13 @@ crate::rule! {
     /// ## What it finds
     /// An XDP program that runs in generic mode on the interface.
     /// ## Why it matters
-    /// In generic mode the kernel has made a socket buffer of the packet before the program sees it, and makes its data
-    /// linear first: every packet pays, and what XDP promises is not there.
+    /// In generic mode the kernel makes a socket buffer of each packet and linearizes its data before the program sees
+    /// it. Every packet pays for that, and the advantage of XDP is lost.
     /// ## Threshold
     /// The interface's program is in generic (skb) mode.
     /// ## Remedy
-    /// Attach it in native mode (`xdpdrv`), which fails where the driver cannot. If that is so, nothing is won with XDP
-    /// here: take it off. lowlat takes off no program that it did not attach.
+    /// Attach the program in native mode (`xdpdrv`); that fails where the driver does not support it. Then XDP gains
+    /// nothing here: detach the program. lowlat never detaches a program that it did not attach.
     pub GenericXdp = "generic-xdp";
     sources [
         "net/core/dev.c in linux 6.12: do_xdp_generic, netif_receive_generic_xdp",

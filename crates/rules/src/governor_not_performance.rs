@@ -9,18 +9,18 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Processors whose frequency governor is another than `performance`.
+    /// Processors whose frequency governor is not `performance`.
     /// ## Why it matters
-    /// A governor that follows the load finds a processor idle between packets, lowers its frequency, and is late when
-    /// the next packet comes. All other governors trade that for power.
+    /// A governor that follows the load sees an idle CPU between packets, lowers its frequency, and raises it too late
+    /// when the next packet comes. All governors other than `performance` trade latency for power.
     /// ## Threshold
-    /// Any governor but `performance`; among them `powersave` of `intel_pstate` and `amd-pstate`, which follows the
-    /// load through the energy/performance preference.
-    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
+    /// Any governor other than `performance`, including `powersave` of `intel_pstate` and `amd-pstate`, which follows
+    /// the load through the energy/performance preference. Without a goal and without a measured path the finding is
+    /// `info` only: some hosts save power on purpose.
     /// ## Remedy
-    /// `performance` on the processors of the path: the application's and those that take its interrupts, all where
-    /// they are not known, as one step: a path is as slow as its slowest processor. It costs power. In most virtual
-    /// machines the host decides and there is nothing to set.
+    /// Set `performance`, as one step, on the CPUs of the path: the application's and those that take its interrupts,
+    /// or all CPUs where these are not known. A path is as slow as its slowest CPU. It costs power. In most virtual
+    /// machines the host decides, and there is nothing to set.
     pub GovernorNotPerformance = "governor-not-performance";
     sources [
         "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: Generic Scaling Governors",

@@ -10,14 +10,14 @@ crate::rule! {
     /// ## What it finds
     /// `gro_flush_timeout` set on an interface while nobody busy-polls.
     /// ## Why it matters
-    /// With it NAPI holds segments that GRO could merge, and with `napi_defer_hard_irqs` also leaves the interrupt off,
-    /// until the timer ends or a program polls. That is meant for programs that poll. Without one each packet may wait
-    /// for the timer.
+    /// With this timeout, NAPI holds segments that GRO could merge until the timer expires or a program polls; with
+    /// `napi_defer_hard_irqs` it also keeps the interrupt off until then. Both are meant for programs that poll.
+    /// Without such a program each packet may wait for the timer.
     /// ## Threshold
     /// A timeout above zero, `net.core.busy_poll` and `busy_read` both zero, and no packet received by busy polling in
     /// the counter window. A program that polls through `SO_BUSY_POLL` or epoll shows in that counter only while it
-    /// receives. It is a warning with `napi_defer_hard_irqs` above zero; without, only segments that GRO can merge are held.
-    /// A deferral of 1 with 20 µs is what `r8169`, `macb` and `ravb` start with, and worth knowing only.
+    /// receives. It is a warning with `napi_defer_hard_irqs` above zero. Otherwise it is `info`: only segments that GRO
+    /// can merge are held. A deferral of 1 with 20 µs is the default of `r8169`, `macb` and `ravb`, and is `info` too.
     /// ## Remedy
     /// Set the timeout and the deferral back to 0, or have the program poll (`SO_PREFER_BUSY_POLL`).
     pub GroFlushWithoutPoller = "gro-flush-without-poller";

@@ -8,17 +8,17 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Transparent huge pages made by stopping programs or copying their pages.
+    /// Transparent huge pages that the kernel makes by stalling programs or by copying their pages.
     /// ## Why it matters
-    /// A page fault may stop to compact memory: everywhere where the policy `defrag` is `always`, in regions for which a
-    /// program asked with its default, `madvise`. With `always` in `enabled` khugepaged copies small pages into a large one behind
-    /// the program's back, with its mapping taken away meanwhile.
+    /// A page fault may stall while the kernel compacts memory: everywhere with the policy `defrag` at `always`, and
+    /// with its default, `madvise`, in regions for which a program asked for huge pages. With `enabled` at `always`,
+    /// khugepaged copies small pages into a huge one in the background, and the program's mapping is removed meanwhile.
     /// ## Threshold
     /// `enabled` is `always` and `thp_collapse_alloc` grew in the counter window; or `defrag` is `always` and
-    /// `compact_stall` did. Stalls with another `defrag` are those of programs that asked for them.
+    /// `compact_stall` grew. With another `defrag`, only programs that asked for huge pages stall.
     /// ## Remedy
-    /// `madvise` in both (memory.thp, memory.thp-defrag): programs that want large pages ask for them. One that locks and
-    /// touches its memory at the start is hurt least; compaction moves its locked pages too
+    /// Set both to `madvise` (memory.thp, memory.thp-defrag): programs that want huge pages ask for them. A program
+    /// that locks and touches its memory at its start suffers least, but compaction moves locked pages too
     /// (sysctl.vm.compact_unevictable_allowed).
     pub HugePageCompaction = "huge-page-compaction";
     sources [

@@ -10,16 +10,17 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Idle states that were entered and whose exit latency is more than a tenth of the goal.
+    /// Idle states that CPUs entered and whose exit latency is more than a tenth of the goal.
     /// ## Why it matters
-    /// A processor that sleeps when the packet comes must wake before it can take the interrupt. Deep states take from
-    /// some 50 µs to 2.6 ms for that; between two packets of a slow flow the processor has time to reach them.
+    /// A CPU that sleeps when a packet arrives must wake before it can take the interrupt. Deep states need from some
+    /// 50 µs to 2.6 ms for that, and between two packets of a slow flow the CPU has time to reach them.
     /// ## Threshold
-    /// Exit latency as the driver states it, above a tenth of the goal (a heuristic: one wake-up on each side then
-    /// costs at most a fifth of it), in a state that is enabled and was entered within the counter window.
+    /// An exit latency, as the driver states it, above a tenth of the goal, in a state that is enabled and was entered
+    /// within the counter window. The tenth is a heuristic: one wake-up on each side then costs at most a fifth of the
+    /// goal.
     /// ## Remedy
-    /// Hold a wake-up limit of a tenth of the goal through `/dev/cpu_dma_latency`; it ends when the holder closes the
-    /// file. It costs power and may cost other cores their turbo headroom. In a virtual machine the guest's states say
+    /// Request a wake-up limit of a tenth of the goal through `/dev/cpu_dma_latency`; it ends when the file is closed.
+    /// It costs power and may cost other cores their turbo headroom. In a virtual machine the guest's states say
     /// nothing about what the hypervisor does when the guest halts.
     pub IdleStateExitLatency = "idle-state-exit-latency";
     sources [

@@ -9,13 +9,14 @@ crate::rule! {
     /// ## What it finds
     /// Packets that the cloud queued or dropped because the instance had used up what its size allows.
     /// ## Why it matters
-    /// The limit is the instance's, not the host's: bandwidth, packets a second, tracked connections, or the link-local
-    /// services. What is over it waits or is lost.
+    /// The limit is the instance's, not the host's: bandwidth, packets per second, tracked connections, or traffic to
+    /// link-local services. Packets above the limit are queued or dropped.
     /// ## Threshold
-    /// Any growth in the counter window of an `*_allowance_exceeded` counter of the `ena` driver, or of what a device's
-    /// queues drop because a rate limit was exceeded (`virtio_net` counts it where its host does).
+    /// Any growth in the counter window of an `*_allowance_exceeded` counter of the `ena` driver, or of the drops that
+    /// a device's queues count because a rate limit was exceeded (`virtio_net` has them where its host counts them).
     /// ## Remedy
-    /// A larger instance, or one with more network; less traffic, fewer connections. Nothing on the host fixes it.
+    /// Use a larger instance, or one with a higher network allowance; or send less traffic and open fewer connections.
+    /// Nothing on the host fixes it.
     pub InstanceAllowanceExceeded = "instance-allowance-exceeded";
     sources [
         "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats (rx-hw-drop-ratelimits, tx-hw-drop-ratelimits)",

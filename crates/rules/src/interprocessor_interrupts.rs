@@ -12,16 +12,18 @@ crate::rule! {
     /// Interrupts that other processors sent to the CPU of the application or to isolated CPUs: function calls, TLB
     /// flushes, rescheduling.
     /// ## Why it matters
-    /// Each one stops the task there for a microsecond or more. They come from programs that unmap memory in threads on
-    /// both sides (TLB), from tracing and profiling, from frequency and firmware drivers (function calls), from
-    /// wake-ups across CPUs (rescheduling).
+    /// Each one stops the task there for a microsecond or more. They come from programs that unmap memory while they
+    /// have threads on these and on other CPUs (TLB), from tracing, profiling, frequency and firmware drivers (function
+    /// calls), and from wake-ups across CPUs (rescheduling).
     /// ## Threshold
-    /// More than ten a second of one kind in the counter window (a heuristic), less the times the CPU left an idle
-    /// state: a sleeping CPU is woken by a function call or by rescheduling, and that is the wake-up of its reader. On
-    /// the CPU of a program that sleeps neither of the two is counted, however often they come; TLB flushes always are.
+    /// More than ten a second of one kind in the counter window (a heuristic). The rule subtracts the number of times
+    /// the CPU left an idle state, because a function call or a rescheduling interrupt wakes a sleeping CPU, and that
+    /// is its reader's wake-up. On the CPU of a program that sleeps, these two kinds do not count at all; TLB flushes
+    /// always do.
     /// ## Remedy
-    /// Find the source (`trace-cmd record -e ipi:*`, where the kernel has these events): threads of one program on
-    /// quiet and busy CPUs, a profiler, a module. Keep each program's threads on one side.
+    /// Find the source (`trace-cmd record -e ipi:*`, where the kernel has these events): a program with threads on both
+    /// quiet and busy CPUs, a profiler, a kernel module. Keep all threads of a program on the quiet CPUs or all on the
+    /// busy ones.
     pub InterprocessorInterrupts = "interprocessor-interrupts";
     sources [
         "arch/x86/kernel/irq.c in linux 6.12: arch_show_interrupts (RES, CAL, TLB)",

@@ -12,27 +12,28 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Receive interrupts that the device holds back: adaptive coalescing, a fixed delay above 10 µs, or no delay and
-    /// more than one packet to wait for.
+    /// Receive interrupts that the device delays: adaptive coalescing, a fixed delay above 10 µs, or no delay with more
+    /// than one packet to wait for.
     /// ## Why it matters
-    /// A coalescing device waits for more packets before it raises an interrupt, which adds up to `rx-usecs` to the
-    /// packet that came first. Adaptive coalescing changes that delay with the load, so it moves the median *and* P99,
-    /// and makes runs differ. The device interrupts when the delay is over *or* `rx-frames` packets have come; with a
-    /// delay of 0 the packets alone count, and a lone one waits for those that may never follow.
+    /// A coalescing device waits for more packets before it raises an interrupt, which delays the first packet by up to
+    /// `rx-usecs`. Adaptive coalescing changes that delay with the load, so it moves the median *and* P99, and results
+    /// differ between runs. The device interrupts when the delay is over *or* when `rx-frames` packets have arrived.
+    /// With a delay of 0 only the number of packets counts, and a lone packet waits for others that may never follow.
     /// ## Threshold
-    /// `adaptive-rx` on, or `rx-usecs` above 10: a heuristic, since below it the delay drowns in the interrupt's own
-    /// cost on most hosts; or `rx-frames` above 1 beside `rx-usecs 0`. It is critical when the delay alone is longer
-    /// than the goal. Some Intel drivers take the smallest numbers for modes that adapt the delay to the load, and
-    /// these are found too: 1 of `ixgbe` and `ixgbevf`, up to 3 of `igb`, `igbvf` and `igc`, up to 4 of `e1000` and
-    /// `e1000e`, whose default is 3.
-    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
+    /// `adaptive-rx` on, or `rx-usecs` above 10 (a heuristic: on most hosts a shorter delay is lost in the interrupt's
+    /// own cost); or `rx-frames` above 1 with `rx-usecs 0`. It is critical when the delay alone is longer than the
+    /// goal. Some Intel drivers use the smallest values for modes that adapt the delay to the load, and the rule finds
+    /// these too: 1 on `ixgbe` and `ixgbevf`, up to 3 on `igb`, `igbvf` and `igc`, up to 4 on `e1000` and `e1000e`,
+    /// whose default is 3. Without a goal and without a measured path the finding is `info` only: some hosts coalesce
+    /// on purpose.
     /// ## Remedy
     /// Try `adaptive-rx off`, `rx-usecs 0` and, where the driver has it, `rx-frames 1`, as one step, judged on P50 and
-    /// P99 of the live path: that is what the kernel calls no coalescing, and each alone can be worse than before.
-    /// `tg3` refuses 0 and gets 1, which waits no longer beside `rx-frames 1`. `stmmac` refuses less than some 17 µs and gets
-    /// `rx-frames 1` alone, beside which its timer does not run; `vmxnet3` is switched off by zeros only. An interrupt for each packet costs
-    /// processor time, so under high packet rates a few microseconds may do better than 0 (10 is the smallest beside 0
-    /// that `igb`, `igc` and `e1000e` take); a program that polls the device itself gains nothing and may lose.
+    /// P99 of the live path. Together they are what the kernel calls no coalescing; each alone can be worse than
+    /// before. `tg3` refuses 0 and gets 1, which adds no delay with `rx-frames 1`. `stmmac` refuses less than some
+    /// 17 µs and gets only `rx-frames 1`, with which its timer does not run. On `vmxnet3` only zeros switch coalescing
+    /// off. An interrupt for each packet costs CPU time, so at high packet rates a few microseconds may do better than
+    /// 0 (the smallest delay other than 0 that `igb`, `igc` and `e1000e` accept is 10). A program that polls the device
+    /// itself gains nothing and may lose.
     pub InterruptCoalescing = "interrupt-coalescing";
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: COALESCE_GET",

@@ -7,16 +7,16 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// irqbalance at work on a host whose interface has interrupts that it may move.
+    /// irqbalance running on a host whose interface has interrupts that it may move.
     /// ## Why it matters
-    /// It looks at the load every ten seconds and moves lines between CPUs, in the middle of a measurement or of the
-    /// day. A line that was placed by hand, or by lowlat, does not stay.
+    /// irqbalance looks at the load every ten seconds and moves lines between CPUs, also in the middle of a measurement
+    /// or of the working day. A line that was placed by hand or by lowlat does not stay in place.
     /// ## Threshold
-    /// The daemon runs, and a line of the interface may fire on one CPU only: that is how a placed line looks, and how
-    /// irqbalance itself leaves them.
+    /// The daemon runs, and a line of the interface may fire on one CPU only: a line placed by hand looks like that,
+    /// and so does one placed by irqbalance.
     /// ## Remedy
-    /// Ban the path's CPUs or lines in its configuration (irq.irqbalance) and let it spread the rest. Stopping it
-    /// leaves all other devices unspread.
+    /// Ban the path's CPUs or lines in its configuration (irq.irqbalance) and let it balance the rest. If irqbalance is
+    /// stopped, nothing spreads the interrupts of the other devices.
     pub InterruptsMovedByIrqbalance = "interrupts-moved-by-irqbalance";
     sources [
         "man 1 irqbalance (--banirq, IRQBALANCE_BANNED_CPULIST, --interval; 1.9.2)",

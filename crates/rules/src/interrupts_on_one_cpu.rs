@@ -12,16 +12,16 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// All interrupt lines of an interface that fire, two or more, on one processor that is busy.
+    /// Two or more interrupt lines of an interface that all fire on one busy CPU.
     /// ## Why it matters
-    /// Receive queues are there so that processors share the work. When their lines all fire on one, packets of every
-    /// flow wait in line for it, and the hash that spreads the flows has done nothing.
+    /// Receive queues exist so that several CPUs share the work. When all their lines fire on one CPU, packets of every
+    /// flow wait for it, and the hash that spreads the flows achieves nothing.
     /// ## Threshold
     /// At least two lines fired in the counter window, all on the same CPU, which was busy for half of the window or
-    /// more: a heuristic. An idle processor takes a few lines as fast as several would.
+    /// more (a heuristic). An idle CPU handles a few lines as fast as several CPUs would.
     /// ## Remedy
-    /// Spread the lines over the processors of the device's node, as one step; irqbalance has to leave them alone
-    /// afterwards. A program that is pinned beside one queue is better served by steering its flow there.
+    /// Spread the lines over the CPUs of the device's NUMA node, as one step; afterwards irqbalance must not move them.
+    /// For a program that is pinned next to one queue, it is better to steer its flow to that queue.
     pub InterruptsOnOneCpu = "interrupts-on-one-cpu";
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RSS IRQ Configuration",

@@ -8,17 +8,18 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A device whose interrupts go on firing while programs busy-poll it.
+    /// A device whose interrupts keep firing while programs busy-poll it.
     /// ## Why it matters
-    /// Poller and interrupt then take turns at the same queue: the interrupt stops a program, often the poller itself, for
-    /// packets that it would have taken anyway. With a deferral the kernel leaves the interrupt off as long as somebody
-    /// polls, and a timer wakes it where nobody does.
+    /// Poller and interrupt then take turns on the same queue: the interrupt stops a program, often the poller itself,
+    /// for packets that the poller would have taken anyway. With a deferral the kernel keeps the interrupt off as long
+    /// as a program polls, and a timer starts the processing when no program does.
     /// ## Threshold
-    /// Packets were received by busy polling in the counter window, the device's lines fired more than 1000 times a second
-    /// (a heuristic), and its `napi_defer_hard_irqs` is 0.
+    /// Packets were received by busy polling in the counter window, the device's lines fired more than 1000 times a
+    /// second (a heuristic), and its `napi_defer_hard_irqs` is 0.
     /// ## Remedy
-    /// `napi_defer_hard_irqs` 2 and `gro_flush_timeout` 200 µs on the interface as one step, and `SO_PREFER_BUSY_POLL` in
-    /// the program that polls. Whatever nobody polls on this interface then waits for that timer, a login among them.
+    /// Set `napi_defer_hard_irqs` to 2 and `gro_flush_timeout` to 200 µs on the interface as one step, and set
+    /// `SO_PREFER_BUSY_POLL` in the program that polls. All traffic on this interface that no program polls, logins
+    /// included, then waits for that timer.
     pub InterruptsWhilePolling = "interrupts-while-polling";
     sources [
         "Documentation/networking/napi.rst in linux 6.12: IRQ mitigation (napi_defer_hard_irqs, gro_flush_timeout, SO_PREFER_BUSY_POLL)",

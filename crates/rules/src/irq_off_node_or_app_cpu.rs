@@ -9,18 +9,18 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Interrupts of the interface that fire off the NUMA node of the device, or on the very core on which the
+    /// Interrupts of the interface that fire on another NUMA node than the device's, or on the core on which the
     /// application runs.
     /// ## Why it matters
-    /// Off the node, each descriptor and packet crosses the link between the nodes. On the application's own core the
-    /// interrupt stops the program while it works, and a program that spins keeps the packets' own processing waiting.
-    /// On a sibling of that core the two share its execution units.
+    /// On another node, each descriptor and packet crosses the link between the nodes. On the application's own CPU the
+    /// interrupt stops the program while it works, and a program that spins delays the processing of its own packets.
+    /// On the SMT sibling of that CPU, the two share the core's execution units.
     /// ## Threshold
-    /// Any line that fired in the counter window (without a window, any line) and fires on a CPU of another node, or
-    /// on the CPU that the prober was pinned to, or on its SMT sibling.
+    /// Any line that fired in the counter window (without a window, any line) on a CPU of another node, on the CPU that
+    /// the prober was pinned to, or on its SMT sibling.
     /// ## Remedy
     /// Move the line to a CPU of the device's node that is not isolated, not CPU 0 and not the application's. A program
-    /// that sleeps between packets may do as well with the interrupt on its own core: let the A/B test tell.
+    /// that sleeps between packets may do as well with the interrupt on its own core: let the A/B test decide.
     pub IrqOffNodeOrAppCpu = "irq-off-node-or-app-cpu";
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RSS IRQ Configuration",

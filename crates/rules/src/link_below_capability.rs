@@ -7,19 +7,20 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A link that runs below the highest speed of its port, at half duplex, or a device whose PCI Express link came up
-    /// slower or narrower than it can.
+    /// A link that runs below its port's highest speed or at half duplex, or a device whose PCI Express link is slower
+    /// or narrower than the device supports.
     /// ## Why it matters
     /// Each frame takes longer on a slower wire: 1514 bytes take 12 µs at 1 Gbit/s and 1.2 µs at 10 Gbit/s. A link that
-    /// fell back usually has a bad cable, plug or port, and loses frames too. At half duplex it collides.
+    /// fell back to a lower speed usually has a bad cable, connector or port, and loses frames too. At half duplex
+    /// frames collide.
     /// ## Threshold
-    /// Speed now below the highest mode that the port supports; half duplex; PCI Express speed or width below the
-    /// device's own. It is a warning at half duplex, where the partner advertises a mode as fast as the port's and the link
-    /// runs below it, and, where it is not known what the partner advertises, at less than 1 Gbit/s on a port of that or
-    /// more: a broken pair of wires does it. A partner that has no faster mode is not a fault of this host and worth
-    /// knowing only, as is a port whose partner is not known, or of a virtual machine.
+    /// A current speed below the highest mode that the port supports; half duplex; PCI Express speed or width below the
+    /// device's own. It is a warning at half duplex; where both the port and the link partner support a faster mode
+    /// than the current one; and, where the partner's modes are not known, below 1 Gbit/s on a port of 1 Gbit/s or
+    /// more, which a broken wire pair causes. Otherwise it is `info`: a partner without a faster mode is not a fault of
+    /// this host, and often the partner is not known, as in a virtual machine.
     /// ## Remedy
-    /// Look at cable, transceiver, switch port and slot before tuning anything: this is not a setting of the kernel.
+    /// Check cable, transceiver, switch port and slot before you tune anything: no kernel setting fixes this.
     pub LinkBelowCapability = "link-below-capability";
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: LINKMODES_GET (ETHTOOL_A_LINKMODES_OURS, ETHTOOL_A_LINKMODES_PEER)",

@@ -7,15 +7,16 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Frames that the device received with a wrong checksum, or broken on the wire.
+    /// Frames that the device received with a wrong checksum, or damaged on the wire.
     /// ## Why it matters
-    /// A broken frame is lost, and each loss costs a round trip or a timeout. The cause is a cable, a plug, a
-    /// transceiver or a port; tuning fixes none of it.
+    /// A damaged frame is lost, and each loss costs a round trip or a timeout. The cause is a cable, a connector, a
+    /// transceiver or a port; tuning fixes none of these.
     /// ## Threshold
-    /// Any growth in the counter window of the kernel's `rx_crc_errors` or `rx_frame_errors`, or of a driver's counter whose
-    /// name speaks of CRC, FCS, symbol or alignment errors (`rx_symbol_err_phy` of mlx5). A sound link has none.
+    /// Any growth in the counter window of the kernel's `rx_crc_errors` or `rx_frame_errors`, or of a driver's counter
+    /// whose name mentions CRC, FCS, symbol or alignment errors (`rx_symbol_err_phy` of mlx5). A healthy link has none.
     /// ## Remedy
-    /// Clean or change cable and transceiver, try another port, look at the far side's counters. Tune afterwards.
+    /// Clean or replace cable and transceiver, try another port, and check the counters at the other end of the link.
+    /// Tune afterwards.
     pub LinkErrors = "link-errors";
     sources [
         "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_crc_errors, rx_frame_errors)",

@@ -9,13 +9,13 @@ crate::rule! {
     /// ## What it finds
     /// A link that went down or came up within the counter window.
     /// ## Why it matters
-    /// While the link is down nothing passes, and it takes seconds until both ends agree again. Routes, neighbours and
-    /// bonds change with it. A driver that resets its device takes the link down as well.
+    /// While the link is down nothing passes, and both ends need seconds to negotiate again. Routes, neighbour entries
+    /// and bonds change with it. A driver that resets its device also takes the link down.
     /// ## Threshold
-    /// Any growth of `carrier_changes` in the counter window. A link that is in use does not change.
+    /// Any growth of `carrier_changes` in the counter window. A healthy link does not go down.
     /// ## Remedy
-    /// The kernel log names the reason (`dmesg`): cable, transceiver, far side, or a driver that resets its device. Tune
-    /// afterwards: each reset hides what a setting does.
+    /// The kernel log (`dmesg`) gives the reason: cable, transceiver, link partner, or a driver that resets its device.
+    /// Tune afterwards: each reset hides the effect of a setting.
     pub LinkGoesDown = "link-goes-down";
     sources [
         "Documentation/ABI/testing/sysfs-class-net in linux 6.12: carrier_changes",

@@ -8,15 +8,15 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Handshakes that were finished and dropped because the listener's queue was full.
+    /// Completed handshakes that were dropped because the listener's queue was full.
     /// ## Why it matters
     /// The client believes that it is connected. What it sends is dropped until the server sends its part of the
-    /// handshake again, a second later and then two; new clients get no answer at all meanwhile.
+    /// handshake again, after one second and then after two; new clients get no answer at all meanwhile.
     /// ## Threshold
     /// Any growth of `ListenOverflows` in the counter window.
     /// ## Remedy
-    /// Make the server accept faster. Its queue is the smaller of what it asked for with listen() and
-    /// sysctl.net.core.somaxconn: raise both, and start it again.
+    /// Make the server accept faster. The length of its queue is the smaller of the backlog it passed to listen() and
+    /// sysctl.net.core.somaxconn: raise both, and restart the server.
     pub ListenQueueOverflows = "listen-queue-overflows";
     sources [
         "net/ipv4/tcp_ipv4.c in linux 6.12: tcp_v4_syn_recv_sock (LINUX_MIB_LISTENOVERFLOWS)",

@@ -9,16 +9,17 @@ crate::rule! {
     /// ## What it finds
     /// An nf_tables chain with many rules.
     /// ## Why it matters
-    /// The rules of a chain are tried one after another for each packet until one decides. Measured over loopback UDP
-    /// with rules that compare a source address and do not match: 6.2 µs per round trip without rules, 7.7 µs with
-    /// 100, 9.3 µs with 300, 17 µs with 1000. That is about 5 ns for each rule and packet.
+    /// For each packet the kernel tries the rules of a chain one after another until one decides. Measured over
+    /// loopback UDP with rules that compare a source address and do not match: 6.2 µs per round trip without rules,
+    /// 7.7 µs with 100, 9.3 µs with 300, 17 µs with 1000. That is about 5 ns for each rule and packet.
     /// ## Threshold
-    /// 100 rules in one chain are worth knowing (half a microsecond per packet); 1000 are a warning (five microseconds
-    /// each way). What share of them a packet walks depends on where it matches, which rule counts do not report. Rules of
-    /// legacy iptables are not counted; where its tables are there, that is reported.
+    /// 100 rules in one chain are `info` (half a microsecond per packet); 1000 are a warning (five microseconds each
+    /// way). How many of them a packet passes depends on where it matches, which the number of rules does not show.
+    /// Rules of legacy iptables are not counted; where its tables exist, lowlat says so.
     /// ## Remedy
-    /// Replace a list of similar rules by one rule with a set or a verdict map: a lookup costs the same however long it
-    /// is. Accept established and latency-critical flows at the top of the chain. lowlat never edits a packet filter.
+    /// Replace a list of similar rules with one rule that has a set or a verdict map: a lookup costs the same whatever
+    /// its size. Accept established and latency-critical flows at the top of the chain. lowlat never edits a packet
+    /// filter.
     pub LongFilterChain = "long-filter-chain";
     sources [
         "net/netfilter/nf_tables_core.c in linux 6.12: nft_do_chain",

@@ -9,14 +9,14 @@ crate::rule! {
     /// ## What it finds
     /// Page faults that had to read from a disk.
     /// ## Why it matters
-    /// The program that touches such a page waits for the read: hundreds of microseconds and more. A program that was
-    /// just started has them by nature.
+    /// The program that touches such a page waits for the read: hundreds of microseconds and more. A program that has
+    /// just started always has some.
     /// ## Threshold
-    /// More than ten a second in the counter window, on the whole host (a heuristic: the counter does not say whose
-    /// they are).
+    /// More than ten a second in the counter window, on the whole host (a heuristic; the counter does not say which
+    /// program had them).
     /// ## Remedy
-    /// Lock the memory of the latency-critical program and touch it before the traffic starts (memory.mlock); warm it
-    /// up. More memory keeps files cached.
+    /// Lock the memory of the latency-critical program and touch it before the traffic starts (memory.mlock); warm the
+    /// program up. More memory keeps more files cached.
     pub MajorFaults = "major-faults";
     sources [
         "mm/vmstat.c in linux 6.12: pgmajfault",

@@ -7,19 +7,19 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Allocations that had to wait until memory was freed (direct reclaim), or programs that stood still for want of
+    /// Allocations that had to wait until memory was freed (direct reclaim), or programs that stalled for lack of
     /// memory.
     /// ## Why it matters
-    /// Memory is freed in the background as long as there is enough of it. Where there is not, the program that asks frees
-    /// pages itself before it goes on: from tens of microseconds to milliseconds, in a system call or a page fault, and
-    /// also in the interrupt's own processing, where an allocation then fails.
+    /// While there is enough free memory, the kernel frees more in the background. When it runs short, the program that
+    /// allocates must free pages itself before it continues. That takes from tens of microseconds to milliseconds, in a
+    /// system call or a page fault. In interrupt processing the allocation fails instead.
     /// ## Threshold
-    /// Any growth of `allocstall_*` in the counter window, or programs waited for memory for more than 1 % of it (a
-    /// heuristic).
+    /// Any growth of `allocstall_*` in the counter window, or programs that waited for memory for more than 1 % of the
+    /// window (a heuristic).
     /// ## Remedy
-    /// More memory to spare (`vm.min_free_kbytes` lets the background begin earlier), a limit for the program that fills
-    /// it, and the latency-critical program's own memory locked and touched at its start (memory.mlock). A limit of its
-    /// own control group (`memory.high`, `memory.max`) has the same effect and is not looked at.
+    /// Keep more memory free (`vm.min_free_kbytes` starts the background work earlier), limit the program that fills
+    /// it, and lock and touch the latency-critical program's memory at its start (memory.mlock). A limit of that
+    /// program's own control group (`memory.high`, `memory.max`) causes the same stalls; the rule does not look at it.
     pub MemoryReclaimStalls = "memory-reclaim-stalls";
     sources [
         "mm/vmscan.c in linux 6.12: do_try_to_free_pages (ALLOCSTALL)",

@@ -7,17 +7,18 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Neighbours (ARP, or neighbour discovery of IPv6) that the kernel had no room for.
+    /// Neighbours (ARP or IPv6 neighbour discovery) for which the kernel's table had no room.
     /// ## Why it matters
-    /// A packet to a neighbour that has no entry is dropped, and so are the next ones, while old entries are searched for
-    /// something to throw out. A network with more hosts than the table holds, or a container host with many bridges, meets
-    /// that at any time.
+    /// Packets to a neighbour without an entry are dropped while the kernel searches old entries for one to evict. It
+    /// can happen at any time on a network with more hosts than the table holds, or on a container host with many
+    /// bridges.
     /// ## Threshold
-    /// Any growth of `table_fulls` in the counter window: more entries than `gc_thresh3`, 1024 by default, and none to
-    /// throw out.
+    /// Any growth of `table_fulls` in the counter window: the table had more entries than `gc_thresh3`, 1024 by
+    /// default, and none could be evicted.
     /// ## Remedy
-    /// Raise `net.ipv4.neigh.default.gc_thresh3` (and `gc_thresh2`, from which on entries are thrown out early), for IPv6
-    /// those of `net.ipv6`. The tables are the whole host's, not the namespace's. lowlat writes neither.
+    /// Raise `net.ipv4.neigh.default.gc_thresh3` (and `gc_thresh2`, above which entries are evicted early); for IPv6,
+    /// the same settings under `net.ipv6`. The tables belong to the whole host, not to the namespace. lowlat writes
+    /// neither setting.
     pub NeighbourTableFull = "neighbour-table-full";
     sources [
         "net/core/neighbour.c in linux 6.12: neigh_alloc (table_fulls)",

@@ -8,12 +8,14 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A `netem` queue discipline anywhere in the namespace, also on an `ifb` that received packets are redirected to.
+    /// A `netem` queue discipline anywhere in the namespace, including on an `ifb` to which received packets are
+    /// redirected.
     /// ## Why it matters
-    /// netem delays, loses, duplicates or reorders packets on purpose. It is a test tool; one that was left behind adds
-    /// its delay to every packet, and no other setting can win that back.
+    /// netem delays, loses, duplicates or reorders packets on purpose. It is a test tool. One that was left behind adds
+    /// its delay to every packet, and no other setting can make up for that.
     /// ## Threshold
-    /// One netem is enough. It weighs as critical where it delays, limits the rate or loses; as a warning otherwise.
+    /// One netem is enough. It is critical where it delays packets, limits the rate or loses packets, and a warning
+    /// otherwise.
     /// ## Remedy
     /// Remove it: the kernel then puts its default discipline in its place.
     pub NetemOnPath = "netem-on-path";

@@ -12,19 +12,20 @@ crate::rule! {
     /// ## What it finds
     /// Packets that the device dropped because the host had given it no free receive descriptor.
     /// ## Why it matters
-    /// The packet reached the machine and was lost before the kernel saw it. Either the processor that empties the ring
-    /// is too busy or asleep too long, or the ring is too small for the bursts.
+    /// The packet reached the machine and was lost before the kernel saw it. Either the CPU that empties the ring is
+    /// too busy or sleeps too long, or the ring is too small for the bursts.
     /// ## Threshold
-    /// Any growth in the counter window of the kernel's `rx_missed_errors` or `rx_fifo_errors`, of `rx-hw-drop-overruns` in
-    /// the statistics of its queues, or of the counter that the driver has for it: `rx_no_dma_resources` (ixgbe), `rx_out_of_buffer` (mlx5), `port_rx_nodesc_drops` (sfc),
-    /// `port.rx_dropped` (i40e; newer kernels call it `port.rx_discards`), `rx_dropped.nic` (ice), `pkts rx OOB` (vmxnet3),
-    /// `rx_no_buffers_posted` (gve), `rx_discards` (bnxt), a queue's `_drops` (igb), `_rx_drops` (bna). `iavf`, `ena` and an
-    /// `i40e` with the older name count these losses as the kernel's `rx_dropped` (`ena` with what an XDP program drops),
-    /// which means something else with other drivers. `rx_no_buffer_count` of Intel's 1 Gbit/s devices is not a loss: the
-    /// packet waited in the device.
+    /// Any growth in the counter window of the kernel's `rx_missed_errors` or `rx_fifo_errors`, of
+    /// `rx-hw-drop-overruns` in the statistics of its queues, or of the driver's own counter: `rx_no_dma_resources`
+    /// (ixgbe), `rx_out_of_buffer` (mlx5), `port_rx_nodesc_drops` (sfc), `port.rx_dropped` (i40e; newer kernels call it
+    /// `port.rx_discards`), `rx_dropped.nic` (ice), `pkts rx OOB` (vmxnet3), `rx_no_buffers_posted` (gve),
+    /// `rx_discards` (bnxt), a queue's `_drops` (igb), `_rx_drops` (bna). `iavf`, `ena` and an `i40e` with the older
+    /// name count these losses as the kernel's `rx_dropped` (on `ena` together with what an XDP program drops), a
+    /// counter that means something else on other drivers. `rx_no_buffer_count` of Intel's 1 Gbit/s devices is not a
+    /// loss: the packet waited in the device.
     /// ## Remedy
-    /// Relieve the processor that takes the interrupt. Then the next size of the receive ring: a large ring hides the
-    /// fault and spoils the cache, so one step at a time. Changing it resets the device.
+    /// Reduce the load of the CPU that takes the interrupt. Then raise the receive ring to its next size, one step at a
+    /// time: a large ring hides the fault and pollutes the cache. Changing the ring resets the device.
     pub NicRingDrops = "nic-ring-drops";
     sources [
         "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_missed_errors, rx_fifo_errors)",

@@ -8,15 +8,15 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Page faults by which automatic NUMA balancing finds out who uses a page.
+    /// Page faults that automatic NUMA balancing causes to see which task uses a page.
     /// ## Why it matters
-    /// The kernel takes mappings away and waits for the fault: each costs the program a microsecond or more, and the
-    /// move of the page far more. A program that is pinned to a node gains nothing from it.
+    /// The kernel removes mappings and waits for the fault. Each fault costs the program a microsecond or more, and
+    /// moving the page costs far more. A program that is pinned to a node gains nothing from it.
     /// ## Threshold
     /// `kernel.numa_balancing` is not 0 and `numa_hint_faults` grew in the counter window.
     /// ## Remedy
-    /// Place programs and their memory themselves (memory.numa-placement), and turn balancing off. Programs that are
-    /// not pinned then lose their automatic placement.
+    /// Place programs and their memory explicitly (memory.numa-placement), and turn balancing off. Programs that are
+    /// not pinned then lose automatic placement.
     pub NumaBalancingFaults = "numa-balancing-faults";
     sources [
         "Documentation/admin-guide/sysctl/kernel.rst in linux 6.12: numa_balancing",

@@ -9,11 +9,11 @@ crate::rule! {
     /// ## What it finds
     /// Packet sockets that receive: a forgotten tcpdump, an agent that listens to everything, a DHCP or LLDP daemon.
     /// ## Why it matters
-    /// Each packet that matches is cloned for the socket and run through its filter, on the path of the packet itself.
-    /// One that listens to all protocols (tcpdump) sees what is sent as well.
+    /// The kernel clones each matching packet for the socket and runs the socket's filter on it, as part of the
+    /// packet's own processing. A socket for all protocols (tcpdump) also gets the packets that are sent.
     /// ## Threshold
-    /// One is worth knowing. The facts count sockets and do not report which protocol each one wants, so a DHCP client,
-    /// which costs nothing on a UDP path, is counted like a tcpdump.
+    /// One socket is enough for the finding, which is `info`. The facts count sockets and do not say which protocol
+    /// each one receives, so a DHCP client, which costs nothing on a UDP path, counts like a tcpdump.
     /// ## Remedy
     /// `ss -0 -p` names the programs. Stop those that are not needed. lowlat stops no programs.
     pub PacketSockets = "packet-sockets";

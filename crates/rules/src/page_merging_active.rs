@@ -8,15 +8,15 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Kernel same-page merging at work.
+    /// Kernel same-page merging (KSM) that is running.
     /// ## Why it matters
-    /// ksmd compares pages all the time: processor time on some CPU, and a fault with a copy when a program writes to a
-    /// page that was merged. Pages of programs that never asked for it are not touched.
+    /// ksmd compares pages all the time, which takes CPU time, and a program that writes to a merged page takes a fault
+    /// and a copy. Pages of programs that never asked for merging are not touched.
     /// ## Threshold
-    /// `/sys/kernel/mm/ksm/run` is 1. Its default is 0; hosts of many virtual machines switch it on.
+    /// `/sys/kernel/mm/ksm/run` is 1. Its default is 0; hosts with many virtual machines switch it on.
     /// ## Remedy
-    /// Switch it off while latency counts (memory.ksm 0 keeps what is merged, 2 takes it apart, which needs the
-    /// memory).
+    /// Switch it off while latency matters: memory.ksm 0 keeps merged pages, 2 separates them again, which needs the
+    /// memory.
     pub PageMergingActive = "page-merging-active";
     sources [
         "Documentation/admin-guide/mm/ksm.rst in linux 6.12: KSM daemon sysfs interface",

@@ -11,15 +11,15 @@ crate::rule! {
     /// Pause frames that the device sent or received.
     /// ## Why it matters
     /// A pause frame stops the whole link for a while: every flow waits for the one receiver that does not keep up.
-    /// Received ones hold this host's packets back, sent ones the other side's.
+    /// Received pause frames hold back this host's packets, sent ones those of the link partner.
     /// ## Threshold
-    /// Any growth in the counter window of a driver's counter whose name speaks of `pause` or `xoff`
-    /// (`rx_flow_control_xoff` of ixgbe, igb and igc, `port.link_xoff_rx` of i40e, `rx_pause_ctrl_phy` of mlx5, `rx_pause` of
-    /// mlx4, `rx_pause_frames` of bnxt), those per priority among them. Counters of XON and of durations are left out.
-    /// Where receivers keep up there are none.
+    /// Any growth in the counter window of a driver's counter whose name contains `pause` or `xoff`
+    /// (`rx_flow_control_xoff` of ixgbe, igb and igc, `port.link_xoff_rx` of i40e, `rx_pause_ctrl_phy` of mlx5,
+    /// `rx_pause` of mlx4, `rx_pause_frames` of bnxt), including those per priority. Counters of XON and of durations
+    /// do not count. Where receivers keep up, there are no pause frames.
     /// ## Remedy
-    /// Find the receiver that is too slow; where this host sends them, relieve the processor that empties its ring.
-    /// Then try the path without pause. Fabrics that must not lose (RoCE, FCoE) need it on.
+    /// Find the receiver that is too slow. Where this host sends the pause frames, reduce the load of the CPU that
+    /// empties its ring. Then try the path without pause. Lossless fabrics (RoCE, FCoE) need pause on.
     pub PauseFrames = "pause-frames";
     sources [
         "IEEE 802.3-2018 (annex 31B, PAUSE)",

@@ -9,11 +9,11 @@ crate::rule! {
     /// ## What it finds
     /// Errors that the device's PCI Express link reported.
     /// ## Why it matters
-    /// A correctable error was fixed by sending again, which takes time; one that is not correctable lost something or
-    /// resets the device. A sound link has none.
+    /// A correctable error was fixed by a retransmission, which takes time; an uncorrectable one lost data or resets
+    /// the device. A healthy link has none.
     /// ## Threshold
     /// Any growth of the device's error totals in the counter window. Correctable ones are a warning, the others
-    /// critical. Devices without error reporting, virtual ones among them, are let pass.
+    /// critical. Devices without error reporting, including virtual ones, are skipped.
     /// ## Remedy
     /// Reseat the card, try another slot or riser, update its firmware. No kernel setting fixes this; `pci=noaer` only
     /// hides it.

@@ -10,17 +10,17 @@ crate::rule! {
     /// ## What it finds
     /// A device whose PCI Express link may sleep between transfers (ASPM L1).
     /// ## Why it matters
-    /// The link has to wake before the device can fetch a descriptor or write a packet. After a pause that is added to
-    /// the first packet, in both directions.
+    /// The link has to wake before the device can fetch a descriptor or write a packet. After a pause in the traffic
+    /// this delays the first packet, in both directions.
     /// ## Threshold
-    /// The link's own switch for L1 is on, as the kernel set it up. How long it takes to wake is in the device's
-    /// registers and not in the facts.
-    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
+    /// The link's own switch for L1 is on, as the kernel set it up. The wake-up time is in the device's registers and
+    /// not in the facts. Without a goal and without a measured path the finding is `info` only: some hosts save power
+    /// on purpose.
     /// ## Remedy
-    /// 0 in the link's own switch keeps this link awake and leaves the others alone
-    /// (`/sys/class/net/IF/device/link/l1_aspm`; with it the switches of the substates next to it go to 0, and do not come
-    /// back with it, so lowlat does not write it yet). The policy `performance` keeps all links of the host awake
-    /// (pcie.aspm-policy). `pcie_aspm=off` at boot does not: it leaves what the firmware set.
+    /// Write 0 to the link's own switch, `/sys/class/net/IF/device/link/l1_aspm`: this link then stays awake, and other
+    /// links are not affected. The write also sets the switches of the substates next to it to 0, and writing 1 does
+    /// not restore them, so lowlat does not write it yet. The policy `performance` keeps all links of the host awake
+    /// (pcie.aspm-policy). `pcie_aspm=off` at boot does not: it keeps what the firmware has set.
     pub PciExpressLinkSleeps = "pci-express-link-sleeps";
     sources [
         "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: /sys/bus/pci/devices/.../link/l1_aspm",

@@ -9,22 +9,23 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A plain FIFO (`pfifo`, `bfifo`, `pfifo_fast`, or the one inside a `tbf` that was given none) that drops, or in
-    /// which a packet that comes now waits longer than 100 µs.
+    /// A plain FIFO (`pfifo`, `bfifo`, `pfifo_fast`, or the hidden one inside a `tbf` without a child) that drops
+    /// packets, or in which a new packet waits longer than 100 µs.
     /// ## Why it matters
-    /// In a FIFO every packet waits for all bytes before it (`pfifo_fast` has three bands by SO_PRIORITY or TOS, each of
-    /// them a FIFO; what sets neither is in the middle one). One bulk transfer fills it to its limit, and each small
-    /// packet then pays the whole queue: 100 frames at 200 Mbit/s are 6 ms. A fair queue lets a sparse flow pass.
+    /// In a FIFO every packet waits for all bytes before it (`pfifo_fast` has three bands by SO_PRIORITY or TOS, each
+    /// of them a FIFO; packets that set neither use the middle one). One bulk transfer fills the FIFO to its limit, and
+    /// each small packet then waits for the whole queue: 100 frames at 200 Mbit/s are 6 ms. A fair queue lets a sparse
+    /// flow go first.
     /// ## Threshold
-    /// Any drop in the counter window, or a backlog that takes more than 100 µs at the rate of the shaper above it, else
-    /// at the speed of the link. Where neither rate is known, only drops show it. What was dropped before the window says
-    /// nothing of now.
+    /// Any drop in the counter window, or a backlog that takes more than 100 µs at the rate of the shaper above it or,
+    /// without a shaper, at the speed of the link. Where neither rate is known, only drops count. Drops from before the
+    /// window say nothing about the present.
     /// ## Remedy
-    /// `fq_codel` in its place: it schedules flows fairly and keeps each one's queue short. `fq` does the same for a
-    /// host's own paced TCP. A queue of the kernel's own `mq` cannot be replaced (it has no handle), so there one
-    /// `fq_codel` takes the root, and all transmit queues share it; who needs them apart sets `net.core.default_qdisc`
-    /// and then `mq` at the root. Where the kernel has neither: a FIFO of a few
-    /// frames, or less data of each local connection in the queue (`tcp_limit_output_bytes`). Or bound the bulk
+    /// Replace it with `fq_codel`, which schedules flows fairly and keeps each flow's queue short. `fq` does the same
+    /// for a host's own paced TCP. A queue of the kernel's own `mq` cannot be replaced on its own (that `mq` has no
+    /// handle), so there one `fq_codel` becomes the root, and all transmit queues share it; to keep one for each queue,
+    /// set `net.core.default_qdisc` and then `mq` at the root. Where the kernel has neither discipline, use a FIFO of a
+    /// few frames, or allow each local connection less data in the queue (`tcp_limit_output_bytes`). Or limit the bulk
     /// transfer.
     pub PlainFifoBacklog = "plain-fifo-backlog";
     sources [

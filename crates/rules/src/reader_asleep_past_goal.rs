@@ -11,17 +11,17 @@ crate::rule! {
     /// ## What it finds
     /// A median above the goal, measured by a reader that sleeps, on a device with interrupts, where nobody busy-polls.
     /// ## Why it matters
-    /// Each packet then waits for the device's interrupt (which the device may space out), for the softirq and for the
+    /// Each packet then waits for the device's interrupt (which the device may delay), for the softirq and for the
     /// wake-up of the reader. A reader that polls the device's queue itself takes all three out of the path.
     /// ## Threshold
     /// The measured median is above the goal, the probe was sent by an engine that sleeps (`block`, `epoll`),
     /// `net.core.busy_read` and `busy_poll` are 0, and the interface has interrupt lines of its own: without a device
     /// queue there is nothing to poll.
     /// ## Remedy
-    /// Set `SO_BUSY_POLL` on the sockets that matter (socket.busy-poll), as long as the wait that is worth a core. For the
-    /// whole host there are `net.core.busy_read` and `busy_poll`; the kernel's documentation recommends 50 µs, and 100
-    /// for several hundred sockets. A reader that gives up before its answer comes has spun for nothing, so the host's
-    /// setting is proposed only where the median is no longer than that.
+    /// Set `SO_BUSY_POLL` on the sockets that matter (socket.busy-poll), for as long as the wait is worth a core. For
+    /// the whole host use `net.core.busy_read` and `busy_poll`; the kernel's documentation recommends 50 µs, and 100 µs
+    /// for several hundred sockets. A reader that stops polling before its answer arrives has spun for nothing, so
+    /// lowlat proposes the host's setting only where the median is no longer than that.
     pub ReaderAsleepPastGoal = "reader-asleep-past-goal";
     sources [
         "https://docs.kernel.org/networking/napi.html (busy polling)",

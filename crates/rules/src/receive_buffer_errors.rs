@@ -8,20 +8,21 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// UDP datagrams that arrived and were dropped because the socket that should get them had no room, and a default
+    /// UDP datagrams that arrived and were dropped because the receive buffer of their socket was full, or a default
     /// receive buffer below the kernel's own.
     /// ## Why it matters
-    /// The packet came all the way and is lost at the last step; for a request over UDP that is a timeout. Small
-    /// datagrams fill a buffer faster than their size says: each one is charged with its whole memory (64 bytes of
-    /// payload with about 768 on a veth link, and with a whole receive buffer of about 2304 where a driver builds the packet in
-    /// place, as igb does), so the kernel's default of 212992 bytes holds some 277 of them, or 92.
+    /// The packet came all the way and is lost at the last step; for a request over UDP that means a timeout. Small
+    /// datagrams fill a buffer faster than their size suggests, because each one counts with all the memory it
+    /// occupies: 64 bytes of payload count as about 768 bytes on a veth link, and as a whole receive buffer of about
+    /// 2304 bytes where a driver builds the packet in place, as igb does. The kernel's default of 212992 bytes
+    /// therefore holds some 277 of them, or 92.
     /// ## Threshold
     /// Any growth of `Udp.RcvbufErrors` or `Udp6RcvbufErrors` in the counter window; or `net.core.rmem_default` below
-    /// what the kernel starts with: 212992 bytes, on 32-bit machines 163840.
+    /// the kernel's own default: 212992 bytes, on 32-bit machines 163840.
     /// ## Remedy
-    /// A larger `SO_RCVBUF` in the program that loses, and a reader that keeps up. For programs that set none, a larger
-    /// `net.core.rmem_default`; `net.core.rmem_max` bounds what a program may ask for. A buffer bridges a burst; it
-    /// does not help a reader that is too slow throughout.
+    /// Set a larger `SO_RCVBUF` in the program that loses datagrams, and make its reader keep up. For programs that set
+    /// none, raise `net.core.rmem_default`; `net.core.rmem_max` limits what a program may ask for. A larger buffer
+    /// absorbs a burst; it does not help a reader that is always too slow.
     pub ReceiveBufferErrors = "receive-buffer-errors";
     counted_by "snmp" "Udp.RcvbufErrors";
     sources [

@@ -12,17 +12,17 @@ crate::rule! {
     /// ## What it finds
     /// TCP connections that waited for their retransmission timer on a path whose round trips are short.
     /// ## Why it matters
-    /// When nothing that follows reports a loss, the sender waits for its timer: 200 ms at least by default, on a path
-    /// that needs microseconds.
+    /// When no later segment reveals a loss, the sender waits for its timer: at least 200 ms by default, on a path that
+    /// needs microseconds.
     /// ## Threshold
-    /// `TCPTimeouts` grew in the counter window, and an established connection to another host has a least round trip
-    /// below 5 ms (a heuristic: on a longer path the timer's floor matters little). Where the kernel counts timeouts of
-    /// each connection (`tcpi_total_rto`, from 6.7 on), it must have had one: timers of connections that are only being
-    /// made count too, and nobody's answer is not a loss.
+    /// `TCPTimeouts` grew in the counter window, and an established connection to another host has a minimum round trip
+    /// below 5 ms (a heuristic: on a longer path the timer's floor matters little). Where the kernel counts timeouts
+    /// per connection (`tcpi_total_rto`, from 6.7 on), that connection must have had one: `TCPTimeouts` also counts
+    /// connections that are still being set up, and a peer that does not answer is not a loss.
     /// ## Remedy
-    /// Find where packets are lost first. Then a lower floor: sysctl.net.ipv4.tcp_rto_min_us where the kernel has it
-    /// (6.12 has, 6.1 has not), route.rto-min everywhere. 50 ms stays above the 40 ms by which a peer may hold an
-    /// acknowledgement back.
+    /// First find where packets are lost. Then lower the timer's floor: sysctl.net.ipv4.tcp_rto_min_us where the kernel
+    /// has it (6.12 has it, 6.1 does not), route.rto-min everywhere. 50 ms stays above the 40 ms for which a peer may
+    /// delay an acknowledgement.
     pub RetransmissionTimeouts = "retransmission-timeouts";
     sources [
         "include/net/tcp.h in linux 6.12: TCP_RTO_MIN (HZ/5), TCP_DELACK_MIN (HZ/25)",

@@ -12,11 +12,11 @@ crate::rule! {
     /// A lost segment costs at least a round trip, and a retransmission timeout (200 ms and more by default) when
     /// nothing follows it. No latency setting makes up for loss on the path.
     /// ## Threshold
-    /// More than 0.01 % of the segments sent in the counter window, and at least three: above it, loss is fixed before
-    /// latency. Tail loss probes and repeated SYNs are not counted: they are sent before anything is known to be lost, or
-    /// because nobody answers.
+    /// More than 0.01 % of the segments sent in the counter window, and at least three segments: above that, fix loss
+    /// before latency. Tail loss probes and repeated SYNs are not counted: they are sent before anything is known to be
+    /// lost, or because nobody answers.
     /// ## Remedy
-    /// Find where packets are lost: the other findings, the switch's counters, the far end. Then tune.
+    /// Find where packets are lost: look at the other findings, the switch's counters and the far end. Then tune.
     pub Retransmits = "retransmits";
     sources [
         "RFC 6298 (section 2.4)",

@@ -7,17 +7,19 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// IPv4 packets dropped because the kernel would not send back to their source by the interface they came in by
-    /// (reverse path filtering).
+    /// IPv4 packets that reverse path filtering dropped: the kernel's route back to their source does not use the
+    /// interface on which they arrived.
     /// ## Why it matters
-    /// They arrive, show in `tcpdump`, and reach no program. It hits multicast feeds most: they come from networks to which
-    /// the host has another route or none. It also hits hosts with two interfaces in one network, and asymmetric routes.
+    /// The packets arrive, show in `tcpdump`, and reach no program. Multicast feeds suffer most, because they come from
+    /// networks to which the host has another route or none. Hosts with two interfaces in one network and asymmetric
+    /// routes are affected too.
     /// ## Threshold
     /// Any growth of `TcpExt.IPReversePathFilter` in the counter window.
     /// ## Remedy
-    /// A route to the feed's source over the interface it comes in by, or loose mode there
-    /// (`net.ipv4.conf.IF.rp_filter = 2`). The larger of the interface's value and that of `all` acts, so `all` at 1 cannot
-    /// be switched off at one interface, but 2 there loosens it. Packets with forged sources are dropped so with reason.
+    /// Add a route to the feed's source over the interface on which it arrives, or set loose mode there
+    /// (`net.ipv4.conf.IF.rp_filter = 2`). The larger of the interface's value and that of `all` applies: with `all` at
+    /// 1, a 0 at one interface has no effect, but a 2 there sets loose mode. Packets with forged sources are meant to
+    /// be dropped this way.
     pub ReversePathDrops = "reverse-path-drops";
     sources [
         "net/ipv4/ip_input.c in linux 6.12: ip_rcv_finish_core (LINUX_MIB_IPRPFILTER)",

@@ -19,10 +19,10 @@ crate::rule! {
     /// latency where it can.
     /// ## Threshold
     /// Any such processor in the mask. It is a warning when packets were steered within the counter window
-    /// (`received_rps` grew there) or no window was taken, and worth knowing otherwise.
+    /// (`received_rps` grew there) or no window was taken, and `info` otherwise.
     /// ## Remedy
     /// Switch RPS off for the queue. Where one processor cannot keep up, spread flows over hardware queues (RSS) or let
-    /// RFS steer to where the application reads.
+    /// RFS steer packets to the CPU on which the application reads.
     pub RpsRemoteCpu = "rps-remote-cpu";
     sources [
         "Documentation/networking/scaling.rst in linux 6.12: RPS: Receive Packet Steering",

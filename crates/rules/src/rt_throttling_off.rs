@@ -9,15 +9,15 @@ crate::rule! {
     /// ## What it finds
     /// A host on which real-time tasks may take all CPU time.
     /// ## Why it matters
-    /// A real-time task that spins then starves the kernel's own threads on that CPU: RCU stalls, watchdogs bark, the
-    /// host hangs. Tuning lists set it for a program that an isolated CPU would serve better.
+    /// A real-time task that spins then starves the kernel's own threads on that CPU: RCU stalls, watchdogs fire, the
+    /// host hangs. Tuning guides recommend this setting for programs that an isolated CPU would serve better.
     /// ## Threshold
-    /// `kernel.sched_rt_runtime_us` is -1, or equal to its period. From 6.12 on a kernel without CONFIG_RT_GROUP_SCHED
-    /// throttles no real-time task whatever the setting says: a deadline server keeps 50 ms of each second for others,
-    /// and nothing is found there.
+    /// `kernel.sched_rt_runtime_us` is -1, or equal to its period. From 6.12 on, a kernel without CONFIG_RT_GROUP_SCHED
+    /// throttles no real-time task, whatever the setting says: a deadline server reserves 50 ms of each second for
+    /// other tasks, and the rule finds nothing.
     /// ## Remedy
     /// Set it back to 950000, and let the program spin as an ordinary task on a CPU of its own. lowlat does not write
-    /// it.
+    /// this setting.
     pub RtThrottlingOff = "rt-throttling-off";
     sources [
         "Documentation/scheduler/sched-rt-group.rst in linux 6.12: 2.1 System wide settings, 2.2 Default behaviour",

@@ -9,19 +9,20 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A token bucket (`tbf`, or `cake` with a rate) whose rate is so low that one small packet takes longer than
-    /// 100 µs to pass; and a shaper with classes (`htb`, `hfsc`) in which packets wait.
+    /// A token bucket (`tbf`, or `cake` with a rate) with a rate so low that one small packet takes longer than 100 µs
+    /// to pass; or a shaper with classes (`htb`, `hfsc`) in which packets wait.
     /// ## Why it matters
-    /// A shaper lets a packet go when its tokens have come. A full bucket passes a burst at once, so that a lone small packet
-    /// on an idle line hardly notices; once the bucket is empty each frame of 106 bytes waits 424 µs at 2 Mbit/s. Shapers of that size are remains of tests or of lines that have long been replaced.
+    /// A shaper releases a packet when it has the tokens for it. A full bucket passes a burst at once, so a lone small
+    /// packet on an idle line is hardly delayed. Once the bucket is empty, each frame of 106 bytes waits 424 µs at
+    /// 2 Mbit/s. Shapers this slow are left over from tests, or from lines that were replaced long ago.
     /// ## Threshold
     /// 106 bytes (a 64 byte UDP payload with its Ethernet, IPv4 and UDP headers) at the shaper's rate take more than
     /// 100 µs, that is, the rate is below 8.48 Mbit/s. The 100 µs are this project's target for a tuned kernel path; a
-    /// shaper above it may be there with reason and is left alone. It is critical where packets met it (`overlimits` grew in
-    /// the counter window, or packets are queued), and a warning where none did. The rates of `htb` and `hfsc` are their
-    /// classes' and are not read: they are found where `overlimits` grew in the window, that is, where packets had to wait
-    /// for their class, and then are a warning without a setting. A `police` action drops and does not hold back; it is
-    /// not read.
+    /// faster shaper may be there for a reason and is not reported. A slower one is critical where it held packets back
+    /// (`overlimits` grew in the counter window, or packets are queued), and a warning where it did not. The rates of
+    /// `htb` and `hfsc` belong to their classes and are not read: these shapers are found where `overlimits` grew in
+    /// the window, that is, where packets had to wait for their class, and are then a warning without a setting. A
+    /// `police` action drops packets instead of delaying them; it is not read.
     /// ## Remedy
     /// Remove the shaper, or set it to the rate of the line. Where the line itself is that slow, the shaper is right
     /// and the line is the fault.

@@ -11,14 +11,14 @@ crate::rule! {
     /// Packets that were dropped because a processor's backlog queue was full.
     /// ## Why it matters
     /// Received packets that cannot be processed at once (RPS, virtual links, tunnels) wait in a queue of
-    /// `net.core.netdev_max_backlog` packets for each processor. When it is full the kernel drops; the sender then
+    /// `net.core.netdev_max_backlog` packets for each CPU. When it is full, the kernel drops packets, and their sender
     /// waits for a timeout.
     /// ## Threshold
-    /// Any growth of the second column of `/proc/net/softnet_stat` in the counter window, less that of the eleventh: what a
-    /// flow limit dropped stands in both.
+    /// Any growth of the second column of `/proc/net/softnet_stat` in the counter window, minus that of the eleventh:
+    /// drops by the flow limit count in both.
     /// ## Remedy
-    /// Relieve the processor first: it does not keep up. A longer queue turns drops into delay and only bridges bursts,
-    /// so it is raised by one step, not to a number that hides the fault.
+    /// Reduce the load of the CPU first: it does not keep up. A longer queue turns drops into delay and only absorbs
+    /// bursts, so raise it by one step, not to a number that hides the fault.
     pub SoftnetDrops = "softnet-drops";
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_max_backlog",

@@ -8,16 +8,17 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Polls for received packets that ended with packets left, because their budget of packets or time was used up.
+    /// Receive polls that ended with packets still waiting, because their budget of packets or time was used up.
     /// ## Why it matters
-    /// What was left waits until the softirq runs again, often in `ksoftirqd`, behind whatever else wants the
-    /// processor.
+    /// The remaining packets wait until the softirq runs again, often in `ksoftirqd`, behind everything else that wants
+    /// the CPU.
     /// ## Threshold
-    /// More than one a second on a processor (a heuristic: single ones happen on any busy host).
+    /// More than one a second on a processor (a heuristic: a few happen on any busy host).
     /// ## Remedy
-    /// Relieve the processor: move its interrupts or spread flows. Then a larger budget, that which was used up. A squeeze
-    /// by packets takes `net.core.netdev_budget` of them: where the processor took fewer for each squeeze, the time
-    /// (`net.core.netdev_budget_usecs`) ran out first, and more packets change nothing. Other softirqs wait longer then.
+    /// Reduce the load of the CPU: move its interrupts or spread flows. Then raise the budget that was used up. A
+    /// squeeze by packets takes `net.core.netdev_budget` packets: where the CPU took fewer per squeeze, the time
+    /// (`net.core.netdev_budget_usecs`) ran out first, and a budget of more packets changes nothing. With a larger
+    /// budget, other softirqs wait longer.
     pub SoftnetTimeSqueeze = "softnet-time-squeeze";
     sources [
         "Documentation/admin-guide/sysctl/net.rst in linux 6.12: netdev_budget, netdev_budget_usecs",

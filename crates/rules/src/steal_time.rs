@@ -9,13 +9,13 @@ crate::rule! {
     /// ## What it finds
     /// Time in which a virtual processor wanted to run and the hypervisor ran something else.
     /// ## Why it matters
-    /// While it is stolen, nothing runs: a packet that comes then waits for the whole slice, often milliseconds. No
-    /// setting in the guest can prevent it; it ruins P99 first.
+    /// During that time nothing runs on the virtual processor: a packet that arrives then waits for the whole slice,
+    /// often milliseconds. No setting in the guest can prevent it. P99 suffers first.
     /// ## Threshold
-    /// More than 0.1 % of a processor's time in the counter window (a heuristic; on a processor of its own, none is
-    /// stolen), and at least two clock ticks of it, since the counters have ticks of 10 ms.
+    /// More than 0.1 % of a processor's time in the counter window (a heuristic: a dedicated processor has no steal
+    /// time), and at least two clock ticks, since the counters have a resolution of 10 ms.
     /// ## Remedy
-    /// Ask for processors of your own: dedicated or metal instances, pinned virtual processors, a host that is not
+    /// Ask for dedicated processors: dedicated or metal instances, pinned virtual processors, a host that is not
     /// overcommitted.
     pub StealTime = "steal-time";
     sources [

@@ -7,17 +7,18 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A device whose memory accesses are translated strictly by an IOMMU.
+    /// A device whose memory accesses go through an IOMMU in strict mode.
     /// ## Why it matters
-    /// In strict mode each buffer that is given back costs an invalidation of the IOMMU's cache, which the processor
-    /// waits for. Drivers that keep their buffers mapped (page pools) pay it for sent packets only. It protects the
+    /// In strict mode each buffer that is unmapped costs an invalidation of the IOMMU's cache, for which the CPU waits.
+    /// Drivers that keep their buffers mapped (page pools) pay this for sent packets only. Strict mode protects the
     /// host against the device.
     /// ## Threshold
-    /// The type of the device's IOMMU group is `DMA` (strict). `DMA-FQ` (lazy) and `identity` are let pass. What it
-    /// costs on this path is for a measurement.
+    /// The type of the device's IOMMU group is `DMA` (strict). `DMA-FQ` (lazy) and `identity` are not reported. Only a
+    /// measurement shows what strict mode costs on this path.
     /// ## Remedy
-    /// Report the trade-off: lazy or no translation trades protection for time. `DMA-FQ` can be written into the group's
-    /// `type` while the device works; `iommu.strict=0` and `iommu=pt` at boot do it for all. lowlat sets none of them.
+    /// Weigh the trade-off: lazy translation or none gives up protection for time. `DMA-FQ` can be written into the
+    /// group's `type` while the device works; `iommu.strict=0` or `iommu=pt` at boot applies to all devices. lowlat
+    /// sets none of them.
     pub StrictIommu = "strict-iommu";
     sources [
         "Documentation/ABI/testing/sysfs-kernel-iommu_groups in linux 6.12: type",

@@ -9,12 +9,12 @@ crate::rule! {
     /// ## What it finds
     /// Pages that were swapped in or out.
     /// ## Why it matters
-    /// A page that was swapped out is read from a disk when it is touched: hundreds of microseconds and more in the
-    /// middle of whatever touched it.
+    /// A page that was swapped out is read from a disk when a program touches it, and the program waits: hundreds of
+    /// microseconds and more.
     /// ## Threshold
-    /// Any growth of `pswpin` or `pswpout` in the counter window. A host that serves latency has memory to spare.
+    /// Any growth of `pswpin` or `pswpout` in the counter window. A latency-critical host should have memory to spare.
     /// ## Remedy
-    /// More memory, or fewer programs. Lock the memory of the latency-critical program (memory.mlock). A lower
+    /// Add memory, or run fewer programs. Lock the memory of the latency-critical program (memory.mlock). A lower
     /// sysctl.vm.swappiness swaps later.
     pub Swapping = "swapping";
     sources [

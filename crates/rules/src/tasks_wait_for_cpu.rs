@@ -12,16 +12,16 @@ crate::rule! {
     /// ## What it finds
     /// Programs that were ready to run and waited for a processor, on the CPUs of the path.
     /// ## Why it matters
-    /// A reader that is woken and has to wait for another program's turn to end is late by a whole turn: milliseconds. No
-    /// network setting makes up for that.
+    /// A reader that is woken and has to wait until another program's time slice ends is late by that whole slice:
+    /// milliseconds. No network setting makes up for that.
     /// ## Threshold
-    /// On the application's CPU, else on those that take the interface's interrupts: programs waited for more than 5 % of
-    /// the counter window, and 100 µs or more on average. Where the kernel does not count that by CPU: programs waited
-    /// anywhere on the host for more than a quarter of the window, which is worth knowing only. All figures are
-    /// heuristics.
+    /// On the application's CPU or, where it is not known, on those that take the interface's interrupts: programs
+    /// waited for more than 5 % of the counter window, and for 100 µs or more on average. Where the kernel does not
+    /// count that per CPU: programs waited anywhere on the host for more than a quarter of the window, which is `info`
+    /// only. All figures are heuristics.
     /// ## Remedy
-    /// Give the latency-critical program a CPU of its own: others off it (a cpuset partition, CPUAffinity= of their
-    /// units), or a priority (sched.rt-priority). Then the cause: too many programs, or too few CPUs.
+    /// Give the latency-critical program a CPU of its own by keeping others off it (a cpuset partition, CPUAffinity= of
+    /// their units), or give it a priority (sched.rt-priority). Then fix the cause: too many programs, or too few CPUs.
     pub TasksWaitForCpu = "tasks-wait-for-cpu";
     sources [
         "Documentation/scheduler/sched-stats.rst in linux 6.12: CPU statistics (8, sum of all time spent waiting to run)",

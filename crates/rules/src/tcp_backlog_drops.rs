@@ -7,16 +7,17 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// TCP segments that were thrown away because the program held the socket and its backlog was full.
+    /// TCP segments that were dropped because a program held the socket and the socket's backlog was full.
     /// ## Why it matters
-    /// While a program is inside a system call on a socket, segments for it wait in its backlog. One that stays too
-    /// long, or is not scheduled meanwhile, makes them overflow; they are sent again a round trip or a timeout later.
+    /// While a program is inside a system call on a socket, segments for it wait in its backlog. If the call takes too
+    /// long, or the program loses its CPU meanwhile, the backlog overflows. The dropped segments are sent again a round
+    /// trip or a timeout later.
     /// ## Threshold
-    /// Any growth of `TCPBacklogDrop` in the counter window. The bound is twice the socket's receive buffer and some
-    /// more; on a host that keeps up it is not reached.
+    /// Any growth of `TCPBacklogDrop` in the counter window. The limit is twice the socket's receive buffer and some
+    /// more; a host that keeps up does not reach it.
     /// ## Remedy
-    /// Make the program that reads faster, and see that nothing takes its processor. A larger receive buffer
-    /// (SO_RCVBUF, net.ipv4.tcp_rmem) bridges bursts only.
+    /// Make the reading program faster, and make sure that nothing else takes its CPU. A larger receive buffer
+    /// (SO_RCVBUF, net.ipv4.tcp_rmem) only absorbs bursts.
     pub TcpBacklogDrops = "tcp-backlog-drops";
     sources [
         "net/ipv4/tcp_ipv4.c in linux 6.12: tcp_add_backlog",

@@ -8,17 +8,18 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Selective acknowledgements, window scaling or timestamps of TCP that are switched off.
+    /// Selective acknowledgements, window scaling or timestamps that are switched off in TCP.
     /// ## Why it matters
-    /// All three are on in every kernel. Without selective acknowledgements a sender finds one lost segment a round trip,
-    /// and waits for its timer where the last one is lost; without window scaling it sends 64 KiB a round trip at most;
-    /// without timestamps it has no round-trip sample while it sends again. What they cost is a few instructions and 12
+    /// All three are on by default. Without selective acknowledgements a sender finds one lost segment per round trip,
+    /// and waits for its timer where the last one is lost. Without window scaling it sends at most 64 KiB per round
+    /// trip. Without timestamps it gets no round-trip sample while it retransmits. They cost a few instructions, and 12
     /// bytes of each segment.
     /// ## Threshold
-    /// `net.ipv4.tcp_sack`, `tcp_window_scaling` or `tcp_timestamps` is 0. It is a warning for the first two, and worth
-    /// knowing for timestamps: a host may be without them for a reason, and loses least.
+    /// `net.ipv4.tcp_sack`, `tcp_window_scaling` or `tcp_timestamps` is 0. It is a warning for the first two and `info`
+    /// for timestamps: a host may have them off for a reason, and loses least without them.
     /// ## Remedy
-    /// 1, the kernel's default, and the line out of the file that sets it. Connections made afterwards have it.
+    /// Set it to 1, the kernel's default, and remove the line from the file that sets it to 0. New connections then use
+    /// it.
     pub TcpFeaturesOff = "tcp-features-off";
     sources [
         "net/ipv4/tcp_ipv4.c in linux 6.12: tcp_sk_init (all three are 1)",

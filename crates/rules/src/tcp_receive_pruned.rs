@@ -8,18 +8,18 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// TCP segments that arrived and were thrown away, or receive queues that had to be compressed, because a
+    /// TCP segments that arrived and were dropped, or receive queues that the kernel had to collapse, because a
     /// connection's receive memory was used up.
     /// ## Why it matters
-    /// What is thrown away must be sent again, a round trip or a retransmission timeout later; and compressing the
-    /// queue takes time on the processor that receives.
+    /// A dropped segment must be sent again, a round trip or a retransmission timeout later; collapsing the queue takes
+    /// time on the CPU that receives.
     /// ## Threshold
     /// Any growth of `TCPRcvQDrop`, `PruneCalled`, `RcvPruned` or `OfoPruned` in the counter window. On a host that
-    /// keeps up none of them moves.
+    /// keeps up none of them grows.
     /// ## Remedy
-    /// Make the reader faster first. Then raise the third number of `net.ipv4.tcp_rmem`, the limit that autotuning may
-    /// reach; 32 MiB is what kernels from 6.16 on start with. Its second number, what a connection starts with, is raised
-    /// to the kernel's default of 131072 where somebody lowered it, as older advice of 87380 does.
+    /// Make the reader faster first. Then raise the third number of `net.ipv4.tcp_rmem`, the limit of autotuning;
+    /// 32 MiB is the default of kernels from 6.16 on. Where somebody has lowered its second number, the size with which
+    /// a connection starts, as older guides do (87380), raise that to the kernel's default of 131072.
     pub TcpReceivePruned = "tcp-receive-pruned";
     counted_by "netstat" "TcpExt.PruneCalled";
     sources [

@@ -9,14 +9,14 @@ crate::rule! {
     /// ## What it finds
     /// Processors that were slowed down because their core or package became too hot.
     /// ## Why it matters
-    /// A throttled processor runs at a fraction of its speed until it has cooled, for everything on it. It shows in the
-    /// tail first, and comes back whenever the load does.
+    /// A throttled processor runs at a fraction of its speed until it has cooled down, and everything on it becomes
+    /// slower. It shows in the tail first, and returns whenever the load does.
     /// ## Threshold
-    /// Any growth of a `thermal_throttle` counter in the counter window. Only Intel processors on metal have them;
-    /// without them nothing is found.
+    /// Any growth of a `thermal_throttle` counter in the counter window. Only Intel processors on bare metal have them;
+    /// without them the rule finds nothing.
     /// ## Remedy
-    /// Cooling, airflow, the firmware's power limits; fewer busy cores in the package. A fixed lower clock
-    /// (cpu.max-frequency) throttles evenly instead of in jumps.
+    /// Check cooling, airflow and the firmware's power limits, or keep fewer cores of the package busy. A fixed lower
+    /// clock (cpu.max-frequency) slows the CPU evenly instead of in jumps.
     pub ThermalThrottling = "thermal-throttling";
     sources [
         "drivers/thermal/intel/therm_throt.c in linux 6.12: core_throttle_count, package_throttle_count",

@@ -8,19 +8,19 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// Isolated CPUs that the clock still interrupts.
+    /// Isolated CPUs that the timer tick still interrupts.
     /// ## Why it matters
     /// A CPU is isolated so that nothing interrupts its one task. The tick does, HZ times a second, for a microsecond
-    /// or more each, and takes a piece of the cache with it.
+    /// or more each time, and it evicts part of the cache.
     /// ## Threshold
     /// More than two timer interrupts a second in the counter window on a CPU of `isolcpus` or `nohz_full` (a
-    /// heuristic: the kernel keeps one a second in some cases). A CPU that idles is ticked rarely, whatever is set.
+    /// heuristic: the kernel keeps one a second in some cases). An idle CPU has few ticks, whatever is set.
     /// ## Remedy
-    /// `nohz_full` for those CPUs where the kernel has it (CONFIG_NO_HZ_FULL), and exactly one task on each: it serves
-    /// a program that stays in user space, over a bypass of the kernel. Each system call, each interrupt and each page
-    /// fault costs more there, so that a program on kernel sockets may lose by it: then one tick in four milliseconds is
-    /// the smaller price, and the setting is advice only. With it set and ticks left, something else is runnable there;
-    /// device interrupts are another rule's (device-interrupts-on-isolated-cpus).
+    /// Boot with `nohz_full` for those CPUs where the kernel has it (CONFIG_NO_HZ_FULL), and run exactly one task on
+    /// each. It helps a program that stays in user space and bypasses the kernel. Each system call, interrupt and page
+    /// fault costs more there, so a program on kernel sockets may become slower: for it one tick in four milliseconds
+    /// costs less, and the setting is advice only. If ticks remain with `nohz_full` set, something else is runnable on
+    /// that CPU. Another rule covers device interrupts (device-interrupts-on-isolated-cpus).
     pub TickOnIsolatedCpu = "tick-on-isolated-cpu";
     sources [
         "Documentation/timers/no_hz.rst in linux 6.12: Omit Scheduling-Clock Ticks For CPUs With Only One Runnable Task",

@@ -8,16 +8,16 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// A transmit queue of the device in which the kernel lets more bytes lie than the link sends in 100 µs.
+    /// A transmit queue of the device in which the kernel allows more bytes than the link sends in 100 µs.
     /// ## Why it matters
-    /// Bytes in the device's queue cannot be overtaken: a message waits for all of them, whatever queue discipline
-    /// stands before it. The kernel's byte queue limits grow with bulk traffic.
+    /// Nothing overtakes the bytes in the device's queue: a message waits for all of them, whatever the queue
+    /// discipline in front of it. The kernel's byte queue limits grow with bulk traffic.
     /// ## Threshold
-    /// The limit of a queue, as the kernel has set it now, takes more than 100 µs at the speed of the link (this
-    /// project's target for a tuned kernel path). Where the speed is not known, nothing is found.
+    /// At the speed of the link it takes more than 100 µs to send as many bytes as the current limit of a queue allows
+    /// (this project's target for a tuned kernel path). Where the speed is not known, the rule finds nothing.
     /// ## Remedy
-    /// Bound the limit (nic.bql-limit-max) at what the link sends in 100 µs, and see that bulk traffic keeps its speed.
-    /// A fair queue discipline before it then decides who goes first.
+    /// Cap the limit (nic.bql-limit-max) at what the link sends in 100 µs, and check that bulk traffic keeps its speed.
+    /// A fair queue discipline in front of it then decides which packet goes first.
     pub TransmitQueueBacklog = "transmit-queue-backlog";
     sources [
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: byte_queue_limits/limit, limit_max",

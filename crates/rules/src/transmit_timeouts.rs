@@ -9,14 +9,15 @@ crate::rule! {
     /// ## What it finds
     /// A transmit queue that the kernel found stuck, after which the driver reset the device.
     /// ## Why it matters
-    /// Nothing left by that queue for seconds (five by default), and the reset that follows drops what is in the rings and
-    /// often takes the link down.
+    /// That queue sent nothing for seconds (five by default), and the reset that follows drops the packets in the rings
+    /// and often takes the link down.
     /// ## Threshold
-    /// Any growth in the counter window of the kernel's `tx_timeout` of a queue, or of a driver's counter whose name holds
-    /// `tx_timeout` or `tx timeout`.
+    /// Any growth in the counter window of the kernel's `tx_timeout` of a queue, or of a driver's counter whose name
+    /// contains `tx_timeout` or `tx timeout`.
     /// ## Remedy
-    /// A fault of device, firmware or driver: newer firmware and kernel first. For `e1000e` ("Detected Hardware Unit Hang")
-    /// segmentation offload off is the known way around it; other devices have others. No latency setting fixes it.
+    /// This is a fault of device, firmware or driver: try newer firmware and a newer kernel first. For `e1000e`
+    /// ("Detected Hardware Unit Hang") the known workaround is to switch segmentation offload off; other devices have
+    /// other workarounds. No latency setting fixes it.
     pub TransmitTimeouts = "transmit-timeouts";
     sources [
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: tx_timeout",

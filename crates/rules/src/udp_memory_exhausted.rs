@@ -9,13 +9,14 @@ crate::rule! {
     /// ## What it finds
     /// UDP datagrams that arrived and were dropped because all UDP sockets together had reached the limit of `udp_mem`.
     /// ## Why it matters
-    /// The socket that loses may have an empty buffer: others have used up the memory. Larger socket buffers make it worse.
+    /// The socket that loses datagrams may have an empty buffer: others have used up the memory. Larger socket buffers
+    /// make it worse.
     /// ## Threshold
-    /// Any growth of `Udp.MemErrors` or `Udp6MemErrors` in the counter window (counted from 5.11; before, such losses stand
-    /// in `InErrors` alone).
+    /// Any growth of `Udp.MemErrors` or `Udp6MemErrors` in the counter window (counted from 5.11 on; older kernels
+    /// count such losses in `InErrors` alone).
     /// ## Remedy
-    /// Find the sockets whose queues are full (`ss -uam`) and their readers. Then a larger third number of
-    /// `net.ipv4.udp_mem`, in pages; it is the limit. Smaller socket buffers help where many sockets have huge ones.
+    /// Find the sockets whose queues are full (`ss -uam`) and their readers. Then raise the third number of
+    /// `net.ipv4.udp_mem`, the limit in pages. Smaller socket buffers help where many sockets have huge ones.
     pub UdpMemoryExhausted = "udp-memory-exhausted";
     counted_by "snmp" "Udp.MemErrors";
     sources [

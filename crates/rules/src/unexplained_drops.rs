@@ -9,20 +9,21 @@ use crate::{Input, Seen, instance_allowance_exceeded, link_errors, nic_ring_drop
 
 crate::rule! {
     /// ## What it finds
-    /// A counter of drops or errors of an interface of the path, of its queue disciplines or of the host's protocols that
-    /// grew, and that no other rule speaks of.
+    /// A counter of drops or errors that grew and that no other rule covers: of an interface of the path, of its queue
+    /// disciplines or of the host's protocols.
     /// ## Why it matters
-    /// Drivers count losses under names of their own. A loss comes before latency, whatever its name.
+    /// Drivers count losses under names of their own. Fix loss before latency, whatever the name of its counter.
     /// ## Threshold
-    /// Any growth in the counter window of a counter whose name speaks of drops, discards, errors, failures or overruns: of
-    /// the kernel's interface statistics, of those that it defines for MAC, PHY and queues, and of the driver's own. It
-    /// is a warning where more than one packet in 10 000 of the window is lost so (a heuristic, that of retransmissions),
-    /// and worth knowing otherwise. The kernel's `rx_dropped` alone never is a warning: it holds packets of protocols
-    /// that nobody listens to as well. Nor are drops of a discipline that drops to keep its queue short (`fq_codel`, `cake`
-    /// and their kin), nor those of protocols. What an `ingress` discipline drops, a filter or policer there decided.
+    /// Any growth in the counter window of a counter whose name mentions drops, discards, errors, failures or overruns:
+    /// of the kernel's interface statistics, of those that it defines for MAC, PHY and queues, and of the driver's own.
+    /// It is a warning where more than one packet in 10 000 of the window is lost this way (a heuristic, the same as
+    /// for retransmissions), and `info` otherwise. The kernel's `rx_dropped` alone is never a warning: it also counts
+    /// packets of protocols that nobody listens to. Drops of a discipline that drops to keep its queue short
+    /// (`fq_codel`, `cake` and similar ones) are never a warning either, nor are those of protocols. Drops of an
+    /// `ingress` discipline were decided by a filter or policer there.
     /// ## Remedy
-    /// Look the name up in the driver's documentation or source. For `rx_dropped` the kernel reports where each packet is
-    /// dropped: tracepoint `skb:kfree_skb`, field `reason`.
+    /// Look up the name in the driver's documentation or source. For `rx_dropped` the kernel reports why it drops each
+    /// packet: tracepoint `skb:kfree_skb`, field `reason`.
     pub UnexplainedDrops = "unexplained-drops";
     sources [
         "Documentation/networking/statistics.rst in linux 6.12: Interface statistics",

@@ -8,16 +8,16 @@ use crate::{Input, Seen};
 
 crate::rule! {
     /// ## What it finds
-    /// TCP connections that hold much data which was written and has not been sent.
+    /// TCP connections with much data that was written but not yet sent.
     /// ## Why it matters
-    /// What was written first goes first: a new message waits for all of it, and the program can no longer drop or
-    /// reorder what became stale.
+    /// TCP sends data in the order in which it was written: a new message waits for all of it, and the program can no
+    /// longer drop or reorder what has become stale.
     /// ## Threshold
-    /// More than 128 KiB unsent on one connection at the moment of reading (a heuristic: that is 1 ms at 1 Gbit/s).
-    /// Bulk transfers are like that by nature; only one that carries messages should not be.
+    /// More than 128 KiB unsent on one connection at the moment of reading (a heuristic: that is 1 ms at 1 Gbit/s). For
+    /// a bulk transfer that is normal; a connection that carries messages should not have it.
     /// ## Remedy
-    /// Keep the data in the program: TCP_NOTSENT_LOWAT on that socket, or sysctl.net.ipv4.tcp_notsent_lowat for all.
-    /// Message and bulk traffic on connections of their own.
+    /// Keep the data in the program: set TCP_NOTSENT_LOWAT on that socket, or sysctl.net.ipv4.tcp_notsent_lowat for
+    /// all. Use separate connections for messages and bulk traffic.
     pub UnsentDataQueued = "unsent-data-queued";
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_notsent_lowat",

@@ -12,14 +12,14 @@ crate::rule! {
     /// Isolated CPUs on which the kernel's lockup watchdog runs.
     /// ## Why it matters
     /// Every 4 s by default a timer fires there and a kernel thread of the highest priority takes the CPU for some
-    /// microseconds; the program there stands still meanwhile. CPUs of `nohz_full` are left out by the kernel itself, those
-    /// of `isolcpus` or of a cpuset partition alone are not.
+    /// microseconds; the program there is stopped meanwhile. The kernel leaves out CPUs of `nohz_full`, but not those
+    /// of `isolcpus` or of a cpuset partition alone.
     /// ## Threshold
-    /// `kernel.watchdog` is on and `kernel.watchdog_cpumask` holds an isolated CPU. It is worth knowing only: it is rare and
-    /// short, and costs no more than P99.99.
+    /// `kernel.watchdog` is on and `kernel.watchdog_cpumask` contains an isolated CPU. The finding is `info` only: the
+    /// interruption is rare and short, and affects P99.99 at most.
     /// ## Remedy
-    /// The CPUs that are not isolated in `kernel.watchdog_cpumask` (sysctl.kernel.watchdog_cpumask). A program that hangs
-    /// the kernel on an isolated CPU is then no longer reported.
+    /// Set `kernel.watchdog_cpumask` to the CPUs that are not isolated (sysctl.kernel.watchdog_cpumask). The kernel
+    /// then no longer reports a program that hangs it on an isolated CPU.
     pub WatchdogOnIsolatedCpus = "watchdog-on-isolated-cpus";
     sources [
         "Documentation/admin-guide/sysctl/kernel.rst in linux 6.12: watchdog, watchdog_cpumask, watchdog_thresh",

@@ -7,16 +7,16 @@ crate::rule! {
     /// ## What it finds
     /// A Wi-Fi link among the interfaces of the path.
     /// ## Why it matters
-    /// A station that saves power sleeps between beacons: a packet for it waits at the access point until the next one that
-    /// it listens to, commonly about 100 ms, and more where it skips some. Frames that are lost on the air are sent
-    /// again, and the medium is shared. None of this shows in the counters of a wired device.
+    /// A station that saves power sleeps between beacons: a packet for it waits at the access point until the next
+    /// beacon that it listens to, commonly about 100 ms, and longer where it skips some. Frames that are lost on the
+    /// air are sent again, and the medium is shared. None of this shows in the counters that wired devices have.
     /// ## Threshold
-    /// The interface is one of the kernel's wireless stack. Whether it saves power now is not read.
-    /// Without a goal and a measured path it is only worth knowing: hosts do so on purpose.
+    /// The interface belongs to the kernel's wireless stack. lowlat does not read whether it saves power now. Without a
+    /// goal and without a measured path the finding is `info` only: some hosts use Wi-Fi on purpose.
     /// ## Remedy
-    /// A cable, where there can be one. Else switch power saving off (`iw dev IF set power_save off`; NetworkManager:
-    /// `802-11-wireless.powersave 2`), and stay near the access point on a quiet channel. Rings, coalescing and queues of
-    /// such a device are not to be set.
+    /// Use a cable where possible. Otherwise switch power saving off (`iw dev IF set power_save off`; NetworkManager:
+    /// `802-11-wireless.powersave 2`), and stay near the access point on a quiet channel. Do not set the rings,
+    /// coalescing and queues of such a device.
     pub WirelessLink = "wireless-link";
     sources [
         "net/wireless/nl80211.c in linux 6.12: nl80211_set_power_save",

@@ -10,14 +10,15 @@ crate::rule! {
     /// ## What it finds
     /// Isolated CPUs on which the kernel's unbound workqueues may run.
     /// ## Why it matters
-    /// Deferred work of the kernel (writing back, networking, drivers) then runs next to the one task, for tens of
+    /// Deferred work of the kernel (writeback, networking, drivers) then runs on the CPU of the one task, for tens of
     /// microseconds and more.
     /// ## Threshold
     /// Any CPU of `isolcpus` or `nohz_full` in the workqueues' mask. The kernel leaves CPUs of `nohz_full` and
-    /// `isolcpus=domain` out on its own; later writes to the mask, and `isolcpus=nohz` alone, bring them back.
+    /// `isolcpus=domain` out on its own; a later write to the mask can put them back, and `isolcpus=nohz` alone does
+    /// not take them out.
     /// ## Remedy
-    /// Take them out of the mask (cpu.workqueue-mask). Workqueues bound to a CPU stay: those are caused by what runs
-    /// there.
+    /// Take them out of the mask (cpu.workqueue-mask). Work of workqueues bound to a CPU stays there: it is caused by
+    /// what runs on that CPU.
     pub WorkqueuesOnIsolatedCpus = "workqueues-on-isolated-cpus";
     sources [
         "kernel/workqueue.c in linux 6.12: workqueue_init_early, wq_unbound_cpumask",

@@ -3,22 +3,24 @@
 //! ## What it does
 //! Attaches a small XDP program to the interface that hands the packets of *one* flow (the far end's address and port
 //! to ours) to AF_XDP sockets, one per RX queue; all other packets go to the kernel as before. Builds and reads the
-//! Ethernet, IP and UDP headers itself. Sending is a copy into shared memory and, unless a zero-copy driver is already awake,
-//! one system call; receiving is a look at a ring.
+//! Ethernet, IP and UDP headers itself. To send, it copies the packet into shared memory and, unless a zero-copy driver
+//! is already awake, makes one system call; to receive, it reads a ring.
 //!
 //! ## What it changes, and how that ends
 //! The program is attached by a BPF link (Linux 5.9) that only this process holds: it is detached when the engine is
-//! closed and when the process ends, also by SIGKILL. An interface that already has an XDP program is refused. An ordinary UDP socket holds the
-//! local port meanwhile. A neighbour that is not known is resolved as by any packet. Nothing else is touched.
+//! closed and when the process ends, even by SIGKILL. The engine refuses an interface that already has an XDP program.
+//! Meanwhile an ordinary UDP socket holds the local port. An unknown neighbour is resolved as for any packet. Nothing
+//! else is changed.
 //!
 //! ## Modes
-//! [`XdpMode::ZeroCopy`] where the driver says it can (netdev-genl, Linux 6.3), then [`XdpMode::NativeCopy`], then
-//! [`XdpMode::Generic`]; on veth generic first, because native measured slower there. What the kernel gave is read back
-//! (`XDP_OPTIONS`) and reported in [`Caps::words`](lowlat_transport::Caps::words).
+//! The engine tries [`XdpMode::ZeroCopy`] where the driver reports it (netdev-genl, Linux 6.3), then
+//! [`XdpMode::NativeCopy`], then [`XdpMode::Generic`]; on veth it tries generic first, because native measured slower
+//! there. It reads back the mode that the kernel gave (`XDP_OPTIONS`) and reports it in
+//! [`Caps::words`](lowlat_transport::Caps::words).
 //!
 //! ## Where it does not work
 //! Loopback, interfaces without Ethernet, TCP and ICMP, messages above the MTU. A VLAN device has no native XDP and
-//! gets the generic hook (by the kernel's source, `__netif_receive_skb_core`; not tried on one).
+//! gets the generic hook (according to the kernel's source, `__netif_receive_skb_core`; not tried).
 //!
 //! Sources: Documentation/networking/af_xdp.rst; net/xdp/xsk.c; drivers/net/veth.c.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

@@ -1,10 +1,10 @@
-//! `block`: the thread sleeps in the kernel until the answer is there.
+//! `block`: the thread sleeps in the kernel until the answer arrives.
 //!
-//! What an ordinary program does, and what the other engines are compared with. One `send` and one `recv` per round
-//! trip: the receive has no timeout but an alarm, set anew only when it no longer fits the deadline, and the time left
-//! is counted from the send's own clock reading. (A readiness call per round trip, as this engine once made, cost 15 %;
-//! the socket's own receive timeout 2 %.) The measuring thread has given up its restartable sequences meanwhile
-//! (`thread`), whose upkeep at each switch cost another 1 %.
+//! This is what an ordinary program does, and what the other engines are compared with. Each round trip is one `send`
+//! and one `recv`. The receive has an alarm instead of a timeout; the alarm is set again only when it no longer fits
+//! the deadline, and the time left is counted from the send's own clock reading. (An earlier version made one readiness
+//! call per round trip, which cost 15 %; the socket's own receive timeout cost 2 %.) The measuring thread does without
+//! restartable sequences meanwhile (`thread`), because their upkeep at each context switch cost another 1 %.
 
 use crate::clock::now;
 use crate::socket::Socket;

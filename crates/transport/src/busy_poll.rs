@@ -1,9 +1,10 @@
 //! `busy-poll`: spins like `spin`, and each call polls the NIC's queue itself (`SO_BUSY_POLL`) instead of waiting for
 //! the interrupt to do it; the interrupts stay off meanwhile (`SO_PREFER_BUSY_POLL`, Linux 5.11).
 //!
-//! Source: Documentation/networking/napi.rst, "Busy polling". It acts only on sockets whose packets came through a NAPI
-//! instance that has an id (`SO_INCOMING_NAPI_ID`): loopback has none, and a veth pair only with an XDP program or with
-//! `gro` on (veth_open, drivers/net/veth.c), which it is not by default; `caps` says so after the first answer.
+//! Source: Documentation/networking/napi.rst, "Busy polling". This acts only on sockets whose packets came through a
+//! NAPI instance that has an id (`SO_INCOMING_NAPI_ID`): loopback has none, and a veth pair has one only with an XDP
+//! program or with `gro` on (veth_open, drivers/net/veth.c), which is off by default. `caps` says so after the first
+//! answer.
 
 use std::fmt::Write as _;
 

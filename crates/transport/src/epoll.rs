@@ -1,4 +1,4 @@
-//! `epoll`: sleeps in `epoll_wait`, then reads: what event-loop programs do, two system calls per answer.
+//! `epoll`: sleeps in `epoll_wait`, then reads, as event-loop programs do: two system calls per answer.
 
 use std::os::fd::{AsFd, OwnedFd};
 

@@ -1,6 +1,7 @@
-//! `spin`: asks the socket again and again (`MSG_DONTWAIT`), so that no wake-up comes between the answer and the program.
+//! `spin`: reads the socket in a loop (`MSG_DONTWAIT`), so that no wake-up comes between the answer and the program.
 //!
-//! Takes the scheduler and the idle state's exit out of the receive path; the interrupt and the stack stay in it.
+//! This takes the scheduler and the exit from an idle state out of the receive path; the interrupt and the stack stay
+//! in it.
 
 use crate::clock::now;
 use crate::gaps::Gaps;

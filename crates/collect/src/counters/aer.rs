@@ -9,8 +9,8 @@ use super::Groups;
 use crate::{device, interfaces};
 
 crate::collector! {
-    /// Per interface, the errors that its device's PCI Express link reported: `correctable` ones were fixed by sending
-    /// again, `nonfatal` and `fatal` ones lost something.
+    /// Per interface, the errors that its device's PCI Express link reported: `correctable` ones were fixed by a
+    /// retransmission, `nonfatal` and `fatal` ones lost data.
     pub AER = "counters/aer";
     reads ["/sys/devices/**/aer_dev_{correctable,nonfatal,fatal}"];
     sources ["Documentation/ABI/testing/sysfs-bus-pci-devices-aer_stats in linux 6.12: aer_dev_correctable"];

@@ -9,9 +9,10 @@ use super::Groups;
 use crate::text::garbled;
 
 crate::collector! {
-    /// How often programs of lowlat's own control group were stopped because their processor quota was used up. In a
-    /// container that is the container's quota; another program's group may have another. The groups above it count too,
-    /// `cgroup/above1` the next one, as far up as this namespace shows them: a quota of any of them stops the programs.
+    /// How often programs of lowlat's own control group were stopped because their CPU quota was used up. In a
+    /// container that is the container's quota; the group of another program may have a different one. The groups above
+    /// it count too, from `cgroup/above1`, the next one, as far up as this namespace shows them: a quota of any of them
+    /// stops the programs.
     pub CGROUP = "counters/cgroup";
     reads ["/proc/self/cgroup", "/sys/fs/cgroup/**/cpu.stat"];
     sources [

@@ -9,8 +9,8 @@ use super::Groups;
 use crate::text::garbled;
 
 crate::collector! {
-    /// What connection tracking did, summed over the CPUs: packets it dropped (`drop`, the table full among the
-    /// reasons), entries it threw out to make room (`early_drop`), entries it could not insert (`insert_failed`).
+    /// What connection tracking did, summed over the CPUs: packets it dropped (`drop`; a full table is one of the
+    /// reasons), entries it evicted to make room (`early_drop`), entries it could not insert (`insert_failed`).
     pub CONNTRACK = "counters/conntrack";
     reads ["/proc/net/stat/nf_conntrack"];
     sources ["net/netfilter/nf_conntrack_standalone.c in linux 6.12: ct_cpu_seq_show"];

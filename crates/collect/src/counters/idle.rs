@@ -9,7 +9,7 @@ use super::Groups;
 use crate::cpus;
 
 crate::collector! {
-    /// Per CPU and idle state, how often it was entered and how long it lasted altogether.
+    /// Per CPU and idle state, how often the CPU entered it and how long it stayed there in total.
     pub IDLE = "counters/idle";
     reads ["/sys/devices/system/cpu/cpu*/cpuidle/state*/{usage,time}"];
     sources [

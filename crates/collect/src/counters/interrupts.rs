@@ -9,7 +9,7 @@ use super::{Groups, put_table};
 use crate::text::garbled;
 
 crate::collector! {
-    /// How often each interrupt line fired on each CPU, the inter-processor and timer interrupts among them (`LOC`,
+    /// How often each interrupt line fired on each CPU, including the inter-processor and timer interrupts (`LOC`,
     /// `RES`, `CAL`, `TLB`), and how often each software interrupt ran.
     pub INTERRUPTS = "counters/interrupts";
     reads ["/proc/interrupts", "/proc/softirqs"];

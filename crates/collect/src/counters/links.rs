@@ -9,15 +9,15 @@ use super::Groups;
 use crate::interfaces;
 
 crate::collector! {
-    /// Per interface the kernel's own counters and the driver's (`ethtool -S`), and per queue discipline its drops,
-    /// how often it met its limit or rate, and what it holds now.
+    /// Per interface, the kernel's own counters and the driver's (`ethtool -S`); per queue discipline, its drops, how
+    /// often it reached its limit or rate, and what it holds now.
     ///
-    /// With the kernel's own stand `carrier_changes`, how often the link came or went, and `tx_timeout`, how often a
-    /// transmit queue was found stuck, over all queues.
+    /// The kernel's own counters include `carrier_changes`, how often the link came up or went down, and `tx_timeout`,
+    /// how often a transmit queue was found stuck, over all queues.
     ///
-    /// The driver's counters have the driver's own names; one whose name is not listed twice means the same. Of a device,
-    /// `standard` are the faults that the kernel has names for itself (of MAC, PHY, pause, FEC and RMON), and `queues` what
-    /// each queue dropped, by its own count. A virtual link has neither.
+    /// The driver's counters have the driver's own names. For a device, `standard` holds the faults for which the
+    /// kernel itself has names (of MAC, PHY, pause, FEC and RMON), and `queues` the packets that each queue dropped, as
+    /// the queue counts them. A virtual link has neither.
     pub LINKS = "counters/links";
     reads [
         "net:links",

@@ -6,7 +6,7 @@ use super::{Groups, conntrack};
 
 crate::collector! {
     /// How often the kernel found its table of IPv4 (`neigh/arp`) or IPv6 neighbours (`neigh/ndisc`) full, and how many
-    /// packets it dropped while a neighbour's address was asked for.
+    /// packets it dropped while it was asking for a neighbour's address.
     pub NEIGHBOURS = "counters/neighbours";
     reads ["/proc/net/stat/arp_cache", "/proc/net/stat/ndisc_cache"];
     sources [

@@ -9,8 +9,8 @@ use super::Groups;
 use crate::text::garbled;
 
 crate::collector! {
-    /// Time, µs, in which at least one program waited for a processor (`pressure/cpu`) or for memory (`pressure/memory`):
-    /// the kernel's pressure stall information of the whole host.
+    /// Time in µs during which at least one program waited for a processor (`pressure/cpu`) or for memory
+    /// (`pressure/memory`): the kernel's pressure stall information for the whole host.
     pub PRESSURE = "counters/pressure";
     reads ["/proc/pressure/cpu", "/proc/pressure/memory"];
     sources [

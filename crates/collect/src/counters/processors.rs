@@ -9,7 +9,7 @@ use super::{Groups, put_table};
 use crate::text::garbled;
 
 crate::collector! {
-    /// Per CPU the time in each state, in ticks of USER_HZ (100 per second): user, nice, system, idle, iowait, irq,
+    /// Per CPU, the time in each state, in ticks of USER_HZ (100 per second): user, nice, system, idle, iowait, irq,
     /// softirq, and steal, which is the time a hypervisor gave to others while this CPU wanted to run.
     pub PROCESSORS = "counters/processors";
     reads ["/proc/stat"];

@@ -9,8 +9,8 @@ use super::{Groups, put_table};
 use crate::text::garbled;
 
 crate::collector! {
-    /// Per CPU how long programs ran there and how long they waited for their turn, ns, and how many turns there were;
-    /// only where the kernel was built with its scheduler's statistics.
+    /// Per CPU, how long programs ran there and how long they waited for their turn, both in ns, and the number of time
+    /// slices; only where the kernel was built with scheduler statistics.
     pub SCHEDULER = "counters/scheduler";
     reads ["/proc/schedstat"];
     sources [

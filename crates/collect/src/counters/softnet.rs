@@ -12,11 +12,12 @@ crate::collector! {
     /// Per CPU: packets processed, packets dropped because the backlog was full, polls that ended with work left
     /// (`time_squeeze`), wake-ups sent here by RPS (`received_rps`), and drops by the flow limit.
     ///
-    /// The table has grown: 9 columns, then `received_rps` (10th) and `flow_limit` (11th), since 5.10 also the backlog
-    /// length and, as the 13th, the CPU's number, since 6.4 the lengths of its two parts. Offline CPUs have no line, so
-    /// before the 13th column a line's CPU is only known while all are online; the n-th online CPU is taken.
+    /// The table has grown: first it had 9 columns, then also `received_rps` (10th) and `flow_limit` (11th), since 5.10
+    /// the backlog length (12th) and the CPU's number (13th), and since 6.4 the lengths of the backlog's two parts.
+    /// Offline CPUs have no line, so a line's CPU is certain without the 13th column only while all CPUs are online;
+    /// without that column lowlat takes the n-th online CPU for the n-th line.
     ///
-    /// The counters have 32 bits and wrap. They are the host's, in every network namespace.
+    /// The counters have 32 bits and wrap. They belong to the host and are the same in every network namespace.
     pub SOFTNET = "counters/softnet";
     reads ["/proc/net/softnet_stat", "/sys/devices/system/cpu/online"];
     sources [

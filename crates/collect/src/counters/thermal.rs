@@ -10,7 +10,7 @@ use crate::cpus;
 
 crate::collector! {
     /// Per CPU, how often the core and its package were slowed down because they became too hot. Only Intel processors
-    /// on metal have it.
+    /// on bare metal have these counters.
     pub THERMAL = "counters/thermal";
     reads ["/sys/devices/system/cpu/cpu*/thermal_throttle/{core,package}_throttle_count"];
     sources ["drivers/thermal/intel/therm_throt.c in linux 6.12: thermal_attr_group"];

@@ -17,16 +17,16 @@ pub use reach::{PathProblem, RouteHop, RouteTo, Towards, leads_over, path_change
 use walk::Walk;
 
 crate::collector! {
-    /// The interfaces that packets to the target pass on this host: the one by which the kernel's route leaves (policy
+    /// The interfaces that packets to the target pass on this host: the output interface of the kernel's route (policy
     /// rules included, all next hops of a multipath route), and what is beneath it: slaves of a bond or a team, the
     /// device of a VLAN, macvlan or ipvlan, the ports of a bridge, the underlay of a tunnel (vxlan, geneve, gre, ipip,
-    /// WireGuard), the virtual function beneath a Hyper-V interface. An `ifb` is on the path where a filter (`mirred`)
-    /// of the path redirects packets to it.
+    /// WireGuard), the virtual function beneath a Hyper-V interface. An `ifb` is on the path where a filter on the path
+    /// (`mirred`) redirects packets to it.
     ///
-    /// Of a bridge only the port behind which the next hop is, where the neighbour and forwarding tables tell it; else
-    /// all ports. The interfaces by which login sessions leave are noted too (`SSH_CONNECTION`, and established sockets
-    /// at port 22), since nobody should be cut off. What cannot be followed (an eBPF filter, a tun device, another
-    /// network namespace) is said.
+    /// Of a bridge, only the port that leads to the next hop is on the path, where the neighbour and forwarding tables
+    /// show it; otherwise all ports are. The interfaces that login sessions use are noted too (`SSH_CONNECTION`, and
+    /// established sockets at port 22), so that no session is cut off. lowlat says what it cannot follow (an eBPF
+    /// filter, a tun device, another network namespace).
     pub PATH = "path";
     reads [
         "net:route-to/*",
