@@ -9,7 +9,7 @@ crate::knob! {
     /// ## Why it matters
     /// ksmd takes CPU time and write-protects pages; a write to a merged page causes a page fault and a copy.
     /// ## Cost
-    /// Memory that was shared is needed again.
+    /// With 2, the memory that was saved is needed again.
     /// ## Example
     /// `1 -> 0` writes `/sys/kernel/mm/ksm/run = 0`
     "memory.ksm";

@@ -7,8 +7,8 @@ crate::knob! {
     /// mlockall(MCL_CURRENT | MCL_FUTURE): keeps a program's pages in memory.
     /// ## Why it matters
     /// Touching a page that is not in memory causes a page fault, and a major fault reads a disk in the middle of a
-    /// message. Touch buffers before the traffic starts, too: with MCL_FUTURE, new memory is faulted in when it is
-    /// mapped.
+    /// message. With MCL_FUTURE, new memory is faulted in when it is mapped: map buffers, and use the stack as deep as
+    /// it will grow, before the traffic starts.
     /// ## Cost
     /// Memory that cannot be reclaimed; it needs RLIMIT_MEMLOCK or CAP_IPC_LOCK.
     /// ## Example

@@ -8,8 +8,8 @@ crate::knob! {
     /// same.
     /// ## Why it matters
     /// The receiver checks a whole block before it passes it on, so each hop with Reed-Solomon adds some hundred
-    /// nanoseconds; BASE-R adds less. At 25 Gbit/s over a short copper cable, FEC can often be off; at 100 Gbit/s over
-    /// four lanes, at higher rates, and with PAM4 signals, the link does not work without it.
+    /// nanoseconds; BASE-R adds less. At 25 Gbit/s over a short copper cable, FEC can often be off; over 100 Gbit/s
+    /// copper and backplane links of four lanes, and with PAM4 signals, the link does not work without it.
     /// ## Cost
     /// Without FEC, a weak link loses frames: link-errors then finds them. A change takes the link down, and has to be
     /// made at both ends.

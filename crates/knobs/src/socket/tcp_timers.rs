@@ -8,7 +8,7 @@ crate::knob! {
     /// acknowledgement on one connection, in µs.
     /// ## Why it matters
     /// The last segment of a message, if lost, waits for the retransmission timer, at least 200 ms by default; an
-    /// acknowledgement waits up to 40 ms for data to travel with. On a path of microseconds, both can be a hundredth of
+    /// acknowledgement waits 40 to 200 ms for data to travel with. On a path of microseconds, both can be a hundredth of
     /// that. On kernels with neither option, use route.rto-min and route.quickack.
     /// ## Cost
     /// A timeout below the peer's delayed acknowledgement sends segments twice. The kernel rounds both values to ticks

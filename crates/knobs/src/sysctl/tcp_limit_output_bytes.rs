@@ -7,8 +7,9 @@ crate::knob! {
     /// Bytes of its own data that one TCP connection may have below the socket, in the queue discipline and the device
     /// (TCP small queues). 1048576 by default up to 6.12, 4194304 on 6.18. Up to 6.15 it limits connections without
     /// pacing, from 6.16 on also those with it. The kernel takes the smaller of this value and what the pacing rate
-    /// sends in about a millisecond, but never less than two packets, each of which may be an offloaded one of up to 64
-    /// KiB. It acts on every connection of the network namespace.
+    /// sends in about a millisecond; whatever the value, a connection with at most one unacknowledged packet may send
+    /// one more, and a packet may be an offloaded one of up to 64 KiB. It acts on every connection of the network
+    /// namespace.
     /// ## Why it matters
     /// All bulk connections together may fill the queue in which a probe then waits. A lower limit shortens that queue
     /// at its source, without a single drop, even where the kernel has no fair queue.
