@@ -108,7 +108,7 @@ fn every_live_setting_has_its_place_in_a_plan() {
         let orders: Vec<Order> = acts().filter(|k| k.place.part() == Some(row.part)).map(|k| k.place.order()).collect();
         assert!(orders.windows(2).all(|two| two[0] == two[1]), "{:?}: {orders:?}", row.part);
     }
-    // Four kinds tell their settings apart by name.
+    // Four kinds distinguish their settings by name.
     let order = |name: &str| find(name).unwrap().place.order();
     for (name, wanted) in [
         ("nic.bql-limit-max", Order::Queues),
