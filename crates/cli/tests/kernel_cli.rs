@@ -377,7 +377,7 @@ fn an_interrupted_measurement_shows_what_it_has() {
         let m = long.wait();
         let m = m.exits(0).json();
         assert!(m["sent"].as_u64().unwrap() > 0, "{m:#}");
-        assert!(m["duration_ns"].as_u64().unwrap() < 30_000_000_000);
+        assert!(m["duration_ns"].as_u64().unwrap() < 60_000_000_000, "it was not cut short: {m:#}");
     }
 }
 

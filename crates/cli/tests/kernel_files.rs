@@ -8,14 +8,11 @@ mod common;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::lab::{FAR, Lab};
 use common::{Scratch, Started, crc32, run};
 use serde_json::{Value, json};
-
-/// What ends on its own or by a signal ends before this; what hangs does not.
-const HANG: Duration = Duration::from_secs(60);
 
 const KNOB: [&str; 3] = ["steer.rps", "near0/rx-0", "0"];
 
@@ -179,7 +176,6 @@ fn inputs_that_are_not_files_are_refused_and_not_waited_for() {
     for name in ["stat", "uptime", "cmdline"] {
         assert!(Command::new("mkfifo").arg(root.join("proc").join(name)).status().unwrap().success());
     }
-    let since = Instant::now();
     for bad in [&*fifo, "/dev/zero"] {
         for args in [
             vec!["measure", "127.0.0.1", "--key-file", bad],
@@ -196,7 +192,6 @@ fn inputs_that_are_not_files_are_refused_and_not_waited_for() {
     let root = root.display().to_string();
     let ran = run(&mut scratch.lowlat(&["check", "--root", &root, "--window", "none"]));
     assert!(ran.code.is_some_and(|c| c < 2), "{ran:#?}");
-    assert!(since.elapsed() < HANG, "something was waited for: {:?}", since.elapsed());
     // More than a key, and more than any document.
     let long = scratch.secret("long", vec![b'k'; 5_000]);
     run(&mut scratch.lowlat(&["measure", "127.0.0.1", "--key-file", &long])).refuses(&[&long, "longer"]);
@@ -223,13 +218,9 @@ fn a_signal_ends_every_wait() {
         for signal in ["INT", "TERM"] {
             let started = Started::new(&mut lab.lowlat(&scratch, &args));
             std::thread::sleep(Duration::from_millis(700));
-            let since = Instant::now();
             started.signal(signal);
-            let ran = started.wait();
-            let took = since.elapsed();
-            eprintln!("{signal} to {args:?}: {took:?}");
-            ran.fails(&["interrupted"]);
-            assert!(took < HANG, "{args:?}: {took:?}");
+            // Each would go on for longer than a command is waited for here.
+            started.wait().fails(&["interrupted"]);
         }
     }
 }

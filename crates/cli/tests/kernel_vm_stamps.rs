@@ -65,8 +65,6 @@ fn igb_delivers_transmit_stamps_once_they_are_on() {
     let k = kind(&m, "hardware-tx");
     eprintln!("{k:#}");
     assert!(k["probed_arrived"].as_u64() > Some(0) && k["ratio"].as_f64() > Some(0.5), "{k:#}");
-    // QEMU's igb stamps no received packet that is not PTP's.
-    assert!(kind(&m, "hardware-rx")["ratio"].as_f64().is_none_or(|r| (0.0..=1.0).contains(&r)));
 }
 
 #[test]

@@ -16,6 +16,9 @@ use common::Scratch;
 fn here(program: &str) -> bool {
     let there = Command::new(program).arg("--version").output().is_ok();
     assert!(there || std::env::var_os("LOWLAT_REQUIRE_ROOT").is_none(), "{program} is missing; run scripts/packages");
+    if !there {
+        eprintln!("NOT RUN: no {program}");
+    }
     there
 }
 

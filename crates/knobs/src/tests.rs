@@ -82,9 +82,6 @@ fn what_a_knob_needs_is_another_knob_that_acts() {
             assert!(other.name != m.name && other.standing == Standing::Acts, "{} needs {needed}", m.name);
         }
     }
-    let needs = |name: &str| find(name).unwrap().meta.needs;
-    assert!(needs("sysctl.net.core.busy_read").contains(&"nic.napi-defer-hard-irqs"));
-    assert!(needs("steer.rps").contains(&"irq.affinity"));
 }
 
 #[test]
@@ -97,42 +94,33 @@ fn a_knob_that_a_driver_sets_has_its_part() {
     }
 }
 
-/// Each kind brings its place in a plan; within a kind a few differ.
+/// A kind that states none would be tried last, behind everything that it could make quiet.
 #[test]
-fn what_is_tried_first_makes_the_path_quiet_for_the_rest() {
+fn every_live_setting_has_its_place_in_a_plan() {
+    let acts = || KNOBS.iter().filter(|k| k.meta.standing == Standing::Acts);
+    for knob in acts() {
+        let name = knob.meta.name;
+        let is_live = !name.starts_with("boot.") && !name.starts_with("route.");
+        assert_eq!(knob.place.order() != Order::Last, is_live, "{name}");
+    }
+    // A driver sets the settings of one part alike, so they have one place.
+    for row in TABLE.iter().filter(|row| row.part != Part::Feature) {
+        let orders: Vec<Order> = acts().filter(|k| k.place.part() == Some(row.part)).map(|k| k.place.order()).collect();
+        assert!(orders.windows(2).all(|two| two[0] == two[1]), "{:?}: {orders:?}", row.part);
+    }
+    // Four kinds distinguish their settings by name.
     let order = |name: &str| find(name).unwrap().place.order();
     for (name, wanted) in [
-        ("nic.eee", Order::Link),
-        ("nic.pause", Order::Link),
-        ("qdisc.kind", Order::Queues),
-        ("nic.ring.rx", Order::Queues),
-        ("nic.channels.combined", Order::Queues),
         ("nic.bql-limit-max", Order::Queues),
-        ("sysctl.net.core.netdev_budget", Order::Queues),
-        ("sysctl.net.core.rmem_default", Order::Queues),
-        ("sysctl.net.ipv4.tcp_rmem", Order::Queues),
-        ("sysctl.net.ipv4.tcp_limit_output_bytes", Order::Queues),
-        ("irq.affinity", Order::Placement),
-        ("steer.rps", Order::Placement),
-        ("steer.rfs", Order::Placement),
         ("steer.xps", Order::Placement),
         ("nic.feature.ntuple", Order::Placement),
-        ("sysctl.kernel.numa_balancing", Order::Placement),
-        ("cpu.governor", Order::Power),
-        ("cpu.dma-latency", Order::Power),
-        ("cpu.workqueue-mask", Order::Power),
-        ("pcie.aspm-policy", Order::Power),
-        ("nic.coalesce.rx-usecs", Order::Interrupts),
         ("nic.feature.gro", Order::Interrupts),
-        ("nic.hw-timestamping", Order::Interrupts),
-        ("nic.private-flag.rx_cqe_compress", Order::Interrupts),
-        ("nic.napi-threaded", Order::Interrupts),
-        ("sysctl.net.core.busy_read", Order::Kernel),
-        ("sysctl.vm.swappiness", Order::Kernel),
+        ("pcie.aspm-policy", Order::Power),
         ("memory.thp", Order::Memory),
-        ("memory.hugepages", Order::Memory),
-        ("route.quickack", Order::Last),
-        ("boot.idle", Order::Last),
+        ("sysctl.net.core.netdev_budget", Order::Queues),
+        ("sysctl.net.ipv4.tcp_rmem", Order::Queues),
+        ("sysctl.kernel.numa_balancing", Order::Placement),
+        ("sysctl.net.core.busy_read", Order::Kernel),
     ] {
         assert_eq!(order(name), wanted, "{name}");
     }
@@ -245,20 +233,16 @@ fn a_fifo_takes_a_limit() {
 #[test]
 fn the_names_that_people_use_lead_to_the_entry() {
     let mut said = BTreeSet::new();
-    for also in KNOBS.iter().flat_map(|k| k.meta.also) {
-        assert!(said.insert(also.to_lowercase()), "{also} twice");
+    for knob in KNOBS {
+        for also in knob.meta.also {
+            assert!(said.insert(also.to_lowercase()), "{also} twice");
+            for asked in [also.to_ascii_lowercase(), also.to_ascii_uppercase()] {
+                assert_eq!(crate::find_known(&asked).map(|k| k.meta.name), Some(knob.meta.name), "{asked}");
+            }
+        }
     }
-    for (asked, name) in [
-        ("MSG_DONTWAIT", "socket.nonblock"),
-        ("chrt", "sched.rt-priority"),
-        ("irqbalance", "irq.irqbalance"),
-        ("tcp_rmem", "sysctl.net.ipv4.tcp_rmem"),
-        ("ADVANCED_PCI_SETTINGS", "nic.firmware.advanced-pci-settings"),
-        ("isolcpus", "boot.isolcpus"),
-        ("thp", "memory.thp"),
-    ] {
-        assert_eq!(crate::find_known(asked).map(|k| k.meta.name), Some(name), "{asked}");
-    }
+    // The last part of a name that is one knob's alone.
+    assert_eq!(crate::find_known("tcp_rmem").map(|k| k.meta.name), Some("sysctl.net.ipv4.tcp_rmem"));
     // What tuning lists tell people to set, by the words they use.
     for asked in [
         "tcp_low_latency tcp_fastopen tcp_timestamps tcp_sack tcp_window_scaling tcp_delack_min tcp_autocorking tcp_rmem",

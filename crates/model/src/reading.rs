@@ -108,7 +108,11 @@ mod tests {
 
     #[test]
     fn the_other_four_answers_pass_through() {
-        let denied: Reading<u64> = Reading::Denied("no".into());
-        assert_eq!(denied.map(|v| v + 1), Reading::Denied("no".into()));
+        let why = || "no".to_owned();
+        let four: [Reading<u64>; 4] =
+            [Reading::Absent(why()), Reading::Denied(why()), Reading::Unsupported(why()), Reading::Garbled(why())];
+        for answer in four {
+            assert_eq!(answer.clone().map(|v| v + 1), answer);
+        }
     }
 }

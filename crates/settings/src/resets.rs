@@ -183,13 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn xdp_resets_by_driver() {
-        let of = |driver: &str| xdp_attach(driver).resets;
-        assert_eq!(
-            (of("igb"), of("igc"), of("mlx5_core"), of("ena")),
-            (Resets::Link, Resets::Link, Resets::Link, Resets::Link)
-        );
-        assert_eq!((of("virtio_net"), of("veth"), of("e1000e")), (Resets::Queues, Resets::Queues, Resets::Nothing));
+    fn attaching_xdp_resets_what_the_drivers_row_says_and_an_unknown_one_the_link() {
+        let rows = || TABLE.iter().filter(|row| row.part == Part::Xdp);
+        for resets in [Resets::Nothing, Resets::Queues, Resets::Link] {
+            assert!(rows().any(|row| row.resets == resets), "no driver with {resets:?}");
+        }
+        for row in rows() {
+            let known = xdp_attach(row.driver);
+            assert_eq!((known.resets, known.source), (row.resets, Some(row.source)), "{}", row.driver);
+            assert_eq!(known.why.is_some(), row.resets != Resets::Nothing, "{}", row.driver);
+        }
+        assert_eq!(xdp_attach("rtl8139").resets, Resets::Link);
         assert!(xdp_attach("rtl8139").why.unwrap().contains("not known for driver rtl8139"));
     }
 

@@ -194,7 +194,10 @@ mod tests {
         match bpf::xskmap(1) {
             Ok(_) => true,
             Err(e) if std::env::var_os("LOWLAT_REQUIRE_ROOT").is_some() => panic!("needs root: {e}"),
-            Err(_) => false,
+            Err(e) => {
+                eprintln!("NOT RUN: {e}");
+                false
+            }
         }
     }
 

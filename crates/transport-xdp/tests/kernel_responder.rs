@@ -120,11 +120,11 @@ fn a_kill_takes_the_responder_off() {
     child.kill().unwrap(); // SIGKILL
     child.wait().unwrap();
     // The last reference goes with the process; the kernel frees the link in a work item.
-    let gone = (0..100).any(|_| {
+    let gone = (0..6_000).any(|_| {
         std::thread::sleep(Duration::from_millis(10));
         !has_program("va")
     });
-    assert!(gone, "the program is off 1 s after the kill");
+    assert!(gone, "the program outlives the kill");
 }
 
 /// The process that [`a_kill_takes_the_responder_off`] kills; on its own it does nothing.

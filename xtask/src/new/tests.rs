@@ -207,7 +207,11 @@ fn what_a_scaffold_makes_compiles() {
     for (kind, given, _) in NAMES {
         run(scratch.path(), kind, given).unwrap();
     }
-    let after = all(scratch.path());
+    let mut after = all(scratch.path());
+    // cargo names what it compiles by package, version and place within the workspace: with the version of the repository
+    // the copy's libraries would replace the repository's own in the target directory that they share.
+    let manifest = after.get_mut("Cargo.toml").unwrap();
+    *manifest = manifest.replacen("\nversion = \"", "\nversion = \"0.0.0-scaffold.", 1);
     for path in before.keys().filter(|path| !after.contains_key(*path)) {
         std::fs::remove_file(folder.join(path)).unwrap();
     }
@@ -236,7 +240,7 @@ fn what_a_scaffold_makes_compiles() {
     let done = Command::new("rustc")
         .args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "-D", "warnings", "-o"])
         // Not /dev/null: rustc renames a file of its own to the output, and as root that replaces the device.
-        .arg(folder.join("fresh_bytes.rmeta"))
+        .arg(scratch.path().join("fresh_bytes.rmeta"))
         .arg(target)
         .output()
         .unwrap();

@@ -4,13 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// x86: chooses the idle routine at boot. `poll` never sleeps, `halt` uses HLT alone, `nomwait` does without MWAIT.
+    /// x86: chooses the idle routine at boot. `poll` never sleeps, `halt` uses only HLT, `nomwait` avoids MWAIT.
     /// ## Why it matters
-    /// On x86 cpu.dma-latency 0 does much the same without a reboot and ends with one command; where no cpuidle driver runs, as in
-    /// many virtual machines, that limit is ignored and this parameter is not. The kernel's documentation says of
-    /// `poll`: not recommended.
+    /// On x86, cpu.dma-latency 0 does much the same without a reboot, and one command ends it. Where no cpuidle driver
+    /// runs, as in many virtual machines, the kernel ignores that limit, but not this parameter. The kernel's
+    /// documentation does not recommend `poll`.
     /// ## Cost
-    /// Full power on every core; SMT siblings lose speed.
+    /// Full power on every core; SMT siblings slow down.
     /// ## Example
     /// `none -> poll` writes `/etc/default/grub.d/90-lowlat-idle.cfg`, which takes effect after `update-grub` and a
     /// reboot

@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Intel: how many idle states the intel_idle driver offers; `0` keeps that driver out, and the ACPI idle driver
-    /// takes its place.
+    /// Intel: limits how many idle states the intel_idle driver offers. `0` disables that driver, and the ACPI idle
+    /// driver takes its place.
     /// ## Why it matters
-    /// `0`, as tuning lists have it, switches no idle state off: acpi_idle offers those that the firmware lists, and
-    /// only `processor.max_cstate` bounds them. `1` leaves intel_idle with its first state. cpu.dma-latency does this
-    /// without a reboot, and the kernel's documentation points there.
+    /// `0`, which tuning lists recommend, switches no idle state off: acpi_idle offers those that the firmware lists,
+    /// and only `processor.max_cstate` limits them. `1` restricts intel_idle to its first state. cpu.dma-latency does
+    /// this without a reboot, and the kernel's documentation points to it.
     /// ## Cost
     /// Power, heat, and turbo headroom of the other cores, until the next boot.
     /// ## Example

@@ -4,14 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Takes CPUs out of the scheduler's balancing at boot (`domain`). That is what a list alone means: any flag before the
-    /// list takes its place, so that `nohz,2-3` or `managed_irq,2-3` leave balancing as it is, and `managed_irq,domain,2-3`
-    /// asks for both.
+    /// Takes CPUs out of the scheduler's load balancing at boot (`domain`). A list without flags means `domain`. Any
+    /// flag before the list replaces that default: `nohz,2-3` or `managed_irq,2-3` leave balancing unchanged, and
+    /// `managed_irq,domain,2-3` asks for both.
     /// ## Why it matters
-    /// Nothing is placed there that was not pinned. The kernel calls it deprecated: an isolated cpuset partition
-    /// (cgroup v2, `cpuset.cpus.partition = isolated`) does the same without a reboot and can be undone.
+    /// Only tasks that are pinned to these CPUs run there. The kernel calls the parameter deprecated: an isolated
+    /// cpuset partition (cgroup v2, `cpuset.cpus.partition = isolated`) does the same without a reboot and can be
+    /// undone.
     /// ## Cost
-    /// CPUs that are lost to everything not pinned.
+    /// The CPUs are lost to everything that is not pinned.
     /// ## Example
     /// `none -> 2-3` writes `/etc/default/grub.d/90-lowlat-isolcpus.cfg`, which takes effect after `update-grub` and a
     /// reboot

@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// `mitigations=off` switches all optional defences against processor vulnerabilities off.
+    /// `mitigations=off` switches off all optional mitigations of CPU vulnerabilities.
     /// ## Why it matters
-    /// Each way into the kernel and back is more expensive with them; what that costs on a path can be measured, and
-    /// `/sys/devices/system/cpu/vulnerabilities/` shows which act.
+    /// Mitigations make each entry into the kernel, and each return, more expensive. The cost on a path can be
+    /// measured, and `/sys/devices/system/cpu/vulnerabilities/` shows which mitigations are active.
     /// ## Cost
     /// Programs, guests and remote code may read memory that is not theirs.
     /// ## Example
-    /// `grep . /sys/devices/system/cpu/vulnerabilities/*` shows what acts; lowlat does not write it.
+    /// `grep . /sys/devices/system/cpu/vulnerabilities/*` shows which are active; lowlat does not write it.
     "boot.mitigations";
     kernels "any"; phase 2; risk Reboot; resets_link false; standing Harmful;
     place boot::Parameter("mitigations");

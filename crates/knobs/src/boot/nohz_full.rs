@@ -5,10 +5,10 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Stops the clock tick on CPUs that run one task, and moves RCU callbacks off them as rcu_nocbs does. Needs
-    /// CONFIG_NO_HZ_FULL; the boot CPU cannot be in the list.
+    /// CONFIG_NO_HZ_FULL; the kernel takes the boot CPU out of the list.
     /// ## Why it matters
-    /// The tick interrupts a spinning engine HZ times a second. It makes each way into the kernel and back more
-    /// expensive: fits bypass, suspect for kernel sockets.
+    /// The tick interrupts a spinning engine HZ times a second. The parameter makes each entry into the kernel, and
+    /// each return, more expensive: it suits kernel bypass, and is doubtful for kernel sockets.
     /// ## Cost
     /// More expensive system calls and interrupts on those CPUs; a second task there brings the tick back.
     /// ## Example

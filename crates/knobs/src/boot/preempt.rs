@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// How soon a program that is woken takes the CPU from kernel code, on a kernel with CONFIG_PREEMPT_DYNAMIC: `none`,
+    /// Sets how soon a woken program takes the CPU from kernel code, on a kernel with CONFIG_PREEMPT_DYNAMIC: `none`,
     /// `voluntary` or `full`.
     /// ## Why it matters
-    /// With `none` a long system call of another program is run to its end or to a scheduling point first: hundreds of
-    /// microseconds at worst. `full` bounds that to the parts that cannot be interrupted. The median hardly changes.
+    /// With `none`, a long system call of another program first runs to its end or to a scheduling point: hundreds of
+    /// microseconds at worst. `full` limits that wait to the code that cannot be preempted. The median hardly changes.
     /// ## Cost
     /// A little throughput.
     /// ## Example

@@ -4,14 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// A kernel with PREEMPT_RT (`linux-image-rt-amd64` on Debian, `linux-realtime` on Ubuntu): nearly everything in it
-    /// can be preempted, interrupt handlers are threads with priorities.
+    /// A kernel with PREEMPT_RT (`linux-image-rt-amd64` on Debian, `linux-realtime` on Ubuntu): nearly all of its code
+    /// can be preempted, and interrupt handlers are threads with priorities.
     /// ## Why it matters
-    /// It bounds the worst case. The median usually rises a little, since interrupts become threads. It pays where a
-    /// deadline counts, not where the average does. `uname -v` says PREEMPT_RT where it runs (the file
-    /// `/sys/kernel/realtime` is of the patches alone and not in the mainline kernel); `lowlat noise` measures what it bounds.
+    /// It bounds the worst case. The median usually rises a little, because interrupts become threads. It pays off
+    /// where a deadline counts, not where the average does. `uname -v` shows PREEMPT_RT where it runs (the file
+    /// `/sys/kernel/realtime` comes only with the patches and is not in the mainline kernel); `lowlat noise` measures
+    /// what it bounds.
     /// ## Cost
-    /// Throughput, and drivers that were never tried with it.
+    /// Throughput, and drivers that were never tested with it.
     /// ## Example
     /// lowlat explains it and never writes it.
     "boot.preempt-rt";

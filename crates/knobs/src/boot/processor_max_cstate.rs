@@ -4,10 +4,10 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Deepest idle state that the ACPI idle driver uses. Where intel_idle drives the CPU it does nothing.
+    /// Deepest idle state that the ACPI idle driver uses. It has no effect where intel_idle drives the CPU.
     /// ## Why it matters
-    /// Together with `intel_idle.max_cstate=0` it is the half that acts. cpu.dma-latency does the same for every
-    /// driver, without a reboot.
+    /// With `intel_idle.max_cstate=0`, this is the parameter that limits the idle states. cpu.dma-latency does the same
+    /// for every driver, without a reboot.
     /// ## Cost
     /// Power, heat, and turbo headroom of the other cores, until the next boot.
     /// ## Example

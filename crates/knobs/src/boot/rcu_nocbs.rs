@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Moves RCU callbacks off CPUs, into threads that may run elsewhere.
+    /// Moves RCU callbacks off the listed CPUs, into threads that may run elsewhere.
     /// ## Why it matters
-    /// They run in softirq on the CPU otherwise. nohz_full does it already.
+    /// Otherwise they run in softirq on the same CPU. nohz_full already moves them.
     /// ## Cost
-    /// Kernel threads elsewhere do the work.
+    /// Kernel threads on other CPUs do the work.
     /// ## Example
     /// `none -> 2-3` writes `/etc/default/grub.d/90-lowlat-rcu_nocbs.cfg`, which takes effect after `update-grub` and a
     /// reboot

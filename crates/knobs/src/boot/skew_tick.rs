@@ -4,9 +4,9 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// `1` sets the clock ticks of the CPUs off against each other, so that they do not all come at once.
+    /// `1` offsets the clock ticks of the CPUs against each other, so that they do not all occur at once.
     /// ## Why it matters
-    /// Ticks that come together meet at the same locks; on many CPUs that shows as jitter at each tick.
+    /// Simultaneous ticks contend for the same locks; with many CPUs that shows as jitter at each tick.
     /// ## Cost
     /// More power: CPUs wake at different times.
     /// ## Example

@@ -4,13 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// x86: `tsc=reliable` trusts the processor's counter without checking it; `tsc=nowatchdog` switches the check at
-    /// run time off, which interrupts now and then.
+    /// x86: `tsc=reliable` trusts the processor's time stamp counter without checking it; `tsc=nowatchdog` switches off
+    /// the check at run time, which interrupts now and then.
     /// ## Why it matters
-    /// The kernel's documentation names `nowatchdog` for strict latency: it ends the check's interruptions. On processors
-    /// with TSC_ADJUST and at most four packages the kernel leaves that check out on its own, so that nothing is gained.
-    /// A host that left the TSC had a reason. Where the kernel keeps the TSC on its own nothing is gained but the
-    /// watchdog's interruptions; where it does not, clocks of different cores may disagree and every latency is wrong.
+    /// The kernel's documentation names `nowatchdog` for strict latency: it ends the check's interruptions. On
+    /// processors with TSC_ADJUST and at most four packages, the kernel omits that check on its own, so nothing is
+    /// gained. A kernel that abandoned the TSC had a reason. Where the kernel keeps the TSC on its own, the parameter
+    /// saves only the watchdog's interruptions; where it does not, the clocks of different cores may disagree and every
+    /// measured latency is wrong.
     /// ## Cost
     /// Wrong time, unnoticed.
     /// ## Example

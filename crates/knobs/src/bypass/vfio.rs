@@ -4,15 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Gives a PCI device to a program: it is unbound from its driver and bound to vfio-pci, with every other device of
-    /// its IOMMU group.
+    /// Hands a PCI device to a program: unbinds it from its driver and binds it to vfio-pci, together with every other
+    /// device of its IOMMU group.
     /// ## Why it matters
-    /// DPDK then drives it without the kernel. The interface vanishes by design, and that is not a fault of a
+    /// DPDK then drives it without the kernel. The interface disappears by design; it did not move to another network
     /// namespace.
     /// ## Cost
-    /// Firewall, routing and sockets are lost for that device. Never for ConnectX, whose DPDK driver works next to the
-    /// kernel's and must not be unbound; never for the interface that carries the default route or the login. Without
-    /// an IOMMU only the unsafe no-IOMMU mode is left.
+    /// Firewall, routing and sockets are lost for that device. Never do this to a ConnectX, whose DPDK driver works
+    /// next to the kernel's and must not be unbound, nor to the interface that carries the default route or the login.
+    /// Without an IOMMU, only the unsafe no-IOMMU mode remains.
     /// ## Example
     /// lowlat explains it and never writes it.
     "bypass.vfio";

@@ -4,12 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Attaches a program to an interface that takes packets before the stack has made anything of them.
+    /// Attaches to an interface a program that takes packets before the network stack processes them.
     /// ## Why it matters
-    /// An AF_XDP socket gets them from there. `ip link … xdp` falls back to the generic mode, behind the driver, where
-    /// nothing is gained; `xdpdrv` fails instead. A socket without XDP_ZEROCOPY falls back to copying in the same way.
+    /// An AF_XDP socket gets its packets from such a program. `ip link … xdp` falls back to generic mode, which runs
+    /// after the driver and gains nothing; `xdpdrv` fails instead. A socket without XDP_ZEROCOPY falls back to copying
+    /// in the same way.
     /// ## Cost
-    /// What it takes goes past firewall, routing and taps. Attaching resets the queues on some drivers.
+    /// The packets that it takes bypass firewall, routing and taps. Attaching resets the queues on some drivers.
     /// ## Example
     /// lowlat explains it and never writes it.
     "bypass.xdp";

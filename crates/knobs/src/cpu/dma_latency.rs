@@ -4,13 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds a sleeping CPU may take to wake, for the whole host, held by a process that keeps
-    /// `/dev/cpu_dma_latency` open. The smallest of all holders' wishes counts; it ends when the file is closed.
+    /// Microseconds that a sleeping CPU may take to wake, for the whole host. A process holds the limit as long as it
+    /// keeps `/dev/cpu_dma_latency` open. The smallest value of all holders counts, and a value ends when its file is
+    /// closed.
     /// ## Why it matters
-    /// Deep idle states take tens to hundreds of microseconds to leave. At 0 only states without an exit latency are
-    /// entered: on x86 that is a loop that polls, on Arm `WFI`, which is a short sleep. It needs no reboot and ends with
-    /// its holder, unlike `processor.max_cstate` and `intel_idle.max_cstate`. A kernel without a cpuidle driver, as in many
-    /// virtual machines, ignores it: there the idle routine (boot.idle) and the hypervisor decide.
+    /// Deep idle states take tens to hundreds of microseconds to leave. At 0, a CPU enters only states without an exit
+    /// latency: on x86 a polling loop, on Arm `WFI`, which is a short sleep. The limit needs no reboot and ends with
+    /// its holder, unlike `processor.max_cstate` and `intel_idle.max_cstate`. A kernel without a cpuidle driver, as in
+    /// many virtual machines, ignores it; there, the idle routine (boot.idle) and the hypervisor decide.
     /// ## Cost
     /// Power and heat, and less turbo headroom for the busy cores.
     /// ## Example

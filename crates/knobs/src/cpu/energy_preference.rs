@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// The hint by which a CPU that chooses its own frequency (Intel HWP, AMD CPPC) weighs power against speed:
+    /// The hint by which a CPU that chooses its own frequency (Intel HWP, AMD CPPC) balances power against speed:
     /// `performance`, `balance_performance`, `default`, `balance_power`, `power`.
     /// ## Why it matters
-    /// With such CPUs the governor `powersave` only passes this hint on. Under the governor `performance` the hint is
-    /// `performance` and every other is refused (EBUSY).
+    /// On such CPUs, the governor `powersave` only passes this hint on. Under the governor `performance`, the hint is
+    /// `performance` and the kernel refuses every other (EBUSY).
     /// ## Cost
     /// Power. The kernel's documentation advises the same hint on all CPUs, unless tasks are pinned.
     /// ## Example

@@ -4,13 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// What chooses the CPU's frequency. `performance` asks for the highest the policy allows, `powersave` for the
-    /// lowest, `schedutil` and `ondemand` follow the load. With intel_pstate and amd-pstate in active mode there are
-    /// two, and `powersave` follows the load there.
+    /// Chooses the CPU's frequency. `performance` asks for the highest that the policy allows, `powersave` for the
+    /// lowest; `schedutil` and `ondemand` follow the load. intel_pstate and amd-pstate in active mode have only
+    /// `performance` and `powersave`, and there `powersave` follows the load.
     /// ## Why it matters
-    /// A governor that follows the load finds the CPU idle between packets and answers the next one late.
+    /// A governor that follows the load sees the CPU idle between packets and slows it down, so the answer to the next
+    /// packet is late.
     /// ## Cost
-    /// Power and heat. A guest has no governor, or one that does nothing.
+    /// Power and heat. A guest has no governor, or one without effect.
     /// ## Example
     /// `powersave -> performance` writes `/sys/devices/system/cpu/cpuN/cpufreq/scaling_governor = performance`
     "cpu.governor";

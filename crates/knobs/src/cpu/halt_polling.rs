@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Of a guest: nanoseconds for which an idle virtual CPU polls before it halts (`/sys/module/haltpoll/parameters/guest_halt_poll_ns`,
-    /// 200000 by default), where the `haltpoll` governor runs. Of a KVM host: the same for all its guests
-    /// (`/sys/module/kvm/parameters/halt_poll_ns`).
+    /// In a guest: nanoseconds for which an idle virtual CPU polls before it halts
+    /// (`/sys/module/haltpoll/parameters/guest_halt_poll_ns`, 200000 by default), where the `haltpoll` governor runs.
+    /// On a KVM host: the same for all its guests (`/sys/module/kvm/parameters/halt_poll_ns`).
     /// ## Why it matters
-    /// A virtual CPU that halted is woken by the hypervisor: tens of microseconds. One that polls sees the packet's interrupt at
-    /// once. A guest without an idle driver cannot set it; then the host decides alone.
+    /// The hypervisor has to wake a virtual CPU that halted, which takes tens of microseconds. One that polls sees the
+    /// packet's interrupt at once. A guest without an idle driver cannot set it; then the host alone decides.
     /// ## Cost
-    /// The host's processor time.
+    /// CPU time of the host.
     /// ## Example
     /// lowlat explains it and never writes it.
     "cpu.halt-polling";

@@ -6,10 +6,11 @@ crate::knob! {
     /// ## What it does
     /// Single idle states, each with a switch: `/sys/devices/system/cpu/cpuN/cpuidle/stateM/disable`.
     /// ## Why it matters
-    /// One deep state with a long exit latency can be taken out on the CPUs of the path alone, and all shallow ones stay. The
-    /// limits cpu.resume-latency and cpu.dma-latency do much the same by the latency wanted, and end with their holder.
+    /// One deep state with a long exit latency can be disabled on the path's CPUs alone, while all shallow ones stay.
+    /// The limits cpu.resume-latency and cpu.dma-latency do much the same for a given latency; cpu.dma-latency ends with
+    /// the program that holds it.
     /// ## Cost
-    /// Power; a core that cannot sleep deeply takes turbo from its neighbours.
+    /// Power; a core that cannot sleep deeply takes turbo headroom from its neighbours.
     /// ## Example
     /// lowlat explains it and never writes it.
     "cpu.idle-states";

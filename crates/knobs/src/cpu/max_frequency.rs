@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Highest frequency the governor may choose, kHz.
+    /// Highest frequency that the governor may choose, in kHz.
     /// ## Why it matters
-    /// Set to the floor (cpu.min-frequency), it fixes the clock: every run has the same frequency, and no core changes
-    /// it in the middle of a message. That trades peak speed for less spread.
+    /// Set equal to the floor (cpu.min-frequency), it fixes the clock: every run has the same frequency, and no core
+    /// changes it in the middle of a message. That trades peak speed for less spread.
     /// ## Cost
-    /// Speed: everything above it, turbo first, is given up.
+    /// Speed: the CPU gives up everything above it, turbo first.
     /// ## Example
     /// `3600000 -> 2400000` writes `/sys/devices/system/cpu/cpuN/cpufreq/scaling_max_freq = 2400000`
     "cpu.max-frequency";

@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Lowest frequency the governor may choose, kHz.
+    /// Lowest frequency that the governor may choose, in kHz.
     /// ## Why it matters
     /// A floor keeps a core from slowing down between bursts.
     /// ## Cost
-    /// Power. A floor above what the chip can hold together takes turbo from all cores; the same number in floor and
-    /// ceiling (cpu.max-frequency) gives a steady clock without turbo.
+    /// Power. A floor above what the chip can sustain on all cores takes turbo from all of them; the same value for
+    /// floor and ceiling (cpu.max-frequency) gives a steady clock without turbo.
     /// ## Example
     /// `800000 -> 2400000` writes `/sys/devices/system/cpu/cpuN/cpufreq/scaling_min_freq = 2400000`
     "cpu.min-frequency";

@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds this CPU may take to wake: `n/a` accepts no latency at all, `0` means no limit, a number is the
-    /// limit.
+    /// Microseconds that this CPU may take to wake: `n/a` accepts no latency at all, `0` means no limit, and any other
+    /// number is the limit.
     /// ## Why it matters
     /// Keeps one core awake and lets the others sleep.
     /// ## Cost
-    /// Power of that core. All programs share the one file: the last writer counts.
+    /// Power of that core. All programs share the one file, and the last write counts.
     /// ## Example
     /// `0 -> n/a` writes `/sys/devices/system/cpu/cpuN/power/pm_qos_resume_latency_us = n/a`
     "cpu.resume-latency";

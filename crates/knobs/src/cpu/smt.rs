@@ -4,13 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// `/sys/devices/system/cpu/smt/control`: whether each core runs two threads; `nosmt` at boot, or the firmware's
-    /// switch.
+    /// `/sys/devices/system/cpu/smt/control` sets whether each core runs two threads; `nosmt` at boot or the firmware
+    /// can also set it.
     /// ## Why it matters
-    /// Two busy threads of one core share its execution units and its first caches: what runs on the sibling shows in
-    /// the tail. Leaving the sibling of a critical core idle, or isolated with it, does the same for that core alone.
+    /// Two busy threads of one core share its execution units and first-level caches, so the work of the sibling shows
+    /// in the tail. Keeping the sibling of a critical core idle, or isolating it together with that core, does the same
+    /// for that core alone.
     /// ## Cost
-    /// Half of the logical CPUs. Switching it off live takes CPUs offline: interrupts, affinities and queues move.
+    /// Half of the logical CPUs. Switching it off at run time takes CPUs offline: interrupts, affinities and queues
+    /// move.
     /// ## Example
     /// lowlat explains it and never writes it.
     "cpu.smt";

@@ -4,13 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Lowest and highest frequency of what the cores of an Intel package share: last-level cache, mesh, memory controllers
-    /// (`/sys/devices/system/cpu/intel_uncore_frequency/package_*_die_*/{min,max}_freq_khz`).
+    /// Lowest and highest frequency of the parts that the cores of an Intel package share: last-level cache, mesh,
+    /// memory controllers (`/sys/devices/system/cpu/intel_uncore_frequency/package_*_die_*/{min,max}_freq_khz`).
     /// ## Why it matters
-    /// A package that is nearly idle lowers it, and each cache miss and each packet that the device writes into the cache then
-    /// takes longer, also on a core that spins at full speed. A floor at its highest keeps it up.
+    /// A nearly idle package lowers this frequency. Each cache miss, and each packet that the device writes into the
+    /// cache, then takes longer, even for a core that spins at full speed. A floor equal to the highest frequency
+    /// prevents this.
     /// ## Cost
-    /// Power, and less of it for the cores' own turbo.
+    /// Power, which the cores then lack for their own turbo.
     /// ## Example
     /// lowlat explains it and never writes it.
     "cpu.uncore-frequency";

@@ -6,10 +6,10 @@ crate::knob! {
     /// ## What it does
     /// CPUs on which the kernel's unbound workqueues may run.
     /// ## Why it matters
-    /// By default that is every CPU but those of `nohz_full` and `isolcpus=domain`. CPUs isolated in another way
+    /// By default that is every CPU except those of `nohz_full` and `isolcpus=domain`. CPUs isolated in another way
     /// (`isolcpus=nohz`, affinities alone) get deferred kernel work, which interrupts the one task there.
     /// ## Cost
-    /// The work crowds onto the CPUs that are left.
+    /// All of this work runs on the remaining CPUs.
     /// ## Example
     /// `0-3 -> 0-1` writes `/sys/devices/virtual/workqueue/cpumask = 3`
     "cpu.workqueue-mask";

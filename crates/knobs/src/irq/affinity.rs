@@ -4,15 +4,17 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// CPUs that may take an interrupt of the device.
+    /// CPUs that may handle an interrupt of the device.
     /// ## Why it matters
-    /// The interrupt on the reader's core takes time from it; on another node it fetches every packet across the link
-    /// between the nodes. A program that sleeps between packets may do as well with its interrupt on its own core.
+    /// An interrupt on the reader's core takes CPU time from the reader; a CPU on another NUMA node fetches every
+    /// packet across the link between the nodes. A program that sleeps between packets may do just as well with the
+    /// interrupt on its own core.
     /// ## Cost
-    /// Interrupts that the kernel manages itself (as those of many NVMe and some virtio devices) refuse: EIO in 6.1,
-    /// EPERM in 6.12. irqbalance moves it again unless it is told not to (irq.irqbalance).
+    /// The kernel refuses this for interrupts that it manages itself (such as those of many NVMe and some virtio
+    /// devices): EIO in 6.1, EPERM in 6.12. irqbalance moves the interrupt again unless it is told not to
+    /// (irq.irqbalance).
     /// ## Example
-    /// `0-3 -> 2` writes the list to the line's `smp_affinity_list`
+    /// `0-3 -> 2` writes the list to the interrupt's `smp_affinity_list`
     "irq.affinity";
     kernels "any"; phase 2; risk Medium; resets_link false; standing Acts;
     place irq_affinity::Line;

@@ -6,14 +6,14 @@ crate::knob! {
     /// ## What it does
     /// The daemon that moves interrupts between CPUs every ten seconds.
     /// ## Why it matters
-    /// It moves a pinned interrupt away, in the middle of a measurement. Tuning lists stop it; then nobody spreads the
-    /// interrupts of all other devices, and after a reset of the device all its lines may land on one CPU (Amazon
-    /// advises against it for ENA). Ban what must stay instead: `IRQBALANCE_BANNED_CPULIST=2-3` keeps it off the path's
-    /// CPUs, `--banirq=N` leaves one line alone. CPUs of `isolcpus` and `nohz_full` it leaves out on its own, as long
-    /// as no list is given: one that is given has to name them too.
+    /// It moves a pinned interrupt away, even in the middle of a measurement. Tuning lists stop the daemon; then
+    /// nothing spreads the interrupts of all other devices, and after a reset of the device all its interrupts may land
+    /// on one CPU (Amazon advises against it for ENA). Configure exceptions instead: `IRQBALANCE_BANNED_CPULIST=2-3`
+    /// keeps irqbalance off the path's CPUs, and `--banirq=N` excludes one interrupt. It skips the CPUs of `isolcpus`
+    /// and `nohz_full` on its own, as long as no list is given; a given list has to name them too.
     /// ## Cost
-    /// A banned CPU gets no interrupts from it at all. The file that holds the options is the distribution's (Debian:
-    /// `/etc/default/irqbalance`), and line numbers change when a driver reloads.
+    /// irqbalance moves no interrupt at all to a banned CPU. The distribution owns the file with the options (Debian:
+    /// `/etc/default/irqbalance`), and interrupt numbers change when a driver reloads.
     /// ## Example
     /// lowlat explains it and never writes it.
     "irq.irqbalance";

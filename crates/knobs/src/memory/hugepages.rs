@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// 2 MiB pages set aside on one NUMA node. `vm.nr_hugepages` and the boot parameter spread theirs over all nodes.
+    /// 2 MiB pages reserved on one NUMA node. `vm.nr_hugepages` and the boot parameter spread theirs over all nodes.
     /// ## Why it matters
-    /// DPDK and some engines keep their packets in them, and want them on the device's node. They make no socket
-    /// faster.
+    /// DPDK and some engines keep their packets in hugepages, and want them on the device's node. Hugepages make no
+    /// socket faster.
     /// ## Cost
-    /// Memory that nothing else can use; a fragmented node gives fewer than asked.
+    /// Memory that nothing else can use; a fragmented node provides fewer pages than requested.
     /// ## Example
     /// `0 -> 1024` writes `/sys/devices/system/node/nodeN/hugepages/hugepages-2048kB/nr_hugepages = 1024`
     "memory.hugepages";

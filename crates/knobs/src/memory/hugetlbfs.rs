@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// `mount -t hugetlbfs none /mnt/huge`: a file system whose files are made of hugepages.
+    /// `mount -t hugetlbfs none /mnt/huge`: a file system whose files consist of hugepages.
     /// ## Why it matters
-    /// DPDK maps its memory through it; systemd mounts one at `/dev/hugepages` already, and DPDK finds that on its own
+    /// DPDK maps its memory through it. systemd already mounts one at `/dev/hugepages`, and DPDK finds that on its own
     /// (`--huge-dir` names another, `--in-memory` needs none).
     /// ## Cost
-    /// None on its own: the pages are memory.hugepages.
+    /// None on its own: memory.hugepages reserves the pages.
     /// ## Example
     /// lowlat explains it and never writes it.
     "memory.hugetlbfs";

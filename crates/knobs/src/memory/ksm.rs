@@ -5,11 +5,11 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Kernel same-page merging: 1 compares pages of programs that asked for it (virtual machines) and shares equal
-    /// ones, 0 stops and keeps what is shared, 2 stops and takes it apart. 0 by default.
+    /// ones, 0 stops and keeps the shared pages, 2 stops and separates them. 0 by default.
     /// ## Why it matters
-    /// ksmd takes processor time and write-protects pages; writing to one that was merged is a fault and a copy.
+    /// ksmd takes CPU time and write-protects pages; a write to a merged page causes a page fault and a copy.
     /// ## Cost
-    /// Memory that was shared is needed again.
+    /// With 2, the memory that was saved is needed again.
     /// ## Example
     /// `1 -> 0` writes `/sys/kernel/mm/ksm/run = 0`
     "memory.ksm";

@@ -6,10 +6,11 @@ crate::knob! {
     /// ## What it does
     /// mlockall(MCL_CURRENT | MCL_FUTURE): keeps a program's pages in memory.
     /// ## Why it matters
-    /// A page that is not there when it is touched is a fault, and a major one reads a disk in the middle of a message.
-    /// Touch buffers before the traffic starts, too: locked memory of the future is faulted in when it is mapped.
+    /// Touching a page that is not in memory causes a page fault, and a major fault reads a disk in the middle of a
+    /// message. With MCL_FUTURE, new memory is faulted in when it is mapped: map buffers, and use the stack as deep as
+    /// it will grow, before the traffic starts.
     /// ## Cost
-    /// Memory that cannot be given back; RLIMIT_MEMLOCK or CAP_IPC_LOCK.
+    /// Memory that cannot be reclaimed; it needs RLIMIT_MEMLOCK or CAP_IPC_LOCK.
     /// ## Example
     /// lowlat explains it and never writes it.
     "memory.mlock";

@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// `numactl --cpunodebind=N --membind=N`: runs a program, and takes its memory, on the node of the device
+    /// `numactl --cpunodebind=N --membind=N`: runs a program, and allocates its memory, on the node of the device
     /// (`/sys/class/net/IF/device/numa_node`).
     /// ## Why it matters
-    /// Off the node every packet and descriptor crosses the link between the sockets.
+    /// On another node, every packet and descriptor crosses the link between the sockets.
     /// ## Cost
-    /// The node's cores and memory must be enough.
+    /// The node's cores and memory must suffice.
     /// ## Example
     /// lowlat explains it and never writes it.
     "memory.numa-placement";

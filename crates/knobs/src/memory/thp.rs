@@ -4,15 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Transparent huge pages: `always` makes large pages wherever it can, `madvise` where a program asks, `never`
+    /// Transparent huge pages: `always` uses large pages wherever it can, `madvise` only where a program asks, `never`
     /// nowhere.
     /// ## Why it matters
-    /// Whether a page fault stops to compact memory is for `defrag`, next to `enabled`: with its default, `madvise`, only in
-    /// regions for which a program asked. With `always` in `enabled` khugepaged copies pages and takes mappings away
-    /// behind the program's back (`compact_stall`, `thp_collapse_alloc` in `/proc/vmstat`). Programs with much memory
-    /// gain from large pages anyway: fewer TLB misses.
+    /// The file `defrag`, next to `enabled`, decides whether a page fault stops to compact memory; with its default,
+    /// `madvise`, it does so only in regions for which a program asked. With `always` in `enabled`, khugepaged copies
+    /// pages and unmaps them behind the program's back (`compact_stall`, `thp_collapse_alloc` in `/proc/vmstat`).
+    /// Programs with much memory still gain from large pages: fewer TLB misses.
     /// ## Cost
-    /// With `madvise` programs that do not ask lose large pages.
+    /// With `madvise`, programs that do not ask lose large pages.
     /// ## Example
     /// `always -> madvise` writes `/sys/kernel/mm/transparent_hugepage/enabled = madvise`
     "memory.thp";

@@ -4,11 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// What a page fault does where no huge page is free: `always` frees and compacts memory before it goes on, `defer` wakes the
-    /// background, `defer+madvise` does the first where a program asked (madvise) and the second elsewhere, `madvise`, the
-    /// default, the first where a program asked and nothing elsewhere, `never` nothing.
+    /// What a page fault does when no huge page is free. `always` frees and compacts memory before it continues, and
+    /// `defer` wakes the background threads. `defer+madvise` acts as `always` where a program asked (madvise) and as
+    /// `defer` elsewhere. `madvise`, the default, acts as `always` where a program asked and does nothing elsewhere.
+    /// `never` does nothing.
     /// ## Why it matters
-    /// With `always` each first touch of a region may stop for a compaction, in every program.
+    /// With `always`, the first touch of any region may stop for compaction, in every program.
     /// ## Cost
     /// Fewer huge pages for programs that do not ask.
     /// ## Example

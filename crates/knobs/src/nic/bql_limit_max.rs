@@ -4,13 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Most bytes the kernel lets lie in one transmit queue of the device (byte queue limits). The kernel adapts the
-    /// limit on its own below this bound; the bound is practically none by default (1879048192).
+    /// Most bytes that the kernel may put into one transmit queue of the device (byte queue limits). The kernel adapts
+    /// the limit on its own below this maximum; the default (1879048192) is practically no limit.
     /// ## Why it matters
-    /// Bytes in the device cannot be overtaken any more: a message waits for all of them. A smaller bound keeps bulk
-    /// data in the queue discipline, where a fair one lets the message pass.
+    /// A message cannot overtake bytes that are already in the device: it waits for all of them. A smaller maximum
+    /// keeps bulk data in the queue discipline, where a fair one lets the message pass.
     /// ## Cost
-    /// A bound too small leaves the line idle between completions. Only drivers that report their completions have it.
+    /// A maximum that is too small leaves the line idle between completions. Only drivers that report their completions
+    /// have it.
     /// ## Example
     /// `1879048192 -> 30000` writes `/sys/class/net/IF/queues/tx-N/byte_queue_limits/limit_max = 30000`
     "nic.bql-limit-max";

@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Queue pairs, each with an interrupt of its own.
+    /// Number of queue pairs, each with its own interrupt.
     /// ## Why it matters
-    /// It does not switch RSS on, which is on already where there are queues. For low latency the kernel's
-    /// documentation names as many queues as there are CPUs, or the device's most if that is less. Fewer put more flows
-    /// on chosen cores.
+    /// It does not switch RSS on: RSS is already on where there are several queues. For low latency, the kernel's
+    /// documentation names as many queues as there are CPUs, or the device's maximum if that is less. Fewer queues
+    /// concentrate more flows on chosen cores.
     /// ## Cost
-    /// The driver frees and allocates its queues: affinities, RPS, XPS, flow rules and XDP sockets are lost or set
-    /// anew, and packets are lost meanwhile (ENA: less than a millisecond).
+    /// The driver frees and allocates its queues: affinities, RPS, XPS, flow rules and XDP sockets are lost or reset,
+    /// and packets are lost meanwhile (ENA: less than a millisecond).
     /// ## Example
     /// `8 -> 4` runs `ethtool -L IF combined 4`
     "nic.channels.combined";

@@ -6,11 +6,12 @@ crate::knob! {
     /// ## What it does
     /// Lets the driver choose the receive interrupt delay by the load.
     /// ## Why it matters
-    /// The kernel's own algorithm (net_dim: mlx5, bnxt, ena, ice and others) ranks bandwidth before packet rate, and packet
-    /// rate before few interrupts; latency is not among its aims. `i40e`, `iavf`, `ixgbe` and `igb` have algorithms of their
-    /// own, which shorten the delay for small packets. With any of them the delay moves with the load, so that the median and P99 move with it and runs differ.
+    /// The kernel's own algorithm (net_dim: mlx5, bnxt, ena, ice and others) ranks bandwidth before packet rate, and
+    /// packet rate before few interrupts; latency is not among its aims. `i40e`, `iavf`, `ixgbe` and `igb` have
+    /// algorithms of their own, which shorten the delay for small packets. With any of them the delay varies with the
+    /// load, so the median and P99 vary with it, and runs differ.
     /// ## Cost
-    /// More interrupts under load; a fixed delay has to fit the path.
+    /// With `off`, more interrupts under load; a fixed delay has to fit the path.
     /// ## Example
     /// `on -> off` runs `ethtool -C IF adaptive-rx off`
     "nic.coalesce.adaptive-rx";

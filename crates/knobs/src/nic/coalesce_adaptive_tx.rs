@@ -6,9 +6,9 @@ crate::knob! {
     /// ## What it does
     /// Lets the driver choose the transmit interrupt delay by the load.
     /// ## Why it matters
-    /// The delay of transmit completions then moves with the load, and with it everything that waits for them.
+    /// The delay of transmit completions then varies with the load, and with it everything that waits for them.
     /// ## Cost
-    /// More interrupts under load; a fixed delay has to fit the path.
+    /// With `off`, more interrupts under load; a fixed delay has to fit the path.
     /// ## Example
     /// `on -> off` runs `ethtool -C IF adaptive-tx off`
     "nic.coalesce.adaptive-tx";

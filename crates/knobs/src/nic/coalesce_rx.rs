@@ -4,16 +4,17 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Delay, packets and adaptive mode of received packets in one message, for a driver that takes them only together.
-    /// Parameters that are not named keep their value; a fixed delay needs `adaptive-rx=0` with it where the driver has it.
+    /// Sets the delay, packet threshold and adaptive mode of receive coalescing in one message, for drivers that accept
+    /// them only together. Parameters that are not named keep their value. A fixed delay needs `adaptive-rx=0` in the
+    /// same message where the driver has it.
     /// ## Why it matters
-    /// Drivers check them against each other: `i40e` refuses another delay while its moderation is adaptive, and a
-    /// delay of 0 needs a packet threshold of its own. Set one by one, each order of the two can be the one that is
-    /// refused. lowlat's findings ask for the single settings, which also go out together and are tried one by one
-    /// where that is refused. `mlx5` puts its own delay in place in the message that switches its adaptive mode; there
-    /// the delay is named in a second one.
+    /// Drivers check the parameters against each other: `i40e` refuses another delay in adaptive mode, and a delay of 0
+    /// needs a packet threshold of its own. If they are set one by one, the driver may refuse either order. lowlat's
+    /// findings ask for the single settings; lowlat also sends these together, and tries them one by one where the
+    /// driver refuses that. `mlx5` sets its own delay in the message that switches its adaptive mode, so there a second
+    /// message sets the delay.
     /// ## Cost
-    /// An interrupt for each packet; at high rates that is processor time the program may need.
+    /// An interrupt for each packet; at high rates that takes CPU time that the program may need.
     /// ## Example
     /// `rx-usecs=50 rx-frames=32 -> rx-usecs=0 rx-frames=1` runs `ethtool -C IF rx-usecs 0 rx-frames 1`
     "nic.coalesce.rx";

@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Packets after which the device interrupts, however short the wait for `rx-usecs` has been. With `rx-usecs 0` it
-    /// is the only condition: the interrupt then waits for that many packets.
+    /// Number of packets after which the device interrupts, even before `rx-usecs` has passed. With `rx-usecs 0` it is
+    /// the only condition: the interrupt then waits for that many packets.
     /// ## Why it matters
-    /// A lone packet never fills a threshold of several. A delay of 0 alone can so make the wait longer: `tg3` with
-    /// `rx-frames 5` would hold a packet back until four more have come. 1 beside `rx-usecs 0` is an interrupt for each
-    /// packet. 0 beside `rx-usecs 0` is not allowed: no interrupt would ever come.
+    /// A lone packet never reaches a threshold of several. A delay of 0 alone can therefore make the wait longer: `tg3`
+    /// with `rx-frames 5` would hold a packet back until four more arrive. With `rx-usecs 0`, 1 means an interrupt for
+    /// each packet, and 0 is not allowed: no interrupt would ever come.
     /// ## Cost
-    /// An interrupt for each packet; at high rates that is processor time the program may need.
+    /// An interrupt for each packet; at high rates that takes CPU time that the program may need.
     /// ## Example
     /// `5 -> 1` runs `ethtool -C IF rx-frames 1`
     "nic.coalesce.rx-frames";

@@ -4,20 +4,20 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds the device waits after a packet before it interrupts. A fixed value needs adaptive moderation off,
-    /// which lowlat switches off first.
+    /// Microseconds that the device waits after a packet before it interrupts. A fixed value needs adaptive mode off;
+    /// lowlat switches it off first.
     /// ## Why it matters
-    /// The wait is added to each packet that would wake a sleeping reader. 0 alone does not switch coalescing off: where
-    /// the driver has `rx-frames`, the kernel's interface asks for 0 and one frame together (nic.coalesce.rx-frames), or
-    /// a lone packet waits for others. `tg3` refuses 0; there 1 with one frame is the least. Not every number is a time: 1, 3 and 4 on
-    /// `e1000e`, 1 and 3 on `igb` and `igc`, 1 on `ixgbe` are modes that adapt to the load. `e1000e`, `igb` and `igc`
-    /// refuse 2 and what lies between their modes and 10, so that the smallest delay beside 0 is 10 µs. Drivers clamp
-    /// and round, so what was set is read back.
+    /// The wait is added to each packet that would wake a sleeping reader. 0 alone does not switch coalescing off:
+    /// where the driver has `rx-frames`, the kernel's interface asks for 0 and one frame together
+    /// (nic.coalesce.rx-frames), or a lone packet waits for others. `tg3` refuses 0; its minimum is 1 with one frame.
+    /// Some values are not times: 1, 3 and 4 on `e1000e`, 1 and 3 on `igb` and `igc`, and 1 on `ixgbe` are modes that
+    /// adapt to the load. `e1000e`, `igb` and `igc` refuse 2 and the values between their modes and 10, so their
+    /// smallest delay apart from 0 is 10 µs. Drivers clamp and round, so lowlat reads the value back.
     /// ## Cost
-    /// An interrupt for each packet; at high rates that is processor time the program may need. A program that spins on
-    /// the device (busy polling) takes the packet before the interrupt, and may do better with a longer wait. Most
-    /// drivers write a register; `ixgbe` resets the device between 1 or 10 µs and more on one side and the rest on the
-    /// other.
+    /// An interrupt for each packet; at high rates that takes CPU time that the program may need. A program that spins
+    /// on the device (busy polling) takes the packet before the interrupt, and may do better with a longer wait. Most
+    /// drivers write a register. `ixgbe` treats 1 and the values from 10 up as one group and all others as a second,
+    /// and resets the device when a change crosses from one group to the other.
     /// ## Example
     /// `50 -> 0` runs `ethtool -C IF rx-usecs 0`
     "nic.coalesce.rx-usecs";

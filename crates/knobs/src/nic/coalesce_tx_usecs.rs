@@ -4,11 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds the device waits before it reports sent packets.
+    /// Microseconds that the device waits before it reports sent packets.
     /// ## Why it matters
-    /// The packet itself has left: this delays the freeing of buffers, and with them whatever waits for it (TCP small
-    /// queues, byte queue limits, a full ring). It costs a bulk sender more than a single message. `igb`, `igc` and
-    /// `ixgbe` refuse it, or any change of it, where receive and transmit share one vector: `rx-usecs` then sets both.
+    /// The packet itself has already left. The wait delays the freeing of buffers and whatever waits for that (TCP
+    /// small queues, byte queue limits, a full ring). It costs a bulk sender more than a single message. `igb`, `igc`
+    /// and `ixgbe` refuse the setting, or any change of it, where receive and transmit share one vector; `rx-usecs`
+    /// then sets both.
     /// ## Cost
     /// More interrupts per second.
     /// ## Example

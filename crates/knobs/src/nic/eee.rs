@@ -6,10 +6,10 @@ crate::knob! {
     /// ## What it does
     /// Lets the link sleep between packets (IEEE 802.3az).
     /// ## Why it matters
-    /// The first packet after a pause waits until both ends are awake: by the standard 16.5 µs at 1 Gbit/s and some 4.5
-    /// µs or more at 10 Gbit/s, on each link that does it.
+    /// After an idle period, the first packet waits until both ends are awake: by the standard, 16.5 µs at 1 Gbit/s and
+    /// some 4.5 µs or more at 10 Gbit/s, on each link that uses it.
     /// ## Cost
-    /// A little power; the link is negotiated anew.
+    /// A little power; the link is negotiated again.
     /// ## Example
     /// `on -> off` runs `ethtool --set-eee IF eee off`
     "nic.eee";

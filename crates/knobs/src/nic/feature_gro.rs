@@ -6,8 +6,9 @@ crate::knob! {
     /// ## What it does
     /// Merges received segments of one flow before the stack sees them.
     /// ## Why it matters
-    /// Packets that may merge wait until the poll ends (with gro_flush_timeout, longer). A single small message gains
-    /// nothing from it; bulk streams lose much without it. Try it on its own: not a gain everywhere.
+    /// Packets that may be merged wait until the poll ends (with gro_flush_timeout, longer). A single small message
+    /// gains nothing from GRO; bulk streams lose much without it. Switching it off does not help on every path, so test
+    /// that change alone.
     /// ## Cost
     /// More CPU per byte for bulk traffic.
     /// ## Example

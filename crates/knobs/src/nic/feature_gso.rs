@@ -6,7 +6,8 @@ crate::knob! {
     /// ## What it does
     /// Cuts large sends into segments just before the device.
     /// ## Why it matters
-    /// A small message may wait behind a large burst. Not a gain everywhere: judged one by one.
+    /// A small message may wait behind a large burst. Switching it off does not help on every path, so test that change
+    /// alone.
     /// ## Cost
     /// More CPU per byte for bulk traffic.
     /// ## Example

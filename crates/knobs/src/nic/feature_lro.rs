@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Merges received TCP segments in the device or driver; unlike GRO the result cannot always be taken apart again.
+    /// Merges received TCP segments in the device or driver; unlike with GRO, the result cannot always be split again.
     /// ## Why it matters
-    /// Packets wait to be merged. Routing and bridging need it off in any case.
+    /// Packets wait to be merged. Routing and bridging need LRO off in any case.
     /// ## Cost
-    /// More CPU per byte for bulk traffic. `ixgbe` resets the device when it is switched, and mlx5 may reopen its queues.
+    /// More CPU per byte for bulk traffic. `ixgbe` resets the device when LRO changes, and mlx5 may reopen its queues.
     /// ## Example
     /// `on -> off` runs `ethtool -K IF lro off`
     "nic.feature.lro";

@@ -7,11 +7,11 @@ crate::knob! {
     /// Lets flow rules (`ethtool -N`, steer.flow-rule) and accelerated RFS steer packets to a chosen queue. On its own
     /// it steers nothing.
     /// ## Why it matters
-    /// A flow that arrives on its reader's core needs no hand-over. On i40e the first TCP rule switches the automatic
-    /// steering (ATR) off for all other TCP flows.
+    /// A flow that arrives on its reader's core needs no hand-over. On i40e, the first TCP rule switches off automatic
+    /// steering (ATR) for all other TCP flows.
     /// ## Cost
-    /// A wrong rule sends a flow to the wrong queue; `off` deletes the rules on many drivers (ixgbe, ice). `ixgbe`, `igb`
-    /// and `igc` reinitialise the device when it is switched, and `i40e` resets its function.
+    /// A wrong rule sends a flow to the wrong queue; `off` deletes the rules on many drivers (ixgbe, ice). When the
+    /// feature changes, `ixgbe`, `igb` and `igc` reinitialise the device, and `i40e` resets its PCI function.
     /// ## Example
     /// `off -> on` runs `ethtool -K IF ntuple on`
     "nic.feature.ntuple";

@@ -6,7 +6,8 @@ crate::knob! {
     /// ## What it does
     /// Lets the device cut large sends into segments.
     /// ## Why it matters
-    /// A small message may wait behind a large burst on the wire. Not a gain everywhere: judged one by one.
+    /// A small message may wait behind a large burst on the wire. Switching it off does not help on every path, so test
+    /// that change alone.
     /// ## Cost
     /// More CPU per byte for bulk traffic.
     /// ## Example

@@ -4,16 +4,18 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Forward error correction of the link: `off`, BASE-R (Fire code), or Reed-Solomon, as both ends agree.
+    /// Forward error correction of the link: `off`, BASE-R (Fire code), or Reed-Solomon. Both ends have to use the
+    /// same.
     /// ## Why it matters
-    /// A block is checked before it is passed on, so each hop with Reed-Solomon adds some hundred nanoseconds; BASE-R adds less.
-    /// At 25 Gbit/s over a short copper cable it can often be left out; at 100 Gbit/s of four lanes and more, and with
-    /// PAM4 signals, the link does not work without.
+    /// The receiver checks a whole block before it passes it on, so each hop with Reed-Solomon adds some hundred
+    /// nanoseconds; BASE-R adds less. At 25 Gbit/s over a short copper cable, FEC can often be off; over 100 Gbit/s
+    /// copper and backplane links of four lanes, and with PAM4 signals, the link does not work without it.
     /// ## Cost
-    /// Without it a weak link loses frames: link-errors then finds them. A change takes the link down, and both ends have to be
-    /// changed.
+    /// Without FEC, a weak link loses frames: link-errors then finds them. A change takes the link down, and has to be
+    /// made at both ends.
     /// ## Example
-    /// `ethtool --show-fec IF` shows it, `ethtool --set-fec IF encoding off` sets it; lowlat explains it and never writes it.
+    /// `ethtool --show-fec IF` shows it, `ethtool --set-fec IF encoding off` sets it; lowlat explains it and never
+    /// writes it.
     "nic.fec";
     kernels "4.14.."; phase 2; risk High; resets_link false; standing Elsewhere;
     place Nowhere;

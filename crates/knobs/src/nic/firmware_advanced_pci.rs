@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// `mlxconfig … set ADVANCED_PCI_SETTINGS=1`: a switch of ConnectX firmware that makes further PCI parameters
-    /// visible (MAX_ACC_OUT_READ, the reads that may be outstanding, among them). On its own it tunes nothing.
+    /// `mlxconfig … set ADVANCED_PCI_SETTINGS=1`: a switch in ConnectX firmware that makes further PCI parameters
+    /// visible (among them MAX_ACC_OUT_READ, the number of outstanding reads). On its own it tunes nothing.
     /// ## Why it matters
-    /// Tuning lists name it as a latency setting. What it uncovers serves bandwidth, and NVIDIA's own operator sets
-    /// MAX_ACC_OUT_READ to 0, the device's own choice, on most devices.
+    /// Tuning lists name it as a latency setting. The parameters that it uncovers serve bandwidth, and NVIDIA's own
+    /// operator sets MAX_ACC_OUT_READ to 0, the device's own choice, on most devices.
     /// ## Cost
-    /// It is written into the card and outlives the host; it acts after a reset of the firmware or a reboot. A wrong
-    /// PCI parameter may keep the card from coming up.
+    /// The setting is stored in the card and survives a reinstalled host; it takes effect after a firmware reset or a
+    /// reboot. A wrong PCI parameter may keep the card from starting.
     /// ## Example
     /// lowlat explains it and never writes it.
     "nic.firmware.advanced-pci-settings";

@@ -4,13 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Nanoseconds until the next poll of the device, once a poll was the last: NAPI then keeps the packets that GRO
-    /// may still merge, and with napi_defer_hard_irqs also leaves the interrupt off. 0, the default, means neither.
-    /// From 6.13 on each NAPI instance has its own too, at the target `IF/napi-N`.
+    /// Nanoseconds from the end of polling until the kernel polls the device again. During this time, NAPI keeps the
+    /// packets that GRO may still merge, and with napi_defer_hard_irqs also keeps the interrupt off. 0, the default,
+    /// does neither. From 6.13 on, each NAPI instance also has its own value, at the target `IF/napi-N`.
     /// ## Why it matters
-    /// With a program that busy-polls it keeps interrupts away (`SO_PREFER_BUSY_POLL`); without one it is pure delay.
+    /// With a program that busy-polls (`SO_PREFER_BUSY_POLL`), it keeps interrupts away; without one, it is pure delay.
     /// ## Cost
-    /// Delay wherever nobody polls.
+    /// Delay wherever no program polls.
     /// ## Example
     /// `200000 -> 0` writes `/sys/class/net/IF/gro_flush_timeout = 0`
     "nic.gro-flush-timeout";

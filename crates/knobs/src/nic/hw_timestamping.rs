@@ -4,15 +4,16 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Lets the device stamp packets with its own clock: sent ones and all received ones (`on`), or the sent ones alone
-    /// (`tx`), since some devices stamp no received packet but PTP's and refuse `on` (igb on 82576: ERANGE).
+    /// Lets the device timestamp packets with its own clock: sent and all received ones (`on`), or only sent ones
+    /// (`tx`). Some devices timestamp no received packets except PTP's and refuse `on` (igb on 82576: ERANGE).
     /// ## Why it matters
-    /// Shows how much of a delay is the host's. It is not a feature of `ethtool -K`: `rx-timestamping` there is "bit
-    /// name not found". What is set is read back, because drivers widen the filter, refuse it (the 82576 of igb cannot
-    /// stamp all received packets) or accept what they do not deliver; only stamps that arrive count.
+    /// It shows how much of a delay occurs in the host. It is not a feature of `ethtool -K`, which answers
+    /// `rx-timestamping` with "bit name not found". lowlat reads the setting back, because drivers widen the filter,
+    /// refuse it (the 82576 of igb cannot timestamp all received packets) or accept what they do not deliver. Only
+    /// timestamps that arrive count.
     /// ## Cost
-    /// mlx5 in its ordinary profile keeps CQE compression: stamped PTP packets get a receive queue of their own. Other
-    /// profiles of it switch compression off while a receive filter is on. A PTP daemon owns this setting: changing it
+    /// mlx5 in its ordinary profile keeps CQE compression: timestamped PTP packets get a receive queue of their own.
+    /// Its other profiles switch compression off while a receive filter is on. A PTP daemon owns this setting: a change
     /// under `ptp4l` breaks its synchronization.
     /// ## Example
     /// `off -> on` runs `hwstamp_ctl -i IF -t 1 -r 1`

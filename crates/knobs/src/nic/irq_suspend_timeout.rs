@@ -4,19 +4,19 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Nanoseconds for which one NAPI instance keeps its interrupt off while a program that prefers busy polling by
-    /// `epoll_wait` still finds events. When it finds none, deferral by `nic.gro-flush-timeout` and
-    /// `nic.napi-defer-hard-irqs` takes over. 0, the default, is not a suspension. There is none for the whole device:
-    /// each instance has its own, named by its position (`eth0/napi-0`), and so have the other three settings of NAPI
-    /// there.
+    /// Nanoseconds for which one NAPI instance keeps its interrupt off while a program that prefers busy polling still
+    /// finds events with `epoll_wait`. When it finds none, deferral by `nic.gro-flush-timeout` and
+    /// `nic.napi-defer-hard-irqs` takes over. 0, the default, suspends nothing. There is no value for the whole device:
+    /// each instance has its own, named by its position (`eth0/napi-0`), and there also has its own values of the other
+    /// three NAPI settings.
     /// ## Why it matters
-    /// A short gro-flush-timeout wakes a quiet program soon and interrupts a busy one often; a long one does the
-    /// opposite. Suspension lets both be had: the short one while it is quiet, no interrupt while it works.
+    /// A short gro-flush-timeout soon wakes a quiet program but often interrupts a busy one; a long one does the
+    /// opposite. Suspension combines both: the short timeout while the program is quiet, no interrupt while it works.
     /// ## Cost
-    /// While it lasts, that program's polls alone take packets from the instance; this bounds the wait of all others. A
-    /// program that does not ask for it (`EPIOCSPARAMS` with `prefer_busy_poll`) gets nothing.
+    /// During suspension, only that program's polls take packets from the instance; this timeout limits the wait of all
+    /// others. A program that does not ask for it (`EPIOCSPARAMS` with `prefer_busy_poll`) gets nothing.
     /// ## Example
-    /// `0 -> 20000000` asks `NETDEV_CMD_NAPI_SET` of the instance for `irq-suspend-timeout` 20000000
+    /// `0 -> 20000000` sends `NETDEV_CMD_NAPI_SET` with `irq-suspend-timeout` 20000000 for the instance
     "nic.irq-suspend-timeout";
     kernels "6.13.."; phase 2; risk Medium; resets_link false; standing Acts;
     place napi::Instance("irq-suspend-timeout");

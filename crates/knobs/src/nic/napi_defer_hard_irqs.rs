@@ -4,12 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Empty polls before NAPI switches the interrupt on again, one each gro_flush_timeout. Without that timeout it
-    /// does nothing. 0 by default. From 6.13 on each NAPI instance has its own too, at the target `IF/napi-N`.
+    /// Number of empty polls, one for each gro_flush_timeout, before NAPI switches the interrupt on again. Without that
+    /// timeout it does nothing. 0 by default. From 6.13 on, each NAPI instance also has its own value, at the target
+    /// `IF/napi-N`.
     /// ## Why it matters
     /// Together with gro_flush_timeout it lets a busy-polling reader run without interrupts.
     /// ## Cost
-    /// Delay wherever nobody polls: a packet waits for the timer instead of the interrupt.
+    /// Delay wherever no program polls: a packet waits for the timer instead of the interrupt.
     /// ## Example
     /// `0 -> 2` writes `/sys/class/net/IF/napi_defer_hard_irqs = 2`
     "nic.napi-defer-hard-irqs";

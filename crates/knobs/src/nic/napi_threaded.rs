@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Polls the device in kernel threads (`napi/IF-N`), one for each NAPI, in place of softirqs. From 6.17 on
+    /// Polls the device in kernel threads (`napi/IF-N`), one for each NAPI instance, instead of softirqs. From 6.17 on,
     /// also for one NAPI instance alone, at the target `IF/napi-N`.
     /// ## Why it matters
-    /// A thread can be given a CPU and a priority, and the scheduler sees what it costs. Under load it keeps packet
-    /// work from running in whatever program was interrupted. For one quiet flow it adds a wake-up.
+    /// A thread can have its own CPU and priority, and the scheduler accounts for its cost. Under load, packet work no
+    /// longer runs in whatever program was interrupted. For one quiet flow it adds a wake-up.
     /// ## Cost
-    /// A thread switch for each interrupt. Pin each thread to the CPU of its interrupt or one near it, as the kernel's documentation says;
-    /// new queues make new threads.
+    /// A thread switch for each interrupt. Pin each thread to the CPU of its interrupt or one near it, as the kernel's
+    /// documentation advises; new queues create new threads.
     /// ## Example
     /// `0 -> 1` writes `/sys/class/net/IF/threaded = 1`
     "nic.napi-threaded";

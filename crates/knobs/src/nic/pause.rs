@@ -4,14 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Lets the other end stop this one's sending for a moment, and the reverse. Where pause is negotiated, the
-    /// negotiation is switched off first: until then igb takes `rx off` without an error and without effect.
+    /// Lets the link partner stop this end from sending for a moment, and this end the partner. Where pause is
+    /// negotiated, lowlat switches the negotiation off first: until then igb accepts `rx off` without an error and
+    /// without effect.
     /// ## Why it matters
-    /// A pause frame stops *every* flow on the link for the sake of one receiver that is too slow. Where the receiver
-    /// keeps up there are none.
+    /// A pause frame stops *every* flow on the link because one receiver is too slow. Where the receiver keeps up,
+    /// there are none.
     /// ## Cost
-    /// Overload then drops instead of pausing, and lossless fabrics (RoCE) rely on it. Where it is negotiated this
-    /// changes what is advertised, and the link is negotiated anew.
+    /// Overload then drops packets instead of pausing, and lossless fabrics (RoCE) rely on pause. Where pause is
+    /// negotiated, this changes what is advertised, and the link is negotiated again.
     /// ## Example
     /// `on -> off` runs `ethtool -A IF rx off`
     "nic.pause";

@@ -6,10 +6,11 @@ crate::knob! {
     /// ## What it does
     /// mlx5: packs several receive completions into one entry, to save PCIe bandwidth.
     /// ## Why it matters
-    /// Folklore switches it on for latency. By its own commit it adds software overhead, and is meant for slots slower
-    /// than the link, where the driver turns it on automatically. So `off` is the value to try for latency, and the path
-    /// decides. It switches receive hashing off, and cannot be on together with hardware GRO. With hardware receive
-    /// stamps it can, in the ordinary profile: PTP packets then get a receive queue of their own.
+    /// Tuning lists switch it on for latency. According to its own commit, it adds software overhead and is meant for
+    /// slots slower than the link, where the driver turns it on automatically. So `off` is the value to try for
+    /// latency, and a test on the path decides. It switches receive hashing off, and cannot be on together with
+    /// hardware GRO. In the ordinary profile, it can be on together with hardware receive timestamps: PTP packets then
+    /// get a receive queue of their own.
     /// ## Cost
     /// The driver reopens its queues.
     /// ## Example

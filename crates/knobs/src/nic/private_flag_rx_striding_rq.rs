@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// mlx5: packs many received packets into one large buffer (a "multi-packet" work queue entry) in place of one
+    /// mlx5: packs many received packets into one large buffer (a "multi-packet" work queue entry) instead of one
     /// buffer each.
     /// ## Why it matters
-    /// It serves packet rate and PCIe bandwidth. Whether it costs or gains latency here no document says: it is judged
-    /// on the path. It cannot be switched off while LRO or hardware GRO is on.
+    /// It serves packet rate and PCIe bandwidth. No document says whether it costs or gains latency, so test it on the
+    /// path. It cannot be switched off while LRO or hardware GRO is on.
     /// ## Cost
     /// The driver reopens its queues.
     /// ## Example

@@ -4,13 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Descriptors of each receive queue.
+    /// Number of descriptors in each receive queue.
     /// ## Why it matters
-    /// A ring that overflows drops (`rx_missed_errors` of the kernel, and names of the driver's own). The
-    /// maximum hides those drops behind latency, and a ring that does not fit the cache costs a miss for each packet;
-    /// go up one step at a time.
+    /// A ring that overflows drops packets (`rx_missed_errors` in the kernel, other names in the driver's own
+    /// counters). The maximum hides those drops behind latency, and a ring that does not fit the cache costs a miss for
+    /// each packet: go up one step at a time.
     /// ## Cost
-    /// The driver resets its queues: the link may drop for seconds, and affinities and steering are set anew.
+    /// The driver resets its queues: the link may drop for seconds, and affinities and steering are reset.
     /// ## Example
     /// `512 -> 1024` runs `ethtool -G IF rx 1024`
     "nic.ring.rx";

@@ -4,13 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Descriptors of each transmit queue.
+    /// Number of descriptors in each transmit queue.
     /// ## Why it matters
-    /// A full transmit ring stops the queue and packets wait in the queue discipline. A longer ring lets more bulk data
-    /// lie before a message in the device, where no scheduler can reorder it; byte queue limits (nic.bql-limit-max)
-    /// bound that where the driver has them.
+    /// A full transmit ring stops the queue, and packets wait in the queue discipline. A longer ring lets more bulk
+    /// data wait ahead of a message in the device, where no scheduler can reorder it; byte queue limits
+    /// (nic.bql-limit-max) limit that where the driver has them.
     /// ## Cost
-    /// The driver resets its queues: the link may drop for seconds, and affinities and steering are set anew.
+    /// The driver resets its queues: the link may drop for seconds, and affinities and steering are reset.
     /// ## Example
     /// `512 -> 1024` runs `ethtool -G IF tx 1024`
     "nic.ring.tx";

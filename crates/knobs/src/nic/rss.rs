@@ -6,10 +6,10 @@ crate::knob! {
     /// ## What it does
     /// `ethtool -x` and `-X`: the hash key and the table that spread received flows over the queues (RSS).
     /// ## Why it matters
-    /// Two busy flows that hash to one queue share a core. A table that leaves a queue out (`ethtool -X IF equal 3`)
-    /// keeps that queue for flows that a rule steers there.
+    /// Two busy flows that hash to one queue share a core. A table that omits a queue (`ethtool -X IF equal 3`)
+    /// reserves that queue for flows that a rule steers there.
     /// ## Cost
-    /// All flows may move to other queues, and packets of one flow may be reordered while they do.
+    /// All flows may move to other queues, and packets of one flow may be reordered meanwhile.
     /// ## Example
     /// lowlat explains it and never writes it.
     "nic.rss";

@@ -7,11 +7,12 @@ crate::knob! {
     /// Whether PCI Express links sleep between transfers (ASPM): `default` as the firmware set it, `performance` never,
     /// `powersave` and `powersupersave` whenever they can.
     /// ## Why it matters
-    /// A link that sleeps has to wake before the device can fetch a descriptor or write a packet: microseconds for L1,
-    /// more for its substates. The boot parameter `pcie_aspm=off` does not switch it off: it leaves whatever the
-    /// firmware had set.
+    /// A sleeping link has to wake before the device can fetch a descriptor or write a packet: microseconds for L1,
+    /// more for its substates. The boot parameter `pcie_aspm=off` does not switch ASPM off: it keeps whatever the
+    /// firmware set.
     /// ## Cost
-    /// Power. All links of the host; refused (EPERM) where the firmware keeps ASPM to itself.
+    /// Power. The policy applies to all links of the host. The kernel refuses it (EPERM) where the firmware keeps
+    /// control of ASPM.
     /// ## Example
     /// `default -> performance` writes `/sys/module/pcie_aspm/parameters/policy = performance`
     "pcie.aspm-policy";

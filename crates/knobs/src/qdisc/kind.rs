@@ -4,13 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Decides in which order and when packets leave: `fq_codel`, `fq`, `pfifo_fast`, … or `default`, what the kernel
-    /// would put there. `pfifo limit 8` and `bfifo limit 4096` are a FIFO of so many packets or bytes.
+    /// Decides when and in which order packets leave: `fq_codel`, `fq`, `pfifo_fast`, … or `default`, the kernel's own
+    /// choice. `pfifo limit 8` and `bfifo limit 4096` are FIFOs of that many packets or bytes.
     /// ## Why it matters
-    /// A bulk flow in a plain FIFO makes every message wait behind its queue; fq_codel serves flows in turn. A
+    /// A bulk flow in a plain FIFO makes every message wait behind its backlog; fq_codel serves flows in turn. A
     /// forgotten netem delays everything.
     /// ## Cost
-    /// Packets in the old queue are dropped when it is replaced.
+    /// Replacing a qdisc drops the packets in the old one.
     /// ## Example
     /// `pfifo_fast -> fq_codel` runs `tc qdisc replace dev IF root fq_codel`
     "qdisc.kind";

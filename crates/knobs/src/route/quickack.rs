@@ -4,15 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// `ip route change … quickack 1`: acknowledges every segment at once, for connections over one route.
+    /// `ip route change … quickack 1`: acknowledges every segment at once, on connections over one route.
     /// ## Why it matters
     /// A peer that waits for an acknowledgement before it sends the rest of its message (Nagle's algorithm without
-    /// TCP_NODELAY) waits for this host's delayed ACK, 40 ms and more. TCP_QUICKACK does it for one socket, and has to
-    /// be set again and again.
+    /// TCP_NODELAY) waits for this host's delayed ACK, 40 ms and more. TCP_QUICKACK does the same for one socket, but
+    /// has to be set again and again.
     /// ## Cost
-    /// An acknowledgement for each segment. The route is sent again whole with the one metric changed; whoever manages
-    /// the network may set it anew. Connections that exist take it up with
-    /// their next packet: the change makes their cached route invalid.
+    /// An acknowledgement for each segment. lowlat writes the whole route again with the one metric changed; the
+    /// network manager may overwrite it. Existing connections adopt the metric with their next packet, because the
+    /// change invalidates their cached route.
     /// ## Example
     /// `off -> on` runs `ip route change PREFIX … quickack 1`
     "route.quickack";

@@ -4,13 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Smallest retransmission timeout of connections over one route, in milliseconds; 0 is the default of 200.
+    /// Smallest retransmission timeout of connections over one route, in milliseconds; 0 means the default of 200.
     /// ## Why it matters
-    /// On a path of microseconds, one lost last segment waits 200 ms before it is sent again. It goes before
-    /// sysctl.net.ipv4.tcp_rto_min_us, and kernels without that sysctl have it too.
+    /// On a path of microseconds, a lost last segment waits 200 ms for its retransmission. The metric takes precedence
+    /// over sysctl.net.ipv4.tcp_rto_min_us, and kernels without that sysctl have it too.
     /// ## Cost
-    /// Too small a timeout sends again what was merely late, a delayed ACK of the peer (40 ms and more) among it. The
-    /// route is sent again whole with the one metric changed; whoever manages the network may set it anew.
+    /// Too small a timeout retransmits segments that were merely late, for example because of the peer's delayed ACK
+    /// (40 ms and more). lowlat writes the whole route again with the one metric changed; the network manager may
+    /// overwrite it.
     /// ## Example
     /// `0 -> 50` runs `ip route change PREFIX … rto_min 50ms`
     "route.rto-min";

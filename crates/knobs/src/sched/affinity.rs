@@ -6,10 +6,10 @@ crate::knob! {
     /// ## What it does
     /// `taskset -c 3 PROGRAM`, sched_setaffinity: keeps a program on its CPUs.
     /// ## Why it matters
-    /// A program that moves leaves its caches behind, and RFS and XPS follow it with reordering. Its CPU should be of
-    /// the device's node, not the one that takes the interrupt (unless the A/B test says so), and not CPU 0.
+    /// A program that moves loses its caches, and RFS and XPS follow it with reordering. Its CPU should be on the
+    /// device's node. It should not be the CPU that handles the interrupt (unless the A/B test says so), nor CPU 0.
     /// ## Cost
-    /// A pinned program cannot go to an idle CPU when its own is taken.
+    /// A pinned program cannot move to an idle CPU when its own is busy.
     /// ## Example
     /// lowlat explains it and never writes it.
     "sched.cpu-affinity";

@@ -4,15 +4,17 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// A control group that owns its CPUs: `cpuset.cpus` and `isolated` in its `cpuset.cpus.partition` take them out of the
-    /// scheduler's balancing for everybody else, at any time and without a reboot.
+    /// A control group that owns its CPUs: `cpuset.cpus`, and `isolated` in its `cpuset.cpus.partition`, take them out
+    /// of the scheduler's load balancing for all others, at any time and without a reboot.
     /// ## Why it matters
-    /// It gives what `isolcpus=` gives, and goes back with one write; the kernel's documentation prefers it. Programs are put in by
-    /// their group, interrupts and unbound workqueues stay where they are (irq.affinity, cpu.workqueue-mask).
+    /// It does what `isolcpus=` does, and one write undoes it; the kernel's documentation prefers it. Programs enter it
+    /// through their group; interrupts and unbound workqueues do not move (irq.affinity, cpu.workqueue-mask).
     /// ## Cost
-    /// The CPUs are lost for everything else. systemd has to own the group (`AllowedCPUs=` of a slice), or it undoes it.
+    /// The CPUs are lost to everything else. systemd has to own the group (`AllowedCPUs=` of a slice), or it undoes the
+    /// partition.
     /// ## Example
-    /// `mkdir /sys/fs/cgroup/rt; echo 2-3 > /sys/fs/cgroup/rt/cpuset.cpus; echo isolated > /sys/fs/cgroup/rt/cpuset.cpus.partition`
+    /// `mkdir /sys/fs/cgroup/rt; echo 2-3 > /sys/fs/cgroup/rt/cpuset.cpus;
+    /// echo isolated > /sys/fs/cgroup/rt/cpuset.cpus.partition`
     "sched.cpuset-partition";
     kernels "5.17.."; phase 2; risk Medium; resets_link false; standing Elsewhere;
     place Nowhere;

@@ -4,14 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// `chrt -f 99 PROGRAM`: runs a program before all others, those of the kernel's own threads too that have less
-    /// than 99.
+    /// `chrt -f 99 PROGRAM`: runs a program ahead of all others, including kernel threads with a priority below 99.
     /// ## Why it matters
-    /// A reader that is alone on its core gains nothing. On a core that it shares, a small priority (1 to 10) is enough
-    /// to pass ordinary programs; 99 also passes threaded interrupt handlers, which have 50, and a program that spins
+    /// A reader that is alone on its core gains nothing. On a shared core, a small priority (1 to 10) is enough to
+    /// preempt ordinary programs; 99 also preempts threaded interrupt handlers, which have 50, and a program that spins
     /// then starves them.
     /// ## Cost
-    /// A spinning program at 99 hangs its core, and what waits for that core.
+    /// A program that spins at 99 hangs its core, and everything that waits for that core.
     /// ## Example
     /// lowlat explains it and never writes it.
     "sched.rt-priority";

@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// SO_BUSY_POLL: microseconds a blocking read of this socket spins on its device queue before it sleeps.
+    /// SO_BUSY_POLL: microseconds that a blocking read of this socket spins on its device queue before it sleeps.
     /// ## Why it matters
-    /// Takes the interrupt and the wake-up out of the path, as busy_read does, for one socket.
+    /// It takes the interrupt and the wake-up out of the path, as busy_read does, but for one socket.
     /// ## Cost
-    /// A busy core while it waits. Raising it needs CAP_NET_ADMIN in 6.1, and no privilege in 6.12.
+    /// A busy core while it waits. Raising the value needs CAP_NET_ADMIN in 6.1, and no privilege in 6.12.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.busy-poll";

@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// EPIOCSPARAMS: an epoll instance busy-polls its own time and budget, and may ask for preferred busy polling, without
-    /// `net.core.busy_poll` for the whole host.
+    /// EPIOCSPARAMS: an epoll instance busy-polls with its own time and budget, and may ask for preferred busy polling,
+    /// without `net.core.busy_poll` for the whole host.
     /// ## Why it matters
-    /// A program that waits in epoll gets what SO_BUSY_POLL gives a read. All its sockets have to come through one NAPI instance
-    /// (`SO_INCOMING_NAPI_ID`): one epoll instance for each queue.
+    /// A program that waits in epoll gets what SO_BUSY_POLL gives to a read. All its sockets have to receive through
+    /// one NAPI instance (`SO_INCOMING_NAPI_ID`), so use one epoll instance for each queue.
     /// ## Cost
     /// A busy core while it waits. A budget above 64 needs CAP_NET_ADMIN.
     /// ## Example

@@ -9,7 +9,7 @@ crate::knob! {
     /// Not for sockets: the kernel completes a send or receive on such a ring with EINVAL, and refuses NAPI polling on
     /// it.
     /// ## Cost
-    /// Nothing works.
+    /// No send or receive works.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.iopoll";

@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// IP_MULTICAST_ALL 0: a socket gets the groups that it joined itself, and not those that others on the host joined too. It is
-    /// 1 by default. IP_ADD_MEMBERSHIP takes an interface; without one the routing table chooses it.
+    /// IP_MULTICAST_ALL 0: a socket receives only the groups that it joined itself, not those that others on the host
+    /// joined. It is 1 by default. IP_ADD_MEMBERSHIP takes an interface; without one, the routing table chooses it.
     /// ## Why it matters
-    /// With 1, a socket bound to `0.0.0.0` and the port of two feeds gets both, and throws half of its packets away in the
-    /// program. Feeds that reverse path filtering drops never come (reverse-path-drops).
+    /// With 1, a socket bound to `0.0.0.0` and the port of two feeds receives both, and the program throws half of the
+    /// packets away. Feeds that reverse path filtering drops never arrive (reverse-path-drops).
     /// ## Cost
     /// None: the program has to join each group on each socket, which it does anyway.
     /// ## Example

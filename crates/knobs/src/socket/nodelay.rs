@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// TCP_NODELAY: sends a small segment at once, also while an earlier one has not been acknowledged.
+    /// TCP_NODELAY: sends a small segment at once, even while an earlier one is unacknowledged.
     /// ## Why it matters
-    /// Without it (Nagle's algorithm) the second small write of a message waits a round trip, or for the peer's delayed
-    /// ACK, 40 ms and more. Folklore has dozens of sysctls and forgets this one.
+    /// Without it (Nagle's algorithm), the second small write of a message waits a round trip, or for the peer's
+    /// delayed ACK, 40 ms and more. Tuning lists have dozens of sysctls and forget this option.
     /// ## Cost
-    /// More, smaller packets where a program writes in small pieces: write whole messages.
+    /// More and smaller packets where a program writes in small pieces: write whole messages.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.nodelay";

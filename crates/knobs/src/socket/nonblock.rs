@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// O_NONBLOCK for a socket, MSG_DONTWAIT for one call: returns at once when nothing is there.
+    /// O_NONBLOCK for a socket, MSG_DONTWAIT for one call: the call returns at once when no data is there.
     /// ## Why it matters
-    /// A reader that spins so never sleeps, and pays no wake-up. With SO_BUSY_POLL each empty call polls the device
-    /// once.
+    /// A reader that spins in this way never sleeps, so it needs no wake-up. With SO_BUSY_POLL, each empty call polls
+    /// the device once.
     /// ## Cost
-    /// A busy core, and a system call for each look.
+    /// A busy core, and a system call for each attempt.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.nonblock";

@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// SO_PREFER_BUSY_POLL: the program pledges to poll; the kernel leaves the device's interrupt off as long as it
+    /// SO_PREFER_BUSY_POLL: the program promises to poll, and the kernel keeps the device's interrupt off as long as it
     /// does. SO_BUSY_POLL_BUDGET sets how many packets a poll may take.
     /// ## Why it matters
-    /// Without it softirq and the polling program compete for the same queue. It acts only with nic.gro-flush-timeout
-    /// and nic.napi-defer-hard-irqs: the timeout is how long the kernel believes the pledge.
+    /// Without it, softirq and the polling program compete for the same queue. It acts only with nic.gro-flush-timeout
+    /// and nic.napi-defer-hard-irqs: the timeout is how long the kernel waits for the next poll.
     /// ## Cost
-    /// CAP_NET_ADMIN. If the program stops polling, packets of that queue wait for the timeout, those of other programs
-    /// too.
+    /// It needs CAP_NET_ADMIN. If the program stops polling, the packets of that queue wait for the timeout, including
+    /// those of other programs.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.prefer-busy-poll";

@@ -4,13 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// SO_PRIORITY, and IP_TOS for IPv4: the class of a socket's packets. `pfifo_fast` has three bands, `prio`, `mqprio` and `taprio`
-    /// their own, chosen by it.
+    /// SO_PRIORITY, and IP_TOS for IPv4: the class of a socket's packets. `pfifo_fast` uses it to choose one of three
+    /// bands; `prio`, `mqprio` and `taprio` use it to choose one of their own.
     /// ## Why it matters
-    /// A message with priority 6 passes all bulk traffic of priority 0 in a `pfifo_fast` of the same queue. A fair queue
-    /// (`fq_codel`) does not need it.
+    /// In a `pfifo_fast`, a message with priority 6 passes all bulk traffic of priority 0 in the same queue. A fair
+    /// queue (`fq_codel`) does not need it.
     /// ## Cost
-    /// Priorities above 6 need CAP_NET_ADMIN. It acts on this host's queues alone; switches go by DSCP or VLAN priority.
+    /// Priorities above 6 need CAP_NET_ADMIN. It acts only on this host's queues; switches use DSCP or the VLAN
+    /// priority.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.priority";

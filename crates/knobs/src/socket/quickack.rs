@@ -4,10 +4,10 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// TCP_QUICKACK: acknowledges at once. It is not sticky: the kernel falls back to delayed ACKs on its own, so it is
-    /// set again after each read.
+    /// TCP_QUICKACK: acknowledges at once. It is not sticky: the kernel falls back to delayed ACKs on its own, so the
+    /// program sets it again after each read.
     /// ## Why it matters
-    /// The peer's Nagle waits for this acknowledgement. Better: TCP_NODELAY at the peer.
+    /// With Nagle's algorithm, the peer waits for this acknowledgement. TCP_NODELAY at the peer is better.
     /// ## Cost
     /// An acknowledgement for each segment, and a system call.
     /// ## Example

@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// IORING_OP_RECV_ZC: the device writes payload straight into the program's memory.
+    /// IORING_OP_RECV_ZC: the device writes payload directly into the program's memory.
     /// ## Why it matters
-    /// It saves the copy of large receives. Header split and a queue of its own, with flows steered to it, are what it
-    /// needs of the device; few have it. A small message gains nothing.
+    /// It saves the copy of large receives. It needs header split, and a queue of its own with flows steered to it; few
+    /// devices have both. A small message gains nothing.
     /// ## Cost
-    /// A receive queue that serves this program alone.
+    /// A receive queue that serves only this program.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.recv-zc";

@@ -6,9 +6,9 @@ crate::knob! {
     /// ## What it does
     /// IORING_OP_SEND_ZC: MSG_ZEROCOPY as an operation of io_uring; the notification comes as a second completion.
     /// ## Why it matters
-    /// As MSG_ZEROCOPY: for sends of some 10 kB and more.
+    /// Like MSG_ZEROCOPY, it pays off for sends of some 10 kB and more.
     /// ## Cost
-    /// Two completions for each send, and the buffer may not be touched before the second.
+    /// Two completions for each send; the program may not touch the buffer before the second.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.send-zc";

@@ -6,10 +6,10 @@ crate::knob! {
     /// ## What it does
     /// IORING_SETUP_SQPOLL: a kernel thread takes submissions from the ring; it sleeps after a time without any.
     /// ## Why it matters
-    /// No system call for each send or receive.
+    /// It saves the system call for each send or receive.
     /// ## Cost
-    /// A second busy core; where the two share one it is slower. A thread that fell asleep has to be woken by a system
-    /// call.
+    /// A second busy core; if program and thread share one core, it is slower. A system call has to wake a thread that
+    /// fell asleep.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.sqpoll";

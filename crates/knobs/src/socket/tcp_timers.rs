@@ -4,14 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// TCP_RTO_MIN_US and TCP_DELACK_MAX_US: the floor of the retransmission timer and the ceiling of the delayed acknowledgement
-    /// of one connection, µs.
+    /// TCP_RTO_MIN_US and TCP_DELACK_MAX_US: the smallest retransmission timeout and the longest delay of an
+    /// acknowledgement on one connection, in µs.
     /// ## Why it matters
-    /// The last segment of a message that is lost waits for the timer, 200 ms at least by default; the acknowledgement of one
-    /// waits up to 40 ms for something to go with. On a path of microseconds both can be a hundredth. Where the kernel has
-    /// neither: route.rto-min, route.quickack.
+    /// The last segment of a message, if lost, waits for the retransmission timer, at least 200 ms by default; an
+    /// acknowledgement waits 40 to 200 ms for data to travel with. On a path of microseconds, both can be a hundredth of
+    /// that. On kernels with neither option, use route.rto-min and route.quickack.
     /// ## Cost
-    /// A floor below the peer's delayed acknowledgement sends segments twice. Both are rounded to ticks of the kernel's clock.
+    /// A timeout below the peer's delayed acknowledgement sends segments twice. The kernel rounds both values to ticks
+    /// of its clock.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.tcp-timers";

@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// SO_TIMESTAMPING: asks for stamps of this socket's packets: when they were scheduled, handed to the device, sent
-    /// by it, received.
+    /// SO_TIMESTAMPING: asks for timestamps of this socket's packets: when they were scheduled, handed to the device,
+    /// sent by it, and received.
     /// ## Why it matters
-    /// It splits a round trip into its stages; lowlat's measurement uses it. Hardware stamps need nic.hw-timestamping
-    /// on the interface as well.
+    /// It splits a round trip into its stages; lowlat's measurement uses it. Hardware timestamps also need
+    /// nic.hw-timestamping on the interface.
     /// ## Cost
-    /// A message on the error queue for each stamp of a sent packet, which has to be read and counts against the
-    /// receive buffer.
+    /// A message on the error queue for each timestamp of a sent packet. The program has to read it, and it counts
+    /// against the receive buffer.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.timestamping";

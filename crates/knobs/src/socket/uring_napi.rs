@@ -4,9 +4,9 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// IORING_REGISTER_NAPI: a ring that waits spins on the device queues of its sockets, at most 10 ms.
+    /// IORING_REGISTER_NAPI: a waiting ring spins on the device queues of its sockets, for at most 10 ms.
     /// ## Why it matters
-    /// Busy polling for io_uring: the interrupt and the wake-up leave the path.
+    /// Busy polling for io_uring: it takes the interrupt and the wake-up out of the path.
     /// ## Cost
     /// A busy core while it waits. Refused (EINVAL) on a ring with IOPOLL.
     /// ## Example

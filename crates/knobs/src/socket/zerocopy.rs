@@ -6,11 +6,11 @@ crate::knob! {
     /// ## What it does
     /// SO_ZEROCOPY, then MSG_ZEROCOPY at each send: sends from the program's own pages.
     /// ## Why it matters
-    /// Pays from some 10 kB on, never for small messages: pinning pages costs more than copying them.
+    /// It pays off from some 10 kB on, never for small messages: pinning pages costs more than copying them.
     /// ## Cost
-    /// A notification for each send, and the buffer may not be touched until it came. The kernel may copy anyway
-    /// (loopback, taps, devices without scatter-gather) and says so with SO_EE_CODE_ZEROCOPY_COPIED; `ss` shows nothing
-    /// of it.
+    /// A notification for each send; the program may not touch the buffer until it arrives. The kernel may copy anyway
+    /// (loopback, taps, devices without scatter-gather) and reports this with SO_EE_CODE_ZEROCOPY_COPIED; `ss` does not
+    /// show it.
     /// ## Example
     /// lowlat explains it and never writes it.
     "socket.zerocopy";

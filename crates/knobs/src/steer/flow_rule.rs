@@ -4,13 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// `ethtool -N IF flow-type udp4 dst-port 7 action 3`: a rule of the device that sends one flow to one queue.
+    /// `ethtool -N IF flow-type udp4 dst-port 7 action 3`: a rule in the device that sends one flow to one queue.
     /// ## Why it matters
-    /// The hot flow arrives on the queue whose interrupt, and whose reader, sit where it is wanted; RSS sends it where
-    /// its hash falls. AF_XDP needs it, to have the flow on the queue of its socket.
+    /// The hot flow arrives on the queue whose interrupt and reader are on the wanted CPUs; RSS sends it wherever its
+    /// hash falls. AF_XDP needs such a rule, so that the flow arrives on the queue of its socket.
     /// ## Cost
-    /// A rule too wide takes other flows along. Rules are lost with a reset of the device, and the driver says which
-    /// fields it can match: i40e turns its automatic steering off with the first TCP rule, ixgbe inverts masks.
+    /// A rule that is too wide also takes other flows. A reset of the device deletes the rules. The driver decides
+    /// which fields a rule can match; i40e turns its automatic steering off with the first TCP rule, and ixgbe inverts
+    /// masks.
     /// ## Example
     /// lowlat explains it and never writes it.
     "steer.flow-rule";

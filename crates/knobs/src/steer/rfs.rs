@@ -4,13 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Flows of one receive queue that are followed to the core that reads them. It needs the table of
+    /// Number of flows of one receive queue that the kernel directs to the core that reads them. It needs the table of
     /// sysctl.net.core.rps_sock_flow_entries; the kernel rounds up to a power of two. With `nic.feature.ntuple on`,
-    /// CONFIG_RFS_ACCEL and a driver that can, the device steers on its own.
+    /// CONFIG_RFS_ACCEL and a driver that supports it, the device steers on its own.
     /// ## Why it matters
-    /// The stack runs where the reader is.
+    /// The network stack runs where the reader is.
     /// ## Cost
-    /// A table, and reordering when a reader moves.
+    /// Memory for a table, and reordering when a reader moves.
     /// ## Example
     /// `0 -> 4096` writes `/sys/class/net/IF/queues/rx-N/rps_flow_cnt = 4096`
     "steer.rfs";

@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// CPUs that packets of a receive queue are handed to in software, by a hash of the flow. `off`, the default,
-    /// handles them where the interrupt came.
+    /// CPUs to which the kernel hands the packets of a receive queue in software, by a hash of the flow. With `off`,
+    /// the default, the CPU that took the interrupt handles them.
     /// ## Why it matters
-    /// A hand-over costs an inter-processor interrupt and a cold cache; useful only where one core cannot keep up.
+    /// A hand-over costs an inter-processor interrupt and a cold cache; it helps only where one core cannot keep up.
     /// ## Cost
-    /// `off` leaves all of the stack on the interrupt's core.
+    /// `off` keeps the whole stack on the interrupt's core.
     /// ## Example
     /// `1 -> off` writes `/sys/class/net/IF/queues/rx-N/rps_cpus = 0`
     "steer.rps";

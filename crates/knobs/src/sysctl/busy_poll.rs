@@ -4,15 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds poll, select and epoll spin on device queues before they sleep. poll and select spin only for
-    /// sockets that have SO_BUSY_POLL, so it is set on them, or `busy_read` for all; epoll spins when this is set, or
-    /// its own parameters (EPIOCSPARAMS, 6.9).
+    /// Microseconds that poll, select and epoll spin on device queues before they sleep. poll and select spin only for
+    /// sockets with SO_BUSY_POLL: set it on them, or `busy_read` for all. epoll spins when this sysctl or its own
+    /// parameters (EPIOCSPARAMS, 6.9) are set.
     /// ## Why it matters
-    /// Takes the interrupt and the wake-up out of the receive path, on devices with NAPI. 50 for a few sockets, 100 for
-    /// hundreds, says the kernel's documentation.
+    /// It takes the interrupt and the wake-up out of the receive path, on devices with NAPI. The kernel's documentation
+    /// recommends 50 for a few sockets and 100 for hundreds.
     /// ## Cost
-    /// A busy core per waiting thread, on the whole host: it belongs to no network namespace, and its file is seen in
-    /// the first one alone. SO_BUSY_POLL or EPIOCSPARAMS do it for one program.
+    /// A busy core for each waiting thread, on the whole host: the sysctl belongs to no network namespace, and its file
+    /// is visible only in the initial one. SO_BUSY_POLL or EPIOCSPARAMS do it for one program.
     /// ## Example
     /// `0 -> 50` writes `/proc/sys/net/core/busy_poll = 50`
     "sysctl.net.core.busy_poll";

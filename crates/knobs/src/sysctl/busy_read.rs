@@ -4,14 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds a blocking socket read spins on its device queue before it sleeps: the default of SO_BUSY_POLL for
-    /// sockets made afterwards. Those that exist keep theirs.
+    /// Microseconds that a blocking socket read spins on its device queue before it sleeps: the default of SO_BUSY_POLL
+    /// for sockets created afterwards. Existing sockets keep theirs.
     /// ## Why it matters
-    /// Takes the interrupt and the wake-up out of the receive path, on devices with NAPI. The kernel's documentation
-    /// recommends 50 where it is set for the whole host, and the socket option in the first place.
+    /// It takes the interrupt and the wake-up out of the receive path, on devices with NAPI. The kernel's documentation
+    /// recommends 50 for the whole host, but prefers the socket option.
     /// ## Cost
-    /// A busy core per waiting thread, on the whole host: it belongs to no network namespace, and its file is seen in
-    /// the first one alone. SO_BUSY_POLL does it for one socket. Without CONFIG_NET_RX_BUSY_POLL it is not there.
+    /// A busy core for each waiting thread, on the whole host: the sysctl belongs to no network namespace, and its file
+    /// is visible only in the initial one. SO_BUSY_POLL does it for one socket. Without CONFIG_NET_RX_BUSY_POLL the
+    /// file does not exist.
     /// ## Example
     /// `0 -> 50` writes `/proc/sys/net/core/busy_read = 50`
     "sysctl.net.core.busy_read";

@@ -6,7 +6,7 @@ crate::knob! {
     /// ## What it does
     /// Whether compaction may move locked pages (`mlock`) too: 1 by default, 0 with PREEMPT_RT.
     /// ## Why it matters
-    /// A program that locked its memory against page faults still takes one when compaction moves a page of it.
+    /// A program that locked its memory against page faults still takes one when compaction moves one of its pages.
     /// ## Cost
     /// Less memory can be compacted into huge pages.
     /// ## Example

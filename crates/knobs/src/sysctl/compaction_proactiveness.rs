@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// How hard the kernel compacts memory in the background before anybody asks, 0 to 100; 20 by default, 0 never. A write of
-    /// another value than 0 starts a compaction at once.
+    /// How hard the kernel compacts memory in the background before anybody asks, 0 to 100; 20 by default, 0 means
+    /// never. Writing a value other than 0 starts a compaction at once.
     /// ## Why it matters
-    /// Pages of running programs are moved, and a program that touches one meanwhile waits: the kernel's own page speaks of
-    /// latency spikes in unsuspecting applications.
+    /// Compaction moves pages of running programs, and a program that touches such a page meanwhile waits: the kernel's
+    /// documentation warns of latency spikes in unsuspecting applications.
     /// ## Cost
     /// Huge pages are harder to get later.
     /// ## Example

@@ -5,8 +5,8 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Queue discipline of interfaces, and of their queues, that come up afterwards. `pfifo_fast` by default; systemd
-    /// sets `fq_codel`. Interfaces that are up keep theirs (qdisc.kind), and virtual ones without a queue (veth, lo)
-    /// get none.
+    /// sets `fq_codel`. Interfaces that are already up keep theirs (qdisc.kind), and virtual ones without a queue
+    /// (veth, lo) get none.
     /// ## Why it matters
     /// In a plain FIFO a small message waits behind bulk traffic; `fq_codel` and `fq` serve flows in turn.
     /// ## Cost

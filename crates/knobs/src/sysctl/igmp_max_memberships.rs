@@ -6,8 +6,8 @@ crate::knob! {
     /// ## What it does
     /// How many IPv4 multicast groups one socket may join; 20 by default.
     /// ## Why it matters
-    /// A program of market data that joins the 21st group on one socket gets ENOBUFS, and lives without that feed where it does
-    /// not look.
+    /// A market data program that joins the 21st group on one socket gets ENOBUFS, and runs without that feed if it
+    /// does not check for the error.
     /// ## Cost
     /// More memory for a program that joins many.
     /// ## Example

@@ -4,10 +4,10 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Packets one receive softirq may take from all polled devices before it yields; 300 by default. It ends earlier
-    /// when netdev_budget_usecs is used up.
+    /// Packets that one receive softirq may take from all polled devices before it yields; 300 by default. It ends
+    /// earlier when the time of netdev_budget_usecs is used up.
     /// ## Why it matters
-    /// Column 3 of softnet_stat (time squeezes) grows when it ends too soon.
+    /// Column 3 of softnet_stat (time squeezes) grows when the softirq ends too soon.
     /// ## Cost
     /// Other softirqs and programs on that CPU wait longer.
     /// ## Example

@@ -4,9 +4,9 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Microseconds one receive softirq may take. The default is two clock ticks: 2000 at HZ=1000, 8000 at HZ=250,
-    /// 20000 at HZ=100. Less than that is refused, by 6.14 and by stable kernels that took the same change; older ones
-    /// take it. The time is rounded to clock ticks.
+    /// Microseconds that one receive softirq may take. The default is two clock ticks: 2000 at HZ=1000, 8000 at HZ=250,
+    /// 20000 at HZ=100. Linux 6.14, and stable kernels with the same change, refuse less than that; older kernels
+    /// accept it. The kernel rounds the time to clock ticks.
     /// ## Why it matters
     /// Column 3 of softnet_stat (time squeezes) grows when a softirq ends with work left. The folklore value of 8000 is
     /// the default at HZ=250, is refused at HZ=100, and is four times the default at HZ=1000.

@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Packets each CPU queues for RPS and for devices without NAPI (veth, loopback, tunnels); 1000 by default. Packets
-    /// of a device with NAPI and without RPS never see this queue.
+    /// Packets that each CPU queues for RPS and for devices without NAPI (veth, loopback, tunnels); 1000 by default.
+    /// Packets of a device with NAPI and without RPS never see this queue.
     /// ## Why it matters
-    /// Drops in column 2 of softnet_stat mean that it overflows. It is a depth, not a speed: 300000 hides overload as
-    /// latency.
+    /// Drops in column 2 of softnet_stat mean that the queue overflows. It is a depth, not a speed: 300000 hides
+    /// overload as latency.
     /// ## Cost
     /// A longer queue.
     /// ## Example

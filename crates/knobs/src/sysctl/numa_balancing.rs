@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Takes mappings away from time to time to see which node touches the page, and moves it there. 1 is on, 2 orders
-    /// memory tiers; kernels differ in their default.
+    /// Unmaps pages from time to time to see which node touches them, and moves them there. 1 is on, 2 balances memory
+    /// tiers; kernels differ in their default.
     /// ## Why it matters
-    /// Each such fault interrupts the program, which is pinned, and its memory with it, in any case (`numa_hint_faults`
-    /// counts them).
+    /// Each such page fault interrupts the program (`numa_hint_faults` counts them), although a pinned program and its
+    /// memory stay on their node in any case.
     /// ## Cost
     /// Programs that are not pinned lose automatic placement.
     /// ## Example

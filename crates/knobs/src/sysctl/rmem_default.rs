@@ -7,8 +7,8 @@ crate::knob! {
     /// Receive buffer of a new socket, in bytes: UDP, raw and packet sockets. TCP starts from the second number of
     /// tcp_rmem instead. 212992 by default on 64-bit hosts.
     /// ## Why it matters
-    /// A buffer that overflows in a burst loses packets (UdpRcvbufErrors); a larger one only stores more, it makes
-    /// nothing faster. 16 MiB for every socket, as tuning lists have it, is queue depth and not speed.
+    /// A buffer that overflows in a burst loses packets (UdpRcvbufErrors). A larger one only stores more; it makes
+    /// nothing faster. 16 MiB for every socket, which tuning lists recommend, is queue depth and not speed.
     /// ## Cost
     /// Memory, and a longer queue when the reader is slow.
     /// ## Example

@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Largest receive buffer SO_RCVBUF may ask for, in bytes; the kernel doubles what was asked, for its own
-    /// bookkeeping. SO_RCVBUFFORCE goes past it with CAP_NET_ADMIN. 212992 by default on 64-bit hosts
-    /// (4194304 from 6.18 on) and 163840 on 32-bit ones.
+    /// Largest receive buffer that SO_RCVBUF may ask for, in bytes; the kernel doubles the requested size for its own
+    /// bookkeeping. SO_RCVBUFFORCE exceeds it with CAP_NET_ADMIN. 212992 by default on 64-bit hosts (4194304 from 6.18
+    /// on) and 163840 on 32-bit ones.
     /// ## Why it matters
-    /// A buffer that overflows in a burst loses packets (UdpRcvbufErrors); a larger one only stores more, it makes
+    /// A buffer that overflows in a burst loses packets (UdpRcvbufErrors). A larger one only stores more; it makes
     /// nothing faster.
     /// ## Cost
     /// Memory, and a longer queue when the reader is slow.

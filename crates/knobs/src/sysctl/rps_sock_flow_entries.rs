@@ -4,13 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Size of the table that remembers on which CPU each flow is read; 0, the default, means that there is none. RFS
-    /// needs it, and steer.rfs for each queue, both before it acts; the kernel rounds up to a power of two.
+    /// Size of the table that records on which CPU each flow is read; 0, the default, means no table. RFS needs both
+    /// this table and steer.rfs for each queue; the kernel rounds up to a power of two.
     /// ## Why it matters
-    /// The stack then runs where the reader is. With `nic.feature.ntuple on` and a driver that has it, the device
-    /// steers on its own (accelerated RFS).
+    /// The network stack then runs where the reader is. With `nic.feature.ntuple on` and a driver that supports it, the
+    /// device steers on its own (accelerated RFS).
     /// ## Cost
-    /// 4 bytes an entry, and reordering when a reader moves. The kernel's documentation found 32768 right for a
+    /// 4 bytes for each entry, and reordering when a reader moves. The kernel's documentation found 32768 right for a
     /// moderately loaded server.
     /// ## Example
     /// `0 -> 32768` writes `/proc/sys/net/core/rps_sock_flow_entries = 32768`

@@ -7,11 +7,11 @@ crate::knob! {
     /// Microseconds of each sched_rt_period_us that real-time tasks may take: 950000 of 1000000 by default; -1 means
     /// all.
     /// ## Why it matters
-    /// A real-time task that spins is stopped for the rest of each period, 50 ms in a second: that is why people set
-    /// -1. With -1 it starves the kernel's own threads on that core and may hang the host. An ordinary task that spins
-    /// alone on an isolated core is never throttled, and needs neither. Without CONFIG_RT_GROUP_SCHED, 6.12 has no such
-    /// throttling any more: a deadline server of the ordinary class (debugfs `sched/fair_server`) keeps some time for
-    /// the others.
+    /// A real-time task that spins is stopped for the rest of each period, 50 ms in a second; that is why people set
+    /// -1. With -1 the task starves the kernel's own threads on that core and may hang the host. An ordinary task that
+    /// spins alone on an isolated core is never throttled, so it needs neither a real-time priority nor -1. Without
+    /// CONFIG_RT_GROUP_SCHED, 6.12 no longer throttles in this way: a deadline server of the ordinary class (debugfs
+    /// `sched/fair_server`) keeps some time for the others.
     /// ## Cost
     /// A hung host.
     /// ## Example

@@ -4,13 +4,13 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Longest queue of finished connections that listen() may ask for; 4096 by default (128 before 5.4).
+    /// Longest queue of completed connections that listen() may ask for; 4096 by default (128 before 5.4).
     /// ## Why it matters
-    /// When the queue is full the last packet of the handshake is dropped (`TcpExt.ListenOverflows`), and the client
-    /// waits a second or more before it tries again. A longer queue bridges bursts; a server that accepts too slowly
-    /// stays too slow.
+    /// When the queue is full, the kernel drops the last packet of the handshake (`TcpExt.ListenOverflows`), and the
+    /// client waits a second or more before it tries again. A longer queue bridges bursts; a server that accepts too
+    /// slowly stays too slow.
     /// ## Cost
-    /// Memory for connections that wait. A listener asks with its own backlog, so it has to be started again.
+    /// Memory for waiting connections. A listener asks with its own backlog, so it has to be restarted.
     /// ## Example
     /// `4096 -> 8192` writes `/proc/sys/net/core/somaxconn = 8192`
     "sysctl.net.core.somaxconn";

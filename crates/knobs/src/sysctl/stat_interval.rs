@@ -4,10 +4,10 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Seconds between the kernel's gatherings of per-CPU memory statistics; 1 by default.
+    /// Seconds between two updates of the kernel's per-CPU memory statistics; 1 by default.
     /// ## Why it matters
-    /// Each gathering is work on every CPU that has something to fold in: one interruption a second. 6.12 leaves
-    /// isolated CPUs out on its own; 6.1 does not.
+    /// Each update is work on every CPU that has something to fold in: one interruption a second. 6.12 skips isolated
+    /// CPUs on its own; 6.1 does not.
     /// ## Cost
     /// `/proc/vmstat` and the statistics of memory zones lag behind by as much.
     /// ## Example

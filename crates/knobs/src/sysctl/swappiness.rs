@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// How willingly the kernel swaps against giving up file pages, 0 to 200; 60 by default.
+    /// How readily the kernel swaps instead of dropping file pages, 0 to 200; 60 by default.
     /// ## Why it matters
-    /// A page that was swapped out is a major fault when it is touched: a read from a disk in the middle of a message.
-    /// A latency-critical program locks its memory (memory.mlock) and needs no setting of the host; where it cannot,
-    /// fewer pages are swapped.
+    /// Touching a page that was swapped out is a major fault: a disk read in the middle of a message. A
+    /// latency-critical program locks its memory (memory.mlock) and needs no setting of the host; where it cannot, a
+    /// lower value swaps fewer pages.
     /// ## Cost
     /// Under memory pressure the file cache shrinks first; at 0 the kernel swaps only when it must, and may kill
-    /// sooner.
+    /// processes sooner.
     /// ## Example
     /// `60 -> 10` writes `/proc/sys/vm/swappiness = 10`
     "sysctl.vm.swappiness";

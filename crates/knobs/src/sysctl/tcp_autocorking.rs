@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Holds a segment that is not full back while something sent earlier has not been acknowledged *and* bytes of this
-    /// socket still wait in the queue discipline or the device.
+    /// Holds back a segment that is not full while earlier data is unacknowledged *and* bytes of this socket still wait
+    /// in the queue discipline or the device.
     /// ## Why it matters
-    /// A small message behind another waits for a transmit completion. TCP_NODELAY does not switch this off: they are
-    /// two mechanisms, and a program should set the second itself (socket.nodelay). `TcpExt.TCPAutoCorking` counts how
-    /// often it acted.
+    /// A small message behind another waits for a transmit completion. TCP_NODELAY does not switch autocorking off:
+    /// they are two mechanisms, and a program should set TCP_NODELAY itself (socket.nodelay). `TcpExt.TCPAutoCorking`
+    /// counts how often autocorking acted.
     /// ## Cost
-    /// More, smaller packets under bulk load.
+    /// More and smaller packets under bulk load.
     /// ## Example
     /// `1 -> 0` writes `/proc/sys/net/ipv4/tcp_autocorking = 0`
     "sysctl.net.ipv4.tcp_autocorking";

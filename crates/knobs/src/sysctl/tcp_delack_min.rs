@@ -6,13 +6,13 @@ crate::knob! {
     /// ## What it does
     /// Nothing: no mainline kernel has it.
     /// ## Why it matters
-    /// Lists copied from vendor kernels name it. What acts in its place: `ip route change … quickack 1` for one route
+    /// Lists copied from vendor kernels name it. These act in its place: `ip route change … quickack 1` for one route
     /// (route.quickack), TCP_QUICKACK for one socket (socket.quickack, not sticky), and TCP_DELACK_MAX_US where the
     /// kernel has that option (absent in 6.12, present in 6.18).
     /// ## Cost
-    /// None; the write fails, because the file is not there.
+    /// None; the write fails, because the file does not exist.
     /// ## Example
-    /// `sysctl net.ipv4.tcp_delack_min` shows it; lowlat does not write it.
+    /// `sysctl net.ipv4.tcp_delack_min` reports that there is no such file; lowlat does not write it.
     "sysctl.net.ipv4.tcp_delack_min";
     kernels "none"; phase 2; risk Medium; resets_link false; standing Elsewhere;
     place sysctl::SysctlKey("net.ipv4.tcp_delack_min");

@@ -4,13 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// A bitmap. 1 lets clients send data in the SYN (MSG_FASTOPEN), 2 lets servers accept it; 0x4 goes without a
-    /// cookie, 0x200 accepts without one, 0x400 opens all listeners. The default is 1.
+    /// A bitmap: 1 lets clients send data in the SYN (MSG_FASTOPEN), 2 lets servers accept it, 0x4 lets clients send
+    /// without a cookie, 0x200 lets servers accept without one, and 0x400 enables it on all listeners. The default is
+    /// 1.
     /// ## Why it matters
-    /// It saves one round trip at connection set-up and nothing after it. A listener must also ask for it with
+    /// It saves one round trip when a connection is set up and nothing after that. A listener must also ask for it with
     /// TCP_FASTOPEN, unless 0x400 is set; a client must send with MSG_FASTOPEN.
     /// ## Cost
-    /// Some middleboxes drop a SYN with data; a request in a SYN may arrive twice, so it must be safe to repeat.
+    /// Some middleboxes drop a SYN with data. A request in a SYN may arrive twice, so it must be safe to repeat.
     /// ## Example
     /// `1 -> 3` writes `/proc/sys/net/ipv4/tcp_fastopen = 3`
     "sysctl.net.ipv4.tcp_fastopen";

@@ -5,13 +5,14 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Bytes of its own data that one TCP connection may have below the socket, in the queue discipline and the device
-    /// (TCP small queues). 1048576 by default up to 6.12, 4194304 on 6.18. Up to 6.15 it bounds connections without
-    /// pacing, from 6.16 those with it too; the kernel takes the smaller of this and what the pacing rate sends in about a
-    /// millisecond, and never less than two packets, each of which may be an offloaded one of up to 64 KiB. It acts on every
-    /// connection of the network namespace.
+    /// (TCP small queues). 1048576 by default up to 6.12, 4194304 on 6.18. Up to 6.15 it limits connections without
+    /// pacing, from 6.16 on also those with it. The kernel takes the smaller of this value and what the pacing rate
+    /// sends in about a millisecond; whatever the value, a connection with at most one unacknowledged packet may send
+    /// one more, and a packet may be an offloaded one of up to 64 KiB. It acts on every connection of the network
+    /// namespace.
     /// ## Why it matters
-    /// All bulk connections together may fill the queue that a probe then waits in. A lower bound shortens that queue
-    /// at its source, without a single drop, also where the kernel has no fair queue.
+    /// All bulk connections together may fill the queue in which a probe then waits. A lower limit shortens that queue
+    /// at its source, without a single drop, even where the kernel has no fair queue.
     /// ## Cost
     /// Throughput of every bulk connection of the namespace on a fast link: each then waits for a transmit completion
     /// after two packets.

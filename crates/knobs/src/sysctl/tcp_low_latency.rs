@@ -4,9 +4,9 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Nothing: the kernel keeps the file, for programs that write it, and reads the number nowhere.
+    /// Nothing: the kernel keeps the file for programs that write it, but never reads the value.
     /// ## Why it matters
-    /// It is in most tuning lists. The kernel's own documentation says that it has no effect any more, and no other
+    /// It is in most tuning lists. The kernel's own documentation says that it no longer has any effect, and no other
     /// line of the source mentions the variable.
     /// ## Cost
     /// None, and no gain.

@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Bytes written and not yet sent from which on a TCP socket counts as not writable and sendmsg adds no new buffer.
-    /// The default is not a bound (4294967295); TCP_NOTSENT_LOWAT sets it for one socket. A change acts at once, on
-    /// sockets that exist too.
+    /// Written but unsent bytes at which a TCP socket stops being writable and sendmsg adds no new buffer. The default
+    /// (4294967295) is no limit; TCP_NOTSENT_LOWAT sets it for one socket. A change acts at once, also on existing
+    /// sockets.
     /// ## Why it matters
-    /// Keeps data in the program, where a newer message can still overtake, instead of in the kernel.
+    /// It keeps data in the program, where a newer message can still overtake it, instead of in the kernel.
     /// ## Cost
     /// More wake-ups of the writer.
     /// ## Example

@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Smallest, first and largest receive buffer of a TCP socket, in bytes. The largest bounds what autotuning may
-    /// reach; SO_RCVBUF switches autotuning off for its socket. Defaults: 4096, 131072, and up to 6 MiB by memory (up
-    /// to 32 MiB on 6.18).
+    /// Smallest, initial and largest receive buffer of a TCP socket, in bytes. Autotuning grows the buffer up to the
+    /// largest; SO_RCVBUF switches autotuning off for its socket. Defaults: 4096, 131072, and up to 6 MiB depending on
+    /// memory (up to 32 MiB on 6.18).
     /// ## Why it matters
-    /// A buffer that is too small for bursts makes the stack prune, or the window close. The folklore value `4096 87380
-    /// 134217728` *lowers* the start of 131072, and its maximum lets 128 MiB queue in one socket.
+    /// If the buffer is too small for bursts, the stack prunes it or the window closes. The folklore value
+    /// `4096 87380 134217728` *lowers* the initial size of 131072, and its maximum lets 128 MiB queue in one socket.
     /// ## Cost
-    /// Memory per socket; a large maximum lets queues grow.
+    /// Memory for each socket; a large maximum lets queues grow.
     /// ## Example
     /// `4096 131072 6291456 -> 4096 131072 16777216` writes `/proc/sys/net/ipv4/tcp_rmem = 4096 131072 16777216`
     "sysctl.net.ipv4.tcp_rmem";

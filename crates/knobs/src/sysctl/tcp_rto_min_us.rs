@@ -4,15 +4,15 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Smallest retransmission timeout of TCP, in microseconds; 200000 by default. The `rto_min` of a route goes before
-    /// it, then the TCP_BPF_RTO_MIN of a BPF program. It acts on sockets that are made afterwards, and is rounded up to
-    /// clock ticks.
+    /// Smallest retransmission timeout of TCP, in microseconds; 200000 by default. The `rto_min` of a route takes
+    /// precedence, then the TCP_BPF_RTO_MIN of a BPF program, then this value. It acts on sockets created afterwards,
+    /// and the kernel rounds it up to clock ticks.
     /// ## Why it matters
-    /// Where round trips take microseconds, a lost last segment waits 200 ms before it is sent again. It matters only
+    /// Where round trips take microseconds, a lost last segment waits 200 ms for its retransmission. It matters only
     /// where segments are lost; fix the loss first.
     /// ## Cost
-    /// Too small a timeout sends again what was merely late: a peer may hold an acknowledgement back for 40 ms (its
-    /// delayed ACK), and the kernel bounds its own delayed ACK by this value.
+    /// Too small a timeout retransmits segments that were merely late: a peer may hold an acknowledgement back for 40
+    /// ms (its delayed ACK), and the kernel limits its own delayed ACK by this value.
     /// ## Example
     /// `200000 -> 5000` writes `/proc/sys/net/ipv4/tcp_rto_min_us = 5000`
     "sysctl.net.ipv4.tcp_rto_min_us";

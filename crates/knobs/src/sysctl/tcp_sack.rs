@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Lets a receiver report which segments arrived out of order (RFC 2018), so that only those that are missing are
-    /// sent again.
+    /// Lets a receiver report which segments arrived out of order (RFC 2018), so that the sender retransmits only the
+    /// missing ones.
     /// ## Why it matters
-    /// It is on by default on every kernel lowlat runs on, so setting it on changes nothing there. Tuning lists of long
-    /// ago switch it off to save instructions. Without it a sender learns of one lost segment a round trip, and of a lost tail only by its timer.
-    /// What is set acts on connections made afterwards.
+    /// It is on by default on every kernel that lowlat runs on, so setting it to on changes nothing there. Old tuning
+    /// lists switch it off to save instructions. Without it, a sender learns of only one lost segment per round trip,
+    /// and of a lost tail only through its timer. A change acts on connections made afterwards.
     /// ## Cost
     /// None at its default.
     /// ## Example

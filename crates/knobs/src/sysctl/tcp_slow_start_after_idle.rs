@@ -4,11 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Halves the congestion window for each retransmission timeout that a connection was idle, down to its start (RFC 2861).
-    /// On by default.
+    /// Halves the congestion window for each retransmission timeout for which a connection was idle, down to its
+    /// initial size (RFC 2861). On by default.
     /// ## Why it matters
     /// A burst after a pause starts with a small window and takes more round trips. Messages of one or a few segments
-    /// never fill the window and gain nothing.
+    /// never fill the window, so they gain nothing from `0`.
     /// ## Cost
     /// Bursts into a path whose state has changed.
     /// ## Example

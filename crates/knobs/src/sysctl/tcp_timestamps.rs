@@ -4,14 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Puts a time stamp into each segment (RFC 7323): round-trip samples, and protection against wrapped sequence
-    /// numbers. 1 starts each connection from a random offset, 2 does not.
+    /// Puts a timestamp into each segment (RFC 7323), for round-trip samples and for protection against wrapped
+    /// sequence numbers. 1 starts each connection at a random offset, 2 does not.
     /// ## Why it matters
-    /// It is on by default on every kernel lowlat runs on, so setting it on changes nothing there. Tuning lists of long
-    /// ago switch it off to save instructions. Without it there is no round-trip sample for a segment that was sent twice, and no PAWS.
-    /// What is set acts on connections made afterwards.
+    /// It is on by default on every kernel that lowlat runs on, so setting it to on changes nothing there. Old tuning
+    /// lists switch it off to save instructions. Without it, there is no round-trip sample for a segment that was sent
+    /// twice, and no PAWS. A change acts on connections made afterwards.
     /// ## Cost
-    /// None at its default. It takes 12 bytes of each segment.
+    /// None at its default, which takes 12 bytes of each segment.
     /// ## Example
     /// `0 -> 1` writes `/proc/sys/net/ipv4/tcp_timestamps = 1`
     "sysctl.net.ipv4.tcp_timestamps";

@@ -6,9 +6,9 @@ crate::knob! {
     /// ## What it does
     /// Lets windows exceed 64 KiB (RFC 7323).
     /// ## Why it matters
-    /// It is on by default on every kernel lowlat runs on, so setting it on changes nothing there. Tuning lists of long
-    /// ago switch it off to save instructions. Without it no window exceeds 64 KiB, so that a connection sends 64 KiB a round trip at most.
-    /// What is set acts on connections made afterwards.
+    /// It is on by default on every kernel that lowlat runs on, so setting it to on changes nothing there. Old tuning
+    /// lists switch it off to save instructions. Without it, no window exceeds 64 KiB, so a connection sends at most 64
+    /// KiB per round trip. A change acts on connections made afterwards.
     /// ## Cost
     /// None at its default.
     /// ## Example

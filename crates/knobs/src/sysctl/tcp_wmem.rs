@@ -4,13 +4,14 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Smallest, first and largest send buffer of a TCP socket, in bytes. Defaults: 4096, 16384, and up to 4 MiB by
-    /// memory. SO_SNDBUF switches autotuning off for its socket.
+    /// Smallest, initial and largest send buffer of a TCP socket, in bytes. Defaults: 4096, 16384, and up to 4 MiB
+    /// depending on memory. SO_SNDBUF switches autotuning off for its socket.
     /// ## Why it matters
     /// A send buffer that is too small blocks the writer. A large one lets more data queue ahead of a message;
-    /// tcp_notsent_lowat bounds that without a small buffer. The folklore start of 65536 makes no message faster.
+    /// tcp_notsent_lowat limits that without a small buffer. The folklore initial size of 65536 makes no message
+    /// faster.
     /// ## Cost
-    /// Memory per socket; a large maximum lets queues grow.
+    /// Memory for each socket; a large maximum lets queues grow.
     /// ## Example
     /// `4096 16384 4194304 -> 4096 16384 16777216` writes `/proc/sys/net/ipv4/tcp_wmem = 4096 16384 16777216`
     "sysctl.net.ipv4.tcp_wmem";

@@ -4,9 +4,9 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Lets timers that are armed on an idle CPU run on a busy one; 1 by default.
+    /// Lets timers armed on an idle CPU run on a busy one; 1 by default.
     /// ## Why it matters
-    /// It keeps idle CPUs asleep, and brings other CPUs' timers to a busy one.
+    /// It keeps idle CPUs asleep, but moves their timers to a busy one.
     /// ## Cost
     /// At 0 each CPU wakes for its own timers: more power, and deeper idle states are left more often.
     /// ## Example

@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// CPUs on which the kernel's lockup watchdog runs: a timer every 4 s by default, and a kernel thread of the highest
-    /// priority that it wakes. All CPUs by default, less those of `nohz_full`.
+    /// CPUs on which the kernel's lockup watchdog runs: a timer, every 4 s by default, which wakes a kernel thread of
+    /// the highest priority. By default, all CPUs except those of `nohz_full`.
     /// ## Why it matters
-    /// On an isolated CPU it is one of the few things that still stop the program there.
+    /// On an isolated CPU, it is one of the few things that still interrupt the program there.
     /// ## Cost
-    /// A lockup on a CPU that is left out is no longer reported.
+    /// A lockup on an excluded CPU is no longer reported.
     /// ## Example
     /// `0-3 -> 0` writes `/proc/sys/kernel/watchdog_cpumask = 0`
     "sysctl.kernel.watchdog_cpumask";

@@ -9,8 +9,8 @@ crate::knob! {
     /// 32-bit ones.
     /// ## Why it matters
     /// A sender whose buffer is full blocks, or gets EAGAIN (UdpSndbufErrors). A larger buffer makes nothing faster: it
-    /// lets more wait below the program. 16 MiB for every socket, as tuning lists have it, is queue depth and not
-    /// speed.
+    /// lets more data wait below the program. 16 MiB for every socket, which tuning lists recommend, is queue depth and
+    /// not speed.
     /// ## Cost
     /// Memory, and a longer queue when the reader is slow.
     /// ## Example

@@ -4,12 +4,11 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Largest send buffer SO_SNDBUF may ask for, in bytes; the kernel doubles what was asked, for its own bookkeeping.
-    /// 212992 by default on 64-bit hosts
-    /// (4194304 from 6.18 on) and 163840 on 32-bit ones.
+    /// Largest send buffer that SO_SNDBUF may ask for, in bytes; the kernel doubles the requested size for its own
+    /// bookkeeping. 212992 by default on 64-bit hosts (4194304 from 6.18 on) and 163840 on 32-bit ones.
     /// ## Why it matters
     /// A sender whose buffer is full blocks, or gets EAGAIN (UdpSndbufErrors). A larger buffer makes nothing faster: it
-    /// lets more wait below the program.
+    /// lets more data wait below the program.
     /// ## Cost
     /// Memory, and a longer queue when the reader is slow.
     /// ## Example

@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// Sets the system clock from the device's. `-w` waits until ptp4l is synchronized, and takes the offset to UTC
-    /// from it.
+    /// Sets the system clock from the device's clock. `-w` waits until ptp4l is synchronized, and takes the offset to
+    /// UTC from it.
     /// ## Why it matters
-    /// One-way delays are read from the system clock, which must follow the device's.
+    /// One-way delays are read from the system clock, which must follow the device's clock.
     /// ## Cost
-    /// Two daemons that set one clock fight (chrony, systemd-timesyncd).
+    /// Two daemons that set the same clock conflict (chrony, systemd-timesyncd).
     /// ## Example
     /// lowlat explains it and never writes it.
     "time.phc2sys";

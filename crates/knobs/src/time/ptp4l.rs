@@ -4,12 +4,12 @@ use crate::value::Value;
 
 crate::knob! {
     /// ## What it does
-    /// The PTP daemon. `-H`, its default, uses the device's stamps, `-S` software ones.
+    /// The PTP daemon. `-H`, its default, uses the device's timestamps, `-S` uses software timestamps.
     /// ## Why it matters
-    /// One-way delays need clocks that agree. `-S`, as tuning lists have it, gives up the device's stamps and with them
-    /// most of the accuracy.
+    /// One-way delays need clocks that agree. `-S`, which tuning lists recommend, gives up the device's timestamps and
+    /// with them most of the accuracy.
     /// ## Cost
-    /// Two daemons that set one clock fight (chrony, systemd-timesyncd).
+    /// Two daemons that set the same clock conflict (chrony, systemd-timesyncd).
     /// ## Example
     /// lowlat explains it and never writes it.
     "time.ptp4l";

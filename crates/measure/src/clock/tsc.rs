@@ -314,8 +314,12 @@ mod tests {
     fn this_machines_tsc_agrees_with_its_kernel_or_is_refused() {
         match Tsc::calibrate(&mut TscHost, None) {
             Ok(tsc) => {
-                let (reported, is) = (tsc.scale().at(clock::ticks_in_order()), clock::kernel());
-                assert!(reported.abs_diff(is) < 1_000_000_000, "{reported} against {is}");
+                // Between two readings of the kernel's clock, to what the calibration may be off by.
+                let before = clock::kernel();
+                let reported = tsc.scale().at(clock::ticks_in_order());
+                let after = clock::kernel();
+                let off = 10_000_000;
+                assert!(before <= reported + off && reported <= after + off, "{before} {reported} {after}");
             }
             Err(e) => assert!(!e.to_string().contains('\n')),
         }
