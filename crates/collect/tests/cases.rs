@@ -12,6 +12,7 @@ mod hosts;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hosts::{GOAL_NS, answer, build, case, facts, fixtures, folders, room, weighty};
 use lowlat_rules::Seen;
@@ -36,38 +37,66 @@ fn outcome(case: &hosts::Case, seen: &Seen) -> Option<[String; 3]> {
     Some(["fault".to_owned(), wanted, what.to_owned()])
 }
 
+/// What is wrong in the answer to one case, and its outcome.
+fn judged(name: &str) -> (Vec<String>, Option<[String; 3]>) {
+    let case = case(name);
+    assert!(!case.source.is_empty() && !case.says.is_empty(), "{name}");
+    let dir = room();
+    build(name, dir.path());
+    let goal_ns = (case.ordinary.is_none() || case.aims).then_some(GOAL_NS);
+    let (seen, text) = answer(&facts(dir.path(), Some(&case.iface), Some(1)), goal_ns);
+    let mut wrong = Vec::new();
+    let mut say = |what: String| wrong.push(format!("{name} ({}): {what}\n{text}\n", case.says));
+    for wanted in case.finds.iter().filter(|w| !text.contains(w.as_str())) {
+        say(format!("does not say {wanted:?}"));
+    }
+    for unwanted in case.never.iter().filter(|u| text.contains(u.as_str())) {
+        say(format!("says {unwanted:?}"));
+    }
+    let first = seen.findings.first().map(|f| f.rule.clone());
+    if case.first.is_some() && first != case.first {
+        say(format!("{first:?} stands first, not {:?}", case.first));
+    }
+    if case.ordinary.is_some() {
+        // What lowlat cannot read it cannot find either.
+        for garbled in text.lines().filter(|l| l.contains("garbled: ")) {
+            say(format!("an ordinary host is not understood: {garbled}"));
+        }
+        if !weighty(&seen).is_empty() {
+            say(format!("an ordinary host has {}", weighty(&seen).join(", ")));
+        }
+    }
+    (wrong, outcome(&case, &seen))
+}
+
+/// Each of `names`, judged on all CPUs: a case writes and reads some thousand files.
+fn all_judged(names: &[String]) -> Vec<(&String, Vec<String>, Option<[String; 3]>)> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (wrong, outcome) = judged(name);
+            done.push((name, wrong, outcome));
+        }
+        done
+    };
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut all: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cpus).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|w| w.join().unwrap()).collect()
+    });
+    all.sort();
+    all
+}
+
 #[test]
 fn every_case_is_answered_rightly() {
+    let names = folders("cases");
     let mut wrong = Vec::new();
     let mut planted: BTreeMap<String, [String; 3]> = BTreeMap::new();
-    for name in folders("cases") {
-        let case = case(&name);
-        assert!(!case.source.is_empty() && !case.says.is_empty(), "{name}");
-        let dir = room();
-        build(&name, dir.path());
-        let goal_ns = (case.ordinary.is_none() || case.aims).then_some(GOAL_NS);
-        let (seen, text) = answer(&facts(dir.path(), Some(&case.iface), Some(1)), goal_ns);
-        let mut say = |what: String| wrong.push(format!("{name} ({}): {what}\n{text}\n", case.says));
-        for wanted in case.finds.iter().filter(|w| !text.contains(w.as_str())) {
-            say(format!("does not say {wanted:?}"));
-        }
-        for unwanted in case.never.iter().filter(|u| text.contains(u.as_str())) {
-            say(format!("says {unwanted:?}"));
-        }
-        let first = seen.findings.first().map(|f| f.rule.clone());
-        if case.first.is_some() && first != case.first {
-            say(format!("{first:?} stands first, not {:?}", case.first));
-        }
-        if case.ordinary.is_some() {
-            // What lowlat cannot read it cannot find either.
-            for garbled in text.lines().filter(|l| l.contains("garbled: ")) {
-                say(format!("an ordinary host is not understood: {garbled}"));
-            }
-            if !weighty(&seen).is_empty() {
-                say(format!("an ordinary host has {}", weighty(&seen).join(", ")));
-            }
-        }
-        planted.extend(outcome(&case, &seen).map(|o| (name, o)));
+    for (name, why, outcome) in all_judged(&names) {
+        wrong.extend(why);
+        planted.extend(outcome.map(|o| (name.clone(), o)));
     }
     record(&planted);
     assert!(wrong.is_empty(), "{} wrong answers:\n\n{}", wrong.len(), wrong.join("\n"));
