@@ -9,7 +9,7 @@ crate::rule! {
     /// ## What it finds
     /// A kernel clock that is marked as not synchronized.
     /// ## Why it matters
-    /// One-way delays compare the clocks of two hosts. A free-running clock is off by a second or so after a day, a
+    /// One-way delays compare the clocks of two hosts. A free-running clock is off by a second or so after a day, many
     /// thousand times the delays that are measured. Round trips do not need synchronized clocks.
     /// ## Threshold
     /// The kernel's own flag is set (STA_UNSYNC of adjtimex). It also stays set when a daemon sets the clock without
