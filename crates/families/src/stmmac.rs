@@ -11,7 +11,7 @@ crate::family! {
     /// - `nic.coalesce.rx-usecs 0`: refused. The timer (RIWT) counts units of 256 cycles of the device's clock and
     ///   accepts 16 to 255 of them: 17 to 262 µs at 250 MHz.
     /// ## Know
-    /// - Transmit completions are reported after 256 frames or 5 ms at the latest.
+    /// - Transmit completions are reported after 25 frames or 5 ms at the latest.
     /// - XDP runs in the driver, and AF_XDP without copies on devices that it is built for.
     /// - `ethtool -i` calls the driver `st_gmac`, `st_mac100` or `st_xgmac`; the module and sysfs have the name of the
     ///   board's glue driver (`dwmac-…`).

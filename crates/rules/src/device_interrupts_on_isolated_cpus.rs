@@ -20,7 +20,7 @@ crate::rule! {
     /// below that, the task is disturbed too rarely to matter).
     /// ## Remedy
     /// Move the lines to the other CPUs; irqbalance avoids isolated CPUs automatically. Lines whose affinity the kernel
-    /// manages (nvme, virtio, some NICs) cannot be moved: boot with `isolcpus=managed_irq,domain,…`, or use fewer
+    /// manages (nvme, virtio-blk, some NICs) cannot be moved: boot with `isolcpus=managed_irq,domain,…`, or use fewer
     /// queues. `irqaffinity=` sets the default affinity of all lines.
     pub DeviceInterruptsOnIsolatedCpus = "device-interrupts-on-isolated-cpus";
     sources [
