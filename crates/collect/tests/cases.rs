@@ -38,7 +38,9 @@ fn outcome(case: &hosts::Case, seen: &Seen) -> Option<[String; 3]> {
 }
 
 /// What is wrong in the answer to one case, and its outcome.
-fn judged(name: &str) -> (Vec<String>, Option<[String; 3]>) {
+type Judged = (Vec<String>, Option<[String; 3]>);
+
+fn judged(name: &str) -> Judged {
     let case = case(name);
     assert!(!case.source.is_empty() && !case.says.is_empty(), "{name}");
     let dir = room();
@@ -70,13 +72,12 @@ fn judged(name: &str) -> (Vec<String>, Option<[String; 3]>) {
 }
 
 /// Each of `names`, judged on all CPUs: a case writes and reads some thousand files.
-fn all_judged(names: &[String]) -> Vec<(&String, Vec<String>, Option<[String; 3]>)> {
+fn all_judged(names: &[String]) -> Vec<(&String, Judged)> {
     let next = AtomicUsize::new(0);
     let worker = || {
         let mut done = Vec::new();
         while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (wrong, outcome) = judged(name);
-            done.push((name, wrong, outcome));
+            done.push((name, judged(name)));
         }
         done
     };
@@ -94,7 +95,7 @@ fn every_case_is_answered_rightly() {
     let names = folders("cases");
     let mut wrong = Vec::new();
     let mut planted: BTreeMap<String, [String; 3]> = BTreeMap::new();
-    for (name, why, outcome) in all_judged(&names) {
+    for (name, (why, outcome)) in all_judged(&names) {
         wrong.extend(why);
         planted.extend(outcome.map(|o| (name.clone(), o)));
     }
