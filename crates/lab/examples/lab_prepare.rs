@@ -1,5 +1,5 @@
 //! Fills the lab's cache: `cargo run -p lowlat-lab --example lab_prepare [-- 5.10|6.1|6.12|newest ...]`, all kernels by
-//! default, each with the modules that are built for it; and the root with systemd. Later runs of the lab then need no
+//! default, each with the modules that are built for it; and for 6.12 the disk with systemd. Later runs of the lab then need no
 //! network.
 #![allow(clippy::print_stdout)] // a command for people
 
@@ -30,6 +30,9 @@ fn main() -> ExitCode {
 fn prepare(choice: KernelChoice) -> Result<String, VmError> {
     let lab = Lab::prepare(choice)?;
     lab.build_modules()?;
-    lab.disk(&lab.scratch()?.path().join("disk"))?;
+    // The suites boot a disk with this kernel alone, and each image is some 900 MB.
+    if choice == KernelChoice::V6_12 {
+        lab.disk(&lab.scratch()?.path().join("disk"))?;
+    }
     Ok(lab.kernel().release.clone())
 }
