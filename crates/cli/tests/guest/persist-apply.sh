@@ -1,6 +1,13 @@
 # The host: networkd brings the interface up, which network.target does not wait for, and irqbalance is one that boots and
 # looks every second.
 mkdir -p /etc/systemd/network /etc/systemd/system/multi-user.target.wants
+# udev loads the driver when it comes to it, which no unit before this one waits for.
+i=0
+until [ -s /sys/class/net/eth0/address ]; do
+	i=$((i + 1))
+	[ $i -lt 600 ] || exit 9
+	sleep 0.1
+done
 printf '[Match]\nMACAddress=%s\n[Network]\nAddress=10.77.0.1/24\n' $(cat /sys/class/net/eth0/address) \
 	>/etc/systemd/network/10-lan.network
 echo IRQBALANCE_ARGS=--interval=1 >/etc/default/irqbalance
