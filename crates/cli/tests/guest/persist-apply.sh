@@ -15,12 +15,7 @@ enable systemd-networkd.service
 enable irqbalance.service
 systemctl daemon-reload
 systemctl start systemd-networkd
-i=0
-until [ "$(cat /sys/class/net/eth0/carrier 2>/dev/null)" = 1 ]; do
-	i=$((i + 1))
-	[ $i -lt 300 ] || exit 8
-	sleep 0.1
-done
+wait_for_carrier
 # A file that is read after lowlat's, with another value.
 echo net.ipv4.tcp_autocorking = 1 >/etc/sysctl.d/99-mine.conf
 # The boot loader's menu, by the host's own program, and what somebody added to it.

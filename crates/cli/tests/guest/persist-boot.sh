@@ -2,6 +2,7 @@ said_by_boot >units 2>&1
 cat /proc/cmdline >cmdline-2
 I=$(grep -lx $(cat mac) /sys/class/net/*/address | cut -d/ -f5)
 echo $I >name-2
+wait_for_carrier
 line >line-2
 # irqbalance looks every second.
 sleep 5

@@ -44,3 +44,12 @@ said_by_boot() {
 	systemctl --no-pager status lowlat.service lowlat-dma-latency.service irqbalance.service systemd-networkd.service
 }
 enable() { ln -sf /lib/systemd/system/$1 /etc/systemd/system/multi-user.target.wants/; }
+# networkd brings the interface up, which network.target does not wait for; the queues have their qdiscs and interrupts then.
+wait_for_carrier() {
+	i=0
+	until [ "$(cat /sys/class/net/$I/carrier 2>/dev/null)" = 1 ]; do
+		i=$((i + 1))
+		[ $i -lt 300 ] || exit 8
+		sleep 0.1
+	done
+}

@@ -1,3 +1,4 @@
+wait_for_carrier
 said_by_boot >units-3 2>&1
 cat /proc/cmdline >cmdline-3
 seen >gone
