@@ -439,7 +439,8 @@ pub struct MeasureArgs {
     /// How to probe.
     #[command(flatten)]
     pub path: PathArgs,
-    /// block, spin, busy-poll, epoll, io-uring, af-xdp.
+    /// block, spin, busy-poll, epoll, io-uring, af-xdp; a list of them, or `all`: alternated in rounds on one path in
+    /// one run, each for --duration.
     #[arg(long, default_value = "block")]
     pub engine: String,
     /// Interface of the path (af-xdp); default by route.
@@ -723,7 +724,7 @@ pub struct OptimizeArgs {
     /// [default: 2 where `lowlat serve` runs there]
     #[arg(long, value_name = "STREAMS", value_parser = clap::value_parser!(u32).range(0..=MOST_STREAMS))]
     pub load: Option<u32>,
-    /// Engines to compare on the same path; `none` skips this.
+    /// Engines to compare on the same path; `all` for each that there is, `none` skips this.
     #[arg(long, value_delimiter = ',', default_value = "block,spin,io-uring,af-xdp")]
     pub engines: Vec<String>,
     /// Roll back after the report.

@@ -55,6 +55,12 @@ fn names_that_there_are_none_of() {
             (&["bypass"], &["bypass"]),
             (&["bypass", "check"], &["--iface"]),
             (&["measure", "127.0.0.1", "--engine", "warp"], &["warp", "block"]),
+            (&["measure", "127.0.0.1", "--engine", "block,warp"], &["warp", "io-uring"]),
+            (&["measure", "127.0.0.1", "--engine", "block,"], &["\"\"", "io-uring"]),
+            (
+                &["measure", "127.0.0.1", "--engine", "all", "--count", "5"],
+                &["--count", "several engines", "leave out"],
+            ),
             (&["measure", "127.0.0.1", "--peer", "nobody"], &["nobody", "sockperf"]),
             (&["measure", "127.0.0.1", "--proto", "sctp"], &["sctp"]),
             (&["measure", "127.0.0.1", "--mode", "sideways"], &["sideways"]),

@@ -11,6 +11,7 @@ pub mod bench;
 pub mod by_hand;
 pub mod clocks;
 pub mod conditions;
+pub mod engines;
 mod failure;
 pub mod far;
 pub mod figures;

@@ -4,6 +4,7 @@ use lowlat_measure::clock::Wish;
 use lowlat_measure::load::{Load as Bulk, RunningLoad};
 use lowlat_measure::placement::{PlacedThread, ThreadPlacement};
 use lowlat_measure::{Context, Mode, Pattern, Probe, ProbeSession, Progress, SampleSink, Samples, Spec, Warmup};
+use lowlat_model::engine::{EngineState, RoundCost};
 use lowlat_model::log::LogHead;
 use lowlat_model::measurement::{Measurement, samples_needed};
 use lowlat_model::units::us;
@@ -11,7 +12,7 @@ use lowlat_model::verdict::{Flow, Round};
 use lowlat_model::{Schema, tune};
 use lowlat_peers::Peer;
 use lowlat_samplelog::LogWriter;
-use lowlat_sys::{Live, Sys};
+use lowlat_sys::{Live, Sys, irqs};
 use lowlat_transport::Engine;
 use lowlat_tune::Summary;
 
@@ -70,6 +71,8 @@ pub struct Ask<'a> {
     pub load_streams: u32,
     /// SCHED_FIFO priority.
     pub rt: Option<u8>,
+    /// In a round of an A/B test: interrupt lines of the path's devices, to be counted.
+    pub irqs: &'a [u32],
 }
 
 impl<'a> Ask<'a> {
@@ -89,6 +92,7 @@ impl<'a> Ask<'a> {
             settle: false,
             load_streams: 0,
             rt: None,
+            irqs: &[],
         }
     }
 
@@ -260,7 +264,7 @@ pub fn measure_with(
         let started = crate::wall_clock_ns();
         files.iter().map(|file| log_file(file, spec, &context, started)).collect()
     };
-    let Ran { mut samples, logs, mut place, spec, slowed, flow } =
+    let Ran { mut samples, logs, mut place, spec, slowed, flow, engine_state } =
         run(ask, &as_measured, &mut open_logs, heard.progress)?;
     context.warnings.extend(slowed);
     if let Some(Ok(wake_up)) = &mut place.wake_up
@@ -285,6 +289,7 @@ pub fn measure_with(
     let nic = context.conditions.as_ref().and_then(|c| c.hardware_stamps.clone());
     let mut measurement = figures::measurement(&mut samples, &spec, context, steady);
     measurement.flow = flow;
+    measurement.engine_state = engine_state;
     measurement.placed = Some(placed);
     if let Some(stamps) = &mut measurement.stamps {
         stamps.nic = nic;
@@ -370,6 +375,7 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     if ask.settle {
         settle(&mut session, &spec)?;
     }
+    let before = Counted::now(&session, ask.irqs);
     let samples_ns = session.round(&spec, None, signals::stop(), &mut |_| {})?.rtts();
     let seed = session.flow().source_port.map_or(1, u64::from);
     let plan = lowlat_measure::paced(&spec, &samples_ns, ask.median_ns, (planned_wanted, seed))
@@ -378,10 +384,53 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
         Some(plan) => session.round(&plan, None, signals::stop(), &mut |_| {})?.rtts_planned(),
         None => Vec::new(),
     };
-    let flow = session.flow();
+    let cost = before.until(&Counted::now(&session, ask.irqs));
+    let (flow, engine) = (session.flow(), session.engine_state());
     session.close();
     drop((placed, load));
-    Ok(Round { is_b: false, samples_ns, planned_ns, flow })
+    Ok(Round { is_b: false, samples_ns, planned_ns, flow, cost, engine })
+}
+
+/// What costs of a round are counted by, at one moment.
+struct Counted {
+    sent: u64,
+    wall_ns: u64,
+    cpu_ns: u64,
+    system_calls: Option<u64>,
+    sleeps: Option<u64>,
+    interrupts: Option<u64>,
+}
+
+impl Counted {
+    fn now(session: &ProbeSession<'_>, irqs: &[u32]) -> Self {
+        let sys = Live::new();
+        let interrupts = || sys.read("/proc/interrupts").into_value().and_then(|t| irqs::fired(&t, irqs));
+        Self {
+            interrupts: if irqs.is_empty() { None } else { interrupts() },
+            sleeps: sys.read("/proc/thread-self/status").value().and_then(|t| sleeps(t)),
+            sent: session.sent(),
+            system_calls: session.system_calls(),
+            wall_ns: lowlat_transport::clock::now(),
+            cpu_ns: lowlat_os::clock::thread_cpu(),
+        }
+    }
+
+    fn until(&self, later: &Self) -> RoundCost {
+        let grown = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
+        RoundCost {
+            messages: later.sent.saturating_sub(self.sent),
+            wall_ns: later.wall_ns.saturating_sub(self.wall_ns),
+            cpu_ns: grown(Some(self.cpu_ns), Some(later.cpu_ns)),
+            system_calls: grown(self.system_calls, later.system_calls),
+            sleeps: grown(self.sleeps, later.sleeps),
+            interrupts: grown(self.interrupts, later.interrupts),
+        }
+    }
+}
+
+/// Times that a thread went to sleep (`voluntary_ctxt_switches`, proc_pid_status(5)).
+fn sleeps(status: &str) -> Option<u64> {
+    status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
 }
 
 /// Short rounds on the open flow until the medians of two neighbours agree. A path that stays unsteady is measured anyway:
@@ -431,6 +480,7 @@ struct Ran {
     /// That the far end set the pace.
     slowed: Option<String>,
     flow: Flow,
+    engine_state: EngineState,
 }
 
 /// Opens, places, greets, begins the logs (only now: a target that does not answer leaves an old log as it was),
@@ -460,10 +510,10 @@ fn run(
     let mut all = Logs(&mut logs);
     let sink: Option<&mut dyn SampleSink> = if all.0.is_empty() { None } else { Some(&mut all) };
     let samples = session.round(&spec, sink, signals::stop(), progress)?;
-    let flow = session.flow();
+    let (flow, engine_state) = (session.flow(), session.engine_state());
     session.close();
     drop(placed);
-    Ok(Ran { samples, logs, place, spec, slowed, flow })
+    Ok(Ran { samples, logs, place, spec, slowed, flow, engine_state })
 }
 
 /// The least time between two probes that the far end answers, ns; `None` where it sets no limit.
@@ -549,6 +599,7 @@ pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, 
         rtt_planned: lowlat_verdict::quantiles(&planned),
         jitter_ratio: lowlat_verdict::jitter_ratio(&rtt),
         flow: rounds.last().map(|r| r.flow.clone()).unwrap_or_default(),
+        engine_state: rounds.last().map(|r| r.engine.clone()).unwrap_or_default(),
         conditions: context.conditions,
         environment: context.environment,
         warnings: std::iter::once(format!("{}; duplicates and stamps are not counted", of.words))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::EngineState;
 use crate::tune::Placement;
 use crate::verdict::Flow;
 use crate::{Conditions, GapMarks, GoalResult, OneWay, Schema, StampReport};
@@ -73,6 +74,9 @@ pub struct Measurement {
     /// Samples that coincide with interruptions of the host, and the figures without them.
     #[serde(default)]
     pub gaps: Option<GapMarks>,
+    /// What the engine was on this host, and which of its options the kernel granted.
+    #[serde(default)]
+    pub engine_state: EngineState,
     /// Where the run took place; `null` in documents of older versions.
     #[serde(default)]
     pub conditions: Option<Conditions>,

@@ -379,6 +379,10 @@ impl Engine for Uring {
         self.discarded
     }
 
+    fn system_calls(&self) -> Option<u64> {
+        Some(self.ring.calls)
+    }
+
     fn flow(&self) -> Flow {
         self.socket.flow()
     }

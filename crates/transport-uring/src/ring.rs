@@ -36,6 +36,8 @@ pub(crate) struct Ring {
     pub(crate) words: Vec<String>,
     /// `IORING_OP_SEND_ZC` is there (6.0).
     pub(crate) send_zc: bool,
+    /// Calls of io_uring_enter(2) and poll(2).
+    pub(crate) calls: u64,
 }
 
 impl std::fmt::Debug for Ring {
@@ -71,7 +73,7 @@ impl Ring {
             }
         }
         let send_zc = probe.is_supported(opcode::SendZc::CODE);
-        Ok(Self { inner: ring, deferred, words, send_zc })
+        Ok(Self { inner: ring, deferred, words, send_zc, calls: 0 })
     }
 
     /// Registers the socket as file 0, which spares each request the look-up. False if refused.
@@ -119,14 +121,21 @@ impl Ring {
 
     /// Hands queued requests to the kernel and runs waiting completions.
     #[inline]
-    pub(crate) fn submit(&self) -> io::Result<()> {
+    pub(crate) fn submit(&mut self) -> io::Result<()> {
         loop {
+            self.calls += u64::from(self.enters());
             match self.inner.submit() {
                 Ok(_) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    /// Whether handing over what is queued is a system call: with a submission thread that is awake it is none
+    /// (`IORING_SQ_NEED_WAKEUP`, io_uring_setup(2)).
+    fn enters(&mut self) -> bool {
+        !self.inner.params().is_setup_sqpoll() || self.inner.submission().need_wakeup()
     }
 
     /// The next completion.
@@ -144,6 +153,7 @@ impl Ring {
 
     /// Hands queued requests over and sleeps until a completion is there, for `ns` at most.
     pub(crate) fn wait(&mut self, ns: u64) -> io::Result<()> {
+        self.calls += 1;
         let got = if self.inner.params().is_feature_ext_arg() {
             #[allow(clippy::cast_possible_truncation)] // a remainder below 10^9
             let limit = Timespec::new().sec(ns / 1_000_000_000).nsec((ns % 1_000_000_000) as u32);

@@ -21,6 +21,7 @@ mod stamps;
 
 use std::net::SocketAddr;
 
+pub use lowlat_model::engine::EngineOption;
 pub use lowlat_model::verdict::Flow;
 // The system calls of the engines, which far ends and probers share.
 pub use lowlat_os::{socket as os, thread};
@@ -307,6 +308,18 @@ pub trait Engine {
     /// part. What the engine or the kernel does not report is `None`; `prober_cpu` is not the engine's to know.
     fn flow(&self) -> Flow {
         Flow::default()
+    }
+
+    /// Its options as the kernel answered to them, after what it has seen so far. What the kernel lacks is in it, with
+    /// the reason.
+    fn options(&self) -> Vec<EngineOption> {
+        Vec::new()
+    }
+
+    /// System calls that it made since it was opened, without those that read a clock and those that set it up; `None`
+    /// where it does not count them.
+    fn system_calls(&self) -> Option<u64> {
+        None
     }
 
     /// For streams: gives the length of the message that `buf` begins with, so that the engine can frame. Datagram engines never

@@ -28,6 +28,7 @@ use crate::signals;
 use document::Parts;
 
 pub use engines::xdp_resets;
+pub(crate) use engines::{Trying, tried};
 pub use job::{Job, goal_quantiles};
 pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
 

@@ -2,6 +2,7 @@
 
 mod check;
 pub(crate) mod comparison;
+pub(crate) mod engines;
 mod facts;
 mod goals;
 mod insight;
@@ -15,6 +16,7 @@ pub(crate) mod trace;
 pub(crate) use check::check;
 pub(crate) use check::{findings, not_seen, severity};
 pub(crate) use comparison::comparison;
+pub(crate) use engines::engines;
 pub(crate) use facts::facts;
 pub(crate) use measurement::measurement;
 pub(crate) use noise::noise;
