@@ -439,7 +439,7 @@ pub struct MeasureArgs {
     /// How to probe.
     #[command(flatten)]
     pub path: PathArgs,
-    /// block, spin, busy-poll, epoll, io-uring, af-xdp; a list of them, or `all`: alternated in rounds on one path in
+    /// block, spin, busy-poll, epoll, suspend, io-uring, af-xdp; a list of them, or `all`: alternated in rounds on one path in
     /// one run, each for --duration.
     #[arg(long, default_value = "block")]
     pub engine: String,

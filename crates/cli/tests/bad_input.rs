@@ -66,6 +66,7 @@ fn names_that_there_are_none_of() {
             (&["measure", "127.0.0.1", "--mode", "sideways"], &["sideways"]),
             (&["measure", "127.0.0.1", "--proto", "tcp", "--peer", "stamp"], &["stamp"]),
             (&["trace", "127.0.0.1", "--engine", "warp"], &["warp", "block"]),
+            (&["trace", "127.0.0.1", "--engine", "suspend"], &["suspend", "NAPI", "--engine epoll"]),
             (&["trace", "127.0.0.1", "--proto", "icmp", "--peer", "stamp"], &["icmp", "--peer"]),
             (&["trace", "127.0.0.1", "--duration", "0s"], &["0s", "lowlat trace --help"]),
             (&["compare", "block", "warp", "--target", "127.0.0.1"], &["warp", "spin"]),

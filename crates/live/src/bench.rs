@@ -16,6 +16,7 @@ use lowlat_tune::{Bench, BenchError, LinkReport, RoundAsk, RunProgress, Summary}
 use crate::path::ProbePath;
 use crate::probe::{self, Ask};
 use crate::signals;
+use crate::suspend::Suspender;
 
 /// One path, measured again and again on the same placement.
 pub struct LiveBench<'a> {
@@ -29,6 +30,7 @@ pub struct LiveBench<'a> {
     /// Interrupt lines of the path's devices.
     irqs: Vec<u32>,
     load: Option<RunningLoad>,
+    suspender: Suspender<'a>,
     heard: Option<&'a mut dyn FnMut(&RunProgress)>,
 }
 
@@ -55,6 +57,7 @@ impl<'a> LiveBench<'a> {
             watched,
             last,
             load: None,
+            suspender: Suspender::new(sys),
             heard: None,
         }
     }
@@ -87,7 +90,8 @@ impl Bench for LiveBench<'_> {
             irqs: &self.irqs,
             ..Ask::new(self.path, engine)
         };
-        probe::flow_round(&ask).map_err(|failure| BenchError(failure.to_string()))
+        let round = probe::suspended_round(&mut self.suspender, &ask);
+        round.map_err(|failure| BenchError(failure.to_string()))
     }
 
     fn plan_gap_ns(&self, median_ns: u64) -> u64 {

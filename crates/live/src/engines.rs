@@ -83,8 +83,9 @@ pub fn run(
         seed: ab::seed(),
         ..Limits::default()
     };
-    let held_back = (!job.named).then_some("`--engine af-xdp` measures it there");
-    let ask = Trying { path, iface: iface.as_deref().unwrap_or_default(), engines: &job.engines, held_back };
+    let held_back = (!job.named).then_some("named alone or in a list it is measured there");
+    let ask =
+        Trying { path, iface: iface.as_deref().unwrap_or_default(), engines: &job.engines, held_back, in_a_run: false };
     // It looks at the links before the trials do something to them.
     let mut bench = LiveBench::new(path, lowlat_transport::block::NAME, sys, &facts.path).heard_by(progress);
     let trials = tried(&ask, &facts);

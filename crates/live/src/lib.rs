@@ -22,6 +22,7 @@ pub mod probe;
 pub mod responder;
 pub mod signals;
 pub mod stored;
+pub mod suspend;
 pub mod trace;
 
 pub use failure::{Failure, Outcome};

@@ -67,7 +67,7 @@ pub struct PathAsk {
 }
 
 /// Every engine of this build, with the crate that has it.
-pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
+pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "suspend", "io-uring", "af-xdp"];
 
 /// The reference page of an engine: the doc comment of its file. What it costs on this host, the engine itself says
 /// when it is opened.
@@ -77,6 +77,7 @@ pub fn engine_page(name: &str) -> Option<String> {
         "spin" => include_str!("../../transport/src/spin.rs"),
         "busy-poll" => include_str!("../../transport/src/busy_poll.rs"),
         "epoll" => include_str!("../../transport/src/epoll.rs"),
+        "suspend" => include_str!("../../transport/src/suspend.rs"),
         "io-uring" => include_str!("../../transport-uring/src/lib.rs"),
         "af-xdp" => include_str!("../../transport-xdp/src/lib.rs"),
         _ => return None,

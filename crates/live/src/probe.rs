@@ -23,6 +23,7 @@ use crate::far;
 use crate::figures::{self, SteadyWindow};
 use crate::path::ProbePath;
 use crate::signals;
+use crate::suspend::Suspender;
 
 /// Probes at the start of every measurement that are left out: caches, neighbour entries and the far end's wake-up.
 const WARMUP_PROBES: u64 = 100;
@@ -264,8 +265,10 @@ pub fn measure_with(
         let started = crate::wall_clock_ns();
         files.iter().map(|file| log_file(file, spec, &context, started)).collect()
     };
-    let Ran { mut samples, logs, mut place, spec, slowed, flow, engine_state } =
-        run(ask, &as_measured, &mut open_logs, heard.progress)?;
+    let (ran, set) =
+        Suspender::new(sys).around(ask.engine, ask.path, || run(ask, &as_measured, &mut open_logs, heard.progress))?;
+    let Ran { mut samples, logs, mut place, spec, slowed, flow, mut engine_state } = ran;
+    engine_state.options.extend(set);
     context.warnings.extend(slowed);
     if let Some(Ok(wake_up)) = &mut place.wake_up
         && !signals::stopped()
@@ -389,6 +392,13 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     session.close();
     drop((placed, load));
     Ok(Round { is_b: false, samples_ns, planned_ns, flow, cost, engine })
+}
+
+/// As [`flow_round`], with what the engine needs set around it.
+pub fn suspended_round(suspender: &mut Suspender<'_>, ask: &Ask<'_>) -> Result<Round, Failure> {
+    let (mut round, set) = suspender.around(ask.engine, ask.path, || flow_round(ask))?;
+    round.engine.options.extend(set);
+    Ok(round)
 }
 
 /// What costs of a round are counted by, at one moment.

@@ -23,7 +23,7 @@ pub struct Measurement {
     pub proto: String,
     /// Far-end protocol: `lowlat`, `sockperf`, `stamp`, `irtt`, `echo`.
     pub peer: String,
-    /// `block`, `spin`, `busy-poll`, `epoll`, `io-uring`, `af-xdp`, …
+    /// `block`, `spin`, `busy-poll`, `epoll`, `suspend`, `io-uring`, `af-xdp`, …
     pub engine: String,
     /// `ping-pong` or `open-loop`.
     pub mode: String,

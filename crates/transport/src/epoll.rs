@@ -40,7 +40,12 @@ pub struct EpollEngine {
 
 /// Opens it.
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
-    let socket = Socket::connect(NAME, endpoint)?;
+    open_as(NAME, COSTS, endpoint)
+}
+
+/// Opens it under the name of an engine that is made of it.
+pub(crate) fn open_as(name: &'static str, costs: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    let socket = Socket::connect(name, endpoint)?;
     let epoll = os::epoll().and_then(|e| {
         os::epoll_add(e.as_fd(), socket.fd(), libc::EPOLLIN, 0)?;
         Ok(e)
@@ -53,7 +58,7 @@ pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
         EngineOption { why_not: Some(why), .. } => format!("sleeping in epoll_wait, without {PARAMS} ({why})"),
         EngineOption { .. } => "sleeping in epoll_wait".to_owned(),
     };
-    let caps = socket.caps(false, &how, COSTS);
+    let caps = socket.caps(false, &how, costs);
     let options = if us > 0 { vec![polling] } else { Vec::new() };
     Ok(Box::new(EpollEngine { socket, epoll, caps, options, seen: us == 0, waits: 0 }))
 }

@@ -18,6 +18,7 @@ pub mod icmp;
 pub mod socket;
 pub mod spin;
 mod stamps;
+pub mod suspend;
 
 use std::net::SocketAddr;
 
@@ -346,6 +347,7 @@ pub const ENGINES: &[EngineEntry] = &[
     EngineEntry { name: spin::NAME, costs: spin::COSTS, open: spin::open },
     EngineEntry { name: busy_poll::NAME, costs: busy_poll::COSTS, open: busy_poll::open },
     EngineEntry { name: epoll::NAME, costs: epoll::COSTS, open: epoll::open },
+    EngineEntry { name: suspend::NAME, costs: suspend::COSTS, open: suspend::open },
 ];
 
 /// Opens a socket engine by name.

@@ -17,6 +17,12 @@ pub fn run(args: &TraceArgs, json: bool) -> Outcome {
             ENGINES.join(", ")
         )));
     }
+    if args.engine == lowlat_transport::suspend::NAME {
+        return Err(Failure::new(format!(
+            "trace with engine {:?}: it sets NAPI values around its rounds, which trace does not; choose --engine epoll",
+            args.engine
+        )));
+    }
     let live = Live::new();
     if let Some(iface) = &args.iface {
         lowlat_live::optimize::interface(iface, &live)?;

@@ -4,7 +4,8 @@ use lowlat_knobs::resets;
 use lowlat_model::Facts;
 use lowlat_model::engine::EngineState;
 use lowlat_model::tune::Resets;
-use lowlat_sys::Sys;
+use lowlat_sys::{Live, Sys};
+use lowlat_transport::suspend;
 use lowlat_tune::{Attach, EngineTrial};
 
 use super::Job;
@@ -23,13 +24,15 @@ pub(crate) struct Trying<'a> {
     /// What to do about an engine that is left out since it would attach to an interface that the host is reached by; `None`
     /// tries it there too.
     pub(crate) held_back: Option<&'static str>,
+    /// A tuning run has its transaction open, so no engine can have one.
+    pub(crate) in_a_run: bool,
 }
 
 /// One trial for each engine of the job.
 pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
     let held_back = (!job.allow_disruptive).then_some("--allow-disruptive tries it");
     let path = job.engine_path.as_ref().unwrap_or(&job.path);
-    tried(&Trying { path, iface: &job.iface, engines: &job.engines, held_back }, facts)
+    tried(&Trying { path, iface: &job.iface, engines: &job.engines, held_back, in_a_run: true }, facts)
 }
 
 /// One trial for each engine, opened once to see that it can be.
@@ -46,6 +49,11 @@ pub(crate) fn tried(ask: &Trying<'_>, facts: &Facts) -> Vec<EngineTrial> {
                 words(&attach)
             );
             return EngineTrial { costs: lowlat_transport_xdp::COSTS.to_owned(), why_not: Some(why_not), ..named };
+        }
+        if engine == suspend::NAME
+            && let Err(why_not) = suspension(ask, held_back)
+        {
+            return EngineTrial { costs: suspend::COSTS.to_owned(), why_not: Some(why_not), ..named };
         }
         match ask.path.open(engine) {
             Ok(open) => {
@@ -67,6 +75,25 @@ pub(crate) fn tried(ask: &Trying<'_>, facts: &Facts) -> Vec<EngineTrial> {
         }
     };
     ask.engines.iter().map(trial).collect()
+}
+
+/// Why the engine that sets NAPI values is not tried.
+fn suspension(ask: &Trying<'_>, held_back: Option<&str>) -> Result<(), String> {
+    let iface = ask.iface;
+    if ask.in_a_run {
+        return Err(
+            "left out: it sets NAPI values of its own, and a run has its transaction open; `lowlat measure --engine \
+                    all` compares it"
+                .to_owned(),
+        );
+    }
+    if let Some(next) = held_back {
+        return Err(format!(
+            "left out: {iface} carries the default route or a login session, and it sets NAPI values of all its queues; {next}"
+        ));
+    }
+    let lacking = crate::suspend::lacking(ask.path, &Live::new());
+    lacking.map_err(|why| without_name(&format!("engine {}", suspend::NAME), &why.to_string()))
 }
 
 /// An engine's error without the engine's name before it, which stands next to it.
