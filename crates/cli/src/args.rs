@@ -440,7 +440,7 @@ pub struct MeasureArgs {
     #[command(flatten)]
     pub path: PathArgs,
     /// block, spin, busy-poll, epoll, suspend, io-uring, af-xdp; a list of them, or `all`: alternated in rounds on one path in
-    /// one run, each for --duration.
+    /// one run, each for --duration. Options of io_uring behind a colon: io-uring:sleep+multishot.
     #[arg(long, default_value = "block")]
     pub engine: String,
     /// Interface of the path (af-xdp); default by route.

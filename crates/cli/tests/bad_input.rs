@@ -56,6 +56,8 @@ fn names_that_there_are_none_of() {
             (&["bypass", "check"], &["--iface"]),
             (&["measure", "127.0.0.1", "--engine", "warp"], &["warp", "block"]),
             (&["measure", "127.0.0.1", "--engine", "block,warp"], &["warp", "io-uring"]),
+            (&["measure", "127.0.0.1", "--engine", "io-uring:warp"], &["warp", "multishot"]),
+            (&["measure", "127.0.0.1", "--engine", "spin:sleep"], &["spin", "no option"]),
             (&["measure", "127.0.0.1", "--engine", "block,"], &["\"\"", "io-uring"]),
             (
                 &["measure", "127.0.0.1", "--engine", "all", "--count", "5"],

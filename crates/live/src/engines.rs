@@ -6,7 +6,7 @@ use lowlat_tune::{Bench as _, EngineTrial, LAPS, Limits, RunProgress, side_by_si
 
 use crate::bench::LiveBench;
 use crate::optimize::{Trying, tried};
-use crate::path::{ENGINES, ProbePath};
+use crate::path::{ENGINES, ProbePath, is_engine};
 use crate::probe::{self, Ask};
 use crate::{Failure, ab, conditions};
 
@@ -57,12 +57,8 @@ pub fn expanded<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 
 /// Refuses a name that no engine of this build has.
 pub fn known<'a>(operation: &str, names: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
-    match names.into_iter().find(|name| !ENGINES.contains(name)) {
-        Some(name) => {
-            Err(Failure::new(format!("{operation} {name:?}: no such engine; choose one of {}", ENGINES.join(", "))))
-        }
-        None => Ok(()),
-    }
+    let refused = |name: &str| is_engine(name).map_err(|why| Failure::new(format!("{operation} {name:?}: {why}")));
+    names.into_iter().try_for_each(refused)
 }
 
 /// Measures every engine in alternated rounds, and with a load once more under it.
@@ -138,6 +134,9 @@ mod tests {
         assert_eq!(listed("spin,block,spin").unwrap_or_default(), ["spin", "block"]);
         assert_eq!(listed(ALL).unwrap_or_default(), ENGINES);
         assert_eq!(expanded(["af-xdp", ALL]).len(), ENGINES.len());
+        assert!(known("measure with engine", ["block", "io-uring:sleep+multishot"]).is_ok());
+        let refused = known("measure with engine", ["io-uring:warp"]).map_err(|e| e.to_string());
+        assert!(refused.is_err_and(|e| e.contains("warp") && e.contains("multishot")));
         let refused = known("measure with engine", ["block", "dpkd"]).map_err(|e| e.to_string());
         assert!(refused.is_err_and(|e| e.contains("\"dpkd\"") && e.contains("io-uring")));
     }

@@ -136,6 +136,7 @@ mod tests {
             engine: "af-xdp".into(),
             measurement: None,
             why_not: Some("it carries UDP alone".into()),
+            cost: EngineCost::default(),
             ..measured.clone()
         };
         let document = EnginesDocument {
