@@ -310,10 +310,17 @@ pub struct ServeArgs {
     /// Port of lowlat's own protocol, UDP and TCP.
     #[arg(long)]
     pub port: Option<u16>,
-    /// Spin instead of sleeping; uses a whole core.
+    /// How it waits and answers: block, spin, busy-poll, or af-xdp on --iface.
+    #[arg(long, conflicts_with = "xdp")]
+    pub engine: Option<String>,
+    /// Interface of --engine af-xdp.
+    #[arg(long, requires = "engine")]
+    pub iface: Option<String>,
+    /// Spin instead of sleeping; uses a whole core. The same as --engine spin, and goes with af-xdp.
     #[arg(long)]
     pub spin: bool,
-    /// Answer lowlat's own UDP probes where they arrive on this interface, by an XDP program (no key, no limits).
+    /// Answer lowlat's own UDP probes where they arrive on this interface, by an XDP program (no key, no limits). The same
+    /// as --engine af-xdp --iface.
     #[arg(long, value_name = "IFACE")]
     pub xdp: Option<String>,
     /// CPU to run on.

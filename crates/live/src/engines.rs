@@ -1,5 +1,6 @@
 //! Engines side by side on one path, outside of a tuning run: nothing is changed.
 
+use lowlat_measure::placement::{PlacedThread, ThreadPlacement};
 use lowlat_model::{EnginesDocument, Schema};
 use lowlat_sys::Sys;
 use lowlat_tune::{Bench as _, EngineTrial, LAPS, Limits, RunProgress, side_by_side};
@@ -87,6 +88,8 @@ pub fn run(
     let trials = tried(&ask, &facts);
     refuse(job.named, &trials)?;
     path.placed.iter().flat_map(probe::where_placed).for_each(|line| say(&line));
+    // For all rounds: it takes longer than one may.
+    let locked = PlacedThread::take(&ThreadPlacement { lock_memory: true, ..ThreadPlacement::default() })?;
     let engines = side_by_side(&mut bench, &limits, median_ns, &trials, say)?;
     let mut loaded = Vec::new();
     if job.load_streams > 0 {
@@ -106,6 +109,7 @@ pub fn run(
         laps: LAPS,
         seed: limits.seed,
         placed: path.placed.clone().unwrap_or_default(),
+        memory: locked.memory().map(probe::memory).unwrap_or_default(),
         engines,
         load_streams: job.load_streams,
         loaded,

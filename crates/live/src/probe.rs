@@ -4,7 +4,7 @@ use lowlat_measure::clock::Wish;
 use lowlat_measure::load::{Load as Bulk, RunningLoad};
 use lowlat_measure::placement::{PlacedThread, ThreadPlacement};
 use lowlat_measure::{Context, Mode, Pattern, Probe, ProbeSession, Progress, SampleSink, Samples, Spec, Warmup};
-use lowlat_model::engine::{EngineState, RoundCost};
+use lowlat_model::engine::{EngineOption, EngineState, RoundCost};
 use lowlat_model::log::LogHead;
 use lowlat_model::measurement::{Measurement, samples_needed};
 use lowlat_model::units::us;
@@ -367,9 +367,10 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     }
     let decided = ask.path.placed.as_ref().map(|p| p.near.clone());
     let near = decided.unwrap_or_else(|| conditions::choose(ask.path, &Live::new()).near);
+    // Before the engine, whose buffers then lie in the memory of the CPU that uses them.
+    let placed = PlacedThread::take(&placement(&asked, near.cpu))?;
     let mut engine = ask.path.open_round(ask.engine, ask.source_port)?;
     let mut peer = Ask { duration_ns: ask.duration_ns.saturating_add(ask.planned_ns), ..ask.clone() }.peer()?;
-    let placed = PlacedThread::take(&placement(&asked, near.cpu))?;
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
     // A far end that sets the pace gets none on a plan: what it allows is a plan already.
     let slower = ask.paced(&ask.path.peer, session.min_interval()).map(|(slower, _)| slower.spec_with(WARMUP_ROUND));
@@ -388,7 +389,8 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
         None => Vec::new(),
     };
     let cost = before.until(&Counted::now(&session, ask.irqs));
-    let (flow, engine) = (session.flow(), session.engine_state());
+    let flow = session.flow();
+    let engine = EngineState { placement: where_it_ran(near.cpu, &placed), ..session.engine_state() };
     session.close();
     drop((placed, load));
     Ok(Round { is_b: false, samples_ns, planned_ns, flow, cost, engine })
@@ -463,6 +465,37 @@ fn settle(session: &mut ProbeSession<'_>, spec: &Spec) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where an engine ran whose thread was placed before it was opened. Memory is taken from the node of the CPU that first
+/// touches it (Documentation/admin-guide/mm/numa_memory_policy.rst, "local allocation"), which is the pinned one.
+fn where_it_ran(cpu: Option<u32>, placed: &PlacedThread) -> Vec<EngineOption> {
+    let node = |cpu: u32| {
+        let entries = Live::new().list(&format!("/sys/devices/system/cpu/cpu{cpu}")).into_value()?;
+        entries.iter().find_map(|e| e.strip_prefix("node")?.parse::<u32>().ok())
+    };
+    let mut all = Vec::new();
+    match cpu {
+        Some(cpu) => {
+            all.push(EngineOption::got("pinned", format!("to CPU {cpu}")));
+            all.push(match node(cpu) {
+                Some(node) => EngineOption::got("buffers", format!("on NUMA node {node}, that of CPU {cpu}")),
+                None => EngineOption::got("buffers", "in the one memory that this host has (no NUMA nodes in sysfs)"),
+            });
+        }
+        None => all.push(EngineOption::lacking("pinned", "no CPU could be chosen, or several may be used")),
+    }
+    all.extend(placed.memory().map(memory));
+    all
+}
+
+/// Whether memory is locked.
+pub(crate) fn memory(locked: &Result<(), String>) -> EngineOption {
+    const MEMORY: &str = "memory locked";
+    match locked {
+        Ok(()) => EngineOption::got(MEMORY, ""),
+        Err(why) => EngineOption::lacking(MEMORY, why.clone()),
+    }
+}
+
 pub(crate) fn placement(spec: &Spec, cpu: Option<u32>) -> ThreadPlacement {
     ThreadPlacement { cpu, rt_priority: spec.rt_priority, lock_memory: spec.lock_memory }
 }
@@ -503,10 +536,12 @@ fn run(
 ) -> Result<Ran, Failure> {
     let choice = conditions::choose(ask.path, &Live::new());
     let wake_up = conditions::wake_up(&choice);
+    let asked = spec(ask);
+    let near = choice.near.cpu;
+    // Before the engine, whose buffers then lie in the memory of the CPU that uses them.
+    let placed = PlacedThread::take(&placement(&asked, near))?;
     let mut engine = ask.path.open(ask.engine)?;
     let mut peer = ask.peer()?;
-    let asked = spec(ask);
-    let placed = PlacedThread::take(&placement(&asked, choice.near.cpu))?;
     let place = conditions::Run {
         wake_up: Some(wake_up),
         ..conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()))
@@ -520,7 +555,8 @@ fn run(
     let mut all = Logs(&mut logs);
     let sink: Option<&mut dyn SampleSink> = if all.0.is_empty() { None } else { Some(&mut all) };
     let samples = session.round(&spec, sink, signals::stop(), progress)?;
-    let (flow, engine_state) = (session.flow(), session.engine_state());
+    let flow = session.flow();
+    let engine_state = EngineState { placement: where_it_ran(near, &placed), ..session.engine_state() };
     session.close();
     drop(placed);
     Ok(Ran { samples, logs, place, spec, slowed, flow, engine_state })

@@ -161,7 +161,7 @@ impl<'a> ProbeSession<'a> {
 
     /// What the engine is now ([`Engine::caps`], [`Engine::options`]).
     pub fn engine_state(&self) -> EngineState {
-        EngineState { words: self.engine.caps().words.clone(), options: self.engine.options() }
+        EngineState { words: self.engine.caps().words.clone(), options: self.engine.options(), placement: Vec::new() }
     }
 
     /// See [`Engine::system_calls`].

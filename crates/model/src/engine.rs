@@ -48,6 +48,9 @@ pub struct EngineState {
     pub words: String,
     /// Its options.
     pub options: Vec<EngineOption>,
+    /// Where it ran: the CPU that its thread was pinned to, locked memory, and the NUMA node of its buffers.
+    #[serde(default)]
+    pub placement: Vec<EngineOption>,
 }
 
 /// What a round cost this host. What could not be counted is `null`.
@@ -139,6 +142,8 @@ pub struct EnginesDocument {
     pub seed: u64,
     /// Where both ends ran.
     pub placed: Placement,
+    /// Whether memory was locked for all rounds, or why not.
+    pub memory: EngineOption,
     /// Each engine, in the order that was asked for.
     pub engines: Vec<EngineResult>,
     /// Bulk TCP streams of `loaded`; 0 where none were asked for.

@@ -53,6 +53,9 @@ pub fn open_with(endpoint: &Endpoint, options: &RingOptions) -> Result<Box<dyn E
     plain.stamps = false; // they come by recvmsg and the error queue, which this engine does not read
     let socket = Socket::connect(NAME, &plain)?;
     let fixed = ring.register(&socket.fd());
+    // NAPI instances are polled while the ring waits (io_uring/napi.c, __io_napi_busy_loop), so with a busy-poll time it does.
+    let waits = options.napi.is_none() && endpoint.busy_poll_us.is_some_and(|us| us > 0);
+    let options = RingOptions { spin: options.spin && !waits, ..options.clone() };
     let us = endpoint.busy_poll_us.or(options.napi.map(|_| DEFAULT_BUSY_POLL_US)).filter(|us| *us > 0);
     match us {
         Some(us) => ring.busy_poll(us, options.napi.unwrap_or_default()),
@@ -89,7 +92,7 @@ pub fn open_with(endpoint: &Endpoint, options: &RingOptions) -> Result<Box<dyn E
         stream,
         caps,
         fixed,
-        options: RingOptions { send_zc, ..options.clone() },
+        options: RingOptions { send_zc, ..options },
         provided: None,
         came: VecDeque::with_capacity(usize::from(Provided::COUNT)),
         tracked: us.is_none() || options.napi != Some(Tracking::Static),
@@ -101,6 +104,13 @@ pub fn open_with(endpoint: &Endpoint, options: &RingOptions) -> Result<Box<dyn E
     engine.arm()?;
     engine.ring.submit().map_err(|e| engine.os("arm the receive of", e))?;
     Ok(Box::new(engine))
+}
+
+/// Whether the receive does not wait in the kernel for a message: each turn of the spinning tries it anew. One that waits is
+/// woken by a callback of the socket and finished by task work, which this way neither has.
+#[inline]
+fn spins_by_trying(options: &RingOptions) -> bool {
+    options.spin && !options.multishot && !options.sqpoll
 }
 
 /// One send.
@@ -229,8 +239,12 @@ impl Uring {
             return Ok(());
         }
         let (at, len) = (self.received.pointer(), u32::try_from(self.received.len()).unwrap_or(u32::MAX));
+        let flags = if spins_by_trying(&self.options) { libc::MSG_DONTWAIT } else { 0 };
         let entry = self
-            .request(|f| opcode::Recv::new(f, at, len).build(), |f| opcode::Recv::new(f, at, len).build())
+            .request(
+                |f| opcode::Recv::new(f, at, len).flags(flags).build(),
+                |f| opcode::Recv::new(f, at, len).flags(flags).build(),
+            )
             .user_data(RECEIVE);
         self.push(&entry).map_err(|e| self.os("arm the receive of", e))?;
         self.armed = true;
@@ -465,7 +479,10 @@ impl Engine for Uring {
             if self.options.spin {
                 if self.ring.wants_call() {
                     self.ring.submit().map_err(|e| self.os("receive from", e))?;
-                    continue;
+                    // A receive that only tries is queued anew in each turn, so the clock has to be looked at too.
+                    if !spins_by_trying(&self.options) {
+                        continue;
+                    }
                 }
                 spins = spins.wrapping_add(1);
                 std::hint::spin_loop();

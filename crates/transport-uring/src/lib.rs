@@ -19,16 +19,16 @@
 //! completion ring measured a P50 of 36 µs on veth, against 7.4 µs with it.
 //!
 //! ## Options
-//! `io-uring` alone spins on the completion ring, with deferred task work and one receive at a time: the fastest of these in
-//! alternated rounds (`bench/engines`). Others are asked for behind a colon, joined by `+`, also several in one list
+//! `io-uring` alone spins: each turn submits a receive that does not wait, so that no task work comes between. That is the
+//! fastest of these in alternated rounds (`bench/engines`). Others are asked for behind a colon, joined by `+`, also several in one list
 //! (`--engine io-uring,io-uring:sleep,io-uring:multishot+napi`):
 //!
 //! | word | what |
 //! |---|---|
-//! | `spin`, `sleep` | spin on the completion ring, or sleep in the kernel |
-//! | `multishot` | one receive request for all messages; the kernel takes a buffer for each from a ring |
+//! | `spin`, `sleep` | spin, or sleep in the kernel |
+//! | `multishot` | one receive request for all messages; the kernel takes a buffer for each from a ring; spinning then looks at the completion ring |
 //! | `sqpoll` | a kernel thread takes the submissions: no system call to send, and a second core burnt |
-//! | `napi`, `napi-static` | busy polling of the NIC's queue while the ring waits, for `--busy-poll` (50 µs) |
+//! | `napi`, `napi-static` | busy polling of the NIC's queue while the ring waits, for `--busy-poll` (50 µs); it sleeps unless `spin` follows |
 //! | `send-zc` | zero-copy send |
 //!
 //! Each is tried on the ring, and what was granted, refused and not asked for is in the result, with the reason. Zero-copy

@@ -59,8 +59,9 @@ impl RingOptions {
                 "multishot" => options.multishot = true,
                 "sqpoll" => options.sqpoll = true,
                 "send-zc" => options.send_zc = true,
-                "napi" => options.napi = Some(Tracking::Dynamic),
-                "napi-static" => options.napi = Some(Tracking::Static),
+                // It acts while the ring waits.
+                "napi" => (options.napi, options.spin) = (Some(Tracking::Dynamic), false),
+                "napi-static" => (options.napi, options.spin) = (Some(Tracking::Static), false),
                 _ => return Err(format!("{word:?} is no option of io_uring; choose from {}", Self::WORDS)),
             }
         }

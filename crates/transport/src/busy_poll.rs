@@ -7,6 +7,7 @@
 //! answer.
 
 use std::fmt::Write as _;
+use std::os::fd::BorrowedFd;
 
 use libc::c_int;
 use lowlat_model::Capability;
@@ -21,7 +22,7 @@ pub const NAME: &str = "busy-poll";
 pub const COSTS: &str = "one core while it waits, up to the busy-poll time; needs CAP_NET_ADMIN";
 
 /// When none is asked: 50 µs, the value of Documentation/admin-guide/sysctl/net.rst for several sockets.
-const DEFAULT_US: u32 = 50;
+pub const DEFAULT_US: u32 = 50;
 const PREFER: &str = "SO_PREFER_BUSY_POLL";
 /// Packets the kernel takes per poll, `SO_BUSY_POLL_BUDGET`; 8 is its own default (`BUSY_POLL_BUDGET`,
 /// net/busy_poll.h).
@@ -41,14 +42,7 @@ pub struct BusyPollEngine {
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     let socket = Socket::connect(NAME, endpoint)?;
     let us = endpoint.busy_poll_us.unwrap_or(DEFAULT_US);
-    let value = c_int::try_from(us).unwrap_or(c_int::MAX);
-    os::set_int(socket.fd(), libc::SOL_SOCKET, libc::SO_BUSY_POLL, value).map_err(|e| EngineError::Unavailable {
-        engine: NAME,
-        what: format!("SO_BUSY_POLL of {us} µs"),
-        why: e.to_string(),
-        next: format!("use --engine spin; {}", crate::next_where_denied(&[Capability::NetAdmin])),
-    })?;
-    let options = options(&socket, us);
+    let options = ask(socket.fd(), us)?;
     let mut how = format!("busy polling {us} µs, each receive polls the queue");
     for lacking in options.iter().filter(|o| o.got.is_none()) {
         let _ = write!(how, ", without {} ({})", lacking.option, lacking.why_not.as_deref().unwrap_or("not known"));
@@ -57,10 +51,17 @@ pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     Ok(Box::new(BusyPollEngine { socket, caps, options, seen: false }))
 }
 
-/// Asks for what goes with `SO_BUSY_POLL`, and reads back what stands.
-fn options(socket: &Socket, us: u32) -> Vec<EngineOption> {
-    let stands = |name| os::get_int(socket.fd(), libc::SOL_SOCKET, name).ok();
-    let set = |name, value| os::set_int(socket.fd(), libc::SOL_SOCKET, name, value);
+/// Asks for busy polling of so many µs and what goes with it, and reads back what stands.
+pub fn ask(fd: BorrowedFd<'_>, us: u32) -> Result<Vec<EngineOption>, EngineError> {
+    let value = c_int::try_from(us).unwrap_or(c_int::MAX);
+    os::set_int(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, value).map_err(|e| EngineError::Unavailable {
+        engine: NAME,
+        what: format!("SO_BUSY_POLL of {us} µs"),
+        why: e.to_string(),
+        next: format!("use --engine spin; {}", crate::next_where_denied(&[Capability::NetAdmin])),
+    })?;
+    let stands = |name| os::get_int(fd, libc::SOL_SOCKET, name).ok();
+    let set = |name, value| os::set_int(fd, libc::SOL_SOCKET, name, value);
     let busy_poll = match stands(libc::SO_BUSY_POLL) {
         Some(us) => EngineOption::got("SO_BUSY_POLL", format!("{us} µs")),
         None => EngineOption::got("SO_BUSY_POLL", format!("{us} µs, which the kernel does not give back")),
@@ -75,7 +76,7 @@ fn options(socket: &Socket, us: u32) -> Vec<EngineOption> {
         Ok(()) => EngineOption::got("SO_BUSY_POLL_BUDGET", format!("{BUDGET} packets")),
         Err(e) => EngineOption::lacking("SO_BUSY_POLL_BUDGET", why(&e)),
     };
-    vec![busy_poll, prefer, budget]
+    Ok(vec![busy_poll, prefer, budget])
 }
 
 /// Why the kernel did not take one of the options of 5.11.

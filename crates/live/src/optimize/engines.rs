@@ -58,7 +58,7 @@ pub(crate) fn tried(ask: &Trying<'_>, facts: &Facts) -> Vec<EngineTrial> {
         match ask.path.open(engine) {
             Ok(open) => {
                 let caps = open.caps();
-                let state = EngineState { words: caps.words.clone(), options: open.options() };
+                let state = EngineState { words: caps.words.clone(), options: open.options(), placement: Vec::new() };
                 let costs = if attaches {
                     format!("{}; attaching its program {}", caps.costs, words(&attach))
                 } else {

@@ -34,6 +34,12 @@ pub(crate) fn sections(d: &EnginesDocument) -> Vec<Section> {
     sections.push(Section::new("Cost for each probe", cost));
     sections.push(Section::new("What each was", vec![Block::List(d.engines.iter().flat_map(was).collect())]));
     sections.extend(run::placement(&d.placed));
+    let ran = d.engines.iter().find(|e| !e.state.placement.is_empty());
+    let placed = ran.iter().flat_map(|e| &e.state.placement).chain([&d.memory]).filter(|o| !o.option.is_empty());
+    let placed: Vec<String> = placed.map(|o| line(&o.words())).collect();
+    if !placed.is_empty() {
+        sections.push(Section::new("Thread and memory of each engine", vec![Block::List(placed)]));
+    }
     if !d.warnings.is_empty() {
         sections.push(Section::new("Warnings", vec![Block::List(d.warnings.iter().map(|w| line(w)).collect())]));
     }
@@ -124,6 +130,7 @@ mod tests {
             state: EngineState {
                 words: "spinning".into(),
                 options: vec![EngineOption::lacking("EPIOCSPARAMS", "needs Linux 6.9")],
+                placement: vec![EngineOption::got("buffers", "on NUMA node 1")],
             },
             cost: EngineCost {
                 cpu_ratio: Some(0.97),
@@ -151,6 +158,7 @@ mod tests {
             "12.50",
             "spin: interrupts not counted: veth has none",
             "EPIOCSPARAMS lacking: needs Linux 6.9",
+            "- buffers on NUMA node 1",
             "af-xdp: not measured: it carries UDP alone",
         ] {
             assert!(text.contains(part), "no {part:?} in\n{text}");
