@@ -21,7 +21,7 @@ const PING_PONG: (u64, u64) = (2, 3);
 
 /// What to measure.
 #[derive(Debug)]
-pub struct Job<'a> {
+pub struct Compared<'a> {
     /// The path, placed.
     pub path: &'a ProbePath,
     /// Engines by name.
@@ -64,7 +64,7 @@ pub fn known<'a>(operation: &str, names: impl IntoIterator<Item = &'a str>) -> R
 
 /// Measures every engine in alternated rounds, and with a load once more under it.
 pub fn run(
-    job: &Job<'_>,
+    job: &Compared<'_>,
     sys: &dyn Sys,
     progress: &mut dyn FnMut(&RunProgress),
     say: &mut dyn FnMut(&str),

@@ -74,7 +74,9 @@ pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "suspend",
 pub fn is_engine(name: &str) -> Result<(), String> {
     match name.split_once(':') {
         Some((lowlat_transport_uring::NAME, options)) => RingOptions::parse(options).map(drop),
-        Some((engine, options)) if ENGINES.contains(&engine) => Err(format!("{engine} has no option {options:?}")),
+        Some((engine, options)) if ENGINES.contains(&engine) => {
+            Err(format!("{engine} has no option {options:?}; leave it out"))
+        }
         None if ENGINES.contains(&name) => Ok(()),
         _ => Err(format!("no such engine; choose one of {}", ENGINES.join(", "))),
     }

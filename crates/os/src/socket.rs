@@ -478,7 +478,7 @@ pub fn set_epoll_polling(epoll: BorrowedFd<'_>, polling: EpollPolling) -> io::Re
     check_int(unsafe { libc::ioctl(epoll.as_raw_fd(), libc::EPIOCSPARAMS as _, bytes.as_ptr()) }).map(drop)
 }
 
-/// `EPIOCGPARAMS`: what stands.
+/// `EPIOCGPARAMS`: what is set.
 pub fn epoll_polling(epoll: BorrowedFd<'_>) -> io::Result<EpollPolling> {
     let mut bytes = [0u8; 8];
     // SAFETY: the kernel writes the eight bytes of the structure, which live through the call.

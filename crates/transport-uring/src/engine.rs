@@ -134,7 +134,7 @@ struct Uring {
     provided: Option<Provided>,
     /// Datagrams in them: number, length, and when they were seen.
     came: VecDeque<(u16, usize, Ns)>,
-    /// Static tracking has its instance, or there is none to be had.
+    /// Static tracking has its instance, or there is none.
     tracked: bool,
     /// A receive is queued or in flight.
     armed: bool,

@@ -51,7 +51,7 @@ pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     Ok(Box::new(BusyPollEngine { socket, caps, options, seen: false }))
 }
 
-/// Asks for busy polling of so many µs and what goes with it, and reads back what stands.
+/// Asks for busy polling of so many µs and what goes with it, and reads them back.
 pub fn ask(fd: BorrowedFd<'_>, us: u32) -> Result<Vec<EngineOption>, EngineError> {
     let value = c_int::try_from(us).unwrap_or(c_int::MAX);
     os::set_int(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL, value).map_err(|e| EngineError::Unavailable {

@@ -63,7 +63,7 @@ pub(crate) fn open_as(name: &'static str, costs: &str, endpoint: &Endpoint) -> R
     Ok(Box::new(EpollEngine { socket, epoll, caps, options, seen: us == 0, waits: 0 }))
 }
 
-/// Has the context poll for so long before it sleeps, and reads back what stands.
+/// Has the context poll for so long before it sleeps, and reads the values back.
 fn polling(epoll: BorrowedFd<'_>, us: u32) -> EngineOption {
     if us == 0 {
         return EngineOption { option: PARAMS.to_owned(), ..EngineOption::default() };

@@ -9,7 +9,7 @@ use crate::output;
 use crate::progress::Line;
 use lowlat_live::{
     Outcome,
-    engines::{self, Job},
+    engines::{self, Compared},
     probe::Ask,
     stored,
 };
@@ -26,7 +26,7 @@ pub(super) fn run(
     (shown, json): (Line, bool),
 ) -> Outcome {
     let (duration_ns, load_streams) = (ask.duration_ns, ask.load_streams);
-    let job = Job { path: ask.path, engines: list, named, duration_ns, load_streams };
+    let job = Compared { path: ask.path, engines: list, named, duration_ns, load_streams };
     let mut progress = |at: &RunProgress| shown.show(&RunProgress { of: 0, ..at.clone() }, "");
     let document = engines::run(&job, sys, &mut progress, &mut output::progress)?;
     drop(shown);
