@@ -18,10 +18,11 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Print one JSON document instead of text.
-    #[arg(long, global = true)]
+    // After the command's own flags, before --help.
+    #[arg(long, global = true, display_order = 900)]
     pub json: bool,
     /// Config file (TOML); its keys are the flags' names [default: /etc/lowlat.toml if present].
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 901)]
     pub config: Option<PathBuf>,
 }
 
