@@ -375,6 +375,7 @@ impl PathArgs {
                 ProtoArg::Icmp => Proto::Icmp,
                 ProtoArg::Udp => Proto::Udp,
                 ProtoArg::Tcp => Proto::Tcp,
+                ProtoArg::TcpConnect => Proto::TcpConnect,
             },
             peer: self.peer.clone(),
             size: self.size,
@@ -397,6 +398,8 @@ pub enum ProtoArg {
     Udp,
     /// A stream.
     Tcp,
+    /// TCP handshakes with any port that listens; the far end runs nothing of ours.
+    TcpConnect,
 }
 
 /// Clocks.

@@ -162,7 +162,7 @@ impl<'a> Ask<'a> {
             _ => return None,
         };
         let every = ms(least);
-        Some((Self { mode, ..self.clone() }, format!("the {peer} server allows one probe per {every}; paced to it")))
+        Some((Self { mode, ..self.clone() }, format!("{}; paced to it", allowed(peer, &every))))
     }
 }
 
@@ -478,14 +478,22 @@ pub fn min_interval(path: &ProbePath, engine: &str) -> Result<Option<u64>, Failu
     Ok(least)
 }
 
+/// Who set the pace, as text.
+fn allowed(peer: &str, every: &str) -> String {
+    if peer == lowlat_peers::tcp_connect::ENTRY.name {
+        format!("one TCP handshake per {every}, to spare the server")
+    } else {
+        format!("the {peer} server allows one probe per {every}")
+    }
+}
+
 /// A round that holds enough probes for a median, besides its warm-up, at the pace that the far end allows.
 pub fn round_at_pace(path: &ProbePath, engine: &str, round_ns: u64) -> Result<(u64, Option<String>), Failure> {
     let Some(least) = min_interval(path, engine)? else { return Ok((round_ns, None)) };
     let probes = samples_needed(0.5) + 2 * WARMUP_ROUND;
     let round = round_ns.max(least.saturating_mul(probes));
     let (every, long) = (ms(least), ms(round));
-    let said =
-        format!("the {} server allows one probe per {every}: rounds are {long} long, for {probes} each", path.peer);
+    let said = format!("{}: rounds are {long} long, for {probes} each", allowed(&path.peer, &every));
     Ok((round, (round > round_ns).then_some(said)))
 }
 

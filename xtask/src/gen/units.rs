@@ -153,6 +153,7 @@ fn protocols(protos: &[Proto]) -> String {
         Proto::Icmp => "ICMP",
         Proto::Udp => "UDP",
         Proto::Tcp => "TCP",
+        Proto::TcpConnect => "TCP handshakes",
     });
     names.collect::<Vec<_>>().join(", ")
 }
