@@ -46,6 +46,7 @@ pub mod trace;
 pub mod tune;
 pub mod units;
 pub mod verdict;
+pub mod zerocopy;
 
 pub use bypass::Bypass;
 pub use capability::Capability;
@@ -66,3 +67,4 @@ pub use stamps::{GapMarks, OneWay, StampReport};
 pub use sweep::SweepDocument;
 pub use trace::TraceDocument;
 pub use verdict::Verdict;
+pub use zerocopy::ZeroCopyDocument;
