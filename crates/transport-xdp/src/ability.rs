@@ -8,7 +8,7 @@ use crate::asm::{Asm, R0};
 use crate::mode::{self, XdpMode};
 use crate::path::device_under;
 use crate::program::Action;
-use crate::xsk::{self, BusyPoll, CHUNKS, HEADROOM};
+use crate::xsk::{self, BusyPoll, CHUNKS, Copying};
 use crate::{XdpOptions, attach, bpf, device, drivers};
 
 /// Whether one mode is possible, as far as is known without trying it.
@@ -134,7 +134,7 @@ pub fn probe(iface: &str) -> Reading<XdpAbility> {
     Reading::Value(XdpAbility {
         mtu: link.mtu,
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
-        memory: xsk::pinned(covered, chunk_for(link.mtu)),
+        memory: xsk::pinned(covered, chunk_for(link.mtu, &order.modes)),
         memory_limit: memory_limit(),
         rx_queues,
         occupied_by: attach::occupant(&link),
@@ -157,10 +157,11 @@ fn release(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// The chunk size of sockets at an MTU.
-fn chunk_for(mtu: u32) -> usize {
+/// The chunk size of sockets at an MTU, in the mode that is tried first.
+fn chunk_for(mtu: u32, modes: &[XdpMode]) -> usize {
     let frame = usize::try_from(mtu).unwrap_or(usize::MAX / 2) + crate::frame::ETH_LEN;
-    CHUNKS.into_iter().find(|c| c - HEADROOM >= frame).unwrap_or(CHUNKS[1])
+    let copying = modes.first().map_or(Copying::Copy, |mode| mode.copying());
+    xsk::chunk_of(frame, copying).unwrap_or(CHUNKS[1])
 }
 
 /// `RLIMIT_MEMLOCK`; `None` where it is unlimited or CAP_IPC_LOCK lifts it.

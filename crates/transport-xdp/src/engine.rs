@@ -17,7 +17,7 @@ use crate::frame::{ETH_LEN, Flow, TAG_LEN, Tag};
 use crate::mode::{self, XdpMode};
 use crate::path::{self, Path, unavailable};
 use crate::program::{Action, redirect_flow};
-use crate::xsk::{self, BusyPoll, CHUNKS, HEADROOM};
+use crate::xsk::{self, BusyPoll, CHUNKS, Copying};
 
 /// Looks at the rings between two looks at the clock, which costs 25 ns.
 const SPINS_PER_CLOCK: u32 = 16;
@@ -67,7 +67,7 @@ pub fn open_with(endpoint: &Endpoint, options: &XdpOptions) -> Result<Box<dyn En
         Some(tag) => flow.in_vlan(tag),
         None => flow,
     };
-    let (chunk, max_message) = sizes(endpoint, &path, &flow, &what)?;
+    let (largest, max_message) = sizes(endpoint, &path, &flow, &what)?;
 
     let order = order(&path.device, options)?;
     let mut remarks: Vec<String> = path.remark.iter().cloned().chain(order.remarks).collect();
@@ -82,6 +82,8 @@ pub fn open_with(endpoint: &Endpoint, options: &XdpOptions) -> Result<Box<dyn En
 
     let sockets = first_that_works(&what, &path, &order.modes, &mut remarks, |mode| {
         let busy = busy.filter(|_| mode != XdpMode::Generic);
+        // The largest frame fits, whatever the mode.
+        let chunk = xsk::chunk_of(largest, mode.copying()).unwrap_or(CHUNKS[1]);
         attach::open(&path.device, mode, queues, chunk, busy, |map| {
             redirect_flow(endpoint.remote, path.local, path.tag.map(|t| t.id), map, Action::Pass)
         })
@@ -177,7 +179,7 @@ fn free_of_programs(what: &str, path: &Path) -> Result<(), EngineError> {
     })
 }
 
-/// Chunk size and largest message of this path.
+/// The largest frame that comes and the largest message of this path.
 fn sizes(endpoint: &Endpoint, path: &Path, flow: &Flow, what: &str) -> Result<(usize, usize), EngineError> {
     let headers = flow.header_len();
     let frame = endpoint.max_message + headers;
@@ -187,16 +189,16 @@ fn sizes(endpoint: &Endpoint, path: &Path, flow: &Flow, what: &str) -> Result<(u
         let why = format!("a message of {} bytes exceeds the MTU of {} ({mtu})", endpoint.max_message, path.link.name);
         return Err(unavailable(what, why, "use a smaller --size: this engine does not fragment"));
     }
-    // The smallest chunk that holds a full frame of this MTU, else the smallest that holds what was asked for.
-    let fits = |bytes: usize| CHUNKS.into_iter().find(|c| c - HEADROOM >= bytes);
-    let Some(chunk) = fits(largest).or_else(|| fits(frame)) else {
+    // A full frame of this MTU, else what was asked for; each in one chunk, with a copy or without.
+    let most = xsk::room(CHUNKS[1], Copying::Zero);
+    let Some(frame) = [largest, frame].into_iter().find(|frame| *frame <= most) else {
         let why = format!(
             "a frame of {frame} bytes exceeds a chunk of {}, and this engine takes no frame of several buffers",
-            CHUNKS[1] - HEADROOM
+            most
         );
         return Err(unavailable(what, why, "use a smaller --size"));
     };
-    Ok((chunk, largest.min(chunk - HEADROOM) - headers))
+    Ok((frame, frame - headers))
 }
 
 fn busy_poll(endpoint: &Endpoint, options: &XdpOptions, remarks: &mut Vec<String>) -> Option<BusyPoll> {
@@ -421,7 +423,6 @@ impl Engine for Xdp {
         let mut last = None;
         for _ in 0..SEND_TRIES {
             let socket = &mut self.sockets.queues[0];
-            socket.reclaim();
             queued = queued || socket.queue_tx(|frame| self.flow.write(message, frame));
             match socket.kick_tx() {
                 Ok(()) if queued => return Ok(at),
@@ -473,8 +474,9 @@ impl Engine for Xdp {
             if at >= until {
                 return Ok(None);
             }
-            for socket in &self.sockets.queues {
+            for socket in &mut self.sockets.queues {
                 socket.wake_rx();
+                socket.reclaim_in_time();
             }
             if self.blocking {
                 match wait_readable(&mut self.waiting, until - at) {

@@ -32,8 +32,8 @@
 //! own.
 //!
 //! ## Where it does not work
-//! Loopback, interfaces without Ethernet, TCP and ICMP, messages above the MTU, frames above 3840 bytes (they lie in
-//! several buffers).
+//! Loopback, interfaces without Ethernet, TCP and ICMP, messages above the MTU, frames above 3072 bytes (they may lie
+//! in several buffers).
 //!
 //! Sources: Documentation/networking/af_xdp.rst; net/xdp/xsk.c; drivers/net/veth.c.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

@@ -45,6 +45,22 @@ pub(crate) fn pinned(queues: u32, chunk: usize) -> u64 {
     u64::from(queues) * u64::from(RX_FRAMES + TX_FRAMES) * chunk as u64
 }
 
+/// Bytes of the largest frame that a chunk holds. A zero-copy driver may tell its device the room in whole KiB, rounded
+/// down: igb does (`E1000_SRRCTL_BSIZEPKT_SHIFT`), and seen on Linux 7.3, chunks of 2048 bytes then lose every frame above
+/// 1024.
+pub(crate) fn room(chunk: usize, copying: Copying) -> usize {
+    let room = chunk - HEADROOM;
+    match copying {
+        Copying::Zero => room - room % 1024,
+        Copying::Copy => room,
+    }
+}
+
+/// The smallest chunk that holds a frame of so many bytes.
+pub(crate) fn chunk_of(frame: usize, copying: Copying) -> Option<usize> {
+    CHUNKS.into_iter().find(|chunk| room(*chunk, copying) >= frame)
+}
+
 /// The two chunk sizes that every driver takes in aligned mode: a page must hold whole chunks.
 pub(crate) const CHUNKS: [usize; 2] = [2048, 4096];
 
@@ -241,9 +257,19 @@ impl Xsk {
         self.fd.as_fd()
     }
 
-    /// Takes back the frames that were sent.
+    /// Takes back the frames that were sent, once half of them are out. The completion ring was last written by the CPU
+    /// that freed the packet, over veth the far end's, so a look at it is a cache miss: it is made while an answer is waited
+    /// for, and not between an answer and the next send.
     #[inline]
-    pub(crate) fn reclaim(&mut self) {
+    pub(crate) fn reclaim_in_time(&mut self) {
+        if self.free.len() < TX_FRAMES as usize / 2 {
+            self.reclaim();
+        }
+    }
+
+    /// Takes back the frames that were sent.
+    #[cold]
+    fn reclaim(&mut self) {
         while let Some(addr) = self.completion.pop() {
             // The kernel returns what it was given; a foreign address is dropped rather than trusted.
             if self.frame_in_bounds(addr, 0) && self.free.len() < TX_FRAMES as usize {
@@ -256,6 +282,9 @@ impl Xsk {
     /// `write` returns the frame's length.
     #[inline]
     pub(crate) fn queue_tx(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        if self.free.is_empty() {
+            self.reclaim();
+        }
         let Some(addr) = self.free.pop() else { return false };
         // SAFETY: `addr` is a chunk of the UMEM that is on no ring (it was in `free`), so the kernel does not touch it;
         // `&mut self` excludes a second slice.
@@ -365,4 +394,19 @@ fn bind(fd: &OwnedFd, ifindex: u32, queue: u32, copying: Copying) -> io::Result<
         }
     }
     Ok(rustix::net::bind(fd, &address)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_copy_chunk_holds_its_frame_in_whole_kib() {
+        let of = |frame| [Copying::Copy, Copying::Zero].map(|copying| chunk_of(frame, copying));
+        assert_eq!(of(1024), [Some(2048), Some(2048)]);
+        assert_eq!(of(1514), [Some(2048), Some(4096)]);
+        assert_eq!(of(1792), [Some(2048), Some(4096)]);
+        assert_eq!(of(3072), [Some(4096), Some(4096)]);
+        assert_eq!(of(3073), [Some(4096), None]);
+    }
 }
