@@ -19,6 +19,9 @@ use crate::{Failure, probe, signals};
 const PATIENCE: Duration = Duration::from_secs(3);
 const PLAIN: &str = "plain";
 
+/// The plain one first.
+type Senders = Vec<Box<dyn BulkSender>>;
+
 /// Measures all sizes, which are in rising order, within some `duration_ns`.
 pub fn measure(
     path: &ProbePath,
@@ -59,12 +62,12 @@ pub fn measure(
 }
 
 /// Each way that this kernel gives, and why it does not give the others.
-fn senders(path: &ProbePath, most: usize) -> Result<(Vec<Box<dyn BulkSender>>, Vec<ZeroCopyMethod>), Failure> {
+fn senders(path: &ProbePath, most: usize) -> Result<(Senders, Vec<ZeroCopyMethod>), Failure> {
     let io = |e: std::io::Error| {
         Failure::because(format!("connect to the sink at {}: {e}", path.sink()), "start `lowlat serve` there")
     };
     let connect = || connected(path).map_err(io);
-    let mut all: Vec<Box<dyn BulkSender>> = vec![Box::new(PlainSender::new(connect()?, most).map_err(io)?)];
+    let mut all: Senders = vec![Box::new(PlainSender::new(connect()?, most).map_err(io)?)];
     let mut refused = Vec::new();
     match ZeroCopySender::new(connect()?, most) {
         Ok(sender) => all.push(Box::new(sender)),

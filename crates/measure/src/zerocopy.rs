@@ -93,12 +93,11 @@ pub fn alternated(
 }
 
 fn completed(rounds: BulkRounds, senders: &[Box<dyn BulkSender>], before: &[Completions]) -> BulkRounds {
-    let since = |(sender, before): (&Box<dyn BulkSender>, &Completions)| {
-        let now = sender.completions();
+    let since = |(now, before): (Completions, &Completions)| {
         let copied = now.copied.map(|c| c - before.copied.unwrap_or(0));
         Completions { completed: now.completed - before.completed, copied }
     };
-    BulkRounds { completions: senders.iter().zip(before).map(since).collect(), ..rounds }
+    BulkRounds { completions: senders.iter().map(|s| s.completions()).zip(before).map(since).collect(), ..rounds }
 }
 
 /// `None` when `stop` was set meanwhile.

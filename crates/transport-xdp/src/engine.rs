@@ -193,8 +193,7 @@ fn sizes(endpoint: &Endpoint, path: &Path, flow: &Flow, what: &str) -> Result<(u
     let most = xsk::room(CHUNKS[1], Copying::Zero);
     let Some(frame) = [largest, frame].into_iter().find(|frame| *frame <= most) else {
         let why = format!(
-            "a frame of {frame} bytes exceeds a chunk of {}, and this engine takes no frame of several buffers",
-            most
+            "a frame of {frame} bytes exceeds a chunk of {most}, and this engine takes no frame of several buffers"
         );
         return Err(unavailable(what, why, "use a smaller --size"));
     };

@@ -59,12 +59,12 @@ pub fn method(how: &str, sizes: &[ZeroCopySize]) -> ZeroCopyMethod {
         (None, _, None) => "no size was measured".to_owned(),
     };
     if of == 0 && !rows.is_empty() {
-        words.push_str("; this kernel does not say whether it copied anyway");
+        words += "; this kernel does not say whether it copied anyway";
     } else if copied > 0 {
-        words.push_str(&format!(
-            "; {copied} of {of} completed sends were copied anyway: over loopback and veth the kernel always does, and so does a \
-             device without scatter-gather"
-        ));
+        words = format!(
+            "{words}; {copied} of {of} completed sends were copied anyway: over loopback and veth the kernel always does, and so \
+             does a device without scatter-gather"
+        );
     }
     ZeroCopyMethod {
         how: how.to_owned(),

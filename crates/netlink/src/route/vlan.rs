@@ -1,7 +1,7 @@
 //! What a VLAN interface is made of: its tag, the link below it, and the code point that it writes for a priority.
 
 use super::read_all;
-use crate::attr::{Attrs, be16_at, tail, u32_at};
+use crate::attr::{Attr, Attrs, be16_at, tail, u32_at};
 use crate::message::Message;
 use crate::socket::{NetlinkSocket, Protocol};
 use crate::{Error, Malformed};
@@ -69,7 +69,7 @@ pub fn parse(payload: &[u8]) -> Result<Option<VlanMessage>, Malformed> {
         return Ok(None);
     }
     let data = info.nested(IFLA_INFO_DATA)?;
-    let id = data.get(IFLA_VLAN_ID).and_then(|a| a.u16());
+    let id = data.get(IFLA_VLAN_ID).and_then(Attr::u16);
     let (Some(id), Some(below)) = (id, attrs.u32(IFLA_LINK)) else {
         return Err(Malformed::new("a VLAN interface without its identifier or its link"));
     };
