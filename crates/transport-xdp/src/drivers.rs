@@ -16,7 +16,7 @@ pub(crate) struct Driver {
     source: &'static str,
 }
 
-const BCC: &str = "https://github.com/iovisor/bcc/blob/master/docs/kernel-versions.md (XDP)";
+const BCC: &str = "https://github.com/iovisor/bcc/blob/master/docs (kernel-versions, XDP)";
 
 /// Each row's source was opened.
 const DRIVERS: &[Driver] = &[

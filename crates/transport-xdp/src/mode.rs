@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_on_other_links_keeps_the_generic_hook() {
+    fn a_link_on_other_links_keeps_the_generic_hook() {
         let bond = tried(Some("bond"), "bonding", &["basic", "redirect", "xsk-zerocopy"]);
         assert_eq!(bond.modes, [XdpMode::Generic]);
         assert!(bond.remarks[0].contains("past its sockets"), "{:?}", bond.remarks);

@@ -280,7 +280,7 @@ fn a_kill_in_any_phase_leaves_no_program_and_free_queues() {
     let lab = Lab::new(1);
     let echo = lab.echo(FAR4);
     let served = || echo.served.load(Ordering::Relaxed);
-    // Killed as soon as the phase shows, then in the midst of the probes, then a few times at any moment of opening and
+    // Killed as soon as the phase shows, then midway through the probes, then a few times at any moment of opening and
     // closing.
     for phase in PHASES.iter().copied().chain(["probes", "a", "b", "c", "d", "e", "f"]) {
         let before = served();

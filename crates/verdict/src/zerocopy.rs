@@ -105,7 +105,7 @@ mod tests {
             let m = method("msg-zerocopy", &sizes(ratios, Some(0)));
             (m.break_even_bytes, m.above_bytes)
         };
-        // Costs, cannot be told, pays, pays.
+        // Costs, is not shown, pays, pays.
         assert_eq!(of(&[(1.5, 2.0), (0.9, 1.2), (0.7, 0.9), (0.5, 0.6)]), (Some(4096), Some(1024)));
         // A size that pays below one that does not is none from which on it pays.
         assert_eq!(of(&[(0.7, 0.9), (1.1, 1.2), (0.7, 0.9)]), (Some(4096), Some(2048)));
