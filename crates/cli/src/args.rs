@@ -474,6 +474,17 @@ pub struct MeasureArgs {
     /// Measure at each point of an axis: interval=10us,1ms, size=64..1472 or rate=1000..100000; each for --duration.
     #[arg(long, value_name = "AXIS=POINTS", conflicts_with_all = ["log", "load", "goal"])]
     pub sweep: Option<String>,
+    /// Measure sends without a copy (MSG_ZEROCOPY, io_uring SEND_ZC) against plain ones to the far end's sink instead: from
+    /// which size they pay.
+    #[arg(
+        long,
+        value_name = "BYTES,...",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1024,4096,16384,65536,262144",
+        conflicts_with_all = ["sweep", "load", "goal", "log", "out", "stamps", "rate", "count", "rt"]
+    )]
+    pub zerocopy: Option<String>,
     /// SCHED_FIFO priority, 1 to 98.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
     pub rt: Option<u8>,

@@ -19,6 +19,7 @@ pub mod icmp;
 pub mod socket;
 pub mod spin;
 mod stamps;
+pub mod zerocopy;
 
 use std::net::SocketAddr;
 
