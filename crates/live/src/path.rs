@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use lowlat_model::tune::Placement;
 use lowlat_peers::{Key, Peer, PeerOptions};
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
+use lowlat_transport_uring::RingOptions;
 
 use crate::Failure;
 
@@ -67,7 +68,19 @@ pub struct PathAsk {
 }
 
 /// Every engine of this build, with the crate that has it.
-pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
+pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "suspend", "io-uring", "af-xdp"];
+
+/// Whether a text names an engine, its options included (`io-uring:sleep+multishot`); why not.
+pub fn is_engine(name: &str) -> Result<(), String> {
+    match name.split_once(':') {
+        Some((lowlat_transport_uring::NAME, options)) => RingOptions::parse(options).map(drop),
+        Some((engine, options)) if ENGINES.contains(&engine) => {
+            Err(format!("{engine} has no option {options:?}; leave it out"))
+        }
+        None if ENGINES.contains(&name) => Ok(()),
+        _ => Err(format!("no such engine; choose one of {}", ENGINES.join(", "))),
+    }
+}
 
 /// The reference page of an engine: the doc comment of its file. What it costs on this host, the engine itself says
 /// when it is opened.
@@ -77,6 +90,7 @@ pub fn engine_page(name: &str) -> Option<String> {
         "spin" => include_str!("../../transport/src/spin.rs"),
         "busy-poll" => include_str!("../../transport/src/busy_poll.rs"),
         "epoll" => include_str!("../../transport/src/epoll.rs"),
+        "suspend" => include_str!("../../transport/src/suspend.rs"),
         "io-uring" => include_str!("../../transport-uring/src/lib.rs"),
         "af-xdp" => include_str!("../../transport-xdp/src/lib.rs"),
         _ => return None,
@@ -232,6 +246,16 @@ impl ProbePath {
 }
 
 fn open_flow(engine: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    if let Some((lowlat_transport_uring::NAME, options)) = engine.split_once(':') {
+        let unknown = |why| EngineError::Unavailable {
+            engine: lowlat_transport_uring::NAME,
+            what: format!("open with {options:?}"),
+            why,
+            next: "leave it out".to_owned(),
+        };
+        let options = RingOptions::parse(options).map_err(unknown)?;
+        return lowlat_transport_uring::open_with(endpoint, &options);
+    }
     match engine {
         "io-uring" => lowlat_transport_uring::open(endpoint),
         "af-xdp" => lowlat_transport_xdp::open(endpoint),

@@ -14,7 +14,7 @@ use lowlat_peers::serve::ServeConfig;
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto, os};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
+const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "suspend", "io-uring", "af-xdp"];
 
 fn open(name: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     match name {

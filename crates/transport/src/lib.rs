@@ -19,10 +19,12 @@ pub mod icmp;
 pub mod socket;
 pub mod spin;
 mod stamps;
+pub mod suspend;
 pub mod zerocopy;
 
 use std::net::SocketAddr;
 
+pub use lowlat_model::engine::EngineOption;
 pub use lowlat_model::verdict::Flow;
 // The system calls of the engines, which far ends and probers share.
 pub use lowlat_os::{socket as os, thread};
@@ -313,6 +315,18 @@ pub trait Engine {
         Flow::default()
     }
 
+    /// Its options as the kernel answered to them, after what it has seen so far. What the kernel lacks is in it, with
+    /// the reason.
+    fn options(&self) -> Vec<EngineOption> {
+        Vec::new()
+    }
+
+    /// System calls that it made since it was opened, without those that read a clock and those that set it up; `None`
+    /// where it does not count them.
+    fn system_calls(&self) -> Option<u64> {
+        None
+    }
+
     /// For streams: gives the length of the message that `buf` begins with, so that the engine can frame. Datagram engines never
     /// call it.
     fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
@@ -337,6 +351,7 @@ pub const ENGINES: &[EngineEntry] = &[
     EngineEntry { name: spin::NAME, costs: spin::COSTS, open: spin::open },
     EngineEntry { name: busy_poll::NAME, costs: busy_poll::COSTS, open: busy_poll::open },
     EngineEntry { name: epoll::NAME, costs: epoll::COSTS, open: epoll::open },
+    EngineEntry { name: suspend::NAME, costs: suspend::COSTS, open: suspend::open },
 ];
 
 /// Opens a socket engine by name.

@@ -41,6 +41,8 @@ pub struct Socket {
     wire: Wire,
     stamps: Option<Box<Stamps>>,
     discarded: u64,
+    /// System calls that moved messages or waited for them.
+    calls: u64,
 }
 
 /// How messages travel.
@@ -101,7 +103,7 @@ impl Socket {
             }),
         };
         let (proto, where_refused) = (endpoint.proto, endpoint.where_refused);
-        Ok(Self { fd, engine, proto, remote: to, where_refused, max_message, wire, stamps, discarded: 0 })
+        Ok(Self { fd, engine, proto, remote: to, where_refused, max_message, wire, stamps, discarded: 0, calls: 0 })
     }
 
     /// What an engine on this socket can do; `how` says how it waits.
@@ -141,6 +143,11 @@ impl Socket {
         self.discarded
     }
 
+    /// See [`crate::Engine::system_calls`]. A send that has to wait for room counts as one call.
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
     /// See [`crate::Engine::set_framing`].
     pub fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
         if let Wire::Stream(s) = &mut self.wire {
@@ -164,6 +171,7 @@ impl Socket {
     /// Sends one message; waits only while the socket's send buffer is full. Answers the time before the hand-over.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
+        self.calls += 1;
         let (at, sent) = match &mut self.wire {
             Wire::Datagram => (now(), datagram(self.fd.as_fd(), message)),
             Wire::Echo(echo) => match echo.wrap(message) {
@@ -213,6 +221,7 @@ impl Socket {
         let fd = self.fd.as_fd();
         match &mut self.wire {
             Wire::Datagram => {
+                self.calls += 1;
                 let (len, mut got) = one(fd, self.stamps.as_deref_mut(), buf, flags | libc::MSG_TRUNC)?;
                 if len > buf.len() {
                     self.discarded += 1;
@@ -222,6 +231,7 @@ impl Socket {
                 Ok(Some(got))
             }
             Wire::Echo(echo) => {
+                self.calls += 1;
                 let (len, mut got) = one(fd, self.stamps.as_deref_mut(), echo.room(), flags | libc::MSG_TRUNC)?;
                 // Not a reply to this flow (a raw socket sees every echo of the host): not counted, not ours.
                 let Some(payload) = echo.unwrap(len) else {
@@ -241,6 +251,7 @@ impl Socket {
                 {
                     return Ok(Some(Got { len, at: now(), kernel_rx: None, hardware_rx: None }));
                 }
+                self.calls += 1;
                 let (len, mut got) = one(fd, self.stamps.as_deref_mut(), stream.free(), flags)?;
                 if len == 0 {
                     return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
@@ -256,6 +267,7 @@ impl Socket {
 
     /// Sleeps until something may be read, or `ns` have passed. Transmit stamps, which wake it as well, are put aside.
     pub fn wait_readable(&mut self, ns: u64) -> Result<(), EngineError> {
+        self.calls += 1;
         match os::poll(self.fd.as_fd(), libc::POLLIN, ns) {
             Ok(events) => {
                 self.quiet(events);

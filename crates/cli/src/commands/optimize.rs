@@ -99,7 +99,7 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
             goals: quantiles,
         },
         duration_ns: args.duration,
-        engines: args.engines.iter().filter(|e| *e != "none").cloned().collect(),
+        engines: lowlat_live::engines::expanded(args.engines.iter().map(String::as_str).filter(|e| *e != "none")),
         asked: lowlat_live::by_hand::settings("optimize --try", &args.also_try)?,
         not_seen: Vec::new(),
         rolls_back: args.rollback,

@@ -6,7 +6,7 @@ use lowlat_sys::Sys;
 use crate::args::{PathArgs, ProtoArg};
 use lowlat_live::{
     Failure, conditions,
-    path::{ENGINES, ProbePath},
+    path::{ProbePath, is_engine},
     probe::{self, Ask, Held},
 };
 
@@ -24,7 +24,7 @@ const KEYS: &str = "cpu, rt, size, dscp, busy-poll, proto, peer, target";
 impl Side {
     /// Whether a text names a live configuration.
     pub fn is_one(text: &str) -> bool {
-        ENGINES.contains(&text.split(',').next().unwrap_or_default())
+        is_engine(text.split(',').next().unwrap_or_default()).is_ok()
     }
 
     /// Reads one; every key takes what the flag of its name takes.
