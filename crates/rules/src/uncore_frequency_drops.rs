@@ -1,6 +1,8 @@
 //! What the cores share may run slowly.
 
-use crate::look::{chosen, finding};
+use lowlat_model::op::Target;
+
+use crate::look::{chosen, finding, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -31,17 +33,20 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         },
     };
     let below = packages.iter().filter(|(_, l)| l.floor_khz < l.ceiling_khz);
+    let Some(ceiling) = packages.values().map(|l| l.ceiling_khz).min() else { return };
     let evidence: Vec<String> = below
         .map(|(name, l)| format!("{name} may run at {} to {} MHz", l.floor_khz / 1_000, l.ceiling_khz / 1_000))
         .collect();
     if !evidence.is_empty() {
-        seen.found(finding(
+        let found = finding(
             NAME,
             chosen(input),
             "the cache and mesh that the cores share may run slowly".to_owned(),
             evidence,
             "raise the floor of the shared parts to their ceiling (cpu.uncore-frequency), and let the A/B test decide",
-        ));
+        );
+        // All packages take one value: the highest that each of them has.
+        seen.found(with(found, [set("cpu.uncore-frequency", Target::Host, ceiling)]));
     }
 }
 
@@ -59,6 +64,8 @@ mod tests {
         let Reading::Value(packages) = &mut facts.cpus.uncore else { panic!() };
         packages.get_mut("package_00_die_00").unwrap().floor_khz = 800_000;
         only(NAME, &facts, &["package_00_die_00 may run at 800 to 2400 MHz"], &[]);
+        let setting = rule(NAME, &facts).findings.remove(0).remedy.settings.remove(0);
+        assert_eq!((setting.knob.as_str(), setting.value.as_str()), ("cpu.uncore-frequency", "2400000"));
         facts.cpus.uncore = Reading::Absent("x".into());
         assert_eq!(rule(NAME, &facts), Seen::default(), "another processor");
     }
