@@ -24,6 +24,7 @@ pub mod signals;
 pub mod stored;
 pub mod suspend;
 pub mod trace;
+pub mod zerocopy;
 
 pub use failure::{Failure, Outcome};
 

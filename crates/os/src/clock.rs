@@ -22,6 +22,7 @@ pub fn realtime() -> u64 {
 }
 
 /// CPU time of the calling thread, ns (`CLOCK_THREAD_CPUTIME_ID`); a system call.
+#[inline]
 pub fn thread_cpu() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
 }

@@ -23,6 +23,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "engines" => of::<EnginesDocument>(),
         "compare" => of::<Comparison>(),
         "sweep" => of::<SweepDocument>(),
+        "zerocopy" => of::<lowlat_model::ZeroCopyDocument>(),
         "noise" => of::<NoiseDocument>(),
         "trace" => of::<TraceDocument>(),
         "optimize" => of::<RunDocument>(),

@@ -4,6 +4,7 @@ mod engines;
 mod floors;
 mod steps;
 mod sweep;
+mod zerocopy;
 
 use std::path::Path;
 
@@ -51,6 +52,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         return Err(Failure::new("measure: no target given; name the HOST that runs `lowlat serve`"));
     };
     let goals = args.goal.all()?;
+    let sizes = args.zerocopy.as_deref().map(zerocopy::sizes).transpose()?;
     let several = lowlat_live::engines::listed(&args.engine);
     let engine = if several.is_some() { lowlat_transport::block::NAME } else { args.engine.as_str() };
     let named = several.iter().flatten().map(String::as_str).chain([engine]);
@@ -63,6 +65,9 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     let mut path = ProbePath::new(target, &args.path.ask(), args.iface.as_deref())?;
     if let Some(iface) = &args.iface {
         lowlat_collect::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
+    }
+    if let Some(sizes) = &sizes {
+        return zerocopy::run(&path, sizes, args.duration, json);
     }
     path.stamps = args.stamps;
     let pattern = probe::pattern(&args.pattern)?;
