@@ -197,11 +197,9 @@ fn suspended_interrupts_stay_off_and_come_back() {
         let ask = format!("measure {far} --cpu {NEAR_CPU} --busy-poll 2ms");
         let all = node.lowlat(&format!("{ask} --engine epoll,suspend --duration 200ms --json")).exits(0).json();
         let of = |n: usize, key: &str| number(&all, &format!("/engines/{n}/{key}"));
-        let figures =
-            |n| ["measurement/rtt/p50_ns", "measurement/rtt/p99_ns", "cost/cpu_ns_per_message"].map(|k| of(n, k));
+        let figures = |n| ["measurement/rtt/p50_ns", "cost/cpu_ns_per_message"].map(|k| of(n, k));
         let (woken, off) = (of(0, "cost/interrupts_per_message"), of(1, "cost/interrupts_per_message"));
-        eprintln!("{}", sh("cat /proc/interrupts"));
-        eprintln!("interrupts {woken:.2} -> {off:.2}; P50, P99, CPU time {:?} -> {:?}", figures(0), figures(1));
+        eprintln!("interrupts {woken:.2} -> {off:.2}; P50, CPU time {:?} -> {:?}", figures(0), figures(1));
         assert!(woken >= 0.5 && off <= 0.5 * woken, "{woken} -> {off} interrupts for each probe");
         let options = all["engines"][1]["state"]["options"].to_string();
         assert!(options.contains("irq-suspend-timeout") && options.contains("eth0/napi-0"), "{options}");
