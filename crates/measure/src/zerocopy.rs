@@ -108,7 +108,7 @@ fn round(
     stop: &AtomicBool,
 ) -> std::io::Result<Option<BulkRound>> {
     let len = usize::try_from(size).unwrap_or(usize::MAX);
-    let (cpu, begin) = (clock::this_thread(), clock::monotonic());
+    let (cpu, begin) = (clock::thread_cpu(), clock::monotonic());
     let mut sends = 0u64;
     while sends < LEAST_SENDS || clock::monotonic() - begin < round_ns {
         while !sender.send(len)? {
@@ -124,7 +124,7 @@ fn round(
             return Ok(None);
         }
     }
-    let (cpu, time) = (clock::this_thread() - cpu, clock::monotonic() - begin);
+    let (cpu, time) = (clock::thread_cpu() - cpu, clock::monotonic() - begin);
     // What is still on its way would load the next round, which is another sender's.
     let end = clock::monotonic() + DRAIN_NS;
     while unacknowledged(sender.stream()) > 0 && clock::monotonic() < end {

@@ -21,6 +21,7 @@ pub const DOCUMENTS: &[(&str, u32)] = &[
     ("compare", 1),
     ("sweep", 1),
     ("zerocopy", 1),
+    ("engines", 1),
     ("noise", 1),
     ("trace", 1),
     ("optimize", 1),

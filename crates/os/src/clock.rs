@@ -21,9 +21,9 @@ pub fn realtime() -> u64 {
     read(libc::CLOCK_REALTIME)
 }
 
-/// CPU time of this thread, ns (`CLOCK_THREAD_CPUTIME_ID`); a system call.
+/// CPU time of the calling thread, ns (`CLOCK_THREAD_CPUTIME_ID`); a system call.
 #[inline]
-pub fn this_thread() -> u64 {
+pub fn thread_cpu() -> u64 {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 

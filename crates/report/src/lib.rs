@@ -75,6 +75,8 @@ documents! {
     check(lowlat_model::finding::CheckDocument);
     /// A comparison as text for a terminal of `width` columns.
     comparison(lowlat_model::verdict::Comparison);
+    /// Engines side by side as text for a terminal of `width` columns.
+    engines(lowlat_model::EnginesDocument);
     /// A host as text for a terminal of `width` columns.
     facts(lowlat_model::Facts);
     /// A measurement as text for a terminal of `width` columns.

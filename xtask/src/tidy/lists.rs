@@ -122,6 +122,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             "/lib.rs",
             "/clock.rs",
             "/cmsg.rs",
+            "/connect.rs",
             "/gaps.rs",
             "/icmp.rs",
             "/os.rs",

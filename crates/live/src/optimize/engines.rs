@@ -2,42 +2,105 @@
 
 use lowlat_knobs::resets;
 use lowlat_model::Facts;
+use lowlat_model::engine::EngineState;
 use lowlat_model::tune::Resets;
-use lowlat_sys::Sys;
+use lowlat_sys::{Live, Sys};
+use lowlat_transport::suspend;
 use lowlat_tune::{Attach, EngineTrial};
 
 use super::Job;
 use crate::Failure;
+use crate::path::ProbePath;
 
-/// One trial for each engine of the job, opened once to see that it can be.
+/// Which engines are to be tried, and where.
+#[derive(Debug)]
+pub(crate) struct Trying<'a> {
+    /// The path.
+    pub(crate) path: &'a ProbePath,
+    /// Its interface; empty where it is not known.
+    pub(crate) iface: &'a str,
+    /// By name.
+    pub(crate) engines: &'a [String],
+    /// What to do about an engine that is left out since it would attach to an interface that the host is reached by; `None`
+    /// tries it there too.
+    pub(crate) held_back: Option<&'static str>,
+    /// A tuning run has its transaction open, so no engine can have one.
+    pub(crate) in_a_run: bool,
+}
+
+/// One trial for each engine of the job.
 pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
+    let held_back = (!job.allow_disruptive).then_some("--allow-disruptive tries it");
     let path = job.engine_path.as_ref().unwrap_or(&job.path);
-    let device = attached_to(facts, &job.iface);
-    let held_back = !job.allow_disruptive && super::management_ifaces(facts).contains(&device);
-    let attach = attach(facts, &job.iface);
+    tried(&Trying { path, iface: &job.iface, engines: &job.engines, held_back, in_a_run: true }, facts)
+}
+
+/// One trial for each engine, opened once to see that it can be.
+pub(crate) fn tried(ask: &Trying<'_>, facts: &Facts) -> Vec<EngineTrial> {
+    let iface = ask.iface;
+    let device = attached_to(facts, iface);
+    let held_back = ask.held_back.filter(|_| super::management_ifaces(facts).contains(&device));
+    let attach = attach(facts, iface);
     let trial = |engine: &String| {
         let named = EngineTrial { engine: engine.clone(), ..EngineTrial::default() };
         let attaches = engine == lowlat_transport_xdp::NAME;
-        if attaches && held_back {
+        if attaches && let Some(next) = held_back {
             let why_not = format!(
-                "left out: {} carries the default route or a login session; attaching an XDP program {}; \
-                 --allow-disruptive tries it",
-                device,
+                "left out: {device} carries the default route or a login session; attaching an XDP program {}; {next}",
                 words(&attach)
             );
             return EngineTrial { costs: lowlat_transport_xdp::COSTS.to_owned(), why_not: Some(why_not), ..named };
         }
-        match path.open(engine) {
-            Ok(open) if attaches => {
-                let costs = format!("{}; attaching its program {}", open.caps().costs, words(&attach));
-                EngineTrial { costs, attach: Some(attach.clone()), ..named }
+        if engine == suspend::NAME
+            && let Err(why_not) = suspension(ask, held_back)
+        {
+            return EngineTrial { costs: suspend::COSTS.to_owned(), why_not: Some(why_not), ..named };
+        }
+        match ask.path.open(engine) {
+            Ok(open) => {
+                let caps = open.caps();
+                let state = EngineState { words: caps.words.clone(), options: open.options(), placement: Vec::new() };
+                let costs = if attaches {
+                    format!("{}; attaching its program {}", caps.costs, words(&attach))
+                } else {
+                    caps.costs.clone()
+                };
+                EngineTrial { costs, state, attach: attaches.then(|| attach.clone()), ..named }
             }
-            Ok(open) => EngineTrial { costs: open.caps().costs.clone(), ..named },
             // It may have been attached before it failed.
-            Err(e) => EngineTrial { why_not: Some(e.to_string()), attach: attaches.then(|| attach.clone()), ..named },
+            Err(e) => EngineTrial {
+                why_not: Some(without_name(engine, &e.to_string())),
+                attach: attaches.then(|| attach.clone()),
+                ..named
+            },
         }
     };
-    job.engines.iter().map(trial).collect()
+    ask.engines.iter().map(trial).collect()
+}
+
+/// Why the engine that sets NAPI values is not tried.
+fn suspension(ask: &Trying<'_>, held_back: Option<&str>) -> Result<(), String> {
+    let iface = ask.iface;
+    if ask.in_a_run {
+        return Err(
+            "left out: it sets NAPI values of its own, and a run has its transaction open; `lowlat measure --engine \
+                    all` compares it"
+                .to_owned(),
+        );
+    }
+    if let Some(next) = held_back {
+        return Err(format!(
+            "left out: {iface} carries the default route or a login session, and it sets NAPI values of all its queues; {next}"
+        ));
+    }
+    let lacking = crate::suspend::lacking(ask.path, &Live::new());
+    lacking.map_err(|why| without_name(&format!("engine {}", suspend::NAME), &why.to_string()))
+}
+
+/// An engine's error without the engine's name before it, which stands next to it.
+fn without_name(engine: &str, error: &str) -> String {
+    let after = error.strip_prefix(engine).and_then(|rest| rest.strip_prefix(": "));
+    after.unwrap_or(error).to_owned()
 }
 
 /// What the run's own engine resets each time it is opened, reported before it is; `None` for one that attaches nothing. Refused on

@@ -2,6 +2,7 @@
 
 mod check;
 pub(crate) mod comparison;
+pub(crate) mod engines;
 mod facts;
 mod goals;
 mod insight;
@@ -16,6 +17,7 @@ mod zerocopy;
 pub(crate) use check::check;
 pub(crate) use check::{findings, not_seen, severity};
 pub(crate) use comparison::comparison;
+pub(crate) use engines::engines;
 pub(crate) use facts::facts;
 pub(crate) use measurement::measurement;
 pub(crate) use noise::noise;
