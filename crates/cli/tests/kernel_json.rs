@@ -49,7 +49,14 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     printed.is(&ask("plan --facts", &[&facts]), "plan");
     printed.is(&ask("noise --duration 50ms --cpus 0", &[]), "noise");
     let bypass = printed.is(&ask("bypass check", &on), "bypass");
-    assert_eq!(bypass["af_xdp"]["value"]["attaching_resets"], "queues", "{bypass:#}");
+    let af_xdp = &bypass["af_xdp"]["value"];
+    assert_eq!(
+        (&af_xdp["attaching_resets"], &af_xdp["refused"]),
+        (&"queues".into(), &serde_json::Value::Null),
+        "{bypass:#}"
+    );
+    assert!(af_xdp["mtu"].is_u64() && af_xdp["memory_bytes"].as_u64() > Some(1_000_000), "{bypass:#}");
+    assert!(af_xdp["kernel"].as_str().unwrap().contains('.') && af_xdp["device"] == bypass["iface"], "{bypass:#}");
     let said = lab.run(&scratch, &[&["bypass", "check"][..], &on].concat()).exits(0).out.clone();
     assert!(said.contains(&format!("Attaching an XDP program to {IFACE}, and taking it off, frees")), "{said}");
     printed.is(&ask("bypass check --iface lo", &[]), "bypass");
@@ -73,6 +80,8 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     printed.is(&ask("report", &[&idle]), "measure");
     printed.is(&ask(&format!("measure {FAR} --duration 50ms --sweep size=64,512 --out"), &[&swept]), "sweep");
     printed.is(&ask("report", &[&swept]), "sweep");
+    let sent = ask(&format!("measure {FAR} --duration 300ms --zerocopy=65536,1024"), &[]);
+    zero_copy(&printed.is(&sent, "zerocopy"));
     printed.is(&ask("compare", &[&idle, &idle]), "compare");
     printed.is(&ask(&format!("compare block spin --target {FAR} --pairs 4 --round 30ms"), &[]), "compare");
 
@@ -114,6 +123,25 @@ fn every_command_prints_the_document_that_its_schema_allows() {
         let schema: Value = serde_json::from_str(&run(&mut scratch.lowlat(&["schema", name])).exits(0).out).unwrap();
         assert_eq!(Some(schema), lowlat_report::schema(name), "{name}");
     }
+}
+
+/// Both ways were measured at both sizes, with an interval; over veth the kernel copies anyway, and says so.
+fn zero_copy(d: &Value) {
+    let sizes: Vec<&Value> = d["sizes"].as_array().unwrap().iter().map(|s| &s["size_bytes"]).collect();
+    assert_eq!(sizes, [&json!(1024), &json!(65536)], "{d:#}");
+    for size in d["sizes"].as_array().unwrap() {
+        assert!(size["plain_cpu_ns"].as_u64() > Some(0), "{d:#}");
+        for figure in size["against"].as_array().unwrap() {
+            let [low, middle, high] =
+                ["cpu_ratio_low", "cpu_ratio", "cpu_ratio_high"].map(|key| figure[key].as_f64().unwrap());
+            assert!(0.0 < low && low <= middle && middle <= high, "{d:#}");
+            // 13 rounds of at least eight sends.
+            assert!(figure["completed"].as_u64() >= Some(104), "{d:#}");
+        }
+    }
+    let method = &d["methods"][0];
+    assert_eq!((&method["how"], &method["copied_ratio"]), (&json!("msg-zerocopy"), &json!(1.0)), "{d:#}");
+    assert!(method["words"].as_str().unwrap().contains("copied anyway"), "{d:#}");
 }
 
 /// A journal's lines are `crc32 json`.

@@ -152,6 +152,39 @@ fn the_main_job_runs_on_the_newest_kernel() {
     NEWEST.case("the_main_job_runs_on_the_newest_kernel", || main_job("", "40ms"));
 }
 
+/// igb has zero-copy since Linux 6.14. What was got is asked of the kernel, and each packet is counted at both ends.
+#[test]
+fn zero_copy_on_igb_is_got_and_every_packet_takes_that_way() {
+    NEWEST.case("zero_copy_on_igb_is_got_and_every_packet_takes_that_way", || {
+        let mut node = Node::new();
+        let far = node.serve("");
+        let check = node.lowlat("bypass check --iface eth0 --json").exits(0).json();
+        let zero =
+            check["af_xdp"]["value"]["modes"].as_array().unwrap().iter().find(|m| m["mode"] == "native zero-copy");
+        assert_eq!(zero.unwrap()["possible"], true, "{check:#}");
+        for size in ["48", "1472"] {
+            let ask = format!("measure {far} --engine af-xdp --cpu {NEAR_CPU} --count 300 --size {size} --json");
+            let got = node.lowlat(&ask).exits(0).json();
+            let bypass = &got["flow"]["bypass"];
+            let bound = [&bypass["hook"], &bypass["zero_copy"], &bypass["need_wakeup"], &bypass["iface"]];
+            assert_eq!(
+                bound,
+                [&"native".into(), &true.into(), &true.into(), &serde_json::Value::from("eth0")],
+                "{got:#}"
+            );
+            assert_eq!(
+                (&got["sent"], &got["received"], &got["lost"]),
+                (&300.into(), &300.into(), &0.into()),
+                "{got:#}"
+            );
+            assert!(bypass["by_socket"].as_u64().unwrap() >= 300, "{got:#}");
+            assert_eq!((&bypass["by_kernel"], &bypass["dropped"]), (&0.into(), &0.into()), "{got:#}");
+            common::until("the link is up again", || sh("cat /sys/class/net/eth0/carrier") == "1");
+        }
+        assert!(!sh("ip -d link show dev eth0").contains("xdp"));
+    });
+}
+
 /// Finds, proves, keeps, puts back.
 ///
 /// igb in QEMU holds back for four times the value asked for, so a round that supports a figure is longer there.

@@ -77,7 +77,8 @@ impl Bench for LiveBench<'_> {
             if self.path.remote.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         // The kernel draws a free one; it is bound again a moment later, by each round of the pair.
         let drawn = match self.path.proto {
-            Proto::Icmp => return Ok(0),
+            // A port that each handshake of a round took again would serve one at a time.
+            Proto::Icmp | Proto::TcpConnect => return Ok(0),
             Proto::Udp => UdpSocket::bind((any, 0)).and_then(|s| s.local_addr()),
             Proto::Tcp => TcpListener::bind((any, 0)).and_then(|s| s.local_addr()),
         };

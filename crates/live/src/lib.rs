@@ -22,6 +22,7 @@ pub mod responder;
 pub mod signals;
 pub mod stored;
 pub mod trace;
+pub mod zerocopy;
 
 pub use failure::{Failure, Outcome};
 

@@ -91,7 +91,12 @@ impl ProbePath {
     /// first.
     pub fn new(target: &str, ask: &PathAsk, iface: Option<&str>) -> Result<Self, Failure> {
         let proto = ask.proto;
-        let peer_name = if proto == Proto::Icmp { "icmp".to_owned() } else { ask.peer.clone() };
+        // The far host's kernel answers both; nothing needs to run there.
+        let peer_name = match proto {
+            Proto::Icmp => "icmp".to_owned(),
+            Proto::TcpConnect => "tcp-connect".to_owned(),
+            Proto::Udp | Proto::Tcp => ask.peer.clone(),
+        };
         let key = ask.key_file.as_deref().map(read_key).transpose()?;
         let entry = lowlat_peers::find(&peer_name).ok_or_else(|| {
             let names: Vec<&str> = lowlat_peers::PEERS.iter().map(|p| p.name).collect();
@@ -119,6 +124,11 @@ impl ProbePath {
             return Err(Failure::new(format!(
                 "probe {target:?} over ICMP: an echo request has no port; leave out :{}, or choose --proto udp",
                 remote.port()
+            )));
+        }
+        if proto == Proto::TcpConnect && remote.port() == 0 {
+            return Err(Failure::new(format!(
+                "connect to {target:?}: no port given; name one that listens there, as in {target}:443"
             )));
         }
         let busy_poll_us = ask.busy_poll_ns.map(|ns| u32::try_from(ns / 1_000).unwrap_or(u32::MAX));
@@ -204,12 +214,19 @@ impl ProbePath {
         SocketAddr::new(self.remote.ip(), if own { self.remote.port() } else { lowlat_peers::lowlat::DEFAULT_PORT })
     }
 
-    /// `udp`, `tcp`, `icmp`.
+    /// Whether probes may have to be slow: an irtt server says how fast it answers, and handshakes are paced. Other far
+    /// ends are not asked.
+    pub fn may_set_a_pace(&self) -> bool {
+        [lowlat_peers::irtt::ENTRY.name, lowlat_peers::tcp_connect::ENTRY.name].contains(&self.peer.as_str())
+    }
+
+    /// `udp`, `tcp`, `tcp-connect`, `icmp`.
     pub fn proto_name(&self) -> &'static str {
         match self.proto {
             Proto::Icmp => "icmp",
             Proto::Udp => "udp",
             Proto::Tcp => "tcp",
+            Proto::TcpConnect => "tcp-connect",
         }
     }
 }

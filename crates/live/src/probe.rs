@@ -8,7 +8,7 @@ use lowlat_model::log::LogHead;
 use lowlat_model::measurement::{Measurement, samples_needed};
 use lowlat_model::units::us;
 use lowlat_model::verdict::{Flow, Round};
-use lowlat_model::{Schema, tune};
+use lowlat_model::{Bypass, Schema, tune};
 use lowlat_peers::Peer;
 use lowlat_samplelog::LogWriter;
 use lowlat_sys::{Live, Sys};
@@ -162,7 +162,7 @@ impl<'a> Ask<'a> {
             _ => return None,
         };
         let every = ms(least);
-        Some((Self { mode, ..self.clone() }, format!("the {peer} server allows one probe per {every}; paced to it")))
+        Some((Self { mode, ..self.clone() }, format!("{}; paced to it", allowed(peer, &every))))
     }
 }
 
@@ -263,6 +263,7 @@ pub fn measure_with(
     let Ran { mut samples, logs, mut place, spec, slowed, flow } =
         run(ask, &as_measured, &mut open_logs, heard.progress)?;
     context.warnings.extend(slowed);
+    context.warnings.extend(flow.bypass.as_ref().and_then(Bypass::fallback));
     if let Some(Ok(wake_up)) = &mut place.wake_up
         && !signals::stopped()
     {
@@ -478,14 +479,22 @@ pub fn min_interval(path: &ProbePath, engine: &str) -> Result<Option<u64>, Failu
     Ok(least)
 }
 
+/// Who set the pace, as text.
+fn allowed(peer: &str, every: &str) -> String {
+    if peer == lowlat_peers::tcp_connect::ENTRY.name {
+        format!("one TCP handshake per {every}, to spare the server")
+    } else {
+        format!("the {peer} server allows one probe per {every}")
+    }
+}
+
 /// A round that holds enough probes for a median, besides its warm-up, at the pace that the far end allows.
 pub fn round_at_pace(path: &ProbePath, engine: &str, round_ns: u64) -> Result<(u64, Option<String>), Failure> {
     let Some(least) = min_interval(path, engine)? else { return Ok((round_ns, None)) };
     let probes = samples_needed(0.5) + 2 * WARMUP_ROUND;
     let round = round_ns.max(least.saturating_mul(probes));
     let (every, long) = (ms(least), ms(round));
-    let said =
-        format!("the {} server allows one probe per {every}: rounds are {long} long, for {probes} each", path.peer);
+    let said = format!("{}: rounds are {long} long, for {probes} each", allowed(&path.peer, &every));
     Ok((round, (round > round_ns).then_some(said)))
 }
 
@@ -530,6 +539,8 @@ pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, 
     if of.load_streams > 0 {
         context.environment.insert("load".into(), format!("{} TCP streams", of.load_streams));
     }
+    let flow = flow_of(rounds);
+    context.warnings.extend(flow.bypass.as_ref().and_then(Bypass::fallback));
     Measurement {
         schema: Schema::current("measure"),
         target: context.target,
@@ -548,7 +559,7 @@ pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, 
         rtt,
         rtt_planned: lowlat_verdict::quantiles(&planned),
         jitter_ratio: lowlat_verdict::jitter_ratio(&rtt),
-        flow: rounds.last().map(|r| r.flow.clone()).unwrap_or_default(),
+        flow,
         conditions: context.conditions,
         environment: context.environment,
         warnings: std::iter::once(format!("{}; duplicates and stamps are not counted", of.words))
@@ -556,6 +567,13 @@ pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, 
             .collect(),
         ..Measurement::default()
     }
+}
+
+/// The flow of the last round, with the packets of all of them.
+fn flow_of(rounds: &[&Round]) -> Flow {
+    let Some((last, earlier)) = rounds.split_last() else { return Flow::default() };
+    let of_earlier = earlier.iter().filter_map(|r| r.flow.bypass.as_ref());
+    Flow { bypass: last.flow.bypass.clone().map(|last| of_earlier.fold(last, Bypass::and)), ..last.flow.clone() }
 }
 
 /// Bulk TCP streams to the sink of a `lowlat serve` there.

@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod answer;
+pub mod bypass;
 pub mod capability;
 pub mod claim;
 pub mod conditions;
@@ -45,7 +46,9 @@ pub mod trace;
 pub mod tune;
 pub mod units;
 pub mod verdict;
+pub mod zerocopy;
 
+pub use bypass::Bypass;
 pub use capability::Capability;
 pub use claim::Claim;
 pub use conditions::Conditions;
@@ -64,3 +67,4 @@ pub use stamps::{GapMarks, OneWay, StampReport};
 pub use sweep::SweepDocument;
 pub use trace::TraceDocument;
 pub use verdict::Verdict;
+pub use zerocopy::ZeroCopyDocument;

@@ -53,6 +53,9 @@ pub struct Flow {
     pub rx_queue: Option<u32>,
     /// CPU on which the prober ran at the end of the round.
     pub prober_cpu: Option<u32>,
+    /// What the flow got past the kernel's stack, and which way its packets took; left out for a kernel socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bypass: Option<crate::Bypass>,
 }
 
 /// Where the time of a round trip begins.

@@ -89,6 +89,13 @@ documents! {
     sweep(lowlat_model::SweepDocument);
     /// The stages of round trips as text for a terminal of `width` columns.
     trace(lowlat_model::TraceDocument);
+    /// Zero-copy sends as text for a terminal of `width` columns.
+    zerocopy(lowlat_model::ZeroCopyDocument);
+}
+
+/// One size of zero-copy sends in one line.
+pub fn zerocopy_line(size: &lowlat_model::zerocopy::ZeroCopySize) -> String {
+    visible(&documents::zerocopy_line(size))
 }
 
 /// A line for people in lines of at most `width` columns, where its words allow; those after the first stand two columns

@@ -22,6 +22,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "measure" => of::<Measurement>(),
         "compare" => of::<Comparison>(),
         "sweep" => of::<SweepDocument>(),
+        "zerocopy" => of::<lowlat_model::ZeroCopyDocument>(),
         "noise" => of::<NoiseDocument>(),
         "trace" => of::<TraceDocument>(),
         "optimize" => of::<RunDocument>(),

@@ -40,7 +40,7 @@ pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
 /// The engine with options; NAPI busy polling is asked for when the endpoint carries it.
 pub fn open_with(endpoint: &Endpoint, options: &RingOptions) -> Result<Box<dyn Engine>, EngineError> {
     let what = format!("open {}", endpoint.remote);
-    if endpoint.proto == Proto::Icmp {
+    if matches!(endpoint.proto, Proto::Icmp | Proto::TcpConnect) {
         return Err(unavailable(&what, "this engine carries UDP and TCP".to_owned(), "use --engine spin"));
     }
     // Before the socket: a host without io_uring should not see a connection come and go.

@@ -30,9 +30,11 @@ mod buffer;
 mod engine;
 mod ring;
 mod stream;
+mod zerocopy;
 
 pub use engine::{open, open_with};
 pub use ring::RingOptions;
+pub use zerocopy::SendZcSender;
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "io-uring";

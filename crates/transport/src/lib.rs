@@ -12,12 +12,14 @@ pub mod block;
 pub mod busy_poll;
 pub mod clock;
 pub mod cmsg;
+mod connect;
 pub mod epoll;
 pub mod gaps;
 pub mod icmp;
 pub mod socket;
 pub mod spin;
 mod stamps;
+pub mod zerocopy;
 
 use std::net::SocketAddr;
 
@@ -43,6 +45,8 @@ pub enum Proto {
     Udp,
     /// A stream; `TCP_NODELAY` is set, and the engine frames by the peer's message length.
     Tcp,
+    /// A handshake a probe; the message does not leave this host (`connect.rs`).
+    TcpConnect,
 }
 
 /// Where to send, and how the socket is to be made.
@@ -337,6 +341,9 @@ pub const ENGINES: &[EngineEntry] = &[
 
 /// Opens a socket engine by name.
 pub fn open(name: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    if endpoint.proto == Proto::TcpConnect {
+        return connect::open(name, endpoint);
+    }
     match ENGINES.iter().find(|e| e.name == name) {
         Some(entry) => (entry.open)(endpoint),
         None => Err(EngineError::Unavailable {

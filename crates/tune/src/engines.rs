@@ -217,6 +217,9 @@ fn judge(
         let p50 =
             measurement.rtt.p50_ns.map_or_else(|| "n/a".to_owned(), |ns| format!("{} µs", lowlat_model::units::us(ns)));
         say(&format!("  {}: p50 {p50}", results[i].engine));
+        if let Some(fallback) = measurement.flow.bypass.as_ref().and_then(lowlat_model::Bypass::fallback) {
+            say(&format!("  {}: {fallback}", results[i].engine));
+        }
         results[i].measurement = Some(measurement);
     }
 }

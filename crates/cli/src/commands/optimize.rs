@@ -122,8 +122,7 @@ fn settle(job: &mut Job, args: &OptimizeArgs) -> Result<(), Failure> {
             }
         }
     }
-    // Only a protocol with a handshake can set a pace; the others are not asked.
-    if job.path.peer == lowlat_peers::irtt::ENTRY.name {
+    if job.path.may_set_a_pace() {
         let (round_ns, words) = probe::round_at_pace(&job.path, &job.engine, job.limits.round_ns)?;
         if let Some(words) = words {
             output::progress(&words);

@@ -12,7 +12,8 @@ use crate::Failure;
 /// One trial for each engine of the job, opened once to see that it can be.
 pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
     let path = job.engine_path.as_ref().unwrap_or(&job.path);
-    let held_back = !job.allow_disruptive && super::management_ifaces(facts).contains(&job.iface);
+    let device = attached_to(facts, &job.iface);
+    let held_back = !job.allow_disruptive && super::management_ifaces(facts).contains(&device);
     let attach = attach(facts, &job.iface);
     let trial = |engine: &String| {
         let named = EngineTrial { engine: engine.clone(), ..EngineTrial::default() };
@@ -21,7 +22,7 @@ pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
             let why_not = format!(
                 "left out: {} carries the default route or a login session; attaching an XDP program {}; \
                  --allow-disruptive tries it",
-                job.iface,
+                device,
                 words(&attach)
             );
             return EngineTrial { costs: lowlat_transport_xdp::COSTS.to_owned(), why_not: Some(why_not), ..named };
@@ -47,12 +48,12 @@ pub(super) fn own(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result
     }
     let facts = lowlat_collect::gather(sys, Some(&job.iface), None);
     let attach = attach(&facts, &job.iface);
-    let what = words(&attach);
-    if attach.resets == Resets::Link && !job.allow_disruptive && super::management_ifaces(&facts).contains(&job.iface) {
+    let (what, device) = (words(&attach), attached_to(&facts, &job.iface));
+    if attach.resets == Resets::Link && !job.allow_disruptive && super::management_ifaces(&facts).contains(&device) {
         return Err(Failure::new(format!(
             "use engine {}: {} carries the default route or a login session; attaching an XDP program {what}; choose \
              another --engine, or give --allow-disruptive",
-            job.engine, job.iface
+            job.engine, device
         )));
     }
     if attach.resets > Resets::Nothing {
@@ -65,9 +66,19 @@ pub(super) fn own(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result
     Ok(Some(attach))
 }
 
-/// What attaching an XDP program to an interface resets, by its driver.
+/// The interface that gets the program: the device under a VLAN interface, or the interface itself.
+fn attached_to(facts: &Facts, iface: &str) -> String {
+    let kind = |name: &str| facts.interfaces.get(name).and_then(|i| i.kind.as_deref());
+    let under = facts.interfaces.get(iface).filter(|_| kind(iface) == Some("vlan")).and_then(|i| i.lower.value());
+    match under.map(Vec::as_slice) {
+        Some([device]) if !kind(device).is_some_and(lowlat_transport_xdp::keeps_its_hook) => device.clone(),
+        _ => iface.to_owned(),
+    }
+}
+
+/// What attaching an XDP program to an interface resets, by the driver of the device that gets it.
 fn attach(facts: &Facts, iface: &str) -> Attach {
-    let driver = facts.interfaces.get(iface).and_then(|i| i.driver.value());
+    let driver = facts.interfaces.get(&attached_to(facts, iface)).and_then(|i| i.driver.value());
     let known = resets::xdp_attach(driver.map_or("", String::as_str));
     Attach { resets: known.resets, why: known.why }
 }
@@ -111,6 +122,19 @@ mod tests {
             (e1000e.resets, words(&e1000e).as_str()),
             (Resets::Nothing, "is known to reset nothing with this driver")
         );
+        // Of a VLAN it is the device's, and the device's loss is what matters.
+        let mut facts = healthy();
+        let vlan = lowlat_model::facts::Interface {
+            kind: Some("vlan".into()),
+            lower: Reading::Value(vec!["eth0".into()]),
+            driver: Reading::Value("802.1Q VLAN Support".into()),
+            ..facts.interfaces["eth0"].clone()
+        };
+        facts.interfaces.insert("eth0.5".into(), vlan);
+        facts.interfaces.get_mut("eth0").unwrap().driver = Reading::Value("igb".into());
+        assert_eq!((attached_to(&facts, "eth0.5"), attach(&facts, "eth0.5")), ("eth0".to_owned(), igb));
+        facts.interfaces.get_mut("eth0").unwrap().kind = Some("bond".into());
+        assert_eq!(attached_to(&facts, "eth0.5"), "eth0.5", "on a bond it keeps the hook of its own");
         // What is not known is assumed to.
         for unknown in
             [of(Reading::Value("rtl8139".into())), of(Reading::Denied("no".into())), attach(&healthy(), "none")]

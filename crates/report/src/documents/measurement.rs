@@ -61,6 +61,9 @@ fn path(m: &Measurement) -> Vec<Block> {
     } else {
         blocks.push(Block::Words(counts(m)));
     }
+    if let Some(bypass) = &m.flow.bypass {
+        blocks.push(Block::Words(line(&format!("past the kernel's stack: {}; {}", bypass.got(), bypass.ways()))));
+    }
     if let (Some(planned), Some(left)) = (m.rate_pps, m.sent_rate_pps) {
         let sustained = match m.rate_sustained {
             Some(true) => ": rate sustained",

@@ -11,6 +11,7 @@ mod plan;
 mod status;
 pub(crate) mod sweep;
 pub(crate) mod trace;
+mod zerocopy;
 
 pub(crate) use check::check;
 pub(crate) use check::{findings, not_seen, severity};
@@ -22,6 +23,7 @@ pub(crate) use plan::plan;
 pub(crate) use status::status;
 pub(crate) use sweep::sweep;
 pub(crate) use trace::trace;
+pub(crate) use zerocopy::{size_line as zerocopy_line, zerocopy};
 
 use lowlat_model::verdict::{Clock, QuantileDifference};
 

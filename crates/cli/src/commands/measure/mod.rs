@@ -3,6 +3,7 @@
 mod floors;
 mod steps;
 mod sweep;
+mod zerocopy;
 
 use std::path::Path;
 
@@ -50,6 +51,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         return Err(Failure::new("measure: no target given; name the HOST that runs `lowlat serve`"));
     };
     let goals = args.goal.all()?;
+    let sizes = args.zerocopy.as_deref().map(zerocopy::sizes).transpose()?;
     if !ENGINES.contains(&args.engine.as_str()) {
         return Err(Failure::new(format!(
             "measure with engine {:?}: no such engine; choose one of {}",
@@ -65,6 +67,9 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     let mut path = ProbePath::new(target, &args.path.ask(), args.iface.as_deref())?;
     if let Some(iface) = &args.iface {
         lowlat_collect::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
+    }
+    if let Some(sizes) = &sizes {
+        return zerocopy::run(&path, sizes, args.duration, json);
     }
     path.stamps = args.stamps;
     let pattern = probe::pattern(&args.pattern)?;
