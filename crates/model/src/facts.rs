@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Counters, NotSeen, PathLink, PathRole, Reading, Schema, Window};
+use crate::{Application, Counters, NotSeen, PathLink, PathRole, Reading, Schema, Window};
 
 /// Everything that was read of a host. Pure data; rules read nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +61,9 @@ pub struct Facts {
     pub counters: Counters,
     /// Counter growth over a window, if one was taken.
     pub window: Option<Window>,
+    /// One running application, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<Application>,
 }
 
 /// Kernel, machine, virtualization, memory.

@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod answer;
+pub mod application;
 pub mod capability;
 pub mod claim;
 pub mod conditions;
@@ -46,6 +47,7 @@ pub mod tune;
 pub mod units;
 pub mod verdict;
 
+pub use application::Application;
 pub use capability::Capability;
 pub use claim::Claim;
 pub use conditions::Conditions;

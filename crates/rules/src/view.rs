@@ -40,6 +40,7 @@ fn only(facts: &Facts, kept: impl Fn(&str) -> bool) -> Facts {
         sockets: facts.sockets.clone(),
         routes: those(&facts.routes, |route| kept(&route.iface)),
         time: facts.time.clone(),
+        application: facts.application.clone(),
         counters: counters(&facts.counters, &kept),
         window: facts
             .window
@@ -68,12 +69,12 @@ pub(crate) fn of_path(facts: &Facts, path: &BTreeSet<String>) -> Facts {
 
 /// What lies off the path, and what belongs to no interface. Nothing is in focus.
 pub(crate) fn beside(facts: &Facts, path: &BTreeSet<String>) -> Facts {
-    Facts { iface: None, path: Vec::new(), ..only(facts, |iface| !path.contains(iface)) }
+    Facts { iface: None, path: Vec::new(), application: None, ..only(facts, |iface| !path.contains(iface)) }
 }
 
 /// What belongs to no interface.
 pub(crate) fn of_none(facts: &Facts) -> Facts {
-    Facts { iface: None, path: Vec::new(), ..only(facts, |_| false) }
+    Facts { iface: None, path: Vec::new(), application: None, ..only(facts, |_| false) }
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ pub fn healthy() -> Facts {
         },
         counters: after.clone(),
         window: Some(Window { before, after }),
+        application: Some(crate::application::quiet()),
     }
 }
 
