@@ -468,6 +468,23 @@ pub struct TimeSync {
     pub system_clock: Reading<Vec<String>>,
     /// `true` if irqbalance runs.
     pub irqbalance: Reading<bool>,
+    /// Running programs that steer PTP hardware clocks, as their command lines say; what is only in their configuration
+    /// files is not read.
+    #[serde(default = "Reading::<Vec<PtpProgram>>::unrecorded")]
+    pub ptp_programs: Reading<Vec<PtpProgram>>,
+}
+
+/// A program of linuxptp that runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PtpProgram {
+    /// `ptp4l`, `phc2sys`, `ts2phc`.
+    pub program: String,
+    /// Interfaces, or clock devices (`/dev/ptp0`), whose clocks it steers.
+    pub steers: Vec<String>,
+    /// It was started with software stamps (`ptp4l -S`), so it steers the system clock and no hardware clock.
+    pub software_stamps: bool,
+    /// `domainNumber` (`phc2sys -n`), where it is on the command line.
+    pub domain: Option<u8>,
 }
 
 impl Facts {

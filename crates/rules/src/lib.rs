@@ -55,6 +55,8 @@ mod pci_express_errors;
 mod pci_express_link_sleeps;
 mod plain_fifo_backlog;
 mod process_page_faults;
+mod ptp_clock_contended;
+mod ptp_software_stamps;
 mod reader_asleep_past_goal;
 mod realtime_thread_spins;
 mod receive_buffer_errors;
@@ -247,6 +249,8 @@ pub static RULES: &[&dyn Rule] = &[
     &clocksource_not_tsc::ClocksourceNotTsc,
     &clock_not_synchronized::ClockNotSynchronized,
     &clock_daemons_compete::ClockDaemonsCompete,
+    &ptp_clock_contended::PtpClockContended,
+    &ptp_software_stamps::PtpSoftwareStamps,
     &strict_iommu::StrictIommu,
     &interrupt_coalescing::InterruptCoalescing,
     &gro_flush_without_poller::GroFlushWithoutPoller,

@@ -22,7 +22,7 @@ crate::rule! {
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_notsent_lowat, tcp_wmem",
         "man 7 tcp (tcp_wmem)",
         "net/ipv4/tcp_bbr.c in linux 6.12: bbr_get_info",
-        "heuristic: 16 KiB",
+        "heuristic: 16 KiB, the send buffer of a new connection",
     ];
     follows ["unsent-data-queued"];
 }

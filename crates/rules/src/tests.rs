@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use lowlat_model::application::{Doing, Queues};
-use lowlat_model::facts::TcpSocket;
+use lowlat_model::facts::{PtpProgram, TcpSocket, Timestamping};
 use lowlat_model::{Counters, Facts, Finding, Measurement, NotSeen, PathLink, PathRole, Reading, Schema, Severity};
 use lowlat_testkit::application::{self, PID, only_thread};
 use lowlat_testkit::facts::{grow, healthy, iface, qdisc};
@@ -316,6 +316,9 @@ fn all_at_once() -> Facts {
     facts.time.irqbalance = Reading::Value(true);
     facts.time.synchronized = Reading::Value(false);
     facts.time.system_clock = Reading::Value(vec!["phc2sys".into(), "chronyd".into()]);
+    let ptp4l = PtpProgram { program: "ptp4l".into(), steers: vec!["eth0".into()], ..PtpProgram::default() };
+    let software = PtpProgram { software_stamps: true, ..ptp4l.clone() };
+    facts.time.ptp_programs = Reading::Value(vec![ptp4l.clone(), ptp4l, software]);
     for (key, value) in
         [("kernel.numa_balancing", "1"), ("net.ipv4.tcp_sack", "0"), ("kernel.sched_rt_runtime_us", "-1")]
     {
@@ -340,6 +343,8 @@ fn all_at_once() -> Facts {
     eth0.gro_flush_timeout_ns = Reading::Value(1);
     eth0.xdp = Reading::Value("generic".into());
     eth0.wireless = Reading::Value(true);
+    let capabilities = ["hardware-transmit", "hardware-receive"].map(str::to_owned).to_vec();
+    eth0.timestamping = Reading::Value(Timestamping { capabilities, phc: Some(0), ..Timestamping::default() });
     eth0.aspm_l1 = Reading::Value(true);
     eth0.iommu = Reading::Value("DMA".into());
     eth0.tx_queues[0].bql_limit = Reading::Value(1 << 20);

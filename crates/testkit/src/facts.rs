@@ -59,6 +59,7 @@ pub fn healthy() -> Facts {
             daemons: Value(vec!["chronyd".into()]),
             system_clock: Value(vec!["chronyd".into()]),
             irqbalance: Value(false),
+            ptp_programs: Value(vec![]),
         },
         counters: after.clone(),
         window: Some(Window { before, after }),
