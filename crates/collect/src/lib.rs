@@ -99,6 +99,8 @@ pub static COLLECTORS: &[&Collector] = &[
     &counters::conntrack::CONNTRACK,
     &counters::aer::AER,
     &application::APPLICATION,
+    &counters::softirq_threads::SOFTIRQ_THREADS,
+    &counters::firmware::FIRMWARE,
 ];
 
 /// Reads the host. With `window_ns`, then also reads the counters, lets that time pass and reads them again: the
@@ -172,6 +174,7 @@ fn still(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, counted: b
         sysctls: sysctls::read(&now),
         qdiscs: qdiscs::read(&now),
         filters: filters::read(&now),
+        xdp_sockets: filters::xdp_sockets(&now),
         sockets: sockets.map(Into::into),
         routes: routes::read(&now),
         time: timesync::read(&now),
