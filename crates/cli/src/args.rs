@@ -264,11 +264,25 @@ pub struct FactsArgs {
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// Store everything that was read as a captured tree, with addresses and names masked.
-    #[arg(long, value_name = "DIR", conflicts_with = "root")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "pid", "port"])]
     pub capture: Option<PathBuf>,
     /// Also measure counter growth over this time.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub window: Option<u64>,
+    /// Also record this application.
+    #[command(flatten)]
+    pub application: ApplicationArgs,
+}
+
+/// One running application.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ApplicationArgs {
+    /// A running process: its threads, memory and sockets are looked at.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "root")]
+    pub pid: Option<u32>,
+    /// TCP and UDP sockets with this local or remote port, and the processes that have them; with --pid only its own.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "root")]
+    pub port: Option<u16>,
 }
 
 /// `check`.
@@ -292,6 +306,9 @@ pub struct CheckArgs {
     /// The latency goal; some rules use the goal of the median.
     #[command(flatten)]
     pub goal: GoalArgs,
+    /// What this application does to itself.
+    #[command(flatten)]
+    pub application: ApplicationArgs,
 }
 
 /// `serve`.

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod application;
 mod counters;
 mod cpus;
 mod device;
@@ -34,6 +35,7 @@ use lowlat_sys::Sys;
 
 use moment::Moment;
 
+pub use application::{ApplicationProblem, Whose};
 pub use path::{PathProblem, Towards};
 pub use site::{cpu_ticks, site, site_state};
 pub use sysctls::KEYS as SYSCTLS;
@@ -96,6 +98,7 @@ pub static COLLECTORS: &[&Collector] = &[
     &counters::cgroup::CGROUP,
     &counters::conntrack::CONNTRACK,
     &counters::aer::AER,
+    &application::APPLICATION,
     &counters::softirq_threads::SOFTIRQ_THREADS,
     &counters::firmware::FIRMWARE,
 ];
@@ -111,6 +114,45 @@ pub fn gather(sys: &dyn Sys, iface: Option<&str>, window_ns: Option<u64>) -> Fac
 /// As [`gather`], with the path to a target: its route's interfaces and what is beneath them. Without `iface` the
 /// route's own comes into focus.
 pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, window_ns: Option<u64>) -> Facts {
+    let mut facts = still(sys, iface, target, window_ns.is_none());
+    if let Some(ns) = window_ns {
+        watch(sys, &mut facts, ns);
+    }
+    facts
+}
+
+/// As [`gather_path`], with one running application, whose window is that of the counters.
+///
+/// # Errors
+/// Where there is no such application, or it ended within the window.
+pub fn gather_application(
+    sys: &dyn Sys,
+    iface: Option<&str>,
+    target: Option<Towards>,
+    window_ns: Option<u64>,
+    whose: Whose,
+) -> Result<Facts, ApplicationProblem> {
+    // Before the host is read, which takes a while.
+    application::first(sys, whose)?;
+    let mut facts = still(sys, iface, target, window_ns.is_none());
+    let first = application::first(sys, whose)?;
+    if let Some(ns) = window_ns {
+        watch(sys, &mut facts, ns);
+    }
+    facts.application = Some(first.finish(sys, window_ns.is_some())?);
+    Ok(facts)
+}
+
+/// Reads the counters, lets the time pass and reads them again.
+fn watch(sys: &dyn Sys, facts: &mut Facts, ns: u64) {
+    let before = counters(sys);
+    sys.wait(ns);
+    facts.counters = counters(sys);
+    facts.window = Some(Window { before, after: facts.counters.clone() });
+}
+
+/// Everything but a window; the counters too, if they are to be those of the same moment.
+fn still(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, counted: bool) -> Facts {
     let now = Moment::new(sys);
     let interfaces = interfaces::read(&now);
     let (irqs, irq_actions) = irqs::read(&now, interfaces.keys().map(String::as_str));
@@ -138,16 +180,10 @@ pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, 
         time: timesync::read(&now),
         counters: Counters::default(),
         window: None,
+        application: None,
     };
     path::fill(&now, &mut facts, target);
-    if let Some(ns) = window_ns {
-        // What was remembered of a thousand interfaces is not held next to their counters.
-        drop(now);
-        let before = counters(sys);
-        sys.wait(ns);
-        facts.counters = counters(sys);
-        facts.window = Some(Window { before, after: facts.counters.clone() });
-    } else {
+    if counted {
         facts.counters = counters::read(&now);
     }
     facts

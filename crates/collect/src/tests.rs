@@ -151,7 +151,7 @@ fn every_collector_is_listed_once_and_has_a_page() {
 fn every_collector_file_is_in_the_list() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut declared = 0;
-    for dir in [src.clone(), src.join("counters"), src.join("path")] {
+    for dir in [src.clone(), src.join("counters"), src.join("path"), src.join("application")] {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if path.is_file()

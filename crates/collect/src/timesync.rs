@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
-use lowlat_model::facts::TimeSync;
+use lowlat_model::facts::{PtpProgram, TimeSync};
 use lowlat_sys::{Sys, query};
 
 use crate::text::trimmed;
@@ -20,7 +20,7 @@ crate::collector! {
         "man 2 adjtimex",
         "Documentation/driver-api/ptp.rst in linux 6.12: PTP hardware clock infrastructure for Linux",
         "man 5 proc (/proc/pid/comm, /proc/pid/cmdline)",
-        "man 8 phc2sys (-E), man 8 chronyd (-x), man 8 ptp4l (-S)",
+        "man 8 phc2sys (-E, -c, -n), man 8 chronyd (-x), man 8 ptp4l (-S, -i), man 8 ts2phc (-c)",
     ];
 }
 
@@ -52,6 +52,16 @@ pub(crate) fn read(sys: &dyn Sys) -> TimeSync {
         estimated_error_ns: clock.map(|c| c.estimated_error_ns),
         daemons: commands.as_ref().map(|running| {
             DAEMONS.iter().filter(|(comm, _)| running.contains_key(*comm)).map(|(_, name)| (*name).to_owned()).collect()
+        }),
+        ptp_programs: commands.as_ref().map(|running| {
+            let mut all = Vec::new();
+            for name in ["ptp4l", "phc2sys", "ts2phc"] {
+                for pid in running.get(name).into_iter().flatten() {
+                    let line = sys.read(&format!("/proc/{pid}/cmdline")).into_value().unwrap_or_default();
+                    all.push(ptp_program(name, &line));
+                }
+            }
+            all
         }),
         irqbalance: commands.map(|running| running.contains_key("irqbalance")),
     }
@@ -86,6 +96,42 @@ fn steers_system_clock(sys: &dyn Sys, name: &str, pid: &str) -> bool {
         "ts2phc" => false,
         _ => true,
     }
+}
+
+/// What a program of linuxptp steers, by its command line: `ptp4l -i IF` the clocks of its interfaces, `phc2sys -c DEV`
+/// and `ts2phc -c DEV` those named. `phc2sys` steers the system clock unless another is named (phc2sys(8), -c).
+fn ptp_program(program: &str, line: &str) -> PtpProgram {
+    let mut found = PtpProgram { program: program.to_owned(), ..PtpProgram::default() };
+    let mut words = line.split('\0').skip(1);
+    while let Some(word) = words.next() {
+        if let Some(domain) = word.strip_prefix("--domainNumber=") {
+            found.domain = domain.parse().ok();
+            continue;
+        }
+        if program == "ptp4l" && flags(word).contains('S') {
+            found.software_stamps = true;
+            continue;
+        }
+        let Some(option) = word.strip_prefix('-').filter(|o| !o.starts_with('-')) else { continue };
+        let letter = option.get(..1).unwrap_or_default();
+        let takes = match (program, letter) {
+            ("ptp4l", "i") | ("phc2sys" | "ts2phc", "c") => true,
+            ("phc2sys", "n") => false,
+            _ => continue,
+        };
+        // The value is the rest of the word, or the next one (getopt(3)).
+        let value = match option.get(1..) {
+            Some(rest) if !rest.is_empty() => Some(rest),
+            _ => words.next(),
+        };
+        let Some(value) = value else { continue };
+        if !takes {
+            found.domain = value.parse().ok();
+        } else if value != "CLOCK_REALTIME" {
+            found.steers.push(value.to_owned());
+        }
+    }
+    found
 }
 
 /// `-xd` → `xd`; nothing for an operand or a long option.
@@ -123,6 +169,21 @@ mod tests {
         assert_eq!(time.daemons, Reading::Value(vec!["systemd-timesyncd".into()]));
         assert_eq!(time.irqbalance, Reading::Value(true));
         assert!(matches!(time.ptp_clocks, Reading::Absent(_)));
+    }
+
+    #[test]
+    fn what_a_program_of_linuxptp_steers() {
+        let of = |program: &str, line: &str| {
+            let found = ptp_program(program, &line.replace(' ', "\0"));
+            (found.steers.join(","), found.software_stamps, found.domain)
+        };
+        assert_eq!(of("ptp4l", "ptp4l -i eth0 -ieth1 -m"), ("eth0,eth1".into(), false, None));
+        assert_eq!(of("ptp4l", "ptp4l -S -i eth0 --domainNumber=24"), ("eth0".into(), true, Some(24)));
+        assert_eq!(of("phc2sys", "phc2sys -s eth0 -c CLOCK_REALTIME -n 24"), (String::new(), false, Some(24)));
+        assert_eq!(of("phc2sys", "phc2sys -s eth0 -c eth1"), ("eth1".into(), false, None));
+        assert_eq!(of("ts2phc", "ts2phc -s generic -c /dev/ptp0"), ("/dev/ptp0".into(), false, None));
+        assert_eq!(of("ptp4l", "ptp4l -i"), (String::new(), false, None));
+        assert_eq!(of("ptp4l", ""), (String::new(), false, None));
     }
 
     #[test]

@@ -54,6 +54,7 @@ from_display!(
     lowlat_peers::serve::ServeError,
     lowlat_tune::TuneError,
     lowlat_collect::PathProblem,
+    lowlat_collect::ApplicationProblem,
 );
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Counters, NotSeen, PathLink, PathRole, Reading, Schema, Window};
+use crate::{Application, Counters, NotSeen, PathLink, PathRole, Reading, Schema, Window};
 
 /// Everything that was read of a host. Pure data; rules read nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +64,9 @@ pub struct Facts {
     pub counters: Counters,
     /// Counter growth over a window, if one was taken.
     pub window: Option<Window>,
+    /// One running application, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<Application>,
 }
 
 /// Kernel, machine, virtualization, memory.
@@ -540,6 +543,23 @@ pub struct TimeSync {
     pub system_clock: Reading<Vec<String>>,
     /// `true` if irqbalance runs.
     pub irqbalance: Reading<bool>,
+    /// Running programs that steer PTP hardware clocks, as their command lines say; what is only in their configuration
+    /// files is not read.
+    #[serde(default = "Reading::<Vec<PtpProgram>>::unrecorded")]
+    pub ptp_programs: Reading<Vec<PtpProgram>>,
+}
+
+/// A program of linuxptp that runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PtpProgram {
+    /// `ptp4l`, `phc2sys`, `ts2phc`.
+    pub program: String,
+    /// Interfaces, or clock devices (`/dev/ptp0`), whose clocks it steers.
+    pub steers: Vec<String>,
+    /// It was started with software stamps (`ptp4l -S`), so it steers the system clock and no hardware clock.
+    pub software_stamps: bool,
+    /// `domainNumber` (`phc2sys -n`), where it is on the command line.
+    pub domain: Option<u8>,
 }
 
 impl Facts {

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Schema;
 use crate::op::Target;
+use crate::{Application, Schema};
 
 /// How much a finding weighs. `check` exits 1 from [`Severity::Warning`] on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -86,4 +86,7 @@ pub struct CheckDocument {
     /// Interfaces of the path from the top down; empty where none is in focus.
     #[serde(default)]
     pub path: Vec<String>,
+    /// The application that was named, as it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<Application>,
 }

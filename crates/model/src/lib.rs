@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod answer;
+pub mod application;
 pub mod bypass;
 pub mod capability;
 pub mod claim;
@@ -49,6 +50,7 @@ pub mod units;
 pub mod verdict;
 pub mod zerocopy;
 
+pub use application::Application;
 pub use bypass::Bypass;
 pub use capability::Capability;
 pub use claim::Claim;

@@ -14,9 +14,11 @@ mod busy_smt_sibling;
 mod clock_daemons_compete;
 mod clock_not_synchronized;
 mod clocksource_not_tsc;
+mod coarse_timer_slack;
 mod connection_tracking_clashes;
 mod connection_tracking_full;
 mod cpu_quota_throttled;
+mod datagrams_of_other_groups;
 mod delayed_acknowledgements;
 mod device_interrupts_on_isolated_cpus;
 mod eee_active;
@@ -45,7 +47,9 @@ mod listen_queue_overflows;
 mod long_filter_chain;
 mod look;
 mod major_faults;
+mod memory_not_locked;
 mod memory_reclaim_stalls;
+mod messages_wait_behind_unsent_data;
 mod mitigations_in_system_calls;
 mod neighbour_table_full;
 mod netem_on_path;
@@ -58,7 +62,11 @@ mod pause_frames;
 mod pci_express_errors;
 mod pci_express_link_sleeps;
 mod plain_fifo_backlog;
+mod process_page_faults;
+mod ptp_clock_contended;
+mod ptp_software_stamps;
 mod reader_asleep_past_goal;
+mod realtime_thread_spins;
 mod receive_buffer_errors;
 mod receive_pages_not_recycled;
 mod retransmission_timeouts;
@@ -67,6 +75,10 @@ mod reverse_path_drops;
 mod rps_remote_cpu;
 mod rt_throttling_off;
 mod shaper_below_line_rate;
+mod small_writes_held_by_nagle;
+mod socket_buffer_small;
+mod socket_drops;
+mod socket_read_late;
 mod softirqs_left_to_threads;
 mod softnet_drops;
 mod softnet_time_squeeze;
@@ -79,6 +91,11 @@ mod tcp_backlog_drops;
 mod tcp_features_off;
 mod tcp_receive_pruned;
 mod thermal_throttling;
+mod thread_migrates;
+mod thread_off_nic_node;
+mod thread_on_interrupt_cpu;
+mod thread_sleeps_for_packets;
+mod thread_waits_for_cpu;
 mod tick_on_isolated_cpu;
 mod traffic_control_filters;
 mod transmit_completes_on_another_node;
@@ -203,6 +220,7 @@ pub static RULES: &[&dyn Rule] = &[
     &transmit_queue_backlog::TransmitQueueBacklog,
     &udp_memory_exhausted::UdpMemoryExhausted,
     &receive_buffer_errors::ReceiveBufferErrors,
+    &socket_drops::SocketDrops,
     &tcp_receive_pruned::TcpReceivePruned,
     &tcp_backlog_drops::TcpBacklogDrops,
     &listen_queue_overflows::ListenQueueOverflows,
@@ -221,8 +239,12 @@ pub static RULES: &[&dyn Rule] = &[
     &swapping::Swapping,
     &memory_reclaim_stalls::MemoryReclaimStalls,
     &tasks_wait_for_cpu::TasksWaitForCpu,
+    &thread_waits_for_cpu::ThreadWaitsForCpu,
     &interrupts_on_one_cpu::InterruptsOnOneCpu,
     &irq_off_node_or_app_cpu::IrqOffNodeOrAppCpu,
+    &thread_on_interrupt_cpu::ThreadOnInterruptCpu,
+    &thread_off_nic_node::ThreadOffNicNode,
+    &thread_migrates::ThreadMigrates,
     &transmit_completes_on_another_node::TransmitCompletesOnAnotherNode,
     &interrupts_moved_by_irqbalance::InterruptsMovedByIrqbalance,
     &interrupts_outside_their_affinity::InterruptsOutsideTheirAffinity,
@@ -241,7 +263,10 @@ pub static RULES: &[&dyn Rule] = &[
     &huge_page_compaction::HugePageCompaction,
     &page_merging_active::PageMergingActive,
     &major_faults::MajorFaults,
+    &process_page_faults::ProcessPageFaults,
+    &memory_not_locked::MemoryNotLocked,
     &rt_throttling_off::RtThrottlingOff,
+    &realtime_thread_spins::RealtimeThreadSpins,
     &idle_state_exit_latency::IdleStateExitLatency,
     &governor_not_performance::GovernorNotPerformance,
     &pci_express_link_sleeps::PciExpressLinkSleeps,
@@ -251,18 +276,27 @@ pub static RULES: &[&dyn Rule] = &[
     &clocksource_not_tsc::ClocksourceNotTsc,
     &clock_not_synchronized::ClockNotSynchronized,
     &clock_daemons_compete::ClockDaemonsCompete,
+    &ptp_clock_contended::PtpClockContended,
+    &ptp_software_stamps::PtpSoftwareStamps,
     &strict_iommu::StrictIommu,
     &interrupt_coalescing::InterruptCoalescing,
     &gro_flush_without_poller::GroFlushWithoutPoller,
     &busy_poll_without_effect::BusyPollWithoutEffect,
     &interrupts_while_polling::InterruptsWhilePolling,
     &reader_asleep_past_goal::ReaderAsleepPastGoal,
+    &thread_sleeps_for_packets::ThreadSleepsForPackets,
+    &coarse_timer_slack::CoarseTimerSlack,
+    &socket_read_late::SocketReadLate,
+    &socket_buffer_small::SocketBufferSmall,
     &retransmits::Retransmits,
     &retransmission_timeouts::RetransmissionTimeouts,
     &tcp_features_off::TcpFeaturesOff,
     &delayed_acknowledgements::DelayedAcknowledgements,
+    &small_writes_held_by_nagle::SmallWritesHeldByNagle,
     &autocorking::Autocorking,
     &unsent_data_queued::UnsentDataQueued,
+    &messages_wait_behind_unsent_data::MessagesWaitBehindUnsentData,
+    &datagrams_of_other_groups::DatagramsOfOtherGroups,
     &long_filter_chain::LongFilterChain,
     &packet_sockets::PacketSockets,
     &traffic_control_filters::TrafficControlFilters,
@@ -290,6 +324,7 @@ pub fn check_all(input: &Input<'_>) -> Seen {
         all.missing(format!("interface {name}"), "absent: there is no interface of this name in the network namespace");
     }
     all.not_seen.extend(input.facts.path_not_seen.iter().cloned());
+    all.not_seen.extend(input.facts.application.iter().flat_map(|a| a.not_seen.iter().cloned()));
     let path = view::path(input.facts);
     let seen = if path.is_empty() {
         each(input)

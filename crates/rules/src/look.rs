@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use std::fmt::Display;
 
+use lowlat_model::application::{Grown, OpenSocket, Process, Thread};
 pub(crate) use lowlat_model::cpus::print_list as cpus;
 use lowlat_model::facts::{Interface, Route};
 use lowlat_model::finding::Setting;
@@ -244,6 +245,58 @@ pub(crate) fn address_of(endpoint: &str) -> Option<IpAddr> {
 /// `in 1000 ms`
 pub(crate) fn within(window: &Window) -> String {
     format!("in {} ms", window.duration_ns() / 1_000_000)
+}
+
+/// `feed[812] thread 813 (rx)`; a thread that is its process's first is only named by that.
+pub(crate) fn thread(process: &Process, thread: &Thread) -> String {
+    let of = format!("{}[{}]", process.command, process.pid);
+    if thread.tid == process.pid { of } else { format!("{of} thread {} ({})", thread.tid, thread.name) }
+}
+
+/// `feed[812] fd 7: tcp 192.0.2.1:5000 to 192.0.2.2:40000`; without an owner only the socket.
+pub(crate) fn socket(socket: &OpenSocket) -> String {
+    let owner = socket.owners.first().map(|o| format!("{}[{}] fd {}: ", o.command, o.pid, o.fd)).unwrap_or_default();
+    let remote = match socket.state.as_str() {
+        "listen" => " (listening)".to_owned(),
+        _ if socket.remote.ends_with(":0") => String::new(),
+        _ => format!(" to {}", socket.remote),
+    };
+    format!("{owner}{} {}{remote}", socket.protocol, socket.local)
+}
+
+/// A thread, its process and what it did in the window.
+pub(crate) type Watched<'a> = (&'a Process, &'a Thread, &'a Grown);
+
+/// The length of the window in seconds and the application's threads; a note where there was none.
+pub(crate) fn watched<'a>(seen: &mut Seen, input: &Input<'a>) -> Option<(f64, Vec<Watched<'a>>)> {
+    let application = input.facts.application.as_ref()?;
+    let Some(window_ns) = application.window_ns.filter(|ns| *ns > 0) else {
+        seen.missing("what the application's threads do", "absent: they were read once, without a window");
+        return None;
+    };
+    let all = application.processes.iter().flat_map(|p| p.threads.iter().map(move |t| (p, t)));
+    let grown = all.filter_map(|(p, t)| Some((p, t, t.grown.as_ref()?))).collect();
+    // A window is far below 2^53 ns.
+    #[allow(clippy::cast_precision_loss)]
+    let seconds = window_ns as f64 / 1e9;
+    Some((seconds, grown))
+}
+
+/// The first few lines of evidence, and how many more there are.
+pub(crate) fn few(mut lines: Vec<String>) -> Vec<String> {
+    const SHOWN: usize = 5;
+    if lines.len() > SHOWN {
+        let more = lines.len() - SHOWN;
+        lines.truncate(SHOWN);
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+/// So many in a window of so many seconds, as a rate.
+#[allow(clippy::cast_precision_loss)] // counts of one window
+pub(crate) fn per_second(count: u64, seconds: f64) -> f64 {
+    count as f64 / seconds
 }
 
 /// A sysctl as a number, or a note that it is none.

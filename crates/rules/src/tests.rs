@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use lowlat_model::facts::{TcFilter, TcpSocket, UncoreLimits, XdpSocket};
+use lowlat_model::application::{Doing, Queues};
+use lowlat_model::facts::{PtpProgram, TcFilter, TcpSocket, Timestamping, UncoreLimits, XdpSocket};
 use lowlat_model::{Counters, Facts, Finding, Measurement, NotSeen, PathLink, PathRole, Reading, Schema, Severity};
+use lowlat_testkit::application::{self, PID, only_thread};
 use lowlat_testkit::facts::{grow, healthy, iface, qdisc};
 
 use crate::{Input, RULES, Seen, check_all, find};
@@ -337,6 +339,9 @@ fn all_at_once() -> Facts {
     facts.time.irqbalance = Reading::Value(true);
     facts.time.synchronized = Reading::Value(false);
     facts.time.system_clock = Reading::Value(vec!["phc2sys".into(), "chronyd".into()]);
+    let ptp4l = PtpProgram { program: "ptp4l".into(), steers: vec!["eth0".into()], ..PtpProgram::default() };
+    let software = PtpProgram { software_stamps: true, ..ptp4l.clone() };
+    facts.time.ptp_programs = Reading::Value(vec![ptp4l.clone(), ptp4l, software]);
     for (key, value) in
         [("kernel.numa_balancing", "1"), ("net.ipv4.tcp_sack", "0"), ("kernel.sched_rt_runtime_us", "-1")]
     {
@@ -361,6 +366,8 @@ fn all_at_once() -> Facts {
     eth0.gro_flush_timeout_ns = Reading::Value(1);
     eth0.xdp = Reading::Value("generic".into());
     eth0.wireless = Reading::Value(true);
+    let capabilities = ["hardware-transmit", "hardware-receive"].map(str::to_owned).to_vec();
+    eth0.timestamping = Reading::Value(Timestamping { capabilities, phc: Some(0), ..Timestamping::default() });
     eth0.aspm_l1 = Reading::Value(true);
     eth0.iommu = Reading::Value("DMA".into());
     eth0.tx_queues[1].xps_cpus = Reading::Value(vec![0]);
@@ -371,7 +378,33 @@ fn all_at_once() -> Facts {
             irq.effective = Reading::Value(vec![2]);
         }
     }
+    a_bad_application(&mut facts);
     facts
+}
+
+/// Every fault of an application at once.
+fn a_bad_application(facts: &mut Facts) {
+    let (call, nothing) = (|call: &str, timed| Reading::Value(Doing { call: call.into(), timed }), Reading::Value(0));
+    grow(facts, "irq/41", "cpu2", 500);
+    let thread = only_thread(facts);
+    (thread.last_cpu, thread.allowed) = (2, Reading::Value(vec![0, 1, 2, 3]));
+    thread.doing = vec![call("epoll_wait", true), call("running", false)];
+    thread.timer_slack_ns = Reading::Value(50_000);
+    let mut other = thread.clone();
+    (other.tid, other.name, other.policy, other.priority) = (PID + 1, "rx".into(), "fifo".into(), 50);
+    let grown = application::grown(facts);
+    (grown.sleeps, grown.migrations) = (Reading::Value(500), Reading::Value(50));
+    (grown.waited_ns, grown.minor_faults) = (Reading::Value(50_000_000), 5_000);
+    let app = application::of(facts);
+    app.processes[0].threads.push(other);
+    app.processes[0].locked_kb = nothing;
+    let groups = vec!["239.1.1.1".into(), "239.1.1.2".into()];
+    app.processes[0].groups = Reading::Value(BTreeMap::from([("eth0".into(), groups)]));
+    app.sockets[0].queues = vec![Queues { receive: 90_000, send: 90_000 }; 2];
+    app.sockets[0].tcp.as_mut().unwrap().unsent_bytes = 20_000;
+    app.sockets[1].drops_grown = Some(3);
+    app.sockets[1].receive_buffer = Reading::Value(2_304);
+    application::set_option(facts, 0, "TCP_NODELAY", 0);
 }
 
 /// Titles, advice and settings of every rule, each on the fault that its own test plants in much the same way.
@@ -561,9 +594,11 @@ fn every_input_that_is_read_is_used() {
         assert!(used(&format!("\"{group}")), "the counters {group} are read and used by nothing");
     }
     // Fields of the facts.
-    let facts = sources(&["model"]).into_iter().find(|text| text.contains("pub struct Facts {")).unwrap();
+    let model = sources(&["model"]);
+    let facts =
+        model.iter().filter(|text| text.contains("pub struct Facts {") || text.contains("pub struct Application {"));
     let fields: Vec<&str> = facts
-        .lines()
+        .flat_map(|text| text.lines())
         .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':').map(|(name, _)| name))
         .filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
         .collect();

@@ -42,6 +42,7 @@ fn only(facts: &Facts, kept: impl Fn(&str) -> bool) -> Facts {
         sockets: facts.sockets.clone(),
         routes: those(&facts.routes, |route| kept(&route.iface)),
         time: facts.time.clone(),
+        application: facts.application.clone(),
         // Rules look at what grew, and the window has both readings; a third copy on a big host would be for nobody.
         counters: Counters::default(),
         window: facts
@@ -71,12 +72,12 @@ pub(crate) fn of_path(facts: &Facts, path: &BTreeSet<String>) -> Facts {
 
 /// What lies off the path, and what belongs to no interface. Nothing is in focus.
 pub(crate) fn beside(facts: &Facts, path: &BTreeSet<String>) -> Facts {
-    Facts { iface: None, path: Vec::new(), ..only(facts, |iface| !path.contains(iface)) }
+    Facts { iface: None, path: Vec::new(), application: None, ..only(facts, |iface| !path.contains(iface)) }
 }
 
 /// What belongs to no interface.
 pub(crate) fn of_none(facts: &Facts) -> Facts {
-    Facts { iface: None, path: Vec::new(), ..only(facts, |_| false) }
+    Facts { iface: None, path: Vec::new(), application: None, ..only(facts, |_| false) }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use lowlat_model::Reading;
+use lowlat_model::application::OpenSocket;
 use lowlat_model::conditions::Ptp;
 use lowlat_model::facts::{Feature, Limit, Qdisc, Timestamping};
 use lowlat_model::op::QdiscState;
@@ -48,6 +49,26 @@ pub enum NetQuery {
     Qdiscs,
     /// sock_diag → `Vec<TcpSocket>`.
     TcpSockets,
+    /// sock_diag, in the namespace of a process → `Vec<InetSocket>`.
+    InetSockets {
+        /// `tcp`, `udp`.
+        udp: bool,
+        /// In the namespace of this process; `None` for this one.
+        of: Option<u32>,
+        /// Those with this local or remote port.
+        port: Option<u16>,
+        /// Or those with these inodes.
+        inodes: Vec<u32>,
+    },
+    /// `pidfd_getfd` and `getsockopt`, which only reads → `BTreeMap<String, i64>`: `TCP_NODELAY`.
+    SocketOptions {
+        /// The process.
+        pid: u32,
+        /// Its descriptor.
+        fd: u32,
+        /// The socket that it is.
+        inode: u32,
+    },
     /// nf_tables rule dump → `BTreeMap<String, u64>`: `family table chain` → rules.
     NftRules,
     /// `ETHTOOL_GDRVINFO` → [`DriverInfo`].
@@ -293,6 +314,15 @@ pub struct XskSocket {
     pub owner: Option<String>,
 }
 
+/// One TCP or UDP socket, without its owners and options.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InetSocket {
+    /// As `/proc/PID/fd` shows it; 0 for one that no descriptor leads to.
+    pub inode: u32,
+    /// What the kernel shows of it.
+    pub socket: OpenSocket,
+}
+
 /// Driver identity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DriverInfo {
@@ -362,6 +392,13 @@ impl NetQuery {
             Self::Peers(i) => per(i, "peers"),
             Self::Qdiscs => "qdiscs".into(),
             Self::TcpSockets => "tcp-sockets".into(),
+            Self::InetSockets { udp, of, port, .. } => {
+                let protocol = if *udp { "udp" } else { "tcp" };
+                let of = of.map(|pid| format!("/of/{pid}")).unwrap_or_default();
+                let port = port.map(|p| format!("/port/{p}")).unwrap_or_default();
+                format!("inet-sockets/{protocol}{of}{port}")
+            }
+            Self::SocketOptions { pid, fd, .. } => format!("socket-options/{pid}/{fd}"),
             Self::NftRules => "nft-rules".into(),
             Self::Driver(i) => per(i, "driver"),
             Self::LinkModes(i) => per(i, "link-modes"),

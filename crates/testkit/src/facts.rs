@@ -61,9 +61,11 @@ pub fn healthy() -> Facts {
             daemons: Value(vec!["chronyd".into()]),
             system_clock: Value(vec!["chronyd".into()]),
             irqbalance: Value(false),
+            ptp_programs: Value(vec![]),
         },
         counters: after.clone(),
         window: Some(Window { before, after }),
+        application: Some(crate::application::quiet()),
     }
 }
 

@@ -16,7 +16,8 @@ pub fn run(args: &CheckArgs, json: bool) -> Outcome {
     };
     let goal_ns = super::median_goal("check", &args.goal)?;
     let (file, root) = (args.facts.as_deref(), args.root.as_deref());
-    let facts = super::facts_from(file, root, args.iface.as_deref(), args.target.as_deref(), window)?;
+    let whose = super::whose(args.application);
+    let mut facts = super::facts_from(file, root, args.iface.as_deref(), args.target.as_deref(), window, whose)?;
     let seen = lowlat_live::optimize::find(&facts, None, goal_ns);
     let document = CheckDocument {
         schema: Schema::current("check"),
@@ -25,6 +26,7 @@ pub fn run(args: &CheckArgs, json: bool) -> Outcome {
         not_seen: seen.not_seen,
         elsewhere: seen.elsewhere,
         path: facts.path.iter().map(|l| l.name.clone()).collect(),
+        application: facts.application.take(),
     };
     if json {
         output::json(&document)?;

@@ -11,8 +11,8 @@ use lowlat_live::{Failure, Outcome};
 /// Runs the command.
 pub fn run(args: &FactsArgs) -> Outcome {
     let Some(dir) = &args.capture else {
-        let facts =
-            super::facts_from(None, args.root.as_deref(), args.iface.as_deref(), args.target.as_deref(), args.window)?;
+        let (root, iface, target) = (args.root.as_deref(), args.iface.as_deref(), args.target.as_deref());
+        let facts = super::facts_from(None, root, iface, target, args.window, super::whose(args.application))?;
         output::json(&facts)?;
         return Ok(0);
     };

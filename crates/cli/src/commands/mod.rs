@@ -17,10 +17,11 @@ pub mod schema;
 pub mod serve;
 pub mod trace;
 
-use lowlat_model::{Capability, Facts, Goal, GoalQuantile, Reading};
+use lowlat_collect::Whose;
+use lowlat_model::{Application, Capability, Facts, Goal, GoalQuantile, Reading};
 use lowlat_sys::{Live, Sys, query};
 
-use crate::args::GoalArgs;
+use crate::args::{ApplicationArgs, GoalArgs};
 use crate::ask;
 use lowlat_live::Failure;
 
@@ -51,9 +52,11 @@ fn facts_from(
     iface: Option<&str>,
     target: Option<&str>,
     window_ns: Option<u64>,
+    whose: Option<Whose>,
 ) -> Result<Facts, Failure> {
     if let Some(file) = file {
-        return stored_facts(file, iface);
+        let facts = stored_facts(file, iface)?;
+        return whose.map_or(Ok(()), |whose| recorded(&facts, whose, file)).map(|()| facts);
     }
     // The port plays no part in the route.
     let target = target.map(|t| lowlat_live::path::resolve(t, 0)).transpose()?.map(lowlat_collect::Towards::from);
@@ -61,7 +64,10 @@ fn facts_from(
         if let (Some(iface), Some(target)) = (iface, target) {
             lowlat_collect::path::leads_over(sys, iface, target).map_err(|e| Failure::new(e.to_string()))?;
         }
-        Ok(lowlat_collect::gather_path(sys, iface, target, window_ns))
+        match whose {
+            None => Ok(lowlat_collect::gather_path(sys, iface, target, window_ns)),
+            Some(whose) => Ok(lowlat_collect::gather_application(sys, iface, target, window_ns, whose)?),
+        }
     };
     let facts = if let Some(root) = root {
         gather(&lowlat_sys::Captured::open(root)?)?
@@ -79,6 +85,33 @@ fn facts_from(
         ))),
         _ => Ok(facts),
     }
+}
+
+/// The application that was named, if one was.
+fn whose(args: ApplicationArgs) -> Option<Whose> {
+    match (args.pid, args.port) {
+        (None, None) => None,
+        (Some(pid), None) => Some(Whose::Pid(pid)),
+        (None, Some(port)) => Some(Whose::Port(port)),
+        (Some(pid), Some(port)) => Some(Whose::Both(pid, port)),
+    }
+}
+
+/// Stored facts hold one application or none: refuses those without the one that is asked for.
+fn recorded(facts: &Facts, whose: Whose, file: &std::path::Path) -> Result<(), Failure> {
+    let asked = |a: &Application| match whose {
+        Whose::Pid(pid) => a.asked_port.is_none() && a.asked_pid == Some(pid),
+        Whose::Port(port) => a.asked_pid.is_none() && a.asked_port == Some(port),
+        Whose::Both(pid, port) => (a.asked_pid, a.asked_port) == (Some(pid), Some(port)),
+    };
+    if facts.application.as_ref().is_some_and(asked) {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "look at the application in {}: it was not recorded with these; record it with lowlat facts, the same --pid and \
+         --port, and --window",
+        file.display()
+    )))
 }
 
 /// Facts of a file. With another interface than the file's, the path is what the file says is beneath that one.

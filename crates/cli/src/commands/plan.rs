@@ -23,7 +23,7 @@ pub fn run(args: &PlanArgs, json: bool) -> Outcome {
     let asked = by_hand::settings("plan --set", &args.set)?;
     let plan = if asked.is_empty() {
         let (file, target) = (args.facts.as_deref(), args.target.as_deref());
-        let facts = super::facts_from(file, None, args.iface.as_deref(), target, None)?;
+        let facts = super::facts_from(file, None, args.iface.as_deref(), target, None, None)?;
         planned(&facts, goal_ns, args.allow_disruptive, live)
     } else {
         by_hand::plan(&asked, &live, args.allow_disruptive)?

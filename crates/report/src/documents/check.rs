@@ -3,6 +3,7 @@
 use lowlat_model::finding::{CheckDocument, Setting};
 use lowlat_model::{Finding, NotSeen, Severity};
 
+use super::application::application;
 use crate::figures::line;
 use crate::fill::fill;
 use crate::page::{Block, Section, text_at};
@@ -31,7 +32,7 @@ pub(crate) fn check(d: &CheckDocument, width: usize) -> String {
         let path = d.path.iter().map(|p| line(p)).collect::<Vec<_>>().join(", ");
         fill(&mut out, "Path: ", &path, 6, width);
     }
-    let mut more = Vec::new();
+    let mut more: Vec<Section> = d.application.iter().map(application).collect();
     if !d.elsewhere.is_empty() {
         more.push(Section::new("Elsewhere on this host", vec![elsewhere(&d.elsewhere)]));
     }
@@ -120,6 +121,7 @@ mod tests {
             not_seen: vec![],
             elsewhere: vec![finding("netem-on-path", Severity::Critical, "qdisc.kind", Target::Host, "default")],
             path: vec!["bond0".into(), "eth0".into()],
+            application: None,
         };
         let reported = check(&d, 80);
         assert!(reported.starts_with("No fault found.\nPath: bond0, eth0\n\nELSEWHERE ON THIS HOST:\n"), "{reported}");

@@ -1,5 +1,6 @@
 //! The smaller documents as text: one file each.
 
+mod application;
 mod check;
 pub(crate) mod comparison;
 pub(crate) mod engines;

@@ -1,5 +1,6 @@
 //! The running host.
 
+mod application;
 mod net;
 mod os;
 mod path;

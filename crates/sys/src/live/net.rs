@@ -9,7 +9,7 @@ use lowlat_model::op::QdiscState;
 use lowlat_netlink::{Error, diag, ethtool, netdev, nft, nl80211, route, tc, wireguard};
 use serde::Serialize;
 
-use super::{not, os, ptp};
+use super::{application, not, os, ptp};
 use crate::query::{
     DriverInfo, InterfaceAddress, LinkInfo, LinkModes, Napi, NetQuery, QdiscReply, RouteEntry, XskSocket,
 };
@@ -32,6 +32,13 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         NetQuery::Peers(i) => answer(wireguard::peers(i).map(super::path::peers)),
         NetQuery::Qdiscs => answer(qdiscs()),
         NetQuery::TcpSockets => tcp_sockets().and_then(|all| json(&all)),
+        NetQuery::InetSockets { udp, of, port, inodes } => {
+            application::sockets(*udp, *of, *port, inodes).and_then(|all| json(&all))
+        }
+        NetQuery::SocketOptions { pid, fd, inode } => os_answer(
+            &format!("read the options of descriptor {fd} of process {pid}"),
+            application::options(*pid, *fd, *inode),
+        ),
         NetQuery::NftRules => answer(nft::rules_per_chain()),
         NetQuery::Driver(i) => answer(ethtool::ioctl::driver(i).map(|d| DriverInfo {
             driver: d.driver,
@@ -116,7 +123,7 @@ fn answer<T: Serialize>(result: Result<T, Error>) -> Json {
     reading(result).and_then(|v| json(&v))
 }
 
-fn reading<T>(result: Result<T, Error>) -> Reading<T> {
+pub(super) fn reading<T>(result: Result<T, Error>) -> Reading<T> {
     match result {
         Ok(v) => Reading::Value(v),
         Err(e @ Error::Malformed { .. }) => Reading::Garbled(e.to_string()),

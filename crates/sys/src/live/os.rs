@@ -66,7 +66,10 @@ pub(super) fn links_in(path: &str) -> io::Result<Vec<String>> {
 
 /// Asks inside another network namespace. Only a thread that ends with the question enters it, so nothing else of this
 /// process ever is there.
-fn in_netns<T: Send + 'static>(path: &str, ask: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) fn in_netns<T: Send + 'static>(
+    path: &str,
+    ask: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     let netns = File::open(path)?;
     let asked = std::thread::spawn(move || {
         namespace::enter_network(netns.as_fd())?;
