@@ -29,7 +29,7 @@ mod sysctls;
 mod text;
 mod timesync;
 
-use lowlat_model::{Counters, Facts, Schema, Window};
+use lowlat_model::{Counters, Facts, Reading, Schema, Window};
 use lowlat_sys::Sys;
 
 use moment::Moment;
@@ -153,6 +153,16 @@ pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, 
 /// Reads the counters alone.
 pub fn counters(sys: &dyn Sys) -> Counters {
     counters::read(&Moment::new(sys))
+}
+
+/// How often these interrupt lines fired, on all CPUs together.
+pub fn interrupts_fired(sys: &dyn Sys, lines: &[u32]) -> Reading<u64> {
+    counters::interrupts::fired(sys, lines)
+}
+
+/// How often the software interrupt of that name (`NET_RX`) ran, on all CPUs together.
+pub fn softirqs_ran(sys: &dyn Sys, name: &str) -> Reading<u64> {
+    counters::interrupts::ran(sys, name)
 }
 
 #[cfg(test)]

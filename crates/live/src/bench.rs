@@ -12,6 +12,7 @@ use lowlat_sys::{Sys, linkwatch};
 use lowlat_transport::{Proto, clock};
 use lowlat_tune::{Bench, BenchError, LinkReport, RoundAsk, RunProgress, Summary};
 
+use crate::cost::Counted;
 use crate::path::ProbePath;
 use crate::probe::{self, Ask};
 use crate::signals;
@@ -27,6 +28,7 @@ pub struct LiveBench<'a> {
     last: LinkState,
     load: Option<RunningLoad>,
     heard: Option<&'a mut dyn FnMut(&RunProgress)>,
+    counted: Option<Counted>,
 }
 
 impl std::fmt::Debug for LiveBench<'_> {
@@ -43,7 +45,7 @@ impl<'a> LiveBench<'a> {
     pub fn new(path: &'a ProbePath, engine: &'a str, sys: &'a dyn Sys, links: &[PathLink]) -> Self {
         let watched: Vec<String> = links.iter().map(|l| l.name.clone()).collect();
         let last = linkwatch::snapshot(sys, &watched);
-        Self { path, engine, sys, links: links.to_vec(), watched, last, load: None, heard: None }
+        Self { path, engine, sys, links: links.to_vec(), watched, last, load: None, heard: None, counted: None }
     }
 
     /// What the loop says of its progress goes there.
@@ -56,7 +58,11 @@ impl<'a> LiveBench<'a> {
 impl Bench for LiveBench<'_> {
     fn round(&mut self, ask: &RoundAsk) -> Result<Round, BenchError> {
         let engine = ask.engine.as_deref().unwrap_or(self.engine);
+        if ask.counted && self.counted.is_none() {
+            self.counted = Some(Counted::of(&self.watched, self.sys));
+        }
         let ask = Ask {
+            counted: self.counted.as_ref().filter(|_| ask.counted),
             duration_ns: ask.ping_pong_ns,
             planned_ns: ask.planned_ns,
             median_ns: ask.median_ns,

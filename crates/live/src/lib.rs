@@ -9,8 +9,10 @@
 pub mod ab;
 pub mod bench;
 pub mod by_hand;
+pub mod bypass;
 pub mod clocks;
 pub mod conditions;
+pub mod cost;
 mod failure;
 pub mod far;
 pub mod figures;

@@ -70,6 +70,8 @@ pub struct Ask<'a> {
     pub load_streams: u32,
     /// SCHED_FIFO priority.
     pub rt: Option<u8>,
+    /// In a round of an A/B test: count what its ping-pong costs besides time.
+    pub counted: Option<&'a crate::cost::Counted>,
 }
 
 impl<'a> Ask<'a> {
@@ -89,6 +91,7 @@ impl<'a> Ask<'a> {
             settle: false,
             load_streams: 0,
             rt: None,
+            counted: None,
         }
     }
 
@@ -362,6 +365,7 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     let mut engine = ask.path.open_round(ask.engine, ask.source_port)?;
     let mut peer = Ask { duration_ns: ask.duration_ns.saturating_add(ask.planned_ns), ..ask.clone() }.peer()?;
     let placed = PlacedThread::take(&placement(&asked, near.cpu))?;
+    let counts_calls = engine.counts_calls();
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
     // A far end that sets the pace gets none on a plan: what it allows is a plan already.
     let slower = ask.paced(&ask.path.peer, session.min_interval()).map(|(slower, _)| slower.spec_with(WARMUP_ROUND));
@@ -370,7 +374,10 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     if ask.settle {
         settle(&mut session, &spec)?;
     }
-    let samples_ns = session.round(&spec, None, signals::stop(), &mut |_| {})?.rtts();
+    let begun = ask.counted.map(crate::cost::Begun::take);
+    let samples = session.round(&spec, None, signals::stop(), &mut |_| {})?;
+    let cost = begun.map(|begun| begun.end(&samples.counts(), counts_calls));
+    let samples_ns = samples.rtts();
     let seed = session.flow().source_port.map_or(1, u64::from);
     let plan = lowlat_measure::paced(&spec, &samples_ns, ask.median_ns, (planned_wanted, seed))
         .filter(|_| !signals::stopped());
@@ -381,7 +388,7 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     let flow = session.flow();
     session.close();
     drop((placed, load));
-    Ok(Round { is_b: false, samples_ns, planned_ns, flow })
+    Ok(Round { is_b: false, samples_ns, planned_ns, flow, cost })
 }
 
 /// Short rounds on the open flow until the medians of two neighbours agree. A path that stays unsteady is measured anyway:

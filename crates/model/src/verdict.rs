@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Schema;
+use crate::bypass::RoundCost;
 
 /// The outcome of one step's A/B test.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +37,9 @@ pub struct Round {
     /// The flow and where it was received.
     #[serde(default)]
     pub flow: Flow,
+    /// What the ping-pong cost besides time, where that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<RoundCost>,
 }
 
 /// The flow of a round and where the kernel received it: what may differ between rounds of one path.

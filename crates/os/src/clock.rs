@@ -21,6 +21,12 @@ pub fn realtime() -> u64 {
     read(libc::CLOCK_REALTIME)
 }
 
+/// CPU time of this process, ns: that of all its threads, those included that the kernel made for it (io_uring). Time in
+/// interrupts is not in it where the kernel accounts for it apart (`CONFIG_IRQ_TIME_ACCOUNTING`).
+pub fn process_cpu() -> u64 {
+    read(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
 /// By the C library, which finds the vDSO when it is loaded. rustix looks for it at the first read, by a prctl or in
 /// `/proc/self/auxv`; a thread that may do neither then makes a system call of each read, 5 % of a spinning round trip
 /// of 5.8 µs with a confined far end (Linux 6.18, veth).

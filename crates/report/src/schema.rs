@@ -3,6 +3,7 @@
 use lowlat_model::answer::{
     BypassDocument, ConfirmDocument, ExplainDocument, PersistDocument, RollbackDocument, SelfDocument, ServeDocument,
 };
+use lowlat_model::bypass::BypassVerdict;
 use lowlat_model::document::RunDocument;
 use lowlat_model::finding::CheckDocument;
 use lowlat_model::journal::{JournalEntry, StatusDocument};
@@ -30,6 +31,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "confirm" => of::<ConfirmDocument>(),
         "persist" => of::<PersistDocument>(),
         "bypass" => of::<BypassDocument>(),
+        "bypass-verdict" => of::<BypassVerdict>(),
         "explain" => of::<ExplainDocument>(),
         "serve" => of::<ServeDocument>(),
         "self" => of::<SelfDocument>(),

@@ -325,6 +325,11 @@ impl Engine for Uring {
         &self.caps
     }
 
+    fn counts_calls(&self) -> bool {
+        // With a submission thread of the kernel, most of the calls counted would not be made.
+        !self.options.sqpoll
+    }
+
     fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
         let slot = self.free_slot()?;
         let at = now();

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 
 use io_uring::types::{Napi, SubmitArgs, Timespec};
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
-use lowlat_transport::{EngineError, os};
+use lowlat_transport::{EngineError, calls, os};
 
 use crate::NAME;
 
@@ -121,6 +121,7 @@ impl Ring {
     #[inline]
     pub(crate) fn submit(&self) -> io::Result<()> {
         loop {
+            calls::count();
             match self.inner.submit() {
                 Ok(_) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -144,6 +145,7 @@ impl Ring {
 
     /// Hands queued requests over and sleeps until a completion is there, for `ns` at most.
     pub(crate) fn wait(&mut self, ns: u64) -> io::Result<()> {
+        calls::count();
         let got = if self.inner.params().is_feature_ext_arg() {
             #[allow(clippy::cast_possible_truncation)] // a remainder below 10^9
             let limit = Timespec::new().sec(ns / 1_000_000_000).nsec((ns % 1_000_000_000) as u32);

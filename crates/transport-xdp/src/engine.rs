@@ -375,6 +375,10 @@ impl Engine for Xdp {
         &self.caps
     }
 
+    fn counts_calls(&self) -> bool {
+        true
+    }
+
     fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
         if message.len() > self.caps.max_message {
             return Err(self.send_error(io::Error::from_raw_os_error(libc::EMSGSIZE)));

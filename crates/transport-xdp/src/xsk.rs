@@ -12,6 +12,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use lowlat_os::calls;
 use lowlat_os::socket::{SO_BUSY_POLL_BUDGET, SO_PREFER_BUSY_POLL, set_int};
 use rustix::io::Errno;
 use rustix::mm::ProtFlags;
@@ -243,6 +244,7 @@ impl Xsk {
         if self.zero_copy && !self.tx.needs_wakeup() {
             return Ok(());
         }
+        calls::count();
         send(&self.fd, &[], SendFlags::DONTWAIT)?;
         Ok(())
     }
@@ -275,6 +277,7 @@ impl Xsk {
     /// Runs the driver's receive path in this thread: with busy polling set, this is where the packets come from.
     #[inline]
     pub(crate) fn poll_driver(&self) {
+        calls::count();
         // Errors (EAGAIN above all) mean "nothing yet".
         let _ = recv(&self.fd, &mut [0u8; 0], RecvFlags::DONTWAIT);
     }

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 
 pub use lowlat_model::verdict::Flow;
 // The system calls of the engines, which far ends and probers share.
-pub use lowlat_os::{socket as os, thread};
+pub use lowlat_os::{calls, socket as os, thread};
 
 /// What to do where the kernel says that this process may not do what needs these.
 pub fn next_where_denied(needed: &[lowlat_model::Capability]) -> String {
@@ -307,6 +307,12 @@ pub trait Engine {
     /// part. What the engine or the kernel does not report is `None`; `prober_cpu` is not the engine's to know.
     fn flow(&self) -> Flow {
         Flow::default()
+    }
+
+    /// Whether every system call by which it moves messages is in [`calls`], and on this thread. An engine that does not
+    /// say so has no figure, rather than one that is too small.
+    fn counts_calls(&self) -> bool {
+        false
     }
 
     /// For streams: gives the length of the message that `buf` begins with, so that the engine can frame. Datagram engines never

@@ -8,20 +8,31 @@ use lowlat_tune::{Attach, EngineTrial};
 
 use super::Job;
 use crate::Failure;
+use crate::path::ProbePath;
 
 /// One trial for each engine of the job, opened once to see that it can be.
 pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
     let path = job.engine_path.as_ref().unwrap_or(&job.path);
-    let held_back = !job.allow_disruptive && super::management_ifaces(facts).contains(&job.iface);
-    let attach = attach(facts, &job.iface);
+    trials_on(path, &job.iface, &job.engines, job.allow_disruptive, facts)
+}
+
+/// One trial for each of these engines on a path over `iface`, opened once to see that it can be.
+pub(crate) fn trials_on(
+    path: &ProbePath,
+    iface: &str,
+    engines: &[String],
+    allow_disruptive: bool,
+    facts: &Facts,
+) -> Vec<EngineTrial> {
+    let held_back = !allow_disruptive && super::management_ifaces(facts).iter().any(|name| name == iface);
+    let attach = attach(facts, iface);
     let trial = |engine: &String| {
         let named = EngineTrial { engine: engine.clone(), ..EngineTrial::default() };
         let attaches = engine == lowlat_transport_xdp::NAME;
         if attaches && held_back {
             let why_not = format!(
-                "left out: {} carries the default route or a login session; attaching an XDP program {}; \
+                "left out: {iface} carries the default route or a login session; attaching an XDP program {}; \
                  --allow-disruptive tries it",
-                job.iface,
                 words(&attach)
             );
             return EngineTrial { costs: lowlat_transport_xdp::COSTS.to_owned(), why_not: Some(why_not), ..named };
@@ -36,7 +47,7 @@ pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
             Err(e) => EngineTrial { why_not: Some(e.to_string()), attach: attaches.then(|| attach.clone()), ..named },
         }
     };
-    job.engines.iter().map(trial).collect()
+    engines.iter().map(trial).collect()
 }
 
 /// What the run's own engine resets each time it is opened, reported before it is; `None` for one that attaches nothing. Refused on

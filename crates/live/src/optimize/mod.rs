@@ -27,6 +27,7 @@ use crate::probe::{self, Ask, words};
 use crate::signals;
 use document::Parts;
 
+pub(crate) use engines::trials_on;
 pub use engines::xdp_resets;
 pub use job::{Job, goal_quantiles};
 pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
