@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lowlat_model::Goal;
 use lowlat_model::goal::check_goals;
 use lowlat_model::units::parse_duration_ns;
-use lowlat_model::{Goal, GoalQuantile};
 
 /// Measure a network path, find what slows it down, tune the host with proof, and undo every change.
 #[derive(Debug, Parser)]
@@ -18,10 +18,11 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Print one JSON document instead of text.
-    #[arg(long, global = true)]
+    // After the command's own flags, before --help.
+    #[arg(long, global = true, display_order = 900)]
     pub json: bool,
     /// Config file (TOML); its keys are the flags' names [default: /etc/lowlat.toml if present].
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 901)]
     pub config: Option<PathBuf>,
 }
 
@@ -162,14 +163,6 @@ impl GoalArgs {
     /// All of them, lowest quantile first. Refuses one quantile twice and goals that contradict each other.
     pub fn all(&self) -> Result<Vec<Goal>, Failure> {
         check_goals(&self.goals).map_err(|why| Failure::new(format!("take the goals: {why}")))
-    }
-
-    /// As [`GoalArgs::all`]; where none was given, a median of 100 µs: what the demo's lab reaches once it is fixed.
-    pub fn or_the_demos(&self) -> Result<Vec<Goal>, Failure> {
-        match self.all()? {
-            none if none.is_empty() => Ok(vec![Goal { quantile: GoalQuantile::P50, goal_ns: 100_000 }]),
-            goals => Ok(goals),
-        }
     }
 }
 
