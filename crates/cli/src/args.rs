@@ -768,6 +768,16 @@ pub enum BypassCommand {
     },
     /// Whether bypass is worth it on a path: every engine alternated, with what it costs and what it loses.
     Verdict(Box<VerdictArgs>),
+    /// Write a small project to begin your own program with: it builds and runs a ping-pong against `lowlat serve`.
+    New {
+        /// af-xdp, io-uring or dpdk.
+        technique: String,
+        /// rust or c.
+        #[arg(long, value_name = "LANGUAGE")]
+        lang: String,
+        /// Folder to make; one that is there has to be empty.
+        dir: PathBuf,
+    },
 }
 
 /// `bypass verdict`.

@@ -259,6 +259,7 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (COMPARE, &["--proto"], NAMES),
             (OPTIMIZE, &["--proto", "--engine"], NAMES),
             (VERDICT, &["--proto", "--peer", "--engines"], NAMES),
+            (&["bypass", "new", "af-xdp", "project"], &["--lang"], NAMES),
             (&["plan", "--set", "steer.rps", "lo/rx-0", "0"], &["--export"], NAMES),
             (&["report", "last"], &["--format"], NAMES),
             (&["demo"], &["--lab"], NAMES),

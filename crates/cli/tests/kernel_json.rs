@@ -79,6 +79,7 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     let short = format!("bypass verdict {FAR} --engines block,spin,af-xdp --duration 200ms");
     printed.is(&ask(&short, &on), "bypass-verdict");
     printed.is(&ask("report last", &[]), "bypass-verdict");
+    printed.is(&ask("bypass new io-uring --lang c", &[&file("project")]), "bypass-new");
 
     printed.is(&ask("status", &[]), "status");
     printed.is(&ask("rollback", &[]), "rollback");

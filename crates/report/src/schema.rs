@@ -1,7 +1,8 @@
 //! The JSON Schema of each document (`lowlat schema NAME`).
 
 use lowlat_model::answer::{
-    BypassDocument, ConfirmDocument, ExplainDocument, PersistDocument, RollbackDocument, SelfDocument, ServeDocument,
+    BypassDocument, ConfirmDocument, ExplainDocument, NewDocument, PersistDocument, RollbackDocument, SelfDocument,
+    ServeDocument,
 };
 use lowlat_model::bypass::BypassVerdict;
 use lowlat_model::document::RunDocument;
@@ -32,6 +33,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "persist" => of::<PersistDocument>(),
         "bypass" => of::<BypassDocument>(),
         "bypass-verdict" => of::<BypassVerdict>(),
+        "bypass-new" => of::<NewDocument>(),
         "explain" => of::<ExplainDocument>(),
         "serve" => of::<ServeDocument>(),
         "self" => of::<SelfDocument>(),

@@ -1,6 +1,7 @@
 //! `lowlat bypass`: what each technique needs, whether this host has it, and what it costs, said before anything is done;
 //! and what it would gain.
 
+mod new;
 pub mod verdict;
 
 use lowlat_knobs::resets;
@@ -23,6 +24,7 @@ pub fn run(args: &BypassArgs, json: bool) -> Outcome {
     match &args.command {
         BypassCommand::Check { iface } => check(iface, json),
         BypassCommand::Verdict(args) => verdict::run(args, json),
+        BypassCommand::New { technique, lang, dir } => new::run(technique, lang, dir, json),
     }
 }
 
