@@ -119,7 +119,7 @@ fn every_project_builds_runs_and_cleans_up() {
             };
             let said = sh(&lab, &folder, &format!("'{program}' {FAR} 8620 1000 {device}"));
             let figures = said.lines().last().unwrap_or_default();
-            assert!(figures.starts_with("P50 ") && figures.contains(" us, P99 "), "{technique} {lang}: {said}");
+            assert!(figures.starts_with("P50 ") && figures.contains(" µs, P99 "), "{technique} {lang}: {said}");
             let answered: u32 = figures.split(", ").nth(2).unwrap().split(' ').next().unwrap().parse().unwrap();
             assert!(answered > 900, "{technique} {lang}: {said}");
             // Nobody there, and no device: one line, and an exit that says so.

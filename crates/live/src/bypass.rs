@@ -28,7 +28,7 @@ const PLAIN: &str = lowlat_transport::block::NAME;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub struct VerdictJob {
     /// The path.
     pub path: ProbePath,
     /// Engines, by their names in the catalogue; one that is named twice is a control of the test.
@@ -45,7 +45,7 @@ pub struct Job {
     pub seed: u64,
 }
 
-impl Job {
+impl VerdictJob {
     /// Refuses what cannot be measured, before anything is opened or sent.
     pub fn check(&self) -> Result<(), Failure> {
         known(&self.engines)?;
@@ -79,7 +79,7 @@ fn known(engines: &[String]) -> Result<(), Failure> {
 }
 
 /// Measures them; an engine that cannot run here is in the answer with its reason.
-pub fn rounds(job: &Job, run: &str, sys: &dyn Sys, heard: &mut Reporter<'_>) -> Result<BypassRounds, Failure> {
+pub fn rounds(job: &VerdictJob, run: &str, sys: &dyn Sys, heard: &mut Reporter<'_>) -> Result<BypassRounds, Failure> {
     let Reporter { progress, line: say } = heard;
     let started_unix_ns = crate::wall_clock_ns();
     let facts = gather_path(sys, job.path.iface.as_deref(), Some(job.path.remote.into()), None);
@@ -114,13 +114,13 @@ pub fn rounds(job: &Job, run: &str, sys: &dyn Sys, heard: &mut Reporter<'_>) -> 
 }
 
 /// Longest that it takes, ns: a round takes its length, and what opens, warms up and settles it not longer.
-fn lasting_ns(job: &Job) -> u64 {
+fn lasting_ns(job: &VerdictJob) -> u64 {
     let round_ns = (job.duration_ns / u64::from(LAPS)).max(LONGEST_ROUND_NS);
     round_ns.saturating_mul(4 * u64::from(LAPS)).saturating_mul(job.engines.len() as u64)
 }
 
 /// Rounds that are long enough for a median on this path.
-fn laps_ask(job: &Job, bench: &mut LiveBench<'_>) -> Result<LapsAsk, Failure> {
+fn laps_ask(job: &VerdictJob, bench: &mut LiveBench<'_>) -> Result<LapsAsk, Failure> {
     let look = RoundAsk { ping_pong_ns: LOOK_NS, ..RoundAsk::default() };
     let look = bench.round(&look).map_err(|e| Failure::new(e.to_string()))?;
     let median_ns = lowlat_verdict::quantiles(&look.samples_ns).p50_ns.or_else(|| look.samples_ns.first().copied());

@@ -150,10 +150,10 @@ static size_t take(const struct rte_mbuf *packet, void *buffer, size_t room)
 	    ip->next_proto_id != IPPROTO_UDP || ip->src_addr != far_ip || udp->src_port != far_port ||
 	    udp->dst_port != own_port)
 		return 0;
-	size_t told = ntohs(udp->dgram_len);
-	if (told < sizeof *udp || told - sizeof *udp > len - HEADERS)
+	size_t stated = ntohs(udp->dgram_len);
+	if (stated < sizeof *udp || stated - sizeof *udp > len - HEADERS)
 		return 0;
-	size_t n = told - sizeof *udp < room ? told - sizeof *udp : room;
+	size_t n = stated - sizeof *udp < room ? stated - sizeof *udp : room;
 	memcpy(buffer, udp + 1, n);
 	return n;
 }

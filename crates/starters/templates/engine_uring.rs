@@ -19,7 +19,7 @@ pub struct Engine {
     // Dropped first: the kernel lets go of the buffers when the ring is closed.
     ring: IoUring,
     socket: UdpSocket,
-    /// Boxed, so that they stay where the kernel was told they are.
+    /// Boxed, so that they stay where the kernel knows them.
     incoming: Box<[u8; 2048]>,
     outgoing: Box<[u8; 2048]>,
     armed: bool,

@@ -268,11 +268,11 @@ long engine_recv(void *buffer, size_t room, uint64_t until_ns)
 	const struct xdp_desc *got = xsk_ring_cons__rx_desc(&rx, at);
 	uint64_t place = got->addr;
 	const struct frame *f = xsk_umem__get_data(memory, place);
-	size_t len = got->len < sizeof *f ? 0 : got->len - sizeof *f, told = ntohs(f->udp.len);
-	if (told < sizeof f->udp || told - sizeof f->udp > len)
+	size_t len = got->len < sizeof *f ? 0 : got->len - sizeof *f, stated = ntohs(f->udp.len);
+	if (stated < sizeof f->udp || stated - sizeof f->udp > len)
 		len = 0; /* longer than the packet */
 	else
-		len = told - sizeof f->udp; /* without the padding of a short frame */
+		len = stated - sizeof f->udp; /* without the padding of a short frame */
 	len = len < room ? len : room;
 	memcpy(buffer, f->message, len);
 	xsk_ring_cons__release(&rx, 1);

@@ -106,7 +106,7 @@ int main(int argc, char **argv)
 	}
 	qsort(times, (size_t)answered, sizeof *times, by_size);
 	/* 1000 round trips have ten beyond P99: fewer do not support it. */
-	printf("P50 %.2f us, P99 %.2f us, %ld answered, %ld lost\n", (double)times[answered / 2] / 1e3,
+	printf("P50 %.2f µs, P99 %.2f µs, %ld answered, %ld lost\n", (double)times[answered / 2] / 1e3,
 	       (double)times[answered * 99 / 100] / 1e3, answered, lost);
 	free(times);
 	return 0;

@@ -109,7 +109,7 @@ fn run(config: &Config, count: u64) -> Result<bool, String> {
         us(times[times.len() * 99 / 100]),
     );
     println!(
-        "P50 {p50:.2} us, P99 {p99:.2} us, {} answered, {lost} lost",
+        "P50 {p50:.2} µs, P99 {p99:.2} µs, {} answered, {lost} lost",
         times.len()
     );
     Ok(true)

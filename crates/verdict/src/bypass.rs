@@ -382,7 +382,7 @@ mod tests {
 
     /// Without a difference the chance of a go is bounded; and most of such runs say no-go, not nothing.
     #[test]
-    fn without_a_difference_it_is_no_go_or_not_decided() {
+    fn without_a_difference_no_run_says_go() {
         let all: Vec<Option<bool>> = (0..24).map(|seed| verdict(&recorded(seed, 12, 10_000.0)).go).collect();
         assert!(!all.contains(&Some(true)), "{all:?}");
         assert!(all.iter().filter(|go| **go == Some(false)).count() > 18, "{all:?}");

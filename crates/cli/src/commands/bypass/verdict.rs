@@ -1,6 +1,6 @@
 //! `lowlat bypass verdict`: every engine on one path, alternated, and whether bypass is worth it.
 
-use lowlat_live::bypass::{self, Job};
+use lowlat_live::bypass::{self, VerdictJob};
 use lowlat_live::optimize::Reporter;
 use lowlat_live::path::{ENGINES, ProbePath};
 use lowlat_live::{Failure, Outcome, ab, probe, stored};
@@ -57,7 +57,7 @@ fn measured(args: &VerdictArgs, json: bool) -> Result<BypassVerdict, Failure> {
     let goals = args.goal.all()?;
     let path = ProbePath::new(target, &args.path.ask(), args.iface.as_deref())?;
     let all = || ENGINES.iter().map(|e| (*e).to_owned()).collect();
-    let job = Job {
+    let job = VerdictJob {
         path,
         engines: if args.engines == ["all"] { all() } else { args.engines.clone() },
         duration_ns: args.duration,
