@@ -55,16 +55,16 @@ pub fn verdict(recorded: &BypassRounds) -> BypassVerdict {
         ..SequentialOptions::default()
     };
     let sleeps = engines.iter().position(|e| e.engine == SLEEPS && measured(e));
-    for i in 0..engines.len() {
+    let ran: Vec<bool> = engines.iter().map(measured).collect();
+    let cpu_ns = reference.and_then(|r| per_message(&recorded.engines[r].rounds, |c| Some(c.cpu_ns)));
+    for (i, engine) in engines.iter_mut().enumerate() {
         let test = |a: usize| {
             let names = (recorded.engines[a].name(), recorded.engines[i].name());
             let (a, b) = (&recorded.engines[a].rounds, &recorded.engines[i].rounds);
             against((&names.0, &names.1), a, b, &options)
         };
-        let of = |a: Option<usize>| a.filter(|a| *a != i && measured(&engines[i])).map(test);
-        let (best, block) = (of(reference), of(sleeps));
-        let per_message = reference.and_then(|r| per_message(&recorded.engines[r].rounds, |c| Some(c.cpu_ns)));
-        set_against(&mut engines[i], best, block, per_message);
+        let of = |a: Option<usize>| a.filter(|a| *a != i && ran[i]).map(test);
+        set_against(engine, of(reference), of(sleeps), cpu_ns);
     }
     let decided = decide(&engines, reference, &candidates, recorded.worth_ratio);
     let warnings = warnings(&engines, recorded);

@@ -111,8 +111,8 @@ pub(crate) fn kernel_bypass(tree: &Tree, pages: &mut Pages) {
         let past = past.trim_start_matches("Bypass: ").trim_end_matches('.');
         let _ = writeln!(page, "| [{0}](engines/{0}.md) | {1} | {2} |", engine.name, cell(engine.costs), cell(past));
         if !loses.is_empty() {
-            let list = loses.split("\n\n").next().unwrap_or_default();
-            let _ = write!(lost, "\n### {}\n\n{list}\n", engine.name);
+            let items = loses.split("\n\n").next().unwrap_or_default();
+            let _ = write!(lost, "\n### {}\n\n{items}\n", engine.name);
         }
     }
     page.push_str("\n## What stops working for the flow\n");
