@@ -448,6 +448,9 @@ mod tests {
         assert!(out.engines[2].p50_ns.is_none());
         let alone = BypassRounds { engines: none.engines.split_off(2), ..none };
         assert!(verdict(&alone).why.starts_with("no engine without bypass"));
+        // A fifth faster, where a fifth is worth having: the interval lies on both sides of it.
+        let out = verdict(&recorded(11, 20, 8_000.0));
+        assert!(out.go.is_none() && out.why.contains("both sides of 20 %"), "{}", out.why);
         let out = verdict(&recorded(9, 1, 5_000.0));
         assert!(out.go.is_none() && out.why.contains("longer --duration"), "{}", out.why);
     }
