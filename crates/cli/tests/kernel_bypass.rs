@@ -23,18 +23,15 @@ fn the_verdict_counts_what_each_engine_does_and_can_be_judged_again() {
     let ran = ask(&format!("bypass verdict {FAR} --iface {IFACE} --engines {engines} --duration 400ms --json"));
     let document = ran.exits(0).json();
 
-    // One call to send and one to wait or receive; epoll has both; AF_XDP sends by a call and reads a ring. A flow that
-    // sleeps anew sets its alarm now and then.
-    for (name, least, most) in
-        [("block", 2.0, 2.3), ("epoll", 3.0, 3.3), ("io-uring", 1.9, 2.3), ("af-xdp", 1.0, 1.3), ("spin", 2.0, 1e9)]
-    {
+    // One call to send and one to receive; epoll has one more to wait. A flow that sleeps anew sets its alarm now and then.
+    for (name, least, most) in [("block", 2.0, 2.3), ("epoll", 3.0, 3.3), ("io-uring", 1.0, 1e9), ("spin", 2.0, 1e9)] {
         let of = engine(&document, name);
         let calls = of["syscalls_per_message"].as_f64().unwrap_or_else(|| panic!("{name}: {of:#}"));
         assert!((least..=most).contains(&calls), "{name}: {calls} calls a message");
         assert!(of["cpu_ns_per_message"].as_u64().unwrap() > 0 && of["cores_busy"].as_f64().unwrap() > 0.0, "{of:#}");
-        // A veth link has no interrupts; a message there and back is received twice on this host.
+        // A veth link has no interrupts.
         assert_eq!(of["interrupts_per_message"], Value::Null, "{name}");
-        assert!(of["softirqs_per_message"].as_f64().unwrap() > 0.5, "{of:#}");
+        assert!(of["not_counted"].to_string().contains("interrupts"), "{of:#}");
         assert!(of["why_not"].is_null() && of["p50_ns"].as_u64().unwrap() > 0, "{of:#}");
     }
     assert_eq!(engine(&document, "spin")["loses"], json!([]));

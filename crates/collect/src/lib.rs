@@ -29,7 +29,7 @@ mod sysctls;
 mod text;
 mod timesync;
 
-use lowlat_model::{Counters, Facts, Reading, Schema, Window};
+use lowlat_model::{Counters, Facts, Schema, Window};
 use lowlat_sys::Sys;
 
 use moment::Moment;
@@ -96,6 +96,8 @@ pub static COLLECTORS: &[&Collector] = &[
     &counters::cgroup::CGROUP,
     &counters::conntrack::CONNTRACK,
     &counters::aer::AER,
+    &counters::softirq_threads::SOFTIRQ_THREADS,
+    &counters::firmware::FIRMWARE,
 ];
 
 /// Reads the host. With `window_ns`, then also reads the counters, lets that time pass and reads them again: the
@@ -130,6 +132,7 @@ pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, 
         sysctls: sysctls::read(&now),
         qdiscs: qdiscs::read(&now),
         filters: filters::read(&now),
+        xdp_sockets: filters::xdp_sockets(&now),
         sockets: sockets.map(Into::into),
         routes: routes::read(&now),
         time: timesync::read(&now),
@@ -153,16 +156,6 @@ pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, 
 /// Reads the counters alone.
 pub fn counters(sys: &dyn Sys) -> Counters {
     counters::read(&Moment::new(sys))
-}
-
-/// How often these interrupt lines fired, on all CPUs together.
-pub fn interrupts_fired(sys: &dyn Sys, lines: &[u32]) -> Reading<u64> {
-    counters::interrupts::fired(sys, lines)
-}
-
-/// How often the software interrupt of that name (`NET_RX`) ran, on all CPUs together.
-pub fn softirqs_ran(sys: &dyn Sys, name: &str) -> Reading<u64> {
-    counters::interrupts::ran(sys, name)
 }
 
 #[cfg(test)]

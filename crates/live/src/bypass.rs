@@ -1,15 +1,15 @@
 //! The rounds of `bypass verdict`: every engine of the catalogue on one path, alternated, with what each round costs.
 
 use lowlat_collect::gather_path;
-use lowlat_model::bypass::{Bypass, BypassRounds, EngineRounds};
+use lowlat_model::bypass_verdict::{BypassRounds, EngineRounds, Extent};
 use lowlat_model::{Goal, Schema};
 use lowlat_sys::{Sys, query};
 use lowlat_tune::{Bench as _, EngineTrial, Laps, LapsAsk, RoundAsk};
 
 use crate::Failure;
 use crate::bench::LiveBench;
-use crate::optimize::{self, Reporter};
-use crate::path::{ENGINES, ProbePath, gives_up};
+use crate::optimize::{self, Reporter, Trying};
+use crate::path::{ProbePath, gives_up};
 use crate::probe::{self, Held};
 
 /// Rounds of each engine. A bet on the sign of as many pairs reaches the level that two bypass engines share, with a
@@ -63,13 +63,8 @@ impl VerdictJob {
 
 /// Names of the catalogue alone, at least one of them without bypass.
 fn known(engines: &[String]) -> Result<(), Failure> {
-    if let Some(unknown) = engines.iter().find(|e| !ENGINES.contains(&e.as_str())) {
-        return Err(Failure::new(format!(
-            "use engine {unknown:?}: no such engine; choose from {}, or all",
-            ENGINES.join(", ")
-        )));
-    }
-    if !engines.iter().any(|e| gives_up(e).is_none_or(|(bypass, _)| bypass == Bypass::None)) {
+    crate::engines::known("use engine", engines.iter().map(String::as_str))?;
+    if !engines.iter().any(|e| gives_up(e).is_none_or(|(bypass, _)| bypass == Extent::None)) {
         return Err(Failure::new(format!(
             "compare {} with the kernel's best: no engine without bypass is named; add block and spin to --engines",
             engines.join(", ")
@@ -91,7 +86,9 @@ pub fn rounds(job: &VerdictJob, run: &str, sys: &dyn Sys, heard: &mut Reporter<'
     for line in probe::where_placed(&placement) {
         say(&line);
     }
-    let trials = optimize::trials_on(path, &iface, &job.engines, job.allow_disruptive, &facts);
+    let held_back = (!job.allow_disruptive).then_some("--allow-disruptive tries it");
+    let ask = Trying { path, iface: &iface, engines: &job.engines, held_back, in_a_run: false };
+    let trials = optimize::tried(&ask, &facts);
     let mut bench = LiveBench::new(path, PLAIN, sys, &facts.path).heard_by(*progress);
     let ask = laps_ask(job, &mut bench)?;
     let all = lowlat_tune::laps(&mut bench, &ask, &trials, say)?;
@@ -131,7 +128,6 @@ fn laps_ask(job: &VerdictJob, bench: &mut LiveBench<'_>) -> Result<LapsAsk, Fail
         planned_ns: 0,
         median_ns,
         seed: job.seed,
-        counted: true,
     })
 }
 
@@ -156,6 +152,7 @@ fn recorded(trials: &[EngineTrial], all: Vec<Laps>) -> Vec<EngineRounds> {
 #[allow(clippy::unwrap_used)] // a test may end by panic
 mod tests {
     use super::*;
+    use crate::path::ENGINES;
 
     #[test]
     fn a_second_mention_is_a_control() {
@@ -163,7 +160,7 @@ mod tests {
         let trials = ["spin", "af-xdp", "spin"].map(named);
         let out = recorded(&trials, vec![Laps::default(); 3]);
         assert_eq!(out.iter().map(|e| e.control).collect::<Vec<_>>(), [false, false, true]);
-        assert_eq!((out[0].bypass, out[1].bypass), (Bypass::None, Bypass::Partial));
+        assert_eq!((out[0].bypass, out[1].bypass), (Extent::None, Extent::Partial));
         assert!(out[1].loses.iter().any(|l| l.starts_with("firewall: ")));
     }
 
@@ -171,7 +168,7 @@ mod tests {
     fn names_are_those_of_the_catalogue_and_one_goes_past_nothing() {
         let all = |names: &[&str]| known(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
         assert!(all(ENGINES).is_ok());
-        assert!(all(&["spin", "warp"]).unwrap_err().to_string().contains("choose from block, spin"));
+        assert!(all(&["spin", "warp"]).unwrap_err().to_string().contains("choose one of block, spin"));
         assert!(all(&["af-xdp"]).unwrap_err().to_string().contains("add block and spin"));
     }
 }

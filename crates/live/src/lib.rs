@@ -12,7 +12,7 @@ pub mod by_hand;
 pub mod bypass;
 pub mod clocks;
 pub mod conditions;
-pub mod cost;
+pub mod engines;
 mod failure;
 pub mod far;
 pub mod figures;
@@ -23,7 +23,9 @@ pub mod probe;
 pub mod responder;
 pub mod signals;
 pub mod stored;
+pub mod suspend;
 pub mod trace;
+pub mod zerocopy;
 
 pub use failure::{Failure, Outcome};
 

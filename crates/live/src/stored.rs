@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lowlat_measure::{Context, Mode, Pattern, Spec};
 use lowlat_model::Measurement;
-use lowlat_model::bypass::BypassRounds;
+use lowlat_model::bypass_verdict::BypassRounds;
 use lowlat_model::log::LogHead;
 use lowlat_model::measurement::SteadyState;
 use lowlat_model::stored::StoredRun;
@@ -19,7 +19,7 @@ use crate::figures::{self, SteadyWindow};
 /// The samples of a run that `measure --out` stored, next to its document.
 pub const SAMPLES: &str = "samples.log";
 /// Documents that a folder may hold, in the order in which they are looked for.
-const DOCUMENTS: [&str; 5] = ["measure.json", "sweep.json", "noise.json", "trace.json", "run.json"];
+const DOCUMENTS: [&str; 6] = ["measure.json", "sweep.json", "engines.json", "noise.json", "trace.json", "run.json"];
 /// Samples of a log that are held at once, 40 bytes each: up to here figures are exact and have intervals; beyond,
 /// memory stays flat and figures come from histograms.
 const KEEP: usize = 4 << 20;
@@ -107,6 +107,7 @@ impl Stored {
                 Failure::new(format!("compare {}: this run measured no path; give one that did", self.name))
             }),
             StoredRun::Sweep(_)
+            | StoredRun::Engines(_)
             | StoredRun::Compare(_)
             | StoredRun::Noise(_)
             | StoredRun::Trace(_)

@@ -1,210 +1,121 @@
-//! What kernel bypass would gain on a path, and what it would cost: the rounds as they were recorded, and the verdict.
+//! A flow that passes the kernel's stack: what the kernel gave for it, and which way its packets took.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::tune::Placement;
-use crate::verdict::{Comparison, Round};
-use crate::{Goal, GoalResult, Schema};
-
-/// How much of the kernel's network stack an engine goes past.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Bypass {
-    /// Every packet takes the whole stack.
-    #[default]
-    None,
-    /// The packets of the one flow go past it, all others do not.
-    Partial,
-    /// The whole device is taken from the kernel.
-    Full,
-}
-
-/// What a round cost besides time.
+/// What AF_XDP got for a flow, read back from the kernel after it was asked, and where the flow's packets went.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RoundCost {
-    /// Messages sent, those of the warm-up included.
-    pub messages: u64,
-    /// Wall time, ns.
-    pub elapsed_ns: u64,
-    /// CPU time of this program, ns: all its threads, and the programs that the engine started. Time in interrupts is not
-    /// in it where the kernel accounts for it apart.
-    pub cpu_ns: u64,
-    /// System calls that moved the messages; `null` where the engine does not count them.
-    pub system_calls: Option<u64>,
-    /// Interrupts of the path's devices on this host; `null` where they have no lines of their own (veth, loopback) or
-    /// these cannot be read.
-    pub interrupts: Option<u64>,
-    /// `NET_RX` software interrupts of this host, whatever caused them; `null` where they cannot be read.
-    pub softirqs: Option<u64>,
+pub struct Bypass {
+    /// Interface that has the program and the sockets: the device under a VLAN interface.
+    pub iface: String,
+    /// VLAN identifier of the flow's frames; `null` where they have no tag.
+    pub vlan: Option<u16>,
+    /// `native` or `generic`: where the kernel reports the program (`IFLA_XDP_ATTACHED`).
+    pub hook: String,
+    /// The driver moves packets straight into the program's memory (`XDP_OPTIONS_ZEROCOPY`).
+    pub zero_copy: bool,
+    /// The kernel says when a system call is needed (`XDP_RING_NEED_WAKEUP`).
+    pub need_wakeup: bool,
+    /// Time of preferred busy polling as the socket has it, µs; `null` where it does not poll.
+    pub prefer_busy_poll_us: Option<u32>,
+    /// The kernel's number of the program; `null` where it does not report.
+    pub program: Option<u32>,
+    /// RX queues with a socket, from queue 0.
+    pub queues: u32,
+    /// Packets of the flow that came through its AF_XDP sockets.
+    pub by_socket: u64,
+    /// Packets of the flow that came through the kernel's stack: the program let them pass, or was not there.
+    pub by_kernel: u64,
+    /// Packets that the kernel dropped at the AF_XDP sockets (`XDP_STATISTICS`: no free frame, or a full ring).
+    pub dropped: u64,
 }
 
-/// One engine's rounds, as they were recorded.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct EngineRounds {
-    /// Engine.
-    pub engine: String,
-    /// The same engine once more: what the test says of it shows how the test answers where there is no difference.
-    pub control: bool,
-    /// What it goes past.
-    pub bypass: Bypass,
-    /// What stops working for its flow, each with its reason.
-    pub loses: Vec<String>,
-    /// What it costs its user.
-    pub costs: String,
-    /// Why it was not measured, or not to the end; `null` if it was.
-    pub why_not: Option<String>,
-    /// Its rounds, in the order of the laps: each engine ran once in each lap.
-    pub rounds: Vec<Round>,
-}
+impl Bypass {
+    /// What was got, as text: `native XDP with zero-copy, need-wakeup and no preferred busy polling on eth0, queues 0–1`.
+    pub fn got(&self) -> String {
+        let copy = if self.zero_copy { "zero-copy" } else { "copy" };
+        let wakeup = if self.need_wakeup { "need-wakeup" } else { "no need-wakeup" };
+        let poll = self
+            .prefer_busy_poll_us
+            .map_or_else(|| "no preferred busy polling".to_owned(), |us| format!("preferred busy polling of {us} µs"));
+        let tag = self.vlan.map_or_else(String::new, |id| format!(", VLAN {id} in the frame"));
+        format!("{} XDP with {copy}, {wakeup} and {poll} on {}, {}{tag}", self.hook, self.iface, self.queue_words())
+    }
 
-/// Everything that a verdict is made from: the same rounds give the same verdict.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BypassRounds {
-    /// `lowlat.bypass-verdict`, whose rounds these are.
-    pub schema: Schema,
-    /// Wall clock at the start, ns since the epoch.
-    pub started_unix_ns: u64,
-    /// Run id.
-    pub run: String,
-    /// Interface; `null` where the kernel's route chose it.
-    pub iface: Option<String>,
-    /// Its driver; empty where it is not known.
-    pub driver: String,
-    /// Kernel release.
-    pub kernel: String,
-    /// Target.
-    pub target: String,
-    /// `udp`, `tcp`, `icmp`.
-    pub proto: String,
-    /// Message size, bytes.
-    pub size_bytes: u32,
-    /// Where the probers ran.
-    pub placement: Placement,
-    /// Seed of the order.
-    pub seed: u64,
-    /// Smallest gain of the median that would be worth bypass, as a share.
-    pub worth_ratio: f64,
-    /// Goals.
-    pub goals: Vec<Goal>,
-    /// Engines in the order in which they were named.
-    pub engines: Vec<EngineRounds>,
-}
+    fn queue_words(&self) -> String {
+        if self.queues == 1 { "queue 0".to_owned() } else { format!("queues 0–{}", self.queues.max(1) - 1) }
+    }
 
-/// The document of `lowlat bypass verdict`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BypassVerdict {
-    /// `lowlat.bypass-verdict`.
-    pub schema: Schema,
-    /// Run id.
-    pub run: String,
-    /// Wall clock at the start, ns since the epoch.
-    pub started_unix_ns: u64,
-    /// Interface; `null` where the kernel's route chose it.
-    pub iface: Option<String>,
-    /// Its driver; empty where it is not known.
-    pub driver: String,
-    /// Kernel release.
-    pub kernel: String,
-    /// Target.
-    pub target: String,
-    /// `udp`, `tcp`, `icmp`.
-    pub proto: String,
-    /// Message size, bytes.
-    pub size_bytes: u32,
-    /// Bypass is worth it here, is not, or `null`: this run cannot say.
-    pub go: Option<bool>,
-    /// Why, in one sentence.
-    pub why: String,
-    /// The rule by which it was decided.
-    pub rule: String,
-    /// The kernel's best: the engine without bypass that has the lowest median; `null` where none was measured.
-    pub reference: Option<String>,
-    /// The engine that the verdict rests on; `null` where it rests on none.
-    pub candidate: Option<String>,
-    /// Smallest gain of the median that would be worth bypass, as a share.
-    pub worth_ratio: f64,
-    /// Rounds of each engine.
-    pub laps: u32,
-    /// Seed of the order.
-    pub seed: u64,
-    /// Each engine, in the order in which they were named.
-    pub engines: Vec<EngineVerdict>,
-    /// Where the probers ran.
-    pub placement: Placement,
-    /// For people: what weakens the verdict.
-    pub warnings: Vec<String>,
-}
+    /// Which way the packets took, as text.
+    pub fn ways(&self) -> String {
+        let dropped = if self.dropped > 0 { format!(", {} dropped at them", self.dropped) } else { String::new() };
+        format!(
+            "{} packets came through the AF_XDP sockets{dropped}, {} through the kernel's stack",
+            self.by_socket, self.by_kernel
+        )
+    }
 
-/// One engine on the path.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct EngineVerdict {
-    /// Engine.
-    pub engine: String,
-    /// The same engine once more, as a control of the test.
-    pub control: bool,
-    /// What it goes past.
-    pub bypass: Bypass,
-    /// Why it was not measured; `null` if it was.
-    pub why_not: Option<String>,
-    /// Median of all its rounds, ns. This and those below are `null` where the sample does not support the figure.
-    pub p50_ns: Option<u64>,
-    /// P99.
-    pub p99_ns: Option<u64>,
-    /// P99.9.
-    pub p999_ns: Option<u64>,
-    /// Probes lost, as a share.
-    pub loss_ratio: Option<f64>,
-    /// Change of the median against the kernel's best, negative is faster; `null` for that engine itself.
-    pub p50_change_ratio: Option<f64>,
-    /// Lower end of its 95 % interval.
-    pub p50_change_low: Option<f64>,
-    /// Upper end.
-    pub p50_change_high: Option<f64>,
-    /// The same of P99.
-    pub p99_change_ratio: Option<f64>,
-    /// Lower end of its 95 % interval.
-    pub p99_change_low: Option<f64>,
-    /// Upper end.
-    pub p99_change_high: Option<f64>,
-    /// CPU time of a message over that of the kernel's best; 1 for that engine itself.
-    pub cpu_ratio: Option<f64>,
-    /// CPU time of a message, ns.
-    pub cpu_ns_per_message: Option<u64>,
-    /// Cores that it kept busy while it ran: CPU time over wall time.
-    pub cores_busy: Option<f64>,
-    /// System calls of a message; `null` where the engine does not count them.
-    pub syscalls_per_message: Option<f64>,
-    /// Interrupts of the path's devices for a message; `null` where they have no lines of their own.
-    pub interrupts_per_message: Option<f64>,
-    /// `NET_RX` software interrupts of this host for a message, whatever caused them.
-    pub softirqs_per_message: Option<f64>,
-    /// What stops working for its flow, each with its reason; empty where nothing does.
-    pub loses: Vec<String>,
-    /// What it costs its user.
-    pub costs: String,
-    /// Whether it met each goal.
-    pub goals: Vec<GoalResult>,
-    /// Against the kernel's best, by the judge of `compare`.
-    pub against_best: Option<Comparison>,
-    /// Against `block`, by the same judge.
-    pub against_block: Option<Comparison>,
-}
+    /// That the figures are not those of AF_XDP alone, as text; `None` where every packet came through its sockets.
+    pub fn fallback(&self) -> Option<String> {
+        let all = self.by_socket + self.by_kernel;
+        (self.by_kernel > 0).then(|| {
+            format!(
+                "{} of {all} packets came through the kernel's stack and not through AF_XDP: fragmented, in another VLAN, \
+                 on an RX queue without a socket, or the program is off {}; these figures are not those of AF_XDP",
+                self.by_kernel, self.iface
+            )
+        })
+    }
 
-impl EngineVerdict {
-    /// `spin`, or `spin (again)` for a control.
-    pub fn name(&self) -> String {
-        name(&self.engine, self.control)
+    /// The counts of several rounds together; what was got is that of the last.
+    #[must_use]
+    pub fn and(self, earlier: &Self) -> Self {
+        Self {
+            by_socket: self.by_socket + earlier.by_socket,
+            by_kernel: self.by_kernel + earlier.by_kernel,
+            dropped: self.dropped + earlier.dropped,
+            ..self
+        }
     }
 }
 
-impl EngineRounds {
-    /// `spin`, or `spin (again)` for a control.
-    pub fn name(&self) -> String {
-        name(&self.engine, self.control)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn name(engine: &str, control: bool) -> String {
-    if control { format!("{engine} (again)") } else { engine.to_owned() }
+    fn got() -> Bypass {
+        Bypass { iface: "eth0".into(), hook: "native".into(), queues: 2, by_socket: 10, ..Bypass::default() }
+    }
+
+    #[test]
+    fn what_was_got_and_which_way_is_said() {
+        let copy = got();
+        assert_eq!(
+            copy.got(),
+            "native XDP with copy, no need-wakeup and no preferred busy polling on eth0, queues 0–1"
+        );
+        let all = Bypass {
+            zero_copy: true,
+            need_wakeup: true,
+            prefer_busy_poll_us: Some(20),
+            vlan: Some(7),
+            queues: 1,
+            ..got()
+        };
+        assert_eq!(
+            all.got(),
+            "native XDP with zero-copy, need-wakeup and preferred busy polling of 20 µs on eth0, queue 0, VLAN 7 in the frame"
+        );
+        assert_eq!(copy.ways(), "10 packets came through the AF_XDP sockets, 0 through the kernel's stack");
+        assert_eq!(copy.fallback(), None);
+    }
+
+    #[test]
+    fn a_fallback_is_said_and_rounds_are_added_up() {
+        let some = Bypass { by_kernel: 3, dropped: 1, ..got() };
+        assert!(some.fallback().unwrap().starts_with("3 of 13 packets came through the kernel's stack"));
+        let both = got().and(&some);
+        assert_eq!((both.by_socket, both.by_kernel, both.dropped), (20, 3, 1));
+        assert!(both.ways().contains("1 dropped"));
+    }
 }

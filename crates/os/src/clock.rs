@@ -21,10 +21,10 @@ pub fn realtime() -> u64 {
     read(libc::CLOCK_REALTIME)
 }
 
-/// CPU time of this process, ns: that of all its threads, those included that the kernel made for it (io_uring). Time in
-/// interrupts is not in it where the kernel accounts for it apart (`CONFIG_IRQ_TIME_ACCOUNTING`).
-pub fn process_cpu() -> u64 {
-    read(libc::CLOCK_PROCESS_CPUTIME_ID)
+/// CPU time of the calling thread, ns (`CLOCK_THREAD_CPUTIME_ID`); a system call.
+#[inline]
+pub fn thread_cpu() -> u64 {
+    read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
 
 /// By the C library, which finds the vDSO when it is loaded. rustix looks for it at the first read, by a prctl or in

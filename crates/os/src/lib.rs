@@ -16,7 +16,6 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-pub mod calls;
 pub mod clock;
 pub mod cpu;
 pub mod identity;

@@ -236,14 +236,12 @@ pub fn local_address(fd: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
 /// (pthreads(7)), takes two atomic operations more.
 #[inline]
 pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int) -> io::Result<usize> {
-    crate::calls::count();
     Ok(rustix::net::send(fd, bytes, SendFlags::from_bits_retain(flags.cast_unsigned()))?)
 }
 
 /// `recv`. With `MSG_TRUNC` the answer may exceed the buffer's length.
 #[inline]
 pub fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> io::Result<usize> {
-    crate::calls::count();
     let (_, len) = rustix::net::recv(fd, buf, RecvFlags::from_bits_retain(flags.cast_unsigned()))?;
     Ok(len)
 }
@@ -251,7 +249,6 @@ pub fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> io::Result<usiz
 /// `recvfrom`. With `MSG_TRUNC` the answer may exceed the buffer's length.
 #[inline]
 pub fn recv_from(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int, from: &mut RawAddress) -> io::Result<usize> {
-    crate::calls::count();
     from.len = len_of(STORAGE);
     // SAFETY: the kernel writes at most the given lengths into slice and storage.
     check(unsafe {
@@ -269,7 +266,6 @@ pub fn recv_from(fd: BorrowedFd<'_>, buf: &mut [u8], flags: c_int, from: &mut Ra
 /// `sendto`.
 #[inline]
 pub fn send_to(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &RawAddress) -> io::Result<usize> {
-    crate::calls::count();
     // SAFETY: pointers and lengths describe live values, which the kernel only reads.
     check(unsafe {
         libc::sendto(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags, (&raw const to.storage).cast(), to.len)
@@ -307,7 +303,6 @@ pub fn recv_message(
     from: Option<&mut RawAddress>,
     flags: c_int,
 ) -> io::Result<ReceivedDatagram> {
-    crate::calls::count();
     let mut iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
     let mut message = no_message();
     message.msg_iov = &raw mut iov;
@@ -332,7 +327,6 @@ pub fn recv_message(
 /// `sendmsg` with one buffer, to `to`, from the local address `source`, by `IP_PKTINFO` or `IPV6_PKTINFO`.
 #[inline]
 pub fn send_from(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &RawAddress, source: Source) -> io::Result<usize> {
-    crate::calls::count();
     let mut iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let mut control = Control([0u8; 64]);
     let header = size_of::<libc::cmsghdr>();
@@ -408,7 +402,6 @@ pub fn receive_descriptor(way: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
 
 /// `ppoll` on one descriptor; answers the events, 0 after the time.
 pub fn poll(fd: BorrowedFd<'_>, events: i16, timeout_ns: u64) -> io::Result<i16> {
-    crate::calls::count();
     let mut entry = [PollFd::from_borrowed_fd(fd, PollFlags::from_bits_retain(events.cast_unsigned()))];
     let n = rustix::event::poll(&mut entry, Some(&timespec(timeout_ns)))?;
     Ok(if n == 0 { 0 } else { entry[0].revents().bits().cast_signed() })
@@ -430,7 +423,6 @@ impl Waiting {
 /// `ppoll` until one of `fds` has something to read, for `timeout_ns` at most; whether one has.
 #[inline]
 pub fn wait_readable(fds: &mut [Waiting], timeout_ns: u64) -> io::Result<bool> {
-    crate::calls::count();
     let limit = timespec(timeout_ns);
     let limit = libc::timespec { tv_sec: limit.tv_sec, tv_nsec: limit.tv_nsec };
     let count = libc::nfds_t::try_from(fds.len()).unwrap_or(libc::nfds_t::MAX);
@@ -463,6 +455,42 @@ fn flags_of(events: c_int) -> epolls::EventFlags {
     epolls::EventFlags::from_bits_retain(events.cast_unsigned())
 }
 
+/// How an epoll context polls the devices of its sockets before it sleeps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EpollPolling {
+    /// Polls so long in each wait, µs; 0 for as long as the system's own setting.
+    pub busy_poll_us: u32,
+    /// Packets of one poll; above 64 it needs CAP_NET_ADMIN.
+    pub budget: u16,
+    /// Its polls take the place of interrupts where those are deferred or suspended.
+    pub prefer: bool,
+}
+
+/// `EPIOCSPARAMS` (Linux 6.9; before that `ENOTTY`, and `EOPNOTSUPP` without CONFIG_NET_RX_BUSY_POLL).
+pub fn set_epoll_polling(epoll: BorrowedFd<'_>, polling: EpollPolling) -> io::Result<()> {
+    let EpollPolling { busy_poll_us, budget, prefer } = polling;
+    // struct epoll_params of <linux/eventpoll.h>: u32, u16, u8, and a byte that must be 0.
+    let mut bytes = [0u8; 8];
+    bytes[..4].copy_from_slice(&busy_poll_us.to_ne_bytes());
+    bytes[4..6].copy_from_slice(&budget.to_ne_bytes());
+    bytes[6] = u8::from(prefer);
+    // SAFETY: the kernel reads the eight bytes of the structure, which live through the call.
+    check_int(unsafe { libc::ioctl(epoll.as_raw_fd(), libc::EPIOCSPARAMS as _, bytes.as_ptr()) }).map(drop)
+}
+
+/// `EPIOCGPARAMS`: what is set.
+pub fn epoll_polling(epoll: BorrowedFd<'_>) -> io::Result<EpollPolling> {
+    let mut bytes = [0u8; 8];
+    // SAFETY: the kernel writes the eight bytes of the structure, which live through the call.
+    check_int(unsafe { libc::ioctl(epoll.as_raw_fd(), libc::EPIOCGPARAMS as _, bytes.as_mut_ptr()) })?;
+    let (us, rest) = bytes.split_at(4);
+    Ok(EpollPolling {
+        busy_poll_us: us.try_into().map_or(0, u32::from_ne_bytes),
+        budget: u16::from_ne_bytes([rest[0], rest[1]]),
+        prefer: rest[2] != 0,
+    })
+}
+
 /// A ready descriptor's events and token.
 pub type Event = libc::epoll_event;
 
@@ -470,7 +498,6 @@ pub type Event = libc::epoll_event;
 /// it never sleeps past the time. (rustix rounds them up, or needs 5.11.)
 #[inline]
 pub fn epoll_wait(epoll: BorrowedFd<'_>, events: &mut [Event], timeout_ns: u64) -> io::Result<usize> {
-    crate::calls::count();
     let room = c_int::try_from(events.len()).unwrap_or(c_int::MAX);
     if timeout_ns > 0 {
         let time = timespec(timeout_ns);

@@ -241,7 +241,6 @@ impl Alarm {
     }
 
     fn settime(&mut self, interval_ns: u64, value_ns: u64) -> io::Result<()> {
-        crate::calls::count();
         let time = libc::itimerspec { it_interval: timespec(interval_ns), it_value: timespec(value_ns) };
         // SAFETY: the timer is ours; the structure outlives the call, and the kernel only reads it.
         check_int(unsafe { libc::timer_settime(self.timer, 0, &raw const time, std::ptr::null_mut()) }).map(drop)

@@ -4,12 +4,12 @@ use lowlat_model::answer::{
     BypassDocument, ConfirmDocument, ExplainDocument, NewDocument, PersistDocument, RollbackDocument, SelfDocument,
     ServeDocument,
 };
-use lowlat_model::bypass::BypassVerdict;
+use lowlat_model::bypass_verdict::BypassVerdict;
 use lowlat_model::document::RunDocument;
 use lowlat_model::finding::CheckDocument;
 use lowlat_model::journal::{JournalEntry, StatusDocument};
 use lowlat_model::verdict::Comparison;
-use lowlat_model::{Facts, Measurement, NoiseDocument, Plan, SweepDocument, TraceDocument};
+use lowlat_model::{EnginesDocument, Facts, Measurement, NoiseDocument, Plan, SweepDocument, TraceDocument};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -22,8 +22,10 @@ pub fn schema(name: &str) -> Option<Value> {
         "check" => of::<CheckDocument>(),
         "plan" => of::<Plan>(),
         "measure" => of::<Measurement>(),
+        "engines" => of::<EnginesDocument>(),
         "compare" => of::<Comparison>(),
         "sweep" => of::<SweepDocument>(),
+        "zerocopy" => of::<lowlat_model::ZeroCopyDocument>(),
         "noise" => of::<NoiseDocument>(),
         "trace" => of::<TraceDocument>(),
         "optimize" => of::<RunDocument>(),

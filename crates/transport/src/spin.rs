@@ -36,10 +36,6 @@ impl Engine for SpinEngine {
         &self.caps
     }
 
-    fn counts_calls(&self) -> bool {
-        true
-    }
-
     #[inline]
     fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
         self.socket.send(message)
@@ -77,6 +73,10 @@ impl Engine for SpinEngine {
 
     fn discarded(&self) -> u64 {
         self.socket.discarded()
+    }
+
+    fn system_calls(&self) -> Option<u64> {
+        Some(self.socket.calls())
     }
 
     fn flow(&self) -> Flow {

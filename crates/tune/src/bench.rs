@@ -29,8 +29,6 @@ pub struct RoundAsk {
     pub settle: bool,
     /// Source port of the flow; 0 lets the kernel choose. Both rounds of a pair use the same.
     pub source_port: u16,
-    /// What the round costs besides time is counted too ([`Round::cost`]).
-    pub counted: bool,
 }
 
 /// What rounds are summed up as.

@@ -14,7 +14,8 @@
 //! The level of the test is shared by the bypass engines, so that the chance of a go without an effect is at most 5 % for
 //! all of them together.
 
-use lowlat_model::bypass::{Bypass, BypassRounds, BypassVerdict, EngineRounds, EngineVerdict, RoundCost};
+use lowlat_model::bypass_verdict::{BypassRounds, BypassVerdict, EngineRounds, EngineVerdict, Extent};
+use lowlat_model::engine::EngineCost;
 use lowlat_model::goal::all_met;
 use lowlat_model::measurement::LOST;
 use lowlat_model::verdict::{Comparison, QuantileDifference, Round};
@@ -56,7 +57,7 @@ pub fn verdict(recorded: &BypassRounds) -> BypassVerdict {
     };
     let sleeps = engines.iter().position(|e| e.engine == SLEEPS && measured(e));
     let ran: Vec<bool> = engines.iter().map(measured).collect();
-    let cpu_ns = reference.and_then(|r| per_message(&recorded.engines[r].rounds, |c| Some(c.cpu_ns)));
+    let cpu_ns = reference.and_then(|r| EngineCost::of(&recorded.engines[r].rounds).cpu_ns_per_message);
     for (i, engine) in engines.iter_mut().enumerate() {
         let test = |a: usize| {
             let names = (recorded.engines[a].name(), recorded.engines[i].name());
@@ -106,7 +107,7 @@ fn measured(e: &EngineVerdict) -> bool {
 
 /// The engine without bypass that has the lowest median.
 fn best(engines: &[EngineVerdict]) -> Option<usize> {
-    let kernel = |i: &usize| engines[*i].bypass == Bypass::None && !engines[*i].control && measured(&engines[*i]);
+    let kernel = |i: &usize| engines[*i].bypass == Extent::None && !engines[*i].control && measured(&engines[*i]);
     (0..engines.len()).filter(kernel).min_by_key(|i| engines[*i].p50_ns)
 }
 
@@ -114,8 +115,8 @@ fn best(engines: &[EngineVerdict]) -> Option<usize> {
 /// there is no difference.
 fn candidates(engines: &[EngineVerdict]) -> Vec<usize> {
     let all = |f: &dyn Fn(&EngineVerdict) -> bool| (0..engines.len()).filter(|i| f(&engines[*i])).collect::<Vec<_>>();
-    if engines.iter().any(|e| e.bypass != Bypass::None && !e.control) {
-        return all(&|e| e.bypass != Bypass::None && !e.control && measured(e));
+    if engines.iter().any(|e| e.bypass != Extent::None && !e.control) {
+        return all(&|e| e.bypass != Extent::None && !e.control && measured(e));
     }
     all(&|e| e.control && measured(e))
 }
@@ -138,33 +139,23 @@ fn figures(e: &EngineRounds, recorded: &BypassRounds) -> EngineVerdict {
     let lost = samples.iter().filter(|ns| **ns == LOST).count();
     let figures: Quantiles = quantiles(&samples);
     let rounded = |r: f64| if r.is_finite() { Some((r * 1000.0).round() / 1000.0) } else { None };
-    let elapsed: u64 = e.rounds.iter().filter_map(|r| r.cost.as_ref()).map(|c| c.elapsed_ns).sum();
-    let cpu: u64 = e.rounds.iter().filter_map(|r| r.cost.as_ref()).map(|c| c.cpu_ns).sum();
+    let cost = EngineCost::of(&e.rounds);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
-    let cpu_ns = per_message(&e.rounds, |c| Some(c.cpu_ns)).map(|ns| ns.round() as u64);
+    let cpu_ns = cost.cpu_ns_per_message.map(|ns| ns.round() as u64);
     EngineVerdict {
         p50_ns: figures.p50_ns,
         p99_ns: figures.p99_ns,
         p999_ns: figures.p999_ns,
         loss_ratio: (!samples.is_empty()).then(|| lost as f64 / samples.len() as f64),
         cpu_ns_per_message: cpu_ns,
-        cores_busy: (elapsed > 0).then(|| cpu as f64 / elapsed as f64).and_then(rounded),
-        syscalls_per_message: per_message(&e.rounds, |c| c.system_calls).and_then(rounded),
-        interrupts_per_message: per_message(&e.rounds, |c| c.interrupts).and_then(rounded),
-        softirqs_per_message: per_message(&e.rounds, |c| c.softirqs).and_then(rounded),
+        cores_busy: cost.cpu_ratio.and_then(rounded),
+        syscalls_per_message: cost.syscalls_per_message.and_then(rounded),
+        interrupts_per_message: cost.interrupts_per_message.and_then(rounded),
+        sleeps_per_message: cost.sleeps_per_message.and_then(rounded),
+        not_counted: cost.not_counted,
         goals: recorded.goals.iter().map(|g| GoalResult::judge(*g, Some(&figures))).collect(),
         ..unmeasured
     }
-}
-
-/// A count over all rounds for one message; `None` where one of them has it not.
-fn per_message(rounds: &[Round], of: impl Fn(&RoundCost) -> Option<u64>) -> Option<f64> {
-    let mut sums = (0u64, 0u64);
-    for round in rounds {
-        let cost = round.cost.as_ref()?;
-        sums = (sums.0 + of(cost)?, sums.1 + cost.messages);
-    }
-    (sums.1 > 0).then(|| sums.0 as f64 / sums.1 as f64)
 }
 
 fn set_against(e: &mut EngineVerdict, best: Option<Comparison>, block: Option<Comparison>, cpu_ns: Option<f64>) {
@@ -193,7 +184,7 @@ fn decide(engines: &[EngineVerdict], reference: Option<usize>, candidates: &[usi
     if candidates.is_empty() {
         let why: Vec<String> = engines
             .iter()
-            .filter(|e| e.bypass != Bypass::None && !e.control)
+            .filter(|e| e.bypass != Extent::None && !e.control)
             .map(|e| format!("{}: {}", e.engine, e.why_not.as_deref().unwrap_or("too few probes were answered")))
             .collect();
         let why = if why.is_empty() { "none was asked for".to_owned() } else { why.join("; ") };
@@ -293,11 +284,15 @@ fn warnings(engines: &[EngineVerdict], recorded: &BypassRounds) -> Vec<String> {
             out.push(format!("the control differs from its own engine ({}): trust no figure of this run", test.words));
         }
     }
-    if engines.iter().all(|e| e.why_not.is_some() || e.interrupts_per_message.is_none()) {
-        out.push(
-            "interrupts: the path's devices have no lines of their own here; see the software interrupts".to_owned(),
-        );
+    // Alike for most of them: each once.
+    let mut lacking: Vec<String> = Vec::new();
+    for of in engines.iter().flat_map(|e| &e.not_counted) {
+        let line = format!("{}: not counted: {}", of.fact, of.why);
+        if !lacking.contains(&line) {
+            lacking.push(line);
+        }
     }
+    out.extend(lacking);
     let few = |e: &&EngineVerdict| measured(e) && e.p999_ns.is_none() && e.loss_ratio.is_some_and(|l| l < 0.001);
     if let Some(e) = engines.iter().find(few) {
         out.push(format!("P99.9 of {} needs 10000 probes; give a longer --duration", e.name()));
@@ -307,6 +302,8 @@ fn warnings(engines: &[EngineVerdict], recorded: &BypassRounds) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use lowlat_model::engine::RoundCost;
+
     use super::*;
     use crate::Random;
 
@@ -327,16 +324,16 @@ mod tests {
         let samples_ns = (0..probes).map(|_| sample()).collect();
         let cost = RoundCost {
             messages: probes,
-            elapsed_ns: probes * median_ns as u64,
-            cpu_ns: probes * cpu_ns,
+            wall_ns: probes * median_ns as u64,
+            cpu_ns: Some(probes * cpu_ns),
             system_calls: Some(2 * probes),
+            sleeps: Some(probes),
             interrupts: None,
-            softirqs: Some(3 * probes),
         };
-        Round { samples_ns, cost: Some(cost), ..Round::default() }
+        Round { samples_ns, cost, ..Round::default() }
     }
 
-    fn engine(name: &str, bypass: Bypass, rounds: Vec<Round>) -> EngineRounds {
+    fn engine(name: &str, bypass: Extent, rounds: Vec<Round>) -> EngineRounds {
         EngineRounds { engine: name.to_owned(), bypass, rounds, ..EngineRounds::default() }
     }
 
@@ -348,9 +345,9 @@ mod tests {
             seed,
             worth_ratio: 0.2,
             engines: vec![
-                engine("block", Bypass::None, rounds(r, laps, 12_000.0, WORK_NS)),
-                engine("spin", Bypass::None, rounds(r, laps, 10_000.0, 10_000)),
-                engine("af-xdp", Bypass::Partial, rounds(r, laps, xdp_ns, 5_000)),
+                engine("block", Extent::None, rounds(r, laps, 12_000.0, WORK_NS)),
+                engine("spin", Extent::None, rounds(r, laps, 10_000.0, 10_000)),
+                engine("af-xdp", Extent::Partial, rounds(r, laps, xdp_ns, 5_000)),
             ],
             ..BypassRounds::default()
         }
@@ -404,14 +401,14 @@ mod tests {
         for seed in 0..12 {
             let mut rounds = recorded(seed, 12, 10_000.0);
             rounds.engines[2] =
-                EngineRounds { control: true, ..engine("spin", Bypass::None, rounds.engines[2].rounds.clone()) };
+                EngineRounds { control: true, ..engine("spin", Extent::None, rounds.engines[2].rounds.clone()) };
             let out = verdict(&rounds);
             assert_eq!(out.candidate.as_deref(), Some("spin (again)"));
             assert_ne!(out.go, Some(true), "seed {seed}: {}", out.why);
         }
         // One that differs from its own engine shows that something is wrong.
         let mut odd = recorded(1, 20, 5_000.0);
-        odd.engines[2] = EngineRounds { control: true, ..engine("spin", Bypass::None, odd.engines[2].rounds.clone()) };
+        odd.engines[2] = EngineRounds { control: true, ..engine("spin", Extent::None, odd.engines[2].rounds.clone()) };
         assert!(verdict(&odd).warnings.iter().any(|w| w.contains("trust no figure")));
     }
 

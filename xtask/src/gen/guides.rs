@@ -87,9 +87,9 @@ are those of `lowlat compare`.
 | no-go | the gain is shown to be smaller; or the engine is shown to be worse; or the kernel's best meets the goals; or bypass misses them too |
 | not decided | no bypass engine ran; the sample is too small; or the path and the far end take so much of the median that no engine at this end could gain as much as is worth having |
 
-Costs are counted in the same rounds: CPU time of the process and of what the engine started; system calls where the engine
-makes them, each call that sends, receives or waits; interrupts of the path's devices from `/proc/interrupts`; `NET_RX` software
-interrupts of the whole host from `/proc/softirqs`. What cannot be counted is `null`: veth and loopback have no interrupt.
+Costs are counted in the same rounds: CPU time of the probing thread; system calls, where the engine counts its own;
+sleeps; interrupts of the path's devices from `/proc/interrupts`. What cannot be counted is `null`, with the reason: veth
+and loopback have no interrupt.
 An engine that is named twice in `--engines` is a control: it shows how the test answers where there is no difference.
 The rounds are stored: `lowlat bypass verdict --from RUN --worth 10%` judges them again.
 ";

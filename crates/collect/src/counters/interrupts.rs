@@ -25,21 +25,6 @@ pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
     put_table(groups, "softirq/", sys.read("/proc/softirqs").and_then(|t| softirqs(&t)));
 }
 
-/// How often these interrupt lines fired, on all CPUs together; a line that is gone counts 0.
-pub(crate) fn fired(sys: &dyn Sys, lines: &[u32]) -> Reading<u64> {
-    let wanted: Vec<String> = lines.iter().map(u32::to_string).collect();
-    let sum = |table: BTreeMap<String, BTreeMap<String, u64>>| {
-        wanted.iter().filter_map(|line| table.get(line)).flat_map(BTreeMap::values).sum()
-    };
-    sys.read("/proc/interrupts").and_then(|t| interrupts(&t)).map(sum)
-}
-
-/// How often the software interrupt of that name ran, on all CPUs together.
-pub(crate) fn ran(sys: &dyn Sys, name: &str) -> Reading<u64> {
-    let table = sys.read("/proc/softirqs").and_then(|t| softirqs(&t));
-    table.map(|cpus| cpus.values().filter_map(|of| of.get(name)).sum())
-}
-
 /// `CPU0 CPU3 …` → `[0, 3, …]`: offline CPUs have no column.
 fn header(line: &str) -> Option<Vec<u32>> {
     line.split_whitespace().map(|c| c.strip_prefix("CPU")?.parse().ok()).collect()
@@ -101,16 +86,6 @@ ERR:          0
         let table = softirqs(text).into_value().unwrap();
         assert_eq!(table["cpu1"]["NET_RX"], 20);
         assert!(matches!(softirqs(""), Reading::Garbled(_)));
-    }
-
-    #[test]
-    fn lines_and_software_interrupts_are_summed_over_the_cpus() {
-        let sys = lowlat_testkit::FakeSys::new()
-            .file("/proc/interrupts", "  CPU0 CPU1\n 38: 5 6 x\n 39: 1 1 y\n 40: 9 9 z\n")
-            .file("/proc/softirqs", "  CPU0 CPU1\n NET_RX: 10 20\n NET_TX: 1 1\n");
-        assert_eq!(fired(&sys, &[38, 39, 99]).into_value(), Some(13));
-        assert_eq!(ran(&sys, "NET_RX").into_value(), Some(30));
-        assert!(fired(&lowlat_testkit::FakeSys::new(), &[38]).into_value().is_none());
     }
 
     proptest::proptest! {

@@ -1,6 +1,6 @@
 //! `lowlat bypass verdict`: one page.
 
-use lowlat_model::bypass::{Bypass, BypassVerdict, EngineVerdict};
+use lowlat_model::bypass_verdict::{BypassVerdict, EngineVerdict, Extent};
 use lowlat_model::units;
 
 use crate::figures::{line, percent, time};
@@ -38,7 +38,7 @@ pub(crate) fn sections(b: &BypassVerdict) -> Vec<Section> {
         let columns = ["engine", "P50", "P99", "P99.9", &against, "P99"];
         let blocks = vec![Table::block(&columns, ran.iter().map(|e| latency(e)).collect())];
         sections.push(Section::new("Latency and change in %, with 95 % intervals", blocks));
-        let columns = ["engine", "cores", "CPU", "ratio", "calls", "interrupts", "softirqs"];
+        let columns = ["engine", "cores", "CPU", "ratio", "calls", "sleeps", "interrupts"];
         let blocks = vec![Table::block(&columns, ran.iter().map(|e| cost(e)).collect())];
         sections.push(Section::new("Cost of a message: CPU time, system calls, interrupts", blocks));
     }
@@ -79,8 +79,8 @@ fn cost(e: &EngineVerdict) -> Vec<String> {
         time(e.cpu_ns_per_message),
         figure(e.cpu_ratio),
         figure(e.syscalls_per_message),
+        figure(e.sleeps_per_message),
         figure(e.interrupts_per_message),
-        figure(e.softirqs_per_message),
     ]
 }
 
@@ -88,9 +88,9 @@ fn cost(e: &EngineVerdict) -> Vec<String> {
 fn loses(e: &EngineVerdict) -> String {
     let names: Vec<&str> = e.loses.iter().filter_map(|l| l.split(':').next()).collect();
     let how = match e.bypass {
-        Bypass::None => "no bypass",
-        Bypass::Partial => "partial bypass",
-        Bypass::Full => "full bypass",
+        Extent::None => "no bypass",
+        Extent::Partial => "partial bypass",
+        Extent::Full => "full bypass",
     };
     line(&format!("{} ({how}): {}; see `lowlat explain {}`", e.engine, names.join(", "), e.engine))
 }
@@ -149,7 +149,7 @@ mod tests {
             cores_busy: Some(1.0),
             syscalls_per_message: Some(103.2),
             interrupts_per_message: None,
-            softirqs_per_message: Some(2.01),
+            sleeps_per_message: Some(2.01),
             costs: "one core".to_owned(),
             ..EngineVerdict::default()
         }
@@ -157,7 +157,7 @@ mod tests {
 
     fn document() -> BypassVerdict {
         let loses = ["firewall: a", "routing: b", "sockets: c", "tcpdump: d"].map(str::to_owned).to_vec();
-        let xdp = EngineVerdict { loses, bypass: Bypass::Partial, ..engine("af-xdp", 5_000, Some(-0.5)) };
+        let xdp = EngineVerdict { loses, bypass: Extent::Partial, ..engine("af-xdp", 5_000, Some(-0.5)) };
         let none = EngineVerdict {
             engine: "dpdk".into(),
             why_not: Some("dpdk: no hugepages".into()),

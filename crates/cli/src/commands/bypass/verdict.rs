@@ -4,7 +4,7 @@ use lowlat_live::bypass::{self, VerdictJob};
 use lowlat_live::optimize::Reporter;
 use lowlat_live::path::{ENGINES, ProbePath};
 use lowlat_live::{Failure, Outcome, ab, probe, stored};
-use lowlat_model::bypass::{BypassRounds, BypassVerdict};
+use lowlat_model::bypass_verdict::{BypassRounds, BypassVerdict};
 use lowlat_model::goal::all_met;
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
