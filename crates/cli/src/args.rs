@@ -38,7 +38,7 @@ impl Command {
                 | Self::Plan(_)
                 | Self::Optimize(_)
                 | Self::Status
-                | Self::Bypass(_)
+                | Self::Bypass(BypassArgs { command: BypassCommand::Check { .. } })
                 | Self::Explain(_)
                 | Self::Report(_)
                 | Self::Schema(_)
@@ -207,6 +207,14 @@ fn percent(text: &str) -> Result<f64, String> {
     match number.filter(|n| n.is_finite() && *n > 0.0) {
         Some(n) => Ok(n / 100.0),
         None => Err(format!("{text:?} is not a share above 0; write one in percent, e.g. 5%")),
+    }
+}
+
+/// A gain of a time: below all of it.
+fn gain(text: &str) -> Result<f64, String> {
+    match percent(text)? {
+        share if share < 1.0 => Ok(share),
+        _ => Err(format!("{text:?} is not below 100%, and no time can shrink by more; write e.g. 20%")),
     }
 }
 
@@ -797,6 +805,54 @@ pub enum BypassCommand {
         #[arg(long)]
         iface: String,
     },
+    /// Whether bypass is worth it on a path: every engine alternated, with what it costs and what it loses.
+    Verdict(Box<VerdictArgs>),
+    /// Write a small project to begin your own program with: it builds and runs a ping-pong against `lowlat serve`.
+    New {
+        /// af-xdp, io-uring or dpdk.
+        technique: String,
+        /// rust or c.
+        #[arg(long, value_name = "LANGUAGE")]
+        lang: String,
+        /// Folder to make; one that is there has to be empty.
+        dir: PathBuf,
+    },
+}
+
+/// `bypass verdict`.
+#[derive(Debug, Args)]
+pub struct VerdictArgs {
+    /// Far end that runs `lowlat serve`: HOST or HOST:PORT.
+    #[arg(required_unless_present = "from")]
+    pub target: Option<String>,
+    /// How to probe.
+    #[command(flatten)]
+    pub path: PathArgs,
+    /// Interface of the path.
+    #[arg(long)]
+    pub iface: Option<String>,
+    /// Engines, at least one of them without bypass; one that is named twice shows how the test answers where there is
+    /// no difference.
+    #[arg(long, value_delimiter = ',', default_value = "all")]
+    pub engines: Vec<String>,
+    /// Measured time of each engine.
+    #[arg(long, value_parser = duration, default_value = "4s", value_name = "TIME")]
+    pub duration: u64,
+    /// The latency goal: bypass is worth it where it alone meets it.
+    #[command(flatten)]
+    pub goal: GoalArgs,
+    /// Smallest gain of the median that is worth bypass [default: 20%].
+    #[arg(long, value_parser = gain, value_name = "SHARE")]
+    pub worth: Option<f64>,
+    /// Attach also to the interface that carries the default route or a login session.
+    #[arg(long)]
+    pub allow_disruptive: bool,
+    /// Seed of the order of the rounds [default: random, recorded in the document].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Judge the recorded rounds of an earlier verdict again, by this --worth and --goal: run id, folder, or `last`.
+    #[arg(long, value_name = "RUN", conflicts_with = "target")]
+    pub from: Option<String>,
 }
 
 /// `explain`.

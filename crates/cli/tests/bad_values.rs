@@ -223,6 +223,7 @@ type Takes = (&'static [&'static str], &'static [&'static str], &'static [&'stat
 const MEASURE: &[&str] = &["measure", "127.0.0.1"];
 const COMPARE: &[&str] = &["compare", "block", "spin", "--target", "127.0.0.1"];
 const OPTIMIZE: &[&str] = &["optimize", "--iface", "lo", "--target", "127.0.0.1", "--dry-run"];
+const VERDICT: &[&str] = &["bypass", "verdict", "127.0.0.1"];
 const SERVE: &[&str] = &["serve", "--port", "0"];
 
 const OPTIONS: &[(&str, &[Takes])] = &[
@@ -232,6 +233,7 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (MEASURE, &["--timeout", "--duration", "--warmup", "--busy-poll"], TIMES),
             (COMPARE, &["--timeout", "--round", "--busy-poll"], TIMES),
             (OPTIMIZE, &["--timeout", "--round", "--duration", "--present", "--busy-poll"], TIMES),
+            (VERDICT, &["--timeout", "--duration", "--busy-poll"], TIMES),
             (&["noise"], &["--duration", "--interval", "--threshold"], TIMES),
             (SERVE, &["--report"], TIMES),
             (&["facts"], &["--window"], TIMES),
@@ -245,6 +247,7 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (MEASURE, &["--size", "--cpu", "--count", "--rt", "--priority", "--dscp", "--load"], NUMBERS),
             (COMPARE, &["--size", "--cpu", "--pairs", "--priority", "--dscp", "--seed"], NUMBERS),
             (OPTIMIZE, &["--size", "--cpu", "--pairs", "--priority", "--dscp", "--load"], NUMBERS),
+            (VERDICT, &["--size", "--cpu", "--priority", "--dscp", "--seed"], NUMBERS),
             (&["noise"], &["--cpus", "--rt"], NUMBERS),
             (&["serve"], &["--port", "--cpu", "--source-limit", "--total-limit", "--sockperf", "--stamp"], NUMBERS),
         ],
@@ -255,6 +258,8 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (MEASURE, &["--proto", "--mode", "--clock", "--engine", "--peer"], NAMES),
             (COMPARE, &["--proto"], NAMES),
             (OPTIMIZE, &["--proto", "--engine"], NAMES),
+            (VERDICT, &["--proto", "--peer", "--engines"], NAMES),
+            (&["bypass", "new", "af-xdp", "project"], &["--lang"], NAMES),
             (&["plan", "--set", "steer.rps", "lo/rx-0", "0"], &["--export"], NAMES),
             (&["report", "last"], &["--format"], NAMES),
             (&["demo"], &["--lab"], NAMES),
@@ -269,6 +274,8 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (&["demo"], &["--goal"], GOALS),
             (OPTIMIZE, &["--goal"], GOALS),
             (OPTIMIZE, &["--worth", "--false-keep"], SHARES),
+            (VERDICT, &["--goal"], GOALS),
+            (VERDICT, &["--worth"], SHARES),
         ],
     ),
     (
@@ -289,6 +296,7 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (COMPARE, &["--iface"], INTERFACES),
             (&["optimize", "--target", "127.0.0.1", "--dry-run"], &["--iface"], INTERFACES),
             (&["bypass", "check"], &["--iface"], INTERFACES),
+            (VERDICT, &["--iface"], INTERFACES),
             (&["serve", "--bind", "127.0.0.1", "--port", "8620"], &["--xdp"], INTERFACES),
         ],
     ),

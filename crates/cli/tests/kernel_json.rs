@@ -99,6 +99,11 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     printed.is(&ask("compare", &[&idle, &idle]), "compare");
     printed.is(&ask(&format!("compare block spin --target {FAR} --pairs 4 --round 30ms"), &[]), "compare");
 
+    let short = format!("bypass verdict {FAR} --engines block,spin,af-xdp --duration 200ms");
+    printed.is(&ask(&short, &on), "bypass-verdict");
+    printed.is(&ask("report last", &[]), "bypass-verdict");
+    printed.is(&ask("bypass new io-uring --lang c", &[&file("project")]), "bypass-new");
+
     printed.is(&ask("status", &[]), "status");
     printed.is(&ask("rollback", &[]), "rollback");
     printed.is(&ask("persist", &[]), "persist");

@@ -9,6 +9,7 @@
 pub mod ab;
 pub mod bench;
 pub mod by_hand;
+pub mod bypass;
 pub mod clocks;
 pub mod conditions;
 pub mod engines;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
+use lowlat_model::bypass_verdict::Extent;
 use lowlat_model::tune::Placement;
 use lowlat_peers::{Key, Peer, PeerOptions};
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
@@ -97,6 +98,31 @@ pub fn engine_page(name: &str) -> Option<String> {
     };
     let lines = source.lines().map_while(|l| l.strip_prefix("//!"));
     Some(lines.flat_map(|l| [l.strip_prefix(' ').unwrap_or(l), "\n"]).collect())
+}
+
+/// What an engine goes past, and what stops working for its flow, each with its reason: the section *What it gives up*
+/// of its page. `None` where the page has none.
+pub fn gives_up(name: &str) -> Option<(Extent, Vec<String>)> {
+    let page = engine_page(name.split(':').next()?)?;
+    let (_, section) = page.split_once("## What it gives up\n")?;
+    let mut bypass = None;
+    let mut loses: Vec<String> = Vec::new();
+    for line in section.lines().take_while(|l| !l.starts_with('#')) {
+        if let Some(is) = line.strip_prefix("Bypass: ") {
+            bypass = match is.split([':', '.']).next() {
+                Some("none") => Some(Extent::None),
+                Some("partial") => Some(Extent::Partial),
+                Some("full") => Some(Extent::Full),
+                _ => None,
+            };
+        } else if let Some(what) = line.strip_prefix("- ") {
+            loses.push(what.to_owned());
+        } else if let (Some(more), Some(last)) = (line.strip_prefix("  "), loses.last_mut()) {
+            last.push(' ');
+            last.push_str(more);
+        }
+    }
+    Some((bypass?, loses))
 }
 
 impl ProbePath {
@@ -376,6 +402,21 @@ fn look_up(target: &str, default_port: u16) -> Result<Vec<SocketAddr>, Failure> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_engine_s_page_says_what_it_gives_up() {
+        for engine in ENGINES {
+            let (bypass, loses) = gives_up(engine).unwrap_or_else(|| panic!("{engine}: no section What it gives up"));
+            assert!(bypass == Extent::None || !loses.is_empty(), "{engine}: a bypass that loses nothing");
+            for lost in &loses {
+                assert!(lost.split_once(": ").is_some_and(|(what, why)| !what.is_empty() && !why.is_empty()), "{lost}");
+            }
+        }
+        let (bypass, loses) = gives_up("af-xdp").unwrap();
+        let named: Vec<&str> = loses.iter().filter_map(|l| l.split(':').next()).collect();
+        assert_eq!((bypass, &named[..4]), (Extent::Partial, &["firewall", "routing", "sockets", "tcpdump"][..]));
+        assert_eq!(gives_up("warp"), None);
+    }
 
     #[test]
     fn targets_with_and_without_a_port() {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lowlat_measure::{Context, Mode, Pattern, Spec};
 use lowlat_model::Measurement;
+use lowlat_model::bypass_verdict::BypassRounds;
 use lowlat_model::log::LogHead;
 use lowlat_model::measurement::SteadyState;
 use lowlat_model::stored::StoredRun;
@@ -109,7 +110,8 @@ impl Stored {
             | StoredRun::Engines(_)
             | StoredRun::Compare(_)
             | StoredRun::Noise(_)
-            | StoredRun::Trace(_) => Err(Failure::new(format!(
+            | StoredRun::Trace(_)
+            | StoredRun::Bypass(_) => Err(Failure::new(format!(
                 "compare {}: it holds no single measurement; give a run of `lowlat measure --out` or its sample log",
                 self.name
             ))),
@@ -192,6 +194,16 @@ fn last(store: &Store) -> Result<(String, Option<String>), Failure> {
         "report the last run: {} holds {none}; run `lowlat optimize` or `lowlat demo`",
         runs.display()
     )))
+}
+
+/// The rounds of engines that `bypass verdict` stored next to its document.
+pub fn rounds_of(name: &str) -> Result<BypassRounds, Failure> {
+    let file = locate(name)?.file.with_file_name("rounds.json");
+    if !file.is_file() {
+        return Err(failed(&file, "the run has no rounds of engines; name one of `lowlat bypass verdict`"));
+    }
+    let bytes = store::read(&file).map_err(|e| Failure::because(e, "name a run of `lowlat bypass verdict`"))?;
+    lowlat_model::stored::read(&bytes, "bypass-verdict").map_err(|why| failed(&file, why))
 }
 
 /// Opens a log and reads its head.

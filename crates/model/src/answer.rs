@@ -141,6 +141,17 @@ pub struct AfXdpMode {
     pub why: String,
 }
 
+/// The document of `lowlat bypass new`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NewDocument {
+    /// `lowlat.bypass-new`.
+    pub schema: Schema,
+    /// The folder of the project.
+    pub dir: String,
+    /// Its files, by their path in it.
+    pub files: Vec<String>,
+}
+
 /// The document of `lowlat explain`: a page, or without a name the names there are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainDocument {

@@ -15,6 +15,7 @@
 pub mod answer;
 pub mod application;
 pub mod bypass;
+pub mod bypass_verdict;
 pub mod capability;
 pub mod claim;
 pub mod conditions;

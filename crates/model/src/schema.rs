@@ -30,6 +30,8 @@ pub const DOCUMENTS: &[(&str, u32)] = &[
     ("confirm", 1),
     ("persist", 1),
     ("bypass", 1),
+    ("bypass-verdict", 1),
+    ("bypass-new", 1),
     ("explain", 1),
     ("serve", 1),
     ("self", 1),

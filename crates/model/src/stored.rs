@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::bypass_verdict::BypassVerdict;
 use crate::document::RunDocument;
 use crate::verdict::Comparison;
 use crate::{EnginesDocument, Measurement, NoiseDocument, Schema, SweepDocument, TraceDocument};
@@ -21,6 +22,8 @@ pub enum StoredRun {
     Noise(Box<NoiseDocument>),
     /// `lowlat trace`.
     Trace(Box<TraceDocument>),
+    /// `lowlat bypass verdict`.
+    Bypass(Box<BypassVerdict>),
     /// `lowlat optimize` and `lowlat demo`.
     Optimize(Box<RunDocument>),
 }
@@ -36,6 +39,7 @@ impl StoredRun {
             "lowlat.compare" => Self::Compare(Box::new(known(value, &schema, "compare")?)),
             "lowlat.noise" => Self::Noise(Box::new(known(value, &schema, "noise")?)),
             "lowlat.trace" => Self::Trace(Box::new(known(value, &schema, "trace")?)),
+            "lowlat.bypass-verdict" => Self::Bypass(Box::new(known(value, &schema, "bypass-verdict")?)),
             "lowlat.optimize" => Self::Optimize(Box::new(known(value, &schema, "optimize")?)),
             other => return Err(format!("it is a {other:?} document, not a run")),
         })

@@ -71,6 +71,8 @@ macro_rules! documents {
 }
 
 documents! {
+    /// A verdict on bypass as text for a terminal of `width` columns.
+    bypass_verdict(lowlat_model::bypass_verdict::BypassVerdict);
     /// Findings as text for a terminal of `width` columns.
     check(lowlat_model::finding::CheckDocument);
     /// A comparison as text for a terminal of `width` columns.

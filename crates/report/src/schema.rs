@@ -1,8 +1,10 @@
 //! The JSON Schema of each document (`lowlat schema NAME`).
 
 use lowlat_model::answer::{
-    BypassDocument, ConfirmDocument, ExplainDocument, PersistDocument, RollbackDocument, SelfDocument, ServeDocument,
+    BypassDocument, ConfirmDocument, ExplainDocument, NewDocument, PersistDocument, RollbackDocument, SelfDocument,
+    ServeDocument,
 };
+use lowlat_model::bypass_verdict::BypassVerdict;
 use lowlat_model::document::RunDocument;
 use lowlat_model::finding::CheckDocument;
 use lowlat_model::journal::{JournalEntry, StatusDocument};
@@ -32,6 +34,8 @@ pub fn schema(name: &str) -> Option<Value> {
         "confirm" => of::<ConfirmDocument>(),
         "persist" => of::<PersistDocument>(),
         "bypass" => of::<BypassDocument>(),
+        "bypass-verdict" => of::<BypassVerdict>(),
+        "bypass-new" => of::<NewDocument>(),
         "explain" => of::<ExplainDocument>(),
         "serve" => of::<ServeDocument>(),
         "self" => of::<SelfDocument>(),

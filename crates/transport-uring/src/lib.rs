@@ -37,6 +37,10 @@
 //!
 //! io_uring is not a bypass: the packets go through the same stack.
 //!
+//! ## What it gives up
+//! Bypass: none.
+//! - system call filters: seccomp and strace see `io_uring_enter`, not the sends and receives in the ring
+//!
 //! Sources: io_uring_setup(2), io_uring_enter(2), io_uring_register(2); io_uring/io_uring.c.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

@@ -35,6 +35,14 @@
 //! Loopback, interfaces without Ethernet, TCP and ICMP, messages above the MTU, frames above 3072 bytes (they may lie
 //! in several buffers).
 //!
+//! ## What it gives up
+//! Bypass: partial: the one flow; all other packets take the kernel's stack.
+//! - firewall: nftables and iptables see no packet of the flow, in either direction
+//! - routing: route, next hop and source address are those of the start; a later change is not followed
+//! - sockets: no TCP, no socket options, no count in `ss` or `nstat`
+//! - tcpdump: packet sockets see no packet of the flow, in either direction
+//! - queue discipline: what is sent passes none, so it is neither shaped nor fair to other traffic
+//!
 //! Sources: Documentation/networking/af_xdp.rst; net/xdp/xsk.c; drivers/net/veth.c.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

@@ -5,6 +5,9 @@
 //! NAPI instance that has an id (`SO_INCOMING_NAPI_ID`): loopback has none, and a veth pair has one only with an XDP
 //! program or with `gro` on (veth_open, drivers/net/veth.c), which is off by default. `caps` says so after the first
 //! answer.
+//!
+//! ## What it gives up
+//! Bypass: none.
 
 use std::fmt::Write as _;
 use std::os::fd::BorrowedFd;

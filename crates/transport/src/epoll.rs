@@ -6,6 +6,9 @@
 //! `nic.gro-flush-timeout`). What the kernel lacks is reported, and the engine then sleeps at once.
 //!
 //! Source: Documentation/networking/napi.rst, "epoll-based busy polling"; fs/eventpoll.c, `ep_eventpoll_bp_ioctl`.
+//!
+//! ## What it gives up
+//! Bypass: none.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 

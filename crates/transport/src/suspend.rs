@@ -19,6 +19,9 @@
 //! the NIC are set, also for traffic of others, which then waits up to the flush timeout.
 //!
 //! Source: Documentation/networking/napi.rst, "IRQ suspension".
+//!
+//! ## What it gives up
+//! Bypass: none.
 
 use crate::{Endpoint, Engine, EngineError, epoll};
 

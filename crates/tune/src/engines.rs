@@ -5,7 +5,7 @@ use lowlat_model::engine::{EngineCost, EngineState};
 use lowlat_model::tune::Resets;
 use lowlat_model::verdict::{Round, TooSlow};
 use lowlat_verdict::Random;
-use lowlat_verdict::sequential::{SequentialOptions, Test};
+use lowlat_verdict::sequential::SequentialOptions;
 
 use crate::progress::Schedule;
 use crate::trial::{LINK_UP_NS, settle};
@@ -47,10 +47,31 @@ pub struct Attach {
     pub why: Option<String>,
 }
 
+/// How the laps are run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LapsAsk {
+    /// Rounds of each engine.
+    pub laps: u32,
+    /// Ping-pong part of a round, ns.
+    pub ping_pong_ns: u64,
+    /// Planned part of a round, ns; 0 leaves it out.
+    pub planned_ns: u64,
+    /// The median that the rate of the plan is derived from, ns.
+    pub median_ns: Option<u64>,
+    /// Seed of the order.
+    pub seed: u64,
+}
+
+/// Rounds of one engine, lap by lap, and why they are not whole where they are not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Laps {
+    /// Why it was left out, or ended early.
+    pub why_not: Option<String>,
+    /// Its rounds.
+    pub rounds: Vec<Round>,
+}
+
 /// Measures each engine. One that cannot run says why, and the others go on.
-///
-/// A reset that attaching announces is waited for, and the path settles before the next round. One that nothing
-/// announced ends the engine that attaches; after any other engine it is only reported.
 pub fn side_by_side(
     bench: &mut dyn Bench,
     limits: &Limits,
@@ -58,49 +79,69 @@ pub fn side_by_side(
     trials: &[EngineTrial],
     say: &mut dyn FnMut(&str),
 ) -> Result<Vec<EngineResult>, TuneError> {
-    let mut results: Vec<EngineResult> = trials.iter().map(untried).collect();
     let ping_pong_ns = ping_pong_ns(limits, median_ns);
     let planned = Limits::planned_for(ping_pong_ns, median_ns.map(|ns| bench.plan_gap_ns(ns)));
-    let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); results.len()];
-    let mut random = Random::new(limits.seed);
-    // Each was opened once to see that it can be.
-    for (trial, result) in trials.iter().zip(&mut results).filter(|(t, _)| t.attach.is_some()) {
-        announce(trial, say);
-        result.why_not = result.why_not.take().or(recover(bench, trial, say)?);
+    let ask = LapsAsk { laps: LAPS, ping_pong_ns, planned_ns: planned.length_ns, median_ns, seed: limits.seed };
+    let all = laps(bench, &ask, trials, say)?;
+    let mut results: Vec<EngineResult> = trials.iter().map(untried).collect();
+    for (result, of) in results.iter_mut().zip(&all) {
+        result.why_not.clone_from(&of.why_not);
     }
-    let of_those = results.iter().filter(|r| r.why_not.is_none()).count();
-    let mut schedule = Schedule::new(0, 0, [lasting_ns(of_those, ping_pong_ns + planned.length_ns)]);
+    let rounds: Vec<Vec<Round>> = all.into_iter().map(|of| of.rounds).collect();
+    judge(bench, (limits, ping_pong_ns, planned.too_slow), &rounds, &mut results, say);
+    Ok(results)
+}
+
+/// Rounds of each engine: every engine runs once in each lap, in an order drawn anew, on one flow.
+///
+/// A reset that attaching announces is waited for, and the path settles before the next round. One that nothing
+/// announced ends the engine that attaches; after any other engine it is only reported.
+pub fn laps(
+    bench: &mut dyn Bench,
+    ask: &LapsAsk,
+    trials: &[EngineTrial],
+    say: &mut dyn FnMut(&str),
+) -> Result<Vec<Laps>, TuneError> {
+    let mut all: Vec<Laps> = trials.iter().map(|t| Laps { why_not: t.why_not.clone(), rounds: Vec::new() }).collect();
+    let mut random = Random::new(ask.seed);
+    // Each was opened once to see that it can be.
+    for (trial, of) in trials.iter().zip(&mut all).filter(|(t, _)| t.attach.is_some()) {
+        announce(trial, say);
+        of.why_not = of.why_not.take().or(recover(bench, trial, say)?);
+    }
+    let of_those = all.iter().filter(|of| of.why_not.is_none()).count();
+    let mut schedule = Schedule::new(0, 0, [lasting_ns(ask.laps, of_those, ask.ping_pong_ns + ask.planned_ns)]);
     schedule.begin_known("engines", bench.now_ns());
-    for lap in 0..LAPS {
-        bench.progress(&schedule.at((lap, LAPS), bench.now_ns()));
+    for lap in 0..ask.laps {
+        bench.progress(&schedule.at((lap, ask.laps), bench.now_ns()));
         let source_port = bench.source_port()?;
-        for i in shuffled(results.len(), &mut random) {
+        for i in shuffled(all.len(), &mut random) {
             if bench.stopped() {
                 return Err(TuneError::Interrupted);
             }
-            if results[i].why_not.is_some() {
+            if all[i].why_not.is_some() {
                 continue;
             }
-            let engine = Some(results[i].engine.clone());
             match bench.round(&RoundAsk {
-                engine,
-                ping_pong_ns,
-                planned_ns: planned.length_ns,
-                median_ns,
+                engine: Some(trials[i].engine.clone()),
+                ping_pong_ns: ask.ping_pong_ns,
+                planned_ns: ask.planned_ns,
+                median_ns: ask.median_ns,
                 source_port,
                 timeout_ns: None,
                 settle: trials[i].attach.as_ref().is_some_and(|a| a.resets > Resets::Nothing),
             }) {
-                Ok(round) => rounds[i].push(Round { is_b: true, ..round }),
-                Err(why) => results[i].why_not = Some(why.to_string()),
+                // The signal may have cut the round short.
+                Ok(_) if bench.stopped() => return Err(TuneError::Interrupted),
+                Ok(round) => all[i].rounds.push(Round { is_b: true, ..round }),
+                Err(why) => all[i].why_not = Some(why.to_string()),
             }
             // Also after one that failed: its program was on and is off again.
             let unannounced = recover(bench, &trials[i], say)?;
-            results[i].why_not = results[i].why_not.take().or(unannounced);
+            all[i].why_not = all[i].why_not.take().or(unannounced);
         }
     }
-    judge(bench, (limits, ping_pong_ns, planned.too_slow), &rounds, &mut results, say);
-    Ok(results)
+    Ok(all)
 }
 
 fn ping_pong_ns(limits: &Limits, median_ns: Option<u64>) -> u64 {
@@ -109,12 +150,12 @@ fn ping_pong_ns(limits: &Limits, median_ns: Option<u64>) -> u64 {
 
 /// What [`side_by_side`] takes with so many engines, ns: an estimate before any of them is opened.
 pub fn engines_ns(limits: &Limits, median_ns: Option<u64>, engines: usize) -> u64 {
-    lasting_ns(engines, ping_pong_ns(limits, median_ns) * 3 / 2)
+    lasting_ns(LAPS, engines, ping_pong_ns(limits, median_ns) * 3 / 2)
 }
 
 /// How long all laps take, ns, where each round takes `round_ns`.
-fn lasting_ns(engines: usize, round_ns: u64) -> u64 {
-    round_ns.saturating_mul(u64::from(LAPS)).saturating_mul(engines as u64)
+fn lasting_ns(laps: u32, engines: usize, round_ns: u64) -> u64 {
+    round_ns.saturating_mul(u64::from(laps)).saturating_mul(engines as u64)
 }
 
 fn untried(trial: &EngineTrial) -> EngineResult {
@@ -199,18 +240,10 @@ fn judge(
             continue;
         }
         if let Some(block) = against.filter(|b| *b != i) {
-            let options = SequentialOptions {
-                least_pairs: LAPS,
-                most_pairs: LAPS,
-                seed: limits.seed,
-                planned_too_slow,
-                ..SequentialOptions::default()
-            };
-            let mut test = Test::new((AGAINST, &results[i].engine), options);
-            for (a, b) in rounds[block].iter().zip(&rounds[i]) {
-                test.push(Round { is_b: false, ..a.clone() }, b.clone());
-            }
-            results[i].against_block = Some(test.comparison());
+            let options = SequentialOptions { seed: limits.seed, planned_too_slow, ..SequentialOptions::default() };
+            let names = (AGAINST, results[i].engine.as_str());
+            let test = lowlat_verdict::bypass::against(names, &rounds[block], &rounds[i], &options);
+            results[i].against_block = Some(test);
         }
         let of = Summary {
             engine: Some(results[i].engine.clone()),

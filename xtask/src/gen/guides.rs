@@ -9,7 +9,7 @@ use lowlat_peers::PEERS;
 use lowlat_rules::RULES;
 
 use super::Pages;
-use super::text::{NOTE, cell, section, sentence};
+use super::text::{NOTE, cell, module_docs, section, sentence};
 use super::units::{collector_file, engine_facts, remedies};
 use crate::tree::Tree;
 
@@ -73,16 +73,51 @@ pub(crate) fn optimization_patterns(tree: &Tree, pages: &mut Pages) {
     pages.insert("optimization-patterns.md".to_owned(), page);
 }
 
-/// The engines with their costs, and what bypass needs of the host.
-pub(crate) fn kernel_bypass(pages: &mut Pages) {
+/// How `bypass verdict` decides; the rule itself is `lowlat_verdict::bypass::RULE`.
+const VERDICT: &str = "
+## Whether it is worth it
+
+`lowlat bypass verdict TARGET` runs every engine once in each of 20 laps, in an order drawn anew, and sets each against the
+kernel's best: of the engines without bypass, that with the lowest median, on this host as it is tuned now. The intervals
+are those of `lowlat compare`.
+
+| verdict | when |
+|---|---|
+| go | the test calls a bypass engine better, so neither its tail nor its losses lean to harm; the whole interval of its median's gain lies beyond `--worth` (20 %); with `--goal`, it meets the goals and the kernel's best misses one |
+| no-go | the gain is shown to be smaller; or the engine is shown to be worse; or the kernel's best meets the goals; or bypass misses them too |
+| not decided | no bypass engine ran; the sample is too small; or the path and the far end take so much of the median that no engine at this end could gain as much as is worth having |
+
+Costs are counted in the same rounds: CPU time of the probing thread; system calls, where the engine counts its own;
+sleeps; interrupts of the path's devices from `/proc/interrupts`. What cannot be counted is `null`, with the reason: veth
+and loopback have no interrupt.
+An engine that is named twice in `--engines` is a control: it shows how the test answers where there is no difference.
+The rounds are stored: `lowlat bypass verdict --from RUN --worth 10%` judges them again.
+";
+
+/// The engines with their costs, what each gives up, and what bypass needs of the host.
+pub(crate) fn kernel_bypass(tree: &Tree, pages: &mut Pages) {
     let mut page = format!(
         "{NOTE}\n# Kernel bypass\n\nAn engine is the way a probe leaves and its answer comes back. `lowlat optimize` shows \
          engines side by side on one path; `lowlat compare A B --target T` alternates two and gives the difference with its \
-         interval; `lowlat bypass check --iface IF` says what this host can have and why not.\n\n| engine | what it costs |\n|---|---|\n"
+         interval; `lowlat bypass check --iface IF` says what this host can have and why not; `lowlat bypass verdict T` \
+         decides whether bypass is worth it on a path, by a stated rule; `lowlat bypass new af-xdp|io-uring|dpdk --lang \
+         rust|c DIR` writes a small project to begin with.\n\n| engine | what it costs | what it goes past |\n|---|---|---|\n"
     );
+    let mut lost = String::new();
     for engine in engine_facts() {
-        let _ = writeln!(page, "| [{0}](engines/{0}.md) | {1} |", engine.name, cell(engine.costs));
+        let docs = module_docs(tree.text(&engine.file).unwrap_or_default());
+        let gives_up = section(&docs, "What it gives up");
+        let (past, loses) = gives_up.split_once('\n').unwrap_or((gives_up, ""));
+        let past = past.trim_start_matches("Bypass: ").trim_end_matches('.');
+        let _ = writeln!(page, "| [{0}](engines/{0}.md) | {1} | {2} |", engine.name, cell(engine.costs), cell(past));
+        if !loses.is_empty() {
+            let items = loses.split("\n\n").next().unwrap_or_default();
+            let _ = write!(lost, "\n### {}\n\n{items}\n", engine.name);
+        }
     }
+    page.push_str("\n## What stops working for the flow\n");
+    page.push_str(&lost);
+    page.push_str(VERDICT);
     page.push_str("\n## What goes past the kernel, and what that loses\n");
     for m in KNOBS.iter().map(|k| &k.meta).filter(|m| m.name.starts_with("bypass.")) {
         page.push_str(&at_length(m));

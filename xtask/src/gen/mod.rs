@@ -38,7 +38,7 @@ pub(crate) fn pages(tree: &Tree) -> Result<Pages> {
     units::engines(tree, &mut pages)?;
     units::peers(tree, &mut pages)?;
     guides::optimization_patterns(tree, &mut pages);
-    guides::kernel_bypass(&mut pages);
+    guides::kernel_bypass(tree, &mut pages);
     guides::nic_tuning(tree, &mut pages);
     record::knobs_on_kernels(tree, &mut pages)?;
     resets::resets(&mut pages);

@@ -65,6 +65,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "verdict",
         ],
     ),
+    // Projects to begin a program with: text.
+    ("starters", &[]),
     // The main job on the lab.
     ("demo", &["collect", "lab", "live", "model", "peers", "sys", "transport", "tune"]),
     // The pages of every unit of the catalogue, by name and by words.
@@ -86,6 +88,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "report",
             "rules",
             "samplelog",
+            "starters",
             "sys",
             "transport",
             "transport-xdp",

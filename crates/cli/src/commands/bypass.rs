@@ -1,5 +1,8 @@
-//! `lowlat bypass check`: what each technique needs, whether this host has it, and what it costs. Said before anything
-//! is done.
+//! `lowlat bypass`: what each technique needs, whether this host has it, and what it costs, said before anything is done;
+//! and what it would gain.
+
+mod new;
+pub mod verdict;
 
 use lowlat_knobs::resets;
 use lowlat_model::Schema;
@@ -16,16 +19,24 @@ const COSTS: [&str; 2] = [
     "io_uring is not a bypass: the same stack with fewer system calls.",
 ];
 
-/// Runs the command. Exit 1 when AF_XDP is not possible here.
+/// Runs the command.
 pub fn run(args: &BypassArgs, json: bool) -> Outcome {
-    let BypassCommand::Check { iface } = &args.command;
+    match &args.command {
+        BypassCommand::Check { iface } => check(iface, json),
+        BypassCommand::Verdict(args) => verdict::run(args, json),
+        BypassCommand::New { technique, lang, dir } => new::run(technique, lang, dir, json),
+    }
+}
+
+/// Exit 1 when AF_XDP is not possible here.
+fn check(iface: &str, json: bool) -> Outcome {
     lowlat_live::optimize::interface_known(iface, &Live::new())?;
     let ability = lowlat_transport_xdp::probe(iface);
     let code = u8::from(ability.value().is_none_or(|a| a.refusal().is_some()));
     if json {
         output::json(&BypassDocument {
             schema: Schema::current("bypass"),
-            iface: iface.clone(),
+            iface: iface.to_owned(),
             af_xdp: ability.map(document),
             costs: COSTS.map(str::to_owned).to_vec(),
         })?;

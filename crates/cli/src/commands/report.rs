@@ -41,13 +41,18 @@ pub fn run(args: &ReportArgs, json: bool) -> Outcome {
                     StoredRun::Compare(c) => output::json(c)?,
                     StoredRun::Noise(n) => output::json(n)?,
                     StoredRun::Trace(t) => output::json(t)?,
+                    StoredRun::Bypass(b) => output::json(b)?,
                     StoredRun::Optimize(d) => output::json(d)?,
                 },
                 FormatArg::Md => output::text(&stored_as(Format::Markdown)),
                 FormatArg::Html => output::text(&stored_as(Format::Html)),
                 _ => output::report(&stored_as(Format::Text)),
             }
-            Ok(if let StoredRun::Measure(m) = other { missed(&m.goals) } else { 0 })
+            Ok(match other {
+                StoredRun::Measure(m) => missed(&m.goals),
+                StoredRun::Bypass(b) => super::bypass::verdict::missed(b),
+                _ => 0,
+            })
         }
     }
 }

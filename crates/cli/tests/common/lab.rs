@@ -17,7 +17,8 @@ use super::{Ran, Scratch, Started, run};
 pub const IFACE: &str = "near0";
 /// The far end's address.
 pub const FAR: &str = "198.18.7.2";
-const NEAR: &str = "198.18.7.1";
+/// The near end's address.
+pub const NEAR: &str = "198.18.7.1";
 const PREFIX: &str = "lowlat-test-";
 
 /// One lab at a time: cases of one suite share the kernel, and some compare its settings.

@@ -1,6 +1,7 @@
 //! The smaller documents as text: one file each.
 
 mod application;
+pub(crate) mod bypass;
 mod check;
 pub(crate) mod comparison;
 pub(crate) mod engines;
@@ -15,6 +16,7 @@ pub(crate) mod sweep;
 pub(crate) mod trace;
 mod zerocopy;
 
+pub(crate) use bypass::bypass_verdict;
 pub(crate) use check::check;
 pub(crate) use check::{findings, not_seen, severity};
 pub(crate) use comparison::comparison;
