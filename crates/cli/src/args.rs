@@ -1,7 +1,7 @@
 //! The command line. Names are the contract; every flag of `measure` and `optimize` is also a key of the config file.
 
 use lowlat_live::{Failure, path::PathAsk};
-use lowlat_transport::Proto;
+use lowlat_transport::{DpdkPort, Proto};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -228,6 +228,16 @@ fn false_keep(text: &str) -> Result<f64, String> {
 /// Most streams of a load: each is a thread and a connection, and a hundred fill any path.
 const MOST_STREAMS: i64 = 256;
 
+/// An IPv4 address and the length of its subnet: `192.0.2.10/24`.
+pub fn subnet(text: &str) -> Result<(std::net::Ipv4Addr, u8), String> {
+    let read = || {
+        let (address, length) = text.split_once('/')?;
+        let length = length.parse().ok().filter(|n| (1..=32).contains(n))?;
+        Some((address.parse().ok()?, length))
+    };
+    read().ok_or_else(|| "give an IPv4 address and the length of its subnet: 192.0.2.10/24".to_owned())
+}
+
 /// A DSCP as a number or by its name: class selectors (RFC 2474), assured forwarding (RFC 2597), EF (RFC 3246), VA
 /// (RFC 5865), LE (RFC 8622).
 pub fn dscp(text: &str) -> Result<u8, String> {
@@ -372,6 +382,12 @@ pub struct PathArgs {
     /// SO_BUSY_POLL for the engines that use it.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub busy_poll: Option<u64>,
+    /// Port of the engine dpdk: net_af_packet, net_af_xdp, net_tap, or the PCI address of a bound device.
+    #[arg(long, value_name = "PORT", value_parser = lowlat_live::path::dpdk_port)]
+    pub dpdk_port: Option<String>,
+    /// Address of a DPDK port that the kernel has no interface for.
+    #[arg(long, value_name = "ADDR/LEN", value_parser = subnet, requires = "dpdk_port")]
+    pub dpdk_address: Option<(std::net::Ipv4Addr, u8)>,
 }
 
 impl PathArgs {
@@ -391,6 +407,7 @@ impl PathArgs {
             priority: self.priority,
             key_file: self.key_file.clone(),
             busy_poll_ns: self.busy_poll,
+            dpdk: self.dpdk_port.as_ref().map(|port| DpdkPort { port: Some(port.clone()), address: self.dpdk_address }),
         }
     }
 }
@@ -439,7 +456,7 @@ pub struct MeasureArgs {
     /// How to probe.
     #[command(flatten)]
     pub path: PathArgs,
-    /// block, spin, busy-poll, epoll, io-uring, af-xdp.
+    /// block, spin, busy-poll, epoll, io-uring, af-xdp, dpdk.
     #[arg(long, default_value = "block")]
     pub engine: String,
     /// Interface of the path (af-xdp); default by route.

@@ -644,6 +644,32 @@ fn captured_trees_that_are_none() {
     );
 }
 
+/// The engine's program is optional: without it, and without the libraries it was built with, one line says what to install.
+#[test]
+fn a_dpdk_that_is_not_there_is_one_line() {
+    let scratch = Scratch::new();
+    // It is looked for before the path is.
+    let measured = |program: &str| {
+        let args = ["measure", "192.0.2.1", "--engine", "dpdk", "--timeout", "10ms", "--duration", "100ms"];
+        run(scratch.lowlat(&args).env("LOWLAT_DPDK", program))
+    };
+    measured("/nonexistent/lowlat-dpdk").refuses(&["/nonexistent/lowlat-dpdk", "libdpdk-dev", "scripts/dpdk"]);
+    let script = scratch.file(
+        "lowlat-dpdk",
+        "#!/bin/sh\necho 'x: error while loading shared libraries: librte_eal.so.23: no such file' >&2; exit 127\n",
+    );
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let ports = |script: &str| {
+        let args = "measure 127.0.0.8 --engine dpdk --dpdk-port net_ring --dpdk-address 127.0.0.9/24 --timeout 10ms";
+        let args: Vec<&str> = args.split(' ').collect();
+        run(scratch.lowlat(&args).env("LOWLAT_DPDK", script))
+    };
+    ports(&script).refuses(&["librte_eal.so.23", "build it again with scripts/dpdk"]);
+    // Whatever it is instead, it ends and is reported.
+    ports("/bin/true").refuses(&["lowlat-dpdk has ended"]);
+    ports("/bin/sh").refuses(&["lowlat-dpdk has ended"]);
+}
+
 #[test]
 fn a_taken_port_is_named() {
     let scratch = Scratch::new();

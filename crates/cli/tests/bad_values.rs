@@ -200,6 +200,23 @@ const TARGETS: &[&str] = &[
     "[::1]:",
     "[::1]:70000",
 ];
+const DPDK_PORTS: &[&str] = &[
+    "",
+    " ",
+    "eth0",
+    "net_pcap0",
+    "net_af_packet0 --vdev=net_tap0",
+    "net_af_packet0,iface=lo;reboot",
+    "03:00.0",
+    "0000:03:00:0",
+    "0000:03:00.00",
+    "0000:zz:00.0",
+    "\u{1b}[31m",
+    "net_tap\n",
+    "１",
+];
+const SUBNETS: &[&str] =
+    &["", "10.0.0.1", "10.0.0.1/", "10.0.0.1/0", "10.0.0.1/33", "/24", "::1/64", "10.0.0/24", "x/24"];
 const INTERFACES: &[&str] = &[
     "",
     " ",
@@ -279,6 +296,13 @@ const OPTIONS: &[(&str, &[Takes])] = &[
         ],
     ),
     ("an address or range that is none", &[(SERVE, &["--allow"], RANGES), (SERVE, &["--bind"], ADDRESSES)]),
+    (
+        "a DPDK port that is none",
+        &[
+            (&["measure", "127.0.0.1", "--engine", "dpdk"], &["--dpdk-port"], DPDK_PORTS),
+            (&["measure", "127.0.0.1", "--engine", "dpdk", "--dpdk-port", "net_tap"], &["--dpdk-address"], SUBNETS),
+        ],
+    ),
     (
         "an interface that there is none of",
         &[

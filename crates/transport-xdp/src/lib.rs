@@ -43,6 +43,12 @@ mod responder;
 pub mod testing;
 mod xsk;
 
+/// One flow's way and its headers, for an engine that moves frames by other means.
+pub mod wire {
+    pub use crate::frame::{Flow, Foreign, MAX_HEADER, Mac};
+    pub use crate::path::{Path, find};
+}
+
 pub use ability::{ModeAbility, XdpAbility, probe};
 pub use answer::{Answers, Range, Wire};
 pub use engine::{XdpOptions, open, open_with};

@@ -22,13 +22,17 @@ const RESOLVE_PAUSE: Duration = Duration::from_millis(2);
 
 /// One flow's way out.
 #[derive(Debug)]
-pub(crate) struct Path {
-    pub(crate) link: Link,
-    pub(crate) mac: Mac,
-    pub(crate) next_hop: Mac,
-    pub(crate) local: SocketAddr,
+pub struct Path {
+    /// The interface.
+    pub link: Link,
+    /// Its address.
+    pub mac: Mac,
+    /// Where frames go first.
+    pub next_hop: Mac,
+    /// Our address and port.
+    pub local: SocketAddr,
     /// Holds the local port: the kernel gives it to nobody else, and reports refusals of the far end on it.
-    pub(crate) reserved: UdpSocket,
+    pub reserved: UdpSocket,
 }
 
 pub(crate) fn unavailable(what: &str, why: impl Into<String>, next: impl Into<String>) -> EngineError {
@@ -38,7 +42,7 @@ pub(crate) fn unavailable(what: &str, why: impl Into<String>, next: impl Into<St
 const USE_SPIN: &str = "use --engine spin";
 
 /// Finds the way, and refuses what AF_XDP cannot do, each with its reason.
-pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
+pub fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
     let what = format!("open {}", endpoint.remote);
     let os = |what: String| move |source| EngineError::Os { what, source };
     if endpoint.proto != Proto::Udp {

@@ -132,6 +132,8 @@ fn path(link: &str, port: u16, cpu: u32) -> Result<ProbePath, Failure> {
         priority: None,
         key_file: None,
         busy_poll: None,
+        dpdk_port: None,
+        dpdk_address: None,
     };
     ProbePath::new(&SocketAddr::from((FAR_ADDRESS, port)).to_string(), &args.ask(), Some(link))
 }
