@@ -37,7 +37,7 @@ impl Command {
                 | Self::Plan(_)
                 | Self::Optimize(_)
                 | Self::Status
-                | Self::Bypass(_)
+                | Self::Bypass(BypassArgs { command: BypassCommand::Check { .. } })
                 | Self::Explain(_)
                 | Self::Report(_)
                 | Self::Schema(_)
@@ -781,6 +781,37 @@ pub enum BypassCommand {
         /// Interface.
         #[arg(long)]
         iface: String,
+    },
+    /// Give a network device to vfio-pci, for DPDK: its interface goes until it is taken back.
+    Bind {
+        /// Its interface, or its PCI address (0000:01:00.0).
+        device: String,
+        /// Also without an IOMMU, where the kernel allows it: the device may then write anywhere in memory.
+        #[arg(long)]
+        allow_noiommu: bool,
+        /// Take it back on its own after this time, unless `lowlat confirm` runs before.
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        confirm_within: Option<u64>,
+    },
+    /// Take a device back that `bypass bind` gave away: its driver, its interface's name and MTU.
+    Unbind {
+        /// Its PCI address.
+        device: String,
+    },
+    /// Reserve hugepages on one NUMA node, for DPDK.
+    Hugepages {
+        /// NUMA node.
+        #[arg(long)]
+        node: u32,
+        /// Size of a page: 2M.
+        #[arg(long, default_value = "2M", value_parser = ["2M"])]
+        size: String,
+        /// How many the node is to have.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(0..=16_777_216))]
+        count: u64,
+        /// Give them back on its own after this time, unless `lowlat confirm` runs before.
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        confirm_within: Option<u64>,
     },
 }
 

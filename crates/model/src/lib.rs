@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod answer;
+pub mod bypass;
 pub mod capability;
 pub mod claim;
 pub mod conditions;
