@@ -42,7 +42,7 @@ pub fn address_of(sys: &dyn Sys, name: &str) -> Reading<String> {
             if is_pci_address(&last) {
                 Reading::Value(last)
             } else {
-                Reading::Unsupported(format!("{name} is {last}, which is no PCI device"))
+                Reading::Unsupported(format!("{name} is {last}, not a PCI device"))
             }
         }
         Reading::Absent(_) => Reading::Unsupported(format!("{name} is virtual: no device is behind it")),

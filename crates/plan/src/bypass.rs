@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_can_be_given_is_told_from_one_that_cannot() {
+    fn a_device_that_can_be_given_and_one_that_cannot() {
         let free = host(device());
         says(&free, "device", "yes", "0000:01:00.0");
         says(&free, "driver", "yes", "ixgbe");

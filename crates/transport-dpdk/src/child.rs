@@ -14,7 +14,7 @@ use rustix::time::Timespec;
 
 use crate::NAME;
 use crate::port::Port;
-use crate::wire::{self, Answer, LONGEST, Request};
+use crate::wire::{self, LONGEST, Moved, Request};
 
 /// The program's name.
 const PROGRAM: &str = "lowlat-dpdk";
@@ -91,12 +91,12 @@ impl Mover {
             driver: String::new(),
         };
         match mover.hear(START_LIMIT) {
-            Ok(Answer::Ready { mac, driver }) => {
+            Ok(Moved::Ready { mac, driver }) => {
                 (mover.mac, mover.driver) = (mac, driver);
                 Ok(mover)
             }
-            Ok(Answer::Frame { .. }) => Err(mover.why_not(port, what, "it answered what was not asked")),
-            Ok(Answer::Failed(why)) | Err(why) => Err(mover.why_not(port, what, &why)),
+            Ok(Moved::Frame { .. }) => Err(mover.why_not(port, what, "it answered what was not asked")),
+            Ok(Moved::Failed(why)) | Err(why) => Err(mover.why_not(port, what, &why)),
         }
     }
 
@@ -122,7 +122,7 @@ impl Mover {
     }
 
     /// The next message, at most so long from now; as text, why there is none.
-    fn hear(&mut self, limit: Duration) -> Result<Answer<'_>, String> {
+    fn hear(&mut self, limit: Duration) -> Result<Moved<'_>, String> {
         let Some(socket) = &self.socket else { return Err("it has ended".to_owned()) };
         let until = Instant::now() + limit;
         let len = loop {
@@ -159,9 +159,9 @@ impl Mover {
             }
         }
         match self.hear(Duration::from_nanos(wait).saturating_add(ANSWER_LIMIT))? {
-            Answer::Frame { sent, got } => Ok((sent, got)),
-            Answer::Failed(why) => Err(why),
-            Answer::Ready { .. } => Err(format!("{PROGRAM} answered what was not asked")),
+            Moved::Frame { sent, got } => Ok((sent, got)),
+            Moved::Failed(why) => Err(why),
+            Moved::Ready { .. } => Err(format!("{PROGRAM} answered what was not asked")),
         }
     }
 

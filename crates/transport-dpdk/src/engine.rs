@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use lowlat_netlink::route::link;
 use lowlat_transport::clock::now;
 use lowlat_transport::{Caps, DpdkPort, Endpoint, Engine, EngineError, Exchange, Got, Ns, Proto};
-use lowlat_transport_xdp::wire::{self as frames, Flow, MAX_HEADER, Mac};
+use lowlat_transport_xdp::wire::{self as frames, FlowHeaders, MAX_HEADER};
 
 use crate::NAME;
 use crate::child::{self, Mover};
@@ -134,10 +134,10 @@ fn ours(error: EngineError) -> EngineError {
 /// Asks who has an address.
 fn resolve(
     mover: &mut Mover,
-    (mac, address): (Mac, Ipv4Addr),
+    (mac, address): ([u8; 6], Ipv4Addr),
     remote: Ipv4Addr,
     port: &Port,
-) -> Result<Mac, EngineError> {
+) -> Result<[u8; 6], EngineError> {
     const HEAD: [u8; 10] = [8, 6, 0, 1, 8, 0, 6, 4, 0, 1];
     let mut ask = [[0xff; 6], mac].concat();
     ask.extend(HEAD);
@@ -181,16 +181,16 @@ fn finish(
     endpoint: &Endpoint,
     port: &Port,
     mut mover: Mover,
-    (local, mac, next_hop): (SocketAddr, Mac, Mac),
+    (local, mac, next_hop): (SocketAddr, [u8; 6], [u8; 6]),
     mtu: usize,
     kept: Kept,
 ) -> Result<Box<dyn Engine>, EngineError> {
     let what = format!("open {}", endpoint.remote);
     let dscp = endpoint.dscp.unwrap_or(0) & 0x3f;
-    let flow = Flow::new(local, endpoint.remote, mac, next_hop, dscp)
+    let flow = FlowHeaders::new(local, endpoint.remote, mac, next_hop, dscp)
         .ok_or_else(|| unavailable(&what, "local and remote address are of two families", "give both of one family"))?;
     let room = (mtu + ETH_LEN).min(FRAME);
-    if endpoint.max_message + flow.header_len() > room {
+    if endpoint.max_message + flow.len() > room {
         let why = format!("a message of {} bytes does not fit into a frame of {room}", endpoint.max_message);
         return Err(unavailable(&what, why, "use a smaller --size: this engine does not fragment"));
     }
@@ -199,7 +199,7 @@ fn finish(
         .ask(Request::Pattern, &[pattern, mask].concat(), 0)
         .map_err(|why| unavailable(&what, why, "use --engine spin"))?;
     let caps = Caps {
-        max_message: room - flow.header_len(),
+        max_message: room - flow.len(),
         spins: true,
         words: format!("DPDK {} on {}", mover.driver, port.name),
         costs: costs(port),
@@ -234,7 +234,7 @@ fn costs(port: &Port) -> String {
 /// The engine.
 struct Dpdk {
     mover: Mover,
-    flow: Flow,
+    flow: FlowHeaders,
     caps: Caps,
     frame: Vec<u8>,
     target: String,
@@ -262,7 +262,7 @@ impl Dpdk {
     /// The answer inside a frame that fits the pattern, copied into `buf`.
     fn message(&mut self, frame: Option<(u64, usize)>, buf: &mut [u8]) -> Option<Got> {
         let (at, len) = frame?;
-        let message = self.flow.payload(&self.frame[..len]).ok()?;
+        let message = self.flow.payload(&self.frame[..len])?;
         let Some(to) = buf.get_mut(..message.len()) else {
             self.discarded += 1;
             return None;

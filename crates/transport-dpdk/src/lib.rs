@@ -40,7 +40,7 @@ mod wire;
 
 pub use engine::open;
 pub use port::{Port, PortKind};
-pub use wire::{Answer, read as read_answer};
+pub use wire::{Moved, read as read_answer};
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "dpdk";

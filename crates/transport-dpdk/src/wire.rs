@@ -22,7 +22,7 @@ pub(crate) enum Request {
     Receive(Ns),
     /// Wait for frames that fit: a pattern and a mask of the same length.
     Pattern,
-    /// Answer ARP for an IPv4 address.
+    /// Moved ARP for an IPv4 address.
     Arp,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn write(request: Request, bytes: &[u8], out: &mut Vec<u8>) {
 
 /// What came back.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Answer<'a> {
+pub enum Moved<'a> {
     /// The port is open.
     Ready {
         /// Its address.
@@ -65,8 +65,8 @@ pub enum Answer<'a> {
 }
 
 /// Reads an answer; as text, why it is none. Looks at nothing outside `bytes`.
-pub fn read(bytes: &[u8]) -> Result<Answer<'_>, String> {
-    let garbled = || format!("a message of {} bytes that is no answer", bytes.len());
+pub fn read(bytes: &[u8]) -> Result<Moved<'_>, String> {
+    let garbled = || format!("a message of {} bytes that was never an answer", bytes.len());
     let Some((head, rest)) = bytes.split_first_chunk::<ANSWER_HEAD>() else { return Err(garbled()) };
     let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| head[at + i]));
     let len = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
@@ -79,10 +79,10 @@ pub fn read(bytes: &[u8]) -> Result<Answer<'_>, String> {
     match (head[0], head[1]) {
         (b'H', 1) => {
             let (mac, driver) = rest.split_first_chunk::<6>().ok_or_else(garbled)?;
-            Ok(Answer::Ready { mac: *mac, driver: text(driver) })
+            Ok(Moved::Ready { mac: *mac, driver: text(driver) })
         }
-        (b'F', got @ (0 | 1)) => Ok(Answer::Frame { sent: number(8), got: (got == 1).then(|| (number(16), rest)) }),
-        (b'E', _) => Ok(Answer::Failed(text(rest))),
+        (b'F', got @ (0 | 1)) => Ok(Moved::Frame { sent: number(8), got: (got == 1).then(|| (number(16), rest)) }),
+        (b'E', _) => Ok(Moved::Failed(text(rest))),
         _ => Err(garbled()),
     }
 }
@@ -103,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_read_as_they_are() {
+    fn answers_are_read_unchanged() {
         assert_eq!(
             read(&answer(b'H', 1, b"\x01\x02\x03\x04\x05\x06net_tap")),
-            Ok(Answer::Ready { mac: [1, 2, 3, 4, 5, 6], driver: "net_tap".into() })
+            Ok(Moved::Ready { mac: [1, 2, 3, 4, 5, 6], driver: "net_tap".into() })
         );
-        assert_eq!(read(&answer(b'F', 1, b"abc")), Ok(Answer::Frame { sent: 7, got: Some((9, b"abc")) }));
-        assert_eq!(read(&answer(b'F', 0, b"")), Ok(Answer::Frame { sent: 7, got: None }));
-        assert_eq!(read(&answer(b'E', 0, b"no\x1b[2J")), Ok(Answer::Failed("no?[2J".into())));
+        assert_eq!(read(&answer(b'F', 1, b"abc")), Ok(Moved::Frame { sent: 7, got: Some((9, b"abc")) }));
+        assert_eq!(read(&answer(b'F', 0, b"")), Ok(Moved::Frame { sent: 7, got: None }));
+        assert_eq!(read(&answer(b'E', 0, b"no\x1b[2J")), Ok(Moved::Failed("no?[2J".into())));
         let mut long = answer(b'F', 1, b"abc");
         long.push(0);
         for bad in [&long[..], &answer(b'F', 2, b""), &answer(b'H', 1, b"short"), b"", &answer(b'?', 0, b"")] {
@@ -121,7 +121,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_an_answer_or_a_reason(bytes in proptest::collection::vec(any::<u8>(), 0..2100)) {
-            if let Ok(Answer::Frame { got: Some((_, frame)), .. }) = read(&bytes) {
+            if let Ok(Moved::Frame { got: Some((_, frame)), .. }) = read(&bytes) {
                 prop_assert!(frame.len() <= FRAME);
             }
         }

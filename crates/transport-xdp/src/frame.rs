@@ -16,7 +16,7 @@ pub(crate) const IPV6_LEN: usize = 40;
 /// UDP header, bytes.
 pub(crate) const UDP_LEN: usize = 8;
 /// The longest header of a flow, bytes.
-pub const MAX_HEADER: usize = ETH_LEN + IPV6_LEN + UDP_LEN;
+pub(crate) const MAX_HEADER: usize = ETH_LEN + IPV6_LEN + UDP_LEN;
 
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
 const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
@@ -27,11 +27,11 @@ const DF: u16 = 0x4000;
 const TTL: u8 = 64;
 
 /// A MAC address.
-pub type Mac = [u8; 6];
+pub(crate) type Mac = [u8; 6];
 
 /// Why a frame is not an answer to our probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Foreign {
+pub(crate) enum Foreign {
     /// Shorter than its headers say.
     Truncated,
     /// Another protocol, address, port, or a fragment.
@@ -42,7 +42,7 @@ pub enum Foreign {
 
 /// The headers of one flow.
 #[derive(Debug, Clone)]
-pub struct Flow {
+pub(crate) struct Flow {
     local: SocketAddr,
     remote: SocketAddr,
     header: [u8; MAX_HEADER],
@@ -57,7 +57,7 @@ pub struct Flow {
 
 impl Flow {
     /// Headers for `local` → `remote`, or `None` when the two are not of one family.
-    pub fn new(local: SocketAddr, remote: SocketAddr, source: Mac, next_hop: Mac, dscp: u8) -> Option<Self> {
+    pub(crate) fn new(local: SocketAddr, remote: SocketAddr, source: Mac, next_hop: Mac, dscp: u8) -> Option<Self> {
         let mut h = [0u8; MAX_HEADER];
         h[0..6].copy_from_slice(&next_hop);
         h[6..12].copy_from_slice(&source);
@@ -101,13 +101,13 @@ impl Flow {
     }
 
     /// Length of the headers in front of a message, bytes.
-    pub fn header_len(&self) -> usize {
+    pub(crate) fn header_len(&self) -> usize {
         self.header_len
     }
 
     /// What the headers of an answer hold, and the mask of the bits that do: for a program that looks for it without
     /// reading it. Both have the length of the headers.
-    pub fn pattern(&self) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn pattern(&self) -> (Vec<u8>, Vec<u8>) {
         let (mut bytes, mut mask) = (vec![0; self.header_len], vec![0; self.header_len]);
         let mut hold = |at: usize, these: &[u8]| {
             bytes[at..at + these.len()].copy_from_slice(these);
@@ -133,7 +133,7 @@ impl Flow {
     /// Writes the frame that carries `message` into `frame` and returns its length; `None` when it does not fit, or
     /// the message is longer than UDP's length field can say.
     #[inline]
-    pub fn write(&self, message: &[u8], frame: &mut [u8]) -> Option<usize> {
+    pub(crate) fn write(&self, message: &[u8], frame: &mut [u8]) -> Option<usize> {
         let total = self.header_len + message.len();
         let udp_len = u16::try_from(UDP_LEN + message.len()).ok()?;
         let frame = frame.get_mut(..total)?;
@@ -158,7 +158,7 @@ impl Flow {
 
     /// The message inside a received frame of this flow. Looks at nothing outside `frame`, whatever its bytes.
     #[inline]
-    pub fn payload<'a>(&self, frame: &'a [u8]) -> Result<&'a [u8], Foreign> {
+    pub(crate) fn payload<'a>(&self, frame: &'a [u8]) -> Result<&'a [u8], Foreign> {
         let ip = frame.get(ETH_LEN..).ok_or(Foreign::Truncated)?;
         let udp = match (self.remote.ip(), self.local.ip()) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {

@@ -41,13 +41,8 @@ mod reflector;
 mod responder;
 #[doc(hidden)]
 pub mod testing;
+pub mod wire;
 mod xsk;
-
-/// One flow's way and its headers, for an engine that moves frames by other means.
-pub mod wire {
-    pub use crate::frame::{Flow, Foreign, MAX_HEADER, Mac};
-    pub use crate::path::{Path, find};
-}
 
 pub use ability::{ModeAbility, XdpAbility, probe};
 pub use answer::{Answers, Range, Wire};

@@ -26,9 +26,9 @@ pub struct Path {
     /// The interface.
     pub link: Link,
     /// Its address.
-    pub mac: Mac,
+    pub mac: [u8; 6],
     /// Where frames go first.
-    pub next_hop: Mac,
+    pub next_hop: [u8; 6],
     /// Our address and port.
     pub local: SocketAddr,
     /// Holds the local port: the kernel gives it to nobody else, and reports refusals of the far end on it.

@@ -26,7 +26,7 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     carry_out(&plan, live, &store, (args.confirm_within, watch), json)
 }
 
-/// Applies a plan that is known to be lowlat's own, and shows what stands. With a time, what is not confirmed by then goes
+/// Applies a plan that is known to be lowlat's own, and shows what is applied. With a time, what is not confirmed by then goes
 /// back on its own.
 pub(super) fn carry_out(
     plan: &Plan,
