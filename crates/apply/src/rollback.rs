@@ -231,7 +231,7 @@ pub(crate) fn put_back<W: HostWriter>(
     let written = writer.write(&op);
     match (written, writer.state(sys, &s.op.locus)) {
         // What counts is what is there, not what the write said.
-        (_, Reading::Value(now)) if same(&s.op.locus, &now, &s.prior) => match settle(sys, writer, wanted) {
+        (_, Reading::Value(now)) if kind.settled(&now, &s.prior) => match settle(sys, writer, wanted) {
             RollbackOutcome::AlreadyPrior => RollbackOutcome::Restored,
             other => other,
         },
@@ -344,16 +344,22 @@ fn write_run<W: HostWriter>(
 
 /// Puts the places of each interface that go out in one request back to what stood there before all of these writes,
 /// whatever number of steps set them. Gives the places that were tried, each as [`put_back_together`] does.
-fn put_back_to_the_floor<'a, W: HostWriter>(
+fn put_back_to_the_floor<W: HostWriter>(
     sys: &dyn Sys,
     writer: &mut W,
-    here: impl DoubleEndedIterator<Item = &'a StandingWrite>,
+    here: &[&StandingWrite],
     floor: &[(Locus, State)],
     force: bool,
     note: Note<'_>,
 ) -> Vec<(Locus, RollbackOutcome)> {
     let mut newest: Vec<(&StandingWrite, &State)> = Vec::new();
-    for s in here.rev().filter(|s| together(&s.op.locus, &s.op.locus)) {
+    // A place that is a part of another one, as a parameter is of its direction's moderation, waits for its turn: put back before
+    // the whole, the whole would look like another program's.
+    let is_part = |s: &StandingWrite| {
+        let whole = |o: &StandingWrite| !together(&o.op.locus, &s.op.locus) && at(&o.op.locus).may_change(&s.op.locus);
+        here.iter().copied().any(whole)
+    };
+    for s in here.iter().copied().rev().filter(|s| together(&s.op.locus, &s.op.locus) && !is_part(s)) {
         let was = floor.iter().find(|(locus, _)| *locus == s.op.locus);
         if let Some((_, was)) = was.filter(|_| newest.iter().all(|(o, _)| o.op.locus != s.op.locus)) {
             newest.push((s, was));
@@ -538,14 +544,18 @@ fn look<W: HostWriter>(
         return put_back(sys, writer, s, force, note);
     }
     match writer.state(sys, &s.op.locus) {
-        Reading::Value(now) if same(&s.op.locus, &now, &s.prior) => {
+        Reading::Value(now) if at(&s.op.locus).settled(&now, &s.prior) => {
             with_tried(put_beside_back(sys, writer, s, force), tried)
         }
         Reading::Value(now) if !force && tried.is_none() && of_another(s, &now) => {
             RollbackOutcome::ChangedByOther { now: now.to_string() }
         }
         Reading::Value(_) => with_tried(put_back(sys, writer, s, force, note), tried),
-        Reading::Absent(why) => RollbackOutcome::Absent { why },
+        // A rollback that was killed may have left the places next to it.
+        Reading::Absent(why) => match put_beside_back(sys, writer, s, force) {
+            failed @ RollbackOutcome::Failed { .. } => failed,
+            _ => RollbackOutcome::Absent { why },
+        },
         other => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
             RollbackOutcome::Failed { why: format!("cannot be read ({kind}: {why})") }
@@ -595,8 +605,8 @@ pub(crate) fn roll_back<W: HostWriter>(
                 report.unwritten.get_or_insert(error.to_string());
             }
         };
-        let here = standing.iter().filter(|s| rules.same_boot && is_here(s));
-        put_back_to_the_floor(sys, writer, here, floor, rules.force, &mut note)
+        let here: Vec<&StandingWrite> = standing.iter().filter(|s| rules.same_boot && is_here(s)).collect();
+        put_back_to_the_floor(sys, writer, &here, floor, rules.force, &mut note)
     };
     for s in standing.iter().rev() {
         let mut s = device::line(sys, writer, s);

@@ -13,10 +13,14 @@ use lowlat_apply::writer::{BeforeHold, HostWriter, WriteFailure, WriteRecorder};
 use lowlat_apply::{
     NetnsExists, Place, RollbackOutcome, RollbackReport, Session, StepError, Whereabouts, rollback_on, status_on,
 };
+use lowlat_model::facts::Qdisc;
 use lowlat_model::journal::{Beside, Device, JournalEntry, NetnsId};
+use lowlat_model::op::QdiscState;
 use lowlat_model::tune::Member;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, Risk, State};
+use lowlat_sys::query::QdiscReply;
 use lowlat_sys::{NetQuery, Sys};
+use lowlat_testkit::FakeSys;
 use proptest::prelude::*;
 
 struct Nowhere;
@@ -151,6 +155,12 @@ impl Shared {
                 _ => text.clone(),
             };
             let key = key(&op.locus);
+            if matches!(op.locus, Locus::Moderation { .. }) && !m.settings.contains_key(&key) {
+                for (param, value) in value.split_whitespace().filter_map(|pair| pair.split_once('=')) {
+                    m.settings.insert(format!("e/{param}"), value.into());
+                }
+                continue;
+            }
             let spreads: &[&str] = match key.as_str() {
                 WHOLE if m.spreads && m.settings.contains_key(PARTS[0]) => &PARTS,
                 "e/adaptive-rx" if m.spreads => &[ADAPTED],
@@ -170,6 +180,12 @@ impl Shared {
 
 impl HostWriter for Shared {
     fn state(&self, _: &dyn Sys, locus: &Locus) -> Reading<State> {
+        // A direction of an interface is all of its parameters, where it is not a place of its own.
+        if matches!(locus, Locus::Moderation { .. }) && !self.0.borrow().settings.contains_key(&key(locus)) {
+            let all = &self.0.borrow().settings;
+            let pair = |p: &str| format!("{p}={}", all[&format!("e/{p}")]);
+            return Reading::Value(State::Text(["adaptive-rx", "rx-usecs", "rx-frames"].map(pair).join(" ")));
+        }
         self.0
             .borrow()
             .settings
@@ -503,6 +519,33 @@ fn what_a_joint_step_changed_besides_goes_back_and_what_came_later_stays() {
     }
 }
 
+/// A parameter and then the whole direction that it is a part of: the newer goes back first, whichever way the others go.
+#[test]
+fn a_part_and_its_whole_go_back_newest_first() {
+    for takes in [Takes::Anyhow, Takes::Alone] {
+        let m = joint_machine();
+        m.0.borrow_mut().takes = takes;
+        for (key, value) in [("e/adaptive-rx", "0"), ("e/rx-usecs", "0"), ("e/rx-frames", "0")] {
+            m.0.borrow_mut().settings.insert(key.into(), value.into());
+        }
+        let before = settings(&m);
+        let mut session = begin(&m).unwrap();
+        session.apply(&Nowhere, &joint(&[1, 2], 1)).unwrap();
+        let whole = Locus::Moderation { iface: "e".into(), direction: "rx".into() };
+        let ops = vec![Op::text(whole, "rx-frames=7")];
+        session
+            .apply(
+                &Nowhere,
+                &PlannedStep { knob: "nic.coalesce.rx".into(), target: "e".parse().unwrap(), ops, ..step(&[], 0) },
+            )
+            .unwrap();
+        assert_eq!(settings(&m)["e/rx-frames"], "7");
+        let report = session.rollback(&Nowhere).unwrap();
+        assert!(report.complete(), "{takes:?}: {}", report.words());
+        assert_eq!(settings(&m), before, "{takes:?}");
+    }
+}
+
 #[test]
 fn what_a_driver_ignores_in_one_request_is_written_again() {
     let m = joint_machine();
@@ -666,6 +709,57 @@ fn the_later_write_on_a_place_is_undone_first() {
     assert!(matches!(session.undo(&Nowhere, first), Err(StepError::Fatal { .. })));
     assert!(session.rollback(&Nowhere).unwrap().complete());
     assert_eq!(settings(&m)["/proc/sys/net/0"], "0");
+}
+
+/// With another number of channels queues go and come: what hangs at each is noted before. A later step on such a place does not
+/// keep the earlier one from being undone, and what stood before both is what comes back.
+#[test]
+fn a_step_is_undone_below_a_later_one_on_what_it_only_noted() {
+    let queue = Locus::Qdisc { iface: "e".into(), parent: "0:3".into() };
+    let channels = Locus::Channels { iface: "e".into(), param: "combined".into() };
+    let made = |parent: &str| QdiscReply {
+        qdisc: Qdisc {
+            iface: "e".into(),
+            kind: "fq_codel".into(),
+            parent: parent.into(),
+            handle: "0:".into(),
+            summary: String::new(),
+            options: BTreeMap::new(),
+            backlog_bytes: 0,
+            qlen: 0,
+            drops: 0,
+            overlimits: 0,
+        },
+        exact: QdiscState {
+            kind: "fq_codel".into(),
+            handle: "0:".into(),
+            options_hex: String::new(),
+            summary: String::new(),
+            carries: Vec::new(),
+        },
+    };
+    let sys = FakeSys::new().net(&NetQuery::Qdiscs, vec![made("root"), made("0:3")]);
+    let m = machine();
+    for (locus, value) in [(&queue, "1"), (&channels, "4")] {
+        m.0.borrow_mut().settings.insert(key(locus), value.into());
+    }
+    let before = settings(&m);
+    let on = |knob: &str, locus: &Locus, value: &str| PlannedStep {
+        knob: knob.into(),
+        target: "e".parse().unwrap(),
+        ops: vec![Op::text(locus.clone(), value)],
+        ..step(&[], 0)
+    };
+    let mut session = begin(&m).unwrap();
+    let first = session.apply(&sys, &on("nic.channels.combined", &channels, "2")).unwrap();
+    let noted = |s: &Session<Shared>| s.ledger().standing.iter().filter(|s| s.op.locus == queue).count();
+    assert_eq!(noted(&session), 1);
+    session.apply(&sys, &on("qdisc.kind", &queue, "9")).unwrap();
+    session.undo(&sys, first).unwrap();
+    assert_eq!(settings(&m)[&key(&channels)], "4");
+    assert_eq!((settings(&m)[&key(&queue)].as_str(), noted(&session)), ("9", 2));
+    assert!(session.rollback(&sys).unwrap().complete());
+    assert_eq!(settings(&m), before);
 }
 
 #[test]

@@ -24,6 +24,13 @@ enum Who {
     Ordinary,
 }
 
+/// In the mount namespace that `ip netns exec` makes: a folder of the test as sysctl.d, tracefs, and less memory to lock than
+/// the program has.
+const PREPARE: &str = "mount --bind \"$0\" /etc/sysctl.d || exit 9
+    mountpoint -q /sys/kernel/tracing || mount -t tracefs none /sys/kernel/tracing || exit 9
+    case $* in *noise*|*trace*) ulimit -l 64;; esac
+    exec \"$@\"";
+
 /// A lab whose state directory, program and files the ordinary user may use too.
 struct Place {
     lab: Lab,
@@ -35,6 +42,7 @@ impl Place {
     fn new() -> Self {
         let (lab, scratch) = (Lab::new(), Scratch::new());
         let program = for_anybody(&scratch).display().to_string();
+        fs::create_dir(scratch.path().join("sysctl.d")).unwrap();
         Self { lab, scratch, program }
     }
 
@@ -46,7 +54,8 @@ impl Place {
         chown(&state, Some(if who == Who::Root { 0 } else { NOBODY }), None).unwrap();
         let plus = |name: &str| capabilities.iter().fold(name.to_owned(), |all, c| all + ",+" + c);
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", netns, "setpriv", "--inh-caps", &plus("-all")]);
+        command.args(["netns", "exec", netns, "sh", "-c", PREPARE, &self.scratch.name("sysctl.d")]);
+        command.args(["setpriv", "--inh-caps", &plus("-all")]);
         match who {
             Who::Root => command.args(["--bounding-set", &plus("-all")]),
             Who::Ordinary => command.args(["--ambient-caps", &plus("-all"), "--reuid", "65534", "--regid", "65534"]),
@@ -197,5 +206,104 @@ fn the_demo_and_optimize_name_what_is_missing() {
         place
             .run(who, &["dac_override"], &["optimize", "--iface", "near0", "--target", FAR])
             .refuses(&["CAP_NET_ADMIN"]);
+    }
+}
+
+/// Files of root's folders, which root writes as their owner; for a confirmation the journal alone, which is one's own.
+#[test]
+fn what_is_kept_and_confirmed_needs_what_its_files_need() {
+    let place = Place::new();
+    let plan = place.plan("sysctl.net.ipv4.tcp_slow_start_after_idle", "host", "0");
+    let kept = || fs::read_dir(place.scratch.path().join("sysctl.d")).unwrap().count();
+    for (who, needs) in [(Who::Root, &[][..]), (Who::Ordinary, &["dac_override"])] {
+        // Who forgot sudo has nothing applied.
+        for command in [&["persist"][..], &["persist", "--remove"], &["confirm"]] {
+            place.run(who, &[], command).refuses(&["CAP_NET_ADMIN", "CAP_DAC_OVERRIDE"]);
+        }
+        place.run(who, &["net_admin"], &["apply", &plan, "--confirm-within", "60s"]).exits(0);
+        place.run(who, &[], &["confirm"]).exits(0);
+        let lacking = |args: &[&str], before: usize| {
+            for _ in needs {
+                let ran = place.run(who, &[], args);
+                let said = format!("{}{}", ran.out, ran.err);
+                assert!(ran.code != Some(0) && said.contains("CAP_DAC_OVERRIDE"), "{who:?}: {ran:#?}");
+                assert!(!said.contains("CAP_NET_ADMIN"), "{who:?}: {ran:#?}");
+                assert_eq!(kept(), before, "{who:?}: {ran:#?}");
+            }
+        };
+        lacking(&["persist"], 0);
+        place.run(who, needs, &["persist"]).exits(0);
+        assert_eq!(kept(), 1, "{who:?}");
+        lacking(&["persist", "--remove"], 1);
+        place.run(who, needs, &["persist", "--remove"]).exits(0);
+        assert_eq!(kept(), 0, "{who:?}");
+        place.run(who, &["net_admin"], &["rollback"]).exits(0);
+    }
+}
+
+/// What they cannot see is reported and no error, each with the capability that it lacks.
+#[test]
+fn noise_and_trace_see_less_and_name_what_they_lack() {
+    let place = Place::new();
+    let _far = place.lab.serve(&place.scratch, &[]);
+    let noise = &["noise", "--cpus", "0", "--duration", "50ms", "--trace", "--json"][..];
+    let trace = &["trace", FAR, "--duration", "200ms", "--json"][..];
+    // Root owns the files of tracefs.
+    for (args, who, needs) in [
+        (noise, Who::Root, &["ipc_lock", "sys_nice"][..]),
+        (noise, Who::Ordinary, &["ipc_lock", "sys_nice", "dac_override"]),
+        (trace, Who::Root, &["ipc_lock"]),
+        (trace, Who::Ordinary, &["ipc_lock", "dac_override"]),
+    ] {
+        let said = |capabilities: &[&str]| {
+            let ran = place.run(who, capabilities, args);
+            format!("{}{}", ran.exits(0).json(), ran.err)
+        };
+        for missing in needs {
+            let left: Vec<&str> = needs.iter().filter(|c| *c != missing).copied().collect();
+            let named = said(&left);
+            assert!(named.contains(&name(missing)), "{who:?} {args:?} without {missing}: {named}");
+            assert!(!left.iter().any(|c| named.contains(&name(c))), "{who:?} {args:?} with {left:?}: {named}");
+        }
+        let all = said(needs);
+        assert!(!needs.iter().any(|c| all.contains(&name(c))), "{who:?} {args:?}: {all}");
+    }
+    for who in [Who::Root, Who::Ordinary] {
+        for args in [&noise[..5], &trace[..4]] {
+            let args = [args, &["--rt", "5"]].concat();
+            place.run(who, &[], &args).fails(&["CAP_SYS_NICE"]);
+            place.run(who, &["sys_nice"], &args).exits(0);
+        }
+    }
+}
+
+/// A far end that answers by XDP attaches its program with them and then gives them up.
+#[test]
+fn a_far_end_by_xdp_needs_three_and_keeps_none() {
+    let place = Place::new();
+    let netns = &place.lab.far;
+    let serve = &["serve", "--xdp", "far0"];
+    let needs = ["net_admin", "perfmon", "bpf"];
+    for who in [Who::Root, Who::Ordinary] {
+        for missing in needs {
+            let left: Vec<&str> = needs.iter().filter(|c| **c != missing).copied().collect();
+            let ran = run(&mut place.command(who, &left, netns, serve));
+            ran.fails(&[&name(missing)]);
+            assert!(
+                !left.iter().any(|c| ran.err.contains(&format!("lacks {}", name(c)))),
+                "{who:?} {left:?}: {}",
+                ran.err
+            );
+        }
+        let mut far = Started::new(&mut place.command(who, &needs, netns, serve));
+        far.says("seccomp: ");
+        let status = fs::read_to_string(format!("/proc/{}/status", far.pid())).unwrap();
+        for held in ["NoNewPrivs:\t1", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000"] {
+            assert!(status.contains(held), "{who:?}: {held} in {status}");
+        }
+        place.lab.run(&place.scratch, &["measure", FAR, "--count", "50"]).exits(0);
+        far.signal("TERM");
+        let ended = far.wait();
+        assert!(!ended.exits(0).out.contains("answered_by_xdp      0\n"), "{who:?}: {ended:#?}");
     }
 }

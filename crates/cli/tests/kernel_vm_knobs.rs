@@ -27,7 +27,7 @@ fn compare(driver: &str) {
     let topology = vm::DRIVERS.iter().find(|(name, _)| *name == driver).unwrap().1;
     for kernel in KernelChoice::ALL {
         let programs = Path::new(env!("CARGO_BIN_EXE_lowlat")).parent().unwrap();
-        let scripted = kernel == SCRIPTED && !UNSCRIPTED.contains(&driver);
+        let scripted = kernel == SCRIPTED;
         let results = record::record(topology, kernel, programs, scripted);
         // That the capture leads to the findings of the host itself is checked by the command.
         results.ran("capture").exits(0);
@@ -51,13 +51,8 @@ fn compare(driver: &str) {
 /// The kernel on which all that acts is also put back without the program; one is enough, since the script is the same.
 const SCRIPTED: KernelChoice = KernelChoice::V6_12;
 
-/// Drivers with a state that the script is not yet right for. On virtio, queue disciplines of queues that came with a change
-/// of the channels stay fq_codel, and `tx-tcp-ecn-segmentation` keeps its wish; on netdevsim, `ip route change` refuses the
-/// `rt_trap` flag that the driver's routes carry, and adaptive coalescing ends off. lowlat's own rollback is right on both.
-const UNSCRIPTED: [&str; 2] = ["virtio", "netdevsim"];
-
-/// The script next to the journal, of one transaction with every setting that acts on a driver: all is as it was before, and
-/// neither dash nor shellcheck has anything to say.
+/// One transaction with every setting that acts on a driver, put back by lowlat, and by the script next to the journal: all is
+/// as it was before, and neither dash nor shellcheck has anything to say.
 fn script_puts_all_back(driver: &str, results: &vm::Results) {
     let said = results.ran("script").exits(0).json();
     let file = results.path().join("rollback.sh");
@@ -65,6 +60,9 @@ fn script_puts_all_back(driver: &str, results: &vm::Results) {
     let lint = Command::new("shellcheck").args(["--shell=sh", "--severity=style"]).arg(&file).output().unwrap();
     assert!(lint.status.success(), "{driver}: {}", String::from_utf8_lossy(&lint.stdout));
     let lines = |key: &str| said[key].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect::<Vec<_>>();
+    for own in ["by_lowlat", "left_by_lowlat"] {
+        assert_eq!(lines(own), [""; 0], "{driver}: {said:#}");
+    }
     assert_eq!(lines("differing"), [""; 0], "{driver}: {said:#}");
     assert_eq!((&said["code"], &said["said"]), (&json!(0), &json!("")), "{driver}: {said:#}");
     assert_eq!(lines("left"), [""; 0], "{driver}: {said:#}");

@@ -1,7 +1,7 @@
 //! What DPDK would need of one device.
 
 use lowlat_model::Reading;
-use lowlat_model::bypass::{DpdkFacts, GroupMember, PciDevice};
+use lowlat_model::dpdk::{DpdkFacts, GroupMember, PciDevice};
 use lowlat_model::op::is_pci_address;
 use lowlat_sys::Sys;
 

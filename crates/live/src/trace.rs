@@ -94,6 +94,7 @@ fn traced(ask: &TraceAsk<'_>, mut tracer: Tracer, sys: &dyn Sys) -> Result<Resul
     let mut peer = Ask { duration_ns: ask.duration_ns, ..probing.clone() }.peer()?;
     let asked = Spec { lock_memory: true, ..probing.spec_with(WARMUP) };
     let placed = PlacedThread::take(&probe::placement(&asked, choice.near.cpu))?;
+    let unlocked = placed.memory().and_then(|m| m.clone().err());
     let mut session = probe::open(&probing, &asked, engine.as_mut(), peer.as_mut())?;
     let (spec, slowed) = match probing.paced(&ask.path.peer, session.min_interval()) {
         Some((slower, words)) => (Spec { lock_memory: true, ..slower.spec_with(WARMUP) }, Some(words)),
@@ -118,10 +119,16 @@ fn traced(ask: &TraceAsk<'_>, mut tracer: Tracer, sys: &dyn Sys) -> Result<Resul
         Err(why) => return Ok(Err(why)),
     };
     out.notes.extend(slowed);
+    out.not_seen.extend(unlocked.as_deref().map(with_memory_locked));
     let mut out = figures.document(&missing, out);
     out.interrupted = signals::stopped();
     notes(&mut out);
     Ok(Ok(out))
+}
+
+/// Probes may wait for memory.
+fn with_memory_locked(why: &str) -> NotSeen {
+    NotSeen { fact: "probes with memory locked".to_owned(), why: format!("denied: {why}") }
 }
 
 /// What is to be said about the figures.

@@ -13,6 +13,8 @@ pub enum Capability {
     IpcLock,
     /// Namespaces and mounts.
     SysAdmin,
+    /// BPF programs that calculate with pointers, as for the length of a packet.
+    Perfmon,
     /// BPF programs.
     Bpf,
 }
@@ -36,6 +38,7 @@ impl Capability {
             Self::NetRaw => ("CAP_NET_RAW", 13),
             Self::IpcLock => ("CAP_IPC_LOCK", 14),
             Self::SysAdmin => ("CAP_SYS_ADMIN", 21),
+            Self::Perfmon => ("CAP_PERFMON", 38),
             Self::Bpf => ("CAP_BPF", 39),
         }
     }

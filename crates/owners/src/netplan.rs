@@ -28,7 +28,9 @@ impl Owner for Netplan {
     }
 }
 
-/// cloud-init's own file is named too: it is written anew where the instance is (cloud-init, "Network configuration").
+/// cloud-init's own file is named too (cloudinit/distros/debian.py, `network_conf_fn`, whose header says that changes do not
+/// persist): by default it is written anew when the host is a new instance, and at every boot where the data source or
+/// `updates: network: when:` has the event BOOT (doc/rtd/explanation/events.rst).
 fn named(host: &Host<'_>, claim: Claim) -> Claim {
     let yaml = host.sys.list("/etc/netplan").into_value().unwrap_or_default();
     let cloud = yaml.iter().any(|n| n == "50-cloud-init.yaml");

@@ -28,6 +28,7 @@ const KINDS: &[(&str, &str)] = &[
     ("FairQueueing", "fq"),
     ("FairQueueingControlledDelay", "fq_codel"),
     ("FlowQueuePIE", "fq_pie"),
+    ("GenericRandomEarlyDetection", "gred"),
     ("HeavyHitterFilter", "hhf"),
     ("HierarchyTokenBucket", "htb"),
     ("NetworkEmulator", "netem"),

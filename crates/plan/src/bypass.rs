@@ -1,6 +1,6 @@
 //! What DPDK needs, against what the host has: said before anything is done.
 
-use lowlat_model::bypass::{BypassCheck, DpdkFacts, PciDevice};
+use lowlat_model::dpdk::{BypassCheck, DpdkFacts, PciDevice};
 use lowlat_model::{Facts, Reading};
 
 /// Drivers next to which DPDK's own works (doc.dpdk.org, Linux Drivers, Bifurcated Driver).
@@ -173,7 +173,7 @@ fn cpus(facts: &Facts) -> BypassCheck {
 mod tests {
     use std::collections::BTreeMap;
 
-    use lowlat_model::bypass::GroupMember;
+    use lowlat_model::dpdk::GroupMember;
     use lowlat_testkit::facts::healthy;
 
     use super::*;

@@ -47,6 +47,7 @@ pub trait Kind {
     fn same(&self, a: &State, b: &State) -> bool {
         text::same(a, b)
     }
+
     /// Whether a place that was `was` before is put back with `now`, though it may not be the same.
     fn settled(&self, now: &State, was: &State) -> bool {
         now == was || self.same(now, was)

@@ -38,6 +38,26 @@ impl Place for QueueDiscipline {
     }
 }
 
+/// The queue disciplines that the kernel made for the queues of an interface, one of each queue that is in use. Made anew, as by deleting another root, those of queues that are not in use then are pfifo_fast whatever the default says,
+/// and stay so when the queue comes back (`get_default_qdisc_ops`, include/net/sch_generic.h; `mq_init` and
+/// `mq_change_real_num_tx`, net/sched/sch_mq.c). None where somebody chose the root.
+pub fn of_queues(sys: &dyn Sys, iface: &str) -> Vec<Locus> {
+    let all = query::qdiscs(sys).into_value().unwrap_or_default().into_iter();
+    let mine = all.filter(|q| q.qdisc.iface == iface && made_by_kernel(&q.exact) && is_of_a_queue(&q.qdisc.parent));
+    mine.map(|q| at(iface, &q.qdisc.parent)).collect()
+}
+
+fn at(iface: &str, parent: &str) -> Locus {
+    Locus::Qdisc { iface: iface.to_owned(), parent: parent.to_owned() }
+}
+
+const ROOT: &str = "root";
+
+/// A class of the root that the kernel made, which has no number: `0:3` is that of the third queue.
+fn is_of_a_queue(parent: &str) -> bool {
+    parent.strip_prefix(BY_KERNEL).is_some_and(|minor| !minor.is_empty())
+}
+
 /// What hangs at one place.
 #[derive(Debug)]
 pub(crate) struct At<'a> {
@@ -48,6 +68,17 @@ pub(crate) struct At<'a> {
 impl At<'_> {
     fn is_under_class(&self) -> bool {
         self.parent.contains(':')
+    }
+    /// A class without a number cannot be named, so where another kind hangs there the kernel makes all of them anew.
+    fn make_anew(&self, kind: &str) -> String {
+        let queue = crate::shell::literal(self.parent.trim_start_matches(BY_KERNEL));
+        let there = quote(&format!("s/^qdisc \\([^ ]*\\) 0: parent :{queue} .*/\\1/p"));
+        format!(
+            "case $(tc qdisc show dev {0} | sed -n {there}) in '' | {1}) ;; \
+             *) tc qdisc replace dev {0} root mq && tc qdisc del dev {0} root ;; esac",
+            quote(self.iface),
+            quote(kind)
+        )
     }
 }
 
@@ -72,8 +103,9 @@ impl Kind for At<'_> {
         Some(format!("tc qdisc show dev {}", quote(self.iface)))
     }
     fn undo(&self, was: &State) -> String {
-        let place = if self.parent == "root" { "root".to_owned() } else { format!("parent {}", quote(self.parent)) };
+        let place = if self.parent == ROOT { ROOT.to_owned() } else { format!("parent {}", quote(self.parent)) };
         match was {
+            State::Qdisc(d) if is_of_a_queue(self.parent) => self.make_anew(&d.kind),
             // Under a class, deleting would leave noop, which drops every packet.
             State::Qdisc(d) if d.handle != BY_KERNEL || self.is_under_class() => format!(
                 "tc qdisc replace dev {} {place} {} {}",
@@ -113,7 +145,14 @@ impl Kind for At<'_> {
     }
     /// What hangs at a queue discipline of lowlat's was looked at with its state.
     fn looks_beside_again(&self) -> bool {
-        false
+        is_of_a_queue(self.parent)
+    }
+    /// The root is made anew with it.
+    fn beside(&self, _: &dyn Sys) -> Result<Vec<Locus>, String> {
+        Ok(if is_of_a_queue(self.parent) { vec![at(self.iface, ROOT)] } else { Vec::new() })
+    }
+    fn may_change(&self, other: &Locus) -> bool {
+        is_of_a_queue(self.parent) && *other == at(self.iface, ROOT)
     }
 }
 

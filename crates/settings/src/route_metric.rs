@@ -32,6 +32,12 @@ impl Place for Metric {
 /// `RT_TABLE_MAIN` (include/uapi/linux/rtnetlink.h).
 const MAIN: u32 = 254;
 
+/// What `ip route show` says of a route's present state and `ip route change` does not take, each with a blank on both sides,
+/// and the unit of a time that it takes only without (iproute2 ip/iproute.c, `print_rt_flags` and `print_rta_cacheinfo` against
+/// `iproute_modify`).
+const SHOWN_ONLY: &str = "s/ rt_[a-z_]*//g; s/ dead / /; s/ linkdown / /; s/ unresolved / /; s/ offload / /; s/ trap / /; \
+                          s/\\( expires [0-9]*\\)sec/\\1/";
+
 /// One metric of one route.
 #[derive(Debug)]
 pub(crate) struct At<'a> {
@@ -99,7 +105,7 @@ impl Kind for At<'_> {
             "{ip} route change $({ip} route show exact {0} dev {1} | sed {2}) dev {1}{set}",
             quote(self.prefix),
             quote(self.iface),
-            quote(&format!("s/ {} \\(lock \\)*[^ ]*//; s/ linkdown//", literal(self.metric)))
+            quote(&format!("s/ {} \\(lock \\)*[^ ]*//; {SHOWN_ONLY}", literal(self.metric)))
         )
     }
 }

@@ -27,6 +27,43 @@ fn a_queue_discipline_is_reported_as_tc_takes_it() {
     assert_eq!(at("1:1", "pfifo_fast", "0:", ""), "tc qdisc replace dev eth0 parent 1:1 pfifo_fast");
 }
 
+/// What a POSIX shell does with a command, `tc` and `ip` being functions that answer a `show` and repeat what they are asked.
+fn asked(command: &str, shown: &str) -> String {
+    let one = |name: &str| {
+        format!("{name}() {{ case $* in *show*) printf '%s\\n' \"$SHOWN\";; *) echo {name} \"$@\";; esac; }}\n")
+    };
+    let mut sh = std::process::Command::new("/bin/sh");
+    sh.args(["-c", &format!("{}{}{command}", one("tc"), one("ip"))]).env("SHOWN", shown);
+    String::from_utf8(sh.output().unwrap().stdout).unwrap()
+}
+
+/// `tc` names no class of a root that the kernel made.
+#[test]
+fn a_queue_discipline_of_a_queue_is_made_anew_where_another_kind_hangs_there() {
+    let at = Locus::Qdisc { iface: "eth0".into(), parent: "0:3".into() };
+    let was = State::Qdisc(QdiscState {
+        kind: "fq_codel".into(),
+        handle: "0:".into(),
+        options_hex: String::new(),
+        summary: String::new(),
+        carries: Vec::new(),
+    });
+    let root = "qdisc mq 0: root \nqdisc fq_codel 0: parent :2 limit 10240p\n";
+    let anew = "tc qdisc replace dev eth0 root mq\ntc qdisc del dev eth0 root\n";
+    for (there, does) in [
+        ("qdisc fq_codel 0: parent :3 limit 10240p", ""),
+        ("qdisc pfifo_fast 0: parent :3 bands 3 priomap 1 2 2", anew),
+        // The third queue is not in use, or somebody chose a root.
+        ("", ""),
+        ("qdisc pfifo_fast 0: parent :31 bands 3", ""),
+        ("qdisc pfifo 8001: root refcnt 5 limit 1000p", ""),
+    ] {
+        assert_eq!(asked(&undo(&at, &was), &format!("{root}{there}")), does, "{there}");
+    }
+    assert!(crate::at(&at).may_change(&Locus::Qdisc { iface: "eth0".into(), parent: "root".into() }));
+    assert!(!crate::at(&at).may_change(&Locus::Qdisc { iface: "eth1".into(), parent: "root".into() }));
+}
+
 #[test]
 fn a_route_keeps_its_other_words() {
     let at = |prefix: &str, metric: &str| Locus::RouteMetric {
@@ -34,9 +71,24 @@ fn a_route_keeps_its_other_words() {
         prefix: prefix.into(),
         metric: metric.into(),
     };
+    let sent = |locus: &Locus, was: &str, shown: &str| asked(&undo(locus, &State::Text(was.into())), shown);
+    let v4 = at("192.0.2.0/24", "quickack");
     assert_eq!(
-        undo(&at("192.0.2.0/24", "quickack"), &State::Text("0".into())),
-        "ip route change $(ip route show exact 192.0.2.0/24 dev eth0 | sed 's/ quickack \\(lock \\)*[^ ]*//; s/ linkdown//') dev eth0"
+        sent(
+            &v4,
+            "0",
+            "192.0.2.0/24 via 10.0.0.1 proto static dead linkdown rt_offload rt_trap quickack lock 1 mtu 1400 "
+        ),
+        "ip route change 192.0.2.0/24 via 10.0.0.1 proto static mtu 1400 dev eth0\n"
+    );
+    // A gateway's own flags, and a time.
+    assert_eq!(
+        sent(
+            &at("::/0", "rto_min"),
+            "50",
+            "default via fe80::1 proto ra metric 1024 offload trap unresolved expires 1798sec rto_min lock 10ms pref medium"
+        ),
+        "ip -6 route change default via fe80::1 proto ra metric 1024 expires 1798 pref medium dev eth0 rto_min 50ms\n"
     );
     assert!(undo(&at("::/0", "rto_min"), &State::Text("50".into())).ends_with(" dev eth0 rto_min 50ms"));
 }

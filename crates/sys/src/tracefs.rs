@@ -9,6 +9,8 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use lowlat_model::Capability;
+
 /// Where tracefs may be mounted (Documentation/trace/ftrace.rst, "The File System").
 const MOUNTS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 /// What the names of lowlat's instances begin with.
@@ -149,5 +151,10 @@ fn why(path: &Path, e: &io::Error) -> String {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "denied",
         _ => "unsupported",
     };
-    format!("{kind}: {}: {e}", path.display())
+    let next = match e.kind() {
+        // Its files are root's alone (fs/tracefs/inode.c, `TRACEFS_DEFAULT_MODE`).
+        io::ErrorKind::PermissionDenied => format!("; {}", crate::next_where_denied(&[Capability::DacOverride])),
+        _ => String::new(),
+    };
+    format!("{kind}: {}: {e}{next}", path.display())
 }

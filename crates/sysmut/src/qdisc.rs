@@ -11,7 +11,8 @@ use crate::WriteError;
 /// | state | done |
 /// |---|---|
 /// | handle `0:` (kind for people, or empty) at the root or ingress | delete what is there; the kernel's default returns |
-/// | handle `0:` with a kind under a class | put that kind with its defaults: a class left empty drops every packet |
+/// | handle `0:` with a kind under a class of a root that the kernel made | make all of these anew, which has no other way |
+/// | handle `0:` with a kind under a class of another | put that kind with its defaults: a class left empty drops every packet |
 /// | handle empty | put a fresh one of the kind, the kernel chooses the handle |
 /// | any other | put a fresh one of the kind with this handle and these dumped options ([`tc::options::as_request`]) |
 ///
@@ -38,6 +39,9 @@ pub(crate) fn put(iface: &str, parent: &str, q: &QdiscState) -> Result<(), Write
                 other => Ok(other?),
             };
         }
+        if matches!(place, Parent::Class(class) if class.major() == 0) {
+            return make_anew(iface, place, &q.kind);
+        }
         if q.kind.is_empty() {
             return Err(refuse("under a class the kernel has no default; name a kind".into()));
         }
@@ -47,4 +51,16 @@ pub(crate) fn put(iface: &str, parent: &str, q: &QdiscState) -> Result<(), Write
         return Err(refuse("it names no kind".into()));
     }
     Ok(tc::put(iface, place, handle, &q.kind, options.as_deref())?)
+}
+
+/// A class of a root without a number cannot be named (net/sched/sch_api.c, `tc_modify_qdisc` looks the root up by it). Its
+/// queue discipline is made with the root's: another root, and none, and the kernel makes all of them by its default.
+fn make_anew(iface: &str, place: Parent, kind: &str) -> Result<(), WriteError> {
+    let there = tc::qdisc::at(iface, place)?;
+    if there.is_none_or(|q| q.kind == kind || q.handle.0 != 0) {
+        return Ok(());
+    }
+    // Killed in between it leaves the same queues under a root with a number.
+    tc::put(iface, Parent::Root, TcHandle(0), "mq", None)?;
+    Ok(tc::delete(iface, Parent::Root)?)
 }

@@ -3,8 +3,10 @@
 //! The answer is the probe's own bytes, so it serves where the peer protocol takes an echo. It takes socket, wake-up
 //! and program of the far end out of the round trip: whoever reports a figure against it says so.
 
+use std::io;
 use std::net::SocketAddr;
 
+use lowlat_model::Capability;
 use lowlat_netlink::route::link;
 
 use crate::asm::Slot;
@@ -63,13 +65,27 @@ pub(crate) fn attach_free(
     let driver = device::driver(iface);
     let features = device::xdp_features(iface).map_err(os)?;
     let order = only.map_or_else(|| mode::order(&link, &driver, features.as_deref()).modes, |mode| vec![mode]);
-    let mut refusals = Vec::new();
+    let (mut refusals, mut denied) = (Vec::new(), false);
     // Zero-copy is a matter of sockets, and a far end in the kernel has none.
     for mode in order.into_iter().filter(|m| *m != XdpMode::ZeroCopy) {
         match attach::attach(&link, mode, name, &program) {
             Ok(attachment) => return Ok((attachment, if mode == XdpMode::Generic { "generic" } else { "native" })),
-            Err(Refused { what, source }) => refusals.push(format!("{what}: {source}")),
+            Err(Refused { what, source }) => {
+                denied |= is_denied(&source);
+                refusals.push(format!("{what}: {source}"));
+            }
         }
     }
-    Err(unavailable(what, refusals.join("; "), WITHOUT))
+    Err(unavailable(what, refusals.join("; "), if denied { lacks() } else { WITHOUT.to_owned() }))
+}
+
+/// The kernel refuses a program by `EPERM`, and its verifier one that calculates with pointers by `EACCES`.
+pub(crate) fn is_denied(e: &io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::EPERM | libc::EACCES))
+}
+
+/// What to do about it. That the verifier allows a packet's length, which is one pointer less another, takes `CAP_PERFMON`
+/// (include/linux/bpf.h, `bpf_allow_ptr_leaks`; kernel/bpf/verifier.c, `adjust_ptr_min_max_vals`).
+pub(crate) fn lacks() -> String {
+    lowlat_transport::next_where_denied(&[Capability::NetAdmin, Capability::Perfmon, Capability::Bpf])
 }

@@ -13,7 +13,7 @@ use crate::bpf::Counter;
 use crate::device;
 use crate::mode::XdpMode;
 use crate::path::unavailable;
-use crate::reflector::attach_free;
+use crate::reflector::{attach_free, is_denied, lacks};
 
 /// A running one; dropping it (or the end of the process, however it ends) takes the program off.
 #[derive(Debug)]
@@ -42,8 +42,13 @@ impl Responder {
                 "give it one, or --bind",
             ));
         }
-        let counter = Counter::new()
-            .map_err(|source| EngineError::Os { what: "make the XDP program's counter".to_owned(), source })?;
+        let counter = Counter::new().map_err(|source| {
+            let part = "make the XDP program's counter".to_owned();
+            if is_denied(&source) {
+                return unavailable(&what, format!("{part}: {source}"), lacks());
+            }
+            EngineError::Os { what: part, source }
+        })?;
         // From before the program is on it, so that no end of the interface is missed.
         let departure = link::named(iface)
             .map_err(device::plain)

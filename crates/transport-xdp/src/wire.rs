@@ -1,13 +1,35 @@
 //! One flow's way and its headers, for an engine that moves frames by other means.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 
-use crate::frame::Flow;
+use lowlat_netlink::route::link::Link;
+use lowlat_transport::{Endpoint, EngineError};
 
-pub use crate::path::{Path, find};
+use crate::frame::{ETH_LEN, Flow, IPV6_LEN, UDP_LEN};
 
-/// Longest headers, bytes.
-pub const MAX_HEADER: usize = crate::frame::MAX_HEADER;
+/// One flow's way out.
+#[derive(Debug)]
+pub struct Way {
+    /// The interface of the route.
+    pub link: Link,
+    /// Its address.
+    pub mac: [u8; 6],
+    /// Where frames go first.
+    pub next_hop: [u8; 6],
+    /// Our address and port.
+    pub local: SocketAddr,
+    /// Holds the local port: the kernel gives it to nobody else, and reports refusals of the far end on it.
+    pub reserved: UdpSocket,
+}
+
+/// Finds the way of an endpoint's flow, as the AF_XDP engine does.
+pub fn find(endpoint: &Endpoint) -> Result<Way, EngineError> {
+    let path = crate::path::find(endpoint)?;
+    Ok(Way { link: path.link, mac: path.mac, next_hop: path.next_hop, local: path.local, reserved: path.reserved })
+}
+
+/// Longest headers, bytes: without a tag.
+pub const MAX_HEADER: usize = ETH_LEN + IPV6_LEN + UDP_LEN;
 
 /// The Ethernet, IP and UDP headers of one flow.
 #[derive(Debug, Clone)]

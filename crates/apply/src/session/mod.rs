@@ -7,7 +7,7 @@ use lowlat_model::journal::{Beside, Guard, JournalEntry};
 use lowlat_model::op::Target;
 use lowlat_model::tune::Resets;
 use lowlat_model::{Locus, Op, PlannedStep, Reading, State};
-use lowlat_settings::{at, same, together, words};
+use lowlat_settings::{at, qdisc, same, together, words};
 use lowlat_sys::Sys;
 
 use crate::device::{self, Whereabouts};
@@ -131,9 +131,7 @@ impl<W: HostWriter> Session<W> {
     fn apply_all(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut StepHandle) -> Result<(), StepError> {
         let earlier: Vec<u64> = self.log.ledger.standing.iter().map(|s| s.seq).collect();
         let resets = step.resets_link || step.resets != Resets::Nothing;
-        if resets {
-            self.guard(sys, step, handle)?;
-        }
+        self.guard(sys, step, resets, handle)?;
         let owned: Vec<group::Owned<'_>> = step.owned_ops().collect();
         for group in owned.chunk_by(|(_, _, a), (_, _, b)| together(&a.locus, &b.locus)) {
             if self.stop.is_some_and(|s| s.load(Ordering::SeqCst)) {
@@ -152,9 +150,16 @@ impl<W: HostWriter> Session<W> {
         Ok(())
     }
 
-    /// Journals what a link reset may disturb, before it happens: rings and channels are freed and allocated anew, and
-    /// with them interrupt affinity, RPS and XPS.
-    fn guard(&mut self, sys: &dyn Sys, step: &PlannedStep, handle: &mut StepHandle) -> Result<(), StepError> {
+    /// Journals what a step may disturb, before it happens. With a link reset, rings and channels are freed and allocated
+    /// anew, and with them interrupt affinity, RPS and XPS; with another number of channels queues go and come, and their
+    /// queue disciplines with them.
+    fn guard(
+        &mut self,
+        sys: &dyn Sys,
+        step: &PlannedStep,
+        resets: bool,
+        handle: &mut StepHandle,
+    ) -> Result<(), StepError> {
         // Each under a setting of its own interface: so it is known as lowlat's when the journal is read.
         let own = std::iter::once((step.knob.as_str(), &step.target));
         let settings = step.owned_ops().map(|(knob, target, _)| (knob, target)).chain(own);
@@ -166,8 +171,15 @@ impl<W: HostWriter> Session<W> {
         }
         let mut places: Vec<(&str, &Target, Locus)> = Vec::new();
         for (iface, (knob, target)) in owners {
-            let of = disturbed(sys, iface, |l| self.writer.state(sys, l));
-            let of = of.map_err(|why| StepError::Refused { why })?;
+            let mut of = Vec::new();
+            if resets {
+                let found = disturbed(sys, iface, |l| self.writer.state(sys, l));
+                of = found.map_err(|why| StepError::Refused { why })?;
+            }
+            let sets_channels = |op: &Op| matches!(&op.locus, Locus::Channels { iface: of, .. } if of == iface);
+            if step.ops.iter().any(sets_channels) {
+                of.extend(qdisc::of_queues(sys, iface));
+            }
             places.extend(of.into_iter().map(|locus| (knob, target, locus)));
         }
         for (knob, target, locus) in places {
@@ -348,6 +360,9 @@ impl<W: HostWriter> Session<W> {
             |seq: u64, locus: &Locus, s: &StandingWrite| s.seq > seq && &s.op.locus == locus && !seqs.contains(&s.seq);
         let mine: Vec<StandingWrite> =
             self.log.ledger.standing.iter().filter(|s| seqs.contains(&s.seq)).cloned().collect();
+        // What another step has set since is that one's to put back, and the guard stays as what stood there before both.
+        let above = |s: &StandingWrite| self.log.ledger.standing.iter().any(|o| later(s.seq, &s.op.locus, o));
+        let mine: Vec<StandingWrite> = mine.into_iter().filter(|s| !(s.is_guard() && above(s))).collect();
         for s in &mine {
             if let Some(above) = self.log.ledger.standing.iter().find(|o| later(s.seq, &s.op.locus, o)) {
                 let why = format!(

@@ -95,9 +95,10 @@ fn back_out(mut session: Session, live: Live, why: &str) -> Failure {
 
 /// `confirm`.
 pub fn confirm(json: bool) -> Outcome {
-    lowlat_live::privilege::need_change("confirm", "as `apply` was")?;
     let n = lowlat_apply::confirm(&Store::locate()?)?;
     if n == 0 {
+        // It writes a journal alone, which is its user's own. Who may change nothing has most likely forgotten sudo.
+        lowlat_live::privilege::need_change("confirm", "as `apply` was")?;
         return Err(Failure::new("confirm: no change waits for confirmation; `lowlat status` shows what is applied"));
     }
     if json {
@@ -155,12 +156,14 @@ pub fn persist(args: &PersistArgs, json: bool) -> Outcome {
     if args.print {
         return print_persist(json);
     }
-    lowlat_live::privilege::need_change("persist", "as `apply` was, or look at the files with --print")?;
     let (store, live) = (Store::locate()?, Live::new());
     if args.remove {
         return remove_persisted(&store, live, json);
     }
     let kept = lowlat_apply::persist(&store, &live)?;
+    if kept.is_empty() {
+        can_keep()?;
+    }
     let contested = kept.contested;
     if json {
         let Kept { wrote, remarks, contested } = kept;
@@ -177,6 +180,11 @@ pub fn persist(args: &PersistArgs, json: bool) -> Outcome {
         output::text(&format!("wrote {file}"));
     }
     Ok(u8::from(contested))
+}
+
+/// Which capability a file needs, its folder decides. Who may change nothing and has nothing applied has forgotten sudo.
+fn can_keep() -> Result<(), Failure> {
+    lowlat_live::privilege::need_change("persist", "as `apply` was, or look at the files with --print")
 }
 
 const NOTHING_TO_PERSIST: &str = "nothing is applied; nothing to persist";
@@ -222,6 +230,9 @@ fn print_persist(json: bool) -> Outcome {
 /// `persist --remove`.
 fn remove_persisted(store: &Store, live: Live, json: bool) -> Outcome {
     let report = lowlat_apply::remove_persisted(store, &live)?;
+    if report.done.is_empty() && report.failed.is_empty() {
+        can_keep()?;
+    }
     let exit = u8::from(!report.complete() || report.unwritten.is_some());
     // Where files were written several times over, each is named once.
     let files = |items: &[lowlat_apply::RollbackItem]| {

@@ -1,6 +1,6 @@
 //! `lowlat bypass bind`, `unbind`, `hugepages`: through the same journal, guard and rollback as every change.
 
-use lowlat_model::bypass::BypassCheck;
+use lowlat_model::dpdk::BypassCheck;
 use lowlat_model::finding::Setting;
 use lowlat_model::op::Target;
 use lowlat_model::{Locus, Plan, Reading, Schema};

@@ -80,7 +80,11 @@ impl Lab {
     #[track_caller]
     fn settle(&self) {
         let until = Instant::now() + Duration::from_secs(10);
-        while self.sh(&format!("cat /sys/class/net/{IFACE}/operstate")) != "up" {
+        let up = |netns: &str, link: &str| {
+            let shown = ["netns", "exec", netns, "cat", &format!("/sys/class/net/{link}/operstate")].map(str::to_owned);
+            Command::new("ip").args(shown).output().unwrap().stdout == b"up\n"
+        };
+        while !(up(&self.near, IFACE) && up(&self.far, "far0")) {
             assert!(Instant::now() < until, "the lab's link is not up after 10 s");
             std::thread::sleep(Duration::from_millis(5));
         }

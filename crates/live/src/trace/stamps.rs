@@ -5,7 +5,7 @@ use lowlat_model::stamps::Stage;
 use lowlat_model::trace::{How, Side, StageKey, TraceDirection, TraceDocument, TraceStage};
 use lowlat_sys::Sys;
 
-use super::TraceAsk;
+use super::{TraceAsk, with_memory_locked};
 use crate::Failure;
 use crate::path::ProbePath;
 use crate::probe::{self, Ask, Heard};
@@ -41,8 +41,8 @@ pub(super) fn document(
         m.stamps.iter().flat_map(|s| &s.stages).filter_map(|s| Some((key_of(s)?, s))).collect();
     if shown.is_empty() {
         return Err(Failure::new(format!(
-            "trace {}: {refused}, and engine {} gives no time stamps here; run as root where tracefs is mounted, or \
-             choose another --engine",
+            "trace {}: {refused}, and engine {} gives no time stamps here; run it where tracefs is mounted, as sudo does, \
+             or choose another --engine",
             ask.path.words, ask.engine
         )));
     }
@@ -69,6 +69,7 @@ pub(super) fn document(
     out.sum_ratio = out.sum_p50_ns.zip(out.rtt.p50_ns).map(|(sum, rtt)| sum as f64 / rtt.max(1) as f64);
     out.notes
         .push("by stamps: shares are of the mean round trip, and the slowest probes are not taken apart".to_owned());
+    out.not_seen.extend(m.conditions.and_then(|c| c.memory_refused).as_deref().map(with_memory_locked));
     out.not_seen.push(NotSeen { fact: "the kernel's trace points".to_owned(), why: refused.to_owned() });
     Ok(out)
 }
