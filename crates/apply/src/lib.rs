@@ -41,7 +41,7 @@ pub mod writer;
 pub use device::Whereabouts;
 pub use error::{ApplyError, StepError};
 pub use guard::{Attended, Orders, Watch, attend, rollback_unless_confirmed};
-pub use live::{confirm, hold_dma_latency, refuse_unfinished, rollback_from_disk, status};
+pub use live::{confirm, hold_dma_latency, refuse_unfinished, roll_back_place, rollback_from_disk, status};
 pub use live_writer::LiveWriter;
 pub use lowlat_settings::{same, words};
 pub use namespaces::{NetnsExists, Place};

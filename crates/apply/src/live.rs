@@ -129,6 +129,31 @@ pub(crate) fn roll_back_locked(
     rollback_on(sys, &mut LiveWriter::new(store), &folder(store), &here(sys, &boot_id)?, only, force, now)
 }
 
+/// Puts back, newest first, the transactions that set this place; `None` where none did.
+pub fn roll_back_place(
+    store: &Store,
+    sys: &dyn Sys,
+    place: &lowlat_model::Locus,
+) -> Result<Option<RollbackReport>, ApplyError> {
+    let set_it = || -> Result<Vec<String>, ApplyError> {
+        let all = read_all(&folder(store))?.into_iter().map(|f| f.ledger);
+        let sets = |l: &crate::ledger::Ledger| !l.closed && l.standing.iter().any(|s| s.op.locus == *place);
+        Ok(all.filter(sets).map(|l| l.transaction).rev().collect())
+    };
+    if set_it()?.is_empty() {
+        return Ok(None);
+    }
+    let _lock = store.lock()?;
+    let mut whole = RollbackReport::default();
+    for transaction in set_it()? {
+        let report = roll_back_locked(store, sys, Some(&transaction), false)?;
+        whole.done.extend(report.done);
+        whole.failed.extend(report.failed);
+        whole.unwritten = whole.unwritten.or(report.unwritten);
+    }
+    Ok(Some(whole))
+}
+
 /// What is applied, and whether it still does.
 pub fn status(store: &Store, sys: &dyn Sys) -> Result<StatusDocument, ApplyError> {
     let mut document = status_on(sys, &LiveWriter::new(store), &folder(store), &here(sys, &boot_id(sys)?)?)?;

@@ -1,7 +1,7 @@
 //! The command line. Names are the contract; every flag of `measure` and `optimize` is also a key of the config file.
 
 use lowlat_live::{Failure, path::PathAsk};
-use lowlat_transport::Proto;
+use lowlat_transport::{DpdkPort, Proto};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -229,6 +229,16 @@ fn false_keep(text: &str) -> Result<f64, String> {
 /// Most streams of a load: each is a thread and a connection, and a hundred fill any path.
 const MOST_STREAMS: i64 = 256;
 
+/// An IPv4 address and the length of its subnet: `192.0.2.10/24`.
+pub fn subnet(text: &str) -> Result<(std::net::Ipv4Addr, u8), String> {
+    let read = || {
+        let (address, length) = text.split_once('/')?;
+        let length = length.parse().ok().filter(|n| (1..=32).contains(n))?;
+        Some((address.parse().ok()?, length))
+    };
+    read().ok_or_else(|| "give an IPv4 address and the length of its subnet: 192.0.2.10/24".to_owned())
+}
+
 /// A DSCP as a number or by its name: class selectors (RFC 2474), assured forwarding (RFC 2597), EF (RFC 3246), VA
 /// (RFC 5865), LE (RFC 8622).
 pub fn dscp(text: &str) -> Result<u8, String> {
@@ -397,6 +407,12 @@ pub struct PathArgs {
     /// SO_BUSY_POLL for the engines that use it.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub busy_poll: Option<u64>,
+    /// Port of the engine dpdk: net_af_packet, net_af_xdp, net_tap, or the PCI address of a bound device.
+    #[arg(long, value_name = "PORT", value_parser = lowlat_live::path::dpdk_port)]
+    pub dpdk_port: Option<String>,
+    /// Address of a DPDK port that the kernel has no interface for.
+    #[arg(long, value_name = "ADDR/LEN", value_parser = subnet, requires = "dpdk_port")]
+    pub dpdk_address: Option<(std::net::Ipv4Addr, u8)>,
 }
 
 impl PathArgs {
@@ -417,6 +433,7 @@ impl PathArgs {
             priority: self.priority,
             key_file: self.key_file.clone(),
             busy_poll_ns: self.busy_poll,
+            dpdk: self.dpdk_port.as_ref().map(|port| DpdkPort { port: Some(port.clone()), address: self.dpdk_address }),
         }
     }
 }
@@ -467,7 +484,7 @@ pub struct MeasureArgs {
     /// How to probe.
     #[command(flatten)]
     pub path: PathArgs,
-    /// block, spin, busy-poll, epoll, suspend, io-uring, af-xdp; a list of them, or `all`: alternated in rounds on one path in
+    /// block, spin, busy-poll, epoll, suspend, io-uring, af-xdp, dpdk; a list of them, or `all`: alternated in rounds on one path in
     /// one run, each for --duration. Options of io_uring behind a colon: io-uring:sleep+multishot.
     #[arg(long, default_value = "block")]
     pub engine: String,
@@ -816,6 +833,37 @@ pub enum BypassCommand {
         lang: String,
         /// Folder to make; one that is there has to be empty.
         dir: PathBuf,
+    },
+    /// Give a network device to vfio-pci, for DPDK: its interface goes until it is taken back.
+    Bind {
+        /// Its interface, or its PCI address (0000:01:00.0).
+        device: String,
+        /// Also without an IOMMU, where the kernel allows it: the device may then write anywhere in memory.
+        #[arg(long)]
+        allow_noiommu: bool,
+        /// Take it back on its own after this time, unless `lowlat confirm` runs before.
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        confirm_within: Option<u64>,
+    },
+    /// Take a device back that `bypass bind` gave away: its driver, its interface's name and MTU.
+    Unbind {
+        /// Its PCI address.
+        device: String,
+    },
+    /// Reserve hugepages on one NUMA node, for DPDK.
+    Hugepages {
+        /// NUMA node.
+        #[arg(long)]
+        node: u32,
+        /// Size of a page: 2M.
+        #[arg(long, default_value = "2M", value_parser = ["2M"])]
+        size: String,
+        /// How many the node is to have.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(0..=16_777_216))]
+        count: u64,
+        /// Give them back on its own after this time, unless `lowlat confirm` runs before.
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        confirm_within: Option<u64>,
     },
 }
 

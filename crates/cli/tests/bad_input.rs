@@ -66,6 +66,14 @@ fn names_that_there_are_none_of() {
             (&["bypass", "verdict", "127.0.0.1", "--duration", "50ms"], &["50 ms", "--duration 200ms"]),
             (&["bypass", "verdict", "--from", "nosuchrun"], &["nosuchrun"]),
             (&["bypass", "verdict", "127.0.0.1", "--from", "last"], &["--from"]),
+            (&["bypass", "bind"], &["DEVICE"]),
+            (&["bypass", "bind", "nosuch0"], &["nosuch0"]),
+            (&["bypass", "bind", "lo"], &["virtual"]),
+            (&["bypass", "bind", "0000:fe:1f.7"], &["0000:fe:1f.7"]),
+            (&["bypass", "unbind", "lo"], &["virtual"]),
+            (&["bypass", "unbind", "0000:fe:1f.7"], &["0000:fe:1f.7"]),
+            (&["bypass", "hugepages", "--node", "0", "--count", "1", "--size", "1G"], &["2M"]),
+            (&["bypass", "hugepages", "--node", "4095", "--count", "1"], &["node"]),
             (&["measure", "127.0.0.1", "--engine", "warp"], &["warp", "block"]),
             (&["measure", "127.0.0.1", "--engine", "block,warp"], &["warp", "io-uring"]),
             (&["measure", "127.0.0.1", "--engine", "io-uring:warp"], &["warp", "multishot"]),
@@ -675,6 +683,32 @@ fn captured_trees_that_are_none() {
             (&["measure", "127.0.0.1", "--out", &taken], &[&taken]),
         ],
     );
+}
+
+/// The engine's program is optional: without it, and without the libraries it was built with, one line says what to install.
+#[test]
+fn a_dpdk_that_is_not_there_is_one_line() {
+    let scratch = Scratch::new();
+    // It is looked for before the path is.
+    let measured = |program: &str| {
+        let args = ["measure", "192.0.2.1", "--engine", "dpdk", "--timeout", "10ms", "--duration", "100ms"];
+        run(scratch.lowlat(&args).env("LOWLAT_DPDK", program))
+    };
+    measured("/nonexistent/lowlat-dpdk").refuses(&["/nonexistent/lowlat-dpdk", "libdpdk-dev", "scripts/dpdk"]);
+    let script = scratch.file(
+        "lowlat-dpdk",
+        "#!/bin/sh\necho 'x: error while loading shared libraries: librte_eal.so.23: no such file' >&2; exit 127\n",
+    );
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let ports = |script: &str| {
+        let args = "measure 127.0.0.8 --engine dpdk --dpdk-port net_ring --dpdk-address 127.0.0.9/24 --timeout 10ms";
+        let args: Vec<&str> = args.split(' ').collect();
+        run(scratch.lowlat(&args).env("LOWLAT_DPDK", script))
+    };
+    ports(&script).refuses(&["librte_eal.so.23", "build it again with scripts/dpdk"]);
+    // Whatever it is instead, it ends and is reported.
+    ports("/bin/true").refuses(&["lowlat-dpdk has ended"]);
+    ports("/bin/sh").refuses(&["lowlat-dpdk has ended"]);
 }
 
 #[test]

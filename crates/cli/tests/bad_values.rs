@@ -200,6 +200,23 @@ const TARGETS: &[&str] = &[
     "[::1]:",
     "[::1]:70000",
 ];
+const DPDK_PORTS: &[&str] = &[
+    "",
+    " ",
+    "eth0",
+    "net_pcap0",
+    "net_af_packet0 --vdev=net_tap0",
+    "net_af_packet0,iface=lo;reboot",
+    "03:00.0",
+    "0000:03:00:0",
+    "0000:03:00.00",
+    "0000:zz:00.0",
+    "\u{1b}[31m",
+    "net_tap\n",
+    "１",
+];
+const SUBNETS: &[&str] =
+    &["", "10.0.0.1", "10.0.0.1/", "10.0.0.1/0", "10.0.0.1/33", "/24", "::1/64", "10.0.0/24", "x/24"];
 const INTERFACES: &[&str] = &[
     "",
     " ",
@@ -239,6 +256,8 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (&["facts"], &["--window"], TIMES),
             (&["check"], &["--window"], TIMES),
             (&["apply", "no-plan.json"], &["--confirm-within"], TIMES),
+            (&["bypass", "bind", "lo"], &["--confirm-within"], TIMES),
+            (&["bypass", "hugepages", "--node", "0", "--count", "1"], &["--confirm-within"], TIMES),
         ],
     ),
     (
@@ -249,6 +268,8 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (OPTIMIZE, &["--size", "--cpu", "--pairs", "--priority", "--dscp", "--load"], NUMBERS),
             (VERDICT, &["--size", "--cpu", "--priority", "--dscp", "--seed"], NUMBERS),
             (&["noise"], &["--cpus", "--rt"], NUMBERS),
+            (&["bypass", "hugepages", "--node", "99999"], &["--count"], NUMBERS),
+            (&["bypass", "hugepages", "--count", "1"], &["--node"], NUMBERS),
             (&["serve"], &["--port", "--cpu", "--source-limit", "--total-limit", "--sockperf", "--stamp"], NUMBERS),
         ],
     ),
@@ -260,6 +281,7 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (OPTIMIZE, &["--proto", "--engine"], NAMES),
             (VERDICT, &["--proto", "--peer", "--engines"], NAMES),
             (&["bypass", "new", "af-xdp", "project"], &["--lang"], NAMES),
+            (&["bypass", "hugepages", "--node", "0", "--count", "1"], &["--size"], NAMES),
             (&["plan", "--set", "steer.rps", "lo/rx-0", "0"], &["--export"], NAMES),
             (&["report", "last"], &["--format"], NAMES),
             (&["demo"], &["--lab"], NAMES),
@@ -286,6 +308,13 @@ const OPTIONS: &[(&str, &[Takes])] = &[
         ],
     ),
     ("an address or range that is none", &[(SERVE, &["--allow"], RANGES), (SERVE, &["--bind"], ADDRESSES)]),
+    (
+        "a DPDK port that is none",
+        &[
+            (&["measure", "127.0.0.1", "--engine", "dpdk"], &["--dpdk-port"], DPDK_PORTS),
+            (&["measure", "127.0.0.1", "--engine", "dpdk", "--dpdk-port", "net_tap"], &["--dpdk-address"], SUBNETS),
+        ],
+    ),
     (
         "an interface that there is none of",
         &[

@@ -5,8 +5,10 @@
 
 mod common;
 
-use common::LOWLAT;
+use std::process::{Command, Stdio};
+
 use common::guest::*;
+use common::{LOWLAT, until};
 use lowlat_lab::vm::{KernelChoice, Suite, VmTopology, topology};
 
 static VIRTIO: Suite = Suite::new(&topology::VIRTIO_MQ, KernelChoice::Newest).program(PROGRAM, LOWLAT);
@@ -123,22 +125,97 @@ fn an_isolated_cpu_is_seen() {
 }
 
 #[test]
-fn a_nic_behind_an_iommu_has_its_group() {
-    IOMMU.case("a_nic_behind_an_iommu_has_its_group", || {
-        assert!(sh("ls /sys/kernel/iommu_groups | wc -l").parse::<u32>().unwrap() > 0);
-        assert!(sh("readlink /sys/class/net/eth0/device/iommu_group").contains("iommu_groups/"));
-        // vfio-pci takes the far end's device and gives it back.
+fn a_nic_is_given_to_vfio_measured_and_taken_back() {
+    IOMMU.case("a_nic_is_given_to_vfio_measured_and_taken_back", || {
         let device = sh("basename $(ip netns exec far readlink -f /sys/class/net/eth1/device)");
         let at = format!("/sys/bus/pci/devices/{device}");
-        sh(&format!(
-            "ip netns del far; sleep 0.2; echo vfio-pci > {at}/driver_override; echo {device} > {at}/driver/unbind; echo {device} > /sys/bus/pci/drivers_probe"
+        let driver = || try_sh(&format!("basename $(readlink {at}/driver)")).unwrap_or_default();
+        let as_before = || {
+            assert_eq!((driver().as_str(), sh("cat /sys/class/net/eth1/mtu").as_str()), ("e1000e", "1400"));
+            assert_eq!(sh(&format!("cat {at}/driver_override")), "(null)");
+        };
+        {
+            let node = Node::new();
+            node.lowlat(&format!("bypass bind {device}")).refuses(&["another network namespace"]);
+            node.lowlat("bypass bind eth0").refuses(&["eth0 is up", "ip link set eth0 down"]);
+            sh("ip route add default via 10.77.0.2");
+            node.lowlat("bypass bind eth0").refuses(&["default route", "never bound"]);
+            sh("ip route del default");
+        }
+        sh("ip netns del far; while [ ! -e /sys/class/net/eth1 ]; do sleep 0.05; done; ip link set eth1 mtu 1400");
+        let node = Node::new();
+        let seen = node.lowlat("bypass check --iface eth1").out;
+        let group = sh(&format!("basename $(readlink {at}/iommu_group)"));
+        assert!(seen.contains(&format!("dpdk: IOMMU: yes: group {group}")) && seen.contains("dpdk: vfio-pci: yes"), "{seen}");
+        sh("ip addr add 192.0.2.1/24 dev eth1");
+        node.lowlat("bypass bind eth1").refuses(&["192.0.2.1/24", "ip addr flush dev eth1"]);
+        sh("ip addr flush dev eth1");
+        node.lowlat("bypass unbind eth1").refuses(&["lowlat did not bind it (e1000e has it)"]);
+        as_before();
+
+        node.lowlat("bypass bind eth1").exits(0);
+        assert_eq!((driver().as_str(), sh(&format!("ls /dev/vfio/{group}"))), ("vfio-pci", format!("/dev/vfio/{group}")));
+        assert!(!std::path::Path::new("/sys/class/net/eth1").exists());
+        let applied = node.lowlat("status").exits(0).out.clone();
+        assert!(applied.contains(&device) && applied.contains("iface=eth1"), "{applied}");
+        node.lowlat(&format!("bypass bind {device}")).refuses(&["already"]);
+        // The kernel's end of the cable answers; the bound one is DPDK's.
+        let serving = Command::new(program()).args(["serve", "--port", "9800", "--cpu", "0"]).stdout(Stdio::null()).spawn();
+        let mut serving = serving.unwrap();
+        until("the far end listens", || !sh("ss -Hlun sport = :9800").is_empty());
+        let measured = node.lowlat(&format!(
+            "measure 10.77.0.1:9800 --engine dpdk --dpdk-port {device} --dpdk-address 10.77.0.2/24 --cpu 1 --count 300 --json"
         ));
-        assert_eq!(sh(&format!("basename $(readlink {at}/driver)")), "vfio-pci");
-        assert!(sh("ls /dev/vfio").lines().any(|l| l.parse::<u32>().is_ok()), "a group of its own");
-        sh(&format!(
-            "echo > {at}/driver_override; echo {device} > {at}/driver/unbind; echo {device} > /sys/bus/pci/drivers_probe; sleep 0.3"
-        ));
-        assert_eq!(sh(&format!("basename $(readlink {at}/driver)")), "e1000e");
+        serving.kill().unwrap();
+        serving.wait().unwrap();
+        let d = measured.exits(0).json();
+        assert_eq!((&d["sent"], &d["lost"], &d["engine"]), (&300.into(), &0.into(), &"dpdk".into()), "{d:#}");
+
+        // Whoever has it open keeps it: vfio would wait for him without an end.
+        let holds = format!("exec 3<>/dev/vfio/{group}; read x");
+        let mut user = Command::new("sh").args(["-c", &holds]).stdin(Stdio::piped()).spawn().unwrap();
+        let open = format!("readlink /proc/{}/fd/3", user.id());
+        until("the group is open", || try_sh(&open).is_ok_and(|t| t.starts_with("/dev/vfio")));
+        let kept = node.lowlat(&format!("bypass unbind {device}"));
+        assert!(kept.code == Some(1) && kept.out.contains("has") && kept.out.contains("open"), "{kept:#?}");
+        assert_eq!(driver(), "vfio-pci");
+        user.kill().unwrap();
+        user.wait().unwrap();
+        node.lowlat(&format!("bypass unbind {device}")).exits(0);
+        as_before();
+
+        // Killed between the two halves: the journal says what it was on the way to.
+        let journals = || sh(&format!("ls {}/journal/*.jsonl 2>/dev/null | wc -l", node.scratch().state().display()));
+        let before = journals();
+        let mut killed = Command::new(program())
+            .args(["bypass", "bind", "eth1"])
+            .env("LOWLAT_STATE", node.scratch().state())
+            .spawn()
+            .unwrap();
+        until("the driver is gone from it", || driver() != "e1000e");
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        assert_ne!(journals(), before);
+        let left = node.lowlat("status").out;
+        assert!(left.contains(&device), "{left}");
+        node.lowlat("rollback").exits(0);
+        as_before();
+
+        // Without lowlat, and on its own when nobody confirms.
+        node.lowlat("bypass bind eth1").exits(0);
+        sh(&format!("for s in $(ls -t {}/journal/*.sh | head -n 1); do sh $s; done", node.scratch().state().display()));
+        as_before();
+        node.lowlat("rollback").exits(0);
+        node.lowlat("bypass bind eth1 --confirm-within 1s").exits(0);
+        until("it comes back", || driver() == "e1000e" && try_sh("cat /sys/class/net/eth1/mtu").is_ok_and(|t| t == "1400"));
+        as_before();
+
+        let pages = || sh("cat /sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages");
+        assert_eq!(pages(), "0");
+        node.lowlat("bypass hugepages --node 0 --count 4").exits(0);
+        assert_eq!(pages(), "4");
+        node.lowlat("rollback").exits(0);
+        assert_eq!(pages(), "0");
     });
 }
 

@@ -12,6 +12,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod application;
+pub mod bypass;
 mod counters;
 mod cpus;
 mod device;

@@ -142,6 +142,7 @@ fn path(link: &str, port: u16, cpu: u32) -> Result<ProbePath, Failure> {
         priority: None,
         key_file: None,
         busy_poll_ns: None,
+        dpdk: None,
     };
     ProbePath::new(&SocketAddr::from((FAR_ADDRESS, port)).to_string(), &ask, Some(link))
 }

@@ -261,6 +261,7 @@ mod tests {
             stamps: false,
             key: None,
             busy_poll_us: None,
+            dpdk: None,
             placed: None,
         }
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use lowlat_model::bypass_verdict::Extent;
 use lowlat_model::tune::Placement;
 use lowlat_peers::{Key, Peer, PeerOptions};
-use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
+use lowlat_transport::{DpdkPort, Endpoint, Engine, EngineError, Proto};
 use lowlat_transport_uring::RingOptions;
 
 use crate::Failure;
@@ -43,6 +43,8 @@ pub struct ProbePath {
     pub key: Option<Key>,
     /// SO_BUSY_POLL, µs.
     pub busy_poll_us: Option<u32>,
+    /// The port of the engine `dpdk`.
+    pub dpdk: Option<DpdkPort>,
 }
 
 /// How a path is to be probed, before its target is resolved.
@@ -66,10 +68,12 @@ pub struct PathAsk {
     pub key_file: Option<std::path::PathBuf>,
     /// SO_BUSY_POLL, ns.
     pub busy_poll_ns: Option<u64>,
+    /// The port of the engine `dpdk`.
+    pub dpdk: Option<DpdkPort>,
 }
 
 /// Every engine of this build, with the crate that has it.
-pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "suspend", "io-uring", "af-xdp"];
+pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "suspend", "io-uring", "af-xdp", "dpdk"];
 
 /// Whether a text names an engine, its options included (`io-uring:sleep+multishot`); why not.
 pub fn is_engine(name: &str) -> Result<(), String> {
@@ -83,6 +87,11 @@ pub fn is_engine(name: &str) -> Result<(), String> {
     }
 }
 
+/// A port of the engine `dpdk`, as the user names it; as text, why it is none.
+pub fn dpdk_port(text: &str) -> Result<String, String> {
+    lowlat_transport_dpdk::Port::parse(text).map(|_| text.to_owned())
+}
+
 /// The reference page of an engine: the doc comment of its file. What it costs on this host, the engine itself says
 /// when it is opened.
 pub fn engine_page(name: &str) -> Option<String> {
@@ -94,6 +103,7 @@ pub fn engine_page(name: &str) -> Option<String> {
         "suspend" => include_str!("../../transport/src/suspend.rs"),
         "io-uring" => include_str!("../../transport-uring/src/lib.rs"),
         "af-xdp" => include_str!("../../transport-xdp/src/lib.rs"),
+        "dpdk" => include_str!("../../transport-dpdk/src/lib.rs"),
         _ => return None,
     };
     let lines = source.lines().map_while(|l| l.strip_prefix("//!"));
@@ -188,6 +198,7 @@ impl ProbePath {
             stamps: false,
             key,
             busy_poll_us,
+            dpdk: ask.dpdk.clone(),
         };
         Ok(first.that_answers(&all))
     }
@@ -227,6 +238,7 @@ impl ProbePath {
         endpoint.priority = self.priority;
         endpoint.stamps = self.stamps;
         endpoint.busy_poll_us = self.busy_poll_us;
+        endpoint.dpdk.clone_from(&self.dpdk);
         if let Some(entry) = lowlat_peers::find(&self.peer) {
             endpoint.where_refused = entry.where_refused;
         }
@@ -285,8 +297,18 @@ fn open_flow(engine: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, Engin
     match engine {
         "io-uring" => lowlat_transport_uring::open(endpoint),
         "af-xdp" => lowlat_transport_xdp::open(endpoint),
+        "dpdk" => lowlat_transport_dpdk::open(endpoint, &reached_by),
         other => lowlat_transport::open(other, endpoint),
     }
+}
+
+/// Why not all packets of an interface may be taken from the kernel: this host is reached by it.
+fn reached_by(iface: &str) -> Option<String> {
+    let facts = lowlat_collect::gather(&lowlat_sys::Live::new(), None, None);
+    crate::optimize::management_ifaces(&facts)
+        .iter()
+        .any(|i| i == iface)
+        .then(|| format!("{iface} carries the default route or a login session, which would lose their packets"))
 }
 
 /// No key is longer; RFC 2104 takes one of any length and hashes what exceeds a block of 64 bytes.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::dpdk::BypassCheck;
 use crate::op::Target;
 use crate::tune::Resets;
 use crate::{Locus, Quantiles, Reading, Schema};
@@ -86,6 +87,9 @@ pub struct BypassDocument {
     pub iface: String,
     /// AF_XDP on it.
     pub af_xdp: Reading<AfXdp>,
+    /// What DPDK needs, each with whether it is so here.
+    #[serde(default)]
+    pub dpdk: Vec<BypassCheck>,
     /// What is given up, said before anything is done.
     pub costs: Vec<String>,
 }

@@ -22,6 +22,7 @@ pub mod conditions;
 pub mod counters;
 pub mod cpus;
 pub mod document;
+pub mod dpdk;
 pub mod engine;
 pub mod facts;
 pub mod finding;

@@ -34,6 +34,8 @@ pub enum Target {
     Cpu(u32),
     /// A NUMA node.
     Node(u32),
+    /// A PCI device, by its address (`0000:01:00.0`).
+    Device(String),
 }
 
 impl Target {
@@ -51,6 +53,7 @@ impl Target {
         "e-1/route-::/0",
         "cpu3",
         "node0",
+        "0000:01:00.0",
     ];
 
     /// What several of its form are called.
@@ -65,6 +68,7 @@ impl Target {
             Self::Route(..) => "routes",
             Self::Cpu(_) => "CPUs",
             Self::Node(_) => "nodes",
+            Self::Device(_) => "devices",
         }
     }
 
@@ -78,7 +82,7 @@ impl Target {
             | Self::Napi(i, _)
             | Self::Qdisc(i, _)
             | Self::Route(i, _) => Some(i),
-            Self::Host | Self::Cpu(_) | Self::Node(_) => None,
+            Self::Host | Self::Cpu(_) | Self::Node(_) | Self::Device(_) => None,
         }
     }
 }
@@ -96,6 +100,7 @@ impl fmt::Display for Target {
             Self::Route(i, p) => write!(f, "{i}/route-{p}"),
             Self::Cpu(n) => write!(f, "cpu{n}"),
             Self::Node(n) => write!(f, "node{n}"),
+            Self::Device(address) => f.write_str(address),
         }
     }
 }
@@ -106,11 +111,15 @@ impl FromStr for Target {
     fn from_str(s: &str) -> Result<Self, String> {
         let bad = || {
             format!(
-                "{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN"
+                "{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN, nodeN or a PCI address"
             )
         };
         if s == "host" {
             return Ok(Self::Host);
+        }
+        // An interface name never holds a colon either.
+        if is_pci_address(s) {
+            return Ok(Self::Device(s.to_ascii_lowercase()));
         }
         // An interface name never holds a slash (net/core/dev.c, dev_valid_name), so the first one ends it.
         if let Some((iface, rest)) = s.split_once('/') {
@@ -134,6 +143,13 @@ impl FromStr for Target {
         }
         if s.is_empty() { Err(bad()) } else { Ok(Self::Iface(s.to_owned())) }
     }
+}
+
+/// The address of a PCI device as sysfs writes it: `0000:01:00.0`.
+pub fn is_pci_address(text: &str) -> bool {
+    let shape = b"hhhh:hh:hh.h";
+    text.len() == shape.len()
+        && text.bytes().zip(shape).all(|(b, s)| if *s == b'h' { b.is_ascii_hexdigit() } else { b == *s })
 }
 
 /// An address, a slash and a length that fits it.
@@ -165,7 +181,7 @@ impl JsonSchema for Target {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN or nodeN" })
+        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN, nodeN or a PCI address" })
     }
 }
 
@@ -278,6 +294,12 @@ pub enum Locus {
         /// Interface.
         iface: String,
     },
+    /// The driver of a PCI network device, and what goes with it: `e1000e iface=eth1 mtu=1500`, `vfio-pci
+    /// override=vfio-pci`, `none`.
+    Driver {
+        /// `0000:01:00.0`.
+        device: String,
+    },
     /// The wake-up latency limit, held by a process that keeps `/dev/cpu_dma_latency` open: µs, or `none`.
     CpuDmaLatency,
     /// A configuration file that lowlat owns whole (`/etc/sysctl.d/…`, a `.link` file, a boot drop-in).
@@ -313,7 +335,7 @@ impl Locus {
         match self {
             of_interface!(iface) => Some(iface),
             Self::File { path } => path.strip_prefix(NET_CLASS)?.split('/').next(),
-            Self::CpuDmaLatency | Self::DropIn { .. } => None,
+            Self::CpuDmaLatency | Self::Driver { .. } | Self::DropIn { .. } => None,
         }
     }
 
@@ -328,7 +350,7 @@ impl Locus {
                     *path = format!("{NET_CLASS}{name}/{rest}");
                 }
             }
-            Self::CpuDmaLatency | Self::DropIn { .. } => {}
+            Self::CpuDmaLatency | Self::Driver { .. } | Self::DropIn { .. } => {}
         }
         there
     }
@@ -446,6 +468,7 @@ mod tests {
             r#"{"at":"napi","iface":"eth0","id":8193,"param":"threaded"}"#,
             r#"{"at":"rss","iface":"eth0"}"#,
             r#"{"at":"cpu-dma-latency"}"#,
+            r#"{"at":"driver","device":"0000:01:00.0"}"#,
             r#"{"at":"drop-in","path":"/etc/sysctl.d/90-lowlat.conf"}"#,
         ] {
             let Ok(locus) = serde_json::from_str::<Locus>(json) else { panic!("{json} is not read") };

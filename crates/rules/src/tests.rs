@@ -543,6 +543,7 @@ const USERS: [&str; 18] = [
     "transport",
     "transport-uring",
     "transport-xdp",
+    "transport-dpdk",
 ];
 
 /// Facts that name a thing or the moment, and decide nothing.

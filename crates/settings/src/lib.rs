@@ -36,6 +36,7 @@ pub mod moderation;
 pub mod napi;
 pub mod net_file;
 pub mod pause;
+pub mod pci_driver;
 pub mod private_flag;
 pub mod qdisc;
 pub mod ring;
@@ -74,6 +75,7 @@ pub fn at(locus: &Locus) -> Box<dyn Kind + '_> {
         Locus::Napi { iface, id, param } => Box::new(napi::At { iface, id: *id, param }),
         Locus::Rss { iface } => Box::new(rss::At { iface }),
         Locus::CpuDmaLatency => Box::new(dma_latency::At),
+        Locus::Driver { device } => Box::new(pci_driver::At { device }),
         Locus::DropIn { path } => Box::new(drop_in::At { path }),
     }
 }

@@ -123,6 +123,7 @@ fn no_name_and_no_value_is_a_command() {
             Locus::Napi { iface: iface.clone(), id: 1, param: bad.into() },
             Locus::Rss { iface: iface.clone() },
             Locus::RouteMetric { iface, prefix: bad.into(), metric: bad.into() },
+            Locus::Driver { device: bad.into() },
             Locus::DropIn { path },
         ];
         for locus in &places {

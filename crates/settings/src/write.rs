@@ -107,6 +107,20 @@ pub enum Write {
         /// Value.
         value: u64,
     },
+    /// The driver of a PCI device: the one that alone may take it, then the one that has it, then its interface's name and
+    /// MTU.
+    PciDriver {
+        /// `0000:01:00.0`.
+        device: String,
+        /// The driver; none to leave it without one.
+        driver: Option<String>,
+        /// `driver_override`.
+        forced: Option<String>,
+        /// The name of its interface.
+        iface: Option<String>,
+        /// The interface's MTU, bytes.
+        mtu: Option<u32>,
+    },
     /// A metric of a route of the main table.
     RouteMetric {
         /// Interface.

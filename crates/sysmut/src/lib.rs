@@ -10,6 +10,7 @@ pub mod dropin;
 mod error;
 mod file;
 pub mod holder;
+mod pci;
 mod pipe;
 mod qdisc;
 
@@ -82,6 +83,10 @@ impl LiveMut {
             Write::PrivateFlag { iface, name, on } => flags::set_private_flag(iface, name, *on)?,
             Write::HwTimestamp { iface, tx, rx } => {
                 ioctl::set_hw_timestamp(iface, ioctl::HwTimestamp { tx: *tx, rx: *rx })?;
+            }
+            Write::PciDriver { device, driver, forced, iface, mtu } => {
+                let (driver, forced) = (driver.as_deref(), forced.as_deref());
+                pci::bind(device, driver, forced, iface.as_deref().map(|name| (name, *mtu)))?;
             }
             Write::Rss { iface, table } => ioctl::set_rss(iface, table)?,
             Write::Napi { id, param, value } => netdev::set_napi(*id, param, *value)?,

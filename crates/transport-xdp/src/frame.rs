@@ -141,6 +141,31 @@ impl Flow {
         self.header_len
     }
 
+    /// What the headers of an answer hold, and the mask of the bits that do: for a program that looks for it without
+    /// reading it. Both have the length of the headers.
+    pub(crate) fn pattern(&self) -> (Vec<u8>, Vec<u8>) {
+        let (mut bytes, mut mask) = (vec![0; self.header_len], vec![0; self.header_len]);
+        let mut hold = |at: usize, these: &[u8]| {
+            bytes[at..at + these.len()].copy_from_slice(these);
+            mask[at..at + these.len()].fill(0xff);
+        };
+        hold(12, &self.header[12..14]);
+        let udp = self.header_len - UDP_LEN;
+        if udp == ETH_LEN + IPV4_LEN {
+            hold(14, &[0x45]);
+            hold(23, &[IPPROTO_UDP]);
+            hold(26, &self.header[30..34]);
+            hold(30, &self.header[26..30]);
+        } else {
+            hold(20, &[IPPROTO_UDP]);
+            hold(22, &self.header[38..54]);
+            hold(38, &self.header[22..38]);
+        }
+        hold(udp, &self.header[udp + 2..udp + 4]);
+        hold(udp + 2, &self.header[udp..udp + 2]);
+        (bytes, mask)
+    }
+
     /// Writes the frame that carries `message` into `frame` and returns its length; `None` when it does not fit, or
     /// the message is longer than UDP's length field can say.
     #[inline]

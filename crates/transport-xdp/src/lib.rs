@@ -63,6 +63,7 @@ mod reflector;
 mod responder;
 #[doc(hidden)]
 pub mod testing;
+pub mod wire;
 mod xsk;
 
 pub use ability::{ModeAbility, XdpAbility, probe};

@@ -51,6 +51,15 @@ pub enum Proto {
     TcpConnect,
 }
 
+/// A port of DPDK, as the user named it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DpdkPort {
+    /// A virtual device or a PCI address; none for a packet socket on the path's interface.
+    pub port: Option<String>,
+    /// Its address and the length of its subnet, where the kernel has none for it.
+    pub address: Option<(std::net::Ipv4Addr, u8)>,
+}
+
 /// Where to send, and how the socket is to be made.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -79,6 +88,8 @@ pub struct Endpoint {
     pub stamps: bool,
     /// `SO_BUSY_POLL`, µs, for the engines that use it.
     pub busy_poll_us: Option<u32>,
+    /// The port of the engine `dpdk`, if one was named.
+    pub dpdk: Option<DpdkPort>,
     /// What to do where nothing listens at `remote`, for the error that says so: which far end to start depends on the
     /// protocol of the probes, which no engine knows.
     pub where_refused: &'static str,
@@ -99,6 +110,7 @@ impl Endpoint {
             max_message,
             stamps: false,
             busy_poll_us: None,
+            dpdk: None,
             where_refused: "start the far end there, or name the port of the one that runs there",
         }
     }

@@ -25,9 +25,9 @@ pub(crate) struct EngineFacts {
     pub(crate) file: String,
 }
 
-/// Every engine: the socket ones, then the two with a crate of their own.
+/// Every engine: the socket ones, then those with a crate of their own.
 pub(crate) fn engine_facts() -> Vec<EngineFacts> {
-    use {lowlat_transport_uring as uring, lowlat_transport_xdp as xdp};
+    use {lowlat_transport_dpdk as dpdk, lowlat_transport_uring as uring, lowlat_transport_xdp as xdp};
     let socket = ENGINES.iter().map(|e| EngineFacts {
         name: e.name,
         costs: e.costs,
@@ -36,6 +36,7 @@ pub(crate) fn engine_facts() -> Vec<EngineFacts> {
     let own = [
         EngineFacts { name: uring::NAME, costs: uring::COSTS, file: "crates/transport-uring/src/lib.rs".to_owned() },
         EngineFacts { name: xdp::NAME, costs: xdp::COSTS, file: "crates/transport-xdp/src/lib.rs".to_owned() },
+        EngineFacts { name: dpdk::NAME, costs: dpdk::COSTS, file: "crates/transport-dpdk/src/lib.rs".to_owned() },
     ];
     socket.chain(own).collect()
 }

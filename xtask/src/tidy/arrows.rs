@@ -33,6 +33,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transport", &["model", "os"]),
     ("transport-uring", &["model", "transport"]),
     ("transport-xdp", &["model", "netlink", "os", "transport"]),
+    // The way and the headers of a flow are those of the engine next to it.
+    ("transport-dpdk", &["netlink", "transport", "transport-xdp"]),
     ("peers", &["model", "os", "transport"]),
     ("measure", &["model", "os", "peers", "transport"]),
     // It names causes: interrupts and idle states, read through the reading door.
@@ -60,6 +62,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
             "transport-uring",
             "transport-xdp",
+            "transport-dpdk",
             "trace",
             "tune",
             "verdict",
@@ -110,6 +113,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
             "transport-uring",
             "transport-xdp",
+            "transport-dpdk",
         ],
     ),
 ];

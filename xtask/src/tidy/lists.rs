@@ -85,6 +85,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             "/mod.rs",
             "src/lib.rs",
             "src/tests.rs",
+            "src/bypass.rs",
             "src/device.rs",
             "src/moment.rs",
             "src/site.rs",
@@ -145,7 +146,11 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
 fn engine_names(tree: &Tree) -> Vec<String> {
     let text = tree.text(ENGINE_NAMES).unwrap_or_default();
     let line = text.lines().find(|l| l.starts_with("pub const ENGINES")).unwrap_or_default();
-    let names = ENGINES.iter().map(|e| e.name).chain([lowlat_transport_uring::NAME, lowlat_transport_xdp::NAME]);
+    let names = ENGINES.iter().map(|e| e.name).chain([
+        lowlat_transport_uring::NAME,
+        lowlat_transport_xdp::NAME,
+        lowlat_transport_dpdk::NAME,
+    ]);
     let want: Vec<String> = names.map(|n| format!("\"{n}\"")).collect();
     let mut wrong: Vec<String> =
         want.iter().filter(|n| !line.contains(*n)).map(|n| format!("{ENGINE_NAMES}: ENGINES has no {n}")).collect();

@@ -23,11 +23,23 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     lowlat_apply::check_plan(&live, &plan)
         .map_err(|why| Failure::new(format!("apply {}: {why}; make the plan again", args.plan.display())))?;
     let watch = args.watch.as_deref().map(|target| super::guard::watch(target, &plan, &live)).transpose()?;
-    for line in lowlat_apply::others(&plan, &live) {
+    carry_out(&plan, live, &store, (args.confirm_within, watch), json)
+}
+
+/// Applies a plan that is known to be lowlat's own, and shows what is applied. With a time, what is not confirmed by then goes
+/// back on its own.
+pub(super) fn carry_out(
+    plan: &Plan,
+    live: Live,
+    store: &Store,
+    (confirm_within, watch): (Option<u64>, Option<lowlat_apply::Watch>),
+    json: bool,
+) -> Outcome {
+    for line in lowlat_apply::others(plan, &live) {
         output::progress(&line);
     }
-    let mut session = Session::begin(&store, &live)?;
-    if let Some(ns) = args.confirm_within {
+    let mut session = Session::begin(store, &live)?;
+    if let Some(ns) = confirm_within {
         session.watch(ns.div_ceil(1_000_000_000).max(1), watch)?;
     }
     let (mut applied, mut refused) = (0, None);
@@ -45,6 +57,9 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
                 applied += 1;
                 let now = handle.read_back_words();
                 output::progress(&format!("{} on {}: {} -> {now}", step.knob, step.target, step.from));
+                for line in &handle.clamped {
+                    output::progress(line);
+                }
             }
             Err(StepError::Refused { why }) => {
                 let words = format!("{} on {}: refused: {why}", step.knob, step.target);
@@ -59,7 +74,7 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
             }
         }
     }
-    if args.confirm_within.is_some() && applied > 0 && !session.guarded() {
+    if confirm_within.is_some() && applied > 0 && !session.guarded() {
         return Err(back_out(session, live, "apply: its guard was killed"));
     }
     session.leave_open()?;

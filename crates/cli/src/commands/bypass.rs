@@ -14,7 +14,8 @@ use crate::args::{BypassArgs, BypassCommand};
 use crate::output;
 use lowlat_live::Outcome;
 
-const COSTS: [&str; 2] = [
+const COSTS: [&str; 3] = [
+    "DPDK is a full bypass: the device has no firewall, routing, sockets or tcpdump while a program has it.",
     "AF_XDP is a partial bypass: the probe's flow leaves the kernel's stack, its sockets and its packet filter; all else stays.",
     "io_uring is not a bypass: the same stack with fewer system calls.",
 ];
@@ -25,12 +26,20 @@ pub fn run(args: &BypassArgs, json: bool) -> Outcome {
         BypassCommand::Check { iface } => check(iface, json),
         BypassCommand::Verdict(args) => verdict::run(args, json),
         BypassCommand::New { technique, lang, dir } => new::run(technique, lang, dir, json),
+        BypassCommand::Bind { device, allow_noiommu, confirm_within } => {
+            super::bind::bind(device, *allow_noiommu, *confirm_within, json)
+        }
+        BypassCommand::Unbind { device } => super::bind::unbind(device, json),
+        BypassCommand::Hugepages { node, count, confirm_within, .. } => {
+            super::bind::hugepages(*node, *count, *confirm_within, json)
+        }
     }
 }
 
 /// Exit 1 when AF_XDP is not possible here.
 fn check(iface: &str, json: bool) -> Outcome {
     lowlat_live::optimize::interface_known(iface, &Live::new())?;
+    let dpdk = super::bind::checks(iface);
     let ability = lowlat_transport_xdp::probe(iface);
     let code = u8::from(ability.value().is_none_or(|a| a.refusal().is_some()));
     if json {
@@ -38,6 +47,7 @@ fn check(iface: &str, json: bool) -> Outcome {
             schema: Schema::current("bypass"),
             iface: iface.to_owned(),
             af_xdp: ability.map(document),
+            dpdk,
             costs: COSTS.map(str::to_owned).to_vec(),
         })?;
         return Ok(code);
@@ -56,6 +66,10 @@ fn check(iface: &str, json: bool) -> Outcome {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
             output::text(&format!("af-xdp on {iface}: {kind}: {why}"));
         }
+    }
+    for c in &dpdk {
+        let next = if c.next.is_empty() { String::new() } else { format!("; {}", c.next) };
+        output::text(&format!("dpdk: {}: {}: {}{next}", c.what, c.answer, c.why));
     }
     for cost in COSTS {
         output::text(cost);

@@ -56,6 +56,8 @@ fn answers(target: &str) -> bool {
         priority: None,
         key_file: None,
         busy_poll: None,
+        dpdk_port: None,
+        dpdk_address: None,
     };
     // Not `block`, whose waits a signal ends: the guard takes none.
     ProbePath::new(target, &args.ask(), None).and_then(|path| probe::reach(&path, "epoll")).is_ok()

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod apply;
+pub mod bind;
 pub mod bypass;
 pub mod check;
 pub mod compare;

@@ -30,7 +30,9 @@ const IFLA_XDP: u16 = 43;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
+const IFLA_XDP_FD: u16 = 1;
 const IFLA_XDP_ATTACHED: u16 = 2;
+const IFLA_XDP_FLAGS: u16 = 3;
 const IFLA_XDP_PROG_ID: u16 = 4;
 
 /// One link.
@@ -190,6 +192,17 @@ pub fn down(name: &str) -> Result<(), Error> {
 /// Renames a link; the kernel wants it down (before Linux 6.2 always, later for most).
 pub fn rename(name: &str, to: &str) -> Result<(), Error> {
     order(&format!("rename {name} to {to}"), by_index(RTM_NEWLINK, index(name)?, 0, 0).text(IFLA_IFNAME, to))
+}
+
+/// Takes the XDP program of that number off a link, and no other: one that a killed process left, which a BPF link would
+/// have taken off with it. Says whether it was there.
+pub fn detach_xdp(name: &str, program: u32) -> Result<bool, Error> {
+    let what = format!("take XDP program {program} off {name}");
+    let Some(link) = named(name)?.filter(|l| l.xdp_program == Some(program)) else { return Ok(false) };
+    // XDP_FLAGS_SKB_MODE, XDP_FLAGS_DRV_MODE (include/uapi/linux/if_link.h); a descriptor of −1 takes it off.
+    let flags = if link.xdp == "generic" { 2 } else { 4 };
+    let off = |m: Message| m.u32(IFLA_XDP_FD, u32::MAX).u32(IFLA_XDP_FLAGS, flags);
+    order(&what, by_index(RTM_NEWLINK, link.index, 0, 0).nest(IFLA_XDP, off)).map(|()| true)
 }
 
 /// Sets the MTU, bytes.

@@ -22,7 +22,7 @@ pub const IOMMU: VmTopology = VmTopology {
         "e1000e,netdev=a1,bus=rp2,mac=52:54:00:00:00:02,romfile=",
     ],
     cmdline: "intel_iommu=on iommu=pt",
-    modules: &["e1000e", "vfio-pci"],
+    modules: &["e1000e", "vfio_iommu_type1", "vfio-pci"],
     setup: PAIR_SETUP,
     min_qemu: 9,
     host_network: HostNetwork::None,
