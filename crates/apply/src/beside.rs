@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn what_a_link_reset_may_lose_for_good_is_refused() {
         let reset = |sys: FakeSys| disturbed(&sys, "eth0", |l| lowlat_settings::state(&sys, l)).map(drop);
-        let xsk = |index| vec![XskSocket { index, queue: 1, inode: 77 }];
+        let xsk = |index| vec![XskSocket { index, queue: 1, inode: 77, zero_copy: None, owner: None }];
         assert_eq!(reset(host()), Ok(()));
         assert_eq!(reset(host().net(&NetQuery::FlowRules("eth0".into()), 0)), Ok(()));
         assert_eq!(reset(host().net(&NetQuery::XskSockets, xsk(4))), Ok(()));

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lowlat_model::Goal;
 use lowlat_model::goal::check_goals;
 use lowlat_model::units::parse_duration_ns;
-use lowlat_model::{Goal, GoalQuantile};
 
 /// Measure a network path, find what slows it down, tune the host with proof, and undo every change.
 #[derive(Debug, Parser)]
@@ -18,10 +18,11 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Print one JSON document instead of text.
-    #[arg(long, global = true)]
+    // After the command's own flags, before --help.
+    #[arg(long, global = true, display_order = 900)]
     pub json: bool,
     /// Config file (TOML); its keys are the flags' names [default: /etc/lowlat.toml if present].
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 901)]
     pub config: Option<PathBuf>,
 }
 
@@ -163,14 +164,6 @@ impl GoalArgs {
     pub fn all(&self) -> Result<Vec<Goal>, Failure> {
         check_goals(&self.goals).map_err(|why| Failure::new(format!("take the goals: {why}")))
     }
-
-    /// As [`GoalArgs::all`]; where none was given, a median of 100 µs: what the demo's lab reaches once it is fixed.
-    pub fn or_the_demos(&self) -> Result<Vec<Goal>, Failure> {
-        match self.all()? {
-            none if none.is_empty() => Ok(vec![Goal { quantile: GoalQuantile::P50, goal_ns: 100_000 }]),
-            goals => Ok(goals),
-        }
-    }
 }
 
 /// A difference worth having. A smaller one is not looked for.
@@ -310,10 +303,17 @@ pub struct ServeArgs {
     /// Port of lowlat's own protocol, UDP and TCP.
     #[arg(long)]
     pub port: Option<u16>,
-    /// Spin instead of sleeping; uses a whole core.
+    /// How it waits and answers: block, spin, busy-poll, or af-xdp on --iface.
+    #[arg(long, conflicts_with = "xdp")]
+    pub engine: Option<String>,
+    /// Interface of --engine af-xdp.
+    #[arg(long, requires = "engine")]
+    pub iface: Option<String>,
+    /// Spin instead of sleeping; uses a whole core. The same as --engine spin, and goes with af-xdp.
     #[arg(long)]
     pub spin: bool,
-    /// Answer lowlat's own UDP probes where they arrive on this interface, by an XDP program (no key, no limits).
+    /// Answer lowlat's own UDP probes where they arrive on this interface, by an XDP program (no key, no limits). The same
+    /// as --engine af-xdp --iface.
     #[arg(long, value_name = "IFACE")]
     pub xdp: Option<String>,
     /// CPU to run on.
@@ -382,6 +382,7 @@ impl PathArgs {
                 ProtoArg::Icmp => Proto::Icmp,
                 ProtoArg::Udp => Proto::Udp,
                 ProtoArg::Tcp => Proto::Tcp,
+                ProtoArg::TcpConnect => Proto::TcpConnect,
             },
             peer: self.peer.clone(),
             size: self.size,
@@ -404,6 +405,8 @@ pub enum ProtoArg {
     Udp,
     /// A stream.
     Tcp,
+    /// TCP handshakes with any port that listens; the far end runs nothing of ours.
+    TcpConnect,
 }
 
 /// Clocks.
@@ -439,7 +442,8 @@ pub struct MeasureArgs {
     /// How to probe.
     #[command(flatten)]
     pub path: PathArgs,
-    /// block, spin, busy-poll, epoll, io-uring, af-xdp.
+    /// block, spin, busy-poll, epoll, suspend, io-uring, af-xdp; a list of them, or `all`: alternated in rounds on one path in
+    /// one run, each for --duration. Options of io_uring behind a colon: io-uring:sleep+multishot.
     #[arg(long, default_value = "block")]
     pub engine: String,
     /// Interface of the path (af-xdp); default by route.
@@ -478,6 +482,17 @@ pub struct MeasureArgs {
     /// Measure at each point of an axis: interval=10us,1ms, size=64..1472 or rate=1000..100000; each for --duration.
     #[arg(long, value_name = "AXIS=POINTS", conflicts_with_all = ["log", "load", "goal"])]
     pub sweep: Option<String>,
+    /// Measure sends without a copy (MSG_ZEROCOPY, io_uring SEND_ZC) against plain ones to the far end's sink instead: from
+    /// which size they pay.
+    #[arg(
+        long,
+        value_name = "BYTES,...",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1024,4096,16384,65536,262144",
+        conflicts_with_all = ["sweep", "load", "goal", "log", "out", "stamps", "rate", "count", "rt"]
+    )]
+    pub zerocopy: Option<String>,
     /// SCHED_FIFO priority, 1 to 98.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
     pub rt: Option<u8>,
@@ -723,7 +738,7 @@ pub struct OptimizeArgs {
     /// [default: 2 where `lowlat serve` runs there]
     #[arg(long, value_name = "STREAMS", value_parser = clap::value_parser!(u32).range(0..=MOST_STREAMS))]
     pub load: Option<u32>,
-    /// Engines to compare on the same path; `none` skips this.
+    /// Engines to compare on the same path; `all` for each that there is, `none` skips this.
     #[arg(long, value_delimiter = ',', default_value = "block,spin,io-uring,af-xdp")]
     pub engines: Vec<String>,
     /// Roll back after the report.

@@ -35,6 +35,19 @@ fn of_path(command: &str, given: &ArgMatches) -> Result<(), Failure> {
 
 fn of_measure(given: &ArgMatches) -> Result<(), Failure> {
     let no = |flags: &str, why: &str, next: &str| Err(refused("measure", flags, why, next));
+    if has(given, "zerocopy")
+        && let Some(flag) = ["engine", "mode", "pattern", "proto", "peer", "size"].into_iter().find(|f| has(given, f))
+    {
+        let why = "sends of each size go to the sink of a `lowlat serve`, in each way that the kernel has";
+        return no(&format!("--zerocopy and --{flag}"), why, &format!("leave out --{flag}"));
+    }
+    let several = given.get_one::<String>("engine").is_some_and(|e| lowlat_live::engines::listed(e).is_some());
+    let of_one = ["sweep", "mode", "rate", "count", "warmup", "goal", "rt", "stamps", "stamp_cost", "log"];
+    if several && let Some(flag) = of_one.into_iter().find(|f| has(given, f)) {
+        let flag = format!("--{}", flag.replace('_', "-"));
+        let why = "several engines are compared in short rounds of ping-pong and planned sends";
+        return no(&format!("{flag} and several engines"), why, &format!("leave out {flag}, or name one --engine"));
+    }
     if let Some(text) = given.get_one::<String>("sweep") {
         let axis = text.split('=').next().unwrap_or_default();
         if axis == "size" && has(given, "size") {
@@ -80,6 +93,10 @@ mod tests {
             "measure h --sweep interval=1ms --rate 5",
             "measure h --sweep rate=5,6 --mode open-loop",
             "measure h --sweep size=64,128 --size 64",
+            "measure h --zerocopy --engine spin",
+            "measure h --zerocopy=4096 --proto tcp",
+            "measure h --engine all --count 5",
+            "measure h --engine block,spin --stamps",
         ] {
             assert!(checked(line).is_err_and(|e| e.contains("; ")), "{line}");
         }
@@ -90,6 +107,9 @@ mod tests {
             "measure h --mode open-loop --rate 5 --pattern poisson",
             "measure h --sweep rate=5,6 --pattern poisson",
             "measure h --sweep size=64,128 --mode open-loop --rate 100",
+            "measure h --zerocopy",
+            "measure h --zerocopy=4096,65536 --cpu 1 --duration 2s",
+            "measure h --engine all --duration 1s --load",
             "status",
         ] {
             assert_eq!(checked(line), Ok(()), "{line}");

@@ -40,6 +40,7 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     };
     let on = ["--iface", IFACE];
     let (facts, plan, idle, swept) = (file("facts.json"), file("plan.json"), file("idle"), file("swept"));
+    let engines = file("engines");
 
     let seen = ask("facts --window 50ms", &on);
     printed.is(&seen, "facts");
@@ -49,7 +50,14 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     printed.is(&ask("plan --facts", &[&facts]), "plan");
     printed.is(&ask("noise --duration 50ms --cpus 0", &[]), "noise");
     let bypass = printed.is(&ask("bypass check", &on), "bypass");
-    assert_eq!(bypass["af_xdp"]["value"]["attaching_resets"], "queues", "{bypass:#}");
+    let af_xdp = &bypass["af_xdp"]["value"];
+    assert_eq!(
+        (&af_xdp["attaching_resets"], &af_xdp["refused"]),
+        (&"queues".into(), &serde_json::Value::Null),
+        "{bypass:#}"
+    );
+    assert!(af_xdp["mtu"].is_u64() && af_xdp["memory_bytes"].as_u64() > Some(1_000_000), "{bypass:#}");
+    assert!(af_xdp["kernel"].as_str().unwrap().contains('.') && af_xdp["device"] == bypass["iface"], "{bypass:#}");
     let said = lab.run(&scratch, &[&["bypass", "check"][..], &on].concat()).exits(0).out.clone();
     assert!(said.contains(&format!("Attaching an XDP program to {IFACE}, and taking it off, frees")), "{said}");
     printed.is(&ask("bypass check --iface lo", &[]), "bypass");
@@ -73,6 +81,21 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     printed.is(&ask("report", &[&idle]), "measure");
     printed.is(&ask(&format!("measure {FAR} --duration 50ms --sweep size=64,512 --out"), &[&swept]), "sweep");
     printed.is(&ask("report", &[&swept]), "sweep");
+    let sent = ask(&format!("measure {FAR} --duration 300ms --zerocopy=65536,1024"), &[]);
+    zero_copy(&printed.is(&sent, "zerocopy"));
+    // AF_XDP takes no TCP: said among all, refused by name.
+    let all = format!("measure {FAR} --engine all --proto tcp --duration 120ms --out");
+    let compared = printed.is(&ask(&all, &[&engines]), "engines");
+    every_engine(&compared);
+    assert_eq!(printed.is(&ask("report", &[&engines]), "engines"), compared);
+    for named in ["af-xdp", "block,af-xdp"] {
+        lab.run(&scratch, &["measure", FAR, "--proto", "tcp", "--engine", named]).refuses(&[
+            "af-xdp",
+            "UDP",
+            "use --engine",
+        ]);
+    }
+    lab.run(&scratch, &["measure", FAR, "--engine", "suspend"]).refuses(&["suspend", IFACE, "NAPI", "--engine epoll"]);
     printed.is(&ask("compare", &[&idle, &idle]), "compare");
     printed.is(&ask(&format!("compare block spin --target {FAR} --pairs 4 --round 30ms"), &[]), "compare");
 
@@ -113,6 +136,49 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     for name in &all {
         let schema: Value = serde_json::from_str(&run(&mut scratch.lowlat(&["schema", name])).exits(0).out).unwrap();
         assert_eq!(Some(schema), lowlat_report::schema(name), "{name}");
+    }
+}
+
+/// Both ways were measured at both sizes, with an interval; over veth the kernel copies anyway, and says so.
+fn zero_copy(d: &Value) {
+    let sizes: Vec<&Value> = d["sizes"].as_array().unwrap().iter().map(|s| &s["size_bytes"]).collect();
+    assert_eq!(sizes, [&json!(1024), &json!(65536)], "{d:#}");
+    for size in d["sizes"].as_array().unwrap() {
+        assert!(size["plain_cpu_ns"].as_u64() > Some(0), "{d:#}");
+        for figure in size["against"].as_array().unwrap() {
+            let [low, middle, high] =
+                ["cpu_ratio_low", "cpu_ratio", "cpu_ratio_high"].map(|key| figure[key].as_f64().unwrap());
+            assert!(0.0 < low && low <= middle && middle <= high, "{d:#}");
+            // 13 rounds of at least eight sends.
+            assert!(figure["completed"].as_u64() >= Some(104), "{d:#}");
+        }
+    }
+    let method = &d["methods"][0];
+    assert_eq!((&method["how"], &method["copied_ratio"]), (&json!("msg-zerocopy"), &json!(1.0)), "{d:#}");
+    assert!(method["words"].as_str().unwrap().contains("copied anyway"), "{d:#}");
+}
+
+/// Each engine has its figures and its cost, or says why not; what a veth pair has not is not counted as 0.
+fn every_engine(document: &Value) {
+    let rows = document["engines"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|r| r["engine"].as_str().unwrap()).collect();
+    assert_eq!(names, lowlat_live::path::ENGINES);
+    for row in rows {
+        let (name, cost) = (&row["engine"], &row["cost"]);
+        // A veth pair without GRO has no NAPI instance (drivers/net/veth.c, veth_open).
+        if let Some((_, why)) = [("af-xdp", "UDP"), ("suspend", "NAPI")].iter().find(|(n, _)| name == n) {
+            assert!(row["why_not"].as_str().unwrap().contains(why), "{row:#}");
+            continue;
+        }
+        assert!(row["measurement"]["rtt"]["p50_ns"].as_u64().is_some(), "{row:#}");
+        let number = |key: &str| cost[key].as_f64().unwrap_or_else(|| panic!("{name}: no {key}: {cost:#}"));
+        // One call to send and one to receive at least; and each engine that sleeps does so in the kernel.
+        assert!(number("syscalls_per_message") >= 1.9, "{name}: {cost:#}");
+        assert!(number("cpu_ratio") <= 1.01 && number("cpu_ns_per_message") > 0.0, "{name}: {cost:#}");
+        assert!(number("sleeps_per_message") < 2.5, "{name}: {cost:#}");
+        assert_eq!(cost["interrupts_per_message"], Value::Null, "{name}");
+        assert_eq!(cost["not_counted"][0]["fact"], "interrupts", "{name}");
+        assert!(row["state"]["words"].as_str().unwrap().contains("TCP connection"), "{row:#}");
     }
 }
 

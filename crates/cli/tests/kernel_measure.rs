@@ -224,6 +224,36 @@ fn both_sides_of_a_comparison_run_at_one_place() {
     }
 }
 
+/// Handshakes with a far end that runs nothing of ours: any port that listens, at a polite pace, and by it `optimize`.
+#[test]
+fn tcp_handshakes_need_a_port_that_listens_and_no_far_end() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let listener = lab.in_far(|| std::net::TcpListener::bind((FAR, 4443)).unwrap());
+    let taken = std::thread::spawn(move || listener.incoming().take(400).flatten().count());
+    let target = format!("{FAR}:4443");
+    let measure = |more: &[&str]| {
+        let all: Vec<&str> =
+            ["measure", &target, "--proto", "tcp-connect", "--json"].iter().chain(more).copied().collect();
+        lab.run(&scratch, &all)
+    };
+    let mut slow = 0;
+    for engine in ["block", "spin"] {
+        let m = measure(&["--count", "40", "--engine", engine]).exits(0).json();
+        assert_eq!((&m["proto"], &m["peer"], &m["lost"]), (&"tcp-connect".into(), &"tcp-connect".into(), &0.into()));
+        assert!(m["rtt"]["p50_ns"].as_u64().is_some_and(|ns| (1_000..50_000_000).contains(&ns)), "{m:#}");
+        // 10 ms between two, unless asked for more.
+        slow = m["duration_ns"].as_u64().unwrap();
+        assert!(slow >= 300_000_000, "{m:#}");
+    }
+    let fast = measure(&["--count", "40", "--rate", "2000"]).exits(0).json();
+    assert!(fast["duration_ns"].as_u64().unwrap() < slow, "{fast:#}");
+    measure(&["--count", "4", "--engine", "epoll"]).refuses(&["use --engine block or spin"]);
+    let at = |target: &str| lab.run(&scratch, &["measure", target, "--proto", "tcp-connect", "--count", "4"]);
+    at(FAR).refuses(&["no port given"]);
+    at(&format!("{FAR}:4444")).refuses(&["nothing listens there", "name a port on which a server listens"]);
+    drop(taken);
+}
+
 /// Far ends that cannot be asked: the run goes on, and the document says why they were not.
 #[test]
 fn a_far_end_that_cannot_be_placed_is_said_and_measured() {

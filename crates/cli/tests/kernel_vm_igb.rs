@@ -162,7 +162,7 @@ fn a_priority_is_the_code_point_on_a_vlan_and_the_dscp_is_next_to_it() {
             sh(&format!("ip netns exec far tc filter add dev eth1 ingress prio {} protocol 802.1Q flower vlan_id 5 vlan_prio {point} vlan_ethtype ip ip_proto udp dst_port {port} ip_tos 0xb8/0xfc action pass", point + 1));
         }
         let ask = |more: &str| {
-            node.lowlat(&format!("measure 10.78.0.2:{port} --cpu {NEAR_CPU} --count 100 --dscp 46 {more} --json")).exits(0);
+            node.lowlat(&format!("measure 10.78.0.2:{port} --cpu {NEAR_CPU} --count 100 --dscp 46 {more} --json")).exits(0).json()
         };
         assert_eq!(seen(&[0, 6]), [0, 0]);
         ask("--priority 5");
@@ -172,11 +172,28 @@ fn a_priority_is_the_code_point_on_a_vlan_and_the_dscp_is_next_to_it() {
         ask("--priority 3");
         let without = seen(&[0, 6]);
         assert!(without[0] >= 100 && without[1] == with[1], "{with:?} {without:?}");
-        // The AF_XDP engine builds its frames itself, and its socket's priority takes the same way (net/xdp/xsk.c,
-        // `xsk_build_skb`, then the VLAN device's map).
-        ask("--priority 5 --engine af-xdp");
+        // The AF_XDP engine builds its frames itself, on the device under the interface, with the tag of the interface
+        // and the code point of its map.
+        let got = ask("--priority 5 --engine af-xdp");
         let xdp = seen(&[0, 6]);
         assert!(xdp[1] >= with[1] + 100 && xdp[0] == without[0], "{without:?} {xdp:?}");
+        let bypass = &got["flow"]["bypass"];
+        assert_eq!((&bypass["iface"], &bypass["vlan"], &bypass["hook"]), (&"eth0".into(), &5.into(), &"native".into()), "{got:#}");
+        assert!(bypass["by_socket"].as_u64().unwrap() >= 100 && bypass["by_kernel"] == 0, "{got:#}");
+        assert_eq!(got["lost"], 0);
+        // Frames as small as they come and as large as the MTU, both with their checksums right: the far end answers them.
+        for size in ["48", "1472"] {
+            let got = ask(&format!("--size {size} --engine af-xdp"));
+            assert_eq!((&got["lost"], &got["flow"]["bypass"]["by_kernel"]), (&0.into(), &0.into()), "{got:#}");
+        }
+        // A VLAN in the VLAN needs two tags, and tags of another kind another EtherType: refused, and nothing attached.
+        sh("ip link add link eth0.5 name eth0.5.6 type vlan id 6 && ip addr add 10.79.0.1/24 dev eth0.5.6 && ip link set eth0.5.6 up");
+        sh("ip link add link eth0 name eth0.9 type vlan protocol 802.1ad id 9 && ip addr add 10.80.0.1/24 dev eth0.9 && ip link set eth0.9 up");
+        for (to, why) in [("10.79.0.2", "eth0.5.6 is a VLAN in the VLAN eth0.5 (QinQ)"), ("10.80.0.2", "the tags of eth0.9 are not 802.1Q")] {
+            node.lowlat(&format!("measure {to}:{port} --count 5 --engine af-xdp")).refuses(&[why, "use --engine spin"]);
+        }
+        assert!(!sh("ip -d link show dev eth0").contains("xdp"));
+        sh("ip link del eth0.9; ip link del eth0.5.6");
         sh("ip link del eth0.5; ip netns exec far sh -ec 'ip link del eth1.5; tc qdisc del dev eth1 clsact'");
     });
 }

@@ -152,6 +152,94 @@ fn the_main_job_runs_on_the_newest_kernel() {
     NEWEST.case("the_main_job_runs_on_the_newest_kernel", || main_job("", "40ms"));
 }
 
+/// igb has zero-copy since Linux 6.14. What was got is asked of the kernel, and each packet is counted at both ends.
+#[test]
+fn zero_copy_on_igb_is_got_and_every_packet_takes_that_way() {
+    NEWEST.case("zero_copy_on_igb_is_got_and_every_packet_takes_that_way", || {
+        let mut node = Node::new();
+        let far = node.serve("");
+        let check = node.lowlat("bypass check --iface eth0 --json").exits(0).json();
+        let zero =
+            check["af_xdp"]["value"]["modes"].as_array().unwrap().iter().find(|m| m["mode"] == "native zero-copy");
+        assert_eq!(zero.unwrap()["possible"], true, "{check:#}");
+        for size in ["48", "1472"] {
+            let ask = format!("measure {far} --engine af-xdp --cpu {NEAR_CPU} --count 300 --size {size} --json");
+            let got = node.lowlat(&ask).exits(0).json();
+            let bypass = &got["flow"]["bypass"];
+            let bound = [&bypass["hook"], &bypass["zero_copy"], &bypass["need_wakeup"], &bypass["iface"]];
+            assert_eq!(
+                bound,
+                [&"native".into(), &true.into(), &true.into(), &serde_json::Value::from("eth0")],
+                "{got:#}"
+            );
+            assert_eq!(
+                (&got["sent"], &got["received"], &got["lost"]),
+                (&300.into(), &300.into(), &0.into()),
+                "{got:#}"
+            );
+            assert!(bypass["by_socket"].as_u64().unwrap() >= 300, "{got:#}");
+            assert_eq!((&bypass["by_kernel"], &bypass["dropped"]), (&0.into(), &0.into()), "{got:#}");
+            common::until("the link is up again", || sh("cat /sys/class/net/eth0/carrier") == "1");
+        }
+        assert!(!sh("ip -d link show dev eth0").contains("xdp"));
+    });
+}
+
+/// While answers come within the busy-poll time, a suspended NAPI instance raises no interrupt; without suspension each
+/// answer raises one. The count of the lines says so, and not that setting it gave no error. A run that is killed leaves its
+/// values in the journal, and `rollback` puts them back.
+#[test]
+fn suspended_interrupts_stay_off_and_come_back() {
+    NEWEST.case("suspended_interrupts_stay_off_and_come_back", || {
+        let mut node = Node::new();
+        let far = node.serve("");
+        let before = captured();
+        sh("ethtool -C eth0 rx-usecs 0; ip netns exec far ethtool -C eth1 rx-usecs 0");
+        let ask = format!("measure {far} --cpu {NEAR_CPU} --busy-poll 2ms");
+        let all =
+            node.lowlat(&format!("{ask} --engine epoll,suspend --duration 400ms --load 1 --json")).exits(0).json();
+        for set in ["engines", "loaded"] {
+            let of = |n: usize, key: &str| number(&all, &format!("/{set}/{n}/{key}"));
+            let (woken, off) = (of(0, "cost/interrupts_per_message"), of(1, "cost/interrupts_per_message"));
+            let figures = |n| {
+                [of(n, "measurement/rtt/p50_ns"), of(n, "measurement/rtt/p99_ns"), of(n, "cost/cpu_ns_per_message")]
+            };
+            eprintln!(
+                "{set}: interrupts {woken:.2} -> {off:.2}; P50, P99, CPU time {:?} -> {:?}",
+                figures(0),
+                figures(1)
+            );
+            if set == "engines" {
+                assert!(woken >= 0.5 && off <= 0.5 * woken, "{woken} -> {off} interrupts for each probe");
+            }
+        }
+        let options = all["engines"][1]["state"]["options"].to_string();
+        assert!(options.contains("irq-suspend-timeout") && options.contains("eth0/napi-0"), "{options}");
+        assert!(options.contains("EPIOCSPARAMS") && options.contains("NAPI queue"), "{options}");
+        // Refused as already so: it went back to 0.
+        let zero = "plan --set nic.irq-suspend-timeout eth0/napi-0 0";
+        node.lowlat(zero).refuses(&["already"]);
+        node.lowlat("status --json").exits(0);
+
+        let mut command = std::process::Command::new(program());
+        command.args(format!("{ask} --engine suspend --duration 600s").split_whitespace());
+        command.env("LOWLAT_STATE", node.scratch().state());
+        let running = common::Started::new(&mut command);
+        common::until("the values are set", || node.lowlat(zero).code == Some(0));
+        running.signal("KILL");
+        running.wait();
+        let status = node.lowlat("status --json").exits(0).json();
+        assert!(
+            status["applied"].as_array().unwrap().iter().any(|a| a["knob"] == "nic.irq-suspend-timeout"),
+            "{status:#}"
+        );
+        node.lowlat("rollback").exits(0);
+        node.lowlat(zero).refuses(&["already"]);
+        sh("ethtool -C eth0 rx-usecs 3");
+        assert_eq!(differences(&before, &captured()), Vec::<String>::new());
+    });
+}
+
 /// Finds, proves, keeps, puts back.
 ///
 /// igb in QEMU holds back for four times the value asked for, so a round that supports a figure is longer there.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
-use lowlat_model::facts::{CpuPower, Cpus, IdleState};
+use lowlat_model::facts::{CpuPower, Cpus, IdleState, UncoreLimits};
 use lowlat_model::site::CpuTopology;
 use lowlat_sys::{Sys, query};
 
@@ -12,7 +12,8 @@ use crate::text::{cpu_list, cpu_mask, trimmed};
 crate::collector! {
     /// Which processors there are, how they are isolated, which share a core or a NUMA node, and how each one saves
     /// power: frequency governor and preference, idle states with their exit latency and use, and the limits that
-    /// programs have set on their exit latency. Also the CPUs on which the kernel's unbound workqueues may run.
+    /// programs have set on their exit latency. Also the CPUs on which the kernel's unbound workqueues may run, the
+    /// frequency limits of what the cores of an Intel package share, and in a guest how long an idle virtual CPU polls.
     ///
     /// In a virtual machine most of the power policy belongs to the host and is absent here.
     pub CPUS = "cpus";
@@ -29,6 +30,8 @@ crate::collector! {
         "/proc/cpuinfo",
         "net:cpu-dma-latency",
         "/sys/devices/virtual/workqueue/cpumask",
+        "/sys/devices/system/cpu/intel_uncore_frequency/*/{min,max}_freq_khz",
+        "/sys/module/haltpoll/parameters/guest_halt_poll_ns",
     ];
     sources [
         "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Representation of Idle States",
@@ -36,10 +39,14 @@ crate::collector! {
         "Documentation/admin-guide/pm/intel_pstate.rst in linux 6.12: no_turbo",
         "Documentation/admin-guide/cputopology.rst in linux 6.12: How CPU topology info is exported via sysfs",
         "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: smt, isolated, nohz_full",
+        "Documentation/admin-guide/pm/intel_uncore_frequency_scaling.rst in linux 6.12: min_freq_khz, max_freq_khz",
+        "Documentation/virt/guest-halt-polling.rst in linux 6.12: guest_halt_poll_ns",
     ];
 }
 
 const CPU: &str = "/sys/devices/system/cpu";
+/// Of Intel's processors with a frequency of its own for what the cores share.
+const UNCORE: &str = "/sys/devices/system/cpu/intel_uncore_frequency";
 
 /// The online processors.
 pub(crate) fn online(sys: &dyn Sys) -> Reading<Vec<u32>> {
@@ -62,6 +69,8 @@ pub(crate) fn read(sys: &dyn Sys) -> Cpus {
         dma_latency_us: dma_latency_us(sys),
         boost: boost(sys),
         workqueue: sys.read("/sys/devices/virtual/workqueue/cpumask").and_then(|t| cpu_mask(&t)),
+        uncore: uncore(sys),
+        halt_poll_ns: sys.read("/sys/module/haltpoll/parameters/guest_halt_poll_ns").parse("guest_halt_poll_ns"),
         online,
     }
 }
@@ -104,6 +113,24 @@ fn boost(sys: &dyn Sys) -> Reading<bool> {
         Reading::Absent(_) => file("cpufreq/boost").map(|on| on != 0),
         no_turbo => no_turbo.map(|off| off == 0),
     }
+}
+
+/// Each package and die has a folder; from 6.5 on there may also be `uncoreNN` for each cluster
+/// (drivers/platform/x86/intel/uncore-frequency).
+fn uncore(sys: &dyn Sys) -> Reading<BTreeMap<String, UncoreLimits>> {
+    sys.list(UNCORE).and_then(|names| {
+        let mut all = BTreeMap::new();
+        for name in names.into_iter().filter(|n| n.starts_with("package_") || n.starts_with("uncore")) {
+            let khz = |file: &str| sys.read(&format!("{UNCORE}/{name}/{file}")).parse::<u64>(file);
+            let limits = khz("min_freq_khz")
+                .and_then(|floor_khz| khz("max_freq_khz").map(|ceiling_khz| UncoreLimits { floor_khz, ceiling_khz }));
+            match limits {
+                Reading::Value(limits) => drop(all.insert(name, limits)),
+                other => return other.map(|_| BTreeMap::new()),
+            }
+        }
+        Reading::Value(all)
+    })
 }
 
 /// The cpufreq governor of one processor.
@@ -248,6 +275,18 @@ mod tests {
     fn one_idle_state_that_is_denied_is_not_dropped() {
         let sys = host().denied("/sys/devices/system/cpu/cpu0/cpuidle/state2/usage");
         assert!(matches!(read(&sys).power[&0].idle_states, Reading::Denied(_)));
+    }
+
+    #[test]
+    fn what_the_cores_share_has_limits_of_its_own() {
+        assert!(matches!(uncore(&FakeSys::new()), Reading::Absent(_)));
+        let dir = format!("{UNCORE}/package_00_die_00");
+        let sys = FakeSys::new()
+            .file(&format!("{dir}/min_freq_khz"), "800000\n")
+            .file(&format!("{dir}/max_freq_khz"), "2400000\n");
+        let limits = UncoreLimits { floor_khz: 800_000, ceiling_khz: 2_400_000 };
+        assert_eq!(uncore(&sys), Reading::Value(BTreeMap::from([("package_00_die_00".into(), limits)])));
+        assert!(matches!(uncore(&sys.denied(&format!("{dir}/max_freq_khz"))), Reading::Denied(_)));
     }
 
     #[test]

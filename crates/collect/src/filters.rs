@@ -1,19 +1,27 @@
 //! Packet filters and taps on the path.
 
+use std::collections::BTreeSet;
+
 use lowlat_model::Reading;
-use lowlat_model::facts::Filters;
+use lowlat_model::facts::{Filters, TcFilter, XdpSocket};
+use lowlat_sys::query::QdiscReply;
 use lowlat_sys::{Sys, query};
 
 use crate::text::garbled;
 
 crate::collector! {
     /// What looks at each packet before an application does: nf_tables rules per chain, legacy iptables tables that
-    /// were ever used in this namespace, connection tracking, and packet sockets (tcpdump, DHCP clients, LLDP).
+    /// were ever used in this namespace, connection tracking, packet sockets (tcpdump, DHCP clients, LLDP), traffic
+    /// control filters, and AF_XDP sockets with the programs that hold them. A BPF program of the newer hook `tcx`
+    /// (Linux 6.6) is not a filter of traffic control and is not seen.
     ///
     /// A packet socket is counted when it is bound to a protocol; one with protocol 0 receives nothing (packet(7)).
     pub FILTERS = "filters";
     reads [
         "net:nft-rules",
+        "net:qdiscs",
+        "net:IF/redirects",
+        "net:xsk-sockets",
         "/proc/net/ip_tables_names",
         "/proc/net/ip6_tables_names",
         "/proc/sys/net/netfilter/nf_conntrack_count",
@@ -22,6 +30,8 @@ crate::collector! {
     ];
     sources [
         "man 7 packet (ETH_P_ALL; protocol 0 receives nothing)",
+        "net/sched/cls_api.c in linux 6.12: tc_dump_tfilter",
+        "net/xdp/xsk_diag.c in linux 6.12: xsk_diag_put_umem (XDP_DU_F_ZEROCOPY)",
         "net/packet/af_packet.c in linux 6.12: packet_seq_show",
         "Documentation/networking/nf_conntrack-sysctl.rst in linux 6.12: nf_conntrack_count, nf_conntrack_max",
     ];
@@ -35,7 +45,51 @@ pub(crate) fn read(sys: &dyn Sys) -> Filters {
         conntrack_count: sys.sysctl("net.netfilter.nf_conntrack_count").parse("nf_conntrack_count"),
         conntrack_max: sys.sysctl("net.netfilter.nf_conntrack_max").parse("nf_conntrack_max"),
         packet_sockets: sys.read("/proc/net/packet").and_then(|text| packet_sockets(&text)),
+        tc: tc(sys),
     }
+}
+
+/// Filters hang at a hook for what comes in or goes out, or at a discipline with classes; only interfaces that have one of
+/// these are asked.
+fn tc(sys: &dyn Sys) -> Reading<Vec<TcFilter>> {
+    query::qdiscs(sys).and_then(|all| {
+        let hooks = |q: &&QdiscReply| {
+            matches!(q.qdisc.kind.as_str(), "ingress" | "clsact")
+                || q.exact.carries.iter().any(|c| c.starts_with("filters"))
+        };
+        let ifaces: BTreeSet<&str> = all.iter().filter(hooks).map(|q| q.qdisc.iface.as_str()).collect();
+        let mut filters = Vec::new();
+        for iface in ifaces {
+            match query::redirects(sys, iface) {
+                Reading::Value(found) => {
+                    filters.extend(found.into_iter().map(|f| TcFilter { iface: iface.to_owned(), kind: f.kind }));
+                }
+                other => return other.map(|_| Vec::new()),
+            }
+        }
+        Reading::Value(filters)
+    })
+}
+
+/// The AF_XDP sockets, with the names of their interfaces.
+pub(crate) fn xdp_sockets(sys: &dyn Sys) -> Reading<Vec<XdpSocket>> {
+    query::xsk_sockets(sys).and_then(|all| {
+        if all.is_empty() {
+            return Reading::Value(Vec::new());
+        }
+        query::links(sys).map(|links| {
+            let name = |index: u32| {
+                links.iter().find(|l| l.index == index).map_or_else(|| format!("link {index}"), |l| l.name.clone())
+            };
+            let from = |s: query::XskSocket| XdpSocket {
+                iface: name(s.index),
+                queue: s.queue,
+                zero_copy: s.zero_copy,
+                owner: s.owner,
+            };
+            all.into_iter().map(from).collect()
+        })
+    })
 }
 
 /// Names of the legacy tables, those for IPv6 as `ip6 filter`. A kernel without one of the two has no such file.
@@ -75,7 +129,54 @@ fn packet_sockets(text: &str) -> Reading<u64> {
 
 #[cfg(test)]
 mod tests {
+    use lowlat_model::op::QdiscState;
+    use lowlat_sys::NetQuery;
+    use lowlat_sys::query::Redirects;
+    use lowlat_testkit::FakeSys;
+
     use super::*;
+
+    #[test]
+    fn filters_are_asked_where_a_hook_is() {
+        let qdisc = |iface: &str, kind: &str, carries: &[&str]| QdiscReply {
+            qdisc: lowlat_testkit::facts::qdisc(iface, kind, "root", "1:"),
+            exact: QdiscState {
+                kind: kind.into(),
+                handle: "1:".into(),
+                options_hex: String::new(),
+                summary: String::new(),
+                carries: carries.iter().map(|c| (*c).to_owned()).collect(),
+            },
+        };
+        let filter = |kind: &str| Redirects { kind: kind.into(), to: vec![], opaque: false };
+        let sys = FakeSys::new()
+            .net(
+                &NetQuery::Qdiscs,
+                vec![qdisc("a", "clsact", &[]), qdisc("b", "htb", &["filters (u32)"]), qdisc("c", "fq", &[])],
+            )
+            .net(&NetQuery::Redirects("a".into()), vec![filter("bpf")])
+            .net(&NetQuery::Redirects("b".into()), vec![filter("u32"), filter("u32")]);
+        let found = tc(&sys).into_value().unwrap();
+        let got: Vec<_> = found.iter().map(|f| (f.iface.as_str(), f.kind.as_str())).collect();
+        assert_eq!(got, [("a", "bpf"), ("b", "u32"), ("b", "u32")]);
+        assert!(!sys.reads().contains_key("c/redirects"), "{:?}", sys.reads());
+        let denied = sys.net_reading(&NetQuery::Redirects("a".into()), Reading::Denied("x".into()));
+        assert!(matches!(tc(&denied), Reading::Denied(_)));
+    }
+
+    #[test]
+    fn a_socket_has_the_name_of_its_interface() {
+        let socket =
+            query::XskSocket { index: 3, queue: 1, inode: 7, zero_copy: Some(false), owner: Some("feed (9)".into()) };
+        let sys = FakeSys::new().net(&NetQuery::XskSockets, vec![socket]);
+        assert!(matches!(xdp_sockets(&sys), Reading::Absent(_)), "without the links it has none");
+        let sys = sys.net(&NetQuery::Links, Vec::<query::LinkInfo>::new());
+        let want =
+            XdpSocket { iface: "link 3".into(), queue: 1, zero_copy: Some(false), owner: Some("feed (9)".into()) };
+        assert_eq!(xdp_sockets(&sys), Reading::Value(vec![want]));
+        let none = FakeSys::new().net(&NetQuery::XskSockets, Vec::<query::XskSocket>::new());
+        assert_eq!(xdp_sockets(&none), Reading::Value(vec![]));
+    }
 
     #[test]
     fn taps_are_counted_and_mute_sockets_are_not() {

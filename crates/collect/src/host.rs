@@ -12,7 +12,8 @@ use crate::text::{garbled, trimmed};
 crate::collector! {
     /// Which kernel runs, how it was configured and started, whether it is a real-time kernel, whether the machine is
     /// metal or virtual, its clock source, which huge pages it has, and its policies for transparent huge pages,
-    /// same-page merging and the power of PCI Express links.
+    /// same-page merging and the power of PCI Express links. Also which vulnerabilities of the processor the kernel
+    /// mitigates, and where it lets another task in.
     ///
     /// The hypervisor is identified by the firmware's vendor and product strings, else by `/sys/hypervisor`, else by
     /// signs of it in the processor and the clock sources. `unknown-hypervisor` means that there certainly is one, of
@@ -35,10 +36,15 @@ crate::collector! {
         "/sys/kernel/mm/transparent_hugepage/{enabled,defrag}",
         "/sys/kernel/mm/ksm/run",
         "/sys/module/pcie_aspm/parameters/policy",
+        "/sys/devices/system/cpu/vulnerabilities/*",
+        "/sys/kernel/debug/sched/preempt",
     ];
     sources [
         "man 5 proc (/proc/cmdline)",
         "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: nr_hugepages of a node",
+        "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: vulnerabilities",
+        "kernel/sched/debug.c in linux 6.12: sched_dynamic_show",
+        "kernel/sched/core.c in linux 6.12: preempt_dynamic_init",
         "https://github.com/systemd/systemd/blob/v256/src/basic/virt.c (detect_vm_dmi_vendor)",
     ];
 }
@@ -75,6 +81,8 @@ pub(crate) fn read(sys: &dyn Sys) -> Host {
         thp_defrag: chosen(sys, "/sys/kernel/mm/transparent_hugepage/defrag"),
         ksm: sys.read("/sys/kernel/mm/ksm/run").parse("ksm/run"),
         aspm_policy: chosen(sys, "/sys/module/pcie_aspm/parameters/policy"),
+        vulnerabilities: vulnerabilities(sys),
+        preemption: preemption(sys, &release, &version),
         machine: uname.map(|u| u.machine),
         release,
         version,
@@ -91,13 +99,78 @@ fn chosen(sys: &dyn Sys, path: &str) -> Reading<String> {
     })
 }
 
-/// From the running kernel itself, else from the file that the distribution put next to its image.
-fn config(sys: &dyn Sys, release: &Reading<String>) -> Reading<BTreeMap<String, String>> {
-    let own = sys.read_bytes("/proc/config.gz").and_then(|packed| gunzip(&packed));
-    if let Reading::Value(text) = own {
-        return Reading::Value(options(&text));
+/// One file for each vulnerability that this kernel knows: `Not affected`, `Vulnerable`, `Mitigation: …`.
+fn vulnerabilities(sys: &dyn Sys) -> Reading<BTreeMap<String, String>> {
+    const DIR: &str = "/sys/devices/system/cpu/vulnerabilities";
+    sys.list(DIR).and_then(|names| {
+        let mut all = BTreeMap::new();
+        for name in names {
+            match trimmed(sys.read(&format!("{DIR}/{name}"))) {
+                Reading::Value(text) => drop(all.insert(name, text)),
+                other => return other.map(|_| BTreeMap::new()),
+            }
+        }
+        Reading::Value(all)
+    })
+}
+
+/// What the kernel's own switch says; else what the build and the boot parameter leave open. A kernel with the switch
+/// (`PREEMPT_DYNAMIC`) begins with what it was configured for (kernel/sched/core.c, `preempt_dynamic_init`).
+fn preemption(sys: &dyn Sys, release: &Reading<String>, version: &Reading<String>) -> Reading<String> {
+    const SWITCH: &str = "/sys/kernel/debug/sched/preempt";
+    let switch = sys.read(SWITCH);
+    if let Reading::Value(text) = &switch {
+        let word = text.split_whitespace().find_map(|w| w.strip_prefix('(').and_then(|w| w.strip_suffix(')')));
+        // An RT kernel has the switch too, between its two ways to be preempted.
+        let rt = version.value().is_some_and(|v| v.contains("PREEMPT_RT"));
+        return word.map_or_else(|| garbled(SWITCH, text), |w| Reading::Value(if rt { "rt" } else { w }.to_owned()));
     }
-    release.as_ref().and_then(|release| sys.read(&format!("/boot/config-{release}"))).map(|text| options(&text))
+    let version = match version {
+        Reading::Value(version) => version,
+        other => return other.clone(),
+    };
+    if version.contains("PREEMPT_RT") {
+        return Reading::Value("rt".to_owned());
+    }
+    let words = || version.split_whitespace();
+    if words().any(|w| w == "PREEMPT") {
+        return Reading::Value("full".to_owned());
+    }
+    let cmdline = sys.read("/proc/cmdline").into_value().unwrap_or_default();
+    let asked = cmdline.split_whitespace().rev().find_map(|w| w.strip_prefix("preempt="));
+    match asked.filter(|_| words().any(|w| w == "PREEMPT_DYNAMIC")) {
+        Some(mode) => Reading::Value(mode.to_owned()),
+        None => config_text(sys, release).and_then(|text| configured(&text)),
+    }
+}
+
+/// The model that the kernel was configured for.
+fn configured(config: &str) -> Reading<String> {
+    let set = |option: &str| config.lines().any(|l| l.strip_prefix(option) == Some("=y"));
+    for (option, mode) in [
+        ("CONFIG_PREEMPT_NONE", "none"),
+        ("CONFIG_PREEMPT_VOLUNTARY", "voluntary"),
+        ("CONFIG_PREEMPT_LAZY", "lazy"),
+        ("CONFIG_PREEMPT", "full"),
+    ] {
+        if set(option) {
+            return Reading::Value(mode.to_owned());
+        }
+    }
+    Reading::Absent("the kernel's configuration names no preemption model".to_owned())
+}
+
+/// From the running kernel itself, else from the file that the distribution put next to its image.
+fn config_text(sys: &dyn Sys, release: &Reading<String>) -> Reading<String> {
+    let own = sys.read_bytes("/proc/config.gz").and_then(|packed| gunzip(&packed));
+    if own.value().is_some() {
+        return own;
+    }
+    release.as_ref().and_then(|release| sys.read(&format!("/boot/config-{release}")))
+}
+
+fn config(sys: &dyn Sys, release: &Reading<String>) -> Reading<BTreeMap<String, String>> {
+    config_text(sys, release).map(|text| options(&text))
 }
 
 /// A kernel configuration is about 300 kB; more than this is none.
@@ -287,6 +360,37 @@ mod tests {
     }
 
     #[test]
+    fn the_preemption_model() {
+        let asked = |sys: &FakeSys, version: &str| {
+            preemption(sys, &Reading::Value("6.12".into()), &Reading::Value(version.to_owned()))
+        };
+        let value = |mode: &str| Reading::Value(mode.to_owned());
+        let switch = FakeSys::new().file("/sys/kernel/debug/sched/preempt", "none voluntary (full) lazy \n");
+        assert_eq!(asked(&switch, "#1 SMP PREEMPT_DYNAMIC x"), value("full"));
+        assert_eq!(asked(&switch, "#1 SMP PREEMPT_RT x"), value("rt"));
+        let strange = FakeSys::new().file("/sys/kernel/debug/sched/preempt", "none voluntary\n");
+        assert!(matches!(asked(&strange, "#1 SMP PREEMPT_DYNAMIC x"), Reading::Garbled(_)));
+        let boot = FakeSys::new()
+            .denied("/sys/kernel/debug/sched/preempt")
+            .file("/proc/cmdline", "quiet preempt=none preempt=voluntary\n")
+            .file("/boot/config-6.12", "CONFIG_PREEMPT_DYNAMIC=y\nCONFIG_PREEMPT_NONE=y\n");
+        assert_eq!(asked(&boot, "#1 SMP PREEMPT_DYNAMIC x"), value("voluntary"));
+        assert_eq!(asked(&boot, "#1 SMP x"), value("none"), "a kernel without the switch ignores the parameter");
+        assert_eq!(asked(&FakeSys::new(), "#1 SMP PREEMPT x"), value("full"));
+        assert!(matches!(asked(&FakeSys::new(), "#1 SMP PREEMPT_DYNAMIC x"), Reading::Absent(_)));
+    }
+
+    #[test]
+    fn one_vulnerability_that_is_denied_is_not_dropped() {
+        let dir = "/sys/devices/system/cpu/vulnerabilities";
+        let sys = FakeSys::new().file(&format!("{dir}/meltdown"), "Mitigation: PTI\n");
+        assert_eq!(vulnerabilities(&sys).into_value().unwrap()["meltdown"], "Mitigation: PTI");
+        let sys = sys.denied(&format!("{dir}/retbleed"));
+        assert!(matches!(vulnerabilities(&sys), Reading::Denied(_)));
+        assert!(matches!(vulnerabilities(&FakeSys::new()), Reading::Absent(_)));
+    }
+
+    #[test]
     fn hugepages_per_node_and_size() {
         let sys = FakeSys::new()
             .file("/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages", "1024\n")
@@ -298,6 +402,7 @@ mod tests {
         #[test]
         fn never_panics(text in "(?s).*", bytes: Vec<u8>) {
             let _ = options(&text);
+            let _ = configured(&text);
             let _ = gunzip(&bytes);
             let _ = guess(&clues(&text, &text, &text, &text));
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lowlat_model::Reading;
-use lowlat_model::facts::{Interface, PcieLink};
+use lowlat_model::facts::{Interface, PcieLink, Rss};
 use lowlat_sys::query::{self, LinkInfo};
 use lowlat_sys::{NetQuery, Sys};
 
@@ -15,7 +15,9 @@ use crate::text::{garbled, trimmed};
 crate::collector! {
     /// Every interface of the namespace: link state and addresses, driver and firmware, the device behind it and its
     /// NUMA node, current and highest speed, offloads, rings, channels, coalescing, pause, energy-efficient Ethernet,
-    /// private flags, timestamping, XDP, NAPI deferral, the PCI Express link and its power, and the IOMMU's mode.
+    /// private flags, timestamping, XDP, NAPI deferral, the PCI Express link and its power, and the IOMMU's mode; forward
+    /// error correction, the power saving of a Wi-Fi link, the table and key that spread packets over the queues, the
+    /// number of the device's own rules for flows, and the multicast groups that programs have joined.
     ///
     /// All of it is read over netlink and from sysfs, never by parsing the text of `ip` or `ethtool`. What a driver
     /// does not offer is `unsupported` with its reason, which is a different answer than off or zero.
@@ -38,6 +40,11 @@ crate::collector! {
         "net:IF/private-flags",
         "net:IF/timestamping",
         "net:IF/xdp-features",
+        "net:IF/fec",
+        "net:IF/power-save",
+        "net:IF/rss",
+        "net:IF/flow-rules",
+        "/proc/net/igmp",
         "/sys/class/net/*",
         "/sys/devices/**/{vendor,device,numa_node,current_link_speed,current_link_width,max_link_speed,max_link_width}",
         "/sys/devices/**/{link/l1_aspm,iommu_group}",
@@ -53,6 +60,9 @@ crate::collector! {
         "Documentation/ABI/testing/sysfs-kernel-iommu_groups in linux 6.12: type (5.11)",
         "net/wireless/core.c in linux 6.12: cfg80211_register_wdev (phy80211)",
         "net/core/net-sysfs.c in linux 6.12: wireless_group_needed (wireless)",
+        "include/uapi/linux/ethtool.h in linux 6.12: struct ethtool_rxfh, ETHTOOL_GRXCLSRLCNT",
+        "net/wireless/nl80211.c in linux 6.12: nl80211_get_power_save",
+        "net/ipv4/igmp.c in linux 6.12: igmp_mc_seq_show",
     ];
 }
 
@@ -70,13 +80,14 @@ pub(crate) fn read(sys: &dyn Sys) -> BTreeMap<String, Interface> {
         .filter(|r| r.destination == "default")
         .filter_map(|r| r.oif)
         .collect();
+    let groups = sys.read("/proc/net/igmp").and_then(|text| multicast_groups(&text));
     below
         .links()
         .iter()
         .map(|link| {
             let own = addresses.remove(&link.index).unwrap_or_default();
             let default_route = default_routes.contains(&link.index);
-            (link.name.clone(), interface(sys, link, path::beneath(sys, &below, link), own, default_route))
+            (link.name.clone(), interface(sys, link, path::beneath(sys, &below, link), own, default_route, &groups))
         })
         .collect()
 }
@@ -113,6 +124,7 @@ fn interface(
     lower: Reading<Vec<String>>,
     addresses: Vec<String>,
     default_route: bool,
+    groups: &Reading<BTreeMap<String, Vec<String>>>,
 ) -> Interface {
     let name = link.name.as_str();
     let driver = query::driver(sys, name);
@@ -120,6 +132,7 @@ fn interface(
     let device = device::of(sys, name);
     let unknown = |what: &str| Reading::Unsupported(format!("the driver of {name} does not report its {what}"));
     let known = |text: String, what: &str| if text.is_empty() { unknown(what) } else { Reading::Value(text) };
+    let wireless = wireless(sys, name);
     let napi = |file: &str| sys.read(&format!("/sys/class/net/{name}/{file}")).parse::<u64>(file);
     Interface {
         index: link.index,
@@ -142,7 +155,6 @@ fn interface(
             _ => device.as_ref().map(|d| d.name().to_owned()),
         },
         attachment: device.as_ref().map(|d| d.attachment.to_owned()),
-        wireless: wireless(sys, name),
         pci_id: device.as_ref().and_then(|d| pci_id(sys, d)),
         numa_node: device.as_ref().and_then(|d| numa_node(sys, d)),
         speed_mbps: modes.as_ref().and_then(|m| {
@@ -185,7 +197,79 @@ fn interface(
         pcie: device.as_ref().and_then(|d| pcie(sys, d)),
         aspm_l1: device.as_ref().and_then(|d| aspm_l1(sys, d)),
         iommu: device.and_then(|d| iommu(sys, &d)),
+        fec: of_a_device(sys, link, query::fec),
+        power_save: if wireless.value() == Some(&false) {
+            Reading::Unsupported(format!("{name} is not a Wi-Fi link"))
+        } else {
+            query::power_save(sys, name)
+        },
+        wireless,
+        rss: of_a_device(sys, link, query::rss).and_then(|hex| spread(&hex)),
+        flow_rules: of_a_device(sys, link, query::flow_rules),
+        multicast_groups: groups.as_ref().map(|all| all.get(name).cloned().unwrap_or_default()),
     }
+}
+
+/// An answer that only a device can give. Virtual links, of which a host may have a thousand, are not asked.
+fn of_a_device<T>(sys: &dyn Sys, link: &LinkInfo, ask: fn(&dyn Sys, &str) -> Reading<T>) -> Reading<T> {
+    match &link.kind {
+        Some(kind) => Reading::Unsupported(format!("{} is a {kind}, without a device of its own", link.name)),
+        None if link.name == "lo" => Reading::Unsupported("lo has no device".to_owned()),
+        None => ask(sys, &link.name),
+    }
+}
+
+/// `struct ethtool_rxfh` (include/uapi/linux/ethtool.h): command, context, entries of the table, bytes of the key, hash
+/// function, input transformation, reserved; then the table of `u32` and the key. In the byte order of the host, which is
+/// little-endian in every tree that is stored.
+fn spread(hex: &str) -> Reading<Rss> {
+    const HEADER: usize = 24;
+    const FUNCTIONS: [(u8, &str); 3] = [(1, "toeplitz"), (2, "xor"), (4, "crc32")];
+    let Some(bytes) = lowlat_sys::hex::bytes_of(hex) else { return garbled("RSS", hex) };
+    let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let (Some(entries), Some(key), Some(hash)) = (word(8), word(12), bytes.get(16)) else {
+        return garbled("RSS", hex);
+    };
+    let (entries, key) = (usize::try_from(entries).unwrap_or(usize::MAX), usize::try_from(key).unwrap_or(usize::MAX));
+    let end = entries.checked_mul(4).and_then(|n| n.checked_add(HEADER));
+    let Some((table, key)) =
+        end.and_then(|end| Some((bytes.get(HEADER..end)?, bytes.get(end..end.checked_add(key)?)?)))
+    else {
+        return garbled("RSS", hex);
+    };
+    let mut queues: BTreeMap<u32, u32> = BTreeMap::new();
+    for entry in table.chunks_exact(4).filter_map(|e| e.try_into().ok().map(u32::from_le_bytes)) {
+        *queues.entry(entry).or_default() += 1;
+    }
+    Reading::Value(Rss {
+        table: queues,
+        hash_key: lowlat_sys::hex::text_of(key),
+        hash: FUNCTIONS
+            .iter()
+            .find(|(n, _)| n == hash)
+            .map_or_else(|| hash.to_string(), |(_, name)| (*name).to_owned()),
+    })
+}
+
+/// Interface → groups joined, of `/proc/net/igmp`: a line for each interface, then one for each of its groups, the address in
+/// hexadecimal as the host's memory has it. 224.0.0.1 is joined by every interface.
+fn multicast_groups(text: &str) -> Reading<BTreeMap<String, Vec<String>>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut current = None;
+    for line in text.lines().skip(1) {
+        let mut words = line.split_whitespace();
+        if line.starts_with(char::is_whitespace) {
+            let address = words.next().filter(|w| w.len() == 8).and_then(|w| u32::from_str_radix(w, 16).ok());
+            let (Some(name), Some(address)) = (&current, address) else { return garbled("/proc/net/igmp", line) };
+            let group = std::net::Ipv4Addr::from(address.to_le_bytes());
+            if group != std::net::Ipv4Addr::new(224, 0, 0, 1) {
+                all.entry(String::clone(name)).or_default().push(group.to_string());
+            }
+        } else {
+            current = words.nth(1).map(str::to_owned);
+        }
+    }
+    Reading::Value(all)
 }
 
 fn pci_path(device: &Device) -> Reading<&str> {
@@ -372,6 +456,53 @@ mod tests {
     }
 
     #[test]
+    fn how_packets_are_spread() {
+        let head = |entries: u32, key: u32, hash: u8| {
+            let mut bytes = [0x46u32, 0, entries, key].map(u32::to_le_bytes).concat();
+            bytes.extend([hash, 0, 0, 0, 0, 0, 0, 0]);
+            bytes
+        };
+        let mut bytes = head(4, 2, 1);
+        bytes.extend([0u32, 1, 0, 0].map(u32::to_le_bytes).concat());
+        bytes.extend([0x6d, 0x5a]);
+        let want = Rss { table: BTreeMap::from([(0, 3), (1, 1)]), hash_key: "6d5a".into(), hash: "toeplitz".into() };
+        assert_eq!(spread(&lowlat_sys::hex::text_of(&bytes)), Reading::Value(want));
+        for wrong in [head(4, 2, 1), head(u32::MAX, u32::MAX, 1), vec![0; 10]] {
+            assert!(matches!(spread(&lowlat_sys::hex::text_of(&wrong)), Reading::Garbled(_)), "{wrong:?}");
+        }
+        assert!(matches!(spread("zz"), Reading::Garbled(_)));
+    }
+
+    #[test]
+    fn joined_groups_by_interface() {
+        let text = "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n\
+                    1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n\
+                    2\teth0      :     2      V3\n\t\t\t\t0A0A36E9     1 0:00000000\t\t0\n\
+                    \t\t\t\t010000E0     1 0:00000000\t\t0\n";
+        let want = BTreeMap::from([("eth0".to_owned(), vec!["233.54.10.10".to_owned()])]);
+        assert_eq!(multicast_groups(text), Reading::Value(want));
+        assert!(matches!(multicast_groups("head\n\tnot hex\n"), Reading::Garbled(_)));
+        assert_eq!(multicast_groups(""), Reading::Value(BTreeMap::new()));
+    }
+
+    #[test]
+    fn a_virtual_link_is_not_asked_what_only_a_device_has() {
+        let link = |kind: Option<&str>| LinkInfo {
+            index: 7,
+            name: "x0".into(),
+            up: true,
+            operstate: "up".into(),
+            mtu: 1500,
+            mac: None,
+            kind: kind.map(str::to_owned),
+            xdp: String::new(),
+        };
+        let sys = FakeSys::new().net(&NetQuery::Fec("x0".into()), "rs");
+        assert_eq!(of_a_device(&sys, &link(None), query::fec), Reading::Value("rs".into()));
+        assert!(matches!(of_a_device(&sys, &link(Some("veth")), query::fec), Reading::Unsupported(_)));
+    }
+
+    #[test]
     fn sysfs_answers_where_netlink_does_not() {
         let sys = FakeSys::new()
             .file("/sys/class/net/lo/ifindex", "1\n")
@@ -387,6 +518,8 @@ mod tests {
         #[test]
         fn speeds_never_panic(text in "\\PC*") {
             let _ = gigatransfers(&text);
+            let _ = spread(&text);
+            let _ = multicast_groups(&text);
         }
     }
 }

@@ -96,6 +96,8 @@ pub static COLLECTORS: &[&Collector] = &[
     &counters::cgroup::CGROUP,
     &counters::conntrack::CONNTRACK,
     &counters::aer::AER,
+    &counters::softirq_threads::SOFTIRQ_THREADS,
+    &counters::firmware::FIRMWARE,
 ];
 
 /// Reads the host. With `window_ns`, then also reads the counters, lets that time pass and reads them again: the
@@ -130,6 +132,7 @@ pub fn gather_path(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, 
         sysctls: sysctls::read(&now),
         qdiscs: qdiscs::read(&now),
         filters: filters::read(&now),
+        xdp_sockets: filters::xdp_sockets(&now),
         sockets: sockets.map(Into::into),
         routes: routes::read(&now),
         time: timesync::read(&now),

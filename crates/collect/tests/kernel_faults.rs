@@ -137,6 +137,15 @@ const FAULTS: &[Fault] = &[
         },
     },
     Fault {
+        name: "a-filter-at-the-hook",
+        rule: "traffic-control-filters",
+        iface: "lan0",
+        plant: || {
+            sh("tc qdisc add dev lan0 clsact; tc filter add dev lan0 ingress protocol ip u32 match u32 0 0 flowid 1:1");
+            quiet()
+        },
+    },
+    Fault {
         name: "a-reader-that-sleeps",
         rule: "receive-buffer-errors",
         iface: "lo",

@@ -9,6 +9,7 @@ use lowlat_verdict::sequential::{Coins, SequentialOptions, Test};
 use crate::Failure;
 use crate::bench::LiveBench;
 use crate::probe::{self, Ask};
+use crate::suspend::Suspender;
 
 /// A round that shows how fast a side is, ns: twenty probes of a path of 5 ms.
 const LOOK_NS: u64 = 100_000_000;
@@ -50,6 +51,7 @@ pub fn alternated(
     let mut rounds = 0;
     let mut coins = Coins::new(options.seed);
     let mut test = Test::new(names, options);
+    let mut suspender = Suspender::new(sys);
     let mut bench = LiveBench::new(a.path, a.engine, sys, &[]);
     let ended = alternate(
         &mut bench,
@@ -60,7 +62,8 @@ pub fn alternated(
                 heard(&schedule.at((rounds / 2, most_pairs), clock::now()));
                 rounds += 1;
                 let ask = Ask { median_ns, source_port, ..(if is_b { &b } else { &a }).clone() };
-                let round = probe::flow_round(&ask).map_err(|f| lowlat_tune::BenchError(f.to_string()))?;
+                let round =
+                    probe::suspended_round(&mut suspender, &ask).map_err(|f| lowlat_tune::BenchError(f.to_string()))?;
                 Ok(Round { is_b, ..round })
             },
             push: &mut |a: Round, b: Round| test.push(a, b),

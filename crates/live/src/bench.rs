@@ -1,20 +1,22 @@
 //! The loop's bench on a live path: probes, bulk load, counters, links and route.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use lowlat_measure::load::RunningLoad;
-use lowlat_model::PathLink;
 use lowlat_model::link::{self, LinkState};
 use lowlat_model::measurement::Measurement;
 use lowlat_model::verdict::Round;
-use lowlat_sys::{Sys, linkwatch};
+use lowlat_model::{PathLink, Reading};
+use lowlat_sys::{Sys, irqs, linkwatch};
 use lowlat_transport::{Proto, clock};
 use lowlat_tune::{Bench, BenchError, LinkReport, RoundAsk, RunProgress, Summary};
 
 use crate::path::ProbePath;
 use crate::probe::{self, Ask};
 use crate::signals;
+use crate::suspend::Suspender;
 
 /// One path, measured again and again on the same placement.
 pub struct LiveBench<'a> {
@@ -25,7 +27,10 @@ pub struct LiveBench<'a> {
     links: Vec<PathLink>,
     watched: Vec<String>,
     last: LinkState,
+    /// Interrupt lines of the path's devices.
+    irqs: Vec<u32>,
     load: Option<RunningLoad>,
+    suspender: Suspender<'a>,
     heard: Option<&'a mut dyn FnMut(&RunProgress)>,
 }
 
@@ -43,7 +48,18 @@ impl<'a> LiveBench<'a> {
     pub fn new(path: &'a ProbePath, engine: &'a str, sys: &'a dyn Sys, links: &[PathLink]) -> Self {
         let watched: Vec<String> = links.iter().map(|l| l.name.clone()).collect();
         let last = linkwatch::snapshot(sys, &watched);
-        Self { path, engine, sys, links: links.to_vec(), watched, last, load: None, heard: None }
+        Self {
+            path,
+            engine,
+            sys,
+            links: links.to_vec(),
+            irqs: lines(sys, &watched),
+            watched,
+            last,
+            load: None,
+            suspender: Suspender::new(sys),
+            heard: None,
+        }
     }
 
     /// What the loop says of its progress goes there.
@@ -51,6 +67,14 @@ impl<'a> LiveBench<'a> {
     pub fn heard_by(self, heard: &'a mut dyn FnMut(&RunProgress)) -> Self {
         Self { heard: Some(heard), ..self }
     }
+}
+
+/// The interrupt lines of these interfaces; one that has none adds none.
+fn lines(sys: &dyn Sys, ifaces: &[String]) -> Vec<u32> {
+    let Reading::Value(all) = irqs::Lines::read(sys) else { return Vec::new() };
+    let of = |iface: &String| all.of_interface(sys, iface).into_value().unwrap_or_default();
+    let lines: BTreeSet<u32> = ifaces.iter().flat_map(of).map(|line| line.irq).collect();
+    lines.into_iter().collect()
 }
 
 impl Bench for LiveBench<'_> {
@@ -63,9 +87,11 @@ impl Bench for LiveBench<'_> {
             timeout_ns: ask.timeout_ns,
             source_port: ask.source_port,
             settle: ask.settle,
+            irqs: &self.irqs,
             ..Ask::new(self.path, engine)
         };
-        probe::flow_round(&ask).map_err(|failure| BenchError(failure.to_string()))
+        let round = probe::suspended_round(&mut self.suspender, &ask);
+        round.map_err(|failure| BenchError(failure.to_string()))
     }
 
     fn plan_gap_ns(&self, median_ns: u64) -> u64 {
@@ -77,7 +103,8 @@ impl Bench for LiveBench<'_> {
             if self.path.remote.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         // The kernel draws a free one; it is bound again a moment later, by each round of the pair.
         let drawn = match self.path.proto {
-            Proto::Icmp => return Ok(0),
+            // A port that each handshake of a round took again would serve one at a time.
+            Proto::Icmp | Proto::TcpConnect => return Ok(0),
             Proto::Udp => UdpSocket::bind((any, 0)).and_then(|s| s.local_addr()),
             Proto::Tcp => TcpListener::bind((any, 0)).and_then(|s| s.local_addr()),
         };

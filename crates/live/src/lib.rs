@@ -11,6 +11,7 @@ pub mod bench;
 pub mod by_hand;
 pub mod clocks;
 pub mod conditions;
+pub mod engines;
 mod failure;
 pub mod far;
 pub mod figures;
@@ -21,7 +22,9 @@ pub mod probe;
 pub mod responder;
 pub mod signals;
 pub mod stored;
+pub mod suspend;
 pub mod trace;
+pub mod zerocopy;
 
 pub use failure::{Failure, Outcome};
 

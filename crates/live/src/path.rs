@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use lowlat_model::tune::Placement;
 use lowlat_peers::{Key, Peer, PeerOptions};
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto};
+use lowlat_transport_uring::RingOptions;
 
 use crate::Failure;
 
@@ -67,7 +68,19 @@ pub struct PathAsk {
 }
 
 /// Every engine of this build, with the crate that has it.
-pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
+pub const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "suspend", "io-uring", "af-xdp"];
+
+/// Whether a text names an engine, its options included (`io-uring:sleep+multishot`); why not.
+pub fn is_engine(name: &str) -> Result<(), String> {
+    match name.split_once(':') {
+        Some((lowlat_transport_uring::NAME, options)) => RingOptions::parse(options).map(drop),
+        Some((engine, options)) if ENGINES.contains(&engine) => {
+            Err(format!("{engine} has no option {options:?}; leave it out"))
+        }
+        None if ENGINES.contains(&name) => Ok(()),
+        _ => Err(format!("no such engine; choose one of {}", ENGINES.join(", "))),
+    }
+}
 
 /// The reference page of an engine: the doc comment of its file. What it costs on this host, the engine itself says
 /// when it is opened.
@@ -77,6 +90,7 @@ pub fn engine_page(name: &str) -> Option<String> {
         "spin" => include_str!("../../transport/src/spin.rs"),
         "busy-poll" => include_str!("../../transport/src/busy_poll.rs"),
         "epoll" => include_str!("../../transport/src/epoll.rs"),
+        "suspend" => include_str!("../../transport/src/suspend.rs"),
         "io-uring" => include_str!("../../transport-uring/src/lib.rs"),
         "af-xdp" => include_str!("../../transport-xdp/src/lib.rs"),
         _ => return None,
@@ -91,7 +105,12 @@ impl ProbePath {
     /// first.
     pub fn new(target: &str, ask: &PathAsk, iface: Option<&str>) -> Result<Self, Failure> {
         let proto = ask.proto;
-        let peer_name = if proto == Proto::Icmp { "icmp".to_owned() } else { ask.peer.clone() };
+        // The far host's kernel answers both; nothing needs to run there.
+        let peer_name = match proto {
+            Proto::Icmp => "icmp".to_owned(),
+            Proto::TcpConnect => "tcp-connect".to_owned(),
+            Proto::Udp | Proto::Tcp => ask.peer.clone(),
+        };
         let key = ask.key_file.as_deref().map(read_key).transpose()?;
         let entry = lowlat_peers::find(&peer_name).ok_or_else(|| {
             let names: Vec<&str> = lowlat_peers::PEERS.iter().map(|p| p.name).collect();
@@ -119,6 +138,11 @@ impl ProbePath {
             return Err(Failure::new(format!(
                 "probe {target:?} over ICMP: an echo request has no port; leave out :{}, or choose --proto udp",
                 remote.port()
+            )));
+        }
+        if proto == Proto::TcpConnect && remote.port() == 0 {
+            return Err(Failure::new(format!(
+                "connect to {target:?}: no port given; name one that listens there, as in {target}:443"
             )));
         }
         let busy_poll_us = ask.busy_poll_ns.map(|ns| u32::try_from(ns / 1_000).unwrap_or(u32::MAX));
@@ -204,17 +228,34 @@ impl ProbePath {
         SocketAddr::new(self.remote.ip(), if own { self.remote.port() } else { lowlat_peers::lowlat::DEFAULT_PORT })
     }
 
-    /// `udp`, `tcp`, `icmp`.
+    /// Whether probes may have to be slow: an irtt server says how fast it answers, and handshakes are paced. Other far
+    /// ends are not asked.
+    pub fn may_set_a_pace(&self) -> bool {
+        [lowlat_peers::irtt::ENTRY.name, lowlat_peers::tcp_connect::ENTRY.name].contains(&self.peer.as_str())
+    }
+
+    /// `udp`, `tcp`, `tcp-connect`, `icmp`.
     pub fn proto_name(&self) -> &'static str {
         match self.proto {
             Proto::Icmp => "icmp",
             Proto::Udp => "udp",
             Proto::Tcp => "tcp",
+            Proto::TcpConnect => "tcp-connect",
         }
     }
 }
 
 fn open_flow(engine: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    if let Some((lowlat_transport_uring::NAME, options)) = engine.split_once(':') {
+        let unknown = |why| EngineError::Unavailable {
+            engine: lowlat_transport_uring::NAME,
+            what: format!("open with {options:?}"),
+            why,
+            next: "leave it out".to_owned(),
+        };
+        let options = RingOptions::parse(options).map_err(unknown)?;
+        return lowlat_transport_uring::open_with(endpoint, &options);
+    }
     match engine {
         "io-uring" => lowlat_transport_uring::open(endpoint),
         "af-xdp" => lowlat_transport_xdp::open(endpoint),

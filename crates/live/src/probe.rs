@@ -4,14 +4,15 @@ use lowlat_measure::clock::Wish;
 use lowlat_measure::load::{Load as Bulk, RunningLoad};
 use lowlat_measure::placement::{PlacedThread, ThreadPlacement};
 use lowlat_measure::{Context, Mode, Pattern, Probe, ProbeSession, Progress, SampleSink, Samples, Spec, Warmup};
+use lowlat_model::engine::{EngineOption, EngineState, RoundCost};
 use lowlat_model::log::LogHead;
 use lowlat_model::measurement::{Measurement, samples_needed};
 use lowlat_model::units::us;
 use lowlat_model::verdict::{Flow, Round};
-use lowlat_model::{Schema, tune};
+use lowlat_model::{Bypass, Schema, tune};
 use lowlat_peers::Peer;
 use lowlat_samplelog::LogWriter;
-use lowlat_sys::{Live, Sys};
+use lowlat_sys::{Live, Sys, irqs};
 use lowlat_transport::Engine;
 use lowlat_tune::Summary;
 
@@ -22,6 +23,7 @@ use crate::far;
 use crate::figures::{self, SteadyWindow};
 use crate::path::ProbePath;
 use crate::signals;
+use crate::suspend::Suspender;
 
 /// Probes at the start of every measurement that are left out: caches, neighbour entries and the far end's wake-up.
 const WARMUP_PROBES: u64 = 100;
@@ -70,6 +72,8 @@ pub struct Ask<'a> {
     pub load_streams: u32,
     /// SCHED_FIFO priority.
     pub rt: Option<u8>,
+    /// In a round of an A/B test: interrupt lines of the path's devices, to be counted.
+    pub irqs: &'a [u32],
 }
 
 impl<'a> Ask<'a> {
@@ -89,6 +93,7 @@ impl<'a> Ask<'a> {
             settle: false,
             load_streams: 0,
             rt: None,
+            irqs: &[],
         }
     }
 
@@ -162,7 +167,7 @@ impl<'a> Ask<'a> {
             _ => return None,
         };
         let every = ms(least);
-        Some((Self { mode, ..self.clone() }, format!("the {peer} server allows one probe per {every}; paced to it")))
+        Some((Self { mode, ..self.clone() }, format!("{}; paced to it", allowed(peer, &every))))
     }
 }
 
@@ -260,9 +265,12 @@ pub fn measure_with(
         let started = crate::wall_clock_ns();
         files.iter().map(|file| log_file(file, spec, &context, started)).collect()
     };
-    let Ran { mut samples, logs, mut place, spec, slowed, flow } =
-        run(ask, &as_measured, &mut open_logs, heard.progress)?;
+    let (ran, set) =
+        Suspender::new(sys).around(ask.engine, ask.path, || run(ask, &as_measured, &mut open_logs, heard.progress))?;
+    let Ran { mut samples, logs, mut place, spec, slowed, flow, mut engine_state } = ran;
+    engine_state.options.extend(set);
     context.warnings.extend(slowed);
+    context.warnings.extend(flow.bypass.as_ref().and_then(Bypass::fallback));
     if let Some(Ok(wake_up)) = &mut place.wake_up
         && !signals::stopped()
     {
@@ -285,6 +293,7 @@ pub fn measure_with(
     let nic = context.conditions.as_ref().and_then(|c| c.hardware_stamps.clone());
     let mut measurement = figures::measurement(&mut samples, &spec, context, steady);
     measurement.flow = flow;
+    measurement.engine_state = engine_state;
     measurement.placed = Some(placed);
     if let Some(stamps) = &mut measurement.stamps {
         stamps.nic = nic;
@@ -359,9 +368,10 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     }
     let decided = ask.path.placed.as_ref().map(|p| p.near.clone());
     let near = decided.unwrap_or_else(|| conditions::choose(ask.path, &Live::new()).near);
+    // Before the engine, whose buffers then lie in the memory of the CPU that uses them.
+    let placed = PlacedThread::take(&placement(&asked, near.cpu))?;
     let mut engine = ask.path.open_round(ask.engine, ask.source_port)?;
     let mut peer = Ask { duration_ns: ask.duration_ns.saturating_add(ask.planned_ns), ..ask.clone() }.peer()?;
-    let placed = PlacedThread::take(&placement(&asked, near.cpu))?;
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
     // A far end that sets the pace gets none on a plan: what it allows is a plan already.
     let slower = ask.paced(&ask.path.peer, session.min_interval()).map(|(slower, _)| slower.spec_with(WARMUP_ROUND));
@@ -370,6 +380,7 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     if ask.settle {
         settle(&mut session, &spec)?;
     }
+    let before = Counted::now(&session, ask.irqs);
     let samples_ns = session.round(&spec, None, signals::stop(), &mut |_| {})?.rtts();
     let seed = session.flow().source_port.map_or(1, u64::from);
     let plan = lowlat_measure::paced(&spec, &samples_ns, ask.median_ns, (planned_wanted, seed))
@@ -378,10 +389,61 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
         Some(plan) => session.round(&plan, None, signals::stop(), &mut |_| {})?.rtts_planned(),
         None => Vec::new(),
     };
+    let cost = before.until(&Counted::now(&session, ask.irqs));
     let flow = session.flow();
+    let engine = EngineState { placement: where_it_ran(near.cpu, &placed), ..session.engine_state() };
     session.close();
     drop((placed, load));
-    Ok(Round { is_b: false, samples_ns, planned_ns, flow })
+    Ok(Round { is_b: false, samples_ns, planned_ns, flow, cost, engine })
+}
+
+/// As [`flow_round`], with what the engine needs set around it.
+pub fn suspended_round(suspender: &mut Suspender<'_>, ask: &Ask<'_>) -> Result<Round, Failure> {
+    let (mut round, set) = suspender.around(ask.engine, ask.path, || flow_round(ask))?;
+    round.engine.options.extend(set);
+    Ok(round)
+}
+
+/// What costs of a round are counted by, at one moment.
+struct Counted {
+    sent: u64,
+    wall_ns: u64,
+    cpu_ns: u64,
+    system_calls: Option<u64>,
+    sleeps: Option<u64>,
+    interrupts: Option<u64>,
+}
+
+impl Counted {
+    fn now(session: &ProbeSession<'_>, irqs: &[u32]) -> Self {
+        let sys = Live::new();
+        let interrupts = || sys.read("/proc/interrupts").into_value().and_then(|t| irqs::fired(&t, irqs));
+        Self {
+            interrupts: if irqs.is_empty() { None } else { interrupts() },
+            sleeps: sys.read("/proc/thread-self/status").value().and_then(|t| sleeps(t)),
+            sent: session.sent(),
+            system_calls: session.system_calls(),
+            wall_ns: lowlat_transport::clock::now(),
+            cpu_ns: lowlat_os::clock::thread_cpu(),
+        }
+    }
+
+    fn until(&self, later: &Self) -> RoundCost {
+        let grown = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
+        RoundCost {
+            messages: later.sent.saturating_sub(self.sent),
+            wall_ns: later.wall_ns.saturating_sub(self.wall_ns),
+            cpu_ns: grown(Some(self.cpu_ns), Some(later.cpu_ns)),
+            system_calls: grown(self.system_calls, later.system_calls),
+            sleeps: grown(self.sleeps, later.sleeps),
+            interrupts: grown(self.interrupts, later.interrupts),
+        }
+    }
+}
+
+/// Times that a thread went to sleep (`voluntary_ctxt_switches`, proc_pid_status(5)).
+fn sleeps(status: &str) -> Option<u64> {
+    status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
 }
 
 /// Short rounds on the open flow until the medians of two neighbours agree. A path that stays unsteady is measured anyway:
@@ -402,6 +464,37 @@ fn settle(session: &mut ProbeSession<'_>, spec: &Spec) -> Result<(), Failure> {
         last = now;
     }
     Ok(())
+}
+
+/// Where an engine ran whose thread was placed before it was opened. Memory is taken from the node of the CPU that first
+/// touches it (Documentation/admin-guide/mm/numa_memory_policy.rst, "local allocation"), which is the pinned one.
+fn where_it_ran(cpu: Option<u32>, placed: &PlacedThread) -> Vec<EngineOption> {
+    let node = |cpu: u32| {
+        let entries = Live::new().list(&format!("/sys/devices/system/cpu/cpu{cpu}")).into_value()?;
+        entries.iter().find_map(|e| e.strip_prefix("node")?.parse::<u32>().ok())
+    };
+    let mut all = Vec::new();
+    match cpu {
+        Some(cpu) => {
+            all.push(EngineOption::got("pinned", format!("to CPU {cpu}")));
+            all.push(match node(cpu) {
+                Some(node) => EngineOption::got("buffers", format!("on NUMA node {node}, that of CPU {cpu}")),
+                None => EngineOption::got("buffers", "in the one memory that this host has (no NUMA nodes in sysfs)"),
+            });
+        }
+        None => all.push(EngineOption::lacking("pinned", "no CPU could be chosen, or several may be used")),
+    }
+    all.extend(placed.memory().map(memory));
+    all
+}
+
+/// Whether memory is locked.
+pub(crate) fn memory(locked: &Result<(), String>) -> EngineOption {
+    const MEMORY: &str = "memory locked";
+    match locked {
+        Ok(()) => EngineOption::got(MEMORY, ""),
+        Err(why) => EngineOption::lacking(MEMORY, why.clone()),
+    }
 }
 
 pub(crate) fn placement(spec: &Spec, cpu: Option<u32>) -> ThreadPlacement {
@@ -431,6 +524,7 @@ struct Ran {
     /// That the far end set the pace.
     slowed: Option<String>,
     flow: Flow,
+    engine_state: EngineState,
 }
 
 /// Opens, places, greets, begins the logs (only now: a target that does not answer leaves an old log as it was),
@@ -443,10 +537,12 @@ fn run(
 ) -> Result<Ran, Failure> {
     let choice = conditions::choose(ask.path, &Live::new());
     let wake_up = conditions::wake_up(&choice);
+    let asked = spec(ask);
+    let near = choice.near.cpu;
+    // Before the engine, whose buffers then lie in the memory of the CPU that uses them.
+    let placed = PlacedThread::take(&placement(&asked, near))?;
     let mut engine = ask.path.open(ask.engine)?;
     let mut peer = ask.peer()?;
-    let asked = spec(ask);
-    let placed = PlacedThread::take(&placement(&asked, choice.near.cpu))?;
     let place = conditions::Run {
         wake_up: Some(wake_up),
         ..conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()))
@@ -461,9 +557,10 @@ fn run(
     let sink: Option<&mut dyn SampleSink> = if all.0.is_empty() { None } else { Some(&mut all) };
     let samples = session.round(&spec, sink, signals::stop(), progress)?;
     let flow = session.flow();
+    let engine_state = EngineState { placement: where_it_ran(near, &placed), ..session.engine_state() };
     session.close();
     drop(placed);
-    Ok(Ran { samples, logs, place, spec, slowed, flow })
+    Ok(Ran { samples, logs, place, spec, slowed, flow, engine_state })
 }
 
 /// The least time between two probes that the far end answers, ns; `None` where it sets no limit.
@@ -478,14 +575,22 @@ pub fn min_interval(path: &ProbePath, engine: &str) -> Result<Option<u64>, Failu
     Ok(least)
 }
 
+/// Who set the pace, as text.
+fn allowed(peer: &str, every: &str) -> String {
+    if peer == lowlat_peers::tcp_connect::ENTRY.name {
+        format!("one TCP handshake per {every}, to spare the server")
+    } else {
+        format!("the {peer} server allows one probe per {every}")
+    }
+}
+
 /// A round that holds enough probes for a median, besides its warm-up, at the pace that the far end allows.
 pub fn round_at_pace(path: &ProbePath, engine: &str, round_ns: u64) -> Result<(u64, Option<String>), Failure> {
     let Some(least) = min_interval(path, engine)? else { return Ok((round_ns, None)) };
     let probes = samples_needed(0.5) + 2 * WARMUP_ROUND;
     let round = round_ns.max(least.saturating_mul(probes));
     let (every, long) = (ms(least), ms(round));
-    let said =
-        format!("the {} server allows one probe per {every}: rounds are {long} long, for {probes} each", path.peer);
+    let said = format!("{}: rounds are {long} long, for {probes} each", allowed(&path.peer, &every));
     Ok((round, (round > round_ns).then_some(said)))
 }
 
@@ -530,6 +635,8 @@ pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, 
     if of.load_streams > 0 {
         context.environment.insert("load".into(), format!("{} TCP streams", of.load_streams));
     }
+    let flow = flow_of(rounds);
+    context.warnings.extend(flow.bypass.as_ref().and_then(Bypass::fallback));
     Measurement {
         schema: Schema::current("measure"),
         target: context.target,
@@ -548,7 +655,8 @@ pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, 
         rtt,
         rtt_planned: lowlat_verdict::quantiles(&planned),
         jitter_ratio: lowlat_verdict::jitter_ratio(&rtt),
-        flow: rounds.last().map(|r| r.flow.clone()).unwrap_or_default(),
+        flow,
+        engine_state: rounds.last().map(|r| r.engine.clone()).unwrap_or_default(),
         conditions: context.conditions,
         environment: context.environment,
         warnings: std::iter::once(format!("{}; duplicates and stamps are not counted", of.words))
@@ -556,6 +664,13 @@ pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, 
             .collect(),
         ..Measurement::default()
     }
+}
+
+/// The flow of the last round, with the packets of all of them.
+fn flow_of(rounds: &[&Round]) -> Flow {
+    let Some((last, earlier)) = rounds.split_last() else { return Flow::default() };
+    let of_earlier = earlier.iter().filter_map(|r| r.flow.bypass.as_ref());
+    Flow { bypass: last.flow.bypass.clone().map(|last| of_earlier.fold(last, Bypass::and)), ..last.flow.clone() }
 }
 
 /// Bulk TCP streams to the sink of a `lowlat serve` there.

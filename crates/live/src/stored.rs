@@ -18,7 +18,7 @@ use crate::figures::{self, SteadyWindow};
 /// The samples of a run that `measure --out` stored, next to its document.
 pub const SAMPLES: &str = "samples.log";
 /// Documents that a folder may hold, in the order in which they are looked for.
-const DOCUMENTS: [&str; 5] = ["measure.json", "sweep.json", "noise.json", "trace.json", "run.json"];
+const DOCUMENTS: [&str; 6] = ["measure.json", "sweep.json", "engines.json", "noise.json", "trace.json", "run.json"];
 /// Samples of a log that are held at once, 40 bytes each: up to here figures are exact and have intervals; beyond,
 /// memory stays flat and figures come from histograms.
 const KEEP: usize = 4 << 20;
@@ -105,12 +105,14 @@ impl Stored {
             StoredRun::Optimize(run) => run.result.as_ref().or(run.baseline.as_ref()).ok_or_else(|| {
                 Failure::new(format!("compare {}: this run measured no path; give one that did", self.name))
             }),
-            StoredRun::Sweep(_) | StoredRun::Compare(_) | StoredRun::Noise(_) | StoredRun::Trace(_) => {
-                Err(Failure::new(format!(
-                    "compare {}: it holds no single measurement; give a run of `lowlat measure --out` or its sample log",
-                    self.name
-                )))
-            }
+            StoredRun::Sweep(_)
+            | StoredRun::Engines(_)
+            | StoredRun::Compare(_)
+            | StoredRun::Noise(_)
+            | StoredRun::Trace(_) => Err(Failure::new(format!(
+                "compare {}: it holds no single measurement; give a run of `lowlat measure --out` or its sample log",
+                self.name
+            ))),
         }
     }
 }

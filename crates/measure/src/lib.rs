@@ -37,6 +37,7 @@ pub mod sweep;
 pub mod testing;
 pub mod wake;
 mod window;
+pub mod zerocopy;
 
 pub use error::MeasureError;
 pub use floor::self_test;

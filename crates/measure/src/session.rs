@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lowlat_model::engine::EngineState;
 use lowlat_os::cpu;
 use lowlat_peers::{Decoded, Peer};
 use lowlat_transport::thread::{ExactSleeps, WithoutRseq};
@@ -151,6 +152,21 @@ impl<'a> ProbeSession<'a> {
     /// The least time between two probes that the far end answers, ns; `None` where it sets no limit.
     pub fn min_interval(&self) -> Option<u64> {
         self.peer.min_interval()
+    }
+
+    /// Probes that were sent, the greetings included.
+    pub fn sent(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// What the engine is now ([`Engine::caps`], [`Engine::options`]).
+    pub fn engine_state(&self) -> EngineState {
+        EngineState { words: self.engine.caps().words.clone(), options: self.engine.options(), placement: Vec::new() }
+    }
+
+    /// See [`Engine::system_calls`].
+    pub fn system_calls(&self) -> Option<u64> {
+        self.engine.system_calls()
     }
 
     fn greet(&mut self, timeout_ns: u64, clocks: &dyn Clocks, stop: &AtomicBool) -> Result<(), MeasureError> {

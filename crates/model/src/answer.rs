@@ -95,6 +95,21 @@ pub struct BypassDocument {
 pub struct AfXdp {
     /// Why the engine would be refused; `null` if it would not.
     pub refused: Option<String>,
+    /// Interface that would get program and sockets: the one asked for, or the device under a VLAN interface.
+    #[serde(default)]
+    pub device: String,
+    /// Its MTU, bytes.
+    #[serde(default)]
+    pub mtu: u32,
+    /// Release of the running kernel.
+    #[serde(default)]
+    pub kernel: String,
+    /// Memory that the sockets pin, bytes.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// What this process may pin (`RLIMIT_MEMLOCK`), bytes; `null` where no limit applies.
+    #[serde(default)]
+    pub memory_limit_bytes: Option<u64>,
     /// Driver.
     pub driver: String,
     /// RX queues, each of which needs a socket.

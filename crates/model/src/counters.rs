@@ -24,6 +24,10 @@ use crate::Reading;
 /// | `vmstat` | `pgmajfault`, `numa_hint_faults`, … | `/proc/vmstat` |
 /// | `thermal/cpuN` | `core_throttle_count`, `package_throttle_count` | `/sys/devices/system/cpu/cpuN/thermal_throttle` |
 /// | `cgroup` | `nr_periods`, `nr_throttled`, `throttled_usec` of lowlat's own control group | `cpu.stat` |
+/// | `queues/IF` | `rx3.rx-packets`, `rx3.rx-hw-drops`, … | netdev-genl |
+/// | `pagepool/IF` | `alloc-fast`, `alloc-slow`, `recycle-ring`, … of all its page pools | netdev-genl |
+/// | `ksoftirqd/cpuN` | `run_ns` of the thread that takes over software interrupts | `/proc/PID/schedstat` |
+/// | `smi` | `count` of system management interrupts, of the first CPU | model-specific register 0x34 |
 /// | `conntrack` | `drop`, `early_drop`, `insert_failed` | `/proc/net/stat/nf_conntrack` |
 /// | `aer/IF` | `correctable`, `nonfatal`, `fatal` | `aer_dev_*` of the PCI function |
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{EngineCost, EngineState};
 use crate::finding::{Finding, NotSeen};
 use crate::op::Target;
 use crate::tune::{Disposition, Headline, Member, Modes, Placement};
@@ -175,6 +176,12 @@ pub struct EngineResult {
     pub against_block: Option<Comparison>,
     /// What it costs: a core, the kernel's firewall, …
     pub costs: String,
+    /// What it was on this host, and which of its options the kernel granted.
+    #[serde(default)]
+    pub state: EngineState,
+    /// CPU time, system calls, sleeps and interrupts for each probe.
+    #[serde(default)]
+    pub cost: EngineCost,
 }
 
 /// One item of the verification checklist.

@@ -49,6 +49,9 @@ pub struct Facts {
     pub qdiscs: Reading<Vec<Qdisc>>,
     /// Packet filters on the path.
     pub filters: Filters,
+    /// AF_XDP sockets.
+    #[serde(default = "Reading::<Vec<XdpSocket>>::unrecorded")]
+    pub xdp_sockets: Reading<Vec<XdpSocket>>,
     /// Live TCP sockets with their TCP_INFO.
     #[schemars(with = "Reading<Vec<TcpSocket>>")]
     pub sockets: Reading<Sockets>,
@@ -100,6 +103,12 @@ pub struct Host {
     /// PCI Express power management policy: `default`, `performance`, `powersave`, `powersupersave`.
     #[serde(default = "Reading::<String>::unrecorded")]
     pub aspm_policy: Reading<String>,
+    /// Processor vulnerabilities and what the kernel does about each: `meltdown` → `Mitigation: PTI`.
+    #[serde(default = "Reading::<BTreeMap<String, String>>::unrecorded")]
+    pub vulnerabilities: Reading<BTreeMap<String, String>>,
+    /// Where the kernel lets another task in: `none`, `voluntary`, `full`, `lazy`, `rt`.
+    #[serde(default = "Reading::<String>::unrecorded")]
+    pub preemption: Reading<String>,
 }
 
 /// Processors, their power policy and their isolation.
@@ -131,6 +140,21 @@ pub struct Cpus {
     /// Where unbound kernel workqueues may run.
     #[serde(default = "Reading::<Vec<u32>>::unrecorded")]
     pub workqueue: Reading<Vec<u32>>,
+    /// The frequency limits of what the cores of an Intel package share: `package_00_die_00` → limits.
+    #[serde(default = "Reading::<BTreeMap<String, UncoreLimits>>::unrecorded")]
+    pub uncore: Reading<BTreeMap<String, UncoreLimits>>,
+    /// In a guest: how long an idle virtual CPU may poll before it halts, ns (module `haltpoll`).
+    #[serde(default = "Reading::<u64>::unrecorded")]
+    pub halt_poll_ns: Reading<u64>,
+}
+
+/// Frequency limits of the parts that the cores of a package share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UncoreLimits {
+    /// `min_freq_khz`.
+    pub floor_khz: u64,
+    /// `max_freq_khz`.
+    pub ceiling_khz: u64,
 }
 
 /// One processor's power policy.
@@ -257,6 +281,32 @@ pub struct Interface {
     /// IOMMU.
     #[serde(default = "Reading::<String>::unrecorded")]
     pub iommu: Reading<String>,
+    /// The forward error correction in use: `off`, `rs`, `baser`, `llrs`.
+    #[serde(default = "Reading::<String>::unrecorded")]
+    pub fec: Reading<String>,
+    /// A Wi-Fi link saves power.
+    #[serde(default = "Reading::<bool>::unrecorded")]
+    pub power_save: Reading<bool>,
+    /// How packets are spread over the receive queues.
+    #[serde(default = "Reading::<Rss>::unrecorded")]
+    pub rss: Reading<Rss>,
+    /// Rules that the device itself applies to received packets (`ethtool -n`).
+    #[serde(default = "Reading::<u32>::unrecorded")]
+    pub flow_rules: Reading<u32>,
+    /// IPv4 multicast groups that programs have joined on it; the group of all hosts is left out.
+    #[serde(default = "Reading::<Vec<String>>::unrecorded")]
+    pub multicast_groups: Reading<Vec<String>>,
+}
+
+/// Receive side scaling of a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rss {
+    /// Receive queue → entries of the table that lead to it.
+    pub table: BTreeMap<u32, u32>,
+    /// Hash key, hexadecimal.
+    pub hash_key: String,
+    /// `toeplitz`, `xor`, `crc32`; a number where it has no name here.
+    pub hash: String,
 }
 
 /// A device's PCI Express link as sysfs gives it.
@@ -380,6 +430,31 @@ pub struct Filters {
     pub conntrack_max: Reading<u64>,
     /// Packet sockets (tcpdump and its kin) open in the namespace.
     pub packet_sockets: Reading<u64>,
+    /// Traffic control filters, in the order in which they stand at each interface.
+    #[serde(default = "Reading::<Vec<TcFilter>>::unrecorded")]
+    pub tc: Reading<Vec<TcFilter>>,
+}
+
+/// A traffic control filter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TcFilter {
+    /// Interface.
+    pub iface: String,
+    /// `u32`, `matchall`, `bpf`, …
+    pub kind: String,
+}
+
+/// An AF_XDP socket that is bound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct XdpSocket {
+    /// Interface.
+    pub iface: String,
+    /// Its receive queue.
+    pub queue: u32,
+    /// The device writes into the socket's memory itself; `None` where the kernel does not report it.
+    pub zero_copy: Option<bool>,
+    /// The program that holds it, `name (pid)`; `None` where it is not visible.
+    pub owner: Option<String>,
 }
 
 /// All TCP sockets. A host may have a hundred thousand, which the copies of its facts share.

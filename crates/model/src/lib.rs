@@ -13,12 +13,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod answer;
+pub mod bypass;
 pub mod capability;
 pub mod claim;
 pub mod conditions;
 pub mod counters;
 pub mod cpus;
 pub mod document;
+pub mod engine;
 pub mod facts;
 pub mod finding;
 pub mod goal;
@@ -45,11 +47,14 @@ pub mod trace;
 pub mod tune;
 pub mod units;
 pub mod verdict;
+pub mod zerocopy;
 
+pub use bypass::Bypass;
 pub use capability::Capability;
 pub use claim::Claim;
 pub use conditions::Conditions;
 pub use counters::{Counters, Window};
+pub use engine::EnginesDocument;
 pub use facts::Facts;
 pub use finding::{Finding, NotSeen, Remedy, Severity};
 pub use goal::{Goal, GoalQuantile, GoalResult};
@@ -64,3 +69,4 @@ pub use stamps::{GapMarks, OneWay, StampReport};
 pub use sweep::SweepDocument;
 pub use trace::TraceDocument;
 pub use verdict::Verdict;
+pub use zerocopy::ZeroCopyDocument;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::EngineState;
 use crate::tune::Placement;
 use crate::verdict::Flow;
 use crate::{Conditions, GapMarks, GoalResult, OneWay, Schema, StampReport};
@@ -22,7 +23,7 @@ pub struct Measurement {
     pub proto: String,
     /// Far-end protocol: `lowlat`, `sockperf`, `stamp`, `irtt`, `echo`.
     pub peer: String,
-    /// `block`, `spin`, `busy-poll`, `epoll`, `io-uring`, `af-xdp`, …
+    /// `block`, `spin`, `busy-poll`, `epoll`, `suspend`, `io-uring`, `af-xdp`, …
     pub engine: String,
     /// `ping-pong` or `open-loop`.
     pub mode: String,
@@ -73,6 +74,9 @@ pub struct Measurement {
     /// Samples that coincide with interruptions of the host, and the figures without them.
     #[serde(default)]
     pub gaps: Option<GapMarks>,
+    /// What the engine was on this host, and which of its options the kernel granted.
+    #[serde(default)]
+    pub engine_state: EngineState,
     /// Where the run took place; `null` in documents of older versions.
     #[serde(default)]
     pub conditions: Option<Conditions>,

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::document::RunDocument;
 use crate::verdict::Comparison;
-use crate::{Measurement, NoiseDocument, Schema, SweepDocument, TraceDocument};
+use crate::{EnginesDocument, Measurement, NoiseDocument, Schema, SweepDocument, TraceDocument};
 
 /// A document that can be printed or compared again.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,8 @@ pub enum StoredRun {
     Measure(Box<Measurement>),
     /// `lowlat measure --sweep`.
     Sweep(Box<SweepDocument>),
+    /// `lowlat measure --engine all`.
+    Engines(Box<EnginesDocument>),
     /// `lowlat compare`.
     Compare(Box<Comparison>),
     /// `lowlat noise`.
@@ -30,6 +32,7 @@ impl StoredRun {
         Ok(match schema.name.as_str() {
             "lowlat.measure" => Self::Measure(Box::new(known(value, &schema, "measure")?)),
             "lowlat.sweep" => Self::Sweep(Box::new(known(value, &schema, "sweep")?)),
+            "lowlat.engines" => Self::Engines(Box::new(known(value, &schema, "engines")?)),
             "lowlat.compare" => Self::Compare(Box::new(known(value, &schema, "compare")?)),
             "lowlat.noise" => Self::Noise(Box::new(known(value, &schema, "noise")?)),
             "lowlat.trace" => Self::Trace(Box::new(known(value, &schema, "trace")?)),

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Schema;
+use crate::engine::{EngineState, RoundCost};
 
 /// The outcome of one step's A/B test.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +37,12 @@ pub struct Round {
     /// The flow and where it was received.
     #[serde(default)]
     pub flow: Flow,
+    /// What it cost this host.
+    #[serde(default)]
+    pub cost: RoundCost,
+    /// What the engine was at its end; empty where nobody asked.
+    #[serde(default)]
+    pub engine: EngineState,
 }
 
 /// The flow of a round and where the kernel received it: what may differ between rounds of one path.
@@ -53,6 +60,9 @@ pub struct Flow {
     pub rx_queue: Option<u32>,
     /// CPU on which the prober ran at the end of the round.
     pub prober_cpu: Option<u32>,
+    /// What the flow got past the kernel's stack, and which way its packets took; left out for a kernel socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bypass: Option<crate::Bypass>,
 }
 
 /// Where the time of a round trip begins.

@@ -129,15 +129,17 @@ pub struct XskSocketMessage {
     pub queue: u32,
     /// Inode.
     pub inode: u32,
+    /// The device writes into the socket's memory itself; `None` where the kernel does not report it.
+    pub zero_copy: Option<bool>,
 }
 
 /// The AF_XDP sockets of the namespace. A kernel without their diagnosis (`CONFIG_XDP_SOCKETS_DIAG`) says `ENOENT`.
 pub fn xsk_sockets() -> Result<Vec<XskSocketMessage>, Error> {
     let what = "list the AF_XDP sockets";
-    // struct xdp_diag_req: family, protocol, padding, inode, what to show (XDP_SHOW_INFO), cookie
+    // struct xdp_diag_req: family, protocol, padding, inode, what to show (XDP_SHOW_INFO, XDP_SHOW_UMEM), cookie
     let mut request = [0; 20];
     request[0] = AF_XDP;
-    request[8..12].copy_from_slice(&1u32.to_ne_bytes());
+    request[8..12].copy_from_slice(&0b101u32.to_ne_bytes());
     let replies =
         NetlinkSocket::open(Protocol::SockDiag)?.dump(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &request))?;
     let mut out = Vec::new();
@@ -151,14 +153,20 @@ const AF_XDP: u8 = 44;
 /// sizeof(struct xdp_diag_msg): family, type, padding, inode, cookie.
 const XDP_DIAG_MSG: usize = 16;
 const XDP_DIAG_INFO: u16 = 1;
+const XDP_DIAG_UMEM: u16 = 5;
+/// Offset of `flags` in `struct xdp_diag_umem`, and `XDP_DU_F_ZEROCOPY` of it.
+const UMEM_FLAGS: usize = 32;
+const ZERO_COPY: u32 = 1;
 
 /// Reads one reply after its netlink header; `None` for a socket that is bound to nothing.
 pub fn parse_xsk(payload: &[u8]) -> Result<Option<XskSocketMessage>, Malformed> {
     let inode = u32_at(payload, 4).ok_or_else(|| Malformed::new("an AF_XDP socket shorter than its header"))?;
     let attrs = Attrs::parse(tail(payload, XDP_DIAG_MSG))?;
     let info = attrs.get(XDP_DIAG_INFO).map(|a| a.data).unwrap_or_default();
+    let zero_copy =
+        attrs.get(XDP_DIAG_UMEM).and_then(|a| u32_at(a.data, UMEM_FLAGS)).map(|flags| flags & ZERO_COPY != 0);
     Ok(match (u32_at(info, 0), u32_at(info, 4)) {
-        (Some(ifindex), Some(queue)) if ifindex != 0 => Some(XskSocketMessage { ifindex, queue, inode }),
+        (Some(ifindex), Some(queue)) if ifindex != 0 => Some(XskSocketMessage { ifindex, queue, inode, zero_copy }),
         _ => None,
     })
 }
@@ -167,6 +175,25 @@ pub fn parse_xsk(payload: &[u8]) -> Result<Option<XskSocketMessage>, Malformed> 
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_socket_says_whether_its_device_copies() {
+        let socket = |flags: Option<u32>| {
+            let mut bytes = vec![AF_XDP, 3, 0, 0];
+            bytes.extend([77u32, 0, 0].iter().flat_map(|n| n.to_ne_bytes()));
+            let umem = |flags: u32| [0, 0, 1, 2, 4096, 0, 3, 1, flags, 1].map(u32::to_ne_bytes).concat();
+            bytes.extend(crate::message::attrs(|m| {
+                let m = m.attr(XDP_DIAG_INFO, &[3u32, 1].map(u32::to_ne_bytes).concat());
+                match flags {
+                    Some(flags) => m.attr(XDP_DIAG_UMEM, &umem(flags)),
+                    None => m,
+                }
+            }));
+            parse_xsk(&bytes).unwrap().unwrap()
+        };
+        assert_eq!((socket(None).ifindex, socket(None).queue, socket(None).inode), (3, 1, 77));
+        assert_eq!([None, Some(0), Some(1)].map(|f| socket(f).zero_copy), [None, Some(false), Some(true)]);
+    }
 
     proptest! {
         #[test]

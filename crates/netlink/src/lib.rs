@@ -9,6 +9,7 @@
 //! | [`netdev`] | XDP features |
 //! | [`diag`] | TCP sockets with TCP_INFO |
 //! | [`wireguard`] | peers |
+//! | [`nl80211`] | whether a Wi-Fi interface saves power |
 //! | [`nft`] | nf_tables: rules per chain; a table with rules in one batch |
 //!
 //! Every function opens its own socket in the calling thread's network namespace, so a thread that has entered a
@@ -35,6 +36,7 @@ pub mod genl;
 pub mod message;
 pub mod netdev;
 pub mod nft;
+pub mod nl80211;
 pub mod route;
 pub mod socket;
 pub mod tc;

@@ -10,8 +10,11 @@ use crate::{Error, Malformed};
 
 const CMD_DEV_GET: u8 = 1;
 const CMD_NAPI_GET: u8 = 11;
+const CMD_PAGE_POOL_STATS_GET: u8 = 9;
 const CMD_QSTATS_GET: u8 = 12;
 const CMD_NAPI_SET: u8 = 14;
+const A_POOL_STATS_INFO: u16 = 1;
+const A_POOL_IFINDEX: u16 = 2;
 const A_DEV_IFINDEX: u16 = 1;
 const A_DEV_XDP_FEATURES: u16 = 3;
 const A_NAPI_IFINDEX: u16 = 1;
@@ -26,6 +29,8 @@ const SCOPE_QUEUE: u32 = 1;
 
 /// Statistics of one queue that are read (`NETDEV_A_QSTATS_*`, include/uapi/linux/netdev.h, Linux 6.12).
 pub const QUEUE_STATISTICS: &[(&str, u16)] = &[
+    ("rx-packets", 8),
+    ("tx-packets", 10),
     ("rx-alloc-fail", 12),
     ("rx-hw-drops", 13),
     ("rx-hw-drop-overruns", 14),
@@ -33,6 +38,16 @@ pub const QUEUE_STATISTICS: &[(&str, u16)] = &[
     ("tx-hw-drops", 24),
     ("tx-hw-drop-errors", 25),
     ("tx-hw-drop-ratelimits", 32),
+];
+
+/// Statistics of a page pool that are read (`NETDEV_A_PAGE_POOL_STATS_*`, Linux 6.8): where pages came from, and what became
+/// of those that came back.
+pub const POOL_STATISTICS: &[(&str, u16)] = &[
+    ("alloc-fast", 8),
+    ("alloc-slow", 9),
+    ("alloc-refill", 12),
+    ("recycle-ring-full", 17),
+    ("recycle-released-refcnt", 18),
 ];
 
 /// Values of one instance that can be set, and their attributes (include/uapi/linux/netdev.h): the first three since
@@ -111,6 +126,31 @@ pub fn parse_queue_statistics(attrs: &[u8]) -> Result<BTreeMap<String, u64>, Mal
     Ok(QUEUE_STATISTICS.iter().filter_map(value).collect())
 }
 
+/// Interface index → what all its page pools count. Needs a kernel with `CONFIG_PAGE_POOL_STATS`; one without says
+/// `EOPNOTSUPP`.
+pub fn page_pools() -> Result<BTreeMap<u32, BTreeMap<String, u64>>, Error> {
+    let what = "ask the page pools";
+    let replies = GenericFamily::open("netdev", 1)?.dump(what, CMD_PAGE_POOL_STATS_GET, |m| m)?;
+    sum_page_pools(&replies).map_err(|e| Error::malformed(what, e))
+}
+
+/// Adds up the replies of `page-pool-stats-get`; a pool of no interface is left out.
+pub fn sum_page_pools(replies: &[Vec<u8>]) -> Result<BTreeMap<u32, BTreeMap<String, u64>>, Malformed> {
+    let mut all: BTreeMap<u32, BTreeMap<String, u64>> = BTreeMap::new();
+    for reply in replies {
+        let attrs = Attrs::parse(reply)?;
+        let Some(index) = attrs.nested(A_POOL_STATS_INFO)?.u32(A_POOL_IFINDEX) else { continue };
+        let of = all.entry(index).or_default();
+        for (name, kind) in POOL_STATISTICS {
+            if let Some(count) = attrs.get(*kind).and_then(Attr::uint) {
+                let sum = of.entry((*name).to_owned()).or_default();
+                *sum = sum.saturating_add(count);
+            }
+        }
+    }
+    Ok(all)
+}
+
 /// Sets one value of one instance.
 pub fn set_napi(id: u32, param: &str, value: u64) -> Result<(), Error> {
     let what = format!("set {param} of NAPI instance {id}");
@@ -153,15 +193,32 @@ mod tests {
                 .attr(9, &5u64.to_ne_bytes())
                 .attr(14, &7u64.to_ne_bytes())
         });
-        let want = BTreeMap::from([("rx3.rx-hw-drop-overruns".to_owned(), 7)]);
+        let want = BTreeMap::from([("rx3.rx-hw-drop-overruns".to_owned(), 7), ("rx3.rx-packets".to_owned(), 100)]);
         assert_eq!(parse_queue_statistics(&bytes).unwrap(), want);
         assert!(parse_queue_statistics(&crate::message::attrs(|m| m.u32(A_QSTATS_IFINDEX, 2))).is_err());
+    }
+
+    #[test]
+    fn the_pools_of_one_interface_are_added_up() {
+        let pool = |index: Option<u32>, slow: u64| {
+            crate::message::attrs(|m| {
+                m.nest(A_POOL_STATS_INFO, |m| {
+                    let m = m.u32(1, 9);
+                    index.map_or(m.clone(), |i| m.u32(A_POOL_IFINDEX, i))
+                })
+                .u32(8, 50)
+                .attr(9, &slow.to_ne_bytes())
+            })
+        };
+        let got = sum_page_pools(&[pool(Some(2), 5), pool(Some(2), 1 << 40), pool(None, 7)]).unwrap();
+        assert_eq!(got.keys().collect::<Vec<_>>(), [&2], "a pool of no interface is nobody's");
+        assert_eq!((got[&2]["alloc-fast"], got[&2]["alloc-slow"]), (100, (1 << 40) + 5));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_refused_or_read(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let _ = (parse_xdp_features(&bytes), parse_napi(&bytes));
+            let _ = (parse_xdp_features(&bytes), parse_napi(&bytes), sum_page_pools(std::slice::from_ref(&bytes)));
         }
     }
 

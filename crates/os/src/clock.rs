@@ -21,6 +21,12 @@ pub fn realtime() -> u64 {
     read(libc::CLOCK_REALTIME)
 }
 
+/// CPU time of the calling thread, ns (`CLOCK_THREAD_CPUTIME_ID`); a system call.
+#[inline]
+pub fn thread_cpu() -> u64 {
+    read(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
 /// By the C library, which finds the vDSO when it is loaded. rustix looks for it at the first read, by a prctl or in
 /// `/proc/self/auxv`; a thread that may do neither then makes a system call of each read, 5 % of a spinning round trip
 /// of 5.8 µs with a confined far end (Linux 6.18, veth).

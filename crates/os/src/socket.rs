@@ -455,6 +455,42 @@ fn flags_of(events: c_int) -> epolls::EventFlags {
     epolls::EventFlags::from_bits_retain(events.cast_unsigned())
 }
 
+/// How an epoll context polls the devices of its sockets before it sleeps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EpollPolling {
+    /// Polls so long in each wait, µs; 0 for as long as the system's own setting.
+    pub busy_poll_us: u32,
+    /// Packets of one poll; above 64 it needs CAP_NET_ADMIN.
+    pub budget: u16,
+    /// Its polls take the place of interrupts where those are deferred or suspended.
+    pub prefer: bool,
+}
+
+/// `EPIOCSPARAMS` (Linux 6.9; before that `ENOTTY`, and `EOPNOTSUPP` without CONFIG_NET_RX_BUSY_POLL).
+pub fn set_epoll_polling(epoll: BorrowedFd<'_>, polling: EpollPolling) -> io::Result<()> {
+    let EpollPolling { busy_poll_us, budget, prefer } = polling;
+    // struct epoll_params of <linux/eventpoll.h>: u32, u16, u8, and a byte that must be 0.
+    let mut bytes = [0u8; 8];
+    bytes[..4].copy_from_slice(&busy_poll_us.to_ne_bytes());
+    bytes[4..6].copy_from_slice(&budget.to_ne_bytes());
+    bytes[6] = u8::from(prefer);
+    // SAFETY: the kernel reads the eight bytes of the structure, which live through the call.
+    check_int(unsafe { libc::ioctl(epoll.as_raw_fd(), libc::EPIOCSPARAMS as _, bytes.as_ptr()) }).map(drop)
+}
+
+/// `EPIOCGPARAMS`: what is set.
+pub fn epoll_polling(epoll: BorrowedFd<'_>) -> io::Result<EpollPolling> {
+    let mut bytes = [0u8; 8];
+    // SAFETY: the kernel writes the eight bytes of the structure, which live through the call.
+    check_int(unsafe { libc::ioctl(epoll.as_raw_fd(), libc::EPIOCGPARAMS as _, bytes.as_mut_ptr()) })?;
+    let (us, rest) = bytes.split_at(4);
+    Ok(EpollPolling {
+        busy_poll_us: us.try_into().map_or(0, u32::from_ne_bytes),
+        budget: u16::from_ne_bytes([rest[0], rest[1]]),
+        prefer: rest[2] != 0,
+    })
+}
+
 /// A ready descriptor's events and token.
 pub type Event = libc::epoll_event;
 

@@ -7,7 +7,7 @@
 
 use lowlat_transport::{Ns, Proto};
 
-use crate::{Decoded, Peer, PeerEntry, PeerOptions, bytes_at, random};
+use crate::{Decoded, ECHOED_SHORTEST, Echoed, Peer, PeerEntry, PeerOptions};
 
 /// The list entry.
 pub const ENTRY: PeerEntry = PeerEntry {
@@ -19,20 +19,17 @@ pub const ENTRY: PeerEntry = PeerEntry {
 };
 
 const PROTOS: &[Proto] = &[Proto::Icmp];
-const SHORTEST: usize = 16;
 /// What an echo over IPv4 carries.
 const LONGEST: usize = 65507;
 
 /// Echo probes.
 #[derive(Debug)]
-pub struct Icmp {
-    cookie: u64,
-}
+pub struct Icmp(Echoed);
 
 impl Icmp {
     /// With a new cookie.
     pub fn new(_: &PeerOptions) -> Self {
-        Self { cookie: random() }
+        Self(Echoed::new())
     }
 }
 
@@ -50,21 +47,15 @@ impl Peer for Icmp {
     }
 
     fn message_sizes(&self) -> (usize, usize) {
-        (SHORTEST, LONGEST)
+        (ECHOED_SHORTEST, LONGEST)
     }
 
     fn encode(&mut self, seq: u64, _: Ns, message: &mut [u8]) {
-        message[..8].copy_from_slice(&self.cookie.to_ne_bytes());
-        message[8..16].copy_from_slice(&seq.to_ne_bytes());
+        self.0.encode(seq, message);
     }
 
     fn decode(&mut self, message: &[u8]) -> Decoded {
-        match (bytes_at(message, 0), bytes_at(message, 8)) {
-            (Some(cookie), Some(seq)) if u64::from_ne_bytes(cookie) == self.cookie => {
-                Decoded::Reply { seq: u64::from_ne_bytes(seq), far: None }
-            }
-            _ => Decoded::Foreign("an echo of another program"),
-        }
+        self.0.decode(message, "an echo of another program")
     }
 
     fn framing(&self) -> fn(&[u8]) -> Option<usize> {

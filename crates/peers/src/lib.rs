@@ -11,6 +11,7 @@ pub mod reflector;
 pub mod serve;
 pub mod sockperf;
 pub mod stamp;
+pub mod tcp_connect;
 
 use lowlat_transport::{Engine, EngineError, Ns, Proto};
 
@@ -44,7 +45,7 @@ pub enum Decoded {
 /// Writes probes and reads answers of one far-end protocol. No I/O but in [`Peer::open`] and [`Peer::close`], and no
 /// allocation after construction.
 pub trait Peer {
-    /// `lowlat`, `sockperf`, `stamp`, `irtt`, `icmp`.
+    /// `lowlat`, `sockperf`, `stamp`, `irtt`, `icmp`, `tcp-connect`.
     fn name(&self) -> &'static str;
     /// Protocols it runs on.
     fn protos(&self) -> &'static [Proto];
@@ -109,7 +110,8 @@ pub struct PeerEntry {
 }
 
 /// The protocols, one file each.
-pub const PEERS: &[PeerEntry] = &[lowlat::ENTRY, icmp::ENTRY, sockperf::ENTRY, stamp::ENTRY, irtt::ENTRY];
+pub const PEERS: &[PeerEntry] =
+    &[lowlat::ENTRY, icmp::ENTRY, sockperf::ENTRY, stamp::ENTRY, irtt::ENTRY, tcp_connect::ENTRY];
 
 /// A protocol by name.
 pub fn find(name: &str) -> Option<&'static PeerEntry> {
@@ -121,6 +123,36 @@ pub fn find(name: &str) -> Option<&'static PeerEntry> {
 pub(crate) fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish()
+}
+
+/// Shortest payload of [`Echoed`], bytes.
+pub(crate) const ECHOED_SHORTEST: usize = 16;
+
+/// A payload that comes back unchanged: `cookie u64 | sequence u64 | padding`, native-endian. The cookie distinguishes it from
+/// another run's.
+#[derive(Debug)]
+pub(crate) struct Echoed {
+    cookie: u64,
+}
+
+impl Echoed {
+    pub(crate) fn new() -> Self {
+        Self { cookie: random() }
+    }
+
+    pub(crate) fn encode(&self, seq: u64, message: &mut [u8]) {
+        message[..8].copy_from_slice(&self.cookie.to_ne_bytes());
+        message[8..16].copy_from_slice(&seq.to_ne_bytes());
+    }
+
+    pub(crate) fn decode(&self, message: &[u8], otherwise: &'static str) -> Decoded {
+        match (bytes_at(message, 0), bytes_at(message, 8)) {
+            (Some(cookie), Some(seq)) if u64::from_ne_bytes(cookie) == self.cookie => {
+                Decoded::Reply { seq: u64::from_ne_bytes(seq), far: None }
+            }
+            _ => Decoded::Foreign(otherwise),
+        }
+    }
 }
 
 /// The sequence number, not above `newest`, whose lower half is `low`; `None` if none can have been sent.

@@ -14,7 +14,7 @@ use lowlat_peers::serve::ServeConfig;
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto, os};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "io-uring", "af-xdp"];
+const ENGINES: &[&str] = &["block", "spin", "busy-poll", "epoll", "suspend", "io-uring", "af-xdp"];
 
 fn open(name: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     match name {
@@ -226,7 +226,7 @@ fn the_priority_is_on_every_packet_and_the_dscp_does_not_change_it() {
                     let mut opened = open(engine, &endpoint).unwrap();
                     let what = match proto {
                         Proto::Udp => format!("udp dport {port}"),
-                        Proto::Tcp => format!("tcp dport {port}"),
+                        Proto::Tcp | Proto::TcpConnect => format!("tcp dport {port}"),
                         Proto::Icmp if to.is_ipv6() => "icmpv6 type echo-request".to_owned(),
                         Proto::Icmp => "icmp type echo-request".to_owned(),
                     };

@@ -75,6 +75,8 @@ documents! {
     check(lowlat_model::finding::CheckDocument);
     /// A comparison as text for a terminal of `width` columns.
     comparison(lowlat_model::verdict::Comparison);
+    /// Engines side by side as text for a terminal of `width` columns.
+    engines(lowlat_model::EnginesDocument);
     /// A host as text for a terminal of `width` columns.
     facts(lowlat_model::Facts);
     /// A measurement as text for a terminal of `width` columns.
@@ -89,6 +91,13 @@ documents! {
     sweep(lowlat_model::SweepDocument);
     /// The stages of round trips as text for a terminal of `width` columns.
     trace(lowlat_model::TraceDocument);
+    /// Zero-copy sends as text for a terminal of `width` columns.
+    zerocopy(lowlat_model::ZeroCopyDocument);
+}
+
+/// One size of zero-copy sends in one line.
+pub fn zerocopy_line(size: &lowlat_model::zerocopy::ZeroCopySize) -> String {
+    visible(&documents::zerocopy_line(size))
 }
 
 /// A line for people in lines of at most `width` columns, where its words allow; those after the first stand two columns

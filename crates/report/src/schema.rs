@@ -7,7 +7,7 @@ use lowlat_model::document::RunDocument;
 use lowlat_model::finding::CheckDocument;
 use lowlat_model::journal::{JournalEntry, StatusDocument};
 use lowlat_model::verdict::Comparison;
-use lowlat_model::{Facts, Measurement, NoiseDocument, Plan, SweepDocument, TraceDocument};
+use lowlat_model::{EnginesDocument, Facts, Measurement, NoiseDocument, Plan, SweepDocument, TraceDocument};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -20,8 +20,10 @@ pub fn schema(name: &str) -> Option<Value> {
         "check" => of::<CheckDocument>(),
         "plan" => of::<Plan>(),
         "measure" => of::<Measurement>(),
+        "engines" => of::<EnginesDocument>(),
         "compare" => of::<Comparison>(),
         "sweep" => of::<SweepDocument>(),
+        "zerocopy" => of::<lowlat_model::ZeroCopyDocument>(),
         "noise" => of::<NoiseDocument>(),
         "trace" => of::<TraceDocument>(),
         "optimize" => of::<RunDocument>(),

@@ -135,7 +135,8 @@ mod tests {
             "line 70 (nvme0q3) fires on isolated CPUs, interrupts a second: CPU 3: 9000",
             "isolated or nohz_full: 3",
         ];
-        only(NAME, &facts, &want, &["tick-on-isolated-cpu"]);
+        let also = ["tick-on-isolated-cpu", "interrupts-outside-their-affinity", "interrupts-moved-in-window"];
+        only(NAME, &facts, &want, &also);
         let settings = rule(NAME, &facts).findings.remove(0).remedy.settings;
         let settings: Vec<String> = settings.iter().map(|s| format!("{} {}", s.target, s.value)).collect();
         assert_eq!(settings, ["eth0/irq-1 0"], "only lines of the path are ours to move");

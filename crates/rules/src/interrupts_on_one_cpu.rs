@@ -115,7 +115,7 @@ mod tests {
         grow(&mut facts, "cpu/1", "softirq", 100_000);
         let evidence =
             ["all 2 interrupt lines of eth0 that fired do so on CPU 1", "CPU 1 was busy 100 % in 1000 ms (/proc/stat)"];
-        only(NAME, &facts, &evidence, &[]);
+        only(NAME, &facts, &evidence, &["interrupts-outside-their-affinity", "interrupts-moved-in-window"]);
         let found = rule(NAME, &facts).findings.remove(0);
         let settings: Vec<String> = found.remedy.settings.iter().map(|s| format!("{} {}", s.target, s.value)).collect();
         assert_eq!(settings, ["eth0/irq-0 0"], "the other line stays where it is");

@@ -89,7 +89,7 @@ mod tests {
         grow(&mut facts, "netstat", "TcpExt.BusyPollRxPackets", 5_000);
         assert_eq!(rule(NAME, &facts), Seen::default(), "few interrupts");
         grow(&mut facts, "irq/40", "cpu0", 4_000);
-        only(NAME, &facts, &["eth0: 4004 interrupts a second", "eth0 napi_defer_hard_irqs = 0"], &[]);
+        only(NAME, &facts, &["eth0: 4002 interrupts a second", "eth0 napi_defer_hard_irqs = 0"], &[]);
         let settings = rule(NAME, &facts).findings.remove(0).remedy.settings;
         assert!(settings.len() == 2 && settings.iter().all(|s| s.joint.as_deref() == Some("deferral of eth0")));
         facts.sysctls.insert("net.core.busy_read".into(), Reading::Value("0".into()));

@@ -153,7 +153,7 @@ mod tests {
             NAME,
             &facts,
             &["eth0/irq-1 (eth0-TxRx-1) fires on CPU 3: that is NUMA node 1, the device is on node 0"],
-            &[],
+            &["interrupts-moved-in-window"],
         );
         let setting = rule(NAME, &facts).findings[0].remedy.settings[0].clone();
         assert_eq!((setting.target.to_string().as_str(), setting.value.as_str()), ("eth0/irq-1", "1"));

@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod af_xdp_copies;
 mod autocorking;
+mod busy_cpus_differ_in_frequency;
 mod busy_poll_without_effect;
 mod busy_smt_sibling;
 mod clock_daemons_compete;
@@ -19,6 +21,7 @@ mod delayed_acknowledgements;
 mod device_interrupts_on_isolated_cpus;
 mod eee_active;
 mod flow_limit_drops;
+mod forward_error_correction;
 mod frequency_capped;
 mod generic_xdp;
 mod governor_not_performance;
@@ -29,9 +32,12 @@ mod instance_allowance_exceeded;
 mod interprocessor_interrupts;
 mod interrupt_coalescing;
 mod interrupts_moved_by_irqbalance;
+mod interrupts_moved_in_window;
 mod interrupts_on_one_cpu;
+mod interrupts_outside_their_affinity;
 mod interrupts_while_polling;
 mod irq_off_node_or_app_cpu;
+mod kernel_not_preemptible;
 mod link_below_capability;
 mod link_errors;
 mod link_goes_down;
@@ -40,10 +46,12 @@ mod long_filter_chain;
 mod look;
 mod major_faults;
 mod memory_reclaim_stalls;
+mod mitigations_in_system_calls;
 mod neighbour_table_full;
 mod netem_on_path;
 mod nic_ring_drops;
 mod numa_balancing_faults;
+mod one_queue_carries_most;
 mod packet_sockets;
 mod page_merging_active;
 mod pause_frames;
@@ -52,29 +60,36 @@ mod pci_express_link_sleeps;
 mod plain_fifo_backlog;
 mod reader_asleep_past_goal;
 mod receive_buffer_errors;
+mod receive_pages_not_recycled;
 mod retransmission_timeouts;
 mod retransmits;
 mod reverse_path_drops;
 mod rps_remote_cpu;
 mod rt_throttling_off;
 mod shaper_below_line_rate;
+mod softirqs_left_to_threads;
 mod softnet_drops;
 mod softnet_time_squeeze;
 mod steal_time;
 mod strict_iommu;
 mod swapping;
+mod system_management_interrupts;
 mod tasks_wait_for_cpu;
 mod tcp_backlog_drops;
 mod tcp_features_off;
 mod tcp_receive_pruned;
 mod thermal_throttling;
 mod tick_on_isolated_cpu;
+mod traffic_control_filters;
+mod transmit_completes_on_another_node;
 mod transmit_queue_backlog;
 mod transmit_timeouts;
 mod udp_memory_exhausted;
+mod uncore_frequency_drops;
 mod unexplained_drops;
 mod unsent_data_queued;
 mod view;
+mod virtual_cpu_halts;
 mod watchdog_on_isolated_cpus;
 mod wireless_link;
 mod workqueues_on_isolated_cpus;
@@ -175,6 +190,7 @@ pub static RULES: &[&dyn Rule] = &[
     &pci_express_errors::PciExpressErrors,
     &link_below_capability::LinkBelowCapability,
     &eee_active::EeeActive,
+    &forward_error_correction::ForwardErrorCorrection,
     &wireless_link::WirelessLink,
     &instance_allowance_exceeded::InstanceAllowanceExceeded,
     &nic_ring_drops::NicRingDrops,
@@ -195,19 +211,27 @@ pub static RULES: &[&dyn Rule] = &[
     &neighbour_table_full::NeighbourTableFull,
     &reverse_path_drops::ReversePathDrops,
     &unexplained_drops::UnexplainedDrops,
+    &receive_pages_not_recycled::ReceivePagesNotRecycled,
     &steal_time::StealTime,
     &cpu_quota_throttled::CpuQuotaThrottled,
     &thermal_throttling::ThermalThrottling,
+    &system_management_interrupts::SystemManagementInterrupts,
     &frequency_capped::FrequencyCapped,
+    &busy_cpus_differ_in_frequency::BusyCpusDifferInFrequency,
     &swapping::Swapping,
     &memory_reclaim_stalls::MemoryReclaimStalls,
     &tasks_wait_for_cpu::TasksWaitForCpu,
     &interrupts_on_one_cpu::InterruptsOnOneCpu,
     &irq_off_node_or_app_cpu::IrqOffNodeOrAppCpu,
+    &transmit_completes_on_another_node::TransmitCompletesOnAnotherNode,
     &interrupts_moved_by_irqbalance::InterruptsMovedByIrqbalance,
+    &interrupts_outside_their_affinity::InterruptsOutsideTheirAffinity,
+    &interrupts_moved_in_window::InterruptsMovedInWindow,
     &device_interrupts_on_isolated_cpus::DeviceInterruptsOnIsolatedCpus,
     &rps_remote_cpu::RpsRemoteCpu,
+    &one_queue_carries_most::OneQueueCarriesMost,
     &softnet_time_squeeze::SoftnetTimeSqueeze,
+    &softirqs_left_to_threads::SoftirqsLeftToThreads,
     &tick_on_isolated_cpu::TickOnIsolatedCpu,
     &interprocessor_interrupts::InterprocessorInterrupts,
     &workqueues_on_isolated_cpus::WorkqueuesOnIsolatedCpus,
@@ -221,6 +245,9 @@ pub static RULES: &[&dyn Rule] = &[
     &idle_state_exit_latency::IdleStateExitLatency,
     &governor_not_performance::GovernorNotPerformance,
     &pci_express_link_sleeps::PciExpressLinkSleeps,
+    &uncore_frequency_drops::UncoreFrequencyDrops,
+    &kernel_not_preemptible::KernelNotPreemptible,
+    &virtual_cpu_halts::VirtualCpuHalts,
     &clocksource_not_tsc::ClocksourceNotTsc,
     &clock_not_synchronized::ClockNotSynchronized,
     &clock_daemons_compete::ClockDaemonsCompete,
@@ -238,7 +265,10 @@ pub static RULES: &[&dyn Rule] = &[
     &unsent_data_queued::UnsentDataQueued,
     &long_filter_chain::LongFilterChain,
     &packet_sockets::PacketSockets,
+    &traffic_control_filters::TrafficControlFilters,
     &generic_xdp::GenericXdp,
+    &af_xdp_copies::AfXdpCopies,
+    &mitigations_in_system_calls::MitigationsInSystemCalls,
 ];
 
 /// A rule by its name.

@@ -160,7 +160,23 @@ pub(crate) fn finding(rule: &str, severity: Severity, title: String, evidence: V
 /// The weight of what a host does on purpose, to save power or processor time: a fault where latency is wanted, because
 /// a goal was given or a path measured; else only worth knowing.
 pub(crate) fn chosen(input: &Input<'_>) -> Severity {
-    if input.goal_ns.is_some() || input.baseline.is_some() { Severity::Warning } else { Severity::Info }
+    if aims(input) { Severity::Warning } else { Severity::Info }
+}
+
+/// Whether latency is wanted here: a goal was given or a path measured. What every ordinary host has is said only then.
+pub(crate) fn aims(input: &Input<'_>) -> bool {
+    input.goal_ns.is_some() || input.baseline.is_some()
+}
+
+/// The CPUs on which a line fired within the window.
+pub(crate) fn fired_on(window: &Window, irq: u32) -> Vec<u32> {
+    let group = format!("irq/{irq}");
+    let counts = window.after.groups.get(&group).and_then(|g| g.value()).into_iter().flatten();
+    let fired = |cpu: &String| window.delta(&group, cpu).is_some_and(|by| by > 0);
+    let mut on: Vec<u32> =
+        counts.filter(|(cpu, _)| fired(cpu)).filter_map(|(cpu, _)| cpu.strip_prefix("cpu")?.parse().ok()).collect();
+    on.sort_unstable();
+    on
 }
 
 /// The same with settings.

@@ -17,10 +17,8 @@ crate::rule! {
     /// not in the facts. Without a goal and without a measured path the finding is `info` only: some hosts save power
     /// on purpose.
     /// ## Remedy
-    /// Write 0 to the link's own switch, `/sys/class/net/IF/device/link/l1_aspm`: this link then stays awake, and other
-    /// links are not affected. The write also sets the switches of the substates next to it to 0, and writing 1 does
-    /// not restore them, so lowlat does not write it yet. The policy `performance` keeps all links of the host awake
-    /// (pcie.aspm-policy). `pcie_aspm=off` at boot does not: it keeps what the firmware has set.
+    /// Switch L1 off for this link alone (pcie.aspm-l1); other links are not affected. The policy `performance` keeps all
+    /// links of the host awake (pcie.aspm-policy). `pcie_aspm=off` at boot does not: it keeps what the firmware has set.
     pub PciExpressLinkSleeps = "pci-express-link-sleeps";
     sources [
         "Documentation/ABI/testing/sysfs-bus-pci in linux 6.12: /sys/bus/pci/devices/.../link/l1_aspm",
@@ -43,15 +41,14 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let mut evidence = vec![format!("{name} link/l1_aspm = 1")];
         let policy = input.facts.host.aspm_policy.value();
         evidence.extend(policy.map(|policy| format!("pcie_aspm policy: {policy}")));
-        let settable = policy.filter(|policy| *policy != "performance");
         let found = finding(
             NAME,
             chosen(input),
             format!("the PCI Express link of {name} sleeps between packets"),
             evidence,
-            "write 0 to link/l1_aspm of the device, or set the aspm policy to performance for the whole host; where the firmware controls it, turn it off there",
+            "switch L1 off for this link (pcie.aspm-l1); where the firmware controls it, turn it off there",
         );
-        seen.found(with(found, settable.map(|_| set("pcie.aspm-policy", Target::Host, "performance"))));
+        seen.found(with(found, [set("pcie.aspm-l1", Target::Iface(name.to_owned()), "off")]));
     }
 }
 
@@ -68,9 +65,8 @@ mod tests {
         facts.host.aspm_policy = Reading::Value("default".into());
         iface(&mut facts).aspm_l1 = Reading::Value(true);
         only(NAME, &facts, &["eth0 link/l1_aspm = 1", "pcie_aspm policy: default"], &[]);
-        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings[0].value, "performance");
-        facts.host.aspm_policy = Reading::Absent("no ASPM here".into());
-        assert_eq!(rule(NAME, &facts).findings[0].remedy.settings, [], "there is nothing to write");
+        let setting = rule(NAME, &facts).findings.remove(0).remedy.settings.remove(0);
+        assert_eq!((setting.knob.as_str(), setting.target.to_string().as_str()), ("pcie.aspm-l1", "eth0"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use lowlat_model::Severity;
 
-use crate::look::{finding, within};
+use crate::look::{finding, on_path, within};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -14,7 +14,8 @@ crate::rule! {
     /// networks to which the host has another route or none. Hosts with two interfaces in one network and asymmetric
     /// routes are affected too.
     /// ## Threshold
-    /// Any growth of `TcpExt.IPReversePathFilter` in the counter window.
+    /// Any growth of `TcpExt.IPReversePathFilter` in the counter window. The evidence names the multicast groups that
+    /// programs have joined on the path's interfaces: their feeds are the likely victims.
     /// ## Remedy
     /// Add a route to the feed's source over the interface on which it arrives, or set loose mode there
     /// (`net.ipv4.conf.IF.rp_filter = 2`). The larger of the interface's value and that of `all` applies: with `all` at
@@ -37,6 +38,17 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     let mut evidence = vec![format!("{key} grew by {by} {} (/proc/net/netstat)", within(window))];
     let all = "net.ipv4.conf.all.rp_filter";
     evidence.extend(input.facts.sysctl(all).map(|value| format!("{all} = {}", value.trim())));
+    for (name, iface) in on_path(input.facts) {
+        if let Some(groups) = iface.multicast_groups.value().filter(|g| !g.is_empty()) {
+            let some: Vec<&str> = groups.iter().take(3).map(String::as_str).collect();
+            let more = if groups.len() > some.len() { ", …" } else { "" };
+            evidence.push(format!(
+                "programs have joined {} multicast groups on {name}: {}{more}",
+                groups.len(),
+                some.join(", ")
+            ));
+        }
+    }
     seen.found(finding(
         NAME,
         Severity::Warning,
@@ -58,10 +70,13 @@ mod tests {
     fn a_feed_that_comes_by_another_way() {
         let mut facts = healthy();
         facts.sysctls.insert("net.ipv4.conf.all.rp_filter".into(), Reading::Value("1".into()));
+        let groups = ["233.54.12.1", "233.54.12.2", "233.54.12.3", "233.54.12.4"];
+        lowlat_testkit::facts::iface(&mut facts).multicast_groups = Reading::Value(groups.map(str::to_owned).into());
         grow(&mut facts, "netstat", "TcpExt.IPReversePathFilter", 400);
         let said = [
             "TcpExt.IPReversePathFilter grew by 400 in 1000 ms (/proc/net/netstat)",
             "net.ipv4.conf.all.rp_filter = 1",
+            "programs have joined 4 multicast groups on eth0: 233.54.12.1, 233.54.12.2, 233.54.12.3, …",
         ];
         only(NAME, &facts, &said, &[]);
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use lowlat_model::facts::TcpSocket;
+use lowlat_model::facts::{TcFilter, TcpSocket, UncoreLimits, XdpSocket};
 use lowlat_model::{Counters, Facts, Finding, Measurement, NotSeen, PathLink, PathRole, Reading, Schema, Severity};
 use lowlat_testkit::facts::{grow, healthy, iface, qdisc};
 
@@ -256,6 +256,27 @@ fn slow_socket() -> TcpSocket {
     }
 }
 
+/// What the machine itself and what each packet passes add to it.
+fn of_the_hardware(facts: &mut Facts) {
+    for (group, key, by) in [
+        ("ksoftirqd/cpu2", "run_ns", 500_000_000),
+        ("queues/eth0", "rx0.rx-packets", 90_000),
+        ("pagepool/eth0", "alloc-slow", 50_000),
+        ("cpu/0", "user", 5_000),
+        ("cpu/1", "user", 5_000),
+    ] {
+        grow(facts, group, key, by);
+    }
+    facts.cpus.power.get_mut(&1).unwrap().cur_khz = Reading::Value(1_000_000);
+    let shared = UncoreLimits { floor_khz: 800_000, ceiling_khz: 2_400_000 };
+    facts.cpus.uncore = Reading::Value(BTreeMap::from([("package_00_die_00".into(), shared)]));
+    facts.host.preemption = Reading::Value("voluntary".into());
+    facts.host.vulnerabilities = Reading::Value(BTreeMap::from([("meltdown".into(), "Mitigation: PTI".into())]));
+    facts.filters.tc = Reading::Value(vec![TcFilter { iface: "eth0".into(), kind: "bpf".into() }]);
+    facts.xdp_sockets =
+        Reading::Value(vec![XdpSocket { iface: "eth0".into(), queue: 0, zero_copy: Some(false), owner: None }]);
+}
+
 /// A host with the fault of every rule but one.
 fn all_at_once() -> Facts {
     let mut facts = healthy();
@@ -296,10 +317,12 @@ fn all_at_once() -> Facts {
         ("netstat", "TcpExt.IPReversePathFilter"),
         ("neigh/arp", "table_fulls"),
         ("vmstat", "allocstall_normal"),
+        ("smi", "count"),
     ] {
         grow(&mut facts, group, key, 100);
     }
     grow(&mut facts, "pressure/cpu", "some_us", 400_000);
+    of_the_hardware(&mut facts);
     facts.cpus.boost = Reading::Value(false);
     for (key, value) in [("kernel.watchdog", "1"), ("kernel.watchdog_cpumask", "0-3")] {
         facts.sysctls.insert(key.into(), Reading::Value(value.into()));
@@ -340,6 +363,7 @@ fn all_at_once() -> Facts {
     eth0.wireless = Reading::Value(true);
     eth0.aspm_l1 = Reading::Value(true);
     eth0.iommu = Reading::Value("DMA".into());
+    eth0.tx_queues[1].xps_cpus = Reading::Value(vec![0]);
     eth0.tx_queues[0].bql_limit = Reading::Value(1 << 20);
     eth0.rx_queues[0].rps_cpus = Reading::Value(vec![3]);
     if let Reading::Value(irqs) = &mut facts.irqs {
@@ -362,6 +386,13 @@ fn findings_follow_the_conventions() {
     // Polling in vain is the opposite fault of deferring for nobody, so it has facts of its own.
     facts.sysctls.insert("net.core.busy_read".into(), Reading::Value("50".into()));
     seen.findings.extend(check_all(&Input { facts: &facts, baseline: None, goal_ns: None }).findings);
+    // A guest, and a link of a speed that may do without error correction, are others.
+    facts.host.virtualization = Reading::Value("kvm".into());
+    facts.cpus.idle_driver = Reading::Absent("x".into());
+    iface(&mut facts).speed_mbps = Reading::Value(25_000);
+    iface(&mut facts).fec = Reading::Value("rs".into());
+    iface(&mut facts).wireless = Reading::Value(false);
+    seen.findings.extend(check_all(&Input { facts: &facts, baseline: None, goal_ns: Some(50_000) }).findings);
     // Polling with interrupts in between is a third.
     grow(&mut facts, "netstat", "TcpExt.BusyPollRxPackets", 9);
     grow(&mut facts, "irq/40", "cpu2", 5_000);
@@ -485,10 +516,9 @@ const USERS: [&str; 18] = [
 const NAMES: [&str; 8] =
     ["lowlat", "taken_at_unix_ns", "attachment", "pci_id", "matched_by", "idle_driver", "mtu", "cmdline"];
 /// Facts that `lowlat facts` shows and no rule judges yet: this list only gets shorter.
-const SHOWN_ONLY: [&str; 16] = [
+const SHOWN_ONLY: [&str; 13] = [
     "bql_limit_max",
     "congestion",
-    "cur_khz",
     "cwnd",
     "napi_threaded",
     "private_flags",
@@ -500,8 +530,6 @@ const SHOWN_ONLY: [&str; 16] = [
     "srtt_ns",
     "tx_types",
     "usage",
-    "xdp_features",
-    "xps_cpus",
 ];
 
 #[test]

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeSet;
 
+use lowlat_model::facts::Filters;
 use lowlat_model::{Counters, Facts, Reading, Window};
 
 /// Counter groups of an interface: `link/eth0`, `qdisc/eth0/root`.
-const OF_INTERFACES: &[&str] = &["link", "ethtool", "standard", "queues", "aer", "qdisc"];
+const OF_INTERFACES: &[&str] = &["link", "ethtool", "standard", "queues", "pagepool", "aer", "qdisc"];
 
 /// Names of the interfaces of the path; empty where none is in focus. Facts of a version that knew no path have the
 /// interface in focus alone.
@@ -36,7 +37,8 @@ fn only(facts: &Facts, kept: impl Fn(&str) -> bool) -> Facts {
         irq_actions: facts.irq_actions.clone(),
         sysctls: facts.sysctls.clone(),
         qdiscs: those(&facts.qdiscs, |qdisc| kept(&qdisc.iface)),
-        filters: facts.filters.clone(),
+        filters: Filters { tc: those(&facts.filters.tc, |filter| kept(&filter.iface)), ..facts.filters.clone() },
+        xdp_sockets: those(&facts.xdp_sockets, |socket| kept(&socket.iface)),
         sockets: facts.sockets.clone(),
         routes: those(&facts.routes, |route| kept(&route.iface)),
         time: facts.time.clone(),
@@ -78,6 +80,7 @@ pub(crate) fn of_none(facts: &Facts) -> Facts {
 
 #[cfg(test)]
 mod tests {
+    use lowlat_model::facts::{TcFilter, XdpSocket};
     use lowlat_testkit::facts::{grow, healthy, qdisc};
 
     use super::*;
@@ -93,7 +96,18 @@ mod tests {
             irqs.push(irq);
             qdiscs.push(qdisc("eth1", "tbf", "root", "1:"));
         }
-        for group in ["link/eth1", "ethtool/eth1", "standard/eth1", "queues/eth1", "aer/eth1", "qdisc/eth1/root"] {
+        facts.filters.tc = Reading::Value(vec![TcFilter { iface: "eth1".into(), kind: "bpf".into() }]);
+        facts.xdp_sockets =
+            Reading::Value(vec![XdpSocket { iface: "eth1".into(), queue: 0, zero_copy: None, owner: None }]);
+        for group in [
+            "link/eth1",
+            "ethtool/eth1",
+            "standard/eth1",
+            "queues/eth1",
+            "pagepool/eth1",
+            "aer/eth1",
+            "qdisc/eth1/root",
+        ] {
             grow(&mut facts, group, "x", 1);
         }
         let path = path(&facts);

@@ -43,6 +43,48 @@ impl Place for CpuFile {
     }
 }
 
+/// A file of every folder of `intel_uncore_frequency/`: one for each package and die, from 6.5 on also one for each cluster
+/// (drivers/platform/x86/intel/uncore-frequency). All take one value.
+#[derive(Debug)]
+pub struct UncoreFile(pub &'static str);
+
+const UNCORE: &str = "/sys/devices/system/cpu/intel_uncore_frequency";
+
+/// `package_00_die_00`, `uncore03`.
+fn is_uncore(name: &str) -> bool {
+    (name.starts_with("package_") || name.starts_with("uncore"))
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+impl UncoreFile {
+    fn of(&self, folders: &[String]) -> Vec<Locus> {
+        let file = |name: &String| Locus::File { path: format!("{UNCORE}/{name}/{}", self.0) };
+        folders.iter().filter(|n| is_uncore(n)).map(file).collect()
+    }
+}
+
+impl Place for UncoreFile {
+    fn loci(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
+        if *target != Target::Host {
+            return Ok(Vec::new());
+        }
+        // A host without any has the file of the first one missing, which the read then reports.
+        let names = sys.list(UNCORE).into_value().unwrap_or_else(|| vec!["package_00_die_00".to_owned()]);
+        Ok(self.of(&names))
+    }
+    fn targets(&self, sys: &dyn Sys, _: Option<&str>) -> Reading<Vec<Target>> {
+        sys.list(UNCORE).map(|_| vec![Target::Host])
+    }
+    fn owns(&self, target: &Target, locus: &Locus) -> bool {
+        let Locus::File { path } = locus else { return false };
+        let name = path.strip_prefix(UNCORE).and_then(|p| p.strip_prefix('/')?.strip_suffix(self.0)?.strip_suffix('/'));
+        *target == Target::Host && name.is_some_and(is_uncore)
+    }
+    fn order(&self) -> Order {
+        Order::Power
+    }
+}
+
 /// The first CPU of the frequency policy that holds this one: `cpuN/cpufreq` of all its CPUs is one folder
 /// (drivers/cpufreq/cpufreq.c, `add_cpu_dev_symlink`), so that one write sets them all. The CPU itself where the policy
 /// does not report.
@@ -102,5 +144,29 @@ impl Kind for At<'_> {
     }
     fn at_boot(&self) -> AtBoot {
         AtBoot::Tmpfile(self.path.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place::Blank;
+
+    #[test]
+    fn what_the_cores_share_has_a_file_for_each_package() {
+        let place = UncoreFile("min_freq_khz");
+        let at = |name: &str| Locus::File { path: format!("{UNCORE}/{name}/min_freq_khz") };
+        let loci = place.of(&["package_00_die_00", "package_01_die_00", "power"].map(str::to_owned));
+        assert_eq!(loci, [at("package_00_die_00"), at("package_01_die_00")]);
+        assert!(loci.iter().all(|l| place.owns(&Target::Host, l)));
+        assert_eq!(
+            place.loci(&Blank, &Target::Host).unwrap(),
+            [at("package_00_die_00")],
+            "its read says what is missing"
+        );
+        for foreign in ["../../../x", "package_00/../..", "power", "package_$(x)"] {
+            assert!(!place.owns(&Target::Host, &at(foreign)), "{foreign}");
+        }
+        assert!(!place.owns(&Target::Cpu(0), &at("package_00_die_00")));
     }
 }

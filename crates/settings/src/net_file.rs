@@ -46,6 +46,26 @@ impl Place for TxFile {
     }
 }
 
+/// The switch for L1 of the PCI Express link of an interface's device.
+#[derive(Debug)]
+pub struct LinkPower;
+
+/// Below the interface's directory.
+const L1: &str = "device/link/l1_aspm";
+/// The substates of L1. Switching L1 off switches them off too (drivers/pci/pcie/aspm.c, `aspm_attr_store_common`), and
+/// switching it on brings none back.
+const SUBSTATES: &[&str] = &["l1_1_aspm", "l1_2_aspm", "l1_1_pcipm", "l1_2_pcipm"];
+
+impl Place for LinkPower {
+    fn loci(&self, _: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
+        let Target::Iface(iface) = target else { return Ok(Vec::new()) };
+        Ok(vec![Locus::File { path: format!("{ROOT}{iface}/{L1}") }])
+    }
+    fn order(&self) -> Order {
+        Order::Power
+    }
+}
+
 fn queues(sys: &dyn Sys, iface: &str, prefix: &str) -> impl Iterator<Item = u32> + use<> {
     numbered(sys, &format!("{ROOT}{iface}/queues"), prefix).into_value().unwrap_or_default().into_iter()
 }
@@ -101,6 +121,20 @@ impl Kind for At<'_> {
     fn refused(&self, sys: &dyn Sys, _: &State) -> Option<String> {
         of_another_namespace(sys, self.iface)
     }
+    fn beside(&self, _: &dyn Sys) -> Result<Vec<Locus>, String> {
+        Ok(self.substates().collect())
+    }
+    fn may_change(&self, other: &Locus) -> bool {
+        self.substates().any(|s| s == *other)
+    }
+}
+
+impl At<'_> {
+    /// Of the switch for L1, those that are switched off with it.
+    fn substates(&self) -> impl Iterator<Item = Locus> {
+        let dir = self.path.strip_suffix(L1).map(|base| format!("{base}device/link"));
+        dir.into_iter().flat_map(|dir| SUBSTATES.iter().map(move |s| Locus::File { path: format!("{dir}/{s}") }))
+    }
 }
 
 /// A sysfs that was mounted in another namespace shows that one's interfaces under the same names.
@@ -113,4 +147,23 @@ pub(crate) fn of_another_namespace(sys: &dyn Sys, iface: &str) -> Option<String>
              its own ({iface} is index {shown} there)"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place::Blank;
+
+    #[test]
+    fn the_substates_of_l1_go_and_come_with_it() {
+        let loci = LinkPower.loci(&Blank, &Target::Iface("eth0".into())).unwrap();
+        let [Locus::File { path }] = loci.as_slice() else { panic!("{loci:?}") };
+        assert_eq!(path, "/sys/class/net/eth0/device/link/l1_aspm");
+        let at = crate::at(&loci[0]);
+        let others = at.beside(&Blank).unwrap();
+        assert_eq!(others.len(), 4);
+        assert!(others.iter().all(|o| at.may_change(o) && crate::at(o).beside(&Blank).unwrap().is_empty()));
+        let queue = Locus::File { path: "/sys/class/net/eth0/queues/rx-0/rps_cpus".into() };
+        assert!(crate::at(&queue).beside(&Blank).unwrap().is_empty() && !at.may_change(&queue));
+    }
 }

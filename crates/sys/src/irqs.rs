@@ -145,6 +145,18 @@ fn usb(place: &str) -> Option<(&str, &str)> {
     None
 }
 
+/// How often these lines fired, over all CPUs, by the text of `/proc/interrupts`; `None` where one of them is not in it, or
+/// none is asked for.
+pub fn fired(interrupts: &str, irqs: &[u32]) -> Option<u64> {
+    let cpus = interrupts.lines().next()?.split_whitespace().count();
+    let count = |irq: &u32| {
+        let name = irq.to_string();
+        let row = interrupts.lines().skip(1).find_map(|l| l.split_once(':').filter(|(n, _)| n.trim() == name))?.1;
+        row.split_whitespace().take(cpus).map(|n| n.parse::<u64>().ok()).sum::<Option<u64>>()
+    };
+    if irqs.is_empty() { None } else { irqs.iter().map(count).sum() }
+}
+
 /// Line number → action name, of the lines that have one.
 ///
 /// A line: number and colon, one count per CPU, chip, hardware number and trigger, action names. The chip may hold

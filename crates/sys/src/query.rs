@@ -76,6 +76,14 @@ pub enum NetQuery {
     Pause(String),
     /// `ETHTOOL_MSG_EEE_GET` → `BTreeMap<String, bool>`.
     Eee(String),
+    /// `ETHTOOL_MSG_FEC_GET` → `String`: the forward error correction in use.
+    Fec(String),
+    /// `NL80211_CMD_GET_POWER_SAVE` → `bool`.
+    PowerSave(String),
+    /// netdev-genl `page-pool-stats-get` → `BTreeMap<u32, BTreeMap<String, u64>>`, by interface index.
+    PagePools,
+    /// Model-specific register 0x34 of the first CPU → `u64`.
+    SmiCount,
     /// `ETHTOOL_MSG_PRIVFLAGS_GET` → `BTreeMap<String, bool>`.
     PrivateFlags(String),
     /// `ETHTOOL_MSG_TSINFO_GET` → [`Timestamping`].
@@ -277,6 +285,12 @@ pub struct XskSocket {
     pub queue: u32,
     /// Inode of the socket, as `/proc/PID/fd` shows it.
     pub inode: u32,
+    /// The device writes into the socket's memory itself; `None` where the kernel does not report it.
+    #[serde(default)]
+    pub zero_copy: Option<bool>,
+    /// The program that holds it, `name (pid)`; `None` where it is not visible.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 /// Driver identity.
@@ -362,6 +376,10 @@ impl NetQuery {
             Self::Channels(i) => per(i, "channels"),
             Self::Pause(i) => per(i, "pause"),
             Self::Eee(i) => per(i, "eee"),
+            Self::Fec(i) => per(i, "fec"),
+            Self::PowerSave(i) => per(i, "power-save"),
+            Self::PagePools => "page-pools".into(),
+            Self::SmiCount => "smi-count".into(),
             Self::PrivateFlags(i) => per(i, "private-flags"),
             Self::Timestamping(i) => per(i, "timestamping"),
             Self::Statistics(i) => per(i, "statistics"),
@@ -451,6 +469,14 @@ typed_queries! {
     pause(iface) -> BTreeMap<String, bool> = NetQuery::Pause(iface.to_owned());
     /// Energy-efficient Ethernet.
     eee(iface) -> BTreeMap<String, bool> = NetQuery::Eee(iface.to_owned());
+    /// The forward error correction in use.
+    fec(iface) -> String = NetQuery::Fec(iface.to_owned());
+    /// Whether a Wi-Fi interface saves power.
+    power_save(iface) -> bool = NetQuery::PowerSave(iface.to_owned());
+    /// What the page pools of each interface count.
+    page_pools() -> BTreeMap<u32, BTreeMap<String, u64>> = NetQuery::PagePools;
+    /// System management interrupts since the start.
+    smi_count() -> u64 = NetQuery::SmiCount;
     /// Private flags.
     private_flags(iface) -> BTreeMap<String, bool> = NetQuery::PrivateFlags(iface.to_owned());
     /// Timestamping abilities.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::facts::{
-    CpuPower, Cpus, Facts, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc, Route, RxQueue,
-    TimeSync, Timestamping, TxQueue,
+    CpuPower, Cpus, Facts, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc, Route, Rss,
+    RxQueue, TimeSync, Timestamping, TxQueue, UncoreLimits,
 };
 use lowlat_model::{Counters, Reading, Schema, Window};
 
@@ -49,7 +49,9 @@ pub fn healthy() -> Facts {
             conntrack_count: Value(12),
             conntrack_max: Value(262_144),
             packet_sockets: Value(0),
+            tc: Value(vec![]),
         },
+        xdp_sockets: Value(vec![]),
         sockets: Value(Vec::new().into()),
         routes: Value(vec![route("0.0.0.0/0", Some("192.0.2.254")), route("192.0.2.0/24", None)]),
         time: TimeSync {
@@ -86,6 +88,8 @@ fn host() -> Host {
         thp_defrag: Value("madvise".into()),
         ksm: Value(0),
         aspm_policy: Value("performance".into()),
+        vulnerabilities: Value(BTreeMap::from([("meltdown".into(), "Not affected".into())])),
+        preemption: Value("full".into()),
     }
 }
 
@@ -103,6 +107,11 @@ fn cpus() -> Cpus {
         dma_latency_us: Value(2_000_000_000),
         boost: Value(true),
         workqueue: Value(vec![0, 1, 2, 3]),
+        uncore: Value(BTreeMap::from([(
+            "package_00_die_00".into(),
+            UncoreLimits { floor_khz: 2_400_000, ceiling_khz: 2_400_000 },
+        )])),
+        halt_poll_ns: Reading::Absent("not a guest".into()),
     }
 }
 
@@ -168,6 +177,11 @@ fn interface() -> Interface {
         pcie: Value(PcieLink { speed_gts: 5.0, max_speed_gts: 5.0, width: 8, max_width: 8 }),
         aspm_l1: Value(false),
         iommu: Value("identity".into()),
+        fec: Value("off".into()),
+        power_save: Reading::Unsupported("no Wi-Fi link".into()),
+        rss: Value(Rss { table: BTreeMap::from([(0, 64), (1, 64)]), hash_key: "6d5a".into(), hash: "toeplitz".into() }),
+        flow_rules: Value(0),
+        multicast_groups: Value(vec![]),
     }
 }
 
@@ -199,6 +213,9 @@ fn loopback() -> Interface {
         pcie: Reading::Absent(no()),
         aspm_l1: Reading::Absent(no()),
         iommu: Reading::Absent(no()),
+        fec: Reading::Unsupported(no()),
+        rss: Reading::Unsupported(no()),
+        flow_rules: Reading::Unsupported(no()),
         rx_queues: vec![rx_queue()],
         tx_queues: vec![tx_queue()],
         ..interface()
@@ -318,7 +335,8 @@ fn counters(at_ns: u64, n: u64) -> Counters {
         &[("packets", 1_000 * (n + 1)), ("drops", 0), ("overlimits", 0), ("requeues", 0), ("backlog", 0), ("qlen", 0)],
     );
     for line in 0..2 {
-        put(format!("irq/{}", 40 + line), &[("cpu0", 100 + n), ("cpu1", 100 + n), ("cpu2", 0), ("cpu3", 0)]);
+        let on = |cpu: u64| if cpu == line { 100 + n } else { 0 };
+        put(format!("irq/{}", 40 + line), &[("cpu0", on(0)), ("cpu1", on(1)), ("cpu2", 0), ("cpu3", 0)]);
     }
     for (name, by) in [("LOC", 250), ("CAL", 1), ("TLB", 0), ("RES", 1)] {
         put(format!("irq/{name}"), &["cpu0", "cpu1", "cpu2", "cpu3"].map(|cpu| (cpu, 1_000 + by * n)));
@@ -326,6 +344,10 @@ fn counters(at_ns: u64, n: u64) -> Counters {
     for cpu in 0..4 {
         put(format!("thermal/cpu{cpu}"), &[("core_throttle_count", 0), ("package_throttle_count", 0)]);
     }
+    for cpu in 0..4 {
+        put(format!("ksoftirqd/cpu{cpu}"), &[("run_ns", 1_000)]);
+    }
+    put("smi".into(), &[("count", 3)]);
     put("cgroup".into(), &[("nr_periods", 0), ("nr_throttled", 0), ("throttled_usec", 0)]);
     put("cgroup/above1".into(), &[]);
     put("conntrack".into(), &[("drop", 0), ("early_drop", 0), ("insert_failed", 0)]);

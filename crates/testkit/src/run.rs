@@ -6,6 +6,7 @@ use lowlat_model::document::{
     ChecklistItem, ConfidencePart, EngineResult, Planted, RunDocument, StepResult, SummaryLine, item as id,
     part as names,
 };
+use lowlat_model::engine::{EngineCost, EngineState};
 use lowlat_model::finding::{Remedy, Setting};
 use lowlat_model::op::Target;
 use lowlat_model::tune::{Disposition, Headline};
@@ -298,5 +299,7 @@ fn engine(
         why_not: why_not.map(Into::into),
         against_block,
         costs: costs.into(),
+        state: EngineState::default(),
+        cost: EngineCost::default(),
     }
 }

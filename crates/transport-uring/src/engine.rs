@@ -1,16 +1,17 @@
 //! The engine: one receive always armed, sends from a fixed set of slots.
 #![allow(unsafe_code)] // submissions name memory that must outlive them
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 
 use io_uring::{cqueue, opcode, squeue, types};
 use lowlat_transport::clock::now;
 use lowlat_transport::socket::Socket;
-use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Flow, Got, Ns, Proto};
+use lowlat_transport::{Caps, Endpoint, Engine, EngineError, EngineOption, Flow, Got, Ns, Proto};
 
-use crate::buffer::Buffer;
-use crate::ring::{Ring, RingOptions, unavailable};
+use crate::buffer::{Buffer, Provided};
+use crate::ring::{GROUP, NOT_ASKED, Ring, RingOptions, Tracking, unavailable};
 use crate::stream::Stream;
 use crate::{COSTS, NAME};
 
@@ -32,7 +33,10 @@ const RECEIVE: u64 = u64::MAX;
 /// `user_data` of a cancel.
 const CANCEL: u64 = u64::MAX - 1;
 
-/// The plain engine: sleeps until the answer is there.
+/// When NAPI busy polling is asked for without a time: as the engine `busy-poll`.
+const DEFAULT_BUSY_POLL_US: u32 = 50;
+
+/// The engine with the options that are fastest on most hosts.
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     open_with(endpoint, &RingOptions::default())
 }
@@ -40,7 +44,7 @@ pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
 /// The engine with options; NAPI busy polling is asked for when the endpoint carries it.
 pub fn open_with(endpoint: &Endpoint, options: &RingOptions) -> Result<Box<dyn Engine>, EngineError> {
     let what = format!("open {}", endpoint.remote);
-    if endpoint.proto == Proto::Icmp {
+    if matches!(endpoint.proto, Proto::Icmp | Proto::TcpConnect) {
         return Err(unavailable(&what, "this engine carries UDP and TCP".to_owned(), "use --engine spin"));
     }
     // Before the socket: a host without io_uring should not see a connection come and go.
@@ -49,8 +53,13 @@ pub fn open_with(endpoint: &Endpoint, options: &RingOptions) -> Result<Box<dyn E
     plain.stamps = false; // they come by recvmsg and the error queue, which this engine does not read
     let socket = Socket::connect(NAME, &plain)?;
     let fixed = ring.register(&socket.fd());
-    if let Some(us) = endpoint.busy_poll_us.filter(|us| *us > 0) {
-        ring.busy_poll(us);
+    // NAPI instances are polled while the ring waits (io_uring/napi.c, __io_napi_busy_loop), so with a busy-poll time it does.
+    let waits = options.napi.is_none() && endpoint.busy_poll_us.is_some_and(|us| us > 0);
+    let options = RingOptions { spin: options.spin && !waits, ..options.clone() };
+    let us = endpoint.busy_poll_us.or(options.napi.map(|_| DEFAULT_BUSY_POLL_US)).filter(|us| *us > 0);
+    match us {
+        Some(us) => ring.busy_poll(us, options.napi.unwrap_or_default()),
+        None => ring.options.push(EngineOption::lacking("REGISTER_NAPI", NOT_ASKED)),
     }
     let send_zc = options.send_zc && ring.send_zc;
     if options.send_zc {
@@ -83,14 +92,25 @@ pub fn open_with(endpoint: &Endpoint, options: &RingOptions) -> Result<Box<dyn E
         stream,
         caps,
         fixed,
-        options: RingOptions { send_zc, ..options.clone() },
+        options: RingOptions { send_zc, ..options },
+        provided: None,
+        came: VecDeque::with_capacity(usize::from(Provided::COUNT)),
+        tracked: us.is_none() || options.napi != Some(Tracking::Static),
         target: endpoint.remote.to_string(),
         where_refused: endpoint.where_refused,
         discarded: 0,
     };
+    engine.provide()?;
     engine.arm()?;
     engine.ring.submit().map_err(|e| engine.os("arm the receive of", e))?;
     Ok(Box::new(engine))
+}
+
+/// Whether the receive does not wait in the kernel for a message: each turn of the spinning tries it anew. One that waits is
+/// woken by a callback of the socket and finished by task work, which this way neither has.
+#[inline]
+fn spins_by_trying(options: &RingOptions) -> bool {
+    options.spin && !options.multishot && !options.sqpoll
 }
 
 /// One send.
@@ -110,6 +130,12 @@ struct Uring {
     socket: Socket,
     slots: Vec<Slot>,
     received: Buffer,
+    /// Buffers of a multishot receive, where it was granted.
+    provided: Option<Provided>,
+    /// Datagrams in them: number, length, and when they were seen.
+    came: VecDeque<(u16, usize, Ns)>,
+    /// Static tracking has its instance, or there is none.
+    tracked: bool,
     /// A receive is queued or in flight.
     armed: bool,
     /// A datagram of this length is in `received`, seen at this time.
@@ -165,14 +191,60 @@ impl Uring {
         unsafe { self.ring.push(entry) }
     }
 
+    /// Makes the buffers of a multishot receive and tries it: a kernel that knows none of it says so at once.
+    fn provide(&mut self) -> Result<(), EngineError> {
+        const MULTISHOT: &str = "multishot receive";
+        if !self.options.multishot {
+            self.ring.options.push(EngineOption::lacking(MULTISHOT, NOT_ASKED));
+            return Ok(());
+        }
+        let provided = Provided::new();
+        // SAFETY: they stay in `provided` until the engine's end, which takes them back or leaks them.
+        let registered = unsafe { self.ring.register_buffers(&provided) };
+        self.provided = Some(provided);
+        let mut why = registered.err().map(|e| format!("its buffers are refused ({e}); they need Linux 5.19"));
+        if why.is_none() {
+            self.arm()?;
+            self.ring.submit().map_err(|e| self.os("arm the receive of", e))?;
+            self.drain()?;
+            if self.failed.as_ref().and_then(io::Error::raw_os_error) == Some(libc::EINVAL) {
+                self.failed = None;
+                self.ring.unregister_buffers();
+                why = Some("needs Linux 6.0".to_owned());
+            }
+        }
+        if let Some(why) = why {
+            self.provided = None;
+            self.caps.words.push_str(", multishot receive refused");
+            self.ring.options.push(EngineOption::lacking(MULTISHOT, why));
+        } else {
+            let buffers = format!("with {} provided buffers", Provided::COUNT);
+            self.caps.words.push_str(", multishot receive");
+            self.ring.options.push(EngineOption::got(MULTISHOT, buffers));
+        }
+        Ok(())
+    }
+
     /// Queues the receive; it goes to the kernel with the next call.
     fn arm(&mut self) -> Result<(), EngineError> {
         if self.armed {
             return Ok(());
         }
+        if self.provided.is_some() {
+            let entry = self
+                .request(|f| opcode::RecvMulti::new(f, GROUP).build(), |f| opcode::RecvMulti::new(f, GROUP).build())
+                .user_data(RECEIVE);
+            self.push(&entry).map_err(|e| self.os("arm the receive of", e))?;
+            self.armed = true;
+            return Ok(());
+        }
         let (at, len) = (self.received.pointer(), u32::try_from(self.received.len()).unwrap_or(u32::MAX));
+        let flags = if spins_by_trying(&self.options) { libc::MSG_DONTWAIT } else { 0 };
         let entry = self
-            .request(|f| opcode::Recv::new(f, at, len).build(), |f| opcode::Recv::new(f, at, len).build())
+            .request(
+                |f| opcode::Recv::new(f, at, len).flags(flags).build(),
+                |f| opcode::Recv::new(f, at, len).flags(flags).build(),
+            )
             .user_data(RECEIVE);
         self.push(&entry).map_err(|e| self.os("arm the receive of", e))?;
         self.armed = true;
@@ -205,9 +277,12 @@ impl Uring {
         let result = done.result();
         match done.user_data() {
             RECEIVE => {
-                self.armed = false;
+                self.armed = self.provided.is_some() && cqueue::more(done.flags());
                 let at = now();
                 match usize::try_from(result) {
+                    Ok(len) if self.provided.is_some() && !(len == 0 && self.stream.is_some()) => {
+                        self.came(cqueue::buffer_select(done.flags()), len, at)?;
+                    }
                     Ok(0) if self.stream.is_some() => {
                         self.failed = Some(io::Error::from_raw_os_error(libc::ECONNRESET));
                     }
@@ -225,7 +300,10 @@ impl Uring {
                     }
                     Err(_) => {
                         let error = io::Error::from_raw_os_error(-result);
-                        if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR | libc::ECANCELED)) {
+                        if !matches!(
+                            error.raw_os_error(),
+                            Some(libc::EAGAIN | libc::EINTR | libc::ECANCELED | libc::ENOBUFS)
+                        ) {
                             self.failed = Some(error);
                         }
                     }
@@ -253,6 +331,38 @@ impl Uring {
             }
         }
         Ok(())
+    }
+
+    /// Takes in bytes that the kernel put into one of the provided buffers.
+    fn came(&mut self, number: Option<u16>, len: usize, at: Ns) -> Result<(), EngineError> {
+        let (Some(number), Some(provided)) = (number, &mut self.provided) else {
+            return Ok(()); // an empty datagram takes no buffer
+        };
+        let Some(stream) = &mut self.stream else {
+            self.came.push_back((number, len, at));
+            return Ok(());
+        };
+        let whole = stream.add(provided.front(number, len));
+        provided.give(number);
+        if !whole {
+            let why = "the far end sends bytes that are not messages".to_owned();
+            return Err(unavailable(&format!("receive from {}", self.target), why, "check --peer"));
+        }
+        self.ready = Some((0, at));
+        Ok(())
+    }
+
+    /// Once, at the first answer: a static tracking polls the instance that it came through.
+    #[cold]
+    fn track(&mut self) {
+        self.tracked = true;
+        match self.socket.flow().napi_id {
+            Some(id) => self.ring.track(id),
+            None => self.ring.options.push(EngineOption::lacking(
+                "NAPI instance tracked",
+                "the answers came through no NAPI queue that can be polled",
+            )),
+        }
     }
 
     /// Takes in all completions that are there.
@@ -290,6 +400,15 @@ impl Uring {
     /// A message that is there, copied to `buf`.
     #[inline]
     fn take(&mut self, buf: &mut [u8]) -> Result<Option<Got>, EngineError> {
+        while let (Some((number, len, at)), Some(provided)) = (self.came.pop_front(), &mut self.provided) {
+            let to = buf.get_mut(..len);
+            let fits = to.map(|to| to.copy_from_slice(provided.front(number, len))).is_some();
+            provided.give(number);
+            if fits {
+                return Ok(Some(Got { len, at, kernel_rx: None, hardware_rx: None }));
+            }
+            self.discarded += 1;
+        }
         let Some((len, at)) = self.ready else { return Ok(None) };
         let mut got = None;
         if let Some(stream) = &mut self.stream {
@@ -350,6 +469,9 @@ impl Engine for Uring {
         loop {
             self.drain()?;
             if let Some(got) = self.take(buf)? {
+                if !self.tracked {
+                    self.track();
+                }
                 return Ok(Some(got));
             }
             self.fail("receive from")?;
@@ -357,7 +479,10 @@ impl Engine for Uring {
             if self.options.spin {
                 if self.ring.wants_call() {
                     self.ring.submit().map_err(|e| self.os("receive from", e))?;
-                    continue;
+                    // A receive that only tries is queued anew in each turn, so the clock has to be looked at too.
+                    if !spins_by_trying(&self.options) {
+                        continue;
+                    }
                 }
                 spins = spins.wrapping_add(1);
                 std::hint::spin_loop();
@@ -377,6 +502,14 @@ impl Engine for Uring {
 
     fn discarded(&self) -> u64 {
         self.discarded
+    }
+
+    fn options(&self) -> Vec<EngineOption> {
+        self.ring.options.clone()
+    }
+
+    fn system_calls(&self) -> Option<u64> {
+        Some(self.ring.calls)
     }
 
     fn flow(&self) -> Flow {
@@ -402,7 +535,7 @@ impl Drop for Uring {
         while self.armed || self.slots.iter().any(|s| s.busy) {
             while let Some(done) = self.ring.next() {
                 match done.user_data() {
-                    RECEIVE => self.armed = false,
+                    RECEIVE => self.armed = self.provided.is_some() && cqueue::more(done.flags()),
                     CANCEL => {}
                     slot => {
                         if let Some(slot) = usize::try_from(slot).ok().and_then(|s| self.slots.get_mut(s)) {
@@ -419,6 +552,9 @@ impl Drop for Uring {
         }
         if self.armed {
             self.received.leak();
+            self.provided.iter_mut().for_each(Provided::leak);
+        } else if self.provided.is_some() {
+            self.ring.unregister_buffers();
         }
         for slot in self.slots.iter_mut().filter(|s| s.busy) {
             slot.buffer.leak();

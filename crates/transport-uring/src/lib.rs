@@ -11,14 +11,29 @@
 //! | `IORING_SETUP_SINGLE_ISSUER` with `DEFER_TASKRUN` | 6.1 | `COOP_TASKRUN` (5.19), else plain |
 //! | waiting with a timeout in one call (`IORING_FEAT_EXT_ARG`) | 5.11 | poll(2) on the ring |
 //! | a registered file | 5.1 | the plain descriptor |
+//! | multishot receive with provided buffers | 6.0 | one receive for each message |
+//! | NAPI busy polling, its instances found by the kernel / named by this program | 6.9 / 6.13 | none |
+//! | zero-copy send | 6.0 | a copy |
 //!
 //! Deferred task work matters: without it the completion interrupts the waiting thread with an IPI, and spinning on the
 //! completion ring measured a P50 of 36 µs on veth, against 7.4 µs with it.
 //!
 //! ## Options
-//! Spinning, a kernel submission thread (SQPOLL), NAPI busy polling, zero-copy send: each is tried on request, and what
-//! the kernel refuses is reported in [`Caps::words`](lowlat_transport::Caps::words), not ignored. ICMP is left to the
-//! socket engines. Kernel timestamps need `recvmsg` and are not taken here.
+//! `io-uring` alone spins: each turn submits a receive that does not wait, so that no task work comes between. That is the
+//! fastest of these in alternated rounds (`bench/engines`). Others are asked for behind a colon, joined by `+`, also several in one list
+//! (`--engine io-uring,io-uring:sleep,io-uring:multishot+napi`):
+//!
+//! | word | what |
+//! |---|---|
+//! | `spin`, `sleep` | spin, or sleep in the kernel |
+//! | `multishot` | one receive request for all messages; the kernel takes a buffer for each from a ring; spinning then looks at the completion ring |
+//! | `sqpoll` | a kernel thread takes the submissions: no system call to send, and a second core burnt |
+//! | `napi`, `napi-static` | busy polling of the NIC's queue while the ring waits, for `--busy-poll` (50 µs); it sleeps unless `spin` follows |
+//! | `send-zc` | zero-copy send |
+//!
+//! Each is tried on the ring, and what was granted, refused and not asked for is in the result, with the reason. Zero-copy
+//! receive (`IORING_OP_RECV_ZC`, 6.15) is looked for and not used: it takes TCP alone, from a queue that is given to the
+//! ring. ICMP is left to the socket engines. Kernel timestamps need `recvmsg` and are not taken here.
 //!
 //! io_uring is not a bypass: the packets go through the same stack.
 //!
@@ -30,9 +45,11 @@ mod buffer;
 mod engine;
 mod ring;
 mod stream;
+mod zerocopy;
 
 pub use engine::{open, open_with};
-pub use ring::RingOptions;
+pub use ring::{RingOptions, Tracking};
+pub use zerocopy::SendZcSender;
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "io-uring";

@@ -4,14 +4,26 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use io_uring::types::{Napi, SubmitArgs, Timespec};
+use io_uring::types::{Napi, NapiTracking, SubmitArgs, Timespec};
 use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
-use lowlat_transport::{EngineError, os};
+use lowlat_transport::{EngineError, EngineOption, os};
 
 use crate::NAME;
+use crate::buffer::Provided;
 
-/// What may be chosen; each is tried, and a refusal is said in the engine's words.
-#[derive(Debug, Clone, Default)]
+/// How NAPI instances come to be busy polled while the ring waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tracking {
+    /// The kernel takes them from the sockets of the requests (6.9).
+    #[default]
+    Dynamic,
+    /// This program names the one that the answers came through (6.13).
+    Static,
+}
+
+/// What may be chosen; each is tried, and what the kernel answered is in the engine's options.
+#[allow(clippy::struct_excessive_bools)] // each is a flag
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RingOptions {
     /// Spin on the completion ring instead of sleeping.
     pub spin: bool,
@@ -20,7 +32,49 @@ pub struct RingOptions {
     /// Zero-copy send (`IORING_OP_SEND_ZC`, 6.0): no copy, but a second completion and page pinning; below about a page
     /// it costs more than it saves.
     pub send_zc: bool,
+    /// One receive request for all messages, with buffers that the kernel takes from a ring (6.0).
+    pub multishot: bool,
+    /// NAPI busy polling by this tracking; `None` where only a busy-poll time asks for it.
+    pub napi: Option<Tracking>,
 }
+
+impl Default for RingOptions {
+    /// The fastest in alternated rounds (`bench/engines`).
+    fn default() -> Self {
+        Self { spin: true, sqpoll: false, send_zc: false, multishot: false, napi: None }
+    }
+}
+
+impl RingOptions {
+    /// What [`RingOptions::parse`] reads.
+    pub const WORDS: &str = "spin, sleep, multishot, sqpoll, send-zc, napi, napi-static";
+
+    /// From words joined by `+`, as in `io-uring:sleep+multishot`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut options = Self::default();
+        for word in text.split('+') {
+            match word {
+                "spin" => options.spin = true,
+                "sleep" => options.spin = false,
+                "multishot" => options.multishot = true,
+                "sqpoll" => options.sqpoll = true,
+                "send-zc" => options.send_zc = true,
+                // It acts while the ring waits.
+                "napi" => (options.napi, options.spin) = (Some(Tracking::Dynamic), false),
+                "napi-static" => (options.napi, options.spin) = (Some(Tracking::Static), false),
+                _ => return Err(format!("{word:?} is no option of io_uring; choose from {}", Self::WORDS)),
+            }
+        }
+        Ok(options)
+    }
+}
+
+const SQPOLL: &str = "SQPOLL";
+const SEND_ZC: &str = "SEND_ZC";
+const NAPI: &str = "REGISTER_NAPI";
+pub(crate) const NOT_ASKED: &str = "not asked for";
+/// Number of the buffer group.
+pub(crate) const GROUP: u16 = 1;
 
 /// Room for the armed receive, the sends in flight, and a cancel.
 pub(crate) const ENTRIES: u32 = 128;
@@ -34,8 +88,12 @@ pub(crate) struct Ring {
     deferred: bool,
     /// What it is, as text.
     pub(crate) words: Vec<String>,
+    /// Each option as the kernel answered.
+    pub(crate) options: Vec<EngineOption>,
     /// `IORING_OP_SEND_ZC` is there (6.0).
     pub(crate) send_zc: bool,
+    /// Calls of io_uring_enter(2) and poll(2).
+    pub(crate) calls: u64,
 }
 
 impl std::fmt::Debug for Ring {
@@ -56,8 +114,8 @@ const TASKRUN: [(&str, Build); 3] = [
 impl Ring {
     /// The best ring that the kernel gives.
     pub(crate) fn new(options: &RingOptions) -> Result<Self, EngineError> {
-        let mut words = Vec::new();
-        let (ring, deferred) = build(options, &mut words)?;
+        let (mut words, mut granted) = (Vec::new(), Vec::new());
+        let (ring, deferred) = build(options, &mut words, &mut granted)?;
         let mut probe = Probe::new();
         ring.submitter()
             .register_probe(&mut probe)
@@ -71,7 +129,21 @@ impl Ring {
             }
         }
         let send_zc = probe.is_supported(opcode::SendZc::CODE);
-        Ok(Self { inner: ring, deferred, words, send_zc })
+        granted.push(match (options.send_zc, send_zc) {
+            (true, true) => EngineOption::got(SEND_ZC, "each send"),
+            (false, true) => EngineOption::lacking(SEND_ZC, NOT_ASKED),
+            (_, false) => EngineOption::lacking(SEND_ZC, "needs Linux 6.0"),
+        });
+        granted.push(EngineOption::lacking(
+            "RECV_ZC",
+            if probe.is_supported(opcode::RecvZc::CODE) {
+                "it takes TCP alone, from a receive queue with header split that is registered with the ring \
+                 (Documentation/networking/iou-zcrx.rst), which this engine does not set up"
+            } else {
+                "needs Linux 6.15"
+            },
+        ));
+        Ok(Self { inner: ring, deferred, words, options: granted, send_zc, calls: 0 })
     }
 
     /// Registers the socket as file 0, which spares each request the look-up. False if refused.
@@ -79,10 +151,12 @@ impl Ring {
         match self.inner.submitter().register_files(&[fd.as_raw_fd()]) {
             Ok(()) => {
                 self.words.push("registered file".to_owned());
+                self.options.push(EngineOption::got("registered file", ""));
                 true
             }
             Err(e) => {
                 self.words.push(format!("registered file refused ({e})"));
+                self.options.push(EngineOption::lacking("registered file", e.to_string()));
                 false
             }
         }
@@ -94,12 +168,51 @@ impl Ring {
     }
 
     /// Asks for NAPI busy polling while waiting (6.9).
-    pub(crate) fn busy_poll(&mut self, us: u32) {
+    pub(crate) fn busy_poll(&mut self, us: u32, tracking: Tracking) {
         let mut napi = Napi::new().set_busy_poll_timeout(us).set_prefer_busy_poll(true);
-        self.words.push(match self.inner.submitter().register_napi(&mut napi) {
+        let (how, since) = match tracking {
+            Tracking::Dynamic => ("dynamic", "6.9"),
+            Tracking::Static => ("static", "6.13"),
+        };
+        if tracking == Tracking::Static {
+            napi = napi.set_tracking(NapiTracking::Static);
+        }
+        let registered = self.inner.submitter().register_napi(&mut napi);
+        self.words.push(match &registered {
             Ok(()) => format!("NAPI busy polling {us} µs"),
-            Err(e) => format!("NAPI busy polling refused ({e}; it needs Linux 6.9)"),
+            Err(e) => format!("NAPI busy polling refused ({e}; it needs Linux {since})"),
         });
+        self.options.push(match registered {
+            Ok(()) => EngineOption::got(NAPI, format!("{us} µs, preferred to interrupts, {how} tracking")),
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
+                EngineOption::lacking(NAPI, format!("{how} tracking needs Linux {since}"))
+            }
+            Err(e) => EngineOption::lacking(NAPI, e.to_string()),
+        });
+    }
+
+    /// Names the instance that a static tracking polls.
+    pub(crate) fn track(&mut self, napi_id: u32) {
+        const ID: &str = "NAPI instance tracked";
+        self.options.push(match self.inner.submitter().register_napi_add_id(napi_id) {
+            Ok(()) => EngineOption::got(ID, napi_id.to_string()),
+            Err(e) => EngineOption::lacking(ID, format!("{napi_id}: {e}")),
+        });
+    }
+
+    /// Registers buffers for a multishot receive.
+    ///
+    /// # Safety
+    /// They must stay until [`Ring::unregister_buffers`].
+    pub(crate) unsafe fn register_buffers(&self, provided: &Provided) -> io::Result<()> {
+        let at = provided.address();
+        // SAFETY: passed on to the caller; the ring begins a page and has COUNT entries.
+        unsafe { self.inner.submitter().register_buf_ring_with_flags(at, Provided::COUNT, GROUP, 0) }
+    }
+
+    /// Takes them back.
+    pub(crate) fn unregister_buffers(&self) {
+        let _ = self.inner.submitter().unregister_buf_ring(GROUP); // an error says that none was registered
     }
 
     /// Queues a request.
@@ -119,14 +232,21 @@ impl Ring {
 
     /// Hands queued requests to the kernel and runs waiting completions.
     #[inline]
-    pub(crate) fn submit(&self) -> io::Result<()> {
+    pub(crate) fn submit(&mut self) -> io::Result<()> {
         loop {
+            self.calls += u64::from(self.enters());
             match self.inner.submit() {
                 Ok(_) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    /// Whether handing over what is queued is a system call: with a submission thread that is awake it is none
+    /// (`IORING_SQ_NEED_WAKEUP`, io_uring_setup(2)).
+    fn enters(&mut self) -> bool {
+        !self.inner.params().is_setup_sqpoll() || self.inner.submission().need_wakeup()
     }
 
     /// The next completion.
@@ -144,6 +264,7 @@ impl Ring {
 
     /// Hands queued requests over and sleeps until a completion is there, for `ns` at most.
     pub(crate) fn wait(&mut self, ns: u64) -> io::Result<()> {
+        self.calls += 1;
         let got = if self.inner.params().is_feature_ext_arg() {
             #[allow(clippy::cast_possible_truncation)] // a remainder below 10^9
             let limit = Timespec::new().sec(ns / 1_000_000_000).nsec((ns % 1_000_000_000) as u32);
@@ -158,17 +279,28 @@ impl Ring {
     }
 }
 
-fn build(options: &RingOptions, words: &mut Vec<String>) -> Result<(IoUring, bool), EngineError> {
+fn build(
+    options: &RingOptions,
+    words: &mut Vec<String>,
+    granted: &mut Vec<EngineOption>,
+) -> Result<(IoUring, bool), EngineError> {
     if options.sqpoll {
         // Task-run flags are about the submitting thread, which is the kernel's own here; io_uring_setup(2) has them
         // exclude each other.
         match base().setup_sqpoll(SQPOLL_IDLE_MS).build(ENTRIES) {
             Ok(ring) => {
-                words.push("SQPOLL".to_owned());
+                words.push(SQPOLL.to_owned());
+                granted.push(EngineOption::got(SQPOLL, format!("sleeps after {SQPOLL_IDLE_MS} ms")));
+                granted.push(EngineOption::lacking(TASKRUN[0].0, "excluded by SQPOLL (io_uring_setup(2))"));
                 return Ok((ring, false));
             }
-            Err(e) => words.push(format!("SQPOLL refused ({e})")),
+            Err(e) => {
+                words.push(format!("SQPOLL refused ({e})"));
+                granted.push(EngineOption::lacking(SQPOLL, e.to_string()));
+            }
         }
+    } else {
+        granted.push(EngineOption::lacking(SQPOLL, NOT_ASKED));
     }
     let mut last = None;
     for (name, flags) in TASKRUN {
@@ -176,6 +308,11 @@ fn build(options: &RingOptions, words: &mut Vec<String>) -> Result<(IoUring, boo
         match flags(&mut builder).build(ENTRIES) {
             Ok(ring) => {
                 words.push(name.to_owned());
+                granted.push(if name == TASKRUN[0].0 {
+                    EngineOption::got(name, "with SINGLE_ISSUER")
+                } else {
+                    EngineOption::lacking(TASKRUN[0].0, format!("needs Linux 6.1; {name} instead"))
+                });
                 return Ok((ring, name != TASKRUN[2].0));
             }
             // An unknown flag; the next kernel down knows fewer.
@@ -228,6 +365,15 @@ mod tests {
         assert!(text.contains("kernel.io_uring_disabled") && text.contains("--engine spin"), "{text}");
         let text = refused(&io::Error::from_raw_os_error(libc::ENOSYS)).to_string();
         assert!(text.contains("CONFIG_IO_URING"), "{text}");
+    }
+
+    #[test]
+    fn options_are_words_and_an_unknown_one_is_named() {
+        let all = RingOptions::parse("sleep+multishot+sqpoll+send-zc+napi-static").unwrap();
+        let want =
+            RingOptions { spin: false, sqpoll: true, send_zc: true, multishot: true, napi: Some(Tracking::Static) };
+        assert_eq!(all, want);
+        assert!(RingOptions::parse("spin+warp").is_err_and(|why| why.contains("\"warp\"") && why.contains("sqpoll")));
     }
 
     #[test]

@@ -32,7 +32,9 @@ fn every_option() -> Vec<RingOptions> {
     for spin in [false, true] {
         for sqpoll in [false, true] {
             for send_zc in [false, true] {
-                all.push(RingOptions { spin, sqpoll, send_zc });
+                for multishot in [false, true] {
+                    all.push(RingOptions { spin, sqpoll, send_zc, multishot, napi: None });
+                }
             }
         }
     }
@@ -129,6 +131,23 @@ fn udp_answers_with_every_option_and_each_is_said() {
             assert!(words.contains("TASKRUN") != options.sqpoll || words.contains("default task"), "{words}");
             assert!(words.contains("NAPI busy polling"), "{words}");
             assert!(words.contains("registered file"), "{words}");
+            let granted = engine.options();
+            let of = |name: &str| {
+                granted.iter().find(|o| o.option == name).unwrap_or_else(|| panic!("no {name}: {granted:?}"))
+            };
+            // The kernel of the tests has each of them; what is not asked for is said to be that.
+            for (name, asked) in [
+                ("SQPOLL", options.sqpoll),
+                ("SEND_ZC", options.send_zc),
+                ("multishot receive", options.multishot),
+                ("DEFER_TASKRUN", !options.sqpoll),
+                ("REGISTER_NAPI", true),
+            ] {
+                let why = of(name).why_not.clone().unwrap_or_default();
+                assert_eq!(of(name).got.is_some(), asked, "{name}: {granted:?}");
+                assert!(asked || why == "not asked for" || why.contains("SQPOLL"), "{name}: {why}");
+            }
+            assert!(of("RECV_ZC").got.is_none() && !of("RECV_ZC").why_not.as_ref().unwrap().is_empty());
             round_trips(engine.as_mut(), (2..=64).chain([1000, 1400]));
         }
     }
@@ -150,22 +169,40 @@ fn tcp_messages_come_whole_whatever_the_pieces() {
     }
 }
 
+/// More than a multishot receive has buffers: it ends for want of one and is made again.
 #[test]
 fn messages_sent_ahead_come_in_order_and_none_is_lost() {
     if !possible() {
         return;
     }
     let echo = Echo::udp("127.0.0.1:0");
-    let mut engine = open(&Endpoint::new(Proto::Udp, echo.address, 64)).unwrap();
-    for i in 0..100u8 {
-        engine.send(&[i]).unwrap();
+    for options in every_option() {
+        let mut engine = open_with(&Endpoint::new(Proto::Udp, echo.address, 64), &options).unwrap();
+        for i in 0..100u8 {
+            engine.send(&[i]).unwrap();
+        }
+        let mut buf = [0; 64];
+        for i in 0..100u8 {
+            let got = engine.recv(&mut buf, now() + 2 * SECOND).unwrap().unwrap();
+            assert_eq!(buf[..got.len], [i], "{options:?}");
+        }
+        assert!(engine.recv(&mut buf, now() + SECOND / 50).unwrap().is_none());
     }
-    let mut buf = [0; 64];
-    for i in 0..100u8 {
-        let got = engine.recv(&mut buf, now() + 2 * SECOND).unwrap().unwrap();
-        assert_eq!(buf[..got.len], [i]);
+}
+
+/// Loopback has no NAPI instance: static tracking says so after the first answer, and goes on without.
+#[test]
+fn static_tracking_names_the_instance_or_says_that_there_is_none() {
+    if !possible() {
+        return;
     }
-    assert!(engine.recv(&mut buf, now() + SECOND / 50).unwrap().is_none());
+    let echo = Echo::udp("127.0.0.1:0");
+    let options = RingOptions::parse("sleep+napi-static").unwrap();
+    let mut engine = open_with(&Endpoint::new(Proto::Udp, echo.address, 64), &options).unwrap();
+    round_trips(engine.as_mut(), [8, 9]);
+    let granted = engine.options();
+    let tracked: Vec<_> = granted.iter().filter(|o| o.option == "NAPI instance tracked").collect();
+    assert!(tracked.len() == 1 && tracked[0].why_not.as_ref().unwrap().contains("no NAPI queue"), "{granted:?}");
 }
 
 #[test]
@@ -194,13 +231,15 @@ fn a_message_beyond_the_callers_buffer_is_counted_not_cut() {
         return;
     }
     let echo = Echo::udp("127.0.0.1:0");
-    let mut engine = open(&Endpoint::new(Proto::Udp, echo.address, 64)).unwrap();
-    engine.send(&[7; 64]).unwrap();
-    engine.send(&[8; 8]).unwrap();
-    let mut buf = [0; 16];
-    let got = engine.recv(&mut buf, now() + 2 * SECOND).unwrap().unwrap();
-    assert_eq!((buf[..got.len].to_vec(), engine.discarded()), (vec![8; 8], 1));
-    assert!(engine.send(&[0; 65]).is_err(), "beyond what was announced");
+    for options in every_option() {
+        let mut engine = open_with(&Endpoint::new(Proto::Udp, echo.address, 64), &options).unwrap();
+        engine.send(&[7; 64]).unwrap();
+        engine.send(&[8; 8]).unwrap();
+        let mut buf = [0; 16];
+        let got = engine.recv(&mut buf, now() + 2 * SECOND).unwrap().unwrap();
+        assert_eq!((buf[..got.len].to_vec(), engine.discarded()), (vec![8; 8], 1), "{options:?}");
+        assert!(engine.send(&[0; 65]).is_err(), "beyond what was announced");
+    }
 }
 
 #[test]

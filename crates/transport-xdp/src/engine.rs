@@ -2,26 +2,30 @@
 
 use std::io;
 use std::net::UdpSocket;
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use lowlat_model::Capability;
-use lowlat_netlink::route::link;
-use lowlat_os::socket::{Waiting, set_int, wait_readable};
+use lowlat_model::{Bypass, Capability};
+use lowlat_netlink::route::link::{self, Link};
+use lowlat_os::socket::{Waiting, recv, set_int, wait_readable};
 use lowlat_transport::clock::now;
 use lowlat_transport::{Caps, Endpoint, Engine, EngineError, Got, Ns};
 
 use crate::attach::{self, Refused, Sockets};
 use crate::device;
-use crate::frame::{ETH_LEN, Flow};
+use crate::frame::{ETH_LEN, Flow, TAG_LEN, Tag};
 use crate::mode::{self, XdpMode};
 use crate::path::{self, Path, unavailable};
 use crate::program::{Action, redirect_flow};
-use crate::xsk::{self, BusyPoll, CHUNKS, HEADROOM};
+use crate::xsk::{self, BusyPoll, CHUNKS, Copying};
 
 /// Looks at the rings between two looks at the clock, which costs 25 ns.
 const SPINS_PER_CLOCK: u32 = 16;
 /// Tries to hand a packet to a kernel that says "later" (`EAGAIN`, `EBUSY`, `ENOBUFS`).
 const SEND_TRIES: u32 = 1000;
+/// After so long without a packet on the rings, ns, the kernel's way is looked at: far above the round trips that a
+/// bypass is for, and a system call of 0.2 µs does not show there.
+const SILENCE_NS: Ns = 1_000_000;
 /// How long the link may be away after a native attach: several drivers reset it to set up their XDP rings.
 const CARRIER_LIMIT: Duration = Duration::from_secs(10);
 
@@ -59,40 +63,40 @@ pub fn open_with(endpoint: &Endpoint, options: &XdpOptions) -> Result<Box<dyn En
     let dscp = endpoint.dscp.unwrap_or(0);
     let flow = Flow::new(path.local, endpoint.remote, path.mac, path.next_hop, dscp & 0x3f)
         .ok_or_else(|| unavailable(&what, "local and remote address are of two families", "give both of one family"))?;
-    let (chunk, max_message) = sizes(endpoint, &path, &flow, &what)?;
+    let flow = match path.tag {
+        Some(tag) => flow.in_vlan(tag),
+        None => flow,
+    };
+    let (largest, max_message) = sizes(endpoint, &path, &flow, &what)?;
 
-    let driver = device::driver(&path.link.name);
-    let features = device::xdp_features(&path.link.name)
-        .map_err(|source| EngineError::Os { what: format!("ask {} for its XDP features", path.link.name), source })?;
-    let mut order = mode::order(&path.link, &driver, features.as_deref());
-    if let Some(only) = options.mode {
-        order = mode::Order { modes: vec![only], remarks: Vec::new() };
-    }
-    let mut remarks = order.remarks;
-    let all_queues = device::rx_queues(&path.link.name);
+    let order = order(&path.device, options)?;
+    let mut remarks: Vec<String> = path.remark.iter().cloned().chain(order.remarks).collect();
+    let all_queues = device::rx_queues(&path.device.name);
     let queues = all_queues.min(options.max_queues.max(1));
     if queues < all_queues {
-        remarks.push(format!("only {queues} of {all_queues} RX queues covered: answers on the others are an error"));
+        remarks.push(format!(
+            "only {queues} of {all_queues} RX queues covered: answers on the others take the kernel's way"
+        ));
     }
     let busy = busy_poll(endpoint, options, &mut remarks);
 
-    let (mode, sockets) = first_that_works(&what, &path, &order.modes, &mut remarks, |mode| {
+    let sockets = first_that_works(&what, &path, &order.modes, &mut remarks, |mode| {
         let busy = busy.filter(|_| mode != XdpMode::Generic);
-        attach::open(&path.link, mode, queues, chunk, busy, |map| {
-            redirect_flow(endpoint.remote, path.local, map, Action::Pass)
+        // The largest frame fits, whatever the mode.
+        let chunk = xsk::chunk_of(largest, mode.copying()).unwrap_or(CHUNKS[1]);
+        attach::open(&path.device, mode, queues, chunk, busy, |map| {
+            redirect_flow(endpoint.remote, path.local, path.tag.map(|t| t.id), map, Action::Pass)
         })
     })?;
     wait_for_carrier(&path)?;
-
-    let zero_copy = sockets.queues.iter().all(xsk::Xsk::zero_copy);
+    let got = got(&path, &sockets);
+    let mode = XdpMode::got(&got.hook, got.zero_copy);
     if let Some(priority) = endpoint.priority {
         for socket in &sockets.queues {
             set_int(socket.fd(), libc::SOL_SOCKET, libc::SO_PRIORITY, libc::c_int::from(priority))
                 .map_err(|source| EngineError::Os { what: format!("{what} at priority {priority}"), source })?;
         }
-        // Copied packets carry it (`xsk_build_skb`, net/xdp/xsk.c); those of zero copy have no place for it.
-        let reported = if zero_copy { "zero copy carries none" } else { "it passes no queue discipline" };
-        remarks.push(format!("priority {priority}: {reported}"));
+        remarks.push(priority_words(priority, &got, path.tag));
     }
     if busy.is_some() && mode == XdpMode::Generic {
         remarks.push("busy polling not used: the generic hook has no NAPI to poll".to_owned());
@@ -100,10 +104,10 @@ pub fn open_with(endpoint: &Endpoint, options: &XdpOptions) -> Result<Box<dyn En
     let caps = Caps {
         max_message,
         spins: !options.blocking,
-        words: words(&path, mode, zero_copy, queues, sockets.attachment.program_id, &remarks),
+        words: words(&path, mode, &got, &remarks),
         costs: costs(&path, mode, options),
     };
-    let waiting = sockets.queues.iter().map(|s| Waiting::on(&s.fd())).collect();
+    let waiting = sockets.queues.iter().map(|s| Waiting::on(&s.fd())).chain([Waiting::on(&path.reserved)]).collect();
     drain(&path.reserved);
     Ok(Box::new(Xdp {
         sockets,
@@ -112,13 +116,48 @@ pub fn open_with(endpoint: &Endpoint, options: &XdpOptions) -> Result<Box<dyn En
         caps,
         target: endpoint.remote.to_string(),
         where_refused: endpoint.where_refused,
-        iface: path.link.name,
+        iface: path.device.name,
         reserved: path.reserved,
-        drive: busy.is_some() && mode != XdpMode::Generic,
+        drive: got.prefer_busy_poll_us.is_some(),
         blocking: options.blocking,
+        got,
         hot: 0,
         discarded: 0,
     }))
+}
+
+/// The modes to try on a device.
+fn order(device: &Link, options: &XdpOptions) -> Result<mode::Order, EngineError> {
+    if let Some(only) = options.mode {
+        return Ok(mode::Order { modes: vec![only], remarks: Vec::new() });
+    }
+    let features = device::xdp_features(&device.name)
+        .map_err(|source| EngineError::Os { what: format!("ask {} for its XDP features", device.name), source })?;
+    Ok(mode::order(device, &device::driver(&device.name), features.as_deref()))
+}
+
+/// What the kernel gave, of the sockets what all of them have.
+fn got(path: &Path, sockets: &Sockets) -> Bypass {
+    let of = || sockets.queues.iter().map(xsk::Xsk::got);
+    Bypass {
+        iface: path.device.name.clone(),
+        vlan: path.tag.map(|tag| tag.id),
+        hook: sockets.attachment.hook.to_owned(),
+        zero_copy: of().all(|got| got.zero_copy),
+        need_wakeup: of().all(|got| got.need_wakeup),
+        prefer_busy_poll_us: of().map(|got| got.prefer_busy_poll_us).min().flatten(),
+        program: sockets.attachment.program_id,
+        queues: u32::try_from(sockets.queues.len()).unwrap_or(u32::MAX),
+        ..Bypass::default()
+    }
+}
+
+/// What becomes of `SO_PRIORITY`. Copied packets carry it (`xsk_build_skb`, net/xdp/xsk.c); those of zero copy have no
+/// place for it.
+fn priority_words(priority: u8, got: &Bypass, tag: Option<Tag>) -> String {
+    let carried = if got.zero_copy { "zero copy carries none" } else { "it passes no queue discipline" };
+    let point = tag.map_or_else(String::new, |tag| format!("; code point {} in the tag", tag.code_point));
+    format!("priority {priority}: {carried}{point}")
 }
 
 /// Kernel and user may have an AF_XDP socket.
@@ -133,39 +172,39 @@ fn possible(what: &str) -> Result<(), EngineError> {
 }
 
 fn free_of_programs(what: &str, path: &Path) -> Result<(), EngineError> {
-    attach::occupant(&path.link).map_or(Ok(()), |program| {
-        let name = &path.link.name;
+    attach::occupant(&path.device).map_or(Ok(()), |program| {
+        let name = &path.device.name;
         let next = format!("see ip link show {name}; nothing was changed");
         Err(unavailable(what, format!("{program} is attached to {name}, and would lose its packets"), next))
     })
 }
 
-/// Chunk size and largest message of this path.
+/// The largest frame that comes and the largest message of this path.
 fn sizes(endpoint: &Endpoint, path: &Path, flow: &Flow, what: &str) -> Result<(usize, usize), EngineError> {
     let headers = flow.header_len();
     let frame = endpoint.max_message + headers;
-    let mtu = usize::try_from(path.link.mtu).unwrap_or(usize::MAX - ETH_LEN);
-    if frame > mtu + ETH_LEN {
+    let mtu = usize::try_from(path.link.mtu).unwrap_or(usize::MAX - ETH_LEN - TAG_LEN);
+    let largest = mtu + ETH_LEN + if path.tag.is_some() { TAG_LEN } else { 0 };
+    if frame > largest {
         let why = format!("a message of {} bytes exceeds the MTU of {} ({mtu})", endpoint.max_message, path.link.name);
         return Err(unavailable(what, why, "use a smaller --size: this engine does not fragment"));
     }
-    // The smallest chunk that holds a full frame of this MTU, else the smallest that holds what was asked for.
-    let fits = |bytes: usize| CHUNKS.into_iter().find(|c| c - HEADROOM >= bytes);
-    let Some(chunk) = fits(mtu + ETH_LEN).or_else(|| fits(frame)) else {
-        let why = format!("a frame of {frame} bytes exceeds a chunk of {}", CHUNKS[1] - HEADROOM);
+    // A full frame of this MTU, else what was asked for; each in one chunk, with a copy or without.
+    let most = xsk::room(CHUNKS[1], Copying::Zero);
+    let Some(frame) = [largest, frame].into_iter().find(|frame| *frame <= most) else {
+        let why = format!(
+            "a frame of {frame} bytes exceeds a chunk of {most}, and this engine takes no frame of several buffers"
+        );
         return Err(unavailable(what, why, "use a smaller --size"));
     };
-    Ok((chunk, (mtu + ETH_LEN).min(chunk - HEADROOM) - headers))
+    Ok((frame, frame - headers))
 }
 
 fn busy_poll(endpoint: &Endpoint, options: &XdpOptions, remarks: &mut Vec<String>) -> Option<BusyPoll> {
     let us = endpoint.busy_poll_us.filter(|us| *us > 0)?;
     let busy = BusyPoll { us, budget: options.busy_poll_budget };
     match xsk::busy_poll_possible(busy) {
-        Ok(()) => {
-            remarks.push(format!("preferred busy polling {us} µs, budget {}", busy.budget));
-            Some(busy)
-        }
+        Ok(()) => Some(busy),
         Err(e) => {
             remarks.push(format!("busy polling refused ({e}; it needs Linux 5.11)"));
             None
@@ -180,13 +219,13 @@ fn first_that_works(
     modes: &[XdpMode],
     remarks: &mut Vec<String>,
     attempt: impl Fn(XdpMode) -> Result<Sockets, Refused>,
-) -> Result<(XdpMode, Sockets), EngineError> {
+) -> Result<Sockets, EngineError> {
     let (mut refusals, mut denied) = (Vec::new(), false);
     for &mode in modes {
         match attempt(mode) {
             Ok(sockets) => {
                 remarks.extend(refusals);
-                return Ok((mode, sockets));
+                return Ok(sockets);
             }
             Err(Refused { what, source }) => {
                 denied |= source.raw_os_error() == Some(libc::EPERM);
@@ -195,7 +234,7 @@ fn first_that_works(
         }
     }
     // Somebody may have attached since we looked.
-    if let Ok(Some(link)) = link::named(&path.link.name)
+    if let Ok(Some(link)) = link::named(&path.device.name)
         && let Some(program) = attach::occupant(&link)
     {
         refusals.push(format!("{program} is attached to {}", link.name));
@@ -210,7 +249,7 @@ fn lacks() -> String {
 }
 
 fn wait_for_carrier(path: &Path) -> Result<(), EngineError> {
-    let name = &path.link.name;
+    let name = &path.device.name;
     let start = Instant::now();
     loop {
         let link = link::named(name)
@@ -229,21 +268,17 @@ fn wait_for_carrier(path: &Path) -> Result<(), EngineError> {
     }
 }
 
-fn words(path: &Path, mode: XdpMode, zero_copy: bool, queues: u32, program: Option<u32>, remarks: &[String]) -> String {
-    let got = if zero_copy == (mode == XdpMode::ZeroCopy) {
-        mode.words().to_owned()
-    } else {
-        // A bind with XDP_ZEROCOPY either gives it or fails, so this would be a kernel's fault; it is said anyway.
-        format!("{} (the kernel says zero-copy: {zero_copy})", mode.words())
-    };
-    let queues = if queues == 1 { "queue 0".to_owned() } else { format!("queues 0–{}", queues - 1) };
-    let program = program.map_or_else(String::new, |id| format!(", XDP program {id}"));
+fn words(path: &Path, mode: XdpMode, got: &Bypass, remarks: &[String]) -> String {
+    let queues = if got.queues == 1 { "queue 0".to_owned() } else { format!("queues 0–{}", got.queues - 1) };
+    let program = got.program.map_or_else(String::new, |id| format!(", XDP program {id}"));
+    let wakeup = if got.need_wakeup { ", need-wakeup" } else { "" };
+    let busy = got.prefer_busy_poll_us.map_or_else(String::new, |us| format!(", preferred busy polling {us} µs"));
     let remarks = if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) };
-    format!("AF_XDP {got} on {} {queues}{program}{remarks}", path.link.name)
+    format!("AF_XDP {} on {} {queues}{program}{wakeup}{busy}{remarks}", mode.words(), path.device.name)
 }
 
 fn costs(path: &Path, mode: XdpMode, options: &XdpOptions) -> String {
-    let name = &path.link.name;
+    let name = &path.device.name;
     let core = if options.blocking { "a system call and a wake-up per answer" } else { "a whole core while it waits" };
     let driver = match mode {
         XdpMode::Generic => "the kernel still builds a socket buffer for every packet",
@@ -282,6 +317,8 @@ struct Xdp {
     /// Run the driver's receive path from here (preferred busy polling).
     drive: bool,
     blocking: bool,
+    /// What the kernel gave, and the packets so far.
+    got: Bypass,
     /// The queue the last answer came on.
     hot: usize,
     /// Answers longer than the caller's buffer.
@@ -331,26 +368,26 @@ impl Xdp {
         None
     }
 
-    /// A silent far end may have said no: its refusal comes to the reserved socket, and so do answers that the program
-    /// let pass. Called when the wait is over.
-    fn why_silent(&self) -> Result<(), EngineError> {
-        let mut byte = [0];
-        match self.reserved.recv(&mut byte) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(e) => Err(EngineError::Unreachable {
-                what: format!("receive from {}", self.target),
-                why: e.to_string(),
-                next: self.where_refused.to_owned(),
-            }),
-            Ok(_) => Err(unavailable(
-                &format!("receive from {}", self.target),
-                format!(
-                    "an answer went past the AF_XDP sockets of {}: fragmented, tagged, or on an RX queue without one",
-                    self.iface
-                ),
-                "cover all RX queues, or use --engine spin",
-            )),
+    /// One packet that came to the reserved socket: an answer that the program let pass, or a refusal. It costs a system
+    /// call, so it is looked for when the rings have been silent.
+    fn look_past(&mut self, buf: &mut [u8]) -> Result<Option<Got>, EngineError> {
+        let len = match recv(self.reserved.as_fd(), buf, libc::MSG_TRUNC) {
+            Ok(len) => len,
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => return Ok(None),
+            Err(e) => {
+                return Err(EngineError::Unreachable {
+                    what: format!("receive from {}", self.target),
+                    why: e.to_string(),
+                    next: self.where_refused.to_owned(),
+                });
+            }
+        };
+        self.got.by_kernel += 1;
+        if len > buf.len() {
+            self.discarded += 1;
+            return Ok(None);
         }
+        Ok(Some(Got { len, at: now(), kernel_rx: None, hardware_rx: None }))
     }
 
     fn send_error(&self, source: io::Error) -> EngineError {
@@ -385,7 +422,6 @@ impl Engine for Xdp {
         let mut last = None;
         for _ in 0..SEND_TRIES {
             let socket = &mut self.sockets.queues[0];
-            socket.reclaim();
             queued = queued || socket.queue_tx(|frame| self.flow.write(message, frame));
             match socket.kick_tx() {
                 Ok(()) if queued => return Ok(at),
@@ -401,12 +437,17 @@ impl Engine for Xdp {
 
     fn recv(&mut self, buf: &mut [u8], until: Ns) -> Result<Option<Got>, EngineError> {
         let mut spins = 0u32;
+        let mut silent_since = None;
         loop {
             match self.look(buf) {
                 Some((Seen::Message(len), at)) => {
+                    self.got.by_socket += 1;
                     return Ok(Some(Got { len, at, kernel_rx: None, hardware_rx: None }));
                 }
-                Some((Seen::TooLong, _)) => self.discarded += 1,
+                Some((Seen::TooLong, _)) => {
+                    self.got.by_socket += 1;
+                    self.discarded += 1;
+                }
                 // A wrong checksum is a loss, as on a kernel socket; the prober counts what does not come.
                 Some((Seen::NotOurs, _)) => {}
                 None => {
@@ -421,12 +462,20 @@ impl Engine for Xdp {
                 }
             }
             let at = now();
+            let silent = at - *silent_since.get_or_insert(at) >= SILENCE_NS;
+            // Where one came that way the next will too, and is not kept waiting.
+            if silent || self.blocking || self.got.by_kernel > 0 || at >= until {
+                silent_since = Some(at);
+                if let Some(got) = self.look_past(buf)? {
+                    return Ok(Some(got));
+                }
+            }
             if at >= until {
-                self.why_silent()?;
                 return Ok(None);
             }
-            for socket in &self.sockets.queues {
+            for socket in &mut self.sockets.queues {
                 socket.wake_rx();
+                socket.reclaim_in_time();
             }
             if self.blocking {
                 match wait_readable(&mut self.waiting, until - at) {
@@ -444,12 +493,16 @@ impl Engine for Xdp {
         self.discarded
     }
 
-    /// The receive queue instead of the NAPI id and its CPU: answers do not reach the reserved socket, which would
-    /// know.
+    /// The receive queue instead of the CPU: answers do not reach the reserved socket, which would know.
     fn flow(&self) -> lowlat_transport::Flow {
         lowlat_transport::Flow {
             source_port: self.reserved.local_addr().ok().map(|at| at.port()),
+            napi_id: self.sockets.queues.get(self.hot).and_then(xsk::Xsk::napi_id),
             rx_queue: u32::try_from(self.hot).ok(),
+            bypass: Some(Bypass {
+                dropped: self.sockets.queues.iter().map(xsk::Xsk::dropped).sum(),
+                ..self.got.clone()
+            }),
             ..lowlat_transport::Flow::default()
         }
     }

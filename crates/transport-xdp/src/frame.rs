@@ -1,5 +1,8 @@
 //! Ethernet, IP and UDP headers of the one flow: written once, patched per packet, and read back without trust.
 //!
+//! A flow of a VLAN sends its frames with the tag. Its answers may come with it or without it: where the device strips
+//! tags (`rx-vlan-offload`) or the tag travels next to the packet, as over veth, the program sees none.
+//!
 //! Checksums are always written: a kernel far end verifies them. Received ones may be *partial*: over veth (and any
 //! path that ends in the same kernel) a kernel sender leaves only the pseudo-header's sum in the field
 //! (`CHECKSUM_PARTIAL`, include/linux/skbuff.h), so [`Flow::payload`] takes a full or a partial sum, or IPv4's "none",
@@ -15,11 +18,17 @@ pub(crate) const IPV4_LEN: usize = 20;
 pub(crate) const IPV6_LEN: usize = 40;
 /// UDP header, bytes.
 pub(crate) const UDP_LEN: usize = 8;
+/// An 802.1Q tag, bytes.
+pub(crate) const TAG_LEN: usize = 4;
 /// The longest header of a flow, bytes.
-pub(crate) const MAX_HEADER: usize = ETH_LEN + IPV6_LEN + UDP_LEN;
+pub(crate) const MAX_HEADER: usize = ETH_LEN + TAG_LEN + IPV6_LEN + UDP_LEN;
 
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
 const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
+/// EtherType of an 802.1Q tag.
+pub(crate) const DOT1Q: [u8; 2] = [0x81, 0x00];
+/// The identifier in a tag's second half.
+pub(crate) const VLAN_ID: u16 = 0x0fff;
 const IPPROTO_UDP: u8 = 17;
 /// Don't fragment.
 const DF: u16 = 0x4000;
@@ -40,6 +49,15 @@ pub(crate) enum Foreign {
     Damaged,
 }
 
+/// The 802.1Q tag of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tag {
+    /// VLAN identifier.
+    pub(crate) id: u16,
+    /// Priority code point, 0–7.
+    pub(crate) code_point: u8,
+}
+
 /// The headers of one flow.
 #[derive(Debug, Clone)]
 pub(crate) struct Flow {
@@ -47,6 +65,9 @@ pub(crate) struct Flow {
     remote: SocketAddr,
     header: [u8; MAX_HEADER],
     header_len: usize,
+    /// Length of the Ethernet header that is written, its tag included.
+    eth_len: usize,
+    tag: Option<Tag>,
     /// Sum of the constant part of the IPv4 header.
     ip_sum: u64,
     /// Sum of the pseudo-header (without length) and the ports, outgoing.
@@ -97,7 +118,22 @@ impl Flow {
             pseudo_sum,
             header: h,
             header_len: udp + UDP_LEN,
+            eth_len: ETH_LEN,
+            tag: None,
         })
+    }
+
+    /// The same flow in a VLAN.
+    pub(crate) fn in_vlan(mut self, tag: Tag) -> Self {
+        let at = ETH_LEN - 2;
+        self.header.copy_within(at..self.header_len, at + TAG_LEN);
+        self.header[at..at + 2].copy_from_slice(&DOT1Q);
+        let control = u16::from(tag.code_point & 7) << 13 | tag.id & VLAN_ID;
+        self.header[at + 2..at + TAG_LEN].copy_from_slice(&control.to_be_bytes());
+        self.header_len += TAG_LEN;
+        self.eth_len += TAG_LEN;
+        self.tag = Some(tag);
+        self
     }
 
     /// Length of the headers in front of a message, bytes.
@@ -115,12 +151,13 @@ impl Flow {
         frame[..self.header_len].copy_from_slice(&self.header[..self.header_len]);
         frame[self.header_len..].copy_from_slice(message);
         let udp = self.header_len - UDP_LEN;
-        if udp == ETH_LEN + IPV4_LEN {
-            let ip_total = u16::try_from(total - ETH_LEN).ok()?;
-            frame[16..18].copy_from_slice(&ip_total.to_be_bytes());
-            frame[24..26].copy_from_slice(&(!fold(self.ip_sum + u64::from(ip_total))).to_be_bytes());
+        let ip = self.eth_len;
+        if udp == ip + IPV4_LEN {
+            let ip_total = u16::try_from(total - ip).ok()?;
+            frame[ip + 2..ip + 4].copy_from_slice(&ip_total.to_be_bytes());
+            frame[ip + 10..ip + 12].copy_from_slice(&(!fold(self.ip_sum + u64::from(ip_total))).to_be_bytes());
         } else {
-            frame[18..20].copy_from_slice(&udp_len.to_be_bytes());
+            frame[ip + 4..ip + 6].copy_from_slice(&udp_len.to_be_bytes());
         }
         frame[udp + 4..udp + 6].copy_from_slice(&udp_len.to_be_bytes());
         // The length counts twice: in the pseudo-header and in the header itself.
@@ -131,15 +168,28 @@ impl Flow {
         Some(total)
     }
 
+    /// EtherType and what follows it, behind a tag of this flow's VLAN where there is one.
+    #[inline]
+    fn network<'a>(&self, frame: &'a [u8]) -> Result<([u8; 2], &'a [u8]), Foreign> {
+        let (head, behind) = frame.split_first_chunk::<ETH_LEN>().ok_or(Foreign::Truncated)?;
+        let kind = [head[12], head[13]];
+        let Some(tag) = self.tag.filter(|_| kind == DOT1Q) else { return Ok((kind, behind)) };
+        let ([a, b, kind @ ..], behind) = behind.split_first_chunk::<TAG_LEN>().ok_or(Foreign::Truncated)?;
+        if u16::from_be_bytes([*a, *b]) & VLAN_ID != tag.id {
+            return Err(Foreign::OtherFlow);
+        }
+        Ok((*kind, behind))
+    }
+
     /// The message inside a received frame of this flow. Looks at nothing outside `frame`, whatever its bytes.
     #[inline]
     pub(crate) fn payload<'a>(&self, frame: &'a [u8]) -> Result<&'a [u8], Foreign> {
-        let ip = frame.get(ETH_LEN..).ok_or(Foreign::Truncated)?;
+        let (kind, ip) = self.network(frame)?;
         let udp = match (self.remote.ip(), self.local.ip()) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
                 let header: &[u8; IPV4_LEN] = ip.first_chunk().ok_or(Foreign::Truncated)?;
                 let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
-                if frame[12..14] != ETHERTYPE_IPV4
+                if kind != ETHERTYPE_IPV4
                     || header[0] != 0x45
                     || header[9] != IPPROTO_UDP
                     || u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0
@@ -154,7 +204,7 @@ impl Flow {
             (IpAddr::V6(from), IpAddr::V6(to)) => {
                 let header: &[u8; IPV6_LEN] = ip.first_chunk().ok_or(Foreign::Truncated)?;
                 let len = usize::from(u16::from_be_bytes([header[4], header[5]]));
-                if frame[12..14] != ETHERTYPE_IPV6
+                if kind != ETHERTYPE_IPV6
                     || header[0] >> 4 != 6
                     || header[6] != IPPROTO_UDP
                     || header[8..24] != from.octets()
@@ -262,6 +312,33 @@ mod tests {
         assert_eq!(frame[15] >> 2, 46);
         flow(v6()).write(b"x", &mut frame).unwrap();
         assert_eq!(u16::from_be_bytes([frame[14], frame[15]]) >> 6 & 0x3f, 46);
+    }
+
+    #[test]
+    fn a_tag_is_written_and_an_answer_counts_with_it_or_without_it() {
+        let tag = Tag { id: 0x123, code_point: 5 };
+        for (ends, ip_len) in [(v4(), IPV4_LEN), (v6(), IPV6_LEN)] {
+            let (mut plain, mut tagged) = ([0; 128], [0; 128]);
+            let len = flow((ends.1, ends.0)).write(b"message", &mut plain).unwrap();
+            let long = flow((ends.1, ends.0)).in_vlan(tag).write(b"message", &mut tagged).unwrap();
+            assert_eq!(long, len + TAG_LEN);
+            assert_eq!(tagged[12..16], [0x81, 0x00, 0xa1, 0x23]);
+            // All else is the frame without it.
+            let rest = [&tagged[..12], &tagged[16..long]].concat();
+            assert_eq!(rest, plain[..len]);
+            verify(&rest, ip_len);
+            let near = flow(ends).in_vlan(tag);
+            assert_eq!(near.payload(&tagged[..long]), Ok(&b"message"[..]));
+            assert_eq!(near.payload(&plain[..len]), Ok(&b"message"[..]), "the device took the tag off");
+            assert_eq!(flow(ends).payload(&tagged[..long]), Err(Foreign::OtherFlow), "not a flow of a VLAN");
+            for cut in 0..long {
+                assert_eq!(near.payload(&tagged[..cut]), Err(Foreign::Truncated), "cut at {cut}");
+            }
+            tagged[14] ^= 0xe0;
+            assert_eq!(near.payload(&tagged[..long]), Ok(&b"message"[..]), "the code point is the sender's choice");
+            tagged[15] ^= 1;
+            assert_eq!(near.payload(&tagged[..long]), Err(Foreign::OtherFlow), "another VLAN");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use lowlat_netlink::route::link::Link;
 
 use crate::bpf;
 use crate::device::{XDP_BASIC, XSK_ZEROCOPY};
+use crate::path::STACKED;
 use crate::xsk::Copying;
 
 /// How packets reach the socket.
@@ -27,6 +28,15 @@ impl XdpMode {
             Self::ZeroCopy => "native zero-copy",
             Self::NativeCopy => "native copy",
             Self::Generic => "generic (skb) copy",
+        }
+    }
+
+    /// The one that was got: the hook that the kernel reports, and whether it copies.
+    pub(crate) fn got(hook: &str, zero_copy: bool) -> Self {
+        match (hook, zero_copy) {
+            ("generic", _) => Self::Generic,
+            (_, true) => Self::ZeroCopy,
+            (_, false) => Self::NativeCopy,
         }
     }
 
@@ -58,6 +68,12 @@ pub(crate) fn order(link: &Link, driver: &str, features: Option<&[String]>) -> O
     let mut modes = Vec::new();
     let mut remarks = Vec::new();
     let offers = |name: &str| features.is_some_and(|f| f.iter().any(|has| has == name));
+    if let Some(kind) = link.kind.as_deref().filter(|kind| STACKED.contains(kind)) {
+        // A native program of a bond runs on its ports, and a socket takes only the packets of the device that it is
+        // bound to (`xsk_rcv_check`, net/xdp/xsk.c).
+        let why = format!("generic alone: a native program runs on what the {kind} stands on, past its sockets");
+        return Order { modes: vec![XdpMode::Generic], remarks: vec![why] };
+    }
     if offers(XSK_ZEROCOPY) {
         modes.push(XdpMode::ZeroCopy);
     } else if features.is_some() {
@@ -124,6 +140,20 @@ mod tests {
         let none = tried(Some("vlan"), "802.1Q VLAN Support", &[]);
         assert_eq!(none.modes, [XdpMode::Generic]);
         assert!(none.remarks.iter().any(|r| r.contains("no native XDP")), "{:?}", none.remarks);
+    }
+
+    #[test]
+    fn a_link_on_other_links_keeps_the_generic_hook() {
+        let bond = tried(Some("bond"), "bonding", &["basic", "redirect", "xsk-zerocopy"]);
+        assert_eq!(bond.modes, [XdpMode::Generic]);
+        assert!(bond.remarks[0].contains("past its sockets"), "{:?}", bond.remarks);
+    }
+
+    #[test]
+    fn the_mode_is_the_one_that_the_kernel_reports() {
+        assert_eq!(XdpMode::got("generic", false), XdpMode::Generic);
+        assert_eq!(XdpMode::got("native", false), XdpMode::NativeCopy);
+        assert_eq!(XdpMode::got("native", true), XdpMode::ZeroCopy);
     }
 
     #[test]

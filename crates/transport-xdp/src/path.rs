@@ -5,13 +5,13 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use lowlat_netlink::route::link::{self, Link};
-use lowlat_netlink::route::{lookup, neighbour, neighbours};
+use lowlat_netlink::route::{lookup, neighbour, neighbours, vlan};
 use lowlat_os::socket::set_bytes;
 use lowlat_transport::{Endpoint, EngineError, Proto};
 
 use crate::NAME;
 use crate::device::plain;
-use crate::frame::Mac;
+use crate::frame::{Mac, Tag};
 
 /// How long the neighbour may take to answer: three requests one second apart is the kernel's own limit
 /// (`mcast_solicit`, `retrans_time`; Documentation/networking/ip-sysctl.rst).
@@ -23,7 +23,14 @@ const RESOLVE_PAUSE: Duration = Duration::from_millis(2);
 /// One flow's way out.
 #[derive(Debug)]
 pub(crate) struct Path {
+    /// The interface of the route.
     pub(crate) link: Link,
+    /// The one that gets program and sockets: `link`, or the device under a VLAN interface.
+    pub(crate) device: Link,
+    /// Of the frames on `device`.
+    pub(crate) tag: Option<Tag>,
+    /// What there is to say of the choice of `device`.
+    pub(crate) remark: Option<String>,
     pub(crate) mac: Mac,
     pub(crate) next_hop: Mac,
     pub(crate) local: SocketAddr,
@@ -34,6 +41,10 @@ pub(crate) struct Path {
 pub(crate) fn unavailable(what: &str, why: impl Into<String>, next: impl Into<String>) -> EngineError {
     EngineError::Unavailable { engine: NAME, what: what.to_owned(), why: why.into(), next: next.into() }
 }
+
+/// Kinds that send through links of their own: the frames are on those, and no socket of the kind itself gets them
+/// natively.
+pub(crate) const STACKED: &[&str] = &["bond", "team", "bridge", "macvlan", "macvtap", "ipvlan", "openvswitch"];
 
 const USE_SPIN: &str = "use --engine spin";
 
@@ -104,6 +115,7 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
         return Err(unavailable(&what, format!("{} does not speak Ethernet", link.name), USE_SPIN));
     };
 
+    let under = device_under(&link, endpoint.priority, &what)?;
     let any: IpAddr = if remote.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let mut local = endpoint.local.unwrap_or(SocketAddr::new(any, 0));
     if endpoint.source_port > 0 {
@@ -122,7 +134,46 @@ pub(crate) fn find(endpoint: &Endpoint) -> Result<Path, EngineError> {
     let local = reserved.local_addr().map_err(os("read the local address".to_owned()))?;
 
     let next_hop = resolve(&link, gateway.unwrap_or(remote.ip()))?;
-    Ok(Path { link, mac, next_hop, local, reserved })
+    let Under { device, tag, remark } = under;
+    Ok(Path { link, device, tag, remark, mac, next_hop, local, reserved })
+}
+
+/// Where the frames of an interface are.
+#[derive(Debug)]
+pub(crate) struct Under {
+    pub(crate) device: Link,
+    pub(crate) tag: Option<Tag>,
+    pub(crate) remark: Option<String>,
+}
+
+/// The device that carries the frames of `link`: itself, or what a VLAN interface stands on, with the tag. A VLAN
+/// interface on anything but a device keeps its program, at the generic hook of its own.
+pub(crate) fn device_under(link: &Link, priority: Option<u8>, what: &str) -> Result<Under, EngineError> {
+    let itself = |remark| Under { device: link.clone(), tag: None, remark };
+    if link.kind.as_deref() != Some("vlan") {
+        return Ok(itself(None));
+    }
+    let os = |e| EngineError::Os { what: format!("read the VLAN interface {}", link.name), source: plain(e) };
+    let vlan = vlan::of(link.index).map_err(os)?;
+    let Some(vlan) = vlan.filter(|v| v.protocol == vlan::DOT1Q) else {
+        let why = format!("the tags of {} are not 802.1Q, and this engine writes no others", link.name);
+        return Err(unavailable(what, why, USE_SPIN));
+    };
+    let below = if vlan.below_elsewhere { None } else { link::numbered(vlan.below).map_err(os)? };
+    let Some(device) = below else {
+        return Ok(itself(Some(format!("{} stands on a device of another network namespace", link.name))));
+    };
+    if device.kind.as_deref() == Some("vlan") {
+        let why = format!("{} is a VLAN in the VLAN {} (QinQ), and this engine writes one tag", link.name, device.name);
+        return Err(unavailable(what, why, USE_SPIN));
+    }
+    if device.ethernet.is_none() || device.kind.as_deref().is_some_and(|kind| STACKED.contains(&kind)) {
+        let kind = device.kind.as_deref().unwrap_or("interface without Ethernet");
+        return Ok(itself(Some(format!("{} stands on {}, a {kind}: it keeps its own hook", link.name, device.name))));
+    }
+    let code_point = vlan.code_point(priority.map_or(0, u32::from));
+    let remark = format!("VLAN {} of {}: frames carry its tag on {}", vlan.id, link.name, device.name);
+    Ok(Under { device, tag: Some(Tag { id: vlan.id, code_point }), remark: Some(remark) })
 }
 
 /// Binds; a port that is taken is waited for a moment: the socket that had it may be on its way out, held by a child

@@ -1,13 +1,14 @@
 //! The XDP program: hands the packets of one UDP flow to the AF_XDP sockets and everything else to the kernel.
 //!
 //! It compares addresses and ports of both ends, so that nothing but the answers of the probe's own far end leaves the
-//! kernel's path. Packets with IPv4 options, IPv6 extension headers, VLAN tags in the data and fragments are not ours
-//! by definition (the engine never asks for them) and pass.
+//! kernel's path. Packets with IPv4 options, IPv6 extension headers and fragments are not ours by definition (the engine
+//! never asks for them) and pass; so do packets with a VLAN tag, unless the flow is one of that VLAN. The answers of such a
+//! flow may have lost their tag before the program sees them (see [`crate::frame`]).
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::asm::{Asm, AsmError, HELPER_REDIRECT_MAP, R0, R1, R2, R3, R4, R5, R6, Slot, Width, half, word};
-use crate::frame::{ETH_LEN, IPV4_LEN, IPV6_LEN, UDP_LEN};
+use crate::frame::{DOT1Q, ETH_LEN, IPV4_LEN, IPV6_LEN, TAG_LEN, UDP_LEN, VLAN_ID};
 
 /// What happens to a packet (`enum xdp_action`, include/uapi/linux/bpf.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +30,10 @@ pub(crate) mod md {
     pub(crate) const RX_QUEUE_INDEX: i16 = 16;
 }
 
-/// Offsets of what the program looks at. The IP header always starts right behind the Ethernet header.
+/// Offsets of what the program looks at, without a tag: the IP header starts right behind the Ethernet header.
 pub(crate) mod at {
     pub(crate) const ETHERTYPE: i16 = 12;
+    pub(crate) const TAG_CONTROL: i16 = 14;
     pub(crate) const V4_VERSION_IHL: i16 = 14;
     pub(crate) const V4_FRAGMENT: i16 = 20;
     pub(crate) const V4_PROTOCOL: i16 = 23;
@@ -46,44 +48,34 @@ pub(crate) mod at {
 
 pub(crate) const IPPROTO_UDP: u32 = 17;
 
-/// The program for the flow `remote` → `local`: matches go to the socket of their RX queue in the XSKMAP `map_fd`;
-/// those of a queue without a socket, to `without_socket` (the flags argument of `bpf_redirect_map`, Linux 5.3).
+/// The program for the flow `remote` → `local`, in VLAN `vlan` if it is in one: matches go to the socket of their RX queue
+/// in the XSKMAP `map_fd`; those of a queue without a socket, to `without_socket` (the flags argument of
+/// `bpf_redirect_map`, Linux 5.3).
 pub(crate) fn redirect_flow(
     remote: SocketAddr,
     local: SocketAddr,
+    vlan: Option<u16>,
     map_fd: i32,
     without_socket: Action,
 ) -> Result<Vec<Slot>, AsmError> {
     let mut a = Asm::new();
-    let pass = a.label();
+    let (pass, ours) = (a.label(), a.label());
     a.mov(R6, R1); // keep the context over the checks
     a.load(Width::Word, R2, R1, md::DATA); // r2: first byte of the packet
     a.load(Width::Word, R3, R1, md::DATA_END); // r3: one past its last
-    let ports = [remote.port().to_be_bytes(), local.port().to_be_bytes()].concat();
-    let ports = word([ports[0], ports[1], ports[2], ports[3]]);
-    match (remote.ip(), local.ip()) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            longer_than(&mut a, ETH_LEN + IPV4_LEN + UDP_LEN, pass); // the verifier wants every load below in bounds
-            equal(&mut a, Width::Half, at::ETHERTYPE, half([0x08, 0x00]), pass); // IPv4
-            equal(&mut a, Width::Byte, at::V4_VERSION_IHL, 0x45, pass); // no options
-            a.load(Width::Half, R4, R2, at::V4_FRAGMENT); // flags and fragment offset
-            a.and32_imm(R4, half([0x3f, 0xff])); // more-fragments, offset
-            a.jump_unless(R4, 0, pass); // a fragment is not ours
-            equal(&mut a, Width::Byte, at::V4_PROTOCOL, IPPROTO_UDP, pass); // UDP
-            equal(&mut a, Width::Word, at::V4_SOURCE, word(from.octets()), pass); // from the far end
-            equal(&mut a, Width::Word, at::V4_DESTINATION, word(to.octets()), pass); // to us
-            equal(&mut a, Width::Word, at::V4_PORTS, ports, pass); // both ports at once
-        }
-        (from, to) => {
-            let (from, to) = (v6(from), v6(to));
-            longer_than(&mut a, ETH_LEN + IPV6_LEN + UDP_LEN, pass); // the verifier wants every load below in bounds
-            equal(&mut a, Width::Half, at::ETHERTYPE, half([0x86, 0xdd]), pass); // IPv6
-            equal(&mut a, Width::Byte, at::V6_NEXT_HEADER, IPPROTO_UDP, pass); // UDP, no extension header
-            equal_16(&mut a, at::V6_SOURCE, from, pass); // from the far end
-            equal_16(&mut a, at::V6_DESTINATION, to, pass); // to us
-            equal(&mut a, Width::Word, at::V6_PORTS, ports, pass); // both ports at once
-        }
+    if let Some(id) = vlan {
+        let untagged = a.label();
+        longer_than(&mut a, ETH_LEN + TAG_LEN, pass); // the verifier wants every load below in bounds
+        equal(&mut a, Width::Half, at::ETHERTYPE, half(DOT1Q), untagged); // a tag in the data
+        a.load(Width::Half, R4, R2, at::TAG_CONTROL); // priority and identifier
+        a.and32_imm(R4, half(VLAN_ID.to_be_bytes())); // the identifier
+        a.jump_unless(R4, half(id.to_be_bytes()), pass); // of this VLAN
+        is_flow(&mut a, remote, local, TAG_LEN, pass);
+        a.jump(ours);
+        a.place(untagged);
     }
+    is_flow(&mut a, remote, local, 0, pass);
+    a.place(ours);
     a.map_fd(R1, map_fd); // the XSKMAP
     a.load(Width::Word, R2, R6, md::RX_QUEUE_INDEX); // its key: the queue the packet came in on
     a.mov_imm(R3, without_socket as i32); // flags: what to return when the key has no socket
@@ -93,6 +85,37 @@ pub(crate) fn redirect_flow(
     a.mov_imm(R0, Action::Pass as i32); // not ours: to the kernel
     a.exit();
     a.finish()
+}
+
+/// Goes on only when the packet is of the flow, behind an Ethernet header that is `tag` bytes longer than without one.
+fn is_flow(a: &mut Asm, remote: SocketAddr, local: SocketAddr, tag: usize, pass: crate::asm::Label) {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // 0 or 4
+    let by = tag as i16;
+    let ports = [remote.port().to_be_bytes(), local.port().to_be_bytes()].concat();
+    let ports = word([ports[0], ports[1], ports[2], ports[3]]);
+    match (remote.ip(), local.ip()) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            longer_than(a, ETH_LEN + tag + IPV4_LEN + UDP_LEN, pass); // the verifier wants every load below in bounds
+            equal(a, Width::Half, at::ETHERTYPE + by, half([0x08, 0x00]), pass); // IPv4
+            equal(a, Width::Byte, at::V4_VERSION_IHL + by, 0x45, pass); // no options
+            a.load(Width::Half, R4, R2, at::V4_FRAGMENT + by); // flags and fragment offset
+            a.and32_imm(R4, half([0x3f, 0xff])); // more-fragments, offset
+            a.jump_unless(R4, 0, pass); // a fragment is not ours
+            equal(a, Width::Byte, at::V4_PROTOCOL + by, IPPROTO_UDP, pass); // UDP
+            equal(a, Width::Word, at::V4_SOURCE + by, word(from.octets()), pass); // from the far end
+            equal(a, Width::Word, at::V4_DESTINATION + by, word(to.octets()), pass); // to us
+            equal(a, Width::Word, at::V4_PORTS + by, ports, pass); // both ports at once
+        }
+        (from, to) => {
+            let (from, to) = (v6(from), v6(to));
+            longer_than(a, ETH_LEN + tag + IPV6_LEN + UDP_LEN, pass); // the verifier wants every load below in bounds
+            equal(a, Width::Half, at::ETHERTYPE + by, half([0x86, 0xdd]), pass); // IPv6
+            equal(a, Width::Byte, at::V6_NEXT_HEADER + by, IPPROTO_UDP, pass); // UDP, no extension header
+            equal_16(a, at::V6_SOURCE + by, from, pass); // from the far end
+            equal_16(a, at::V6_DESTINATION + by, to, pass); // to us
+            equal(a, Width::Word, at::V6_PORTS + by, ports, pass); // both ports at once
+        }
+    }
 }
 
 /// The program of the far end: sends every UDP packet for `local` straight back out, addresses and ports swapped.
@@ -185,7 +208,7 @@ mod tests {
 
     use super::*;
     use crate::bpf;
-    use crate::frame::Flow;
+    use crate::frame::{Flow, Tag};
 
     const LOCAL: [&str; 2] = ["10.1.2.3:40000", "[fd00:1:2:3:4:5:6:7]:40000"];
     const REMOTE: [&str; 2] = ["10.1.2.4:7", "[fd00:1:2:3:4:5:6:8]:7"];
@@ -220,7 +243,7 @@ mod tests {
             let (local, remote) = ends(i);
             let map = bpf::xskmap(1).unwrap();
             // The map is empty, so a match gives the "without a socket" verdict.
-            let program = redirect_flow(remote, local, map.as_raw_fd(), Action::Drop).unwrap();
+            let program = redirect_flow(remote, local, None, map.as_raw_fd(), Action::Drop).unwrap();
             let program = bpf::load(&program, "test").unwrap();
             let verdict = |packet: &[u8]| bpf::test_run(&program, packet).unwrap().0;
             let ours = frame_from(remote, local);
@@ -249,6 +272,47 @@ mod tests {
                 }
             }
             for len in [14, 20, 30, 41] {
+                assert_eq!(verdict(&ours[..len]), Action::Pass as u32, "cut to {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flow_of_a_vlan_is_taken_with_its_tag_and_where_the_device_took_it_off() {
+        if !root() {
+            return;
+        }
+        for i in 0..2 {
+            let (local, remote) = ends(i);
+            let map = bpf::xskmap(1).unwrap();
+            let program = redirect_flow(remote, local, Some(7), map.as_raw_fd(), Action::Drop).unwrap();
+            let program = bpf::load(&program, "test").unwrap();
+            let verdict = |packet: &[u8]| bpf::test_run(&program, packet).unwrap().0;
+            let tagged = |id| {
+                let flow = Flow::new(remote, local, [2; 6], [4; 6], 0).unwrap().in_vlan(Tag { id, code_point: 3 });
+                let mut frame = [0; 256];
+                let len = flow.write(b"an answer", &mut frame).unwrap();
+                frame[..len].to_vec()
+            };
+            let ours = tagged(7);
+            assert_eq!(verdict(&ours), Action::Drop as u32, "in its VLAN");
+            assert_eq!(verdict(&frame_from(remote, local)), Action::Drop as u32, "without the tag");
+            assert_eq!(verdict(&tagged(8)), Action::Pass as u32, "in another VLAN");
+            let mut twice = ours.clone();
+            twice.splice(12..12, [0x81, 0x00, 0x00, 0x07]);
+            assert_eq!(verdict(&twice), Action::Pass as u32, "two tags");
+            let mut other = local;
+            other.set_port(40001);
+            assert_eq!(verdict(&frame_from(remote, other)), Action::Pass as u32, "another port, without the tag");
+            for at in 16..(if i == 0 { 42 } else { 62 }) {
+                let mut changed = ours.clone();
+                changed[at] ^= 0x10;
+                let free: &[std::ops::Range<usize>] =
+                    if i == 0 { &[19..24, 26..27, 28..30] } else { &[18..24, 25..26] };
+                let want = if free.iter().any(|f| f.contains(&at)) { Action::Drop } else { Action::Pass };
+                assert_eq!(verdict(&changed), want as u32, "family {i}, byte {at}");
+            }
+            for len in [14, 17, 18, 22, 45] {
                 assert_eq!(verdict(&ours[..len]), Action::Pass as u32, "cut to {len}");
             }
         }

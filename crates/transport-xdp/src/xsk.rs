@@ -12,12 +12,12 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use lowlat_os::socket::{SO_BUSY_POLL_BUDGET, SO_PREFER_BUSY_POLL, set_int};
+use lowlat_os::socket::{SO_BUSY_POLL_BUDGET, SO_PREFER_BUSY_POLL, get_int, set_int};
 use rustix::io::Errno;
 use rustix::mm::ProtFlags;
 use rustix::net::sockopt::{
     set_xdp_rx_ring_size, set_xdp_tx_ring_size, set_xdp_umem_completion_ring_size, set_xdp_umem_fill_ring_size,
-    set_xdp_umem_reg, xdp_mmap_offsets, xdp_options,
+    set_xdp_umem_reg, xdp_mmap_offsets, xdp_options, xdp_statistics,
 };
 use rustix::net::xdp::{
     SocketAddrXdp, SocketAddrXdpFlags, XDP_PGOFF_RX_RING, XDP_PGOFF_TX_RING, XDP_UMEM_PGOFF_COMPLETION_RING,
@@ -38,6 +38,28 @@ pub(crate) const HEADROOM: usize = 256;
 /// (`xp_put_pool` defers to a work item, net/xdp/xsk_buff_pool.c).
 const BUSY_TRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Memory that the sockets of so many queues pin, bytes; the kernel counts it against `RLIMIT_MEMLOCK`, unless the user
+/// has CAP_IPC_LOCK (`xdp_umem_account_pages`, net/xdp/xdp_umem.c).
+pub(crate) fn pinned(queues: u32, chunk: usize) -> u64 {
+    u64::from(queues) * u64::from(RX_FRAMES + TX_FRAMES) * chunk as u64
+}
+
+/// Bytes of the largest frame that a chunk holds. A zero-copy driver may tell its device the room in whole KiB, rounded
+/// down: igb does (`E1000_SRRCTL_BSIZEPKT_SHIFT`), and seen on Linux 7.3, chunks of 2048 bytes then lose every frame above
+/// 1024.
+pub(crate) fn room(chunk: usize, copying: Copying) -> usize {
+    let room = chunk - HEADROOM;
+    match copying {
+        Copying::Zero => room - room % 1024,
+        Copying::Copy => room,
+    }
+}
+
+/// The smallest chunk that holds a frame of so many bytes.
+pub(crate) fn chunk_of(frame: usize, copying: Copying) -> Option<usize> {
+    CHUNKS.into_iter().find(|chunk| room(*chunk, copying) >= frame)
+}
 
 /// The two chunk sizes that every driver takes in aligned mode: a page must hold whole chunks.
 pub(crate) const CHUNKS: [usize; 2] = [2048, 4096];
@@ -134,6 +156,19 @@ pub(crate) struct BusyPoll {
     pub(crate) budget: u32,
 }
 
+/// What a bound socket got, as the kernel says, not as was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Got {
+    /// `XDP_OPTIONS_ZEROCOPY`.
+    pub(crate) zero_copy: bool,
+    /// The kernel marks the rings when it wants a system call. A TX ring that was bound with `XDP_USE_NEED_WAKEUP` is
+    /// marked from the start (`xp_assign_dev`, net/xdp/xsk_buff_pool.c: "Tx needs to be explicitly woken up the first
+    /// time").
+    pub(crate) need_wakeup: bool,
+    /// `SO_BUSY_POLL`, µs, where `SO_PREFER_BUSY_POLL` is on.
+    pub(crate) prefer_busy_poll_us: Option<u32>,
+}
+
 /// A bound AF_XDP socket with its own UMEM.
 #[derive(Debug)]
 pub(crate) struct Xsk {
@@ -144,8 +179,7 @@ pub(crate) struct Xsk {
     /// Addresses of frames free for sending.
     free: Vec<u64>,
     chunk: usize,
-    /// Zero-copy, as the kernel says, not as was asked.
-    zero_copy: bool,
+    got: Got,
     // Last: the rings go before the socket, the socket before the memory it writes to.
     fd: OwnedFd,
     umem: Mapping,
@@ -194,13 +228,28 @@ impl Xsk {
             set_busy_poll(fd.as_fd(), busy)?; // before bind: drivers look at it there
         }
         bind(&fd, ifindex, queue, copying)?;
-        let zero_copy = xdp_options(&fd)?.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY);
-        Ok(Self { rx, tx, fill, completion, free, chunk, zero_copy, fd, umem })
+        let got = Got {
+            zero_copy: xdp_options(&fd)?.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY),
+            need_wakeup: tx.needs_wakeup(),
+            prefer_busy_poll_us: prefer_busy_poll(fd.as_fd()),
+        };
+        Ok(Self { rx, tx, fill, completion, free, chunk, got, fd, umem })
     }
 
-    /// Zero-copy, read back from the kernel (`XDP_OPTIONS`).
-    pub(crate) fn zero_copy(&self) -> bool {
-        self.zero_copy
+    /// What it got.
+    pub(crate) fn got(&self) -> Got {
+        self.got
+    }
+
+    /// Packets that the kernel dropped here so far: no free frame, or a full ring (`XDP_STATISTICS`; `__xsk_rcv` and
+    /// `__xsk_rcv_zc`, net/xdp/xsk.c). 0 where the kernel does not say.
+    pub(crate) fn dropped(&self) -> u64 {
+        xdp_statistics(&self.fd).map_or(0, |s| s.rx_dropped + s.rx_ring_full.unwrap_or(0))
+    }
+
+    /// NAPI instance of the last packet; `None` where the device has none for this queue (`SO_INCOMING_NAPI_ID`).
+    pub(crate) fn napi_id(&self) -> Option<u32> {
+        get_int(self.fd(), libc::SOL_SOCKET, libc::SO_INCOMING_NAPI_ID).ok()?.try_into().ok().filter(|id| *id > 0)
     }
 
     /// For poll(2) and the XSKMAP.
@@ -208,9 +257,19 @@ impl Xsk {
         self.fd.as_fd()
     }
 
-    /// Takes back the frames that were sent.
+    /// Takes back the frames that were sent, once half of them are out. The completion ring was last written by the CPU
+    /// that freed the packet, over veth the far end's, so a look at it is a cache miss: it is made while an answer is waited
+    /// for, and not between an answer and the next send.
     #[inline]
-    pub(crate) fn reclaim(&mut self) {
+    pub(crate) fn reclaim_in_time(&mut self) {
+        if self.free.len() < TX_FRAMES as usize / 2 {
+            self.reclaim();
+        }
+    }
+
+    /// Takes back the frames that were sent.
+    #[cold]
+    fn reclaim(&mut self) {
         while let Some(addr) = self.completion.pop() {
             // The kernel returns what it was given; a foreign address is dropped rather than trusted.
             if self.frame_in_bounds(addr, 0) && self.free.len() < TX_FRAMES as usize {
@@ -223,6 +282,9 @@ impl Xsk {
     /// `write` returns the frame's length.
     #[inline]
     pub(crate) fn queue_tx(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
+        if self.free.is_empty() {
+            self.reclaim();
+        }
         let Some(addr) = self.free.pop() else { return false };
         // SAFETY: `addr` is a chunk of the UMEM that is on no ring (it was in `free`), so the kernel does not touch it;
         // `&mut self` excludes a second slice.
@@ -236,11 +298,11 @@ impl Xsk {
         sent
     }
 
-    /// Reports the kernel to send what is on the TX ring. In copy mode this call *is* the send; a zero-copy driver that
+    /// Asks the kernel to send what is on the TX ring. In copy mode this call *is* the send; a zero-copy driver that
     /// is awake needs none.
     #[inline]
     pub(crate) fn kick_tx(&self) -> io::Result<()> {
-        if self.zero_copy && !self.tx.needs_wakeup() {
+        if self.got.zero_copy && self.got.need_wakeup && !self.tx.needs_wakeup() {
             return Ok(());
         }
         send(&self.fd, &[], SendFlags::DONTWAIT)?;
@@ -312,6 +374,13 @@ fn set_busy_poll(fd: BorrowedFd<'_>, busy: BusyPoll) -> io::Result<()> {
     set_int(fd, libc::SOL_SOCKET, SO_BUSY_POLL_BUDGET, busy.budget.cast_signed())
 }
 
+/// What the socket has of it now.
+fn prefer_busy_poll(fd: BorrowedFd<'_>) -> Option<u32> {
+    let on = get_int(fd, libc::SOL_SOCKET, SO_PREFER_BUSY_POLL).is_ok_and(|on| on != 0);
+    let us = get_int(fd, libc::SOL_SOCKET, libc::SO_BUSY_POLL).ok()?;
+    u32::try_from(us).ok().filter(|us| on && *us > 0)
+}
+
 fn bind(fd: &OwnedFd, ifindex: u32, queue: u32, copying: Copying) -> io::Result<()> {
     let mode = match copying {
         Copying::Zero => SocketAddrXdpFlags::XDP_ZEROCOPY,
@@ -325,4 +394,19 @@ fn bind(fd: &OwnedFd, ifindex: u32, queue: u32, copying: Copying) -> io::Result<
         }
     }
     Ok(rustix::net::bind(fd, &address)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_copy_chunk_holds_its_frame_in_whole_kib() {
+        let of = |frame| [Copying::Copy, Copying::Zero].map(|copying| chunk_of(frame, copying));
+        assert_eq!(of(1024), [Some(2048), Some(2048)]);
+        assert_eq!(of(1514), [Some(2048), Some(4096)]);
+        assert_eq!(of(1792), [Some(2048), Some(4096)]);
+        assert_eq!(of(3072), [Some(4096), Some(4096)]);
+        assert_eq!(of(3073), [Some(4096), None]);
+    }
 }

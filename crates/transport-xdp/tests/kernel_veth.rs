@@ -342,7 +342,11 @@ fn the_probe_reports_what_open_then_does() {
     if let Some(features) = &ability.features {
         assert!(features.iter().any(|f| f == "basic") && !features.iter().any(|f| f == "xsk-zerocopy"));
     }
-    assert!(ability.words().starts_with("possible on 2 RX queue(s) of driver veth"), "{}", ability.words());
+    assert!(
+        ability.words().starts_with("possible on 2 RX queue(s) of va (driver veth, MTU 1500)"),
+        "{}",
+        ability.words()
+    );
 }
 
 #[test]

@@ -33,13 +33,15 @@ pub struct BlockEngine {
     rings: Ns,
     /// When the last send was, if nothing was asked since.
     sent: Option<Ns>,
+    /// Times that the alarm was set.
+    alarms: u64,
 }
 
 /// Opens it.
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     let socket = Socket::connect(NAME, endpoint)?;
     let caps = socket.caps(false, "sleeping in recv", COSTS);
-    Ok(Box::new(BlockEngine { socket, caps, alarm: Alarm::new().ok(), rings: 0, sent: None }))
+    Ok(Box::new(BlockEngine { socket, caps, alarm: Alarm::new().ok(), rings: 0, sent: None, alarms: 0 }))
 }
 
 impl BlockEngine {
@@ -59,6 +61,7 @@ impl BlockEngine {
 
     #[cold]
     fn set(&mut self, now: Ns, ns: u64) -> bool {
+        self.alarms += 1;
         let rings = self.alarm.as_mut().is_some_and(|alarm| alarm.set(ns).is_ok());
         self.rings = if rings { now.saturating_add(ns) } else { 0 };
         rings
@@ -126,6 +129,10 @@ impl Engine for BlockEngine {
         self.socket.discarded()
     }
 
+    fn system_calls(&self) -> Option<u64> {
+        Some(self.socket.calls() + self.alarms)
+    }
+
     fn flow(&self) -> Flow {
         self.socket.flow()
     }
@@ -174,6 +181,22 @@ mod tests {
         }
         drop(engine);
         peer.join().unwrap();
+    }
+
+    #[test]
+    fn each_round_trip_is_two_calls_and_an_alarm_now_and_then() {
+        let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut engine = open(&Endpoint::new(Proto::Udp, far.local_addr().unwrap(), 64)).unwrap();
+        assert_eq!(engine.system_calls(), Some(0));
+        for _ in 0..100 {
+            engine.send(&[0; 64]).unwrap();
+            let (_, from) = far.recv_from(&mut [0; 64]).unwrap();
+            far.send_to(&[0; 64], from).unwrap();
+            assert!(engine.recv(&mut [0; 64], now() + 10_000_000_000).unwrap().is_some());
+        }
+        let calls = engine.system_calls().unwrap();
+        // 200, and each setting of the alarm; a signal may end a receive, which is then made again.
+        assert!((201..=220).contains(&calls), "{calls}");
     }
 
     #[test]

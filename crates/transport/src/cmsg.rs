@@ -20,6 +20,8 @@ const SCM_TSTAMP_SND: u32 = 0;
 const SCM_TSTAMP_SCHED: u32 = 1;
 const SCM_TSTAMP_ACK: u32 = 2;
 const SO_EE_ORIGIN_TIMESTAMPING: u8 = 4;
+const SO_EE_ORIGIN_ZEROCOPY: u8 = 5;
+const SO_EE_CODE_ZEROCOPY_COPIED: u8 = 1;
 
 /// One control message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,32 @@ pub fn receive_stamps(control: &[u8]) -> (Option<u64>, Option<u64>) {
     items(control)
         .find(|i| i.level == libc::SOL_SOCKET && i.kind == SCM_TIMESTAMPING)
         .map_or((None, None), |i| stamps(i.data))
+}
+
+/// Zero-copy sends that completed: the numbers of the calls, which wrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZeroCopyRange {
+    /// The first.
+    pub first: u32,
+    /// The last, included.
+    pub last: u32,
+    /// The kernel copied the data anyway.
+    pub copied: bool,
+}
+
+/// The zero-copy sends that a message of the error queue is about: its `sock_extended_err` (see [`transmit_stamp`])
+/// has the first in `info`, the last in `data` and in `code` whether they were copied.
+pub fn zerocopy_range(control: &[u8]) -> Option<ZeroCopyRange> {
+    let is_error = |i: &ControlMessage<'_>| {
+        matches!((i.level, i.kind), (libc::SOL_IP, libc::IP_RECVERR) | (libc::SOL_IPV6, libc::IPV6_RECVERR))
+    };
+    let data = items(control).find(is_error)?.data;
+    let word = |at: usize| Some(u32::from_ne_bytes(data.get(at..at + 4)?.try_into().ok()?));
+    if word(0)? != 0 || *data.get(4)? != SO_EE_ORIGIN_ZEROCOPY {
+        return None;
+    }
+    let copied = *data.get(6)? & SO_EE_CODE_ZEROCOPY_COPIED != 0;
+    Some(ZeroCopyRange { first: word(8)?, last: word(12)?, copied })
 }
 
 /// A transmit stamp from a message of the error queue: the time in `SCM_TIMESTAMPING`, its kind and id in the
@@ -182,11 +210,27 @@ mod tests {
         assert_eq!(transmit_stamp(&when), None);
     }
 
+    #[test]
+    fn completed_zero_copy_sends_are_a_range_and_whether_they_were_copied() {
+        let error = |errno: u32, origin: u8, code: u8| {
+            let mut data = errno.to_ne_bytes().to_vec();
+            data.extend([origin, 0, code, 0]);
+            data.extend(7u32.to_ne_bytes());
+            data.extend(9u32.to_ne_bytes());
+            item(libc::SOL_IP, libc::IP_RECVERR, &data)
+        };
+        assert_eq!(zerocopy_range(&error(0, 5, 1)), Some(ZeroCopyRange { first: 7, last: 9, copied: true }));
+        assert_eq!(zerocopy_range(&error(0, 5, 0)), Some(ZeroCopyRange { first: 7, last: 9, copied: false }));
+        assert_eq!(zerocopy_range(&error(0, 4, 1)), None, "a stamp");
+        assert_eq!(zerocopy_range(&error(5, 5, 1)), None, "an error");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
             let _ = receive_stamps(&bytes);
             let _ = transmit_stamp(&bytes);
+            let _ = zerocopy_range(&bytes);
             let _ = destination(&bytes);
             let _ = time_to_live(&bytes);
             prop_assert!(items(&bytes).count() <= bytes.len() / HEADER + 1);

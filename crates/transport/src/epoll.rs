@@ -1,15 +1,29 @@
-//! `epoll`: sleeps in `epoll_wait`, then reads, as event-loop programs do: two system calls per answer.
+//! `epoll`: waits in `epoll_wait`, then reads, as event-loop programs do: two system calls per answer. Before it sleeps,
+//! the wait polls the NIC's queue for the busy-poll time (`EPIOCSPARAMS`, Linux 6.9); `--busy-poll 0s` sleeps at once.
+//!
+//! Polling acts only where the answers come through a NAPI queue with an id, as for `busy-poll`, and that it prefers
+//! polling to interrupts (`prefer_busy_poll`) only where interrupts are deferred (`nic.napi-defer-hard-irqs` with
+//! `nic.gro-flush-timeout`). What the kernel lacks is reported, and the engine then sleeps at once.
+//!
+//! Source: Documentation/networking/napi.rst, "epoll-based busy polling"; fs/eventpoll.c, `ep_eventpoll_bp_ioctl`.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::clock::now;
 use crate::socket::Socket;
-use crate::{Caps, Endpoint, Engine, EngineError, Flow, Got, Ns, Stamper, TxStamp, os};
+use crate::{Caps, Endpoint, Engine, EngineError, EngineOption, Flow, Got, Ns, Stamper, TxStamp, busy_poll, os};
 
 /// Name in `--engine` and in results.
 pub const NAME: &str = "epoll";
 /// What it costs its user.
-pub const COSTS: &str = "a sleep, a wake-up and one more system call in each round trip; no CPU while waiting";
+pub const COSTS: &str = "a sleep, a wake-up and one more system call in each round trip; where the NIC's queue can be \
+                         polled, CPU time up to the busy-poll time in each wait";
+
+/// When none is asked: as `busy-poll`.
+const DEFAULT_US: u32 = 50;
+/// Packets of one poll; the kernel's own default (`BUSY_POLL_BUDGET`, net/busy_poll.h).
+const BUDGET: u16 = 8;
+const PARAMS: &str = "EPIOCSPARAMS";
 
 /// Sleeps in `epoll_wait`.
 #[derive(Debug)]
@@ -17,18 +31,71 @@ pub struct EpollEngine {
     socket: Socket,
     epoll: OwnedFd,
     caps: Caps,
+    options: Vec<EngineOption>,
+    /// Whether the kernel has been asked which queue the answers come through.
+    seen: bool,
+    /// Calls of `epoll_wait`.
+    waits: u64,
 }
 
 /// Opens it.
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
-    let socket = Socket::connect(NAME, endpoint)?;
+    open_as(NAME, COSTS, endpoint)
+}
+
+/// Opens it under the name of an engine that is made of it.
+pub(crate) fn open_as(name: &'static str, costs: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    let socket = Socket::connect(name, endpoint)?;
     let epoll = os::epoll().and_then(|e| {
         os::epoll_add(e.as_fd(), socket.fd(), libc::EPOLLIN, 0)?;
         Ok(e)
     });
     let epoll = epoll.map_err(|e| EngineError::Os { what: "epoll of the socket".to_owned(), source: e })?;
-    let caps = socket.caps(false, "sleeping in epoll_wait", COSTS);
-    Ok(Box::new(EpollEngine { socket, epoll, caps }))
+    let us = endpoint.busy_poll_us.unwrap_or(DEFAULT_US);
+    let polling = polling(epoll.as_fd(), us);
+    let how = match &polling {
+        EngineOption { got: Some(got), .. } => format!("epoll_wait, {got}"),
+        EngineOption { why_not: Some(why), .. } => format!("sleeping in epoll_wait, without {PARAMS} ({why})"),
+        EngineOption { .. } => "sleeping in epoll_wait".to_owned(),
+    };
+    let caps = socket.caps(false, &how, costs);
+    let options = if us > 0 { vec![polling] } else { Vec::new() };
+    Ok(Box::new(EpollEngine { socket, epoll, caps, options, seen: us == 0, waits: 0 }))
+}
+
+/// Has the context poll for so long before it sleeps, and reads the values back.
+fn polling(epoll: BorrowedFd<'_>, us: u32) -> EngineOption {
+    if us == 0 {
+        return EngineOption { option: PARAMS.to_owned(), ..EngineOption::default() };
+    }
+    let wanted = os::EpollPolling { busy_poll_us: us, budget: BUDGET, prefer: true };
+    match os::set_epoll_polling(epoll, wanted).and_then(|()| os::epoll_polling(epoll)) {
+        Ok(os::EpollPolling { busy_poll_us, budget, prefer }) => EngineOption::got(
+            PARAMS,
+            format!(
+                "busy polling {busy_poll_us} µs before it sleeps, {budget} packets a poll{}",
+                if prefer { ", preferred to interrupts" } else { "" }
+            ),
+        ),
+        Err(e) => EngineOption::lacking(
+            PARAMS,
+            match e.raw_os_error() {
+                // No ioctl of epoll before it: vfs_ioctl, fs/ioctl.c.
+                Some(libc::ENOTTY) => "needs Linux 6.9".to_owned(),
+                Some(libc::EOPNOTSUPP) => "this kernel is without CONFIG_NET_RX_BUSY_POLL".to_owned(),
+                _ => e.to_string(),
+            },
+        ),
+    }
+}
+
+impl EpollEngine {
+    /// Once, at the first answer: is there a queue to poll at all?
+    #[cold]
+    fn look_at_queue(&mut self) {
+        self.seen = true;
+        self.options.push(busy_poll::napi_queue(&self.socket));
+    }
 }
 
 impl Engine for EpollEngine {
@@ -49,6 +116,7 @@ impl Engine for EpollEngine {
             if self.socket.has_message() {
                 return self.socket.receive(buf, libc::MSG_DONTWAIT);
             }
+            self.waits += 1;
             match os::epoll_wait(self.epoll.as_fd(), &mut events, left) {
                 Ok(0) if left == 0 => return Ok(None),
                 Ok(0) => continue,
@@ -61,6 +129,9 @@ impl Engine for EpollEngine {
             }
             let got = self.socket.receive(buf, libc::MSG_DONTWAIT)?;
             if got.is_some() {
+                if !self.seen {
+                    self.look_at_queue();
+                }
                 return Ok(got);
             }
         }
@@ -80,6 +151,14 @@ impl Engine for EpollEngine {
 
     fn discarded(&self) -> u64 {
         self.socket.discarded()
+    }
+
+    fn options(&self) -> Vec<EngineOption> {
+        self.options.clone()
+    }
+
+    fn system_calls(&self) -> Option<u64> {
+        Some(self.socket.calls() + self.waits)
     }
 
     fn flow(&self) -> Flow {

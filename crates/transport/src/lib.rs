@@ -12,15 +12,19 @@ pub mod block;
 pub mod busy_poll;
 pub mod clock;
 pub mod cmsg;
+mod connect;
 pub mod epoll;
 pub mod gaps;
 pub mod icmp;
 pub mod socket;
 pub mod spin;
 mod stamps;
+pub mod suspend;
+pub mod zerocopy;
 
 use std::net::SocketAddr;
 
+pub use lowlat_model::engine::EngineOption;
 pub use lowlat_model::verdict::Flow;
 // The system calls of the engines, which far ends and probers share.
 pub use lowlat_os::{socket as os, thread};
@@ -43,6 +47,8 @@ pub enum Proto {
     Udp,
     /// A stream; `TCP_NODELAY` is set, and the engine frames by the peer's message length.
     Tcp,
+    /// A handshake a probe; the message does not leave this host (`connect.rs`).
+    TcpConnect,
 }
 
 /// Where to send, and how the socket is to be made.
@@ -309,6 +315,18 @@ pub trait Engine {
         Flow::default()
     }
 
+    /// Its options as the kernel answered to them, after what it has seen so far. What the kernel lacks is in it, with
+    /// the reason.
+    fn options(&self) -> Vec<EngineOption> {
+        Vec::new()
+    }
+
+    /// System calls that it made since it was opened, without those that read a clock and those that set it up; `None`
+    /// where it does not count them.
+    fn system_calls(&self) -> Option<u64> {
+        None
+    }
+
     /// For streams: gives the length of the message that `buf` begins with, so that the engine can frame. Datagram engines never
     /// call it.
     fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
@@ -333,10 +351,14 @@ pub const ENGINES: &[EngineEntry] = &[
     EngineEntry { name: spin::NAME, costs: spin::COSTS, open: spin::open },
     EngineEntry { name: busy_poll::NAME, costs: busy_poll::COSTS, open: busy_poll::open },
     EngineEntry { name: epoll::NAME, costs: epoll::COSTS, open: epoll::open },
+    EngineEntry { name: suspend::NAME, costs: suspend::COSTS, open: suspend::open },
 ];
 
 /// Opens a socket engine by name.
 pub fn open(name: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    if endpoint.proto == Proto::TcpConnect {
+        return connect::open(name, endpoint);
+    }
     match ENGINES.iter().find(|e| e.name == name) {
         Some(entry) => (entry.open)(endpoint),
         None => Err(EngineError::Unavailable {

@@ -19,7 +19,7 @@ use crate::{Caps, Endpoint, EngineError, Flow, Got, Ns, Proto, StampSet, Stamper
 /// with its whole buffer) while the prober is off its CPU.
 const RECEIVE_BUFFER: c_int = 4 << 20;
 /// A connection that takes longer is not one to measure microseconds on.
-const CONNECT_NS: u64 = 3_000_000_000;
+pub(crate) const CONNECT_NS: u64 = 3_000_000_000;
 /// A source port that is still taken after so long is somebody else's.
 const PORT_NS: u64 = 200_000_000;
 /// A stream whose far end takes nothing for so long is stuck.
@@ -41,6 +41,8 @@ pub struct Socket {
     wire: Wire,
     stamps: Option<Box<Stamps>>,
     discarded: u64,
+    /// System calls that moved messages or waited for them.
+    calls: u64,
 }
 
 /// How messages travel.
@@ -73,7 +75,7 @@ impl Socket {
             bind(fd.as_fd(), engine, local)?;
         }
         match endpoint.proto {
-            Proto::Tcp => connect_stream(fd.as_fd(), endpoint)?,
+            Proto::Tcp | Proto::TcpConnect => connect_stream(fd.as_fd(), endpoint)?,
             Proto::Udp | Proto::Icmp => {
                 os::connect(fd.as_fd(), to)
                     .map_err(|e| path_error("connect to", to, (endpoint.proto, endpoint.where_refused), e))?;
@@ -92,7 +94,7 @@ impl Socket {
             Proto::Icmp => {
                 Wire::Echo(Echo::new(v6, raw, echo_id(endpoint.source_port), max_message.min(endpoint.max_message)))
             }
-            Proto::Tcp => Wire::Stream(Stream {
+            Proto::Tcp | Proto::TcpConnect => Wire::Stream(Stream {
                 room: vec![0; endpoint.max_message + STREAM_ROOM],
                 start: 0,
                 end: 0,
@@ -101,7 +103,7 @@ impl Socket {
             }),
         };
         let (proto, where_refused) = (endpoint.proto, endpoint.where_refused);
-        Ok(Self { fd, engine, proto, remote: to, where_refused, max_message, wire, stamps, discarded: 0 })
+        Ok(Self { fd, engine, proto, remote: to, where_refused, max_message, wire, stamps, discarded: 0, calls: 0 })
     }
 
     /// What an engine on this socket can do; `how` says how it waits.
@@ -141,6 +143,11 @@ impl Socket {
         self.discarded
     }
 
+    /// See [`crate::Engine::system_calls`]. A send that has to wait for room counts as one call.
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
     /// See [`crate::Engine::set_framing`].
     pub fn set_framing(&mut self, message_len: fn(&[u8]) -> Option<usize>) {
         if let Wire::Stream(s) = &mut self.wire {
@@ -164,6 +171,7 @@ impl Socket {
     /// Sends one message; waits only while the socket's send buffer is full. Answers the time before the hand-over.
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
+        self.calls += 1;
         let (at, sent) = match &mut self.wire {
             Wire::Datagram => (now(), datagram(self.fd.as_fd(), message)),
             Wire::Echo(echo) => match echo.wrap(message) {
@@ -213,6 +221,7 @@ impl Socket {
         let fd = self.fd.as_fd();
         match &mut self.wire {
             Wire::Datagram => {
+                self.calls += 1;
                 let (len, mut got) = one(fd, self.stamps.as_deref_mut(), buf, flags | libc::MSG_TRUNC)?;
                 if len > buf.len() {
                     self.discarded += 1;
@@ -222,6 +231,7 @@ impl Socket {
                 Ok(Some(got))
             }
             Wire::Echo(echo) => {
+                self.calls += 1;
                 let (len, mut got) = one(fd, self.stamps.as_deref_mut(), echo.room(), flags | libc::MSG_TRUNC)?;
                 // Not a reply to this flow (a raw socket sees every echo of the host): not counted, not ours.
                 let Some(payload) = echo.unwrap(len) else {
@@ -241,6 +251,7 @@ impl Socket {
                 {
                     return Ok(Some(Got { len, at: now(), kernel_rx: None, hardware_rx: None }));
                 }
+                self.calls += 1;
                 let (len, mut got) = one(fd, self.stamps.as_deref_mut(), stream.free(), flags)?;
                 if len == 0 {
                     return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
@@ -256,6 +267,7 @@ impl Socket {
 
     /// Sleeps until something may be read, or `ns` have passed. Transmit stamps, which wake it as well, are put aside.
     pub fn wait_readable(&mut self, ns: u64) -> Result<(), EngineError> {
+        self.calls += 1;
         match os::poll(self.fd.as_fd(), libc::POLLIN, ns) {
             Ok(events) => {
                 self.quiet(events);
@@ -411,7 +423,7 @@ impl Stream {
 }
 
 /// The socket, and whether it is a raw one.
-fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd, bool), EngineError> {
+pub(crate) fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd, bool), EngineError> {
     let v6 = endpoint.remote.is_ipv6();
     let domain = if v6 { libc::AF_INET6 } else { libc::AF_INET };
     let os_error =
@@ -419,6 +431,10 @@ fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd, bool), En
     match endpoint.proto {
         Proto::Udp => Ok((os::socket(domain, libc::SOCK_DGRAM, 0).map_err(|e| os_error("UDP", e))?, false)),
         Proto::Tcp => Ok((os::socket(domain, libc::SOCK_STREAM, 0).map_err(|e| os_error("TCP", e))?, false)),
+        Proto::TcpConnect => {
+            let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
+            Ok((os::socket(domain, kind, 0).map_err(|e| os_error("TCP", e))?, false))
+        }
         Proto::Icmp => {
             let protocol = if v6 { libc::IPPROTO_ICMPV6 } else { libc::IPPROTO_ICMP };
             // Ping sockets first: they need no privilege where net.ipv4.ping_group_range has the user's group, and the
@@ -456,7 +472,7 @@ fn only_echo_replies(fd: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
 }
 
 /// Options that must stand before the first packet.
-fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
+pub(crate) fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
     let v6 = endpoint.remote.is_ipv6();
     let set = |level, name, value, words: &str| {
         os::set_int(fd, level, name, value)
@@ -484,7 +500,7 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
             }
         })?;
     }
-    if endpoint.proto == Proto::Tcp {
+    if matches!(endpoint.proto, Proto::Tcp | Proto::TcpConnect) {
         // A connection of a run before that waits out its end must not keep the port (socket(7)).
         set(libc::SOL_SOCKET, libc::SO_REUSEADDR, 1, "SO_REUSEADDR")?;
         if endpoint.port_is_reused {
@@ -514,7 +530,7 @@ fn prepare(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), EngineError> {
 }
 
 /// Where the socket is to be bound; `None` for the kernel's choice at connect.
-fn local(endpoint: &Endpoint, raw: bool) -> Option<SocketAddr> {
+pub(crate) fn local(endpoint: &Endpoint, raw: bool) -> Option<SocketAddr> {
     let any = SocketAddr::new(unspecified(endpoint.remote.is_ipv6()), 0);
     let mut local = match (endpoint.proto, endpoint.local) {
         // A raw socket has no port: its identifier is in the messages.
@@ -533,7 +549,7 @@ fn local(endpoint: &Endpoint, raw: bool) -> Option<SocketAddr> {
 
 /// Binds; a port that is taken is waited for a moment, since the socket that had it may be on its way out: a registered
 /// file of io_uring goes from a work queue, and a child that was forked holds a copy until it begins its program.
-fn bind(fd: BorrowedFd<'_>, engine: &'static str, local: SocketAddr) -> Result<(), EngineError> {
+pub(crate) fn bind(fd: BorrowedFd<'_>, engine: &'static str, local: SocketAddr) -> Result<(), EngineError> {
     let give_up = now() + PORT_NS;
     loop {
         match os::bind(fd, local) {
@@ -638,7 +654,7 @@ fn too_long(engine: &'static str, to: SocketAddr, asked: Option<usize>, largest:
 
 /// What the path's answer means, and what to do about it; `where_refused` is what to do where nothing listens.
 #[cold]
-fn path_error(
+pub(crate) fn path_error(
     what: &str,
     to: SocketAddr,
     (proto, where_refused): (Proto, &'static str),

@@ -72,6 +72,10 @@ impl Engine for SpinEngine {
         self.socket.discarded()
     }
 
+    fn system_calls(&self) -> Option<u64> {
+        Some(self.socket.calls())
+    }
+
     fn flow(&self) -> Flow {
         self.socket.flow()
     }

@@ -1,6 +1,7 @@
 //! Every engine on the same path in one run, each against `block`, interleaved.
 
 use lowlat_model::document::EngineResult;
+use lowlat_model::engine::{EngineCost, EngineState};
 use lowlat_model::tune::Resets;
 use lowlat_model::verdict::{Round, TooSlow};
 use lowlat_verdict::Random;
@@ -12,7 +13,7 @@ use crate::{Bench, Limits, LinkReport, RoundAsk, Summary, TuneError};
 
 /// Rounds of each engine. Every engine runs once in each lap, in an order drawn anew, so which of two runs first is a
 /// fair coin, and nothing periodic on the host keeps step with one.
-const LAPS: u32 = 12;
+pub const LAPS: u32 = 12;
 /// The engine that the others are compared with.
 pub(crate) const AGAINST: &str = "block";
 
@@ -28,6 +29,8 @@ pub struct EngineTrial {
     pub engine: String,
     /// What it costs.
     pub costs: String,
+    /// What it was when it was opened once; what its rounds show replaces it.
+    pub state: EngineState,
     /// Why it is left out.
     pub why_not: Option<String>,
     /// What opening and closing it resets, for one that attaches a program to the interface; `None` for one that
@@ -121,6 +124,8 @@ fn untried(trial: &EngineTrial) -> EngineResult {
         why_not: trial.why_not.clone(),
         against_block: None,
         costs: trial.costs.clone(),
+        state: trial.state.clone(),
+        cost: EngineCost::default(),
     }
 }
 
@@ -217,7 +222,14 @@ fn judge(
         let p50 =
             measurement.rtt.p50_ns.map_or_else(|| "n/a".to_owned(), |ns| format!("{} µs", lowlat_model::units::us(ns)));
         say(&format!("  {}: p50 {p50}", results[i].engine));
+        if let Some(fallback) = measurement.flow.bypass.as_ref().and_then(lowlat_model::Bypass::fallback) {
+            say(&format!("  {}: {fallback}", results[i].engine));
+        }
         results[i].measurement = Some(measurement);
+        results[i].cost = EngineCost::of(&rounds[i]);
+        if let Some(last) = rounds[i].last().filter(|r| !r.engine.words.is_empty()) {
+            results[i].state = last.engine.clone();
+        }
     }
 }
 

@@ -31,7 +31,7 @@ mod whole;
 
 pub use alternate::{Halt, OneRound, Pairing, Switch, alternate};
 pub use bench::{Bench, BenchError, LinkReport, RoundAsk, Summary};
-pub use engines::{Attach, EngineTrial, engines_ns, side_by_side};
+pub use engines::{Attach, EngineTrial, LAPS, engines_ns, side_by_side};
 pub use error::TuneError;
 pub use limits::{Limits, PlannedPart};
 pub use progress::{RunProgress, Schedule};

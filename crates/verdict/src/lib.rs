@@ -20,6 +20,7 @@ mod stored;
 mod student;
 pub mod wake;
 mod words;
+pub mod zerocopy;
 
 pub use compare::CompareOptions;
 pub use lowlat_model::random::Random;

@@ -153,13 +153,14 @@ fn protocols(protos: &[Proto]) -> String {
         Proto::Icmp => "ICMP",
         Proto::Udp => "UDP",
         Proto::Tcp => "TCP",
+        Proto::TcpConnect => "TCP handshakes",
     });
     names.collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn peers(tree: &Tree, pages: &mut Pages) -> Result<()> {
     for peer in PEERS {
-        let file = format!("crates/peers/src/{}.rs", peer.name);
+        let file = format!("crates/peers/src/{}.rs", peer.name.replace('-', "_"));
         let text = tree.text(&file).with_context(|| format!("peer {}: no file {file}", peer.name))?;
         let port = if peer.default_port == 0 { "none".to_owned() } else { peer.default_port.to_string() };
         let page = format!(

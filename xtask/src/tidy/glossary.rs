@@ -4,6 +4,8 @@
 //! The page is the only list. A term is a sequence of words, matched without case across line breaks, comment markers
 //! and the parts of an identifier, so that `fn told_apart` and a wrapped comment are read like a sentence.
 
+use std::collections::HashMap;
+
 use crate::tree::{Tree, is};
 
 /// The page with the list.
@@ -100,12 +102,28 @@ fn excused(words: &[Word], start: usize, len: usize, except: &[Vec<String>]) -> 
     })
 }
 
-fn unused_terms(path: &str, text: &str, terms: &[Term]) -> Vec<String> {
+/// The terms by their first word: each word of a text is looked up once.
+type ByFirst<'a> = HashMap<&'a str, Vec<&'a Term>>;
+
+fn by_first(terms: &[Term]) -> ByFirst<'_> {
+    let mut by = ByFirst::new();
+    for term in terms {
+        if let Some(first) = term.words.first() {
+            by.entry(first).or_default().push(term);
+        }
+    }
+    by
+}
+
+fn unused_terms(path: &str, text: &str, terms: &ByFirst<'_>) -> Vec<String> {
     let words = words(text);
     let mut wrong = Vec::new();
-    for term in terms.iter().filter(|t| !t.words.is_empty() && !t.files.iter().any(|f| f == path)) {
-        for start in 0..words.len() {
-            if at(&words, start, &term.words) && !excused(&words, start, term.words.len(), &term.except) {
+    for start in 0..words.len() {
+        for term in terms.get(words[start].text.as_str()).into_iter().flatten() {
+            if !term.files.iter().any(|f| f == path)
+                && at(&words, start, &term.words)
+                && !excused(&words, start, term.words.len(), &term.except)
+            {
                 let name = term.words.join(" ");
                 wrong.push(format!("{path}:{}: {name:?}: use {}", words[start].line, term.instead));
             }
@@ -160,13 +178,14 @@ fn switches(path: &str, text: &str) -> Vec<String> {
 /// Terms that are not used, and figures and switches in another form.
 pub(super) fn check(tree: &Tree) -> Vec<String> {
     let terms = terms(tree.text(PAGE).unwrap_or_default());
+    let by_first = by_first(&terms);
     if terms.is_empty() {
         return vec![format!("{PAGE}: the section \"Not used\" has no row")];
     }
     let files = tree.files(|path| ours(path) && !UNEDITED.iter().any(|u| path.starts_with(u)));
     files
         .flat_map(|(path, text)| {
-            [unused_terms(path, text, &terms), units(path, text), signs(path, text), switches(path, text)].concat()
+            [unused_terms(path, text, &by_first), units(path, text), signs(path, text), switches(path, text)].concat()
         })
         .collect()
 }

@@ -10,6 +10,7 @@ mod invariants;
 mod licences;
 mod links;
 mod lists;
+mod room;
 mod types;
 mod unsafety;
 mod words;
@@ -26,6 +27,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("unsafe", unsafety::check),
     ("doors", doors::check),
     ("types", types::check),
+    ("room", room::check),
     ("words", words::check),
     ("glossary", glossary::check),
     ("links", links::check),

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/transport-uring/src/buffer.rs", "memory shared with the kernel"),
     ("crates/transport-uring/src/engine.rs", "submissions name memory that must outlive them"),
     ("crates/transport-uring/src/ring.rs", "submissions name memory that must outlive them"),
+    ("crates/transport-uring/src/zerocopy.rs", "submissions name memory that must outlive them"),
     ("crates/transport-xdp/src/bpf.rs", "bpf(2) and a mapped counter"),
     ("crates/transport-xdp/src/mapping.rs", "memory shared with the kernel"),
     ("crates/transport-xdp/src/xsk.rs", "rings shared with the kernel"),

@@ -21,7 +21,7 @@ pub fn run(args: &BypassArgs, json: bool) -> Outcome {
     let BypassCommand::Check { iface } = &args.command;
     lowlat_live::optimize::interface_known(iface, &Live::new())?;
     let ability = lowlat_transport_xdp::probe(iface);
-    let code = u8::from(ability.value().is_none());
+    let code = u8::from(ability.value().is_none_or(|a| a.refusal().is_some()));
     if json {
         output::json(&BypassDocument {
             schema: Schema::current("bypass"),
@@ -36,7 +36,10 @@ pub fn run(args: &BypassArgs, json: bool) -> Outcome {
             output::text(&format!("af-xdp on {iface}: {}", a.words()));
             let known = resets::xdp_attach(&a.driver);
             let does = lowlat_live::optimize::xdp_resets(known.resets, known.why.as_deref());
-            output::text(&format!("Attaching an XDP program to {iface}, and taking it off, {does}."));
+            output::text(&format!("Attaching an XDP program to {}, and taking it off, {does}.", a.device));
+            for remark in &a.remarks {
+                output::text(&format!("- {remark}"));
+            }
         }
         other => {
             let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
@@ -60,7 +63,12 @@ fn document(ability: XdpAbility) -> AfXdp {
         attaching_resets: attaching.resets,
         attaching_resets_why: attaching.why,
         refused: ability.refusal(),
+        mtu: ability.mtu,
+        memory_bytes: ability.memory,
+        memory_limit_bytes: ability.memory_limit,
         modes: ability.modes.iter().map(mode).collect(),
+        device: ability.device,
+        kernel: ability.kernel,
         driver: ability.driver,
         rx_queues: ability.rx_queues,
         features: ability.features,

@@ -1,9 +1,5 @@
 //! `lowlat explain`: the reference pages, in the terminal.
 
-mod search;
-
-use std::fmt::Write as _;
-
 use lowlat_model::Schema;
 use lowlat_model::answer::{ExplainDocument, Names};
 
@@ -13,199 +9,39 @@ use lowlat_live::{Failure, Outcome};
 
 /// Runs the command.
 pub fn run(args: &ExplainArgs, json: bool) -> Outcome {
-    let schema = Schema::current("explain");
-    if !args.search.is_empty() {
-        let found = search::search(&args.search.join(" "))?;
-        if json {
-            output::json(&ExplainDocument { schema, name: None, page: None, names: Vec::new(), found })?;
-        } else {
-            output::text(&search::list(&found));
-        }
-        return Ok(0);
-    }
-    let Some(name) = &args.name else {
-        if json {
-            let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-            let names = all().map(|(group, names)| Names { group: group.to_owned(), names: owned(names) });
-            output::json(&ExplainDocument {
-                schema,
-                name: None,
-                page: None,
-                names: names.to_vec(),
-                found: Vec::new(),
-            })?;
-        } else {
-            output::text(&list());
-        }
-        return Ok(0);
+    let mut document = ExplainDocument {
+        schema: Schema::current("explain"),
+        name: None,
+        page: None,
+        names: Vec::new(),
+        found: Vec::new(),
     };
-    let page = page(name).ok_or_else(|| {
-        let within: Vec<&str> = names().filter(|n| n.contains(name.as_str())).collect();
-        // More than a line holds are not help.
-        let hint = match (within.len(), search::near(name)) {
-            (1..=12, _) => format!("did you mean {}", within.join(", ")),
-            (0, near) if !near.is_empty() => format!("did you mean {}", near.join(", ")),
-            _ => "`lowlat explain` lists them all, `lowlat explain --search WORDS` searches them".to_owned(),
-        };
-        Failure::new(format!("explain {name:?}: no such page; {hint}"))
-    })?;
-    if json {
-        let name = Some(name.clone());
-        output::json(&ExplainDocument { schema, name, page: Some(page), names: Vec::new(), found: Vec::new() })?;
+    if !args.search.is_empty() {
+        document.found = lowlat_reference::search(&args.search.join(" ")).map_err(no_page)?;
+        if !json {
+            output::text(&lowlat_reference::search_list(&document.found));
+        }
+    } else if let Some(name) = &args.name {
+        let page = lowlat_reference::page(name).map_err(no_page)?;
+        if !json {
+            output::page(&lowlat_report::terminal(&page, output::styled()));
+        }
+        (document.name, document.page) = (Some(name.clone()), Some(page));
+    } else if json {
+        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        document.names = lowlat_reference::all()
+            .map(|(group, names)| Names { group: group.to_owned(), names: owned(names) })
+            .to_vec();
     } else {
-        output::page(&lowlat_report::terminal(&page, output::styled()));
+        output::text(&lowlat_reference::list());
+    }
+    if json {
+        output::json(&document)?;
     }
     Ok(0)
 }
 
-/// Guides over the whole catalogue: the generated pages themselves, which a test of xtask keeps current.
-const GUIDES: [(&str, &str); 4] = [
-    ("optimization-patterns", include_str!("../../../../docs/reference/optimization-patterns.md")),
-    ("kernel-bypass", include_str!("../../../../docs/reference/kernel-bypass.md")),
-    ("nic-tuning", include_str!("../../../../docs/reference/nic-tuning.md")),
-    ("resets", include_str!("../../../../docs/reference/resets.md")),
-];
-
-fn names() -> impl Iterator<Item = &'static str> {
-    all().into_iter().flat_map(|(_, names)| names)
-}
-
-fn all() -> [(&'static str, Vec<&'static str>); 6] {
-    [
-        ("Guides", GUIDES.iter().map(|(name, _)| *name).collect()),
-        ("Knobs", lowlat_knobs::KNOBS.iter().map(|k| k.meta.name).collect()),
-        ("Rules", lowlat_rules::RULES.iter().map(|r| r.meta().name).collect()),
-        ("NIC families", lowlat_families::FAMILIES.iter().map(|f| f.name).collect()),
-        ("Engines", lowlat_live::path::ENGINES.to_vec()),
-        ("Collectors", lowlat_collect::COLLECTORS.iter().map(|p| p.name).collect()),
-    ]
-}
-
-fn list() -> String {
-    let mut out = String::new();
-    for (title, names) in all() {
-        out.push_str(title);
-        out.push('\n');
-        for name in names {
-            out.push_str("  ");
-            out.push_str(name);
-            out.push('\n');
-        }
-    }
-    out
-}
-
-fn page(name: &str) -> Option<String> {
-    if let Some(knob) = lowlat_knobs::find(name) {
-        return Some(knob_page(&knob.meta));
-    }
-    if let Some(rule) = lowlat_rules::find(name) {
-        let m = rule.meta();
-        return Some(format!("# {}\n\n{}\n\n## Sources\n{}", m.name, m.page.trim(), sources(m.sources)));
-    }
-    if let Some(family) = lowlat_families::find(name) {
-        return Some(format!("# {}\n\n{}\n\n## Sources\n{}", family.name, family.page.trim(), sources(family.sources)));
-    }
-    if let Some(page) = lowlat_live::path::engine_page(name) {
-        return Some(format!("# {name}\n\n{page}"));
-    }
-    if let Some(collector) = lowlat_collect::COLLECTORS.iter().find(|p| p.name == name) {
-        let reads: String = collector.reads.iter().flat_map(|r| ["- `", r, "`\n"]).collect();
-        return Some(format!(
-            "# {}\n\n{}\n\n## Reads\n{reads}\n## Sources\n{}",
-            collector.name,
-            collector.page.trim(),
-            sources(collector.sources)
-        ));
-    }
-    if let Some((_, guide)) = GUIDES.iter().find(|(n, _)| *n == name) {
-        return Some(for_terminal(guide));
-    }
-    // Last, what people call it elsewhere: SO_BUSY_POLL, chrt, tcp_rmem.
-    lowlat_knobs::find_known(name).map(|knob| knob_page(&knob.meta))
-}
-
-fn knob_page(m: &lowlat_knobs::KnobMeta) -> String {
-    let also = if m.also.is_empty() { String::new() } else { format!("\n\n## Also known as\n{}", m.also.join(", ")) };
-    let acts_with =
-        if m.needs.is_empty() { String::new() } else { format!("\n\n## Acts with\n{}", m.needs.join(", ")) };
-    format!(
-        "# {}\n\n{}\n\n## Kernels\n{}\n\n## Risk\n{:?}{}\n\n## Standing\n{}{also}{acts_with}\n\n## Sources\n{}",
-        m.name,
-        m.page.trim(),
-        m.kernels,
-        m.risk,
-        if m.resets_link { ", resets the link" } else { "" },
-        m.standing.words(),
-        sources(m.sources)
-    )
-}
-
-/// A page written for a browser, for a terminal: no note to editors, no link targets, and each table row as an item.
-fn for_terminal(page: &str) -> String {
-    let mut out = String::new();
-    for line in page.lines().filter(|l| !l.starts_with("<!--")) {
-        let line = unlinked(line);
-        let Some(row) = line.strip_prefix("| ").and_then(|r| r.strip_suffix(" |")) else {
-            out.push_str(&line);
-            out.push('\n');
-            continue;
-        };
-        let mut cells = row.split(" | ").map(str::trim);
-        let first = cells.next().unwrap_or_default();
-        let rest: Vec<&str> = cells.collect();
-        let _ = writeln!(out, "- {first}: {}", rest.join(" · "));
-    }
-    // A table's head and its rule say nothing once the rows are items.
-    let keep =
-        |(head, next): &(&str, Option<&str>)| !head.starts_with("|--") && !next.is_some_and(|n| n.starts_with("|--"));
-    let lines: Vec<&str> = out.lines().collect();
-    let pairs = lines.iter().enumerate().map(|(n, l)| (*l, lines.get(n + 1).copied()));
-    pairs.filter(keep).fold(String::new(), |all, (line, _)| all + line + "\n")
-}
-
-/// `[text](target)` as `text`.
-fn unlinked(line: &str) -> String {
-    let mut out = String::new();
-    let mut rest = line;
-    while let Some((before, after)) = rest.split_once('[') {
-        out.push_str(before);
-        match after.split_once("](").and_then(|(text, target)| Some((text, target.split_once(')')?.1))) {
-            Some((text, tail)) if !text.contains('[') => {
-                out.push_str(text);
-                rest = tail;
-            }
-            _ => {
-                out.push('[');
-                rest = after;
-            }
-        }
-    }
-    out + rest
-}
-
-fn sources(list: &[&str]) -> String {
-    list.iter().flat_map(|s| ["- ", s, "\n"]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_name_of_the_list_has_a_page() {
-        for name in names() {
-            assert!(page(name).is_some_and(|p| p.len() > 100), "{name}");
-        }
-        assert!(page("SO_BUSY_POLL").is_some_and(|p| p.starts_with("# socket.busy-poll\n")));
-        assert_eq!(page("no-such-thing"), None);
-    }
-
-    #[test]
-    fn a_guide_reads_in_a_terminal() {
-        let text =
-            for_terminal("<!-- note -->\n# T\n\n| a | b |\n|---|---|\n| [x](k/x.md) | does `y` |\n\nSee [z](z.md).\n");
-        assert_eq!(text, "# T\n\n- x: does `y`\n\nSee z.\n");
-        assert_eq!(unlinked("a [b] c [d"), "a [b] c [d");
-    }
+#[allow(clippy::needless_pass_by_value)] // for map_err
+fn no_page(e: lowlat_reference::NoPage) -> Failure {
+    Failure::new(e.to_string())
 }

@@ -99,7 +99,7 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
             goals: quantiles,
         },
         duration_ns: args.duration,
-        engines: args.engines.iter().filter(|e| *e != "none").cloned().collect(),
+        engines: lowlat_live::engines::expanded(args.engines.iter().map(String::as_str).filter(|e| *e != "none")),
         asked: lowlat_live::by_hand::settings("optimize --try", &args.also_try)?,
         not_seen: Vec::new(),
         rolls_back: args.rollback,
@@ -122,8 +122,7 @@ fn settle(job: &mut Job, args: &OptimizeArgs) -> Result<(), Failure> {
             }
         }
     }
-    // Only a protocol with a handshake can set a pace; the others are not asked.
-    if job.path.peer == lowlat_peers::irtt::ENTRY.name {
+    if job.path.may_set_a_pace() {
         let (round_ns, words) = probe::round_at_pace(&job.path, &job.engine, job.limits.round_ns)?;
         if let Some(words) = words {
             output::progress(&words);

@@ -11,6 +11,7 @@ use lowlat_live::{Failure, Outcome, far, path::read_key};
 
 /// Runs the command until a signal ends it; then prints what it did.
 pub fn run(args: &ServeArgs, json: bool) -> Outcome {
+    let way = way(args)?;
     let mut config = ServeConfig {
         bind: args.bind.clone(),
         sockperf: args.sockperf,
@@ -18,7 +19,8 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
         key: args.key_file.as_deref().map(read_key).transpose()?,
         source_limit: args.source_limit,
         total_limit: args.total_limit,
-        spin: args.spin,
+        spin: way.spin,
+        busy_poll_us: way.busy_poll_us,
         cpu: args.cpu,
         places: Some(far::places(&Live::new())),
         confine: true,
@@ -37,12 +39,45 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
     for range in &args.allow {
         config.allow.push(range.parse().map_err(|e| Failure::new(format!("serve: {e}")))?);
     }
-    let mut xdp = args.xdp.as_deref().map(|iface| responder::open(iface, &config, &Live::new())).transpose()?;
-    let gone = args.xdp.as_deref().map(ended_under_us);
+    let mut xdp = way.xdp.map(|iface| responder::open(iface, &config, &Live::new())).transpose()?;
+    let gone = way.xdp.map(ended_under_us);
     let mut console = Console { every_ns: args.report, xdp: xdp.as_mut(), gone };
     let stats = serve::watched(&config, signals::stop(), &mut console)?;
     print(&stats, xdp.map(|xdp| xdp.answered()), json)?;
     Ok(0)
+}
+
+/// How the far end waits and answers.
+struct Way<'a> {
+    spin: bool,
+    busy_poll_us: Option<u32>,
+    /// Interface of the XDP program.
+    xdp: Option<&'a str>,
+}
+
+/// What `--engine` names, or the flags that are older than it.
+fn way(args: &ServeArgs) -> Result<Way<'_>, Failure> {
+    const ENGINES: &str = "block, spin, busy-poll, af-xdp";
+    let plain = Way { spin: args.spin, busy_poll_us: None, xdp: args.xdp.as_deref() };
+    let Some(engine) = args.engine.as_deref() else { return Ok(plain) };
+    let no = |why: String| Err(Failure::new(format!("serve with engine {engine:?}: {why}")));
+    if engine != "af-xdp" && args.iface.is_some() {
+        return no("only af-xdp takes --iface; leave it out".to_owned());
+    }
+    match engine {
+        "block" if args.spin => no("it sleeps, and --spin does not; leave out one of them".to_owned()),
+        "block" => Ok(plain),
+        "spin" => Ok(Way { spin: true, ..plain }),
+        "busy-poll" => Ok(Way { spin: true, busy_poll_us: Some(lowlat_transport::busy_poll::DEFAULT_US), ..plain }),
+        "af-xdp" => match args.iface.as_deref() {
+            Some(iface) => Ok(Way { xdp: Some(iface), ..plain }),
+            None => no("the interface of its XDP program is missing; give --iface IF".to_owned()),
+        },
+        other => match lowlat_live::path::is_engine(other) {
+            Ok(()) => no(format!("it is one of the near end alone; choose one of {ENGINES}")),
+            Err(_) => no(format!("no such engine; choose one of {ENGINES}")),
+        },
+    }
 }
 
 /// Reports on standard error what is bound and, now and then, how it fares.

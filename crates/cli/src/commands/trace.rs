@@ -1,7 +1,7 @@
 //! `lowlat trace`: where the time of a round trip goes.
 
 use lowlat_live::trace::{TraceAsk, trace};
-use lowlat_live::{Failure, Outcome, path::ENGINES, path::ProbePath, signals, stored};
+use lowlat_live::{Failure, Outcome, path::ProbePath, signals, stored};
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
 
@@ -10,11 +10,11 @@ use crate::output;
 
 /// Runs the command. On a signal the figures up to then are printed.
 pub fn run(args: &TraceArgs, json: bool) -> Outcome {
-    if !ENGINES.contains(&args.engine.as_str()) {
+    lowlat_live::engines::known("trace with engine", [args.engine.as_str()])?;
+    if args.engine == lowlat_transport::suspend::NAME {
         return Err(Failure::new(format!(
-            "trace with engine {:?}: no such engine; choose one of {}",
-            args.engine,
-            ENGINES.join(", ")
+            "trace with engine {:?}: it sets NAPI values around its rounds, which trace does not; choose --engine epoll",
+            args.engine
         )));
     }
     let live = Live::new();

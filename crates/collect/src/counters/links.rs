@@ -16,19 +16,20 @@ crate::collector! {
     /// how often a transmit queue was found stuck, over all queues.
     ///
     /// The driver's counters have the driver's own names. For a device, `standard` holds the faults for which the
-    /// kernel itself has names (of MAC, PHY, pause, FEC and RMON), and `queues` the packets that each queue dropped, as
-    /// the queue counts them. A virtual link has neither.
+    /// kernel itself has names (of MAC, PHY, pause, FEC and RMON), and `queues` the packets that each queue carried and
+    /// dropped, as the queue counts them. A virtual link has neither. `pagepool` holds where a driver's receive pages
+    /// came from.
     pub LINKS = "counters/links";
     reads [
         "net:links",
         "/sys/class/net/*/statistics/*",
         "/sys/class/net/*/carrier_changes",
         "/sys/class/net/*/queues/tx-*/tx_timeout",
-        "net:IF/statistics", "net:IF/standard-statistics", "net:IF/queue-statistics", "net:qdiscs"];
+        "net:IF/statistics", "net:IF/standard-statistics", "net:IF/queue-statistics", "net:page-pools", "net:qdiscs"];
     sources [
         "Documentation/networking/statistics.rst in linux 6.12: Interface statistics, Standard interface statistics (STATS_GET)",
         "net/ethtool/stats.c in linux 6.12: stats_eth_mac_names, stats_eth_phy_names, stats_rmon_names",
-        "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats-get",
+        "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats-get, page-pool-stats-get",
         "Documentation/ABI/testing/sysfs-class-net-statistics in linux 6.12: all of it is one list",
         "Documentation/ABI/testing/sysfs-class-net in linux 6.12: carrier_changes",
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: tx_timeout",
@@ -45,6 +46,7 @@ pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
             groups.insert(format!("queues/{name}"), query::queue_statistics(sys, name));
         }
     }
+    page_pools(sys, groups);
     match query::qdiscs(sys) {
         Reading::Value(all) => {
             for q in all.into_iter().map(|q| q.qdisc) {
@@ -57,6 +59,20 @@ pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
             }
         }
         other => drop(groups.insert("qdisc/*".into(), other.map(|_| BTreeMap::new()))),
+    }
+}
+
+/// What the page pools count, under the names of their interfaces; those without one have no group.
+fn page_pools(sys: &dyn Sys, groups: &mut Groups) {
+    match query::page_pools(sys) {
+        Reading::Value(pools) => {
+            for link in interfaces::links(sys) {
+                if let Some(counts) = pools.get(&link.index) {
+                    groups.insert(format!("pagepool/{}", link.name), Reading::Value(counts.clone()));
+                }
+            }
+        }
+        other => drop(groups.insert("pagepool/*".into(), other.map(|_| BTreeMap::new()))),
     }
 }
 

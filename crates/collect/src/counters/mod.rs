@@ -3,6 +3,7 @@
 pub(crate) mod aer;
 pub(crate) mod cgroup;
 pub(crate) mod conntrack;
+pub(crate) mod firmware;
 pub(crate) mod idle;
 pub(crate) mod interrupts;
 pub(crate) mod links;
@@ -12,6 +13,7 @@ pub(crate) mod pressure;
 pub(crate) mod processors;
 pub(crate) mod protocols;
 pub(crate) mod scheduler;
+pub(crate) mod softirq_threads;
 pub(crate) mod softnet;
 pub(crate) mod thermal;
 
@@ -41,6 +43,8 @@ pub(crate) fn read(sys: &dyn Sys) -> Counters {
     scheduler::read(sys, &mut groups);
     pressure::read(sys, &mut groups);
     aer::read(sys, &mut groups);
+    softirq_threads::read(sys, &mut groups);
+    firmware::read(sys, &mut groups);
     Counters { at_ns, groups }
 }
 

@@ -191,6 +191,29 @@ fn macvlan_and_ipvlan_stand_on_their_device_and_a_veth_on_nothing() {
 }
 
 #[test]
+fn a_pair_goes_on_elsewhere_and_an_unknown_kind_is_said() {
+    let away = Stacked { link: Some(9), link_elsewhere: true, ..Stacked::default() };
+    let host = Host::default()
+        .link("eth0", Some("veth"), &away)
+        .link("x0", Some("unheard-of"), &Stacked::default())
+        .link("d0", Some("dummy"), &Stacked::default())
+        .route("10.0.0.1", &[1], None)
+        .route("10.0.0.2", &[2], None)
+        .route("10.0.0.3", &[3], None);
+    let said = |target: &str| {
+        let found = host.path(target);
+        found.not_seen.iter().map(|n| format!("{}: {}", n.fact, n.why)).collect::<Vec<_>>()
+    };
+    let beyond = "path beyond eth0: unsupported: the other end of this veth is in another network namespace, where the path \
+                  goes on; look there too";
+    assert_eq!(said("10.0.0.1"), [beyond]);
+    let unknown = "path beneath x0: unsupported: nothing is known about links of the kind unheard-of; what is beneath is not \
+                   looked at";
+    assert_eq!(said("10.0.0.2"), [unknown]);
+    assert!(said("10.0.0.3").is_empty());
+}
+
+#[test]
 fn a_device_in_another_namespace_is_said() {
     let below = Stacked { link: Some(1), link_elsewhere: true, ..Stacked::default() };
     let host = Host::default().device("eth0").link("mv0", Some("macvlan"), &below).route("10.0.0.2", &[2], None);

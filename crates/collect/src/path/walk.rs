@@ -37,6 +37,12 @@ const TUNNELS: &[&str] = &[
     "bareudp",
 ];
 
+/// Kinds that are one end of a pair.
+const PAIRS: &[&str] = &["veth", "netkit", "vxcan"];
+
+/// Kinds with nothing beneath them: packets end there, or a device of its own is behind.
+const ENDS: &[&str] = &["dummy", "ifb", "netdevsim", "can", "vcan", "nlmon", "wwan", "rmnet", "lowpan"];
+
 /// Who the packets on a link are for.
 #[derive(Debug, Clone, Default)]
 struct Bound {
@@ -195,7 +201,31 @@ impl<'a> Walk<'a> {
                 };
                 self.note(format!("path beneath {name}"), why);
             }
-            _ => {}
+            _ => self.end(link),
+        }
+    }
+
+    /// A link with nothing beneath it: a device, one that leads elsewhere, or one of a kind that nothing is known about.
+    fn end(&mut self, link: &LinkInfo) {
+        let Some(kind) = link.kind.as_deref() else { return };
+        let elsewhere = self.below.stacked(link.index).is_some_and(|s| s.link_elsewhere);
+        if PAIRS.contains(&kind) {
+            if elsewhere {
+                self.note(
+                    format!("path beyond {}", link.name),
+                    format!(
+                        "unsupported: the other end of this {kind} is in another network namespace, where the path goes on; \
+                         look there too"
+                    ),
+                );
+            }
+        } else if !ENDS.contains(&kind) {
+            self.note(
+                format!("path beneath {}", link.name),
+                format!(
+                    "unsupported: nothing is known about links of the kind {kind}; what is beneath is not looked at"
+                ),
+            );
         }
     }
 

@@ -6,7 +6,8 @@ crate::knob! {
     /// ## What it does
     /// SO_ZEROCOPY, then MSG_ZEROCOPY at each send: sends from the program's own pages.
     /// ## Why it matters
-    /// It pays off from some 10 kB on, never for small messages: pinning pages costs more than copying them.
+    /// It pays off from some 10 kB on, never for small messages: pinning pages costs more than copying them. `lowlat
+    /// measure TARGET --zerocopy` finds the size on a path.
     /// ## Cost
     /// A notification for each send; the program may not touch the buffer until it arrives. The kernel may copy anyway
     /// (loopback, taps, devices without scatter-gather) and reports this with SO_EE_CODE_ZEROCOPY_COPIED; `ss` does not

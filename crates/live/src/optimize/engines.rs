@@ -2,41 +2,105 @@
 
 use lowlat_knobs::resets;
 use lowlat_model::Facts;
+use lowlat_model::engine::EngineState;
 use lowlat_model::tune::Resets;
-use lowlat_sys::Sys;
+use lowlat_sys::{Live, Sys};
+use lowlat_transport::suspend;
 use lowlat_tune::{Attach, EngineTrial};
 
 use super::Job;
 use crate::Failure;
+use crate::path::ProbePath;
 
-/// One trial for each engine of the job, opened once to see that it can be.
+/// Which engines are to be tried, and where.
+#[derive(Debug)]
+pub(crate) struct Trying<'a> {
+    /// The path.
+    pub(crate) path: &'a ProbePath,
+    /// Its interface; empty where it is not known.
+    pub(crate) iface: &'a str,
+    /// By name.
+    pub(crate) engines: &'a [String],
+    /// What to do about an engine that is left out since it would attach to an interface that the host is reached by; `None`
+    /// tries it there too.
+    pub(crate) held_back: Option<&'static str>,
+    /// A tuning run has its transaction open, so no engine can have one.
+    pub(crate) in_a_run: bool,
+}
+
+/// One trial for each engine of the job.
 pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
+    let held_back = (!job.allow_disruptive).then_some("--allow-disruptive tries it");
     let path = job.engine_path.as_ref().unwrap_or(&job.path);
-    let held_back = !job.allow_disruptive && super::management_ifaces(facts).contains(&job.iface);
-    let attach = attach(facts, &job.iface);
+    tried(&Trying { path, iface: &job.iface, engines: &job.engines, held_back, in_a_run: true }, facts)
+}
+
+/// One trial for each engine, opened once to see that it can be.
+pub(crate) fn tried(ask: &Trying<'_>, facts: &Facts) -> Vec<EngineTrial> {
+    let iface = ask.iface;
+    let device = attached_to(facts, iface);
+    let held_back = ask.held_back.filter(|_| super::management_ifaces(facts).contains(&device));
+    let attach = attach(facts, iface);
     let trial = |engine: &String| {
         let named = EngineTrial { engine: engine.clone(), ..EngineTrial::default() };
         let attaches = engine == lowlat_transport_xdp::NAME;
-        if attaches && held_back {
+        if attaches && let Some(next) = held_back {
             let why_not = format!(
-                "left out: {} carries the default route or a login session; attaching an XDP program {}; \
-                 --allow-disruptive tries it",
-                job.iface,
+                "left out: {device} carries the default route or a login session; attaching an XDP program {}; {next}",
                 words(&attach)
             );
             return EngineTrial { costs: lowlat_transport_xdp::COSTS.to_owned(), why_not: Some(why_not), ..named };
         }
-        match path.open(engine) {
-            Ok(open) if attaches => {
-                let costs = format!("{}; attaching its program {}", open.caps().costs, words(&attach));
-                EngineTrial { costs, attach: Some(attach.clone()), ..named }
+        if engine == suspend::NAME
+            && let Err(why_not) = suspension(ask, held_back)
+        {
+            return EngineTrial { costs: suspend::COSTS.to_owned(), why_not: Some(why_not), ..named };
+        }
+        match ask.path.open(engine) {
+            Ok(open) => {
+                let caps = open.caps();
+                let state = EngineState { words: caps.words.clone(), options: open.options(), placement: Vec::new() };
+                let costs = if attaches {
+                    format!("{}; attaching its program {}", caps.costs, words(&attach))
+                } else {
+                    caps.costs.clone()
+                };
+                EngineTrial { costs, state, attach: attaches.then(|| attach.clone()), ..named }
             }
-            Ok(open) => EngineTrial { costs: open.caps().costs.clone(), ..named },
             // It may have been attached before it failed.
-            Err(e) => EngineTrial { why_not: Some(e.to_string()), attach: attaches.then(|| attach.clone()), ..named },
+            Err(e) => EngineTrial {
+                why_not: Some(without_name(engine, &e.to_string())),
+                attach: attaches.then(|| attach.clone()),
+                ..named
+            },
         }
     };
-    job.engines.iter().map(trial).collect()
+    ask.engines.iter().map(trial).collect()
+}
+
+/// Why the engine that sets NAPI values is not tried.
+fn suspension(ask: &Trying<'_>, held_back: Option<&str>) -> Result<(), String> {
+    let iface = ask.iface;
+    if ask.in_a_run {
+        return Err(
+            "left out: it sets NAPI values of its own, and a run has its transaction open; `lowlat measure --engine \
+                    all` compares it"
+                .to_owned(),
+        );
+    }
+    if let Some(next) = held_back {
+        return Err(format!(
+            "left out: {iface} carries the default route or a login session, and it sets NAPI values of all its queues; {next}"
+        ));
+    }
+    let lacking = crate::suspend::lacking(ask.path, &Live::new());
+    lacking.map_err(|why| without_name(&format!("engine {}", suspend::NAME), &why.to_string()))
+}
+
+/// An engine's error without the engine's name before it, which stands next to it.
+fn without_name(engine: &str, error: &str) -> String {
+    let after = error.strip_prefix(engine).and_then(|rest| rest.strip_prefix(": "));
+    after.unwrap_or(error).to_owned()
 }
 
 /// What the run's own engine resets each time it is opened, reported before it is; `None` for one that attaches nothing. Refused on
@@ -47,12 +111,12 @@ pub(super) fn own(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result
     }
     let facts = lowlat_collect::gather(sys, Some(&job.iface), None);
     let attach = attach(&facts, &job.iface);
-    let what = words(&attach);
-    if attach.resets == Resets::Link && !job.allow_disruptive && super::management_ifaces(&facts).contains(&job.iface) {
+    let (what, device) = (words(&attach), attached_to(&facts, &job.iface));
+    if attach.resets == Resets::Link && !job.allow_disruptive && super::management_ifaces(&facts).contains(&device) {
         return Err(Failure::new(format!(
             "use engine {}: {} carries the default route or a login session; attaching an XDP program {what}; choose \
              another --engine, or give --allow-disruptive",
-            job.engine, job.iface
+            job.engine, device
         )));
     }
     if attach.resets > Resets::Nothing {
@@ -65,9 +129,19 @@ pub(super) fn own(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result
     Ok(Some(attach))
 }
 
-/// What attaching an XDP program to an interface resets, by its driver.
+/// The interface that gets the program: the device under a VLAN interface, or the interface itself.
+fn attached_to(facts: &Facts, iface: &str) -> String {
+    let kind = |name: &str| facts.interfaces.get(name).and_then(|i| i.kind.as_deref());
+    let under = facts.interfaces.get(iface).filter(|_| kind(iface) == Some("vlan")).and_then(|i| i.lower.value());
+    match under.map(Vec::as_slice) {
+        Some([device]) if !kind(device).is_some_and(lowlat_transport_xdp::keeps_its_hook) => device.clone(),
+        _ => iface.to_owned(),
+    }
+}
+
+/// What attaching an XDP program to an interface resets, by the driver of the device that gets it.
 fn attach(facts: &Facts, iface: &str) -> Attach {
-    let driver = facts.interfaces.get(iface).and_then(|i| i.driver.value());
+    let driver = facts.interfaces.get(&attached_to(facts, iface)).and_then(|i| i.driver.value());
     let known = resets::xdp_attach(driver.map_or("", String::as_str));
     Attach { resets: known.resets, why: known.why }
 }
@@ -111,6 +185,19 @@ mod tests {
             (e1000e.resets, words(&e1000e).as_str()),
             (Resets::Nothing, "is known to reset nothing with this driver")
         );
+        // Of a VLAN it is the device's, and the device's loss is what matters.
+        let mut facts = healthy();
+        let vlan = lowlat_model::facts::Interface {
+            kind: Some("vlan".into()),
+            lower: Reading::Value(vec!["eth0".into()]),
+            driver: Reading::Value("802.1Q VLAN Support".into()),
+            ..facts.interfaces["eth0"].clone()
+        };
+        facts.interfaces.insert("eth0.5".into(), vlan);
+        facts.interfaces.get_mut("eth0").unwrap().driver = Reading::Value("igb".into());
+        assert_eq!((attached_to(&facts, "eth0.5"), attach(&facts, "eth0.5")), ("eth0".to_owned(), igb));
+        facts.interfaces.get_mut("eth0").unwrap().kind = Some("bond".into());
+        assert_eq!(attached_to(&facts, "eth0.5"), "eth0.5", "on a bond it keeps the hook of its own");
         // What is not known is assumed to.
         for unknown in
             [of(Reading::Value("rtl8139".into())), of(Reading::Denied("no".into())), attach(&healthy(), "none")]

@@ -28,6 +28,7 @@ use crate::signals;
 use document::Parts;
 
 pub use engines::xdp_resets;
+pub(crate) use engines::{Trying, tried};
 pub use job::{Job, goal_quantiles};
 pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
 
@@ -241,6 +242,7 @@ fn tune(
     let mut bench = LiveBench::new(&job.path, &job.engine, sys, &parts.facts.path).heard_by(&mut of_the_loop);
     say("phase 2: each step applied and undone, alternated on the live path");
     let tuned = lowlat_tune::tune(&mut bench, sys, session, &parts.plan, (&job.limits, median_ns), attach, say)?;
+    drop(bench);
     let after_ns = tuned.result.as_ref().and_then(|m| m.rtt.p50_ns).or(median_ns);
     parts.tuned = Some(tuned);
     if !job.engines.is_empty() {

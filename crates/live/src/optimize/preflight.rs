@@ -19,13 +19,13 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
         crate::privilege::need("optimize", &[Capability::NetAdmin], "or use --dry-run, which changes nothing")?;
         free_to_change(store)?;
     }
-    for engine in std::iter::once(&job.engine).chain(&job.engines) {
-        if !crate::path::ENGINES.contains(&engine.as_str()) {
-            return Err(Failure::new(format!(
-                "use engine {engine:?}: no such engine; choose one of {}",
-                crate::path::ENGINES.join(", ")
-            )));
-        }
+    crate::engines::known("use engine", std::iter::once(&job.engine).chain(&job.engines).map(String::as_str))?;
+    if job.engine == lowlat_transport::suspend::NAME {
+        return Err(Failure::new(format!(
+            "use engine {:?}: it sets NAPI values of its own, and a run has its transaction open; choose --engine epoll, and \
+             compare the two with `lowlat measure --engine epoll,{}`",
+            job.engine, job.engine
+        )));
     }
     for path in std::iter::once(&job.path).chain(&job.engine_path) {
         path.cpu.map_or(Ok(()), |cpu| cpu_usable("pin to", cpu))?;

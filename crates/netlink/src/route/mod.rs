@@ -9,7 +9,7 @@
 //! | [`link::named`], [`link::numbered`] | |
 //! | [`neighbours::get`] | [`neighbour::set`], [`neighbour::resolve`] |
 //! | [`lookup::lookup`], [`lookup::taken`] | |
-//! | [`stack::stack`] | |
+//! | [`stack::stack`], [`vlan::of`] | |
 //! | [`neighbours::neighbours`], [`neighbours::forwarding`] | |
 //! | [`departure::Departure`] | |
 
@@ -22,6 +22,7 @@ pub mod neighbour;
 pub mod neighbours;
 pub mod routes;
 pub mod stack;
+pub mod vlan;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

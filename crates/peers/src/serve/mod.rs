@@ -73,6 +73,8 @@ pub struct ServeConfig {
     pub total_limit: Option<u64>,
     /// Spin instead of sleeping.
     pub spin: bool,
+    /// `SO_BUSY_POLL` of the sockets, µs: each receive polls the NIC's queue; with [`ServeConfig::spin`].
+    pub busy_poll_us: Option<u32>,
     /// CPU for the answering threads.
     pub cpu: Option<u32>,
     /// CPUs that a prober may have it placed on; `None` for no placement at a prober's request.
@@ -98,6 +100,7 @@ impl Default for ServeConfig {
             source_limit: None,
             total_limit: None,
             spin: false,
+            busy_poll_us: None,
             cpu: None,
             places: None,
             confine: false,
@@ -195,10 +198,14 @@ pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watche
             let Some(sockets) = bind_both(service, ip, family_is_all, &bound)? else { continue };
             let make = || (service.make)(config.key.clone(), &desk);
             let failed = |e| ServeError::Os { what: format!("set up {} on {ip}", service.name), source: e };
+            for (fd, _) in sockets.udp.iter().chain(&sockets.tcp) {
+                polled(fd.as_fd(), config.busy_poll_us)?;
+            }
             if let Some((fd, at)) = sockets.udp {
                 bound.push(Bound { protocol: service.name, proto: Proto::Udp, at });
                 let own = (0..CONNECTED_SOCKETS).map(|_| ConnectedSocket::new(at).map(Arc::new));
                 let own = own.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+                own.iter().try_for_each(|conn| polled(conn.fd.as_fd(), config.busy_poll_us))?;
                 for conn in &own {
                     datagrams.push(Datagrams::conn(conn.clone(), at, make(), (gate.clone(), &desk)).map_err(failed)?);
                 }
@@ -228,6 +235,13 @@ pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watche
         if config.confine { confine::process(&conns, !config.spin)? } else { (Vec::new(), None) };
     watcher.ready(&bound, &confinement);
     Ok(serve(config, stop, (datagrams, &conns), streams, (&sinks, &lone, &waker), calls.as_ref(), watcher))
+}
+
+/// Has receives of the socket poll the NIC's queue; connections have it from their listener (`sk_clone_lock`,
+/// net/core/sock.c, copies it).
+fn polled(fd: BorrowedFd<'_>, busy_poll_us: Option<u32>) -> Result<(), ServeError> {
+    let Some(us) = busy_poll_us else { return Ok(()) };
+    lowlat_transport::busy_poll::ask(fd, us).map(drop).map_err(|e| ServeError::Config(e.to_string()))
 }
 
 /// Does it on a thread of its own, which ends.

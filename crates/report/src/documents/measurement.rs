@@ -32,6 +32,7 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
         sections.push(Section::new("Jitter", vec![jitter]));
     }
     sections.extend(super::insight::sections(m));
+    sections.extend(engine(m));
     sections.extend(m.placed.as_ref().and_then(run::placement));
     if !m.environment.is_empty() {
         let list = m.environment.iter().map(|(k, v)| format!("{}: {}", line(k), line(v))).collect();
@@ -61,6 +62,9 @@ fn path(m: &Measurement) -> Vec<Block> {
     } else {
         blocks.push(Block::Words(counts(m)));
     }
+    if let Some(bypass) = &m.flow.bypass {
+        blocks.push(Block::Words(line(&format!("past the kernel's stack: {}; {}", bypass.got(), bypass.ways()))));
+    }
     if let (Some(planned), Some(left)) = (m.rate_pps, m.sent_rate_pps) {
         let sustained = match m.rate_sustained {
             Some(true) => ": rate sustained",
@@ -83,6 +87,15 @@ fn path(m: &Measurement) -> Vec<Block> {
         blocks.push(Block::Words(words));
     }
     blocks
+}
+
+/// What the engine was, with each option that the kernel granted or lacks, and where it ran.
+fn engine(m: &Measurement) -> Option<Section> {
+    let state = &m.engine_state;
+    (!state.words.is_empty()).then_some(())?;
+    let options = state.options.iter().chain(&state.placement).map(|o| line(&o.words()));
+    let list = std::iter::once(line(&state.words)).chain(options).collect();
+    Some(Section::new("Engine", vec![Block::List(list)]))
 }
 
 fn counts(m: &Measurement) -> String {

@@ -2,6 +2,7 @@
 
 mod check;
 pub(crate) mod comparison;
+pub(crate) mod engines;
 mod facts;
 mod goals;
 mod insight;
@@ -11,10 +12,12 @@ mod plan;
 mod status;
 pub(crate) mod sweep;
 pub(crate) mod trace;
+mod zerocopy;
 
 pub(crate) use check::check;
 pub(crate) use check::{findings, not_seen, severity};
 pub(crate) use comparison::comparison;
+pub(crate) use engines::engines;
 pub(crate) use facts::facts;
 pub(crate) use measurement::measurement;
 pub(crate) use noise::noise;
@@ -22,6 +25,7 @@ pub(crate) use plan::plan;
 pub(crate) use status::status;
 pub(crate) use sweep::sweep;
 pub(crate) use trace::trace;
+pub(crate) use zerocopy::{size_line as zerocopy_line, zerocopy};
 
 use lowlat_model::verdict::{Clock, QuantileDifference};
 

@@ -116,11 +116,18 @@ fn engines(d: &RunDocument) -> Option<Section> {
             vec![line(&e.engine), "n/a".to_owned(), "n/a".to_owned(), "-".to_owned(), line(why)]
         })
         .collect();
-    Some(Section::of(
-        Id::Engines,
-        "Engines on the same path",
-        vec![Table::block(&["engine", "P50", "P99", "against block (95 %)", "costs, or why it could not run"], rows)],
-    ))
+    let mut blocks =
+        vec![Table::block(&["engine", "P50", "P99", "against block (95 %)", "costs, or why it could not run"], rows)];
+    let past = |e: &EngineResult| {
+        let bypass = e.measurement.as_ref()?.flow.bypass.as_ref()?;
+        let ways = bypass.fallback().unwrap_or_else(|| bypass.ways());
+        Some(line(&format!("{}: {}; {ways}", e.engine, bypass.got())))
+    };
+    let past: Vec<String> = d.engines.iter().filter_map(past).collect();
+    if !past.is_empty() {
+        blocks.push(Block::List(past));
+    }
+    Some(Section::of(Id::Engines, "Engines on the same path", blocks))
 }
 
 fn checklist(d: &RunDocument) -> Option<Section> {

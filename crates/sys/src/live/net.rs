@@ -1,12 +1,12 @@
 //! Netlink queries of the running host, in the types of [`crate::query`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 
 use lowlat_model::Reading;
 use lowlat_model::facts::{Feature, Limit, Qdisc, TcpSocket, Timestamping};
 use lowlat_model::op::QdiscState;
-use lowlat_netlink::{Error, diag, ethtool, netdev, nft, route, tc, wireguard};
+use lowlat_netlink::{Error, diag, ethtool, netdev, nft, nl80211, route, tc, wireguard};
 use serde::Serialize;
 
 use super::{not, os, ptp};
@@ -56,10 +56,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         })),
         NetQuery::FlowRules(i) => answer(ethtool::ioctl::flow_rules(i)),
         NetQuery::Rss(i) => answer(ethtool::ioctl::rss(i).map(|bytes| hex::text_of(&bytes))),
-        NetQuery::XskSockets => answer(diag::xsk_sockets().map(|all| {
-            let from = |s: diag::XskSocketMessage| XskSocket { index: s.ifindex, queue: s.queue, inode: s.inode };
-            all.into_iter().map(from).collect::<Vec<_>>()
-        })),
+        NetQuery::XskSockets => answer(diag::xsk_sockets().map(xsk_sockets)),
         NetQuery::SysfsInode(i) => {
             // With the closing dot it is the directory and not the link to it.
             let dir = format!("/sys/class/net/{i}/.");
@@ -70,6 +67,15 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         NetQuery::Channels(i) => answer(ethtool::sizes::channels(i).map(limits)),
         NetQuery::Pause(i) => answer(ethtool::flags::pause(i)),
         NetQuery::Eee(i) => answer(ethtool::flags::eee(i)),
+        NetQuery::Fec(i) => match reading(ethtool::flags::fec(i)) {
+            Reading::Value(None) => {
+                Reading::Unsupported(format!("the driver of {i} does not report which one is in use"))
+            }
+            other => other.and_then(|mode| json(&mode)),
+        },
+        NetQuery::PowerSave(i) => answer(nl80211::power_save(i)),
+        NetQuery::PagePools => answer(netdev::page_pools()),
+        NetQuery::SmiCount => smi_count(),
         NetQuery::PrivateFlags(i) => answer(ethtool::flags::private_flags(i)),
         NetQuery::Timestamping(i) => answer(ethtool::tsinfo::timestamping(i).map(|t| Timestamping {
             capabilities: t.capabilities,
@@ -242,6 +248,58 @@ pub(super) fn tcp_sockets() -> Reading<Vec<TcpSocket>> {
         timeouts: s.timeouts.map(u32::from),
     };
     reading(diag::tcp_sockets(from))
+}
+
+/// The sockets, each with the program that holds it.
+fn xsk_sockets(all: Vec<diag::XskSocketMessage>) -> Vec<XskSocket> {
+    let owners = owners(&all.iter().map(|s| s.inode).collect());
+    let from = |s: diag::XskSocketMessage| XskSocket {
+        index: s.ifindex,
+        queue: s.queue,
+        inode: s.inode,
+        zero_copy: s.zero_copy,
+        owner: owners.get(&s.inode).cloned(),
+    };
+    all.into_iter().map(from).collect()
+}
+
+/// Inode of a socket → `name (pid)` of a process that holds it. Processes whose descriptors may not be read own nothing.
+fn owners(inodes: &BTreeSet<u32>) -> BTreeMap<u32, String> {
+    let mut found = BTreeMap::new();
+    if inodes.is_empty() {
+        return found;
+    }
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    for (pid, dir) in entries.filter_map(|e| Some((e.file_name().into_string().ok()?.parse::<u32>().ok()?, e.path()))) {
+        for fd in std::fs::read_dir(dir.join("fd")).into_iter().flatten().flatten() {
+            let Ok(target) = std::fs::read_link(fd.path()) else { continue };
+            let inode = target.to_str().and_then(|t| t.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
+            if let Some(inode) = inode.filter(|i| inodes.contains(i)) {
+                let name = std::fs::read_to_string(dir.join("comm")).unwrap_or_default();
+                found.entry(inode).or_insert_with(|| format!("{} ({pid})", name.trim()));
+            }
+        }
+    }
+    found
+}
+
+/// Where system management interrupts are counted: `MSR_SMI_COUNT` (arch/x86/include/asm/msr-index.h).
+const MSR_SMI_COUNT: u64 = 0x34;
+
+/// Their number on the first CPU; they stop all CPUs together. The device gives EIO for a register that the processor does
+/// not have (arch/x86/kernel/msr.c, `msr_read`).
+fn smi_count() -> Json {
+    const PATH: &str = "/dev/cpu/0/msr";
+    let mut bytes = [0; 8];
+    let read = std::fs::File::open(PATH)
+        .and_then(|f| std::os::unix::fs::FileExt::read_exact_at(&f, &mut bytes, MSR_SMI_COUNT));
+    match read {
+        Ok(()) => json(&(u64::from_ne_bytes(bytes) & u64::from(u32::MAX))),
+        Err(e) if e.raw_os_error() == Some(libc::EIO) => {
+            Reading::Unsupported("this processor does not count system management interrupts".to_owned())
+        }
+        Err(e) => not(PATH, "read", &e),
+    }
 }
 
 /// The limit all holders together keep. Reading needs root; opening the device for reading also places a request, one

@@ -42,13 +42,23 @@ pub(crate) fn process_of(path: &str) -> Option<&str> {
 
 /// Whether a process's name may be stored.
 pub(crate) fn kept_command(comm: &[u8]) -> bool {
-    std::str::from_utf8(comm).is_ok_and(|c| COMMANDS.contains(&c.trim_end_matches('\n')))
+    std::str::from_utf8(comm).is_ok_and(|c| {
+        let name = c.trim_end_matches('\n');
+        COMMANDS.contains(&name) || name.starts_with("ksoftirqd/")
+    })
+}
+
+/// Whether a text holds nothing but numbers.
+fn numbers_only(bytes: &[u8]) -> bool {
+    bytes.iter().all(|b| b.is_ascii_digit() || b.is_ascii_whitespace())
 }
 
 impl Mask {
     /// What is stored of a file with these bytes.
     pub(crate) fn file(&mut self, path: &str, bytes: &[u8]) -> Kept {
-        if process_of(path).is_some() && !(path.ends_with("/comm") && kept_command(bytes)) {
+        let kept =
+            path.ends_with("/comm") && kept_command(bytes) || path.ends_with("/schedstat") && numbers_only(bytes);
+        if process_of(path).is_some() && !kept {
             return Kept::Nothing;
         }
         if path == "/proc/config.gz" {

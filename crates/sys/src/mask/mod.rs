@@ -80,6 +80,8 @@ impl Mask {
         match query {
             // Versions look like addresses (firmware 10.2.0.1) and tell nothing of the host.
             Q::Driver(_) | Q::Uname => json(value, &mut |t| self.replace_words(t)),
+            // What runs on a host is its owner's business.
+            Q::XskSockets => without(value, "owner"),
             Q::Links | Q::Stack | Q::Addresses | Q::Routes | Q::Qdiscs | Q::TcpSockets | Q::NftRules => {
                 json(value, &mut |t| self.text(t))
             }
@@ -111,6 +113,14 @@ impl Mask {
         }
         out
     }
+}
+
+/// A list of objects, each without one of its keys.
+fn without(mut value: serde_json::Value, key: &str) -> serde_json::Value {
+    for object in value.as_array_mut().into_iter().flatten().filter_map(|v| v.as_object_mut()) {
+        object.remove(key);
+    }
+    value
 }
 
 fn json(value: serde_json::Value, text: &mut dyn FnMut(&str) -> String) -> serde_json::Value {
@@ -147,6 +157,13 @@ mod tests {
             m.text("UUID=6F1B5A0C-93d2-4c4b-8f0e-2a7f7d1c9e11 6f1b5a0c-93d2-4c4b-8f0e-2a7f7d1c9e11."),
             "UUID=00000000-0000-4000-8000-000000000001 00000000-0000-4000-8000-000000000001."
         );
+    }
+
+    #[test]
+    fn who_holds_a_socket_is_not_stored() {
+        let reply = serde_json::json!([{"index": 3, "queue": 0, "inode": 7, "owner": "strategy (4711)"}]);
+        let kept = Mask::default().reply(&NetQuery::XskSockets, reply);
+        assert_eq!(kept, serde_json::json!([{"index": 3, "queue": 0, "inode": 7}]));
     }
 
     #[test]

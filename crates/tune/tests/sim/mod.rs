@@ -236,7 +236,7 @@ impl Bench for SimBench {
             m.stirred = m.opens.get(&engine) == Some(&Event::LinkReset) || (m.stirred && !settles);
         }
         let flow = Flow { source_port: Some(ask.source_port), ..Flow::default() };
-        Ok(Round { is_b: false, samples_ns, planned_ns, flow })
+        Ok(Round { samples_ns, planned_ns, flow, ..Round::default() })
     }
     fn plan_gap_ns(&self, median_ns: u64) -> u64 {
         // As a live bench: one send in four medians.

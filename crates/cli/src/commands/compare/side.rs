@@ -6,7 +6,7 @@ use lowlat_sys::Sys;
 use crate::args::{PathArgs, ProtoArg};
 use lowlat_live::{
     Failure, conditions,
-    path::{ENGINES, ProbePath},
+    path::{ProbePath, is_engine},
     probe::{self, Ask, Held},
 };
 
@@ -24,7 +24,7 @@ const KEYS: &str = "cpu, rt, size, dscp, busy-poll, proto, peer, target";
 impl Side {
     /// Whether a text names a live configuration.
     pub fn is_one(text: &str) -> bool {
-        ENGINES.contains(&text.split(',').next().unwrap_or_default())
+        is_engine(text.split(',').next().unwrap_or_default()).is_ok()
     }
 
     /// Reads one; every key takes what the flag of its name takes.
@@ -59,7 +59,8 @@ impl Side {
                         "icmp" => ProtoArg::Icmp,
                         "udp" => ProtoArg::Udp,
                         "tcp" => ProtoArg::Tcp,
-                        _ => return Err(bad(setting, "is none of icmp, udp, tcp")),
+                        "tcp-connect" => ProtoArg::TcpConnect,
+                        _ => return Err(bad(setting, "is none of icmp, udp, tcp, tcp-connect")),
                     }
                 }
                 "peer" => value.clone_into(&mut args.peer),
@@ -83,7 +84,7 @@ impl Side {
     /// The length of a round that holds enough probes at the far end's pace, ns; said where it is longer.
     pub fn round_at_pace(&self, round_ns: u64) -> Result<u64, Failure> {
         // Only a protocol with a handshake can set a pace; the others are not asked.
-        if self.path.peer != lowlat_peers::irtt::ENTRY.name {
+        if !self.path.may_set_a_pace() {
             return Ok(round_ns);
         }
         let (round_ns, words) = probe::round_at_pace(&self.path, &self.engine, round_ns)?;

@@ -1,8 +1,10 @@
 //! `lowlat measure`: round trips to a far end.
 
+mod engines;
 mod floors;
 mod steps;
 mod sweep;
+mod zerocopy;
 
 use std::path::Path;
 
@@ -19,7 +21,7 @@ use lowlat_live::{
     Failure, Outcome,
     ab::{self, OnStop},
     clocks,
-    path::{ENGINES, ProbePath},
+    path::ProbePath,
     probe::Heard,
     probe::{self, Ask},
     signals, stored,
@@ -50,13 +52,11 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         return Err(Failure::new("measure: no target given; name the HOST that runs `lowlat serve`"));
     };
     let goals = args.goal.all()?;
-    if !ENGINES.contains(&args.engine.as_str()) {
-        return Err(Failure::new(format!(
-            "measure with engine {:?}: no such engine; choose one of {}",
-            args.engine,
-            ENGINES.join(", ")
-        )));
-    }
+    let sizes = args.zerocopy.as_deref().map(zerocopy::sizes).transpose()?;
+    let several = lowlat_live::engines::listed(&args.engine);
+    let engine = if several.is_some() { lowlat_transport::block::NAME } else { args.engine.as_str() };
+    let named = several.iter().flatten().map(String::as_str).chain([engine]);
+    lowlat_live::engines::known("measure with engine", named)?;
     let live = Live::new();
     clocks::settle(wish, &live);
     if let Some(iface) = &args.iface {
@@ -66,13 +66,16 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if let Some(iface) = &args.iface {
         lowlat_collect::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
     }
+    if let Some(sizes) = &sizes {
+        return zerocopy::run(&path, sizes, args.duration, json);
+    }
     path.stamps = args.stamps;
     let pattern = probe::pattern(&args.pattern)?;
     let axis = args.sweep.as_deref().map(|text| lowlat_measure::sweep::Axis::parse(text, pattern)).transpose()?;
     let open_loop = args.mode == ModeArg::OpenLoop;
     let mode = match &axis {
         // The axis brings its own mode, but for the size, which is swept in the mode that is asked for.
-        Some(axis) if axis.axis() != lowlat_model::sweep::SweepAxis::Size => Ask::new(&path, &args.engine).mode,
+        Some(axis) if axis.axis() != lowlat_model::sweep::SweepAxis::Size => Ask::new(&path, engine).mode,
         _ => probe::mode(open_loop, args.rate, pattern)?,
     };
     let ask = Ask {
@@ -82,7 +85,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         warmup_ns: args.warmup,
         load_streams: args.load.unwrap_or(0),
         rt: args.rt,
-        ..Ask::new(&path, &args.engine)
+        ..Ask::new(&path, engine)
     };
     ask.check()?;
     if ask.load_streams > 0 {
@@ -91,16 +94,25 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if let Some(folder) = &args.out {
         // Found before the measurement takes its time, not after it.
         stored::make_room(folder, args.overwrite)?;
-        let document = if axis.is_some() { "sweep.json" } else { "measure.json" };
+        let document = match (&axis, &several) {
+            (Some(_), _) => "sweep.json",
+            (None, Some(_)) => engines::DOCUMENT,
+            (None, None) => "measure.json",
+        };
         lowlat_sys::store::Output::prove(&folder.join(document))
             .map_err(|e| Failure::because(e, "give a writable folder with --out"))?;
     }
     // Once, so that idle, loaded and every point of a sweep run on the same CPUs.
-    let lasting_ns = ask.lasting_ns().saturating_mul(LEASE_RUNS);
+    let runs = LEASE_RUNS.max(several.as_ref().map_or(0, |all| 4 * all.len() as u64));
+    let lasting_ns = ask.lasting_ns().saturating_mul(runs);
     let held = probe::Held::take(&path, lasting_ns.saturating_add(LEASE_MARGIN_NS), &live);
     let path = held.path();
     let ask = Ask { path, ..ask };
     let shown = Line::unless(json);
+    if let Some(all) = several {
+        let named = args.engine != lowlat_live::engines::ALL;
+        return engines::run(&ask, (all, named), args.out.as_deref(), &live, (shown, json));
+    }
     if let Some(axis) = axis {
         return sweep::run(&ask, &axis, args.out.as_deref(), &live, (shown, json));
     }

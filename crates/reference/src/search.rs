@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use lowlat_live::Failure;
 use lowlat_model::answer::FoundPage;
 
-use super::{all, page};
+use super::{NoPage, all, find};
 
 /// Pages that are shown, at most.
 const MOST: usize = 20;
@@ -17,15 +16,18 @@ const NEAR: f64 = 0.7;
 
 /// The pages that hold every word, whatever the case: those with more of the words in their names first, then those that
 /// hold them more often.
-pub(super) fn search(text: &str) -> Result<Vec<FoundPage>, Failure> {
+///
+/// # Errors
+/// No words, or no page holds all of them; it names words that are near.
+pub fn search(text: &str) -> Result<Vec<FoundPage>, NoPage> {
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     if words.is_empty() {
-        return Err(Failure::new("search the pages: no words; give some, as in --search udp buffer"));
+        return Err(NoPage("search the pages: no words; give some, as in --search udp buffer".to_owned()));
     }
     let mut found: Vec<((usize, usize), FoundPage)> = Vec::new();
     for (group, names) in all() {
         for name in names {
-            let Some(page) = page(name) else { continue };
+            let Some(page) = find(name) else { continue };
             let lower = page.to_lowercase();
             if !words.iter().all(|w| lower.contains(w.as_str())) {
                 continue;
@@ -37,7 +39,7 @@ pub(super) fn search(text: &str) -> Result<Vec<FoundPage>, Failure> {
         }
     }
     if found.is_empty() {
-        return Err(Failure::new(format!("search the pages for {text:?}: none holds all of it; {}", hint(&words))));
+        return Err(NoPage(format!("search the pages for {text:?}: none holds all of it; {}", hint(&words))));
     }
     found.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.name.cmp(&y.name)));
     Ok(found.into_iter().map(|(_, f)| f).collect())
@@ -61,7 +63,7 @@ fn line(page: &str, words: &[String]) -> String {
 /// What to do about words that no page holds: those of the pages that are near to them, or fewer words.
 fn hint(words: &[String]) -> String {
     let pages: String =
-        all().into_iter().flat_map(|(_, names)| names).filter_map(page).collect::<Vec<_>>().join(" ").to_lowercase();
+        all().into_iter().flat_map(|(_, names)| names).filter_map(find).collect::<Vec<_>>().join(" ").to_lowercase();
     let vocabulary: BTreeSet<&str> =
         pages.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).filter(|w| w.len() > 2).collect();
     let unknown: Vec<&String> = words.iter().filter(|w| !pages.contains(w.as_str())).collect();
@@ -97,8 +99,8 @@ fn nearest<'a>(word: &str, among: impl Iterator<Item = &'a str>) -> Vec<&'a str>
     near.into_iter().take(SUGGESTED).map(|(_, other)| other).collect()
 }
 
-/// One line for each.
-pub(super) fn list(found: &[FoundPage]) -> String {
+/// One line for each page found, as text; the first twenty of them.
+pub fn list(found: &[FoundPage]) -> String {
     let width = found.iter().take(MOST).map(|f| f.name.len()).max().unwrap_or(0);
     let mut out = String::new();
     for f in found.iter().take(MOST) {

@@ -10,7 +10,10 @@ use lowlat_peers::serve::{self, ServeConfig};
 
 use lowlat_live::Outcome;
 
-/// Answers `serve PORT sleep|spin CPU`.
+/// Answers `serve PORT sleep|spin CPU` until its parent ends.
+///
+/// # Errors
+/// The namespace could not be made.
 pub fn run() -> Outcome {
     static NEVER: AtomicBool = AtomicBool::new(false);
     let node = FarNode::start().map_err(super::in_lab)?;

@@ -1,5 +1,7 @@
 //! The part of the VM lab's demo that runs inside the guest: a whole host, and nobody's but ours.
 
+use std::path::Path;
+
 use lowlat_lab::faults::Bed;
 use lowlat_lab::netns::{self, Far};
 use lowlat_model::Goal;
@@ -8,9 +10,7 @@ use lowlat_sys::Live;
 use lowlat_sys::store::{self, Store};
 use lowlat_tune::Limits;
 
-use super::{ENGINES_PORT, Node, PORT, path, prove};
-use crate::args::LabNearArgs;
-use crate::output;
+use super::{ENGINES_PORT, Node, PORT, Screen, goals, path, prove};
 use lowlat_live::{Failure, Outcome, optimize::Job};
 
 /// The topology's two linked NICs.
@@ -19,8 +19,11 @@ const LINKS: [&str; 2] = ["eth0", "eth1"];
 const NEAR_CPU: u32 = 1;
 const FAR_CPU: u32 = 0;
 
-/// Runs the job and leaves its document in a file.
-pub fn run(args: &LabNearArgs) -> Outcome {
+/// Runs the job and leaves its document in the file `out`.
+///
+/// # Errors
+/// This is no machine of the lab, or the job could not be done.
+pub fn run(asked: Vec<Goal>, out: &Path, screen: &dyn Screen) -> Outcome {
     // It takes links apart; started by hand on a host it would take the host's.
     if !lowlat_lab::vm::inside() {
         return Err(Failure::new(
@@ -32,7 +35,7 @@ pub fn run(args: &LabNearArgs) -> Outcome {
     netns::join_nics(&mut far, LINKS[0], LINKS[1]).map_err(super::in_lab)?;
     let live = Live::new();
     far.ask(&format!("serve {PORT} sleep {FAR_CPU}")).map_err(super::in_lab)?;
-    output::progress("lab: a virtual machine with two e1000e back to back; planted, and unknown to optimize:");
+    screen.line("lab: a virtual machine with two e1000e back to back; planted, and unknown to optimize:");
     let node = Node {
         far: &mut far,
         bed: Bed::Nic,
@@ -40,12 +43,12 @@ pub fn run(args: &LabNearArgs) -> Outcome {
         near_cpu: NEAR_CPU,
         other_cpu: Some(FAR_CPU),
         engines_far: format!("serve {ENGINES_PORT} sleep {FAR_CPU}"),
-        job: job(args.goal.or_the_demos()?)?,
+        job: job(goals(asked))?,
     };
-    let document = prove(node, &live, &store)?;
+    let document = prove(node, &live, &store, screen)?;
     let text = serde_json::to_vec(&document)
         .map_err(|e| Failure::new(format!("write the run's document: {e}; report this as a bug")))?;
-    store::write_atomic(&args.out, text).map_err(|e| Failure::because(e, "boot again"))?;
+    store::write_atomic(out, text).map_err(|e| Failure::because(e, "boot again"))?;
     Ok(0)
 }
 

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use lowlat_lab::vm::{Guest, KernelChoice, Lab, Share, VmError, quoted, this_program, topology};
 use lowlat_model::document::RunDocument;
-use lowlat_sys::store::{self, Output, Store};
+use lowlat_sys::store::{self, Store};
 
-use super::show;
-use crate::args::DemoArgs;
-use crate::{output, signals};
-use lowlat_live::{Failure, Outcome};
+use super::{DemoAsk, Screen};
+use lowlat_live::{Failure, signals};
 
 /// The stock kernel of the newest Debian release that all of the lab's machines boot.
 const KERNEL: KernelChoice = KernelChoice::V6_12;
@@ -29,17 +27,16 @@ fn in_lab(e: VmError) -> Failure {
 }
 
 /// Runs the demo there.
-pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome {
-    let goals = args.goal.or_the_demos()?;
+pub(super) fn run(ask: &DemoAsk, screen: &dyn Screen) -> Result<RunDocument, Failure> {
     let runs = Store::locate()?;
     runs.ensure_writable()?;
     let (folder, program) = this_program().map_err(in_lab)?;
     if let Some(words) = Lab::to_fetch(KERNEL).map_err(in_lab)? {
-        output::progress(&words);
+        screen.line(&words);
     }
     let lab = Lab::prepare(KERNEL).map_err(in_lab)?;
     let scratch = lab.scratch().map_err(in_lab)?;
-    let goals: Vec<String> = goals.iter().map(|g| format!("{}={}ns", g.quantile, g.goal_ns)).collect();
+    let goals: Vec<String> = ask.goals.iter().map(|g| format!("{}={}ns", g.quantile, g.goal_ns)).collect();
     let goals = goals.join(",");
     let script = format!(
         "ip netns exec far ip link set eth1 netns 1 || exit 2\nip addr flush dev eth0\n\
@@ -49,17 +46,17 @@ pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome 
     let mut guest = Guest::new(&topology::E1000E_PAIR, script, scratch.path());
     guest.shares = vec![Share { host: folder, guest: BIN.into(), writable: false }];
     guest.time_limit = LIMIT;
-    output::progress(&format!(
+    screen.line(&format!(
         "booting Debian's kernel {} in QEMU {}, without hardware acceleration",
         lab.kernel().release,
         lab.qemu_version()
     ));
     let mut words = Follow::new(scratch.path().join(WORDS));
     let outcome = lab.run_watched(&guest, &mut || {
-        words.tell();
+        words.tell(screen);
         !signals::stopped()
     });
-    words.tell();
+    words.tell(screen);
     let outcome = match outcome {
         Err(VmError::Stopped { .. }) => {
             return Err(Failure::new("demo: interrupted by a signal; the virtual machine is gone, start it again"));
@@ -83,7 +80,7 @@ pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome 
         lab.qemu_version()
     ));
     runs.save_stage(&document.run, "run", &document)?;
-    show(&document, html, json)
+    Ok(document)
 }
 
 /// Hands on what the guest writes, line by line.
@@ -98,12 +95,12 @@ impl Follow {
         Self { file, read: 0, last: String::new() }
     }
 
-    fn tell(&mut self) {
+    fn tell(&mut self, screen: &dyn Screen) {
         let Ok(bytes) = store::read(&self.file) else { return };
         // A line without its end may still grow.
         while let Some(len) = bytes.get(self.read..).and_then(|rest| rest.iter().position(|b| *b == b'\n')) {
             self.last = String::from_utf8_lossy(&bytes[self.read..self.read + len]).into_owned();
-            output::progress(&self.last);
+            screen.line(&self.last);
             self.read += len + 1;
         }
     }

@@ -1,8 +1,10 @@
-//! `lowlat demo`: the main job on an embedded lab.
+//! The main job on an embedded lab: `lowlat demo`.
 //!
 //! A node that is nobody's gets faults that real hosts have, and then `optimize` runs there as a user would run it,
 //! without knowing what was planted. What differs between the labs is the node: [`mod@netns`] is a pair of private
 //! network namespaces, [`mod@vm`] a virtual machine with two NICs ([`mod@near`] is the part of it that runs inside).
+
+#![forbid(unsafe_code)]
 
 mod far;
 mod near;
@@ -14,19 +16,14 @@ use std::time::Duration;
 
 use lowlat_lab::faults::{self, Bed, FaultSite};
 use lowlat_lab::netns::{FAR_ADDRESS, Far, LabError};
+use lowlat_live::Failure;
+use lowlat_live::optimize::{self, Finished, Job};
+use lowlat_live::path::{PathAsk, ProbePath};
 use lowlat_model::document::{Planted, RunDocument};
-use lowlat_model::settings;
-use lowlat_model::{Facts, Verdict};
+use lowlat_model::{Facts, Goal, GoalQuantile, Verdict, settings};
 use lowlat_sys::Sys;
-use lowlat_sys::store::{Output, Store};
-
-use crate::args::{DemoArgs, FormatArg, PathArgs, ProtoArg};
-use crate::output;
-use lowlat_live::{
-    Failure, Outcome,
-    optimize::{self, Finished, Job},
-    path::ProbePath,
-};
+use lowlat_sys::store::Store;
+use lowlat_transport::Proto;
 
 pub use far::run as far;
 pub use near::run as near;
@@ -42,16 +39,43 @@ fn in_lab(e: LabError) -> Failure {
     Failure::new(e.to_string())
 }
 
-/// Runs the command.
-pub fn run(args: &DemoArgs, json: bool) -> Outcome {
-    args.goal.or_the_demos()?;
-    let html = args.html.as_deref().map(Output::prove).transpose();
-    let html = html.map_err(|e| Failure::because(e, "give a writable file with --html"))?;
-    match args.lab.as_str() {
-        "netns" => netns::run(args, html, json),
-        "vm" => vm::run(args, html, json),
+/// What is asked of a demo.
+#[derive(Debug)]
+pub struct DemoAsk {
+    /// `netns` or `vm`.
+    pub lab: String,
+    /// The goals; where there is none, a median of 100 µs: what the lab reaches once it is fixed.
+    pub goals: Vec<Goal>,
+    /// Run all the pairs of every test, as a fixed design would.
+    pub fixed: bool,
+}
+
+/// What the command line does for a demo.
+pub trait Screen {
+    /// Shows one line of progress.
+    fn line(&self, line: &str);
+    /// Runs the job and shows how far it is.
+    ///
+    /// # Errors
+    /// The job's own.
+    fn job(&self, job: &Job, sys: &dyn Sys, store: &Store) -> Result<Finished, Failure>;
+}
+
+/// Runs the demo, and stores its run.
+///
+/// # Errors
+/// There is no such lab, it could not be made, or the job could not be done in it.
+pub fn run(ask: DemoAsk, screen: &dyn Screen) -> Result<RunDocument, Failure> {
+    let ask = DemoAsk { goals: goals(ask.goals), ..ask };
+    match ask.lab.as_str() {
+        "netns" => netns::run(&ask, screen),
+        "vm" => vm::run(&ask, screen),
         other => Err(Failure::new(format!("demo: there is no lab {other:?}; choose netns or vm"))),
     }
+}
+
+fn goals(asked: Vec<Goal>) -> Vec<Goal> {
+    if asked.is_empty() { vec![Goal { quantile: GoalQuantile::P50, goal_ns: 100_000 }] } else { asked }
 }
 
 /// A node with its far end, ready for the job.
@@ -67,7 +91,7 @@ struct Node<'a> {
 }
 
 /// Plants the faults, runs the job as if it did not know, rolls back, and compares with the state before.
-fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, Failure> {
+fn prove(node: Node<'_>, live: &dyn Sys, store: &Store, screen: &dyn Screen) -> Result<RunDocument, Failure> {
     let Node { far, bed, link, near_cpu, other_cpu, engines_far, job } = node;
     let mut site = FaultSite { link, far, probe_port: PORT, probe_cpu: near_cpu, other_cpu };
     let mut planted = Vec::new();
@@ -75,11 +99,11 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
     for fault in faults::on(bed) {
         match fault.plant(&mut site) {
             Ok(mut p) => {
-                output::progress(&format!("  - {}", p.words));
+                screen.line(&format!("  - {}", p.words));
                 traffic.append(&mut p.traffic);
                 planted.push(p);
             }
-            Err(e) => output::progress(&format!("  - (not planted) {e}")),
+            Err(e) => screen.line(&format!("  - (not planted) {e}")),
         }
     }
     // A bulk transfer needs a moment to fill its queue; then the host is as a user would find it.
@@ -88,16 +112,16 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
 
     far.ask(&engines_far).map_err(in_lab)?;
     optimize::preflight(&job, live, store)?;
-    let Finished { mut document, session, .. } = super::optimize::run_shown(&job, live, store)?;
+    let Finished { mut document, session, .. } = screen.job(&job, live, store)?;
     let Some(mut session) = session else {
         return Err(Failure::new("demo: optimize opened no transaction; report this as a bug"));
     };
-    output::progress("rollback");
+    screen.line("rollback");
     let report = session.rollback(live)?;
     let after = lowlat_collect::gather(live, Some(link), None);
     let different = settings::differences(&before, &after);
     for line in report.words().lines().chain(different.iter().map(String::as_str)) {
-        output::progress(&format!("  {line}"));
+        screen.line(&format!("  {line}"));
     }
     document.rollback_verified = Some(report.complete() && different.is_empty());
     document.planted = Some(planted.iter().map(|p| judged(p, &document)).collect());
@@ -105,39 +129,25 @@ fn prove(node: Node<'_>, live: &dyn Sys, store: &Store) -> Result<RunDocument, F
     Ok(document)
 }
 
-/// Prints the report, and says by the exit code whether the goal was met and everything is as it was.
-fn show(document: &RunDocument, html: Option<Output>, json: bool) -> Outcome {
-    if let Some(file) = html {
-        let page = lowlat_report::html(document);
-        file.write(page.as_bytes()).map_err(|e| Failure::because(e, "give a writable file with --html"))?;
-    }
-    super::report::print(document, if json { FormatArg::Json } else { FormatArg::Text })?;
-    if document.rollback_verified == Some(true) {
-        Ok(super::report::exit_code(document))
-    } else {
-        Err(Failure::new("demo: the rollback did not restore everything, see the lines above; report this as a bug"))
-    }
-}
-
 /// The path to the far end's port.
 fn path(link: &str, port: u16, cpu: u32) -> Result<ProbePath, Failure> {
-    let args = PathArgs {
-        proto: ProtoArg::Udp,
+    let ask = PathAsk {
+        proto: Proto::Udp,
         peer: "lowlat".to_owned(),
         size: 64,
         cpu: Some(cpu),
         // Longer than any queue here; a probe that takes longer is lost, and a lost one must not eat a whole round.
-        timeout: 120_000_000,
+        timeout_ns: 120_000_000,
         dscp: None,
         priority: None,
         key_file: None,
-        busy_poll: None,
+        busy_poll_ns: None,
     };
-    ProbePath::new(&SocketAddr::from((FAR_ADDRESS, port)).to_string(), &args.ask(), Some(link))
+    ProbePath::new(&SocketAddr::from((FAR_ADDRESS, port)).to_string(), &ask, Some(link))
 }
 
 /// Whether a planted fault was found, and whether a step that its rule asked for was kept.
-fn judged(planted: &faults::PlantedFault, document: &lowlat_model::document::RunDocument) -> Planted {
+fn judged(planted: &faults::PlantedFault, document: &RunDocument) -> Planted {
     let findings: Vec<_> = document.findings.iter().filter(|f| f.rule == planted.rule).collect();
     let asked: Vec<_> = findings.iter().flat_map(|f| &f.remedy.settings).collect();
     let kept = document.steps.iter().any(|s| {

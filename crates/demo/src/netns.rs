@@ -7,16 +7,15 @@
 use lowlat_lab::faults::Bed;
 use lowlat_lab::netns::{self, Far, NEAR_LINK};
 use lowlat_model::Capability;
+use lowlat_model::document::RunDocument;
 use lowlat_model::tune::Scope;
 use lowlat_sys::Live;
-use lowlat_sys::store::{Output, Store};
+use lowlat_sys::store::Store;
 use lowlat_tune::Limits;
 
-use super::{ENGINES_PORT, Node, PORT, cpus, path, prove, show};
-use crate::args::DemoArgs;
-use crate::output;
+use super::{DemoAsk, ENGINES_PORT, Node, PORT, Screen, cpus, path, prove};
 use lowlat_live::{
-    Failure, Outcome,
+    Failure,
     optimize::{self, Job},
 };
 
@@ -25,7 +24,7 @@ const LAB: &str = "two private network namespaces of this host, joined by a veth
                    coalescing and no rings, so the figures claim nothing about one.";
 
 /// Runs the demo there.
-pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome {
+pub(super) fn run(ask: &DemoAsk, screen: &dyn Screen) -> Result<RunDocument, Failure> {
     lowlat_live::privilege::need(
         "demo",
         &[Capability::SysAdmin, Capability::NetAdmin],
@@ -41,7 +40,7 @@ pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome 
     let (near_cpu, other_cpu) = (cpus[0], cpus.get(1).copied());
     // On the prober's CPU: with the far end on another, the A/B tests would show wake-ups across CPUs.
     far.ask(&format!("serve {PORT} sleep {near_cpu}")).map_err(super::in_lab)?;
-    output::progress("lab: two private network namespaces joined by a veth link; planted, and unknown to optimize:");
+    screen.line("lab: two private network namespaces joined by a veth link; planted, and unknown to optimize:");
     let node = Node {
         far: &mut far,
         bed: Bed::Veth,
@@ -49,20 +48,20 @@ pub(super) fn run(args: &DemoArgs, html: Option<Output>, json: bool) -> Outcome 
         near_cpu,
         other_cpu,
         engines_far: format!("serve {ENGINES_PORT} spin {}", other_cpu.unwrap_or(near_cpu)),
-        job: job(args, near_cpu)?,
+        job: job(ask, near_cpu)?,
     };
-    let mut document = prove(node, &live, &store)?;
+    let mut document = prove(node, &live, &store, screen)?;
     document.lab = Some(LAB.to_owned());
     store.save_stage(&document.run, "run", &document)?;
-    show(&document, html, json)
+    Ok(document)
 }
 
-fn job(args: &DemoArgs, cpu: u32) -> Result<Job, Failure> {
+fn job(ask: &DemoAsk, cpu: u32) -> Result<Job, Failure> {
     Ok(Job {
         iface: NEAR_LINK.to_owned(),
         path: path(NEAR_LINK, PORT, cpu)?,
         engine_path: Some(path(NEAR_LINK, ENGINES_PORT, cpu)?),
-        goals: args.goal.or_the_demos()?,
+        goals: ask.goals.clone(),
         present_ns: None,
         engine: "block".to_owned(),
         dry_run: false,
@@ -76,7 +75,7 @@ fn job(args: &DemoArgs, cpu: u32) -> Result<Job, Failure> {
             headline_ns: 2_000_000_000,
             load_streams: 2,
             seed: lowlat_live::ab::seed(),
-            fixed: args.fixed,
+            fixed: ask.fixed,
             ..Limits::default()
         },
         duration_ns: 2_000_000_000,

@@ -1,0 +1,34 @@
+//! `suspend`: as `epoll`, and the NIC's interrupts stay off as long as the program finds events (IRQ suspension, Linux
+//! 6.13).
+//!
+//! ## What it does
+//! Around each of its rounds, every NAPI instance of the path's devices is set to defer its interrupt
+//! (`nic.napi-defer-hard-irqs`, `nic.gro-flush-timeout`) and to suspend it (`nic.irq-suspend-timeout`), and put back
+//! afterwards. The values that were there go to the journal first, as with every change: `lowlat rollback` puts them back
+//! after a run that was killed.
+//!
+//! Each `epoll_wait` that finds an event keeps the instance's interrupt off; the next one polls the queue for the busy-poll
+//! time (`--busy-poll`). When it finds none, deferral takes over, then the interrupt. So the busy-poll time has to be longer
+//! than a round trip, or each wait ends with an interrupt as without the engine.
+//!
+//! Whether it acts is in the result: interrupts for each probe, and the NAPI instance of the answers.
+//!
+//! ## What it needs
+//! Linux 6.13, a driver with NAPI instances that have an id and keep their settings (`netif_napi_add_config`),
+//! CAP_NET_ADMIN, and no transaction of lowlat that is still open. Loopback and veth have no such instance. All queues of
+//! the NIC are set, also for traffic of others, which then waits up to the flush timeout.
+//!
+//! Source: Documentation/networking/napi.rst, "IRQ suspension".
+
+use crate::{Endpoint, Engine, EngineError, epoll};
+
+/// Name in `--engine` and in results.
+pub const NAME: &str = "suspend";
+/// What it costs its user.
+pub const COSTS: &str = "CPU time up to the busy-poll time in each wait; other traffic of the NIC waits up to the flush \
+                         timeout; changes settings of all its queues for its rounds, and puts them back";
+
+/// Opens the socket and its epoll context. The settings are made around its rounds by who may change the host.
+pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
+    epoll::open_as(NAME, COSTS, endpoint)
+}
