@@ -249,4 +249,33 @@ mod tests {
             assert_eq!(c["hashes"][0]["content"].as_str().unwrap().len(), 64, "{c}");
         }
     }
+    /// The schemas by the names under which they refer to each other.
+    struct Stored;
+
+    impl jsonschema::Retrieve for Stored {
+        fn retrieve(&self, uri: &jsonschema::Uri<String>) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
+            let name = uri.as_str().rsplit('/').next().unwrap_or_default();
+            Ok(schema(name))
+        }
+    }
+
+    fn schema(name: &str) -> Value {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/cyclonedx").join(name);
+        serde_json::from_slice(&std::fs::read(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))).unwrap()
+    }
+
+    #[test]
+    fn it_is_what_the_schema_of_cyclonedx_says() {
+        let validator = jsonschema::options().with_retriever(Stored).build(&schema("bom-1.5.schema.json")).unwrap();
+        let text = document(&Tree::load().unwrap(), TARGET).unwrap();
+        let mut made: Value = serde_json::from_str(&text).unwrap();
+        let wrong: Vec<String> = validator.iter_errors(&made).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        // A licence that SPDX does not know, and a component without a name.
+        made["components"][0]["licenses"] = json!([{ "license": { "id": "no such licence" } }]);
+        if let Some(component) = made["components"][1].as_object_mut() {
+            component.remove("name");
+        }
+        assert_eq!(validator.iter_errors(&made).count(), 2);
+    }
 }

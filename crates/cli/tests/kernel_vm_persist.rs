@@ -3,8 +3,8 @@
 //! interrupt numbers of another, irqbalance runs, and the files are taken away; in the third all is gone. And the rollback by
 //! the shell scripts next to the journals, without lowlat.
 //!
-//! In the third boot tuned and NetworkManager come too: who changed what is named, what they override is not kept, and an
-//! exported profile loads in tuned.
+//! In the third boot systemd starts the package's unit of `lowlat serve`, and tuned and NetworkManager come too: who changed
+//! what is named, what they override is not kept, and an exported profile loads in tuned.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
@@ -23,7 +23,14 @@ use common::{LOWLAT, Scratch};
 const COMMON: &str = include_str!("guest/persist-common.sh");
 const APPLY: &str = include_str!("guest/persist-apply.sh");
 const BOOT: &str = include_str!("guest/persist-boot.sh");
-const GONE: &str = concat!(include_str!("guest/persist-gone.sh"), include_str!("guest/persist-daemons.sh"));
+const GONE: &str = concat!(
+    include_str!("guest/persist-gone.sh"),
+    "cat >/lib/systemd/system/lowlat-serve.service <<'UNIT'\n",
+    include_str!("../debian/lowlat-serve.service"),
+    "UNIT\n",
+    include_str!("guest/persist-serve.sh"),
+    include_str!("guest/persist-daemons.sh")
+);
 
 /// What is set, and how it then shows.
 const SET: [&str; 12] = [
@@ -52,7 +59,8 @@ fn boot(lab: &Lab, disk: &Path, script: &str, results: &Path) -> GuestOutcome {
     guest.time_limit = Duration::from_secs(900);
     // Nothing is timed, so the CPUs may run next to each other.
     guest.icount = false;
-    let outcome = lab.run(&guest).unwrap();
+    // Then nothing was done to the disk.
+    let outcome = vm::run(lab, &guest, &[vm::NO_TIMER]);
     eprintln!("{:.1?}", outcome.wall);
     assert_eq!(outcome.exit_code, 0, "{}", outcome.console);
     outcome
@@ -95,6 +103,7 @@ fn what_is_kept_comes_back_at_boot_and_goes_when_it_is_removed() {
     assert!(!results.text("cmdline-3").contains("skew_tick"), "the boot after is without it");
     assert!(!results.text("status-3").contains("busy_read"), "{}", results.text("status-3"));
     entry_of_the_specification(&results);
+    far_end_by_its_unit(&results);
     others_came(&results);
     exported_profile(&results);
 }
@@ -109,6 +118,37 @@ fn entry_of_the_specification(r: &Results) {
     assert!(host.contains("options: root=/dev/vda1 ro\n"), "{text}");
     assert!(ours.contains("options: root=/dev/vda1 ro skew_tick=1\n"), "{text}");
     assert_eq!(r.text("entries-left").trim(), "6c6f.conf", "{}", r.text("rollback-entry"));
+}
+
+/// The package's unit: sound and confined as systemd sees it, answers as a user of its own without a capability left, and
+/// comes again when it was killed.
+fn far_end_by_its_unit(r: &Results) {
+    r.holds("serve-analyzed", &["verify: 0", "confined: 0"]);
+    r.holds("serve-xdp", &["xdp: 0"]);
+    let analyzed = r.text("serve-analyzed");
+    assert!(!analyzed.contains("Unknown"), "{analyzed}");
+    let said = r.text("serve");
+    for held in [
+        "answers: 0",
+        "stamp: 0",
+        "again: 0",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+        "CapEff:\t0000000000000000",
+        "CapPrm:\t0000000000000000",
+        "CapAmb:\t0000000000000000",
+        "ActiveState=inactive",
+        "Result=success",
+        "NRestarts=1",
+    ] {
+        assert!(said.contains(held), "{held}: {said}");
+    }
+    // What the program does itself is allowed by the unit.
+    assert!(!said.contains("seccomp: not here") && !said.contains("Unknown system call"), "{said}");
+    assert!(!said.contains("landlock: not here") || !said.contains("landlock,"), "{said}");
+    // DynamicUser= takes one of these (systemd.exec(5)).
+    let user = said.split_once("\nUid:\t").and_then(|(_, rest)| rest.split('\t').next()?.parse::<u32>().ok());
+    assert!(user.is_some_and(|u| (61_184..=65_519).contains(&u)), "{user:?}: {said}");
 }
 
 /// tuned and NetworkManager came after lowlat, and lowlat came after them.

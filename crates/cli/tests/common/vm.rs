@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use lowlat_lab::vm::topology::{E1000E_PAIR, HostNetwork, IGB_PAIR, VIRTIO_MQ};
-use lowlat_lab::vm::{Guest, KernelChoice, Lab, VmTopology, in_guest, quoted};
+use lowlat_lab::vm::{Guest, GuestOutcome, KernelChoice, Lab, VmTopology, in_guest, quoted};
 
 /// Two netdevsim devices with four queues each. Nothing is sent, so nothing joins them.
 pub static NETDEVSIM: VmTopology = VmTopology {
@@ -172,6 +172,23 @@ pub fn stripped(program: &Path) -> PathBuf {
     to
 }
 
+/// On a busy machine QEMU brings no timer interrupt in the ten ticks that Linux waits for at its start (`timer_irq_works`,
+/// arch/x86/kernel/apic/io_apic.c).
+pub const NO_TIMER: &str = "IO-APIC + timer doesn't work";
+
+/// Runs a guest, and once more where QEMU failed by one of these: the guest did nothing to it, and the next start is another
+/// draw. A second time is a failure.
+pub fn run(lab: &Lab, guest: &Guest, draws: &[&str]) -> GuestOutcome {
+    let outcome = lab.run(guest).or_else(|e| {
+        if !draws.iter().any(|words| e.to_string().contains(words)) {
+            return Err(e);
+        }
+        eprintln!("{}: {e}; started again", guest.topology.name);
+        lab.run(guest)
+    });
+    outcome.unwrap_or_else(|e| panic!("{e}"))
+}
+
 /// Boots `topology` on `choice` and runs `script` in it, with parallel CPUs: what is asked here takes no time into
 /// account.
 pub fn boot(topology: &'static VmTopology, choice: KernelChoice, program: &Path, script: &str) -> Results {
@@ -182,18 +199,9 @@ pub fn boot(topology: &'static VmTopology, choice: KernelChoice, program: &Path,
     // Seen: 18 to 40 s, next to another guest and a compiler up to 120 s.
     guest.time_limit = Duration::from_secs(240);
     guest.icount = false;
-    let outcome = lab.run(&guest).or_else(|e| {
-        // QEMU 10's parallel TCG now and then ends by an assertion of its own (iotlb_to_section in system/physmem.c),
-        // or stands still without a word (one of 60 boots): the guest did nothing to it, and the next start is another
-        // draw. A second time is a failure.
-        let draw = ["iotlb_to_section", "not finished after"];
-        if !draw.iter().any(|words| e.to_string().contains(words)) {
-            return Err(e);
-        }
-        eprintln!("{}: {e}; started again", topology.name);
-        lab.run(&guest)
-    });
-    let outcome = outcome.unwrap_or_else(|e| panic!("{e}"));
+    // QEMU 10's parallel TCG now and then ends by an assertion of its own (iotlb_to_section in system/physmem.c), or stands
+    // still without a word (one of 60 boots).
+    let outcome = run(&lab, &guest, &["iotlb_to_section", "not finished after", NO_TIMER]);
     assert_eq!(outcome.exit_code, 0, "{}", outcome.console);
     fs::write(results.path().join("console"), &outcome.console).unwrap();
     let (wall, restarted) = (outcome.wall.as_secs_f64(), outcome.restarted());

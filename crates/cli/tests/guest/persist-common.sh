@@ -53,3 +53,12 @@ wait_for_carrier() {
 		sleep 0.1
 	done
 }
+# What waits for a program that was started has this patience; nothing is timed.
+until_so() { # COMMAND...
+	i=0
+	until "$@"; do
+		i=$((i + 1))
+		[ $i -lt 600 ] || return 1
+		sleep 0.2
+	done
+}

@@ -1,13 +1,4 @@
 # The others that set the same: tuned and NetworkManager, as Debian has them. Follows persist-gone.sh, in its boot.
-# What waits for a program that was started has this patience; nothing is timed.
-until_so() { # COMMAND...
-	i=0
-	until "$@"; do
-		i=$((i + 1))
-		[ $i -lt 600 ] || return 1
-		sleep 0.2
-	done
-}
 busy_read_is() { [ "$(cat /proc/sys/net/core/busy_read)" = "$1" ]; }
 ring_is() { [ "$(ethtool -g $I | sed -n 's/^RX:[^0-9]*//p' | tail -1)" = "$1" ]; }
 usecs_are() { ethtool -c $I | grep -q "^rx-usecs:[^0-9]*$1\$"; }

@@ -71,14 +71,16 @@ impl Idle {
     }
 }
 
-/// What a process has used of the CPUs, of all its threads: fields 14 and 15 of proc_pid_stat(5), in hundredths of a
-/// second.
+/// What the threads of a process have had of the CPUs, and have waited for one: on a busy machine one that works may get less
+/// than a tenth of a CPU. The first two numbers of each thread's file, in nanoseconds (Documentation/scheduler/sched-stats.rst,
+/// "/proc/<pid>/schedstat").
 fn cpu_time(pid: u32) -> Option<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in field 2 may hold spaces, so count from its bracket.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let mut next = || fields.next()?.parse::<u64>().ok();
-    Some(Duration::from_millis((next()? + next()?) * 10))
+    let of = |task: fs::DirEntry| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        Some(text.split_whitespace().take(2).filter_map(|n| n.parse::<u64>().ok()).sum::<u64>())
+    };
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    Some(Duration::from_nanos(tasks.flatten().filter_map(of).sum()))
 }
 
 impl Guarded {
