@@ -524,7 +524,7 @@ fn sources(crates: &[&str]) -> Vec<String> {
 }
 
 /// Crates that do something with what was read.
-const USERS: [&str; 18] = [
+const USERS: [&str; 19] = [
     "model",
     "rules",
     "knobs",
