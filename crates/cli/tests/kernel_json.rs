@@ -176,7 +176,9 @@ fn every_engine(document: &Value) {
     for row in rows {
         let (name, cost) = (&row["engine"], &row["cost"]);
         // A veth pair without GRO has no NAPI instance (drivers/net/veth.c, veth_open).
-        if let Some((_, why)) = [("af-xdp", "UDP"), ("dpdk", "UDP"), ("suspend", "NAPI")].iter().find(|(n, _)| name == n) {
+        if let Some((_, why)) =
+            [("af-xdp", "UDP"), ("dpdk", "UDP"), ("suspend", "NAPI")].iter().find(|(n, _)| name == n)
+        {
             assert!(row["why_not"].as_str().unwrap().contains(why), "{row:#}");
             continue;
         }

@@ -12,6 +12,7 @@ pub mod by_hand;
 pub mod bypass;
 pub mod clocks;
 pub mod conditions;
+pub mod device;
 pub mod engines;
 mod failure;
 pub mod far;
@@ -25,6 +26,7 @@ pub mod signals;
 pub mod stored;
 pub mod suspend;
 pub mod trace;
+pub mod watched;
 pub mod zerocopy;
 
 pub use failure::{Failure, Outcome};

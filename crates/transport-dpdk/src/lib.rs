@@ -28,6 +28,15 @@
 //! ## Where it does not work
 //! TCP, ICMP, loopback, messages above the MTU; with `--dpdk-address`, IPv6 and far ends behind a router.
 //!
+//! ## What it gives up
+//! Bypass: full: what the port takes belongs to the program. A `net_af_packet` port takes a copy, and the kernel still
+//! handles the interface's packets.
+//! - firewall: nftables and iptables see no packet of the port, in either direction
+//! - routing: no route, no next hop and no forwarding; the program writes the Ethernet header
+//! - sockets: none; no TCP, no other program on the port, no count in `ss` or `nstat`
+//! - tcpdump: packet sockets see no packet of the port
+//! - interface: bound to vfio-pci it is gone, with its addresses, its counters and `ethtool`
+//!
 //! Sources: <https://doc.dpdk.org/guides-22.11/nics/af_packet.html>; <https://doc.dpdk.org/guides-22.11/nics/af_xdp.html>;
 //! <https://doc.dpdk.org/guides-22.11/linux_gsg/linux_eal_parameters.html>.
 #![forbid(unsafe_code)]

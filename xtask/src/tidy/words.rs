@@ -20,7 +20,8 @@ const FORBIDDEN: &[(&[&str], &str)] = &[
 pub(super) fn check(tree: &Tree) -> Vec<String> {
     let mut wrong = Vec::new();
     let forbidden: Vec<(String, &str)> = FORBIDDEN.iter().map(|(parts, why)| (parts.concat(), *why)).collect();
-    for (path, text) in tree.files(|_| true) {
+    // Somebody else's text, word for word.
+    for (path, text) in tree.files(|path| !path.starts_with("fixtures/cyclonedx/")) {
         for (number, line) in text.lines().enumerate() {
             let line = line.to_lowercase();
             for (word, why) in forbidden.iter().filter(|(word, _)| line.contains(word.as_str())) {

@@ -22,7 +22,7 @@ pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     let live = Live::new();
     lowlat_apply::check_plan(&live, &plan)
         .map_err(|why| Failure::new(format!("apply {}: {why}; make the plan again", args.plan.display())))?;
-    let watch = args.watch.as_deref().map(|target| super::guard::watch(target, &plan, &live)).transpose()?;
+    let watch = args.watch.as_deref().map(|target| lowlat_live::watched::watch(target, &plan, &live)).transpose()?;
     carry_out(&plan, live, &store, (args.confirm_within, watch), json)
 }
 

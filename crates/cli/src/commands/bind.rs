@@ -1,40 +1,17 @@
 //! `lowlat bypass bind`, `unbind`, `hugepages`: through the same journal, guard and rollback as every change.
 
-use lowlat_model::dpdk::BypassCheck;
 use lowlat_model::finding::Setting;
 use lowlat_model::op::Target;
-use lowlat_model::{Locus, Plan, Reading, Schema};
+use lowlat_model::{Locus, Plan, Schema};
 use lowlat_sys::Live;
 use lowlat_sys::store::Store;
 
 use crate::output;
+use lowlat_live::device::address;
 use lowlat_live::{Failure, Outcome};
 
 const BINDING: &str = "bypass.vfio";
 const HUGEPAGES: &str = "memory.hugepages";
-
-/// What DPDK needs, for `bypass check`.
-pub(super) fn checks(iface: &str) -> Vec<BypassCheck> {
-    let live = Live::new();
-    let facts = lowlat_collect::gather(&live, None, None);
-    let management = lowlat_plan::management_ifaces(&facts);
-    lowlat_plan::bypass::dpdk_checks(&facts, &lowlat_collect::bypass::dpdk(&live, iface), &management)
-}
-
-/// The address of a device that is there.
-fn address(device: &str, operation: &str) -> Result<String, Failure> {
-    let live = Live::new();
-    let none = |why: &str| {
-        Failure::new(format!("{operation} {device:?}: {why}; name a PCI network device or its interface (`ip link`)"))
-    };
-    if !lowlat_model::op::is_pci_address(device) {
-        lowlat_live::optimize::interface_known(device, &live)?;
-    }
-    match lowlat_collect::bypass::address_of(&live, device) {
-        Reading::Value(address) => Ok(address),
-        other => Err(none(other.why_not().map_or("it cannot be found", |(_, why)| why))),
-    }
-}
 
 /// `bypass bind`.
 pub fn bind(device: &str, allow_noiommu: bool, confirm_within: Option<u64>, json: bool) -> Outcome {

@@ -6,9 +6,8 @@ pub mod verdict;
 
 use lowlat_knobs::resets;
 use lowlat_model::Schema;
-use lowlat_model::answer::{AfXdp, AfXdpMode, BypassDocument};
+use lowlat_model::answer::BypassDocument;
 use lowlat_sys::Live;
-use lowlat_transport_xdp::XdpAbility;
 
 use crate::args::{BypassArgs, BypassCommand};
 use crate::output;
@@ -39,14 +38,14 @@ pub fn run(args: &BypassArgs, json: bool) -> Outcome {
 /// Exit 1 when AF_XDP is not possible here.
 fn check(iface: &str, json: bool) -> Outcome {
     lowlat_live::optimize::interface_known(iface, &Live::new())?;
-    let dpdk = super::bind::checks(iface);
+    let dpdk = lowlat_live::device::dpdk_checks(iface);
     let ability = lowlat_transport_xdp::probe(iface);
     let code = u8::from(ability.value().is_none_or(|a| a.refusal().is_some()));
     if json {
         output::json(&BypassDocument {
             schema: Schema::current("bypass"),
             iface: iface.to_owned(),
-            af_xdp: ability.map(document),
+            af_xdp: ability.map(lowlat_live::device::af_xdp),
             dpdk,
             costs: COSTS.map(str::to_owned).to_vec(),
         })?;
@@ -75,29 +74,4 @@ fn check(iface: &str, json: bool) -> Outcome {
         output::text(cost);
     }
     Ok(code)
-}
-
-fn document(ability: XdpAbility) -> AfXdp {
-    let attaching = resets::xdp_attach(&ability.driver);
-    let mode = |m: &lowlat_transport_xdp::ModeAbility| AfXdpMode {
-        mode: m.mode.words().to_owned(),
-        possible: m.possible,
-        why: m.why.clone(),
-    };
-    AfXdp {
-        attaching_resets: attaching.resets,
-        attaching_resets_why: attaching.why,
-        refused: ability.refusal(),
-        mtu: ability.mtu,
-        memory_bytes: ability.memory,
-        memory_limit_bytes: ability.memory_limit,
-        modes: ability.modes.iter().map(mode).collect(),
-        device: ability.device,
-        kernel: ability.kernel,
-        driver: ability.driver,
-        rx_queues: ability.rx_queues,
-        features: ability.features,
-        no_busy_poll: ability.busy_poll.err(),
-        remarks: ability.remarks,
-    }
 }
