@@ -36,7 +36,7 @@ const CANCEL: u64 = u64::MAX - 1;
 /// When NAPI busy polling is asked for without a time: as the engine `busy-poll`.
 const DEFAULT_BUSY_POLL_US: u32 = 50;
 
-/// The engine with the options that are fastest on most hosts.
+/// The engine with the options of [`RingOptions::default`].
 pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     open_with(endpoint, &RingOptions::default())
 }

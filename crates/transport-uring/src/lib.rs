@@ -19,9 +19,9 @@
 //! completion ring measured a P50 of 36 µs on veth, against 7.4 µs with it.
 //!
 //! ## Options
-//! `io-uring` alone spins: each turn submits a receive that does not wait, so that no task work comes between. That is the
-//! fastest of these in alternated rounds (`bench/engines`). Others are asked for behind a colon, joined by `+`, also several in one list
-//! (`--engine io-uring,io-uring:sleep,io-uring:multishot+napi`):
+//! `io-uring` alone spins: each turn submits a receive that does not wait, so that no task work comes between. Others are
+//! asked for behind a colon, joined by `+`, also several in one list (`--engine io-uring,io-uring:sleep,io-uring:multishot+napi`);
+//! `bench/engines` compares them:
 //!
 //! | word | what |
 //! |---|---|

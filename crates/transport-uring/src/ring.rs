@@ -39,7 +39,7 @@ pub struct RingOptions {
 }
 
 impl Default for RingOptions {
-    /// The fastest in alternated rounds (`bench/engines`).
+    /// It spins, as the engine `spin` does, and asks for nothing else.
     fn default() -> Self {
         Self { spin: true, sqpoll: false, send_zc: false, multishot: false, napi: None }
     }
