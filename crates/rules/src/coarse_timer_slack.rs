@@ -8,18 +8,22 @@ crate::rule! {
     /// A thread of the application that waits with a timeout and lets the kernel end the wait late.
     /// ## Why it matters
     /// To save power the kernel may end sleeps, polls and other waits with a timeout later than asked by the thread's
-    /// timer slack, 50 µs unless it is set. A program that sends on a schedule is late by as much.
+    /// timer slack, 50 µs unless it is set; poll, select and epoll_wait by a thousandth of the timeout where that is
+    /// more. A program that sends on a schedule is late by as much.
     /// ## Threshold
     /// A slack of 50 µs or more, on a thread that was seen in a wait with a timeout and is not of a real-time class,
     /// whose timers have none. Without a goal that is only worth knowing.
     /// ## Remedy
-    /// prctl(PR_SET_TIMERSLACK, 1) in each such thread; threads that it starts inherit it. Or spin on the clock for the last
+    /// prctl(PR_SET_TIMERSLACK, 1) in each such thread; threads that it starts inherit it. The thousandth stays: wait
+    /// for a timerfd in place of a long timeout of poll, select or epoll_wait. Or spin on the clock for the last
     /// 100 µs.
     pub CoarseTimerSlack = "coarse-timer-slack";
     sources [
         "man 2 prctl (PR_SET_TIMERSLACK)",
         "man 5 proc (/proc/pid/timerslack_ns)",
-        "fs/select.c in linux 6.12: select_estimate_accuracy",
+        "fs/select.c in linux 6.12: select_estimate_accuracy, __estimate_accuracy",
+        "fs/timerfd.c in linux 6.12: timerfd_setup",
+        "kernel/sched/syscalls.c in linux 6.12: __setscheduler_params (none for real-time threads)",
     ];
 }
 

@@ -11,18 +11,20 @@ crate::rule! {
     /// ## What it finds
     /// A UDP socket of the application that is bound to any address while several multicast groups are joined.
     /// ## Why it matters
-    /// With IP_MULTICAST_ALL, which is on unless it is set to 0, such a socket receives the datagrams of every group that
-    /// any socket of the host joined, if the port is the same. They cost time and room in the buffer, and a program that
-    /// does not look at the destination takes them for its own.
+    /// With IP_MULTICAST_ALL, which is on unless it is set to 0, such a socket receives the datagrams of every group
+    /// that any socket of the network namespace joined, if the port is the same. They cost time and room in the buffer,
+    /// and a program that does not look at the destination takes them for its own.
     /// ## Threshold
     /// Two groups or more are joined in the process's namespace, 224.0.0.1 left out. The kernel does not show which
-    /// socket joined which group, so a program that joined all of them itself is reported too.
+    /// socket joined which group, so a program that joined all of them itself is reported too. Groups of IPv6 are not
+    /// looked at; a socket at [::] that takes IPv6 alone, which receives none of these, is reported too.
     /// ## Remedy
     /// setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &(int){0}, sizeof(int)), or bind the socket to the group's address.
     pub DatagramsOfOtherGroups = "datagrams-of-other-groups";
     sources [
         "man 7 ip (IP_MULTICAST_ALL)",
         "net/ipv4/igmp.c in linux 6.12: ip_mc_sf_allow",
+        "net/ipv4/udp.c in linux 6.12: __udp_is_mcast_sock",
         "include/uapi/linux/inet_diag.h in linux 6.12: struct inet_diag_sockopt, mc_all",
     ];
 }

@@ -19,7 +19,7 @@ crate::rule! {
     /// LimitMEMLOCK=infinity.
     pub MemoryNotLocked = "memory-not-locked";
     sources [
-        "man 2 mlockall, man 5 proc (VmLck, VmSwap)",
+        "man 2 mlockall, man 5 proc (VmLck, VmSwap), man 5 systemd.exec (LimitMEMLOCK=)",
         "Documentation/admin-guide/sysctl/vm.rst in linux 6.12: compact_unevictable_allowed",
     ];
     follows ["swapping"];

@@ -12,8 +12,8 @@ crate::rule! {
     /// A new message waits for all that was written before it, and can no longer be replaced by a newer one. BBR sends
     /// at the rate that it has measured, so that what is above it waits too.
     /// ## Threshold
-    /// More than 16 KiB unsent at the last reading (a heuristic: the size of a new connection's send buffer), and
-    /// something in the send queue at both.
+    /// More than 16 KiB unsent at the last reading (a heuristic: the size of a new socket's send buffer), and something
+    /// in the send queue at both.
     /// ## Remedy
     /// setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){16384}, sizeof(int)) and write when epoll reports room;
     /// a connection of its own for bulk data.
@@ -21,8 +21,8 @@ crate::rule! {
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_notsent_lowat, tcp_wmem",
         "man 7 tcp (tcp_wmem)",
-        "net/ipv4/tcp_bbr.c in linux 6.12: bbr_get_info",
-        "heuristic: 16 KiB, the send buffer of a new connection",
+        "net/ipv4/tcp_bbr.c in linux 6.12: bbr_get_info, bbr_set_pacing_rate",
+        "heuristic: 16 KiB, the send buffer of a new socket",
     ];
     follows ["unsent-data-queued"];
 }
@@ -39,7 +39,8 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         }
         let option = seen.need(format!("options of {}", socket(s)), &s.options);
         let low = match option.and_then(|o| o.get("TCP_NOTSENT_LOWAT")) {
-            // Zero leaves it to the sysctl, whose default is no limit (tcp_notsent_lowat, include/net/tcp.h).
+            // Zero leaves it to the sysctl, whose default is no limit (include/net/tcp.h, tcp_notsent_lowat;
+            // net/ipv4/tcp_ipv4.c, tcp_sk_init).
             Some(0 | 4_294_967_295) => ", TCP_NOTSENT_LOWAT not set".to_owned(),
             Some(bytes) => format!(", TCP_NOTSENT_LOWAT {bytes}"),
             None => String::new(),

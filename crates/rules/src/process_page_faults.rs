@@ -21,6 +21,7 @@ crate::rule! {
     sources [
         "man 5 proc (/proc/pid/stat, minflt and majflt)",
         "man 2 mlockall (NOTES), man 3 mallopt (M_TRIM_THRESHOLD, M_MMAP_MAX)",
+        "Documentation/admin-guide/mm/transhuge.rst in linux 6.12: Global THP controls (defrag)",
         "heuristic: a hundred a second",
     ];
     follows ["swapping", "memory-reclaim-stalls"];

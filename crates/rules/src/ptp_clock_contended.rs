@@ -15,14 +15,14 @@ crate::rule! {
     /// system clock that follows from them are then wrong by more than the bound that is printed with a one-way delay.
     /// ## Threshold
     /// Two of `ptp4l -i`, `phc2sys -c` and `ts2phc -c` name interfaces or devices of one clock. Interfaces that only a
-    /// configuration file names are not seen, and a ptp4l that is the time's source steers nothing, though it is
-    /// counted.
+    /// configuration file names are not seen, nor the clocks that `phc2sys -a` finds by ptp4l's ports. A ptp4l that is
+    /// the time's source, or takes software stamps by `--time_stamping`, steers no such clock, though it is counted.
     /// ## Remedy
     /// One program for each clock: one ptp4l with several `-i` for the ports of one device, `ts2phc` only on the grandmaster.
     /// Check with `pmc -u -b 0 'GET PORT_DATA_SET'` which ports are slaves.
     pub PtpClockContended = "ptp-clock-contended";
     sources [
-        "man 8 ptp4l (-i), man 8 phc2sys (-c), man 8 ts2phc (-c), man 8 pmc",
+        "man 8 ptp4l (-i), man 8 phc2sys (-a, -c), man 8 ts2phc (-c), man 8 pmc",
         "Documentation/driver-api/ptp.rst in linux 6.12: PTP hardware clock infrastructure for Linux",
     ];
 }

@@ -9,9 +9,9 @@ crate::rule! {
     /// ## What it finds
     /// A ptp4l that was started with software stamps on an interface that has hardware stamps and a clock.
     /// ## Why it matters
-    /// Software stamps hold what the host adds: interrupt delay, queues, other work. Its clock is then off by
-    /// microseconds and wanders with the load, where hardware stamps give tens of nanoseconds. One-way delays inherit
-    /// that error.
+    /// Software stamps are taken where the driver hands a packet over, so they hold what the host and the device add:
+    /// interrupt delay, queues, other work. The clock then wanders with the load; with hardware stamps it does not.
+    /// One-way delays inherit that error.
     /// ## Threshold
     /// `ptp4l -S` names an interface whose driver offers a PTP clock, and hardware stamps both ways.
     /// ## Remedy
@@ -20,7 +20,7 @@ crate::rule! {
     pub PtpSoftwareStamps = "ptp-software-stamps";
     sources [
         "man 8 ptp4l (-H, -S)",
-        "https://docs.kernel.org/networking/timestamping.html",
+        "Documentation/networking/timestamping.rst in linux 6.12: 1.3.1 Timestamp Generation",
     ];
 }
 

@@ -9,8 +9,10 @@ crate::rule! {
     /// ## What it finds
     /// A thread of the application that has a real-time class and takes all time of its CPU.
     /// ## Why it matters
-    /// The kernel's own threads on that CPU do not run: RCU, ksoftirqd and the workers of its workqueues wait, and other
-    /// CPUs wait for them. Where real-time tasks are limited, the thread is stopped instead, for 50 ms in each second.
+    /// The kernel's own threads on that CPU do not run: RCU, ksoftirqd and the workers of its workqueues wait, and
+    /// other CPUs wait for them. Where real-time tasks are limited, as they are by default, the others get 50 ms of
+    /// each second: before Linux 6.12, and with CONFIG_RT_GROUP_SCHED, the thread is stopped for so long, else only
+    /// where others wait.
     /// ## Threshold
     /// `fifo`, `rr` or `deadline`, and 95 % of a CPU in the window or more, also on an isolated CPU.
     /// ## Remedy
@@ -18,8 +20,9 @@ crate::rule! {
     /// threads get their turn. Real-time classes are for threads that sleep.
     pub RealtimeThreadSpins = "realtime-thread-spins";
     sources [
-        "Documentation/scheduler/sched-rt-group.rst in linux 6.12: 2.1 System wide settings",
+        "Documentation/scheduler/sched-rt-group.rst in linux 6.12: 2.1 System wide settings, 2.2 Default behaviour",
         "kernel/sched/deadline.c in linux 6.12: dl_server_start (runtime 50 ms, period 1000 ms)",
+        "kernel/sched/rt.c in linux 6.1, 6.12: update_curr_rt (CONFIG_RT_GROUP_SCHED)",
         "man 7 sched (SCHED_FIFO; Limiting the CPU usage of real-time and deadline processes)",
     ];
 }

@@ -9,9 +9,10 @@ crate::rule! {
     /// ## What it finds
     /// A TCP connection of the application that sends small segments without TCP_NODELAY, or with TCP_CORK.
     /// ## Why it matters
-    /// Nagle's algorithm holds a segment that is not full for as long as earlier data is not acknowledged. The peer may
-    /// delay that acknowledgement by 40 ms and more. A program that waits for the answer to each message meets it only
-    /// where a message is written in several parts. TCP_CORK holds such a segment up to 200 ms.
+    /// Nagle's algorithm holds a segment that is not full for as long as an earlier one that was not full either is not
+    /// acknowledged. The peer may delay that acknowledgement by 40 to 200 ms. A program that waits for the answer to
+    /// each message meets it only where a message is written in several parts. TCP_CORK holds such a segment up to
+    /// 200 ms.
     /// ## Threshold
     /// TCP_NODELAY is off, or TCP_CORK on, on an established connection whose segments carry less than half of the
     /// largest segment on average (a heuristic: larger ones are bulk data, which Nagle does not delay).
@@ -20,7 +21,8 @@ crate::rule! {
     /// one call (writev, sendmsg).
     pub SmallWritesHeldByNagle = "small-writes-held-by-nagle";
     sources [
-        "net/ipv4/tcp_output.c in linux 6.12: tcp_nagle_test, tcp_nagle_check",
+        "net/ipv4/tcp_output.c in linux 6.12: tcp_nagle_test, tcp_nagle_check, tcp_minshall_check",
+        "include/net/tcp.h in linux 6.12: TCP_DELACK_MIN (HZ/25), TCP_DELACK_MAX (HZ/5)",
         "man 7 tcp (TCP_NODELAY, TCP_CORK)",
         "heuristic: less than half of a segment on average",
     ];

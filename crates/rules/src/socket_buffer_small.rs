@@ -10,11 +10,12 @@ crate::rule! {
     /// A socket of the application with a buffer below the one that the kernel gives every socket.
     /// ## Why it matters
     /// A small receive buffer drops datagrams of a short burst, and closes TCP's window; a small send buffer makes the
-    /// writer sleep. The size counts the memory of the packets and not only their data: some 2 KiB for each datagram.
-    /// SO_RCVBUF and SO_SNDBUF also end TCP's own choice of the size.
+    /// writer sleep. The size counts the memory of the packets and not only their data: at least half a KiB more for
+    /// each. SO_RCVBUF and SO_SNDBUF also end TCP's own choice of the size.
     /// ## Threshold
-    /// Below net.core.rmem_default or wmem_default for UDP, below the second figure of net.ipv4.tcp_rmem or tcp_wmem for
-    /// an established TCP connection. The kernel does not go below these on its own, but where memory is short.
+    /// Below net.core.rmem_default or wmem_default for UDP, below the second figure of net.ipv4.tcp_rmem or tcp_wmem
+    /// for an established TCP connection. The kernel does not go below these on its own, except with TCP's send buffer
+    /// where memory is short. A socket that is older than a change of these is reported too.
     /// ## Remedy
     /// Leave out SO_RCVBUF and SO_SNDBUF for TCP. For UDP ask for what the longest burst needs, up to
     /// net.core.rmem_max.
@@ -23,6 +24,9 @@ crate::rule! {
         "man 7 socket (SO_RCVBUF, SO_SNDBUF), man 7 tcp (tcp_rmem, tcp_wmem)",
         "net/core/sock.c in linux 6.12: __sock_set_rcvbuf, sock_init_data_uid",
         "net/ipv4/tcp.c in linux 6.12: tcp_init_sock",
+        "include/net/sock.h in linux 6.12: sk_stream_moderate_sndbuf",
+        "include/linux/skbuff.h in linux 6.12: SKB_TRUESIZE",
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rmem, tcp_wmem (automatic tuning)",
     ];
 }
 

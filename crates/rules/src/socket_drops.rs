@@ -9,8 +9,9 @@ crate::rule! {
     /// ## What it finds
     /// A socket of the application that dropped packets within the window, with the process that has it open.
     /// ## Why it matters
-    /// A datagram that finds the receive buffer full is lost. TCP also counts segments that it refuses for other reasons
-    /// (out of the window, damaged); they are sent again.
+    /// A datagram that finds the receive buffer full is lost. UDP also counts datagrams that the socket's filter
+    /// refuses and those with a wrong checksum. TCP counts segments that it refuses for any reason (out of the window,
+    /// damaged, no memory), which are sent again, and at a listening socket connections that it could not take.
     /// ## Threshold
     /// Any growth within the window, on UDP a loss, on TCP a delay.
     /// ## Remedy
@@ -19,7 +20,9 @@ crate::rule! {
     pub SocketDrops = "socket-drops";
     sources [
         "include/uapi/linux/sock_diag.h in linux 6.12: SK_MEMINFO_DROPS",
-        "net/ipv4/udp.c in linux 6.12: __udp_enqueue_schedule_skb (sk_drops)",
+        "net/ipv4/udp.c in linux 6.12: __udp_enqueue_schedule_skb, udp_queue_rcv_one_skb (sk_drops)",
+        "net/ipv4/tcp_input.c in linux 6.12: tcp_drop_reason",
+        "include/net/tcp.h in linux 6.12: tcp_listendrop",
         "man 7 socket (SO_RCVBUF, SO_RCVBUFFORCE)",
     ];
     follows ["receive-buffer-errors"];

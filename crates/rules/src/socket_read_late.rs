@@ -13,14 +13,16 @@ crate::rule! {
     /// or the NIC shortens that.
     /// ## Threshold
     /// At both readings more than one eighth of the receive buffer waits (a heuristic: a short burst between two reads
-    /// is not there twice). Of a listening socket, at both readings more than half of the most connections that may wait.
+    /// is not there twice). For TCP the data counts, for UDP the memory that it takes. Of a listening socket, at both
+    /// readings more than half of the most connections that may wait.
     /// ## Remedy
     /// Drain the socket on each wake-up, until EAGAIN; do the work in another thread; look for what blocks the reader
     /// (thread-waits-for-cpu, process-page-faults, a lock).
     pub SocketReadLate = "socket-read-late";
     sources [
-        "man 8 ss (Recv-Q), man 7 sock_diag (idiag_rqueue)",
-        "net/ipv4/tcp_diag.c in linux 6.12: tcp_diag_get_info (idiag_rqueue)",
+        "man 7 sock_diag (idiag_rqueue)",
+        "net/ipv4/tcp_diag.c in linux 6.12: tcp_diag_get_info (idiag_rqueue, idiag_wqueue)",
+        "net/ipv4/udp_diag.c in linux 6.12: udp_diag_get_info (idiag_rqueue)",
         "heuristic: one eighth of the buffer, twice",
     ];
     follows ["thread-waits-for-cpu", "process-page-faults"];

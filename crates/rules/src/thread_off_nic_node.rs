@@ -9,8 +9,8 @@ crate::rule! {
     /// ## What it finds
     /// A thread of the application that runs on another NUMA node than the path's device.
     /// ## Why it matters
-    /// Packets are written to the memory of the device's node; each of them then crosses the link between the processors,
-    /// which takes some 100 ns for every access that misses the cache.
+    /// Packets are written to memory of the node whose CPUs serve the queue, as a rule the device's. Each access to
+    /// them that misses the cache then crosses the link between the processors.
     /// ## Threshold
     /// The thread had 1 % of a CPU or more in the window, and the CPU it was on last is of another node. Only with an
     /// interface in focus.
@@ -19,6 +19,7 @@ crate::rule! {
     pub ThreadOffNicNode = "thread-off-nic-node";
     sources [
         "man 5 proc (/proc/pid/stat, processor)",
+        "net/core/page_pool.c in linux 6.12: page_pool_refill_alloc_cache (pref_nid)",
         "man 8 numactl (--cpunodebind, --membind)",
         "heuristic: 1 % of a CPU",
     ];

@@ -9,8 +9,8 @@ crate::rule! {
     /// ## What it finds
     /// A thread of the application that runs most of the time on a CPU where interrupts of the path's interface fire.
     /// ## Why it matters
-    /// Each interrupt and the softirq after it stop the thread, by some microseconds, and a thread that spins keeps
-    /// ksoftirqd from running.
+    /// Each interrupt and the softirq after it stop the thread, by some microseconds. Under load ksoftirqd takes over
+    /// and shares the CPU with the thread; a real-time thread that spins keeps it from running.
     /// ## Threshold
     /// The thread had more than half of a CPU, and an interrupt line of the interface fired a hundred times a second or
     /// more on the one it was on last (a heuristic). A thread that polls the queue itself, so that the interrupts
@@ -20,7 +20,8 @@ crate::rule! {
     pub ThreadOnInterruptCpu = "thread-on-interrupt-cpu";
     sources [
         "man 5 proc (/proc/interrupts; /proc/pid/stat, processor)",
-        "https://docs.kernel.org/core-api/irq/irq-affinity.html",
+        "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",
+        "kernel/softirq.c in linux 6.12: handle_softirqs, wakeup_softirqd",
         "heuristic: half of a CPU, a hundred interrupts a second",
     ];
 }

@@ -14,12 +14,16 @@ crate::rule! {
     /// Ten sleeps a second or more, and at one of the readings the thread was in a call such as recvmsg, epoll_wait or poll
     /// (a heuristic). Without a goal that is only worth knowing.
     /// ## Remedy
-    /// Spin on a CPU of its own: recv with MSG_DONTWAIT, or epoll_wait with a timeout of 0, in a loop. Or let the kernel
-    /// poll the device's queue in the call: SO_BUSY_POLL, with SO_PREFER_BUSY_POLL (socket.busy-poll).
+    /// Spin on a CPU of its own: recv with MSG_DONTWAIT, or epoll_wait with a timeout of 0, in a loop. Or let the
+    /// kernel poll the device's queue in the call: SO_BUSY_POLL, with SO_PREFER_BUSY_POLL, for a read
+    /// (socket.busy-poll), EPIOCSPARAMS for epoll_wait (socket.epoll-busy-poll), SO_BUSY_POLL and net.core.busy_poll
+    /// for poll and select.
     pub ThreadSleepsForPackets = "thread-sleeps-for-packets";
     sources [
         "man 5 proc (/proc/pid/syscall, voluntary_ctxt_switches)",
-        "https://docs.kernel.org/networking/napi.html (busy polling)",
+        "man 7 socket (SO_BUSY_POLL)",
+        "Documentation/networking/napi.rst in linux 6.12: Busy polling, IRQ mitigation",
+        "fs/eventpoll.c in linux 6.12: ep_busy_loop_on",
         "heuristic: ten sleeps a second",
     ];
 }

@@ -9,7 +9,8 @@ crate::rule! {
     /// ## What it finds
     /// A thread of the application that other tasks keep from its CPU.
     /// ## Why it matters
-    /// A thread that loses its CPU answers nothing until the other task's turn is over: some milliseconds.
+    /// A thread that loses its CPU answers nothing until the other task's turn is over: some 3 ms on a host of eight
+    /// CPUs or more, longer where the other task is a real-time one.
     /// ## Threshold
     /// It waited for 1 % of the window or more while ready to run; where the kernel does not count that time, it lost
     /// its CPU twenty times a second or more. Both are heuristics.
@@ -20,6 +21,7 @@ crate::rule! {
     pub ThreadWaitsForCpu = "thread-waits-for-cpu";
     sources [
         "Documentation/scheduler/sched-stats.rst in linux 6.12: /proc/<pid>/schedstat",
+        "kernel/sched/fair.c in linux 6.12: sysctl_sched_base_slice, get_update_sysctl_factor",
         "man 5 proc (nonvoluntary_ctxt_switches)",
         "heuristic: 1 % of the time, twenty times a second",
     ];

@@ -19,8 +19,9 @@ crate::collector! {
     /// the window; of each socket its queues, buffers, drops and options, and the processes that have it open.
     ///
     /// Options such as TCP_NODELAY are not part of the kernel's socket diagnosis. They are read from a copy of the
-    /// process's descriptor (pidfd_getfd, Linux 5.6), which the kernel gives to a process
-    /// that it would let trace the other one: the same user with `ptrace_scope` 0, or root. Nothing is sent, received or set through it. System calls are named for
+    /// process's descriptor (pidfd_getfd, Linux 5.6), which the kernel gives to a process that it would let trace the
+    /// other one: the same user with `ptrace_scope` 0, or CAP_SYS_PTRACE. Nothing is sent, received or set through it.
+    /// A thread's system call is shown on the same terms, its timer slack to CAP_SYS_NICE. System calls are named for
     /// 64-bit programs.
     ///
     /// A socket is found in the network namespace of the process; a port in that of lowlat.
@@ -31,10 +32,12 @@ crate::collector! {
     ];
     sources [
         "man 5 proc (/proc/pid/stat, /proc/pid/status, /proc/pid/syscall, /proc/pid/timerslack_ns, /proc/pid/fd)",
-        "man 2 pidfd_getfd, man 7 sock_diag, man 7 tcp, man 7 ip (IP_MULTICAST_ALL)",
+        "man 2 pidfd_getfd, man 2 ptrace (ptrace_scope), man 7 sock_diag, man 7 tcp, man 7 ip (IP_MULTICAST_ALL)",
         "include/uapi/linux/sock_diag.h in linux 6.12: SK_MEMINFO_DROPS, SK_MEMINFO_RCVBUF",
         "include/uapi/linux/inet_diag.h in linux 6.12: struct inet_diag_sockopt",
+        "net/ipv4/inet_diag.c in linux 6.12: inet_diag_msg_attrs_fill",
         "kernel/sched/debug.c in linux 6.12: proc_sched_show_task (se.nr_migrations)",
+        "Documentation/scheduler/sched-stats.rst in linux 6.12: /proc/<pid>/schedstat",
     ];
 }
 
