@@ -1,8 +1,8 @@
 //! The main job on an embedded lab: `lowlat demo`.
 //!
 //! A node that is nobody's gets faults that real hosts have, and then `optimize` runs there as a user would run it,
-//! without knowing what was planted. What differs between the labs is the node: [`mod@netns`] is a pair of private
-//! network namespaces, [`mod@vm`] a virtual machine with two NICs ([`mod@near`] is the part of it that runs inside).
+//! without knowing what was planted. What differs between the labs is the node: `netns` is a pair of private
+//! network namespaces, `vm` a virtual machine with two NICs (`near` is the part of it that runs inside).
 
 #![forbid(unsafe_code)]
 
