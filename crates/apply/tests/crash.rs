@@ -26,6 +26,10 @@ use proptest::prelude::*;
 struct Nowhere;
 impl Sys for Nowhere {
     fn read(&self, p: &str) -> Reading<String> {
+        // The only PCI device is a network controller.
+        if p.ends_with("/0000:01:00.0/class") {
+            return Reading::Value("0x020000\n".into());
+        }
         Reading::Absent(p.into())
     }
     fn list(&self, p: &str) -> Reading<Vec<String>> {
@@ -951,6 +955,7 @@ fn of_each_kind() -> Vec<(&'static str, Locus)> {
         ("moderation", Locus::Moderation { iface: iface(), direction: "rx".into() }),
         ("napi", Locus::Napi { iface: iface(), id: 8193, param: "gro-flush-timeout".into() }),
         ("net_file", file("/sys/class/net/e/queues/rx-0/rps_cpus")),
+        ("pci_driver", Locus::Driver { device: "0000:01:00.0".into() }),
         ("pause", Locus::Pause { iface: iface(), param: "rx".into() }),
         ("private_flag", Locus::PrivateFlag { iface: iface(), name: "rx_striding_rq".into() }),
         ("qdisc", Locus::Qdisc { iface: iface(), parent: "root".into() }),

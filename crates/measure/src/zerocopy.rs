@@ -164,7 +164,7 @@ mod tests {
         }
         fn send(&mut self, _: usize) -> std::io::Result<bool> {
             self.sent += 1;
-            if let Some(stop) = self.stops.filter(|_| self.sent > 200) {
+            if let Some(stop) = self.stops.filter(|_| self.sent > 60) {
                 stop.store(true, Ordering::Relaxed);
                 return Ok(false);
             }

@@ -110,8 +110,16 @@ pub struct PeerEntry {
 }
 
 /// The protocols, one file each.
-pub const PEERS: &[PeerEntry] =
-    &[lowlat::ENTRY, icmp::ENTRY, sockperf::ENTRY, stamp::ENTRY, irtt::ENTRY, tcp_connect::ENTRY];
+pub const PEERS: &[PeerEntry] = &[
+    // What runs at the far end.
+    lowlat::ENTRY,
+    sockperf::ENTRY,
+    stamp::ENTRY,
+    irtt::ENTRY,
+    // The far host's kernel, which answers them all.
+    icmp::ENTRY,
+    tcp_connect::ENTRY,
+];
 
 /// A protocol by name.
 pub fn find(name: &str) -> Option<&'static PeerEntry> {
@@ -183,7 +191,7 @@ mod tests {
         let names: Vec<_> = PEERS.iter().map(|p| p.name).collect();
         for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
             let path = entry.unwrap().path();
-            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let name = path.file_stem().unwrap().to_str().unwrap().replace('_', "-");
             if path.is_file() && !["lib", "key", "reflector"].contains(&name.as_str()) {
                 assert!(names.contains(&name.as_str()), "{name} is not in PEERS");
             }

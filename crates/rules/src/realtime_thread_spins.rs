@@ -10,7 +10,7 @@ crate::rule! {
     /// A thread of the application that has a real-time class and takes all time of its CPU.
     /// ## Why it matters
     /// The kernel's own threads on that CPU do not run: RCU, ksoftirqd and the workers of its workqueues wait, and
-    /// other CPUs wait for them. Where real-time tasks are limited, as they are by default, the others get 50 ms of
+    /// other CPUs wait for them. Where real-time tasks are limited, which is the default, the others get 50 ms of
     /// each second: before Linux 6.12, and with CONFIG_RT_GROUP_SCHED, the thread is stopped for so long, else only
     /// where others wait.
     /// ## Threshold

@@ -193,10 +193,7 @@ fn collector(n: &Name) -> Vec<Change> {
         ),
         Change::Edited(
             "crates/rules/src/view.rs".into(),
-            vec![Edit::Before(
-                "counters: counters(&facts.counters, &kept),",
-                format!("        {name}: facts.{name}.clone(),"),
-            )],
+            vec![Edit::Before("counters: Counters::default(),", format!("        {name}: facts.{name}.clone(),"))],
         ),
     ]
 }

@@ -163,7 +163,7 @@ fn a_name_that_is_bad_or_taken_is_one_line_and_changes_nothing() {
         ("collector", "window", "already"),
         ("kind", "ring", "already"),
         ("kind", "cpu-dma-latency", "already"),
-        ("kind", "driver", "driver.rs is there already"),
+        ("kind", "driver", "already"),
         ("kind", "file", "already"),
         ("peer", "irtt", "one of that name"),
         ("peer", "key", "key.rs is there already"),

@@ -18,7 +18,7 @@ enum Timeout {
     Pointer(usize),
 }
 
-/// Name, number on x86-64 and on arm64, timeout (arch/x86/entry/syscalls/syscall_64.tbl and scripts/syscall.tbl
+/// Name, number on x86-64 and on arm64, timeout (arch/x86/entry/syscalls/syscall_64.tbl and syscall.tbl in its scripts
 /// in linux 6.12; the arguments are those of the manual pages).
 const CALLS: &[(&str, Option<u32>, Option<u32>, Timeout)] = &[
     ("read", Some(0), Some(63), Timeout::Never),
