@@ -20,7 +20,7 @@ crate::family! {
     also ["designware", "dwmac"];
     sources [
         "drivers/net/ethernet/stmicro/stmmac/stmmac_ethtool.c in linux 6.12: __stmmac_set_coalesce, stmmac_usec2riwt, stmmac_ethtool_getdrvinfo",
-        "drivers/net/ethernet/stmicro/stmmac/stmmac_main.c in linux 6.12: stmmac_rx_refill (use_rx_wd), stmmac_xdp_set_features",
+        "drivers/net/ethernet/stmicro/stmmac/stmmac_main.c in linux 6.12: stmmac_rx_refill (use_rx_wd), stmmac_dvr_probe (xdp_features)",
         "drivers/net/ethernet/stmicro/stmmac/common.h in linux 6.12: MIN_DMA_RIWT, MAX_DMA_RIWT, STMMAC_COAL_TX_TIMER, STMMAC_RX_FRAMES",
         "Documentation/networking/device_drivers/ethernet/stmicro/stmmac.rst in linux 6.12: Feature List",
     ];

@@ -14,13 +14,15 @@ crate::rule! {
     /// ## Threshold
     /// At least two CPUs that were busy for 90 % of the counter window. One is reported where the frequency that the
     /// kernel gave for it right before was more than 10 % below that of the fastest one, each as a share of what the CPU can
-    /// run at (a heuristic; the shares make cores of different kinds comparable).
+    /// run at (a heuristic; the shares make cores of different kinds comparable). On x86 the kernel derives it from what
+    /// the processor counts; elsewhere it is mostly what was last asked for, which the CPU may not reach.
     /// ## Remedy
     /// Look at the other findings about heat, limits and governors first. Otherwise the firmware's power limits and the
     /// number of busy cores bound the frequency: `turbostat` shows which.
     pub BusyCpusDifferInFrequency = "busy-cpus-differ-in-frequency";
     sources [
         "Documentation/admin-guide/pm/cpufreq.rst in linux 6.12: scaling_cur_freq, cpuinfo_max_freq",
+        "drivers/cpufreq/cpufreq.c in linux 6.12: show_scaling_cur_freq (arch_freq_get_on_cpu)",
         "Documentation/filesystems/proc.rst in linux 6.12: Miscellaneous kernel statistics in /proc/stat",
         "heuristic: 90 % busy, 10 % apart",
     ];

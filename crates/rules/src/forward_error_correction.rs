@@ -12,19 +12,19 @@ crate::rule! {
     /// The receiver passes a frame on only after it has checked the whole block around it: some hundred nanoseconds on
     /// each hop with Reed-Solomon, less with BASE-R. At 25 Gbit/s over a short copper cable, a link often works without.
     /// ## Threshold
-    /// The driver reports `rs`, `llrs` or `baser` as the mode in use. Links of 100 Gbit/s and more need it and are left out.
-    /// The finding is `info`, and given only where a goal was given or a path measured.
+    /// The driver reports `rs`, `llrs` or `baser` as the mode in use. Of the links of 100 Gbit/s and more most need it; they
+    /// are left out. The finding is `info`, and given only where a goal was given or a path measured.
     /// ## Remedy
     /// See `nic.fec`: both ends have to agree, the link goes down for the change, and the error counters of both ends have
     /// to stay at zero afterwards.
     pub ForwardErrorCorrection = "forward-error-correction";
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: FEC_GET (ETHTOOL_A_FEC_ACTIVE)",
-        "not confirmed: the delays, which IEEE 802.3 (clauses 74, 91, 108) bounds; the standard was not opened",
+        "not confirmed: the delays and which links need it; IEEE 802.3 (clauses 74, 91, 108) was not opened",
     ];
 }
 
-/// Above, links do not work without, Mbit/s.
+/// Above, most links do not work without, Mbit/s.
 const NEEDED_ABOVE: u32 = 50_000;
 
 fn look(input: &Input<'_>, seen: &mut Seen) {

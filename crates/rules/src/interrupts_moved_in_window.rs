@@ -18,7 +18,7 @@ crate::rule! {
     /// that it knows. Exclude the path's lines there.
     pub InterruptsMovedInWindow = "interrupts-moved-in-window";
     sources [
-        "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: effective_affinity",
+        "kernel/irq/proc.c in linux 6.12: show_irq_affinity (EFFECTIVE_LIST)",
         "man 1 irqbalance (--interval; 1.9.2)",
     ];
     follows ["interrupts-outside-their-affinity", "interrupts-moved-by-irqbalance"];

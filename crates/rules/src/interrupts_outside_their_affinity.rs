@@ -9,9 +9,9 @@ crate::rule! {
     /// ## What it finds
     /// An interrupt of the interface that fires on a CPU that its affinity does not name.
     /// ## Why it matters
-    /// The affinity is a wish. A controller that cannot move a line ignores it, a kernel moves it with the line's next
-    /// interrupt only, and managed lines keep the CPUs that the kernel chose. Whoever placed the line believes that the
-    /// other CPU is quiet.
+    /// The affinity is a wish. A controller that cannot move a line keeps all CPUs, a kernel may move it with the line's
+    /// next interrupt only, and managed lines refuse a change and keep the CPUs that the kernel chose. Whoever placed the
+    /// line believes that the other CPU is quiet.
     /// ## Threshold
     /// In the counter window the line fired on a CPU outside `smp_affinity_list`; without a window,
     /// `effective_affinity_list` names such a CPU.
@@ -20,8 +20,10 @@ crate::rule! {
     /// where the line fires: place the program instead, or give the driver fewer queues.
     pub InterruptsOutsideTheirAffinity = "interrupts-outside-their-affinity";
     sources [
-        "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: effective_affinity",
-        "kernel/irq/manage.c in linux 6.12: irq_do_set_affinity, irq_set_affinity_locked (IRQD_SETAFFINITY_PENDING)",
+        "Documentation/core-api/irq/irq-affinity.rst in linux 6.12: SMP IRQ affinity",
+        "kernel/irq/proc.c in linux 6.12: show_irq_affinity, write_irq_affinity",
+        "kernel/irq/manage.c in linux 6.12: irq_set_affinity_locked, irq_can_set_affinity_usr",
+        "kernel/irq/migration.c in linux 6.12: irq_move_masked_irq",
     ];
     follows ["interrupts-moved-by-irqbalance"];
 }

@@ -14,12 +14,14 @@ crate::rule! {
     /// ## Threshold
     /// The model is `none` or `voluntary`. The finding is `info`, and given only where a goal was given or a path measured.
     /// ## Remedy
-    /// `preempt=full` at boot (boot.preempt), or at once `echo full > /sys/kernel/debug/sched/preempt` where the kernel has
-    /// that switch. It costs some throughput. `lowlat noise` shows the wake-up latency before and after.
+    /// `preempt=full` at boot (boot.preempt), or at once `echo full > /sys/kernel/debug/sched/preempt`, both where the kernel
+    /// has `CONFIG_PREEMPT_DYNAMIC`. It costs some throughput. `lowlat noise` shows the wake-up latency before and after.
     pub KernelNotPreemptible = "kernel-not-preemptible";
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: preempt=",
         "kernel/Kconfig.preempt in linux 6.12: PREEMPT_NONE, PREEMPT_VOLUNTARY, PREEMPT_DYNAMIC",
+        "kernel/sched/debug.c in linux 6.12: sched_dynamic_write",
+        "not confirmed: how long the kernel takes to the next such place",
     ];
 }
 

@@ -9,19 +9,22 @@ crate::rule! {
     /// ## What it finds
     /// Mitigations of processor vulnerabilities that act each time a program enters or leaves the kernel.
     /// ## Why it matters
-    /// Each system call and each interrupt pays for them: page tables are switched (PTI), buffers cleared, branch prediction
-    /// restricted (IBRS, untrained returns). A round trip through the kernel has several such crossings.
+    /// Each system call and each interrupt of a program pays for them: page tables are switched (PTI), buffers cleared,
+    /// branch prediction restricted (IBRS), returns made safe (`untrained return thunk`, `Safe RET`: at each return within
+    /// the kernel too). A round trip through the kernel has several such crossings.
     /// ## Threshold
-    /// A mitigation of that kind is in use. The finding is `info`, and given only where a goal was given or a path
-    /// measured.
+    /// A mitigation of that kind is in use. Not looked for are a branch prediction barrier at each entry (`IBPB` of retbleed
+    /// and spec_rstack_overflow) and the cleared register file. The finding is `info`, and given only where a goal was given
+    /// or a path measured.
     /// ## Remedy
     /// None is switched off by lowlat, and `mitigations=off` gives every program of the host its neighbours' secrets. What
     /// helps without that: fewer system calls (busy polling, io_uring, kernel bypass), and processors that need none.
     pub MitigationsInSystemCalls = "mitigations-in-system-calls";
     sources [
-        "Documentation/admin-guide/hw-vuln/spectre.rst in linux 6.12: Spectre mitigation control",
+        "Documentation/admin-guide/hw-vuln/spectre.rst in linux 6.12: 1. Kernel mitigation (Spectre variant 2)",
         "Documentation/arch/x86/pti.rst in linux 6.12: Overhead",
         "Documentation/arch/x86/mds.rst in linux 6.12: Return to user space",
+        "Documentation/admin-guide/hw-vuln/srso.rst in linux 6.12: Mitigation: Safe RET",
         "arch/x86/kernel/cpu/bugs.c in linux 6.12: spectre_v2_strings, retbleed_strings, mds_strings, srso_strings",
     ];
 }

@@ -28,9 +28,10 @@ crate::rule! {
         "Documentation/networking/scaling.rst in linux 6.12: RSS: Receive Side Scaling",
         "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats (rx-packets)",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_get_strings (rx_queue_%u_packets)",
-        "drivers/net/ethernet/intel/i40e/i40e_ethtool.c in linux 6.12: i40e_gstrings_queue_stats (rx-%u.packets)",
+        "drivers/net/ethernet/intel/i40e/i40e_ethtool.c in linux 6.12: i40e_gstrings_queue_stats (%s-%u.packets)",
         "drivers/net/ethernet/mellanox/mlx5/core/en_stats.c in linux 6.12: rq_stats_desc (rx%d_packets)",
-        "drivers/net/ethernet/amazon/ena/ena_ethtool.c in linux 6.12: ena_queue_strings (queue_%u_rx_cnt)",
+        "drivers/net/ethernet/amazon/ena/ena_ethtool.c in linux 6.12: ena_queue_strings (queue_%u_rx_%s)",
+        "not confirmed: a driver that names them rx_packets[N]; linux 6.12 has none",
         "heuristic: 60 %, 10 000 packets a second",
     ];
     follows ["interrupts-on-one-cpu"];

@@ -13,16 +13,20 @@ crate::rule! {
     /// found and mapped, and with an IOMMU entered into its tables, for each packet: a microsecond and more, with a long
     /// tail when memory is short.
     /// ## Threshold
-    /// In the counter window more than one page in ten was allocated slowly, and more than 1 000 in all (heuristics).
-    /// Pools count where the kernel has `CONFIG_PAGE_POOL_STATS`.
+    /// In the counter window more than one allocation in ten was slow, and at least 1 000 were (heuristics). A slow
+    /// allocation of single pages fetches up to 64 and counts once; the others count as fast when they are taken. So the
+    /// share of new pages is larger than this one, and a driver that uses no page again may stay below it. Pools count
+    /// where the kernel has `CONFIG_PAGE_POOL_STATS`.
     /// ## Remedy
     /// Pages do not come back in time: programs hold packets in their sockets (a slow reader, large receive buffers), or
     /// the ring is larger than the pool. `alloc-refill` and `recycle-ring-full` show which.
     pub ReceivePagesNotRecycled = "receive-pages-not-recycled";
     sources [
-        "Documentation/networking/page_pool.rst in linux 6.12: Statistics API",
+        "Documentation/networking/page_pool.rst in linux 6.12: Stats API and structures",
         "Documentation/netlink/specs/netdev.yaml in linux 6.12: page-pool-stats-get",
-        "heuristic: one in ten, 1 000 pages",
+        "net/core/page_pool.c in linux 6.12: __page_pool_alloc_pages_slow, __page_pool_get_cached",
+        "heuristic: one in ten, 1 000 allocations",
+        "not confirmed: the durations of the two kinds of allocation",
     ];
     follows ["receive-buffer-errors", "tcp-receive-pruned", "memory-reclaim-stalls"];
 }

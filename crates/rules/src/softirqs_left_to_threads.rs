@@ -11,9 +11,9 @@ crate::rule! {
     /// ## What it finds
     /// The thread `ksoftirqd` at work on a CPU that handles packets of the path.
     /// ## Why it matters
-    /// The kernel handles received packets right after the interrupt. Where more work keeps coming for 2 ms, or another
-    /// task has to run, it leaves the rest to this thread, which competes with programs for the CPU like any of them: a
-    /// packet then waits for its turn, up to milliseconds.
+    /// The kernel handles received packets right after the interrupt. Where more work keeps coming for 2 ms or ten rounds,
+    /// or another task has to run, it leaves the rest to this thread, which competes with programs for the CPU like any of
+    /// them: a packet then waits for its turn, up to milliseconds.
     /// ## Threshold
     /// The thread ran for more than 1 % of the counter window (a heuristic) on a CPU where interrupts of the path fire,
     /// to which its packets are steered (RPS), or on which the prober runs; on any CPU where the path has no interrupts.
@@ -23,7 +23,7 @@ crate::rule! {
     /// the packets. Threads of the device's own (`nic.napi-threaded`) can be given a priority and a CPU.
     pub SoftirqsLeftToThreads = "softirqs-left-to-threads";
     sources [
-        "kernel/softirq.c in linux 6.12: __do_softirq (MAX_SOFTIRQ_TIME, MAX_SOFTIRQ_RESTART)",
+        "kernel/softirq.c in linux 6.12: handle_softirqs (MAX_SOFTIRQ_TIME, MAX_SOFTIRQ_RESTART)",
         "Documentation/networking/napi.rst in linux 6.12: Threaded NAPI",
         "heuristic: 1 % of the window",
     ];

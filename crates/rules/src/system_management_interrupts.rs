@@ -9,8 +9,8 @@ crate::rule! {
     /// ## What it finds
     /// System management interrupts: the firmware stopped all processors for work of its own.
     /// ## Why it matters
-    /// The system cannot see, delay or move them, and no CPU runs meanwhile: each takes tens of microseconds to
-    /// milliseconds from every program. Typical causes are fan and power control, memory error handling, and the
+    /// The system cannot see, delay or move them, and no CPU runs meanwhile: each takes up to milliseconds from every
+    /// program. Typical causes are the control of fans and temperature, power control, memory error handling, and the
     /// emulation of a USB keyboard.
     /// ## Threshold
     /// Any growth of the processor's own count in the counter window. Intel's processors have it (register 0x34); it is read where
@@ -22,7 +22,9 @@ crate::rule! {
     sources [
         "arch/x86/include/asm/msr-index.h in linux 6.12: MSR_SMI_COUNT",
         "Documentation/trace/hwlat_detector.rst in linux 6.12: Introduction (SMIs)",
-        "not confirmed: how long they take, which depends on the board",
+        "arch/x86/events/msr.c in linux 6.12: test_intel (PERF_MSR_SMI)",
+        "arch/x86/kvm/x86.c in linux 6.12: kvm_get_msr_common (MSR_SMI_COUNT)",
+        "not confirmed: that all CPUs stop, and causes other than fans and temperature; both depend on the board",
     ];
 }
 

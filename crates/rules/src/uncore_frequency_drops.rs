@@ -19,7 +19,8 @@ crate::rule! {
     /// the A/B test decide.
     pub UncoreFrequencyDrops = "uncore-frequency-drops";
     sources [
-        "Documentation/admin-guide/pm/intel_uncore_frequency_scaling.rst in linux 6.12: min_freq_khz, max_freq_khz",
+        "Documentation/admin-guide/pm/intel_uncore_frequency_scaling.rst in linux 6.12: Sysfs Interface",
+        "Documentation/admin-guide/pm/intel_uncore_frequency_scaling.rst in linux 6.12: Efficiency vs. Latency Tradeoff",
     ];
 }
 

@@ -13,7 +13,8 @@ crate::rule! {
     /// microseconds, and more on a busy host. One that polls for some time sees the interrupt at once.
     /// ## Threshold
     /// The guest's idle driver is not `haltpoll`, or its time is 0, and `idle=poll` was not given. The host may poll on its
-    /// own (`kvm.halt_poll_ns`), which a guest cannot see. The finding is `info`, and given only where a goal was given or a path
+    /// own (`kvm.halt_poll_ns`), or let the guest wait by MWAIT without leaving to the host (`intel_idle`); a guest is
+    /// reported in both cases too. The finding is `info`, and given only where a goal was given or a path
     /// measured.
     /// ## Remedy
     /// See cpu.halt-polling: the module `cpuidle_haltpoll`, in some clouds with `force=1`; `idle=poll` keeps all processors at full
@@ -23,6 +24,8 @@ crate::rule! {
         "Documentation/virt/guest-halt-polling.rst in linux 6.12",
         "drivers/cpuidle/cpuidle-haltpoll.c in linux 6.12: haltpoll_want, force",
         "Documentation/virt/kvm/halt-polling.rst in linux 6.12: Module Parameters",
+        "Documentation/virt/kvm/api.rst in linux 6.12: KVM_CAP_X86_DISABLE_EXITS",
+        "not confirmed: the tens of microseconds, which depend on the host",
     ];
 }
 

@@ -15,10 +15,12 @@
 //!
 //! ## What it needs
 //! Linux 6.13, a driver with NAPI instances that have an id and keep their settings (`netif_napi_add_config`),
-//! CAP_NET_ADMIN, and no transaction of lowlat that is still open. Loopback and veth have no such instance. All queues of
-//! the NIC are set, also for traffic of others, which then waits up to the flush timeout.
+//! CAP_NET_ADMIN, and no transaction of lowlat that is still open. Loopback has no such instance. veth has instances only
+//! while GRO or native XDP is on, and they keep no settings (`netif_napi_add`). All queues of the NIC are set, also for
+//! traffic of others, which then waits up to the flush timeout.
 //!
-//! Source: Documentation/networking/napi.rst, "IRQ suspension".
+//! Sources: Documentation/networking/napi.rst in linux 6.13: IRQ suspension; linux commit 8a6de2627fd3: eventpoll: Control
+//! irq suspension for prefer_busy_poll; drivers/net/veth.c in linux 6.12: veth_set_features, veth_enable_xdp.
 //!
 //! ## What it gives up
 //! Bypass: none.

@@ -7,13 +7,14 @@ use lowlat_sys::{Sys, query};
 use super::Groups;
 
 crate::collector! {
-    /// How often the firmware stopped all processors for work of its own: system management interrupts, which no other
-    /// counter of the system shows. The register is there on Intel's processors, and its device (`/dev/cpu/0/msr`) where
+    /// How often the firmware stopped all processors for work of its own: system management interrupts, which no
+    /// counter in `/proc` shows. The register is there on Intel's processors, and its device (`/dev/cpu/0/msr`) where
     /// the module `msr` is loaded; reading it needs root.
     pub FIRMWARE = "counters/firmware";
     reads ["net:smi-count"];
     sources [
         "arch/x86/include/asm/msr-index.h in linux 6.12: MSR_SMI_COUNT",
+        "arch/x86/events/msr.c in linux 6.12: test_intel (PERF_MSR_SMI)",
         "arch/x86/kernel/msr.c in linux 6.12: msr_read",
         "man 4 msr",
     ];

@@ -27,7 +27,7 @@ crate::collector! {
         "/sys/class/net/*/queues/tx-*/tx_timeout",
         "net:IF/statistics", "net:IF/standard-statistics", "net:IF/queue-statistics", "net:page-pools", "net:qdiscs"];
     sources [
-        "Documentation/networking/statistics.rst in linux 6.12: Interface statistics, Standard interface statistics (STATS_GET)",
+        "Documentation/networking/statistics.rst in linux 6.12: Interface statistics, Standard interface statistics",
         "net/ethtool/stats.c in linux 6.12: stats_eth_mac_names, stats_eth_phy_names, stats_rmon_names",
         "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats-get, page-pool-stats-get",
         "Documentation/ABI/testing/sysfs-class-net-statistics in linux 6.12: all of it is one list",

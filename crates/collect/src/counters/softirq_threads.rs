@@ -15,7 +15,7 @@ crate::collector! {
     pub SOFTIRQ_THREADS = "counters/softirq-threads";
     reads ["/proc/*/comm", "/proc/*/schedstat", "/sys/devices/system/cpu/online"];
     sources [
-        "kernel/softirq.c in linux 6.12: __do_softirq, softirq_threads",
+        "kernel/softirq.c in linux 6.12: handle_softirqs, softirq_threads",
         "Documentation/scheduler/sched-stats.rst in linux 6.12: /proc/<pid>/schedstat",
     ];
 }

@@ -20,7 +20,7 @@ crate::knob! {
     refusal "a program sets it on its own epoll instance";
     also ["EPIOCSPARAMS", "epoll_params", "SO_INCOMING_NAPI_ID"];
     sources [
-        "Documentation/networking/napi.rst in linux 6.12: epoll-based busy polling",
+        "Documentation/networking/napi.rst in linux 6.13: epoll-based busy polling",
         "fs/eventpoll.c in linux 6.12: ep_eventpoll_bp_ioctl",
         "not confirmed: 6.9 as its first release",
     ];
