@@ -17,7 +17,7 @@ pub(crate) struct Driver {
     source: &'static str,
 }
 
-const BCC: &str = "the list of kernel versions by feature in the documents of github.com/iovisor/bcc (XDP)";
+const BCC: &str = "https://github.com/iovisor/bcc (its documents: kernel versions, XDP)";
 
 /// Each row's source was opened. 256 is XDP_PACKET_HEADROOM, and 320 the aligned struct skb_shared_info with the usual 17
 /// fragments (CONFIG_MAX_SKB_FRAGS).
