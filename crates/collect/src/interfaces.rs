@@ -251,22 +251,28 @@ fn spread(hex: &str) -> Reading<Rss> {
     })
 }
 
-/// Interface → groups joined, of `/proc/net/igmp`: a line for each interface, then one for each of its groups, the address in
-/// hexadecimal as the host's memory has it. 224.0.0.1 is joined by every interface.
-fn multicast_groups(text: &str) -> Reading<BTreeMap<String, Vec<String>>> {
+/// Interface → groups joined, of `/proc/net/igmp`: a line for each interface, which begins with its index, then one for each of
+/// its groups, the number that its bytes are in the host's memory (net/ipv4/igmp.c, igmp_mc_seq_show in linux 6.12).
+/// 224.0.0.1 is joined by every interface.
+pub(crate) fn multicast_groups(text: &str) -> Reading<BTreeMap<String, Vec<String>>> {
+    let bad = |line: &str| garbled("/proc/net/igmp", line);
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut current = None;
-    for line in text.lines().skip(1) {
+    let mut lines = text.lines();
+    if let Some(head) = lines.next().filter(|head| !head.starts_with("Idx")) {
+        return bad(head);
+    }
+    for line in lines {
         let mut words = line.split_whitespace();
-        if line.starts_with(char::is_whitespace) {
-            let address = words.next().filter(|w| w.len() == 8).and_then(|w| u32::from_str_radix(w, 16).ok());
-            let (Some(name), Some(address)) = (&current, address) else { return garbled("/proc/net/igmp", line) };
-            let group = std::net::Ipv4Addr::from(address.to_le_bytes());
-            if group != std::net::Ipv4Addr::new(224, 0, 0, 1) {
-                all.entry(String::clone(name)).or_default().push(group.to_string());
-            }
-        } else {
-            current = words.nth(1).map(str::to_owned);
+        if line.starts_with(|c: char| c.is_ascii_digit()) {
+            current = words.nth(1).map(|name| name.trim_end_matches(':').to_owned());
+            continue;
+        }
+        let address = words.next().filter(|w| w.len() == 8).and_then(|w| u32::from_str_radix(w, 16).ok());
+        let (Some(name), Some(address)) = (&current, address) else { return bad(line) };
+        let group = std::net::Ipv4Addr::from(address.to_le_bytes());
+        if group != std::net::Ipv4Addr::new(224, 0, 0, 1) {
+            all.entry(String::clone(name)).or_default().push(group.to_string());
         }
     }
     Reading::Value(all)
@@ -481,7 +487,8 @@ mod tests {
                     \t\t\t\t010000E0     1 0:00000000\t\t0\n";
         let want = BTreeMap::from([("eth0".to_owned(), vec!["233.54.10.10".to_owned()])]);
         assert_eq!(multicast_groups(text), Reading::Value(want));
-        assert!(matches!(multicast_groups("head\n\tnot hex\n"), Reading::Garbled(_)));
+        assert!(matches!(multicast_groups("Idx\n\tnot hex\n"), Reading::Garbled(_)));
+        assert!(matches!(multicast_groups("no head\n"), Reading::Garbled(_)));
         assert_eq!(multicast_groups(""), Reading::Value(BTreeMap::new()));
     }
 

@@ -1,6 +1,6 @@
 //! Processes and threads, from `/proc`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
 use lowlat_model::application::{Grown, Owner, Process, Thread};
@@ -86,7 +86,7 @@ pub(super) fn look(sys: &dyn Sys, pid: u32, machine: &str) -> Result<Look, Appli
         locked_kb: memory("VmLck"),
         resident_kb: memory("VmRSS"),
         swapped_kb: memory("VmSwap"),
-        groups: sys.read(&format!("/proc/{pid}/net/igmp")).and_then(|text| groups(&text)),
+        groups: sys.read(&format!("/proc/{pid}/net/igmp")).and_then(|text| crate::interfaces::multicast_groups(&text)),
         threads: threads.into_values().collect(),
     };
     Ok(Look { machine: machine.to_owned(), started: stat.started, process, threads: counts })
@@ -275,29 +275,6 @@ fn waited(text: &str) -> Reading<u64> {
     }
 }
 
-/// `/proc/net/igmp`: an interface's line begins with its index, its groups follow, each begun by two tabs. A group is
-/// printed as the number that its bytes are on this machine (net/ipv4/igmp.c, igmp_mc_seq_show). 224.0.0.1 is every
-/// host's.
-fn groups(text: &str) -> Reading<BTreeMap<String, Vec<String>>> {
-    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut iface = None;
-    for line in text.lines().skip(1) {
-        if line.starts_with(char::is_numeric) {
-            iface = line.split_whitespace().nth(1).map(|name| name.trim_end_matches(':').to_owned());
-            continue;
-        }
-        let hex = line.split_whitespace().next().unwrap_or_default();
-        let (Some(iface), Ok(number)) = (&iface, u32::from_str_radix(hex, 16)) else {
-            return garbled("/proc/net/igmp", line);
-        };
-        let group = std::net::Ipv4Addr::from(number.to_ne_bytes());
-        if group.octets() != [224, 0, 0, 1] {
-            all.entry(iface.clone()).or_default().insert(group.to_string());
-        }
-    }
-    Reading::Value(all.into_iter().map(|(iface, groups)| (iface, groups.into_iter().collect())).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -318,15 +295,6 @@ mod tests {
     }
 
     #[test]
-    fn joined_groups_by_interface() {
-        let text = "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n\
-            1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n\
-            2\teth0      :     3      V3\n\t\t\t\t0A0101EF     2 0:00000000\t\t0\n\t\t\t\t010000E0     1 0:00000000\t\t0\n";
-        let groups = groups(text).into_value().unwrap();
-        assert_eq!(groups, BTreeMap::from([("eth0".to_owned(), vec!["239.1.1.10".to_owned()])]));
-    }
-
-    #[test]
     fn what_is_not_counted_is_not_zero() {
         assert_eq!(migrations("se.nr_migrations                   :                    7\n"), Reading::Value(7));
         assert!(matches!(migrations("policy : 0\n"), Reading::Unsupported(_)));
@@ -343,7 +311,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_or_garbled(text in "\\PC*(\n\\PC*){0,3}") {
-            let _ = (Stat::parse(&text), groups(&text), migrations(&text), waited(&text));
+            let _ = (Stat::parse(&text), migrations(&text), waited(&text));
             let _ = kb(&Reading::Value(text), "VmLck");
         }
     }
