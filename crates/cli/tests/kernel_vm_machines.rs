@@ -272,12 +272,17 @@ fn suspended_interrupts_stay_off_and_come_back() {
         let far = node.serve("");
         let before = captured();
         let ask = format!("measure {far} --cpu {NEAR_CPU} --busy-poll 2ms");
-        let all = node.lowlat(&format!("{ask} --engine epoll,suspend --duration 200ms --json")).exits(0).json();
-        let of = |n: usize, key: &str| number(&all, &format!("/engines/{n}/{key}"));
-        let figures = |n| ["measurement/rtt/p50_ns", "cost/cpu_ns_per_message"].map(|k| of(n, k));
-        let (woken, off) = (of(0, "cost/interrupts_per_message"), of(1, "cost/interrupts_per_message"));
-        eprintln!("interrupts {woken:.2} -> {off:.2}; P50, CPU time {:?} -> {:?}", figures(0), figures(1));
-        assert!(woken >= 0.5 && off <= 0.5 * woken, "{woken} -> {off} interrupts for each probe");
+        // A guest that stands still for longer than the timeout has its interrupts back: the machine can hide the effect, and
+        // cannot make it.
+        let all = common::tries(4, || {
+            let all = node.lowlat(&format!("{ask} --engine epoll,suspend --duration 200ms --json")).exits(0).json();
+            let of = |n: usize, key: &str| number(&all, &format!("/engines/{n}/{key}"));
+            let figures = |n| ["measurement/rtt/p50_ns", "cost/cpu_ns_per_message"].map(|k| of(n, k));
+            let (woken, off) = (of(0, "cost/interrupts_per_message"), of(1, "cost/interrupts_per_message"));
+            eprintln!("interrupts {woken:.2} -> {off:.2}; P50, CPU time {:?} -> {:?}", figures(0), figures(1));
+            let shown = woken >= 0.5 && off <= 0.5 * woken;
+            if shown { Ok(all) } else { Err(format!("{woken} -> {off} interrupts for each probe")) }
+        });
         let options = all["engines"][1]["state"]["options"].to_string();
         assert!(options.contains("irq-suspend-timeout") && options.contains("eth0/napi-0"), "{options}");
         assert!(options.contains("EPIOCSPARAMS") && options.contains("NAPI queue"), "{options}");

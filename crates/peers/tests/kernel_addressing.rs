@@ -120,8 +120,8 @@ fn every_engine_and_peer_reaches_every_kind_of_address() {
             }
         }
         let stats = served.end();
-        // 4 engines have 5 ways through the far end, io-uring too, af-xdp the 3 of UDP; each to 3 addresses.
-        assert_eq!(reached, (5 * 5 + 3) * 3 * 20);
+        // 5 engines have 5 ways through the far end, io-uring too, af-xdp the 3 of UDP; each to 3 addresses.
+        assert_eq!(reached, (6 * 5 + 3) * 3 * 20);
         assert_eq!((stats.answered, stats.malformed, stats.send_failed), (reached, 0, 0), "{stats:?}");
     });
 }

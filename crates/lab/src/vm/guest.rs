@@ -269,8 +269,11 @@ fn judge(guest: &Guest, kernel: &Kernel, ended: &Ended, console: &str, complaint
     // What init says is the cause; the power-off that follows it is not.
     let init = || console.lines().find_map(|l| l.strip_prefix("lowlat-lab: init failed: "));
     let last = || init().map_or_else(|| last_line(console), |why| format!("init failed: {why}"));
-    if let Some((_, reason)) = console.split_once("Kernel panic - not syncing: ") {
-        let reason = reason.lines().next().unwrap_or("").trim().to_owned();
+    if let Some((before, reason)) = console.split_once("Kernel panic - not syncing: ") {
+        let reason = reason.lines().next().unwrap_or("").trim();
+        // Where it was: an oops says so before the panic that it becomes.
+        let at = before.lines().rev().find_map(|l| l.split_once("RIP: ")).map(|(_, at)| format!(" at {}", at.trim()));
+        let reason = format!("{reason}{}", at.unwrap_or_default());
         return Err(VmError::Panic { topology, kernel: release, reason });
     }
     match ended {
