@@ -408,7 +408,7 @@ pub fn suspended_round(suspender: &mut Suspender<'_>, ask: &Ask<'_>) -> Result<R
 struct Counted {
     sent: u64,
     wall_ns: u64,
-    cpu_ns: u64,
+    cpu_ns: Option<u64>,
     system_calls: Option<u64>,
     sleeps: Option<u64>,
     interrupts: Option<u64>,
@@ -424,7 +424,7 @@ impl Counted {
             sent: session.sent(),
             system_calls: session.system_calls(),
             wall_ns: lowlat_transport::clock::now(),
-            cpu_ns: lowlat_os::clock::thread_cpu(),
+            cpu_ns: session.works_alone().then(lowlat_os::clock::thread_cpu),
         }
     }
 
@@ -433,7 +433,7 @@ impl Counted {
         RoundCost {
             messages: later.sent.saturating_sub(self.sent),
             wall_ns: later.wall_ns.saturating_sub(self.wall_ns),
-            cpu_ns: grown(Some(self.cpu_ns), Some(later.cpu_ns)),
+            cpu_ns: grown(self.cpu_ns, later.cpu_ns),
             system_calls: grown(self.system_calls, later.system_calls),
             sleeps: grown(self.sleeps, later.sleeps),
             interrupts: grown(self.interrupts, later.interrupts),

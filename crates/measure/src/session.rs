@@ -164,6 +164,11 @@ impl<'a> ProbeSession<'a> {
         EngineState { words: self.engine.caps().words.clone(), options: self.engine.options(), placement: Vec::new() }
     }
 
+    /// See [`Engine::works_alone`].
+    pub fn works_alone(&self) -> bool {
+        self.engine.works_alone()
+    }
+
     /// See [`Engine::system_calls`].
     pub fn system_calls(&self) -> Option<u64> {
         self.engine.system_calls()

@@ -109,7 +109,7 @@ impl EngineCost {
                 cost.not_counted.push(NotSeen { fact: fact.to_owned(), why: why.to_owned() });
             }
         };
-        lacks(per(cpu_ns, messages), "CPU time", "the kernel gave no clock of the thread");
+        lacks(per(cpu_ns, messages), "CPU time", "another process or a kernel thread does some of the work");
         lacks(per(sum(|c| c.system_calls), messages), "system calls", "this engine does not count its own");
         lacks(per(sum(|c| c.sleeps), messages), "sleeps", "/proc/thread-self/status gives no count");
         lacks(

@@ -277,7 +277,7 @@ pub(crate) fn watched<'a>(seen: &mut Seen, input: &Input<'a>) -> Option<(f64, Ve
     let all = application.processes.iter().flat_map(|p| p.threads.iter().map(move |t| (p, t)));
     let grown = all.filter_map(|(p, t)| Some((p, t, t.grown.as_ref()?))).collect();
     // A window is far below 2^53 ns.
-    #[allow(clippy::cast_precision_loss)]
+    #[allow(clippy::cast_precision_loss)] // a window is far below 2^53 ns
     let seconds = window_ns as f64 / 1e9;
     Some((seconds, grown))
 }

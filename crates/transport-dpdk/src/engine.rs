@@ -311,6 +311,10 @@ impl Engine for Dpdk {
         &self.caps
     }
 
+    fn works_alone(&self) -> bool {
+        false
+    }
+
     fn send(&mut self, message: &[u8]) -> Result<Ns, EngineError> {
         let len = self.built(message)?;
         self.ask(Request::Send, len, 0).map(|(sent, _)| sent)

@@ -508,6 +508,10 @@ impl Engine for Uring {
         self.ring.options.clone()
     }
 
+    fn works_alone(&self) -> bool {
+        !self.ring.has_poller()
+    }
+
     fn system_calls(&self) -> Option<u64> {
         Some(self.ring.calls)
     }

@@ -243,6 +243,11 @@ impl Ring {
         }
     }
 
+    /// Whether a kernel thread takes the submissions.
+    pub(crate) fn has_poller(&self) -> bool {
+        self.inner.params().is_setup_sqpoll()
+    }
+
     /// Whether handing over what is queued is a system call: with a submission thread that is awake it is none
     /// (`IORING_SQ_NEED_WAKEUP`, io_uring_setup(2)).
     fn enters(&mut self) -> bool {

@@ -333,6 +333,12 @@ pub trait Engine {
         Vec::new()
     }
 
+    /// Whether all its work is done by the thread that calls it. Where another process or a kernel thread does some (DPDK, SQPOLL), the
+    /// caller's CPU time says too little.
+    fn works_alone(&self) -> bool {
+        true
+    }
+
     /// System calls that it made since it was opened, without those that read a clock and those that set it up; `None`
     /// where it does not count them.
     fn system_calls(&self) -> Option<u64> {
