@@ -6,18 +6,16 @@
 #![allow(unreachable_pub)] // a binary has no outside: `pub` here means "for the other modules"
 
 mod args;
-mod ask;
 mod combinations;
 mod commands;
 mod config;
-mod output;
-mod progress;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 use lowlat_live::{Failure, Outcome, signals};
+use lowlat_terminal::{ask, output, progress};
 
 use crate::args::{Cli, Command};
 

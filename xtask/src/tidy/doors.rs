@@ -72,7 +72,7 @@ const DOORS: &[(&str, &[Way], &str)] = &[
     ("crates/transport-dpdk/src/child.rs", &[Processes, Environment], "starts lowlat-dpdk, from where it is"),
     ("crates/live/src/stored.rs", &[Files], "the folder that --out names"),
     ("crates/cli/src/main.rs", &[Environment], "the arguments"),
-    ("crates/cli/src/output.rs", &[Environment], "NO_COLOR and COLUMNS"),
+    ("crates/terminal/src/output.rs", &[Environment], "NO_COLOR and COLUMNS"),
     ("xtask/src/", &[Files, Processes, Environment], "this tool: files of the repository, git and cargo"),
 ];
 
