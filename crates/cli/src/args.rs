@@ -603,6 +603,9 @@ pub struct NoiseArgs {
     /// Shortest interruption counted.
     #[arg(long, value_parser = duration, default_value = "1us", value_name = "TIME")]
     pub threshold: u64,
+    /// The longest that a wake-up or an interruption may take; exit 1 when a CPU was seen to take longer.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub goal: Option<u64>,
     /// SCHED_FIFO priority of the measuring threads [default: 80 for wake-ups where allowed, none for
     /// interruptions].
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]

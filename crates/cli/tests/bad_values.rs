@@ -251,7 +251,7 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (COMPARE, &["--timeout", "--round", "--busy-poll"], TIMES),
             (OPTIMIZE, &["--timeout", "--round", "--duration", "--present", "--busy-poll"], TIMES),
             (VERDICT, &["--timeout", "--duration", "--busy-poll"], TIMES),
-            (&["noise"], &["--duration", "--interval", "--threshold"], TIMES),
+            (&["noise"], &["--duration", "--interval", "--threshold", "--goal"], TIMES),
             (SERVE, &["--report"], TIMES),
             (&["facts"], &["--window"], TIMES),
             (&["check"], &["--window"], TIMES),

@@ -1,5 +1,6 @@
 //! The outcome of each probe, and the figures made from it.
 
+mod course;
 mod document;
 
 use std::collections::BTreeMap;

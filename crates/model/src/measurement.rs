@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::EngineState;
 use crate::tune::Placement;
 use crate::verdict::Flow;
-use crate::{Conditions, GapMarks, GoalResult, OneWay, Schema, StampReport};
+use crate::{Conditions, Course, Distribution, GapMarks, GoalResult, OneWay, Schema, StampReport};
 
 /// The document of `lowlat measure`.
 ///
@@ -109,6 +109,15 @@ pub struct Measurement {
     /// Delay variation of `rtt` in the senses of the RFCs; `null` where the samples were not kept one by one.
     #[serde(default)]
     pub jitter: Option<Jitter>,
+    /// How often each round trip of `rtt` occurred; `null` in documents of older versions, and where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// The same of `rtt_planned`; `null` also where the plan is the send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution_planned: Option<Distribution>,
+    /// The run over time; `null` where the samples were not kept one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
     /// What the steady-state test found; `null` where it could not look.
     #[serde(default)]
     pub steady: Option<SteadyState>,

@@ -12,6 +12,7 @@
 
 mod colour;
 mod documents;
+mod drawing;
 mod figures;
 mod fill;
 mod html;

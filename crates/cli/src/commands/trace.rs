@@ -3,7 +3,6 @@
 use lowlat_live::trace::{TraceAsk, trace};
 use lowlat_live::{Failure, Outcome, path::ProbePath, signals, stored};
 use lowlat_sys::Live;
-use lowlat_sys::store::Store;
 
 use crate::args::TraceArgs;
 use crate::output;
@@ -33,8 +32,8 @@ pub fn run(args: &TraceArgs, json: bool) -> Outcome {
     let document = trace(&ask, &live, &mut output::progress)?;
     if let Some(folder) = &args.out {
         stored::save(folder, "trace.json", &document)?;
-    } else if let Err(why) = keep(&document, started) {
-        output::progress(&format!("not kept for `lowlat report last`: {why}"));
+    } else {
+        super::keep(&document, started);
     }
     if json {
         output::json(&document)?;
@@ -45,12 +44,4 @@ pub fn run(args: &TraceArgs, json: bool) -> Outcome {
         output::progress("interrupted: these are the figures up to then");
     }
     Ok(0)
-}
-
-/// Stores the run where `lowlat report last` finds it.
-fn keep(document: &lowlat_model::TraceDocument, started: u64) -> Result<(), Failure> {
-    let store = Store::locate()?;
-    store.ensure_writable()?;
-    store.save_stage(&store.new_run_id(started), "run", document)?;
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use lowlat_model::TraceDocument;
 use lowlat_model::trace::{How, Largest, Side, SlowProbe, StageKey, TraceDirection, TraceStage};
 
+use crate::drawing::{Plot, Stage};
 use crate::figures::{line, percent, seconds, signed_time, time};
 use crate::page::{Block, Section, Table, text_at};
 
@@ -134,6 +135,7 @@ fn waterfall(d: &TraceDocument) -> Vec<Block> {
         blocks.push(Block::Words("no stage was seen".to_owned()));
     } else {
         blocks.push(Table::block(&["stage", "at P50", "P99", "median", "tail", "median's parts"], rows));
+        blocks.push(drawing(d));
     }
     if !small.is_empty() {
         blocks.push(Block::Words(format!("below 2 %: {}", small.join(", "))));
@@ -141,6 +143,34 @@ fn waterfall(d: &TraceDocument) -> Vec<Block> {
     blocks.extend(unseen(&d.stages).map(Block::Words));
     blocks.extend(d.largest.as_ref().map(|l| Block::Words(largest(l, d.conspicuous.is_some()))));
     blocks
+}
+
+/// The waterfall drawn, with every stage that was seen.
+fn drawing(d: &TraceDocument) -> Block {
+    let (mut before, mut stages, mut rows) = (0.0, Vec::new(), Vec::new());
+    for s in d.stages.iter().filter(|s| s.how != How::Unseen) {
+        let share_of = s.share_p50_ratio.unwrap_or(0.0);
+        let largest = d
+            .largest
+            .as_ref()
+            .is_some_and(|l| l.stage.name == s.name && l.stage.side == s.side && l.stage.direction == s.direction);
+        let name = name(&s.name, s.side);
+        rows.push(vec![
+            name.clone(),
+            time(s.at_p50_ns),
+            time(s.p50_ns),
+            time(s.p99_ns),
+            time(s.max_ns),
+            share(s.share_p50_ratio),
+            share(s.share_tail_ratio),
+        ]);
+        let time = time(s.at_p50_ns);
+        stages.push(Stage { name, time, from: before, share: share_of, tail: s.share_tail_ratio, largest });
+        before += share_of;
+    }
+    let table = Table::new(&["stage", "at P50", "P50", "P99", "longest", "of the median", "of the tail"], rows);
+    let legend = "bar: the stage in the median round trip · line below it: its share of the slowest hundredth";
+    Block::drawing("Stages of the median round trip", legend, Plot::Stages(stages), table)
 }
 
 /// The stages that were not seen, reason by reason.

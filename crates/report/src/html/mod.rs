@@ -1,9 +1,9 @@
 //! A run as one page that needs nothing else: styles and plots are in it, no script runs, nothing is fetched.
 
-mod bars;
 mod cards;
 mod forest;
 mod ladder;
+mod plots;
 mod ring;
 mod scale;
 mod writer;
@@ -13,7 +13,7 @@ use lowlat_model::document::RunDocument;
 
 use crate::documents::severity;
 use crate::figures::line;
-use crate::page::{Block, Id, Section};
+use crate::page::{Block, Id, Section, Table};
 use crate::run;
 use writer::Html;
 
@@ -24,7 +24,7 @@ pub(crate) fn html(d: &RunDocument) -> String {
     verdict(&mut h, d);
     cards::cards(&mut h, d);
     list(&mut h, "Read this first", "alert", "", &d.escalations);
-    plots(&mut h, d);
+    drawings(&mut h, d);
     list(&mut h, "Next steps", "", "todo", &d.next_steps);
     checklist(&mut h, d);
     findings(&mut h, d);
@@ -44,9 +44,16 @@ pub(crate) fn page(title: &str, sections: &[Section]) -> String {
     let title = line(title);
     let mut h = begin(&format!("lowlat: {title}"));
     h.element("h1", &[], &title);
-    for section in sections {
-        write(&mut h, section);
+    // What was measured, then how it looks, then the figures.
+    let (first, rest) = sections.split_at(1.min(sections.len()));
+    first.iter().for_each(|section| write(&mut h, section));
+    let drawn = || sections.iter().flat_map(|s| &s.blocks).filter_map(Block::drawn);
+    if drawn().next().is_some() {
+        h.open("div", &[("class", &"plots")]);
+        drawn().for_each(|d| plots::draw(&mut h, d));
+        h.close("div");
     }
+    rest.iter().for_each(|section| write(&mut h, section));
     end(h)
 }
 
@@ -128,11 +135,13 @@ fn list(h: &mut Html, title: &str, section: &'static str, list: &'static str, it
     h.close("section");
 }
 
-fn plots(h: &mut Html, d: &RunDocument) {
+fn drawings(h: &mut Html, d: &RunDocument) {
     h.open("div", &[("class", &"plots")]);
     ladder::plot(h, d);
     forest::plot(h, d);
-    bars::plot(h, d);
+    crate::run::percentiles(d).iter().filter_map(Block::drawn).for_each(|d| plots::draw(h, d));
+    let engines = crate::documents::engines::drawing("Engines on the same path", &d.engines);
+    engines.iter().filter_map(Block::drawn).for_each(|d| plots::draw(h, d));
     h.close("div");
 }
 
@@ -188,6 +197,9 @@ fn findings(h: &mut Html, d: &RunDocument) {
 }
 
 fn write(h: &mut Html, section: &Section) {
+    if section.is_drawn_only() {
+        return;
+    }
     h.open("section", &[]);
     h.element("h2", &[], &section.title);
     for block in &section.blocks {
@@ -203,32 +215,36 @@ fn write(h: &mut Html, section: &Section) {
                 h.close("ul");
             }
             Block::Code(lines) => h.element("pre", &[], &lines.join("\n")),
-            Block::Table(table) => {
-                h.open("div", &[("class", &"scroll")]);
-                h.open("table", &[]);
-                h.open("tr", &[]);
-                for column in &table.columns {
-                    h.element("th", &[], column);
-                }
-                h.close("tr");
-                for row in &table.rows {
-                    h.open("tr", &[]);
-                    for cell in row {
-                        match verdict_class(cell) {
-                            Some(class) => h.classed("td", class, cell),
-                            // A figure and its unit stay on one line.
-                            None if cell.chars().count() < 10 => h.classed("td", "short", cell),
-                            None => h.element("td", &[], cell),
-                        }
-                    }
-                    h.close("tr");
-                }
-                h.close("table");
-                h.close("div");
-            }
+            Block::Table(t) => table(h, t),
+            Block::Drawing(_) => {}
         }
     }
     h.close("section");
+}
+
+/// A table that scrolls on its own where it is wider than the page.
+fn table(h: &mut Html, table: &Table) {
+    h.open("div", &[("class", &"scroll")]);
+    h.open("table", &[]);
+    h.open("tr", &[]);
+    for column in &table.columns {
+        h.element("th", &[], column);
+    }
+    h.close("tr");
+    for row in &table.rows {
+        h.open("tr", &[]);
+        for cell in row {
+            match verdict_class(cell) {
+                Some(class) => h.classed("td", class, cell),
+                // A figure and its unit stay on one line.
+                None if cell.chars().count() < 10 => h.classed("td", "short", cell),
+                None => h.element("td", &[], cell),
+            }
+        }
+        h.close("tr");
+    }
+    h.close("table");
+    h.close("div");
 }
 
 /// Text whose `` `code` `` is shown as such. A backtick without its partner stays one.
