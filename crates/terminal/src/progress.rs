@@ -33,7 +33,7 @@ enum Out {
 
 impl Line {
     /// On stderr.
-    pub fn new() -> Self {
+    pub fn on_stderr() -> Self {
         if !std::io::stderr().is_terminal() {
             return Self(Out::Plain { since: Instant::now(), last: Mutex::new(Duration::ZERO) });
         }
@@ -50,7 +50,7 @@ impl Line {
 
     /// The same, and nothing anywhere where one document is wanted and nothing else.
     pub fn unless(json: bool) -> Self {
-        if json { Self(Out::Nothing) } else { Self::new() }
+        if json { Self(Out::Nothing) } else { Self::on_stderr() }
     }
 
     /// Shows where a run is, with `more` after it.

@@ -61,7 +61,7 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
 
 /// Runs the job, and shows on stderr how far it is.
 pub(super) fn run_shown(job: &Job, sys: &dyn Sys, store: &Store) -> Result<Finished, Failure> {
-    let shown = Line::new();
+    let shown = Line::on_stderr();
     let mut heard = Reporter { progress: &mut |at| shown.show(at, ""), line: &mut output::progress };
     optimize::run(job, sys, store, &mut heard)
 }
