@@ -22,7 +22,7 @@ static SHOWN: Mutex<bool> = Mutex::new(false);
 /// Shows progress from a thread of its own: a terminal that does not read (scroll lock, a slow link) must not hold up
 /// the measuring thread. What it cannot show in time is not shown.
 #[derive(Debug)]
-pub struct Line(Out);
+pub struct ProgressLine(Out);
 
 #[derive(Debug)]
 enum Out {
@@ -31,7 +31,7 @@ enum Out {
     Plain { since: Instant, last: Mutex<Duration> },
 }
 
-impl Line {
+impl ProgressLine {
     /// On stderr.
     pub fn on_stderr() -> Self {
         if !std::io::stderr().is_terminal() {
@@ -74,7 +74,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if let Out::Terminal { send, thread } = &mut self.0 {
             *send = None;
