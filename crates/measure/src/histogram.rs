@@ -1,7 +1,7 @@
 //! Latencies counted in constant memory, mergeable.
 
-use lowlat_model::distribution::{Bar, Distribution};
 use lowlat_model::Quantiles;
+use lowlat_model::distribution::{Bar, Distribution};
 use lowlat_model::measurement::LOST;
 
 /// Bits of precision: 256 cells an octave, so a figure is at most 1/256 (0.4 %) above its sample.
@@ -193,7 +193,8 @@ mod tests {
     fn bars_hold_every_sample_and_are_narrow() {
         let mut r = Random::new(7);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let all: Vec<u64> = (0..5_000).map(|_| (300.0 * (3.0 * r.exponential()).exp()) as u64).chain([0, 3, LOST]).collect();
+        let all: Vec<u64> =
+            (0..5_000).map(|_| (300.0 * (3.0 * r.exponential()).exp()) as u64).chain([0, 3, LOST]).collect();
         let d = of(&all).distribution().unwrap();
         assert_eq!((d.samples(), d.lost), (all.len() as u64, 1));
         for bar in &d.bars {

@@ -6,7 +6,7 @@ use lowlat_tune::RunProgress;
 
 use crate::args::NoiseArgs;
 use crate::output;
-use crate::progress::Line;
+use crate::progress::ProgressLine;
 use lowlat_live::{Failure, Outcome, signals, stored};
 
 /// Runs the command.
@@ -36,7 +36,7 @@ pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
     };
     let started = lowlat_live::wall_clock_ns();
     let document = {
-        let line = Line::unless(json);
+        let line = ProgressLine::unless(json);
         let show = |at: &NoiseProgress| line.show(&on_the_line(at), &longest(at));
         lowlat_noise::noise(&Live::new(), &spec, signals::stop(), Some(&show))?
     };
