@@ -165,7 +165,7 @@ fn drawings(m: &Measurement) -> Option<Section> {
         let plot = Plot::Histograms(Histograms { rows, log_counts: false, goal_ns: None });
         blocks.push(Block::drawing(
             "How often each latency occurred",
-            "both axes as they are named; time is logarithmic",
+            "height: probes in a bar, sixteen bars for each doubling of the time",
             plot,
             table,
         ));

@@ -25,7 +25,7 @@ fn verdict(d: &NoiseDocument) -> Option<String> {
         (!cpus.is_empty()).then(|| lowlat_model::cpus::print_list(&cpus))
     };
     let parts = [
-        named(Some(true)).map(|cpus| format!("CPU {cpus}: nothing longer was seen in {}", seconds(d.duration_ns))),
+        named(Some(true)).map(|cpus| format!("CPU {cpus}: nothing longer was seen in {}", span(d.duration_ns))),
         named(Some(false)).map(|cpus| format!("CPU {cpus}: missed")),
         named(None).map(|cpus| format!("CPU {cpus}: not judged, the watch was not finished")),
     ];
@@ -58,6 +58,11 @@ fn histograms(d: &NoiseDocument) -> Vec<Section> {
     both.into_iter().filter(|(_, _, rows)| !rows.is_empty()).map(section).collect()
 }
 
+/// A length of the watch: `2.0 s`, `50 ms`.
+fn span(ns: u64) -> String {
+    if ns >= 1_000_000_000 { seconds(ns) } else { format!("{} ms", ns as f64 / 1e6) }
+}
+
 /// Bins of [`BINS`] that one column of the terminal's table holds.
 const SHOWN: [std::ops::Range<usize>; 7] = [0..3, 3..5, 5..6, 6..7, 7..9, 9..10, 10..14];
 
@@ -81,7 +86,7 @@ pub(crate) fn sections(d: &NoiseDocument) -> Vec<Section> {
         })
         .collect();
     let columns = ["cpu", "sleeper", "wake-up P50", "P99", "max", "interruptions", "P50", "max", "time lost"];
-    let words = format!("{} a CPU; interruptions from {}", time(Some(d.duration_ns)), time(Some(d.gap_threshold_ns)));
+    let words = format!("{} a CPU; interruptions from {}", span(d.duration_ns), time(Some(d.gap_threshold_ns)));
     let mut blocks = vec![Block::Words(words), Table::block(&columns, rows)];
     blocks.extend(verdict(d).map(Block::Words));
     let mut sections = vec![Section::new("Noise", blocks)];

@@ -34,7 +34,13 @@ pub(super) fn draw(h: &mut Html, title: &str, of: &Histograms) {
     for (n, (name, distribution)) in of.rows.iter().enumerate() {
         let floor = TOP + row * (n + 1) as f64;
         line(h, "grid", (LEFT, floor), (RIGHT, floor));
-        words(h, "", (LEFT - 8.0, floor - 4.0), "end", &cut(name, 10));
+        // The only row is named by the heading, and has room for a scale.
+        if of.rows.len() == 1 {
+            words(h, "soft", (LEFT - 8.0, floor), "end", "0");
+            words(h, "soft", (LEFT - 8.0, floor - height(most) + 8.0), "end", &most.to_string());
+        } else {
+            words(h, "", (LEFT - 8.0, floor - 4.0), "end", &cut(name, 10));
+        }
         for b in &distribution.bars {
             let (from, to) = (axis.x(b.above_ns.max(1)), axis.x(b.up_to_ns));
             // What exceeds the goal is red, and no bar is too low to be seen.

@@ -41,7 +41,9 @@ pub(super) fn draw(h: &mut Html, title: &str, sweep: &Sweep) {
     if let Some(knee) = sweep.knee.filter(|k| k.is_finite()) {
         let x = across.x(place(knee)).clamp(AREA.left, AREA.right);
         line(h, "zero", (x, AREA.top), (x, full.bottom));
-        words(h, "soft", (x - 5.0, AREA.top + 10.0), "end", "knee");
+        // On the side that has room.
+        let (at, anchor) = if x > AREA.left + 60.0 { (x - 5.0, "end") } else { (x + 5.0, "start") };
+        words(h, "soft", (at, AREA.top + 10.0), anchor, "knee");
     }
     let Some(up) = up else {
         h.close("svg");
