@@ -68,8 +68,11 @@ pub(crate) fn read(sys: &dyn Sys) -> Host {
         Reading::Value(version) => Reading::Value(version),
         _ => sys.sysctl("kernel.version"),
     };
+    // Packed in the kernel, some 100 kB unpacked: once for all that ask.
+    let config = config_text(sys, &release);
     Host {
-        config: config(sys, &release),
+        preemption: preemption(sys, &config, &version),
+        config: config.map(|text| options(&text)),
         cmdline: trimmed(sys.read("/proc/cmdline")),
         realtime: realtime(sys, &version),
         virtualization: virtualization(sys),
@@ -82,7 +85,6 @@ pub(crate) fn read(sys: &dyn Sys) -> Host {
         ksm: sys.read("/sys/kernel/mm/ksm/run").parse("ksm/run"),
         aspm_policy: chosen(sys, "/sys/module/pcie_aspm/parameters/policy"),
         vulnerabilities: vulnerabilities(sys),
-        preemption: preemption(sys, &release, &version),
         machine: uname.map(|u| u.machine),
         release,
         version,
@@ -116,7 +118,7 @@ fn vulnerabilities(sys: &dyn Sys) -> Reading<BTreeMap<String, String>> {
 
 /// What the kernel's own switch says; else what the build and the boot parameter leave open. A kernel with the switch
 /// (`PREEMPT_DYNAMIC`) begins with what it was configured for (kernel/sched/core.c, `preempt_dynamic_init`).
-fn preemption(sys: &dyn Sys, release: &Reading<String>, version: &Reading<String>) -> Reading<String> {
+fn preemption(sys: &dyn Sys, config: &Reading<String>, version: &Reading<String>) -> Reading<String> {
     const SWITCH: &str = "/sys/kernel/debug/sched/preempt";
     let switch = sys.read(SWITCH);
     if let Reading::Value(text) = &switch {
@@ -140,7 +142,7 @@ fn preemption(sys: &dyn Sys, release: &Reading<String>, version: &Reading<String
     let asked = cmdline.split_whitespace().rev().find_map(|w| w.strip_prefix("preempt="));
     match asked.filter(|_| words().any(|w| w == "PREEMPT_DYNAMIC")) {
         Some(mode) => Reading::Value(mode.to_owned()),
-        None => config_text(sys, release).and_then(|text| configured(&text)),
+        None => config.as_ref().and_then(|text| configured(text)),
     }
 }
 
@@ -167,10 +169,6 @@ fn config_text(sys: &dyn Sys, release: &Reading<String>) -> Reading<String> {
         return own;
     }
     release.as_ref().and_then(|release| sys.read(&format!("/boot/config-{release}")))
-}
-
-fn config(sys: &dyn Sys, release: &Reading<String>) -> Reading<BTreeMap<String, String>> {
-    config_text(sys, release).map(|text| options(&text))
 }
 
 /// A kernel configuration is about 300 kB; more than this is none.
@@ -322,6 +320,7 @@ mod tests {
         let text = "CONFIG_NO_HZ_FULL=y\n# CONFIG_RT_GROUP_SCHED is not set\nCONFIG_SOMETHING_ELSE=y\n";
         let want =
             BTreeMap::from([("CONFIG_NO_HZ_FULL".into(), "y".into()), ("CONFIG_RT_GROUP_SCHED".into(), "n".into())]);
+        let config = |sys: &FakeSys, release: &Reading<String>| config_text(sys, release).map(|text| options(&text));
         let sys = FakeSys::new().bytes("/proc/config.gz", &packed(text));
         assert_eq!(config(&sys, &Reading::Value("6.1".into())), Reading::Value(want.clone()));
         let sys = FakeSys::new().file("/boot/config-6.1", text);
@@ -362,7 +361,8 @@ mod tests {
     #[test]
     fn the_preemption_model() {
         let asked = |sys: &FakeSys, version: &str| {
-            preemption(sys, &Reading::Value("6.12".into()), &Reading::Value(version.to_owned()))
+            let config = config_text(sys, &Reading::Value("6.12".into()));
+            preemption(sys, &config, &Reading::Value(version.to_owned()))
         };
         let value = |mode: &str| Reading::Value(mode.to_owned());
         let switch = FakeSys::new().file("/sys/kernel/debug/sched/preempt", "none voluntary (full) lazy \n");

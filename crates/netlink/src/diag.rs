@@ -44,16 +44,30 @@ pub struct TcpSocketMessage {
     pub timeouts: Option<u16>,
 }
 
-/// All TCP sockets of the namespace, IPv4 and IPv6, each as `from` makes it of its message; a busy host has a hundred
-/// thousand. Other users' sockets are in the answer too.
-pub fn tcp_sockets<T>(mut from: impl FnMut(TcpSocketMessage) -> T) -> Result<Vec<T>, Error> {
+/// A family of addresses (`AF_INET`, `AF_INET6`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4 = 2,
+    /// IPv6, also of sockets that reach IPv4 by mapped addresses.
+    V6 = 10,
+}
+
+/// All TCP sockets of the namespace, of these families, each as `from` makes it of its message; a busy host has a hundred
+/// thousand. Other users' sockets are in the answer too. For each family the kernel goes through the host's whole table of
+/// connections, whose size grows with its memory and not with their number (net/ipv4/inet_diag.c in linux 6.12,
+/// `inet_diag_dump_icsk`).
+pub fn tcp_sockets<T>(families: &[Family], mut from: impl FnMut(TcpSocketMessage) -> T) -> Result<Vec<T>, Error> {
     let mut out = Vec::new();
+    if families.is_empty() {
+        return Ok(out);
+    }
     let mut socket = NetlinkSocket::open(Protocol::SockDiag)?;
-    for family in [2u8, 10] {
+    for family in families {
         let what = "list the TCP sockets";
         // struct inet_diag_req_v2: family, protocol, extensions, pad, states, 48 bytes of socket id
         let mut fixed = [0; 56];
-        fixed[0] = family;
+        fixed[0] = *family as u8;
         fixed[1] = IPPROTO_TCP;
         fixed[2] = 1 << (INET_DIAG_INFO - 1) | 1 << (INET_DIAG_CONG - 1);
         fixed[4..8].copy_from_slice(&STATES.to_ne_bytes());

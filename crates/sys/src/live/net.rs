@@ -254,7 +254,24 @@ pub(super) fn tcp_sockets() -> Reading<Vec<TcpSocket>> {
         congestion: s.congestion,
         timeouts: s.timeouts.map(u32::from),
     };
-    reading(diag::tcp_sockets(from))
+    let in_use = |file: &str, name: &str| {
+        std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).ok().and_then(|text| in_use(&text, name))
+    };
+    let mut families = Vec::with_capacity(2);
+    for (family, file, name) in [(diag::Family::V4, "sockstat", "TCP:"), (diag::Family::V6, "sockstat6", "TCP6:")] {
+        if in_use(file, name) != Some(0) {
+            families.push(family);
+        }
+    }
+    reading(diag::tcp_sockets(&families, from))
+}
+
+/// How many sockets of a protocol this namespace has, listening ones among them: `TCP: inuse 5 orphan 0 …`
+/// (net/ipv4/proc.c, `sockstat_seq_show`; net/ipv6/proc.c, `sockstat6_seq_show`; linux 6.12).
+fn in_use(text: &str, name: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let mut words = rest.split_whitespace();
+    words.find(|w| *w == "inuse").and_then(|_| words.next()?.parse().ok())
 }
 
 /// The sockets, each with the program that holds it.
@@ -317,5 +334,28 @@ fn cpu_dma_latency() -> Json {
     match std::fs::File::open(PATH).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut bytes)) {
         Ok(()) => json(&i32::from_ne_bytes(bytes)),
         Err(e) => not(PATH, "read", &e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_without_sockets_is_one_that_says_so() {
+        let four = "sockets: used 152\nTCP: inuse 5 orphan 0 tw 2 alloc 9 mem 0\nUDP: inuse 0 mem 0\n";
+        assert_eq!((in_use(four, "TCP:"), in_use(four, "UDP:"), in_use(four, "RAW:")), (Some(5), Some(0), None));
+        assert_eq!(in_use("TCP6: inuse 0\n", "TCP6:"), Some(0));
+        for garbled in ["", "TCP: inuse\n", "TCP: inuse x\n", "TCP: 0\n"] {
+            assert_eq!(in_use(garbled, "TCP:"), None, "{garbled:?}");
+        }
+    }
+
+    /// The count says that there is one where there is one, whatever its state.
+    #[test]
+    fn a_listening_socket_is_in_the_list() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        assert!(tcp_sockets().into_value().unwrap().iter().any(|s| s.local == at), "{at}");
     }
 }
