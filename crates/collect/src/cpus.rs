@@ -13,7 +13,8 @@ crate::collector! {
     /// Which processors there are, how they are isolated, which share a core or a NUMA node, and how each one saves
     /// power: frequency governor and preference, idle states with their exit latency and use, and the limits that
     /// programs have set on their exit latency. Also the CPUs on which the kernel's unbound workqueues may run, the
-    /// frequency limits of what the cores of an Intel package share, and in a guest how long an idle virtual CPU polls.
+    /// frequency limits of what the cores of an Intel package share, whether there is MWAIT, and in a guest how long an
+    /// idle virtual CPU polls.
     ///
     /// In a virtual machine most of the power policy belongs to the host and is absent here.
     pub CPUS = "cpus";
@@ -59,6 +60,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Cpus {
     let each = online.value().cloned().unwrap_or_default();
     Cpus {
         model: sys.read("/proc/cpuinfo").and_then(|t| model(&t)),
+        mwait: sys.read("/proc/cpuinfo").and_then(|t| mwait(&t)),
         isolated,
         nohz_full,
         smt: trimmed(sys.read(&format!("{CPU}/smt/control"))),
@@ -136,6 +138,15 @@ fn uncore(sys: &dyn Sys) -> Reading<BTreeMap<String, UncoreLimits>> {
 /// The cpufreq governor of one processor.
 pub(crate) fn governor(sys: &dyn Sys, n: u32) -> Reading<String> {
     trimmed(sys.read(&format!("{CPU}/cpu{n}/cpufreq/scaling_governor")))
+}
+
+/// Whether the first processor's flags have `monitor` (X86_FEATURE_MWAIT). Only x86 has such a line of flags.
+fn mwait(cpuinfo: &str) -> Reading<bool> {
+    let flags = cpuinfo.lines().filter_map(|l| l.split_once(':')).find(|(key, _)| key.trim() == "flags");
+    match flags {
+        Some((_, flags)) => Reading::Value(flags.split_whitespace().any(|f| f == "monitor")),
+        None => Reading::Unsupported("/proc/cpuinfo has no line of flags: only x86 processors have MWAIT".into()),
+    }
 }
 
 /// `model name` on x86, `cpu model`, `Processor` or `Hardware` elsewhere; arm64 gives only numbers, which are shown.

@@ -20,6 +20,7 @@ mod filters;
 mod host;
 mod interfaces;
 mod irqs;
+mod linuxptp;
 mod moment;
 pub mod path;
 mod qdiscs;

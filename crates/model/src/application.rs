@@ -123,6 +123,9 @@ pub struct OpenSocket {
     pub drops_grown: Option<u64>,
     /// It also receives datagrams of groups that other sockets joined (`IP_MULTICAST_ALL`).
     pub multicast_all: Reading<bool>,
+    /// It takes IPv6 alone (`IPV6_V6ONLY`); `null` for a socket of IPv4, and for one with a connection.
+    #[serde(default)]
+    pub v6_only: Option<bool>,
     /// A connection's own view; `null` for UDP.
     pub tcp: Option<Connection>,
     /// Options by their names in C, as the process set them: `TCP_NODELAY`, `TCP_QUICKACK`, `SO_BUSY_POLL`, …

@@ -149,6 +149,10 @@ pub struct Cpus {
     /// In a guest: how long an idle virtual CPU may poll before it halts, ns (module `haltpoll`).
     #[serde(default = "Reading::<u64>::unrecorded")]
     pub halt_poll_ns: Reading<u64>,
+    /// The processor has MWAIT, as far as this kernel sees (`monitor` of an x86 processor's flags). In a guest: its host
+    /// lets it wait without leaving to it.
+    #[serde(default = "Reading::<bool>::unrecorded")]
+    pub mwait: Reading<bool>,
 }
 
 /// Frequency limits of the parts that the cores of a package share.
@@ -543,8 +547,7 @@ pub struct TimeSync {
     pub system_clock: Reading<Vec<String>>,
     /// `true` if irqbalance runs.
     pub irqbalance: Reading<bool>,
-    /// Running programs that steer PTP hardware clocks, as their command lines say; what is only in their configuration
-    /// files is not read.
+    /// Running programs that steer PTP hardware clocks, as their command lines and the configuration files named there say.
     #[serde(default = "Reading::<Vec<PtpProgram>>::unrecorded")]
     pub ptp_programs: Reading<Vec<PtpProgram>>,
 }
@@ -556,10 +559,25 @@ pub struct PtpProgram {
     pub program: String,
     /// Interfaces, or clock devices (`/dev/ptp0`), whose clocks it steers.
     pub steers: Vec<String>,
-    /// It was started with software stamps (`ptp4l -S`), so it steers the system clock and no hardware clock.
+    /// It takes software stamps (`ptp4l -S`, `time_stamping software`), so it steers the system clock and no hardware clock.
     pub software_stamps: bool,
-    /// `domainNumber` (`phc2sys -n`), where it is on the command line.
+    /// `domainNumber` (`phc2sys -n`), where it is given; it is 0 otherwise.
     pub domain: Option<u8>,
+    /// It steers the system clock.
+    #[serde(default)]
+    pub system_clock: bool,
+    /// It takes its clocks from ptp4l's ports (`phc2sys -a`).
+    #[serde(default)]
+    pub automatic: bool,
+    /// The profile that a ptp4l's settings amount to: `IEEE 1588 default`, `IEEE 802.1AS`, `ITU-T G.8275.1`.
+    #[serde(default)]
+    pub profile: Option<String>,
+    /// The configuration file that it was given.
+    #[serde(default)]
+    pub config: Option<String>,
+    /// Why that file was not read; what it says is then not known.
+    #[serde(default)]
+    pub config_unread: Option<String>,
 }
 
 impl Facts {

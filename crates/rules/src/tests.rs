@@ -422,6 +422,7 @@ fn findings_follow_the_conventions() {
     // A guest, and a link of a speed that may do without error correction, are others.
     facts.host.virtualization = Reading::Value("kvm".into());
     facts.cpus.idle_driver = Reading::Absent("x".into());
+    facts.cpus.mwait = Reading::Value(false);
     iface(&mut facts).speed_mbps = Reading::Value(25_000);
     iface(&mut facts).fec = Reading::Value("rs".into());
     iface(&mut facts).wireless = Reading::Value(false);

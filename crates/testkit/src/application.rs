@@ -67,6 +67,7 @@ fn tcp() -> OpenSocket {
         drops: Value(0),
         drops_grown: Some(0),
         multicast_all: Value(true),
+        v6_only: None,
         tcp: Some(Connection {
             segment_bytes: 1448,
             sent_bytes: Some(64_000),

@@ -114,6 +114,7 @@ fn cpus() -> Cpus {
             UncoreLimits { floor_khz: 2_400_000, ceiling_khz: 2_400_000 },
         )])),
         halt_poll_ns: Reading::Absent("not a guest".into()),
+        mwait: Value(true),
     }
 }
 

@@ -37,6 +37,7 @@ fn socket(drops: u64, waiting: u64) -> InetSocket {
             drops: Reading::Value(drops),
             drops_grown: None,
             multicast_all: Reading::Value(true),
+            v6_only: None,
             tcp: Some(Connection { segment_bytes: 1448, ..Connection::default() }),
             options: Reading::Absent("no process".into()),
         },

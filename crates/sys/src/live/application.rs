@@ -66,6 +66,7 @@ fn shown(udp: bool, s: InetSocketMessage) -> OpenSocket {
             || Reading::Unsupported("the kernel shows IP_MULTICAST_ALL from 5.10 on".to_owned()),
             Reading::Value,
         ),
+        v6_only: s.v6_only,
         tcp: s.tcp.map(connection),
         options: Reading::Absent("no process that has the socket open is visible".to_owned()),
     }
