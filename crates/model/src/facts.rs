@@ -153,6 +153,18 @@ pub struct Cpus {
     /// lets it wait without leaving to it.
     #[serde(default = "Reading::<bool>::unrecorded")]
     pub mwait: Reading<bool>,
+    /// CPU → what ordinary tasks are given there while real-time tasks want it all (the fair server, Linux 6.12).
+    #[serde(default = "Reading::<BTreeMap<u32, FairServer>>::unrecorded")]
+    pub fair_server: Reading<BTreeMap<u32, FairServer>>,
+}
+
+/// What ordinary tasks are given of a CPU that real-time tasks want for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FairServer {
+    /// So much, ns; 0 where the server is off.
+    pub runtime_ns: u64,
+    /// Of each such time, ns.
+    pub period_ns: u64,
 }
 
 /// Frequency limits of the parts that the cores of a package share.

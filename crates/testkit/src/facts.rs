@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::facts::{
-    CpuPower, Cpus, Facts, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc, Route, Rss,
-    RxQueue, TimeSync, Timestamping, TxQueue, UncoreLimits,
+    CpuPower, Cpus, Facts, FairServer, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc,
+    Route, Rss, RxQueue, TimeSync, Timestamping, TxQueue, UncoreLimits,
 };
 use lowlat_model::{Counters, Reading, Schema, Window};
 
@@ -115,6 +115,9 @@ fn cpus() -> Cpus {
         )])),
         halt_poll_ns: Reading::Absent("not a guest".into()),
         mwait: Value(true),
+        fair_server: Value(
+            (0..4).map(|c| (c, FairServer { runtime_ns: 50_000_000, period_ns: 1_000_000_000 })).collect(),
+        ),
     }
 }
 
