@@ -74,6 +74,21 @@ impl<'a> Input<'a> {
         self.result.or(self.baseline)
     }
 
+    /// The name of the document that [`Self::now`] is stored as, among the run's.
+    fn facts_name(&self) -> &'static str {
+        if self.facts_after.is_some() { "facts-after" } else { "facts" }
+    }
+
+    /// Where a fact of the host as it stands now is found: `facts-after.cpus.power`.
+    fn fact(&self, place: impl std::fmt::Display) -> String {
+        format!("{}.{place}", self.facts_name())
+    }
+
+    /// Where a figure of the path as it stands now is found: `run.result.jitter_ratio`.
+    fn figure(&self, place: &str) -> String {
+        format!("run.{}.{place}", if self.result.is_some() { "result" } else { "baseline" })
+    }
+
     /// The CPU on which the application's stand-in, the near prober, ran.
     fn application_cpu(&self) -> Option<u32> {
         self.placement.near.cpu.or(self.present().and_then(|m| m.cpu))
@@ -99,8 +114,8 @@ pub struct Assessment {
 
 /// Judges a run.
 pub fn assess(input: &Input<'_>) -> Assessment {
-    let checklist = checklist::ITEMS.iter().map(|item| item(input)).collect::<Vec<_>>();
-    let parts = confidence::PARTS.iter().map(|part| part(input)).collect::<Vec<_>>();
+    let checklist = checklist::all(input);
+    let parts = confidence::all(input);
     let confidence = confidence::total(&parts);
     let causes = cause::ranked(input, &checklist);
     let escalations = escalation::all(input, confidence, &parts, &causes);

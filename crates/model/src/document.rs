@@ -196,6 +196,10 @@ pub struct ChecklistItem {
     pub met: Option<bool>,
     /// What was measured or read back.
     pub evidence: String,
+    /// Where that is, by the run's documents: `run.baseline.rtt.p50_ns`, `facts-after.irqs of eth0`,
+    /// `run.findings[interrupt-coalescing]`; empty in documents of older versions.
+    #[serde(default)]
+    pub rests_on: Vec<String>,
 }
 
 /// Keys of the ten checklist items ([`ChecklistItem::id`]). The wording of an item may change, its key does not.
@@ -243,6 +247,9 @@ pub struct ConfidencePart {
     pub of: i32,
     /// Why.
     pub why: String,
+    /// Where that is, as in [`ChecklistItem::rests_on`].
+    #[serde(default)]
+    pub rests_on: Vec<String>,
 }
 
 /// One fault the demo planted.

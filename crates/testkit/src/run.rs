@@ -241,18 +241,21 @@ fn checklist() -> Vec<ChecklistItem> {
             item: "baseline documented".into(),
             met: Some(true),
             evidence: "median 200 µs over 20000 probes".into(),
+            rests_on: vec!["run.baseline.rtt.p50_ns".into()],
         },
         ChecklistItem {
             id: id::PERSISTED.into(),
             item: "settings persisted".into(),
             met: Some(false),
             evidence: "1 kept, 0 written".into(),
+            rests_on: vec!["run.steps[qdisc.kind on eth0/qdisc-root]".into()],
         },
         ChecklistItem {
             id: id::STAMPS.into(),
             item: "hardware timestamps on where available".into(),
             met: None,
             evidence: "eth0 has none".into(),
+            rests_on: vec![],
         },
     ]
 }
@@ -265,10 +268,15 @@ fn confidence_parts() -> Vec<ConfidencePart> {
             points: 15,
             of: 15,
             why: "driver, features, rings, coalescing and stamping were read".into(),
+            rests_on: vec!["facts-after.interfaces.eth0".into()],
         },
-        ConfidencePart { what: names::VERSIONS.into(), points: 10, of: 10, why: "kernel 6.12.43-amd64".into() },
-        ConfidencePart { what: names::LOAD.into(), points: 0, of: 15, why: "the path was measured idle only".into() },
+        part(names::VERSIONS, 10, 10, "kernel 6.12.43-amd64"),
+        part(names::LOAD, 0, 15, "the path was measured idle only"),
     ]
+}
+
+fn part(what: &str, points: i32, of: i32, why: &str) -> ConfidencePart {
+    ConfidencePart { what: what.into(), points, of, why: why.into(), rests_on: vec![] }
 }
 
 /// The verdict of [`document`].
