@@ -611,6 +611,9 @@ pub struct NoiseArgs {
     /// who interrupts.
     #[arg(long)]
     pub trace: bool,
+    /// The latency goal: exit 1 unless the wake-up of every CPU alone leaves room for it.
+    #[command(flatten)]
+    pub goal: GoalArgs,
     /// Store the run in this folder, for `lowlat report`.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Application, Counters, NotSeen, PathLink, PathRole, Reading, Schema, Window};
+use crate::{Application, Counters, Distribution, NotSeen, PathLink, PathRole, Reading, Schema, Window};
 
 /// Everything that was read of a host. Pure data; rules read nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -112,6 +112,9 @@ pub struct Host {
     /// Where the kernel lets another task in: `none`, `voluntary`, `full`, `lazy`, `rt`.
     #[serde(default = "Reading::<String>::unrecorded")]
     pub preemption: Reading<String>,
+    /// The distribution.
+    #[serde(default = "Reading::<Distribution>::unrecorded")]
+    pub distribution: Reading<Distribution>,
 }
 
 /// Processors, their power policy and their isolation.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{NotSeen, Quantiles, Schema};
+use crate::{GoalResult, NotSeen, Quantiles, Schema};
 
 /// Wake-up latency and interruptions, CPU by CPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,13 @@ pub struct NoiseDocument {
     pub cpus: Vec<CpuNoise>,
     /// CPUs or sources that could not be watched.
     pub not_seen: Vec<NotSeen>,
+    /// Goals of the latency, judged by the wake-up of the slowest CPU alone: one that is missed here cannot be met by a
+    /// program that sleeps there. Empty where none was given.
+    #[serde(default)]
+    pub goals: Vec<GoalResult>,
+    /// What to do about a goal that was missed.
+    #[serde(default)]
+    pub advice: Vec<String>,
 }
 
 /// One CPU.

@@ -9,11 +9,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
 mod events;
+mod goal;
 mod smi;
 pub mod sources;
 mod spin;
 mod trace;
 mod wakeup;
+
+pub use goal::judge;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -137,6 +140,8 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
         gap_threshold_ns: spec.gap_threshold_ns,
         cpus: watched,
         not_seen,
+        goals: Vec::new(),
+        advice: Vec::new(),
     })
 }
 

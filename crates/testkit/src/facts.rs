@@ -6,7 +6,7 @@ use lowlat_model::facts::{
     CpuPower, Cpus, Facts, FairServer, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc,
     Route, Rss, RxQueue, TimeSync, Timestamping, TxQueue, UncoreLimits,
 };
-use lowlat_model::{Counters, Reading, Schema, Window};
+use lowlat_model::{Counters, Distribution, Reading, Schema, Window};
 
 use Reading::Value;
 
@@ -92,6 +92,7 @@ fn host() -> Host {
         aspm_policy: Value("performance".into()),
         vulnerabilities: Value(BTreeMap::from([("meltdown".into(), "Not affected".into())])),
         preemption: Value("full".into()),
+        distribution: Value(Distribution { id: "debian".into(), version: "13".into(), like: vec![] }),
     }
 }
 

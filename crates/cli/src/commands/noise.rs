@@ -31,7 +31,9 @@ pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
         trace: args.trace,
         ..NoiseSpec::default()
     };
-    let document = lowlat_noise::noise(&Live::new(), &spec, signals::stop())?;
+    let goals = args.goal.all()?;
+    let mut document = lowlat_noise::noise(&Live::new(), &spec, signals::stop())?;
+    lowlat_noise::judge(&Live::new(), &mut document, &goals);
     if let Some(folder) = &args.out {
         stored::save(folder, "noise.json", &document)?;
     }
@@ -40,5 +42,6 @@ pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
     } else {
         output::report(&lowlat_report::noise(&document, output::width()));
     }
-    Ok(0)
+    let missed = !goals.is_empty() && lowlat_model::goal::all_met(&document.goals) != Some(true);
+    Ok(u8::from(missed))
 }
