@@ -150,6 +150,7 @@ fn watch(sys: &dyn Sys, facts: &mut Facts, ns: u64) {
     let before = counters(sys);
     sys.wait(ns);
     facts.counters = counters(sys);
+    facts.counters.share(&before);
     facts.window = Some(Window { before, after: facts.counters.clone() });
 }
 

@@ -1,5 +1,6 @@
 //! What the host is: one document, written by `lowlat facts`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -504,15 +505,16 @@ impl Serialize for Sockets {
     }
 }
 
-/// One TCP socket with its TCP_INFO.
+/// One TCP socket with its TCP_INFO. Small, since a host may have a hundred thousand: words that all of them share are not
+/// stored with each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TcpSocket {
     /// Local address and port.
-    pub local: String,
+    pub local: Box<str>,
     /// Remote address and port.
-    pub remote: String,
+    pub remote: Box<str>,
     /// `established`, `listen`, …
-    pub state: String,
+    pub state: Cow<'static, str>,
     /// Smoothed RTT, ns.
     pub srtt_ns: u64,
     /// RTT variance, ns.
@@ -526,7 +528,7 @@ pub struct TcpSocket {
     /// Bytes written and not yet sent.
     pub notsent_bytes: u64,
     /// Congestion control.
-    pub congestion: String,
+    pub congestion: Cow<'static, str>,
     /// Retransmission timeouts over the connection's life; `None` where the kernel does not count them (before 6.7).
     #[serde(default)]
     pub timeouts: Option<u32>,

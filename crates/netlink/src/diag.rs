@@ -57,9 +57,9 @@ pub fn tcp_sockets<T>(mut from: impl FnMut(TcpSocketMessage) -> T) -> Result<Vec
         fixed[1] = IPPROTO_TCP;
         fixed[2] = 1 << (INET_DIAG_INFO - 1) | 1 << (INET_DIAG_CONG - 1);
         fixed[4..8].copy_from_slice(&STATES.to_ne_bytes());
-        out.extend(socket.dump_map(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &fixed), |kind, payload| {
+        socket.dump_into(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &fixed), &mut out, |kind, payload| {
             (kind == SOCK_DIAG_BY_FAMILY).then(|| parse(payload).map(&mut from)).transpose()
-        })?);
+        })?;
     }
     out.shrink_to_fit();
     Ok(out)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lowlat_model::counters::CounterGroup;
 use lowlat_model::facts::{
     CpuPower, Cpus, Facts, FairServer, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc,
     Route, Rss, RxQueue, TimeSync, Timestamping, TxQueue, UncoreLimits,
@@ -410,7 +411,7 @@ fn each_cpu(n: u64, put: &mut impl FnMut(String, &[(&str, u64)])) {
 pub fn grow(facts: &mut Facts, group: &str, key: &str, by: u64) {
     let Some(window) = facts.window.as_mut() else { return };
     let set = |counters: &mut Counters, add: u64| {
-        let slot = counters.groups.entry(group.to_owned()).or_insert_with(|| Value(BTreeMap::new()));
+        let slot = counters.groups.entry(group.to_owned()).or_insert_with(|| Value(CounterGroup::default()));
         if let Value(map) = slot {
             let base = map.get(key).copied().unwrap_or(0);
             map.insert(key.to_owned(), base + add);

@@ -1,5 +1,6 @@
 //! Netlink queries of the running host, in the types of [`crate::query`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 
@@ -242,19 +243,29 @@ fn with_filters(mut all: Vec<tc::QdiscMessage>) -> Result<Vec<tc::QdiscMessage>,
 pub(super) fn tcp_sockets() -> Reading<Vec<TcpSocket>> {
     let ns = |us: u32| u64::from(us) * 1000;
     let from = |s: diag::TcpSocketMessage| TcpSocket {
-        local: s.local.to_string(),
-        remote: s.remote.to_string(),
-        state: s.state.to_owned(),
+        local: s.local.to_string().into_boxed_str(),
+        remote: s.remote.to_string().into_boxed_str(),
+        state: s.state.into(),
         srtt_ns: ns(s.rtt_us),
         rttvar_ns: ns(s.rttvar_us),
         min_rtt_ns: ns(s.min_rtt_us.unwrap_or(0)),
         retransmits: u64::from(s.total_retransmits),
         cwnd: s.cwnd,
         notsent_bytes: u64::from(s.notsent_bytes),
-        congestion: s.congestion,
+        congestion: shared(s.congestion),
         timeouts: s.timeouts.map(u32::from),
     };
     reading(diag::tcp_sockets(from))
+}
+
+/// The usual names of congestion controls (Documentation/networking/ip-sysctl.rst, tcp_available_congestion_control) without
+/// memory of their own.
+fn shared(name: String) -> Cow<'static, str> {
+    const USUAL: [&str; 5] = ["cubic", "reno", "bbr", "dctcp", "htcp"];
+    match USUAL.into_iter().find(|usual| *usual == name) {
+        Some(usual) => usual.into(),
+        None => name.into(),
+    }
 }
 
 /// The sockets, each with the program that holds it.
