@@ -456,6 +456,9 @@ pub struct Filters {
     /// Traffic control filters, in the order in which they stand at each interface.
     #[serde(default = "Reading::<Vec<TcFilter>>::unrecorded")]
     pub tc: Reading<Vec<TcFilter>>,
+    /// Programs of BPF at the hook `tcx`, which is before those filters: interface → how many, both directions together.
+    #[serde(default = "Reading::<BTreeMap<String, u32>>::unrecorded")]
+    pub tcx: Reading<BTreeMap<String, u32>>,
 }
 
 /// A traffic control filter.

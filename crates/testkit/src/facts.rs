@@ -51,6 +51,7 @@ pub fn healthy() -> Facts {
             conntrack_max: Value(262_144),
             packet_sockets: Value(0),
             tc: Value(vec![]),
+            tcx: Value(BTreeMap::new()),
         },
         xdp_sockets: Value(vec![]),
         sockets: Value(Vec::new().into()),

@@ -8,6 +8,7 @@ use lowlat_model::Reading;
 use lowlat_model::facts::{Feature, Limit, Qdisc, TcpSocket, Timestamping};
 use lowlat_model::op::QdiscState;
 use lowlat_netlink::{Error, diag, ethtool, netdev, nft, nl80211, route, tc, wireguard};
+use lowlat_os::bpf;
 use serde::Serialize;
 
 use super::{application, not, os, ptp};
@@ -83,6 +84,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         },
         NetQuery::PowerSave(i) => answer(nl80211::power_save(i)),
         NetQuery::PagePools => answer(netdev::page_pools()),
+        NetQuery::TcxPrograms => tcx_programs(),
         NetQuery::SmiCount => smi_count(),
         NetQuery::PrivateFlags(i) => answer(ethtool::flags::private_flags(i)),
         NetQuery::Timestamping(i) => answer(ethtool::tsinfo::timestamping(i).map(|t| Timestamping {
@@ -256,6 +258,32 @@ pub(super) fn tcp_sockets() -> Reading<Vec<TcpSocket>> {
         timeouts: s.timeouts.map(u32::from),
     };
     reading(diag::tcp_sockets(from))
+}
+
+/// Programs of tcx at each interface, both directions together; those without any are left out.
+fn tcx_programs() -> Json {
+    let links = match reading(route::link::links()) {
+        Reading::Value(links) => links,
+        other => return other.map(|_| serde_json::Value::Null),
+    };
+    let mut all: BTreeMap<String, u32> = BTreeMap::new();
+    for link in links {
+        for hook in [bpf::Tcx::Ingress, bpf::Tcx::Egress] {
+            match bpf::tcx_programs(link.index, hook) {
+                Ok(0) => {}
+                Ok(n) => *all.entry(link.name.clone()).or_default() += n,
+                // An interface that went away since it was listed has none.
+                Err(e) if e.raw_os_error() == Some(libc::ENODEV) => {}
+                Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
+                    return Reading::Unsupported(
+                        "count the programs of tcx: the kernel has no tcx (before 6.6)".into(),
+                    );
+                }
+                Err(e) => return os_answer("count the programs of tcx", Err::<(), _>(e)),
+            }
+        }
+    }
+    json(&all)
 }
 
 /// The usual names of congestion controls (Documentation/networking/ip-sysctl.rst, tcp_available_congestion_control) without
