@@ -293,6 +293,7 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (MEASURE, &["--goal"], GOALS),
             (&["check", "--window", "none"], &["--goal"], GOALS),
             (&["plan"], &["--goal"], GOALS),
+            (&["noise", "--duration", "50ms"], &["--goal"], GOALS),
             (&["demo"], &["--goal"], GOALS),
             (OPTIMIZE, &["--goal"], GOALS),
             (OPTIMIZE, &["--worth", "--false-keep"], SHARES),

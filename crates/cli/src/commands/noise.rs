@@ -9,6 +9,7 @@ use lowlat_live::{Failure, Outcome, signals, stored};
 
 /// Runs the command.
 pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
+    let goals = args.goal.all()?;
     for cpu in &args.cpus {
         lowlat_live::optimize::cpu_usable("watch", *cpu)?;
     }
@@ -31,7 +32,6 @@ pub fn run(args: &NoiseArgs, json: bool) -> Outcome {
         trace: args.trace,
         ..NoiseSpec::default()
     };
-    let goals = args.goal.all()?;
     let mut document = lowlat_noise::noise(&Live::new(), &spec, signals::stop())?;
     lowlat_noise::judge(&Live::new(), &mut document, &goals);
     if let Some(folder) = &args.out {
