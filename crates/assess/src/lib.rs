@@ -106,6 +106,8 @@ pub struct Assessment {
     pub parts: Vec<ConfidencePart>,
     /// What a person must know before going on, weightiest first.
     pub escalations: Vec<String>,
+    /// Where what each of them says is found, in the same order.
+    pub escalations_rest_on: Vec<Vec<String>>,
     /// What to do next, most useful first.
     pub next_steps: Vec<String>,
     /// The verdict in five lines: `Cause:`, `Changed:`, `Gain:`, `Goal:`, `Next:`.
@@ -118,9 +120,9 @@ pub fn assess(input: &Input<'_>) -> Assessment {
     let parts = confidence::all(input);
     let confidence = confidence::total(&parts);
     let causes = cause::ranked(input, &checklist);
-    let escalations = escalation::all(input, confidence, &parts, &causes);
+    let (escalations, escalations_rest_on) = escalation::all(input, confidence, &parts, &causes).into_iter().unzip();
     let next = next::all(input, &checklist);
     let summary = verdict::lines(input, &causes, &next);
     let next_steps = next.into_iter().map(|n| n.text).collect();
-    Assessment { checklist, confidence, parts, escalations, next_steps, summary }
+    Assessment { checklist, confidence, parts, escalations, escalations_rest_on, next_steps, summary }
 }

@@ -84,6 +84,9 @@ pub struct RunDocument {
     pub summary: Vec<SummaryLine>,
     /// Expert-level, hardware limit, fix drops first.
     pub escalations: Vec<String>,
+    /// Where what each of them says is found, in the same order, as in [`ChecklistItem::rests_on`].
+    #[serde(default)]
+    pub escalations_rest_on: Vec<Vec<String>>,
     /// What to do next.
     pub next_steps: Vec<String>,
     /// Only in the demo: what its hosts were, and what follows for the figures.
