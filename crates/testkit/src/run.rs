@@ -202,6 +202,7 @@ pub fn document() -> RunDocument {
         path_links: vec![PathLink { name: "eth0".into(), role: PathRole::Route, kind: None, above: None }],
         summary: summary(),
         escalations: vec!["the baseline is below 100 µs: what is left is expert work".into()],
+        escalations_rest_on: vec![vec!["run.baseline.rtt.p50_ns".into()]],
         next_steps: vec!["move the application to spin: p50 52.0 µs on this path".into()],
         planted: Some(vec![
             Planted { fault: "netem delay 100us".into(), rule: "netem-on-path".into(), found: true, fixed: Some(true) },
