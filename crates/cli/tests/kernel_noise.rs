@@ -89,7 +89,11 @@ fn sleepers_are_real_time_where_they_may_be_and_refusals_are_one_line() {
     assert_eq!(policy(&run(&mut noise(&["--rt", "7", "--json"])).exits(0).json()), "SCHED_FIFO 7");
     // A wake-up against a goal that none meets, and one that every one meets.
     let n = run(&mut noise(&["--goal", "p50=1ns", "--json"])).exits(1).json();
-    assert_eq!((&n["goals"][0]["met"], &n["goals"][0]["quantile"]), (&Value::from(false), &Value::from("p50")), "{n:#}");
+    assert_eq!(
+        (&n["goals"][0]["met"], &n["goals"][0]["quantile"]),
+        (&Value::from(false), &Value::from("p50")),
+        "{n:#}"
+    );
     assert!(n["advice"].to_string().contains("lowlat noise --trace --cpus 0"), "{n:#}");
     let n = run(&mut noise(&["--goal", "50s", "--json"])).exits(0).json();
     assert_eq!((&n["goals"][0]["met"], &n["advice"]), (&Value::from(true), &Value::from(Vec::<Value>::new())), "{n:#}");

@@ -129,7 +129,7 @@ pub struct OpenSocket {
     /// By which of the device's queues its last packet had come, once for each reading; empty where the process's options
     /// could not be read, and for a socket without a remote end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub arrivals: Vec<Arrival>,
+    pub arrivals: Vec<FlowArrival>,
     /// A connection's own view; `null` for UDP.
     pub tcp: Option<Connection>,
     /// Options by their names in C, as the process set them: `TCP_NODELAY`, `TCP_QUICKACK`, `SO_BUSY_POLL`, …
@@ -138,7 +138,7 @@ pub struct OpenSocket {
 
 /// Where a socket's last packet had come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Arrival {
+pub struct FlowArrival {
     /// NAPI instance of the queue (`SO_INCOMING_NAPI_ID`); 0 where the kernel knows none, as on a loopback interface.
     pub napi: u32,
     /// CPU that handled it (`SO_INCOMING_CPU`).

@@ -63,7 +63,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
 #[cfg(test)]
 mod tests {
     use lowlat_model::Severity;
-    use lowlat_model::application::Arrival;
+    use lowlat_model::application::FlowArrival;
     use lowlat_testkit::application::of;
     use lowlat_testkit::facts::healthy;
 
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn two_instances_and_one() {
         let mut facts = healthy();
-        let by = |napi, cpu| Arrival { napi, cpu };
+        let by = |napi, cpu| FlowArrival { napi, cpu };
         of(&mut facts).sockets[0].arrivals = vec![by(8193, Some(0)), by(8195, None)];
         let line = "feed[812] fd 7: tcp 192.0.2.1:5000 to 192.0.2.2:40000: packets came by NAPI instance 8193 (CPU 0), \
                     later by 8195";

@@ -70,7 +70,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     ));
 }
 
-/// The limits that may act there, as far as they are known.
+/// The limits that may act there, as far as known.
 fn limits(facts: &Facts, cpus: &[u32]) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(

@@ -35,7 +35,7 @@ crate::rule! {
     follows ["receive-buffer-errors"];
 }
 
-/// What a socket dropped, by what is to be done about it. In the order of weight.
+/// What a socket dropped, by what is to be done about it. The most serious first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// UDP, no room.

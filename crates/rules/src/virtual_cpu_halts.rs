@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(rule(NAME, &guest(Reading::Absent("x".into()))), Seen::default(), "nobody asked for latency");
     }
 
-    /// A host that lets the guest wait by itself shows it MWAIT, and the guest's kernel uses it with and without a driver.
+    /// A host that lets the guest wait on its own shows it MWAIT, and the guest's kernel uses it with and without a driver.
     #[test]
     fn a_guest_that_waits_by_mwait_does_not_leave_to_its_host() {
         let asked = |facts: &Facts| rule_for(NAME, facts, 50_000);

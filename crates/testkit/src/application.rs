@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lowlat_model::Facts;
 use lowlat_model::Reading::{self, Value};
 use lowlat_model::application::{
-    Application, Arrival, Connection, Doing, Grown, OpenSocket, Owner, Process, Queues, Thread,
+    Application, Connection, Doing, FlowArrival, Grown, OpenSocket, Owner, Process, Queues, Thread,
 };
 
 /// Number of the process of [`quiet`].
@@ -70,7 +70,7 @@ fn tcp() -> OpenSocket {
         drops_grown: Some(0),
         multicast_all: Value(true),
         v6_only: None,
-        arrivals: vec![Arrival { napi: 8193, cpu: Some(0) }; 2],
+        arrivals: vec![FlowArrival { napi: 8193, cpu: Some(0) }; 2],
         tcp: Some(Connection {
             segment_bytes: 1448,
             sent_bytes: Some(64_000),

@@ -6,7 +6,7 @@ mod proc;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lowlat_model::application::{Application, Arrival, OpenSocket, Owner, Process};
+use lowlat_model::application::{Application, FlowArrival, OpenSocket, Owner, Process};
 use lowlat_model::{NotSeen, Reading};
 use lowlat_sys::query::{InetSocket, typed};
 use lowlat_sys::{NetQuery, Sys, query};
@@ -211,10 +211,10 @@ fn options(sys: &dyn Sys, found: &InetSocket) -> Reading<BTreeMap<String, i64>> 
 }
 
 /// By which queue its last packet had come.
-fn arrival(options: &Reading<BTreeMap<String, i64>>) -> Option<Arrival> {
+fn arrival(options: &Reading<BTreeMap<String, i64>>) -> Option<FlowArrival> {
     let options = options.value()?;
     let number = |name: &str| options.get(name).and_then(|n| u32::try_from(*n).ok());
-    Some(Arrival { napi: number("SO_INCOMING_NAPI_ID")?, cpu: number("SO_INCOMING_CPU") })
+    Some(FlowArrival { napi: number("SO_INCOMING_NAPI_ID")?, cpu: number("SO_INCOMING_CPU") })
 }
 
 fn with_options(sys: &dyn Sys, mut found: InetSocket, waited: bool) -> OpenSocket {

@@ -106,7 +106,7 @@ fn a_process_is_followed_through_the_window() {
         assert!(matches!(grown.waited_ns, Reading::Absent(_)), "no schedstat is not zero");
         let [socket] = app.sockets.as_slice() else { panic!("{app:#?}") };
         assert_eq!((socket.drops_grown, socket.queues.len()), (Some(7), 2));
-        let by = |napi, cpu| lowlat_model::application::Arrival { napi, cpu };
+        let by = |napi, cpu| lowlat_model::application::FlowArrival { napi, cpu };
         assert_eq!(socket.arrivals, [by(8193, Some(1)), by(8195, None)]);
         assert_eq!(socket.owners, [Owner { pid: 812, fd: 7, command: "feed".into() }]);
         assert_eq!(socket.options.value().unwrap()["TCP_NODELAY"], 0);

@@ -22,7 +22,7 @@ const OF_THE_KERNEL: &[&str] = &[
 ];
 
 /// Folders whose files are not the kernel's.
-const OF_THE_ADMINISTRATOR: &[&str] = &["/etc/", "/usr/", "/opt/", "/run/", "/var/", "/home/", "/root/"];
+const OF_THE_ADMINISTRATOR: &[&str] = &["/etc/", "/usr/", "/opt/", "/run/", "/var/"];
 
 fn is_os_release(path: &str) -> bool {
     matches!(path, "/etc/os-release" | "/usr/lib/os-release")
