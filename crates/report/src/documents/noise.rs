@@ -38,7 +38,7 @@ pub(crate) fn sections(d: &NoiseDocument) -> Vec<Section> {
     let words = format!("{} a CPU; interruptions from {}", time(Some(d.duration_ns)), time(Some(d.gap_threshold_ns)));
     let mut sections = vec![Section::new("Noise", vec![Block::Words(words), Table::block(&columns, rows)])];
     if !d.goals.is_empty() {
-        let figures = d.cpus.first().map(|c| c.wakeup.clone()).unwrap_or_default();
+        let figures = d.cpus.first().map(|c| c.wakeup).unwrap_or_default();
         let mut blocks = vec![Block::List(super::goals::lines(&d.goals, &figures))];
         if !d.advice.is_empty() {
             blocks.push(Block::List(d.advice.iter().map(|a| line(a)).collect()));
