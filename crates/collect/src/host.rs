@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use lowlat_model::Reading;
 use lowlat_model::facts::Host;
+use lowlat_model::{OsRelease, Reading};
 use lowlat_sys::{Sys, query};
 
 use crate::text::{garbled, trimmed};
@@ -13,7 +13,7 @@ crate::collector! {
     /// Which kernel runs, how it was configured and started, whether it is a real-time kernel, whether the machine is
     /// metal or virtual, its clock source, which huge pages it has, and its policies for transparent huge pages,
     /// same-page merging and the power of PCI Express links. Also which vulnerabilities of the processor the kernel
-    /// mitigates, and where it lets another task in.
+    /// mitigates, where it lets another task in, and which distribution it is.
     ///
     /// The hypervisor is identified by the firmware's vendor and product strings, else by `/sys/hypervisor`, else by
     /// signs of it in the processor and the clock sources. `unknown-hypervisor` means that there certainly is one, of
@@ -38,9 +38,12 @@ crate::collector! {
         "/sys/module/pcie_aspm/parameters/policy",
         "/sys/devices/system/cpu/vulnerabilities/*",
         "/sys/kernel/debug/sched/preempt",
+        "/etc/os-release",
+        "/usr/lib/os-release",
     ];
     sources [
         "man 5 proc (/proc/cmdline)",
+        "man 5 os-release",
         "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: nr_hugepages of a node",
         "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: vulnerabilities",
         "kernel/sched/debug.c in linux 6.12: sched_dynamic_show",
@@ -85,9 +88,21 @@ pub(crate) fn read(sys: &dyn Sys) -> Host {
         ksm: sys.read("/sys/kernel/mm/ksm/run").parse("ksm/run"),
         aspm_policy: chosen(sys, "/sys/module/pcie_aspm/parameters/policy"),
         vulnerabilities: vulnerabilities(sys),
+        distribution: distribution(sys),
         machine: uname.map(|u| u.machine),
         release,
         version,
+    }
+}
+
+/// The administrator's file, else that of the vendor (man 5 os-release).
+fn distribution(sys: &dyn Sys) -> Reading<OsRelease> {
+    let parsed = |path: &str| {
+        sys.read(path).and_then(|text| OsRelease::parse(&text).map_or_else(|| garbled(path, &text), Reading::Value))
+    };
+    match parsed("/etc/os-release") {
+        Reading::Absent(_) => parsed("/usr/lib/os-release"),
+        other => other,
     }
 }
 

@@ -21,6 +21,7 @@ mod filters;
 mod host;
 mod interfaces;
 mod irqs;
+mod linuxptp;
 mod moment;
 pub mod path;
 mod qdiscs;
@@ -153,6 +154,7 @@ fn watch(sys: &dyn Sys, facts: &mut Facts, ns: u64) {
     let before = counters(sys);
     sys.wait(ns);
     facts.counters = counters(sys);
+    facts.counters.share(&before);
     facts.window = Some(Window { before, after: facts.counters.clone() });
 }
 

@@ -84,6 +84,9 @@ pub struct RunDocument {
     pub summary: Vec<SummaryLine>,
     /// Expert-level, hardware limit, fix drops first.
     pub escalations: Vec<String>,
+    /// Where what each of them says is found, in the same order, as in [`ChecklistItem::rests_on`].
+    #[serde(default)]
+    pub escalations_rest_on: Vec<Vec<String>>,
     /// What to do next.
     pub next_steps: Vec<String>,
     /// Only in the demo: what its hosts were, and what follows for the figures.
@@ -196,6 +199,10 @@ pub struct ChecklistItem {
     pub met: Option<bool>,
     /// What was measured or read back.
     pub evidence: String,
+    /// Where that is, by the run's documents: `run.baseline.rtt.p50_ns`, `facts-after.irqs of eth0`,
+    /// `run.findings[interrupt-coalescing]`; empty in documents of older versions.
+    #[serde(default)]
+    pub rests_on: Vec<String>,
 }
 
 /// Keys of the ten checklist items ([`ChecklistItem::id`]). The wording of an item may change, its key does not.
@@ -243,6 +250,9 @@ pub struct ConfidencePart {
     pub of: i32,
     /// Why.
     pub why: String,
+    /// Where that is, as in [`ChecklistItem::rests_on`].
+    #[serde(default)]
+    pub rests_on: Vec<String>,
 }
 
 /// One fault the demo planted.

@@ -71,9 +71,9 @@ pub fn tcp_sockets<T>(families: &[Family], mut from: impl FnMut(TcpSocketMessage
         fixed[1] = IPPROTO_TCP;
         fixed[2] = 1 << (INET_DIAG_INFO - 1) | 1 << (INET_DIAG_CONG - 1);
         fixed[4..8].copy_from_slice(&STATES.to_ne_bytes());
-        out.extend(socket.dump_map(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &fixed), |kind, payload| {
+        socket.dump_into(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &fixed), &mut out, |kind, payload| {
             (kind == SOCK_DIAG_BY_FAMILY).then(|| parse(payload).map(&mut from)).transpose()
-        })?);
+        })?;
     }
     out.shrink_to_fit();
     Ok(out)
@@ -136,6 +136,7 @@ fn state_name(state: u8) -> &'static str {
 
 const INET_DIAG_VEGASINFO: u16 = 3;
 const INET_DIAG_SKMEMINFO: u16 = 7;
+const INET_DIAG_SKV6ONLY: u16 = 11;
 const INET_DIAG_BBRINFO: u16 = 16;
 const INET_DIAG_SOCKOPT: u16 = 22;
 /// UDP has two states: connected, and not (`TCP_ESTABLISHED`, `TCP_CLOSE`).
@@ -169,6 +170,8 @@ pub struct InetSocketMessage {
     pub memory: Option<SocketMemory>,
     /// `IP_MULTICAST_ALL`; `None` before Linux 5.10.
     pub multicast_all: Option<bool>,
+    /// `IPV6_V6ONLY` of an IPv6 socket without a connection; `None` for the others.
+    pub v6_only: Option<bool>,
     /// Of TCP alone.
     pub tcp: Option<ConnectionMessage>,
 }
@@ -265,6 +268,8 @@ pub fn parse_inet(transport: Transport, payload: &[u8]) -> Result<InetSocketMess
         // Bit fields are filled from the lowest bit on little-endian machines (struct inet_diag_sockopt: mc_all is the
         // seventh of the first byte).
         multicast_all: data(INET_DIAG_SOCKOPT).and_then(|o| o.first()).map(|bits| bits & 1 << 6 != 0),
+        // Unasked, of IPv6 sockets in the states LISTEN and CLOSE (inet_diag_msg_attrs_fill).
+        v6_only: data(INET_DIAG_SKV6ONLY).and_then(|o| o.first()).map(|only| *only != 0),
         tcp,
     })
 }

@@ -79,6 +79,7 @@ impl Parts {
             modes,
             summary: assessment.summary,
             escalations: assessment.escalations,
+            escalations_rest_on: assessment.escalations_rest_on,
             next_steps: present_words(job, &self.observed).into_iter().chain(assessment.next_steps).collect(),
             ..RunDocument::default()
         }

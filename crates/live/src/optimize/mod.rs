@@ -107,6 +107,10 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Reporter<'_>) ->
     session.stop_on(signals::stop());
     let outcome = tune(job, (sys, attach.as_ref()), &mut session, &mut parts, &mut Reporter { progress, line: say })
         .and_then(|()| {
+            // The checklist rests on it.
+            if let Some(after) = &parts.facts_after {
+                store.save_stage(&run_id, "facts-after", after)?;
+            }
             let document = parts.document(job);
             store.save_stage(&run_id, "run", &document)?;
             Ok(document)

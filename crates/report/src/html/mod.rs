@@ -162,6 +162,11 @@ fn checklist(h: &mut Html, d: &RunDocument) {
         h.classed("td", class, &line(&item.item));
         h.open("td", &[]);
         rich(h, &line(&item.evidence));
+        if !item.rests_on.is_empty() {
+            h.open("p", &[]);
+            h.classed("span", "from", &line(&format!("rests on {}", item.rests_on.join(", "))));
+            h.close("p");
+        }
         h.close("td");
         h.close("tr");
     }
