@@ -148,7 +148,7 @@ pub fn stored(run: &StoredRun, format: Format, width: usize) -> String {
     visible(&match format {
         Format::Text => page::text_at(&sections, width).trim_start().to_owned(),
         Format::Markdown => page::markdown(&sections),
-        Format::Html => html::page(&title, &sections),
+        Format::Html => html::page(&title, stored::trace(run), &sections),
     })
 }
 

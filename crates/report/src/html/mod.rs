@@ -6,10 +6,11 @@ mod forest;
 mod ladder;
 mod ring;
 mod scale;
+mod waterfall;
 mod writer;
 
-use lowlat_model::Severity;
 use lowlat_model::document::RunDocument;
+use lowlat_model::{Severity, TraceDocument};
 
 use crate::documents::severity;
 use crate::figures::line;
@@ -39,11 +40,16 @@ pub(crate) fn html(d: &RunDocument) -> String {
     end(h)
 }
 
-/// A page of sections alone.
-pub(crate) fn page(title: &str, sections: &[Section]) -> String {
+/// A page of sections, after the plot of a trace where there is one.
+pub(crate) fn page(title: &str, trace: Option<&TraceDocument>, sections: &[Section]) -> String {
     let title = line(title);
     let mut h = begin(&format!("lowlat: {title}"));
     h.element("h1", &[], &title);
+    if let Some(trace) = trace {
+        h.open("div", &[("class", &"plots")]);
+        waterfall::plot(&mut h, &[trace]);
+        h.close("div");
+    }
     for section in sections {
         write(&mut h, section);
     }
@@ -133,6 +139,10 @@ fn plots(h: &mut Html, d: &RunDocument) {
     ladder::plot(h, d);
     forest::plot(h, d);
     bars::plot(h, d);
+    if let Some(stages) = &d.stages {
+        let both: Vec<&TraceDocument> = stages.before.iter().chain(&stages.after).collect();
+        waterfall::plot(h, &both);
+    }
     h.close("div");
 }
 
