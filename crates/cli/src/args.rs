@@ -544,6 +544,9 @@ pub struct MeasureArgs {
     /// Also measure the cost of timestamps in paired rounds.
     #[arg(long, requires = "stamps")]
     pub stamp_cost: bool,
+    /// Do not look where the round trips take their time (a tenth of --duration, afterwards).
+    #[arg(long)]
+    pub no_stages: bool,
     /// Write every sample to this file.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
@@ -626,7 +629,16 @@ pub struct NoiseArgs {
 #[derive(Debug, Args)]
 pub struct TraceArgs {
     /// HOST or HOST:PORT. The stages of a far end on this host are shown as well.
-    pub target: String,
+    #[arg(required_unless_present = "answers")]
+    pub target: Option<String>,
+    /// On the far host, next to `lowlat serve`: trace what the program on this port answers for --duration, and print it as
+    /// JSON, for --far at the near end.
+    #[arg(long, value_name = "PORT", conflicts_with_all = ["target", "far", "out", "iface", "rt", "engine"])]
+    pub answers: Option<u16>,
+    /// The far host's own trace (`lowlat trace --answers` there), read when the rounds are over; - for standard input, as in
+    /// `ssh far lowlat trace --answers 8620 | lowlat trace far --far -`.
+    #[arg(long, value_name = "FILE")]
+    pub far: Option<PathBuf>,
     /// How to probe.
     #[command(flatten)]
     pub path: PathArgs,
@@ -786,6 +798,9 @@ pub struct OptimizeArgs {
     /// Engines to compare on the same path; `all` for each that there is, `none` skips this.
     #[arg(long, value_delimiter = ',', default_value = "block,spin,io-uring,af-xdp")]
     pub engines: Vec<String>,
+    /// Do not look where the round trips take their time (a tenth of --duration, before and after).
+    #[arg(long)]
+    pub no_stages: bool,
     /// Roll back after the report.
     #[arg(long)]
     pub rollback: bool,

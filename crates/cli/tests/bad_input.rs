@@ -96,6 +96,11 @@ fn names_that_there_are_none_of() {
             (&["trace", "127.0.0.1", "--engine", "suspend"], &["suspend", "NAPI", "--engine epoll"]),
             (&["trace", "127.0.0.1", "--proto", "icmp", "--peer", "stamp"], &["icmp", "--peer"]),
             (&["trace", "127.0.0.1", "--duration", "0s"], &["0s", "lowlat trace --help"]),
+            (&["trace"], &["lowlat trace --help"]),
+            (&["trace", "127.0.0.1", "--far", "/no/such/trace"], &["/no/such/trace", "--answers PORT"]),
+            (&["trace", "--answers", "9", "--size", "100"], &["--answers and --size", "leave out --size"]),
+            (&["trace", "127.0.0.1", "--answers", "9"], &["--answers", "lowlat trace --help"]),
+            (&["trace", "--answers", "1"], &["port 1"]),
             (&["compare", "block", "warp", "--target", "127.0.0.1"], &["warp", "spin"]),
             (&["compare", "block", "spin"], &["--target"]),
             (

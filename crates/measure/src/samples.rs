@@ -77,6 +77,12 @@ impl Samples {
         Self { probes, stamps, keep: spec.keep, first_seq, has_plan: spec.planned(), ..Self::default() }
     }
 
+    /// When the far end received the probe at this place of [`Samples::probes`] and when it answered it, ns on the far
+    /// end's clock; `None` where it reported neither, or they were not kept ([`Spec::far_stamps`]).
+    pub fn far_stamps(&self, place: usize) -> Option<(Ns, Ns)> {
+        self.stamps.get(place).map(|s| (s.far_recv, s.far_send)).filter(|(received, sent)| *received > 0 && *sent > 0)
+    }
+
     /// Of a run that is read back.
     pub fn replayed(has_plan: bool, keep: usize) -> Self {
         Self { keep, has_plan, ..Self::default() }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{EngineCost, EngineState};
 use crate::finding::{Finding, NotSeen};
 use crate::op::Target;
+use crate::trace::RunStages;
 use crate::tune::{Disposition, Headline, Member, Modes, Placement};
 use crate::verdict::Comparison;
 use crate::{GoalResult, Measurement, PathLink, Schema, Verdict};
@@ -79,6 +80,9 @@ pub struct RunDocument {
     /// The rounds of the path as it was fall into two groups; `null` where they do not.
     #[serde(default)]
     pub modes: Option<Modes>,
+    /// Where the time of a round trip goes, before and after; `null` where it was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Box<RunStages>>,
     /// The verdict in five lines: what is slow and why, what was changed, what it gained, the goal, the next command.
     #[serde(default)]
     pub summary: Vec<SummaryLine>,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineState;
+use crate::trace::TraceDocument;
 use crate::tune::Placement;
 use crate::verdict::Flow;
 use crate::{Conditions, Course, Distribution, GapMarks, GoalResult, OneWay, Schema, StampReport};
@@ -133,6 +134,12 @@ pub struct Measurement {
     /// Goals and whether they were met; empty where none was given.
     #[serde(default)]
     pub goals: Vec<GoalResult>,
+    /// Where the time of a round trip goes, from a short phase after the measurement; `null` where it was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Box<TraceDocument>>,
+    /// Why `trace` is not there, where it was left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_why_not: Option<String>,
     /// The same path just before, without the load; only where a load was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<Box<Measurement>>,

@@ -40,6 +40,8 @@ pub(crate) enum Id {
     Load,
     /// Engines.
     Engines,
+    /// Stages of the round trip.
+    Waterfall,
     /// The checklist.
     Checklist,
     /// The confidence, rule by rule.

@@ -28,6 +28,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "zerocopy" => of::<lowlat_model::ZeroCopyDocument>(),
         "noise" => of::<NoiseDocument>(),
         "trace" => of::<TraceDocument>(),
+        "far-trace" => of::<lowlat_model::trace::FarTrace>(),
         "optimize" => of::<RunDocument>(),
         "status" => of::<StatusDocument>(),
         "rollback" => of::<RollbackDocument>(),

@@ -1,5 +1,6 @@
 //! A stored document of any kind, laid out.
 
+use lowlat_model::TraceDocument;
 use lowlat_model::stored::StoredRun;
 
 use crate::documents;
@@ -16,5 +17,14 @@ pub(crate) fn sections(run: &StoredRun) -> (String, Vec<Section>) {
         StoredRun::Trace(t) => (format!("Where the time to {} goes", t.target), documents::trace::sections(t)),
         StoredRun::Bypass(b) => (format!("Kernel bypass to {}", b.target), documents::bypass::sections(b)),
         StoredRun::Optimize(d) => (format!("{} to {}", d.iface, d.target), crate::run::sections(d)),
+    }
+}
+
+/// The trace that a document holds.
+pub(crate) fn trace(run: &StoredRun) -> Option<&TraceDocument> {
+    match run {
+        StoredRun::Measure(m) => m.trace.as_deref(),
+        StoredRun::Trace(t) => Some(t),
+        _ => None,
     }
 }

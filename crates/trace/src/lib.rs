@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
+mod acts;
 mod cost;
 mod event;
 mod figures;
@@ -20,10 +21,11 @@ mod meanwhile;
 mod page;
 mod stage;
 
+pub use acts::{acts_on, acts_on_all, costless, only_costless, stages};
 pub use cost::cost;
 pub use event::{Decoder, Keep, NET_RX, SOFTIRQS, TRACE_POINTS, TraceEvent, TraceNames, TracePoint, What};
 pub use figures::{Figures, TracedRound, unseen};
-pub use join::{Flight, Joined, Threads, join, threads};
+pub use join::{Flight, Joined, Threads, answers, join, threads};
 pub use layout::{EventForm, Field, PageForm};
 pub use page::{PageEnd, records};
 pub use stage::{POINTS, Point, key};

@@ -46,6 +46,7 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
     if !warnings.is_empty() {
         sections.push(Section::new("Warnings", vec![Block::List(warnings)]));
     }
+    sections.extend(super::trace::waterfall_of(m));
     sections
 }
 

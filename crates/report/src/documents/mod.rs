@@ -27,7 +27,7 @@ pub(crate) use noise::noise;
 pub(crate) use plan::plan;
 pub(crate) use status::status;
 pub(crate) use sweep::sweep;
-pub(crate) use trace::trace;
+pub(crate) use trace::{trace, waterfall_of_run};
 pub(crate) use zerocopy::{size_line as zerocopy_line, zerocopy};
 
 use lowlat_model::verdict::{Clock, QuantileDifference};

@@ -6,10 +6,11 @@ mod ladder;
 mod plots;
 mod ring;
 mod scale;
+mod waterfall;
 mod writer;
 
-use lowlat_model::Severity;
 use lowlat_model::document::RunDocument;
+use lowlat_model::{Severity, TraceDocument};
 
 use crate::documents::severity;
 use crate::figures::line;
@@ -39,7 +40,7 @@ pub(crate) fn html(d: &RunDocument) -> String {
     end(h)
 }
 
-/// A page of sections alone.
+/// A page of sections, after the plot of a trace where there is one.
 pub(crate) fn page(title: &str, sections: &[Section]) -> String {
     let title = line(title);
     let mut h = begin(&format!("lowlat: {title}"));
@@ -142,6 +143,10 @@ fn drawings(h: &mut Html, d: &RunDocument) {
     crate::run::percentiles(d).iter().filter_map(Block::drawn).for_each(|d| plots::draw(h, d));
     let engines = crate::documents::engines::drawing("Engines on the same path", &d.engines);
     engines.iter().filter_map(Block::drawn).for_each(|d| plots::draw(h, d));
+    if let Some(stages) = &d.stages {
+        let both: Vec<&TraceDocument> = stages.before.iter().chain(&stages.after).collect();
+        waterfall::plot(h, &both);
+    }
     h.close("div");
 }
 

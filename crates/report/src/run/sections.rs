@@ -26,6 +26,7 @@ pub(crate) fn sections(d: &RunDocument) -> Vec<Section> {
         elsewhere(d),
         undo(d),
         Some(about(d)),
+        d.stages.as_deref().map(crate::documents::waterfall_of_run),
     ];
     all.extend(rest.into_iter().flatten());
     all
