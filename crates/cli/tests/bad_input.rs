@@ -96,6 +96,12 @@ fn names_that_there_are_none_of() {
             (&["trace", "127.0.0.1", "--engine", "suspend"], &["suspend", "NAPI", "--engine epoll"]),
             (&["trace", "127.0.0.1", "--proto", "icmp", "--peer", "stamp"], &["icmp", "--peer"]),
             (&["trace", "127.0.0.1", "--duration", "0s"], &["0s", "lowlat trace --help"]),
+            (&["watch"], &["--port", "--pid", "--peer"]),
+            (&["watch", "--port", "1", "--interval", "999us"], &["999us", "1ms"]),
+            (&["watch", "--from", "nosuchrun"], &["nosuchrun"]),
+            (&["watch", "--port", "1", "--trigger", "latency=2ms"], &["latency=2ms", "rtt=2ms"]),
+            (&["watch", "--port", "1", "--trigger", "gap=2"], &["2", "unit"]),
+            (&["watch", "--from", "last", "--port", "1"], &["--from"]),
             (&["compare", "block", "warp", "--target", "127.0.0.1"], &["warp", "spin"]),
             (&["compare", "block", "spin"], &["--target"]),
             (
