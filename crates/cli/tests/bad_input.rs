@@ -101,6 +101,12 @@ fn names_that_there_are_none_of() {
             (&["trace", "--answers", "9", "--size", "100"], &["--answers and --size", "leave out --size"]),
             (&["trace", "127.0.0.1", "--answers", "9"], &["--answers", "lowlat trace --help"]),
             (&["trace", "--answers", "1"], &["port 1"]),
+            (&["watch"], &["--port", "--pid", "--peer"]),
+            (&["watch", "--port", "1", "--interval", "999us"], &["999us", "1ms"]),
+            (&["watch", "--from", "nosuchrun"], &["nosuchrun"]),
+            (&["watch", "--port", "1", "--trigger", "latency=2ms"], &["latency=2ms", "rtt=2ms"]),
+            (&["watch", "--port", "1", "--trigger", "gap=2"], &["2", "unit"]),
+            (&["watch", "--from", "last", "--port", "1"], &["--from"]),
             (&["compare", "block", "warp", "--target", "127.0.0.1"], &["warp", "spin"]),
             (&["compare", "block", "spin"], &["--target"]),
             (

@@ -41,7 +41,7 @@ use lowlat_sys::Sys;
 
 use moment::Moment;
 
-pub use application::{ApplicationProblem, Whose};
+pub use application::{ApplicationProblem, Whose, is_a_program, open_sockets, process_state, socket_owners};
 pub use path::{PathProblem, Towards};
 pub use site::{cpu_ticks, site, site_state};
 pub use sysctls::KEYS as SYSCTLS;

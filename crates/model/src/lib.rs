@@ -52,6 +52,7 @@ pub mod trace;
 pub mod tune;
 pub mod units;
 pub mod verdict;
+pub mod watch;
 pub mod zerocopy;
 
 pub use application::Application;
@@ -77,4 +78,5 @@ pub use stamps::{GapMarks, OneWay, StampReport};
 pub use sweep::SweepDocument;
 pub use trace::TraceDocument;
 pub use verdict::Verdict;
+pub use watch::WatchDocument;
 pub use zerocopy::ZeroCopyDocument;

@@ -25,6 +25,7 @@ pub const DOCUMENTS: &[(&str, u32)] = &[
     ("noise", 1),
     ("trace", 1),
     ("far-trace", 1),
+    ("watch", 1),
     ("optimize", 1),
     ("status", 1),
     ("rollback", 1),

@@ -8,14 +8,14 @@ use crate::route::ip;
 use crate::socket::{NetlinkSocket, Protocol};
 use crate::{Error, Malformed};
 
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
+pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 /// sizeof(struct inet_diag_msg).
-const DIAG_MSG: usize = 72;
-const INET_DIAG_INFO: u16 = 2;
+pub(crate) const DIAG_MSG: usize = 72;
+pub(crate) const INET_DIAG_INFO: u16 = 2;
 const INET_DIAG_CONG: u16 = 4;
-const IPPROTO_TCP: u8 = 6;
+pub(crate) const IPPROTO_TCP: u8 = 6;
 /// Every state but `TIME_WAIT` (6) and `NEW_SYN_RECV` (12), which are no full sockets and have no TCP_INFO.
-const STATES: u32 = 0x1fff & !(1 << 6) & !(1 << 12);
+pub(crate) const STATES: u32 = 0x1fff & !(1 << 6) & !(1 << 12);
 
 /// One socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub fn parse(payload: &[u8]) -> Result<TcpSocketMessage, Malformed> {
 }
 
 /// include/net/tcp_states.h.
-fn state_name(state: u8) -> &'static str {
+pub(crate) fn state_name(state: u8) -> &'static str {
     const NAMES: [&str; 13] = [
         "unknown",
         "established",
@@ -135,12 +135,12 @@ fn state_name(state: u8) -> &'static str {
 }
 
 const INET_DIAG_VEGASINFO: u16 = 3;
-const INET_DIAG_SKMEMINFO: u16 = 7;
+pub(crate) const INET_DIAG_SKMEMINFO: u16 = 7;
 const INET_DIAG_SKV6ONLY: u16 = 11;
 const INET_DIAG_BBRINFO: u16 = 16;
 const INET_DIAG_SOCKOPT: u16 = 22;
 /// UDP has two states: connected, and not (`TCP_ESTABLISHED`, `TCP_CLOSE`).
-const UDP_STATES: u32 = 1 << 1 | 1 << 7;
+pub(crate) const UDP_STATES: u32 = 1 << 1 | 1 << 7;
 
 /// TCP or UDP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,7 +275,7 @@ pub fn parse_inet(transport: Transport, payload: &[u8]) -> Result<InetSocketMess
 }
 
 /// Of the machine's byte order; `bbr_bw` is two halves, the low one first, which is the same on a little-endian machine.
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 

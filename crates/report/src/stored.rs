@@ -1,6 +1,5 @@
 //! A stored document of any kind, laid out.
 
-use lowlat_model::TraceDocument;
 use lowlat_model::stored::StoredRun;
 
 use crate::documents;
@@ -15,16 +14,8 @@ pub(crate) fn sections(run: &StoredRun) -> (String, Vec<Section>) {
         StoredRun::Compare(c) => (format!("{} against {}", c.b, c.a), documents::comparison::sections(c)),
         StoredRun::Noise(n) => ("What the host itself adds".to_owned(), documents::noise::sections(n)),
         StoredRun::Trace(t) => (format!("Where the time to {} goes", t.target), documents::trace::sections(t)),
+        StoredRun::Watch(w) => ("Live traffic".to_owned(), documents::watch::sections(w)),
         StoredRun::Bypass(b) => (format!("Kernel bypass to {}", b.target), documents::bypass::sections(b)),
         StoredRun::Optimize(d) => (format!("{} to {}", d.iface, d.target), crate::run::sections(d)),
-    }
-}
-
-/// The trace that a document holds.
-pub(crate) fn trace(run: &StoredRun) -> Option<&TraceDocument> {
-    match run {
-        StoredRun::Measure(m) => m.trace.as_deref(),
-        StoredRun::Trace(t) => Some(t),
-        _ => None,
     }
 }

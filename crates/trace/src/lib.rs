@@ -12,7 +12,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
 mod acts;
+mod acks;
+mod blame;
 mod cost;
+mod drops;
 mod event;
 mod figures;
 mod join;
@@ -22,7 +25,10 @@ mod page;
 mod stage;
 
 pub use acts::{acts_on, acts_on_all, costless, only_costless, stages};
+pub use acks::{ACK_POINT, AckDecoder, AckEvent};
+pub use blame::{StallBlame, blame, lines};
 pub use cost::cost;
+pub use drops::{DROP_POINTS, DropDecoder, DropEvent, functions};
 pub use event::{Decoder, Keep, NET_RX, SOFTIRQS, TRACE_POINTS, TraceEvent, TraceNames, TracePoint, What};
 pub use figures::{Figures, TracedRound, unseen};
 pub use join::{Flight, Joined, Threads, answers, join, threads};

@@ -17,6 +17,7 @@ pub mod report;
 pub mod schema;
 pub mod serve;
 pub mod trace;
+pub mod watch;
 
 use lowlat_collect::Whose;
 use lowlat_model::{Application, Capability, Facts, Goal, GoalQuantile, Reading};

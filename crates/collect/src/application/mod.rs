@@ -3,7 +3,7 @@
 mod calls;
 mod proc;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use lowlat_model::application::{Application, FlowArrival, OpenSocket, Owner, Process};
@@ -287,31 +287,49 @@ fn sockets(
 
 /// Every process that has one of these sockets open.
 fn owners_of(sys: &dyn Sys, found: &[InetSocket], not_seen: &mut Vec<NotSeen>) -> BTreeMap<u32, Vec<Owner>> {
+    let inodes: BTreeSet<u32> = found.iter().map(|s| s.inode).collect();
+    let (owners, why) = socket_owners(sys, &inodes);
+    not_seen.extend(why);
+    owners
+}
+
+/// Every process that has one of these sockets open, by inode; and what is to be said of sockets without any.
+pub fn socket_owners(sys: &dyn Sys, inodes: &BTreeSet<u32>) -> (BTreeMap<u32, Vec<Owner>>, Option<NotSeen>) {
     let mut owners: BTreeMap<u32, Vec<Owner>> = BTreeMap::new();
     let mut denied = 0u32;
     for pid in proc::all(sys) {
         match proc::descriptors(sys, pid) {
             Reading::Value(all) => {
-                for (inode, owner) in all {
-                    if found.iter().any(|s| s.inode == inode) {
-                        owners.entry(inode).or_default().push(owner);
-                    }
+                for (inode, owner) in all.into_iter().filter(|(inode, _)| inodes.contains(inode)) {
+                    owners.entry(inode).or_default().push(owner);
                 }
             }
             Reading::Denied(_) => denied += 1,
             _ => {}
         }
     }
-    let unowned = found.iter().filter(|s| s.inode != 0 && !owners.contains_key(&s.inode)).count();
-    if unowned > 0 {
-        let why = if denied > 0 {
-            format!("denied: the descriptors of {denied} processes belong to other users; run as root")
-        } else {
-            "absent: no process here has them open; they may be of another process namespace".to_owned()
-        };
-        not_seen.push(NotSeen { fact: format!("owners of {unowned} sockets"), why });
-    }
-    owners
+    let unowned = inodes.iter().filter(|inode| **inode != 0 && !owners.contains_key(inode)).count();
+    let why = if denied > 0 {
+        format!("denied: the descriptors of {denied} processes belong to other users; run as root")
+    } else {
+        "absent: no process here has them open; they may be of another process namespace".to_owned()
+    };
+    (owners, (unowned > 0).then(|| NotSeen { fact: format!("owners of {unowned} sockets"), why }))
+}
+
+/// Refuses what is no running program: no process, a thread, a thread of the kernel.
+pub fn is_a_program(sys: &dyn Sys, pid: u32) -> Result<(), ApplicationProblem> {
+    proc::is_a_program(sys, pid)
+}
+
+/// The sockets that a process has open, by inode.
+pub fn open_sockets(sys: &dyn Sys, pid: u32) -> Reading<Vec<(u32, Owner)>> {
+    proc::descriptors(sys, pid)
+}
+
+/// What a process does, by its first thread: `running`, `sleeping`, `stopped`, …; `None` where it has ended.
+pub fn process_state(sys: &dyn Sys, pid: u32) -> Option<&'static str> {
+    proc::state(sys, pid)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(super) fn sockets(udp: bool, of: Option<u32>, port: Option<u16>, inodes: &[u
 
 /// The process has another network namespace. One whose namespace may not be seen is taken for one of this namespace: its
 /// sockets are then found, or they are not.
-fn elsewhere(pid: u32) -> bool {
+pub(super) fn elsewhere(pid: u32) -> bool {
     let inode = |path: &str| fs::metadata(path).map(|m| m.ino()).ok();
     match (inode(&format!("/proc/{pid}/ns/net")), inode("/proc/thread-self/ns/net")) {
         (Some(its), Some(ours)) => its != ours,

@@ -5,6 +5,8 @@ mod net;
 mod os;
 mod path;
 mod ptp;
+mod tap;
+mod traffic;
 
 use std::fs;
 use std::io::{self, Read};
@@ -16,6 +18,9 @@ use lowlat_model::Reading;
 use lowlat_model::facts::TcpSocket;
 
 use crate::{NetQuery, Sys, reading_of_errno};
+
+pub use tap::{Tap, TappedDatagram};
+pub use traffic::{LiveSocket, TrafficDoor};
 
 /// No file lowlat reads is longer; one that is (a device that never ends) is not read into memory.
 const LONGEST: u64 = 64 << 20;
