@@ -111,13 +111,15 @@ fn a_goal_is_met_missed_or_not_judged_and_the_run_is_kept() {
         run(&mut scratch.lowlat(&[&["noise", "--cpus", "0", "--duration", "100ms"][..], more].concat()))
     };
     // Nobody takes the CPU for longer than the watch lasts.
-    let met = noise(&["--goal", "10s"]).exits(0);
+    let met = noise(&["--goal", "10s"]);
+    met.exits(0);
     assert!(
         met.out.contains("goal: at most 10000000 µs for a wake-up or an interruption: met; CPU 0: nothing longer"),
         "{met:?}"
     );
     // No kernel wakes a sleeper within 1 ns.
-    let missed = noise(&["--goal", "1ns"]).exits(1);
+    let missed = noise(&["--goal", "1ns"]);
+    missed.exits(1);
     assert!(missed.out.contains(": missed; CPU 0: missed"), "{missed:?}");
     let json = noise(&["--goal", "1ns", "--json"]).exits(1).json();
     assert_eq!(json["goal_ns"], 1);

@@ -11,8 +11,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
-mod acts;
 mod acks;
+mod acts;
 mod blame;
 mod cost;
 mod drops;
@@ -24,8 +24,8 @@ mod meanwhile;
 mod page;
 mod stage;
 
-pub use acts::{acts_on, acts_on_all, costless, only_costless, stages};
 pub use acks::{ACK_POINT, AckDecoder, AckEvent};
+pub use acts::{acts_on, acts_on_all, costless, only_costless, stages};
 pub use blame::{StallBlame, blame, lines};
 pub use cost::cost;
 pub use drops::{DROP_POINTS, DropDecoder, DropEvent, functions};
