@@ -532,9 +532,12 @@ pub struct MeasureArgs {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "1024,4096,16384,65536,262144",
-        conflicts_with_all = ["sweep", "load", "goal", "log", "out", "stamps", "rate", "count", "rt"]
+        conflicts_with_all = ["sweep", "load", "goal", "log", "stamps", "rate", "count", "rt"]
     )]
     pub zerocopy: Option<String>,
+    /// Attach af-xdp also where that resets the link of the default route or a login session.
+    #[arg(long)]
+    pub allow_disruptive: bool,
     /// SCHED_FIFO priority, 1 to 98.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
     pub rt: Option<u8>,
@@ -583,6 +586,9 @@ pub struct CompareArgs {
     /// Length of one round.
     #[arg(long, value_parser = round, default_value = "200ms", value_name = "TIME")]
     pub round: u64,
+    /// Attach af-xdp also where that resets the link of the default route or a login session.
+    #[arg(long)]
+    pub allow_disruptive: bool,
     /// Seed of the round order and the resampling [default: random, recorded in the document].
     #[arg(long)]
     pub seed: Option<u64>,
@@ -871,8 +877,11 @@ pub enum BypassCommand {
 #[derive(Debug, Args)]
 pub struct VerdictArgs {
     /// Far end that runs `lowlat serve`: HOST or HOST:PORT.
-    #[arg(required_unless_present = "from")]
+    #[arg(required_unless_present_any = ["from", "configured_target"])]
     pub target: Option<String>,
+    /// The config file's `target`, used where the command line names none.
+    #[arg(long, hide = true)]
+    pub configured_target: Option<String>,
     /// How to probe.
     #[command(flatten)]
     pub path: PathArgs,

@@ -14,7 +14,7 @@ mod plan;
 mod status;
 pub(crate) mod sweep;
 pub(crate) mod trace;
-mod zerocopy;
+pub(crate) mod zerocopy;
 
 pub(crate) use bypass::bypass_verdict;
 pub(crate) use check::check;
