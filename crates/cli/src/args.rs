@@ -338,12 +338,19 @@ pub struct ServeArgs {
     /// Port of lowlat's own protocol, UDP and TCP.
     #[arg(long)]
     pub port: Option<u16>,
-    /// How it waits and answers: block, spin, busy-poll, or af-xdp on --iface.
+    /// How it waits and answers: block, spin, busy-poll, af-xdp on --iface, or dpdk at --dpdk-address.
     #[arg(long, conflicts_with = "xdp")]
     pub engine: Option<String>,
-    /// Interface of --engine af-xdp.
+    /// Interface of --engine af-xdp or dpdk.
     #[arg(long, requires = "engine")]
     pub iface: Option<String>,
+    /// Port of --engine dpdk: net_af_packet, net_af_xdp, net_tap, or the PCI address of a bound device
+    /// [default: net_af_packet].
+    #[arg(long, value_name = "PORT", value_parser = lowlat_live::path::dpdk_port, requires = "dpdk_address")]
+    pub dpdk_port: Option<String>,
+    /// Address that --engine dpdk answers at.
+    #[arg(long, value_name = "ADDR/LEN", value_parser = subnet, requires = "engine")]
+    pub dpdk_address: Option<(std::net::Ipv4Addr, u8)>,
     /// Spin instead of sleeping; uses a whole core. The same as --engine spin, and goes with af-xdp.
     #[arg(long)]
     pub spin: bool,
