@@ -200,10 +200,8 @@ mod tests {
         let refused = |driver: &str, reached: bool| {
             let mut facts = healthy();
             facts.interfaces.get_mut("eth0").unwrap().driver = Reading::Value(driver.into());
-            if !reached {
-                facts.default_route_ifaces = Reading::Value(Vec::new());
-                facts.sessions = Reading::Value(Vec::new());
-            }
+            facts.interfaces.get_mut("eth0").unwrap().default_route = reached;
+            facts.login_ifaces.clear();
             spared("measure with engine", &facts, "eth0").map_err(|e| e.to_string())
         };
         let why = refused("igb", true).unwrap_err();
