@@ -16,7 +16,7 @@ pub fn can_ask() -> bool {
 const TRIES: u32 = 3;
 
 /// What is known of this host before the first question, and how an answer is judged.
-pub struct Known<'a> {
+pub struct HostChoices<'a> {
     /// `(name, words)` of what could be measured, likeliest first.
     pub interfaces: &'a [(String, String)],
     /// Whether an interface of the list can be used.
@@ -29,7 +29,11 @@ pub struct Known<'a> {
 
 /// Asks, and returns the arguments of `lowlat optimize` that the answers amount to. A wrong answer is reported and
 /// asked for again.
-pub fn questions(known: &Known<'_>, input: &mut dyn BufRead, output: &mut dyn Write) -> Result<Vec<String>, Failure> {
+pub fn questions(
+    known: &HostChoices<'_>,
+    input: &mut dyn BufRead,
+    output: &mut dyn Write,
+) -> Result<Vec<String>, Failure> {
     let mut talk = Talk { input, output };
     talk.say(
         "lowlat measures a network path and tunes this host for it. Press Enter to accept the value in [brackets].\n\n",
@@ -144,7 +148,7 @@ mod tests {
     fn ask_as(answers: &[u8], may_change: bool) -> (Result<Vec<String>, String>, String) {
         let interfaces = [("eth0".to_owned(), "virtio_net, up".to_owned()), ("lo".to_owned(), "loopback".to_owned())];
         let refuse = |is: bool, what: &str| if is { Err(Failure::new(what)) } else { Ok(()) };
-        let known = Known {
+        let known = HostChoices {
             interfaces: &interfaces,
             usable: &|name| refuse(name == "lo", "it is lo; no"),
             leads: &|iface, target| refuse(target == "nowhere", &format!("not over {iface}; no")),

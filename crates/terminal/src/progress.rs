@@ -22,7 +22,7 @@ static SHOWN: Mutex<bool> = Mutex::new(false);
 /// Shows progress from a thread of its own: a terminal that does not read (scroll lock, a slow link) must not hold up
 /// the measuring thread. What it cannot show in time is not shown.
 #[derive(Debug)]
-pub struct Line(Out);
+pub struct ProgressLine(Out);
 
 #[derive(Debug)]
 enum Out {
@@ -31,9 +31,9 @@ enum Out {
     Plain { since: Instant, last: Mutex<Duration> },
 }
 
-impl Line {
+impl ProgressLine {
     /// On stderr.
-    pub fn new() -> Self {
+    pub fn on_stderr() -> Self {
         if !std::io::stderr().is_terminal() {
             return Self(Out::Plain { since: Instant::now(), last: Mutex::new(Duration::ZERO) });
         }
@@ -50,7 +50,7 @@ impl Line {
 
     /// The same, and nothing anywhere where one document is wanted and nothing else.
     pub fn unless(json: bool) -> Self {
-        if json { Self(Out::Nothing) } else { Self::new() }
+        if json { Self(Out::Nothing) } else { Self::on_stderr() }
     }
 
     /// Shows where a run is, with `more` after it.
@@ -74,7 +74,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         if let Out::Terminal { send, thread } = &mut self.0 {
             *send = None;

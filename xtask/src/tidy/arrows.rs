@@ -74,6 +74,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("demo", &["collect", "lab", "live", "model", "peers", "sys", "transport", "tune"]),
     // The pages of every unit of the catalogue, by name and by words.
     ("reference", &["collect", "families", "knobs", "live", "model", "rules"]),
+    // What the command line prints and asks.
+    ("terminal", &["knobs", "live", "model", "report", "tune"]),
     (
         "cli",
         &[
@@ -93,6 +95,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "samplelog",
             "starters",
             "sys",
+            "terminal",
             "transport",
             "transport-xdp",
             "tune",
@@ -122,7 +125,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "report", "trace"];
 
 /// Crates that alone know many others.
-const WIRING: &[&str] = &["cli", "demo", "live", "reference", "tune", "xtask"];
+const WIRING: &[&str] = &["cli", "demo", "live", "reference", "terminal", "tune", "xtask"];
 
 /// Stages: none imports another, since the command line passes them stored values.
 const STAGES: &[&str] = &["collect", "rules", "plan", "apply", "measure", "verdict", "assess", "report"];

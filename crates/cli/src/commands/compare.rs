@@ -10,7 +10,7 @@ use lowlat_tune::RunProgress;
 use lowlat_verdict::{CompareOptions, sequential};
 
 use crate::args::CompareArgs;
-use crate::progress::Line;
+use crate::progress::ProgressLine;
 use crate::{output, signals};
 use lowlat_live::{
     Failure, Outcome,
@@ -125,7 +125,7 @@ fn alternated(args: &CompareArgs, json: bool) -> Result<Comparison, Failure> {
         ..sequential::SequentialOptions::default()
     };
     let uneven = side::uneven([&placed[0], &placed[1]]);
-    let shown = Line::unless(json);
+    let shown = ProgressLine::unless(json);
     let names = (args.a.as_str(), args.b.as_str());
     let mut heard = |at: &RunProgress| shown.show(&RunProgress { of: 0, ..at.clone() }, "");
     let mut out = ab::alternated((&ask_a, &ask_b), names, options, OnStop::Keep, &Live::new(), &mut heard)?;

@@ -170,7 +170,7 @@ pub fn interview() -> Result<Vec<String>, Failure> {
     if let Reading::Value(uname) = query::uname(&live) {
         crate::output::text(&format!("kernel {} on {}", uname.release, uname.machine));
     }
-    let known = ask::Known {
+    let known = ask::HostChoices {
         interfaces: &shown,
         usable: &|name| lowlat_live::optimize::interface(name, &live),
         leads: &|iface, target| {

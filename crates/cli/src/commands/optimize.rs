@@ -8,7 +8,7 @@ use lowlat_tune::Limits;
 
 use crate::args::{FormatArg, OptimizeArgs};
 use crate::output;
-use crate::progress::Line;
+use crate::progress::ProgressLine;
 use lowlat_live::{
     Failure, Outcome,
     optimize::{self, Finished, Job, Reporter},
@@ -61,7 +61,7 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
 
 /// Runs the job, and shows on stderr how far it is.
 pub(super) fn run_shown(job: &Job, sys: &dyn Sys, store: &Store) -> Result<Finished, Failure> {
-    let shown = Line::new();
+    let shown = ProgressLine::on_stderr();
     let mut heard = Reporter { progress: &mut |at| shown.show(at, ""), line: &mut output::progress };
     optimize::run(job, sys, store, &mut heard)
 }

@@ -11,7 +11,7 @@ use lowlat_sys::store::Store;
 
 use crate::args::VerdictArgs;
 use crate::output;
-use crate::progress::Line;
+use crate::progress::ProgressLine;
 
 /// The engine that shows whether the target answers.
 const PLAIN: &str = "block";
@@ -75,7 +75,7 @@ fn measured(args: &VerdictArgs, json: bool) -> Result<BypassVerdict, Failure> {
     store.ensure_writable()?;
     probe::reach(&job.path, PLAIN)?;
     let run = store.new_run_id(lowlat_live::wall_clock_ns());
-    let shown = Line::unless(json);
+    let shown = ProgressLine::unless(json);
     let mut heard = Reporter { progress: &mut |at| shown.show(at, ""), line: &mut output::progress };
     let recorded = bypass::rounds(&job, &run, &live, &mut heard)?;
     drop(shown);

@@ -6,7 +6,7 @@ use lowlat_sys::Sys;
 use lowlat_tune::RunProgress;
 
 use crate::output;
-use crate::progress::Line;
+use crate::progress::ProgressLine;
 use lowlat_live::{
     Outcome,
     engines::{self, Compared},
@@ -23,7 +23,7 @@ pub(super) fn run(
     (list, named): (Vec<String>, bool),
     out: Option<&Path>,
     sys: &dyn Sys,
-    (shown, json): (Line, bool),
+    (shown, json): (ProgressLine, bool),
 ) -> Outcome {
     let (duration_ns, load_streams) = (ask.duration_ns, ask.load_streams);
     let job = Compared { path: ask.path, engines: list, named, duration_ns, load_streams };

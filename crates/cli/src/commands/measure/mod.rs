@@ -16,7 +16,7 @@ use lowlat_verdict::sequential::SequentialOptions;
 
 use crate::args::{ClockArg, MeasureArgs, ModeArg};
 use crate::output;
-use crate::progress::Line;
+use crate::progress::ProgressLine;
 use lowlat_live::{
     Failure, Outcome,
     ab::{self, OnStop},
@@ -112,7 +112,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     let held = probe::Held::take(&path, lasting_ns.saturating_add(LEASE_MARGIN_NS), &live);
     let path = held.path();
     let ask = Ask { path, ..ask };
-    let shown = Line::unless(json);
+    let shown = ProgressLine::unless(json);
     if let Some(all) = several {
         let named = args.engine != lowlat_live::engines::ALL;
         return engines::run(&ask, (all, named), args.out.as_deref(), &live, (shown, json));
@@ -155,7 +155,7 @@ fn judged(goals: &[Goal], measurement: &Measurement) -> Vec<GoalResult> {
 }
 
 /// Measures; with a load, first without it, so that both stand side by side.
-fn idle_and_loaded(ask: &Ask<'_>, sys: &dyn Sys, logs: &[&Path], shown: &Line) -> Result<Measurement, Failure> {
+fn idle_and_loaded(ask: &Ask<'_>, sys: &dyn Sys, logs: &[&Path], shown: &ProgressLine) -> Result<Measurement, Failure> {
     let names: &[&str] = if ask.load_streams == 0 { &[""] } else { &["idle", "loaded"] };
     let mut steps = Steps::new(shown, ask, names.len());
     let mut measured = |ask: &Ask<'_>, logs: &[&Path], name: &str| {
@@ -179,7 +179,7 @@ fn idle_and_loaded(ask: &Ask<'_>, sys: &dyn Sys, logs: &[&Path], shown: &Line) -
 
 /// What taking stamps costs the round trip: rounds without and with them, alternated, on the same path. All pairs are
 /// run: the figure wanted is the difference, not whether there is one.
-fn stamp_cost(path: &ProbePath, engine: &str, sys: &dyn Sys, shown: &Line) -> Result<Comparison, Failure> {
+fn stamp_cost(path: &ProbePath, engine: &str, sys: &dyn Sys, shown: &ProgressLine) -> Result<Comparison, Failure> {
     let without = ProbePath { stamps: false, ..path.clone() };
     let ask = |path| Ask { duration_ns: STAMP_COST_ROUND_NS, ..Ask::new(path, engine) };
     let options = SequentialOptions {

@@ -4,11 +4,11 @@ use lowlat_live::probe::{Ask, words};
 use lowlat_transport::clock;
 use lowlat_tune::Schedule;
 
-use crate::progress::Line;
+use crate::progress::ProgressLine;
 
 /// Measurements of known length, one after the other.
 pub(super) struct Steps<'a> {
-    shown: &'a Line,
+    shown: &'a ProgressLine,
     schedule: Schedule,
     only_one: bool,
     /// Each ends after so many probes.
@@ -17,7 +17,7 @@ pub(super) struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     /// So many of this ask, shown there.
-    pub(super) fn new(shown: &'a Line, ask: &Ask<'_>, number: usize) -> Self {
+    pub(super) fn new(shown: &'a ProgressLine, ask: &Ask<'_>, number: usize) -> Self {
         let schedule = Schedule::new(0, 0, vec![ask.lasting_ns(); number]);
         Self { shown, schedule, only_one: number < 2, count: ask.count }
     }

@@ -7,7 +7,7 @@ use lowlat_sys::Sys;
 
 use super::steps::Steps;
 use crate::output;
-use crate::progress::Line;
+use crate::progress::ProgressLine;
 use lowlat_live::{
     Failure, Outcome,
     path::ProbePath,
@@ -22,7 +22,7 @@ pub fn run(
     axis: &Axis,
     out: Option<&std::path::Path>,
     sys: &dyn Sys,
-    (shown, json): (Line, bool),
+    (shown, json): (ProgressLine, bool),
 ) -> Outcome {
     let sizes = ask.peer()?.message_sizes();
     let name = axis.axis();
