@@ -27,8 +27,8 @@ use crate::probe::{self, Ask, words};
 use crate::signals;
 use document::Parts;
 
-pub use engines::{spare_the_link, xdp_resets};
 pub(crate) use engines::{Trying, tried};
+pub use engines::{spare_the_link, xdp_resets};
 pub use job::{Job, goal_quantiles};
 pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
 
