@@ -83,7 +83,7 @@ pub fn behind_dpdk(far: &DpdkFarEnd<'_>, say: &mut dyn FnMut(&str)) -> Result<u6
     // The process that answers is started on the CPU of this thread, which then leaves it to it.
     let placed = PlacedThread::take(&ThreadPlacement { cpu: far.cpu, ..ThreadPlacement::default() })?;
     let reached_by = &crate::path::reached_by;
-    let mut responder = lowlat_transport_dpdk::Responder::open(port, far.iface, to, &wire(), reached_by)?;
+    let mut responder = lowlat_transport_dpdk::DpdkResponder::open(port, far.iface, to, &wire(), reached_by)?;
     drop(placed);
     say(&format!("lowlat over Udp on {to} by {}; it keeps its privileges, which DPDK needs", responder.words()));
     let mut reported = Instant::now();

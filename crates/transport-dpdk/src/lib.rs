@@ -56,7 +56,7 @@ mod wire;
 
 pub use engine::open;
 pub use port::{Port, PortKind};
-pub use responder::Responder;
+pub use responder::DpdkResponder;
 pub use wire::{Moved, read as read_answer};
 
 /// Name in `--engine` and in results.

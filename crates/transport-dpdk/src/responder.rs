@@ -13,14 +13,14 @@ use crate::wire::Request;
 
 /// A running one. Dropping it, or the end of this process, ends the child and takes its port.
 #[derive(Debug)]
-pub struct Responder {
+pub struct DpdkResponder {
     mover: Mover,
     /// Where the child has attached an XDP program, and the kernel's number of it.
     xdp: Option<(String, u32)>,
     words: String,
 }
 
-impl Responder {
+impl DpdkResponder {
     /// Answers at `to` the probes that `wire` describes, through a port; one on an interface of the kernel is on `iface`, where its
     /// own name has none. `reached_by`: why all packets of an interface may not be taken from the kernel.
     ///
@@ -91,7 +91,7 @@ impl Responder {
     }
 }
 
-impl Drop for Responder {
+impl Drop for DpdkResponder {
     fn drop(&mut self) {
         // A child that was killed could not take its program off.
         if self.mover.end().is_none()

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use common::{Echo, FAR4, FAR6, Lab, endpoint, has_program, privileged, run};
 use lowlat_transport::clock::now;
 use lowlat_transport::{DpdkPort, Endpoint, Engine, EngineError, Proto};
-use lowlat_transport_dpdk::{Port, Responder};
+use lowlat_transport_dpdk::{DpdkResponder, Port};
 use lowlat_transport_xdp::Wire;
 
 const SECOND: u64 = 1_000_000_000;
@@ -247,7 +247,7 @@ fn a_far_end_behind_a_port_answers_clean_probes_and_nothing_else() {
     let to: SocketAddrV4 = "10.231.0.77:7000".parse().unwrap();
     let start = |port: &'static str, iface: Option<&'static str>, to: SocketAddrV4| {
         lab.far(move || {
-            Responder::open(Port::parse(port).unwrap(), iface, to, &WIRE, &|_| None).map_err(|e| e.to_string())
+            DpdkResponder::open(Port::parse(port).unwrap(), iface, to, &WIRE, &|_| None).map_err(|e| e.to_string())
         })
     };
     for port in ["net_af_packet", "net_af_xdp"] {
