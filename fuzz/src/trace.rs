@@ -42,7 +42,7 @@ pub fn run(mut data: &[u8]) {
     assert!(trace.events.is_sorted_by_key(|e| e.at));
     let (from, to) = (trace.events.first().map_or(0, |e| e.at), trace.events.last().map_or(0, |e| e.at));
     let middle = from + (to - from) / 2;
-    let flight = |sent, received| Flight { sent, received, residence: None };
+    let flight = |sent, received| Flight { sent, received, residence: None, far_stamps: None };
     let flights = [flight(from, to), flight(from, middle), flight(middle, to), flight(to, from)];
     let found = threads(&trace.events, &flights).unwrap_or_else(|| Threads { near: 1, far: vec![2] });
     let (joined, incomplete) = join(&trace.events, &flights, &found);

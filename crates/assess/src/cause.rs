@@ -198,7 +198,7 @@ mod tests {
 
     fn first(run: &sample::Run) -> String {
         let input = run.input();
-        let checklist: Vec<_> = crate::checklist::ITEMS.iter().map(|i| i(&input)).collect();
+        let checklist = crate::checklist::all(&input);
         ranked(&input, &checklist).first().map(Cause::words).unwrap_or_default()
     }
 

@@ -17,22 +17,30 @@ const SMALL_GAIN: f64 = 0.20;
 /// Under this score the uncertainty is explained.
 const LOW_CONFIDENCE: u8 = 60;
 
+/// An escalation, and where in the run's documents what it says is found.
+pub(crate) type Escalation = (String, Vec<String>);
+
 /// Every escalation that applies.
-pub(crate) fn all(input: &Input<'_>, confidence: u8, parts: &[ConfidencePart], causes: &[Cause<'_>]) -> Vec<String> {
-    [
-        loss(input),
-        no_baseline(input),
-        fault_likely(input),
-        two_modes(input),
-        expert(input),
-        nothing_gained(input, causes),
-        small_gain(input),
-        false_keeps(input),
-        low_confidence(confidence, parts),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+pub(crate) fn all(
+    input: &Input<'_>,
+    confidence: u8,
+    parts: &[ConfidencePart],
+    causes: &[Cause<'_>],
+) -> Vec<Escalation> {
+    let run = |places: &[&str]| places.iter().map(|p| format!("run.{p}")).collect::<Vec<_>>();
+    let median = || run(&["baseline.rtt.p50_ns"]);
+    let each = [
+        (loss(input), vec![input.figure("loss_ratio")]),
+        (no_baseline(input), run(&["baseline"])),
+        (fault_likely(input), median()),
+        (two_modes(input), run(&["modes"])),
+        (expert(input), median()),
+        (nothing_gained(input, causes), run(&["steps[].verdict", "engines[].against_block", "findings"])),
+        (small_gain(input), run(&["headline.p50_change_ratio", "steps[].verdict"])),
+        (false_keeps(input), run(&["headline.false_keep_bound", "steps[].kept"])),
+        (low_confidence(confidence, parts), run(&["confidence_parts"])),
+    ];
+    each.into_iter().filter_map(|(text, rests_on)| Some((text?, rests_on))).collect()
 }
 
 fn loss(input: &Input<'_>) -> Option<String> {
@@ -170,6 +178,19 @@ mod tests {
         }
         run.baseline = None;
         assert!(has(&run, "30 points"));
+    }
+
+    #[test]
+    fn each_says_where_its_figures_are() {
+        let mut run = sample::Run::good();
+        median(&mut run, 40_000, 39_000);
+        run.result.as_mut().unwrap().loss_ratio = Some(0.5);
+        let a = crate::assess(&run.input());
+        assert_eq!(a.escalations.len(), a.escalations_rest_on.len());
+        assert!(a.escalations_rest_on.iter().all(|places| !places.is_empty()), "{a:#?}");
+        assert_eq!(a.escalations_rest_on[0], ["run.result.loss_ratio"]);
+        let expert = a.escalations.iter().position(|e| e.contains("expert-level")).unwrap();
+        assert_eq!(a.escalations_rest_on[expert], ["run.baseline.rtt.p50_ns"]);
     }
 
     #[test]

@@ -74,6 +74,21 @@ impl<'a> Input<'a> {
         self.result.or(self.baseline)
     }
 
+    /// The name of the document that [`Self::now`] is stored as, among the run's.
+    fn facts_name(&self) -> &'static str {
+        if self.facts_after.is_some() { "facts-after" } else { "facts" }
+    }
+
+    /// Where a fact of the host as it stands now is found: `facts-after.cpus.power`.
+    fn fact(&self, place: impl std::fmt::Display) -> String {
+        format!("{}.{place}", self.facts_name())
+    }
+
+    /// Where a figure of the path as it stands now is found: `run.result.jitter_ratio`.
+    fn figure(&self, place: &str) -> String {
+        format!("run.{}.{place}", if self.result.is_some() { "result" } else { "baseline" })
+    }
+
     /// The CPU on which the application's stand-in, the near prober, ran.
     fn application_cpu(&self) -> Option<u32> {
         self.placement.near.cpu.or(self.present().and_then(|m| m.cpu))
@@ -91,6 +106,8 @@ pub struct Assessment {
     pub parts: Vec<ConfidencePart>,
     /// What a person must know before going on, weightiest first.
     pub escalations: Vec<String>,
+    /// Where what each of them says is found, in the same order.
+    pub escalations_rest_on: Vec<Vec<String>>,
     /// What to do next, most useful first.
     pub next_steps: Vec<String>,
     /// The verdict in five lines: `Cause:`, `Changed:`, `Gain:`, `Goal:`, `Next:`.
@@ -99,13 +116,13 @@ pub struct Assessment {
 
 /// Judges a run.
 pub fn assess(input: &Input<'_>) -> Assessment {
-    let checklist = checklist::ITEMS.iter().map(|item| item(input)).collect::<Vec<_>>();
-    let parts = confidence::PARTS.iter().map(|part| part(input)).collect::<Vec<_>>();
+    let checklist = checklist::all(input);
+    let parts = confidence::all(input);
     let confidence = confidence::total(&parts);
     let causes = cause::ranked(input, &checklist);
-    let escalations = escalation::all(input, confidence, &parts, &causes);
+    let (escalations, escalations_rest_on) = escalation::all(input, confidence, &parts, &causes).into_iter().unzip();
     let next = next::all(input, &checklist);
     let summary = verdict::lines(input, &causes, &next);
     let next_steps = next.into_iter().map(|n| n.text).collect();
-    Assessment { checklist, confidence, parts, escalations, next_steps, summary }
+    Assessment { checklist, confidence, parts, escalations, escalations_rest_on, next_steps, summary }
 }

@@ -1,6 +1,6 @@
 //! The command line. Names are the contract; every flag of `measure` and `optimize` is also a key of the config file.
 
-use lowlat_live::{Failure, path::PathAsk};
+use lowlat_live::{Failure, path::PathAsk, watch::Trigger};
 use lowlat_transport::{DpdkPort, Proto};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -73,6 +73,8 @@ pub enum Command {
     Noise(NoiseArgs),
     /// Show where the time of a round trip goes, stage by stage, by the kernel's trace points.
     Trace(TraceArgs),
+    /// Watch live traffic without a probe: its round trips, losses and limits, who drops, and who does not read.
+    Watch(WatchArgs),
     /// Plan the changes that the findings call for; changes nothing.
     Plan(PlanArgs),
     /// Apply a plan as one transaction that can be rolled back.
@@ -266,6 +268,18 @@ fn round(text: &str) -> Result<u64, String> {
     match duration(text)? {
         ns @ 1_000_000.. => Ok(ns),
         _ => Err(format!("{text:?} is too short for a round to hold probes; write 1ms or more")),
+    }
+}
+
+fn trigger(text: &str) -> Result<Trigger, String> {
+    text.parse()
+}
+
+/// Readings closer to each other would be all that a CPU does.
+fn interval(text: &str) -> Result<u64, String> {
+    match duration(text)? {
+        ns @ 1_000_000.. => Ok(ns),
+        _ => Err(format!("{text:?} is too short an interval; write 1ms or more")),
     }
 }
 
@@ -554,6 +568,9 @@ pub struct MeasureArgs {
     /// Also measure the cost of timestamps in paired rounds.
     #[arg(long, requires = "stamps")]
     pub stamp_cost: bool,
+    /// Do not look where the round trips take their time (a tenth of --duration, afterwards).
+    #[arg(long)]
+    pub no_stages: bool,
     /// Write every sample to this file.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
@@ -616,6 +633,9 @@ pub struct NoiseArgs {
     /// Shortest interruption counted.
     #[arg(long, value_parser = duration, default_value = "1us", value_name = "TIME")]
     pub threshold: u64,
+    /// The longest that a wake-up or an interruption may take; exit 1 when a CPU was seen to take longer.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub goal: Option<u64>,
     /// SCHED_FIFO priority of the measuring threads [default: 80 for wake-ups where allowed, none for
     /// interruptions].
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
@@ -636,7 +656,16 @@ pub struct NoiseArgs {
 #[derive(Debug, Args)]
 pub struct TraceArgs {
     /// HOST or HOST:PORT. The stages of a far end on this host are shown as well.
-    pub target: String,
+    #[arg(required_unless_present = "answers")]
+    pub target: Option<String>,
+    /// On the far host, next to `lowlat serve`: trace what the program on this port answers for --duration, and print it as
+    /// JSON, for --far at the near end.
+    #[arg(long, value_name = "PORT", conflicts_with_all = ["target", "far", "out", "iface", "rt", "engine"])]
+    pub answers: Option<u16>,
+    /// The far host's own trace (`lowlat trace --answers` there), read when the rounds are over; - for standard input, as in
+    /// `ssh far lowlat trace --answers 8620 | lowlat trace far --far -`.
+    #[arg(long, value_name = "FILE")]
+    pub far: Option<PathBuf>,
     /// How to probe.
     #[command(flatten)]
     pub path: PathArgs,
@@ -652,6 +681,40 @@ pub struct TraceArgs {
     /// SCHED_FIFO priority, 1 to 98.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
     pub rt: Option<u8>,
+    /// Store the run in this folder, for `lowlat report`, and not as the last run.
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    /// Replace the run that --out already holds.
+    #[arg(long, requires = "out")]
+    pub overwrite: bool,
+}
+
+/// `watch`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("watched").required(true).multiple(true).args(["port", "pid", "peer", "from"]))]
+pub struct WatchArgs {
+    /// TCP and UDP sockets with this local or remote port.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// Sockets of this process, in its network namespace.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// Sockets connected to this far end.
+    #[arg(long, value_name = "HOST")]
+    pub peer: Option<String>,
+    /// How long to watch.
+    #[arg(long, value_parser = duration, default_value = "10s", value_name = "TIME")]
+    pub duration: u64,
+    /// Time between two readings of the sockets, 1ms or more.
+    #[arg(long, value_parser = interval, default_value = "1s", value_name = "TIME")]
+    pub interval: u64,
+    /// Keep the last seconds of the kernel's trace in memory, and write a file with the blame when this is crossed:
+    /// p=2ms (a round trip of TCP, or a gap between datagrams of one port), rtt=2ms, gap=2ms, drop; several with commas.
+    #[arg(long, value_parser = trigger, value_name = "TRIGGER")]
+    pub trigger: Option<Trigger>,
+    /// Judge a stored run again instead: a folder of --out, a run of the state directory, or `last`.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["port", "pid", "peer", "duration", "interval", "trigger", "out"])]
+    pub from: Option<String>,
     /// Store the run in this folder, for `lowlat report`, and not as the last run.
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
@@ -796,6 +859,9 @@ pub struct OptimizeArgs {
     /// Engines to compare on the same path; `all` for each that there is, `none` skips this.
     #[arg(long, value_delimiter = ',', default_value = "block,spin,io-uring,af-xdp")]
     pub engines: Vec<String>,
+    /// Do not look where the round trips take their time (a tenth of --duration, before and after).
+    #[arg(long)]
+    pub no_stages: bool,
     /// Roll back after the report.
     #[arg(long)]
     pub rollback: bool,

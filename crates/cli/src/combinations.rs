@@ -11,7 +11,8 @@ use lowlat_live::Failure;
 pub fn check(matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("measure", given)) => of_path("measure", given).and_then(|()| of_measure(given)),
-        Some((name @ ("compare" | "optimize" | "trace"), given)) => of_path(name, given),
+        Some((name @ ("compare" | "optimize"), given)) => of_path(name, given),
+        Some(("trace", given)) => of_path("trace", given).and_then(|()| of_trace(given)),
         _ => Ok(()),
     }
 }
@@ -31,6 +32,18 @@ fn of_path(command: &str, given: &ArgMatches) -> Result<(), Failure> {
         return Err(refused(command, "--proto icmp and --peer", why, "leave out one of them"));
     }
     Ok(())
+}
+
+fn of_trace(given: &ArgMatches) -> Result<(), Failure> {
+    let of_a_probe = ["proto", "peer", "size", "cpu", "timeout", "dscp", "priority", "key_file", "busy_poll"];
+    match of_a_probe.into_iter().find(|flag| has(given, "answers") && has(given, flag)) {
+        Some(flag) => {
+            let flag = flag.replace('_', "-");
+            let why = "the program that answers is traced, and nothing is sent to it";
+            Err(refused("trace", &format!("--answers and --{flag}"), why, &format!("leave out --{flag}")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn of_measure(given: &ArgMatches) -> Result<(), Failure> {
@@ -97,10 +110,13 @@ mod tests {
             "measure h --zerocopy=4096 --proto tcp",
             "measure h --engine all --count 5",
             "measure h --engine block,spin --stamps",
+            "trace --answers 8620 --cpu 3",
         ] {
             assert!(checked(line).is_err_and(|e| e.contains("; ")), "{line}");
         }
         for line in [
+            "trace h --cpu 3 --far -",
+            "trace --answers 8620 --duration 2s",
             "measure h",
             "measure h --proto icmp",
             "measure h --peer stamp",

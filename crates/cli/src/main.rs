@@ -32,8 +32,8 @@ fn main() -> ExitCode {
 fn start() -> Outcome {
     let command = Cli::command();
     let given: Vec<OsString> = std::env::args_os().collect();
-    let cli = parse(config::merge(given.clone(), &command)?)?;
-    let Some(cli) = cli else { return Ok(0) };
+    let words = config::merge(given.clone(), &command)?;
+    let Some(cli) = parse(words, command)? else { return Ok(0) };
     match cli.command {
         Some(command) => {
             signals::install();
@@ -45,7 +45,8 @@ fn start() -> Outcome {
             signals::install();
             // Behind what was given: a config file counts here as it does without questions.
             let args = given.into_iter().chain(answers.into_iter().map(OsString::from)).collect();
-            match parse(config::merge(args, &command)?)? {
+            let command = Cli::command();
+            match parse(config::merge(args, &command)?, command)? {
                 Some(Cli { command: Some(command), .. }) => dispatch(command, false),
                 _ => Ok(0),
             }
@@ -57,11 +58,11 @@ fn start() -> Outcome {
     }
 }
 
-/// Parses; `None` when clap has printed help or the version.
-fn parse(args: Vec<OsString>) -> Result<Option<Cli>, Failure> {
-    let name =
-        args.iter().skip(1).find_map(|a| Cli::command().find_subcommand(a.to_str()?).map(|c| c.get_name().to_owned()));
-    let matches = Cli::command().try_get_matches_from(args);
+/// Parses; `None` when clap has printed help or the version. `command` is made once: its some three hundred flags are a good
+/// part of what a short command takes.
+fn parse(args: Vec<OsString>, command: clap::Command) -> Result<Option<Cli>, Failure> {
+    let name = args.iter().skip(1).find_map(|a| command.find_subcommand(a.to_str()?).map(|c| c.get_name().to_owned()));
+    let matches = command.try_get_matches_from(args);
     match matches.and_then(|m| Cli::from_arg_matches(&m).map(|cli| (cli, m))) {
         Ok((cli, matches)) => combinations::check(&matches).map(|()| Some(cli)),
         Err(e) if e.use_stderr() => Err(refusal(&e.to_string(), name.as_deref())),
@@ -104,6 +105,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Compare(a) => commands::compare::run(&a, json),
         Command::Noise(a) => commands::noise::run(&a, json),
         Command::Trace(a) => commands::trace::run(&a, json),
+        Command::Watch(a) => commands::watch::run(&a, json),
         Command::Plan(a) => commands::plan::run(&a, json),
         Command::Apply(a) => commands::apply::run(&a, json),
         Command::Confirm => commands::apply::confirm(json),
@@ -134,7 +136,7 @@ mod tests {
     fn a_mistyped_word_gets_the_one_that_was_meant() {
         let said = |args: &[&str]| {
             let args = std::iter::once("lowlat").chain(args.iter().copied()).map(OsString::from).collect();
-            parse(args).map(drop).map_err(|e| e.to_string()).err().unwrap_or_default()
+            parse(args, Cli::command()).map(drop).map_err(|e| e.to_string()).err().unwrap_or_default()
         };
         for (args, meant) in [
             (&["mesure", "h"][..], "'measure', or see `lowlat --help`"),

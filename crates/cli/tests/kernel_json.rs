@@ -70,6 +70,12 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     }
     printed.is(&ask(&format!("trace {FAR} --duration 200ms"), &[]), "trace");
     printed.is(&ask("report last", &[]), "trace");
+    let tracefs = "mount -t tracefs none /sys/kernel/tracing";
+    let answers = ["trace", "--answers", "8620", "--duration", "100ms", "--json"];
+    printed.is(&run(&mut lab.lowlat_far_after(&scratch, tracefs, &answers)), "far-trace");
+    let far_end = format!("watch --pid {} --duration 60ms --interval 20ms", far.pid());
+    printed.is(&ask(&far_end, &[]), "watch");
+    printed.is(&ask("watch --from last", &[]), "watch");
     printed.is(&ask(&format!("measure {FAR} --duration 200ms --out"), &[&idle]), "measure");
     printed.is(&ask("report", &[&idle]), "measure");
     printed.is(&ask(&format!("measure {FAR} --duration 50ms --sweep size=64,512 --out"), &[&swept]), "sweep");

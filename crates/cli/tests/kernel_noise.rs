@@ -103,3 +103,32 @@ fn sleepers_are_real_time_where_they_may_be_and_refusals_are_one_line() {
     assert_eq!(policy(&n), "SCHED_OTHER");
     assert!(n["not_seen"].to_string().contains("SCHED_FIFO"), "{n:#}");
 }
+
+#[test]
+fn a_goal_is_met_missed_or_not_judged_and_the_run_is_kept() {
+    let scratch = Scratch::new();
+    let noise = |more: &[&str]| {
+        run(&mut scratch.lowlat(&[&["noise", "--cpus", "0", "--duration", "100ms"][..], more].concat()))
+    };
+    // Nobody takes the CPU for longer than the watch lasts.
+    let met = noise(&["--goal", "10s"]).exits(0);
+    assert!(
+        met.out.contains("goal: at most 10000000 µs for a wake-up or an interruption: met; CPU 0: nothing longer"),
+        "{met:?}"
+    );
+    // No kernel wakes a sleeper within 1 ns.
+    let missed = noise(&["--goal", "1ns"]).exits(1);
+    assert!(missed.out.contains(": missed; CPU 0: missed"), "{missed:?}");
+    let json = noise(&["--goal", "1ns", "--json"]).exits(1).json();
+    assert_eq!(json["goal_ns"], 1);
+    let cpu = &json["cpus"][0];
+    let counted = |of: &str| -> u64 {
+        let bars = cpu[of]["bars"].as_array().map(Vec::as_slice).unwrap_or_default();
+        bars.iter().map(|b| b["count"].as_u64().unwrap()).sum()
+    };
+    assert_eq!(counted("wakeup_distribution"), cpu["wakeup"]["samples"].as_u64().unwrap());
+    assert_eq!(counted("interruption_distribution"), cpu["gaps_seen"].as_u64().unwrap());
+    assert!(cpu["watched_ns"].as_u64().unwrap() > 50_000_000, "{cpu:#}");
+    let page = run(&mut scratch.lowlat(&["report", "last", "--format", "html"])).exits(0).out.clone();
+    assert!(page.contains("<h2>How late each wake-up was</h2>") && page.contains("<rect "), "{page}");
+}

@@ -219,6 +219,107 @@ fn without_tracefs_stamps_show_what_they_can_and_the_rest_is_named() {
 }
 
 #[test]
+fn a_tracefs_that_gives_no_events_is_named_and_stamps_do() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let tracefs = format!("mount -t tracefs none {TRACEFS}");
+    let read_only = format!("{tracefs} && mount -o remount,bind,ro {TRACEFS}");
+    // Instances whose folders the kernel does not fill.
+    let empty = format!("{tracefs} && mount -t tmpfs none {TRACEFS}/instances");
+    for (prepare, wanted) in [(read_only, "denied: "), (empty, "absent: ")] {
+        let ran = run(&mut lab.lowlat_after(&scratch, &prepare, &["trace", FAR, "--duration", "300ms", "--json"]));
+        let d = ran.exits(0).json();
+        assert_eq!(d["how"], "stamp", "{d:#}");
+        assert!(ran.err.contains(&format!("no trace: {wanted}{TRACEFS}/instances")), "{}", ran.err);
+        assert!(d["not_seen"].to_string().contains(wanted), "{d:#}");
+        assert!(stages(&d, "unseen").len() > 10 && largest(&d).len() > 5, "{d:#}");
+    }
+}
+
+#[test]
+fn a_measurement_ends_with_its_stages_and_optimize_is_led_by_them() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let before = instances();
+    let measure = |more: &[&str]| run(&mut traced(&lab, &scratch, &[&["measure", FAR][..], more].concat()));
+    let d = measure(&["--duration", "1s", "--json"]).exits(0).json();
+    assert_eq!((&d["trace"]["how"], &d["trace"]["far_seen"]), (&"trace".into(), &true.into()), "{d:#}");
+    assert!((0.97..=1.03).contains(&d["trace"]["sum_ratio"].as_f64().unwrap()), "{d:#}");
+    assert!(!d["trace"]["largest"]["rules"].as_array().unwrap().is_empty(), "{d:#}");
+    // What was measured holds nothing of it.
+    assert!(d["stamps"].is_null() && d["trace"]["probes"].as_u64().unwrap() < d["sent"].as_u64().unwrap(), "{d:#}");
+
+    let hidden = format!("mount -t tmpfs none {TRACEFS}");
+    let text =
+        run(&mut lab.lowlat_after(&scratch, &hidden, &["measure", FAR, "--duration", "1s"])).exits(0).out.clone();
+    let (_, last) = text.split_once("WATERFALL:\n").unwrap_or_else(|| panic!("no waterfall: {text}"));
+    assert!(last.contains("by time stamps") && last.contains("tracefs is not mounted"), "{text}");
+    assert!(last.contains("largest: ") && last.lines().count() <= 24, "one screen: {text}");
+    assert!(text.lines().all(|l| l.chars().count() <= 80), "{text}");
+
+    let left_out: [(&[&str], Option<&str>); 3] = [
+        (&["--count", "50", "--json"], Some("--count")),
+        (&["--duration", "300ms", "--json"], Some("shorter than 1 s")),
+        (&["--duration", "300ms", "--no-stages", "--json"], None),
+    ];
+    for (more, why) in left_out {
+        let d = measure(more).exits(0).json();
+        assert!(d["trace"].is_null(), "{more:?}: {d:#}");
+        assert_eq!(d["trace_why_not"].as_str().map(|w| w.contains(why.unwrap())), why.map(|_| true), "{more:?}");
+    }
+    let stamped = measure(&["--duration", "300ms", "--stamps", "--json"]).exits(0).json();
+    assert_eq!(stamped["trace"]["how"], "stamp", "{stamped:#}");
+
+    lab.sh(&format!("tc qdisc add dev {IFACE} root tbf rate 280kbit burst 130 limit 65536"));
+    let optimize = "optimize --dry-run --json --duration 1s --load 0 --engines none --iface";
+    let args: Vec<&str> = optimize.split(' ').chain([IFACE, "--target", FAR]).collect();
+    let d = run(&mut traced(&lab, &scratch, &args)).exits(0).json();
+    let led = &d["stages"];
+    assert_eq!(largest(&led["before"]), "near out queue discipline", "{led:#}");
+    assert!(led["findings"].to_string().contains("shaper-below-line-rate"), "{led:#}");
+    assert!(led["settings"].to_string().contains("qdisc.kind on"), "{led:#}");
+    assert!(led["after"].is_null() && !led["tried_last"].to_string().contains("qdisc.kind"), "{led:#}");
+    assert_eq!(instances(), before);
+}
+
+#[test]
+fn the_far_host_traces_what_its_program_answers() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let before = instances();
+    let tracefs = format!("mount -t tracefs none {TRACEFS}");
+    let there = |args: &[&str]| lab.lowlat_far_after(&scratch, &tracefs, args);
+    run(&mut there(&["trace", "--answers", "8621"])).refuses(&["port 8621"]);
+    let recorder = Started::new(&mut there(&["trace", "--answers", "8620", "--duration", "60s"]));
+    until("it traces", || instances() != before);
+    run(&mut lab.lowlat(&scratch, &["measure", FAR, "--duration", "600ms", "--json"])).exits(0);
+    recorder.signal("INT");
+    let ran = recorder.wait();
+    let d = ran.exits(0).json();
+    assert_eq!((&d["schema"]["name"], &d["interrupted"]), (&"lowlat.far-trace".into(), &true.into()), "{}", ran.err);
+    let answers = d["answers"].as_array().unwrap();
+    let lost = d["incomplete"].as_u64().unwrap();
+    assert!(answers.len() > 100 && lost * 10 < answers.len() as u64, "{} and {lost}: {}", answers.len(), ran.err);
+    for answer in answers {
+        let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{answer:#}"));
+        assert!(number(&answer["read_ns"]) < number(&answer["called_ns"]), "{answer:#}");
+        let points = answer["points_ns"].as_array().unwrap();
+        // Arrival, reception, read, call, queue: passed by each, in this order.
+        let passed: Vec<u64> = [0, 4, 9, 10, 11].iter().map(|i| number(&points[*i])).collect();
+        assert!(points.len() == 14 && passed.is_sorted() && passed[0] == 0, "{answer:#}");
+    }
+    assert_eq!(instances(), before);
+
+    // Here the near end's own trace shows both ends.
+    let file = scratch.file("far.json", &ran.out);
+    let d = trace(&lab, &scratch, &["--duration", "300ms", "--far", &file]);
+    assert!(d["far_seen"] == true && d["notes"].to_string().contains("runs on this host"), "{d:#}");
+    let garbage = scratch.file("garbage.json", "{}");
+    let args = ["trace", FAR, "--duration", "300ms", "--far", &garbage];
+    run(&mut traced(&lab, &scratch, &args)).refuses(&[&garbage]);
+}
+
+#[test]
 fn a_signal_a_kill_and_an_error_leave_no_instance() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let far = lab.serve(&scratch, &[]);
@@ -235,13 +336,16 @@ fn a_signal_a_kill_and_an_error_leave_no_instance() {
     assert_eq!(d.exits(0).json()["interrupted"], true);
     assert_eq!(instances(), before);
 
-    let killed = start("60s");
-    until("it traces", || ours(&killed));
-    kill("KILL", killed.pid());
-    killed.wait();
-    assert_ne!(instances(), before, "nobody was there to remove it");
-    trace(&lab, &scratch, &["--duration", "100ms"]);
-    assert_eq!(instances(), before);
+    let next: [&[&str]; 2] = [&["trace", FAR, "--duration", "100ms"], &["measure", FAR, "--duration", "1s"]];
+    for next in next {
+        let killed = start("60s");
+        until("it traces", || ours(&killed));
+        kill("KILL", killed.pid());
+        killed.wait();
+        assert_ne!(instances(), before, "nobody was there to remove it");
+        run(&mut traced(&lab, &scratch, next)).exits(0);
+        assert_eq!(instances(), before, "{next:?}");
+    }
 
     drop(far);
     run(&mut traced(&lab, &scratch, &["trace", FAR, "--timeout", "50ms"])).exits(2);

@@ -29,6 +29,13 @@ fn planted_coalescing_is_found_and_fixed() {
         let found = check.exits(1).json();
         let found = found["findings"].as_array().unwrap().iter().find(|f| f["rule"] == "interrupt-coalescing").cloned();
         assert_eq!(found.as_ref().map(|f| f["severity"].clone()), Some("critical".into()), "{found:#?}");
+        // The held-back answers wait on the way to the near end's interrupt, and what acts on that is named.
+        let traced = node.lowlat(&format!("trace {far} --cpu 1 --duration 100ms --json")).exits(0).json();
+        let largest = &traced["largest"];
+        let place = ["side", "direction", "name"].map(|k| largest["stage"][k].as_str().unwrap_or_default().to_owned());
+        assert_eq!(place, ["far", "back", "wire"], "{:#}", traced["stages"]);
+        assert!(largest["rules"].to_string().contains("\"interrupt-coalescing\""), "{largest:#}");
+        assert!(largest["knobs"].to_string().contains("\"nic.coalesce.rx-usecs\""), "{largest:#}");
 
         let run = node.lowlat(&format!("optimize --iface eth0 --target {far} --goal 200us --cpu 1 --duration 200ms --pairs 24 --round 25ms --worth 10%,1us --load 0 --engines none --json"));
         let run = run.exits(0).json();

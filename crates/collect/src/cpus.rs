@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
-use lowlat_model::facts::{CpuPower, Cpus, IdleState, UncoreLimits};
+use lowlat_model::facts::{CpuPower, Cpus, FairServer, IdleState, UncoreLimits};
 use lowlat_model::site::CpuTopology;
 use lowlat_sys::{Sys, query};
 
@@ -13,7 +13,8 @@ crate::collector! {
     /// Which processors there are, how they are isolated, which share a core or a NUMA node, and how each one saves
     /// power: frequency governor and preference, idle states with their exit latency and use, and the limits that
     /// programs have set on their exit latency. Also the CPUs on which the kernel's unbound workqueues may run, the
-    /// frequency limits of what the cores of an Intel package share, and in a guest how long an idle virtual CPU polls.
+    /// frequency limits of what the cores of an Intel package share, whether there is MWAIT, and in a guest how long an
+    /// idle virtual CPU polls. For root also what ordinary tasks are given while real-time tasks want a CPU for themselves.
     ///
     /// In a virtual machine most of the power policy belongs to the host and is absent here.
     pub CPUS = "cpus";
@@ -32,6 +33,7 @@ crate::collector! {
         "/sys/devices/virtual/workqueue/cpumask",
         "/sys/devices/system/cpu/intel_uncore_frequency/*/{min,max}_freq_khz",
         "/sys/module/haltpoll/parameters/guest_halt_poll_ns",
+        "/sys/kernel/debug/sched/fair_server/cpu*/{runtime,period}",
     ];
     sources [
         "Documentation/admin-guide/pm/cpuidle.rst in linux 6.12: Representation of Idle States",
@@ -41,6 +43,7 @@ crate::collector! {
         "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: smt, isolated, nohz_full",
         "Documentation/admin-guide/pm/intel_uncore_frequency_scaling.rst in linux 6.12: min_freq_khz, max_freq_khz",
         "Documentation/virt/guest-halt-polling.rst in linux 6.12: guest_halt_poll_ns",
+        "kernel/sched/debug.c in linux 6.12: debugfs_fair_server_init",
     ];
 }
 
@@ -59,6 +62,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Cpus {
     let each = online.value().cloned().unwrap_or_default();
     Cpus {
         model: sys.read("/proc/cpuinfo").and_then(|t| model(&t)),
+        mwait: sys.read("/proc/cpuinfo").and_then(|t| mwait(&t)),
         isolated,
         nohz_full,
         smt: trimmed(sys.read(&format!("{CPU}/smt/control"))),
@@ -70,6 +74,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Cpus {
         boost: boost(sys),
         workqueue: sys.read("/sys/devices/virtual/workqueue/cpumask").and_then(|t| cpu_mask(&t)),
         uncore: uncore(sys),
+        fair_server: fair_server(sys, &each),
         halt_poll_ns: sys.read("/sys/module/haltpoll/parameters/guest_halt_poll_ns").parse("guest_halt_poll_ns"),
         online,
     }
@@ -136,6 +141,31 @@ fn uncore(sys: &dyn Sys) -> Reading<BTreeMap<String, UncoreLimits>> {
 /// The cpufreq governor of one processor.
 pub(crate) fn governor(sys: &dyn Sys, n: u32) -> Reading<String> {
     trimmed(sys.read(&format!("{CPU}/cpu{n}/cpufreq/scaling_governor")))
+}
+
+/// Of each of these CPUs, or the reason of the first without one: a kernel before 6.12 has none, and debugfs is root's.
+fn fair_server(sys: &dyn Sys, cpus: &[u32]) -> Reading<BTreeMap<u32, FairServer>> {
+    let mut all = BTreeMap::new();
+    for cpu in cpus {
+        let ns =
+            |file: &str| sys.read(&format!("/sys/kernel/debug/sched/fair_server/cpu{cpu}/{file}")).parse::<u64>(file);
+        let of =
+            ns("runtime").and_then(|runtime_ns| ns("period").map(|period_ns| FairServer { runtime_ns, period_ns }));
+        match of {
+            Reading::Value(server) => drop(all.insert(*cpu, server)),
+            other => return other.map(|_| BTreeMap::new()),
+        }
+    }
+    Reading::Value(all)
+}
+
+/// Whether the first processor's flags have `monitor` (X86_FEATURE_MWAIT). Only x86 has such a line of flags.
+fn mwait(cpuinfo: &str) -> Reading<bool> {
+    let flags = cpuinfo.lines().filter_map(|l| l.split_once(':')).find(|(key, _)| key.trim() == "flags");
+    match flags {
+        Some((_, flags)) => Reading::Value(flags.split_whitespace().any(|f| f == "monitor")),
+        None => Reading::Unsupported("/proc/cpuinfo has no line of flags: only x86 processors have MWAIT".into()),
+    }
 }
 
 /// `model name` on x86, `cpu model`, `Processor` or `Hardware` elsewhere; arm64 gives only numbers, which are shown.

@@ -12,8 +12,7 @@ use crate::text::garbled;
 crate::collector! {
     /// What looks at each packet before an application does: nf_tables rules per chain, legacy iptables tables that
     /// were ever used in this namespace, connection tracking, packet sockets (tcpdump, DHCP clients, LLDP), traffic
-    /// control filters, and AF_XDP sockets with the programs that hold them. A BPF program of the newer hook `tcx`
-    /// (Linux 6.6) is not a filter of traffic control and is not seen.
+    /// control filters, programs of the newer hook `tcx` (Linux 6.6), and AF_XDP sockets with the programs that hold them.
     ///
     /// A packet socket is counted when it is bound to a protocol; one with protocol 0 receives nothing (packet(7)).
     pub FILTERS = "filters";
@@ -21,6 +20,7 @@ crate::collector! {
         "net:nft-rules",
         "net:qdiscs",
         "net:IF/redirects",
+        "net:tcx-programs",
         "net:xsk-sockets",
         "/proc/net/ip_tables_names",
         "/proc/net/ip6_tables_names",
@@ -31,6 +31,7 @@ crate::collector! {
     sources [
         "man 7 packet (ETH_P_ALL; protocol 0 receives nothing)",
         "net/sched/cls_api.c in linux 6.12: tc_dump_tfilter",
+        "kernel/bpf/tcx.c in linux 6.12: tcx_prog_query",
         "net/xdp/xsk_diag.c in linux 6.12: xsk_diag_put_umem (XDP_DU_F_ZEROCOPY)",
         "net/packet/af_packet.c in linux 6.12: packet_seq_show",
         "Documentation/networking/nf_conntrack-sysctl.rst in linux 6.12: nf_conntrack_count, nf_conntrack_max",
@@ -46,6 +47,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Filters {
         conntrack_max: sys.sysctl("net.netfilter.nf_conntrack_max").parse("nf_conntrack_max"),
         packet_sockets: sys.read("/proc/net/packet").and_then(|text| packet_sockets(&text)),
         tc: tc(sys),
+        tcx: query::tcx_programs(sys),
     }
 }
 

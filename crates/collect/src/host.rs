@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use lowlat_model::Reading;
 use lowlat_model::facts::Host;
+use lowlat_model::{OsRelease, Reading};
 use lowlat_sys::{Sys, query};
 
 use crate::text::{garbled, trimmed};
@@ -13,7 +13,7 @@ crate::collector! {
     /// Which kernel runs, how it was configured and started, whether it is a real-time kernel, whether the machine is
     /// metal or virtual, its clock source, which huge pages it has, and its policies for transparent huge pages,
     /// same-page merging and the power of PCI Express links. Also which vulnerabilities of the processor the kernel
-    /// mitigates, and where it lets another task in.
+    /// mitigates, where it lets another task in, and which distribution it is.
     ///
     /// The hypervisor is identified by the firmware's vendor and product strings, else by `/sys/hypervisor`, else by
     /// signs of it in the processor and the clock sources. `unknown-hypervisor` means that there certainly is one, of
@@ -38,9 +38,12 @@ crate::collector! {
         "/sys/module/pcie_aspm/parameters/policy",
         "/sys/devices/system/cpu/vulnerabilities/*",
         "/sys/kernel/debug/sched/preempt",
+        "/etc/os-release",
+        "/usr/lib/os-release",
     ];
     sources [
         "man 5 proc (/proc/cmdline)",
+        "man 5 os-release",
         "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: nr_hugepages of a node",
         "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: vulnerabilities",
         "kernel/sched/debug.c in linux 6.12: sched_dynamic_show",
@@ -68,8 +71,11 @@ pub(crate) fn read(sys: &dyn Sys) -> Host {
         Reading::Value(version) => Reading::Value(version),
         _ => sys.sysctl("kernel.version"),
     };
+    // Packed in the kernel, some 100 kB unpacked: once for all that ask.
+    let config = config_text(sys, &release);
     Host {
-        config: config(sys, &release),
+        preemption: preemption(sys, &config, &version),
+        config: config.map(|text| options(&text)),
         cmdline: trimmed(sys.read("/proc/cmdline")),
         realtime: realtime(sys, &version),
         virtualization: virtualization(sys),
@@ -82,10 +88,21 @@ pub(crate) fn read(sys: &dyn Sys) -> Host {
         ksm: sys.read("/sys/kernel/mm/ksm/run").parse("ksm/run"),
         aspm_policy: chosen(sys, "/sys/module/pcie_aspm/parameters/policy"),
         vulnerabilities: vulnerabilities(sys),
-        preemption: preemption(sys, &release, &version),
+        distribution: distribution(sys),
         machine: uname.map(|u| u.machine),
         release,
         version,
+    }
+}
+
+/// The administrator's file, else that of the vendor (man 5 os-release).
+fn distribution(sys: &dyn Sys) -> Reading<OsRelease> {
+    let parsed = |path: &str| {
+        sys.read(path).and_then(|text| OsRelease::parse(&text).map_or_else(|| garbled(path, &text), Reading::Value))
+    };
+    match parsed("/etc/os-release") {
+        Reading::Absent(_) => parsed("/usr/lib/os-release"),
+        other => other,
     }
 }
 
@@ -116,7 +133,7 @@ fn vulnerabilities(sys: &dyn Sys) -> Reading<BTreeMap<String, String>> {
 
 /// What the kernel's own switch says; else what the build and the boot parameter leave open. A kernel with the switch
 /// (`PREEMPT_DYNAMIC`) begins with what it was configured for (kernel/sched/core.c, `preempt_dynamic_init`).
-fn preemption(sys: &dyn Sys, release: &Reading<String>, version: &Reading<String>) -> Reading<String> {
+fn preemption(sys: &dyn Sys, config: &Reading<String>, version: &Reading<String>) -> Reading<String> {
     const SWITCH: &str = "/sys/kernel/debug/sched/preempt";
     let switch = sys.read(SWITCH);
     if let Reading::Value(text) = &switch {
@@ -140,7 +157,7 @@ fn preemption(sys: &dyn Sys, release: &Reading<String>, version: &Reading<String
     let asked = cmdline.split_whitespace().rev().find_map(|w| w.strip_prefix("preempt="));
     match asked.filter(|_| words().any(|w| w == "PREEMPT_DYNAMIC")) {
         Some(mode) => Reading::Value(mode.to_owned()),
-        None => config_text(sys, release).and_then(|text| configured(&text)),
+        None => config.as_ref().and_then(|text| configured(text)),
     }
 }
 
@@ -167,10 +184,6 @@ fn config_text(sys: &dyn Sys, release: &Reading<String>) -> Reading<String> {
         return own;
     }
     release.as_ref().and_then(|release| sys.read(&format!("/boot/config-{release}")))
-}
-
-fn config(sys: &dyn Sys, release: &Reading<String>) -> Reading<BTreeMap<String, String>> {
-    config_text(sys, release).map(|text| options(&text))
 }
 
 /// A kernel configuration is about 300 kB; more than this is none.
@@ -322,6 +335,7 @@ mod tests {
         let text = "CONFIG_NO_HZ_FULL=y\n# CONFIG_RT_GROUP_SCHED is not set\nCONFIG_SOMETHING_ELSE=y\n";
         let want =
             BTreeMap::from([("CONFIG_NO_HZ_FULL".into(), "y".into()), ("CONFIG_RT_GROUP_SCHED".into(), "n".into())]);
+        let config = |sys: &FakeSys, release: &Reading<String>| config_text(sys, release).map(|text| options(&text));
         let sys = FakeSys::new().bytes("/proc/config.gz", &packed(text));
         assert_eq!(config(&sys, &Reading::Value("6.1".into())), Reading::Value(want.clone()));
         let sys = FakeSys::new().file("/boot/config-6.1", text);
@@ -362,7 +376,8 @@ mod tests {
     #[test]
     fn the_preemption_model() {
         let asked = |sys: &FakeSys, version: &str| {
-            preemption(sys, &Reading::Value("6.12".into()), &Reading::Value(version.to_owned()))
+            let config = config_text(sys, &Reading::Value("6.12".into()));
+            preemption(sys, &config, &Reading::Value(version.to_owned()))
         };
         let value = |mode: &str| Reading::Value(mode.to_owned());
         let switch = FakeSys::new().file("/sys/kernel/debug/sched/preempt", "none voluntary (full) lazy \n");

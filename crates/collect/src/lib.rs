@@ -5,7 +5,8 @@
 //! that does not match its documentation is [`Reading::Garbled`](lowlat_model::Reading::Garbled), never a zero.
 //!
 //! [`gather`] runs them all. It reads through a `Moment`, so each file is read once per moment
-//! however many collectors want it, and all collectors of one moment see the same text. [`site`] and [`site_state`] read
+//! however many collectors want it, and all collectors of one moment see the same text. On the live host two threads share
+//! the work, each with a moment of its own. [`site`] and [`site_state`] read
 //! only what one measurement depends on, by the same parsers.
 
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ mod filters;
 mod host;
 mod interfaces;
 mod irqs;
+mod linuxptp;
 mod moment;
 pub mod path;
 mod qdiscs;
@@ -31,12 +33,15 @@ mod sysctls;
 mod text;
 mod timesync;
 
-use lowlat_model::{Counters, Facts, Schema, Window};
+use std::collections::BTreeMap;
+
+use lowlat_model::facts::{Cpus, Filters, Host, Interface, Irq, Qdisc, Route, Sockets, TimeSync, XdpSocket};
+use lowlat_model::{Counters, Facts, Reading, Schema, Window};
 use lowlat_sys::Sys;
 
 use moment::Moment;
 
-pub use application::{ApplicationProblem, Whose};
+pub use application::{ApplicationProblem, Whose, is_a_program, open_sockets, process_state, socket_owners};
 pub use path::{PathProblem, Towards};
 pub use site::{cpu_ticks, site, site_state};
 pub use sysctls::KEYS as SYSCTLS;
@@ -149,45 +154,110 @@ fn watch(sys: &dyn Sys, facts: &mut Facts, ns: u64) {
     let before = counters(sys);
     sys.wait(ns);
     facts.counters = counters(sys);
+    facts.counters.share(&before);
     facts.window = Some(Window { before, after: facts.counters.clone() });
 }
 
 /// Everything but a window; the counters too, if they are to be those of the same moment.
+///
+/// Half of it is files of the machine, half questions about the network. Where the door allows it, a thread reads the first
+/// and the counters meanwhile, as a moment of its own.
 fn still(sys: &dyn Sys, iface: Option<&str>, target: Option<Towards>, counted: bool) -> Facts {
-    let now = Moment::new(sys);
-    let interfaces = interfaces::read(&now);
-    let (irqs, irq_actions) = irqs::read(&now, interfaces.keys().map(String::as_str));
-    let sockets = sockets::read(&now);
-    let mut facts = Facts {
-        path: Vec::new(),
-        target: None,
-        path_not_seen: Vec::new(),
-        login_ifaces: path::login_ifaces(&now, &sockets),
-        schema: Schema::current("facts"),
-        lowlat: env!("CARGO_PKG_VERSION").to_owned(),
-        taken_at_unix_ns: 0,
-        iface: iface.map(str::to_owned),
-        host: host::read(&now),
-        cpus: cpus::read(&now),
-        irqs,
-        irq_actions,
-        interfaces,
-        sysctls: sysctls::read(&now),
-        qdiscs: qdiscs::read(&now),
-        filters: filters::read(&now),
-        xdp_sockets: filters::xdp_sockets(&now),
-        sockets: sockets.map(Into::into),
-        routes: routes::read(&now),
-        time: timesync::read(&now),
-        counters: Counters::default(),
-        window: None,
-        application: None,
-    };
-    path::fill(&now, &mut facts, target);
-    if counted {
-        facts.counters = counters::read(&now);
+    std::thread::scope(|scope| {
+        let meanwhile = sys.shared().and_then(|sys| {
+            let read = move || Machine::read(&Moment::new(sys), counted);
+            std::thread::Builder::new().spawn_scoped(scope, read).ok()
+        });
+        let now = Moment::new(sys);
+        let network = Network::read(&now);
+        let machine = match meanwhile {
+            Some(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            None => Machine::read(&now, false),
+        };
+        let mut facts = Facts {
+            path: Vec::new(),
+            target: None,
+            path_not_seen: Vec::new(),
+            login_ifaces: network.login_ifaces,
+            schema: Schema::current("facts"),
+            lowlat: env!("CARGO_PKG_VERSION").to_owned(),
+            taken_at_unix_ns: 0,
+            iface: iface.map(str::to_owned),
+            host: machine.host,
+            cpus: machine.cpus,
+            irqs: network.irqs,
+            irq_actions: network.irq_actions,
+            interfaces: network.interfaces,
+            sysctls: machine.sysctls,
+            qdiscs: network.qdiscs,
+            filters: network.filters,
+            xdp_sockets: network.xdp_sockets,
+            sockets: network.sockets,
+            routes: network.routes,
+            time: machine.time,
+            counters: Counters::default(),
+            window: None,
+            application: None,
+        };
+        path::fill(&now, &mut facts, target);
+        if counted {
+            facts.counters = machine.counters.unwrap_or_else(|| counters::read(&now));
+        }
+        facts
+    })
+}
+
+/// The machine's half of the facts.
+struct Machine {
+    host: Host,
+    cpus: Cpus,
+    sysctls: BTreeMap<String, Reading<String>>,
+    time: TimeSync,
+    counters: Option<Counters>,
+}
+
+impl Machine {
+    fn read(sys: &dyn Sys, counted: bool) -> Self {
+        Self {
+            host: host::read(sys),
+            cpus: cpus::read(sys),
+            sysctls: sysctls::read(sys),
+            time: timesync::read(sys),
+            counters: counted.then(|| counters::read(sys)),
+        }
     }
-    facts
+}
+
+/// The network's half.
+struct Network {
+    interfaces: BTreeMap<String, Interface>,
+    irqs: Reading<Vec<Irq>>,
+    irq_actions: Reading<BTreeMap<u32, String>>,
+    login_ifaces: Vec<String>,
+    qdiscs: Reading<Vec<Qdisc>>,
+    filters: Filters,
+    xdp_sockets: Reading<Vec<XdpSocket>>,
+    sockets: Reading<Sockets>,
+    routes: Reading<Vec<Route>>,
+}
+
+impl Network {
+    fn read(sys: &dyn Sys) -> Self {
+        let interfaces = interfaces::read(sys);
+        let (irqs, irq_actions) = irqs::read(sys, interfaces.keys().map(String::as_str));
+        let sockets = sockets::read(sys);
+        Self {
+            interfaces,
+            irqs,
+            irq_actions,
+            login_ifaces: path::login_ifaces(sys, &sockets),
+            qdiscs: qdiscs::read(sys),
+            filters: filters::read(sys),
+            xdp_sockets: filters::xdp_sockets(sys),
+            sockets: sockets.map(Into::into),
+            routes: routes::read(sys),
+        }
+    }
 }
 
 /// Reads the counters alone.

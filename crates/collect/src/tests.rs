@@ -44,7 +44,7 @@ fn big(links: u32) -> FakeSys {
         master: None,
     };
     let socket = |n: u32| TcpSocket {
-        local: format!("192.0.2.1:{}", 1000 + n),
+        local: format!("192.0.2.1:{}", 1000 + n).into(),
         remote: "192.0.2.7:7".into(),
         state: "established".into(),
         srtt_ns: 1,

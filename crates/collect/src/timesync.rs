@@ -3,24 +3,31 @@
 use std::collections::BTreeMap;
 
 use lowlat_model::Reading;
-use lowlat_model::facts::{PtpProgram, TimeSync};
+use lowlat_model::facts::TimeSync;
 use lowlat_sys::{Sys, query};
 
+use crate::linuxptp;
 use crate::text::trimmed;
 
 crate::collector! {
     /// PTP hardware clocks, whether the kernel's clock is marked as synchronized and how large the kernel estimates its
     /// error, and which daemons run that steer clocks or interrupts.
     ///
+    /// Of linuxptp's programs the command line is read, and the configuration file that `-f` names if it is in a folder of
+    /// root's: which clocks each steers, by which stamps, in which domain and profile.
+    ///
     /// Daemons are found by the command name of each process, so one that runs in another PID namespace is not seen,
     /// and neither is one that `hidepid` hides from this user.
     pub TIMESYNC = "timesync";
-    reads ["/sys/class/ptp/*/clock_name", "net:clock", "/proc/*/comm", "/proc/*/cmdline"];
+    reads [
+        "/sys/class/ptp/*/clock_name", "net:clock", "/proc/*/comm", "/proc/*/cmdline",
+        "the configuration file that a program of linuxptp names",
+    ];
     sources [
         "man 2 adjtimex",
         "Documentation/driver-api/ptp.rst in linux 6.12: PTP hardware clock infrastructure for Linux",
         "man 5 proc (/proc/pid/comm, /proc/pid/cmdline)",
-        "man 8 phc2sys (-E, -c, -n), man 8 chronyd (-x), man 8 ptp4l (-S, -i), man 8 ts2phc (-c)",
+        "man 8 phc2sys (-a, -r, -E, -c, -n), man 8 chronyd (-x), man 8 ptp4l (-S, -i, -f, serverOnly), man 8 ts2phc (-c)",
     ];
 }
 
@@ -58,7 +65,7 @@ pub(crate) fn read(sys: &dyn Sys) -> TimeSync {
             for name in ["ptp4l", "phc2sys", "ts2phc"] {
                 for pid in running.get(name).into_iter().flatten() {
                     let line = sys.read(&format!("/proc/{pid}/cmdline")).into_value().unwrap_or_default();
-                    all.push(ptp_program(name, &line));
+                    all.push(linuxptp::program(sys, name, &line));
                 }
             }
             all
@@ -84,54 +91,16 @@ fn ptp_clocks(sys: &dyn Sys) -> Reading<BTreeMap<String, String>> {
 
 /// Whether this process steers the system clock. A command line that cannot be read leaves the program's usual part.
 ///
-/// `phc2sys -E ntpshm` only feeds another daemon; `chronyd -x` and `ptp4l` without `-S` leave the system clock alone, and
-/// `ts2phc` steers PTP clocks.
+/// `phc2sys -E ntpshm` only feeds another daemon; `chronyd -x`, `phc2sys -a` without `-r` and `ptp4l` with hardware stamps leave
+/// the system clock alone, and `ts2phc` steers PTP clocks.
 fn steers_system_clock(sys: &dyn Sys, name: &str, pid: &str) -> bool {
     let line = sys.read(&format!("/proc/{pid}/cmdline")).into_value().unwrap_or_default();
-    let mut words = line.split('\0').skip(1);
     match name {
-        "phc2sys" => !line.contains("ntpshm"),
-        "chronyd" => !words.any(|w| flags(w).contains('x')),
-        "ptp4l" => words.any(|w| flags(w).contains('S')),
-        "ts2phc" => false,
+        "phc2sys" if line.is_empty() => true,
+        "phc2sys" | "ptp4l" | "ts2phc" => linuxptp::program(sys, name, &line).system_clock,
+        "chronyd" => !line.split('\0').skip(1).any(|w| flags(w).contains('x')),
         _ => true,
     }
-}
-
-/// What a program of linuxptp steers, by its command line: `ptp4l -i IF` the clocks of its interfaces, `phc2sys -c DEV`
-/// and `ts2phc -c DEV` those named. `phc2sys` steers the system clock unless another is named (phc2sys(8), -c).
-fn ptp_program(program: &str, line: &str) -> PtpProgram {
-    let mut found = PtpProgram { program: program.to_owned(), ..PtpProgram::default() };
-    let mut words = line.split('\0').skip(1);
-    while let Some(word) = words.next() {
-        if let Some(domain) = word.strip_prefix("--domainNumber=") {
-            found.domain = domain.parse().ok();
-            continue;
-        }
-        if program == "ptp4l" && flags(word).contains('S') {
-            found.software_stamps = true;
-            continue;
-        }
-        let Some(option) = word.strip_prefix('-').filter(|o| !o.starts_with('-')) else { continue };
-        let letter = option.get(..1).unwrap_or_default();
-        let takes = match (program, letter) {
-            ("ptp4l", "i") | ("phc2sys" | "ts2phc", "c") => true,
-            ("phc2sys", "n") => false,
-            _ => continue,
-        };
-        // The value is the rest of the word, or the next one (getopt(3)).
-        let value = match option.get(1..) {
-            Some(rest) if !rest.is_empty() => Some(rest),
-            _ => words.next(),
-        };
-        let Some(value) = value else { continue };
-        if !takes {
-            found.domain = value.parse().ok();
-        } else if value != "CLOCK_REALTIME" {
-            found.steers.push(value.to_owned());
-        }
-    }
-    found
 }
 
 /// `-xd` → `xd`; nothing for an operand or a long option.
@@ -172,21 +141,6 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_of_linuxptp_steers() {
-        let of = |program: &str, line: &str| {
-            let found = ptp_program(program, &line.replace(' ', "\0"));
-            (found.steers.join(","), found.software_stamps, found.domain)
-        };
-        assert_eq!(of("ptp4l", "ptp4l -i eth0 -ieth1 -m"), ("eth0,eth1".into(), false, None));
-        assert_eq!(of("ptp4l", "ptp4l -S -i eth0 --domainNumber=24"), ("eth0".into(), true, Some(24)));
-        assert_eq!(of("phc2sys", "phc2sys -s eth0 -c CLOCK_REALTIME -n 24"), (String::new(), false, Some(24)));
-        assert_eq!(of("phc2sys", "phc2sys -s eth0 -c eth1"), ("eth1".into(), false, None));
-        assert_eq!(of("ts2phc", "ts2phc -s generic -c /dev/ptp0"), ("/dev/ptp0".into(), false, None));
-        assert_eq!(of("ptp4l", "ptp4l -i"), (String::new(), false, None));
-        assert_eq!(of("ptp4l", ""), (String::new(), false, None));
-    }
-
-    #[test]
     fn who_steers_the_system_clock() {
         let host = |phc2sys: &str, chronyd: &str| {
             let sys = FakeSys::new()
@@ -201,5 +155,7 @@ mod tests {
         assert_eq!(host("phc2sys\0-a\0-r\0", "chronyd\0-d\0"), ["phc2sys", "chronyd"]);
         assert_eq!(host("phc2sys\0-a\0-r\0-E\0ntpshm\0", "chronyd\0"), ["chronyd"], "a reference clock of the other");
         assert_eq!(host("phc2sys\0-a\0-r\0", "chronyd\0-xd\0"), ["phc2sys"]);
+        assert_eq!(host("phc2sys\0-a\0", "chronyd\0"), ["chronyd"], "ptp4l's clocks alone");
+        assert_eq!(host("", "chronyd\0-x\0"), ["phc2sys"], "what cannot be read has its usual part");
     }
 }

@@ -7,8 +7,8 @@ mod hosts;
 
 use std::fs;
 
-use lowlat_model::Facts;
-use lowlat_sys::Captured;
+use lowlat_model::{Facts, Reading};
+use lowlat_sys::{Captured, NetQuery, Sys};
 
 use hosts::{GOAL_NS, answer, fixtures};
 
@@ -71,5 +71,46 @@ fn facts_survive_json() {
         let facts = facts(&host, Some(1));
         let text = serde_json::to_string(&facts).unwrap();
         assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), facts, "{host}");
+    }
+}
+
+/// A stored host that several threads may ask, as they may the live one.
+struct Shared(Captured);
+
+impl Sys for Shared {
+    fn read(&self, path: &str) -> Reading<String> {
+        self.0.read(path)
+    }
+    fn read_bytes(&self, path: &str) -> Reading<Vec<u8>> {
+        self.0.read_bytes(path)
+    }
+    fn list(&self, path: &str) -> Reading<Vec<String>> {
+        self.0.list(path)
+    }
+    fn link_target(&self, path: &str) -> Reading<String> {
+        self.0.link_target(path)
+    }
+    fn net(&self, query: &NetQuery) -> Reading<serde_json::Value> {
+        self.0.net(query)
+    }
+    fn now_ns(&self) -> u64 {
+        self.0.now_ns()
+    }
+    fn wait(&self, ns: u64) {
+        self.0.wait(ns);
+    }
+    fn shared(&self) -> Option<&(dyn Sys + Sync)> {
+        Some(self)
+    }
+}
+
+#[test]
+fn two_threads_read_what_one_reads() {
+    for host in hosts() {
+        let open = || Captured::open(fixtures().join("roots").join(&host)).unwrap();
+        for window in [None, Some(1)] {
+            let one = lowlat_collect::gather(&open(), Some("eth0"), window);
+            assert_eq!(lowlat_collect::gather(&Shared(open()), Some("eth0"), window), one, "{host}");
+        }
     }
 }

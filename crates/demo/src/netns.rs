@@ -82,6 +82,7 @@ fn job(ask: &DemoAsk, cpu: u32) -> Result<Job, Failure> {
         engines: ["block", "spin", "io-uring", "af-xdp"].map(str::to_owned).to_vec(),
         asked: Vec::new(),
         not_seen: Vec::new(),
+        stages: true,
         rolls_back: true,
     })
 }

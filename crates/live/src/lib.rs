@@ -26,6 +26,7 @@ pub mod signals;
 pub mod stored;
 pub mod suspend;
 pub mod trace;
+pub mod watch;
 pub mod watched;
 pub mod zerocopy;
 

@@ -19,8 +19,16 @@ use crate::figures::{self, SteadyWindow};
 /// The samples of a run that `measure --out` stored, next to its document.
 pub const SAMPLES: &str = "samples.log";
 /// Documents that a folder may hold, in the order in which they are looked for.
-const DOCUMENTS: [&str; 7] =
-    ["measure.json", "sweep.json", "engines.json", "zerocopy.json", "noise.json", "trace.json", "run.json"];
+const DOCUMENTS: [&str; 8] = [
+    "measure.json",
+    "sweep.json",
+    "engines.json",
+    "zerocopy.json",
+    "noise.json",
+    "trace.json",
+    "watch.json",
+    "run.json",
+];
 /// Samples of a log that are held at once, 40 bytes each: up to here figures are exact and have intervals; beyond,
 /// memory stays flat and figures come from histograms.
 const KEEP: usize = 4 << 20;
@@ -42,7 +50,8 @@ pub fn make_room(folder: &Path, overwrite: bool) -> Result<(), Failure> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let document = name.strip_suffix(".crc32").unwrap_or(&name);
-        if !(DOCUMENTS.contains(&document) || (name.starts_with("samples") && name.ends_with(".log"))) {
+        let stall = name.starts_with("stall-") && name.contains(".json");
+        if !(DOCUMENTS.contains(&document) || stall || (name.starts_with("samples") && name.ends_with(".log"))) {
             continue;
         }
         if !overwrite {
@@ -121,6 +130,7 @@ impl Stored {
             | StoredRun::Compare(_)
             | StoredRun::Noise(_)
             | StoredRun::Trace(_)
+            | StoredRun::Watch(_)
             | StoredRun::Bypass(_) => Err(Failure::new(format!(
                 "compare {}: it holds no single measurement; give a run of `lowlat measure --out` or its sample log",
                 self.name

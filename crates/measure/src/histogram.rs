@@ -1,6 +1,7 @@
 //! Latencies counted in constant memory, mergeable.
 
 use lowlat_model::Quantiles;
+use lowlat_model::distribution::{Bar, Distribution};
 use lowlat_model::measurement::LOST;
 
 /// Bits of precision: 256 cells an octave, so a figure is at most 1/256 (0.4 %) above its sample.
@@ -117,6 +118,23 @@ impl Histogram {
         self.cells.iter().enumerate().filter(|(_, c)| **c > 0).map(|(i, &c)| (top(i).min(self.max), c))
     }
 
+    /// The same in [bars](Distribution), sixteen an octave. `None` where nothing was recorded.
+    pub fn distribution(&self) -> Option<Distribution> {
+        const PER_BAR: usize = CELLS / 16;
+        if self.is_empty() {
+            return None;
+        }
+        let bars = self.cells.chunks(PER_BAR).enumerate().filter_map(|(i, cells)| {
+            let count = cells.iter().sum();
+            (count > 0).then(|| Bar {
+                above_ns: (i * PER_BAR).checked_sub(1).map_or(0, top),
+                up_to_ns: top((i + 1) * PER_BAR - 1).min(self.max),
+                count,
+            })
+        });
+        Some(Distribution { bars: bars.collect(), lost: self.lost })
+    }
+
     /// Lost probes.
     pub fn lost(&self) -> u64 {
         self.lost
@@ -170,6 +188,24 @@ mod tests {
     }
 
     use proptest::prelude::*;
+
+    #[test]
+    fn bars_hold_every_sample_and_are_narrow() {
+        let mut r = Random::new(7);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let all: Vec<u64> =
+            (0..5_000).map(|_| (300.0 * (3.0 * r.exponential()).exp()) as u64).chain([0, 3, LOST]).collect();
+        let d = of(&all).distribution().unwrap();
+        assert_eq!((d.samples(), d.lost), (all.len() as u64, 1));
+        for bar in &d.bars {
+            let lowest = if bar.above_ns == 0 { 0 } else { bar.above_ns + 1 };
+            let within = all.iter().filter(|v| (lowest..=bar.up_to_ns).contains(*v)).count();
+            assert_eq!(bar.count, within as u64, "{bar:?}");
+            assert!(bar.up_to_ns < 256 || bar.up_to_ns - bar.above_ns <= bar.above_ns / 15, "{bar:?}");
+        }
+        assert!(d.bars.windows(2).all(|w| w[0].up_to_ns <= w[1].above_ns));
+        assert_eq!(Histogram::default().distribution(), None);
+    }
 
     fn of(samples: &[u64]) -> Histogram {
         let mut h = Histogram::default();

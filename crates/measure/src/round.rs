@@ -188,7 +188,7 @@ impl Round<'_> {
     /// Keeps the receive stamps of an answer.
     #[inline]
     pub(crate) fn keep_rx(&mut self, answer: &Answer) {
-        if self.spec.stamps {
+        if self.spec.stamps || self.spec.far_stamps {
             let (got, far) = (answer.got, answer.far);
             self.samples.set_stamps(answer.seq, |s| {
                 s.rx_software = got.kernel_rx.unwrap_or(0);

@@ -1,5 +1,6 @@
 //! The outcome of each probe, and the figures made from it.
 
+mod course;
 mod document;
 
 use std::collections::BTreeMap;
@@ -74,6 +75,12 @@ impl Samples {
             stamps.clear();
         }
         Self { probes, stamps, keep: spec.keep, first_seq, has_plan: spec.planned(), ..Self::default() }
+    }
+
+    /// When the far end received the probe at this place of [`Samples::probes`] and when it answered it, ns on the far
+    /// end's clock; `None` where it reported neither, or they were not kept ([`Spec::far_stamps`]).
+    pub fn far_stamps(&self, place: usize) -> Option<(Ns, Ns)> {
+        self.stamps.get(place).map(|s| (s.far_recv, s.far_send)).filter(|(received, sent)| *received > 0 && *sent > 0)
     }
 
     /// Of a run that is read back.

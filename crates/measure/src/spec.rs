@@ -43,6 +43,7 @@ pub enum Warmup {
 
 /// A measurement. [`Spec::default`] is a two-second ping-pong; change what you need.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // each is a choice of its own; none excludes another
 pub struct Spec {
     /// When probes leave.
     pub mode: Mode,
@@ -68,6 +69,8 @@ pub struct Spec {
     pub keep: usize,
     /// Collect transmit stamps and work out legs; the endpoint must ask for stamps too.
     pub stamps: bool,
+    /// Keep the far end's two stamps of each probe, where its answers carry them; with [`Spec::stamps`] that is so anyway.
+    pub far_stamps: bool,
     /// Mark the probes that were on their way while the host was seen interrupting.
     pub watch_gaps: bool,
 }
@@ -87,6 +90,7 @@ impl Default for Spec {
             seed: 1,
             keep: 1 << 20,
             stamps: false,
+            far_stamps: false,
             watch_gaps: false,
         }
     }

@@ -123,10 +123,26 @@ pub struct OpenSocket {
     pub drops_grown: Option<u64>,
     /// It also receives datagrams of groups that other sockets joined (`IP_MULTICAST_ALL`).
     pub multicast_all: Reading<bool>,
+    /// It takes IPv6 alone (`IPV6_V6ONLY`); `null` for a socket of IPv4, and for one with a connection.
+    #[serde(default)]
+    pub v6_only: Option<bool>,
+    /// By which of the device's queues its last packet had come, once for each reading; empty where the process's options
+    /// could not be read, and for a socket without a remote end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arrivals: Vec<FlowArrival>,
     /// A connection's own view; `null` for UDP.
     pub tcp: Option<Connection>,
     /// Options by their names in C, as the process set them: `TCP_NODELAY`, `TCP_QUICKACK`, `SO_BUSY_POLL`, …
     pub options: Reading<BTreeMap<String, i64>>,
+}
+
+/// Where a socket's last packet had come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FlowArrival {
+    /// NAPI instance of the queue (`SO_INCOMING_NAPI_ID`); 0 where the kernel knows none, as on a loopback interface.
+    pub napi: u32,
+    /// CPU that handled it (`SO_INCOMING_CPU`).
+    pub cpu: Option<u32>,
 }
 
 /// A process that has a socket open.

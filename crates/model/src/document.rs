@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{EngineCost, EngineState};
 use crate::finding::{Finding, NotSeen};
 use crate::op::Target;
+use crate::trace::RunStages;
 use crate::tune::{Disposition, Headline, Member, Modes, Placement};
 use crate::verdict::Comparison;
 use crate::{GoalResult, Measurement, PathLink, Schema, Verdict};
@@ -79,11 +80,17 @@ pub struct RunDocument {
     /// The rounds of the path as it was fall into two groups; `null` where they do not.
     #[serde(default)]
     pub modes: Option<Modes>,
+    /// Where the time of a round trip goes, before and after; `null` where it was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Box<RunStages>>,
     /// The verdict in five lines: what is slow and why, what was changed, what it gained, the goal, the next command.
     #[serde(default)]
     pub summary: Vec<SummaryLine>,
     /// Expert-level, hardware limit, fix drops first.
     pub escalations: Vec<String>,
+    /// Where what each of them says is found, in the same order, as in [`ChecklistItem::rests_on`].
+    #[serde(default)]
+    pub escalations_rest_on: Vec<Vec<String>>,
     /// What to do next.
     pub next_steps: Vec<String>,
     /// Only in the demo: what its hosts were, and what follows for the figures.
@@ -196,6 +203,10 @@ pub struct ChecklistItem {
     pub met: Option<bool>,
     /// What was measured or read back.
     pub evidence: String,
+    /// Where that is, by the run's documents: `run.baseline.rtt.p50_ns`, `facts-after.irqs of eth0`,
+    /// `run.findings[interrupt-coalescing]`; empty in documents of older versions.
+    #[serde(default)]
+    pub rests_on: Vec<String>,
 }
 
 /// Keys of the ten checklist items ([`ChecklistItem::id`]). The wording of an item may change, its key does not.
@@ -243,6 +254,9 @@ pub struct ConfidencePart {
     pub of: i32,
     /// Why.
     pub why: String,
+    /// Where that is, as in [`ChecklistItem::rests_on`].
+    #[serde(default)]
+    pub rests_on: Vec<String>,
 }
 
 /// One fault the demo planted.

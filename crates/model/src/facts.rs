@@ -1,12 +1,13 @@
 //! What the host is: one document, written by `lowlat facts`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Application, Counters, NotSeen, PathLink, PathRole, Reading, Schema, Window};
+use crate::{Application, Counters, NotSeen, OsRelease, PathLink, PathRole, Reading, Schema, Window};
 
 /// Everything that was read of a host. Pure data; rules read nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -112,6 +113,9 @@ pub struct Host {
     /// Where the kernel lets another task in: `none`, `voluntary`, `full`, `lazy`, `rt`.
     #[serde(default = "Reading::<String>::unrecorded")]
     pub preemption: Reading<String>,
+    /// The distribution.
+    #[serde(default = "Reading::<OsRelease>::unrecorded")]
+    pub distribution: Reading<OsRelease>,
 }
 
 /// Processors, their power policy and their isolation.
@@ -149,6 +153,22 @@ pub struct Cpus {
     /// In a guest: how long an idle virtual CPU may poll before it halts, ns (module `haltpoll`).
     #[serde(default = "Reading::<u64>::unrecorded")]
     pub halt_poll_ns: Reading<u64>,
+    /// The processor has MWAIT, as far as this kernel sees (`monitor` of an x86 processor's flags). In a guest: its host
+    /// lets it wait without leaving to it.
+    #[serde(default = "Reading::<bool>::unrecorded")]
+    pub mwait: Reading<bool>,
+    /// CPU → what ordinary tasks are given there while real-time tasks want it all (the fair server, Linux 6.12).
+    #[serde(default = "Reading::<BTreeMap<u32, FairServer>>::unrecorded")]
+    pub fair_server: Reading<BTreeMap<u32, FairServer>>,
+}
+
+/// What ordinary tasks are given of a CPU that real-time tasks want for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FairServer {
+    /// So much, ns; 0 where the server is off.
+    pub runtime_ns: u64,
+    /// Of each such time, ns.
+    pub period_ns: u64,
 }
 
 /// Frequency limits of the parts that the cores of a package share.
@@ -436,6 +456,9 @@ pub struct Filters {
     /// Traffic control filters, in the order in which they stand at each interface.
     #[serde(default = "Reading::<Vec<TcFilter>>::unrecorded")]
     pub tc: Reading<Vec<TcFilter>>,
+    /// Programs of BPF at the hook `tcx`, which is before those filters: interface → how many, both directions together.
+    #[serde(default = "Reading::<BTreeMap<String, u32>>::unrecorded")]
+    pub tcx: Reading<BTreeMap<String, u32>>,
 }
 
 /// A traffic control filter.
@@ -485,15 +508,16 @@ impl Serialize for Sockets {
     }
 }
 
-/// One TCP socket with its TCP_INFO.
+/// One TCP socket with its TCP_INFO. Small, since a host may have a hundred thousand: words that all of them share are not
+/// stored with each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TcpSocket {
     /// Local address and port.
-    pub local: String,
+    pub local: Box<str>,
     /// Remote address and port.
-    pub remote: String,
+    pub remote: Box<str>,
     /// `established`, `listen`, …
-    pub state: String,
+    pub state: Cow<'static, str>,
     /// Smoothed RTT, ns.
     pub srtt_ns: u64,
     /// RTT variance, ns.
@@ -507,7 +531,7 @@ pub struct TcpSocket {
     /// Bytes written and not yet sent.
     pub notsent_bytes: u64,
     /// Congestion control.
-    pub congestion: String,
+    pub congestion: Cow<'static, str>,
     /// Retransmission timeouts over the connection's life; `None` where the kernel does not count them (before 6.7).
     #[serde(default)]
     pub timeouts: Option<u32>,
@@ -543,8 +567,7 @@ pub struct TimeSync {
     pub system_clock: Reading<Vec<String>>,
     /// `true` if irqbalance runs.
     pub irqbalance: Reading<bool>,
-    /// Running programs that steer PTP hardware clocks, as their command lines say; what is only in their configuration
-    /// files is not read.
+    /// Running programs that steer PTP hardware clocks, as their command lines and the configuration files named there say.
     #[serde(default = "Reading::<Vec<PtpProgram>>::unrecorded")]
     pub ptp_programs: Reading<Vec<PtpProgram>>,
 }
@@ -556,10 +579,25 @@ pub struct PtpProgram {
     pub program: String,
     /// Interfaces, or clock devices (`/dev/ptp0`), whose clocks it steers.
     pub steers: Vec<String>,
-    /// It was started with software stamps (`ptp4l -S`), so it steers the system clock and no hardware clock.
+    /// It takes software stamps (`ptp4l -S`, `time_stamping software`), so it steers the system clock and no hardware clock.
     pub software_stamps: bool,
-    /// `domainNumber` (`phc2sys -n`), where it is on the command line.
+    /// `domainNumber` (`phc2sys -n`), where it is given; it is 0 otherwise.
     pub domain: Option<u8>,
+    /// It steers the system clock.
+    #[serde(default)]
+    pub system_clock: bool,
+    /// It takes its clocks from ptp4l's ports (`phc2sys -a`).
+    #[serde(default)]
+    pub automatic: bool,
+    /// The profile that a ptp4l's settings amount to: `IEEE 1588 default`, `IEEE 802.1AS`, `ITU-T G.8275.1`.
+    #[serde(default)]
+    pub profile: Option<String>,
+    /// The configuration file that it was given.
+    #[serde(default)]
+    pub config: Option<String>,
+    /// Why that file was not read; what it says is then not known.
+    #[serde(default)]
+    pub config_unread: Option<String>,
 }
 
 impl Facts {

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineState;
+use crate::trace::TraceDocument;
 use crate::tune::Placement;
 use crate::verdict::Flow;
-use crate::{Conditions, GapMarks, GoalResult, OneWay, Schema, StampReport};
+use crate::{Conditions, Course, Distribution, GapMarks, GoalResult, OneWay, Schema, StampReport};
 
 /// The document of `lowlat measure`.
 ///
@@ -109,6 +110,15 @@ pub struct Measurement {
     /// Delay variation of `rtt` in the senses of the RFCs; `null` where the samples were not kept one by one.
     #[serde(default)]
     pub jitter: Option<Jitter>,
+    /// How often each round trip of `rtt` occurred; `null` in documents of older versions, and where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// The same of `rtt_planned`; `null` also where the plan is the send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution_planned: Option<Distribution>,
+    /// The run over time; `null` where the samples were not kept one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
     /// What the steady-state test found; `null` where it could not look.
     #[serde(default)]
     pub steady: Option<SteadyState>,
@@ -124,6 +134,12 @@ pub struct Measurement {
     /// Goals and whether they were met; empty where none was given.
     #[serde(default)]
     pub goals: Vec<GoalResult>,
+    /// Where the time of a round trip goes, from a short phase after the measurement; `null` where it was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Box<TraceDocument>>,
+    /// Why `trace` is not there, where it was left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_why_not: Option<String>,
     /// The same path just before, without the load; only where a load was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<Box<Measurement>>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{NotSeen, Quantiles, Schema};
+use crate::{Distribution, NotSeen, Quantiles, Schema};
 
 /// Wake-up latency and interruptions, CPU by CPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +18,9 @@ pub struct NoiseDocument {
     pub duration_ns: u64,
     /// A spinning thread that misses at least this long between two clock reads was interrupted.
     pub gap_threshold_ns: u64,
+    /// The longest that a wake-up or an interruption may take, ns; `null` where no goal was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal_ns: Option<u64>,
     /// One per CPU that was watched.
     pub cpus: Vec<CpuNoise>,
     /// CPUs or sources that could not be watched.
@@ -31,11 +34,20 @@ pub struct CpuNoise {
     pub cpu: u32,
     /// How late a timed sleep woke up (as cyclictest measures).
     pub wakeup: Quantiles,
+    /// How often each lateness occurred; `null` in documents of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wakeup_distribution: Option<Distribution>,
     /// Scheduling of the sleeper: `SCHED_FIFO 80`, `SCHED_OTHER`.
     #[serde(default)]
     pub wakeup_policy: Option<String>,
     /// How long the interruptions of a spinning thread were (as sysjitter measures).
     pub interruption: Quantiles,
+    /// How long this CPU was spun on to see them, ns; 0 in documents of older versions.
+    #[serde(default)]
+    pub watched_ns: u64,
+    /// How often each length of them occurred; `null` in documents of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interruption_distribution: Option<Distribution>,
     /// Interruptions, all of them, also those that `gaps` leaves out.
     pub gaps_seen: u64,
     /// Sum of all interruptions over the time watched, 0 to 1.
@@ -49,6 +61,31 @@ pub struct CpuNoise {
     /// tracing makes each interruption a little longer. `null` where it was not asked for or could not be had.
     #[serde(default)]
     pub traced: Option<Traced>,
+}
+
+impl CpuNoise {
+    /// The longest that this CPU was seen to take: late wake-up or interruption. `None` where one of the two was not
+    /// watched.
+    pub fn worst_ns(&self) -> Option<u64> {
+        if self.watched_ns == 0 {
+            return None;
+        }
+        // Without an interruption there is no longest one; that is what a quiet CPU shows.
+        self.wakeup.max_ns.map(|wakeup| wakeup.max(self.interruption.max_ns.unwrap_or(0)))
+    }
+
+    /// Whether nothing longer than `goal_ns` was seen; `None` where nothing was watched.
+    pub fn meets(&self, goal_ns: u64) -> Option<bool> {
+        self.worst_ns().map(|worst| worst <= goal_ns)
+    }
+}
+
+impl NoiseDocument {
+    /// Whether every CPU meets the goal; `None` without a goal.
+    pub fn met(&self) -> Option<bool> {
+        let goal = self.goal_ns?;
+        Some(!self.cpus.is_empty() && self.cpus.iter().all(|c| c.meets(goal) == Some(true)))
+    }
 }
 
 /// A traced watch.
@@ -86,4 +123,50 @@ pub struct Gap {
     pub length_ns: u64,
     /// What grew meanwhile, where the kernel's counters tell: `irq 24 (eth0-rx-0)`, `softirq NET_RX`, `steal`.
     pub cause: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cpu(wakeup: Option<u64>, interruption: Option<u64>, watched_ns: u64) -> CpuNoise {
+        CpuNoise {
+            cpu: 0,
+            wakeup: Quantiles { max_ns: wakeup, ..Quantiles::default() },
+            wakeup_distribution: None,
+            wakeup_policy: None,
+            interruption: Quantiles { max_ns: interruption, ..Quantiles::default() },
+            watched_ns,
+            interruption_distribution: None,
+            gaps_seen: 0,
+            stolen_ratio: 0.0,
+            gaps: Vec::new(),
+            counted: BTreeMap::new(),
+            traced: None,
+        }
+    }
+
+    #[test]
+    fn what_was_not_watched_meets_no_goal() {
+        assert_eq!(cpu(Some(5), Some(9), 1).meets(9), Some(true));
+        assert_eq!(cpu(Some(5), Some(10), 1).meets(9), Some(false));
+        assert_eq!(cpu(Some(5), None, 1).meets(9), Some(true), "no interruption");
+        assert_eq!((cpu(Some(5), None, 0).meets(9), cpu(None, Some(1), 1).meets(9)), (None, None));
+        let mut d = NoiseDocument {
+            schema: Schema::current("noise"),
+            kernel: String::new(),
+            duration_ns: 1,
+            gap_threshold_ns: 1,
+            goal_ns: Some(9),
+            cpus: vec![cpu(Some(5), None, 1)],
+            not_seen: Vec::new(),
+        };
+        assert_eq!(d.met(), Some(true));
+        d.cpus.push(cpu(Some(5), None, 0));
+        assert_eq!(d.met(), Some(false));
+        d.cpus.clear();
+        assert_eq!(d.met(), Some(false), "no CPU is no proof");
+        d.goal_ns = None;
+        assert_eq!(d.met(), None);
+    }
 }

@@ -24,6 +24,8 @@ pub const DOCUMENTS: &[(&str, u32)] = &[
     ("engines", 1),
     ("noise", 1),
     ("trace", 1),
+    ("far-trace", 1),
+    ("watch", 1),
     ("optimize", 1),
     ("status", 1),
     ("rollback", 1),

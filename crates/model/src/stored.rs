@@ -5,7 +5,9 @@ use serde::de::DeserializeOwned;
 use crate::bypass_verdict::BypassVerdict;
 use crate::document::RunDocument;
 use crate::verdict::Comparison;
-use crate::{EnginesDocument, Measurement, NoiseDocument, Schema, SweepDocument, TraceDocument, ZeroCopyDocument};
+use crate::{
+    EnginesDocument, Measurement, NoiseDocument, Schema, SweepDocument, TraceDocument, WatchDocument, ZeroCopyDocument,
+};
 
 /// A document that can be printed or compared again.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,8 @@ pub enum StoredRun {
     Noise(Box<NoiseDocument>),
     /// `lowlat trace`.
     Trace(Box<TraceDocument>),
+    /// `lowlat watch`.
+    Watch(Box<WatchDocument>),
     /// `lowlat bypass verdict`.
     Bypass(Box<BypassVerdict>),
     /// `lowlat optimize` and `lowlat demo`.
@@ -42,6 +46,7 @@ impl StoredRun {
             "lowlat.compare" => Self::Compare(Box::new(known(value, &schema, "compare")?)),
             "lowlat.noise" => Self::Noise(Box::new(known(value, &schema, "noise")?)),
             "lowlat.trace" => Self::Trace(Box::new(known(value, &schema, "trace")?)),
+            "lowlat.watch" => Self::Watch(Box::new(known(value, &schema, "watch")?)),
             "lowlat.bypass-verdict" => Self::Bypass(Box::new(known(value, &schema, "bypass-verdict")?)),
             "lowlat.optimize" => Self::Optimize(Box::new(known(value, &schema, "optimize")?)),
             other => return Err(format!("it is a {other:?} document, not a run")),

@@ -1,5 +1,7 @@
 //! Where the time of a round trip goes, stage by stage: the document of `lowlat trace`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +66,7 @@ pub struct TraceDocument {
     pub tail: Option<Tail>,
     /// The slowest probes, slowest first.
     pub slowest: Vec<SlowProbe>,
-    /// Whether the far end's own stages were seen: it runs on this host.
+    /// Whether the far end's own stages were seen: it runs on this host, or its own trace was joined.
     pub far_seen: bool,
     /// For people.
     pub notes: Vec<String>,
@@ -120,6 +122,15 @@ pub struct StageKey {
     pub direction: TraceDirection,
 }
 
+impl StageKey {
+    /// `near queue discipline (out)`.
+    pub fn words(&self) -> String {
+        let side = if self.side == Side::Near { "near" } else { "far" };
+        let way = if self.direction == TraceDirection::Out { "out" } else { "back" };
+        format!("{side} {} ({way})", self.name)
+    }
+}
+
 /// One stage.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceStage {
@@ -149,6 +160,10 @@ pub struct TraceStage {
     pub share_p50_ratio: Option<f64>,
     /// Its share of the slowest hundredth; `null` where that would be fewer than ten probes.
     pub share_tail_ratio: Option<f64>,
+    /// It was looked for, and no probe passed through it, or hardly any: unlike other stages without a length it is known
+    /// to cost nothing.
+    #[serde(default)]
+    pub not_passed: bool,
 }
 
 /// The largest stage.
@@ -162,6 +177,66 @@ pub struct Largest {
     pub share_ratio: f64,
     /// What is usually behind a stage of that kind, as text.
     pub why: String,
+    /// Rules whose faults lengthen it.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// Knobs that act on it.
+    #[serde(default)]
+    pub knobs: Vec<String>,
+}
+
+/// What the trace of a far host shows of messages that a program answered there: the document of `lowlat trace
+/// --answers`, from which `lowlat trace --far` takes the far end's stages.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FarTrace {
+    /// `lowlat.far-trace`.
+    pub schema: Schema,
+    /// Kernel release.
+    pub kernel: String,
+    /// The port whose program was traced.
+    pub port: u16,
+    /// For how long it was traced, ns; not what lay between the rounds, in which the ring was read.
+    pub traced_ns: u64,
+    /// Every message that was followed, in the order of time.
+    pub answers: Vec<FarAnswer>,
+    /// Messages that were answered and could not be followed.
+    pub incomplete: u64,
+    /// Events that found no room in the kernel's buffer.
+    pub overruns: u64,
+    /// Trace points that the kernel does not give, with the reason.
+    pub missing: BTreeMap<String, String>,
+    /// Ended by a signal: what was traced up to then.
+    pub interrupted: bool,
+}
+
+/// One message that was answered. It is found again by the far program's own two time stamps, which lie between the two
+/// times here: no clock of the near host is compared with one of the far host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FarAnswer {
+    /// When the program's receiving call got the message, ns on the far `CLOCK_MONOTONIC`.
+    pub read_ns: u64,
+    /// When its sending call began, ns on the same clock.
+    pub called_ns: u64,
+    /// When it passed each point of the far end, ns since it arrived, from the interrupt to the end of the driver's
+    /// function; `null` where it did not, or that was not seen.
+    pub points_ns: Vec<Option<u32>>,
+}
+
+/// The stages of a path before and after a run of `optimize`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunStages {
+    /// Before anything was changed; `null` where no stage could be seen.
+    pub before: Option<TraceDocument>,
+    /// With every kept change; `null` where nothing was kept, or no stage could be seen.
+    pub after: Option<TraceDocument>,
+    /// Why one that was wanted is not there.
+    pub why_not: Option<String>,
+    /// The findings of this run whose faults lengthen the largest stage of `before`, by rule.
+    pub findings: Vec<String>,
+    /// The settings of this run's plan that act on it, with their targets.
+    pub settings: Vec<String>,
+    /// Settings that were tried last, with their targets: they act on stages alone that cost nothing here.
+    pub tried_last: Vec<String>,
 }
 
 /// What the slowest hundredth has in common.

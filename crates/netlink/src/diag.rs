@@ -8,14 +8,14 @@ use crate::route::ip;
 use crate::socket::{NetlinkSocket, Protocol};
 use crate::{Error, Malformed};
 
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
+pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 /// sizeof(struct inet_diag_msg).
-const DIAG_MSG: usize = 72;
-const INET_DIAG_INFO: u16 = 2;
+pub(crate) const DIAG_MSG: usize = 72;
+pub(crate) const INET_DIAG_INFO: u16 = 2;
 const INET_DIAG_CONG: u16 = 4;
-const IPPROTO_TCP: u8 = 6;
+pub(crate) const IPPROTO_TCP: u8 = 6;
 /// Every state but `TIME_WAIT` (6) and `NEW_SYN_RECV` (12), which are no full sockets and have no TCP_INFO.
-const STATES: u32 = 0x1fff & !(1 << 6) & !(1 << 12);
+pub(crate) const STATES: u32 = 0x1fff & !(1 << 6) & !(1 << 12);
 
 /// One socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,22 +44,36 @@ pub struct TcpSocketMessage {
     pub timeouts: Option<u16>,
 }
 
-/// All TCP sockets of the namespace, IPv4 and IPv6, each as `from` makes it of its message; a busy host has a hundred
-/// thousand. Other users' sockets are in the answer too.
-pub fn tcp_sockets<T>(mut from: impl FnMut(TcpSocketMessage) -> T) -> Result<Vec<T>, Error> {
+/// A family of addresses (`AF_INET`, `AF_INET6`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4 = 2,
+    /// IPv6, also of sockets that reach IPv4 by mapped addresses.
+    V6 = 10,
+}
+
+/// All TCP sockets of the namespace, of these families, each as `from` makes it of its message; a busy host has a hundred
+/// thousand. Other users' sockets are in the answer too. For each family the kernel goes through the host's whole table of
+/// connections, whose size grows with its memory and not with their number (net/ipv4/inet_diag.c in linux 6.12,
+/// `inet_diag_dump_icsk`).
+pub fn tcp_sockets<T>(families: &[Family], mut from: impl FnMut(TcpSocketMessage) -> T) -> Result<Vec<T>, Error> {
     let mut out = Vec::new();
+    if families.is_empty() {
+        return Ok(out);
+    }
     let mut socket = NetlinkSocket::open(Protocol::SockDiag)?;
-    for family in [2u8, 10] {
+    for family in families {
         let what = "list the TCP sockets";
         // struct inet_diag_req_v2: family, protocol, extensions, pad, states, 48 bytes of socket id
         let mut fixed = [0; 56];
-        fixed[0] = family;
+        fixed[0] = *family as u8;
         fixed[1] = IPPROTO_TCP;
         fixed[2] = 1 << (INET_DIAG_INFO - 1) | 1 << (INET_DIAG_CONG - 1);
         fixed[4..8].copy_from_slice(&STATES.to_ne_bytes());
-        out.extend(socket.dump_map(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &fixed), |kind, payload| {
+        socket.dump_into(what, &Message::new(SOCK_DIAG_BY_FAMILY, 0, &fixed), &mut out, |kind, payload| {
             (kind == SOCK_DIAG_BY_FAMILY).then(|| parse(payload).map(&mut from)).transpose()
-        })?);
+        })?;
     }
     out.shrink_to_fit();
     Ok(out)
@@ -101,7 +115,7 @@ pub fn parse(payload: &[u8]) -> Result<TcpSocketMessage, Malformed> {
 }
 
 /// include/net/tcp_states.h.
-fn state_name(state: u8) -> &'static str {
+pub(crate) fn state_name(state: u8) -> &'static str {
     const NAMES: [&str; 13] = [
         "unknown",
         "established",
@@ -121,11 +135,12 @@ fn state_name(state: u8) -> &'static str {
 }
 
 const INET_DIAG_VEGASINFO: u16 = 3;
-const INET_DIAG_SKMEMINFO: u16 = 7;
+pub(crate) const INET_DIAG_SKMEMINFO: u16 = 7;
+const INET_DIAG_SKV6ONLY: u16 = 11;
 const INET_DIAG_BBRINFO: u16 = 16;
 const INET_DIAG_SOCKOPT: u16 = 22;
 /// UDP has two states: connected, and not (`TCP_ESTABLISHED`, `TCP_CLOSE`).
-const UDP_STATES: u32 = 1 << 1 | 1 << 7;
+pub(crate) const UDP_STATES: u32 = 1 << 1 | 1 << 7;
 
 /// TCP or UDP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +170,8 @@ pub struct InetSocketMessage {
     pub memory: Option<SocketMemory>,
     /// `IP_MULTICAST_ALL`; `None` before Linux 5.10.
     pub multicast_all: Option<bool>,
+    /// `IPV6_V6ONLY` of an IPv6 socket without a connection; `None` for the others.
+    pub v6_only: Option<bool>,
     /// Of TCP alone.
     pub tcp: Option<ConnectionMessage>,
 }
@@ -251,12 +268,14 @@ pub fn parse_inet(transport: Transport, payload: &[u8]) -> Result<InetSocketMess
         // Bit fields are filled from the lowest bit on little-endian machines (struct inet_diag_sockopt: mc_all is the
         // seventh of the first byte).
         multicast_all: data(INET_DIAG_SOCKOPT).and_then(|o| o.first()).map(|bits| bits & 1 << 6 != 0),
+        // Unasked, of IPv6 sockets in the states LISTEN and CLOSE (inet_diag_msg_attrs_fill).
+        v6_only: data(INET_DIAG_SKV6ONLY).and_then(|o| o.first()).map(|only| *only != 0),
         tcp,
     })
 }
 
 /// Of the machine's byte order; `bbr_bw` is two halves, the low one first, which is the same on a little-endian machine.
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 

@@ -8,6 +8,7 @@
 //! | [`ethtool`] | features, coalescing, rings, channels, pause, EEE, private flags, time stamping, link modes, statistics |
 //! | [`netdev`] | XDP features |
 //! | [`diag`] | TCP sockets with TCP_INFO |
+//! | [`traffic`] | live sockets with their counters, asked again and again |
 //! | [`wireguard`] | peers |
 //! | [`nl80211`] | whether a Wi-Fi interface saves power |
 //! | [`nft`] | nf_tables: rules per chain; a table with rules in one batch |
@@ -40,6 +41,7 @@ pub mod nl80211;
 pub mod route;
 pub mod socket;
 pub mod tc;
+pub mod traffic;
 pub mod wireguard;
 
 pub use error::{Error, Malformed, errno_text};

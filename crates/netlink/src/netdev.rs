@@ -45,6 +45,7 @@ pub const QUEUE_STATISTICS: &[(&str, u16)] = &[
 pub const POOL_STATISTICS: &[(&str, u16)] = &[
     ("alloc-fast", 8),
     ("alloc-slow", 9),
+    ("alloc-slow-high-order", 10),
     ("alloc-refill", 12),
     ("recycle-ring-full", 17),
     ("recycle-released-refcnt", 18),

@@ -99,17 +99,32 @@ impl NetlinkSocket {
         &mut self,
         what: &str,
         message: &Message,
-        mut parse: impl FnMut(u16, &[u8]) -> Result<Option<T>, Malformed>,
+        parse: impl FnMut(u16, &[u8]) -> Result<Option<T>, Malformed>,
     ) -> Result<Vec<T>, Error> {
+        let mut all = Vec::new();
+        self.dump_into(what, message, &mut all, parse)?;
+        Ok(all)
+    }
+
+    /// As [`Self::dump_map`], to the end of a list that holds others already: two lists of a hundred thousand need not be in
+    /// memory at once.
+    pub fn dump_into<T>(
+        &mut self,
+        what: &str,
+        message: &Message,
+        all: &mut Vec<T>,
+        mut parse: impl FnMut(u16, &[u8]) -> Result<Option<T>, Malformed>,
+    ) -> Result<(), Error> {
+        let first = all.len();
         for _ in 0..DUMP_TRIES {
             let seq = self.send(what, message.clone(), DUMP)?;
-            let mut all = Vec::new();
+            all.truncate(first);
             let torn = self.collect(what, seq, &mut |kind, payload| {
                 all.extend(parse(kind, payload)?);
                 Ok(())
             })?;
             if !torn {
-                return Ok(all);
+                return Ok(());
             }
         }
         Err(Error::Refused { what: what.to_owned(), errno: libc::EINTR, extack: "changed while it was read".into() })

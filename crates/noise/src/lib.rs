@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
 mod events;
+mod progress;
 mod smi;
 pub mod sources;
 mod spin;
@@ -19,11 +20,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_model::noise::{CpuNoise, NoiseDocument};
-use lowlat_model::{NotSeen, Quantiles, Schema};
+use lowlat_model::{NotSeen, Schema};
 use lowlat_sys::{Sys, query};
 
 use lowlat_measure::placement::{PlacedThread, ThreadPlacement, allowed_cpus};
 use lowlat_measure::{Histogram, MeasureError};
+pub use progress::NoiseProgress;
+use progress::Reporter;
 
 /// What to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct NoiseSpec {
     pub rt_priority: Option<u8>,
     /// SCHED_FIFO priority that the sleepers get where the user may have it, if `rt_priority` names none.
     pub wakeup_priority: Option<u8>,
+    /// The longest that a wake-up or an interruption may take, ns: what the document judges by.
+    pub goal_ns: Option<u64>,
     /// Watch once more with the kernel's trace points on, to name who interrupts.
     pub trace: bool,
 }
@@ -56,6 +61,7 @@ impl Default for NoiseSpec {
             rt_priority: None,
             // As `cyclictest -p 80`, the value of its manual's examples and of rt-tests' own wrappers.
             wakeup_priority: Some(80),
+            goal_ns: None,
             trace: false,
         }
     }
@@ -72,8 +78,13 @@ pub(crate) struct Interruptions {
 }
 
 /// Watches the CPUs. A CPU that cannot be watched (offline, not allowed) is reported in `not_seen`; only when none can
-/// be is that an error.
-pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<NoiseDocument, MeasureError> {
+/// be is that an error. `show` takes how far it is, on a thread of its own.
+pub fn noise(
+    sys: &dyn Sys,
+    spec: &NoiseSpec,
+    stop: &AtomicBool,
+    show: Option<&(dyn Fn(&NoiseProgress) + Sync)>,
+) -> Result<NoiseDocument, MeasureError> {
     if spec.duration_ns == 0 || spec.interval_ns == 0 || spec.gap_threshold_ns == 0 {
         return Err(MeasureError::Spec {
             what: "noise of length, interval or threshold 0".to_owned(),
@@ -81,18 +92,16 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
             next: "give times above 0".to_owned(),
         });
     }
-    let cpus = if spec.cpus.is_empty() {
-        allowed_cpus()
-            .map_err(|source| MeasureError::Io { what: "noise: ask which CPUs may be used".to_owned(), source })?
-    } else {
-        spec.cpus.clone()
-    };
+    let allowed = allowed_cpus()
+        .map_err(|source| MeasureError::Io { what: "noise: ask which CPUs may be used".to_owned(), source })?;
+    let cpus = if spec.cpus.is_empty() { allowed.clone() } else { spec.cpus.clone() };
+    let reporter = Reporter::new(show, 1 + cpus.len(), spec.duration_ns, allowed);
     let mut not_seen = Vec::new();
     let locked = PlacedThread::take(&ThreadPlacement { lock_memory: true, ..ThreadPlacement::default() })?;
     if let Some(Err(why)) = locked.memory() {
         not_seen.push(NotSeen { fact: "wake-ups with memory locked".to_owned(), why: format!("denied: {why}") });
     }
-    let wakeups = wakeups(&cpus, spec, stop, &mut not_seen)?;
+    let wakeups = reporter.during("late wake-ups", None, |tally| wakeups(&cpus, spec, stop, tally, &mut not_seen))?;
     let mut watched = Vec::new();
     let mut unread: BTreeMap<String, String> = BTreeMap::new();
     for (cpu, (wakeup, policy)) in wakeups {
@@ -100,7 +109,8 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
             Interruptions::default()
         } else {
             let _placed = PlacedThread::take(&place(cpu, spec))?;
-            spin::watch(sys, cpu, spec, stop, &mut unread)
+            let what = format!("interruptions of CPU {cpu}");
+            reporter.during(&what, Some(cpu), |tally| spin::watch(sys, cpu, spec, stop, tally, &mut unread))
         };
         let traced = if spec.trace && !stop.load(Ordering::Relaxed) {
             let _placed = PlacedThread::take(&place(cpu, spec))?;
@@ -113,9 +123,12 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
         let ratio = if seen.watched_ns > 0 { seen.stolen_ns as f64 / seen.watched_ns as f64 } else { 0.0 };
         watched.push(CpuNoise {
             cpu,
-            wakeup,
+            wakeup: wakeup.quantiles(),
+            wakeup_distribution: wakeup.distribution(),
             wakeup_policy: Some(policy),
             interruption: seen.lengths.quantiles(),
+            interruption_distribution: seen.lengths.distribution(),
+            watched_ns: seen.watched_ns,
             gaps_seen: seen.lengths.len(),
             stolen_ratio: ratio,
             gaps: seen.longest,
@@ -135,6 +148,7 @@ pub fn noise(sys: &dyn Sys, spec: &NoiseSpec, stop: &AtomicBool) -> Result<Noise
         kernel: query::uname(sys).into_value().map_or_else(|| "unknown".to_owned(), |u| u.release),
         duration_ns: spec.duration_ns,
         gap_threshold_ns: spec.gap_threshold_ns,
+        goal_ns: spec.goal_ns,
         cpus: watched,
         not_seen,
     })
@@ -145,11 +159,12 @@ fn wakeups(
     cpus: &[u32],
     spec: &NoiseSpec,
     stop: &AtomicBool,
+    tally: &progress::Tally,
     not_seen: &mut Vec<NotSeen>,
-) -> Result<BTreeMap<u32, (Quantiles, String)>, MeasureError> {
+) -> Result<BTreeMap<u32, (Histogram, String)>, MeasureError> {
     let watch = |cpu| {
         let (_placed, policy) = sleeper(cpu, spec)?;
-        let late = wakeup::watch(spec.duration_ns, spec.interval_ns, stop)?;
+        let late = wakeup::watch(spec.duration_ns, spec.interval_ns, stop, tally)?;
         Ok::<_, MeasureError>((late, policy))
     };
     let mut first_error = None;
@@ -159,7 +174,7 @@ fn wakeups(
         for (cpu, watcher) in watchers {
             match watcher.join() {
                 Ok(Ok((histogram, policy))) => {
-                    seen.insert(cpu, (histogram.quantiles(), policy));
+                    seen.insert(cpu, (histogram, policy));
                 }
                 Ok(Err(error)) => {
                     not_seen.push(NotSeen { fact: format!("noise of CPU {cpu}"), why: error.to_string() });
@@ -236,7 +251,7 @@ mod tests {
     fn every_cpu_is_watched_or_named_and_denied_counters_are_reported() {
         let cpu = allowed_cpus().unwrap()[0];
         let spec = NoiseSpec { cpus: vec![cpu, 1_000], duration_ns: 60_000_000, ..NoiseSpec::default() };
-        let n = noise(&Mute, &spec, &AtomicBool::new(false)).unwrap();
+        let n = noise(&Mute, &spec, &AtomicBool::new(false), None).unwrap();
         assert_eq!(n.cpus.iter().map(|c| c.cpu).collect::<Vec<_>>(), [cpu]);
         assert!(n.cpus[0].wakeup.samples > 0);
         assert!(n.cpus[0].gaps.is_sorted_by(|a, b| a.length_ns >= b.length_ns));
@@ -248,10 +263,10 @@ mod tests {
     #[test]
     fn no_cpu_at_all_and_no_time_are_errors() {
         let none = NoiseSpec { cpus: vec![1_000], ..NoiseSpec::default() };
-        assert!(noise(&Mute, &none, &AtomicBool::new(false)).is_err());
+        assert!(noise(&Mute, &none, &AtomicBool::new(false), None).is_err());
         let zero = NoiseSpec { interval_ns: 0, ..NoiseSpec::default() };
-        assert!(matches!(noise(&Mute, &zero, &AtomicBool::new(false)), Err(MeasureError::Spec { .. })));
-        let stopped = noise(&Mute, &NoiseSpec::default(), &AtomicBool::new(true)).unwrap();
+        assert!(matches!(noise(&Mute, &zero, &AtomicBool::new(false), None), Err(MeasureError::Spec { .. })));
+        let stopped = noise(&Mute, &NoiseSpec::default(), &AtomicBool::new(true), None).unwrap();
         assert!(stopped.not_seen.iter().any(|s| s.why.contains("interrupted")));
     }
 }

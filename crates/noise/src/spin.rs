@@ -7,6 +7,7 @@ use lowlat_model::noise::{Gap, Traced};
 use lowlat_sys::Sys;
 use lowlat_transport::clock;
 
+use crate::progress::Tally;
 use crate::smi::Smi;
 use crate::sources::Sources;
 use crate::trace::Trace;
@@ -31,6 +32,7 @@ pub(crate) fn watch(
     cpu: u32,
     spec: &NoiseSpec,
     stop: &AtomicBool,
+    tally: &Tally,
     unread: &mut BTreeMap<String, String>,
 ) -> Interruptions {
     let mut seen = Interruptions::default();
@@ -55,6 +57,7 @@ pub(crate) fn watch(
         seen.watched_ns += jump;
         if jump >= spec.gap_threshold_ns {
             seen.lengths.record(jump);
+            tally.saw(jump);
             seen.stolen_ns += jump;
             let kept = seen.longest.len() < KEPT || seen.longest.last().is_some_and(|g| g.length_ns < jump);
             // Telling a cause costs a read; only those that are kept are worth it, and not more often than its share.

@@ -8,11 +8,17 @@ use rustix::io::Errno;
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::Timespec;
 
+use crate::progress::Tally;
 use lowlat_measure::{Histogram, MeasureError};
 
 /// Sleeps to absolute times `interval_ns` apart and records how late each wake-up is. A wake-up that misses its next
 /// times counts once, with its whole lateness, and goes on with the first time still to come, as cyclictest does.
-pub(crate) fn watch(duration_ns: u64, interval_ns: u64, stop: &AtomicBool) -> Result<Histogram, MeasureError> {
+pub(crate) fn watch(
+    duration_ns: u64,
+    interval_ns: u64,
+    stop: &AtomicBool,
+    tally: &Tally,
+) -> Result<Histogram, MeasureError> {
     // A normal thread's timers may fire 50 µs late on purpose (prctl(2), PR_SET_TIMERSLACK): that is not noise of the
     // host's.
     let _exact = ExactSleeps::take();
@@ -32,6 +38,7 @@ pub(crate) fn watch(duration_ns: u64, interval_ns: u64, stop: &AtomicBool) -> Re
         }
         let now = clock::now();
         late.record(now.saturating_sub(next));
+        tally.saw(now.saturating_sub(next));
         next += interval_ns * (now.saturating_sub(next) / interval_ns + 1);
     }
     Ok(late)

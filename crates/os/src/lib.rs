@@ -9,6 +9,7 @@
 //! | [`namespace`] | network and mount namespaces of a thread |
 //! | [`signal`] | handlers, default actions and masks |
 //! | [`identity`] | the user of the whole process |
+//! | [`bpf`] | how many BPF programs are at a hook of an interface |
 //! | [`ioctl`] | two ioctls whose answers are available in no other way |
 //!
 //! No policy: each function is one call, or the few that only make sense together. Functions on the hot path neither
@@ -16,6 +17,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod bpf;
 pub mod clock;
 pub mod cpu;
 pub mod identity;

@@ -49,6 +49,16 @@ pub fn set_bytes(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &[u8]) ->
     check_int(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, value.as_ptr().cast(), len) }).map(drop)
 }
 
+/// Gives a socket a classic packet filter in place of the one it has (`SO_ATTACH_FILTER`, packet(7)).
+pub fn attach_filter(fd: BorrowedFd<'_>, program: &mut [libc::sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
+    let (value, size) = ((&raw const program).cast::<c_void>(), len_of(size_of::<libc::sock_fprog>()));
+    // SAFETY: the structure and the instructions it points at are live for the call, which copies both.
+    check_int(unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, value, size) })
+        .map(drop)
+}
+
 /// Reads an option into raw bytes; answers how many the kernel wrote.
 pub fn get_bytes(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &mut [u8]) -> io::Result<usize> {
     let mut len = socklen_t::try_from(value.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;

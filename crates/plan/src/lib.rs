@@ -59,6 +59,21 @@ pub fn order(steps: Vec<PlannedStep>, left_out: Vec<LeftOut>, options: &PlanOpti
     plan
 }
 
+/// Moves the steps that `is_last` names behind all others, each group in the order that it had, and gives the knob and
+/// target of each that was moved. Steps at one place keep their order as long as `is_last` looks at knob and target alone.
+pub fn try_last(plan: &mut Plan, is_last: &dyn Fn(&PlannedStep) -> bool) -> Vec<String> {
+    let (first, last): (Vec<PlannedStep>, Vec<PlannedStep>) =
+        std::mem::take(&mut plan.steps).into_iter().partition(|s| !is_last(s));
+    // Where all are of one kind nothing is tried later than anything else.
+    let moved = if first.is_empty() { Vec::new() } else { last.iter().map(name).collect() };
+    plan.steps = first.into_iter().chain(last).collect();
+    moved
+}
+
+fn name(step: &PlannedStep) -> String {
+    format!("{} on {}", step.knob, step.target)
+}
+
 /// One line for a step, and for each knob of a joint one.
 fn left_out_of(step: PlannedStep, why: &str) -> Vec<LeftOut> {
     let line = |knob, target| LeftOut { knob, target, why: why.to_owned() };
@@ -163,6 +178,24 @@ mod tests {
         ];
         let plan = order(steps, Vec::new(), &PlanOptions::default());
         assert_eq!(names(&plan), ["qdisc.kind", "steer.rps", "irq.affinity", "cpu.governor", "nic.coalesce.rx-usecs"]);
+    }
+
+    #[test]
+    fn what_is_tried_last_keeps_its_order_and_nothing_known_changes_none() {
+        let all = || {
+            let low = |knob: &str, to: &str| step(knob, "e", to, Risk::Low);
+            order(vec![low("a", "1"), low("b", "1"), low("a", "2"), low("c", "1")], Vec::new(), &PlanOptions::default())
+        };
+        let mut plan = all();
+        let moved = try_last(&mut plan, &|s| s.knob == "a");
+        let shown: Vec<String> = plan.steps.iter().map(|s| format!("{}={}", s.knob, s.to)).collect();
+        assert_eq!(shown, ["b=1", "c=1", "a=1", "a=2"]);
+        assert_eq!(moved, ["a on e", "a on e"]);
+        for of_all in [false, true] {
+            let mut plan = all();
+            assert!(try_last(&mut plan, &|_| of_all).is_empty());
+            assert_eq!(plan, all());
+        }
     }
 
     #[test]

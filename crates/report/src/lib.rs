@@ -12,6 +12,7 @@
 
 mod colour;
 mod documents;
+mod drawing;
 mod figures;
 mod fill;
 mod html;
@@ -93,6 +94,8 @@ documents! {
     sweep(lowlat_model::SweepDocument);
     /// The stages of round trips as text for a terminal of `width` columns.
     trace(lowlat_model::TraceDocument);
+    /// Live traffic as text for a terminal of `width` columns.
+    watch(lowlat_model::WatchDocument);
     /// Zero-copy sends as text for a terminal of `width` columns.
     zerocopy(lowlat_model::ZeroCopyDocument);
 }

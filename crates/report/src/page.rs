@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::drawing::{Drawing, Plot};
 use crate::fill::{fill, longest_word, wrap};
 
 /// Which section it is. What a format shows in a form of its own it leaves out by this, never by the heading.
@@ -39,6 +40,8 @@ pub(crate) enum Id {
     Load,
     /// Engines.
     Engines,
+    /// Stages of the round trip.
+    Waterfall,
     /// The checklist.
     Checklist,
     /// The confidence, rule by rule.
@@ -77,6 +80,8 @@ pub(crate) enum Block {
     Code(Vec<String>),
     /// A table.
     Table(Table),
+    /// A plot; on the page alone.
+    Drawing(Box<Drawing>),
 }
 
 /// A table. Every row has as many cells as there are columns.
@@ -94,16 +99,38 @@ impl Section {
         Self::of(Id::Other, title, blocks)
     }
 
+    /// It has plots alone, which stand on the page in a place of their own.
+    pub(crate) fn is_drawn_only(&self) -> bool {
+        self.blocks.iter().all(|b| b.drawn().is_some())
+    }
+
     /// A section that formats know.
     pub(crate) fn of(id: Id, title: &str, blocks: Vec<Block>) -> Self {
         Self { id, title: title.to_owned(), blocks }
     }
 }
 
+impl Block {
+    /// The plot, where it is one.
+    pub(crate) fn drawn(&self) -> Option<&Drawing> {
+        if let Self::Drawing(drawing) = self { Some(drawing) } else { None }
+    }
+
+    /// A plot, with what its marks mean and its figures.
+    pub(crate) fn drawing(title: &str, legend: &str, plot: Plot, table: Table) -> Self {
+        Self::Drawing(Box::new(Drawing { title: title.to_owned(), legend: legend.to_owned(), plot, table }))
+    }
+}
+
 impl Table {
     /// A block of it.
     pub(crate) fn block<S: ToString>(columns: &[S], rows: Vec<Vec<String>>) -> Block {
-        Block::Table(Self { columns: columns.iter().map(ToString::to_string).collect(), rows })
+        Block::Table(Self::new(columns, rows))
+    }
+
+    /// The table itself.
+    pub(crate) fn new<S: ToString>(columns: &[S], rows: Vec<Vec<String>>) -> Self {
+        Self { columns: columns.iter().map(ToString::to_string).collect(), rows }
     }
 
     /// Whether a column holds figures alone; those stand at its right edge, so that their units are below each other.
@@ -125,7 +152,7 @@ const NARROWEST: usize = 14;
 /// and words that are longer go beyond `width`.
 pub(crate) fn text_at(sections: &[Section], width: usize) -> String {
     let mut out = String::new();
-    for section in sections {
+    for section in sections.iter().filter(|s| !s.is_drawn_only()) {
         let _ = writeln!(out, "\n{}:", section.title.to_uppercase());
         for block in &section.blocks {
             match block {
@@ -138,6 +165,7 @@ pub(crate) fn text_at(sections: &[Section], width: usize) -> String {
                     }
                 }
                 Block::Table(table) => laid_out(&mut out, table, width),
+                Block::Drawing(_) => {}
             }
         }
     }
@@ -199,7 +227,7 @@ fn stacked(out: &mut String, table: &Table, width: usize) {
 /// As Markdown.
 pub(crate) fn markdown(sections: &[Section]) -> String {
     let mut out = String::new();
-    for section in sections {
+    for section in sections.iter().filter(|s| !s.is_drawn_only()) {
         let _ = writeln!(out, "## {}\n", section.title);
         for block in &section.blocks {
             match block {
@@ -218,6 +246,7 @@ pub(crate) fn markdown(sections: &[Section]) -> String {
                     let _ = writeln!(out, "{fence}sh\n{}\n{fence}\n", lines.join("\n"));
                 }
                 Block::Table(table) => piped(&mut out, table),
+                Block::Drawing(_) => {}
             }
         }
     }

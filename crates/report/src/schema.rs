@@ -9,7 +9,9 @@ use lowlat_model::document::RunDocument;
 use lowlat_model::finding::CheckDocument;
 use lowlat_model::journal::{JournalEntry, StatusDocument};
 use lowlat_model::verdict::Comparison;
-use lowlat_model::{EnginesDocument, Facts, Measurement, NoiseDocument, Plan, SweepDocument, TraceDocument};
+use lowlat_model::{
+    EnginesDocument, Facts, Measurement, NoiseDocument, Plan, SweepDocument, TraceDocument, WatchDocument,
+};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -28,6 +30,8 @@ pub fn schema(name: &str) -> Option<Value> {
         "zerocopy" => of::<lowlat_model::ZeroCopyDocument>(),
         "noise" => of::<NoiseDocument>(),
         "trace" => of::<TraceDocument>(),
+        "far-trace" => of::<lowlat_model::trace::FarTrace>(),
+        "watch" => of::<WatchDocument>(),
         "optimize" => of::<RunDocument>(),
         "status" => of::<StatusDocument>(),
         "rollback" => of::<RollbackDocument>(),

@@ -15,6 +15,7 @@ pub(crate) fn sections(run: &StoredRun) -> (String, Vec<Section>) {
         StoredRun::Compare(c) => (format!("{} against {}", c.b, c.a), documents::comparison::sections(c)),
         StoredRun::Noise(n) => ("What the host itself adds".to_owned(), documents::noise::sections(n)),
         StoredRun::Trace(t) => (format!("Where the time to {} goes", t.target), documents::trace::sections(t)),
+        StoredRun::Watch(w) => ("Live traffic".to_owned(), documents::watch::sections(w)),
         StoredRun::Bypass(b) => (format!("Kernel bypass to {}", b.target), documents::bypass::sections(b)),
         StoredRun::Optimize(d) => (format!("{} to {}", d.iface, d.target), crate::run::sections(d)),
     }

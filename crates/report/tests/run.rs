@@ -247,8 +247,12 @@ fn a_run_of_an_older_version_still_renders_and_claims_nothing() {
             assert!(step.as_object_mut().unwrap().remove(key).is_some(), "{key}");
         }
     }
-    for item in value["checklist"].as_array_mut().unwrap() {
-        item.as_object_mut().unwrap().remove("id");
+    for (list, keys) in [("checklist", &["id", "rests_on"][..]), ("confidence_parts", &["rests_on"])] {
+        for item in value[list].as_array_mut().unwrap() {
+            for key in keys {
+                item.as_object_mut().unwrap().remove(*key);
+            }
+        }
     }
     let d: RunDocument = serde_json::from_value(value).unwrap();
     let text = lowlat_report::text(&d);
@@ -262,6 +266,18 @@ fn a_run_of_an_older_version_still_renders_and_claims_nothing() {
     for page in [text, lowlat_report::markdown(&d), lowlat_report::html(&d)] {
         assert!(!page.contains("reduction") && !page.contains("% lower"), "{page}");
     }
+}
+
+/// What is not met can be looked up: the report says in which of the run's documents.
+#[test]
+fn what_a_line_of_the_checklist_rests_on_is_named() {
+    let d = run::document();
+    let place = "run.steps[qdisc.kind on eth0/qdisc-root]";
+    let text = lowlat_report::text(&d).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(&format!("settings persisted rests on {place}")), "{text}");
+    assert!(!text.contains("baseline documented rests on"), "what is met needs no second look: {text}");
+    let page = lowlat_report::html(&d);
+    assert!(page.contains(&format!("rests on {place}")) && page.contains("rests on run.baseline.rtt.p50_ns"), "{page}");
 }
 
 #[test]

@@ -12,7 +12,8 @@ crate::rule! {
     /// more. A program that sends on a schedule is late by as much.
     /// ## Threshold
     /// A slack of 50 µs or more, on a thread that was seen in a wait with a timeout and is not of a real-time class,
-    /// whose timers have none. Without a goal that is only worth knowing.
+    /// whose timers have none. recvmmsg is no such wait: its timeout is looked at only after a datagram came. Without a
+    /// goal that is only worth knowing.
     /// ## Remedy
     /// prctl(PR_SET_TIMERSLACK, 1) in each such thread; threads that it starts inherit it. The thousandth stays: wait
     /// for a timerfd in place of a long timeout of poll, select or epoll_wait. Or spin on the clock for the last
@@ -23,6 +24,7 @@ crate::rule! {
         "man 5 proc (/proc/pid/timerslack_ns)",
         "fs/select.c in linux 6.12: select_estimate_accuracy, __estimate_accuracy",
         "fs/timerfd.c in linux 6.12: timerfd_setup",
+        "net/socket.c in linux 6.12: do_recvmmsg",
         "kernel/sched/syscalls.c in linux 6.12: __setscheduler_params (none for real-time threads)",
     ];
 }

@@ -17,14 +17,16 @@ crate::rule! {
     /// ## Threshold
     /// Two groups or more are joined in the process's namespace, 224.0.0.1 left out. The kernel does not show which
     /// socket joined which group, so a program that joined all of them itself is reported too. Groups of IPv6 are not
-    /// looked at; a socket at [::] that takes IPv6 alone, which receives none of these, is reported too.
+    /// looked at, and so neither is a socket at [::] that takes IPv6 alone (IPV6_V6ONLY); one that takes both receives
+    /// them.
     /// ## Remedy
     /// setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &(int){0}, sizeof(int)), or bind the socket to the group's address.
     pub DatagramsOfOtherGroups = "datagrams-of-other-groups";
     sources [
         "man 7 ip (IP_MULTICAST_ALL)",
         "net/ipv4/igmp.c in linux 6.12: ip_mc_sf_allow",
-        "net/ipv4/udp.c in linux 6.12: __udp_is_mcast_sock",
+        "net/ipv4/udp.c in linux 6.12: __udp_is_mcast_sock (ipv6_only_sock)",
+        "net/ipv4/inet_diag.c in linux 6.12: inet_diag_msg_attrs_fill (INET_DIAG_SKV6ONLY)",
         "include/uapi/linux/inet_diag.h in linux 6.12: struct inet_diag_sockopt, mc_all",
     ];
 }
@@ -35,7 +37,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     for s in &application.sockets {
         let any = s.local.starts_with("0.0.0.0:") || s.local.starts_with("[::]:");
         // Without a port nobody can send to it.
-        if s.protocol != "udp" || s.state != "close" || !any || s.local.ends_with(":0") {
+        if s.protocol != "udp" || s.state != "close" || !any || s.local.ends_with(":0") || s.v6_only == Some(true) {
             continue;
         }
         let Some(process) = s.owners.first().and_then(|o| application.process(o.pid)) else { continue };
@@ -95,5 +97,10 @@ mod tests {
         of(&mut facts).sockets[1].multicast_all = Reading::Value(true);
         of(&mut facts).sockets[1].local = "239.1.1.10:6000".into();
         assert_eq!(rule(NAME, &facts), Seen::default(), "bound to its group");
+        of(&mut facts).sockets[1].local = "[::]:6000".into();
+        for (v6_only, found) in [(None, 1), (Some(false), 1), (Some(true), 0)] {
+            of(&mut facts).sockets[1].v6_only = v6_only;
+            assert_eq!(rule(NAME, &facts).findings.len(), found, "{v6_only:?}");
+        }
     }
 }

@@ -15,7 +15,8 @@ crate::rule! {
     /// The model is `none` or `voluntary`. The finding is `info`, and given only where a goal was given or a path measured.
     /// ## Remedy
     /// `preempt=full` at boot (boot.preempt), or at once `echo full > /sys/kernel/debug/sched/preempt`, both where the kernel
-    /// has `CONFIG_PREEMPT_DYNAMIC`. It costs some throughput. `lowlat noise` shows the wake-up latency before and after.
+    /// has `CONFIG_PREEMPT_DYNAMIC`. It costs some throughput. `lowlat noise --goal TIME` judges the wake-up latency before
+    /// and after. A real-time kernel (boot.preempt-rt) bounds it; where the distribution keeps one, the finding says so.
     pub KernelNotPreemptible = "kernel-not-preemptible";
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: preempt=",
@@ -29,16 +30,21 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     if !aims(input) {
         return;
     }
-    let Some(model) = seen.need("preemption of the kernel", &input.facts.host.preemption) else { return };
+    let host = &input.facts.host;
+    let Some(model) = seen.need("preemption of the kernel", &host.preemption) else { return };
     if !["none", "voluntary"].contains(&model.as_str()) {
         return;
     }
+    let real_time = host.distribution.value().and_then(|d| Some(format!("; for a bound: {}", d.real_time_kernel()?)));
     seen.found(finding(
         NAME,
         Severity::Info,
         "a woken program waits for the kernel to finish what it does".to_owned(),
         vec![format!("preemption model: {model}")],
-        "preempt=full (boot.preempt), or a CPU that the program has alone; compare by `lowlat noise`",
+        &format!(
+            "preempt=full (boot.preempt), or a CPU that the program has alone; compare by `lowlat noise`{}",
+            real_time.unwrap_or_default()
+        ),
     ));
 }
 
@@ -57,6 +63,9 @@ mod tests {
             facts.host.preemption = Reading::Value(model.into());
             assert_eq!(rule_for(NAME, &facts, 50_000).findings.len(), found, "{model}");
             assert_eq!(rule(NAME, &facts), Seen::default(), "nobody asked for latency");
+            for found in rule_for(NAME, &facts, 50_000).findings {
+                assert!(found.remedy.advice.ends_with("(on arm64 linux-image-rt-arm64)"), "{}", found.remedy.advice);
+            }
         }
     }
 

@@ -22,12 +22,14 @@ mod datagrams_of_other_groups;
 mod delayed_acknowledgements;
 mod device_interrupts_on_isolated_cpus;
 mod eee_active;
+mod flow_changes_queue;
 mod flow_limit_drops;
 mod forward_error_correction;
 mod frequency_capped;
 mod generic_xdp;
 mod governor_not_performance;
 mod gro_flush_without_poller;
+mod hardware_clock_not_steered;
 mod huge_page_compaction;
 mod idle_state_exit_latency;
 mod instance_allowance_exceeded;
@@ -67,6 +69,7 @@ mod ptp_clock_contended;
 mod ptp_software_stamps;
 mod reader_asleep_past_goal;
 mod realtime_thread_spins;
+mod realtime_thread_throttled;
 mod receive_buffer_errors;
 mod receive_pages_not_recycled;
 mod retransmission_timeouts;
@@ -94,6 +97,7 @@ mod thermal_throttling;
 mod thread_migrates;
 mod thread_off_nic_node;
 mod thread_on_interrupt_cpu;
+mod thread_preempted;
 mod thread_sleeps_for_packets;
 mod thread_waits_for_cpu;
 mod tick_on_isolated_cpu;
@@ -240,6 +244,7 @@ pub static RULES: &[&dyn Rule] = &[
     &memory_reclaim_stalls::MemoryReclaimStalls,
     &tasks_wait_for_cpu::TasksWaitForCpu,
     &thread_waits_for_cpu::ThreadWaitsForCpu,
+    &thread_preempted::ThreadPreempted,
     &interrupts_on_one_cpu::InterruptsOnOneCpu,
     &irq_off_node_or_app_cpu::IrqOffNodeOrAppCpu,
     &thread_on_interrupt_cpu::ThreadOnInterruptCpu,
@@ -252,6 +257,7 @@ pub static RULES: &[&dyn Rule] = &[
     &device_interrupts_on_isolated_cpus::DeviceInterruptsOnIsolatedCpus,
     &rps_remote_cpu::RpsRemoteCpu,
     &one_queue_carries_most::OneQueueCarriesMost,
+    &flow_changes_queue::FlowChangesQueue,
     &softnet_time_squeeze::SoftnetTimeSqueeze,
     &softirqs_left_to_threads::SoftirqsLeftToThreads,
     &tick_on_isolated_cpu::TickOnIsolatedCpu,
@@ -267,6 +273,7 @@ pub static RULES: &[&dyn Rule] = &[
     &memory_not_locked::MemoryNotLocked,
     &rt_throttling_off::RtThrottlingOff,
     &realtime_thread_spins::RealtimeThreadSpins,
+    &realtime_thread_throttled::RealtimeThreadThrottled,
     &idle_state_exit_latency::IdleStateExitLatency,
     &governor_not_performance::GovernorNotPerformance,
     &pci_express_link_sleeps::PciExpressLinkSleeps,
@@ -303,6 +310,7 @@ pub static RULES: &[&dyn Rule] = &[
     &generic_xdp::GenericXdp,
     &af_xdp_copies::AfXdpCopies,
     &mitigations_in_system_calls::MitigationsInSystemCalls,
+    &hardware_clock_not_steered::HardwareClockNotSteered,
 ];
 
 /// A rule by its name.

@@ -19,7 +19,8 @@ crate::rule! {
     /// `rx-hw-drop-overruns` in the statistics of its queues, or of the driver's own counter: `rx_no_dma_resources`
     /// (ixgbe), `rx_out_of_buffer` (mlx5), `port_rx_nodesc_drops` (sfc), `port.rx_dropped` (i40e; newer kernels call it
     /// `port.rx_discards`), `rx_dropped.nic` (ice), `pkts rx OOB` (vmxnet3), `rx_no_buffers_posted` (gve),
-    /// `rx_discards` (bnxt), a queue's `_drops` (igb), `_rx_drops` (bna). `iavf`, `ena` and an `i40e` with the older
+    /// `rx_discards` (bnxt, bnx2x), a queue's `_drops` (igb), `_rx_drops` (bna), `hc_rx_discards_no_wqe` (mana),
+    /// `no_buff_discards` (qede), `rx_no_bufs` (enic), `[hw] rx nobuffer discards` (dpaa2). `iavf`, `ena` and an `i40e` with the older
     /// name count these losses as the kernel's `rx_dropped` (on `ena` together with what an XDP program drops), a
     /// counter that means something else on other drivers. `rx_no_buffer_count` of Intel's 1 Gbit/s devices is not a
     /// loss: the packet waited in the device.
@@ -44,6 +45,11 @@ crate::rule! {
         "https://github.com/the-tcpdump-group/libpcap/issues/1328 (vmxnet3 reports no rx_missed_errors)",
         "https://github.com/ccfos/huatuo/pull/26 (which counter holds hardware drops, by driver)",
         "drivers/net/ethernet/sfc/ef10.c in linux 6.12: port_rx_nodesc_drops",
+        "drivers/net/ethernet/broadcom/bnx2x/bnx2x_ethtool.c in linux 6.12: bnx2x_q_stats_arr (no_buff_discard_hi)",
+        "drivers/net/ethernet/microsoft/mana/mana_ethtool.c in linux 6.12: mana_eth_stats (hc_rx_discards_no_wqe)",
+        "drivers/net/ethernet/qlogic/qede/qede_ethtool.c in linux 6.12: qede_stats_arr (no_buff_discards)",
+        "drivers/net/ethernet/cisco/enic/enic_ethtool.c in linux 6.12: enic_rx_stats (rx_no_bufs)",
+        "drivers/net/ethernet/freescale/dpaa2/dpaa2-ethtool.c in linux 6.12: dpaa2_ethtool_stats",
     ];
     follows ["steal-time", "thermal-throttling", "interrupts-on-one-cpu"];
 }
@@ -58,7 +64,7 @@ const AS_DROPPED: [&str; 3] = ["i40e", "iavf", "ena"];
 /// `rx_missed_errors` (linux commit 5337d2949733).
 const I40E_APART: &str = "port.rx_discards";
 /// A driver's own name for them, and the drivers where it means them; none named where it is one driver's alone.
-const OWN: [(Name, &[&str]); 11] = [
+const OWN: [(Name, &[&str]); 15] = [
     (Name::Is("rx_no_dma_resources"), &[]),
     (Name::Is("rx_out_of_buffer"), &[]),
     (Name::Is("port_rx_nodesc_drops"), &[]),
@@ -67,7 +73,11 @@ const OWN: [(Name, &[&str]); 11] = [
     (Name::Is("rx_dropped.nic"), &[]),
     (Name::Is("pkts rx OOB"), &[]),
     (Name::Begins("rx_no_buffers_posted"), &["gve"]),
-    (Name::Ends("rx_discards"), &["bnxt_en"]),
+    (Name::Is("hc_rx_discards_no_wqe"), &[]),
+    (Name::Is("no_buff_discards"), &[]),
+    (Name::Is("rx_no_bufs"), &["enic"]),
+    (Name::Is("[hw] rx nobuffer discards"), &[]),
+    (Name::Ends("rx_discards"), &["bnxt_en", "bnx2x"]),
     (Name::Ends("_drops"), &["igb", "igc"]),
     (Name::Ends("_rx_drops"), &["bna"]),
 ];
@@ -206,6 +216,11 @@ mod tests {
             ("bnxt_en", "ethtool/eth0", "[0]: rx_discards"),
             ("igb", "ethtool/eth0", "rx_queue_0_drops"),
             ("mlx5_core", "ethtool/eth0", "rx_out_of_buffer"),
+            ("bnx2x", "ethtool/eth0", "[0]: rx_discards"),
+            ("mana", "ethtool/eth0", "hc_rx_discards_no_wqe"),
+            ("qede", "ethtool/eth0", "no_buff_discards"),
+            ("enic", "ethtool/eth0", "rx_no_bufs"),
+            ("fsl_dpaa2_eth", "ethtool/eth0", "[hw] rx nobuffer discards"),
         ] {
             let mut facts = healthy();
             iface(&mut facts).driver = Reading::Value(driver.into());

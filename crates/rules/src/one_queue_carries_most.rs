@@ -31,7 +31,11 @@ crate::rule! {
         "drivers/net/ethernet/intel/i40e/i40e_ethtool.c in linux 6.12: i40e_gstrings_queue_stats (%s-%u.packets)",
         "drivers/net/ethernet/mellanox/mlx5/core/en_stats.c in linux 6.12: rq_stats_desc (rx%d_packets)",
         "drivers/net/ethernet/amazon/ena/ena_ethtool.c in linux 6.12: ena_queue_strings (queue_%u_rx_%s)",
-        "not confirmed: a driver that names them rx_packets[N]; linux 6.12 has none",
+        "drivers/net/ethernet/broadcom/bnxt/bnxt_ethtool.c in linux 6.12: bnxt_ring_rx_stats_str ([%d]: rx_ucast_packets)",
+        "drivers/net/ethernet/microsoft/mana/mana_ethtool.c in linux 6.12: mana_get_strings (rx_%d_packets)",
+        "drivers/net/ethernet/netronome/nfp/nfp_net_ethtool.c in linux 6.12: nfp_vnic_get_sw_stats_strings (rvec_%u_rx_pkts)",
+        "drivers/net/ethernet/aquantia/atlantic/aq_ethtool.c in linux 6.12: aq_ethtool_queue_rx_stat_names (Queue[%d] InPackets)",
+        "drivers/net/ethernet/sfc/ethtool_common.c in linux 6.12: efx_describe_per_queue_stats (rx-%d.rx_packets)",
         "heuristic: 60 %, 10 000 packets a second",
     ];
     follows ["interrupts-on-one-cpu"];
@@ -75,7 +79,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
 fn spread(name: &str, iface: &Interface) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(rss) = iface.rss.value() {
-        lines.push(format!("its table leads to {} queues ({} of the hash {})", rss.table.len(), name, rss.hash));
+        lines.push(format!("the table of {name} leads to {} of its queues; hash {}", rss.table.len(), rss.hash));
         if !rss.hash_key.is_empty() && rss.hash_key.bytes().all(|b| b == b'0') {
             lines.push("its hash key is all zero: every packet gets the same hash".to_owned());
         }
@@ -93,22 +97,36 @@ fn too_much(window: &Window) -> bool {
 
 /// Receive queue → packets; the kernel's counts where there are any.
 fn by_queue(kernel: &[(String, u64)], driver: &[(String, u64)]) -> BTreeMap<u32, u64> {
-    let of = |(name, n): &(String, u64)| Some((queue_of(name)?, *n));
-    let counted: BTreeMap<u32, u64> = kernel.iter().filter_map(of).collect();
-    if counted.is_empty() { driver.iter().filter_map(of).collect() } else { counted }
+    let of = |all: &[(String, u64)]| {
+        let mut queues: BTreeMap<u32, u64> = BTreeMap::new();
+        // A driver may count unicast, multicast and broadcast apart.
+        for (queue, n) in all.iter().filter_map(|(name, n)| Some((queue_of(name)?, *n))) {
+            let sum = queues.entry(queue).or_default();
+            *sum = sum.saturating_add(n);
+        }
+        queues
+    };
+    let counted = of(kernel);
+    if counted.is_empty() { of(driver) } else { counted }
 }
 
-/// The receive queue whose packets a counter counts: `rx3.rx-packets`, `rx_queue_3_packets`, `rx-3.packets`,
-/// `rx3_packets`, `queue_3_rx_cnt`, `rx_packets[3]`.
+/// The receive queue whose packets a counter counts, by the names that drivers give: `rx3.rx-packets` (the kernel's own),
+/// `rx_queue_3_packets`, `rx-3.packets`, `[3]: rx_ucast_packets`, …
 fn queue_of(name: &str) -> Option<u32> {
     let between = |start: &str, end: &str| name.strip_prefix(start)?.strip_suffix(end)?.parse().ok();
     [
         ("rx", ".rx-packets"),
         ("rx_queue_", "_packets"),
         ("rx-", ".packets"),
+        ("rx-", ".rx_packets"),
         ("rx", "_packets"),
+        ("rx_", "_packets"),
         ("queue_", "_rx_cnt"),
-        ("rx_packets[", "]"),
+        ("rvec_", "_rx_pkts"),
+        ("Queue[", "] InPackets"),
+        ("[", "]: rx_ucast_packets"),
+        ("[", "]: rx_mcast_packets"),
+        ("[", "]: rx_bcast_packets"),
     ]
     .into_iter()
     .find_map(|(start, end)| between(start, end))
@@ -128,7 +146,7 @@ mod tests {
         grow(&mut facts, "queues/eth0", "rx1.rx-packets", 10_000);
         let said = [
             "eth0 receive queue 0 took 90 % of 100000 packets in 1000 ms; the device has 2 queues",
-            "its table leads to 2 queues (eth0 of the hash toeplitz)",
+            "the table of eth0 leads to 2 of its queues; hash toeplitz",
             "0 rules of the device for flows",
         ];
         only(NAME, &facts, &said, &[]);
@@ -149,6 +167,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_driver_counts_apart_is_one_queue() {
+        let mut facts = healthy();
+        grow(&mut facts, "ethtool/eth0", "[0]: rx_ucast_packets", 40_000);
+        grow(&mut facts, "ethtool/eth0", "[0]: rx_mcast_packets", 40_000);
+        grow(&mut facts, "ethtool/eth0", "[1]: rx_ucast_packets", 20_000);
+        let found = rule(NAME, &facts).findings.remove(0);
+        assert!(found.evidence[0].starts_with("eth0 receive queue 0 took 80 % of 100000 packets"), "{found:?}");
+    }
+
+    #[test]
     fn names_of_several_drivers() {
         for (name, queue) in [
             ("rx7.rx-packets", 7),
@@ -156,11 +184,16 @@ mod tests {
             ("rx-3.packets", 3),
             ("rx5_packets", 5),
             ("queue_2_rx_cnt", 2),
-            ("rx_packets[4]", 4),
+            ("[6]: rx_ucast_packets", 6),
+            ("rx_8_packets", 8),
+            ("rvec_9_rx_pkts", 9),
+            ("Queue[10] InPackets", 10),
+            ("rx-11.rx_packets", 11),
         ] {
             assert_eq!(queue_of(name), Some(queue), "{name}");
         }
-        for name in ["rx_packets", "tx_queue_1_packets", "rx1_xdp_packets", "rx_queue_0_bytes"] {
+        for name in ["rx_packets", "tx_queue_1_packets", "rx1_xdp_packets", "rx_queue_0_bytes", "[1]: tx_ucast_packets"]
+        {
             assert_eq!(queue_of(name), None, "{name}");
         }
     }

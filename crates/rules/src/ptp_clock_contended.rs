@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lowlat_model::facts::PtpProgram;
 use lowlat_model::{Facts, Severity};
 
 use crate::look::finding;
@@ -14,15 +15,15 @@ crate::rule! {
     /// Each of them takes the other's corrections for an error of the clock and corrects them. Hardware stamps and the
     /// system clock that follows from them are then wrong by more than the bound that is printed with a one-way delay.
     /// ## Threshold
-    /// Two of `ptp4l -i`, `phc2sys -c` and `ts2phc -c` name interfaces or devices of one clock. Interfaces that only a
-    /// configuration file names are not seen, nor the clocks that `phc2sys -a` finds by ptp4l's ports. A ptp4l that is
-    /// the time's source, or takes software stamps by `--time_stamping`, steers no such clock, though it is counted.
+    /// Two of ptp4l, phc2sys and ts2phc name interfaces or devices of one clock, on the command line or in the configuration
+    /// file that it names; or two phc2sys steer the system clock. A ptp4l that only serves time, takes software stamps or
+    /// hands the time on (`ntpshm`) steers none. Not counted are the clocks that `phc2sys -a` finds by ptp4l's ports.
     /// ## Remedy
     /// One program for each clock: one ptp4l with several `-i` for the ports of one device, `ts2phc` only on the grandmaster.
     /// Check with `pmc -u -b 0 'GET PORT_DATA_SET'` which ports are slaves.
     pub PtpClockContended = "ptp-clock-contended";
     sources [
-        "man 8 ptp4l (-i), man 8 phc2sys (-a, -c), man 8 ts2phc (-c), man 8 pmc",
+        "man 8 ptp4l (-i, -f, serverOnly, clock_servo), man 8 phc2sys (-a, -r, -c), man 8 ts2phc (-c), man 8 pmc",
         "Documentation/driver-api/ptp.rst in linux 6.12: PTP hardware clock infrastructure for Linux",
     ];
 }
@@ -35,6 +36,16 @@ fn clock(facts: &Facts, name: &str) -> String {
         (None, Some(device)) => device.to_owned(),
         (None, None) => name.to_owned(),
     }
+}
+
+/// The clock that programs read.
+const SYSTEM: &str = "system clock";
+
+/// `, domain 24, ITU-T G.8275.1`
+fn details(p: &PtpProgram) -> String {
+    let domain = p.domain.map_or_else(String::new, |d| format!(", domain {d}"));
+    let profile = p.profile.as_deref().map_or_else(String::new, |name| format!(", {name}"));
+    domain + &profile
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
@@ -50,15 +61,23 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         // Several ports of one device are one clock for one program.
         clocks.dedup_by(|a, b| a.0 == b.0);
         for (clock, name) in clocks {
-            let domain = p.domain.map_or_else(String::new, |d| format!(", domain {d}"));
-            by_clock.entry(clock).or_default().push(format!("{} on {name}{domain}", p.program));
+            by_clock.entry(clock).or_default().push(format!("{} on {name}{}", p.program, details(p)));
+        }
+    }
+    // Other programs on the system clock are those of clock-daemons-compete.
+    let on_system = programs.iter().filter(|p| p.system_clock && p.program == "phc2sys");
+    by_clock.insert(SYSTEM.to_owned(), on_system.map(|p| format!("{}{}", p.program, details(p))).collect());
+    for p in programs {
+        if let (Some(config), Some(why)) = (&p.config, &p.config_unread) {
+            seen.missing(format!("clocks that {} steers by {config}", p.program), why.clone());
         }
     }
     for (clock, programs) in by_clock.into_iter().filter(|(_, programs)| programs.len() > 1) {
+        let clock = if clock == SYSTEM { clock } else { format!("clock {clock}") };
         seen.found(finding(
             NAME,
             Severity::Warning,
-            format!("{} programs steer the clock {clock}", programs.len()),
+            format!("{} programs steer the {clock}", programs.len()),
             vec![format!("running: {}", programs.join("; "))],
             "leave one program for each clock: one ptp4l with several -i, ts2phc only on the grandmaster",
         ));
@@ -68,7 +87,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
 #[cfg(test)]
 mod tests {
     use lowlat_model::Reading;
-    use lowlat_model::facts::{PtpProgram, Timestamping};
+    use lowlat_model::facts::Timestamping;
     use lowlat_testkit::facts::{healthy, iface};
 
     use super::*;
@@ -76,7 +95,7 @@ mod tests {
 
     fn program(name: &str, steers: &[&str], domain: Option<u8>) -> PtpProgram {
         let steers = steers.iter().map(|s| (*s).to_owned()).collect();
-        PtpProgram { program: name.into(), steers, software_stamps: false, domain }
+        PtpProgram { program: name.into(), steers, domain, ..PtpProgram::default() }
     }
 
     #[test]
@@ -93,6 +112,17 @@ mod tests {
         assert_eq!(rule(NAME, &facts), Seen::default(), "two clocks");
         set(&mut facts, &[program("ptp4l", &["eth0", "eth0"], None)]);
         assert_eq!(rule(NAME, &facts), Seen::default(), "one program");
+        let mut phc2sys = program("phc2sys", &[], Some(24));
+        phc2sys.system_clock = true;
+        set(&mut facts, &[phc2sys.clone()]);
+        assert_eq!(rule(NAME, &facts), Seen::default(), "one on the system clock");
+        set(&mut facts, &[phc2sys.clone(), phc2sys]);
+        let found = rule(NAME, &facts).findings.remove(0);
+        assert_eq!(found.title, "2 programs steer the system clock");
+        let mut unread = program("ptp4l", &[], None);
+        (unread.config, unread.config_unread) = (Some("/etc/p.conf".into()), Some("denied: x".into()));
+        set(&mut facts, &[unread]);
+        blind(NAME, &facts, "clocks that ptp4l steers by /etc/p.conf", "denied");
         facts.time.ptp_programs = Reading::Denied("x".into());
         blind(NAME, &facts, "steer PTP clocks", "denied");
     }

@@ -13,7 +13,8 @@ crate::rule! {
     /// interrupt delay, queues, other work. The clock then wanders with the load; with hardware stamps it does not.
     /// One-way delays inherit that error.
     /// ## Threshold
-    /// `ptp4l -S` names an interface whose driver offers a PTP clock, and hardware stamps both ways.
+    /// A ptp4l with software stamps (`-S`, or `time_stamping software` on the command line or in its configuration file) names
+    /// an interface whose driver offers a PTP clock, and hardware stamps both ways.
     /// ## Remedy
     /// Start ptp4l with -H (its default), and phc2sys for the system clock (time.ptp4l, time.phc2sys). What a driver offers
     /// does not always arrive: `lowlat measure --stamps` shows which stamps come.
@@ -41,7 +42,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             Severity::Info,
             format!("ptp4l uses software stamps on {name}, which has hardware stamps"),
             vec![
-                format!("running: ptp4l -S on {name}"),
+                format!("running: ptp4l with software stamps on {name}"),
                 format!("{name} offers hardware stamps both ways, clock ptp{phc}"),
             ],
             "start ptp4l with -H, and phc2sys for the system clock",
@@ -63,10 +64,15 @@ mod tests {
         let capabilities = ["hardware-transmit", "hardware-receive"].map(str::to_owned).to_vec();
         iface(&mut facts).timestamping =
             Reading::Value(Timestamping { capabilities, phc: Some(3), ..Timestamping::default() });
-        let program =
-            PtpProgram { program: "ptp4l".into(), steers: vec!["eth0".into()], software_stamps: true, domain: None };
+        let program = PtpProgram {
+            program: "ptp4l".into(),
+            steers: vec!["eth0".into()],
+            software_stamps: true,
+            ..PtpProgram::default()
+        };
         facts.time.ptp_programs = Reading::Value(vec![program.clone()]);
-        let lines = ["running: ptp4l -S on eth0", "eth0 offers hardware stamps both ways, clock ptp3"];
+        let lines =
+            ["running: ptp4l with software stamps on eth0", "eth0 offers hardware stamps both ways, clock ptp3"];
         only(NAME, &facts, &lines, &[]);
         iface(&mut facts).timestamping = Reading::Value(Timestamping::default());
         assert_eq!(rule(NAME, &facts), Seen::default(), "it has no others");

@@ -25,7 +25,7 @@ crate::rule! {
         "man 5 proc (nonvoluntary_ctxt_switches)",
         "heuristic: 1 % of the time, twenty times a second",
     ];
-    follows ["cpu-quota-throttled", "tasks-wait-for-cpu", "steal-time"];
+    follows ["cpu-quota-throttled", "tasks-wait-for-cpu", "steal-time", "realtime-thread-throttled"];
 }
 
 const WAITED_PER_SECOND: f64 = 10e6;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lowlat_model::Severity;
+use lowlat_model::{Reading, Severity};
 
 use crate::look::{finding, on_path};
 use crate::{Input, Seen};
@@ -14,24 +14,33 @@ crate::rule! {
     /// Each packet passes them in turn before a program sees it, and each sent packet before the device does. A BPF program
     /// may do anything, also drop or redirect. Container networks and agents install such programs.
     /// ## Threshold
-    /// One filter is enough; equal ones are counted once. The finding is `info`: what a filter costs is not known before it
-    /// is measured. Programs of the hook `tcx` (Linux 6.6) are not seen.
+    /// One filter is enough; equal ones are counted once, and programs of the hook `tcx` (Linux 6.6) as well. The finding is
+    /// `info`: what a filter costs is not known before it is measured.
     /// ## Remedy
     /// `tc filter show dev IF ingress` (and `egress`) shows them, `bpftool net` also those of `tcx`. `lowlat trace` shows what
     /// they cost. Remove those that are not needed; lowlat removes none.
     pub TrafficControlFilters = "traffic-control-filters";
     sources [
         "net/core/dev.c in linux 6.12: sch_handle_ingress, sch_handle_egress",
+        "kernel/bpf/tcx.c in linux 6.12: tcx_prog_query",
         "man 8 tc-bpf (direct-action)",
     ];
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(filters) = seen.need("traffic control filters", &input.facts.filters.tc) else { return };
+    let tcx = match &input.facts.filters.tcx {
+        // Not every kernel has the hook.
+        Reading::Absent(_) | Reading::Unsupported(_) => None,
+        other => seen.need("programs of tcx", other),
+    };
     for (name, _) in on_path(input.facts) {
         let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
         for filter in filters.iter().filter(|f| f.iface == name) {
             *kinds.entry(filter.kind.as_str()).or_default() += 1;
+        }
+        if let Some(n) = tcx.and_then(|all| all.get(name)) {
+            kinds.insert("at the hook tcx", *n);
         }
         if kinds.is_empty() {
             continue;
@@ -49,7 +58,6 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
 
 #[cfg(test)]
 mod tests {
-    use lowlat_model::Reading;
     use lowlat_model::facts::TcFilter;
     use lowlat_testkit::facts::healthy;
 
@@ -63,6 +71,9 @@ mod tests {
         facts.filters.tc =
             Reading::Value(vec![on("eth0", "u32"), on("eth0", "bpf"), on("eth0", "u32"), on("eth7", "fw")]);
         only(NAME, &facts, &["filters on eth0: 1 bpf, 2 u32"], &[]);
+        facts.filters.tc = Reading::Value(vec![]);
+        facts.filters.tcx = Reading::Value([("eth0".to_owned(), 2), ("eth7".to_owned(), 1)].into());
+        only(NAME, &facts, &["filters on eth0: 2 at the hook tcx"], &[]);
     }
 
     #[test]
@@ -70,5 +81,10 @@ mod tests {
         let mut facts = healthy();
         facts.filters.tc = Reading::Denied("x".into());
         blind(NAME, &facts, "traffic control filters", "denied");
+        let mut facts = healthy();
+        facts.filters.tcx = Reading::Denied("x".into());
+        blind(NAME, &facts, "programs of tcx", "denied");
+        facts.filters.tcx = Reading::Unsupported("before 6.6".into());
+        assert_eq!(crate::look::test::rule(NAME, &facts), Seen::default());
     }
 }

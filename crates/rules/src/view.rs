@@ -37,7 +37,15 @@ fn only(facts: &Facts, kept: impl Fn(&str) -> bool) -> Facts {
         irq_actions: facts.irq_actions.clone(),
         sysctls: facts.sysctls.clone(),
         qdiscs: those(&facts.qdiscs, |qdisc| kept(&qdisc.iface)),
-        filters: Filters { tc: those(&facts.filters.tc, |filter| kept(&filter.iface)), ..facts.filters.clone() },
+        filters: Filters {
+            tc: those(&facts.filters.tc, |filter| kept(&filter.iface)),
+            tcx: facts
+                .filters
+                .tcx
+                .as_ref()
+                .map(|all| all.iter().filter(|(iface, _)| kept(iface)).map(|(iface, n)| (iface.clone(), *n)).collect()),
+            ..facts.filters.clone()
+        },
         xdp_sockets: those(&facts.xdp_sockets, |socket| kept(&socket.iface)),
         sockets: facts.sockets.clone(),
         routes: those(&facts.routes, |route| kept(&route.iface)),
@@ -99,6 +107,7 @@ mod tests {
             qdiscs.push(qdisc("eth1", "tbf", "root", "1:"));
         }
         facts.filters.tc = Reading::Value(vec![TcFilter { iface: "eth1".into(), kind: "bpf".into() }]);
+        facts.filters.tcx = Reading::Value([("eth1".to_owned(), 1)].into());
         facts.xdp_sockets =
             Reading::Value(vec![XdpSocket { iface: "eth1".into(), queue: 0, zero_copy: None, owner: None }]);
         for group in [

@@ -12,10 +12,11 @@ crate::rule! {
     /// A halted virtual CPU gives its processor back to the host, which has to schedule it again when a packet comes: tens of
     /// microseconds, and more on a busy host. One that polls for some time sees the interrupt at once.
     /// ## Threshold
-    /// The guest's idle driver is not `haltpoll`, or its time is 0, and `idle=poll` was not given. The host may poll on its
-    /// own (`kvm.halt_poll_ns`), or let the guest wait by MWAIT without leaving to the host (`intel_idle`); a guest is
-    /// reported in both cases too. The finding is `info`, and given only where a goal was given or a path
-    /// measured.
+    /// The guest's idle driver is not `haltpoll`, or its time is 0, and `idle=poll` was not given. A guest whose processor
+    /// has MWAIT is not reported: its host lets it wait without leaving to it, and the guest's kernel then halts by MWAIT
+    /// (`intel_idle`, or no driver at all), unless `idle=halt` or `idle=nomwait` was given. The host may also poll on its
+    /// own (`kvm.halt_poll_ns`), which a guest cannot see. The finding is `info`, and given only where a goal was given
+    /// or a path measured.
     /// ## Remedy
     /// See cpu.halt-polling: the module `cpuidle_haltpoll`, in some clouds with `force=1`; `idle=poll` keeps all processors at full
     /// load; a program that spins never halts its own.
@@ -25,6 +26,8 @@ crate::rule! {
         "drivers/cpuidle/cpuidle-haltpoll.c in linux 6.12: haltpoll_want, force",
         "Documentation/virt/kvm/halt-polling.rst in linux 6.12: Module Parameters",
         "Documentation/virt/kvm/api.rst in linux 6.12: KVM_CAP_X86_DISABLE_EXITS",
+        "arch/x86/kernel/process.c in linux 6.12: prefer_mwait_c1_over_halt, select_idle_routine, idle_setup",
+        "drivers/idle/intel_idle.c in linux 6.12: intel_idle_init (X86_FEATURE_MWAIT)",
         "not confirmed: the tens of microseconds, which depend on the host",
     ];
 }
@@ -37,10 +40,14 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     if !aims(input) || !host.virtualization.value().is_some_and(|v| KVM.contains(&v.as_str())) {
         return;
     }
-    if host.cmdline.value().is_some_and(|line| line.split_whitespace().any(|w| w == "idle=poll")) {
+    let given = |what: &str| host.cmdline.value().is_some_and(|line| line.split_whitespace().any(|w| w == what));
+    if given("idle=poll") {
         return;
     }
     let cpus = &input.facts.cpus;
+    if cpus.mwait.value() == Some(&true) && !given("idle=halt") && !given("idle=nomwait") {
+        return;
+    }
     let driver = match &cpus.idle_driver {
         // Without a driver the kernel halts (arch/x86/kernel/process.c, default_idle).
         Reading::Absent(_) => "none",
@@ -78,6 +85,7 @@ mod tests {
         let mut facts = healthy();
         facts.host.virtualization = Reading::Value("kvm".into());
         facts.cpus.idle_driver = driver;
+        facts.cpus.mwait = Reading::Value(false);
         facts
     }
 
@@ -95,6 +103,23 @@ mod tests {
         assert_eq!(asked(&polls), Seen::default());
         assert_eq!(asked(&healthy()), Seen::default(), "no guest");
         assert_eq!(rule(NAME, &guest(Reading::Absent("x".into()))), Seen::default(), "nobody asked for latency");
+    }
+
+    /// A host that lets the guest wait on its own shows it MWAIT, and the guest's kernel uses it with and without a driver.
+    #[test]
+    fn a_guest_that_waits_by_mwait_does_not_leave_to_its_host() {
+        let asked = |facts: &Facts| rule_for(NAME, facts, 50_000);
+        for driver in [Reading::Value("intel_idle/menu".into()), Reading::Absent("x".into())] {
+            let mut facts = guest(driver);
+            assert_eq!(asked(&facts).findings.len(), 1);
+            facts.cpus.mwait = Reading::Value(true);
+            assert_eq!(asked(&facts), Seen::default());
+            facts.host.cmdline = Reading::Value("quiet idle=nomwait".into());
+            assert_eq!(asked(&facts).findings.len(), 1, "it was told to halt");
+        }
+        let mut arm = guest(Reading::Value("psci_idle/menu".into()));
+        arm.cpus.mwait = Reading::Unsupported("no flags".into());
+        assert_eq!(asked(&arm).findings.len(), 1, "WFI leaves to the host");
     }
 
     #[test]

@@ -43,23 +43,32 @@ impl Place for CpuFile {
     }
 }
 
-/// A file of every folder of `intel_uncore_frequency/`: one for each package and die, from 6.5 on also one for each cluster
-/// (drivers/platform/x86/intel/uncore-frequency). All take one value.
+/// A file of every folder of `intel_uncore_frequency/`: one for each package and die, or for each cluster. All take one value.
+///
+/// Newer processors (TPMI, from 6.5 on) have both: `uncoreNN` for each cluster, and `package_NN_die_00`, whose write sets all
+/// clusters of the package and refuses each of them a lower floor from then on
+/// (drivers/platform/x86/intel/uncore-frequency/uncore-frequency-tpmi.c in linux 6.12, uncore_write_control_freq). An undo of
+/// the package would give every cluster the lowest floor of all. So where there are clusters, only they are written: each has
+/// a value of its own, and the package shows the lowest.
 #[derive(Debug)]
 pub struct UncoreFile(pub &'static str);
 
 const UNCORE: &str = "/sys/devices/system/cpu/intel_uncore_frequency";
 
+const CLUSTER: &str = "uncore";
+
 /// `package_00_die_00`, `uncore03`.
 fn is_uncore(name: &str) -> bool {
-    (name.starts_with("package_") || name.starts_with("uncore"))
+    (name.starts_with("package_") || name.starts_with(CLUSTER))
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 impl UncoreFile {
     fn of(&self, folders: &[String]) -> Vec<Locus> {
-        let file = |name: &String| Locus::File { path: format!("{UNCORE}/{name}/{}", self.0) };
-        folders.iter().filter(|n| is_uncore(n)).map(file).collect()
+        let file = |name: &&String| Locus::File { path: format!("{UNCORE}/{name}/{}", self.0) };
+        let all: Vec<&String> = folders.iter().filter(|n| is_uncore(n)).collect();
+        let clusters = all.iter().any(|n| n.starts_with(CLUSTER));
+        all.iter().filter(|n| !clusters || n.starts_with(CLUSTER)).map(file).collect()
     }
 }
 
@@ -159,6 +168,10 @@ mod tests {
         let loci = place.of(&["package_00_die_00", "package_01_die_00", "power"].map(str::to_owned));
         assert_eq!(loci, [at("package_00_die_00"), at("package_01_die_00")]);
         assert!(loci.iter().all(|l| place.owns(&Target::Host, l)));
+        // A package that has clusters is written through them alone: its undo would overwrite theirs.
+        let tpmi = place.of(&["package_00_die_00", "package_01_die_00", "uncore00", "uncore01"].map(str::to_owned));
+        assert_eq!(tpmi, [at("uncore00"), at("uncore01")]);
+        assert!(tpmi.iter().all(|l| place.owns(&Target::Host, l)));
         assert_eq!(
             place.loci(&Blank, &Target::Host).unwrap(),
             [at("package_00_die_00")],

@@ -24,9 +24,9 @@ pub mod tracefs;
 
 pub use captured::Captured;
 pub use error::{SysError, reading_of_errno};
-pub use live::{Live, end_waits_on, in_netns, links_in, netns_cookie_at};
+pub use live::{Live, LiveSocket, Tap, TappedDatagram, TrafficDoor, end_waits_on, in_netns, links_in, netns_cookie_at};
 pub use lowlat_model::hex;
-pub use privilege::{effective_capabilities, next_where_denied};
+pub use privilege::{effective_capabilities, is_user_zero, next_where_denied};
 pub use query::NetQuery;
 pub use recorder::Recorder;
 pub use restorable::qdisc_restorable;
@@ -58,6 +58,10 @@ pub trait Sys {
     fn now_ns(&self) -> u64;
     /// Lets time pass, for counter windows. A captured tree switches to its later reading instead.
     fn wait(&self, ns: u64);
+    /// This door for several threads at once; `None` where its answers depend on the order of the questions, or are stored in it.
+    fn shared(&self) -> Option<&(dyn Sys + Sync)> {
+        None
+    }
     /// A sysctl by its dotted name, trailing newline cut.
     fn sysctl(&self, key: &str) -> Reading<String> {
         self.read(&format!("/proc/sys/{}", key.replace('.', "/"))).map(|t| t.trim_end_matches('\n').to_owned())

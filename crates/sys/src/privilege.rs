@@ -8,3 +8,8 @@ pub use lowlat_os::identity::effective_capabilities;
 pub fn next_where_denied(needed: &[Capability]) -> String {
     lowlat_model::capability::next_where_denied(needed, effective_capabilities())
 }
+
+/// Whether this process is user 0, who owns the files of the kernel and needs no capability for them as such.
+pub fn is_user_zero() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -103,6 +103,9 @@ pub enum NetQuery {
     PowerSave(String),
     /// netdev-genl `page-pool-stats-get` → `BTreeMap<u32, BTreeMap<String, u64>>`, by interface index.
     PagePools,
+    /// `BPF_PROG_QUERY` of tcx → `BTreeMap<String, u32>`: the interfaces that have programs there, and how many in both
+    /// directions.
+    TcxPrograms,
     /// Model-specific register 0x34 of the first CPU → `u64`.
     SmiCount,
     /// `ETHTOOL_MSG_PRIVFLAGS_GET` → `BTreeMap<String, bool>`.
@@ -416,6 +419,7 @@ impl NetQuery {
             Self::Fec(i) => per(i, "fec"),
             Self::PowerSave(i) => per(i, "power-save"),
             Self::PagePools => "page-pools".into(),
+            Self::TcxPrograms => "tcx-programs".into(),
             Self::SmiCount => "smi-count".into(),
             Self::PrivateFlags(i) => per(i, "private-flags"),
             Self::Timestamping(i) => per(i, "timestamping"),
@@ -512,6 +516,8 @@ typed_queries! {
     power_save(iface) -> bool = NetQuery::PowerSave(iface.to_owned());
     /// What the page pools of each interface count.
     page_pools() -> BTreeMap<u32, BTreeMap<String, u64>> = NetQuery::PagePools;
+    /// Programs of tcx, by interface.
+    tcx_programs() -> BTreeMap<String, u32> = NetQuery::TcxPrograms;
     /// System management interrupts since the start.
     smi_count() -> u64 = NetQuery::SmiCount;
     /// Private flags.

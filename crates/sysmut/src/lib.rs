@@ -10,6 +10,7 @@ pub mod dropin;
 mod error;
 mod file;
 pub mod holder;
+mod needs;
 mod pci;
 mod pipe;
 mod qdisc;
@@ -24,6 +25,7 @@ use lowlat_settings::Write;
 use lowlat_sys::{Live, irqs};
 
 pub use error::WriteError;
+pub use needs::lacks;
 
 /// The running host, writable.
 #[derive(Debug, Clone)]

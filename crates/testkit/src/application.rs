@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use lowlat_model::Facts;
 use lowlat_model::Reading::{self, Value};
-use lowlat_model::application::{Application, Connection, Doing, Grown, OpenSocket, Owner, Process, Queues, Thread};
+use lowlat_model::application::{
+    Application, Connection, Doing, FlowArrival, Grown, OpenSocket, Owner, Process, Queues, Thread,
+};
 
 /// Number of the process of [`quiet`].
 pub const PID: u32 = 812;
@@ -67,6 +69,8 @@ fn tcp() -> OpenSocket {
         drops: Value(0),
         drops_grown: Some(0),
         multicast_all: Value(true),
+        v6_only: None,
+        arrivals: vec![FlowArrival { napi: 8193, cpu: Some(0) }; 2],
         tcp: Some(Connection {
             segment_bytes: 1448,
             sent_bytes: Some(64_000),
@@ -95,6 +99,7 @@ fn udp() -> OpenSocket {
         owners: vec![Owner { pid: PID, fd: 8, command: "feed".into() }],
         receive_buffer: Value(212_992),
         send_buffer: Value(212_992),
+        arrivals: vec![],
         tcp: None,
         options: options(&[("O_NONBLOCK", 1)]),
         ..tcp()

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use lowlat_model::counters::CounterGroup;
 use lowlat_model::facts::{
-    CpuPower, Cpus, Facts, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc, Route, Rss,
-    RxQueue, TimeSync, Timestamping, TxQueue, UncoreLimits,
+    CpuPower, Cpus, Facts, FairServer, Feature, Filters, Host, IdleState, Interface, Irq, Limit, PcieLink, Qdisc,
+    Route, Rss, RxQueue, TimeSync, Timestamping, TxQueue, UncoreLimits,
 };
-use lowlat_model::{Counters, Reading, Schema, Window};
+use lowlat_model::{Counters, OsRelease, Reading, Schema, Window};
 
 use Reading::Value;
 
@@ -50,6 +51,7 @@ pub fn healthy() -> Facts {
             conntrack_max: Value(262_144),
             packet_sockets: Value(0),
             tc: Value(vec![]),
+            tcx: Value(BTreeMap::new()),
         },
         xdp_sockets: Value(vec![]),
         sockets: Value(Vec::new().into()),
@@ -92,6 +94,7 @@ fn host() -> Host {
         aspm_policy: Value("performance".into()),
         vulnerabilities: Value(BTreeMap::from([("meltdown".into(), "Not affected".into())])),
         preemption: Value("full".into()),
+        distribution: Value(OsRelease { id: "debian".into(), version: "13".into(), like: vec![] }),
     }
 }
 
@@ -114,6 +117,10 @@ fn cpus() -> Cpus {
             UncoreLimits { floor_khz: 2_400_000, ceiling_khz: 2_400_000 },
         )])),
         halt_poll_ns: Reading::Absent("not a guest".into()),
+        mwait: Value(true),
+        fair_server: Value(
+            (0..4).map(|c| (c, FairServer { runtime_ns: 50_000_000, period_ns: 1_000_000_000 })).collect(),
+        ),
     }
 }
 
@@ -405,7 +412,7 @@ fn each_cpu(n: u64, put: &mut impl FnMut(String, &[(&str, u64)])) {
 pub fn grow(facts: &mut Facts, group: &str, key: &str, by: u64) {
     let Some(window) = facts.window.as_mut() else { return };
     let set = |counters: &mut Counters, add: u64| {
-        let slot = counters.groups.entry(group.to_owned()).or_insert_with(|| Value(BTreeMap::new()));
+        let slot = counters.groups.entry(group.to_owned()).or_insert_with(|| Value(CounterGroup::default()));
         if let Value(map) = slot {
             let base = map.get(key).copied().unwrap_or(0);
             map.insert(key.to_owned(), base + add);

@@ -202,6 +202,7 @@ pub fn document() -> RunDocument {
         path_links: vec![PathLink { name: "eth0".into(), role: PathRole::Route, kind: None, above: None }],
         summary: summary(),
         escalations: vec!["the baseline is below 100 µs: what is left is expert work".into()],
+        escalations_rest_on: vec![vec!["run.baseline.rtt.p50_ns".into()]],
         next_steps: vec!["move the application to spin: p50 52.0 µs on this path".into()],
         planted: Some(vec![
             Planted { fault: "netem delay 100us".into(), rule: "netem-on-path".into(), found: true, fixed: Some(true) },
@@ -241,18 +242,21 @@ fn checklist() -> Vec<ChecklistItem> {
             item: "baseline documented".into(),
             met: Some(true),
             evidence: "median 200 µs over 20000 probes".into(),
+            rests_on: vec!["run.baseline.rtt.p50_ns".into()],
         },
         ChecklistItem {
             id: id::PERSISTED.into(),
             item: "settings persisted".into(),
             met: Some(false),
             evidence: "1 kept, 0 written".into(),
+            rests_on: vec!["run.steps[qdisc.kind on eth0/qdisc-root]".into()],
         },
         ChecklistItem {
             id: id::STAMPS.into(),
             item: "hardware timestamps on where available".into(),
             met: None,
             evidence: "eth0 has none".into(),
+            rests_on: vec![],
         },
     ]
 }
@@ -265,10 +269,15 @@ fn confidence_parts() -> Vec<ConfidencePart> {
             points: 15,
             of: 15,
             why: "driver, features, rings, coalescing and stamping were read".into(),
+            rests_on: vec!["facts-after.interfaces.eth0".into()],
         },
-        ConfidencePart { what: names::VERSIONS.into(), points: 10, of: 10, why: "kernel 6.12.43-amd64".into() },
-        ConfidencePart { what: names::LOAD.into(), points: 0, of: 15, why: "the path was measured idle only".into() },
+        part(names::VERSIONS, 10, 10, "kernel 6.12.43-amd64"),
+        part(names::LOAD, 0, 15, "the path was measured idle only"),
     ]
+}
+
+fn part(what: &str, points: i32, of: i32, why: &str) -> ConfidencePart {
+    ConfidencePart { what: what.into(), points, of, why: why.into(), rests_on: vec![] }
 }
 
 /// The verdict of [`document`].

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use lowlat_model::trace::FarAnswer;
 use lowlat_model::trace::{
-    Common, How, Largest, Side, SlowProbe, SlowStage, StageKey, Tail, TraceDocument, TraceStage,
+    Common, FarTrace, How, Largest, Side, SlowProbe, SlowStage, StageKey, Tail, TraceDocument, TraceStage,
 };
 use lowlat_model::{NotSeen, Quantiles};
 
 use crate::Trace;
+use crate::acts::acts_on_all;
 use crate::event::{TRACE_POINTS, TraceNames};
 use crate::join::{Flight, Joined, Threads, join, used};
 use crate::meanwhile::{Cpus, words_of_irq, words_of_thread};
-use crate::stage::{ALL, POINTS, Point, key, kind};
+use crate::stage::{ALL, ANSWER, POINTS, Point, WIRE_AND_FAR, key, kind};
 
 /// Slow probes that are kept with what ran meanwhile.
 const SLOWEST: usize = 5;
@@ -55,7 +57,12 @@ pub struct Figures {
     events: u64,
     overruns: u64,
     garbled: u64,
+    /// What the far host's own trace lacks, where one was joined and held any of the probes.
+    far_missing: Option<BTreeMap<String, String>>,
 }
+
+/// An answer is looked for among so many that were read last: threads of the far end may answer at once.
+const AT_ONCE: usize = 8;
 
 impl Figures {
     /// Takes a round.
@@ -73,6 +80,33 @@ impl Figures {
         self.names.irqs.extend(round.trace.names.irqs.clone());
         self.keep_slowest(round.trace, &joined, threads);
         self.joined.extend(joined);
+    }
+
+    /// Takes the far end's stages from the far host's own trace, and gives how many probes it holds. A probe is found by
+    /// the far program's two stamps, which lie between its receiving and its sending call.
+    pub fn with_far(&mut self, far: &FarTrace) -> usize {
+        let mut answers: Vec<&FarAnswer> = far.answers.iter().collect();
+        answers.sort_by_key(|a| a.read_ns);
+        let take = |joined: &mut Joined| {
+            let Some((received, sent)) = joined.far_stamps else { return false };
+            let end = answers.partition_point(|a| a.read_ns <= received);
+            let candidates = answers[end.saturating_sub(AT_ONCE)..end].iter().rev();
+            candidates.filter(|a| received <= sent && sent <= a.called_ns).any(|a| joined.take_far(a))
+        };
+        let mut found = 0;
+        for joined in &mut self.joined {
+            found += usize::from(take(joined));
+        }
+        for (joined, _) in &mut self.slowest {
+            take(joined);
+        }
+        self.far_missing = (found > 0).then(|| far.missing.clone());
+        found
+    }
+
+    /// Whether the far end runs on this host: then its stages are in this host's trace.
+    pub fn sees_far(&self) -> bool {
+        self.joined.iter().filter(|j| j.far_seen()).count() * 2 > self.joined.len()
     }
 
     /// Probes whose stages are known so far.
@@ -100,8 +134,9 @@ impl Figures {
     /// Puts all figures into a document that says already what was traced. `missing` are the trace points that this
     /// kernel does not give, with the reason.
     pub fn document(&self, missing: &BTreeMap<String, String>, mut out: TraceDocument) -> TraceDocument {
-        let far_seen = self.joined.iter().filter(|j| j.far_seen()).count() * 2 > self.joined.len();
-        let rows = Rows::of(&self.joined, far_seen);
+        // The far host reads its ring now and then, and what it answers meanwhile is not in its trace.
+        let far_seen = self.far_missing.is_some() || self.sees_far();
+        let rows = Rows { far_missing: self.far_missing.clone(), ..Rows::of(&self.joined, far_seen) };
         out.how = How::Trace;
         out.far_seen = far_seen;
         out.rounds = self.rounds;
@@ -224,11 +259,6 @@ pub fn unseen(why: &str) -> Vec<TraceStage> {
     ALL.into_iter().skip(1).map(one).collect()
 }
 
-/// The stage that stands for everything that was not seen of the far end.
-const WIRE_AND_FAR: &str = "wire and far end";
-/// The stage of a far end without a program.
-const ANSWER: &str = "answer";
-
 /// A stage with its place among the points; none for the far program's own report.
 #[derive(Debug, Clone)]
 struct Column {
@@ -239,6 +269,8 @@ struct Column {
 /// The lengths of all stages of all probes whose far end was seen, or of all where it was seen of none.
 struct Rows {
     far_seen: bool,
+    /// See [`Figures`].
+    far_missing: Option<BTreeMap<String, String>>,
     /// The stages that have a column.
     kept: Vec<Column>,
     /// Whether the probe passed each, and how long it took.
@@ -271,6 +303,7 @@ impl Rows {
         }
         let mut rows = Self {
             far_seen,
+            far_missing: None,
             passed: vec![0; kept.len()],
             kept,
             cells: Vec::new(),
@@ -373,6 +406,9 @@ impl Rows {
             (name, _) if name == WIRE_AND_FAR => {
                 "from the driver to this host's interrupt: both wires and the far host".to_owned()
             }
+            (_, Some(Point::NearArrived)) if self.far_missing.is_some() => {
+                "both wires and the devices at their ends, to this host's interrupt".to_owned()
+            }
             (name, _) if name == ANSWER => "IP and the far kernel's own answer, to the queue discipline".to_owned(),
             (_, None) => "the far end's time by its own report".to_owned(),
             _ => kind(point).what.to_owned(),
@@ -391,23 +427,30 @@ impl Rows {
             max_ns: figures.max_ns,
             share_p50_ratio: self.share(self.middle(), column),
             share_tail_ratio: self.tail().and_then(|tail| self.share(tail, column)),
+            not_passed: false,
         }
     }
 
     fn unseen(&self, point: Point, missing: &BTreeMap<String, String>) -> TraceStage {
         let StageKey { name, side, direction } = key(point);
+        let missing = self.far_missing.as_ref().filter(|_| side == Side::Far).unwrap_or(missing);
         let lacking = kind(point).needs.iter().find_map(|n| missing.get(*n));
-        let why = if self.rtts.is_empty() {
-            "no probe could be followed".to_owned()
+        let (why, not_passed) = if self.rtts.is_empty() {
+            ("no probe could be followed".to_owned(), false)
+        } else if self.far_missing.is_some() && point == Point::FarArrived {
+            ("both wires are one stage: the clocks of two hosts are not compared".to_owned(), false)
         } else if !self.far_seen && side == Side::Far {
-            "the far end is not on this host; run `lowlat trace` there as well".to_owned()
+            (
+                "the far end is not on this host; run `lowlat trace --answers` there and join both by --far".to_owned(),
+                false,
+            )
         } else if let Some(why) = lacking {
-            why.clone()
+            (why.clone(), false)
         } else {
-            "no probe passed through it, or hardly any".to_owned()
+            ("no probe passed through it, or hardly any".to_owned(), true)
         };
-        let what = kind(point).what.to_owned();
-        TraceStage { name, side, direction, what, how: How::Unseen, why_unseen: Some(why), ..TraceStage::default() }
+        let (what, why_unseen) = (kind(point).what.to_owned(), Some(why));
+        TraceStage { name, side, direction, what, how: How::Unseen, why_unseen, not_passed, ..TraceStage::default() }
     }
 }
 
@@ -419,10 +462,13 @@ fn largest(stages: &[TraceStage]) -> Option<Largest> {
         .zip(points)
         .filter(|(s, _)| s.how != How::Unseen)
         .max_by(|a, b| share(a.0).total_cmp(&share(b.0)))?;
+    let (rules, knobs) = acts_on_all(&[&stage.name]);
     Some(Largest {
         stage: StageKey { name: stage.name.clone(), side: stage.side, direction: stage.direction },
         at_p50_ns: stage.at_p50_ns,
         share_ratio: share(stage),
         why: kind(point).why.to_owned(),
+        rules,
+        knobs,
     })
 }

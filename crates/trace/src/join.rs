@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use lowlat_model::trace::FarAnswer;
+
 use crate::event::{NET_RX, TraceEvent, What};
 use crate::meanwhile::Cpus;
 use crate::stage::{ALL, POINTS, Point};
@@ -18,6 +20,9 @@ pub struct Flight {
     pub received: u64,
     /// The far end's own time by its own report, ns; `None` where it gave none.
     pub residence: Option<u64>,
+    /// When the far program received and when it sent, by its own report, ns on the far clock; `None` where they were not
+    /// kept.
+    pub far_stamps: Option<(u64, u64)>,
 }
 
 /// Who sends and reads, by the trace's numbers.
@@ -31,6 +36,8 @@ pub struct Threads {
 
 /// Not passed.
 const NONE: u32 = u32::MAX;
+/// A CPU of another host, which is none of this one's.
+const ELSEWHERE: u16 = u16::MAX;
 
 /// One probe with its points.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +48,8 @@ pub struct Joined {
     pub rtt: u64,
     /// The far end's own report.
     pub residence: Option<u64>,
+    /// The far program's own two stamps, on the far clock.
+    pub far_stamps: Option<(u64, u64)>,
     /// After the send, ns; [`NONE`] where it was not passed or not seen.
     at: [u32; POINTS],
     cpus: [u16; POINTS],
@@ -73,13 +82,39 @@ impl Joined {
 
     /// On which CPU a point was passed.
     pub fn cpu(&self, point: Point) -> Option<u32> {
-        (self.at[point as usize] != NONE && point != Point::Sent && point != Point::Returned)
-            .then(|| u32::from(self.cpus[point as usize]))
+        let cpu = self.cpus[point as usize];
+        (self.at[point as usize] != NONE && cpu != ELSEWHERE && point != Point::Sent && point != Point::Returned)
+            .then(|| u32::from(cpu))
     }
 
     /// Whether the far end's own way was seen.
     pub fn far_seen(&self) -> bool {
         self.at[Point::FarReceived as usize] != NONE
+    }
+
+    /// Takes the far end's points from the far host's own trace of the same message. The two clocks are not compared: what
+    /// both wires take is one stage, the one after the far end's last point. Whether it fits.
+    pub(crate) fn take_far(&mut self, answer: &FarAnswer) -> bool {
+        let at = |point: Point| Some(self.at[point as usize]).filter(|at| *at != NONE);
+        let started = at(Point::NearStarted).or(at(Point::NearQueued)).unwrap_or(0);
+        let gone = at(Point::NearDriven).unwrap_or(started);
+        let Some(back) = at(Point::NearArrived) else { return false };
+        let [first @ .., driven] = answer.points_ns.as_slice() else { return false };
+        let least = first.iter().flatten().max().copied().unwrap_or(0);
+        let most = driven.unwrap_or(0).max(least);
+        // A message may arrive before the function that sent it returns: what comes first ends the stage, at either end.
+        let gone = gone.min(back.saturating_sub(most).max(started));
+        if self.far_seen() || answer.points_ns.len() != FAR.len() || gone.saturating_add(least) > back {
+            return false;
+        }
+        for (point, ns) in FAR.into_iter().zip(&answer.points_ns) {
+            let at = ns.map_or(NONE, |ns| gone.saturating_add(ns).min(back));
+            (self.at[point as usize], self.cpus[point as usize]) = (at, ELSEWHERE);
+        }
+        if self.at[Point::NearDriven as usize] != NONE {
+            self.at[Point::NearDriven as usize] = gone;
+        }
+        self.far_seen()
     }
 
     /// Takes back a point that is later than the one after it: what comes first ends the stage.
@@ -182,10 +217,30 @@ struct Arrival {
 impl Arrival {
     /// Of the packet `skb` that was received at `into`, after it went out by `out`.
     fn of(w: Window<'_>, out: &Way, into: usize, skb: u64) -> Self {
-        let cpu_of = |i: usize| w.0[i].cpu;
         // An emulated device raises the other end's interrupt before the driver's function returns.
         let from = out.started.unwrap_or(out.queued) + 1;
-        let polled = w.last(out.end() + 1, into, |e| e.what == What::Gro(skb));
+        let last = out.end();
+        // Handed over in software, as veth does: the softirq is asked for on the sender's CPU.
+        let handed = |base: usize| w.first(last, base, |e| e.cpu == w.0[last].cpu && e.what == What::Raise(NET_RX));
+        Self::within(w, (from, last + 1), into, skb, &handed)
+    }
+
+    /// Of a packet that came from another host, not before `from`.
+    fn alone(w: Window<'_>, from: usize, into: usize, skb: u64) -> Self {
+        let raised = |base: usize| w.last(from, base, |e| e.cpu == w.0[base].cpu && e.what == What::Raise(NET_RX));
+        Self::within(w, (from, from), into, skb, &raised)
+    }
+
+    /// `software` finds its arrival where no interrupt announced it.
+    fn within(
+        w: Window<'_>,
+        (from, gone): (usize, usize),
+        into: usize,
+        skb: u64,
+        software: &dyn Fn(usize) -> Option<usize>,
+    ) -> Self {
+        let cpu_of = |i: usize| w.0[i].cpu;
+        let polled = w.last(gone, into, |e| e.what == What::Gro(skb));
         let base = polled.unwrap_or(into);
         let on = |e: &TraceEvent| e.cpu == cpu_of(base);
         let entry = w.last(from, base, |e| on(e) && e.what == What::Softirq(NET_RX)).unwrap_or(base);
@@ -195,11 +250,8 @@ impl Arrival {
         let ended = |i: usize| w.first(i, raised.unwrap_or(i), |e| on(e) && matches!(e.what, What::IrqEnd(_)));
         let irq = irq.filter(|i| ended(*i).is_none());
         let number = w.at(irq).and_then(|e| if let What::Irq(n) = e.what { Some(n) } else { None });
-        // Handed over in software, as veth does: the softirq is asked for on the sender's CPU.
-        let last = out.end();
-        let handed = || w.first(last, base, |e| e.cpu == cpu_of(last) && e.what == What::Raise(NET_RX));
         // Polled without either, by a reader or a softirq that was at it anyway: it arrived when it was found.
-        let arrived = irq.or_else(handed).unwrap_or(base);
+        let arrived = irq.or_else(|| software(base)).unwrap_or(base);
         let before = polled.unwrap_or(arrived);
         Self {
             arrived: Some(arrived),
@@ -278,6 +330,24 @@ fn up(w: Window<'_>, into: usize, end: usize, reader: u32) -> [Option<usize>; 4]
     [ready, waking, wakeup, running]
 }
 
+/// The points of a far end, from the message's arrival on.
+pub(crate) const FAR: [Point; 14] = [
+    Point::FarArrived,
+    Point::FarRaised,
+    Point::FarPolled,
+    Point::FarSteered,
+    Point::FarReceived,
+    Point::FarReady,
+    Point::FarWaking,
+    Point::FarWakeup,
+    Point::FarRunning,
+    Point::FarRead,
+    Point::FarCalled,
+    Point::FarQueued,
+    Point::FarStarted,
+    Point::FarDriven,
+];
+
 /// The points of one arrival, from the interrupt to the packet's reception.
 const FAR_ARRIVAL: [Point; 5] =
     [Point::FarArrived, Point::FarRaised, Point::FarPolled, Point::FarSteered, Point::FarReceived];
@@ -293,8 +363,8 @@ impl Joined {
         let (mut at, cpus) = ([NONE; POINTS], [0; POINTS]);
         at[Point::Sent as usize] = 0;
         at[Point::Returned as usize] = u32::try_from(rtt).ok()?;
-        let residence = flight.residence;
-        Some(Self { sent: flight.sent, rtt, residence, at, cpus, irq: None, far: None, other: None })
+        let (residence, far_stamps) = (flight.residence, flight.far_stamps);
+        Some(Self { sent: flight.sent, rtt, residence, far_stamps, at, cpus, irq: None, far: None, other: None })
     }
 
     fn pass_all<const N: usize>(&mut self, w: Window<'_>, points: [Point; N], at: [Option<usize>; N]) {
@@ -357,6 +427,84 @@ pub fn join(events: &[TraceEvent], flights: &[Flight], threads: &Threads) -> (Ve
     }
     (joined, incomplete)
 }
+
+/// A message that a thread received and answered, on the far host alone.
+fn answered(w: Window<'_>, read: usize) -> Option<Result<FarAnswer, ()>> {
+    let thread = w.0[read].thread;
+    let by = |e: &TraceEvent| e.own && e.thread == thread;
+    // The next thing that it does is to send; else it was no message that is answered.
+    let called = w.first(read + 1, w.0.len(), |e| by(e) && matches!(e.what, What::Send | What::Read(_)))?;
+    if w.0[called].what != What::Send {
+        return None;
+    }
+    let next = w.first(called + 1, w.0.len(), |e| by(e) && matches!(e.what, What::Send | What::Read(_)));
+    let sent = w.first(called + 1, next.unwrap_or(w.0.len()), |e| by(e) && queued(e).is_some())?;
+    let from = w.last(0, read, |e| by(e) && queued(e).is_some()).map_or(0, |i| i + 1);
+    Some(answered_by(w, (from, read, called, sent), thread).ok_or(()))
+}
+
+fn answered_by(
+    w: Window<'_>,
+    (from, read, called, sent): (usize, usize, usize, usize),
+    thread: u32,
+) -> Option<FarAnswer> {
+    let socket = if let What::Read(socket) = w.0[read].what { socket } else { None };
+    let ready = socket.and_then(|s| w.last(from, read, |e| e.what == What::Ready(Some(s))));
+    let waking = w.last(from, read, |e| e.what == What::Waking(thread));
+    let before = |i: usize| w.last(from, i, |e| e.cpu == w.0[i].cpu && received(e).is_some());
+    let into = ready.and_then(before).or_else(|| waking.and_then(before))?;
+    let arrival = Arrival::alone(w, from, into, received(&w.0[into])?.0);
+    let way = Way::of(w, sent, queued(&w.0[sent])?.0);
+    let [arrived, raised, polled, steered, got] = arrival.points(into);
+    let [ready, waking, wakeup, running] = up(w, into, sent, thread);
+    let [queued, started, driven] = way.points();
+    let points = [
+        arrived,
+        raised,
+        polled,
+        steered,
+        got,
+        ready,
+        waking,
+        wakeup,
+        running,
+        Some(read),
+        Some(called),
+        queued,
+        started,
+        driven,
+    ];
+    let since = w.at(arrived)?.at;
+    let after = |e: &TraceEvent| u32::try_from(e.at.saturating_sub(since)).ok();
+    Some(FarAnswer {
+        read_ns: w.0[read].at,
+        called_ns: w.0[called].at,
+        points_ns: points.into_iter().map(|at| after(w.at(at)?)).collect(),
+    })
+}
+
+/// The messages that these threads received and answered, and how many more could not be followed. `events` in the order
+/// of time.
+pub fn answers(events: &[TraceEvent], threads: &[u32]) -> (Vec<FarAnswer>, u64) {
+    let (mut all, mut incomplete) = (Vec::new(), 0);
+    let reads = events
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.own && threads.contains(&e.thread) && matches!(e.what, What::Read(_)));
+    for (i, read) in reads {
+        let from = read.at.saturating_sub(ANSWER_NS);
+        let around = Window::of(events, from, read.at.saturating_add(ANSWER_NS));
+        match answered(around, i - events.partition_point(|e| e.at < from)) {
+            Some(Ok(answer)) => all.push(answer),
+            Some(Err(())) => incomplete += 1,
+            None => {}
+        }
+    }
+    (all, incomplete)
+}
+
+/// A message is looked for so long before it was read, and its answer so long after, ns.
+const ANSWER_NS: u64 = 20_000_000;
 
 /// The CPUs that a probe used.
 pub(crate) fn used(joined: &Joined) -> Vec<u32> {

@@ -11,7 +11,11 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
+mod acks;
+mod acts;
+mod blame;
 mod cost;
+mod drops;
 mod event;
 mod figures;
 mod join;
@@ -20,10 +24,14 @@ mod meanwhile;
 mod page;
 mod stage;
 
+pub use acks::{ACK_POINT, AckDecoder, AckEvent};
+pub use acts::{acts_on, acts_on_all, costless, only_costless, stages};
+pub use blame::{StallBlame, blame, lines};
 pub use cost::cost;
+pub use drops::{DROP_POINTS, DropDecoder, DropEvent, functions};
 pub use event::{Decoder, Keep, NET_RX, SOFTIRQS, TRACE_POINTS, TraceEvent, TraceNames, TracePoint, What};
 pub use figures::{Figures, TracedRound, unseen};
-pub use join::{Flight, Joined, Threads, join, threads};
+pub use join::{Flight, Joined, Threads, answers, join, threads};
 pub use layout::{EventForm, Field, PageForm};
 pub use page::{PageEnd, records};
 pub use stage::{POINTS, Point, key};

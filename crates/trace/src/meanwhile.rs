@@ -28,6 +28,11 @@ impl<'a> Cpus<'a> {
         Self(cpus)
     }
 
+    /// Their numbers.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        self.0.keys().copied().collect()
+    }
+
     /// Adds up who had a CPU between the two times. What interrupts has the CPU, not what it interrupts.
     fn add(&self, cpu: u32, from: u64, to: u64, sums: &mut BTreeMap<Who, u64>) {
         let Some(events) = self.0.get(&cpu) else { return };

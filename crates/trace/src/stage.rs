@@ -77,6 +77,11 @@ pub(crate) const ALL: [Point; POINTS] = [
     Returned,
 ];
 
+/// The stage that stands for everything that was not seen of the far end.
+pub(crate) const WIRE_AND_FAR: &str = "wire and far end";
+/// The stage of a far end without a program.
+pub(crate) const ANSWER: &str = "answer";
+
 /// What a stage is, whichever side and direction.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,

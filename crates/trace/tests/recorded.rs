@@ -5,8 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use lowlat_model::trace::{How, Side, TraceDirection, TraceDocument, TraceStage};
-use lowlat_trace::{Decoder, Figures, Flight, PageForm, Threads, Trace, TracedRound, What, join, records, threads};
+use lowlat_model::trace::{FarAnswer, FarTrace, How, Side, TraceDirection, TraceDocument, TraceStage};
+use lowlat_trace::{
+    Decoder, Figures, Flight, Joined, PageForm, Point, Threads, Trace, TracedRound, What, answers, join, records,
+    threads,
+};
 use proptest::prelude::*;
 
 const RECORDED: [&str; 3] = ["veth-6.18", "e1000e-5.10", "e1000e-6.12"];
@@ -55,7 +58,7 @@ fn flights(trace: &Trace, near: u32) -> Vec<Flight> {
             What::Send => sent = Some(event.at).filter(|at| *at >= trace.complete_from),
             What::Read(None) => {
                 if let Some(sent) = sent.take() {
-                    flights.push(Flight { sent, received: event.at, residence: None });
+                    flights.push(Flight { sent, received: event.at, residence: None, far_stamps: None });
                 }
             }
             _ => {}
@@ -131,6 +134,85 @@ fn every_probe_is_followed_through_both_ends_and_its_stages_are_its_round_trip()
             assert_eq!(j.lengths().iter().flatten().sum::<u64>(), j.rtt, "{of}: {j:?}");
         }
     }
+}
+
+/// What the near host would see of a probe if the far one had a kernel of its own.
+fn near_alone(trace: &Trace, joined: &[Joined]) -> Trace {
+    let until = |j: &Joined, point: Point| j.sent + j.lengths().iter().take(point as usize + 1).flatten().sum::<u64>();
+    let far: Vec<(u64, u64)> =
+        joined.iter().map(|j| (until(j, Point::NearDriven), until(j, Point::FarDriven))).collect();
+    let mut alone = trace.clone();
+    alone.events.retain(|e| far.iter().all(|(from, to)| e.at <= *from || e.at >= *to));
+    alone
+}
+
+#[test]
+fn the_far_host_s_own_trace_gives_the_stages_that_one_kernel_shows() {
+    use Side::Far;
+    use TraceDirection::{Back, Out};
+    for of in RECORDED {
+        let trace = trace(of);
+        let (near, far) = ends(&trace);
+        let threads = Threads { near, far: vec![far] };
+        let (found, _) = answers(&trace.events, &[far]);
+        let mut flights = flights(&trace, near);
+        for f in &mut flights {
+            let answer = found.iter().find(|a| a.read_ns > f.sent && a.called_ns < f.received);
+            let answer = answer.unwrap_or_else(|| panic!("{of}: no answer to {f:?} among {found:#?}"));
+            f.far_stamps = Some((answer.read_ns, answer.called_ns));
+        }
+        let (whole, _) = join(&trace.events, &flights, &threads);
+        let alone = near_alone(&trace, &whole);
+        let mut figures = Figures::default();
+        let near_only = Threads { near, far: Vec::new() };
+        figures.take(&TracedRound { trace: &alone, flights: &flights, lost: 0, overruns: 0 }, &near_only);
+        let without = figures.document(&BTreeMap::new(), TraceDocument::default());
+        assert!(!without.far_seen, "{of}");
+
+        let lacks = BTreeMap::from([("irq_handler_entry".to_owned(), "denied: there".to_owned())]);
+        let reported = FarTrace { answers: found, missing: lacks, ..FarTrace::default() };
+        assert_eq!(figures.with_far(&reported), flights.len(), "{of}");
+        let joined = figures.document(&BTreeMap::new(), TraceDocument::default());
+        assert!(joined.far_seen && joined.incomplete == 0, "{of}: {joined:#?}");
+        let one_kernel = document(of);
+        for (direction, name) in
+            [(Out, "wake-up"), (Out, "scheduling"), (Out, "return"), (Back, "program"), (Back, "system call")]
+        {
+            let at = |d: &TraceDocument| stage(d, Far, direction, name).max_ns;
+            assert_eq!(at(&joined), at(&one_kernel), "{of} {name}");
+        }
+        let shares: f64 = joined.stages.iter().filter_map(|s| s.share_p50_ratio).sum();
+        assert!((shares - 1.0).abs() < 1e-9, "{of}: {shares}");
+        // Both wires are one, and that the other's length is not known is said.
+        let out = stage(&joined, Far, Out, "wire");
+        assert!(out.why_unseen.as_deref().is_some_and(|w| w.contains("clocks of two hosts")), "{of}: {out:#?}");
+        // A trace of another time holds none of them.
+        let mut figures = Figures::default();
+        figures.take(&TracedRound { trace: &alone, flights: &flights, lost: 0, overruns: 0 }, &near_only);
+        let later =
+            reported.answers.iter().map(|a| FarAnswer { read_ns: a.read_ns + (1 << 40), ..a.clone() }).collect();
+        assert_eq!(figures.with_far(&FarTrace { answers: later, ..FarTrace::default() }), 0, "{of}");
+    }
+}
+
+#[test]
+fn what_a_ring_had_no_room_for_is_counted_and_in_no_figure() {
+    let of = "veth-6.18";
+    let mut trace = trace(of);
+    let (near, far) = ends(&trace);
+    let flights = flights(&trace, near);
+    let half = flights[flights.len() / 2].sent;
+    trace.events.retain(|e| e.at >= half);
+    trace.complete_from = half;
+    let mut figures = Figures::default();
+    figures.take(
+        &TracedRound { trace: &trace, flights: &flights, lost: 0, overruns: 4_711 },
+        &Threads { near, far: vec![far] },
+    );
+    let d = figures.document(&BTreeMap::new(), TraceDocument::default());
+    let before = flights.iter().filter(|f| f.sent < half).count() as u64;
+    assert_eq!((d.overruns, d.incomplete), (4_711, before));
+    assert_eq!(d.probes + d.incomplete, flights.len() as u64);
 }
 
 #[test]
@@ -209,7 +291,7 @@ proptest! {
         let mut trace = Trace::default();
         trace.take(&form, &decoder, (0, false), &page);
         trace.sort();
-        let flights = [Flight { sent: 1, received: u64::MAX, residence: None }];
+        let flights = [Flight { sent: 1, received: u64::MAX, residence: None, far_stamps: None }];
         let _ = threads(&trace.events, &flights);
         let _ = join(&trace.events, &flights, &Threads::default());
     }

@@ -101,7 +101,7 @@ const DRIVERS: &[Driver] = &[
         name: "veth",
         native: Some(true),
         most_mtu: Some(4096 - 256 - 320 - 14),
-        wants: "",
+        wants: "the MTU of its other end to fit a page too, and no more transmit queues there than receive queues here",
         source: "drivers/net/veth.c in linux 6.1, 6.12: veth_xdp_set",
     },
 ];

@@ -171,7 +171,7 @@ fn collector(n: &Name) -> Vec<Change> {
             vec![
                 Edit::Module("", format!("mod {name};")),
                 Edit::Entry("pub static COLLECTORS: &[&Collector] = &[", format!("&{name}::{}", n.shout)),
-                Edit::Before("counters: Counters::default(),", format!("        {name}: {name}::read(&now),")),
+                Edit::Before("counters: Counters::default(),", format!("            {name}: {name}::read(&now),")),
             ],
         ),
         Change::Edited(

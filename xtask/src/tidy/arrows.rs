@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("families", &["model"]),
     ("report", &["model"]),
     ("trace", &["model"]),
+    ("watch", &["model"]),
     ("apply", &["knobs", "model", "os", "owners", "settings", "sys", "sysmut"]),
     ("transport", &["model", "os"]),
     ("transport-uring", &["model", "transport"]),
@@ -66,6 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "trace",
             "tune",
             "verdict",
+            "watch",
         ],
     ),
     // Projects to begin a program with: text.
@@ -122,7 +124,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compute on stored values: they import the data and nothing else, so that each replays from a file.
-const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "report", "trace"];
+const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "report", "trace", "watch"];
 
 /// Crates that alone know many others.
 const WIRING: &[&str] = &["cli", "demo", "live", "reference", "terminal", "tune", "xtask"];

@@ -87,6 +87,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             "src/tests.rs",
             "src/bypass.rs",
             "src/device.rs",
+            "src/linuxptp.rs",
             "src/moment.rs",
             "src/site.rs",
             "src/text.rs",

@@ -9,38 +9,35 @@ use crate::words::{percent, time};
 /// 1: a baseline with a median was stored.
 pub(crate) fn baseline_documented(input: &Input<'_>) -> ChecklistItem {
     let name = (id::BASELINE, "baseline documented");
-    match input.baseline {
-        None => item(name, Some(false), "no path was measured before the first change"),
-        Some(m) if m.rtt.p50_ns.is_none() => {
-            item(name, Some(false), format!("{} of {} probes were lost: no median", m.lost, m.sent))
-        }
-        Some(m) => item(
-            name,
-            Some(true),
-            format!("median {}, P99 {}, {} probes", time(m.rtt.p50_ns), time(m.rtt.p99_ns), m.sent),
-        ),
-    }
+    let (met, evidence) = match input.baseline {
+        None => (false, "no path was measured before the first change".to_owned()),
+        Some(m) if m.rtt.p50_ns.is_none() => (false, format!("{} of {} probes were lost: no median", m.lost, m.sent)),
+        Some(m) => (true, format!("median {}, P99 {}, {} probes", time(m.rtt.p50_ns), time(m.rtt.p99_ns), m.sent)),
+    };
+    item(name, Some(met), evidence, ["run.baseline.rtt.p50_ns".to_owned()])
 }
 
 /// 2: the A/B test of the whole configuration shows the median to fall by more than half, or it is below 100 µs.
 pub(crate) fn latency_down(input: &Input<'_>) -> ChecklistItem {
     let name = (id::LATENCY, "latency down by more than 50 % or below 100 µs");
+    let rests = ["run.result.rtt.p50_ns", "run.headline.p50_change_ratio"].map(str::to_owned);
+    let item = |met, evidence: String| item(name, met, evidence, rests);
     let Some(result) = input.result else {
-        return item(name, None, "the path was not measured again");
+        return item(None, "the path was not measured again".to_owned());
     };
     let Some(after) = result.rtt.p50_ns else {
-        return item(name, None, format!("{} of {} probes were lost: no median", result.lost, result.sent));
+        return item(None, format!("{} of {} probes were lost: no median", result.lost, result.sent));
     };
     let low = after < 100_000;
     let now = format!("median {}", time(Some(after)));
     match input.headline.p50_claim() {
         Some(gain) if gain > 0.0 => {
-            item(name, Some(gain > 0.5 || low), format!("{now}, {} lower in the A/B test of the whole", percent(gain)))
+            item(Some(gain > 0.5 || low), format!("{now}, {} lower in the A/B test of the whole", percent(gain)))
         }
-        Some(loss) => item(name, Some(low), format!("{now}, {} higher in the A/B test of the whole", percent(-loss))),
-        None if low => item(name, Some(true), format!("{now}; no reduction shown")),
-        None if input.baseline.is_none() => item(name, None, format!("{now}, and no baseline to compare with")),
-        None => item(name, Some(false), format!("{now}; no reduction shown")),
+        Some(loss) => item(Some(low), format!("{now}, {} higher in the A/B test of the whole", percent(-loss))),
+        None if low => item(Some(true), format!("{now}; no reduction shown")),
+        None if input.baseline.is_none() => item(None, format!("{now}, and no baseline to compare with")),
+        None => item(Some(false), format!("{now}; no reduction shown")),
     }
 }
 
@@ -48,12 +45,13 @@ pub(crate) fn latency_down(input: &Input<'_>) -> ChecklistItem {
 pub(crate) fn jitter(input: &Input<'_>) -> ChecklistItem {
     let name = (id::JITTER, "P99/P50 below 2");
     let Some(m) = input.present() else {
-        return item(name, None, "nothing was measured");
+        return item(name, None, "nothing was measured", []);
     };
-    match m.jitter_ratio {
-        Some(ratio) => item(name, Some(ratio < 2.0), format!("{ratio:.2}")),
-        None => item(name, None, format!("no P99 from {} probes with {} lost", m.sent, m.lost)),
-    }
+    let (met, evidence) = match m.jitter_ratio {
+        Some(ratio) => (Some(ratio < 2.0), format!("{ratio:.2}")),
+        None => (None, format!("no P99 from {} probes with {} lost", m.sent, m.lost)),
+    };
+    item(name, met, evidence, [input.figure("jitter_ratio")])
 }
 
 #[cfg(test)]

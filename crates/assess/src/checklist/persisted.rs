@@ -8,15 +8,17 @@ use crate::{Input, steps};
 /// 6: every kept setting was written to a file that is read at boot.
 pub(crate) fn persisted(input: &Input<'_>) -> ChecklistItem {
     let name = (id::PERSISTED, "settings persisted");
-    let kept = steps::kept(input).len();
-    match (kept, input.persisted) {
+    let all = steps::kept(input);
+    let kept = all.len();
+    let (met, evidence) = match (kept, input.persisted) {
         _ if input.will_be_rolled_back => {
-            item(name, None, format!("{kept} kept and put back after the report, so there is nothing to persist"))
+            (None, format!("{kept} kept and put back after the report, so there is nothing to persist"))
         }
-        (0, _) => item(name, None, "nothing was kept, so there is nothing to persist"),
-        (_, true) => item(name, Some(true), format!("{kept} kept and written for the next boot")),
-        (_, false) => item(name, Some(false), format!("{kept} kept, live only; `lowlat persist` writes them")),
-    }
+        (0, _) => (None, "nothing was kept, so there is nothing to persist".to_owned()),
+        (_, true) => (Some(true), format!("{kept} kept and written for the next boot")),
+        (_, false) => (Some(false), format!("{kept} kept, live only; `lowlat persist` writes them")),
+    };
+    item(name, met, evidence, all.into_iter().map(|s| format!("run.steps[{} on {}]", s.knob, s.target)))
 }
 
 #[cfg(test)]

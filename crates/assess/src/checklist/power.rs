@@ -9,6 +9,7 @@ use crate::words::cpus;
 /// 9: every online CPU whose governor could be read runs `performance`.
 pub(crate) fn governor(input: &Input<'_>) -> ChecklistItem {
     let name = (id::GOVERNOR, "governor performance");
+    let rests = [input.fact("cpus.power")];
     let power = &input.now().cpus.power;
     let mut slow = Vec::new();
     let mut read = 0_usize;
@@ -25,15 +26,14 @@ pub(crate) fn governor(input: &Input<'_>) -> ChecklistItem {
         }
     }
     if !slow.is_empty() {
-        return item(name, Some(false), format!("another governor on CPU {}", cpus(&slow)));
+        return item(name, Some(false), format!("another governor on CPU {}", cpus(&slow)), rests);
     }
-    match (read, why_not) {
-        (0, why) => {
-            item(name, None, format!("no governor to read: {}", why.unwrap_or_else(|| "no CPU was read".to_owned())))
-        }
-        (_, Some(why)) => item(name, None, format!("performance on {read} CPUs, not read on the others: {why}")),
-        (_, None) => item(name, Some(true), format!("performance on {read} CPUs")),
-    }
+    let (met, evidence) = match (read, why_not) {
+        (0, why) => (None, format!("no governor to read: {}", why.unwrap_or_else(|| "no CPU was read".to_owned()))),
+        (_, Some(why)) => (None, format!("performance on {read} CPUs, not read on the others: {why}")),
+        (_, None) => (Some(true), format!("performance on {read} CPUs")),
+    };
+    item(name, met, evidence, rests)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use lowlat_model::document::{ChecklistItem, item as id};
 
-use super::item;
+use super::{devices, item};
 use crate::Input;
 use crate::words::percent;
 
@@ -10,28 +10,44 @@ use crate::words::percent;
 /// drivers accept the setting and never deliver one (e1000e in QEMU does).
 pub(crate) fn hardware_stamps(input: &Input<'_>) -> ChecklistItem {
     let name = (id::STAMPS, "hardware timestamps on where available");
-    let Some((iface, nic)) = input.now().focus() else {
-        return item(name, None, "no interface was in focus");
-    };
-    let Some(stamping) = nic.timestamping.value() else {
-        let (kind, why) = nic.timestamping.why_not().unwrap_or(("absent", ""));
-        return item(name, None, format!("the stamping of {iface} was not read: {kind}: {why}"));
-    };
-    let able = stamping.capabilities.iter().any(|c| c == "hardware-transmit" || c == "hardware-receive");
-    if !able {
-        return item(name, None, format!("{iface} has none"));
+    let devices = devices(input.now());
+    let mut rests = Vec::new();
+    let (mut able, mut unread) = (Vec::new(), Vec::new());
+    for (iface, nic) in &devices {
+        rests.push(input.fact(format!("interfaces.{iface}.timestamping")));
+        match nic.timestamping.value() {
+            Some(s) if s.capabilities.iter().any(|c| c == "hardware-transmit" || c == "hardware-receive") => {
+                able.push(*iface);
+            }
+            Some(_) => {}
+            None => {
+                let (kind, why) = nic.timestamping.why_not().unwrap_or(("absent", ""));
+                unread.push(format!("the stamping of {iface} was not read: {kind}: {why}"));
+            }
+        }
+    }
+    if able.is_empty() {
+        let evidence = if devices.is_empty() {
+            "no interface was in focus".to_owned()
+        } else if unread.is_empty() {
+            format!("{} has none", devices.iter().map(|(iface, _)| *iface).collect::<Vec<_>>().join(", "))
+        } else {
+            unread.join("; ")
+        };
+        return item(name, None, evidence, rests);
     }
     let Some(m) = input.present() else {
-        return item(name, None, "nothing was measured");
+        return item(name, None, "nothing was measured", rests);
     };
+    rests.push(input.figure("stamp_coverage"));
     let mut came: Vec<String> = Vec::new();
     for (kind, ratio) in m.stamp_coverage.iter().filter(|(k, r)| k.starts_with("hardware") && **r > 0.0) {
         came.push(format!("{kind} on {}", percent(*ratio)));
     }
     if came.is_empty() {
-        item(name, Some(false), format!("{iface} advertises them but none arrived"))
+        item(name, Some(false), format!("{} advertises them but none arrived", able.join(", ")), rests)
     } else {
-        item(name, Some(true), came.join(", "))
+        item(name, Some(true), came.join(", "), rests)
     }
 }
 

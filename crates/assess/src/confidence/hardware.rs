@@ -19,6 +19,13 @@ pub(crate) fn hardware(input: &Input<'_>) -> ConfidencePart {
     }
 }
 
+/// Where the answers are.
+pub(super) fn rests(input: &Input<'_>) -> Vec<String> {
+    let Some((iface, _)) = input.now().focus() else { return vec![input.fact("iface")] };
+    let of = ["driver", "features", "rings", "coalesce", "timestamping"];
+    of.map(|what| input.fact(format!("interfaces.{iface}.{what}"))).to_vec()
+}
+
 /// The questions the interface did not answer, with the reason; `None` without an interface.
 fn unanswered(facts: &Facts) -> Option<Vec<String>> {
     let (_, iface) = facts.focus()?;

@@ -27,9 +27,21 @@ use crate::Input;
 /// One rule of the score.
 type Part = fn(&Input<'_>) -> ConfidencePart;
 
+/// Where its figures and facts are found.
+type Rests = fn(&Input<'_>) -> Vec<String>;
+
 /// Every rule, in the order of the report.
-pub(crate) static PARTS: &[Part] =
-    &[baseline::baseline, hardware::hardware, versions::versions, load::load, samples::samples, noise::noise];
+static PARTS: &[(Part, Rests)] = &[
+    (baseline::baseline, |_| vec!["run.baseline.rtt.p50_ns".to_owned()]),
+    (hardware::hardware, hardware::rests),
+    (versions::versions, |_| vec!["facts.host.release".to_owned()]),
+    (load::load, |_| vec!["run.loaded.rtt.p99_ns".to_owned()]),
+    (samples::samples, |_| ["run.baseline.rtt.p999_ns", "run.result.rtt.p999_ns"].map(str::to_owned).to_vec()),
+    (noise::noise, |_| {
+        let of = ["run.steps[].comparison", "run.engines[].against_block"];
+        of.map(|place| format!("{place}.smallest_detectable_ns")).to_vec()
+    }),
+];
 
 /// The sum, held to 0–100.
 pub(crate) fn total(parts: &[ConfidencePart]) -> u8 {
@@ -37,9 +49,15 @@ pub(crate) fn total(parts: &[ConfidencePart]) -> u8 {
     u8::try_from(sum.clamp(0, 100)).unwrap_or(0)
 }
 
+/// Every part, each with what it rests on.
+pub(crate) fn all(input: &Input<'_>) -> Vec<ConfidencePart> {
+    let one = |(judge, rests): &(Part, Rests)| ConfidencePart { rests_on: rests(input), ..judge(input) };
+    PARTS.iter().map(one).collect()
+}
+
 /// A part, with its reason.
 fn part(what: &str, points: i32, of: i32, why: String) -> ConfidencePart {
-    ConfidencePart { what: what.to_owned(), points, of, why }
+    ConfidencePart { what: what.to_owned(), points, of, why, rests_on: Vec::new() }
 }
 
 #[cfg(test)]
@@ -50,7 +68,8 @@ mod tests {
     #[test]
     fn a_run_that_verified_everything_scores_a_hundred() {
         let run = sample::Run::good();
-        let parts: Vec<_> = PARTS.iter().map(|p| p(&run.input())).collect();
+        let parts = all(&run.input());
+        assert!(parts.iter().all(|p| !p.rests_on.is_empty()), "{parts:#?}");
         assert_eq!(parts.iter().map(|p| p.of).sum::<i32>(), 100);
         assert_eq!(total(&parts), 100, "{parts:#?}");
     }
@@ -59,7 +78,7 @@ mod tests {
     fn no_baseline_costs_thirty_points_and_more() {
         let mut run = sample::Run::good();
         run.baseline = None;
-        let parts: Vec<_> = PARTS.iter().map(|p| p(&run.input())).collect();
+        let parts = all(&run.input());
         assert_eq!(parts[0].points, 0);
         assert!(total(&parts) <= 70);
     }

@@ -16,7 +16,7 @@ use lowlat_live::{Failure, Outcome};
 /// all: then nothing is changed. What breaks in the middle takes everything back.
 pub fn run(args: &ApplyArgs, json: bool) -> Outcome {
     let plan: Plan = super::stored(&args.plan, "plan")?;
-    lowlat_live::privilege::need_change("apply", "or look at it with `lowlat plan --diff`")?;
+    lowlat_live::privilege::need("apply", &lowlat_apply::lacking(&plan), "or look at it with `lowlat plan --diff`")?;
     let store = Store::locate()?;
     lowlat_live::optimize::free_to_change(&store)?;
     let live = Live::new();
@@ -111,10 +111,13 @@ pub fn confirm(json: bool) -> Outcome {
 
 /// `rollback`: from the journal on disk alone.
 pub fn rollback(args: &RollbackArgs, json: bool) -> Outcome {
-    lowlat_live::privilege::need_change("rollback", "as the change was")?;
     let live = Live::new();
     let store = Store::locate()?;
+    lowlat_live::privilege::need("rollback", &lowlat_apply::lacking_to_restore(&store)?, "as the change was")?;
     let report = lowlat_apply::rollback_from_disk(&store, &live, args.force)?;
+    if report == lowlat_apply::RollbackReport::default() {
+        lowlat_live::privilege::need_change("rollback", "as the change was")?;
+    }
     if json {
         output::json(&report.document())?;
     } else if !store.is_there() {

@@ -17,9 +17,11 @@ pub mod report;
 pub mod schema;
 pub mod serve;
 pub mod trace;
+pub mod watch;
 
 use lowlat_collect::Whose;
 use lowlat_model::{Application, Capability, Facts, Goal, GoalQuantile, Reading};
+use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys, query};
 
 use crate::args::{ApplicationArgs, GoalArgs};
@@ -32,6 +34,18 @@ fn stored<T: serde::de::DeserializeOwned>(path: &std::path::Path, name: &str) ->
     let bytes = lowlat_sys::store::read(path).map_err(|e| Failure::because(e, next))?;
     lowlat_model::stored::read(&bytes, name)
         .map_err(|why| Failure::new(format!("read {}: {why}; {next}", path.display())))
+}
+
+/// Stores a run where `lowlat report last` finds it. A place that cannot be written is reported and is no failure: the figures
+/// are printed anyway.
+fn keep<T: serde::Serialize>(document: &T, started_unix_ns: u64) {
+    let kept = Store::locate().and_then(|store| {
+        store.ensure_writable()?;
+        store.save_stage(&store.new_run_id(started_unix_ns), "run", document)
+    });
+    if let Err(why) = kept {
+        crate::output::progress(&format!("not kept for `lowlat report last`: {why}"));
+    }
 }
 
 /// The median's goal, ns: the only one that the rules know. Others are said to have no part.

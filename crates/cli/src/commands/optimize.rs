@@ -102,6 +102,7 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
         engines: lowlat_live::engines::expanded(args.engines.iter().map(String::as_str).filter(|e| *e != "none")),
         asked: lowlat_live::by_hand::settings("optimize --try", &args.also_try)?,
         not_seen: Vec::new(),
+        stages: !args.no_stages,
         rolls_back: args.rollback,
     })
 }

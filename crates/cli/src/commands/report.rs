@@ -42,6 +42,7 @@ pub fn run(args: &ReportArgs, json: bool) -> Outcome {
                     StoredRun::Compare(c) => output::json(c)?,
                     StoredRun::Noise(n) => output::json(n)?,
                     StoredRun::Trace(t) => output::json(t)?,
+                    StoredRun::Watch(w) => output::json(w)?,
                     StoredRun::Bypass(b) => output::json(b)?,
                     StoredRun::Optimize(d) => output::json(d)?,
                 },

@@ -146,9 +146,18 @@ impl Lab {
     /// The program under test in the near namespace, `prepare` run before it in a shell of the same mount namespace. It is
     /// a copy in the scratch directory: what `prepare` mounts may hide the one that was built.
     pub fn lowlat_after(&self, scratch: &Scratch, prepare: &str, args: &[&str]) -> Command {
+        Self::inside_after(&self.near, scratch, prepare, args)
+    }
+
+    /// The same in the far namespace.
+    pub fn lowlat_far_after(&self, scratch: &Scratch, prepare: &str, args: &[&str]) -> Command {
+        Self::inside_after(&self.far, scratch, prepare, args)
+    }
+
+    fn inside_after(netns: &str, scratch: &Scratch, prepare: &str, args: &[&str]) -> Command {
         let mut command = Command::new("ip");
         let script = format!("{prepare} && exec \"$0\" \"$@\"");
-        command.args(["netns", "exec", &self.near, "sh", "-c", &script]).arg(super::for_anybody(scratch)).args(args);
+        command.args(["netns", "exec", netns, "sh", "-c", &script]).arg(super::for_anybody(scratch)).args(args);
         command.env("LOWLAT_STATE", scratch.state()).stdin(Stdio::null());
         command
     }

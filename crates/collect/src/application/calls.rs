@@ -25,7 +25,8 @@ const CALLS: &[(&str, Option<u32>, Option<u32>, Timeout)] = &[
     ("readv", Some(19), Some(65), Timeout::Never),
     ("recvfrom", Some(45), Some(207), Timeout::Never),
     ("recvmsg", Some(47), Some(212), Timeout::Never),
-    ("recvmmsg", Some(299), Some(243), Timeout::Pointer(4)),
+    // Its timeout is looked at only after a datagram came (net/socket.c in linux 6.12, do_recvmmsg): no timer ends the wait.
+    ("recvmmsg", Some(299), Some(243), Timeout::Never),
     ("accept", Some(43), Some(202), Timeout::Never),
     ("accept4", Some(288), Some(242), Timeout::Never),
     ("poll", Some(7), None, Timeout::Millis(2)),
@@ -99,6 +100,7 @@ mod tests {
         assert_eq!(of("232 0x3 0x7f 0x40 0xffffffff 0x0 0x0 0x1 0x2\n", "x86_64"), "epoll_wait");
         assert_eq!(of("232 0x3 0x7f 0x40 0x3e8 0x0 0x0 0x1 0x2\n", "x86_64"), "epoll_wait timed");
         assert_eq!(of("271 0x7f 0x1 0x7f00 0x0 0x8 0x0 0x1 0x2\n", "x86_64"), "ppoll timed");
+        assert_eq!(of("299 0x3 0x7f 0x40 0x10000 0x7f10 0x0 0x1 0x2\n", "x86_64"), "recvmmsg", "no timer ends it");
         assert_eq!(of("45 0x3\n", "riscv64"), "call 45");
         assert!(matches!(doing("nonsense", "x86_64"), Reading::Garbled(_)));
         assert!(matches!(doing("-7 0x1", "x86_64"), Reading::Garbled(_)));

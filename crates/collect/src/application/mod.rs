@@ -3,10 +3,10 @@
 mod calls;
 mod proc;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use lowlat_model::application::{Application, OpenSocket, Owner, Process};
+use lowlat_model::application::{Application, FlowArrival, OpenSocket, Owner, Process};
 use lowlat_model::{NotSeen, Reading};
 use lowlat_sys::query::{InetSocket, typed};
 use lowlat_sys::{NetQuery, Sys, query};
@@ -16,7 +16,8 @@ use proc::Look;
 crate::collector! {
     /// What one running application does to itself (`lowlat check --pid`, `--port`): of each thread its scheduling class,
     /// CPU, timer slack and the system call it sleeps in, and how often it slept, was preempted, was moved and faulted in
-    /// the window; of each socket its queues, buffers, drops and options, and the processes that have it open.
+    /// the window; of each socket its queues, buffers, drops and options, the device's queue by which its packets come, and
+    /// the processes that have it open.
     ///
     /// Options such as TCP_NODELAY are not part of the kernel's socket diagnosis. They are read from a copy of the
     /// process's descriptor (pidfd_getfd, Linux 5.6), which the kernel gives to a process that it would let trace the
@@ -133,7 +134,11 @@ pub(crate) fn first(sys: &dyn Sys, whose: Whose) -> Result<First, ApplicationPro
         proc::is_a_program(sys, pid)?;
     }
     let mut not_seen = Vec::new();
-    let (sockets, pids) = sockets(sys, whose, &mut not_seen)?;
+    let (mut sockets, pids) = sockets(sys, whose, &mut not_seen)?;
+    for found in sockets.iter_mut().filter(|s| has_a_peer(&s.socket)).take(MOST_FLOWS) {
+        let now = arrival(&options(sys, found));
+        found.socket.arrivals.extend(now);
+    }
     let machine = query::uname(sys).into_value().map(|u| u.machine).unwrap_or_default();
     let processes: Result<Vec<Look>, _> = pids.iter().map(|pid| proc::look(sys, *pid, &machine)).collect();
     Ok(First { whose, at_ns: sys.now_ns(), processes: processes?, sockets, not_seen })
@@ -157,7 +162,7 @@ impl First {
             }
         }
         let processes: Vec<Process> = self.processes.into_iter().map(Look::done).collect();
-        let sockets = self.sockets.into_iter().map(|s| with_options(sys, s)).collect();
+        let sockets = self.sockets.into_iter().map(|s| with_options(sys, s, waited)).collect();
         Ok(Application {
             asked_pid: self.whose.pid(),
             asked_port: self.whose.port(),
@@ -188,13 +193,37 @@ fn later(first: &mut OpenSocket, now: &OpenSocket) {
     first.tcp.clone_from(&now.tcp);
 }
 
-fn with_options(sys: &dyn Sys, found: InetSocket) -> OpenSocket {
-    let mut socket = found.socket;
-    if let Some(owner) = socket.owners.first() {
-        let query = NetQuery::SocketOptions { pid: owner.pid, fd: owner.fd, inode: found.inode };
-        socket.options = typed(sys, &query);
+/// Flows whose queue is looked at twice: an application may have ten thousand connections.
+const MOST_FLOWS: usize = 256;
+
+/// Only a socket with a remote end has one flow (include/net/busy_poll.h in linux 6.12: sk_mark_napi_id,
+/// sk_mark_napi_id_once).
+fn has_a_peer(socket: &OpenSocket) -> bool {
+    socket.state == "established"
+}
+
+/// The options that the process set; a reason where no process that has it open is visible.
+fn options(sys: &dyn Sys, found: &InetSocket) -> Reading<BTreeMap<String, i64>> {
+    match found.socket.owners.first() {
+        Some(owner) => typed(sys, &NetQuery::SocketOptions { pid: owner.pid, fd: owner.fd, inode: found.inode }),
+        None => found.socket.options.clone(),
     }
-    socket
+}
+
+/// By which queue its last packet had come.
+fn arrival(options: &Reading<BTreeMap<String, i64>>) -> Option<FlowArrival> {
+    let options = options.value()?;
+    let number = |name: &str| options.get(name).and_then(|n| u32::try_from(*n).ok());
+    Some(FlowArrival { napi: number("SO_INCOMING_NAPI_ID")?, cpu: number("SO_INCOMING_CPU") })
+}
+
+fn with_options(sys: &dyn Sys, mut found: InetSocket, waited: bool) -> OpenSocket {
+    found.socket.options = options(sys, &found);
+    // One that was looked at first is looked at again.
+    if waited && !found.socket.arrivals.is_empty() {
+        found.socket.arrivals.extend(arrival(&found.socket.options));
+    }
+    found.socket
 }
 
 /// The sockets that are looked at with their owners, and the processes.
@@ -258,31 +287,49 @@ fn sockets(
 
 /// Every process that has one of these sockets open.
 fn owners_of(sys: &dyn Sys, found: &[InetSocket], not_seen: &mut Vec<NotSeen>) -> BTreeMap<u32, Vec<Owner>> {
+    let inodes: BTreeSet<u32> = found.iter().map(|s| s.inode).collect();
+    let (owners, why) = socket_owners(sys, &inodes);
+    not_seen.extend(why);
+    owners
+}
+
+/// Every process that has one of these sockets open, by inode; and what is to be said of sockets without any.
+pub fn socket_owners(sys: &dyn Sys, inodes: &BTreeSet<u32>) -> (BTreeMap<u32, Vec<Owner>>, Option<NotSeen>) {
     let mut owners: BTreeMap<u32, Vec<Owner>> = BTreeMap::new();
     let mut denied = 0u32;
     for pid in proc::all(sys) {
         match proc::descriptors(sys, pid) {
             Reading::Value(all) => {
-                for (inode, owner) in all {
-                    if found.iter().any(|s| s.inode == inode) {
-                        owners.entry(inode).or_default().push(owner);
-                    }
+                for (inode, owner) in all.into_iter().filter(|(inode, _)| inodes.contains(inode)) {
+                    owners.entry(inode).or_default().push(owner);
                 }
             }
             Reading::Denied(_) => denied += 1,
             _ => {}
         }
     }
-    let unowned = found.iter().filter(|s| s.inode != 0 && !owners.contains_key(&s.inode)).count();
-    if unowned > 0 {
-        let why = if denied > 0 {
-            format!("denied: the descriptors of {denied} processes belong to other users; run as root")
-        } else {
-            "absent: no process here has them open; they may be of another process namespace".to_owned()
-        };
-        not_seen.push(NotSeen { fact: format!("owners of {unowned} sockets"), why });
-    }
-    owners
+    let unowned = inodes.iter().filter(|inode| **inode != 0 && !owners.contains_key(inode)).count();
+    let why = if denied > 0 {
+        format!("denied: the descriptors of {denied} processes belong to other users; run as root")
+    } else {
+        "absent: no process here has them open; they may be of another process namespace".to_owned()
+    };
+    (owners, (unowned > 0).then(|| NotSeen { fact: format!("owners of {unowned} sockets"), why }))
+}
+
+/// Refuses what is no running program: no process, a thread, a thread of the kernel.
+pub fn is_a_program(sys: &dyn Sys, pid: u32) -> Result<(), ApplicationProblem> {
+    proc::is_a_program(sys, pid)
+}
+
+/// The sockets that a process has open, by inode.
+pub fn open_sockets(sys: &dyn Sys, pid: u32) -> Reading<Vec<(u32, Owner)>> {
+    proc::descriptors(sys, pid)
+}
+
+/// What a process does, by its first thread: `running`, `sleeping`, `stopped`, …; `None` where it has ended.
+pub fn process_state(sys: &dyn Sys, pid: u32) -> Option<&'static str> {
+    proc::state(sys, pid)
 }
 
 #[cfg(test)]

@@ -38,6 +38,20 @@ pub(super) fn is_a_program(sys: &dyn Sys, pid: u32) -> Result<(), ApplicationPro
     }
 }
 
+/// What a process does, by its first thread (proc(5), /proc/pid/stat); `None` where it has ended.
+pub(super) fn state(sys: &dyn Sys, pid: u32) -> Option<&'static str> {
+    let stat = sys.read(&format!("/proc/{pid}/stat")).into_value().and_then(|t| Stat::parse(&t))?;
+    Some(match stat.state {
+        'R' => "running",
+        'S' | 'I' => "sleeping",
+        'D' => "waiting for a device",
+        'T' => "stopped",
+        't' => "stopped by a debugger",
+        'Z' | 'X' => return None,
+        _ => "in a state without a name here",
+    })
+}
+
 /// The sockets among a process's descriptors, by inode.
 pub(super) fn descriptors(sys: &dyn Sys, pid: u32) -> Reading<Vec<(u32, Owner)>> {
     let command = trimmed(sys.read(&format!("/proc/{pid}/comm"))).into_value().unwrap_or_default();

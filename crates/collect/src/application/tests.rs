@@ -37,6 +37,8 @@ fn socket(drops: u64, waiting: u64) -> InetSocket {
             drops: Reading::Value(drops),
             drops_grown: None,
             multicast_all: Reading::Value(true),
+            v6_only: None,
+            arrivals: vec![],
             tcp: Some(Connection { segment_bytes: 1448, ..Connection::default() }),
             options: Reading::Absent("no process".into()),
         },
@@ -65,8 +67,12 @@ fn host() -> FakeSys {
     for port in [true, false] {
         sys = sys.net(&query(port), vec![socket(3, 100)]).later_net(&query(port), vec![socket(10, 200)]);
     }
-    let options = BTreeMap::from([("TCP_NODELAY".to_owned(), 0)]);
-    sys = sys.net(&NetQuery::SocketOptions { pid: 812, fd: 7, inode: 4711 }, options);
+    let options = |napi: i64, cpu: i64| {
+        let all = [("TCP_NODELAY", 0), ("SO_INCOMING_NAPI_ID", napi), ("SO_INCOMING_CPU", cpu)];
+        all.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>()
+    };
+    let asked = NetQuery::SocketOptions { pid: 812, fd: 7, inode: 4711 };
+    sys = sys.net(&asked, options(8193, 1)).later_net(&asked, options(8195, -1));
     for path in ["/proc/812", "/proc/812/task/812"] {
         sys = sys
             .file(&format!("{path}/stat"), &stat(812, "S", 5, 10, 1))
@@ -100,6 +106,8 @@ fn a_process_is_followed_through_the_window() {
         assert!(matches!(grown.waited_ns, Reading::Absent(_)), "no schedstat is not zero");
         let [socket] = app.sockets.as_slice() else { panic!("{app:#?}") };
         assert_eq!((socket.drops_grown, socket.queues.len()), (Some(7), 2));
+        let by = |napi, cpu| lowlat_model::application::FlowArrival { napi, cpu };
+        assert_eq!(socket.arrivals, [by(8193, Some(1)), by(8195, None)]);
         assert_eq!(socket.owners, [Owner { pid: 812, fd: 7, command: "feed".into() }]);
         assert_eq!(socket.options.value().unwrap()["TCP_NODELAY"], 0);
     }

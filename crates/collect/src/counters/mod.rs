@@ -45,7 +45,7 @@ pub(crate) fn read(sys: &dyn Sys) -> Counters {
     aer::read(sys, &mut groups);
     softirq_threads::read(sys, &mut groups);
     firmware::read(sys, &mut groups);
-    Counters { at_ns, groups }
+    Counters { at_ns, groups: groups.into_iter().map(|(name, group)| (name, group.map(Into::into))).collect() }
 }
 
 /// Puts a table of groups in, each under `prefix`. Where the source gave none, the reason is at `prefix*`, so that

@@ -491,14 +491,14 @@ fn a_login_session_is_known_by_its_variable_and_by_its_socket() {
     let session = |local: &str, remote: &str, state: &str| TcpSocket {
         local: local.into(),
         remote: remote.into(),
-        state: state.into(),
+        state: state.to_owned().into(),
         srtt_ns: 0,
         rttvar_ns: 0,
         min_rtt_ns: 0,
         retransmits: 0,
         cwnd: 0,
         notsent_bytes: 0,
-        congestion: String::new(),
+        congestion: "".into(),
         timeouts: None,
     };
     let host = Host::default()

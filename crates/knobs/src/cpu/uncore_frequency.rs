@@ -5,7 +5,7 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Lowest frequency, in kHz, of the parts that the cores of an Intel package share: last-level cache, mesh, memory
-    /// controllers. All packages of the host get the same.
+    /// controllers. All packages of the host get the same. Where a package has clusters (`uncoreNN`), those are written.
     /// ## Why it matters
     /// A nearly idle package lowers this frequency. Each cache miss, and each packet that the device writes into the
     /// cache, then takes longer, even for a core that spins at full speed. A floor equal to the highest frequency
@@ -22,6 +22,7 @@ crate::knob! {
     also ["uncore", "intel_uncore_frequency", "min_freq_khz"];
     sources [
         "Documentation/admin-guide/pm/intel_uncore_frequency_scaling.rst in linux 6.12: min_freq_khz, max_freq_khz",
+        "drivers/platform/x86/intel/uncore-frequency/uncore-frequency-tpmi.c in linux 6.12: uncore_write_control_freq",
         "not confirmed: 5.6 as its first release; no kernel of the lab has it",
     ];
 }

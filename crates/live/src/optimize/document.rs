@@ -3,6 +3,7 @@
 use lowlat_assess::Assessment;
 use lowlat_model::document::{EngineResult, RunDocument, StepResult};
 use lowlat_model::measurement::{Measurement, Quantiles};
+use lowlat_model::trace::RunStages;
 use lowlat_model::tune::{Headline, Modes, Placement};
 use lowlat_model::{Facts, Finding, Goal, GoalQuantile, GoalResult, NotSeen, Plan, Schema};
 use lowlat_tune::Tuned;
@@ -25,6 +26,8 @@ pub(super) struct Parts {
     pub placement: Placement,
     pub engines: Vec<EngineResult>,
     pub tuned: Option<Tuned>,
+    /// `None` where they were not to be looked at.
+    pub stages: Option<RunStages>,
 }
 
 impl Parts {
@@ -77,8 +80,10 @@ impl Parts {
             path_links: self.facts.path.clone(),
             placement: self.placement.clone(),
             modes,
+            stages: self.stages.clone().map(Box::new),
             summary: assessment.summary,
             escalations: assessment.escalations,
+            escalations_rest_on: assessment.escalations_rest_on,
             next_steps: present_words(job, &self.observed).into_iter().chain(assessment.next_steps).collect(),
             ..RunDocument::default()
         }

@@ -8,6 +8,7 @@ use lowlat_tune::Limits;
 use crate::path::ProbePath;
 
 /// What to do, as the flags say it.
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own; none excludes another
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Interface.
@@ -38,6 +39,8 @@ pub struct Job {
     pub asked: Vec<Setting>,
     /// What was left out before the run began, and why: a load where the far end has no sink.
     pub not_seen: Vec<NotSeen>,
+    /// Look where the round trips take their time, before the steps and after them.
+    pub stages: bool,
     /// Everything is put back after the report, so nothing is there to be persisted.
     pub rolls_back: bool,
 }

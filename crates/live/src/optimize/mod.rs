@@ -14,6 +14,7 @@ use lowlat_model::document::RunDocument;
 use lowlat_model::finding::Setting;
 use lowlat_model::measurement::Measurement;
 use lowlat_model::plan::{JudgedBy, LeftOut};
+use lowlat_model::trace::{RunStages, TraceDocument};
 use lowlat_model::tune::Scope;
 use lowlat_model::{Facts, Finding, Plan, PlannedStep, Window};
 use lowlat_rules::{Input, Seen};
@@ -24,7 +25,7 @@ use lowlat_tune::{Attach, RunProgress};
 use crate::Failure;
 use crate::bench::LiveBench;
 use crate::probe::{self, Ask, words};
-use crate::signals;
+use crate::{signals, trace};
 use document::Parts;
 
 pub(crate) use engines::{Trying, tried};
@@ -73,8 +74,13 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Reporter<'_>) ->
     say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
     let (facts, observed) = observe(job, sys, say, progress).map_err(|f| Failure::because(f, "nothing was changed"))?;
     let seen = find(&facts, Some(&observed), job.median_goal_ns());
-    let plan =
+    let mut plan =
         make_plan(&seen.findings, &job.asked, &facts, sys, &plan_options(&facts, job.allow_disruptive, job.reach));
+    let stages =
+        job.stages.then(|| trace::lead(look_at_stages(job, &observed, sys), &facts, &seen.findings, &mut plan));
+    if signals::stopped() {
+        return Err(Failure::new("optimize: interrupted by a signal; nothing was changed"));
+    }
     store.save_stage(&run_id, "facts", &facts)?;
     store.save_stage(&run_id, "baseline", &observed)?;
     store.save_stage(&run_id, "plan", &plan)?;
@@ -82,6 +88,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Reporter<'_>) ->
     for line in lowlat_apply::others(&plan, sys) {
         say(&line);
     }
+    stages.iter().flat_map(lines).for_each(|line| say(&line));
 
     let mut parts = Parts {
         run: run_id.clone(),
@@ -96,6 +103,7 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Reporter<'_>) ->
         placement,
         engines: Vec::new(),
         tuned: None,
+        stages,
     };
     if job.dry_run {
         let document = parts.document(job);
@@ -107,6 +115,10 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Reporter<'_>) ->
     session.stop_on(signals::stop());
     let outcome = tune(job, (sys, attach.as_ref()), &mut session, &mut parts, &mut Reporter { progress, line: say })
         .and_then(|()| {
+            // The checklist rests on it.
+            if let Some(after) = &parts.facts_after {
+                store.save_stage(&run_id, "facts-after", after)?;
+            }
             let document = parts.document(job);
             store.save_stage(&run_id, "run", &document)?;
             Ok(document)
@@ -155,6 +167,28 @@ fn observe(
         baseline.sent
     ));
     Ok((facts, baseline))
+}
+
+/// Where the round trips take their time, on a path that was just measured.
+fn look_at_stages(job: &Job, measured: &Measurement, sys: &dyn Sys) -> Result<TraceDocument, String> {
+    let length = (job.duration_ns, measured.rtt.p50_ns);
+    trace::short(&job.path, (job.engine.as_str(), None), None, length, sys)
+}
+
+/// What the stages lead to, as lines for people.
+fn lines(stages: &RunStages) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(why) = &stages.why_not {
+        lines.push(format!("stages of the round trip: not seen: {why}"));
+    }
+    if let Some(largest) = stages.before.as_ref().and_then(|b| b.largest.as_ref()) {
+        let share = format!("{:.0} % of the round trip", largest.share_ratio * 100.0);
+        lines.push(format!("largest stage: {}, {share}", largest.stage.words()));
+    }
+    if !stages.tried_last.is_empty() {
+        lines.push(format!("tried last, their stages cost nothing here: {}", stages.tried_last.join(", ")));
+    }
+    lines
 }
 
 /// The rules over facts and baseline.
@@ -244,7 +278,15 @@ fn tune(
     let tuned = lowlat_tune::tune(&mut bench, sys, session, &parts.plan, (&job.limits, median_ns), attach, say)?;
     drop(bench);
     let after_ns = tuned.result.as_ref().and_then(|m| m.rtt.p50_ns).or(median_ns);
+    let kept = tuned.steps.iter().any(|s| s.kept);
+    let result = tuned.result.clone();
     parts.tuned = Some(tuned);
+    if let (Some(all), Some(result)) = (&mut parts.stages, result.filter(|_| kept)) {
+        match look_at_stages(job, &result, sys) {
+            Ok(after) => all.after = Some(after),
+            Err(why) => all.why_not = all.why_not.take().or(Some(why)),
+        }
+    }
     if !job.engines.is_empty() {
         say("phase 3: engines on the same path, interleaved");
         // It looks at the links before the trials do something to them.

@@ -3,7 +3,7 @@
 use lowlat_model::measurement::LOST;
 use lowlat_model::{Measurement, Quantiles, Schema};
 
-use super::{Context, Samples};
+use super::{Context, Samples, course};
 use crate::histogram::Histogram;
 use crate::{Spec, gaps, stages};
 
@@ -77,6 +77,9 @@ impl Samples {
             sent_rate_pps: self.sends.rate_pps(),
             rate_sustained: if self.has_plan { self.sends.sustained(&c) } else { None },
             send_delay: self.send_delay.quantiles(),
+            distribution: self.rtt.distribution(),
+            distribution_planned: if self.has_plan { self.rtt_planned.distribution() } else { None },
+            course: if exact { course::course(self.has_plan, &self.probes) } else { None },
             interrupted: self.interrupted,
             ..Measurement::default()
         };

@@ -3,6 +3,7 @@
 use lowlat_model::tune::Placement;
 use lowlat_model::verdict::{Comparison, Design, Sequential, Stopped};
 
+use crate::drawing::{Change, Plot};
 use crate::figures::{line, signed_time, time, verdict};
 use crate::page::{Block, Section, Table, text_at};
 use crate::run;
@@ -14,7 +15,7 @@ pub(crate) fn comparison(c: &Comparison, width: usize) -> String {
 
 /// The document laid out.
 pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
-    let rows = c
+    let rows: Vec<Vec<String>> = c
         .quantiles
         .iter()
         .map(|q| {
@@ -39,7 +40,7 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
     };
     let mut blocks = vec![
         Block::Words(format!("a: {}, b: {}", line(&c.a), line(&c.b))),
-        Table::block(&["", "a", "b", "difference", "95 % interval", "verdict"], rows),
+        Table::block(&COLUMNS, rows.clone()),
         Block::Words(line(&c.words)),
         Block::Words(format!("Smallest detectable difference of the median: {}", time(c.smallest_detectable_ns))),
         Block::Words(format!("Design: {design}; seed {}", c.seed)),
@@ -49,6 +50,7 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
     if !c.warnings.is_empty() {
         blocks.push(Block::List(c.warnings.iter().map(|w| line(w)).collect()));
     }
+    blocks.extend(drawing(c, rows));
     let mut sections = vec![Section::new("Comparison", blocks)];
     let [a, b] = c.placed.as_slice() else { return sections };
     if a == b {
@@ -61,6 +63,27 @@ pub(crate) fn sections(c: &Comparison) -> Vec<Section> {
         sections.extend(of("b", b));
     }
     sections
+}
+
+const COLUMNS: [&str; 6] = ["", "a", "b", "difference", "95 % interval", "verdict"];
+
+/// The changes with their intervals; nothing where none has a ratio.
+fn drawing(c: &Comparison, rows: Vec<Vec<String>>) -> Option<Block> {
+    let changes: Vec<Change> = c
+        .quantiles
+        .iter()
+        .filter_map(|q| {
+            Some(Change {
+                name: crate::documents::quantile_of(q),
+                ratio: q.change_ratio?,
+                interval: q.change_low.zip(q.change_high),
+                verdict: q.verdict,
+            })
+        })
+        .collect();
+    let legend = "b against a, with the 95 % interval; left of the dashed line b is faster";
+    (!changes.is_empty())
+        .then(|| Block::drawing("Change by quantile", legend, Plot::Changes(changes), Table::new(&COLUMNS, rows)))
 }
 
 /// Why a sequential test stopped, and after how many pairs.

@@ -4,6 +4,7 @@ use lowlat_model::EnginesDocument;
 use lowlat_model::document::EngineResult;
 use lowlat_model::engine::EngineCost;
 
+use crate::drawing::{Engine, Plot};
 use crate::figures::{change, line, percent, time, verdict};
 use crate::page::{Block, Section, Table, text_at};
 use crate::run;
@@ -26,8 +27,10 @@ pub(crate) fn sections(d: &EnginesDocument) -> Vec<Section> {
         d.seed
     );
     let mut sections = vec![Section::new("Engines on one path", vec![Block::Words(head), figures(&d.engines)])];
+    sections[0].blocks.extend(drawing("Engines on the same path", &d.engines));
     if d.load_streams > 0 {
         sections.push(Section::new(&format!("Under load ({} streams)", d.load_streams), vec![figures(&d.loaded)]));
+        sections[1].blocks.extend(drawing("Engines under load", &d.loaded));
     }
     let mut cost = vec![costs(&d.engines)];
     cost.extend(not_counted(&d.engines).map(Block::Words));
@@ -44,6 +47,24 @@ pub(crate) fn sections(d: &EnginesDocument) -> Vec<Section> {
         sections.push(Section::new("Warnings", vec![Block::List(d.warnings.iter().map(|w| line(w)).collect())]));
     }
     sections
+}
+
+/// Median and P99 of each; nothing where none ran.
+pub(crate) fn drawing(title: &str, engines: &[EngineResult]) -> Option<Block> {
+    let row = |e: &EngineResult| {
+        let figures = e.measurement.as_ref().map(|m| m.rtt).unwrap_or_default();
+        let not_run = e.measurement.is_none();
+        let why_not = not_run.then(|| line(e.why_not.as_deref().unwrap_or("not measured")));
+        Engine { name: line(&e.engine), p50_ns: figures.p50_ns, p99_ns: figures.p99_ns, why_not }
+    };
+    let rows: Vec<Engine> = engines.iter().map(row).collect();
+    let cells =
+        |e: &Engine| vec![e.name.clone(), time(e.p50_ns), time(e.p99_ns), e.why_not.clone().unwrap_or_default()];
+    let table = Table::new(&["engine", "P50", "P99", "could not run"], rows.iter().map(cells).collect());
+    let legend = "dot: median · mark: P99 · interleaved in one run (logarithmic)";
+    rows.iter()
+        .any(|e| e.p50_ns.is_some() || e.p99_ns.is_some())
+        .then(|| Block::drawing(title, legend, Plot::Engines(rows), table))
 }
 
 fn figures(engines: &[EngineResult]) -> Block {

@@ -1,9 +1,11 @@
 //! `lowlat measure`: one path.
 
+use lowlat_model::distribution::CourseWindow;
 use lowlat_model::measurement::{QuantileInterval, samples_needed};
-use lowlat_model::{Measurement, Quantiles};
+use lowlat_model::{Distribution, Measurement, Quantiles};
 
-use crate::figures::{line, percent, time};
+use crate::drawing::{Curve, Histograms, Plot, bins};
+use crate::figures::{line, percent, seconds, time};
 use crate::page::{Block, Section, Table, text_at};
 use crate::run;
 
@@ -31,6 +33,7 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
     if let Some(jitter) = jitter(m) {
         sections.push(Section::new("Jitter", vec![jitter]));
     }
+    sections.extend(drawings(m));
     sections.extend(super::insight::sections(m));
     sections.extend(engine(m));
     sections.extend(m.placed.as_ref().and_then(run::placement));
@@ -43,6 +46,7 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
     if !warnings.is_empty() {
         sections.push(Section::new("Warnings", vec![Block::List(warnings)]));
     }
+    sections.extend(super::trace::waterfall_of(m));
     sections
 }
 
@@ -139,6 +143,79 @@ fn quantiles(m: &Measurement) -> Block {
         |(name, of): Rung| std::iter::once(name.to_owned()).chain(columns.iter().map(|(_, q)| time(of(q)))).collect();
     let heads: Vec<&str> = std::iter::once("").chain(columns.iter().map(|(name, _)| name.as_str())).collect();
     Table::block(&heads, rungs.map(row).to_vec())
+}
+
+/// The plots: a section of their own, which only the page shows.
+fn drawings(m: &Measurement) -> Option<Section> {
+    let mut rows = Vec::new();
+    for (before, m) in m.idle.as_deref().map(|i| ("idle, ", i)).into_iter().chain([(loaded(m), m)]) {
+        for (name, of) in [("from the send", &m.distribution), ("from the plan", &m.distribution_planned)] {
+            rows.extend(of.clone().map(|d| (format!("{before}{name}"), d)));
+        }
+    }
+    let mut blocks = Vec::new();
+    if !rows.is_empty() {
+        let curves = rows.iter().map(|(name, of)| Curve { name: name.clone(), of: of.clone() }).collect();
+        let table = percentile_figures(&rows);
+        let legend = format!(
+            "{}; each nine takes the same room; right of the dashes fewer than ten samples lie beyond",
+            series(&rows)
+        );
+        blocks.push(Block::drawing("Latency by percentile", &legend, Plot::Percentiles(curves), table));
+        let table = bins(&rows);
+        let plot = Plot::Histograms(Histograms { rows, log_counts: false, goal_ns: None });
+        blocks.push(Block::drawing(
+            "How often each latency occurred",
+            "height: probes in a bar, sixteen bars for each doubling of the time",
+            plot,
+            table,
+        ));
+    }
+    if let Some(course) = m.course.clone().filter(|c| !c.windows.is_empty()) {
+        let row = |w: &CourseWindow| {
+            let counts = [w.probes, w.lost, w.interrupted].map(|n| n.to_string());
+            [seconds(w.at_ns), time(w.p50_ns), time(w.max_ns)].into_iter().chain(counts).collect()
+        };
+        let table = Table::new(
+            &["from", "P50", "longest", "probes", "lost", "interrupted"],
+            course.windows.iter().map(row).collect(),
+        );
+        let from = if course.planned { "planned send" } else { "send" };
+        let legend = format!(
+            "line: median of a window, from the {from} · dots: its longest · bands: probes lost, and on their way while the host was interrupted"
+        );
+        blocks.push(Block::drawing("Over time", &legend, Plot::Course(course), table));
+    }
+    (!blocks.is_empty()).then(|| Section::new("Plots", blocks))
+}
+
+/// The table of a percentile plot.
+pub(crate) fn percentile_figures(rows: &[(String, Distribution)]) -> Table {
+    let columns: Vec<&str> = std::iter::once("").chain(rows.iter().map(|(n, _)| n.as_str())).collect();
+    let row =
+        |q: f64| std::iter::once(crate::documents::name_of(q)).chain(rows.iter().map(|(_, d)| at(d, q))).collect();
+    Table::new(&columns, QUANTILES.map(row).to_vec())
+}
+
+/// Percentiles of the plot's table.
+const QUANTILES: [f64; 6] = [0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999];
+
+/// The bar that a quantile falls into; without the samples that it needs, or among the lost, it is not known.
+fn at(d: &Distribution, q: f64) -> String {
+    if d.samples() < samples_needed(q) {
+        return "n/a".to_owned();
+    }
+    let ns = d.shares().into_iter().find(|(share, _)| *share >= q - 1e-12).map(|(_, ns)| ns);
+    ns.map_or_else(|| "lost".to_owned(), |ns| format!("≤ {}", time(Some(ns))))
+}
+
+fn series(rows: &[(String, Distribution)]) -> String {
+    let names: Vec<String> = rows
+        .iter()
+        .enumerate()
+        .map(|(n, (name, _))| if n == 0 { format!("coloured: {name}") } else { format!("grey: {name}") })
+        .collect();
+    names.join(" · ")
 }
 
 fn loaded(m: &Measurement) -> &'static str {

@@ -14,6 +14,7 @@ mod plan;
 mod status;
 pub(crate) mod sweep;
 pub(crate) mod trace;
+pub(crate) mod watch;
 pub(crate) mod zerocopy;
 
 pub(crate) use bypass::bypass_verdict;
@@ -27,7 +28,8 @@ pub(crate) use noise::noise;
 pub(crate) use plan::plan;
 pub(crate) use status::status;
 pub(crate) use sweep::sweep;
-pub(crate) use trace::trace;
+pub(crate) use trace::{trace, waterfall_of_run};
+pub(crate) use watch::watch;
 pub(crate) use zerocopy::{size_line as zerocopy_line, zerocopy};
 
 use lowlat_model::verdict::{Clock, QuantileDifference};

@@ -3,6 +3,7 @@
 use lowlat_model::SweepDocument;
 use lowlat_model::sweep::SweepAxis;
 
+use crate::drawing::{self, Plot};
 use crate::figures::{line, percent, time};
 use crate::page::{Block, Section, Table, text_at};
 
@@ -19,7 +20,7 @@ pub(crate) fn sections(d: &SweepDocument) -> Vec<Section> {
         SweepAxis::Size => format!("{at:.0} B"),
         SweepAxis::Rate => format!("{at:.0}/s"),
     };
-    let rows = d
+    let rows: Vec<Vec<String>> = d
         .points
         .iter()
         .map(|p| {
@@ -57,12 +58,15 @@ pub(crate) fn sections(d: &SweepDocument) -> Vec<Section> {
         )
     });
     let columns = [d.axis.name(), "sent", "loss", "P50", "P90", "P99", "P99.9", "max", "sustained"];
-    let mut blocks = vec![Block::Words(head), Table::block(&columns, rows), Block::Words(line(&d.words))];
+    let mut blocks = vec![Block::Words(head), Table::block(&columns, rows.clone()), Block::Words(line(&d.words))];
     if d.interrupted {
         blocks.push(Block::Words("interrupted: points are missing".to_owned()));
     }
     if let Some(why) = &d.failed {
         blocks.push(Block::Words(format!("ended before its last point: {}", line(why))));
+    }
+    if !d.points.is_empty() {
+        blocks.push(drawing(d, &columns, rows, &place));
     }
     let mut sections = vec![Section::new(&format!("Sweep over {}", d.axis.name()), blocks)];
     let warnings: Vec<String> = d
@@ -74,6 +78,27 @@ pub(crate) fn sections(d: &SweepDocument) -> Vec<Section> {
         sections.push(Section::new("Warnings", vec![Block::List(warnings)]));
     }
     sections
+}
+
+/// The curve, with the knee by latency and loss.
+fn drawing(d: &SweepDocument, columns: &[&str], rows: Vec<Vec<String>>, place: &dyn Fn(f64) -> String) -> Block {
+    let mut points: Vec<drawing::SweepPoint> = d
+        .points
+        .iter()
+        .map(|p| {
+            let m = &p.measurement;
+            let q = if m.mode == "open-loop" { &m.rtt_planned } else { &m.rtt };
+            // What never left is lost to who planned it.
+            let planned = (m.sent + m.unsent).max(1) as f64;
+            let loss = (m.lost + m.unsent) as f64 / planned;
+            drawing::SweepPoint { at: p.at, name: place(p.at), p50_ns: q.p50_ns, p99_ns: q.p99_ns, loss }
+        })
+        .collect();
+    points.sort_by(|a, b| a.at.total_cmp(&b.at));
+    let plot = Plot::Sweep(drawing::Sweep { axis: d.axis.name().to_owned(), points, knee: d.knee_rate_pps });
+    let legend =
+        "coloured: P50 · grey: P99 · bars: lost or never sent · dashes: highest sustained rate; both axes logarithmic";
+    Block::drawing(&format!("Latency and loss over {}", d.axis.name()), legend, plot, Table::new(columns, rows))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The forest plot: what each step did to the median, with its interval.
+//! The forest plot: what each step did to the median, with its interval, and to loss.
 
 use lowlat_model::Verdict;
 use lowlat_model::document::{RunDocument, StepResult};
@@ -6,7 +6,7 @@ use lowlat_model::tune::Disposition;
 
 use super::scale::{Linear, cut, px};
 use super::writer::Html;
-use crate::figures::{change, line, verdict};
+use crate::figures::{change, line, percent, verdict};
 use crate::run::worse_by;
 
 const ROW: f64 = 44.0;
@@ -14,6 +14,9 @@ const TOP: f64 = 6.0;
 const WIDTH: f64 = 520.0;
 const LEFT: f64 = 16.0;
 const RIGHT: f64 = 504.0;
+/// Where the axis of the median ends, and where the bars of loss begin.
+const AXIS: f64 = 388.0;
+const LOSS: f64 = 412.0;
 
 /// The plot; nothing where no step was judged.
 pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
@@ -22,7 +25,8 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
         return;
     }
     let values = judged.iter().flat_map(|s| [s.p50_change_ratio, s.p50_change_low, s.p50_change_high]).flatten();
-    let axis = Linear::over(values, LEFT, RIGHT);
+    let axis = Linear::over(values, LEFT, AXIS);
+    let most = judged.iter().filter_map(|s| lost(s)).flat_map(|(a, b)| [a, b]).fold(0.0, f64::max);
     let bottom = TOP + ROW * judged.len() as f64;
 
     h.open("section", &[]);
@@ -30,7 +34,7 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
     h.classed(
         "p",
         "legend",
-        "change with its 95 % interval; left of the dashed line is faster; an arrow goes on beyond the axis",
+        "change with its 95 % interval; left of the dashed line is faster; an arrow goes on beyond the axis; bars at the right: lost without it and with it",
     );
     h.open("svg", &[("viewBox", &format!("0 0 {WIDTH} {}", px(bottom + 24.0))), ("role", &"img")]);
     h.element("title", &[], "Change of the median by each step");
@@ -48,6 +52,7 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
     }
     for (n, step) in judged.iter().enumerate() {
         row(h, step, &axis, TOP + ROW * n as f64);
+        loss(h, step, most, TOP + ROW * n as f64);
     }
     h.close("svg");
     h.close("section");
@@ -89,5 +94,56 @@ fn row(h: &mut Html, s: &StepResult, axis: &Linear, top: f64) {
     }
     if let Some(change) = s.p50_change_ratio {
         h.empty("circle", &[("class", &class), ("cx", &px(axis.x(change))), ("cy", &y), ("r", &5)]);
+    }
+}
+
+/// Shares that were lost without the step and with it, where the test counted them.
+fn lost(s: &StepResult) -> Option<(f64, f64)> {
+    let t = s.comparison.as_ref()?.sequential.as_ref()?;
+    (t.a_sent > 0 && t.b_sent > 0).then(|| (t.a_lost as f64 / t.a_sent as f64, t.b_lost as f64 / t.b_sent as f64))
+}
+
+/// Two bars, on one scale for all steps. Without a loss there is none.
+fn loss(h: &mut Html, s: &StepResult, most: f64, top: f64) {
+    let Some((without, with)) = lost(s).filter(|_| most > 0.0) else { return };
+    for (share, class, y) in [(without, "b", top + 21.0), (with, if with > without { "lost" } else { "a" }, top + 29.0)]
+    {
+        let width = (RIGHT - LOSS) * share / most;
+        let (x, y, width) = (px(LOSS), px(y), px(if share > 0.0 { width.max(1.5) } else { 0.0 }));
+        h.open("rect", &[("class", &class), ("x", &x), ("y", &y), ("width", &width), ("height", &6)]);
+        h.element("title", &[], &format!("{} % lost", percent(share)));
+        h.close("rect");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lowlat_model::verdict::Sequential;
+
+    /// Widths of the bars of loss.
+    fn bars(a: (u64, u64), b: (u64, u64)) -> Vec<f64> {
+        let mut d = lowlat_testkit::run::document();
+        d.steps.retain(|s| s.p50_change_ratio.is_some());
+        d.steps.truncate(1);
+        let [(a_lost, a_sent), (b_lost, b_sent)] = [a, b];
+        let test = Sequential { a_lost, a_sent, b_lost, b_sent, ..Sequential::default() };
+        d.steps[0].comparison.as_mut().unwrap().sequential = Some(test);
+        let mut h = Html::default();
+        plot(&mut h, &d);
+        let page = h.finish();
+        let widths = page
+            .split("<rect ")
+            .skip(1)
+            .map(|r| r.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap());
+        widths.collect()
+    }
+
+    #[test]
+    fn loss_has_bars_where_there_is_any() {
+        assert_eq!(bars((0, 100), (0, 100)), [0.0; 0]);
+        assert_eq!(bars((0, 0), (5, 100)), [0.0; 0], "not counted");
+        assert_eq!(bars((1, 100), (2, 100)), [46.0, 92.0]);
+        assert_eq!(bars((2, 100), (0, 100)), [92.0, 0.0]);
     }
 }

@@ -1,19 +1,20 @@
 //! A run as one page that needs nothing else: styles and plots are in it, no script runs, nothing is fetched.
 
-mod bars;
 mod cards;
 mod forest;
 mod ladder;
+mod plots;
 mod ring;
 mod scale;
+mod waterfall;
 mod writer;
 
-use lowlat_model::Severity;
 use lowlat_model::document::RunDocument;
+use lowlat_model::{Severity, TraceDocument};
 
 use crate::documents::severity;
 use crate::figures::line;
-use crate::page::{Block, Id, Section};
+use crate::page::{Block, Id, Section, Table};
 use crate::run;
 use writer::Html;
 
@@ -24,7 +25,7 @@ pub(crate) fn html(d: &RunDocument) -> String {
     verdict(&mut h, d);
     cards::cards(&mut h, d);
     list(&mut h, "Read this first", "alert", "", &d.escalations);
-    plots(&mut h, d);
+    drawings(&mut h, d);
     list(&mut h, "Next steps", "", "todo", &d.next_steps);
     checklist(&mut h, d);
     findings(&mut h, d);
@@ -39,14 +40,21 @@ pub(crate) fn html(d: &RunDocument) -> String {
     end(h)
 }
 
-/// A page of sections alone.
+/// A page of sections, after the plot of a trace where there is one.
 pub(crate) fn page(title: &str, sections: &[Section]) -> String {
     let title = line(title);
     let mut h = begin(&format!("lowlat: {title}"));
     h.element("h1", &[], &title);
-    for section in sections {
-        write(&mut h, section);
+    // What was measured, then how it looks, then the figures.
+    let (first, rest) = sections.split_at(1.min(sections.len()));
+    first.iter().for_each(|section| write(&mut h, section));
+    let drawn = || sections.iter().flat_map(|s| &s.blocks).filter_map(Block::drawn);
+    if drawn().next().is_some() {
+        h.open("div", &[("class", &"plots")]);
+        drawn().for_each(|d| plots::draw(&mut h, d));
+        h.close("div");
     }
+    rest.iter().for_each(|section| write(&mut h, section));
     end(h)
 }
 
@@ -128,11 +136,17 @@ fn list(h: &mut Html, title: &str, section: &'static str, list: &'static str, it
     h.close("section");
 }
 
-fn plots(h: &mut Html, d: &RunDocument) {
+fn drawings(h: &mut Html, d: &RunDocument) {
     h.open("div", &[("class", &"plots")]);
     ladder::plot(h, d);
     forest::plot(h, d);
-    bars::plot(h, d);
+    crate::run::percentiles(d).iter().filter_map(Block::drawn).for_each(|d| plots::draw(h, d));
+    let engines = crate::documents::engines::drawing("Engines on the same path", &d.engines);
+    engines.iter().filter_map(Block::drawn).for_each(|d| plots::draw(h, d));
+    if let Some(stages) = &d.stages {
+        let both: Vec<&TraceDocument> = stages.before.iter().chain(&stages.after).collect();
+        waterfall::plot(h, &both);
+    }
     h.close("div");
 }
 
@@ -153,6 +167,11 @@ fn checklist(h: &mut Html, d: &RunDocument) {
         h.classed("td", class, &line(&item.item));
         h.open("td", &[]);
         rich(h, &line(&item.evidence));
+        if !item.rests_on.is_empty() {
+            h.open("p", &[]);
+            h.classed("span", "from", &line(&format!("rests on {}", item.rests_on.join(", "))));
+            h.close("p");
+        }
         h.close("td");
         h.close("tr");
     }
@@ -188,6 +207,9 @@ fn findings(h: &mut Html, d: &RunDocument) {
 }
 
 fn write(h: &mut Html, section: &Section) {
+    if section.is_drawn_only() {
+        return;
+    }
     h.open("section", &[]);
     h.element("h2", &[], &section.title);
     for block in &section.blocks {
@@ -203,32 +225,36 @@ fn write(h: &mut Html, section: &Section) {
                 h.close("ul");
             }
             Block::Code(lines) => h.element("pre", &[], &lines.join("\n")),
-            Block::Table(table) => {
-                h.open("div", &[("class", &"scroll")]);
-                h.open("table", &[]);
-                h.open("tr", &[]);
-                for column in &table.columns {
-                    h.element("th", &[], column);
-                }
-                h.close("tr");
-                for row in &table.rows {
-                    h.open("tr", &[]);
-                    for cell in row {
-                        match verdict_class(cell) {
-                            Some(class) => h.classed("td", class, cell),
-                            // A figure and its unit stay on one line.
-                            None if cell.chars().count() < 10 => h.classed("td", "short", cell),
-                            None => h.element("td", &[], cell),
-                        }
-                    }
-                    h.close("tr");
-                }
-                h.close("table");
-                h.close("div");
-            }
+            Block::Table(t) => table(h, t),
+            Block::Drawing(_) => {}
         }
     }
     h.close("section");
+}
+
+/// A table that scrolls on its own where it is wider than the page.
+fn table(h: &mut Html, table: &Table) {
+    h.open("div", &[("class", &"scroll")]);
+    h.open("table", &[]);
+    h.open("tr", &[]);
+    for column in &table.columns {
+        h.element("th", &[], column);
+    }
+    h.close("tr");
+    for row in &table.rows {
+        h.open("tr", &[]);
+        for cell in row {
+            match verdict_class(cell) {
+                Some(class) => h.classed("td", class, cell),
+                // A figure and its unit stay on one line.
+                None if cell.chars().count() < 10 => h.classed("td", "short", cell),
+                None => h.element("td", &[], cell),
+            }
+        }
+        h.close("tr");
+    }
+    h.close("table");
+    h.close("div");
 }
 
 /// Text whose `` `code` `` is shown as such. A backtick without its partner stays one.

@@ -26,6 +26,7 @@ pub(crate) fn sections(d: &RunDocument) -> Vec<Section> {
         elsewhere(d),
         undo(d),
         Some(about(d)),
+        d.stages.as_deref().map(crate::documents::waterfall_of_run),
     ];
     all.extend(rest.into_iter().flatten());
     all
@@ -138,7 +139,14 @@ fn checklist(d: &RunDocument) -> Option<Section> {
         None => "n/a",
     };
     let rows = d.checklist.iter().map(|i| vec![met(i.met).to_owned(), line(&i.item), line(&i.evidence)]).collect();
-    Some(Section::of(Id::Checklist, "Checklist", vec![Table::block(&["met", "item", "evidence"], rows)]))
+    let mut blocks = vec![Table::block(&["met", "item", "evidence"], rows)];
+    // What is met needs no second look; where the rest can be looked up is said.
+    let open = d.checklist.iter().filter(|i| i.met != Some(true) && !i.rests_on.is_empty());
+    let rests: Vec<String> = open.map(|i| line(&format!("{} rests on {}", i.item, i.rests_on.join(", ")))).collect();
+    if !rests.is_empty() {
+        blocks.push(Block::List(rests));
+    }
+    Some(Section::of(Id::Checklist, "Checklist", blocks))
 }
 
 fn confidence(d: &RunDocument) -> Option<Section> {

@@ -38,7 +38,7 @@ pub(super) fn sockets(udp: bool, of: Option<u32>, port: Option<u16>, inodes: &[u
 
 /// The process has another network namespace. One whose namespace may not be seen is taken for one of this namespace: its
 /// sockets are then found, or they are not.
-fn elsewhere(pid: u32) -> bool {
+pub(super) fn elsewhere(pid: u32) -> bool {
     let inode = |path: &str| fs::metadata(path).map(|m| m.ino()).ok();
     match (inode(&format!("/proc/{pid}/ns/net")), inode("/proc/thread-self/ns/net")) {
         (Some(its), Some(ours)) => its != ours,
@@ -62,10 +62,12 @@ fn shown(udp: bool, s: InetSocketMessage) -> OpenSocket {
         send_buffer: memory("send buffer", s.memory.map(|m| m.send_buffer)),
         drops: memory("drops", s.memory.and_then(|m| m.drops)),
         drops_grown: None,
+        arrivals: Vec::new(),
         multicast_all: s.multicast_all.map_or_else(
             || Reading::Unsupported("the kernel shows IP_MULTICAST_ALL from 5.10 on".to_owned()),
             Reading::Value,
         ),
+        v6_only: s.v6_only,
         tcp: s.tcp.map(connection),
         options: Reading::Absent("no process that has the socket open is visible".to_owned()),
     }
@@ -91,6 +93,7 @@ const OPTIONS: &[(&str, libc::c_int, libc::c_int)] = &[
     ("TCP_NOTSENT_LOWAT", libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT),
     ("SO_BUSY_POLL", libc::SOL_SOCKET, libc::SO_BUSY_POLL),
     ("SO_INCOMING_CPU", libc::SOL_SOCKET, libc::SO_INCOMING_CPU),
+    ("SO_INCOMING_NAPI_ID", libc::SOL_SOCKET, libc::SO_INCOMING_NAPI_ID),
     ("SO_PRIORITY", libc::SOL_SOCKET, libc::SO_PRIORITY),
 ];
 

@@ -5,9 +5,11 @@ mod net;
 mod os;
 mod path;
 mod ptp;
+mod tap;
+mod traffic;
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +18,9 @@ use lowlat_model::Reading;
 use lowlat_model::facts::TcpSocket;
 
 use crate::{NetQuery, Sys, reading_of_errno};
+
+pub use tap::{Tap, TappedDatagram};
+pub use traffic::{LiveSocket, TrafficDoor};
 
 /// No file lowlat reads is longer; one that is (a device that never ends) is not read into memory.
 const LONGEST: u64 = 64 << 20;
@@ -51,6 +56,33 @@ fn not<T>(path: &str, what: &str, e: &io::Error) -> Reading<T> {
     reading_of_errno(e.raw_os_error(), format!("{what} {path}: {words}"))
 }
 
+/// An attribute of sysfs is at most this long (`PAGE_SIZE` where it is smallest; Documentation/filesystems/sysfs.rst).
+const ATTRIBUTE: usize = 4096;
+
+/// Files of which one read that is shorter than [`ATTRIBUTE`] gives all there is: attributes of sysfs (fs/kernfs/file.c,
+/// `kernfs_seq_show`, `kernfs_file_read_iter`) and sysctls.
+fn is_attribute(path: &str) -> bool {
+    ["/sys/class/", "/sys/devices/", "/proc/sys/"].iter().any(|dir| path.starts_with(dir))
+}
+
+/// All of a file, and of one that is longer than [`LONGEST`] a little more than that.
+///
+/// The first read is larger than any sysctl: what does not fit into it is lost, since the second one gives nothing
+/// (kernel/sysctl.c, `proc_do_large_bitmap`: `*ppos && !write`). `Read::read_to_end` begins with 32 bytes.
+fn whole(mut file: impl Read, attribute: bool) -> io::Result<Vec<u8>> {
+    let mut first = [0; 2 * ATTRIBUTE];
+    let mut bytes = loop {
+        match file.read(&mut first) {
+            Ok(n) if n == 0 || (attribute && n < ATTRIBUTE) => return Ok(first[..n].to_vec()),
+            Ok(n) => break first[..n].to_vec(),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    };
+    file.take(LONGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 impl Sys for Live {
     fn read(&self, path: &str) -> Reading<String> {
         self.read_bytes(path).and_then(|bytes| match String::from_utf8(bytes) {
@@ -62,10 +94,11 @@ impl Sys for Live {
     fn read_bytes(&self, path: &str) -> Reading<Vec<u8>> {
         // A FIFO or a terminal under a name we read would block for ever; O_NONBLOCK makes it answer.
         let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(here(path));
-        let mut bytes = Vec::new();
-        match file.and_then(|f| f.take(LONGEST + 1).read_to_end(&mut bytes)) {
-            Ok(n) if n as u64 > LONGEST => Reading::Garbled(format!("read {path}: longer than {LONGEST} bytes")),
-            Ok(_) => Reading::Value(bytes),
+        match file.and_then(|f| whole(f, is_attribute(path))) {
+            Ok(bytes) if bytes.len() as u64 > LONGEST => {
+                Reading::Garbled(format!("read {path}: longer than {LONGEST} bytes"))
+            }
+            Ok(bytes) => Reading::Value(bytes),
             Err(e) => not(path, "read", &e),
         }
     }
@@ -104,6 +137,11 @@ impl Sys for Live {
 
     fn now_ns(&self) -> u64 {
         os::monotonic_ns()
+    }
+
+    // A thread begins in the namespaces and with the mounts of the one that started it (clone(2)).
+    fn shared(&self) -> Option<&(dyn Sys + Sync)> {
+        Some(self)
     }
 
     fn wait(&self, ns: u64) {
@@ -157,6 +195,31 @@ mod tests {
         assert!(matches!(live.list("/proc/sys"), Reading::Value(l) if l.contains(&"kernel".to_owned())));
         assert!(matches!(live.link_target("/proc/self/ns/net"), Reading::Value(t) if t.starts_with("net:[")));
         assert!(matches!(live.link_target("/proc/version"), Reading::Absent(_)));
+    }
+
+    /// As a sysctl: what is not taken by the first read is not there for a second.
+    struct Once<'a>(&'a [u8], u32);
+
+    impl Read for Once<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.1 += 1;
+            let n = self.0.len().min(buf.len());
+            buf[..n].copy_from_slice(&self.0[..n]);
+            self.0 = &[];
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn a_long_sysctl_is_read_whole_and_at_once() {
+        let list = (0..500).map(|n| (2 * n).to_string()).collect::<Vec<_>>().join(",");
+        let mut file = Once(list.as_bytes(), 0);
+        assert_eq!((whole(&mut file, true).unwrap(), file.1), (list.clone().into_bytes(), 1));
+        // What may come in parts is read until nothing comes.
+        assert_eq!(whole(list.as_bytes().chain(list.as_bytes()), false).unwrap().len(), 2 * list.len());
+        let long = vec![7; 3 * 2 * ATTRIBUTE];
+        assert_eq!(whole(long.as_slice(), true).unwrap(), long);
+        assert!(is_attribute("/proc/sys/kernel/watchdog_cpumask") && !is_attribute("/proc/interrupts"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Netlink queries of the running host, in the types of [`crate::query`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 
@@ -7,6 +8,7 @@ use lowlat_model::Reading;
 use lowlat_model::facts::{Feature, Limit, Qdisc, TcpSocket, Timestamping};
 use lowlat_model::op::QdiscState;
 use lowlat_netlink::{Error, diag, ethtool, netdev, nft, nl80211, route, tc, wireguard};
+use lowlat_os::bpf;
 use serde::Serialize;
 
 use super::{application, not, os, ptp};
@@ -82,6 +84,7 @@ pub(super) fn ask(query: &NetQuery) -> Json {
         },
         NetQuery::PowerSave(i) => answer(nl80211::power_save(i)),
         NetQuery::PagePools => answer(netdev::page_pools()),
+        NetQuery::TcxPrograms => tcx_programs(),
         NetQuery::SmiCount => smi_count(),
         NetQuery::PrivateFlags(i) => answer(ethtool::flags::private_flags(i)),
         NetQuery::Timestamping(i) => answer(ethtool::tsinfo::timestamping(i).map(|t| Timestamping {
@@ -242,19 +245,72 @@ fn with_filters(mut all: Vec<tc::QdiscMessage>) -> Result<Vec<tc::QdiscMessage>,
 pub(super) fn tcp_sockets() -> Reading<Vec<TcpSocket>> {
     let ns = |us: u32| u64::from(us) * 1000;
     let from = |s: diag::TcpSocketMessage| TcpSocket {
-        local: s.local.to_string(),
-        remote: s.remote.to_string(),
-        state: s.state.to_owned(),
+        local: s.local.to_string().into_boxed_str(),
+        remote: s.remote.to_string().into_boxed_str(),
+        state: s.state.into(),
         srtt_ns: ns(s.rtt_us),
         rttvar_ns: ns(s.rttvar_us),
         min_rtt_ns: ns(s.min_rtt_us.unwrap_or(0)),
         retransmits: u64::from(s.total_retransmits),
         cwnd: s.cwnd,
         notsent_bytes: u64::from(s.notsent_bytes),
-        congestion: s.congestion,
+        congestion: shared(s.congestion),
         timeouts: s.timeouts.map(u32::from),
     };
-    reading(diag::tcp_sockets(from))
+    let in_use = |file: &str, name: &str| {
+        std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).ok().and_then(|text| in_use(&text, name))
+    };
+    let mut families = Vec::with_capacity(2);
+    for (family, file, name) in [(diag::Family::V4, "sockstat", "TCP:"), (diag::Family::V6, "sockstat6", "TCP6:")] {
+        if in_use(file, name) != Some(0) {
+            families.push(family);
+        }
+    }
+    reading(diag::tcp_sockets(&families, from))
+}
+
+/// How many sockets of a protocol this namespace has, listening ones among them: `TCP: inuse 5 orphan 0 …`
+/// (net/ipv4/proc.c, `sockstat_seq_show`; net/ipv6/proc.c, `sockstat6_seq_show`; linux 6.12).
+fn in_use(text: &str, name: &str) -> Option<u64> {
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let mut words = rest.split_whitespace();
+    words.find(|w| *w == "inuse").and_then(|_| words.next()?.parse().ok())
+}
+
+/// Programs of tcx at each interface, both directions together; those without any are left out.
+fn tcx_programs() -> Json {
+    let links = match reading(route::link::links()) {
+        Reading::Value(links) => links,
+        other => return other.map(|_| serde_json::Value::Null),
+    };
+    let mut all: BTreeMap<String, u32> = BTreeMap::new();
+    for link in links {
+        for hook in [bpf::Tcx::Ingress, bpf::Tcx::Egress] {
+            match bpf::tcx_programs(link.index, hook) {
+                Ok(0) => {}
+                Ok(n) => *all.entry(link.name.clone()).or_default() += n,
+                // An interface that went away since it was listed has none.
+                Err(e) if e.raw_os_error() == Some(libc::ENODEV) => {}
+                Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
+                    return Reading::Unsupported(
+                        "count the programs of tcx: the kernel has no tcx (before 6.6)".into(),
+                    );
+                }
+                Err(e) => return os_answer("count the programs of tcx", Err::<(), _>(e)),
+            }
+        }
+    }
+    json(&all)
+}
+
+/// The usual names of congestion controls (Documentation/networking/ip-sysctl.rst, tcp_available_congestion_control) without
+/// memory of their own.
+fn shared(name: String) -> Cow<'static, str> {
+    const USUAL: [&str; 5] = ["cubic", "reno", "bbr", "dctcp", "htcp"];
+    match USUAL.into_iter().find(|usual| *usual == name) {
+        Some(usual) => usual.into(),
+        None => name.into(),
+    }
 }
 
 /// The sockets, each with the program that holds it.
@@ -317,5 +373,28 @@ fn cpu_dma_latency() -> Json {
     match std::fs::File::open(PATH).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut bytes)) {
         Ok(()) => json(&i32::from_ne_bytes(bytes)),
         Err(e) => not(PATH, "read", &e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_without_sockets_is_one_that_says_so() {
+        let four = "sockets: used 152\nTCP: inuse 5 orphan 0 tw 2 alloc 9 mem 0\nUDP: inuse 0 mem 0\n";
+        assert_eq!((in_use(four, "TCP:"), in_use(four, "UDP:"), in_use(four, "RAW:")), (Some(5), Some(0), None));
+        assert_eq!(in_use("TCP6: inuse 0\n", "TCP6:"), Some(0));
+        for garbled in ["", "TCP: inuse\n", "TCP: inuse x\n", "TCP: 0\n"] {
+            assert_eq!(in_use(garbled, "TCP:"), None, "{garbled:?}");
+        }
+    }
+
+    /// The count says that there is one where there is one, whatever its state.
+    #[test]
+    fn a_listening_socket_is_in_the_list() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        assert!(tcp_sockets().into_value().unwrap().iter().any(|s| s.local == at), "{at}");
     }
 }

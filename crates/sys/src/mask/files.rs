@@ -21,6 +21,19 @@ const OF_THE_KERNEL: &[&str] = &[
     "/sys/devices/system/",
 ];
 
+/// Folders whose files are not the kernel's.
+const OF_THE_ADMINISTRATOR: &[&str] = &["/etc/", "/usr/", "/opt/", "/run/", "/var/"];
+
+fn is_os_release(path: &str) -> bool {
+    matches!(path, "/etc/os-release" | "/usr/lib/os-release")
+}
+
+/// The distribution and its version. The other lines may name a vendor or a house's own build.
+fn os_release(text: &str) -> String {
+    let kept = |line: &&str| ["ID=", "ID_LIKE=", "VERSION_ID="].iter().any(|key| line.starts_with(key));
+    text.lines().filter(kept).fold(String::new(), |all, line| all + line + "\n")
+}
+
 /// What becomes of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kept {
@@ -61,6 +74,10 @@ impl Mask {
         if process_of(path).is_some() && !kept {
             return Kept::Nothing;
         }
+        // Files of the administrator may say anything: a ptp4l's describes its user and its place.
+        if OF_THE_ADMINISTRATOR.iter().any(|dir| path.starts_with(dir)) && !is_os_release(path) {
+            return Kept::Nothing;
+        }
         if path == "/proc/config.gz" {
             return packed_configuration(bytes);
         }
@@ -69,6 +86,7 @@ impl Mask {
             "/proc/cmdline" => mask.text(&parameters::known_only(text)),
             _ if path.starts_with("/boot/config-") => configuration(text),
             "/proc/cpuinfo" => mask.text(&without_serial(text)),
+            _ if is_os_release(path) => mask.text(&os_release(text)),
             _ if of_kernel => mask.addresses(text),
             _ => mask.text(text),
         };
@@ -125,6 +143,14 @@ mod tests {
         assert_eq!(stored("/proc/7/comm", "chronyd\n"), "chronyd\n");
         assert_eq!(stored("/proc/7/comm", "alpha-strategy\n"), "nothing");
         assert_eq!(stored("/proc/7/cmdline", "chronyd"), "nothing");
+    }
+
+    #[test]
+    fn of_the_administrators_files_the_distribution_alone_is_kept() {
+        let text = "PRETTY_NAME=\"house build 7\"\nID=debian\nVERSION_ID=\"12\"\nHOME_URL=\"https://x\"\n";
+        assert_eq!(stored("/etc/os-release", text), "ID=debian\nVERSION_ID=\"12\"\n");
+        assert_eq!(stored("/etc/linuxptp/ptp4l.conf", "userDescription rack 7"), "nothing");
+        assert_eq!(stored("/run/ptp4l.0.config", "x"), "nothing");
     }
 
     #[test]

@@ -131,6 +131,9 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
             stamps.cost = Some(cost);
         }
     }
+    if !args.no_stages && !signals::stopped() {
+        lowlat_live::trace::with_stages(&mut measurement, &ask, &live);
+    }
     drop(shown);
     if let Some(folder) = &args.out {
         stored::save(folder, "measure.json", &measurement)?;
