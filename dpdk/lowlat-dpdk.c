@@ -9,7 +9,8 @@
  *   request: op u8, zero u8[3], len u32, ns u64, then len bytes
  *     'X' send the frame, and wait up to ns for one that fits    'S' send the frame
  *     'R' wait for a frame until CLOCK_MONOTONIC is ns           'P' wait for frames that fit: len/2 bytes, len/2 of mask
- *     'A' answer ARP for this IPv4 address
+ *     'A' answer ARP for this IPv4 address                       'E' from now on answer probes, see struct far_end
+ *     'C' how many were answered: in `sent`
  *   answer: kind u8, got u8, zero u8[2], len u32, sent u64, at u64, then len bytes
  *     'H' ready: 6 bytes of MAC, then the driver's name          'F' a frame, or none where got is 0
  *     'E' an error, as text; nothing was sent
@@ -46,6 +47,14 @@ static uint32_t pattern_len;
 static uint8_t arp_ip[4];
 static int arp_on;
 static struct answer out;
+/* A far end: its IPv4 address and port, and what a probe to it looks like and becomes; numbers of a message are little-endian.
+ * lowlat-transport-dpdk/src/responder.rs writes it. */
+struct far_end { uint8_t ip[4], port[2], length_at, stamps_at, shortest, zero, magic[4], probe[4], answer[4]; };
+static struct far_end far_end;
+static int answers;
+static uint64_t answered;
+/* Looks at the port between two looks at the socket to lowlat, which cost a system call. */
+enum { LOOKS = 4096 };
 /* Frames of a burst that come after the one that was waited for stay for the next look. */
 static struct rte_mbuf *burst[BURST];
 static uint16_t burst_at, burst_len;
@@ -107,6 +116,111 @@ static void answer_arp(const uint8_t *f, uint32_t len)
 	memcpy(reply + 28, arp_ip, 4);
 	memcpy(reply + 32, f + 22, 10);
 	hand_over(reply, sizeof reply);
+}
+
+static uint32_t number16(const uint8_t *p) { return (uint32_t)p[0] << 8 | p[1]; }
+
+/* The sum of 16-bit words in the processor's order: one's complement sums are the same in either (RFC 1071, 2B). */
+static uint32_t sum(const uint8_t *p, uint32_t len)
+{
+	uint32_t s = 0;
+	uint16_t word;
+	for (uint32_t i = 0; i < len; i += 2) {
+		memcpy(&word, p + i, 2);
+		s += word;
+	}
+	return s;
+}
+
+static uint16_t folded(uint32_t s)
+{
+	while (s >> 16)
+		s = (s & 0xffff) + (s >> 16);
+	return (uint16_t)s;
+}
+
+/* Whether a frame is a plain probe to this far end, with the same conditions as the XDP program of `serve --xdp`: unfragmented
+ * UDP over IPv4 without options, to our address and port, from a unicast source (RFC 1122, 3.2.1.3) and another port that is
+ * one, and all lengths agree. */
+static int is_probe(const uint8_t *f, uint32_t len)
+{
+	const uint8_t *message = f + 42;
+	uint32_t own;
+	if (len < 42u + far_end.shortest || memcmp(f, mac.addr_bytes, 6) || (f[6] & 1) || f[12] != 8 || f[13])
+		return 0;
+	if (f[14] != 0x45 || (f[20] & 0x3f) || f[21] || f[23] != 17 || !f[26] || f[26] == 127 || f[26] >= 224)
+		return 0;
+	if (memcmp(f + 30, far_end.ip, 4) || memcmp(f + 36, far_end.port, 2) || !memcmp(f + 34, far_end.port, 2) ||
+	    !number16(f + 34) || number16(f + 16) + 14 != len || number16(f + 38) + 34 != len)
+		return 0;
+	memcpy(&own, message + far_end.length_at, 4);
+	return own == len - 42 && !memcmp(message, far_end.magic, 4) && !memcmp(message + 4, far_end.probe, 4);
+}
+
+static void swap(uint8_t *a, uint8_t *b, uint32_t len)
+{
+	uint8_t kept[6];
+	memcpy(kept, a, len);
+	memcpy(a, b, len);
+	memcpy(b, kept, len);
+}
+
+/* Makes the answer of a probe: as long, addresses and ports swapped, which leaves each checksum right, with flag and stamps.
+ * The checksum is carried on (RFC 1624), so that what was damaged before stays visibly so. */
+static void make_answer(uint8_t *f, uint64_t at)
+{
+	static const uint8_t udp[2] = {0, 17};
+	uint8_t *flags = f + 46, *stamps = f + 42 + far_end.stamps_at;
+	uint32_t before = sum(flags, 4) + sum(stamps, 16);
+	uint16_t check;
+	memcpy(&check, f + 40, 2);
+	/* A sender whose checksums its device was to compute leaves the sum of the pseudo-header there (CHECKSUM_PARTIAL,
+	 * Documentation/networking/checksum-offloads.rst); over veth nothing computes them. */
+	int missing = check == folded(sum(f + 26, 8) + sum(udp, 2) + sum(f + 38, 2));
+	swap(f, f + 6, 6);
+	swap(f + 26, f + 30, 4);
+	swap(f + 34, f + 36, 2);
+	memcpy(flags, far_end.answer, 4);
+	memcpy(stamps, &at, 8);
+	uint64_t leaves = now();
+	memcpy(stamps + 8, &leaves, 8);
+	if (missing) {
+		check = 0;
+	} else if (check) {
+		check = (uint16_t)~folded((uint16_t)~check + (uint32_t)(uint16_t)~folded(before) + sum(flags, 4) + sum(stamps, 16));
+		/* 0 says that there is none (RFC 768). */
+		if (!check)
+			check = 0xffff;
+	}
+	memcpy(f + 40, &check, 2);
+}
+
+/* Answers what one burst holds: probes go back in the buffers that they came in. */
+static void answer_burst(void)
+{
+	struct rte_mbuf *frames[BURST];
+	uint16_t count = rte_eth_rx_burst(port, 0, frames, BURST), ours = 0, sent = 0;
+	if (!count)
+		return;
+	uint64_t at = now();
+	for (uint16_t i = 0; i < count; i++) {
+		struct rte_mbuf *m = frames[i];
+		uint32_t len = rte_pktmbuf_pkt_len(m);
+		uint8_t *f = rte_pktmbuf_mtod(m, uint8_t *);
+		if (rte_pktmbuf_is_contiguous(m) && is_probe(f, len)) {
+			make_answer(f, at);
+			frames[ours++] = m;
+			continue;
+		}
+		if (rte_pktmbuf_is_contiguous(m))
+			answer_arp(f, len);
+		rte_pktmbuf_free(m);
+	}
+	for (int i = 0; i < TRIES && sent < ours; i++)
+		sent += rte_eth_tx_burst(port, 0, frames + sent, ours - sent);
+	answered += sent;
+	while (sent < ours)
+		rte_pktmbuf_free(frames[sent++]);
 }
 
 static int fits(const uint8_t *f, uint32_t len)
@@ -174,6 +288,8 @@ static int send_frame(const struct request *r, int wait)
 static int serve(const struct request *r)
 {
 	uint64_t at;
+	if (answers && r->op != 'C')
+		return fail("the port answers as a far end", 0);
 	switch (r->op) {
 	case 'X':
 		/* What came late belongs to an earlier probe, and a poll just before makes its code warm. */
@@ -197,6 +313,17 @@ static int serve(const struct request *r)
 		memcpy(arp_ip, r->bytes, 4);
 		arp_on = 1;
 		return tell('F', 0, 0, 0, 0);
+	case 'E':
+		if (r->len != sizeof far_end)
+			return fail("a far end of another length", 0);
+		memcpy(&far_end, r->bytes, sizeof far_end);
+		if (far_end.length_at + 4 > far_end.shortest || far_end.stamps_at + 16 > far_end.shortest || far_end.stamps_at % 2 ||
+		    far_end.shortest < 8)
+			return fail("a far end whose messages do not hold their fields", 0);
+		answers = 1;
+		return tell('F', 0, 0, 0, 0);
+	case 'C':
+		return tell('F', 0, answered, 0, 0);
 	default:
 		return fail("no such request", 0);
 	}
@@ -260,8 +387,10 @@ int main(int argc, char **argv)
 	}
 	rc = open_port();
 	while (rc == 0 && !stopped) {
-		ssize_t n = recv(0, &r, sizeof r, 0);
-		if (n < 0 && errno == EINTR)
+		for (int i = 0; answers && i < LOOKS; i++)
+			answer_burst();
+		ssize_t n = recv(0, &r, sizeof r, answers ? MSG_DONTWAIT : 0);
+		if (n < 0 && (errno == EINTR || (answers && errno == EAGAIN)))
 			continue;
 		if (n == 0)
 			break;

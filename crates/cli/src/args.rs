@@ -352,12 +352,19 @@ pub struct ServeArgs {
     /// Port of lowlat's own protocol, UDP and TCP.
     #[arg(long)]
     pub port: Option<u16>,
-    /// How it waits and answers: block, spin, busy-poll, or af-xdp on --iface.
+    /// How it waits and answers: block, spin, busy-poll, af-xdp on --iface, or dpdk at --dpdk-address.
     #[arg(long, conflicts_with = "xdp")]
     pub engine: Option<String>,
-    /// Interface of --engine af-xdp.
+    /// Interface of --engine af-xdp or dpdk.
     #[arg(long, requires = "engine")]
     pub iface: Option<String>,
+    /// Port of --engine dpdk: net_af_packet, net_af_xdp, net_tap, or the PCI address of a bound device
+    /// [default: net_af_packet].
+    #[arg(long, value_name = "PORT", value_parser = lowlat_live::path::dpdk_port, requires = "dpdk_address")]
+    pub dpdk_port: Option<String>,
+    /// Address that --engine dpdk answers at.
+    #[arg(long, value_name = "ADDR/LEN", value_parser = subnet, requires = "engine")]
+    pub dpdk_address: Option<(std::net::Ipv4Addr, u8)>,
     /// Spin instead of sleeping; uses a whole core. The same as --engine spin, and goes with af-xdp.
     #[arg(long)]
     pub spin: bool,
@@ -546,9 +553,12 @@ pub struct MeasureArgs {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "1024,4096,16384,65536,262144",
-        conflicts_with_all = ["sweep", "load", "goal", "log", "out", "stamps", "rate", "count", "rt"]
+        conflicts_with_all = ["sweep", "load", "goal", "log", "stamps", "rate", "count", "rt"]
     )]
     pub zerocopy: Option<String>,
+    /// Attach af-xdp also where that resets the link of the default route or a login session.
+    #[arg(long)]
+    pub allow_disruptive: bool,
     /// SCHED_FIFO priority, 1 to 98.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=98))]
     pub rt: Option<u8>,
@@ -600,6 +610,9 @@ pub struct CompareArgs {
     /// Length of one round.
     #[arg(long, value_parser = round, default_value = "200ms", value_name = "TIME")]
     pub round: u64,
+    /// Attach af-xdp also where that resets the link of the default route or a login session.
+    #[arg(long)]
+    pub allow_disruptive: bool,
     /// Seed of the round order and the resampling [default: random, recorded in the document].
     #[arg(long)]
     pub seed: Option<u64>,
@@ -937,8 +950,11 @@ pub enum BypassCommand {
 #[derive(Debug, Args)]
 pub struct VerdictArgs {
     /// Far end that runs `lowlat serve`: HOST or HOST:PORT.
-    #[arg(required_unless_present = "from")]
+    #[arg(required_unless_present_any = ["from", "configured_target"])]
     pub target: Option<String>,
+    /// The config file's `target`, used where the command line names none.
+    #[arg(long, hide = true)]
+    pub configured_target: Option<String>,
     /// How to probe.
     #[command(flatten)]
     pub path: PathArgs,

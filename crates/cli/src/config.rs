@@ -17,8 +17,11 @@ use lowlat_live::Failure;
 /// Where the file is looked for when none is named.
 const DEFAULT: &str = "/etc/lowlat.toml";
 
-/// The commands whose flags may stand in the file.
-const COMMANDS: &[&str] = &["optimize", "measure", "compare", "check", "facts", "plan", "serve"];
+/// The commands whose flags may stand in the file, word by word.
+const COMMANDS: &[&[&str]] =
+    &[&["optimize"], &["measure"], &["compare"], &["check"], &["facts"], &["plan"], &["serve"], &["bypass", "verdict"]];
+/// Stands in for the `target` of a command that takes it without a flag.
+const CONFIGURED_TARGET: &str = "configured-target";
 
 /// Reads the config file that the arguments name (or the default one) and puts its keys in as flags, before those that
 /// the user gave. A key no command knows is refused: a misspelt safety setting must not be ignored.
@@ -26,7 +29,8 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
     let named = named_file(&args);
     let path = named.clone().unwrap_or_else(|| OsString::from(DEFAULT));
     let path = Path::new(&path);
-    let position = command_at(&args).filter(|at| COMMANDS.iter().any(|c| args[*at] == *c));
+    let named_command = COMMANDS.iter().find_map(|words| Some((command_at(&args, words)?, *words)));
+    let (position, words) = (named_command.map(|(at, _)| at), named_command.map_or(&[] as &[&str], |(_, words)| words));
     // A file that is named is read whatever the command, so that a wrong name is never passed over.
     if position.is_none() && (named.is_none() || args.iter().any(|a| a == "--help" || a == "-h")) {
         return Ok(args);
@@ -45,21 +49,23 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
     let table: BTreeMap<String, toml::Value> = toml::from_str(&text).map_err(|e| {
         Failure::new(format!("read config {}: {}; write keys as in `goal = \"50us\"`", path.display(), e.message()))
     })?;
-    let name = position.and_then(|at| args[at].to_str()).unwrap_or_default();
+    let name = words.join(" ");
     let known = |cmd: &clap::Command, key: &str| cmd.get_arguments().any(|a| a.get_long() == Some(key));
-    let sub = command.find_subcommand(name);
+    let of = |words: &[&str]| words.iter().try_fold(command, |command, word| command.find_subcommand(word));
+    let sub = of(words).filter(|_| position.is_some());
     let (mut flags, mut bare) = (Vec::new(), Vec::new());
     for (key, value) in &table {
-        if !COMMANDS.iter().filter_map(|c| command.find_subcommand(c)).any(|c| known(c, key)) {
+        if !COMMANDS.iter().filter_map(|words| of(words)).any(|c| known(c, key)) {
             return Err(Failure::new(format!(
                 "read config {}: there is no setting {key:?}; see `lowlat {} --help`",
                 path.display(),
-                if name.is_empty() { "optimize" } else { name }
+                if name.is_empty() { "optimize" } else { &name }
             )));
         }
         let (Some(position), Some(sub)) = (position, sub) else { continue };
-        // The target of `measure` is not a flag, and the one on the command line may stand anywhere.
-        let key = if name == "measure" && key == "target" { "configured-target" } else { key };
+        // Where the target is not a flag, the one on the command line may stand anywhere.
+        let stands_in = key == "target" && known(sub, CONFIGURED_TARGET);
+        let key = if stands_in { CONFIGURED_TARGET } else { key };
         let given = args[position..]
             .iter()
             .filter_map(|a| a.to_str())
@@ -97,9 +103,13 @@ pub fn merge(args: Vec<OsString>, command: &clap::Command) -> Result<Vec<OsStrin
     Ok(merged)
 }
 
-/// Where the command stands: the first word that is not a flag, nor `--config`'s value.
-fn command_at(args: &[OsString]) -> Option<usize> {
-    let mut at = 1;
+/// Where the last word of a command stands, if it is the command that the arguments name.
+fn command_at(args: &[OsString], words: &[&str]) -> Option<usize> {
+    words.iter().try_fold(0, |before, word| word_at(args, before + 1).filter(|at| args[*at] == *word))
+}
+
+/// Where the first word from `at` on stands that is neither a flag nor `--config`'s value.
+fn word_at(args: &[OsString], mut at: usize) -> Option<usize> {
     while let Some(word) = args.get(at) {
         let word = word.to_string_lossy();
         if !word.starts_with('-') {

@@ -91,6 +91,10 @@ fn names_that_there_are_none_of() {
             (&["serve", "--engine", "epoll"], &["epoll", "near end", "busy-poll"]),
             (&["serve", "--engine", "af-xdp"], &["af-xdp", "--iface"]),
             (&["serve", "--engine", "spin", "--iface", "lo"], &["--iface"]),
+            (&["serve", "--engine", "dpdk"], &["dpdk", "--dpdk-address"]),
+            (&["serve", "--engine", "dpdk", "--dpdk-address", "192.0.2.1/24", "--spin"], &["dpdk", "--spin"]),
+            (&["serve", "--engine", "spin", "--dpdk-address", "192.0.2.1/24"], &["spin", "--dpdk-address"]),
+            (&["serve", "--engine", "dpdk", "--dpdk-port", "net_tap"], &["--dpdk-address"]),
             (&["serve", "--engine", "block", "--spin"], &["block", "--spin"]),
             (&["trace", "127.0.0.1", "--engine", "warp"], &["warp", "block"]),
             (&["trace", "127.0.0.1", "--engine", "suspend"], &["suspend", "NAPI", "--engine epoll"]),
@@ -717,6 +721,11 @@ fn a_dpdk_that_is_not_there_is_one_line() {
         run(scratch.lowlat(&args).env("LOWLAT_DPDK", script))
     };
     ports(&script).refuses(&["librte_eal.so.23", "build it again with scripts/dpdk"]);
+    let serve = ["serve", "--engine", "dpdk", "--dpdk-address", "127.0.0.9/24", "--dpdk-port", "net_ring"];
+    run(scratch.lowlat(&serve).env("LOWLAT_DPDK", &script)).refuses(&["librte_eal.so.23", "scripts/dpdk"]);
+    let nowhere = ["serve", "--engine", "dpdk", "--dpdk-address", "192.0.2.9/24", "--iface", "nosuch0"];
+    run(scratch.lowlat(&nowhere).env("LOWLAT_DPDK", &script)).refuses(&["nosuch0"]);
+    run(scratch.lowlat(&nowhere[..5]).env("LOWLAT_DPDK", &script)).refuses(&["--iface"]);
     // Whatever it is instead, it ends and is reported.
     ports("/bin/true").refuses(&["lowlat-dpdk has ended"]);
     ports("/bin/sh").refuses(&["lowlat-dpdk has ended"]);

@@ -315,6 +315,8 @@ const OPTIONS: &[(&str, &[Takes])] = &[
         &[
             (&["measure", "127.0.0.1", "--engine", "dpdk"], &["--dpdk-port"], DPDK_PORTS),
             (&["measure", "127.0.0.1", "--engine", "dpdk", "--dpdk-port", "net_tap"], &["--dpdk-address"], SUBNETS),
+            (&["serve", "--engine", "dpdk", "--dpdk-address", "192.0.2.1/24"], &["--dpdk-port"], DPDK_PORTS),
+            (&["serve", "--engine", "dpdk"], &["--dpdk-address"], SUBNETS),
         ],
     ),
     (

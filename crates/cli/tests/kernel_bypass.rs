@@ -34,6 +34,9 @@ fn the_verdict_counts_what_each_engine_does_and_can_be_judged_again() {
         assert!(of["not_counted"].to_string().contains("interrupts"), "{of:#}");
         assert!(of["why_not"].is_null() && of["p50_ns"].as_u64().unwrap() > 0, "{of:#}");
     }
+    // One call hands a packet over, and none fetches one.
+    let of = |name: &str| engine(&document, name)["syscalls_per_message"].as_f64().unwrap();
+    assert!((1.0..of("spin")).contains(&of("af-xdp")), "af-xdp {}, spin {}", of("af-xdp"), of("spin"));
     assert_eq!(engine(&document, "spin")["loses"], json!([]));
     let loses = engine(&document, "af-xdp")["loses"].to_string();
     for lost in ["firewall: ", "routing: ", "sockets: ", "tcpdump: "] {
@@ -55,15 +58,27 @@ fn the_verdict_counts_what_each_engine_does_and_can_be_judged_again() {
     let missed = ask("bypass verdict --from last --goal 1ns --json").exits(1).json();
     assert!(missed["go"] == false && missed["why"].as_str().unwrap().contains("misses the goal too"), "{missed:#}");
     assert!(!lab.sh(&format!("ip -d link show {IFACE}")).contains("xdp"), "nothing stays attached");
+
+    // The kernel's submission thread works too, and its CPU time is not the prober's.
+    let ran = ask(&format!("bypass verdict {FAR} --engines block,io-uring:sqpoll --duration 200ms --json"));
+    let document = ran.exits(0).json();
+    let polled = engine(&document, "io-uring:sqpoll");
+    for count in ["cpu_ns_per_message", "cores_busy", "cpu_ratio"] {
+        assert_eq!(polled[count], Value::Null, "{count}: {polled:#}");
+    }
+    assert!(polled["not_counted"].to_string().contains("a kernel thread does some of the work"), "{polled:#}");
 }
 
-/// The same engine twice has no difference, and no run of it may say go.
+/// The same engine twice has no difference, and no run of it may say go; its flags may also stand in a file.
 #[test]
 fn an_engine_against_itself_is_never_a_go() {
     let (lab, scratch) = (Lab::new(), Scratch::new());
     let _far = lab.serve(&scratch, &[]);
-    let run = format!("bypass verdict {FAR} --engines spin,spin --duration 200ms --json");
-    for _ in 0..3 {
+    let keys = format!("target = \"{FAR}\"\nengines = [\"spin\", \"spin\"]\nduration = \"200ms\"\n");
+    let config = scratch.file("verdict.toml", keys);
+    let by_flags = format!("bypass verdict {FAR} --engines spin,spin --duration 200ms --json");
+    let by_file = format!("--config {config} bypass verdict --json");
+    for run in [&by_flags, &by_flags, &by_file] {
         let document = lab.run(&scratch, &run.split_whitespace().collect::<Vec<_>>()).exits(0).json();
         assert_ne!(document["go"], true, "{document:#}");
         assert_eq!(document["engines"][1]["control"], true);

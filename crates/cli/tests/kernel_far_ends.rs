@@ -157,6 +157,25 @@ fn an_interface_deleted_under_the_xdp_program_is_reported() {
     assert_eq!(ran.exits(0).err.matches("was deleted").count(), 1, "{}", ran.err);
 }
 
+/// Its answers come from a process of DPDK, at an address that the kernel does not have; the interface stays the kernel's.
+#[test]
+fn a_far_end_behind_dpdk_answers_and_counts() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let (at, subnet) = ("198.18.7.77", "198.18.7.77/24");
+    let serve = |address: &str| {
+        let args = ["serve", "--engine", "dpdk", "--dpdk-address", address, "--iface", "far0", "--json"];
+        Started::new(&mut lab.lowlat_far(&scratch, &args))
+    };
+    serve(&format!("{FAR}/24")).wait().refuses(&[FAR, "the kernel has"]);
+    let mut far = serve(subnet);
+    far.says("lowlat over Udp on 198.18.7.77:8620 by DPDK net_af_packet");
+    let measured = lab.run(&scratch, &["measure", at, "--count", "50", "--json"]).exits(0).json();
+    assert_eq!((&measured["sent"], &measured["lost"]), (&50.into(), &0.into()), "{measured:#}");
+    far.signal("TERM");
+    let counted = far.wait().exits(0).json();
+    assert!(counted["answered"].as_u64() >= Some(50) && counted["answered"] == counted["received"], "{counted:#}");
+}
+
 /// The first thread and that of the sinks have every descriptor; the others, each in a table of its own, what they
 /// answer with, a connected socket's thread just that. The sinks' thread alone is not one step ahead.
 #[track_caller]

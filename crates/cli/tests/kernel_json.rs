@@ -80,8 +80,17 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     printed.is(&ask("report", &[&idle]), "measure");
     printed.is(&ask(&format!("measure {FAR} --duration 50ms --sweep size=64,512 --out"), &[&swept]), "sweep");
     printed.is(&ask("report", &[&swept]), "sweep");
-    let sent = ask(&format!("measure {FAR} --duration 300ms --zerocopy=65536,1024"), &[]);
-    zero_copy(&printed.is(&sent, "zerocopy"));
+    let zero = file("zero");
+    let sent = ask(&format!("measure {FAR} --duration 300ms --zerocopy=65536,1024 --out"), &[&zero]);
+    let sent = printed.is(&sent, "zerocopy");
+    zero_copy(&sent);
+    assert_eq!(printed.is(&ask("report", &[&zero]), "zerocopy"), sent);
+    for (format, mark) in [("text", "copied anyway"), ("md", "| 1024 "), ("html", "<html")] {
+        let page = lab.run(&scratch, &["report", &zero, "--format", format]).exits(0).out.clone();
+        assert!(page.contains(mark) && page.contains("msg-zerocopy"), "{format}: {page}");
+    }
+    let again = ["measure", FAR, "--duration", "300ms", "--zerocopy", "--out", &zero];
+    lab.run(&scratch, &again).refuses(&["zerocopy.json", "--overwrite"]);
     // AF_XDP takes no TCP: said among all, refused by name.
     let all = format!("measure {FAR} --engine all --proto tcp --duration 120ms --out");
     let compared = printed.is(&ask(&all, &[&engines]), "engines");

@@ -303,7 +303,7 @@ fn open_flow(engine: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, Engin
 }
 
 /// Why not all packets of an interface may be taken from the kernel: this host is reached by it.
-fn reached_by(iface: &str) -> Option<String> {
+pub(crate) fn reached_by(iface: &str) -> Option<String> {
     let facts = lowlat_collect::gather(&lowlat_sys::Live::new(), None, None);
     crate::optimize::management_ifaces(&facts)
         .iter()

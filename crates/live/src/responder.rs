@@ -1,13 +1,18 @@
-//! `lowlat serve --xdp`: the far end's answers from the interface itself.
+//! `lowlat serve --xdp` and `--engine dpdk`: the far end's answers from the interface itself.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::{Duration, Instant};
 
+use lowlat_measure::placement::{PlacedThread, ThreadPlacement};
 use lowlat_peers::lowlat::{DEFAULT_PORT, LAYOUT};
 use lowlat_peers::serve::ServeConfig;
 use lowlat_sys::{Sys, query};
 use lowlat_transport_xdp::{Answers, Range, Responder, Wire};
 
-use crate::Failure;
+use crate::{Failure, signals};
+
+/// How often the process that answers by DPDK is asked for its count, which shows that it lives.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Puts the XDP program in front of the sockets that `config` will bind; before privileges go.
 pub fn open(iface: &str, config: &ServeConfig, sys: &dyn Sys) -> Result<Responder, Failure> {
@@ -38,13 +43,59 @@ pub fn open(iface: &str, config: &ServeConfig, sys: &dyn Sys) -> Result<Responde
         .map(|ip| SocketAddr::new(ip, port))
         .collect();
     let from = config.allow.iter().map(|range| Range { ip: range.ip(), prefix: range.prefix() }).collect();
-    let wire = Wire {
+    Ok(Responder::open(iface, &Answers { to, from, wire: wire() }, None)?)
+}
+
+/// A probe without a key.
+fn wire() -> Wire {
+    Wire {
         magic: LAYOUT.magic,
         probe: LAYOUT.probe,
         answer: LAYOUT.answer,
         length_at: LAYOUT.length_at,
         stamps_at: LAYOUT.stamps_at,
         shortest: LAYOUT.shortest,
-    };
-    Ok(Responder::open(iface, &Answers { to, from, wire }, None)?)
+    }
+}
+
+/// A far end behind a port of DPDK.
+#[derive(Debug)]
+pub struct DpdkFarEnd<'a> {
+    /// As the user names it.
+    pub port: &'a str,
+    /// Interface of a port that is on one.
+    pub iface: Option<&'a str>,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// UDP port; `None` for the protocol's own.
+    pub udp_port: Option<u16>,
+    /// CPU of the process that answers.
+    pub cpu: Option<u32>,
+    /// How often its count is reported, ns.
+    pub every_ns: Option<u64>,
+}
+
+/// Answers until a signal ends it; gives how many it answered.
+pub fn behind_dpdk(far: &DpdkFarEnd<'_>, say: &mut dyn FnMut(&str)) -> Result<u64, Failure> {
+    let port = lowlat_transport_dpdk::Port::parse(far.port)
+        .map_err(|why| Failure::new(format!("serve with engine \"dpdk\": {why}; see `lowlat explain dpdk`")))?;
+    let to = SocketAddrV4::new(far.address, far.udp_port.unwrap_or(DEFAULT_PORT));
+    // The process that answers is started on the CPU of this thread, which then leaves it to it.
+    let placed = PlacedThread::take(&ThreadPlacement { cpu: far.cpu, ..ThreadPlacement::default() })?;
+    let reached_by = &crate::path::reached_by;
+    let mut responder = lowlat_transport_dpdk::DpdkResponder::open(port, far.iface, to, &wire(), reached_by)?;
+    drop(placed);
+    say(&format!("lowlat over Udp on {to} by {}; it keeps its privileges, which DPDK needs", responder.words()));
+    let mut reported = Instant::now();
+    loop {
+        std::thread::sleep(LOOK);
+        let answered = responder.answered()?;
+        if signals::stopped() {
+            return Ok(answered);
+        }
+        if far.every_ns.is_some_and(|every| reported.elapsed() >= Duration::from_nanos(every)) {
+            reported = Instant::now();
+            say(&format!("answered {answered}"));
+        }
+    }
 }

@@ -19,8 +19,16 @@ use crate::figures::{self, SteadyWindow};
 /// The samples of a run that `measure --out` stored, next to its document.
 pub const SAMPLES: &str = "samples.log";
 /// Documents that a folder may hold, in the order in which they are looked for.
-const DOCUMENTS: [&str; 7] =
-    ["measure.json", "sweep.json", "engines.json", "noise.json", "trace.json", "watch.json", "run.json"];
+const DOCUMENTS: [&str; 8] = [
+    "measure.json",
+    "sweep.json",
+    "engines.json",
+    "zerocopy.json",
+    "noise.json",
+    "trace.json",
+    "watch.json",
+    "run.json",
+];
 /// Samples of a log that are held at once, 40 bytes each: up to here figures are exact and have intervals; beyond,
 /// memory stays flat and figures come from histograms.
 const KEEP: usize = 4 << 20;
@@ -55,6 +63,14 @@ pub fn make_room(folder: &Path, overwrite: bool) -> Result<(), Failure> {
         std::fs::remove_file(entry.path()).map_err(cannot)?;
     }
     Ok(())
+}
+
+/// As [`make_room`], and shows that `document` can be written there, before the measurement takes its time.
+pub fn prepare(folder: &Path, overwrite: bool, document: &str) -> Result<(), Failure> {
+    make_room(folder, overwrite)?;
+    store::Output::prove(&folder.join(document))
+        .map(drop)
+        .map_err(|e| Failure::because(e, "give a writable folder with --out"))
 }
 
 /// Writes a document into a run's folder.
@@ -110,6 +126,7 @@ impl Stored {
             }),
             StoredRun::Sweep(_)
             | StoredRun::Engines(_)
+            | StoredRun::ZeroCopy(_)
             | StoredRun::Compare(_)
             | StoredRun::Noise(_)
             | StoredRun::Trace(_)

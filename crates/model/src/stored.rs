@@ -5,7 +5,9 @@ use serde::de::DeserializeOwned;
 use crate::bypass_verdict::BypassVerdict;
 use crate::document::RunDocument;
 use crate::verdict::Comparison;
-use crate::{EnginesDocument, Measurement, NoiseDocument, Schema, SweepDocument, TraceDocument, WatchDocument};
+use crate::{
+    EnginesDocument, Measurement, NoiseDocument, Schema, SweepDocument, TraceDocument, WatchDocument, ZeroCopyDocument,
+};
 
 /// A document that can be printed or compared again.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +18,8 @@ pub enum StoredRun {
     Sweep(Box<SweepDocument>),
     /// `lowlat measure --engine all`.
     Engines(Box<EnginesDocument>),
+    /// `lowlat measure --zerocopy`.
+    ZeroCopy(Box<ZeroCopyDocument>),
     /// `lowlat compare`.
     Compare(Box<Comparison>),
     /// `lowlat noise`.
@@ -38,6 +42,7 @@ impl StoredRun {
             "lowlat.measure" => Self::Measure(Box::new(known(value, &schema, "measure")?)),
             "lowlat.sweep" => Self::Sweep(Box::new(known(value, &schema, "sweep")?)),
             "lowlat.engines" => Self::Engines(Box::new(known(value, &schema, "engines")?)),
+            "lowlat.zerocopy" => Self::ZeroCopy(Box::new(known(value, &schema, "zerocopy")?)),
             "lowlat.compare" => Self::Compare(Box::new(known(value, &schema, "compare")?)),
             "lowlat.noise" => Self::Noise(Box::new(known(value, &schema, "noise")?)),
             "lowlat.trace" => Self::Trace(Box::new(known(value, &schema, "trace")?)),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
-use lowlat_netlink::route::link;
+use lowlat_netlink::route::link::{self, Link};
 use lowlat_transport::clock::now;
 use lowlat_transport::{Caps, DpdkPort, Endpoint, Engine, EngineError, Exchange, Got, Ns, Proto};
 use lowlat_transport_xdp::wire::{self as frames, FlowHeaders, MAX_HEADER};
@@ -22,7 +22,7 @@ const ARP_WAIT_NS: u64 = 1_000_000_000;
 /// The ephemeral ports of RFC 6335.
 const FIRST_PORT: u16 = 49_152;
 
-fn unavailable(what: &str, why: impl Into<String>, next: impl Into<String>) -> EngineError {
+pub(crate) fn unavailable(what: &str, why: impl Into<String>, next: impl Into<String>) -> EngineError {
     EngineError::Unavailable { engine: NAME, what: what.to_owned(), why: why.into(), next: next.into() }
 }
 
@@ -69,13 +69,7 @@ fn on_interface(
     let iface = path.link.name.clone();
     let takes_all = port.kind == PortKind::AfXdp;
     if takes_all {
-        if let Some(why) = reached_by(&iface) {
-            return Err(unavailable(what, why, "use net_af_packet, or --engine af-xdp, which takes one flow alone"));
-        }
-        if path.link.xdp != "none" {
-            let why = format!("{iface} has an XDP program, which would lose its packets");
-            return Err(unavailable(what, why, format!("see ip link show {iface}; nothing was changed")));
-        }
+        may_take_all(what, &path.link, reached_by)?;
     }
     let mtu = usize::try_from(path.link.mtu).unwrap_or(MTU);
     let mut mover = Mover::start(&port, what)?;
@@ -87,6 +81,23 @@ fn on_interface(
     let xdp = if takes_all { program().map(|id| (iface.clone(), id)) } else { None };
     let kept = Kept { reserved: Some(path.reserved), xdp };
     finish(&endpoint, &port, mover, flow, mtu, kept)
+}
+
+/// Refuses to take every packet of an interface that the host is reached by, or that has another's program.
+pub(crate) fn may_take_all(
+    what: &str,
+    link: &Link,
+    reached_by: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), EngineError> {
+    let iface = &link.name;
+    if let Some(why) = reached_by(iface) {
+        return Err(unavailable(what, why, "use net_af_packet, or --engine af-xdp, which takes one flow alone"));
+    }
+    if link.xdp != "none" {
+        let why = format!("{iface} has an XDP program, which would lose its packets");
+        return Err(unavailable(what, why, format!("see ip link show {iface}; nothing was changed")));
+    }
+    Ok(())
 }
 
 fn without_interface(

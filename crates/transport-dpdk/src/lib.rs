@@ -20,6 +20,12 @@
 //! - a PCI address (`0000:03:00.0`): a device that `lowlat bypass bind` has given to vfio-pci, with `--dpdk-address`. The
 //!   target must be on the same subnet; ARP is asked and answered here.
 //!
+//! ## The far end
+//! `lowlat serve --engine dpdk --dpdk-port PORT --dpdk-address ADDRESS/LENGTH` answers lowlat's own UDP probes in the child
+//! itself, in the buffers that they came in, and ARP for the address; on `net_af_packet` and `net_af_xdp` with `--iface`. It has
+//! no sockets: no TCP, no key, no limits, no placement requests, and the kernel must not have the address of a
+//! `net_af_packet` port, since it would refuse each probe.
+//!
 //! ## What it changes, and how that ends
 //! EAL runs without hugepages, shared configuration and telemetry, and its folder is removed at once. The child ends when
 //! its socket closes, so also when lowlat is killed, and takes the XDP program of net_af_xdp off as it ends. Where the child
@@ -45,10 +51,12 @@
 mod child;
 mod engine;
 mod port;
+mod responder;
 mod wire;
 
 pub use engine::open;
 pub use port::{Port, PortKind};
+pub use responder::DpdkResponder;
 pub use wire::{Moved, read as read_answer};
 
 /// Name in `--engine` and in results.

@@ -22,8 +22,12 @@ pub(crate) enum Request {
     Receive(Ns),
     /// Wait for frames that fit: a pattern and a mask of the same length.
     Pattern,
-    /// Moved ARP for an IPv4 address.
+    /// Answer ARP for an IPv4 address.
     Arp,
+    /// From now on answer probes, as these bytes describe them.
+    Answer,
+    /// How many were answered.
+    Count,
 }
 
 /// A request with its bytes.
@@ -34,6 +38,8 @@ pub(crate) fn write(request: Request, bytes: &[u8], out: &mut Vec<u8>) {
         Request::Receive(until) => (b'R', until),
         Request::Pattern => (b'P', 0),
         Request::Arp => (b'A', 0),
+        Request::Answer => (b'E', 0),
+        Request::Count => (b'C', 0),
     };
     out.clear();
     out.extend([op, 0, 0, 0]);

@@ -5,7 +5,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Once;
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use common::{Echo, FAR4, FAR6, Lab, endpoint, has_program, privileged, run};
 use lowlat_transport::clock::now;
 use lowlat_transport::{DpdkPort, Endpoint, Engine, EngineError, Proto};
+use lowlat_transport_dpdk::{DpdkResponder, Port};
+use lowlat_transport_xdp::Wire;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -52,6 +54,7 @@ fn why(result: Result<Box<dyn Engine>, EngineError>) -> String {
 fn round_trips(engine: &mut dyn Engine) -> u64 {
     let mut buf = [0; 2048];
     let mut count = 0;
+    assert!(!engine.works_alone(), "the child does the work, in a CPU time of its own");
     for len in (0..=40).chain([100, 101, 511, 1000, 1399, 1400]) {
         let message: Vec<u8> = (0..len).map(|i| u8::try_from((i * 7 + len) % 251).unwrap()).collect();
         let one = engine.exchange(&message, &mut buf, 5 * SECOND).unwrap();
@@ -202,6 +205,82 @@ fn an_interface_that_is_needed_or_taken_is_left_alone() {
     assert!(why(open(&on("net_af_xdp0,iface=nosuch0", echo.address))).contains("not on") || !has_program("va"));
     assert!(why(open(&on("eth7", echo.address))).contains("neither a PCI address"));
     assert!(why(open(&Endpoint { proto: Proto::Tcp, ..on("net_af_packet", echo.address) })).contains("UDP only"));
+}
+
+/// A protocol of this test alone.
+const WIRE: Wire =
+    Wire { magic: *b"frob", probe: [1, 0, 0, 0], answer: [1, 2, 0, 0], length_at: 8, stamps_at: 32, shortest: 48 };
+
+/// One of its probes; every byte that is nothing else says where it is.
+fn probe(len: usize) -> Vec<u8> {
+    let mut m: Vec<u8> = (0..len).map(|i| u8::try_from(i % 251).unwrap()).collect();
+    m[..4].copy_from_slice(&WIRE.magic);
+    m[4..8].copy_from_slice(&WIRE.probe);
+    m[8..12].copy_from_slice(&u32::try_from(len).unwrap().to_le_bytes());
+    m
+}
+
+/// Probes whose answers are the probes, but for flag and stamps; gives how many.
+fn answered(engine: &mut dyn Engine) -> u64 {
+    let mut buf = [0; 2048];
+    for len in [48, 49, 64, 101, 1399, 1400] {
+        let message = probe(len);
+        let sent = engine.send(&message).unwrap();
+        let got = engine.recv(&mut buf, now() + 5 * SECOND).unwrap().expect("an answer within 5 s");
+        let stamp = |at: usize| u64::from_le_bytes(buf[at..at + 8].try_into().unwrap());
+        assert!(sent <= stamp(32) && stamp(32) <= stamp(40) && stamp(40) <= got.at, "{len} bytes: the order of time");
+        let mut want = message;
+        want[4..8].copy_from_slice(&WIRE.answer);
+        want[32..48].copy_from_slice(&buf[32..48]);
+        assert_eq!(buf[..got.len], want[..], "{len} bytes");
+    }
+    6
+}
+
+/// By a near end whose checksums no device has computed, and by one that has computed them itself and checks the answers'.
+#[test]
+fn a_far_end_behind_a_port_answers_clean_probes_and_nothing_else() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new(1);
+    let to: SocketAddrV4 = "10.231.0.77:7000".parse().unwrap();
+    let start = |port: &'static str, iface: Option<&'static str>, to: SocketAddrV4| {
+        lab.far(move || {
+            DpdkResponder::open(Port::parse(port).unwrap(), iface, to, &WIRE, &|_| None).map_err(|e| e.to_string())
+        })
+    };
+    for port in ["net_af_packet", "net_af_xdp"] {
+        let mut far = start(port, Some("vb"), to).unwrap();
+        assert!(far.words().contains(&format!("{port} on {port}0,iface=vb")), "{}", far.words());
+        let mut near = lowlat_transport::open("block", &endpoint(to.into())).unwrap();
+        let mut count = answered(near.as_mut());
+        // One after the other, and then a clean one: what comes back is that one's answer.
+        let mut unclean = vec![probe(64); 5];
+        unclean[0][0] ^= 1; // not the protocol
+        unclean[1][5] = WIRE.answer[1]; // an answer
+        unclean[2][8] += 1; // longer than it is
+        unclean[3].truncate(47);
+        unclean[4] = Vec::new();
+        for message in &unclean {
+            near.send(message).unwrap();
+        }
+        let other = SocketAddr::new((*to.ip()).into(), 7001);
+        lowlat_transport::open("block", &endpoint(other)).unwrap().send(&probe(64)).unwrap();
+        count += answered(near.as_mut());
+        drop(near);
+        let mut near = open(&on("net_af_packet", to.into())).unwrap();
+        count += answered(near.as_mut());
+        drop(near);
+        assert_eq!(far.answered().unwrap(), count, "{port}");
+        drop(far);
+        assert!(children().is_empty() && lab.far(|| !has_program("vb")), "{port} left something");
+    }
+    let refused = |port, iface, to| start(port, iface, to).map(|_| ()).unwrap_err();
+    assert!(refused("net_af_packet", None, to).contains("--iface"));
+    assert!(refused("net_af_packet", Some("nosuch0"), to).contains("no interface nosuch0"));
+    let own = SocketAddrV4::new(FAR4.parse().unwrap(), 7000);
+    assert!(refused("net_af_packet", Some("vb"), own).contains("would refuse each probe"));
 }
 
 #[test]

@@ -23,6 +23,10 @@ const LARGEST_DATAGRAM: usize = 65_535;
 const STREAM_ROOM: usize = 256 << 10;
 /// Looks at the ring between two looks at the clock, which costs 25 ns.
 const SPINS_PER_CLOCK: u32 = 16;
+/// Requests that the kernel's submission thread has not taken for so long, ns, show that it has no CPU: more than the exit from
+/// an idle state takes (some 100 µs), less than a slice of the scheduler (0.7 ms times 1 + log2 of the CPUs,
+/// `sysctl_sched_base_slice` in kernel/sched/fair.c), for which a thread that spins keeps its CPU from another.
+const NOT_TAKEN_NS: Ns = 500_000;
 /// A send that the kernel has not taken for so long is stuck.
 const STUCK_NS: Ns = 5_000_000_000;
 /// How long the end of the engine waits for its requests to be cancelled.
@@ -96,12 +100,13 @@ pub fn open_with(endpoint: &Endpoint, options: &RingOptions) -> Result<Box<dyn E
         provided: None,
         came: VecDeque::with_capacity(usize::from(Provided::COUNT)),
         tracked: us.is_none() || options.napi != Some(Tracking::Static),
+        untaken_since: None,
         target: endpoint.remote.to_string(),
         where_refused: endpoint.where_refused,
         discarded: 0,
     };
     engine.provide()?;
-    engine.arm()?;
+    engine.arm_ahead()?;
     engine.ring.submit().map_err(|e| engine.os("arm the receive of", e))?;
     Ok(Box::new(engine))
 }
@@ -138,6 +143,8 @@ struct Uring {
     tracked: bool,
     /// A receive is queued or in flight.
     armed: bool,
+    /// Since when the kernel's submission thread is seen not to take what is queued.
+    untaken_since: Option<Ns>,
     /// A datagram of this length is in `received`, seen at this time.
     ready: Option<(usize, Ns)>,
     /// What a completion said went wrong, until the caller hears it.
@@ -251,6 +258,12 @@ impl Uring {
         Ok(())
     }
 
+    /// Queues the successor of a receive, which goes to the kernel with the next call. One that only tries would find nothing
+    /// before the next message has left, and would keep that waiting: it is queued when there is time to wait.
+    fn arm_ahead(&mut self) -> Result<(), EngineError> {
+        if spins_by_trying(&self.options) { Ok(()) } else { self.arm() }
+    }
+
     fn send_entry(&self, slot: usize) -> squeue::Entry {
         // The slot's bytes that are not sent yet: a stream's send may end short.
         let skip = self.slots[slot].done;
@@ -278,7 +291,8 @@ impl Uring {
         match done.user_data() {
             RECEIVE => {
                 self.armed = self.provided.is_some() && cqueue::more(done.flags());
-                let at = now();
+                // A receive that found nothing has no time.
+                let at = if result < 0 { 0 } else { now() };
                 match usize::try_from(result) {
                     Ok(len) if self.provided.is_some() && !(len == 0 && self.stream.is_some()) => {
                         self.came(cqueue::buffer_select(done.flags()), len, at)?;
@@ -293,7 +307,7 @@ impl Uring {
                                 return Err(unavailable(&format!("receive from {}", self.target), why, "check --peer"));
                             }
                             self.ready = Some((0, at));
-                            self.arm()?;
+                            self.arm_ahead()?;
                         } else {
                             self.ready = Some((len, at));
                         }
@@ -374,6 +388,23 @@ impl Uring {
         Ok(())
     }
 
+    /// Where the kernel's submission thread gets no CPU, because those that it may use are taken by threads that spin, this engine
+    /// is one of them: from now on it sleeps, which gives the thread its CPU.
+    fn attend_poller(&mut self, at: Ns) {
+        if !self.options.spin || !self.ring.has_poller() || self.ring.is_taken() {
+            self.untaken_since = None;
+        } else if at - *self.untaken_since.get_or_insert(at) >= NOT_TAKEN_NS {
+            self.options.spin = false;
+            self.ring.options.push(EngineOption::lacking(
+                "spin",
+                format!(
+                    "the kernel's submission thread took nothing for {} µs: it has no CPU to itself, so this end sleeps",
+                    NOT_TAKEN_NS / 1000
+                ),
+            ));
+        }
+    }
+
     fn fail(&mut self, what: &str) -> Result<(), EngineError> {
         self.failed.take().map_or(Ok(()), |error| Err(self.os(what, error)))
     }
@@ -432,8 +463,7 @@ impl Uring {
                 }
                 None => self.discarded += 1,
             }
-            // The successor: it goes to the kernel with the next send or wait.
-            self.arm()?;
+            self.arm_ahead()?;
         }
         Ok(got)
     }
@@ -477,20 +507,26 @@ impl Engine for Uring {
             self.fail("receive from")?;
             self.arm()?;
             if self.options.spin {
+                let trying = spins_by_trying(&self.options);
                 if self.ring.wants_call() {
                     self.ring.submit().map_err(|e| self.os("receive from", e))?;
-                    // A receive that only tries is queued anew in each turn, so the clock has to be looked at too.
-                    if !spins_by_trying(&self.options) {
+                    // A receive that only tries is queued anew in each turn, and what a submission thread is to take stays queued
+                    // until it does: the clock has to be looked at too.
+                    if !trying && !self.ring.has_poller() {
                         continue;
                     }
                 }
                 spins = spins.wrapping_add(1);
-                std::hint::spin_loop();
+                // A try is a system call already: a pause would only put off the next one.
+                if !trying {
+                    std::hint::spin_loop();
+                }
                 if !spins.is_multiple_of(SPINS_PER_CLOCK) {
                     continue;
                 }
             }
             let at = now();
+            self.attend_poller(at);
             if at >= until {
                 return Ok(None);
             }

@@ -1,8 +1,9 @@
 //! The `io-uring` engine: sends and receives on a connected socket through a submission and a completion ring.
 //!
 //! ## What it does
-//! Keeps one receive armed at all times and submits its successor together with the next send, so a round trip costs
-//! one system call to send and one to wait. The socket is connected, as in the other socket engines.
+//! Sleeping, or with a multishot receive, it keeps one receive armed at all times and submits its successor together with the
+//! next send, so a round trip costs one system call to send and one to wait. Spinning, each try to receive is a system call. The
+//! socket is connected, as in the other socket engines.
 //!
 //! ## What it needs from the kernel, and what it does without it
 //! | what | since | otherwise |
@@ -11,6 +12,7 @@
 //! | `IORING_SETUP_SINGLE_ISSUER` with `DEFER_TASKRUN` | 6.1 | `COOP_TASKRUN` (5.19), else plain |
 //! | waiting with a timeout in one call (`IORING_FEAT_EXT_ARG`) | 5.11 | poll(2) on the ring |
 //! | a registered file | 5.1 | the plain descriptor |
+//! | a registered ring (`IORING_REGISTER_RING_FDS`) | 5.18 | the plain descriptor |
 //! | multishot receive with provided buffers | 6.0 | one receive for each message |
 //! | NAPI busy polling, its instances found by the kernel / named by this program | 6.9 / 6.13 | none |
 //! | zero-copy send | 6.0 | a copy |
@@ -19,7 +21,9 @@
 //! with it. With neither flag the completion also interrupts the thread, by an IPI where it runs on another CPU.
 //!
 //! ## Options
-//! `io-uring` alone spins: each turn submits a receive that does not wait, so that no task work comes between. Others are
+//! `io-uring` alone spins: each turn submits a receive that does not wait, so that no task work comes between, and none is
+//! submitted with a send, which it would hold up. What is left above the engine `spin` is the kernel's own work for a request,
+//! as the bare loop of `bench/engines` shows. Others are
 //! asked for behind a colon, joined by `+`, also several in one list (`--engine io-uring,io-uring:sleep,io-uring:multishot+napi`);
 //! `bench/engines` compares them:
 //!
@@ -27,7 +31,7 @@
 //! |---|---|
 //! | `spin`, `sleep` | spin, or sleep in the kernel |
 //! | `multishot` | one receive request for all messages; the kernel takes a buffer for each from a ring; spinning then looks at the completion ring |
-//! | `sqpoll` | a kernel thread takes the submissions: no system call to send, and a second core burnt |
+//! | `sqpoll` | a kernel thread takes the submissions: no system call to send, and a second core burnt. Where that thread finds no CPU of its own (0.5 ms without taking anything), this end sleeps instead of spinning, and says so |
 //! | `napi`, `napi-static` | busy polling of the NIC's queue while the ring waits, for `--busy-poll` (50 µs); it sleeps unless `spin` follows |
 //! | `send-zc` | zero-copy send |
 //!

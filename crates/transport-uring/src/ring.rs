@@ -2,10 +2,11 @@
 #![allow(unsafe_code)] // pushing a submission promises that its memory stays
 
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::AsRawFd;
 
 use io_uring::types::{Napi, NapiTracking, SubmitArgs, Timespec};
-use io_uring::{IoUring, Probe, cqueue, opcode, squeue};
+use io_uring::{EnterFlags, IoUring, Probe, cqueue, opcode, squeue};
 use lowlat_transport::{EngineError, EngineOption, os};
 
 use crate::NAME;
@@ -94,6 +95,10 @@ pub(crate) struct Ring {
     pub(crate) send_zc: bool,
     /// Calls of io_uring_enter(2) and poll(2).
     pub(crate) calls: u64,
+    /// This thread's number of the ring, see [`register_ring`].
+    number: Option<u32>,
+    /// The number, and the single issuer, are this thread's alone.
+    here: PhantomData<*const ()>,
 }
 
 impl std::fmt::Debug for Ring {
@@ -143,7 +148,9 @@ impl Ring {
                 "needs Linux 6.15"
             },
         ));
-        Ok(Self { inner: ring, deferred, words, options: granted, send_zc, calls: 0 })
+        // With a submission thread hardly any call is made.
+        let number = if ring.params().is_setup_sqpoll() { None } else { register_ring(&ring).ok() };
+        Ok(Self { inner: ring, deferred, words, options: granted, send_zc, calls: 0, number, here: PhantomData })
     }
 
     /// Registers the socket as file 0, which spares each request the look-up. False if refused.
@@ -235,17 +242,43 @@ impl Ring {
     pub(crate) fn submit(&mut self) -> io::Result<()> {
         loop {
             self.calls += u64::from(self.enters());
-            match self.inner.submit() {
-                Ok(_) => return Ok(()),
+            let done = match self.number {
+                Some(number) => self.enter(number),
+                None => self.inner.submit().map(drop),
+            };
+            match done {
+                Ok(()) => return Ok(()),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
         }
     }
 
+    /// `submit` of the crate, by the ring's number.
+    #[inline]
+    fn enter(&mut self, number: u32) -> io::Result<()> {
+        let queue = self.inner.submission();
+        let mut flags = EnterFlags::REGISTERED_RING;
+        // Only such a call runs what was deferred, or makes room for completions that found none.
+        flags.set(EnterFlags::GETEVENTS, queue.taskrun() || queue.cq_overflow());
+        let queued = queue.len();
+        drop(queue);
+        // SAFETY: the call reads the ring's own memory, and no argument points anywhere.
+        let taken = unsafe {
+            libc::syscall(libc::SYS_io_uring_enter, number, queued, 0, flags.bits(), std::ptr::null::<()>(), 0)
+        };
+        if taken < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
     /// Whether a kernel thread takes the submissions.
     pub(crate) fn has_poller(&self) -> bool {
         self.inner.params().is_setup_sqpoll()
+    }
+
+    /// Whether everything that is queued was taken.
+    #[inline]
+    pub(crate) fn is_taken(&mut self) -> bool {
+        self.inner.submission().is_empty()
     }
 
     /// Whether handing over what is queued is a system call: with a submission thread that is awake it is none
@@ -282,6 +315,46 @@ impl Ring {
             _ => Ok(()),
         }
     }
+}
+
+impl Drop for Ring {
+    /// A number keeps the ring until its thread ends.
+    fn drop(&mut self) {
+        const UNREGISTER_RING_FDS: libc::c_uint = 21;
+        if let Some(number) = self.number {
+            let mut update = RingNumber { offset: number, resv: 0, data: 0 };
+            // SAFETY: as in `register_ring`; the number is this thread's own, since a ring stays in its thread.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_io_uring_register,
+                    self.inner.as_raw_fd(),
+                    UNREGISTER_RING_FDS,
+                    &raw mut update,
+                    1,
+                );
+            }
+        }
+    }
+}
+
+/// `struct io_uring_rsrc_update` (include/uapi/linux/io_uring.h).
+#[repr(C)]
+struct RingNumber {
+    offset: u32,
+    resv: u32,
+    data: u64,
+}
+
+/// Gives the ring a number in this thread (`IORING_REGISTER_RING_FDS`, 5.18; 20 in include/uapi/linux/io_uring.h). A call by it
+/// takes no reference to the ring's file (io_uring_register(2)).
+fn register_ring(ring: &IoUring) -> io::Result<u32> {
+    const REGISTER_RING_FDS: libc::c_uint = 20;
+    let fd = ring.as_raw_fd();
+    // An offset of -1 has the kernel choose the number, which it writes there.
+    let mut update = RingNumber { offset: u32::MAX, resv: 0, data: u64::from(fd.unsigned_abs()) };
+    // SAFETY: `update` is one structure of the form that the kernel reads and writes, and outlives the call.
+    let registered = unsafe { libc::syscall(libc::SYS_io_uring_register, fd, REGISTER_RING_FDS, &raw mut update, 1) };
+    if registered == 1 { Ok(update.offset) } else { Err(io::Error::last_os_error()) }
 }
 
 fn build(

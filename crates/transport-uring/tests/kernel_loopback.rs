@@ -147,6 +147,8 @@ fn udp_answers_with_every_option_and_each_is_said() {
                 assert_eq!(of(name).got.is_some(), asked, "{name}: {granted:?}");
                 assert!(asked || why == "not asked for" || why.contains("SQPOLL"), "{name}: {why}");
             }
+            // The submission thread's CPU time is not this thread's.
+            assert_eq!(engine.works_alone(), !options.sqpoll, "{options:?}");
             assert!(of("RECV_ZC").got.is_none() && !of("RECV_ZC").why_not.as_ref().unwrap().is_empty());
             round_trips(engine.as_mut(), (2..=64).chain([1000, 1400]));
         }
@@ -203,6 +205,65 @@ fn static_tracking_names_the_instance_or_says_that_there_is_none() {
     let granted = engine.options();
     let tracked: Vec<_> = granted.iter().filter(|o| o.option == "NAPI instance tracked").collect();
     assert!(tracked.len() == 1 && tracked[0].why_not.as_ref().unwrap().contains("no NAPI queue"), "{granted:?}");
+}
+
+/// A try to receive that goes with a send would hold it up.
+#[test]
+fn spinning_submits_a_send_alone() {
+    if !possible() {
+        return;
+    }
+    let echo = Echo::udp("127.0.0.1:0");
+    let mut engine = open(&Endpoint::new(Proto::Udp, echo.address, 64)).unwrap();
+    round_trips(engine.as_mut(), [8]);
+    let before = engine.system_calls().unwrap();
+    // Nothing is queued from the receive before: one call, of which the send is the only request.
+    engine.send(&[7; 8]).unwrap();
+    assert_eq!(engine.system_calls().unwrap() - before, 1);
+    let mut buf = [0; 64];
+    assert!(engine.recv(&mut buf, now() + 2 * SECOND).unwrap().is_some());
+    // A deadline that has passed still gives one try.
+    let before = engine.system_calls().unwrap();
+    assert!(engine.recv(&mut buf, now()).unwrap().is_none());
+    assert!(engine.system_calls().unwrap() > before);
+}
+
+/// Pinned together, the spinning prober and the submission thread wait for each other's slices: this end sleeps then, so that
+/// the thread has the CPU, and says so.
+#[test]
+fn a_submission_thread_without_a_cpu_is_reported_and_gets_one() {
+    if !possible() {
+        return;
+    }
+    let echo = Echo::udp("127.0.0.1:0");
+    let alone = || {
+        let options = RingOptions::parse("spin+sqpoll").unwrap();
+        let mut engine = open_with(&Endpoint::new(Proto::Udp, echo.address, 64), &options).unwrap();
+        let me = std::fs::read_link("/proc/thread-self").unwrap();
+        let me = me.file_name().unwrap().to_str().unwrap().to_owned();
+        // io_uring/sqpoll.c names it after the thread that made the ring.
+        let is_poller = |task: &std::path::Path| {
+            std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == format!("iou-sqp-{me}"))
+        };
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+        let poller = tasks.filter(|task| is_poller(task)).map(|task| task.file_name().unwrap().to_owned()).next();
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let allowed = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
+        let cpu = allowed.split([',', '-']).next().unwrap();
+        for thread in [me.into(), poller.unwrap()] {
+            let done = std::process::Command::new("taskset").args(["-p", "-c", cpu]).arg(thread).output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
+        round_trips(engine.as_mut(), std::iter::repeat_n(64, 50));
+        let granted = engine.options();
+        let spin = granted.iter().filter(|o| o.option == "spin").collect::<Vec<_>>();
+        assert!(
+            spin.len() == 1 && spin[0].why_not.as_ref().is_some_and(|why| why.contains("no CPU to itself")),
+            "{granted:?}"
+        );
+    };
+    // In a thread of its own: what it is pinned to ends with it.
+    std::thread::scope(|s| s.spawn(alone).join()).unwrap();
 }
 
 #[test]

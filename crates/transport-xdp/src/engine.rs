@@ -123,6 +123,7 @@ pub fn open_with(endpoint: &Endpoint, options: &XdpOptions) -> Result<Box<dyn En
         got,
         hot: 0,
         discarded: 0,
+        calls: 0,
     }))
 }
 
@@ -323,6 +324,8 @@ struct Xdp {
     hot: usize,
     /// Answers longer than the caller's buffer.
     discarded: u64,
+    /// System calls besides those of the AF_XDP sockets.
+    calls: u64,
 }
 
 /// What a look at one packet gave.
@@ -371,6 +374,7 @@ impl Xdp {
     /// One packet that came to the reserved socket: an answer that the program let pass, or a refusal. It costs a system
     /// call, so it is looked for when the rings have been silent.
     fn look_past(&mut self, buf: &mut [u8]) -> Result<Option<Got>, EngineError> {
+        self.calls += 1;
         let len = match recv(self.reserved.as_fd(), buf, libc::MSG_TRUNC) {
             Ok(len) => len,
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => return Ok(None),
@@ -478,6 +482,7 @@ impl Engine for Xdp {
                 socket.reclaim_in_time();
             }
             if self.blocking {
+                self.calls += 1;
                 match wait_readable(&mut self.waiting, until - at) {
                     Ok(_) => {}
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -491,6 +496,10 @@ impl Engine for Xdp {
 
     fn discarded(&self) -> u64 {
         self.discarded
+    }
+
+    fn system_calls(&self) -> Option<u64> {
+        Some(self.calls + self.sockets.queues.iter().map(xsk::Xsk::calls).sum::<u64>())
     }
 
     /// The receive queue instead of the CPU: answers do not reach the reserved socket, which would know.

@@ -180,6 +180,8 @@ pub(crate) struct Xsk {
     free: Vec<u64>,
     chunk: usize,
     got: Got,
+    /// System calls that moved packets or had the driver move them.
+    calls: u64,
     // Last: the rings go before the socket, the socket before the memory it writes to.
     fd: OwnedFd,
     umem: Mapping,
@@ -233,12 +235,17 @@ impl Xsk {
             need_wakeup: tx.needs_wakeup(),
             prefer_busy_poll_us: prefer_busy_poll(fd.as_fd()),
         };
-        Ok(Self { rx, tx, fill, completion, free, chunk, got, fd, umem })
+        Ok(Self { rx, tx, fill, completion, free, chunk, got, calls: 0, fd, umem })
     }
 
     /// What it got.
     pub(crate) fn got(&self) -> Got {
         self.got
+    }
+
+    /// System calls on it so far, without those that set it up and read its counters.
+    pub(crate) fn calls(&self) -> u64 {
+        self.calls
     }
 
     /// Packets that the kernel dropped here so far: no free frame, or a full ring (`XDP_STATISTICS`; `__xsk_rcv` and
@@ -301,10 +308,11 @@ impl Xsk {
     /// Asks the kernel to send what is on the TX ring. In copy mode this call *is* the send; a zero-copy driver that
     /// is awake needs none.
     #[inline]
-    pub(crate) fn kick_tx(&self) -> io::Result<()> {
+    pub(crate) fn kick_tx(&mut self) -> io::Result<()> {
         if self.got.zero_copy && self.got.need_wakeup && !self.tx.needs_wakeup() {
             return Ok(());
         }
+        self.calls += 1;
         send(&self.fd, &[], SendFlags::DONTWAIT)?;
         Ok(())
     }
@@ -328,7 +336,7 @@ impl Xsk {
 
     /// Wakes a driver that ran out of fill entries and sleeps.
     #[inline]
-    pub(crate) fn wake_rx(&self) {
+    pub(crate) fn wake_rx(&mut self) {
         if self.fill.needs_wakeup() {
             self.poll_driver();
         }
@@ -336,7 +344,8 @@ impl Xsk {
 
     /// Runs the driver's receive path in this thread: with busy polling set, this is where the packets come from.
     #[inline]
-    pub(crate) fn poll_driver(&self) {
+    pub(crate) fn poll_driver(&mut self) {
+        self.calls += 1;
         // Errors (EAGAIN above all) mean "nothing yet".
         let _ = recv(&self.fd, &mut [0u8; 0], RecvFlags::DONTWAIT);
     }

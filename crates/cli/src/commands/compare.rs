@@ -104,6 +104,9 @@ fn alternated(args: &CompareArgs, json: bool) -> Result<Comparison, Failure> {
     }
     let side = |text| Side::parse(text, target, &args.path, args.iface.as_deref());
     let (mut a, mut b) = (side(&args.a)?, side(&args.b)?);
+    if !args.allow_disruptive {
+        [&a, &b].into_iter().try_for_each(Side::spare_the_link)?;
+    }
     a.ask(args.round).check()?;
     b.ask(args.round).check()?;
     // Both sides get rounds of one length: those that the slower far end needs.

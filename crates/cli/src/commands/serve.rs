@@ -6,11 +6,14 @@ use lowlat_transport_xdp::Responder;
 
 use crate::args::ServeArgs;
 use crate::{output, signals};
-use lowlat_live::responder;
+use lowlat_live::responder::{self, DpdkFarEnd};
 use lowlat_live::{Failure, Outcome, far, path::read_key};
 
 /// Runs the command until a signal ends it; then prints what it did.
 pub fn run(args: &ServeArgs, json: bool) -> Outcome {
+    if args.engine.as_deref() == Some(DPDK) {
+        return behind_dpdk(args, json);
+    }
     let way = way(args)?;
     let mut config = ServeConfig {
         bind: args.bind.clone(),
@@ -47,6 +50,39 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
     Ok(0)
 }
 
+const DPDK: &str = "dpdk";
+
+/// The far end behind a port of DPDK, which has no sockets.
+fn behind_dpdk(args: &ServeArgs, json: bool) -> Outcome {
+    let given = [
+        ("--bind", !args.bind.is_empty()),
+        ("--spin", args.spin),
+        ("--sockperf", args.sockperf.is_some()),
+        ("--stamp", args.stamp.is_some()),
+        ("--allow", !args.allow.is_empty()),
+        ("--key-file", args.key_file.is_some()),
+        ("--source-limit", args.source_limit.is_some()),
+        ("--total-limit", args.total_limit.is_some()),
+    ];
+    let no = |why: String| Failure::new(format!("serve with engine {DPDK:?}: {why}"));
+    if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
+        return Err(no(format!("its port answers lowlat's own probes alone, from everybody; leave out {flag}")));
+    }
+    let address =
+        args.dpdk_address.ok_or_else(|| no("its address is missing; give --dpdk-address ADDRESS/LENGTH".to_owned()))?;
+    let far = DpdkFarEnd {
+        port: args.dpdk_port.as_deref().unwrap_or("net_af_packet"),
+        iface: args.iface.as_deref(),
+        address: address.0,
+        udp_port: args.port,
+        cpu: args.cpu,
+        every_ns: args.report,
+    };
+    let answered = responder::behind_dpdk(&far, &mut output::progress)?;
+    print(&ServeStats { received: answered, answered, ..ServeStats::default() }, None, json)?;
+    Ok(0)
+}
+
 /// How the far end waits and answers.
 struct Way<'a> {
     spin: bool,
@@ -57,12 +93,15 @@ struct Way<'a> {
 
 /// What `--engine` names, or the flags that are older than it.
 fn way(args: &ServeArgs) -> Result<Way<'_>, Failure> {
-    const ENGINES: &str = "block, spin, busy-poll, af-xdp";
+    const ENGINES: &str = "block, spin, busy-poll, af-xdp, dpdk";
     let plain = Way { spin: args.spin, busy_poll_us: None, xdp: args.xdp.as_deref() };
     let Some(engine) = args.engine.as_deref() else { return Ok(plain) };
     let no = |why: String| Err(Failure::new(format!("serve with engine {engine:?}: {why}")));
     if engine != "af-xdp" && args.iface.is_some() {
-        return no("only af-xdp takes --iface; leave it out".to_owned());
+        return no("only af-xdp and dpdk take --iface; leave it out".to_owned());
+    }
+    if args.dpdk_address.is_some() {
+        return no("only dpdk takes --dpdk-port and --dpdk-address; leave them out".to_owned());
     }
     match engine {
         "block" if args.spin => no("it sleeps, and --spin does not; leave out one of them".to_owned()),

@@ -111,14 +111,10 @@ pub(super) fn own(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result
     }
     let facts = lowlat_collect::gather(sys, Some(&job.iface), None);
     let attach = attach(&facts, &job.iface);
-    let (what, device) = (words(&attach), attached_to(&facts, &job.iface));
-    if attach.resets == Resets::Link && !job.allow_disruptive && super::management_ifaces(&facts).contains(&device) {
-        return Err(Failure::new(format!(
-            "use engine {}: {} carries the default route or a login session; attaching an XDP program {what}; choose \
-             another --engine, or give --allow-disruptive",
-            job.engine, device
-        )));
+    if !job.allow_disruptive {
+        spared("use engine", &facts, &job.iface)?;
     }
+    let what = words(&attach);
     if attach.resets > Resets::Nothing {
         say(&format!(
             "{}: attaching its XDP program {what}, in every round; each time the link is waited for, and samples count \
@@ -127,6 +123,36 @@ pub(super) fn own(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result
         ));
     }
     Ok(Some(attach))
+}
+
+/// Refuses to attach where that would reset the link that this host is reached by, if [`lowlat_transport_xdp`] is one of the
+/// engines. `operation` begins the error. Elsewhere only the probe's own flow leaves the kernel's path, so a login session over
+/// the same interface lives on.
+pub fn spare_the_link<'a>(
+    operation: &str,
+    engines: impl IntoIterator<Item = &'a str>,
+    path: &ProbePath,
+    sys: &dyn Sys,
+) -> Result<(), Failure> {
+    if !engines.into_iter().any(|engine| engine == lowlat_transport_xdp::NAME) {
+        return Ok(());
+    }
+    // Without an interface the engine itself refuses.
+    let Some(iface) = crate::conditions::choose(path, sys).iface else { return Ok(()) };
+    spared(operation, &lowlat_collect::gather(sys, Some(&iface), None), &iface)
+}
+
+fn spared(operation: &str, facts: &Facts, iface: &str) -> Result<(), Failure> {
+    let (attach, device) = (attach(facts, iface), attached_to(facts, iface));
+    if attach.resets < Resets::Link || !super::management_ifaces(facts).contains(&device) {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{operation} {}: {device} carries the default route or a login session; attaching an XDP program {}; choose another \
+         --engine, or give --allow-disruptive",
+        lowlat_transport_xdp::NAME,
+        words(&attach)
+    )))
 }
 
 /// The interface that gets the program: the device under a VLAN interface, or the interface itself.
@@ -168,6 +194,25 @@ mod tests {
     use lowlat_testkit::facts::healthy;
 
     use super::*;
+
+    #[test]
+    fn the_link_that_the_host_is_reached_by_is_reset_by_no_engine_unasked() {
+        let refused = |driver: &str, reached: bool| {
+            let mut facts = healthy();
+            facts.interfaces.get_mut("eth0").unwrap().driver = Reading::Value(driver.into());
+            facts.interfaces.get_mut("eth0").unwrap().default_route = reached;
+            facts.login_ifaces.clear();
+            spared("measure with engine", &facts, "eth0").map_err(|e| e.to_string())
+        };
+        let why = refused("igb", true).unwrap_err();
+        assert!(
+            why.starts_with("measure with engine af-xdp: eth0 carries") && why.contains("resets the link"),
+            "{why}"
+        );
+        assert!(why.contains("--allow-disruptive"), "{why}");
+        assert!(refused("no-such-driver", true).is_err(), "what is not known is assumed to");
+        assert_eq!((refused("igb", false), refused("veth", true)), (Ok(()), Ok(())));
+    }
 
     #[test]
     fn what_attaching_resets_is_the_driver_s() {

@@ -28,8 +28,8 @@ use crate::probe::{self, Ask, words};
 use crate::{signals, trace};
 use document::Parts;
 
-pub use engines::xdp_resets;
 pub(crate) use engines::{Trying, tried};
+pub use engines::{spare_the_link, xdp_resets};
 pub use job::{Job, goal_quantiles};
 pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
 

@@ -15,7 +15,7 @@ mod status;
 pub(crate) mod sweep;
 pub(crate) mod trace;
 pub(crate) mod watch;
-mod zerocopy;
+pub(crate) mod zerocopy;
 
 pub(crate) use bypass::bypass_verdict;
 pub(crate) use check::check;

@@ -50,7 +50,7 @@ fn again(args: &VerdictArgs, name: &str) -> Result<BypassVerdict, Failure> {
 
 fn measured(args: &VerdictArgs, json: bool) -> Result<BypassVerdict, Failure> {
     let live = Live::new();
-    let target = args.target.as_deref().unwrap_or_default();
+    let target = args.target.as_ref().or(args.configured_target.as_ref()).map_or("", String::as_str);
     if let Some(iface) = &args.iface {
         lowlat_live::optimize::interface(iface, &live)?;
     }

@@ -1,7 +1,7 @@
 //! One live configuration: an engine, and what differs from the command line's settings.
 
 use lowlat_model::tune::Placement;
-use lowlat_sys::Sys;
+use lowlat_sys::{Live, Sys};
 
 use crate::args::{PathArgs, ProtoArg};
 use lowlat_live::{
@@ -69,6 +69,11 @@ impl Side {
             }
         }
         Ok(Self { engine, path: ProbePath::new(&target, &args.ask(), iface)?, rt })
+    }
+
+    /// Refuses an engine that would reset the link by which this host is reached.
+    pub fn spare_the_link(&self) -> Result<(), Failure> {
+        lowlat_live::optimize::spare_the_link("compare by", [self.engine.as_str()], &self.path, &Live::new())
     }
 
     /// Whether the target answers.

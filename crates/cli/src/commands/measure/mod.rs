@@ -55,8 +55,8 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     let sizes = args.zerocopy.as_deref().map(zerocopy::sizes).transpose()?;
     let several = lowlat_live::engines::listed(&args.engine);
     let engine = if several.is_some() { lowlat_transport::block::NAME } else { args.engine.as_str() };
-    let named = several.iter().flatten().map(String::as_str).chain([engine]);
-    lowlat_live::engines::known("measure with engine", named)?;
+    let named = || several.iter().flatten().map(String::as_str).chain([engine]);
+    lowlat_live::engines::known("measure with engine", named())?;
     let live = Live::new();
     clocks::settle(wish, &live);
     if let Some(iface) = &args.iface {
@@ -67,7 +67,14 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         lowlat_collect::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
     }
     if let Some(sizes) = &sizes {
-        return zerocopy::run(&path, sizes, args.duration, json);
+        if let Some(folder) = &args.out {
+            stored::prepare(folder, args.overwrite, zerocopy::DOCUMENT)?;
+        }
+        return zerocopy::run(&path, sizes, args.duration, (args.out.as_deref(), json));
+    }
+    // Of all engines those that may not attach are left out instead.
+    if !args.allow_disruptive && args.engine != lowlat_live::engines::ALL {
+        lowlat_live::optimize::spare_the_link("measure with engine", named(), &path, &live)?;
     }
     path.stamps = args.stamps;
     let pattern = probe::pattern(&args.pattern)?;
@@ -92,15 +99,12 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         probe::sink_answers(&path)?;
     }
     if let Some(folder) = &args.out {
-        // Found before the measurement takes its time, not after it.
-        stored::make_room(folder, args.overwrite)?;
         let document = match (&axis, &several) {
             (Some(_), _) => "sweep.json",
             (None, Some(_)) => engines::DOCUMENT,
             (None, None) => "measure.json",
         };
-        lowlat_sys::store::Output::prove(&folder.join(document))
-            .map_err(|e| Failure::because(e, "give a writable folder with --out"))?;
+        stored::prepare(folder, args.overwrite, document)?;
     }
     // Once, so that idle, loaded and every point of a sweep run on the same CPUs.
     let runs = LEASE_RUNS.max(several.as_ref().map_or(0, |all| 4 * all.len() as u64));
