@@ -241,7 +241,8 @@ mod tests {
         assert_eq!(found(socket("udp")), []);
         // Busy, with data that waits at each reading and is read, and two segments sent again.
         let mut busy = with(|t| {
-            (t.sent_segments, t.retransmits, t.busy_ns, t.window_limited_ns) = (90_000, 2, Some(9_000_000_000), Some(4))
+            (t.sent_segments, t.retransmits, t.busy_ns, t.window_limited_ns) =
+                (90_000, 2, Some(9_000_000_000), Some(4));
         });
         (busy.readings_unread, busy.unread_to_the_end) = (11, 1);
         // TCP counts duplicates that it throws away.

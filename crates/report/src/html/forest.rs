@@ -105,9 +105,8 @@ fn lost(s: &StepResult) -> Option<(f64, f64)> {
 
 /// Two bars, on one scale for all steps. Without a loss there is none.
 fn loss(h: &mut Html, s: &StepResult, most: f64, top: f64) {
-    let Some((without, with)) = lost(s).filter(|_| most > 0.0) else { return };
-    for (share, class, y) in [(without, "b", top + 21.0), (with, if with > without { "lost" } else { "a" }, top + 29.0)]
-    {
+    let Some((before, kept)) = lost(s).filter(|_| most > 0.0) else { return };
+    for (share, class, y) in [(before, "b", top + 21.0), (kept, if kept > before { "lost" } else { "a" }, top + 29.0)] {
         let width = (RIGHT - LOSS) * share / most;
         let (x, y, width) = (px(LOSS), px(y), px(if share > 0.0 { width.max(1.5) } else { 0.0 }));
         h.open("rect", &[("class", &class), ("x", &x), ("y", &y), ("width", &width), ("height", &6)]);

@@ -47,14 +47,18 @@ pub(crate) fn page(title: &str, sections: &[Section]) -> String {
     h.element("h1", &[], &title);
     // What was measured, then how it looks, then the figures.
     let (first, rest) = sections.split_at(1.min(sections.len()));
-    first.iter().for_each(|section| write(&mut h, section));
+    for section in first {
+        write(&mut h, section);
+    }
     let drawn = || sections.iter().flat_map(|s| &s.blocks).filter_map(Block::drawn);
     if drawn().next().is_some() {
         h.open("div", &[("class", &"plots")]);
         drawn().for_each(|d| plots::draw(&mut h, d));
         h.close("div");
     }
-    rest.iter().for_each(|section| write(&mut h, section));
+    for section in rest {
+        write(&mut h, section);
+    }
     end(h)
 }
 

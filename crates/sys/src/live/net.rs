@@ -395,6 +395,6 @@ mod tests {
     fn a_listening_socket_is_in_the_list() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap().to_string();
-        assert!(tcp_sockets().into_value().unwrap().iter().any(|s| s.local == at), "{at}");
+        assert!(tcp_sockets().into_value().unwrap().iter().any(|s| *s.local == *at), "{at}");
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn draw(h: &mut Html, title: &str, sweep: &Sweep) {
         }
     }
     words(h, "soft", (AREA.left - 6.0, BAND_TOP + BAND), "end", "lost");
-    words(h, "soft", ((AREA.left + AREA.right) / 2.0, full.bottom + 34.0), "middle", &sweep.axis);
+    words(h, "soft", (f64::midpoint(AREA.left, AREA.right), full.bottom + 34.0), "middle", &sweep.axis);
     if let Some(knee) = sweep.knee.filter(|k| k.is_finite()) {
         let x = across.x(place(knee)).clamp(AREA.left, AREA.right);
         line(h, "zero", (x, AREA.top), (x, full.bottom));
