@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use common::lab::{FAR, IFACE, Lab};
-use common::{Ran, Scratch, document, run};
+use common::{Ran, Scratch, Started, document, run};
 
 /// What was printed: the names of documents.
 #[derive(Default)]
@@ -25,6 +25,36 @@ impl Printed {
         self.0.insert(name.to_owned());
         value
     }
+}
+
+/// What runs without a probe of ours: the far host's trace, and a watch.
+fn live_traffic(lab: &Lab, scratch: &Scratch, far: &Started, printed: &mut Printed) {
+    let ask = |args: &str| lab.run(scratch, &[&args.split_whitespace().collect::<Vec<_>>()[..], &["--json"]].concat());
+    let tracefs = "mount -t tracefs none /sys/kernel/tracing";
+    let answers = ["trace", "--answers", "8620", "--duration", "100ms", "--json"];
+    printed.is(&run(&mut lab.lowlat_far_after(scratch, tracefs, &answers)), "far-trace");
+    let far_end = format!("watch --pid {} --duration 60ms --interval 20ms", far.pid());
+    printed.is(&ask(&far_end), "watch");
+    printed.is(&ask("watch --from last"), "watch");
+}
+
+/// A zero-copy run is stored, printed again in each format, and not overwritten unasked.
+fn stored_zero_copy(lab: &Lab, scratch: &Scratch, printed: &mut Printed) {
+    let ask = |args: &str, more: &[&str]| {
+        let all: Vec<&str> = args.split_whitespace().chain(more.iter().copied()).chain(["--json"]).collect();
+        lab.run(scratch, &all)
+    };
+    let zero = scratch.name("zero");
+    let sent = ask(&format!("measure {FAR} --duration 300ms --zerocopy=65536,1024 --out"), &[&zero]);
+    let sent = printed.is(&sent, "zerocopy");
+    zero_copy(&sent);
+    assert_eq!(printed.is(&ask("report", &[&zero]), "zerocopy"), sent);
+    for (format, mark) in [("text", "copied anyway"), ("md", "| 1024 "), ("html", "<html")] {
+        let page = lab.run(scratch, &["report", &zero, "--format", format]).exits(0).out.clone();
+        assert!(page.contains(mark) && page.contains("msg-zerocopy"), "{format}: {page}");
+    }
+    let again = ["measure", FAR, "--duration", "300ms", "--zerocopy", "--out", &zero];
+    lab.run(scratch, &again).refuses(&["zerocopy.json", "--overwrite"]);
 }
 
 #[test]
@@ -70,27 +100,12 @@ fn every_command_prints_the_document_that_its_schema_allows() {
     }
     printed.is(&ask(&format!("trace {FAR} --duration 200ms"), &[]), "trace");
     printed.is(&ask("report last", &[]), "trace");
-    let tracefs = "mount -t tracefs none /sys/kernel/tracing";
-    let answers = ["trace", "--answers", "8620", "--duration", "100ms", "--json"];
-    printed.is(&run(&mut lab.lowlat_far_after(&scratch, tracefs, &answers)), "far-trace");
-    let far_end = format!("watch --pid {} --duration 60ms --interval 20ms", far.pid());
-    printed.is(&ask(&far_end, &[]), "watch");
-    printed.is(&ask("watch --from last", &[]), "watch");
+    live_traffic(&lab, &scratch, &far, &mut printed);
     printed.is(&ask(&format!("measure {FAR} --duration 200ms --out"), &[&idle]), "measure");
     printed.is(&ask("report", &[&idle]), "measure");
     printed.is(&ask(&format!("measure {FAR} --duration 50ms --sweep size=64,512 --out"), &[&swept]), "sweep");
     printed.is(&ask("report", &[&swept]), "sweep");
-    let zero = file("zero");
-    let sent = ask(&format!("measure {FAR} --duration 300ms --zerocopy=65536,1024 --out"), &[&zero]);
-    let sent = printed.is(&sent, "zerocopy");
-    zero_copy(&sent);
-    assert_eq!(printed.is(&ask("report", &[&zero]), "zerocopy"), sent);
-    for (format, mark) in [("text", "copied anyway"), ("md", "| 1024 "), ("html", "<html")] {
-        let page = lab.run(&scratch, &["report", &zero, "--format", format]).exits(0).out.clone();
-        assert!(page.contains(mark) && page.contains("msg-zerocopy"), "{format}: {page}");
-    }
-    let again = ["measure", FAR, "--duration", "300ms", "--zerocopy", "--out", &zero];
-    lab.run(&scratch, &again).refuses(&["zerocopy.json", "--overwrite"]);
+    stored_zero_copy(&lab, &scratch, &mut printed);
     // AF_XDP takes no TCP: said among all, refused by name.
     let all = format!("measure {FAR} --engine all --proto tcp --duration 120ms --out");
     let compared = printed.is(&ask(&all, &[&engines]), "engines");

@@ -2,7 +2,7 @@
 //!
 //! A collector asks the reading door and turns the kernel's text into facts. It holds no threshold and gives no
 //! opinion: that is the rules' part. Parsers of kernel text are pure functions over `&str` and never panic; text
-//! that does not match its documentation is [`Reading::Garbled`](lowlat_model::Reading::Garbled), never a zero.
+//! that does not match its documentation is [`Reading::Garbled`], never a zero.
 //!
 //! [`gather`] runs them all. It reads through a `Moment`, so each file is read once per moment
 //! however many collectors want it, and all collectors of one moment see the same text. On the live host two threads share

@@ -40,11 +40,7 @@ const LEASE_MARGIN_NS: u64 = 20_000_000_000;
 
 /// Runs the command. On a signal the figures up to then are printed.
 pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
-    let wish = match args.clock {
-        ClockArg::Auto => Wish::Auto,
-        ClockArg::Kernel => Wish::Kernel,
-        ClockArg::Tsc => Wish::Tsc,
-    };
+    let wish = wish(args.clock);
     if args.self_test {
         return floors::run(wish, json);
     }
@@ -147,6 +143,14 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         output::progress("interrupted: these are the figures up to then");
     }
     Ok(super::report::missed(&measurement.goals))
+}
+
+fn wish(clock: ClockArg) -> Wish {
+    match clock {
+        ClockArg::Auto => Wish::Auto,
+        ClockArg::Kernel => Wish::Kernel,
+        ClockArg::Tsc => Wish::Tsc,
+    }
 }
 
 /// The goals, judged on what a user of the path would have seen: in open loop from the planned send, since what waits
