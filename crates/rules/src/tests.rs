@@ -576,7 +576,9 @@ const SHOWN_ONLY: [&str; 13] = [
 
 #[test]
 fn every_input_that_is_read_is_used() {
-    let users = sources(&USERS);
+    // What reads the document of `watch` has fields of the same names that are no facts.
+    let mut users = sources(&USERS);
+    users.retain(|text| !text.contains("lowlat_model::watch"));
     let used = |what: &str| users.iter().any(|text| text.contains(what));
     let collect = sources(&["collect"]);
     // Settings and options of the kernel.
