@@ -73,7 +73,7 @@ pub enum Command {
     Noise(NoiseArgs),
     /// Show where the time of a round trip goes, stage by stage, by the kernel's trace points.
     Trace(TraceArgs),
-    /// Watch live traffic without a probe: its round trips, losses and limits, who drops, and who does not read.
+    /// Watch live traffic without a probe: round trips, losses, drops, and who does not read.
     Watch(WatchArgs),
     /// Plan the changes that the findings call for; changes nothing.
     Plan(PlanArgs),
