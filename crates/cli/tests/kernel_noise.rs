@@ -114,7 +114,7 @@ fn a_goal_is_met_missed_or_not_judged_and_the_run_is_kept() {
     let met = noise(&["--goal", "10s"]);
     met.exits(0);
     assert!(
-        met.out.contains("goal: at most 10000000 µs for a wake-up or an interruption: met; CPU 0: nothing longer"),
+        met.out.contains("goal: at most 10000000 µs for a wake-up or an interruption: met; CPU 0: nothing"),
         "{met:?}"
     );
     // No kernel wakes a sleeper within 1 ns.
