@@ -245,8 +245,13 @@ fn a_submission_thread_without_a_cpu_is_reported_and_gets_one() {
         let is_poller = |task: &std::path::Path| {
             std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == format!("iou-sqp-{me}"))
         };
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
-        let poller = tasks.filter(|task| is_poller(task)).map(|task| task.file_name().unwrap().to_owned()).next();
+        let poller = || {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+            tasks.filter(|task| is_poller(task)).map(|task| task.file_name().unwrap().to_owned()).next()
+        };
+        // It names itself when it first runs (io_sq_thread), which may be after the ring is there.
+        let until = now() + 5 * SECOND;
+        let poller = std::iter::repeat_with(poller).find(|found| found.is_some() || now() > until).flatten();
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         let allowed = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
         let cpu = allowed.split([',', '-']).next().unwrap();
