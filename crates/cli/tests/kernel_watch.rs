@@ -42,10 +42,11 @@ fn watch(lab: &Lab, scratch: &Scratch, args: &[&str]) -> Ran {
 /// Instances of this command: other programs, and other commands that run meanwhile, have theirs.
 fn instances() -> String {
     let mut command = Command::new("unshare");
-    let ours = "grep -E '^lowlat-[0-9]+-(watch|hindsight)$' || true";
-    let list = format!("mount -t tracefs none {TRACEFS} && ls {TRACEFS}/instances | {ours}");
+    let list = format!("mount -t tracefs none {TRACEFS} && ls {TRACEFS}/instances");
     command.args(["--mount", "sh", "-c", &list]).stdin(Stdio::null());
-    run(&mut command).exits(0).out.clone()
+    let ours = |name: &&str| name.starts_with("lowlat-") && (name.ends_with("-watch") || name.ends_with("-hindsight"));
+    let listed = run(&mut command);
+    listed.exits(0).out.lines().filter(ours).collect::<Vec<_>>().join("\n")
 }
 
 /// A second process of this role in a namespace, once it is at work.
