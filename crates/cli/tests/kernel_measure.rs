@@ -159,6 +159,27 @@ fn sweeps_are_tables_and_stored_runs() {
     }
 }
 
+/// 1,473 bytes do not fit into a frame of the lab; the point before it is printed, stored and reported.
+#[test]
+fn a_sweep_keeps_what_it_measured_before_a_point_that_fails() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let out = scratch.name("kept");
+    let sweep = ["--sweep", "size=64,1473,1474", "--duration", "150ms", "--out"];
+    let ran = lab.run(&scratch, &[&["measure", FAR], &sweep[..], &[&out, "--json"]].concat());
+    let d = ran.exits(1).json();
+    let at: Vec<f64> = d["points"].as_array().unwrap().iter().map(|p| p["at"].as_f64().unwrap()).collect();
+    assert_eq!(at, [64.0], "{d:#}");
+    assert!(d["failed"].as_str().is_some_and(|why| why.contains("1473")), "{d:#}");
+    assert!(ran.err.contains("the sweep ended before its last point"), "{ran:#?}");
+    let stored = run(&mut scratch.lowlat(&["report", &out, "--format", "json"])).exits(0).json();
+    assert_eq!(stored, d);
+    // Where nothing can be written is reported before the first probe: nobody answers at this port.
+    for at in ["/proc/x", "/dev/null/x"] {
+        lab.run(&scratch, &[&["measure", &format!("{FAR}:9")], &sweep[..], &[at]].concat()).refuses(&[at]);
+    }
+}
+
 /// Both ends are placed, the document says where and why, and the far end's place is given back.
 #[test]
 fn both_ends_are_placed_and_the_reason_is_said() {

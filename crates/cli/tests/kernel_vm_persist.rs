@@ -3,6 +3,7 @@
 //! interrupt numbers of another, irqbalance runs, and the files are taken away; in the third all is gone. And the rollback by
 //! the shell scripts next to the journals, without lowlat.
 //!
+//! Then systemd-boot starts a kernel by the entry for one boot that `persist` wrote, once, and the next time by the host's own.
 //! In the third boot systemd starts the package's unit of `lowlat serve`, and tuned and NetworkManager come too: who changed
 //! what is named, what they override is not kept, and an exported profile loads in tuned.
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -47,6 +48,9 @@ const SET: [&str; 12] = [
     "hugepages 16",
     "dma-latency 20",
 ];
+
+/// The options of the host's own entry of the Boot Loader Specification, in `persist-gone.sh`.
+const OPTIONS: &str = "root=/dev/vda1 ro console=ttyS0 panic=-1";
 
 /// One boot of the disk.
 fn boot(lab: &Lab, disk: &Path, script: &str, results: &Path) -> GuestOutcome {
@@ -103,6 +107,7 @@ fn what_is_kept_comes_back_at_boot_and_goes_when_it_is_removed() {
     assert!(!results.text("cmdline-3").contains("skew_tick"), "the boot after is without it");
     assert!(!results.text("status-3").contains("busy_read"), "{}", results.text("status-3"));
     entry_of_the_specification(&results);
+    entry_boots_once(&lab, &results);
     far_end_by_its_unit(&results);
     others_came(&results);
     exported_profile(&results);
@@ -115,9 +120,20 @@ fn entry_of_the_specification(r: &Results) {
     let text = r.text("bootctl");
     let (host, ours) =
         text.split_once("id: 6c6f.conf").map(|(_, rest)| rest.split_once("id: a-lowlat.conf").unwrap()).unwrap();
-    assert!(host.contains("options: root=/dev/vda1 ro\n"), "{text}");
-    assert!(ours.contains("options: root=/dev/vda1 ro skew_tick=1\n"), "{text}");
+    assert!(host.contains(&format!("options: {OPTIONS}\n")), "{text}");
+    assert!(ours.contains(&format!("options: {OPTIONS} skew_tick=1\n")), "{text}");
     assert_eq!(r.text("entries-left").trim(), "6c6f.conf", "{}", r.text("rollback-entry"));
+}
+
+/// Both entries in the menu of a host with UEFI, by systemd-boot itself: ours when it is asked for, once, and else the host's own.
+fn entry_boots_once(lab: &Lab, r: &Results) {
+    let entries = ["6c6f.conf", "a-lowlat.conf"].map(|name| (name, r.text(&format!("entries/{name}"))));
+    let entries = entries.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let host = lab.efi(&r.0.join("vmlinuz"), &entries).unwrap();
+    host.set_oneshot("a-lowlat.conf").unwrap();
+    let booted = [(); 2].map(|()| host.boot().unwrap());
+    assert!(booted[0].ends_with(&format!("{OPTIONS} skew_tick=1")), "{booted:?}");
+    assert!(booted[1].ends_with(OPTIONS), "{booted:?}");
 }
 
 /// The package's unit: sound and confined as systemd sees it, answers as a user of its own without a capability left, and

@@ -1,5 +1,5 @@
 //! Fills the lab's cache: `cargo run -p lowlat-lab --example lab_prepare [-- 5.10|6.1|6.12|newest ...]`, all kernels by
-//! default, each with the modules that are built for it; and for 6.12 the disk with systemd. Later runs of the lab then need no
+//! default, each with the modules that are built for it; and for 6.12 the disk with systemd and a UEFI firmware. Later runs of the lab then need no
 //! network.
 #![allow(clippy::print_stdout)] // a command for people
 
@@ -33,6 +33,7 @@ fn prepare(choice: KernelChoice) -> Result<String, VmError> {
     // The suites boot a disk with this kernel alone, and each image is some 900 MB.
     if choice == KernelChoice::V6_12 {
         lab.disk(&lab.scratch()?.path().join("disk"))?;
+        lab.prepare_efi()?;
     }
     Ok(lab.kernel().release.clone())
 }

@@ -80,5 +80,5 @@ const GUARD: &str = "\
 From the event until the setting is as before, over a veth link of two namespaces. *cut*: `apply --confirm-within 60s \
 --watch TARGET`, from the cut. *killed*: `apply --confirm-within 2s`, from the deadline, which counts from the start of the \
 command. A guard that SIGKILL or SIGSTOP took is replaced by the next lowlat: there from the start of `lowlat status`. Measured \
-by `bench/guard-times` on a busy machine with two CPUs; no test compares these times. That each way ends is tested in \
+by `bench/guard-times` on a quiet machine with two CPUs; no test compares these times. That each way ends is tested in \
 `crates/cli/tests/kernel_guard.rs`.";

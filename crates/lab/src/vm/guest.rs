@@ -232,7 +232,7 @@ fn machine_args(command: &mut Command, lab: &Lab, guest: &Guest) -> Result<(), V
 }
 
 /// QEMU splits its option values at commas.
-fn comma_safe(path: &Path) -> Result<String, VmError> {
+pub(super) fn comma_safe(path: &Path) -> Result<String, VmError> {
     match path.to_str() {
         Some(text) => Ok(text.replace(',', ",,")),
         None => Err(VmError::BadGuest { detail: format!("path {} is not UTF-8; use another", path.display()) }),
@@ -290,7 +290,7 @@ fn judge(guest: &Guest, kernel: &Kernel, ended: &Ended, console: &str, complaint
     }
 }
 
-fn last_line(console: &str) -> String {
+pub(super) fn last_line(console: &str) -> String {
     console.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("").trim().to_owned()
 }
 

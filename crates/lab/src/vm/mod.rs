@@ -19,6 +19,7 @@ mod built;
 mod cache;
 mod cpio;
 mod disk;
+mod efi;
 mod error;
 mod guest;
 mod image;
@@ -34,6 +35,7 @@ pub mod topology;
 
 use std::path::PathBuf;
 
+pub use efi::EfiHost;
 pub use error::VmError;
 pub use guest::{Guest, GuestOutcome, Share, inside};
 pub use kernel::{Kernel, KernelChoice};
@@ -99,6 +101,17 @@ impl Lab {
         let made = disk::open(&self.cache, &self.tools, choice)?;
         std::fs::copy(&made, to).map_err(VmError::io("copy", &made))?;
         Ok(())
+    }
+
+    /// A host with UEFI that systemd-boot starts: these entries of its menu, name and text, and the kernel that they call
+    /// `/vmlinuz`. Its firmware and its loader are fetched when they are not in the cache yet, some 8 MB.
+    pub fn efi(&self, kernel: &std::path::Path, entries: &[(&str, &str)]) -> Result<EfiHost<'_>, VmError> {
+        EfiHost::new(self, kernel, entries)
+    }
+
+    /// Fetches what [`Lab::efi`] needs.
+    pub fn prepare_efi(&self) -> Result<(), VmError> {
+        efi::open(&self.cache).map(drop)
     }
 
     /// Boots a guest, runs its script, and gives its exit code, console and results.
