@@ -62,15 +62,21 @@ json() { awk -v key="\"$2\":" '/"rtt":/ {in_rtt = 1} in_rtt && $1 == key {gsub(/
 # median: of the numbers on standard input.
 median() { sort -g | awk '{v[NR] = $1} END {if (NR) print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2; else print "n/a"}'; }
 
-# ratios NAME FILE [BOUND…]: FILE holds "ours theirs" per round; prints medians and the median of the ratios, with its
-# range, and whether that median keeps the goal.
+# ratios NAME FILE [BOUND…] [floor FLOOR_FILE REASON]: FILE holds "ours theirs" per round; prints medians and the median of the
+# ratios, with its range, and whether that median keeps the goal. FLOOR_FILE holds the same of what no program can be below, which
+# counts where the goal is missed.
 ratios() {
-  local name=$1 file=$2 goal='' VERDICT=
+  local name=$1 file=$2 goal='' bound=() VERDICT=
   shift 2
-  awk 'NF == 2 && $1 > 0 && $2 > 0 {print $1 / $2}' "$file" >"$WORK/ratios"
+  while [ $# -gt 0 ] && [ "$1" != floor ]; do bound+=("$1"); shift; done
+  ratio_of() { awk 'NF == 2 && $1 > 0 && $2 > 0 {print $1 / $2}' "$1"; }
+  ratio_of "$file" >"$WORK/ratios"
   local middle
   middle=$(median <"$WORK/ratios")
-  if [ $# -gt 0 ]; then held "$name" "$middle" "$@"; goal=" goal $*: $VERDICT"; fi
+  if [ ${#bound[@]} -gt 0 ]; then
+    if [ $# -gt 0 ]; then held "$name" "$middle" "${bound[@]}" floor "$(ratio_of "$2" | median)" "$3"; else held "$name" "$middle" "${bound[@]}"; fi
+    goal=" goal ${bound[*]}: $VERDICT"
+  fi
   printf '%-30s ours %10s  theirs %10s  ratio %.3f  [%.3f..%.3f] of %d pairs%s\n' "$name" \
     "$(awk '{print $1}' "$file" | median)" "$(awk '{print $2}' "$file" | median)" \
     "$middle" "$(sort -g "$WORK/ratios" | head -1)" "$(sort -g "$WORK/ratios" | tail -1)" "$(wc -l <"$WORK/ratios")" "$goal"

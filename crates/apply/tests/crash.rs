@@ -605,6 +605,23 @@ fn a_clamped_value_is_reported() {
     assert_eq!(handle.clamped, ["/proc/sys/net/0: asked 50, got 30"]);
 }
 
+/// A node that has fewer hugepages than asked for keeps those it had.
+#[test]
+fn what_falls_short_is_refused_and_given_back() {
+    let m = machine();
+    let path = "/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages";
+    m.0.borrow_mut().settings.insert(path.into(), "1".into());
+    m.0.borrow_mut().clamp = Some(3);
+    let before = settings(&m);
+    let pages = |n: &str| PlannedStep { ops: vec![Op::file(path, n)], ..step(&[], 0) };
+    let mut session = begin(&m).unwrap();
+    let refused = session.apply(&Nowhere, &pages("4")).unwrap_err();
+    assert!(matches!(&refused, StepError::Refused { why } if why.contains("2 of 3 more pages of 1 GiB")), "{refused}");
+    assert_eq!(settings(&m), before);
+    assert!(session.ledger().standing.is_empty());
+    assert_eq!(session.apply(&Nowhere, &pages("3")).unwrap().read_back_words(), "3");
+}
+
 #[test]
 fn what_another_program_set_is_left_alone_unless_forced() {
     let m = machine();

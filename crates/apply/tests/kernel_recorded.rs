@@ -300,6 +300,12 @@ fn one_napi_instance(store: &Store) {
     if !before[0].1.contains_key("threaded") {
         return;
     }
+    // A thread that polls without a pause came with 6.19; kernels before it take 0 and 1 alone.
+    match apply(store, &planned("nic.napi-threaded", "v0/napi-0", "2").unwrap()) {
+        Ok(()) => assert_eq!(roll_back(store), [RollbackOutcome::Restored]),
+        Err(e) => assert!(e.to_string().contains("threaded of NAPI instance"), "{e}"),
+    }
+    assert_eq!(napi_values(), before);
     // A thread that somebody placed is not ended.
     netdev::set_napi(before[0].0, "threaded", 1).unwrap();
     let thread = format!("napi/v0-{}", before[0].0);

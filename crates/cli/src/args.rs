@@ -934,8 +934,8 @@ pub enum BypassCommand {
         /// NUMA node.
         #[arg(long)]
         node: u32,
-        /// Size of a page: 2M.
-        #[arg(long, default_value = "2M", value_parser = ["2M"])]
+        /// Size of a page: 2M, or 1G where the processor has them.
+        #[arg(long, default_value = "2M", value_parser = ["2M", "1G"])]
         size: String,
         /// How many the node is to have.
         #[arg(long, value_parser = clap::value_parser!(u64).range(0..=16_777_216))]

@@ -412,6 +412,7 @@ struct Counted {
     system_calls: Option<u64>,
     sleeps: Option<u64>,
     interrupts: Option<u64>,
+    net_rx: Option<u64>,
 }
 
 impl Counted {
@@ -420,6 +421,7 @@ impl Counted {
         let interrupts = || sys.read("/proc/interrupts").into_value().and_then(|t| irqs::fired(&t, irqs));
         Self {
             interrupts: if irqs.is_empty() { None } else { interrupts() },
+            net_rx: sys.read("/proc/softirqs").value().and_then(|t| net_rx(t)),
             sleeps: sys.read("/proc/thread-self/status").value().and_then(|t| sleeps(t)),
             sent: session.sent(),
             system_calls: session.system_calls(),
@@ -437,8 +439,15 @@ impl Counted {
             system_calls: grown(self.system_calls, later.system_calls),
             sleeps: grown(self.sleeps, later.sleeps),
             interrupts: grown(self.interrupts, later.interrupts),
+            net_rx: grown(self.net_rx, later.net_rx),
         }
     }
+}
+
+/// Runs of NET_RX, over all CPUs, by the text of `/proc/softirqs` (fs/proc/softirqs.c).
+fn net_rx(softirqs: &str) -> Option<u64> {
+    let row = softirqs.lines().find_map(|l| l.trim_start().strip_prefix("NET_RX:"))?;
+    row.split_whitespace().map(|n| n.parse::<u64>().ok()).sum()
 }
 
 /// Times that a thread went to sleep (`voluntary_ctxt_switches`, proc_pid_status(5)).

@@ -68,6 +68,9 @@ pub struct RoundCost {
     pub sleeps: Option<u64>,
     /// Interrupts of the path's devices.
     pub interrupts: Option<u64>,
+    /// Times that the softirq NET_RX ran, on all CPUs and for all traffic: it polls the NAPI instances that no program polls.
+    #[serde(default)]
+    pub net_rx: Option<u64>,
 }
 
 /// What an engine cost over all of its rounds, per probe. What could not be counted is `null`, with the reason in
@@ -84,6 +87,9 @@ pub struct EngineCost {
     pub sleeps_per_message: Option<f64>,
     /// Interrupts of the path's devices for each probe.
     pub interrupts_per_message: Option<f64>,
+    /// Runs of the softirq NET_RX for each probe, of all CPUs and all traffic.
+    #[serde(default)]
+    pub net_rx_per_message: Option<f64>,
     /// What could not be counted, and why.
     pub not_counted: Vec<NotSeen>,
 }
@@ -102,6 +108,7 @@ impl EngineCost {
             syscalls_per_message: per(sum(|c| c.system_calls), messages),
             sleeps_per_message: per(sum(|c| c.sleeps), messages),
             interrupts_per_message: per(sum(|c| c.interrupts), messages),
+            net_rx_per_message: per(sum(|c| c.net_rx), messages),
             not_counted: Vec::new(),
         };
         let mut lacks = |count: Option<f64>, fact: &str, why: &str| {
@@ -116,6 +123,11 @@ impl EngineCost {
             per(sum(|c| c.interrupts), messages),
             "interrupts",
             "no device of the path has an interrupt line in /proc/interrupts (loopback and veth have none)",
+        );
+        lacks(
+            per(sum(|c| c.net_rx), messages),
+            "NET_RX softirqs",
+            "/proc/softirqs gives no count, or the run is older than this figure",
         );
         cost
     }
@@ -168,13 +180,14 @@ mod tests {
                 system_calls,
                 sleeps: Some(10),
                 interrupts,
+                net_rx: Some(15),
             },
             ..Round::default()
         };
         let cost = EngineCost::of(&[round(Some(20), Some(5)), round(Some(22), None)]);
         assert_eq!((cost.cpu_ratio, cost.cpu_ns_per_message), (Some(0.5), Some(50.0)));
         assert_eq!((cost.syscalls_per_message, cost.sleeps_per_message), (Some(2.1), Some(1.0)));
-        assert_eq!(cost.interrupts_per_message, None);
+        assert_eq!((cost.interrupts_per_message, cost.net_rx_per_message), (None, Some(1.5)));
         assert_eq!(cost.not_counted.iter().map(|n| n.fact.as_str()).collect::<Vec<_>>(), ["interrupts"]);
         assert_eq!(EngineCost::of(&[]), EngineCost::default());
     }

@@ -149,7 +149,8 @@ fn hugepages(facts: &Facts, dpdk: &DpdkFacts) -> BypassCheck {
             let here = |size: &str| all.get(&format!("node{node}/{size}")).copied().unwrap_or(0);
             let (small, large) = (here("2048"), here("1048576"));
             let why = format!("node {node} has {small} of 2 MiB and {large} of 1 GiB; lowlat's own engine needs none");
-            let next = format!("for a program that does: `lowlat bypass hugepages --node {node} --count 512`");
+            let next =
+                format!("for a program that does: `lowlat bypass hugepages --node {node} --count 512` (or --size 1G)");
             check("hugepages", Some(small + large > 0), why, if small + large > 0 { "" } else { &next })
         }
         other => check("hugepages", None, other.why_not().map_or("", |(_, why)| why), ""),

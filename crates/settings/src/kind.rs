@@ -59,6 +59,12 @@ pub trait Kind {
         now != prior && !self.same(now, prior)
     }
 
+    /// Why what a write left there is too little to be kept, as text: it is put back.
+    fn falls_short(&self, set: &State, now: &State, prior: &State) -> Option<String> {
+        let _ = (set, now, prior);
+        None
+    }
+
     /// How far a write reaches.
     fn scope(&self) -> Scope {
         Scope::Interface

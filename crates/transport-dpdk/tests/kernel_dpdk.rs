@@ -109,6 +109,45 @@ fn every_port_and_family_answers_and_leaves_nothing_behind() {
     assert_eq!(udp[1].split(' ').nth(at), Some("0"), "checksum errors at the far end");
 }
 
+/// What a program printed.
+fn said(command: &mut Command) -> String {
+    let ran = command.output().unwrap();
+    assert!(ran.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn the_package_names_what_its_program_needs_and_holds_it_where_lowlat_looks() {
+    if !ready() {
+        return;
+    }
+    let dir = std::env::temp_dir().join(format!("lowlat-dpdk-deb-{}", std::process::id()));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/dpdk");
+    said(Command::new(script).arg("--deb").arg(&dir).env_remove("LOWLAT_DEB_VERSION"));
+    let made: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()).collect();
+    let [deb] = made.as_slice() else { panic!("{made:?}") };
+    let needs = said(Command::new("dpkg-deb").arg("-f").arg(deb).arg("Depends"));
+    let needs: Vec<&str> = needs.split(", ").collect();
+    let ours = format!("lowlat (= {}-1)", env!("CARGO_PKG_VERSION"));
+    assert_eq!(needs[0], ours, "of one build with the program that starts it");
+    // Whatever Debian calls them in this release: it built with them, so they are here.
+    for package in &needs[1..] {
+        let status = said(Command::new("dpkg-query").args(["-W", "-f", "${db:Status-Status}", package]));
+        assert_eq!(status, "installed", "{package}");
+    }
+    for driver in ["eal", "net-af-packet", "net-af-xdp", "net-ring", "net-tap", "mempool-ring", "bus-vdev", "bus-pci"] {
+        let name = format!("librte-{driver}");
+        assert!(needs.iter().any(|n| n.starts_with(&name)), "{name} is not in {needs:?}");
+    }
+    let unpacked = dir.join("root");
+    said(Command::new("dpkg-deb").arg("-x").arg(deb).arg(&unpacked));
+    let program = unpacked.join("usr/lib/lowlat/lowlat-dpdk");
+    let ran = Command::new(&program).args(["--no-huge", "-m", "64", "--no-shconf", "--no-pci"]).output().unwrap();
+    let text = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.code().is_some() && !text.contains("shared libraries"), "{text}");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
 #[test]
 fn a_far_end_that_is_silent_or_refuses_is_no_answer() {
     if !ready() {

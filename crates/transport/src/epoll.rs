@@ -1,5 +1,6 @@
 //! `epoll`: waits in `epoll_wait`, then reads, as event-loop programs do: two system calls per answer. Before it sleeps,
-//! the wait polls the NIC's queue for the busy-poll time (`EPIOCSPARAMS`, Linux 6.9); `--busy-poll 0s` sleeps at once.
+//! the wait polls the NIC's queue for the busy-poll time (`EPIOCSPARAMS`, Linux 6.9), or for as long as it may wait where that is
+//! less: the kernel itself polls past the timeout of the wait (`ep_poll`, `ep_busy_loop`, fs/eventpoll.c).
 //!
 //! Polling acts only where the answers come through a NAPI queue with an id, as for `busy-poll`, and that it prefers
 //! polling to interrupts (`prefer_busy_poll`) only where interrupts are deferred (`nic.napi-defer-hard-irqs` with
@@ -27,6 +28,9 @@ const DEFAULT_US: u32 = 50;
 /// Packets of one poll; the kernel's own default (`BUSY_POLL_BUDGET`, net/busy_poll.h).
 const BUDGET: u16 = 8;
 const PARAMS: &str = "EPIOCSPARAMS";
+/// The shortest wait that polls the queue once, ns. One of no time polls nothing (`ep_poll`, fs/eventpoll.c), and while the
+/// interrupt is suspended nobody else does.
+const SHORTEST_NS: Ns = 1000;
 
 /// Sleeps in `epoll_wait`.
 #[derive(Debug)]
@@ -37,8 +41,12 @@ pub struct EpollEngine {
     options: Vec<EngineOption>,
     /// Whether the kernel has been asked which queue the answers come through.
     seen: bool,
-    /// Calls of `epoll_wait`.
+    /// Calls of `epoll_wait`, and those that changed its busy-poll time.
     waits: u64,
+    /// For how long a wait polls, µs; 0 where it does not.
+    poll_us: u32,
+    /// What the context has of it now.
+    set_us: u32,
 }
 
 /// Opens it.
@@ -62,8 +70,18 @@ pub(crate) fn open_as(name: &'static str, costs: &str, endpoint: &Endpoint) -> R
         EngineOption { .. } => "sleeping in epoll_wait".to_owned(),
     };
     let caps = socket.caps(false, &how, costs);
+    let poll_us = if polling.got.is_some() { us } else { 0 };
     let options = if us > 0 { vec![polling] } else { Vec::new() };
-    Ok(Box::new(EpollEngine { socket, epoll, caps, options, seen: us == 0, waits: 0 }))
+    Ok(Box::new(EpollEngine { socket, epoll, caps, options, seen: us == 0, waits: 0, poll_us, set_us: poll_us }))
+}
+
+fn wanted(busy_poll_us: u32) -> os::EpollPolling {
+    os::EpollPolling { busy_poll_us, budget: BUDGET, prefer: true }
+}
+
+/// For how long a wait polls that may last so many ns: as asked, and not past its end.
+fn within(poll_us: u32, left: Ns) -> u32 {
+    u32::try_from(left / 1000).unwrap_or(u32::MAX).min(poll_us).max(1)
 }
 
 /// Has the context poll for so long before it sleeps, and reads the values back.
@@ -71,8 +89,7 @@ fn polling(epoll: BorrowedFd<'_>, us: u32) -> EngineOption {
     if us == 0 {
         return EngineOption { option: PARAMS.to_owned(), ..EngineOption::default() };
     }
-    let wanted = os::EpollPolling { busy_poll_us: us, budget: BUDGET, prefer: true };
-    match os::set_epoll_polling(epoll, wanted).and_then(|()| os::epoll_polling(epoll)) {
+    match os::set_epoll_polling(epoll, wanted(us)).and_then(|()| os::epoll_polling(epoll)) {
         Ok(os::EpollPolling { busy_poll_us, budget, prefer }) => EngineOption::got(
             PARAMS,
             format!(
@@ -93,6 +110,22 @@ fn polling(epoll: BorrowedFd<'_>, us: u32) -> EngineOption {
 }
 
 impl EpollEngine {
+    /// Has the next wait, which may last so many ns, end in time.
+    #[inline]
+    fn fit(&mut self, left: Ns) {
+        if self.poll_us == 0 {
+            return;
+        }
+        let us = within(self.poll_us, left);
+        if us != self.set_us {
+            self.waits += 1;
+            // It was taken once with other numbers; where it is not, the wait ends late as before.
+            if os::set_epoll_polling(self.epoll.as_fd(), wanted(us)).is_ok() {
+                self.set_us = us;
+            }
+        }
+    }
+
     /// Once, at the first answer: is there a queue to poll at all?
     #[cold]
     fn look_at_queue(&mut self) {
@@ -119,8 +152,10 @@ impl Engine for EpollEngine {
             if self.socket.has_message() {
                 return self.socket.receive(buf, libc::MSG_DONTWAIT);
             }
+            let wait = if self.poll_us > 0 { left.max(SHORTEST_NS) } else { left };
+            self.fit(wait);
             self.waits += 1;
-            match os::epoll_wait(self.epoll.as_fd(), &mut events, left) {
+            match os::epoll_wait(self.epoll.as_fd(), &mut events, wait) {
                 Ok(0) if left == 0 => return Ok(None),
                 Ok(0) => continue,
                 Ok(_) => {}
@@ -166,5 +201,17 @@ impl Engine for EpollEngine {
 
     fn flow(&self) -> Flow {
         self.socket.flow()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_polls_as_long_as_asked_and_not_past_its_end() {
+        for (left_ns, us) in [(u64::MAX, 2000), (2_000_999, 2000), (1_999_999, 1999), (111_000, 111), (900, 1)] {
+            assert_eq!(within(2000, left_ns), us, "{left_ns} ns left");
+        }
     }
 }

@@ -328,6 +328,7 @@ mod tests {
             cpu_ns: Some(probes * cpu_ns),
             system_calls: Some(2 * probes),
             sleeps: Some(probes),
+            net_rx: None,
             interrupts: None,
         };
         Round { samples_ns, cost, ..Round::default() }

@@ -91,7 +91,7 @@ const LEGEND: &str = "\
 | acts | another value was written, read back, put back, and read back again; what it does to a path is not shown by that |
 | inert | taken without an error, and nothing changed; or it is kept, and nothing in the kernel reads it |
 | refused | it is there, and every value tried was refused |
-| exists | it is there and was read; it has no second value here |
+| exists | it is there and was read; it has no second value here, or none that is tried |
 | absent | this kernel or this driver has no such place |
 ";
 

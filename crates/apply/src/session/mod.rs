@@ -323,9 +323,10 @@ impl<W: HostWriter> Session<W> {
         let place = words(&op.locus);
         let why = match (error, now) {
             (Some(error), _) => format!("{place} to {}: {error}", op.set),
-            (None, Reading::Value(_)) => {
-                format!("{place} to {}: accepted without an error but without effect, still {prior}", op.set)
-            }
+            (None, Reading::Value(now)) => match at(&op.locus).falls_short(&op.set, now, prior) {
+                Some(why) => format!("{place} to {}: {why}", op.set),
+                None => format!("{place} to {}: accepted without an error but without effect, still {prior}", op.set),
+            },
             (None, other) => {
                 let (kind, why) = other.why_not().unwrap_or(("garbled", ""));
                 format!("{place} to {}: cannot be read back ({kind}: {why})", op.set)
@@ -507,9 +508,10 @@ impl<W: HostWriter> Session<W> {
     }
 }
 
-/// Whether a write had an effect.
+/// Whether a write had an effect, and enough of it.
 fn acted(op: &Op, now: &State, prior: &State) -> bool {
-    at(&op.locus).acted(&op.set, now, prior)
+    let kind = at(&op.locus);
+    kind.acted(&op.set, now, prior) && kind.falls_short(&op.set, now, prior).is_none()
 }
 
 /// Those of the places next to a write that are no longer as they were, as they are now.

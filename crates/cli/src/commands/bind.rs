@@ -11,7 +11,6 @@ use lowlat_live::device::address;
 use lowlat_live::{Failure, Outcome};
 
 const BINDING: &str = "bypass.vfio";
-const HUGEPAGES: &str = "memory.hugepages";
 
 /// `bypass bind`.
 pub fn bind(device: &str, allow_noiommu: bool, confirm_within: Option<u64>, json: bool) -> Outcome {
@@ -34,11 +33,12 @@ pub fn bind(device: &str, allow_noiommu: bool, confirm_within: Option<u64>, json
     change(&what, BINDING, Target::Device(address), "vfio-pci", confirm_within, json)
 }
 
-/// `bypass hugepages`.
-pub fn hugepages(node: u32, count: u64, confirm_within: Option<u64>, json: bool) -> Outcome {
+/// `bypass hugepages`, of 2M or 1G.
+pub fn hugepages(node: u32, size: &str, count: u64, confirm_within: Option<u64>, json: bool) -> Outcome {
     let what = format!("bypass hugepages of node {node}");
     lowlat_live::privilege::need_change(&what, "or look with `lowlat bypass check`")?;
-    change(&what, HUGEPAGES, Target::Node(node), &count.to_string(), confirm_within, json)
+    let knob = if size == "1G" { "memory.hugepages-1g" } else { "memory.hugepages" };
+    change(&what, knob, Target::Node(node), &count.to_string(), confirm_within, json)
 }
 
 /// Applies one setting that is asked for by name.

@@ -29,8 +29,8 @@ pub fn run(args: &BypassArgs, json: bool) -> Outcome {
             super::bind::bind(device, *allow_noiommu, *confirm_within, json)
         }
         BypassCommand::Unbind { device } => super::bind::unbind(device, json),
-        BypassCommand::Hugepages { node, count, confirm_within, .. } => {
-            super::bind::hugepages(*node, *count, *confirm_within, json)
+        BypassCommand::Hugepages { node, size, count, confirm_within } => {
+            super::bind::hugepages(*node, size, *count, *confirm_within, json)
         }
     }
 }

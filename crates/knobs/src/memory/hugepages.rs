@@ -9,7 +9,7 @@ crate::knob! {
     /// DPDK and some engines keep their packets in hugepages, and want them on the device's node. Hugepages make no
     /// socket faster.
     /// ## Cost
-    /// Memory that nothing else can use; a fragmented node provides fewer pages than requested.
+    /// Memory that nothing else can use. A fragmented node has fewer pages than asked for: lowlat then gives back what came.
     /// ## Example
     /// `0 -> 1024` writes `/sys/devices/system/node/nodeN/hugepages/hugepages-2048kB/nr_hugepages = 1024`
     "memory.hugepages";

@@ -1,6 +1,7 @@
 //! Memory.
 
 mod hugepages;
+mod hugepages_1g;
 mod hugetlbfs;
 mod ksm;
 mod mlock;
@@ -11,5 +12,13 @@ mod thp_defrag;
 use crate::Knob;
 
 /// In the order of the reference.
-pub(crate) const KNOBS: &[&Knob] =
-    &[&hugepages::KNOB, &hugetlbfs::KNOB, &thp::KNOB, &ksm::KNOB, &mlock::KNOB, &numa::KNOB, &thp_defrag::KNOB];
+pub(crate) const KNOBS: &[&Knob] = &[
+    &hugepages::KNOB,
+    &hugepages_1g::KNOB,
+    &hugetlbfs::KNOB,
+    &thp::KNOB,
+    &ksm::KNOB,
+    &mlock::KNOB,
+    &numa::KNOB,
+    &thp_defrag::KNOB,
+];

@@ -100,10 +100,11 @@ fn costs(engines: &[EngineResult]) -> Block {
         let EngineCost { cpu_ratio, cpu_ns_per_message, syscalls_per_message, sleeps_per_message, .. } = e.cost;
         let share = cpu_ratio.map_or_else(|| "n/a".to_owned(), |r| format!("{:.0} %", r * 100.0));
         let mut row = vec![line(&e.engine), share, cpu(cpu_ns_per_message)];
-        row.extend([syscalls_per_message, sleeps_per_message, e.cost.interrupts_per_message].map(per));
+        let EngineCost { interrupts_per_message, net_rx_per_message, .. } = e.cost;
+        row.extend([syscalls_per_message, sleeps_per_message, interrupts_per_message, net_rx_per_message].map(per));
         row
     };
-    let columns = ["engine", "of one CPU", "CPU time", "system calls", "sleeps", "interrupts"];
+    let columns = ["engine", "of one CPU", "CPU time", "system calls", "sleeps", "interrupts", "softirqs"];
     Table::block(&columns, engines.iter().filter(|e| e.measurement.is_some()).map(row).collect())
 }
 
