@@ -6,6 +6,7 @@
 //! cargo run -p xtask -- tidy            every check of the architecture
 //! cargo run -p xtask -- new KIND NAME   a unit's file and entries, to be filled in
 //! cargo run -p xtask -- sbom TARGET     what is built into the program for TARGET, as CycloneDX JSON
+//! cargo run -p xtask -- extract 6.1=TREE 6.12=TREE   looks up what the pages cite of the kernel in these sources
 //! ```
 //!
 //! The same checks are tests of this crate, so that `cargo test` alone finds what they find.
@@ -14,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 #![allow(clippy::print_stdout)] // a tool for people at a terminal
 
+mod cited;
 mod r#gen;
 mod new;
 mod sbom;
@@ -46,6 +48,10 @@ fn main() -> Result<ExitCode> {
             println!("{}", sbom::document(&Tree::load()?, target)?);
             Vec::new()
         }
+        ["extract", ref trees @ ..] if !trees.is_empty() => {
+            println!("{}", cited::extract(&Tree::load()?, trees)?);
+            Vec::new()
+        }
         ["new", kind, name] => {
             match new::run(&Tree::load()?.root, kind, name) {
                 Ok(said) => println!("{}", said.join("\n")),
@@ -57,7 +63,10 @@ fn main() -> Result<ExitCode> {
             Vec::new()
         }
         _ => {
-            eprintln!("usage: cargo run -p xtask -- gen [--check] | tidy | sbom TARGET | new {} NAME", new::kinds());
+            eprintln!(
+                "usage: cargo run -p xtask -- gen [--check] | tidy | sbom TARGET | extract RELEASE=TREE … | new {} NAME",
+                new::kinds()
+            );
             return Ok(ExitCode::from(2));
         }
     };

@@ -44,7 +44,7 @@ crate::collector! {
     sources [
         "man 5 proc (/proc/cmdline)",
         "man 5 os-release",
-        "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: nr_hugepages of a node",
+        "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: nr_hugepages (of a node)",
         "Documentation/ABI/testing/sysfs-devices-system-cpu in linux 6.12: vulnerabilities",
         "kernel/sched/debug.c in linux 6.12: sched_dynamic_show",
         "kernel/sched/core.c in linux 6.12: preempt_dynamic_init",

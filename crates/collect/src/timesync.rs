@@ -39,6 +39,11 @@ const DAEMONS: &[(&str, &str)] = &[
     ("chronyd", "chronyd"),
     ("systemd-timesyn", "systemd-timesyncd"),
     ("ntpd", "ntpd"),
+    ("openntpd", "openntpd"),
+    ("ntp-daemon", "ntpd-rs"),
+    ("ptpd", "ptpd"),
+    ("ptpd2", "ptpd2"),
+    ("sfptpd", "sfptpd"),
 ];
 
 /// All of it.

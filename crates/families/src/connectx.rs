@@ -25,10 +25,10 @@ crate::family! {
     ///   `ch*_aff_change` (an interrupt moved while it polled), `rx_cqe_compress_pkts`.
     "connectx";
     drivers ["mlx5_core"];
-    also ["mellanox", "nvidia", "mlx5", "connectx-4", "connectx-5", "connectx-6", "connectx-7", "bluefield"];
+    also ["mellanox", "nvidia", "mlx5", "connectx-4", "connectx-5", "connectx-6", "connectx-7", "bluefield", "cx4", "cx5", "cx6", "cx7"];
     sources [
         "linux commit b797a684b0ddeb6f78193c9b1bfae6bd824ec01a: net/mlx5e: Enable CQE compression when PCI is slower than link",
-        "drivers/net/ethernet/mellanox/mlx5/core/en_main.c in linux 6.12: mlx5e_build_nic_params (slow_pci_heuristic), mlx5e_hwstamp_set (MLX5E_PROFILE_FEATURE PTP_RX), mlx5e_hwstamp_config_no_ptp_rx",
+        "drivers/net/ethernet/mellanox/mlx5/core/en_main.c in linux 6.12: mlx5e_build_nic_params (slow_pci_heuristic), mlx5e_hwstamp_set (mlx5e_profile_feature_cap, PTP_RX), mlx5e_hwstamp_config_no_ptp_rx",
         "drivers/net/ethernet/mellanox/mlx5/core/en_ethtool.c in linux 6.12: mlx5e_priv_flags",
         "Documentation/networking/device_drivers/ethernet/mellanox/mlx5/counters.rst in linux 6.12: rx_out_of_buffer, rx_discards_phy, ch[i]_aff_change",
         "https://doc.dpdk.org/guides-24.11/linux_gsg/linux_drivers.html (Bifurcated Driver)",

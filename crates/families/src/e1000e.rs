@@ -15,6 +15,7 @@ crate::family! {
     ///   advertises timestamps does not always deliver them, so lowlat counts those that arrive.
     "e1000e";
     drivers ["e1000e"];
+    also ["i217", "i218", "i219", "82574"];
     sources [
         "Documentation/networking/device_drivers/ethernet/intel/e1000e.rst in linux 6.12: InterruptThrottleRate",
         "drivers/net/ethernet/intel/e1000e/ethtool.c in linux 6.12: e1000_set_coalesce, e1000_ethtool_ops",

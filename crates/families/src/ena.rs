@@ -23,6 +23,7 @@ crate::family! {
     /// - The device can reset itself; a reset lasts less than a millisecond and may lose packets.
     "ena";
     drivers ["ena"];
+    also ["aws", "amazon", "ec2", "nitro"];
     sources [
         "Documentation/networking/device_drivers/ethernet/amazon/ena.rst in linux 6.12: Data Path Interface, Interrupt Moderation",
         "linux commit b0c59e53968b55f6add088319bd31ca7dcdd8484: net: ena: Add support to changing tx_push_buf_len (6.4)",

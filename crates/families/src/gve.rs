@@ -17,6 +17,7 @@ crate::family! {
     /// - The device can be reset at any time; queue settings may need to be set again.
     "gve";
     drivers ["gve"];
+    also ["gvnic", "google", "gcp"];
     sources [
         "Documentation/networking/device_drivers/ethernet/google/gve.rst in linux 6.12: Descriptor Formats, Addressing Mode, Device Resets, Interrupts",
         "drivers/net/ethernet/google/gve/gve_ethtool.c in linux 6.12: gve_set_coalesce, gve_set_ringparam",

@@ -20,6 +20,7 @@ crate::family! {
     ///   longest).
     "i40e";
     drivers ["i40e"];
+    also ["x710", "xl710", "xxv710", "x722", "intel-700"];
     sources [
         "Documentation/networking/device_drivers/ethernet/intel/i40e.rst in linux 6.12: Application Targeted Routing (ATR) Perfect Filters, Flow Control, Interrupt Rate Limiting, Performance Optimization",
         "drivers/net/ethernet/intel/i40e/i40e_txrx.h in linux 6.12: I40E_ITR_MASK, INTRL_REG_TO_USEC",

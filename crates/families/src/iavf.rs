@@ -23,6 +23,6 @@ crate::family! {
         "drivers/net/ethernet/intel/iavf/iavf_ethtool.c in linux 6.12: __iavf_set_coalesce, iavf_set_ringparam, iavf_set_channels",
         "drivers/net/ethernet/intel/iavf/iavf_txrx.h in linux 6.12: IAVF_MAX_ITR, IAVF_ITR_MASK, IAVF_ITR_RX_DEF",
         "drivers/net/ethernet/intel/iavf/iavf_virtchnl.c in linux 6.12: iavf_virtchnl_completion (rx_discards to rx_dropped)",
-        "drivers/net/ethernet/intel/iavf/iavf_main.c in linux 6.12: iavf_pci_tbl (ADAPTIVE_VF), iavf_netdev_ops",
+        "drivers/net/ethernet/intel/iavf/iavf_main.c in linux 6.12: iavf_pci_tbl (IAVF_DEV_ID_ADAPTIVE_VF), iavf_netdev_ops",
     ];
 }

@@ -21,6 +21,7 @@ crate::family! {
     /// - aRFS and `ethtool -N` rules share one Flow Director; `ntuple off` clears both.
     "ice";
     drivers ["ice"];
+    also ["e810", "e823", "e830", "intel-800"];
     sources [
         "Documentation/networking/device_drivers/ethernet/intel/ice.rst in linux 6.12: Accelerated Receive Flow Steering, Flow Control, Interrupt Rate Limiting",
         "drivers/net/ethernet/intel/ice/ice_txrx.h in linux 6.12: ICE_ITR_GRAN_US",

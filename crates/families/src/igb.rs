@@ -19,6 +19,7 @@ crate::family! {
     /// - On I210 the credit-based shaper can run in the controller.
     "igb";
     drivers ["igb", "igbvf"];
+    also ["i210", "i211", "i350", "82576"];
     sources [
         "Documentation/networking/device_drivers/ethernet/intel/igb.rst in linux 6.12: Additional Features and Configurations",
         "drivers/net/ethernet/intel/igb/igb_ethtool.c in linux 6.12: igb_set_coalesce, IGB_MIN_ITR_USECS",

@@ -15,6 +15,7 @@ crate::family! {
     ///   lowlat counts the timestamps that arrive and reports the share.
     "igc";
     drivers ["igc"];
+    also ["i225", "i226"];
     sources [
         "drivers/net/ethernet/intel/igc/igc_ethtool.c in linux 6.1, 6.12: igc_ethtool_set_coalesce",
         "drivers/net/ethernet/intel/igc/igc.h in linux 6.12: IGC_MIN_ITR_USECS, IGC_MAX_TX_TSTAMP_REGS",

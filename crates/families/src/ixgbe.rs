@@ -17,6 +17,7 @@ crate::family! {
     /// - On 82598 backplane cards at 1 Gbit/s flow control is off, because it can hang transmission.
     "ixgbe";
     drivers ["ixgbe", "ixgbevf"];
+    also ["82599", "x520", "x540", "x550", "niantic"];
     sources [
         "Documentation/networking/device_drivers/ethernet/intel/ixgbe.rst in linux 6.12: Flow Control, Intel(R) Ethernet Flow Director",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_set_coalesce",

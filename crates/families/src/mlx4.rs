@@ -18,7 +18,7 @@ crate::family! {
     /// - Received pause frames are counted as `rx_pause`, those of one priority as `rx_pause_prio_N`.
     "mlx4";
     drivers ["mlx4_en"];
-    also ["connectx-3", "connectx3", "mlx4"];
+    also ["connectx-3", "connectx3", "mlx4", "cx3"];
     sources [
         "drivers/net/ethernet/mellanox/mlx4/en_ethtool.c in linux 6.12: mlx4_en_set_coalesce, main_strings (rx_pause), mlx4_en_priv_flags, mlx4_en_get_ts_info",
         "drivers/net/ethernet/mellanox/mlx4/mlx4_en.h in linux 6.12: MLX4_EN_RX_COAL_TARGET, MLX4_EN_RX_COAL_TIME",

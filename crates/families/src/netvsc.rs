@@ -22,7 +22,7 @@ crate::family! {
     ///   advised.
     "netvsc";
     drivers ["hv_netvsc"];
-    also ["hyper-v", "hyperv", "azure"];
+    also ["hyper-v", "hyperv", "azure", "accelerated-networking"];
     sources [
         "Documentation/networking/device_drivers/ethernet/microsoft/netvsc.rst in linux 6.12: SR-IOV support, XDP support, Receive Side Scaling, Large Receive Offload",
         "drivers/net/hyperv/netvsc_drv.c in linux 6.12: netvsc_vf_changed, netvsc_set_features",

@@ -17,7 +17,7 @@ crate::family! {
     /// - A kernel with PREEMPT_RT does not set the 20 µs by default.
     "r8169";
     drivers ["r8169"];
-    also ["realtek", "rtl8111", "rtl8168", "rtl8125"];
+    also ["realtek", "rtl8111", "rtl8168", "rtl8125", "r8125", "r8168", "rtl8169"];
     sources [
         "drivers/net/ethernet/realtek/r8169_main.c in linux 6.12: rtl_set_coalesce, rtl_coalesce_info_8168_8136, rtl8169_ethtool_ops",
         "net/core/dev.c in linux 6.12: netdev_sw_irq_coalesce_default_on (20000 ns, 1)",

@@ -14,7 +14,7 @@ crate::family! {
     /// - Only PTP packets get hardware receive timestamps.
     "tg3";
     drivers ["tg3"];
-    also ["netxtreme", "bcm57xx"];
+    also ["netxtreme", "bcm57xx", "bcm5720"];
     sources [
         "drivers/net/ethernet/broadcom/tg3.c in linux 6.12: tg3_set_coalesce, tg3_init_coal, tg3_get_ts_info",
         "drivers/net/ethernet/broadcom/tg3.h in linux 6.12: LOW_RXCOL_TICKS_CLRTCKS, LOW_RXMAX_FRAMES, MAX_RXCOL_TICKS",

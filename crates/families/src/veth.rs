@@ -20,7 +20,7 @@ crate::family! {
     /// - The speed of 10 Gbit/s that it reports means nothing.
     "veth";
     drivers ["veth"];
-    also ["containers"];
+    also ["containers", "container", "docker", "kubernetes"];
     sources [
         "drivers/net/veth.c in linux 6.12: veth_open, veth_napi_enable, veth_xmit, veth_get_link_ksettings, veth_set_xdp_features, veth_xdp_set",
     ];

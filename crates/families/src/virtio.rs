@@ -18,6 +18,7 @@ crate::family! {
     ///   slower path with a lock.
     "virtio";
     drivers ["virtio_net"];
+    also ["kvm", "qemu", "vhost"];
     sources [
         "https://docs.oasis-open.org/virtio/virtio/v1.2/virtio-v1.2.html (5.1 Network Device)",
         "drivers/net/virtio_net.c in linux 6.12: virtnet_xdp_set, virtnet_set_coalesce",

@@ -19,7 +19,7 @@ crate::family! {
     /// - XDP runs in the driver; there is no zero-copy. Ring changes and XDP reset the device.
     "vmxnet3";
     drivers ["vmxnet3"];
-    also ["vmware", "esxi"];
+    also ["vmware", "esxi", "vsphere"];
     sources [
         "drivers/net/vmxnet3/vmxnet3_ethtool.c in linux 6.12: vmxnet3_set_coalesce, vmxnet3_rq_dev_stats",
         "drivers/net/vmxnet3/vmxnet3_drv.c in linux 6.12: vmxnet3_probe_device (VMXNET3_COALESCE_DISABLED, default_coal_mode), vmxnet3_declare_features",

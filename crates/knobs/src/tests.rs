@@ -142,12 +142,14 @@ fn documented_examples_do_what_they_say() {
             .replace("rx-N", "rx-0")
             .replace("tx-N", "tx-0")
             .replace("cpuN", "cpu0")
+            .replace("stateM", "state2")
             .replace("nodeN", "node0");
         let target: Target = ["rx-0", "tx-0"]
             .iter()
             .find(|q| path.contains(*q))
             .map(|q| format!("eth0/{q}"))
             .or_else(|| path.contains("/eth0/").then(|| "eth0".to_owned()))
+            .or_else(|| path.contains("/state2/").then(|| "cpu0/idle-2".to_owned()))
             .or_else(|| path.contains("/cpu0/").then(|| "cpu0".to_owned()))
             .or_else(|| path.contains("/node0/").then(|| "node0".to_owned()))
             .unwrap_or_else(|| "host".to_owned())
@@ -261,6 +263,18 @@ fn the_names_that_people_use_lead_to_the_entry() {
     assert!(crate::find_known("no such thing").is_none());
     // The last part of two names is no one's alone, unless one of them claims it.
     assert!(crate::find_known("max_cstate").is_none());
+}
+
+#[test]
+fn the_page_of_a_sysctl_states_the_defaults_of_the_table() {
+    for default in lowlat_model::defaults::DEFAULTS {
+        let Some(knob) = find(&format!("sysctl.{}", default.key)) else { continue };
+        for number in default.value.split_whitespace() {
+            let mib = number.parse::<u64>().map(|n| format!("{} MiB", n >> 20)).unwrap();
+            let stated = knob.meta.page.contains(number) || knob.meta.page.contains(&mib);
+            assert!(stated, "{} does not state {number}", knob.meta.name);
+        }
+    }
 }
 
 #[test]

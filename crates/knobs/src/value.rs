@@ -16,6 +16,8 @@ pub enum Value {
     OnOff,
     /// `on` or `off`, `1` and `0` in the place.
     Switch,
+    /// `on` or `off`, `0` and `1` in the place, which says what is forbidden.
+    Allowed,
     /// `on`, `tx` or `off`: `tx=1 rx=1` (HWTSTAMP_TX_ON, HWTSTAMP_FILTER_ALL, include/uapi/linux/net_tstamp.h), the
     /// first alone, or zeros.
     Stamps,
@@ -51,10 +53,10 @@ impl Value {
                 n.to_string()
             }
             Self::Triple => triple(want).map_err(bad)?,
-            Self::OnOff | Self::Switch | Self::Stamps => match (self, want) {
+            Self::OnOff | Self::Switch | Self::Allowed | Self::Stamps => match (self, want) {
                 (Self::OnOff, "on" | "off") => want.to_owned(),
-                (Self::Switch, "on") => "1".to_owned(),
-                (Self::Switch, "off") => "0".to_owned(),
+                (Self::Switch, "on") | (Self::Allowed, "off") => "1".to_owned(),
+                (Self::Switch, "off") | (Self::Allowed, "on") => "0".to_owned(),
                 (Self::Stamps, "on") => "tx=1 rx=1".to_owned(),
                 (Self::Stamps, "tx") => "tx=1 rx=0".to_owned(),
                 (Self::Stamps, "off") => "tx=0 rx=0".to_owned(),
@@ -86,7 +88,8 @@ impl Value {
         };
         let garbled = |why: String| Reading::Garbled(format!("{knob}: {why}"));
         match (self, text) {
-            (Self::Switch, "0") | (Self::Stamps, "tx=0 rx=0") => Reading::Value("off".to_owned()),
+            (Self::Allowed, "0") => Reading::Value("on".to_owned()),
+            (Self::Switch, "0") | (Self::Allowed, _) | (Self::Stamps, "tx=0 rx=0") => Reading::Value("off".to_owned()),
             (Self::Switch, _) | (Self::Stamps, "tx=1 rx=1") => Reading::Value("on".to_owned()),
             (Self::Stamps, "tx=1 rx=0") => Reading::Value("tx".to_owned()),
             (Self::Mask, mask) => match parse_mask(mask) {

@@ -21,6 +21,7 @@ pub mod claim;
 pub mod conditions;
 pub mod counters;
 pub mod cpus;
+pub mod defaults;
 pub mod distribution;
 pub mod document;
 pub mod dpdk;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// What a setting belongs to, as people and plans name it.
 ///
 /// Written as text: `host`, `eth0`, `eth0/rx-0`, `eth0/tx-1`, `eth0/irq-2`, `eth0/napi-0`, `eth0/qdisc-root`,
-/// `eth0/qdisc-1:1`, `eth0/route-192.0.2.0/24`, `cpu3`, `node0`. Interrupts, queues and NAPI instances are named by
+/// `eth0/qdisc-1:1`, `eth0/route-192.0.2.0/24`, `cpu3`, `cpu3/idle-2`, `node0`. Interrupts, queues and NAPI instances are named by
 /// device and position, never by number: numbers change when a driver reloads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
@@ -32,6 +32,8 @@ pub enum Target {
     Route(String, String),
     /// A processor.
     Cpu(u32),
+    /// An idle state of a processor, by its number in sysfs.
+    IdleState(u32, u32),
     /// A NUMA node.
     Node(u32),
     /// A PCI device, by its address (`0000:01:00.0`).
@@ -52,6 +54,7 @@ impl Target {
         "eth0/route-192.0.2.0/24",
         "e-1/route-::/0",
         "cpu3",
+        "cpu3/idle-2",
         "node0",
         "0000:01:00.0",
     ];
@@ -67,6 +70,7 @@ impl Target {
             Self::Qdisc(..) => "qdiscs",
             Self::Route(..) => "routes",
             Self::Cpu(_) => "CPUs",
+            Self::IdleState(..) => "idle states",
             Self::Node(_) => "nodes",
             Self::Device(_) => "devices",
         }
@@ -82,7 +86,7 @@ impl Target {
             | Self::Napi(i, _)
             | Self::Qdisc(i, _)
             | Self::Route(i, _) => Some(i),
-            Self::Host | Self::Cpu(_) | Self::Node(_) | Self::Device(_) => None,
+            Self::Host | Self::Cpu(_) | Self::IdleState(..) | Self::Node(_) | Self::Device(_) => None,
         }
     }
 }
@@ -99,6 +103,7 @@ impl fmt::Display for Target {
             Self::Qdisc(i, p) => write!(f, "{i}/qdisc-{p}"),
             Self::Route(i, p) => write!(f, "{i}/route-{p}"),
             Self::Cpu(n) => write!(f, "cpu{n}"),
+            Self::IdleState(cpu, n) => write!(f, "cpu{cpu}/idle-{n}"),
             Self::Node(n) => write!(f, "node{n}"),
             Self::Device(address) => f.write_str(address),
         }
@@ -111,7 +116,7 @@ impl FromStr for Target {
     fn from_str(s: &str) -> Result<Self, String> {
         let bad = || {
             format!(
-                "{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN, nodeN or a PCI address"
+                "{s:?} names no target; use host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN, cpuN/idle-M, nodeN or a PCI address"
             )
         };
         if s == "host" {
@@ -125,6 +130,11 @@ impl FromStr for Target {
         if let Some((iface, rest)) = s.split_once('/') {
             let (kind, which) = rest.split_once('-').ok_or_else(bad)?;
             let n = || which.parse::<u32>().map_err(|_| bad());
+            // No other target of an interface begins so, whatever the interface's name.
+            if kind == "idle" {
+                let cpu = iface.strip_prefix("cpu").and_then(|c| c.parse().ok()).ok_or_else(bad)?;
+                return Ok(Self::IdleState(cpu, n()?));
+            }
             let iface = iface.to_owned();
             return match kind {
                 "rx" => Ok(Self::RxQueue(iface, n()?)),
@@ -181,7 +191,7 @@ impl JsonSchema for Target {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN, nodeN or a PCI address" })
+        schemars::json_schema!({ "type": "string", "description": "host, IF, IF/rx-N, IF/tx-N, IF/irq-N, IF/napi-N, IF/qdisc-PARENT, IF/route-PREFIX, cpuN, cpuN/idle-M, nodeN or a PCI address" })
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod names;
 mod search;
 
 use std::fmt::{self, Write as _};
@@ -22,12 +23,16 @@ impl fmt::Display for NoPage {
 impl std::error::Error for NoPage {}
 
 /// Guides over the whole catalogue: the generated pages themselves, which a test of xtask keeps current.
-const GUIDES: [(&str, &str); 4] = [
+const GUIDES: [(&str, &str); 5] = [
     ("optimization-patterns", include_str!("../../../docs/reference/optimization-patterns.md")),
     ("kernel-bypass", include_str!("../../../docs/reference/kernel-bypass.md")),
     ("nic-tuning", include_str!("../../../docs/reference/nic-tuning.md")),
     ("resets", include_str!("../../../docs/reference/resets.md")),
+    ("kernel-defaults", include_str!("../../../docs/reference/kernel-defaults.md")),
 ];
+
+/// Pages that hold a word without being its page: so many are named.
+const MENTIONED: usize = 5;
 
 fn names() -> impl Iterator<Item = &'static str> {
     all().into_iter().flat_map(|(_, names)| names)
@@ -60,18 +65,25 @@ pub fn list() -> String {
     out
 }
 
-/// The page of this name as Markdown, or that of the knob that is known elsewhere by it (`SO_BUSY_POLL`, `tcp_rmem`).
+/// The page of this name as Markdown, or the one that is known elsewhere by it (`SO_BUSY_POLL`, `onload`, `ring buffer`), in
+/// any case of letters and with any separators.
 ///
 /// # Errors
-/// No page has the name; it names those that are nearly it.
+/// No page has the name; it names those that are nearly it, or that mention it.
 pub fn page(name: &str) -> Result<String, NoPage> {
-    find(name).ok_or_else(|| {
-        let within: Vec<&str> = names().filter(|n| n.contains(name)).collect();
+    find(name).or_else(|| names::meant(name)).ok_or_else(|| {
+        let within: Vec<&str> = names().filter(|n| n.contains(&name.to_lowercase())).collect();
         // More than a line holds are not help.
         let hint = match (within.len(), search::near(name)) {
             (1..=12, _) => format!("did you mean {}", within.join(", ")),
             (0, near) if !near.is_empty() => format!("did you mean {}", near.join(", ")),
-            _ => "`lowlat explain` lists them all, `lowlat explain --search WORDS` searches them".to_owned(),
+            _ => match search::search(name) {
+                Ok(found) => {
+                    let few: Vec<&str> = found.iter().take(MENTIONED).map(|f| f.name.as_str()).collect();
+                    format!("it is mentioned in {}", few.join(", "))
+                }
+                Err(_) => "`lowlat explain` lists them all, `lowlat explain --search WORDS` searches them".to_owned(),
+            },
         };
         NoPage(format!("explain {name:?}: no such page; {hint}"))
     })

@@ -81,7 +81,7 @@ fn hint(words: &[String]) -> String {
 
 /// Names of pages that are nearly this one, or of which a part is.
 pub(super) fn near(name: &str) -> Vec<&'static str> {
-    nearest(&name.to_lowercase(), all().into_iter().flat_map(|(_, names)| names))
+    nearest(&name.to_lowercase(), super::names::words().into_iter())
 }
 
 fn nearest<'a>(word: &str, among: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -90,7 +90,8 @@ fn nearest<'a>(word: &str, among: impl Iterator<Item = &'a str>) -> Vec<&'a str>
         return Vec::new();
     }
     let likeness = |other: &str| {
-        let whole = strsim::normalized_damerau_levenshtein(word, other);
+        let other = other.to_lowercase();
+        let whole = strsim::normalized_damerau_levenshtein(word, &other);
         let parts = other.split(['.', '/']).map(|part| strsim::normalized_damerau_levenshtein(word, part));
         parts.fold(whole, f64::max)
     };

@@ -24,7 +24,7 @@ crate::rule! {
     sources [
         "Documentation/admin-guide/kernel-parameters.txt in linux 6.12: clocksource=, tsc=",
         "arch/x86/include/asm/vdso/clocksource.h in linux 6.12: VDSO_ARCH_CLOCKMODES (which are read in user space)",
-        "drivers/clocksource/hyperv_timer.c in linux 6.12: hyperv_cs_tsc, hyperv_cs_msr (which has no vdso_clock_mode)",
+        "drivers/clocksource/hyperv_timer.c in linux 6.12: hyperv_cs_tsc (vdso_clock_mode), hyperv_cs_msr (which does not set it)",
         "arch/x86/xen/time.c in linux 6.12: xen_setup_vsyscall_time_info",
         "https://github.com/microsoft/lisa/issues/824 (hyperv_clocksource next to the page)",
         "not confirmed: the cost of one read; `lowlat measure --self` measures it on the host",

@@ -1,5 +1,7 @@
 //! Timers that may fire late on purpose.
 
+use lowlat_model::defaults;
+
 use crate::look::{chosen, few, finding, thread};
 use crate::{Input, Seen};
 
@@ -29,11 +31,12 @@ crate::rule! {
     ];
 }
 
-/// init's slack, which every process inherits (init/init_task.c in linux 6.12, timer_slack_ns).
-const DEFAULT_NS: u64 = 50_000;
+/// init's slack, which every process inherits.
+const SLACK: &str = "timer slack of a thread, ns";
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(application) = &input.facts.application else { return };
+    let Some(default_ns) = defaults::number(SLACK, 0, None, None) else { return };
     let mut evidence = Vec::new();
     for process in &application.processes {
         for t in &process.threads {
@@ -43,7 +46,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             };
             let fact = format!("timer slack of {}[{}]", process.command, process.pid);
             let Some(slack) = seen.need(fact, &t.timer_slack_ns) else { continue };
-            if *slack >= DEFAULT_NS {
+            if *slack >= default_ns {
                 evidence.push(format!(
                     "{}: timer slack {} µs, seen in {}",
                     thread(process, t),

@@ -1,6 +1,6 @@
 //! A control group's quota that stops programs.
 
-use lowlat_model::Severity;
+use lowlat_model::{Reading, Severity};
 
 use crate::look::{finding, within};
 use crate::{Input, Seen};
@@ -28,6 +28,12 @@ crate::rule! {
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
+    // A host without control groups has no quotas; one whose group cannot be seen may have one.
+    if let Some(Reading::Absent(why)) = window.after.groups.get("cgroup")
+        && why.contains("/sys/fs/cgroup")
+    {
+        seen.missing("cpu quota of this control group", format!("absent: {why}"));
+    }
     if !seen.counted(window, "cgroup") {
         return;
     }

@@ -19,7 +19,7 @@ crate::rule! {
     pub GenericXdp = "generic-xdp";
     sources [
         "net/core/dev.c in linux 6.12: do_xdp_generic, netif_receive_generic_xdp",
-        "Documentation/networking/af_xdp.rst in linux 6.12: XDP_SKB and XDP_DRV modes",
+        "Documentation/networking/af_xdp.rst in linux 6.12: XDP_SKB and XDP_DRV",
         "man 8 ip-link (xdpgeneric, xdpdrv)",
     ];
 }

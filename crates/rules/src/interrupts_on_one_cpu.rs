@@ -7,7 +7,7 @@ use lowlat_model::op::Target;
 use lowlat_model::{Severity, Window};
 
 use crate::irq_off_node_or_app_cpu::{fired, free};
-use crate::look::{finding, joint, on_path, set, with, within};
+use crate::look::{finding, fired_on, joint, on_path, set, with, within};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -44,7 +44,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let mine: Vec<&Irq> = irqs.iter().filter(|i| i.iface == name).collect();
         let Some(window) = (mine.len() >= LEAST).then(|| seen.window(input)).flatten() else { continue };
         let firing: Vec<&Irq> = mine.into_iter().filter(|i| fired(Some(window), i)).collect();
-        let Some(cpu) = the_one(&firing) else { continue };
+        let Some(cpu) = the_one(window, &firing) else { continue };
         let Some(share) = busy(seen, window, cpu).filter(|share| *share >= SHARE) else { continue };
         let node = iface.numa_node.value().copied().filter(|node| facts.cpus.node_of.values().any(|n| n == node));
         let mut places = free(facts, node, input.baseline.and_then(|b| b.cpu));
@@ -69,14 +69,13 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     }
 }
 
-/// The one CPU on which all of these fire.
-fn the_one(firing: &[&Irq]) -> Option<u32> {
-    let at: Option<Vec<&Vec<u32>>> = firing.iter().map(|i| i.effective.value()).collect();
-    let at: BTreeSet<u32> = at?.into_iter().flatten().copied().collect();
-    match (firing.len() >= LEAST, at.len(), at.first()) {
-        (true, 1, Some(cpu)) => Some(*cpu),
-        _ => None,
-    }
+/// The one CPU on which all of these fire. Not every chip names it (`effective_affinity_list`): there the counts do.
+fn the_one(window: &Window, firing: &[&Irq]) -> Option<u32> {
+    let on = |i: &&Irq| i.effective.value().cloned().unwrap_or_else(|| fired_on(window, i.irq));
+    let each: Vec<Vec<u32>> = firing.iter().map(on).collect();
+    let at: BTreeSet<u32> = each.iter().flatten().copied().collect();
+    let known = firing.len() >= LEAST && each.iter().all(|cpus| !cpus.is_empty());
+    at.first().copied().filter(|_| known && at.len() == 1)
 }
 
 /// The share of the window for which a CPU did something.

@@ -2,9 +2,9 @@
 
 use lowlat_model::facts::{Facts, Irq};
 use lowlat_model::op::Target;
-use lowlat_model::{Severity, Window};
+use lowlat_model::{Reading, Severity, Window};
 
-use crate::look::{cpus, finding, joint, on_path, set, with};
+use crate::look::{cpus, finding, fired_on, joint, on_path, set, with};
 use crate::{Input, Seen};
 
 crate::rule! {
@@ -49,8 +49,14 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         let mut evidence = Vec::new();
         let mut settings = Vec::new();
         for (nth, irq) in mine.iter().enumerate() {
-            let Some(at) = seen.need(format!("{name}/irq-{} effective affinity", irq.index), &irq.effective) else {
-                continue;
+            let counted = facts.window.as_ref().map(|w| fired_on(w, irq.irq)).filter(|at| !at.is_empty());
+            let at = match (&irq.effective, &counted) {
+                // Not every chip names where a line fires: there the counts do.
+                (Reading::Absent(_) | Reading::Unsupported(_), Some(at)) => at,
+                (named, _) => match seen.need(format!("{name}/irq-{} effective affinity", irq.index), named) {
+                    Some(at) => at,
+                    None => continue,
+                },
             };
             let reasons = reasons(facts, at, node, app);
             if reasons.is_empty() {

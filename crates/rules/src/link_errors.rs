@@ -13,7 +13,9 @@ crate::rule! {
     /// transceiver or a port; tuning fixes none of these.
     /// ## Threshold
     /// Any growth in the counter window of the kernel's `rx_crc_errors` or `rx_frame_errors`, or of a driver's counter
-    /// whose name mentions CRC, FCS, symbol or alignment errors (`rx_symbol_err_phy` of mlx5). A healthy link has none.
+    /// whose name mentions CRC, FCS, symbol or alignment errors (`rx_symbol_err_phy` of mlx5) or blocks that forward
+    /// error correction could not restore. A healthy link has none. Bits and blocks that it did restore do not count:
+    /// fast links have them all the time.
     /// ## Remedy
     /// Clean or replace cable and transceiver, try another port, and check the counters at the other end of the link.
     /// Tune afterwards.
@@ -24,6 +26,11 @@ crate::rule! {
         "include/linux/ethtool.h in linux 6.12: struct ethtool_fec_stats (uncorrectable_blocks)",
         "RFC 2819 (section 4, etherStatsFragments, etherStatsJabbers)",
         "drivers/net/ethernet/mellanox/mlx5/core/en_stats.c in linux 6.12: rx_crc_errors_phy, rx_symbol_err_phy",
+        "Documentation/networking/device_drivers/ethernet/mellanox/mlx5/counters.rst in linux 6.12: rx_corrected_bits_phy, rx_err_lane_[l]_phy",
+        "drivers/net/ethernet/broadcom/bnxt/bnxt_ethtool.c in linux 6.12: rx_fec_uncorrectable_blocks, rx_fec_corrected_blocks",
+        "drivers/net/usb/lan78xx.c in linux 6.12: lan78xx_gstrings (RX FCS Errors)",
+        "drivers/net/ethernet/cadence/macb.h in linux 6.12: rx_frame_check_sequence_errors",
+        "drivers/net/ethernet/freescale/fec_main.c in linux 6.12: fec_stats (IEEE_rx_crc, IEEE_rx_align)",
     ];
 }
 
@@ -41,11 +48,23 @@ pub(crate) const STANDARD: [&str; 6] = [
 ];
 
 /// Whether a driver's counter counts frames that came broken off the wire: its name speaks of the frame check, of symbols or
-/// of alignment. A wrong checksum of IP, TCP or UDP is the sender's.
+/// of alignment, or of blocks past correction. Drivers write these words with underscores, with blanks and as one
+/// (`rx_fcs_errors`, `RX FCS Errors`, `RxFCSErrors`). A wrong checksum of IP, TCP or UDP is the sender's.
 pub(crate) fn counts(key: &str) -> bool {
-    let key = key.trim().to_ascii_lowercase();
-    let broken = ["crc_err", "fcs_err", "symbol_err", "align_err", "alignment_err", "crcerr"];
-    !KERNEL.contains(&key.as_str()) && key != "fcs" && broken.iter().any(|part| key.contains(part))
+    const BROKEN: [&str; 7] =
+        ["crcerr", "fcserr", "symbolerr", "alignerr", "alignmenterr", "alignmentsymbolerr", "framechecksequence"];
+    /// What the names of `fec` and `bcmgenet` end with, which say no more.
+    const BARE: [&str; 3] = ["rxcrc", "rxfcs", "rxalign"];
+    let word: String = key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    let broken = BROKEN.iter().any(|part| word.contains(part)) || BARE.iter().any(|end| word.ends_with(end));
+    broken || (word.contains("fec") && word.contains("uncorr"))
+}
+
+/// Whether a driver's counter counts what forward error correction restored, or errors before it: a fast link has these all
+/// the time, and nothing is lost.
+pub(crate) fn restored(key: &str) -> bool {
+    let low = key.to_ascii_lowercase();
+    (low.contains("corr") && !low.contains("uncorr") && !low.contains("corrupt")) || low.contains("err_lane")
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
@@ -58,7 +77,8 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             }
         }
         // What a driver does not count is not a fact missed: the kernel's counters stand for all of them.
-        for (key, by) in seen.driver_grown(window, name).into_iter().filter(|(key, _)| counts(key)) {
+        let again = |key: &str| KERNEL.contains(&key) && window.delta(&format!("link/{name}"), key) > Some(0);
+        for (key, by) in seen.driver_grown(window, name).into_iter().filter(|(key, _)| counts(key) && !again(key)) {
             evidence.push(format!("{} grew by {by} {} (driver counter)", key.trim(), within(window)));
         }
         if evidence.is_empty() {
@@ -96,6 +116,16 @@ mod tests {
             &[],
         );
         assert_eq!(rule(NAME, &facts).findings[0].severity, Severity::Critical);
+        // The driver shows the kernel's own again.
+        grow(&mut facts, "ethtool/eth0", "rx_crc_errors", 3);
+        assert_eq!(rule(NAME, &facts).findings[0].evidence.len(), 2);
+    }
+
+    #[test]
+    fn a_driver_whose_counts_the_kernel_does_not_have() {
+        let mut facts = healthy();
+        grow(&mut facts, "ethtool/eth0", "rx_crc_errors", 3);
+        only(NAME, &facts, &["rx_crc_errors grew by 3 in 1000 ms (driver counter)"], &[]);
     }
 
     #[test]
@@ -103,6 +133,30 @@ mod tests {
         let mut facts = healthy();
         grow(&mut facts, "standard/eth0", "fec.uncorrectable_blocks", 3);
         only(NAME, &facts, &["fec.uncorrectable_blocks grew by 3 in 1000 ms (standard counter)"], &[]);
+    }
+
+    #[test]
+    fn names_of_other_drivers() {
+        for key in [
+            "RX FCS Errors",
+            "RxAlignErrors",
+            "rx_frame_check_sequence_errors",
+            "IEEE_rx_crc",
+            "rx_fcs",
+            "rx_alignment_symbol_errors",
+            "port.rx_crc_errors",
+            "rx_fec_uncorrectable_blocks",
+            "fec_uncorrected_errors",
+        ] {
+            assert!(counts(key) && !restored(key), "{key}");
+        }
+        for key in ["rx_csum_offload_errors", "rx_ip_checksum_errs", "fcs", "rx_errors", "rx_corrected_bits_phy"] {
+            assert!(!counts(key), "{key}");
+        }
+        for key in ["rx_corrected_bits_phy", "rx_err_lane_0_phy", "fec_corrected_errors", "rx_fec_corrected_blocks"] {
+            assert!(restored(key) && !counts(key), "{key}");
+        }
+        assert!(!restored("rx_corrupt_frames") && !restored("rx_errors"));
     }
 
     #[test]

@@ -23,7 +23,7 @@ crate::rule! {
     pub LongFilterChain = "long-filter-chain";
     sources [
         "net/netfilter/nf_tables_core.c in linux 6.12: nft_do_chain",
-        "net/netfilter/x_tables.c in linux 6.12: xt_proto_init, FORMAT_TABLES (ip_tables_names)",
+        "net/netfilter/x_tables.c in linux 6.12: xt_proto_init, FORMAT_TABLES (_tables_names)",
         "https://github.com/kubernetes/kubernetes/issues/14099 (iptables-save: 9508 lines)",
         "https://wiki.nftables.org/wiki-nftables/index.php/Sets",
         "measured: loopback UDP round trips against rule counts, linux 6.18, median of 20000, three runs each",

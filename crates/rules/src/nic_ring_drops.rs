@@ -15,25 +15,27 @@ crate::rule! {
     /// The packet reached the machine and was lost before the kernel saw it. Either the CPU that empties the ring is
     /// too busy or sleeps too long, or the ring is too small for the bursts.
     /// ## Threshold
-    /// Any growth in the counter window of the kernel's `rx_missed_errors` or `rx_fifo_errors`, of
+    /// Any growth in the counter window of the kernel's `rx_missed_errors`, `rx_fifo_errors` or `rx_over_errors`, of
     /// `rx-hw-drop-overruns` in the statistics of its queues, or of the driver's own counter: `rx_no_dma_resources`
     /// (ixgbe), `rx_out_of_buffer` (mlx5), `port_rx_nodesc_drops` (sfc), `port.rx_dropped` (i40e; newer kernels call it
     /// `port.rx_discards`), `rx_dropped.nic` (ice), `pkts rx OOB` (vmxnet3), `rx_no_buffers_posted` (gve),
     /// `rx_discards` (bnxt, bnx2x), a queue's `_drops` (igb), `_rx_drops` (bna), `hc_rx_discards_no_wqe` (mana),
-    /// `no_buff_discards` (qede), `rx_no_bufs` (enic), `[hw] rx nobuffer discards` (dpaa2). `iavf`, `ena` and an `i40e` with the older
-    /// name count these losses as the kernel's `rx_dropped` (on `ena` together with what an XDP program drops), a
-    /// counter that means something else on other drivers. `rx_no_buffer_count` of Intel's 1 Gbit/s devices is not a
-    /// loss: the packet waited in the device.
+    /// `no_buff_discards` (qede), `rx_no_bufs` (enic), `[hw] rx nobuffer discards` (dpaa2), `rx_drops_no_frags` and
+    /// `rx_drops_no_erx_descr` (be2net), `InDroppedDma` (atlantic), `rxbds_empty` and `rx_discards` (tg3), `rx_missed`
+    /// (r8169), `rx_resource_errors` (macb), `IEEE_rx_macerr` (fec), `rx_nodesc_drop_cnt` (older sfc devices). `iavf`,
+    /// `ena`, `atlantic` and an `i40e` with the older name count these losses as the kernel's `rx_dropped` (on `ena`
+    /// together with what an XDP program drops), a counter that means something else on other drivers.
+    /// `rx_no_buffer_count` of Intel's 1 Gbit/s devices is not a loss: the packet waited in the device.
     /// ## Remedy
     /// Reduce the load of the CPU that takes the interrupt. Then raise the receive ring to its next size, one step at a
     /// time: a large ring hides the fault and pollutes the cache. Changing the ring resets the device.
     pub NicRingDrops = "nic-ring-drops";
     sources [
-        "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_missed_errors, rx_fifo_errors)",
+        "include/uapi/linux/if_link.h in linux 6.12: struct rtnl_link_stats64 (rx_missed_errors, rx_fifo_errors, rx_over_errors)",
         "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats (rx-hw-drop-overruns)",
         "Documentation/networking/device_drivers/ethernet/mellanox/mlx5/counters.rst in linux 6.12: rx_out_of_buffer, rx_discards_phy",
         "drivers/net/ethernet/intel/ixgbe/ixgbe_ethtool.c in linux 6.12: ixgbe_gstrings_stats",
-        "drivers/net/ethernet/intel/igb/igb_main.c in linux 6.12: igb_update_stats (RQDPC to rx_fifo_errors, MPC to rx_missed_errors)",
+        "drivers/net/ethernet/intel/igb/igb_main.c in linux 6.12: igb_update_stats (E1000_RQDPC to rx_fifo_errors, E1000_MPC to rx_missed_errors)",
         "drivers/net/ethernet/intel/i40e/i40e_main.c in linux 6.12: i40e_update_vsi_stats (rx_discards to rx_missed_errors)",
         "linux commit 5337d294973331660e84e41836a54014de22e5b0: i40e: Add rx_missed_errors for buffer exhaustion (rx_dropped before it)",
         "drivers/net/ethernet/intel/iavf/iavf_virtchnl.c in linux 6.12: iavf_virtchnl_completion (rx_discards to rx_dropped)",
@@ -50,21 +52,30 @@ crate::rule! {
         "drivers/net/ethernet/qlogic/qede/qede_ethtool.c in linux 6.12: qede_stats_arr (no_buff_discards)",
         "drivers/net/ethernet/cisco/enic/enic_ethtool.c in linux 6.12: enic_rx_stats (rx_no_bufs)",
         "drivers/net/ethernet/freescale/dpaa2/dpaa2-ethtool.c in linux 6.12: dpaa2_ethtool_stats",
+        "drivers/net/ethernet/emulex/benet/be_ethtool.c in linux 6.12: et_stats, et_rx_stats",
+        "drivers/net/ethernet/aquantia/atlantic/aq_ethtool.c in linux 6.12: aq_ethtool_stat_names (InDroppedDma)",
+        "drivers/net/ethernet/broadcom/tg3.c in linux 6.12: tg3_get_nstats (rxbds_empty, rx_discards)",
+        "drivers/net/ethernet/realtek/r8169_main.c in linux 6.12: rtl8169_gstrings (rx_missed)",
+        "drivers/net/ethernet/cadence/macb_main.c in linux 6.12: gem_get_stats (rx_resource_errors)",
+        "drivers/net/ethernet/freescale/fec_main.c in linux 6.12: fec_stats (IEEE_rx_macerr)",
     ];
     follows ["steal-time", "thermal-throttling", "interrupts-on-one-cpu"];
 }
 
 /// Names that mean the same in different drivers.
 pub(crate) const KERNEL: [&str; 2] = ["rx_missed_errors", "rx_fifo_errors"];
+/// An older name of the kernel for `rx_fifo_errors` (include/uapi/linux/if_link.h, rx_over_errors: the two were used
+/// interchangeably). Not every stored host has it.
+pub(crate) const OLDER: &str = "rx_over_errors";
 /// The kernel's name for them in the statistics of each queue.
 pub(crate) const OVERRUNS: &str = "rx-hw-drop-overruns";
 /// Drivers that count these losses as the kernel's `rx_dropped`.
-const AS_DROPPED: [&str; 3] = ["i40e", "iavf", "ena"];
+const AS_DROPPED: [&str; 4] = ["i40e", "iavf", "ena", "atlantic"];
 /// Where `i40e` has this counter, its `rx_dropped` holds other losses, and those for want of descriptors are in
 /// `rx_missed_errors` (linux commit 5337d2949733).
 const I40E_APART: &str = "port.rx_discards";
 /// A driver's own name for them, and the drivers where it means them; none named where it is one driver's alone.
-const OWN: [(Name, &[&str]); 15] = [
+const OWN: [(Name, &[&str]); 23] = [
     (Name::Is("rx_no_dma_resources"), &[]),
     (Name::Is("rx_out_of_buffer"), &[]),
     (Name::Is("port_rx_nodesc_drops"), &[]),
@@ -77,7 +88,15 @@ const OWN: [(Name, &[&str]); 15] = [
     (Name::Is("no_buff_discards"), &[]),
     (Name::Is("rx_no_bufs"), &["enic"]),
     (Name::Is("[hw] rx nobuffer discards"), &[]),
-    (Name::Ends("rx_discards"), &["bnxt_en", "bnx2x"]),
+    (Name::Is("rx_drops_no_erx_descr"), &[]),
+    (Name::Ends("rx_drops_no_frags"), &[]),
+    (Name::Is("InDroppedDma"), &[]),
+    (Name::Is("rxbds_empty"), &[]),
+    (Name::Is("rx_missed"), &["r8169", "r8168", "r8125"]),
+    (Name::Ends("rx_resource_errors"), &["macb"]),
+    (Name::Is("IEEE_rx_macerr"), &[]),
+    (Name::Is("rx_nodesc_drop_cnt"), &[]),
+    (Name::Ends("rx_discards"), &["bnxt_en", "bnx2x", "tg3", "iavf"]),
     (Name::Ends("_drops"), &["igb", "igc"]),
     (Name::Ends("_rx_drops"), &["bna"]),
 ];
@@ -89,17 +108,20 @@ enum Name {
     Ends(&'static str),
 }
 
-/// Whether a counter of this driver counts packets that found no descriptor. `vmxnet3` indents its names.
+/// Whether a counter of this driver counts packets that found no descriptor. `vmxnet3` indents its names. Some drivers show
+/// the kernel's own again.
 pub(crate) fn counts(driver: &str, key: &str) -> bool {
     let key = key.trim();
-    OWN.iter().any(|(name, drivers)| {
-        let named = match name {
-            Name::Is(name) => key == *name,
-            Name::Begins(name) => key.starts_with(name),
-            Name::Ends(name) => key.ends_with(name),
-        };
-        named && (drivers.is_empty() || drivers.contains(&driver))
-    })
+    KERNEL.contains(&key)
+        || key == OLDER
+        || OWN.iter().any(|(name, drivers)| {
+            let named = match name {
+                Name::Is(name) => key == *name,
+                Name::Begins(name) => key.starts_with(name),
+                Name::Ends(name) => key.ends_with(name),
+            };
+            named && (drivers.is_empty() || drivers.contains(&driver))
+        })
 }
 
 /// Whether the kernel's `rx_dropped` of this interface counts packets that found no descriptor.
@@ -117,6 +139,9 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             if let Some(by) = seen.growth(window, &link, key).filter(|by| *by > 0) {
                 grown.insert(key.to_owned(), (by, "kernel"));
             }
+        }
+        if let Some(by) = window.delta(&link, OLDER).filter(|by| *by > 0) {
+            grown.insert(OLDER.to_owned(), (by, "kernel"));
         }
         if let Some(by) = seen.queues_grown(window, name, OVERRUNS) {
             grown.insert(OVERRUNS.to_owned(), (by, "queue"));
@@ -206,6 +231,7 @@ mod tests {
     #[test]
     fn each_drivers_own_name() {
         for (driver, group, key) in [
+            ("tg3", "link/eth0", "rx_over_errors"),
             ("vmxnet3", "ethtool/eth0", "  pkts rx OOB"),
             ("i40e", "link/eth0", "rx_dropped"),
             ("i40e", "ethtool/eth0", "port.rx_dropped"),
@@ -220,6 +246,18 @@ mod tests {
             ("mana", "ethtool/eth0", "hc_rx_discards_no_wqe"),
             ("qede", "ethtool/eth0", "no_buff_discards"),
             ("enic", "ethtool/eth0", "rx_no_bufs"),
+            ("e1000e", "ethtool/eth0", "rx_missed_errors"),
+            ("be2net", "ethtool/eth0", "rxq0: rx_drops_no_frags"),
+            ("be2net", "ethtool/eth0", "rx_drops_no_erx_descr"),
+            ("atlantic", "ethtool/eth0", "InDroppedDma"),
+            ("atlantic", "link/eth0", "rx_dropped"),
+            ("tg3", "ethtool/eth0", "rxbds_empty"),
+            ("tg3", "ethtool/eth0", "rx_discards"),
+            ("iavf", "ethtool/eth0", "rx_discards"),
+            ("r8169", "ethtool/eth0", "rx_missed"),
+            ("macb", "ethtool/eth0", "rx_resource_errors"),
+            ("fec", "ethtool/eth0", "IEEE_rx_macerr"),
+            ("sfc_falcon", "ethtool/eth0", "rx_nodesc_drop_cnt"),
             ("fsl_dpaa2_eth", "ethtool/eth0", "[hw] rx nobuffer discards"),
         ] {
             let mut facts = healthy();

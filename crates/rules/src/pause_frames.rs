@@ -15,8 +15,9 @@ crate::rule! {
     /// ## Threshold
     /// Any growth in the counter window of a driver's counter whose name contains `pause` or `xoff`
     /// (`rx_flow_control_xoff` of ixgbe, igb and igc, `port.link_xoff_rx` of i40e, `rx_pause_ctrl_phy` of mlx5,
-    /// `rx_pause` of mlx4, `rx_pause_frames` of bnxt), including those per priority. Counters of XON and of durations
-    /// do not count. Where receivers keep up, there are no pause frames.
+    /// `rx_pause` of mlx4, `rx_pause_frames` of bnxt), including those per priority, or whose name abbreviates flow
+    /// control (`IEEE_rx_fdxfc` of fec, `good_fc_received` of mvneta). Counters of XON and of durations do not count. Where
+    /// receivers keep up, there are no pause frames.
     /// ## Remedy
     /// Find the receiver that is too slow. Where this host sends the pause frames, reduce the load of the CPU that
     /// empties its ring. Then try the path without pause. Lossless fabrics (RoCE, FCoE) need pause on.
@@ -30,6 +31,8 @@ crate::rule! {
         "drivers/net/ethernet/mellanox/mlx5/core/en_stats.c in linux 6.12: rx_pause_ctrl_phy",
         "drivers/net/ethernet/mellanox/mlx4/en_ethtool.c in linux 6.12: main_strings (rx_pause)",
         "drivers/net/ethernet/broadcom/bnxt/bnxt_ethtool.c in linux 6.12: rx_pause_frames",
+        "drivers/net/ethernet/freescale/fec_main.c in linux 6.12: fec_stats (IEEE_rx_fdxfc, IEEE_tx_fdxfc)",
+        "drivers/net/ethernet/marvell/mvneta.c in linux 6.12: mvneta_statistics (fc_sent, good_fc_received)",
         "https://github.com/ryran/xsos/issues/112 (rx_pause_frames; rx_constant_pause_events next to it is a name of bnx2x)",
         "https://github.com/NVIDIA/daqiri/issues/250 (pause with no drop counter growing)",
         "not confirmed: the text of the IEEE standard was not opened",
@@ -45,7 +48,8 @@ pub(crate) const STANDARD: &str = "pause.";
 pub(crate) fn counts(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let none = ["xon", "duration", "transition", "storm", "admin_q", "unpause", "cycles", "usec", "timeout"];
-    (key.contains("pause") || key.contains("xoff")) && !none.iter().any(|part| key.contains(part))
+    let stops = ["pause", "xoff", "fdxfc", "fc_sent", "fc_received", "fc_rcvd"];
+    stops.iter().any(|part| key.contains(part)) && !none.iter().any(|part| key.contains(part))
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
@@ -106,9 +110,16 @@ mod tests {
 
     #[test]
     fn names_of_other_drivers() {
-        for key in
-            ["rx_pause_frames", "rx_pause", "tx_xoff_sent", "rx_prio3_pause", "mmc_rx_pause_frames", "MacRxPause"]
-        {
+        for key in [
+            "rx_pause_frames",
+            "rx_pause",
+            "tx_xoff_sent",
+            "rx_prio3_pause",
+            "mmc_rx_pause_frames",
+            "MacRxPause",
+            "IEEE_rx_fdxfc",
+            "fc_received",
+        ] {
             assert!(counts(key), "{key}");
         }
         for key in

@@ -1,7 +1,7 @@
 //! Datagrams lost because a socket's receive buffer was full.
 
-use lowlat_model::Severity;
 use lowlat_model::op::Target;
+use lowlat_model::{Severity, defaults};
 
 use crate::look::{finding, number, set, with, within};
 use crate::{Input, Seen};
@@ -35,12 +35,6 @@ crate::rule! {
     follows ["steal-time", "cpu-quota-throttled", "thermal-throttling", "swapping"];
 }
 
-/// What the kernel starts with on 64-bit machines, and on those of 32 bit, where a packet's own memory is smaller
-/// (`SKB_TRUESIZE(256)` is 832 and 640 bytes, times 256).
-const KERNEL_DEFAULT: u64 = 212_992;
-const KERNEL_DEFAULT_32: u64 = 163_840;
-/// Names of `uname -m` that are of 32 bit.
-const BITS_32: [&str; 8] = ["arm", "i386", "i486", "i586", "i686", "mips", "ppc", "riscv32"];
 /// What is tried: room for some 1365 small datagrams.
 const ROOM: u64 = 1 << 20;
 /// No more than this: a queue that long is latency, not safety.
@@ -61,7 +55,11 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         }
         lost = !evidence.is_empty();
     }
-    let kernels = kernel_default(input);
+    let host = &input.facts.host;
+    let (release, machine) = (host.release.value(), host.machine.value());
+    let kernels =
+        defaults::number("net.core.rmem_default", 0, release.map(String::as_str), machine.map(String::as_str))
+            .unwrap_or_default();
     let small = default.is_some_and(|d| d < kernels);
     if !lost && !small {
         return;
@@ -89,16 +87,6 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         "set SO_RCVBUF in the program that loses datagrams and make its reader keep up; a larger default helps programs that set none",
     );
     seen.found(with(found, settings));
-}
-
-/// The kernel's own default on this machine; where it is not known, the smaller one.
-fn kernel_default(input: &Input<'_>) -> u64 {
-    match input.facts.host.machine.value().map(String::as_str) {
-        // A 64-bit kernel calls itself by these names for a process of 32 bit only where it was asked to (personality).
-        Some(m) if BITS_32.contains(&m) || m.starts_with("armv") => KERNEL_DEFAULT_32,
-        Some(_) => KERNEL_DEFAULT,
-        None => KERNEL_DEFAULT_32,
-    }
 }
 
 #[cfg(test)]

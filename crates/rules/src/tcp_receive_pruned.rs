@@ -1,7 +1,7 @@
 //! TCP data thrown away at the receiver.
 
-use lowlat_model::Severity;
 use lowlat_model::op::Target;
+use lowlat_model::{Severity, defaults};
 
 use crate::look::{finding, set, with, within};
 use crate::{Input, Seen};
@@ -35,9 +35,8 @@ crate::rule! {
 }
 
 const COUNTERS: [&str; 4] = ["TCPRcvQDrop", "PruneCalled", "RcvPruned", "OfoPruned"];
-const WANT: u64 = 32 << 20;
-/// What a new connection starts with by default (Documentation/networking/ip-sysctl.rst, tcp_rmem).
-const START: u64 = 131_072;
+/// The release whose defaults are tried: its largest buffer is what later kernels have too.
+const OF: &str = "6.16";
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
@@ -52,11 +51,13 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         return;
     }
     let rmem = input.facts.sysctls.get("net.ipv4.tcp_rmem").and_then(|r| seen.need("sysctl net.ipv4.tcp_rmem", r));
+    let newest = |place| defaults::number("net.ipv4.tcp_rmem", place, Some(OF), None);
     let setting = rmem.and_then(|text| {
+        let (own_start, own_most) = (newest(1)?, newest(2)?);
         let [min, default, max] = text.split_whitespace().collect::<Vec<_>>()[..] else { return None };
         let (start, most) = (default.parse::<u64>().ok()?, max.parse::<u64>().ok()?);
-        let want = format!("{min} {} {}", start.max(START), most.max(WANT));
-        (start < START || most < WANT).then(|| set("sysctl.net.ipv4.tcp_rmem", Target::Host, want))
+        let want = format!("{min} {} {}", start.max(own_start), most.max(own_most));
+        (start < own_start || most < own_most).then(|| set("sysctl.net.ipv4.tcp_rmem", Target::Host, want))
     });
     let found = finding(
         NAME,

@@ -13,7 +13,7 @@ crate::rule! {
     /// and often takes the link down.
     /// ## Threshold
     /// Any growth in the counter window of the kernel's `tx_timeout` of a queue, or of a driver's counter whose name
-    /// contains `tx_timeout` or `tx timeout`.
+    /// contains `tx_timeout` or `tx timeout`, or is `wd_expired` (ena: the device did not answer in time).
     /// ## Remedy
     /// This is a fault of device, firmware or driver: try newer firmware and a newer kernel first. For `e1000e`
     /// ("Detected Hardware Unit Hang") the known workaround is to switch segmentation offload off; other devices have
@@ -22,6 +22,7 @@ crate::rule! {
     sources [
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: tx_timeout",
         "net/sched/sch_generic.c in linux 6.12: dev_watchdog",
+        "drivers/net/ethernet/amazon/ena/ena_ethtool.c in linux 6.12: ena_stats_global_strings (tx_timeout, wd_expired)",
         "https://github.com/clearlinux/distribution/issues/2091 (e1000e, Detected Hardware Unit Hang)",
     ];
     follows ["pci-express-errors"];
@@ -30,7 +31,7 @@ crate::rule! {
 /// Whether a driver's counter counts its timeouts: `tx_timeout_count` (Intel), `tx timeout count` (vmxnet3).
 pub(crate) fn counts(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    key.contains("tx_timeout") || key.contains("tx timeout")
+    key.contains("tx_timeout") || key.contains("tx timeout") || key.trim() == "wd_expired"
 }
 
 fn look(input: &Input<'_>, seen: &mut Seen) {

@@ -1,6 +1,6 @@
 //! Datagrams lost because UDP as a whole may take no more memory.
 
-use lowlat_model::{Reading, Severity};
+use lowlat_model::{Reading, Severity, Window};
 
 use crate::look::{finding, within};
 use crate::{Input, Seen};
@@ -12,8 +12,9 @@ crate::rule! {
     /// The socket that loses datagrams may have an empty buffer: others have used up the memory. Larger socket buffers
     /// make it worse.
     /// ## Threshold
-    /// Any growth of `Udp.MemErrors` or `Udp6MemErrors` in the counter window (counted from 5.11 on; older kernels
-    /// count such losses in `InErrors` alone).
+    /// Any growth of `Udp.MemErrors` or `Udp6MemErrors` in the counter window (counted from 5.11 on). Older kernels
+    /// count such losses in `Udp.InErrors` alone: there it is a warning where that grew by more than `RcvbufErrors` and
+    /// `InCsumErrors` together, because datagrams that a socket's filter refuses count there too.
     /// ## Remedy
     /// Find the sockets whose queues are full (`ss -uam`) and their readers. Then raise the third number of
     /// `net.ipv4.udp_mem`, the limit in pages. Smaller socket buffers help where many sockets have huge ones.
@@ -39,6 +40,8 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
             evidence.push(format!("{key} grew by {by} {} ({file})", within(window)));
         }
     }
+    let certain = !evidence.is_empty();
+    evidence.extend(unnamed(window));
     if group_denied(seen, input) || evidence.is_empty() {
         return;
     }
@@ -48,11 +51,26 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
     }
     seen.found(finding(
         NAME,
-        Severity::Critical,
+        if certain { Severity::Critical } else { Severity::Warning },
         "received datagrams are lost because UDP has no memory left".to_owned(),
         evidence,
         "find the sockets with full queues (ss -uam); then a larger third number of net.ipv4.udp_mem, or smaller socket buffers",
     ));
+}
+
+/// Errors without a cause of their own, of a kernel that does not count those for lack of memory apart.
+fn unnamed(window: &Window) -> Option<String> {
+    if window.after.get("snmp", "Udp.MemErrors").is_some() {
+        return None;
+    }
+    let grown = |key: &str| window.delta("snmp", key).unwrap_or(0);
+    let rest = grown("Udp.InErrors").saturating_sub(grown("Udp.RcvbufErrors") + grown("Udp.InCsumErrors"));
+    (rest > 0).then(|| {
+        format!(
+            "Udp.InErrors grew by {rest} beyond RcvbufErrors and InCsumErrors {}; this kernel does not count MemErrors",
+            within(window)
+        )
+    })
 }
 
 /// Says it where the table may not be read.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use lowlat_model::{Severity, Window};
 
 use crate::look::{finding, on_path, within};
-use crate::{Input, Seen, instance_allowance_exceeded, link_errors, nic_ring_drops, pause_frames, transmit_timeouts};
+use crate::{
+    Input, Seen, instance_allowance_exceeded, link_errors, link_goes_down, nic_ring_drops, pause_frames,
+    transmit_timeouts,
+};
 
 crate::rule! {
     /// ## What it finds
@@ -14,8 +17,9 @@ crate::rule! {
     /// ## Why it matters
     /// Drivers count losses under names of their own. Fix loss before latency, whatever the name of its counter.
     /// ## Threshold
-    /// Any growth in the counter window of a counter whose name mentions drops, discards, errors, failures or overruns:
-    /// of the kernel's interface statistics, of those that it defines for MAC, PHY and queues, and of the driver's own.
+    /// Any growth in the counter window of a counter whose name mentions drops, discards, errors, failures, faults,
+    /// overruns, frames of a wrong size, or a lack of buffers, descriptors, memory or space: of the kernel's interface
+    /// statistics, of those that it defines for MAC, PHY and queues, and of the driver's own.
     /// It is a warning where more than one packet in 10 000 of the window is lost this way (a heuristic, the same as
     /// for retransmissions), and `info` otherwise. The kernel's `rx_dropped` alone is never a warning: it also counts
     /// packets of protocols that nobody listens to. Drops of a discipline that drops to keep its queue short
@@ -41,11 +45,10 @@ crate::rule! {
 
 /// One lost packet of so many is a warning.
 const OF: u64 = 10_000;
-const KERNEL: [&str; 11] = [
+const KERNEL: [&str; 10] = [
     "rx_errors",
     "rx_dropped",
     "rx_length_errors",
-    "rx_over_errors",
     "tx_errors",
     "tx_dropped",
     "tx_aborted_errors",
@@ -55,10 +58,44 @@ const KERNEL: [&str; 11] = [
     "tx_window_errors",
 ];
 /// Parts of a driver's names for losses.
-const LOSS: [&str; 10] =
-    ["drop", "discard", "error", "_err", " err", "fail", "overrun", "overflow", "missed", "exhaust"];
-/// What sounds like a loss and is none: what a program of the administrator drops, and packets that no hardware rule took.
-const NONE: [&str; 3] = ["xdp", "steer_missed", "fdir_"];
+const LOSS: [&str; 33] = [
+    "drop",
+    "discard",
+    "error",
+    "_err",
+    " err",
+    "errs",
+    "fail",
+    "_fault",
+    "abort",
+    "reject",
+    "lost",
+    "overrun",
+    "overflow",
+    "ovflow",
+    "underrun",
+    "underflow",
+    "missed",
+    "exhaust",
+    "unavail",
+    "truncat",
+    "oversize",
+    "undersize",
+    "jabber",
+    "runt",
+    "bad_",
+    "no_buf",
+    "nobuf",
+    "no_desc",
+    "nodesc",
+    "no_mem",
+    "no_space",
+    "empty_rx_ring",
+    "out_of_",
+];
+/// What sounds like a loss and is none: what a program of the administrator drops, packets that no hardware rule took, a
+/// ring without a free descriptor while the packet waits in the device (igb, e1000e), and bytes of frames counted elsewhere.
+const NONE: [&str; 5] = ["xdp", "steer_missed", "fdir_", "rx_no_buffer_count", "_bytes"];
 
 fn look(input: &Input<'_>, seen: &mut Seen) {
     let Some(window) = seen.window(input) else { return };
@@ -112,7 +149,7 @@ fn disciplines(input: &Input<'_>, window: &Window, name: &str) -> (Vec<String>, 
 }
 
 /// Drops and errors of protocols that no other rule speaks of (net/ipv4/proc.c, net/ipv6/proc.c).
-const PROTOCOLS: [(&str, &str); 22] = [
+const PROTOCOLS: [(&str, &str); 30] = [
     ("snmp", "Ip.InDiscards"),
     ("snmp", "Ip.OutDiscards"),
     ("snmp", "Ip.InHdrErrors"),
@@ -134,6 +171,14 @@ const PROTOCOLS: [(&str, &str); 22] = [
     ("snmp6", "Ip6InDiscards"),
     ("snmp6", "Ip6OutDiscards"),
     ("snmp6", "Udp6InCsumErrors"),
+    ("snmp", "Ip.InAddrErrors"),
+    ("netstat", "IpExt.InNoRoutes"),
+    ("netstat", "TcpExt.TCPAbortOnMemory"),
+    ("netstat", "TcpExt.ListenDrops"),
+    ("snmp6", "Ip6InHdrErrors"),
+    ("snmp6", "Ip6OutNoRoutes"),
+    ("snmp6", "Ip6ReasmFails"),
+    ("snmp6", "Udp6SndbufErrors"),
     ("neigh/arp", "unresolved_discards"),
 ];
 
@@ -142,7 +187,11 @@ fn protocols(window: &Window, seen: &mut Seen) {
         let by = window.delta(group, key).filter(|by| *by > 0)?;
         Some(format!("{key} grew by {by} {} ({group})", within(window)))
     };
-    let evidence: Vec<String> = PROTOCOLS.iter().filter_map(grown).collect();
+    // Overflows are counted as drops too, and are the fault of another rule.
+    let overflows = window.delta("netstat", "TcpExt.ListenOverflows").unwrap_or(0) > 0;
+    let known = |(_, key): &&(&str, &str)| overflows && key.ends_with("ListenDrops");
+    let mut evidence: Vec<String> = PROTOCOLS.iter().filter(|p| !known(p)).filter_map(grown).collect();
+    evidence.extend(datagrams(window));
     if !evidence.is_empty() {
         seen.found(finding(
             NAME,
@@ -154,12 +203,23 @@ fn protocols(window: &Window, seen: &mut Seen) {
     }
 }
 
+/// Errors of UDP that none of its named causes explains, where all of them are counted.
+fn datagrams(window: &Window) -> Option<String> {
+    window.after.get("snmp", "Udp.MemErrors")?;
+    let grown = |key: &str| window.delta("snmp", &format!("Udp.{key}")).unwrap_or(0);
+    let named = grown("RcvbufErrors") + grown("InCsumErrors") + grown("MemErrors");
+    let rest = grown("InErrors").saturating_sub(named);
+    (rest > 0).then(|| format!("Udp.InErrors grew by {rest} beyond its named causes {} (snmp)", within(window)))
+}
+
 /// Whether another rule speaks of this counter of a driver.
 fn explained(driver: &str, key: &str) -> bool {
     nic_ring_drops::counts(driver, key)
         || pause_frames::counts(key)
         || link_errors::counts(key)
         || transmit_timeouts::counts(key)
+        || link_goes_down::counts(key)
+        || link_errors::restored(key)
         || key.ends_with(instance_allowance_exceeded::ALLOWANCE)
 }
 
@@ -253,6 +313,18 @@ mod tests {
         let found = rule(NAME, &facts).findings.remove(0);
         assert_eq!(found.evidence, ["Ip.InDiscards grew by 3 in 1000 ms (snmp)"]);
         assert_eq!(found.severity, Severity::Info);
+    }
+
+    #[test]
+    fn errors_of_datagrams_beyond_their_causes() {
+        let mut facts = healthy();
+        grow(&mut facts, "snmp", "Udp.MemErrors", 0);
+        grow(&mut facts, "snmp", "Udp.InErrors", 9);
+        grow(&mut facts, "snmp", "Udp.RcvbufErrors", 9);
+        assert_eq!(rule(NAME, &facts), Seen::default());
+        grow(&mut facts, "snmp", "Udp.InErrors", 3);
+        let said = &rule(NAME, &facts).findings[0].evidence;
+        assert_eq!(said, &["Udp.InErrors grew by 3 beyond its named causes in 1000 ms (snmp)"]);
     }
 
     #[test]

@@ -43,6 +43,35 @@ impl Place for CpuFile {
     }
 }
 
+/// The switch of one idle state of one CPU: `cpuN/cpuidle/stateM/disable`.
+#[derive(Debug)]
+pub struct IdleSwitch;
+
+impl IdleSwitch {
+    fn path(cpu: u32, state: u32) -> String {
+        format!("{ROOT}cpu{cpu}/cpuidle/state{state}/disable")
+    }
+}
+
+impl Place for IdleSwitch {
+    fn loci(&self, _: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
+        let Target::IdleState(cpu, state) = target else { return Ok(Vec::new()) };
+        Ok(vec![Locus::File { path: Self::path(*cpu, *state) }])
+    }
+    fn targets(&self, sys: &dyn Sys, _: Option<&str>) -> Reading<Vec<Target>> {
+        numbered(sys, ROOT.trim_end_matches('/'), "cpu").map(|cpus| {
+            let states = |cpu: &u32| numbered(sys, &format!("{ROOT}cpu{cpu}/cpuidle"), "state").into_value();
+            let of = |cpu: u32| {
+                states(&cpu).into_iter().flatten().map(move |state| Target::IdleState(cpu, state)).collect::<Vec<_>>()
+            };
+            cpus.into_iter().flat_map(of).collect()
+        })
+    }
+    fn order(&self) -> Order {
+        Order::Power
+    }
+}
+
 /// A file of every folder of `intel_uncore_frequency/`: one for each package and die, or for each cluster. All take one value.
 ///
 /// Newer processors (TPMI, from 6.5 on) have both: `uncoreNN` for each cluster, and `package_NN_die_00`, whose write sets all
@@ -160,6 +189,17 @@ impl Kind for At<'_> {
 mod tests {
     use super::*;
     use crate::place::Blank;
+
+    #[test]
+    fn an_idle_state_is_a_file_of_its_own() {
+        let at = |path: &str| Locus::File { path: path.to_owned() };
+        let target = Target::IdleState(3, 2);
+        let locus = at("/sys/devices/system/cpu/cpu3/cpuidle/state2/disable");
+        assert_eq!(IdleSwitch.loci(&Blank, &target).unwrap(), std::slice::from_ref(&locus));
+        assert!(IdleSwitch.owns(&target, &locus) && !IdleSwitch.owns(&Target::IdleState(3, 1), &locus));
+        assert!(!IdleSwitch.owns(&target, &at("/sys/devices/system/cpu/cpu3/cpuidle/state2/../state1/disable")));
+        assert_eq!(IdleSwitch.loci(&Blank, &Target::Cpu(3)).unwrap(), []);
+    }
 
     #[test]
     fn what_the_cores_share_has_a_file_for_each_package() {

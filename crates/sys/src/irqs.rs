@@ -68,7 +68,8 @@ impl Lines {
     ///    (drivers/virtio/virtio_pci_common.c, `vp_request_msix_vectors`). Above another device it is the bridge, whose
     ///    vectors are not the interface's;
     /// 3. for a USB device, which has no line of its own, those of its host controller: the controller's `msi_irqs`, a
-    ///    chip named after its PCI address, or an action that names its root hub (`xhci-hcd:usb2`);
+    ///    chip named after its PCI address, or an action that names its root hub (`xhci-hcd:usb2`) or itself
+    ///    (`musb-hdrc.1`);
     /// 4. the device's bus name (`virtio2`, `0000:00:03.0`) or the interface's name as a word of the action name, for
     ///    drivers on buses without MSI.
     ///
@@ -121,6 +122,8 @@ impl Lines {
         let by_chip = self.text.lines().skip(1).filter(|line| address.contains(':') && names(line, address));
         numbers.extend(by_chip.filter_map(|line| line.split_once(':')?.0.trim().parse::<u32>().ok()));
         numbers.extend(self.named(hub));
+        // Of a system on a chip: `musb-hdrc.1`, `47401c00.usb` (drivers/usb/musb/musb_core.c, musb_init_controller).
+        numbers.extend(self.named(address));
         self.lines(numbers, "usb-controller")
     }
 }

@@ -170,7 +170,7 @@ pub(crate) fn index() -> String {
         "{NOTE}\n# Reference\n\nMade from the program's own catalogue; `lowlat explain NAME` prints the page of a knob, \
          rule, engine or NIC family in the terminal.\n\nGuides: [optimization patterns](optimization-patterns.md) · \
          [kernel bypass](kernel-bypass.md) · [NIC tuning](nic-tuning.md) · \
-         [knobs on kernels](knobs-on-kernels.md) · [resets](resets.md) · \
+         [knobs on kernels](knobs-on-kernels.md) · [resets](resets.md) · [the kernel's own defaults](kernel-defaults.md) · \
          [safety in figures](safety.md)\n"
     );
     let mut part = |title: &str, entries: Vec<(String, String)>| {

@@ -1,5 +1,6 @@
 //! `docs/reference/`: pages made from the catalogue's own doc comments, never edited by hand.
 
+mod defaults;
 mod guides;
 mod planted;
 mod record;
@@ -42,6 +43,7 @@ pub(crate) fn pages(tree: &Tree) -> Result<Pages> {
     guides::nic_tuning(tree, &mut pages);
     record::knobs_on_kernels(tree, &mut pages)?;
     resets::resets(&mut pages);
+    defaults::defaults(&mut pages);
     safety::safety(tree, &mut pages)?;
     planted::planted(tree, &mut pages)?;
     pages.insert("index.md".to_owned(), guides::index());

@@ -3,7 +3,9 @@
 //! A check takes the tree and no more, so that its test can hand it a tree with one fault planted and see it found.
 
 mod arrows;
+mod cited;
 mod doors;
+mod facts;
 mod filled;
 mod glossary;
 mod invariants;
@@ -34,6 +36,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("open", filled::check),
     ("invariants", invariants::check),
     ("licences", licences::check),
+    ("cited", cited::check),
+    ("facts", facts::check),
 ];
 
 /// Every check.

@@ -25,7 +25,17 @@ crate::collector! {
 /// Reads it.
 pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
     let own = sys.read("/proc/self/cgroup").and_then(|text| match place(&text) {
-        Some(dir) => sys.read(&format!("{dir}/cpu.stat")),
+        Some(dir) => match sys.read(&format!("{dir}/cpu.stat")) {
+            // A container of version 1 sees its own group at the root, and is named by the whole path.
+            Reading::Absent(why) if root(&dir) != dir => match sys.read(&format!("{}/cpu.stat", root(&dir))) {
+                Reading::Absent(_) => Reading::Absent(why),
+                other => other,
+            },
+            other => other,
+        },
+        None if text.lines().any(|l| l.contains("/..")) => {
+            Reading::Absent("this program's group is outside of what its namespace shows in /sys/fs/cgroup".into())
+        }
         None => garbled("/proc/self/cgroup", &text),
     });
     groups.insert("cgroup".into(), own.and_then(|text| parse(&text)));
@@ -36,6 +46,13 @@ pub(crate) fn read(sys: &dyn Sys, groups: &mut Groups) {
             groups.insert(format!("cgroup/above{}", n + 1), parse(&text));
         }
     }
+}
+
+/// The root of the hierarchy that a group is in: `/sys/fs/cgroup`, of version 1 the folder of its controllers.
+fn root(dir: &str) -> &str {
+    let below = dir["/sys/fs/cgroup".len()..].trim_start_matches('/');
+    let folder = below.split('/').next().filter(|first| first.starts_with("cpu"));
+    &dir[..folder.map_or("/sys/fs/cgroup".len(), |first| "/sys/fs/cgroup/".len() + first.len())]
 }
 
 /// The groups above one, from the next up to the root of its hierarchy.
@@ -97,6 +114,13 @@ mod tests {
         assert_eq!(above("/sys/fs/cgroup/a/b"), ["/sys/fs/cgroup/a", "/sys/fs/cgroup"]);
         assert_eq!(above("/sys/fs/cgroup/cpu,cpuacct/a"), ["/sys/fs/cgroup/cpu,cpuacct"]);
         assert_eq!(above("/sys/fs/cgroup"), [""; 0]);
+        for (dir, top) in [
+            ("/sys/fs/cgroup/cpu,cpuacct/docker/x", "/sys/fs/cgroup/cpu,cpuacct"),
+            ("/sys/fs/cgroup/user.slice/a", "/sys/fs/cgroup"),
+            ("/sys/fs/cgroup", "/sys/fs/cgroup"),
+        ] {
+            assert_eq!(root(dir), top);
+        }
         let v2 = parse("usage_usec 5\nnr_periods 2\nnr_throttled 1\nthrottled_usec 700\n").into_value().unwrap();
         assert_eq!(v2["throttled_usec"], 700);
         assert_eq!(v2.len(), 3);

@@ -30,7 +30,7 @@ crate::collector! {
         "Documentation/networking/statistics.rst in linux 6.12: Interface statistics, Standard interface statistics",
         "net/ethtool/stats.c in linux 6.12: stats_eth_mac_names, stats_eth_phy_names, stats_rmon_names",
         "Documentation/netlink/specs/netdev.yaml in linux 6.12: qstats-get, page-pool-stats-get",
-        "Documentation/ABI/testing/sysfs-class-net-statistics in linux 6.12: all of it is one list",
+        "Documentation/ABI/testing/sysfs-class-net-statistics in linux 6.12",
         "Documentation/ABI/testing/sysfs-class-net in linux 6.12: carrier_changes",
         "Documentation/ABI/testing/sysfs-class-net-queues in linux 6.12: tx_timeout",
     ];

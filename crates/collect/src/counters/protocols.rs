@@ -16,7 +16,7 @@ crate::collector! {
     pub PROTOCOLS = "counters/protocols";
     reads ["/proc/net/snmp", "/proc/net/netstat", "/proc/net/snmp6"];
     sources [
-        "Documentation/networking/snmp_counter.rst in linux 6.12: all of it is one list",
+        "Documentation/networking/snmp_counter.rst in linux 6.12",
         "net/ipv4/proc.c in linux 6.12: snmp_seq_show, netstat_seq_show",
         "net/ipv6/proc.c in linux 6.12: snmp6_seq_show",
     ];

@@ -17,7 +17,7 @@ crate::knob! {
     kernels "any"; phase 2; risk High; resets_link true; standing Acts;
     place ring::Ring("rx");
     value Value::Number(1, 65_536);
-    also ["ring rx"];
+    also ["ring rx", "ring buffer", "rx ring"];
     sources [
         "Documentation/networking/ethtool-netlink.rst in linux 6.12: RINGS_SET",
         "https://github.com/systemd/systemd/issues/28696 (tg3: three seconds without carrier after rings are set)",

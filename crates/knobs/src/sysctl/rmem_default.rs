@@ -5,7 +5,7 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Receive buffer of a new socket, in bytes: UDP, raw and packet sockets. TCP starts from the second number of
-    /// tcp_rmem instead. 212992 by default on 64-bit hosts.
+    /// tcp_rmem instead. 212992 by default on 64-bit hosts, 163840 on 32-bit ones.
     /// ## Why it matters
     /// A buffer that overflows in a burst loses packets (UdpRcvbufErrors). A larger one only stores more; it makes
     /// nothing faster. 16 MiB for every socket, which tuning lists recommend, is queue depth and not speed.

@@ -19,6 +19,7 @@ crate::knob! {
     also ["stat_interval"];
     sources [
         "Documentation/admin-guide/sysctl/vm.rst in linux 6.12: stat_interval",
-        "mm/vmstat.c in linux 6.1, 6.12: vmstat_shepherd (cpu_is_isolated in 6.12 alone)",
+        "mm/vmstat.c in linux 6.12: vmstat_shepherd (cpu_is_isolated)",
+        "mm/vmstat.c in linux 6.1: vmstat_shepherd, no cpu_is_isolated",
     ];
 }

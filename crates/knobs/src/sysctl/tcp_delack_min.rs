@@ -20,8 +20,8 @@ crate::knob! {
     refusal "not in mainline: use route.quickack (`ip route change … quickack 1`) or TCP_QUICKACK";
     also [];
     sources [
-        "net/ipv4/sysctl_net_ipv4.c in linux 6.1, 6.12: no such entry",
-        "Documentation/networking/ip-sysctl.rst in linux 6.12: no such entry",
+        "net/ipv4/sysctl_net_ipv4.c in linux 6.1, 6.12: no tcp_delack_min",
+        "Documentation/networking/ip-sysctl.rst in linux 6.12: no tcp_delack_min",
         "include/uapi/linux/tcp.h in linux 6.12: no TCP_DELACK_MAX_US",
         "measured: linux 6.18, ENOENT for the file; setsockopt TCP_DELACK_MAX_US (46) accepted, with a floor of two clock ticks",
     ];

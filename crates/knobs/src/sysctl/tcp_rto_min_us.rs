@@ -22,7 +22,8 @@ crate::knob! {
     also ["tcp_rto_min_us"];
     sources [
         "Documentation/networking/ip-sysctl.rst in linux 6.12: tcp_rto_min_us",
-        "net/ipv4/sysctl_net_ipv4.c in linux 6.12: tcp_rto_min_us (from 1); no such entry in 6.1",
+        "net/ipv4/sysctl_net_ipv4.c in linux 6.12: tcp_rto_min_us (from 1)",
+        "net/ipv4/sysctl_net_ipv4.c in linux 6.1: no tcp_rto_min_us",
         "include/net/tcp.h in linux 6.12: tcp_rto_min",
         "not confirmed: that 6.11 was the first release with it (read: absent in 6.1, present in 6.12)",
         "net/ipv4/tcp_output.c in linux 6.12: tcp_delack_max",

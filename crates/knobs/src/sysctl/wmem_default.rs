@@ -5,8 +5,7 @@ use crate::value::Value;
 crate::knob! {
     /// ## What it does
     /// Send buffer of a new socket, in bytes: UDP, raw and packet sockets. TCP starts from the second number of
-    /// tcp_wmem instead. 212992 by default on 64-bit hosts, 163840 on
-    /// 32-bit ones.
+    /// tcp_wmem instead. 212992 by default on 64-bit hosts, 163840 on 32-bit ones.
     /// ## Why it matters
     /// A sender whose buffer is full blocks, or gets EAGAIN (UdpSndbufErrors). A larger buffer makes nothing faster: it
     /// lets more data wait below the program. 16 MiB for every socket, which tuning lists recommend, is queue depth and
