@@ -200,9 +200,10 @@ fn put(root: &Path, path: &str, text: &str) {
     let _ = fs::remove_file(&at);
     let _ = fs::remove_file(root.join(format!("{path}.reading.json")));
     fs::write(&at, text).unwrap();
-    // A folder's stored list has to name what is new in it.
-    let list = at.parent().unwrap().join(".list.json");
-    if let Ok(names) = fs::read_to_string(&list) {
+    // The stored lists of the folders above have to name what is new in them.
+    for (at, above) in at.ancestors().zip(at.ancestors().skip(1)).take_while(|(_, above)| above.starts_with(root)) {
+        let list = above.join(".list.json");
+        let Ok(names) = fs::read_to_string(&list) else { continue };
         let mut names: Vec<String> = serde_json::from_str(&names).unwrap();
         let own = at.file_name().unwrap().to_str().unwrap().to_owned();
         if !names.contains(&own) {
