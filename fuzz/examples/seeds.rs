@@ -11,6 +11,7 @@ use libfuzzer_sys as _;
 use lowlat_measure::SampleSink;
 use lowlat_model::journal::{Beside, Device, JournalEntry};
 use lowlat_model::op::Target;
+use lowlat_model::watch::{SocketSample, WatchDocument, WatchedSocket};
 use lowlat_model::{Locus, Op, Schema, State};
 use lowlat_testkit::{facts, run};
 
@@ -45,6 +46,12 @@ fn main() {
     put("run_document", "run", &json(&run::document()));
     put("run_document", "measurement", &json(&run::measurement(12_345)));
     put("facts", "healthy", &json(&facts::healthy()));
+    let socket = WatchedSocket { protocol: "udp".into(), local: "192.0.2.1:5000".into(), ..WatchedSocket::default() };
+    let (first, last) =
+        (SocketSample { drops: Some(1), ..socket.first }, SocketSample { at_ns: 9, drops: Some(4), ..socket.last });
+    let sockets = vec![WatchedSocket { first, last, ..socket }];
+    let watched = WatchDocument { schema: Schema::current("watch"), sockets, ..WatchDocument::default() };
+    put("watch", "stored", &[&[5], &json(&watched)[..]].concat());
 
     let op = Op::file("/proc/sys/net/core/busy_read", "50");
     let beside = || Beside {

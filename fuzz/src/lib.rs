@@ -8,7 +8,7 @@
 // The command line's own reading of its config file: a binary has no library to import, so its files are taken
 // unchanged.
 #[path = "../../crates/cli/src/args.rs"]
-#[allow(unreachable_pub, clippy::pedantic)]
+#[allow(unreachable_pub, dead_code, clippy::pedantic)] // what the commands take from their arguments is not used here
 mod args;
 #[path = "../../crates/cli/src/config.rs"]
 #[allow(unreachable_pub, clippy::pedantic)]
@@ -29,6 +29,7 @@ pub mod run_document;
 pub mod sample_log;
 pub mod streams;
 pub mod trace;
+pub mod watch;
 pub mod words;
 pub mod xdp;
 
@@ -49,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     ("netlink", netlink::run),
     ("collectors", collectors::run),
     ("trace", trace::run),
+    ("watch", watch::run),
     // Files and words of people.
     ("run_document", run_document::run),
     ("facts", facts::run),

@@ -1,7 +1,8 @@
 //! What the kernel answers over netlink and by the ethtool ioctls: each parser, on the same bytes.
 
 use lowlat_netlink::attr::Attrs;
-use lowlat_netlink::{diag, ethtool, message, netdev, nft, route, tc};
+use lowlat_netlink::diag::Transport;
+use lowlat_netlink::{diag, ethtool, message, netdev, nft, nl80211, route, tc, traffic, wireguard};
 
 use crate::byte;
 
@@ -9,7 +10,7 @@ use crate::byte;
 pub fn run(mut data: &[u8]) {
     const PAIRS: &[(&str, u16)] = &[("autoneg", 2), ("rx", 3), ("tx", 4)];
     const TRIPLES: &[(&str, u16, u16)] = &[("rx", 1, 5), ("tx", 4, 8)];
-    match byte(&mut data) % 12 {
+    match byte(&mut data) % 17 {
         0 => {
             for received in message::split(data).unwrap_or_default() {
                 let _ = (message::status(&received, false), message::status(&received, true));
@@ -32,6 +33,16 @@ pub fn run(mut data: &[u8]) {
             let (names, values) = data.split_at(data.len() / 2);
             let _ = ethtool::ioctl::parse_statistics(names, values);
         }
+        12 => drop((diag::parse_inet(Transport::Tcp, data), diag::parse_inet(Transport::Udp, data))),
+        13 => drop(diag::parse_xsk(data)),
+        14 => {
+            let tcp = traffic::parse_traffic(Transport::Tcp, data);
+            let udp = traffic::parse_traffic(Transport::Udp, data);
+            assert_eq!(tcp.is_ok(), udp.is_ok(), "the two differ in what they hold, not in what can be read");
+            assert!(udp.is_ok_and(|m| m.tcp.is_none()) || tcp.is_err());
+        }
+        15 => drop(nl80211::parse_power_save(data)),
+        16 => drop(wireguard::parse([data])),
         n => {
             let Ok(attrs) = Attrs::parse(data) else { return };
             match n {

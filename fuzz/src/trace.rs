@@ -1,6 +1,10 @@
 //! Pages of the kernel's trace ring, and the kernel's own description of them.
 
-use lowlat_trace::{Decoder, EventForm, Flight, PageForm, Threads, Trace, join, records, threads};
+use lowlat_model::TraceDocument;
+use lowlat_model::trace::FarTrace;
+use lowlat_trace::{
+    Decoder, EventForm, Figures, Flight, PageForm, Threads, Trace, TracedRound, answers, join, records, threads,
+};
 
 macro_rules! recorded {
     ($($name:literal),*) => {
@@ -42,7 +46,7 @@ pub fn run(mut data: &[u8]) {
     assert!(trace.events.is_sorted_by_key(|e| e.at));
     let (from, to) = (trace.events.first().map_or(0, |e| e.at), trace.events.last().map_or(0, |e| e.at));
     let middle = from + (to - from) / 2;
-    let flight = |sent, received| Flight { sent, received, residence: None, far_stamps: None };
+    let flight = |sent, received| Flight { sent, received, residence: None, far_stamps: Some((sent, received)) };
     let flights = [flight(from, to), flight(from, middle), flight(middle, to), flight(to, from)];
     let found = threads(&trace.events, &flights).unwrap_or_else(|| Threads { near: 1, far: vec![2] });
     let (joined, incomplete) = join(&trace.events, &flights, &found);
@@ -50,4 +54,12 @@ pub fn run(mut data: &[u8]) {
     for probe in joined {
         assert_eq!(probe.lengths().iter().flatten().sum::<u64>(), probe.rtt, "the stages are the round trip");
     }
+    // The same events as the far host's own trace of what it answered.
+    let (answers, incomplete) = answers(&trace.events, &found.far);
+    let mut figures = Figures::default();
+    figures.take(&TracedRound { trace: &trace, flights: &flights, lost: 0, overruns: 0 }, &found);
+    let far = FarTrace { answers, incomplete, ..FarTrace::default() };
+    assert!(figures.with_far(&far) <= flights.len());
+    let shown = figures.document(&Default::default(), TraceDocument::default());
+    assert!(shown.largest.is_none_or(|l| l.share_ratio.is_finite()));
 }

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/two_kernels.rs"]
+mod two_kernels;
 
 use std::process::{Command, Stdio};
 
@@ -30,6 +32,7 @@ static NEWEST: Suite = Suite::new(&topology::IGB_PAIR, KernelChoice::Newest).pro
 
 #[test]
 fn virtio_queues_and_interrupts_are_set_and_put_back() {
+    two_kernels::begin();
     VIRTIO.case("virtio_queues_and_interrupts_are_set_and_put_back", || {
         let node = Node::new();
         let now = || field(&sh("ethtool -l eth0 | sed -n '/Current/,$p'"), "Combined:");
@@ -269,6 +272,33 @@ fn zero_copy_on_igb_is_got_and_every_packet_takes_that_way() {
         }
         assert!(!sh("ip -d link show dev eth0").contains("xdp"));
     });
+}
+
+/// The far host's own trace, joined at the near end whose kernel is another: every stage of the far end is there, and the two
+/// clocks are not compared.
+#[test]
+fn the_stages_of_a_far_kernel_come_from_its_own_trace() {
+    two_kernels::begin();
+    VIRTIO.case("the_stages_of_a_far_kernel_come_from_its_own_trace", || two_kernels::far_end(&mut Node::new()));
+    let Some(d) = two_kernels::ended() else { return };
+    assert_eq!((&d["how"], &d["far_seen"]), (&"trace".into(), &true.into()), "{d:#}");
+    let notes = d["notes"].to_string();
+    assert!(notes.contains("from its own trace (kernel ") && !notes.contains(d["kernel"].as_str().unwrap()), "{notes}");
+    assert!(d["probes"].as_u64() > Some(50), "{d:#}");
+    let ratio = d["sum_ratio"].as_f64().unwrap();
+    assert!((0.97..=1.03).contains(&ratio), "{ratio}: {:#}", d["stages"]);
+    let stage = |direction: &str, name: &str| {
+        let all = d["stages"].as_array().unwrap();
+        let found = all.iter().find(|s| s["side"] == "far" && s["direction"] == direction && s["name"] == name);
+        found.unwrap_or_else(|| panic!("no {direction} {name}: {all:#?}"))
+    };
+    for (direction, name) in
+        [("out", "softirq"), ("out", "IP"), ("out", "return"), ("back", "program"), ("back", "driver")]
+    {
+        assert_eq!(stage(direction, name)["how"], "trace", "{d:#}");
+    }
+    let wire = stage("out", "wire")["why_unseen"].as_str().unwrap();
+    assert!(wire.contains("clocks of two hosts"), "{wire}");
 }
 
 /// Runs of NET_RX so far, on all CPUs.

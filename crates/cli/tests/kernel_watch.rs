@@ -44,7 +44,9 @@ fn instances() -> String {
     let mut command = Command::new("unshare");
     let list = format!("mount -t tracefs none {TRACEFS} && ls {TRACEFS}/instances");
     command.args(["--mount", "sh", "-c", &list]).stdin(Stdio::null());
-    let ours = |name: &&str| name.starts_with("lowlat-") && (name.ends_with("-watch") || name.ends_with("-hindsight"));
+    let ours = |name: &&str| {
+        name.starts_with("lowlat-") && ["-watch", "-hindsight", "-stages"].iter().any(|end| name.ends_with(end))
+    };
     let listed = run(&mut command);
     listed.exits(0).out.lines().filter(ours).collect::<Vec<_>>().join("\n")
 }
@@ -115,12 +117,27 @@ fn a_healthy_feed_has_its_figures_and_no_finding() {
     );
     assert!(d["cost"]["tapped_packets"].as_u64() >= shape["datagrams"].as_u64(), "{:#}", d["cost"]);
     assert!(d["cost"]["cpu_ratio"].as_f64().unwrap() > 0.0, "{:#}", d["cost"]);
+    // Its messages come through the stages of this host; the prober's words for them, and no probe.
+    let seen = &d["stages"];
+    assert!(seen["windows"].as_u64() > Some(0) && seen["pids"] == serde_json::json!([reader.pid()]), "{seen:#}");
+    assert!(seen["received"].as_u64() > Some(10), "{seen:#}");
+    assert!(seen["unmatched"].as_u64() < seen["received"].as_u64(), "{seen:#}");
+    for wanted in ["softirq", "IP", "wake-up", "scheduling", "return"] {
+        let stage = stage(seen, "back", wanted).unwrap_or_else(|| panic!("no {wanted}: {seen:#}"));
+        assert!(stage["passed"].as_u64() > Some(0) && stage["time"]["p50_ns"].is_u64(), "{stage:#}");
+    }
     // By port the same sockets of the same process, and by peer the connected one alone.
     let by_port = watch(&lab, &scratch, &["--port", &TCP.to_string()]).json();
     assert_eq!(socket(&by_port, "tcp", "established")["owners"], tcp["owners"]);
     let by_peer = watch(&lab, &scratch, &["--peer", FAR]).json();
     assert_eq!(by_peer["sockets"].as_array().unwrap().len(), 2, "{by_peer:#}");
     assert_eq!(instances(), before);
+}
+
+/// A stage of live messages by its name.
+fn stage<'a>(seen: &'a Value, direction: &str, name: &str) -> Option<&'a Value> {
+    let all = seen["stages"].as_array().unwrap();
+    all.iter().find(|s| s["direction"] == direction && s["name"] == name)
 }
 
 #[test]
@@ -243,7 +260,8 @@ fn what_is_absent_denied_or_ends_is_said() {
         &[&["watch", "--pid", &pid], &short[..]].concat(),
     );
     let d = run(&mut hidden).exits(0).json();
-    assert!(d["not_seen"].to_string().contains("tracefs is not mounted"), "{:#}", d["not_seen"]);
+    let lacking = d["not_seen"].to_string();
+    assert!(lacking.contains("tracefs is not mounted") && lacking.contains("the stages of its messages"), "{lacking}");
     // Another user sees the sockets of a port, and what stays hidden is named.
     let program = common::for_anybody(&scratch);
     let mut command = Command::new("ip");
@@ -305,6 +323,22 @@ fn a_signal_and_a_kill_leave_no_instance_and_no_socket() {
     assert_eq!(instances(), before);
 }
 
+/// The rings are read fifty times a second, and stay open meanwhile.
+fn keeps_its_rings_open(lab: &Lab, scratch: &Scratch, pid: &str) {
+    let args = ["--pid", pid, "--trigger", "gap=30s", "--duration", "60s", "--json"];
+    let watching = Started::new(&mut watching(lab, scratch, &args));
+    let open = || {
+        let folder = std::fs::read_dir(format!("/proc/{}/fd", watching.pid())).unwrap();
+        let links = folder.flatten().filter_map(|e| std::fs::read_link(e.path()).ok());
+        links.filter(|to| to.ends_with("trace_pipe_raw")).count()
+    };
+    until("its rings are open", || open() > 0);
+    let always = (0..200).all(|_| open() > 0);
+    watching.signal("INT");
+    watching.wait().exits(0);
+    assert!(always, "a ring was closed between two reads");
+}
+
 /// The stalls of a document that have all of these in their blame.
 fn blamed<'a>(d: &'a Value, named: &[&str]) -> Vec<&'a Value> {
     let stalls = d["trigger"]["stalls"].as_array().unwrap();
@@ -325,6 +359,7 @@ fn a_planted_stall_is_caught_with_the_thread_behind_it() {
     assert!(ran.err.contains("crossed 0 times"), "{}", ran.err);
     assert_eq!(std::fs::read_dir(&quiet).unwrap().count(), 1, "the document alone");
     let _hog = plays(&lab.far, "hog");
+    keeps_its_rings_open(&lab, &scratch, &pid);
     let kept = scratch.name("kept");
     let args = ["--pid", &pid, "--trigger", "gap=15ms", "--out", &kept, "--overwrite"];
     // Other work of the machine may hold the sender up too, and is then named.
@@ -357,12 +392,19 @@ fn a_drop_and_a_long_round_trip_cross_their_triggers() {
     let stalls = d["trigger"]["stalls"].as_array().unwrap();
     assert!(stalls.iter().any(|s| s["kind"] == "round trip" && s["length_ns"].as_u64() >= Some(10_000_000)), "{d:#}");
     let reader = plays(&lab.near, "small");
-    let _feed = plays(&lab.far, "ticks");
+    let feed = plays(&lab.far, "ticks");
     kill("STOP", reader.pid());
     let d = watch(&lab, &scratch, &["--port", &UDP.to_string(), "--trigger", "drop"]).exits(1).json();
     let stalls = d["trigger"]["stalls"].as_array().unwrap();
     assert!(stalls.iter().any(|s| s["kind"] == "drop" && s["port"] == UDP), "{d:#}");
     kill("CONT", reader.pid());
+    // What is sent waits in the queue that was planted: 162 bytes on the link each millisecond, of which 125 leave.
+    let planted = ["netns", "exec", &lab.far, "tc", "qdisc", "add", "dev", "far0", "root", "tbf"];
+    let rate = ["rate", "1mbit", "burst", "300", "limit", "1500"];
+    run(Command::new("ip").args(planted).args(rate)).exits(0);
+    let d = watch(&lab, &scratch, &["--pid", &feed.pid().to_string()]).json();
+    let queue = stage(&d["stages"], "out", "queue discipline").unwrap_or_else(|| panic!("{:#}", d["stages"]));
+    assert!(queue["time"]["max_ns"].as_u64() >= Some(4_000_000), "{queue:#}");
     // A trigger that nothing here can cross is refused, and a gap needs a socket of UDP.
     let gap = ["watch", "--pid", &pid, "--trigger", "gap=1ms"];
     run(&mut watching(&lab, &scratch, &gap[1..])).refuses(&["gap=1000us", "no UDP socket"]);

@@ -27,7 +27,7 @@ use crate::path::ProbePath;
 use crate::probe::{self, Ask};
 use crate::{Failure, ab, clocks, conditions, signals};
 
-use tracer::Tracer;
+pub(crate) use tracer::Tracer;
 
 /// A round on a slow path ends after this, ns.
 const ROUND_NS: u64 = 250_000_000;
@@ -113,7 +113,7 @@ pub fn trace_with_far(
     let ask = &TraceAsk { path: &path, ..ask.clone() };
     // A run that measures by the TSC already has no time that the trace's records could be set against.
     let is_far_given = far.is_some();
-    let begun = if lowlat_transport::clock::is_tsc() { Err(BY_TSC.to_owned()) } else { Tracer::begin() };
+    let begun = if lowlat_transport::clock::is_tsc() { Err(BY_TSC.to_owned()) } else { Tracer::begin("trace") };
     let refused = match begun {
         Ok(tracer) => match traced(ask, tracer, far, sys)? {
             Ok(document) => return Ok(document),

@@ -6,12 +6,13 @@
 mod arrivals;
 mod drops;
 mod hindsight;
+mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use lowlat_model::application::Owner;
-use lowlat_model::watch::{WatchAsked, WatchCost, WatchDocument, WatchedSocket};
+use lowlat_model::watch::{WatchAsked, WatchCost, WatchDocument, WatchedSocket, WatchedStages};
 use lowlat_model::{NotSeen, Reading, Schema};
 use lowlat_os::clock;
 use lowlat_sys::{LiveSocket, Sys, TrafficDoor, query};
@@ -23,6 +24,7 @@ use crate::{Failure, signals};
 use arrivals::Arrivals;
 use drops::DropTrace;
 use hindsight::{Hindsight, Keep};
+use stages::{StageTrace, WINDOW_NS};
 
 /// Between two looks at the datagrams that came, ns: what comes meanwhile has to fit the kernel's room for them.
 const LOOK_NS: u64 = 50_000_000;
@@ -91,6 +93,9 @@ struct Watcher<'a> {
     others: BTreeSet<u32>,
     arrivals: Result<Option<Arrivals>, NotSeen>,
     drops: Result<DropTrace, NotSeen>,
+    stages: Result<StageTrace, NotSeen>,
+    /// Whether nothing waited in any socket at the last reading.
+    empty: bool,
     /// Local ports of the sockets.
     udp_ports: BTreeSet<u16>,
     tcp_ports: BTreeSet<u16>,
@@ -121,6 +126,8 @@ impl<'a> Watcher<'a> {
             others: BTreeSet::new(),
             arrivals: Ok(None),
             drops: DropTrace::begin().map_err(|why| NotSeen { fact, why }),
+            stages: StageTrace::begin(),
+            empty: false,
             udp_ports: BTreeSet::new(),
             tcp_ports: BTreeSet::new(),
             trips: RttFold::default(),
@@ -188,17 +195,29 @@ impl<'a> Watcher<'a> {
             if left == 0 {
                 return;
             }
+            self.trace_stages(true);
             let look = match (&self.hindsight, &self.arrivals) {
                 (Some(_), _) => TRIGGER_LOOK_NS,
                 (None, Ok(Some(_))) => LOOK_NS,
+                _ if self.stages.as_ref().is_ok_and(StageTrace::is_open) => WINDOW_NS,
                 _ => left,
             };
             self.sys.wait(left.min(look));
+            self.trace_stages(false);
             self.take_arrivals();
             if self.hindsight.is_some() {
                 self.take_trace();
                 self.look_back(keep);
             }
+        }
+    }
+
+    /// Opens or closes a window in which messages are traced.
+    fn trace_stages(&mut self, open: bool) {
+        let Ok(stages) = &mut self.stages else { return };
+        let done = if open { stages.open(self.sys, &self.owners, self.empty) } else { stages.close(false) };
+        if let Err(why) = done {
+            self.stages = Err(why);
         }
     }
 
@@ -280,6 +299,7 @@ impl<'a> Watcher<'a> {
         };
         self.fold.begin();
         self.last_ns = at_ns;
+        self.empty = found.iter().all(|s| s.sample.unread == 0);
         for socket in &found {
             if !self.fold.knows(socket.cookie) {
                 self.inodes.insert(socket.cookie, socket.inode);
@@ -396,9 +416,14 @@ impl<'a> Watcher<'a> {
                 Vec::new()
             }
         };
+        let stages = self.stages.map_or_else(|why| (WatchedStages::default(), vec![why]), StageTrace::finish);
+        not_seen.extend(stages.1);
+        let mut doing: BTreeMap<u32, Option<&str>> = BTreeMap::new();
         for socket in &mut sockets {
-            let first = socket.owners.first();
-            socket.owner_state = first.and_then(|o| lowlat_collect::process_state(self.sys, o.pid)).map(str::to_owned);
+            let Some(owner) = socket.owners.first() else { continue };
+            // One process may have ten thousand of them.
+            let state = doing.entry(owner.pid).or_insert_with(|| lowlat_collect::process_state(self.sys, owner.pid));
+            socket.owner_state = state.map(str::to_owned);
         }
         let (mut files, mut not_written, mut trigger) = (Vec::new(), None, None);
         if let Some(mut hindsight) = self.hindsight {
@@ -417,6 +442,7 @@ impl<'a> Watcher<'a> {
             sockets,
             sockets_left_out,
             arrivals,
+            stages: stages.0,
             dropped,
             cost,
             findings: Vec::new(),

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::application::Owner;
+use crate::trace::TraceDirection;
 use crate::{NotSeen, Quantiles, Schema, Severity};
 
 /// The document.
@@ -31,6 +32,9 @@ pub struct WatchDocument {
     pub sockets_left_out: u64,
     /// How datagrams came, by local port.
     pub arrivals: Vec<ArrivalShape>,
+    /// Where the time of the messages of the watched processes went on this host, stage by stage.
+    #[serde(default)]
+    pub stages: WatchedStages,
     /// Packets that the kernel dropped meanwhile, on the whole host, those of the watched ports first.
     pub dropped: Vec<DroppedPackets>,
     /// What watching cost.
@@ -233,6 +237,42 @@ pub struct ArrivalShape {
     pub longest_burst: u64,
     /// Datagrams that are part of a burst, as a share.
     pub in_bursts_ratio: Option<f64>,
+}
+
+/// The stages of live messages, from short windows in which the kernel's trace points recorded.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WatchedStages {
+    /// Windows.
+    pub windows: u32,
+    /// All of them together, ns.
+    pub traced_ns: u64,
+    /// Processes whose messages these are: of all of their sockets, since no event names a port.
+    pub pids: Vec<u32>,
+    /// Received messages that were followed: datagrams, and packets of connections.
+    pub received: u64,
+    /// Sent ones.
+    pub sent: u64,
+    /// Messages that were read and could not be matched to what came, and those that were queued and not seen to leave.
+    pub unmatched: u64,
+    /// Events that found no room in the kernel's buffer.
+    pub overruns: u64,
+    /// Every stage that a message passed, received ones first, in the order of the way.
+    pub stages: Vec<WatchedStage>,
+}
+
+/// One stage of live messages.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WatchedStage {
+    /// `system call`, `queue discipline`, `driver`, `interrupt`, `softirq`, …, as of `lowlat trace`.
+    pub name: String,
+    /// `out` for what is sent, `back` for what is received.
+    pub direction: TraceDirection,
+    /// From where to where, as text.
+    pub what: String,
+    /// Messages that passed it.
+    pub passed: u64,
+    /// Its length over all messages of that direction, 0 in one that did not need it.
+    pub time: Quantiles,
 }
 
 /// Packets that the kernel dropped at one place for one reason.

@@ -4,6 +4,8 @@
 //! left is removed by the next: its name holds a process id that is gone. A process of another PID namespace cannot be
 //! seen from here, so an instance in use keeps a file of it open, which makes its removal fail.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -27,6 +29,8 @@ pub struct TraceInstance {
     dir: PathBuf,
     /// Keeps others from removing it.
     held: Option<File>,
+    /// The rings that were read, by CPU: they stay open, since some are read many times a second.
+    rings: BTreeMap<u32, File>,
 }
 
 impl TraceInstance {
@@ -37,7 +41,7 @@ impl TraceInstance {
         sweep(&instances);
         let dir = instances.join(format!("{PREFIX}{}-{tag}", std::process::id()));
         fs::create_dir(&dir).map_err(|e| why(&dir, &e))?;
-        let mut made = Self { dir, held: None };
+        let mut made = Self { dir, held: None, rings: BTreeMap::new() };
         made.write("tracing_on", "0")?;
         made.held = File::open(made.dir.join("tracing_on")).ok();
         Ok(made)
@@ -77,10 +81,16 @@ impl TraceInstance {
     }
 
     /// Takes everything out of the ring of a CPU: whole pages of `length` bytes, one after the other.
-    pub fn pages(&self, cpu: u32, length: usize) -> Result<Vec<u8>, String> {
+    pub fn pages(&mut self, cpu: u32, length: usize) -> Result<Vec<u8>, String> {
         let path = self.dir.join(format!("per_cpu/cpu{cpu}/trace_pipe_raw"));
         let cannot = |e: io::Error| why(&path, &e);
-        let mut ring = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).map_err(cannot)?;
+        let ring = match self.rings.entry(cpu) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(new) => {
+                let open = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+                new.insert(open.map_err(cannot)?)
+            }
+        };
         let mut all = Vec::new();
         let mut page = vec![0; length];
         while all.len() < MOST_BYTES {
@@ -115,6 +125,7 @@ impl Drop for TraceInstance {
         // Events that are on keep an instance busy for a moment only; removing it takes them with it.
         let _ = self.write("tracing_on", "0");
         self.held = None;
+        self.rings.clear();
         let _ = fs::remove_dir(&self.dir);
     }
 }

@@ -3,21 +3,25 @@
 //! So that the largest stage leads to what can be done about it, and what acts on stages alone that cost nothing is tried
 //! last. A knob that is in no line acts on no stage that is known, and is never put off. A knob is in the line of every
 //! stage in which its effect may show: interrupts that are held back lie before the interrupt, so coalescing acts on the
-//! wire.
+//! wire. A rule is named of a stage only where its fault can make that much of it, the rules of the stage's own place first.
 
 use std::collections::BTreeSet;
 
 use lowlat_model::TraceDocument;
-use lowlat_model::trace::{How, StageKey};
+use lowlat_model::trace::{How, Side, StageKey, TraceDirection};
 
 use crate::stage::{ANSWER, WIRE_AND_FAR};
 
 /// One stage, whichever side and direction.
 struct Acts {
     stage: &'static str,
+    /// What holds a packet at this very place comes first.
     rules: &'static [&'static str],
     knobs: &'static [&'static str],
 }
+
+/// Stages in which a packet may be at a device that it was redirected to, whose queue a knob of that device replaces.
+const REDIRECTED: ([&str; 2], &str) = (["wire", "redirection"], "qdisc.kind");
 
 /// What shortens every piece of work of a CPU.
 const SPEED: [&str; 4] = ["cpu.governor", "cpu.min-frequency", "cpu.energy-preference", "cpu.uncore-frequency"];
@@ -68,18 +72,21 @@ static ACTS: &[Acts] = &[
     Acts {
         stage: "wire",
         rules: &[
+            "shaper-below-line-rate",
+            "netem-on-path",
+            "plain-fifo-backlog",
+            "pause-frames",
+            "instance-allowance-exceeded",
+            "wireless-link",
             "interrupt-coalescing",
+            "link-below-capability",
+            "gro-flush-without-poller",
             "eee-active",
             "forward-error-correction",
-            "link-below-capability",
-            "pause-frames",
             "pci-express-link-sleeps",
-            "idle-state-exit-latency",
-            "gro-flush-without-poller",
-            "wireless-link",
             "steal-time",
+            "idle-state-exit-latency",
             "virtual-cpu-halts",
-            "instance-allowance-exceeded",
         ],
         knobs: &[
             "nic.coalesce.rx",
@@ -157,6 +164,11 @@ static ACTS: &[Acts] = &[
         stage: "GRO",
         rules: &["gro-flush-without-poller"],
         knobs: &["nic.gro-flush-timeout", "nic.napi-defer-hard-irqs", "nic.feature.gro", "nic.feature.lro"],
+    },
+    Acts {
+        stage: "redirection",
+        rules: &["shaper-below-line-rate", "netem-on-path", "plain-fifo-backlog", "traffic-control-filters"],
+        knobs: &[],
     },
     Acts {
         stage: "IP",
@@ -253,6 +265,93 @@ static ACTS: &[Acts] = &[
 /// Stages in which a CPU works; in the others something is waited for.
 const WORK: [&str; 8] = ["system call", "driver", "softirq", "GRO", "IP", "socket", "return", "program"];
 
+/// Stages in which a packet waits and no thread does.
+const PACKET_WAITS: [&str; 4] = ["queue discipline", "driver", "wire", "redirection"];
+
+/// Rules about threads and the CPUs that they wait for: named last of a stage in which no thread waits.
+const OF_THREADS: [&str; 9] = [
+    "kernel-not-preemptible",
+    "virtual-cpu-halts",
+    "steal-time",
+    "idle-state-exit-latency",
+    "busy-smt-sibling",
+    "tasks-wait-for-cpu",
+    "softirqs-left-to-threads",
+    "thread-on-interrupt-cpu",
+    "interrupts-moved-by-irqbalance",
+];
+
+/// Faults that make a packet's work longer, or wait for hardware to wake: the slowest idle state takes 0.9 ms to leave
+/// (drivers/idle/intel_idle.c in linux 6.12, C10 of `skl_cstates`: 890 µs), all others less.
+const BRIEF: [&str; 25] = [
+    "busy-smt-sibling",
+    "eee-active",
+    "forward-error-correction",
+    "frequency-capped",
+    "generic-xdp",
+    "governor-not-performance",
+    "idle-state-exit-latency",
+    "interprocessor-interrupts",
+    "irq-off-node-or-app-cpu",
+    "mitigations-in-system-calls",
+    "packet-sockets",
+    "pci-express-link-sleeps",
+    "process-page-faults",
+    "reader-asleep-past-goal",
+    "receive-pages-not-recycled",
+    "rps-remote-cpu",
+    "strict-iommu",
+    "thread-migrates",
+    "thread-off-nic-node",
+    "thread-sleeps-for-packets",
+    "tick-on-isolated-cpu",
+    "transmit-completes-on-another-node",
+    "virtual-cpu-halts",
+    "coarse-timer-slack",
+    "numa-balancing-faults",
+];
+/// …each at most so long, ns.
+const BRIEF_NS: u64 = 1_000_000;
+
+/// Faults that hold a packet until a timer, a tick or other work of its CPU is over: a tick is 10 ms at most (CONFIG_HZ=100),
+/// and no driver of the families holds interrupts back longer (igb: 10 ms, `IGB_MAX_ITR_USECS`, igb.h in linux 6.12).
+const BOUNDED: [&str; 17] = [
+    "autocorking",
+    "connection-tracking-full",
+    "gro-flush-without-poller",
+    "interrupt-coalescing",
+    "interrupts-moved-by-irqbalance",
+    "interrupts-on-one-cpu",
+    "interrupts-outside-their-affinity",
+    "kernel-not-preemptible",
+    "link-below-capability",
+    "long-filter-chain",
+    "one-queue-carries-most",
+    "pci-express-errors",
+    "softnet-time-squeeze",
+    "system-management-interrupts",
+    "thread-on-interrupt-cpu",
+    "traffic-control-filters",
+    "workqueues-on-isolated-cpus",
+];
+/// …each at most so long, ns.
+const BOUNDED_NS: u64 = 10_000_000;
+
+/// A fault explains a stage if it can make this part of it, one of so many.
+const EXPLAINS_PART: u64 = 2;
+
+/// The longest that a rule's fault holds one packet, ns. What is in neither list is a queue, or a thread that waits for
+/// something else, and has no bound.
+fn most_ns(rule: &str) -> u64 {
+    if BRIEF.contains(&rule) {
+        BRIEF_NS
+    } else if BOUNDED.contains(&rule) {
+        BOUNDED_NS
+    } else {
+        u64::MAX
+    }
+}
+
 /// A stage costs nothing if it takes less than this in the median round trip, ns: half of what a stage of an idle host
 /// takes at least (0.3 to 5 µs, veth, kernel 6.18) and what some five trace points cost, so there is nothing to gain…
 const NOTHING_P50_NS: u64 = 500;
@@ -271,6 +370,9 @@ pub fn acts_on(stage: &str) -> (Vec<&'static str>, Vec<&'static str>) {
     let (mut rules, mut knobs) = (Vec::new(), Vec::new());
     for acts in ACTS.iter().filter(|a| a.stage == stage) {
         rules.extend_from_slice(acts.rules);
+        if REDIRECTED.0.contains(&acts.stage) {
+            knobs.push(REDIRECTED.1);
+        }
         knobs.extend_from_slice(acts.knobs);
         if WORK.contains(&acts.stage) {
             knobs.extend(SPEED);
@@ -297,6 +399,37 @@ pub fn acts_on_all(stages: &[&str]) -> (Vec<String>, Vec<String>) {
     (rules, knobs)
 }
 
+/// What acts on a stage of that length, which spans these: the rules whose faults can make at least half of it, and the
+/// knobs. The stage's own name is the first; where a packet and no thread waits there, rules about threads stand last.
+pub fn acts_on_length(stages: &[&str], length_ns: Option<u64>) -> (Vec<String>, Vec<String>) {
+    let (mut rules, knobs) = acts_on_all(stages);
+    if let Some(length) = length_ns {
+        rules.retain(|rule| most_ns(rule) >= length / EXPLAINS_PART);
+    }
+    let first = stages.first().map_or("", |s| if matches!(*s, WIRE_AND_FAR | ANSWER) { "wire" } else { s });
+    if PACKET_WAITS.contains(&first) {
+        rules.sort_by_key(|rule| OF_THREADS.contains(&rule.as_str()));
+    }
+    (rules, knobs)
+}
+
+/// Rules about a queue that packets wait in, and the knob of one.
+const OF_QUEUES: [&str; 4] = ["shaper-below-line-rate", "netem-on-path", "plain-fifo-backlog", "qdisc.kind"];
+
+/// Whether what a rule or a knob is about lies in the stage: a queue of a device that received packets are redirected to
+/// (`is_ifb`) on their way in, any other queue on the way out of this host.
+pub fn is_in(stage: &StageKey, name: &str, is_ifb: bool) -> bool {
+    if !OF_QUEUES.contains(&name) {
+        return true;
+    }
+    match (stage.name.as_str(), stage.side, stage.direction) {
+        ("system call" | "queue discipline" | "driver", side, _) => side == Side::Near && !is_ifb,
+        // From the driver that sent the answer to this host's protocol.
+        (_, _, TraceDirection::Back) => is_ifb,
+        (..) => false,
+    }
+}
+
 /// The names of the stages that cost nothing, on either side and in both directions. A stage that was not seen is none of
 /// them, unless it is known that no probe passes through it.
 pub fn costless(d: &TraceDocument) -> BTreeSet<String> {
@@ -308,7 +441,7 @@ pub fn costless(d: &TraceDocument) -> BTreeSet<String> {
                 || (s.how != How::Unseen && small(s.at_p50_ns, NOTHING_P50_NS) && small(s.p99_ns, NOTHING_P99_NS));
             seen |= is;
             // What the far host does is not known here, and no setting of this one's changes it.
-            is || (s.how == How::Unseen && s.side == lowlat_model::trace::Side::Far && !d.far_seen)
+            is || (s.how == How::Unseen && s.side == Side::Far && !d.far_seen)
         });
         seen && all
     };
@@ -334,7 +467,7 @@ pub fn only_costless(knobs: &[&str], costless: &BTreeSet<String>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use lowlat_model::trace::{Side, TraceDirection, TraceStage};
+    use lowlat_model::trace::TraceStage;
 
     use super::*;
 
@@ -418,5 +551,55 @@ mod tests {
         assert!(rules.iter().any(|r| r == "long-filter-chain") && knobs.iter().any(|k| k == "cpu.governor"));
         assert_eq!(acts_on(WIRE_AND_FAR), acts_on("wire"));
         assert_eq!(acts_on("no such stage"), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn a_rule_is_named_where_its_fault_can_make_that_much_and_threads_are_not_blamed_for_what_packets_wait_for() {
+        let ms = |n: u64| Some(n * 1_000_000);
+        let spans = ["wire", "GRO", "softirq", "interrupt", "driver"];
+        let (rules, knobs) = acts_on_length(&spans, ms(3));
+        let place = |rule: &str| rules.iter().position(|r| r == rule);
+        assert_eq!(place("shaper-below-line-rate"), Some(0), "{rules:?}");
+        assert!(place("interrupt-coalescing") < place("kernel-not-preemptible"), "{rules:?}");
+        assert!(place("steal-time") > place("one-queue-carries-most"), "threads last: {rules:?}");
+        assert_eq!((place("virtual-cpu-halts"), place("eee-active")), (None, None), "{rules:?}");
+        let (brief, _) = acts_on_length(&spans, Some(20_000));
+        assert!(brief.iter().any(|r| r == "virtual-cpu-halts") && brief[0] == rules[0], "{brief:?}");
+        assert!(knobs.iter().any(|k| k == "qdisc.kind") && knobs.iter().any(|k| k == "nic.eee"));
+        // A second is no tick and no timer.
+        let (rules, _) = acts_on_length(&spans, ms(1_000));
+        assert!(rules.iter().all(|r| most_ns(r) == u64::MAX) && rules[0] == "shaper-below-line-rate", "{rules:?}");
+        // Where a thread waits, its rules keep their place, and without a length none is left out.
+        let (rules, _) = acts_on_length(&["scheduling"], ms(3));
+        assert_eq!(rules[0], "tasks-wait-for-cpu");
+        assert_eq!(acts_on_length(&spans, None).0.len(), acts_on_all(&spans).0.len());
+        assert_eq!(acts_on_length(&[WIRE_AND_FAR], ms(2)), acts_on_length(&["wire"], ms(2)));
+    }
+
+    #[test]
+    fn every_rule_with_a_bound_is_one_of_a_stage() {
+        let (all, _) = acts_on_all(&stages().collect::<Vec<_>>());
+        for rule in BRIEF.iter().chain(&BOUNDED).chain(&OF_THREADS).chain(&OF_QUEUES[..3]) {
+            assert!(all.iter().any(|r| r == rule), "{rule}");
+        }
+        assert!(BRIEF.iter().all(|r| !BOUNDED.contains(r)));
+    }
+
+    #[test]
+    fn a_queue_is_in_the_stage_of_its_own_side_and_direction() {
+        let key = |name: &str, side, direction| StageKey { name: name.into(), side, direction };
+        let (out, back) = (TraceDirection::Out, TraceDirection::Back);
+        for (stage, here, redirected) in [
+            (key("queue discipline", Side::Near, out), true, false),
+            (key("queue discipline", Side::Far, back), false, false),
+            (key("wire", Side::Far, out), false, false),
+            (key("wire", Side::Far, back), false, true),
+            (key(WIRE_AND_FAR, Side::Far, back), false, true),
+            (key("redirection", Side::Near, back), false, true),
+        ] {
+            let is = |is_ifb| is_in(&stage, "shaper-below-line-rate", is_ifb);
+            assert_eq!((is(false), is(true)), (here, redirected), "{stage:?}");
+            assert!(is_in(&stage, "interrupt-coalescing", false));
+        }
     }
 }

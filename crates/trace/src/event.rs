@@ -1,6 +1,6 @@
 //! Records to events: which trace points are used, and what is taken from each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::layout::{EventForm, Field};
 
@@ -132,8 +132,14 @@ pub struct TraceNames {
     pub threads: BTreeMap<u32, String>,
     /// Interrupts.
     pub irqs: BTreeMap<u32, String>,
+    /// Sockets of TCP, whose reader gets all that came at once.
+    pub streams: BTreeSet<u64>,
+    /// When each thread's name was seen last: it has another once it has started a program or named itself.
+    named_at: BTreeMap<u32, u64>,
 }
 
+/// include/uapi/linux/in.h.
+const IPPROTO_TCP: u64 = 6;
 /// No host has as many threads and interrupts in one trace; a garbled page must not fill memory.
 const MOST_NAMES: usize = 65_536;
 
@@ -141,9 +147,9 @@ const MOST_NAMES: usize = 65_536;
 #[derive(Debug, Clone)]
 enum Shape {
     Send,
-    Read { result: Field, socket: Option<Field> },
+    Read { result: Field, socket: Option<Field>, protocol: Option<Field> },
     Packet { skb: Field, length: Option<Field>, what: fn(u64, u64) -> What },
-    Ready(Option<Field>),
+    Ready { socket: Option<Field>, protocol: Option<Field> },
     Thread { thread: Field, what: fn(u32) -> What },
     Switch { from: Field, to: Field, name: Option<Field> },
     Number { number: Field, name: Option<Field>, what: fn(u32) -> What },
@@ -173,34 +179,48 @@ impl Shape {
             "sched_switch" => {
                 Some(Self::Switch { from: field("prev_pid")?, to: field("next_pid")?, name: field("next_comm") })
             }
-            "sk_data_ready" => Some(Self::Ready(field("skaddr"))),
-            "sock_recv_length" => Some(Self::Read { result: field("ret")?, socket: field("sk") }),
+            "sk_data_ready" => Some(Self::Ready { socket: field("skaddr"), protocol: field("protocol") }),
+            "sock_recv_length" => {
+                Some(Self::Read { result: field("ret")?, socket: field("sk"), protocol: field("protocol") })
+            }
             name if name.starts_with("sys_enter_") => Some(Self::Send),
-            name if name.starts_with("sys_exit_") => Some(Self::Read { result: field("ret")?, socket: None }),
+            name if name.starts_with("sys_exit_") => {
+                Some(Self::Read { result: field("ret")?, socket: None, protocol: None })
+            }
             _ => None,
         }
     }
 
-    fn read(&self, payload: &[u8], names: &mut TraceNames) -> Option<What> {
+    fn read(&self, at: u64, payload: &[u8], names: &mut TraceNames) -> Option<What> {
         let id = |field: Field| field.number(payload).and_then(|n| u32::try_from(n).ok());
+        let socket_of = |socket: &Option<Field>, protocol: &Option<Field>, streams: &mut BTreeSet<u64>| {
+            let socket = socket.and_then(|s| s.number(payload))?;
+            let is_stream = protocol.and_then(|p| p.number(payload)) == Some(IPPROTO_TCP);
+            if is_stream && streams.len() < MOST_NAMES {
+                streams.insert(socket);
+            }
+            Some(socket)
+        };
         Some(match self {
             Self::Send => What::Send,
-            Self::Read { result, socket } => {
+            Self::Read { result, socket, protocol } => {
                 let negative = 1u64 << (8 * result.size.clamp(1, 8) - 1);
                 let got = result.number(payload)?;
                 if got == 0 || got & negative > 0 {
                     return None;
                 }
-                What::Read(socket.and_then(|s| s.number(payload)))
+                What::Read(socket_of(socket, protocol, &mut names.streams))
             }
             Self::Packet { skb, length, what } => {
                 what(skb.number(payload)?, length.and_then(|l| l.number(payload)).unwrap_or(0))
             }
-            Self::Ready(socket) => What::Ready(socket.and_then(|s| s.number(payload))),
+            Self::Ready { socket, protocol } => What::Ready(socket_of(socket, protocol, &mut names.streams)),
             Self::Thread { thread, what } => what(id(*thread)?),
             Self::Switch { from, to, name } => {
                 let (from, to) = (id(*from)?, id(*to)?);
-                keep(&mut names.threads, to, || name.and_then(|n| n.text(payload)));
+                if let Some(name) = name {
+                    names.newest(to, at, *name, payload);
+                }
                 What::Switch(from, to)
             }
             Self::Number { number, name, what } => {
@@ -209,6 +229,24 @@ impl Shape {
                 what(number)
             }
         })
+    }
+}
+
+impl TraceNames {
+    /// Takes the name of a thread at a time; pages of several CPUs come one after the other.
+    fn newest(&mut self, thread: u32, at: u64, name: Field, payload: &[u8]) {
+        let room = self.threads.len() < MOST_NAMES || self.threads.contains_key(&thread);
+        if !room || self.named_at.get(&thread).is_some_and(|seen| *seen > at) {
+            return;
+        }
+        self.named_at.insert(thread, at);
+        // Most switches name a thread that has the same name as before.
+        if self.threads.get(&thread).is_some_and(|known| name.holds(payload, known)) {
+            return;
+        }
+        if let Some(name) = name.text(payload).filter(|n| !n.is_empty()) {
+            self.threads.insert(thread, name);
+        }
     }
 }
 
@@ -255,6 +293,25 @@ impl Decoder {
         let number = |field: Option<Field>| field.and_then(|f| f.number(payload));
         let thread = u32::try_from(number(known.thread)?).ok()?;
         let own = number(known.flags).unwrap_or(0) & INTERRUPTED == 0;
-        Some(TraceEvent { at, cpu, thread, own, what: known.shape.read(payload, names)? })
+        Some(TraceEvent { at, cpu, thread, own, what: known.shape.read(at, payload, names)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_has_the_name_that_was_seen_last_whichever_page_comes_first() {
+        let mut names = TraceNames::default();
+        let name = Field { offset: 0, size: 16 };
+        let comm = |text: &str| [text.as_bytes(), &[0; 16]].concat();
+        names.newest(7, 200, name, &comm("planted-hog"));
+        // The page of another CPU, from before it named itself.
+        names.newest(7, 100, name, &comm("python3"));
+        assert_eq!(names.threads[&7], "planted-hog");
+        names.newest(7, 300, name, &comm("renamed"));
+        names.newest(7, 400, name, &[]);
+        assert_eq!(names.threads[&7], "renamed");
     }
 }

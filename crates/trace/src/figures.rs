@@ -9,7 +9,7 @@ use lowlat_model::trace::{
 use lowlat_model::{NotSeen, Quantiles};
 
 use crate::Trace;
-use crate::acts::acts_on_all;
+use crate::acts::acts_on_length;
 use crate::event::{TRACE_POINTS, TraceNames};
 use crate::join::{Flight, Joined, Threads, join, used};
 use crate::meanwhile::{Cpus, words_of_irq, words_of_thread};
@@ -462,7 +462,7 @@ fn largest(stages: &[TraceStage]) -> Option<Largest> {
         .zip(points)
         .filter(|(s, _)| s.how != How::Unseen)
         .max_by(|a, b| share(a.0).total_cmp(&share(b.0)))?;
-    let (rules, knobs) = acts_on_all(&[&stage.name]);
+    let (rules, knobs) = acts_on_length(&[&stage.name], stage.at_p50_ns);
     Some(Largest {
         stage: StageKey { name: stage.name.clone(), side: stage.side, direction: stage.direction },
         at_p50_ns: stage.at_p50_ns,

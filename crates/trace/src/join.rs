@@ -134,7 +134,7 @@ impl Joined {
 
 /// Events between a send and its answer.
 #[derive(Clone, Copy)]
-struct Window<'a>(&'a [TraceEvent]);
+pub(crate) struct Window<'a>(pub(crate) &'a [TraceEvent]);
 
 impl<'a> Window<'a> {
     fn of(events: &'a [TraceEvent], from: u64, to: u64) -> Self {
@@ -153,17 +153,17 @@ impl<'a> Window<'a> {
         (from..to.min(self.0.len())).rev().find(|i| is(&self.0[*i]))
     }
 
-    fn at(&self, i: Option<usize>) -> Option<&'a TraceEvent> {
+    pub(crate) fn at(&self, i: Option<usize>) -> Option<&'a TraceEvent> {
         self.0.get(i?)
     }
 }
 
 /// A packet left the device layer: its buffer and length.
-fn received(e: &TraceEvent) -> Option<(u64, u64)> {
+pub(crate) fn received(e: &TraceEvent) -> Option<(u64, u64)> {
     if let What::Receive(skb, length) = e.what { Some((skb, length)) } else { None }
 }
 
-fn queued(e: &TraceEvent) -> Option<(u64, u64)> {
+pub(crate) fn queued(e: &TraceEvent) -> Option<(u64, u64)> {
     if let What::Queue(skb, length) = e.what { Some((skb, length)) } else { None }
 }
 
@@ -175,15 +175,38 @@ fn same_length(out: u64, into: u64) -> bool {
     out == into || out == into + ETHERNET
 }
 
+/// Whether the packet that was received at `i` goes to another device instead of its protocol: the next that its CPU does
+/// with a packet is to queue the same buffer (net/sched/act_mirred.c, `tcf_mirred_to_dev`: on ingress a packet that is
+/// redirected is not copied). That device hands it in again, from a softirq of its own (drivers/net/ifb.c, `ifb_ri_tasklet`).
+fn is_redirected(w: Window<'_>, i: usize) -> bool {
+    let Some((skb, length)) = received(&w.0[i]) else { return false };
+    let on = |e: &TraceEvent| e.cpu == w.0[i].cpu && (received(e).is_some() || queued(e).is_some());
+    let next = w.at(w.first(i + 1, w.0.len(), on)).and_then(queued);
+    next.is_some_and(|(s, l)| s == skb && same_length(l, length))
+}
+
+/// Whether the queueing at `i` is such a redirection and nobody's sending.
+fn redirects(w: Window<'_>, i: usize) -> bool {
+    let on = |e: &TraceEvent| e.cpu == w.0[i].cpu && (received(e).is_some() || queued(e).is_some());
+    w.last(0, i, on).is_some_and(|before| received(&w.0[before]).is_some() && is_redirected(w, before))
+}
+
+/// Where the packet that was handed to its protocol at `into` was received first, not before `from`: earlier only if it was
+/// redirected meanwhile.
+pub(crate) fn came(w: Window<'_>, from: usize, into: usize) -> usize {
+    let Some(last) = received(&w.0[into]) else { return into };
+    w.first(from, into, |e| received(e) == Some(last)).filter(|i| is_redirected(w, *i)).unwrap_or(into)
+}
+
 /// The way out of one side: queued, given to the driver, gone.
-struct Way {
+pub(crate) struct Way {
     queued: usize,
     started: Option<usize>,
     driven: Option<usize>,
 }
 
 impl Way {
-    fn of(w: Window<'_>, queued_at: usize, skb: u64) -> Self {
+    pub(crate) fn of(w: Window<'_>, queued_at: usize, skb: u64) -> Self {
         let end = w.0.len();
         let started = w.first(queued_at + 1, end, |e| e.what == What::Start(skb));
         // The far side may begin before the driver's function returns: what comes first ends the stage.
@@ -196,7 +219,7 @@ impl Way {
         Self { queued: queued_at, started, driven }
     }
 
-    fn points(&self) -> [Option<usize>; 3] {
+    pub(crate) fn points(&self) -> [Option<usize>; 3] {
         [Some(self.queued), self.started, self.driven]
     }
 
@@ -206,7 +229,7 @@ impl Way {
 }
 
 /// How a packet came in, from the interrupt on.
-struct Arrival {
+pub(crate) struct Arrival {
     arrived: Option<usize>,
     raised: Option<usize>,
     polled: Option<usize>,
@@ -226,7 +249,7 @@ impl Arrival {
     }
 
     /// Of a packet that came from another host, not before `from`.
-    fn alone(w: Window<'_>, from: usize, into: usize, skb: u64) -> Self {
+    pub(crate) fn alone(w: Window<'_>, from: usize, into: usize, skb: u64) -> Self {
         let raised = |base: usize| w.last(from, base, |e| e.cpu == w.0[base].cpu && e.what == What::Raise(NET_RX));
         Self::within(w, (from, from), into, skb, &raised)
     }
@@ -265,9 +288,9 @@ impl Arrival {
 }
 
 impl Arrival {
-    /// Of a packet that was received at `into`.
-    fn points(&self, into: usize) -> [Option<usize>; 5] {
-        [self.arrived, self.raised, self.polled, self.steered, Some(into)]
+    /// Of a packet that was received first at `came` and handed to its protocol at `into`.
+    pub(crate) fn points(&self, came: usize, into: usize) -> [Option<usize>; 6] {
+        [self.arrived, self.raised, self.polled, self.steered, Some(came), Some(into).filter(|i| *i != came)]
     }
 }
 
@@ -285,7 +308,7 @@ fn answer(w: Window<'_>, from: usize, (skb, length): (u64, u64), near: u32) -> O
         let i = w.last(from, end, |e| received(e).is_some_and(|(_, l)| same_length(length, l)))?;
         // In one host the probe itself is received too, in the buffer that it was sent in.
         let is_probe = received(&w.0[i]).is_some_and(|(s, _)| s == skb)
-            && w.first(from, i, |e| queued(e).is_some_and(|(s, _)| s == skb)).is_none();
+            && !(from..i).any(|n| queued(&w.0[n]).is_some_and(|(s, _)| s == skb) && !redirects(w, n));
         (!is_probe).then_some(i)
     })
 }
@@ -295,11 +318,11 @@ fn far_way(w: Window<'_>, out: &Way, into: usize, (skb, length): (u64, u64), nea
     let (reply, reply_length) = received(&w.0[into])?;
     let from = out.end();
     // By the buffer: exact.
-    let of_reply = |own: bool| {
-        w.last(from, into, |e| (e.own || !own) && e.thread != near && queued(e).is_some_and(|(s, _)| s == reply))
-            .or_else(|| w.last(from, into, |e| !own && queued(e).is_some_and(|(s, _)| s == reply)))
-    };
-    let sent = of_reply(true).or_else(|| of_reply(false));
+    let sends = |i: usize| queued(&w.0[i]).is_some_and(|(s, _)| s == reply) && !redirects(w, i);
+    let of_reply = |is: &dyn Fn(&TraceEvent) -> bool| (from..into).rev().find(|i| is(&w.0[*i]) && sends(*i));
+    let sent = of_reply(&|e| e.own && e.thread != near)
+        .or_else(|| of_reply(&|e| e.thread != near))
+        .or_else(|| of_reply(&|_| true));
     if let Some(sent) = sent
         && let Some(got) = w.last(from, sent, |e| received(e).is_some_and(|(s, _)| s == skb))
     {
@@ -320,7 +343,7 @@ fn far_way(w: Window<'_>, out: &Way, into: usize, (skb, length): (u64, u64), nea
 }
 
 /// The way up of one side, from the packet's reception at `into` to `end`, by `reader`.
-fn up(w: Window<'_>, into: usize, end: usize, reader: u32) -> [Option<usize>; 4] {
+pub(crate) fn up(w: Window<'_>, into: usize, end: usize, reader: u32) -> [Option<usize>; 4] {
     let cpu = w.0[into].cpu;
     let next = w.first(into + 1, end, |e| e.cpu == cpu && received(e).is_some()).unwrap_or(end);
     let ready = w.first(into, next, |e| e.cpu == cpu && matches!(e.what, What::Ready(_)));
@@ -331,12 +354,13 @@ fn up(w: Window<'_>, into: usize, end: usize, reader: u32) -> [Option<usize>; 4]
 }
 
 /// The points of a far end, from the message's arrival on.
-pub(crate) const FAR: [Point; 14] = [
+pub(crate) const FAR: [Point; 15] = [
     Point::FarArrived,
     Point::FarRaised,
     Point::FarPolled,
     Point::FarSteered,
     Point::FarReceived,
+    Point::FarRedirected,
     Point::FarReady,
     Point::FarWaking,
     Point::FarWakeup,
@@ -348,11 +372,23 @@ pub(crate) const FAR: [Point; 14] = [
     Point::FarDriven,
 ];
 
-/// The points of one arrival, from the interrupt to the packet's reception.
-const FAR_ARRIVAL: [Point; 5] =
-    [Point::FarArrived, Point::FarRaised, Point::FarPolled, Point::FarSteered, Point::FarReceived];
-const NEAR_ARRIVAL: [Point; 5] =
-    [Point::NearArrived, Point::NearRaised, Point::NearPolled, Point::NearSteered, Point::NearReceived];
+/// The points of one arrival, from the interrupt to the packet's reception, and its second one.
+const FAR_ARRIVAL: [Point; 6] = [
+    Point::FarArrived,
+    Point::FarRaised,
+    Point::FarPolled,
+    Point::FarSteered,
+    Point::FarReceived,
+    Point::FarRedirected,
+];
+const NEAR_ARRIVAL: [Point; 6] = [
+    Point::NearArrived,
+    Point::NearRaised,
+    Point::NearPolled,
+    Point::NearSteered,
+    Point::NearReceived,
+    Point::NearRedirected,
+];
 /// Those of the way up to the reader.
 const FAR_UP: [Point; 4] = [Point::FarReady, Point::FarWaking, Point::FarWakeup, Point::FarRunning];
 const NEAR_UP: [Point; 4] = [Point::NearReady, Point::NearWaking, Point::NearWakeup, Point::NearRunning];
@@ -377,8 +413,9 @@ impl Joined {
     fn pass_far(&mut self, w: Window<'_>, out: &Way, into: usize, packet: (u64, u64), near: u32) -> Option<Way> {
         let (got, sent) = far_way(w, out, into, packet, near)?;
         let (own, thread) = (w.0[sent].own, w.0[sent].thread);
-        let arrival = Arrival::of(w, out, got, received(&w.0[got])?.0);
-        self.pass_all(w, FAR_ARRIVAL, arrival.points(got));
+        let first = came(w, out.end(), got);
+        let arrival = Arrival::of(w, out, first, received(&w.0[got])?.0);
+        self.pass_all(w, FAR_ARRIVAL, arrival.points(first, got));
         self.pass_all(w, FAR_UP, up(w, got, sent, thread));
         let by = |e: &TraceEvent| own && e.own && e.thread == thread;
         self.pass(Point::FarRead, w.at(w.last(got, sent, |e| by(e) && matches!(e.what, What::Read(_)))));
@@ -399,8 +436,10 @@ fn one(events: &[TraceEvent], flight: &Flight, near: u32) -> Option<Joined> {
     let into = answer(w, out.end() + 1, packet, near)?;
     joined.pass_all(w, [Point::NearQueued, Point::NearStarted, Point::NearDriven], out.points());
     let back = joined.pass_far(w, &out, into, packet, near);
-    let arrival = Arrival::of(w, back.as_ref().unwrap_or(&out), into, received(&w.0[into])?.0);
-    joined.pass_all(w, NEAR_ARRIVAL, arrival.points(into));
+    let before = back.as_ref().unwrap_or(&out);
+    let first = came(w, before.end(), into);
+    let arrival = Arrival::of(w, before, first, received(&w.0[into])?.0);
+    joined.pass_all(w, NEAR_ARRIVAL, arrival.points(first, into));
     joined.pass_all(w, NEAR_UP, up(w, into, w.0.len(), near));
     joined.irq = arrival.irq;
     let next = if back.is_some() { Point::FarArrived } else { Point::NearArrived };
@@ -453,9 +492,10 @@ fn answered_by(
     let waking = w.last(from, read, |e| e.what == What::Waking(thread));
     let before = |i: usize| w.last(from, i, |e| e.cpu == w.0[i].cpu && received(e).is_some());
     let into = ready.and_then(before).or_else(|| waking.and_then(before))?;
-    let arrival = Arrival::alone(w, from, into, received(&w.0[into])?.0);
+    let first = came(w, from, into);
+    let arrival = Arrival::alone(w, from, first, received(&w.0[into])?.0);
     let way = Way::of(w, sent, queued(&w.0[sent])?.0);
-    let [arrived, raised, polled, steered, got] = arrival.points(into);
+    let [arrived, raised, polled, steered, got, redirected] = arrival.points(first, into);
     let [ready, waking, wakeup, running] = up(w, into, sent, thread);
     let [queued, started, driven] = way.points();
     let points = [
@@ -464,6 +504,7 @@ fn answered_by(
         polled,
         steered,
         got,
+        redirected,
         ready,
         waking,
         wakeup,

@@ -38,6 +38,12 @@ impl Field {
         Some(String::from_utf8_lossy(raw).into_owned())
     }
 
+    /// Whether the text there, up to its zero, is this one.
+    pub(crate) fn holds(self, bytes: &[u8], text: &str) -> bool {
+        let raw = self.offset.checked_add(self.size).and_then(|end| bytes.get(self.offset..end));
+        raw.and_then(|raw| raw.split(|b| *b == 0).next()) == Some(text.as_bytes())
+    }
+
     /// The text that a `__data_loc` points at: its low half is the offset, its high half the length
     /// (Documentation/trace/events.rst; include/trace/stages/stage2_data_offsets.h).
     pub fn text_at(self, bytes: &[u8]) -> Option<String> {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! format files ─► layout ─┐
-//! pages of the ring ─► page ─► event ─► join (probes) ─► figures (TraceDocument)
+//! pages of the ring ─► page ─► event ─┬─► join (probes) ─► figures (TraceDocument)
+//!                                     └─► passes (live traffic)
 //! ```
 //!
 //! A page is read by the layout that the kernel itself gives, never by one known beforehand. Events are joined to probes
@@ -22,10 +23,11 @@ mod join;
 mod layout;
 mod meanwhile;
 mod page;
+mod passes;
 mod stage;
 
 pub use acks::{ACK_POINT, AckDecoder, AckEvent};
-pub use acts::{acts_on, acts_on_all, costless, only_costless, stages};
+pub use acts::{acts_on, acts_on_all, acts_on_length, costless, is_in, only_costless, stages};
 pub use blame::{StallBlame, blame, lines};
 pub use cost::cost;
 pub use drops::{DROP_POINTS, DropDecoder, DropEvent, functions};
@@ -34,6 +36,7 @@ pub use figures::{Figures, TracedRound, unseen};
 pub use join::{Flight, Joined, Threads, answers, join, threads};
 pub use layout::{EventForm, Field, PageForm};
 pub use page::{PageEnd, records};
+pub use passes::{Passes, passes};
 pub use stage::{POINTS, Point, key};
 
 /// Events of many CPUs, one list in the order of time.

@@ -15,6 +15,7 @@ pub enum Point {
     FarPolled,
     FarSteered,
     FarReceived,
+    FarRedirected,
     FarReady,
     FarWaking,
     FarWakeup,
@@ -29,6 +30,7 @@ pub enum Point {
     NearPolled,
     NearSteered,
     NearReceived,
+    NearRedirected,
     NearReady,
     NearWaking,
     NearWakeup,
@@ -37,13 +39,14 @@ pub enum Point {
 }
 
 use Point::{
-    FarArrived, FarCalled, FarDriven, FarPolled, FarQueued, FarRaised, FarRead, FarReady, FarReceived, FarRunning,
-    FarStarted, FarSteered, FarWakeup, FarWaking, NearArrived, NearDriven, NearPolled, NearQueued, NearRaised,
-    NearReady, NearReceived, NearRunning, NearStarted, NearSteered, NearWakeup, NearWaking, Returned, Sent,
+    FarArrived, FarCalled, FarDriven, FarPolled, FarQueued, FarRaised, FarRead, FarReady, FarReceived, FarRedirected,
+    FarRunning, FarStarted, FarSteered, FarWakeup, FarWaking, NearArrived, NearDriven, NearPolled, NearQueued,
+    NearRaised, NearReady, NearReceived, NearRedirected, NearRunning, NearStarted, NearSteered, NearWakeup, NearWaking,
+    Returned, Sent,
 };
 
 /// How many there are.
-pub const POINTS: usize = 28;
+pub const POINTS: usize = 30;
 
 /// All of them, in order.
 pub(crate) const ALL: [Point; POINTS] = [
@@ -56,6 +59,7 @@ pub(crate) const ALL: [Point; POINTS] = [
     FarPolled,
     FarSteered,
     FarReceived,
+    FarRedirected,
     FarReady,
     FarWaking,
     FarWakeup,
@@ -70,6 +74,7 @@ pub(crate) const ALL: [Point; POINTS] = [
     NearPolled,
     NearSteered,
     NearReceived,
+    NearRedirected,
     NearReady,
     NearWaking,
     NearWakeup,
@@ -142,6 +147,12 @@ const GRO: Kind = Kind {
     why: "packets that are held back to be joined (gro_flush_timeout)",
     needs: &["napi_gro_receive_entry"],
 };
+const REDIRECTION: Kind = Kind {
+    name: "redirection",
+    what: "another device that the packet was redirected to after it came (an ifb, a bridge's port), to the protocol",
+    why: "a shaper or an emulated delay left on an ifb, through which everything that comes in has to pass",
+    needs: &[],
+};
 const IP: Kind = Kind {
     name: "IP",
     what: "IP and the transport protocol, to the socket",
@@ -190,6 +201,7 @@ pub(crate) fn kind(end: Point) -> &'static Kind {
         FarPolled | NearPolled => &SOFTIRQ,
         FarSteered | NearSteered => &STEERING,
         FarReceived | NearReceived => &GRO,
+        FarRedirected | NearRedirected => &REDIRECTION,
         FarReady | NearReady => &IP,
         FarWaking | NearWaking => &SOCKET,
         FarWakeup | NearWakeup => &WAKE,

@@ -2,13 +2,13 @@
 //! over veth (6.18) and over two e1000e back to back (5.10 and 6.12, in the VM lab).
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lowlat_model::trace::{FarAnswer, FarTrace, How, Side, TraceDirection, TraceDocument, TraceStage};
 use lowlat_trace::{
-    Decoder, Figures, Flight, Joined, PageForm, Point, Threads, Trace, TracedRound, What, answers, join, records,
-    threads,
+    Decoder, Figures, Flight, Joined, PageForm, Point, Threads, Trace, TraceEvent, TracedRound, What, answers, join,
+    passes, records, threads,
 };
 use proptest::prelude::*;
 
@@ -192,6 +192,96 @@ fn the_far_host_s_own_trace_gives_the_stages_that_one_kernel_shows() {
         let later =
             reported.answers.iter().map(|a| FarAnswer { read_ns: a.read_ns + (1 << 40), ..a.clone() }).collect();
         assert_eq!(figures.with_far(&FarTrace { answers: later, ..FarTrace::default() }), 0, "{of}");
+    }
+}
+
+#[test]
+fn live_messages_have_the_stages_that_probes_have() {
+    for of in RECORDED {
+        let trace = trace(of);
+        let (near, far) = ends(&trace);
+        let found = passes(&trace, &BTreeSet::from([far]), false);
+        let flights = flights(&trace, near);
+        let (joined, _) = join(&trace.events, &flights, &Threads { near, far: vec![far] });
+        let (received, sent) = found.counts();
+        // The recordings begin and end with probes that are cut.
+        let probes = joined.len() as u64;
+        assert!((probes..=probes + 4).contains(&received) && (probes..=probes + 4).contains(&sent), "{of}: {found:?}");
+        let stages = found.stages();
+        for (point, direction) in [
+            (Point::FarWakeup, TraceDirection::Back),
+            (Point::FarRunning, TraceDirection::Back),
+            (Point::FarDriven, TraceDirection::Out),
+        ] {
+            let name = lowlat_trace::key(point).name;
+            let live = stages
+                .iter()
+                .find(|s| s.name == name && s.direction == direction)
+                .unwrap_or_else(|| panic!("{of} {name}: {stages:#?}"));
+            let longest = joined.iter().filter_map(|j| j.lengths()[point as usize]).max();
+            assert!(live.time.max_ns >= longest && live.passed >= probes, "{of} {name}: {live:?}, {longest:?}");
+        }
+        let nobody = passes(&trace, &BTreeSet::from([1]), true);
+        assert_eq!((nobody.counts(), nobody.stages().len()), ((0, 0), 0));
+    }
+}
+
+/// One round trip between threads 10 and 20 of one host; what comes in at the near end is redirected or not.
+fn round_trip(redirected: bool) -> Trace {
+    let event = |at, thread, own, what| TraceEvent { at, cpu: 0, thread, own, what };
+    let (probe, answer) = (0xa0, 0xb0);
+    let mut events = vec![
+        event(100, 10, true, What::Queue(probe, 106)),
+        event(110, 10, true, What::Start(probe)),
+        event(120, 10, true, What::Backlog(probe)),
+        event(140, 10, false, What::Receive(probe, 92)),
+        event(150, 10, false, What::Ready(Some(5))),
+        event(160, 10, false, What::Waking(20)),
+        event(170, 10, false, What::Wakeup(20)),
+        event(200, 10, true, What::Switch(10, 20)),
+        event(210, 20, true, What::Read(Some(5))),
+        event(220, 20, true, What::Send),
+        event(230, 20, true, What::Queue(answer, 106)),
+        event(240, 20, true, What::Start(answer)),
+        event(250, 20, true, What::Backlog(answer)),
+        event(260, 20, false, What::Softirq(3)),
+        event(270, 20, false, What::Receive(answer, 92)),
+    ];
+    if redirected {
+        events.extend([
+            event(280, 20, false, What::Queue(answer, 106)),
+            event(1_280, 0, false, What::Start(answer)),
+            event(1_285, 0, false, What::Driven(answer)),
+            event(1_300, 0, false, What::Receive(answer, 92)),
+        ]);
+    }
+    events.extend([
+        event(1_310, 0, false, What::Ready(Some(7))),
+        event(1_320, 0, false, What::Waking(10)),
+        event(1_330, 0, false, What::Wakeup(10)),
+        event(1_350, 0, true, What::Switch(0, 10)),
+        event(1_360, 10, true, What::Read(Some(7))),
+    ]);
+    Trace { events, ..Trace::default() }
+}
+
+#[test]
+fn the_time_at_a_device_that_a_packet_was_redirected_to_is_a_stage_of_its_own() {
+    let flights = [Flight { sent: 90, received: 1_400, residence: None, far_stamps: None }];
+    let threads = Threads { near: 10, far: vec![20] };
+    for (redirected, wanted) in [(true, Some(1_030)), (false, None)] {
+        let trace = round_trip(redirected);
+        let (joined, incomplete) = join(&trace.events, &flights, &threads);
+        assert_eq!(incomplete, 0);
+        let lengths = joined[0].lengths();
+        assert_eq!(lengths[Point::NearRedirected as usize], wanted, "{lengths:?}");
+        assert_eq!((lengths[Point::FarRedirected as usize], lengths[Point::FarCalled as usize]), (None, Some(10)));
+        assert_eq!(lengths.iter().flatten().sum::<u64>(), 1_310);
+        let mut figures = Figures::default();
+        figures.take(&TracedRound { trace: &trace, flights: &flights, lost: 0, overruns: 0 }, &threads);
+        let largest = figures.document(&BTreeMap::new(), TraceDocument::default()).largest.unwrap();
+        assert_eq!(largest.stage.name == "redirection", redirected, "{largest:?}");
+        assert!(!redirected || largest.rules[0] == "shaper-below-line-rate", "{largest:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use lowlat_model::units::{parse_duration_ns, us};
+use lowlat_model::units::parse_duration_ns;
 
 /// A trigger. Any of its parts that is crossed counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,7 +43,9 @@ impl FromStr for Trigger {
 
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = |name: &str, ns: Option<u64>| ns.map(|ns| format!("{name}={}us", us(ns)));
+        // Exactly, so that it is read again as the same.
+        let exact = |ns: u64| if ns.is_multiple_of(1_000) { format!("{}us", ns / 1_000) } else { format!("{ns}ns") };
+        let time = |name: &str, ns: Option<u64>| ns.map(|ns| format!("{name}={}", exact(ns)));
         let parts = [time("rtt", self.rtt_ns), time("gap", self.gap_ns), self.drop.then(|| "drop".to_owned())];
         f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(","))
     }
@@ -140,6 +142,9 @@ mod tests {
         let all: Trigger = "gap=5ms, drop,rtt=300us".parse().unwrap();
         assert_eq!((all.rtt_ns, all.gap_ns, all.drop), (Some(300_000), Some(5_000_000), true));
         assert_eq!(all.to_string().parse(), Ok(all));
+        for exact in ["gap=1ns", "rtt=1234567ns", "rtt=2000us,gap=2000us"] {
+            assert_eq!(exact.parse::<Trigger>().unwrap().to_string(), exact);
+        }
         for bad in ["", "p", "p=", "p=2", "latency=2ms", "drop=1ms", "drop,,gap=1ms", "gap=0ms"] {
             assert!(bad.parse::<Trigger>().is_err(), "{bad:?}");
         }

@@ -35,7 +35,7 @@ pub struct AnswersAsk {
 pub fn answers(ask: &AnswersAsk, sys: &dyn Sys) -> Result<FarTrace, Failure> {
     let failed = |why: String| Failure::new(format!("trace the answers of port {}: {why}", ask.port));
     let threads = threads(ask.port, sys)?;
-    let mut tracer = Tracer::begin().map_err(failed)?;
+    let mut tracer = Tracer::begin("answers").map_err(failed)?;
     // All of them are far ones to the near end; the filter takes them alike.
     let (first, rest) = threads.split_first().ok_or_else(|| failed("its program has no threads".to_owned()))?;
     tracer.keep_to(&Threads { near: *first, far: rest.to_vec() }).map_err(failed)?;

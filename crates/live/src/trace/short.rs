@@ -4,7 +4,7 @@
 //! own after the measurement, so that no figure of the measurement holds what watching costs.
 
 use lowlat_measure::Mode;
-use lowlat_model::trace::{RunStages, TraceDocument};
+use lowlat_model::trace::{Largest, RunStages, Side, TraceDocument};
 use lowlat_model::{Facts, Finding, Measurement, Plan, PlannedStep};
 use lowlat_sys::Sys;
 use lowlat_transport::Proto;
@@ -104,16 +104,50 @@ pub(crate) fn lead(
             && on_first(step, facts)
             && lowlat_trace::only_costless(&knobs(step), &costless)
     });
-    let (mut of_largest, mut settings) = (Vec::new(), Vec::new());
-    if let Some(largest) = &before.largest {
-        let acts = |f: &&Finding| largest.rules.contains(&f.rule);
-        of_largest.extend(findings.iter().filter(acts).map(|f| f.rule.clone()));
-        of_largest.dedup();
-        let acts = |s: &&PlannedStep| knobs(s).iter().any(|knob| largest.knobs.iter().any(|k| k == knob));
-        settings.extend(plan.steps.iter().filter(acts).map(|s| format!("{} on {}", s.knob, s.target)));
-        settings.dedup();
-    }
+    let (of_largest, settings) = before.largest.as_ref().map_or_else(Default::default, |l| {
+        let is_here = before.far_seen || l.stage.side == Side::Near || l.stage.name.starts_with("wire");
+        if is_here { explains(l, facts, findings, plan) } else { Default::default() }
+    });
     RunStages { before: Some(before), findings: of_largest, settings, tried_last, ..RunStages::default() }
+}
+
+/// The findings that explain the largest stage, by rule, and the settings of the plan that act on it, with their targets:
+/// what lies at its place first.
+fn explains(largest: &Largest, facts: &Facts, findings: &[Finding], plan: &Plan) -> (Vec<String>, Vec<String>) {
+    let is_ifb = |name: &str| facts.interfaces.get(name).is_some_and(|i| i.kind.as_deref() == Some(IFB));
+    let rank = |all: &[String], name: &str| all.iter().position(|known| known == name);
+    let mut rules: Vec<(usize, &str)> = findings
+        .iter()
+        .filter(|f| lowlat_trace::is_in(&largest.stage, &f.rule, ifaces(f).any(is_ifb)))
+        .filter_map(|f| Some((rank(&largest.rules, &f.rule)?, f.rule.as_str())))
+        .collect();
+    rules.sort_unstable();
+    rules.dedup();
+    let acts = |s: &PlannedStep, knob: &str| lowlat_trace::is_in(&largest.stage, knob, s.ifaces().any(is_ifb));
+    let mut steps: Vec<(usize, String)> = plan
+        .steps
+        .iter()
+        .filter_map(|s| {
+            let ranks = knobs(s).into_iter().filter(|knob| acts(s, knob)).filter_map(|knob| rank(&largest.knobs, knob));
+            Some((ranks.min()?, format!("{} on {}", s.knob, s.target)))
+        })
+        .collect();
+    steps.sort_by_key(|(rank, _)| *rank);
+    steps.dedup();
+    (
+        rules.into_iter().map(|(_, rule)| rule.to_owned()).collect(),
+        steps.into_iter().map(|(_, setting)| setting).collect(),
+    )
+}
+
+/// The kind of a device that received packets are redirected to.
+const IFB: &str = "ifb";
+
+/// The interfaces that a finding is about: those of its settings; a title without settings names them.
+fn ifaces(finding: &Finding) -> impl Iterator<Item = &str> {
+    let settings = finding.remedy.settings.iter().filter_map(|s| s.target.iface());
+    let words = if finding.remedy.settings.is_empty() { finding.title.as_str() } else { "" };
+    settings.chain(words.split(' '))
 }
 
 /// The knobs of a step.
@@ -135,8 +169,9 @@ fn on_first(step: &PlannedStep, facts: &Facts) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use lowlat_model::trace::{How, Largest, TraceStage};
-    use lowlat_model::{Risk, Schema};
+    use lowlat_model::finding::{Remedy, Setting};
+    use lowlat_model::trace::{How, StageKey, TraceDirection, TraceStage};
+    use lowlat_model::{Risk, Schema, Severity};
 
     use super::*;
 
@@ -204,6 +239,71 @@ mod tests {
         let mut same = plan();
         lead(Ok(TraceDocument::default()), &facts, &[], &mut same);
         assert_eq!(same, plan());
+    }
+
+    fn found(rule: &str, title: &str, queue: Option<&str>) -> Finding {
+        let setting = |iface: &str| Setting {
+            knob: "qdisc.kind".into(),
+            target: format!("{iface}/qdisc-root").parse().unwrap(),
+            value: "default".into(),
+            joint: None,
+        };
+        Finding {
+            rule: rule.into(),
+            severity: Severity::Warning,
+            title: title.into(),
+            evidence: Vec::new(),
+            remedy: Remedy { advice: String::new(), settings: queue.map(setting).into_iter().collect() },
+            follows: None,
+        }
+    }
+
+    fn largest(name: &str, (side, direction): (Side, TraceDirection), ns: u64) -> TraceDocument {
+        let (rules, knobs) = lowlat_trace::acts_on_length(&[name, "softirq"], Some(ns));
+        let stage = StageKey { name: name.into(), side, direction };
+        let largest = Some(Largest { stage, at_p50_ns: Some(ns), rules, knobs, ..Largest::default() });
+        TraceDocument { stages: vec![self::stage(name, ns)], largest, ..TraceDocument::default() }
+    }
+
+    #[test]
+    fn what_explains_the_largest_stage_is_named_and_nothing_else_is() {
+        let mut facts = lowlat_testkit::facts::healthy();
+        let mut ifb = facts.interfaces["eth0"].clone();
+        ifb.kind = Some("ifb".into());
+        facts.interfaces.insert("ifb0".into(), ifb);
+        let all = [
+            found("kernel-not-preemptible", "the kernel is not preemptible", None),
+            found("virtual-cpu-halts", "virtual CPUs halt", None),
+            found("plain-fifo-backlog", "a FIFO on eth0 fills up", Some("eth0")),
+            found("shaper-below-line-rate", "a shaper on ifb0 is too slow", Some("ifb0")),
+            found("netem-on-path", "a network emulator (netem) delays packets on ifb0", None),
+        ];
+        let steps = vec![
+            step("irq.affinity", "eth0/irq-24"),
+            step("qdisc.kind", "eth0/qdisc-root"),
+            step("qdisc.kind", "ifb0/qdisc-root"),
+        ];
+        let plan = || Plan { steps: steps.clone(), ..self::plan() };
+        let ends = |at, name, ns, findings: &[Finding]| {
+            let led = lead(Ok(largest(name, at, ns)), &facts, findings, &mut plan());
+            (led.findings.join(" "), led.settings.join(" "))
+        };
+        let (back, out) = ((Side::Far, TraceDirection::Back), (Side::Near, TraceDirection::Out));
+        let (findings, settings) = ends(back, "wire", 3_000_000, &all);
+        assert_eq!(findings, "shaper-below-line-rate netem-on-path kernel-not-preemptible");
+        assert_eq!(settings, "qdisc.kind on ifb0/qdisc-root irq.affinity on eth0/irq-24");
+        // The receive side's queue is none of the way out.
+        let (findings, settings) = ends(out, "queue discipline", 3_000_000, &all);
+        assert_eq!(
+            (findings.as_str(), settings.as_str()),
+            ("plain-fifo-backlog kernel-not-preemptible", "qdisc.kind on eth0/qdisc-root irq.affinity on eth0/irq-24")
+        );
+        // Nothing explains it, and nothing is named: not for want of findings, but for want of one at that place of that size.
+        assert_eq!(ends(back, "wire", 3_000_000, &all[1..3]).0, "");
+        assert_eq!(
+            ends((Side::Far, TraceDirection::Out), "scheduling", 3_000_000, &all),
+            (String::new(), String::new())
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ struct Bound {
     name: &'static str,
     side: Side,
     direction: TraceDirection,
-    /// Every stage between the two, by name.
+    /// Every stage between the two, by name; the one that it is called by first, where it is among them.
     spans: &'static [&'static str],
 }
 
@@ -36,7 +36,9 @@ const fn bound_of(
 }
 
 /// From a received packet's stamp to its reader: the stamp is taken after GRO and before the packet is steered
-/// (net/core/dev.c in linux 6.12, `netif_receive_skb_internal` with `netdev_tstamp_prequeue`, which is 1 by default).
+/// (net/core/dev.c in linux 6.12, `netif_receive_skb_internal` with `netdev_tstamp_prequeue`, which is 1 by default). One
+/// that is redirected to an ifb loses it, and gets another when it comes out there (include/linux/skbuff.h in linux 6.12,
+/// `skb_set_redirected`), so the time there lies before the stamp.
 const UP: &[&str] = &["steering", "IP", "socket", "wake-up", "scheduling", "return"];
 
 /// Which of the way's stages two stamps bound. The wire's is both wires and the far kernel's way out, less the far end's
@@ -52,7 +54,7 @@ static BOUNDS: [Bound; 7] = [
     bound_of(
         ("software-tx", "software-rx"),
         ("wire", Side::Far, TraceDirection::Back),
-        &["driver", "wire", "interrupt", "softirq", "GRO"],
+        &["wire", "redirection", "GRO", "softirq", "interrupt", "driver"],
     ),
     bound_of(("far-software-rx", "far-recv"), ("return", Side::Far, TraceDirection::Out), UP),
     bound_of(("far-recv", "far-send"), ("program", Side::Far, TraceDirection::Back), &["program"]),
@@ -132,7 +134,7 @@ fn largest(shown: &[(&Bound, &Stage)]) -> Option<Largest> {
         .iter()
         .filter(|(_, s)| s.share.is_some())
         .max_by(|a, b| a.1.share.unwrap_or(0.0).total_cmp(&b.1.share.unwrap_or(0.0)))?;
-    let (rules, knobs) = lowlat_trace::acts_on_all(bound.spans);
+    let (rules, knobs) = lowlat_trace::acts_on_length(bound.spans, stage.time.p50_ns);
     Some(Largest {
         stage: StageKey { name: bound.name.to_owned(), side: bound.side, direction: bound.direction },
         at_p50_ns: stage.time.p50_ns,

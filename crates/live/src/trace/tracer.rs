@@ -14,16 +14,16 @@ const NEEDED: [&str; 2] = ["net_dev_queue", "netif_receive_skb"];
 
 /// What a round left in the ring.
 #[derive(Debug)]
-pub(super) struct Read {
+pub(crate) struct Read {
     /// Its events.
-    pub(super) trace: Trace,
+    pub(crate) trace: Trace,
     /// Events that found no room.
-    pub(super) overruns: u64,
+    pub(crate) overruns: u64,
 }
 
 /// An instance with the trace points that this kernel has. Dropping it removes it.
 #[derive(Debug)]
-pub(super) struct Tracer {
+pub(crate) struct Tracer {
     instance: TraceInstance,
     form: PageForm,
     decoder: Decoder,
@@ -37,9 +37,9 @@ pub(super) struct Tracer {
 }
 
 impl Tracer {
-    /// Makes the instance and reads the kernel's forms; the error begins with `absent`, `denied` or `unsupported`.
-    pub(super) fn begin() -> Result<Self, String> {
-        let instance = TraceInstance::make("trace")?;
+    /// Makes the instance, by `tag` another than this process's others, and reads the kernel's forms; the error begins with `absent`, `denied` or `unsupported`.
+    pub(crate) fn begin(tag: &str) -> Result<Self, String> {
+        let instance = TraceInstance::make(tag)?;
         // The prober's clock.
         instance.write("trace_clock", "mono")?;
         let cpus: Vec<(u32, u64)> = instance.cpus()?.into_iter().map(|cpu| (cpu, 0)).collect();
@@ -80,13 +80,13 @@ impl Tracer {
     }
 
     /// Trace points that this kernel does not give, with the reason.
-    pub(super) fn missing(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn missing(&self) -> &BTreeMap<String, String> {
         &self.missing
     }
 
     /// Keeps the records of these threads alone, where a trace point has too many of others. Until then such trace
     /// points stay off.
-    pub(super) fn keep_to(&mut self, threads: &Threads) -> Result<(), String> {
+    pub(crate) fn keep_to(&mut self, threads: &Threads) -> Result<(), String> {
         let all = || threads.far.iter().chain([&threads.near]);
         let any = |field: &str| all().map(|t| format!("{field} == {t}")).collect::<Vec<_>>().join(" || ");
         for point in &self.points {
@@ -114,13 +114,13 @@ impl Tracer {
     }
 
     /// Begins to record.
-    pub(super) fn on(&self) -> Result<(), String> {
+    pub(crate) fn on(&self) -> Result<(), String> {
         self.switch("1")?;
         self.instance.write("tracing_on", "1")
     }
 
     /// Ends it, switches the trace points off, and empties the ring.
-    pub(super) fn off(&mut self) -> Result<Read, String> {
+    pub(crate) fn off(&mut self) -> Result<Read, String> {
         self.instance.write("tracing_on", "0")?;
         self.switch("0")?;
         let mut trace = Trace::default();

@@ -1,7 +1,8 @@
 //! `lowlat watch`: live traffic.
 
+use lowlat_model::trace::TraceDirection;
 use lowlat_model::watch::{
-    ArrivalShape, DroppedPackets, TriggerReport, WatchCost, WatchDocument, WatchFinding, WatchedSocket,
+    ArrivalShape, DroppedPackets, TriggerReport, WatchCost, WatchDocument, WatchFinding, WatchedSocket, WatchedStages,
 };
 
 use super::severity;
@@ -33,6 +34,9 @@ pub(crate) fn sections(d: &WatchDocument) -> Vec<Section> {
     let of = |protocol: &str| d.sockets.iter().filter(|s| s.protocol == protocol).collect::<Vec<_>>();
     connections(&of("tcp"), &mut out);
     datagrams(&of("udp"), &d.arrivals, &mut out);
+    if !d.stages.stages.is_empty() {
+        out.push(Section::new("Stages of its messages", stages(&d.stages)));
+    }
     if !d.dropped.is_empty() {
         let words = "Of the whole host; a packet for a watched UDP port names it.".to_owned();
         let rows = d.dropped.iter().map(dropped).collect();
@@ -209,6 +213,30 @@ fn datagrams(all: &[&WatchedSocket], arrivals: &[ArrivalShape], out: &mut Vec<Se
     out.push(Section::new("UDP", blocks));
 }
 
+/// Where the time of live messages goes.
+fn stages(s: &WatchedStages) -> Vec<Block> {
+    let unmatched = match s.unmatched {
+        0 => String::new(),
+        n => format!("; {n} more could not be followed"),
+    };
+    let lost = if s.overruns > 0 { format!("; {} events found no room", s.overruns) } else { String::new() };
+    let pids: Vec<String> = s.pids.iter().map(ToString::to_string).collect();
+    let words = format!(
+        "Of all messages of process {} in {} windows, {} together: {} received, {} sent{unmatched}{lost}.",
+        pids.join(", "),
+        s.windows,
+        seconds(s.traced_ns),
+        s.received,
+        s.sent
+    );
+    let rows = s.stages.iter().map(|s| {
+        let way = if s.direction == TraceDirection::Out { "sent" } else { "received" };
+        let (name, passed) = (format!("{way}: {}", line(&s.name)), s.passed.to_string());
+        vec![name, passed, time(s.time.p50_ns), time(s.time.p99_ns), time(s.time.max_ns)]
+    });
+    vec![Block::Words(words), Table::block(&["stage", "passed", "P50", "P99", "longest"], rows.collect())]
+}
+
 fn dropped(d: &DroppedPackets) -> Vec<String> {
     vec![
         d.packets.to_string(),
@@ -240,7 +268,7 @@ fn cost(c: &WatchCost) -> String {
 mod tests {
     use super::*;
     use lowlat_model::application::Owner;
-    use lowlat_model::watch::{SocketSample, TcpSample, WatchAsked};
+    use lowlat_model::watch::{SocketSample, TcpSample, WatchAsked, WatchedStage};
 
     fn document() -> WatchDocument {
         let tcp = TcpSample { rtt_ns: Some(250_000), ..TcpSample::default() };
@@ -283,5 +311,35 @@ mod tests {
         let row = text.lines().find(|l| l.contains("192.0.2.9:443") && l.contains("feed[812]")).unwrap();
         assert!(row.contains("250 µs") && row.contains("n/a"), "{row}");
         assert!(!text.contains('\u{1b}'));
+        assert!(!text.contains("STAGES OF"), "{text}");
+    }
+
+    #[test]
+    fn stages_of_messages_say_whose_they_are_and_for_how_long() {
+        let time = lowlat_model::Quantiles::of(&mut vec![2_000; 40]);
+        let stage = WatchedStage {
+            name: "scheduling".into(),
+            passed: 31,
+            time,
+            direction: TraceDirection::Back,
+            ..WatchedStage::default()
+        };
+        let stages = WatchedStages {
+            windows: 2,
+            traced_ns: 100_000_000,
+            pids: vec![812],
+            received: 40,
+            unmatched: 3,
+            stages: vec![stage],
+            ..WatchedStages::default()
+        };
+        let text = crate::watch(&WatchDocument { stages, ..document() }, 80);
+        for wanted in [
+            "process 812 in 2 windows",
+            "40 received, 0 sent; 3 more could not be followed",
+            "received: scheduling      31  2.00 µs",
+        ] {
+            assert!(text.replace("\n  ", " ").contains(wanted), "no {wanted}: {text}");
+        }
     }
 }

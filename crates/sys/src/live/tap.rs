@@ -44,6 +44,13 @@ pub struct TappedDatagram {
     pub bytes: u32,
 }
 
+impl TappedDatagram {
+    /// By the kernel's control messages and the head of its packet, of IPv6 or IPv4; `None` where either is cut short.
+    pub fn read(six: bool, control: &[u8], head: &[u8]) -> Option<Self> {
+        datagram(if six { Version::Six } else { Version::Four }, stamp(control)?, head)
+    }
+}
+
 /// A packet socket for each of IPv4 and IPv6. Dropping it ends it; the kernel does so for a process that is killed.
 #[derive(Debug)]
 pub struct Tap {
@@ -87,11 +94,9 @@ impl Tap {
             loop {
                 match socket::recv_message(fd.as_fd(), &mut head, &mut control.0, None, libc::MSG_DONTWAIT) {
                     Ok(got) => {
-                        let stamp = stamp(control.0.get(..got.control_len).unwrap_or_default());
+                        let control = control.0.get(..got.control_len).unwrap_or_default();
                         let head = head.get(..got.len.min(HEAD)).unwrap_or_default();
-                        if let Some(found) = stamp.and_then(|at| datagram(version, at, head)) {
-                            each(found);
-                        }
+                        TappedDatagram::read(version == Version::Six, control, head).into_iter().for_each(&mut *each);
                     }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -1,0 +1,121 @@
+//! The stages of live messages: short windows in which the kernel's trace points record what the watched threads receive and
+//! send.
+//!
+//! The trace points cost each packet of the host some time while they are on, so they are on for a small part of the time
+//! only, and off again after each window.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lowlat_model::NotSeen;
+use lowlat_model::application::Owner;
+use lowlat_model::watch::WatchedStages;
+use lowlat_os::clock;
+use lowlat_sys::Sys;
+use lowlat_trace::{Passes, Threads};
+
+use crate::trace::Tracer;
+
+/// From one window to the next, ns, and how long each is: at 40 events a packet and 20,000 packets a second it fills some
+/// 2 MB of the ring.
+const EVERY_NS: u64 = 5_000_000_000;
+pub(super) const WINDOW_NS: u64 = 50_000_000;
+/// Threads that are followed: a filter of the kernel has room for a page of text.
+const MOST_THREADS: usize = 100;
+
+/// Windows of one watch. Dropping it removes its instance.
+#[derive(Debug)]
+pub(super) struct StageTrace {
+    tracer: Tracer,
+    threads: BTreeSet<u32>,
+    passes: Passes,
+    out: WatchedStages,
+    too_many: bool,
+    /// When the window that is open began, and whether nothing waited then.
+    open: Option<(u64, bool)>,
+    next: u64,
+}
+
+impl StageTrace {
+    /// Makes the instance; the error begins with `absent`, `denied`, `unsupported` or `garbled`.
+    pub(super) fn begin() -> Result<Self, NotSeen> {
+        Ok(Self {
+            tracer: Tracer::begin("stages").map_err(|why| unseen(&why))?,
+            threads: BTreeSet::new(),
+            passes: Passes::default(),
+            out: WatchedStages::default(),
+            too_many: false,
+            open: None,
+            next: 0,
+        })
+    }
+
+    /// Begins a window if it is time for one. `empty` says that nothing waits in any watched socket.
+    pub(super) fn open(
+        &mut self,
+        sys: &dyn Sys,
+        owners: &BTreeMap<u32, Vec<Owner>>,
+        empty: bool,
+    ) -> Result<(), NotSeen> {
+        let now = clock::monotonic();
+        if self.open.is_some() || now < self.next {
+            return Ok(());
+        }
+        self.next = now.saturating_add(EVERY_NS);
+        let pids: BTreeSet<u32> = owners.values().flatten().map(|o| o.pid).collect();
+        let tasks = |pid: &u32| sys.list(&format!("/proc/{pid}/task")).into_value().unwrap_or_default();
+        let mut threads: BTreeSet<u32> = pids.iter().flat_map(tasks).filter_map(|tid| tid.parse().ok()).collect();
+        self.too_many |= threads.len() > MOST_THREADS;
+        threads = threads.into_iter().take(MOST_THREADS).collect();
+        let Some(first) = threads.first().copied() else { return Ok(()) };
+        if threads != self.threads {
+            let far = threads.iter().skip(1).copied().collect();
+            self.tracer.keep_to(&Threads { near: first, far }).map_err(|why| unseen(&why))?;
+            self.threads = threads;
+        }
+        self.out.pids = pids.into_iter().collect();
+        self.tracer.on().map_err(|why| unseen(&why))?;
+        self.open = Some((clock::monotonic(), empty));
+        Ok(())
+    }
+
+    /// Whether a window is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Ends the window that is open, if it was long enough or everything ends.
+    pub(super) fn close(&mut self, now: bool) -> Result<(), NotSeen> {
+        let Some((began, empty)) = self.open else { return Ok(()) };
+        let length = clock::monotonic().saturating_sub(began);
+        if !now && length < WINDOW_NS {
+            return Ok(());
+        }
+        self.open = None;
+        let read = self.tracer.off().map_err(|why| unseen(&why))?;
+        self.out.windows += 1;
+        self.out.traced_ns += length;
+        self.out.overruns += read.overruns;
+        // A ring that lost events begins later than the sockets were looked at.
+        self.passes.extend(lowlat_trace::passes(&read.trace, &self.threads, empty && read.overruns == 0));
+        Ok(())
+    }
+
+    /// The figures, and what they lack.
+    pub(super) fn finish(mut self) -> (WatchedStages, Vec<NotSeen>) {
+        let mut not_seen: Vec<NotSeen> = self.close(true).err().into_iter().collect();
+        (self.out.received, self.out.sent) = self.passes.counts();
+        self.out.unmatched = self.passes.unmatched;
+        self.out.stages = self.passes.stages();
+        if self.too_many {
+            not_seen.push(unseen(&format!("unsupported: of more than {MOST_THREADS} threads the first are followed")));
+        }
+        if self.out.windows == 0 && not_seen.is_empty() {
+            not_seen.push(unseen("absent: no thread of the watched sockets is visible; run as root"));
+        }
+        (self.out, not_seen)
+    }
+}
+
+fn unseen(why: &str) -> NotSeen {
+    NotSeen { fact: "the stages of its messages".to_owned(), why: why.to_owned() }
+}
