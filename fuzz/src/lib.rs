@@ -15,6 +15,7 @@ mod args;
 mod cli_config;
 
 pub mod captured;
+pub mod captures;
 pub mod cmsg;
 pub mod collectors;
 pub mod config;
@@ -52,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     ("trace", trace::run),
     ("watch", watch::run),
     // Files and words of people.
+    ("captures", captures::run),
     ("run_document", run_document::run),
     ("facts", facts::run),
     ("sample_log", sample_log::run),

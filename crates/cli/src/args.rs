@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use lowlat_model::Goal;
 use lowlat_model::goal::check_goals;
 use lowlat_model::units::parse_duration_ns;
+use lowlat_model::values::{Worth, burst_gap, dscp, false_keep, gain, interval, round, worth};
 
 /// Measure a network path, find what slows it down, tune the host with proof, and undo every change.
 #[derive(Debug, Parser)]
@@ -75,6 +76,8 @@ pub enum Command {
     Trace(TraceArgs),
     /// Watch live traffic without a probe: round trips, losses, drops, and who does not read.
     Watch(WatchArgs),
+    /// Record the shape of a flow, sizes and gaps alone, for `measure --shape`.
+    Shape(ShapeArgs),
     /// Plan the changes that the findings call for; changes nothing.
     Plan(PlanArgs),
     /// Apply a plan as one transaction that can be rolled back.
@@ -168,66 +171,6 @@ impl GoalArgs {
     }
 }
 
-/// A difference worth having. A smaller one is not looked for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Worth {
-    /// Of the median, as a ratio.
-    pub ratio: f64,
-    /// In ns.
-    pub ns: u64,
-}
-
-impl Default for Worth {
-    fn default() -> Self {
-        Self { ratio: 0.01, ns: 500 }
-    }
-}
-
-fn worth(text: &str) -> Result<Worth, String> {
-    let (mut out, mut seen) = (Worth::default(), (false, false));
-    for part in text.split(',').map(str::trim) {
-        let twice = if part.ends_with('%') {
-            out.ratio = percent(part)?;
-            std::mem::replace(&mut seen.0, true)
-        } else {
-            out.ns = parse_duration_ns(part)?;
-            std::mem::replace(&mut seen.1, true)
-        };
-        if twice {
-            return Err(format!("{text:?} gives one of them twice; write one share and one time, e.g. 1%,0.5us"));
-        }
-    }
-    if out.ratio > 1.0 {
-        return Err(format!("{text:?} is more than 100%; write a share up to 100%"));
-    }
-    Ok(out)
-}
-
-/// `5%` as 0.05; above 0.
-fn percent(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok());
-    match number.filter(|n| n.is_finite() && *n > 0.0) {
-        Some(n) => Ok(n / 100.0),
-        None => Err(format!("{text:?} is not a share above 0; write one in percent, e.g. 5%")),
-    }
-}
-
-/// A gain of a time: below all of it.
-fn gain(text: &str) -> Result<f64, String> {
-    match percent(text)? {
-        share if share < 1.0 => Ok(share),
-        _ => Err(format!("{text:?} is not below 100%, and no time can shrink by more; write e.g. 20%")),
-    }
-}
-
-/// Beyond a half the bound says nothing; below a thousandth no run of a sensible length decides anything.
-fn false_keep(text: &str) -> Result<f64, String> {
-    match percent(text)? {
-        share @ 0.001..=0.5 => Ok(share),
-        _ => Err(format!("{text:?} is not within 0.1% to 50%")),
-    }
-}
-
 /// Most streams of a load: each is a thread and a connection, and a hundred fill any path.
 const MOST_STREAMS: i64 = 256;
 
@@ -241,46 +184,8 @@ pub fn subnet(text: &str) -> Result<(std::net::Ipv4Addr, u8), String> {
     read().ok_or_else(|| "give an IPv4 address and the length of its subnet: 192.0.2.10/24".to_owned())
 }
 
-/// A DSCP as a number or by its name: class selectors (RFC 2474), assured forwarding (RFC 2597), EF (RFC 3246), VA
-/// (RFC 5865), LE (RFC 8622).
-pub fn dscp(text: &str) -> Result<u8, String> {
-    let lower = text.to_ascii_lowercase();
-    let digits = |rest: &str| rest.bytes().map(|b| b.wrapping_sub(b'0')).collect::<Vec<u8>>();
-    let named = match lower.as_str() {
-        "ef" => Some(46),
-        "va" => Some(44),
-        "le" => Some(1),
-        "be" | "df" => Some(0),
-        name => match (name.get(..2), name.get(2..).map(digits).as_deref()) {
-            (Some("cs"), Some([class @ 0..=7])) => Some(class * 8),
-            (Some("af"), Some([class @ 1..=4, drop @ 1..=3])) => Some(class * 8 + drop * 2),
-            _ => None,
-        },
-    };
-    named.or_else(|| text.parse().ok().filter(|n| *n <= 63)).ok_or_else(|| {
-        format!("{text:?} is not a DSCP; write 0 to 63, or a name: EF, VA, LE, CS0 to CS7, AF11 to AF43")
-    })
-}
-
-/// A round holds some probes before it is compared with another: at the targets of this program (below 1 ms) a shorter
-/// one holds none.
-fn round(text: &str) -> Result<u64, String> {
-    match duration(text)? {
-        ns @ 1_000_000.. => Ok(ns),
-        _ => Err(format!("{text:?} is too short for a round to hold probes; write 1ms or more")),
-    }
-}
-
 fn trigger(text: &str) -> Result<Trigger, String> {
     text.parse()
-}
-
-/// Readings closer to each other would be all that a CPU does.
-fn interval(text: &str) -> Result<u64, String> {
-    match duration(text)? {
-        ns @ 1_000_000.. => Ok(ns),
-        _ => Err(format!("{text:?} is too short an interval; write 1ms or more")),
-    }
 }
 
 /// `facts`.
@@ -521,6 +426,10 @@ pub struct MeasureArgs {
     /// fixed, poisson or burst:N (open loop).
     #[arg(long, default_value = "fixed")]
     pub pattern: String,
+    /// Probe in the shape of a flow that `lowlat shape --out` stored: its sizes at its gaps, in open loop, again and again;
+    /// reports each phase of a burst.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["size", "rate", "pattern", "mode", "sweep", "zerocopy", "stamp_cost"])]
+    pub shape: Option<PathBuf>,
     /// How long to measure.
     #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
     pub duration: u64,
@@ -721,6 +630,30 @@ pub struct WatchArgs {
     /// Replace the run that --out already holds.
     #[arg(long, requires = "out")]
     pub overwrite: bool,
+}
+
+/// `shape`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("recorded").required(true).multiple(true).args(["from_pcap", "port", "pid"]))]
+pub struct ShapeArgs {
+    /// A capture, pcap or pcapng, of Ethernet, Linux cooked or raw IP.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pid", "duration"])]
+    pub from_pcap: Option<PathBuf>,
+    /// Of a capture the flows from or to this port; else the datagrams that come to this local UDP port.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// The datagrams that come to the UDP sockets of this process.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// How long to record a live socket.
+    #[arg(long, visible_alias = "for", value_parser = duration, default_value = "10s", value_name = "TIME")]
+    pub duration: u64,
+    /// A gap of at least this begins a burst [default: 50us].
+    #[arg(long, value_parser = burst_gap, value_name = "TIME")]
+    pub burst_gap: Option<u64>,
+    /// Write the shape to this file.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `plan`.

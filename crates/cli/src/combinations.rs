@@ -55,7 +55,7 @@ fn of_measure(given: &ArgMatches) -> Result<(), Failure> {
         return no(&format!("--zerocopy and --{flag}"), why, &format!("leave out --{flag}"));
     }
     let several = given.get_one::<String>("engine").is_some_and(|e| lowlat_live::engines::listed(e).is_some());
-    let of_one = ["sweep", "mode", "rate", "count", "warmup", "goal", "rt", "stamps", "stamp_cost", "log"];
+    let of_one = ["shape", "sweep", "mode", "rate", "count", "warmup", "goal", "rt", "stamps", "stamp_cost", "log"];
     if several && let Some(flag) = of_one.into_iter().find(|f| has(given, f)) {
         let flag = format!("--{}", flag.replace('_', "-"));
         let why = "several engines are compared in short rounds of ping-pong and planned sends";
@@ -109,6 +109,7 @@ mod tests {
             "measure h --zerocopy --engine spin",
             "measure h --zerocopy=4096 --proto tcp",
             "measure h --engine all --count 5",
+            "measure h --engine block,spin --shape f",
             "measure h --engine block,spin --stamps",
             "trace --answers 8620 --cpu 3",
         ] {

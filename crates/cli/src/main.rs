@@ -106,6 +106,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Noise(a) => commands::noise::run(&a, json),
         Command::Trace(a) => commands::trace::run(&a, json),
         Command::Watch(a) => commands::watch::run(&a, json),
+        Command::Shape(a) => commands::shape::run(&a, json),
         Command::Plan(a) => commands::plan::run(&a, json),
         Command::Apply(a) => commands::apply::run(&a, json),
         Command::Confirm => commands::apply::confirm(json),

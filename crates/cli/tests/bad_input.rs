@@ -287,6 +287,78 @@ fn a_pace_that_ends_before_its_second_probe() {
 }
 
 #[test]
+fn flags_of_shapes_that_are_none() {
+    all_refused(
+        &Scratch::new(),
+        &[
+            (&["shape"], &["--from-pcap", "--port", "--pid"]),
+            (&["shape", "--from-pcap", "/no/such/file"], &["/no/such/file", "tcpdump -w"]),
+            (&["shape", "--from-pcap", "/"], &["a folder"]),
+            (&["shape", "--from-pcap", "/proc/self/status"], &["/proc/self/status", "neither pcap nor pcapng"]),
+            (&["shape", "--from-pcap", "f", "--pid", "1"], &["--pid"]),
+            (&["shape", "--from-pcap", "f", "--duration", "1s"], &["--duration"]),
+            (&["shape", "--port", "0"], &["0", "lowlat shape --help"]),
+            (&["shape", "--port", "1", "--burst-gap", "61s"], &["61s", "60s or less"]),
+            (&["shape", "--port", "1", "--out", "/no/such/folder/f"], &["/no/such/folder/f", "--out"]),
+            (&["shape", "--pid", "4294967"], &["4294967"]),
+            (&["measure", "127.0.0.1", "--shape", "/no/such/shape"], &["/no/such/shape", "lowlat shape --out"]),
+            (&["measure", "127.0.0.1", "--shape", "/proc/self/status"], &["/proc/self/status", "not a JSON"]),
+            (&["measure", "127.0.0.1", "--shape", "f", "--size", "64"], &["--shape", "--size"]),
+            (&["measure", "127.0.0.1", "--shape", "f", "--mode", "ping-pong"], &["--mode"]),
+            (&["measure", "127.0.0.1", "--shape", "f", "--sweep", "rate=5,6"], &["--sweep"]),
+            (&["measure", "127.0.0.1", "--shape", "f", "--engine", "all"], &["--shape", "several engines"]),
+        ],
+    );
+}
+
+#[test]
+fn captures_and_shapes_that_are_none() {
+    let scratch = Scratch::new();
+    let good = common::capture(&[(1_000, 100), (51_000, 100)]);
+    let mut foreign = good.clone();
+    foreign[20] = 105;
+    let mut huge = good.clone();
+    huge[32..36].fill(0x7f);
+    let capture = |name: &str, bytes: &[u8]| scratch.file(name, bytes);
+    let (empty, one) = (capture("empty", b""), capture("one", &good[..68]));
+    let (head, foreign, huge) = (capture("head", &good[..24]), capture("foreign", &foreign), capture("huge", &huge));
+    let good = capture("good", &good);
+    let made = run(&mut scratch.lowlat(&["shape", "--from-pcap", &good, "--json"])).exits(0).json();
+    let spoilt = |name: &str, spoil: &dyn Fn(&mut serde_json::Value)| {
+        let mut shape = made.clone();
+        spoil(&mut shape);
+        capture(name, shape.to_string().as_bytes())
+    };
+    let newer = spoilt("newer", &|s| s["schema"]["version"] = 99.into());
+    let none = spoilt("none", &|s| s["packets"] = serde_json::json!([]));
+    let late = spoilt("late", &|s| s["packets"][1]["gap_ns"] = 60_000_000_001u64.into());
+    let large = spoilt("large", &|s| s["packets"][0]["size_bytes"] = 65_536.into());
+    let endless = spoilt("endless", &|s| s["packets"][0]["gap_ns"] = 0.into());
+    let cut = capture("cut", &made.to_string().as_bytes()[..90]);
+    let measure = |file| ["measure", "127.0.0.1", "--shape", file];
+    let record = |file| ["shape", "--from-pcap", file];
+    all_refused(
+        &scratch,
+        &[
+            (&record(&empty), &["empty", "neither pcap nor pcapng", "tcpdump -w"]),
+            (&record(&head), &["head", "of its 0 records none"]),
+            (&record(&one), &["192.0.2.1:5000 to 192.0.2.2:6000", "one packet has no gap", "record longer"]),
+            (&record(&foreign), &["foreign", "of its 2 records none is UDP or TCP"]),
+            (&record(&huge), &["huge", "record of 2139062143 bytes"]),
+            (&["shape", "--from-pcap", &good, "--port", "7"], &["from or to port 7", "leave out --port"]),
+            (&record(&newer), &["newer", "neither pcap nor pcapng"]),
+            (&measure(&good), &["good", "not a JSON document", "lowlat shape --out"]),
+            (&measure(&newer), &["newer", "version 99"]),
+            (&measure(&none), &["none", "0 packets", "2 to 100000"]),
+            (&measure(&late), &["late", "packet 2 comes 60000000001 ns"]),
+            (&measure(&large), &["large", "packet 1 has 65536 bytes"]),
+            (&measure(&endless), &["endless", "first packet comes 0 ns"]),
+            (&measure(&cut), &["cut", "not a JSON document"]),
+        ],
+    );
+}
+
+#[test]
 fn addresses_that_are_none() {
     all_refused(
         &Scratch::new(),

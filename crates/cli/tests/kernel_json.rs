@@ -36,6 +36,28 @@ fn live_traffic(lab: &Lab, scratch: &Scratch, far: &Started, printed: &mut Print
     let far_end = format!("watch --pid {} --duration 60ms --interval 20ms", far.pid());
     printed.is(&ask(&far_end), "watch");
     printed.is(&ask("watch --from last"), "watch");
+    recorded_shape(lab, scratch, printed);
+}
+
+/// The shape of a captured flow is printed, stored, reported in each form, and sent.
+fn recorded_shape(lab: &Lab, scratch: &Scratch, printed: &mut Printed) {
+    let packets: Vec<(u64, u16)> =
+        (0..40).map(|n| (n / 4 * 5_000_000 + n % 4 * 10_000, 100 + u16::try_from(n).unwrap())).collect();
+    let (file, shape) = (scratch.file("flow.pcap", common::capture(&packets)), scratch.name("flow.json"));
+    let all = ["shape", "--from-pcap", &file, "--port", "6000", "--out", &shape];
+    let made = printed.is(&lab.run(scratch, &[&all[..], &["--json"]].concat()), "shape");
+    let packet = |n: usize, key: &str| made["packets"][n][key].as_u64().unwrap();
+    assert_eq!(made["packets"].as_array().unwrap().len(), 40, "{made:#}");
+    assert_eq!((packet(0, "gap_ns"), packet(1, "gap_ns"), packet(4, "gap_ns")), (4_970_000, 10_000, 4_970_000));
+    assert_eq!((packet(39, "size_bytes"), &made["flow"]), (139, &json!("192.0.2.1:5000 to 192.0.2.2:6000")));
+    assert_eq!(printed.is(&lab.run(scratch, &["report", &shape, "--json"]), "shape"), made);
+    for (format, mark) in [("text", "10 bursts of 4 packets"), ("md", "10 bursts of 4 packets"), ("html", "<svg")] {
+        let page = lab.run(scratch, &["report", &shape, "--format", format]).exits(0).out.clone();
+        assert!(page.contains(mark), "{format}: {page}");
+    }
+    let m = lab.run(scratch, &["measure", FAR, "--shape", &shape, "--duration", "200ms", "--json"]);
+    let m = printed.is(&m, "measure");
+    assert_eq!(m["shape"]["phases"].as_array().unwrap().len(), 4, "{:#}", m["shape"]);
 }
 
 /// A zero-copy run is stored, printed again in each format, and not overwritten unasked.

@@ -7,6 +7,8 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use lowlat_model::shape::ShapePacket;
+use lowlat_model::{FlowShape, Schema};
 use serde_json::Value;
 
 use common::lab::{FAR, IFACE, Lab};
@@ -243,6 +245,121 @@ fn both_sides_of_a_comparison_run_at_one_place() {
         assert!(document["warnings"].to_string().contains("the prober of b shares CPU"), "{document:#}");
         assert!(said.contains("a: near end: ") && said.contains("b: near end: "), "{said}");
     }
+}
+
+/// A flow of bursts of these packets, so far apart, one after each of these pauses.
+fn bursts(sizes: &[u32], gap_ns: u64, pauses_ns: &[u64], burst_gap_ns: u64) -> Vec<u8> {
+    let mut packets = Vec::new();
+    for pause in pauses_ns {
+        let gap = |n: usize| if n == 0 { *pause } else { gap_ns };
+        let burst = sizes.iter().enumerate();
+        packets.extend(burst.map(|(n, size_bytes)| ShapePacket { gap_ns: gap(n), size_bytes: *size_bytes }));
+    }
+    let shape = FlowShape { schema: Schema::current("shape"), burst_gap_ns, packets, ..FlowShape::default() };
+    serde_json::to_vec(&shape).unwrap()
+}
+
+/// Position of each phase, its median, and its verdict.
+fn phases(m: &Value) -> Vec<(String, u64, String)> {
+    let of = |p: &Value| {
+        let name = format!("{} {}", p["phase"].as_str().unwrap(), p["from_position"]);
+        let verdict = p["against_first"]["verdict"].as_str().unwrap_or_default().to_owned();
+        (name, p["rtt_planned"]["p50_ns"].as_u64().unwrap(), verdict)
+    };
+    m["shape"]["phases"].as_array().unwrap().iter().map(of).collect()
+}
+
+/// Behind a shaper each packet of a burst waits for those before it, and the report says so, phase by phase; without one
+/// no phase is said to differ.
+#[test]
+fn a_queue_along_a_burst_shows_in_its_phases_and_none_is_claimed_without_one() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let _far = lab.serve(&scratch, &[]);
+    let measure = |shape: &str, more: &[&str]| {
+        let all: Vec<&str> =
+            ["measure", FAR, "--shape", shape, "--duration", "1s"].iter().chain(more).copied().collect();
+        lab.run(&scratch, &all)
+    };
+    // The same gap before each: a longer pause is a difference, since what sleeps longer wakes up later. Bursts of 8.52 ms keep
+    // no step with the kernel's tick.
+    let apart = scratch.file("apart", bursts(&[400; 4], 2_130_000, &[2_130_001], 2_130_001));
+    let m = measure(&apart, &["--json"]).exits(0).json();
+    let shown = phases(&m);
+    let names: Vec<&str> = shown.iter().map(|p| p.0.as_str()).collect();
+    assert_eq!(names, ["first 1", "inside 2", "inside 3", "last 4"]);
+    assert!(shown[1..].iter().all(|p| p.2 == "same"), "{:#}", m["shape"]);
+    assert!(m["shape"]["words"].as_str().unwrap().starts_with("no phase is shown to differ"), "{:#}", m["shape"]);
+
+    // 20 Mbit/s: one packet of 1,042 bytes in 0.4 ms, and a burst of eight in a fifth of its period.
+    lab.sh(&format!("tc qdisc replace dev {IFACE} root tbf rate 20mbit burst 1600 limit 200000"));
+    let close = scratch.file("close", bursts(&[1_000; 8], 20_000, &[15_000_000], 1_000_000));
+    let out = scratch.name("shaped");
+    let m = measure(&close, &["--json", "--out", &out]).exits(0).json();
+    let shown = phases(&m);
+    let names: Vec<&str> = shown.iter().map(|p| p.0.as_str()).collect();
+    assert_eq!(names, ["first 1", "inside 2", "inside 3", "inside 4", "inside 5", "last 8"]);
+    assert!(shown[2..].iter().all(|p| p.2 == "longer"), "{:#}", m["shape"]);
+    assert!(shown[1..].is_sorted_by_key(|p| p.1), "{shown:?}");
+    // At the line's rate the last one waits for the five before it that found no credit, 2 ms; half of it is enough here.
+    assert!(shown[5].1 > shown[0].1 + 1_000_000, "{shown:?}");
+    assert!(m["shape"]["words"].as_str().unwrap().contains("the last most: by "), "{:#}", m["shape"]);
+    let probes: u64 = m["shape"]["phases"].as_array().unwrap().iter().map(|p| p["probes"].as_u64().unwrap()).sum();
+    let counted = ["sent", "unsent"].map(|key| m[key].as_u64().unwrap()).iter().sum::<u64>();
+    let left_out = ["warmup", "cooldown"].map(|key| m["steady"][key].as_u64().unwrap()).iter().sum::<u64>();
+    assert_eq!(probes, counted - left_out, "each probe of the figures is in one phase");
+    assert_eq!((&m["mode"], &m["size_bytes"], &m["shape"]["clipped"]), (&"open-loop".into(), &1_000.into(), &0.into()));
+
+    let text = run(&mut scratch.lowlat(&["report", &out])).exits(0).out.clone();
+    assert!(text.contains("PHASES OF THE BURST:") && text.contains("5 to 7"), "{text}");
+    assert!(text.lines().all(|l| l.chars().count() <= 80), "{text}");
+    let page = run(&mut scratch.lowlat(&["report", &out, "--format", "html"])).exits(0).out.clone();
+    assert!(page.contains("Latency along the burst") && page.contains(">5 to 7</td>"), "{page}");
+}
+
+/// What was sent in a shape is recorded at the far end's socket as it was sent, and what was recorded can be sent.
+#[test]
+fn a_flow_is_recorded_at_a_live_socket_and_sent_again() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    let far = lab.serve(&scratch, &[]);
+    let shape = scratch.file("shape", bursts(&[60, 9_000, 700, 8], 100_000, &[5_000_000], 1_000_000));
+    let recorded = scratch.name("recorded");
+    let by = ["shape", "--pid", &far.pid().to_string(), "--port", "8620", "--for", "60s", "--out", &recorded];
+    let listening = Started::new(&mut lab.lowlat_far(&scratch, &by));
+    let tapped = || lab.far_sh("cat /proc/net/packet").lines().count() == 3;
+    common::until("a packet socket for each of IPv4 and IPv6", tapped);
+    let m = lab.run(&scratch, &["measure", FAR, "--shape", &shape, "--count", "200", "--json"]).exits(0).json();
+    listening.signal("INT");
+    let said = listening.wait();
+    assert!(said.exits(0).out.contains("NOTES:") && said.out.contains("interrupted"), "{said:#?}");
+    // The far end's messages have 48 bytes at least, and a packet of this path carries 1,472.
+    assert_eq!(
+        (&m["shape"]["clipped"], &m["shape"]["smallest_bytes"], &m["shape"]["largest_bytes"]),
+        (&2.into(), &48.into(), &1_472.into())
+    );
+    let seen: FlowShape = serde_json::from_slice(&fs::read(&recorded).unwrap()).unwrap();
+    let sizes: Vec<u32> = seen.packets.iter().map(|p| p.size_bytes).collect();
+    let cycles = sizes.windows(4).filter(|w| *w == [60, 1_472, 700, 48]).count();
+    assert!(cycles >= 48, "{cycles} of 50: {sizes:?}");
+    assert!(
+        (seen.source.as_str(), seen.proto.as_str()) == ("socket", "udp") && seen.flow.ends_with("to port 8620"),
+        "{seen:?}"
+    );
+    assert_eq!(seen.check(), Ok(()));
+    let again = lab.run(&scratch, &["measure", FAR, "--shape", &recorded, "--count", "100", "--json"]);
+    assert!(again.exits(0).json()["received"].as_u64() > Some(0));
+    for (peer, named) in [("irtt", "irtt"), ("sockperf", "--shape")] {
+        let pattern: &[&str] = if peer == "irtt" { &["--peer", peer] } else { &["--rate", "5"] };
+        let all: Vec<&str> = ["measure", FAR, "--shape", &shape].iter().chain(pattern).copied().collect();
+        lab.run(&scratch, &all).refuses(&[named]);
+    }
+    lab.run(&scratch, &["measure", &format!("{FAR}:1"), "--proto", "tcp-connect", "--shape", &shape])
+        .refuses(&["tcp-connect", "one pace"]);
+    lab.run(&scratch, &["measure", FAR, "--shape", &shape, "--duration", "50us"])
+        .refuses(&["second packet", "--duration"]);
+    run(&mut lab.lowlat_far(&scratch, &["shape", "--port", "8621", "--for", "50ms"]))
+        .refuses(&["port 8621", "ss -uan"]);
+    let silent = run(&mut lab.lowlat_far(&scratch, &["shape", "--port", "8620", "--for", "50ms"]));
+    silent.refuses(&["port 8620", "no datagram came", "--duration"]);
 }
 
 /// Handshakes with a far end that runs nothing of ours: any port that listens, at a polite pace, and by it `optimize`.

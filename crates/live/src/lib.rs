@@ -22,6 +22,7 @@ pub mod path;
 pub mod privilege;
 pub mod probe;
 pub mod responder;
+pub mod shape;
 pub mod signals;
 pub mod stored;
 pub mod suspend;

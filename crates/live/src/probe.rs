@@ -22,6 +22,7 @@ use crate::conditions::{self, Ticks};
 use crate::far;
 use crate::figures::{self, SteadyWindow};
 use crate::path::ProbePath;
+use crate::shape::FittedShape;
 use crate::signals;
 use crate::suspend::Suspender;
 
@@ -54,6 +55,8 @@ pub struct Ask<'a> {
     pub count: Option<u64>,
     /// When probes leave.
     pub mode: Mode,
+    /// The flow whose shape they have, in the mode that [`Ask::shaped`] sets.
+    pub shape: Option<&'a FittedShape>,
     /// Left out at the start; `None` for the default.
     pub warmup_ns: Option<u64>,
     /// In a round of an A/B test: time of the probes on a plan that follow the ping-pong, ns; 0 leaves them out.
@@ -85,6 +88,7 @@ impl<'a> Ask<'a> {
             duration_ns: 2_000_000_000,
             count: None,
             mode: Mode::PingPong { interval_ns: None },
+            shape: None,
             warmup_ns: None,
             planned_ns: 0,
             median_ns: None,
@@ -95,6 +99,12 @@ impl<'a> Ask<'a> {
             rt: None,
             irqs: &[],
         }
+    }
+
+    /// In the shape of a flow, where there is one.
+    #[must_use]
+    pub fn shaped(self, shape: Option<&'a FittedShape>) -> Self {
+        Self { mode: shape.map_or(self.mode, FittedShape::mode), shape, ..self }
     }
 
     /// How long it takes where no count ends it, ns.
@@ -113,6 +123,7 @@ impl<'a> Ask<'a> {
             count: self.count,
             duration_ns: Some(self.duration_ns),
             size: self.path.size,
+            shape: self.shape.map(FittedShape::flow),
             timeout_ns: self.timeout_ns.unwrap_or(u64::MAX).min(self.path.timeout_ns),
             cpu: self.path.placed.as_ref().and_then(|p| p.near.cpu).or(self.path.cpu),
             rt_priority: self.rt,
@@ -133,7 +144,10 @@ impl<'a> Ask<'a> {
     /// Refuses what cannot be measured, before anything is opened, written or sent.
     pub fn check(&self) -> Result<(), Failure> {
         let spec = self.spec();
-        let once = spec.rate_pps().is_some_and(|rate| rate * (self.duration_ns as f64) < 1e9);
+        if let Some(shape) = self.shape {
+            shape.lasts(self.duration_ns)?;
+        }
+        let once = self.shape.is_none() && spec.rate_pps().is_some_and(|rate| rate * (self.duration_ns as f64) < 1e9);
         if once && self.count != Some(1) {
             return Err(Failure::new(format!(
                 "measure at {:?} probes a second for {}: the second probe would leave after the end; choose a higher \
@@ -295,6 +309,7 @@ pub fn measure_with(
     measurement.flow = flow;
     measurement.engine_state = engine_state;
     measurement.placed = Some(placed);
+    measurement.shape = ask.shape.map(|shape| Box::new(shape.figures(&samples)));
     if let Some(stamps) = &mut measurement.stamps {
         stamps.nic = nic;
     }

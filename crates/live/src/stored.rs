@@ -125,6 +125,7 @@ impl Stored {
                 Failure::new(format!("compare {}: this run measured no path; give one that did", self.name))
             }),
             StoredRun::Sweep(_)
+            | StoredRun::Shape(_)
             | StoredRun::Engines(_)
             | StoredRun::ZeroCopy(_)
             | StoredRun::Compare(_)

@@ -44,12 +44,12 @@ struct OpenLoop<'r, 'a> {
 /// Returns the next free sequence number.
 pub(crate) fn run(round: &mut Round<'_>, rate_pps: f64, pattern: Pattern) -> Result<u64, MeasureError> {
     let (spec, start, first) = (round.spec, round.start, round.first_seq);
-    let mut schedule = Schedule::new(start, rate_pps, pattern, spec.seed);
+    let mut schedule = Schedule::new(start, (rate_pps, pattern), spec.shaped(), spec.seed);
     let planned = schedule.next().unwrap_or(start);
     let mut this = OpenLoop {
         round,
         schedule,
-        window: Window::new(first, rate_pps, spec.timeout_ns),
+        window: Window::new(first, spec.densest_pps(rate_pps), spec.timeout_ns),
         now: start,
         seq: first,
         planned,
@@ -166,8 +166,10 @@ impl OpenLoop<'_, '_> {
     /// Gives the probe to the engine; `None` when the queue is full.
     #[inline]
     fn hand_on(&mut self) -> Result<Option<Ns>, MeasureError> {
-        self.round.peer.encode(self.seq, self.planned, self.round.message);
-        let error = match self.round.engine.send(self.round.message) {
+        let size = self.round.spec.size_of(self.seq - self.round.first_seq).min(self.round.message.len());
+        let message = &mut self.round.message[..size];
+        self.round.peer.encode(self.seq, self.planned, message);
+        let error = match self.round.engine.send(message) {
             Ok(sent) => return Ok(Some(sent)),
             Err(error) => error,
         };

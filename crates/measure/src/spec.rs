@@ -1,5 +1,8 @@
 //! What to measure.
 
+use std::sync::Arc;
+
+use lowlat_model::FlowShape;
 use lowlat_transport::Ns;
 
 use crate::MeasureError;
@@ -30,6 +33,8 @@ pub enum Pattern {
     Poisson,
     /// `n` back to back, then a pause.
     Burst(u32),
+    /// As a flow that was recorded ([`Spec::shape`]), again and again; the rate is its mean.
+    Shape,
 }
 
 /// What is left out at the start. It is measured and kept, and marked.
@@ -51,8 +56,10 @@ pub struct Spec {
     pub count: Option<u64>,
     /// Measured time, ns (warm-up by time not counted).
     pub duration_ns: Option<u64>,
-    /// Message length, bytes.
+    /// Message length, bytes; of [`Pattern::Shape`] the largest.
     pub size: usize,
+    /// The flow of [`Pattern::Shape`]: its gaps, and its sizes within those that the far-end protocol carries.
+    pub shape: Option<Arc<FlowShape>>,
     /// Left out.
     pub warmup: Warmup,
     /// A probe without an answer for so long is lost, ns.
@@ -82,6 +89,7 @@ impl Default for Spec {
             count: None,
             duration_ns: Some(2_000_000_000),
             size: 64,
+            shape: None,
             warmup: Warmup::Probes(100),
             timeout_ns: 1_000_000_000,
             cpu: None,
@@ -128,11 +136,44 @@ impl Spec {
             Mode::OpenLoop { pattern: Pattern::Burst(0), .. } => {
                 bad("bursts of 0".into(), "nothing would leave", "give a burst of 1 or more")
             }
+            Mode::OpenLoop { pattern: Pattern::Shape, .. } => match self.check_shape(sizes) {
+                Ok(()) => Ok(()),
+                Err(why) => bad("flow in a shape".into(), &why, "record it with `lowlat shape`"),
+            },
             Mode::PingPong { interval_ns: Some(0) } => {
                 bad("interval 0".into(), "it is not an interval", "leave it out, or give one above 0")
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_shape(&self, sizes: (usize, usize)) -> Result<(), String> {
+        let Some(shape) = &self.shape else { return Err("none is given".to_owned()) };
+        shape.check()?;
+        let within = |size: u32| (sizes.0..=sizes.1.min(self.size)).contains(&(size as usize));
+        match shape.packets.iter().find(|p| !within(p.size_bytes)) {
+            Some(p) => Err(format!("it has a packet of {} bytes, which is not within {sizes:?}", p.size_bytes)),
+            None => Ok(()),
+        }
+    }
+
+    /// The flow whose shape is sent; `None` with any other pattern.
+    pub(crate) fn shaped(&self) -> Option<&Arc<FlowShape>> {
+        let of_shape = matches!(self.mode, Mode::OpenLoop { pattern: Pattern::Shape, .. });
+        self.shape.as_ref().filter(|_| of_shape)
+    }
+
+    /// Length of the message of probe `number`, from 0.
+    #[inline]
+    pub(crate) fn size_of(&self, number: u64) -> usize {
+        let Some(shape) = self.shaped() else { return self.size };
+        let at = usize::try_from(number % shape.packets.len().max(1) as u64).unwrap_or(0);
+        shape.packets.get(at).map_or(self.size, |p| p.size_bytes as usize)
+    }
+
+    /// The rate that makes room for all probes that can be on their way at once, with this timeout.
+    pub(crate) fn densest_pps(&self, rate_pps: f64) -> f64 {
+        self.shaped().map_or(rate_pps, |s| s.most_within(self.timeout_ns) as f64 * 1e9 / self.timeout_ns as f64)
     }
 
     /// `ping-pong` or `open-loop`.
@@ -169,7 +210,7 @@ impl Spec {
     pub(crate) fn planned_length_ns(&self) -> u64 {
         let Some(rate) = self.rate_pps() else { return u64::MAX };
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive; the cast saturates
-        let lasting = |probes: u64| (probes as f64 * 1e9 / rate) as u64;
+        let lasting = |probes: u64| self.shaped().map_or((probes as f64 * 1e9 / rate) as u64, |s| s.at_ns(probes));
         let warm = match self.warmup {
             Warmup::Probes(n) => lasting(n),
             Warmup::For(ns) => ns,
@@ -199,6 +240,23 @@ impl Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lowlat_model::shape::ShapePacket;
+
+    fn shaped(sizes: &[u32]) -> Spec {
+        let packets = sizes.iter().map(|size| ShapePacket { gap_ns: 1_000, size_bytes: *size }).collect();
+        let shape = FlowShape { burst_gap_ns: 1_000, packets, ..FlowShape::default() };
+        let mode = Mode::OpenLoop { rate_pps: shape.mean_rate_pps(), pattern: Pattern::Shape };
+        Spec { mode, size: 1_400, shape: Some(Arc::new(shape)), ..Spec::default() }
+    }
+
+    #[test]
+    fn each_probe_of_a_shape_has_the_size_of_its_packet() {
+        let spec = shaped(&[100, 200, 300]);
+        assert_eq!([0, 1, 2, 3, 7].map(|n| spec.size_of(n)), [100, 200, 300, 100, 200]);
+        // Before a run, stamps are probed in ping-pong.
+        let plain = Spec { mode: Mode::PingPong { interval_ns: None }, ..spec };
+        assert_eq!([0, 1].map(|n| plain.size_of(n)), [1_400, 1_400]);
+    }
 
     #[test]
     fn what_cannot_be_measured_is_refused_in_one_line() {
@@ -218,7 +276,13 @@ mod tests {
             open(f64::NAN, Pattern::Poisson),
             open(1e9, Pattern::Fixed),
             open(1e3, Pattern::Burst(0)),
+            open(1e3, Pattern::Shape),
+            shaped(&[100, 1_401]),
+            shaped(&[100, 15]),
+            Spec { size: 99, ..shaped(&[100, 100]) },
+            shaped(&[100]),
         ];
+        assert!(shaped(&[16, 1_400]).check((16, 1_400)).is_ok());
         for spec in bad {
             let line = spec.check((16, 1_400)).unwrap_err().to_string();
             assert!(!line.contains('\n') && line.contains("; "), "{line}");

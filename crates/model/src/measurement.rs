@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineState;
+use crate::shape::ShapeFigures;
 use crate::trace::TraceDocument;
 use crate::tune::Placement;
 use crate::verdict::Flow;
@@ -28,9 +29,9 @@ pub struct Measurement {
     pub engine: String,
     /// `ping-pong` or `open-loop`.
     pub mode: String,
-    /// Payload bytes of one probe.
+    /// Payload bytes of one probe; with `--shape` of the largest.
     pub size_bytes: u32,
-    /// Planned rate; `null` for ping-pong.
+    /// Planned rate; with `--shape` the mean; `null` for ping-pong.
     pub rate_pps: Option<f64>,
     /// CPU the prober was pinned to.
     pub cpu: Option<u32>,
@@ -119,6 +120,9 @@ pub struct Measurement {
     /// The run over time; `null` where the samples were not kept one by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub course: Option<Course>,
+    /// `--shape`: what was sent, and the figures of each phase of its bursts; `null` elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Box<ShapeFigures>>,
     /// What the steady-state test found; `null` where it could not look.
     #[serde(default)]
     pub steady: Option<SteadyState>,

@@ -19,6 +19,7 @@ pub const DOCUMENTS: &[(&str, u32)] = &[
     ("plan", 1),
     ("measure", 1),
     ("compare", 1),
+    ("shape", 1),
     ("sweep", 1),
     ("zerocopy", 1),
     ("engines", 1),

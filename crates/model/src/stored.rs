@@ -6,7 +6,8 @@ use crate::bypass_verdict::BypassVerdict;
 use crate::document::RunDocument;
 use crate::verdict::Comparison;
 use crate::{
-    EnginesDocument, Measurement, NoiseDocument, Schema, SweepDocument, TraceDocument, WatchDocument, ZeroCopyDocument,
+    EnginesDocument, FlowShape, Measurement, NoiseDocument, Schema, SweepDocument, TraceDocument, WatchDocument,
+    ZeroCopyDocument,
 };
 
 /// A document that can be printed or compared again.
@@ -16,6 +17,8 @@ pub enum StoredRun {
     Measure(Box<Measurement>),
     /// `lowlat measure --sweep`.
     Sweep(Box<SweepDocument>),
+    /// `lowlat shape`.
+    Shape(Box<FlowShape>),
     /// `lowlat measure --engine all`.
     Engines(Box<EnginesDocument>),
     /// `lowlat measure --zerocopy`.
@@ -41,6 +44,7 @@ impl StoredRun {
         Ok(match schema.name.as_str() {
             "lowlat.measure" => Self::Measure(Box::new(known(value, &schema, "measure")?)),
             "lowlat.sweep" => Self::Sweep(Box::new(known(value, &schema, "sweep")?)),
+            "lowlat.shape" => Self::Shape(Box::new(known(value, &schema, "shape")?)),
             "lowlat.engines" => Self::Engines(Box::new(known(value, &schema, "engines")?)),
             "lowlat.zerocopy" => Self::ZeroCopy(Box::new(known(value, &schema, "zerocopy")?)),
             "lowlat.compare" => Self::Compare(Box::new(known(value, &schema, "compare")?)),

@@ -46,6 +46,10 @@ impl Peer for Icmp {
         0
     }
 
+    fn takes_shapes(&self) -> bool {
+        true
+    }
+
     fn message_sizes(&self) -> (usize, usize) {
         (ECHOED_SHORTEST, LONGEST)
     }

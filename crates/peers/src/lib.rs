@@ -73,6 +73,11 @@ pub trait Peer {
     fn min_interval(&self) -> Option<Ns> {
         None
     }
+    /// Whether the messages of one run may have any sizes within [`Peer::message_sizes`], and may leave at any time. `false`
+    /// for protocols that agree on one size or one pace.
+    fn takes_shapes(&self) -> bool {
+        false
+    }
     /// Farewell, for protocols that have one.
     fn close(&mut self, engine: &mut dyn Engine) {
         let _ = engine;
@@ -203,6 +208,8 @@ mod tests {
                 (entry.name, entry.default_port, entry.protos)
             );
             assert_eq!(find(entry.name).map(|e| e.name), Some(entry.name));
+            let one_size = ["irtt", "tcp-connect"].contains(&entry.name);
+            assert!(!(peer.takes_shapes() && one_size), "{}", entry.name);
             let port = entry.default_port.to_string();
             assert!(port == "0" || entry.where_refused.contains(&port), "{}", entry.where_refused);
         }

@@ -206,6 +206,10 @@ impl Peer for Lowlat {
         DEFAULT_PORT
     }
 
+    fn takes_shapes(&self) -> bool {
+        true
+    }
+
     fn message_sizes(&self) -> (usize, usize) {
         (if self.key.is_some() { WITH_TAG } else { PLAIN }, LONGEST)
     }

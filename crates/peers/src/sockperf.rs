@@ -76,6 +76,10 @@ impl Peer for Sockperf {
         DEFAULT_PORT
     }
 
+    fn takes_shapes(&self) -> bool {
+        true
+    }
+
     fn message_sizes(&self) -> (usize, usize) {
         (HEADER, LONGEST)
     }

@@ -131,6 +131,10 @@ impl Peer for Stamp {
         DEFAULT_PORT
     }
 
+    fn takes_shapes(&self) -> bool {
+        true
+    }
+
     fn message_sizes(&self) -> (usize, usize) {
         (if self.key.is_some() { AUTHENTICATED } else { OPEN }, LONGEST)
     }

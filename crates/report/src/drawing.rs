@@ -36,6 +36,8 @@ pub(crate) enum Plot {
     Changes(Vec<Change>),
     /// Engines side by side.
     Engines(Vec<Engine>),
+    /// Packets: when each was sent, ns, and its bytes.
+    Packets(Vec<(u64, u32)>),
 }
 
 /// One line of a percentile plot.

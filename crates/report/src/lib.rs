@@ -88,6 +88,8 @@ documents! {
     noise(lowlat_model::noise::NoiseDocument);
     /// A plan as text for a terminal of `width` columns.
     plan(lowlat_model::Plan);
+    /// The shape of a flow as text for a terminal of `width` columns.
+    shape(lowlat_model::FlowShape);
     /// What is applied, and what goes back on its own, as text for a terminal of `width` columns.
     status(lowlat_model::journal::StatusDocument);
     /// A sweep as text for a terminal of `width` columns.

@@ -26,6 +26,7 @@ pub fn schema(name: &str) -> Option<Value> {
         "measure" => of::<Measurement>(),
         "engines" => of::<EnginesDocument>(),
         "compare" => of::<Comparison>(),
+        "shape" => of::<lowlat_model::FlowShape>(),
         "sweep" => of::<SweepDocument>(),
         "zerocopy" => of::<lowlat_model::ZeroCopyDocument>(),
         "noise" => of::<NoiseDocument>(),

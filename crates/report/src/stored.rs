@@ -10,6 +10,7 @@ pub(crate) fn sections(run: &StoredRun) -> (String, Vec<Section>) {
     match run {
         StoredRun::Measure(m) => (format!("Round trips to {}", m.target), documents::measurement::sections(m)),
         StoredRun::Sweep(s) => (format!("Sweep over {}", s.axis.name()), documents::sweep::sections(s)),
+        StoredRun::Shape(s) => (format!("Shape of {}", s.flow), documents::shape::sections(s)),
         StoredRun::Engines(e) => (format!("Engines on the path to {}", e.target), documents::engines::sections(e)),
         StoredRun::ZeroCopy(z) => (format!("Zero-copy sends to {}", z.target), documents::zerocopy::sections(z)),
         StoredRun::Compare(c) => (format!("{} against {}", c.b, c.a), documents::comparison::sections(c)),

@@ -5,6 +5,7 @@
 //! - [`sequential`]: what alternated rounds of two configurations show, looked at after every pair, with the chance of
 //!   a false find bounded. [`compare_samples`] and [`compare_figures`]: what two stored runs show.
 //! - [`bypass`]: what alternated rounds of engines show, and whether bypass is worth it.
+//! - [`phases`]: how the places of a burst differ.
 //! - [`jitter`]: IPDV, PDV, RFC 3550. [`steady`]: where the warm-up ends.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
@@ -14,6 +15,7 @@ pub mod bypass;
 mod compare;
 pub mod jitter;
 mod modes;
+pub mod phases;
 pub mod sequential;
 mod share;
 mod single;

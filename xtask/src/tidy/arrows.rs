@@ -30,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["model"]),
     ("trace", &["model"]),
     ("watch", &["model"]),
+    ("shape", &["model"]),
     ("apply", &["knobs", "model", "os", "owners", "settings", "sys", "sysmut"]),
     ("transport", &["model", "os"]),
     ("transport-uring", &["model", "transport"]),
@@ -59,6 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "collect",
             "rules",
             "samplelog",
+            "shape",
             "sys",
             "transport",
             "transport-uring",
@@ -124,7 +126,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compute on stored values: they import the data and nothing else, so that each replays from a file.
-const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "report", "trace", "watch"];
+const PURE: &[&str] = &["rules", "plan", "verdict", "assess", "families", "report", "trace", "watch", "shape"];
 
 /// Crates that alone know many others.
 const WIRING: &[&str] = &["cli", "demo", "live", "reference", "terminal", "tune", "xtask"];

@@ -77,7 +77,7 @@ const DOORS: &[(&str, &[Way], &str)] = &[
 ];
 
 /// Crates that read nothing, not even a clock.
-const PURE: &[&str] = &["model", "rules", "plan", "verdict", "assess", "families", "report", "trace", "watch"];
+const PURE: &[&str] = &["model", "rules", "plan", "verdict", "assess", "families", "report", "trace", "watch", "shape"];
 
 /// What a pure crate may not name.
 const IMPURE: &[&str] = &["Instant::now", "SystemTime::now", "std::net::", "std::thread", "std::os::", "libc::"];

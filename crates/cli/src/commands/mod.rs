@@ -16,6 +16,7 @@ pub mod plan;
 pub mod report;
 pub mod schema;
 pub mod serve;
+pub mod shape;
 pub mod trace;
 pub mod watch;
 

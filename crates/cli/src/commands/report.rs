@@ -38,6 +38,7 @@ pub fn run(args: &ReportArgs, json: bool) -> Outcome {
                     StoredRun::Measure(m) => output::json(m)?,
                     StoredRun::Sweep(s) => output::json(s)?,
                     StoredRun::Engines(e) => output::json(e)?,
+                    StoredRun::Shape(s) => output::json(s)?,
                     StoredRun::ZeroCopy(z) => output::json(z)?,
                     StoredRun::Compare(c) => output::json(c)?,
                     StoredRun::Noise(n) => output::json(n)?,

@@ -99,6 +99,14 @@ impl Lab {
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }
 
+    /// The same in the far namespace.
+    #[track_caller]
+    pub fn far_sh(&self, script: &str) -> String {
+        let out = Command::new("ip").args(["netns", "exec", &self.far, "sh", "-c", script]).output().unwrap();
+        assert!(out.status.success(), "{script}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    }
+
     /// `ip` in the near namespace.
     pub fn ip(&self, args: &str) {
         ip(&format!("-n {} {args}", self.near));

@@ -354,6 +354,24 @@ pub fn for_anybody(scratch: &Scratch) -> PathBuf {
     copy
 }
 
+/// A capture in libpcap's classic form, of bare IPv4: a datagram of so many bytes at each time, ns, from port 5000 to 6000.
+pub fn capture(packets: &[(u64, u16)]) -> Vec<u8> {
+    let words = |all: &[u32]| all.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+    let mut out = words(&[0xa1b2_3c4d, 0x0004_0002, 0, 0, 65_535, 101]);
+    for (at_ns, bytes) in packets {
+        let mut ip = vec![0; 28];
+        (ip[0], ip[9]) = (0x45, 17);
+        ip[2..4].copy_from_slice(&(bytes + 28).to_be_bytes());
+        ip[12..20].copy_from_slice(&[192, 0, 2, 1, 192, 0, 2, 2]);
+        ip[20..24].copy_from_slice(&[5_000u16.to_be_bytes(), 6_000u16.to_be_bytes()].concat());
+        ip[24..26].copy_from_slice(&(bytes + 8).to_be_bytes());
+        let [s, ns] = [at_ns / 1_000_000_000, at_ns % 1_000_000_000].map(|n| u32::try_from(n).unwrap());
+        out.extend(words(&[s, ns, 28, u32::from(*bytes) + 28]));
+        out.extend(ip);
+    }
+    out
+}
+
 /// CRC-32 (IEEE 802.3, reflected), as the journal's lines carry it; by the definition, not by the crate under test.
 pub fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {

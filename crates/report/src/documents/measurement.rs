@@ -20,6 +20,7 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
     let mut round_trips = vec![quantiles(m)];
     round_trips.extend(needs(m).map(Block::Words));
     sections.push(Section::new("Round trips", round_trips));
+    sections.extend(m.shape.as_deref().map(super::shape::phases));
     if !m.goals.is_empty() {
         let planned = m.rtt_planned.samples > 0;
         let (figures, from) =
@@ -51,8 +52,10 @@ pub(crate) fn sections(m: &Measurement) -> Vec<Section> {
 }
 
 fn path(m: &Measurement) -> Vec<Block> {
+    let smallest = m.shape.as_ref().map(|s| s.smallest_bytes).filter(|bytes| *bytes != m.size_bytes);
+    let from = smallest.map_or_else(String::new, |bytes| format!("{bytes} to "));
     let mut blocks = vec![Block::Words(format!(
-        "{} over {} ({}, engine {}, {}), {} bytes",
+        "{} over {} ({}, engine {}, {}), {from}{} bytes",
         line(&m.target),
         line(&m.proto),
         line(&m.peer),

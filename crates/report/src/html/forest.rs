@@ -7,6 +7,7 @@ use lowlat_model::tune::Disposition;
 use super::scale::{Linear, cut, px};
 use super::writer::Html;
 use crate::figures::{change, line, percent, verdict};
+use crate::page::Table;
 use crate::run::worse_by;
 
 const ROW: f64 = 44.0;
@@ -55,7 +56,24 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
         loss(h, step, most, TOP + ROW * n as f64);
     }
     h.close("svg");
+    super::figures(h, &table(&judged));
     h.close("section");
+}
+
+/// The figures of the plot.
+fn table(judged: &[&StepResult]) -> Table {
+    let row = |s: &&StepResult| {
+        let share = |share: Option<f64>| share.map_or_else(|| "n/a".to_owned(), |r| format!("{} %", percent(r)));
+        let lost = lost(s);
+        vec![
+            format!("{} · {}", line(&s.knob), s.target),
+            change(s.p50_change_ratio, s.p50_change_low, s.p50_change_high),
+            verdict(s.verdict).to_owned(),
+            share(lost.map(|l| l.0)),
+            share(lost.map(|l| l.1)),
+        ]
+    };
+    Table::new(&["step", "median, 95 % interval", "", "lost without", "lost with"], judged.iter().map(row).collect())
 }
 
 fn row(h: &mut Html, s: &StepResult, axis: &Linear, top: f64) {

@@ -6,6 +6,7 @@ use lowlat_model::document::RunDocument;
 use super::scale::{Log, mark, px};
 use super::writer::Html;
 use crate::figures::time;
+use crate::page::Table;
 
 const ROW: f64 = 30.0;
 const TOP: f64 = 8.0;
@@ -81,5 +82,13 @@ pub(crate) fn plot(h: &mut Html, d: &RunDocument) {
         h.element("text", &[("x", &px(RIGHT + 12.0)), ("y", &px(y + 4.0))], &last);
     }
     h.close("svg");
+    let figures = rows.iter().map(|(name, b, a)| vec![(**name).to_owned(), time(**b), time(**a)]).collect();
+    super::figures(
+        h,
+        &Table::new(
+            &["", if kept { "before" } else { "at the start" }, if kept { "after" } else { "at the end" }],
+            figures,
+        ),
+    );
     h.close("section");
 }

@@ -236,6 +236,14 @@ fn write(h: &mut Html, section: &Section) {
     h.close("section");
 }
 
+/// The figures of a plot, folded away; in print they are open.
+fn figures(h: &mut Html, of: &Table) {
+    h.open("details", &[]);
+    h.element("summary", &[], "The figures");
+    table(h, of);
+    h.close("details");
+}
+
 /// A table that scrolls on its own where it is wider than the page.
 fn table(h: &mut Html, table: &Table) {
     h.open("div", &[("class", &"scroll")]);

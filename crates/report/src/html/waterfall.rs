@@ -7,6 +7,7 @@ use lowlat_model::trace::{How, Side, TraceStage};
 use super::scale::px;
 use super::writer::Html;
 use crate::figures::{line, time};
+use crate::page::Table;
 
 const ROW: f64 = 30.0;
 const TOP: f64 = 4.0;
@@ -43,7 +44,19 @@ pub(crate) fn plot(h: &mut Html, shown: &[&TraceDocument]) {
         row(h, &shown, stage, (TOP + ROW * n as f64, &x));
     }
     h.close("svg");
+    super::figures(h, &table(&shown, stages));
     h.close("section");
+}
+
+/// The figures of the plot, the stages without a row of it too.
+fn table(shown: &[&TraceDocument], stages: usize) -> Table {
+    let name = |s: &TraceStage| format!("{} {}", if s.side == Side::Near { "near" } else { "far" }, line(&s.name));
+    let columns: &[&str] = if shown.len() > 1 { &["stage", "before", "after"] } else { &["stage", "time"] };
+    let row = |n: usize| {
+        let times = shown.iter().map(|d| time(d.stages[n].at_p50_ns));
+        std::iter::once(name(&shown[0].stages[n])).chain(times).collect()
+    };
+    Table::new(columns, (0..stages).map(row).collect())
 }
 
 /// What the stages of the median round trip add up to.

@@ -49,7 +49,10 @@ impl Side {
                     0 => return Err(bad(setting, "is not a priority; the least is 1")),
                     priority => rt = u8::try_from(priority).ok(),
                 },
-                "dscp" => args.dscp = Some(crate::args::dscp(value).map_err(|why| bad(setting, &format!("({why})")))?),
+                "dscp" => {
+                    let read = lowlat_model::values::dscp(value).map_err(|why| bad(setting, &format!("({why})")))?;
+                    args.dscp = Some(read);
+                }
                 "busy-poll" => {
                     let ns = lowlat_model::units::parse_duration_ns(value).map_err(|why| bad(setting, &why))?;
                     args.busy_poll = Some(ns);

@@ -24,6 +24,7 @@ use lowlat_live::{
     path::ProbePath,
     probe::Heard,
     probe::{self, Ask},
+    shape::{self, FittedShape},
     signals, stored,
 };
 use steps::Steps;
@@ -32,6 +33,8 @@ use steps::Steps;
 const STAMP_COST_PAIRS: u32 = 12;
 const STAMP_COST_ROUND_NS: u64 = 100_000_000;
 
+/// Bytes of a message that every far-end protocol carries over any path: the least of STAMP with a key are 112.
+const FITS_ALL: usize = 128;
 /// The far end is asked to stay where it is for so many times the length of a run: a sweep has some ten points, and a
 /// loaded run comes after an idle one.
 const LEASE_RUNS: u64 = 16;
@@ -58,10 +61,8 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
     if let Some(iface) = &args.iface {
         lowlat_live::optimize::interface(iface, &live)?;
     }
-    let mut path = ProbePath::new(target, &args.path.ask(), args.iface.as_deref())?;
-    if let Some(iface) = &args.iface {
-        lowlat_collect::path::leads_over(&live, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
-    }
+    let recorded = args.shape.as_deref().map(shape::load).transpose()?;
+    let mut path = path(args, target, recorded.is_some(), &live)?;
     if let Some(sizes) = &sizes {
         if let Some(folder) = &args.out {
             stored::prepare(folder, args.overwrite, zerocopy::DOCUMENT)?;
@@ -73,6 +74,7 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         lowlat_live::optimize::spare_the_link("measure with engine", named(), &path, &live)?;
     }
     path.stamps = args.stamps;
+    let shaped = recorded.map(|shape| FittedShape::new(&shape, &mut path)).transpose()?;
     let pattern = probe::pattern(&args.pattern)?;
     let axis = args.sweep.as_deref().map(|text| lowlat_measure::sweep::Axis::parse(text, pattern)).transpose()?;
     let open_loop = args.mode == ModeArg::OpenLoop;
@@ -89,7 +91,8 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         load_streams: args.load.unwrap_or(0),
         rt: args.rt,
         ..Ask::new(&path, engine)
-    };
+    }
+    .shaped(shaped.as_ref());
     ask.check()?;
     if ask.load_streams > 0 {
         probe::sink_answers(&path)?;
@@ -143,6 +146,19 @@ pub fn run(args: &MeasureArgs, json: bool) -> Outcome {
         output::progress("interrupted: these are the figures up to then");
     }
     Ok(super::report::missed(&measurement.goals))
+}
+
+/// The path; of a shape with a size that every far-end protocol carries, until it is known what this one does.
+fn path(args: &MeasureArgs, target: &str, of_shape: bool, sys: &dyn Sys) -> Result<ProbePath, Failure> {
+    let mut asked = args.path.ask();
+    if of_shape {
+        asked.size = FITS_ALL;
+    }
+    let path = ProbePath::new(target, &asked, args.iface.as_deref())?;
+    if let Some(iface) = &args.iface {
+        lowlat_collect::path::leads_over(sys, iface, path.remote.into()).map_err(|e| Failure::new(e.to_string()))?;
+    }
+    Ok(path)
 }
 
 fn wish(clock: ClockArg) -> Wish {

@@ -6,7 +6,7 @@ use super::{Area, FULL, bar, circle, path, words};
 use crate::html::scale::{Log, mark, px};
 use crate::html::writer::Html;
 
-const AREA: Area = Area { left: 110.0, right: 1024.0, top: 10.0, bottom: 210.0 };
+const AREA: Area = Area { left: 110.0, right: 1008.0, top: 10.0, bottom: 210.0 };
 /// Height of the two bands below, and the room between them.
 const BAND: f64 = 16.0;
 const FIRST: f64 = 226.0;

@@ -4,6 +4,7 @@ mod changes;
 mod course;
 mod engines;
 mod histograms;
+mod packets;
 mod percentiles;
 mod stages;
 mod sweep;
@@ -18,7 +19,7 @@ const FULL: f64 = 1040.0;
 
 /// A drawing with its heading, its legend and its figures.
 pub(super) fn draw(h: &mut Html, d: &Drawing) {
-    let wide = matches!(d.plot, Plot::Course(_) | Plot::Engines(_) | Plot::Stages(_));
+    let wide = matches!(d.plot, Plot::Course(_) | Plot::Engines(_) | Plot::Stages(_) | Plot::Packets(_));
     h.open("section", &[("class", &if wide { "wide" } else { "" })]);
     h.element("h2", &[], &d.title);
     h.classed("p", "legend", &d.legend);
@@ -30,11 +31,9 @@ pub(super) fn draw(h: &mut Html, d: &Drawing) {
         Plot::Sweep(sweep) => sweep::draw(h, &d.title, sweep),
         Plot::Changes(changes) => changes::draw(h, &d.title, changes),
         Plot::Engines(engines) => engines::draw(h, &d.title, engines),
+        Plot::Packets(packets) => packets::draw(h, &d.title, packets),
     }
-    h.open("details", &[]);
-    h.element("summary", &[], "The figures");
-    super::table(h, &d.table);
-    h.close("details");
+    super::figures(h, &d.table);
     h.close("section");
 }
 
@@ -173,6 +172,7 @@ mod tests {
             }),
             Plot::Changes(vec![change(-0.4, Some((-0.5, -0.3))), change(0.1, None)]),
             Plot::Engines(vec![engine(Some(9_000), None), engine(None, Some("no such kernel"))]),
+            Plot::Packets(vec![(0, 1_400), (20_000, 0), (9_000_000, 60)]),
         ]
     }
 
@@ -207,6 +207,9 @@ mod tests {
                 verdict: Verdict::Unclear,
             }]),
             Plot::Engines(Vec::new()),
+            Plot::Packets(Vec::new()),
+            Plot::Packets(vec![(0, 0)]),
+            Plot::Packets(vec![(u64::MAX, u32::MAX), (u64::MAX, 0)]),
         ]
     }
 
