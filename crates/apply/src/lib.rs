@@ -51,6 +51,6 @@ pub use others::others;
 pub use persist::{Draft, Kept, draft as draft_persist, persist, remove as remove_persisted};
 pub use places::foretold;
 pub use rollback::{RollbackItem, RollbackOutcome, RollbackReport, rollback_on};
-pub use session::{Session, StepHandle};
+pub use session::{SeenChange, Session, StepHandle, WatchedPlace};
 pub use status::status_on;
 pub use trust::plan as check_plan;

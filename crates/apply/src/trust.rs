@@ -51,13 +51,15 @@ fn setting(sys: &dyn Sys, name: &str, target: &Target, to: &str, ops: &[Op]) -> 
 /// Whether a journal's write can be lowlat's own, and the places next to it: those are put back too.
 pub(crate) fn standing(s: &StandingWrite) -> Result<(), String> {
     let locus = &s.op.locus;
+    let owned = || find(&s.knob).is_some_and(|k| k.owns(&s.target, locus));
     let ours = if s.knob == PERSIST && lowlat_settings::at(locus).at_boot() == AtBoot::Itself {
         true
     } else if s.is_guard() {
-        // What a link reset may disturb is journalled next to it, under the knob that resets.
-        locus.iface().is_some() && locus.iface() == s.target.iface()
+        // What a link reset may disturb is journalled next to it, under the knob that resets; what another program may set,
+        // under its own.
+        (locus.iface().is_some() && locus.iface() == s.target.iface()) || owned()
     } else {
-        find(&s.knob).is_some_and(|k| k.owns(&s.target, locus))
+        owned()
     };
     if !ours {
         return Err(format!("{} is not a place of {:?} at {}", crate::words(locus), s.knob, s.target));
@@ -153,6 +155,9 @@ mod tests {
         assert!(of("nic.ring.rx", "eth0", rps, "1").is_ok(), "a place that a link reset disturbs");
         assert!(of("nic.ring.rx", "eth1", rps, "1").is_err());
         assert!(of("nic.ring.rx", "eth0", rps, "0").is_err());
+        let (knob, own) = ("sysctl.net.ipv4.tcp_autocorking", "/proc/sys/net/ipv4/tcp_autocorking");
+        assert!(of(knob, "host", own, "1").is_ok(), "a place that another program may set");
+        assert!(of("sysctl.net.core.busy_read", "host", own, "1").is_err());
         assert!(of("sysctl.net.ipv4.tcp_autocorking", "host", "/proc/sys/net/ipv4/ip_forward", "0").is_err());
         assert!(of("sysctl.net.ipv4.tcp_autocorking", "host", "/proc/sys/net/ipv4/ip_forward", "1").is_err());
         assert!(of("no.such", "host", "/proc/sys/net/ipv4/tcp_autocorking", "0").is_err());

@@ -50,7 +50,8 @@ fn loss(input: &Input<'_>) -> Option<String> {
 }
 
 fn no_baseline(input: &Input<'_>) -> Option<String> {
-    input.baseline.is_none().then(|| "there is no baseline: confidence is 30 points lower".to_owned())
+    (input.baseline.is_none() && input.judge.is_none())
+        .then(|| "there is no baseline: confidence is 30 points lower".to_owned())
 }
 
 fn fault_likely(input: &Input<'_>) -> Option<String> {
@@ -97,7 +98,8 @@ fn nothing_gained(input: &Input<'_>, causes: &[Cause<'_>]) -> Option<String> {
 
 /// A gain is the headline's: what differs between two measurements is drift.
 fn small_gain(input: &Input<'_>) -> Option<String> {
-    if input.dry_run || steps::judged(input).is_empty() {
+    // The number of the user's own command says nothing of the median.
+    if input.dry_run || input.judge.is_some() || steps::judged(input).is_empty() {
         return None;
     }
     if !steps::kept(input).is_empty() && input.headline.p50_change_ratio.is_none() {

@@ -21,6 +21,7 @@ mod verdict;
 mod words;
 
 use lowlat_model::document::{ChecklistItem, ConfidencePart, EngineResult, StepResult, SummaryLine};
+use lowlat_model::judge::OwnFigure;
 use lowlat_model::tune::{Headline, Modes, Placement};
 use lowlat_model::{Facts, Finding, GoalResult, Measurement};
 
@@ -45,6 +46,8 @@ pub struct Input<'a> {
     pub engines: &'a [EngineResult],
     /// What the whole kept configuration gained; its figures are `null` where nothing was kept.
     pub headline: &'a Headline,
+    /// The user's own command, where it judged.
+    pub judge: Option<&'a OwnFigure>,
     /// Every goal and whether it was met; empty where none was given.
     pub goals: &'a [GoalResult],
     /// The rounds of the path as it was fall into two groups.

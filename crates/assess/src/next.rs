@@ -58,7 +58,11 @@ fn optimize(input: &Input<'_>, flags: &str) -> String {
     let iface = input.facts.iface.as_deref().map(|i| format!(" --iface {i}")).unwrap_or_default();
     let target = input.present().map(|m| format!(" --target {}", m.target)).unwrap_or_default();
     let flags = if flags.is_empty() { String::new() } else { format!(" {flags}") };
-    format!("lowlat optimize{iface}{target}{flags}")
+    let judge = input.judge.map_or_else(String::new, |j| {
+        let higher = if j.higher_is_better { " --higher-is-better" } else { "" };
+        format!(" --judge '{}'{higher}", j.command.replace('\'', "'\\''"))
+    });
+    format!("lowlat optimize{iface}{target}{judge}{flags}")
 }
 
 fn check(input: &Input<'_>) -> String {
@@ -173,7 +177,8 @@ fn persist(input: &Input<'_>) -> Option<Next> {
 }
 
 fn load(input: &Input<'_>) -> Option<Next> {
-    (!input.dry_run && input.loaded.is_none()).then(|| Next::new("measure under load too", optimize(input, "--load 4")))
+    (!input.dry_run && input.loaded.is_none() && input.judge.is_none())
+        .then(|| Next::new("measure under load too", optimize(input, "--load 4")))
 }
 
 fn longer(input: &Input<'_>) -> Option<Next> {

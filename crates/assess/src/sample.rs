@@ -2,6 +2,7 @@
 
 use lowlat_model::document::{EngineResult, StepResult};
 use lowlat_model::facts::{Feature, Interface};
+use lowlat_model::judge::OwnFigure;
 use lowlat_model::tune::{Headline, Modes, Placement};
 use lowlat_model::{Facts, Finding, GoalQuantile, GoalResult, Measurement, Reading};
 use lowlat_testkit::{facts, run};
@@ -20,6 +21,7 @@ pub(crate) struct Run {
     pub(crate) steps: Vec<StepResult>,
     pub(crate) engines: Vec<EngineResult>,
     pub(crate) headline: Headline,
+    pub(crate) judge: Option<OwnFigure>,
     pub(crate) goals: Vec<GoalResult>,
     pub(crate) modes: Option<Modes>,
     pub(crate) elsewhere: Vec<Finding>,
@@ -50,6 +52,7 @@ impl Run {
             steps: document.steps.into_iter().filter(|s| s.comparison.is_some()).collect(),
             engines: vec![],
             headline: document.headline,
+            judge: None,
             goals: vec![goal(100_000, 80_000)],
             modes: None,
             elsewhere: vec![],
@@ -88,6 +91,7 @@ impl Run {
             steps: &self.steps,
             engines: &self.engines,
             headline: &self.headline,
+            judge: self.judge.as_ref(),
             goals: &self.goals,
             modes: self.modes.as_ref(),
             elsewhere: &self.elsewhere,

@@ -1,7 +1,9 @@
 //! The verdict in five lines: what is slow and why, what was changed, what it gained, the goal, the one next command.
 
 use lowlat_model::document::SummaryLine;
-use lowlat_model::{GoalResult, Measurement};
+use lowlat_model::judge::OwnFigure;
+use lowlat_model::units::figure;
+use lowlat_model::{GoalResult, Measurement, Verdict};
 
 use crate::cause::Cause;
 use crate::escalation::whole_percent;
@@ -25,7 +27,8 @@ pub(crate) fn lines(input: &Input<'_>, causes: &[Cause<'_>], next: &[Next]) -> V
 
 /// The weightiest cause; behind a fixed one the weightiest that is left.
 fn cause(input: &Input<'_>, causes: &[Cause<'_>]) -> String {
-    if input.present().is_none_or(|m| m.rtt.p50_ns.is_none()) && !matches!(causes.first(), Some(Cause::Loss(..))) {
+    let unmeasured = input.judge.is_none() && input.present().is_none_or(|m| m.rtt.p50_ns.is_none());
+    if unmeasured && !matches!(causes.first(), Some(Cause::Loss(..))) {
         return "not known: the path has no measured median".to_owned();
     }
     let Some(first) = causes.first() else {
@@ -67,6 +70,9 @@ fn changed(input: &Input<'_>) -> String {
 
 /// What the headline's test shows. A difference between two measurements is none of it.
 fn gain(input: &Input<'_>) -> String {
+    if let Some(judge) = input.judge {
+        return own_gain(input, judge);
+    }
     if steps::kept(input).is_empty() {
         return format!("nothing changed; {}{}", stands(input), drift(input));
     }
@@ -94,6 +100,32 @@ fn gain(input: &Input<'_>) -> String {
         words = format!("{words}; {}", stands(input));
     }
     words
+}
+
+/// What the headline's test shows of the number of the user's own command.
+fn own_gain(input: &Input<'_>, judge: &OwnFigure) -> String {
+    let number = |v: Option<f64>| v.map_or_else(|| "n/a".to_owned(), figure);
+    let direction = judge.direction();
+    if steps::kept(input).is_empty() {
+        let (before, runs) = (number(judge.median_before()), judge.before.len());
+        return format!(
+            "nothing changed; the command printed {before} at the start (median of {runs} runs; {direction})"
+        );
+    }
+    let Some(d) = input.headline.idle.as_ref().and_then(|c| c.figure.as_ref()) else {
+        return "not proven: the whole configuration was not compared with the original one".to_owned();
+    };
+    let (a, b) = (number(d.a), number(d.b));
+    let change = match (d.change_ratio, d.diff) {
+        (Some(ratio), _) => change(ratio, d.change_low, d.change_high),
+        (None, diff) => format!("difference {} [{}, {}]", number(diff), number(d.low), number(d.high)),
+    };
+    match d.verdict {
+        Verdict::Better | Verdict::Worse => {
+            format!("the command's number {a} to {b}, {change} (95 % interval; {direction})")
+        }
+        _ => format!("the command's number: no change shown ({change}; {direction})"),
+    }
 }
 
 /// `the path is at P50 5.55 µs, P99 9.10 µs`.
@@ -134,7 +166,10 @@ fn goals(input: &Input<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use crate::sample;
+    use lowlat_model::Verdict;
+    use lowlat_model::judge::{FigureDifference, OwnFigure};
     use lowlat_model::tune::Headline;
+    use lowlat_model::verdict::Comparison;
     use lowlat_testkit::run;
 
     fn lines(run: &sample::Run) -> [String; 5] {
@@ -210,6 +245,48 @@ mod tests {
         assert_eq!(goal, "Goal: none was given (--goal 50us)");
         run.baseline = None;
         assert!(lines(&run)[0].starts_with("Cause: not known"));
+    }
+
+    #[test]
+    fn a_run_that_a_command_judged_names_no_time() {
+        let mut run = sample::Run::good();
+        run.judge = Some(OwnFigure { command: "bench".into(), before: vec![103.0], ..OwnFigure::default() });
+        (run.baseline, run.result, run.loaded) = (None, None, None);
+        run.goals.clear();
+        let figure = FigureDifference {
+            a: Some(103.0),
+            b: Some(83.5),
+            change_ratio: Some(-0.189),
+            change_low: Some(-0.21),
+            change_high: Some(-0.17),
+            verdict: Verdict::Better,
+            ..FigureDifference::default()
+        };
+        run.headline = Headline {
+            idle: Some(Comparison { figure: Some(figure), ..Comparison::default() }),
+            false_keep_bound: Some(0.05),
+            ..Headline::default()
+        };
+        let all = lines(&run);
+        assert_eq!(
+            all[2],
+            "Gain: the command's number 103 to 83.5, −18.9 % [−21.0, −17.0] (95 % interval; lower is better)"
+        );
+        assert!(all[0].starts_with("Cause: netem-on-path"), "{}", all[0]);
+        let a = crate::assess(&run.input());
+        assert!(
+            !a.escalations.iter().any(|e| e.contains("no baseline") || e.starts_with("the median")),
+            "{:?}",
+            a.escalations
+        );
+        for next in &a.next_steps {
+            assert!(!next.contains("--load") && (!next.contains("optimize") || next.contains("--judge")), "{next}");
+        }
+        run.steps.iter_mut().for_each(|s| s.kept = false);
+        assert_eq!(
+            lines(&run)[2],
+            "Gain: nothing changed; the command printed 103 at the start (median of 1 runs; lower is better)"
+        );
     }
 
     #[test]

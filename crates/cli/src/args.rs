@@ -1,6 +1,7 @@
 //! The command line. Names are the contract; every flag of `measure` and `optimize` is also a key of the config file.
 
-use lowlat_live::{Failure, path::PathAsk, watch::Trigger};
+use lowlat_live::{Failure, judge::Judge, path::PathAsk, watch::Trigger};
+pub use lowlat_model::values::{dscp, subnet};
 use lowlat_transport::{DpdkPort, Proto};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -8,8 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lowlat_model::Goal;
 use lowlat_model::goal::check_goals;
-use lowlat_model::units::parse_duration_ns;
-use lowlat_model::values::{Worth, burst_gap, dscp, false_keep, gain, interval, round, worth};
+use lowlat_model::units::parse_duration_ns as duration;
+use lowlat_model::values::{Worth, burst_gap, false_keep, gain, interval, round, worth};
 
 /// Measure a network path, find what slows it down, tune the host with proof, and undo every change.
 #[derive(Debug, Parser)]
@@ -38,6 +39,7 @@ impl Command {
                 | Self::Measure(_)
                 | Self::Plan(_)
                 | Self::Optimize(_)
+                | Self::Around(_)
                 | Self::Status
                 | Self::Bypass(BypassArgs { command: BypassCommand::Check { .. } })
                 | Self::Explain(_)
@@ -92,6 +94,8 @@ pub enum Command {
     Persist(PersistArgs),
     /// Run the whole job: measure, find, tune with proof, measure again, report.
     Optimize(OptimizeArgs),
+    /// Run another tuner, prove what it changed, and keep or undo it: around --iface IF --target HOST -- PROGRAM ARGS.
+    Around(AroundArgs),
     /// Show what kernel bypass needs and whether this host has it.
     Bypass(BypassArgs),
     /// Explain a knob, rule, engine or NIC family: what it does, why, cost, versions, sources.
@@ -141,10 +145,6 @@ pub struct LabNearArgs {
     pub out: PathBuf,
 }
 
-fn duration(text: &str) -> Result<u64, String> {
-    parse_duration_ns(text)
-}
-
 /// The latency goal; shared by every command that knows a goal.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GoalArgs {
@@ -171,18 +171,31 @@ impl GoalArgs {
     }
 }
 
+/// The user's own metric as the judge.
+#[derive(Debug, Clone, Default, Args)]
+pub struct JudgeArgs {
+    /// Judge by this command instead of by round trips: run by `sh -c` once a round, it prints one number, without a
+    /// unit, as its last line. A lower number is better. No --target is needed then.
+    #[arg(id = "judge", long = "judge", value_name = "COMMAND")]
+    command: Option<String>,
+    /// A higher number of --judge is better.
+    #[arg(long, requires = "judge")]
+    higher_is_better: bool,
+    /// A run of --judge that takes longer has failed.
+    #[arg(long, requires = "judge", value_parser = duration, default_value = "60s", value_name = "TIME")]
+    judge_timeout: u64,
+}
+
+impl JudgeArgs {
+    /// The command, if one was given.
+    pub fn judge(&self) -> Result<Option<Judge>, Failure> {
+        let of = |command: &String| Judge::new(command, self.higher_is_better, self.judge_timeout);
+        self.command.as_ref().map(of).transpose()
+    }
+}
+
 /// Most streams of a load: each is a thread and a connection, and a hundred fill any path.
 const MOST_STREAMS: i64 = 256;
-
-/// An IPv4 address and the length of its subnet: `192.0.2.10/24`.
-pub fn subnet(text: &str) -> Result<(std::net::Ipv4Addr, u8), String> {
-    let read = || {
-        let (address, length) = text.split_once('/')?;
-        let length = length.parse().ok().filter(|n| (1..=32).contains(n))?;
-        Some((address.parse().ok()?, length))
-    };
-    read().ok_or_else(|| "give an IPv4 address and the length of its subnet: 192.0.2.10/24".to_owned())
-}
 
 fn trigger(text: &str) -> Result<Trigger, String> {
     text.parse()
@@ -309,7 +322,8 @@ pub struct PathArgs {
     /// icmp, udp or tcp.
     #[arg(long, value_enum, default_value_t = ProtoArg::Udp)]
     pub proto: ProtoArg,
-    /// Protocol of the far end: lowlat, sockperf, stamp, irtt (icmp needs none).
+    /// Protocol of the far end: lowlat, sockperf, stamp, irtt; none: TCP handshakes with the port that the target names, or
+    /// echo requests.
     #[arg(long, default_value = "lowlat")]
     pub peer: String,
     /// Message size, bytes.
@@ -347,6 +361,8 @@ impl PathArgs {
         PathAsk {
             proto: match self.proto {
                 ProtoArg::Icmp => Proto::Icmp,
+                ProtoArg::Arp => Proto::Arp,
+                ProtoArg::Nd => Proto::Nd,
                 ProtoArg::Udp => Proto::Udp,
                 ProtoArg::Tcp => Proto::Tcp,
                 ProtoArg::TcpConnect => Proto::TcpConnect,
@@ -375,6 +391,10 @@ pub enum ProtoArg {
     Tcp,
     /// TCP handshakes with any port that listens; the far end runs nothing of ours.
     TcpConnect,
+    /// ARP requests to a host of the same link.
+    Arp,
+    /// Neighbour solicitations to a host of the same link.
+    Nd,
 }
 
 /// Clocks.
@@ -746,6 +766,9 @@ pub struct OptimizeArgs {
     /// The latency goal.
     #[command(flatten)]
     pub goal: GoalArgs,
+    /// Your own metric as the judge, instead of round trips.
+    #[command(flatten)]
+    pub judge: JudgeArgs,
     /// The P50 you believe you have now; the report compares it with the measured one.
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub present: Option<u64>,
@@ -798,6 +821,64 @@ pub struct OptimizeArgs {
     /// Roll back after the report.
     #[arg(long)]
     pub rollback: bool,
+}
+
+/// `around`.
+#[derive(Debug, Args)]
+pub struct AroundArgs {
+    /// Interface of the path [default: that of the route to --target].
+    #[arg(long, required_unless_present = "target")]
+    pub iface: Option<String>,
+    /// Far end that the path is probed to: HOST or HOST:PORT.
+    #[arg(long, required_unless_present = "judge")]
+    pub target: Option<String>,
+    /// The latency goal.
+    #[command(flatten)]
+    pub goal: GoalArgs,
+    /// Your own metric as the judge, instead of round trips.
+    #[command(flatten)]
+    pub judge: JudgeArgs,
+    /// How to probe.
+    #[command(flatten)]
+    pub path: PathArgs,
+    /// Engine of the baseline and of every A/B test.
+    #[arg(long, default_value = "block")]
+    pub engine: String,
+    /// Also try changes that reset the link.
+    #[arg(long)]
+    pub allow_disruptive: bool,
+    /// What stays: better (what is shown to help), all, or none.
+    #[arg(long, value_enum, default_value_t = KeepArg::Better)]
+    pub keep: KeepArg,
+    /// Maximum number of pairs of rounds per change; a test stops earlier when it is decided.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(4..=1000))]
+    pub pairs: u32,
+    /// Smallest difference worth having, as a share of the median, a time, or both: 1%,0.5us.
+    #[arg(long, value_parser = worth, default_value = "1%,0.5us", value_name = "SHARE|TIME")]
+    pub worth: Worth,
+    /// Allowed chance, over the whole run, of keeping a change that has no effect.
+    #[arg(long, value_parser = false_keep, default_value = "5%", value_name = "SHARE")]
+    pub false_keep: f64,
+    /// Ping-pong part of one round; extended where it would hold fewer than 24 probes.
+    #[arg(long, value_parser = round, default_value = "50ms", value_name = "TIME")]
+    pub round: u64,
+    /// Length of the baseline, and of each arm of the test of the whole.
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    pub duration: u64,
+    /// The other tuner and its arguments, behind `--`: tuned-adm profile network-latency.
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    pub program: Vec<String>,
+}
+
+/// What stays of another tuner's changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeepArg {
+    /// What is shown to help.
+    Better,
+    /// All of it.
+    All,
+    /// None of it.
+    None,
 }
 
 /// `demo`.

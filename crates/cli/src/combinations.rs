@@ -11,14 +11,15 @@ use lowlat_live::Failure;
 pub fn check(matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("measure", given)) => of_path("measure", given).and_then(|()| of_measure(given)),
-        Some((name @ ("compare" | "optimize"), given)) => of_path(name, given),
+        Some((name @ ("optimize" | "around"), given)) => of_path(name, given).and_then(|()| of_judge(name, given)),
+        Some(("compare", given)) => of_path("compare", given),
         Some(("trace", given)) => of_path("trace", given).and_then(|()| of_trace(given)),
         _ => Ok(()),
     }
 }
 
 fn has(given: &ArgMatches, flag: &str) -> bool {
-    given.value_source(flag) == Some(ValueSource::CommandLine)
+    given.try_contains_id(flag).is_ok() && given.value_source(flag) == Some(ValueSource::CommandLine)
 }
 
 fn refused(command: &str, flags: &str, why: &str, next: &str) -> Failure {
@@ -26,10 +27,63 @@ fn refused(command: &str, flags: &str, why: &str, next: &str) -> Failure {
 }
 
 fn of_path(command: &str, given: &ArgMatches) -> Result<(), Failure> {
-    let icmp = given.get_one::<ProtoArg>("proto") == Some(&ProtoArg::Icmp);
-    if icmp && has(given, "peer") {
+    let proto = given.get_one::<ProtoArg>("proto");
+    let icmp = proto == Some(&ProtoArg::Icmp);
+    let none = given.get_one::<String>("peer").is_some_and(|p| p == lowlat_live::path::NO_PEER);
+    if icmp && has(given, "peer") && !none {
         let why = "an echo request is answered by the far host's kernel, not by a program";
         return Err(refused(command, "--proto icmp and --peer", why, "leave out one of them"));
+    }
+    let link = matches!(proto, Some(ProtoArg::Arp | ProtoArg::Nd));
+    if link && has(given, "peer") && !none {
+        let why = "the far host's kernel answers requests of the link layer, not a program";
+        return Err(refused(command, "--proto arp or nd and --peer", why, "leave out one of them"));
+    }
+    if link && given.try_get_one::<ModeArg>("mode").ok().flatten() == Some(&ModeArg::OpenLoop) {
+        let why = "an answer names no probe, so one is on its way at a time";
+        return Err(refused(command, "--proto arp or nd in open loop", why, "leave out --mode open-loop"));
+    }
+    Ok(())
+}
+
+/// Where the user's own command judges, flags of rounds of probes mean nothing, and without a target those of probes.
+fn of_judge(command: &str, given: &ArgMatches) -> Result<(), Failure> {
+    const OF_ROUNDS: [&str; 2] = ["round", "load"];
+    const OF_PROBES: [&str; 16] = [
+        "goal",
+        "present",
+        "engine",
+        "engines",
+        "duration",
+        "proto",
+        "peer",
+        "size",
+        "cpu",
+        "timeout",
+        "dscp",
+        "priority",
+        "key_file",
+        "busy_poll",
+        "dpdk_port",
+        "dpdk_address",
+    ];
+    if !has(given, "judge") {
+        return Ok(());
+    }
+    let named =
+        |flags: &[&'static str]| flags.iter().find(|f| has(given, f)).map(|f| format!("--{}", f.replace('_', "-")));
+    if let Some(flag) = named(&OF_ROUNDS) {
+        let why = "one run of the command is one round, with nothing next to it";
+        return Err(refused(command, &format!("--judge and {flag}"), why, &format!("leave out {flag}")));
+    }
+    if let Some(flag) = named(&OF_PROBES).filter(|_| !has(given, "target")) {
+        let why = "nothing is probed without a far end";
+        return Err(refused(
+            command,
+            &format!("{flag} and --judge alone"),
+            why,
+            &format!("add --target HOST, or leave out {flag}"),
+        ));
     }
     Ok(())
 }
@@ -99,6 +153,8 @@ mod tests {
     fn what_would_mean_nothing_is_refused_and_what_means_something_is_not() {
         for line in [
             "measure h --proto icmp --peer lowlat",
+            "measure h --proto arp --peer lowlat",
+            "measure h --proto nd --mode open-loop --rate 5",
             "optimize --proto icmp --peer stamp",
             "compare a b --proto icmp --peer stamp",
             "measure h --pattern poisson",
@@ -111,6 +167,12 @@ mod tests {
             "measure h --engine all --count 5",
             "measure h --engine block,spin --shape f",
             "measure h --engine block,spin --stamps",
+            "optimize --judge x --load 2",
+            "optimize --judge x --target h --round 20ms",
+            "optimize --judge x --goal 50us",
+            "optimize --judge x --engines none",
+            "optimize --judge x --proto icmp",
+            "around --iface e --judge x --goal 50us -- true",
             "trace --answers 8620 --cpu 3",
         ] {
             assert!(checked(line).is_err_and(|e| e.contains("; ")), "{line}");
@@ -120,6 +182,7 @@ mod tests {
             "trace --answers 8620 --duration 2s",
             "measure h",
             "measure h --proto icmp",
+            "measure h --proto icmp --peer none",
             "measure h --peer stamp",
             "measure h --mode open-loop --rate 5 --pattern poisson",
             "measure h --sweep rate=5,6 --pattern poisson",
@@ -127,6 +190,10 @@ mod tests {
             "measure h --zerocopy",
             "measure h --zerocopy=4096,65536 --cpu 1 --duration 2s",
             "measure h --engine all --duration 1s --load",
+            "optimize --judge x --higher-is-better --pairs 8 --worth 5% --dry-run",
+            "optimize --judge x --target h --goal 50us --engines none --duration 1s",
+            "around --iface e --judge x --keep none -- sysctl -w a=b",
+            "around --iface e --target h --goal 50us -- true",
             "status",
         ] {
             assert_eq!(checked(line), Ok(()), "{line}");

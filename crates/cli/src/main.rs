@@ -114,6 +114,7 @@ fn dispatch(command: Command, json: bool) -> Outcome {
         Command::Status => commands::apply::status(json),
         Command::Persist(a) => commands::apply::persist(&a, json),
         Command::Optimize(a) => commands::optimize::run(&a, json),
+        Command::Around(a) => commands::around::run(&a, json),
         Command::Bypass(a) => commands::bypass::run(&a, json),
         Command::Explain(a) => commands::explain::run(&a, json),
         Command::Report(a) => commands::report::run(&a, json),

@@ -240,6 +240,7 @@ type Takes = (&'static [&'static str], &'static [&'static str], &'static [&'stat
 const MEASURE: &[&str] = &["measure", "127.0.0.1"];
 const COMPARE: &[&str] = &["compare", "block", "spin", "--target", "127.0.0.1"];
 const OPTIMIZE: &[&str] = &["optimize", "--iface", "lo", "--target", "127.0.0.1", "--dry-run"];
+const JUDGED: &[&str] = &["optimize", "--iface", "lo", "--judge", "echo 1", "--dry-run"];
 const VERDICT: &[&str] = &["bypass", "verdict", "127.0.0.1"];
 const SERVE: &[&str] = &["serve", "--port", "0"];
 
@@ -250,6 +251,7 @@ const OPTIONS: &[(&str, &[Takes])] = &[
             (MEASURE, &["--timeout", "--duration", "--warmup", "--busy-poll"], TIMES),
             (COMPARE, &["--timeout", "--round", "--busy-poll"], TIMES),
             (OPTIMIZE, &["--timeout", "--round", "--duration", "--present", "--busy-poll"], TIMES),
+            (JUDGED, &["--judge-timeout"], TIMES),
             (VERDICT, &["--timeout", "--duration", "--busy-poll"], TIMES),
             (&["noise"], &["--duration", "--interval", "--threshold", "--goal"], TIMES),
             (&["watch", "--port", "9"], &["--duration", "--interval"], TIMES),

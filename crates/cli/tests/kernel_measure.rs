@@ -535,3 +535,40 @@ fn two_live_configurations_differ_in_more_than_the_engine() {
         lab.run(&scratch, &["compare", "block", bad, "--target", FAR]).refuses(&[named]);
     }
 }
+
+/// What needs nothing at the far end: its kernel answers, slowly unless it is asked for more.
+#[test]
+fn a_host_that_runs_nothing_of_ours_is_measured_politely() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    lab.ip("address add 2001:db8:7::1/64 dev near0 nodad");
+    lab.far_ip("address add 2001:db8:7::2/64 dev far0 nodad");
+    let v6 = "2001:db8:7::2";
+    let measure = |target: &str, proto: &str, more: &[&str]| {
+        let args = ["measure", target, "--proto", proto, "--iface", IFACE, "--count", "25", "--json"];
+        lab.run(&scratch, &[&args[..], more].concat())
+    };
+    for (proto, target) in [("icmp", FAR), ("arp", FAR), ("nd", v6)] {
+        for engine in ["block", "spin"] {
+            let m = measure(target, proto, &["--engine", engine]).exits(0).json();
+            assert_eq!((&m["proto"], &m["peer"], &m["received"]), (&proto.into(), &proto.into(), &25.into()), "{m:#}");
+            assert!(m["warnings"].to_string().contains("one request per 10 ms"), "{m:#}");
+            assert!(m["rtt"]["p50_ns"].as_u64().unwrap() > 0, "{m:#}");
+        }
+        let m = measure(target, proto, &["--rate", "5000"]).exits(0).json();
+        assert!(!m["warnings"].to_string().contains("paced"), "{m:#}");
+        measure(target, proto, &["--peer", "lowlat"]).refuses(&["--peer"]);
+    }
+    measure("198.18.7.77", "arp", &[]).refuses(&["198.18.7.77", "no answer"]);
+    measure("2001:db8:7::77", "nd", &[]).refuses(&["2001:db8:7::77"]);
+    measure(FAR, "arp", &["--engine", "epoll"]).refuses(&["block or spin"]);
+    measure(v6, "arp", &[]).refuses(&["--proto nd"]);
+    measure(FAR, "nd", &[]).refuses(&["--proto arp"]);
+    lab.run(&scratch, &["measure", FAR, "--proto", "arp"]).refuses(&["--iface"]);
+    // By no name of a protocol: echo requests to a host, handshakes with a port.
+    let none = lab.run(&scratch, &["measure", FAR, "--peer", "none", "--count", "5", "--json"]).exits(0).json();
+    assert_eq!(none["proto"], "icmp");
+    let _far = lab.serve(&scratch, &[]);
+    let at = format!("{FAR}:8620");
+    let none = lab.run(&scratch, &["measure", &at, "--peer", "none", "--count", "5", "--json"]).exits(0).json();
+    assert_eq!(none["proto"], "tcp-connect");
+}

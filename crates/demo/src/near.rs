@@ -55,7 +55,9 @@ pub fn run(asked: Vec<Goal>, out: &Path, screen: &dyn Screen) -> Outcome {
 fn job(goals: Vec<Goal>) -> Result<Job, Failure> {
     Ok(Job {
         iface: LINKS[0].to_owned(),
-        path: path(LINKS[0], PORT, NEAR_CPU)?,
+        path: Some(path(LINKS[0], PORT, NEAR_CPU)?),
+        judge: None,
+        around: None,
         engine_path: Some(path(LINKS[0], ENGINES_PORT, NEAR_CPU)?),
         goals,
         present_ns: None,

@@ -59,7 +59,9 @@ pub(super) fn run(ask: &DemoAsk, screen: &dyn Screen) -> Result<RunDocument, Fai
 fn job(ask: &DemoAsk, cpu: u32) -> Result<Job, Failure> {
     Ok(Job {
         iface: NEAR_LINK.to_owned(),
-        path: path(NEAR_LINK, PORT, cpu)?,
+        path: Some(path(NEAR_LINK, PORT, cpu)?),
+        judge: None,
+        around: None,
         engine_path: Some(path(NEAR_LINK, ENGINES_PORT, cpu)?),
         goals: ask.goals.clone(),
         present_ns: None,

@@ -81,6 +81,14 @@ impl Knob {
         self.meta.standing == Standing::Acts && self.place.owns(target, locus)
     }
 
+    /// The places at a target, for those who only look; none where it is not set by lowlat.
+    pub fn places(&self, sys: &dyn Sys, target: &Target) -> Vec<Locus> {
+        if self.meta.standing != Standing::Acts {
+            return Vec::new();
+        }
+        self.loci(sys, target).unwrap_or_default()
+    }
+
     fn loci(&self, sys: &dyn Sys, target: &Target) -> Result<Vec<Locus>, String> {
         let loci = self.place.loci(sys, target)?;
         if loci.is_empty() { Err(format!("{} cannot be set at {target}", self.meta.name)) } else { Ok(loci) }

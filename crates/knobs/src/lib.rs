@@ -27,7 +27,7 @@ mod value;
 
 pub use entry::Knob;
 pub use lowlat_settings::{resets, shell};
-pub use resolve::resolve;
+pub use resolve::{observed, resolve};
 pub use value::Value;
 
 use lowlat_model::Risk;

@@ -8,7 +8,7 @@ use lowlat_model::{Op, PlannedStep, Reading, Risk, State};
 use lowlat_settings::resets::{self, Known, ResetDevice};
 use lowlat_sys::Sys;
 
-use crate::find;
+use crate::{Knob, find};
 
 /// Reads what is there now and builds the writes; a setting that is already so, that this host does not have, or that
 /// nobody should set is left out with the reason.
@@ -40,16 +40,37 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
     if words(&from) == words(&setting.value) || ops.iter().zip(&prior).all(stands) {
         return Err(left(format!("already {from}")));
     }
+    let step = step(sys, knob, &setting.target, (ops, prior));
+    Ok(PlannedStep { from, to: setting.value.clone(), reason: reason.to_owned(), joint: setting.joint.clone(), ..step })
+}
+
+/// A step from states that were seen at a knob's places: `ops` bring them about, `prior` is what they replace, in the
+/// same order.
+pub fn observed(
+    sys: &dyn Sys,
+    knob: &Knob,
+    target: &Target,
+    (ops, prior): (Vec<Op>, Vec<State>),
+    reason: &str,
+) -> PlannedStep {
+    let words = |states: Vec<&State>| {
+        let mut words: Vec<String> = states.iter().map(ToString::to_string).collect();
+        words.dedup();
+        words.join(", ")
+    };
+    let (from, to) = (words(prior.iter().collect()), words(ops.iter().map(|op| &op.set).collect()));
+    PlannedStep { from, to, reason: reason.to_owned(), ..step(sys, knob, target, (ops, prior)) }
+}
+
+/// What follows from the knob and its writes.
+fn step(sys: &dyn Sys, knob: &Knob, target: &Target, (ops, prior): (Vec<Op>, Vec<State>)) -> PlannedStep {
     let meta = &knob.meta;
-    let known = resets_of(sys, &setting.target, &ops, &prior);
-    Ok(PlannedStep {
-        knob: setting.knob.clone(),
+    let known = resets_of(sys, target, &ops, &prior);
+    PlannedStep {
+        knob: meta.name.to_owned(),
         phase: meta.phase,
-        target: setting.target.clone(),
-        from,
-        to: setting.value.clone(),
+        target: target.clone(),
         risk: if known.resets == Resets::Link { meta.risk.max(Risk::High) } else { meta.risk },
-        reason: reason.to_owned(),
         undo: knob.place.undo(&ops, &prior),
         scope: lowlat_settings::scope(&ops),
         order: knob.place.order(),
@@ -59,9 +80,8 @@ pub fn resolve(sys: &dyn Sys, setting: &Setting, reason: &str) -> Result<Planned
         resets: known.resets,
         resets_why: known.why,
         needs: meta.needs.iter().map(|n| (*n).to_owned()).collect(),
-        joint: setting.joint.clone(),
         ..PlannedStep::default()
-    })
+    }
 }
 
 /// What the gravest of the writes resets, or its undo.

@@ -13,6 +13,7 @@ use lowlat_sys::{Sys, irqs, linkwatch};
 use lowlat_transport::{Proto, clock};
 use lowlat_tune::{Bench, BenchError, LinkReport, RoundAsk, RunProgress, Summary};
 
+use crate::judge::Judge;
 use crate::path::ProbePath;
 use crate::probe::{self, Ask};
 use crate::signals;
@@ -20,7 +21,9 @@ use crate::suspend::Suspender;
 
 /// One path, measured again and again on the same placement.
 pub struct LiveBench<'a> {
-    path: &'a ProbePath,
+    /// What is probed; `None` where the user's command is all that measures.
+    path: Option<&'a ProbePath>,
+    judge: Option<&'a Judge>,
     engine: &'a str,
     sys: &'a dyn Sys,
     /// The path as it was when the run began, and the names of its interfaces.
@@ -37,7 +40,7 @@ pub struct LiveBench<'a> {
 impl std::fmt::Debug for LiveBench<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LiveBench")
-            .field("path", &self.path.words)
+            .field("path", &self.path.map(|p| p.words.as_str()))
             .field("engine", &self.engine)
             .finish_non_exhaustive()
     }
@@ -46,10 +49,21 @@ impl std::fmt::Debug for LiveBench<'_> {
 impl<'a> LiveBench<'a> {
     /// On this path, of these interfaces; none where they are not to be watched.
     pub fn new(path: &'a ProbePath, engine: &'a str, sys: &'a dyn Sys, links: &[PathLink]) -> Self {
+        Self::of((Some(path), engine), None, sys, links)
+    }
+
+    /// As [`LiveBench::new`], where the user's command may measure too, or alone.
+    pub fn of(
+        (path, engine): (Option<&'a ProbePath>, &'a str),
+        judge: Option<&'a Judge>,
+        sys: &'a dyn Sys,
+        links: &[PathLink],
+    ) -> Self {
         let watched: Vec<String> = links.iter().map(|l| l.name.clone()).collect();
         let last = linkwatch::snapshot(sys, &watched);
         Self {
             path,
+            judge,
             engine,
             sys,
             links: links.to_vec(),
@@ -60,6 +74,10 @@ impl<'a> LiveBench<'a> {
             suspender: Suspender::new(sys),
             heard: None,
         }
+    }
+
+    fn probed(&self) -> Result<&'a ProbePath, BenchError> {
+        self.path.ok_or_else(|| BenchError("measure round trips: no far end was named; give --target HOST".to_owned()))
     }
 
     /// What the loop says of its progress goes there.
@@ -80,6 +98,7 @@ fn lines(sys: &dyn Sys, ifaces: &[String]) -> Vec<u32> {
 impl Bench for LiveBench<'_> {
     fn round(&mut self, ask: &RoundAsk) -> Result<Round, BenchError> {
         let engine = ask.engine.as_deref().unwrap_or(self.engine);
+        let path = self.probed()?;
         let ask = Ask {
             duration_ns: ask.ping_pong_ns,
             planned_ns: ask.planned_ns,
@@ -88,7 +107,7 @@ impl Bench for LiveBench<'_> {
             source_port: ask.source_port,
             settle: ask.settle,
             irqs: &self.irqs,
-            ..Ask::new(self.path, engine)
+            ..Ask::new(path, engine)
         };
         let round = probe::suspended_round(&mut self.suspender, &ask);
         round.map_err(|failure| BenchError(failure.to_string()))
@@ -99,12 +118,13 @@ impl Bench for LiveBench<'_> {
     }
 
     fn source_port(&mut self) -> Result<u16, BenchError> {
+        let Some(path) = self.path else { return Ok(0) };
         let any: IpAddr =
-            if self.path.remote.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+            if path.remote.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
         // The kernel draws a free one; it is bound again a moment later, by each round of the pair.
-        let drawn = match self.path.proto {
+        let drawn = match path.proto {
             // A port that each handshake of a round took again would serve one at a time.
-            Proto::Icmp | Proto::TcpConnect => return Ok(0),
+            Proto::Icmp | Proto::TcpConnect | Proto::Arp | Proto::Nd => return Ok(0),
             Proto::Udp => UdpSocket::bind((any, 0)).and_then(|s| s.local_addr()),
             Proto::Tcp => TcpListener::bind((any, 0)).and_then(|s| s.local_addr()),
         };
@@ -114,7 +134,7 @@ impl Bench for LiveBench<'_> {
     }
 
     fn start_load(&mut self, streams: u32) -> Result<(), BenchError> {
-        self.load = Some(probe::bulk(self.path, streams).map_err(|failure| BenchError(failure.to_string()))?);
+        self.load = Some(probe::bulk(self.probed()?, streams).map_err(|failure| BenchError(failure.to_string()))?);
         std::thread::sleep(probe::LOAD_RISES);
         Ok(())
     }
@@ -127,13 +147,20 @@ impl Bench for LiveBench<'_> {
 
     fn summarize(&mut self, rounds: &[&Round], of: &Summary) -> Measurement {
         let engine = of.engine.as_deref().unwrap_or(self.engine);
-        probe::summary(self.path, engine, rounds, of, self.sys)
+        self.path.map(|path| probe::summary(path, engine, rounds, of, self.sys)).unwrap_or_default()
     }
 
     fn counter(&mut self, group: &str, key: &str) -> Result<u64, BenchError> {
         lowlat_collect::counters(self.sys)
             .get(group, key)
             .ok_or_else(|| BenchError(format!("judge by {key}: the counter cannot be read; see `lowlat facts`")))
+    }
+
+    fn figure(&mut self) -> Result<f64, BenchError> {
+        let Some(judge) = self.judge else {
+            return Err(BenchError("judge by a command: none was given; give --judge COMMAND".to_owned()));
+        };
+        judge.run().map_err(|failure| BenchError(failure.to_string()))
     }
 
     fn links(&mut self) -> LinkReport {
@@ -159,7 +186,7 @@ impl Bench for LiveBench<'_> {
     }
 
     fn path_lost(&mut self) -> Option<String> {
-        lowlat_collect::path::path_changed(self.sys, &self.links, Some(self.path.remote.into()))
+        lowlat_collect::path::path_changed(self.sys, &self.links, self.path.map(|p| p.remote.into()))
     }
 
     fn now_ns(&self) -> u64 {

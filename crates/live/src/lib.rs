@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))] // a test may end by panic
 
 pub mod ab;
+pub mod around;
 pub mod bench;
 pub mod by_hand;
 pub mod bypass;
@@ -17,12 +18,15 @@ pub mod engines;
 mod failure;
 pub mod far;
 pub mod figures;
+pub mod given;
+pub mod judge;
 pub mod optimize;
 pub mod path;
 pub mod privilege;
 pub mod probe;
 pub mod responder;
 pub mod shape;
+pub mod side;
 pub mod signals;
 pub mod stored;
 pub mod suspend;

@@ -10,6 +10,34 @@ use lowlat_transport_uring::RingOptions;
 
 use crate::Failure;
 
+/// The name that asks for no program at the far end.
+pub const NO_PEER: &str = "none";
+
+/// Refuses what no request of the link layer can reach.
+fn of_the_link(target: &str, proto: Proto, remote: SocketAddr, iface: Option<&str>) -> Result<(), Failure> {
+    let refused = |why: &str, next: &str| Err(Failure::new(format!("ask for the neighbour {target:?}: {why}; {next}")));
+    match proto {
+        Proto::Arp | Proto::Nd if remote.port() != 0 => refused("a host of the link has no port", "leave the port out"),
+        Proto::Arp if remote.is_ipv6() => refused("ARP is for IPv4", "choose --proto nd"),
+        Proto::Nd if remote.is_ipv4() => refused("neighbour discovery is for IPv6", "choose --proto arp"),
+        Proto::Arp if iface.is_none() => refused("its link is not named", "add --iface IF"),
+        _ => Ok(()),
+    }
+}
+
+/// What needs no program at the far end: handshakes with a port that the target names, else echo requests. Handshakes or
+/// echo requests that were asked for stay.
+fn without_peer(target: &str, asked: Proto) -> Result<Proto, Failure> {
+    match asked {
+        Proto::Udp if resolve(target, 0)?.port() == 0 => Ok(Proto::Icmp),
+        Proto::Udp => Ok(Proto::TcpConnect),
+        Proto::Icmp | Proto::TcpConnect | Proto::Arp | Proto::Nd => Ok(asked),
+        Proto::Tcp => Err(Failure::new(
+            "probe over tcp with --peer none: a stream needs a program that answers; choose --proto tcp-connect or icmp",
+        )),
+    }
+}
+
 /// Everything needed to open an engine and a peer on one path, again and again.
 #[derive(Debug, Clone)]
 pub struct ProbePath {
@@ -140,11 +168,13 @@ impl ProbePath {
     /// several addresses the first that answers counts, in the order of the C library (RFC 6724); where none does, the
     /// first.
     pub fn new(target: &str, ask: &PathAsk, iface: Option<&str>) -> Result<Self, Failure> {
-        let proto = ask.proto;
+        let proto = if ask.peer == NO_PEER { without_peer(target, ask.proto)? } else { ask.proto };
         // The far host's kernel answers both; nothing needs to run there.
         let peer_name = match proto {
             Proto::Icmp => "icmp".to_owned(),
             Proto::TcpConnect => "tcp-connect".to_owned(),
+            Proto::Arp => "arp".to_owned(),
+            Proto::Nd => "nd".to_owned(),
             Proto::Udp | Proto::Tcp => ask.peer.clone(),
         };
         let key = ask.key_file.as_deref().map(read_key).transpose()?;
@@ -176,6 +206,7 @@ impl ProbePath {
                 remote.port()
             )));
         }
+        of_the_link(target, proto, remote, iface)?;
         if proto == Proto::TcpConnect && remote.port() == 0 {
             return Err(Failure::new(format!(
                 "connect to {target:?}: no port given; name one that listens there, as in {target}:443"
@@ -266,10 +297,11 @@ impl ProbePath {
         SocketAddr::new(self.remote.ip(), if own { self.remote.port() } else { lowlat_peers::lowlat::DEFAULT_PORT })
     }
 
-    /// Whether probes may have to be slow: an irtt server says how fast it answers, and handshakes are paced. Other far
-    /// ends are not asked.
+    /// Whether probes may have to be slow: an irtt server says how fast it answers, and what a far kernel answers is paced.
+    /// Other far ends are not asked.
     pub fn may_set_a_pace(&self) -> bool {
-        [lowlat_peers::irtt::ENTRY.name, lowlat_peers::tcp_connect::ENTRY.name].contains(&self.peer.as_str())
+        use lowlat_peers::{arp, icmp, irtt, nd, tcp_connect};
+        [irtt::ENTRY, tcp_connect::ENTRY, icmp::ENTRY, arp::ENTRY, nd::ENTRY].iter().any(|e| e.name == self.peer)
     }
 
     /// `udp`, `tcp`, `tcp-connect`, `icmp`.
@@ -279,6 +311,8 @@ impl ProbePath {
             Proto::Udp => "udp",
             Proto::Tcp => "tcp",
             Proto::TcpConnect => "tcp-connect",
+            Proto::Arp => "arp",
+            Proto::Nd => "nd",
         }
     }
 }
@@ -438,6 +472,14 @@ mod tests {
         let named: Vec<&str> = loses.iter().filter_map(|l| l.split(':').next()).collect();
         assert_eq!((bypass, &named[..4]), (Extent::Partial, &["firewall", "routing", "sockets", "tcpdump"][..]));
         assert_eq!(gives_up("warp"), None);
+    }
+
+    #[test]
+    fn without_a_peer_a_port_is_connected_to_and_a_host_gets_echo_requests() {
+        assert_eq!(without_peer("127.0.0.1", Proto::Udp).unwrap(), Proto::Icmp);
+        assert_eq!(without_peer("127.0.0.1:443", Proto::Udp).unwrap(), Proto::TcpConnect);
+        assert_eq!(without_peer("127.0.0.1", Proto::TcpConnect).unwrap(), Proto::TcpConnect);
+        assert!(without_peer("127.0.0.1:443", Proto::Tcp).is_err_and(|e| e.to_string().contains("--peer none")));
     }
 
     #[test]

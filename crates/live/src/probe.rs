@@ -603,6 +603,11 @@ pub fn min_interval(path: &ProbePath, engine: &str) -> Result<Option<u64>, Failu
 fn allowed(peer: &str, every: &str) -> String {
     if peer == lowlat_peers::tcp_connect::ENTRY.name {
         format!("one TCP handshake per {every}, to spare the server")
+    } else if [lowlat_peers::icmp::ENTRY, lowlat_peers::arp::ENTRY, lowlat_peers::nd::ENTRY]
+        .iter()
+        .any(|e| e.name == peer)
+    {
+        format!("one request per {every}, to spare the far host; --rate of `measure` asks for more")
     } else {
         format!("the {peer} server allows one probe per {every}")
     }

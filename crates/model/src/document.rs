@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::around::Around;
 use crate::engine::{EngineCost, EngineState};
 use crate::finding::{Finding, NotSeen};
+use crate::judge::OwnFigure;
 use crate::op::Target;
 use crate::trace::RunStages;
 use crate::tune::{Disposition, Headline, Member, Modes, Placement};
@@ -93,6 +95,12 @@ pub struct RunDocument {
     pub escalations_rest_on: Vec<Vec<String>>,
     /// What to do next.
     pub next_steps: Vec<String>,
+    /// The user's own command that judged the run (`--judge`); left out where round trips did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<OwnFigure>,
+    /// Only of `lowlat around`: what the other program changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub around: Option<Around>,
     /// Only in the demo: what its hosts were, and what follows for the figures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lab: Option<String>,

@@ -14,6 +14,7 @@
 
 pub mod answer;
 pub mod application;
+pub mod around;
 pub mod bypass;
 pub mod bypass_verdict;
 pub mod capability;
@@ -31,6 +32,7 @@ pub mod finding;
 pub mod goal;
 pub mod hex;
 pub mod journal;
+pub mod judge;
 pub mod link;
 pub mod log;
 pub mod measurement;

@@ -129,6 +129,13 @@ pub enum JudgedBy {
         /// Key within it, e.g. `Udp.RcvbufErrors`.
         key: String,
     },
+    /// The number that the user's own command prints (`--judge`).
+    Command {
+        /// Run by `sh -c`.
+        command: String,
+        /// A larger number is better.
+        higher_is_better: bool,
+    },
 }
 
 /// A setting that was asked for and will not be done.

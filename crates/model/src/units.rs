@@ -41,6 +41,21 @@ pub fn us(ns: u64) -> String {
     }
 }
 
+/// A number of a unit that is not known, with four digits that carry meaning: `12.35`, `0.001234`, `8125`, `1.500e10`.
+pub fn figure(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-4..1e9).contains(&size) {
+        return minus(&format!("{value:.3e}"));
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0..=7
+    let decimals = (3.0 - size.log10().floor()).clamp(0.0, 7.0) as usize;
+    let text = format!("{value:.decimals$}");
+    minus(if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text })
+}
+
 /// A number as it was formatted, with U+2212 for its minus sign, as in print.
 pub fn minus(number: &str) -> String {
     number.replace('-', "\u{2212}")
@@ -57,6 +72,22 @@ mod tests {
         assert_eq!(parse_duration_ns("7µs"), Ok(7_000));
         for bad in ["50", "-5us", "0us", "us", "fast", "1e3us", "nanus", "0.1ns", "99999999999s", ""] {
             assert!(parse_duration_ns(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn numbers_without_a_unit_keep_four_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (12.345_67, "12.35"),
+            (8_125.4, "8125"),
+            (1_234_567.0, "1234567"),
+            (0.001_234_5, "0.001234"),
+            (-3.0, "\u{2212}3"),
+            (15e9, "1.500e10"),
+            (1e-7, "1.000e\u{2212}7"),
+        ] {
+            assert_eq!(figure(value), text);
         }
     }
 

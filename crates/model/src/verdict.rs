@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Schema;
 use crate::engine::{EngineState, RoundCost};
+use crate::judge::FigureDifference;
 
 /// The outcome of one step's A/B test.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -117,6 +118,10 @@ pub struct Comparison {
     pub b: String,
     /// Per quantile.
     pub quantiles: Vec<QuantileDifference>,
+    /// The number of the user's own command, which judged instead of quantiles; left out where round trips or a counter
+    /// did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figure: Option<FigureDifference>,
     /// Smallest p50 difference this test can show. Two stored runs: one that they show with a chance of 80 %.
     /// Sequential: half the width of the interval where it stopped.
     pub smallest_detectable_ns: Option<u64>,

@@ -215,6 +215,32 @@ pub fn bind(fd: BorrowedFd<'_>, to: SocketAddr) -> io::Result<()> {
     Ok(rustix::net::bind(fd, &to)?)
 }
 
+/// Binds a packet socket to an interface for one Ethernet protocol; gives the first six bytes of the interface's own
+/// address, and its hardware type (`ARPHRD_…`).
+pub fn bind_link(fd: BorrowedFd<'_>, index: u32, protocol: u16) -> io::Result<([u8; 6], u16)> {
+    let mut at = libc::sockaddr_ll {
+        sll_family: u16::try_from(libc::AF_PACKET).unwrap_or_default(),
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: index.cast_signed(),
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let mut len = len_of(size_of::<libc::sockaddr_ll>());
+    // SAFETY: `at` is a `sockaddr_ll` of `len` bytes, which the kernel reads during the call.
+    if unsafe { libc::bind(fd.as_raw_fd(), (&raw const at).cast(), len) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel writes at most `len` bytes, which `at` has, and any bytes are a `sockaddr_ll`.
+    if unsafe { libc::getsockname(fd.as_raw_fd(), (&raw mut at).cast(), &raw mut len) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut own = [0; 6];
+    own.copy_from_slice(&at.sll_addr[..6]);
+    Ok((own, at.sll_hatype))
+}
+
 /// `connect`.
 pub fn connect(fd: BorrowedFd<'_>, to: SocketAddr) -> io::Result<()> {
     Ok(rustix::net::connect(fd, &to)?)

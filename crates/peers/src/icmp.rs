@@ -4,10 +4,12 @@
 //! recognised by its payload. The header's identifier cannot serve for that (the kernel rewrites it on ping sockets),
 //! nor can its sequence number (16 bits wrap within a second of an open loop). There are no timestamps of the far end:
 //! the far kernel's own time is part of the round trip.
+//!
+//! Nobody at the far end was asked, so probes are paced: one each 10 ms unless `--rate` asks for more.
 
 use lowlat_transport::{Ns, Proto};
 
-use crate::{Decoded, ECHOED_SHORTEST, Echoed, Peer, PeerEntry, PeerOptions};
+use crate::{Decoded, ECHOED_SHORTEST, Echoed, POLITE_NS, Peer, PeerEntry, PeerOptions};
 
 /// The list entry.
 pub const ENTRY: PeerEntry = PeerEntry {
@@ -24,12 +26,15 @@ const LONGEST: usize = 65507;
 
 /// Echo probes.
 #[derive(Debug)]
-pub struct Icmp(Echoed);
+pub struct Icmp {
+    echoed: Echoed,
+    asked_ns: Ns,
+}
 
 impl Icmp {
     /// With a new cookie.
-    pub fn new(_: &PeerOptions) -> Self {
-        Self(Echoed::new())
+    pub fn new(options: &PeerOptions) -> Self {
+        Self { echoed: Echoed::new(), asked_ns: options.interval_ns }
     }
 }
 
@@ -55,15 +60,19 @@ impl Peer for Icmp {
     }
 
     fn encode(&mut self, seq: u64, _: Ns, message: &mut [u8]) {
-        self.0.encode(seq, message);
+        self.echoed.encode(seq, message);
     }
 
     fn decode(&mut self, message: &[u8]) -> Decoded {
-        self.0.decode(message, "an echo of another program")
+        self.echoed.decode(message, "an echo of another program")
     }
 
     fn framing(&self) -> fn(&[u8]) -> Option<usize> {
         |bytes| Some(bytes.len())
+    }
+
+    fn min_interval(&self) -> Option<Ns> {
+        (self.asked_ns == 0).then_some(POLITE_NS)
     }
 }
 
@@ -81,6 +90,13 @@ mod tests {
         assert_eq!(a.decode(&m), Decoded::Reply { seq: 5, far: None });
         assert!(matches!(b.decode(&m), Decoded::Foreign(_)));
         assert!(matches!(a.decode(&m[..15]), Decoded::Foreign(_)));
+    }
+
+    #[test]
+    fn it_is_polite_unless_a_pace_is_asked_for() {
+        assert_eq!(Icmp::new(&PeerOptions::default()).min_interval(), Some(POLITE_NS));
+        let asked = PeerOptions { interval_ns: 1_000, ..PeerOptions::default() };
+        assert_eq!(Icmp::new(&asked).min_interval(), None);
     }
 
     proptest! {

@@ -3,10 +3,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod arp;
 pub mod icmp;
 pub mod irtt;
 pub mod key;
 pub mod lowlat;
+pub mod nd;
 pub mod reflector;
 pub mod serve;
 pub mod sockperf;
@@ -45,7 +47,7 @@ pub enum Decoded {
 /// Writes probes and reads answers of one far-end protocol. No I/O but in [`Peer::open`] and [`Peer::close`], and no
 /// allocation after construction.
 pub trait Peer {
-    /// `lowlat`, `sockperf`, `stamp`, `irtt`, `icmp`, `tcp-connect`.
+    /// `lowlat`, `sockperf`, `stamp`, `irtt`, `icmp`, `tcp-connect`, `arp`, `nd`.
     fn name(&self) -> &'static str;
     /// Protocols it runs on.
     fn protos(&self) -> &'static [Proto];
@@ -124,6 +126,8 @@ pub const PEERS: &[PeerEntry] = &[
     // The far host's kernel, which answers them all.
     icmp::ENTRY,
     tcp_connect::ENTRY,
+    arp::ENTRY,
+    nd::ENTRY,
 ];
 
 /// A protocol by name.
@@ -137,6 +141,10 @@ pub(crate) fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish()
 }
+
+/// Time between two probes that the far host's kernel answers, where nobody asked for another pace, ns: what a monitoring
+/// system does to a host, not a flood.
+pub(crate) const POLITE_NS: Ns = 10_000_000;
 
 /// Shortest payload of [`Echoed`], bytes.
 pub(crate) const ECHOED_SHORTEST: usize = 16;

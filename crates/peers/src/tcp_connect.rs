@@ -8,7 +8,7 @@
 
 use lowlat_transport::{Ns, Proto};
 
-use crate::{Decoded, ECHOED_SHORTEST, Echoed, Peer, PeerEntry, PeerOptions};
+use crate::{Decoded, ECHOED_SHORTEST, Echoed, POLITE_NS, Peer, PeerEntry, PeerOptions};
 
 /// The list entry.
 pub const ENTRY: PeerEntry = PeerEntry {
@@ -22,8 +22,6 @@ pub const ENTRY: PeerEntry = PeerEntry {
 const PROTOS: &[Proto] = &[Proto::TcpConnect];
 /// A payload of one segment on Ethernet; it stays on this host.
 const LONGEST: usize = 1_460;
-/// Time between two handshakes where nobody asked for another, ns: what a monitoring system does to a server, not a flood.
-const POLITE_NS: Ns = 10_000_000;
 
 /// Handshake probes.
 #[derive(Debug)]

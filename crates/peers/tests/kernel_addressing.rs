@@ -229,6 +229,7 @@ fn the_priority_is_on_every_packet_and_the_dscp_does_not_change_it() {
                         Proto::Tcp | Proto::TcpConnect => format!("tcp dport {port}"),
                         Proto::Icmp if to.is_ipv6() => "icmpv6 type echo-request".to_owned(),
                         Proto::Icmp => "icmp type echo-request".to_owned(),
+                        Proto::Arp | Proto::Nd => unreachable!("nothing of IP leaves"),
                     };
                     run("nft", &["add table inet t; add chain inet t out { type filter hook output priority 0; }"]);
                     run("nft", &[&format!("add rule inet t out {what} meta priority 0:6 counter")]);

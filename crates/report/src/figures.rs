@@ -14,6 +14,11 @@ pub(crate) fn time(ns: Option<u64>) -> String {
     ns.map_or_else(|| "n/a".to_owned(), |ns| format!("{} µs", us(ns)))
 }
 
+/// A number of a unit that is not known, or `n/a`.
+pub(crate) fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "n/a".to_owned(), units::figure)
+}
+
 /// `1.4 s`: a span of seconds.
 pub(crate) fn seconds(ns: u64) -> String {
     format!("{:.1} s", ns as f64 / 1e9)

@@ -22,6 +22,10 @@ pub(crate) enum Id {
     Goals,
     /// The A/B test of the whole configuration.
     Headline,
+    /// What another program changed.
+    Around,
+    /// The command that judged.
+    Judge,
     /// Findings on the path.
     Findings,
     /// Findings off the path.

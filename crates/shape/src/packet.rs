@@ -193,7 +193,7 @@ pub(crate) mod tests {
             ETHERNET => vec![0; 12],
             LINUX_SLL => vec![0; 14],
             LINUX_SLL2 => {
-                let mut head = vec![0; 20];
+                let mut head = [0; 20];
                 head[0..2].copy_from_slice(&if ip[0] >> 4 == 6 { [0x86, 0xdd] } else { [8, 0] });
                 return [&head[..], ip].concat();
             }

@@ -89,6 +89,7 @@ pub fn comparison(a_ns: u64, diff_ns: i64, low_ns: i64, high_ns: i64, verdict: V
         seed: 1,
         warnings: vec![],
         sequential: None,
+        figure: None,
         placed: vec![],
     }
 }

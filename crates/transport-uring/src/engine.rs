@@ -48,7 +48,7 @@ pub fn open(endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
 /// The engine with options; NAPI busy polling is asked for when the endpoint carries it.
 pub fn open_with(endpoint: &Endpoint, options: &RingOptions) -> Result<Box<dyn Engine>, EngineError> {
     let what = format!("open {}", endpoint.remote);
-    if matches!(endpoint.proto, Proto::Icmp | Proto::TcpConnect) {
+    if !matches!(endpoint.proto, Proto::Udp | Proto::Tcp) {
         return Err(unavailable(&what, "this engine carries UDP and TCP".to_owned(), "use --engine spin"));
     }
     // Before the socket: a host without io_uring should not see a connection come and go.

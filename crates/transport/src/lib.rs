@@ -16,6 +16,7 @@ mod connect;
 pub mod epoll;
 pub mod gaps;
 pub mod icmp;
+mod neighbour;
 pub mod socket;
 pub mod spin;
 mod stamps;
@@ -47,6 +48,10 @@ pub enum Proto {
     Udp,
     /// A stream; `TCP_NODELAY` is set, and the engine frames by the peer's message length.
     Tcp,
+    /// An ARP request a probe; the message does not leave this host (`neighbour.rs`).
+    Arp,
+    /// A neighbour solicitation a probe; likewise.
+    Nd,
     /// A handshake a probe; the message does not leave this host (`connect.rs`).
     TcpConnect,
 }
@@ -376,6 +381,9 @@ pub const ENGINES: &[EngineEntry] = &[
 pub fn open(name: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineError> {
     if endpoint.proto == Proto::TcpConnect {
         return connect::open(name, endpoint);
+    }
+    if matches!(endpoint.proto, Proto::Arp | Proto::Nd) {
+        return neighbour::open(name, endpoint);
     }
     match ENGINES.iter().find(|e| e.name == name) {
         Some(entry) => (entry.open)(endpoint),

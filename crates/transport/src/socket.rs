@@ -76,7 +76,7 @@ impl Socket {
         }
         match endpoint.proto {
             Proto::Tcp | Proto::TcpConnect => connect_stream(fd.as_fd(), endpoint)?,
-            Proto::Udp | Proto::Icmp => {
+            Proto::Udp | Proto::Icmp | Proto::Arp | Proto::Nd => {
                 os::connect(fd.as_fd(), to)
                     .map_err(|e| path_error("connect to", to, (endpoint.proto, endpoint.where_refused), e))?;
             }
@@ -90,7 +90,7 @@ impl Socket {
             None
         };
         let wire = match endpoint.proto {
-            Proto::Udp => Wire::Datagram,
+            Proto::Udp | Proto::Arp | Proto::Nd => Wire::Datagram,
             Proto::Icmp => {
                 Wire::Echo(Echo::new(v6, raw, echo_id(endpoint.source_port), max_message.min(endpoint.max_message)))
             }
@@ -435,6 +435,13 @@ pub(crate) fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd
             let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
             Ok((os::socket(domain, kind, 0).map_err(|e| os_error("TCP", e))?, false))
         }
+        // Its own engine opens what it needs.
+        Proto::Arp | Proto::Nd => Err(EngineError::Unavailable {
+            engine,
+            what: format!("ask for the neighbour {}", endpoint.remote.ip()),
+            why: "this engine carries no requests of the link layer".to_owned(),
+            next: "use --engine block or spin".to_owned(),
+        }),
         Proto::Icmp => {
             let protocol = if v6 { libc::IPPROTO_ICMPV6 } else { libc::IPPROTO_ICMP };
             // Ping sockets first: they need no privilege where net.ipv4.ping_group_range has the user's group, and the
@@ -457,18 +464,19 @@ pub(crate) fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd
     }
 }
 
+/// Keeps out every type of ICMPv6 but this one.
+pub(crate) fn only_icmp6(fd: BorrowedFd<'_>, kind: u8) -> io::Result<()> {
+    const ICMP6_FILTER: c_int = 1;
+    let mut mask = [0xffu8; 32];
+    let (at, word) = (usize::from(kind) / 32 * 4, !(1u32 << (kind % 32)));
+    mask[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+    os::set_bytes(fd, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &mask)
+}
+
 /// `ICMP_FILTER` and `ICMP6_FILTER`: bit masks of the types to keep out (linux/icmp.h, RFC 3542 §3.2).
 fn only_echo_replies(fd: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
     const ICMP_FILTER: c_int = 1;
-    const ICMP6_FILTER: c_int = 1;
-    if v6 {
-        let mut mask = [0xffu8; 32];
-        let word = !(1u32 << (129 % 32));
-        mask[129 / 32 * 4..129 / 32 * 4 + 4].copy_from_slice(&word.to_ne_bytes());
-        os::set_bytes(fd, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &mask)
-    } else {
-        os::set_bytes(fd, libc::SOL_RAW, ICMP_FILTER, &(!1u32).to_ne_bytes())
-    }
+    if v6 { only_icmp6(fd, 129) } else { os::set_bytes(fd, libc::SOL_RAW, ICMP_FILTER, &(!1u32).to_ne_bytes()) }
 }
 
 /// Options that must stand before the first packet.

@@ -69,6 +69,8 @@ pub trait Bench {
     fn summarize(&mut self, rounds: &[&Round], of: &Summary) -> Measurement;
     /// A counter of the host, by counter group and key.
     fn counter(&mut self, group: &str, key: &str) -> Result<u64, BenchError>;
+    /// One run of the user's own command: its number, finite.
+    fn figure(&mut self) -> Result<f64, BenchError>;
     /// What the path's links went through since the last call.
     fn links(&mut self) -> LinkReport;
     /// Waits until the path's links are up again.

@@ -2,14 +2,15 @@
 //! test.
 
 use lowlat_apply::writer::HostWriter;
-use lowlat_model::Measurement;
 use lowlat_model::plan::JudgedBy;
 use lowlat_model::tune::{Headline, Modes};
 use lowlat_model::verdict::{Comparison, Round, Stopped};
+use lowlat_model::{Measurement, Plan};
 
 use crate::alternate::Halt;
 use crate::steps::{Kept, Tried, put_in};
 use crate::trial::{Bundle, HARM, Rig, Shown, Trial, own_round, stopped};
+use crate::whole::Together;
 use crate::{Limits, RoundAsk, Summary, TuneError};
 
 /// Pairs of the headline: short enough rounds that drift falls on both sides, and enough of them for an interval.
@@ -33,7 +34,11 @@ pub(crate) struct Proof {
 
 /// How long the idle and the loaded test take, ns: each arm its length of ping-pong, and half of it of planned sends.
 pub(crate) fn lengths(limits: &Limits) -> Vec<u64> {
-    vec![limits.headline_ns.saturating_mul(3); idle_and_loaded(limits)]
+    let Some(judge) = &limits.judge else {
+        return vec![limits.headline_ns.saturating_mul(3); idle_and_loaded(limits)];
+    };
+    let whole = judge.run_ns.saturating_mul(2 * u64::from(PAIRS.min(limits.most_pairs)));
+    if judge.probed_too { vec![whole, limits.headline_ns] } else { vec![whole] }
 }
 
 fn idle_and_loaded(limits: &Limits) -> usize {
@@ -41,7 +46,8 @@ fn idle_and_loaded(limits: &Limits) -> usize {
 }
 
 /// Alternates everything kept with the original state, idle and, where asked for, under load. Where nothing is kept,
-/// the path is measured as it stands.
+/// the path is measured as it stands. Where the user's own command is the judge there is no test under load, and a path
+/// that is probed too is measured once more at the end.
 ///
 /// A whole that is shown to be worse is put back, and the results say so.
 pub(crate) fn prove<W: HostWriter>(
@@ -77,6 +83,10 @@ pub(crate) fn prove<W: HostWriter>(
     say(&format!("  idle: {}", idle.comparison.words));
     (proof.baseline, proof.result) = arms(rig, &idle, 0);
     fill(&mut proof.headline, idle.comparison);
+    if rig.limits.judge.is_some() {
+        as_it_stands(rig, &mut proof)?;
+        return Ok(proof);
+    }
     let streams = rig.limits.load_streams;
     if streams > 0 {
         rig.bench.start_load(streams)?;
@@ -95,21 +105,8 @@ fn whole<W: HostWriter>(rig: &mut Rig<'_, W>, tried: &mut Tried, what: &str) -> 
     let (parts, results): (Vec<_>, Vec<_>) =
         tried.kept.drain(..).map(|Kept { step, handle, result }| ((step, handle), result)).unzip();
     let mut bundle = Bundle::standing(parts);
-    let ping_pong_ns = rig.limits.headline_ns / u64::from(PAIRS);
-    let median_ns = rig.first_median_ns;
-    let ask = RoundAsk { ping_pong_ns, planned_ns: ping_pong_ns / 2, median_ns, ..RoundAsk::default() };
-    // Never fewer: both arms are figures of the report and want their samples.
-    let trial = Trial {
-        judged_by: &JudgedBy::RoundTrips,
-        alpha: ALPHA,
-        harm: HARM,
-        least_pairs: PAIRS,
-        most_pairs: MOST_PAIRS,
-        ask,
-        // Too few in one round, they are enough in all of an arm: the figures of the report are of them.
-        too_slow: None,
-        fixed: false,
-    };
+    let judged_by = rig.limits.whole_judged_by();
+    let trial = trial_of_whole(rig, &judged_by);
     rig.schedule.begin_known(what, rig.bench.now_ns());
     let shown = rig.alternate(&mut bundle, &trial).map_err(|halt| match halt {
         Halt::Fail(error) => error,
@@ -125,12 +122,68 @@ fn whole<W: HostWriter>(rig: &mut Rig<'_, W>, tried: &mut Tried, what: &str) -> 
     Ok(shown)
 }
 
+/// All steps of a plan together, none of which stands before or after: what they do as a whole.
+pub(crate) fn all_together<W: HostWriter>(
+    rig: &mut Rig<'_, W>,
+    plan: &Plan,
+    say: &mut dyn FnMut(&str),
+) -> Result<Together, TuneError> {
+    let mut bundle = Bundle::of_all(&plan.steps);
+    let judged_by = rig.limits.whole_judged_by();
+    let trial = trial_of_whole(rig, &judged_by);
+    rig.begin("all of it", &trial);
+    let why = match rig.alternate(&mut bundle, &trial) {
+        Ok(shown) => {
+            bundle.take_out(rig.session, rig.sys)?;
+            say(&format!("  all of it: {}", shown.comparison.words));
+            let (baseline, result) = arms(rig, &shown, 0);
+            let mut headline = Headline { confidence: 1.0 - ALPHA, ..Headline::default() };
+            fill(&mut headline, shown.comparison);
+            return Ok(Together { headline, baseline, result, why_not: None });
+        }
+        Err(Halt::Fail(error)) => return Err(error),
+        Err(Halt::Refused(why)) => why,
+        Err(Halt::Reset(why)) => format!("it reset the link unexpectedly: {why}"),
+    };
+    rig.clear(&mut bundle)?;
+    say(&format!("  all of it: not judged: {why}"));
+    Ok(Together { why_not: Some(why), ..Together::default() })
+}
+
+/// Enough pairs for the figures of a report.
+fn trial_of_whole<'t, W: HostWriter>(rig: &Rig<'_, W>, judged_by: &'t JudgedBy) -> Trial<'t> {
+    let ping_pong_ns = rig.limits.headline_ns / u64::from(PAIRS);
+    let median_ns = rig.first_median_ns;
+    let ask = RoundAsk { ping_pong_ns, planned_ns: ping_pong_ns / 2, median_ns, ..RoundAsk::default() };
+    // Never fewer: both arms are figures of the report and want their samples. The runs of a command are as many as the
+    // user allows.
+    let (least_pairs, most_pairs) = match judged_by {
+        JudgedBy::Command { .. } => (PAIRS.min(rig.limits.most_pairs), MOST_PAIRS.min(rig.limits.most_pairs)),
+        JudgedBy::RoundTrips | JudgedBy::Counter { .. } => (PAIRS, MOST_PAIRS),
+    };
+    Trial {
+        judged_by,
+        alpha: ALPHA,
+        harm: HARM,
+        least_pairs,
+        most_pairs,
+        ask,
+        // Too few in one round, they are enough in all of an arm: the figures of the report are of them.
+        too_slow: None,
+        fixed: false,
+    }
+}
+
 /// The path as it stands, in rounds, so that two modes show; idle and under load.
 fn unchanged<W: HostWriter>(
     rig: &mut Rig<'_, W>,
     proof: &mut Proof,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), TuneError> {
+    if rig.limits.judge.is_some() {
+        say("nothing is kept");
+        return as_it_stands(rig, proof);
+    }
     say("nothing is kept: the path is measured as it is");
     rig.schedule.set_known(vec![rig.limits.headline_ns; idle_and_loaded(rig.limits)]);
     let idle = rounds(rig, "the path as it is")?;
@@ -143,6 +196,18 @@ fn unchanged<W: HostWriter>(
         rig.bench.stop_load();
         proof.loaded = Some(sum(rig, &loaded?.iter().collect::<Vec<_>>(), streams));
     }
+    Ok(())
+}
+
+/// The path as it stands, where it is probed although the user's own command judges.
+fn as_it_stands<W: HostWriter>(rig: &mut Rig<'_, W>, proof: &mut Proof) -> Result<(), TuneError> {
+    if !rig.limits.judge.as_ref().is_some_and(|judge| judge.probed_too) {
+        return Ok(());
+    }
+    rig.schedule.set_known(vec![rig.limits.headline_ns]);
+    let idle = rounds(rig, "the path as it is")?;
+    proof.modes = lowlat_verdict::modes(&idle);
+    proof.result = Some(sum(rig, &idle.iter().collect::<Vec<_>>(), 0));
     Ok(())
 }
 

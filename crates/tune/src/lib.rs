@@ -33,6 +33,6 @@ pub use alternate::{Halt, OneRound, Pairing, Switch, alternate};
 pub use bench::{Bench, BenchError, LinkReport, RoundAsk, Summary};
 pub use engines::{Attach, EngineTrial, LAPS, Laps, LapsAsk, engines_ns, laps, side_by_side};
 pub use error::TuneError;
-pub use limits::{Limits, PlannedPart};
+pub use limits::{CommandJudge, Limits, PlannedPart};
 pub use progress::{RunProgress, Schedule};
-pub use whole::{Tuned, tune};
+pub use whole::{Together, Tuned, together, tune};

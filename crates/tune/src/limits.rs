@@ -1,5 +1,6 @@
 //! How long the loop measures, and what it calls worth having.
 
+use lowlat_model::plan::JudgedBy;
 use lowlat_model::verdict::TooSlow;
 
 /// Longest round of ping-pong, ns. Half a second of a pair on each side is the most that one look may cost.
@@ -52,6 +53,28 @@ pub struct Limits {
     pub seed: u64,
     /// Quantiles of the goals, judged besides P50 and P99; 1 for the slowest round trip.
     pub goals: Vec<f64>,
+    /// The user's own command, which judges the whole; `None` where round trips do. Each step says itself what judges it.
+    pub judge: Option<CommandJudge>,
+}
+
+/// The user's own command as the judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandJudge {
+    /// As it was given.
+    pub command: String,
+    /// A larger number is better.
+    pub higher_is_better: bool,
+    /// How long one run takes, ns, for the progress.
+    pub run_ns: u64,
+    /// There is a far end that is probed too, so that the path as it stands has figures at the end.
+    pub probed_too: bool,
+}
+
+impl CommandJudge {
+    /// What its steps are judged by.
+    pub fn judged_by(&self) -> JudgedBy {
+        JudgedBy::Command { command: self.command.clone(), higher_is_better: self.higher_is_better }
+    }
 }
 
 impl Default for Limits {
@@ -67,11 +90,17 @@ impl Default for Limits {
             load_streams: 0,
             seed: 1,
             goals: Vec::new(),
+            judge: None,
         }
     }
 }
 
 impl Limits {
+    /// What the whole is judged by.
+    pub(crate) fn whole_judged_by(&self) -> JudgedBy {
+        self.judge.as_ref().map_or(JudgedBy::RoundTrips, CommandJudge::judged_by)
+    }
+
     /// The ping-pong part of a round on a path with this median: long enough for [`PROBES_A_ROUND`] probes.
     pub(crate) fn round_for(&self, median_ns: Option<u64>) -> u64 {
         let wanted = median_ns.unwrap_or(0).saturating_mul(PROBES_A_ROUND);

@@ -7,7 +7,7 @@ use lowlat_model::plan::JudgedBy;
 use lowlat_model::tune::Resets;
 use lowlat_model::verdict::{Comparison, Round, Stopped, TooSlow};
 use lowlat_sys::Sys;
-use lowlat_verdict::sequential::{Coins, CountTest, SequentialOptions, Test};
+use lowlat_verdict::sequential::{Coins, CountTest, FigureTest, SequentialOptions, Test};
 
 use crate::alternate::{Halt, Pairing, alternate};
 use crate::engines::AGAINST;
@@ -61,6 +61,11 @@ impl Bundle {
     /// A step that is not applied.
     pub(crate) fn new(step: PlannedStep) -> Self {
         Self { parts: vec![(step, None)], read_back: None }
+    }
+
+    /// Steps of which none is applied, in order.
+    pub(crate) fn of_all(steps: &[PlannedStep]) -> Self {
+        Self { parts: steps.iter().map(|s| (s.clone(), None)).collect(), read_back: None }
     }
 
     /// Steps that stand, in the order in which they were applied.
@@ -190,7 +195,11 @@ impl<W: HostWriter> Rig<'_, W> {
     /// A test of this name begins. One that is clear ends after a few pairs and one that is not takes them all, so half
     /// of them is the plan.
     pub(crate) fn begin(&mut self, what: &str, trial: &Trial<'_>) {
-        let pair_ns = 2 * (trial.ask.ping_pong_ns + trial.ask.planned_ns);
+        let round_ns = match (trial.judged_by, &self.limits.judge) {
+            (JudgedBy::Command { .. }, Some(judge)) => judge.run_ns,
+            _ => trial.ask.ping_pong_ns + trial.ask.planned_ns,
+        };
+        let pair_ns = round_ns.saturating_mul(2);
         let pairs = u64::from(if trial.fixed { trial.most_pairs } else { trial.most_pairs.div_ceil(2) });
         self.schedule.begin_test(what, pair_ns.saturating_mul(pairs), self.bench.now_ns());
     }
@@ -225,6 +234,7 @@ impl<W: HostWriter> Rig<'_, W> {
         let mut shown = match trial.judged_by {
             JudgedBy::RoundTrips => self.by_round_trips(bundle, trial, options)?,
             JudgedBy::Counter { group, key } => self.by_counter(bundle, trial, options, (group, key))?,
+            JudgedBy::Command { higher_is_better, .. } => self.by_figure(bundle, trial, options, *higher_is_better)?,
         };
         shown.took_ns = self.bench.now_ns().saturating_sub(started);
         Ok(shown)
@@ -245,7 +255,7 @@ impl<W: HostWriter> Rig<'_, W> {
             self.bench,
             &mut coins,
             &mut Pairing {
-                switch: &mut |bench, on, changes| switch((bench, sys, attach), session, bundle, (on, changes)),
+                switch: &mut |bench, on, changes| switch((bench, sys, probed(attach)), session, bundle, (on, changes)),
                 round: &mut |bench, is_b, source_port| {
                     counted.report(bench);
                     let round = own_round(bench, attach, RoundAsk { source_port, ..trial.ask.clone() })?;
@@ -275,7 +285,7 @@ impl<W: HostWriter> Rig<'_, W> {
             self.bench,
             &mut coins,
             &mut Pairing {
-                switch: &mut |bench, on, changes| switch((bench, sys, attach), session, bundle, (on, changes)),
+                switch: &mut |bench, on, changes| switch((bench, sys, probed(attach)), session, bundle, (on, changes)),
                 round: &mut |bench, _, _| {
                     counted.report(bench);
                     bench.wait(COUNT_SETTLE_NS);
@@ -290,11 +300,41 @@ impl<W: HostWriter> Rig<'_, W> {
         Ok(Shown { comparison: test.comparison(), e_value: test.e_value(), took_ns: 0, rounds: Vec::new() })
     }
 
+    /// One run of the user's command is a round.
+    fn by_figure(
+        &mut self,
+        bundle: &mut Bundle,
+        trial: &Trial<'_>,
+        options: SequentialOptions,
+        higher_is_better: bool,
+    ) -> Result<Shown, Halt> {
+        let mut coins = Coins::new(options.seed);
+        let mut test = FigureTest::new(higher_is_better, ("without", "with"), options);
+        let (session, sys) = (&mut *self.session, self.sys);
+        let mut counted = Counted::new(&self.schedule, trial);
+        alternate(
+            self.bench,
+            &mut coins,
+            &mut Pairing {
+                switch: &mut |bench, on, changes| {
+                    switch((bench, sys, Settling::Figure), session, bundle, (on, changes))
+                },
+                round: &mut |bench, _, _| {
+                    counted.report(bench);
+                    Ok(figure(bench)?)
+                },
+                push: &mut |a: f64, b: f64| test.push(a, b),
+            },
+        )?;
+        Ok(Shown { comparison: test.comparison(), e_value: test.e_value(), took_ns: 0, rounds: Vec::new() })
+    }
+
     /// Puts a trial's loose ends in order: out, links up, path steady.
     pub(crate) fn clear(&mut self, bundle: &mut Bundle) -> Result<(), TuneError> {
         bundle.take_out(self.session, self.sys)?;
         self.bench.await_links(LINK_UP_NS)?;
-        settle(self.bench, settling(self.attach))?;
+        let settling = if self.limits.judge.is_some() { Settling::Figure } else { probed(self.attach) };
+        steady(self.bench, settling)?;
         let _ = self.bench.links();
         Ok(())
     }
@@ -323,7 +363,7 @@ impl<'a> Counted<'a> {
 /// Brings the bundle in or out where it has to change, looks at what the links went through, and waits until the path
 /// is steady: after a step that resets something before every round, so that both sides wait alike.
 fn switch<W: HostWriter>(
-    (bench, sys, attach): (&mut dyn Bench, &dyn Sys, Option<&Attach>),
+    (bench, sys, settling): (&mut dyn Bench, &dyn Sys, Settling),
     session: &mut Session<W>,
     bundle: &mut Bundle,
     (on, changes): (bool, bool),
@@ -344,14 +384,36 @@ fn switch<W: HostWriter>(
         }
     }
     if announced > Resets::Nothing {
-        settle(bench, settling(attach))?;
+        steady(bench, settling)?;
     }
     Ok(())
 }
 
-/// The engine that a path is settled with: one that attaches a program would itself stir it up each time.
-fn settling(attach: Option<&Attach>) -> Option<&'static str> {
-    attach.map(|_| AGAINST)
+/// How a path is made steady again after something was reset.
+#[derive(Clone, Copy)]
+enum Settling {
+    /// By short rounds of this engine; `None` for the run's own.
+    Probed(Option<&'static str>),
+    /// By one run of the user's command whose number counts for nothing.
+    Figure,
+}
+
+/// With an engine that attaches no program: one that does would itself stir the path up each time.
+fn probed(attach: Option<&Attach>) -> Settling {
+    Settling::Probed(attach.map(|_| AGAINST))
+}
+
+fn steady(bench: &mut dyn Bench, settling: Settling) -> Result<(), TuneError> {
+    match settling {
+        Settling::Probed(engine) => settle(bench, engine),
+        Settling::Figure => figure(bench).map(drop),
+    }
+}
+
+/// One run of the user's command. One that a signal cut short is no failure of the command.
+fn figure(bench: &mut dyn Bench) -> Result<f64, TuneError> {
+    let figure = bench.figure();
+    if bench.stopped() { Err(TuneError::Interrupted) } else { Ok(figure?) }
 }
 
 /// A round of the run's own engine. What its attaching announces is waited for, and is laid on no step; what came beyond that

@@ -31,6 +31,46 @@ pub struct Tuned {
     pub modes: Option<Modes>,
 }
 
+/// What all steps of a plan do together.
+#[derive(Debug, Default)]
+pub struct Together {
+    /// The test: all in against all out, alternated; its figures are `None` where it was not made.
+    pub headline: Headline,
+    /// The path without them; `None` where the judge is a command.
+    pub baseline: Option<Measurement>,
+    /// The path with them.
+    pub result: Option<Measurement>,
+    /// Why there was no test.
+    pub why_not: Option<String>,
+}
+
+/// Tests all steps of a plan together, in against out. None stands before or after.
+pub fn together<W: HostWriter>(
+    bench: &mut dyn Bench,
+    sys: &dyn Sys,
+    session: &mut Session<W>,
+    plan: &Plan,
+    (limits, median_ns): (&Limits, Option<u64>),
+    attach: Option<&Attach>,
+    say: &mut dyn FnMut(&str),
+) -> Result<Together, TuneError> {
+    let schedule = Schedule::new(1, 0, []);
+    let mut rig = Rig {
+        bench,
+        sys,
+        session,
+        limits,
+        schedule,
+        // The loop's tests count from 0 on: this one draws its coins from another seed.
+        tests: 1 << 32,
+        first_median_ns: median_ns,
+        median_ns,
+        said: None,
+        attach,
+    };
+    headline::all_together(&mut rig, plan, say)
+}
+
 /// Runs the loop. `attach` is what the run's own engine resets each time it is opened and closed, for one that attaches a
 /// program to the interface. On an error the caller rolls the session back; the loop leaves it as the journal says.
 pub fn tune<W: HostWriter>(

@@ -350,17 +350,17 @@ mod tests {
     #[test]
     fn the_lost_rank_last_and_too_few_bursts_are_said() {
         let shape = bursts(&[2]);
-        let lost = |number: u64| number % 2 == 1 && number % 3 > 0;
+        let dropped = |number: u64| !number.is_multiple_of(2) && !number.is_multiple_of(3);
         let probe = |number| {
-            let ns = if lost(number) { LOST } else { 40_000 };
+            let ns = if dropped(number) { LOST } else { 40_000 };
             ShapedProbe { number, rtt_planned: ns, rtt: Some(ns), late: Some(0) }
         };
-        let r = phases(&shape, (0..240).map(probe));
-        let (first, last) = (&r.phases[0], &r.phases[1]);
+        let report = phases(&shape, (0..240).map(probe));
+        let (first, last) = (&report.phases[0], &report.phases[1]);
         assert_eq!((first.lost, last.lost, last.probes, last.rtt_planned.p50_ns), (0, 80, 120, None));
         let d = last.against_first.unwrap();
         assert_eq!((d.verdict, d.diff_ns, d.high_ns), (PhaseVerdict::Longer, None, None), "{d:?}");
-        assert!(r.words.contains("most of them are lost"), "{}", r.words);
+        assert!(report.words.contains("most of them are lost"), "{}", report.words);
         let few = phases(&shape, (0..38).map(probe));
         assert!(few.words.contains("20 bursts") && few.words.contains("there are 19"), "{}", few.words);
         assert!(phases(&bursts(&[1, 1]), (0..80).map(probe)).words.starts_with("no burst of the shape"));

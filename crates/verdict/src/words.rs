@@ -1,7 +1,8 @@
 //! A verdict as one sentence.
 
 use lowlat_model::Verdict;
-use lowlat_model::units::us;
+use lowlat_model::judge::FigureDifference;
+use lowlat_model::units::{figure, us};
 use lowlat_model::verdict::{Clock, QuantileDifference, Sequential, Stopped};
 
 use crate::compare::losses::Losses;
@@ -58,6 +59,38 @@ pub(crate) fn sequential(verdict: Verdict, test: &Sequential, judged: &[&Quantil
     }
     parts.push(pairs);
     parts.join("; ")
+}
+
+/// What a test of one number a round shows, as text, lower case, no full stop.
+pub(crate) fn of_figure(stopped: Stopped, d: &FigureDifference, pairs: u32) -> String {
+    let number = |v: Option<f64>| v.map_or_else(|| "n/a".to_owned(), figure);
+    let shown = format!("{} → {}, {}", number(d.a), number(d.b), figure_change(d));
+    let smallest =
+        d.low.zip(d.high).map(|(l, h)| format!(" (smallest detectable difference {})", figure((h - l) / 2.0)));
+    let smallest = smallest.unwrap_or_default();
+    let said = match (d.verdict, stopped) {
+        (Verdict::Better, _) => format!("better: {shown}"),
+        (Verdict::Worse, _) => format!("worse: {shown}"),
+        (Verdict::Same, _) => format!("no relevant difference: {shown}"),
+        (_, Stopped::Excluded) => format!("no relevant improvement: {shown}"),
+        (_, Stopped::Interrupted) => format!("interrupted, no difference shown{smallest}"),
+        _ => format!("no difference shown{smallest}"),
+    };
+    format!("{said}; {pairs} {} of runs", if pairs == 1 { "pair" } else { "pairs" })
+}
+
+/// `−12.3 % [−14.1, −10.2]`; in the number's own unit where it has no ratio: `−4 [−5, −3]`.
+fn figure_change(d: &FigureDifference) -> String {
+    let signed = |v: f64| if v < 0.0 { figure(v) } else { format!("+{}", figure(v)) };
+    let of = |v: Option<f64>, low: Option<f64>, high: Option<f64>, text: &dyn Fn(f64) -> String, unit: &str| {
+        let Some(v) = v else { return "n/a".to_owned() };
+        let end = |v: Option<f64>| v.map_or_else(|| "open".to_owned(), text);
+        format!("{}{unit} [{}, {}]", text(v), end(low), end(high))
+    };
+    match d.change_ratio {
+        Some(_) => of(d.change_ratio, d.change_low, d.change_high, &bare, " %"),
+        None => of(d.diff, d.low, d.high, &signed, ""),
+    }
 }
 
 /// Half of the interval's width, ns.
@@ -260,6 +293,30 @@ mod tests {
         );
         let planned = QuantileDifference { from: Clock::Planned, ..p50 };
         assert!(say(Verdict::Better, &test(Stopped::Better), &[&planned]).starts_with("better: planned P50 −12.3 %"));
+    }
+
+    #[test]
+    fn the_sentences_of_a_number_without_a_unit() {
+        let d = FigureDifference {
+            a: Some(103.0),
+            b: Some(121.0),
+            diff: Some(18.0),
+            low: Some(15.0),
+            high: Some(21.0),
+            change_ratio: Some(0.175),
+            change_low: Some(0.14),
+            change_high: Some(0.21),
+            verdict: Verdict::Better,
+            ..FigureDifference::default()
+        };
+        assert_eq!(of_figure(Stopped::Better, &d, 9), "better: 103 → 121, +17.5 % [+14.0, +21.0]; 9 pairs of runs");
+        let d = FigureDifference { verdict: Verdict::Unclear, change_ratio: None, ..d };
+        assert_eq!(
+            of_figure(Stopped::Futile, &d, 1),
+            "no difference shown (smallest detectable difference 3); 1 pair of runs"
+        );
+        let d = FigureDifference { low: None, verdict: Verdict::Worse, ..d };
+        assert_eq!(of_figure(Stopped::Worse, &d, 5), "worse: 103 → 121, +18 [open, +21]; 5 pairs of runs");
     }
 
     #[test]

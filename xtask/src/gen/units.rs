@@ -155,6 +155,8 @@ fn protocols(protos: &[Proto]) -> String {
         Proto::Udp => "UDP",
         Proto::Tcp => "TCP",
         Proto::TcpConnect => "TCP handshakes",
+        Proto::Arp => "ARP",
+        Proto::Nd => "neighbour discovery",
     });
     names.collect::<Vec<_>>().join(", ")
 }

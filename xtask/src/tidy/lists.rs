@@ -128,6 +128,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             "/clock.rs",
             "/cmsg.rs",
             "/connect.rs",
+            "/neighbour.rs",
             "/gaps.rs",
             "/icmp.rs",
             "/os.rs",

@@ -26,6 +26,9 @@ use crate::script;
 use crate::writer::HostWriter;
 
 mod group;
+mod watch;
+
+pub use watch::{SeenChange, WatchedPlace};
 
 /// An open transaction. Dropping it writes nothing: what is set, stands in the journal, and `lowlat rollback` finds it.
 pub struct Session<W = LiveWriter> {

@@ -5,10 +5,14 @@ use lowlat_model::document::ConfidencePart;
 use super::part;
 use crate::{Input, words};
 
-/// 30 points when the path's median was measured before anything was changed, else none.
+/// 30 points when the path's median, or the user's own number, was measured before anything was changed, else none.
 pub(crate) fn baseline(input: &Input<'_>) -> ConfidencePart {
     let what = "baseline measured";
     match input.baseline {
+        None if input.judge.is_some_and(|j| !j.before.is_empty()) => {
+            let runs = input.judge.map_or(0, |j| j.before.len());
+            part(what, 30, 30, format!("{runs} runs of the command that judges"))
+        }
         None => part(what, 0, 30, "no baseline was measured, so nothing can be compared with it".to_owned()),
         Some(m) => match m.rtt.p50_ns {
             None => {

@@ -1,7 +1,5 @@
 //! `lowlat compare`: two stored runs, or two live configurations alternated on one path.
 
-mod side;
-
 use lowlat_model::tune::Placement;
 use lowlat_model::verdict::Comparison;
 use lowlat_model::{Measurement, Verdict};
@@ -17,9 +15,9 @@ use lowlat_live::{
     ab::{self, OnStop},
     path::ENGINES,
     probe,
+    side::{self, Side},
     stored::{self, Stored},
 };
-use side::Side;
 
 /// Fewest pairs of a comparison of two engines, which is not one of many tests as a step of `optimize` is.
 const LEAST_PAIRS: u32 = 8;
@@ -102,7 +100,7 @@ fn alternated(args: &CompareArgs, json: bool) -> Result<Comparison, Failure> {
     if let Some(iface) = &args.iface {
         lowlat_live::optimize::interface(iface, &Live::new())?;
     }
-    let side = |text| Side::parse(text, target, &args.path, args.iface.as_deref());
+    let side = |text| Side::parse(text, target, &args.path.ask(), args.iface.as_deref());
     let (mut a, mut b) = (side(&args.a)?, side(&args.b)?);
     if !args.allow_disruptive {
         [&a, &b].into_iter().try_for_each(Side::spare_the_link)?;
@@ -110,7 +108,9 @@ fn alternated(args: &CompareArgs, json: bool) -> Result<Comparison, Failure> {
     a.ask(args.round).check()?;
     b.ask(args.round).check()?;
     // Both sides get rounds of one length: those that the slower far end needs.
-    let round_ns = a.round_at_pace(args.round)?.max(b.round_at_pace(args.round)?);
+    let paces = [a.round_at_pace(args.round)?, b.round_at_pace(args.round)?];
+    paces.iter().filter_map(|(_, words)| words.as_ref()).for_each(|words| output::progress(words));
+    let round_ns = paces[0].0.max(paces[1].0);
     a.reach()?;
     b.reach()?;
     let _held = side::hold(&mut a, &mut b, lasting_ns(args.pairs, round_ns), &Live::new());

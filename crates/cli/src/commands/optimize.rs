@@ -1,6 +1,5 @@
 //! `lowlat optimize`: the main job on a real interface.
 
-use lowlat_model::NotSeen;
 use lowlat_model::tune::Scope;
 use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys};
@@ -13,7 +12,6 @@ use lowlat_live::{
     Failure, Outcome,
     optimize::{self, Finished, Job, Reporter},
     path::ProbePath,
-    probe,
 };
 
 /// Streams of the measurement under load, where none were asked for and the far end can take them.
@@ -25,15 +23,21 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
     let mut job = job(args, live)?;
     let store = Store::locate()?;
     optimize::preflight(&job, &live, &store)?;
-    settle(&mut job, args)?;
+    optimize::settle(&mut job, args.load.is_some(), &mut output::progress)?;
     if args.dry_run {
         // The others have proved it by now.
         store.ensure_writable()?;
     }
     lowlat_live::signals::at_stake();
-    let Finished { document, plan, session } = run_shown(&job, &live, &store)?;
+    let finished = run_shown(&job, &live, &store)?;
+    finish(finished, args.rollback, json, live)
+}
+
+/// Ends the transaction, put back or left in place, and prints the run.
+pub(super) fn finish(finished: Finished, rolls_back: bool, json: bool, live: Live) -> Outcome {
+    let Finished { document, plan, session } = finished;
     if let Some(mut session) = session {
-        if args.rollback {
+        if rolls_back {
             let report = session.rollback(&live)?;
             output::progress(&report.words());
             if !report.complete() {
@@ -50,7 +54,7 @@ pub fn run(args: &OptimizeArgs, json: bool) -> Outcome {
     }
     if json {
         output::json(&document)?;
-    } else if args.dry_run {
+    } else if document.dry_run {
         output::report(&lowlat_report::text_at(&document, output::width()));
         output::report(&lowlat_report::plan(&plan, output::width()));
     } else {
@@ -72,12 +76,17 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
         Failure::new(format!("optimize: {what} is missing; run `lowlat optimize --iface IF --target HOST --goal 50us`"))
     };
     let iface = args.iface.clone().ok_or_else(|| missing("--iface"))?;
-    let target = args.target.clone().ok_or_else(|| missing("--target"))?;
+    let judge = args.judge.judge()?;
+    let path = match &args.target {
+        Some(target) => Some(ProbePath::new(target, &args.path.ask(), Some(&iface))),
+        None if judge.is_some() => None,
+        None => return Err(missing("--target")),
+    };
     let goals = args.goal.all()?;
     let quantiles = optimize::goal_quantiles(&goals);
     optimize::interface(&iface, &live)?;
     Ok(Job {
-        path: ProbePath::new(&target, &args.path.ask(), Some(&iface))?,
+        path: path.transpose()?,
         iface,
         engine_path: None,
         goals,
@@ -94,41 +103,21 @@ fn job(args: &OptimizeArgs, live: Live) -> Result<Job, Failure> {
             fixed: args.fixed,
             round_ns: args.round,
             headline_ns: args.duration,
-            load_streams: args.load.unwrap_or(STREAMS),
+            load_streams: if judge.is_some() { 0 } else { args.load.unwrap_or(STREAMS) },
             seed: lowlat_live::ab::seed(),
             goals: quantiles,
+            judge: None,
         },
         duration_ns: args.duration,
-        engines: lowlat_live::engines::expanded(args.engines.iter().map(String::as_str).filter(|e| *e != "none")),
+        engines: match args.target {
+            Some(_) => lowlat_live::engines::expanded(args.engines.iter().map(String::as_str).filter(|e| *e != "none")),
+            None => Vec::new(),
+        },
+        judge,
+        around: None,
         asked: lowlat_live::by_hand::settings("optimize --try", &args.also_try)?,
         not_seen: Vec::new(),
         stages: !args.no_stages,
         rolls_back: args.rollback,
     })
-}
-
-/// What depends on the far end: whether it takes a load, and how fast it answers. Asked before anything is measured, so
-/// that no run ends in its middle for it.
-fn settle(job: &mut Job, args: &OptimizeArgs) -> Result<(), Failure> {
-    // A dry run measures no load.
-    if job.limits.load_streams > 0 && !job.dry_run {
-        match (probe::sink_answers(&job.path), args.load) {
-            (Ok(()), _) => {}
-            (Err(no), Some(_)) => return Err(no),
-            (Err(_), None) => {
-                let why = format!("no `lowlat serve` takes bulk streams at {}", job.path.sink());
-                output::progress(&format!("without the measurement under load: {why}"));
-                job.limits.load_streams = 0;
-                job.not_seen.push(NotSeen { fact: "the path under load".to_owned(), why });
-            }
-        }
-    }
-    if job.path.may_set_a_pace() {
-        let (round_ns, words) = probe::round_at_pace(&job.path, &job.engine, job.limits.round_ns)?;
-        if let Some(words) = words {
-            output::progress(&words);
-        }
-        job.limits.round_ns = round_ns;
-    }
-    Ok(())
 }

@@ -14,11 +14,12 @@ crate::knob! {
     /// `on -> off` runs `ethtool -K IF tso off`
     "nic.feature.tso";
     kernels "any"; phase 2; risk Low; resets_link false; standing Acts;
-    place feature::Features(&["tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation"]);
+    place feature::Features(&["tx-tcp-segmentation", "tx-tcp6-segmentation", "tx-tcp-ecn-segmentation", "tx-tcp-mangleid-segmentation", "tx-tcp-accecn-segmentation"]);
     value Value::OnOff;
     also ["tso"];
     sources [
         "net/ethtool/common.c in linux 6.12: netdev_features_strings",
         "Documentation/networking/segmentation-offloads.rst in linux 6.12: TCP Segmentation Offload",
+        "measured: ethtool -k of a veth on Linux 6.18, where tx-tcp-accecn-segmentation goes with tso",
     ];
 }

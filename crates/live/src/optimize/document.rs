@@ -1,7 +1,9 @@
 //! The run's document, from what each stage left.
 
 use lowlat_assess::Assessment;
+use lowlat_model::around::Around;
 use lowlat_model::document::{EngineResult, RunDocument, StepResult};
+use lowlat_model::judge::OwnFigure;
 use lowlat_model::measurement::{Measurement, Quantiles};
 use lowlat_model::trace::RunStages;
 use lowlat_model::tune::{Headline, Modes, Placement};
@@ -17,8 +19,12 @@ pub(super) struct Parts {
     pub started_unix_ns: u64,
     pub facts: Facts,
     pub facts_after: Option<Facts>,
-    /// The path as it was found; the findings are of it.
-    pub observed: Measurement,
+    /// The path as it was found; the findings are of it. `None` where it is not probed.
+    pub observed: Option<Measurement>,
+    /// What another program changed.
+    pub around: Option<Around>,
+    /// What the user's command printed before anything was changed.
+    pub judge: Option<OwnFigure>,
     pub findings: Vec<Finding>,
     pub elsewhere: Vec<Finding>,
     pub not_seen: Vec<NotSeen>,
@@ -34,7 +40,7 @@ impl Parts {
     /// Everything so far as a document.
     pub(super) fn document(&self, job: &Job) -> RunDocument {
         let tuned = self.tuned.as_ref();
-        let baseline = tuned.and_then(|t| t.baseline.as_ref()).unwrap_or(&self.observed);
+        let baseline = tuned.and_then(|t| t.baseline.as_ref()).or(self.observed.as_ref());
         let result = tuned.and_then(|t| t.result.as_ref());
         let loaded = tuned.and_then(|t| t.loaded.as_ref());
         let steps: &[StepResult] = tuned.map_or(&[], |t| &t.steps);
@@ -58,9 +64,9 @@ impl Parts {
             driver: text(focus.map(|i| &i.driver)),
             driver_version: text(focus.map(|i| &i.driver_version)),
             kernel: text(Some(&self.facts.host.release)),
-            target: job.path.words.clone(),
+            target: job.target_words(),
             dry_run: job.dry_run,
-            baseline: Some(baseline.clone()),
+            baseline: baseline.cloned(),
             result: result.cloned(),
             loaded: loaded.cloned(),
             loaded_baseline: tuned.and_then(|t| t.loaded_baseline.clone()),
@@ -81,10 +87,12 @@ impl Parts {
             placement: self.placement.clone(),
             modes,
             stages: self.stages.clone().map(Box::new),
+            judge: self.judge.clone(),
+            around: self.around.clone(),
             summary: assessment.summary,
             escalations: assessment.escalations,
             escalations_rest_on: assessment.escalations_rest_on,
-            next_steps: present_words(job, &self.observed).into_iter().chain(assessment.next_steps).collect(),
+            next_steps: self.present_words(job).into_iter().chain(assessment.next_steps).collect(),
             ..RunDocument::default()
         }
     }
@@ -92,7 +100,7 @@ impl Parts {
     fn assess(
         &self,
         job: &Job,
-        (baseline, result, loaded): (&Measurement, Option<&Measurement>, Option<&Measurement>),
+        (baseline, result, loaded): (Option<&Measurement>, Option<&Measurement>, Option<&Measurement>),
         steps: &[StepResult],
         (headline, modes, goals): (&Headline, Option<&Modes>, &[GoalResult]),
     ) -> Assessment {
@@ -100,13 +108,14 @@ impl Parts {
         lowlat_assess::assess(&lowlat_assess::Input {
             facts: &self.facts,
             facts_after: self.facts_after.as_ref(),
-            baseline: Some(baseline),
+            baseline,
             result,
             loaded,
             findings: &self.findings,
             steps,
             engines: &self.engines,
             headline,
+            judge: self.judge.as_ref(),
             goals,
             modes,
             elsewhere: &self.elsewhere,
@@ -116,6 +125,10 @@ impl Parts {
             dry_run: job.dry_run,
             will_be_rolled_back: job.rolls_back,
         })
+    }
+
+    fn present_words(&self, job: &Job) -> Option<String> {
+        self.observed.as_ref().and_then(|observed| present_words(job, observed))
     }
 
     fn not_seen(&self, job: &Job) -> Vec<NotSeen> {

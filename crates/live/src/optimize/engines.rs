@@ -31,7 +31,7 @@ pub(crate) struct Trying<'a> {
 /// One trial for each engine of the job.
 pub(super) fn trials(job: &Job, facts: &Facts) -> Vec<EngineTrial> {
     let held_back = (!job.allow_disruptive).then_some("--allow-disruptive tries it");
-    let path = job.engine_path.as_ref().unwrap_or(&job.path);
+    let Some(path) = job.engine_path.as_ref().or(job.path.as_ref()) else { return Vec::new() };
     tried(&Trying { path, iface: &job.iface, engines: &job.engines, held_back, in_a_run: true }, facts)
 }
 
@@ -106,7 +106,7 @@ fn without_name(engine: &str, error: &str) -> String {
 /// What the run's own engine resets each time it is opened, reported before it is; `None` for one that attaches nothing. Refused on
 /// an interface that the host is reached by, unless that was allowed.
 pub(super) fn own(job: &Job, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Result<Option<Attach>, Failure> {
-    if job.engine != lowlat_transport_xdp::NAME {
+    if job.engine != lowlat_transport_xdp::NAME || job.path.is_none() {
         return Ok(None);
     }
     let facts = lowlat_collect::gather(sys, Some(&job.iface), None);

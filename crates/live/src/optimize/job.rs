@@ -5,6 +5,8 @@ use lowlat_model::tune::Scope;
 use lowlat_model::{Goal, GoalQuantile, NotSeen};
 use lowlat_tune::Limits;
 
+use crate::around::AroundAsk;
+use crate::judge::Judge;
 use crate::path::ProbePath;
 
 /// What to do, as the flags say it.
@@ -13,8 +15,12 @@ use crate::path::ProbePath;
 pub struct Job {
     /// Interface.
     pub iface: String,
-    /// The path.
-    pub path: ProbePath,
+    /// The path that is probed; `None` where the user's command judges alone.
+    pub path: Option<ProbePath>,
+    /// Another program whose changes are tried, in place of what the findings ask for.
+    pub around: Option<AroundAsk>,
+    /// The user's own command, where it judges.
+    pub judge: Option<Judge>,
     /// The path for the engine comparison, where it has a far end of its own; else `path`.
     pub engine_path: Option<ProbePath>,
     /// Goals, lowest quantile first, free of contradictions.
@@ -52,6 +58,11 @@ pub fn goal_quantiles(goals: &[Goal]) -> Vec<f64> {
 }
 
 impl Job {
+    /// What the run is against, for people.
+    pub fn target_words(&self) -> String {
+        self.path.as_ref().map_or_else(|| "none: judged by a command".to_owned(), |p| p.words.clone())
+    }
+
     /// The goal of the median, ns.
     pub fn median_goal_ns(&self) -> Option<u64> {
         self.goals.iter().find(|g| g.quantile == GoalQuantile::P50).map(|g| g.goal_ns)

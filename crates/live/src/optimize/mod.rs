@@ -12,18 +12,23 @@ use lowlat_apply::Session;
 use lowlat_knobs::resolve;
 use lowlat_model::document::RunDocument;
 use lowlat_model::finding::Setting;
+use lowlat_model::judge::OwnFigure;
 use lowlat_model::measurement::Measurement;
 use lowlat_model::plan::{JudgedBy, LeftOut};
 use lowlat_model::trace::{RunStages, TraceDocument};
 use lowlat_model::tune::Scope;
+use lowlat_model::units::figure;
 use lowlat_model::{Facts, Finding, Plan, PlannedStep, Window};
 use lowlat_rules::{Input, Seen};
 use lowlat_sys::Sys;
 use lowlat_sys::store::Store;
-use lowlat_tune::{Attach, RunProgress};
+use lowlat_tune::{Attach, Limits, RunProgress};
 
 use crate::Failure;
+use crate::around;
 use crate::bench::LiveBench;
+use crate::judge::Judge;
+use crate::path::ProbePath;
 use crate::probe::{self, Ask, words};
 use crate::{signals, trace};
 use document::Parts;
@@ -31,7 +36,7 @@ use document::Parts;
 pub(crate) use engines::{Trying, tried};
 pub use engines::{spare_the_link, xdp_resets};
 pub use job::{Job, goal_quantiles};
-pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight};
+pub use preflight::{cpu_usable, free_to_change, interface, interface_known, preflight, settle};
 
 /// How long the far end is asked to stay where it is, ns; it is released when the run is over.
 const LASTING_NS: u64 = 1_800_000_000_000;
@@ -60,30 +65,49 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Reporter<'_>) ->
     let Reporter { progress, line: say } = heard;
     let started_unix_ns = crate::wall_clock_ns();
     // Decided once: every round of the run, idle and under load and with every engine, runs there.
-    let held = probe::Held::take(&job.path, LASTING_NS, sys);
+    let held = job.path.as_ref().map(|path| probe::Held::take(path, LASTING_NS, sys));
     let engines_held = job.engine_path.as_ref().map(|path| probe::Held::take(path, LASTING_NS, sys));
-    let placement = held.path().placed.clone().unwrap_or_default();
+    let path = held.as_ref().map(|held| held.path().clone());
+    let placement = path.as_ref().and_then(|path| path.placed.clone()).unwrap_or_default();
     let engine_path = engines_held.as_ref().map(|held| held.path().clone());
-    let job = &Job { path: held.path().clone(), engine_path, ..job.clone() };
+    let job = &Job { path, engine_path, ..job.clone() };
     for line in probe::where_placed(&placement) {
         say(&line);
     }
     let attach = engines::own(job, sys, say)?;
     let run_id = store.new_run_id(started_unix_ns);
 
-    say(&format!("phase 1: baseline of {} over {} ({})", job.path.words, job.iface, job.engine));
-    let (facts, observed) = observe(job, sys, say, progress).map_err(|f| Failure::because(f, "nothing was changed"))?;
-    let seen = find(&facts, Some(&observed), job.median_goal_ns());
-    let mut plan =
-        make_plan(&seen.findings, &job.asked, &facts, sys, &plan_options(&facts, job.allow_disruptive, job.reach));
+    let Observed { facts, path: observed, own } =
+        observe(job, sys, say, progress).map_err(|f| Failure::because(f, "nothing was changed"))?;
+    let job = &Job { limits: limits(job, own.as_ref()), ..job.clone() };
+    let seen = find(&facts, observed.as_ref(), job.median_goal_ns());
+    let options = plan_options(&facts, job.allow_disruptive, job.reach);
+    let mut open = None;
+    let (mut plan, around) = match &job.around {
+        None => (make_plan(&seen.findings, &job.asked, &facts, sys, &options), None),
+        Some(ask) => {
+            let session = open.insert(begin(store, sys)?);
+            let found = around::changes(ask, &facts, session, sys, &options, say);
+            match found {
+                Ok((report, plan)) => (plan, Some(report)),
+                Err(failure) => return Err(undone(&failure, session, sys)),
+            }
+        }
+    };
+    // With another tuner the steps are its own, in its order.
+    let stages = observed.as_ref().filter(|_| job.stages && job.around.is_none());
     let stages =
-        job.stages.then(|| trace::lead(look_at_stages(job, &observed, sys), &facts, &seen.findings, &mut plan));
-    if signals::stopped() {
-        return Err(Failure::new("optimize: interrupted by a signal; nothing was changed"));
+        stages.map(|seen_as| trace::lead(look_at_stages(job, seen_as, sys), &facts, &seen.findings, &mut plan));
+    if let Some(judge) = &job.limits.judge {
+        plan.steps.iter_mut().for_each(|step| step.judged_by = judge.judged_by());
     }
-    store.save_stage(&run_id, "facts", &facts)?;
-    store.save_stage(&run_id, "baseline", &observed)?;
-    store.save_stage(&run_id, "plan", &plan)?;
+    let start = begun(store, &run_id, (&facts, observed.as_ref(), &plan));
+    if let Err(failure) = start {
+        return Err(match &mut open {
+            Some(session) => undone(&failure, session, sys),
+            None => Failure::because(failure, "nothing was changed"),
+        });
+    }
     say(&format!("{} findings, {} steps to try", seen.findings.len(), plan.steps.len()));
     for line in lowlat_apply::others(&plan, sys) {
         say(&line);
@@ -96,6 +120,8 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Reporter<'_>) ->
         facts,
         facts_after: None,
         observed,
+        around,
+        judge: own,
         findings: seen.findings,
         elsewhere: seen.elsewhere,
         not_seen: seen.not_seen,
@@ -111,8 +137,10 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Reporter<'_>) ->
         return Ok(Finished { document, plan: parts.plan, session: None });
     }
 
-    let mut session = Session::begin(store, sys)?;
-    session.stop_on(signals::stop());
+    let mut session = match open {
+        Some(session) => session,
+        None => begin(store, sys)?,
+    };
     let outcome = tune(job, (sys, attach.as_ref()), &mut session, &mut parts, &mut Reporter { progress, line: say })
         .and_then(|()| {
             // The checklist rests on it.
@@ -130,6 +158,29 @@ pub fn run(job: &Job, sys: &dyn Sys, store: &Store, heard: &mut Reporter<'_>) ->
     Ok(Finished { document, plan: parts.plan, session: Some(session) })
 }
 
+/// Stores what the loop starts from, so that it can be replayed. Not after a signal.
+fn begun(
+    store: &Store,
+    run_id: &str,
+    (facts, observed, plan): (&Facts, Option<&Measurement>, &Plan),
+) -> Result<(), Failure> {
+    if signals::stopped() {
+        return Err(Failure::new("optimize: interrupted by a signal"));
+    }
+    store.save_stage(run_id, "facts", facts)?;
+    if let Some(observed) = observed {
+        store.save_stage(run_id, "baseline", observed)?;
+    }
+    store.save_stage(run_id, "plan", plan)?;
+    Ok(())
+}
+
+fn begin(store: &Store, sys: &dyn Sys) -> Result<Session, Failure> {
+    let mut session = Session::begin(store, sys)?;
+    session.stop_on(signals::stop());
+    Ok(session)
+}
+
 /// Puts everything back, and says whether that worked. Also the way out of Ctrl-C.
 fn undone(failure: &Failure, session: &mut Session, sys: &dyn Sys) -> Failure {
     match session.rollback(sys) {
@@ -139,15 +190,60 @@ fn undone(failure: &Failure, session: &mut Session, sys: &dyn Sys) -> Failure {
     }
 }
 
-/// Facts with counters on both sides of the baseline measurement.
+/// The host and the path before anything is changed.
+struct Observed {
+    facts: Facts,
+    path: Option<Measurement>,
+    own: Option<OwnFigure>,
+}
+
+/// Facts with counters on both sides of the baseline measurement, and of the first runs of the user's command.
 fn observe(
     job: &Job,
     sys: &dyn Sys,
     say: &mut dyn FnMut(&str),
     progress: &mut dyn FnMut(&RunProgress),
-) -> Result<(Facts, Measurement), Failure> {
+) -> Result<Observed, Failure> {
     let before = lowlat_collect::counters(sys);
-    let ask = Ask { duration_ns: job.duration_ns, ..Ask::new(&job.path, &job.engine) };
+    let own = job.judge.as_ref().map(|judge| own_figure(judge, job, say)).transpose()?;
+    let path = job.path.as_ref().map(|path| baseline(path, job, sys, say, progress)).transpose()?;
+    let remote = job.path.as_ref().map(|path| path.remote.into());
+    let mut facts = lowlat_collect::gather_path(sys, Some(&job.iface), remote, None);
+    facts.window = Some(Window { before, after: facts.counters.clone() });
+    Ok(Observed { facts, path, own })
+}
+
+/// The user's command, run as it will be in each round.
+fn own_figure(judge: &Judge, job: &Job, say: &mut dyn FnMut(&str)) -> Result<OwnFigure, Failure> {
+    let own = judge.before()?;
+    let numbers: Vec<String> = own.before.iter().map(|v| figure(*v)).collect();
+    let (run, pairs) = (own.run_ns as f64 / 1e9, job.limits.most_pairs);
+    let longest = run * 2.0 * f64::from(pairs);
+    say(&format!(
+        "phase 1: the command that judges printed {} ({}); a run takes {run:.1} s, and a step at most {longest:.0} s ({pairs} \
+         pairs; --pairs)",
+        numbers.join(", "),
+        own.direction()
+    ));
+    Ok(own)
+}
+
+/// How the run is judged, by what was seen before it.
+fn limits(job: &Job, own: Option<&OwnFigure>) -> Limits {
+    let judge = job.judge.as_ref().zip(own).map(|(judge, own)| judge.of_the_loop(own, job.path.is_some()));
+    Limits { judge, ..job.limits.clone() }
+}
+
+/// The path, measured before anything is changed.
+fn baseline(
+    path: &ProbePath,
+    job: &Job,
+    sys: &dyn Sys,
+    say: &mut dyn FnMut(&str),
+    progress: &mut dyn FnMut(&RunProgress),
+) -> Result<Measurement, Failure> {
+    say(&format!("phase 1: baseline of {} over {} ({})", path.words, job.iface, job.engine));
+    let ask = Ask { duration_ns: job.duration_ns, ..Ask::new(path, &job.engine) };
     // Its steps are not known yet; it is none of them.
     let mut so_far = |p: &lowlat_measure::Progress| {
         let left_ns = job.duration_ns.saturating_sub(p.elapsed_ns);
@@ -157,8 +253,6 @@ fn observe(
     if signals::stopped() {
         return Err(Failure::new("measure: interrupted by a signal"));
     }
-    let mut facts = lowlat_collect::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
-    facts.window = Some(Window { before, after: facts.counters.clone() });
     say(&format!(
         "baseline: p50 {}, p99 {}, lost {} of {}",
         words(baseline.rtt.p50_ns),
@@ -166,13 +260,14 @@ fn observe(
         baseline.lost,
         baseline.sent
     ));
-    Ok((facts, baseline))
+    Ok(baseline)
 }
 
 /// Where the round trips take their time, on a path that was just measured.
 fn look_at_stages(job: &Job, measured: &Measurement, sys: &dyn Sys) -> Result<TraceDocument, String> {
     let length = (job.duration_ns, measured.rtt.p50_ns);
-    trace::short(&job.path, (job.engine.as_str(), None), None, length, sys)
+    let path = job.path.as_ref().ok_or("no path is probed")?;
+    trace::short(path, (job.engine.as_str(), None), None, length, sys)
 }
 
 /// What the stages lead to, as lines for people.
@@ -264,19 +359,29 @@ fn tune(
 ) -> Result<(), Failure> {
     let Reporter { progress, line: say } = heard;
     let before = lowlat_collect::counters(sys);
-    let median_ns = parts.observed.rtt.p50_ns;
+    let median_ns = parts.observed.as_ref().and_then(|m| m.rtt.p50_ns);
     // The engines are one step more, after those of the loop.
-    let engines = u32::from(!job.engines.is_empty());
+    let engine_path = job.engine_path.as_ref().or(job.path.as_ref()).filter(|_| !job.engines.is_empty());
+    let engines = u32::from(engine_path.is_some());
     let engines_ns = lowlat_tune::engines_ns(&job.limits, median_ns, job.engines.len());
     let mut steps = 0;
     let mut of_the_loop = |p: &RunProgress| {
         steps = p.of + engines;
         progress(&RunProgress { of: steps, left_ns: p.left_ns.saturating_add(engines_ns), ..p.clone() });
     };
-    let mut bench = LiveBench::new(&job.path, &job.engine, sys, &parts.facts.path).heard_by(&mut of_the_loop);
+    let probed = (job.path.as_ref(), job.engine.as_str());
+    let mut bench = LiveBench::of(probed, job.judge.as_ref(), sys, &parts.facts.path).heard_by(&mut of_the_loop);
+    let limits = (&job.limits, median_ns);
+    let whole = match &mut parts.around {
+        Some(report) => around::whole(report, (&mut bench, sys, attach), session, &parts.plan, limits, say)?,
+        None => None,
+    };
     say("phase 2: each step applied and undone, alternated on the live path");
-    let tuned = lowlat_tune::tune(&mut bench, sys, session, &parts.plan, (&job.limits, median_ns), attach, say)?;
+    let mut tuned = lowlat_tune::tune(&mut bench, sys, session, &parts.plan, limits, attach, say)?;
     drop(bench);
+    if let Some(whole) = whole {
+        around::keep_all(whole, &mut tuned, session, sys, &parts.plan)?;
+    }
     let after_ns = tuned.result.as_ref().and_then(|m| m.rtt.p50_ns).or(median_ns);
     let kept = tuned.steps.iter().any(|s| s.kept);
     let result = tuned.result.clone();
@@ -287,16 +392,16 @@ fn tune(
             Err(why) => all.why_not = all.why_not.take().or(Some(why)),
         }
     }
-    if !job.engines.is_empty() {
+    if let Some(path) = engine_path {
         say("phase 3: engines on the same path, interleaved");
         // It looks at the links before the trials do something to them.
-        let path = job.engine_path.as_ref().unwrap_or(&job.path);
         let mut of_the_engines = |p: &RunProgress| progress(&RunProgress { step: steps, of: steps, ..p.clone() });
         let mut bench = LiveBench::new(path, &job.engine, sys, &parts.facts.path).heard_by(&mut of_the_engines);
         let trials = engines::trials(job, &parts.facts);
         parts.engines = lowlat_tune::side_by_side(&mut bench, &job.limits, after_ns, &trials, say)?;
     }
-    let mut after = lowlat_collect::gather_path(sys, Some(&job.iface), Some(job.path.remote.into()), None);
+    let remote = job.path.as_ref().map(|path| path.remote.into());
+    let mut after = lowlat_collect::gather_path(sys, Some(&job.iface), remote, None);
     after.window = Some(Window { before, after: after.counters.clone() });
     parts.facts_after = Some(after);
     if signals::stopped() { Err(Failure::new("optimize: interrupted by a signal")) } else { Ok(()) }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lowlat_model::{Capability, Reading};
+use lowlat_model::{Capability, NotSeen, Reading};
 use lowlat_sys::query::LinkInfo;
 use lowlat_sys::store::Store;
 use lowlat_sys::{Live, Sys, query};
@@ -16,7 +16,11 @@ use crate::probe;
 pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure> {
     interface(&job.iface, sys)?;
     if !job.dry_run {
-        crate::privilege::need("optimize", &[Capability::NetAdmin], "or use --dry-run, which changes nothing")?;
+        let (what, otherwise) = match job.around {
+            None => ("optimize", "or use --dry-run, which changes nothing"),
+            Some(_) => ("around", "as the other program has to"),
+        };
+        crate::privilege::need(what, &[Capability::NetAdmin], otherwise)?;
         free_to_change(store)?;
     }
     crate::engines::known("use engine", std::iter::once(&job.engine).chain(&job.engines).map(String::as_str))?;
@@ -27,11 +31,40 @@ pub fn preflight(job: &Job, sys: &dyn Sys, store: &Store) -> Result<(), Failure>
             job.engine, job.engine
         )));
     }
-    for path in std::iter::once(&job.path).chain(&job.engine_path) {
+    for path in job.path.iter().chain(&job.engine_path) {
         path.cpu.map_or(Ok(()), |cpu| cpu_usable("pin to", cpu))?;
     }
-    lowlat_collect::path::leads_over(sys, &job.iface, job.path.remote.into())?;
-    probe::reach(&job.path, &job.engine)
+    let Some(path) = &job.path else { return Ok(()) };
+    lowlat_collect::path::leads_over(sys, &job.iface, path.remote.into())?;
+    probe::reach(path, &job.engine)
+}
+
+/// What depends on the far end: whether it takes a load, and how fast it answers. Asked before anything is measured, so
+/// that no run ends in its middle for it. A load that was asked for (`load_asked`) is refused where nothing takes it, and left out where
+/// it was not.
+pub fn settle(job: &mut Job, load_asked: bool, say: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+    let Some(path) = &job.path else { return Ok(()) };
+    // A dry run measures no load.
+    if job.limits.load_streams > 0 && !job.dry_run {
+        match probe::sink_answers(path) {
+            Ok(()) => {}
+            Err(no) if load_asked => return Err(no),
+            Err(_) => {
+                let why = format!("no `lowlat serve` takes bulk streams at {}", path.sink());
+                say(&format!("without the measurement under load: {why}"));
+                job.limits.load_streams = 0;
+                job.not_seen.push(NotSeen { fact: "the path under load".to_owned(), why });
+            }
+        }
+    }
+    if path.may_set_a_pace() {
+        let (round_ns, words) = probe::round_at_pace(path, &job.engine, job.limits.round_ns)?;
+        if let Some(words) = words {
+            say(&words);
+        }
+        job.limits.round_ns = round_ns;
+    }
+    Ok(())
 }
 
 /// A CPU that is online and that this process may run on.

@@ -50,6 +50,9 @@ fn blind(engine: &str, proto: Proto) -> Option<String> {
     if proto == Proto::TcpConnect {
         return Some("a handshake passes no socket that a program reads from".to_owned());
     }
+    if matches!(proto, Proto::Arp | Proto::Nd) {
+        return Some("a request of the link layer passes no stage above the driver".to_owned());
+    }
     // Opening it once more would attach and detach its program once more, which resets some links.
     if matches!(engine, lowlat_transport_xdp::NAME | lowlat_transport_dpdk::NAME) {
         return Some(format!("engine {engine} goes past the stack whose stages these are"));
@@ -322,6 +325,7 @@ mod tests {
     fn a_phase_is_left_out_where_it_would_show_nothing() {
         assert!(blind("af-xdp", Proto::Udp).is_some_and(|w| w.contains("past the stack")));
         assert!(blind("suspend", Proto::Udp).is_some() && blind("block", Proto::TcpConnect).is_some());
+        assert!(blind("block", Proto::Arp).is_some() && blind("spin", Proto::Nd).is_some());
         for engine in ["block", "spin", "io-uring:sleep", "epoll"] {
             assert_eq!(blind(engine, Proto::Udp), None);
         }

@@ -52,6 +52,7 @@ impl Claim {
 fn unclaimed(d: &RunDocument, ratio: Option<f64>) -> &'static str {
     match ratio {
         _ if !kept(d) => "nothing changed",
+        None if d.judge.is_some() => "judged by the command",
         None if d.headline.idle.is_none() => "change not tested",
         _ => "no change shown",
     }

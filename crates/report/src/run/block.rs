@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use lowlat_model::Verdict;
 use lowlat_model::document::{RunDocument, StepResult, part};
 use lowlat_model::measurement::Measurement;
 
-use crate::figures::{line, micros, not_known, percent, ratio, why_none};
+use crate::figures::{change, line, micros, not_known, number, percent, ratio, verdict as verdict_word, why_none};
 use crate::fill::fill;
 
 /// The verdict's lines as label and text: `Cause`, `Changed`, `Gain`, `Goal`, `Next`. Empty for runs of older versions.
@@ -52,6 +53,10 @@ fn baseline(out: &mut String, d: &RunDocument) {
     let jitter = d.baseline.as_ref().and_then(|m| m.jitter_ratio);
     let _ = writeln!(out, "- Jitter (P99/P50): {}", ratio(jitter, &why));
     let _ = writeln!(out, "- Packet Loss: {}", loss(d.baseline.as_ref(), "not measured"));
+    if let Some(j) = &d.judge {
+        let runs = j.before.len();
+        let _ = writeln!(out, "- Command: {} (median of {runs} runs, {})", number(j.median_before()), j.direction());
+    }
 }
 
 fn applied(out: &mut String, d: &RunDocument, width: usize) {
@@ -120,6 +125,9 @@ fn results(out: &mut String, d: &RunDocument, width: usize) {
     };
     put("Jitter (P99/P50)", (jitter, None));
     put("Packet Loss", (loss(d.result.as_ref(), missing), None));
+    if d.judge.is_some() {
+        put("Command", own(d));
+    }
 }
 
 /// `(60.0% reduction)` and `[58.8% to 61.5%, 95% interval]`, or why no reduction is claimed.
@@ -127,6 +135,7 @@ fn shown(d: &RunDocument, claim: Option<f64>, [ratio, low, high]: [Option<f64>; 
     let Some(claim) = claim else {
         let why = match ratio {
             _ if !d.steps.iter().any(|s| s.kept) => "(nothing changed)",
+            None if d.judge.is_some() => "(judged by the command)",
             None if d.headline.idle.is_none() => "(change not tested)",
             _ => "(no change shown)",
         };
@@ -149,6 +158,18 @@ fn shown(d: &RunDocument, claim: Option<f64>, [ratio, low, high]: [Option<f64>; 
 fn confidence_of(d: &RunDocument) -> String {
     let of = d.headline.confidence;
     format!("{:.0}", if of > 0.0 { of * 100.0 } else { 95.0 })
+}
+
+/// What the test of the whole shows of the command's number.
+fn own(d: &RunDocument) -> (String, Option<String>) {
+    let Some(f) = d.headline.idle.as_ref().and_then(|c| c.figure.as_ref()) else {
+        return (not_known(if d.dry_run { "dry run: nothing was changed" } else { "nothing is kept" }), None);
+    };
+    let shown = match f.verdict {
+        Verdict::Better | Verdict::Worse => change(f.change_ratio, f.change_low, f.change_high),
+        _ => "no change shown".to_owned(),
+    };
+    (format!("{} ({shown}, {})", number(f.b), verdict_word(f.verdict)), None)
 }
 
 fn loss(m: Option<&Measurement>, missing: &str) -> String {

@@ -1,11 +1,13 @@
 //! What affects the proof: the path, where the probers ran, its modes, the goals, and the test of the whole.
 
 use lowlat_model::document::RunDocument;
+use lowlat_model::judge::{FigureDifference, direction};
 use lowlat_model::tune::{Placed, Placement};
+use lowlat_model::units::figure;
 use lowlat_model::verdict::{Comparison, QuantileDifference};
 use lowlat_model::{GoalResult, PathLink, PathRole};
 
-use crate::figures::{change, line, seconds, time, verdict};
+use crate::figures::{change, line, number, seconds, time, verdict};
 use crate::page::{Block, Id, Section, Table};
 
 /// The interfaces of the path from the top down, with what they are to it.
@@ -146,7 +148,32 @@ fn rows(name: &str, test: &Comparison) -> Vec<Vec<String>> {
             verdict(q.verdict).to_owned(),
         ]
     };
-    test.quantiles.iter().map(row).collect()
+    let own = |d: &FigureDifference| {
+        let change = match d.change_ratio {
+            Some(_) => change(d.change_ratio, d.change_low, d.change_high),
+            None => format!("{} ({} to {})", number(d.diff), number(d.low), number(d.high)),
+        };
+        let what = format!("the command's number, {}", direction(d.higher_is_better));
+        vec![name.to_owned(), what, number(d.a), number(d.b), change, verdict(d.verdict).to_owned()]
+    };
+    test.quantiles.iter().map(row).chain(test.figure.iter().map(own)).collect()
+}
+
+/// The command that judged, and what it printed at the start.
+pub(super) fn judge(d: &RunDocument) -> Option<Section> {
+    let j = d.judge.as_ref()?;
+    let before: Vec<String> = j.before.iter().map(|v| figure(*v)).collect();
+    let words = format!(
+        "Every step and the whole were judged by one number of this command ({}), one run a round, alternated with and \
+         without. It has no unit that lowlat knows.",
+        j.direction()
+    );
+    let list = vec![
+        format!("before anything was changed: {}", before.join(", ")),
+        format!("a run took up to {} ms", (j.run_ns / 1_000_000).max(1)),
+    ];
+    let blocks = vec![Block::Words(words), Block::Code(vec![line(&j.command)]), Block::List(list)];
+    Some(Section::of(Id::Judge, "Judged by your command", blocks))
 }
 
 /// `5 %`, `2.5 %`.

@@ -1,5 +1,6 @@
 //! The sections after the prescribed block. A section without content is left out.
 
+use lowlat_model::around::{ForeignChange, KeepWhat, OtherChange};
 use lowlat_model::document::{EngineResult, RunDocument};
 
 use super::{proof, steps};
@@ -8,13 +9,21 @@ use crate::page::{Block, Id, Section, Table};
 
 /// Every section, in the order of the report.
 pub(crate) fn sections(d: &RunDocument) -> Vec<Section> {
-    let mut all: Vec<Section> =
-        [escalations(d), planted(d), proof::headline(d), proof::goals(d), proof::modes(d), Some(found(d))]
-            .into_iter()
-            .flatten()
-            .collect();
+    let mut all: Vec<Section> = [
+        escalations(d),
+        planted(d),
+        proof::headline(d),
+        proof::judge(d),
+        proof::goals(d),
+        proof::modes(d),
+        Some(found(d)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     all.extend(steps::sections(d));
     let rest = [
+        around(d),
         load(d),
         engines(d),
         proof::path(d),
@@ -69,6 +78,53 @@ fn found(d: &RunDocument) -> Section {
         return Section::of(Id::Findings, "Findings", vec![Block::Words("No rule found a fault.".to_owned())]);
     }
     Section::of(Id::Findings, "Findings", vec![crate::documents::findings(&d.findings)])
+}
+
+/// What another program changed.
+fn around(d: &RunDocument) -> Option<Section> {
+    let a = d.around.as_ref()?;
+    let (n, known) = (a.changed.len(), a.watched);
+    let mut blocks = vec![
+        Block::Code(vec![line(&a.command.join(" "))]),
+        Block::Words(format!("Of {known} settings that were noted before it ran, it changed {n}.")),
+    ];
+    if n > 0 {
+        let row = |c: &ForeignChange| {
+            let after = c.after.as_deref().map_or_else(|| "gone".to_owned(), line);
+            vec![format!("{} on {}", line(&c.knob), c.target), line(&c.before), after]
+        };
+        let mut rows: Vec<Vec<String>> = a.changed.iter().map(row).collect();
+        // The features that are set as one have one name.
+        rows.dedup();
+        blocks.push(Table::block(&["setting", "before", "after it"], rows));
+    }
+    let whole = match (&a.whole, &a.whole_why_not) {
+        (Some(c), _) => format!("All of it in against all of it out: {}", line(&c.words)),
+        (None, Some(why)) => format!("All of it in against all of it out: not tested: {}", line(why)),
+        (None, None) => "All of it in against all of it out: not tested".to_owned(),
+    };
+    blocks.push(Block::Words(whole));
+    let kept = match a.keep {
+        KeepWhat::Better => {
+            "Kept is what is shown to help; the rest of these settings is as it was before the program."
+        }
+        KeepWhat::All => "All of it that lowlat can set again is kept, as --keep all asks.",
+        KeepWhat::None => "None of it is kept, as --keep none asks.",
+    };
+    blocks.push(Block::Words(kept.to_owned()));
+    if !a.not_put_back.is_empty() {
+        blocks.push(Block::Words(
+            "Not put back: these changed too while it ran, and lowlat has no setting for them. They were in place on both \
+             sides of every test."
+                .to_owned(),
+        ));
+        let row = |c: &OtherChange| vec![line(&c.path), line(&c.before), line(&c.after)];
+        blocks
+            .push(Table::block(&["sysctl or feature", "before", "after it"], a.not_put_back.iter().map(row).collect()));
+    }
+    let daemon = "What the program started, wrote to files or holds open is not seen, and stays.";
+    blocks.push(Block::Words(daemon.to_owned()));
+    Some(Section::of(Id::Around, "What the other program changed", blocks))
 }
 
 fn load(d: &RunDocument) -> Option<Section> {

@@ -5,12 +5,17 @@ use lowlat_model::document::{RunDocument, StepResult};
 use lowlat_model::tune::Disposition;
 use lowlat_model::units::us;
 
-use crate::figures::{change, line, seconds, verdict};
+use crate::figures::{change, line, number, seconds, verdict};
 use crate::page::{Id, Section, Table};
 
 /// The sections that hold something.
 pub(super) fn sections(d: &RunDocument) -> Vec<Section> {
-    let judged = ["setting", "before", "set", "median (95 %)", "P99 (95 %)", "verdict", "test", "note"];
+    let by_command = d.judge.is_some();
+    let judged = if by_command {
+        ["setting", "before", "set", "number (95 %)", "number, with", "verdict", "test", "note"]
+    } else {
+        ["setting", "before", "set", "median (95 %)", "P99 (95 %)", "verdict", "test", "note"]
+    };
     let not_judged = ["setting", "before", "asked for", "why"];
     [
         (Disposition::Kept, Id::Kept, "Kept"),
@@ -42,16 +47,15 @@ fn disposition(s: &StepResult) -> Disposition {
 
 fn tested_row(s: &StepResult) -> Vec<String> {
     let p99 = s.comparison.as_ref().and_then(|c| c.quantiles.iter().find(|q| (q.q - 0.99).abs() < 1e-9));
-    vec![
-        setting(s),
-        line(&s.before),
-        line(&s.after),
-        change(s.p50_change_ratio, s.p50_change_low, s.p50_change_high),
-        p99.map_or_else(|| "n/a".to_owned(), |q| change(q.change_ratio, q.change_low, q.change_high)),
-        verdict(s.verdict).to_owned(),
-        test(s),
-        note(s),
-    ]
+    let (first, second) = match s.comparison.as_ref().and_then(|c| c.figure.as_ref()) {
+        Some(f) if f.change_ratio.is_some() => (change(f.change_ratio, f.change_low, f.change_high), number(f.b)),
+        Some(f) => (format!("{} ({} to {})", number(f.diff), number(f.low), number(f.high)), number(f.b)),
+        None => (
+            change(s.p50_change_ratio, s.p50_change_low, s.p50_change_high),
+            p99.map_or_else(|| "n/a".to_owned(), |q| change(q.change_ratio, q.change_low, q.change_high)),
+        ),
+    };
+    vec![setting(s), line(&s.before), line(&s.after), first, second, verdict(s.verdict).to_owned(), test(s), note(s)]
 }
 
 fn refused_row(s: &StepResult) -> Vec<String> {

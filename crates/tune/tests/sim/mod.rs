@@ -10,9 +10,10 @@ use std::rc::Rc;
 use lowlat_apply::disk::{Append, Disk};
 use lowlat_apply::ledger::HolderId;
 use lowlat_apply::writer::{BeforeHold, HostWriter, WriteFailure};
-use lowlat_apply::{NetnsExists, Place, RollbackReport, Session, StepError, rollback_on};
+use lowlat_apply::{NetnsExists, Place, RollbackReport, Session, StepError, WatchedPlace, rollback_on};
 use lowlat_model::journal::NetnsId;
 use lowlat_model::measurement::{LOST, Measurement};
+use lowlat_model::op::Target;
 use lowlat_model::plan::JudgedBy;
 use lowlat_model::tune::Resets;
 use lowlat_model::verdict::{Flow, Round};
@@ -20,7 +21,8 @@ use lowlat_model::{Locus, Op, Plan, PlannedStep, Quantiles, Reading, Schema, Sta
 use lowlat_sys::Sys;
 use lowlat_testkit::FakeSys;
 use lowlat_tune::{
-    Attach, Bench, BenchError, Limits, LinkReport, RoundAsk, RunProgress, Summary, TuneError, Tuned, tune,
+    Attach, Bench, BenchError, CommandJudge, Limits, LinkReport, RoundAsk, RunProgress, Summary, Together, TuneError,
+    Tuned, tune,
 };
 use lowlat_verdict::Random;
 
@@ -270,6 +272,17 @@ impl Bench for SimBench {
         let drops = m.settings.get(key).map_or(0, |t| u64::from(t != "1"));
         Ok(self.now_ns / 1_000_000 * drops)
     }
+    fn figure(&mut self) -> Result<f64, BenchError> {
+        self.rounds += 1;
+        self.pass(10_000_000);
+        let settings = self.host.0.borrow().settings.clone();
+        let (figure, _) = (self.path)(&settings, &mut self.random);
+        self.host.0.borrow_mut().stirred = false;
+        if figure.is_infinite() {
+            return Err(BenchError("judge by \"bench\": exit status: 1; run it by hand until it succeeds".into()));
+        }
+        Ok(figure * (1.0 + 0.03 * self.random.normal()))
+    }
     fn links(&mut self) -> LinkReport {
         let resets = self.host.0.borrow().resets;
         if resets == self.resets_seen {
@@ -325,6 +338,20 @@ pub(crate) fn counted(name: &str) -> PlannedStep {
     PlannedStep { judged_by: JudgedBy::Counter { group: "sim".into(), key: name.into() }, ..step(name) }
 }
 
+/// The same, judged by a command.
+pub(crate) fn by_command(step: PlannedStep, higher_is_better: bool) -> PlannedStep {
+    PlannedStep { judged_by: judge(higher_is_better, false).judged_by(), ..step }
+}
+
+/// These limits with a command as the judge of the whole.
+pub(crate) fn command(limits: Limits, higher_is_better: bool, probed_too: bool) -> Limits {
+    Limits { judge: Some(judge(higher_is_better, probed_too)), ..limits }
+}
+
+fn judge(higher_is_better: bool, probed_too: bool) -> CommandJudge {
+    CommandJudge { command: "bench".into(), higher_is_better, run_ns: 10_000_000, probed_too }
+}
+
 pub(crate) fn plan(steps: Vec<PlannedStep>) -> Plan {
     Plan { schema: Schema::current("plan"), iface: Some("eth0".into()), steps, left_out: Vec::new() }
 }
@@ -367,6 +394,29 @@ pub(crate) fn run_with(
         let _ = session.rollback(&FakeSys::new());
     }
     tuned
+}
+
+/// An open transaction on the host.
+pub(crate) fn session(host: &Host) -> Session<Host> {
+    Session::begin_on(Box::new(host.clone()), host.clone(), Box::new(()), &place(), || 0).unwrap()
+}
+
+/// A setting as a place of a knob of its name.
+pub(crate) fn watched(name: &str) -> WatchedPlace {
+    WatchedPlace { knob: name.into(), target: Target::Host, locus: Locus::File { path: name.into() } }
+}
+
+/// All steps of a plan together.
+pub(crate) fn together(
+    host: &Host,
+    path: Path,
+    session: &mut Session<Host>,
+    plan: &Plan,
+    limits: &Limits,
+    say: &mut dyn FnMut(&str),
+) -> Together {
+    let mut bench = SimBench::new(host, path, limits.seed ^ 0x5eed);
+    lowlat_tune::together(&mut bench, &FakeSys::new(), session, plan, (limits, Some(50_000)), None, say).unwrap()
 }
 
 /// What `lowlat rollback` does: from the disk alone.

@@ -60,6 +60,7 @@ pub(crate) fn document(
         warnings: Vec::new(),
         quantiles,
         sequential: None,
+        figure: None,
         placed: Vec::new(),
     }
 }

@@ -140,7 +140,7 @@ impl Seen {
 }
 
 /// The median, infinities among the values; 0 of none.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let n = values.len();
     match n {

@@ -33,6 +33,7 @@ impl Test {
             warnings: Vec::new(),
             quantiles,
             sequential: Some(sequential),
+            figure: None,
             placed: Vec::new(),
         };
         out.warnings.extend(self.not_supported());

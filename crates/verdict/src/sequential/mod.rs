@@ -21,6 +21,7 @@ mod bet;
 mod coins;
 mod counts;
 mod document;
+mod figures;
 mod interval;
 mod online;
 mod quantity;
@@ -30,6 +31,7 @@ mod thin;
 
 pub use coins::Coins;
 pub use counts::CountTest;
+pub use figures::FigureTest;
 pub use online::Online;
 pub use test::Test;
 

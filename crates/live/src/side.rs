@@ -1,14 +1,12 @@
-//! One live configuration: an engine, and what differs from the command line's settings.
+//! One side of a comparison of two live configurations: an engine, and what differs from the settings of both.
 
 use lowlat_model::tune::Placement;
 use lowlat_sys::{Live, Sys};
+use lowlat_transport::Proto;
 
-use crate::args::{PathArgs, ProtoArg};
-use lowlat_live::{
-    Failure, conditions,
-    path::{ProbePath, is_engine},
-    probe::{self, Ask, Held},
-};
+use crate::path::{PathAsk, ProbePath, is_engine};
+use crate::probe::{self, Ask, Held};
+use crate::{Failure, conditions};
 
 /// `ENGINE[,KEY=VALUE…]`, ready to measure.
 #[derive(Debug)]
@@ -28,11 +26,11 @@ impl Side {
     }
 
     /// Reads one; every key takes what the flag of its name takes.
-    pub fn parse(text: &str, target: &str, args: &PathArgs, iface: Option<&str>) -> Result<Self, Failure> {
+    pub fn parse(text: &str, target: &str, ask: &PathAsk, iface: Option<&str>) -> Result<Self, Failure> {
         let bad = |setting: &str, why: &str| {
             Failure::new(format!("compare {text:?}: {setting:?} {why}; write ENGINE,KEY=VALUE with {KEYS}"))
         };
-        let mut args = args.clone();
+        let mut ask = ask.clone();
         let (mut target, mut rt) = (target.to_owned(), None);
         let mut parts = text.split(',');
         let engine = parts.next().unwrap_or_default().to_owned();
@@ -43,40 +41,42 @@ impl Side {
                 n.ok_or_else(|| bad(setting, &format!("is not a whole number up to {most}")))
             };
             match key {
-                "cpu" => args.cpu = Some(number(u32::MAX)?),
-                "size" => args.size = number(u32::MAX)? as usize,
+                "cpu" => ask.cpu = Some(number(u32::MAX)?),
+                "size" => ask.size = number(u32::MAX)? as usize,
                 "rt" => match number(98)? {
                     0 => return Err(bad(setting, "is not a priority; the least is 1")),
                     priority => rt = u8::try_from(priority).ok(),
                 },
                 "dscp" => {
                     let read = lowlat_model::values::dscp(value).map_err(|why| bad(setting, &format!("({why})")))?;
-                    args.dscp = Some(read);
+                    ask.dscp = Some(read);
                 }
                 "busy-poll" => {
                     let ns = lowlat_model::units::parse_duration_ns(value).map_err(|why| bad(setting, &why))?;
-                    args.busy_poll = Some(ns);
+                    ask.busy_poll_ns = Some(ns);
                 }
                 "proto" => {
-                    args.proto = match value {
-                        "icmp" => ProtoArg::Icmp,
-                        "udp" => ProtoArg::Udp,
-                        "tcp" => ProtoArg::Tcp,
-                        "tcp-connect" => ProtoArg::TcpConnect,
-                        _ => return Err(bad(setting, "is none of icmp, udp, tcp, tcp-connect")),
+                    ask.proto = match value {
+                        "icmp" => Proto::Icmp,
+                        "udp" => Proto::Udp,
+                        "tcp" => Proto::Tcp,
+                        "tcp-connect" => Proto::TcpConnect,
+                        "arp" => Proto::Arp,
+                        "nd" => Proto::Nd,
+                        _ => return Err(bad(setting, "is none of icmp, udp, tcp, tcp-connect, arp, nd")),
                     }
                 }
-                "peer" => value.clone_into(&mut args.peer),
+                "peer" => value.clone_into(&mut ask.peer),
                 "target" => value.clone_into(&mut target),
                 _ => return Err(bad(setting, "is not a setting")),
             }
         }
-        Ok(Self { engine, path: ProbePath::new(&target, &args.ask(), iface)?, rt })
+        Ok(Self { engine, path: ProbePath::new(&target, &ask, iface)?, rt })
     }
 
     /// Refuses an engine that would reset the link by which this host is reached.
     pub fn spare_the_link(&self) -> Result<(), Failure> {
-        lowlat_live::optimize::spare_the_link("compare by", [self.engine.as_str()], &self.path, &Live::new())
+        crate::optimize::spare_the_link("compare by", [self.engine.as_str()], &self.path, &Live::new())
     }
 
     /// Whether the target answers.
@@ -89,17 +89,13 @@ impl Side {
         self.path.placed.clone().unwrap_or_default()
     }
 
-    /// The length of a round that holds enough probes at the far end's pace, ns; said where it is longer.
-    pub fn round_at_pace(&self, round_ns: u64) -> Result<u64, Failure> {
+    /// The length of a round that holds enough probes at the far end's pace, ns; with what to say where it is longer.
+    pub fn round_at_pace(&self, round_ns: u64) -> Result<(u64, Option<String>), Failure> {
         // Only a protocol with a handshake can set a pace; the others are not asked.
         if !self.path.may_set_a_pace() {
-            return Ok(round_ns);
+            return Ok((round_ns, None));
         }
-        let (round_ns, words) = probe::round_at_pace(&self.path, &self.engine, round_ns)?;
-        if let Some(words) = words {
-            crate::output::progress(&words);
-        }
-        Ok(round_ns)
+        probe::round_at_pace(&self.path, &self.engine, round_ns)
     }
 
     /// One round of it.

@@ -1,0 +1,105 @@
+//! Every readable sysctl, and every feature of the path's interfaces, for what another program changes besides the watched
+//! settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lowlat_model::{Locus, Reading};
+use lowlat_sys::{Sys, query};
+
+const ROOT: &str = "/proc/sys";
+/// `/proc/sys/net/ipv4/conf/eth0/rp_filter` is five below the root; nothing is deeper than six.
+const DEEPEST: u32 = 7;
+/// Not walked: `binfmt_misc` is a mount point of its own, which a look may mount (systemd's automount); the others count what
+/// the kernel has open, or are drawn anew for each reader (Documentation/admin-guide/sysctl/fs.rst, kernel.rst).
+const SKIPPED: &[&str] = &[
+    "/proc/sys/fs/binfmt_misc",
+    "/proc/sys/fs/dentry-state",
+    "/proc/sys/fs/file-nr",
+    "/proc/sys/fs/inode-nr",
+    "/proc/sys/fs/inode-state",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/kernel/pty/nr",
+    "/proc/sys/kernel/random",
+];
+
+/// By file or name, without what is watched.
+pub(super) fn all(sys: &dyn Sys, ifaces: &[&str], known: &BTreeSet<&Locus>) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    walk(sys, ROOT, DEEPEST, &mut found);
+    found.retain(|path, _| !known.contains(&Locus::File { path: path.clone() }));
+    for iface in ifaces {
+        let Reading::Value(features) = query::features(sys, iface) else { continue };
+        for (name, feature) in features {
+            let locus = Locus::Feature { iface: (*iface).to_owned(), name };
+            if !known.contains(&locus) {
+                let switch = if feature.active { "on" } else { "off" };
+                found.insert(lowlat_apply::words(&locus), switch.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// Those that do not change on their own between two looks: random numbers, counters and the last process id do.
+pub(super) fn steady(sys: &dyn Sys, ifaces: &[&str], known: &BTreeSet<&Locus>) -> BTreeMap<String, String> {
+    let first = all(sys, ifaces, known);
+    let mut second = all(sys, ifaces, known);
+    second.retain(|path, value| first.get(path) == Some(value));
+    second
+}
+
+/// What differs, of what was there before: its name, before, after.
+pub(super) fn differences(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Vec<(String, String, String)> {
+    let one = |(path, was): (&String, &String)| {
+        let now = after.get(path)?;
+        (now != was).then(|| (path.clone(), was.clone(), now.clone()))
+    };
+    before.iter().filter_map(one).collect()
+}
+
+fn walk(sys: &dyn Sys, dir: &str, left: u32, found: &mut BTreeMap<String, String>) {
+    let Reading::Value(names) = sys.list(dir) else { return };
+    for name in names {
+        let path = format!("{dir}/{name}");
+        if SKIPPED.contains(&path.as_str()) {
+            continue;
+        }
+        match sys.read(&path) {
+            Reading::Value(text) => {
+                found.insert(path, text.split_whitespace().collect::<Vec<_>>().join(" "));
+            }
+            // A folder, or a file that gives nothing.
+            _ if left > 0 => walk(sys, &path, left - 1, found),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lowlat_testkit::FakeSys;
+
+    #[test]
+    fn what_differs_is_named_and_what_is_watched_by_name_is_not() {
+        let file = |path: &str| Locus::File { path: path.to_owned() };
+        let host = |swappiness: &str, other: &str| {
+            FakeSys::new()
+                .file("/proc/sys/vm/swappiness", swappiness)
+                .file("/proc/sys/vm/dirty_ratio", other)
+                .file("/proc/sys/net/ipv4/conf/eth0/rp_filter", "1\n")
+        };
+        let watched = file("/proc/sys/vm/swappiness");
+        let known = BTreeSet::from([&watched]);
+        let before = steady(&host("60\n", "20\n"), &[], &known);
+        assert_eq!(before.len(), 2, "{before:?}");
+        let after = all(&host("10\n", "40\n"), &[], &known);
+        assert_eq!(
+            differences(&before, &after),
+            [("/proc/sys/vm/dirty_ratio".to_owned(), "20".to_owned(), "40".to_owned())]
+        );
+    }
+}
