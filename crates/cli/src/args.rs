@@ -1,7 +1,8 @@
 //! The command line. Names are the contract; every flag of `measure` and `optimize` is also a key of the config file.
 
+pub use lowlat_live::path::subnet;
 use lowlat_live::{Failure, judge::Judge, path::PathAsk, watch::Trigger};
-pub use lowlat_model::values::{dscp, subnet};
+pub use lowlat_model::values::dscp;
 use lowlat_transport::{DpdkPort, Proto};
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -120,6 +120,16 @@ pub fn dpdk_port(text: &str) -> Result<String, String> {
     lowlat_transport_dpdk::Port::parse(text).map(|_| text.to_owned())
 }
 
+/// An IPv4 address and the length of its subnet: `192.0.2.10/24`.
+pub fn subnet(text: &str) -> Result<(std::net::Ipv4Addr, u8), String> {
+    let read = || {
+        let (address, length) = text.split_once('/')?;
+        let length = length.parse().ok().filter(|n| (1..=32).contains(n))?;
+        Some((address.parse().ok()?, length))
+    };
+    read().ok_or_else(|| "give an IPv4 address and the length of its subnet: 192.0.2.10/24".to_owned())
+}
+
 /// The reference page of an engine: the doc comment of its file. What it costs on this host, the engine itself says
 /// when it is opened.
 pub fn engine_page(name: &str) -> Option<String> {

@@ -10,7 +10,7 @@ use crate::{Failure, conditions};
 
 /// `ENGINE[,KEY=VALUE…]`, ready to measure.
 #[derive(Debug)]
-pub struct Side {
+pub struct ComparedSide {
     engine: String,
     path: ProbePath,
     rt: Option<u8>,
@@ -19,7 +19,7 @@ pub struct Side {
 /// What may differ between two sides.
 const KEYS: &str = "cpu, rt, size, dscp, busy-poll, proto, peer, target";
 
-impl Side {
+impl ComparedSide {
     /// Whether a text names a live configuration.
     pub fn is_one(text: &str) -> bool {
         is_engine(text.split(',').next().unwrap_or_default()).is_ok()
@@ -108,7 +108,7 @@ impl Side {
 
 /// Decides where both sides run, for `lasting_ns` and as long as the answer lives: by one rule, and at a far end that
 /// both ask at one place, so that a difference is none of the CPUs. Only a side's own `cpu=` makes one.
-pub fn hold(a: &mut Side, b: &mut Side, lasting_ns: u64, sys: &dyn Sys) -> Vec<Held> {
+pub fn hold(a: &mut ComparedSide, b: &mut ComparedSide, lasting_ns: u64, sys: &dyn Sys) -> Vec<Held> {
     let mut all = vec![Held::take(&a.path, lasting_ns, sys)];
     a.path = all[0].path().clone();
     let one_far_end = (a.path.remote, &a.path.peer) == (b.path.remote, &b.path.peer);

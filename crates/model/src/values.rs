@@ -64,16 +64,6 @@ pub fn false_keep(text: &str) -> Result<f64, String> {
     }
 }
 
-/// An IPv4 address and the length of its subnet: `192.0.2.10/24`.
-pub fn subnet(text: &str) -> Result<(std::net::Ipv4Addr, u8), String> {
-    let read = || {
-        let (address, length) = text.split_once('/')?;
-        let length = length.parse().ok().filter(|n| (1..=32).contains(n))?;
-        Some((address.parse().ok()?, length))
-    };
-    read().ok_or_else(|| "give an IPv4 address and the length of its subnet: 192.0.2.10/24".to_owned())
-}
-
 /// A DSCP as a number or by its name: class selectors (RFC 2474), assured forwarding (RFC 2597), EF (RFC 3246), VA
 /// (RFC 5865), LE (RFC 8622).
 pub fn dscp(text: &str) -> Result<u8, String> {

@@ -15,7 +15,7 @@ use lowlat_live::{
     ab::{self, OnStop},
     path::ENGINES,
     probe,
-    side::{self, Side},
+    side::{self, ComparedSide},
     stored::{self, Stored},
 };
 
@@ -26,7 +26,7 @@ const OPENS_NS: u64 = 200_000_000;
 
 /// Runs the command. Exit 1 when B is worse than A.
 pub fn run(args: &CompareArgs, json: bool) -> Outcome {
-    let comparison = match (Side::is_one(&args.a), Side::is_one(&args.b)) {
+    let comparison = match (ComparedSide::is_one(&args.a), ComparedSide::is_one(&args.b)) {
         (true, true) => alternated(args, json)?,
         (false, false) => {
             for name in [&args.a, &args.b] {
@@ -100,10 +100,10 @@ fn alternated(args: &CompareArgs, json: bool) -> Result<Comparison, Failure> {
     if let Some(iface) = &args.iface {
         lowlat_live::optimize::interface(iface, &Live::new())?;
     }
-    let side = |text| Side::parse(text, target, &args.path.ask(), args.iface.as_deref());
+    let side = |text| ComparedSide::parse(text, target, &args.path.ask(), args.iface.as_deref());
     let (mut a, mut b) = (side(&args.a)?, side(&args.b)?);
     if !args.allow_disruptive {
-        [&a, &b].into_iter().try_for_each(Side::spare_the_link)?;
+        [&a, &b].into_iter().try_for_each(ComparedSide::spare_the_link)?;
     }
     a.ask(args.round).check()?;
     b.ask(args.round).check()?;

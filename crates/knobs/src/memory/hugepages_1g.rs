@@ -23,6 +23,6 @@ crate::knob! {
     sources [
         "https://git.zx2c4.com/linux-dev/patch/?id=944d9fec8d7aee3f2e16573e9b6a16634b33f403 (hugetlb: add support for gigantic page allocation at runtime)",
         "https://git.zx2c4.com/linux-dev/patch/include/linux?id=cf11e85fc08cc6a4fe3ac2ba2e610c962bf20bc3 (chances to find a contiguous 1GB block)",
-        "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: nr_hugepages of a node",
+        "Documentation/admin-guide/mm/hugetlbpage.rst in linux 6.12: nr_hugepages (of a node)",
     ];
 }
