@@ -2,7 +2,7 @@
 //!
 //! One run is one round of an A/B test. The command gets no input, and nothing that says which side the round is of. It
 //! runs in a process group of its own: at its end, at its time limit and on a signal the whole group is ended, so that
-//! nothing it started runs on into the next round. A [`Watcher`] in the group ends it where lowlat itself is killed.
+//! nothing it started runs on into the next round. A `Watcher` in the group ends it where lowlat itself is killed.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
