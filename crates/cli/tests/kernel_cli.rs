@@ -895,11 +895,13 @@ fn a_far_end_that_holds_every_second_answer_back_is_seen_and_the_setting_kept() 
     assert_eq!((&step["verdict"], &step["kept"]), (&"better".into(), &true.into()), "{step:#}");
     let idle = &document["headline"]["idle"];
     assert_eq!(idle["verdict"], "better", "{idle:#}");
-    let p90 = |arm: &str| {
-        document[arm]["rtt_planned"]["p90_ns"].as_u64().unwrap_or_else(|| panic!("{arm}: {:#}", document[arm]))
+    // Half of the planned probes meet the hold, however few there are: with a median of the hold's length, which ping-pong may
+    // show as well as not, there are too few for P90.
+    let mean = |arm: &str| {
+        document[arm]["rtt_planned"]["mean_ns"].as_u64().unwrap_or_else(|| panic!("{arm}: {:#}", document[arm]))
     };
     let hold = u64::try_from(holds::HOLD.as_nanos()).unwrap();
-    assert!(p90("baseline") >= hold && p90("result") < hold / 2, "{} {}", p90("baseline"), p90("result"));
+    assert!(mean("baseline") > hold / 4 && mean("result") < hold / 4, "{} {}", mean("baseline"), mean("result"));
     before.same_as(&lab.settings());
 }
 

@@ -543,14 +543,15 @@ fn a_host_that_runs_nothing_of_ours_is_measured_politely() {
     lab.ip("address add 2001:db8:7::1/64 dev near0 nodad");
     lab.far_ip("address add 2001:db8:7::2/64 dev far0 nodad");
     let v6 = "2001:db8:7::2";
+    // Up to three quarters of a run can be left out as not steady; what is left has a median.
     let measure = |target: &str, proto: &str, more: &[&str]| {
-        let args = ["measure", target, "--proto", proto, "--iface", IFACE, "--count", "25", "--json"];
+        let args = ["measure", target, "--proto", proto, "--iface", IFACE, "--count", "100", "--json"];
         lab.run(&scratch, &[&args[..], more].concat())
     };
     for (proto, target) in [("icmp", FAR), ("arp", FAR), ("nd", v6)] {
         for engine in ["block", "spin"] {
             let m = measure(target, proto, &["--engine", engine]).exits(0).json();
-            assert_eq!((&m["proto"], &m["peer"], &m["received"]), (&proto.into(), &proto.into(), &25.into()), "{m:#}");
+            assert_eq!((&m["proto"], &m["peer"], &m["received"]), (&proto.into(), &proto.into(), &100.into()), "{m:#}");
             assert!(m["warnings"].to_string().contains("one request per 10 ms"), "{m:#}");
             assert!(m["rtt"]["p50_ns"].as_u64().unwrap() > 0, "{m:#}");
         }

@@ -32,7 +32,6 @@ static NEWEST: Suite = Suite::new(&topology::IGB_PAIR, KernelChoice::Newest).pro
 
 #[test]
 fn virtio_queues_and_interrupts_are_set_and_put_back() {
-    two_kernels::begin();
     VIRTIO.case("virtio_queues_and_interrupts_are_set_and_put_back", || {
         let node = Node::new();
         let now = || field(&sh("ethtool -l eth0 | sed -n '/Current/,$p'"), "Combined:");
@@ -277,6 +276,7 @@ fn zero_copy_on_igb_is_got_and_every_packet_takes_that_way() {
 /// The far host's own trace, joined at the near end whose kernel is another: every stage of the far end is there, and the two
 /// clocks are not compared.
 #[test]
+#[ignore = "follows a guest's packets through this host, and next to other guests too few probes can be followed; alone: --ignored"]
 fn the_stages_of_a_far_kernel_come_from_its_own_trace() {
     two_kernels::begin();
     VIRTIO.case("the_stages_of_a_far_kernel_come_from_its_own_trace", || two_kernels::far_end(&mut Node::new()));

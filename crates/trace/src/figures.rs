@@ -85,6 +85,10 @@ impl Figures {
     /// Takes the far end's stages from the far host's own trace, and gives how many probes it holds. A probe is found by
     /// the far program's two stamps, which lie between its receiving and its sending call.
     pub fn with_far(&mut self, far: &FarTrace) -> usize {
+        // What some probes seem to have met on this host was other traffic of it.
+        if !self.sees_far() {
+            self.joined.iter_mut().chain(self.slowest.iter_mut().map(|(j, _)| j)).for_each(Joined::without_far);
+        }
         let mut answers: Vec<&FarAnswer> = far.answers.iter().collect();
         answers.sort_by_key(|a| a.read_ns);
         let take = |joined: &mut Joined| {

@@ -92,6 +92,14 @@ impl Joined {
         self.at[Point::FarReceived as usize] != NONE
     }
 
+    /// Takes away the far end's points.
+    pub(crate) fn without_far(&mut self) {
+        for point in FAR {
+            self.at[point as usize] = NONE;
+        }
+        self.far = None;
+    }
+
     /// Takes the far end's points from the far host's own trace of the same message. The two clocks are not compared: what
     /// both wires take is one stage, the one after the far end's last point. Whether it fits.
     pub(crate) fn take_far(&mut self, answer: &FarAnswer) -> bool {
@@ -326,12 +334,18 @@ fn far_way(w: Window<'_>, out: &Way, into: usize, (skb, length): (u64, u64), nea
     if let Some(sent) = sent
         && let Some(got) = w.last(from, sent, |e| received(e).is_some_and(|(s, _)| s == skb))
     {
-        return Some((got, sent));
+        // A buffer that came after the probe and goes on is another host's answer, which this one bridges or routes.
+        let came_too = w.first(got + 1, sent, |e| received(e).is_some_and(|(s, _)| s == reply));
+        return came_too.is_none().then_some((got, sent));
     }
-    // Over a device that copies: by length, order and the thread that was woken or read.
-    let sent = w.last(from + 1, into, |e| {
-        e.own && e.thread != near && queued(e).is_some_and(|(_, l)| same_length(l, reply_length))
-    })?;
+    // Over a device that copies: by length, order and the thread that was woken or read. Two that fit are other traffic of this
+    // host, and then neither is known to be the answer.
+    let fits =
+        |e: &TraceEvent| e.own && e.thread != near && queued(e).is_some_and(|(_, l)| same_length(l, reply_length));
+    let sent = w.last(from + 1, into, fits)?;
+    if w.first(from + 1, sent, fits).is_some() {
+        return None;
+    }
     let far = w.0[sent].thread;
     let got = w.last(from + 1, sent, |e| received(e).is_some_and(|(_, l)| same_length(length, l)))?;
     let read = w.first(got, sent, |e| match e.what {

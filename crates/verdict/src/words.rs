@@ -70,13 +70,22 @@ pub(crate) fn of_figure(stopped: Stopped, d: &FigureDifference, pairs: u32) -> S
     let smallest = smallest.unwrap_or_default();
     let said = match (d.verdict, stopped) {
         (Verdict::Better, _) => format!("better: {shown}"),
-        (Verdict::Worse, _) => format!("worse: {shown}"),
+        (Verdict::Worse, _) => format!("worse{}: {shown}", one_sided(d.low, d.high)),
         (Verdict::Same, _) => format!("no relevant difference: {shown}"),
         (_, Stopped::Excluded) => format!("no relevant improvement: {shown}"),
         (_, Stopped::Interrupted) => format!("interrupted, no difference shown{smallest}"),
         _ => format!("no difference shown{smallest}"),
     };
     format!("{said}; {pairs} {} of runs", if pairs == 1 { "pair" } else { "pairs" })
+}
+
+/// Harm is shown by a one-sided test, so that a change that does harm is taken out soon; the interval is two-sided, and can
+/// still contain 0 then, which is said.
+fn one_sided(low: Option<f64>, high: Option<f64>) -> &'static str {
+    match (low, high) {
+        (Some(low), Some(high)) if low <= 0.0 && high >= 0.0 => " (by a one-sided test)",
+        _ => "",
+    }
 }
 
 /// `−12.3 % [−14.1, −10.2]`; in the number's own unit where it has no ratio: `−4 [−5, −3]`.
@@ -182,7 +191,10 @@ pub(crate) fn words(
 fn change(d: &QuantileDifference) -> String {
     let name = quantile(d.q, d.from);
     match (d.change_ratio, d.change_low, d.change_high) {
-        (Some(c), Some(low), Some(high)) => format!("{name} {} [{}, {}]", percent(c), bare(low), bare(high)),
+        (Some(c), Some(low), Some(high)) => {
+            let by = if d.verdict == Verdict::Worse { one_sided(d.change_low, d.change_high) } else { "" };
+            format!("{name} {} [{}, {}]{by}", percent(c), bare(low), bare(high))
+        }
         // An end that the samples do not support is open.
         (Some(_), None, Some(high)) if high < 0.0 => format!("{name} at least {} lower", percent_of(-high)),
         (Some(_), Some(low), None) if low > 0.0 => format!("{name} at least {} higher", percent_of(low)),
@@ -248,11 +260,31 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_is_worse_while_its_interval_contains_0_says_by_which_test() {
+        let d = FigureDifference {
+            a: Some(5.0),
+            b: Some(9.0),
+            diff: Some(4.0),
+            low: Some(-1.0),
+            high: Some(9.0),
+            verdict: Verdict::Worse,
+            ..FigureDifference::default()
+        };
+        let said = of_figure(Stopped::Worse, &d, 6);
+        assert!(said.starts_with("worse (by a one-sided test): 5"), "{said}");
+        let clear = FigureDifference { low: Some(1.0), ..d };
+        assert!(of_figure(Stopped::Worse, &clear, 6).starts_with("worse: 5"));
+    }
+
+    #[test]
     fn an_open_end_reads_as_a_bound() {
         let tail = |low, high, verdict| change(&d(0.99, -0.97, low, high, verdict));
         assert_eq!(tail(None, Some(-0.96), Verdict::Better), "P99 at least 96 % lower");
         assert_eq!(tail(Some(1.6), None, Verdict::Worse), "P99 at least 160 % higher");
         assert_eq!(tail(None, Some(0.2), Verdict::Unclear), "P99 −97.0 % [open, +20.0]");
+        assert_eq!(change(&d(0.99, 1.2, Some(0.1), Some(7.4), Verdict::Worse)), "P99 +120.0 % [+10.0, +740.0]");
+        let harm = "P99 +120.0 % [−67.0, +740.0] (by a one-sided test)";
+        assert_eq!(change(&d(0.99, 1.2, Some(-0.67), Some(7.4), Verdict::Worse)), harm);
         assert_eq!(tail(None, None, Verdict::Better), "P99 lower, by an amount the sample cannot resolve");
         let lost = QuantileDifference { q: 0.99, verdict: Verdict::Worse, ..QuantileDifference::default() };
         assert_eq!(change(&lost), "more lost or slow beyond P99");

@@ -42,7 +42,8 @@ fn program() -> &'static str {
 impl Browser {
     /// Starts it in a network namespace of its own, with a new profile in `folder`.
     pub fn start(folder: &Path) -> Self {
-        let profile = folder.join("profile");
+        // Two runs of one checkout do not take each other's away.
+        let profile = folder.join(format!("profile-{}", std::process::id()));
         let _ = fs::remove_dir_all(&profile);
         fs::create_dir_all(&profile).unwrap();
         // The protocol speaks on descriptors 3 and 4.
