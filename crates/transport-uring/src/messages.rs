@@ -71,7 +71,8 @@ pub struct MessageRing {
     provided: Provided,
     /// Of all receives: how much room the sender and the control messages have.
     header: Box<libc::msghdr>,
-    slots: Vec<Box<Slot>>,
+    /// Never moved: their headers point into them.
+    slots: Box<[Slot]>,
     /// Of each socket, whether its receive is with the kernel.
     armed: Vec<bool>,
     spin: bool,
@@ -123,15 +124,13 @@ impl MessageRing {
             .map_err(|e| older("the ring cannot be restricted", "5.10", &e))?;
         let mut header = Box::new(no_header());
         (header.msg_namelen, header.msg_controllen) = (libc::socklen_t::try_from(NAME).unwrap_or(0), CONTROL as _);
-        let slot = || {
-            Box::new(Slot {
-                header: no_header(),
-                part: libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 },
-                to: os::RawAddress::empty(),
-                control: os::Control([0; 64]),
-                data: Buffer::new(longest.max(1)),
-                busy: false,
-            })
+        let slot = || Slot {
+            header: no_header(),
+            part: libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 },
+            to: os::RawAddress::empty(),
+            control: os::Control([0; 64]),
+            data: Buffer::new(longest.max(1)),
+            busy: false,
         };
         let slots = (0..SLOTS).map(|_| slot()).collect();
         Ok(Self { ring, provided, header, slots, armed: vec![false; fds.len()], spin, failed: 0 })
@@ -278,7 +277,7 @@ impl MessageRing {
         let Some(number) = self.slots.iter().position(|s| !s.busy) else {
             return Err(io::Error::from_raw_os_error(libc::EAGAIN));
         };
-        let slot = &mut *self.slots[number];
+        let slot = &mut self.slots[number];
         if !slot.data.fill(bytes) {
             return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
         }
@@ -299,13 +298,11 @@ impl MessageRing {
         let place = Fixed(u32::try_from(socket).unwrap_or(u32::MAX));
         let flags = libc::MSG_DONTWAIT.unsigned_abs();
         let entry = opcode::SendMsg::new(place, &raw const slot.header).flags(flags).build().user_data(number as u64);
-        // SAFETY: the slot is boxed and stays until its completion (`busy`): it is not written before, and the end waits for it
-        // or leaks it.
+        // SAFETY: the slot stays where it is until its completion (`busy`): it is not written before, and the end waits for it or
+        // leaks it.
         let queued = unsafe { self.ring.push(&entry) };
-        if let Err(e) = queued.and_then(|()| self.ring.submit()) {
-            // Whether the kernel has it is not known: the slot stays taken unless it never got there.
-            return Err(e);
-        }
+        // Where one of the two fails it is not known whether the kernel has the request: the slot stays taken.
+        queued.and_then(|()| self.ring.submit())?;
         Ok(bytes.len())
     }
 
@@ -348,8 +345,8 @@ impl Drop for MessageRing {
             self.provided.leak();
             Box::leak(std::mem::replace(&mut self.header, Box::new(no_header())));
         }
-        for slot in self.slots.drain(..).filter(|s| s.busy) {
-            Box::leak(slot);
+        if self.slots.iter().any(|s| s.busy) {
+            Box::leak(std::mem::take(&mut self.slots));
         }
     }
 }

@@ -138,7 +138,9 @@ fn ended_under_us(iface: &str) -> String {
 
 impl Watcher for Console<'_> {
     fn granted(&mut self, options: &[lowlat_transport::EngineOption]) {
-        responder::granted(options).iter().for_each(|words| output::progress(words));
+        if let Some(words) = responder::granted(options) {
+            output::progress(&words);
+        }
     }
 
     fn ready(&mut self, bound: &[Bound], confinement: &[Confinement]) {

@@ -143,7 +143,11 @@ pub(super) fn by_ring(ring: &mut MessageRing, datagrams: &mut [Datagrams], stop:
 /// Answers without the ring, which was tried when it was opened and is refused now: slowly, rather than not at all.
 pub(super) fn by_turns(datagrams: &mut [Datagrams], stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        if !datagrams.iter_mut().fold(false, |any, socket| socket.turn(libc::MSG_DONTWAIT) || any) {
+        let mut any = false;
+        for socket in datagrams.iter_mut() {
+            any |= socket.turn(libc::MSG_DONTWAIT);
+        }
+        if !any {
             std::thread::sleep(RARELY);
         }
     }
