@@ -293,9 +293,11 @@ mod tests {
 
     #[test]
     fn sources_that_are_not_there_are_named_in_one_line() {
-        for (named, why) in
-            [("6.1=/no/such/tree", "no kernel sources there"), ("tree", "is not RELEASE=FOLDER"), ("six=/", "Documentation")]
-        {
+        for (named, why) in [
+            ("6.1=/no/such/tree", "no kernel sources there"),
+            ("tree", "is not RELEASE=FOLDER"),
+            ("six=/", "Documentation"),
+        ] {
             let said = format!("{:#}", extract(&Tree::of(&[]), &[named]).unwrap_err());
             assert!(said.starts_with("extract") && said.contains(named) && said.contains(why), "{said}");
             assert_eq!(said.lines().count(), 1, "{said}");
