@@ -271,10 +271,14 @@ pub struct ServeArgs {
     /// Port of lowlat's own protocol, UDP and TCP.
     #[arg(long)]
     pub port: Option<u16>,
-    /// How it waits and answers: block, spin, busy-poll, af-xdp on --iface, or dpdk at --dpdk-address.
+    /// How it waits and answers: block, spin, busy-poll, epoll, suspend on --iface, io-uring, af-xdp on --iface, or dpdk at
+    /// --dpdk-address.
     #[arg(long, conflicts_with = "xdp")]
     pub engine: Option<String>,
-    /// Interface of --engine af-xdp or dpdk.
+    /// The NAPI instances are set (started by serve --engine suspend).
+    #[arg(long, hide = true)]
+    pub suspended: bool,
+    /// Interface of --engine suspend, af-xdp or dpdk.
     #[arg(long, requires = "engine")]
     pub iface: Option<String>,
     /// Port of --engine dpdk: net_af_packet, net_af_xdp, net_tap, or the PCI address of a bound device

@@ -43,6 +43,30 @@ fn listing(scratch: &Scratch) -> Vec<(String, Vec<u8>)> {
     out
 }
 
+/// Engines of the far end.
+#[test]
+fn far_ends_that_there_are_none_of() {
+    all_refused(
+        &Scratch::new(),
+        &[
+            (&["serve", "--engine", "warp"], &["warp", "busy-poll"]),
+            (&["serve", "--engine", "suspend"], &["suspend", "--iface"]),
+            (&["serve", "--engine", "io-uring:warp"], &["io-uring:warp", "\"warp\"", "multishot"]),
+            (&["serve", "--engine", "io-uring:sqpoll"], &["io-uring:sqpoll", "multishot", "leave out"]),
+            (&["serve", "--engine", "epoll:sleep"], &["epoll:sleep", "no option"]),
+            (&["serve", "--engine", "epoll", "--spin"], &["epoll", "--spin"]),
+            (&["serve", "--engine", "epoll", "--iface", "lo"], &["--iface"]),
+            (&["serve", "--engine", "af-xdp"], &["af-xdp", "--iface"]),
+            (&["serve", "--engine", "spin", "--iface", "lo"], &["--iface"]),
+            (&["serve", "--engine", "dpdk"], &["dpdk", "--dpdk-address"]),
+            (&["serve", "--engine", "dpdk", "--dpdk-address", "192.0.2.1/24", "--spin"], &["dpdk", "--spin"]),
+            (&["serve", "--engine", "spin", "--dpdk-address", "192.0.2.1/24"], &["spin", "--dpdk-address"]),
+            (&["serve", "--engine", "dpdk", "--dpdk-port", "net_tap"], &["--dpdk-address"]),
+            (&["serve", "--engine", "block", "--spin"], &["block", "--spin"]),
+        ],
+    );
+}
+
 #[test]
 fn names_that_there_are_none_of() {
     all_refused(
@@ -88,15 +112,6 @@ fn names_that_there_are_none_of() {
             (&["measure", "127.0.0.1", "--proto", "sctp"], &["sctp"]),
             (&["measure", "127.0.0.1", "--mode", "sideways"], &["sideways"]),
             (&["measure", "127.0.0.1", "--proto", "tcp", "--peer", "stamp"], &["stamp"]),
-            (&["serve", "--engine", "warp"], &["warp", "busy-poll"]),
-            (&["serve", "--engine", "epoll"], &["epoll", "near end", "busy-poll"]),
-            (&["serve", "--engine", "af-xdp"], &["af-xdp", "--iface"]),
-            (&["serve", "--engine", "spin", "--iface", "lo"], &["--iface"]),
-            (&["serve", "--engine", "dpdk"], &["dpdk", "--dpdk-address"]),
-            (&["serve", "--engine", "dpdk", "--dpdk-address", "192.0.2.1/24", "--spin"], &["dpdk", "--spin"]),
-            (&["serve", "--engine", "spin", "--dpdk-address", "192.0.2.1/24"], &["spin", "--dpdk-address"]),
-            (&["serve", "--engine", "dpdk", "--dpdk-port", "net_tap"], &["--dpdk-address"]),
-            (&["serve", "--engine", "block", "--spin"], &["block", "--spin"]),
             (&["trace", "127.0.0.1", "--engine", "warp"], &["warp", "block"]),
             (&["trace", "127.0.0.1", "--engine", "suspend"], &["suspend", "NAPI", "--engine epoll"]),
             (&["trace", "127.0.0.1", "--proto", "icmp", "--peer", "stamp"], &["icmp", "--peer"]),
@@ -830,6 +845,10 @@ fn a_taken_port_is_named() {
         &[
             (&["serve", "--bind", "127.0.0.1", "--port", &port], &[&port]),
             (&["serve", "--bind", "127.0.0.1", "--port", &stream_port], &[&stream_port]),
+            (&["serve", "--bind", "127.0.0.1", "--port", &port, "--engine", "spin"], &[&port, "ss -lnp"]),
+            (&["serve", "--bind", "127.0.0.1", "--port", &port, "--engine", "epoll"], &[&port, "ss -lnp"]),
+            (&["serve", "--bind", "127.0.0.1", "--port", &port, "--engine", "io-uring"], &[&port, "ss -lnp"]),
+            (&["serve", "--bind", "127.0.0.1", "--port", &stream_port, "--engine", "io-uring"], &[&stream_port]),
             // An address that is not an interface's (RFC 5737).
             (&["serve", "--bind", "192.0.2.77", "--port", "0"], &["192.0.2.77"]),
         ],

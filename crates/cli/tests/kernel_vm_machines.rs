@@ -359,6 +359,59 @@ fn what_suspends_interrupts_is_set_counted_and_put_back() {
     });
 }
 
+/// A far end that suspends its interrupts: set on its interface, answered by another process without privileges, and put back when
+/// it ends; killed, the other process ends too, and the journal lists what is still applied.
+#[test]
+fn a_far_end_suspends_its_interrupts_and_puts_them_back() {
+    NEW_E1000E.case("a_far_end_suspends_its_interrupts_and_puts_them_back", || {
+        let mut near = Node::new();
+        let far = common::Scratch::new();
+        let bound = |port: u16| !sh(&format!("ip netns exec far ss -Hlun sport = :{port}")).is_empty();
+        let started = |port: u16| {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", "far", "taskset", "-c", "0", &program(), "serve", "--engine", "suspend"]);
+            command.args(["--iface", "eth1", "--port", &port.to_string()]).env("LOWLAT_STATE", far.state());
+            let started = common::Started::new(&mut command);
+            until("the far end listens", || bound(port));
+            started
+        };
+        // What `plan` says of the value is what it is set to.
+        let at_far = |args: &str| {
+            let words = ["netns", "exec", "far", &program()].map(str::to_owned);
+            let mut command = Command::new("ip");
+            command.args(words).args(args.split_whitespace()).env("LOWLAT_STATE", far.state());
+            common::run(&mut command)
+        };
+        let is_zero = || at_far("plan --set nic.irq-suspend-timeout eth1/napi-0 0").err.contains("already");
+        assert!(is_zero());
+        let served = started(9_801);
+        assert!(!is_zero());
+        let fired = interrupts("eth1-rx-0");
+        let to = format!("{FAR}:9801");
+        near.lowlat(&format!("measure {to} --cpu {NEAR_CPU} --count 300 --no-stages")).exits(0);
+        let suspended = interrupts("eth1-rx-0") - fired;
+        served.signal("TERM");
+        let said = served.wait();
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert!(said.err.contains("irq-suspend-timeout (20000000"), "{}", said.err);
+        assert!(is_zero() && !bound(9_801));
+        let plain = near.serve("");
+        let fired = interrupts("eth1-rx-0");
+        near.lowlat(&format!("measure {plain} --cpu {NEAR_CPU} --count 300 --no-stages")).exits(0);
+        let woken = interrupts("eth1-rx-0") - fired;
+        eprintln!("interrupts of 300 messages at the far end: {woken} -> {suspended}");
+        assert!(suspended * 2 < woken, "{woken} -> {suspended}");
+
+        let killed = started(9_803);
+        killed.signal("KILL");
+        killed.wait();
+        until("the process that answers ends too", || !bound(9_803));
+        assert!(!is_zero());
+        at_far("rollback").exits(0);
+        assert!(is_zero());
+    });
+}
+
 /// A thread of NAPI that polls without a pause, of Linux 6.19.
 #[test]
 fn a_queue_that_its_thread_polls_needs_no_interrupts() {

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use lowlat_lab::netns::FarNode;
-use lowlat_peers::serve::{self, ServeConfig};
+use lowlat_peers::serve::{self, ServeConfig, Wait};
 
 use lowlat_live::Outcome;
 
@@ -24,7 +24,8 @@ pub fn run() -> Outcome {
         let (Ok(port), Ok(cpu)) = (port.parse::<u16>(), cpu.parse::<u32>()) else {
             return Err(format!("{line:?} has a number that is none"));
         };
-        let config = ServeConfig { port: Some(port), cpu: Some(cpu), spin: *how == "spin", ..ServeConfig::default() };
+        let wait = if *how == "spin" { Wait::Spin } else { Wait::Sleep };
+        let config = ServeConfig { port: Some(port), cpu: Some(cpu), wait, ..ServeConfig::default() };
         let (ready, bound) = mpsc::channel();
         std::thread::spawn(move || {
             if let Err(e) = serve::run(&config, &NEVER, |_| {

@@ -1,18 +1,57 @@
-//! `lowlat serve --xdp` and `--engine dpdk`: the far end's answers from the interface itself.
+//! `lowlat serve --engine`: how the far end waits, and its answers from the interface itself (`--xdp`, `af-xdp`, `dpdk`).
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use lowlat_measure::placement::{PlacedThread, ThreadPlacement};
 use lowlat_peers::lowlat::{DEFAULT_PORT, LAYOUT};
-use lowlat_peers::serve::ServeConfig;
+use lowlat_peers::serve::{ServeConfig, Wait};
 use lowlat_sys::{Sys, query};
 use lowlat_transport_xdp::{Answers, Range, Responder, Wire};
+
+use lowlat_transport::{EngineOption, busy_poll, epoll, suspend};
+use lowlat_transport_uring::RingOptions;
 
 use crate::{Failure, signals};
 
 /// How often the process that answers by DPDK is asked for its count, which shows that it lives.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How the sockets are waited on by an engine, its options included; why there is no such way, without who asks.
+///
+/// `af-xdp` and `dpdk` are not asked for here: they answer before the sockets.
+pub fn wait(engine: &str) -> Result<Wait, String> {
+    match engine.split_once(':').unwrap_or((engine, "spin")) {
+        ("block", _) if !engine.contains(':') => Ok(Wait::Sleep),
+        ("spin", _) if !engine.contains(':') => Ok(Wait::Spin),
+        (busy_poll::NAME, _) if !engine.contains(':') => Ok(Wait::BusyPoll(busy_poll::DEFAULT_US)),
+        // What is around it is [`crate::suspend::far_end`].
+        (epoll::NAME | suspend::NAME, _) if !engine.contains(':') => Ok(Wait::Epoll(epoll::DEFAULT_US)),
+        (lowlat_transport_uring::NAME, options) => {
+            let asked = RingOptions::parse(options)?;
+            // Multishot is how it receives anyway.
+            if (RingOptions { spin: asked.spin, multishot: asked.multishot, ..RingOptions::default() }) != asked {
+                return Err("the far end takes only spin, sleep and multishot; leave out the others".to_owned());
+            }
+            Ok(Wait::Uring { spin: asked.spin })
+        }
+        _ => crate::path::is_engine(engine).map(|()| Wait::Sleep),
+    }
+}
+
+/// What was granted, in one line: `multishot receive (16 buffers), without EPIOCSPARAMS (needs Linux 6.9)`; nothing where nothing
+/// was asked for.
+pub fn granted(options: &[EngineOption]) -> Option<String> {
+    let asked = options.iter().filter(|o| o.why_not.as_deref() != Some("not asked for"));
+    let words = asked.map(|o| match (&o.got, &o.why_not) {
+        (Some(got), _) if got.is_empty() => o.option.clone(),
+        (Some(got), _) => format!("{} ({got})", o.option),
+        (None, Some(why)) => format!("without {} ({why})", o.option),
+        (None, None) => format!("without {}", o.option),
+    });
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
 
 /// Puts the XDP program in front of the sockets that `config` will bind; before privileges go.
 pub fn open(iface: &str, config: &ServeConfig, sys: &dyn Sys) -> Result<Responder, Failure> {

@@ -54,6 +54,11 @@ pub fn end_with_the_reader() {
     let _ = signal::by_default(libc::SIGPIPE);
 }
 
+/// Whether standard input, a pipe that nobody writes to, has lost its other end. Does not wait.
+pub fn input_ended() -> bool {
+    lowlat_transport::os::wait_readable(&mut [lowlat_transport::os::Waiting::on(&std::io::stdin())], 0).unwrap_or(false)
+}
+
 /// Whether a stop was asked for.
 pub fn stopped() -> bool {
     stop().load(Ordering::SeqCst)

@@ -1,4 +1,8 @@
-//! The NAPI settings of the engine `suspend` ([`lowlat_transport::suspend`]), around its rounds.
+//! The NAPI settings of the engine `suspend` ([`lowlat_transport::suspend`]), around its rounds, and around a far end by it.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use lowlat_apply::Session;
 use lowlat_model::finding::Setting;
@@ -10,7 +14,7 @@ use lowlat_transport::EngineOption;
 use lowlat_transport::suspend::NAME;
 
 use crate::path::ProbePath;
-use crate::{Failure, conditions, privilege};
+use crate::{Failure, Outcome, conditions, privilege, signals};
 
 /// Deferred interrupts until the hardware's are on again: two polls that find nothing, as the kernel's page of NAPI has it
 /// for a busy-polling program ("low values").
@@ -78,6 +82,49 @@ impl<'a> Suspender<'a> {
     }
 }
 
+/// The far end by this engine: sets the NAPI instances of an interface, starts this program again with its own words and `word`
+/// behind them, which answers by epoll and gives up its privileges, and puts the instances back when it ends. The other
+/// program ends when this one does, however it does: its standard input is a pipe that only this one holds. Gives its exit
+/// code.
+pub fn far_end(iface: &str, word: &str, sys: &dyn Sys, say: &mut dyn FnMut(&str)) -> Outcome {
+    crate::optimize::interface(iface, sys)?;
+    let steps = steps_on(Some(iface.to_owned()), sys)?;
+    signals::at_stake();
+    let mut session = Session::begin(&Store::locate()?, sys)?;
+    let mut handles = Vec::with_capacity(steps.len());
+    let set = steps.iter().try_for_each(|step| session.apply(sys, step).map(|handle| handles.push(handle)));
+    let served = set.map_err(|e| Failure::new(format!("engine {NAME}: {e}"))).and_then(|()| {
+        say(&crate::responder::granted(&options(&steps)).unwrap_or_default());
+        answered_by_another(word)
+    });
+    let back = handles.into_iter().rev().try_for_each(|handle| session.undo(sys, handle));
+    back.map_err(|e| Failure::new(format!("engine {NAME}: {e}; see `lowlat status`")))?;
+    session.leave_open()?;
+    served
+}
+
+/// Starts it and waits for its end; a signal that ends this program ends it first.
+fn answered_by_another(word: &str) -> Outcome {
+    const LOOK: Duration = Duration::from_millis(20);
+    let failed = |what: &str, e: std::io::Error| Failure::new(format!("engine {NAME}: {what}: {e}"));
+    let program = std::env::current_exe().map_err(|e| failed("find this program", e))?;
+    let mut command = Command::new(&program);
+    command.args(std::env::args_os().skip(1)).arg(word).stdin(Stdio::piped());
+    // A process group of its own: Ctrl-C is for this one, which closes the pipe.
+    command.process_group(0);
+    let mut other = command.spawn().map_err(|e| failed("start the program that answers", e))?;
+    loop {
+        if signals::stopped() {
+            drop(other.stdin.take());
+        }
+        match other.try_wait().map_err(|e| failed("wait for the program that answers", e))? {
+            // It has said why itself.
+            Some(status) => return Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2)),
+            None => std::thread::sleep(LOOK),
+        }
+    }
+}
+
 impl Drop for Suspender<'_> {
     /// Closes the transaction; one that could not be put back stays open, and `lowlat status` shows it.
     fn drop(&mut self) {
@@ -107,8 +154,12 @@ pub fn lacking(path: &ProbePath, sys: &dyn Sys) -> Result<(), Failure> {
 
 /// One step for each value of each instance that is not so already.
 fn steps(path: &ProbePath, sys: &dyn Sys) -> Result<Vec<PlannedStep>, Failure> {
+    steps_on(conditions::choose(path, sys).iface, sys)
+}
+
+/// As [`steps`], on an interface and what lies beneath it.
+fn steps_on(iface: Option<String>, sys: &dyn Sys) -> Result<Vec<PlannedStep>, Failure> {
     privilege::need(&format!("engine {NAME}"), &[Capability::NetAdmin], "or choose --engine epoll")?;
-    let iface = conditions::choose(path, sys).iface;
     let site = lowlat_collect::site(sys, iface.as_deref());
     let mut steps = Vec::new();
     let mut whys = Vec::new();

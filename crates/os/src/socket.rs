@@ -174,8 +174,18 @@ impl PartialEq for RawAddress {
 }
 
 impl RawAddress {
+    /// From the bytes that the kernel wrote elsewhere; what does not fit is cut off.
     #[inline]
-    fn bytes(&self) -> &[u8] {
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let len = bytes.len().min(STORAGE);
+        let mut to = Self { storage: [0; STORAGE], len: len_of(len) };
+        to.put(0, &bytes[..len]);
+        to
+    }
+
+    /// As the kernel writes and reads it.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
         &self.storage[..usize::try_from(self.len).unwrap_or(0).min(STORAGE)]
     }
 }
@@ -364,32 +374,14 @@ pub fn recv_message(
 #[inline]
 pub fn send_from(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &RawAddress, source: Source) -> io::Result<usize> {
     let mut iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let mut control = Control([0u8; 64]);
-    let header = size_of::<libc::cmsghdr>();
-    // `ipi_ifindex` stays 0: the route picks the interface, the address is what the client waits for.
-    let (level, kind, data) = match source.0 {
-        IpAddr::V4(ip) => {
-            control.0[header + 4..header + 8].copy_from_slice(&ip.octets());
-            (libc::IPPROTO_IP, libc::IP_PKTINFO, size_of::<libc::in_pktinfo>())
-        }
-        IpAddr::V6(ip) => {
-            control.0[header..header + 16].copy_from_slice(&ip.octets());
-            // A link-local source needs its interface (RFC 3542 §6.2).
-            control.0[header + 16..header + 20].copy_from_slice(&source.1.to_ne_bytes());
-            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, size_of::<libc::in6_pktinfo>())
-        }
-    };
-    let word = size_of::<usize>();
-    control.0[..word].copy_from_slice(&(header + data).to_ne_bytes());
-    control.0[word..word + 4].copy_from_slice(&level.to_ne_bytes());
-    control.0[word + 4..word + 8].copy_from_slice(&kind.to_ne_bytes());
+    let (mut control, control_len) = source.control();
     let mut message = no_message();
     message.msg_name = (&raw const to.storage).cast_mut().cast();
     message.msg_namelen = to.len;
     message.msg_iov = &raw mut iov;
     message.msg_iovlen = 1;
     message.msg_control = control.0.as_mut_ptr().cast();
-    message.msg_controllen = (header + data).next_multiple_of(word) as _;
+    message.msg_controllen = control_len as _;
     // SAFETY: every pointer in `message` is to a live value of the length given next to it; the kernel only reads them.
     check(unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) })
 }
@@ -397,6 +389,33 @@ pub fn send_from(fd: BorrowedFd<'_>, bytes: &[u8], flags: c_int, to: &RawAddress
 /// The local address an answer leaves from, and for IPv6 link-local ones its interface (else 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Source(pub IpAddr, pub u32);
+
+impl Source {
+    /// The control message of a send that leaves from it (`IP_PKTINFO`, `IPV6_PKTINFO`), and its length.
+    #[inline]
+    pub fn control(self) -> (Control<64>, usize) {
+        let mut control = Control([0u8; 64]);
+        let header = size_of::<libc::cmsghdr>();
+        // `ipi_ifindex` stays 0: the route picks the interface, the address is what the client waits for.
+        let (level, kind, data) = match self.0 {
+            IpAddr::V4(ip) => {
+                control.0[header + 4..header + 8].copy_from_slice(&ip.octets());
+                (libc::IPPROTO_IP, libc::IP_PKTINFO, size_of::<libc::in_pktinfo>())
+            }
+            IpAddr::V6(ip) => {
+                control.0[header..header + 16].copy_from_slice(&ip.octets());
+                // A link-local source needs its interface (RFC 3542 §6.2).
+                control.0[header + 16..header + 20].copy_from_slice(&self.1.to_ne_bytes());
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, size_of::<libc::in6_pktinfo>())
+            }
+        };
+        let word = size_of::<usize>();
+        control.0[..word].copy_from_slice(&(header + data).to_ne_bytes());
+        control.0[word..word + 4].copy_from_slice(&level.to_ne_bytes());
+        control.0[word + 4..word + 8].copy_from_slice(&kind.to_ne_bytes());
+        (control, (header + data).next_multiple_of(word))
+    }
+}
 
 /// Two ends of a way for descriptors within this process, and for nothing else: Unix datagram sockets.
 pub fn descriptor_way() -> io::Result<(OwnedFd, OwnedFd)> {

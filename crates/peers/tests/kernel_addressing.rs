@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use common::*;
 use lowlat_peers::PeerOptions;
-use lowlat_peers::serve::ServeConfig;
+use lowlat_peers::serve::{ServeConfig, Wait};
 use lowlat_transport::{Endpoint, Engine, EngineError, Proto, os};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
@@ -123,6 +123,32 @@ fn every_engine_and_peer_reaches_every_kind_of_address() {
         // 5 engines have 5 ways through the far end, io-uring too, af-xdp the 3 of UDP; each to 3 addresses.
         assert_eq!(reached, (6 * 5 + 3) * 3 * 20);
         assert_eq!((stats.answered, stats.malformed, stats.send_failed), (reached, 0, 0), "{stats:?}");
+    });
+}
+
+/// Whatever the far end waits by, it answers from the address that was asked, of both families, the shortest message and one
+/// that fills the MTU.
+#[test]
+fn every_way_of_the_far_end_answers_every_kind_of_address() {
+    in_namespace(&[], || {
+        let far = Far::new();
+        for wait in [Wait::Spin, Wait::Epoll(50), Wait::Uring { spin: false }, Wait::Uring { spin: true }] {
+            let served = far.serve(ServeConfig { wait, ..everything() });
+            let mut reached = 0;
+            for (peer, proto, port) in WAYS.into_iter().filter(|(_, proto, _)| *proto != Proto::Icmp) {
+                for to in far_addresses(port) {
+                    // 1,500 bytes of Ethernet less 40 of IPv6 and 8 of UDP, or 20 of TCP with its options.
+                    for len in [64, if proto == Proto::Udp { 1452 } else { 1400 }] {
+                        let way = format!("{wait:?}: {peer} over {proto:?}, {to}, {len} bytes");
+                        ping_pong(peer, &Endpoint::new(proto, to, len), &options(len), 20)
+                            .unwrap_or_else(|e| panic!("{way}: {e}"));
+                        reached += 20;
+                    }
+                }
+            }
+            let stats = served.end();
+            assert_eq!((stats.answered, stats.malformed, stats.send_failed), (reached, 0, 0), "{wait:?}: {stats:?}");
+        }
     });
 }
 

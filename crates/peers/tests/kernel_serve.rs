@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::*;
 use lowlat_peers::lowlat::place::{Answer, PlacementRequest, ask, message_len};
-use lowlat_peers::serve::{self, Bound, Confinement, Places, ServeConfig, ServeStats, Watcher};
+use lowlat_peers::serve::{self, Bound, Confinement, Places, ServeConfig, ServeStats, Wait, Watcher};
 use lowlat_transport::{Endpoint, Proto, clock, os};
 
 fn far4(port: u16) -> SocketAddr {
@@ -468,7 +468,16 @@ fn child_confined() {
                 })
                 .collect()
         };
-        let spin = std::env::var_os("LOWLAT_TEST_SPIN").is_some();
+        let wait = match std::env::var("LOWLAT_TEST_WAIT").as_deref() {
+            Err(_) => Wait::Sleep,
+            Ok("spin") => Wait::Spin,
+            Ok("epoll") => Wait::Epoll(50),
+            Ok("io-uring") => Wait::Uring { spin: false },
+            Ok("io-uring:spin") => Wait::Uring { spin: true },
+            Ok(other) => panic!("no way to wait: {other}"),
+        };
+        // One thread for each datagram socket, or for all of them together.
+        let shared = wait != Wait::Sleep;
         let placed = std::env::var_os("LOWLAT_TEST_PLACE").is_some();
         let cpus = std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap());
         let before: Vec<u32> = (0..cpus).collect();
@@ -478,7 +487,7 @@ fn child_confined() {
                 sockperf: Some(11111),
                 stamp: Some(862),
                 confine: true,
-                spin,
+                wait,
                 cpu: (!placed).then_some(0),
                 places: Some(Places { alone: Some(last), before, ..Places::default() }),
                 ..ServeConfig::default()
@@ -521,11 +530,11 @@ fn child_confined() {
                     // The threads that serve, and the one that waits for them: filtered, and nobody without
                     // capabilities.
                     let filtered: Vec<_> = tasks().into_iter().filter(|t| t["Seccomp"] == "2").collect();
-                    assert!(filtered.len() >= if spin { 3 } else { 5 }, "{}", filtered.len());
+                    assert!(filtered.len() >= if shared { 3 } else { 5 }, "{}", filtered.len());
                     // Those that had messages: the open socket's thread, its connected socket's, and the streams'.
                     let there = if placed { last } else { 0 }.to_string();
                     let pinned = filtered.iter().filter(|t| t["Cpus_allowed_list"] == there).count();
-                    assert!(pinned >= if spin { 1 } else { 3 }, "{pinned} threads are on CPU {there}");
+                    assert!(pinned >= if shared { 1 } else { 3 }, "{pinned} threads are on CPU {there}");
                     for task in filtered {
                         assert_eq!(task["Uid"], "65534 65534 65534 65534");
                         assert_eq!(task["Gid"], "65534 65534 65534 65534");
@@ -538,6 +547,8 @@ fn child_confined() {
                 });
                 stop.store(true, Ordering::Relaxed);
                 let (stats, reports) = far.join().unwrap();
+                // Also of a ring, whose own end comes later.
+                assert!(UdpSocket::bind(local(8620)).is_ok(), "the port is free when the far end has ended");
                 done.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 assert_eq!((stats.answered, stats.send_failed, stats.receive_failed), (5201, 0, 0), "{stats:?}");
                 assert_eq!(stats.sink_bytes, 100_000);
@@ -554,6 +565,9 @@ fn the_far_end_confines_itself_and_serves_on() {
         let me = me.to_str().unwrap();
         run(me, &["--exact", "child_confined", "--include-ignored"]);
         run("env", &["LOWLAT_TEST_PLACE=1", me, "--exact", "child_confined", "--include-ignored"]);
-        run("env", &["LOWLAT_TEST_SPIN=1", me, "--exact", "child_confined", "--include-ignored"]);
+        for wait in ["spin", "epoll", "io-uring", "io-uring:spin"] {
+            let wait = format!("LOWLAT_TEST_WAIT={wait}");
+            run("env", &[&wait, me, "--exact", "child_confined", "--include-ignored"]);
+        }
     });
 }

@@ -6,7 +6,7 @@
 mod common;
 
 use common::*;
-use lowlat_peers::serve::ServeConfig;
+use lowlat_peers::serve::{ServeConfig, Wait};
 use lowlat_peers::{Key, PeerOptions, find};
 use lowlat_transport::{Endpoint, Proto, clock};
 
@@ -27,8 +27,8 @@ fn our_peer_reaches_a_stock_sockperf_server() {
 #[test]
 fn stock_sockperf_clients_are_served() {
     in_namespace(&["sockperf"], || {
-        for spin in [false, true] {
-            let config = ServeConfig { port: None, sockperf: Some(11111), spin, ..ServeConfig::default() };
+        for wait in [Wait::Sleep, Wait::Spin, Wait::Epoll(50), Wait::Uring { spin: false }] {
+            let config = ServeConfig { port: None, sockperf: Some(11111), wait, ..ServeConfig::default() };
             let stats = beside(config, || {
                 for tcp in [None, Some("--tcp")] {
                     let to = ["-i", "127.0.0.1", "-p", "11111", "-t", "1"];

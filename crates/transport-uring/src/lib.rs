@@ -53,12 +53,14 @@
 
 mod buffer;
 mod engine;
+mod messages;
 mod ring;
 mod stream;
 mod zerocopy;
 
 pub use engine::{open, open_with};
-pub use ring::{RingOptions, Tracking};
+pub use messages::{Arrived, MessageParts, MessageRing};
+pub use ring::{RingOptions, Tracking, UNREGISTER_FILES};
 pub use zerocopy::SendZcSender;
 
 /// Name in `--engine` and in results.

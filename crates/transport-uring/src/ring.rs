@@ -3,8 +3,9 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
+use io_uring::register::Restriction;
 use io_uring::types::{Napi, NapiTracking, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, Probe, cqueue, opcode, squeue};
 use lowlat_transport::{EngineError, EngineOption, os};
@@ -70,6 +71,9 @@ impl RingOptions {
     }
 }
 
+/// `IORING_UNREGISTER_FILES` (include/uapi/linux/io_uring.h): the one registration that is left to a restricted ring.
+pub const UNREGISTER_FILES: u8 = 3;
+
 const SQPOLL: &str = "SQPOLL";
 const SEND_ZC: &str = "SEND_ZC";
 const NAPI: &str = "REGISTER_NAPI";
@@ -120,7 +124,7 @@ impl Ring {
     /// The best ring that the kernel gives.
     pub(crate) fn new(options: &RingOptions) -> Result<Self, EngineError> {
         let (mut words, mut granted) = (Vec::new(), Vec::new());
-        let (ring, deferred) = build(options, &mut words, &mut granted)?;
+        let (ring, deferred) = build(options, false, &mut words, &mut granted)?;
         let mut probe = Probe::new();
         ring.submitter()
             .register_probe(&mut probe)
@@ -151,6 +155,52 @@ impl Ring {
         // With a submission thread hardly any call is made.
         let number = if ring.params().is_setup_sqpoll() { None } else { register_ring(&ring).ok() };
         Ok(Self { inner: ring, deferred, words, options: granted, send_zc, calls: 0, number, here: PhantomData })
+    }
+
+    /// A ring that takes no request yet, for [`Ring::restrict`] and [`Ring::enable`]: the thread that enables it is the one that
+    /// it belongs to, whoever made it (io_uring_setup(2), `IORING_SETUP_R_DISABLED`, Linux 5.10).
+    pub(crate) fn held_back() -> Result<Self, EngineError> {
+        let (mut words, mut granted) = (Vec::new(), Vec::new());
+        let (ring, deferred) = build(&RingOptions::default(), true, &mut words, &mut granted)?;
+        let mut probe = Probe::new();
+        let probed = ring.submitter().register_probe(&mut probe);
+        Ok(Self {
+            inner: ring,
+            deferred,
+            words,
+            options: granted,
+            send_zc: probed.is_ok() && probe.is_supported(opcode::SendZc::CODE),
+            calls: 0,
+            number: None,
+            here: PhantomData,
+        })
+    }
+
+    /// Once it is enabled, the ring takes these requests alone, on registered files, and of its registrations only the end of
+    /// the files'. For good.
+    pub(crate) fn restrict(&self, codes: &[u8]) -> io::Result<()> {
+        let fixed = squeue::Flags::FIXED_FILE;
+        let mut rules: Vec<Restriction> = codes.iter().map(|code| Restriction::sqe_op(*code)).collect();
+        rules.push(Restriction::sqe_flags_allowed((fixed | squeue::Flags::BUFFER_SELECT).bits()));
+        rules.push(Restriction::sqe_flags_required(fixed.bits()));
+        rules.push(Restriction::register_op(UNREGISTER_FILES));
+        self.inner.submitter().register_restrictions(&mut rules)
+    }
+
+    /// The calling thread's from now on.
+    pub(crate) fn enable(&self) -> io::Result<()> {
+        self.inner.submitter().register_enable_rings()
+    }
+
+    /// Registers files, which requests name by their place.
+    pub(crate) fn register_all(&self, fds: &[RawFd]) -> io::Result<()> {
+        self.inner.submitter().register_files(fds)
+    }
+
+    /// Its descriptor.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring owns it and lives at least as long as the borrow.
+        unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) }
     }
 
     /// Registers the socket as file 0, which spares each request the look-up. False if refused.
@@ -359,13 +409,14 @@ fn register_ring(ring: &IoUring) -> io::Result<u32> {
 
 fn build(
     options: &RingOptions,
+    disabled: bool,
     words: &mut Vec<String>,
     granted: &mut Vec<EngineOption>,
 ) -> Result<(IoUring, bool), EngineError> {
     if options.sqpoll {
         // Task-run flags are about the submitting thread, which is the kernel's own here; io_uring_setup(2) has them
         // exclude each other.
-        match base().setup_sqpoll(SQPOLL_IDLE_MS).build(ENTRIES) {
+        match base(disabled).setup_sqpoll(SQPOLL_IDLE_MS).build(ENTRIES) {
             Ok(ring) => {
                 words.push(SQPOLL.to_owned());
                 granted.push(EngineOption::got(SQPOLL, format!("sleeps after {SQPOLL_IDLE_MS} ms")));
@@ -382,7 +433,7 @@ fn build(
     }
     let mut last = None;
     for (name, flags) in TASKRUN {
-        let mut builder = base();
+        let mut builder = base(disabled);
         match flags(&mut builder).build(ENTRIES) {
             Ok(ring) => {
                 words.push(name.to_owned());
@@ -401,9 +452,12 @@ fn build(
     Err(refused(&last.unwrap_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))))
 }
 
-fn base() -> io_uring::Builder {
+fn base(disabled: bool) -> io_uring::Builder {
     let mut builder = IoUring::builder();
     builder.dontfork();
+    if disabled {
+        builder.setup_r_disabled();
+    }
     builder
 }
 

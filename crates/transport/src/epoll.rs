@@ -24,7 +24,7 @@ pub const COSTS: &str = "a sleep, a wake-up and one more system call in each rou
                          polled, CPU time up to the busy-poll time in each wait";
 
 /// When none is asked: as `busy-poll`.
-const DEFAULT_US: u32 = 50;
+pub const DEFAULT_US: u32 = 50;
 /// Packets of one poll; the kernel's own default (`BUSY_POLL_BUDGET`, net/busy_poll.h).
 const BUDGET: u16 = 8;
 const PARAMS: &str = "EPIOCSPARAMS";
@@ -84,8 +84,8 @@ fn within(poll_us: u32, left: Ns) -> u32 {
     u32::try_from(left / 1000).unwrap_or(u32::MAX).min(poll_us).max(1)
 }
 
-/// Has the context poll for so long before it sleeps, and reads the values back.
-fn polling(epoll: BorrowedFd<'_>, us: u32) -> EngineOption {
+/// Has the context poll for so many µs before it sleeps, and reads the values back.
+pub fn polling(epoll: BorrowedFd<'_>, us: u32) -> EngineOption {
     if us == 0 {
         return EngineOption { option: PARAMS.to_owned(), ..EngineOption::default() };
     }

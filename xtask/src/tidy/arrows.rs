@@ -37,7 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transport-xdp", &["model", "netlink", "os", "transport"]),
     // The way and the headers of a flow are those of the engine next to it.
     ("transport-dpdk", &["netlink", "transport", "transport-xdp"]),
-    ("peers", &["model", "os", "transport"]),
+    ("peers", &["model", "os", "transport", "transport-uring"]),
     ("measure", &["model", "os", "peers", "transport"]),
     // It names causes: interrupts and idle states, read through the reading door.
     ("noise", &["measure", "model", "sys", "transport"]),

@@ -70,6 +70,7 @@ const DOORS: &[(&str, &[Way], &str)] = &[
     ("crates/lab/src/vm/", &[Files, Processes, Environment], "QEMU, kernels and their cache"),
     ("crates/starters/src/lib.rs", &[Files], "the folder that `bypass new` names"),
     ("crates/transport-dpdk/src/child.rs", &[Processes, Environment], "starts lowlat-dpdk, from where it is"),
+    ("crates/live/src/suspend.rs", &[Processes, Environment], "starts this program again as the far end that answers"),
     ("crates/live/src/judge.rs", &[Processes], "the user's own command, which judges"),
     ("crates/live/src/stored.rs", &[Files], "the folder that --out names"),
     ("crates/cli/src/main.rs", &[Environment], "the arguments"),

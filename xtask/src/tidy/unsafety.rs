@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("crates/peers/src/serve/privilege.rs", "a thread's own table of descriptors is a promise that its caller makes"),
     ("crates/transport-uring/src/buffer.rs", "memory shared with the kernel"),
     ("crates/transport-uring/src/engine.rs", "submissions name memory that must outlive them"),
+    ("crates/transport-uring/src/messages.rs", "submissions name memory that must outlive them"),
     ("crates/transport-uring/src/ring.rs", "submissions name memory that must outlive them"),
     ("crates/transport-uring/src/zerocopy.rs", "submissions name memory that must outlive them"),
     ("crates/transport-xdp/src/bpf.rs", "bpf(2) and a mapped counter"),

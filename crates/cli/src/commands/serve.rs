@@ -1,13 +1,13 @@
 //! `lowlat serve`: the far end.
 
-use lowlat_peers::serve::{self, Bound, Confinement, ServeConfig, ServeStats, Watcher};
+use lowlat_peers::serve::{self, Bound, Confinement, ServeConfig, ServeStats, Wait, Watcher};
 use lowlat_sys::Live;
 use lowlat_transport_xdp::Responder;
 
 use crate::args::ServeArgs;
 use crate::{output, signals};
 use lowlat_live::responder::{self, DpdkFarEnd};
-use lowlat_live::{Failure, Outcome, far, path::read_key};
+use lowlat_live::{Failure, Outcome, far, path::read_key, suspend};
 
 /// Runs the command until a signal ends it; then prints what it did.
 pub fn run(args: &ServeArgs, json: bool) -> Outcome {
@@ -15,6 +15,9 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
         return behind_dpdk(args, json);
     }
     let way = way(args)?;
+    if let Some(iface) = way.suspends {
+        return suspend::far_end(iface, "--suspended", &Live::new(), &mut output::progress);
+    }
     let mut config = ServeConfig {
         bind: args.bind.clone(),
         sockperf: args.sockperf,
@@ -22,8 +25,7 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
         key: args.key_file.as_deref().map(read_key).transpose()?,
         source_limit: args.source_limit,
         total_limit: args.total_limit,
-        spin: way.spin,
-        busy_poll_us: way.busy_poll_us,
+        wait: way.wait,
         cpu: args.cpu,
         places: Some(far::places(&Live::new())),
         confine: true,
@@ -44,7 +46,7 @@ pub fn run(args: &ServeArgs, json: bool) -> Outcome {
     }
     let mut xdp = way.xdp.map(|iface| responder::open(iface, &config, &Live::new())).transpose()?;
     let gone = way.xdp.map(ended_under_us);
-    let mut console = Console { every_ns: args.report, xdp: xdp.as_mut(), gone };
+    let mut console = Console { every_ns: args.report, xdp: xdp.as_mut(), gone, suspended: args.suspended };
     let stats = serve::watched(&config, signals::stop(), &mut console)?;
     print(&stats, xdp.map(|xdp| xdp.answered()), json)?;
     Ok(0)
@@ -84,38 +86,35 @@ fn behind_dpdk(args: &ServeArgs, json: bool) -> Outcome {
 }
 
 /// How the far end waits and answers.
+#[derive(Default)]
 struct Way<'a> {
-    spin: bool,
-    busy_poll_us: Option<u32>,
+    wait: Wait,
     /// Interface of the XDP program.
     xdp: Option<&'a str>,
+    /// Interface whose interrupts are suspended while another process answers.
+    suspends: Option<&'a str>,
 }
 
 /// What `--engine` names, or the flags that are older than it.
 fn way(args: &ServeArgs) -> Result<Way<'_>, Failure> {
-    const ENGINES: &str = "block, spin, busy-poll, af-xdp, dpdk";
-    let plain = Way { spin: args.spin, busy_poll_us: None, xdp: args.xdp.as_deref() };
-    let Some(engine) = args.engine.as_deref() else { return Ok(plain) };
-    let no = |why: String| Err(Failure::new(format!("serve with engine {engine:?}: {why}")));
-    if engine != "af-xdp" && args.iface.is_some() {
-        return no("only af-xdp and dpdk take --iface; leave it out".to_owned());
-    }
-    if args.dpdk_address.is_some() {
-        return no("only dpdk takes --dpdk-port and --dpdk-address; leave them out".to_owned());
-    }
-    match engine {
-        "block" if args.spin => no("it sleeps, and --spin does not; leave out one of them".to_owned()),
-        "block" => Ok(plain),
-        "spin" => Ok(Way { spin: true, ..plain }),
-        "busy-poll" => Ok(Way { spin: true, busy_poll_us: Some(lowlat_transport::busy_poll::DEFAULT_US), ..plain }),
-        "af-xdp" => match args.iface.as_deref() {
-            Some(iface) => Ok(Way { xdp: Some(iface), ..plain }),
-            None => no("the interface of its XDP program is missing; give --iface IF".to_owned()),
-        },
-        other => match lowlat_live::path::is_engine(other) {
-            Ok(()) => no(format!("it is one of the near end alone; choose one of {ENGINES}")),
-            Err(_) => no(format!("no such engine; choose one of {ENGINES}")),
-        },
+    let spin = if args.spin { Wait::Spin } else { Wait::Sleep };
+    let Some(engine) = args.engine.as_deref() else {
+        return Ok(Way { wait: spin, xdp: args.xdp.as_deref(), suspends: None });
+    };
+    let no = |why: String| Failure::new(format!("serve with engine {engine:?}: {why}"));
+    let wait = responder::wait(engine).map_err(no)?;
+    let on_iface = matches!(engine, "af-xdp" | "suspend");
+    match args.iface.as_deref() {
+        Some(_) if !on_iface => Err(no("only suspend, af-xdp and dpdk take --iface; leave it out".to_owned())),
+        None if on_iface => Err(no("its interface is missing; give --iface IF".to_owned())),
+        _ if args.dpdk_address.is_some() => {
+            Err(no("only dpdk takes --dpdk-port and --dpdk-address; leave them out".to_owned()))
+        }
+        _ if args.spin && !matches!(engine, "spin" | "busy-poll" | "af-xdp") => {
+            Err(no("it says itself how it waits; leave out --spin".to_owned()))
+        }
+        xdp if engine == "af-xdp" => Ok(Way { wait: spin, xdp, suspends: None }),
+        suspends => Ok(Way { wait, xdp: None, suspends: suspends.filter(|_| !args.suspended) }),
     }
 }
 
@@ -125,6 +124,8 @@ struct Console<'a> {
     xdp: Option<&'a mut Responder>,
     /// What is said once when the program's interface goes; taken when it is said.
     gone: Option<String>,
+    /// Who set the NAPI instances lives as long as standard input stays open.
+    suspended: bool,
 }
 
 /// That the interface of the XDP program is no more.
@@ -136,6 +137,12 @@ fn ended_under_us(iface: &str) -> String {
 }
 
 impl Watcher for Console<'_> {
+    fn granted(&mut self, options: &[lowlat_transport::EngineOption]) {
+        if let Some(words) = responder::granted(options) {
+            output::progress(&words);
+        }
+    }
+
     fn ready(&mut self, bound: &[Bound], confinement: &[Confinement]) {
         if let Some(xdp) = &self.xdp {
             output::progress(xdp.words());
@@ -157,6 +164,9 @@ impl Watcher for Console<'_> {
     }
 
     fn look(&mut self) {
+        if self.suspended && signals::input_ended() {
+            signals::stop().store(true, std::sync::atomic::Ordering::SeqCst);
+        }
         if self.gone.is_some() && self.xdp.as_mut().is_some_and(|xdp| xdp.is_gone()) {
             output::progress(&self.gone.take().unwrap_or_default());
         }

@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
+
+use lowlat_transport_uring::UNREGISTER_FILES;
 
 use super::lane::ConnectedSocket;
 use super::{ServeError, privilege, tried};
@@ -49,12 +51,13 @@ impl Calls {
 pub(super) fn process(
     conns: &[Arc<ConnectedSocket>],
     sleeping: bool,
+    ring: Option<BorrowedFd<'_>>,
 ) -> Result<(Vec<Confinement>, Option<Calls>), ServeError> {
     let ahead = if sleeping && privilege::go_ahead() { "; nice -1" } else { "" };
     let words =
         privilege::drop_all().map_err(|source| ServeError::Os { what: "drop privileges".to_owned(), source })? + ahead;
     let mut done = vec![Confinement { by: "privileges", whole: true, words }, files()];
-    let calls = match filter(conns) {
+    let calls = match filter(conns, ring) {
         // A kernel without seccomp filters says so only when one is set: a thread tries it.
         Ok(program) => match tried(|| Calls(program.clone()).enter()) {
             Ok(()) => Ok(Calls(program)),
@@ -64,7 +67,8 @@ pub(super) fn process(
     };
     let (calls, words) = match calls {
         Ok(calls) => {
-            (Some(calls), format!("{} system calls are left", CALLS.len() + WITHOUT_CODE.len() + OF_ITSELF.len()))
+            let count = CALLS.len() + WITHOUT_CODE.len() + OF_ITSELF.len() + ring.map_or(0, |_| 2);
+            (Some(calls), format!("{count} system calls are left"))
         }
         Err(why) => (None, format!("not here ({why}): every system call is left")),
     };
@@ -157,7 +161,7 @@ const OF_ITSELF: &[libc::c_long] = &[libc::SYS_sched_setaffinity];
 /// A connected socket is bound when it is first taken and connected to its client. No other socket may be.
 const OF_CONNECTED_SOCKETS: &[libc::c_long] = &[libc::SYS_bind, libc::SYS_connect];
 
-fn filter(conns: &[Arc<ConnectedSocket>]) -> Result<BpfProgram, String> {
+fn filter(conns: &[Arc<ConnectedSocket>], ring: Option<BorrowedFd<'_>>) -> Result<BpfProgram, String> {
     const DESCRIPTOR: u8 = 0;
     const THREAD: u8 = 0;
     const PROT: u8 = 2;
@@ -182,6 +186,16 @@ fn filter(conns: &[Arc<ConnectedSocket>]) -> Result<BpfProgram, String> {
         };
         rules.insert(*call, conns.iter().map(of_conn).collect::<Result<_, _>>()?);
     }
+    // Calls on that ring alone, which takes nothing but messages on its sockets (`MessageRing`), and lets go of them at the end.
+    if let Some(ring) = ring {
+        const REGISTRATION: u8 = 1;
+        let fd = u64::from(ring.as_raw_fd().unsigned_abs());
+        let is = |argument, value| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value);
+        let of_ring = is(DESCRIPTOR, fd).map_err(words)?;
+        let unregister = is(REGISTRATION, u64::from(UNREGISTER_FILES)).map_err(words)?;
+        rules.insert(libc::SYS_io_uring_enter, vec![SeccompRule::new(vec![of_ring.clone()]).map_err(words)?]);
+        rules.insert(libc::SYS_io_uring_register, vec![SeccompRule::new(vec![of_ring, unregister]).map_err(words)?]);
+    }
     let arch = match () {
         () if cfg!(target_arch = "x86_64") => TargetArch::x86_64,
         () if cfg!(target_arch = "aarch64") => TargetArch::aarch64,
@@ -199,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_filter_is_a_program_and_no_call_stands_twice() {
-        assert!(filter(&[]).is_ok_and(|p| p.len() > CALLS.len()));
+        assert!(filter(&[], None).is_ok_and(|p| p.len() > CALLS.len()));
         let mut all: Vec<_> = CALLS.iter().chain(WITHOUT_CODE).collect();
         all.sort_unstable();
         all.dedup();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_transport::{clock, cmsg, os};
+use lowlat_transport_uring::{Arrived, MessageRing};
 
 use super::lane::{self, ConnectedSocket, SocketPool};
 use super::limit::Gate;
@@ -148,6 +149,16 @@ impl Datagrams {
         conns.iter().map(|conn| conn.fd.as_fd()).chain([self.conn.fd()])
     }
 
+    /// The socket.
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.conn.fd()
+    }
+
+    /// Bytes of the longest message that it answers.
+    pub(super) fn longest(&self) -> usize {
+        self.room.len()
+    }
+
     /// A connected socket that nobody was given yet.
     pub(super) fn is_vacant(&self) -> bool {
         matches!(&self.conn, Where::ConnectedSocket(conn) if conn.held().is_vacant())
@@ -237,6 +248,41 @@ impl Datagrams {
         if self.from.is_empty() {
             return None; // receiving was ended
         }
+        Some(self.answer((len, control_len), source, ttl, None))
+    }
+
+    /// A message that the ring brought, and its answer through the ring.
+    #[inline]
+    pub(super) fn take(&mut self, ring: &mut MessageRing, arrived: Arrived) {
+        let lengths = ring.parts(&arrived).map(|parts| {
+            let len = parts.bytes.len().min(self.room.len());
+            self.room[..len].copy_from_slice(&parts.bytes[..len]);
+            let control_len = parts.control.len().min(self.ancillary.0.len());
+            self.ancillary.0[..control_len].copy_from_slice(&parts.control[..control_len]);
+            self.from = os::RawAddress::from_bytes(parts.from);
+            (len, control_len)
+        });
+        ring.give(arrived);
+        let Some((len, control_len)) = lengths else {
+            self.stats.receive_failed += 1;
+            return;
+        };
+        let control = &self.ancillary.0[..control_len];
+        let (source, ttl) = (cmsg::destination(control), cmsg::time_to_live(control));
+        self.answer((len, control_len), source, ttl, Some((ring, arrived.socket)));
+        self.follower.follow();
+    }
+
+    /// Answers the message in `room`, from `from`, with what is in `ancillary`: when it came, and if its client is to get a
+    /// connected socket, the address that it wrote to.
+    #[inline]
+    fn answer(
+        &mut self,
+        (len, control_len): (usize, usize),
+        source: Option<os::Source>,
+        ttl: Option<u8>,
+        ring: Option<(&mut MessageRing, usize)>,
+    ) -> (u64, Option<SocketAddr>) {
         let at = clock::now();
         let kernel = self.stamped.stamp(&self.ancillary.0[..control_len]);
         let arrival = Arrival { at, ttl, kernel };
@@ -245,8 +291,8 @@ impl Datagrams {
         let mut to_conn = None;
         let handled = match &mut self.conn {
             Where::Open(fd, pool) => {
-                let to = To { fd: fd.as_fd(), client: &self.from, connected: false, source };
-                let handled = judge(&mut self.stats).handle(reflector, room, len, &to, &arrival);
+                let mut to = To { fd: fd.as_fd(), client: &self.from, connected: false, source, ring };
+                let handled = judge(&mut self.stats).handle(reflector, room, len, &mut to, &arrival);
                 if handled.answered && pool.note(&self.from) {
                     to_conn = if self.any {
                         source.map(|source| lane::destination(source, self.local.port()))
@@ -259,14 +305,14 @@ impl Datagrams {
             Where::ConnectedSocket(conn) => {
                 let mut held = conn.held();
                 let connected = held.is(&self.from, at);
-                let to = To { fd: conn.fd.as_fd(), client: &self.from, connected, source };
-                let handled = judge(&mut held.stats).handle(reflector, room, len, &to, &arrival);
+                let mut to = To { fd: conn.fd.as_fd(), client: &self.from, connected, source, ring };
+                let handled = judge(&mut held.stats).handle(reflector, room, len, &mut to, &arrival);
                 held.stats.answered_connected += u64::from(handled.answered);
                 handled
             }
         };
         self.stamped.asked(self.conn.fd(), handled.wants_stamp, at);
-        Some((at, to_conn))
+        (at, to_conn)
     }
 
     #[cold]
@@ -309,13 +355,18 @@ struct To<'a> {
     /// The socket is connected to the client.
     connected: bool,
     source: Option<os::Source>,
+    /// The ring that the answer leaves through, and the socket's place on it.
+    ring: Option<(&'a mut MessageRing, usize)>,
 }
 
 impl To<'_> {
     /// Never waits: a full send buffer must not stop the answers to others.
     #[inline]
-    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         const FLAGS: libc::c_int = libc::MSG_DONTWAIT;
+        if let Some((ring, socket)) = &mut self.ring {
+            return ring.send(*socket, self.client, self.source, bytes);
+        }
         match self.source {
             None if self.connected => match os::send(self.fd, bytes, FLAGS) {
                 // The error is of an answer before: reported once, and this one has not left yet.
@@ -352,7 +403,7 @@ impl Judge<'_> {
         reflector: &mut dyn Reflector,
         room: &mut [u8],
         len: usize,
-        to: &To<'_>,
+        to: &mut To<'_>,
         arrival: &Arrival,
     ) -> Handled {
         self.stats.received += 1;

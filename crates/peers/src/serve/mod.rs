@@ -26,6 +26,7 @@ mod stats;
 mod stream;
 #[doc(hidden)]
 pub mod testing;
+mod wait;
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -33,7 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lowlat_transport::thread::WithoutRseq;
-use lowlat_transport::{Proto, clock, os};
+use lowlat_transport::{EngineOption, Proto, clock, os};
 
 pub use self::allow::Cidr;
 pub use self::confine::Confinement;
@@ -48,6 +49,8 @@ use self::sink::Sinks;
 use self::stats::Board;
 pub use self::stats::{Residence, ServeStats};
 use self::stream::{ConnectionsGuard, Streams};
+use self::wait::Shared;
+pub use self::wait::Wait;
 use crate::Key;
 use crate::lowlat::DEFAULT_PORT;
 pub use crate::reflector::{Arrival, Ignored, Reflection, Reflector};
@@ -71,10 +74,8 @@ pub struct ServeConfig {
     pub source_limit: Option<u64>,
     /// Limit of messages per second in total.
     pub total_limit: Option<u64>,
-    /// Spin instead of sleeping.
-    pub spin: bool,
-    /// `SO_BUSY_POLL` of the sockets, µs: each receive polls the NIC's queue; with [`ServeConfig::spin`].
-    pub busy_poll_us: Option<u32>,
+    /// How it waits for messages.
+    pub wait: Wait,
     /// CPU for the answering threads.
     pub cpu: Option<u32>,
     /// CPUs that a prober may have it placed on; `None` for no placement at a prober's request.
@@ -99,8 +100,7 @@ impl Default for ServeConfig {
             allow: Vec::new(),
             source_limit: None,
             total_limit: None,
-            spin: false,
-            busy_poll_us: None,
+            wait: Wait::Sleep,
             cpu: None,
             places: None,
             confine: false,
@@ -151,6 +151,10 @@ pub enum ServeError {
 
 /// Receives the far end's reports.
 pub trait Watcher {
+    /// What the kernel granted of the way it waits, before [`Watcher::ready`].
+    fn granted(&mut self, options: &[EngineOption]) {
+        let _ = options;
+    }
     /// It is bound, and confined in these ways; the first answer is still to come.
     fn ready(&mut self, bound: &[Bound], confinement: &[Confinement]);
     /// The counts so far; called every [`Watcher::every_ns`].
@@ -193,25 +197,28 @@ pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watche
     let mut datagrams = Vec::new();
     let mut conns = Vec::new();
     let mut bound = Vec::new();
+    let mut granted = Vec::new();
+    // In the receive, which ends in time to look at `stop`; by all other ways it asks without waiting.
+    let sleeping = config.wait == Wait::Sleep;
+    let own_sockets = if config.wait.connects() { CONNECTED_SOCKETS } else { 0 };
     for service in &services {
         for (ip, family_is_all) in addresses(config) {
             let Some(sockets) = bind_both(service, ip, family_is_all, &bound)? else { continue };
             let make = || (service.make)(config.key.clone(), &desk);
             let failed = |e| ServeError::Os { what: format!("set up {} on {ip}", service.name), source: e };
             for (fd, _) in sockets.udp.iter().chain(&sockets.tcp) {
-                polled(fd.as_fd(), config.busy_poll_us)?;
+                granted = polled(fd.as_fd(), config.wait.busy_poll_us())?;
             }
             if let Some((fd, at)) = sockets.udp {
                 bound.push(Bound { protocol: service.name, proto: Proto::Udp, at });
-                let own = (0..CONNECTED_SOCKETS).map(|_| ConnectedSocket::new(at).map(Arc::new));
+                let own = (0..own_sockets).map(|_| ConnectedSocket::new(at).map(Arc::new));
                 let own = own.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-                own.iter().try_for_each(|conn| polled(conn.fd.as_fd(), config.busy_poll_us))?;
+                own.iter().try_for_each(|conn| polled(conn.fd.as_fd(), config.wait.busy_poll_us()).map(drop))?;
                 for conn in &own {
                     datagrams.push(Datagrams::conn(conn.clone(), at, make(), (gate.clone(), &desk)).map_err(failed)?);
                 }
                 conns.extend(own.iter().cloned());
-                datagrams
-                    .push(Datagrams::open(fd, at, make(), (gate.clone(), &desk), config.spin, own).map_err(failed)?);
+                datagrams.push(Datagrams::open(fd, at, make(), (gate.clone(), &desk), !sleeping, own).map_err(failed)?);
             }
             if let Some((fd, at)) = sockets.tcp {
                 bound.push(Bound { protocol: service.name, proto: Proto::Tcp, at });
@@ -231,17 +238,28 @@ pub fn watched(config: &ServeConfig, stop: &AtomicBool, watcher: &mut dyn Watche
     let lone = Lone::default();
     let waker = AcceptWaker::new(&lone, streams.listeners())
         .map_err(|source| ServeError::Os { what: "watch the listeners".to_owned(), source })?;
-    let (confinement, calls) =
-        if config.confine { confine::process(&conns, !config.spin)? } else { (Vec::new(), None) };
+    let (mut shared, of_shared) = Shared::open(config.wait, &datagrams)?;
+    granted.extend(of_shared);
+    if let Wait::Epoll(us) = config.wait {
+        streams.poll(us);
+    }
+    let (confinement, calls) = if config.confine {
+        let ring = if let Shared::Ring(ring) = &shared { Some(ring.descriptor()) } else { None };
+        confine::process(&conns, config.wait.sleeps(), ring)?
+    } else {
+        (Vec::new(), None)
+    };
+    watcher.granted(&granted);
     watcher.ready(&bound, &confinement);
-    Ok(serve(config, stop, (datagrams, &conns), streams, (&sinks, &lone, &waker), calls.as_ref(), watcher))
+    let sockets = (datagrams, &conns[..], &mut shared);
+    Ok(serve(config, stop, sockets, streams, (&sinks, &lone, &waker), calls.as_ref(), watcher))
 }
 
 /// Has receives of the socket poll the NIC's queue; connections have it from their listener (`sk_clone_lock`,
-/// net/core/sock.c, copies it).
-fn polled(fd: BorrowedFd<'_>, busy_poll_us: Option<u32>) -> Result<(), ServeError> {
-    let Some(us) = busy_poll_us else { return Ok(()) };
-    lowlat_transport::busy_poll::ask(fd, us).map(drop).map_err(|e| ServeError::Config(e.to_string()))
+/// net/core/sock.c, copies it); gives what the kernel granted.
+fn polled(fd: BorrowedFd<'_>, busy_poll_us: Option<u32>) -> Result<Vec<EngineOption>, ServeError> {
+    let Some(us) = busy_poll_us else { return Ok(Vec::new()) };
+    lowlat_transport::busy_poll::ask(fd, us).map_err(|e| ServeError::Config(e.to_string()))
 }
 
 /// Does it on a thread of its own, which ends.
@@ -253,7 +271,7 @@ fn tried(attempt: impl FnOnce() -> std::io::Result<()> + Send) -> std::io::Resul
 fn serve(
     config: &ServeConfig,
     stop: &AtomicBool,
-    (mut datagrams, conns): (Vec<Datagrams>, &[Arc<ConnectedSocket>]),
+    (mut datagrams, conns, shared): (Vec<Datagrams>, &[Arc<ConnectedSocket>], &mut Shared),
     mut streams: Streams<'_>,
     (sinks, lone, waker): (&Sinks, &Lone, &AcceptWaker<'_>),
     calls: Option<&confine::Calls>,
@@ -294,17 +312,31 @@ fn serve(
             }
             sinks.run(stop, config.idle_timeout_ns);
         });
-        if config.spin {
+        if config.wait.spins() {
             scope.spawn(|| {
                 let own = datagrams.iter().flat_map(Datagrams::descriptors).chain(streams.descriptors());
                 enter(&own.collect::<Vec<_>>());
                 spin(&mut datagrams, ConnectionsGuard(&mut streams).0, stop);
             });
         } else {
-            for socket in &mut datagrams {
+            if matches!(shared, Shared::None) {
+                for socket in &mut datagrams {
+                    scope.spawn(|| {
+                        enter(&socket.descriptors().collect::<Vec<_>>());
+                        socket.run(stop);
+                    });
+                }
+            } else {
                 scope.spawn(|| {
-                    enter(&socket.descriptors().collect::<Vec<_>>());
-                    socket.run(stop);
+                    // A ring is the thread's that enables it, by a call that the filter forbids.
+                    let enabled = if let Shared::Ring(ring) = shared { ring.enable().is_ok() } else { true };
+                    let own = datagrams.iter().flat_map(Datagrams::descriptors).chain(shared.descriptor());
+                    enter(&own.collect::<Vec<_>>());
+                    match shared {
+                        Shared::Epoll(set) => wait::by_epoll(set, &mut datagrams, stop),
+                        Shared::Ring(ring) if enabled => wait::by_ring(ring, &mut datagrams, stop),
+                        Shared::Ring(_) | Shared::None => wait::by_turns(&mut datagrams, stop),
+                    }
                 });
             }
             scope.spawn(|| {

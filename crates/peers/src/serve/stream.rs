@@ -47,6 +47,8 @@ pub(super) struct Streams<'a> {
     last: usize,
     /// That one is not in the epoll set.
     devoted: bool,
+    /// Its waits poll, which a receive of one connection would not.
+    polls: bool,
     room: usize,
     max: usize,
     idle_ns: u64,
@@ -103,6 +105,7 @@ impl<'a> Streams<'a> {
             connections: Vec::new(),
             last: 0,
             devoted: false,
+            polls: false,
             room: 0,
             max: config.max_connections.max(1),
             idle_ns: config.idle_timeout_ns,
@@ -124,6 +127,11 @@ impl<'a> Streams<'a> {
         self.listeners().chain([self.epoll.as_fd(), self.sinks.descriptor()])
     }
 
+    /// Its waits poll the NIC's queue for so many µs before they sleep, and it always waits for all connections at once.
+    pub(super) fn poll(&mut self, us: u32) {
+        self.polls = lowlat_transport::epoll::polling(self.epoll.as_fd(), us).got.is_some();
+    }
+
     /// What listens.
     pub(super) fn listeners(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.listeners.iter().map(|l| l.fd.as_fd())
@@ -138,7 +146,7 @@ impl<'a> Streams<'a> {
             self.turn(PATIENCE_NS);
             let went_on = self.stats.received > before.1 && self.last == before.0;
             streak = if went_on && self.is_alone() { streak + 1 } else { 0 };
-            if streak >= STREAK && can_be_woken {
+            if streak >= STREAK && can_be_woken && !self.polls {
                 streak = 0;
                 self.devote(self.last, stop, lone);
             }
