@@ -11,7 +11,7 @@
 #[allow(unreachable_pub, dead_code, clippy::pedantic)] // what the commands take from their arguments is not used here
 mod args;
 #[path = "../../crates/cli/src/config.rs"]
-#[allow(unreachable_pub, clippy::pedantic)]
+#[allow(unreachable_pub, clippy::pedantic)] // as above
 mod cli_config;
 
 pub mod captured;

@@ -228,10 +228,16 @@ impl Extract {
 pub(crate) fn extract(tree: &Tree, trees: &[&str]) -> Result<String> {
     let mut sources: Vec<(Release, PathBuf)> = Vec::new();
     for named in trees {
-        let (number, folder) = named.split_once('=').with_context(|| format!("{named} is not RELEASE=FOLDER"))?;
+        let (number, folder) =
+            named.split_once('=').with_context(|| format!("extract: {named} is not RELEASE=FOLDER"))?;
         let folder = PathBuf::from(folder);
-        ensure!(folder.join("Documentation").is_dir(), "{}: this is no kernel tree", folder.display());
-        sources.push((release(number).with_context(|| format!("{number} is no release"))?, folder));
+        ensure!(
+            folder.join("Documentation").is_dir(),
+            "extract {named}: no kernel sources there (no folder Documentation); unpack them, Debian: linux-source-{number}"
+        );
+        let release = release(number)
+            .with_context(|| format!("extract {named}: {number} is no release; write 6.12 for example"))?;
+        sources.push((release, folder));
     }
     sources.sort();
     let old = tree.text(EXTRACT).map(Extract::parse).transpose()?.unwrap_or_default();
@@ -283,6 +289,19 @@ mod tests {
     fn said(what: &str) -> Vec<String> {
         let (_, _, said) = parse(what).unwrap();
         said.into_iter().map(|s| if s.absent { format!("no {}", s.what) } else { s.what }).collect()
+    }
+
+    #[test]
+    fn sources_that_are_not_there_are_named_in_one_line() {
+        for (named, why) in [
+            ("6.1=/no/such/tree", "no kernel sources there"),
+            ("tree", "is not RELEASE=FOLDER"),
+            ("six=/", "Documentation"),
+        ] {
+            let said = format!("{:#}", extract(&Tree::of(&[]), &[named]).unwrap_err());
+            assert!(said.starts_with("extract") && said.contains(named) && said.contains(why), "{said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
     }
 
     #[test]

@@ -9,7 +9,8 @@
 //! cargo run -p xtask -- extract 6.1=TREE 6.12=TREE   looks up what the pages cite of the kernel in these sources
 //! ```
 //!
-//! The same checks are tests of this crate, so that `cargo test` alone finds what they find.
+//! The same checks are tests of this crate, so that `cargo test` alone finds what they find. Exits: 1 where a check finds
+//! something, 2 with one line where the work could not be done.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -28,9 +29,17 @@ use anyhow::Result;
 
 use tree::Tree;
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    run(&args).unwrap_or_else(|why| {
+        // In one line, and without the backtrace that a `Result` of `main` prints.
+        eprintln!("xtask: {why:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn run(args: &[&str]) -> Result<ExitCode> {
     let wrong = match args[..] {
         ["gen"] => {
             let tree = Tree::load()?;

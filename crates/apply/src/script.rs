@@ -24,9 +24,7 @@ pub fn write(ledger: &Ledger) -> String {
     if ledger.standing.iter().any(|s| inode(s).is_some()) {
         out.push_str(CALLED);
     }
-    let first =
-        |(n, s): &(usize, &StandingWrite)| !ledger.standing[..*n].iter().any(|first| first.op.locus == s.op.locus);
-    let oldest: Vec<&StandingWrite> = ledger.standing.iter().enumerate().filter(first).map(|(_, s)| s).rev().collect();
+    let oldest: Vec<&StandingWrite> = restored(ledger).rev().collect();
     for run in oldest.chunk_by(|a, b| undone_at_once(&a.op.locus, &b.op.locus) && inode(a) == inode(b)) {
         out.push_str(&at_once(run));
         for s in run {
@@ -40,6 +38,14 @@ pub fn write(ledger: &Ledger) -> String {
     }
     out.push_str("\nexit $failed\n");
     out
+}
+
+/// The oldest write of each place that stands, in the order in which they were made: the script puts back what was there
+/// before it.
+pub(crate) fn restored(ledger: &Ledger) -> impl DoubleEndedIterator<Item = &StandingWrite> {
+    let is_first =
+        |(n, s): &(usize, &StandingWrite)| !ledger.standing[..*n].iter().any(|first| first.op.locus == s.op.locus);
+    ledger.standing.iter().enumerate().filter(is_first).map(|(_, s)| s)
 }
 
 /// What shellcheck would say and is meant: a route's words are split, a failed command is known by its last word, no interface's name holds a blank

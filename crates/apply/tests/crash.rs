@@ -1,5 +1,5 @@
 //! Power cut at any byte of the journal, before or after any write: rollback from disk restores exactly what was there.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -63,7 +63,10 @@ enum Takes {
 struct Machine {
     settings: BTreeMap<String, String>,
     files: BTreeMap<String, Vec<u8>>,
-    scripts: std::collections::BTreeSet<String>,
+    /// The rollback scripts, as text.
+    scripts: BTreeMap<String, String>,
+    /// No script can be written.
+    unscripted: bool,
     /// Journal bytes and host writes until the cut; `None`: never.
     budget: Option<usize>,
     refuse: Option<String>,
@@ -121,12 +124,16 @@ impl Disk for Shared {
         self.0.borrow_mut().files.get_mut(name).unwrap().truncate(usize::try_from(whole).unwrap());
         Ok(Box::new(File(self.clone(), name.into())))
     }
-    fn side_file(&self, name: &str, _: &[u8]) -> io::Result<()> {
-        self.0.borrow_mut().scripts.insert(name.into());
+    fn side_file(&self, name: &str, text: &[u8]) -> io::Result<()> {
+        let mut m = self.0.borrow_mut();
+        if m.unscripted {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        m.scripts.insert(name.into(), String::from_utf8(text.to_vec()).unwrap());
         Ok(())
     }
     fn has_side_file(&self, name: &str) -> io::Result<bool> {
-        Ok(self.0.borrow().scripts.contains(name))
+        Ok(self.0.borrow().scripts.contains_key(name))
     }
     fn path(&self, name: &str) -> PathBuf {
         name.into()
@@ -603,6 +610,35 @@ fn a_clamped_value_is_reported() {
     let handle = begin(&m).unwrap().apply(&Nowhere, &step(&[0], 50)).unwrap();
     assert_eq!(handle.read_back_words(), "30");
     assert_eq!(handle.clamped, ["/proc/sys/net/0: asked 50, got 30"]);
+}
+
+/// The script restores all that is set, also a place that was tried and put back before others were set, and also where it
+/// could not be written for a while.
+#[test]
+fn the_script_restores_all_that_stands() {
+    let m = machine();
+    let restores = |place: u8| {
+        let m = m.0.borrow();
+        assert_eq!(m.scripts.len(), 1, "one transaction, one script");
+        m.scripts.values().any(|text| text.contains(&format!("/proc/sys/net/{place}")))
+    };
+    let mut session = begin(&m).unwrap();
+    for place in [0, 1] {
+        let handle = session.apply(&Nowhere, &step(&[place], 70)).unwrap();
+        assert!(restores(place));
+        session.undo(&Nowhere, handle).unwrap();
+    }
+    // Both were tried alone; now they stand together.
+    for place in [0, 1] {
+        session.apply(&Nowhere, &step(&[place], 70)).unwrap();
+    }
+    assert!(restores(0) && restores(1));
+    m.0.borrow_mut().unscripted = true;
+    session.apply(&Nowhere, &step(&[2], 70)).unwrap();
+    assert!(!restores(2));
+    m.0.borrow_mut().unscripted = false;
+    session.apply(&Nowhere, &step(&[3], 70)).unwrap();
+    assert!((0..4).all(restores));
 }
 
 /// A node that has fewer hugepages than asked for keeps those it had.
@@ -1086,7 +1122,7 @@ fn a_damaged_journal_sets_nothing_foreign() {
         let m = Shared::default();
         m.0.borrow_mut().settings = set.clone();
         m.0.borrow_mut().files.insert(name.clone(), bytes);
-        m.0.borrow_mut().scripts.insert(lowlat_apply::script::name(&name));
+        m.0.borrow_mut().scripts.insert(lowlat_apply::script::name(&name), String::new());
         match from_disk(&m, NETNS, "boot", false) {
             Err(_) => settings(&m) == set,
             Ok(report) => report.complete() && settings(&m) == before,

@@ -1,7 +1,7 @@
 //! Each option of each command with each class of value that it cannot take: exit 2, one line on stderr with a next step,
 //! nothing on stdout, and nothing written. The counts are `fixtures/bad-input.json`, from which
 //! `docs/reference/safety.md` is made; `LOWLAT_BLESS=1` writes it.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! `check --pid` and `--port` on the real kernel: one application that does everything wrong, one that does it right.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

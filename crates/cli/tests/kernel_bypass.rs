@@ -1,5 +1,5 @@
 //! `bypass verdict` on a veth link in namespaces: what it counts, stores and says.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

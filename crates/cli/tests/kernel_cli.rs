@@ -2,7 +2,7 @@
 //! directory.
 //!
 //! Needs root; without it every case fails.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

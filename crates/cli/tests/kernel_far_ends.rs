@@ -1,6 +1,6 @@
 //! `lowlat serve` and `lowlat measure` as their users run them, between two namespaces: what does not fit is one line
 //! and exit 2; the far end reports how it is confined and what it did.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

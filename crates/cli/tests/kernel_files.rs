@@ -1,7 +1,7 @@
 //! Files that are read and written: whose they are, what they are, and what is set in them.
 //!
 //! Needs root.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! The guard of `apply --confirm-within`: what is killed, stopped, cut off or full, and whether the settings go back.
 //!
 //! Needs root.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! `--json`: whatever a command prints is one document that `lowlat schema NAME` allows, and every document there is
 //! has a command here that prints it. (The other suites hold every document they read to its schema too.)
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! `optimize --judge` as its users run it, in a namespace: the user's own number proves a setting or does not, and a
 //! command that fails leaves nothing changed and nothing running.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! `measure`, `compare` and `report` of stored samples on the real kernel: what one command stores the next one reads.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! `lowlat noise` on the real kernel: what interrupts is planted, and named.
 //!
 //! Needs root; without it every case fails.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

@@ -2,7 +2,7 @@
 //! with ambient ones (capabilities(7)). With all of them it works; without one, that one is named.
 //!
 //! Needs root and setpriv(1).
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

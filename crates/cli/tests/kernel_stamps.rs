@@ -1,7 +1,7 @@
 //! Stamps, one-way delays and interruptions, as the built program shows them of a path whose truth is known.
 //!
 //! Needs root; without it every case fails.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! `lowlat demo --lab vm` as a user runs it: whole, stopped half-way, and where the lab cannot be had. Nothing is left
 //! of it each time: no process, no folder.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! The main job on two real e1000e and a stock kernel, in one guest whose time is counted in instructions: it repeats,
 //! so gains may be asserted. They say that a setting acts and that lowlat sees it, and nothing about real hosts.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end by panic
 
 mod common;
 

@@ -1,7 +1,7 @@
 //! What igb shows and e1000e does not: queues, and a fault of one end that hides from the median; so do far ends that
 //! hold answers back.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end by panic
 
 mod common;
 

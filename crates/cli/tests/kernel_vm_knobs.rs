@@ -1,7 +1,7 @@
 //! Every knob of the catalogue tried again in guests, one for each driver on each kernel of the lab: its outcome is
 //! what `fixtures/knobs-on-kernels.json` says, from which `docs/reference/knobs-on-kernels.md` is made. The same boots
 //! capture the guest and read the capture again.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 #[path = "common/record.rs"]
 mod record;

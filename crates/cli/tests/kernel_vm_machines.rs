@@ -1,7 +1,7 @@
 //! The lab's other machines, one boot each: several queues, two NUMA nodes, an isolated CPU, an IOMMU; and the oldest
 //! and the newest kernel.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end by panic
 
 mod common;
 #[path = "common/two_kernels.rs"]

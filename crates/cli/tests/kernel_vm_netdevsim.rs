@@ -1,7 +1,7 @@
 //! netdevsim in a guest, the widest ethtool surface there is, driven through the program's own commands; and a driver's
 //! errors given on request (`crates/lab/src/vm/fault.c`): nothing crashes, nothing stays half-applied, and the five
 //! answers are kept apart.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 #[path = "common/vm.rs"]
 mod vm;

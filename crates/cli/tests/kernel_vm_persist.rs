@@ -6,7 +6,7 @@
 //! Then systemd-boot starts a kernel by the entry for one boot that `persist` wrote, once, and the next time by the host's own.
 //! In the third boot systemd starts the package's unit of `lowlat serve`, and tuned and NetworkManager come too: who changed
 //! what is named, what they override is not kept, and an exported profile loads in tuned.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 #[path = "common/vm.rs"]

@@ -1,7 +1,7 @@
 //! A path that is stacked: a VLAN on an active-backup bond of two igb, and a macvlan or WireGuard on top of it. What
 //! lies beneath is found, named, tuned and protected; what is off the path is reported and left alone.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end by panic
 
 mod common;
 

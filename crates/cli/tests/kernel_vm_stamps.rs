@@ -1,6 +1,6 @@
 //! Hardware stamps on the real drivers of the VM lab, switched on by a plan and put back: igb delivers transmit stamps;
 //! e1000e takes the setting and delivers none, which only sending finds out.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 #[path = "common/vm.rs"]
 mod vm;

@@ -2,7 +2,7 @@
 //! is well has no finding, what is planted has one that names the process, and nothing is left behind.
 //!
 //! Needs root; without it every case fails.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! Man pages and completions say what the command line knows, are accepted by the programs that read them, and complete.
-#![allow(clippy::unwrap_used, missing_docs, dead_code, unreachable_pub)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
+#![allow(dead_code, unreachable_pub)] // a file of `examples/` is included by path
 
 mod common;
 #[path = "../examples/manual.rs"]

@@ -1,7 +1,7 @@
 //! How a guest may end: by its script's exit code, by a panic, and never; and one that never came up is started again.
 //! Each is reported in one line, and nothing is left of it. (That each machine boots and does what it is for is held by
 //! the suites of the command line.)
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // a test may end by panic
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn figures_match_the_sorted_samples_and_merging_changes_nothing() {
         let mut r = Random::new(5);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
         let mut all: Vec<u64> = (0..20_000).map(|_| (5_000.0 * (2.0 * r.exponential()).exp()) as u64).collect();
         all.extend([LOST; 30]);
         let (mut one, mut left, mut right) = (Histogram::default(), Histogram::default(), Histogram::default());
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn bars_hold_every_sample_and_are_narrow() {
         let mut r = Random::new(7);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
         let all: Vec<u64> =
             (0..5_000).map(|_| (300.0 * (3.0 * r.exponential()).exp()) as u64).chain([0, 3, LOST]).collect();
         let d = of(&all).distribution().unwrap();

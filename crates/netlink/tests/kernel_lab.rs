@@ -1,5 +1,5 @@
 //! Every order on a real kernel, in namespaces of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
 mod common;
 

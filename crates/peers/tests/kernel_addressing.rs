@@ -1,6 +1,6 @@
 //! The ways of a probe on real kernel paths between two namespaces: every engine and every peer over IPv4, IPv6 and
 //! link-local addresses; what DSCP and priority make of the packets, read off the wire; ICMP without privilege.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
 mod common;
 

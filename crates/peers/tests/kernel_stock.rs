@@ -1,7 +1,7 @@
 //! Against the stock programs: `sockperf` and `irtt` of Debian, `stamp-suite` of crates.io (another author's STAMP, RFC
 //! 8762 and 8972). Each in a network namespace of its own. Needs root and the programs; `LOWLAT_REQUIRE_ROOT=1` turns
 //! their absence into a failure.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
 mod common;
 

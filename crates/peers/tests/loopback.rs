@@ -1,5 +1,5 @@
 //! Our engines and peers against our far end over loopback, which needs no privilege. Counts, never times.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
 //! Stored documents come from anywhere: whatever stands in their strings, no report hands a control character on.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 use lowlat_model::document::RunDocument;
 use lowlat_model::journal::{Applied, Pending, StatusDocument};

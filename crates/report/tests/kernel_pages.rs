@@ -3,7 +3,7 @@
 //!
 //! The documents are in `fixtures/pages`. The browser has a network namespace of its own, so this needs root; without a
 //! browser it fails.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 mod browser;
 

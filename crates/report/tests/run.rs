@@ -1,6 +1,6 @@
 //! The run's report: the mandated lines, the snapshots, and what holds for any document.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
 use lowlat_model::Verdict;
 use lowlat_model::document::{RunDocument, StepResult, SummaryLine};

@@ -68,14 +68,16 @@ fn lacking(sys: &dyn Sys, path: &str) -> Option<Reading<State>> {
     if !format!("/{file}").contains(GIANT) {
         return None;
     }
-    let info = sys.read("/proc/cpuinfo").into_value().unwrap_or_default();
-    let flags = info.lines().find_map(|line| line.strip_prefix("flags")?.split_once(':'));
-    Some(Reading::Unsupported(match flags {
-        Some((_, flags)) if !flags.split_whitespace().any(|flag| flag == "pdpe1gb") => {
-            "the processor has no pages of 1 GiB (no pdpe1gb in /proc/cpuinfo); use those of 2 MiB".to_owned()
-        }
-        _ => "this kernel offers no pages of 1 GiB (CONFIG_CONTIG_ALLOC); use those of 2 MiB".to_owned(),
-    }))
+    // Unreadable, or of an architecture without that line: then it says nothing of the processor.
+    let info = sys.read("/proc/cpuinfo").into_value();
+    let flags = info.as_ref().and_then(|i| i.lines().find_map(|line| line.strip_prefix("flags")?.split_once(':')));
+    let has = flags.map(|(_, flags)| flags.split_whitespace().any(|flag| flag == "pdpe1gb"));
+    let why = match has {
+        Some(false) => "the processor has no pages of 1 GiB (no pdpe1gb in /proc/cpuinfo)",
+        Some(true) => "this kernel offers no pages of 1 GiB (CONFIG_CONTIG_ALLOC)",
+        None => "this kernel offers no pages of 1 GiB; whether the processor has them is not known from /proc/cpuinfo",
+    };
+    Some(Reading::Unsupported(format!("{why}; use those of 2 MiB")))
 }
 
 #[derive(Debug)]
@@ -165,7 +167,9 @@ mod tests {
         let Reading::Unsupported(why) = of(host("fpu pse")) else { panic!() };
         assert!(why.contains("pdpe1gb"), "{why}");
         let Reading::Unsupported(why) = of(host("fpu pdpe1gb")) else { panic!() };
-        assert!(why.contains("this kernel"), "{why}");
+        assert!(why.contains("this kernel") && why.contains("CONFIG_CONTIG_ALLOC"), "{why}");
+        let Reading::Unsupported(why) = of(FakeSys::new().file(node, "")) else { panic!() };
+        assert!(why.contains("not known"), "{why}");
         assert!(matches!(of(FakeSys::new()), Reading::Absent(_)), "nothing can be read");
         let Reading::Absent(why) = of(FakeSys::new().file(&node.replace("node1", "node0"), "")) else { panic!() };
         assert_eq!(why, "this host has no memory node1; it has node0");

@@ -1,5 +1,5 @@
 //! What is written is there, and what is put back is what was there: on a real kernel, in namespaces of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
 use std::io;
 use std::process::Command;

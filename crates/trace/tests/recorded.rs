@@ -1,6 +1,6 @@
 //! Pages that real kernels gave, with the kernels' own description of them: round trips between two ends in one host,
 //! over veth (6.18) and over two e1000e back to back (5.10 and 6.12, in the VM lab).
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)] // a test may end by panic; a suite exports nothing
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

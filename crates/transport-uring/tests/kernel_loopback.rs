@@ -1,5 +1,5 @@
 //! The io_uring engine on a real kernel, against ordinary sockets on loopback: function and counts.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};

@@ -357,8 +357,8 @@ impl Xsk {
     }
 }
 
-/// An address checked to lie in the UMEM, which is far below 4 GiB.
-#[allow(clippy::cast_possible_truncation)]
+/// An address checked to lie in the UMEM.
+#[allow(clippy::cast_possible_truncation)] // the UMEM is far below 4 GiB
 fn at(addr: u64) -> usize {
     addr as usize
 }

@@ -1,6 +1,6 @@
 //! Which way packets take while the AF_XDP engine is on an interface: its own flow through its sockets, all else through
 //! the kernel; and that nothing is left on the interface, whenever the process is killed. VLANs: `kernel_vm_igb`.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! The far end's XDP program on a real kernel, over veth, in front of an ordinary socket.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! The AF_XDP engine on a real kernel, over veth, against ordinary sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may end by panic
 
 mod common;
 

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::Random;
 
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
     fn noisy(n: usize, seed: u64, level: impl Fn(usize) -> f64) -> Vec<u64> {
         let mut r = Random::new(seed);
         (0..n).map(|i| (level(i) + 100.0 * r.exponential()) as u64).collect()

@@ -80,12 +80,10 @@ pub(crate) fn of_figure(stopped: Stopped, d: &FigureDifference, pairs: u32) -> S
 }
 
 /// Harm is shown by a one-sided test, so that a change that does harm is taken out soon; the interval is two-sided, and can
-/// still contain 0 then, which is said.
+/// still contain 0 or have open ends then, which is said.
 fn one_sided(low: Option<f64>, high: Option<f64>) -> &'static str {
-    match (low, high) {
-        (Some(low), Some(high)) if low <= 0.0 && high >= 0.0 => " (by a one-sided test)",
-        _ => "",
-    }
+    let excludes_zero = low.is_some_and(|low| low > 0.0) || high.is_some_and(|high| high < 0.0);
+    if excludes_zero { "" } else { " (by a one-sided test)" }
 }
 
 /// `−12.3 % [−14.1, −10.2]`; in the number's own unit where it has no ratio: `−4 [−5, −3]`.
@@ -274,6 +272,11 @@ mod tests {
         assert!(said.starts_with("worse (by a one-sided test): 5"), "{said}");
         let clear = FigureDifference { low: Some(1.0), ..d };
         assert!(of_figure(Stopped::Worse, &clear, 6).starts_with("worse: 5"));
+        // Five pairs show harm, and no end of an interval.
+        let open = FigureDifference { low: None, high: None, ..d };
+        assert!(of_figure(Stopped::Worse, &open, 5).starts_with("worse (by a one-sided test): 5"));
+        let turned = FigureDifference { low: Some(-9.0), high: Some(-1.0), ..d };
+        assert!(of_figure(Stopped::Worse, &turned, 6).starts_with("worse: 5"), "higher is better");
     }
 
     #[test]
@@ -348,7 +351,10 @@ mod tests {
             "no difference shown (smallest detectable difference 3); 1 pair of runs"
         );
         let d = FigureDifference { low: None, verdict: Verdict::Worse, ..d };
-        assert_eq!(of_figure(Stopped::Worse, &d, 5), "worse: 103 → 121, +18 [open, +21]; 5 pairs of runs");
+        assert_eq!(
+            of_figure(Stopped::Worse, &d, 5),
+            "worse (by a one-sided test): 103 → 121, +18 [open, +21]; 5 pairs of runs"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod glossary;
 mod invariants;
 mod licences;
 mod links;
+mod lints;
 mod lists;
 mod room;
 mod types;
@@ -38,6 +39,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("licences", licences::check),
     ("cited", cited::check),
     ("facts", facts::check),
+    ("lints", lints::check),
 ];
 
 /// Every check.

@@ -38,9 +38,9 @@ pub struct Session<W = LiveWriter> {
     stop: Option<&'static AtomicBool>,
     clock: fn() -> u64,
     watched: bool,
-    /// Number of places the script on disk restores; it is written again only when there are more, so that an A/B test
-    /// that toggles one step does not pay for it.
-    scripted: Vec<Locus>,
+    /// The places that the script on disk restores, each with what it puts there. It is written again only for a place that it
+    /// does not restore, so that an A/B test that toggles steps does not pay for it.
+    scripted: Vec<(Locus, State)>,
     /// Held until the session is dropped.
     _lock: Box<dyn std::any::Any>,
 }
@@ -234,7 +234,7 @@ impl<W: HostWriter> Session<W> {
         let written = self.perform(seq, op)?;
         if at(&op.locus).is_held() {
             // Only now the script can name the process that holds the limit.
-            self.scripted.retain(|l| *l != op.locus);
+            self.scripted.retain(|(l, _)| *l != op.locus);
             self.script(&op.locus);
         }
         let now = self.writer.state(sys, &op.locus);
@@ -478,15 +478,23 @@ impl<W: HostWriter> Session<W> {
         device::locate(sys, &self.writer, &mut self.log.ledger, Netns::Same);
     }
 
+    /// Sees to it that the script on disk restores this place too, which is announced. One that was tried and put back
+    /// before may be missing in a script that was written since.
     fn script(&mut self, locus: &Locus) {
-        if self.scripted.contains(locus) {
-            return;
+        let oldest = self.log.ledger.standing.iter().find(|s| s.op.locus == *locus);
+        let is_restored = |s: &StandingWrite| self.scripted.iter().any(|(l, was)| l == locus && *was == s.prior);
+        if !oldest.is_some_and(is_restored) {
+            self.write_script();
         }
-        self.scripted.push(locus.clone());
-        let text = script::write(&self.log.ledger);
-        // The script is a second way to roll back next to the journal; if it cannot be written, the first one still
-        // stands.
-        let _ = self.disk.side_file(&script::name(self.transaction()), text.as_bytes());
+    }
+
+    fn write_script(&mut self) {
+        let ledger = &self.log.ledger;
+        // The script is a second way to roll back next to the journal. If it cannot be written, the first one still stands,
+        // and the next write tries again.
+        if self.disk.side_file(&script::name(&ledger.transaction), script::write(ledger).as_bytes()).is_ok() {
+            self.scripted = script::restored(ledger).map(|s| (s.op.locus.clone(), s.prior.clone())).collect();
+        }
     }
 
     /// Puts back everything that stands, newest first, and verifies each.

@@ -60,9 +60,8 @@ impl<W: HostWriter> Session<W> {
             self.log.push(&JournalEntry::Done { seq, read_back: state, beside: Vec::new() })?;
             handle.seqs.push(seq);
         }
-        // The script lists all of them, so one place stands for all.
-        if let Some(place) = places.first().filter(|_| !handle.seqs.is_empty()) {
-            self.script(&place.locus);
+        if !handle.seqs.is_empty() {
+            self.write_script();
         }
         Ok(handle)
     }

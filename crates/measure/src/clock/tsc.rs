@@ -247,13 +247,13 @@ mod tests {
                 let to = self.paces.get(i + 1).map_or(self.time, |p| p.0.min(self.time));
                 ticks += (to - from).max(0.0) * pace;
             }
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
             let ticks = ticks as u64;
             ticks
         }
         fn raw(&mut self) -> Ns {
             self.pass(25.0);
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // positive
             let ns = self.time as u64;
             ns
         }

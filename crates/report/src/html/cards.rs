@@ -54,7 +54,8 @@ fn unclaimed(d: &RunDocument, ratio: Option<f64>) -> &'static str {
         _ if !kept(d) => "nothing changed",
         None if d.judge.is_some() => "judged by the command",
         None if d.headline.idle.is_none() => "change not tested",
-        _ => "no change shown",
+        None => "change not judged",
+        Some(_) => "no change shown",
     }
 }
 

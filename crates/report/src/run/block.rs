@@ -137,7 +137,8 @@ fn shown(d: &RunDocument, claim: Option<f64>, [ratio, low, high]: [Option<f64>; 
             _ if !d.steps.iter().any(|s| s.kept) => "(nothing changed)",
             None if d.judge.is_some() => "(judged by the command)",
             None if d.headline.idle.is_none() => "(change not tested)",
-            _ => "(no change shown)",
+            None => "(change not judged)",
+            Some(_) => "(no change shown)",
         };
         return (why.to_owned(), None);
     };
