@@ -109,14 +109,14 @@ impl TrafficDiag {
         Ok(Self { socket: NetlinkSocket::open(Protocol::SockDiag)?, plain: false })
     }
 
-    /// The sockets that fit, IPv4 and IPv6, each as `from` makes it of its message; `None` leaves one out.
+    /// Adds the sockets that fit, IPv4 and IPv6, to a list, each as `from` makes it of its message; `None` leaves one out.
     pub fn ask<T>(
         &mut self,
         transport: Transport,
         filter: TrafficFilter,
+        all: &mut Vec<T>,
         mut from: impl FnMut(TrafficMessage) -> Option<T>,
-    ) -> Result<Vec<T>, Error> {
-        let mut out = Vec::new();
+    ) -> Result<(), Error> {
         for family in [2, 10] {
             loop {
                 let program = (!self.plain).then(|| program(filter)).flatten();
@@ -125,7 +125,7 @@ impl TrafficDiag {
                     Transport::Tcp => "list the TCP sockets",
                     Transport::Udp => "list the UDP sockets",
                 };
-                let answer = self.socket.dump_map(what, &message, |kind, payload| {
+                let answer = self.socket.dump_into(what, &message, all, |kind, payload| {
                     if kind != SOCK_DIAG_BY_FAMILY {
                         return Ok(None);
                     }
@@ -133,7 +133,7 @@ impl TrafficDiag {
                     Ok(if filter.fits(&found) { from(found) } else { None })
                 });
                 match answer {
-                    Ok(found) => out.extend(found),
+                    Ok(()) => {}
                     Err(Error::Refused { errno: libc::EINVAL, .. }) if program.is_some() => {
                         self.plain = true;
                         continue;
@@ -143,7 +143,7 @@ impl TrafficDiag {
                 break;
             }
         }
-        Ok(out)
+        Ok(())
     }
 }
 

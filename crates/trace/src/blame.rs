@@ -17,6 +17,10 @@ const SHARE: f64 = 0.5;
 const MORE: f64 = 0.25;
 /// The time before, in lengths of the stall.
 const BEFORE: u64 = 4;
+/// A CPU had received packets if it ran at least one in so many of the receive softirqs that the busiest one ran.
+const RECEIVES: u64 = 4;
+/// Its number (include/linux/interrupt.h).
+const NET_RX: u32 = 3;
 /// What is listed.
 const LISTED: usize = 6;
 
@@ -34,8 +38,9 @@ pub struct StallBlame {
 }
 
 /// Looks at a stall, ns on the trace's clock. `trace` is in the order of time; `ours` are the threads of the application,
-/// which are not to blame for their own work.
-pub fn blame(trace: &Trace, (from, to): (u64, u64), ours: &[u32]) -> StallBlame {
+/// which are not to blame for their own work. Where packets were `late`, what came to a CPU that had received them goes before
+/// what came to another one.
+pub fn blame(trace: &Trace, (from, to): (u64, u64), ours: &[u32], late: bool) -> StallBlame {
     let cpus = Cpus::of(&trace.events);
     let length = to.saturating_sub(from);
     let all: Vec<u32> = cpus.numbers();
@@ -54,10 +59,13 @@ pub fn blame(trace: &Trace, (from, to): (u64, u64), ours: &[u32]) -> StallBlame 
     // Where the trace does not reach back, what took the CPU from another thread in its course came then.
     let reaches = from.saturating_sub(begin) >= length;
     let came = |m: &Meanwhile| if reaches { more(m) >= MORE } else { displaced(trace, m, (from, to)).is_some() };
+    let receptions = if late { receptions(trace, (begin, from)) } else { BTreeMap::new() };
+    let most = receptions.values().copied().max().unwrap_or(0);
+    let receives = |m: &Meanwhile| receptions.get(&m.cpu).is_some_and(|n| n * RECEIVES >= most);
     let who = meanwhile
         .iter()
         .filter(|m| share(m.length_ns, length) >= SHARE && came(m))
-        .max_by(|a, b| more(a).total_cmp(&more(b)))
+        .max_by(|a, b| receives(a).cmp(&receives(b)).then(more(a).total_cmp(&more(b))))
         .cloned();
     let displaced = who.as_ref().and_then(|w| displaced(trace, w, (from, to)));
     StallBlame {
@@ -66,6 +74,16 @@ pub fn blame(trace: &Trace, (from, to): (u64, u64), ours: &[u32]) -> StallBlame 
         meanwhile: meanwhile.into_iter().take(LISTED).collect(),
         whole: from >= trace.complete_from,
     }
+}
+
+/// Receive softirqs that began on each CPU.
+fn receptions(trace: &Trace, (from, to): (u64, u64)) -> BTreeMap<u32, u64> {
+    let first = trace.events.partition_point(|e| e.at < from);
+    let mut all = BTreeMap::new();
+    for event in trace.events[first..].iter().take_while(|e| e.at < to).filter(|e| e.what == What::Softirq(NET_RX)) {
+        *all.entry(event.cpu).or_default() += 1;
+    }
+    all
 }
 
 /// The thread that ran on a CPU before the one that is blamed came, not the idle one.
@@ -135,25 +153,45 @@ mod tests {
     #[test]
     fn what_came_is_blamed_and_what_is_always_there_is_not() {
         let hog = trace(&[switch(1_001, 0, 0, 5), switch(1_002, 0, 5, 9), switch(1_990, 0, 9, 5)]);
-        let found = blame(&hog, (1_000, 2_000), &[5]);
+        let found = blame(&hog, (1_000, 2_000), &[5], true);
         let who = found.who.unwrap();
         assert_eq!((who.cpu, who.who.as_str(), who.length_ns), (0, "thread hog (9)", 988));
         assert_eq!(found.from.as_deref(), Some("thread feed (5)"));
         assert!(found.whole && found.meanwhile.iter().any(|m| m.who == "thread rustc (7)"), "{:?}", found.meanwhile);
         // Nothing came: the sender paused, and the compiler ran as ever.
-        assert_eq!(blame(&trace(&[]), (1_000, 2_000), &[5]).who, None);
+        assert_eq!(blame(&trace(&[]), (1_000, 2_000), &[5], true).who, None);
         // A softirq is named as such.
         let at = |at, what| TraceEvent { at, cpu: 0, thread: 0, own: false, what };
         let busy = trace(&[at(1_010, What::Softirq(3)), at(1_900, What::SoftirqEnd(3))]);
-        assert_eq!(blame(&busy, (1_000, 2_000), &[5]).who.unwrap().who, "softirq NET_RX");
+        assert_eq!(blame(&busy, (1_000, 2_000), &[5], true).who.unwrap().who, "softirq NET_RX");
+    }
+
+    #[test]
+    fn of_two_that_came_the_one_where_packets_were_received_is_blamed() {
+        // On CPU 2 a linker (8) comes at the same time and stays longer.
+        let mut more = vec![switch(10, 2, 0, 6), switch(990, 2, 6, 8), switch(2_100, 2, 8, 6)];
+        more.extend([switch(1_001, 0, 0, 5), switch(1_010, 0, 5, 9), switch(1_990, 0, 9, 5)]);
+        let who = |more: &[TraceEvent], late| blame(&trace(more), (1_000, 2_000), &[5], late).who.unwrap().who;
+        assert_eq!(who(&more, true), "thread 8");
+        let softirqs = |cpu, every| {
+            let at = move |at, what| TraceEvent { at, cpu, thread: 0, own: false, what };
+            (1..9)
+                .step_by(every)
+                .flat_map(move |n| [at(n * 100, What::Softirq(3)), at(n * 100 + 1, What::SoftirqEnd(3))])
+        };
+        more.extend(softirqs(0, 1).chain(softirqs(2, 8)));
+        assert_eq!((who(&more, true), who(&more, false)), ("thread hog (9)".to_owned(), "thread 8".to_owned()));
     }
 
     #[test]
     fn a_ring_that_begins_later_is_said_and_lines_are_bounded() {
         let mut hog = trace(&[]);
         hog.complete_from = 1_500;
-        assert!(!blame(&hog, (1_000, 2_000), &[]).whole);
-        assert_eq!(blame(&Trace::default(), (1_000, 2_000), &[]), StallBlame { whole: true, ..StallBlame::default() });
+        assert!(!blame(&hog, (1_000, 2_000), &[], true).whole);
+        assert_eq!(
+            blame(&Trace::default(), (1_000, 2_000), &[], true),
+            StallBlame { whole: true, ..StallBlame::default() }
+        );
         let all = lines(&hog, 0, 1_000, 3);
         assert_eq!(all.len(), 3);
         assert_eq!(all[2], "0.911 µs, CPU 0: thread feed (5) to thread 0");

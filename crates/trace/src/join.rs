@@ -201,7 +201,7 @@ fn redirects(w: Window<'_>, i: usize) -> bool {
 
 /// Where the packet that was handed to its protocol at `into` was received first, not before `from`: earlier only if it was
 /// redirected meanwhile.
-pub(crate) fn came(w: Window<'_>, from: usize, into: usize) -> usize {
+fn came(w: Window<'_>, from: usize, into: usize) -> usize {
     let Some(last) = received(&w.0[into]) else { return into };
     w.first(from, into, |e| received(e) == Some(last)).filter(|i| is_redirected(w, *i)).unwrap_or(into)
 }
@@ -237,7 +237,7 @@ impl Way {
 }
 
 /// How a packet came in, from the interrupt on.
-pub(crate) struct Arrival {
+struct Arrival {
     arrived: Option<usize>,
     raised: Option<usize>,
     polled: Option<usize>,
@@ -257,7 +257,7 @@ impl Arrival {
     }
 
     /// Of a packet that came from another host, not before `from`.
-    pub(crate) fn alone(w: Window<'_>, from: usize, into: usize, skb: u64) -> Self {
+    fn alone(w: Window<'_>, from: usize, into: usize, skb: u64) -> Self {
         let raised = |base: usize| w.last(from, base, |e| e.cpu == w.0[base].cpu && e.what == What::Raise(NET_RX));
         Self::within(w, (from, from), into, skb, &raised)
     }
@@ -297,7 +297,7 @@ impl Arrival {
 
 impl Arrival {
     /// Of a packet that was received first at `came` and handed to its protocol at `into`.
-    pub(crate) fn points(&self, came: usize, into: usize) -> [Option<usize>; 6] {
+    fn points(&self, came: usize, into: usize) -> [Option<usize>; 6] {
         [self.arrived, self.raised, self.polled, self.steered, Some(came), Some(into).filter(|i| *i != came)]
     }
 }
@@ -357,7 +357,7 @@ fn far_way(w: Window<'_>, out: &Way, into: usize, (skb, length): (u64, u64), nea
 }
 
 /// The way up of one side, from the packet's reception at `into` to `end`, by `reader`.
-pub(crate) fn up(w: Window<'_>, into: usize, end: usize, reader: u32) -> [Option<usize>; 4] {
+fn up(w: Window<'_>, into: usize, end: usize, reader: u32) -> [Option<usize>; 4] {
     let cpu = w.0[into].cpu;
     let next = w.first(into + 1, end, |e| e.cpu == cpu && received(e).is_some()).unwrap_or(end);
     let ready = w.first(into, next, |e| e.cpu == cpu && matches!(e.what, What::Ready(_)));
@@ -365,6 +365,20 @@ pub(crate) fn up(w: Window<'_>, into: usize, end: usize, reader: u32) -> [Option
     let wakeup = waking.and_then(|i| w.first(i, end, |e| e.what == What::Wakeup(reader)));
     let running = w.last(into, end, |e| matches!(e.what, What::Switch(_, to) if to == reader));
     [ready, waking, wakeup, running]
+}
+
+/// The way of a message that was received at `into`, and first not before `from`, to its reader, who runs before `end`: the
+/// points of [`FAR`] before it is read.
+pub(crate) fn to_reader(
+    w: Window<'_>,
+    (from, into, end): (usize, usize, usize),
+    reader: u32,
+) -> Option<[Option<usize>; 10]> {
+    let first = came(w, from, into);
+    let arrival = Arrival::alone(w, from, first, received(&w.0[into])?.0);
+    let [arrived, raised, polled, steered, got, redirected] = arrival.points(first, into);
+    let [ready, waking, wakeup, running] = up(w, into, end, reader);
+    Some([arrived, raised, polled, steered, got, redirected, ready, waking, wakeup, running])
 }
 
 /// The points of a far end, from the message's arrival on.
@@ -506,35 +520,14 @@ fn answered_by(
     let waking = w.last(from, read, |e| e.what == What::Waking(thread));
     let before = |i: usize| w.last(from, i, |e| e.cpu == w.0[i].cpu && received(e).is_some());
     let into = ready.and_then(before).or_else(|| waking.and_then(before))?;
-    let first = came(w, from, into);
-    let arrival = Arrival::alone(w, from, first, received(&w.0[into])?.0);
-    let way = Way::of(w, sent, queued(&w.0[sent])?.0);
-    let [arrived, raised, polled, steered, got, redirected] = arrival.points(first, into);
-    let [ready, waking, wakeup, running] = up(w, into, sent, thread);
-    let [queued, started, driven] = way.points();
-    let points = [
-        arrived,
-        raised,
-        polled,
-        steered,
-        got,
-        redirected,
-        ready,
-        waking,
-        wakeup,
-        running,
-        Some(read),
-        Some(called),
-        queued,
-        started,
-        driven,
-    ];
-    let since = w.at(arrived)?.at;
+    let came = to_reader(w, (from, into, sent), thread)?;
+    let left = Way::of(w, sent, queued(&w.0[sent])?.0).points();
+    let since = w.at(came[0])?.at;
     let after = |e: &TraceEvent| u32::try_from(e.at.saturating_sub(since)).ok();
     Some(FarAnswer {
         read_ns: w.0[read].at,
         called_ns: w.0[called].at,
-        points_ns: points.into_iter().map(|at| after(w.at(at)?)).collect(),
+        points_ns: came.into_iter().chain([Some(read), Some(called)]).chain(left).map(|at| after(w.at(at)?)).collect(),
     })
 }
 

@@ -12,23 +12,11 @@ use lowlat_model::watch::WatchedStage;
 
 use crate::Trace;
 use crate::event::What;
-use crate::join::{Arrival, Way, Window, queued, received, up};
+use crate::join::{FAR, Way, Window, queued, to_reader};
 use crate::stage::{Point, kind};
 
-/// Points of a received message, the first without a stage before it.
-const RECEIVED: [Point; 11] = [
-    Point::FarArrived,
-    Point::FarRaised,
-    Point::FarPolled,
-    Point::FarSteered,
-    Point::FarReceived,
-    Point::FarRedirected,
-    Point::FarReady,
-    Point::FarWaking,
-    Point::FarWakeup,
-    Point::FarRunning,
-    Point::FarRead,
-];
+/// Points of a received message, the first without a stage before it: the first ones of [`FAR`].
+const RECEIVED: usize = 11;
 /// Points of a sent one, the same.
 const SENT: [Point; 4] = [Point::Sent, Point::NearQueued, Point::NearStarted, Point::NearDriven];
 /// A message is looked for so long before it was read, and its way out so long after it was queued, ns.
@@ -42,7 +30,7 @@ const MOST_KEPT: usize = 100_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Passes {
     /// Of each received message the length of each stage, ns; `None` where it was not passed.
-    received: Vec<[Option<u64>; RECEIVED.len()]>,
+    received: Vec<[Option<u64>; RECEIVED]>,
     /// Of each sent one.
     sent: Vec<[Option<u64>; SENT.len()]>,
     /// Messages that were read, and came before it was known that nothing else waited; and those that were queued and did not
@@ -85,7 +73,7 @@ impl Passes {
     pub fn stages(&self) -> Vec<WatchedStage> {
         let mut all = Vec::new();
         let (out, back) = (TraceDirection::Out, TraceDirection::Back);
-        for (i, point) in RECEIVED.into_iter().enumerate().skip(1) {
+        for (i, point) in FAR.into_iter().take(RECEIVED).enumerate().skip(1) {
             all.extend(figures(back, point, self.received.iter().map(|m| m[i])));
         }
         for (i, point) in SENT.into_iter().enumerate().skip(1) {
@@ -225,14 +213,11 @@ impl Fold<'_> {
         let taken: Vec<usize> = waiting.came.drain(..count).collect();
         for into in taken {
             let (w, thread) = (self.w, self.w.0[i].thread);
-            let Some((skb, _)) = received(&w.0[into]) else { continue };
             let from = w.0.partition_point(|e| e.at < w.0[into].at.saturating_sub(AROUND_NS));
-            let first = crate::join::came(w, from, into);
-            let arrival = Arrival::alone(w, from, first, skb);
-            let [arrived, raised, polled, steered, got, redirected] = arrival.points(first, into);
             // A reader that was awake already was woken for an earlier message.
-            let [ready, waking, wakeup, running] = up(w, into, i, thread);
-            let points = [arrived, raised, polled, steered, got, redirected, ready, waking, wakeup, running, Some(i)];
+            let Some(way) = to_reader(w, (from, into, i), thread) else { continue };
+            let mut points = [Some(i); RECEIVED];
+            points[..way.len()].copy_from_slice(&way);
             out.received.push(lengths(w, points));
         }
     }

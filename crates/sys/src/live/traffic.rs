@@ -35,28 +35,33 @@ pub struct LiveSocket {
 pub struct TrafficDoor {
     diag: TrafficDiag,
     filter: TrafficFilter,
+    /// How many the last reading gave, with some to spare: a list that grows while it is filled is copied again and again.
+    room: usize,
 }
 
 impl TrafficDoor {
     /// Opens it, in the network namespace of a process where one is given, for sockets with this local or remote port and
     /// this remote address.
     pub fn open(of: Option<u32>, port: Option<u16>, peer: Option<IpAddr>) -> Reading<Self> {
-        in_namespace_of(of, TrafficDiag::open)
-            .and_then(net::reading)
-            .map(|diag| Self { diag, filter: TrafficFilter { port, peer } })
+        in_namespace_of(of, TrafficDiag::open).and_then(net::reading).map(|diag| Self {
+            diag,
+            filter: TrafficFilter { port, peer },
+            room: 0,
+        })
     }
 
     /// All sockets that fit and that `keep` wants of those by inode. `at_ns` is the time that the samples carry.
     pub fn sockets(&mut self, at_ns: u64, keep: &mut dyn FnMut(u32) -> bool) -> Reading<Vec<LiveSocket>> {
-        let mut all = Vec::new();
+        let mut all = Vec::with_capacity(self.room);
         for transport in [Transport::Tcp, Transport::Udp] {
             let udp = transport == Transport::Udp;
-            let found = self.diag.ask(transport, self.filter, |m| keep(m.inode).then(|| shown(udp, at_ns, &m)));
-            match net::reading(found) {
-                Reading::Value(found) => all.extend(found),
-                other => return other,
+            let from = |m: TrafficMessage| keep(m.inode).then(|| shown(udp, at_ns, &m));
+            match net::reading(self.diag.ask(transport, self.filter, &mut all, from)) {
+                Reading::Value(()) => {}
+                other => return other.map(|()| Vec::new()),
             }
         }
+        self.room = all.len() + all.len() / 8;
         Reading::Value(all)
     }
 }
