@@ -15,7 +15,7 @@ crate::rule! {
     /// ## Threshold
     /// One is enough. The kernel's own reason is quoted.
     /// ## Remedy
-    /// Mend what the kernel names, usually another group that has one of the CPUs, then write the kind to
+    /// Fix what the kernel names, usually another group that has one of the CPUs, then write the kind to
     /// `cpuset.cpus.partition` again. lowlat writes no control group (sched.cpuset-partition says why).
     pub CpusetPartitionInvalid = "cpuset-partition-invalid";
     sources ["Documentation/admin-guide/cgroup-v2.rst in linux 6.12: cpuset.cpus.partition"];
@@ -40,7 +40,7 @@ fn look(input: &Input<'_>, seen: &mut Seen) {
         Severity::Warning,
         "a cpuset partition is not in force: others run on its CPUs".to_owned(),
         evidence,
-        "mend what the kernel names, then write the kind to cpuset.cpus.partition again",
+        "fix what the kernel names, then write the kind to cpuset.cpus.partition again",
     ));
 }
 
