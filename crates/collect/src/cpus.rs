@@ -1,12 +1,13 @@
 //! Processors, their power policy and their isolation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lowlat_model::Reading;
-use lowlat_model::facts::{CpuPower, Cpus, FairServer, IdleState, UncoreLimits};
+use lowlat_model::facts::{CpuPower, Cpus, CpusetPartition, FairServer, IdleState, UncoreLimits};
 use lowlat_model::site::CpuTopology;
 use lowlat_sys::{Sys, query};
 
+use crate::cpusets;
 use crate::text::{cpu_list, cpu_mask, trimmed};
 
 crate::collector! {
@@ -58,12 +59,14 @@ pub(crate) fn online(sys: &dyn Sys) -> Reading<Vec<u32>> {
 
 /// All of it.
 pub(crate) fn read(sys: &dyn Sys) -> Cpus {
-    let CpuTopology { online, isolated, nohz_full, siblings, node_of } = topology(sys);
+    let partitions = cpusets::read(sys);
+    let CpuTopology { online, isolated, nohz_full, siblings, node_of } = topology_with(sys, &partitions);
     let each = online.value().cloned().unwrap_or_default();
     Cpus {
         model: sys.read("/proc/cpuinfo").and_then(|t| model(&t)),
         mwait: sys.read("/proc/cpuinfo").and_then(|t| mwait(&t)),
         isolated,
+        partitions,
         nohz_full,
         smt: trimmed(sys.read(&format!("{CPU}/smt/control"))),
         siblings,
@@ -86,14 +89,31 @@ fn list(sys: &dyn Sys, file: &str) -> Reading<Vec<u32>> {
 
 /// Which CPUs there are and what they share.
 pub(crate) fn topology(sys: &dyn Sys) -> CpuTopology {
+    topology_with(sys, &cpusets::read(sys))
+}
+
+fn topology_with(sys: &dyn Sys, partitions: &Reading<BTreeMap<String, CpusetPartition>>) -> CpuTopology {
     let online = online(sys);
     let each = online.value().map_or(&[][..], Vec::as_slice);
     CpuTopology {
-        isolated: list(sys, "isolated"),
+        isolated: isolated(list(sys, "isolated"), partitions),
         nohz_full: list(sys, "nohz_full"),
         siblings: of_each(sys, each, "topology/thread_siblings_list"),
         node_of: nodes(sys),
         online,
+    }
+}
+
+/// Those of `isolcpus=` and those of isolated partitions: the kernel's own list is what housekeeping leaves out since the
+/// boot (drivers/base/cpu.c in linux 6.12, print_cpus_isolated).
+fn isolated(boot: Reading<Vec<u32>>, partitions: &Reading<BTreeMap<String, CpusetPartition>>) -> Reading<Vec<u32>> {
+    let more: BTreeSet<u32> = partitions.value().into_iter().flat_map(cpusets::isolated).collect();
+    match boot {
+        boot if more.is_empty() => boot,
+        Reading::Value(list) => {
+            Reading::Value(more.into_iter().chain(list).collect::<BTreeSet<u32>>().into_iter().collect())
+        }
+        _ => Reading::Value(more.into_iter().collect()),
     }
 }
 

@@ -16,6 +16,7 @@ mod application;
 pub mod bypass;
 mod counters;
 mod cpus;
+mod cpusets;
 mod device;
 mod filters;
 mod host;
@@ -80,6 +81,7 @@ pub(crate) use collector;
 pub static COLLECTORS: &[&Collector] = &[
     &host::HOST,
     &cpus::CPUS,
+    &cpusets::CPUSETS,
     &interfaces::INTERFACES,
     &queues::QUEUES,
     &irqs::IRQS,

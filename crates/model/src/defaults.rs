@@ -34,6 +34,7 @@ const fn from(major: u32, minor: u32, default: KernelDefault) -> KernelDefault {
 /// `SKB_TRUESIZE(256)` is 832 bytes with pointers of 64 bits and 640 with those of 32, times 256.
 const BUFFER: &str = "include/net/sock.h in linux 6.12: SK_RMEM_MAX, SK_WMEM_MAX (256 times SKB_TRUESIZE)";
 const FOUR_MIB: &str = "linux commit a6d4f25888b83b8300aef28d9ee22765c1cc9b34: net: set net.core.rmem_max and net.core.wmem_max to 4 MB (6.18)";
+const LIMIT_4_MIB: &str = "linux commit 9ea3bfa61b09e5ae4802661fa9a54438c615c096: tcp: increase tcp_limit_output_bytes default value to 4MB (6.16)";
 
 /// Every default, by key and rising release.
 pub static DEFAULTS: &[KernelDefault] = &[
@@ -59,11 +60,7 @@ pub static DEFAULTS: &[KernelDefault] = &[
     ),
     all("net.ipv4.tcp_wmem", "4096 16384 4194304", "net/ipv4/tcp.c in linux 6.1, 6.12: tcp_init (at most 4 MiB)"),
     all("net.ipv4.tcp_limit_output_bytes", "1048576", "net/ipv4/tcp_ipv4.c in linux 6.1, 6.12: tcp_sk_init"),
-    from(
-        6,
-        18,
-        all("net.ipv4.tcp_limit_output_bytes", "4194304", "measured: linux 6.18; the releases between were not read"),
-    ),
+    from(6, 16, all("net.ipv4.tcp_limit_output_bytes", "4194304", LIMIT_4_MIB)),
     all("net.ipv4.tcp_sack", "1", "net/ipv4/tcp_ipv4.c in linux 6.1, 6.12: tcp_sk_init"),
     all("net.ipv4.tcp_timestamps", "1", "net/ipv4/tcp_ipv4.c in linux 6.1, 6.12: tcp_sk_init"),
     all("net.ipv4.tcp_window_scaling", "1", "net/ipv4/tcp_ipv4.c in linux 6.1, 6.12: tcp_sk_init"),
@@ -119,6 +116,8 @@ mod tests {
             ("net.core.rmem_default", "5.15.0-91-generic", "i686", "163840"),
             ("net.ipv4.tcp_rmem", "6.16.1", "x86_64", "4096 131072 33554432"),
             ("net.ipv4.tcp_rmem", "6.15.9", "x86_64", "4096 131072 6291456"),
+            ("net.ipv4.tcp_limit_output_bytes", "6.15.11", "x86_64", "1048576"),
+            ("net.ipv4.tcp_limit_output_bytes", "6.16.0", "x86_64", "4194304"),
             ("net.core.somaxconn", "4.19.0-26-amd64", "x86_64", "128"),
         ] {
             assert_eq!(of(key, Some(release), Some(machine)), Some(want), "{key} {release} {machine}");

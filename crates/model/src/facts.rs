@@ -125,8 +125,11 @@ pub struct Cpus {
     pub online: Reading<Vec<u32>>,
     /// Model name.
     pub model: Reading<String>,
-    /// `isolcpus=`.
+    /// Taken out of the scheduler's load balancing: `isolcpus=`, and valid isolated partitions of cpusets.
     pub isolated: Reading<Vec<u32>>,
+    /// Control groups that ask for CPUs of their own: group → its partition.
+    #[serde(default = "Reading::<BTreeMap<String, CpusetPartition>>::unrecorded")]
+    pub partitions: Reading<BTreeMap<String, CpusetPartition>>,
     /// `nohz_full=`.
     pub nohz_full: Reading<Vec<u32>>,
     /// `on`, `off`, `forceoff`, `notsupported`, `notimplemented`.
@@ -160,6 +163,17 @@ pub struct Cpus {
     /// CPU → what ordinary tasks are given there while real-time tasks want it all (the fair server, Linux 6.12).
     #[serde(default = "Reading::<BTreeMap<u32, FairServer>>::unrecorded")]
     pub fair_server: Reading<BTreeMap<u32, FairServer>>,
+}
+
+/// A control group that asks for CPUs of its own (`cpuset.cpus.partition`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CpusetPartition {
+    /// What it asks for: `root`, or `isolated`, which also ends load balancing among its CPUs.
+    pub kind: String,
+    /// The CPUs that it has now.
+    pub cpus: Vec<u32>,
+    /// Why the kernel does not give it CPUs of its own; `None` where it does.
+    pub invalid: Option<String>,
 }
 
 /// What ordinary tasks are given of a CPU that real-time tasks want for themselves.

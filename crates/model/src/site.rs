@@ -14,7 +14,7 @@ use crate::facts::{Feature, IdleState, Irq, Qdisc, RxQueue, Timestamping};
 pub struct CpuTopology {
     /// Online processors.
     pub online: Reading<Vec<u32>>,
-    /// `isolcpus=`.
+    /// `isolcpus=`, and isolated partitions of cpusets.
     pub isolated: Reading<Vec<u32>>,
     /// `nohz_full=`.
     pub nohz_full: Reading<Vec<u32>>,

@@ -16,7 +16,7 @@ crate::rule! {
     /// A CPU is isolated so that nothing interrupts its one task. `isolcpus=domain` keeps the scheduler away, but not
     /// interrupts: the lines stay where they were, and a multi-queue device has one line on each CPU.
     /// ## Threshold
-    /// A line fired more than once a second in the counter window on a CPU of `isolcpus` or `nohz_full` (a heuristic:
+    /// A line fired more than once a second in the counter window on a CPU of `isolcpus`, an isolated cpuset partition or `nohz_full` (a heuristic:
     /// below that, the task is disturbed too rarely to matter).
     /// ## Remedy
     /// Move the lines to the other CPUs; irqbalance avoids isolated CPUs automatically. Lines whose affinity the kernel

@@ -18,6 +18,7 @@ mod coarse_timer_slack;
 mod connection_tracking_clashes;
 mod connection_tracking_full;
 mod cpu_quota_throttled;
+mod cpuset_partition_invalid;
 mod datagrams_of_other_groups;
 mod delayed_acknowledgements;
 mod device_interrupts_on_isolated_cpus;
@@ -262,6 +263,7 @@ pub static RULES: &[&dyn Rule] = &[
     &softirqs_left_to_threads::SoftirqsLeftToThreads,
     &tick_on_isolated_cpu::TickOnIsolatedCpu,
     &interprocessor_interrupts::InterprocessorInterrupts,
+    &cpuset_partition_invalid::CpusetPartitionInvalid,
     &workqueues_on_isolated_cpus::WorkqueuesOnIsolatedCpus,
     &watchdog_on_isolated_cpus::WatchdogOnIsolatedCpus,
     &busy_smt_sibling::BusySmtSibling,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use lowlat_model::application::{Doing, Queues};
-use lowlat_model::facts::{PtpProgram, TcFilter, TcpSocket, Timestamping, UncoreLimits, XdpSocket};
+use lowlat_model::facts::{CpusetPartition, PtpProgram, TcFilter, TcpSocket, Timestamping, UncoreLimits, XdpSocket};
 use lowlat_model::{Counters, Facts, Finding, Measurement, NotSeen, PathLink, PathRole, Reading, Schema, Severity};
 use lowlat_testkit::application::{self, PID, only_thread};
 use lowlat_testkit::facts::{grow, healthy, iface, qdisc};
@@ -279,6 +279,11 @@ fn of_the_hardware(facts: &mut Facts) {
         Reading::Value(vec![XdpSocket { iface: "eth0".into(), queue: 0, zero_copy: Some(false), owner: None }]);
 }
 
+fn refused_partition() -> CpusetPartition {
+    let invalid = Some("Cpu list in cpuset.cpus not exclusive".to_owned());
+    CpusetPartition { kind: "isolated".into(), cpus: vec![2], invalid }
+}
+
 /// A host with the fault of every rule but one.
 fn all_at_once() -> Facts {
     let mut facts = healthy();
@@ -330,6 +335,7 @@ fn all_at_once() -> Facts {
         facts.sysctls.insert(key.into(), Reading::Value(value.into()));
     }
     facts.cpus.isolated = Reading::Value(vec![3]);
+    facts.cpus.partitions = Reading::Value([("/rt".to_owned(), refused_partition())].into());
     facts.cpus.siblings.insert(3, vec![2, 3]);
     facts.host.thp = Reading::Value("always".into());
     facts.host.thp_defrag = Reading::Value("always".into());

@@ -13,9 +13,9 @@ crate::rule! {
     /// Deferred work of the kernel (writeback, networking, drivers) then runs on the CPU of the one task, for tens of
     /// microseconds and more.
     /// ## Threshold
-    /// Any CPU of `isolcpus` or `nohz_full` in the workqueues' mask. The kernel leaves CPUs of `nohz_full` and
-    /// `isolcpus=domain` out on its own; a later write to the mask can put them back, and `isolcpus=nohz` alone does
-    /// not take them out.
+    /// Any CPU of `isolcpus`, of an isolated cpuset partition or of `nohz_full` in the workqueues' mask. The kernel leaves
+    /// CPUs of `nohz_full` and `isolcpus=domain` out on its own, and 6.12 also those of partitions; a later write to the
+    /// mask can put them back, and `isolcpus=nohz` alone does not take them out.
     /// ## Remedy
     /// Take them out of the mask (cpu.workqueue-mask). Work of workqueues bound to a CPU stays there: it is caused by
     /// what runs on that CPU.

@@ -181,7 +181,9 @@ fn write_lists(dir: &Path, layer: &Layer, mask: &mut Option<Mask>) -> Result<(),
         match (reading, mask.as_mut()) {
             (Reading::Value(names), Some(m)) => {
                 let kept = |n: &&String| path != "/proc" || process_of(&format!("/proc/{n}")).is_none() || known(n);
-                let names: Vec<String> = names.iter().filter(kept).map(|n| m.path(n)).collect();
+                let group = path == "/sys/fs/cgroup" || path.starts_with("/sys/fs/cgroup/");
+                let shown = |n: &String| if group { m.groups(n) } else { m.path(n) };
+                let names: Vec<String> = names.iter().filter(kept).map(shown).collect();
                 put_json(&at(dir, path, "", mask).join(LIST), &names)?;
             }
             (Reading::Value(names), None) => put_json(&at(dir, path, "", mask).join(LIST), names)?,

@@ -103,6 +103,7 @@ fn cpus() -> Cpus {
         online: Value(vec![0, 1, 2, 3]),
         model: Value("Example CPU".into()),
         isolated: Value(vec![]),
+        partitions: Value(BTreeMap::new()),
         nohz_full: Value(vec![]),
         smt: Value("off".into()),
         siblings: (0..4).map(|c| (c, vec![c])).collect(),

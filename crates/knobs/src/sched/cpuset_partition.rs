@@ -8,10 +8,12 @@ crate::knob! {
     /// of the scheduler's load balancing for all others, at any time and without a reboot.
     /// ## Why it matters
     /// It does what `isolcpus=` does, and one write undoes it; the kernel's documentation prefers it. Programs enter it
-    /// through their group; interrupts and unbound workqueues do not move (irq.affinity, cpu.workqueue-mask).
+    /// through their group. 6.12 takes unbound workqueues off its CPUs too; interrupts do not move (irq.affinity).
+    /// lowlat counts the CPUs of a valid isolated partition as isolated, and reports one that the kernel calls invalid.
     /// ## Cost
     /// The CPUs are lost to everything else. systemd has to own the group (`AllowedCPUs=` of a slice), or it undoes the
-    /// partition.
+    /// partition. lowlat makes none: a partition takes its CPUs from every other group, and from the tasks pinned to them, in
+    /// a tree that systemd writes as well. No write of lowlat's would have an exact way back.
     /// ## Example
     /// `mkdir /sys/fs/cgroup/rt; echo 2-3 > /sys/fs/cgroup/rt/cpuset.cpus;
     /// echo isolated > /sys/fs/cgroup/rt/cpuset.cpus.partition`

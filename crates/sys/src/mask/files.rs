@@ -83,6 +83,7 @@ impl Mask {
         }
         let of_kernel = OF_THE_KERNEL.iter().any(|k| if k.ends_with('/') { path.starts_with(k) } else { path == *k });
         let mut one = |mask: &mut Self, text: &str| match path {
+            "/proc/self/cgroup" => mask.memberships(text),
             "/proc/cmdline" => mask.text(&parameters::known_only(text)),
             _ if path.starts_with("/boot/config-") => configuration(text),
             "/proc/cpuinfo" => mask.text(&without_serial(text)),
@@ -91,6 +92,15 @@ impl Mask {
             _ => mask.text(text),
         };
         Kept::Bytes(self.bytes(bytes, &mut one))
+    }
+
+    /// `4:cpu,cpuacct:/docker/0a1b`, a line for each hierarchy (man 7 cgroups).
+    fn memberships(&mut self, text: &str) -> String {
+        let mut one = |line: &str| match line.match_indices(':').nth(1) {
+            Some((at, _)) => format!("{}:{}", &line[..at], self.groups(&line[at + 1..])),
+            None => self.text(line),
+        };
+        text.split('\n').map(&mut one).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -135,6 +145,24 @@ mod tests {
         match Mask::default().file(path, text.as_bytes()) {
             Kept::Bytes(b) => String::from_utf8_lossy(&b).into_owned(),
             Kept::Nothing => "nothing".into(),
+        }
+    }
+
+    #[test]
+    fn a_group_gives_nobody_s_name_away_and_is_the_same_everywhere() {
+        let mut mask = Mask::default();
+        let Kept::Bytes(text) =
+            mask.file("/proc/self/cgroup", b"4:cpu,cpuacct:/docker/0a1b\n0::/user.slice/alice.service\n")
+        else {
+            panic!("left out")
+        };
+        assert_eq!(String::from_utf8(text).unwrap(), "4:cpu,cpuacct:/group1/group2\n0::/user.slice/group3.service\n");
+        for (path, stored) in [
+            ("/sys/fs/cgroup/cpu,cpuacct/docker/0a1b/cpu.stat", "/sys/fs/cgroup/cpu,cpuacct/group1/group2/cpu.stat"),
+            ("/sys/fs/cgroup/user.slice/alice.service/cpu.stat", "/sys/fs/cgroup/user.slice/group3.service/cpu.stat"),
+            ("/sys/fs/cgroup/cpuset.cpus.effective", "/sys/fs/cgroup/cpuset.cpus.effective"),
+        ] {
+            assert_eq!(mask.path(path), stored);
         }
     }
 

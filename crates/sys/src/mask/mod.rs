@@ -31,7 +31,35 @@ pub(crate) struct Mask {
     uuids: BTreeMap<String, usize>,
     v4: BTreeMap<Ipv4Addr, Ipv4Addr>,
     v6: BTreeMap<Ipv6Addr, Ipv6Addr>,
+    groups: BTreeMap<String, usize>,
 }
+
+/// Control groups that systemd makes on every host, and the mount of version 2 beside version 1.
+const OF_EVERY_HOST: &[&str] = &["system.slice", "user.slice", "machine.slice", "init.scope", "unified"];
+/// What files of a group and mounts of version 1 begin with (man 7 cgroups; Documentation/admin-guide/cgroup-v2.rst).
+const CONTROLLERS: &[&str] = &[
+    "blkio",
+    "cgroup",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "devices",
+    "dmem",
+    "freezer",
+    "hugetlb",
+    "io",
+    "irq",
+    "memory",
+    "misc",
+    "net_cls",
+    "net_prio",
+    "perf_event",
+    "pids",
+    "rdma",
+    "name",
+];
+/// Kinds of systemd's units that have groups.
+const UNITS: &[&str] = &["slice", "service", "scope", "mount", "socket", "swap"];
 
 impl Mask {
     /// A mask that also hides what `sys` says are this host's own names and numbers.
@@ -53,6 +81,9 @@ impl Mask {
         if path.contains("/boot/") {
             return self.text(path);
         }
+        if let Some(group) = path.strip_prefix("/sys/fs/cgroup/") {
+            return format!("/sys/fs/cgroup/{}", self.groups(group));
+        }
         let parts: Vec<String> = path
             .split('/')
             .map(|part| {
@@ -62,6 +93,24 @@ impl Mask {
             })
             .collect();
         parts.join("/")
+    }
+
+    /// The path of a control group below where they are mounted: a group is called after a user, a service or a container.
+    pub(crate) fn groups(&mut self, path: &str) -> String {
+        let parts: Vec<String> = path.split('/').map(|part| self.group(part)).collect();
+        parts.join("/")
+    }
+
+    fn group(&mut self, part: &str) -> String {
+        // A file of the core or of a controller; a mount of version 1, which bears its controllers' names.
+        let first = part.split(['.', ',', '=']).next().unwrap_or_default();
+        if part.is_empty() || OF_EVERY_HOST.contains(&part) || CONTROLLERS.contains(&first) {
+            return part.to_owned();
+        }
+        let kind = part.rsplit_once('.').map(|(_, kind)| kind).filter(|k| UNITS.contains(k));
+        let next = self.groups.len() + 1;
+        let number = *self.groups.entry(part.to_owned()).or_insert(next);
+        kind.map_or_else(|| format!("group{number}"), |kind| format!("group{number}.{kind}"))
     }
 
     /// Bytes: what is text of them is replaced, what is none stays, so that it is garbled again.
