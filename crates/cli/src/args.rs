@@ -371,6 +371,7 @@ impl PathArgs {
                 ProtoArg::Udp => Proto::Udp,
                 ProtoArg::Tcp => Proto::Tcp,
                 ProtoArg::TcpConnect => Proto::TcpConnect,
+                ProtoArg::UdpClosed => Proto::UdpClosed,
             },
             peer: self.peer.clone(),
             size: self.size,
@@ -396,6 +397,8 @@ pub enum ProtoArg {
     Tcp,
     /// TCP handshakes with any port that listens; the far end runs nothing of ours.
     TcpConnect,
+    /// Datagrams to a port where nobody listens, which the far kernel answers by an ICMP error.
+    UdpClosed,
     /// ARP requests to a host of the same link.
     Arp,
     /// Neighbour solicitations to a host of the same link.

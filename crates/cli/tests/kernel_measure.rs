@@ -573,3 +573,82 @@ fn a_host_that_runs_nothing_of_ours_is_measured_politely() {
     let none = lab.run(&scratch, &["measure", &at, "--peer", "none", "--count", "5", "--json"]).exits(0).json();
     assert_eq!(none["proto"], "tcp-connect");
 }
+
+/// A port where nobody listens: the far kernel's errors are the answers. Its limit on them is named and sets the pace, and what
+/// it keeps back is no loss; everything that is not that answer is one line.
+#[test]
+fn a_closed_port_answers_and_its_limit_is_no_loss() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    lab.ip("address add 2001:db8:7::1/64 dev near0 nodad");
+    lab.far_ip("address add 2001:db8:7::2/64 dev far0 nodad");
+    let v6 = "2001:db8:7::2";
+    let limit = |ms: u32| {
+        lab.in_far(move || {
+            fs::write("/proc/sys/net/ipv4/icmp_ratelimit", ms.to_string()).unwrap();
+            fs::write("/proc/sys/net/ipv6/icmp/ratelimit", ms.to_string()).unwrap();
+        });
+    };
+    let measure = |target: &str, more: &[&str]| {
+        let args = ["measure", target, "--proto", "udp-closed", "--iface", IFACE, "--json"];
+        lab.run(&scratch, &[&args[..], more].concat())
+    };
+    limit(0);
+    for target in [FAR, v6] {
+        for engine in ["block", "spin"] {
+            let m = measure(target, &["--count", "100", "--engine", engine]).exits(0).json();
+            assert_eq!(
+                (&m["proto"], &m["peer"], &m["received"], &m["lost"]),
+                (&"udp-closed".into(), &"udp-closed".into(), &100.into(), &0.into()),
+                "{m:#}"
+            );
+            let said = m["warnings"].to_string();
+            assert!(said.contains("one request per 10 ms") && !said.contains("limits its ICMP"), "{m:#}");
+            assert!(m["rtt"]["p50_ns"].as_u64().unwrap() > 0, "{m:#}");
+        }
+    }
+    let stamped = measure(FAR, &["--count", "100", "--stamps"]).exits(0).json();
+    assert_eq!(stamped["received"], 100, "{stamped:#}");
+    assert!(stamped["stamps"].to_string().contains("software-rx"), "{stamped:#}");
+    // Linux's own limit. IPv6 gives a route to 64 bits four times as many (icmpv6_xrlim_allow, net/ipv6/icmp.c).
+    limit(1_000);
+    for (target, pace_ns) in [(FAR, 1_000_000_000u64), (v6, 250_000_000)] {
+        let m = measure(target, &["--count", "3"]).exits(0).json();
+        assert_eq!((&m["sent"], &m["received"], &m["lost"]), (&3.into(), &3.into(), &0.into()), "{m:#}");
+        assert!(m["warnings"].to_string().contains("limits its ICMP errors"), "{m:#}");
+        assert!(m["rtt"]["p50_ns"].is_null(), "three answers are no median: {m:#}");
+        assert!(m["duration_ns"].as_u64().unwrap() >= 2 * pace_ns, "{m:#}");
+    }
+    let args = ["optimize", "--iface", IFACE, "--target", FAR, "--proto", "udp-closed", "--dry-run"];
+    lab.run(&scratch, &args).refuses(&["limits its ICMP errors", "too few", "--proto icmp"]);
+    limit(0);
+    // What is no such answer.
+    let quick = ["--count", "20", "--timeout", "100ms"];
+    let open = lab.in_far(|| std::net::UdpSocket::bind((FAR, 4444)).unwrap());
+    measure(&format!("{FAR}:4444"), &quick).refuses(&["4444", "a program listens there, or a filter"]);
+    let echo = std::thread::spawn(move || {
+        let mut room = [0; 2048];
+        open.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        while let Ok((len, from)) = open.recv_from(&mut room) {
+            open.send_to(&room[..len], from).unwrap();
+        }
+    });
+    measure(&format!("{FAR}:4444"), &quick).refuses(&["4444", "a program listens there and answers"]);
+    echo.join().unwrap();
+    measure("198.18.7.77", &quick).refuses(&["198.18.7.77", "host unreachable"]);
+    measure(FAR, &["--engine", "epoll"]).refuses(&["block or spin"]);
+    let filter = |rule: &str| {
+        for line in ["add table inet t", "add chain inet t in { type filter hook input priority 0; }", rule] {
+            lab.far_sh(&format!("nft '{line}'"));
+        }
+    };
+    for (rule, said) in [
+        ("add rule inet t in meta l4proto udp drop", "none at other ports"),
+        ("add rule inet t in meta l4proto udp reject with icmpx type admin-prohibited", "administratively prohibited"),
+    ] {
+        filter(rule);
+        for target in [FAR, v6] {
+            measure(target, &quick).refuses(&[said]);
+        }
+        lab.far_sh("nft delete table inet t");
+    }
+}

@@ -125,7 +125,7 @@ impl Bench for LiveBench<'_> {
         let drawn = match path.proto {
             // A port that each handshake of a round took again would serve one at a time.
             Proto::Icmp | Proto::TcpConnect | Proto::Arp | Proto::Nd => return Ok(0),
-            Proto::Udp => UdpSocket::bind((any, 0)).and_then(|s| s.local_addr()),
+            Proto::Udp | Proto::UdpClosed => UdpSocket::bind((any, 0)).and_then(|s| s.local_addr()),
             Proto::Tcp => TcpListener::bind((any, 0)).and_then(|s| s.local_addr()),
         };
         drawn.map(|a| a.port()).map_err(|e| {

@@ -31,7 +31,7 @@ fn without_peer(target: &str, asked: Proto) -> Result<Proto, Failure> {
     match asked {
         Proto::Udp if resolve(target, 0)?.port() == 0 => Ok(Proto::Icmp),
         Proto::Udp => Ok(Proto::TcpConnect),
-        Proto::Icmp | Proto::TcpConnect | Proto::Arp | Proto::Nd => Ok(asked),
+        Proto::Icmp | Proto::TcpConnect | Proto::UdpClosed | Proto::Arp | Proto::Nd => Ok(asked),
         Proto::Tcp => Err(Failure::new(
             "probe over tcp with --peer none: a stream needs a program that answers; choose --proto tcp-connect or icmp",
         )),
@@ -183,6 +183,7 @@ impl ProbePath {
         let peer_name = match proto {
             Proto::Icmp => "icmp".to_owned(),
             Proto::TcpConnect => "tcp-connect".to_owned(),
+            Proto::UdpClosed => "udp-closed".to_owned(),
             Proto::Arp => "arp".to_owned(),
             Proto::Nd => "nd".to_owned(),
             Proto::Udp | Proto::Tcp => ask.peer.clone(),
@@ -310,17 +311,20 @@ impl ProbePath {
     /// Whether probes may have to be slow: an irtt server says how fast it answers, and what a far kernel answers is paced.
     /// Other far ends are not asked.
     pub fn may_set_a_pace(&self) -> bool {
-        use lowlat_peers::{arp, icmp, irtt, nd, tcp_connect};
-        [irtt::ENTRY, tcp_connect::ENTRY, icmp::ENTRY, arp::ENTRY, nd::ENTRY].iter().any(|e| e.name == self.peer)
+        use lowlat_peers::{arp, icmp, irtt, nd, tcp_connect, udp_closed};
+        [irtt::ENTRY, tcp_connect::ENTRY, udp_closed::ENTRY, icmp::ENTRY, arp::ENTRY, nd::ENTRY]
+            .iter()
+            .any(|e| e.name == self.peer)
     }
 
-    /// `udp`, `tcp`, `tcp-connect`, `icmp`.
+    /// `udp`, `tcp`, `tcp-connect`, `udp-closed`, `icmp`, `arp`, `nd`.
     pub fn proto_name(&self) -> &'static str {
         match self.proto {
             Proto::Icmp => "icmp",
             Proto::Udp => "udp",
             Proto::Tcp => "tcp",
             Proto::TcpConnect => "tcp-connect",
+            Proto::UdpClosed => "udp-closed",
             Proto::Arp => "arp",
             Proto::Nd => "nd",
         }

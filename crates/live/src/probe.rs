@@ -42,6 +42,10 @@ const MOST_SETTLING: u32 = 100;
 /// Two neighbours whose medians differ by at most this part are steady.
 const STEADY_PART: u64 = 4;
 
+/// A far end whose answers are further apart than this judges nothing, ns: a round of 30 would take longer than three seconds,
+/// and a step some minutes.
+const MOST_LIMITED_NS: u64 = 100_000_000;
+
 /// What to measure, and how long.
 #[derive(Debug, Clone)]
 pub struct Ask<'a> {
@@ -167,7 +171,7 @@ impl<'a> Ask<'a> {
     }
 
     /// As slow as the far end allows, and that as text; `None` where it allows what was asked for.
-    pub(crate) fn paced(&self, peer: &str, least_ns: Option<u64>) -> Option<(Self, String)> {
+    pub(crate) fn paced(&self, peer: &str, (least_ns, limited): (Option<u64>, bool)) -> Option<(Self, String)> {
         let least = least_ns?;
         let fastest = 1e9 / least as f64;
         let mode = match self.mode {
@@ -181,7 +185,7 @@ impl<'a> Ask<'a> {
             _ => return None,
         };
         let every = ms(least);
-        Some((Self { mode, ..self.clone() }, format!("{}; paced to it", allowed(peer, &every))))
+        Some((Self { mode, ..self.clone() }, format!("{}; paced to it", allowed(peer, &every, limited))))
     }
 }
 
@@ -306,6 +310,7 @@ pub fn measure_with(
     let steady = if ask.warmup_ns.is_some() { SteadyWindow::Known(None) } else { SteadyWindow::Find };
     let nic = context.conditions.as_ref().and_then(|c| c.hardware_stamps.clone());
     let mut measurement = figures::measurement(&mut samples, &spec, context, steady);
+    measurement.warnings.extend(unanswered(ask.path, measurement.lost));
     measurement.flow = flow;
     measurement.engine_state = engine_state;
     measurement.placed = Some(placed);
@@ -389,7 +394,7 @@ pub fn flow_round(ask: &Ask<'_>) -> Result<Round, Failure> {
     let mut peer = Ask { duration_ns: ask.duration_ns.saturating_add(ask.planned_ns), ..ask.clone() }.peer()?;
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
     // A far end that sets the pace gets none on a plan: what it allows is a plan already.
-    let slower = ask.paced(&ask.path.peer, session.min_interval()).map(|(slower, _)| slower.spec_with(WARMUP_ROUND));
+    let slower = ask.paced(&ask.path.peer, pace(&session)).map(|(slower, _)| slower.spec_with(WARMUP_ROUND));
     let planned_wanted = if slower.is_some() { 0 } else { ask.planned_ns };
     let spec = slower.unwrap_or(asked);
     if ask.settle {
@@ -572,7 +577,7 @@ fn run(
         ..conditions::Run::of(choice, &placed, asked.rt_priority, Ticks::read(&Live::new()))
     };
     let mut session = open(ask, &asked, engine.as_mut(), peer.as_mut())?;
-    let (spec, slowed) = match ask.paced(&ask.path.peer, session.min_interval()) {
+    let (spec, slowed) = match ask.paced(&ask.path.peer, pace(&session)) {
         Some((slower, words)) => (spec(&slower), Some(words)),
         None => (asked, None),
     };
@@ -589,24 +594,35 @@ fn run(
 
 /// The least time between two probes that the far end answers, ns; `None` where it sets no limit.
 pub fn min_interval(path: &ProbePath, engine: &str) -> Result<Option<u64>, Failure> {
+    Ok(pace_of(path, engine)?.0)
+}
+
+/// What the session found: the least time between probes, and whether it is a limit of the far end.
+pub(crate) fn pace(session: &ProbeSession<'_>) -> (Option<u64>, bool) {
+    (session.min_interval(), session.limits_answers())
+}
+
+fn pace_of(path: &ProbePath, engine: &str) -> Result<(Option<u64>, bool), Failure> {
     let mut engine = path.open(engine)?;
     let mut peer = path.peer(1_000_000_000, 0)?;
     let session =
         ProbeSession::open_unless(engine.as_mut(), peer.as_mut(), path.size, path.timeout_ns, signals::stop())
             .map_err(|e| Failure::new(format!("reach {}: {e}", path.words)))?;
-    let least = session.min_interval();
+    let found = pace(&session);
     session.close();
-    Ok(least)
+    Ok(found)
 }
 
 /// Who set the pace, as text.
-fn allowed(peer: &str, every: &str) -> String {
-    if peer == lowlat_peers::tcp_connect::ENTRY.name {
+fn allowed(peer: &str, every: &str, limited: bool) -> String {
+    if limited && peer == lowlat_peers::udp_closed::ENTRY.name {
+        format!(
+            "the far end limits its ICMP errors (on Linux net.ipv4.icmp_ratelimit, net.ipv6.icmp.ratelimit, \
+             net.ipv4.icmp_msgs_per_sec): it answers one datagram per {every}, and what it keeps back is not counted as loss"
+        )
+    } else if peer == lowlat_peers::tcp_connect::ENTRY.name {
         format!("one TCP handshake per {every}, to spare the server")
-    } else if [lowlat_peers::icmp::ENTRY, lowlat_peers::arp::ENTRY, lowlat_peers::nd::ENTRY]
-        .iter()
-        .any(|e| e.name == peer)
-    {
+    } else if ["icmp", "arp", "nd", "udp-closed"].contains(&peer) {
         format!("one request per {every}, to spare the far host; --rate of `measure` asks for more")
     } else {
         format!("the {peer} server allows one probe per {every}")
@@ -615,12 +631,31 @@ fn allowed(peer: &str, every: &str) -> String {
 
 /// A round that holds enough probes for a median, besides its warm-up, at the pace that the far end allows.
 pub fn round_at_pace(path: &ProbePath, engine: &str, round_ns: u64) -> Result<(u64, Option<String>), Failure> {
-    let Some(least) = min_interval(path, engine)? else { return Ok((round_ns, None)) };
+    let (least, limited) = pace_of(path, engine)?;
+    let Some(least) = least else { return Ok((round_ns, None)) };
+    if limited && least > MOST_LIMITED_NS {
+        return Err(Failure::new(format!(
+            "judge by {}: {}, too few answers to judge by; set that limit to 0 there meanwhile, or choose --proto icmp or \
+             tcp-connect",
+            path.words,
+            allowed(&path.peer, &ms(least), limited)
+        )));
+    }
     let probes = samples_needed(0.5) + 2 * WARMUP_ROUND;
     let round = round_ns.max(least.saturating_mul(probes));
     let (every, long) = (ms(least), ms(round));
-    let said = format!("{}: rounds are {long} long, for {probes} each", allowed(&path.peer, &every));
+    let said = format!("{}: rounds are {long} long, for {probes} each", allowed(&path.peer, &every, limited));
     Ok((round, (round > round_ns).then_some(said)))
+}
+
+/// That a limit of the far end looks like loss, where there is any.
+fn unanswered(path: &ProbePath, lost: u64) -> Option<String> {
+    (lost > 0 && path.peer == lowlat_peers::udp_closed::ENTRY.name).then(|| {
+        format!(
+            "{lost} datagrams had no answer: lost on the path, or kept back by a limit on ICMP errors at the far end or on the \
+             way; where a slower --rate has fewer, it is the limit"
+        )
+    })
 }
 
 /// Whether bulk streams would find their sink.
@@ -666,6 +701,7 @@ pub fn summary(path: &ProbePath, engine: &str, rounds: &[&Round], of: &Summary, 
     }
     let flow = flow_of(rounds);
     context.warnings.extend(flow.bypass.as_ref().and_then(Bypass::fallback));
+    context.warnings.extend(unanswered(path, lost));
     Measurement {
         schema: Schema::current("measure"),
         target: context.target,

@@ -61,9 +61,10 @@ impl ComparedSide {
                         "udp" => Proto::Udp,
                         "tcp" => Proto::Tcp,
                         "tcp-connect" => Proto::TcpConnect,
+                        "udp-closed" => Proto::UdpClosed,
                         "arp" => Proto::Arp,
                         "nd" => Proto::Nd,
-                        _ => return Err(bad(setting, "is none of icmp, udp, tcp, tcp-connect, arp, nd")),
+                        _ => return Err(bad(setting, "is none of icmp, udp, tcp, tcp-connect, udp-closed, arp, nd")),
                     }
                 }
                 "peer" => value.clone_into(&mut ask.peer),

@@ -180,7 +180,7 @@ fn traced(
     let placed = PlacedThread::take(&probe::placement(&asked, choice.near.cpu))?;
     let unlocked = placed.memory().and_then(|m| m.clone().err());
     let mut session = probe::open(&probing, &asked, engine.as_mut(), peer.as_mut())?;
-    let (spec, slowed) = match probing.paced(&ask.path.peer, session.min_interval()) {
+    let (spec, slowed) = match probing.paced(&ask.path.peer, crate::probe::pace(&session)) {
         Some((slower, words)) => (Spec { lock_memory: true, ..slower.spec_with(size.warmup) }, Some(words)),
         None => (asked, None),
     };

@@ -154,6 +154,11 @@ impl<'a> ProbeSession<'a> {
         self.peer.min_interval()
     }
 
+    /// See [`Peer::limits_answers`].
+    pub fn limits_answers(&self) -> bool {
+        self.peer.limits_answers()
+    }
+
     /// Probes that were sent, the greetings included.
     pub fn sent(&self) -> u64 {
         self.next_seq

@@ -14,6 +14,7 @@ pub mod serve;
 pub mod sockperf;
 pub mod stamp;
 pub mod tcp_connect;
+pub mod udp_closed;
 
 use lowlat_transport::{Engine, EngineError, Ns, Proto};
 
@@ -47,7 +48,7 @@ pub enum Decoded {
 /// Writes probes and reads answers of one far-end protocol. No I/O but in [`Peer::open`] and [`Peer::close`], and no
 /// allocation after construction.
 pub trait Peer {
-    /// `lowlat`, `sockperf`, `stamp`, `irtt`, `icmp`, `tcp-connect`, `arp`, `nd`.
+    /// `lowlat`, `sockperf`, `stamp`, `irtt`, `icmp`, `tcp-connect`, `udp-closed`, `arp`, `nd`.
     fn name(&self) -> &'static str;
     /// Protocols it runs on.
     fn protos(&self) -> &'static [Proto];
@@ -74,6 +75,10 @@ pub trait Peer {
     /// where it sets no limit. Probes that come faster are not answered and count as lost.
     fn min_interval(&self) -> Option<Ns> {
         None
+    }
+    /// Whether [`Peer::min_interval`] is a limit that the far end was found to have, and not a courtesy to it.
+    fn limits_answers(&self) -> bool {
+        false
     }
     /// Whether the messages of one run may have any sizes within [`Peer::message_sizes`], and may leave at any time. `false`
     /// for protocols that agree on one size or one pace.
@@ -126,6 +131,7 @@ pub const PEERS: &[PeerEntry] = &[
     // The far host's kernel, which answers them all.
     icmp::ENTRY,
     tcp_connect::ENTRY,
+    udp_closed::ENTRY,
     arp::ENTRY,
     nd::ENTRY,
 ];

@@ -19,6 +19,9 @@ const SCM_TIMESTAMPING: c_int = libc::SO_TIMESTAMPING;
 const SCM_TSTAMP_SND: u32 = 0;
 const SCM_TSTAMP_SCHED: u32 = 1;
 const SCM_TSTAMP_ACK: u32 = 2;
+const SO_EE_ORIGIN_LOCAL: u8 = 1;
+const SO_EE_ORIGIN_ICMP: u8 = 2;
+const SO_EE_ORIGIN_ICMP6: u8 = 3;
 const SO_EE_ORIGIN_TIMESTAMPING: u8 = 4;
 const SO_EE_ORIGIN_ZEROCOPY: u8 = 5;
 const SO_EE_CODE_ZEROCOPY_COPIED: u8 = 1;
@@ -95,6 +98,41 @@ pub fn zerocopy_range(control: &[u8]) -> Option<ZeroCopyRange> {
     }
     let copied = *data.get(6)? & SO_EE_CODE_ZEROCOPY_COPIED != 0;
     Some(ZeroCopyRange { first: word(8)?, last: word(12)?, copied })
+}
+
+/// An error of the path, as the error queue reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathError {
+    /// The kernel's number for it.
+    pub errno: c_int,
+    /// Whether it is ICMPv6, its type and its code; `None` where this host's own kernel is the source.
+    pub icmp: Option<(bool, u8, u8)>,
+    /// Who sent it.
+    pub from: Option<IpAddr>,
+}
+
+/// The error that a message of the error queue is about: its `sock_extended_err` (see [`transmit_stamp`]), behind which stands
+/// the address of the host that sent it (`SO_EE_OFFENDER`, ip(7)). `None` for stamps and completed sends.
+pub fn path_error(control: &[u8]) -> Option<PathError> {
+    let is_error = |i: &ControlMessage<'_>| {
+        matches!((i.level, i.kind), (libc::SOL_IP, libc::IP_RECVERR) | (libc::SOL_IPV6, libc::IPV6_RECVERR))
+    };
+    let data = items(control).find(is_error)?.data;
+    let icmp = match *data.get(4)? {
+        SO_EE_ORIGIN_LOCAL => None,
+        origin @ (SO_EE_ORIGIN_ICMP | SO_EE_ORIGIN_ICMP6) => {
+            Some((origin == SO_EE_ORIGIN_ICMP6, *data.get(5)?, *data.get(6)?))
+        }
+        _ => return None,
+    };
+    // struct sockaddr_in: u16 family, u16 port, address; sockaddr_in6 has a flow label between.
+    let family = data.get(16..18).and_then(|b| Some(c_int::from(u16::from_ne_bytes(b.try_into().ok()?))));
+    let from = match family {
+        Some(libc::AF_INET) => data.get(20..24).and_then(|b| Some(IpAddr::V4(<[u8; 4]>::try_from(b).ok()?.into()))),
+        Some(libc::AF_INET6) => data.get(24..40).and_then(|b| Some(IpAddr::V6(<[u8; 16]>::try_from(b).ok()?.into()))),
+        _ => None,
+    };
+    Some(PathError { errno: int(data, 0)?, icmp, from })
 }
 
 /// A transmit stamp from a message of the error queue: the time in `SCM_TIMESTAMPING`, its kind and id in the
@@ -225,12 +263,35 @@ mod tests {
         assert_eq!(zerocopy_range(&error(5, 5, 1)), None, "an error");
     }
 
+    #[test]
+    fn an_error_of_the_path_has_its_type_code_and_sender() {
+        let of = |origin: u8, (kind, code): (u8, u8), sender: &[u8]| {
+            let mut data = 111u32.to_ne_bytes().to_vec();
+            data.extend([origin, kind, code, 0]);
+            data.extend([0; 8]);
+            data.extend(sender);
+            path_error(&item(libc::SOL_IP, libc::IP_RECVERR, &data))
+        };
+        let v4 = [&2u16.to_ne_bytes()[..], &[0, 0, 192, 0, 2, 9], &[0; 8]].concat();
+        let v6 = [&10u16.to_ne_bytes()[..], &[0; 6], &[0xfe, 0x80], &[0; 13], &[7], &[0; 4]].concat();
+        let error = |icmp, from: Option<&str>| {
+            Some(PathError { errno: 111, icmp, from: from.map(|from| from.parse().unwrap()) })
+        };
+        assert_eq!(of(2, (3, 3), &v4), error(Some((false, 3, 3)), Some("192.0.2.9")));
+        assert_eq!(of(3, (1, 4), &v6), error(Some((true, 1, 4)), Some("fe80::7")));
+        assert_eq!(of(2, (3, 3), &v4[..7]), error(Some((false, 3, 3)), None), "cut short");
+        assert_eq!(of(1, (0, 0), &[]), error(None, None));
+        assert_eq!(of(4, (0, 0), &v4), None, "a stamp");
+        assert_eq!(of(5, (0, 0), &v4), None, "a completed send");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
             let _ = receive_stamps(&bytes);
             let _ = transmit_stamp(&bytes);
             let _ = zerocopy_range(&bytes);
+            let _ = path_error(&bytes);
             let _ = destination(&bytes);
             let _ = time_to_live(&bytes);
             prop_assert!(items(&bytes).count() <= bytes.len() / HEADER + 1);
@@ -246,6 +307,7 @@ mod tests {
             let c = item(level, kind, &data);
             let _ = receive_stamps(&c);
             let _ = transmit_stamp(&c);
+            let _ = path_error(&c);
             let _ = destination(&c);
             let _ = time_to_live(&c);
             prop_assert_eq!(items(&c).next().map(|i| i.data.to_vec()), Some(data));

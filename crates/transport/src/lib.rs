@@ -11,6 +11,7 @@
 pub mod block;
 pub mod busy_poll;
 pub mod clock;
+mod closed_port;
 pub mod cmsg;
 mod connect;
 pub mod epoll;
@@ -54,6 +55,8 @@ pub enum Proto {
     Nd,
     /// A handshake a probe; the message does not leave this host (`connect.rs`).
     TcpConnect,
+    /// A datagram a probe to a port where nobody listens; the far kernel's error is the answer (`closed_port.rs`).
+    UdpClosed,
 }
 
 /// A port of DPDK, as the user named it.
@@ -384,6 +387,9 @@ pub fn open(name: &str, endpoint: &Endpoint) -> Result<Box<dyn Engine>, EngineEr
     }
     if matches!(endpoint.proto, Proto::Arp | Proto::Nd) {
         return neighbour::open(name, endpoint);
+    }
+    if endpoint.proto == Proto::UdpClosed {
+        return closed_port::open(name, endpoint);
     }
     match ENGINES.iter().find(|e| e.name == name) {
         Some(entry) => (entry.open)(endpoint),

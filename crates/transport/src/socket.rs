@@ -76,7 +76,7 @@ impl Socket {
         }
         match endpoint.proto {
             Proto::Tcp | Proto::TcpConnect => connect_stream(fd.as_fd(), endpoint)?,
-            Proto::Udp | Proto::Icmp | Proto::Arp | Proto::Nd => {
+            Proto::Udp | Proto::UdpClosed | Proto::Icmp | Proto::Arp | Proto::Nd => {
                 os::connect(fd.as_fd(), to)
                     .map_err(|e| path_error("connect to", to, (endpoint.proto, endpoint.where_refused), e))?;
             }
@@ -90,7 +90,7 @@ impl Socket {
             None
         };
         let wire = match endpoint.proto {
-            Proto::Udp | Proto::Arp | Proto::Nd => Wire::Datagram,
+            Proto::Udp | Proto::UdpClosed | Proto::Arp | Proto::Nd => Wire::Datagram,
             Proto::Icmp => {
                 Wire::Echo(Echo::new(v6, raw, echo_id(endpoint.source_port), max_message.min(endpoint.max_message)))
             }
@@ -429,7 +429,9 @@ pub(crate) fn make(engine: &'static str, endpoint: &Endpoint) -> Result<(OwnedFd
     let os_error =
         |what: &str, e| EngineError::Os { what: format!("{what} socket for {}", endpoint.remote), source: e };
     match endpoint.proto {
-        Proto::Udp => Ok((os::socket(domain, libc::SOCK_DGRAM, 0).map_err(|e| os_error("UDP", e))?, false)),
+        Proto::Udp | Proto::UdpClosed => {
+            Ok((os::socket(domain, libc::SOCK_DGRAM, 0).map_err(|e| os_error("UDP", e))?, false))
+        }
         Proto::Tcp => Ok((os::socket(domain, libc::SOCK_STREAM, 0).map_err(|e| os_error("TCP", e))?, false)),
         Proto::TcpConnect => {
             let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK;
@@ -611,7 +613,7 @@ fn connected(fd: BorrowedFd<'_>, began: Ns) -> io::Result<()> {
 }
 
 /// What one packet of the path carries; refuses messages that are longer.
-fn largest_message(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<usize, EngineError> {
+pub(crate) fn largest_message(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<usize, EngineError> {
     let v6 = endpoint.remote.is_ipv6();
     let largest = if endpoint.proto == Proto::Tcp {
         STREAM_MESSAGE_MAX

@@ -118,6 +118,13 @@ impl Stamps {
         }
     }
 
+    /// Keeps one that its owner read from the error queue.
+    pub(crate) fn put(&mut self, stamp: TxStamp) {
+        if self.pending.len() < PENDING {
+            self.pending.push(stamp);
+        }
+    }
+
     /// Hands over what has come.
     pub(crate) fn take(&mut self, out: &mut Vec<TxStamp>) {
         out.append(&mut self.pending);

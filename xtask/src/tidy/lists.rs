@@ -127,6 +127,7 @@ pub(super) fn check(tree: &Tree) -> Vec<String> {
             "/lib.rs",
             "/clock.rs",
             "/cmsg.rs",
+            "/closed_port.rs",
             "/connect.rs",
             "/neighbour.rs",
             "/gaps.rs",

@@ -13,7 +13,7 @@ crate::knob! {
     /// ## Cost
     /// The CPUs are lost to everything else. systemd has to own the group (`AllowedCPUs=` of a slice), or it undoes the
     /// partition. lowlat makes none: a partition takes its CPUs from every other group, and from the tasks pinned to them, in
-    /// a tree that systemd writes as well. No write of lowlat's would have an exact way back.
+    /// a tree that systemd writes as well. No write of lowlat's could be undone exactly.
     /// ## Example
     /// `mkdir /sys/fs/cgroup/rt; echo 2-3 > /sys/fs/cgroup/rt/cpuset.cpus;
     /// echo isolated > /sys/fs/cgroup/rt/cpuset.cpus.partition`

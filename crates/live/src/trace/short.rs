@@ -50,6 +50,9 @@ fn blind(engine: &str, proto: Proto) -> Option<String> {
     if proto == Proto::TcpConnect {
         return Some("a handshake passes no socket that a program reads from".to_owned());
     }
+    if proto == Proto::UdpClosed {
+        return Some("an ICMP error reaches its socket by no stage of a received datagram".to_owned());
+    }
     if matches!(proto, Proto::Arp | Proto::Nd) {
         return Some("a request of the link layer passes no stage above the driver".to_owned());
     }
@@ -326,6 +329,7 @@ mod tests {
         assert!(blind("af-xdp", Proto::Udp).is_some_and(|w| w.contains("past the stack")));
         assert!(blind("suspend", Proto::Udp).is_some() && blind("block", Proto::TcpConnect).is_some());
         assert!(blind("block", Proto::Arp).is_some() && blind("spin", Proto::Nd).is_some());
+        assert!(blind("block", Proto::UdpClosed).is_some());
         for engine in ["block", "spin", "io-uring:sleep", "epoll"] {
             assert_eq!(blind(engine, Proto::Udp), None);
         }

@@ -102,7 +102,7 @@ impl Mask {
     }
 
     fn group(&mut self, part: &str) -> String {
-        // A file of the core or of a controller; a mount of version 1, which bears its controllers' names.
+        // A file of the core or of a controller; a mount of version 1, which is called after its controllers.
         let first = part.split(['.', ',', '=']).next().unwrap_or_default();
         if part.is_empty() || OF_EVERY_HOST.contains(&part) || CONTROLLERS.contains(&first) {
             return part.to_owned();
