@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::lab::{FAR, IFACE, Lab};
+use common::lab::{FAR, IFACE, Lab, in_netns};
 use common::{Ran, Scratch};
+use lowlat_os::bpf::{self, Tcx};
 use serde_json::Value;
 
 /// A shaper that is far too slow.
@@ -200,4 +201,42 @@ fn a_path_that_changes_is_noticed() {
     assert_eq!(now().unwrap(), "interface far0 was set down");
     lab.far_ip("link delete far0");
     assert_eq!(now().unwrap(), "interface far0 is gone");
+}
+
+/// The programs at both hooks of the path's interface.
+fn at_the_hooks(lab: &Lab, index: u32) -> [u32; 2] {
+    in_netns(&lab.near, move || [Tcx::Ingress, Tcx::Egress].map(|hook| bpf::tcx_programs(index, hook).unwrap()))
+}
+
+/// Agents attach programs by links (Linux 6.6): they are counted, and no step or rollback takes one off.
+#[test]
+fn a_program_of_tcx_is_named_and_stays() {
+    let (lab, scratch) = (Lab::new(), Scratch::new());
+    beside(&lab, "other0");
+    let index = |iface: &str| lab.sh(&format!("cat /sys/class/net/{iface}/ifindex")).parse::<u32>().unwrap();
+    let (on, off) = (index(IFACE), index("other0"));
+    let found = |list: &str| {
+        let all = check(&lab, &["--iface", IFACE]);
+        let filters = all[list].as_array().unwrap().iter().filter(|f| f["rule"] == "traffic-control-filters");
+        filters.map(|f| f["evidence"][0].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("findings"), [""; 0]);
+    let held = in_netns(&lab.near, move || {
+        [(on, Tcx::Ingress), (on, Tcx::Egress), (off, Tcx::Ingress)].map(|(at, hook)| bpf::plant_tcx(at, hook).unwrap())
+    });
+    assert_eq!(found("findings"), [format!("filters on {IFACE}: 2 at the hook tcx")]);
+    assert_eq!(found("elsewhere"), ["filters on other0: 1 at the hook tcx"]);
+
+    shape(&lab, IFACE);
+    let mut plan = lab.run(&scratch, &["plan", "--iface", IFACE, "--json"]).exits(0).json();
+    plan["steps"].as_array_mut().unwrap().retain(|s| s["scope"] == "interface");
+    assert!(names(&plan, "steps", "knob").contains(&"qdisc.kind".to_owned()), "{plan:#}");
+    let file = scratch.file("plan.json", serde_json::to_vec(&plan).unwrap());
+    lab.run(&scratch, &["apply", &file]).exits(0);
+    assert_eq!(at_the_hooks(&lab, on), [1, 1], "applied");
+    lab.run(&scratch, &["rollback"]).exits(0);
+    assert_eq!(at_the_hooks(&lab, on), [1, 1], "put back");
+    drop(held);
+    assert_eq!(at_the_hooks(&lab, on), [0, 0]);
+    assert_eq!(found("findings"), [""; 0]);
 }

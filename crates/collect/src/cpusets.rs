@@ -34,12 +34,10 @@ fn is_file(name: &str) -> bool {
 /// Group → its partition, valid or not; `/` is the group that `/sys/fs/cgroup` shows.
 pub(crate) fn read(sys: &dyn Sys) -> Reading<BTreeMap<String, CpusetPartition>> {
     // Every group of version 2 with the controller has this file, the first one of the host too.
-    if let Some((kind, why)) = sys.read(&format!("{ROOT}/cpuset.cpus.effective")).why_not() {
-        return if kind == "denied" {
-            Reading::Denied(why.to_owned())
-        } else {
-            Reading::Absent(format!("no cpusets of cgroup version 2: {why}"))
-        };
+    match sys.read(&format!("{ROOT}/cpuset.cpus.effective")).and_then(|cpus| cpu_list(&cpus)) {
+        Reading::Value(_) => {}
+        Reading::Absent(why) => return Reading::Absent(format!("no cpusets of cgroup version 2: {why}")),
+        other => return other.map(|_| BTreeMap::new()),
     }
     let mut all = BTreeMap::new();
     let mut groups = vec![String::new()];

@@ -5,7 +5,7 @@ use crate::tree::{Tree, is};
 
 /// The rooms of the program.
 const ROOMS: &[(&str, &str)] = &[
-    ("crates/os/src/bpf.rs", "bpf(2), to count the programs at a hook"),
+    ("crates/os/src/bpf.rs", "bpf(2), to count the programs at a hook, and to plant one"),
     ("crates/os/src/clock.rs", "the time stamp counter and adjtimex"),
     ("crates/os/src/cpu.rs", "scheduling classes"),
     ("crates/os/src/identity.rs", "the user of the whole process"),

@@ -40,24 +40,35 @@ pub(super) fn all(sys: &dyn Sys, ifaces: &[&str], known: &BTreeSet<&Locus>) -> B
     found
 }
 
-/// Those that do not change on their own between two looks: random numbers, counters and the last process id do.
-pub(super) fn steady(sys: &dyn Sys, ifaces: &[&str], known: &BTreeSet<&Locus>) -> BTreeMap<String, String> {
+/// What is there before the program runs. `None` for what changes on its own between two looks: random numbers, counters and the
+/// last process id do.
+pub(super) fn steady(sys: &dyn Sys, ifaces: &[&str], known: &BTreeSet<&Locus>) -> BTreeMap<String, Option<String>> {
     let first = all(sys, ifaces, known);
-    let mut second = all(sys, ifaces, known);
-    second.retain(|path, value| first.get(path) == Some(value));
-    second
+    let second = all(sys, ifaces, known);
+    let names: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
+    let value = |path: &String| first.get(path).filter(|was| second.get(path) == Some(was)).cloned();
+    names.into_iter().map(|path| (path.clone(), value(path))).collect()
 }
 
-/// What differs, of what was there before: its name, before, after.
+/// Given as a value where there is no such file or feature.
+const ABSENT: &str = "absent";
+
+/// What differs, what is new and what is gone: its name, before, after. What changes on its own is left out.
 pub(super) fn differences(
-    before: &BTreeMap<String, String>,
+    before: &BTreeMap<String, Option<String>>,
     after: &BTreeMap<String, String>,
 ) -> Vec<(String, String, String)> {
-    let one = |(path, was): (&String, &String)| {
-        let now = after.get(path)?;
-        (now != was).then(|| (path.clone(), was.clone(), now.clone()))
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let one = |path: &String| {
+        let was = match before.get(path) {
+            Some(None) => return None,
+            Some(Some(was)) => was.as_str(),
+            None => ABSENT,
+        };
+        let now = after.get(path).map_or(ABSENT, String::as_str);
+        (now != was).then(|| (path.clone(), was.to_owned(), now.to_owned()))
     };
-    before.iter().filter_map(one).collect()
+    names.into_iter().filter_map(one).collect()
 }
 
 fn walk(sys: &dyn Sys, dir: &str, left: u32, found: &mut BTreeMap<String, String>) {
@@ -101,5 +112,18 @@ mod tests {
             differences(&before, &after),
             [("/proc/sys/vm/dirty_ratio".to_owned(), "20".to_owned(), "40".to_owned())]
         );
+    }
+
+    #[test]
+    fn what_is_new_and_what_is_gone_is_named_and_what_changes_on_its_own_is_not() {
+        let text = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        };
+        let mut before: BTreeMap<String, Option<String>> =
+            text(&[("a", "1"), ("gone", "2")]).into_iter().map(|(k, v)| (k, Some(v))).collect();
+        before.insert("counts".to_owned(), None);
+        let found = differences(&before, &text(&[("a", "1"), ("counts", "9"), ("new", "3")]));
+        let word = |s: &str| s.to_owned();
+        assert_eq!(found, [(word("gone"), word("2"), word("absent")), (word("new"), word("absent"), word("3"))]);
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn document(
     let ask =
         Ask { duration_ns: ask.duration_ns, rt: ask.rt, mode, warmup_ns, timeout_ns, ..Ask::new(&path, ask.engine) };
     let m = probe::measure_with(&ask, sys, &[], &mut Heard { progress: &mut |_| {}, line: &mut |_| {} })?;
-    let Some(mut out) = of(&m, out, "tracing was refused, and no time stamp bounds it") else {
+    let Some(mut out) = of(&m, out, "it was not traced, and no time stamp bounds it") else {
         return Err(Failure::new(format!(
             "trace {}: {refused}, and engine {} gives no time stamps here; run it where tracefs is mounted, as sudo does, \
              or choose another --engine",
